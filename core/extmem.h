@@ -54,6 +54,11 @@
 extern "C" {
 #endif
 
+/* The library is built with everything else hidden. */
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 #define EXTMEM_VERSION_MAJOR 0
 #define EXTMEM_VERSION_MINOR 1
 #define EXTMEM_VERSION_PATCH 0
@@ -268,6 +273,10 @@ struct extmem_info {
 
 /* About the index-th appliance; -ERANGE past the last. */
 int extmem_info(extmem *, unsigned index, struct extmem_info *ret);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

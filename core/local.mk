@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# core: the client library, and all thought that both ends share.
+
+include_HEADERS += core/extmem.h
+
+# Ground floor: pure. tests/floors.sh looks at what these objects call.
+noinst_LTLIBRARIES += libxm_ground.la
+libxm_ground_la_SOURCES = \
+	core/base.h \
+	core/channel.h \
+	core/mapper.h \
+	core/transport.h \
+	core/wire.c \
+	core/wire.h \
+	$(NULL)
+
+# First floor: one thread at a time, no system calls, `now` is passed in.
+noinst_LTLIBRARIES += libxm_first.la
+libxm_first_la_SOURCES = \
+	$(NULL)
+
+# Skin: doors to libc and to the kernel, threads, the public functions.
+noinst_LTLIBRARIES += libxm_skin.la
+libxm_skin_la_SOURCES = \
+	core/os.c \
+	$(NULL)
+
+# All of it in one archive, for programs that look inside.
+noinst_LTLIBRARIES += libxm_whole.la
+libxm_whole_la_SOURCES =
+libxm_whole_la_LIBADD = \
+	libxm_skin.la \
+	libxm_first.la \
+	libxm_transports.la \
+	libxm_ground.la \
+	$(INIH_LIBS) \
+	$(NULL)
+
+lib_LTLIBRARIES += libextmem.la
+libextmem_la_SOURCES = core/extmem.h
+libextmem_la_LIBADD = $(XM_WHOLE)
+libextmem_la_LDFLAGS = $(AM_LDFLAGS) -no-undefined \
+	-version-info $(EXTMEM_VERSION_INFO) \
+	-Wl,--version-script=$(top_srcdir)/core/libextmem.map
+EXTRA_libextmem_la_DEPENDENCIES = core/libextmem.map
+EXTRA_DIST += core/libextmem.map

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# sim: a world in one process.
