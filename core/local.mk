@@ -8,7 +8,11 @@ noinst_LTLIBRARIES += libxm_ground.la
 libxm_ground_la_SOURCES = \
 	core/base.h \
 	core/channel.h \
+	core/extent.c \
+	core/extent.h \
+	core/heap.h \
 	core/mapper.h \
+	core/trace.h \
 	core/transport.h \
 	core/wire.c \
 	core/wire.h \
@@ -22,6 +26,7 @@ libxm_first_la_SOURCES = \
 # Skin: doors to libc and to the kernel, threads, the public functions.
 noinst_LTLIBRARIES += libxm_skin.la
 libxm_skin_la_SOURCES = \
+	core/options.h \
 	core/os.c \
 	$(NULL)
 

@@ -4,6 +4,7 @@
 # so with tests_test_x_SOURCES and tests_test_x_LDADD.
 
 xm_tests = \
+	tests/test_extent \
 	tests/test_wire \
 	$(NULL)
 
