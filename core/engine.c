@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One lane's turns; see engine.h. */
+#include "engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define NO_OPERATION UINT32_MAX
+#define TICK (5 * XM_MS)
+/* Transport events taken from one peer in one turn. */
+#define EVENTS_PER_POLL 16
+
+/* --- operations ---------------------------------------------------------------- */
+
+static uint32_t operations_max(const struct xm_engine_options *o)
+{
+	/* Every slot and every cell can be under way, whatever the explicit
+	 * operations do. */
+	return o->pager.slots + o->pager.cells + o->depth;
+}
+
+static struct xm_operation *operation_take(struct xm_engine *e,
+					   enum xm_operation_kind kind,
+					   uint32_t appliance)
+{
+	struct xm_lane_peer *peer = &e->peers[appliance];
+	uint32_t index = e->operations_free;
+	struct xm_operation *op;
+
+	XM_ASSERT(index != NO_OPERATION);
+	op = &e->operations[index];
+	e->operations_free = op->next;
+	op->kind = kind;
+	op->appliance = appliance;
+	op->posted_ns = e->clock_ns;
+	op->next = NO_OPERATION;
+	op->previous = peer->newest;
+	if (peer->newest != NO_OPERATION)
+		e->operations[peer->newest].next = index;
+	else
+		peer->oldest = index;
+	peer->newest = index;
+	peer->flying++;
+	return op;
+}
+
+static void operation_give(struct xm_engine *e, struct xm_operation *op)
+{
+	struct xm_lane_peer *peer = &e->peers[op->appliance];
+	uint32_t index = (uint32_t)(op - e->operations);
+
+	if (op->previous != NO_OPERATION)
+		e->operations[op->previous].next = op->next;
+	else
+		peer->oldest = op->next;
+	if (op->next != NO_OPERATION)
+		e->operations[op->next].previous = op->previous;
+	else
+		peer->newest = op->previous;
+	peer->flying--;
+	op->kind = XM_OPERATION_FREE;
+	op->generation++;
+	op->next = e->operations_free;
+	e->operations_free = index;
+}
+
+static uint64_t operation_token(const struct xm_engine *e,
+				const struct xm_operation *op)
+{
+	return (uint64_t)op->generation << 32 |
+	       (uint64_t)(op - e->operations);
+}
+
+static void complete_user(struct xm_engine *e, uint64_t token, int status)
+{
+	uint32_t at = (e->completions_first + e->completions_count) %
+		      e->options.depth;
+
+	XM_ASSERT(e->completions_count < e->options.depth);
+	e->completions[at].token = token;
+	e->completions[at].status = status;
+	e->completions_count++;
+}
+
+/* The event by which an operation's end reaches who began it. FETCHED and
+ * STORED return no effects, so this may be called while effects are carried
+ * out. */
+static void operation_end(struct xm_engine *e, struct xm_operation *op,
+			  int status)
+{
+	static const struct xm_pager_event nothing;
+	struct xm_pager_event ev = nothing;
+	struct xm_pager_effects *fx = &e->effects;
+	enum xm_verdict verdict = fx->verdict;
+	uint64_t next = fx->next, seq = fx->seq;
+	uint32_t count = fx->count;
+
+	ev.now_ns = e->clock_ns;
+	ev.cell = op->cell;
+	ev.count = op->count;
+	ev.status = status;
+	switch (op->kind) {
+	case XM_OPERATION_FETCH:
+		ev.kind = XM_PAGER_FETCHED;
+		break;
+	case XM_OPERATION_STORE:
+		ev.kind = XM_PAGER_STORED;
+		break;
+	case XM_OPERATION_USER:
+		complete_user(e, op->token, status);
+		operation_give(e, op);
+		return;
+	case XM_OPERATION_FREE:
+		XM_ASSERT(false);
+	}
+	operation_give(e, op);
+	xm_pager_step(&e->pager, &ev, fx);
+	XM_ASSERT(fx->count == 0);
+	fx->verdict = verdict;
+	fx->next = next;
+	fx->seq = seq;
+	fx->count = count;
+}
+
+/* --- paths ------------------------------------------------------------------------ */
+
+static void path_step(struct xm_engine *e, uint32_t appliance,
+		      struct xm_path_event *ev)
+{
+	struct xm_lane_peer *peer = &e->peers[appliance];
+	struct xm_path_effects fx;
+
+	ev->now_ns = e->clock_ns;
+	xm_path_step(&peer->path, ev, &fx);
+	if (fx.ask)
+		peer->ask = true;
+	if (fx.disconnect && peer->connected) {
+		peer->connected = false;
+		peer->ops->disconnect(peer->transport, peer->peer);
+	}
+	/* connect is carried out by xm_engine_ticket(), which has where. */
+}
+
+static void path_event(struct xm_engine *e, uint32_t appliance,
+		       enum xm_path_event_kind kind)
+{
+	struct xm_path_event ev = { .kind = kind };
+
+	path_step(e, appliance, &ev);
+}
+
+void xm_engine_ticket(struct xm_engine *e, uint32_t appliance,
+		      const struct xm_locator *locator, const uint8_t *ticket)
+{
+	struct xm_lane_peer *peer = &e->peers[appliance];
+
+	XM_ASSERT(appliance < e->peers_count);
+	if (locator == NULL) {
+		path_event(e, appliance, XM_PATH_REFUSED);
+		return;
+	}
+	path_event(e, appliance, XM_PATH_TICKETED);
+	if (peer->path.state != XM_PATH_CONNECTING || peer->connected)
+		return;
+	if (peer->ops->connect(peer->transport, locator, ticket,
+			       &peer->peer) == 0)
+		peer->connected = true;
+	else
+		path_event(e, appliance, XM_PATH_REFUSED);
+}
+
+static void tick(struct xm_engine *e)
+{
+	e->tick_ns = e->clock_ns;
+	for (uint32_t i = 0; i < e->peers_count; i++) {
+		struct xm_lane_peer *peer = &e->peers[i];
+		struct xm_path_event ev = {
+			.kind = XM_PATH_TICK,
+			.wanted = peer->segments > 0,
+			.ready = peer->ready,
+			.oldest_ns = XM_NEVER,
+		};
+
+		/* One big operation may take longer than hang_ns on a slow
+		 * link while others behind it wait their turn: progress of
+		 * any of them is a sign of life. */
+		if (peer->oldest != NO_OPERATION)
+			ev.oldest_ns = xm_max(
+				e->operations[peer->oldest].posted_ns,
+				peer->progress_ns);
+		path_step(e, i, &ev);
+	}
+}
+
+enum xm_reach xm_engine_reach(struct xm_engine *e, uint64_t page)
+{
+	struct xm_segment *segment =
+		xm_layout_find(e->options.layout, page, &e->hint);
+
+	if (segment == NULL)
+		return XM_REACH_LOST;
+	return xm_path_reach(&e->peers[segment->appliance].path,
+			     e->clock_ns);
+}
+
+/* --- effects ------------------------------------------------------------------------ */
+
+static uint8_t *stage_at(const struct xm_engine *e, uint32_t cell)
+{
+	return e->options.stage + cell * e->options.page_size;
+}
+
+/* Posts one piece that lies in one segment. */
+static void post_piece(struct xm_engine *e, enum xm_operation_kind kind,
+		       const struct xm_segment *segment, uint64_t page,
+		       uint32_t count, uint32_t cell)
+{
+	struct xm_lane_peer *peer = &e->peers[segment->appliance];
+	struct xm_operation *op = operation_take(e, kind, segment->appliance);
+	uint64_t offset = segment->far_offset +
+			  (page - segment->page) * e->options.page_size;
+	size_t size = count * e->options.page_size;
+	int rc = -ENOTCONN;
+
+	op->cell = cell;
+	op->count = count;
+	if (peer->path.state == XM_PATH_UP && kind == XM_OPERATION_FETCH)
+		rc = peer->ops->read(peer->transport, peer->peer,
+				     &segment->far, offset,
+				     stage_at(e, cell), size,
+				     operation_token(e, op));
+	else if (peer->path.state == XM_PATH_UP)
+		rc = peer->ops->write(peer->transport, peer->peer,
+				      &segment->far, offset,
+				      stage_at(e, cell), size,
+				      operation_token(e, op));
+	if (rc != 0) {
+		operation_end(e, op, rc);
+		return;
+	}
+	if (kind == XM_OPERATION_FETCH) {
+		e->counters.reads++;
+		e->counters.bytes_read += size;
+	} else {
+		e->counters.writes++;
+		e->counters.bytes_written += size;
+	}
+}
+
+static void post(struct xm_engine *e, enum xm_operation_kind kind,
+		 const struct xm_pager_effect *effect)
+{
+	uint64_t page = effect->page, end = page + effect->count;
+	uint32_t cell = effect->cell;
+
+	while (page < end) {
+		struct xm_segment *segment = xm_layout_find(
+			e->options.layout, page, &e->hint);
+		uint64_t stop;
+
+		/* Ranges lose their pages before they lose their segment. */
+		XM_ASSERT(segment != NULL);
+		stop = xm_min(end, segment->page + segment->count);
+		/* A fetch fills one slot and ends as one; the pager was told
+		 * where its segment ends. */
+		XM_ASSERT(kind != XM_OPERATION_FETCH || stop == end);
+		post_piece(e, kind, segment, page, (uint32_t)(stop - page),
+			   cell);
+		cell += (uint32_t)(stop - page);
+		page = stop;
+	}
+}
+
+static void refused(struct xm_engine *e, const struct xm_pager_effect *effect)
+{
+	e->counters.errors++;
+	if (e->refused_page == e->refused_limit)
+		e->refused_page = effect->page;
+	e->refused_page = xm_min(e->refused_page, effect->page);
+	e->refused_limit = xm_max(e->refused_limit,
+				  effect->page + effect->count);
+}
+
+static void carry_out(struct xm_engine *e,
+		      const struct xm_pager_effect *effect)
+{
+	const struct xm_mapper_ops *ops = e->options.mapper_ops;
+	struct xm_mapper *mapper = e->options.mapper;
+	uint64_t page = effect->page, count = effect->count;
+	const void *bytes = NULL;
+	int rc = 0;
+
+	switch ((enum xm_pager_effect_kind)effect->kind) {
+	case XM_FETCH:
+		post(e, XM_OPERATION_FETCH, effect);
+		break;
+	case XM_STORE:
+		post(e, XM_OPERATION_STORE, effect);
+		break;
+	case XM_INSTALL:
+		if (effect->cell != XM_CELL_ZERO)
+			bytes = stage_at(e, effect->cell);
+		rc = ops->install(mapper, page, count, bytes,
+				  effect->protect);
+		break;
+	case XM_PROTECT:
+		rc = ops->protect(mapper, page, count);
+		break;
+	case XM_UNPROTECT:
+		rc = ops->unprotect(mapper, page, count);
+		break;
+	case XM_COPY:
+		ops->copy(mapper, page, count, stage_at(e, effect->cell));
+		break;
+	case XM_DROP:
+		rc = ops->drop(mapper, page, count);
+		break;
+	case XM_POISON:
+		ops->poison(mapper, page, count);
+		break;
+	}
+	if (rc != 0)
+		refused(e, effect);
+}
+
+enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
+{
+	enum xm_verdict verdict;
+
+	ev->now_ns = e->clock_ns;
+	xm_pager_step(&e->pager, ev, &e->effects);
+	for (uint32_t i = 0; i < e->effects.count; i++)
+		carry_out(e, &e->effects.list[i]);
+	verdict = e->effects.verdict;
+	if (e->refused_page < e->refused_limit) {
+		struct xm_pager_event sorry = {
+			.kind = XM_PAGER_REFUSED, .page = e->refused_page,
+			.limit = e->refused_limit, .now_ns = e->clock_ns,
+		};
+		uint64_t next = e->effects.next, seq = e->effects.seq;
+
+		e->refused_page = e->refused_limit = 0;
+		xm_pager_step(&e->pager, &sorry, &e->effects);
+		for (uint32_t i = 0; i < e->effects.count; i++)
+			e->options.mapper_ops->poison(
+				e->options.mapper, e->effects.list[i].page,
+				e->effects.list[i].count);
+		e->effects.next = next;
+		e->effects.seq = seq;
+	}
+	return verdict;
+}
+
+enum xm_verdict xm_engine_fault(struct xm_engine *e, uint64_t page, bool write,
+				bool again, uint64_t since_ns)
+{
+	struct xm_segment *segment =
+		xm_layout_find(e->options.layout, page, &e->hint);
+	uint64_t block = e->options.block_pages;
+	struct xm_pager_event ev = {
+		.kind = XM_PAGER_FAULT, .page = page, .write = write,
+		.again = again,
+	};
+	struct xm_lane_peer *peer;
+
+	if (segment == NULL)
+		return XM_VERDICT_LOST;
+	peer = &e->peers[segment->appliance];
+	ev.reach = xm_path_reach(&peer->path, e->clock_ns);
+	/* A path that is up and brings nothing, however often it is asked, has
+	 * lost the page as surely as one that is down. */
+	since_ns = xm_max(since_ns, peer->progress_ns);
+	if (e->clock_ns > since_ns &&
+	    e->clock_ns - since_ns >= 2 * e->options.loss_ns)
+		ev.reach = XM_REACH_LOST;
+	ev.floor = xm_max(segment->page, page & ~(block - 1));
+	ev.limit = xm_min(segment->page + segment->count,
+			  (page | (block - 1)) + 1);
+	return xm_engine_event(e, &ev);
+}
+
+/* --- turns ------------------------------------------------------------------------------ */
+
+static void on_done(struct xm_engine *e, uint32_t appliance,
+		    const struct xm_transport_event *te)
+{
+	struct xm_lane_peer *peer = &e->peers[appliance];
+	uint32_t index = (uint32_t)te->token;
+	struct xm_operation *op;
+
+	XM_ASSERT(index < operations_max(&e->options));
+	op = &e->operations[index];
+	/* Each accepted operation completes exactly once. */
+	XM_ASSERT(op->kind != XM_OPERATION_FREE);
+	XM_ASSERT(op->generation == (uint32_t)(te->token >> 32));
+	if (te->status == 0)
+		peer->progress_ns = e->clock_ns;
+	else
+		e->counters.errors++;
+	operation_end(e, op, te->status);
+	if (te->status == -EACCES)
+		path_event(e, appliance, XM_PATH_FENCED);
+}
+
+static bool poll_peer(struct xm_engine *e, uint32_t appliance)
+{
+	struct xm_lane_peer *peer = &e->peers[appliance];
+	struct xm_transport_event events[EVENTS_PER_POLL];
+	int count = peer->ops->poll(peer->transport, events, EVENTS_PER_POLL);
+
+	for (int i = 0; i < count; i++) {
+		switch (events[i].kind) {
+		case XM_TRANSPORT_DONE:
+			on_done(e, appliance, &events[i]);
+			break;
+		case XM_TRANSPORT_UP:
+			peer->progress_ns = e->clock_ns;
+			path_event(e, appliance, XM_PATH_CAME_UP);
+			break;
+		case XM_TRANSPORT_DOWN:
+			path_event(e, appliance, XM_PATH_WENT_DOWN);
+			break;
+		case XM_TRANSPORT_JOINED:
+		case XM_TRANSPORT_LEFT:
+			break; /* a target's events */
+		}
+	}
+	return count > 0;
+}
+
+static bool any_path_up(const struct xm_engine *e)
+{
+	for (uint32_t i = 0; i < e->peers_count; i++) {
+		if (e->peers[i].path.state == XM_PATH_UP)
+			return true;
+	}
+	return false;
+}
+
+bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
+{
+	bool any = false;
+
+	if (now_ns > e->seen_ns) {
+		e->clock_ns += xm_min(now_ns - e->seen_ns, XM_ENGINE_GAP);
+		e->seen_ns = now_ns;
+	}
+	for (uint32_t i = 0; i < e->peers_count; i++)
+		any |= poll_peer(e, i);
+	if (e->clock_ns - e->tick_ns >= TICK)
+		tick(e);
+	if (e->pager.cells_failed > 0 && any_path_up(e)) {
+		struct xm_pager_event ev = { .kind = XM_PAGER_TICK };
+
+		xm_engine_event(e, &ev);
+	}
+	return any;
+}
+
+/* --- explicit operations ------------------------------------------------------------------ */
+
+int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
+		       void *near, uint64_t size, uint64_t token)
+{
+	uint64_t page = address / e->options.page_size;
+	struct xm_segment *segment =
+		xm_layout_find(e->options.layout, page, &e->hint);
+	struct xm_lane_peer *peer;
+	struct xm_operation *op;
+	uint64_t offset;
+	int rc;
+
+	if (segment == NULL)
+		return -ERANGE;
+	peer = &e->peers[segment->appliance];
+	if (peer->path.state != XM_PATH_UP)
+		return -ENOTCONN;
+	/* One completion place for each that is under way or not collected. */
+	if (e->completions_count + xm_engine_flying(e) >= e->options.depth)
+		return -EAGAIN;
+	offset = address - segment->page * e->options.page_size;
+	size = xm_min(size, segment->count * e->options.page_size - offset);
+	size = xm_min(size, peer->limits.size_max);
+	op = operation_take(e, XM_OPERATION_USER, segment->appliance);
+	op->token = token;
+	offset += segment->far_offset;
+	if (write)
+		rc = peer->ops->write(peer->transport, peer->peer,
+				      &segment->far, offset, near, size,
+				      operation_token(e, op));
+	else
+		rc = peer->ops->read(peer->transport, peer->peer,
+				     &segment->far, offset, near, size,
+				     operation_token(e, op));
+	if (rc != 0) {
+		operation_give(e, op);
+		return rc;
+	}
+	if (write) {
+		e->counters.writes++;
+		e->counters.bytes_written += size;
+	} else {
+		e->counters.reads++;
+		e->counters.bytes_read += size;
+	}
+	return (int64_t)size;
+}
+
+bool xm_engine_completion(struct xm_engine *e, struct xm_completion *ret)
+{
+	if (e->completions_count == 0)
+		return false;
+	*ret = e->completions[e->completions_first];
+	e->completions_first = (e->completions_first + 1) % e->options.depth;
+	e->completions_count--;
+	return true;
+}
+
+uint32_t xm_engine_flying(const struct xm_engine *e)
+{
+	uint32_t flying = 0;
+
+	for (uint32_t i = 0; i < e->peers_count; i++)
+		flying += e->peers[i].flying;
+	return flying;
+}
+
+uint64_t xm_engine_clock(const struct xm_engine *e)
+{
+	return e->clock_ns;
+}
+
+/* --- beginning ---------------------------------------------------------------------------------- */
+
+size_t xm_engine_memory_size(const struct xm_engine_options *o)
+{
+	return xm_align_up(xm_pager_memory_size(&o->pager), 64) +
+	       xm_align_up(operations_max(o) * sizeof(struct xm_operation),
+			   64) +
+	       o->depth * sizeof(struct xm_completion);
+}
+
+void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
+		    void *memory, uint64_t now_ns)
+{
+	uint32_t max = operations_max(o);
+	char *bytes = memory;
+
+	XM_ASSERT(xm_is_power_of_two(o->block_pages));
+	XM_ASSERT(o->depth > 0);
+	memset(e, 0, sizeof(*e));
+	e->options = *o;
+	xm_pager_init(&e->pager, &o->pager, bytes);
+	bytes += xm_align_up(xm_pager_memory_size(&o->pager), 64);
+	e->operations = (struct xm_operation *)bytes;
+	bytes += xm_align_up(max * sizeof(struct xm_operation), 64);
+	e->completions = (struct xm_completion *)bytes;
+	for (uint32_t i = 0; i < max; i++)
+		e->operations[i].next = i + 1 < max ? i + 1 : NO_OPERATION;
+	e->operations_free = 0;
+	e->clock_ns = XM_SECOND; /* not 0, which would be before any start */
+	e->seen_ns = now_ns;
+}
+
+void xm_engine_add(struct xm_engine *e, const struct xm_transport_ops *ops,
+		   struct xm_transport *transport, uint64_t now_ns)
+{
+	struct xm_lane_peer *peer = &e->peers[e->peers_count];
+
+	(void)now_ns;
+	XM_ASSERT(e->peers_count < XM_ENGINE_APPLIANCES);
+	peer->ops = ops;
+	peer->transport = transport;
+	ops->limits(transport, &peer->limits);
+	peer->oldest = peer->newest = NO_OPERATION;
+	xm_path_init(&peer->path, e->options.loss_ns, e->clock_ns);
+	e->peers_count++;
+}

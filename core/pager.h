@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The pager: which pages are here, dirty, on their way; whom to evict, what
+ * to prefetch. A pure machine: one event in, its effects out, in the order in
+ * which they must be carried out.
+ *
+ *	page:	ABSENT -> FETCHING -> CLEAN <-> DIRTY -> ABSENT
+ *		ABSENT <-> GUARDED	explicit I/O holds it
+ *		any -> POISONED		its region is lost
+ *
+ * and beside the state two facts: STORING, a store cell still has bytes of
+ * this page that the far side has not acknowledged; WRITTEN, the far memory
+ * holds the page's contents (else it is fresh, and reads as zero without a
+ * transfer). A table of zero bytes is a table of absent, fresh pages.
+ *
+ * How bytes are kept safe. A dirty page leaves in this order: protect (no
+ * store can reach it), copy into a store cell, drop, and only the far side's
+ * acknowledgement frees the cell. Until then a fault on the page is served
+ * from the cell. A failed store keeps its cell and is tried again. At most one
+ * store per page is under way, so that no older one can land on a newer.
+ *
+ * How reads run ahead. A miss that continues a stream (sequential, up or
+ * down) fetches a window that doubles with each success up to window_max, and
+ * the next window is fetched while this one is used. A fetched window waits in its slot of
+ * the stage and is installed whole by the first touch; one that is not touched
+ * is overwritten unseen, and counted as wasted. So reading ahead costs no
+ * frame, and never more than the stage.
+ *
+ * Reclaim is CLOCK (Corbato 1968): user space has no referenced bit, so a
+ * page earns its second chance by a fault that found it present, or a hit on a
+ * prefetched window.
+ *
+ * Bounds: frames_max + stage pages is all the local memory page contents ever
+ * take. A step returns at most XM_PAGER_EFFECTS effects; a range event that
+ * has more to do says so by its verdict, and is sent again from `next`.
+ *
+ * It deliberately does not: know regions, peers or addresses; wake threads (a
+ * fault is sent again until its verdict is not WAIT, which loses no wake-up);
+ * allocate.
+ *
+ * Floor: ground.
+ */
+#ifndef XM_PAGER_H
+#define XM_PAGER_H
+
+#include "base.h"
+
+#define XM_PAGER_EFFECTS 640
+#define XM_PAGER_WINDOW_MAX 64
+#define XM_PAGER_BATCH 16 /* neighbours stored by one write, most */
+#define XM_PAGER_STREAMS 8
+#define XM_PAGER_CELLS_MAX 4096
+#define XM_PAGER_SLOTS_MAX 64
+
+enum xm_page_state {
+	XM_PAGE_ABSENT = 0,
+	XM_PAGE_FETCHING,
+	XM_PAGE_CLEAN, /* here, protected, equal to the far memory or a cell */
+	XM_PAGE_DIRTY, /* here, stores go through */
+	XM_PAGE_GUARDED,
+	XM_PAGE_POISONED,
+};
+
+/* Eight bytes a remote page. */
+struct xm_page {
+	uint32_t frame; /* CLEAN, DIRTY: index of its frame */
+	uint16_t slot;	/* FETCHING: fetch slot; STORING: store cell */
+	uint8_t state;
+	uint8_t flags;
+};
+
+enum xm_pager_event_kind {
+	/* A thread touched a page: page, write, reach, limit. DONE: let it
+	 * try again; WAIT: send the event again after the next completion;
+	 * LOST: it can not be had. `again` when it is not the first time. */
+	XM_PAGER_FAULT = 1,
+	XM_PAGER_FETCHED, /* cell, status: of a FETCH effect */
+	XM_PAGER_STORED,  /* cell, count, status: of a STORE effect */
+	/* Range events: page, limit (end), answered by verdict and next. */
+	XM_PAGER_FLUSH,	  /* begin to store what is dirty; seq returned */
+	XM_PAGER_FLUSHED, /* are the stores up to seq in this range done? */
+	XM_PAGER_EVICT,	  /* store, and let go */
+	XM_PAGER_DISCARD, /* contents not needed: fresh from now on */
+	XM_PAGER_ADOPT,	  /* the far memory was written without us */
+	XM_PAGER_FORGET,  /* the range gets another meaning: all to zero */
+	XM_PAGER_ADVISE,  /* advice */
+	XM_PAGER_WILLNEED,
+	/* Explicit I/O on pages: takes a run of absent ones, so that no fault
+	 * meets bytes half way. DONE: [page, next) is guarded. HERE: page is
+	 * present (use the mapping). FRESH: [page, next) reads as zero; for
+	 * write, only pages wholly overwritten may be guarded (`whole`). */
+	XM_PAGER_GUARD,
+	XM_PAGER_UNGUARD, /* page, limit; write: the far memory has it now */
+	XM_PAGER_PIN,	  /* page is present and stays; write: and writable */
+	XM_PAGER_UNPIN,	  /* page */
+	XM_PAGER_LOST,	  /* range: its far memory is gone for good */
+	XM_PAGER_REFUSED, /* the mapper would not install: page, limit */
+	XM_PAGER_TICK,	  /* try failed stores again */
+};
+
+enum xm_reach {
+	XM_REACH_UP,
+	XM_REACH_DOWN, /* for the moment */
+	XM_REACH_LOST, /* for longer than anyone shall wait */
+};
+
+enum xm_advice {
+	XM_ADVICE_NORMAL,
+	XM_ADVICE_SEQUENTIAL,
+	XM_ADVICE_RANDOM,
+};
+
+struct xm_pager_event {
+	enum xm_pager_event_kind kind;
+	uint64_t now_ns;
+	uint64_t page;
+	uint64_t floor; /* FAULT: runs stay in [floor, limit) */
+	uint64_t limit;
+	uint64_t seq;
+	uint32_t cell, count;
+	int status;
+	enum xm_reach reach;
+	enum xm_advice advice;
+	bool write, again, whole;
+};
+
+enum xm_verdict {
+	XM_VERDICT_DONE,
+	XM_VERDICT_WAIT, /* for a completion; then the same event again */
+	XM_VERDICT_MORE, /* go on from `next`, at once */
+	XM_VERDICT_LOST,
+	XM_VERDICT_HERE,
+	XM_VERDICT_FRESH,
+	XM_VERDICT_FULL, /* PIN: no more can be pinned */
+};
+
+enum xm_pager_effect_kind {
+	XM_FETCH = 1, /* read far [page, +count) into the stage at cell */
+	XM_STORE,     /* write the stage at cell to far [page, +count) */
+	XM_INSTALL,   /* the stage at cell, or zeros; protect or not */
+	XM_PROTECT,
+	XM_UNPROTECT,
+	XM_COPY, /* the pages into the stage at cell */
+	XM_DROP,
+	XM_POISON,
+};
+
+#define XM_CELL_ZERO UINT32_MAX /* INSTALL: zeros, no cell */
+
+struct xm_pager_effect {
+	uint8_t kind;
+	bool protect;
+	uint16_t count; /* pages, 1 .. XM_PAGER_WINDOW_MAX */
+	uint32_t cell;	/* in the stage, in pages */
+	uint64_t page;
+};
+
+struct xm_pager_effects {
+	enum xm_verdict verdict;
+	uint64_t next;
+	uint64_t seq;
+	uint32_t count;
+	struct xm_pager_effect list[XM_PAGER_EFFECTS];
+};
+
+struct xm_pager_options {
+	uint64_t pages_max;  /* size of the page table, < 2^40 */
+	uint32_t frames_max; /* pages present at once, >= 2 * window_max */
+	uint32_t window_max; /* pages, a power of two, <= WINDOW_MAX */
+	uint32_t slots;	     /* fetch slots of window_max pages, >= 2 */
+	uint32_t cells;	     /* store cells of one page, >= 2 */
+	uint32_t pins_max;   /* frames pinned at once, < frames_max */
+};
+
+struct xm_pager_counters {
+	uint64_t faults, faults_write, misses, zero_fills;
+	uint64_t pages_read, pages_written, evictions;
+	uint64_t prefetched, prefetched_wasted, rescued, pages_lost;
+	uint64_t frames_peak;
+};
+
+struct xm_frame {
+	uint64_t page;
+	uint16_t pins;
+	uint16_t pins_write;
+	uint32_t free_next;
+};
+
+struct xm_slot {
+	uint64_t page;
+	uint32_t count;
+	uint8_t state;	 /* free, flying, arrived */
+	uint8_t backward;
+	uint16_t demand; /* pages of it that somebody waited for */
+	uint64_t used;	 /* order of use, for taking back the oldest */
+};
+
+struct xm_cell {
+	uint64_t page;
+	uint64_t seq;
+	uint8_t state; /* free, flying, failed */
+};
+
+struct xm_stream {
+	uint64_t first; /* of the last window */
+	uint64_t next;	/* the page whose miss continues it */
+	uint64_t used;
+	uint32_t window;
+	uint32_t writes; /* windows that were written to, less those not */
+	int8_t step;	 /* +1 or -1 */
+};
+
+struct xm_pager {
+	struct xm_pager_options options;
+	struct xm_pager_counters counters;
+	struct xm_page *pages;
+	struct xm_frame *frames;
+	struct xm_slot slots[XM_PAGER_SLOTS_MAX];
+	struct xm_cell *cells;
+	struct xm_stream streams[XM_PAGER_STREAMS];
+	uint32_t frames_used, frames_fresh, frame_free, hand;
+	uint32_t cells_used, cells_failed, cell_cursor;
+	uint32_t pinned;
+	uint64_t seq, order;
+};
+
+/* Bytes of memory that init wants, aligned to 16; zeroed, and may be lazily
+ * backed: init touches little of it. */
+size_t xm_pager_memory_size(const struct xm_pager_options *);
+void xm_pager_init(struct xm_pager *, const struct xm_pager_options *,
+		   void *memory);
+void xm_pager_step(struct xm_pager *, const struct xm_pager_event *,
+		   struct xm_pager_effects *ret);
+
+/* Pages of local memory beside the frames: fetch slots, then store cells. */
+uint32_t xm_pager_stage_pages(const struct xm_pager_options *);
+
+/* For oracles and tests: asks every invariant that can be asked of the
+ * machine alone; returns NULL or the broken one in words. Slow. */
+const char *xm_pager_check(const struct xm_pager *);
+
+#endif

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The path machine; see path.h. */
+#include "path.h"
+
+#include <string.h>
+
+void xm_path_init(struct xm_path *path, uint64_t loss_ns, uint64_t now_ns)
+{
+	memset(path, 0, sizeof(*path));
+	path->loss_ns = loss_ns;
+	path->hang_ns = xm_max(loss_ns / 2, XM_MS);
+	path->retry_ns = xm_max(loss_ns / 16, XM_MS);
+	path->down_since_ns = now_ns;
+}
+
+static void go_down(struct xm_path *path, uint64_t since_ns, uint64_t now_ns)
+{
+	if (path->state == XM_PATH_UP)
+		path->down_since_ns = since_ns;
+	path->state = XM_PATH_DOWN;
+	path->retry_at_ns = xm_time_after(now_ns, path->retry_ns);
+}
+
+static void on_tick(struct xm_path *path, const struct xm_path_event *ev,
+		    struct xm_path_effects *fx)
+{
+	switch (path->state) {
+	case XM_PATH_DOWN:
+		if (!ev->wanted) {
+			/* Nobody waits: the time of waiting begins later. */
+			path->down_since_ns = ev->now_ns;
+		} else if (ev->ready && ev->now_ns >= path->retry_at_ns) {
+			path->state = XM_PATH_ASKED;
+			path->deadline_ns =
+				xm_time_after(ev->now_ns, path->loss_ns);
+			fx->ask = true;
+		}
+		break;
+	case XM_PATH_ASKED:
+		if (ev->now_ns >= path->deadline_ns)
+			go_down(path, ev->now_ns, ev->now_ns);
+		break;
+	case XM_PATH_CONNECTING:
+		if (ev->now_ns >= path->deadline_ns) {
+			fx->disconnect = true;
+			go_down(path, ev->now_ns, ev->now_ns);
+		}
+		break;
+	case XM_PATH_UP:
+		if (ev->oldest_ns < ev->now_ns &&
+		    ev->now_ns - ev->oldest_ns >= path->hang_ns) {
+			fx->disconnect = true;
+			go_down(path, ev->oldest_ns, ev->now_ns);
+		}
+		break;
+	}
+}
+
+void xm_path_step(struct xm_path *path, const struct xm_path_event *ev,
+		  struct xm_path_effects *fx)
+{
+	memset(fx, 0, sizeof(*fx));
+	switch (ev->kind) {
+	case XM_PATH_TICK:
+		on_tick(path, ev, fx);
+		break;
+	case XM_PATH_TICKETED:
+		if (path->state != XM_PATH_ASKED)
+			break; /* it came too late: it will lapse unused */
+		path->state = XM_PATH_CONNECTING;
+		path->deadline_ns = xm_time_after(ev->now_ns, path->loss_ns);
+		fx->connect = true;
+		break;
+	case XM_PATH_REFUSED:
+		if (path->state == XM_PATH_ASKED ||
+		    path->state == XM_PATH_CONNECTING)
+			go_down(path, ev->now_ns, ev->now_ns);
+		break;
+	case XM_PATH_CAME_UP:
+		if (path->state != XM_PATH_CONNECTING)
+			break;
+		path->state = XM_PATH_UP;
+		path->times_up++;
+		break;
+	case XM_PATH_WENT_DOWN:
+	case XM_PATH_FENCED:
+		if (path->state == XM_PATH_UP ||
+		    path->state == XM_PATH_CONNECTING) {
+			fx->disconnect = true;
+			go_down(path, ev->now_ns, ev->now_ns);
+		}
+		break;
+	}
+}
+
+enum xm_reach xm_path_reach(const struct xm_path *path, uint64_t now_ns)
+{
+	if (path->state == XM_PATH_UP)
+		return XM_REACH_UP;
+	if (now_ns > path->down_since_ns &&
+	    now_ns - path->down_since_ns >= path->loss_ns)
+		return XM_REACH_LOST;
+	return XM_REACH_DOWN;
+}
