@@ -18,14 +18,19 @@
 #include "base.h"
 #include "extent.h"
 
-#define XM_HEAP_PAGE 4096 /* bytes; the granule of the extent, at least */
+#define XM_HEAP_PAGE 4096 /* bytes */
 #define XM_HEAP_SMALL_MAX UINT64_C(16384)    /* bytes; above: own slab */
 #define XM_HEAP_ALIGNMENT_MAX (2 * XM_MIB)
-#define XM_HEAP_CLASSES 40		     /* see heap.c */
+#define XM_HEAP_CLASSES 36		     /* see heap.c */
+#define XM_HEAP_SIZE_MAX (UINT64_C(1) << 44) /* bytes of region */
 
 struct xm_heap_slab; /* heap.c */
 
 struct xm_heap_bin {
+	uint32_t size;	    /* bytes of a slot */
+	uint32_t slots;	    /* in a slab */
+	uint32_t slab_size; /* bytes */
+	uint32_t inverse;   /* 2^32 / size, rounded up */
 	uint32_t first, last; /* slabs with a free slot, 0: none */
 	uint32_t empty;	      /* of these, the one kept without an object */
 };
@@ -50,13 +55,13 @@ struct xm_heap_freed {
 	uint64_t slab_size;   /* ... or size 0: none */
 };
 
-/* Bytes of memory needed to serve regions of up to size_max bytes: about 68
- * for each page, touched only as slabs are made. */
+/* Bytes of memory needed to serve regions of up to size_max bytes (at most
+ * XM_HEAP_SIZE_MAX): 48 for each page, touched only as slabs are made. */
 size_t xm_heap_memory_size(uint64_t size_max);
 
 /* The memory reads as zero (fresh from mmap), is aligned to 64 bytes, and
- * outlives the heap. The extent's granule is a multiple of XM_HEAP_PAGE, its
- * size never exceeds size_max, and what the heap took from it is left alone.
+ * outlives the heap. The extent's granule is XM_HEAP_PAGE to 64 KiB, its size
+ * never exceeds size_max, and what the heap took from it is left alone.
  * There is no close. */
 void xm_heap_init(struct xm_heap *, struct xm_extent *, uint64_t size_max,
 		  void *memory);
@@ -68,8 +73,8 @@ int xm_heap_alloc(struct xm_heap *, uint64_t size, uint64_t alignment,
 		  uint64_t *ret_offset);
 
 /* -EINVAL: no object begins at `offset` (never did, or was freed already);
- * nothing is changed then. ret may be NULL only if the caller caches
- * nothing. */
+ * nothing is changed then. The caller discards what it has cached of the slab
+ * in *ret before it takes anything from the extent again. */
 int xm_heap_free(struct xm_heap *, uint64_t offset, struct xm_heap_freed *ret);
 
 /* Usable bytes of the object; -EINVAL as above. */
@@ -78,6 +83,10 @@ int xm_heap_size(const struct xm_heap *, uint64_t offset, uint64_t *ret_size);
 /* The object that contains `offset`: -ENOENT when none does. */
 int xm_heap_find(const struct xm_heap *, uint64_t offset, uint64_t *ret_offset,
 		 uint64_t *ret_size);
+
+/* True when the range of the extent that begins at `offset` is the heap's, so
+ * that nobody else may give it back. */
+bool xm_heap_owns(const struct xm_heap *, uint64_t offset);
 
 /* Gives one empty slab, kept for the next object of its class, back to the
  * extent. False: there are no more, and *ret is untouched. */
