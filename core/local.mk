@@ -12,6 +12,8 @@ libxm_ground_la_SOURCES = \
 	core/extent.h \
 	core/heap.h \
 	core/mapper.h \
+	core/list.h \
+	core/rand.h \
 	core/trace.h \
 	core/transport.h \
 	core/wire.c \
