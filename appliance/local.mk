@@ -4,6 +4,10 @@
 # Ground and first floor.
 noinst_LTLIBRARIES += libxm_service.la
 libxm_service_la_SOURCES = \
+	appliance/lease.c \
+	appliance/service.c \
+	appliance/service.h \
+	appliance/service_parts.h \
 	$(NULL)
 
 # bin_PROGRAMS += extmemd

@@ -73,6 +73,11 @@ struct xm_channel_ops {
 	const char *(*address)(struct xm_channel *);
 };
 
+/* The sentence for a DOWN or a failed connect(): what is wrong at `address`
+ * and what to do, without a full stop. `up`: it had been UP. channel.c. */
+void xm_channel_explain(const char *address, int status, bool up, char *words,
+			size_t words_size);
+
 /* Every scheme's channel, ended by NULL; defined by transports/table.c. */
 extern const struct xm_channel_ops *const xm_channels[];
 

@@ -7,6 +7,7 @@ include_HEADERS += core/extmem.h
 noinst_LTLIBRARIES += libxm_ground.la
 libxm_ground_la_SOURCES = \
 	core/base.h \
+	core/channel.c \
 	core/channel.h \
 	core/extent.c \
 	core/extent.h \
@@ -18,6 +19,8 @@ libxm_ground_la_SOURCES = \
 	core/transport.h \
 	core/wire.c \
 	core/wire.h \
+	core/words.c \
+	core/words.h \
 	$(NULL)
 
 # First floor: one thread at a time, no system calls, `now` is passed in.

@@ -4,4 +4,6 @@
 
 noinst_LTLIBRARIES += libxm_transports.la
 libxm_transports_la_SOURCES = \
+	transports/stream.c \
+	transports/stream.h \
 	$(NULL)

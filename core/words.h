@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sentences without stdio: the service says in words why it refuses, and the
+ * Sentences without stdio: machines say in words why they refuse, and the
  * ground floor may not call snprintf(). A text that does not fit is cut; it
  * always ends with a NUL.
  *
