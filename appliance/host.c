@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Events in, effects out; see host.h. Floor: first.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "host.h"
+#include "wire.h"
+#include "words.h"
+
+#define EVENTS_MAX 64
+
+struct xm_host {
+	struct xm_service *service;
+	const struct xm_channel_ops *channel_ops;
+	struct xm_channel *channel;
+	const struct xm_link_ops *link_ops;
+	void *link;
+	uint64_t deadline_ns;
+	bool drained;
+	/* A ring: commands the link could not take yet. The service never has
+	 * more outstanding than fit. */
+	struct xm_command *commands;
+	size_t commands_max, commands_begin, commands_count;
+	bool zeroing; /* a piece is to be zeroed */
+	uint64_t zero_extent, zero_offset, zero_size;
+	struct xm_service_effects effects;
+	struct xm_message message;
+	uint8_t bytes[XM_MESSAGE_SIZE_MAX];
+};
+
+static size_t commands_max(const struct xm_service_options *o)
+{
+	return XM_SERVICE_COMMANDS_MAX(o->clients_max, o->extents_max);
+}
+
+static size_t lay_out(const struct xm_service_options *o, size_t *ret_service)
+{
+	size_t commands = xm_align_up(sizeof(struct xm_host), 16);
+
+	*ret_service = xm_align_up(
+		commands + commands_max(o) * sizeof(struct xm_command), 16);
+	return *ret_service + xm_service_size(o);
+}
+
+size_t xm_host_size(const struct xm_service_options *o)
+{
+	size_t service;
+
+	return lay_out(o, &service);
+}
+
+struct xm_host *xm_host_init(const struct xm_service_options *o,
+			     const struct xm_channel_ops *channel_ops,
+			     struct xm_channel *channel,
+			     const struct xm_link_ops *link_ops, void *link,
+			     void *memory, uint64_t now_ns)
+{
+	struct xm_host *h = memory;
+	size_t service;
+
+	lay_out(o, &service);
+	memset(h, 0, sizeof(*h));
+	h->channel_ops = channel_ops;
+	h->channel = channel;
+	h->link_ops = link_ops;
+	h->link = link;
+	h->commands = (void *)((uint8_t *)memory +
+			       xm_align_up(sizeof(struct xm_host), 16));
+	h->commands_max = commands_max(o);
+	h->service = xm_service_init(o, (uint8_t *)memory + service, now_ns);
+	h->deadline_ns = XM_NEVER;
+	return h;
+}
+
+struct xm_service *xm_host_service(struct xm_host *h)
+{
+	return h->service;
+}
+
+bool xm_host_is_drained(const struct xm_host *h)
+{
+	return h->drained;
+}
+
+/* --- effects -------------------------------------------------------------- */
+
+static void commands_push(struct xm_host *h)
+{
+	while (h->commands_count > 0 &&
+	       h->link_ops->command(h->link,
+				    &h->commands[h->commands_begin]) == 0) {
+		h->commands_begin = (h->commands_begin + 1) % h->commands_max;
+		h->commands_count--;
+	}
+}
+
+static void command(struct xm_host *h, enum xm_command_kind kind,
+		    const struct xm_service_effect *effect)
+{
+	struct xm_command *c;
+
+	XM_ASSERT(h->commands_count < h->commands_max);
+	c = &h->commands[(h->commands_begin + h->commands_count++) %
+			 h->commands_max];
+	memset(c, 0, sizeof(*c));
+	c->kind = kind;
+	c->client = effect->client;
+	c->extent = effect->extent;
+	c->offset = effect->offset;
+	c->size = effect->size;
+	c->key = effect->key;
+	c->far = effect->far;
+	c->cookie = effect->cookie;
+	memcpy(c->ticket, effect->ticket, sizeof(c->ticket));
+}
+
+/* False: that peer does not take it, and should go. */
+static bool send(struct xm_host *h, const struct xm_service_effect *effect)
+{
+	size_t size = xm_wire_encode(effect->message, h->bytes);
+
+	return h->channel_ops->send(h->channel, effect->peer, h->bytes,
+				    size) == 0;
+}
+
+static void step(struct xm_host *h, struct xm_service_event *event);
+
+static void apply(struct xm_host *h, uint64_t now_ns)
+{
+	uint32_t lost[XM_SERVICE_SENDS_MAX];
+	uint32_t lost_count = 0;
+	uint32_t i, j;
+
+	for (i = 0; i < h->effects.count; i++) {
+		const struct xm_service_effect *e = &h->effects.effects[i];
+
+		switch (e->kind) {
+		case XM_SERVICE_SEND:
+			if (!send(h, e))
+				lost[lost_count++] = e->peer;
+			break;
+		case XM_SERVICE_DROP:
+			h->channel_ops->disconnect(h->channel, e->peer);
+			for (j = 0; j < lost_count; j++)
+				if (lost[j] == e->peer)
+					lost[j] = XM_SERVICE_NONE;
+			break;
+		case XM_SERVICE_EXPOSE:
+			command(h, XM_COMMAND_EXPOSE, e);
+			break;
+		case XM_SERVICE_CONCEAL:
+			command(h, XM_COMMAND_CONCEAL, e);
+			break;
+		case XM_SERVICE_ADMIT:
+			command(h, XM_COMMAND_ADMIT, e);
+			break;
+		case XM_SERVICE_EXPEL:
+			command(h, XM_COMMAND_EXPEL, e);
+			break;
+		case XM_SERVICE_ZERO:
+			XM_ASSERT(!h->zeroing);
+			h->zeroing = true;
+			h->zero_extent = e->extent;
+			h->zero_offset = e->offset;
+			h->zero_size = e->size;
+			break;
+		case XM_SERVICE_LOG:
+			h->link_ops->log(h->link, e->level, e->words);
+			break;
+		}
+	}
+	h->deadline_ns = h->effects.deadline_ns;
+	h->drained = h->effects.drained;
+	/* The effects are used up; what follows steps again. */
+	for (j = 0; j < lost_count; j++) {
+		struct xm_service_event event = {
+			.kind = XM_SERVICE_PEER_DOWN,
+			.now_ns = now_ns,
+			.peer = lost[j],
+			.status = -ENOBUFS,
+		};
+
+		if (lost[j] == XM_SERVICE_NONE ||
+		    (j > 0 && lost[j] == lost[j - 1]))
+			continue;
+		h->channel_ops->disconnect(h->channel, lost[j]);
+		step(h, &event);
+	}
+}
+
+static void step(struct xm_host *h, struct xm_service_event *event)
+{
+	h->link_ops->draw(h->link, event->entropy, sizeof(event->entropy));
+	xm_service_step(h->service, event, &h->effects);
+	memset(event->entropy, 0, sizeof(event->entropy));
+	apply(h, event->now_ns);
+}
+
+/* --- events --------------------------------------------------------------- */
+
+static void on_channel(struct xm_host *h, uint64_t now_ns,
+		       const struct xm_channel_event *from)
+{
+	struct xm_service_event event = { .now_ns = now_ns,
+					  .peer = from->peer,
+					  .status = from->status };
+
+	switch (from->kind) {
+	case XM_CHANNEL_UP:
+		event.kind = XM_SERVICE_PEER_UP;
+		break;
+	case XM_CHANNEL_DOWN:
+		/* First, as the number is free for others after it. */
+		h->channel_ops->disconnect(h->channel, from->peer);
+		event.kind = XM_SERVICE_PEER_DOWN;
+		break;
+	case XM_CHANNEL_MESSAGE:
+		event.kind = XM_SERVICE_MALFORMED;
+		if (xm_wire_decode(from->bytes, from->size, &h->message) == 0) {
+			event.kind = XM_SERVICE_MESSAGE;
+			event.message = &h->message;
+		}
+		break;
+	}
+	step(h, &event);
+}
+
+static void log_failure(struct xm_host *h, const struct xm_report *report,
+			const char *what)
+{
+	char text[XM_WORDS_SIZE + XM_REPORT_WORDS_SIZE];
+	char why[XM_REPORT_WORDS_SIZE];
+	struct xm_words words;
+
+	xm_words_copy(why, report->words, sizeof(why));
+	xm_words_begin(&words, text, sizeof(text));
+	xm_words_add(&words, "the interface could not ");
+	xm_words_add(&words, what);
+	xm_words_add(&words, ": ");
+	xm_words_add(&words, why);
+	h->link_ops->log(h->link, XM_LEVEL_WARNING, text);
+}
+
+static void on_report(struct xm_host *h, uint64_t now_ns,
+		      const struct xm_report *report)
+{
+	struct xm_service_event event = {
+		.now_ns = now_ns,
+		.status = report->status,
+		.extent = report->extent,
+		.client = report->client,
+		.cookie = report->cookie,
+		.connections = report->connections,
+		.joined = report->joined,
+		.far = report->far,
+	};
+
+	switch (report->kind) {
+	case XM_REPORT_EXPOSED:
+		event.kind = XM_SERVICE_EXPOSED;
+		if (report->status != 0)
+			log_failure(h, report, "expose memory");
+		break;
+	case XM_REPORT_CONCEALED:
+		event.kind = XM_SERVICE_CONCEALED;
+		break;
+	case XM_REPORT_ADMITTED:
+		event.kind = XM_SERVICE_ADMITTED;
+		if (report->status != 0)
+			log_failure(h, report, "admit a connection");
+		break;
+	case XM_REPORT_EXPELLED:
+		event.kind = XM_SERVICE_EXPELLED;
+		break;
+	case XM_REPORT_CONNECTIONS:
+		event.kind = XM_SERVICE_CONNECTIONS;
+		break;
+	default: /* the interface is not to be trusted with our life */
+		return;
+	}
+	step(h, &event);
+}
+
+static void zero_piece(struct xm_host *h, uint64_t now_ns)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_ZEROED,
+					  .now_ns = now_ns,
+					  .extent = h->zero_extent };
+
+	h->link_ops->zero(h->link, h->zero_offset, h->zero_size);
+	h->zeroing = false;
+	step(h, &event);
+}
+
+uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
+{
+	struct xm_channel_event from;
+	struct xm_report report;
+	bool more = false;
+	int i;
+
+	for (i = 0; i < EVENTS_MAX && h->link_ops->poll(h->link, &report) > 0;
+	     i++)
+		on_report(h, now_ns, &report);
+	more = i == EVENTS_MAX;
+	for (i = 0; i < EVENTS_MAX &&
+		    h->channel_ops->poll(h->channel, &from) > 0;
+	     i++)
+		on_channel(h, now_ns, &from);
+	more = more || i == EVENTS_MAX;
+	if (h->zeroing)
+		zero_piece(h, now_ns);
+	if (now_ns >= h->deadline_ns) {
+		struct xm_service_event tick = { .kind = XM_SERVICE_TICK,
+						 .now_ns = now_ns };
+
+		step(h, &tick);
+	}
+	commands_push(h);
+	return more || h->zeroing ? now_ns : h->deadline_ns;
+}
+
+void xm_host_drain(struct xm_host *h, uint64_t now_ns, uint32_t ms)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_DRAIN,
+					  .now_ns = now_ns,
+					  .drain_ms = ms };
+
+	step(h, &event);
+}
+
+void xm_host_reload(struct xm_host *h, uint64_t now_ns, uint32_t lease_ms)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_RELOAD,
+					  .now_ns = now_ns,
+					  .lease_ms = lease_ms };
+
+	step(h, &event);
+}

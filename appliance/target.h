@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The interface's whole knowledge: commands from the control process are done
+ * on a transport, and what came of them is reported, in the order they came.
+ * It also counts each client's connections, and reports them ahead of every
+ * answer, so that the control never decides on an older count.
+ *
+ * The counts are kept as numbers, not as a queue of events: while the control
+ * process is stopped they change in place and nothing piles up.
+ *
+ * Floor: first (one thread, no system calls); the same code runs in the
+ * interface process, in tests and in the simulator.
+ */
+#ifndef XM_TARGET_H
+#define XM_TARGET_H
+
+#include "base.h"
+#include "transport.h"
+
+enum xm_command_kind {
+	XM_COMMAND_EXPOSE = 1, /* client, extent, offset, size, key */
+	XM_COMMAND_CONCEAL,    /* client, extent, far */
+	XM_COMMAND_ADMIT,      /* client, cookie, ticket */
+	XM_COMMAND_EXPEL,      /* client */
+};
+
+struct xm_command {
+	enum xm_command_kind kind;
+	uint32_t cookie;
+	uint64_t client, extent, offset, size, key;
+	struct xm_far far;
+	uint8_t ticket[XM_TICKET_SIZE];
+};
+
+enum xm_report_kind {
+	XM_REPORT_EXPOSED = 1, /* client, extent, status, far, words */
+	XM_REPORT_CONCEALED,   /* client, extent */
+	XM_REPORT_ADMITTED,    /* client, cookie, status, words */
+	XM_REPORT_EXPELLED,    /* client */
+	XM_REPORT_CONNECTIONS, /* client, connections, joined */
+};
+
+#define XM_REPORT_WORDS_SIZE 256
+
+struct xm_report {
+	enum xm_report_kind kind;
+	int status;
+	uint32_t cookie;
+	uint32_t connections;
+	uint64_t joined;
+	uint64_t client, extent;
+	struct xm_far far;
+	char words[XM_REPORT_WORDS_SIZE]; /* why, when status is not 0 */
+};
+
+struct xm_target_client {
+	uint64_t client; /* 0: unused */
+	uint32_t connections;
+	bool changed; /* since it was last reported */
+	uint64_t joined;
+};
+
+struct xm_target {
+	const struct xm_transport_ops *ops;
+	struct xm_transport *transport;
+	struct xm_target_client *clients;
+	uint32_t clients_max;
+	uint32_t changed;
+	uint64_t strays; /* connections of clients that were never admitted */
+};
+
+/* `memory` holds clients_max clients and stays the caller's. */
+void xm_target_init(struct xm_target *, const struct xm_transport_ops *,
+		    struct xm_transport *, struct xm_target_client *memory,
+		    uint32_t clients_max);
+/* Polls the transport; the number of events seen. */
+int xm_target_poll(struct xm_target *);
+/* A count that has changed: true, and it is marked as told. All are to be
+ * asked for before a command is done. */
+bool xm_target_report(struct xm_target *, struct xm_report *ret);
+/* Does one command; *ret is its answer. */
+void xm_target_do(struct xm_target *, const struct xm_command *,
+		  struct xm_report *ret);
+
+#endif
