@@ -107,6 +107,7 @@ static void operation_end(struct xm_engine *e, struct xm_operation *op,
 		ev.kind = XM_PAGER_STORED;
 		break;
 	case XM_OPERATION_USER:
+		e->users--;
 		complete_user(e, op->token, status);
 		operation_give(e, op);
 		return;
@@ -197,7 +198,7 @@ enum xm_reach xm_engine_reach(struct xm_engine *e, uint64_t page)
 	struct xm_segment *segment =
 		xm_layout_find(e->options.layout, page, &e->hint);
 
-	if (segment == NULL)
+	if (segment == NULL || segment->lost)
 		return XM_REACH_LOST;
 	return xm_path_reach(&e->peers[segment->appliance].path,
 			     e->clock_ns);
@@ -366,7 +367,8 @@ enum xm_verdict xm_engine_fault(struct xm_engine *e, uint64_t page, bool write,
 	if (segment == NULL)
 		return XM_VERDICT_LOST;
 	peer = &e->peers[segment->appliance];
-	ev.reach = xm_path_reach(&peer->path, e->clock_ns);
+	ev.reach = segment->lost ? XM_REACH_LOST
+				 : xm_path_reach(&peer->path, e->clock_ns);
 	/* A path that is up and brings nothing, however often it is asked, has
 	 * lost the page as surely as one that is down. */
 	since_ns = xm_max(since_ns, peer->progress_ns);
@@ -472,11 +474,13 @@ int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
 
 	if (segment == NULL)
 		return -ERANGE;
+	if (segment->lost)
+		return -ESTALE;
 	peer = &e->peers[segment->appliance];
 	if (peer->path.state != XM_PATH_UP)
 		return -ENOTCONN;
 	/* One completion place for each that is under way or not collected. */
-	if (e->completions_count + xm_engine_flying(e) >= e->options.depth)
+	if (e->completions_count + e->users >= e->options.depth)
 		return -EAGAIN;
 	offset = address - segment->page * e->options.page_size;
 	size = xm_min(size, segment->count * e->options.page_size - offset);
@@ -496,6 +500,7 @@ int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
 		operation_give(e, op);
 		return rc;
 	}
+	e->users++;
 	if (write) {
 		e->counters.writes++;
 		e->counters.bytes_written += size;
@@ -514,6 +519,56 @@ bool xm_engine_completion(struct xm_engine *e, struct xm_completion *ret)
 	e->completions_first = (e->completions_first + 1) % e->options.depth;
 	e->completions_count--;
 	return true;
+}
+
+void xm_engine_cut(struct xm_engine *e, uint64_t page)
+{
+	struct xm_segment *segment =
+		xm_layout_find(e->options.layout, page, &e->hint);
+
+	if (segment != NULL)
+		path_event(e, segment->appliance, XM_PATH_FENCED);
+}
+
+/* One segment's pages, as far as they are this lane's. */
+static void lose_segment(struct xm_engine *e, const struct xm_segment *segment,
+			 uint32_t lane, uint32_t lanes)
+{
+	uint64_t block = e->options.block_pages;
+	uint64_t page = segment->page, end = page + segment->count;
+
+	while (page < end) {
+		uint64_t stop = xm_min(end, (page | (block - 1)) + 1);
+
+		if ((page / block) % lanes != lane) {
+			page = stop;
+			continue;
+		}
+		while (page < stop) {
+			struct xm_pager_event ev = {
+				.kind = XM_PAGER_LOST, .page = page,
+				.limit = stop,
+			};
+
+			/* LOST never waits. */
+			xm_engine_event(e, &ev);
+			XM_ASSERT(e->effects.next > page);
+			page = e->effects.next;
+		}
+	}
+}
+
+void xm_engine_lose(struct xm_engine *e, uint32_t appliance, uint32_t lease,
+		    uint32_t lane, uint32_t lanes)
+{
+	for (uint32_t i = 0; i < e->options.layout->count; i++) {
+		struct xm_segment *s = &e->options.layout->segments[i];
+
+		if (s->appliance != appliance || s->lease >= lease)
+			continue;
+		s->lost = true;
+		lose_segment(e, s, lane, lanes);
+	}
 }
 
 uint32_t xm_engine_flying(const struct xm_engine *e)
@@ -563,11 +618,10 @@ void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
 }
 
 void xm_engine_add(struct xm_engine *e, const struct xm_transport_ops *ops,
-		   struct xm_transport *transport, uint64_t now_ns)
+		   struct xm_transport *transport)
 {
 	struct xm_lane_peer *peer = &e->peers[e->peers_count];
 
-	(void)now_ns;
 	XM_ASSERT(e->peers_count < XM_ENGINE_APPLIANCES);
 	peer->ops = ops;
 	peer->transport = transport;

@@ -95,6 +95,7 @@ struct xm_engine {
 	uint32_t operations_free;
 	struct xm_completion *completions; /* ring of depth entries */
 	uint32_t completions_first, completions_count;
+	uint32_t users; /* explicit operations outstanding */
 	uint64_t clock_ns, seen_ns;
 	uint64_t tick_ns; /* engine time of the last tick */
 	uint32_t hint;
@@ -110,7 +111,7 @@ void xm_engine_init(struct xm_engine *, const struct xm_engine_options *,
 		    void *memory, uint64_t now_ns);
 /* The transport is open, and the stage enlisted there. */
 void xm_engine_add(struct xm_engine *, const struct xm_transport_ops *,
-		   struct xm_transport *, uint64_t now_ns);
+		   struct xm_transport *);
 
 /* Takes in what has completed; paths and failed stores too, when a tick is
  * due. Returns true when anything happened. */
@@ -134,6 +135,13 @@ int64_t xm_engine_post(struct xm_engine *, bool write, uint64_t address,
 bool xm_engine_completion(struct xm_engine *, struct xm_completion *ret);
 /* Can bytes at this page be reached? */
 enum xm_reach xm_engine_reach(struct xm_engine *, uint64_t page);
+/* Drops the connection behind this page: whatever is outstanding there ends,
+ * for a caller whose deadline has passed and who wants its memory back. */
+void xm_engine_cut(struct xm_engine *, uint64_t page);
+/* The lane's share of these segments is gone for good: those of `appliance`
+ * that were taken under a lease before `lease`. */
+void xm_engine_lose(struct xm_engine *, uint32_t appliance, uint32_t lease,
+		    uint32_t lane, uint32_t lanes);
 /* Operations outstanding. */
 uint32_t xm_engine_flying(const struct xm_engine *);
 uint64_t xm_engine_clock(const struct xm_engine *);

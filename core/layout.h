@@ -21,6 +21,8 @@ struct xm_segment {
 	uint64_t count; /* pages */
 	uint32_t appliance;
 	uint32_t region; /* the client's number for it */
+	_Atomic bool lost; /* its lease ended: nothing is there any more */
+	uint32_t lease; /* which of our leases at that appliance */
 	uint64_t extent; /* the appliance's number */
 	uint64_t epoch;
 	struct xm_far far;

@@ -1,16 +1,133 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * Doors to libc. Floor: skin.
- */
-#include "base.h"
+/* Doors to libc and the kernel; see os.h. Floor: skin. */
+#include "os.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 _Noreturn void xm_assert_failed(const char *condition, const char *file,
 				int line)
 {
-	fprintf(stderr, "extmem: broken promise: %s (%s:%d)\n", condition,
-		file, line);
+	char text[512];
+	int size = snprintf(text, sizeof(text),
+			    "extmem: %s:%d: this must hold and does not: "
+			    "%s\n", file, line, condition);
+
+	/* Not stdio: the process may be in any state, and in a handler. */
+	if (size > 0 && write(STDERR_FILENO, text, (size_t)size) < 0)
+		_exit(134);
 	abort();
+}
+
+uint64_t os_now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * XM_SECOND + (uint64_t)now.tv_nsec;
+}
+
+void os_random(void *ret, size_t size)
+{
+	uint8_t *bytes = ret;
+
+	while (size > 0) {
+		ssize_t got = getrandom(bytes, size, 0);
+
+		if (got < 0) {
+			XM_ASSERT(errno == EINTR);
+			continue;
+		}
+		bytes += got;
+		size -= (size_t)got;
+	}
+}
+
+void *os_memory_take(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			    0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+void os_memory_give(void *memory, size_t size)
+{
+	if (memory != NULL)
+		munmap(memory, size);
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ __volatile__("yield");
+#endif
+}
+
+#define LOCK_SPINS 200
+
+void os_lock_take(struct os_lock *lock)
+{
+	uint32_t seen = 0;
+
+	for (unsigned i = 0; i < LOCK_SPINS; i++) {
+		seen = 0;
+		if (atomic_compare_exchange_weak_explicit(
+			    &lock->word, &seen, 1, memory_order_acquire,
+			    memory_order_relaxed))
+			return;
+		relax();
+	}
+	while (atomic_exchange_explicit(&lock->word, 2,
+					memory_order_acquire) != 0)
+		syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL,
+			NULL, 0);
+}
+
+void os_lock_give(struct os_lock *lock)
+{
+	if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) ==
+	    2)
+		syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL,
+			NULL, 0);
+}
+
+void os_signals_block(struct os_signals *ret_old)
+{
+	uint64_t all = ~UINT64_C(0);
+
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &ret_old->mask,
+		sizeof(all));
+}
+
+void os_signals_restore(const struct os_signals *old)
+{
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old->mask, NULL,
+		sizeof(old->mask));
+}
+
+void os_relax(unsigned turn)
+{
+	static const struct timespec nap = { .tv_nsec = 50000 };
+
+	if (turn < 64)
+		relax();
+	else if (turn < 4096)
+		sched_yield();
+	else
+		nanosleep(&nap, NULL);
 }

@@ -861,13 +861,13 @@ static void on_flushed(const struct xm_pager *p,
 
 /* Makes a page absent with nothing under way; false: wait for that. Its
  * contents go with it. */
-static bool let_go(struct xm_pager *p, uint64_t page,
+static bool let_go(struct xm_pager *p, uint64_t page, bool force,
 		   struct xm_pager_effects *fx)
 {
 	struct xm_page *entry = &p->pages[page];
 
 	if (present(entry)) {
-		if (pinned(p, page))
+		if (pinned(p, page) && !force)
 			return false;
 		drop_run(p, page, 1, fx);
 	}
@@ -890,7 +890,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 	case XM_PAGER_DISCARD:
 		if (entry->state == XM_PAGE_POISONED)
 			return true;
-		if (!let_go(p, page, fx))
+		if (!let_go(p, page, false, fx))
 			return false;
 		entry->flags &= (uint8_t)~FLAG_WRITTEN;
 		return true;
@@ -898,7 +898,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		entry->flags |= FLAG_WRITTEN;
 		return true;
 	case XM_PAGER_FORGET:
-		if (!let_go(p, page, fx))
+		if (!let_go(p, page, true, fx))
 			return false;
 		/* The far memory is given back, so nobody will hear how a
 		 * store that still flies ends: its cell forgets the page. */

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The inside of extmem.h: a client, its lanes and regions, for the files that
+ * make the public functions real: client.c (open, close, the keeper's thread),
+ * region.c (take, give, select), mapping.c (map, faults, sync, advise, pin),
+ * access.c (explicit reads and writes), about.c (statistics, information).
+ *
+ * Locks, in the order in which they may be taken:
+ *	extmem.regions_lock	the list of regions, the arena, the layout
+ *	extmem_region.lock	slabs, objects, mappings of one region
+ *	lane.bounce_lock	the lane's bounce buffer
+ *	extmem.control_lock	sessions, waiters
+ *	lane.lock		a lane's engine; the layout is read under any,
+ *				and changed under all of them
+ * A fault takes a lane's lock only. While one is held, signals are blocked
+ * and no mapped page is touched.
+ */
+#ifndef XM_CLIENT_H
+#define XM_CLIENT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base.h"
+#include "engine.h"
+#include "extent.h"
+#include "extmem.h"
+#include "heap.h"
+#include "keeper.h"
+#include "layout.h"
+#include "list.h"
+#include "options.h"
+#include "os.h"
+#include "uffd.h"
+
+#define XM_PAGE UINT64_C(4096)
+#define XM_REGION_GRANULE (2 * XM_MIB)
+#define XM_REGIONS_MAX 256
+#define XM_SEGMENTS_MAX 4096
+#define XM_BOUNCE_PAGES 64
+
+struct xm_settings {
+	struct xm_option_list appliance;
+	uint64_t local;
+	uint64_t timeout_ns, loss_timeout_ns;
+	uint32_t paging;
+	uint64_t lanes;
+	uint64_t arena;
+	uint64_t prefetch; /* pages read ahead, most */
+	const char *provider;
+	const char *name;
+	const char *config;
+};
+
+extern const struct xm_option_table xm_client_options;
+
+struct lane {
+	struct os_lock lock;
+	struct xm_engine engine;
+	void *memory;
+	size_t memory_size;
+	uint8_t *stage;
+	size_t stage_size;
+	pthread_mutex_t bounce_lock;
+	uint8_t *bounce; /* XM_BOUNCE_PAGES, enlisted */
+	uint64_t latency[EXTMEM_LATENCY_BUCKETS];
+};
+
+/* A thread that waits for an answer; lives on its stack. */
+struct waiter {
+	bool done;
+	int status;
+	uint32_t lease; /* of the appliance, when the answer came */
+	struct xm_message message;
+};
+
+struct mapping {
+	uint64_t offset, size;
+	uint32_t count;
+};
+
+struct extmem_region {
+	struct xm_list link;
+	extmem *client;
+	char name[XM_NAME_SIZE];
+	uint32_t number;
+	uint64_t address; /* of offset 0, in bytes from the arena's start */
+	uint64_t size;	  /* bytes, a multiple of XM_REGION_GRANULE */
+	uint64_t span;	  /* bytes of addresses reserved */
+	pthread_mutex_t lock;
+	struct xm_extent slabs;
+	void *slabs_memory;
+	size_t slabs_memory_size;
+	struct xm_heap heap;
+	void *heap_memory;
+	size_t heap_memory_size;
+	uint64_t slabs_count;
+	struct mapping *mappings;
+	size_t mappings_count, mappings_max;
+	bool attached; /* the mapper has it */
+	/* The pager knows this region's pages: it has been mapped once. */
+	atomic_bool tracked;
+	atomic_bool written; /* explicitly, before it was tracked */
+};
+
+/* One explicit operation of the caller's, made of posted parts. */
+struct request {
+	atomic_uint parts; /* under way, and one while more may be posted */
+	atomic_int status;
+	bool async;
+	void *context;
+	struct request *next; /* async: completed, or free */
+};
+
+struct extmem {
+	struct xm_settings settings;
+	struct xm_options *options;
+	struct xm_mapper *mapper;
+	uint8_t *base;
+	uint64_t arena_size; /* bytes */
+	uint64_t local_limit;
+
+	pthread_mutex_t regions_lock;
+	struct xm_list regions;
+	uint32_t regions_count;
+	struct xm_extent arena;
+	void *arena_memory;
+	size_t arena_memory_size;
+	struct xm_layout layout;
+	struct xm_segment *segments;
+
+	pthread_mutex_t control_lock;
+	pthread_cond_t control_changed;
+	struct xm_keeper keeper;
+
+	struct lane lanes[XM_LANES_MAX];
+	uint32_t lanes_count;
+	uint64_t block_pages;
+
+	pthread_t keeper_thread, fault_thread;
+	bool keeper_runs, fault_runs;
+	atomic_bool stopping;
+	int kick; /* eventfd: the keeper shall look */
+
+	struct os_lock async_lock;
+	struct request *async_done, *async_free;
+	struct request *async_memory;
+	uint32_t async_max;
+
+	char lost_words[256]; /* written once, by the first lost page */
+	atomic_int lost_said; /* 0 no, 1 being written, 2 written */
+	atomic_uint_least64_t lost_pages;
+};
+
+/* --- client.c --------------------------------------------------------------- */
+
+/* Sets this thread's last error and returns `rc`. */
+int xm_fail(int rc, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+void xm_kick(extmem *);
+/* Sends a request and waits for its answer; `ret->status` is returned. */
+int xm_ask(extmem *, uint32_t appliance, const struct xm_message *,
+	   uint64_t timeout_ns, struct waiter *ret);
+const char *xm_address_of(const extmem *, uint32_t appliance);
+
+/* --- lanes -------------------------------------------------------------------- */
+
+static inline uint32_t xm_lane_of(const extmem *x, uint64_t page)
+{
+	return x->lanes_count == 1
+		       ? 0
+		       : (uint32_t)(page / x->block_pages % x->lanes_count);
+}
+
+static inline void xm_lane_lock(struct lane *lane, struct os_signals *ret)
+{
+	os_signals_block(ret);
+	os_lock_take(&lane->lock);
+}
+
+static inline void xm_lane_unlock(struct lane *lane,
+				  const struct os_signals *old)
+{
+	os_lock_give(&lane->lock);
+	os_signals_restore(old);
+}
+
+void xm_lanes_lock(extmem *, struct os_signals *ret);
+void xm_lanes_unlock(extmem *, const struct os_signals *old);
+/* With the lane locked: takes in completions, and hands explicit ones on. */
+void xm_lane_turn(extmem *, struct lane *);
+
+/* --- mapping.c ------------------------------------------------------------------ */
+
+int xm_faults_begin(extmem *, char *words, size_t words_size);
+void xm_faults_end(extmem *);
+/* A range event of the pager over [first, limit) of the arena's pages, in all
+ * lanes, until it is done. -ETIMEDOUT, -ENOTCONN (out of reach), -ESTALE. */
+int xm_range(extmem *, const struct xm_pager_event *like, uint64_t first,
+	     uint64_t limit, uint64_t deadline_ns);
+/* FLUSH, and then until the stores have landed. */
+int xm_flush(extmem *, uint64_t first, uint64_t limit, bool evict,
+	     uint64_t deadline_ns);
+
+#endif
