@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the shim and `extmem run` say to each other.
+ *
+ * Down, by environment: EXTMEM_RUN_*, listed here. Up, by a memory file that
+ * both have mapped: the shim keeps it current several times a second and at
+ * the end, so that it is there even when the program is killed. The version
+ * is the product's own: both ends are always from one build.
+ *
+ * Floor: none of core's; interfaces stand on extmem.h alone.
+ */
+#ifndef EXTMEM_RUN_SHARED_H
+#define EXTMEM_RUN_SHARED_H
+
+#include <stdatomic.h>
+
+#include "extmem.h"
+
+#define RUN_MAGIC UINT32_C(0x58524e31)
+#define RUN_APPLIANCES_MAX 16
+
+/* "", or each on a line of its own */
+#define RUN_ENV_APPLIANCES "EXTMEM_RUN_APPLIANCES"
+#define RUN_ENV_LOCAL "EXTMEM_RUN_LOCAL"	 /* bytes */
+#define RUN_ENV_EXTERNAL "EXTMEM_RUN_EXTERNAL"	 /* bytes; 0: by need */
+#define RUN_ENV_THRESHOLD "EXTMEM_RUN_THRESHOLD" /* bytes */
+#define RUN_ENV_PAGING "EXTMEM_RUN_PAGING"
+#define RUN_ENV_OVERFLOW "EXTMEM_RUN_OVERFLOW"	 /* "fail", "local" */
+#define RUN_ENV_CHILDREN "EXTMEM_RUN_CHILDREN"	 /* "plain", "same" */
+#define RUN_ENV_SHARED_FD "EXTMEM_RUN_SHARED_FD"
+#define RUN_ENV_PREFIX "EXTMEM_RUN_"
+
+/* 2 MiB: what one wants elsewhere comes in large blocks (sort's buffer, a
+ * numpy array, a hash table, an allocator's chunk), while the chunks that
+ * small things are carved from (Python's are 1 MiB) hold names and structs
+ * that go to system calls by the hundred. It is also the granule of
+ * regions. */
+#define RUN_THRESHOLD_DEFAULT (UINT64_C(2) << 20)
+#define RUN_THRESHOLD_MIN (UINT64_C(4) << 10)
+
+enum run_state {
+	RUN_EMPTY = 0, /* the shim never came up: static, or not loaded */
+	RUN_ATTACHED,
+	RUN_REFUSED, /* words say why; the program did not begin */
+	RUN_ENDED,
+};
+
+struct run_appliance {
+	char appliance[128];
+	char name[64];
+	char transport[32], provider[64], version[32], endpoint[16];
+	char paging[16], paging_reason[128];
+	char state[16];
+};
+
+struct run_shared {
+	uint32_t magic;
+	uint32_t pid; /* whose figures these are */
+	_Atomic uint32_t state;
+	_Atomic uint32_t generation; /* of all below: odd while written */
+	char words[512];
+	struct extmem_stats stats;
+	uint64_t threshold;
+	uint64_t region_bytes_peak;
+	_Atomic uint64_t refused_count;	 /* allocations that found no room */
+	_Atomic uint64_t refused_bytes;
+	_Atomic uint64_t overflow_count; /* of these, served locally */
+	_Atomic uint64_t overflow_bytes;
+	_Atomic uint64_t blocks_count;	 /* served externally, ever */
+	_Atomic uint64_t blocks_bytes;
+	_Atomic uint64_t call_count;	 /* system calls given such memory */
+	_Atomic uint64_t lost_address;	 /* of the first lost page touched */
+	uint32_t appliance_count;
+	struct run_appliance appliances[RUN_APPLIANCES_MAX];
+};
+
+#endif

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The shim's start and end: finds the real functions, opens the client,
+ * keeps the statistics current, and says what became of a fork.
+ *
+ * The real functions are looked up all at once by dlsym(RTLD_NEXT), which may
+ * itself allocate: until they are known, allocations come from a small static
+ * arena (malloc.c). The client is opened by a constructor, so that an
+ * appliance that cannot be reached is said before the program begins, with
+ * exit status 127; whatever allocates before that is local.
+ *
+ * What stays local: anything below the threshold, everything on the library's
+ * own threads (those made while a thread is inside the library), and what the
+ * library or libfabric asks for on any thread, by the caller's address; so a
+ * fault that the library serves on the program's thread cannot lead to
+ * another.
+ *
+ * Children. By default LD_PRELOAD and our variables leave the environment at
+ * once, so that children run plain; what this very process turns itself into
+ * by exec (env, nice, a script's interpreter, sh -c) has them back: exec.c.
+ * After a plain fork() the
+ * mapping is absent in the child (never zeros): the child runs on local
+ * memory, and if it touches what was external it gets SIGSEGV and one line
+ * that says why.
+ */
+#include "shim.h"
+
+#include <dlfcn.h>
+#include <link.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define LIBRARY_SPANS_MAX 64
+#define REFRESH_MS 100
+
+struct shim_reals shim_reals;
+_Atomic bool shim_resolved;
+_Thread_local int shim_inside __attribute__((tls_model("initial-exec")));
+_Atomic bool shim_ready;
+extmem *shim_client;
+uint64_t shim_threshold = RUN_THRESHOLD_DEFAULT;
+uint64_t shim_external;
+uint64_t shim_local;
+bool shim_overflow_local;
+bool shim_kernel_faults;
+
+static struct run_shared shared_here;
+struct run_shared *shim_shared = &shared_here;
+
+static struct library_span {
+	uintptr_t first, last;
+} library_spans[LIBRARY_SPANS_MAX];
+static unsigned library_span_count;
+
+static pthread_mutex_t refresh_lock = PTHREAD_MUTEX_INITIALIZER;
+pid_t shim_owner;
+
+static const char fork_note[] =
+	"extmem run: a child made by fork() touched external memory, which "
+	"only its parent has; such a program needs all it shares with its "
+	"children below --threshold; see extmem(1), FORK\n";
+
+/* --- words ------------------------------------------------------------------ */
+
+void shim_say(const char *format, ...)
+{
+	char line[640];
+	va_list arguments;
+	int n = snprintf(line, sizeof(line), "extmem run: "), m;
+	int error = errno;
+
+	va_start(arguments, format);
+	m = vsnprintf(line + n, sizeof(line) - n - 1, format, arguments);
+	va_end(arguments);
+	n += m < 0 ? 0 : m;
+	if ((size_t)n > sizeof(line) - 2)
+		n = sizeof(line) - 2;
+	line[n++] = '\n';
+	if (shim_real()->write(STDERR_FILENO, line, n) < 0)
+		return; /* there is nobody to tell */
+	errno = error;
+}
+
+static _Noreturn void refuse(const char *words)
+{
+	snprintf(shim_shared->words, sizeof(shim_shared->words), "%s", words);
+	atomic_store(&shim_shared->state, RUN_REFUSED);
+	shim_say("%s", words);
+	shim_real()->_exit(125);
+	__builtin_unreachable();
+}
+
+/* --- the real functions ----------------------------------------------------- */
+
+static pthread_mutex_t resolve_lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+void shim_resolve(void)
+{
+	static bool busy;
+
+	/* Recursive: dlsym may allocate, and comes back here; malloc.c sees
+	 * the empty slot and serves it from the static arena. */
+	pthread_mutex_lock(&resolve_lock);
+	if (!busy && !atomic_load(&shim_resolved)) {
+		busy = true;
+#define SHIM_REAL_FIND(type, name, arguments)                                 \
+	*(void **)&shim_reals.name = dlsym(RTLD_NEXT, #name);
+		SHIM_REALS(SHIM_REAL_FIND)
+#undef SHIM_REAL_FIND
+		atomic_store_explicit(&shim_resolved, true,
+				      memory_order_release);
+		busy = false;
+	}
+	pthread_mutex_unlock(&resolve_lock);
+}
+
+/* --- who calls -------------------------------------------------------------- */
+
+static bool is_library(const char *path)
+{
+	static const char *const names[] = {
+		"libextmem", "libfabric", "libibverbs", "librdmacm",
+		"libpsm",    "libnl-",	  "libnuma",	"libefa",
+		"libucp",    "libmlx",
+	};
+	const char *name = strrchr(path, '/');
+
+	name = name ? name + 1 : path;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strncmp(name, names[i], strlen(names[i])) == 0)
+			return true;
+	return false;
+}
+
+static int note_library(struct dl_phdr_info *info, size_t size, void *context)
+{
+	(void)size;
+	(void)context;
+	if (!info->dlpi_name || !is_library(info->dlpi_name))
+		return 0;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+
+		if (h->p_type != PT_LOAD || !(h->p_flags & PF_X) ||
+		    library_span_count == LIBRARY_SPANS_MAX)
+			continue;
+		library_spans[library_span_count++] = (struct library_span){
+			.first = info->dlpi_addr + h->p_vaddr,
+			.last = info->dlpi_addr + h->p_vaddr + h->p_memsz,
+		};
+	}
+	return 0;
+}
+
+bool shim_called_by_library(const void *address)
+{
+	uintptr_t a = (uintptr_t)address;
+
+	for (unsigned i = 0; i < library_span_count; i++)
+		if (a >= library_spans[i].first && a < library_spans[i].last)
+			return true;
+	return false;
+}
+
+struct thread_start {
+	void *(*routine)(void *);
+	void *argument;
+};
+
+static void *start_inside(void *p)
+{
+	struct thread_start start = *(struct thread_start *)p;
+
+	free(p);
+	shim_inside = 1;
+	return start.routine(start.argument);
+}
+
+SHIM_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attributes,
+			       void *(*routine)(void *), void *argument)
+{
+	struct thread_start *start;
+	int r;
+
+	if (!shim_inside &&
+	    !shim_called_by_library(__builtin_return_address(0)))
+		return shim_real()->pthread_create(ret, attributes, routine,
+						   argument);
+	start = malloc(sizeof(*start));
+	if (!start)
+		return EAGAIN;
+	*start = (struct thread_start){ routine, argument };
+	r = shim_real()->pthread_create(ret, attributes, start_inside, start);
+	if (r != 0)
+		free(start);
+	return r;
+}
+
+/* --- statistics -------------------------------------------------------------- */
+
+static void refresh(void)
+{
+	static struct extmem_stats stats; /* both under refresh_lock */
+	static struct extmem_info info;
+	struct run_shared *s = shim_shared;
+
+	pthread_mutex_lock(&refresh_lock);
+	shim_inside++;
+	stats.size = sizeof(stats);
+	if (shim_client && extmem_stats(shim_client, &stats) >= 0) {
+		atomic_fetch_add(&s->generation, 1);
+		s->stats = stats;
+		if (stats.region_bytes > s->region_bytes_peak)
+			s->region_bytes_peak = stats.region_bytes;
+		for (unsigned i = 0; i < RUN_APPLIANCES_MAX; i++) {
+			struct run_appliance *a = &s->appliances[i];
+
+			info.size = sizeof(info);
+			if (extmem_info(shim_client, i, &info) < 0)
+				break;
+			s->appliance_count = i + 1;
+			memcpy(a->appliance, info.appliance,
+			       sizeof(a->appliance));
+			memcpy(a->name, info.name, sizeof(a->name));
+			memcpy(a->transport, info.transport,
+			       sizeof(a->transport));
+			memcpy(a->provider, info.provider,
+			       sizeof(a->provider));
+			memcpy(a->version, info.version, sizeof(a->version));
+			memcpy(a->endpoint, info.endpoint,
+			       sizeof(a->endpoint));
+			memcpy(a->paging, info.paging, sizeof(a->paging));
+			memcpy(a->paging_reason, info.paging_reason,
+			       sizeof(a->paging_reason));
+			memcpy(a->state, info.state, sizeof(a->state));
+		}
+		atomic_fetch_add(&s->generation, 1);
+	}
+	shim_inside--;
+	pthread_mutex_unlock(&refresh_lock);
+}
+
+static void *refresh_thread(void *unused)
+{
+	const struct timespec nap = { .tv_nsec = REFRESH_MS * 1000000L };
+
+	(void)unused;
+	for (;;) {
+		nanosleep(&nap, NULL);
+		refresh();
+	}
+	return NULL;
+}
+
+static void refresh_start(void)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	pthread_t thread;
+
+	/* The program's signals are for the program's threads. */
+	sigfillset(&all);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, 256 << 10);
+	shim_inside++;
+	if (pthread_create(&thread, &attributes, refresh_thread, NULL) != 0)
+		shim_say("no thread for statistics; they come at exit alone");
+	shim_inside--;
+	pthread_attr_destroy(&attributes);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+/* --- fork -------------------------------------------------------------------- */
+
+static void on_child_segv(int number)
+{
+	(void)number;
+	if (shim_reals.write(STDERR_FILENO, fork_note, sizeof(fork_note) - 1))
+		signal(SIGSEGV, SIG_DFL); /* and the access again */
+}
+
+static void after_fork_in_child(void)
+{
+	struct sigaction action;
+
+	if (!atomic_load(&shim_ready))
+		return;
+	atomic_store(&shim_ready, false);
+	shim_shared = &shared_here; /* the parent's figures are its own */
+	if (atomic_load(&block_high) == 0 ||
+	    shim_real()->sigaction(SIGSEGV, NULL, &action) < 0 ||
+	    action.sa_handler != SIG_DFL)
+		return;
+	action = (struct sigaction){ .sa_handler = on_child_segv };
+	shim_real()->sigaction(SIGSEGV, &action, NULL);
+}
+
+/* --- start -------------------------------------------------------------------- */
+
+static uint64_t number_from(const char *name, uint64_t otherwise)
+{
+	const char *text = getenv(name);
+
+	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+}
+
+static void map_shared(void)
+{
+	const char *text = getenv(RUN_ENV_SHARED_FD);
+	struct stat status;
+	void *p;
+	int fd;
+
+	if (!text || !*text)
+		return;
+	fd = atoi(text);
+	if (fd < 3 || shim_real()->fstat(fd, &status) < 0 ||
+	    status.st_size != sizeof(struct run_shared))
+		return;
+	p = shim_real()->mmap(NULL, sizeof(struct run_shared),
+			      PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return;
+	if (((struct run_shared *)p)->magic != RUN_MAGIC ||
+	    ((struct run_shared *)p)->pid != (uint32_t)getpid()) {
+		shim_real()->munmap(p, sizeof(struct run_shared));
+		return;
+	}
+	shim_shared = p;
+}
+
+/* The settings for extmem_open() that were given to us; what was not, the
+ * library finds by itself. */
+static int open_client(void)
+{
+	static char texts[RUN_APPLIANCES_MAX + 2][160];
+	const char *settings[RUN_APPLIANCES_MAX + 3];
+	const char *text;
+	unsigned count = 0;
+
+	text = getenv(RUN_ENV_APPLIANCES);
+	while (text && *text && count < RUN_APPLIANCES_MAX) {
+		size_t n = strcspn(text, "\n");
+
+		snprintf(texts[count], sizeof(texts[count]), "appliance=%.*s",
+			 (int)n, text);
+		settings[count] = texts[count];
+		count++;
+		text += n + (text[n] == '\n');
+	}
+	text = getenv(RUN_ENV_LOCAL);
+	if (text && *text) {
+		snprintf(texts[count], sizeof(texts[count]), "local=%s", text);
+		settings[count] = texts[count];
+		count++;
+	}
+	text = getenv(RUN_ENV_PAGING);
+	if (text && *text) {
+		snprintf(texts[count], sizeof(texts[count]), "paging=%s", text);
+		settings[count] = texts[count];
+		count++;
+	}
+	settings[count] = NULL;
+	return extmem_open(settings, &shim_client);
+}
+
+__attribute__((constructor)) static void start(void)
+{
+	const char *text;
+	char words[512];
+	bool plain_children;
+
+	shim_real();
+	map_shared();
+	shim_threshold = number_from(RUN_ENV_THRESHOLD, RUN_THRESHOLD_DEFAULT);
+	if (shim_threshold < RUN_THRESHOLD_MIN)
+		shim_threshold = RUN_THRESHOLD_MIN;
+	shim_external = number_from(RUN_ENV_EXTERNAL, 0);
+	text = getenv(RUN_ENV_OVERFLOW);
+	shim_overflow_local = text && strcmp(text, "local") == 0;
+	text = getenv(RUN_ENV_CHILDREN);
+	plain_children = !text || strcmp(text, "same") != 0;
+
+	shim_inside++;
+	signal_start();
+	if (open_client() < 0) {
+		snprintf(words, sizeof(words), "%s", extmem_error());
+		refuse(words);
+	}
+	exec_start(plain_children);
+	dl_iterate_phdr(note_library, NULL);
+	shim_owner = getpid();
+	pthread_atfork(NULL, NULL, after_fork_in_child);
+	refresh();
+	shim_local = shim_shared->stats.local_limit;
+	shim_kernel_faults =
+		strcmp(shim_shared->appliances[0].paging, "thread") == 0;
+	shim_shared->threshold = shim_threshold;
+	atomic_store(&shim_shared->state, RUN_ATTACHED);
+	refresh_start();
+	shim_inside--;
+	atomic_store_explicit(&shim_ready, true, memory_order_release);
+}
+
+/* The client is left open: other threads, and destructors after ours, may
+ * still use what is in it. Its lease ends with the connection. */
+static void finish(void)
+{
+	if (!shim_client || getpid() != shim_owner ||
+	    !atomic_load(&shim_ready))
+		return;
+	refresh();
+	atomic_store(&shim_shared->state, RUN_ENDED);
+}
+
+__attribute__((destructor)) static void at_exit(void)
+{
+	finish();
+}
+
+SHIM_EXPORT void _exit(int status)
+{
+	finish();
+	shim_real()->_exit(status);
+	__builtin_unreachable();
+}
+
+SHIM_EXPORT void _Exit(int status)
+{
+	_exit(status);
+}
