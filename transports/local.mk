@@ -4,6 +4,16 @@
 
 noinst_LTLIBRARIES += libxm_transports.la
 libxm_transports_la_SOURCES = \
+	transports/loop.c \
+	transports/loop_channel.c \
+	transports/ofi/fabric.c \
+	transports/ofi/link.c \
+	transports/ofi/ofi.c \
+	transports/ofi/ofi.h \
+	transports/ofi/rma.c \
+	transports/ofi/target.c \
+	transports/ofi/view.c \
 	transports/stream.c \
 	transports/stream.h \
+	transports/table.c \
 	$(NULL)

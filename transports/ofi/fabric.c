@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which provider, which address: hints, locators, and errors in words.
+ *
+ * The provider is always named in the hints, never left to libfabric: another
+ * provider is another wire format, another meaning of death, another speed.
+ * A locator is a line of text, "tcp 1.17 117.0 MSG 127.0.0.1 41234", so that
+ * an initiator with a provider that cannot talk to it says so in words.
+ *
+ * Floor: skin of the transport.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "ofi.h"
+
+static const struct ofi_scheme schemes[] = {
+	{ "ofi+tcp", "tcp", FI_EP_MSG, true, true, true },
+	{ "ofi+verbs", "verbs", FI_EP_MSG, true, true, true },
+	{ "ofi+shm", "shm", FI_EP_RDM, false, false, true },
+	{ "ofi+net", "net", FI_EP_RDM, true, true, true },
+	{ "ofi+rxm", "tcp;ofi_rxm", FI_EP_RDM, true, true, true },
+	/* sockets answers EACCES when a peer is gone, too */
+	{ "ofi+sockets", "sockets", FI_EP_RDM, true, true, false },
+};
+
+const struct ofi_scheme *xm_ofi_scheme(const char *address)
+{
+	for (size_t i = 0; i < XM_COUNT(schemes); i++) {
+		size_t size = strlen(schemes[i].scheme);
+
+		if (strncmp(address, schemes[i].scheme, size) == 0 &&
+		    strncmp(address + size, "://", 3) == 0)
+			return &schemes[i];
+	}
+	return NULL;
+}
+
+int xm_ofi_say(struct xm_transport *t, int error, const char *format, ...)
+{
+	va_list list;
+
+	va_start(list, format);
+	vsnprintf(t->words, sizeof(t->words), format, list);
+	va_end(list);
+	return error;
+}
+
+int xm_ofi_errno(ssize_t fi_error)
+{
+	switch (fi_error < 0 ? -fi_error : fi_error) {
+	case 0:
+		return 0;
+	case FI_EAGAIN:
+		return -EAGAIN;
+	case FI_ENOMEM:
+		return -ENOMEM;
+	case FI_ENOSPC:
+	case FI_EMFILE:
+		return -ENOSPC;
+	case FI_EINVAL:
+		return -EINVAL;
+	case FI_EADDRINUSE:
+		return -EADDRINUSE;
+	case FI_ECONNREFUSED:
+	case FI_ECONNRESET:
+	case FI_ECONNABORTED:
+		return -ECONNREFUSED;
+	case FI_ETIMEDOUT:
+	case FI_EHOSTUNREACH:
+	case FI_ENETUNREACH:
+		return -ETIMEDOUT;
+	case FI_ENOSYS:
+	case FI_ENODATA:
+		return -ENOSYS;
+	default:
+		return -ENOTCONN;
+	}
+}
+
+/* "scheme://host:port", "scheme://[v6]:port", "scheme://host", "scheme://".
+ * Keeps the host as digits: names are looked up here, once, because open()
+ * may take its time and connect() may not. */
+int xm_ofi_address(struct xm_transport *t, const char *address)
+{
+	const char *host = strstr(address, "://") + 3;
+	const char *end = host + strlen(host);
+	const char *colon = strrchr(host, ':');
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo *found;
+	char name[256];
+	int error;
+
+	t->host[0] = '\0';
+	if (!t->scheme->inet)
+		return 0;
+	if (*host == '[') {
+		host++;
+		end = strchr(host, ']');
+		if (!end)
+			return xm_ofi_say(t, -EINVAL, "%s: a [ without its ]",
+					  address);
+	} else if (colon) {
+		end = colon;
+	}
+	if ((size_t)(end - host) >= sizeof(name))
+		return xm_ofi_say(t, -EINVAL, "%.64s...: the host is too long",
+				  address);
+	if (end == host) {
+		strcpy(t->host, "0.0.0.0");
+		return 0;
+	}
+	memcpy(name, host, (size_t)(end - host));
+	name[end - host] = '\0';
+	error = getaddrinfo(name, NULL, &hints, &found);
+	if (error)
+		return xm_ofi_say(t, -EINVAL, "%s: %s: %s", address, name,
+				  gai_strerror(error));
+	error = getnameinfo(found->ai_addr, found->ai_addrlen, t->host,
+			    sizeof(t->host), NULL, 0, NI_NUMERICHOST);
+	freeaddrinfo(found);
+	if (error)
+		return xm_ofi_say(t, -EINVAL, "%s: %s", address,
+				  gai_strerror(error));
+	return 0;
+}
+
+/* The names of what is there, for who asked for what is not. */
+static void providers_list(char *ret, size_t size)
+{
+	struct fi_info *all = NULL;
+	size_t used = 0;
+
+	ret[0] = '\0';
+	if (fi_getinfo(OFI_API, NULL, NULL, 0, NULL, &all))
+		return;
+	for (struct fi_info *i = all; i; i = i->next) {
+		const char *name = i->fabric_attr->prov_name;
+		bool seen = false;
+		int n;
+
+		for (struct fi_info *j = all; j != i && !seen; j = j->next)
+			seen = strcmp(name, j->fabric_attr->prov_name) == 0;
+		if (seen)
+			continue;
+		n = snprintf(ret + used, size - used, "%s%s", used ? ", " : "",
+			     name);
+		if (n < 0 || (size_t)n >= size - used)
+			break;
+		used += (size_t)n;
+	}
+	fi_freeinfo(all);
+}
+
+static struct fi_info *hints_make(struct xm_transport *t)
+{
+	struct fi_info *hints = fi_allocinfo();
+
+	if (!hints)
+		return NULL;
+	hints->fabric_attr->prov_name = strdup(t->provider);
+	if (!hints->fabric_attr->prov_name) {
+		fi_freeinfo(hints);
+		return NULL;
+	}
+	hints->ep_attr->type = t->scheme->type;
+	hints->caps = FI_MSG | FI_RMA;
+	/* One thread at a time, and we always poll: no progress threads. */
+	hints->domain_attr->threading = FI_THREAD_DOMAIN;
+	hints->domain_attr->data_progress = FI_PROGRESS_MANUAL;
+	hints->domain_attr->control_progress = FI_PROGRESS_MANUAL;
+	hints->domain_attr->mr_mode = FI_MR_LOCAL | FI_MR_VIRT_ADDR |
+				      FI_MR_ALLOCATED | FI_MR_PROV_KEY |
+				      FI_MR_ENDPOINT;
+	hints->tx_attr->op_flags = FI_COMPLETION;
+	if (t->scheme->inet)
+		hints->addr_format = strchr(t->host, ':') ? FI_SOCKADDR_IN6
+							  : FI_SOCKADDR_IN;
+	return hints;
+}
+
+/* `source`: host and service are ours, else the far side's. */
+int xm_ofi_info(struct xm_transport *t, const char *host, const char *service,
+		bool source, struct fi_info **ret)
+{
+	struct fi_info *hints = hints_make(t);
+	struct fi_info *info = NULL;
+	char list[256];
+	int error;
+
+	if (!hints)
+		return xm_ofi_say(t, -ENOMEM, "no memory for hints");
+	if (host && t->scheme->inet)
+		hints->addr_format = strchr(host, ':') ? FI_SOCKADDR_IN6
+						       : FI_SOCKADDR_IN;
+	error = fi_getinfo(OFI_API, host, service,
+			   (source ? FI_SOURCE : 0) |
+				   (host ? FI_NUMERICHOST : 0),
+			   hints, &info);
+	fi_freeinfo(hints);
+	/* "tcp" also matches layered providers on it: take the very name. */
+	for (struct fi_info *i = info; !error && i; i = i->next) {
+		if (strcmp(i->fabric_attr->prov_name, t->provider))
+			continue;
+		*ret = fi_dupinfo(i);
+		fi_freeinfo(info);
+		if (!*ret)
+			return xm_ofi_say(t, -ENOMEM, "no memory for info");
+		return 0;
+	}
+	if (info)
+		fi_freeinfo(info);
+	providers_list(list, sizeof(list));
+	return xm_ofi_say(t, -ENOSYS,
+			  "%s: libfabric has no provider %s with %s endpoints "
+			  "and RMA for %s%s; it has: %s",
+			  t->scheme->scheme, t->provider,
+			  t->scheme->type == FI_EP_MSG ? "MSG" : "RDM",
+			  host ? "host " : "this machine", host ? host : "",
+			  list);
+}
+
+void xm_ofi_version(const struct fi_info *info, char *ret, size_t size)
+{
+	uint32_t library = fi_version();
+	uint32_t provider = info->fabric_attr->prov_version;
+
+	snprintf(ret, size, "%u.%u / %u.%u", FI_MAJOR(library),
+		 FI_MINOR(library), FI_MAJOR(provider), FI_MINOR(provider));
+}
+
+void xm_ofi_mr_mode(const struct fi_info *info, char *ret, size_t size)
+{
+	static const struct {
+		int bit;
+		const char *word;
+	} words[] = {
+		{ FI_MR_LOCAL, "local" },
+		{ FI_MR_VIRT_ADDR, "virt_addr" },
+		{ FI_MR_ALLOCATED, "allocated" },
+		{ FI_MR_PROV_KEY, "prov_key" },
+		{ FI_MR_ENDPOINT, "endpoint" },
+	};
+	size_t used = 0;
+
+	snprintf(ret, size, "offsets, chosen keys");
+	for (size_t i = 0; i < XM_COUNT(words); i++) {
+		int n;
+
+		if (!(info->domain_attr->mr_mode & words[i].bit))
+			continue;
+		n = snprintf(ret + used, size - used, "%s%s", used ? " " : "",
+			     words[i].word);
+		if (n < 0 || (size_t)n >= size - used)
+			return;
+		used += (size_t)n;
+	}
+}
+
+int xm_ofi_locator_make(struct xm_transport *t, fid_t fid,
+			struct xm_locator *ret)
+{
+	char name[256] = "", host[INET6_ADDRSTRLEN + 1] = "";
+	char line[XM_LOCATOR_SIZE + 1], service[OFI_SERVICE_SIZE] = "0";
+	uint32_t library = fi_version();
+	size_t size = sizeof(name) - 1;
+	int error = fi_getname(fid, name, &size);
+	int n;
+
+	if (error)
+		return xm_ofi_say(t, xm_ofi_errno(error), "fi_getname: %s",
+				  fi_strerror(-error));
+	if (t->scheme->inet) {
+		error = getnameinfo((struct sockaddr *)name, (socklen_t)size,
+				    host, sizeof(host), service,
+				    sizeof(service),
+				    NI_NUMERICHOST | NI_NUMERICSERV);
+		if (error)
+			return xm_ofi_say(t, -EINVAL, "getnameinfo: %s",
+					  gai_strerror(error));
+	}
+	n = snprintf(line, sizeof(line), "%s %u.%u %s %s %s", t->provider,
+		     FI_MAJOR(library), FI_MINOR(library),
+		     t->scheme->type == FI_EP_MSG ? "MSG" : "RDM",
+		     t->scheme->inet ? host : name, service);
+	if (n < 0 || n > XM_LOCATOR_SIZE)
+		return xm_ofi_say(t, -ENOSPC, "the provider's address is too "
+					      "long for a locator");
+	memset(ret, 0, sizeof(*ret));
+	ret->size = (uint32_t)n;
+	memcpy(ret->bytes, line, (size_t)n);
+	return 0;
+}
+
+/* 1.18 gave the name tcp to what had been net: another wire format. */
+static bool versions_meet(uint32_t minor_there)
+{
+	return (FI_MINOR(fi_version()) >= 18) == (minor_there >= 18);
+}
+
+int xm_ofi_locator_read(struct xm_transport *t, const struct xm_locator *l,
+			char host[OFI_HOST_SIZE * 2],
+			char service[OFI_SERVICE_SIZE])
+{
+	char line[XM_LOCATOR_SIZE + 1], provider[64], type[8];
+	unsigned major, minor;
+
+	if (l->size == 0 || l->size > XM_LOCATOR_SIZE)
+		return xm_ofi_say(t, -EINVAL, "a locator of %u bytes",
+				  (unsigned)l->size);
+	memcpy(line, l->bytes, l->size);
+	line[l->size] = '\0';
+	if (sscanf(line, "%63s %u.%u %7s %127s %15s", provider, &major, &minor,
+		   type, host, service) != 6)
+		return xm_ofi_say(t, -EINVAL, "a malformed locator");
+	if (strcmp(provider, t->provider) || !versions_meet(minor) ||
+	    strcmp(type, t->scheme->type == FI_EP_MSG ? "MSG" : "RDM"))
+		return xm_ofi_say(
+			t, -ENOSYS,
+			"the appliance speaks %s (%s, libfabric %u.%u), this "
+			"side %s (%s, libfabric %u.%u): they do not "
+			"interoperate; use the same provider and library",
+			provider, type, major, minor, t->provider,
+			t->scheme->type == FI_EP_MSG ? "MSG" : "RDM",
+			FI_MAJOR(fi_version()), FI_MINOR(fi_version()));
+	/* An interface that listens everywhere is where we found it. */
+	if (t->scheme->inet &&
+	    (!strcmp(host, "0.0.0.0") || !strcmp(host, "::"))) {
+		if (!t->host[0])
+			return xm_ofi_say(t, -EINVAL,
+					  "the locator names no host");
+		strcpy(host, t->host);
+	}
+	return 0;
+}
+
+/* 1.17's shm provider installs handlers of its own for these, process-wide,
+ * the first time an endpoint is opened. They are put back after each call in
+ * which that may happen: signals belong to the program. */
+static const int handled[] = { SIGBUS, SIGSEGV, SIGTERM, SIGINT };
+
+void xm_ofi_handlers_keep(struct ofi_handlers *h)
+{
+	for (size_t i = 0; i < XM_COUNT(handled); i++)
+		sigaction(handled[i], NULL, &h->kept[i]);
+}
+
+void xm_ofi_handlers_restore(const struct ofi_handlers *h)
+{
+	for (size_t i = 0; i < XM_COUNT(handled); i++) {
+		struct sigaction now;
+
+		sigaction(handled[i], NULL, &now);
+		if (now.sa_sigaction != h->kept[i].sa_sigaction)
+			sigaction(handled[i], &h->kept[i], NULL);
+	}
+}

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The libfabric transport: six schemes, one code.
+ *
+ * poll() is on the path of a fault. While something is posted it costs one
+ * fi_cq_read per link that has something posted; event queues and idle links
+ * are looked at every CHORES_NS, which bounds how late a peer's end is seen
+ * by a caller that polls. A target reads the completion queue of every tenant
+ * in every poll, since 1.17's tcp moves bytes only inside that call.
+ *
+ * Floor: skin of the transport. One thread at a time per instance, and that
+ * is what libfabric is told (FI_THREAD_DOMAIN).
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "ofi.h"
+
+#define CHORES_NS (500 * XM_US)
+#define CHORES_POLLS 16 /* looks at the clock once in so many busy polls */
+#define NAP_MIN_NS (50 * XM_US)
+#define NAP_MAX_NS XM_MS
+#define WAIT_FDS_MAX (2 * OFI_LINKS_MAX + OFI_TENANTS_MAX + 2)
+
+uint64_t xm_ofi_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * XM_SECOND + (uint64_t)now.tv_nsec;
+}
+
+/* Before libfabric reads its environment, once. Neither is overwritten.
+ *
+ * FI_MR_CACHE_MONITOR: the monitors patch mmap() and madvise(), or open a
+ * userfaultfd of their own; both belong to the program.
+ * FI_SHM_DISABLE_CMA: with cross-memory attach a peer writes into this
+ * process by address, past every key, and even after an endpoint was closed.
+ */
+static void environment_prepare(void)
+{
+	static atomic_flag done = ATOMIC_FLAG_INIT;
+
+	if (atomic_flag_test_and_set(&done))
+		return;
+	setenv("FI_MR_CACHE_MONITOR", "disabled", 0);
+	setenv("FI_SHM_DISABLE_CMA", "1", 0);
+}
+
+int xm_ofi_cq_open(struct xm_transport *t, struct fid_domain *domain,
+		   size_t size, struct fid_cq **ret, int *ret_fd)
+{
+	struct fi_cq_attr attr = {
+		.size = size,
+		.format = FI_CQ_FORMAT_CONTEXT,
+		.wait_obj = t->fd_waits ? FI_WAIT_FD : FI_WAIT_NONE,
+	};
+	struct fid_cq *cq;
+	int error = fi_cq_open(domain, &attr, &cq, NULL);
+
+	if (error && t->fd_waits) {
+		attr.wait_obj = FI_WAIT_NONE;
+		t->fd_waits = false;
+		error = fi_cq_open(domain, &attr, &cq, NULL);
+	}
+	if (error)
+		return xm_ofi_say(t, xm_ofi_errno(error), "%s: fi_cq_open: %s",
+				  t->provider, fi_strerror(-error));
+	*ret_fd = -1;
+	if (t->fd_waits && fi_control(&cq->fid, FI_GETWAIT, ret_fd))
+		*ret_fd = -1;
+	*ret = cq;
+	return 0;
+}
+
+int xm_ofi_eq_open(struct xm_transport *t, struct fid_fabric *fabric,
+		   struct fid_eq **ret, int *ret_fd)
+{
+	struct fi_eq_attr attr = { .size = 64, .wait_obj = FI_WAIT_FD };
+	struct fid_eq *eq;
+	int error = fi_eq_open(fabric, &attr, &eq, NULL);
+
+	if (error)
+		return xm_ofi_say(t, xm_ofi_errno(error), "%s: fi_eq_open: %s",
+				  t->provider, fi_strerror(-error));
+	if (fi_control(&eq->fid, FI_GETWAIT, ret_fd))
+		*ret_fd = -1;
+	*ret = eq;
+	return 0;
+}
+
+static void ofi_close(struct xm_transport *t)
+{
+	if (t->links && t->ops)
+		for (uint32_t i = 0; i < t->links_used; i++)
+			xm_ofi_link_close(t, i);
+	xm_ofi_target_close(t);
+	if (t->info)
+		fi_freeinfo(t->info);
+	free(t->links);
+	free(t->ops);
+	free(t->tenants);
+	free(t->tickets);
+	free(t->exposures);
+	free(t);
+}
+
+static int open_memory(struct xm_transport *t)
+{
+	t->links = calloc(OFI_LINKS_MAX, sizeof(*t->links));
+	t->ops = calloc(t->depth, sizeof(*t->ops));
+	if (!t->links || !t->ops)
+		return -ENOMEM;
+	xm_ofi_ops_init(t);
+	if (!t->target)
+		return 0;
+	t->tenants = calloc(OFI_TENANTS_MAX, sizeof(*t->tenants));
+	t->tickets = calloc(OFI_TICKETS_MAX, sizeof(*t->tickets));
+	t->exposures = calloc(OFI_EXPOSED_MAX, sizeof(*t->exposures));
+	return t->tenants && t->tickets && t->exposures ? 0 : -ENOMEM;
+}
+
+static int open_fabric(struct xm_transport *t,
+		       const struct xm_transport_options *options)
+{
+	bool inet = t->scheme->inet;
+	int error = xm_ofi_address(t, options->address);
+
+	if (error)
+		return error;
+	environment_prepare();
+	/* The provider's own address: its port is the system's to choose. */
+	if (t->target)
+		return xm_ofi_info(t, inet ? t->host : NULL, inet ? "0" : NULL,
+				   inet, &t->info);
+	return xm_ofi_info(t, NULL, NULL, false, &t->info);
+}
+
+static int ofi_open(const struct xm_transport_options *options, char *words,
+		    size_t words_size, struct xm_transport **ret)
+{
+	const struct ofi_scheme *scheme = xm_ofi_scheme(options->address);
+	struct ofi_handlers handlers;
+	struct xm_transport *t;
+	int error;
+
+	if (!scheme) {
+		snprintf(words, words_size, "%s: no libfabric scheme",
+			 options->address);
+		return -EINVAL;
+	}
+	t = calloc(1, sizeof(*t));
+	if (!t) {
+		snprintf(words, words_size, "no memory for a transport");
+		return -ENOMEM;
+	}
+	t->scheme = scheme;
+	t->target = options->target;
+	t->eq_fd = -1;
+	t->fd_waits = true;
+	t->nap_ns = NAP_MIN_NS;
+	t->depth = options->depth ? options->depth : OFI_DEPTH_DEFAULT;
+	if (t->depth > OFI_DEPTH_MAX)
+		t->depth = OFI_DEPTH_MAX;
+	snprintf(t->provider, sizeof(t->provider), "%s",
+		 options->provider ? options->provider : scheme->provider);
+	error = open_memory(t);
+	if (error)
+		xm_ofi_say(t, error, "no memory for a transport");
+	xm_ofi_handlers_keep(&handlers);
+	if (!error)
+		error = open_fabric(t, options);
+	xm_ofi_handlers_restore(&handlers);
+	if (error) {
+		snprintf(words, words_size, "%s", t->words);
+		ofi_close(t);
+		return error;
+	}
+	*ret = t;
+	return 0;
+}
+
+static void ofi_limits(struct xm_transport *t,
+		       struct xm_transport_limits *ret)
+{
+	bool msg = t->scheme->type == FI_EP_MSG;
+	struct xm_transport_limits limits = {
+		.size_max = xm_min(OFI_SIZE_MAX,
+				   t->info->ep_attr->max_msg_size),
+		.depth_max = t->depth,
+		.peers_max = OFI_LINKS_MAX,
+		.revokes = t->scheme->revokes,
+		.admits = msg,
+		.reports_death = msg,
+		.enlists = t->info->domain_attr->mr_mode & FI_MR_LOCAL,
+		.waits = t->fd_waits,
+	};
+
+	snprintf(limits.transport, sizeof(limits.transport), "%s",
+		 t->scheme->scheme);
+	snprintf(limits.provider, sizeof(limits.provider), "%s",
+		 t->info->fabric_attr->prov_name);
+	xm_ofi_version(t->info, limits.version, sizeof(limits.version));
+	snprintf(limits.endpoint, sizeof(limits.endpoint),
+		 msg ? "MSG" : "RDM");
+	xm_ofi_mr_mode(t->info, limits.mr_mode, sizeof(limits.mr_mode));
+	snprintf(limits.progress, sizeof(limits.progress), "%s, polled",
+		 t->info->domain_attr->data_progress == FI_PROGRESS_AUTO
+			 ? "auto"
+			 : "manual");
+	*ret = limits;
+}
+
+static const char *ofi_words(struct xm_transport *t)
+{
+	return t->words;
+}
+
+static int ofi_read(struct xm_transport *t, uint32_t peer,
+		    const struct xm_far *far, uint64_t offset, void *near,
+		    size_t size, uint64_t token)
+{
+	return xm_ofi_rma(t, peer, far, offset, near, size, token, false);
+}
+
+static int ofi_write(struct xm_transport *t, uint32_t peer,
+		     const struct xm_far *far, uint64_t offset,
+		     const void *near, size_t size, uint64_t token)
+{
+	return xm_ofi_rma(t, peer, far, offset, (void *)(uintptr_t)near, size,
+			  token, true);
+}
+
+/* Moves bytes for every client. Nothing is ever posted here, so what comes
+ * out of these queues says at most that a connection broke, and that comes
+ * through the event queue as well. */
+static void tenants_poll(struct xm_transport *t)
+{
+	for (uint32_t i = 0; i < t->tenants_used; i++) {
+		struct fi_cq_err_entry error;
+		struct fi_cq_entry entry;
+
+		if (!t->tenants[i].cq)
+			continue;
+		if (fi_cq_read(t->tenants[i].cq, &entry, 1) != -FI_EAVAIL)
+			continue;
+		memset(&error, 0, sizeof(error));
+		fi_cq_readerr(t->tenants[i].cq, &error, 0);
+	}
+}
+
+static bool chores_due(struct xm_transport *t, bool busy)
+{
+	uint64_t now;
+
+	if (t->connecting)
+		return true;
+	if (busy && ++t->polls % CHORES_POLLS)
+		return false;
+	now = xm_ofi_now();
+	if (now < t->chores_ns)
+		return false;
+	t->chores_ns = now + CHORES_NS;
+	return true;
+}
+
+static int links_poll(struct xm_transport *t, struct xm_transport_event *ret,
+		      int count, bool *ret_busy)
+{
+	uint32_t begin = t->turn;
+	int n = 0;
+
+	for (uint32_t i = 0; i < t->links_used && n < count; i++) {
+		uint32_t index = begin + i < t->links_used
+					 ? begin + i
+					 : begin + i - t->links_used;
+
+		if (t->links[index].state != OFI_LINK_UP ||
+		    !t->links[index].posted)
+			continue;
+		*ret_busy = true;
+		t->turn = index + 1 < t->links_used ? index + 1 : 0;
+		n += xm_ofi_link_poll(t, index, ret + n, count - n);
+	}
+	return n;
+}
+
+static int chores(struct xm_transport *t, struct xm_transport_event *ret,
+		  int count)
+{
+	int n = 0;
+
+	if (t->target) {
+		if (t->eq)
+			xm_ofi_eq_read(t, t->eq, OFI_NONE);
+		return 0;
+	}
+	for (uint32_t i = 0; i < t->links_used; i++) {
+		struct ofi_link *link = &t->links[i];
+
+		if (link->state == OFI_LINK_UP && n < count)
+			n += xm_ofi_link_poll(t, i, ret + n, count - n);
+		if (link->eq)
+			xm_ofi_eq_read(t, link->eq, i);
+	}
+	return n;
+}
+
+static int ofi_poll(struct xm_transport *t, struct xm_transport_event *ret,
+		    int count)
+{
+	bool busy = false;
+	int n = 0;
+
+	if (t->done_first != OFI_NONE)
+		n += xm_ofi_ops_done(t, ret, count);
+	if (t->news && n < count)
+		n += xm_ofi_link_news(t, ret + n, count - n);
+	if (t->target)
+		tenants_poll(t);
+	else if (n < count)
+		n += links_poll(t, ret + n, count - n, &busy);
+	if (n < count && chores_due(t, busy))
+		n += chores(t, ret + n, count - n);
+	if (n)
+		t->nap_ns = NAP_MIN_NS;
+	return n;
+}
+
+/* Collects what to wait on. -EAGAIN: there is something to poll for already;
+ * -ENOSYS: something has no descriptor, so take a nap. */
+static int wait_fds(struct xm_transport *t, struct pollfd *fds, int *ret)
+{
+	struct fid *fids[WAIT_FDS_MAX];
+	int n = 0, first = *ret;
+
+#define ADD(object, descriptor)                                               \
+	do {                                                                  \
+		if (descriptor < 0)                                           \
+			return -ENOSYS;                                       \
+		fids[n] = &(object)->fid;                                     \
+		fds[first + n++] = (struct pollfd){ descriptor, POLLIN, 0 };  \
+	} while (0)
+	for (uint32_t i = 0; i < t->links_used; i++) {
+		if (t->links[i].cq)
+			ADD(t->links[i].cq, t->links[i].cq_fd);
+		if (t->links[i].eq)
+			ADD(t->links[i].eq, t->links[i].eq_fd);
+	}
+	for (uint32_t i = 0; i < t->tenants_used; i++)
+		if (t->tenants[i].cq)
+			ADD(t->tenants[i].cq, t->tenants[i].cq_fd);
+	if (t->eq)
+		ADD(t->eq, t->eq_fd);
+#undef ADD
+	*ret = first + n;
+	/* Each in its own fabric at an initiator; one call per object. */
+	for (int i = 0; i < n; i++) {
+		struct fid_fabric *fabric = t->fabric;
+
+		for (uint32_t j = 0; j < t->links_used && !t->target; j++)
+			if (fids[i] == &t->links[j].cq->fid ||
+			    (t->links[j].eq && fids[i] == &t->links[j].eq->fid))
+				fabric = t->links[j].fabric;
+		if (fi_trywait(fabric, &fids[i], 1))
+			return -EAGAIN;
+	}
+	return 0;
+}
+
+static void ofi_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
+{
+	struct pollfd fds[WAIT_FDS_MAX];
+	struct timespec time;
+	int n = 0, found;
+
+	t->chores_ns = 0;
+	t->polls = CHORES_POLLS - 1;
+	if (t->done_first != OFI_NONE || t->news)
+		return;
+	if (fd >= 0)
+		fds[n++] = (struct pollfd){ fd, POLLIN, 0 };
+	found = t->fd_waits ? wait_fds(t, fds, &n) : -ENOSYS;
+	if (found == -EAGAIN)
+		return;
+	if (found) {
+		timeout_ns = xm_min(timeout_ns, t->nap_ns);
+		t->nap_ns = xm_min(2 * t->nap_ns, NAP_MAX_NS);
+		n = fd >= 0 ? 1 : 0;
+	}
+	/* Some ends show on no descriptor: never for long. */
+	timeout_ns = xm_min(timeout_ns, XM_SECOND);
+	time.tv_sec = (time_t)(timeout_ns / XM_SECOND);
+	time.tv_nsec = (long)(timeout_ns % XM_SECOND);
+	ppoll(fds, (nfds_t)n, &time, NULL);
+}
+
+#define OFI_OPS(name, text)                                                   \
+	const struct xm_transport_ops xm_ofi_##name = {                       \
+		.scheme = text,                                               \
+		.open = ofi_open,                                             \
+		.close = ofi_close,                                           \
+		.limits = ofi_limits,                                         \
+		.words = ofi_words,                                           \
+		.connect = xm_ofi_connect,                                    \
+		.disconnect = xm_ofi_disconnect,                              \
+		.enlist = xm_ofi_enlist,                                      \
+		.delist = xm_ofi_delist,                                      \
+		.read = ofi_read,                                             \
+		.write = ofi_write,                                           \
+		.listen = xm_ofi_listen,                                      \
+		.admit = xm_ofi_admit,                                        \
+		.expel = xm_ofi_expel,                                        \
+		.expose = xm_ofi_expose,                                      \
+		.conceal = xm_ofi_conceal,                                    \
+		.poll = ofi_poll,                                             \
+		.wait = ofi_wait,                                             \
+	}
+
+OFI_OPS(tcp, "ofi+tcp");
+OFI_OPS(verbs, "ofi+verbs");
+OFI_OPS(shm, "ofi+shm");
+OFI_OPS(net, "ofi+net");
+OFI_OPS(rxm, "ofi+rxm");
+OFI_OPS(sockets, "ofi+sockets");

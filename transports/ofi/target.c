@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The target: who may come in, and what they may touch.
+ *
+ * Over FI_EP_MSG the ticket arrives with the connection request and is looked
+ * up before anything is accepted: a stranger gets no endpoint, and the
+ * provider's parser never sees its requests. A client's connections live in a
+ * domain of its own, its tenant, and so do its registrations. A tenant is
+ * made by the first admit() or expose(), and ends when nothing of it is left.
+ *
+ * Over RDM there is no admission: one domain, one endpoint, and the 64-bit
+ * keys are all that stands between clients. limits.admits says so.
+ *
+ * What is registered is a view of the pool (view.c), which conceal() pulls
+ * away; a view stays reserved until its client's connections are gone (over
+ * RDM: until RETIRED_MAX others were retired after it). Where the pool cannot
+ * be viewed twice, conceal() drops the client's connections instead.
+ *
+ * Floor: skin of the transport.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+
+#include "ofi.h"
+
+#define TENANT_CQ_SIZE 128
+#define RETIRED_MAX 1024 /* views of one tenant kept reserved */
+
+static int failed(struct xm_transport *t, const char *call, int error)
+{
+	return xm_ofi_say(t, xm_ofi_errno(error), "%s: %s: %s", t->provider,
+			  call, fi_strerror(-error));
+}
+
+static bool over_msg(const struct xm_transport *t)
+{
+	return t->scheme->type == FI_EP_MSG;
+}
+
+/* --- tenants ------------------------------------------------------------ */
+
+static uint32_t tenant_find(struct xm_transport *t, uint64_t client)
+{
+	if (!over_msg(t))
+		return 0;
+	for (uint32_t i = 0; i < t->tenants_used; i++)
+		if (t->tenants[i].client == client)
+			return i;
+	return OFI_NONE;
+}
+
+static int tenant_open(struct xm_transport *t, uint64_t client, uint32_t *ret)
+{
+	struct ofi_tenant *tenant;
+	uint32_t i;
+	int error;
+
+	for (i = 0; i < OFI_TENANTS_MAX && t->tenants[i].client; i++)
+		;
+	if (i == OFI_TENANTS_MAX)
+		return xm_ofi_say(t, -ENOSPC, "more than %d clients",
+				  OFI_TENANTS_MAX);
+	tenant = &t->tenants[i];
+	memset(tenant, 0, sizeof(*tenant));
+	tenant->cq_fd = -1;
+	error = fi_domain(t->fabric, t->info, &tenant->domain, NULL);
+	if (error)
+		return failed(t, "fi_domain", error);
+	error = xm_ofi_cq_open(t, tenant->domain, TENANT_CQ_SIZE, &tenant->cq,
+			       &tenant->cq_fd);
+	if (error) {
+		fi_close(&tenant->domain->fid);
+		return error;
+	}
+	tenant->client = client;
+	if (i >= t->tenants_used)
+		t->tenants_used = i + 1;
+	*ret = i;
+	return 0;
+}
+
+static int tenant_have(struct xm_transport *t, uint64_t client, uint32_t *ret)
+{
+	uint32_t i = tenant_find(t, client);
+
+	if (i == OFI_NONE)
+		return tenant_open(t, client, ret);
+	*ret = i;
+	return 0;
+}
+
+static void exposure_free(struct xm_transport *t, struct ofi_exposure *e)
+{
+	XM_ASSERT(e->retired);
+	t->tenants[e->tenant].retired--;
+	xm_ofi_view_close(&e->view);
+	e->client = 0;
+	e->retired = false;
+}
+
+static bool tickets_of(struct xm_transport *t, uint64_t client)
+{
+	for (uint32_t i = 0; i < OFI_TICKETS_MAX; i++)
+		if (t->tickets[i].client == client)
+			return true;
+	return false;
+}
+
+/* Lets go of what only the tenant's connections kept, and of the tenant
+ * itself once nothing of it is left. */
+static void tenant_settle(struct xm_transport *t, uint32_t index)
+{
+	struct ofi_tenant *tenant = &t->tenants[index];
+
+	if (!over_msg(t) || tenant->client == 0 || tenant->links)
+		return;
+	for (uint32_t i = 0; tenant->retired && i < t->exposures_used; i++) {
+		struct ofi_exposure *e = &t->exposures[i];
+
+		if (e->client && e->retired && e->tenant == index)
+			exposure_free(t, e);
+	}
+	if (tenant->exposures || tickets_of(t, tenant->client))
+		return;
+	fi_close(&tenant->cq->fid);
+	fi_close(&tenant->domain->fid);
+	memset(tenant, 0, sizeof(*tenant));
+}
+
+void xm_ofi_tenant_leave(struct xm_transport *t, uint32_t index)
+{
+	XM_ASSERT(t->tenants[index].links > 0);
+	t->tenants[index].links--;
+	tenant_settle(t, index);
+}
+
+/* --- admission ---------------------------------------------------------- */
+
+int xm_ofi_admit(struct xm_transport *t, uint64_t client,
+		 const uint8_t *ticket)
+{
+	uint32_t tenant;
+	int error;
+
+	if (!t->pool || client == 0)
+		return xm_ofi_say(t, -EINVAL, "admit: not listening, or no "
+					      "client");
+	if (!over_msg(t))
+		return 0;
+	for (uint32_t i = 0; i < OFI_TICKETS_MAX; i++) {
+		if (t->tickets[i].client)
+			continue;
+		error = tenant_have(t, client, &tenant);
+		if (error)
+			return error;
+		t->tickets[i].client = client;
+		memcpy(t->tickets[i].bytes, ticket, XM_TICKET_SIZE);
+		return 0;
+	}
+	return xm_ofi_say(t, -ENOSPC, "more than %d tickets not used yet",
+			  OFI_TICKETS_MAX);
+}
+
+/* Whose ticket this is, or 0; used up by asking. Looks at every byte of
+ * every ticket whatever it finds: its time tells a guesser nothing. */
+static uint64_t ticket_use(struct xm_transport *t, const uint8_t *data,
+			   size_t size)
+{
+	uint32_t found = OFI_NONE;
+	uint64_t client;
+
+	if (size < XM_TICKET_SIZE)
+		return 0;
+	for (uint32_t i = 0; i < OFI_TICKETS_MAX; i++) {
+		unsigned difference = t->tickets[i].client == 0;
+
+		for (size_t j = 0; j < XM_TICKET_SIZE; j++)
+			difference |= t->tickets[i].bytes[j] ^ data[j];
+		if (!difference)
+			found = i;
+	}
+	if (found == OFI_NONE)
+		return 0;
+	client = t->tickets[found].client;
+	memset(&t->tickets[found], 0, sizeof(t->tickets[found]));
+	return client;
+}
+
+/* Takes the request over: accepts it into its client's tenant, or rejects. */
+void xm_ofi_request(struct xm_transport *t, struct fi_info *info,
+		    const void *data, size_t size)
+{
+	uint64_t client = ticket_use(t, data, size);
+	struct ofi_link *link;
+	uint32_t tenant, index;
+	int error;
+
+	tenant = client ? tenant_find(t, client) : OFI_NONE;
+	index = tenant == OFI_NONE ? OFI_NONE : xm_ofi_link_take(t);
+	if (index == OFI_NONE) {
+		fi_reject(t->pep, info->handle, NULL, 0);
+		fi_freeinfo(info);
+		return;
+	}
+	link = &t->links[index];
+	link->client = client;
+	link->tenant = tenant;
+	t->tenants[tenant].links++;
+	error = fi_endpoint(t->tenants[tenant].domain, info, &link->ep, NULL);
+	if (error) {
+		link->ep = NULL;
+		fi_reject(t->pep, info->handle, NULL, 0);
+	} else {
+		error = fi_ep_bind(link->ep, &t->eq->fid, 0);
+		if (!error)
+			error = fi_ep_bind(link->ep,
+					   &t->tenants[tenant].cq->fid,
+					   FI_TRANSMIT | FI_RECV);
+		if (!error)
+			error = fi_enable(link->ep);
+		if (!error)
+			error = fi_accept(link->ep, NULL, 0);
+	}
+	fi_freeinfo(info);
+	if (error)
+		xm_ofi_link_close(t, index);
+}
+
+static void client_drop(struct xm_transport *t, uint64_t client)
+{
+	for (uint32_t i = 0; i < t->links_used; i++)
+		if (t->links[i].state != OFI_LINK_FREE &&
+		    t->links[i].client == client)
+			xm_ofi_link_down(t, i, -ECANCELED);
+}
+
+/* --- exposures ---------------------------------------------------------- */
+
+int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
+		  uint64_t size, uint64_t key, struct xm_far *ret)
+{
+	struct ofi_exposure *e = NULL;
+	struct ofi_tenant *tenant;
+	uint32_t index, i;
+	void *memory;
+	int error;
+
+	if (!t->pool || client == 0 || size == 0 ||
+	    !xm_span_fits(offset, size, t->pool_size))
+		return xm_ofi_say(t, -EINVAL, "expose: outside the pool");
+	for (i = 0; i < OFI_EXPOSED_MAX && t->exposures[i].client; i++)
+		;
+	if (i == OFI_EXPOSED_MAX)
+		return xm_ofi_say(t, -ENOSPC, "more than %d spans exposed",
+				  OFI_EXPOSED_MAX);
+	e = &t->exposures[i];
+	error = tenant_have(t, client, &index);
+	if (error)
+		return error;
+	tenant = &t->tenants[index];
+	memset(e, 0, sizeof(*e));
+	if (xm_ofi_view_open(t->pool + offset, size, &e->view, &memory))
+		memory = t->pool + offset;
+	error = fi_mr_reg(tenant->domain, memory, size,
+			  FI_REMOTE_READ | FI_REMOTE_WRITE, 0, key, 0, &e->mr,
+			  NULL);
+	if (!error && (t->info->domain_attr->mr_mode & FI_MR_ENDPOINT)) {
+		error = t->rdm_ep ? fi_mr_bind(e->mr, &t->rdm_ep->fid, 0) : 0;
+		if (!error)
+			error = fi_mr_enable(e->mr);
+		if (error)
+			fi_close(&e->mr->fid);
+	}
+	if (error) {
+		xm_ofi_view_close(&e->view);
+		tenant_settle(t, index);
+		return failed(t, "fi_mr_reg", error);
+	}
+	if (i >= t->exposures_used)
+		t->exposures_used = i + 1;
+	e->client = client;
+	e->tenant = index;
+	tenant->exposures++;
+	e->far.key = fi_mr_key(e->mr);
+	e->far.base = t->info->domain_attr->mr_mode & FI_MR_VIRT_ADDR
+			      ? (uint64_t)(uintptr_t)memory
+			      : 0;
+	*ret = e->far;
+	return 0;
+}
+
+/* Makes room among a tenant's retired views. Over RDM there is no connection
+ * whose end would, so the oldest (lowest slot) has to go. */
+static void retired_limit(struct xm_transport *t, uint32_t index)
+{
+	if (t->tenants[index].retired < RETIRED_MAX)
+		return;
+	if (over_msg(t)) {
+		client_drop(t, t->tenants[index].client);
+		return;
+	}
+	for (uint32_t i = 0; i < t->exposures_used; i++) {
+		if (t->exposures[i].client && t->exposures[i].retired) {
+			exposure_free(t, &t->exposures[i]);
+			return;
+		}
+	}
+}
+
+static void exposure_retire(struct xm_transport *t, struct ofi_exposure *e)
+{
+	uint32_t tenant = e->tenant;
+
+	fi_close(&e->mr->fid);
+	e->mr = NULL;
+	e->retired = true;
+	t->tenants[tenant].exposures--;
+	t->tenants[tenant].retired++;
+	if (!e->view.base || xm_ofi_view_retire(&e->view))
+		client_drop(t, e->client);
+	else
+		retired_limit(t, tenant);
+	tenant_settle(t, tenant);
+}
+
+void xm_ofi_conceal(struct xm_transport *t, uint64_t client,
+		    const struct xm_far *far)
+{
+	for (uint32_t i = 0; i < t->exposures_used; i++) {
+		struct ofi_exposure *e = &t->exposures[i];
+
+		if (e->client == client && !e->retired &&
+		    e->far.key == far->key && e->far.base == far->base) {
+			exposure_retire(t, e);
+			return;
+		}
+	}
+}
+
+void xm_ofi_expel(struct xm_transport *t, uint64_t client)
+{
+	uint32_t tenant;
+
+	if (client == 0 || !t->target)
+		return;
+	tenant = tenant_find(t, client);
+	if (over_msg(t))
+		client_drop(t, client);
+	for (uint32_t i = 0; i < OFI_TICKETS_MAX; i++)
+		if (t->tickets[i].client == client)
+			memset(&t->tickets[i], 0, sizeof(t->tickets[i]));
+	for (uint32_t i = 0; i < t->exposures_used; i++)
+		if (t->exposures[i].client == client &&
+		    !t->exposures[i].retired)
+			exposure_retire(t, &t->exposures[i]);
+	if (tenant != OFI_NONE)
+		tenant_settle(t, tenant);
+}
+
+/* --- listening ---------------------------------------------------------- */
+
+static int listen_msg(struct xm_transport *t, struct xm_locator *ret)
+{
+	int error = xm_ofi_eq_open(t, t->fabric, &t->eq, &t->eq_fd);
+
+	if (error)
+		return error;
+	error = fi_passive_ep(t->fabric, t->info, &t->pep, NULL);
+	if (error) {
+		t->pep = NULL;
+		return failed(t, "fi_passive_ep", error);
+	}
+	error = fi_pep_bind(t->pep, &t->eq->fid, 0);
+	if (!error)
+		error = fi_listen(t->pep);
+	if (error)
+		return failed(t, "fi_listen", error);
+	return xm_ofi_locator_make(t, &t->pep->fid, ret);
+}
+
+static int listen_rdm(struct xm_transport *t, struct xm_locator *ret)
+{
+	struct fi_av_attr attr = { .type = FI_AV_UNSPEC };
+	struct ofi_tenant *tenant;
+	uint32_t index;
+	int error = tenant_open(t, UINT64_MAX, &index);
+
+	if (error)
+		return error;
+	tenant = &t->tenants[index];
+	error = fi_endpoint(tenant->domain, t->info, &t->rdm_ep, NULL);
+	if (error) {
+		t->rdm_ep = NULL;
+		return failed(t, "fi_endpoint", error);
+	}
+	error = fi_av_open(tenant->domain, &attr, &t->rdm_av, NULL);
+	if (error) {
+		t->rdm_av = NULL;
+		return failed(t, "fi_av_open", error);
+	}
+	error = fi_ep_bind(t->rdm_ep, &t->rdm_av->fid, 0);
+	if (!error)
+		error = fi_ep_bind(t->rdm_ep, &tenant->cq->fid,
+				   FI_TRANSMIT | FI_RECV);
+	if (!error)
+		error = fi_enable(t->rdm_ep);
+	if (error)
+		return failed(t, "fi_enable", error);
+	return xm_ofi_locator_make(t, &t->rdm_ep->fid, ret);
+}
+
+int xm_ofi_listen(struct xm_transport *t, void *pool, size_t pool_size,
+		  struct xm_locator *ret)
+{
+	struct ofi_handlers handlers;
+	int error;
+
+	if (!t->target || t->pool || !pool || pool_size == 0)
+		return xm_ofi_say(t, -EINVAL, "listen: not a target, no pool, "
+					      "or the second time");
+	xm_ofi_handlers_keep(&handlers);
+	error = fi_fabric(t->info->fabric_attr, &t->fabric, NULL);
+	if (error)
+		error = failed(t, "fi_fabric", error);
+	else
+		error = over_msg(t) ? listen_msg(t, ret) : listen_rdm(t, ret);
+	xm_ofi_handlers_restore(&handlers);
+	if (error) {
+		xm_ofi_target_close(t);
+		return error;
+	}
+	t->pool = pool;
+	t->pool_size = pool_size;
+	return 0;
+}
+
+static void fid_close(void *pointer)
+{
+	fid_t *fid = pointer;
+
+	if (*fid)
+		fi_close(*fid);
+	*fid = NULL;
+}
+
+void xm_ofi_target_close(struct xm_transport *t)
+{
+	if (!t->target)
+		return;
+	for (uint32_t i = 0; i < t->links_used; i++)
+		xm_ofi_link_close(t, i);
+	fid_close(&t->rdm_ep);
+	for (uint32_t i = 0; i < t->exposures_used; i++) {
+		if (t->exposures[i].client == 0)
+			continue;
+		fid_close(&t->exposures[i].mr);
+		xm_ofi_view_close(&t->exposures[i].view);
+	}
+	fid_close(&t->rdm_av);
+	for (uint32_t i = 0; i < t->tenants_used; i++) {
+		fid_close(&t->tenants[i].cq);
+		fid_close(&t->tenants[i].domain);
+	}
+	t->exposures_used = t->tenants_used = 0;
+	fid_close(&t->pep);
+	fid_close(&t->eq);
+	fid_close(&t->fabric);
+}
