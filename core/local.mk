@@ -11,10 +11,19 @@ libxm_ground_la_SOURCES = \
 	core/channel.h \
 	core/extent.c \
 	core/extent.h \
+	core/heap.c \
 	core/heap.h \
-	core/mapper.h \
+	core/layout.c \
+	core/layout.h \
 	core/list.h \
+	core/mapper.h \
+	core/pager.c \
+	core/pager.h \
+	core/path.c \
+	core/path.h \
 	core/rand.h \
+	core/session.c \
+	core/session.h \
 	core/trace.h \
 	core/transport.h \
 	core/wire.c \
@@ -26,6 +35,10 @@ libxm_ground_la_SOURCES = \
 # First floor: one thread at a time, no system calls, `now` is passed in.
 noinst_LTLIBRARIES += libxm_first.la
 libxm_first_la_SOURCES = \
+	core/control.c \
+	core/control.h \
+	core/engine.c \
+	core/engine.h \
 	$(NULL)
 
 # Skin: doors to libc and to the kernel, threads, the public functions.

@@ -1,32 +1,128 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # tests: one CUnit program per file, and shell tests. tests/test_x is made
 # from tests/test_x.c and linked with every room; a test that needs more says
-# so with tests_test_x_SOURCES and tests_test_x_LDADD.
+# so with tests_test_x_SOURCES and tests_test_x_LDADD. Every test ends with a
+# line "N passed, M failed"; tests/summary.sh adds them up.
 
 xm_tests = \
 	tests/test_extent \
+	tests/test_heap \
+	tests/test_list \
+	tests/test_rand \
 	tests/test_wire \
 	$(NULL)
 
 xm_shell_tests = \
+	tests/floors.sh \
+	tests/fuzz_wire.sh \
+	$(NULL)
+
+noinst_HEADERS += \
+	tests/cunit.h \
+	tests/wire_sample.h \
 	$(NULL)
 
 if HAVE_CUNIT
 check_PROGRAMS += $(xm_tests)
 TESTS += $(xm_tests)
-else
-check-local: say-no-cunit
-say-no-cunit:
-	@echo 'CUnit is not there (Debian: libcunit1-dev): the C tests are skipped.'
-.PHONY: say-no-cunit
 endif
 
 TESTS += $(xm_shell_tests)
 dist_check_SCRIPTS += $(xm_shell_tests)
+dist_noinst_SCRIPTS += \
+	tests/fuzz.sh \
+	tests/summary.sh \
+	$(NULL)
+
+# The fuzzer with its own driver; tests/fuzz.sh builds the one of libFuzzer.
+check_PROGRAMS += tests/fuzz_wire
+tests_fuzz_wire_LDADD = $(XM_WHOLE)
+EXTRA_DIST += \
+	tests/assert.c \
+	tests/corpus \
+	$(NULL)
 
 TEST_EXTENSIONS = .sh
 AM_TESTS_ENVIRONMENT = \
 	XM_SRCDIR='$(abs_top_srcdir)'; export XM_SRCDIR; \
 	XM_BUILDDIR='$(abs_top_builddir)'; export XM_BUILDDIR; \
 	XM_CC='$(CC)'; export XM_CC; \
-	XM_CXX='$(CXX)'; export XM_CXX;
+	XM_CXX='$(CXX)'; export XM_CXX; \
+	XM_OBJECTS='$(libxm_ground_la_OBJECTS)'; export XM_OBJECTS; \
+	XM_OBJECTS_FIRST='$(libxm_first_la_OBJECTS)'; export XM_OBJECTS_FIRST; \
+	XM_OBJECTS_SERVICE='$(libxm_service_la_OBJECTS)'; \
+	export XM_OBJECTS_SERVICE;
+
+check-local:
+if !HAVE_CUNIT
+	@echo 'CUnit is not there (Debian: libcunit1-dev): the C tests are skipped.'
+endif
+
+# --- the same tests in other builds, each in a folder of its own below this
+# one. `make check-asan CONFIGURE_FLAGS=...` adds flags of yours.
+
+CONFIGURE_FLAGS =
+xm_other_build = \
+	if test -f '$(abs_top_srcdir)/config.status'; then \
+		echo 'The source tree is configured itself: run make distclean there first, and build elsewhere.' >&2; \
+		exit 1; \
+	fi; \
+	mkdir -p "$$folder" && cd "$$folder" && \
+	{ test -f Makefile || '$(abs_top_srcdir)/configure' -q $$flags $(CONFIGURE_FLAGS); } && \
+	$(MAKE)
+
+check-asan:
+	@folder=build-asan; flags=--enable-sanitize=address; $(xm_other_build) check
+check-ubsan:
+	@folder=build-ubsan; flags=--enable-sanitize=undefined; $(xm_other_build) check
+check-tsan:
+	@folder=build-tsan; flags=--enable-sanitize=thread; $(xm_other_build) check
+
+# Valgrind knows nothing of userfaultfd: the pure tests only, one after the
+# other.
+check-valgrind: $(check_PROGRAMS)
+	@for t in $(xm_pure_tests); do \
+		echo "valgrind $$t"; \
+		$(LIBTOOL) --quiet --mode=execute valgrind --quiet \
+			--error-exitcode=99 --leak-check=full \
+			"$$t" >"$$t.valgrind.log" 2>&1 || \
+			{ cat "$$t.valgrind.log"; exit 1; }; \
+	done
+
+xm_pure_tests = \
+	tests/test_extent \
+	tests/test_heap \
+	tests/test_list \
+	tests/test_rand \
+	tests/test_wire \
+	$(NULL)
+
+coverage:
+	@folder=build-coverage; flags=--enable-coverage; $(xm_other_build) check || exit 1; \
+	find . -name '*.gcda' | sort | while read -r f; do \
+		gcov -n -o "$$(dirname "$$f")" "$$f" 2>/dev/null; \
+	done | awk -v top='$(abs_top_srcdir)/' ' \
+		/^File/ { name = substr($$2, 2, length($$2) - 2); sub(top, "", name) } \
+		/^Lines executed/ && name !~ /^\/|tests\// { \
+			split($$2, part, /[:%]/); \
+			if (!(name in best) || part[2] > best[name]) best[name] = part[2] + 0 } \
+		END { for (n in best) printf "%6.1f%% %s\n", best[n], n }' | \
+	sort -k2
+
+lint:
+	@cd '$(abs_top_srcdir)' && tests/lint.sh
+
+# FUZZ_SECONDS of libFuzzer where clang has it, else of the fuzzer's own
+# driver, which says its seed.
+FUZZ_SECONDS = 60
+fuzz: tests/fuzz_wire
+	@XM_SRCDIR='$(abs_top_srcdir)' XM_BUILDDIR='$(abs_top_builddir)' \
+		'$(top_srcdir)/tests/fuzz.sh' $(FUZZ_SECONDS)
+
+dist_noinst_SCRIPTS += tests/lint.sh
+
+CLEANFILES += tests/*.valgrind.log
+clean-local:
+	rm -rf build-asan build-ubsan build-tsan build-coverage build-fuzz
+
+.PHONY: check-asan check-ubsan check-tsan check-valgrind coverage lint fuzz

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a broken promise does in a program without the skin (core/os.c). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base.h"
+
+_Noreturn void xm_assert_failed(const char *condition, const char *file,
+				int line)
+{
+	fprintf(stderr, "%s:%d: broken promise: %s\n", file, line, condition);
+	abort();
+}

@@ -1,0 +1,227 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# The floors and the arrows between rooms (docs/ARCHITECTURE.md), kept by
+# machine: what the objects of the pure floors call, who includes what, what
+# the library exports, and that extmem.h suits C99 and C++.
+# Run by `make check`, which sets XM_SRCDIR, XM_BUILDDIR, XM_CC, XM_CXX and
+# the lists of objects.
+set -u
+export LC_ALL=C
+
+passed=0
+failed=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+
+# usage: verdict NAME FILE: passes if the file of complaints is empty.
+verdict() {
+	if [ -s "$2" ]; then
+		failed=$((failed + 1))
+		echo "FAILED $1"
+		sed 's/^/    /' "$2"
+	else
+		passed=$((passed + 1))
+		echo "passed $1"
+	fi
+}
+
+# --- what objects call --------------------------------------------------
+
+# core/wire.lo -> core/.libs/wire.o
+objects() {
+	for lo in $1; do
+		echo "$XM_BUILDDIR/$(dirname "$lo")/.libs/$(basename "$lo" .lo).o"
+	done
+}
+
+# Names that objects need and that are neither bytes nor ours, nor put there
+# by the compiler (stack protector, sanitizers, gcov, 128-bit arithmetic).
+strangers() {
+	for object in $1; do
+		nm -u "$object" | awk '{ print $2 }' |
+			grep -Ev '^(mem(cpy|move|set|cmp)|xm_[a-z0-9_]*)$' |
+			grep -Ev '^(__stack_chk_fail|_GLOBAL_OFFSET_TABLE_)$' |
+			grep -Ev '^__mem(cpy|move|set)_chk$' |
+			grep -Ev '^_*(asan|ubsan|tsan|sanitizer|gcov|llvm)_' |
+			grep -Ev '^__[a-z]+[dt]i[0-9]$' |
+			sed "s|^|$(basename "$object") calls |"
+	done
+}
+
+# Names of ours that objects need and that floors above them define.
+upward() {
+	nm --defined-only $2 | awk 'NF == 3 { print $3 }' | sort -u \
+		>"$scratch/defined"
+	# The two arrows that bend: the program says how a broken promise ends,
+	# and transports/table.c what was built in.
+	printf '%s\n' xm_assert_failed xm_channels xm_transports \
+		>>"$scratch/defined"
+	sort -u -o "$scratch/defined" "$scratch/defined"
+	for object in $1; do
+		nm -u "$object" | awk '{ print $2 }' | grep '^xm_' | sort -u |
+			comm -23 - "$scratch/defined" |
+			sed "s|^|$(basename "$object") reaches up to |"
+	done
+}
+
+ground=$(objects "$XM_OBJECTS")
+first=$(objects "$XM_OBJECTS_FIRST")
+service=$(objects "$XM_OBJECTS_SERVICE")
+
+strangers "$ground" >"$scratch/out"
+verdict "the ground floor calls nothing but itself and mem*" "$scratch/out"
+upward "$ground" "$ground" >"$scratch/out"
+verdict "the ground floor calls nothing above it" "$scratch/out"
+strangers "$first $service" | grep -Ev ' calls str(len|cmp|ncmp)$' \
+	>"$scratch/out"
+verdict "the first floor makes no system call, takes no clock, no heap" \
+	"$scratch/out"
+upward "$first" "$ground $first" >"$scratch/out"
+verdict "the first floor calls nothing above it" "$scratch/out"
+upward "$service" "$ground $service" >"$scratch/out"
+verdict "the appliance's decisions need the ground floor only" "$scratch/out"
+
+# --- who includes what --------------------------------------------------
+
+cd "$XM_SRCDIR" || exit 1
+
+sources() {
+	find "$@" \( -name '*.c' -o -name '*.h' \) -print 2>/dev/null | sort
+}
+
+# "file header" for each #include "header" below the folders given.
+included() {
+	for file in $(sources "$@"); do
+		sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' \
+			"$file" | sed "s|^|$file |"
+	done
+}
+
+# usage: only PATTERN ALLOWED: files that include <PATTERN...> and are not
+# allowed to.
+only() {
+	grep -lE "^[ 	]*#[ 	]*include[ 	]*<$1" \
+		$(sources core transports appliance interfaces bench sim) |
+		grep -Ev "$2" | sed "s|\$| includes <$1...>|"
+}
+
+included core | while read -r file header; do
+	[ "$header" = config.h ] && continue
+	case $header in
+	*/*) echo "$file includes $header" ;;
+	*) [ -f "core/$header" ] || echo "$file includes $header" ;;
+	esac
+done >"$scratch/out"
+verdict "core includes from no other room" "$scratch/out"
+
+included transports | while read -r file header; do
+	case $header in
+	base.h | channel.h | list.h | rand.h | trace.h | transport.h | \
+		words.h | config.h) continue ;;
+	esac
+	[ -f "$(dirname "$file")/$header" ] && [ "${header#../../}" = "$header" ] &&
+		continue
+	[ "${header#transports/}" != "$header" ] && [ -f "$header" ] && continue
+	echo "$file includes $header"
+done >"$scratch/out"
+verdict "transports include the contracts, the basics and each other" \
+	"$scratch/out"
+
+included interfaces bench | while read -r file header; do
+	case $header in
+	extmem.h | config.h) continue ;;
+	options.h)
+		case $file in interfaces/*) continue ;; esac ;;
+	esac
+	[ -f "$(dirname "$file")/$header" ] && [ "${header#../}" = "$header" ] &&
+		continue
+	echo "$file includes $header"
+done >"$scratch/out"
+verdict "interfaces and bench stand on extmem.h" "$scratch/out"
+
+included appliance | while read -r file header; do
+	[ "$header" = config.h ] && continue
+	case $header in
+	*/* | extmem.h) echo "$file includes $header" ;;
+	*) [ -f "core/$header" ] || [ -f "appliance/$header" ] ||
+		echo "$file includes $header" ;;
+	esac
+done >"$scratch/out"
+verdict "the appliance stands on core's floors, not on extmem.h" "$scratch/out"
+
+only 'rdma/' '^transports/ofi/' >"$scratch/out"
+verdict "libfabric is named in transports/ofi alone" "$scratch/out"
+only 'linux/userfaultfd' '^(core/(uffd|os)[a-z_]*\.[ch]|interfaces/doctor\.c)$' \
+	>"$scratch/out"
+verdict "userfaultfd is named in the mapper alone" "$scratch/out"
+only 'openssl/' '^$' >"$scratch/out"
+verdict "nobody names OpenSSL" "$scratch/out"
+
+# The pure files: sources of the objects above, and the headers beside them.
+for lo in $XM_OBJECTS $XM_OBJECTS_FIRST $XM_OBJECTS_SERVICE; do
+	for file in "${lo%.lo}.c" "${lo%.lo}.h"; do
+		[ -f "$file" ] && echo "$file"
+	done
+done >"$scratch/pure"
+printf '%s\n' core/base.h core/list.h core/rand.h >>"$scratch/pure"
+for file in $(sort -u "$scratch/pure"); do
+	sed -n 's/^[ \t]*#[ \t]*include[ \t]*<\([^>]*\)>.*/\1/p' "$file" |
+		grep -Ev '^(errno|inttypes|limits|stdarg|stdbool|stddef|stdint|string)\.h$' |
+		sed "s|^|$file includes |"
+done >"$scratch/out"
+verdict "pure files include no system header but for numbers and bytes" \
+	"$scratch/out"
+
+# --- what leaves the library ----------------------------------------------
+
+library=$XM_BUILDDIR/.libs/libextmem.so
+nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' |
+	grep -v '^extmem_' >"$scratch/out"
+verdict "libextmem.so exports extmem_* alone" "$scratch/out"
+
+# Every function that extmem.h declares, if the library has any at all.
+sed 's/@.*//' >"$scratch/exported" <<END
+$(nm -D --defined-only "$library" | awk '$2 == "T" { print $3 }')
+END
+grep -oE '\bextmem_[a-z_]+\(' core/extmem.h | tr -d '(' | sort -u |
+	while read -r name; do
+		# A declaration begins a line with its type; comments do not.
+		grep -qE "^[a-z].*\b$name\(" core/extmem.h || continue
+		grep -qx "$name" "$scratch/exported" ||
+			echo "$name is declared and not exported"
+	done >"$scratch/out"
+verdict "libextmem.so exports all that extmem.h declares" "$scratch/out"
+
+cat >"$scratch/use.c" <<'END'
+#include "extmem.h"
+int use(extmem **x);
+int use(extmem **x) { return extmem_open((const char *const *)0, x); }
+END
+cp "$scratch/use.c" "$scratch/use.cc"
+$XM_CC -std=c99 -pedantic -Wall -Wextra -Werror -Icore -c "$scratch/use.c" \
+	-o "$scratch/use.o" >"$scratch/out" 2>&1
+verdict "extmem.h is C99" "$scratch/out"
+if [ -n "${XM_CXX:-}" ] && command -v "${XM_CXX%% *}" >/dev/null; then
+	$XM_CXX -std=c++98 -Wno-long-long -pedantic -Wall -Wextra -Werror \
+		-Icore -c "$scratch/use.cc" -o "$scratch/use.o" \
+		>"$scratch/out" 2>&1
+	verdict "extmem.h is C++" "$scratch/out"
+else
+	echo "skipped extmem.h is C++: no C++ compiler"
+fi
+
+# --- every file -------------------------------------------------------------
+
+for file in $(sources core transports appliance interfaces bench sim tests); do
+	[ "$(head -n 1 "$file")" = \
+		'/* SPDX-License-Identifier: BSD-3-Clause */' ] ||
+		echo "$file has no licence line"
+	grep -nE '\b(TODO|FIXME|XXX)\b' "$file" | sed "s|^|$file:|"
+	grep -nE '& *\([A-Z0-9_]+ *\| *[A-Z0-9_]+\) *[!=]= ' "$file" |
+		sed "s|^|$file:|"
+done >"$scratch/out"
+verdict "files begin with their licence and leave nothing for later" \
+	"$scratch/out"
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

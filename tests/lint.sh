@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Looks at every C file with cppcheck and with clang's warnings; ends 1 if
+# either has something to say. Run in the source tree (make lint).
+set -u
+status=0
+files=$(find core transports appliance interfaces bench sim tests -name '*.c' |
+	sort)
+if command -v cppcheck >/dev/null; then
+	echo "cppcheck"
+	# shellcheck disable=SC2086
+	cppcheck --quiet --std=c11 --enable=warning,portability \
+		--inline-suppr --error-exitcode=1 -Icore -I. \
+		-D__x86_64__ -D__linux__ -D__GNUC__ \
+		--suppress=missingIncludeSystem --suppress=unknownMacro \
+		--suppress=nullPointerArithmeticRedundantCheck \
+		$files || status=1
+else
+	echo "cppcheck is not there: skipped"
+fi
+if command -v clang >/dev/null; then
+	echo "clang"
+	for file in $files; do
+		case $file in
+		bench/*) continue ;; # needs an MPI compiler
+		esac
+		clang -fsyntax-only -std=gnu11 -D_GNU_SOURCE -pthread -Wall \
+			-Wextra -Wno-unused-parameter -Wshadow -Wundef \
+			-Wconditional-uninitialized -Wimplicit-fallthrough \
+			-Wloop-analysis -Wmissing-prototypes \
+			-Wno-gnu-statement-expression -Werror \
+			-DHAVE_JANSSON=1 -DHAVE_INIH=1 \
+			-DPACKAGE_VERSION='"0"' -DVERSION='"0"' \
+			-Icore -I. "$file" || status=1
+	done
+else
+	echo "clang is not there: skipped"
+fi
+for file in $(git ls-files '*.sh' autogen.sh quickstart.sh .ci/run \
+	2>/dev/null); do
+	sh -n "$file" || status=1
+done
+[ $status -eq 0 ] && echo "nothing to say"
+exit $status

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Messages for tests: any kind, with random but valid contents, often at
+ * their limits. Every byte is written, so that memcmp() compares them.
+ */
+#ifndef XM_TESTS_WIRE_SAMPLE_H
+#define XM_TESTS_WIRE_SAMPLE_H
+
+#include <string.h>
+
+#include "rand.h"
+#include "wire.h"
+
+/* A text of 0 .. size - 1 bytes, often of one of these two lengths. */
+static inline void sample_text(struct xm_rand *r, char *ret, size_t size)
+{
+	static const char *const characters[] = { "a", "Z", " ", "~", "\xc3\xa9",
+						  "\xe2\x82\xac",
+						  "\xf0\x9f\x90\x98" };
+	size_t length = xm_rand_chance(r, 250) ? 0
+			: xm_rand_chance(r, 333) ? size - 1
+						 : xm_rand_below(r, size);
+	size_t at = 0;
+
+	while (at < length) {
+		const char *c = characters[xm_rand_below(
+			r, XM_COUNT(characters))];
+
+		if (strlen(c) > length - at)
+			c = "x";
+		memcpy(ret + at, c, strlen(c));
+		at += strlen(c);
+	}
+}
+
+static inline uint64_t sample_u64(struct xm_rand *r)
+{
+	switch (xm_rand_below(r, 4)) {
+	case 0:
+		return 0;
+	case 1:
+		return UINT64_MAX;
+	default:
+		return xm_rand_next(r) >> xm_rand_below(r, 64);
+	}
+}
+
+#define SAMPLE_TEXT(r, array) sample_text(r, array, sizeof(array))
+
+static inline void sample_state(struct xm_rand *r, struct xm_state *m)
+{
+	uint64_t *const longs[] = {
+		&m->incarnation, &m->uptime_ms, &m->pool,     &m->free,
+		&m->free_run,	 &m->leased,	&m->quarantined, &m->messages,
+		&m->malformed,	 &m->refused,	&m->expired,
+	};
+
+	SAMPLE_TEXT(r, m->name);
+	SAMPLE_TEXT(r, m->provider);
+	SAMPLE_TEXT(r, m->library);
+	for (size_t i = 0; i < XM_COUNT(longs); i++)
+		*longs[i] = sample_u64(r);
+	m->clients = (uint32_t)sample_u64(r);
+	m->clients_max = (uint32_t)sample_u64(r);
+	m->extents = (uint32_t)sample_u64(r);
+	m->extents_max = (uint32_t)sample_u64(r);
+	m->leaving = (uint8_t)xm_rand_below(r, 2);
+}
+
+static inline void sample_listed(struct xm_rand *r, struct xm_listed *m)
+{
+	m->cursor = sample_u64(r);
+	m->count = xm_rand_chance(r, 300)
+			   ? XM_LIST_MAX
+			   : (uint32_t)xm_rand_below(r, XM_LIST_MAX + 1);
+	for (uint32_t i = 0; i < m->count; i++) {
+		struct xm_list_entry *e = &m->entries[i];
+
+		SAMPLE_TEXT(r, e->region);
+		SAMPLE_TEXT(r, e->owner);
+		e->client = sample_u64(r);
+		e->extent = sample_u64(r);
+		e->size = sample_u64(r);
+		e->epoch = sample_u64(r);
+	}
+}
+
+static inline void sample_handshake(struct xm_rand *r, struct xm_message *m)
+{
+	struct xm_hello *hello = &m->u.hello;
+	struct xm_welcome *welcome = &m->u.welcome;
+
+	if (m->kind == XM_HELLO) {
+		hello->version_min = (uint16_t)sample_u64(r);
+		hello->version_max = (uint16_t)sample_u64(r);
+		hello->flags = (uint32_t)sample_u64(r);
+		hello->client = sample_u64(r);
+		xm_rand_fill(r, hello->secret, XM_SECRET_SIZE);
+		SAMPLE_TEXT(r, hello->name);
+		SAMPLE_TEXT(r, hello->transport);
+		SAMPLE_TEXT(r, hello->library);
+	} else {
+		welcome->version = (uint16_t)sample_u64(r);
+		welcome->client = sample_u64(r);
+		xm_rand_fill(r, welcome->secret, XM_SECRET_SIZE);
+		welcome->incarnation = sample_u64(r);
+		welcome->lease_ms = (uint32_t)sample_u64(r);
+		welcome->granule = (uint32_t)sample_u64(r);
+		SAMPLE_TEXT(r, welcome->name);
+		SAMPLE_TEXT(r, welcome->provider);
+		SAMPLE_TEXT(r, welcome->library);
+	}
+}
+
+static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
+				  struct xm_message *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->kind = kind;
+	ret->request = (uint32_t)sample_u64(r);
+	switch (kind) {
+	case XM_HELLO:
+	case XM_WELCOME:
+		sample_handshake(r, ret);
+		break;
+	case XM_REFUSED:
+		ret->u.refused.code = (int32_t)(uint32_t)sample_u64(r);
+		ret->u.refused.free = sample_u64(r);
+		ret->u.refused.free_run = sample_u64(r);
+		SAMPLE_TEXT(r, ret->u.refused.words);
+		break;
+	case XM_TICKETED:
+		xm_rand_fill(r, ret->u.ticketed.ticket, XM_TICKET_SIZE);
+		ret->u.ticketed.locator.size =
+			(uint32_t)xm_rand_below(r, XM_LOCATOR_SIZE + 1);
+		xm_rand_fill(r, ret->u.ticketed.locator.bytes,
+			     ret->u.ticketed.locator.size);
+		break;
+	case XM_TAKE:
+		ret->u.take.size = sample_u64(r);
+		SAMPLE_TEXT(r, ret->u.take.region);
+		break;
+	case XM_TAKEN:
+		ret->u.taken.extent = sample_u64(r);
+		ret->u.taken.size = sample_u64(r);
+		ret->u.taken.epoch = sample_u64(r);
+		ret->u.taken.far.key = sample_u64(r);
+		ret->u.taken.far.base = sample_u64(r);
+		break;
+	case XM_TRIM:
+		ret->u.trim.extent = sample_u64(r);
+		ret->u.trim.size = sample_u64(r);
+		break;
+	case XM_GIVE:
+		ret->u.give.extent = sample_u64(r);
+		break;
+	case XM_LIST:
+		ret->u.list.cursor = sample_u64(r);
+		break;
+	case XM_LISTED:
+		sample_listed(r, &ret->u.listed);
+		break;
+	case XM_STATE:
+		sample_state(r, &ret->u.state);
+		break;
+	case XM_LEAVING:
+		ret->u.leaving.ms = (uint32_t)sample_u64(r);
+		break;
+	default: /* the others have no body */
+		break;
+	}
+}
+
+#endif
