@@ -1,0 +1,153 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# From a fresh Debian 12 to extmem at work.
+#
+#	./quickstart.sh         installs what is missing, builds in ./build, and
+#	                        sorts a large text with most of sort's memory
+#	                        on an appliance (interfaces/main-job.sh)
+#	./quickstart.sh check   the same set-up, then every test; the last line
+#	                        is "N passed, M failed"
+#
+# Asks nothing and needs nothing but a shell and apt. Where it may not install
+# packages it prints the line that would, and ends 1.
+set -eu
+export LC_ALL=C
+
+here=$(cd "$(dirname "$0")" && pwd)
+build=$here/build
+began=$(date +%s)
+
+say() {
+	echo "quickstart [$(($(date +%s) - began)) s]: $*"
+}
+
+fail() {
+	echo "quickstart: $*" >&2
+	exit 1
+}
+
+usage() {
+	sed -n 's/^#	//p' "$0" | head -n 5
+}
+
+# --- packages -------------------------------------------------------------
+
+packages='autoconf automake g++ gcc libc6-dev libcunit1-dev libfabric-dev
+	libinih-dev libjansson-dev libtool make pkg-config'
+
+missing_packages() {
+	for package in $packages; do
+		status=$(dpkg-query -W -f '${db:Status-Status}' "$package" \
+			2>/dev/null) || status=none
+		[ "$status" = installed ] || echo "$package"
+	done
+}
+
+# What is needed can also be there without Debian's packages.
+have_tools() {
+	for tool in autoreconf automake libtoolize make pkg-config cc c++; do
+		command -v $tool >/dev/null || return 1
+	done
+	pkg-config --exists 'libfabric >= 1.17' cunit 'jansson >= 2.7' inih
+}
+
+install_packages() {
+	if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null
+	then
+		have_tools && return
+		fail "this is not Debian. Needed: autoconf automake libtool make" \
+			"pkg-config, a C and a C++ compiler, and the headers of" \
+			"libfabric >= 1.17, CUnit, jansson, inih"
+	fi
+	missing=$(missing_packages | tr '\n' ' ')
+	missing=${missing% }
+	if [ -z "$missing" ]; then
+		say "every package that is needed is there"
+		return
+	fi
+	if have_tools; then
+		say "all that is needed is there, though not from these packages: $missing"
+		return
+	fi
+	if [ "$(id -u)" -eq 0 ]; then
+		as_root=env
+	elif command -v sudo >/dev/null &&
+		{ sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+		as_root='sudo env'
+	else
+		fail "these packages are missing, and installing them takes root." \
+			"As root: apt-get install --no-install-recommends $missing"
+	fi
+	say "installing with apt-get, without recommended ones: $missing"
+	apt="$as_root DEBIAN_FRONTEND=noninteractive apt-get -y -q"
+	$apt update </dev/null ||
+		say "apt-get update had trouble; trying with the lists that are there"
+	# shellcheck disable=SC2086
+	$apt install --no-install-recommends $missing </dev/null ||
+		fail "apt-get could not install: $missing"
+}
+
+# --- build ------------------------------------------------------------------
+
+# Runs a command with its output in a log; a line every 15 s says that it
+# lives; the end of the log is shown if it fails.
+run() {
+	what=$1
+	log=$build/$2
+	shift 2
+	say "$what"
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	waited=0
+	while kill -0 $pid 2>/dev/null; do
+		sleep 1
+		waited=$((waited + 1))
+		if [ $((waited % 15)) -eq 0 ]; then
+			say "still at it: $(tail -n 1 "$log" | cut -c 1-60)"
+		fi
+	done
+	if ! wait $pid; then
+		tail -n 40 "$log" >&2
+		fail "that failed; all it said is in $log"
+	fi
+}
+
+build_it() {
+	mkdir -p "$build"
+	[ -f "$here/config.status" ] &&
+		fail "the source tree is configured itself: make distclean there first"
+	if [ ! -x "$here/configure" ] ||
+		[ -n "$(find "$here/configure.ac" "$here/Makefile.am" \
+			-newer "$here/configure")" ]; then
+		run "making ./configure" autogen.log "$here/autogen.sh"
+	fi
+	cd "$build"
+	[ -f Makefile ] || run "configuring in ./build" configure.log \
+		"$here/configure"
+	run "building with $jobs jobs" make.log make -j"$jobs"
+}
+
+# --- main -------------------------------------------------------------------
+
+case ${1-} in
+'' | check) [ $# -le 1 ] || { usage >&2; exit 2; } ;;
+-h | --help) usage; exit 0 ;;
+*) usage >&2; exit 2 ;;
+esac
+
+jobs=$(nproc 2>/dev/null || echo 1)
+say "extmem in $here"
+install_packages
+build_it
+
+if [ "${1-}" = check ]; then
+	status=0
+	run "building the tests" tests.log make -j"$jobs" check TESTS=
+	say "testing"
+	make check </dev/null || status=$?
+	say "done"
+	"$here/tests/summary.sh" "$build" || status=1
+	exit "$status"
+fi
+say "the main job"
+exec "$here/interfaces/main-job.sh" "$build"

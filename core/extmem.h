@@ -211,7 +211,7 @@ enum extmem_advice {
 	EXTMEM_RANDOM,	   /* do not read ahead */
 	EXTMEM_WILLNEED,   /* begin to fetch now, as far as the budget goes */
 	EXTMEM_DONTNEED,   /* the contents are not needed: reads as zero now */
-	EXTMEM_COLD,	   /* write back and drop, contents stay */
+	EXTMEM_COLD	   /* write back and drop, contents stay */
 };
 
 int extmem_advise(extmem_region *, uint64_t offset, uint64_t size,
