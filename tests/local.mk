@@ -9,6 +9,7 @@ xm_tests = \
 	tests/test_heap \
 	tests/test_list \
 	tests/test_rand \
+	tests/test_trace \
 	tests/test_wire \
 	$(NULL)
 

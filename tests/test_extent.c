@@ -14,13 +14,6 @@
 
 #define GRANULE 4096
 
-_Noreturn void xm_assert_failed(const char *condition, const char *file,
-				int line)
-{
-	fprintf(stderr, "%s:%d: broken: %s\n", file, line, condition);
-	abort();
-}
-
 /* Knuth's MMIX generator: a test's own, so that its story never changes. */
 static uint64_t draw(uint64_t *state)
 {

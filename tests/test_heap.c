@@ -13,13 +13,6 @@
 
 #include "heap.h"
 
-_Noreturn void xm_assert_failed(const char *condition, const char *file,
-				int line)
-{
-	fprintf(stderr, "%s:%d: broken: %s\n", file, line, condition);
-	abort();
-}
-
 /* Knuth's MMIX generator: a test's own, so that its story never changes. */
 static uint64_t draw(uint64_t *state)
 {
