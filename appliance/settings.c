@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * extmemd's options; see settings.h. Floor: skin.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "service.h"
+#include "settings.h"
+
+#define AT(FIELD) .destination = offsetof(struct xm_settings, FIELD)
+
+static const struct xm_option options[] = {
+	{ .name = "listen", .kind = XM_OPTION_TEXT, .letter = 'l',
+	  .unit = "ADDR", AT(listen),
+	  .help = "Where clients reach this appliance: ofi+tcp://HOST:PORT, or"
+		  " ofi+shm://NAME for this machine alone. Port 0 is any free"
+		  " port; the one it became is printed." },
+	{ .name = "memory", .kind = XM_OPTION_SIZE, .letter = 'm',
+	  .min = 64 * XM_KIB, .max = UINT64_C(1) << 46, AT(memory),
+	  .help = "Memory to lend, taken and touched at the start. Rounded up"
+		  " to 64 KiB, or to 2 MiB with huge pages." },
+	{ .name = "config", .kind = XM_OPTION_TEXT, .letter = 'c',
+	  .unit = "FILE", AT(config),
+	  .help = "Read options from this file too: lines of NAME = VALUE."
+		  " Flags and variables go before it." },
+	{ .name = "name", .kind = XM_OPTION_TEXT, .unit = "NAME", AT(name),
+	  .help = "What clients call this appliance. Default: the host's"
+		  " name." },
+	{ .name = "provider", .kind = XM_OPTION_TEXT, .unit = "NAME",
+	  AT(provider),
+	  .help = "The libfabric provider to use, if not the scheme's own. It"
+		  " is an error if it is not there." },
+	{ .name = "lease", .kind = XM_OPTION_DURATION, .value = "10s",
+	  .min = 100 * XM_MS, .max = 86400 * XM_SECOND, AT(lease),
+	  .help = "Silence after which a client is taken for dead and its"
+		  " memory is taken back." },
+	{ .name = "clients_max", .kind = XM_OPTION_COUNT, .value = "64",
+	  .min = 1, .max = 16384, AT(clients_max),
+	  .help = "Clients at once." },
+	{ .name = "extents_max", .kind = XM_OPTION_COUNT, .value = "4096",
+	  .min = 1, .max = 1 << 20, AT(extents_max),
+	  .help = "Pieces the memory can be in at once." },
+	{ .name = "extents_per_client", .kind = XM_OPTION_COUNT,
+	  .value = "1024", .min = 1, .max = 1 << 20, AT(extents_per_client),
+	  .help = "Pieces one client can hold." },
+	{ .name = "huge_pages", .kind = XM_OPTION_FLAG, AT(huge_pages),
+	  .help = "Take the memory from the kernel's pool of 2 MiB pages; see"
+		  " vm.nr_hugepages." },
+	{ .name = "handshake_timeout", .kind = XM_OPTION_DURATION,
+	  .value = "5s", .min = 100 * XM_MS, .max = 3600 * XM_SECOND,
+	  AT(handshake_timeout),
+	  .help = "A connection that has not introduced itself by then is"
+		  " closed." },
+	{ .name = "drain_timeout", .kind = XM_OPTION_DURATION, .value = "30s",
+	  .max = 86400 * XM_SECOND, AT(drain_timeout),
+	  .help = "How long to wait, after SIGTERM, for clients to leave." },
+	{ .name = "log_level", .kind = XM_OPTION_CHOICE, .value = "info",
+	  .choices = "error|warning|info|debug", AT(log_level),
+	  .help = "What is written to standard error." },
+	{ .name = "ready_fd", .kind = XM_OPTION_COUNT, .max = 1 << 20,
+	  .unit = "N", AT(ready_fd),
+	  .help = "Write the address to this descriptor, as a line, once"
+		  " clients may come; then close it." },
+	{ .name = "check_config", .kind = XM_OPTION_FLAG, AT(check_config),
+	  .help = "Check the options, print them with their origins, and"
+		  " end." },
+	{ .name = "print_limits", .kind = XM_OPTION_FLAG, AT(print_limits),
+	  .help = "Print every limit that follows from the options, and"
+		  " end." },
+};
+
+const struct xm_option_table xm_settings_table = {
+	.program = "extmemd",
+	.prefix = "EXTMEMD",
+	.usage = "--listen ADDR --memory SIZE [OPTION]...",
+	.about = "Lends this machine's memory to extmem clients.",
+	.options = options,
+	.count = XM_COUNT(options),
+};
+
+int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
+		      char *words, size_t words_size)
+{
+	if (s->listen[0] == '\0') {
+		snprintf(words, words_size,
+			 "--listen is missing: say where clients shall connect,"
+			 " such as --listen ofi+tcp://0.0.0.0:7470");
+		return -EINVAL;
+	}
+	if (s->memory == 0) {
+		snprintf(words, words_size,
+			 "--memory is missing: say how much to lend, such as"
+			 " --memory 4G");
+		return -EINVAL;
+	}
+	if (strlen(s->name) >= XM_NAME_SIZE) {
+		snprintf(words, words_size,
+			 "--name is too long: %d characters at most",
+			 XM_NAME_SIZE - 1);
+		return -EINVAL;
+	}
+	/* The default of the one gives way to the other. */
+	if (s->extents_per_client > s->extents_max &&
+	    xm_options_given(o, "extents_per_client")) {
+		snprintf(words, words_size,
+			 "extents_per_client (%s) is above extents_max (%s):"
+			 " one client cannot hold more pieces than there are",
+			 xm_options_origin(o, "extents_per_client"),
+			 xm_options_origin(o, "extents_max"));
+		return -EINVAL;
+	}
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What extmemd can be told: the one table behind its flags, EXTMEMD_*
+ * variables, configuration file, --help and manual page.
+ *
+ * Floor: skin.
+ */
+#ifndef XM_SETTINGS_H
+#define XM_SETTINGS_H
+
+#include "base.h"
+#include "options.h"
+
+struct xm_settings {
+	const char *listen;
+	uint64_t memory;
+	const char *config;
+	const char *name;
+	const char *provider;
+	uint64_t lease; /* ns */
+	uint64_t handshake_timeout, drain_timeout;
+	uint64_t clients_max, extents_max, extents_per_client;
+	uint64_t ready_fd; /* with xm_options_given() */
+	uint32_t log_level; /* enum xm_level */
+	bool huge_pages, check_config, print_limits;
+};
+
+extern const struct xm_option_table xm_settings_table;
+
+/* What the table cannot see: what is missing, and what contradicts what. 0,
+ * or -EINVAL and a sentence. */
+int xm_settings_check(const struct xm_settings *, const struct xm_options *,
+		      char *words, size_t words_size);
+
+#endif
