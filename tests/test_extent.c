@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <CUnit/Basic.h>
-
+#include "tests/cunit.h"
 #include "extent.h"
 
 #define GRANULE 4096
@@ -526,46 +525,20 @@ static void the_same_calls_give_the_same_offsets_in_any_memory(void)
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
-		{ "the_lowest_place_is_taken_first",
-		  the_lowest_place_is_taken_first },
-		{ "neighbours_that_are_free_become_one",
-		  neighbours_that_are_free_become_one },
-		{ "a_range_beyond_the_last_node_is_refused",
-		  a_range_beyond_the_last_node_is_refused },
-		{ "what_cannot_be_is_refused_and_changes_nothing",
-		  what_cannot_be_is_refused_and_changes_nothing },
-		{ "an_aligned_place_is_found_even_when_only_luck_offers_it",
-		  an_aligned_place_is_found_even_when_only_luck_offers_it },
-		{ "a_range_is_split_and_each_half_lives_alone",
-		  a_range_is_split_and_each_half_lives_alone },
-		{ "a_range_grows_into_what_is_free_behind_it_and_no_further",
-		  a_range_grows_into_what_is_free_behind_it_and_no_further },
-		{ "the_span_grows_and_shrinks_but_cuts_nothing",
-		  the_span_grows_and_shrinks_but_cuts_nothing },
-		{ "a_span_as_large_as_can_be_addressed_works",
-		  a_span_as_large_as_can_be_addressed_works },
-		{ "random_operations_agree_with_a_plain_array",
-		  random_operations_agree_with_a_plain_array },
-		{ "a_hundred_thousand_ranges_come_and_go",
-		  a_hundred_thousand_ranges_come_and_go },
-		{ "the_same_calls_give_the_same_offsets_in_any_memory",
-		  the_same_calls_give_the_same_offsets_in_any_memory },
+		XM_TEST(the_lowest_place_is_taken_first),
+		XM_TEST(neighbours_that_are_free_become_one),
+		XM_TEST(a_range_beyond_the_last_node_is_refused),
+		XM_TEST(what_cannot_be_is_refused_and_changes_nothing),
+		XM_TEST(an_aligned_place_is_found_even_when_only_luck_offers_it),
+		XM_TEST(a_range_is_split_and_each_half_lives_alone),
+		XM_TEST(a_range_grows_into_what_is_free_behind_it_and_no_further),
+		XM_TEST(the_span_grows_and_shrinks_but_cuts_nothing),
+		XM_TEST(a_span_as_large_as_can_be_addressed_works),
+		XM_TEST(random_operations_agree_with_a_plain_array),
+		XM_TEST(a_hundred_thousand_ranges_come_and_go),
+		XM_TEST(the_same_calls_give_the_same_offsets_in_any_memory),
 		CU_TEST_INFO_NULL,
 	};
-	CU_SuiteInfo suites[] = {
-		{ "extent", NULL, NULL, NULL, NULL, (CU_TestInfo *)tests },
-		CU_SUITE_INFO_NULL,
-	};
-	unsigned failed, run;
 
-	if (CU_initialize_registry() || CU_register_suites(suites))
-		return 2;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	failed += CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	printf("%u passed, %u failed\n", run - failed, failed);
-	return failed != 0;
+	return xm_tests_run("extent", tests);
 }

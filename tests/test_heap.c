@@ -9,8 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include <CUnit/Basic.h>
-
+#include "tests/cunit.h"
 #include "heap.h"
 
 /* Knuth's MMIX generator: a test's own, so that its story never changes. */
@@ -389,39 +388,18 @@ static void a_million_objects_come_and_go_with_little_metadata(void)
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
-		{ "every_size_up_to_the_threshold_gets_a_close_class",
-		  every_size_up_to_the_threshold_gets_a_close_class },
-		{ "every_alignment_is_kept", every_alignment_is_kept },
-		{ "what_cannot_be_is_refused", what_cannot_be_is_refused },
-		{ "a_double_or_wild_free_is_refused_and_changes_nothing",
-		  a_double_or_wild_free_is_refused_and_changes_nothing },
-		{ "an_address_inside_an_object_leads_to_it",
-		  an_address_inside_an_object_leads_to_it },
-		{ "an_object_at_the_edge_of_a_slab_moves_no_slab_about",
-		  an_object_at_the_edge_of_a_slab_moves_no_slab_about },
-		{ "a_small_object_gets_pages_of_its_own_when_no_slab_can_be_had",
-		  a_small_object_gets_pages_of_its_own_when_no_slab_can_be_had },
-		{ "the_region_grows_to_its_limit_and_no_further",
-		  the_region_grows_to_its_limit_and_no_further },
-		{ "objects_never_overlap", objects_never_overlap },
-		{ "a_million_objects_come_and_go_with_little_metadata",
-		  a_million_objects_come_and_go_with_little_metadata },
+		XM_TEST(every_size_up_to_the_threshold_gets_a_close_class),
+		XM_TEST(every_alignment_is_kept),
+		XM_TEST(what_cannot_be_is_refused),
+		XM_TEST(a_double_or_wild_free_is_refused_and_changes_nothing),
+		XM_TEST(an_address_inside_an_object_leads_to_it),
+		XM_TEST(an_object_at_the_edge_of_a_slab_moves_no_slab_about),
+		XM_TEST(a_small_object_gets_pages_of_its_own_when_no_slab_can_be_had),
+		XM_TEST(the_region_grows_to_its_limit_and_no_further),
+		XM_TEST(objects_never_overlap),
+		XM_TEST(a_million_objects_come_and_go_with_little_metadata),
 		CU_TEST_INFO_NULL,
 	};
-	CU_SuiteInfo suites[] = {
-		{ "heap", NULL, NULL, NULL, NULL, (CU_TestInfo *)tests },
-		CU_SUITE_INFO_NULL,
-	};
-	unsigned failed, run;
 
-	if (CU_initialize_registry() || CU_register_suites(suites))
-		return 2;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	failed += CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	printf("%u passed, %u failed\n", run - failed, failed);
-	return failed != 0;
+	return xm_tests_run("heap", tests);
 }

@@ -4,8 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <CUnit/Basic.h>
-
+#include "tests/cunit.h"
 #include "trace.h"
 
 #define NEGATIVE(code) ((uint64_t)(int64_t)-(code))
@@ -164,32 +163,14 @@ static void one_story_has_one_hash_and_another_has_another(void)
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
-		{ "a_record_makes_a_sentence", a_record_makes_a_sentence },
-		{ "every_form_is_written_as_people_read_it",
-		  every_form_is_written_as_people_read_it },
-		{ "every_point_has_a_name_and_a_sentence_that_fits",
-		  every_point_has_a_name_and_a_sentence_that_fits },
-		{ "a_text_is_cut_to_its_buffer", a_text_is_cut_to_its_buffer },
-		{ "the_ring_keeps_the_last_records",
-		  the_ring_keeps_the_last_records },
-		{ "one_story_has_one_hash_and_another_has_another",
-		  one_story_has_one_hash_and_another_has_another },
+		XM_TEST(a_record_makes_a_sentence),
+		XM_TEST(every_form_is_written_as_people_read_it),
+		XM_TEST(every_point_has_a_name_and_a_sentence_that_fits),
+		XM_TEST(a_text_is_cut_to_its_buffer),
+		XM_TEST(the_ring_keeps_the_last_records),
+		XM_TEST(one_story_has_one_hash_and_another_has_another),
 		CU_TEST_INFO_NULL,
 	};
-	CU_SuiteInfo suites[] = {
-		{ "trace", NULL, NULL, NULL, NULL, (CU_TestInfo *)tests },
-		CU_SUITE_INFO_NULL,
-	};
-	unsigned failed, run;
 
-	if (CU_initialize_registry() || CU_register_suites(suites))
-		return 2;
-	CU_basic_set_mode(CU_BRM_VERBOSE);
-	CU_basic_run_tests();
-	failed = CU_get_number_of_tests_failed();
-	run = CU_get_number_of_tests_run();
-	failed += CU_get_number_of_suites_failed();
-	CU_cleanup_registry();
-	printf("%u passed, %u failed\n", run - failed, failed);
-	return failed != 0;
+	return xm_tests_run("trace", tests);
 }
