@@ -45,7 +45,12 @@ libxm_first_la_SOURCES = \
 # Skin: doors to libc and to the kernel, threads, the public functions.
 noinst_LTLIBRARIES += libxm_skin.la
 libxm_skin_la_SOURCES = \
+	core/options.c \
 	core/options.h \
+	core/options_parse.c \
+	core/options_parts.h \
+	core/options_print.c \
+	core/options_value.c \
 	core/os.c \
 	$(NULL)
 

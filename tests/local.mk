@@ -8,6 +8,7 @@ xm_tests = \
 	tests/test_extent \
 	tests/test_heap \
 	tests/test_list \
+	tests/test_options \
 	tests/test_rand \
 	tests/test_trace \
 	tests/test_wire \
