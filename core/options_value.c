@@ -405,7 +405,7 @@ int xm_options_set_nothing(struct xm_options *o, size_t index)
 	static const union parsed zero;
 	const struct xm_option *option = &o->table->options[index];
 	struct xm_option_value *value = &o->values[index];
-	char *text;
+	const char *text;
 
 	if (option->kind == XM_OPTION_CHOICE) {
 		text = xm_options_keep(o, option->choices, strcspn(option->choices, "|"));

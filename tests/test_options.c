@@ -83,18 +83,24 @@ static void end(void)
 	o = NULL;
 }
 
+/* argv and environ are char *const [], for no good reason. */
+static char *const *words_of(const char *const words[])
+{
+	return (char *const *)(uintptr_t)words;
+}
+
 static int flag(const char *first, const char *second)
 {
-	char *const argv[] = { "tester", (char *)first, (char *)second, NULL };
+	const char *const argv[] = { "tester", first, second, NULL };
 
-	return xm_options_read_flags(o, second ? 3 : 2, argv, NULL);
+	return xm_options_read_flags(o, second ? 3 : 2, words_of(argv), NULL);
 }
 
 static int variable(const char *entry)
 {
-	char *const environment[] = { (char *)entry, NULL };
+	const char *const environment[] = { entry, NULL };
 
-	return xm_options_read_environment(o, environment);
+	return xm_options_read_environment(o, words_of(environment));
 }
 
 static int setting(const char *text)
@@ -231,7 +237,7 @@ static void defaults_are_there_from_the_start(void)
 
 static void flags_come_in_every_usual_shape(void)
 {
-	char *const argv[] = { "tester", "--local=2M",	 "--loss-timeout",
+	const char *const argv[] = { "tester", "--local=2M",	 "--loss-timeout",
 			       "250ms",	 "-a",		 "loop:a",
 			       "-aloop:b", "--no-stats", "--cache", "1G",
 			       "--paging=thread", "-v",	 "--loss_timeout=2s",
@@ -239,7 +245,8 @@ static void flags_come_in_every_usual_shape(void)
 	int rest = 0;
 
 	begin();
-	CU_ASSERT_EQUAL(xm_options_read_flags(o, XM_COUNT(argv), argv, &rest),
+	CU_ASSERT_EQUAL(xm_options_read_flags(o, XM_COUNT(argv), words_of(argv),
+					      &rest),
 			0);
 	CU_ASSERT_EQUAL(rest, 13);
 	CU_ASSERT_EQUAL(set.local, 2 * XM_MIB);
@@ -263,14 +270,14 @@ static void flags_come_in_every_usual_shape(void)
 
 static void what_follows_two_dashes_is_left_alone(void)
 {
-	char *const argv[] = { "tester", "-v", "--", "--local", "x", NULL };
-	char *const none[] = { "tester", NULL };
+	const char *const argv[] = { "tester", "-v", "--", "--local", "x", NULL };
+	const char *const none[] = { "tester", NULL };
 	int rest = 0;
 
 	begin();
-	CU_ASSERT_EQUAL(xm_options_read_flags(o, 5, argv, &rest), 0);
+	CU_ASSERT_EQUAL(xm_options_read_flags(o, 5, words_of(argv), &rest), 0);
 	CU_ASSERT_EQUAL(rest, 3);
-	CU_ASSERT_EQUAL(xm_options_read_flags(o, 1, none, &rest), 0);
+	CU_ASSERT_EQUAL(xm_options_read_flags(o, 1, words_of(none), &rest), 0);
 	CU_ASSERT_EQUAL(rest, 1);
 	CU_ASSERT_EQUAL(xm_options_read_flags(o, 0, NULL, &rest), 0);
 	CU_ASSERT_EQUAL(rest, 0);
@@ -545,22 +552,22 @@ static void a_long_line_is_refused_and_not_cut(void)
 
 static void a_file_that_cannot_be_read_is_an_error(void)
 {
-	char *const argv[] = { "tester", "--config=/nowhere/at/all", NULL };
+	const char *const argv[] = { "tester", "--config=/nowhere/at/all", NULL };
 
 	begin();
 	CU_ASSERT_EQUAL(xm_options_read_file(o, "/nowhere/at/all"), -ENOENT);
 	CU_ASSERT_STRING_EQUAL(xm_options_words(o),
 			       "/nowhere/at/all: No such file or directory");
 	CU_ASSERT_EQUAL(xm_options_read_file(o, "/tmp"), -EISDIR);
-	CU_ASSERT_EQUAL(xm_options_load(o, 2, argv, NULL, NULL), -ENOENT);
+	CU_ASSERT_EQUAL(xm_options_load(o, 2, words_of(argv), NULL, NULL), -ENOENT);
 	end();
 }
 
 static void load_reads_flags_environment_and_the_file_they_name(void)
 {
 	char variable[100];
-	char *environment[] = { "XMT_LANES=3", variable, NULL };
-	char *const argv[] = { "tester", "--local=7M", "rest", NULL };
+	const char *const environment[] = { "XMT_LANES=3", variable, NULL };
+	const char *const argv[] = { "tester", "--local=7M", "rest", NULL };
 	int rest = 0, fd;
 	FILE *config;
 
@@ -572,7 +579,8 @@ static void load_reads_flags_environment_and_the_file_they_name(void)
 	fclose(config);
 	snprintf(variable, sizeof(variable), "XMT_CONFIG=%s", path);
 	begin();
-	CU_ASSERT_EQUAL(xm_options_load(o, 3, argv, environment, &rest), 0);
+	CU_ASSERT_EQUAL(xm_options_load(o, 3, words_of(argv),
+					words_of(environment), &rest), 0);
 	CU_ASSERT_EQUAL(rest, 2);
 	CU_ASSERT_EQUAL(set.local, 7 * XM_MIB);
 	CU_ASSERT_EQUAL(set.lanes, 3);
