@@ -112,7 +112,7 @@ coverage:
 	sort -k2
 
 lint:
-	@cd '$(abs_top_srcdir)' && tests/lint.sh
+	@cd '$(abs_top_srcdir)' && tests/lint.sh '$(abs_top_builddir)'
 
 # FUZZ_SECONDS of libFuzzer where clang has it, else of the fuzzer's own
 # driver, which says its seed.

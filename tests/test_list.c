@@ -136,7 +136,8 @@ static void random_moves_between_two_lists_agree_with_arrays(void)
 	for (int h = 0; h < 2; h++) {
 		int i = 0;
 
-		CU_ASSERT_EQUAL(xm_list_count(&heads[h]), counts[h]);
+		CU_ASSERT_EQUAL(xm_list_count(&heads[h]),
+				(uint64_t)counts[h]);
 		XM_LIST_EACH (link, &heads[h])
 			CU_ASSERT_EQUAL(item_of(link)->value, model[h][i++]);
 	}
