@@ -99,8 +99,10 @@ int xm_options_open(const struct xm_option_table *, void *values,
 		    struct xm_options **ret);
 void xm_options_close(struct xm_options *);
 
-/* Flags, the environment, and the file named by the option "config" if the
- * table has one and it was given. Returns as read_flags(). */
+/* Flags, the environment, and the files named by the option "config" (a text
+ * or a list) if the table has one; read settings before, which may name one.
+ * A file that only the default names may be absent. Returns as read_flags().
+ * A library has argc 0. */
 int xm_options_load(struct xm_options *, int argc, char *const argv[],
 		    char *const environment[], int *ret_rest);
 

@@ -249,6 +249,32 @@ static void the_region_grows_to_its_limit_and_no_further(void)
 	world_close(&w);
 }
 
+static void slabs_follow_a_larger_granule(void)
+{
+	struct xm_extent extent;
+	struct xm_heap heap;
+	struct xm_heap_freed freed;
+	size_t ranges_size = xm_extent_memory_size(256);
+	size_t memory_size = xm_heap_memory_size(16 * XM_MIB);
+	void *ranges = fresh(ranges_size), *memory = fresh(memory_size);
+	uint64_t at[2000];
+
+	xm_extent_init(&extent, 16 * XM_MIB, 64 * XM_KIB, 256, ranges);
+	xm_heap_init(&heap, &extent, 16 * XM_MIB, memory);
+	for (int i = 0; i < 2000; i++)
+		CU_ASSERT_EQUAL(xm_heap_alloc(&heap, 16 + i % 4000, 0, &at[i]),
+				0);
+	CU_ASSERT_EQUAL(xm_heap_free(&heap, at[0] + 8192, &freed), -EINVAL);
+	xm_heap_check(&heap);
+	for (int i = 0; i < 2000; i++)
+		CU_ASSERT_EQUAL(xm_heap_free(&heap, at[i], &freed), 0);
+	while (xm_heap_trim(&heap, &freed))
+		;
+	CU_ASSERT_EQUAL(extent.free, extent.size);
+	munmap(ranges, ranges_size);
+	munmap(memory, memory_size);
+}
+
 /* --- the shadow ---------------------------------------------------------------- */
 
 #define SHADOW_MAX 3000
@@ -396,6 +422,7 @@ int main(void)
 		XM_TEST(an_object_at_the_edge_of_a_slab_moves_no_slab_about),
 		XM_TEST(a_small_object_gets_pages_of_its_own_when_no_slab_can_be_had),
 		XM_TEST(the_region_grows_to_its_limit_and_no_further),
+		XM_TEST(slabs_follow_a_larger_granule),
 		XM_TEST(objects_never_overlap),
 		XM_TEST(a_million_objects_come_and_go_with_little_metadata),
 		CU_TEST_INFO_NULL,
