@@ -281,7 +281,7 @@ static int links_poll(struct xm_transport *t, struct xm_transport_event *ret,
 					 : begin + i - t->links_used;
 
 		if (t->links[index].state != OFI_LINK_UP ||
-		    !t->links[index].posted)
+		    !(t->links[index].posted || t->links[index].eager))
 			continue;
 		*ret_busy = true;
 		t->turn = index + 1 < t->links_used ? index + 1 : 0;

@@ -91,6 +91,7 @@ struct ofi_link {
 	uint32_t first;	 /* the list of them */
 	uint64_t client; /* target */
 	uint32_t tenant; /* target */
+	bool eager; /* a post was refused: needs polling, has nothing posted */
 	bool say_up, say_down;
 	int status;
 };

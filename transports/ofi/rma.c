@@ -154,6 +154,7 @@ int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_far *far,
 				    FI_COMPLETION | FI_DELIVERY_COMPLETE);
 	else
 		error = fi_readmsg(link->ep, &message, FI_COMPLETION);
+	link->eager = error == -FI_EAGAIN;
 	if (error)
 		return error == -FI_EAGAIN ? -EAGAIN : -ENOTCONN;
 

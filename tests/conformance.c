@@ -1,0 +1,1330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The contract of core/transport.h as tests, run against every transport and
+ * every libfabric provider that is here. `conformance [SCHEME]...` runs some.
+ *
+ * The target lives in a process of its own, driven by commands over a socket
+ * pair, and shares the pool with this one, so that a test can look at far
+ * memory without asking for it. Those processes are forked by a nursery that
+ * is itself forked first of all and never touches libfabric, which does not
+ * survive a fork. For loop both ends are here. Every wait has a deadline.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <CUnit/Basic.h>
+
+#include "transport.h"
+
+#define POOL_SIZE (48 * XM_MIB)
+#define TOKENS_MAX 8192
+#define PEERS_MAX 256
+#define DEADLINE_NS (10 * XM_SECOND)
+#define KEY UINT64_C(0x7bcd3f0912e45a61)
+
+/* --- the far side --------------------------------------------------------- */
+
+enum verb { OPEN, ADMIT, EXPOSE, CONCEAL, CONCEAL_FILL, EXPEL, PAUSE, RESUME,
+	    ASK, CLOSE };
+
+struct command {
+	enum verb verb;
+	char scheme[16];
+	uint64_t client, offset, size, key;
+	uint8_t ticket[XM_TICKET_SIZE];
+	struct xm_far far;
+	uint8_t fill;
+};
+
+struct answer {
+	int error;
+	pid_t pid;
+	struct xm_locator locator;
+	struct xm_far far;
+	uint32_t joined, left;
+	char words[256];
+};
+
+struct far_side {
+	const struct xm_transport_ops *ops;
+	struct xm_transport *t;
+	bool paused;
+	uint32_t joined, left;
+};
+
+static uint8_t *pool;
+static int nursery;
+
+static const struct xm_transport_ops *ops_find(const char *scheme)
+{
+	for (size_t i = 0; xm_transports[i]; i++)
+		if (strcmp(xm_transports[i]->scheme, scheme) == 0)
+			return xm_transports[i];
+	return NULL;
+}
+
+static void address_make(const char *scheme, char *ret, size_t size)
+{
+	if (strcmp(scheme, "loop") == 0)
+		snprintf(ret, size, "loop:conformance");
+	else if (strcmp(scheme, "ofi+shm") == 0)
+		snprintf(ret, size, "ofi+shm://conformance");
+	else
+		snprintf(ret, size, "%s://127.0.0.1:7470", scheme);
+}
+
+static int far_open(struct far_side *f, const char *scheme,
+		    struct answer *answer)
+{
+	char address[64];
+	struct xm_transport_options options = { .address = address,
+						.target = true };
+	int error;
+
+	address_make(scheme, address, sizeof(address));
+	f->ops = ops_find(scheme);
+	f->paused = false;
+	f->joined = f->left = 0;
+	error = f->ops->open(&options, answer->words, sizeof(answer->words),
+			     &f->t);
+	if (error)
+		return error;
+	error = f->ops->listen(f->t, pool, POOL_SIZE, &answer->locator);
+	if (error)
+		snprintf(answer->words, sizeof(answer->words), "%s",
+			 f->ops->words(f->t));
+	return error;
+}
+
+static void far_obey(struct far_side *f, const struct command *c,
+		     struct answer *answer)
+{
+	memset(answer, 0, sizeof(*answer));
+	answer->pid = getpid();
+	switch (c->verb) {
+	case OPEN:
+		answer->error = far_open(f, c->scheme, answer);
+		break;
+	case ADMIT:
+		answer->error = f->ops->admit(f->t, c->client, c->ticket);
+		break;
+	case EXPOSE:
+		answer->error = f->ops->expose(f->t, c->client, c->offset,
+					       c->size, c->key, &answer->far);
+		break;
+	case CONCEAL:
+		f->ops->conceal(f->t, c->client, &c->far);
+		break;
+	case CONCEAL_FILL:
+		f->ops->conceal(f->t, c->client, &c->far);
+		memset(pool + c->offset, c->fill, c->size);
+		break;
+	case EXPEL:
+		f->ops->expel(f->t, c->client);
+		break;
+	case PAUSE:
+	case RESUME:
+		f->paused = c->verb == PAUSE;
+		break;
+	case ASK:
+		break;
+	case CLOSE:
+		if (f->t)
+			f->ops->close(f->t);
+		f->t = NULL;
+		break;
+	}
+	answer->joined = f->joined;
+	answer->left = f->left;
+}
+
+static void far_poll(struct far_side *f)
+{
+	struct xm_transport_event events[8];
+	int n = f->t && !f->paused ? f->ops->poll(f->t, events, 8) : 0;
+
+	for (int i = 0; i < n; i++) {
+		f->joined += events[i].kind == XM_TRANSPORT_JOINED;
+		f->left += events[i].kind == XM_TRANSPORT_LEFT;
+	}
+}
+
+static void far_main(int fd)
+{
+	struct far_side f = { 0 };
+	struct command command;
+	struct answer answer;
+	unsigned idle = 0;
+
+	for (;;) {
+		ssize_t got = recv(fd, &command, sizeof(command), MSG_DONTWAIT);
+
+		if (got == 0)
+			_exit(0);
+		if (got == (ssize_t)sizeof(command)) {
+			far_obey(&f, &command, &answer);
+			if (send(fd, &answer, sizeof(answer), 0) < 0)
+				_exit(1);
+			idle = 0;
+		}
+		far_poll(&f);
+		if (f.paused || !f.t)
+			poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 100);
+		else if (++idle % 4096 == 0)
+			f.ops->wait(f.t, fd, XM_MS);
+	}
+}
+
+/* Forks a far side for every socket it is handed. */
+static void nursery_main(int fd)
+{
+	signal(SIGCHLD, SIG_IGN);
+	for (;;) {
+		char byte, space[CMSG_SPACE(sizeof(int))];
+		struct iovec iov = { &byte, 1 };
+		struct msghdr message = { .msg_iov = &iov,
+					  .msg_iovlen = 1,
+					  .msg_control = space,
+					  .msg_controllen = sizeof(space) };
+		struct cmsghdr *control;
+		int child;
+
+		if (recvmsg(fd, &message, 0) <= 0)
+			_exit(0);
+		control = CMSG_FIRSTHDR(&message);
+		if (!control)
+			continue;
+		memcpy(&child, CMSG_DATA(control), sizeof(child));
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			close(fd);
+			far_main(child);
+		}
+		close(child);
+	}
+}
+
+static int nursery_ask(void)
+{
+	char byte = 0, space[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec iov = { &byte, 1 };
+	struct msghdr message = { .msg_iov = &iov,
+				  .msg_iovlen = 1,
+				  .msg_control = space,
+				  .msg_controllen = sizeof(space) };
+	struct cmsghdr *control = CMSG_FIRSTHDR(&message);
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return -1;
+	control->cmsg_level = SOL_SOCKET;
+	control->cmsg_type = SCM_RIGHTS;
+	control->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(control), &pair[1], sizeof(int));
+	if (sendmsg(nursery, &message, 0) != 1)
+		return -1;
+	close(pair[1]);
+	return pair[0];
+}
+
+/* --- the near side, and both together ------------------------------------- */
+
+struct near_side {
+	struct xm_transport *t;
+	uint32_t up[PEERS_MAX], down[PEERS_MAX];
+	int down_status[PEERS_MAX];
+	uint8_t done[TOKENS_MAX];
+	int status[TOKENS_MAX];
+	uint32_t finished;
+};
+
+struct world {
+	const struct xm_transport_ops *ops;
+	struct xm_transport_limits limits;
+	struct far_side here; /* loop */
+	bool loop;
+	int fd;
+	pid_t pid;
+	struct answer answer; /* to the last command */
+	struct xm_locator locator;
+	struct xm_far far;
+	struct near_side near, other;
+	uint32_t peer;
+};
+
+static struct world w;
+static const uint8_t ticket[XM_TICKET_SIZE] = "a good ticket 1";
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * XM_SECOND + (uint64_t)now.tv_nsec;
+}
+
+_Noreturn void xm_assert_failed(const char *condition, const char *file,
+				int line)
+{
+	fprintf(stderr, "%s:%d: broken promise: %s\n", file, line, condition);
+	abort();
+}
+
+static int far_call(const struct command *c)
+{
+	struct pollfd fd = { w.fd, POLLIN, 0 };
+
+	if (w.loop) {
+		far_obey(&w.here, c, &w.answer);
+		return w.answer.error;
+	}
+	if (send(w.fd, c, sizeof(*c), 0) != (ssize_t)sizeof(*c) ||
+	    poll(&fd, 1, (int)(DEADLINE_NS / XM_MS)) != 1 ||
+	    recv(w.fd, &w.answer, sizeof(w.answer), 0) !=
+		    (ssize_t)sizeof(w.answer))
+		return -EPIPE;
+	return w.answer.error;
+}
+
+static int far_do(enum verb verb)
+{
+	return far_call(&(struct command){ .verb = verb });
+}
+
+static void near_poll(struct near_side *near)
+{
+	struct xm_transport_event events[16];
+	int n = near->t ? w.ops->poll(near->t, events, 16) : 0;
+
+	for (int i = 0; i < n; i++) {
+		struct xm_transport_event *e = &events[i];
+
+		switch (e->kind) {
+		case XM_TRANSPORT_DONE:
+			CU_ASSERT_FATAL(e->token < TOKENS_MAX);
+			near->done[e->token]++;
+			near->status[e->token] = e->status;
+			near->finished++;
+			break;
+		case XM_TRANSPORT_UP:
+			near->up[e->peer]++;
+			break;
+		case XM_TRANSPORT_DOWN:
+			near->down[e->peer]++;
+			near->down_status[e->peer] = e->status;
+			break;
+		default:
+			CU_FAIL("a target's event at an initiator");
+		}
+	}
+}
+
+static void pump(void)
+{
+	near_poll(&w.near);
+	near_poll(&w.other);
+	if (w.loop)
+		far_poll(&w.here);
+}
+
+#define PUMP_UNTIL(condition)                                                 \
+	do {                                                                  \
+		uint64_t end_ = now_ns() + DEADLINE_NS;                       \
+		while (!(condition) && now_ns() < end_)                       \
+			pump();                                               \
+		CU_ASSERT(condition);                                         \
+	} while (0)
+
+static void pump_for(uint64_t ns)
+{
+	uint64_t end = now_ns() + ns;
+
+	while (now_ns() < end)
+		pump();
+}
+
+static int near_open(struct near_side *near, const char *provider,
+		     char *words)
+{
+	char address[64];
+	struct xm_transport_options options = { .address = address,
+						.provider = provider };
+
+	memset(near, 0, sizeof(*near));
+	address_make(w.ops->scheme, address, sizeof(address));
+	return w.ops->open(&options, words, 256, &near->t);
+}
+
+static int expose(uint64_t client, uint64_t offset, uint64_t size,
+		  uint64_t key, struct xm_far *ret)
+{
+	int error = far_call(&(struct command){ .verb = EXPOSE,
+						.client = client,
+						.offset = offset,
+						.size = size,
+						.key = key });
+
+	if (!error)
+		*ret = w.answer.far;
+	return error;
+}
+
+static int admit(uint64_t client, const uint8_t *bytes)
+{
+	struct command c = { .verb = ADMIT, .client = client };
+
+	memcpy(c.ticket, bytes, XM_TICKET_SIZE);
+	return far_call(&c);
+}
+
+/* A pool that nobody has written to, a target, and an initiator. */
+static bool world_open(void)
+{
+	struct command open = { .verb = OPEN };
+	char words[256];
+
+	memset(&w, 0, sizeof(w));
+	w.ops = ops_find(CU_get_current_suite()->pName);
+	w.loop = strcmp(w.ops->scheme, "loop") == 0;
+	w.fd = w.loop ? -1 : nursery_ask();
+	memset(pool, 0x11, 2 * XM_MIB);
+	snprintf(open.scheme, sizeof(open.scheme), "%s", w.ops->scheme);
+	if (far_call(&open) || near_open(&w.near, NULL, words)) {
+		CU_FAIL("the transport does not open");
+		return false;
+	}
+	w.pid = w.answer.pid;
+	w.locator = w.answer.locator;
+	w.ops->limits(w.near.t, &w.limits);
+	return true;
+}
+
+static void world_close(void)
+{
+	if (w.near.t)
+		w.ops->close(w.near.t);
+	if (w.other.t)
+		w.ops->close(w.other.t);
+	far_do(CLOSE);
+	if (w.fd >= 0)
+		close(w.fd);
+	memset(&w, 0, sizeof(w));
+	w.fd = -1;
+}
+
+static bool near_connect(struct near_side *near, const uint8_t *bytes,
+			 uint32_t *ret)
+{
+	if (w.ops->connect(near->t, &w.locator, bytes, ret))
+		return false;
+	PUMP_UNTIL(near->up[*ret] || near->down[*ret]);
+	return near->up[*ret] && !near->down[*ret];
+}
+
+/* The usual beginning: client 1 is up and may touch the pool's first part. */
+static bool world_ready(uint64_t span)
+{
+	if (!world_open())
+		return false;
+	if (admit(1, ticket) || expose(1, 4096, span, KEY, &w.far) ||
+	    !near_connect(&w.near, ticket, &w.peer)) {
+		CU_FAIL("no connection");
+		world_close();
+		return false;
+	}
+	return true;
+}
+
+/* Posts until it is taken. */
+static int post(struct near_side *near, uint32_t peer,
+		const struct xm_far *far, bool write, uint64_t offset,
+		void *bytes, size_t size, uint64_t token)
+{
+	uint64_t end = now_ns() + DEADLINE_NS;
+	int error;
+
+	do {
+		error = write ? w.ops->write(near->t, peer, far, offset, bytes,
+					     size, token)
+			      : w.ops->read(near->t, peer, far, offset, bytes,
+					    size, token);
+		if (error == -EAGAIN)
+			pump();
+	} while (error == -EAGAIN && now_ns() < end);
+	return error;
+}
+
+/* One operation to its end; its status, or the error of the post. */
+static int move(bool write, uint64_t offset, void *bytes, size_t size)
+{
+	int error;
+
+	w.near.done[0] = 0;
+	error = post(&w.near, w.peer, &w.far, write, offset, bytes, size, 0);
+	if (error)
+		return error;
+	PUMP_UNTIL(w.near.done[0]);
+	return w.near.done[0] ? w.near.status[0] : -ETIMEDOUT;
+}
+
+/* Until it ended one way or the other: a refusal may also be a dead peer. */
+static int move_refused(struct near_side *near, uint32_t peer,
+			const struct xm_far *far, bool write, uint64_t offset,
+			void *bytes, size_t size)
+{
+	int error;
+
+	near->done[1] = 0;
+	error = post(near, peer, far, write, offset, bytes, size, 1);
+	if (error)
+		return error;
+	PUMP_UNTIL(near->done[1]);
+	return near->done[1] ? near->status[1] : -ETIMEDOUT;
+}
+
+static bool filled(const uint8_t *bytes, uint8_t with, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (bytes[i] != with)
+			return false;
+	return true;
+}
+
+static uint64_t random_next(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+/* --- skipping, and the table ---------------------------------------------- */
+
+#define SCHEMES_MAX 16
+#define TESTS_MAX 40
+
+static char cells[SCHEMES_MAX][TESTS_MAX];
+static char reasons[SCHEMES_MAX][128];
+static unsigned skips;
+
+static void cell_find(CU_pTest test, CU_pSuite suite, unsigned *ret_scheme,
+		      unsigned *ret_test)
+{
+	*ret_scheme = 0;
+	while (strcmp(xm_transports[*ret_scheme]->scheme, suite->pName))
+		++*ret_scheme;
+	*ret_test = 0;
+	for (CU_pTest t = suite->pTest; t != test; t = t->pNext)
+		++*ret_test;
+}
+
+/* Ends the test: this transport's limits say that it does not promise that. */
+static void skip(void)
+{
+	unsigned scheme, test;
+
+	cell_find(CU_get_current_test(), CU_get_current_suite(), &scheme,
+		  &test);
+	cells[scheme][test] = '-';
+	skips++;
+}
+
+static void test_over(const CU_pTest test, const CU_pSuite suite,
+		      const CU_pFailureRecord failure)
+{
+	unsigned scheme, number;
+
+	cell_find(test, suite, &scheme, &number);
+	if (failure)
+		cells[scheme][number] = 'F';
+	else if (!cells[scheme][number])
+		cells[scheme][number] = 'p';
+}
+
+/* --- the tests ------------------------------------------------------------ */
+
+static void bytes_go_round_unharmed_at_every_size(void)
+{
+	static const size_t sizes[] = { 1,    2,     7,	    64,	   4095, 4096,
+					4097, 65537, 300001, 1 << 20 };
+	uint64_t seed = 42;
+	uint8_t *out, *in;
+
+	if (!world_ready(40 * XM_MIB))
+		return;
+	out = malloc(w.limits.size_max);
+	in = malloc(w.limits.size_max);
+	w.ops->enlist(w.near.t, out, w.limits.size_max);
+	w.ops->enlist(w.near.t, in, w.limits.size_max);
+	for (size_t i = 0; i < w.limits.size_max; i++)
+		out[i] = (uint8_t)(random_next(&seed) >> 32);
+	for (size_t i = 0; i <= XM_COUNT(sizes); i++) {
+		size_t size = i < XM_COUNT(sizes) ? sizes[i]
+						  : w.limits.size_max;
+		uint64_t offset = 2 * i + 1;
+		uint8_t *at = pool + 4096 + offset;
+
+		at[-1] = at[size] = 0x77;
+		memset(in, 0, size);
+		CU_ASSERT_EQUAL(move(true, offset, out, size), 0);
+		CU_ASSERT_EQUAL(memcmp(at, out, size), 0);
+		CU_ASSERT(at[-1] == 0x77 && at[size] == 0x77);
+		CU_ASSERT_EQUAL(move(false, offset, in, size), 0);
+		CU_ASSERT_EQUAL(memcmp(in, out, size), 0);
+	}
+	CU_ASSERT_EQUAL(move(true, 0, out, w.limits.size_max + 1), -EINVAL);
+	CU_ASSERT_EQUAL(move(false, 0, in, 0), -EINVAL);
+	world_close();
+	free(out);
+	free(in);
+}
+
+static void a_write_completes_only_when_its_bytes_are_far(void)
+{
+	static uint8_t bytes[300000];
+	static const size_t sizes[] = { 1, 512, 4096, 300000 };
+
+	if (!world_ready(XM_MIB))
+		return;
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	CU_ASSERT_EQUAL(move(true, 0, bytes, 1), 0);
+	for (size_t i = 0; i < XM_COUNT(sizes); i++) {
+		memset(pool + 4096, 0x11, sizes[i]);
+		memset(bytes, 0x20 + (int)i, sizes[i]);
+		w.near.done[2] = 0;
+		far_do(PAUSE);
+		CU_ASSERT_EQUAL(post(&w.near, w.peer, &w.far, true, 0, bytes,
+				     sizes[i], 2), 0);
+		for (uint64_t end = now_ns() + 50 * XM_MS;
+		     now_ns() < end && !w.near.done[2];)
+			pump();
+		if (w.near.done[2])
+			CU_ASSERT(filled(pool + 4096, 0x20 + (uint8_t)i,
+					 sizes[i]));
+		far_do(RESUME);
+		PUMP_UNTIL(w.near.done[2]);
+		CU_ASSERT_EQUAL(w.near.status[2], 0);
+		CU_ASSERT(filled(pool + 4096, 0x20 + (uint8_t)i, sizes[i]));
+	}
+	world_close();
+}
+
+static void a_wrong_key_touches_nothing(void)
+{
+	uint8_t bytes[4096], in[4096];
+	struct xm_far wrong;
+
+	for (int write = 0; write < 2; write++) {
+		if (!world_ready(XM_MIB))
+			return;
+		w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+		w.ops->enlist(w.near.t, in, sizeof(in));
+		memset(bytes, 0x99, sizeof(bytes));
+		memset(in, 0x55, sizeof(in));
+		CU_ASSERT_EQUAL(move(true, XM_MIB / 2, bytes, 8), 0);
+		wrong = w.far;
+		wrong.key++;
+		CU_ASSERT_NOT_EQUAL(move_refused(&w.near, w.peer, &wrong, write,
+						 0, write ? bytes : in, 4096),
+				    0);
+		CU_ASSERT(filled(pool + 4096, 0x11, 4096));
+		if (!write)
+			CU_ASSERT(filled(in, 0x55, sizeof(in)));
+		CU_ASSERT(w.near.status[1] == -EACCES ||
+			  w.near.down[w.peer] == 1);
+		world_close();
+	}
+}
+
+static void nothing_outside_the_span_is_touched(void)
+{
+	uint8_t bytes[4096];
+
+	for (int write = 0; write < 2; write++) {
+		if (!world_ready(8192))
+			return;
+		w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+		memset(bytes, 0x99, sizeof(bytes));
+		CU_ASSERT_EQUAL(move(true, 0, bytes, 8), 0);
+		CU_ASSERT_NOT_EQUAL(move_refused(&w.near, w.peer, &w.far,
+						 write, 8192 - 64, bytes,
+						 4096), 0);
+		CU_ASSERT(filled(pool + 4096 + 8192, 0x11, 4096));
+		world_close();
+		if (!world_ready(8192))
+			return;
+		w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+		CU_ASSERT_NOT_EQUAL(move_refused(&w.near, w.peer, &w.far,
+						 write, UINT64_MAX - 100,
+						 bytes, 4096), 0);
+		CU_ASSERT(filled(pool, 0x11, 4096));
+		world_close();
+	}
+}
+
+static void concealed_memory_cannot_be_reached(void)
+{
+	uint8_t bytes[4096];
+	struct xm_far again;
+
+	if (!world_ready(XM_MIB))
+		return;
+	if (!w.limits.revokes) {
+		skip();
+		world_close();
+		return;
+	}
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	memset(bytes, 0x99, sizeof(bytes));
+	CU_ASSERT_EQUAL(expose(1, 2 * XM_MIB, XM_MIB, KEY + 7, &again), 0);
+	CU_ASSERT_EQUAL(move(true, 0, bytes, sizeof(bytes)), 0);
+	far_call(&(struct command){ .verb = CONCEAL_FILL, .client = 1,
+				    .far = w.far, .offset = 4096,
+				    .size = XM_MIB, .fill = 0xee });
+	/* What was not concealed goes on. */
+	w.near.done[3] = 0;
+	CU_ASSERT_EQUAL(post(&w.near, w.peer, &again, true, 5, bytes, 100, 3),
+			0);
+	PUMP_UNTIL(w.near.done[3]);
+	CU_ASSERT_EQUAL(w.near.status[3], 0);
+	CU_ASSERT(filled(pool + 2 * XM_MIB + 5, 0x99, 100));
+	CU_ASSERT_NOT_EQUAL(move_refused(&w.near, w.peer, &w.far, true, 0,
+					 bytes, sizeof(bytes)), 0);
+	CU_ASSERT(filled(pool + 4096, 0xee, XM_MIB));
+	world_close();
+}
+
+static void a_late_write_cannot_reach_the_next_owner(void)
+{
+	size_t size = 4 * XM_MIB;
+	uint8_t *bytes = malloc(size);
+
+	memset(bytes, 0x99, size);
+	for (int round = 0; round < 4; round++) {
+		if (!world_ready(16 * XM_MIB))
+			break;
+		if (!w.limits.revokes) {
+			skip();
+			world_close();
+			break;
+		}
+		w.ops->enlist(w.near.t, bytes, size);
+		for (uint64_t i = 0; i < 4; i++)
+			CU_ASSERT_EQUAL(post(&w.near, w.peer, &w.far, true,
+					     i * size, bytes, size, 10 + i),
+					0);
+		/* Some of it is under way; how much is left to chance. */
+		pump_for((uint64_t)round * 200 * XM_US);
+		far_call(&(struct command){ .verb = CONCEAL_FILL, .client = 1,
+					    .far = w.far, .offset = 4096,
+					    .size = 16 * XM_MIB,
+					    .fill = 0xee });
+		pump_for(30 * XM_MS);
+		CU_ASSERT(filled(pool + 4096, 0xee, 16 * XM_MIB));
+		world_close();
+	}
+	free(bytes);
+}
+
+static void a_ticket_lets_one_connection_in_once(void)
+{
+	static const uint8_t second[XM_TICKET_SIZE] = "a good ticket 2";
+	static const uint8_t bad[XM_TICKET_SIZE] = "a bad ticket";
+	uint32_t peer;
+
+	if (!world_ready(XM_MIB))
+		return;
+	if (!w.limits.admits) {
+		skip();
+		world_close();
+		return;
+	}
+	CU_ASSERT_FALSE(near_connect(&w.near, bad, &peer));
+	CU_ASSERT_EQUAL(w.near.down_status[peer], -ECONNREFUSED);
+	CU_ASSERT_FALSE(near_connect(&w.near, ticket, &peer));
+	/* A client has several connections, each with a ticket of its own. */
+	CU_ASSERT_EQUAL(admit(1, second), 0);
+	CU_ASSERT_TRUE(near_connect(&w.near, second, &peer));
+	CU_ASSERT_EQUAL(w.near.down[w.peer], 0);
+	PUMP_UNTIL((far_do(ASK), w.answer.joined == 2));
+	CU_ASSERT_EQUAL(w.answer.left, 0);
+	world_close();
+}
+
+static void nobody_comes_in_on_an_expelled_clients_ticket(void)
+{
+	static const uint8_t second[XM_TICKET_SIZE] = "a good ticket 2";
+	uint32_t peer;
+
+	if (!world_ready(XM_MIB))
+		return;
+	if (!w.limits.admits) {
+		skip();
+		world_close();
+		return;
+	}
+	CU_ASSERT_EQUAL(admit(1, second), 0);
+	far_call(&(struct command){ .verb = EXPEL, .client = 1 });
+	PUMP_UNTIL(w.near.down[w.peer] == 1);
+	PUMP_UNTIL((far_do(ASK), w.answer.left == 1));
+	CU_ASSERT_FALSE(near_connect(&w.near, second, &peer));
+	/* It may come back later, as anybody may. */
+	CU_ASSERT_EQUAL(admit(1, second), 0);
+	CU_ASSERT_TRUE(near_connect(&w.near, second, &peer));
+	world_close();
+}
+
+static void disconnect_completes_what_is_outstanding(void)
+{
+	static uint8_t bytes[32][70000];
+	uint32_t posted = 0;
+
+	if (!world_ready(XM_MIB))
+		return;
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	CU_ASSERT_EQUAL(move(true, 0, bytes, 1), 0);
+	w.near.finished = 0;
+	far_do(PAUSE);
+	while (posted < 32 &&
+	       (posted % 2 ? w.ops->read(w.near.t, w.peer, &w.far, 8, bytes[posted],
+					 sizeof(bytes[0]), 20 + posted)
+			   : w.ops->write(w.near.t, w.peer, &w.far, 8,
+					  bytes[posted], sizeof(bytes[0]),
+					  20 + posted)) == 0)
+		posted++;
+	CU_ASSERT(posted > 0);
+	w.ops->disconnect(w.near.t, w.peer);
+	memset(bytes, 0x3c, sizeof(bytes));
+	CU_ASSERT_EQUAL(w.ops->read(w.near.t, w.peer, &w.far, 0, bytes[0], 8,
+				    19), -ENOTCONN);
+	far_do(RESUME);
+	PUMP_UNTIL(w.near.finished == posted);
+	pump_for(20 * XM_MS);
+	CU_ASSERT_EQUAL(w.near.finished, posted);
+	for (uint32_t i = 0; i < posted; i++) {
+		CU_ASSERT_EQUAL(w.near.done[20 + i], 1);
+		CU_ASSERT_EQUAL(w.near.status[20 + i], -ECANCELED);
+	}
+	CU_ASSERT_EQUAL(w.near.down[w.peer], 0);
+	CU_ASSERT(filled(bytes[0], 0x3c, sizeof(bytes)));
+	world_close();
+}
+
+static void a_peer_number_is_used_again_after_disconnect(void)
+{
+	static const uint8_t second[XM_TICKET_SIZE] = "a good ticket 2";
+	uint8_t bytes[100] = "again";
+	uint32_t peer;
+
+	if (!world_ready(XM_MIB))
+		return;
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->disconnect(w.near.t, w.peer);
+	w.near.up[w.peer] = 0;
+	CU_ASSERT_EQUAL(admit(1, second), 0);
+	CU_ASSERT_TRUE(near_connect(&w.near, second, &peer));
+	CU_ASSERT_EQUAL(peer, w.peer);
+	CU_ASSERT_EQUAL(move(true, 3, bytes, sizeof(bytes)), 0);
+	CU_ASSERT_EQUAL(memcmp(pool + 4099, bytes, sizeof(bytes)), 0);
+	world_close();
+}
+
+static void the_end_is_told_once(bool killed)
+{
+	static uint8_t bytes[8][4096];
+	uint32_t posted = 0;
+
+	if (!world_ready(XM_MIB))
+		return;
+	if (!w.limits.reports_death || (killed && w.loop)) {
+		skip();
+		world_close();
+		return;
+	}
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	CU_ASSERT_EQUAL(move(true, 0, bytes, 1), 0);
+	w.near.finished = 0;
+	far_do(PAUSE);
+	while (posted < 8 && w.ops->read(w.near.t, w.peer, &w.far, 0,
+					 bytes[posted], 4096, 30 + posted) == 0)
+		posted++;
+	if (killed)
+		kill(w.pid, SIGKILL);
+	else
+		far_do(CLOSE);
+	PUMP_UNTIL(w.near.down[w.peer] == 1 && w.near.finished == posted);
+	for (uint32_t i = 0; i < posted; i++) {
+		CU_ASSERT_EQUAL(w.near.done[30 + i], 1);
+		CU_ASSERT_EQUAL(w.near.status[30 + i], -ECANCELED);
+	}
+	pump_for(10 * XM_MS);
+	CU_ASSERT_EQUAL(w.near.down[w.peer], 1);
+	CU_ASSERT_EQUAL(w.ops->read(w.near.t, w.peer, &w.far, 0, bytes[0], 8,
+				    29), -ENOTCONN);
+	w.ops->disconnect(w.near.t, w.peer);
+	pump_for(5 * XM_MS);
+	CU_ASSERT_EQUAL(w.near.down[w.peer], 1);
+	world_close();
+}
+
+static void down_is_said_once_when_the_target_closes(void)
+{
+	the_end_is_told_once(false);
+}
+
+static void down_is_said_once_when_the_target_is_killed(void)
+{
+	the_end_is_told_once(true);
+}
+
+static void the_target_is_told_when_a_client_leaves(void)
+{
+	if (!world_ready(XM_MIB))
+		return;
+	if (!w.limits.admits) {
+		skip();
+		world_close();
+		return;
+	}
+	PUMP_UNTIL((far_do(ASK), w.answer.joined == 1));
+	w.ops->disconnect(w.near.t, w.peer);
+	PUMP_UNTIL((far_do(ASK), w.answer.left == 1));
+	CU_ASSERT_EQUAL(w.answer.joined, 1);
+	world_close();
+}
+
+static void at_the_depth_limit_nothing_is_lost(void)
+{
+	static uint8_t bytes[5000][64];
+	uint32_t posted = 0;
+	int error = 0;
+
+	if (!world_ready(XM_MIB))
+		return;
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	CU_ASSERT_EQUAL(move(true, 0, bytes, 1), 0);
+	w.near.finished = 0;
+	far_do(PAUSE);
+	while (posted < XM_COUNT(bytes)) {
+		memset(bytes[posted], (int)posted, 64);
+		error = w.ops->write(w.near.t, w.peer, &w.far, 64 * posted,
+				     bytes[posted], 64, 100 + posted);
+		if (error)
+			break;
+		posted++;
+	}
+	CU_ASSERT_EQUAL(error, -EAGAIN);
+	CU_ASSERT(posted > 0 && posted <= w.limits.depth_max);
+	far_do(RESUME);
+	PUMP_UNTIL(w.near.finished == posted);
+	for (uint32_t i = 0; i < posted; i++) {
+		CU_ASSERT_EQUAL(w.near.done[100 + i], 1);
+		CU_ASSERT_EQUAL(w.near.status[100 + i], 0);
+		CU_ASSERT(filled(pool + 4096 + 64 * i, (uint8_t)i, 64));
+	}
+	CU_ASSERT_EQUAL(w.near.done[100 + posted], 0);
+	CU_ASSERT_EQUAL(move(true, 0, bytes, 64), 0);
+	world_close();
+}
+
+/* Slots of 64 KiB, one operation at a time in each, beside a shadow. */
+#define SLOTS 24
+#define SLOT_SIZE 65536
+
+static struct {
+	uint8_t far[SLOT_SIZE]; /* what must be there */
+	uint8_t near[SLOT_SIZE];
+	uint64_t offset;
+	size_t size;
+	bool busy, write;
+} *slots;
+
+static void slot_check(uint32_t i)
+{
+	if (slots[i].write)
+		memcpy(slots[i].far + slots[i].offset, slots[i].near,
+		       slots[i].size);
+	else
+		CU_ASSERT_EQUAL(memcmp(slots[i].far + slots[i].offset,
+				       slots[i].near, slots[i].size), 0);
+}
+
+static int slot_start(uint32_t i, uint64_t *seed)
+{
+	uint64_t r = random_next(seed);
+	int error;
+
+	slots[i].size = 1 + random_next(seed) %
+			(r % 8 ? 4096 : SLOT_SIZE - 1);
+	slots[i].offset = random_next(seed) % (SLOT_SIZE - slots[i].size + 1);
+	slots[i].write = r >> 40 & 1;
+	if (slots[i].write)
+		memset(slots[i].near, (int)(r >> 20), slots[i].size);
+	error = slots[i].write
+			? w.ops->write(w.near.t, w.peer, &w.far,
+				       i * SLOT_SIZE + slots[i].offset,
+				       slots[i].near, slots[i].size, i)
+			: w.ops->read(w.near.t, w.peer, &w.far,
+				      i * SLOT_SIZE + slots[i].offset,
+				      slots[i].near, slots[i].size, i);
+	slots[i].busy = error == 0;
+	return error;
+}
+
+/* Keeps the slots busy until `count` operations were taken. */
+static uint32_t mix_run(uint64_t seed, uint32_t count)
+{
+	uint32_t taken = 0, busy;
+	uint64_t end = now_ns() + DEADLINE_NS;
+
+	do {
+		busy = 0;
+		for (uint32_t i = 0; i < SLOTS; i++) {
+			if (slots[i].busy && w.near.done[i]) {
+				CU_ASSERT_EQUAL(w.near.done[i], 1);
+				CU_ASSERT_EQUAL(w.near.status[i], 0);
+				w.near.done[i] = 0;
+				slots[i].busy = false;
+				slot_check(i);
+			}
+			if (!slots[i].busy && taken < count)
+				taken += slot_start(i, &seed) == 0;
+			busy += slots[i].busy;
+		}
+		pump();
+	} while ((taken < count || busy) && now_ns() < end);
+	CU_ASSERT_EQUAL(taken, count);
+	CU_ASSERT_EQUAL(busy, 0);
+	return taken;
+}
+
+static bool mix_ready(void)
+{
+	if (!world_ready(SLOTS * SLOT_SIZE))
+		return false;
+	slots = calloc(SLOTS, sizeof(*slots));
+	memset(pool + 4096, 0, SLOTS * SLOT_SIZE);
+	w.ops->enlist(w.near.t, slots, SLOTS * sizeof(*slots));
+	return true;
+}
+
+static void every_token_comes_back_once_under_a_random_mix(void)
+{
+	if (!mix_ready())
+		return;
+	w.near.finished = 0;
+	CU_ASSERT_EQUAL(mix_run(20260101, 3000), 3000);
+	CU_ASSERT_EQUAL(w.near.finished, 3000);
+	for (uint32_t i = 0; i < SLOTS; i++)
+		CU_ASSERT_EQUAL(memcmp(pool + 4096 + i * SLOT_SIZE,
+				       slots[i].far, SLOT_SIZE), 0);
+	world_close();
+	free(slots);
+}
+
+static void the_interface_may_close_under_load(void)
+{
+	uint64_t seed = 7, end;
+	uint32_t taken = 0;
+
+	if (!mix_ready())
+		return;
+	mix_run(99, 50);
+	w.near.finished = 0;
+	memset(w.near.done, 0, sizeof(w.near.done));
+	for (uint32_t i = 0; i < SLOTS; i++)
+		taken += slot_start(i, &seed) == 0;
+	far_do(CLOSE);
+	end = now_ns() + (w.limits.reports_death ? DEADLINE_NS : XM_SECOND / 5);
+	while (w.near.finished < taken && now_ns() < end)
+		pump();
+	if (w.limits.reports_death)
+		CU_ASSERT(w.near.finished == taken);
+	w.ops->disconnect(w.near.t, w.peer);
+	PUMP_UNTIL(w.near.finished == taken);
+	for (uint32_t i = 0; i < SLOTS; i++)
+		CU_ASSERT_EQUAL(w.near.done[i], slots[i].busy ? 1 : 0);
+	world_close();
+	free(slots);
+}
+
+static void one_client_cannot_use_anothers_key(void)
+{
+	static const uint8_t second[XM_TICKET_SIZE] = "a good ticket 2";
+	struct xm_far theirs;
+	uint8_t bytes[4096];
+	char words[256];
+	uint32_t peer;
+
+	if (!world_ready(XM_MIB))
+		return;
+	if (!w.limits.admits) {
+		skip();
+		world_close();
+		return;
+	}
+	memset(bytes, 0x99, sizeof(bytes));
+	CU_ASSERT_EQUAL_FATAL(near_open(&w.other, NULL, words), 0);
+	w.ops->enlist(w.other.t, bytes, sizeof(bytes));
+	CU_ASSERT_EQUAL(admit(2, second), 0);
+	CU_ASSERT_EQUAL(expose(2, 1500000, 4096, KEY + 100, &theirs), 0);
+	CU_ASSERT_TRUE(near_connect(&w.other, second, &peer));
+	CU_ASSERT_NOT_EQUAL(move_refused(&w.other, peer, &w.far, true, 0,
+					 bytes, 4096), 0);
+	CU_ASSERT(filled(pool + 4096, 0x11, 4096));
+	CU_ASSERT_EQUAL(w.near.down[w.peer], 0);
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	CU_ASSERT_EQUAL(move(true, 0, bytes, 4096), 0);
+	world_close();
+}
+
+static void nobody_at_the_address_is_an_error(void)
+{
+	uint32_t peer;
+
+	if (!world_ready(XM_MIB))
+		return;
+	if (!w.limits.admits) {
+		skip();
+		world_close();
+		return;
+	}
+	far_do(CLOSE);
+	PUMP_UNTIL(w.near.down[w.peer] == 1);
+	CU_ASSERT_FALSE(near_connect(&w.near, ticket, &peer));
+	CU_ASSERT_EQUAL(w.near.down_status[peer], -ECONNREFUSED);
+	world_close();
+}
+
+static void a_malformed_locator_is_refused(void)
+{
+	struct xm_locator locator;
+	uint64_t seed = 5;
+	uint32_t peer = 77;
+	int error;
+
+	if (!world_open())
+		return;
+	for (uint32_t size = 0; size < XM_LOCATOR_SIZE + 8; size += 7) {
+		memset(&locator, 0, sizeof(locator));
+		locator.size = size;
+		for (uint32_t i = 0; i < XM_LOCATOR_SIZE; i++)
+			locator.bytes[i] = (uint8_t)(random_next(&seed) >> 40);
+		error = w.ops->connect(w.near.t, &locator, ticket, &peer);
+		/* A name made of noise is still a name: then it is DOWN. */
+		if (!error)
+			PUMP_UNTIL(w.near.down[peer]);
+		else
+			CU_ASSERT(error == -EINVAL || error == -ENOSYS);
+	}
+	world_close();
+}
+
+static void a_provider_that_is_not_there_is_an_error_that_lists(void)
+{
+	struct xm_transport *untouched;
+	char words[256] = "";
+
+	w.ops = ops_find(CU_get_current_suite()->pName);
+	CU_ASSERT_EQUAL(near_open(&w.near, "nosuch", words), -ENOSYS);
+	untouched = w.near.t;
+	CU_ASSERT_PTR_NULL(untouched);
+	CU_ASSERT(strstr(words, "nosuch") != NULL);
+	memset(&w, 0, sizeof(w));
+}
+
+static void signal_handlers_stay_the_programs(void)
+{
+	static const int signals[] = { SIGBUS, SIGSEGV, SIGTERM, SIGINT };
+	struct sigaction now;
+
+	/* Known by what main() set. */
+	if (!world_ready(XM_MIB))
+		return;
+	for (size_t i = 0; i < XM_COUNT(signals); i++) {
+		sigaction(signals[i], NULL, &now);
+		CU_ASSERT_EQUAL(now.sa_handler, SIG_DFL);
+	}
+	world_close();
+}
+
+static void wait_ends_for_a_descriptor_and_for_time(void)
+{
+	uint64_t begin;
+	int ends[2];
+
+	if (!world_ready(XM_MIB))
+		return;
+	if (pipe(ends) || write(ends[1], "x", 1) != 1)
+		CU_FAIL("pipe");
+	begin = now_ns();
+	w.ops->wait(w.near.t, ends[0], 60 * XM_SECOND);
+	w.ops->wait(w.near.t, -1, 1000);
+	w.ops->wait(w.near.t, -1, 0);
+	CU_ASSERT(now_ns() - begin < DEADLINE_NS);
+	close(ends[0]);
+	close(ends[1]);
+	world_close();
+}
+
+static void waiting_instead_of_polling_loses_nothing(void)
+{
+	uint8_t bytes[4096];
+
+	if (!world_ready(XM_MIB))
+		return;
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	for (int i = 0; i < 50; i++) {
+		uint64_t end = now_ns() + DEADLINE_NS;
+
+		memset(bytes, i, sizeof(bytes));
+		w.near.done[5] = 0;
+		CU_ASSERT_EQUAL(post(&w.near, w.peer, &w.far, true, 0, bytes,
+				     sizeof(bytes), 5), 0);
+		while (!w.near.done[5] && now_ns() < end) {
+			w.ops->wait(w.near.t, -1, XM_SECOND);
+			pump();
+		}
+		CU_ASSERT_EQUAL(w.near.done[5], 1);
+		CU_ASSERT(filled(pool + 4096, (uint8_t)i, sizeof(bytes)));
+	}
+	world_close();
+}
+
+static const CU_TestInfo tests[] = {
+#define T(name) { #name, name }
+	T(bytes_go_round_unharmed_at_every_size),
+	T(a_write_completes_only_when_its_bytes_are_far),
+	T(a_wrong_key_touches_nothing),
+	T(nothing_outside_the_span_is_touched),
+	T(concealed_memory_cannot_be_reached),
+	T(a_late_write_cannot_reach_the_next_owner),
+	T(a_ticket_lets_one_connection_in_once),
+	T(nobody_comes_in_on_an_expelled_clients_ticket),
+	T(disconnect_completes_what_is_outstanding),
+	T(a_peer_number_is_used_again_after_disconnect),
+	T(down_is_said_once_when_the_target_closes),
+	T(down_is_said_once_when_the_target_is_killed),
+	T(the_target_is_told_when_a_client_leaves),
+	T(at_the_depth_limit_nothing_is_lost),
+	T(every_token_comes_back_once_under_a_random_mix),
+	T(the_interface_may_close_under_load),
+	T(one_client_cannot_use_anothers_key),
+	T(nobody_at_the_address_is_an_error),
+	T(a_malformed_locator_is_refused),
+	T(a_provider_that_is_not_there_is_an_error_that_lists),
+	T(signal_handlers_stay_the_programs),
+	T(wait_ends_for_a_descriptor_and_for_time),
+	T(waiting_instead_of_polling_loses_nothing),
+#undef T
+};
+
+/* Whether this transport can be had here; why not, where it cannot. A process
+ * of its own asks, so that this one stays clear of libfabric until then. */
+static bool present(unsigned scheme)
+{
+	struct command open = { .verb = OPEN };
+	bool here;
+
+	w.loop = strcmp(xm_transports[scheme]->scheme, "loop") == 0;
+	if (w.loop)
+		return true;
+	w.fd = nursery_ask();
+	snprintf(open.scheme, sizeof(open.scheme), "%s",
+		 xm_transports[scheme]->scheme);
+	here = far_call(&open) == 0;
+	if (!here)
+		snprintf(reasons[scheme], sizeof(reasons[scheme]), "%.127s",
+			 w.answer.words);
+	else
+		far_do(CLOSE);
+	close(w.fd);
+	return here;
+}
+
+static void table_print(const bool *chosen)
+{
+	printf("\n%-55s", "");
+	for (unsigned i = 0; xm_transports[i]; i++)
+		if (chosen[i])
+			printf(" %-11s", xm_transports[i]->scheme);
+	for (unsigned j = 0; j < XM_COUNT(tests); j++) {
+		printf("\n%-55s", tests[j].pName);
+		for (unsigned i = 0; xm_transports[i]; i++) {
+			char c = cells[i][j];
+
+			if (chosen[i])
+				printf(" %-11s", reasons[i][0] ? "absent"
+						 : c == 'p'    ? "pass"
+						 : c == 'F'    ? "FAIL"
+							       : "skipped");
+		}
+	}
+	printf("\n\nskipped: the transport's limits do not promise it\n");
+	for (unsigned i = 0; xm_transports[i]; i++)
+		if (chosen[i] && reasons[i][0])
+			printf("absent: %s\n", reasons[i]);
+}
+
+int main(int argc, char **argv)
+{
+	bool chosen[SCHEMES_MAX] = { false };
+	unsigned failed, run;
+	int pair[2];
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	/* Libraries below libfabric (psm) set handlers when they are loaded. */
+	signal(SIGBUS, SIG_DFL);
+	signal(SIGSEGV, SIG_DFL);
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	pool = mmap(NULL, POOL_SIZE, PROT_READ | PROT_WRITE,
+		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (pool == MAP_FAILED ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return 1;
+	if (fork() == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(pair[0]);
+		nursery_main(pair[1]);
+	}
+	close(pair[1]);
+	nursery = pair[0];
+
+	CU_initialize_registry();
+	for (unsigned i = 0; xm_transports[i]; i++) {
+		const char *scheme = xm_transports[i]->scheme;
+
+		chosen[i] = argc < 2;
+		for (int j = 1; j < argc; j++)
+			chosen[i] |= strcmp(argv[j], scheme) == 0;
+		if (!chosen[i] || !present(i))
+			continue;
+
+		CU_pSuite suite = CU_add_suite(scheme, NULL, NULL);
+
+		for (unsigned j = 0; j < XM_COUNT(tests); j++)
+			CU_add_test(suite, tests[j].pName, tests[j].pTestFunc);
+	}
+	CU_set_test_complete_handler(test_over);
+	CU_run_all_tests();
+	table_print(chosen);
+	CU_basic_show_failures(CU_get_failure_list());
+	run = CU_get_number_of_tests_run();
+	failed = CU_get_number_of_tests_failed();
+	printf("\n%u passed, %u failed\n", run - failed - skips, failed);
+	failed += CU_get_number_of_failures();
+	CU_cleanup_registry();
+	return failed || run == 0 ? 1 : 0;
+}
