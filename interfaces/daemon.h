@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An appliance of our own, for one run: extmemd on this machine's loopback.
+ */
+#ifndef EXTMEM_DAEMON_H
+#define EXTMEM_DAEMON_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+struct daemon {
+	pid_t pid;
+	int log_fd; /* what it said, for when it fails */
+	char address[128];
+};
+
+/* Half of the memory that is free here, at most 2 GiB. */
+uint64_t daemon_size_default(void);
+/* Starts it with that much memory and waits until it is ready. -1 and words
+ * on stderr when it cannot be. It ends with this process at the latest. */
+int daemon_start(struct daemon *, uint64_t size);
+/* Asks it to end, and makes it end after five seconds. */
+void daemon_stop(struct daemon *);
+
+#endif

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `extmem doctor`: what this machine allows, and the line that would allow
+ * more. Every finding is tried on a descriptor that is thrown away, not read
+ * off a version number.
+ *
+ * The rungs of userfaultfd, best first: /dev/userfaultfd can be opened; the
+ * system call gives full access; it gives access for faults from user space
+ * alone (buffers of system calls are made present first); none.
+ */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "extmem.h"
+
+#ifdef HAVE_JANSSON
+#include <jansson.h>
+#endif
+
+/* Newer than some distributions' headers. */
+#define DOCTOR_USERFAULTFD_NEW _IO(0xAA, 0x00)
+#define DOCTOR_USER_MODE_ONLY 1
+#define FEATURE_WP (UINT64_C(1) << 0)
+#define FEATURE_SIGBUS (UINT64_C(1) << 7)
+#define FEATURE_POISON (UINT64_C(1) << 14)
+#define FEATURE_MOVE (UINT64_C(1) << 16)
+
+#define FINDINGS_MAX 24
+
+enum verdict { FINE, LIMITED, MISSING };
+
+struct finding {
+	char name[24];
+	enum verdict verdict;
+	char words[192];
+	char remedy[192]; /* the exact line; "" when there is no need */
+};
+
+struct findings {
+	struct finding list[FINDINGS_MAX];
+	unsigned count;
+};
+
+static struct finding *find_out(struct findings *f, const char *name,
+				enum verdict verdict, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+
+static struct finding *find_out(struct findings *f, const char *name,
+				enum verdict verdict, const char *format, ...)
+{
+	struct finding *finding = &f->list[f->count];
+	va_list arguments;
+
+	XM_ASSERT(f->count < FINDINGS_MAX);
+	f->count++;
+	snprintf(finding->name, sizeof(finding->name), "%s", name);
+	finding->verdict = verdict;
+	va_start(arguments, format);
+	vsnprintf(finding->words, sizeof(finding->words), format, arguments);
+	va_end(arguments);
+	return finding;
+}
+
+static void remedy(struct finding *finding, const char *line)
+{
+	snprintf(finding->remedy, sizeof(finding->remedy), "%s", line);
+}
+
+/* One number from a file of /proc or /sys; -1: not there. */
+static long long read_number(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	long long n = -1;
+
+	if (file) {
+		if (fscanf(file, "%lld", &n) != 1)
+			n = -1;
+		fclose(file);
+	}
+	return n;
+}
+
+static long long meminfo_kib(const char *name)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	char line[128];
+	long long n = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (strncmp(line, name, strlen(name)) == 0 &&
+		    line[strlen(name)] == ':')
+			sscanf(line + strlen(name) + 1, "%lld", &n);
+	if (file)
+		fclose(file);
+	return n;
+}
+
+/* --- userfaultfd ---------------------------------------------------------------- */
+
+/* What a fresh descriptor says it can; closes it. */
+static uint64_t features_of(int fd)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int r = ioctl(fd, UFFDIO_API, &api);
+
+	close(fd);
+	return r < 0 ? 0 : api.features;
+}
+
+static int open_device(void)
+{
+	int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC), fd, error;
+
+	if (device < 0)
+		return -errno;
+	fd = ioctl(device, DOCTOR_USERFAULTFD_NEW, O_CLOEXEC | O_NONBLOCK);
+	error = errno;
+	close(device);
+	return fd < 0 ? -error : fd;
+}
+
+static int open_call(int flags)
+{
+	int fd = (int)syscall(SYS_userfaultfd,
+			      O_CLOEXEC | O_NONBLOCK | flags);
+
+	return fd < 0 ? -errno : fd;
+}
+
+static void try_userfaultfd(struct findings *f)
+{
+	int device = open_device(), full = open_call(0),
+	    user = open_call(DOCTOR_USER_MODE_ONLY);
+	int best = device >= 0 ? device : full >= 0 ? full : user;
+	long long allowed = read_number("/proc/sys/vm/unprivileged_userfaultfd");
+	struct finding *finding;
+	uint64_t features;
+
+	find_out(f, "/dev/userfaultfd", device >= 0 ? FINE : LIMITED, "%s",
+		 device >= 0 ? "can be opened" : strerror(-device));
+	find_out(f, "system call", full >= 0 ? FINE : LIMITED, "%s%s",
+		 full >= 0 ? "full: faults of the kernel too" : strerror(-full),
+		 allowed >= 0 ? allowed ? "; vm.unprivileged_userfaultfd = 1"
+					: "; vm.unprivileged_userfaultfd = 0"
+			      : "");
+	find_out(f, "user mode only", user >= 0 ? FINE : LIMITED, "%s",
+		 user >= 0 ? "allowed" : strerror(-user));
+	if (best < 0) {
+		finding = find_out(f, "paging", MISSING,
+				   "no userfaultfd at all: nothing can be "
+				   "mapped (%s)", strerror(-best));
+		remedy(finding, best == -ENOSYS
+			? "a kernel with CONFIG_USERFAULTFD; in a container: "
+			  "a seccomp profile that allows userfaultfd"
+			: "a seccomp profile that allows userfaultfd, or: "
+			  "sudo sysctl vm.unprivileged_userfaultfd=1");
+		return;
+	}
+	if (device >= 0 || full >= 0) {
+		find_out(f, "paging", FINE,
+			 "inline, or by a thread (--paging=thread)");
+	} else {
+		finding = find_out(f, "paging", LIMITED,
+				   "inline only: buffers of system calls are "
+				   "made present first");
+		remedy(finding, device == -ENOENT
+			? "sudo sysctl vm.unprivileged_userfaultfd=1"
+			: "sudo setfacl -m u:$USER:rw /dev/userfaultfd");
+	}
+	features = features_of(best);
+	if (best != device && device >= 0)
+		close(device);
+	if (best != full && full >= 0)
+		close(full);
+	if (best != user && user >= 0)
+		close(user);
+	find_out(f, "features",
+		 (features & FEATURE_WP) != 0 && (features & FEATURE_SIGBUS) != 0
+			 ? FINE
+			 : MISSING,
+		 "write-protect %s, SIGBUS %s, POISON %s, MOVE %s",
+		 (features & FEATURE_WP) != 0 ? "yes" : "no",
+		 (features & FEATURE_SIGBUS) != 0 ? "yes" : "no",
+		 (features & FEATURE_POISON) != 0 ? "yes" : "no",
+		 (features & FEATURE_MOVE) != 0 ? "yes" : "no");
+	if ((features & FEATURE_WP) == 0)
+		remedy(&f->list[f->count - 1], "a kernel from 5.7 on");
+}
+
+/* --- memory ----------------------------------------------------------------------- */
+
+static void try_memory(struct findings *f)
+{
+	struct rlimit limit;
+	struct finding *finding;
+	long long n;
+	char text[32];
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0) {
+		if (limit.rlim_cur == RLIM_INFINITY)
+			snprintf(text, sizeof(text), "unlimited");
+		else
+			xm_format_size(limit.rlim_cur, text, sizeof(text));
+		finding = find_out(f, "locked memory",
+				   limit.rlim_cur >= 64 * XM_MIB ? FINE
+								 : LIMITED,
+				   "%s (ulimit -l); matters to verbs and to "
+				   "extmemd", text);
+		if (finding->verdict != FINE)
+			remedy(finding,
+			       "echo \"$USER - memlock unlimited\" | sudo tee "
+			       "/etc/security/limits.d/extmem.conf");
+	}
+	if (getrlimit(RLIMIT_AS, &limit) == 0 &&
+	    limit.rlim_cur != RLIM_INFINITY) {
+		xm_format_size(limit.rlim_cur, text, sizeof(text));
+		finding = find_out(f, "address space", LIMITED,
+				   "%s (ulimit -v): mappings must fit in it",
+				   text);
+		remedy(finding, "ulimit -v unlimited");
+	}
+	n = read_number("/proc/sys/vm/overcommit_memory");
+	finding = find_out(f, "overcommit", n == 2 ? LIMITED : FINE,
+			   n == 2 ? "strict: large regions may not be mapped"
+				  : "vm.overcommit_memory = %lld", n);
+	if (n == 2)
+		remedy(finding, "sudo sysctl vm.overcommit_memory=0");
+	n = meminfo_kib("HugePages_Free");
+	finding = find_out(f, "huge pages", n > 0 ? FINE : LIMITED,
+			   "%lld free; an appliance can use them", n < 0 ? 0 : n);
+	if (n <= 0)
+		remedy(finding, "sudo sysctl vm.nr_hugepages=512   (1 GiB)");
+	n = meminfo_kib("MemAvailable");
+	find_out(f, "memory", FINE, "%lld MiB available here", n / 1024);
+}
+
+static void try_providers(struct findings *f)
+{
+	static char text[4096];
+	char *line, *state = NULL;
+
+	if (extmem_providers(text, sizeof(text)) < 0) {
+		remedy(find_out(f, "providers", MISSING, "%s", extmem_error()),
+		       "sudo apt-get install libfabric1");
+		return;
+	}
+	for (line = strtok_r(text, "\n", &state);
+	     line && f->count < FINDINGS_MAX;
+	     line = strtok_r(NULL, "\n", &state))
+		find_out(f, "transport", FINE, "%s", line);
+}
+
+/* --- words ------------------------------------------------------------------------ */
+
+static const char *const verdict_names[] = { "ok", "limited", "MISSING" };
+
+static void print(const struct findings *f)
+{
+	for (unsigned i = 0; i < f->count; i++) {
+		const struct finding *x = &f->list[i];
+
+		printf("%-17s %-8s %s\n", x->name, verdict_names[x->verdict],
+		       x->words);
+		if (x->remedy[0])
+			printf("%-17s %-8s   more: %s\n", "", "", x->remedy);
+	}
+}
+
+#ifdef HAVE_JANSSON
+static int print_json(const struct findings *f)
+{
+	json_t *root = json_array();
+	int r;
+
+	for (unsigned i = 0; i < f->count; i++) {
+		const struct finding *x = &f->list[i];
+
+		json_array_append_new(
+			root, json_pack("{ss ss ss ss}", "name", x->name,
+					"verdict", verdict_names[x->verdict],
+					"words", x->words, "remedy",
+					x->remedy));
+	}
+	r = json_dumpf(root, stdout, JSON_INDENT(2));
+	putchar('\n');
+	json_decref(root);
+	return r;
+}
+#else
+static int print_json(const struct findings *f)
+{
+	(void)f;
+	command_say("doctor", "this build has no JSON; build with jansson "
+			      "(Debian: libjansson-dev)");
+	return -1;
+}
+#endif
+
+struct settings {
+	bool json;
+};
+
+static const struct xm_option options[] = {
+	{ .name = "json",
+	  .kind = XM_OPTION_FLAG,
+	  .letter = 'j',
+	  .help = "For machines.",
+	  .destination = offsetof(struct settings, json) },
+};
+
+static const struct xm_option_table table = {
+	.program = "extmem doctor",
+	.usage = "[--json]",
+	.about = "Tries what external memory needs on this machine, for this "
+		 "user, and shows the line that would allow more. Exits with 1 "
+		 "when something is missing that it cannot do without.",
+	.options = options,
+	.count = XM_COUNT(options),
+};
+
+int command_doctor(int argc, char *argv[])
+{
+	static struct findings findings;
+	struct settings settings;
+	struct xm_options *o;
+	struct utsname system;
+	int status = command_options(&table, &settings, argc, argv, &o, NULL);
+
+	if (status < 0) {
+		uname(&system);
+		find_out(&findings, "kernel", FINE, "%s %s %s", system.sysname,
+			 system.release, system.machine);
+		find_out(&findings, "user", FINE, "uid %u%s", geteuid(),
+			 geteuid() == 0 ? " (root)" : "");
+		try_userfaultfd(&findings);
+		try_memory(&findings);
+		try_providers(&findings);
+		status = COMMAND_OK;
+		for (unsigned i = 0; i < findings.count; i++)
+			if (findings.list[i].verdict == MISSING)
+				status = COMMAND_NO;
+		if (!settings.json)
+			print(&findings);
+		else if (print_json(&findings) < 0)
+			status = COMMAND_NO;
+	}
+	xm_options_close(o);
+	return status;
+}
