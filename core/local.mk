@@ -40,11 +40,14 @@ libxm_first_la_SOURCES = \
 	core/control.h \
 	core/engine.c \
 	core/engine.h \
+	core/keeper.c \
+	core/keeper.h \
 	$(NULL)
 
 # Skin: doors to libc and to the kernel, threads, the public functions.
 noinst_LTLIBRARIES += libxm_skin.la
 libxm_skin_la_SOURCES = \
+	core/client.h \
 	core/options.c \
 	core/options.h \
 	core/options_parse.c \
@@ -52,6 +55,9 @@ libxm_skin_la_SOURCES = \
 	core/options_print.c \
 	core/options_value.c \
 	core/os.c \
+	core/os.h \
+	core/uffd.c \
+	core/uffd.h \
 	$(NULL)
 
 # All of it in one archive, for programs that look inside.

@@ -223,5 +223,17 @@ done >"$scratch/out"
 verdict "files begin with their licence and leave nothing for later" \
 	"$scratch/out"
 
+# What no local.mk names would be missing from the tarball.
+for room in core transports appliance interfaces bench sim tests; do
+	for file in $(find $room -type f \( -name '*.[ch]' -o -name '*.sh' -o \
+		-name '*.map' \) | sort); do
+		# A test that says nothing else is made from tests/test_x.c.
+		grep -v '^#' $room/local.mk |
+			grep -qE "(^|[	 ])(${file}|${file%.c})( |$)" ||
+			echo "$file is not in $room/local.mk"
+	done
+done >"$scratch/out"
+verdict "every file is in its room's local.mk" "$scratch/out"
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

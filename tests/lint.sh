@@ -32,8 +32,7 @@ if command -v clang >/dev/null; then
 			-Wimplicit-fallthrough \
 			-Wloop-analysis \
 			-Wno-gnu-statement-expression -Werror \
-			-DHAVE_JANSSON=1 -DHAVE_INIH=1 \
-			-DPACKAGE_VERSION='"0"' -DVERSION='"0"' \
+			-DHAVE_CONFIG_H \
 			-Icore -I. -I"$build" "$file" || status=1
 	done
 else
