@@ -1,17 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # appliance: the daemon that lends memory.
 
-# Ground and first floor.
+# Ground floor (lease, service) and first floor (host, target).
 noinst_LTLIBRARIES += libxm_service.la
 libxm_service_la_SOURCES = \
+	appliance/host.c \
+	appliance/host.h \
 	appliance/lease.c \
 	appliance/service.c \
 	appliance/service.h \
 	appliance/service_parts.h \
+	appliance/target.c \
+	appliance/target.h \
 	$(NULL)
 
-# bin_PROGRAMS += extmemd
-# extmemd_SOURCES = \
-#	appliance/extmemd.c \
-#	$(NULL)
-# extmemd_LDADD = libxm_service.la $(XM_WHOLE)
+# Skin: the two processes.
+bin_PROGRAMS += extmemd
+extmemd_SOURCES = \
+	appliance/extmemd.c \
+	appliance/interface.c \
+	appliance/interface.h \
+	appliance/pool.c \
+	appliance/pool.h \
+	appliance/settings.c \
+	appliance/settings.h \
+	$(NULL)
+extmemd_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/appliance
+extmemd_LDADD = libxm_service.la $(XM_WHOLE)
+
+dist_man_MANS += docs/man/extmemd.8
