@@ -25,7 +25,5 @@ extmemd_SOURCES = \
 	appliance/settings.c \
 	appliance/settings.h \
 	$(NULL)
-extmemd_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/appliance
 extmemd_LDADD = libxm_service.la $(XM_WHOLE)
 
-dist_man_MANS += docs/man/extmemd.8

@@ -10,6 +10,7 @@ xm_tests = \
 	tests/test_list \
 	tests/test_options \
 	tests/test_rand \
+	tests/test_service \
 	tests/test_trace \
 	tests/test_wire \
 	$(NULL)

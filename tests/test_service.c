@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "cunit.h"
-#include "service.h"
+#include "appliance/service.h"
 
 #define GRANULE 4096
 #define POOL (64 * GRANULE)
@@ -1261,7 +1261,7 @@ static void no_story_breaks_isolation(void)
 		random_state = seed;
 		rig_open(r);
 		rig_start(r);
-		for (i = 0, taken = 0; i < 1500 && r->keys_count < KEYS; i++) {
+		for (i = 0, taken = 0; i < 4000 && r->keys_count < KEYS; i++) {
 			uint32_t peer = (uint32_t)draw(PEERS);
 
 			for (j = 0; j < r->keys_count; j++)
