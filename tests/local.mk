@@ -101,7 +101,7 @@ xm_pure_tests = \
 	$(NULL)
 
 coverage:
-	@folder=build-coverage; flags=--enable-coverage; $(xm_other_build) check || exit 1; \
+	@folder=build-coverage; flags=--enable-coverage; $(xm_other_build) check; status=$$?; \
 	find . -name '*.gcda' | sort | while read -r f; do \
 		gcov -n -o "$$(dirname "$$f")" "$$f" 2>/dev/null; \
 	done | awk -v top='$(abs_top_srcdir)/' ' \
@@ -110,7 +110,7 @@ coverage:
 			split($$2, part, /[:%]/); \
 			if (!(name in best) || part[2] > best[name]) best[name] = part[2] + 0 } \
 		END { for (n in best) printf "%6.1f%% %s\n", best[n], n }' | \
-	sort -k2
+	sort -k2; exit $$status
 
 lint:
 	@cd '$(abs_top_srcdir)' && tests/lint.sh '$(abs_top_builddir)'
