@@ -2,9 +2,10 @@
 /*
  * extmemd: lends this machine's memory.
  *
- * Order of the start: options; the pool, touched; the interface process,
- * forked while this one has no thread, no fabric and no socket; the control
- * channel; ready. From then on one loop: wait, turn, signals.
+ * Order of the start: options; the control channel, so that an address in use
+ * is known at once; the pool, touched; the interface process, forked while
+ * this one has no thread and no fabric; ready. From then on one loop: wait,
+ * turn, signals.
  *
  * When the interface process dies, the daemon ends with an error instead of
  * starting another: whatever broke it could write anywhere in the pool, so
@@ -48,6 +49,7 @@
 #define FILES_SPARE 64
 #define WORDS_SIZE 512
 #define PROGRESS_SIZE (1 * XM_GIB) /* smaller pools are there at once */
+#define PROGRESS_STEPS 20
 
 struct daemon {
 	struct xm_settings settings;
@@ -66,6 +68,7 @@ struct daemon {
 	int doors;   /* epoll of signals and the interface */
 	bool draining;
 	uint64_t drain_until_ns;
+	uint64_t progress; /* steps shown */
 };
 
 static uint32_t log_level = XM_LEVEL_INFO;
@@ -284,9 +287,12 @@ static int read_options(struct daemon *d)
 
 static void show_progress(void *context, uint64_t done, uint64_t size)
 {
-	(void)context;
-	if (size < PROGRESS_SIZE)
+	struct daemon *d = context;
+	uint64_t steps = done / (size / PROGRESS_STEPS + 1);
+
+	if (size < PROGRESS_SIZE || (steps == d->progress && done < size))
 		return;
+	d->progress = steps;
 	say(XM_LEVEL_INFO, "preparing memory: %" PRIu64 " of %" PRIu64
 	    " MiB", done / XM_MIB, size / XM_MIB);
 }
@@ -360,11 +366,22 @@ static int open_pool(struct daemon *d)
 	r = xm_pool_open(size, d->settings.huge_pages, words, sizeof(words),
 			 &d->pool);
 	if (r == 0)
-		r = xm_pool_prepare(&d->pool, show_progress, NULL, words,
+		r = xm_pool_prepare(&d->pool, show_progress, d, words,
 				    sizeof(words));
 	if (r != 0)
 		say(XM_LEVEL_ERROR, "%s", words);
 	return r;
+}
+
+/* In the interface process: it has no business with these. */
+static void forget(void *context)
+{
+	struct daemon *d = context;
+
+	d->channel_ops->close(d->channel);
+	if (xm_options_given(d->options, "ready_fd") &&
+	    d->settings.ready_fd > STDERR_FILENO)
+		close((int)d->settings.ready_fd);
 }
 
 static int open_interface(struct daemon *d)
@@ -377,8 +394,8 @@ static int open_interface(struct daemon *d)
 		.pool = d->pool.base,
 		.pool_size = d->pool.size,
 		.clients_max = (uint32_t)d->settings.clients_max,
-		.close_fd = xm_options_given(d->options, "ready_fd")
-			? (int)d->settings.ready_fd : -1,
+		.forget = forget,
+		.context = d,
 	};
 	char words[WORDS_SIZE] = "";
 	int r;
@@ -386,7 +403,7 @@ static int open_interface(struct daemon *d)
 	r = xm_interface_start(&o, words, sizeof(words), &d->interface,
 			       &d->limits, &d->locator);
 	if (r != 0)
-		say(XM_LEVEL_ERROR, "%s: %s", d->settings.listen,
+		say(XM_LEVEL_ERROR, "the interface cannot listen: %s",
 		    words[0] != '\0' ? words : strerror(-r));
 	return r;
 }
@@ -607,12 +624,10 @@ static int start(struct daemon *d)
 {
 	int r;
 
-	r = block_signals(d);
-	if (r != 0) {
-		say(XM_LEVEL_ERROR, "signalfd: %s", strerror(-r));
-		return r;
-	}
 	raise_files(d);
+	r = open_channel(d);
+	if (r != 0)
+		return r;
 	r = open_pool(d);
 	if (r != 0)
 		return r;
@@ -620,14 +635,17 @@ static int start(struct daemon *d)
 	r = open_interface(d);
 	if (r != 0)
 		return r;
-	r = open_channel(d);
+	/* Up to here a signal just ends us, and the child with us. */
+	r = block_signals(d);
 	if (r == 0)
-		r = open_host(d);
-	if (r == 0) {
 		r = open_doors(d);
-		if (r != 0)
-			say(XM_LEVEL_ERROR, "epoll: %s", strerror(-r));
-	}
+	if (r != 0)
+		say(XM_LEVEL_ERROR, "cannot wait for signals: %s",
+		    strerror(-r));
+	else
+		r = open_host(d);
+	if (r == 0 && !interface_lives(d))
+		r = -EIO;
 	if (r != 0)
 		xm_interface_stop(&d->interface);
 	return r;
@@ -655,8 +673,9 @@ int main(int argc, char **argv)
 			print_limits(&d);
 		return 0;
 	}
-	if (start(&d) != 0)
-		return EXIT_WORLD;
+	r = start(&d);
+	if (r != 0) /* -EINVAL: what was asked for makes no sense */
+		return r == -EINVAL ? EXIT_USAGE : EXIT_WORLD;
 	tell_ready(&d);
 	r = run(&d);
 	d.channel_ops->close(d.channel);

@@ -285,8 +285,7 @@ int xm_interface_start(const struct xm_interface_options *o, char *words,
 	}
 	if (interface.pid == 0) {
 		close(fds[0]);
-		if (o->close_fd >= 0)
-			close(o->close_fd);
+		o->forget(o->context);
 		prctl(PR_SET_PDEATHSIG, SIGUSR1);
 		if (getppid() != parent)
 			_exit(1); /* it died before we asked to be told */

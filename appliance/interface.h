@@ -6,8 +6,7 @@
  * the control process is stopped, and ends when that ends.
  *
  * It is forked before libfabric is opened anywhere, because a fabric does not
- * survive a fork, and before the control channel is, because it should hold
- * nothing of it.
+ * survive a fork.
  *
  * Floor: skin.
  */
@@ -27,7 +26,8 @@ struct xm_interface_options {
 	void *pool;
 	uint64_t pool_size;
 	uint32_t clients_max;
-	int close_fd; /* the child has no business with it; or -1 */
+	void (*forget)(void *context); /* in the child: close what is yours */
+	void *context;
 };
 
 struct xm_interface {

@@ -14,6 +14,7 @@
 
 #define HUGE_PAGE_SIZE (2 * XM_MIB)
 #define CHUNK_SIZE (256 * XM_MIB)
+#define RESERVE 16 /* one part in so many is left to others */
 
 #ifndef MFD_HUGE_2MB
 #define MFD_HUGE_2MB (21U << 26)
@@ -53,7 +54,9 @@ uint64_t xm_pool_available(void)
 
 	if (most != UINT64_MAX && used != UINT64_MAX)
 		available = xm_min(available, most > used ? most - used : 0);
-	return available;
+	/* The machine has to live on. */
+	return available == UINT64_MAX ? available
+				       : available - available / RESERVE;
 }
 
 static int refuse_huge(uint64_t size, char *words, size_t words_size)

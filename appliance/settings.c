@@ -83,6 +83,8 @@ const struct xm_option_table xm_settings_table = {
 int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		      char *words, size_t words_size)
 {
+	const char *at;
+
 	if (s->listen[0] == '\0') {
 		snprintf(words, words_size,
 			 "--listen is missing: say where clients shall connect,"
@@ -100,6 +102,13 @@ int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 			 "--name is too long: %d characters at most",
 			 XM_NAME_SIZE - 1);
 		return -EINVAL;
+	}
+	for (at = s->name; *at != '\0'; at++) {
+		if (*at < ' ' || *at > '~') {
+			snprintf(words, words_size,
+				 "--name is to be printable ASCII");
+			return -EINVAL;
+		}
 	}
 	/* The default of the one gives way to the other. */
 	if (s->extents_per_client > s->extents_max &&

@@ -584,8 +584,10 @@ static int listener_open(struct xm_channel *c, const char *address, char *words,
 	}
 	if (r != 0) {
 		snprintf(words, words_size,
-			 "the host of %s is not known (%s): give a name or an"
-			 " address of this machine", address, strerror(-r));
+			 "the host of %s is not known%s%s: give a name or an"
+			 " address of this machine", address,
+			 r == -EADDRNOTAVAIL ? "" : ": ",
+			 r == -EADDRNOTAVAIL ? "" : strerror(-r));
 		return r;
 	}
 	c->listener = socket(addresses[0].u.any.sa_family,
