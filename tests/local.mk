@@ -18,6 +18,7 @@ xm_tests = \
 xm_shell_tests = \
 	tests/floors.sh \
 	tests/fuzz_wire.sh \
+	tests/install.sh \
 	$(NULL)
 
 noinst_HEADERS += \
@@ -51,6 +52,7 @@ AM_TESTS_ENVIRONMENT = \
 	XM_BUILDDIR='$(abs_top_builddir)'; export XM_BUILDDIR; \
 	XM_CC='$(CC)'; export XM_CC; \
 	XM_CXX='$(CXX)'; export XM_CXX; \
+	XM_FLAGS='$(XM_SANITIZE) $(XM_COVERAGE)'; export XM_FLAGS; \
 	XM_OBJECTS='$(libxm_ground_la_OBJECTS)'; export XM_OBJECTS; \
 	XM_OBJECTS_FIRST='$(libxm_first_la_OBJECTS)'; export XM_OBJECTS_FIRST; \
 	XM_OBJECTS_SERVICE='$(libxm_service_la_OBJECTS)'; \
