@@ -37,7 +37,7 @@
 #define XM_REGION_GRANULE (2 * XM_MIB)
 #define XM_REGIONS_MAX 256
 #define XM_SEGMENTS_MAX 4096
-#define XM_BOUNCE_PAGES 64
+#define XM_BOUNCE_PAGES 16
 
 struct xm_settings {
 	struct xm_option_list appliance;
@@ -66,12 +66,16 @@ struct lane {
 	uint64_t latency[EXTMEM_LATENCY_BUCKETS];
 };
 
-/* A thread that waits for an answer; lives on its stack. */
+/* A thread that waits for an answer; lives on its stack. Only the keeper's
+ * thread touches a channel, so a request is queued for it. */
 struct waiter {
+	struct waiter *next;
+	uint32_t appliance;
+	uint64_t deadline_ns;
 	bool done;
 	int status;
 	uint32_t lease; /* of the appliance, when the answer came */
-	struct xm_message message;
+	struct xm_message message; /* the request; then the answer */
 };
 
 struct mapping {
@@ -80,7 +84,7 @@ struct mapping {
 };
 
 struct extmem_region {
-	struct xm_list link;
+	struct xm_link link;
 	extmem *client;
 	char name[XM_NAME_SIZE];
 	uint32_t number;
@@ -121,7 +125,7 @@ struct extmem {
 	uint64_t local_limit;
 
 	pthread_mutex_t regions_lock;
-	struct xm_list regions;
+	struct xm_link regions;
 	uint32_t regions_count;
 	struct xm_extent arena;
 	void *arena_memory;
@@ -131,7 +135,9 @@ struct extmem {
 
 	pthread_mutex_t control_lock;
 	pthread_cond_t control_changed;
+	struct waiter *asking; /* queue, oldest first */
 	struct xm_keeper keeper;
+	bool tried[XM_APPLIANCES_MAX]; /* ready or away has been heard */
 
 	struct lane lanes[XM_LANES_MAX];
 	uint32_t lanes_count;
@@ -160,7 +166,11 @@ int xm_fail(int rc, const char *format, ...)
 void xm_kick(extmem *);
 /* Sends a request and waits for its answer; `ret->status` is returned. */
 int xm_ask(extmem *, uint32_t appliance, const struct xm_message *,
-	   uint64_t timeout_ns, struct waiter *ret);
+	   struct waiter *ret);
+/* Asks for words about an answer that was no: what the appliance said, or
+ * what the status means there. */
+void xm_ask_words(extmem *, const struct waiter *, char *words,
+		  size_t words_size);
 const char *xm_address_of(const extmem *, uint32_t appliance);
 
 /* --- lanes -------------------------------------------------------------------- */
@@ -189,6 +199,8 @@ void xm_lanes_lock(extmem *, struct os_signals *ret);
 void xm_lanes_unlock(extmem *, const struct os_signals *old);
 /* With the lane locked: takes in completions, and hands explicit ones on. */
 void xm_lane_turn(extmem *, struct lane *);
+/* In a child of fork() nothing of a client can be used: -ECHILD, in words. */
+int xm_usable(const char *call);
 
 /* --- mapping.c ------------------------------------------------------------------ */
 
@@ -201,5 +213,10 @@ int xm_range(extmem *, const struct xm_pager_event *like, uint64_t first,
 /* FLUSH, and then until the stores have landed. */
 int xm_flush(extmem *, uint64_t first, uint64_t limit, bool evict,
 	     uint64_t deadline_ns);
+/* Gives [offset, + size) of a region to the mapper, or takes it away. */
+int xm_attach(extmem_region *, uint64_t offset, uint64_t size);
+void xm_detach(extmem_region *, uint64_t offset, uint64_t size);
+/* What a range's failure means. */
+const char *xm_why(int rc);
 
 #endif

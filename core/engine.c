@@ -364,7 +364,8 @@ enum xm_verdict xm_engine_fault(struct xm_engine *e, uint64_t page, bool write,
 	};
 	struct xm_lane_peer *peer;
 
-	if (segment == NULL)
+	/* A page that is not mapped cannot be installed. */
+	if (segment == NULL || !segment->attached)
 		return XM_VERDICT_LOST;
 	peer = &e->peers[segment->appliance];
 	ev.reach = segment->lost ? XM_REACH_LOST

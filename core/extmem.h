@@ -82,7 +82,8 @@ const char *extmem_error(void);
  *	appliance    address, may be repeated: ofi+tcp://host:7470
  *	local        local memory, most, in bytes (64M); caches and buffers
  *	timeout      how long any call may wait (30s)
- *	loss_timeout how long a page may be out of reach before it is lost (1s)
+ *	loss_timeout how long a page may be out of reach before it is lost
+ *		     (1500ms)
  *	paging       inline, thread, or auto
  *	lanes        connections to each appliance, 1..16 (1)
  *
@@ -91,9 +92,8 @@ const char *extmem_error(void);
  * -EPERM userfaultfd is not allowed here. */
 int extmem_open(const char *const settings[], extmem **ret);
 
-/* Writes dirty pages back, gives every region back, unmaps and disconnects.
- * NULL is ignored. After a negative return the handle is gone all the same;
- * the words say what could not be written. */
+/* Gives every region back, with its contents, unmaps and disconnects. NULL is
+ * ignored. After a negative return the handle is gone all the same. */
 int extmem_close(extmem *);
 
 /* --- regions: rare, a message to an appliance --------------------------- */
@@ -132,7 +132,8 @@ int extmem_region_list(extmem *, uint64_t skip,
 /* --- slabs and objects: selected here, no message, no remote access ------ */
 
 /* Selects `size` bytes inside the region: a slab, page aligned, rounded up to
- * pages. Its contents are unspecified when it was in use before.
+ * pages. In a region that is mapped it reads as zero; else its contents are
+ * unspecified when it was in use before.
  * Errors: -EINVAL size 0; -ENOSPC no run of this size is free. */
 int extmem_slab_alloc(extmem_region *, uint64_t size, uint64_t *ret_offset);
 /* -EINVAL when no slab begins there. Pages of it that are cached locally are
@@ -170,8 +171,9 @@ int extmem_writev(extmem_region *, const struct extmem_iov *, size_t count);
 
 /* Started now, completed by extmem_poll() or extmem_wait(). -EAGAIN: too many
  * are under way; poll. The buffer is lent until its completion; it must not
- * lie in mapped external memory, and the pages must not be mapped and cached
- * (-EBUSY: use the plain calls there). */
+ * lie in mapped external memory, and the region must never have been mapped
+ * (-EBUSY: use the plain calls there). A completion with -ECANCELED: the
+ * connection broke, the outcome is unknown; start it again. */
 struct extmem_completion {
 	void *context;
 	int status; /* 0 or a negative errno */
@@ -273,6 +275,40 @@ struct extmem_info {
 
 /* About the index-th appliance; -ERANGE past the last. */
 int extmem_info(extmem *, unsigned index, struct extmem_info *ret);
+/* What the first page that was lost was lost to, in words; "" for none. */
+const char *extmem_lost(const extmem *);
+
+struct extmem_status {
+	uint64_t size; /* of this struct, set by the caller */
+	char name[64];
+	char provider[64], library[32];
+	uint64_t incarnation, uptime_ms;
+	uint64_t pool, free, free_run, leased, quarantined; /* bytes */
+	uint32_t clients, clients_max, extents, extents_max;
+	uint64_t messages, malformed, refused, expired;
+	uint32_t leaving; /* 1: it drains */
+};
+
+/* How an appliance is, without becoming its client. */
+int extmem_status(const char *appliance, uint32_t timeout_ms,
+		  struct extmem_status *ret);
+/* Its regions, from the `skip`-th on; returns how many. */
+int extmem_status_regions(const char *appliance, uint32_t timeout_ms,
+			  uint64_t skip, struct extmem_region_entry *ret,
+			  size_t count);
+
+/* One line per transport that is built in: scheme, and the provider it would
+ * use here, or why it cannot. Returns the length of the whole text, which may
+ * be more than fits in `size`. */
+int extmem_providers(char *ret, size_t size);
+
+/* What userfaultfd offers this process; each 1 or 0. */
+struct extmem_means {
+	uint64_t size; /* of this struct, set by the caller */
+	uint32_t device, full, user, sigbus, protects, poisons, moves;
+	int32_t error; /* errno, when there is none of the first three */
+};
+int extmem_means(struct extmem_means *ret);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

@@ -21,6 +21,7 @@ struct xm_segment {
 	uint64_t count; /* pages */
 	uint32_t appliance;
 	uint32_t region; /* the client's number for it */
+	_Atomic bool attached; /* the mapper has its pages */
 	_Atomic bool lost; /* its lease ended: nothing is there any more */
 	uint32_t lease; /* which of our leases at that appliance */
 	uint64_t extent; /* the appliance's number */

@@ -1,0 +1,815 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Mappings: faults, sync, advice and pins. See client.h for the locks.
+ *
+ * The life of an inline fault: the kernel sends SIGBUS to the thread that
+ * touched the page; on_sigbus() finds the client; serve() locks the lane,
+ * sends the fault to the pager (which posts the read, then makes room), and
+ * looks for completions until the pager says that the page is there. Nothing
+ * is allocated, no other thread is woken.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* --- one fault ------------------------------------------------------------------ */
+
+static unsigned latency_bucket(uint64_t ns)
+{
+	unsigned octave;
+
+	if (ns < 16)
+		return (unsigned)ns;
+	octave = 63 - (unsigned)__builtin_clzll(ns);
+	if (octave > 34)
+		return EXTMEM_LATENCY_BUCKETS - 1;
+	return (octave - 3) * 16 + ((unsigned)(ns >> (octave - 4)) & 15);
+}
+
+/* Which appliance, for the person who will ask. Written once. */
+static void note_lost(extmem *x, struct lane *lane, uint64_t page)
+{
+	struct xm_segment *segment =
+		xm_layout_find(&x->layout, page, &lane->engine.hint);
+	int none = 0;
+
+	atomic_fetch_add(&x->lost_pages, 1);
+	if (segment == NULL ||
+	    !atomic_compare_exchange_strong(&x->lost_said, &none, 1))
+		return;
+	/* snprintf of strings and integers takes no lock and no memory. */
+	snprintf(x->lost_words, sizeof(x->lost_words),
+		 "extmem: the page at %p is lost: appliance %s %s\n",
+		 (void *)(x->base + page * XM_PAGE),
+		 xm_address_of(x, segment->appliance),
+		 segment->lost ? "does not hold our memory any more "
+				 "(it was restarted, or our lease ended)"
+			       : "is out of reach");
+	atomic_store(&x->lost_said, 2);
+}
+
+/* Looks taken at the transport under one hold of the lock, when nobody else
+ * waits for it. */
+#define LOOKS 16
+
+/* DONE or LOST, after however long it takes; at most the loss timeout, twice. */
+static enum xm_verdict serve(extmem *x, uint64_t page, bool write)
+{
+	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
+	uint64_t began_ns = os_now_ns(), since_ns = 0;
+	enum xm_verdict verdict;
+
+	for (unsigned turn = 0;; turn++) {
+		os_lock_take(&lane->lock);
+		if (turn == 0)
+			since_ns = xm_engine_clock(&lane->engine);
+		verdict = xm_engine_fault(&lane->engine, page, write,
+					  turn > 0, since_ns);
+		for (unsigned i = 0;
+		     verdict == XM_VERDICT_WAIT && i < LOOKS; i++) {
+			xm_lane_turn(x, lane);
+			verdict = xm_engine_fault(&lane->engine, page, write,
+						  true, since_ns);
+		}
+		if (verdict != XM_VERDICT_WAIT)
+			break;
+		os_lock_give(&lane->lock);
+		os_relax(turn);
+	}
+	if (verdict == XM_VERDICT_DONE)
+		lane->latency[latency_bucket(os_now_ns() - began_ns)]++;
+	else
+		note_lost(x, lane, page);
+	os_lock_give(&lane->lock);
+	return verdict;
+}
+
+/* --- inline: SIGBUS --------------------------------------------------------------- */
+
+#define CLIENTS_MAX 16
+
+/* Whose arena an address is in; read by the handler, so it is only ever
+ * changed one pointer at a time. */
+static _Atomic(extmem *) clients[CLIENTS_MAX];
+static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned clients_count;
+static struct sigaction before;
+
+static extmem *client_at(const void *address)
+{
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		extmem *x = atomic_load_explicit(&clients[i],
+						 memory_order_acquire);
+
+		if (x != NULL && (const uint8_t *)address >= x->base &&
+		    (const uint8_t *)address < x->base + x->arena_size)
+			return x;
+	}
+	return NULL;
+}
+
+/* Was it a store? Where the machine does not say, a fault on a page that is
+ * here can only be one. */
+static bool was_write(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+	return (context->uc_mcontext.gregs[REG_ERR] & 2) != 0;
+#else
+	(void)context;
+	return false;
+#endif
+}
+
+/* Hands the signal to whom it would have gone without us. */
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+	if ((before.sa_flags & SA_SIGINFO) != 0 &&
+	    before.sa_sigaction != NULL) {
+		before.sa_sigaction(number, info, context);
+		return;
+	}
+	if ((before.sa_flags & SA_SIGINFO) == 0 &&
+	    before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
+		before.sa_handler(number);
+		return;
+	}
+	/* Back to the default: the instruction runs again, and this time the
+	 * signal ends the process, with its own address. */
+	signal(SIGBUS, SIG_DFL);
+}
+
+static void on_sigbus(int number, siginfo_t *info, void *context)
+{
+	int error = errno;
+	extmem *x = client_at(info->si_addr);
+	uint64_t page;
+
+	if (x == NULL) {
+		pass_on(number, info, context);
+		errno = error;
+		return;
+	}
+	page = (uint64_t)((uint8_t *)info->si_addr - x->base) / XM_PAGE;
+	if (serve(x, page, was_write(context)) != XM_VERDICT_DONE) {
+		if (atomic_load(&x->lost_said) == 2 &&
+		    before.sa_handler == SIG_DFL)
+			syscall(SYS_write, STDERR_FILENO, x->lost_words,
+				strlen(x->lost_words));
+		pass_on(number, info, context);
+	}
+	errno = error;
+}
+
+static int inline_begin(extmem *x, char *words, size_t words_size)
+{
+	struct sigaction action = {
+		.sa_sigaction = on_sigbus,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART,
+	};
+	int rc = 0;
+	unsigned i = 0;
+
+	/* While a lane is locked no other handler may run on this thread. */
+	sigfillset(&action.sa_mask);
+	pthread_mutex_lock(&clients_lock);
+	while (i < CLIENTS_MAX && atomic_load(&clients[i]) != NULL)
+		i++;
+	if (i == CLIENTS_MAX) {
+		snprintf(words, words_size, "%d clients are open in this "
+			 "process already", CLIENTS_MAX);
+		rc = -ENOSPC;
+	} else if (clients_count == 0 &&
+		   sigaction(SIGBUS, &action, &before) != 0) {
+		snprintf(words, words_size, "SIGBUS: %s", strerror(errno));
+		rc = -errno;
+	} else {
+		atomic_store(&clients[i], x);
+		clients_count++;
+	}
+	pthread_mutex_unlock(&clients_lock);
+	return rc;
+}
+
+static void inline_end(extmem *x)
+{
+	pthread_mutex_lock(&clients_lock);
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		struct sigaction now;
+
+		if (atomic_load(&clients[i]) != x)
+			continue;
+		atomic_store(&clients[i], NULL);
+		if (--clients_count > 0)
+			continue;
+		/* Only if it is still ours to take away. */
+		if (sigaction(SIGBUS, NULL, &now) == 0 &&
+		    (now.sa_flags & SA_SIGINFO) != 0 &&
+		    now.sa_sigaction == on_sigbus)
+			sigaction(SIGBUS, &before, NULL);
+	}
+	pthread_mutex_unlock(&clients_lock);
+}
+
+/* --- thread: a handler of its own ---------------------------------------------------- */
+
+#define PENDING_MAX 256
+
+struct pending {
+	struct xm_fault fault;
+	uint64_t since_ns, began_ns;
+	bool again;
+};
+
+/* One more try for one fault; true when its thread may go on. */
+static bool try_pending(extmem *x, struct pending *p)
+{
+	const struct xm_mapper_ops *ops = xm_uffd_ops(x->mapper);
+	struct lane *lane = &x->lanes[xm_lane_of(x, p->fault.page)];
+	enum xm_verdict verdict;
+
+	os_lock_take(&lane->lock);
+	if (!p->again)
+		p->since_ns = xm_engine_clock(&lane->engine);
+	verdict = xm_engine_fault(&lane->engine, p->fault.page,
+				  p->fault.write, p->again, p->since_ns);
+	if (verdict == XM_VERDICT_WAIT) {
+		xm_lane_turn(x, lane);
+		p->again = true;
+	} else if (verdict == XM_VERDICT_DONE) {
+		lane->latency[latency_bucket(os_now_ns() - p->began_ns)]++;
+		ops->wake(x->mapper, p->fault.page, 1);
+	} else {
+		note_lost(x, lane, p->fault.page);
+		ops->poison(x->mapper, p->fault.page, 1);
+	}
+	os_lock_give(&lane->lock);
+	return verdict != XM_VERDICT_WAIT;
+}
+
+static void *fault_run(void *argument)
+{
+	extmem *x = argument;
+	struct pending pending[PENDING_MAX];
+	struct xm_fault faults[16];
+	int count = 0;
+	unsigned turn = 0;
+	struct pollfd fd = { .fd = xm_uffd_descriptor(x->mapper),
+			     .events = POLLIN };
+
+	while (!atomic_load(&x->stopping)) {
+		int room = PENDING_MAX - count, got;
+
+		if (count == 0 && turn > 1000)
+			poll(&fd, 1, 100);
+		got = xm_uffd_faults(x->mapper, faults,
+				     room < 16 ? room : 16);
+		for (int i = 0; i < got; i++)
+			pending[count++] = (struct pending){
+				.fault = faults[i],
+				.began_ns = os_now_ns(),
+			};
+		for (int i = 0; i < count;) {
+			if (try_pending(x, &pending[i])) {
+				pending[i] = pending[--count];
+				turn = 0;
+			} else {
+				i++;
+			}
+		}
+		if (got > 0)
+			turn = 0;
+		else
+			os_relax(turn++);
+	}
+	return NULL;
+}
+
+int xm_faults_begin(extmem *x, char *words, size_t words_size)
+{
+	struct os_signals old;
+	int rc;
+
+	if (xm_uffd_descriptor(x->mapper) < 0) {
+		rc = inline_begin(x, words, words_size);
+	} else {
+		os_signals_block(&old);
+		rc = -pthread_create(&x->fault_thread, NULL, fault_run, x);
+		os_signals_restore(&old);
+		if (rc != 0)
+			snprintf(words, words_size, "no thread: %s",
+				 strerror(-rc));
+	}
+	x->fault_runs = rc == 0;
+	return rc;
+}
+
+void xm_faults_end(extmem *x)
+{
+	if (!x->fault_runs)
+		return;
+	if (xm_uffd_descriptor(x->mapper) < 0)
+		inline_end(x);
+	else
+		pthread_join(x->fault_thread, NULL);
+	x->fault_runs = false;
+}
+
+/* --- ranges ------------------------------------------------------------------------------ */
+
+/* One piece, in one block. `*seq` is raised to the stores begun. */
+static int range_piece(extmem *x, const struct xm_pager_event *like,
+		       uint64_t page, uint64_t limit, uint64_t deadline_ns,
+		       uint64_t *seq)
+{
+	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
+	struct os_signals old;
+	unsigned turn = 0;
+
+	while (page < limit) {
+		struct xm_pager_event ev = *like;
+		enum xm_verdict verdict;
+		enum xm_reach reach;
+
+		ev.page = page;
+		ev.floor = page;
+		ev.limit = limit;
+		xm_lane_lock(lane, &old);
+		ev.reach = xm_engine_reach(&lane->engine, page);
+		verdict = xm_engine_event(&lane->engine, &ev);
+		if (verdict != XM_VERDICT_LOST)
+			page = xm_max(page, lane->engine.effects.next);
+		if (seq != NULL)
+			*seq = xm_max(*seq, lane->engine.effects.seq);
+		if (verdict == XM_VERDICT_WAIT)
+			xm_lane_turn(x, lane);
+		reach = page < limit
+				? xm_engine_reach(&lane->engine, page)
+				: XM_REACH_UP;
+		xm_lane_unlock(lane, &old);
+		if (verdict == XM_VERDICT_DONE)
+			return 0;
+		if (verdict == XM_VERDICT_LOST)
+			return -ESTALE;
+		if (verdict == XM_VERDICT_MORE) {
+			turn = 0;
+			continue;
+		}
+		if (reach == XM_REACH_LOST && like->kind != XM_PAGER_FORGET)
+			return -ENOTCONN;
+		if (os_now_ns() >= deadline_ns)
+			return -ETIMEDOUT;
+		os_relax(turn++);
+	}
+	return 0;
+}
+
+static int range_all(extmem *x, const struct xm_pager_event *like,
+		     uint64_t first, uint64_t limit, uint64_t deadline_ns,
+		     uint64_t seq[XM_LANES_MAX])
+{
+	int rc = 0;
+
+	while (first < limit && rc == 0) {
+		uint64_t stop = xm_min(limit, (first | (x->block_pages - 1)) + 1);
+
+		rc = range_piece(x, like, first, stop, deadline_ns,
+				 seq == NULL ? NULL
+					     : &seq[xm_lane_of(x, first)]);
+		first = stop;
+	}
+	return rc;
+}
+
+int xm_range(extmem *x, const struct xm_pager_event *like, uint64_t first,
+	     uint64_t limit, uint64_t deadline_ns)
+{
+	return range_all(x, like, first, limit, deadline_ns, NULL);
+}
+
+int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
+	     uint64_t deadline_ns)
+{
+	struct xm_pager_event ev = {
+		.kind = evict ? XM_PAGER_EVICT : XM_PAGER_FLUSH,
+	};
+	uint64_t seq[XM_LANES_MAX] = { 0 };
+	int rc = range_all(x, &ev, first, limit, deadline_ns, seq);
+
+	/* What was begun has to land. The cells tell, whichever block. */
+	for (uint32_t i = 0; rc == 0 && i < x->lanes_count; i++) {
+		struct lane *lane = &x->lanes[i];
+		enum xm_verdict verdict = XM_VERDICT_WAIT;
+
+		for (unsigned turn = 0; verdict == XM_VERDICT_WAIT; turn++) {
+			struct xm_pager_event done = {
+				.kind = XM_PAGER_FLUSHED, .page = first,
+				.limit = limit, .seq = seq[i],
+			};
+			struct os_signals old;
+			enum xm_reach reach;
+
+			xm_lane_lock(lane, &old);
+			xm_lane_turn(x, lane);
+			verdict = xm_engine_event(&lane->engine, &done);
+			reach = xm_engine_reach(&lane->engine, first);
+			xm_lane_unlock(lane, &old);
+			if (verdict != XM_VERDICT_WAIT)
+				break;
+			if (reach == XM_REACH_LOST)
+				return -ENOTCONN;
+			if (os_now_ns() >= deadline_ns)
+				return -ETIMEDOUT;
+			os_relax(turn);
+		}
+	}
+	return rc;
+}
+
+const char *xm_why(int rc)
+{
+	switch (rc) {
+	case -ENOTCONN: return "its appliance is out of reach";
+	case -ESTALE:
+		return "the region is lost: its appliance was restarted, or "
+		       "our lease ended";
+	case -ETIMEDOUT: return "it was not done within the timeout";
+	default: return strerror(-rc);
+	}
+}
+
+/* --- map and unmap -------------------------------------------------------------------------- */
+
+/* Offset and size as pages of the arena; size 0 is to the end. */
+static int to_pages(const extmem_region *region, const char *call,
+		    uint64_t offset, uint64_t *size, bool aligned,
+		    uint64_t *ret_first, uint64_t *ret_limit)
+{
+	if (*size == 0 && offset <= region->size)
+		*size = region->size - offset;
+	if (!xm_span_fits(offset, *size, region->size))
+		return xm_fail(-ERANGE, "%s: [%llu, +%llu) is outside the "
+			       "region of %llu bytes", call,
+			       (unsigned long long)offset,
+			       (unsigned long long)*size,
+			       (unsigned long long)region->size);
+	if (aligned && (!xm_is_aligned(offset, XM_PAGE) ||
+			!xm_is_aligned(*size, XM_PAGE)))
+		return xm_fail(-EINVAL, "%s: offset %llu and size %llu must be "
+			       "multiples of %llu", call,
+			       (unsigned long long)offset,
+			       (unsigned long long)*size,
+			       (unsigned long long)XM_PAGE);
+	*ret_first = (region->address + offset) / XM_PAGE;
+	*ret_limit = (region->address + offset + *size + XM_PAGE - 1) /
+		     XM_PAGE;
+	return 0;
+}
+
+static void set_attached(extmem_region *region, uint64_t offset,
+			 uint64_t size, bool attached)
+{
+	extmem *x = region->client;
+	uint64_t page = (region->address + offset) / XM_PAGE;
+	uint64_t limit = page + size / XM_PAGE;
+	struct os_signals old;
+	uint32_t hint = 0;
+
+	xm_lanes_lock(x, &old);
+	while (page < limit) {
+		struct xm_segment *s = xm_layout_find(&x->layout, page, &hint);
+
+		XM_ASSERT(s != NULL);
+		s->attached = attached;
+		page = s->page + s->count;
+	}
+	xm_lanes_unlock(x, &old);
+}
+
+int xm_attach(extmem_region *region, uint64_t offset, uint64_t size)
+{
+	extmem *x = region->client;
+	int rc = xm_uffd_ops(x->mapper)->attach(
+		x->mapper, (region->address + offset) / XM_PAGE,
+		size / XM_PAGE);
+
+	if (rc == 0)
+		set_attached(region, offset, size, true);
+	return rc;
+}
+
+void xm_detach(extmem_region *region, uint64_t offset, uint64_t size)
+{
+	extmem *x = region->client;
+
+	set_attached(region, offset, size, false);
+	xm_uffd_ops(x->mapper)->detach(x->mapper,
+				       (region->address + offset) / XM_PAGE,
+				       size / XM_PAGE);
+}
+
+static struct mapping *mapping_find(extmem_region *region, uint64_t offset,
+				    uint64_t size)
+{
+	for (size_t i = 0; i < region->mappings_count; i++) {
+		struct mapping *m = &region->mappings[i];
+
+		if (m->offset == offset && m->size == size)
+			return m;
+	}
+	return NULL;
+}
+
+static int mapping_add(extmem_region *region, uint64_t offset, uint64_t size)
+{
+	struct mapping *m = mapping_find(region, offset, size);
+
+	if (m != NULL) {
+		m->count++;
+		return 0;
+	}
+	if (region->mappings_count == region->mappings_max) {
+		size_t max = region->mappings_max * 2 + 8;
+
+		m = realloc(region->mappings, max * sizeof(*m));
+		if (m == NULL)
+			return -ENOMEM;
+		region->mappings = m;
+		region->mappings_max = max;
+	}
+	region->mappings[region->mappings_count++] = (struct mapping){
+		.offset = offset, .size = size, .count = 1,
+	};
+	return 0;
+}
+
+/* Before the first mapping the far memory may have been written explicitly:
+ * then its pages are not fresh. */
+static int begin_tracking(extmem_region *region)
+{
+	extmem *x = region->client;
+	struct xm_pager_event adopt = { .kind = XM_PAGER_ADOPT };
+	uint64_t first = region->address / XM_PAGE;
+	int rc = 0;
+
+	if (atomic_load(&region->tracked))
+		return 0;
+	if (atomic_load(&region->written))
+		rc = xm_range(x, &adopt, first, first + region->size / XM_PAGE,
+			      XM_NEVER);
+	if (rc == 0)
+		atomic_store(&region->tracked, true);
+	return rc;
+}
+
+int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
+	       void **ret)
+{
+	extmem *x = region->client;
+	uint64_t first, limit;
+	int rc = xm_usable("extmem_map");
+
+	if (rc == 0)
+		rc = to_pages(region, "extmem_map", offset, &size, true,
+			      &first, &limit);
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&region->lock);
+	rc = begin_tracking(region);
+	/* One registration serves every mapping of the region. */
+	if (rc == 0 && !region->attached) {
+		rc = xm_attach(region, 0, region->size);
+		region->attached = rc == 0;
+	}
+	if (rc == 0)
+		rc = mapping_add(region, offset, size);
+	pthread_mutex_unlock(&region->lock);
+	if (rc != 0)
+		return xm_fail(rc, "extmem_map: %s", strerror(-rc));
+	*ret = x->base + region->address + offset;
+	return 0;
+}
+
+static int unmap_last(extmem_region *region)
+{
+	extmem *x = region->client;
+	uint64_t first = region->address / XM_PAGE;
+	uint64_t limit = first + region->size / XM_PAGE;
+	int rc = xm_flush(x, first, limit, true,
+			  os_now_ns() + x->settings.timeout_ns);
+
+	if (rc != 0)
+		return rc;
+	xm_detach(region, 0, region->size);
+	region->attached = false;
+	return 0;
+}
+
+int extmem_unmap(extmem_region *region, uint64_t offset, uint64_t size)
+{
+	struct mapping *m;
+	uint64_t first, limit;
+	int rc = xm_usable("extmem_unmap");
+
+	if (rc == 0)
+		rc = to_pages(region, "extmem_unmap", offset, &size, true,
+			      &first, &limit);
+	if (rc != 0)
+		return rc;
+	pthread_mutex_lock(&region->lock);
+	m = mapping_find(region, offset, size);
+	if (m == NULL)
+		rc = xm_fail(-EINVAL, "extmem_unmap: no mapping of "
+			     "[%llu, +%llu) was made",
+			     (unsigned long long)offset,
+			     (unsigned long long)size);
+	else if (m->count == 1 && region->mappings_count == 1 &&
+		 (rc = unmap_last(region)) != 0)
+		xm_fail(rc, "extmem_unmap: it stays mapped, its dirty pages "
+			"could not be written back: %s", xm_why(rc));
+	else if (--m->count == 0)
+		*m = region->mappings[--region->mappings_count];
+	pthread_mutex_unlock(&region->lock);
+	return rc;
+}
+
+void *extmem_region_address(const extmem_region *region)
+{
+	return region->client->base + region->address;
+}
+
+int extmem_contains(const extmem *x, const void *address)
+{
+	uint64_t offset = (uint64_t)((const uint8_t *)address - x->base);
+
+	return (const uint8_t *)address >= x->base && offset < x->arena_size;
+}
+
+/* --- sync and advice ---------------------------------------------------------------------------- */
+
+int extmem_sync(extmem_region *region, uint64_t offset, uint64_t size)
+{
+	extmem *x = region->client;
+	uint64_t first, limit;
+	int rc = xm_usable("extmem_sync");
+
+	if (rc == 0)
+		rc = to_pages(region, "extmem_sync", offset, &size, false,
+			      &first, &limit);
+	if (rc != 0 || !atomic_load(&region->tracked))
+		return rc;
+	rc = xm_flush(x, first, limit, false,
+		      os_now_ns() + x->settings.timeout_ns);
+	if (rc != 0)
+		return xm_fail(rc, "extmem_sync: not all is in the far "
+			       "memory: %s", xm_why(rc));
+	return 0;
+}
+
+int extmem_advise(extmem_region *region, uint64_t offset, uint64_t size,
+		  enum extmem_advice advice)
+{
+	extmem *x = region->client;
+	struct xm_pager_event ev = { .kind = XM_PAGER_ADVISE };
+	uint64_t first, limit,
+		deadline_ns = os_now_ns() + x->settings.timeout_ns;
+	int rc = xm_usable("extmem_advise");
+
+	if (rc == 0)
+		rc = to_pages(region, "extmem_advise", offset, &size, true,
+			      &first, &limit);
+	if (rc != 0)
+		return rc;
+	switch (advice) {
+	case EXTMEM_NORMAL: ev.advice = XM_ADVICE_NORMAL; break;
+	case EXTMEM_SEQUENTIAL: ev.advice = XM_ADVICE_SEQUENTIAL; break;
+	case EXTMEM_RANDOM: ev.advice = XM_ADVICE_RANDOM; break;
+	case EXTMEM_WILLNEED: ev.kind = XM_PAGER_WILLNEED; break;
+	case EXTMEM_DONTNEED: ev.kind = XM_PAGER_DISCARD; break;
+	case EXTMEM_COLD: ev.kind = XM_PAGER_EVICT; break;
+	default:
+		return xm_fail(-EINVAL, "extmem_advise: no advice has the "
+			       "number %d", (int)advice);
+	}
+	if (!atomic_load(&region->tracked))
+		return xm_fail(-EINVAL, "extmem_advise: the region has never "
+			       "been mapped");
+	rc = ev.kind == XM_PAGER_EVICT
+		     ? xm_flush(x, first, limit, true, deadline_ns)
+		     : xm_range(x, &ev, first, limit, deadline_ns);
+	if (rc != 0)
+		return xm_fail(rc, "extmem_advise: %s", xm_why(rc));
+	return 0;
+}
+
+/* --- pins -------------------------------------------------------------------------------------------- */
+
+/* 0: pinned; 1: no more can be; or an error. */
+static int pin_page(extmem *x, uint64_t page, bool write)
+{
+	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
+	struct xm_pager_event pin = {
+		.kind = XM_PAGER_PIN, .page = page, .limit = page + 1,
+		.write = write,
+	};
+	uint64_t since_ns = 0;
+
+	for (unsigned turn = 0;; turn++) {
+		enum xm_verdict verdict;
+		struct os_signals old;
+
+		xm_lane_lock(lane, &old);
+		if (turn == 0)
+			since_ns = xm_engine_clock(&lane->engine);
+		verdict = xm_engine_event(&lane->engine, &pin);
+		if (verdict == XM_VERDICT_WAIT) {
+			verdict = xm_engine_fault(&lane->engine, page, write,
+						  turn > 0, since_ns);
+			if (verdict == XM_VERDICT_DONE)
+				verdict = xm_engine_event(&lane->engine, &pin);
+			if (verdict == XM_VERDICT_WAIT)
+				xm_lane_turn(x, lane);
+		}
+		if (verdict == XM_VERDICT_LOST)
+			note_lost(x, lane, page);
+		xm_lane_unlock(lane, &old);
+		switch (verdict) {
+		case XM_VERDICT_DONE: return 0;
+		case XM_VERDICT_FULL: return 1;
+		case XM_VERDICT_LOST: return -ENOTCONN;
+		default: os_relax(turn);
+		}
+	}
+}
+
+/* The part of [address, + size) that is in the arena. */
+static bool arena_part(const extmem *x, const void *address, size_t size,
+		       uint64_t *ret_begin, uint64_t *ret_end)
+{
+	uintptr_t base = (uintptr_t)x->base, end = base + x->arena_size;
+	uintptr_t from = (uintptr_t)address, to = from + size;
+
+	if (size == 0 || to <= base || from >= end)
+		return false;
+	*ret_begin = (from > base ? from : base) - base;
+	*ret_end = (to < end ? to : end) - base;
+	return true;
+}
+
+static void unpin_pages(extmem *x, uint64_t page, uint64_t limit)
+{
+	for (; page < limit; page++) {
+		struct lane *lane = &x->lanes[xm_lane_of(x, page)];
+		struct xm_pager_event ev = {
+			.kind = XM_PAGER_UNPIN, .page = page,
+			.limit = page + 1,
+		};
+		struct os_signals old;
+
+		xm_lane_lock(lane, &old);
+		xm_engine_event(&lane->engine, &ev);
+		xm_lane_unlock(lane, &old);
+	}
+}
+
+int64_t extmem_pin(extmem *x, const void *address, size_t size, int write)
+{
+	uint64_t begin, end, page;
+	int rc = xm_usable("extmem_pin");
+
+	if (rc != 0)
+		return rc;
+	if (!arena_part(x, address, size, &begin, &end))
+		return (int64_t)size;
+	for (page = begin / XM_PAGE; page * XM_PAGE < end; page++) {
+		rc = pin_page(x, page, write != 0);
+		if (rc == 0)
+			continue;
+		if (rc > 0 && page * XM_PAGE > begin)
+			/* Up to the end of the last page that is pinned. */
+			return (int64_t)(x->base + page * XM_PAGE -
+					 (const uint8_t *)address);
+		unpin_pages(x, begin / XM_PAGE, page);
+		return rc > 0 ? xm_fail(-ENOMEM, "extmem_pin: half of the "
+					"local memory is pinned already")
+			      : xm_fail(rc, "extmem_pin: %s", xm_why(rc));
+	}
+	return (int64_t)size;
+}
+
+void extmem_unpin(extmem *x, const void *address, size_t size)
+{
+	uint64_t begin, end;
+
+	if (xm_usable("extmem_unpin") == 0 &&
+	    arena_part(x, address, size, &begin, &end))
+		unpin_pages(x, begin / XM_PAGE,
+			    (end + XM_PAGE - 1) / XM_PAGE);
+}
