@@ -3,6 +3,8 @@
  * What is going on: statistics, information about appliances, lists. See
  * client.h for the locks.
  */
+#include "config.h"
+
 #include "client.h"
 
 #include <errno.h>

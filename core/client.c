@@ -3,6 +3,8 @@
  * A client: opening and closing, its settings, the keeper's thread, and the
  * words of errors. See client.h for the locks.
  */
+#include "config.h"
+
 #include "client.h"
 
 #include <errno.h>
@@ -20,8 +22,6 @@
 #include "transport.h"
 
 #define DEPTH 256 /* explicit operations under way per lane */
-
-extern char **environ;
 
 static const struct xm_option options[] = {
 	{ .name = "appliance", .kind = XM_OPTION_LIST, .unit = "ADDR",

@@ -47,7 +47,11 @@ libxm_first_la_SOURCES = \
 # Skin: doors to libc and to the kernel, threads, the public functions.
 noinst_LTLIBRARIES += libxm_skin.la
 libxm_skin_la_SOURCES = \
+	core/about.c \
+	core/access.c \
+	core/client.c \
 	core/client.h \
+	core/mapping.c \
 	core/options.c \
 	core/options.h \
 	core/options_parse.c \
@@ -56,6 +60,7 @@ libxm_skin_la_SOURCES = \
 	core/options_value.c \
 	core/os.c \
 	core/os.h \
+	core/region.c \
 	core/uffd.c \
 	core/uffd.h \
 	$(NULL)
