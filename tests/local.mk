@@ -5,6 +5,7 @@
 # line "N passed, M failed"; tests/summary.sh adds them up.
 
 xm_tests = \
+	tests/conformance \
 	tests/test_extent \
 	tests/test_heap \
 	tests/test_list \

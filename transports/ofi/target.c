@@ -18,6 +18,7 @@
  *
  * Floor: skin of the transport.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,6 +363,38 @@ void xm_ofi_expel(struct xm_transport *t, uint64_t client)
 
 /* --- listening ---------------------------------------------------------- */
 
+/* 1.17's tcp reads a connection request with blocking calls: a stranger who
+ * sends its header and not the rest would stop the whole interface. Accepted
+ * sockets inherit a receive timeout from their listener, which is ours to be
+ * found by its name: libfabric has no call for it. Best effort. */
+static void listener_guard(fid_t fid)
+{
+	struct timeval limit = { .tv_usec = 5000 };
+	struct sockaddr_storage ours, name;
+	size_t size = sizeof(ours);
+	struct dirent *entry;
+	DIR *dir;
+
+	memset(&ours, 0, sizeof(ours));
+	if (fi_getname(fid, &ours, &size))
+		return;
+	dir = opendir("/proc/self/fd");
+	while (dir && (entry = readdir(dir))) {
+		int fd = atoi(entry->d_name), listens = 0;
+		socklen_t one = sizeof(listens), length = sizeof(name);
+
+		memset(&name, 0, sizeof(name));
+		if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &one) ||
+		    !listens ||
+		    getsockname(fd, (struct sockaddr *)&name, &length) ||
+		    length != size || memcmp(&name, &ours, length))
+			continue;
+		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	}
+	if (dir)
+		closedir(dir);
+}
+
 static int listen_msg(struct xm_transport *t, struct xm_locator *ret)
 {
 	int error = xm_ofi_eq_open(t, t->fabric, &t->eq, &t->eq_fd);
@@ -378,6 +411,7 @@ static int listen_msg(struct xm_transport *t, struct xm_locator *ret)
 		error = fi_listen(t->pep);
 	if (error)
 		return failed(t, "fi_listen", error);
+	listener_guard(&t->pep->fid);
 	return xm_ofi_locator_make(t, &t->pep->fid, ret);
 }
 
@@ -409,6 +443,8 @@ static int listen_rdm(struct xm_transport *t, struct xm_locator *ret)
 		error = fi_enable(t->rdm_ep);
 	if (error)
 		return failed(t, "fi_enable", error);
+	if (t->scheme->inet)
+		listener_guard(&t->rdm_ep->fid);
 	return xm_ofi_locator_make(t, &t->rdm_ep->fid, ret);
 }
 
