@@ -199,7 +199,6 @@ static uint32_t store_run(struct xm_pager *p, uint64_t page, uint32_t count,
 		if (!writable)
 			entry->state = XM_PAGE_CLEAN;
 	}
-	p->counters.pages_written += taken;
 	if (drop)
 		drop_run(p, page, taken, fx);
 	return taken;
@@ -226,6 +225,7 @@ static void on_stored(struct xm_pager *p, const struct xm_pager_event *ev)
 			continue;
 		}
 		p->pages[cell->page].flags &= (uint8_t)~FLAG_STORING;
+		p->counters.pages_written++;
 		cell_free(p, i);
 	}
 }
@@ -412,8 +412,6 @@ static bool fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
 		p->pages[page + i].state = XM_PAGE_FETCHING;
 		p->pages[page + i].slot = (uint16_t)index;
 	}
-	p->counters.pages_read += count;
-	p->counters.prefetched += count - demand;
 	effect(fx, XM_FETCH, page, count, slot_cell(p, (uint32_t)index),
 	       false);
 	return true;
@@ -427,10 +425,13 @@ static void on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 	XM_ASSERT(index < p->options.slots);
 	slot = &p->slots[index];
 	XM_ASSERT(slot->state == SLOT_FLYING);
-	if (ev->status != 0)
+	if (ev->status != 0) {
 		slot_clear(p, index, false);
-	else
-		slot->state = SLOT_ARRIVED;
+		return;
+	}
+	slot->state = SLOT_ARRIVED;
+	p->counters.pages_read += slot->count;
+	p->counters.prefetched += slot->count - slot->demand;
 }
 
 /* --- streams: reading ahead ------------------------------------------------------------ */
@@ -692,7 +693,6 @@ static void fault_absent(struct xm_pager *p, uint64_t page,
 			s->next = page; /* it was not served: ask again */
 		return;
 	}
-	p->counters.misses++;
 	if (s != NULL) {
 		stream_moved(s, first, run);
 		stream_ahead(p, s, ev, fx);
@@ -730,10 +730,9 @@ static void on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		if (slot->state == SLOT_ARRIVED) {
 			fault_from_slot(p, page, ev, fx);
 		} else {
-			if (!ev->again)
-				p->counters.misses++;
 			if (ev->reach == XM_REACH_LOST)
 				fx->verdict = XM_VERDICT_LOST;
+			p->counters.misses += !ev->again;
 		}
 		return;
 	case XM_PAGE_ABSENT:
@@ -755,6 +754,9 @@ static void on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 	}
 	if (fx->verdict == XM_VERDICT_WAIT && ev->reach == XM_REACH_LOST)
 		fx->verdict = XM_VERDICT_LOST;
+	/* A miss is a fault that had to wait, however often it is sent. */
+	if (fx->verdict == XM_VERDICT_WAIT)
+		p->counters.misses += !ev->again;
 }
 
 /* --- ranges ---------------------------------------------------------------------------------- */
