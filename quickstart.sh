@@ -143,6 +143,7 @@ build_it
 if [ "${1-}" = check ]; then
 	status=0
 	run "building the tests" tests.log make -j"$jobs" check TESTS=
+	rm -f tests/*.trs tests/*.log
 	say "testing"
 	make check </dev/null || status=$?
 	say "done"
