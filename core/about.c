@@ -239,23 +239,23 @@ struct question {
 	struct xm_message answer;
 };
 
-static void question_report(void *owner, const struct xm_report *report)
+static void question_report(void *owner, const struct xm_control_report *report)
 {
 	struct question *q = owner;
 
 	switch (report->kind) {
-	case XM_REPORT_ANSWER:
+	case XM_CONTROL_ANSWER:
 		q->answered = true;
 		q->status = report->status;
 		if (report->message != NULL)
 			q->answer = *report->message;
 		break;
-	case XM_REPORT_AWAY:
+	case XM_CONTROL_AWAY:
 		q->failed = true;
 		q->status = report->status;
 		break;
-	case XM_REPORT_READY:
-	case XM_REPORT_LOST:
+	case XM_CONTROL_READY:
+	case XM_CONTROL_LOST:
 		break;
 	}
 }

@@ -392,11 +392,11 @@ static void keeper_unlock(void *owner, uint32_t lane)
 		os_lock_give(&x->lanes[lane].lock);
 }
 
-static void keeper_report(void *owner, const struct xm_report *report)
+static void keeper_report(void *owner, const struct xm_control_report *report)
 {
 	extmem *x = owner;
 
-	if (report->kind == XM_REPORT_ANSWER) {
+	if (report->kind == XM_CONTROL_ANSWER) {
 		struct waiter *waiter =
 			(struct waiter *)(uintptr_t)report->token;
 

@@ -12,7 +12,7 @@
 #define EVENTS_PER_TURN 64
 
 void xm_control_init(struct xm_control *control,
-		     void (*report)(void *, const struct xm_report *),
+		     void (*report)(void *, const struct xm_control_report *),
 		     void *owner)
 {
 	memset(control, 0, sizeof(*control));
@@ -64,7 +64,7 @@ static int carry_out(struct xm_control *control, uint32_t index,
 		     const struct xm_session_effect *e)
 {
 	struct xm_control_peer *peer = &control->peers[index];
-	struct xm_report report = {
+	struct xm_control_report report = {
 		.appliance = index, .status = e->status, .token = e->token,
 		.message = e->message,
 	};
@@ -89,18 +89,18 @@ static int carry_out(struct xm_control *control, uint32_t index,
 			control->bytes,
 			xm_wire_encode(e->message, control->bytes));
 	case XM_SESSION_ANSWER:
-		report.kind = XM_REPORT_ANSWER;
+		report.kind = XM_CONTROL_ANSWER;
 		break;
 	case XM_SESSION_IS_READY:
-		report.kind = XM_REPORT_READY;
+		report.kind = XM_CONTROL_READY;
 		break;
 	case XM_SESSION_IS_AWAY:
-		report.kind = XM_REPORT_AWAY;
+		report.kind = XM_CONTROL_AWAY;
 		if (peer->session.say.kind == XM_REFUSED)
 			report.message = &peer->session.say;
 		break;
 	case XM_SESSION_IS_LOST:
-		report.kind = XM_REPORT_LOST;
+		report.kind = XM_CONTROL_LOST;
 		break;
 	}
 	control->report(control->owner, &report);

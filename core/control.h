@@ -14,16 +14,16 @@
 #define XM_APPLIANCES_MAX 16
 #define XM_ADDRESS_SIZE 128
 
-enum xm_report_kind {
-	XM_REPORT_ANSWER = 1, /* token, status, message (or NULL) */
-	XM_REPORT_READY,
-	XM_REPORT_AWAY, /* status; message: a REFUSED, or NULL */
-	XM_REPORT_LOST,
+enum xm_control_report_kind {
+	XM_CONTROL_ANSWER = 1, /* token, status, message (or NULL) */
+	XM_CONTROL_READY,
+	XM_CONTROL_AWAY, /* status; message: a REFUSED, or NULL */
+	XM_CONTROL_LOST,
 };
 
 /* What a turn has to tell; message is valid during the call only. */
-struct xm_report {
-	enum xm_report_kind kind;
+struct xm_control_report {
+	enum xm_control_report_kind kind;
 	uint32_t appliance;
 	int status;
 	uint64_t token;
@@ -45,7 +45,7 @@ struct xm_control {
 	const struct xm_channel_ops *ops[XM_APPLIANCES_MAX];
 	struct xm_channel *channels[XM_APPLIANCES_MAX];
 	/* Hands a report on; must only store it. */
-	void (*report)(void *owner, const struct xm_report *);
+	void (*report)(void *owner, const struct xm_control_report *);
 	void *owner;
 	struct xm_session_effects effects;
 	struct xm_message message;
@@ -53,7 +53,7 @@ struct xm_control {
 };
 
 void xm_control_init(struct xm_control *,
-		     void (*report)(void *, const struct xm_report *),
+		     void (*report)(void *, const struct xm_control_report *),
 		     void *owner);
 /* Adds an appliance, reached over this open channel; the control closes none
  * of them. Returns its index. */

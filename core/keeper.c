@@ -15,7 +15,7 @@ static uint64_t ticket_token(uint32_t lane, uint32_t appliance)
 	return (uint64_t)lane << 16 | (uint64_t)appliance << 1 | 1;
 }
 
-static void on_ticket(struct xm_keeper *k, const struct xm_report *report)
+static void on_ticket(struct xm_keeper *k, const struct xm_control_report *report)
 {
 	uint32_t lane = (uint32_t)(report->token >> 16);
 	uint32_t appliance = (uint32_t)(report->token >> 1) & 0x7fff;
@@ -30,23 +30,23 @@ static void on_ticket(struct xm_keeper *k, const struct xm_report *report)
 	}
 }
 
-static void on_report(void *owner, const struct xm_report *report)
+static void on_report(void *owner, const struct xm_control_report *report)
 {
 	struct xm_keeper *k = owner;
 	struct xm_keeper_peer *peer = &k->peers[report->appliance];
 
 	switch (report->kind) {
-	case XM_REPORT_ANSWER:
+	case XM_CONTROL_ANSWER:
 		if ((report->token & 1) != 0) {
 			on_ticket(k, report);
 			return;
 		}
 		break;
-	case XM_REPORT_READY:
+	case XM_CONTROL_READY:
 		peer->ready = true;
 		peer->status = 0;
 		break;
-	case XM_REPORT_AWAY:
+	case XM_CONTROL_AWAY:
 		peer->ready = false;
 		peer->status = report->status;
 		peer->words[0] = '\0';
@@ -54,7 +54,7 @@ static void on_report(void *owner, const struct xm_report *report)
 			memcpy(peer->words, report->message->u.refused.words,
 			       sizeof(peer->words));
 		break;
-	case XM_REPORT_LOST:
+	case XM_CONTROL_LOST:
 		peer->lease++;
 		break;
 	}

@@ -42,7 +42,7 @@ struct xm_keeper {
 	void (*unlock)(void *owner, uint32_t lane);
 	/* Answers to requests that are not the keeper's own, and every other
 	 * report. Called with the control lock held; only stores. */
-	void (*report)(void *owner, const struct xm_report *);
+	void (*report)(void *owner, const struct xm_control_report *);
 	void *owner;
 };
 
