@@ -258,6 +258,16 @@ static int link_open_msg(struct xm_transport *t, struct ofi_link *link,
 		error = fi_enable(link->ep);
 	if (error)
 		return failed(t, "fi_enable", error);
+	/* Nobody ever sends. But the provider's pool of requests grows now,
+	 * not with the first read, which may be on the path of a fault, in a
+	 * thread that holds the lock of malloc. */
+	if (!(link->info->domain_attr->mr_mode & FI_MR_LOCAL)) {
+		error = (int)fi_recv(link->ep, link->unused,
+				     sizeof(link->unused), NULL,
+				     FI_ADDR_UNSPEC, NULL);
+		if (error)
+			return failed(t, "fi_recv", error);
+	}
 	error = fi_connect(link->ep, link->info->dest_addr, ticket,
 			   XM_TICKET_SIZE);
 	return error ? failed(t, "fi_connect", error) : 0;
@@ -283,7 +293,8 @@ static int link_open(struct xm_transport *t, struct ofi_link *link,
 	error = fi_domain(link->fabric, link->info, &link->domain, NULL);
 	if (error)
 		return failed(t, "fi_domain", error);
-	error = xm_ofi_cq_open(t, link->domain, t->depth, &link->cq,
+	/* Never overrun: all operations, the receive, one to spare. */
+	error = xm_ofi_cq_open(t, link->domain, t->depth + 2, &link->cq,
 			       &link->cq_fd);
 	if (error)
 		return error;

@@ -336,40 +336,32 @@ static int ofi_poll(struct xm_transport *t, struct xm_transport_event *ret,
  * -ENOSYS: something has no descriptor, so take a nap. */
 static int wait_fds(struct xm_transport *t, struct pollfd *fds, int *ret)
 {
-	struct fid *fids[WAIT_FDS_MAX];
-	int n = 0, first = *ret;
+	int n = *ret;
 
-#define ADD(object, descriptor)                                               \
+#define ADD(object, fabric, descriptor)                                       \
 	do {                                                                  \
-		if (descriptor < 0)                                           \
+		struct fid *fid_ = &(object)->fid;                            \
+		if ((descriptor) < 0)                                         \
 			return -ENOSYS;                                       \
-		fids[n] = &(object)->fid;                                     \
-		fds[first + n++] = (struct pollfd){ descriptor, POLLIN, 0 };  \
+		if (fi_trywait(fabric, &fid_, 1))                             \
+			return -EAGAIN;                                       \
+		fds[n++] = (struct pollfd){ descriptor, POLLIN, 0 };          \
 	} while (0)
 	for (uint32_t i = 0; i < t->links_used; i++) {
-		if (t->links[i].cq)
-			ADD(t->links[i].cq, t->links[i].cq_fd);
-		if (t->links[i].eq)
-			ADD(t->links[i].eq, t->links[i].eq_fd);
+		struct ofi_link *link = &t->links[i];
+
+		if (link->cq)
+			ADD(link->cq, link->fabric, link->cq_fd);
+		if (link->eq)
+			ADD(link->eq, link->fabric, link->eq_fd);
 	}
 	for (uint32_t i = 0; i < t->tenants_used; i++)
 		if (t->tenants[i].cq)
-			ADD(t->tenants[i].cq, t->tenants[i].cq_fd);
+			ADD(t->tenants[i].cq, t->fabric, t->tenants[i].cq_fd);
 	if (t->eq)
-		ADD(t->eq, t->eq_fd);
+		ADD(t->eq, t->fabric, t->eq_fd);
 #undef ADD
-	*ret = first + n;
-	/* Each in its own fabric at an initiator; one call per object. */
-	for (int i = 0; i < n; i++) {
-		struct fid_fabric *fabric = t->fabric;
-
-		for (uint32_t j = 0; j < t->links_used && !t->target; j++)
-			if (fids[i] == &t->links[j].cq->fid ||
-			    (t->links[j].eq && fids[i] == &t->links[j].eq->fid))
-				fabric = t->links[j].fabric;
-		if (fi_trywait(fabric, &fids[i], 1))
-			return -EAGAIN;
-	}
+	*ret = n;
 	return 0;
 }
 

@@ -86,6 +86,7 @@ struct ofi_link {
 	struct fid_ep *ep;
 	struct fid_mr *near_mr[OFI_SPANS_MAX];
 	fi_addr_t far;
+	uint8_t unused[8]; /* of a receive that never comes */
 	int cq_fd, eq_fd;
 	uint32_t posted; /* operations in flight */
 	uint32_t first;	 /* the list of them */
