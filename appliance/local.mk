@@ -27,3 +27,4 @@ extmemd_SOURCES = \
 	$(NULL)
 extmemd_LDADD = libxm_service.la $(XM_WHOLE)
 
+dist_man_MANS += docs/man/extmemd.8

@@ -12,6 +12,8 @@ xm_tests = \
 	tests/test_options \
 	tests/test_rand \
 	tests/test_service \
+	tests/test_settings \
+	tests/test_stream \
 	tests/test_trace \
 	tests/test_wire \
 	$(NULL)
@@ -19,6 +21,7 @@ xm_tests = \
 xm_shell_tests = \
 	tests/floors.sh \
 	tests/fuzz_wire.sh \
+	tests/test_extmemd.sh \
 	tests/install.sh \
 	$(NULL)
 
@@ -37,6 +40,15 @@ dist_check_SCRIPTS += $(xm_shell_tests)
 dist_noinst_SCRIPTS += \
 	tests/fuzz.sh \
 	tests/summary.sh \
+	$(NULL)
+
+# What tests/test_extmemd.sh throws with.
+check_PROGRAMS += tests/thrower
+tests_thrower_LDADD = $(XM_WHOLE)
+
+tests_test_settings_SOURCES = \
+	appliance/settings.c \
+	tests/test_settings.c \
 	$(NULL)
 
 # The fuzzer with its own driver; tests/fuzz.sh builds the one of libFuzzer.
