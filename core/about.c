@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "channel.h"
@@ -76,22 +75,22 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 		xm_lane_unlock(&x->lanes[i], &old);
 	}
 	s.pages_lost = atomic_load(&x->lost_pages);
-	pthread_mutex_lock(&x->control_lock);
+	os_mutex_take(&x->control_lock);
 	for (uint32_t i = 0; i < x->keeper.control.count; i++)
 		s.messages += x->keeper.control.peers[i].session.sent;
-	pthread_mutex_unlock(&x->control_lock);
-	pthread_mutex_lock(&x->regions_lock);
+	os_mutex_give(&x->control_lock);
+	os_mutex_take(&x->regions_lock);
 	XM_LIST_EACH (link, &x->regions) {
 		extmem_region *region = XM_CONTAINER(link, extmem_region, link);
 
 		s.regions++;
 		s.region_bytes += region->size;
-		pthread_mutex_lock(&region->lock);
+		os_mutex_take(&region->lock);
 		s.slabs += region->slabs_count;
 		s.objects += region->heap.objects;
-		pthread_mutex_unlock(&region->lock);
+		os_mutex_give(&region->lock);
 	}
-	pthread_mutex_unlock(&x->regions_lock);
+	os_mutex_give(&x->regions_lock);
 	return give_sized("extmem_stats", ret, &s, sizeof(s));
 }
 
@@ -158,11 +157,11 @@ int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 		 xm_uffd_ops(x->mapper)->name);
 	snprintf(info.paging_reason, sizeof(info.paging_reason), "%s",
 		 xm_uffd_reason(x->mapper));
-	pthread_mutex_lock(&x->control_lock);
+	os_mutex_take(&x->control_lock);
 	snprintf(info.name, sizeof(info.name), "%s", session->welcome.name);
 	snprintf(info.state, sizeof(info.state), "%s", state_name(session));
 	info.lease_ms = session->welcome.lease_ms;
-	pthread_mutex_unlock(&x->control_lock);
+	os_mutex_give(&x->control_lock);
 	return give_sized("extmem_info", ret, &info, sizeof(info));
 }
 
@@ -320,13 +319,13 @@ static void question_close(struct question *q)
 		xm_control_end(&q->control, os_now_ns());
 		q->ops->close(q->channel);
 	}
-	free(q);
+	os_free(q);
 }
 
 int extmem_status(const char *appliance, uint32_t timeout_ms,
 		  struct extmem_status *ret)
 {
-	struct question *q = calloc(1, sizeof(*q));
+	struct question *q = os_alloc(sizeof(*q));
 	struct xm_message message = { .kind = XM_STATUS };
 	struct extmem_status status = { .size = 0 };
 	const struct xm_state *s;
@@ -369,7 +368,7 @@ int extmem_status_regions(const char *appliance, uint32_t timeout_ms,
 			  uint64_t skip, struct extmem_region_entry *ret,
 			  size_t count)
 {
-	struct question *q = calloc(1, sizeof(*q));
+	struct question *q = os_alloc(sizeof(*q));
 	struct xm_message message = { .kind = XM_LIST };
 	size_t got = 0;
 	int rc;

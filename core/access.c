@@ -19,7 +19,6 @@
 #include "client.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* Guarded at once: bounds the time others wait for a page. */
@@ -41,7 +40,7 @@ static bool comes_back(int status)
 }
 
 /* Posts what it can of one lane's part; returns bytes, or an error. */
-static int64_t post(extmem *x, struct lane *lane, const struct span *s,
+static int64_t post(struct lane *lane, const struct span *s,
 		    struct request *request)
 {
 	uint64_t done = 0;
@@ -59,7 +58,6 @@ static int64_t post(extmem *x, struct lane *lane, const struct span *s,
 		}
 		done += (uint64_t)got;
 	}
-	(void)x;
 	return done > 0 ? (int64_t)done : got;
 }
 
@@ -119,7 +117,7 @@ static int straight_part(extmem *x, const struct span *s, uint64_t deadline_ns)
 		int rc = 0;
 
 		xm_lane_lock(lane, &old);
-		got = post(x, lane, &rest, &request);
+		got = post(lane, &rest, &request);
 		if (got < 0)
 			xm_lane_turn(x, lane);
 		reach = xm_engine_reach(&lane->engine, page);
@@ -268,9 +266,9 @@ static int64_t tracked_step(extmem *x, const struct span *s,
 		/* By the mapping; should the page leave meanwhile, a fault
 		 * brings it back. */
 		if (s->write)
-			memcpy(x->base + s->address, s->near, part.size);
+			xm_arena_write(x, s->address, s->near, part.size);
 		else
-			memcpy(s->near, x->base + s->address, part.size);
+			xm_arena_read(x, s->address, s->near, part.size);
 		*ret_dirty |= s->write;
 		break;
 	case XM_VERDICT_FRESH:
@@ -322,8 +320,32 @@ static int tracked(extmem *x, const struct span *s, uint64_t deadline_ns)
 
 /* --- with a bounce buffer --------------------------------------------------------------- */
 
-/* The caller's memory may be external itself: it is touched only while no
- * page is guarded and no lane locked. */
+static bool overlaps_arena(const extmem *x, const void *memory, size_t size)
+{
+	uintptr_t base = (uintptr_t)x->base, at = (uintptr_t)memory;
+
+	return at < base + x->arena_size && at + size > base;
+}
+
+/* The caller's memory, which may be external itself. */
+static void user_load(extmem *x, const uint8_t *from, void *ret, size_t size)
+{
+	if (overlaps_arena(x, from, size))
+		xm_arena_read(x, (uint64_t)(from - x->base), ret, size);
+	else
+		memcpy(ret, from, size);
+}
+
+static void user_store(extmem *x, uint8_t *to, const void *bytes, size_t size)
+{
+	if (overlaps_arena(x, to, size))
+		xm_arena_write(x, (uint64_t)(to - x->base), bytes, size);
+	else
+		memcpy(to, bytes, size);
+}
+
+/* The caller's memory is touched only while no page is guarded and no lock is
+ * held. */
 static int bounced(extmem *x, const struct span *s, bool by_pager,
 		   uint64_t deadline_ns)
 {
@@ -341,8 +363,8 @@ static int bounced(extmem *x, const struct span *s, bool by_pager,
 		part.size = xm_min(rest.size,
 				   XM_PAGE - rest.address % XM_PAGE);
 		if (rest.write)
-			memcpy(image, rest.near, part.size);
-		pthread_mutex_lock(&lane->bounce_lock);
+			user_load(x, rest.near, image, part.size);
+		os_mutex_take(&lane->bounce_lock);
 		part.near = lane->bounce;
 		if (rest.write)
 			memcpy(part.near, image, part.size);
@@ -350,21 +372,14 @@ static int bounced(extmem *x, const struct span *s, bool by_pager,
 			      : straight(x, &part, deadline_ns);
 		if (!rest.write)
 			memcpy(image, part.near, part.size);
-		pthread_mutex_unlock(&lane->bounce_lock);
+		os_mutex_give(&lane->bounce_lock);
 		if (!rest.write && rc == 0)
-			memcpy(rest.near, image, part.size);
+			user_store(x, rest.near, image, part.size);
 		rest.address += part.size;
 		rest.near += part.size;
 		rest.size -= part.size;
 	}
 	return rc;
-}
-
-static bool overlaps_arena(const extmem *x, const void *memory, size_t size)
-{
-	uintptr_t base = (uintptr_t)x->base, at = (uintptr_t)memory;
-
-	return at < base + x->arena_size && at + size > base;
 }
 
 static bool wants_enlisting(const extmem *x)
@@ -538,7 +553,7 @@ static int start(extmem_region *region, const char *call, bool write,
 
 		part.size = lane_part(x, &rest);
 		xm_lane_lock(lane, &old);
-		got = post(x, lane, &part, request);
+		got = post(lane, &part, request);
 		if (got == -EAGAIN) {
 			xm_lane_turn(x, lane);
 			/* What has begun has to be gone through with. */

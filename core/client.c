@@ -8,13 +8,10 @@
 #include "client.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "channel.h"
@@ -209,7 +206,7 @@ static int lane_open(extmem *x, struct lane *lane)
 			       (unsigned long long)(x->arena_size / XM_GIB));
 	o.stage = lane->stage;
 	lane->bounce = lane->stage + xm_pager_stage_pages(&o.pager) * XM_PAGE;
-	pthread_mutex_init(&lane->bounce_lock, NULL);
+	os_mutex_open(&lane->bounce_lock);
 	xm_engine_init(&lane->engine, &o, lane->memory, os_now_ns());
 	return 0;
 }
@@ -377,7 +374,7 @@ static void keeper_lock(void *owner, uint32_t lane)
 
 	/* This thread has all signals blocked already. */
 	if (lane == XM_KEEPER_CONTROL)
-		pthread_mutex_lock(&x->control_lock);
+		os_mutex_take(&x->control_lock);
 	else
 		os_lock_take(&x->lanes[lane].lock);
 }
@@ -387,7 +384,7 @@ static void keeper_unlock(void *owner, uint32_t lane)
 	extmem *x = owner;
 
 	if (lane == XM_KEEPER_CONTROL)
-		pthread_mutex_unlock(&x->control_lock);
+		os_mutex_give(&x->control_lock);
 	else
 		os_lock_give(&x->lanes[lane].lock);
 }
@@ -410,15 +407,12 @@ static void keeper_report(void *owner, const struct xm_control_report *report)
 	} else {
 		x->tried[report->appliance] = true;
 	}
-	pthread_cond_broadcast(&x->control_changed);
+	os_cond_wake_all(&x->control_changed);
 }
 
 void xm_kick(extmem *x)
 {
-	uint64_t one = 1;
-
-	if (write(x->kick, &one, sizeof(one)) < 0)
-		return; /* it is full: the keeper is about to look anyway */
+	os_kick(x->kick);
 }
 
 static void pass_on_requests(extmem *x, uint64_t now_ns)
@@ -438,14 +432,13 @@ static void *keeper_run(void *argument)
 {
 	extmem *x = argument;
 	struct xm_control *control = &x->keeper.control;
-	uint64_t drained;
 
 	while (!atomic_load(&x->stopping)) {
 		uint64_t patience;
 
-		pthread_mutex_lock(&x->control_lock);
+		os_mutex_take(&x->control_lock);
 		pass_on_requests(x, os_now_ns());
-		pthread_mutex_unlock(&x->control_lock);
+		os_mutex_give(&x->control_lock);
 		xm_keeper_turn(&x->keeper, os_now_ns());
 		for (uint32_t i = 0; i < x->lanes_count; i++) {
 			os_lock_take(&x->lanes[i].lock);
@@ -459,14 +452,13 @@ static void *keeper_run(void *argument)
 		if (patience > 0)
 			control->ops[0]->wait(control->channels[0], x->kick,
 					      patience);
-		if (read(x->kick, &drained, sizeof(drained)) < 0)
-			continue; /* nobody had kicked */
+		os_kick_drain(x->kick);
 	}
 	/* With the last turn's BYE everything is given back. */
-	pthread_mutex_lock(&x->control_lock);
+	os_mutex_take(&x->control_lock);
 	pass_on_requests(x, os_now_ns());
 	xm_control_end(control, os_now_ns());
-	pthread_mutex_unlock(&x->control_lock);
+	os_mutex_give(&x->control_lock);
 	return NULL;
 }
 
@@ -480,15 +472,15 @@ int xm_ask(extmem *x, uint32_t appliance, const struct xm_message *message,
 	ret->deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	ret->done = false;
 	ret->message = *message;
-	pthread_mutex_lock(&x->control_lock);
+	os_mutex_take(&x->control_lock);
 	while (*last != NULL)
 		last = &(*last)->next;
 	*last = ret;
 	xm_kick(x);
 	/* It is answered by its deadline: the session sees to that. */
 	while (!ret->done)
-		pthread_cond_wait(&x->control_changed, &x->control_lock);
-	pthread_mutex_unlock(&x->control_lock);
+		os_cond_wait(&x->control_changed, &x->control_lock);
+	os_mutex_give(&x->control_lock);
 	return ret->status;
 }
 
@@ -589,7 +581,6 @@ static int async_open(extmem *x)
 
 static int keeper_start(extmem *x)
 {
-	struct os_signals old;
 	int rc;
 
 	x->keeper.lanes_count = x->lanes_count;
@@ -600,13 +591,10 @@ static int keeper_start(extmem *x)
 	x->keeper.report = keeper_report;
 	x->keeper.owner = x;
 	x->keeper.ticket_timeout_ns = x->settings.loss_timeout_ns;
-	/* A thread inherits the mask: no signal of the program's lands here. */
-	os_signals_block(&old);
-	rc = pthread_create(&x->keeper_thread, NULL, keeper_run, x);
-	os_signals_restore(&old);
+	rc = os_thread_start(&x->keeper_thread, keeper_run, x);
 	if (rc != 0)
-		return xm_fail(-rc, "extmem_open: no thread: %s",
-			       strerror(rc));
+		return xm_fail(rc, "extmem_open: no thread: %s",
+			       strerror(-rc));
 	x->keeper_runs = true;
 	return 0;
 }
@@ -617,14 +605,14 @@ static int greet(extmem *x)
 	char words[XM_WORDS_SIZE + XM_ADDRESS_SIZE + 64];
 	int rc = 0;
 
-	pthread_mutex_lock(&x->control_lock);
+	os_mutex_take(&x->control_lock);
 	for (uint32_t i = 0; i < x->keeper.control.count && rc == 0; i++) {
 		const struct xm_keeper_peer *peer = &x->keeper.peers[i];
 		const char *address = xm_address_of(x, i);
 
 		/* One attempt has its own deadline in the session. */
 		while (!x->tried[i])
-			pthread_cond_wait(&x->control_changed,
+			os_cond_wait(&x->control_changed,
 					  &x->control_lock);
 		if (peer->ready)
 			continue;
@@ -636,7 +624,7 @@ static int greet(extmem *x)
 			xm_channel_explain(address, rc, false, words,
 					   sizeof(words));
 	}
-	pthread_mutex_unlock(&x->control_lock);
+	os_mutex_give(&x->control_lock);
 	if (rc != 0)
 		xm_fail(rc, "extmem_open: %s", words);
 	return rc;
@@ -647,7 +635,7 @@ static void destroy(extmem *x)
 	atomic_store(&x->stopping, true);
 	if (x->keeper_runs) {
 		xm_kick(x);
-		pthread_join(x->keeper_thread, NULL);
+		os_thread_join(&x->keeper_thread);
 	}
 	xm_faults_end(x);
 	for (uint32_t i = 0; i < x->lanes_count; i++)
@@ -663,11 +651,10 @@ static void destroy(extmem *x)
 		       x->async_max * sizeof(struct request));
 	if (x->options != NULL)
 		xm_options_close(x->options);
-	if (x->kick >= 0)
-		close(x->kick);
-	pthread_mutex_destroy(&x->regions_lock);
-	pthread_mutex_destroy(&x->control_lock);
-	pthread_cond_destroy(&x->control_changed);
+	os_kick_close(x->kick);
+	os_mutex_close(&x->regions_lock);
+	os_mutex_close(&x->control_lock);
+	os_cond_close(&x->control_changed);
 	os_memory_give(x, sizeof(*x));
 }
 
@@ -722,12 +709,12 @@ int extmem_open(const char *const settings[], extmem **ret)
 		return xm_fail(-ENOMEM, "extmem_open: out of memory");
 	xm_keeper_init(&x->keeper);
 	xm_list_open(&x->regions);
-	pthread_mutex_init(&x->regions_lock, NULL);
-	pthread_mutex_init(&x->control_lock, NULL);
-	pthread_cond_init(&x->control_changed, NULL);
-	x->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	rc = x->kick < 0 ? xm_fail(-errno, "extmem_open: no descriptor: %s",
-				   strerror(errno))
+	os_mutex_open(&x->regions_lock);
+	os_mutex_open(&x->control_lock);
+	os_cond_open(&x->control_changed);
+	x->kick = os_kick_open();
+	rc = x->kick < 0 ? xm_fail(x->kick, "extmem_open: no descriptor: %s",
+				   strerror(-x->kick))
 			 : build(x, settings);
 	if (rc != 0) {
 		destroy(x);

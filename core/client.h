@@ -18,7 +18,6 @@
 #ifndef XM_CLIENT_H
 #define XM_CLIENT_H
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base.h"
@@ -61,7 +60,7 @@ struct lane {
 	size_t memory_size;
 	uint8_t *stage;
 	size_t stage_size;
-	pthread_mutex_t bounce_lock;
+	struct os_mutex bounce_lock;
 	uint8_t *bounce; /* XM_BOUNCE_PAGES, enlisted */
 	uint64_t latency[EXTMEM_LATENCY_BUCKETS];
 };
@@ -91,7 +90,7 @@ struct extmem_region {
 	uint64_t address; /* of offset 0, in bytes from the arena's start */
 	uint64_t size;	  /* bytes, a multiple of XM_REGION_GRANULE */
 	uint64_t span;	  /* bytes of addresses reserved */
-	pthread_mutex_t lock;
+	struct os_mutex lock;
 	struct xm_extent slabs;
 	void *slabs_memory;
 	size_t slabs_memory_size;
@@ -124,7 +123,7 @@ struct extmem {
 	uint64_t arena_size; /* bytes */
 	uint64_t local_limit;
 
-	pthread_mutex_t regions_lock;
+	struct os_mutex regions_lock;
 	struct xm_link regions;
 	uint32_t regions_count;
 	struct xm_extent arena;
@@ -133,8 +132,8 @@ struct extmem {
 	struct xm_layout layout;
 	struct xm_segment *segments;
 
-	pthread_mutex_t control_lock;
-	pthread_cond_t control_changed;
+	struct os_mutex control_lock;
+	struct os_cond control_changed;
 	struct waiter *asking; /* queue, oldest first */
 	struct xm_keeper keeper;
 	bool tried[XM_APPLIANCES_MAX]; /* ready or away has been heard */
@@ -143,10 +142,11 @@ struct extmem {
 	uint32_t lanes_count;
 	uint64_t block_pages;
 
-	pthread_t keeper_thread, fault_thread;
-	bool keeper_runs, fault_runs;
+	struct os_thread keeper_thread;
+	bool keeper_runs;
+	struct faults *faults; /* how faults reach us; of faults.c */
 	atomic_bool stopping;
-	int kick; /* eventfd: the keeper shall look */
+	int kick; /* the keeper shall look */
 
 	struct os_lock async_lock;
 	struct request *async_done, *async_free;
@@ -202,10 +202,30 @@ void xm_lane_turn(extmem *, struct lane *);
 /* In a child of fork() nothing of a client can be used: -ECHILD, in words. */
 int xm_usable(const char *call);
 
-/* --- mapping.c ------------------------------------------------------------------ */
+/* --- faults.c, or the simulator ------------------------------------------------- */
 
+/* From now on touches of the arena reach xm_serve(). */
 int xm_faults_begin(extmem *, char *words, size_t words_size);
 void xm_faults_end(extmem *);
+/* Loads and stores of the library's own in mapped memory: they may fault. */
+void xm_arena_read(extmem *, uint64_t address, void *ret, size_t size);
+void xm_arena_write(extmem *, uint64_t address, const void *bytes,
+		    size_t size);
+
+/* --- mapping.c ------------------------------------------------------------------ */
+
+/* DONE or LOST, after however long it takes; at most the loss timeout, twice.
+ * On the thread that faulted, with signals blocked. */
+enum xm_verdict xm_serve(extmem *, uint64_t page, bool write);
+/* One try: DONE, LOST, or WAIT. The first has again == false and sets what
+ * the others are given back. */
+struct fault {
+	uint64_t page;
+	bool write, again;
+	uint64_t since_ns; /* engine time */
+	uint64_t began_ns;
+};
+enum xm_verdict xm_serve_once(extmem *, struct fault *, unsigned looks);
 /* A range event of the pager over [first, limit) of the arena's pages, in all
  * lanes, until it is done. -ETIMEDOUT, -ENOTCONN (out of reach), -ESTALE. */
 int xm_range(extmem *, const struct xm_pager_event *like, uint64_t first,

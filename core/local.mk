@@ -44,9 +44,9 @@ libxm_first_la_SOURCES = \
 	core/keeper.h \
 	$(NULL)
 
-# Skin: doors to libc and to the kernel, threads, the public functions.
-noinst_LTLIBRARIES += libxm_skin.la
-libxm_skin_la_SOURCES = \
+# The client: the public functions, on threads and locks that os.h names.
+noinst_LTLIBRARIES += libxm_client.la
+libxm_client_la_SOURCES = \
 	core/about.c \
 	core/access.c \
 	core/client.c \
@@ -58,9 +58,15 @@ libxm_skin_la_SOURCES = \
 	core/options_parts.h \
 	core/options_print.c \
 	core/options_value.c \
+	core/region.c \
+	$(NULL)
+
+# Skin: doors to libc and to the kernel. The simulator has its own.
+noinst_LTLIBRARIES += libxm_skin.la
+libxm_skin_la_SOURCES = \
+	core/faults.c \
 	core/os.c \
 	core/os.h \
-	core/region.c \
 	core/uffd.c \
 	core/uffd.h \
 	$(NULL)
@@ -69,6 +75,7 @@ libxm_skin_la_SOURCES = \
 noinst_LTLIBRARIES += libxm_whole.la
 libxm_whole_la_SOURCES =
 libxm_whole_la_LIBADD = \
+	libxm_client.la \
 	libxm_skin.la \
 	libxm_first.la \
 	libxm_transports.la \

@@ -1,24 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Mappings: faults, sync, advice and pins. See client.h for the locks.
+ * Mappings: serving faults, map and unmap, sync, advice and pins. See
+ * client.h for the locks.
  *
  * The life of an inline fault: the kernel sends SIGBUS to the thread that
- * touched the page; on_sigbus() finds the client; serve() locks the lane,
- * sends the fault to the pager (which posts the read, then makes room), and
- * looks for completions until the pager says that the page is there. Nothing
- * is allocated, no other thread is woken.
+ * touched the page; on_sigbus() (faults.c) finds the client; xm_serve() locks
+ * the lane, sends the fault to the pager (which posts the read, then makes
+ * room), and looks for completions until the pager says that the page is
+ * there. Nothing is allocated, no other thread is woken.
  */
 #include "client.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <ucontext.h>
-#include <unistd.h>
 
 /* --- one fault ------------------------------------------------------------------ */
 
@@ -60,266 +55,43 @@ static void note_lost(extmem *x, struct lane *lane, uint64_t page)
  * waits for it. */
 #define LOOKS 16
 
-/* DONE or LOST, after however long it takes; at most the loss timeout, twice. */
-static enum xm_verdict serve(extmem *x, uint64_t page, bool write)
+enum xm_verdict xm_serve_once(extmem *x, struct fault *f, unsigned looks)
 {
-	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
-	uint64_t began_ns = os_now_ns(), since_ns = 0;
+	struct lane *lane = &x->lanes[xm_lane_of(x, f->page)];
 	enum xm_verdict verdict;
 
-	for (unsigned turn = 0;; turn++) {
-		os_lock_take(&lane->lock);
-		if (turn == 0)
-			since_ns = xm_engine_clock(&lane->engine);
-		verdict = xm_engine_fault(&lane->engine, page, write,
-					  turn > 0, since_ns);
-		for (unsigned i = 0;
-		     verdict == XM_VERDICT_WAIT && i < LOOKS; i++) {
-			xm_lane_turn(x, lane);
-			verdict = xm_engine_fault(&lane->engine, page, write,
-						  true, since_ns);
-		}
-		if (verdict != XM_VERDICT_WAIT)
-			break;
-		os_lock_give(&lane->lock);
-		os_relax(turn);
+	os_lock_take(&lane->lock);
+	if (!f->again) {
+		f->began_ns = os_now_ns();
+		f->since_ns = xm_engine_clock(&lane->engine);
 	}
+	verdict = xm_engine_fault(&lane->engine, f->page, f->write, f->again,
+				  f->since_ns);
+	for (unsigned i = 0; verdict == XM_VERDICT_WAIT && i < looks; i++) {
+		xm_lane_turn(x, lane);
+		verdict = xm_engine_fault(&lane->engine, f->page, f->write,
+					  true, f->since_ns);
+	}
+	f->again = true;
 	if (verdict == XM_VERDICT_DONE)
-		lane->latency[latency_bucket(os_now_ns() - began_ns)]++;
-	else
-		note_lost(x, lane, page);
+		lane->latency[latency_bucket(os_now_ns() - f->began_ns)]++;
+	else if (verdict != XM_VERDICT_WAIT)
+		note_lost(x, lane, f->page);
 	os_lock_give(&lane->lock);
 	return verdict;
 }
 
-/* --- inline: SIGBUS --------------------------------------------------------------- */
-
-#define CLIENTS_MAX 16
-
-/* Whose arena an address is in; read by the handler, so it is only ever
- * changed one pointer at a time. */
-static _Atomic(extmem *) clients[CLIENTS_MAX];
-static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned clients_count;
-static struct sigaction before;
-
-static extmem *client_at(const void *address)
+enum xm_verdict xm_serve(extmem *x, uint64_t page, bool write)
 {
-	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
-		extmem *x = atomic_load_explicit(&clients[i],
-						 memory_order_acquire);
+	struct fault fault = { .page = page, .write = write };
 
-		if (x != NULL && (const uint8_t *)address >= x->base &&
-		    (const uint8_t *)address < x->base + x->arena_size)
-			return x;
+	for (unsigned turn = 0;; turn++) {
+		enum xm_verdict verdict = xm_serve_once(x, &fault, LOOKS);
+
+		if (verdict != XM_VERDICT_WAIT)
+			return verdict;
+		os_relax(turn);
 	}
-	return NULL;
-}
-
-/* Was it a store? Where the machine does not say, a fault on a page that is
- * here can only be one. */
-static bool was_write(const ucontext_t *context)
-{
-#if defined(__x86_64__)
-	return (context->uc_mcontext.gregs[REG_ERR] & 2) != 0;
-#else
-	(void)context;
-	return false;
-#endif
-}
-
-/* Hands the signal to whom it would have gone without us. */
-static void pass_on(int number, siginfo_t *info, void *context)
-{
-	if ((before.sa_flags & SA_SIGINFO) != 0 &&
-	    before.sa_sigaction != NULL) {
-		before.sa_sigaction(number, info, context);
-		return;
-	}
-	if ((before.sa_flags & SA_SIGINFO) == 0 &&
-	    before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
-		before.sa_handler(number);
-		return;
-	}
-	/* Back to the default: the instruction runs again, and this time the
-	 * signal ends the process, with its own address. */
-	signal(SIGBUS, SIG_DFL);
-}
-
-static void on_sigbus(int number, siginfo_t *info, void *context)
-{
-	int error = errno;
-	extmem *x = client_at(info->si_addr);
-	uint64_t page;
-
-	if (x == NULL) {
-		pass_on(number, info, context);
-		errno = error;
-		return;
-	}
-	page = (uint64_t)((uint8_t *)info->si_addr - x->base) / XM_PAGE;
-	if (serve(x, page, was_write(context)) != XM_VERDICT_DONE) {
-		if (atomic_load(&x->lost_said) == 2 &&
-		    before.sa_handler == SIG_DFL)
-			syscall(SYS_write, STDERR_FILENO, x->lost_words,
-				strlen(x->lost_words));
-		pass_on(number, info, context);
-	}
-	errno = error;
-}
-
-static int inline_begin(extmem *x, char *words, size_t words_size)
-{
-	struct sigaction action = {
-		.sa_sigaction = on_sigbus,
-		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART,
-	};
-	int rc = 0;
-	unsigned i = 0;
-
-	/* While a lane is locked no other handler may run on this thread. */
-	sigfillset(&action.sa_mask);
-	pthread_mutex_lock(&clients_lock);
-	while (i < CLIENTS_MAX && atomic_load(&clients[i]) != NULL)
-		i++;
-	if (i == CLIENTS_MAX) {
-		snprintf(words, words_size, "%d clients are open in this "
-			 "process already", CLIENTS_MAX);
-		rc = -ENOSPC;
-	} else if (clients_count == 0 &&
-		   sigaction(SIGBUS, &action, &before) != 0) {
-		snprintf(words, words_size, "SIGBUS: %s", strerror(errno));
-		rc = -errno;
-	} else {
-		atomic_store(&clients[i], x);
-		clients_count++;
-	}
-	pthread_mutex_unlock(&clients_lock);
-	return rc;
-}
-
-static void inline_end(extmem *x)
-{
-	pthread_mutex_lock(&clients_lock);
-	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
-		struct sigaction now;
-
-		if (atomic_load(&clients[i]) != x)
-			continue;
-		atomic_store(&clients[i], NULL);
-		if (--clients_count > 0)
-			continue;
-		/* Only if it is still ours to take away. */
-		if (sigaction(SIGBUS, NULL, &now) == 0 &&
-		    (now.sa_flags & SA_SIGINFO) != 0 &&
-		    now.sa_sigaction == on_sigbus)
-			sigaction(SIGBUS, &before, NULL);
-	}
-	pthread_mutex_unlock(&clients_lock);
-}
-
-/* --- thread: a handler of its own ---------------------------------------------------- */
-
-#define PENDING_MAX 256
-
-struct pending {
-	struct xm_fault fault;
-	uint64_t since_ns, began_ns;
-	bool again;
-};
-
-/* One more try for one fault; true when its thread may go on. */
-static bool try_pending(extmem *x, struct pending *p)
-{
-	const struct xm_mapper_ops *ops = xm_uffd_ops(x->mapper);
-	struct lane *lane = &x->lanes[xm_lane_of(x, p->fault.page)];
-	enum xm_verdict verdict;
-
-	os_lock_take(&lane->lock);
-	if (!p->again)
-		p->since_ns = xm_engine_clock(&lane->engine);
-	verdict = xm_engine_fault(&lane->engine, p->fault.page,
-				  p->fault.write, p->again, p->since_ns);
-	if (verdict == XM_VERDICT_WAIT) {
-		xm_lane_turn(x, lane);
-		p->again = true;
-	} else if (verdict == XM_VERDICT_DONE) {
-		lane->latency[latency_bucket(os_now_ns() - p->began_ns)]++;
-		ops->wake(x->mapper, p->fault.page, 1);
-	} else {
-		note_lost(x, lane, p->fault.page);
-		ops->poison(x->mapper, p->fault.page, 1);
-	}
-	os_lock_give(&lane->lock);
-	return verdict != XM_VERDICT_WAIT;
-}
-
-static void *fault_run(void *argument)
-{
-	extmem *x = argument;
-	struct pending pending[PENDING_MAX];
-	struct xm_fault faults[16];
-	int count = 0;
-	unsigned turn = 0;
-	struct pollfd fd = { .fd = xm_uffd_descriptor(x->mapper),
-			     .events = POLLIN };
-
-	while (!atomic_load(&x->stopping)) {
-		int room = PENDING_MAX - count, got;
-
-		if (count == 0 && turn > 1000)
-			poll(&fd, 1, 100);
-		got = xm_uffd_faults(x->mapper, faults,
-				     room < 16 ? room : 16);
-		for (int i = 0; i < got; i++)
-			pending[count++] = (struct pending){
-				.fault = faults[i],
-				.began_ns = os_now_ns(),
-			};
-		for (int i = 0; i < count;) {
-			if (try_pending(x, &pending[i])) {
-				pending[i] = pending[--count];
-				turn = 0;
-			} else {
-				i++;
-			}
-		}
-		if (got > 0)
-			turn = 0;
-		else
-			os_relax(turn++);
-	}
-	return NULL;
-}
-
-int xm_faults_begin(extmem *x, char *words, size_t words_size)
-{
-	struct os_signals old;
-	int rc;
-
-	if (xm_uffd_descriptor(x->mapper) < 0) {
-		rc = inline_begin(x, words, words_size);
-	} else {
-		os_signals_block(&old);
-		rc = -pthread_create(&x->fault_thread, NULL, fault_run, x);
-		os_signals_restore(&old);
-		if (rc != 0)
-			snprintf(words, words_size, "no thread: %s",
-				 strerror(-rc));
-	}
-	x->fault_runs = rc == 0;
-	return rc;
-}
-
-void xm_faults_end(extmem *x)
-{
-	if (!x->fault_runs)
-		return;
-	if (xm_uffd_descriptor(x->mapper) < 0)
-		inline_end(x);
-	else
-		pthread_join(x->fault_thread, NULL);
-	x->fault_runs = false;
 }
 
 /* --- ranges ------------------------------------------------------------------------------ */
@@ -538,9 +310,13 @@ static int mapping_add(extmem_region *region, uint64_t offset, uint64_t size)
 	if (region->mappings_count == region->mappings_max) {
 		size_t max = region->mappings_max * 2 + 8;
 
-		m = realloc(region->mappings, max * sizeof(*m));
+		m = os_alloc(max * sizeof(*m));
 		if (m == NULL)
 			return -ENOMEM;
+		if (region->mappings_count > 0)
+			memcpy(m, region->mappings,
+			       region->mappings_count * sizeof(*m));
+		os_free(region->mappings);
 		region->mappings = m;
 		region->mappings_max = max;
 	}
@@ -581,7 +357,7 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 			      &first, &limit);
 	if (rc != 0)
 		return rc;
-	pthread_mutex_lock(&region->lock);
+	os_mutex_take(&region->lock);
 	rc = begin_tracking(region);
 	/* One registration serves every mapping of the region. */
 	if (rc == 0 && !region->attached) {
@@ -590,7 +366,7 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 	}
 	if (rc == 0)
 		rc = mapping_add(region, offset, size);
-	pthread_mutex_unlock(&region->lock);
+	os_mutex_give(&region->lock);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_map: %s", strerror(-rc));
 	*ret = x->base + region->address + offset;
@@ -623,7 +399,7 @@ int extmem_unmap(extmem_region *region, uint64_t offset, uint64_t size)
 			      &first, &limit);
 	if (rc != 0)
 		return rc;
-	pthread_mutex_lock(&region->lock);
+	os_mutex_take(&region->lock);
 	m = mapping_find(region, offset, size);
 	if (m == NULL)
 		rc = xm_fail(-EINVAL, "extmem_unmap: no mapping of "
@@ -636,7 +412,7 @@ int extmem_unmap(extmem_region *region, uint64_t offset, uint64_t size)
 			"could not be written back: %s", xm_why(rc));
 	else if (--m->count == 0)
 		*m = region->mappings[--region->mappings_count];
-	pthread_mutex_unlock(&region->lock);
+	os_mutex_give(&region->lock);
 	return rc;
 }
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -130,4 +131,107 @@ void os_relax(unsigned turn)
 		sched_yield();
 	else
 		nanosleep(&nap, NULL);
+}
+
+/* --- threads ------------------------------------------------------------------ */
+
+int os_thread_start(struct os_thread *thread, void *(*run)(void *),
+		    void *argument)
+{
+	struct os_signals old;
+	int rc;
+
+	/* A thread inherits the mask: no signal of the program's lands there. */
+	os_signals_block(&old);
+	rc = pthread_create(&thread->thread, NULL, run, argument);
+	os_signals_restore(&old);
+	return -rc;
+}
+
+void os_thread_join(struct os_thread *thread)
+{
+	pthread_join(thread->thread, NULL);
+}
+
+void os_mutex_open(struct os_mutex *m)
+{
+	pthread_mutex_init(&m->mutex, NULL);
+}
+
+void os_mutex_close(struct os_mutex *m)
+{
+	pthread_mutex_destroy(&m->mutex);
+}
+
+void os_mutex_take(struct os_mutex *m)
+{
+	pthread_mutex_lock(&m->mutex);
+}
+
+void os_mutex_give(struct os_mutex *m)
+{
+	pthread_mutex_unlock(&m->mutex);
+}
+
+void os_cond_open(struct os_cond *c)
+{
+	pthread_cond_init(&c->cond, NULL);
+}
+
+void os_cond_close(struct os_cond *c)
+{
+	pthread_cond_destroy(&c->cond);
+}
+
+void os_cond_wait(struct os_cond *c, struct os_mutex *m)
+{
+	pthread_cond_wait(&c->cond, &m->mutex);
+}
+
+void os_cond_wake_all(struct os_cond *c)
+{
+	pthread_cond_broadcast(&c->cond);
+}
+
+/* --- kicks ---------------------------------------------------------------------- */
+
+int os_kick_open(void)
+{
+	int kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	return kick < 0 ? -errno : kick;
+}
+
+void os_kick_close(int kick)
+{
+	if (kick >= 0)
+		close(kick);
+}
+
+void os_kick(int kick)
+{
+	uint64_t one = 1;
+
+	if (write(kick, &one, sizeof(one)) < 0)
+		return; /* it is full: it will be looked at anyway */
+}
+
+void os_kick_drain(int kick)
+{
+	uint64_t kicks;
+
+	if (read(kick, &kicks, sizeof(kicks)) < 0)
+		return; /* nobody had kicked */
+}
+
+/* --- small memory ------------------------------------------------------------------ */
+
+void *os_alloc(size_t size)
+{
+	return calloc(1, size);
+}
+
+void os_free(void *memory)
+{
+	free(memory);
 }

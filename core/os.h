@@ -1,11 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Doors to libc and the kernel for the client's skin: time, memory, random
- * bytes, a lock that a signal handler may take, and the mask of signals.
+ * bytes, threads and what they wait by, and the mask of signals.
+ *
+ * Everything by which the skin waits or learns the time is here, so that the
+ * simulator can put its own behind these names (sim/os.c) and run the skin,
+ * unchanged, on virtual time: there a thread is a coroutine, and each wait a
+ * switch to the next one.
  */
 #ifndef XM_OS_H
 #define XM_OS_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "base.h"
@@ -38,6 +44,42 @@ struct os_signals {
 };
 void os_signals_block(struct os_signals *ret_old);
 void os_signals_restore(const struct os_signals *old);
+
+/* Threads; they start with every signal blocked. */
+struct os_thread {
+	pthread_t thread;
+	void *other; /* the simulator's */
+};
+
+int os_thread_start(struct os_thread *, void *(*run)(void *), void *argument);
+void os_thread_join(struct os_thread *);
+
+/* What may be held for long, and never in a handler. */
+struct os_mutex {
+	pthread_mutex_t mutex;
+};
+struct os_cond {
+	pthread_cond_t cond;
+};
+
+void os_mutex_open(struct os_mutex *);
+void os_mutex_close(struct os_mutex *);
+void os_mutex_take(struct os_mutex *);
+void os_mutex_give(struct os_mutex *);
+void os_cond_open(struct os_cond *);
+void os_cond_close(struct os_cond *);
+void os_cond_wait(struct os_cond *, struct os_mutex *);
+void os_cond_wake_all(struct os_cond *);
+
+/* A descriptor by which a thread that waits on a channel is woken. */
+int os_kick_open(void); /* or -errno */
+void os_kick_close(int kick);
+void os_kick(int kick);
+void os_kick_drain(int kick);
+
+/* Small memory, zeroed; NULL when there is none. */
+void *os_alloc(size_t size);
+void os_free(void *memory);
 
 /* Between two looks at something another thread or machine is about to do:
  * spins at first, then yields, then naps; `turn` counts from 0. */

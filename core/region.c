@@ -12,7 +12,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- segments --------------------------------------------------------------------- */
@@ -47,9 +46,9 @@ static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
 	struct waiter waiter;
 	bool ready;
 
-	pthread_mutex_lock(&x->control_lock);
+	os_mutex_take(&x->control_lock);
 	ready = x->keeper.peers[appliance].ready;
-	pthread_mutex_unlock(&x->control_lock);
+	os_mutex_give(&x->control_lock);
 	if (!ready)
 		return -ENOTCONN;
 	give.u.give.extent = extent;
@@ -262,9 +261,9 @@ static void region_free(extmem_region *region)
 {
 	os_memory_give(region->slabs_memory, region->slabs_memory_size);
 	os_memory_give(region->heap_memory, region->heap_memory_size);
-	pthread_mutex_destroy(&region->lock);
-	free(region->mappings);
-	free(region);
+	os_mutex_close(&region->lock);
+	os_free(region->mappings);
+	os_free(region);
 }
 
 static int check_size(const char *call, uint64_t *size)
@@ -331,18 +330,18 @@ int extmem_region_take(extmem *x, const char *name, uint64_t size,
 		return xm_fail(-EINVAL, "extmem_region_take: a name of %zu "
 			       "characters: at most %d", strlen(name),
 			       XM_NAME_SIZE - 1);
-	region = calloc(1, sizeof(*region));
+	region = os_alloc(sizeof(*region));
 	if (region == NULL)
 		return xm_fail(-ENOMEM, "extmem_region_take: out of memory");
 	region->client = x;
 	region->size = size;
 	if (name != NULL)
 		memcpy(region->name, name, strlen(name));
-	pthread_mutex_init(&region->lock, NULL);
-	pthread_mutex_lock(&x->regions_lock);
+	os_mutex_open(&region->lock);
+	os_mutex_take(&x->regions_lock);
 	region->number = x->regions_count;
 	rc = region_build(x, region);
-	pthread_mutex_unlock(&x->regions_lock);
+	os_mutex_give(&x->regions_lock);
 	if (rc != 0)
 		region_free(region);
 	else
@@ -376,7 +375,7 @@ int extmem_region_give(extmem_region *region)
 	if (rc != 0)
 		return rc;
 	x = region->client;
-	pthread_mutex_lock(&x->regions_lock);
+	os_mutex_take(&x->regions_lock);
 	rc = forget(region, 0, region->size);
 	if (region->attached)
 		xm_detach(region, 0, region->size);
@@ -385,7 +384,7 @@ int extmem_region_give(extmem_region *region)
 	xm_extent_give(&x->arena, region->address, NULL);
 	xm_list_remove(&region->link);
 	x->regions_count--;
-	pthread_mutex_unlock(&x->regions_lock);
+	os_mutex_give(&x->regions_lock);
 	region_free(region);
 	if (rc == 0 && told != 0)
 		rc = xm_fail(told, "extmem_region_give: its appliance could "
@@ -534,14 +533,14 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 		rc = check_size("extmem_region_resize", &size);
 	if (rc != 0)
 		return rc;
-	pthread_mutex_lock(&x->regions_lock);
-	pthread_mutex_lock(&region->lock);
+	os_mutex_take(&x->regions_lock);
+	os_mutex_take(&region->lock);
 	if (size > region->size)
 		rc = grow(region, size);
 	else if (size < region->size)
 		rc = shrink(region, size);
-	pthread_mutex_unlock(&region->lock);
-	pthread_mutex_unlock(&x->regions_lock);
+	os_mutex_give(&region->lock);
+	os_mutex_give(&x->regions_lock);
 	return rc;
 }
 
@@ -578,11 +577,11 @@ int extmem_slab_alloc(extmem_region *region, uint64_t size,
 
 	if (rc != 0)
 		return rc;
-	pthread_mutex_lock(&region->lock);
+	os_mutex_take(&region->lock);
 	rc = xm_extent_take(&region->slabs, size, 0, ret_offset);
 	if (rc == 0)
 		region->slabs_count++;
-	pthread_mutex_unlock(&region->lock);
+	os_mutex_give(&region->lock);
 	if (rc == -ENOSPC)
 		return xm_fail(rc, "extmem_slab_alloc: region %s has no run of "
 			       "%llu bytes free", region->name,
@@ -601,7 +600,7 @@ int extmem_slab_free(extmem_region *region, uint64_t offset)
 
 	if (rc != 0)
 		return rc;
-	pthread_mutex_lock(&region->lock);
+	os_mutex_take(&region->lock);
 	/* A slab of the heap's is not the caller's to free. */
 	rc = xm_extent_find(&region->slabs, offset, &range);
 	if (rc != 0 || range.offset != offset ||
@@ -613,7 +612,7 @@ int extmem_slab_free(extmem_region *region, uint64_t offset)
 		rc = xm_extent_give(&region->slabs, offset, &size);
 		region->slabs_count--;
 	}
-	pthread_mutex_unlock(&region->lock);
+	os_mutex_give(&region->lock);
 	if (rc != 0)
 		return xm_fail(-EINVAL, "extmem_slab_free: no slab begins at "
 			       "%llu", (unsigned long long)offset);
@@ -627,7 +626,7 @@ int extmem_object_alloc(extmem_region *region, uint64_t size,
 
 	if (rc != 0)
 		return rc;
-	pthread_mutex_lock(&region->lock);
+	os_mutex_take(&region->lock);
 	rc = xm_heap_alloc(&region->heap, size, alignment, ret_offset);
 	if (rc == -ENOSPC) {
 		struct xm_heap_freed freed;
@@ -638,7 +637,7 @@ int extmem_object_alloc(extmem_region *region, uint64_t size,
 					   ret_offset);
 		}
 	}
-	pthread_mutex_unlock(&region->lock);
+	os_mutex_give(&region->lock);
 	if (rc == -ENOSPC)
 		return xm_fail(rc, "extmem_object_alloc: region %s has no room "
 			       "for %llu bytes", region->name,
@@ -657,11 +656,11 @@ int extmem_object_free(extmem_region *region, uint64_t offset)
 
 	if (rc != 0)
 		return rc;
-	pthread_mutex_lock(&region->lock);
+	os_mutex_take(&region->lock);
 	rc = xm_heap_free(&region->heap, offset, &freed);
 	if (rc == 0)
 		discard(region, freed.slab_offset, freed.slab_size);
-	pthread_mutex_unlock(&region->lock);
+	os_mutex_give(&region->lock);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_object_free: no object begins at "
 			       "%llu", (unsigned long long)offset);
@@ -673,9 +672,9 @@ int extmem_object_size(extmem_region *region, uint64_t offset,
 {
 	int rc;
 
-	pthread_mutex_lock(&region->lock);
+	os_mutex_take(&region->lock);
 	rc = xm_heap_size(&region->heap, offset, ret_size);
-	pthread_mutex_unlock(&region->lock);
+	os_mutex_give(&region->lock);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_object_size: no object begins at "
 			       "%llu", (unsigned long long)offset);

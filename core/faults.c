@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How faults reach a client: as SIGBUS on the thread that touched the page, or
+ * as messages to a handler thread. What is done about them is xm_serve()'s
+ * (mapping.c). The simulator has its own in place of this file.
+ */
+#include "client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+#include <unistd.h>
+
+/* --- inline: SIGBUS --------------------------------------------------------------- */
+
+#define CLIENTS_MAX 16
+
+/* Whose arena an address is in; read by the handler, so it is only ever
+ * changed one pointer at a time. */
+static _Atomic(extmem *) clients[CLIENTS_MAX];
+static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
+static unsigned clients_count;
+static struct sigaction before;
+
+static extmem *client_at(const void *address)
+{
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		extmem *x = atomic_load_explicit(&clients[i],
+						 memory_order_acquire);
+
+		if (x != NULL && (const uint8_t *)address >= x->base &&
+		    (const uint8_t *)address < x->base + x->arena_size)
+			return x;
+	}
+	return NULL;
+}
+
+/* Was it a store? Where the machine does not say, a fault on a page that is
+ * here can only be one. */
+static bool was_write(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+	return (context->uc_mcontext.gregs[REG_ERR] & 2) != 0;
+#else
+	(void)context;
+	return false;
+#endif
+}
+
+/* Hands the signal to whom it would have gone without us. */
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+	if ((before.sa_flags & SA_SIGINFO) != 0 &&
+	    before.sa_sigaction != NULL) {
+		before.sa_sigaction(number, info, context);
+		return;
+	}
+	if ((before.sa_flags & SA_SIGINFO) == 0 &&
+	    before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
+		before.sa_handler(number);
+		return;
+	}
+	/* Back to the default: the instruction runs again, and this time the
+	 * signal ends the process, with its own address. */
+	signal(SIGBUS, SIG_DFL);
+}
+
+static void on_sigbus(int number, siginfo_t *info, void *context)
+{
+	int error = errno;
+	extmem *x = client_at(info->si_addr);
+	uint64_t page;
+
+	if (x == NULL) {
+		pass_on(number, info, context);
+		errno = error;
+		return;
+	}
+	page = (uint64_t)((uint8_t *)info->si_addr - x->base) / XM_PAGE;
+	if (xm_serve(x, page, was_write(context)) != XM_VERDICT_DONE) {
+		if (atomic_load(&x->lost_said) == 2 &&
+		    before.sa_handler == SIG_DFL)
+			syscall(SYS_write, STDERR_FILENO, x->lost_words,
+				strlen(x->lost_words));
+		pass_on(number, info, context);
+	}
+	errno = error;
+}
+
+static int inline_begin(extmem *x, char *words, size_t words_size)
+{
+	struct sigaction action = {
+		.sa_sigaction = on_sigbus,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART,
+	};
+	int rc = 0;
+	unsigned i = 0;
+
+	/* While a lane is locked no other handler may run on this thread. */
+	sigfillset(&action.sa_mask);
+	pthread_mutex_lock(&clients_lock);
+	while (i < CLIENTS_MAX && atomic_load(&clients[i]) != NULL)
+		i++;
+	if (i == CLIENTS_MAX) {
+		snprintf(words, words_size, "%d clients are open in this "
+			 "process already", CLIENTS_MAX);
+		rc = -ENOSPC;
+	} else if (clients_count == 0 &&
+		   sigaction(SIGBUS, &action, &before) != 0) {
+		snprintf(words, words_size, "SIGBUS: %s", strerror(errno));
+		rc = -errno;
+	} else {
+		atomic_store(&clients[i], x);
+		clients_count++;
+	}
+	pthread_mutex_unlock(&clients_lock);
+	return rc;
+}
+
+static void inline_end(extmem *x)
+{
+	pthread_mutex_lock(&clients_lock);
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		struct sigaction now;
+
+		if (atomic_load(&clients[i]) != x)
+			continue;
+		atomic_store(&clients[i], NULL);
+		if (--clients_count > 0)
+			continue;
+		/* Only if it is still ours to take away. */
+		if (sigaction(SIGBUS, NULL, &now) == 0 &&
+		    (now.sa_flags & SA_SIGINFO) != 0 &&
+		    now.sa_sigaction == on_sigbus)
+			sigaction(SIGBUS, &before, NULL);
+	}
+	pthread_mutex_unlock(&clients_lock);
+}
+
+/* --- thread: a handler of its own ---------------------------------------------------- */
+
+#define PENDING_MAX 256
+
+/* The looks at one fault are few: others wait in the same line. */
+#define PENDING_LOOKS 1
+
+/* Idle turns after which the thread sleeps on the descriptor. */
+#define PATIENCE 1000
+
+static void *fault_run(void *argument)
+{
+	extmem *x = argument;
+	const struct xm_mapper_ops *ops = xm_uffd_ops(x->mapper);
+	struct fault pending[PENDING_MAX];
+	struct xm_fault faults[16];
+	int count = 0;
+	unsigned turn = 0;
+	struct pollfd fd = { .fd = xm_uffd_descriptor(x->mapper),
+			     .events = POLLIN };
+
+	while (!atomic_load(&x->stopping)) {
+		int room = PENDING_MAX - count, got;
+
+		if (count == 0 && turn > PATIENCE)
+			poll(&fd, 1, 100);
+		got = xm_uffd_faults(x->mapper, faults,
+				     room < 16 ? room : 16);
+		for (int i = 0; i < got; i++)
+			pending[count++] = (struct fault){
+				.page = faults[i].page,
+				.write = faults[i].write,
+			};
+		for (int i = 0; i < count;) {
+			uint64_t page = pending[i].page;
+			enum xm_verdict verdict = xm_serve_once(
+				x, &pending[i], PENDING_LOOKS);
+
+			if (verdict == XM_VERDICT_WAIT) {
+				i++;
+				continue;
+			}
+			/* Nobody is left asleep: it is there, or poisoned. */
+			if (verdict == XM_VERDICT_DONE)
+				ops->wake(x->mapper, page, 1);
+			else
+				ops->poison(x->mapper, page, 1);
+			pending[i] = pending[--count];
+			turn = 0;
+		}
+		if (got > 0)
+			turn = 0;
+		else
+			os_relax(turn++);
+	}
+	return NULL;
+}
+
+/* --- either ----------------------------------------------------------------------------- */
+
+struct faults {
+	bool threaded;
+	struct os_thread thread;
+};
+
+int xm_faults_begin(extmem *x, char *words, size_t words_size)
+{
+	struct faults *faults = os_alloc(sizeof(*faults));
+	int rc;
+
+	if (faults == NULL)
+		return -ENOMEM;
+	faults->threaded = xm_uffd_descriptor(x->mapper) >= 0;
+	if (!faults->threaded) {
+		rc = inline_begin(x, words, words_size);
+	} else {
+		rc = os_thread_start(&faults->thread, fault_run, x);
+		if (rc != 0)
+			snprintf(words, words_size, "no thread: %s",
+				 strerror(-rc));
+	}
+	if (rc != 0)
+		os_free(faults);
+	else
+		x->faults = faults;
+	return rc;
+}
+
+void xm_faults_end(extmem *x)
+{
+	if (x->faults == NULL)
+		return;
+	if (x->faults->threaded)
+		os_thread_join(&x->faults->thread);
+	else
+		inline_end(x);
+	os_free(x->faults);
+	x->faults = NULL;
+}
+
+void xm_arena_read(extmem *x, uint64_t address, void *ret, size_t size)
+{
+	memcpy(ret, x->base + address, size);
+}
+
+void xm_arena_write(extmem *x, uint64_t address, const void *bytes,
+		    size_t size)
+{
+	memcpy(x->base + address, bytes, size);
+}
