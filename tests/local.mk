@@ -25,8 +25,14 @@ xm_shell_tests = \
 	tests/install.sh \
 	$(NULL)
 
+tests_conformance_SOURCES = \
+	tests/conformance.c \
+	tests/far_side.c \
+	$(NULL)
+
 noinst_HEADERS += \
 	tests/cunit.h \
+	tests/far_side.h \
 	tests/wire_sample.h \
 	$(NULL)
 

@@ -17,3 +17,7 @@ libxm_transports_la_SOURCES = \
 	transports/stream.h \
 	transports/table.c \
 	$(NULL)
+
+EXTRA_DIST += \
+	transports/ofi/README.md \
+	$(NULL)

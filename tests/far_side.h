@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A transport's target in a process of its own, driven by commands; see
+ * far_side.c. One struct command in, one struct answer out.
+ */
+#ifndef XM_TESTS_FAR_SIDE_H
+#define XM_TESTS_FAR_SIDE_H
+
+#include <sys/types.h>
+
+#include "transport.h"
+
+#define FAR_POOL_SIZE (48 * XM_MIB)
+
+enum verb { OPEN, ADMIT, EXPOSE, CONCEAL, CONCEAL_FILL, EXPEL, PAUSE, RESUME,
+	    ASK, CLOSE };
+
+struct command {
+	enum verb verb;
+	char scheme[16];
+	bool anywhere;
+	uint64_t client, offset, size, key;
+	uint8_t ticket[XM_TICKET_SIZE];
+	struct xm_far far;
+	uint8_t fill;
+};
+
+struct answer {
+	int error;
+	pid_t pid;
+	struct xm_locator locator;
+	struct xm_far far;
+	uint32_t joined, left;
+	char words[256];
+};
+
+struct far_side {
+	const struct xm_transport_ops *ops;
+	struct xm_transport *t;
+	bool paused;
+	uint32_t joined, left;
+};
+
+extern uint8_t *far_pool; /* shared with every far side */
+
+const struct xm_transport_ops *ops_find(const char *scheme);
+void address_make(const char *scheme, char *ret, size_t size);
+
+/* The far side itself, for a transport whose ends share a process. */
+void far_obey(struct far_side *, const struct command *, struct answer *ret);
+void far_poll(struct far_side *);
+
+/* Maps the pool and forks the nursery: first of all in main(). */
+bool nursery_start(void);
+/* A new far side's socket, or -1. Closing it ends the far side. */
+int nursery_ask(void);
+
+#endif
