@@ -13,14 +13,10 @@
 #endif
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -30,14 +26,6 @@
 #ifdef HAVE_JANSSON
 #include <jansson.h>
 #endif
-
-/* Newer than some distributions' headers. */
-#define DOCTOR_USERFAULTFD_NEW _IO(0xAA, 0x00)
-#define DOCTOR_USER_MODE_ONLY 1
-#define FEATURE_WP (UINT64_C(1) << 0)
-#define FEATURE_SIGBUS (UINT64_C(1) << 7)
-#define FEATURE_POISON (UINT64_C(1) << 14)
-#define FEATURE_MOVE (UINT64_C(1) << 16)
 
 #define FINDINGS_MAX 24
 
@@ -111,94 +99,59 @@ static long long meminfo_kib(const char *name)
 
 /* --- userfaultfd ---------------------------------------------------------------- */
 
-/* What a fresh descriptor says it can; closes it. */
-static uint64_t features_of(int fd)
+static const char *yes(uint32_t it_is)
 {
-	struct uffdio_api api = { .api = UFFD_API };
-	int r = ioctl(fd, UFFDIO_API, &api);
-
-	close(fd);
-	return r < 0 ? 0 : api.features;
-}
-
-static int open_device(void)
-{
-	int device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC), fd, error;
-
-	if (device < 0)
-		return -errno;
-	fd = ioctl(device, DOCTOR_USERFAULTFD_NEW, O_CLOEXEC | O_NONBLOCK);
-	error = errno;
-	close(device);
-	return fd < 0 ? -error : fd;
-}
-
-static int open_call(int flags)
-{
-	int fd = (int)syscall(SYS_userfaultfd,
-			      O_CLOEXEC | O_NONBLOCK | flags);
-
-	return fd < 0 ? -errno : fd;
+	return it_is ? "yes" : "no";
 }
 
 static void try_userfaultfd(struct findings *f)
 {
-	int device = open_device(), full = open_call(0),
-	    user = open_call(DOCTOR_USER_MODE_ONLY);
-	int best = device >= 0 ? device : full >= 0 ? full : user;
+	struct extmem_means means = { .size = sizeof(means) };
 	long long allowed = read_number("/proc/sys/vm/unprivileged_userfaultfd");
+	bool device = access("/dev/userfaultfd", F_OK) == 0;
 	struct finding *finding;
-	uint64_t features;
 
-	find_out(f, "/dev/userfaultfd", device >= 0 ? FINE : LIMITED, "%s",
-		 device >= 0 ? "can be opened" : strerror(-device));
-	find_out(f, "system call", full >= 0 ? FINE : LIMITED, "%s%s",
-		 full >= 0 ? "full: faults of the kernel too" : strerror(-full),
-		 allowed >= 0 ? allowed ? "; vm.unprivileged_userfaultfd = 1"
-					: "; vm.unprivileged_userfaultfd = 0"
-			      : "");
-	find_out(f, "user mode only", user >= 0 ? FINE : LIMITED, "%s",
-		 user >= 0 ? "allowed" : strerror(-user));
-	if (best < 0) {
+	extmem_means(&means);
+	find_out(f, "/dev/userfaultfd", means.device ? FINE : LIMITED, "%s",
+		 means.device ? "can be opened"
+		 : device     ? "is there, and not for this user"
+			      : "is not there (Linux 6.1 and later have it)");
+	find_out(f, "system call", means.full ? FINE : LIMITED, "%s%s",
+		 means.full ? "full: faults of the kernel too"
+			    : "not for faults of the kernel",
+		 allowed == 1	? "; vm.unprivileged_userfaultfd = 1"
+		 : allowed == 0 ? "; vm.unprivileged_userfaultfd = 0"
+				: "");
+	find_out(f, "user mode only", means.user ? FINE : LIMITED, "%s",
+		 means.user ? "allowed" : "not allowed");
+	if (!means.device && !means.full && !means.user) {
 		finding = find_out(f, "paging", MISSING,
 				   "no userfaultfd at all: nothing can be "
-				   "mapped (%s)", strerror(-best));
-		remedy(finding, best == -ENOSYS
+				   "mapped (%s)", strerror(means.error));
+		remedy(finding, means.error == ENOSYS
 			? "a kernel with CONFIG_USERFAULTFD; in a container: "
 			  "a seccomp profile that allows userfaultfd"
 			: "a seccomp profile that allows userfaultfd, or: "
 			  "sudo sysctl vm.unprivileged_userfaultfd=1");
 		return;
 	}
-	if (device >= 0 || full >= 0) {
-		find_out(f, "paging", FINE,
-			 "inline, or by a thread (--paging=thread)");
-	} else {
-		finding = find_out(f, "paging", LIMITED,
-				   "inline only: buffers of system calls are "
-				   "made present first");
-		remedy(finding, device == -ENOENT
-			? "sudo sysctl vm.unprivileged_userfaultfd=1"
-			: "sudo setfacl -m u:$USER:rw /dev/userfaultfd");
-	}
-	features = features_of(best);
-	if (best != device && device >= 0)
-		close(device);
-	if (best != full && full >= 0)
-		close(full);
-	if (best != user && user >= 0)
-		close(user);
-	find_out(f, "features",
-		 (features & FEATURE_WP) != 0 && (features & FEATURE_SIGBUS) != 0
-			 ? FINE
-			 : MISSING,
-		 "write-protect %s, SIGBUS %s, POISON %s, MOVE %s",
-		 (features & FEATURE_WP) != 0 ? "yes" : "no",
-		 (features & FEATURE_SIGBUS) != 0 ? "yes" : "no",
-		 (features & FEATURE_POISON) != 0 ? "yes" : "no",
-		 (features & FEATURE_MOVE) != 0 ? "yes" : "no");
-	if ((features & FEATURE_WP) == 0)
-		remedy(&f->list[f->count - 1], "a kernel from 5.7 on");
+	finding = find_out(f, "paging",
+			   means.device || means.full ? FINE : LIMITED, "%s",
+			   means.device || means.full
+				   ? "inline, or by a thread (--paging=thread)"
+				   : "inline only: buffers of system calls are "
+				     "made present first");
+	if (finding->verdict != FINE)
+		remedy(finding, device
+			? "sudo setfacl -m u:$USER:rw /dev/userfaultfd"
+			: "sudo sysctl vm.unprivileged_userfaultfd=1");
+	finding = find_out(f, "features",
+			   means.sigbus && means.protects ? FINE : MISSING,
+			   "write-protect %s, SIGBUS %s, POISON %s, MOVE %s",
+			   yes(means.protects), yes(means.sigbus),
+			   yes(means.poisons), yes(means.moves));
+	if (finding->verdict != FINE)
+		remedy(finding, "a kernel from 5.7 on");
 }
 
 /* --- memory ----------------------------------------------------------------------- */

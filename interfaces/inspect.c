@@ -18,6 +18,7 @@
 #endif
 
 #define LIST_COUNT 64
+#define TIMEOUT_MS 5000
 
 static void mib(uint64_t bytes, char text[32])
 {
@@ -123,7 +124,7 @@ static const struct xm_option_table status_table = {
 	.program = "extmem status",
 	.usage = "[--json] ADDR",
 	.about = "Shows the memory of the appliance at ADDR, its clients and "
-		 "its regions. It takes no lease there.",
+		 "its regions, without becoming a client.",
 	.options = status_options,
 	.count = XM_COUNT(status_options),
 };
@@ -135,24 +136,13 @@ struct listing {
 	char words[256];
 };
 
-/* The list needs a client; what stops one does not stop the rest. */
+/* What stops the list does not stop the rest. */
 static void list_regions(const char *address, struct listing *l)
 {
-	char setting[160];
-	const char *settings[] = { setting, "local=1M", NULL };
-	extmem *x;
-
-	snprintf(setting, sizeof(setting), "appliance=%s", address);
-	l->count = extmem_open(settings, &x);
-	if (l->count >= 0) {
-		l->count = extmem_region_list(x, 0, l->entries, LIST_COUNT);
-		if (l->count < 0)
-			snprintf(l->words, sizeof(l->words), "%s",
-				 extmem_error());
-		extmem_close(x);
-	} else {
+	l->count = extmem_status_regions(address, TIMEOUT_MS, 0, l->entries,
+					 LIST_COUNT);
+	if (l->count < 0)
 		snprintf(l->words, sizeof(l->words), "%s", extmem_error());
-	}
 }
 
 static void print_status(const char *address, const struct listing *l)
@@ -263,7 +253,7 @@ int command_status(int argc, char *argv[])
 	}
 	if (status < 0) {
 		listing.status.size = sizeof(listing.status);
-		if (extmem_status(argv[rest], &listing.status) < 0) {
+		if (extmem_status(argv[rest], TIMEOUT_MS, &listing.status) < 0) {
 			command_say("status", "%s", extmem_error());
 			status = COMMAND_NO;
 		} else {

@@ -416,29 +416,19 @@ static void supervise(struct run *run)
 static void say_lost(const struct run *run)
 {
 	const struct run_shared *s = run->shared;
-	uint32_t lost = 0;
 
-	for (uint32_t i = 0; i < s->appliance_count; i++) {
-		const struct run_appliance *a = &s->appliances[i];
-
-		if (strcmp(a->state, "ready") == 0)
-			continue;
-		lost++;
-		command_say("run",
-			    "appliance %s%s%s%s was lost (%s), and with it "
-			    "memory of the program, which got SIGBUS at %#llx",
-			    a->appliance, a->name[0] ? " (" : "", a->name,
-			    a->name[0] ? ")" : "", a->state,
-			    (unsigned long long)s->lost_address);
-	}
-	if (lost > 0)
-		return;
+	command_say("run",
+		    "memory of the program was lost, and it got SIGBUS at "
+		    "%#llx: %s", (unsigned long long)s->lost_address,
+		    s->lost[0] ? s->lost : "the library does not say why");
 	for (uint32_t i = 0; i < s->appliance_count; i++)
-		command_say("run",
-			    "a page at %#llx was lost while appliance %s was "
-			    "out of reach",
-			    (unsigned long long)s->lost_address,
-			    s->appliances[i].appliance);
+		if (strcmp(s->appliances[i].state, "ready") != 0)
+			command_say("run", "appliance %s%s%s%s: %s",
+				    s->appliances[i].appliance,
+				    s->appliances[i].name[0] ? " (" : "",
+				    s->appliances[i].name,
+				    s->appliances[i].name[0] ? ")" : "",
+				    s->appliances[i].state);
 }
 
 static int conclude(struct run *run)

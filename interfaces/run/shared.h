@@ -58,7 +58,8 @@ struct run_shared {
 	uint32_t pid; /* whose figures these are */
 	_Atomic uint32_t state;
 	_Atomic uint32_t generation; /* of all below: odd while written */
-	char words[512];
+	char words[512]; /* of RUN_REFUSED */
+	char lost[512];	 /* to what the first lost page was lost; "" */
 	struct extmem_stats stats;
 	uint64_t threshold;
 	uint64_t region_bytes_peak;

@@ -211,6 +211,8 @@ static void refresh(void)
 	if (shim_client && extmem_stats(shim_client, &stats) >= 0) {
 		atomic_fetch_add(&s->generation, 1);
 		s->stats = stats;
+		snprintf(s->lost, sizeof(s->lost), "%s",
+			 extmem_lost(shim_client));
 		if (stats.region_bytes > s->region_bytes_peak)
 			s->region_bytes_peak = stats.region_bytes;
 		for (unsigned i = 0; i < RUN_APPLIANCES_MAX; i++) {
