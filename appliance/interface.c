@@ -7,8 +7,9 @@
  * that the loop polls for SPIN_NS without sleeping, then waits again; each
  * wait that nothing ended doubles the next, up to WAIT_MAX_NS. So a busy
  * interface answers at the speed of polling and an idle one wakes twice a
- * second. Where a transport cannot wait, its wait() is a nap, and naps stay
- * short enough to keep a first access below NAP_MAX_NS.
+ * second. Where a transport cannot wait (shm), nothing tells of traffic at
+ * all, and wait() is a nap: as long as there are clients naps are of NAP_NS,
+ * which costs some percent of a core; without clients they grow as waits do.
  *
  * One report at most is waiting to be sent, and no command is read while it
  * is; so nothing piles up when the control process is stopped.
@@ -32,7 +33,7 @@
 #define SPIN_NS (500 * XM_US)
 #define WAIT_MIN_NS (1 * XM_MS)
 #define WAIT_MAX_NS (500 * XM_MS)
-#define NAP_MAX_NS (2 * XM_MS)
+#define NAP_NS (20 * XM_US)
 #define POLLS_PER_LOOK 64 /* at the socket, while spinning */
 #define START_MS 60000
 #define STOP_MS 1000
@@ -141,7 +142,6 @@ static void child_serve(struct child *c)
 
 static void child_loop(struct child *c)
 {
-	uint64_t wait_max_ns = c->waits ? WAIT_MAX_NS : NAP_MAX_NS;
 	uint64_t wait_ns = WAIT_MIN_NS;
 	uint64_t spin_until_ns = clock_ns() + SPIN_NS;
 	uint64_t now_ns, waited_ns;
@@ -168,8 +168,10 @@ static void child_loop(struct child *c)
 			wait_ns = WAIT_MIN_NS;
 			spin_until_ns = now_ns + waited_ns + SPIN_NS;
 		} else {
-			wait_ns = xm_min(2 * wait_ns, wait_max_ns);
+			wait_ns = xm_min(2 * wait_ns, WAIT_MAX_NS);
 		}
+		if (!c->waits && c->target.clients_count > 0)
+			wait_ns = NAP_NS;
 		polls = 0; /* look at the socket next */
 	}
 }
@@ -191,6 +193,7 @@ static _Noreturn void child_main(const struct xm_interface_options *o, int fd)
 
 	memset(&start, 0, sizeof(start));
 	prctl(PR_SET_NAME, "extmemd-iface");
+	prctl(PR_SET_TIMERSLACK, 1); /* naps are to be as short as asked */
 	child_signals();
 	start.status = o->ops->open(&options, start.words,
 				    sizeof(start.words), &c.transport);

@@ -37,10 +37,11 @@ static void client_forget(struct xm_target *t, uint64_t client)
 {
 	struct xm_target_client *c = client_find(t, client);
 
-	if (c == NULL)
+	if (c == NULL || client == 0)
 		return;
 	if (c->changed)
 		t->changed--;
+	t->clients_count--;
 	memset(c, 0, sizeof(*c));
 }
 
@@ -109,6 +110,7 @@ static int admit(struct xm_target *t, const struct xm_command *command)
 		if (c == NULL)
 			return -ENOSPC;
 		c->client = command->client;
+		t->clients_count++;
 	}
 	return t->ops->admit(t->transport, command->client, command->ticket);
 }

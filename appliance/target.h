@@ -65,6 +65,7 @@ struct xm_target {
 	struct xm_transport *transport;
 	struct xm_target_client *clients;
 	uint32_t clients_max;
+	uint32_t clients_count; /* admitted and not expelled */
 	uint32_t changed;
 	uint64_t strays; /* connections of clients that were never admitted */
 };
