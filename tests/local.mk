@@ -63,6 +63,7 @@ tests_fuzz_wire_LDADD = $(XM_WHOLE)
 EXTRA_DIST += \
 	tests/assert.c \
 	tests/corpus \
+	tests/lsan.supp \
 	$(NULL)
 
 TEST_EXTENSIONS = .sh
@@ -71,6 +72,8 @@ AM_TESTS_ENVIRONMENT = \
 	XM_BUILDDIR='$(abs_top_builddir)'; export XM_BUILDDIR; \
 	XM_CC='$(CC)'; export XM_CC; \
 	XM_CXX='$(CXX)'; export XM_CXX; \
+	LSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0'; \
+	export LSAN_OPTIONS; \
 	XM_FLAGS='$(XM_SANITIZE) $(XM_COVERAGE)'; export XM_FLAGS; \
 	XM_OBJECTS='$(libxm_ground_la_OBJECTS)'; export XM_OBJECTS; \
 	XM_OBJECTS_FIRST='$(libxm_first_la_OBJECTS)'; export XM_OBJECTS_FIRST; \
