@@ -512,7 +512,8 @@ static void reload(struct daemon *d)
 
 	if (read_options(&fresh) != 0) {
 		say(XM_LEVEL_WARNING, "reload: nothing is changed");
-		xm_options_close(fresh.options);
+		if (fresh.options != NULL)
+			xm_options_close(fresh.options);
 		return;
 	}
 	if (strcmp(a->listen, b->listen) != 0 || a->memory != b->memory ||
@@ -646,42 +647,55 @@ static int start(struct daemon *d)
 		r = open_host(d);
 	if (r == 0 && !interface_lives(d))
 		r = -EIO;
-	if (r != 0)
-		xm_interface_stop(&d->interface);
 	return r;
+}
+
+static void finish(struct daemon *d)
+{
+	if (d->channel != NULL)
+		d->channel_ops->close(d->channel);
+	if (d->interface.pid > 0)
+		xm_interface_stop(&d->interface);
+	xm_pool_close(&d->pool);
+	free(d->host);
+	if (d->options != NULL)
+		xm_options_close(d->options);
+}
+
+/* The exit status. */
+static int serve(struct daemon *d)
+{
+	int r;
+
+	r = read_options(d);
+	if (r != 0)
+		return r - 1;
+	log_level = d->settings.log_level;
+	if (choose_scheme(d) != 0)
+		return EXIT_USAGE;
+	if (d->settings.check_config || d->settings.print_limits) {
+		d->pool.size = xm_align_up(d->settings.memory,
+					   d->settings.huge_pages ? 2 * XM_MIB
+								  : GRANULE);
+		if (d->settings.check_config)
+			xm_options_print_values(d->options, stdout);
+		if (d->settings.print_limits)
+			print_limits(d);
+		return 0;
+	}
+	r = start(d);
+	if (r != 0) /* -EINVAL: what was asked for makes no sense */
+		return r == -EINVAL ? EXIT_USAGE : EXIT_WORLD;
+	tell_ready(d);
+	return run(d);
 }
 
 int main(int argc, char **argv)
 {
 	struct daemon d = { .argc = argc, .argv = argv,
 			    .pool = { .fd = -1 } };
-	int r;
+	int r = serve(&d);
 
-	r = read_options(&d);
-	if (r != 0)
-		return r - 1;
-	log_level = d.settings.log_level;
-	if (choose_scheme(&d) != 0)
-		return EXIT_USAGE;
-	if (d.settings.check_config || d.settings.print_limits) {
-		d.pool.size = xm_align_up(d.settings.memory,
-					  d.settings.huge_pages ? 2 * XM_MIB
-								: GRANULE);
-		if (d.settings.check_config)
-			xm_options_print_values(d.options, stdout);
-		if (d.settings.print_limits)
-			print_limits(&d);
-		return 0;
-	}
-	r = start(&d);
-	if (r != 0) /* -EINVAL: what was asked for makes no sense */
-		return r == -EINVAL ? EXIT_USAGE : EXIT_WORLD;
-	tell_ready(&d);
-	r = run(&d);
-	d.channel_ops->close(d.channel);
-	xm_interface_stop(&d.interface);
-	xm_pool_close(&d.pool);
-	free(d.host);
-	xm_options_close(d.options);
+	finish(&d);
 	return r;
 }
