@@ -115,12 +115,12 @@ say "$(mib "$(file_size "$work/in")") MiB in $lines lines"
 
 # A buffer that holds it all: the text, and what sort keeps for each line. With
 # nowhere to put temporary files, sort fails rather than use one.
-buffer=$(((size / 10 * 11 + lines * 72) / 1048576 + 1))M
+buffer=$(((size / 10 * 11 + lines * 72) / 1048576 + 1))
 nowhere=$work/nowhere
 
-say "sort -S $buffer, plain"
+say "sort -S ${buffer}M, plain"
 t0=$(now)
-sort -S "$buffer" --parallel=2 -T "$nowhere" -o "$work/plain" "$work/in" &
+sort -S "${buffer}M" --parallel=1 -T "$nowhere" -o "$work/plain" "$work/in" &
 pid=$!
 watch_it "plain sort" "$work/plain"
 t1=$(now)
@@ -138,11 +138,11 @@ local=$(((quarter / 1048576 - 16) * 1048576))
 [ "$local" -ge 8388608 ] || fail "too small a job: a quarter of sort's" \
 	"memory is $(mib "$quarter") MiB"
 
-say "sort -S $buffer, extmem run --local $(mib "$local")M"
+say "sort -S ${buffer}M, extmem run --local $(mib "$local")M"
 t2=$(now)
-"$build/extmem" run --progress --local "$local" --external "$buffer" \
+"$build/extmem" run --progress --local "$local" --external "$((buffer + 16))M" \
 	--stats "$work/stats" -- \
-	sort -S "$buffer" --parallel=2 -T "$nowhere" -o "$work/external" \
+	sort -S "${buffer}M" --parallel=1 -T "$nowhere" -o "$work/external" \
 	"$work/in" &
 pid=$!
 status=0
