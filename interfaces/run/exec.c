@@ -12,11 +12,11 @@
  * execl and execlp, with their lists of arguments, go to the kernel inside
  * libc, unseen: what they start runs plain.
  */
+#include <unistd.h>
+
 #include "shim.h"
 
 #define KEPT_MAX 16
-
-extern char **environ;
 
 static char *kept[KEPT_MAX]; /* "NAME=value", LD_PRELOAD first */
 static unsigned kept_count;

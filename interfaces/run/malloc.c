@@ -12,6 +12,8 @@
  * The bootstrap arena serves what dlsym() asks for while the next malloc is
  * being looked up. It is never given back: free() ignores its addresses.
  */
+#include <malloc.h>
+
 #include "shim.h"
 
 #define BOOTSTRAP_SIZE (64 << 10)
@@ -143,6 +145,9 @@ SHIM_EXPORT void free(void *p)
 	else
 		shim_real()->free(p);
 }
+
+/* Gone from glibc's headers, still called by old programs. */
+void cfree(void *);
 
 SHIM_EXPORT void cfree(void *p)
 {
