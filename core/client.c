@@ -559,7 +559,7 @@ static int arena_open(extmem *x)
 				     sizeof(struct xm_segment));
 	if (x->arena_memory == NULL || x->segments == NULL)
 		return xm_fail(-ENOMEM, "extmem_open: out of memory");
-	xm_extent_init(&x->arena, x->arena_size, XM_REGION_GRANULE,
+	xm_extent_init(&x->arena, x->arena_size, XM_SPAN_GRANULE,
 		       2 * XM_REGIONS_MAX, x->arena_memory);
 	xm_layout_init(&x->layout, x->segments, XM_SEGMENTS_MAX);
 	return 0;
@@ -599,6 +599,26 @@ static int keeper_start(extmem *x)
 	return 0;
 }
 
+/* Extents come in the appliance's granules; a region may need several
+ * appliances, so the largest counts. With the control lock held. */
+static int granule_of(extmem *x, uint32_t appliance, char *words,
+		      size_t words_size)
+{
+	uint64_t granule = x->keeper.control.peers[appliance]
+				   .session.welcome.granule;
+
+	if (!xm_is_power_of_two(granule) || granule < XM_PAGE ||
+	    granule > XM_GIB) {
+		snprintf(words, words_size, "%s: its granule of %llu bytes is "
+			 "not one this client can use",
+			 xm_address_of(x, appliance),
+			 (unsigned long long)granule);
+		return -EPROTO;
+	}
+	x->granule = xm_max(x->granule, granule);
+	return 0;
+}
+
 /* Waits until every appliance is ready, or one is known not to be. */
 static int greet(extmem *x)
 {
@@ -614,8 +634,10 @@ static int greet(extmem *x)
 		while (!x->tried[i])
 			os_cond_wait(&x->control_changed,
 					  &x->control_lock);
-		if (peer->ready)
+		if (peer->ready) {
+			rc = granule_of(x, i, words, sizeof(words));
 			continue;
+		}
 		rc = peer->status;
 		if (peer->words[0] != '\0')
 			snprintf(words, sizeof(words), "%s: %s", address,

@@ -33,7 +33,7 @@
 #include "uffd.h"
 
 #define XM_PAGE UINT64_C(4096)
-#define XM_REGION_GRANULE (2 * XM_MIB)
+#define XM_SPAN_GRANULE (2 * XM_MIB) /* of addresses */
 #define XM_REGIONS_MAX 256
 #define XM_SEGMENTS_MAX 4096
 #define XM_BOUNCE_PAGES 16
@@ -88,7 +88,7 @@ struct extmem_region {
 	char name[XM_NAME_SIZE];
 	uint32_t number;
 	uint64_t address; /* of offset 0, in bytes from the arena's start */
-	uint64_t size;	  /* bytes, a multiple of XM_REGION_GRANULE */
+	uint64_t size;	  /* bytes, a multiple of the granule */
 	uint64_t span;	  /* bytes of addresses reserved */
 	struct os_mutex lock;
 	struct xm_extent slabs;
@@ -122,6 +122,7 @@ struct extmem {
 	uint8_t *base;
 	uint64_t arena_size; /* bytes */
 	uint64_t local_limit;
+	uint64_t granule; /* regions are multiples of it: the appliances' */
 
 	struct os_mutex regions_lock;
 	struct xm_link regions;

@@ -98,8 +98,8 @@ int extmem_close(extmem *);
 
 /* --- regions: rare, a message to an appliance --------------------------- */
 
-/* Takes `size` bytes of external memory, rounded up to 2 MiB. Fresh memory
- * reads as zero. Regions are exclusive to this client. `name` (at most 63
+/* Takes `size` bytes of external memory, rounded up to the appliance's granule
+ * (2 MiB by default). Fresh memory reads as zero. Regions are exclusive to this client. `name` (at most 63
  * bytes, or NULL) is for people and lists. A region may be made of several
  * segments, on one or more appliances.
  * Errors: -EINVAL size 0, or beyond what can be addressed, or a name that is

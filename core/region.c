@@ -149,7 +149,7 @@ static int segments_take(extmem *x, const extmem_region *region,
 			return 0;
 	}
 	for (uint32_t a = 0; a < count && at < end;) {
-		uint64_t part = offers[a].free_run & ~(XM_REGION_GRANULE - 1);
+		uint64_t part = offers[a].free_run & ~(x->granule - 1);
 
 		part = xm_min(part, end - at);
 		if (offers[a].status != -ENOSPC || part == 0) {
@@ -162,7 +162,7 @@ static int segments_take(extmem *x, const extmem_region *region,
 			offers[a].status = -ENOSPC;
 			offers[a].free_run =
 				offers[a].free_run == 0 && at < end
-					? XM_REGION_GRANULE : 0;
+					? x->granule : 0;
 		}
 	}
 	if (at == end)
@@ -237,7 +237,7 @@ static uint64_t span_of(const extmem *x, uint64_t size)
 	uint64_t most = x->arena_size / 16;
 	uint64_t span = xm_min(size, most / 16) * 16;
 
-	return xm_align_up(xm_max(span, size), XM_REGION_GRANULE);
+	return xm_align_up(xm_max(span, size), XM_SPAN_GRANULE);
 }
 
 static int region_tables(extmem_region *region)
@@ -266,13 +266,13 @@ static void region_free(extmem_region *region)
 	os_free(region);
 }
 
-static int check_size(const char *call, uint64_t *size)
+static int check_size(const extmem *x, const char *call, uint64_t *size)
 {
 	if (*size == 0 || *size > UINT64_MAX / 2)
 		return xm_fail(-EINVAL, "%s: a region of %llu bytes: the size "
 			       "must be at least 1 and fit in memory", call,
 			       (unsigned long long)*size);
-	*size = xm_align_up(*size, XM_REGION_GRANULE);
+	*size = xm_align_up(*size, x->granule);
 	return 0;
 }
 
@@ -323,7 +323,7 @@ int extmem_region_take(extmem *x, const char *name, uint64_t size,
 	int rc = xm_usable("extmem_region_take");
 
 	if (rc == 0)
-		rc = check_size("extmem_region_take", &size);
+		rc = check_size(x, "extmem_region_take", &size);
 	if (rc != 0)
 		return rc;
 	if (name != NULL && strlen(name) >= XM_NAME_SIZE)
@@ -530,7 +530,7 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 	int rc = xm_usable("extmem_region_resize");
 
 	if (rc == 0)
-		rc = check_size("extmem_region_resize", &size);
+		rc = check_size(x, "extmem_region_resize", &size);
 	if (rc != 0)
 		return rc;
 	os_mutex_take(&x->regions_lock);
