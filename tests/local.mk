@@ -19,10 +19,12 @@ xm_tests = \
 	$(NULL)
 
 xm_shell_tests = \
+	tests/example.sh \
 	tests/floors.sh \
 	tests/fuzz_wire.sh \
 	tests/test_extmemd.sh \
 	tests/install.sh \
+	tests/man.sh \
 	$(NULL)
 
 tests_conformance_SOURCES = \
@@ -56,6 +58,10 @@ tests_test_settings_SOURCES = \
 	appliance/settings.c \
 	tests/test_settings.c \
 	$(NULL)
+
+# What tests/man.sh asks for the settings of a client.
+check_PROGRAMS += tests/settings
+tests_settings_LDADD = $(XM_WHOLE)
 
 # The fuzzer with its own driver; tests/fuzz.sh builds the one of libFuzzer.
 check_PROGRAMS += tests/fuzz_wire
