@@ -8,6 +8,7 @@ xm_tests = \
 	tests/conformance \
 	tests/test_extent \
 	tests/test_heap \
+	tests/test_host \
 	tests/test_list \
 	tests/test_options \
 	tests/test_rand \
@@ -127,6 +128,7 @@ xm_pure_tests = \
 	tests/test_heap \
 	tests/test_list \
 	tests/test_rand \
+	tests/test_service \
 	tests/test_wire \
 	$(NULL)
 
