@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -131,7 +132,7 @@ static void far_main(int fd)
 		ssize_t got = recv(fd, &command, sizeof(command), MSG_DONTWAIT);
 
 		if (got == 0)
-			_exit(0);
+			exit(0);
 		if (got == (ssize_t)sizeof(command)) {
 			far_obey(&f, &command, &answer);
 			if (send(fd, &answer, sizeof(answer), 0) < 0)

@@ -170,6 +170,7 @@ struct xm_transport {
 	struct fid_pep *pep;
 	uint8_t *pool;
 	size_t pool_size;
+	bool viewless; /* the pool cannot be mapped twice */
 	struct fid_ep *rdm_ep;
 	struct fid_av *rdm_av;
 	struct ofi_tenant *tenants;

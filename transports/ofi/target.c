@@ -14,7 +14,8 @@
  * What is registered is a view of the pool (view.c), which conceal() pulls
  * away; a view stays reserved until its client's connections are gone (over
  * RDM: until RETIRED_MAX others were retired after it). Where the pool cannot
- * be viewed twice, conceal() drops the client's connections instead.
+ * be viewed twice, conceal() drops the client's connections instead, and over
+ * RDM, where there are none, limits.revokes turns false with listen().
  *
  * Floor: skin of the transport.
  */
@@ -451,7 +452,9 @@ static int listen_rdm(struct xm_transport *t, struct xm_locator *ret)
 int xm_ofi_listen(struct xm_transport *t, void *pool, size_t pool_size,
 		  struct xm_locator *ret)
 {
+	struct ofi_view probe = { NULL, 0 };
 	struct ofi_handlers handlers;
+	void *ignored;
 	int error;
 
 	if (!t->target || t->pool || !pool || pool_size == 0)
@@ -470,6 +473,9 @@ int xm_ofi_listen(struct xm_transport *t, void *pool, size_t pool_size,
 	}
 	t->pool = pool;
 	t->pool_size = pool_size;
+	if (xm_ofi_view_open(pool, 1, &probe, &ignored))
+		t->viewless = true;
+	xm_ofi_view_close(&probe);
 	return 0;
 }
 
