@@ -10,6 +10,7 @@ xm_tests = \
 	tests/test_heap \
 	tests/test_host \
 	tests/test_list \
+	tests/test_loop \
 	tests/test_options \
 	tests/test_rand \
 	tests/test_service \
