@@ -122,7 +122,7 @@ static bool is_library(const char *path)
 	static const char *const names[] = {
 		"libextmem", "libfabric", "libibverbs", "librdmacm",
 		"libpsm",    "libnl-",	  "libnuma",	"libefa",
-		"libucp",    "libmlx",
+		"libucp",    "libmlx",	  "libinfinipath",
 	};
 	const char *name = strrchr(path, '/');
 
@@ -386,6 +386,7 @@ __attribute__((constructor)) static void start(void)
 	text = getenv(RUN_ENV_CHILDREN);
 	plain_children = !text || strcmp(text, "same") != 0;
 
+	dl_iterate_phdr(note_library, NULL);
 	shim_inside++;
 	signal_start();
 	if (open_client() < 0) {
@@ -393,6 +394,7 @@ __attribute__((constructor)) static void start(void)
 		refuse(words);
 	}
 	exec_start(plain_children);
+	library_span_count = 0; /* providers may have been loaded */
 	dl_iterate_phdr(note_library, NULL);
 	shim_owner = getpid();
 	pthread_atfork(NULL, NULL, after_fork_in_child);

@@ -7,6 +7,10 @@
  * to the program's, kept in `program_action`, which is what the program sees
  * when it asks. Masks that would block SIGBUS have it taken out.
  *
+ * Some providers' libraries (PSM's) install handlers for crashes as they are
+ * loaded, which print and exit(1): a program that is ended by a signal has to
+ * be seen as that, so those are removed before the program begins.
+ *
  * Deliberately not done: sigset(3), sighold(3), sigblock(3), masks inside
  * ppoll, pselect and epoll_pwait (they hold while the kernel waits, where
  * nobody touches memory, but also in handlers run from there).
@@ -55,6 +59,19 @@ static void on_bus(int number, siginfo_t *info, void *context)
 	}
 }
 
+static void remove_handlers_of_libraries(void)
+{
+	const struct sigaction plain = { .sa_handler = SIG_DFL };
+	struct sigaction action;
+
+	for (int number = 1; number < 32; number++)
+		if (shim_real()->sigaction(number, NULL, &action) == 0 &&
+		    action.sa_handler != SIG_DFL &&
+		    action.sa_handler != SIG_IGN &&
+		    shim_called_by_library((void *)action.sa_handler))
+			shim_real()->sigaction(number, &plain, NULL);
+}
+
 void signal_start(void)
 {
 	struct sigaction action = {
@@ -63,6 +80,7 @@ void signal_start(void)
 	};
 	sigset_t bus;
 
+	remove_handlers_of_libraries();
 	shim_real()->sigaction(SIGBUS, &action, &program_action);
 	sigemptyset(&bus);
 	sigaddset(&bus, SIGBUS);
