@@ -147,6 +147,15 @@ else
 	echo "skipped extmem(1): it is not written yet"
 fi
 
+# --- the other documents ---------------------------------------------------------
+
+# Functions are defined at the start of a line, or declared with their type.
+for name in $(grep -ohE '`[a-z_]+\(\)`' docs/*.md | tr -d '`()' | sort -u); do
+	grep -qE "^[a-z][a-zA-Z0-9_ *]*[ *]$name\(" core/*.c core/*.h appliance/*.c ||
+		echo "$name() is in the documents and not in the source" >>"$out"
+done
+verdict "every function that the documents name is there" "$out"
+
 # --- form ------------------------------------------------------------------------
 
 for page in docs/man/*; do
