@@ -7,9 +7,15 @@
  * that the loop polls for SPIN_NS without sleeping, then waits again; each
  * wait that nothing ended doubles the next, up to WAIT_MAX_NS. So a busy
  * interface answers at the speed of polling and an idle one wakes twice a
- * second. Where a transport cannot wait (shm), nothing tells of traffic at
- * all, and wait() is a nap: as long as there are clients naps are of NAP_NS,
- * which costs some percent of a core; without clients they grow as waits do.
+ * second.
+ *
+ * Where a transport cannot wait (shm), wait() is a nap and tells nothing. Then
+ * the only sign of traffic is that a poll which served somebody took several
+ * times as long as one that found nothing. That is a guess, so nothing hangs
+ * on it but patience: a busy poll after a nap is followed by a short look
+ * around (it may just have been slow to wake), a second one by spinning. Naps
+ * grow from NAP_MIN_NS to NAP_MAX_NS as long as there are clients, and as waits
+ * do when there are none.
  *
  * One report at most is waiting to be sent, and no command is read while it
  * is; so nothing piles up when the control process is stopped.
@@ -33,7 +39,11 @@
 #define SPIN_NS (500 * XM_US)
 #define WAIT_MIN_NS (1 * XM_MS)
 #define WAIT_MAX_NS (500 * XM_MS)
-#define NAP_NS (20 * XM_US)
+#define NAP_MIN_NS (20 * XM_US)
+#define NAP_MAX_NS (500 * XM_US)
+#define LOOK_NS (30 * XM_US)
+#define POLL_BUSY 4 /* times an idle poll's duration */
+#define POLL_BUSY_NS 200 /* and so much more */
 #define POLLS_PER_LOOK 64 /* at the socket, while spinning */
 #define START_MS 60000
 #define STOP_MS 1000
@@ -52,6 +62,7 @@ struct child {
 	struct xm_transport *transport;
 	struct xm_target target;
 	bool waits;
+	uint64_t poll_ns; /* an idle poll's duration, about */
 	int fd;
 	bool ended;   /* the control process is gone */
 	bool pending; /* `report` could not be sent yet */
@@ -140,38 +151,73 @@ static void child_serve(struct child *c)
 	}
 }
 
+/* True: this poll seems to have served somebody. The shortest poll is the
+ * measure, forgotten slowly, as clocks and machines change their speed. */
+static bool poll_was_busy(struct child *c, uint64_t duration_ns)
+{
+	if (c->waits || c->target.clients_count == 0)
+		return false;
+	if (duration_ns < c->poll_ns) {
+		c->poll_ns = duration_ns;
+		return false;
+	}
+	c->poll_ns += c->poll_ns / 1024 + 1;
+	return duration_ns > POLL_BUSY * c->poll_ns + POLL_BUSY_NS;
+}
+
+static uint64_t longer_wait(const struct child *c, uint64_t wait_ns)
+{
+	if (!c->waits && c->target.clients_count > 0)
+		return xm_min(2 * wait_ns, NAP_MAX_NS);
+	return xm_min(2 * wait_ns, WAIT_MAX_NS);
+}
+
 static void child_loop(struct child *c)
 {
-	uint64_t wait_ns = WAIT_MIN_NS;
-	uint64_t spin_until_ns = clock_ns() + SPIN_NS;
-	uint64_t now_ns, waited_ns;
+	uint64_t wait_min_ns = c->waits ? WAIT_MIN_NS : NAP_MIN_NS;
+	uint64_t wait_ns = wait_min_ns;
+	uint64_t now_ns = clock_ns();
+	uint64_t spin_until_ns = now_ns + SPIN_NS;
+	bool looking = false;
 	int polls = 0;
 
+	c->poll_ns = XM_SECOND;
 	while (!c->ended) {
-		int events = xm_target_poll(&c->target);
+		uint64_t before_ns = now_ns;
+		bool busy = xm_target_poll(&c->target) > 0;
 
-		if (polls++ % POLLS_PER_LOOK == 0 || events > 0)
-			child_serve(c);
 		now_ns = clock_ns();
-		if (events > 0)
+		if (poll_was_busy(c, now_ns - before_ns)) {
+			busy = busy || looking;
+			looking = true;
+			spin_until_ns = xm_max(spin_until_ns,
+					       now_ns + LOOK_NS);
+		}
+		if (polls++ % POLLS_PER_LOOK == 0) {
+			child_serve(c);
+			now_ns = clock_ns();
+		}
+		if (busy) {
 			spin_until_ns = now_ns + SPIN_NS;
+			wait_ns = wait_min_ns;
+		}
 		if (now_ns < spin_until_ns)
 			continue;
 		child_serve(c);
 		if (c->ended)
 			break;
+		before_ns = clock_ns();
 		/* With a report stuck, a command to be read must not wake. */
 		c->options->ops->wait(c->transport, c->pending ? -1 : c->fd,
 				      wait_ns);
-		waited_ns = clock_ns() - now_ns;
-		if (c->waits && waited_ns < wait_ns - wait_ns / 8) {
-			wait_ns = WAIT_MIN_NS;
-			spin_until_ns = now_ns + waited_ns + SPIN_NS;
+		now_ns = clock_ns();
+		if (c->waits && now_ns - before_ns < wait_ns - wait_ns / 8) {
+			wait_ns = wait_min_ns;
+			spin_until_ns = now_ns + SPIN_NS;
 		} else {
-			wait_ns = xm_min(2 * wait_ns, WAIT_MAX_NS);
+			wait_ns = longer_wait(c, wait_ns);
 		}
-		if (!c->waits && c->target.clients_count > 0)
-			wait_ns = NAP_NS;
+		looking = false;
 		polls = 0; /* look at the socket next */
 	}
 }
