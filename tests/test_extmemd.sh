@@ -143,6 +143,44 @@ finish 'SIGTERM ends with 0'
 until_true test ! -e /proc/"${child% }"
 verdict $? 'the interface ends with the control'
 
+echo "listen = $tcp
+memory = 2M
+lease = 5s" >"$scratch/conf"
+start --config "$scratch/conf"
+sed -i 's/5s/3s/; s/2M/4M/' "$scratch/conf"
+kill -HUP "$daemon"
+until_true said 'reloaded: lease 3000 ms' && said 'the rest needs a restart'
+verdict $? 'a new lease is taken up, a new size is not'
+echo 'colour = blue' >>"$scratch/conf"
+kill -HUP "$daemon"
+until_true said 'nothing is changed' && said colour
+verdict $? 'a bad file changes nothing'
+finish 'and the daemon is as before'
+
+if command -v python3 >/dev/null; then
+	rm -f "$scratch/manager.out"
+	python3 - "$scratch" <<'END' &
+import socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.bind(sys.argv[1] + "/manager")
+s.settimeout(60)
+with open(sys.argv[1] + "/manager.out", "w", buffering=1) as out:
+    for i in range(2):
+        print(s.recv(100).decode(), file=out)
+END
+	manager=$!
+	until_true test -S "$scratch/manager"
+	NOTIFY_SOCKET=$scratch/manager
+	export NOTIFY_SOCKET
+	start --listen $tcp --memory 2M
+	unset NOTIFY_SOCKET
+	until_true grep -q '^READY=1$' "$scratch/manager.out"
+	verdict $? 'the service manager is told when it is ready'
+	finish 'SIGTERM ends with 0 under a manager'
+	wait $manager && grep -q '^STOPPING=1$' "$scratch/manager.out"
+	verdict $? 'and when it stops'
+fi
+
 start --listen $tcp --memory 2M
 child=$(interface_of "$daemon")
 kill -KILL "$daemon"
