@@ -517,6 +517,24 @@ static void concealed_memory_cannot_be_reached(void)
 	world_close();
 }
 
+static void a_key_in_use_is_refused(void)
+{
+	struct xm_far again;
+	int error;
+
+	if (!world_ready(XM_MIB))
+		return;
+	error = expose(1, 2 * XM_MIB, 4096, w.far.key, &again);
+	/* Where providers choose keys it is another one. */
+	CU_ASSERT(error == -EINVAL || (!error && again.key != w.far.key));
+	CU_ASSERT_EQUAL(expose(1, FAR_POOL_SIZE - 4096, 4097, 5, &again),
+			-EINVAL);
+	CU_ASSERT_EQUAL(expose(1, UINT64_MAX, 2, 5, &again), -EINVAL);
+	CU_ASSERT_EQUAL(expose(1, 0, 0, 5, &again), -EINVAL);
+	CU_ASSERT_EQUAL(expose(0, 0, 4096, 5, &again), -EINVAL);
+	world_close();
+}
+
 static void a_late_write_cannot_reach_the_next_owner(void)
 {
 	size_t size = 4 * XM_MIB;
@@ -1120,6 +1138,7 @@ static const CU_TestInfo tests[] = {
 	T(a_wrong_key_touches_nothing),
 	T(nothing_outside_the_span_is_touched),
 	T(concealed_memory_cannot_be_reached),
+	T(a_key_in_use_is_refused),
 	T(a_late_write_cannot_reach_the_next_owner),
 	T(a_ticket_lets_one_connection_in_once),
 	T(nobody_comes_in_on_an_expelled_clients_ticket),

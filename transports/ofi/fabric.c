@@ -65,6 +65,7 @@ int xm_ofi_errno(ssize_t fi_error)
 	case FI_EMFILE:
 		return -ENOSPC;
 	case FI_EINVAL:
+	case FI_ENOKEY: /* the key is in use */
 		return -EINVAL;
 	case FI_EADDRINUSE:
 		return -EADDRINUSE;

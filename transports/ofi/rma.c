@@ -155,8 +155,14 @@ int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_far *far,
 	else
 		error = fi_readmsg(link->ep, &message, FI_COMPLETION);
 	link->eager = error == -FI_EAGAIN;
-	if (error)
-		return error == -FI_EAGAIN ? -EAGAIN : -ENOTCONN;
+	if (error == -FI_EAGAIN)
+		return -EAGAIN;
+	if (error == -FI_ENOMEM)
+		return -ENOMEM;
+	if (error) {
+		xm_ofi_link_down(t, peer, -ENOTCONN);
+		return -ENOTCONN;
+	}
 
 	t->op_free = op->next;
 	op->state = OFI_OP_POSTED;
