@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -133,6 +134,8 @@ static void pump(void)
 	near_poll(&w.other);
 	if (w.loop)
 		far_poll(&w.here);
+	else
+		sched_yield();
 }
 
 #define PUMP_UNTIL(condition)                                                 \

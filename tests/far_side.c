@@ -9,6 +9,7 @@
  * at far memory without asking for it. Each dies with whoever started it.
  */
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,8 +143,10 @@ static void far_main(int fd)
 		far_poll(&f);
 		if (f.paused || !f.t)
 			poll(&(struct pollfd){ fd, POLLIN, 0 }, 1, 100);
-		else if (++idle % 4096 == 0)
+		else if (++idle % 256 == 0)
 			f.ops->wait(f.t, fd, XM_MS);
+		else
+			sched_yield();
 	}
 }
 
