@@ -78,7 +78,7 @@ struct waiter {
 };
 
 struct mapping {
-	uint64_t offset, size;
+	uint64_t offset, size; /* as asked: size 0 is to the end */
 	uint32_t count;
 };
 

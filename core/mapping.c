@@ -287,13 +287,18 @@ void xm_detach(extmem_region *region, uint64_t offset, uint64_t size)
 				       size / XM_PAGE);
 }
 
+/* Size 0 is to the region's end, wherever resize() has moved that. */
 static struct mapping *mapping_find(extmem_region *region, uint64_t offset,
 				    uint64_t size)
 {
 	for (size_t i = 0; i < region->mappings_count; i++) {
 		struct mapping *m = &region->mappings[i];
+		uint64_t own = m->size == 0 ? region->size - m->offset
+					    : m->size;
 
-		if (m->offset == offset && m->size == size)
+		if (m->offset == offset &&
+		    (m->size == size ||
+		     own == (size == 0 ? region->size - offset : size)))
 			return m;
 	}
 	return NULL;
@@ -349,7 +354,7 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 	       void **ret)
 {
 	extmem *x = region->client;
-	uint64_t first, limit;
+	uint64_t first, limit, asked = size;
 	int rc = xm_usable("extmem_map");
 
 	if (rc == 0)
@@ -365,7 +370,7 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 		region->attached = rc == 0;
 	}
 	if (rc == 0)
-		rc = mapping_add(region, offset, size);
+		rc = mapping_add(region, offset, asked);
 	os_mutex_give(&region->lock);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_map: %s", strerror(-rc));
@@ -391,12 +396,8 @@ static int unmap_last(extmem_region *region)
 int extmem_unmap(extmem_region *region, uint64_t offset, uint64_t size)
 {
 	struct mapping *m;
-	uint64_t first, limit;
 	int rc = xm_usable("extmem_unmap");
 
-	if (rc == 0)
-		rc = to_pages(region, "extmem_unmap", offset, &size, true,
-			      &first, &limit);
 	if (rc != 0)
 		return rc;
 	os_mutex_take(&region->lock);

@@ -150,19 +150,21 @@ static int segments_take(extmem *x, const extmem_region *region,
 	}
 	for (uint32_t a = 0; a < count && at < end;) {
 		uint64_t part = offers[a].free_run & ~(x->granule - 1);
+		struct offer next;
 
 		part = xm_min(part, end - at);
 		if (offers[a].status != -ENOSPC || part == 0) {
 			a++;
 			continue;
 		}
-		if (segment_take(x, region, a, at, part, &offers[a]) == 0) {
+		/* The words stay those about the whole. What is free after
+		 * this run, it tells when it refuses more than it has. */
+		if (segment_take(x, region, a, at, part, &next) == 0) {
 			at += part;
-			/* It said what was free before; ask again. */
-			offers[a].status = -ENOSPC;
+			offers[a].free_run = xm_min(end - at, part);
+		} else {
 			offers[a].free_run =
-				offers[a].free_run == 0 && at < end
-					? x->granule : 0;
+				next.free_run < part ? next.free_run : 0;
 		}
 	}
 	if (at == end)

@@ -123,8 +123,11 @@ static void on_greeting(struct xm_session *s,
 			struct xm_session_effects *fx)
 {
 	const struct xm_message *m = ev->message;
+	bool observes = (s->hello.flags & XM_HELLO_OBSERVER) != 0;
 
-	if (m->kind == XM_WELCOME && m->u.welcome.client != 0 &&
+	/* An observer is given no number. */
+	if (m->kind == XM_WELCOME &&
+	    (m->u.welcome.client != 0) != observes &&
 	    m->u.welcome.lease_ms > 0 &&
 	    m->u.welcome.version >= XM_PROTOCOL_VERSION_MIN &&
 	    m->u.welcome.version <= XM_PROTOCOL_VERSION) {

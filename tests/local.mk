@@ -6,6 +6,7 @@
 
 xm_tests = \
 	tests/conformance \
+	tests/test_client \
 	tests/test_extent \
 	tests/test_heap \
 	tests/test_host \
@@ -35,6 +36,7 @@ tests_conformance_SOURCES = \
 	$(NULL)
 
 noinst_HEADERS += \
+	tests/appliance.h \
 	tests/cunit.h \
 	tests/far_side.h \
 	tests/wire_sample.h \
@@ -55,6 +57,11 @@ dist_noinst_SCRIPTS += \
 # What tests/test_extmemd.sh throws with.
 check_PROGRAMS += tests/thrower
 tests_thrower_LDADD = $(XM_WHOLE)
+
+# Tests of the public API link the library that is installed.
+xm_api = libextmem.la $(CUNIT_LIBS)
+tests_test_client_SOURCES = tests/appliance.c tests/test_client.c
+tests_test_client_LDADD = $(xm_api)
 
 tests_test_settings_SOURCES = \
 	appliance/settings.c \
