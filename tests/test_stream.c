@@ -6,6 +6,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -164,6 +165,7 @@ static void messages_arrive_whole_and_in_order_over_a_unix_socket(void)
 
 static void a_name_and_ipv6_in_brackets_are_addresses(void)
 {
+	struct addrinfo *found;
 	struct pair p;
 	int fd = socket(AF_INET6, SOCK_STREAM, 0);
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6,
@@ -173,9 +175,15 @@ static void a_name_and_ipv6_in_brackets_are_addresses(void)
 
 	if (fd >= 0)
 		close(fd);
-	pair_open(&p, &xm_stream_tcp, "ofi+tcp://localhost:0");
-	talk(&p);
-	pair_close(&p);
+	/* A root without /etc/hosts does not know even this name. */
+	if (getaddrinfo("localhost", NULL, NULL, &found) == 0) {
+		freeaddrinfo(found);
+		pair_open(&p, &xm_stream_tcp, "ofi+tcp://localhost:0");
+		talk(&p);
+		pair_close(&p);
+	} else {
+		printf("(localhost has no address here) ");
+	}
 	if (!six) {
 		printf("(no IPv6 here) ");
 		return;
