@@ -55,7 +55,7 @@ while read -r name; do
 		echo "$name has no page; see docs/local.mk" >>"$out"
 		continue
 	fi
-	sed -n '/^\.SH NAME/,/^\.SH SYNOPSIS/p' "$page" | grep -q "^$name[, ]" ||
+	sed -n '/^\.SH NAME/,/^\.SH SYNOPSIS/p' "$page" | grep -q "^${name}[, ]" ||
 		echo "$page: $name is not in NAME" >>"$out"
 	sed -n '/^\.SH SYNOPSIS/,/^\.SH DESCRIPTION/p' "$page" |
 		grep -q "[ *]$name(" ||
