@@ -417,6 +417,17 @@ static bool fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
 	return true;
 }
 
+/* Was its far memory lost while the read flew? Then what came may be anything:
+ * zeros, or another client's. */
+static bool any_lost(const struct xm_pager *p, const struct xm_slot *slot)
+{
+	for (uint32_t i = 0; i < slot->count; i++) {
+		if (flagged(&p->pages[slot->page + i], FLAG_LOST))
+			return true;
+	}
+	return false;
+}
+
 static void on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 {
 	uint32_t index = ev->cell / p->options.window_max;
@@ -425,7 +436,7 @@ static void on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 	XM_ASSERT(index < p->options.slots);
 	slot = &p->slots[index];
 	XM_ASSERT(slot->state == SLOT_FLYING);
-	if (ev->status != 0) {
+	if (ev->status != 0 || any_lost(p, slot)) {
 		slot_clear(p, index, false);
 		return;
 	}
@@ -636,6 +647,9 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 	}
 	cell += (uint32_t)(first - slot.page);
 	slot_clear(p, index, false);
+	/* The read ahead is posted before this window is installed, and must
+	 * not be posted over it. */
+	p->slots[index].state = SLOT_FLYING;
 	if (slot.count - count > 0 && slot.demand < slot.count)
 		p->counters.prefetched_wasted += slot.count - count;
 
@@ -653,6 +667,7 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 			s = NULL;
 		}
 	}
+	p->slots[index].state = SLOT_FREE;
 	if (dirty && s == NULL && count > 1) {
 		/* One page is known to be written to; the others are not. */
 		before = (uint32_t)(page - first);
@@ -730,10 +745,12 @@ static void on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		if (slot->state == SLOT_ARRIVED) {
 			fault_from_slot(p, page, ev, fx);
 		} else {
-			if (ev->reach == XM_REACH_LOST)
-				fx->verdict = XM_VERDICT_LOST;
 			p->counters.misses += !ev->again;
 		}
+		/* Flying, or arrived and no frame to be had. */
+		if (fx->verdict == XM_VERDICT_WAIT &&
+		    ev->reach == XM_REACH_LOST)
+			fx->verdict = XM_VERDICT_LOST;
 		return;
 	case XM_PAGE_ABSENT:
 		break;
@@ -745,8 +762,6 @@ static void on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		/* Discarded while a store flew: that one must land first. */
 		if (!flagged(entry, FLAG_STORING))
 			fault_fresh(p, page, ev, fx);
-		else if (ev->reach == XM_REACH_LOST)
-			fx->verdict = XM_VERDICT_LOST;
 	} else if (flagged(entry, FLAG_STORING)) {
 		fault_from_cell(p, page, ev, fx);
 	} else {
@@ -900,15 +915,15 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		entry->flags |= FLAG_WRITTEN;
 		return true;
 	case XM_PAGER_FORGET:
+		/* First, so that a page that has to wait is not forgotten half:
+		 * an older store than what is here may be the one that flies. */
+		if (flagged(entry, FLAG_STORING) &&
+		    p->cells[entry->slot].state == CELL_FLYING)
+			return false;
 		if (!let_go(p, page, true, fx))
 			return false;
-		/* The far memory is given back, so nobody will hear how a
-		 * store that still flies ends: its cell forgets the page. */
-		if (flagged(entry, FLAG_STORING)) {
-			if (p->cells[entry->slot].state == CELL_FLYING)
-				return false;
+		if (flagged(entry, FLAG_STORING))
 			cell_free(p, entry->slot);
-		}
 		memset(entry, 0, sizeof(*entry));
 		return true;
 	default:
