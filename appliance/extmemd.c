@@ -223,8 +223,9 @@ static struct xm_service_options service_options(const struct daemon *d)
 		host_name(o.name, sizeof(o.name));
 	snprintf(o.transport, sizeof(o.transport), "%s",
 		 d->transport_ops->scheme);
-	snprintf(o.provider, sizeof(o.provider), "%s", d->limits.provider);
-	snprintf(o.library, sizeof(o.library), "%s", d->limits.version);
+	snprintf(o.provider, sizeof(o.provider), "%.30s %.31s",
+		 d->limits.provider, d->limits.version);
+	snprintf(o.library, sizeof(o.library), "%s", PACKAGE_VERSION);
 	return o;
 }
 
