@@ -34,7 +34,7 @@ enum verdict { FINE, LIMITED, MISSING };
 struct finding {
 	char name[24];
 	enum verdict verdict;
-	char words[192];
+	char words[320];
 	char remedy[192]; /* the exact line; "" when there is no need */
 };
 
@@ -214,7 +214,8 @@ static void try_providers(struct findings *f)
 	for (line = strtok_r(text, "\n", &state);
 	     line && f->count < FINDINGS_MAX;
 	     line = strtok_r(NULL, "\n", &state))
-		find_out(f, "transport", FINE, "%s", line);
+		find_out(f, "transport", strstr(line, " - ") ? LIMITED : FINE,
+			 "%s", line);
 }
 
 /* --- words ------------------------------------------------------------------------ */

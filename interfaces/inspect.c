@@ -155,8 +155,8 @@ static void print_status(const char *address, const struct listing *l)
 	mib(s->free_run, run);
 	mib(s->leased, leased);
 	mib(s->quarantined, quarantine);
-	printf("appliance    %s (%s), extmem %s, %s%s\n", address, s->name,
-	       s->library, s->provider, s->leaving ? ", leaving" : "");
+	printf("appliance    %s (%s), provider %s %s%s\n", address, s->name,
+	       s->provider, s->library, s->leaving ? ", leaving" : "");
 	printf("up           %.0f s, incarnation %llx\n",
 	       (double)s->uptime_ms / 1000,
 	       (unsigned long long)s->incarnation);

@@ -27,6 +27,7 @@ xm_shell_tests = \
 	tests/floors.sh \
 	tests/fuzz_wire.sh \
 	tests/test_extmemd.sh \
+	tests/test_run.sh \
 	tests/install.sh \
 	tests/man.sh \
 	$(NULL)
@@ -68,6 +69,10 @@ tests_test_settings_SOURCES = \
 	appliance/settings.c \
 	tests/test_settings.c \
 	$(NULL)
+
+# What tests/test_run.sh runs: an ordinary program, of libc alone.
+check_PROGRAMS += tests/run_program
+tests_run_program_LDADD =
 
 # What tests/man.sh asks for the settings of a client.
 check_PROGRAMS += tests/settings

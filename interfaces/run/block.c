@@ -3,7 +3,7 @@
  * External memory in blocks: slabs of mapped regions, and who has them.
  *
  * A region is taken at first need: of the size told by --external, or else of
- * 256 MiB, and then another, half as large as all before it, whenever none
+ * 256 MiB (but no more than half of what is left), and then another, half as large as all before it, whenever none
  * has room; so their number stays small and what is held is at most one and a
  * half times what was needed. Each is mapped whole. A block is one slab.
  *
@@ -28,6 +28,7 @@
 #define REGION_SIZE_FIRST (UINT64_C(256) << 20)
 #define GRANULE (UINT64_C(2) << 20)
 #define OBJECT_SIZE_MAX (UINT64_C(64) << 10)
+#define STATUS_TIMEOUT_MS 5000
 #define MOVE_SIZE (UINT64_C(1) << 20)
 
 struct region {
@@ -108,11 +109,26 @@ static int region_take(uint64_t size)
 	return 0;
 }
 
+/* What the appliances have left, as they say; nobody promises it. */
+static uint64_t far_free(void)
+{
+	uint64_t total = 0;
+
+	for (uint32_t i = 0; i < shim_shared->appliance_count; i++) {
+		struct extmem_status status = { .size = sizeof(status) };
+
+		if (extmem_status(shim_shared->appliances[i].appliance,
+				  STATUS_TIMEOUT_MS, &status) >= 0)
+			total += status.free_run;
+	}
+	return total & ~(GRANULE - 1);
+}
+
 /* One more region that has room for `size`; `seen` is how many there were
  * when none had. */
 static int grow(uint64_t size, unsigned seen)
 {
-	uint64_t total = 0, want, need = (size + GRANULE - 1) & ~(GRANULE - 1);
+	uint64_t total = 0, want, there, need = (size + GRANULE - 1) & ~(GRANULE - 1);
 	int r = 0;
 
 	pthread_mutex_lock(&grow_lock);
@@ -123,6 +139,9 @@ static int grow(uint64_t size, unsigned seen)
 	want = total / 2 > REGION_SIZE_FIRST ? total / 2 : REGION_SIZE_FIRST;
 	if (shim_external)
 		want = shim_external > total ? shim_external - total : 0;
+	there = shim_external ? want : far_free() / 2 & ~(GRANULE - 1);
+	if (want > there)
+		want = there;
 	if (want < need && !shim_external)
 		want = need;
 	if (want < need || seen == REGIONS_MAX) {
@@ -131,7 +150,7 @@ static int grow(uint64_t size, unsigned seen)
 	}
 	r = region_take(want);
 	if (r == -ENOSPC && want > need && !shim_external)
-		r = region_take(need);
+		r = region_take(need); /* others took some */
 out:
 	pthread_mutex_unlock(&grow_lock);
 	return r;

@@ -213,6 +213,7 @@ static void refresh(void)
 		s->stats = stats;
 		snprintf(s->lost, sizeof(s->lost), "%s",
 			 extmem_lost(shim_client));
+		s->lost[strcspn(s->lost, "\n")] = '\0';
 		if (stats.region_bytes > s->region_bytes_peak)
 			s->region_bytes_peak = stats.region_bytes;
 		for (unsigned i = 0; i < RUN_APPLIANCES_MAX; i++) {
