@@ -42,3 +42,5 @@ libextmem_run_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
 libextmem_run_la_LIBADD = libextmem.la
 
 dist_noinst_SCRIPTS += interfaces/main-job.sh
+
+dist_man_MANS += docs/man/extmem.1
