@@ -819,8 +819,10 @@ static uint32_t flush_page(struct xm_pager *p, uint64_t page, uint64_t limit,
 	if (flagged(entry, FLAG_STORING))
 		return 0; /* stores made since must follow that one */
 	run = dirty_run(p, page, limit, &writable);
-	if (evict && pinned(p, page))
+	if (evict && pinned(p, page)) {
 		evict = false;
+		run = 1; /* its neighbours may go */
+	}
 	if (evict) {
 		run = 1;
 		while (run < XM_PAGER_BATCH && page + run < limit &&
@@ -1034,6 +1036,7 @@ static void on_guard(struct xm_pager *p, const struct xm_pager_event *ev,
 	    p->slots[entry->slot].state == SLOT_ARRIVED)
 		slot_clear(p, entry->slot, true);
 	while (page < end && idle(&p->pages[page]) &&
+	       !flagged(&p->pages[page], FLAG_LOST) &&
 	       (ev->whole || flagged(&p->pages[page], FLAG_WRITTEN)))
 		p->pages[page++].state = XM_PAGE_GUARDED;
 	if (page > ev->page)

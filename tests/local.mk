@@ -13,6 +13,7 @@ xm_tests = \
 	tests/test_list \
 	tests/test_loop \
 	tests/test_options \
+	tests/test_pager \
 	tests/test_pager_model \
 	tests/test_rand \
 	tests/test_service \
@@ -141,6 +142,7 @@ xm_pure_tests = \
 	tests/test_extent \
 	tests/test_heap \
 	tests/test_list \
+	tests/test_pager \
 	tests/test_pager_model \
 	tests/test_rand \
 	tests/test_service \

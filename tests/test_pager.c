@@ -1,0 +1,955 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Stories of the pager, event by event: what each may return, and its limits
+ * at the limit and one past. How the events mix is asked by
+ * test_pager_model.c.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/cunit.h"
+#include "pager.h"
+
+#define PAGES 256
+
+static struct xm_pager pager;
+static struct xm_pager_effects fx;
+static void *memory;
+
+static const struct xm_pager_options usual = {
+	.pages_max = PAGES, .frames_max = 16, .window_max = 8, .slots = 3,
+	.cells = 4, .pins_max = 4,
+};
+
+static void open_pager(struct xm_pager_options options)
+{
+	free(memory);
+	memory = calloc(1, xm_pager_memory_size(&options));
+	xm_pager_init(&pager, &options, memory);
+}
+
+static enum xm_verdict send_event(struct xm_pager_event ev)
+{
+	xm_pager_step(&pager, &ev, &fx);
+	CU_ASSERT_PTR_NULL(xm_pager_check(&pager));
+	return fx.verdict;
+}
+
+static enum xm_verdict fault(uint64_t page, bool write)
+{
+	return send_event((struct xm_pager_event){
+		.kind = XM_PAGER_FAULT, .page = page, .write = write,
+		.floor = 0, .limit = PAGES });
+}
+
+static enum xm_verdict fault_out_of_reach(uint64_t page, enum xm_reach reach)
+{
+	return send_event((struct xm_pager_event){
+		.kind = XM_PAGER_FAULT, .page = page, .limit = PAGES,
+		.reach = reach });
+}
+
+static enum xm_verdict range(enum xm_pager_event_kind kind, uint64_t page,
+			     uint64_t limit)
+{
+	return send_event((struct xm_pager_event){
+		.kind = kind, .page = page, .limit = limit });
+}
+
+static enum xm_verdict flushed(uint64_t page, uint64_t limit, uint64_t seq)
+{
+	return send_event((struct xm_pager_event){
+		.kind = XM_PAGER_FLUSHED, .page = page, .limit = limit,
+		.seq = seq });
+}
+
+static enum xm_verdict pin(uint64_t page, bool write)
+{
+	return send_event((struct xm_pager_event){
+		.kind = XM_PAGER_PIN, .page = page, .write = write });
+}
+
+static enum xm_verdict guard(uint64_t page, uint64_t limit, bool whole)
+{
+	return send_event((struct xm_pager_event){
+		.kind = XM_PAGER_GUARD, .page = page, .limit = limit,
+		.whole = whole });
+}
+
+static void unguard(uint64_t page, uint64_t limit, bool write)
+{
+	send_event((struct xm_pager_event){
+		.kind = XM_PAGER_UNGUARD, .page = page, .limit = limit,
+		.write = write });
+}
+
+/* The n-th effect of a kind, or NULL. */
+static const struct xm_pager_effect *effect(enum xm_pager_effect_kind kind,
+					    unsigned n)
+{
+	for (uint32_t i = 0; i < fx.count; i++) {
+		if (fx.list[i].kind == kind && n-- == 0)
+			return &fx.list[i];
+	}
+	return NULL;
+}
+
+static unsigned effects(enum xm_pager_effect_kind kind)
+{
+	unsigned n = 0;
+
+	while (effect(kind, n) != NULL)
+		n++;
+	return n;
+}
+
+static void fetched(const struct xm_pager_effect *e, int status)
+{
+	send_event((struct xm_pager_event){ .kind = XM_PAGER_FETCHED,
+					    .cell = e->cell,
+					    .status = status });
+}
+
+static void stored(const struct xm_pager_effect *e, int status)
+{
+	send_event((struct xm_pager_event){ .kind = XM_PAGER_STORED,
+					    .cell = e->cell,
+					    .count = e->count,
+					    .status = status });
+}
+
+static enum xm_page_state state(uint64_t page)
+{
+	return (enum xm_page_state)pager.pages[page].state;
+}
+
+/* The far memory holds these pages. */
+static void open_written(struct xm_pager_options options)
+{
+	open_pager(options);
+	CU_ASSERT_EQUAL(range(XM_PAGER_ADOPT, 0, options.pages_max),
+			XM_VERDICT_DONE);
+}
+
+/* Reads a page in by one fetch of its own. */
+static void bring(uint64_t page)
+{
+	struct xm_pager_effect e;
+
+	CU_ASSERT_EQUAL_FATAL(fault(page, false), XM_VERDICT_WAIT);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(effect(XM_FETCH, 0));
+	e = *effect(XM_FETCH, 0);
+	fetched(&e, 0);
+	CU_ASSERT_EQUAL(fault(page, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(state(page), XM_PAGE_CLEAN);
+}
+
+/* --- fresh pages and misses --------------------------------------------------- */
+
+static void a_fresh_page_reads_as_zero_without_a_transfer(void)
+{
+	open_pager(usual);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fx.count, 1);
+	CU_ASSERT_EQUAL(fx.list[0].kind, XM_INSTALL);
+	CU_ASSERT_EQUAL(fx.list[0].cell, XM_CELL_ZERO);
+	CU_ASSERT_TRUE(fx.list[0].protect);
+	CU_ASSERT_EQUAL(state(5), XM_PAGE_CLEAN);
+}
+
+static void a_fresh_page_is_had_even_while_the_far_side_is_down(void)
+{
+	open_pager(usual);
+	CU_ASSERT_EQUAL(fault_out_of_reach(5, XM_REACH_DOWN),
+			XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fault_out_of_reach(9, XM_REACH_LOST),
+			XM_VERDICT_DONE);
+}
+
+static void a_store_to_a_clean_page_unprotects_it(void)
+{
+	open_pager(usual);
+	fault(5, false);
+	CU_ASSERT_EQUAL(fault(5, true), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fx.count, 1);
+	CU_ASSERT_EQUAL(fx.list[0].kind, XM_UNPROTECT);
+	CU_ASSERT_EQUAL(state(5), XM_PAGE_DIRTY);
+}
+
+static void a_miss_fetches_and_waits_and_is_installed_when_asked_again(void)
+{
+	struct xm_pager_effect e;
+
+	open_written(usual);
+	CU_ASSERT_EQUAL(fault(7, false), XM_VERDICT_WAIT);
+	e = *effect(XM_FETCH, 0);
+	CU_ASSERT_EQUAL(e.page, 7);
+	CU_ASSERT_EQUAL(e.count, 1);
+	/* Asking again posts nothing. */
+	CU_ASSERT_EQUAL(send_event((struct xm_pager_event){
+				.kind = XM_PAGER_FAULT, .page = 7,
+				.limit = PAGES, .again = true }),
+			XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	fetched(&e, 0);
+	CU_ASSERT_EQUAL(fault(7, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->cell, e.cell);
+	CU_ASSERT_EQUAL(pager.counters.misses, 1);
+}
+
+static void a_fetch_that_fails_is_posted_again(void)
+{
+	struct xm_pager_effect e;
+
+	open_written(usual);
+	fault(7, false);
+	e = *effect(XM_FETCH, 0);
+	fetched(&e, -5);
+	CU_ASSERT_EQUAL(state(7), XM_PAGE_ABSENT);
+	CU_ASSERT_EQUAL(fault(7, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), 1);
+}
+
+static void a_miss_waits_while_the_far_side_is_down_and_ends_when_it_is_lost(void)
+{
+	open_written(usual);
+	CU_ASSERT_EQUAL(fault_out_of_reach(7, XM_REACH_DOWN),
+			XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	CU_ASSERT_EQUAL(fault_out_of_reach(7, XM_REACH_LOST),
+			XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	/* Out of reach is not gone: the page can still be had later. */
+	CU_ASSERT_EQUAL(fault(7, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), 1);
+	CU_ASSERT_EQUAL(fault_out_of_reach(7, XM_REACH_LOST),
+			XM_VERDICT_LOST);
+}
+
+static void an_arrived_page_without_a_frame_is_not_waited_for_out_of_reach(void)
+{
+	struct xm_pager_options options = usual;
+	struct xm_pager_effect e;
+
+	options.frames_max = 2;
+	options.pins_max = 1;
+	options.cells = 2;
+	open_written(options);
+	range(XM_PAGER_DISCARD, 0, 4);
+	/* Both frames are dirty, both cells failed. */
+	for (uint64_t page = 0; page < 4; page += 2) {
+		struct xm_pager_effect s;
+
+		fault(page, true);
+		range(XM_PAGER_EVICT, page, page + 1);
+		s = *effect(XM_STORE, 0);
+		stored(&s, -5);
+	}
+	fault(1, true);
+	fault(3, true);
+	CU_ASSERT_EQUAL(fault(7, false), XM_VERDICT_WAIT);
+	e = *effect(XM_FETCH, 0);
+	fetched(&e, 0);
+	CU_ASSERT_EQUAL(fault(7, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fault_out_of_reach(7, XM_REACH_LOST),
+			XM_VERDICT_LOST);
+}
+
+/* --- write-back -------------------------------------------------------------------- */
+
+static void a_dirty_page_leaves_protected_then_copied_then_stored_then_dropped(void)
+{
+	static const uint8_t order[] = { XM_PROTECT, XM_COPY, XM_STORE,
+					 XM_DROP };
+
+	open_pager(usual);
+	fault(5, true);
+	CU_ASSERT_EQUAL(range(XM_PAGER_EVICT, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL_FATAL(fx.count, 4);
+	for (unsigned i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(fx.list[i].kind, order[i]);
+	CU_ASSERT_EQUAL(fx.list[1].cell, fx.list[2].cell);
+}
+
+static void a_store_that_fails_keeps_its_cell(void)
+{
+	struct xm_pager_effect e;
+
+	open_pager(usual);
+	fault(5, true);
+	range(XM_PAGER_EVICT, 5, 6);
+	e = *effect(XM_STORE, 0);
+	stored(&e, -107);
+	CU_ASSERT_EQUAL(pager.cells_used, 1);
+	CU_ASSERT_EQUAL(pager.cells_failed, 1);
+	CU_ASSERT_EQUAL(flushed(0, PAGES, pager.seq), XM_VERDICT_WAIT);
+	range(XM_PAGER_TICK, 0, 0);
+	CU_ASSERT_EQUAL_FATAL(effects(XM_STORE), 1);
+	CU_ASSERT_EQUAL(effect(XM_STORE, 0)->cell, e.cell);
+	CU_ASSERT_EQUAL(effect(XM_STORE, 0)->page, 5);
+	stored(&e, 0);
+	CU_ASSERT_EQUAL(pager.cells_used, 0);
+	CU_ASSERT_EQUAL(flushed(0, PAGES, pager.seq), XM_VERDICT_DONE);
+}
+
+static void a_fault_on_a_leaving_page_is_served_from_its_cell(void)
+{
+	struct xm_pager_effect e;
+
+	open_pager(usual);
+	fault(5, true);
+	range(XM_PAGER_EVICT, 5, 6);
+	e = *effect(XM_STORE, 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL_FATAL(effects(XM_INSTALL), 1);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), 0);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->cell, e.cell);
+	CU_ASSERT_TRUE(effect(XM_INSTALL, 0)->protect);
+	CU_ASSERT_EQUAL(pager.counters.rescued, 1);
+}
+
+static void stores_of_one_page_follow_each_other(void)
+{
+	struct xm_pager_effect e;
+
+	open_pager(usual);
+	fault(5, true);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FLUSH, 5, 6), XM_VERDICT_DONE);
+	e = *effect(XM_STORE, 0);
+	CU_ASSERT_EQUAL(state(5), XM_PAGE_CLEAN);
+	CU_ASSERT_EQUAL(fault(5, true), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FLUSH, 5, 6), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(effects(XM_STORE), 0);
+	stored(&e, 0);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FLUSH, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(effects(XM_STORE), 1);
+}
+
+static void neighbours_are_stored_by_one_write_up_to_a_batch(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.frames_max = 40;
+	options.cells = 64;
+	open_pager(options);
+	for (uint64_t page = 0; page <= XM_PAGER_BATCH; page++)
+		fault(page, true);
+	range(XM_PAGER_FLUSH, 0, XM_PAGER_BATCH + 1);
+	CU_ASSERT_EQUAL_FATAL(effects(XM_STORE), 2);
+	CU_ASSERT_EQUAL(effect(XM_STORE, 0)->count, XM_PAGER_BATCH);
+	CU_ASSERT_EQUAL(effect(XM_STORE, 1)->count, 1);
+}
+
+static void a_flush_without_a_free_cell_waits_and_goes_on(void)
+{
+	struct xm_pager_effect e;
+
+	open_pager(usual);
+	for (uint64_t page = 0; page < 10; page += 2)
+		fault(page, true); /* five, and four cells */
+	CU_ASSERT_EQUAL(range(XM_PAGER_FLUSH, 0, 10), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(effects(XM_STORE), 4);
+	CU_ASSERT_EQUAL(fx.next, 8);
+	e = *effect(XM_STORE, 0);
+	stored(&e, 0);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FLUSH, 8, 10), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(effects(XM_STORE), 1);
+}
+
+static void a_store_may_end_in_pieces(void)
+{
+	struct xm_pager_effect e, piece;
+
+	open_pager(usual);
+	for (uint64_t page = 0; page < 4; page++)
+		fault(page, true);
+	range(XM_PAGER_FLUSH, 0, 4);
+	e = *effect(XM_STORE, 0);
+	CU_ASSERT_EQUAL_FATAL(e.count, 4);
+	piece = e;
+	piece.count = 1;
+	piece.cell += 3;
+	stored(&piece, 0);
+	CU_ASSERT_EQUAL(flushed(3, 4, pager.seq), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(flushed(0, 4, pager.seq), XM_VERDICT_WAIT);
+	piece = e;
+	piece.count = 3;
+	stored(&piece, -5);
+	CU_ASSERT_EQUAL(pager.cells_failed, 3);
+}
+
+static void a_flush_counts_only_the_stores_of_its_range_and_time(void)
+{
+	uint64_t seq;
+
+	open_pager(usual);
+	fault(5, true);
+	range(XM_PAGER_FLUSH, 5, 6);
+	seq = fx.seq;
+	fault(9, true);
+	range(XM_PAGER_FLUSH, 9, 10);
+	CU_ASSERT_EQUAL(flushed(9, 10, seq), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(flushed(5, 6, seq), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(flushed(10, 20, pager.seq), XM_VERDICT_DONE);
+}
+
+static void evict_lets_go_of_all_that_is_not_pinned(void)
+{
+	open_pager(usual);
+	for (uint64_t page = 0; page < 4; page++)
+		fault(page, true);
+	CU_ASSERT_EQUAL(pin(1, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(range(XM_PAGER_EVICT, 0, 4), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(state(0), XM_PAGE_ABSENT);
+	CU_ASSERT_EQUAL(state(1), XM_PAGE_CLEAN);
+	CU_ASSERT_EQUAL(state(2), XM_PAGE_ABSENT);
+	CU_ASSERT_EQUAL(state(3), XM_PAGE_ABSENT);
+}
+
+/* --- reclaim and its limits ------------------------------------------------------------ */
+
+static void frames_are_never_more_than_the_budget(void)
+{
+	open_pager(usual);
+	for (uint64_t page = 0; page < 32; page += 2)
+		CU_ASSERT_EQUAL(fault(page, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(pager.frames_used, 16);
+	CU_ASSERT_EQUAL(pager.counters.evictions, 0);
+	CU_ASSERT_EQUAL(fault(100, false), XM_VERDICT_DONE);
+	CU_ASSERT_TRUE(effects(XM_DROP) >= 1);
+	CU_ASSERT_TRUE(fx.list[0].kind == XM_DROP);
+	CU_ASSERT_TRUE(pager.frames_used <= 16);
+	CU_ASSERT_EQUAL(pager.counters.frames_peak, 16);
+}
+
+static void a_page_whose_eviction_finds_no_cell_stays(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.frames_max = 4;
+	options.pins_max = 1;
+	options.cells = 2;
+	open_pager(options);
+	for (uint64_t page = 0; page < 8; page += 2)
+		fault(page, true);
+	/* Two leave for the two cells, the other two have to stay. */
+	CU_ASSERT_EQUAL(fault(100, true), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fault(120, true), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(pager.cells_used, 2);
+	CU_ASSERT_EQUAL(fault(140, true), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	CU_ASSERT_EQUAL(pager.frames_used, 4);
+}
+
+static void a_page_that_was_faulted_on_while_here_gets_a_second_chance(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.frames_max = 2;
+	options.pins_max = 1;
+	open_pager(options);
+	fault(0, false);
+	fault(10, false);
+	fault(0, true); /* page 0 is used again */
+	fault(20, false);
+	CU_ASSERT_EQUAL(state(0), XM_PAGE_DIRTY);
+	CU_ASSERT_EQUAL(state(10), XM_PAGE_ABSENT);
+}
+
+static void a_pinned_page_stays(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.frames_max = 2;
+	options.pins_max = 1;
+	open_pager(options);
+	fault(0, false);
+	CU_ASSERT_EQUAL(pin(0, false), XM_VERDICT_DONE);
+	for (uint64_t page = 10; page < 60; page += 7)
+		CU_ASSERT_EQUAL(fault(page, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(state(0), XM_PAGE_CLEAN);
+	CU_ASSERT_EQUAL(range(XM_PAGER_DISCARD, 0, 1), XM_VERDICT_WAIT);
+	range(XM_PAGER_UNPIN, 0, 0);
+	CU_ASSERT_EQUAL(range(XM_PAGER_DISCARD, 0, 1), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(state(0), XM_PAGE_ABSENT);
+}
+
+static void a_page_pinned_for_writing_is_stored_and_stays_writable(void)
+{
+	open_pager(usual);
+	fault(5, true);
+	CU_ASSERT_EQUAL(pin(5, true), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FLUSH, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(effects(XM_PROTECT), 0);
+	CU_ASSERT_EQUAL(effects(XM_STORE), 1);
+	CU_ASSERT_EQUAL(state(5), XM_PAGE_DIRTY);
+}
+
+static void a_pin_waits_for_its_page_to_be_as_asked(void)
+{
+	open_pager(usual);
+	CU_ASSERT_EQUAL(pin(5, false), XM_VERDICT_WAIT);
+	fault(5, false);
+	CU_ASSERT_EQUAL(pin(5, true), XM_VERDICT_WAIT);
+	fault(5, true);
+	CU_ASSERT_EQUAL(pin(5, true), XM_VERDICT_DONE);
+}
+
+static void pins_end_at_their_limit(void)
+{
+	open_pager(usual);
+	for (uint64_t page = 0; page < 4; page++) {
+		fault(10 * page, false);
+		CU_ASSERT_EQUAL(pin(10 * page, false), XM_VERDICT_DONE);
+	}
+	fault(100, false);
+	CU_ASSERT_EQUAL(pin(100, false), XM_VERDICT_FULL);
+	/* A pinned one can be pinned again: it takes no more frames. */
+	CU_ASSERT_EQUAL(pin(0, false), XM_VERDICT_DONE);
+	range(XM_PAGER_UNPIN, 0, 0);
+	CU_ASSERT_EQUAL(pin(100, false), XM_VERDICT_FULL);
+	range(XM_PAGER_UNPIN, 0, 0);
+	CU_ASSERT_EQUAL(pin(100, false), XM_VERDICT_DONE);
+}
+
+/* --- reading ahead ----------------------------------------------------------------------- */
+
+/* Reads pages in order until the stream runs ahead. */
+static void begin_stream(void)
+{
+	for (uint64_t page = 0; page < 8; page++) {
+		for (unsigned turn = 0; fault(page, false) != XM_VERDICT_DONE;
+		     turn++) {
+			struct xm_pager_effect e[2];
+			unsigned count = effects(XM_FETCH);
+
+			CU_ASSERT_FATAL(turn < 8 && count <= 2);
+			for (unsigned i = 0; i < count; i++)
+				e[i] = *effect(XM_FETCH, i);
+			for (unsigned i = 0; i < count; i++)
+				fetched(&e[i], 0);
+		}
+	}
+}
+
+static void prefetch_never_takes_a_frame(void)
+{
+	uint32_t before;
+
+	open_written(usual);
+	before = pager.frames_used;
+	CU_ASSERT_EQUAL(send_event((struct xm_pager_event){
+				.kind = XM_PAGER_WILLNEED, .page = 0,
+				.limit = PAGES }),
+			XM_VERDICT_DONE);
+	/* One slot stays for those who wait. */
+	CU_ASSERT_EQUAL(effects(XM_FETCH), usual.slots - 1);
+	CU_ASSERT_EQUAL(effects(XM_DROP), 0);
+	CU_ASSERT_EQUAL(pager.frames_used, before);
+}
+
+static void a_stream_is_read_ahead_by_windows(void)
+{
+	open_written(usual);
+	begin_stream();
+	CU_ASSERT_TRUE(pager.counters.prefetched > 0);
+	CU_ASSERT_TRUE(pager.counters.misses < 8);
+}
+
+static void the_read_ahead_is_not_posted_over_the_window_that_is_installed(void)
+{
+	struct xm_pager_options options = usual;
+	struct xm_pager_effect ahead = { 0 };
+
+	options.frames_max = 64;
+	open_written(options);
+	for (uint64_t page = 0; page < 100; page++) {
+		for (unsigned turn = 0; fault(page, false) != XM_VERDICT_DONE;
+		     turn++) {
+			struct xm_pager_effect e[2];
+			unsigned count = effects(XM_FETCH);
+
+			CU_ASSERT_FATAL(turn < 8 && count <= 2);
+			for (unsigned i = 0; i < count; i++)
+				e[i] = *effect(XM_FETCH, i);
+			for (unsigned i = 0; i < count; i++)
+				fetched(&e[i], 0);
+		}
+		if (effect(XM_FETCH, 0) == NULL)
+			continue;
+		ahead = *effect(XM_FETCH, 0);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(effect(XM_INSTALL, 0));
+		CU_ASSERT_NOT_EQUAL(ahead.cell / options.window_max,
+				    effect(XM_INSTALL, 0)->cell /
+					    options.window_max);
+		fetched(&ahead, 0);
+	}
+	CU_ASSERT_TRUE(ahead.count > 0);
+}
+
+static void runs_end_where_the_fault_says(void)
+{
+	open_written(usual);
+	for (uint64_t page = 0; page < 12; page++) {
+		for (unsigned turn = 0; turn < 8; turn++) {
+			struct xm_pager_effect e[2];
+			enum xm_verdict verdict;
+			unsigned count;
+
+			verdict = send_event((struct xm_pager_event){
+				.kind = XM_PAGER_FAULT, .page = page,
+				.limit = 12 });
+			count = effects(XM_FETCH);
+			for (unsigned i = 0; i < count; i++) {
+				e[i] = *effect(XM_FETCH, i);
+				CU_ASSERT_TRUE(e[i].page + e[i].count <= 12);
+			}
+			for (unsigned i = 0; i < count; i++)
+				fetched(&e[i], 0);
+			if (verdict == XM_VERDICT_DONE)
+				break;
+		}
+	}
+	CU_ASSERT_EQUAL(state(12), XM_PAGE_ABSENT);
+}
+
+static void random_advice_fetches_single_pages(void)
+{
+	open_written(usual);
+	send_event((struct xm_pager_event){ .kind = XM_PAGER_ADVISE,
+					    .limit = PAGES,
+					    .advice = XM_ADVICE_RANDOM });
+	for (uint64_t page = 0; page < 16; page++)
+		bring(page);
+	CU_ASSERT_EQUAL(pager.counters.prefetched, 0);
+	CU_ASSERT_EQUAL(pager.counters.misses, 16);
+}
+
+static void sequential_advice_fetches_a_whole_window_at_once(void)
+{
+	open_written(usual);
+	send_event((struct xm_pager_event){ .kind = XM_PAGER_ADVISE,
+					    .limit = PAGES,
+					    .advice = XM_ADVICE_SEQUENTIAL });
+	fault(0, false);
+	CU_ASSERT_EQUAL(effect(XM_FETCH, 0)->count, usual.window_max);
+}
+
+static void a_demand_takes_an_unused_window_back_and_counts_it_wasted(void)
+{
+	struct xm_pager_options options = usual;
+	struct xm_pager_effect e;
+
+	options.slots = 2;
+	open_written(options);
+	send_event((struct xm_pager_event){ .kind = XM_PAGER_WILLNEED,
+					    .page = 100, .limit = 108 });
+	e = *effect(XM_FETCH, 0);
+	fetched(&e, 0);
+	CU_ASSERT_EQUAL(fault(7, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fault(50, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), 1);
+	CU_ASSERT_EQUAL(state(100), XM_PAGE_ABSENT);
+	CU_ASSERT_EQUAL(pager.counters.prefetched_wasted, 8);
+	/* Both slots fly now: one past the limit waits. */
+	CU_ASSERT_EQUAL(fault(90, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), 0);
+}
+
+/* --- other meanings ------------------------------------------------------------------------- */
+
+static void a_discarded_page_reads_as_zero_once_its_store_has_landed(void)
+{
+	struct xm_pager_effect e;
+
+	open_pager(usual);
+	fault(5, true);
+	range(XM_PAGER_FLUSH, 5, 6);
+	e = *effect(XM_STORE, 0);
+	CU_ASSERT_EQUAL(range(XM_PAGER_DISCARD, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	stored(&e, 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->cell, XM_CELL_ZERO);
+}
+
+static void a_discard_waits_for_a_fetch_that_flies(void)
+{
+	struct xm_pager_effect e;
+
+	open_written(usual);
+	fault(5, false);
+	e = *effect(XM_FETCH, 0);
+	CU_ASSERT_EQUAL(range(XM_PAGER_DISCARD, 4, 7), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fx.next, 5);
+	fetched(&e, 0);
+	CU_ASSERT_EQUAL(range(XM_PAGER_DISCARD, 5, 7), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->cell, XM_CELL_ZERO);
+}
+
+static void a_page_is_forgotten_whole_or_not_yet(void)
+{
+	struct xm_pager_effect e;
+
+	open_pager(usual);
+	fault(5, true);
+	range(XM_PAGER_FLUSH, 5, 6);
+	e = *effect(XM_STORE, 0);
+	fault(5, true);
+	/* An older version flies: what is here is not dropped before. */
+	CU_ASSERT_EQUAL(range(XM_PAGER_FORGET, 5, 6), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	CU_ASSERT_EQUAL(state(5), XM_PAGE_DIRTY);
+	stored(&e, -5);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FORGET, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(state(5), XM_PAGE_ABSENT);
+	CU_ASSERT_EQUAL(pager.cells_used, 0);
+}
+
+static void long_ranges_are_done_in_bounded_steps(void)
+{
+	struct xm_pager_options options = usual;
+	uint64_t page = 0;
+	unsigned steps = 0;
+
+	options.pages_max = 2000;
+	open_pager(options);
+	while (range(XM_PAGER_FORGET, page, 2000) == XM_VERDICT_MORE) {
+		CU_ASSERT_TRUE(fx.next > page);
+		page = fx.next;
+		steps++;
+	}
+	CU_ASSERT_EQUAL(fx.verdict, XM_VERDICT_DONE);
+	CU_ASSERT_TRUE(steps >= 3);
+}
+
+static void a_step_with_everything_to_do_keeps_to_its_effects(void)
+{
+	struct xm_pager_options options = usual;
+	uint64_t page = 0;
+
+	options.pages_max = 1200;
+	options.frames_max = 1200;
+	options.cells = 1200;
+	open_pager(options);
+	for (page = 0; page < 1200; page++)
+		send_event((struct xm_pager_event){
+			.kind = XM_PAGER_FAULT, .page = page, .write = true,
+			.limit = 1200 });
+	/* Every second page stays: 600 runs of one. */
+	for (page = 0; page < 1200; page += 2)
+		range(XM_PAGER_DISCARD, page, page + 1);
+	page = 0;
+	while (range(XM_PAGER_EVICT, page, 1200) == XM_VERDICT_MORE) {
+		CU_ASSERT_TRUE(fx.count <= XM_PAGER_EFFECTS);
+		page = fx.next;
+	}
+	CU_ASSERT_EQUAL(fx.verdict, XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(pager.frames_used, 0);
+}
+
+/* --- loss -------------------------------------------------------------------------------------- */
+
+static void an_absent_page_of_lost_memory_is_poisoned_when_touched(void)
+{
+	open_written(usual);
+	CU_ASSERT_EQUAL(range(XM_PAGER_LOST, 0, 10), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(fx.list[0].kind, XM_POISON);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	CU_ASSERT_EQUAL(fault(10, false), XM_VERDICT_WAIT);
+}
+
+static void what_is_here_of_lost_memory_stays_readable(void)
+{
+	open_written(usual);
+	bring(5);
+	range(XM_PAGER_LOST, 0, 10);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FLUSH, 5, 6), XM_VERDICT_LOST);
+}
+
+static void lost_memory_is_poisoned_when_its_frame_is_needed(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.frames_max = 2;
+	options.pins_max = 1;
+	open_written(options);
+	bring(5);
+	range(XM_PAGER_LOST, 0, 10);
+	range(XM_PAGER_DISCARD, 20, PAGES);
+	fault(30, false);
+	fault(50, false);
+	fault(70, false);
+	CU_ASSERT_EQUAL(state(5), XM_PAGE_POISONED);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_LOST);
+}
+
+static void what_arrives_after_the_loss_is_not_believed(void)
+{
+	struct xm_pager_effect e;
+
+	open_written(usual);
+	fault(5, false);
+	e = *effect(XM_FETCH, 0);
+	range(XM_PAGER_LOST, 0, 10);
+	fetched(&e, 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(effects(XM_INSTALL), 0);
+}
+
+static void a_store_that_flies_over_the_loss_ends_without_its_page(void)
+{
+	struct xm_pager_effect e;
+
+	open_pager(usual);
+	fault(5, true);
+	range(XM_PAGER_EVICT, 5, 6);
+	e = *effect(XM_STORE, 0);
+	range(XM_PAGER_LOST, 5, 6);
+	CU_ASSERT_EQUAL(pager.cells_used, 1);
+	/* The address gets another meaning before it ends. */
+	CU_ASSERT_EQUAL(range(XM_PAGER_FORGET, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fault(5, true), XM_VERDICT_DONE);
+	stored(&e, -125);
+	CU_ASSERT_EQUAL(pager.cells_used, 0);
+	CU_ASSERT_EQUAL(pager.cells_failed, 0);
+	CU_ASSERT_EQUAL(state(5), XM_PAGE_DIRTY);
+}
+
+static void a_page_the_mapper_refused_is_poisoned(void)
+{
+	open_pager(usual);
+	fault(5, false);
+	CU_ASSERT_EQUAL(range(XM_PAGER_REFUSED, 5, 6), XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(effects(XM_POISON), 1);
+	CU_ASSERT_EQUAL(pager.frames_used, 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_LOST);
+	/* A new meaning of the address mends it. */
+	CU_ASSERT_EQUAL(range(XM_PAGER_FORGET, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+}
+
+/* --- explicit I/O --------------------------------------------------------------------------------- */
+
+static void a_guard_takes_a_run_and_faults_wait_until_it_is_given_back(void)
+{
+	open_written(usual);
+	bring(8);
+	CU_ASSERT_EQUAL(guard(5, 12, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fx.next, 8);
+	CU_ASSERT_EQUAL(fault(6, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fault_out_of_reach(6, XM_REACH_LOST),
+			XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(guard(6, 7, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(range(XM_PAGER_DISCARD, 5, 8), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(guard(8, 12, false), XM_VERDICT_HERE);
+	unguard(5, 8, false);
+	CU_ASSERT_EQUAL(fault(6, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), 1);
+}
+
+static void a_guard_says_which_pages_are_fresh(void)
+{
+	open_pager(usual);
+	range(XM_PAGER_ADOPT, 9, 12);
+	CU_ASSERT_EQUAL(guard(5, 12, false), XM_VERDICT_FRESH);
+	CU_ASSERT_EQUAL(fx.next, 9);
+	CU_ASSERT_EQUAL(state(5), XM_PAGE_ABSENT);
+	CU_ASSERT_EQUAL(guard(5, 12, true), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fx.next, 12);
+	unguard(5, 12, true);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), 1);
+}
+
+static void a_guard_waits_for_a_store_and_throws_a_prefetched_window_away(void)
+{
+	struct xm_pager_effect e;
+
+	open_pager(usual);
+	fault(5, true);
+	range(XM_PAGER_EVICT, 5, 6);
+	e = *effect(XM_STORE, 0);
+	CU_ASSERT_EQUAL(guard(5, 6, true), XM_VERDICT_WAIT);
+	stored(&e, 0);
+	CU_ASSERT_EQUAL(guard(5, 6, true), XM_VERDICT_DONE);
+	unguard(5, 6, true);
+	send_event((struct xm_pager_event){ .kind = XM_PAGER_WILLNEED,
+					    .page = 5, .limit = 6 });
+	e = *effect(XM_FETCH, 0);
+	CU_ASSERT_EQUAL(guard(5, 6, true), XM_VERDICT_WAIT);
+	fetched(&e, 0);
+	CU_ASSERT_EQUAL(guard(5, 6, true), XM_VERDICT_DONE);
+	unguard(5, 6, true);
+}
+
+static void a_guard_stops_where_memory_is_lost(void)
+{
+	open_written(usual);
+	range(XM_PAGER_LOST, 8, 10);
+	CU_ASSERT_EQUAL(guard(5, 12, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fx.next, 8);
+	unguard(5, 8, false);
+	CU_ASSERT_EQUAL(guard(8, 12, false), XM_VERDICT_LOST);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		XM_TEST(a_fresh_page_reads_as_zero_without_a_transfer),
+		XM_TEST(a_fresh_page_is_had_even_while_the_far_side_is_down),
+		XM_TEST(a_store_to_a_clean_page_unprotects_it),
+		XM_TEST(a_miss_fetches_and_waits_and_is_installed_when_asked_again),
+		XM_TEST(a_fetch_that_fails_is_posted_again),
+		XM_TEST(a_miss_waits_while_the_far_side_is_down_and_ends_when_it_is_lost),
+		XM_TEST(an_arrived_page_without_a_frame_is_not_waited_for_out_of_reach),
+		XM_TEST(a_dirty_page_leaves_protected_then_copied_then_stored_then_dropped),
+		XM_TEST(a_store_that_fails_keeps_its_cell),
+		XM_TEST(a_fault_on_a_leaving_page_is_served_from_its_cell),
+		XM_TEST(stores_of_one_page_follow_each_other),
+		XM_TEST(neighbours_are_stored_by_one_write_up_to_a_batch),
+		XM_TEST(a_flush_without_a_free_cell_waits_and_goes_on),
+		XM_TEST(a_store_may_end_in_pieces),
+		XM_TEST(a_flush_counts_only_the_stores_of_its_range_and_time),
+		XM_TEST(evict_lets_go_of_all_that_is_not_pinned),
+		XM_TEST(frames_are_never_more_than_the_budget),
+		XM_TEST(a_page_whose_eviction_finds_no_cell_stays),
+		XM_TEST(a_page_that_was_faulted_on_while_here_gets_a_second_chance),
+		XM_TEST(a_pinned_page_stays),
+		XM_TEST(a_page_pinned_for_writing_is_stored_and_stays_writable),
+		XM_TEST(a_pin_waits_for_its_page_to_be_as_asked),
+		XM_TEST(pins_end_at_their_limit),
+		XM_TEST(prefetch_never_takes_a_frame),
+		XM_TEST(a_stream_is_read_ahead_by_windows),
+		XM_TEST(the_read_ahead_is_not_posted_over_the_window_that_is_installed),
+		XM_TEST(runs_end_where_the_fault_says),
+		XM_TEST(random_advice_fetches_single_pages),
+		XM_TEST(sequential_advice_fetches_a_whole_window_at_once),
+		XM_TEST(a_demand_takes_an_unused_window_back_and_counts_it_wasted),
+		XM_TEST(a_discarded_page_reads_as_zero_once_its_store_has_landed),
+		XM_TEST(a_discard_waits_for_a_fetch_that_flies),
+		XM_TEST(a_page_is_forgotten_whole_or_not_yet),
+		XM_TEST(long_ranges_are_done_in_bounded_steps),
+		XM_TEST(a_step_with_everything_to_do_keeps_to_its_effects),
+		XM_TEST(an_absent_page_of_lost_memory_is_poisoned_when_touched),
+		XM_TEST(what_is_here_of_lost_memory_stays_readable),
+		XM_TEST(lost_memory_is_poisoned_when_its_frame_is_needed),
+		XM_TEST(what_arrives_after_the_loss_is_not_believed),
+		XM_TEST(a_store_that_flies_over_the_loss_ends_without_its_page),
+		XM_TEST(a_page_the_mapper_refused_is_poisoned),
+		XM_TEST(a_guard_takes_a_run_and_faults_wait_until_it_is_given_back),
+		XM_TEST(a_guard_says_which_pages_are_fresh),
+		XM_TEST(a_guard_waits_for_a_store_and_throws_a_prefetched_window_away),
+		XM_TEST(a_guard_stops_where_memory_is_lost),
+		CU_TEST_INFO_NULL,
+	};
+	int rc = xm_tests_run("pager", tests);
+
+	free(memory);
+	return rc;
+}
