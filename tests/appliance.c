@@ -382,30 +382,40 @@ static uint64_t word_at(uint64_t index, uint64_t seed)
 	return z ^ (z >> 31);
 }
 
-static uint8_t byte_at(uint64_t offset, uint64_t seed)
-{
-	return (uint8_t)(word_at(offset / 8, seed) >> (offset % 8 * 8));
-}
-
 void pattern_fill(void *ret, uint64_t offset, size_t size, uint64_t seed)
 {
 	uint8_t *bytes = ret;
 
-	for (size_t i = 0; i < size; i++)
-		bytes[i] = byte_at(offset + i, seed);
+	for (size_t done = 0; done < size;) {
+		uint64_t word = word_at((offset + done) / 8, seed);
+		size_t skip = (offset + done) % 8, part = 8 - skip;
+
+		if (part > size - done)
+			part = size - done;
+		memcpy(bytes + done, (uint8_t *)&word + skip, part);
+		done += part;
+	}
 }
 
 bool pattern_is(const void *bytes, uint64_t offset, size_t size, uint64_t seed)
 {
 	const uint8_t *at = bytes;
+	uint8_t wanted[4096];
 
-	for (size_t i = 0; i < size; i++) {
-		if (at[i] == byte_at(offset + i, seed))
-			continue;
-		fprintf(stderr, "byte %llu is 0x%02x, expected 0x%02x\n",
-			(unsigned long long)(offset + i), at[i],
-			byte_at(offset + i, seed));
-		return false;
+	for (size_t done = 0; done < size; done += sizeof(wanted)) {
+		size_t part = size - done;
+
+		if (part > sizeof(wanted))
+			part = sizeof(wanted);
+		pattern_fill(wanted, offset + done, part, seed);
+		for (size_t i = 0; memcmp(at + done, wanted, part) != 0; i++) {
+			if (at[done + i] == wanted[i])
+				continue;
+			fprintf(stderr, "byte %llu is 0x%02x, expected 0x%02x\n",
+				(unsigned long long)(offset + done + i),
+				at[done + i], wanted[i]);
+			return false;
+		}
 	}
 	return true;
 }
@@ -414,10 +424,9 @@ bool all_zero(const void *bytes, size_t size)
 {
 	const uint8_t *at = bytes;
 
-	for (size_t i = 0; i < size; i++)
-		if (at[i] != 0)
-			return false;
-	return true;
+	/* Equal to itself one byte on, from a zero on. */
+	return size == 0 ||
+	       (at[0] == 0 && memcmp(at, at + 1, size - 1) == 0);
 }
 
 /* --- touching ---------------------------------------------------------------------------------- */

@@ -6,6 +6,7 @@
 
 xm_tests = \
 	tests/conformance \
+	tests/test_access \
 	tests/test_client \
 	tests/test_extent \
 	tests/test_heap \
@@ -63,6 +64,8 @@ tests_thrower_LDADD = $(XM_WHOLE)
 
 # Tests of the public API link the library that is installed.
 xm_api = libextmem.la $(CUNIT_LIBS)
+tests_test_access_SOURCES = tests/appliance.c tests/test_access.c
+tests_test_access_LDADD = $(xm_api)
 tests_test_client_SOURCES = tests/appliance.c tests/test_client.c
 tests_test_client_LDADD = $(xm_api)
 
