@@ -1,2 +1,33 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# sim: a world in one process.
+# sim: a world in one process. It links the very libraries that libextmem and
+# extmemd are made of, all but the skin, in whose place it has its own.
+
+noinst_LTLIBRARIES += libxm_world.la
+libxm_world_la_SOURCES = \
+	sim/appliance.c \
+	sim/fabric.c \
+	sim/mapper.c \
+	sim/oracle.c \
+	sim/os.c \
+	sim/program.c \
+	sim/sim.h \
+	sim/touch.h \
+	sim/weather.c \
+	sim/world.c \
+	sim/world.h \
+	$(NULL)
+libxm_world_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/appliance
+
+libxm_world_la_LIBADD = \
+	libxm_client.la \
+	libxm_service.la \
+	libxm_first.la \
+	libxm_ground.la \
+	$(NULL)
+
+if HAVE_JANSSON
+bin_PROGRAMS += extmem-sim
+endif
+extmem_sim_SOURCES = sim/extmem-sim.c
+extmem_sim_CPPFLAGS = $(libxm_world_la_CPPFLAGS)
+extmem_sim_LDADD = libxm_world.la $(JANSSON_LIBS) $(INIH_LIBS)

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Appliances in the world: a control process that runs the host's turns and
+ * an interface process that runs the target, with the socket pair between
+ * them. The same turns run in extmemd (appliance/extmemd.c, interface.c).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "host.h"
+#include "sim.h"
+#include "target.h"
+
+struct command {
+	struct command *next;
+	struct xm_command command;
+};
+
+struct answer {
+	struct answer *next;
+	struct xm_report report;
+};
+
+static struct appliance {
+	struct process *control, *interface;
+	uint32_t index;
+	uint8_t *pool;
+	struct xm_host *host;
+	struct xm_transport_limits limits;
+	struct xm_locator locator;
+	bool listening;
+	struct command *commands, **commands_last;
+	struct answer *answers, **answers_last;
+} appliances[SIM_APPLIANCES_MAX];
+
+uint32_t appliance_of(const char *address)
+{
+	return (uint32_t)strtoul(strchr(address, ':') + 1, NULL, 10);
+}
+
+uint32_t appliance_node(uint32_t index)
+{
+	return index;
+}
+
+struct process *appliance_control(uint32_t index)
+{
+	return appliances[index].control;
+}
+
+struct process *appliance_interface(uint32_t index)
+{
+	return appliances[index].interface;
+}
+
+struct xm_service *appliance_service(uint32_t index)
+{
+	struct appliance *a = &appliances[index];
+
+	return a->host == NULL ? NULL : xm_host_service(a->host);
+}
+
+uint8_t *appliance_pool(uint32_t index)
+{
+	return appliances[index].pool;
+}
+
+uint32_t appliance_at_interface(const struct process *process)
+{
+	for (uint32_t i = 0; i < sim_shape.appliances; i++) {
+		if (appliances[i].interface == process)
+			return i;
+	}
+	return UINT32_MAX;
+}
+
+/* --- the interface process -------------------------------------------------------- */
+
+static void answer(struct appliance *a, const struct xm_report *report)
+{
+	struct answer *q = malloc(sizeof(*q));
+
+	XM_ASSERT(q != NULL);
+	q->next = NULL;
+	q->report = *report;
+	*a->answers_last = q;
+	a->answers_last = &q->next;
+	world_wake(a->control);
+}
+
+static void interface_run(void *argument)
+{
+	struct appliance *a = argument;
+	struct xm_transport_options o = { .address = "sim:", .target = true };
+	struct xm_target_client *clients = world_alloc(
+		2 * sim_shape.clients_max * sizeof(*clients));
+	struct xm_transport *t;
+	struct xm_target target;
+
+	fabric_transport.open(&o, NULL, 0, &t);
+	fabric_transport.limits(t, &a->limits);
+	fabric_transport.listen(t, a->pool, sim_shape.pool_size, &a->locator);
+	xm_target_init(&target, &fabric_transport, t, clients,
+		       2 * sim_shape.clients_max);
+	a->listening = true;
+	world_wake(a->control);
+	for (;;) {
+		int seen = xm_target_poll(&target);
+		struct xm_report report;
+
+		while (xm_target_report(&target, &report))
+			answer(a, &report);
+		if (a->commands != NULL) {
+			struct command *c = a->commands;
+
+			a->commands = c->next;
+			if (a->commands == NULL)
+				a->commands_last = &a->commands;
+			xm_target_do(&target, &c->command, &report);
+			answer(a, &report);
+			free(c);
+		} else if (seen == 0) {
+			fabric_transport.wait(t, -1, 500 * XM_MS);
+		}
+	}
+}
+
+/* --- the control process ------------------------------------------------------------ */
+
+static int link_command(void *link, const struct xm_command *command)
+{
+	struct appliance *a = link;
+	struct command *c;
+
+	if (world_chance(WORLD_MISFORTUNE, sim_shape.again))
+		return -11; /* EAGAIN */
+	c = malloc(sizeof(*c));
+	XM_ASSERT(c != NULL);
+	c->next = NULL;
+	c->command = *command;
+	*a->commands_last = c;
+	a->commands_last = &c->next;
+	world_wake(a->interface);
+	return 0;
+}
+
+static int link_poll(void *link, struct xm_report *ret)
+{
+	struct appliance *a = link;
+	struct answer *q = a->answers;
+
+	if (q == NULL)
+		return 0;
+	a->answers = q->next;
+	if (a->answers == NULL)
+		a->answers_last = &a->answers;
+	*ret = q->report;
+	free(q);
+	return 1;
+}
+
+static void link_zero(void *link, uint64_t offset, uint64_t size)
+{
+	struct appliance *a = link;
+
+	memset(a->pool + offset, 0, size);
+}
+
+static void link_draw(void *link, uint8_t *bytes, size_t size)
+{
+	(void)link;
+	xm_rand_fill(world_rand(WORLD_SECRETS), bytes, size);
+}
+
+static void link_log(void *link, enum xm_level level, const char *words)
+{
+	(void)link;
+	(void)level;
+	(void)words;
+}
+
+static const struct xm_link_ops link_ops = {
+	.command = link_command,
+	.poll = link_poll,
+	.zero = link_zero,
+	.draw = link_draw,
+	.log = link_log,
+};
+
+static void options_of(const struct appliance *a,
+		       struct xm_service_options *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->name, "sim", 4);
+	memcpy(ret->transport, "sim", 4);
+	memcpy(ret->provider, "sim", 4);
+	memcpy(ret->library, "sim", 4);
+	ret->incarnation = xm_rand_next(world_rand(WORLD_SECRETS)) | 1;
+	ret->pool_size = sim_shape.pool_size;
+	ret->granule = sim_shape.granule;
+	ret->peers_max = 32;
+	ret->clients_max = sim_shape.clients_max;
+	ret->extents_max = sim_shape.extents_max;
+	ret->extents_per_client_max = sim_shape.extents_max;
+	ret->lease_ms = sim_shape.lease_ms;
+	ret->handshake_ns = 5 * XM_SECOND;
+	ret->zero_size_max = 64 * XM_KIB;
+	ret->revokes = a->limits.revokes;
+	ret->admits = a->limits.admits;
+	ret->locator = a->locator;
+}
+
+static void control_run(void *argument)
+{
+	struct appliance *a = argument;
+	struct xm_channel_options co = { .address = "sim:", .target = true };
+	struct xm_service_options so;
+	struct xm_channel *channel;
+	char words[XM_WORDS_SIZE];
+
+	while (!a->listening)
+		world_wait(a->control, XM_NEVER);
+	options_of(a, &so);
+	XM_ASSERT(xm_service_options_check(&so, words) == 0);
+	fabric_channel.open(&co, NULL, 0, &channel);
+	a->host = xm_host_init(&so, &fabric_channel, channel, &link_ops, a,
+			       world_alloc(xm_host_size(&so)),
+			       world_process_ns(a->control));
+	for (;;) {
+		uint64_t now_ns = world_process_ns(a->control);
+		uint64_t next_ns = xm_host_turn(a->host, now_ns);
+
+		if (next_ns > now_ns && a->answers == NULL)
+			fabric_channel.wait(channel, -1, next_ns - now_ns);
+	}
+}
+
+/* --- life and death ------------------------------------------------------------------- */
+
+static void queues_clear(struct appliance *a)
+{
+	while (a->commands != NULL) {
+		struct command *c = a->commands;
+
+		a->commands = c->next;
+		free(c);
+	}
+	while (a->answers != NULL) {
+		struct answer *q = a->answers;
+
+		a->answers = q->next;
+		free(q);
+	}
+	a->commands_last = &a->commands;
+	a->answers_last = &a->answers;
+}
+
+void appliance_open(uint32_t index)
+{
+	struct appliance *a = &appliances[index];
+
+	memset(a, 0, sizeof(*a));
+	a->index = index;
+	a->pool = calloc(1, sim_shape.pool_size);
+	XM_ASSERT(a->pool != NULL);
+	queues_clear(a);
+	a->control = world_spawn("control", appliance_node(index));
+	a->control->died = fabric_process_died;
+	a->interface = world_spawn("interface", appliance_node(index));
+	a->interface->died = fabric_process_died;
+	world_note("appliance begins", index, 0, 0);
+	world_fiber(a->interface, interface_run, a);
+	world_fiber(a->control, control_run, a);
+}
+
+void appliance_close(uint32_t index)
+{
+	struct appliance *a = &appliances[index];
+
+	queues_clear(a);
+	free(a->pool);
+	memset(a, 0, sizeof(*a));
+}
+
+static void begin_again(void *argument, uint64_t index)
+{
+	(void)argument;
+	sim_counts.restarts++;
+	appliance_open((uint32_t)index);
+}
+
+void appliance_kill(uint32_t index, uint64_t pause_ns)
+{
+	struct appliance *a = &appliances[index];
+
+	if (a->pool == NULL)
+		return;
+	world_note("appliance killed", index, 0, 0);
+	world_kill(a->control);
+	world_kill(a->interface);
+	appliance_close(index);
+	world_at(world_now() + pause_ns, begin_again, NULL, index);
+}

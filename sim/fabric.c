@@ -1,0 +1,1135 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The simulated fabric: the transport and channel contracts over virtual
+ * links, behaving as libfabric and TCP were measured to, not as documented:
+ *
+ *  - a target moves nothing unless its process polls, whatever has arrived;
+ *  - an operation that was cancelled may still happen, later, if its bytes had
+ *    left: half of all writes carry a copy made when they were posted, the
+ *    others read their buffer at the last moment (so that a buffer given back
+ *    too early shows);
+ *  - completions of one connection come in any order;
+ *  - death is reported late, or, by some providers, never; a hang never is;
+ *  - a link that is blocked delays what it carries until it opens (TCP sends
+ *    again), and costs a retransmission's wait now and then;
+ *  - keys may live on after conceal, where the provider does not revoke;
+ *  - control messages and one-sided traffic know nothing of each other.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+#define PEERS 64
+#define STREAMS 64
+#define RETRY (40 * XM_MS) /* of a blocked link */
+
+struct operation;
+
+struct connection {
+	struct connection *next_all;
+	struct xm_transport *initiator, *target; /* NULL: that side is gone */
+	uint32_t from, to;			 /* nodes */
+	uint32_t peer;
+	uint64_t client;
+	uint32_t lane;
+	bool up, down; /* as the initiator has been told */
+	bool joined, left; /* as the target has */
+};
+
+struct operation {
+	struct operation *next; /* outstanding of its transport */
+	struct operation *next_all;
+	struct connection *connection;
+	struct xm_transport *initiator;
+	bool write, cancelled, done;
+	struct xm_far far;
+	uint64_t offset, size, token;
+	uint8_t *near;
+	uint8_t *bytes; /* a copy under way */
+	int status;
+};
+
+struct queued {
+	struct xm_transport_event event;
+	struct queued *next;
+};
+
+struct exposed {
+	uint64_t client, key, offset, size;
+	bool concealed; /* and still alive, if the provider does not revoke */
+};
+
+struct ticket {
+	uint64_t client;
+	uint32_t lane;
+	uint8_t bytes[XM_TICKET_SIZE];
+};
+
+struct arrival {
+	struct arrival *next;
+	struct operation *operation;
+};
+
+struct xm_transport {
+	struct xm_transport *next_all;
+	struct process *process;
+	uint32_t incarnation, node, flying;
+	bool open, target;
+	uint64_t uid;
+	struct connection *peers[PEERS];
+	struct operation *operations;
+	struct queued *first, **last;
+	/* target */
+	uint8_t *pool;
+	size_t pool_size;
+	struct exposed *exposed;
+	size_t exposed_count;
+	struct ticket *tickets;
+	size_t tickets_count;
+	struct arrival *inbox, **inbox_last;
+};
+
+static struct {
+	struct xm_transport *transports;
+	struct connection *connections;
+	struct operation *operations;
+	struct xm_channel *channels;
+	struct stream *streams;
+	uint64_t uid;
+	bool blocked[SIM_NODES][SIM_NODES];
+	uint64_t clogged[SIM_NODES];
+	uint64_t busy[SIM_NODES][SIM_NODES];
+} f;
+
+/* --- links -------------------------------------------------------------------- */
+
+static uint64_t arrives(uint32_t from, uint32_t to, uint64_t size)
+{
+	const struct sim_link *link = &sim_shape.link;
+	struct xm_rand *r = world_rand(WORLD_NETWORK);
+	uint64_t begin = xm_max(world_now(), f.busy[from][to]);
+	uint64_t at;
+
+	begin = xm_max(begin, xm_max(f.clogged[from], f.clogged[to]));
+	begin += size * XM_US / link->bytes_per_us;
+	f.busy[from][to] = begin;
+	at = begin + link->latency_ns;
+	if (link->jitter_ns > 0) {
+		uint64_t more = xm_rand_below(r, link->jitter_ns);
+
+		at += more;
+		sim_counts.faults[SIM_FAULT_DELAY] += more > 0;
+	}
+	if (xm_rand_chance(r, link->loss_permille)) {
+		at += 20 * XM_MS + xm_rand_below(r, 200 * XM_MS);
+		sim_counts.faults[SIM_FAULT_LOSS]++;
+	}
+	return at;
+}
+
+void fabric_block(uint32_t from, uint32_t to, bool blocked)
+{
+	f.blocked[from][to] = blocked;
+}
+
+void fabric_clog(uint32_t node, uint64_t until_ns)
+{
+	f.clogged[node] = until_ns;
+}
+
+void fabric_clear(void)
+{
+	memset(f.blocked, 0, sizeof(f.blocked));
+	for (unsigned i = 0; i < SIM_NODES; i++)
+		f.clogged[i] = 0;
+}
+
+static void wake(const struct xm_transport *t)
+{
+	world_wake(t->process);
+}
+
+static void push(struct xm_transport *t, struct xm_transport_event event)
+{
+	struct queued *q = malloc(sizeof(*q));
+
+	XM_ASSERT(q != NULL);
+	q->event = event;
+	q->next = NULL;
+	*t->last = q;
+	t->last = &q->next;
+	wake(t);
+}
+
+/* --- operations ------------------------------------------------------------------- */
+
+static void forget_near(struct operation *op, int status)
+{
+	struct operation **link = &op->initiator->operations;
+
+	while (*link != op)
+		link = &(*link)->next;
+	*link = op->next;
+	op->initiator->flying--;
+	op->cancelled = true;
+	op->near = NULL;
+	push(op->initiator, (struct xm_transport_event){
+		.kind = XM_TRANSPORT_DONE, .token = op->token,
+		.status = status,
+	});
+}
+
+static void cancel_all(struct connection *c)
+{
+	struct operation *op = c->initiator->operations;
+
+	while (op != NULL) {
+		struct operation *next = op->next;
+
+		if (op->connection == c)
+			forget_near(op, -ECANCELED);
+		op = next;
+	}
+}
+
+/* The initiator hears that its connection is gone. */
+static void arrive_reset(void *argument, uint64_t again)
+{
+	struct connection *c = argument;
+
+	(void)again;
+	if (c->initiator == NULL || c->down)
+		return;
+	if (f.blocked[c->to][c->from]) {
+		world_at(world_now() + RETRY, arrive_reset, c, 1);
+		return;
+	}
+	world_note("connection reset", c->from, c->to, c->peer);
+	c->down = true;
+	c->up = false;
+	cancel_all(c);
+	push(c->initiator, (struct xm_transport_event){
+		.kind = XM_TRANSPORT_DOWN, .peer = c->peer,
+		.status = -ECONNRESET,
+	});
+}
+
+static void reset(struct connection *c)
+{
+	world_at(arrives(c->to, c->from, 64), arrive_reset, c, 0);
+}
+
+/* The target's side ends: what has not been executed never will be. */
+static void target_close(struct connection *c)
+{
+	if (c->target == NULL)
+		return;
+	if (c->joined && !c->left)
+		push(c->target, (struct xm_transport_event){
+			.kind = XM_TRANSPORT_LEFT, .client = c->client,
+		});
+	c->left = true;
+	c->target = NULL;
+}
+
+static void arrive_close(void *argument, uint64_t number)
+{
+	struct connection *c = argument;
+
+	(void)number;
+	if (f.blocked[c->from][c->to]) {
+		world_at(world_now() + RETRY, arrive_close, c, 0);
+		return;
+	}
+	target_close(c);
+}
+
+static void arrive_response(void *argument, uint64_t number)
+{
+	struct operation *op = argument;
+	struct connection *c = op->connection;
+
+	(void)number;
+	if (op->cancelled)
+		return;
+	if (f.blocked[c->to][c->from]) {
+		world_at(world_now() + RETRY, arrive_response, op, 0);
+		return;
+	}
+	if (!op->write && op->status == 0)
+		memcpy(op->near, op->bytes, op->size);
+	free(op->bytes);
+	op->bytes = NULL;
+	forget_near(op, op->status);
+}
+
+static struct exposed *key_find(struct xm_transport *t, uint64_t client,
+				const struct xm_far *far)
+{
+	for (size_t i = 0; i < t->exposed_count; i++) {
+		struct exposed *e = &t->exposed[i];
+
+		if (e->key == far->key &&
+		    (e->client == client || !sim_shape.provider.admits))
+			return e;
+	}
+	return NULL;
+}
+
+/* One access, at the target, when it polls. */
+static void execute(struct xm_transport *t, struct operation *op)
+{
+	struct connection *c = op->connection;
+	struct exposed *e;
+
+	if (c->target != t)
+		return; /* it was closed in between */
+	e = key_find(t, c->client, &op->far);
+	if (e == NULL || !xm_span_fits(op->offset, op->size, e->size)) {
+		sim_counts.faults[SIM_FAULT_REFUSED_KEY]++;
+		world_note("access refused", c->from, c->to, op->write);
+		if (!sim_shape.provider.refuses) {
+			target_close(c);
+			reset(c);
+			return;
+		}
+		op->status = -EACCES;
+	} else if (op->write) {
+		const uint8_t *from = op->bytes != NULL ? op->bytes : op->near;
+
+		if (from == NULL)
+			return; /* cancelled before its bytes had left */
+		sim_counts.faults[SIM_FAULT_LATE_WRITE] += op->cancelled;
+		oracle_access(appliance_at_interface(t->process), e->client,
+			      e->offset + op->offset, op->size, true);
+		memcpy(t->pool + e->offset + op->offset, from, op->size);
+	} else {
+		oracle_access(appliance_at_interface(t->process), e->client,
+			      e->offset + op->offset, op->size, false);
+		op->bytes = malloc(op->size);
+		XM_ASSERT(op->bytes != NULL);
+		memcpy(op->bytes, t->pool + e->offset + op->offset, op->size);
+	}
+	world_note(op->write ? "write" : "read", c->from, c->to,
+		   (op->offset << 20) + op->size);
+	world_at(arrives(c->to, c->from, op->write ? 64 : op->size),
+		 arrive_response, op, 0);
+}
+
+static void arrive_request(void *argument, uint64_t number)
+{
+	struct operation *op = argument;
+	struct connection *c = op->connection;
+	struct arrival *a;
+
+	(void)number;
+	if (f.blocked[c->from][c->to]) {
+		world_at(world_now() + RETRY, arrive_request, op, 0);
+		return;
+	}
+	if (c->target == NULL) {
+		if (sim_shape.provider.reports_death)
+			reset(c);
+		return;
+	}
+	a = malloc(sizeof(*a));
+	XM_ASSERT(a != NULL);
+	a->next = NULL;
+	a->operation = op;
+	*c->target->inbox_last = a;
+	c->target->inbox_last = &a->next;
+	wake(c->target);
+}
+
+static int post(struct xm_transport *t, uint32_t peer, bool write,
+		const struct xm_far *far, uint64_t offset, void *near,
+		size_t size, uint64_t token)
+{
+	struct connection *c = t->peers[peer];
+	struct operation *op;
+
+	XM_ASSERT(size > 0 && size <= sim_shape.provider.size_max);
+	if (c == NULL || !c->up)
+		return -ENOTCONN;
+	if (t->flying >= sim_shape.provider.depth)
+		return -EAGAIN;
+	if (world_chance(WORLD_MISFORTUNE, sim_shape.again)) {
+		sim_counts.faults[SIM_FAULT_AGAIN]++;
+		return -EAGAIN;
+	}
+	op = calloc(1, sizeof(*op));
+	XM_ASSERT(op != NULL);
+	op->next_all = f.operations;
+	f.operations = op;
+	op->connection = c;
+	op->initiator = t;
+	op->write = write;
+	op->far = *far;
+	op->offset = offset;
+	op->size = size;
+	op->token = token;
+	op->near = near;
+	if (write && world_chance(WORLD_NETWORK, 2)) {
+		op->bytes = malloc(size);
+		XM_ASSERT(op->bytes != NULL);
+		memcpy(op->bytes, near, size);
+	}
+	op->next = t->operations;
+	t->operations = op;
+	t->flying++;
+	world_at(arrives(c->from, c->to, write ? size : 64), arrive_request,
+		 op, 0);
+	return 0;
+}
+
+/* --- connections ---------------------------------------------------------------------- */
+
+static struct xm_transport *transport_uid(uint64_t uid)
+{
+	for (struct xm_transport *t = f.transports; t != NULL;
+	     t = t->next_all) {
+		if (t->uid == uid && t->open && t->process->alive &&
+		    t->process->incarnation == t->incarnation)
+			return t;
+	}
+	return NULL;
+}
+
+static void arrive_accept(void *argument, uint64_t number)
+{
+	struct connection *c = argument;
+
+	(void)number;
+	if (c->initiator == NULL || c->down || c->target == NULL)
+		return;
+	if (f.blocked[c->to][c->from]) {
+		world_at(world_now() + RETRY, arrive_accept, c, 0);
+		return;
+	}
+	c->up = true;
+	push(c->initiator, (struct xm_transport_event){
+		.kind = XM_TRANSPORT_UP, .peer = c->peer,
+	});
+}
+
+struct knock {
+	struct connection *connection;
+	uint64_t uid;
+	uint8_t ticket[XM_TICKET_SIZE];
+};
+
+static bool ticket_use(struct xm_transport *t, const uint8_t *bytes,
+		       struct connection *c)
+{
+	for (size_t i = 0; i < t->tickets_count; i++) {
+		if (memcmp(t->tickets[i].bytes, bytes, XM_TICKET_SIZE) != 0)
+			continue;
+		c->client = t->tickets[i].client;
+		c->lane = t->tickets[i].lane;
+		t->tickets[i] = t->tickets[--t->tickets_count];
+		return true;
+	}
+	return false;
+}
+
+static void arrive_knock(void *argument, uint64_t number)
+{
+	struct knock *k = argument;
+	struct connection *c = k->connection;
+	struct xm_transport *t = transport_uid(k->uid);
+
+	(void)number;
+	if (f.blocked[c->from][c->to]) {
+		world_at(world_now() + RETRY, arrive_knock, k, 0);
+		return;
+	}
+	/* A hung target's kernel holds the door; nobody opens it. */
+	if (t != NULL && t->process->hung) {
+		world_at(world_now() + RETRY, arrive_knock, k, 0);
+		return;
+	}
+	if (t == NULL || !ticket_use(t, k->ticket, c)) {
+		free(k);
+		reset(c);
+		return;
+	}
+	free(k);
+	c->target = t;
+	c->joined = true;
+	push(t, (struct xm_transport_event){
+		.kind = XM_TRANSPORT_JOINED, .client = c->client,
+	});
+	world_note("connection accepted", c->from, c->to, c->client);
+	world_at(arrives(c->to, c->from, 64), arrive_accept, c, 0);
+}
+
+void fabric_break(uint32_t a, uint32_t b)
+{
+	for (struct connection *c = f.connections; c != NULL;
+	     c = c->next_all) {
+		if (c->from == a && c->to == b && c->target != NULL) {
+			target_close(c);
+			reset(c);
+		}
+	}
+}
+
+/* --- transport: operations of the contract ------------------------------------------------ */
+
+static int transport_open(const struct xm_transport_options *o, char *words,
+			  size_t words_size, struct xm_transport **ret)
+{
+	struct xm_transport *t = calloc(1, sizeof(*t));
+
+	(void)words;
+	(void)words_size;
+	XM_ASSERT(t != NULL);
+	t->process = world_current();
+	t->incarnation = t->process->incarnation;
+	t->node = t->process->node;
+	t->open = true;
+	t->target = o->target;
+	t->uid = ++f.uid;
+	t->last = &t->first;
+	t->inbox_last = &t->inbox;
+	t->next_all = f.transports;
+	f.transports = t;
+	*ret = t;
+	return 0;
+}
+
+/* Whoever ends a transport, by close() or by dying. */
+static void transport_end(struct xm_transport *t)
+{
+	if (!t->open)
+		return;
+	for (struct connection *c = f.connections; c != NULL;
+	     c = c->next_all) {
+		if (c->initiator == t) {
+			cancel_all(c);
+			c->initiator = NULL;
+			if (sim_shape.provider.reports_death)
+				world_at(arrives(c->from, c->to, 64),
+					 arrive_close, c, 0);
+		}
+		if (c->target == t) {
+			c->target = NULL;
+			if (sim_shape.provider.reports_death)
+				reset(c);
+		}
+	}
+	t->open = false;
+}
+
+static void transport_close(struct xm_transport *t)
+{
+	transport_end(t);
+}
+
+static void transport_limits(struct xm_transport *t,
+			     struct xm_transport_limits *ret)
+{
+	const struct sim_provider *p = &sim_shape.provider;
+
+	(void)t;
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->transport, "sim", 4);
+	memcpy(ret->provider, "sim", 4);
+	ret->size_max = p->size_max;
+	ret->depth_max = p->depth;
+	ret->peers_max = PEERS;
+	ret->revokes = p->revokes;
+	ret->admits = p->admits;
+	ret->reports_death = p->reports_death;
+	ret->enlists = p->enlists;
+	ret->waits = true;
+}
+
+static const char *transport_words(struct xm_transport *t)
+{
+	(void)t;
+	return "";
+}
+
+static int transport_connect(struct xm_transport *t,
+			     const struct xm_locator *where,
+			     const uint8_t ticket[XM_TICKET_SIZE],
+			     uint32_t *ret)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+	struct knock *k = calloc(1, sizeof(*k));
+	uint32_t peer = 0;
+
+	XM_ASSERT(c != NULL && k != NULL);
+	while (peer < PEERS && t->peers[peer] != NULL)
+		peer++;
+	XM_ASSERT(peer < PEERS);
+	c->next_all = f.connections;
+	f.connections = c;
+	c->initiator = t;
+	c->from = t->node;
+	c->to = where->bytes[8];
+	c->peer = peer;
+	t->peers[peer] = c;
+	k->connection = c;
+	memcpy(&k->uid, where->bytes, sizeof(k->uid));
+	memcpy(k->ticket, ticket, XM_TICKET_SIZE);
+	world_at(arrives(c->from, c->to, 64), arrive_knock, k, 0);
+	*ret = peer;
+	return 0;
+}
+
+static void transport_disconnect(struct xm_transport *t, uint32_t peer)
+{
+	struct connection *c = t->peers[peer];
+
+	XM_ASSERT(c != NULL && c->initiator == t);
+	cancel_all(c);
+	c->initiator = NULL;
+	c->up = false;
+	t->peers[peer] = NULL;
+	if (sim_shape.provider.reports_death)
+		world_at(arrives(c->from, c->to, 64), arrive_close, c, 0);
+}
+
+static int transport_enlist(struct xm_transport *t, void *memory, size_t size)
+{
+	(void)t;
+	(void)memory;
+	(void)size;
+	return 0;
+}
+
+static void transport_delist(struct xm_transport *t, void *memory, size_t size)
+{
+	(void)t;
+	(void)memory;
+	(void)size;
+}
+
+static int transport_read(struct xm_transport *t, uint32_t peer,
+			  const struct xm_far *far, uint64_t offset,
+			  void *near, size_t size, uint64_t token)
+{
+	return post(t, peer, false, far, offset, near, size, token);
+}
+
+static int transport_write(struct xm_transport *t, uint32_t peer,
+			   const struct xm_far *far, uint64_t offset,
+			   const void *near, size_t size, uint64_t token)
+{
+	return post(t, peer, true, far, offset, (void *)(uintptr_t)near, size,
+		    token);
+}
+
+static int transport_listen(struct xm_transport *t, void *pool,
+			    size_t pool_size, struct xm_locator *ret)
+{
+	t->pool = pool;
+	t->pool_size = pool_size;
+	memset(ret, 0, sizeof(*ret));
+	ret->size = 16;
+	memcpy(ret->bytes, &t->uid, sizeof(t->uid));
+	ret->bytes[8] = (uint8_t)t->node;
+	return 0;
+}
+
+static int transport_admit(struct xm_transport *t, uint64_t client,
+			   const uint8_t ticket[XM_TICKET_SIZE])
+{
+	t->tickets = realloc(t->tickets,
+			     (t->tickets_count + 1) * sizeof(*t->tickets));
+	XM_ASSERT(t->tickets != NULL);
+	t->tickets[t->tickets_count].client = client;
+	t->tickets[t->tickets_count].lane = 0;
+	memcpy(t->tickets[t->tickets_count++].bytes, ticket, XM_TICKET_SIZE);
+	return 0;
+}
+
+static void conceal(struct xm_transport *t, uint64_t client, uint64_t key,
+		    bool all)
+{
+	for (size_t i = 0; i < t->exposed_count;) {
+		struct exposed *e = &t->exposed[i];
+
+		if (e->client != client || (!all && e->key != key)) {
+			i++;
+			continue;
+		}
+		if (sim_shape.provider.revokes || all) {
+			*e = t->exposed[--t->exposed_count];
+			continue;
+		}
+		e->concealed = true;
+		i++;
+	}
+}
+
+static void transport_expel(struct xm_transport *t, uint64_t client)
+{
+	for (struct connection *c = f.connections; c != NULL;
+	     c = c->next_all) {
+		if (c->target != t || c->client != client)
+			continue;
+		target_close(c);
+		reset(c);
+	}
+	for (size_t i = 0; i < t->tickets_count;) {
+		if (t->tickets[i].client == client)
+			t->tickets[i] = t->tickets[--t->tickets_count];
+		else
+			i++;
+	}
+	conceal(t, client, 0, true);
+}
+
+static int transport_expose(struct xm_transport *t, uint64_t client,
+			    uint64_t offset, uint64_t size, uint64_t key,
+			    struct xm_far *ret)
+{
+	XM_ASSERT(xm_span_fits(offset, size, t->pool_size));
+	t->exposed = realloc(t->exposed,
+			     (t->exposed_count + 1) * sizeof(*t->exposed));
+	XM_ASSERT(t->exposed != NULL);
+	t->exposed[t->exposed_count++] = (struct exposed){
+		.client = client, .key = key, .offset = offset, .size = size,
+	};
+	ret->key = key;
+	ret->base = 0;
+	return 0;
+}
+
+static void transport_conceal(struct xm_transport *t, uint64_t client,
+			      const struct xm_far *far)
+{
+	conceal(t, client, far->key, false);
+}
+
+static int transport_poll(struct xm_transport *t,
+			  struct xm_transport_event *ret, int count)
+{
+	int got = 0;
+
+	while (t->inbox != NULL) {
+		struct arrival *a = t->inbox;
+
+		t->inbox = a->next;
+		if (t->inbox == NULL)
+			t->inbox_last = &t->inbox;
+		execute(t, a->operation);
+		free(a);
+	}
+	while (got < count && t->first != NULL) {
+		struct queued *q = t->first;
+
+		t->first = q->next;
+		if (t->first == NULL)
+			t->last = &t->first;
+		ret[got++] = q->event;
+		free(q);
+	}
+	return got;
+}
+
+static void transport_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
+{
+	if (t->first != NULL || t->inbox != NULL || sim_kicked(fd))
+		return;
+	world_wait(t->process, timeout_ns);
+}
+
+const struct xm_transport_ops fabric_transport = {
+	.scheme = "sim",
+	.open = transport_open,
+	.close = transport_close,
+	.limits = transport_limits,
+	.words = transport_words,
+	.connect = transport_connect,
+	.disconnect = transport_disconnect,
+	.enlist = transport_enlist,
+	.delist = transport_delist,
+	.read = transport_read,
+	.write = transport_write,
+	.listen = transport_listen,
+	.admit = transport_admit,
+	.expel = transport_expel,
+	.expose = transport_expose,
+	.conceal = transport_conceal,
+	.poll = transport_poll,
+	.wait = transport_wait,
+};
+
+/* --- channel -------------------------------------------------------------------------------- */
+
+enum parcel_kind { PARCEL_UP, PARCEL_MESSAGE, PARCEL_END };
+
+struct parcel {
+	struct parcel *next;
+	enum parcel_kind kind;
+	int status;
+	size_t size;
+	uint8_t bytes[];
+};
+
+/* One end of a stream. What is sent to it waits in `coming`, in order, and
+ * after arrival in `here` for its process to poll. */
+struct end {
+	struct xm_channel *channel; /* NULL: gone */
+	uint32_t peer, node;
+	bool told_up, told_down;
+	struct parcel *coming, **coming_last;
+	struct parcel *here, **here_last;
+	uint64_t last_ns; /* arrival of the last one sent */
+};
+
+struct stream {
+	struct stream *next_all;
+	struct end ends[2]; /* 0 connected, 1 listened */
+};
+
+struct xm_channel {
+	struct xm_channel *next_all;
+	struct process *process;
+	uint32_t incarnation;
+	bool open, target;
+	char address[64];
+	struct end *peers[STREAMS];
+	struct parcel *last; /* the one whose bytes poll() handed out */
+	uint32_t turn;
+};
+
+static struct end *other_end(struct stream *s, const struct end *e)
+{
+	return e == &s->ends[0] ? &s->ends[1] : &s->ends[0];
+}
+
+static struct stream *stream_of(struct end *e)
+{
+	for (struct stream *s = f.streams; s != NULL; s = s->next_all) {
+		if (e == &s->ends[0] || e == &s->ends[1])
+			return s;
+	}
+	XM_ASSERT(false);
+	return NULL;
+}
+
+static void attach_listener(struct stream *s);
+
+/* One parcel comes to an end, if the link lets it. */
+static void arrive_parcel(void *argument, uint64_t which)
+{
+	struct stream *s = argument;
+	struct end *to = &s->ends[which], *from = other_end(s, to);
+	struct parcel *p = to->coming;
+
+	if (p == NULL)
+		return;
+	if (f.blocked[from->node][to->node]) {
+		world_at(world_now() + RETRY, arrive_parcel, s, which);
+		return;
+	}
+	to->coming = p->next;
+	if (to->coming == NULL)
+		to->coming_last = &to->coming;
+	p->next = NULL;
+	if (which == 1 && p->kind == PARCEL_UP)
+		attach_listener(s);
+	if (to->channel == NULL) {
+		free(p);
+		return;
+	}
+	*to->here_last = p;
+	to->here_last = &p->next;
+	world_wake(to->channel->process);
+}
+
+static void send_parcel(struct stream *s, struct end *to,
+			enum parcel_kind kind, int status, const void *bytes,
+			size_t size)
+{
+	struct parcel *p = malloc(sizeof(*p) + size);
+	struct end *from = other_end(s, to);
+
+	XM_ASSERT(p != NULL);
+	p->next = NULL;
+	p->kind = kind;
+	p->status = status;
+	p->size = size;
+	if (size > 0)
+		memcpy(p->bytes, bytes, size);
+	*to->coming_last = p;
+	to->coming_last = &p->next;
+	to->last_ns = xm_max(arrives(from->node, to->node, size + 64),
+			     to->last_ns + 1);
+	world_at(to->last_ns, arrive_parcel, s, to == &s->ends[1]);
+}
+
+static struct xm_channel *listener_at(uint32_t node)
+{
+	for (struct xm_channel *c = f.channels; c != NULL; c = c->next_all) {
+		if (c->open && c->target && c->process->node == node &&
+		    c->process->alive &&
+		    c->process->incarnation == c->incarnation)
+			return c;
+	}
+	return NULL;
+}
+
+static bool end_attach(struct end *e, struct xm_channel *c)
+{
+	for (uint32_t i = 0; i < STREAMS; i++) {
+		if (c->peers[i] != NULL)
+			continue;
+		c->peers[i] = e;
+		e->channel = c;
+		e->peer = i;
+		return true;
+	}
+	return false;
+}
+
+/* A connection request has come to the listener's host: its kernel answers,
+ * be the process hung or not. */
+static void attach_listener(struct stream *s)
+{
+	struct xm_channel *c = listener_at(s->ends[1].node);
+
+	if (c == NULL || !end_attach(&s->ends[1], c))
+		send_parcel(s, &s->ends[0], PARCEL_END, -ECONNREFUSED, NULL,
+			    0);
+	else
+		send_parcel(s, &s->ends[0], PARCEL_UP, 0, NULL, 0);
+}
+
+static int channel_open(const struct xm_channel_options *o, char *words,
+			size_t words_size, struct xm_channel **ret)
+{
+	struct xm_channel *c = calloc(1, sizeof(*c));
+
+	(void)words;
+	(void)words_size;
+	XM_ASSERT(c != NULL);
+	c->process = world_current();
+	c->incarnation = c->process->incarnation;
+	c->open = true;
+	c->target = o->target;
+	for (size_t i = 0; i + 1 < sizeof(c->address) && o->address[i]; i++)
+		c->address[i] = o->address[i];
+	c->next_all = f.channels;
+	f.channels = c;
+	*ret = c;
+	return 0;
+}
+
+static void end_close(struct end *e, int status)
+{
+	struct stream *s = stream_of(e);
+	struct end *other = other_end(s, e);
+
+	e->channel->peers[e->peer] = NULL;
+	e->channel = NULL;
+	if (other->channel != NULL || other == &s->ends[1])
+		send_parcel(s, other, PARCEL_END, status, NULL, 0);
+}
+
+static void channel_end(struct xm_channel *c)
+{
+	if (!c->open)
+		return;
+	c->open = false;
+	for (uint32_t i = 0; i < STREAMS; i++) {
+		if (c->peers[i] != NULL)
+			end_close(c->peers[i], -ECONNRESET);
+	}
+}
+
+static int channel_connect(struct xm_channel *c, const char *address,
+			   uint32_t *ret)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+
+	XM_ASSERT(s != NULL);
+	for (unsigned i = 0; i < 2; i++) {
+		s->ends[i].coming_last = &s->ends[i].coming;
+		s->ends[i].here_last = &s->ends[i].here;
+	}
+	s->next_all = f.streams;
+	f.streams = s;
+	s->ends[0].node = c->process->node;
+	s->ends[1].node = appliance_node(appliance_of(address));
+	if (!end_attach(&s->ends[0], c))
+		return -ENOSPC;
+	send_parcel(s, &s->ends[1], PARCEL_UP, 0, NULL, 0);
+	*ret = s->ends[0].peer;
+	return 0;
+}
+
+static void channel_disconnect(struct xm_channel *c, uint32_t peer)
+{
+	XM_ASSERT(c->peers[peer] != NULL);
+	end_close(c->peers[peer], -ECONNRESET);
+}
+
+static int channel_send(struct xm_channel *c, uint32_t peer, const void *bytes,
+			size_t size)
+{
+	struct end *e = c->peers[peer];
+	struct stream *s = stream_of(e);
+
+	XM_ASSERT(size > 0 && size <= XM_MESSAGE_SIZE_MAX);
+	send_parcel(s, other_end(s, e), PARCEL_MESSAGE, 0, bytes, size);
+	return 0;
+}
+
+static bool channel_next(struct xm_channel *c, struct end *e,
+			 struct xm_channel_event *ret)
+{
+	struct parcel *p = e->here;
+
+	if (p == NULL || e->told_down)
+		return false;
+	e->here = p->next;
+	if (e->here == NULL)
+		e->here_last = &e->here;
+	free(c->last);
+	c->last = p;
+	memset(ret, 0, sizeof(*ret));
+	ret->peer = e->peer;
+	switch (p->kind) {
+	case PARCEL_UP:
+		ret->kind = XM_CHANNEL_UP;
+		ret->accepted = c->target;
+		break;
+	case PARCEL_END:
+		ret->kind = XM_CHANNEL_DOWN;
+		ret->status = p->status;
+		e->told_down = true;
+		break;
+	case PARCEL_MESSAGE:
+		ret->kind = XM_CHANNEL_MESSAGE;
+		ret->bytes = p->bytes;
+		ret->size = p->size;
+		break;
+	}
+	return true;
+}
+
+static int channel_poll(struct xm_channel *c, struct xm_channel_event *ret)
+{
+	for (uint32_t i = 0; i < STREAMS; i++) {
+		uint32_t peer = (c->turn + i) % STREAMS;
+
+		if (c->peers[peer] != NULL &&
+		    channel_next(c, c->peers[peer], ret)) {
+			c->turn = peer + 1;
+			return 1;
+		}
+	}
+	return 0;
+}
+
+static void channel_wait(struct xm_channel *c, int fd, uint64_t timeout_ns)
+{
+	if (sim_kicked(fd))
+		return;
+	for (uint32_t i = 0; i < STREAMS; i++) {
+		if (c->peers[i] != NULL && c->peers[i]->here != NULL &&
+		    !c->peers[i]->told_down)
+			return;
+	}
+	world_wait(c->process, timeout_ns);
+}
+
+static const char *channel_address(struct xm_channel *c)
+{
+	return c->address;
+}
+
+const struct xm_channel_ops fabric_channel = {
+	.scheme = "sim",
+	.open = channel_open,
+	.close = channel_end,
+	.connect = channel_connect,
+	.disconnect = channel_disconnect,
+	.send = channel_send,
+	.poll = channel_poll,
+	.wait = channel_wait,
+	.address = channel_address,
+};
+
+/* --- life and death ------------------------------------------------------------------------------ */
+
+void fabric_process_died(struct process *p)
+{
+	for (struct xm_transport *t = f.transports; t != NULL;
+	     t = t->next_all) {
+		if (t->process == p && t->incarnation == p->incarnation)
+			transport_end(t);
+	}
+	for (struct xm_channel *c = f.channels; c != NULL; c = c->next_all) {
+		if (c->process == p && c->incarnation == p->incarnation)
+			channel_end(c);
+	}
+}
+
+void fabric_open(void)
+{
+	memset(&f, 0, sizeof(f));
+}
+
+static void free_parcels(struct parcel *p)
+{
+	while (p != NULL) {
+		struct parcel *next = p->next;
+
+		free(p);
+		p = next;
+	}
+}
+
+void fabric_close(void)
+{
+	for (struct operation *op = f.operations, *next; op; op = next) {
+		next = op->next_all;
+		free(op->bytes);
+		free(op);
+	}
+	for (struct connection *c = f.connections, *next; c; c = next) {
+		next = c->next_all;
+		free(c);
+	}
+	for (struct stream *s = f.streams, *next; s; s = next) {
+		next = s->next_all;
+		for (unsigned i = 0; i < 2; i++) {
+			free_parcels(s->ends[i].coming);
+			free_parcels(s->ends[i].here);
+		}
+		free(s);
+	}
+	for (struct xm_channel *c = f.channels, *next; c; c = next) {
+		next = c->next_all;
+		free(c->last);
+		free(c);
+	}
+	for (struct xm_transport *t = f.transports, *next; t; t = next) {
+		next = t->next_all;
+		while (t->first != NULL) {
+			struct queued *q = t->first;
+
+			t->first = q->next;
+			free(q);
+		}
+		while (t->inbox != NULL) {
+			struct arrival *a = t->inbox;
+
+			t->inbox = a->next;
+			free(a);
+		}
+		free(t->exposed);
+		free(t->tickets);
+		free(t);
+	}
+	memset(&f, 0, sizeof(f));
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The mapper in the world: an arena of ordinary memory and the state of each
+ * of its pages. It stands where core/uffd.c and core/faults.c do. A touch of
+ * a page that is not there, or of a protected one, calls xm_serve(), as the
+ * kernel would by SIGBUS; and every promise of core/mapper.h is asserted.
+ */
+#include "mapper.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "client.h"
+#include "sim.h"
+#include "touch.h"
+#include "uffd.h"
+
+enum page { DETACHED, ABSENT, OPEN, PROTECTED, POISONED };
+
+struct xm_mapper {
+	uint8_t *base, *states;
+	uint64_t pages, page_size;
+};
+
+static int attach(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	XM_ASSERT(xm_span_fits(page, count, m->pages));
+	for (uint64_t i = page; i < page + count; i++) {
+		XM_ASSERT(m->states[i] == DETACHED);
+		m->states[i] = ABSENT;
+	}
+	return 0;
+}
+
+static void detach(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	XM_ASSERT(xm_span_fits(page, count, m->pages));
+	memset(m->states + page, DETACHED, count);
+	memset(m->base + page * m->page_size, 0xee, count * m->page_size);
+}
+
+static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
+		   const void *bytes, bool protect)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		uint8_t *at = m->base + (page + i) * m->page_size;
+
+		XM_ASSERT(m->states[page + i] == ABSENT);
+		if (bytes == NULL)
+			memset(at, 0, m->page_size);
+		else
+			memcpy(at, (const uint8_t *)bytes + i * m->page_size,
+			       m->page_size);
+		m->states[page + i] = protect ? PROTECTED : OPEN;
+	}
+	return 0;
+}
+
+static int set(struct xm_mapper *m, uint64_t page, uint64_t count,
+	       enum page state)
+{
+	for (uint64_t i = page; i < page + count; i++) {
+		XM_ASSERT(m->states[i] == OPEN || m->states[i] == PROTECTED);
+		m->states[i] = (uint8_t)state;
+	}
+	return 0;
+}
+
+static int protect(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	return set(m, page, count, PROTECTED);
+}
+
+static int unprotect(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	return set(m, page, count, OPEN);
+}
+
+static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
+{
+	for (uint64_t i = page; i < page + count; i++)
+		XM_ASSERT(m->states[i] == OPEN || m->states[i] == PROTECTED);
+	memcpy(ret, m->base + page * m->page_size, count * m->page_size);
+}
+
+static int drop(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	set(m, page, count, ABSENT);
+	memset(m->base + page * m->page_size, 0xdb, count * m->page_size);
+	return 0;
+}
+
+static void poison(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	for (uint64_t i = page; i < page + count; i++) {
+		XM_ASSERT(m->states[i] == ABSENT || m->states[i] == POISONED);
+		m->states[i] = POISONED;
+	}
+}
+
+static void wake(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	(void)m;
+	(void)page;
+	(void)count;
+}
+
+static const struct xm_mapper_ops ops = {
+	.name = "sim",
+	.attach = attach,
+	.detach = detach,
+	.install = install,
+	.protect = protect,
+	.unprotect = unprotect,
+	.copy = copy,
+	.drop = drop,
+	.poison = poison,
+	.wake = wake,
+};
+
+/* --- uffd.h ------------------------------------------------------------------------ */
+
+void xm_uffd_probe(struct xm_uffd_means *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+}
+
+int xm_uffd_open(const struct xm_uffd_options *o, char *words,
+		 size_t words_size, struct xm_mapper **ret)
+{
+	struct xm_mapper *m = world_alloc(sizeof(*m));
+
+	(void)words;
+	(void)words_size;
+	m->pages = o->pages;
+	m->page_size = o->page_size;
+	m->base = world_alloc(m->pages * m->page_size);
+	m->states = world_alloc(m->pages);
+	*ret = m;
+	return 0;
+}
+
+void xm_uffd_close(struct xm_mapper *m)
+{
+	world_free(m->base);
+	world_free(m->states);
+	world_free(m);
+}
+
+const struct xm_mapper_ops *xm_uffd_ops(const struct xm_mapper *m)
+{
+	(void)m;
+	return &ops;
+}
+
+uint8_t *xm_uffd_base(const struct xm_mapper *m)
+{
+	return m->base;
+}
+
+uint64_t xm_uffd_pages(const struct xm_mapper *m)
+{
+	return m->pages;
+}
+
+const char *xm_uffd_reason(const struct xm_mapper *m)
+{
+	(void)m;
+	return "simulated";
+}
+
+bool xm_uffd_serves_kernel(const struct xm_mapper *m)
+{
+	(void)m;
+	return false;
+}
+
+int xm_uffd_descriptor(const struct xm_mapper *m)
+{
+	(void)m;
+	return -1;
+}
+
+int xm_uffd_faults(struct xm_mapper *m, struct xm_fault *ret, int count)
+{
+	(void)m;
+	(void)ret;
+	(void)count;
+	return 0;
+}
+
+/* --- faults.c ------------------------------------------------------------------------ */
+
+int xm_faults_begin(extmem *x, char *words, size_t words_size)
+{
+	(void)x;
+	(void)words;
+	(void)words_size;
+	return 0;
+}
+
+void xm_faults_end(extmem *x)
+{
+	(void)x;
+}
+
+bool touch_page(extmem *x, uint64_t page, bool write)
+{
+	const uint8_t *state = &x->mapper->states[page];
+
+	for (unsigned i = 0; i < 1000; i++) {
+		if (*state == OPEN || (*state == PROTECTED && !write))
+			return true;
+		if (*state == POISONED)
+			return false;
+		/* SIGSEGV: the program of a run never does that. */
+		XM_ASSERT(*state != DETACHED);
+		if (xm_serve(x, page, write) != XM_VERDICT_DONE)
+			return false;
+	}
+	world_broken("liveness", "page %llu was served 1000 times and is "
+		     "still not there", (unsigned long long)page);
+}
+
+void touch_state(extmem *x, uint64_t page, bool *ret_here, bool *ret_open)
+{
+	*ret_here = x->mapper->states[page] == OPEN ||
+		    x->mapper->states[page] == PROTECTED;
+	*ret_open = x->mapper->states[page] == OPEN;
+}
+
+/* A page that is lost is SIGBUS to the library's own copying too, and ends
+ * the process; here the caller goes on with bytes of no worth. */
+static void each_page(extmem *x, uint64_t address, uint8_t *to,
+		      const uint8_t *from, size_t size)
+{
+	while (size > 0) {
+		size_t part = xm_min(size, XM_PAGE - address % XM_PAGE);
+		bool here = touch_page(x, address / XM_PAGE, from != NULL);
+
+		if (here && from != NULL)
+			memcpy(x->base + address, from, part);
+		else if (here)
+			memcpy(to, x->base + address, part);
+		address += part;
+		size -= part;
+		if (from != NULL)
+			from += part;
+		else
+			to += part;
+	}
+}
+
+void xm_arena_read(extmem *x, uint64_t address, void *ret, size_t size)
+{
+	each_page(x, address, ret, NULL, size);
+}
+
+void xm_arena_write(extmem *x, uint64_t address, const void *bytes,
+		    size_t size)
+{
+	each_page(x, address, NULL, bytes, size);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The oracle asks the laws (docs/ARCHITECTURE.md, "Laws"):
+ *
+ *  1 ownership	no two live leases overlap; the pool adds up (each service's
+ *		own check, and a sum)
+ *  2 isolation	no access under a lease reaches bytes that are not its own
+ *		(oracle_access), and what programs read is theirs (program.c)
+ *  3 faithfulness  programs' shadows (program.c)
+ *  4 epoch	no access succeeds after its lease's end (oracle_access)
+ *  5 page truth	a present clean page equals the far bytes or a cell's;
+ *		budgets hold; each pager's own check
+ *  6 liveness	the run's second half (extmem-sim.c)
+ *  7 bounds	assertions in the machines, which end here too
+ */
+#include <string.h>
+
+#include "client.h"
+#include "sim.h"
+#include "touch.h"
+
+/* Asking everything after every event would ask the same things mostly: every
+ * access is asked about, the rest every so many events, by turns. */
+#define EVERY 32
+
+static void ask_appliance(uint32_t index)
+{
+	struct xm_service *service = appliance_service(index);
+	const char *broken;
+
+	if (service == NULL)
+		return;
+	broken = xm_service_check(service);
+	sim_counts.laws_asked += 2;
+	if (broken != NULL)
+		world_broken("ownership", "appliance %u: %s", index, broken);
+}
+
+/* A page that is here and clean, against what is behind it. */
+static void ask_page(extmem *x, struct lane *lane, uint64_t page)
+{
+	struct xm_engine *e = &lane->engine;
+	const struct xm_page *entry = &e->pager.pages[page];
+	const uint8_t *here = x->base + page * XM_PAGE, *there;
+	struct xm_segment *s;
+	struct xm_service *service;
+	uint32_t hint = 0;
+	bool is_here, is_open;
+
+	touch_state(x, page, &is_here, &is_open);
+	if (!is_here)
+		world_broken("page truth", "page %llu is %s to the pager and "
+			     "absent to the mapper",
+			     (unsigned long long)page,
+			     entry->state == XM_PAGE_CLEAN ? "clean" : "dirty");
+	if (entry->state == XM_PAGE_DIRTY)
+		return;
+	if (is_open)
+		world_broken("page truth", "clean page %llu is not protected",
+			     (unsigned long long)page);
+	s = xm_layout_find(&x->layout, page, &hint);
+	/* STORING (flag 2): the cell has the truth; not WRITTEN (1): zeros. */
+	if (s == NULL || s->lost || (entry->flags & 2) != 0)
+		return;
+	service = appliance_service(s->appliance);
+	if (service == NULL)
+		return;
+	for (uint32_t i = 0; i < service->options.extents_max; i++) {
+		const struct xm_service_extent *extent = &service->extents[i];
+		uint64_t offset = s->far_offset +
+				  (page - s->page) * XM_PAGE;
+
+		if (extent->state != XM_EXTENT_LEASED ||
+		    extent->number != s->extent || extent->epoch != s->epoch ||
+		    offset >= extent->size)
+			continue;
+		there = appliance_pool(s->appliance) + extent->offset + offset;
+		if ((entry->flags & 1) == 0) {
+			for (size_t k = 0; k < XM_PAGE; k += 8) {
+				if (here[k] != 0)
+					world_broken("page truth", "fresh page "
+						     "%llu is not zero",
+						     (unsigned long long)page);
+			}
+		} else if (memcmp(here, there, XM_PAGE) != 0) {
+			world_broken("page truth", "clean page %llu of client "
+				     "differs from appliance %u",
+				     (unsigned long long)page, s->appliance);
+		}
+		sim_counts.laws_asked++;
+	}
+}
+
+static void ask_client(uint32_t index)
+{
+	extmem *x = program_client(index);
+
+	if (x == NULL)
+		return;
+	for (uint32_t l = 0; l < x->lanes_count; l++) {
+		struct lane *lane = &x->lanes[l];
+		const struct xm_pager *p = &lane->engine.pager;
+		const char *broken;
+
+		/* Locked: its machine is between two of a step's effects. */
+		if (p->frames == NULL || atomic_load(&lane->lock.word) != 0)
+			continue;
+		broken = xm_pager_check(p);
+		if (broken != NULL)
+			world_broken("page truth", "client %u lane %u: %s",
+				     index, l, broken);
+		sim_counts.laws_asked++;
+		for (uint32_t i = 0; i < p->frames_fresh; i++) {
+			if (p->frames[i].page != UINT64_MAX)
+				ask_page(x, lane, p->frames[i].page);
+		}
+	}
+}
+
+void oracle_ask(void)
+{
+	static uint64_t turn;
+
+	if (world_events() % EVERY != 0)
+		return;
+	turn++;
+	ask_appliance((uint32_t)(turn % sim_shape.appliances));
+	if (turn % 8 == 0)
+		ask_client((uint32_t)(turn / 8 % sim_shape.clients));
+}
+
+void oracle_access(uint32_t appliance, uint64_t client, uint64_t offset,
+		   uint64_t size, bool write)
+{
+	struct xm_service *service = appliance == UINT32_MAX
+					     ? NULL
+					     : appliance_service(appliance);
+
+	if (service == NULL)
+		return;
+	sim_counts.laws_asked += 2;
+	for (uint32_t i = 0; i < service->options.extents_max; i++) {
+		const struct xm_service_extent *e = &service->extents[i];
+
+		if (e->state == XM_EXTENT_FREE ||
+		    e->client == XM_SERVICE_NONE ||
+		    service->clients[e->client].number != client)
+			continue;
+		/* Ours, or on its way out, its bytes not yet anybody's. */
+		if ((e->state == XM_EXTENT_LEASED ||
+		     e->state == XM_EXTENT_CONCEALING ||
+		     e->state == XM_EXTENT_EXPOSING ||
+		     e->state == XM_EXTENT_QUARANTINE) &&
+		    offset >= e->offset && offset < e->offset + e->size)
+			return;
+	}
+	(void)size;
+	world_broken("epoch", "a %s of client %llu reached byte %llu of "
+		     "appliance %u, which is not its own any more",
+		     write ? "write" : "read", (unsigned long long)client,
+		     (unsigned long long)offset, appliance);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * core/os.h on virtual time: a thread is a fiber of the process that started
+ * it, a wait is a switch. This file stands where core/os.c does in the
+ * library; everything above it is linked unchanged.
+ */
+#include "os.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "sim.h"
+#include "world.h"
+
+_Noreturn void xm_assert_failed(const char *condition, const char *file,
+				int line)
+{
+	const char *slash = strrchr(file, '/');
+
+	world_broken("a promise of our own", "%s:%d: %s",
+		     slash != NULL ? slash + 1 : file, line, condition);
+}
+
+uint64_t os_now_ns(void)
+{
+	return world_process_ns(world_current());
+}
+
+void os_random(void *ret, size_t size)
+{
+	xm_rand_fill(world_rand(WORLD_SECRETS), ret, size);
+}
+
+void *os_memory_take(size_t size)
+{
+	return world_alloc(size);
+}
+
+void os_memory_give(void *memory, size_t size)
+{
+	(void)size;
+	world_free(memory);
+}
+
+void *os_alloc(size_t size)
+{
+	return world_alloc(size);
+}
+
+void os_free(void *memory)
+{
+	world_free(memory);
+}
+
+/* Where a real scheduler could take the processor away, the seed sometimes
+ * does: after a lock is given. */
+#define PREEMPT 4
+
+void os_lock_take(struct os_lock *lock)
+{
+	while (atomic_load_explicit(&lock->word, memory_order_relaxed) != 0)
+		world_wait(lock, XM_NEVER);
+	atomic_store_explicit(&lock->word, 1, memory_order_relaxed);
+}
+
+void os_lock_give(struct os_lock *lock)
+{
+	atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
+	world_wake(lock);
+	if (world_chance(WORLD_SCHEDULE, PREEMPT))
+		world_yield();
+}
+
+void os_signals_block(struct os_signals *ret_old)
+{
+	ret_old->mask = 0;
+}
+
+void os_signals_restore(const struct os_signals *old)
+{
+	(void)old;
+}
+
+void os_relax(unsigned turn)
+{
+	/* Whatever arrives for this process ends the wait; the timeout only
+	 * has to keep deadlines passing. */
+	world_wait(world_current(),
+		   xm_min(XM_US << xm_min(turn, 20), 5 * XM_MS));
+}
+
+/* --- threads ------------------------------------------------------------------------ */
+
+struct thread {
+	void *(*run)(void *);
+	void *argument;
+	bool ended;
+};
+
+static void thread_main(void *argument)
+{
+	struct thread *thread = argument;
+
+	thread->run(thread->argument);
+	thread->ended = true;
+	world_wake(thread);
+}
+
+int os_thread_start(struct os_thread *t, void *(*run)(void *), void *argument)
+{
+	struct thread *thread = world_alloc(sizeof(*thread));
+
+	thread->run = run;
+	thread->argument = argument;
+	t->other = thread;
+	world_fiber(world_current(), thread_main, thread);
+	return 0;
+}
+
+void os_thread_join(struct os_thread *t)
+{
+	struct thread *thread = t->other;
+
+	while (!thread->ended)
+		world_wait(thread, XM_NEVER);
+	world_free(thread);
+}
+
+/* A mutex is its first word. */
+static uint32_t *word_of(struct os_mutex *m)
+{
+	return (uint32_t *)(void *)m;
+}
+
+void os_mutex_open(struct os_mutex *m)
+{
+	*word_of(m) = 0;
+}
+
+void os_mutex_close(struct os_mutex *m)
+{
+	XM_ASSERT(*word_of(m) == 0);
+}
+
+void os_mutex_take(struct os_mutex *m)
+{
+	while (*word_of(m) != 0)
+		world_wait(m, XM_NEVER);
+	*word_of(m) = 1;
+}
+
+void os_mutex_give(struct os_mutex *m)
+{
+	XM_ASSERT(*word_of(m) == 1);
+	*word_of(m) = 0;
+	world_wake(m);
+	if (world_chance(WORLD_SCHEDULE, PREEMPT))
+		world_yield();
+}
+
+void os_cond_open(struct os_cond *c)
+{
+	(void)c;
+}
+
+void os_cond_close(struct os_cond *c)
+{
+	(void)c;
+}
+
+void os_cond_wait(struct os_cond *c, struct os_mutex *m)
+{
+	*word_of(m) = 0;
+	world_wake(m);
+	world_wait(c, XM_NEVER);
+	os_mutex_take(m);
+}
+
+void os_cond_wake_all(struct os_cond *c)
+{
+	world_wake(c);
+}
+
+/* --- kicks -------------------------------------------------------------------------- */
+
+static bool kicked[WORLD_PROCESSES];
+
+int os_kick_open(void)
+{
+	uint32_t index = world_current()->index;
+
+	kicked[index] = false;
+	return (int)index;
+}
+
+void os_kick_close(int kick)
+{
+	(void)kick;
+}
+
+void os_kick(int kick)
+{
+	kicked[kick] = true;
+	world_wake(world_process((uint32_t)kick));
+}
+
+void os_kick_drain(int kick)
+{
+	kicked[kick] = false;
+}
+
+bool sim_kicked(int kick)
+{
+	return kick >= 0 && kicked[kick];
+}

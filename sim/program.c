@@ -1,0 +1,754 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The programs that clients run: random operations over the whole client
+ * interface, kept against a shadow.
+ *
+ * A program holds one region at a time, mapped, and its threads load, store,
+ * read, write, sync, advise, pin and allocate in it. Of every page a few words
+ * are watched: the shadow has the value of the last completed store or write,
+ * and, after an operation whose outcome is unknown, what else it may be. A
+ * load or read must give one of these, or fail. A region that is lost is given
+ * back and another taken.
+ *
+ * A page is one thread's at a time where a thread waits in the middle of an
+ * operation on it; loads and stores do not wait after the page is there.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+#include "touch.h"
+
+#define WORDS 3 /* watched in each page */
+#define SPAN_MAX 4 /* pages of one explicit operation */
+
+struct word {
+	uint64_t value, maybe; /* maybe: another possible one */
+	bool unsure;
+};
+
+struct shadow {
+	bool busy; /* a thread is in the middle of something here */
+	struct word words[WORDS];
+};
+
+struct worker {
+	struct program *program;
+	uint32_t index, left; /* operations */
+	const char *doing;
+	uint64_t since_ns;
+	bool ended;
+};
+
+static struct program {
+	uint32_t index;
+	struct process *process;
+	extmem *x;
+	extmem_region *region;
+	uint64_t pages, pages_max;
+	struct shadow *shadow;
+	uint32_t readers; /* threads in an operation on the region */
+	bool changing;	  /* one changes the region itself */
+	bool lost;
+	uint32_t workers_ended;
+	bool ended;
+	struct worker workers[8];
+	uint64_t stamp;
+} programs[SIM_CLIENTS_MAX];
+
+static bool finishing;
+
+static struct xm_rand *dice(void)
+{
+	return world_rand(WORLD_WORK);
+}
+
+static uint64_t below(uint64_t n)
+{
+	return xm_rand_below(dice(), n);
+}
+
+static const uint64_t places[WORDS] = { 0, 2040, XM_PAGE - 8 };
+
+/* --- the shadow -------------------------------------------------------------------- */
+
+static void check_word(const struct program *p, uint64_t page, unsigned i,
+		       uint64_t got, const char *how)
+{
+	struct word *w = &p->shadow[page].words[i];
+
+	if (got == w->value) {
+		w->unsure = false;
+	} else if (w->unsure && got == w->maybe) {
+		w->value = w->maybe;
+		w->unsure = false;
+	} else {
+		world_broken("faithfulness", "client %u %s page %llu of its "
+			     "region (arena page %llu), word %u: %016llx, not "
+			     "%016llx%s", p->index, how,
+			     (unsigned long long)page,
+			     (unsigned long long)(page +
+					p->region->address / XM_PAGE), i,
+			     (unsigned long long)got,
+			     (unsigned long long)w->value,
+			     w->unsure ? " nor what it may be" : "");
+	}
+}
+
+static void set_word(struct program *p, uint64_t page, unsigned i,
+		     uint64_t value)
+{
+	p->shadow[page].words[i] = (struct word){ .value = value };
+}
+
+static uint64_t fresh_value(struct program *p)
+{
+	return (uint64_t)(p->index + 1) << 56 | ++p->stamp << 8 | 0x5a;
+}
+
+/* --- one operation at a time on the region, or several ----------------------------------- */
+
+static void enter(struct program *p, bool alone)
+{
+	while (p->changing || (alone && p->readers > 0))
+		world_wait(&p->readers, XM_NEVER);
+	if (alone)
+		p->changing = true;
+	else
+		p->readers++;
+}
+
+static void leave(struct program *p, bool alone)
+{
+	if (alone)
+		p->changing = false;
+	else
+		p->readers--;
+	world_wake(&p->readers);
+}
+
+static bool claim(struct program *p, uint64_t page, uint64_t count)
+{
+	for (uint64_t i = page; i < page + count; i++) {
+		if (p->shadow[i].busy)
+			return false;
+	}
+	for (uint64_t i = page; i < page + count; i++)
+		p->shadow[i].busy = true;
+	return true;
+}
+
+static void unclaim(struct program *p, uint64_t page, uint64_t count)
+{
+	for (uint64_t i = page; i < page + count; i++)
+		p->shadow[i].busy = false;
+}
+
+/* What a call returned. */
+static bool went(struct program *p, int rc)
+{
+	if (rc >= 0)
+		return true;
+	sim_counts.failed++;
+	if (rc == -ESTALE)
+		p->lost = true;
+	world_note("call failed", p->index, (uint64_t)-rc, 0);
+	return false;
+}
+
+/* --- loads and stores ------------------------------------------------------------------- */
+
+/* Returns false when the page is lost. A page that another thread writes
+ * explicitly is left alone: what a load sees then is either. */
+static bool load_store(struct program *p, uint64_t page, bool load, bool store)
+{
+	unsigned i = (unsigned)below(WORDS);
+	uint64_t arena = p->region->address + page * XM_PAGE;
+	uint64_t *at = (uint64_t *)(void *)(p->x->base + arena + places[i]);
+
+	if (p->shadow[page].busy)
+		return true;
+	if (!touch_page(p->x, arena / XM_PAGE, store && !load)) {
+		sim_counts.lost++;
+		return false;
+	}
+	if (p->shadow[page].busy)
+		return true;
+	if (load) {
+		check_word(p, page, i, *at, "loaded");
+		sim_counts.loads++;
+	}
+	if (!store)
+		return true;
+	/* Between the load and the store of a read-modify-write the page may
+	 * go, and others may be there first. */
+	if (load && !touch_page(p->x, arena / XM_PAGE, true)) {
+		sim_counts.lost++;
+		return false;
+	}
+	if (p->shadow[page].busy)
+		return true;
+	*at = fresh_value(p);
+	set_word(p, page, i, *at);
+	sim_counts.stores++;
+	return true;
+}
+
+static void op_touch(struct program *p)
+{
+	uint64_t page = below(p->pages), count = 1 + below(12);
+	int64_t step = 1;
+	unsigned kind = (unsigned)below(3);
+
+	switch (below(6)) {
+	case 0: step = 1; break;
+	case 1: step = -1; break;
+	case 2: step = 1 + (int64_t)below(4); break;
+	case 3: count = 1 + below(p->pages); break;
+	default: step = 0; break;
+	}
+	for (uint64_t i = 0; i < count && !p->lost; i++) {
+		if (step == 0) /* skewed: low pages are hot */
+			page = below(1 + below(p->pages));
+		if (!load_store(p, page, kind != 1, kind != 0))
+			return;
+		if ((step > 0 && page + (uint64_t)step >= p->pages) ||
+		    (step < 0 && page < (uint64_t)-step))
+			return;
+		page += (uint64_t)step;
+	}
+}
+
+/* --- explicit ----------------------------------------------------------------------------- */
+
+static void op_explicit(struct program *p, bool write)
+{
+	uint64_t page = below(p->pages);
+	uint64_t count = 1 + below(xm_min(SPAN_MAX, p->pages - page));
+	uint64_t offset = page * XM_PAGE, size = count * XM_PAGE;
+	uint8_t *buffer;
+	int rc;
+
+	if (!claim(p, page, count))
+		return;
+	/* A buffer of the caller's own, which no one else fills meanwhile. */
+	buffer = malloc(size);
+	XM_ASSERT(buffer != NULL);
+	if (below(2) == 0 && size > 64) { /* not whole pages */
+		uint64_t cut = 8 * below(8);
+
+		offset += cut;
+		size -= cut + 8 * below(4);
+	}
+	memset(buffer, 0xaa, size);
+	for (uint64_t i = page; write && i < page + count; i++) {
+		for (unsigned k = 0; k < WORDS; k++) {
+			uint64_t at = i * XM_PAGE + places[k];
+			uint64_t value = fresh_value(p);
+			struct word *w = &p->shadow[i].words[k];
+
+			if (at < offset || at + 8 > offset + size)
+				continue;
+			memcpy(buffer + (at - offset), &value, 8);
+			/* Until it is known: the old, or this. Two unknowns
+			 * in a row are settled by reading first. */
+			if (w->unsure) {
+				unclaim(p, page, count);
+				free(buffer);
+				return;
+			}
+			w->maybe = value;
+		}
+	}
+	for (uint64_t i = page; write && i < page + count; i++) {
+		for (unsigned k = 0; k < WORDS; k++) {
+			uint64_t at = i * XM_PAGE + places[k];
+
+			if (at >= offset && at + 8 <= offset + size)
+				p->shadow[i].words[k].unsure = true;
+		}
+	}
+	rc = write ? extmem_write(p->region, offset, buffer, size)
+		   : extmem_read(p->region, offset, buffer, size);
+	sim_counts.writes += write;
+	sim_counts.reads += !write;
+	for (uint64_t i = page; went(p, rc) && i < page + count; i++) {
+		for (unsigned k = 0; k < WORDS; k++) {
+			uint64_t at = i * XM_PAGE + places[k], value;
+
+			if (at < offset || at + 8 > offset + size)
+				continue;
+			memcpy(&value, buffer + (at - offset), 8);
+			if (write)
+				set_word(p, i, k, value);
+			else
+				check_word(p, i, k, value, "read");
+		}
+	}
+	free(buffer);
+	unclaim(p, page, count);
+}
+
+/* --- the rest of the interface --------------------------------------------------------------- */
+
+static void op_advise(struct program *p)
+{
+	static const enum extmem_advice kinds[] = {
+		EXTMEM_NORMAL, EXTMEM_SEQUENTIAL, EXTMEM_RANDOM,
+		EXTMEM_WILLNEED, EXTMEM_COLD, EXTMEM_DONTNEED,
+	};
+	enum extmem_advice advice = kinds[below(XM_COUNT(kinds))];
+	uint64_t page = below(p->pages);
+	uint64_t count = 1 + below(xm_min(16, p->pages - page));
+	int rc;
+
+	if (advice != EXTMEM_DONTNEED) {
+		went(p, extmem_advise(p->region, page * XM_PAGE,
+				      count * XM_PAGE, advice));
+		return;
+	}
+	if (!claim(p, page, count))
+		return;
+	for (uint64_t i = page; i < page + count; i++) {
+		for (unsigned k = 0; k < WORDS; k++) {
+			struct word *w = &p->shadow[i].words[k];
+
+			if (w->unsure) {
+				unclaim(p, page, count);
+				return;
+			}
+		}
+	}
+	rc = extmem_advise(p->region, page * XM_PAGE, count * XM_PAGE, advice);
+	for (uint64_t i = page; i < page + count; i++) {
+		for (unsigned k = 0; k < WORDS; k++) {
+			struct word *w = &p->shadow[i].words[k];
+
+			if (rc == 0) {
+				set_word(p, i, k, 0);
+			} else if (w->value != 0) {
+				w->maybe = 0;
+				w->unsure = true;
+			}
+		}
+	}
+	went(p, rc);
+	unclaim(p, page, count);
+}
+
+static void op_pin(struct program *p)
+{
+	uint64_t page = below(p->pages);
+	uint64_t count = 1 + below(xm_min(3, p->pages - page));
+	uint8_t *at = p->x->base + p->region->address + page * XM_PAGE;
+	bool write = below(2) == 0;
+	int64_t got = extmem_pin(p->x, at, count * XM_PAGE, write);
+
+	if (got == -ENOMEM || (got < 0 && !went(p, (int)got)))
+		return;
+	for (uint64_t i = 0; i < (uint64_t)got / XM_PAGE; i++) {
+		bool here, open;
+
+		touch_state(p->x, (p->region->address / XM_PAGE) + page + i,
+			    &here, &open);
+		if (!here || (write && !open))
+			world_broken("page truth", "a pinned page is %s",
+				     here ? "protected" : "not there");
+	}
+	world_wait(p->process, below(2 * XM_MS));
+	if (got > 0)
+		extmem_unpin(p->x, at, (size_t)got);
+}
+
+/* Objects, in what the slab that is watched leaves of the region. */
+static void op_select(struct program *p)
+{
+	uint64_t offset, offsets[4];
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < XM_COUNT(offsets); i++) {
+		if (extmem_object_alloc(p->region, 1 + below(20000), 0,
+					&offset) != 0)
+			continue;
+		if (offset < p->pages * XM_PAGE)
+			world_broken("selection", "an object at %llu lies in a "
+				     "slab", (unsigned long long)offset);
+		offsets[count++] = offset;
+	}
+	/* Some stay, until the region goes. */
+	while (count > 0 && below(8) != 0)
+		went(p, extmem_object_free(p->region, offsets[--count]));
+}
+
+static void op_stats(struct program *p)
+{
+	struct extmem_stats s = { .size = sizeof(s) };
+
+	extmem_stats(p->x, &s);
+	if (s.local_now > s.local_limit || s.local_peak > s.local_limit)
+		world_broken("page truth", "client %u uses %llu bytes of local "
+			     "memory, of %llu", p->index,
+			     (unsigned long long)s.local_peak,
+			     (unsigned long long)s.local_limit);
+}
+
+/* Unmapped, read where nothing is cached, mapped again. */
+static void op_remap(struct program *p)
+{
+	void *at;
+
+	if (!went(p, extmem_unmap(p->region, 0, 0)))
+		return;
+	op_explicit(p, false);
+	op_explicit(p, true);
+	if (!went(p, extmem_map(p->region, 0, 0, &at)))
+		p->lost = true;
+}
+
+/* The slab that is watched: most of the region. */
+static bool slab_take(struct program *p)
+{
+	uint64_t pages = extmem_region_size(p->region) / XM_PAGE, offset;
+
+	p->pages = xm_max(pages - pages / 4, 1);
+	if (extmem_slab_alloc(p->region, p->pages * XM_PAGE, &offset) != 0 ||
+	    offset != 0) {
+		/* Objects are in the way: another region, then. */
+		p->lost = true;
+		return false;
+	}
+	return true;
+}
+
+static void op_resize(struct program *p)
+{
+	uint64_t size = (1 + below(p->pages_max * XM_PAGE /
+				   sim_shape.granule)) * sim_shape.granule;
+	bool shrink = size < extmem_region_size(p->region);
+	int rc;
+
+	/* A slab in use is never cut off. */
+	if (shrink && p->pages * XM_PAGE > size) {
+		rc = extmem_region_resize(p->region, size);
+		if (rc != -EBUSY)
+			world_broken("selection", "a region was cut to %llu "
+				     "bytes with a slab beyond", (unsigned
+				     long long)size);
+	}
+	if (shrink) {
+		if (!went(p, extmem_slab_free(p->region, 0)))
+			return;
+		memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
+	}
+	rc = extmem_region_resize(p->region, size);
+	if (rc == -ENOSPC)
+		sim_counts.faults[SIM_FAULT_FULL]++;
+	else if (rc != -EBUSY && rc != -ENOMEM)
+		went(p, rc);
+	if (shrink)
+		slab_take(p);
+}
+
+/* --- regions -------------------------------------------------------------------------------------- */
+
+static bool region_take(struct program *p)
+{
+	uint64_t granules = p->pages_max * XM_PAGE / sim_shape.granule;
+	uint64_t size = (1 + below(granules)) * sim_shape.granule;
+	void *at;
+	int rc = extmem_region_take(p->x, "r", size, &p->region);
+
+	if (rc == -ENOSPC)
+		sim_counts.faults[SIM_FAULT_FULL]++;
+	if (rc != 0) {
+		world_note("take failed", p->index, (uint64_t)-rc, 0);
+		p->region = NULL;
+		return false;
+	}
+	sim_counts.regions++;
+	p->lost = false;
+	memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
+	if (!slab_take(p))
+		world_broken("selection", "a fresh region has no room");
+	/* Explicit writes before the first mapping, sometimes. */
+	if (below(3) == 0) {
+		op_explicit(p, true);
+		op_explicit(p, false);
+	}
+	rc = extmem_map(p->region, 0, 0, &at);
+	XM_ASSERT(rc == 0);
+	return true;
+}
+
+/* Everything that is watched, read explicitly once more. */
+static void verify(struct program *p)
+{
+	uint8_t *bytes = malloc(XM_PAGE);
+
+	XM_ASSERT(bytes != NULL);
+	for (uint64_t i = 0; i < p->pages && !p->lost; i++) {
+		int rc = extmem_read(p->region, i * XM_PAGE, bytes, XM_PAGE);
+
+		if (!went(p, rc))
+			break;
+		for (unsigned k = 0; k < WORDS; k++) {
+			uint64_t value;
+
+			memcpy(&value, bytes + places[k], 8);
+			check_word(p, i, k, value, "finally read");
+		}
+	}
+	free(bytes);
+}
+
+static void region_give(struct program *p, bool look)
+{
+	if (look && !p->lost)
+		verify(p);
+	sim_counts.lost_regions += p->lost;
+	went(p, extmem_region_give(p->region));
+	p->region = NULL;
+}
+
+/* --- threads ---------------------------------------------------------------------------------------- */
+
+static void operate(struct program *p, struct worker *w)
+{
+	static const struct {
+		const char *name;
+		unsigned weight;
+	} kinds[] = {
+		{ "touch", 60 }, { "read", 10 }, { "write", 10 },
+		{ "sync", 5 }, { "advise", 6 }, { "pin", 4 },
+		{ "select", 2 }, { "stats", 2 }, { "remap", 1 },
+		{ "resize", 2 }, { "renew", 1 },
+	};
+	uint64_t roll = below(103);
+	unsigned kind = 0;
+	bool alone;
+
+	while (roll >= kinds[kind].weight)
+		roll -= kinds[kind++].weight;
+	alone = kind >= 8;
+	w->doing = kinds[kind].name;
+	w->since_ns = world_now();
+	enter(p, alone);
+	sim_counts.operations++;
+	if (p->region != NULL && p->lost && alone)
+		region_give(p, false);
+	if (p->region == NULL && alone)
+		region_take(p);
+	if (p->region == NULL || p->lost)
+		kind = UINT32_MAX;
+	switch (kind) {
+	case 0: op_touch(p); break;
+	case 1: op_explicit(p, false); break;
+	case 2: op_explicit(p, true); break;
+	case 3: went(p, extmem_sync(p->region, 0, 0)); break;
+	case 4: op_advise(p); break;
+	case 5: op_pin(p); break;
+	case 6: op_select(p); break;
+	case 7: op_stats(p); break;
+	case 8: op_remap(p); break;
+	case 9: op_resize(p); break;
+	case 10: region_give(p, true); break;
+	default: break;
+	}
+	leave(p, alone);
+	w->doing = NULL;
+	/* A lost region is replaced by whoever comes next, alone. */
+	if (p->region == NULL || p->lost) {
+		w->doing = "replace";
+		w->since_ns = world_now();
+		enter(p, true);
+		if (p->region != NULL && p->lost)
+			region_give(p, false);
+		if (p->region == NULL && !finishing)
+			region_take(p);
+		leave(p, true);
+		w->doing = NULL;
+	}
+}
+
+static void worker_run(void *argument)
+{
+	struct worker *w = argument;
+	struct program *p = w->program;
+
+	while (w->left > 0 && !finishing) {
+		w->left--;
+		operate(p, w);
+		world_wait(w, below(2 * sim_shape.think_ns + 1));
+	}
+	w->ended = true;
+	p->workers_ended++;
+	world_wake(&p->workers_ended);
+}
+
+static bool open_client(struct program *p)
+{
+	char texts[10][96], addresses[SIM_APPLIANCES_MAX][24];
+	char *list[SIM_APPLIANCES_MAX + 12];
+	unsigned n = 0;
+	int rc;
+
+	snprintf(texts[n++], 96, "local=%llu",
+		 (unsigned long long)sim_shape.local);
+	snprintf(texts[n++], 96, "lanes=%u", sim_shape.lanes);
+	snprintf(texts[n++], 96, "arena=%llu",
+		 (unsigned long long)sim_shape.arena);
+	snprintf(texts[n++], 96, "prefetch=%u", sim_shape.prefetch);
+	snprintf(texts[n++], 96, "timeout=%llums",
+		 (unsigned long long)sim_shape.timeout_ms);
+	snprintf(texts[n++], 96, "loss_timeout=%llums",
+		 (unsigned long long)sim_shape.loss_ms);
+	snprintf(texts[n++], 96, "name=client%u", p->index);
+	for (unsigned i = 0; i < n; i++)
+		list[i] = texts[i];
+	for (uint32_t i = 0; i < sim_shape.appliances; i++) {
+		snprintf(addresses[i], 24, "appliance=sim:%u", i);
+		list[n++] = addresses[i];
+	}
+	list[n] = NULL;
+	rc = extmem_open((const char *const *)list, &p->x);
+	if (rc != 0)
+		world_note("open failed", p->index, (uint64_t)-rc, 0);
+	return rc == 0;
+}
+
+static void program_run(void *argument)
+{
+	struct program *p = argument;
+	struct worker *w = &p->workers[0];
+
+	w->doing = "open";
+	w->since_ns = world_now();
+	while (!open_client(p)) {
+		if (finishing) {
+			w->doing = NULL;
+			p->ended = true;
+			return;
+		}
+		world_wait(p, 200 * XM_MS);
+		w->since_ns = world_now();
+	}
+	w->doing = NULL;
+	for (uint32_t i = 0; i < sim_shape.threads; i++) {
+		p->workers[i] = (struct worker){
+			.program = p, .index = i,
+			.left = sim_shape.operations,
+		};
+		world_fiber(p->process, worker_run, &p->workers[i]);
+	}
+	while (p->workers_ended < sim_shape.threads)
+		world_wait(&p->workers_ended, XM_NEVER);
+	w->doing = "close";
+	w->since_ns = world_now();
+	if (p->region != NULL)
+		region_give(p, true);
+	if (extmem_close(p->x) != 0)
+		sim_counts.failed++;
+	w->doing = NULL;
+	p->ended = true;
+}
+
+/* --- outside ------------------------------------------------------------------------------------------- */
+
+void program_open(uint32_t client)
+{
+	struct program *p = &programs[client];
+	uint64_t stamp = p->stamp;
+	struct shadow *shadow = p->shadow;
+
+	if (client == 0)
+		finishing = false;
+	memset(p, 0, sizeof(*p));
+	p->stamp = stamp;
+	p->index = client;
+	p->pages_max = sim_shape.pool_size / XM_PAGE;
+	p->shadow = shadow != NULL
+			    ? shadow
+			    : malloc(p->pages_max * sizeof(*p->shadow));
+	XM_ASSERT(p->shadow != NULL);
+	p->process = world_spawn("client", SIM_APPLIANCES_MAX + client);
+	p->process->died = fabric_process_died;
+	world_note("client begins", client, 0, 0);
+	world_fiber(p->process, program_run, p);
+}
+
+void program_close(uint32_t client)
+{
+	free(programs[client].shadow);
+	memset(&programs[client], 0, sizeof(programs[client]));
+}
+
+struct process *program_process(uint32_t client)
+{
+	return programs[client].process;
+}
+
+static void begin_again(void *argument, uint64_t client)
+{
+	(void)argument;
+	if (!finishing)
+		program_open((uint32_t)client);
+	else
+		programs[client].ended = true;
+}
+
+void program_kill(uint32_t client, uint64_t pause_ns)
+{
+	struct program *p = &programs[client];
+
+	if (!p->process->alive || p->ended)
+		return;
+	world_note("client killed", client, 0, 0);
+	world_kill(p->process);
+	world_at(world_now() + pause_ns, begin_again, NULL, client);
+}
+
+void programs_finish(void)
+{
+	finishing = true;
+}
+
+bool programs_ended(void)
+{
+	for (uint32_t i = 0; i < sim_shape.clients; i++) {
+		if (!programs[i].ended)
+			return false;
+	}
+	return true;
+}
+
+extmem *program_client(uint32_t client)
+{
+	struct program *p = &programs[client];
+
+	return p->process != NULL && p->process->alive && !p->ended ? p->x
+								    : NULL;
+}
+
+void programs_stuck(char *ret, size_t size)
+{
+	size_t used = 0;
+
+	ret[0] = '\0';
+	for (uint32_t i = 0; i < sim_shape.clients; i++) {
+		for (uint32_t k = 0; k < sim_shape.threads; k++) {
+			const struct worker *w = &programs[i].workers[k];
+
+			if (programs[i].ended || w->doing == NULL ||
+			    used + 64 > size)
+				continue;
+			used += (size_t)snprintf(
+				ret + used, size - used,
+				" client %u thread %u: %s since %llu ms;", i,
+				k, w->doing,
+				(unsigned long long)((world_now() -
+						      w->since_ns) / XM_MS));
+		}
+	}
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the simulator's files share: the fabric, the mapper, the appliances,
+ * the clients' programs, the oracle, and the shape of one run.
+ *
+ * One run: a seed draws a shape (how many of what, how large, which provider
+ * behaviour, which weather), appliances and clients are started, programs run
+ * while the weather blows (safety), then it clears and everything must end
+ * (liveness). The oracle asks the laws all the while.
+ */
+#ifndef XM_SIM_H
+#define XM_SIM_H
+
+#include <stdio.h>
+
+#include "base.h"
+#include "channel.h"
+#include "extmem.h"
+#include "service.h"
+#include "transport.h"
+#include "world.h"
+
+#define SIM_APPLIANCES_MAX 8
+#define SIM_CLIENTS_MAX 8
+#define SIM_NODES (SIM_APPLIANCES_MAX + SIM_CLIENTS_MAX)
+
+/* How the provider under the fabric behaves; see PITFALLS in ARCHITECTURE. */
+struct sim_provider {
+	bool revokes;	    /* a concealed key is dead at once */
+	bool admits;	    /* connections with tickets; else keys alone */
+	bool reports_death; /* a dead peer's connection is shut down */
+	bool refuses;	    /* a bad key is -EACCES; else the connection ends */
+	bool enlists;
+	uint32_t depth;
+	uint64_t size_max;
+};
+
+struct sim_link {
+	uint64_t latency_ns, jitter_ns;
+	uint64_t bytes_per_us;
+	uint32_t loss_permille; /* each costs a retransmission's wait */
+};
+
+struct sim_shape {
+	uint64_t seed;
+	uint32_t appliances, clients, threads, lanes;
+	uint64_t pool_size, local, arena;
+	uint32_t granule, prefetch, lease_ms;
+	uint64_t timeout_ms, loss_ms;
+	uint32_t extents_max, clients_max;
+	uint32_t operations; /* of each thread */
+	uint64_t think_ns;   /* between them, on average */
+	uint64_t safety_ns;
+	struct sim_provider provider;
+	struct sim_link link;
+	/* One in so many; 0: never. */
+	uint32_t again;	     /* posts that say -EAGAIN */
+	uint32_t weather_ns_mean; /* ms between weather events; 0: none */
+	bool hang, kill_appliance, kill_client, partition, clog, skew;
+};
+
+enum sim_fault {
+	SIM_FAULT_DELAY, SIM_FAULT_LOSS, SIM_FAULT_PARTITION,
+	SIM_FAULT_ONE_WAY, SIM_FAULT_CLOG, SIM_FAULT_BREAK,
+	SIM_FAULT_HANG_CONTROL, SIM_FAULT_HANG_INTERFACE,
+	SIM_FAULT_HANG_APPLIANCE, SIM_FAULT_HANG_CLIENT,
+	SIM_FAULT_KILL_APPLIANCE, SIM_FAULT_KILL_INTERFACE,
+	SIM_FAULT_KILL_CLIENT, SIM_FAULT_SKEW,
+	SIM_FAULT_AGAIN, SIM_FAULT_LATE_WRITE, SIM_FAULT_FULL,
+	SIM_FAULT_REFUSED_KEY,
+	SIM_FAULTS,
+};
+
+struct sim_counts {
+	uint64_t faults[SIM_FAULTS];
+	uint64_t laws_asked;
+	uint64_t operations, loads, stores, reads, writes, lost, failed;
+	uint64_t lost_regions, regions, restarts;
+};
+
+extern struct sim_shape sim_shape;
+extern struct sim_counts sim_counts;
+const char *sim_fault_name(enum sim_fault);
+
+/* --- fabric.c ----------------------------------------------------------------- */
+
+void fabric_open(void);
+void fabric_close(void);
+extern const struct xm_transport_ops fabric_transport;
+extern const struct xm_channel_ops fabric_channel;
+/* The kernel of the process's host hangs up for it. */
+void fabric_process_died(struct process *);
+/* From node to node, this way only. */
+void fabric_block(uint32_t from, uint32_t to, bool blocked);
+void fabric_clog(uint32_t node, uint64_t until_ns);
+/* Every connection between two nodes ends, as by a router's whim. */
+void fabric_break(uint32_t a, uint32_t b);
+void fabric_clear(void);
+
+bool sim_kicked(int kick);
+
+/* --- appliance.c ---------------------------------------------------------------- */
+
+void appliance_open(uint32_t index);
+void appliance_close(uint32_t index);
+/* What stands at an address ("sim:3"). */
+uint32_t appliance_of(const char *address);
+uint32_t appliance_node(uint32_t index);
+struct process *appliance_control(uint32_t index);
+struct process *appliance_interface(uint32_t index);
+struct xm_service *appliance_service(uint32_t index);
+uint8_t *appliance_pool(uint32_t index);
+/* Which appliance's interface process this is; UINT32_MAX: none. */
+uint32_t appliance_at_interface(const struct process *);
+/* Ends both processes now; they come again, empty, after `pause_ns`. */
+void appliance_kill(uint32_t index, uint64_t pause_ns);
+
+/* --- client.c ---------------------------------------------------------------------- */
+
+void program_open(uint32_t client);
+void program_close(uint32_t client);
+/* Its handle, or NULL. */
+extmem *program_client(uint32_t client);
+struct process *program_process(uint32_t client);
+/* Ends the client's process; it begins anew after `pause_ns`. */
+void program_kill(uint32_t client, uint64_t pause_ns);
+/* No new operations: what is under way ends. */
+void programs_finish(void);
+bool programs_ended(void);
+/* Says what the ones that have not ended are doing. */
+void programs_stuck(char *ret, size_t size);
+
+/* --- weather.c --------------------------------------------------------------------- */
+
+void weather_draw(uint64_t seed, struct sim_shape *ret);
+void weather_begin(void);
+void weather_clear(void);
+
+/* --- oracle.c ------------------------------------------------------------------------ */
+
+/* After every event that can have changed an answer. */
+void oracle_ask(void);
+/* A remote access is about to succeed at this appliance. */
+void oracle_access(uint32_t appliance, uint64_t client, uint64_t offset,
+		   uint64_t size, bool write);
+
+#endif

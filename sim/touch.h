@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Loads and stores in the world: what a processor would do. See mapper.c. */
+#ifndef XM_TOUCH_H
+#define XM_TOUCH_H
+
+#include "client.h"
+
+/* Makes the page accessible as a load or store would; false: SIGBUS. No other
+ * fiber runs between its return and the caller's next wait. */
+bool touch_page(extmem *, uint64_t page, bool write);
+/* What the mapper has there. */
+void touch_state(extmem *, uint64_t page, bool *ret_here, bool *ret_open);
+
+#endif

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The shape of a run, drawn from its seed, and the weather in it. Each run
+ * gets a part of all that can go wrong, so that no kind of trouble hides
+ * another (swarm testing; Groce et al., ISSTA 2012).
+ */
+#include <string.h>
+
+#include "sim.h"
+
+struct sim_shape sim_shape;
+struct sim_counts sim_counts;
+
+const char *sim_fault_name(enum sim_fault fault)
+{
+	static const char *const names[SIM_FAULTS] = {
+		[SIM_FAULT_DELAY] = "delay",
+		[SIM_FAULT_LOSS] = "loss",
+		[SIM_FAULT_PARTITION] = "partition",
+		[SIM_FAULT_ONE_WAY] = "one_way_partition",
+		[SIM_FAULT_CLOG] = "clog",
+		[SIM_FAULT_BREAK] = "connection_broken",
+		[SIM_FAULT_HANG_CONTROL] = "hang_control",
+		[SIM_FAULT_HANG_INTERFACE] = "hang_interface",
+		[SIM_FAULT_HANG_APPLIANCE] = "hang_appliance",
+		[SIM_FAULT_HANG_CLIENT] = "hang_client",
+		[SIM_FAULT_KILL_APPLIANCE] = "kill_appliance",
+		[SIM_FAULT_KILL_INTERFACE] = "kill_interface",
+		[SIM_FAULT_KILL_CLIENT] = "kill_client",
+		[SIM_FAULT_SKEW] = "clock_skew",
+		[SIM_FAULT_AGAIN] = "eagain",
+		[SIM_FAULT_LATE_WRITE] = "late_write",
+		[SIM_FAULT_FULL] = "full_pool",
+		[SIM_FAULT_REFUSED_KEY] = "refused_key",
+	};
+
+	return names[fault];
+}
+
+static uint64_t pick(struct xm_rand *r, const uint64_t *from, size_t count)
+{
+	return from[xm_rand_below(r, count)];
+}
+
+#define PICK(r, ...)                                                          \
+	pick(r, (const uint64_t[]){ __VA_ARGS__ },                            \
+	     sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
+
+static bool coin(struct xm_rand *r)
+{
+	return xm_rand_below(r, 2) == 0;
+}
+
+static void draw_provider(struct xm_rand *r, struct sim_provider *ret)
+{
+	/* As measured: tcp and verbs; net and rxm; shm. */
+	switch (xm_rand_below(r, 4)) {
+	case 0:
+	case 1:
+		*ret = (struct sim_provider){
+			.revokes = true, .admits = true,
+			.reports_death = true,
+		};
+		break;
+	case 2:
+		*ret = (struct sim_provider){
+			.revokes = coin(r), .admits = true,
+			.reports_death = false,
+		};
+		break;
+	default:
+		*ret = (struct sim_provider){
+			.revokes = true, .admits = true,
+			.reports_death = coin(r), .refuses = true,
+		};
+		break;
+	}
+	ret->enlists = xm_rand_below(r, 8) == 0;
+	ret->depth = (uint32_t)PICK(r, 2000, 64, 7, 3);
+	ret->size_max = PICK(r, XM_GIB, 256 * XM_KIB, 256 * XM_KIB);
+}
+
+void weather_draw(uint64_t seed, struct sim_shape *s)
+{
+	struct xm_rand *r = world_rand(WORLD_SHAPE);
+	bool calm = xm_rand_below(r, 10) == 0;
+
+	memset(s, 0, sizeof(*s));
+	s->seed = seed;
+	s->appliances = 1 + (uint32_t)xm_rand_below(r, 3);
+	s->clients = 1 + (uint32_t)xm_rand_below(r, 3);
+	s->threads = 1 + (uint32_t)xm_rand_below(r, 3);
+	s->lanes = (uint32_t)PICK(r, 1, 1, 2, 3);
+	s->granule = (uint32_t)PICK(r, 4096, 16384, 65536);
+	s->pool_size = s->granule * PICK(r, 8, 17, 40);
+	/* The least the settings allow: a lane's frames are then some 190. */
+	s->local = s->lanes * XM_MIB;
+	if (coin(r))
+		s->pool_size = xm_max(s->pool_size, 2 * XM_MIB);
+	s->arena = 64 * XM_MIB;
+	s->prefetch = (uint32_t)PICK(r, 64, 64, 1, 2, 5);
+	s->lease_ms = (uint32_t)PICK(r, 10000, 2000, 500);
+	s->timeout_ms = PICK(r, 30000, 3000);
+	s->loss_ms = PICK(r, 1500, 300, 5000);
+	s->extents_max = (uint32_t)PICK(r, 64, 7, 3);
+	s->clients_max = (uint32_t)xm_max(s->clients, PICK(r, 2, 4, 16));
+	s->operations = 20 + (uint32_t)xm_rand_below(r, 150);
+	s->think_ns = PICK(r, 0, XM_MS, 20 * XM_MS, 200 * XM_MS);
+	s->safety_ns = (2 + xm_rand_below(r, 20)) * XM_SECOND;
+	draw_provider(r, &s->provider);
+	s->link = (struct sim_link){
+		.latency_ns = PICK(r, 2 * XM_US, 10 * XM_US, 500 * XM_US),
+		.jitter_ns = PICK(r, 0, 5 * XM_US, 2 * XM_MS),
+		.bytes_per_us = PICK(r, 12000, 2000, 100),
+		.loss_permille = (uint32_t)PICK(r, 0, 0, 1, 20),
+	};
+	if (calm) {
+		s->link.loss_permille = 0;
+		return;
+	}
+	s->again = (uint32_t)PICK(r, 0, 0, 50, 5);
+	s->weather_ns_mean = (uint32_t)PICK(r, 0, 300, 1000, 4000);
+	s->hang = coin(r);
+	s->kill_appliance = coin(r);
+	s->kill_client = coin(r);
+	s->partition = coin(r);
+	s->clog = coin(r);
+	s->skew = coin(r);
+}
+
+/* --- events ---------------------------------------------------------------------- */
+
+static bool blowing;
+static uint64_t generation; /* what was begun before a clearing is void */
+
+static uint64_t some(uint64_t most)
+{
+	return xm_rand_below(world_rand(WORLD_WEATHER), most);
+}
+
+/* Short troubles are common, long ones pass every deadline there is. */
+static uint64_t a_while(void)
+{
+	static const uint64_t scales[] = { 5, 100, 1000, 4000 };
+
+	return (1 + some(2 * scales[some(4)])) * XM_MS;
+}
+
+static void note_fault(enum sim_fault fault, uint64_t a, uint64_t ns)
+{
+	sim_counts.faults[fault]++;
+	world_note(sim_fault_name(fault), a, ns / XM_US, 0);
+}
+
+static void unhang(void *argument, uint64_t index)
+{
+	(void)argument;
+	world_hang(world_process((uint32_t)index), false);
+}
+
+static void hang(struct process *p, uint64_t ns)
+{
+	if (p == NULL || !p->alive)
+		return;
+	world_hang(p, true);
+	world_at(world_now() + ns, unhang, NULL, p->index);
+}
+
+static void unblock(void *argument, uint64_t pair)
+{
+	(void)argument;
+	fabric_block((uint32_t)(pair >> 8), (uint32_t)(pair & 255), false);
+}
+
+static void block(uint32_t from, uint32_t to, uint64_t ns)
+{
+	fabric_block(from, to, true);
+	world_at(world_now() + ns, unblock, NULL, (uint64_t)from << 8 | to);
+}
+
+static void blow_links(uint32_t appliance, uint32_t client)
+{
+	uint32_t a = appliance_node(appliance), c = SIM_APPLIANCES_MAX + client;
+	uint64_t ns = a_while();
+
+	switch (some(4)) {
+	case 0:
+		if (!sim_shape.partition)
+			return;
+		note_fault(SIM_FAULT_PARTITION, client, ns);
+		block(a, c, ns);
+		block(c, a, ns);
+		break;
+	case 1:
+		if (!sim_shape.partition)
+			return;
+		note_fault(SIM_FAULT_ONE_WAY, client, ns);
+		if (some(2) == 0)
+			block(a, c, ns);
+		else
+			block(c, a, ns);
+		break;
+	case 2:
+		if (!sim_shape.clog)
+			return;
+		note_fault(SIM_FAULT_CLOG, appliance, ns);
+		fabric_clog(some(2) == 0 ? a : c, world_now() + ns);
+		break;
+	default:
+		note_fault(SIM_FAULT_BREAK, client, 0);
+		fabric_break(c, a);
+	}
+}
+
+static void blow_processes(uint32_t appliance, uint32_t client)
+{
+	uint64_t ns = a_while();
+
+	switch (some(8)) {
+	case 0:
+		if (!sim_shape.hang)
+			return;
+		note_fault(SIM_FAULT_HANG_CONTROL, appliance, ns);
+		hang(appliance_control(appliance), ns);
+		break;
+	case 1:
+		if (!sim_shape.hang)
+			return;
+		note_fault(SIM_FAULT_HANG_INTERFACE, appliance, ns);
+		hang(appliance_interface(appliance), ns);
+		break;
+	case 2:
+		if (!sim_shape.hang)
+			return;
+		note_fault(SIM_FAULT_HANG_APPLIANCE, appliance, ns);
+		hang(appliance_control(appliance), ns);
+		hang(appliance_interface(appliance), ns);
+		break;
+	case 3:
+		if (!sim_shape.hang)
+			return;
+		note_fault(SIM_FAULT_HANG_CLIENT, client, ns);
+		hang(program_process(client), ns);
+		break;
+	case 4:
+		if (!sim_shape.kill_appliance || some(3) != 0)
+			return;
+		note_fault(SIM_FAULT_KILL_APPLIANCE, appliance, ns);
+		appliance_kill(appliance, ns);
+		break;
+	case 5:
+		if (!sim_shape.kill_client || some(3) != 0)
+			return;
+		note_fault(SIM_FAULT_KILL_CLIENT, client, ns);
+		program_kill(client, ns);
+		break;
+	default:
+		if (!sim_shape.skew || program_process(client) == NULL)
+			return;
+		/* Forward only, as a monotonic clock's jumps are; and a rate
+		 * that is a little off. */
+		note_fault(SIM_FAULT_SKEW, client, ns);
+		program_process(client)->skew_ns += (int64_t)ns;
+	}
+}
+
+static void blow(void *argument, uint64_t number)
+{
+	uint32_t appliance = (uint32_t)some(sim_shape.appliances);
+	uint32_t client = (uint32_t)some(sim_shape.clients);
+
+	(void)argument;
+	if (!blowing || number != generation)
+		return;
+	if (some(2) == 0)
+		blow_links(appliance, client);
+	else
+		blow_processes(appliance, client);
+	world_at(world_now() + some(2 * sim_shape.weather_ns_mean) * XM_MS,
+		 blow, NULL, generation);
+}
+
+void weather_begin(void)
+{
+	blowing = sim_shape.weather_ns_mean != 0;
+	generation++;
+	if (blowing)
+		world_at(world_now() + sim_shape.weather_ns_mean * XM_MS, blow,
+			 NULL, generation);
+}
+
+void weather_clear(void)
+{
+	blowing = false;
+	world_note("the weather clears", 0, 0, 0);
+	fabric_clear();
+	for (uint32_t i = 0; i < WORLD_PROCESSES; i++)
+		world_hang(world_process(i), false);
+	sim_shape.again = 0;
+	sim_shape.link.loss_permille = 0;
+}

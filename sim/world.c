@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Virtual time, processes and fibers; see world.h. */
+#include "world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <ucontext.h>
+
+#define STACK (256 * XM_KIB)
+#define NOTES 64
+
+enum fiber_state { FIBER_FREE, FIBER_READY, FIBER_WAITING, FIBER_ENDED };
+
+struct fiber {
+	enum fiber_state state;
+	struct process *process;
+	ucontext_t context;
+	void *stack;
+	void (*run)(void *);
+	void *argument;
+	const void *key;
+	uint64_t wait; /* number of this wait, so that a late timer is known */
+	bool woken;
+};
+
+struct event {
+	uint64_t at_ns, order;
+	void (*run)(void *, uint64_t);
+	void *argument;
+	uint64_t number;
+};
+
+struct memory {
+	struct memory *next, **link;
+	size_t size;
+	uint64_t aligned[5]; /* what follows is 64-byte aligned */
+};
+
+struct note {
+	uint64_t at_ns;
+	const char *what;
+	uint64_t a, b, c;
+};
+
+static struct world {
+	uint64_t seed, now_ns, order, events, waits;
+	struct xm_rand rand[8];
+	struct process processes[WORLD_PROCESSES];
+	struct fiber fibers[WORLD_FIBERS];
+	uint32_t fibers_used; /* slots ever used */
+	struct fiber *running;
+	ucontext_t home;
+	struct event *heap;
+	size_t heap_count, heap_max;
+	uint64_t hash, notes;
+	struct note ring[NOTES];
+	bool show;
+	uint64_t show_until;
+	char law[64], why[512];
+} w;
+
+jmp_buf world_end;
+
+/* --- random --------------------------------------------------------------------- */
+
+struct xm_rand *world_rand(enum world_purpose purpose)
+{
+	return &w.rand[purpose];
+}
+
+bool world_chance(enum world_purpose purpose, uint64_t n)
+{
+	return n != 0 && xm_rand_below(&w.rand[purpose], n) == 0;
+}
+
+/* --- notes ---------------------------------------------------------------------- */
+
+static void mix(uint64_t value)
+{
+	/* FNV-1a (Fowler, Noll, Vo), by words. */
+	w.hash = (w.hash ^ value) * UINT64_C(0x100000001b3);
+	w.hash ^= w.hash >> 29;
+}
+
+static void print_note(FILE *file, const struct note *n)
+{
+	fprintf(file, "%14.6f ms  %-24s %llu %llu %llu\n",
+		(double)n->at_ns / 1e6, n->what, (unsigned long long)n->a,
+		(unsigned long long)n->b, (unsigned long long)n->c);
+}
+
+void world_note(const char *what, uint64_t a, uint64_t b, uint64_t c)
+{
+	struct note n = { w.now_ns, what, a, b, c };
+
+	mix(n.at_ns);
+	for (const char *p = what; *p != '\0'; p++)
+		mix((uint8_t)*p);
+	mix(a);
+	mix(b);
+	mix(c);
+	w.ring[w.notes++ % NOTES] = n;
+	if (w.show && (w.show_until == 0 || w.notes <= w.show_until))
+		print_note(stderr, &n);
+}
+
+uint64_t world_hash(void)
+{
+	return w.hash;
+}
+
+uint64_t world_events(void)
+{
+	return w.events;
+}
+
+void world_show(bool on, uint64_t until_event)
+{
+	w.show = on;
+	w.show_until = until_event;
+}
+
+const char *world_law(void)
+{
+	return w.law;
+}
+
+const char *world_why(void)
+{
+	return w.why;
+}
+
+_Noreturn void world_broken(const char *law, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(w.why, sizeof(w.why), format, arguments);
+	va_end(arguments);
+	snprintf(w.law, sizeof(w.law), "%s", law);
+	fprintf(stderr, "seed %llu: law broken: %s: %s\n",
+		(unsigned long long)w.seed, w.law, w.why);
+	for (uint64_t i = w.notes > NOTES ? w.notes - NOTES : 0; i < w.notes;
+	     i++)
+		print_note(stderr, &w.ring[i % NOTES]);
+	w.running = NULL;
+	longjmp(world_end, 1);
+}
+
+/* --- events ---------------------------------------------------------------------- */
+
+static bool before(const struct event *a, const struct event *b)
+{
+	return a->at_ns < b->at_ns ||
+	       (a->at_ns == b->at_ns && a->order < b->order);
+}
+
+void world_at(uint64_t at_ns, void (*run)(void *, uint64_t), void *argument,
+	      uint64_t number)
+{
+	struct event e = { xm_max(at_ns, w.now_ns), w.order++, run, argument,
+			   number };
+	size_t i = w.heap_count++;
+
+	if (w.heap_count > w.heap_max) {
+		w.heap_max = w.heap_max * 2 + 64;
+		w.heap = realloc(w.heap, w.heap_max * sizeof(e));
+		XM_ASSERT(w.heap != NULL);
+	}
+	while (i > 0 && before(&e, &w.heap[(i - 1) / 2])) {
+		w.heap[i] = w.heap[(i - 1) / 2];
+		i = (i - 1) / 2;
+	}
+	w.heap[i] = e;
+}
+
+static struct event event_pop(void)
+{
+	struct event first = w.heap[0], last = w.heap[--w.heap_count];
+	size_t i = 0;
+
+	for (;;) {
+		size_t child = 2 * i + 1;
+
+		if (child >= w.heap_count)
+			break;
+		if (child + 1 < w.heap_count &&
+		    before(&w.heap[child + 1], &w.heap[child]))
+			child++;
+		if (!before(&w.heap[child], &last))
+			break;
+		w.heap[i] = w.heap[child];
+		i = child;
+	}
+	w.heap[i] = last;
+	return first;
+}
+
+/* --- fibers ----------------------------------------------------------------------- */
+
+static void fiber_main(void)
+{
+	struct fiber *fiber = w.running;
+
+	fiber->run(fiber->argument);
+	fiber->state = FIBER_ENDED;
+	world_wake(fiber);
+	swapcontext(&fiber->context, &w.home);
+}
+
+struct fiber *world_fiber(struct process *process, void (*run)(void *),
+			  void *argument)
+{
+	uint32_t i = 0;
+	struct fiber *fiber;
+
+	while (i < w.fibers_used && w.fibers[i].state != FIBER_FREE)
+		i++;
+	XM_ASSERT(i < WORLD_FIBERS);
+	if (i == w.fibers_used)
+		w.fibers_used++;
+	fiber = &w.fibers[i];
+	if (fiber->stack == NULL)
+		fiber->stack = malloc(STACK);
+	XM_ASSERT(fiber->stack != NULL);
+	fiber->process = process;
+	fiber->run = run;
+	fiber->argument = argument;
+	fiber->state = FIBER_READY;
+	getcontext(&fiber->context);
+	fiber->context.uc_stack.ss_sp = fiber->stack;
+	fiber->context.uc_stack.ss_size = STACK;
+	fiber->context.uc_link = NULL;
+	makecontext(&fiber->context, fiber_main, 0);
+	return fiber;
+}
+
+bool world_fiber_ended(const struct fiber *fiber)
+{
+	return fiber->state == FIBER_ENDED;
+}
+
+static void go_home(void)
+{
+	struct fiber *fiber = w.running;
+
+	swapcontext(&fiber->context, &w.home);
+}
+
+static void timer(void *argument, uint64_t wait)
+{
+	struct fiber *fiber = argument;
+
+	if (fiber->state == FIBER_WAITING && fiber->wait == wait) {
+		fiber->state = FIBER_READY;
+		fiber->woken = false;
+	}
+}
+
+bool world_wait(const void *key, uint64_t timeout_ns)
+{
+	struct fiber *fiber = w.running;
+
+	XM_ASSERT(fiber != NULL);
+	fiber->state = FIBER_WAITING;
+	fiber->key = key;
+	fiber->wait = ++w.waits;
+	if (timeout_ns != XM_NEVER)
+		world_at(w.now_ns + timeout_ns, timer, fiber, fiber->wait);
+	go_home();
+	return fiber->woken;
+}
+
+void world_wake(const void *key)
+{
+	for (uint32_t i = 0; i < w.fibers_used; i++) {
+		struct fiber *fiber = &w.fibers[i];
+
+		if (fiber->state == FIBER_WAITING && fiber->key == key) {
+			fiber->state = FIBER_READY;
+			fiber->woken = true;
+		}
+	}
+}
+
+void world_yield(void)
+{
+	w.running->state = FIBER_READY;
+	go_home();
+}
+
+struct process *world_current(void)
+{
+	return w.running == NULL ? NULL : w.running->process;
+}
+
+/* --- memory ------------------------------------------------------------------------ */
+
+void *world_alloc(size_t size)
+{
+	struct process *process = world_current();
+	struct memory *m = aligned_alloc(
+		64, xm_align_up(sizeof(struct memory) + size, 64));
+
+	XM_ASSERT(m != NULL && process != NULL);
+	memset(m, 0, sizeof(*m) + size);
+	m->size = size;
+	m->next = process->memory;
+	m->link = &process->memory;
+	if (m->next != NULL)
+		m->next->link = &m->next;
+	process->memory = m;
+	return m + 1;
+}
+
+void world_free(void *memory)
+{
+	struct memory *m = (struct memory *)memory - 1;
+
+	if (memory == NULL)
+		return;
+	*m->link = m->next;
+	if (m->next != NULL)
+		m->next->link = m->link;
+	/* What is used after this shall look like nothing good. */
+	memset(memory, 0xdd, m->size);
+	free(m);
+}
+
+/* --- processes ----------------------------------------------------------------------- */
+
+struct process *world_spawn(const char *name, uint32_t node)
+{
+	uint32_t i = 0;
+	struct process *p;
+
+	while (i < WORLD_PROCESSES && w.processes[i].alive)
+		i++;
+	XM_ASSERT(i < WORLD_PROCESSES);
+	p = &w.processes[i];
+	p->index = i;
+	snprintf(p->name, sizeof(p->name), "%s", name);
+	p->node = node;
+	p->alive = true;
+	p->hung = false;
+	p->skew_ns = 0;
+	p->drift_ppm = 0;
+	p->started_ns = w.now_ns;
+	p->incarnation++;
+	p->memory = NULL;
+	p->died = NULL;
+	p->owner = NULL;
+	return p;
+}
+
+void world_kill(struct process *p)
+{
+	XM_ASSERT(p->alive && world_current() != p);
+	p->alive = false;
+	for (uint32_t i = 0; i < w.fibers_used; i++) {
+		if (w.fibers[i].process == p)
+			w.fibers[i].state = FIBER_FREE;
+	}
+	if (p->died != NULL)
+		p->died(p);
+	while (p->memory != NULL) {
+		struct memory *next = p->memory->next;
+
+		free(p->memory);
+		p->memory = next;
+	}
+}
+
+void world_hang(struct process *p, bool hung)
+{
+	p->hung = hung;
+}
+
+struct process *world_process(uint32_t index)
+{
+	return &w.processes[index];
+}
+
+uint64_t world_process_ns(const struct process *p)
+{
+	int64_t age = (int64_t)(w.now_ns - p->started_ns);
+
+	return (uint64_t)((int64_t)w.now_ns + p->skew_ns +
+			  age / 1000000 * p->drift_ppm);
+}
+
+/* --- running -------------------------------------------------------------------------- */
+
+/* Any fiber that can run, as the seed has it. */
+static struct fiber *choose(void)
+{
+	struct fiber *ready[WORLD_FIBERS];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < w.fibers_used; i++) {
+		struct fiber *fiber = &w.fibers[i];
+
+		if (fiber->state == FIBER_READY && !fiber->process->hung)
+			ready[count++] = fiber;
+	}
+	if (count == 0)
+		return NULL;
+	return count == 1 ? ready[0]
+			  : ready[xm_rand_below(&w.rand[WORLD_SCHEDULE],
+						count)];
+}
+
+uint64_t world_run(uint64_t until_ns, bool (*stop)(void))
+{
+	uint64_t first = w.events;
+
+	for (;;) {
+		struct fiber *fiber = choose();
+		struct event e;
+
+		if (fiber != NULL) {
+			w.events++;
+			w.running = fiber;
+			swapcontext(&w.home, &fiber->context);
+			w.running = NULL;
+			if (fiber->state == FIBER_ENDED)
+				fiber->state = FIBER_FREE;
+		} else {
+			if (w.heap_count == 0 || w.heap[0].at_ns > until_ns)
+				break;
+			e = event_pop();
+			w.now_ns = e.at_ns;
+			w.events++;
+			e.run(e.argument, e.number);
+		}
+		if (stop != NULL && stop())
+			return w.events - first;
+	}
+	w.now_ns = until_ns;
+	return w.events - first;
+}
+
+uint64_t world_now(void)
+{
+	return w.now_ns;
+}
+
+void world_open(uint64_t seed)
+{
+	struct xm_rand root;
+	struct fiber fibers[WORLD_FIBERS];
+
+	memcpy(fibers, w.fibers, sizeof(fibers));
+	memset(&w, 0, sizeof(w));
+	for (uint32_t i = 0; i < WORLD_FIBERS; i++)
+		w.fibers[i].stack = fibers[i].stack;
+	w.seed = seed;
+	w.now_ns = 10 * XM_SECOND;
+	w.hash = UINT64_C(0xcbf29ce484222325);
+	xm_rand_seed(&root, seed);
+	for (unsigned i = 0; i < XM_COUNT(w.rand); i++)
+		xm_rand_split(&root, "world", i, &w.rand[i]);
+}
+
+void world_close(void)
+{
+	for (uint32_t i = 0; i < WORLD_PROCESSES; i++) {
+		if (w.processes[i].alive)
+			world_kill(&w.processes[i]);
+	}
+	free(w.heap);
+	w.heap = NULL;
+	w.heap_count = w.heap_max = 0;
+}

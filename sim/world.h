@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The world: virtual time, processes that run, hang and die, and their threads
+ * as coroutines. Everything in it happens in one thread of this process, in an
+ * order that the seed alone decides.
+ *
+ * A process is one of extmem's: a client, an appliance's control process, an
+ * appliance's interface process. Its threads (fibers) run until they wait:
+ * for a moment, for something to arrive, for a lock. The production skin waits
+ * only through core/os.h, which sim/os.c makes real on top of this.
+ *
+ * Time stands still while a fiber runs. When none can, it jumps to the next
+ * event. A hung process (SIGSTOP) has fibers that cannot run; a killed one has
+ * none, and its memory is gone.
+ */
+#ifndef XM_WORLD_H
+#define XM_WORLD_H
+
+#include <setjmp.h>
+
+#include "base.h"
+#include "rand.h"
+
+#define WORLD_PROCESSES 64
+#define WORLD_FIBERS 256
+
+/* Purposes of random numbers: one more of one kind moves no other. */
+enum world_purpose {
+	WORLD_SCHEDULE = 1,
+	WORLD_NETWORK,
+	WORLD_WEATHER,
+	WORLD_WORK,
+	WORLD_SECRETS,
+	WORLD_SHAPE,
+	WORLD_MISFORTUNE,
+};
+
+struct process {
+	uint32_t index;
+	char name[24];
+	uint32_t node; /* the host it runs on */
+	bool alive, hung;
+	int64_t skew_ns;   /* its clock against the world's */
+	int32_t drift_ppm; /* how fast its clock runs */
+	uint64_t started_ns;
+	uint32_t incarnation;
+	struct memory *memory; /* what it allocated */
+	/* Told when the process dies, newest first. */
+	void (*died)(struct process *);
+	void *owner;
+};
+
+void world_open(uint64_t seed);
+void world_close(void);
+uint64_t world_now(void);
+struct xm_rand *world_rand(enum world_purpose);
+/* True once in `n`; never for n == 0. */
+bool world_chance(enum world_purpose, uint64_t n);
+
+struct process *world_spawn(const char *name, uint32_t node);
+/* Its fibers end where they are; its memory goes; it can be spawned again
+ * under the same index. */
+void world_kill(struct process *);
+void world_hang(struct process *, bool hung);
+struct process *world_process(uint32_t index);
+/* Whose fiber is running; NULL outside of any. */
+struct process *world_current(void);
+/* The process's own clock. */
+uint64_t world_process_ns(const struct process *);
+
+/* A new thread of a process. */
+struct fiber *world_fiber(struct process *, void (*run)(void *), void *argument);
+bool world_fiber_ended(const struct fiber *);
+/* From inside a fiber. wait(): until someone wakes `key`, or for timeout_ns
+ * (XM_NEVER: for ever); true when woken. yield(): others may run now. */
+bool world_wait(const void *key, uint64_t timeout_ns);
+void world_wake(const void *key);
+void world_yield(void);
+
+/* Calls back at `at_ns`, outside of any fiber, whatever happens to anyone. */
+void world_at(uint64_t at_ns, void (*run)(void *, uint64_t), void *argument,
+	      uint64_t number);
+
+/* Runs until `until_ns`, or until stop() holds after some event. Returns the
+ * number of events. */
+uint64_t world_run(uint64_t until_ns, bool (*stop)(void));
+
+/* Memory that goes with its process. */
+void *world_alloc(size_t size);
+void world_free(void *memory);
+
+/* --- the record of what happened ------------------------------------------------ */
+
+/* Notes one event: `what` and numbers that do not depend on addresses. Goes
+ * into the hash, into a ring of the last ones, and to stderr if told to. */
+void world_note(const char *what, uint64_t a, uint64_t b, uint64_t c);
+uint64_t world_hash(void);
+uint64_t world_events(void);
+void world_show(bool on, uint64_t until_event);
+/* A law is broken: prints seed, law, and the last notes, and ends the run. */
+_Noreturn void world_broken(const char *law, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+/* Where world_broken() ends; 0 the first time. */
+extern jmp_buf world_end;
+const char *world_law(void);
+const char *world_why(void);
+
+#endif
