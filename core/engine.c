@@ -272,17 +272,8 @@ static void post(struct xm_engine *e, enum xm_operation_kind kind,
 	}
 }
 
-static void refused(struct xm_engine *e, const struct xm_pager_effect *effect)
-{
-	e->counters.errors++;
-	if (e->refused_page == e->refused_limit)
-		e->refused_page = effect->page;
-	e->refused_page = xm_min(e->refused_page, effect->page);
-	e->refused_limit = xm_max(e->refused_limit,
-				  effect->page + effect->count);
-}
-
-static void carry_out(struct xm_engine *e,
+/* False: the mapper would not. */
+static bool carry_out(struct xm_engine *e,
 		      const struct xm_pager_effect *effect)
 {
 	const struct xm_mapper_ops *ops = e->options.mapper_ops;
@@ -320,36 +311,67 @@ static void carry_out(struct xm_engine *e,
 		ops->poison(mapper, page, count);
 		break;
 	}
-	if (rc != 0)
-		refused(e, effect);
+	return rc == 0;
+}
+
+/* The address range is not what it was: nobody may be left looking at
+ * nothing there. Only these pages; others of the same step are well. */
+static void refused(struct xm_engine *e, const struct xm_pager_effect *effect)
+{
+	struct xm_pager_event ev = {
+		.kind = XM_PAGER_REFUSED, .now_ns = e->clock_ns,
+		.page = effect->page, .limit = effect->page + effect->count,
+	};
+
+	e->counters.errors++;
+	xm_pager_step(&e->pager, &ev, &e->sorry);
+	for (uint32_t i = 0; i < e->sorry.count; i++)
+		carry_out(e, &e->sorry.list[i]);
+}
+
+/* Has any of this range lost its far memory? */
+static bool any_lost(struct xm_engine *e, uint64_t page, uint64_t limit)
+{
+	const struct xm_layout *layout = e->options.layout;
+
+	for (uint32_t i = 0; i < layout->count; i++) {
+		const struct xm_segment *s = &layout->segments[i];
+
+		if (s->lost && s->page < limit && page < s->page + s->count)
+			return true;
+	}
+	return false;
 }
 
 enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
 {
-	enum xm_verdict verdict;
+	struct xm_pager_effects *fx = &e->effects;
+	uint64_t limit = ev->limit;
+	uint32_t sorry = 0;
 
 	ev->now_ns = e->clock_ns;
-	xm_pager_step(&e->pager, ev, &e->effects);
-	for (uint32_t i = 0; i < e->effects.count; i++)
-		carry_out(e, &e->effects.list[i]);
-	verdict = e->effects.verdict;
-	if (e->refused_page < e->refused_limit) {
-		struct xm_pager_event sorry = {
-			.kind = XM_PAGER_REFUSED, .page = e->refused_page,
-			.limit = e->refused_limit, .now_ns = e->clock_ns,
-		};
-		uint64_t next = e->effects.next, seq = e->effects.seq;
+	if (ev->kind == XM_PAGER_WILLNEED) {
+		/* A fetch lies in one segment. */
+		struct xm_segment *s = xm_layout_find(e->options.layout,
+						      ev->page, &e->hint);
 
-		e->refused_page = e->refused_limit = 0;
-		xm_pager_step(&e->pager, &sorry, &e->effects);
-		for (uint32_t i = 0; i < e->effects.count; i++)
-			e->options.mapper_ops->poison(
-				e->options.mapper, e->effects.list[i].page,
-				e->effects.list[i].count);
-		e->effects.next = next;
-		e->effects.seq = seq;
+		if (s != NULL)
+			ev->limit = xm_min(limit, s->page + s->count);
 	}
-	return verdict;
+	xm_pager_step(&e->pager, ev, fx);
+	if (ev->limit < limit && fx->verdict == XM_VERDICT_DONE)
+		fx->verdict = XM_VERDICT_MORE;
+	ev->limit = limit;
+	/* The pager forgets a store whose page is lost; it did not land. */
+	if (ev->kind == XM_PAGER_FLUSHED && any_lost(e, ev->page, limit))
+		fx->verdict = XM_VERDICT_LOST;
+	for (uint32_t i = 0; i < fx->count; i++) {
+		if (!carry_out(e, &fx->list[i]))
+			fx->list[sorry++] = fx->list[i];
+	}
+	for (uint32_t i = 0; i < sorry; i++)
+		refused(e, &fx->list[i]);
+	return fx->verdict;
 }
 
 enum xm_verdict xm_engine_fault(struct xm_engine *e, uint64_t page, bool write,
@@ -405,6 +427,13 @@ static void on_done(struct xm_engine *e, uint32_t appliance,
 		path_event(e, appliance, XM_PATH_FENCED);
 }
 
+/* Or of a connection that was given up already. */
+static bool is_current(const struct xm_lane_peer *peer,
+		       const struct xm_transport_event *te)
+{
+	return peer->connected && te->peer == peer->peer;
+}
+
 static bool poll_peer(struct xm_engine *e, uint32_t appliance)
 {
 	struct xm_lane_peer *peer = &e->peers[appliance];
@@ -417,10 +446,14 @@ static bool poll_peer(struct xm_engine *e, uint32_t appliance)
 			on_done(e, appliance, &events[i]);
 			break;
 		case XM_TRANSPORT_UP:
+			if (!is_current(peer, &events[i]))
+				break;
 			peer->progress_ns = e->clock_ns;
 			path_event(e, appliance, XM_PATH_CAME_UP);
 			break;
 		case XM_TRANSPORT_DOWN:
+			if (!is_current(peer, &events[i]))
+				break;
 			path_event(e, appliance, XM_PATH_WENT_DOWN);
 			break;
 		case XM_TRANSPORT_JOINED:

@@ -99,10 +99,8 @@ struct xm_engine {
 	uint64_t clock_ns, seen_ns;
 	uint64_t tick_ns; /* engine time of the last tick */
 	uint32_t hint;
-	/* Pages that vanished under a failed install; told to the pager at
-	 * the end of the step that found out. */
-	uint64_t refused_page, refused_limit;
 	struct xm_pager_effects effects;
+	struct xm_pager_effects sorry; /* of REFUSED */
 };
 
 size_t xm_engine_memory_size(const struct xm_engine_options *);

@@ -193,6 +193,8 @@ int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
 			verdict = xm_engine_event(&lane->engine, &done);
 			reach = xm_engine_reach(&lane->engine, first);
 			xm_lane_unlock(lane, &old);
+			if (verdict == XM_VERDICT_LOST)
+				return -ESTALE;
 			if (verdict != XM_VERDICT_WAIT)
 				break;
 			if (reach == XM_REACH_LOST)

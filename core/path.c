@@ -72,6 +72,8 @@ void xm_path_step(struct xm_path *path, const struct xm_path_event *ev,
 		fx->connect = true;
 		break;
 	case XM_PATH_REFUSED:
+		if (path->state == XM_PATH_CONNECTING)
+			fx->disconnect = true; /* where there is one yet */
 		if (path->state == XM_PATH_ASKED ||
 		    path->state == XM_PATH_CONNECTING)
 			go_down(path, ev->now_ns, ev->now_ns);

@@ -72,6 +72,8 @@ static void go_away(struct xm_session *s, int status, uint64_t now_ns,
 			answer(request, -ENOTCONN, NULL, fx);
 	}
 	s->state = XM_SESSION_AWAY;
+	if (s->say.kind == XM_REFUSED)
+		memset(&s->say, 0, sizeof(s->say)); /* of an earlier stream */
 	s->retry_at_ns = xm_time_after(now_ns, s->retry_ns);
 	s->retry_ns = xm_min(2 * s->retry_ns, RETRY_MOST);
 	effect(fx, XM_SESSION_DISCONNECT);
@@ -178,7 +180,8 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 		if (request->number == 0 || !request->sent ||
 		    request->number != m->request)
 			continue;
-		if (m->kind == XM_REFUSED)
+		/* Their number becomes our status: 0 would be a yes. */
+		if (m->kind == XM_REFUSED && m->u.refused.code > 0)
 			answer(request, -(int)m->u.refused.code, m, fx);
 		else if (answers(m->kind, request->message.kind))
 			answer(request, 0, m, fx);

@@ -8,6 +8,7 @@ xm_tests = \
 	tests/conformance \
 	tests/test_access \
 	tests/test_client \
+	tests/test_engine \
 	tests/test_extent \
 	tests/test_heap \
 	tests/test_host \

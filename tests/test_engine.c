@@ -1,0 +1,761 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The engine over a transport and a mapper that do as they are told: refuse,
+ * cancel, go down, be slow. Pages hold one byte that is looked at.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/cunit.h"
+#include "engine.h"
+
+enum { PAGE = 64, PAGES = 256, BLOCK = 64, OPS = 256, APPLIANCES = 2 };
+
+#define LOSS (400 * XM_MS)
+
+/* --- a transport on strings ------------------------------------------------------ */
+
+struct posted {
+	bool write;
+	uint64_t offset, token;
+	uint8_t *near;
+	size_t size;
+};
+
+struct xm_transport {
+	int connect_status, post_status; /* what calls return */
+	uint32_t connects, disconnects, peer;
+	bool connected;
+	struct posted ops[OPS];
+	uint32_t ops_count, posts;
+	struct xm_transport_event events[OPS];
+	uint32_t events_count;
+	uint8_t far[2 * PAGES * PAGE];
+};
+
+static void fake_limits(struct xm_transport *t, struct xm_transport_limits *ret)
+{
+	(void)t;
+	memset(ret, 0, sizeof(*ret));
+	ret->size_max = 64 * PAGE;
+	ret->depth_max = OPS;
+	ret->peers_max = 1;
+}
+
+static void push(struct xm_transport *t, enum xm_transport_event_kind kind,
+		 uint64_t token, int status)
+{
+	CU_ASSERT_FATAL(t->events_count < OPS);
+	t->events[t->events_count++] = (struct xm_transport_event){
+		.kind = kind, .peer = t->peer, .token = token,
+		.status = status };
+}
+
+static int fake_connect(struct xm_transport *t, const struct xm_locator *l,
+			const uint8_t *ticket, uint32_t *ret)
+{
+	(void)l;
+	(void)ticket;
+	t->connects++;
+	if (t->connect_status != 0)
+		return t->connect_status;
+	CU_ASSERT_FALSE(t->connected);
+	t->connected = true;
+	*ret = ++t->peer;
+	return 0;
+}
+
+static void fake_disconnect(struct xm_transport *t, uint32_t peer)
+{
+	CU_ASSERT_TRUE(t->connected && peer == t->peer);
+	t->connected = false;
+	t->disconnects++;
+	for (uint32_t i = 0; i < t->ops_count; i++)
+		push(t, XM_TRANSPORT_DONE, t->ops[i].token, -ECANCELED);
+	t->ops_count = 0;
+}
+
+static int fake_post(struct xm_transport *t, struct posted op)
+{
+	CU_ASSERT_TRUE(t->connected);
+	CU_ASSERT_TRUE(op.size > 0);
+	t->posts++;
+	if (t->post_status != 0)
+		return t->post_status;
+	CU_ASSERT_FATAL(t->ops_count < OPS);
+	t->ops[t->ops_count++] = op;
+	return 0;
+}
+
+static int fake_read(struct xm_transport *t, uint32_t peer,
+		     const struct xm_far *far, uint64_t offset, void *near,
+		     size_t size, uint64_t token)
+{
+	(void)peer;
+	(void)far;
+	return fake_post(t, (struct posted){ false, offset, token, near, size });
+}
+
+static int fake_write(struct xm_transport *t, uint32_t peer,
+		      const struct xm_far *far, uint64_t offset,
+		      const void *near, size_t size, uint64_t token)
+{
+	(void)peer;
+	(void)far;
+	return fake_post(t, (struct posted){ true, offset, token,
+					     (uint8_t *)near, size });
+}
+
+static int fake_poll(struct xm_transport *t, struct xm_transport_event *ret,
+		     int count)
+{
+	int n = (int)xm_min(t->events_count, (uint64_t)count);
+
+	memcpy(ret, t->events, (size_t)n * sizeof(*ret));
+	t->events_count -= (uint32_t)n;
+	memmove(t->events, t->events + n, t->events_count * sizeof(*ret));
+	return n;
+}
+
+static const struct xm_transport_ops transport_ops = {
+	.scheme = "fake",
+	.limits = fake_limits,
+	.connect = fake_connect,
+	.disconnect = fake_disconnect,
+	.read = fake_read,
+	.write = fake_write,
+	.poll = fake_poll,
+};
+
+/* --- a mapper on strings ------------------------------------------------------------ */
+
+struct xm_mapper {
+	enum { GONE, CLEAN, DIRTY, POISONED } how[PAGES];
+	uint8_t byte[PAGES];
+	int64_t refuse; /* INSTALL of this page; or DROP with refuse_drop */
+	int64_t refuse_drop;
+};
+
+static struct xm_mapper mapper;
+
+static int fake_install(struct xm_mapper *m, uint64_t page, uint64_t count,
+			const void *bytes, bool protect)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		if ((int64_t)(page + i) == m->refuse)
+			return -ENOENT;
+	}
+	for (uint64_t i = 0; i < count; i++) {
+		CU_ASSERT_EQUAL(m->how[page + i], GONE);
+		m->how[page + i] = protect ? CLEAN : DIRTY;
+		m->byte[page + i] =
+			bytes == NULL ? 0 : ((const uint8_t *)bytes)[i * PAGE];
+	}
+	return 0;
+}
+
+static int fake_protect(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		m->how[page + i] = CLEAN;
+	return 0;
+}
+
+static int fake_unprotect(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		m->how[page + i] = DIRTY;
+	return 0;
+}
+
+static void fake_copy(struct xm_mapper *m, uint64_t page, uint64_t count,
+		      void *ret)
+{
+	for (uint64_t i = 0; i < count; i++)
+		((uint8_t *)ret)[i * PAGE] = m->byte[page + i];
+}
+
+static int fake_drop(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		if ((int64_t)(page + i) == m->refuse_drop)
+			return -EINVAL;
+		m->how[page + i] = GONE;
+	}
+	return 0;
+}
+
+static void fake_poison(struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	for (uint64_t i = 0; i < count; i++)
+		m->how[page + i] = POISONED;
+}
+
+static const struct xm_mapper_ops mapper_ops = {
+	.name = "fake",
+	.install = fake_install,
+	.protect = fake_protect,
+	.unprotect = fake_unprotect,
+	.copy = fake_copy,
+	.drop = fake_drop,
+	.poison = fake_poison,
+};
+
+/* --- a lane ------------------------------------------------------------------------------ */
+
+static struct xm_engine engine;
+static struct xm_layout layout;
+static struct xm_segment segments[8];
+static struct xm_transport far[APPLIANCES];
+static uint8_t *stage;
+static void *memory;
+static uint64_t now;
+
+static const struct xm_locator locator = { .size = 1 };
+static const uint8_t ticket[XM_TICKET_SIZE];
+
+static void turn(uint64_t pass_ns)
+{
+	now += pass_ns;
+	xm_engine_turn(&engine, now);
+}
+
+/* Does every operation posted so far at an appliance. */
+static void complete(uint32_t appliance, int status)
+{
+	struct xm_transport *t = &far[appliance];
+
+	for (uint32_t i = 0; i < t->ops_count; i++) {
+		struct posted *op = &t->ops[i];
+
+		if (status == 0 && op->write)
+			memcpy(t->far + op->offset, op->near, op->size);
+		else if (status == 0)
+			memcpy(op->near, t->far + op->offset, op->size);
+		push(t, XM_TRANSPORT_DONE, op->token, status);
+	}
+	t->ops_count = 0;
+	while (t->events_count > 0)
+		turn(0);
+}
+
+static void come_up(uint32_t appliance)
+{
+	struct xm_lane_peer *peer = &engine.peers[appliance];
+
+	peer->ready = true;
+	for (unsigned i = 0; i < 200 && !peer->ask; i++)
+		turn(5 * XM_MS);
+	CU_ASSERT_TRUE_FATAL(peer->ask);
+	peer->ask = false;
+	xm_engine_ticket(&engine, appliance, &locator, ticket);
+	push(&far[appliance], XM_TRANSPORT_UP, 0, 0);
+	turn(0);
+	CU_ASSERT_EQUAL_FATAL(peer->path.state, XM_PATH_UP);
+}
+
+static void add_segment(uint64_t page, uint64_t count, uint32_t appliance,
+			uint64_t far_offset)
+{
+	struct xm_segment s = { .page = page, .count = count,
+				.appliance = appliance,
+				.far_offset = far_offset, .attached = true };
+
+	CU_ASSERT_EQUAL_FATAL(xm_layout_add(&layout, &s), 0);
+	engine.peers[appliance].segments++;
+}
+
+/* Pages 0..31 at appliance 0, 32..95 at 1, 96..127 at 0. */
+static void open_engine(void)
+{
+	struct xm_engine_options o = {
+		.pager = { .pages_max = PAGES, .frames_max = 8,
+			   .window_max = 4, .slots = 3, .cells = 8,
+			   .pins_max = 2 },
+		.page_size = PAGE,
+		.block_pages = BLOCK,
+		.depth = 4,
+		.loss_ns = LOSS,
+		.mapper_ops = &mapper_ops,
+		.mapper = &mapper,
+		.layout = &layout,
+	};
+
+	free(stage);
+	free(memory);
+	memset(far, 0, sizeof(far));
+	memset(&mapper, 0, sizeof(mapper));
+	mapper.refuse = mapper.refuse_drop = -1;
+	stage = calloc(xm_pager_stage_pages(&o.pager), PAGE);
+	memory = calloc(1, xm_engine_memory_size(&o));
+	o.stage = stage;
+	now = 77 * XM_SECOND;
+	xm_layout_init(&layout, segments, XM_COUNT(segments));
+	xm_engine_init(&engine, &o, memory, now);
+	for (uint32_t i = 0; i < APPLIANCES; i++)
+		xm_engine_add(&engine, &transport_ops, &far[i]);
+	add_segment(0, 32, 0, 0);
+	add_segment(32, 64, 1, 16 * PAGE);
+	add_segment(96, 32, 0, 32 * PAGE);
+}
+
+static void open_and_up(void)
+{
+	open_engine();
+	come_up(0);
+	come_up(1);
+}
+
+static enum xm_verdict event(enum xm_pager_event_kind kind, uint64_t page,
+			     uint64_t limit)
+{
+	struct xm_pager_event ev = { .kind = kind, .page = page,
+				     .limit = limit, .reach = XM_REACH_UP };
+
+	return xm_engine_event(&engine, &ev);
+}
+
+static enum xm_verdict fault(uint64_t page, bool write)
+{
+	return xm_engine_fault(&engine, page, write, false,
+			       xm_engine_clock(&engine));
+}
+
+static void write_byte(uint64_t page, uint8_t byte)
+{
+	CU_ASSERT_EQUAL_FATAL(fault(page, true), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL_FATAL(mapper.how[page], DIRTY);
+	mapper.byte[page] = byte;
+}
+
+static enum xm_verdict flushed(uint64_t page, uint64_t limit)
+{
+	struct xm_pager_event ev = { .kind = XM_PAGER_FLUSHED, .page = page,
+				     .limit = limit, .seq = UINT64_MAX };
+
+	return xm_engine_event(&engine, &ev);
+}
+
+/* --- bytes ------------------------------------------------------------------------------------ */
+
+static void what_was_written_comes_back_from_where_its_segment_lies(void)
+{
+	open_and_up();
+	write_byte(40, 0x5a);
+	CU_ASSERT_EQUAL(event(XM_PAGER_EVICT, 40, 41), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(mapper.how[40], GONE);
+	CU_ASSERT_EQUAL(far[0].ops_count, 0);
+	CU_ASSERT_EQUAL_FATAL(far[1].ops_count, 1);
+	CU_ASSERT_EQUAL(far[1].ops[0].offset, (40 - 32 + 16) * PAGE);
+	complete(1, 0);
+	CU_ASSERT_EQUAL(flushed(40, 41), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fault(40, false), XM_VERDICT_WAIT);
+	complete(1, 0);
+	CU_ASSERT_EQUAL(fault(40, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(mapper.byte[40], 0x5a);
+}
+
+static void a_store_run_over_two_segments_goes_to_two_appliances(void)
+{
+	open_and_up();
+	for (uint64_t page = 30; page < 34; page++)
+		write_byte(page, (uint8_t)page);
+	CU_ASSERT_EQUAL(event(XM_PAGER_FLUSH, 30, 34), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL_FATAL(far[0].ops_count, 1);
+	CU_ASSERT_EQUAL_FATAL(far[1].ops_count, 1);
+	CU_ASSERT_EQUAL(far[0].ops[0].size, 2 * PAGE);
+	CU_ASSERT_EQUAL(far[1].ops[0].offset, 16 * PAGE);
+	complete(0, 0);
+	CU_ASSERT_EQUAL(flushed(30, 34), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(flushed(30, 32), XM_VERDICT_DONE);
+	complete(1, 0);
+	CU_ASSERT_EQUAL(flushed(30, 34), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(far[1].far[17 * PAGE], 33);
+}
+
+static void willneed_over_two_segments_fetches_from_each(void)
+{
+	uint64_t page = 30;
+	enum xm_verdict verdict;
+
+	open_and_up();
+	CU_ASSERT_EQUAL(event(XM_PAGER_ADOPT, 30, 34), XM_VERDICT_DONE);
+	while ((verdict = event(XM_PAGER_WILLNEED, page, 34)) ==
+	       XM_VERDICT_MORE)
+		page = engine.effects.next;
+	CU_ASSERT_EQUAL(verdict, XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(far[0].ops_count, 1);
+	CU_ASSERT_EQUAL(far[1].ops_count, 1);
+}
+
+static void a_read_ahead_ends_with_its_segment_and_its_block(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 128);
+	for (uint64_t page = 20; page < 40; page++) {
+		while (fault(page, false) == XM_VERDICT_WAIT) {
+			complete(0, 0);
+			complete(1, 0);
+		}
+	}
+	/* Two segments, and a fetch across would have been an assertion. */
+	CU_ASSERT_TRUE(far[1].posts > 0);
+}
+
+/* --- misfortune --------------------------------------------------------------------------------- */
+
+static void a_read_refused_for_the_moment_is_posted_again(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 32);
+	far[0].post_status = -EAGAIN;
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
+	far[0].post_status = 0;
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 1);
+	complete(0, 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+}
+
+static void a_write_refused_for_the_moment_is_posted_again(void)
+{
+	open_and_up();
+	write_byte(5, 9);
+	far[0].post_status = -EAGAIN;
+	CU_ASSERT_EQUAL(event(XM_PAGER_EVICT, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
+	turn(0);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
+	CU_ASSERT_EQUAL(flushed(5, 6), XM_VERDICT_WAIT);
+	far[0].post_status = 0;
+	turn(0);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 1);
+	complete(0, 0);
+	CU_ASSERT_EQUAL(flushed(5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(far[0].far[5 * PAGE], 9);
+}
+
+static void canceled_operations_are_done_again_on_the_next_connection(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 8);
+	write_byte(10, 7);
+	event(XM_PAGER_EVICT, 10, 11);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 2);
+	push(&far[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
+	turn(0);
+	turn(0);
+	CU_ASSERT_EQUAL(far[0].disconnects, 1);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
+	/* A leaving page is here all the same. */
+	CU_ASSERT_EQUAL(fault(10, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(mapper.byte[10], 7);
+	come_up(0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 2);
+	complete(0, 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(far[0].far[10 * PAGE], 7);
+}
+
+static void the_end_of_a_former_connection_does_not_end_this_one(void)
+{
+	open_and_up();
+	push(&far[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
+	turn(0);
+	come_up(0);
+	push(&far[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
+	far[0].events[0].peer--;
+	turn(0);
+	CU_ASSERT_EQUAL(engine.peers[0].path.state, XM_PATH_UP);
+}
+
+static void other_appliances_go_on_while_one_is_down(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 64);
+	push(&far[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
+	turn(0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fault(40, false), XM_VERDICT_WAIT);
+	complete(1, 0);
+	CU_ASSERT_EQUAL(fault(40, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+}
+
+static void a_refused_key_cuts_the_connection(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 8);
+	fault(5, false);
+	complete(0, -EACCES);
+	CU_ASSERT_EQUAL(far[0].disconnects, 1);
+	CU_ASSERT_EQUAL(engine.peers[0].path.state, XM_PATH_DOWN);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+}
+
+static void a_connect_that_fails_at_once_is_tried_again(void)
+{
+	open_engine();
+	engine.peers[0].ready = true;
+	turn(XM_SECOND);
+	turn(XM_SECOND);
+	CU_ASSERT_TRUE(engine.peers[0].ask);
+	engine.peers[0].ask = false;
+	far[0].connect_status = -ECONNREFUSED;
+	xm_engine_ticket(&engine, 0, &locator, ticket);
+	CU_ASSERT_EQUAL(engine.peers[0].path.state, XM_PATH_DOWN);
+	far[0].connect_status = 0;
+	come_up(0);
+}
+
+/* --- time ----------------------------------------------------------------------------------------- */
+
+static void silence_cuts_the_connection_and_then_the_wait(void)
+{
+	uint64_t since;
+
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 8);
+	since = xm_engine_clock(&engine);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	for (uint64_t t = 0; t < LOSS / 2 + 10 * XM_MS; t += 5 * XM_MS)
+		turn(5 * XM_MS);
+	CU_ASSERT_EQUAL(far[0].disconnects, 1);
+	CU_ASSERT_EQUAL(xm_engine_fault(&engine, 5, false, true, since),
+			XM_VERDICT_WAIT);
+	for (uint64_t t = 0; t < LOSS / 2; t += 5 * XM_MS)
+		turn(5 * XM_MS);
+	CU_ASSERT_EQUAL(xm_engine_fault(&engine, 5, false, true, since),
+			XM_VERDICT_LOST);
+	/* The other appliance was idle, not silent. */
+	CU_ASSERT_EQUAL(far[1].disconnects, 0);
+}
+
+static void a_pause_of_ours_does_not_declare_others_dead(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 8);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	turn(3600 * XM_SECOND);
+	CU_ASSERT_EQUAL(far[0].disconnects, 0);
+	CU_ASSERT_TRUE(xm_engine_clock(&engine) <
+		       XM_SECOND + LOSS + XM_ENGINE_GAP);
+	complete(0, 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+}
+
+static void time_that_goes_back_is_not_believed(void)
+{
+	uint64_t clock;
+
+	open_engine();
+	turn(XM_MS);
+	clock = xm_engine_clock(&engine);
+	xm_engine_turn(&engine, now - XM_SECOND);
+	CU_ASSERT_EQUAL(xm_engine_clock(&engine), clock);
+	turn(XM_MS);
+	CU_ASSERT_EQUAL(xm_engine_clock(&engine), clock + XM_MS);
+}
+
+static void a_slow_link_that_moves_is_not_hung(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 32);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	for (unsigned i = 0; i < 4; i++) {
+		/* Something younger completes. */
+		struct posted op;
+
+		fault(10 + 2 * i, false);
+		CU_ASSERT_FATAL(far[0].ops_count >= 2);
+		op = far[0].ops[--far[0].ops_count];
+		for (unsigned k = 0; k < 19; k++)
+			turn(10 * XM_MS);
+		push(&far[0], XM_TRANSPORT_DONE, op.token, 0);
+		turn(0);
+	}
+	CU_ASSERT_EQUAL(far[0].disconnects, 0);
+}
+
+/* --- losses and refusals -------------------------------------------------------------------------- */
+
+static void a_lost_lease_is_lost_once_and_only_what_was_under_it(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 128);
+	segments[2].lease = 1; /* taken since */
+	xm_engine_lose(&engine, 0, 1, 0, 1);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(mapper.how[5], POISONED);
+	CU_ASSERT_EQUAL(xm_engine_reach(&engine, 5), XM_REACH_LOST);
+	CU_ASSERT_EQUAL(fault(40, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fault(100, false), XM_VERDICT_WAIT);
+}
+
+static void each_lane_loses_its_own_blocks(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 32, 96);
+	/* Lane 1 of 2: pages 64..95 of the segment. */
+	xm_engine_lose(&engine, 1, 1, 1, 2);
+	CU_ASSERT_EQUAL(event(XM_PAGER_FLUSH, 70, 71), XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(event(XM_PAGER_FLUSH, 40, 41), XM_VERDICT_DONE);
+}
+
+static void a_flush_whose_store_was_lost_does_not_say_done(void)
+{
+	open_and_up();
+	write_byte(5, 1);
+	CU_ASSERT_EQUAL(event(XM_PAGER_FLUSH, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(flushed(5, 6), XM_VERDICT_WAIT);
+	xm_engine_lose(&engine, 0, 1, 0, 1);
+	CU_ASSERT_EQUAL(flushed(5, 6), XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(flushed(40, 41), XM_VERDICT_DONE);
+}
+
+static void only_the_pages_the_mapper_refused_are_poisoned(void)
+{
+	open_and_up();
+	/* All eight frames: the second lowest and the highest are in the way
+	 * of one step. */
+	for (uint64_t page = 10; page < 18; page++)
+		write_byte(page, (uint8_t)page);
+	CU_ASSERT_EQUAL(event(XM_PAGER_FLUSH, 10, 18), XM_VERDICT_DONE);
+	complete(0, 0);
+	write_byte(13, 77);
+	mapper.refuse = 30;
+	mapper.refuse_drop = 10;
+	CU_ASSERT_EQUAL(fault(30, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(mapper.how[30], POISONED);
+	CU_ASSERT_EQUAL(mapper.how[13], DIRTY);
+	CU_ASSERT_EQUAL(mapper.byte[13], 77);
+	CU_ASSERT_EQUAL(engine.pager.pages[13].state, XM_PAGE_DIRTY);
+	CU_ASSERT_PTR_NULL(xm_pager_check(&engine.pager));
+}
+
+static void a_page_outside_every_segment_is_lost_to_who_touches_it(void)
+{
+	open_and_up();
+	CU_ASSERT_EQUAL(fault(200, false), XM_VERDICT_LOST);
+	segments[0].attached = false;
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_LOST);
+}
+
+/* --- explicit operations ---------------------------------------------------------------------------- */
+
+static void an_explicit_operation_is_cut_at_its_segment(void)
+{
+	uint8_t near[8 * PAGE];
+	struct xm_completion done;
+
+	open_and_up();
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 30 * PAGE + 3, near,
+				       8 * PAGE, 42),
+			2 * PAGE - 3);
+	CU_ASSERT_FALSE(xm_engine_completion(&engine, &done));
+	complete(0, 0);
+	CU_ASSERT_TRUE_FATAL(xm_engine_completion(&engine, &done));
+	CU_ASSERT_EQUAL(done.token, 42);
+	CU_ASSERT_EQUAL(done.status, 0);
+	CU_ASSERT_FALSE(xm_engine_completion(&engine, &done));
+}
+
+static void explicit_operations_end_at_their_depth_until_collected(void)
+{
+	uint8_t near[PAGE];
+	struct xm_completion done;
+
+	open_and_up();
+	for (uint64_t i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, near, 1, i),
+				1);
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, near, 1, 9),
+			-EAGAIN);
+	complete(0, 0);
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, near, 1, 9),
+			-EAGAIN);
+	CU_ASSERT_TRUE(xm_engine_completion(&engine, &done));
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, near, 1, 9), 1);
+	/* The pager's own are not held up by them. */
+	event(XM_PAGER_ADOPT, 0, 8);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(far[0].ops_count, 2);
+}
+
+static void a_cut_ends_what_is_outstanding(void)
+{
+	uint8_t near[PAGE];
+	struct xm_completion done;
+
+	open_and_up();
+	xm_engine_post(&engine, false, 0, near, PAGE, 1);
+	xm_engine_cut(&engine, 0);
+	turn(0);
+	CU_ASSERT_TRUE_FATAL(xm_engine_completion(&engine, &done));
+	CU_ASSERT_EQUAL(done.status, -ECANCELED);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, near, PAGE, 1),
+			-ENOTCONN);
+}
+
+static void explicit_operations_hear_what_is_wrong(void)
+{
+	uint8_t near[PAGE];
+
+	open_engine();
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, near, PAGE, 1),
+			-ENOTCONN);
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 200 * PAGE, near, PAGE,
+				       1),
+			-ERANGE);
+	come_up(0);
+	far[0].post_status = -EAGAIN;
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, near, PAGE, 1),
+			-EAGAIN);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
+	xm_engine_lose(&engine, 0, 1, 0, 1);
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, near, PAGE, 1),
+			-ESTALE);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		XM_TEST(what_was_written_comes_back_from_where_its_segment_lies),
+		XM_TEST(a_store_run_over_two_segments_goes_to_two_appliances),
+		XM_TEST(willneed_over_two_segments_fetches_from_each),
+		XM_TEST(a_read_ahead_ends_with_its_segment_and_its_block),
+		XM_TEST(a_read_refused_for_the_moment_is_posted_again),
+		XM_TEST(a_write_refused_for_the_moment_is_posted_again),
+		XM_TEST(canceled_operations_are_done_again_on_the_next_connection),
+		XM_TEST(the_end_of_a_former_connection_does_not_end_this_one),
+		XM_TEST(other_appliances_go_on_while_one_is_down),
+		XM_TEST(a_refused_key_cuts_the_connection),
+		XM_TEST(a_connect_that_fails_at_once_is_tried_again),
+		XM_TEST(silence_cuts_the_connection_and_then_the_wait),
+		XM_TEST(a_pause_of_ours_does_not_declare_others_dead),
+		XM_TEST(time_that_goes_back_is_not_believed),
+		XM_TEST(a_slow_link_that_moves_is_not_hung),
+		XM_TEST(a_lost_lease_is_lost_once_and_only_what_was_under_it),
+		XM_TEST(each_lane_loses_its_own_blocks),
+		XM_TEST(a_flush_whose_store_was_lost_does_not_say_done),
+		XM_TEST(only_the_pages_the_mapper_refused_are_poisoned),
+		XM_TEST(a_page_outside_every_segment_is_lost_to_who_touches_it),
+		XM_TEST(an_explicit_operation_is_cut_at_its_segment),
+		XM_TEST(explicit_operations_end_at_their_depth_until_collected),
+		XM_TEST(a_cut_ends_what_is_outstanding),
+		XM_TEST(explicit_operations_hear_what_is_wrong),
+		CU_TEST_INFO_NULL,
+	};
+	int rc = xm_tests_run("engine", tests);
+
+	free(stage);
+	free(memory);
+	return rc;
+}
