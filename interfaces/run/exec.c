@@ -18,7 +18,7 @@
 
 #define KEPT_MAX 16
 
-static char *kept[KEPT_MAX]; /* "NAME=value", LD_PRELOAD first */
+static char *kept[KEPT_MAX]; /* "NAME=value" */
 static unsigned kept_count;
 
 static bool is_ours(const char *variable)
@@ -26,50 +26,72 @@ static bool is_ours(const char *variable)
 	return strncmp(variable, RUN_ENV_PREFIX, strlen(RUN_ENV_PREFIX)) == 0;
 }
 
-static void leave_preload(const char *preload)
+/* bash has a getenv and an unsetenv of its own, which do not work before its
+ * main(): so the environment is read and changed by hand. */
+const char *exec_variable(const char *name)
 {
-	char rest[4096] = "", copy[4096], *name, *state = NULL;
-	size_t used = 0;
+	size_t n = strlen(name);
+
+	for (char **e = environ; e && *e; e++)
+		if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+			return *e + n + 1;
+	return NULL;
+}
+
+/* The original may be written over by programs that set their title. */
+static char *copy_of(const char *text)
+{
+	size_t size = strlen(text) + 1;
+	char *copy = shim_real()->malloc(size);
+
+	return copy ? memcpy(copy, text, size) : NULL;
+}
+
+/* "LD_PRELOAD=" without ours; NULL when nothing is left of it. */
+static char *other_preloads(const char *preload)
+{
+	char copy[4096], *name, *state = NULL, *rest;
+	size_t used = 0, size = strlen(preload) + 16;
 
 	if (strlen(preload) >= sizeof(copy))
-		return;
+		return NULL;
+	rest = shim_real()->malloc(size);
 	strcpy(copy, preload);
-	for (name = strtok_r(copy, ": ", &state); name;
-	     name = strtok_r(NULL, ": ", &state)) {
-		if (strstr(name, "libextmem-run"))
-			continue;
-		used += snprintf(rest + used, sizeof(rest) - used, "%s%s",
-				 used ? ":" : "", name);
-	}
-	if (rest[0])
-		setenv("LD_PRELOAD", rest, 1);
-	else
-		unsetenv("LD_PRELOAD");
+	for (name = strtok_r(copy, ": ", &state); rest && name;
+	     name = strtok_r(NULL, ": ", &state))
+		if (!strstr(name, "libextmem-run"))
+			used += snprintf(rest + used, size - used, "%s%s",
+					 used ? ":" : "LD_PRELOAD=", name);
+	if (used > 0)
+		return rest;
+	shim_real()->free(rest);
+	return NULL;
 }
 
 void exec_start(bool plain_children)
 {
-	const char *preload = getenv("LD_PRELOAD");
-	char name[64];
+	const char *preload = exec_variable("LD_PRELOAD");
+	char **to = environ, *others = preload ? other_preloads(preload) : NULL;
 
-	if (!plain_children) {
-		unsetenv(RUN_ENV_SHARED_FD);
-		return;
-	}
-	for (char **e = environ; e && *e && kept_count < KEPT_MAX; e++)
-		if (is_ours(*e) || strncmp(*e, "LD_PRELOAD=", 11) == 0)
-			kept[kept_count++] = strdup(*e);
-	for (unsigned i = 0; i < kept_count; i++) {
-		size_t n = kept[i] ? strcspn(kept[i], "=") : sizeof(name);
+	for (char **e = environ; e && *e; e++) {
+		bool ours = is_ours(*e),
+		     loads = strncmp(*e, "LD_PRELOAD=", 11) == 0;
 
-		if (n >= sizeof(name) || !is_ours(kept[i]))
+		if (!plain_children) {
+			if (strncmp(*e, RUN_ENV_SHARED_FD "=",
+				    strlen(RUN_ENV_SHARED_FD "=")) != 0)
+				*to++ = *e;
 			continue;
-		memcpy(name, kept[i], n);
-		name[n] = '\0';
-		unsetenv(name);
+		}
+		if ((ours || loads) && kept_count < KEPT_MAX)
+			kept[kept_count++] = copy_of(*e);
+		if (loads && others)
+			*to++ = others;
+		else if (!ours && !loads)
+			*to++ = *e;
 	}
-	if (preload)
-		leave_preload(preload);
+	if (to)
+		*to = NULL;
 }
 
 /* `environment` and what was kept, in local memory; NULL: as it is. */

@@ -305,14 +305,14 @@ static void after_fork_in_child(void)
 
 static uint64_t number_from(const char *name, uint64_t otherwise)
 {
-	const char *text = getenv(name);
+	const char *text = exec_variable(name);
 
 	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
 static void map_shared(void)
 {
-	const char *text = getenv(RUN_ENV_SHARED_FD);
+	const char *text = exec_variable(RUN_ENV_SHARED_FD);
 	struct stat status;
 	void *p;
 	int fd;
@@ -344,7 +344,7 @@ static int open_client(void)
 	const char *text;
 	unsigned count = 0;
 
-	text = getenv(RUN_ENV_APPLIANCES);
+	text = exec_variable(RUN_ENV_APPLIANCES);
 	while (text && *text && count < RUN_APPLIANCES_MAX) {
 		size_t n = strcspn(text, "\n");
 
@@ -354,13 +354,13 @@ static int open_client(void)
 		count++;
 		text += n + (text[n] == '\n');
 	}
-	text = getenv(RUN_ENV_LOCAL);
+	text = exec_variable(RUN_ENV_LOCAL);
 	if (text && *text) {
 		snprintf(texts[count], sizeof(texts[count]), "local=%s", text);
 		settings[count] = texts[count];
 		count++;
 	}
-	text = getenv(RUN_ENV_PAGING);
+	text = exec_variable(RUN_ENV_PAGING);
 	if (text && *text) {
 		snprintf(texts[count], sizeof(texts[count]), "paging=%s", text);
 		settings[count] = texts[count];
@@ -382,9 +382,9 @@ __attribute__((constructor)) static void start(void)
 	if (shim_threshold < RUN_THRESHOLD_MIN)
 		shim_threshold = RUN_THRESHOLD_MIN;
 	shim_external = number_from(RUN_ENV_EXTERNAL, 0);
-	text = getenv(RUN_ENV_OVERFLOW);
+	text = exec_variable(RUN_ENV_OVERFLOW);
 	shim_overflow_local = text && strcmp(text, "local") == 0;
-	text = getenv(RUN_ENV_CHILDREN);
+	text = exec_variable(RUN_ENV_CHILDREN);
 	plain_children = !text || strcmp(text, "same") != 0;
 
 	dl_iterate_phdr(note_library, NULL);

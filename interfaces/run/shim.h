@@ -247,5 +247,7 @@ void signal_start(void);
 /* Keeps what exec needs, and takes it out of the environment if children are
  * to run plain. */
 void exec_start(bool plain_children);
+/* getenv(3), before main() of any program. */
+const char *exec_variable(const char *name);
 
 #endif
