@@ -12,13 +12,16 @@ xm_tests = \
 	tests/test_extent \
 	tests/test_heap \
 	tests/test_host \
+	tests/test_layout \
 	tests/test_list \
 	tests/test_loop \
 	tests/test_options \
 	tests/test_pager \
 	tests/test_pager_model \
+	tests/test_path \
 	tests/test_rand \
 	tests/test_service \
+	tests/test_session \
 	tests/test_settings \
 	tests/test_stream \
 	tests/test_trace \
@@ -145,11 +148,14 @@ check-valgrind: $(check_PROGRAMS)
 xm_pure_tests = \
 	tests/test_extent \
 	tests/test_heap \
+	tests/test_layout \
 	tests/test_list \
 	tests/test_pager \
 	tests/test_pager_model \
+	tests/test_path \
 	tests/test_rand \
 	tests/test_service \
+	tests/test_session \
 	tests/test_wire \
 	$(NULL)
 
