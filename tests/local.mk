@@ -12,6 +12,7 @@ xm_tests = \
 	tests/test_extent \
 	tests/test_heap \
 	tests/test_host \
+	tests/test_keeper \
 	tests/test_layout \
 	tests/test_list \
 	tests/test_loop \
@@ -148,6 +149,7 @@ check-valgrind: $(check_PROGRAMS)
 xm_pure_tests = \
 	tests/test_extent \
 	tests/test_heap \
+	tests/test_keeper \
 	tests/test_layout \
 	tests/test_list \
 	tests/test_pager \
