@@ -113,6 +113,7 @@ static void command(struct xm_host *h, enum xm_command_kind kind,
 	c->key = effect->key;
 	c->far = effect->far;
 	c->cookie = effect->cookie;
+	c->lane = effect->lane;
 	memcpy(c->ticket, effect->ticket, sizeof(c->ticket));
 }
 

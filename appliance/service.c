@@ -378,6 +378,7 @@ static void on_ticket(struct xm_service *s, const struct xm_service_event *event
 	effect = xm_service_effect(ret, XM_SERVICE_ADMIT);
 	effect->client = c->number;
 	effect->cookie = i;
+	effect->lane = event->message->u.ticket.lane;
 	memcpy(effect->ticket, t->ticket, sizeof(effect->ticket));
 }
 

@@ -121,7 +121,7 @@ enum xm_service_effect_kind {
 	XM_SERVICE_DROP,     /* peer: forget it, no PEER_DOWN wanted */
 	XM_SERVICE_EXPOSE,   /* extent, client, offset, size, key */
 	XM_SERVICE_CONCEAL,  /* extent, client, far */
-	XM_SERVICE_ADMIT,    /* client, cookie, ticket */
+	XM_SERVICE_ADMIT,    /* client, cookie, lane, ticket */
 	XM_SERVICE_EXPEL,    /* client */
 	XM_SERVICE_ZERO,     /* extent, offset, size */
 	XM_SERVICE_LOG,	     /* level, words */
@@ -135,7 +135,7 @@ struct xm_service_effect {
 	const struct xm_message *message; /* lies in the effects */
 	uint64_t extent, client, offset, size, key;
 	struct xm_far far;
-	uint32_t cookie;
+	uint32_t cookie, lane;
 	uint8_t ticket[XM_TICKET_SIZE];
 	enum xm_level level;
 	char words[XM_WORDS_SIZE];

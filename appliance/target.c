@@ -112,7 +112,8 @@ static int admit(struct xm_target *t, const struct xm_command *command)
 		c->client = command->client;
 		t->clients_count++;
 	}
-	return t->ops->admit(t->transport, command->client, command->ticket);
+	return t->ops->admit(t->transport, command->client, command->lane,
+			     command->ticket);
 }
 
 void xm_target_do(struct xm_target *t, const struct xm_command *command,

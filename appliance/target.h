@@ -20,13 +20,13 @@
 enum xm_command_kind {
 	XM_COMMAND_EXPOSE = 1, /* client, extent, offset, size, key */
 	XM_COMMAND_CONCEAL,    /* client, extent, far */
-	XM_COMMAND_ADMIT,      /* client, cookie, ticket */
+	XM_COMMAND_ADMIT,      /* client, cookie, lane, ticket */
 	XM_COMMAND_EXPEL,      /* client */
 };
 
 struct xm_command {
 	enum xm_command_kind kind;
-	uint32_t cookie;
+	uint32_t cookie, lane;
 	uint64_t client, extent, offset, size, key;
 	struct xm_far far;
 	uint8_t ticket[XM_TICKET_SIZE];

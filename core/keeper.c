@@ -70,7 +70,7 @@ void xm_keeper_init(struct xm_keeper *k)
 /* Under the control lock: sessions, and the tickets the lanes asked for. */
 static void turn_control(struct xm_keeper *k, uint64_t now_ns)
 {
-	static const struct xm_message ticket = { .kind = XM_TICKET };
+	struct xm_message ticket = { .kind = XM_TICKET };
 
 	xm_control_turn(&k->control, now_ns);
 	for (uint32_t a = 0; a < k->control.count; a++) {
@@ -78,6 +78,7 @@ static void turn_control(struct xm_keeper *k, uint64_t now_ns)
 			if (k->peers[a].lanes[l].state != XM_TICKET_WANTED)
 				continue;
 			k->peers[a].lanes[l].state = XM_TICKET_ASKED;
+			ticket.u.ticket.lane = l;
 			xm_control_request(
 				&k->control, a, &ticket, ticket_token(l, a),
 				xm_time_after(now_ns, k->ticket_timeout_ns),

@@ -443,12 +443,16 @@ static int trim_segment(extmem *x, uint64_t end)
 	s = xm_layout_find(&x->layout, end / XM_PAGE, &hint);
 	XM_ASSERT(s != NULL);
 	whole = *s;
+	rc = x->layout.count == x->layout.max ? -ENOSPC : 0;
 	xm_lanes_unlock(x, &old);
-	if (whole.page * XM_PAGE == end || whole.lost)
+	if (whole.page * XM_PAGE == end)
 		return 0;
+	if (rc != 0)
+		return rc;
 	trim.u.trim.extent = whole.extent;
 	trim.u.trim.size = end - whole.page * XM_PAGE;
-	rc = xm_ask(x, whole.appliance, &trim, &waiter);
+	/* Nobody knows of a lost one any more: it is cut here alone. */
+	rc = whole.lost ? 0 : xm_ask(x, whole.appliance, &trim, &waiter);
 	if (rc != 0)
 		return rc;
 	tail = whole;
@@ -458,13 +462,15 @@ static int trim_segment(extmem *x, uint64_t end)
 	xm_lanes_lock(x, &old);
 	s = xm_layout_find(&x->layout, whole.page, &hint);
 	s->count = tail.page - whole.page;
-	s->extent = waiter.message.u.taken.extent;
-	s->epoch = waiter.message.u.taken.epoch;
-	s->far = waiter.message.u.taken.far;
-	s->far_offset = 0;
+	if (!whole.lost) {
+		s->extent = waiter.message.u.taken.extent;
+		s->epoch = waiter.message.u.taken.epoch;
+		s->far = waiter.message.u.taken.far;
+		s->far_offset = 0;
+	}
 	rc = xm_layout_add(&x->layout, &tail);
-	XM_ASSERT(rc == 0 || rc == -ENOSPC);
-	for (uint32_t l = 0; l < x->lanes_count && rc == 0; l++)
+	XM_ASSERT(rc == 0);
+	for (uint32_t l = 0; l < x->lanes_count; l++)
 		x->lanes[l].engine.peers[tail.appliance].segments++;
 	xm_lanes_unlock(x, &old);
 	return rc;

@@ -146,8 +146,11 @@ struct xm_transport_ops {
 	int (*listen)(struct xm_transport *, void *pool, size_t pool_size,
 		      struct xm_locator *ret);
 	/* Lets one connection in that presents this ticket, as `client`
-	 * (any non-zero number). A client may be admitted several times. */
-	int (*admit)(struct xm_transport *, uint64_t client,
+	 * (any non-zero number). It takes the place of the connection that
+	 * the client has on this lane, if any: that one is closed before the
+	 * new one is accepted, so that nothing posted on it can happen after
+	 * anything posted on the new one. Lanes are apart. */
+	int (*admit)(struct xm_transport *, uint64_t client, uint32_t lane,
 		     const uint8_t ticket[XM_TICKET_SIZE]);
 	/* Drops the client's connections and unused tickets and conceals all
 	 * that was exposed to it. */

@@ -387,6 +387,8 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 		pass_u32(c, &m->u.leaving.ms);
 		return true;
 	case XM_TICKET:
+		pass_u32(c, &m->u.ticket.lane);
+		return true;
 	case XM_GAVE:
 	case XM_STATUS:
 	case XM_PING:

@@ -31,7 +31,7 @@ enum xm_message_kind {
 	XM_HELLO = 1, /* client: who I am; first on every stream */
 	XM_WELCOME,   /* appliance: you are known as; here are my terms */
 	XM_REFUSED,   /* appliance: no, to request N; words say why */
-	XM_TICKET,    /* client: let one more connection of mine in */
+	XM_TICKET,    /* client: let a connection of this lane in */
 	XM_TICKETED,  /* appliance: with this ticket, there */
 	XM_TAKE,      /* client: an extent of this size, for this region */
 	XM_TAKEN,     /* appliance: yours, under this key and epoch */
@@ -79,6 +79,10 @@ struct xm_refused {
 	uint64_t free;	   /* bytes free in all */
 	uint64_t free_run; /* the largest extent that could be had now */
 	char words[XM_WORDS_SIZE];
+};
+
+struct xm_ticket {
+	uint32_t lane; /* whose earlier connection it takes the place of */
 };
 
 struct xm_ticketed {
@@ -153,6 +157,7 @@ struct xm_message {
 		struct xm_hello hello;
 		struct xm_welcome welcome;
 		struct xm_refused refused;
+		struct xm_ticket ticket;
 		struct xm_ticketed ticketed;
 		struct xm_take take;
 		struct xm_taken taken;
@@ -162,7 +167,7 @@ struct xm_message {
 		struct xm_listed listed;
 		struct xm_state state;
 		struct xm_leaving leaving;
-	} u; /* TICKET, GAVE, STATUS, PING, PONG and BYE have no body */
+	} u; /* GAVE, STATUS, PING, PONG and BYE have no body */
 };
 
 /* Writes the message into `bytes` (at least XM_MESSAGE_SIZE_MAX) and returns

@@ -434,6 +434,19 @@ static bool ticket_use(struct xm_transport *t, const uint8_t *bytes,
 	return false;
 }
 
+/* What the client had on this lane ends before the new one is accepted. */
+static void supersede(struct xm_transport *t, const struct connection *by)
+{
+	for (struct connection *c = f.connections; c != NULL;
+	     c = c->next_all) {
+		if (c != by && c->target == t && c->client == by->client &&
+		    c->lane == by->lane) {
+			target_close(c);
+			reset(c);
+		}
+	}
+}
+
 static void arrive_knock(void *argument, uint64_t number)
 {
 	struct knock *k = argument;
@@ -456,6 +469,7 @@ static void arrive_knock(void *argument, uint64_t number)
 		return;
 	}
 	free(k);
+	supersede(t, c);
 	c->target = t;
 	c->joined = true;
 	push(t, (struct xm_transport_event){
@@ -637,13 +651,14 @@ static int transport_listen(struct xm_transport *t, void *pool,
 }
 
 static int transport_admit(struct xm_transport *t, uint64_t client,
+			   uint32_t lane,
 			   const uint8_t ticket[XM_TICKET_SIZE])
 {
 	t->tickets = realloc(t->tickets,
 			     (t->tickets_count + 1) * sizeof(*t->tickets));
 	XM_ASSERT(t->tickets != NULL);
 	t->tickets[t->tickets_count].client = client;
-	t->tickets[t->tickets_count].lane = 0;
+	t->tickets[t->tickets_count].lane = lane;
 	memcpy(t->tickets[t->tickets_count++].bytes, ticket, XM_TICKET_SIZE);
 	return 0;
 }

@@ -119,11 +119,10 @@ static void ask_client(uint32_t index)
 
 void oracle_ask(void)
 {
-	static uint64_t turn;
+	uint64_t turn = world_events() / EVERY;
 
 	if (world_events() % EVERY != 0)
 		return;
-	turn++;
 	ask_appliance((uint32_t)(turn % sim_shape.appliances));
 	if (turn % 8 == 0)
 		ask_client((uint32_t)(turn / 8 % sim_shape.clients));

@@ -10,6 +10,7 @@
 
 #define STACK (256 * XM_KIB)
 #define NOTES 64
+#define PAINTED_MAX (64 * XM_KIB)
 
 enum fiber_state { FIBER_FREE, FIBER_READY, FIBER_WAITING, FIBER_ENDED };
 
@@ -301,11 +302,15 @@ struct process *world_current(void)
 void *world_alloc(size_t size)
 {
 	struct process *process = world_current();
-	struct memory *m = aligned_alloc(
-		64, xm_align_up(sizeof(struct memory) + size, 64));
+	/* Large ones cost what is touched of them. */
+	struct memory *m = size >= PAINTED_MAX
+				   ? calloc(1, sizeof(*m) + size)
+				   : aligned_alloc(64, xm_align_up(
+						sizeof(*m) + size, 64));
 
 	XM_ASSERT(m != NULL && process != NULL);
-	memset(m, 0, sizeof(*m) + size);
+	if (size < PAINTED_MAX)
+		memset(m, 0, sizeof(*m) + size);
 	m->size = size;
 	m->next = process->memory;
 	m->link = &process->memory;
@@ -325,7 +330,8 @@ void world_free(void *memory)
 	if (m->next != NULL)
 		m->next->link = m->link;
 	/* What is used after this shall look like nothing good. */
-	memset(memory, 0xdd, m->size);
+	if (m->size < PAINTED_MAX)
+		memset(memory, 0xdd, m->size);
 	free(m);
 }
 

@@ -180,12 +180,20 @@ static int expose(uint64_t client, uint64_t offset, uint64_t size,
 	return error;
 }
 
-static int admit(uint64_t client, const uint8_t *bytes)
+static int admit_on(uint64_t client, uint32_t lane, const uint8_t *bytes)
 {
-	struct command c = { .verb = ADMIT, .client = client };
+	struct command c = { .verb = ADMIT, .client = client, .lane = lane };
 
 	memcpy(c.ticket, bytes, XM_TICKET_SIZE);
 	return far_call(&c);
+}
+
+/* On a lane of its own. */
+static int admit(uint64_t client, const uint8_t *bytes)
+{
+	static uint32_t lane;
+
+	return admit_on(client, ++lane, bytes);
 }
 
 /* A pool that nobody has written to, a target, and an initiator. */
@@ -592,6 +600,34 @@ static void a_ticket_lets_one_connection_in_once(void)
 	CU_ASSERT_EQUAL(w.near.down[w.peer], 0);
 	PUMP_UNTIL((far_do(ASK), w.answer.joined == 2));
 	CU_ASSERT_EQUAL(w.answer.left, 0);
+	world_close();
+}
+
+static void a_new_connection_of_a_lane_ends_the_earlier_one(void)
+{
+	static const uint8_t tickets[3][XM_TICKET_SIZE] = {
+		"lane 1000000: 1", "lane 1000000: 2", "lane 1000001",
+	};
+	uint32_t first, second, other;
+
+	if (!world_ready(XM_MIB))
+		return;
+	if (!w.limits.admits) {
+		skip("limits.admits is false");
+		world_close();
+		return;
+	}
+	CU_ASSERT_EQUAL(admit_on(1, 1000000, tickets[0]), 0);
+	CU_ASSERT_EQUAL(admit_on(1, 1000001, tickets[2]), 0);
+	CU_ASSERT_TRUE(near_connect(&w.near, tickets[0], &first));
+	CU_ASSERT_TRUE(near_connect(&w.near, tickets[2], &other));
+	CU_ASSERT_EQUAL(admit_on(1, 1000000, tickets[1]), 0);
+	CU_ASSERT_TRUE(near_connect(&w.near, tickets[1], &second));
+	PUMP_UNTIL(w.near.down[first] == 1);
+	PUMP_UNTIL((far_do(ASK), w.answer.left == 1));
+	CU_ASSERT_EQUAL(w.near.down[second], 0);
+	CU_ASSERT_EQUAL(w.near.down[other], 0);
+	CU_ASSERT_EQUAL(w.near.down[w.peer], 0);
 	world_close();
 }
 
@@ -1144,6 +1180,7 @@ static const CU_TestInfo tests[] = {
 	T(a_key_in_use_is_refused),
 	T(a_late_write_cannot_reach_the_next_owner),
 	T(a_ticket_lets_one_connection_in_once),
+	T(a_new_connection_of_a_lane_ends_the_earlier_one),
 	T(nobody_comes_in_on_an_expelled_clients_ticket),
 	T(disconnect_completes_what_is_outstanding),
 	T(a_peer_number_is_used_again_after_disconnect),

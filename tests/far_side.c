@@ -79,7 +79,8 @@ void far_obey(struct far_side *f, const struct command *c,
 		answer->error = far_open(f, c->scheme, c->anywhere, answer);
 		break;
 	case ADMIT:
-		answer->error = f->ops->admit(f->t, c->client, c->ticket);
+		answer->error = f->ops->admit(f->t, c->client, c->lane,
+					     c->ticket);
 		break;
 	case EXPOSE:
 		answer->error = f->ops->expose(f->t, c->client, c->offset,

@@ -19,6 +19,7 @@ struct command {
 	enum verb verb;
 	char scheme[16];
 	bool anywhere;
+	uint32_t lane;
 	uint64_t client, offset, size, key;
 	uint8_t ticket[XM_TICKET_SIZE];
 	struct xm_far far;

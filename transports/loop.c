@@ -43,6 +43,7 @@ struct peer {
 	struct xm_transport *far; /* NULL once the other end is gone */
 	uint32_t far_index;
 	uint64_t client;
+	uint32_t lane;
 	bool say_up, say_down;
 	int status;
 };
@@ -55,6 +56,7 @@ struct done {
 
 struct ticket {
 	uint64_t client; /* 0: free */
+	uint32_t lane;
 	uint8_t bytes[XM_TICKET_SIZE];
 };
 
@@ -167,13 +169,29 @@ static void client_drop(struct xm_transport *t, uint64_t client)
 	}
 }
 
-static uint64_t ticket_use(struct xm_transport *t, const uint8_t *bytes)
+/* What the client had on this lane makes room for what comes. */
+static void lane_drop(struct xm_transport *t, uint64_t client, uint32_t lane)
+{
+	for (uint32_t i = 0; i < PEERS_MAX; i++) {
+		struct peer *peer = &t->peers[i];
+
+		if (peer->state != PEER_UP || peer->client != client ||
+		    peer->lane != lane)
+			continue;
+		peer_down(peer->far, peer->far_index, -ENOTCONN);
+		peer_down(t, i, -ECANCELED);
+	}
+}
+
+static uint64_t ticket_use(struct xm_transport *t, const uint8_t *bytes,
+			   uint32_t *ret_lane)
 {
 	for (uint32_t i = 0; i < TICKETS_MAX; i++) {
 		uint64_t client = t->tickets[i].client;
 
 		if (client && memcmp(t->tickets[i].bytes, bytes,
 				     XM_TICKET_SIZE) == 0) {
+			*ret_lane = t->tickets[i].lane;
 			memset(&t->tickets[i], 0, sizeof(t->tickets[i]));
 			return client;
 		}
@@ -186,8 +204,12 @@ static void peer_connect(struct xm_transport *t, uint32_t index,
 {
 	struct peer *peer = &t->peers[index];
 	struct xm_transport *far = registry_find(name);
-	uint64_t client = far ? ticket_use(far, ticket) : 0;
-	uint32_t far_index = client ? peer_take(far) : PEERS_MAX;
+	uint32_t lane = 0, far_index;
+	uint64_t client = far ? ticket_use(far, ticket, &lane) : 0;
+
+	if (client)
+		lane_drop(far, client, lane);
+	far_index = client ? peer_take(far) : PEERS_MAX;
 
 	peer->state = PEER_UP;
 	if (far_index == PEERS_MAX) {
@@ -203,6 +225,7 @@ static void peer_connect(struct xm_transport *t, uint32_t index,
 		.far = t,
 		.far_index = index,
 		.client = client,
+		.lane = lane,
 		.say_up = true,
 	};
 	wake(far);
@@ -441,7 +464,7 @@ static int loop_listen(struct xm_transport *t, void *pool, size_t pool_size,
 	return 0;
 }
 
-static int loop_admit(struct xm_transport *t, uint64_t client,
+static int loop_admit(struct xm_transport *t, uint64_t client, uint32_t lane,
 		      const uint8_t *ticket)
 {
 	int error = -ENOSPC;
@@ -453,6 +476,7 @@ static int loop_admit(struct xm_transport *t, uint64_t client,
 		if (t->tickets[i].client)
 			continue;
 		t->tickets[i].client = client;
+		t->tickets[i].lane = lane;
 		memcpy(t->tickets[i].bytes, ticket, XM_TICKET_SIZE);
 		error = 0;
 	}

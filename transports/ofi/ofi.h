@@ -91,6 +91,7 @@ struct ofi_link {
 	uint32_t posted; /* operations in flight */
 	uint32_t first;	 /* the list of them */
 	uint64_t client; /* target */
+	uint32_t lane;	 /* target */
 	uint32_t tenant; /* target */
 	bool eager; /* a post was refused: needs polling, has nothing posted */
 	bool say_up, say_down;
@@ -123,6 +124,7 @@ struct ofi_exposure {
 
 struct ofi_ticket {
 	uint64_t client; /* 0: free */
+	uint32_t lane;
 	uint8_t bytes[XM_TICKET_SIZE];
 };
 
@@ -223,7 +225,7 @@ int xm_ofi_link_news(struct xm_transport *, struct xm_transport_event *ret,
 /* target.c */
 int xm_ofi_listen(struct xm_transport *, void *pool, size_t pool_size,
 		  struct xm_locator *ret);
-int xm_ofi_admit(struct xm_transport *, uint64_t client,
+int xm_ofi_admit(struct xm_transport *, uint64_t client, uint32_t lane,
 		 const uint8_t *ticket);
 void xm_ofi_expel(struct xm_transport *, uint64_t client);
 int xm_ofi_expose(struct xm_transport *, uint64_t client, uint64_t offset,

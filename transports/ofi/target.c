@@ -141,7 +141,7 @@ void xm_ofi_tenant_leave(struct xm_transport *t, uint32_t index)
 
 /* --- admission ---------------------------------------------------------- */
 
-int xm_ofi_admit(struct xm_transport *t, uint64_t client,
+int xm_ofi_admit(struct xm_transport *t, uint64_t client, uint32_t lane,
 		 const uint8_t *ticket)
 {
 	uint32_t tenant;
@@ -159,6 +159,7 @@ int xm_ofi_admit(struct xm_transport *t, uint64_t client,
 		if (error)
 			return error;
 		t->tickets[i].client = client;
+		t->tickets[i].lane = lane;
 		memcpy(t->tickets[i].bytes, ticket, XM_TICKET_SIZE);
 		return 0;
 	}
@@ -169,7 +170,7 @@ int xm_ofi_admit(struct xm_transport *t, uint64_t client,
 /* Whose ticket this is, or 0; used up by asking. Looks at every byte of
  * every ticket whatever it finds: its time tells a guesser nothing. */
 static uint64_t ticket_use(struct xm_transport *t, const uint8_t *data,
-			   size_t size)
+			   size_t size, uint32_t *ret_lane)
 {
 	uint32_t found = OFI_NONE;
 	uint64_t client;
@@ -187,20 +188,34 @@ static uint64_t ticket_use(struct xm_transport *t, const uint8_t *data,
 	if (found == OFI_NONE)
 		return 0;
 	client = t->tickets[found].client;
+	*ret_lane = t->tickets[found].lane;
 	memset(&t->tickets[found], 0, sizeof(t->tickets[found]));
 	return client;
+}
+
+/* Ends what the client had on the lane of this new link. */
+static void lane_drop(struct xm_transport *t, uint32_t by)
+{
+	for (uint32_t i = 0; i < t->links_used; i++)
+		if (i != by && t->links[i].state != OFI_LINK_FREE &&
+		    t->links[i].client == t->links[by].client &&
+		    t->links[i].lane == t->links[by].lane)
+			xm_ofi_link_down(t, i, -ECANCELED);
 }
 
 /* Takes the request over: accepts it into its client's tenant, or rejects. */
 void xm_ofi_request(struct xm_transport *t, struct fi_info *info,
 		    const void *data, size_t size)
 {
-	uint64_t client = ticket_use(t, data, size);
+	uint32_t lane = 0, tenant, index;
+	uint64_t client = ticket_use(t, data, size, &lane);
 	struct ofi_link *link;
-	uint32_t tenant, index;
 	int error;
 
 	tenant = client ? tenant_find(t, client) : OFI_NONE;
+	/* What is left of the lane's earlier connection must not happen after
+	 * anything that comes on this one. Its ticket keeps no tenant any
+	 * more, so a link of the new one is taken before. */
 	index = tenant == OFI_NONE ? OFI_NONE : xm_ofi_link_take(t);
 	if (index == OFI_NONE) {
 		fi_reject(t->pep, info->handle, NULL, 0);
@@ -209,8 +224,10 @@ void xm_ofi_request(struct xm_transport *t, struct fi_info *info,
 	}
 	link = &t->links[index];
 	link->client = client;
+	link->lane = lane;
 	link->tenant = tenant;
 	t->tenants[tenant].links++;
+	lane_drop(t, index);
 	error = fi_endpoint(t->tenants[tenant].domain, info, &link->ep, NULL);
 	if (error) {
 		link->ep = NULL;
