@@ -5,8 +5,8 @@
  * With faults served inline the kernel cannot touch an absent page: the call
  * would fail with EFAULT. So a buffer in external memory is pinned first, in
  * pieces of at most PIECE_MAX, and the call made for each piece. Where
- * nothing can be pinned (half of the local memory is, by other threads), a
- * piece goes through a buffer on the stack.
+ * nothing can be pinned (half of the local memory is, by other threads), and
+ * where it is little, a piece goes through a buffer on the stack.
  *
  * What the program sees is one call: a regular file is read, and anything
  * written, until the count is reached or a call comes back short; from a
@@ -126,7 +126,8 @@ static ssize_t call_piece(const struct call *c, char *p, size_t size,
 			  size_t done, size_t *ret_tried)
 {
 	char bounce[BOUNCE_SIZE];
-	size_t n = present_begin(p, size, call_fills(c));
+	size_t n = size > BOUNCE_SIZE ? present_begin(p, size, call_fills(c))
+				      : 0;
 	ssize_t r;
 
 	if (n > 0) {

@@ -21,7 +21,10 @@ static size_t read_some(char *p, size_t size, FILE *stream, size_t *ret_tried)
 	char bounce[BOUNCE_SIZE];
 	size_t most = present_piece_max(), n, r;
 
-	n = present_begin(p, size < most ? size : most, true);
+	/* Small ones are copied from the stream's buffer in any case. */
+	n = size > BOUNCE_SIZE
+		    ? present_begin(p, size < most ? size : most, true)
+		    : 0;
 	if (n > 0) {
 		*ret_tried = n;
 		r = shim_real()->fread_unlocked(p, 1, n, stream);
