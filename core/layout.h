@@ -23,6 +23,7 @@ struct xm_segment {
 	uint32_t region; /* the client's number for it */
 	_Atomic bool attached; /* the mapper has its pages */
 	_Atomic bool lost; /* its lease ended: nothing is there any more */
+	bool unsure; /* a TRIM was sent and not answered: no other may follow */
 	uint32_t lease; /* which of our leases at that appliance */
 	uint64_t extent; /* the appliance's number */
 	uint64_t epoch;

@@ -184,7 +184,8 @@ static int segments_take(extmem *x, const extmem_region *region,
 static int paths_wait(extmem *x, const extmem_region *region, char *words,
 		      size_t words_size)
 {
-	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
+	uint64_t began_ns = os_now_ns();
+	uint64_t deadline_ns = began_ns + x->settings.timeout_ns;
 	uint64_t page = region->address / XM_PAGE;
 	uint64_t limit = page + region->size / XM_PAGE;
 
@@ -197,7 +198,7 @@ static int paths_wait(extmem *x, const extmem_region *region, char *words,
 			struct os_signals old;
 			enum xm_reach reach;
 			struct xm_lane_peer *peer;
-			uint64_t next;
+			uint64_t next, now_ns;
 			char said[128];
 			const char *address;
 
@@ -216,8 +217,13 @@ static int paths_wait(extmem *x, const extmem_region *region, char *words,
 				p = next;
 				continue;
 			}
-			if (reach == XM_REACH_LOST ||
-			    os_now_ns() >= deadline_ns) {
+			/* It may have been lost long before, and be back in a
+			 * moment. */
+			now_ns = os_now_ns();
+			if (now_ns >= deadline_ns ||
+			    (reach == XM_REACH_LOST &&
+			     now_ns - began_ns >=
+				     2 * x->settings.loss_timeout_ns)) {
 				snprintf(words, words_size, "appliance %s "
 					 "answers, but its memory cannot be "
 					 "reached%s%s", address,
@@ -437,22 +443,34 @@ static int trim_segment(extmem *x, uint64_t end)
 	struct waiter waiter;
 	struct os_signals old;
 	uint32_t hint = 0;
-	int rc;
+	int rc = 0;
 
 	xm_lanes_lock(x, &old);
 	s = xm_layout_find(&x->layout, end / XM_PAGE, &hint);
 	XM_ASSERT(s != NULL);
 	whole = *s;
-	rc = x->layout.count == x->layout.max ? -ENOSPC : 0;
-	xm_lanes_unlock(x, &old);
 	if (whole.page * XM_PAGE == end)
-		return 0;
+		rc = 1;
+	else if (x->layout.count == x->layout.max)
+		rc = -ENOSPC;
+	else if (whole.unsure)
+		rc = -EBUSY;
+	xm_lanes_unlock(x, &old);
 	if (rc != 0)
-		return rc;
+		return rc < 0 ? rc : 0;
 	trim.u.trim.extent = whole.extent;
 	trim.u.trim.size = end - whole.page * XM_PAGE;
-	/* Nobody knows of a lost one any more: it is cut here alone. */
-	rc = whole.lost ? 0 : xm_ask(x, whole.appliance, &trim, &waiter);
+	/* What is lost is divided here alone. */
+	if (!whole.lost)
+		rc = xm_ask(x, whole.appliance, &trim, &waiter);
+	if (rc == -ETIMEDOUT || rc == -ENOTCONN) {
+		/* The old key still reaches all of it, but what the number
+		 * names there now is not known. */
+		xm_lanes_lock(x, &old);
+		s = xm_layout_find(&x->layout, whole.page, &hint);
+		s->unsure = true;
+		xm_lanes_unlock(x, &old);
+	}
 	if (rc != 0)
 		return rc;
 	tail = whole;
@@ -512,13 +530,17 @@ static int shrink(extmem_region *region, uint64_t size)
 		return xm_fail(rc, "extmem_region_resize: slabs or objects are "
 			       "in use beyond %llu bytes: free them first",
 			       (unsigned long long)size);
-	rc = forget(region, size, less);
-	if (rc == 0)
-		rc = trim_segment(x, region->address + size);
+	rc = trim_segment(x, region->address + size);
 	if (rc != 0) {
 		xm_heap_resize(&region->heap, region->size);
-		return xm_fail(rc, "extmem_region_resize: %s", xm_why(rc));
+		return xm_fail(rc, "extmem_region_resize: %s",
+			       rc == -EBUSY ? "how an earlier shrink ended is "
+					      "not known: give the region back "
+					      "to shrink it"
+					    : xm_why(rc));
 	}
+	/* Only now: had it failed, the tail would be as it was. */
+	forget(region, size, less);
 	if (region->attached)
 		xm_detach(region, size, less);
 	quiesce(x);

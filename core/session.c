@@ -59,7 +59,8 @@ static void answer(struct xm_session_request *request, int status,
 	e->token = request->token;
 	e->status = status;
 	e->message = message;
-	request->number = 0;
+	if (!request->abandoned)
+		request->number = 0;
 }
 
 static void go_away(struct xm_session *s, int status, uint64_t now_ns,
@@ -68,7 +69,9 @@ static void go_away(struct xm_session *s, int status, uint64_t now_ns,
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];
 
-		if (request->number != 0 && request->sent)
+		if (request->number != 0 && request->abandoned)
+			request->number = 0;
+		else if (request->number != 0 && request->sent)
 			answer(request, -ENOTCONN, NULL, fx);
 	}
 	s->state = XM_SESSION_AWAY;
@@ -180,6 +183,14 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 		if (request->number == 0 || !request->sent ||
 		    request->number != m->request)
 			continue;
+		if (request->abandoned) {
+			request->number = 0;
+			if (m->kind != XM_TAKEN)
+				return;
+			say(s, XM_GIVE, fx);
+			s->say.u.give.extent = m->u.taken.extent;
+			return;
+		}
 		/* Their number becomes our status: 0 would be a yes. */
 		if (m->kind == XM_REFUSED && m->u.refused.code > 0)
 			answer(request, -(int)m->u.refused.code, m, fx);
@@ -202,6 +213,7 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 			continue;
 		request->number = next_number(s);
 		request->sent = false;
+		request->abandoned = false;
 		request->token = ev->token;
 		request->deadline_ns = ev->deadline_ns;
 		request->message = *ev->message;
@@ -220,8 +232,12 @@ static void on_tick(struct xm_session *s, const struct xm_session_event *ev,
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];
 
-		if (request->number != 0 && ev->now_ns >= request->deadline_ns)
-			answer(request, -ETIMEDOUT, NULL, fx);
+		if (request->number == 0 || request->abandoned ||
+		    ev->now_ns < request->deadline_ns)
+			continue;
+		request->abandoned = request->sent &&
+				     request->message.kind == XM_TAKE;
+		answer(request, -ETIMEDOUT, NULL, fx);
 	}
 	switch (s->state) {
 	case XM_SESSION_AWAY:

@@ -13,7 +13,8 @@
  * A request that was sent on a stream that broke ends with -ENOTCONN, its
  * outcome unknown; one that was not sent yet waits for the next stream. A
  * silent control process ends nothing here but requests, by their deadlines:
- * data does not go through it.
+ * data does not go through it. What it grants to a TAKE whose deadline has
+ * passed is given back, else nobody would hold it and nobody could have it.
  *
  * Floor: ground.
  */
@@ -76,6 +77,7 @@ struct xm_session_effects {
 struct xm_session_request {
 	uint32_t number; /* 0: free */
 	bool sent;
+	bool abandoned; /* past its deadline; what it takes is given back */
 	uint64_t token;
 	uint64_t deadline_ns;
 	struct xm_message message;

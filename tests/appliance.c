@@ -289,6 +289,8 @@ void act_begin(int argc, char **argv, const struct act *acts)
 	sigaction(SIGALRM, &late, NULL);
 	alarm(PROGRAM_SECONDS);
 	signal(SIGPIPE, SIG_IGN);
+	/* Some providers' libraries leave handlers here as they are loaded. */
+	signal(SIGBUS, SIG_DFL);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (argc < 3 || strcmp(argv[1], "--act") != 0)
 		return;

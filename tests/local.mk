@@ -15,6 +15,7 @@ xm_tests = \
 	tests/test_keeper \
 	tests/test_layout \
 	tests/test_list \
+	tests/test_loss \
 	tests/test_loop \
 	tests/test_options \
 	tests/test_pager \
@@ -73,6 +74,8 @@ tests_test_access_SOURCES = tests/appliance.c tests/test_access.c
 tests_test_access_LDADD = $(xm_api)
 tests_test_client_SOURCES = tests/appliance.c tests/test_client.c
 tests_test_client_LDADD = $(xm_api)
+tests_test_loss_SOURCES = tests/appliance.c tests/test_loss.c
+tests_test_loss_LDADD = $(xm_api)
 
 tests_test_settings_SOURCES = \
 	appliance/settings.c \
