@@ -465,6 +465,7 @@ static void a_full_pool_says_what_was_asked_and_what_is_free(void)
 		  -ENOSPC);
 	CU_ASSERT(extmem_region_size(most) == POOL_BYTES - 2 * MIB);
 	/* The last of it can be had. */
+	CU_ASSERT(appliance_frees(&home, 2 * MIB));
 	CU_ASSERT(extmem_region_take(x, "rest", 2 * MIB, &region) == 0);
 	CU_ASSERT(extmem_close(x) == 0);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
