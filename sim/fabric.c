@@ -312,8 +312,8 @@ static void execute(struct xm_transport *t, struct operation *op)
 		XM_ASSERT(op->bytes != NULL);
 		memcpy(op->bytes, t->pool + e->offset + op->offset, op->size);
 	}
-	world_note(op->write ? "write" : "read", c->from, c->to,
-		   (op->offset << 20) + op->size);
+	world_note(op->write ? "write" : "read", c->from * 100 + c->to,
+		   e == NULL ? 0 : e->offset + op->offset, op->size);
 	world_at(arrives(c->to, c->from, op->write ? 64 : op->size),
 		 arrive_response, op, 0);
 }
@@ -1073,6 +1073,23 @@ const struct xm_channel_ops fabric_channel = {
 	.wait = channel_wait,
 	.address = channel_address,
 };
+
+bool fabric_key(const struct process *interface, uint64_t key,
+		uint64_t *ret_offset)
+{
+	for (struct xm_transport *t = f.transports; t != NULL;
+	     t = t->next_all) {
+		if (t->process != interface || !t->open)
+			continue;
+		for (size_t i = 0; i < t->exposed_count; i++) {
+			if (t->exposed[i].key != key || t->exposed[i].concealed)
+				continue;
+			*ret_offset = t->exposed[i].offset;
+			return true;
+		}
+	}
+	return false;
+}
 
 /* --- life and death ------------------------------------------------------------------------------ */
 

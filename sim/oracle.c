@@ -36,6 +36,21 @@ static void ask_appliance(uint32_t index)
 		world_broken("ownership", "appliance %u: %s", index, broken);
 }
 
+static void broken_page(uint64_t page, uint32_t appliance,
+			const uint8_t *here, const uint8_t *there)
+{
+	size_t at = 0;
+
+	while (here[at] == there[at])
+		at++;
+	at &= ~(size_t)7;
+	world_broken("page truth", "clean page %llu of a client differs from "
+		     "appliance %u at byte %zu: %016llx here, %016llx there",
+		     (unsigned long long)page, appliance, at,
+		     *(const unsigned long long *)(const void *)(here + at),
+		     *(const unsigned long long *)(const void *)(there + at));
+}
+
 /* A page that is here and clean, against what is behind it. */
 static void ask_page(extmem *x, struct lane *lane, uint64_t page)
 {
@@ -43,7 +58,7 @@ static void ask_page(extmem *x, struct lane *lane, uint64_t page)
 	const struct xm_page *entry = &e->pager.pages[page];
 	const uint8_t *here = x->base + page * XM_PAGE, *there;
 	struct xm_segment *s;
-	struct xm_service *service;
+	uint64_t offset;
 	uint32_t hint = 0;
 	bool is_here, is_open;
 
@@ -62,33 +77,25 @@ static void ask_page(extmem *x, struct lane *lane, uint64_t page)
 	/* STORING (flag 2): the cell has the truth; not WRITTEN (1): zeros. */
 	if (s == NULL || s->lost || (entry->flags & 2) != 0)
 		return;
-	service = appliance_service(s->appliance);
-	if (service == NULL)
-		return;
-	for (uint32_t i = 0; i < service->options.extents_max; i++) {
-		const struct xm_service_extent *extent = &service->extents[i];
-		uint64_t offset = s->far_offset +
-				  (page - s->page) * XM_PAGE;
-
-		if (extent->state != XM_EXTENT_LEASED ||
-		    extent->number != s->extent || extent->epoch != s->epoch ||
-		    offset >= extent->size)
-			continue;
-		there = appliance_pool(s->appliance) + extent->offset + offset;
-		if ((entry->flags & 1) == 0) {
-			for (size_t k = 0; k < XM_PAGE; k += 8) {
-				if (here[k] != 0)
-					world_broken("page truth", "fresh page "
-						     "%llu is not zero",
-						     (unsigned long long)page);
-			}
-		} else if (memcmp(here, there, XM_PAGE) != 0) {
-			world_broken("page truth", "clean page %llu of client "
-				     "differs from appliance %u",
-				     (unsigned long long)page, s->appliance);
+	sim_counts.laws_asked++;
+	if ((entry->flags & 1) == 0) {
+		for (size_t k = 0; k < XM_PAGE; k++) {
+			if (here[k] != 0)
+				world_broken("page truth", "fresh page %llu is "
+					     "not zero",
+					     (unsigned long long)page);
 		}
-		sim_counts.laws_asked++;
+		return;
 	}
+	/* By the key, as an access goes. Where there is none the lease has
+	 * ended, and the client will hear of it. */
+	if (!fabric_key(appliance_interface(s->appliance), s->far.key,
+			&offset))
+		return;
+	there = appliance_pool(s->appliance) + offset + s->far_offset +
+		(page - s->page) * XM_PAGE;
+	if (memcmp(here, there, XM_PAGE) != 0)
+		broken_page(page, s->appliance, here, there);
 }
 
 static void ask_client(uint32_t index)

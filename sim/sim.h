@@ -96,6 +96,9 @@ void fabric_clog(uint32_t node, uint64_t until_ns);
 /* Every connection between two nodes ends, as by a router's whim. */
 void fabric_break(uint32_t a, uint32_t b);
 void fabric_clear(void);
+/* Where in the pool a live key's span begins. */
+bool fabric_key(const struct process *interface, uint64_t key,
+		uint64_t *ret_offset);
 
 bool sim_kicked(int kick);
 
