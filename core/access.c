@@ -222,7 +222,7 @@ static int write_fresh(extmem *x, const struct span *s, uint64_t deadline_ns)
 	if (run.verdict != XM_VERDICT_DONE)
 		return -EAGAIN; /* it changed meanwhile: look again */
 	rc = straight(x, &whole, deadline_ns);
-	unguard(x, page, page + 1, true);
+	unguard(x, page, page + 1, rc == 0);
 	return rc;
 }
 
@@ -260,7 +260,9 @@ static int64_t tracked_step(extmem *x, const struct span *s,
 	switch (run.verdict) {
 	case XM_VERDICT_DONE:
 		rc = straight(x, &part, deadline_ns);
-		unguard(x, page, run.limit, s->write);
+		/* A fresh page stays fresh where its write failed: behind it
+		 * lies what it was before it was discarded. */
+		unguard(x, page, run.limit, s->write && rc == 0);
 		break;
 	case XM_VERDICT_HERE:
 		/* By the mapping; should the page leave meanwhile, a fault

@@ -134,7 +134,10 @@ static int range_piece(extmem *x, const struct xm_pager_event *like,
 			turn = 0;
 			continue;
 		}
-		if (reach == XM_REACH_LOST && like->kind != XM_PAGER_FORGET)
+		/* These two need nothing of the appliance: what is under way
+		 * ends by itself. */
+		if (reach == XM_REACH_LOST && like->kind != XM_PAGER_FORGET &&
+		    like->kind != XM_PAGER_DISCARD)
 			return -ENOTCONN;
 		if (os_now_ns() >= deadline_ns)
 			return -ETIMEDOUT;

@@ -880,16 +880,15 @@ static void on_flushed(const struct xm_pager *p,
 
 /* Makes a page absent with nothing under way; false: wait for that. Its
  * contents go with it. */
-static bool let_go(struct xm_pager *p, uint64_t page, bool force,
+static bool let_go(struct xm_pager *p, uint64_t page,
 		   struct xm_pager_effects *fx)
 {
 	struct xm_page *entry = &p->pages[page];
 
-	if (present(entry)) {
-		if (pinned(p, page) && !force)
-			return false;
+	/* Pinned or not: who pinned it lent it to somebody who now gets what
+	 * he deserves, an error of the kernel's, and nobody waits for him. */
+	if (present(entry))
 		drop_run(p, page, 1, fx);
-	}
 	if (entry->state == XM_PAGE_FETCHING) {
 		if (p->slots[entry->slot].state == SLOT_FLYING)
 			return false;
@@ -909,7 +908,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 	case XM_PAGER_DISCARD:
 		if (entry->state == XM_PAGE_POISONED)
 			return true;
-		if (!let_go(p, page, false, fx))
+		if (!let_go(p, page, fx))
 			return false;
 		entry->flags &= (uint8_t)~FLAG_WRITTEN;
 		return true;
@@ -922,7 +921,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		if (flagged(entry, FLAG_STORING) &&
 		    p->cells[entry->slot].state == CELL_FLYING)
 			return false;
-		if (!let_go(p, page, true, fx))
+		if (!let_go(p, page, fx))
 			return false;
 		if (flagged(entry, FLAG_STORING))
 			cell_free(p, entry->slot);

@@ -597,7 +597,7 @@ static void discard(extmem_region *region, uint64_t offset, uint64_t size)
 	if (size == 0 || !atomic_load(&region->tracked))
 		return;
 	xm_range(x, &ev, first, first + (size + XM_PAGE - 1) / XM_PAGE,
-		 os_now_ns() + x->settings.timeout_ns);
+		 XM_NEVER);
 }
 
 int extmem_slab_alloc(extmem_region *region, uint64_t size,

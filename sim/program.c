@@ -270,6 +270,7 @@ static void op_explicit(struct program *p, bool write)
 				p->shadow[i].words[k].unsure = true;
 		}
 	}
+	world_note(write ? "to write" : "to read", p->index, offset, size);
 	rc = write ? extmem_write(p->region, offset, buffer, size)
 		   : extmem_read(p->region, offset, buffer, size);
 	sim_counts.writes += write;
@@ -322,6 +323,7 @@ static void op_advise(struct program *p)
 		}
 	}
 	rc = extmem_advise(p->region, page * XM_PAGE, count * XM_PAGE, advice);
+	world_note("discarded", page, count, (uint64_t)-rc);
 	for (uint64_t i = page; i < page + count; i++) {
 		for (unsigned k = 0; k < WORDS; k++) {
 			struct word *w = &p->shadow[i].words[k];
@@ -344,10 +346,16 @@ static void op_pin(struct program *p)
 	uint64_t count = 1 + below(xm_min(3, p->pages - page));
 	uint8_t *at = p->x->base + p->region->address + page * XM_PAGE;
 	bool write = below(2) == 0;
-	int64_t got = extmem_pin(p->x, at, count * XM_PAGE, write);
+	int64_t got;
 
-	if (got == -ENOMEM || (got < 0 && !went(p, (int)got)))
+	/* Who discards what another has pinned gets what he deserves. */
+	if (!claim(p, page, count))
 		return;
+	got = extmem_pin(p->x, at, count * XM_PAGE, write);
+	if (got == -ENOMEM || (got < 0 && !went(p, (int)got))) {
+		unclaim(p, page, count);
+		return;
+	}
 	for (uint64_t i = 0; i < (uint64_t)got / XM_PAGE; i++) {
 		bool here, open;
 
@@ -360,6 +368,7 @@ static void op_pin(struct program *p)
 	world_wait(p->process, below(2 * XM_MS));
 	if (got > 0)
 		extmem_unpin(p->x, at, (size_t)got);
+	unclaim(p, page, count);
 }
 
 /* Objects, in what the slab that is watched leaves of the region. */
@@ -443,6 +452,7 @@ static void op_resize(struct program *p)
 		memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
 	}
 	rc = extmem_region_resize(p->region, size);
+	world_note("resized", p->index, size, (uint64_t)-rc);
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	else if (rc != -EBUSY && rc != -ENOMEM)
@@ -468,6 +478,7 @@ static bool region_take(struct program *p)
 		return false;
 	}
 	sim_counts.regions++;
+	world_note("region taken", p->index, size, 0);
 	p->lost = false;
 	memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
 	if (!slab_take(p))
