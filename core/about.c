@@ -66,7 +66,10 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 {
 	struct extmem_stats s = { .local_limit = x->local_limit,
 				  .page_size = XM_PAGE };
+	int rc = xm_usable("extmem_stats");
 
+	if (rc != 0)
+		return rc;
 	for (uint32_t i = 0; i < x->lanes_count; i++) {
 		struct os_signals old;
 
@@ -135,7 +138,10 @@ int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 	struct extmem_info info = { .lanes = x->lanes_count };
 	const struct xm_transport_limits *limits;
 	const struct xm_session *session;
+	int rc = xm_usable("extmem_info");
 
+	if (rc != 0)
+		return rc;
 	if (index >= x->keeper.control.count)
 		return xm_fail(-ERANGE, "extmem_info: there are %u appliances",
 			       x->keeper.control.count);

@@ -755,6 +755,7 @@ int extmem_close(extmem *x)
 	rc = xm_usable("extmem_close");
 	if (rc != 0)
 		return rc;
+	x->closing = true;
 	XM_LIST_EACH_SAFE (link, &x->regions) {
 		int last = extmem_region_give(
 			XM_CONTAINER(link, extmem_region, link));

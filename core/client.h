@@ -126,6 +126,8 @@ struct extmem {
 
 	struct os_mutex regions_lock;
 	struct xm_link regions;
+	bool closing;
+	bool deaf[XM_APPLIANCES_MAX]; /* the last GIVE there timed out */
 	uint32_t regions_count;
 	struct xm_extent arena;
 	void *arena_memory;

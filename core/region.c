@@ -39,20 +39,32 @@ static void segment_remove(extmem *x, uint64_t page, uint32_t appliance)
 	xm_lanes_unlock(x, &old);
 }
 
-/* Tells the appliance. Not waited for where it cannot hear: its lease ends. */
-static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
+static bool is_ready(extmem *x, uint32_t appliance)
 {
-	struct xm_message give = { .kind = XM_GIVE };
-	struct waiter waiter;
 	bool ready;
 
 	os_mutex_take(&x->control_lock);
 	ready = x->keeper.peers[appliance].ready;
 	os_mutex_give(&x->control_lock);
-	if (!ready)
+	return ready;
+}
+
+/* Tells the appliance. Not waited for where it cannot hear: its lease ends. */
+static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
+{
+	struct xm_message give = { .kind = XM_GIVE };
+	struct waiter waiter;
+	int rc;
+
+	if (!is_ready(x, appliance))
 		return -ENOTCONN;
+	/* One that hangs is waited for once: BYE says it all again. */
+	if (x->closing && x->deaf[appliance])
+		return -ETIMEDOUT;
 	give.u.give.extent = extent;
-	return xm_ask(x, appliance, &give, &waiter);
+	rc = xm_ask(x, appliance, &give, &waiter);
+	x->deaf[appliance] = rc == -ETIMEDOUT;
+	return rc;
 }
 
 /* What an appliance said to a TAKE. */
@@ -141,9 +153,19 @@ static int segments_take(extmem *x, const extmem_region *region,
 	uint32_t count = x->keeper.control.count;
 	struct offer offers[XM_APPLIANCES_MAX];
 	uint64_t at = address, end = address + size;
+	uint32_t ready = 0, told = 0;
 	int rc = -ENOSPC;
 
+	for (uint32_t a = 0; a < count; a++)
+		ready += is_ready(x, a);
 	for (uint32_t a = 0; a < count; a++) {
+		/* One that is away is waited for only if all are. */
+		if (ready > 0 && !is_ready(x, a)) {
+			offers[a] = (struct offer){ .status = -ENOTCONN };
+			snprintf(offers[a].words, sizeof(offers[a].words),
+				 "appliance %s is away", xm_address_of(x, a));
+			continue;
+		}
 		rc = segment_take(x, region, a, address, size, &offers[a]);
 		if (rc == 0)
 			return 0;
@@ -170,10 +192,11 @@ static int segments_take(extmem *x, const extmem_region *region,
 	if (at == end)
 		return 0;
 	segments_give(x, address, at);
-	for (uint32_t a = 0; a < count; a++)
-		rc = offers[a].status == -ENOSPC ? -ENOSPC : rc;
-	/* The last word is the first appliance's; the others are like it. */
-	snprintf(words, words_size, "%s%s", offers[0].words,
+	/* The first that is full has the word, else the first. */
+	for (uint32_t a = count; a-- > 0;)
+		told = offers[a].status == -ENOSPC ? a : told;
+	rc = offers[told].status;
+	snprintf(words, words_size, "%s%s", offers[told].words,
 		 count > 1 ? "; nor do the others have room together" : "");
 	return rc;
 }
@@ -700,8 +723,10 @@ int extmem_object_free(extmem_region *region, uint64_t offset)
 int extmem_object_size(extmem_region *region, uint64_t offset,
 		       uint64_t *ret_size)
 {
-	int rc;
+	int rc = xm_usable("extmem_object_size");
 
+	if (rc != 0)
+		return rc;
 	os_mutex_take(&region->lock);
 	rc = xm_heap_size(&region->heap, offset, ret_size);
 	os_mutex_give(&region->lock);

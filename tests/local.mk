@@ -10,6 +10,7 @@ xm_tests = \
 	tests/test_client \
 	tests/test_engine \
 	tests/test_extent \
+	tests/test_faults \
 	tests/test_heap \
 	tests/test_host \
 	tests/test_keeper \
@@ -38,6 +39,7 @@ xm_shell_tests = \
 	tests/test_run.sh \
 	tests/install.sh \
 	tests/man.sh \
+	tests/torture.sh \
 	$(NULL)
 
 tests_conformance_SOURCES = \
@@ -74,8 +76,19 @@ tests_test_access_SOURCES = tests/appliance.c tests/test_access.c
 tests_test_access_LDADD = $(xm_api)
 tests_test_client_SOURCES = tests/appliance.c tests/test_client.c
 tests_test_client_LDADD = $(xm_api)
+tests_test_faults_SOURCES = tests/appliance.c tests/test_faults.c
+tests_test_faults_LDADD = $(xm_api)
 tests_test_loss_SOURCES = tests/appliance.c tests/test_loss.c
 tests_test_loss_LDADD = $(xm_api)
+
+# Reads, writes and both at random against a shadow; a minute of each kind.
+check_PROGRAMS += tests/torture
+tests_torture_SOURCES = tests/appliance.c tests/assert.c tests/torture.c
+tests_torture_LDADD = libextmem.la
+TORTURE_SECONDS = 60
+torture: tests/torture extmemd
+	@XM_BUILDDIR='$(abs_top_builddir)' '$(top_srcdir)/tests/torture.sh' $(TORTURE_SECONDS)
+.PHONY: torture
 
 tests_test_settings_SOURCES = \
 	appliance/settings.c \
