@@ -610,6 +610,7 @@ static void changed(enum xm_pager_event_kind kind, uint64_t page,
 			   w.map[page].how != MAP_POISON) {
 			w.shadow[page] = NOTHING;
 			w.born[page] = ++w.version;
+			unpinned(page);
 		}
 	}
 }
