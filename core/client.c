@@ -312,6 +312,23 @@ static int channel_for(extmem *x, const char *address,
 	return 0;
 }
 
+/* A window is fetched by one read. */
+static int window_check(const struct xm_transport_ops *ops,
+			struct xm_transport *transport,
+			const struct xm_pager_options *p, const char *address)
+{
+	struct xm_transport_limits limits;
+
+	ops->limits(transport, &limits);
+	if (limits.size_max >= p->window_max * XM_PAGE)
+		return 0;
+	return xm_fail(-EINVAL, "extmem_open: %s: provider %s moves at most "
+		       "%llu bytes at once: set prefetch=%llu or less",
+		       address, limits.provider,
+		       (unsigned long long)limits.size_max,
+		       (unsigned long long)(limits.size_max / XM_PAGE));
+}
+
 static int lane_connect(extmem *x, struct lane *lane, const char *address,
 			const struct xm_transport_ops *ops)
 {
@@ -328,6 +345,11 @@ static int lane_connect(extmem *x, struct lane *lane, const char *address,
 
 	if (rc != 0)
 		return xm_fail(rc, "extmem_open: %s: %s", address, words);
+	rc = window_check(ops, transport, p, address);
+	if (rc != 0) {
+		ops->close(transport);
+		return rc;
+	}
 	rc = ops->enlist(transport, lane->stage, lane->stage_size);
 	if (rc != 0) {
 		xm_fail(rc, "extmem_open: %s: %s", address,

@@ -36,7 +36,7 @@
  * SIGBUS. In that mode the kernel cannot touch absent pages: a system call
  * on them fails with EFAULT; extmem_pin() makes them present first.
  *
- * A completed write (docs/CONTRACT in extmem(7)): a store in a mapping is
+ * A completed write (extmem(7), WHAT A COMPLETED WRITE PROMISES): a store in a mapping is
  * *local*: other threads see it. extmem_sync() and explicit writes are
  * *remote*: the bytes are in the far memory. Nothing else is implied, by
  * unmapping, exit or crash. The unit of atomicity is a page.
@@ -99,9 +99,9 @@ int extmem_close(extmem *);
 /* --- regions: rare, a message to an appliance --------------------------- */
 
 /* Takes `size` bytes of external memory, rounded up to the appliance's granule
- * (2 MiB by default). Fresh memory reads as zero. Regions are exclusive to this client. `name` (at most 63
- * bytes, or NULL) is for people and lists. A region may be made of several
- * segments, on one or more appliances.
+ * (extmemd's is 64 KiB). Fresh memory reads as zero. Regions are exclusive to
+ * this client. `name` (at most 63 bytes, or NULL) is for people and lists. A
+ * region may be made of several segments, on one or more appliances.
  * Errors: -EINVAL size 0, or beyond what can be addressed, or a name that is
  * too long; -ENOSPC no appliance has room; -ETIMEDOUT, -ENOTCONN. */
 int extmem_region_take(extmem *, const char *name, uint64_t size,

@@ -6,6 +6,7 @@
  */
 #include "client.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -90,6 +91,32 @@ static void on_sigbus(int number, siginfo_t *info, void *context)
 		pass_on(number, info, context);
 	}
 	errno = error;
+}
+
+/* Loading libfabric loads its providers' libraries, and one of Debian's,
+ * PSM's libinfinipath, takes the signals of crashes and of ending for itself
+ * as it is loaded, to print and exit(1). A program that merely links extmem
+ * has not asked for that: what such a library holds goes back to the default.
+ * Handlers of the program's own, and of anyone else's, stay. */
+static void undo_providers(void)
+{
+	static const int numbers[] = { SIGBUS, SIGSEGV, SIGILL, SIGABRT,
+				       SIGINT, SIGTERM };
+	const struct sigaction plain = { .sa_handler = SIG_DFL };
+
+	for (unsigned i = 0; i < XM_COUNT(numbers); i++) {
+		struct sigaction now;
+		Dl_info where;
+
+		if (sigaction(numbers[i], NULL, &now) != 0 ||
+		    now.sa_handler == SIG_DFL || now.sa_handler == SIG_IGN ||
+		    dladdr((void *)(uintptr_t)now.sa_handler, &where) == 0 ||
+		    where.dli_fname == NULL)
+			continue;
+		if (strstr(where.dli_fname, "libinfinipath") != NULL ||
+		    strstr(where.dli_fname, "libpsm") != NULL)
+			sigaction(numbers[i], &plain, NULL);
+	}
 }
 
 static int inline_begin(extmem *x, char *words, size_t words_size)
@@ -214,6 +241,7 @@ int xm_faults_begin(extmem *x, char *words, size_t words_size)
 
 	if (faults == NULL)
 		return -ENOMEM;
+	undo_providers();
 	faults->threaded = xm_uffd_descriptor(x->mapper) >= 0;
 	if (!faults->threaded) {
 		rc = inline_begin(x, words, words_size);

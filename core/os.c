@@ -125,7 +125,8 @@ void os_relax(unsigned turn)
 {
 	static const struct timespec nap = { .tv_nsec = 50000 };
 
-	if (turn < 64)
+	/* Who waits may be standing where the one it waits for would run. */
+	if (turn < 2)
 		relax();
 	else if (turn < 4096)
 		sched_yield();
