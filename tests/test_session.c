@@ -265,8 +265,12 @@ static void a_request_is_sent_and_its_answer_told_once(void)
 	number = fx.list[0].message->request;
 	hear((struct xm_message){ .kind = XM_TAKEN, .request = number });
 	answered(77, 0);
-	hear((struct xm_message){ .kind = XM_TAKEN, .request = number });
-	CU_ASSERT_EQUAL(fx.count, 0);
+	hear((struct xm_message){ .kind = XM_TAKEN, .request = number,
+				  .u.taken.extent = 5 });
+	CU_ASSERT_EQUAL(fx.count, 1);
+	CU_ASSERT_EQUAL(effect(XM_SESSION_SEND)->message->kind, XM_GIVE);
+	CU_ASSERT_EQUAL(
+		effect(XM_SESSION_SEND)->message->u.give.extent, 5);
 }
 
 static void a_refused_request_hears_the_reason(void)
@@ -312,7 +316,7 @@ static void answers_to_nobody_are_passed_over(void)
 	CU_ASSERT_EQUAL(session.state, XM_SESSION_READY);
 }
 
-static void a_request_ends_by_its_deadline_and_a_late_answer_is_nobodys(void)
+static void a_request_ends_by_its_deadline_and_a_late_grant_is_given_back(void)
 {
 	uint32_t number;
 
@@ -441,7 +445,7 @@ int main(void)
 		XM_TEST(a_refusal_that_is_no_error_is_no_yes),
 		XM_TEST(an_answer_of_the_wrong_kind_ends_the_stream),
 		XM_TEST(answers_to_nobody_are_passed_over),
-		XM_TEST(a_request_ends_by_its_deadline_and_a_late_answer_is_nobodys),
+		XM_TEST(a_request_ends_by_its_deadline_and_a_late_grant_is_given_back),
 		XM_TEST(a_sent_request_ends_with_its_stream_an_unsent_one_waits),
 		XM_TEST(an_unsent_request_ends_by_its_deadline_too),
 		XM_TEST(requests_end_at_their_limit_and_all_at_once),
