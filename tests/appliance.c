@@ -171,7 +171,8 @@ static pid_t child_of(pid_t pid)
 bool appliance_start(struct appliance *a, const char *listen,
 		     const char *memory, const char *const more[])
 {
-	char program[PATH_MAX];
+	static unsigned names;
+	char program[PATH_MAX], name[64];
 	const char *argv[ARGUMENTS_MAX] = {
 		program, "--listen", listen, "--memory", memory,
 		"--ready-fd=9", "--log-level=error", "--drain-timeout=1s",
@@ -179,6 +180,11 @@ bool appliance_start(struct appliance *a, const char *listen,
 	int count = 8, out = -1;
 
 	memset(a, 0, sizeof(*a));
+	if (strcmp(listen, SHARED) == 0) {
+		snprintf(name, sizeof(name), SHARED "test-%d-%u", getpid(),
+			 names++);
+		argv[2] = name;
+	}
 	if (!find_daemon(program, sizeof(program))) {
 		fprintf(stderr, "extmemd is not built\n");
 		return false;

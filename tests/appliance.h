@@ -43,6 +43,7 @@ enum part { PART_CONTROL = 1, PART_INTERFACE = 2, PART_BOTH = 3 };
 bool appliance_start(struct appliance *, const char *listen,
 		     const char *memory, const char *const more[]);
 #define LOOPBACK "ofi+tcp://127.0.0.1:0"
+#define SHARED "ofi+shm://" /* a fresh name is made */
 void appliance_signal(const struct appliance *, enum part, int number);
 /* SIGTERM, then SIGKILL; returns what wait() said of the control process. */
 int appliance_stop(struct appliance *);

@@ -787,7 +787,7 @@ static const CU_TestInfo tests[] = {
 	CU_TEST_INFO_NULL,
 };
 
-/* usage: test_loss [inline|thread [SCHEME://...:0]] */
+/* usage: test_loss [inline|thread [ofi+shm://]] */
 int main(int argc, char **argv)
 {
 	static const struct act acts[] = { { "hold", act_hold },
