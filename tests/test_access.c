@@ -845,11 +845,6 @@ static int use_inline_lanes(void)
 	return use("paging=inline", "lanes=3");
 }
 
-static int use_thread(void)
-{
-	return use("paging=thread", "lanes=1");
-}
-
 static int use_thread_lanes(void)
 {
 	return use("paging=thread", "lanes=2");
@@ -874,7 +869,7 @@ int main(int argc, char **argv)
 {
 	static const struct act acts[] = { { "sync", act_sync },
 					   { NULL, NULL } };
-	CU_SuiteInfo suites[5] = { { 0 } };
+	CU_SuiteInfo suites[4] = { { 0 } };
 	unsigned count = 0, run, failed;
 
 	act_begin(argc, argv, acts);
@@ -890,8 +885,6 @@ int main(int argc, char **argv)
 		suites[count++].pInitFunc = use_inline_lanes;
 	}
 	if (permitted("paging=thread")) {
-		suites[count].pName = "thread";
-		suites[count++].pInitFunc = use_thread;
 		suites[count].pName = "thread, two lanes";
 		suites[count++].pInitFunc = use_thread_lanes;
 	}

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # usage: torture.sh [SECONDS]
 # Torture over each transport, way of paging and number of lanes that tells
-# them apart; a few seconds each in `make check`, a minute in `make torture`.
+# them apart; a second each in `make check`, a minute in `make torture`.
 set -u
-seconds=${1:-2}
+seconds=${1:-1}
 passed=0
 failed=0
 cd "${XM_BUILDDIR:-.}" || exit 1
