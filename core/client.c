@@ -34,8 +34,10 @@ static const struct xm_option options[] = {
 	  .help = "How long any call may wait.",
 	  .destination = offsetof(struct xm_settings, timeout_ns) },
 	{ .name = "loss_timeout", .kind = XM_OPTION_DURATION,
-	  .value = "1500ms", .min = 10 * XM_MS,
-	  .help = "How long a page may be out of reach before it is lost.",
+	  .value = "10s", .min = 10 * XM_MS,
+	  .help = "How long a page may be out of reach before it is lost; where "
+		  "nobody listens at its appliance's address any more, a "
+		  "second at most.",
 	  .destination = offsetof(struct xm_settings, loss_timeout_ns) },
 	{ .name = "paging", .kind = XM_OPTION_CHOICE, .value = "auto",
 	  .choices = "auto|inline|thread",
@@ -612,7 +614,8 @@ static int keeper_start(extmem *x)
 	x->keeper.unlock = keeper_unlock;
 	x->keeper.report = keeper_report;
 	x->keeper.owner = x;
-	x->keeper.ticket_timeout_ns = x->settings.loss_timeout_ns;
+	x->keeper.ticket_timeout_ns =
+		xm_min(x->settings.loss_timeout_ns, XM_PATH_ATTEMPT);
 	rc = os_thread_start(&x->keeper_thread, keeper_run, x);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_open: no thread: %s",

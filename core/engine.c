@@ -179,6 +179,7 @@ static void tick(struct xm_engine *e)
 			.kind = XM_PATH_TICK,
 			.wanted = peer->segments > 0,
 			.ready = peer->ready,
+			.gone = peer->gone,
 			.oldest_ns = XM_NEVER,
 		};
 

@@ -73,7 +73,8 @@ struct xm_lane_peer {
 	struct xm_path path;
 	uint32_t peer;
 	bool connected; /* peer is valid */
-	bool ready;	/* its session can ask for tickets; set by the skin */
+	bool ready;	/* its session can ask for tickets; set by the keeper */
+	bool gone;	/* nobody listens there any more; likewise */
 	bool ask;	/* a ticket is wanted; cleared by the skin */
 	uint32_t oldest, newest, flying;
 	uint32_t segments; /* in the layout; set by the skin */

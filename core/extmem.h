@@ -83,7 +83,7 @@ const char *extmem_error(void);
  *	local        local memory, most, in bytes (64M); caches and buffers
  *	timeout      how long any call may wait (30s)
  *	loss_timeout how long a page may be out of reach before it is lost
- *		     (1500ms)
+ *		     (10s; where nobody listens any more, a second at most)
  *	paging       inline, thread, or auto
  *	lanes        connections to each appliance, 1..16 (1)
  *

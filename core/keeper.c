@@ -44,10 +44,12 @@ static void on_report(void *owner, const struct xm_control_report *report)
 		break;
 	case XM_CONTROL_READY:
 		peer->ready = true;
+		peer->gone = false;
 		peer->status = 0;
 		break;
 	case XM_CONTROL_AWAY:
 		peer->ready = false;
+		peer->gone = report->status == -ECONNREFUSED;
 		peer->status = report->status;
 		peer->words[0] = '\0';
 		if (report->message != NULL)
@@ -90,7 +92,7 @@ static void turn_control(struct xm_keeper *k, uint64_t now_ns)
 /* What a lane has to hear of one appliance, copied while the control lock was
  * held. */
 struct news {
-	bool ready;
+	bool ready, gone;
 	uint32_t lease;
 	int ticket; /* XM_TICKET_HERE, REFUSED_, or NONE */
 	struct xm_ticketed ticketed;
@@ -102,6 +104,7 @@ static void collect(struct xm_keeper *k, uint32_t lane, uint32_t appliance,
 	struct xm_keeper_peer *peer = &k->peers[appliance];
 
 	ret->ready = peer->ready;
+	ret->gone = peer->gone;
 	ret->lease = peer->lease;
 	ret->ticket = XM_TICKET_NONE;
 	if (peer->lanes[lane].state == XM_TICKET_HERE ||
@@ -121,6 +124,7 @@ static bool tell(struct xm_keeper *k, uint32_t lane, uint32_t appliance,
 	bool ask = peer->ask;
 
 	peer->ready = news->ready;
+	peer->gone = news->gone;
 	peer->ask = false;
 	if (k->lost[lane][appliance] != news->lease) {
 		k->lost[lane][appliance] = news->lease;

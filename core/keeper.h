@@ -20,6 +20,7 @@
 
 struct xm_keeper_peer {
 	bool ready;
+	bool gone;	/* away, and nobody listens there any more */
 	int status;	/* why it is away */
 	uint32_t lease; /* counts leases that were lost there */
 	/* A refusal's words, or "". */

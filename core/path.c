@@ -8,8 +8,10 @@ void xm_path_init(struct xm_path *path, uint64_t loss_ns, uint64_t now_ns)
 {
 	memset(path, 0, sizeof(*path));
 	path->loss_ns = loss_ns;
-	path->hang_ns = xm_max(loss_ns / 2, XM_MS);
-	path->retry_ns = xm_max(loss_ns / 16, XM_MS);
+	path->hang_ns = xm_max(xm_min(loss_ns / 2, XM_PATH_HANG), XM_MS);
+	path->gone_ns = xm_min(loss_ns, XM_PATH_GONE);
+	path->attempt_ns = xm_min(loss_ns, XM_PATH_ATTEMPT);
+	path->retry_ns = xm_max(path->hang_ns / 8, XM_MS);
 	path->down_since_ns = now_ns;
 }
 
@@ -24,6 +26,7 @@ static void go_down(struct xm_path *path, uint64_t since_ns, uint64_t now_ns)
 static void on_tick(struct xm_path *path, const struct xm_path_event *ev,
 		    struct xm_path_effects *fx)
 {
+	path->gone = ev->gone;
 	switch (path->state) {
 	case XM_PATH_DOWN:
 		if (!ev->wanted) {
@@ -32,7 +35,7 @@ static void on_tick(struct xm_path *path, const struct xm_path_event *ev,
 		} else if (ev->ready && ev->now_ns >= path->retry_at_ns) {
 			path->state = XM_PATH_ASKED;
 			path->deadline_ns =
-				xm_time_after(ev->now_ns, path->loss_ns);
+				xm_time_after(ev->now_ns, path->attempt_ns);
 			fx->ask = true;
 		}
 		break;
@@ -68,7 +71,7 @@ void xm_path_step(struct xm_path *path, const struct xm_path_event *ev,
 		if (path->state != XM_PATH_ASKED)
 			break; /* it came too late: it will lapse unused */
 		path->state = XM_PATH_CONNECTING;
-		path->deadline_ns = xm_time_after(ev->now_ns, path->loss_ns);
+		path->deadline_ns = xm_time_after(ev->now_ns, path->attempt_ns);
 		fx->connect = true;
 		break;
 	case XM_PATH_REFUSED:
@@ -100,7 +103,8 @@ enum xm_reach xm_path_reach(const struct xm_path *path, uint64_t now_ns)
 	if (path->state == XM_PATH_UP)
 		return XM_REACH_UP;
 	if (now_ns > path->down_since_ns &&
-	    now_ns - path->down_since_ns >= path->loss_ns)
+	    now_ns - path->down_since_ns >=
+		    (path->gone ? path->gone_ns : path->loss_ns))
 		return XM_REACH_LOST;
 	return XM_REACH_DOWN;
 }

@@ -10,7 +10,9 @@
  * outstanding is the heartbeat: one that has not completed for hang_ns means
  * that the path is down since that operation was posted. While it is down it
  * is tried again every retry_ns, for ever; but from loss_ns on it counts as
- * out of reach, and those who wait hear so.
+ * out of reach, and those who wait hear so. Silence may end; a death is a
+ * death: where the appliance's host says that nobody listens there any more
+ * (`gone`), gone_ns is patience enough, for one that is being restarted.
  *
  * Times are engine time, which a pause of our own process does not advance
  * (engine.h): who was stopped does not declare others dead.
@@ -22,6 +24,10 @@
 
 #include "base.h"
 #include "pager.h"
+
+#define XM_PATH_HANG (750 * XM_MS) /* at most; half of loss_ns if less */
+#define XM_PATH_GONE XM_SECOND
+#define XM_PATH_ATTEMPT (2 * XM_SECOND) /* for a ticket; to connect */
 
 enum xm_path_state {
 	XM_PATH_DOWN,
@@ -44,6 +50,7 @@ struct xm_path_event {
 	uint64_t now_ns;
 	bool wanted;	    /* a segment lies there */
 	bool ready;	    /* the session can ask for a ticket */
+	bool gone;	    /* nobody listens at its address */
 	uint64_t oldest_ns; /* when the oldest operation was posted; NEVER */
 };
 
@@ -53,7 +60,8 @@ struct xm_path_effects {
 };
 
 struct xm_path {
-	uint64_t hang_ns, loss_ns, retry_ns;
+	uint64_t hang_ns, loss_ns, gone_ns, retry_ns, attempt_ns;
+	bool gone;
 	enum xm_path_state state;
 	uint64_t down_since_ns;
 	uint64_t deadline_ns; /* ASKED, CONNECTING */

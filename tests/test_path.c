@@ -195,7 +195,29 @@ static void a_loss_that_never_comes_does_not_overflow(void)
 	tick(true, true, XM_NEVER);
 	now += 1000 * XM_SECOND;
 	tick(true, true, XM_NEVER);
-	CU_ASSERT_EQUAL(path.state, XM_PATH_ASKED);
+	/* The attempt has its own, shorter end. */
+	CU_ASSERT_EQUAL(path.state, XM_PATH_DOWN);
+	CU_ASSERT_EQUAL(xm_path_reach(&path, now), XM_REACH_DOWN);
+}
+
+static void a_death_that_is_known_is_not_waited_for_as_long_as_silence(void)
+{
+	struct xm_path_event ev = {
+		.kind = XM_PATH_TICK, .wanted = true, .gone = true,
+		.oldest_ns = XM_NEVER,
+	};
+
+	now = 5 * XM_SECOND;
+	xm_path_init(&path, 100 * XM_SECOND, now);
+	now += XM_PATH_GONE;
+	CU_ASSERT_EQUAL(xm_path_reach(&path, now), XM_REACH_DOWN);
+	ev.now_ns = now;
+	xm_path_step(&path, &ev, &fx);
+	CU_ASSERT_EQUAL(xm_path_reach(&path, now - 1), XM_REACH_DOWN);
+	CU_ASSERT_EQUAL(xm_path_reach(&path, now), XM_REACH_LOST);
+	/* It listens again: it may have been restarted after all. */
+	ev.gone = false;
+	xm_path_step(&path, &ev, &fx);
 	CU_ASSERT_EQUAL(xm_path_reach(&path, now), XM_REACH_DOWN);
 }
 
@@ -213,6 +235,7 @@ int main(void)
 		XM_TEST(a_path_nobody_wants_is_not_lost_when_somebody_does),
 		XM_TEST(a_fenced_path_hangs_up_at_once_and_only_once),
 		XM_TEST(a_loss_that_never_comes_does_not_overflow),
+		XM_TEST(a_death_that_is_known_is_not_waited_for_as_long_as_silence),
 		CU_TEST_INFO_NULL,
 	};
 
