@@ -3,7 +3,6 @@
  * extmem-sim: lives through years of a cluster's life, one seed at a time.
  * See sim.h for what a run is, docs/TRACE.md for how to read one.
  */
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,13 +21,12 @@ const struct xm_transport_ops *const xm_transports[] = { &fabric_transport,
 							 NULL };
 const struct xm_channel_ops *const xm_channels[] = { &fabric_channel, NULL };
 
-/* Once the weather is clear, everything ends within this. */
-#define LIVENESS (400 * XM_SECOND)
-
 struct settings {
 	uint64_t seed, runs, seconds, until;
-	bool trace, json, twice, quiet;
-	uint64_t appliances, clients;
+	bool trace, json, twice, quiet, minimize;
+	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
+	struct xm_option_list without;
+	const char *only_weather, *only_operations, *fail_on;
 };
 
 struct report {
@@ -64,6 +62,38 @@ static const struct xm_option options[] = {
 	  .max = SIM_CLIENTS_MAX,
 	  .help = "So many clients in each run; 0: as the seed has it.",
 	  .destination = offsetof(struct settings, clients) },
+	{ .name = "threads", .kind = XM_OPTION_COUNT, .value = "0", .max = 8,
+	  .help = "So many threads in each client; 0: as the seed has it.",
+	  .destination = offsetof(struct settings, threads) },
+	{ .name = "lanes", .kind = XM_OPTION_COUNT, .value = "0", .max = 3,
+	  .help = "So many lanes in each client; 0: as the seed has it.",
+	  .destination = offsetof(struct settings, lanes) },
+	{ .name = "operations", .kind = XM_OPTION_COUNT, .value = "0",
+	  .max = 1000000,
+	  .help = "So many operations in each thread; 0: as the seed has it.",
+	  .destination = offsetof(struct settings, operations) },
+	{ .name = "safety", .kind = XM_OPTION_DURATION, .value = "0",
+	  .help = "The weather clears after so long; 0: as the seed has it.",
+	  .destination = offsetof(struct settings, safety_ns) },
+	{ .name = "without", .kind = XM_OPTION_LIST, .unit = "KIND,...",
+	  .help = "Leave out these kinds of faults and operations. A report "
+		  "names the faults; operations are touch, read, write, sync, "
+		  "advise, pin, select, stats, remap, resize and renew.",
+	  .destination = offsetof(struct settings, without) },
+	{ .name = "only_weather", .kind = XM_OPTION_TEXT, .unit = "LIST",
+	  .help = "Of the weather only these events, by number: 3,7-9 or "
+		  "none.",
+	  .destination = offsetof(struct settings, only_weather) },
+	{ .name = "only_operations", .kind = XM_OPTION_TEXT, .unit = "LIST",
+	  .help = "Of each thread only these operations, by number.",
+	  .destination = offsetof(struct settings, only_operations) },
+	{ .name = "fail_on", .kind = XM_OPTION_TEXT, .hidden = true,
+	  .help = "A line of the trace that breaks a law.",
+	  .destination = offsetof(struct settings, fail_on) },
+	{ .name = "minimize", .kind = XM_OPTION_FLAG,
+	  .help = "Of the first seed, which fails: print the smallest command "
+		  "line that still breaks the same law.",
+	  .destination = offsetof(struct settings, minimize) },
 	{ .name = "json", .kind = XM_OPTION_FLAG,
 	  .help = "Report as one JSON object.",
 	  .destination = offsetof(struct settings, json) },
@@ -83,72 +113,68 @@ static const struct xm_option_table table = {
 	.count = XM_COUNT(options),
 };
 
-/* --- one run --------------------------------------------------------------------- */
+/* --- what is run ----------------------------------------------------------------- */
 
-static bool ask_and_go_on(void)
+/* Items may hold several names, parted by commas. */
+static int without(const struct settings *s, uint64_t *ret)
 {
-	oracle_ask();
-	return false;
-}
+	for (size_t i = 0; i < s->without.count; i++) {
+		const char *item = s->without.items[i];
 
-static bool ask_until_ended(void)
-{
-	oracle_ask();
-	return programs_ended();
-}
+		while (*item != '\0') {
+			size_t size = strcspn(item, ",");
+			const char *name;
+			uint32_t kind = 0;
 
-static void live(const struct settings *s, uint64_t seed)
-{
-	weather_draw(seed, &sim_shape);
-	if (s->appliances > 0)
-		sim_shape.appliances = (uint32_t)s->appliances;
-	if (s->clients > 0)
-		sim_shape.clients = (uint32_t)s->clients;
-	sim_shape.clients_max = (uint32_t)xm_max(sim_shape.clients_max,
-						 sim_shape.clients);
-	fabric_open();
-	for (uint32_t i = 0; i < sim_shape.appliances; i++)
-		appliance_open(i);
-	for (uint32_t i = 0; i < sim_shape.clients; i++)
-		program_open(i);
-	weather_begin();
-	world_run(world_now() + sim_shape.safety_ns, ask_and_go_on);
-	weather_clear();
-	programs_finish();
-	world_run(world_now() + LIVENESS, ask_until_ended);
-	if (!programs_ended()) {
-		char stuck[512];
-
-		programs_stuck(stuck, sizeof(stuck));
-		world_broken("liveness", "%llu s after the weather cleared:%s",
-			     (unsigned long long)(LIVENESS / XM_SECOND),
-			     stuck);
+			while ((name = sim_kind_name(kind)) != NULL &&
+			       (strncmp(name, item, size) != 0 ||
+				name[size] != '\0'))
+				kind++;
+			if (name == NULL) {
+				fprintf(stderr, "extmem-sim: --without: %.*s "
+					"is no kind of fault or operation\n",
+					(int)size, item);
+				return -1;
+			}
+			*ret |= UINT64_C(1) << kind;
+			item += size + (item[size] == ',');
+		}
 	}
+	return 0;
+}
+
+static int plan(const struct settings *s)
+{
+	struct sim_plan *p = &sim_plan;
+
+	p->appliances = s->appliances;
+	p->clients = s->clients;
+	p->threads = s->threads;
+	p->lanes = s->lanes;
+	p->operations = s->operations;
+	p->safety_ns = s->safety_ns;
+	p->fail_on = s->fail_on[0] != '\0' ? s->fail_on : NULL;
+	p->show = s->trace;
+	p->show_until = s->until;
+	if (sim_mask_parse(s->only_weather, &p->weather) != 0 ||
+	    sim_mask_parse(s->only_operations, &p->operations_of) != 0) {
+		fprintf(stderr, "extmem-sim: a list of numbers up to %d is "
+			"3,7-9 or none\n", SIM_MASK_MAX - 1);
+		return -1;
+	}
+	return without(s, &p->without);
 }
 
 /* True when all laws held. */
-static bool run(const struct settings *s, uint64_t seed, struct report *report,
-		uint64_t *ret_hash)
+static bool run(uint64_t seed, struct report *report, uint64_t *ret_hash)
 {
-	static volatile bool held;
+	struct sim_result result;
 
-	held = true;
-	world_open(seed);
-	world_show(s->trace, s->until);
-	if (setjmp(world_end) == 0)
-		live(s, seed);
-	else
-		held = false;
-	*ret_hash = world_hash();
-	report->events += world_events();
-	report->simulated_ns += world_now() - 10 * XM_SECOND;
-	world_close();
-	fabric_close();
-	for (uint32_t i = 0; i < SIM_APPLIANCES_MAX; i++)
-		appliance_close(i);
-	for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++)
-		program_close(i);
-	return held;
+	sim_run(seed, &result);
+	report->events += result.events;
+	report->simulated_ns += result.simulated_ns;
+	*ret_hash = result.hash;
+	return result.held;
 }
 
 /* --- reporting --------------------------------------------------------------------- */
@@ -239,12 +265,16 @@ int main(int argc, char *argv[])
 		fprintf(stderr, "extmem-sim: %s\n", xm_options_words(o));
 		return 2;
 	}
+	if (plan(&s) != 0)
+		return 2;
+	if (s.minimize)
+		return sim_minimize(s.seed, s.quiet);
 	for (uint64_t i = 0; i < s.runs; i++) {
 		uint64_t hash, again;
-		bool held = run(&s, s.seed + i, &report, &hash);
+		bool held = run(s.seed + i, &report, &hash);
 
 		if (held && s.twice) {
-			held = run(&s, s.seed + i, &report, &again);
+			held = run(s.seed + i, &report, &again);
 			if (held && again != hash) {
 				fprintf(stderr, "seed %llu: two runs, two "
 					"stories: %016llx and %016llx\n",

@@ -7,9 +7,12 @@ libxm_world_la_SOURCES = \
 	sim/appliance.c \
 	sim/fabric.c \
 	sim/mapper.c \
+	sim/minimize.c \
 	sim/oracle.c \
 	sim/os.c \
+	sim/plan.c \
 	sim/program.c \
+	sim/run.c \
 	sim/sim.h \
 	sim/touch.h \
 	sim/weather.c \

@@ -37,6 +37,7 @@ struct shadow {
 struct worker {
 	struct program *program;
 	uint32_t index, left; /* operations */
+	struct xm_rand rand;  /* of the operation under way */
 	const char *doing;
 	uint64_t since_ns;
 	bool ended;
@@ -55,14 +56,26 @@ static struct program {
 	uint32_t workers_ended;
 	bool ended;
 	struct worker workers[8];
-	uint64_t stamp;
+	uint64_t stamp, lives;
 } programs[SIM_CLIENTS_MAX];
 
 static bool finishing;
 
+/* Every operation of a thread has numbers of its own, so that one more or less
+ * of them changes no other. */
+static void dice_cast(struct worker *w, uint64_t number)
+{
+	const struct program *p = w->program;
+
+	xm_rand_split(world_rand(WORLD_WORK), "operation",
+		      ((p->lives * SIM_CLIENTS_MAX + p->index) * 8 +
+		       w->index) << 32 | number, &w->rand);
+}
+
+/* Of the worker whose fiber runs: nobody else rolls. */
 static struct xm_rand *dice(void)
 {
-	return world_rand(WORLD_WORK);
+	return &((struct worker *)world_argument())->rand;
 }
 
 static uint64_t below(uint64_t n)
@@ -525,17 +538,23 @@ static void region_give(struct program *p, bool look)
 
 /* --- threads ---------------------------------------------------------------------------------------- */
 
-static void operate(struct program *p, struct worker *w)
+static const struct {
+	const char *name;
+	unsigned weight;
+} kinds[] = {
+	{ "touch", 60 }, { "read", 10 }, { "write", 10 },
+	{ "sync", 5 }, { "advise", 6 }, { "pin", 4 },
+	{ "select", 2 }, { "stats", 2 }, { "remap", 1 },
+	{ "resize", 2 }, { "renew", 1 },
+};
+
+const char *program_operation_name(uint32_t operation)
 {
-	static const struct {
-		const char *name;
-		unsigned weight;
-	} kinds[] = {
-		{ "touch", 60 }, { "read", 10 }, { "write", 10 },
-		{ "sync", 5 }, { "advise", 6 }, { "pin", 4 },
-		{ "select", 2 }, { "stats", 2 }, { "remap", 1 },
-		{ "resize", 2 }, { "renew", 1 },
-	};
+	return operation < XM_COUNT(kinds) ? kinds[operation].name : NULL;
+}
+
+static void operate(struct program *p, struct worker *w, bool idle)
+{
 	uint64_t roll = below(103);
 	unsigned kind = 0;
 	bool alone;
@@ -543,6 +562,8 @@ static void operate(struct program *p, struct worker *w)
 	while (roll >= kinds[kind].weight)
 		roll -= kinds[kind++].weight;
 	alone = kind >= 8;
+	if (idle || sim_without(sim_kind_of_operation(kind)))
+		goto replace;
 	w->doing = kinds[kind].name;
 	w->since_ns = world_now();
 	enter(p, alone);
@@ -569,6 +590,7 @@ static void operate(struct program *p, struct worker *w)
 	}
 	leave(p, alone);
 	w->doing = NULL;
+replace:
 	/* A lost region is replaced by whoever comes next, alone. */
 	if (p->region == NULL || p->lost) {
 		w->doing = "replace";
@@ -589,8 +611,10 @@ static void worker_run(void *argument)
 	struct program *p = w->program;
 
 	while (w->left > 0 && !finishing) {
-		w->left--;
-		operate(p, w);
+		uint64_t number = sim_shape.operations - w->left--;
+
+		dice_cast(w, number);
+		operate(p, w, !sim_mask_has(&sim_plan.operations_of, number));
 		world_wait(w, below(2 * sim_shape.think_ns + 1));
 	}
 	w->ended = true;
@@ -670,13 +694,14 @@ static void program_run(void *argument)
 void program_open(uint32_t client)
 {
 	struct program *p = &programs[client];
-	uint64_t stamp = p->stamp;
+	uint64_t stamp = p->stamp, lives = p->lives;
 	struct shadow *shadow = p->shadow;
 
 	if (client == 0)
 		finishing = false;
 	memset(p, 0, sizeof(*p));
 	p->stamp = stamp;
+	p->lives = lives + 1;
 	p->index = client;
 	p->pages_max = sim_shape.pool_size / XM_PAGE;
 	p->shadow = shadow != NULL

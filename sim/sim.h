@@ -82,6 +82,59 @@ extern struct sim_shape sim_shape;
 extern struct sim_counts sim_counts;
 const char *sim_fault_name(enum sim_fault);
 
+/* --- plan.c: what of a seed's run takes place ----------------------------------- */
+
+#define SIM_MASK_MAX 1024
+
+/* Of things that are numbered: all, or those whose bit is set. */
+struct sim_mask {
+	bool some; /* else all */
+	uint64_t bits[SIM_MASK_MAX / 64];
+};
+
+/* All zero: everything, as the seed has it. */
+struct sim_plan {
+	/* Instead of the seed's own; 0: its own. */
+	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
+	uint64_t without;	    /* a bit of each kind: sim_kind_name() */
+	struct sim_mask weather;    /* events of weather.c, by number */
+	struct sim_mask operations_of; /* each thread's operations, likewise */
+	const char *fail_on;	    /* a note that breaks a law; or NULL */
+	bool show;		    /* what happens, up to so many notes */
+	uint64_t show_until;	    /* 0: all */
+};
+
+extern struct sim_plan sim_plan;
+
+/* Kinds that can be left out: faults that weather makes, then operations. */
+#define SIM_KINDS_MAX 64
+const char *sim_kind_name(uint32_t kind); /* NULL: there is none */
+bool sim_without(uint32_t kind);
+uint32_t sim_kind_of_operation(uint32_t operation);
+bool sim_mask_has(const struct sim_mask *, uint64_t number);
+void sim_mask_set(struct sim_mask *, uint64_t number, bool on);
+/* "3,7-9"; "none"; "": all. -EINVAL. */
+int sim_mask_parse(const char *text, struct sim_mask *ret);
+void sim_mask_format(const struct sim_mask *, char *ret, size_t size);
+
+/* --- run.c: one seed's run ------------------------------------------------------ */
+
+struct sim_result {
+	bool held; /* every law */
+	uint64_t hash, events, simulated_ns;
+	uint64_t weather; /* events numbered, the one under way too */
+};
+
+/* As sim_plan has it. What broke is in world_law() and world_why(). */
+void sim_run(uint64_t seed, struct sim_result *ret);
+
+/* --- minimize.c ------------------------------------------------------------------ */
+
+/* Makes sim_plan as small as it gets while the seed breaks the same law, tells
+ * of its progress on stderr, and prints the command line that does it.
+ * Returns an exit status. */
+int sim_minimize(uint64_t seed, bool quiet);
+
 /* --- fabric.c ----------------------------------------------------------------- */
 
 void fabric_open(void);
@@ -132,12 +185,14 @@ void programs_finish(void);
 bool programs_ended(void);
 /* Says what the ones that have not ended are doing. */
 void programs_stuck(char *ret, size_t size);
+const char *program_operation_name(uint32_t operation); /* NULL: none */
 
 /* --- weather.c --------------------------------------------------------------------- */
 
 void weather_draw(uint64_t seed, struct sim_shape *ret);
 void weather_begin(void);
 void weather_clear(void);
+uint64_t weather_events(void); /* so many have been numbered */
 
 /* --- oracle.c ------------------------------------------------------------------------ */
 

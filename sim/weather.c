@@ -146,10 +146,18 @@ static uint64_t a_while(void)
 	return (1 + some(2 * scales[some(4)])) * XM_MS;
 }
 
-static void note_fault(enum sim_fault fault, uint64_t a, uint64_t ns)
+/* One that the plan leaves out is drawn all the same, and does nothing: what
+ * comes after it stays as it is. */
+static bool muted;
+static uint64_t numbered;
+
+static bool happens(enum sim_fault fault, uint64_t a, uint64_t ns)
 {
+	if (muted || sim_without(fault))
+		return false;
 	sim_counts.faults[fault]++;
-	world_note(sim_fault_name(fault), a, ns / XM_US, 0);
+	world_note(sim_fault_name(fault), a, ns / XM_US, numbered);
+	return true;
 }
 
 static void unhang(void *argument, uint64_t index)
@@ -182,33 +190,35 @@ static void blow_links(uint32_t appliance, uint32_t client)
 {
 	uint32_t a = appliance_node(appliance), c = SIM_APPLIANCES_MAX + client;
 	uint64_t ns = a_while();
+	bool first;
 
 	switch (some(4)) {
 	case 0:
-		if (!sim_shape.partition)
+		if (!sim_shape.partition ||
+		    !happens(SIM_FAULT_PARTITION, client, ns))
 			return;
-		note_fault(SIM_FAULT_PARTITION, client, ns);
 		block(a, c, ns);
 		block(c, a, ns);
 		break;
 	case 1:
-		if (!sim_shape.partition)
+		first = some(2) == 0;
+		if (!sim_shape.partition ||
+		    !happens(SIM_FAULT_ONE_WAY, client, ns))
 			return;
-		note_fault(SIM_FAULT_ONE_WAY, client, ns);
-		if (some(2) == 0)
+		if (first)
 			block(a, c, ns);
 		else
 			block(c, a, ns);
 		break;
 	case 2:
-		if (!sim_shape.clog)
+		first = some(2) == 0;
+		if (!sim_shape.clog || !happens(SIM_FAULT_CLOG, appliance, ns))
 			return;
-		note_fault(SIM_FAULT_CLOG, appliance, ns);
-		fabric_clog(some(2) == 0 ? a : c, world_now() + ns);
+		fabric_clog(first ? a : c, world_now() + ns);
 		break;
 	default:
-		note_fault(SIM_FAULT_BREAK, client, 0);
-		fabric_break(c, a);
+		if (happens(SIM_FAULT_BREAK, client, 0))
+			fabric_break(c, a);
 	}
 }
 
@@ -218,49 +228,43 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 
 	switch (some(8)) {
 	case 0:
-		if (!sim_shape.hang)
-			return;
-		note_fault(SIM_FAULT_HANG_CONTROL, appliance, ns);
-		hang(appliance_control(appliance), ns);
+		if (sim_shape.hang &&
+		    happens(SIM_FAULT_HANG_CONTROL, appliance, ns))
+			hang(appliance_control(appliance), ns);
 		break;
 	case 1:
-		if (!sim_shape.hang)
-			return;
-		note_fault(SIM_FAULT_HANG_INTERFACE, appliance, ns);
-		hang(appliance_interface(appliance), ns);
+		if (sim_shape.hang &&
+		    happens(SIM_FAULT_HANG_INTERFACE, appliance, ns))
+			hang(appliance_interface(appliance), ns);
 		break;
 	case 2:
-		if (!sim_shape.hang)
+		if (!sim_shape.hang ||
+		    !happens(SIM_FAULT_HANG_APPLIANCE, appliance, ns))
 			return;
-		note_fault(SIM_FAULT_HANG_APPLIANCE, appliance, ns);
 		hang(appliance_control(appliance), ns);
 		hang(appliance_interface(appliance), ns);
 		break;
 	case 3:
-		if (!sim_shape.hang)
-			return;
-		note_fault(SIM_FAULT_HANG_CLIENT, client, ns);
-		hang(program_process(client), ns);
+		if (sim_shape.hang &&
+		    happens(SIM_FAULT_HANG_CLIENT, client, ns))
+			hang(program_process(client), ns);
 		break;
 	case 4:
-		if (!sim_shape.kill_appliance || some(3) != 0)
-			return;
-		note_fault(SIM_FAULT_KILL_APPLIANCE, appliance, ns);
-		appliance_kill(appliance, ns);
+		if (some(3) == 0 && sim_shape.kill_appliance &&
+		    happens(SIM_FAULT_KILL_APPLIANCE, appliance, ns))
+			appliance_kill(appliance, ns);
 		break;
 	case 5:
-		if (!sim_shape.kill_client || some(3) != 0)
-			return;
-		note_fault(SIM_FAULT_KILL_CLIENT, client, ns);
-		program_kill(client, ns);
+		if (some(3) == 0 && sim_shape.kill_client &&
+		    happens(SIM_FAULT_KILL_CLIENT, client, ns))
+			program_kill(client, ns);
 		break;
 	default:
-		if (!sim_shape.skew || program_process(client) == NULL)
-			return;
 		/* Forward only, as a monotonic clock's jumps are; and a rate
 		 * that is a little off. */
-		note_fault(SIM_FAULT_SKEW, client, ns);
-		program_process(client)->skew_ns += (int64_t)ns;
+		if (sim_shape.skew && program_process(client) != NULL &&
+		    happens(SIM_FAULT_SKEW, client, ns))
+			program_process(client)->skew_ns += (int64_t)ns;
 	}
 }
 
@@ -272,10 +276,12 @@ static void blow(void *argument, uint64_t number)
 	(void)argument;
 	if (!blowing || number != generation)
 		return;
+	muted = !sim_mask_has(&sim_plan.weather, numbered);
 	if (some(2) == 0)
 		blow_links(appliance, client);
 	else
 		blow_processes(appliance, client);
+	numbered++;
 	world_at(world_now() + some(2 * sim_shape.weather_ns_mean) * XM_MS,
 		 blow, NULL, generation);
 }
@@ -284,6 +290,7 @@ void weather_begin(void)
 {
 	blowing = sim_shape.weather_ns_mean != 0;
 	generation++;
+	numbered = 0;
 	if (blowing)
 		world_at(world_now() + sim_shape.weather_ns_mean * XM_MS, blow,
 			 NULL, generation);
@@ -298,4 +305,9 @@ void weather_clear(void)
 		world_hang(world_process(i), false);
 	sim_shape.again = 0;
 	sim_shape.link.loss_permille = 0;
+}
+
+uint64_t weather_events(void)
+{
+	return numbered;
 }

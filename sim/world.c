@@ -59,6 +59,7 @@ static struct world {
 	struct note ring[NOTES];
 	bool show;
 	uint64_t show_until;
+	const char *fail_on;
 	char law[64], why[512];
 } w;
 
@@ -105,6 +106,13 @@ void world_note(const char *what, uint64_t a, uint64_t b, uint64_t c)
 	w.ring[w.notes++ % NOTES] = n;
 	if (w.show && (w.show_until == 0 || w.notes <= w.show_until))
 		print_note(stderr, &n);
+	if (w.fail_on != NULL && strcmp(what, w.fail_on) == 0)
+		world_broken("asked for", "%s", what);
+}
+
+void world_fail_on(const char *what)
+{
+	w.fail_on = what;
 }
 
 uint64_t world_hash(void)
@@ -236,6 +244,11 @@ struct fiber *world_fiber(struct process *process, void (*run)(void *),
 	fiber->context.uc_link = NULL;
 	makecontext(&fiber->context, fiber_main, 0);
 	return fiber;
+}
+
+void *world_argument(void)
+{
+	return w.running->argument;
 }
 
 bool world_fiber_ended(const struct fiber *fiber)
@@ -463,7 +476,7 @@ void world_open(uint64_t seed)
 	for (uint32_t i = 0; i < WORLD_FIBERS; i++)
 		w.fibers[i].stack = fibers[i].stack;
 	w.seed = seed;
-	w.now_ns = 10 * XM_SECOND;
+	w.now_ns = WORLD_BEGIN;
 	w.hash = UINT64_C(0xcbf29ce484222325);
 	xm_rand_seed(&root, seed);
 	for (unsigned i = 0; i < XM_COUNT(w.rand); i++)

@@ -23,6 +23,7 @@
 
 #define WORLD_PROCESSES 64
 #define WORLD_FIBERS 256
+#define WORLD_BEGIN (10 * XM_SECOND) /* what the clock says first */
 
 /* Purposes of random numbers: one more of one kind moves no other. */
 enum world_purpose {
@@ -70,6 +71,8 @@ uint64_t world_process_ns(const struct process *);
 
 /* A new thread of a process. */
 struct fiber *world_fiber(struct process *, void (*run)(void *), void *argument);
+/* The argument of the one that is running. */
+void *world_argument(void);
 bool world_fiber_ended(const struct fiber *);
 /* From inside a fiber. wait(): until someone wakes `key`, or for timeout_ns
  * (XM_NEVER: for ever); true when woken. yield(): others may run now. */
@@ -97,6 +100,8 @@ void world_note(const char *what, uint64_t a, uint64_t b, uint64_t c);
 uint64_t world_hash(void);
 uint64_t world_events(void);
 void world_show(bool on, uint64_t until_event);
+/* A note of this name breaks a law, to try what breaking one does. NULL: none. */
+void world_fail_on(const char *what);
 /* A law is broken: prints seed, law, and the last notes, and ends the run. */
 _Noreturn void world_broken(const char *law, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

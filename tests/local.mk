@@ -36,6 +36,7 @@ xm_shell_tests = \
 	tests/floors.sh \
 	tests/fuzz_wire.sh \
 	tests/test_extmemd.sh \
+	tests/test_minimize.sh \
 	tests/test_run.sh \
 	tests/install.sh \
 	tests/man.sh \

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One seed's run, in two phases: programs run while the weather blows
+ * (safety), then it clears and everything must end (liveness).
+ */
+#include <setjmp.h>
+#include <string.h>
+
+#include "sim.h"
+
+/* Once the weather is clear, everything ends within this. */
+#define LIVENESS (400 * XM_SECOND)
+
+static bool ask_and_go_on(void)
+{
+	oracle_ask();
+	return false;
+}
+
+static bool ask_until_ended(void)
+{
+	oracle_ask();
+	return programs_ended();
+}
+
+static void instead(uint32_t *number, uint64_t other)
+{
+	if (other > 0)
+		*number = (uint32_t)other;
+}
+
+static void shape(uint64_t seed)
+{
+	weather_draw(seed, &sim_shape);
+	instead(&sim_shape.appliances, sim_plan.appliances);
+	instead(&sim_shape.clients, sim_plan.clients);
+	instead(&sim_shape.threads, sim_plan.threads);
+	instead(&sim_shape.lanes, sim_plan.lanes);
+	instead(&sim_shape.operations, sim_plan.operations);
+	if (sim_plan.safety_ns > 0)
+		sim_shape.safety_ns = sim_plan.safety_ns;
+	sim_shape.local = xm_max(sim_shape.local, sim_shape.lanes * XM_MIB);
+	sim_shape.clients_max = (uint32_t)xm_max(sim_shape.clients_max,
+						 sim_shape.clients);
+	if (sim_without(SIM_FAULT_DELAY))
+		sim_shape.link.jitter_ns = 0;
+	if (sim_without(SIM_FAULT_LOSS))
+		sim_shape.link.loss_permille = 0;
+	if (sim_without(SIM_FAULT_AGAIN))
+		sim_shape.again = 0;
+}
+
+static void live(uint64_t seed)
+{
+	shape(seed);
+	fabric_open();
+	for (uint32_t i = 0; i < sim_shape.appliances; i++)
+		appliance_open(i);
+	for (uint32_t i = 0; i < sim_shape.clients; i++)
+		program_open(i);
+	weather_begin();
+	world_run(world_now() + sim_shape.safety_ns, ask_and_go_on);
+	weather_clear();
+	programs_finish();
+	world_run(world_now() + LIVENESS, ask_until_ended);
+	if (!programs_ended()) {
+		char stuck[512];
+
+		programs_stuck(stuck, sizeof(stuck));
+		world_broken("liveness", "%llu s after the weather cleared:%s",
+			     (unsigned long long)(LIVENESS / XM_SECOND),
+			     stuck);
+	}
+}
+
+void sim_run(uint64_t seed, struct sim_result *ret)
+{
+	static volatile bool held; /* longjmp() passes it by */
+
+	held = true;
+	world_open(seed);
+	world_show(sim_plan.show, sim_plan.show_until);
+	world_fail_on(sim_plan.fail_on);
+	if (setjmp(world_end) == 0)
+		live(seed);
+	else
+		held = false;
+	ret->held = held;
+	ret->hash = world_hash();
+	ret->events = world_events();
+	ret->simulated_ns = world_now() - WORLD_BEGIN;
+	ret->weather = weather_events() + 1;
+	world_close();
+	fabric_close();
+	for (uint32_t i = 0; i < SIM_APPLIANCES_MAX; i++)
+		appliance_close(i);
+	for (uint32_t i = 0; i < SIM_CLIENTS_MAX; i++)
+		program_close(i);
+}
