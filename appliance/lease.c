@@ -146,6 +146,22 @@ static bool refused_for_count(struct xm_service *s, uint32_t client,
 	return false;
 }
 
+/* What former owners are being parted from. */
+static uint64_t bytes_soon(const struct xm_service *s)
+{
+	uint64_t soon = 0;
+
+	for (uint32_t i = 0; i < s->options.extents_max; i++) {
+		const struct xm_service_extent *e = &s->extents[i];
+
+		if (e->state == XM_EXTENT_CONCEALING ||
+		    e->state == XM_EXTENT_QUARANTINE ||
+		    e->state == XM_EXTENT_ZEROING)
+			soon += e->size;
+	}
+	return soon;
+}
+
 static void refuse_for_space(struct xm_service *s, uint64_t size,
 			     const struct xm_service_asker *asker,
 			     struct xm_service_effects *ret)
@@ -153,8 +169,12 @@ static void refuse_for_space(struct xm_service *s, uint64_t size,
 	struct xm_words words;
 	uint64_t run = xm_extent_free_run(s->pool);
 
-	if (xm_service_refuse(s, ret, asker, ENOSPC, &words) == NULL)
+	struct xm_message *message =
+		xm_service_refuse(s, ret, asker, ENOSPC, &words);
+
+	if (message == NULL)
 		return;
+	message->u.refused.soon = bytes_soon(s);
 	xm_words_add(&words, "asked ");
 	xm_words_bytes(&words, size);
 	if (size > s->options.pool_size) {

@@ -427,11 +427,23 @@ void *extmem_region_address(const extmem_region *region)
 	return region->client->base + region->address;
 }
 
-int extmem_contains(const extmem *x, const void *address)
+int extmem_contains(const extmem *cx, const void *address)
 {
+	extmem *x = (extmem *)(uintptr_t)cx; /* its lock is taken */
 	uint64_t offset = (uint64_t)((const uint8_t *)address - x->base);
+	struct lane *lane;
+	struct xm_segment *s;
+	struct os_signals old;
+	bool mapped;
 
-	return (const uint8_t *)address >= x->base && offset < x->arena_size;
+	if ((const uint8_t *)address < x->base || offset >= x->arena_size)
+		return 0;
+	lane = &x->lanes[xm_lane_of(x, offset / XM_PAGE)];
+	xm_lane_lock(lane, &old);
+	s = xm_layout_find(&x->layout, offset / XM_PAGE, &lane->engine.hint);
+	mapped = s != NULL && s->attached;
+	xm_lane_unlock(lane, &old);
+	return mapped;
 }
 
 /* --- sync and advice ---------------------------------------------------------------------------- */

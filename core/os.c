@@ -121,6 +121,14 @@ void os_signals_restore(const struct os_signals *old)
 		sizeof(old->mask));
 }
 
+void os_sleep(uint64_t ns)
+{
+	struct timespec nap = { .tv_sec = (time_t)(ns / XM_SECOND),
+				.tv_nsec = (long)(ns % XM_SECOND) };
+
+	nanosleep(&nap, NULL);
+}
+
 void os_relax(unsigned turn)
 {
 	static const struct timespec nap = { .tv_nsec = 50000 };

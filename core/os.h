@@ -81,6 +81,9 @@ void os_kick_drain(int kick);
 void *os_alloc(size_t size);
 void os_free(void *memory);
 
+/* For things that take a while, and nobody tells when they are done. */
+void os_sleep(uint64_t ns);
+
 /* Between two looks at something another thread or machine is about to do:
  * spins at first, then yields, then naps; `turn` counts from 0. */
 void os_relax(unsigned turn);

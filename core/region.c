@@ -70,7 +70,7 @@ static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
 /* What an appliance said to a TAKE. */
 struct offer {
 	int status;
-	uint64_t free_run;
+	uint64_t free_run, soon;
 	char words[XM_WORDS_SIZE + XM_ADDRESS_SIZE];
 };
 
@@ -87,11 +87,13 @@ static int segment_take(extmem *x, const extmem_region *region,
 
 	take.u.take.size = size;
 	memcpy(take.u.take.region, region->name, XM_NAME_SIZE);
-	ret->free_run = 0;
+	ret->free_run = ret->soon = 0;
 	ret->status = xm_ask(x, appliance, &take, &waiter);
 	if (ret->status != 0) {
-		if (waiter.message.kind == XM_REFUSED)
+		if (waiter.message.kind == XM_REFUSED) {
 			ret->free_run = waiter.message.u.refused.free_run;
+			ret->soon = waiter.message.u.refused.soon;
+		}
 		xm_ask_words(x, &waiter, ret->words, sizeof(ret->words));
 		return ret->status;
 	}
@@ -146,9 +148,9 @@ static int segments_give(extmem *x, uint64_t address, uint64_t end)
 
 /* Covers [address, + size) with extents: of one appliance if one has room for
  * it all, else of as many as it takes, largest runs first come. */
-static int segments_take(extmem *x, const extmem_region *region,
-			 uint64_t address, uint64_t size, char *words,
-			 size_t words_size)
+static int segments_try(extmem *x, const extmem_region *region,
+			uint64_t address, uint64_t size, bool *ret_soon,
+			char *words, size_t words_size)
 {
 	uint32_t count = x->keeper.control.count;
 	struct offer offers[XM_APPLIANCES_MAX];
@@ -192,6 +194,9 @@ static int segments_take(extmem *x, const extmem_region *region,
 	if (at == end)
 		return 0;
 	segments_give(x, address, at);
+	*ret_soon = false;
+	for (uint32_t a = 0; a < count; a++)
+		*ret_soon |= offers[a].status == -ENOSPC && offers[a].soon > 0;
 	/* The first that is full has the word, else the first. */
 	for (uint32_t a = count; a-- > 0;)
 		told = offers[a].status == -ENOSPC ? a : told;
@@ -199,6 +204,29 @@ static int segments_take(extmem *x, const extmem_region *region,
 	snprintf(words, words_size, "%s%s", offers[told].words,
 		 count > 1 ? "; nor do the others have room together" : "");
 	return rc;
+}
+
+/* What others gave back is parted from them and zeroed before it is free, which
+ * takes a moment: an appliance that says so is asked again. */
+#define SOON (5 * XM_SECOND)
+#define SOON_STEP (5 * XM_MS)
+
+static int segments_take(extmem *x, const extmem_region *region,
+			 uint64_t address, uint64_t size, char *words,
+			 size_t words_size)
+{
+	uint64_t deadline_ns =
+		os_now_ns() + xm_min(x->settings.timeout_ns, SOON);
+	bool soon = false;
+	int rc;
+
+	for (;;) {
+		rc = segments_try(x, region, address, size, &soon, words,
+				  words_size);
+		if (rc != -ENOSPC || !soon || os_now_ns() >= deadline_ns)
+			return rc;
+		os_sleep(SOON_STEP);
+	}
 }
 
 /* --- paths ---------------------------------------------------------------------------- */

@@ -272,6 +272,7 @@ static void pass_refused(struct cursor *c, struct xm_refused *m)
 	pass_i32(c, &m->code);
 	pass_u64(c, &m->free);
 	pass_u64(c, &m->free_run);
+	pass_u64(c, &m->soon);
 	PASS_TEXT(c, m->words);
 }
 

@@ -78,6 +78,7 @@ struct xm_refused {
 	int32_t code;	   /* errno, positive: ENOSPC, EACCES, ESTALE, ... */
 	uint64_t free;	   /* bytes free in all */
 	uint64_t free_run; /* the largest extent that could be had now */
+	uint64_t soon;	   /* bytes on their way to being free */
 	char words[XM_WORDS_SIZE];
 };
 

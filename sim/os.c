@@ -82,6 +82,13 @@ void os_signals_restore(const struct os_signals *old)
 	(void)old;
 }
 
+void os_sleep(uint64_t ns)
+{
+	static const char asleep;
+
+	world_wait(&asleep, ns);
+}
+
 void os_relax(unsigned turn)
 {
 	/* Whatever arrives for this process ends the wait; the timeout only

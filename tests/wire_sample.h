@@ -127,6 +127,7 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 		ret->u.refused.code = (int32_t)(uint32_t)sample_u64(r);
 		ret->u.refused.free = sample_u64(r);
 		ret->u.refused.free_run = sample_u64(r);
+		ret->u.refused.soon = sample_u64(r);
 		SAMPLE_TEXT(r, ret->u.refused.words);
 		break;
 	case XM_TICKETED:
