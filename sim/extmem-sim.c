@@ -14,6 +14,7 @@
 
 #include "channel.h"
 #include "options.h"
+#include "ranks.h"
 #include "sim.h"
 
 /* The world has one transport and one channel. */
@@ -22,18 +23,15 @@ const struct xm_transport_ops *const xm_transports[] = { &fabric_transport,
 const struct xm_channel_ops *const xm_channels[] = { &fabric_channel, NULL };
 
 struct settings {
-	uint64_t seed, runs, seconds, until;
+	uint64_t seed, runs, jobs, seconds, until;
 	bool trace, json, twice, quiet, minimize;
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	struct xm_option_list without;
 	const char *only_weather, *only_operations, *fail_on;
 };
 
-struct report {
-	uint64_t runs, failures, simulated_ns, events, hash;
-	struct sim_counts counts;
-	double wall_s;
-};
+static struct settings s;
+static double began;
 
 static const struct xm_option options[] = {
 	{ .name = "seed", .kind = XM_OPTION_COUNT, .value = "1",
@@ -42,6 +40,11 @@ static const struct xm_option options[] = {
 	{ .name = "runs", .kind = XM_OPTION_COUNT, .value = "1",
 	  .help = "So many seeds, from the first on.",
 	  .destination = offsetof(struct settings, runs) },
+	{ .name = "jobs", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
+	  .max = RANKS_JOBS_MAX,
+	  .help = "In so many processes, each with a part of the seeds. Under "
+		  "mpirun so many on each rank.",
+	  .destination = offsetof(struct settings, jobs) },
 	{ .name = "seconds", .kind = XM_OPTION_COUNT, .value = "0",
 	  .help = "Stop after so many seconds; 0: when the runs are done.",
 	  .destination = offsetof(struct settings, seconds) },
@@ -116,10 +119,10 @@ static const struct xm_option_table table = {
 /* --- what is run ----------------------------------------------------------------- */
 
 /* Items may hold several names, parted by commas. */
-static int without(const struct settings *s, uint64_t *ret)
+static int without(uint64_t *ret)
 {
-	for (size_t i = 0; i < s->without.count; i++) {
-		const char *item = s->without.items[i];
+	for (size_t i = 0; i < s.without.count; i++) {
+		const char *item = s.without.items[i];
 
 		while (*item != '\0') {
 			size_t size = strcspn(item, ",");
@@ -143,41 +146,27 @@ static int without(const struct settings *s, uint64_t *ret)
 	return 0;
 }
 
-static int plan(const struct settings *s)
+static int plan(void)
 {
 	struct sim_plan *p = &sim_plan;
 
-	p->appliances = s->appliances;
-	p->clients = s->clients;
-	p->threads = s->threads;
-	p->lanes = s->lanes;
-	p->operations = s->operations;
-	p->safety_ns = s->safety_ns;
-	p->fail_on = s->fail_on[0] != '\0' ? s->fail_on : NULL;
-	p->show = s->trace;
-	p->show_until = s->until;
-	if (sim_mask_parse(s->only_weather, &p->weather) != 0 ||
-	    sim_mask_parse(s->only_operations, &p->operations_of) != 0) {
+	p->appliances = s.appliances;
+	p->clients = s.clients;
+	p->threads = s.threads;
+	p->lanes = s.lanes;
+	p->operations = s.operations;
+	p->safety_ns = s.safety_ns;
+	p->fail_on = s.fail_on[0] != '\0' ? s.fail_on : NULL;
+	p->show = s.trace;
+	p->show_until = s.until;
+	if (sim_mask_parse(s.only_weather, &p->weather) != 0 ||
+	    sim_mask_parse(s.only_operations, &p->operations_of) != 0) {
 		fprintf(stderr, "extmem-sim: a list of numbers up to %d is "
 			"3,7-9 or none\n", SIM_MASK_MAX - 1);
 		return -1;
 	}
-	return without(s, &p->without);
+	return without(&p->without);
 }
-
-/* True when all laws held. */
-static bool run(uint64_t seed, struct report *report, uint64_t *ret_hash)
-{
-	struct sim_result result;
-
-	sim_run(seed, &result);
-	report->events += result.events;
-	report->simulated_ns += result.simulated_ns;
-	*ret_hash = result.hash;
-	return result.held;
-}
-
-/* --- reporting --------------------------------------------------------------------- */
 
 static double wall(void)
 {
@@ -187,21 +176,81 @@ static double wall(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void print_json(const struct report *r)
+/* True when all laws held, each time. */
+static bool run(uint64_t seed, struct report *report)
 {
-	json_t *faults = json_object(), *all;
+	struct sim_result result, again;
+
+	sim_run(seed, &result);
+	report->events += result.events;
+	report->simulated_ns += result.simulated_ns;
+	report_hash(report, seed, result.hash);
+	if (!s.twice || !result.held)
+		return result.held;
+	sim_run(seed, &again);
+	report->events += again.events;
+	report->simulated_ns += again.simulated_ns;
+	if (again.hash == result.hash)
+		return again.held;
+	fprintf(stderr, "seed %llu: two runs, two stories: %016llx and "
+		"%016llx\n", (unsigned long long)seed,
+		(unsigned long long)result.hash,
+		(unsigned long long)again.hash);
+	return false;
+}
+
+static void work(uint64_t first, uint64_t step, uint64_t *ret_now,
+		 struct report *ret)
+{
+	bool talks = first == 0 && !s.quiet && !s.json && s.runs > 100;
+	double told = wall();
+
+	for (uint64_t i = first; i < s.runs; i += step) {
+		*ret_now = i;
+		if (!run(s.seed + i, ret)) {
+			report_failure(ret, s.seed + i);
+			fflush(stderr);
+		}
+		ret->runs++;
+		/* What was counted, in a form that adds up. */
+		report_add(ret, &(struct report){ .counts = sim_counts });
+		memset(&sim_counts, 0, sizeof(sim_counts));
+		if (talks && wall() - told > 1) {
+			told = wall();
+			fprintf(stderr, "\r%llu of %llu",
+				(unsigned long long)i,
+				(unsigned long long)s.runs);
+			fflush(stderr);
+		}
+		if (s.seconds > 0 && wall() - began > (double)s.seconds)
+			break;
+	}
+	if (talks)
+		fputc('\n', stderr);
+}
+
+/* --- reporting --------------------------------------------------------------------- */
+
+static void print_json(const struct report *r, double wall_s)
+{
+	json_t *faults = json_object(), *failed = json_array(), *all;
 	char hash[20], *text;
 
 	for (int i = 0; i < SIM_FAULTS; i++)
 		json_object_set_new(
 			faults, sim_fault_name((enum sim_fault)i),
 			json_integer((json_int_t)r->counts.faults[i]));
+	for (uint64_t i = 0; i < xm_min(r->failures, RANKS_FAILED_MAX); i++)
+		json_array_append_new(failed,
+				      json_integer((json_int_t)r->failed[i]));
 	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)r->hash);
-	all = json_pack("{s:I, s:I, s:f, s:f, s:I, s:o, s:I, s:I, s:I, s:s}",
+	all = json_pack("{s:I, s:I, s:o, s:f, s:f, s:I, s:o, s:I, s:I, s:I, "
+			"s:s}",
 			"seeds", (json_int_t)r->runs,
 			"failures", (json_int_t)r->failures,
+			"failed_seeds", failed,
 			"simulated_s", (double)r->simulated_ns / 1e9,
-			"wall_s", r->wall_s,
+			"wall_s", wall_s,
 			"events", (json_int_t)r->events,
 			"faults_by_kind", faults,
 			"laws_asked", (json_int_t)r->counts.laws_asked,
@@ -214,13 +263,13 @@ static void print_json(const struct report *r)
 	json_decref(all);
 }
 
-static void print_text(const struct report *r)
+static void print_text(const struct report *r, double wall_s)
 {
 	printf("seeds           %llu, %llu failed\n",
 	       (unsigned long long)r->runs, (unsigned long long)r->failures);
 	printf("simulated       %.1f s in %.1f s: %.0f times real time\n",
-	       (double)r->simulated_ns / 1e9, r->wall_s,
-	       (double)r->simulated_ns / 1e9 / r->wall_s);
+	       (double)r->simulated_ns / 1e9, wall_s,
+	       (double)r->simulated_ns / 1e9 / wall_s);
 	printf("events          %llu\n", (unsigned long long)r->events);
 	printf("operations      %llu: %llu loads, %llu stores, %llu reads, "
 	       "%llu writes\n", (unsigned long long)r->counts.operations,
@@ -238,18 +287,23 @@ static void print_text(const struct report *r)
 	for (int i = 0; i < SIM_FAULTS; i++)
 		printf("  %-20s %llu\n", sim_fault_name((enum sim_fault)i),
 		       (unsigned long long)r->counts.faults[i]);
+	for (uint64_t i = 0; i < xm_min(r->failures, RANKS_FAILED_MAX); i++)
+		printf("%s%llu%s", i == 0 ? "failed seeds    " : " ",
+		       (unsigned long long)r->failed[i],
+		       i + 1 == xm_min(r->failures, RANKS_FAILED_MAX) ? "\n"
+								      : "");
 	printf("trace hash      %016llx\n", (unsigned long long)r->hash);
 }
 
 int main(int argc, char *argv[])
 {
 	extern char **environ;
-	struct settings s;
 	struct xm_options *o;
-	struct report report = { .hash = 0 };
-	double began = wall();
+	static struct report report;
+	uint32_t rank, count;
 	int rc;
 
+	began = wall();
 	if (xm_options_open(&table, &s, &o) != 0)
 		return 1;
 	rc = xm_options_load(o, argc, argv, environ, NULL);
@@ -265,45 +319,18 @@ int main(int argc, char *argv[])
 		fprintf(stderr, "extmem-sim: %s\n", xm_options_words(o));
 		return 2;
 	}
-	if (plan(&s) != 0)
+	if (plan() != 0)
 		return 2;
 	if (s.minimize)
 		return sim_minimize(s.seed, s.quiet);
-	for (uint64_t i = 0; i < s.runs; i++) {
-		uint64_t hash, again;
-		bool held = run(s.seed + i, &report, &hash);
-
-		if (held && s.twice) {
-			held = run(s.seed + i, &report, &again);
-			if (held && again != hash) {
-				fprintf(stderr, "seed %llu: two runs, two "
-					"stories: %016llx and %016llx\n",
-					(unsigned long long)(s.seed + i),
-					(unsigned long long)hash,
-					(unsigned long long)again);
-				held = false;
-			}
-		}
-		report.runs++;
-		report.failures += !held;
-		report.hash = (report.hash ^ hash) *
-			      UINT64_C(0x100000001b3);
-		if (!s.quiet && !s.json && s.runs > 100 && i % 100 == 99)
-			fprintf(stderr, "\r%llu of %llu, %llu failed",
-				(unsigned long long)(i + 1),
-				(unsigned long long)s.runs,
-				(unsigned long long)report.failures);
-		if (s.seconds > 0 && wall() - began > (double)s.seconds)
-			break;
-	}
-	if (!s.quiet && !s.json && s.runs > 100)
-		fputc('\n', stderr);
-	report.counts = sim_counts;
-	report.wall_s = wall() - began;
-	if (s.json)
-		print_json(&report);
-	else
-		print_text(&report);
+	ranks_begin(&rank, &count);
+	ranks_run((uint32_t)s.jobs, s.seed, work, &report);
+	ranks_merge(&report);
+	if (rank == 0 && s.json)
+		print_json(&report, wall() - began);
+	else if (rank == 0)
+		print_text(&report, wall() - began);
+	ranks_end();
 	xm_options_close(o);
-	return report.failures > 0;
+	return rank == 0 && report.failures > 0;
 }

@@ -31,6 +31,10 @@ libxm_world_la_LIBADD = \
 if HAVE_JANSSON
 bin_PROGRAMS += extmem-sim
 endif
-extmem_sim_SOURCES = sim/extmem-sim.c
-extmem_sim_CPPFLAGS = $(libxm_world_la_CPPFLAGS)
-extmem_sim_LDADD = libxm_world.la $(JANSSON_LIBS) $(INIH_LIBS)
+extmem_sim_SOURCES = \
+	sim/extmem-sim.c \
+	sim/ranks.c \
+	sim/ranks.h \
+	$(NULL)
+extmem_sim_CPPFLAGS = $(libxm_world_la_CPPFLAGS) $(MPI_CFLAGS)
+extmem_sim_LDADD = libxm_world.la $(JANSSON_LIBS) $(INIH_LIBS) $(MPI_LIBS)

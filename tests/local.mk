@@ -37,6 +37,7 @@ xm_shell_tests = \
 	tests/fuzz_wire.sh \
 	tests/test_extmemd.sh \
 	tests/test_minimize.sh \
+	tests/test_ranks.sh \
 	tests/test_run.sh \
 	tests/install.sh \
 	tests/man.sh \
