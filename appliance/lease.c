@@ -292,6 +292,8 @@ void xm_lease_trim(struct xm_service *s, const struct xm_service_event *event,
 	tail->trimming = extent_slot(s, head);
 	head->asker = *asker;
 	head->asked = true;
+	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_TRIM,
+		     tail->number, head->size, head->number, 0);
 	expose(head, s, event, ret);
 }
 
@@ -394,6 +396,9 @@ void xm_lease_exposed(struct xm_service *s,
 	if (e == NULL || e->state != XM_EXTENT_EXPOSING)
 		return;
 	if (event->status != 0) {
+		xm_trace_put(s->trace, event->now_ns,
+			     XM_TRACE_SERVICE_UNEXPOSED, e->number,
+			     (uint64_t)(int64_t)event->status, 0, 0);
 		expose_failed(s, e, event->status, ret);
 		return;
 	}
@@ -416,6 +421,8 @@ void xm_lease_exposed(struct xm_service *s,
 	} else if (!e->head) {
 		/* The stream that asked is gone, so the client will never
 		 * learn of it. A head stays: it holds the client's bytes. */
+		xm_trace_put(s->trace, event->now_ns,
+			     XM_TRACE_SERVICE_UNWANTED, e->number, 0, 0, 0);
 		conceal(s, e, ret);
 	}
 }
@@ -442,6 +449,9 @@ static void key_died(struct xm_service *s, struct xm_service_extent *dead,
 	s->quarantined++;
 	xm_trace_put(s->trace, now_ns, XM_TRACE_SERVICE_QUARANTINED,
 		     dead->number, until_ns - now_ns, 0, 0);
+	if (dead->guard != XM_SERVICE_NONE)
+		xm_trace_put(s->trace, now_ns, XM_TRACE_SERVICE_GUARDED,
+			     dead->number, 0, 0, 0);
 }
 
 void xm_lease_concealed(struct xm_service *s,

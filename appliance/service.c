@@ -328,8 +328,12 @@ static void on_hello(struct xm_service *s, const struct xm_service_event *event,
 			return;
 		}
 		/* The newer stream counts; the older may be half open. */
-		if (c->peer != XM_SERVICE_NONE)
+		if (c->peer != XM_SERVICE_NONE) {
+			xm_trace_put(s->trace, event->now_ns,
+				     XM_TRACE_SERVICE_SUPERSEDED, c->number,
+				     c->peer, 0, 0);
 			peer_drop(s, c->peer, ret);
+		}
 		tell(ret, XM_LEVEL_INFO, c, "is back");
 	}
 	c->state = XM_CLIENT_KNOWN;
@@ -337,7 +341,9 @@ static void on_hello(struct xm_service *s, const struct xm_service_event *event,
 	c->heard_ns = event->now_ns;
 	p->state = XM_PEER_CLIENT;
 	p->client = client_slot(s, c);
-	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_KNOWN,
+	xm_trace_put(s->trace, event->now_ns,
+		     hello->client == 0 ? XM_TRACE_SERVICE_KNOWN
+					: XM_TRACE_SERVICE_RESUMED,
 		     c->number, event->peer, 0, 0);
 	welcome(s, c, hello, asker, ret);
 	if (s->leaving) { /* resumed: tell it again, on this stream */
@@ -545,6 +551,8 @@ static void on_client(struct xm_service *s,
 		break;
 	case XM_BYE:
 		tell(ret, XM_LEVEL_INFO, c, "said BYE");
+		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_BYE,
+			     c->number, 0, 0, 0);
 		c->bye = true;
 		c->asker = *asker;
 		c->peer = XM_SERVICE_NONE;
@@ -597,6 +605,7 @@ static void shift_for_gap(struct xm_service *s, uint64_t now_ns)
 
 	if (gap_ns < TERM_MIN_NS / 2)
 		return;
+	xm_trace_put(s->trace, now_ns, XM_TRACE_SERVICE_GAP, gap_ns, 0, 0, 0);
 	for (i = 0; i < s->options.clients_max; i++) {
 		lease_ns = s->clients[i].lease_ns;
 		if (s->clients[i].state != XM_CLIENT_FREE &&

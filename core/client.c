@@ -190,6 +190,8 @@ static int lane_open(extmem *x, struct lane *lane)
 		.mapper_ops = xm_uffd_ops(x->mapper),
 		.mapper = x->mapper,
 		.layout = &x->layout,
+		.lane = (uint32_t)(lane - x->lanes),
+		.trace = os_trace(),
 	};
 	uint64_t stage;
 
@@ -755,6 +757,7 @@ int extmem_open(const char *const settings[], extmem **ret)
 	if (x == NULL)
 		return xm_fail(-ENOMEM, "extmem_open: out of memory");
 	xm_keeper_init(&x->keeper);
+	x->keeper.control.trace = os_trace();
 	xm_list_open(&x->regions);
 	os_mutex_open(&x->regions_lock);
 	os_mutex_open(&x->control_lock);

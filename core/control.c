@@ -44,6 +44,8 @@ uint32_t xm_control_add(struct xm_control *control, const char *address,
 	peer->channel = i;
 	peer->connected = false;
 	xm_session_init(&peer->session, hello, timeout_ns);
+	peer->session.appliance = control->count;
+	peer->session.trace = control->trace;
 	return control->count++;
 }
 

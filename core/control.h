@@ -47,6 +47,7 @@ struct xm_control {
 	/* Hands a report on; must only store it. */
 	void (*report)(void *owner, const struct xm_control_report *);
 	void *owner;
+	struct xm_trace *trace; /* NULL at first; of those added later */
 	struct xm_session_effects effects;
 	struct xm_message message;
 	uint8_t bytes[XM_MESSAGE_SIZE_MAX];

@@ -10,6 +10,12 @@
 /* Transport events taken from one peer in one turn. */
 #define EVENTS_PER_POLL 16
 
+static void note(const struct xm_engine *e, enum xm_trace_id id, uint64_t a,
+		 uint64_t b, uint64_t c, uint64_t d)
+{
+	xm_trace_put(e->options.trace, e->clock_ns, id, a, b, c, d);
+}
+
 /* --- operations ---------------------------------------------------------------- */
 
 static uint32_t operations_max(const struct xm_engine_options *o)
@@ -237,6 +243,8 @@ static void post_piece(struct xm_engine *e, enum xm_operation_kind kind,
 				      stage_at(e, cell), size,
 				      operation_token(e, op));
 	if (rc != 0) {
+		note(e, XM_TRACE_ENGINE_POST_FAILED, page,
+		     (uint64_t)(int64_t)rc, 0, 0);
 		operation_end(e, op, rc);
 		return;
 	}
@@ -397,8 +405,11 @@ enum xm_verdict xm_engine_fault(struct xm_engine *e, uint64_t page, bool write,
 	 * lost the page as surely as one that is down. */
 	since_ns = xm_max(since_ns, peer->progress_ns);
 	if (e->clock_ns > since_ns &&
-	    e->clock_ns - since_ns >= 2 * e->options.loss_ns)
+	    e->clock_ns - since_ns >= 2 * e->options.loss_ns) {
+		note(e, XM_TRACE_ENGINE_STALLED, page, e->clock_ns - since_ns,
+		     0, 0);
 		ev.reach = XM_REACH_LOST;
+	}
 	ev.floor = xm_max(segment->page, page & ~(block - 1));
 	ev.limit = xm_min(segment->page + segment->count,
 			  (page | (block - 1)) + 1);
@@ -479,6 +490,9 @@ bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 	bool any = false;
 
 	if (now_ns > e->seen_ns) {
+		if (now_ns - e->seen_ns > 2 * XM_ENGINE_GAP)
+			note(e, XM_TRACE_ENGINE_GAP, e->options.lane,
+			     now_ns - e->seen_ns, 0, 0);
 		e->clock_ns += xm_min(now_ns - e->seen_ns, XM_ENGINE_GAP);
 		e->seen_ns = now_ns;
 	}
@@ -561,8 +575,10 @@ void xm_engine_cut(struct xm_engine *e, uint64_t page)
 	struct xm_segment *segment =
 		xm_layout_find(e->options.layout, page, &e->hint);
 
-	if (segment != NULL)
-		path_event(e, segment->appliance, XM_PATH_FENCED);
+	if (segment == NULL)
+		return;
+	note(e, XM_TRACE_ENGINE_CUT, page, 0, 0, 0);
+	path_event(e, segment->appliance, XM_PATH_FENCED);
 }
 
 /* One segment's pages, as far as they are this lane's. */
@@ -602,6 +618,8 @@ void xm_engine_lose(struct xm_engine *e, uint32_t appliance, uint32_t lease,
 		if (s->appliance != appliance || s->lease >= lease)
 			continue;
 		s->lost = true;
+		note(e, XM_TRACE_ENGINE_LOSE, lane, s->page, s->count,
+		     appliance);
 		lose_segment(e, s, lane, lanes);
 	}
 }
@@ -648,6 +666,7 @@ void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
 	for (uint32_t i = 0; i < max; i++)
 		e->operations[i].next = i + 1 < max ? i + 1 : NO_OPERATION;
 	e->operations_free = 0;
+	e->pager.trace = o->trace;
 	e->clock_ns = XM_SECOND; /* not 0, which would be before any start */
 	e->seen_ns = now_ns;
 }
@@ -663,5 +682,8 @@ void xm_engine_add(struct xm_engine *e, const struct xm_transport_ops *ops,
 	ops->limits(transport, &peer->limits);
 	peer->oldest = peer->newest = NO_OPERATION;
 	xm_path_init(&peer->path, e->options.loss_ns, e->clock_ns);
+	peer->path.appliance = e->peers_count;
+	peer->path.lane = e->options.lane;
+	peer->path.trace = e->options.trace;
 	e->peers_count++;
 }

@@ -41,6 +41,8 @@ struct xm_engine_options {
 	struct xm_mapper *mapper;
 	struct xm_layout *layout;
 	uint8_t *stage; /* xm_pager_stage_pages() pages, page aligned */
+	uint32_t lane;		/* as traces name it */
+	struct xm_trace *trace; /* or NULL */
 };
 
 enum xm_operation_kind {

@@ -22,6 +22,10 @@ static void on_ticket(struct xm_keeper *k, const struct xm_control_report *repor
 	struct xm_keeper_peer *peer = &k->peers[appliance];
 
 	XM_ASSERT(lane < k->lanes_count);
+	xm_trace_put(k->control.trace,
+		     k->control.peers[appliance].session.now_ns,
+		     XM_TRACE_KEEPER_TICKET, appliance, lane,
+		     (uint64_t)(int64_t)report->status, 0);
 	if (report->status == 0) {
 		peer->lanes[lane].state = XM_TICKET_HERE;
 		peer->lanes[lane].ticketed = report->message->u.ticketed;

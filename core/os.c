@@ -235,6 +235,11 @@ void os_kick_drain(int kick)
 
 /* --- small memory ------------------------------------------------------------------ */
 
+struct xm_trace *os_trace(void)
+{
+	return NULL;
+}
+
 void *os_alloc(size_t size)
 {
 	return calloc(1, size);

@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #include "base.h"
+#include "trace.h"
 
 uint64_t os_now_ns(void);
 /* Fills with bytes nobody can guess; there is no failing. */
@@ -76,6 +77,9 @@ int os_kick_open(void); /* or -errno */
 void os_kick_close(int kick);
 void os_kick(int kick);
 void os_kick_drain(int kick);
+
+/* Where the machines of this process record their decisions; NULL: nowhere. */
+struct xm_trace *os_trace(void);
 
 /* Small memory, zeroed; NULL when there is none. */
 void *os_alloc(size_t size);

@@ -48,6 +48,12 @@ static void effect(struct xm_pager_effects *fx, enum xm_pager_effect_kind kind,
 	e->page = page;
 }
 
+static void note(const struct xm_pager *p, enum xm_trace_id id, uint64_t a,
+		 uint64_t b, uint64_t c)
+{
+	xm_trace_put(p->trace, p->now_ns, id, a, b, c, 0);
+}
+
 static bool flagged(const struct xm_page *page, unsigned flag)
 {
 	return (page->flags & flag) != 0;
@@ -121,6 +127,7 @@ static void drop_run(struct xm_pager *p, uint64_t page, uint32_t count,
 		p->pages[page + i].state = XM_PAGE_ABSENT;
 		p->pages[page + i].flags &= (uint8_t)~FLAG_RECENT;
 	}
+	note(p, XM_TRACE_PAGER_DROP, page, count, 0);
 	effect(fx, XM_DROP, page, count, 0, false);
 }
 
@@ -178,10 +185,17 @@ static uint32_t store_run(struct xm_pager *p, uint64_t page, uint32_t count,
 {
 	uint32_t first, taken = cells_take(p, count, &first);
 
-	if (taken == 0)
+	if (taken == 0) {
+		note(p, XM_TRACE_PAGER_NO_CELL, page, 0, 0);
 		return 0;
-	if (!writable)
+	}
+	if (!writable) {
+		note(p, XM_TRACE_PAGER_PROTECT, page, taken, 0);
 		effect(fx, XM_PROTECT, page, taken, 0, false);
+	} else {
+		note(p, XM_TRACE_PAGER_STORE_OPEN, page, 0, 0);
+	}
+	note(p, XM_TRACE_PAGER_STORE, page, first, taken);
 	effect(fx, XM_COPY, page, taken, cells_base(p) + first, false);
 	effect(fx, XM_STORE, page, taken, cells_base(p) + first, false);
 	p->seq++;
@@ -215,10 +229,14 @@ static void on_stored(struct xm_pager *p, const struct xm_pager_event *ev)
 
 		/* The region was lost or forgotten while this store flew. */
 		if (cell->page == NOBODY) {
+			note(p, XM_TRACE_PAGER_STORED_LOST,
+			     (uint64_t)(int64_t)ev->status, 0, 0);
 			cell_free(p, i);
 			continue;
 		}
 		XM_ASSERT(cell->state == CELL_FLYING);
+		note(p, XM_TRACE_PAGER_STORED, cell->page,
+		     (uint64_t)(int64_t)ev->status, 0);
 		if (ev->status != 0) {
 			cell->state = CELL_FAILED;
 			p->cells_failed++;
@@ -245,9 +263,11 @@ static void on_tick(struct xm_pager *p, struct xm_pager_effects *fx)
 			p->cells_failed--;
 			run++;
 		}
-		if (run > 0)
+		if (run > 0) {
+			note(p, XM_TRACE_PAGER_RETRY, page, i, run);
 			effect(fx, XM_STORE, page, run, cells_base(p) + i,
 			       false);
+		}
 		i += run > 0 ? run : 1;
 	}
 }
@@ -274,6 +294,7 @@ static void poison_page(struct xm_pager *p, uint64_t page,
 {
 	p->pages[page].state = XM_PAGE_POISONED;
 	p->counters.pages_lost++;
+	note(p, XM_TRACE_PAGER_POISON, page, 0, 0);
 	effect(fx, XM_POISON, page, 1, 0, false);
 }
 
@@ -350,8 +371,10 @@ static void slot_clear(struct xm_pager *p, uint32_t index, bool wasted)
 		if (entry->state == XM_PAGE_FETCHING && entry->slot == index)
 			entry->state = XM_PAGE_ABSENT;
 	}
-	if (wasted)
+	if (wasted) {
 		p->counters.prefetched_wasted += slot->count - slot->demand;
+		note(p, XM_TRACE_PAGER_WASTE, slot->page, slot->count, 0);
+	}
 	slot->state = SLOT_FREE;
 	slot->count = 0;
 }
@@ -399,8 +422,13 @@ static bool fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
 	int index = slot_take(p, demand > 0);
 	struct xm_slot *slot;
 
-	if (index < 0)
+	if (index < 0) {
+		if (demand > 0)
+			note(p, XM_TRACE_PAGER_NO_SLOT, page, 0, 0);
 		return false;
+	}
+	note(p, demand > 0 ? XM_TRACE_PAGER_FETCH : XM_TRACE_PAGER_PREFETCH,
+	     page, (uint64_t)index, count);
 	slot = &p->slots[index];
 	slot->page = page;
 	slot->count = count;
@@ -436,6 +464,10 @@ static void on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 	XM_ASSERT(index < p->options.slots);
 	slot = &p->slots[index];
 	XM_ASSERT(slot->state == SLOT_FLYING);
+	note(p, ev->status == 0 && any_lost(p, slot)
+			? XM_TRACE_PAGER_FETCHED_LOST
+			: XM_TRACE_PAGER_FETCHED,
+	     slot->page, slot->count, (uint64_t)(int64_t)ev->status);
 	if (ev->status != 0 || any_lost(p, slot)) {
 		slot_clear(p, index, false);
 		return;
@@ -540,6 +572,13 @@ static void become_present(struct xm_pager *p, uint64_t page, uint32_t count,
 		p->pages[page + i].state = dirty ? XM_PAGE_DIRTY
 						 : XM_PAGE_CLEAN;
 	}
+	if (cell == XM_CELL_ZERO)
+		note(p, XM_TRACE_PAGER_ZERO, page, count, dirty);
+	else if (cell < cells_base(p))
+		note(p, XM_TRACE_PAGER_INSTALL, page, count, dirty);
+	else
+		note(p, XM_TRACE_PAGER_RESCUE, page, cell - cells_base(p),
+		     dirty);
 	effect(fx, XM_INSTALL, page, count, cell, !dirty);
 }
 
@@ -569,6 +608,7 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 	for (uint32_t i = 0; i < run; i++)
 		p->pages[page + i].state = XM_PAGE_DIRTY;
 	p->pages[page].flags |= FLAG_RECENT;
+	note(p, XM_TRACE_PAGER_OPEN, page, run, 0);
 	effect(fx, XM_UNPROTECT, page, run, 0, false);
 	fx->verdict = XM_VERDICT_DONE;
 }
@@ -603,8 +643,10 @@ static void fault_fresh(struct xm_pager *p, uint64_t page,
 	} else {
 		make_room(p, 1, fx);
 	}
-	if (frames_free(p) < run)
+	if (frames_free(p) < run) {
+		note(p, XM_TRACE_PAGER_NO_FRAME, page, 0, 0);
 		return;
+	}
 	p->counters.zero_fills += run;
 	become_present(p, first, run, XM_CELL_ZERO, ev->write, fx);
 	fx->verdict = XM_VERDICT_DONE;
@@ -616,8 +658,10 @@ static void fault_from_cell(struct xm_pager *p, uint64_t page,
 			    struct xm_pager_effects *fx)
 {
 	make_room(p, 1, fx);
-	if (frames_free(p) < 1)
+	if (frames_free(p) < 1) {
+		note(p, XM_TRACE_PAGER_NO_FRAME, page, 0, 0);
 		return;
+	}
 	p->counters.rescued++;
 	become_present(p, page, 1, cells_base(p) + p->pages[page].slot,
 		       ev->write, fx);
@@ -638,10 +682,13 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 	bool dirty = ev->write;
 
 	make_room(p, count, fx);
-	if (frames_free(p) == 0)
+	if (frames_free(p) == 0) {
+		note(p, XM_TRACE_PAGER_NO_FRAME, page, 0, 0);
 		return;
+	}
 	if (frames_free(p) < count) {
 		count = frames_free(p);
+		note(p, XM_TRACE_PAGER_PART, page, count, slot.count);
 		first = page + count <= slot.page + slot.count
 				? page : slot.page + slot.count - count;
 	}
@@ -722,8 +769,10 @@ static void on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 	struct xm_page *entry = &p->pages[page];
 	struct xm_slot *slot;
 
-	if (!ev->again)
+	if (!ev->again) {
 		p->counters.faults++;
+		note(p, XM_TRACE_PAGER_FAULT, page, ev->write, entry->state);
+	}
 	fx->verdict = XM_VERDICT_WAIT;
 	switch ((enum xm_page_state)entry->state) {
 	case XM_PAGE_POISONED:
@@ -739,6 +788,8 @@ static void on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 			fx->verdict = XM_VERDICT_DONE;
 		return;
 	case XM_PAGE_GUARDED:
+		if (!ev->again)
+			note(p, XM_TRACE_PAGER_HELD, page, 0, 0);
 		return;
 	case XM_PAGE_FETCHING:
 		slot = &p->slots[entry->slot];
@@ -762,6 +813,8 @@ static void on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		/* Discarded while a store flew: that one must land first. */
 		if (!flagged(entry, FLAG_STORING))
 			fault_fresh(p, page, ev, fx);
+		else if (!ev->again)
+			note(p, XM_TRACE_PAGER_AFTER_STORE, page, 0, 0);
 	} else if (flagged(entry, FLAG_STORING)) {
 		fault_from_cell(p, page, ev, fx);
 	} else {
@@ -816,8 +869,10 @@ static uint32_t flush_page(struct xm_pager *p, uint64_t page, uint64_t limit,
 	}
 	if (entry->state != XM_PAGE_DIRTY)
 		return 1;
-	if (flagged(entry, FLAG_STORING))
+	if (flagged(entry, FLAG_STORING)) {
+		note(p, XM_TRACE_PAGER_AFTER_STORE, page, 0, 0);
 		return 0; /* stores made since must follow that one */
+	}
 	run = dirty_run(p, page, limit, &writable);
 	if (evict && pinned(p, page)) {
 		evict = false;
@@ -859,6 +914,8 @@ static void on_flush(struct xm_pager *p, const struct xm_pager_event *ev,
 		fx->verdict = XM_VERDICT_MORE;
 	fx->next = page;
 	fx->seq = p->seq;
+	if (fx->count > 0)
+		note(p, XM_TRACE_PAGER_FLUSH, ev->page, ev->limit, page);
 }
 
 static void on_flushed(const struct xm_pager *p,
@@ -890,8 +947,10 @@ static bool let_go(struct xm_pager *p, uint64_t page,
 	if (present(entry))
 		drop_run(p, page, 1, fx);
 	if (entry->state == XM_PAGE_FETCHING) {
-		if (p->slots[entry->slot].state == SLOT_FLYING)
+		if (p->slots[entry->slot].state == SLOT_FLYING) {
+			note(p, XM_TRACE_PAGER_AFTER_FETCH, page, 0, 0);
 			return false;
+		}
 		slot_clear(p, entry->slot, true);
 	}
 	return entry->state != XM_PAGE_GUARDED;
@@ -919,8 +978,10 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		/* First, so that a page that has to wait is not forgotten half:
 		 * an older store than what is here may be the one that flies. */
 		if (flagged(entry, FLAG_STORING) &&
-		    p->cells[entry->slot].state == CELL_FLYING)
+		    p->cells[entry->slot].state == CELL_FLYING) {
+			note(p, XM_TRACE_PAGER_AFTER_STORE, page, 0, 0);
 			return false;
+		}
 		if (!let_go(p, page, fx))
 			return false;
 		if (flagged(entry, FLAG_STORING))
@@ -932,6 +993,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		entry->flags |= FLAG_LOST;
 		if (!flagged(entry, FLAG_STORING))
 			return true;
+		note(p, XM_TRACE_PAGER_LOSE_STORE, page, 0, 0);
 		/* The store ends, if it flies, without its page. */
 		if (p->cells[entry->slot].state == CELL_FAILED)
 			cell_free(p, entry->slot);
@@ -955,6 +1017,12 @@ static void on_change(struct xm_pager *p, const struct xm_pager_event *ev,
 	fx->verdict = XM_VERDICT_DONE;
 	while (page < end && change_page(p, page, ev, fx))
 		page++;
+	if (page > ev->page)
+		note(p, ev->kind == XM_PAGER_DISCARD ? XM_TRACE_PAGER_DISCARD
+			: ev->kind == XM_PAGER_ADOPT ? XM_TRACE_PAGER_ADOPT
+			: ev->kind == XM_PAGER_FORGET ? XM_TRACE_PAGER_FORGET
+						      : XM_TRACE_PAGER_LOSE,
+		     ev->page, page - ev->page, 0);
 	if (page < end)
 		fx->verdict = XM_VERDICT_WAIT;
 	else if (page < ev->limit)
@@ -1038,8 +1106,10 @@ static void on_guard(struct xm_pager *p, const struct xm_pager_event *ev,
 	       !flagged(&p->pages[page], FLAG_LOST) &&
 	       (ev->whole || flagged(&p->pages[page], FLAG_WRITTEN)))
 		p->pages[page++].state = XM_PAGE_GUARDED;
-	if (page > ev->page)
+	if (page > ev->page) {
+		note(p, XM_TRACE_PAGER_GUARD, ev->page, page - ev->page, 0);
 		fx->verdict = XM_VERDICT_DONE;
+	}
 	fx->next = page;
 }
 
@@ -1054,6 +1124,8 @@ static void on_unguard(struct xm_pager *p, const struct xm_pager_event *ev,
 		if (ev->write)
 			entry->flags |= FLAG_WRITTEN;
 	}
+	note(p, XM_TRACE_PAGER_UNGUARD, ev->page, ev->limit - ev->page,
+	     ev->write);
 	fx->verdict = XM_VERDICT_DONE;
 	fx->next = ev->limit;
 }
@@ -1070,6 +1142,7 @@ static void on_pin(struct xm_pager *p, const struct xm_pager_event *ev,
 	frame = &p->frames[entry->frame];
 	if (frame->pins == UINT16_MAX ||
 	    (frame->pins == 0 && p->pinned >= p->options.pins_max)) {
+		note(p, XM_TRACE_PAGER_PIN_FULL, ev->page, p->pinned, 0);
 		fx->verdict = XM_VERDICT_FULL;
 		return;
 	}
@@ -1104,6 +1177,7 @@ static void on_unpin(struct xm_pager *p, const struct xm_pager_event *ev,
 static void on_refused(struct xm_pager *p, const struct xm_pager_event *ev,
 		       struct xm_pager_effects *fx)
 {
+	note(p, XM_TRACE_PAGER_REFUSED, ev->page, ev->limit - ev->page, 0);
 	for (uint64_t page = ev->page; page < ev->limit; page++) {
 		if (!present(&p->pages[page]))
 			continue;
@@ -1122,6 +1196,7 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	fx->next = 0;
 	fx->seq = 0;
 	fx->count = 0;
+	p->now_ns = ev->now_ns;
 	XM_ASSERT(ev->page < p->options.pages_max);
 	XM_ASSERT(ev->limit <= p->options.pages_max);
 	switch (ev->kind) {

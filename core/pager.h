@@ -44,6 +44,7 @@
 #define XM_PAGER_H
 
 #include "base.h"
+#include "trace.h"
 
 #define XM_PAGER_EFFECTS 640
 #define XM_PAGER_WINDOW_MAX 64
@@ -222,6 +223,8 @@ struct xm_pager {
 	uint32_t cells_used, cells_failed, cell_cursor;
 	uint32_t pinned;
 	uint64_t seq, order;
+	uint64_t now_ns;	/* of the event under way */
+	struct xm_trace *trace; /* NULL at first; the owner may set it */
 };
 
 /* Bytes of memory that init wants, aligned to 16; zeroed, and may be lazily

@@ -15,6 +15,13 @@ void xm_path_init(struct xm_path *path, uint64_t loss_ns, uint64_t now_ns)
 	path->down_since_ns = now_ns;
 }
 
+static void note(const struct xm_path *path, uint64_t now_ns,
+		 enum xm_trace_id id, uint64_t more)
+{
+	xm_trace_put(path->trace, now_ns, id, path->appliance, path->lane,
+		     more, 0);
+}
+
 static void go_down(struct xm_path *path, uint64_t since_ns, uint64_t now_ns)
 {
 	if (path->state == XM_PATH_UP)
@@ -37,15 +44,19 @@ static void on_tick(struct xm_path *path, const struct xm_path_event *ev,
 			path->deadline_ns =
 				xm_time_after(ev->now_ns, path->attempt_ns);
 			fx->ask = true;
+			note(path, ev->now_ns, XM_TRACE_PATH_ASKED, 0);
 		}
 		break;
 	case XM_PATH_ASKED:
-		if (ev->now_ns >= path->deadline_ns)
+		if (ev->now_ns >= path->deadline_ns) {
+			note(path, ev->now_ns, XM_TRACE_PATH_TIMEOUT, 0);
 			go_down(path, ev->now_ns, ev->now_ns);
+		}
 		break;
 	case XM_PATH_CONNECTING:
 		if (ev->now_ns >= path->deadline_ns) {
 			fx->disconnect = true;
+			note(path, ev->now_ns, XM_TRACE_PATH_TIMEOUT, 0);
 			go_down(path, ev->now_ns, ev->now_ns);
 		}
 		break;
@@ -53,6 +64,8 @@ static void on_tick(struct xm_path *path, const struct xm_path_event *ev,
 		if (ev->oldest_ns < ev->now_ns &&
 		    ev->now_ns - ev->oldest_ns >= path->hang_ns) {
 			fx->disconnect = true;
+			note(path, ev->now_ns, XM_TRACE_PATH_HUNG,
+			     ev->now_ns - ev->oldest_ns);
 			go_down(path, ev->oldest_ns, ev->now_ns);
 		}
 		break;
@@ -68,30 +81,41 @@ void xm_path_step(struct xm_path *path, const struct xm_path_event *ev,
 		on_tick(path, ev, fx);
 		break;
 	case XM_PATH_TICKETED:
-		if (path->state != XM_PATH_ASKED)
-			break; /* it came too late: it will lapse unused */
+		if (path->state != XM_PATH_ASKED) {
+			/* It will lapse unused. */
+			note(path, ev->now_ns, XM_TRACE_PATH_LATE, 0);
+			break;
+		}
 		path->state = XM_PATH_CONNECTING;
 		path->deadline_ns = xm_time_after(ev->now_ns, path->attempt_ns);
 		fx->connect = true;
+		note(path, ev->now_ns, XM_TRACE_PATH_CONNECTING, 0);
 		break;
 	case XM_PATH_REFUSED:
 		if (path->state == XM_PATH_CONNECTING)
 			fx->disconnect = true; /* where there is one yet */
 		if (path->state == XM_PATH_ASKED ||
-		    path->state == XM_PATH_CONNECTING)
+		    path->state == XM_PATH_CONNECTING) {
+			note(path, ev->now_ns, XM_TRACE_PATH_REFUSED, 0);
 			go_down(path, ev->now_ns, ev->now_ns);
+		}
 		break;
 	case XM_PATH_CAME_UP:
 		if (path->state != XM_PATH_CONNECTING)
 			break;
 		path->state = XM_PATH_UP;
 		path->times_up++;
+		note(path, ev->now_ns, XM_TRACE_PATH_UP, path->times_up);
 		break;
 	case XM_PATH_WENT_DOWN:
 	case XM_PATH_FENCED:
 		if (path->state == XM_PATH_UP ||
 		    path->state == XM_PATH_CONNECTING) {
 			fx->disconnect = true;
+			note(path, ev->now_ns,
+			     ev->kind == XM_PATH_FENCED ? XM_TRACE_PATH_FENCED
+							: XM_TRACE_PATH_DOWN,
+			     0);
 			go_down(path, ev->now_ns, ev->now_ns);
 		}
 		break;

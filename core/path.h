@@ -24,6 +24,7 @@
 
 #include "base.h"
 #include "pager.h"
+#include "trace.h"
 
 #define XM_PATH_HANG (750 * XM_MS) /* at most; half of loss_ns if less */
 #define XM_PATH_GONE XM_SECOND
@@ -67,6 +68,8 @@ struct xm_path {
 	uint64_t deadline_ns; /* ASKED, CONNECTING */
 	uint64_t retry_at_ns;
 	uint64_t times_up;
+	uint32_t appliance, lane; /* as traces name it */
+	struct xm_trace *trace;	  /* NULL at first; the owner may set it */
 };
 
 void xm_path_init(struct xm_path *, uint64_t loss_ns, uint64_t now_ns);

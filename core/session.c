@@ -20,6 +20,12 @@ static struct xm_session_effect *effect(struct xm_session_effects *fx,
 	return e;
 }
 
+static void note(const struct xm_session *s, enum xm_trace_id id, uint64_t a,
+		 uint64_t b, uint64_t c)
+{
+	xm_trace_put(s->trace, s->now_ns, id, s->appliance, a, b, c);
+}
+
 void xm_session_init(struct xm_session *s, const struct xm_hello *hello,
 		     uint64_t timeout_ns)
 {
@@ -63,6 +69,13 @@ static void answer(struct xm_session_request *request, int status,
 		request->number = 0;
 }
 
+static void cut_off(struct xm_session *s, struct xm_session_request *request,
+		    struct xm_session_effects *fx)
+{
+	note(s, XM_TRACE_SESSION_CUT, request->number, 0, 0);
+	answer(request, -ENOTCONN, NULL, fx);
+}
+
 static void go_away(struct xm_session *s, int status, uint64_t now_ns,
 		    struct xm_session_effects *fx)
 {
@@ -72,8 +85,9 @@ static void go_away(struct xm_session *s, int status, uint64_t now_ns,
 		if (request->number != 0 && request->abandoned)
 			request->number = 0;
 		else if (request->number != 0 && request->sent)
-			answer(request, -ENOTCONN, NULL, fx);
+			cut_off(s, request, fx);
 	}
+	note(s, XM_TRACE_SESSION_AWAY, (uint64_t)(int64_t)status, 0, 0);
 	s->state = XM_SESSION_AWAY;
 	if (s->say.kind == XM_REFUSED)
 		memset(&s->say, 0, sizeof(s->say)); /* of an earlier stream */
@@ -97,6 +111,7 @@ static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
 {
 	if (s->hello.client == 0)
 		return;
+	note(s, XM_TRACE_SESSION_LOST, s->hello.client, 0, 0);
 	s->hello.client = 0;
 	memset(s->hello.secret, 0, sizeof(s->hello.secret));
 	effect(fx, XM_SESSION_IS_LOST);
@@ -116,6 +131,8 @@ static void on_welcome(struct xm_session *s, const struct xm_session_event *ev,
 	s->state = XM_SESSION_READY;
 	s->retry_ns = RETRY_FIRST;
 	s->ping_at_ns = ev->now_ns;
+	note(s, XM_TRACE_SESSION_READY, w->incarnation,
+	     w->lease_ms * XM_MS, 0);
 	effect(fx, XM_SESSION_IS_READY);
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		if (s->requests[i].number != 0)
@@ -163,6 +180,21 @@ static bool answers(enum xm_message_kind kind, enum xm_message_kind request)
 	}
 }
 
+static void note_answer(const struct xm_session *s, const struct xm_message *m,
+			const struct xm_session_request *request)
+{
+	if (m->kind == XM_REFUSED && m->u.refused.code > 0)
+		note(s, XM_TRACE_SESSION_REFUSED, request->number,
+		     (uint64_t)m->u.refused.code, 0);
+	else if (!answers(m->kind, request->message.kind))
+		note(s, XM_TRACE_SESSION_NONSENSE, request->number, 0, 0);
+	else if (m->kind == XM_TAKEN)
+		note(s, XM_TRACE_SESSION_TAKEN, m->u.taken.extent,
+		     m->u.taken.size, m->u.taken.epoch);
+	else if (m->kind == XM_GAVE)
+		note(s, XM_TRACE_SESSION_GIVEN, request->number, 0, 0);
+}
+
 static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 		       struct xm_session_effects *fx)
 {
@@ -187,11 +219,14 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 			request->number = 0;
 			if (m->kind != XM_TAKEN)
 				return;
+			note(s, XM_TRACE_SESSION_LATE_GRANT,
+			     m->u.taken.extent, 0, 0);
 			say(s, XM_GIVE, fx);
 			s->say.u.give.extent = m->u.taken.extent;
 			return;
 		}
 		/* Their number becomes our status: 0 would be a yes. */
+		note_answer(s, m, request);
 		if (m->kind == XM_REFUSED && m->u.refused.code > 0)
 			answer(request, -(int)m->u.refused.code, m, fx);
 		else if (answers(m->kind, request->message.kind))
@@ -201,6 +236,7 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 		return;
 	}
 	/* An answer to a request whose deadline has passed: nobody waits. */
+	note(s, XM_TRACE_SESSION_STRAY, m->request, 0, 0);
 }
 
 static void on_request(struct xm_session *s, const struct xm_session_event *ev,
@@ -222,6 +258,7 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 			send_request(s, request, fx);
 		return;
 	}
+	note(s, XM_TRACE_SESSION_BUSY, 0, 0, 0);
 	effect(fx, XM_SESSION_ANSWER)->status = -EAGAIN;
 	fx->list[fx->count - 1].token = ev->token;
 }
@@ -237,6 +274,7 @@ static void on_tick(struct xm_session *s, const struct xm_session_event *ev,
 			continue;
 		request->abandoned = request->sent &&
 				     request->message.kind == XM_TAKE;
+		note(s, XM_TRACE_SESSION_OVERDUE, request->number, 0, 0);
 		answer(request, -ETIMEDOUT, NULL, fx);
 	}
 	switch (s->state) {
@@ -245,6 +283,7 @@ static void on_tick(struct xm_session *s, const struct xm_session_event *ev,
 			break;
 		s->state = XM_SESSION_CONNECTING;
 		s->deadline_ns = xm_time_after(ev->now_ns, s->timeout_ns);
+		note(s, XM_TRACE_SESSION_CONNECTING, 0, 0, 0);
 		effect(fx, XM_SESSION_CONNECT);
 		break;
 	case XM_SESSION_CONNECTING:
@@ -267,6 +306,7 @@ void xm_session_step(struct xm_session *s, const struct xm_session_event *ev,
 		     struct xm_session_effects *fx)
 {
 	fx->count = 0;
+	s->now_ns = ev->now_ns;
 	switch (ev->kind) {
 	case XM_SESSION_TICK:
 		on_tick(s, ev, fx);
@@ -275,6 +315,7 @@ void xm_session_step(struct xm_session *s, const struct xm_session_event *ev,
 		if (s->state != XM_SESSION_CONNECTING)
 			break;
 		s->state = XM_SESSION_GREETING;
+		note(s, XM_TRACE_SESSION_GREETED, s->hello.client, 0, 0);
 		say(s, XM_HELLO, fx);
 		break;
 	case XM_SESSION_DOWN:

@@ -22,6 +22,7 @@
 #define XM_SESSION_H
 
 #include "base.h"
+#include "trace.h"
 #include "wire.h"
 
 #define XM_SESSION_REQUESTS 32
@@ -96,6 +97,9 @@ struct xm_session {
 	uint64_t sent; /* messages */
 	uint32_t number;
 	bool ended;
+	uint32_t appliance;	/* as traces name it */
+	uint64_t now_ns;	/* of the event under way */
+	struct xm_trace *trace; /* NULL at first; the owner may set it */
 	struct xm_session_request requests[XM_SESSION_REQUESTS];
 };
 

@@ -51,6 +51,10 @@ static const struct {
 #undef XM_ERROR
 };
 
+/* By enum xm_page_state of pager.h. */
+static const char *const page_states[] = { "absent", "on its way", "clean",
+					   "dirty", "guarded", "poisoned" };
+
 /* --- recording ----------------------------------------------------------- */
 
 static uint64_t rotate(uint64_t n, unsigned bits)
@@ -78,15 +82,12 @@ void xm_trace_init(struct xm_trace *t, struct xm_trace_record *memory,
 	t->hash = 0;
 }
 
-void xm_trace_put(struct xm_trace *t, uint64_t now_ns, enum xm_trace_id id,
-		  uint64_t a, uint64_t b, uint64_t c, uint64_t d)
+void xm_trace_record(struct xm_trace *t, uint64_t now_ns, enum xm_trace_id id,
+		     uint64_t a, uint64_t b, uint64_t c, uint64_t d)
 {
-	struct xm_trace_record *record;
+	struct xm_trace_record *record = &t->records[t->count++ & t->mask];
 	uint64_t hash;
 
-	if (!t)
-		return;
-	record = &t->records[t->count++ & t->mask];
 	record->now_ns = now_ns;
 	record->id = id;
 	record->a = a;
@@ -226,6 +227,9 @@ static void text_field(struct text *t, const char *form, size_t size,
 		text_ns(t, value);
 	} else if (size == 5 && memcmp(form, "error", 5) == 0) {
 		text_error(t, value);
+	} else if (size == 4 && memcmp(form, "page", 4) == 0) {
+		text_string(t, value < XM_COUNT(page_states)
+				       ? page_states[value] : "?");
 	} else if (size == 4 && memcmp(form, "bool", 4) == 0) {
 		text_string(t, value ? "yes" : "no");
 	} else {

@@ -226,6 +226,7 @@ static void control_run(void *argument)
 	a->host = xm_host_init(&so, &fabric_channel, channel, &link_ops, a,
 			       world_alloc(xm_host_size(&so)),
 			       world_process_ns(a->control));
+	xm_host_service(a->host)->trace = world_trace(a->control);
 	for (;;) {
 		uint64_t now_ns = world_process_ns(a->control);
 		uint64_t next_ns = xm_host_turn(a->host, now_ns);

@@ -43,6 +43,11 @@ void os_memory_give(void *memory, size_t size)
 	world_free(memory);
 }
 
+struct xm_trace *os_trace(void)
+{
+	return world_trace(world_current());
+}
+
 void *os_alloc(size_t size)
 {
 	return world_alloc(size);

@@ -24,12 +24,12 @@ static const char *text(enum xm_trace_id id, uint64_t a, uint64_t b, uint64_t c,
 static void a_record_makes_a_sentence(void)
 {
 	CU_ASSERT_STRING_EQUAL(
-		text(XM_TRACE_PAGER_FETCH, 7, 2, 0, 0),
-		"pager.fetch: page 7 is fetched into frame 2");
+		text(XM_TRACE_PAGER_FETCH, 7, 2, 1, 0),
+		"pager.fetch: page 7 is fetched into slot 2, 1 in all");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_PAGER_FETCH, UINT64_MAX, 0, 0, 0),
 		"pager.fetch: page 18446744073709551615 is fetched into "
-		"frame 0");
+		"slot 0, 0 in all");
 }
 
 static void every_form_is_written_as_people_read_it(void)
@@ -39,8 +39,8 @@ static void every_form_is_written_as_people_read_it(void)
 		"session.ready: appliance 1 is ready: incarnation 0xbeef, "
 		"lease 2.5 s");
 	CU_ASSERT_STRING_EQUAL(
-		text(XM_TRACE_SESSION_LOST, 0, NEGATIVE(ETIMEDOUT), 0, 0),
-		"session.lost: appliance 0 was lost: ETIMEDOUT (110)");
+		text(XM_TRACE_SESSION_AWAY, 0, NEGATIVE(ETIMEDOUT), 0, 0),
+		"session.away: appliance 0 is away: ETIMEDOUT (110)");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_SESSION_REFUSED, 0, 9, ENOSPC, 0),
 		"session.refused: appliance 0 refused request 9: ENOSPC (28)");
@@ -54,17 +54,23 @@ static void every_form_is_written_as_people_read_it(void)
 		text(XM_TRACE_SERVICE_ZEROED, 3, 4097, 2 * XM_MIB, 0),
 		"service.zeroed: extent 3 was zeroed up to 4097 B of 2 MiB");
 	CU_ASSERT_STRING_EQUAL(
-		text(XM_TRACE_PAGER_INSTALL, 3, 1, 0, 0),
-		"pager.install: page 3 is installed, writable yes");
+		text(XM_TRACE_PAGER_INSTALL, 3, 1, 1, 0),
+		"pager.install: page 3 is installed, 1 in all, writable yes");
+	CU_ASSERT_STRING_EQUAL(
+		text(XM_TRACE_PAGER_FAULT, 3, 0, 4, 0),
+		"pager.fault: page 3 faulted, write no, it is guarded");
+	CU_ASSERT_STRING_EQUAL(
+		text(XM_TRACE_PAGER_FAULT, 3, 1, 6, 0),
+		"pager.fault: page 3 faulted, write yes, it is ?");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_SERVICE_QUARANTINED, 3, 999, 0, 0),
-		"service.quarantined: extent 3 is in quarantine for 999 ns");
+		"service.quarantined: extent 3 is in quarantine, for 999 ns at most");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_SERVICE_QUARANTINED, 3, 1001001, 0, 0),
-		"service.quarantined: extent 3 is in quarantine for 1.001 ms");
+		"service.quarantined: extent 3 is in quarantine, for 1.001 ms at most");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_SERVICE_QUARANTINED, 3, XM_NEVER, 0, 0),
-		"service.quarantined: extent 3 is in quarantine for ever");
+		"service.quarantined: extent 3 is in quarantine, for ever at most");
 }
 
 static void every_point_has_a_name_and_a_sentence_that_fits(void)
