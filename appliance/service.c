@@ -605,12 +605,14 @@ static void shift_for_gap(struct xm_service *s, uint64_t now_ns)
 
 	if (gap_ns < TERM_MIN_NS / 2)
 		return;
-	xm_trace_put(s->trace, now_ns, XM_TRACE_SERVICE_GAP, gap_ns, 0, 0, 0);
 	for (i = 0; i < s->options.clients_max; i++) {
 		lease_ns = s->clients[i].lease_ns;
 		if (s->clients[i].state != XM_CLIENT_FREE &&
-		    gap_ns > lease_ns / 2)
+		    gap_ns > lease_ns / 2) {
+			xm_trace_put(s->trace, now_ns, XM_TRACE_SERVICE_GAP,
+				     gap_ns, s->clients[i].number, 0, 0);
 			s->clients[i].heard_ns += gap_ns;
+		}
 	}
 	for (i = 0; i < s->options.peers_max; i++)
 		if (s->peers[i].state != XM_PEER_FREE &&

@@ -245,29 +245,16 @@ const char *xm_trace_name(uint64_t id)
 	return points[id].name;
 }
 
-size_t xm_trace_text(const struct xm_trace_record *record, char *buffer,
-		     size_t size)
+static void text_sentence(struct text *t, const char *sentence,
+			  const uint64_t fields[4])
 {
-	const uint64_t fields[] = { record->a, record->b, record->c,
-				    record->d };
-	struct text t = { .buffer = buffer, .size = size };
 	size_t field = 0;
-	const char *at;
 
-	XM_ASSERT(size >= 1);
-	text_string(&t, xm_trace_name(record->id));
-	text_string(&t, ": ");
-	if (record->id == XM_TRACE_NONE || record->id >= XM_TRACE_IDS) {
-		text_string(&t, "no such point: ");
-		text_number(&t, record->id, 10);
-		buffer[t.length] = '\0';
-		return t.length;
-	}
-	for (at = points[record->id].sentence; *at; at++) {
+	for (const char *at = sentence; *at; at++) {
 		const char *end, *form;
 
 		if (*at != '{') {
-			text_put(&t, at, 1);
+			text_put(t, at, 1);
 			continue;
 		}
 		for (end = at; *end != '}'; end++)
@@ -276,9 +263,38 @@ size_t xm_trace_text(const struct xm_trace_record *record, char *buffer,
 			;
 		if (form < end)
 			form++;
-		XM_ASSERT(field < XM_COUNT(fields));
-		text_field(&t, form, (size_t)(end - form), fields[field++]);
+		XM_ASSERT(field < 4);
+		text_field(t, form, (size_t)(end - form), fields[field++]);
 		at = end;
+	}
+}
+
+size_t xm_trace_sentence(const char *sentence, const uint64_t fields[4],
+			 char *buffer, size_t size)
+{
+	struct text t = { .buffer = buffer, .size = size };
+
+	XM_ASSERT(size >= 1);
+	text_sentence(&t, sentence, fields);
+	buffer[t.length] = '\0';
+	return t.length;
+}
+
+size_t xm_trace_text(const struct xm_trace_record *record, char *buffer,
+		     size_t size)
+{
+	const uint64_t fields[4] = { record->a, record->b, record->c,
+				     record->d };
+	struct text t = { .buffer = buffer, .size = size };
+
+	XM_ASSERT(size >= 1);
+	text_string(&t, xm_trace_name(record->id));
+	text_string(&t, ": ");
+	if (record->id == XM_TRACE_NONE || record->id >= XM_TRACE_IDS) {
+		text_string(&t, "no such point: ");
+		text_number(&t, record->id, 10);
+	} else {
+		text_sentence(&t, points[record->id].sentence, fields);
 	}
 	buffer[t.length] = '\0';
 	return t.length;

@@ -26,7 +26,7 @@
 	X(SESSION_CONNECTING, "session.connecting",                           \
 	  "appliance {appliance} is called")                                  \
 	X(SESSION_GREETED, "session.greeted",                                 \
-	  "appliance {appliance} is greeted by client {client:hex}")          \
+	  "appliance {appliance} is greeted as client {client:hex}")          \
 	X(SESSION_READY, "session.ready",                                     \
 	  "appliance {appliance} is ready: incarnation {incarnation:hex}, "   \
 	  "lease {lease:ns}")                                                 \
@@ -38,7 +38,7 @@
 	X(SESSION_REFUSED, "session.refused",                                 \
 	  "appliance {appliance} refused request {request}: {code:error}")    \
 	X(SESSION_TAKEN, "session.taken",                                     \
-	  "appliance {appliance} gave extent {extent} of {size:bytes}, "      \
+	  "appliance {appliance} gave extent {extent:hex} of {size:bytes}, "      \
 	  "epoch {epoch}")                                                    \
 	X(SESSION_GIVEN, "session.given",                                     \
 	  "appliance {appliance} has back what request {request} gave")       \
@@ -48,7 +48,7 @@
 	  "request {request} was cut off from appliance {appliance}; its "    \
 	  "outcome is unknown")                                               \
 	X(SESSION_LATE_GRANT, "session.late_grant",                           \
-	  "appliance {appliance} granted extent {extent} too late: it is "    \
+	  "appliance {appliance} granted extent {extent:hex} too late: it is "    \
 	  "given back")                                                       \
 	X(SESSION_STRAY, "session.stray",                                     \
 	  "appliance {appliance} answered request {request}, for which "      \
@@ -66,18 +66,18 @@
 	X(SERVICE_REFUSED, "service.refused",                                 \
 	  "client {client:hex} was refused: {code:error}")                    \
 	X(SERVICE_TAKEN, "service.taken",                                     \
-	  "client {client:hex} took extent {extent} of {size:bytes}, "        \
+	  "client {client:hex} took extent {extent:hex} of {size:bytes}, "        \
 	  "epoch {epoch}")                                                    \
 	X(SERVICE_EXPOSED, "service.exposed",                                 \
-	  "extent {extent} was exposed to client {client:hex}")               \
+	  "extent {extent:hex} was exposed to client {client:hex}")               \
 	X(SERVICE_CONCEALED, "service.concealed",                             \
-	  "extent {extent} was concealed from client {client:hex}")           \
+	  "extent {extent:hex} was concealed from client {client:hex}")           \
 	X(SERVICE_QUARANTINED, "service.quarantined",                         \
-	  "extent {extent} is in quarantine, for {left:ns} at most")                   \
+	  "extent {extent:hex} is in quarantine, for {left:ns} at most")                   \
 	X(SERVICE_ZEROED, "service.zeroed",                                   \
-	  "extent {extent} was zeroed up to {done:bytes} of {size:bytes}")    \
+	  "extent {extent:hex} was zeroed up to {done:bytes} of {size:bytes}")    \
 	X(SERVICE_FREED, "service.freed",                                     \
-	  "extent {extent} of {size:bytes} is free")                          \
+	  "extent {extent:hex} of {size:bytes} is free")                          \
 	X(SERVICE_RESUMED, "service.resumed",                                 \
 	  "client {client:hex} is back, as peer {peer}")                      \
 	X(SERVICE_SUPERSEDED, "service.superseded",                           \
@@ -85,16 +85,17 @@
 	  "new one")                                                          \
 	X(SERVICE_BYE, "service.bye", "client {client:hex} says goodbye")     \
 	X(SERVICE_GAP, "service.gap",                                         \
-	  "nobody looked for {gap:ns}: leases are longer by that")            \
+	  "nobody looked for {gap:ns}: the lease of client {client:hex} is "  \
+	  "longer by that")                                                   \
 	X(SERVICE_UNWANTED, "service.unwanted",                               \
-	  "extent {extent} was exposed to one who will not hear of it")       \
+	  "extent {extent:hex} was exposed to one who will not hear of it")       \
 	X(SERVICE_UNEXPOSED, "service.unexposed",                             \
-	  "extent {extent} could not be exposed: {status:error}")             \
+	  "extent {extent:hex} could not be exposed: {status:error}")             \
 	X(SERVICE_TRIM, "service.trim",                                       \
-	  "extent {extent} is cut: its first {size:bytes} stay, as extent "   \
-	  "{head}")                                                           \
+	  "extent {extent:hex} is cut: its first {size:bytes} stay, as extent "   \
+	  "{head:hex}")                                                           \
 	X(SERVICE_GUARDED, "service.guarded",                                 \
-	  "extent {extent} waits: another key reaches its bytes")             \
+	  "extent {extent:hex} waits: another key reaches its bytes")             \
 	X(PATH_ASKED, "path.asked",                                           \
 	  "appliance {appliance} lane {lane}: a ticket is asked for")         \
 	X(PATH_CONNECTING, "path.connecting",                                 \
@@ -250,5 +251,8 @@ const char *xm_trace_name(uint64_t id);
 /* Writes "pager.fetch: page 7 is fetched into frame 2" (without the time) and
  * a NUL, cut to `size` (at least 1), and returns its length. */
 size_t xm_trace_text(const struct xm_trace_record *, char *buffer, size_t size);
+/* The same for a sentence of the caller's own, with up to four fields. */
+size_t xm_trace_sentence(const char *sentence, const uint64_t fields[4],
+			 char *buffer, size_t size);
 
 #endif

@@ -4,6 +4,7 @@
  * an interface process that runs the target, with the socket pair between
  * them. The same turns run in extmemd (appliance/extmemd.c, interface.c).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,7 +141,8 @@ static int link_command(void *link, const struct xm_command *command)
 	c->command = *command;
 	*a->commands_last = c;
 	a->commands_last = &c->next;
-	world_wake(a->interface);
+	if (a->interface != NULL)
+		world_wake(a->interface);
 	return 0;
 }
 
@@ -259,17 +261,20 @@ static void queues_clear(struct appliance *a)
 void appliance_open(uint32_t index)
 {
 	struct appliance *a = &appliances[index];
+	char name[24];
 
 	memset(a, 0, sizeof(*a));
 	a->index = index;
 	a->pool = calloc(1, sim_shape.pool_size);
 	XM_ASSERT(a->pool != NULL);
 	queues_clear(a);
-	a->control = world_spawn("control", appliance_node(index));
+	snprintf(name, sizeof(name), "control %u", index);
+	a->control = world_spawn(name, appliance_node(index));
 	a->control->died = fabric_process_died;
-	a->interface = world_spawn("interface", appliance_node(index));
+	snprintf(name, sizeof(name), "interface %u", index);
+	a->interface = world_spawn(name, appliance_node(index));
 	a->interface->died = fabric_process_died;
-	world_note("appliance begins", index, 0, 0);
+	world_note("world.appliance: appliance {index} begins", index, 0, 0);
 	world_fiber(a->interface, interface_run, a);
 	world_fiber(a->control, control_run, a);
 }
@@ -296,9 +301,39 @@ void appliance_kill(uint32_t index, uint64_t pause_ns)
 
 	if (a->pool == NULL)
 		return;
-	world_note("appliance killed", index, 0, 0);
+	world_note("world.kill: appliance {index} is killed", index, 0, 0);
 	world_kill(a->control);
-	world_kill(a->interface);
+	if (a->interface != NULL)
+		world_kill(a->interface);
 	appliance_close(index);
 	world_at(world_now() + pause_ns, begin_again, NULL, index);
+}
+
+/* How long the control process takes to see that its other half is gone. */
+#define SEEN (2 * XM_MS)
+
+static uint64_t pauses[SIM_APPLIANCES_MAX];
+
+static void control_sees(void *argument, uint64_t incarnation)
+{
+	struct appliance *a = argument;
+
+	/* The whole may have been killed meanwhile, and have begun again. */
+	if (a->pool != NULL && a->interface == NULL &&
+	    a->control->incarnation == incarnation)
+		appliance_kill(a->index, pauses[a->index]);
+}
+
+void appliance_kill_interface(uint32_t index, uint64_t pause_ns)
+{
+	struct appliance *a = &appliances[index];
+
+	if (a->pool == NULL || a->interface == NULL)
+		return;
+	world_note("world.kill: the interface of appliance {index} is killed",
+		   index, 0, 0);
+	world_kill(a->interface);
+	a->interface = NULL;
+	pauses[index] = pause_ns;
+	world_at(world_now() + SEEN, control_sees, a, a->control->incarnation);
 }

@@ -157,7 +157,7 @@ static int plan(void)
 	p->operations = s.operations;
 	p->safety_ns = s.safety_ns;
 	p->fail_on = s.fail_on[0] != '\0' ? s.fail_on : NULL;
-	p->show = s.trace;
+	p->show = s.trace ? stderr : NULL;
 	p->show_until = s.until;
 	if (sim_mask_parse(s.only_weather, &p->weather) != 0 ||
 	    sim_mask_parse(s.only_operations, &p->operations_of) != 0) {

@@ -206,7 +206,8 @@ static void arrive_reset(void *argument, uint64_t again)
 		world_at(world_now() + RETRY, arrive_reset, c, 1);
 		return;
 	}
-	world_note("connection reset", c->from, c->to, c->peer);
+	world_note("fabric.reset: node {from} hears that its "
+		   "connection {peer} to node {to} is gone", c->from, c->peer, c->to);
 	c->down = true;
 	c->up = false;
 	cancel_all(c);
@@ -289,7 +290,9 @@ static void execute(struct xm_transport *t, struct operation *op)
 	e = key_find(t, c->client, &op->far);
 	if (e == NULL || !xm_span_fits(op->offset, op->size, e->size)) {
 		sim_counts.faults[SIM_FAULT_REFUSED_KEY]++;
-		world_note("access refused", c->from, c->to, op->write);
+		world_note("fabric.refused: an access of node {from} to "
+			   "node {to} is refused, write {write:bool}",
+			   c->from, c->to, op->write);
 		if (!sim_shape.provider.refuses) {
 			target_close(c);
 			reset(c);
@@ -312,8 +315,12 @@ static void execute(struct xm_transport *t, struct operation *op)
 		XM_ASSERT(op->bytes != NULL);
 		memcpy(op->bytes, t->pool + e->offset + op->offset, op->size);
 	}
-	world_note(op->write ? "write" : "read", c->from * 100 + c->to,
-		   e == NULL ? 0 : e->offset + op->offset, op->size);
+	if (e != NULL)
+		world_note(op->write ? "fabric.write: node {from} writes byte "
+				       "{offset:hex} and on, {size:bytes}"
+				     : "fabric.read: node {from} reads byte "
+				       "{offset:hex} and on, {size:bytes}",
+			   c->from, e->offset + op->offset, op->size);
 	world_at(arrives(c->to, c->from, op->write ? 64 : op->size),
 		 arrive_response, op, 0);
 }
@@ -475,7 +482,8 @@ static void arrive_knock(void *argument, uint64_t number)
 	push(t, (struct xm_transport_event){
 		.kind = XM_TRANSPORT_JOINED, .client = c->client,
 	});
-	world_note("connection accepted", c->from, c->to, c->client);
+	world_note("fabric.accept: a connection of node {from} to "
+		   "node {to} is accepted for client {client:hex}", c->from, c->to, c->client);
 	world_at(arrives(c->to, c->from, 64), arrive_accept, c, 0);
 }
 

@@ -167,7 +167,7 @@ static bool went(struct program *p, int rc)
 	sim_counts.failed++;
 	if (rc == -ESTALE)
 		p->lost = true;
-	world_note("call failed", p->index, (uint64_t)-rc, 0);
+	world_note("program.failed: client {client}: a call failed: {error:error}", p->index, (uint64_t)-rc, 0);
 	return false;
 }
 
@@ -283,7 +283,10 @@ static void op_explicit(struct program *p, bool write)
 				p->shadow[i].words[k].unsure = true;
 		}
 	}
-	world_note(write ? "to write" : "to read", p->index, offset, size);
+	world_note(write ? "program.write: client {client} writes at {offset}, "
+			   "{size:bytes}"
+			 : "program.read: client {client} reads at {offset}, "
+			   "{size:bytes}", p->index, offset, size);
 	rc = write ? extmem_write(p->region, offset, buffer, size)
 		   : extmem_read(p->region, offset, buffer, size);
 	sim_counts.writes += write;
@@ -336,7 +339,8 @@ static void op_advise(struct program *p)
 		}
 	}
 	rc = extmem_advise(p->region, page * XM_PAGE, count * XM_PAGE, advice);
-	world_note("discarded", page, count, (uint64_t)-rc);
+	world_note("program.discard: from page {page} on, {count} in all: "
+		   "{error:error}", page, count, (uint64_t)-rc);
 	for (uint64_t i = page; i < page + count; i++) {
 		for (unsigned k = 0; k < WORDS; k++) {
 			struct word *w = &p->shadow[i].words[k];
@@ -465,7 +469,7 @@ static void op_resize(struct program *p)
 		memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
 	}
 	rc = extmem_region_resize(p->region, size);
-	world_note("resized", p->index, size, (uint64_t)-rc);
+	world_note("program.resize: client {client} to {size:bytes}: {error:error}", p->index, size, (uint64_t)-rc);
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	else if (rc != -EBUSY && rc != -ENOMEM)
@@ -486,12 +490,12 @@ static bool region_take(struct program *p)
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	if (rc != 0) {
-		world_note("take failed", p->index, (uint64_t)-rc, 0);
+		world_note("program.refused: client {client}: no region: {error:error}", p->index, (uint64_t)-rc, 0);
 		p->region = NULL;
 		return false;
 	}
 	sim_counts.regions++;
-	world_note("region taken", p->index, size, 0);
+	world_note("program.take: client {client} has a region of {size:bytes}", p->index, size, 0);
 	p->lost = false;
 	memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
 	if (!slab_take(p))
@@ -649,7 +653,7 @@ static bool open_client(struct program *p)
 	list[n] = NULL;
 	rc = extmem_open((const char *const *)list, &p->x);
 	if (rc != 0)
-		world_note("open failed", p->index, (uint64_t)-rc, 0);
+		world_note("program.closed: client {client} could not open: {error:error}", p->index, (uint64_t)-rc, 0);
 	return rc == 0;
 }
 
@@ -696,6 +700,7 @@ void program_open(uint32_t client)
 	struct program *p = &programs[client];
 	uint64_t stamp = p->stamp, lives = p->lives;
 	struct shadow *shadow = p->shadow;
+	char name[24];
 
 	if (client == 0)
 		finishing = false;
@@ -708,9 +713,10 @@ void program_open(uint32_t client)
 			    ? shadow
 			    : malloc(p->pages_max * sizeof(*p->shadow));
 	XM_ASSERT(p->shadow != NULL);
-	p->process = world_spawn("client", SIM_APPLIANCES_MAX + client);
+	snprintf(name, sizeof(name), "client %u", client);
+	p->process = world_spawn(name, SIM_APPLIANCES_MAX + client);
 	p->process->died = fabric_process_died;
-	world_note("client begins", client, 0, 0);
+	world_note("world.client: client {client} begins", client, 0, 0);
 	world_fiber(p->process, program_run, p);
 }
 
@@ -740,7 +746,7 @@ void program_kill(uint32_t client, uint64_t pause_ns)
 
 	if (!p->process->alive || p->ended)
 		return;
-	world_note("client killed", client, 0, 0);
+	world_note("world.kill: client {client} is killed", client, 0, 0);
 	world_kill(p->process);
 	world_at(world_now() + pause_ns, begin_again, NULL, client);
 }

@@ -76,6 +76,7 @@ struct sim_counts {
 	uint64_t laws_asked;
 	uint64_t operations, loads, stores, reads, writes, lost, failed;
 	uint64_t lost_regions, regions, restarts;
+	uint64_t points[XM_TRACE_IDS]; /* how often each was reached */
 };
 
 extern struct sim_shape sim_shape;
@@ -100,7 +101,7 @@ struct sim_plan {
 	struct sim_mask weather;    /* events of weather.c, by number */
 	struct sim_mask operations_of; /* each thread's operations, likewise */
 	const char *fail_on;	    /* a note that breaks a law; or NULL */
-	bool show;		    /* what happens, up to so many notes */
+	FILE *show;		    /* what happens, up to so many lines; or NULL */
 	uint64_t show_until;	    /* 0: all */
 };
 
@@ -170,6 +171,8 @@ uint8_t *appliance_pool(uint32_t index);
 uint32_t appliance_at_interface(const struct process *);
 /* Ends both processes now; they come again, empty, after `pause_ns`. */
 void appliance_kill(uint32_t index, uint64_t pause_ns);
+/* Ends the interface process; extmemd sees it and ends as a whole. */
+void appliance_kill_interface(uint32_t index, uint64_t pause_ns);
 
 /* --- client.c ---------------------------------------------------------------------- */
 

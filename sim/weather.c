@@ -146,24 +146,91 @@ static uint64_t a_while(void)
 	return (1 + some(2 * scales[some(4)])) * XM_MS;
 }
 
+static const char *const sentences[SIM_FAULTS] = {
+	[SIM_FAULT_PARTITION] =
+		"weather.partition: client {client} and appliance "
+		"{appliance} are apart for {time:ns} (event "
+		"{number})",
+	[SIM_FAULT_ONE_WAY] =
+		"weather.one_way: one way between client {client} "
+		"and appliance {appliance} is shut for {time:ns} "
+		"(event {number})",
+	[SIM_FAULT_CLOG] =
+		"weather.clog: the link of client {client} or "
+		"appliance {appliance} is clogged for {time:ns} "
+		"(event {number})",
+	[SIM_FAULT_BREAK] =
+		"weather.break: connections of client {client} to "
+		"appliance {appliance} break (event {number})",
+	[SIM_FAULT_HANG_CONTROL] =
+		"weather.hang_control: the control of appliance "
+		"{appliance} hangs for {time:ns} (event {number})",
+	[SIM_FAULT_HANG_INTERFACE] =
+		"weather.hang_interface: the interface of "
+		"appliance {appliance} hangs for {time:ns} (event "
+		"{number})",
+	[SIM_FAULT_HANG_APPLIANCE] =
+		"weather.hang_appliance: appliance {appliance} "
+		"hangs for {time:ns} (event {number})",
+	[SIM_FAULT_HANG_CLIENT] =
+		"weather.hang_client: client {client} hangs for "
+		"{time:ns} (event {number})",
+	[SIM_FAULT_KILL_APPLIANCE] =
+		"weather.kill_appliance: appliance {appliance} is "
+		"killed; it begins again after {time:ns} (event "
+		"{number})",
+	[SIM_FAULT_KILL_INTERFACE] =
+		"weather.kill_interface: the interface of "
+		"appliance {appliance} is killed; it begins again "
+		"after {time:ns} (event {number})",
+	[SIM_FAULT_KILL_CLIENT] =
+		"weather.kill_client: client {client} is killed; "
+		"it begins again after {time:ns} (event {number})",
+	[SIM_FAULT_SKEW] =
+		"weather.skew: the clock of client {client} jumps "
+		"{time:ns} (event {number})",
+};
+
+#define NOBODY UINT32_MAX
+
 /* One that the plan leaves out is drawn all the same, and does nothing: what
  * comes after it stays as it is. */
 static bool muted;
 static uint64_t numbered;
 
-static bool happens(enum sim_fault fault, uint64_t a, uint64_t ns)
+/* Whom it hits: a client, an appliance, or both. */
+static bool happens(enum sim_fault fault, uint32_t client, uint32_t appliance,
+		    uint64_t ns)
 {
+	uint64_t fields[4];
+	unsigned n = 0;
+
 	if (muted || sim_without(fault))
 		return false;
+	if (client != NOBODY)
+		fields[n++] = client;
+	if (appliance != NOBODY)
+		fields[n++] = appliance;
+	if (ns > 0)
+		fields[n++] = ns;
+	fields[n++] = numbered;
+	while (n < 4)
+		fields[n++] = 0;
 	sim_counts.faults[fault]++;
-	world_note(sim_fault_name(fault), a, ns / XM_US, numbered);
+	world_note_all(sentences[fault], fields);
 	return true;
 }
 
 static void unhang(void *argument, uint64_t index)
 {
+	struct process *p = world_process((uint32_t)(index & 0xff));
+
 	(void)argument;
-	world_hang(world_process((uint32_t)index), false);
+	/* Another may live there by now. */
+	if (!p->alive || p->incarnation != (uint32_t)(index >> 8))
+		return;
+	world_note("weather.wakes: process {index} goes on", p->index, 0, 0);
+	world_hang(p, false);
 }
 
 static void hang(struct process *p, uint64_t ns)
@@ -171,12 +238,15 @@ static void hang(struct process *p, uint64_t ns)
 	if (p == NULL || !p->alive)
 		return;
 	world_hang(p, true);
-	world_at(world_now() + ns, unhang, NULL, p->index);
+	world_at(world_now() + ns, unhang, NULL,
+		 (uint64_t)p->incarnation << 8 | p->index);
 }
 
 static void unblock(void *argument, uint64_t pair)
 {
 	(void)argument;
+	world_note("weather.heals: node {from} reaches node {to} again",
+		   pair >> 8, pair & 255, 0);
 	fabric_block((uint32_t)(pair >> 8), (uint32_t)(pair & 255), false);
 }
 
@@ -195,7 +265,7 @@ static void blow_links(uint32_t appliance, uint32_t client)
 	switch (some(4)) {
 	case 0:
 		if (!sim_shape.partition ||
-		    !happens(SIM_FAULT_PARTITION, client, ns))
+		    !happens(SIM_FAULT_PARTITION, client, appliance, ns))
 			return;
 		block(a, c, ns);
 		block(c, a, ns);
@@ -203,7 +273,7 @@ static void blow_links(uint32_t appliance, uint32_t client)
 	case 1:
 		first = some(2) == 0;
 		if (!sim_shape.partition ||
-		    !happens(SIM_FAULT_ONE_WAY, client, ns))
+		    !happens(SIM_FAULT_ONE_WAY, client, appliance, ns))
 			return;
 		if (first)
 			block(a, c, ns);
@@ -212,12 +282,13 @@ static void blow_links(uint32_t appliance, uint32_t client)
 		break;
 	case 2:
 		first = some(2) == 0;
-		if (!sim_shape.clog || !happens(SIM_FAULT_CLOG, appliance, ns))
+		if (!sim_shape.clog ||
+		    !happens(SIM_FAULT_CLOG, client, appliance, ns))
 			return;
 		fabric_clog(first ? a : c, world_now() + ns);
 		break;
 	default:
-		if (happens(SIM_FAULT_BREAK, client, 0))
+		if (happens(SIM_FAULT_BREAK, client, appliance, 0))
 			fabric_break(c, a);
 	}
 }
@@ -225,45 +296,52 @@ static void blow_links(uint32_t appliance, uint32_t client)
 static void blow_processes(uint32_t appliance, uint32_t client)
 {
 	uint64_t ns = a_while();
+	bool first;
 
 	switch (some(8)) {
 	case 0:
 		if (sim_shape.hang &&
-		    happens(SIM_FAULT_HANG_CONTROL, appliance, ns))
+		    happens(SIM_FAULT_HANG_CONTROL, NOBODY, appliance, ns))
 			hang(appliance_control(appliance), ns);
 		break;
 	case 1:
 		if (sim_shape.hang &&
-		    happens(SIM_FAULT_HANG_INTERFACE, appliance, ns))
+		    happens(SIM_FAULT_HANG_INTERFACE, NOBODY, appliance, ns))
 			hang(appliance_interface(appliance), ns);
 		break;
 	case 2:
 		if (!sim_shape.hang ||
-		    !happens(SIM_FAULT_HANG_APPLIANCE, appliance, ns))
+		    !happens(SIM_FAULT_HANG_APPLIANCE, NOBODY, appliance, ns))
 			return;
 		hang(appliance_control(appliance), ns);
 		hang(appliance_interface(appliance), ns);
 		break;
 	case 3:
 		if (sim_shape.hang &&
-		    happens(SIM_FAULT_HANG_CLIENT, client, ns))
+		    happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
 			hang(program_process(client), ns);
 		break;
 	case 4:
-		if (some(3) == 0 && sim_shape.kill_appliance &&
-		    happens(SIM_FAULT_KILL_APPLIANCE, appliance, ns))
+		if (some(3) != 0)
+			break;
+		first = some(3) != 0;
+		if (first && sim_shape.kill_appliance &&
+		    happens(SIM_FAULT_KILL_APPLIANCE, NOBODY, appliance, ns))
 			appliance_kill(appliance, ns);
+		if (!first && sim_shape.kill_appliance &&
+		    happens(SIM_FAULT_KILL_INTERFACE, NOBODY, appliance, ns))
+			appliance_kill_interface(appliance, ns);
 		break;
 	case 5:
 		if (some(3) == 0 && sim_shape.kill_client &&
-		    happens(SIM_FAULT_KILL_CLIENT, client, ns))
+		    happens(SIM_FAULT_KILL_CLIENT, client, NOBODY, ns))
 			program_kill(client, ns);
 		break;
 	default:
 		/* Forward only, as a monotonic clock's jumps are; and a rate
 		 * that is a little off. */
 		if (sim_shape.skew && program_process(client) != NULL &&
-		    happens(SIM_FAULT_SKEW, client, ns))
+		    happens(SIM_FAULT_SKEW, client, NOBODY, ns))
 			program_process(client)->skew_ns += (int64_t)ns;
 	}
 }
@@ -299,7 +377,7 @@ void weather_begin(void)
 void weather_clear(void)
 {
 	blowing = false;
-	world_note("the weather clears", 0, 0, 0);
+	world_note("weather.clears: the weather clears", 0, 0, 0);
 	fabric_clear();
 	for (uint32_t i = 0; i < WORLD_PROCESSES; i++)
 		world_hang(world_process(i), false);

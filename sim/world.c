@@ -8,8 +8,11 @@
 #include <string.h>
 #include <ucontext.h>
 
+#include "sim.h"
+
 #define STACK (256 * XM_KIB)
-#define NOTES 64
+#define NOTES 128 /* lines kept for a broken law */
+#define RECORDS 1024 /* of one process between two switches */
 #define PAINTED_MAX (64 * XM_KIB)
 
 enum fiber_state { FIBER_FREE, FIBER_READY, FIBER_WAITING, FIBER_ENDED };
@@ -39,11 +42,16 @@ struct memory {
 	uint64_t aligned[5]; /* what follows is 64-byte aligned */
 };
 
-struct note {
+struct line {
 	uint64_t at_ns;
-	const char *what;
-	uint64_t a, b, c;
+	char process[24];
+	const char *note; /* else a machine's record */
+	struct xm_trace_record record;
 };
+
+static struct xm_trace traces[WORLD_PROCESSES];
+static uint64_t traced[WORLD_PROCESSES]; /* records taken of each */
+static struct xm_trace_record records[WORLD_PROCESSES][RECORDS];
 
 static struct world {
 	uint64_t seed, now_ns, order, events, waits;
@@ -56,8 +64,8 @@ static struct world {
 	struct event *heap;
 	size_t heap_count, heap_max;
 	uint64_t hash, notes;
-	struct note ring[NOTES];
-	bool show;
+	struct line ring[NOTES];
+	FILE *show;
 	uint64_t show_until;
 	const char *fail_on;
 	char law[64], why[512];
@@ -86,28 +94,104 @@ static void mix(uint64_t value)
 	w.hash ^= w.hash >> 29;
 }
 
-static void print_note(FILE *file, const struct note *n)
+static void print_line(FILE *file, const struct line *l)
 {
-	fprintf(file, "%14.6f ms  %-24s %llu %llu %llu\n",
-		(double)n->at_ns / 1e6, n->what, (unsigned long long)n->a,
-		(unsigned long long)n->b, (unsigned long long)n->c);
+	const uint64_t fields[4] = { l->record.a, l->record.b, l->record.c,
+				     l->record.d };
+	char text[XM_TRACE_TEXT_SIZE], *sentence;
+
+	if (l->note != NULL)
+		xm_trace_sentence(l->note, fields, text, sizeof(text));
+	else
+		xm_trace_text(&l->record, text, sizeof(text));
+	sentence = strstr(text, ": ");
+	if (sentence != NULL) {
+		*sentence = '\0';
+		sentence += 2;
+	}
+	fprintf(file, "%14.6f ms  %-11s  %-22s  %s", (double)l->at_ns / 1e6,
+		l->process, text, sentence != NULL ? sentence : "");
+	if (sentence == NULL)
+		fprintf(file, "%llu %llu %llu", (unsigned long long)fields[0],
+			(unsigned long long)fields[1],
+			(unsigned long long)fields[2]);
+	fputc('\n', file);
+}
+
+static struct line *line_add(const struct process *p)
+{
+	struct line *l = &w.ring[w.notes++ % NOTES];
+
+	l->at_ns = w.now_ns;
+	snprintf(l->process, sizeof(l->process), "%s",
+		 p == NULL ? "world" : p->name);
+	return l;
+}
+
+static void line_show(const struct line *l)
+{
+	if (w.show != NULL && (w.show_until == 0 || w.notes <= w.show_until))
+		print_line(w.show, l);
+}
+
+/* Takes in what the machines of a process have recorded. Time has stood still
+ * since, and no other process has run. */
+static void take_records(const struct process *p)
+{
+	struct xm_trace *t = &traces[p->index];
+	uint64_t *seen = &traced[p->index];
+
+	if (t->count == *seen)
+		return;
+	mix(w.now_ns);
+	mix(p->index);
+	mix(t->hash);
+	if (t->count - *seen > RECORDS)
+		*seen = t->count - RECORDS;
+	while (*seen < t->count) {
+		struct line *l = line_add(p);
+
+		l->note = NULL;
+		l->record = *xm_trace_get(t, (*seen)++);
+		sim_counts.points[l->record.id]++;
+		line_show(l);
+	}
+}
+
+struct xm_trace *world_trace(const struct process *p)
+{
+	return &traces[p->index];
 }
 
 void world_note(const char *what, uint64_t a, uint64_t b, uint64_t c)
 {
-	struct note n = { w.now_ns, what, a, b, c };
+	world_note_all(what, (uint64_t[4]){ a, b, c, 0 });
+}
 
-	mix(n.at_ns);
-	for (const char *p = what; *p != '\0'; p++)
-		mix((uint8_t)*p);
-	mix(a);
-	mix(b);
-	mix(c);
-	w.ring[w.notes++ % NOTES] = n;
-	if (w.show && (w.show_until == 0 || w.notes <= w.show_until))
-		print_note(stderr, &n);
-	if (w.fail_on != NULL && strcmp(what, w.fail_on) == 0)
-		world_broken("asked for", "%s", what);
+void world_note_all(const char *what, const uint64_t fields[4])
+{
+	const struct process *p = world_current();
+	struct line *l;
+
+	if (p != NULL)
+		take_records(p);
+	mix(w.now_ns);
+	for (const char *at = what; *at != '\0' && *at != ':'; at++)
+		mix((uint8_t)*at);
+	for (unsigned i = 0; i < 4; i++)
+		mix(fields[i]);
+	l = line_add(p);
+	l->note = what;
+	l->record = (struct xm_trace_record){
+		.a = fields[0], .b = fields[1], .c = fields[2],
+		.d = fields[3],
+	};
+	line_show(l);
+	/* By its name: what stands before the sentence. */
+	if (w.fail_on != NULL && strncmp(what, w.fail_on,
+					 strlen(w.fail_on)) == 0 &&
+	    strchr(": ", what[strlen(w.fail_on)]) != NULL)
+		world_broken("asked for", "%s", w.fail_on);
 }
 
 void world_fail_on(const char *what)
@@ -125,10 +209,10 @@ uint64_t world_events(void)
 	return w.events;
 }
 
-void world_show(bool on, uint64_t until_event)
+void world_show(FILE *file, uint64_t until)
 {
-	w.show = on;
-	w.show_until = until_event;
+	w.show = file;
+	w.show_until = until;
 }
 
 const char *world_law(void)
@@ -148,12 +232,14 @@ _Noreturn void world_broken(const char *law, const char *format, ...)
 	va_start(arguments, format);
 	vsnprintf(w.why, sizeof(w.why), format, arguments);
 	va_end(arguments);
+	if (world_current() != NULL)
+		take_records(world_current());
 	snprintf(w.law, sizeof(w.law), "%s", law);
 	fprintf(stderr, "seed %llu: law broken: %s: %s\n",
 		(unsigned long long)w.seed, w.law, w.why);
 	for (uint64_t i = w.notes > NOTES ? w.notes - NOTES : 0; i < w.notes;
 	     i++)
-		print_note(stderr, &w.ring[i % NOTES]);
+		print_line(stderr, &w.ring[i % NOTES]);
 	w.running = NULL;
 	longjmp(world_end, 1);
 }
@@ -371,6 +457,8 @@ struct process *world_spawn(const char *name, uint32_t node)
 	p->memory = NULL;
 	p->died = NULL;
 	p->owner = NULL;
+	xm_trace_init(&traces[i], records[i], RECORDS);
+	traced[i] = 0;
 	return p;
 }
 
@@ -444,6 +532,7 @@ uint64_t world_run(uint64_t until_ns, bool (*stop)(void))
 			w.running = fiber;
 			swapcontext(&w.home, &fiber->context);
 			w.running = NULL;
+			take_records(fiber->process);
 			if (fiber->state == FIBER_ENDED)
 				fiber->state = FIBER_FREE;
 		} else {

@@ -17,9 +17,11 @@
 #define XM_WORLD_H
 
 #include <setjmp.h>
+#include <stdio.h>
 
 #include "base.h"
 #include "rand.h"
+#include "trace.h"
 
 #define WORLD_PROCESSES 64
 #define WORLD_FIBERS 256
@@ -94,12 +96,19 @@ void world_free(void *memory);
 
 /* --- the record of what happened ------------------------------------------------ */
 
-/* Notes one event: `what` and numbers that do not depend on addresses. Goes
- * into the hash, into a ring of the last ones, and to stderr if told to. */
+/* Notes one event: `what` is "room.what: a sentence" with fields as those of
+ * trace points, of numbers that do not depend on addresses. Goes into the
+ * hash, into a ring of the last ones, and to the trace if it is shown. So do
+ * the records of the processes' machines. */
 void world_note(const char *what, uint64_t a, uint64_t b, uint64_t c);
+void world_note_all(const char *what, const uint64_t fields[4]);
+/* Where the machines of a process record. */
+struct xm_trace *world_trace(const struct process *);
 uint64_t world_hash(void);
 uint64_t world_events(void);
-void world_show(bool on, uint64_t until_event);
+/* A line for each, in columns: time, process, what, sentence. `until`: up to
+ * this line, 0: all. NULL: nowhere. */
+void world_show(FILE *, uint64_t until);
 /* A note of this name breaks a law, to try what breaking one does. NULL: none. */
 void world_fail_on(const char *what);
 /* A law is broken: prints seed, law, and the last notes, and ends the run. */

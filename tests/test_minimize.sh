@@ -31,12 +31,12 @@ fi
 
 # A seed whose weather has the event that is to break a law.
 for seed in $(seq 1 100); do
-	words=$(law "$sim" --seed "$seed" --fail-on kill_client)
+	words=$(law "$sim" --seed "$seed" --fail-on weather.kill_client)
 	[ -n "$words" ] && break
 done
-check "some seed's client is killed" test "$words" = "asked for: kill_client"
+check "some seed's client is killed" test "$words" = "asked for: weather.kill_client"
 
-line=$("$sim" --minimize --quiet --seed "$seed" --fail-on kill_client)
+line=$("$sim" --minimize --quiet --seed "$seed" --fail-on weather.kill_client)
 check "a command line is printed" test -n "$line"
 check "one thread is enough" \
 	expr "$line" : '.* --operations 1 '

@@ -52,7 +52,7 @@ static void every_form_is_written_as_people_read_it(void)
 		"pager.stored: page 3 was stored: error 9999");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_SERVICE_ZEROED, 3, 4097, 2 * XM_MIB, 0),
-		"service.zeroed: extent 3 was zeroed up to 4097 B of 2 MiB");
+		"service.zeroed: extent 0x3 was zeroed up to 4097 B of 2 MiB");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_PAGER_INSTALL, 3, 1, 1, 0),
 		"pager.install: page 3 is installed, 1 in all, writable yes");
@@ -64,13 +64,13 @@ static void every_form_is_written_as_people_read_it(void)
 		"pager.fault: page 3 faulted, write yes, it is ?");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_SERVICE_QUARANTINED, 3, 999, 0, 0),
-		"service.quarantined: extent 3 is in quarantine, for 999 ns at most");
+		"service.quarantined: extent 0x3 is in quarantine, for 999 ns at most");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_SERVICE_QUARANTINED, 3, 1001001, 0, 0),
-		"service.quarantined: extent 3 is in quarantine, for 1.001 ms at most");
+		"service.quarantined: extent 0x3 is in quarantine, for 1.001 ms at most");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_SERVICE_QUARANTINED, 3, XM_NEVER, 0, 0),
-		"service.quarantined: extent 3 is in quarantine, for ever at most");
+		"service.quarantined: extent 0x3 is in quarantine, for ever at most");
 }
 
 static void every_point_has_a_name_and_a_sentence_that_fits(void)
