@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "plant.h"
 #include "service_parts.h"
 
 #define SLOT_BITS 20 /* XM_SERVICE_SLOTS_MAX */
@@ -176,7 +177,7 @@ static bool secrets_equal(const uint8_t *a, const uint8_t *b)
 
 	for (i = 0; i < XM_SECRET_SIZE; i++)
 		difference |= (uint8_t)(a[i] ^ b[i]);
-	return difference == 0;
+	return difference == 0 || XM_PLANTED(any_secret);
 }
 
 /* All that was its is on the way back to the pool. */
@@ -603,7 +604,7 @@ static void shift_for_gap(struct xm_service *s, uint64_t now_ns)
 	uint64_t lease_ns;
 	uint32_t i;
 
-	if (gap_ns < TERM_MIN_NS / 2)
+	if (gap_ns < TERM_MIN_NS / 2 || XM_PLANTED(own_pause_expires))
 		return;
 	for (i = 0; i < s->options.clients_max; i++) {
 		lease_ns = s->clients[i].lease_ns;
@@ -650,7 +651,8 @@ static bool end_the_silent(struct xm_service *s, uint64_t now_ns,
 							  c->lease_ns),
 				     0, 0);
 		}
-		if (silence_ns < c->lease_ns)
+		if (silence_ns < c->lease_ns ||
+		    (XM_PLANTED(own_life) && c->peer != XM_SERVICE_NONE))
 			continue;
 		if (ended == 1) /* three effects each */
 			return true;

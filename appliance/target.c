@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "plant.h"
 #include "target.h"
 #include "words.h"
 
@@ -140,7 +141,8 @@ void xm_target_do(struct xm_target *t, const struct xm_command *command,
 		break;
 	case XM_COMMAND_EXPEL:
 		ret->kind = XM_REPORT_EXPELLED;
-		t->ops->expel(t->transport, command->client);
+		if (!XM_PLANTED(expiry_unfenced))
+			t->ops->expel(t->transport, command->client);
 		client_forget(t, command->client);
 		break;
 	}

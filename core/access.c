@@ -21,6 +21,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "plant.h"
+
 /* Guarded at once: bounds the time others wait for a page. */
 #define GUARD_PAGES 256
 
@@ -216,7 +218,8 @@ static int write_fresh(extmem *x, const struct span *s, uint64_t deadline_ns)
 	struct run run;
 	int rc;
 
-	memset(image, 0, XM_PAGE);
+	if (!XM_PLANTED(fresh_not_zeroed))
+		memset(image, 0, XM_PAGE);
 	memcpy(image + s->address % XM_PAGE, s->near, s->size);
 	guard(x, page, page + 1, true, &run);
 	if (run.verdict != XM_VERDICT_DONE)
@@ -262,7 +265,8 @@ static int64_t tracked_step(extmem *x, const struct span *s,
 		rc = straight(x, &part, deadline_ns);
 		/* A fresh page stays fresh where its write failed: behind it
 		 * lies what it was before it was discarded. */
-		unguard(x, page, run.limit, s->write && rc == 0);
+		unguard(x, page, run.limit,
+			s->write && (rc == 0 || XM_PLANTED(failed_write_marks)));
 		break;
 	case XM_VERDICT_HERE:
 		/* By the mapping; should the page leave meanwhile, a fault

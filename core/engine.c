@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "plant.h"
+
 #define NO_OPERATION UINT32_MAX
 #define TICK (5 * XM_MS)
 /* Transport events taken from one peer in one turn. */
@@ -276,7 +278,8 @@ static void post(struct xm_engine *e, enum xm_operation_kind kind,
 		XM_ASSERT(kind != XM_OPERATION_FETCH || stop == end);
 		post_piece(e, kind, segment, page, (uint32_t)(stop - page),
 			   cell);
-		cell += (uint32_t)(stop - page);
+		if (!XM_PLANTED(cell_not_advanced))
+			cell += (uint32_t)(stop - page);
 		page = stop;
 	}
 }
@@ -455,6 +458,8 @@ static bool poll_peer(struct xm_engine *e, uint32_t appliance)
 	for (int i = 0; i < count; i++) {
 		switch (events[i].kind) {
 		case XM_TRANSPORT_DONE:
+			if (XM_PLANTED(completion_lost) && !peer->connected)
+				break;
 			on_done(e, appliance, &events[i]);
 			break;
 		case XM_TRANSPORT_UP:
@@ -493,7 +498,9 @@ bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 		if (now_ns - e->seen_ns > 2 * XM_ENGINE_GAP)
 			note(e, XM_TRACE_ENGINE_GAP, e->options.lane,
 			     now_ns - e->seen_ns, 0, 0);
-		e->clock_ns += xm_min(now_ns - e->seen_ns, XM_ENGINE_GAP);
+		e->clock_ns += XM_PLANTED(own_pause_loses)
+			? now_ns - e->seen_ns
+			: xm_min(now_ns - e->seen_ns, XM_ENGINE_GAP);
 		e->seen_ns = now_ns;
 	}
 	for (uint32_t i = 0; i < e->peers_count; i++)

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "plant.h"
+
 /* Nothing is under way / something is. */
 #define PATIENCE_IDLE (100 * XM_MS)
 #define PATIENCE_BUSY (5 * XM_MS)
@@ -130,7 +132,8 @@ static bool tell(struct xm_keeper *k, uint32_t lane, uint32_t appliance,
 	peer->ready = news->ready;
 	peer->gone = news->gone;
 	peer->ask = false;
-	if (k->lost[lane][appliance] != news->lease) {
+	if (k->lost[lane][appliance] != news->lease &&
+	    !(XM_PLANTED(lane_untold) && lane == k->lanes_count - 1)) {
 		k->lost[lane][appliance] = news->lease;
 		xm_engine_lose(engine, appliance, news->lease, lane,
 			       k->lanes_count);

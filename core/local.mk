@@ -21,6 +21,7 @@ libxm_ground_la_SOURCES = \
 	core/pager.h \
 	core/path.c \
 	core/path.h \
+	core/plant.h \
 	core/rand.h \
 	core/session.c \
 	core/session.h \

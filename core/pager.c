@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#include "plant.h"
+
 enum {
 	FLAG_WRITTEN = 1,   /* the far memory holds the contents */
 	FLAG_STORING = 2,   /* a cell holds bytes not yet acknowledged */
@@ -189,7 +191,12 @@ static uint32_t store_run(struct xm_pager *p, uint64_t page, uint32_t count,
 		note(p, XM_TRACE_PAGER_NO_CELL, page, 0, 0);
 		return 0;
 	}
-	if (!writable) {
+	if (drop && XM_PLANTED(drop_before_copy))
+		effect(fx, XM_DROP, page, taken, 0, false);
+	if (!writable && ((drop && XM_PLANTED(evict_unprotected)) ||
+			  XM_PLANTED(protect_after_copy))) {
+		; /* not yet, or never */
+	} else if (!writable) {
 		note(p, XM_TRACE_PAGER_PROTECT, page, taken, 0);
 		effect(fx, XM_PROTECT, page, taken, 0, false);
 	} else {
@@ -197,6 +204,8 @@ static uint32_t store_run(struct xm_pager *p, uint64_t page, uint32_t count,
 	}
 	note(p, XM_TRACE_PAGER_STORE, page, first, taken);
 	effect(fx, XM_COPY, page, taken, cells_base(p) + first, false);
+	if (!writable && XM_PLANTED(protect_after_copy))
+		effect(fx, XM_PROTECT, page, taken, 0, false);
 	effect(fx, XM_STORE, page, taken, cells_base(p) + first, false);
 	p->seq++;
 	for (uint32_t i = 0; i < taken; i++) {
@@ -212,6 +221,10 @@ static uint32_t store_run(struct xm_pager *p, uint64_t page, uint32_t count,
 		entry->flags |= FLAG_STORING | FLAG_WRITTEN;
 		if (!writable)
 			entry->state = XM_PAGE_CLEAN;
+		if (drop && XM_PLANTED(cell_forgotten)) {
+			entry->flags &= (uint8_t)~FLAG_STORING;
+			cell->page = NOBODY;
+		}
 	}
 	if (drop)
 		drop_run(p, page, taken, fx);
@@ -237,7 +250,7 @@ static void on_stored(struct xm_pager *p, const struct xm_pager_event *ev)
 		XM_ASSERT(cell->state == CELL_FLYING);
 		note(p, XM_TRACE_PAGER_STORED, cell->page,
 		     (uint64_t)(int64_t)ev->status, 0);
-		if (ev->status != 0) {
+		if (ev->status != 0 && !XM_PLANTED(failed_store_forgotten)) {
 			cell->state = CELL_FAILED;
 			p->cells_failed++;
 			continue;
@@ -283,7 +296,8 @@ static bool evictable(const struct xm_pager *p, uint64_t page,
 		return false;
 	entry = &p->pages[page];
 	return entry->state == state && !flagged(entry, FLAG_RECENT) &&
-	       !flagged(entry, FLAG_LOST) && !pinned(p, page) &&
+	       !flagged(entry, FLAG_LOST) &&
+	       (!pinned(p, page) || XM_PLANTED(pinned_evicted)) &&
 	       (state == XM_PAGE_CLEAN || !flagged(entry, FLAG_STORING));
 }
 
@@ -411,6 +425,9 @@ static bool fetchable(const struct xm_pager *p, uint64_t page)
 {
 	const struct xm_page *entry = &p->pages[page];
 
+	if (XM_PLANTED(prefetch_races_store) &&
+	    entry->state == XM_PAGE_ABSENT && flagged(entry, FLAG_STORING))
+		return !flagged(entry, FLAG_LOST);
 	return idle(entry) && flagged(entry, FLAG_WRITTEN) &&
 	       !flagged(entry, FLAG_LOST);
 }
@@ -529,7 +546,8 @@ static uint32_t stream_run(const struct xm_pager *p,
 	uint32_t run = 1;
 
 	if (s->step > 0) {
-		while (run < s->window && page + run < ev->limit &&
+		while (run < s->window &&
+		       page + run < ev->limit + XM_PLANTED(last_page_ahead) &&
 		       want(p, page + run))
 			run++;
 		*ret_page = page;
@@ -601,7 +619,9 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 		s->writes = 8;
 		while (run < XM_PAGER_WINDOW_MAX && page + run < s->next &&
 		       page + run < ev->limit &&
-		       p->pages[page + run].state == XM_PAGE_CLEAN)
+		       (p->pages[page + run].state == XM_PAGE_CLEAN ||
+			(XM_PLANTED(unprotect_leaving) &&
+			 flagged(&p->pages[page + run], FLAG_STORING))))
 			run++;
 		break;
 	}
@@ -686,7 +706,7 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 		note(p, XM_TRACE_PAGER_NO_FRAME, page, 0, 0);
 		return;
 	}
-	if (frames_free(p) < count) {
+	if (frames_free(p) < count && !XM_PLANTED(budget_exceeded)) {
 		count = frames_free(p);
 		note(p, XM_TRACE_PAGER_PART, page, count, slot.count);
 		first = page + count <= slot.page + slot.count
@@ -815,6 +835,8 @@ static void on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 			fault_fresh(p, page, ev, fx);
 		else if (!ev->again)
 			note(p, XM_TRACE_PAGER_AFTER_STORE, page, 0, 0);
+	} else if (flagged(entry, FLAG_STORING) && XM_PLANTED(fault_lost)) {
+		fx->verdict = XM_VERDICT_DONE;
 	} else if (flagged(entry, FLAG_STORING)) {
 		fault_from_cell(p, page, ev, fx);
 	} else {
@@ -840,7 +862,8 @@ static uint32_t dirty_run(const struct xm_pager *p, uint64_t page,
 		const struct xm_page *entry = &p->pages[page + run];
 
 		if (entry->state != XM_PAGE_DIRTY ||
-		    flagged(entry, FLAG_STORING) ||
+		    (flagged(entry, FLAG_STORING) &&
+		     !XM_PLANTED(two_stores)) ||
 		    (p->frames[entry->frame].pins_write > 0) != writable)
 			break;
 		run++;
@@ -869,7 +892,7 @@ static uint32_t flush_page(struct xm_pager *p, uint64_t page, uint64_t limit,
 	}
 	if (entry->state != XM_PAGE_DIRTY)
 		return 1;
-	if (flagged(entry, FLAG_STORING)) {
+	if (flagged(entry, FLAG_STORING) && !XM_PLANTED(two_stores)) {
 		note(p, XM_TRACE_PAGER_AFTER_STORE, page, 0, 0);
 		return 0; /* stores made since must follow that one */
 	}
@@ -946,7 +969,8 @@ static bool let_go(struct xm_pager *p, uint64_t page,
 	 * he deserves, an error of the kernel's, and nobody waits for him. */
 	if (present(entry))
 		drop_run(p, page, 1, fx);
-	if (entry->state == XM_PAGE_FETCHING) {
+	if (entry->state == XM_PAGE_FETCHING &&
+	    !XM_PLANTED(discard_races_fetch)) {
 		if (p->slots[entry->slot].state == SLOT_FLYING) {
 			note(p, XM_TRACE_PAGER_AFTER_FETCH, page, 0, 0);
 			return false;
@@ -967,6 +991,9 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 	case XM_PAGER_DISCARD:
 		if (entry->state == XM_PAGE_POISONED)
 			return true;
+		if (entry->state == XM_PAGE_CLEAN &&
+		    XM_PLANTED(discard_keeps_clean))
+			return true;
 		if (!let_go(p, page, fx))
 			return false;
 		entry->flags &= (uint8_t)~FLAG_WRITTEN;
@@ -978,6 +1005,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		/* First, so that a page that has to wait is not forgotten half:
 		 * an older store than what is here may be the one that flies. */
 		if (flagged(entry, FLAG_STORING) &&
+		    !XM_PLANTED(forget_flying) &&
 		    p->cells[entry->slot].state == CELL_FLYING) {
 			note(p, XM_TRACE_PAGER_AFTER_STORE, page, 0, 0);
 			return false;
@@ -1105,7 +1133,9 @@ static void on_guard(struct xm_pager *p, const struct xm_pager_event *ev,
 	while (page < end && idle(&p->pages[page]) &&
 	       !flagged(&p->pages[page], FLAG_LOST) &&
 	       (ev->whole || flagged(&p->pages[page], FLAG_WRITTEN)))
-		p->pages[page++].state = XM_PAGE_GUARDED;
+		p->pages[page++].state = ev->whole && XM_PLANTED(unguarded)
+						 ? XM_PAGE_ABSENT
+						 : XM_PAGE_GUARDED;
 	if (page > ev->page) {
 		note(p, XM_TRACE_PAGER_GUARD, ev->page, page - ev->page, 0);
 		fx->verdict = XM_VERDICT_DONE;
@@ -1119,8 +1149,10 @@ static void on_unguard(struct xm_pager *p, const struct xm_pager_event *ev,
 	for (uint64_t page = ev->page; page < ev->limit; page++) {
 		struct xm_page *entry = &p->pages[page];
 
-		XM_ASSERT(entry->state == XM_PAGE_GUARDED);
-		entry->state = XM_PAGE_ABSENT;
+		XM_ASSERT(entry->state == XM_PAGE_GUARDED ||
+			  XM_PLANTED(unguarded));
+		if (!XM_PLANTED(unguarded) || entry->state == XM_PAGE_GUARDED)
+			entry->state = XM_PAGE_ABSENT;
 		if (ev->write)
 			entry->flags |= FLAG_WRITTEN;
 	}

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "plant.h"
+
 void xm_path_init(struct xm_path *path, uint64_t loss_ns, uint64_t now_ns)
 {
 	memset(path, 0, sizeof(*path));
@@ -48,6 +50,8 @@ static void on_tick(struct xm_path *path, const struct xm_path_event *ev,
 		}
 		break;
 	case XM_PATH_ASKED:
+		if (XM_PLANTED(refused_for_good))
+			break;
 		if (ev->now_ns >= path->deadline_ns) {
 			note(path, ev->now_ns, XM_TRACE_PATH_TIMEOUT, 0);
 			go_down(path, ev->now_ns, ev->now_ns);
@@ -94,6 +98,8 @@ void xm_path_step(struct xm_path *path, const struct xm_path_event *ev,
 	case XM_PATH_REFUSED:
 		if (path->state == XM_PATH_CONNECTING)
 			fx->disconnect = true; /* where there is one yet */
+		if (XM_PLANTED(refused_for_good))
+			break;
 		if (path->state == XM_PATH_ASKED ||
 		    path->state == XM_PATH_CONNECTING) {
 			note(path, ev->now_ns, XM_TRACE_PATH_REFUSED, 0);

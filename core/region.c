@@ -14,6 +14,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plant.h"
+
 /* --- segments --------------------------------------------------------------------- */
 
 static void segment_add(extmem *x, const struct xm_segment *segment,
@@ -420,7 +422,9 @@ static int forget(extmem_region *region, uint64_t offset, uint64_t size)
 
 	if (!atomic_load(&region->tracked))
 		return 0;
-	return xm_range(x, &ev, first, first + size / XM_PAGE, XM_NEVER);
+	return xm_range(x, &ev, first,
+			first + size / XM_PAGE - XM_PLANTED(last_page_kept),
+			XM_NEVER);
 }
 
 int extmem_region_give(extmem_region *region)
@@ -534,7 +538,8 @@ static int trim_segment(extmem *x, uint64_t end)
 	if (!whole.lost) {
 		s->extent = waiter.message.u.taken.extent;
 		s->epoch = waiter.message.u.taken.epoch;
-		s->far = waiter.message.u.taken.far;
+		if (!XM_PLANTED(trim_key_kept))
+			s->far = waiter.message.u.taken.far;
 		s->far_offset = 0;
 	}
 	rc = xm_layout_add(&x->layout, &tail);

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "plant.h"
+
 #define RETRY_FIRST (50 * XM_MS)
 #define RETRY_MOST XM_SECOND
 
@@ -111,6 +113,10 @@ static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
 {
 	if (s->hello.client == 0)
 		return;
+	if (XM_PLANTED(old_lease_kept)) {
+		s->hello.client = 0;
+		return;
+	}
 	note(s, XM_TRACE_SESSION_LOST, s->hello.client, 0, 0);
 	s->hello.client = 0;
 	memset(s->hello.secret, 0, sizeof(s->hello.secret));
@@ -217,7 +223,7 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 			continue;
 		if (request->abandoned) {
 			request->number = 0;
-			if (m->kind != XM_TAKEN)
+			if (m->kind != XM_TAKEN || XM_PLANTED(grant_kept))
 				return;
 			note(s, XM_TRACE_SESSION_LATE_GRANT,
 			     m->u.taken.extent, 0, 0);

@@ -14,6 +14,7 @@
 
 #include "channel.h"
 #include "options.h"
+#include "plant.h"
 #include "ranks.h"
 #include "sim.h"
 
@@ -22,9 +23,16 @@ const struct xm_transport_ops *const xm_transports[] = { &fabric_transport,
 							 NULL };
 const struct xm_channel_ops *const xm_channels[] = { &fabric_channel, NULL };
 
+#ifdef XM_PLANT
+enum xm_plant xm_plant;
+#endif
+
 struct settings {
 	uint64_t seed, runs, jobs, seconds, until;
-	bool trace, json, twice, quiet, minimize;
+	bool trace, json, twice, quiet, minimize, first;
+#ifdef XM_PLANT
+	uint32_t plant;
+#endif
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	struct xm_option_list without;
 	const char *only_weather, *only_operations, *fail_on;
@@ -97,6 +105,17 @@ static const struct xm_option options[] = {
 	  .help = "Of the first seed, which fails: print the smallest command "
 		  "line that still breaks the same law.",
 	  .destination = offsetof(struct settings, minimize) },
+	{ .name = "first", .kind = XM_OPTION_FLAG,
+	  .help = "Stop at the first seed that breaks a law.",
+	  .destination = offsetof(struct settings, first) },
+#ifdef XM_PLANT
+	{ .name = "plant", .kind = XM_OPTION_CHOICE, .value = "none",
+#define XM_PLANT_ONE(name, words) "|" #name
+	  .choices = "none" XM_PLANTS(XM_PLANT_ONE),
+#undef XM_PLANT_ONE
+	  .help = "Turn on a planted bug; see core/plant.h.",
+	  .destination = offsetof(struct settings, plant) },
+#endif
 	{ .name = "json", .kind = XM_OPTION_FLAG,
 	  .help = "Report as one JSON object.",
 	  .destination = offsetof(struct settings, json) },
@@ -206,10 +225,13 @@ static void work(uint64_t first, uint64_t step, uint64_t *ret_now,
 	double told = wall();
 
 	for (uint64_t i = first; i < s.runs; i += step) {
+		bool held = true;
+
 		*ret_now = i;
 		if (!run(s.seed + i, ret)) {
 			report_failure(ret, s.seed + i);
 			fflush(stderr);
+			held = false;
 		}
 		ret->runs++;
 		/* What was counted, in a form that adds up. */
@@ -222,7 +244,8 @@ static void work(uint64_t first, uint64_t step, uint64_t *ret_now,
 				(unsigned long long)s.runs);
 			fflush(stderr);
 		}
-		if (s.seconds > 0 && wall() - began > (double)s.seconds)
+		if ((s.seconds > 0 && wall() - began > (double)s.seconds) ||
+		    (s.first && !held))
 			break;
 	}
 	if (talks)
@@ -321,6 +344,9 @@ int main(int argc, char *argv[])
 	}
 	if (plan() != 0)
 		return 2;
+#ifdef XM_PLANT
+	xm_plant = (enum xm_plant)s.plant;
+#endif
 	if (s.minimize)
 		return sim_minimize(s.seed, s.quiet);
 	ranks_begin(&rank, &count);

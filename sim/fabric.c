@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plant.h"
 #include "sim.h"
 
 #define PEERS 64
@@ -179,6 +180,12 @@ static void forget_near(struct operation *op, int status)
 		.kind = XM_TRANSPORT_DONE, .token = op->token,
 		.status = status,
 	});
+	if (XM_PLANTED(double_completion) && status == -ECANCELED &&
+	    world_chance(WORLD_NETWORK, 8))
+		push(op->initiator, (struct xm_transport_event){
+			.kind = XM_TRANSPORT_DONE, .token = op->token,
+			.status = status,
+		});
 }
 
 static void cancel_all(struct connection *c)
@@ -378,7 +385,8 @@ static int post(struct xm_transport *t, uint32_t peer, bool write,
 	op->size = size;
 	op->token = token;
 	op->near = near;
-	if (write && world_chance(WORLD_NETWORK, 2)) {
+	if (write && (world_chance(WORLD_NETWORK, 2) ||
+		      XM_PLANTED(early_acknowledgement))) {
 		op->bytes = malloc(size);
 		XM_ASSERT(op->bytes != NULL);
 		memcpy(op->bytes, near, size);
@@ -388,6 +396,8 @@ static int post(struct xm_transport *t, uint32_t peer, bool write,
 	t->flying++;
 	world_at(arrives(c->from, c->to, write ? size : 64), arrive_request,
 		 op, 0);
+	if (write && XM_PLANTED(early_acknowledgement))
+		forget_near(op, 0);
 	return 0;
 }
 
@@ -444,6 +454,8 @@ static bool ticket_use(struct xm_transport *t, const uint8_t *bytes,
 /* What the client had on this lane ends before the new one is accepted. */
 static void supersede(struct xm_transport *t, const struct connection *by)
 {
+	if (XM_PLANTED(not_superseded))
+		return;
 	for (struct connection *c = f.connections; c != NULL;
 	     c = c->next_all) {
 		if (c != by && c->target == t && c->client == by->client &&
@@ -681,7 +693,8 @@ static void conceal(struct xm_transport *t, uint64_t client, uint64_t key,
 			i++;
 			continue;
 		}
-		if (sim_shape.provider.revokes || all) {
+		if (all || (sim_shape.provider.revokes &&
+			    !XM_PLANTED(deaf_conceal))) {
 			*e = t->exposed[--t->exposed_count];
 			continue;
 		}

@@ -38,3 +38,25 @@ extmem_sim_SOURCES = \
 	$(NULL)
 extmem_sim_CPPFLAGS = $(libxm_world_la_CPPFLAGS) $(MPI_CFLAGS)
 extmem_sim_LDADD = libxm_world.la $(JANSSON_LIBS) $(INIH_LIBS) $(MPI_LIBS)
+
+# The same, of all its sources once more, with the planted bugs of plant.h.
+EXTRA_PROGRAMS = extmem-sim-planted
+extmem_sim_planted_SOURCES = \
+	$(extmem_sim_SOURCES) \
+	$(libxm_client_la_SOURCES) \
+	$(libxm_first_la_SOURCES) \
+	$(libxm_ground_la_SOURCES) \
+	$(libxm_service_la_SOURCES) \
+	$(libxm_world_la_SOURCES) \
+	$(NULL)
+extmem_sim_planted_CPPFLAGS = $(extmem_sim_CPPFLAGS) -DXM_PLANT
+extmem_sim_planted_LDADD = $(JANSSON_LIBS) $(INIH_LIBS) $(MPI_LIBS)
+CLEANFILES += extmem-sim-planted$(EXEEXT)
+
+# Does the simulator find them? PLANTS= names some; all takes minutes.
+PLANTED_SECONDS = 120
+planted: extmem-sim-planted$(EXEEXT)
+	@XM_SRCDIR='$(abs_top_srcdir)' PLANTED_SECONDS=$(PLANTED_SECONDS) \
+		'$(top_srcdir)/tests/planted.sh' $(PLANTS)
+dist_noinst_SCRIPTS += tests/planted.sh
+.PHONY: planted

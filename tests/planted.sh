@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Turns on each planted bug (core/plant.h), or those named, and lets the
+# simulator run seeds from 1 on until a law breaks. One line each: the bug, the
+# law, the seed, which is also how many were tried, and the seconds it took.
+# Exit status 1: one was not found within PLANTED_SECONDS.
+
+sim=${XM_PLANTED_SIM:-./extmem-sim-planted}
+seconds=${PLANTED_SECONDS:-120}
+words=$(mktemp) || exit 1
+trap 'rm -f "$words"' EXIT
+status=0 found=0 all=0
+
+if [ $# -eq 0 ]; then
+	# shellcheck disable=SC2046
+	set -- $(sed -n 's/^	X(\([a-z_]*\),.*/\1/p' \
+		"${XM_SRCDIR:-.}/core/plant.h")
+fi
+printf '%-24s %-22s %8s %9s\n' bug 'law that broke' seeds seconds
+for bug; do
+	all=$((all + 1))
+	began=$(date +%s.%N)
+	"$sim" --plant "$bug" --runs 10000000 --seconds "$seconds" --first \
+		--quiet >/dev/null 2>"$words"
+	rc=$?
+	took=$(date +%s.%N | awk -v began="$began" '{ printf "%.2f", $1 - began }')
+	line=$(grep -m 1 '^seed [0-9]*: law broken: ' "$words")
+	if [ $rc -eq 1 ] && [ -n "$line" ]; then
+		seed=${line#seed } seed=${seed%%:*}
+		law=${line#*law broken: } law=${law%%:*}
+		found=$((found + 1))
+	else
+		seed=- law='not found' status=1
+		if [ $rc -gt 1 ]; then
+			law="exit status $rc"
+		fi
+	fi
+	printf '%-24s %-22s %8s %9s\n' "$bug" "$law" "$seed" "$took"
+done
+echo "$found of $all planted bugs found"
+exit $status
