@@ -345,6 +345,8 @@ static uint32_t evict_at(struct xm_pager *p, uint64_t page, uint32_t want,
 static void make_room(struct xm_pager *p, uint32_t want,
 		      struct xm_pager_effects *fx)
 {
+	bool full = false; /* no cell for one is no cell for any */
+
 	for (uint32_t seen = 0; seen < SWEEP_MAX && frames_free(p) < want;
 	     seen++) {
 		struct xm_frame *frame;
@@ -364,7 +366,11 @@ static void make_room(struct xm_pager *p, uint32_t want,
 			entry->flags &= (uint8_t)~FLAG_RECENT;
 			continue;
 		}
-		evict_at(p, frame->page, want - frames_free(p), fx);
+		if (full && entry->state == XM_PAGE_DIRTY &&
+		    !flagged(entry, FLAG_LOST))
+			continue;
+		if (evict_at(p, frame->page, want - frames_free(p), fx) == 0)
+			full = p->cells_used == p->options.cells;
 	}
 }
 

@@ -99,7 +99,7 @@ void os_relax(unsigned turn)
 	/* Whatever arrives for this process ends the wait; the timeout only
 	 * has to keep deadlines passing. */
 	world_wait(world_current(),
-		   xm_min(XM_US << xm_min(turn, 20), 5 * XM_MS));
+		   xm_min((8 * XM_US) << xm_min(2 * turn, 20), 20 * XM_MS));
 }
 
 /* --- threads ------------------------------------------------------------------------ */
