@@ -36,6 +36,7 @@ struct settings {
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	struct xm_option_list without;
 	const char *only_weather, *only_operations, *fail_on;
+	const char *story, *stories, *stories_write;
 };
 
 static struct settings s;
@@ -62,6 +63,17 @@ static const struct xm_option options[] = {
 	{ .name = "trace", .kind = XM_OPTION_FLAG,
 	  .help = "Print what happens, a line each.",
 	  .destination = offsetof(struct settings, trace) },
+	{ .name = "story", .kind = XM_OPTION_TEXT, .unit = "NAME",
+	  .help = "Tell one story, by its name, to stdout.",
+	  .destination = offsetof(struct settings, story) },
+	{ .name = "stories", .kind = XM_OPTION_TEXT, .unit = "FOLDER",
+	  .help = "Run every story, and compare with the traces in this "
+		  "folder.",
+	  .destination = offsetof(struct settings, stories) },
+	{ .name = "stories_write", .kind = XM_OPTION_TEXT,
+	  .unit = "FOLDER",
+	  .help = "Run every story, and write its trace to this folder.",
+	  .destination = offsetof(struct settings, stories_write) },
 	{ .name = "until", .kind = XM_OPTION_COUNT, .value = "0",
 	  .help = "With --trace: up to this line; 0: to the end.",
 	  .destination = offsetof(struct settings, until) },
@@ -318,6 +330,19 @@ static void print_text(const struct report *r, double wall_s)
 	printf("trace hash      %016llx\n", (unsigned long long)r->hash);
 }
 
+static int tell(const char *name)
+{
+	uint32_t i = 0;
+
+	while (story_name(i) != NULL && strcmp(story_name(i), name) != 0)
+		i++;
+	if (story_name(i) == NULL) {
+		fprintf(stderr, "extmem-sim: no story is called %s\n", name);
+		return 2;
+	}
+	return story_run(i, stdout) ? 0 : 1;
+}
+
 int main(int argc, char *argv[])
 {
 	extern char **environ;
@@ -347,6 +372,12 @@ int main(int argc, char *argv[])
 #ifdef XM_PLANT
 	xm_plant = (enum xm_plant)s.plant;
 #endif
+	if (s.story[0] != '\0')
+		return tell(s.story);
+	if (s.stories[0] != '\0')
+		return stories_run(s.stories, false);
+	if (s.stories_write[0] != '\0')
+		return stories_run(s.stories_write, true);
 	if (s.minimize)
 		return sim_minimize(s.seed, s.quiet);
 	ranks_begin(&rank, &count);

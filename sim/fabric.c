@@ -460,6 +460,9 @@ static void supersede(struct xm_transport *t, const struct connection *by)
 	     c = c->next_all) {
 		if (c != by && c->target == t && c->client == by->client &&
 		    c->lane == by->lane) {
+			world_note("fabric.supersede: an earlier connection "
+				   "of node {from} to node {to} is closed",
+				   c->from, c->to, 0);
 			target_close(c);
 			reset(c);
 		}
@@ -482,18 +485,22 @@ static void arrive_knock(void *argument, uint64_t number)
 		world_at(world_now() + RETRY, arrive_knock, k, 0);
 		return;
 	}
-	if (t == NULL || !ticket_use(t, k->ticket, c)) {
+	if (t == NULL || (sim_shape.provider.admits &&
+			  !ticket_use(t, k->ticket, c))) {
 		free(k);
 		reset(c);
 		return;
 	}
 	free(k);
-	supersede(t, c);
+	/* Where keys are all there is, nobody knows whose this one is. */
+	c->joined = sim_shape.provider.admits;
+	if (c->joined) {
+		supersede(t, c);
+		push(t, (struct xm_transport_event){
+			.kind = XM_TRANSPORT_JOINED, .client = c->client,
+		});
+	}
 	c->target = t;
-	c->joined = true;
-	push(t, (struct xm_transport_event){
-		.kind = XM_TRANSPORT_JOINED, .client = c->client,
-	});
 	world_note("fabric.accept: a connection of node {from} to "
 		   "node {to} is accepted for client {client:hex}", c->from, c->to, c->client);
 	world_at(arrives(c->to, c->from, 64), arrive_accept, c, 0);
@@ -693,8 +700,9 @@ static void conceal(struct xm_transport *t, uint64_t client, uint64_t key,
 			i++;
 			continue;
 		}
-		if (all || (sim_shape.provider.revokes &&
-			    !XM_PLANTED(deaf_conceal))) {
+		if ((all && sim_shape.provider.admits) ||
+		    (sim_shape.provider.revokes &&
+		     !XM_PLANTED(deaf_conceal))) {
 			*e = t->exposed[--t->exposed_count];
 			continue;
 		}
@@ -707,7 +715,7 @@ static void transport_expel(struct xm_transport *t, uint64_t client)
 {
 	for (struct connection *c = f.connections; c != NULL;
 	     c = c->next_all) {
-		if (c->target != t || c->client != client)
+		if (c->target != t || !c->joined || c->client != client)
 			continue;
 		target_close(c);
 		reset(c);
@@ -1110,6 +1118,19 @@ bool fabric_key(const struct process *interface, uint64_t key,
 		}
 	}
 	return false;
+}
+
+void fabric_hang_up(uint32_t a, uint32_t b)
+{
+	for (struct stream *s = f.streams; s != NULL; s = s->next_all) {
+		if (s->ends[0].node != a || s->ends[1].node != b)
+			continue;
+		for (unsigned i = 0; i < 2; i++) {
+			if (s->ends[i].channel != NULL)
+				send_parcel(s, &s->ends[i], PARCEL_END,
+					    -ECONNRESET, NULL, 0);
+		}
+	}
 }
 
 /* --- life and death ------------------------------------------------------------------------------ */

@@ -14,6 +14,9 @@ libxm_world_la_SOURCES = \
 	sim/program.c \
 	sim/run.c \
 	sim/sim.h \
+	sim/stories.c \
+	sim/story.c \
+	sim/story.h \
 	sim/touch.h \
 	sim/weather.c \
 	sim/world.c \

@@ -657,6 +657,14 @@ static bool open_client(struct program *p)
 	return rc == 0;
 }
 
+/* What clients do instead of random operations; NULL: random ones. */
+static void (*script)(uint32_t client, extmem *);
+
+void programs_script(void (*run)(uint32_t client, extmem *))
+{
+	script = run;
+}
+
 static void program_run(void *argument)
 {
 	struct program *p = argument;
@@ -674,6 +682,12 @@ static void program_run(void *argument)
 		w->since_ns = world_now();
 	}
 	w->doing = NULL;
+	if (script != NULL) {
+		script(p->index, p->x);
+		extmem_close(p->x);
+		p->ended = true;
+		return;
+	}
 	for (uint32_t i = 0; i < sim_shape.threads; i++) {
 		p->workers[i] = (struct worker){
 			.program = p, .index = i,
@@ -734,7 +748,7 @@ struct process *program_process(uint32_t client)
 static void begin_again(void *argument, uint64_t client)
 {
 	(void)argument;
-	if (!finishing)
+	if (!finishing && script == NULL)
 		program_open((uint32_t)client);
 	else
 		programs[client].ended = true;
@@ -747,6 +761,7 @@ void program_kill(uint32_t client, uint64_t pause_ns)
 	if (!p->process->alive || p->ended)
 		return;
 	world_note("world.kill: client {client} is killed", client, 0, 0);
+	p->x = NULL;
 	world_kill(p->process);
 	world_at(world_now() + pause_ns, begin_again, NULL, client);
 }

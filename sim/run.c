@@ -75,6 +75,12 @@ static void live(uint64_t seed)
 
 void sim_run(uint64_t seed, struct sim_result *ret)
 {
+	sim_live(seed, live, ret);
+}
+
+void sim_live(uint64_t seed, void (*what)(uint64_t seed),
+	      struct sim_result *ret)
+{
 	static volatile bool held; /* longjmp() passes it by */
 
 	held = true;
@@ -82,7 +88,7 @@ void sim_run(uint64_t seed, struct sim_result *ret)
 	world_show(sim_plan.show, sim_plan.show_until);
 	world_fail_on(sim_plan.fail_on);
 	if (setjmp(world_end) == 0)
-		live(seed);
+		what(seed);
 	else
 		held = false;
 	ret->held = held;

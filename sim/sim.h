@@ -128,6 +128,19 @@ struct sim_result {
 
 /* As sim_plan has it. What broke is in world_law() and world_why(). */
 void sim_run(uint64_t seed, struct sim_result *ret);
+/* A world in which `live` happens, instead. */
+void sim_live(uint64_t seed, void (*live)(uint64_t seed),
+	      struct sim_result *ret);
+
+/* --- story.c: scripted runs, whose traces are known ------------------------------- */
+
+/* The index-th story's name (a sentence, with _), or NULL. */
+const char *story_name(uint32_t index);
+/* Tells it to `trace` (or NULL); true when all it expects came true. */
+bool story_run(uint32_t index, FILE *trace);
+/* Runs them all, and compares with the traces in a folder, or writes them.
+ * Returns an exit status; the last line is "N passed, M failed". */
+int stories_run(const char *folder, bool write);
 
 /* --- minimize.c ------------------------------------------------------------------ */
 
@@ -149,6 +162,8 @@ void fabric_block(uint32_t from, uint32_t to, bool blocked);
 void fabric_clog(uint32_t node, uint64_t until_ns);
 /* Every connection between two nodes ends, as by a router's whim. */
 void fabric_break(uint32_t a, uint32_t b);
+/* The same for control streams. */
+void fabric_hang_up(uint32_t a, uint32_t b);
 void fabric_clear(void);
 /* Where in the pool a live key's span begins. */
 bool fabric_key(const struct process *interface, uint64_t key,
@@ -183,6 +198,9 @@ extmem *program_client(uint32_t client);
 struct process *program_process(uint32_t client);
 /* Ends the client's process; it begins anew after `pause_ns`. */
 void program_kill(uint32_t client, uint64_t pause_ns);
+/* From now on clients do this once, and end; NULL: random operations. One
+ * that is killed does not come back. */
+void programs_script(void (*)(uint32_t client, extmem *));
 /* No new operations: what is under way ends. */
 void programs_finish(void);
 bool programs_ended(void);

@@ -54,7 +54,7 @@ static bool coin(struct xm_rand *r)
 static void draw_provider(struct xm_rand *r, struct sim_provider *ret)
 {
 	/* As measured: tcp and verbs; net and rxm; shm. */
-	switch (xm_rand_below(r, 4)) {
+	switch (xm_rand_below(r, 5)) {
 	case 0:
 	case 1:
 		*ret = (struct sim_provider){
@@ -66,6 +66,12 @@ static void draw_provider(struct xm_rand *r, struct sim_provider *ret)
 		*ret = (struct sim_provider){
 			.revokes = coin(r), .admits = true,
 			.reports_death = false,
+		};
+		break;
+	case 3: /* connectionless: keys are all there is */
+		*ret = (struct sim_provider){
+			.revokes = true, .admits = false,
+			.reports_death = false, .refuses = coin(r),
 		};
 		break;
 	default:
