@@ -552,12 +552,12 @@ void xm_lease_zeroed(struct xm_service *s,
 		return;
 	e->zeroed += xm_min(e->size - e->zeroed, s->options.zero_size_max);
 	s->zeroing_now = XM_SERVICE_NONE;
-	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_ZEROED,
-		     e->number, e->zeroed, e->size, 0);
 	if (e->zeroed < e->size) {
 		zero_next(s, e, ret);
 		return;
 	}
+	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_ZEROED,
+		     e->number, e->zeroed, e->size, 0);
 	s->zeroing--;
 	XM_ASSERT(xm_extent_give(s->pool, e->offset, NULL) == 0);
 	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_FREED,

@@ -113,6 +113,7 @@ static int range_piece(extmem *x, const struct xm_pager_event *like,
 		ev.page = page;
 		ev.floor = page;
 		ev.limit = limit;
+		ev.again = turn > 0;
 		xm_lane_lock(lane, &old);
 		ev.reach = xm_engine_reach(&lane->engine, page);
 		verdict = xm_engine_event(&lane->engine, &ev);

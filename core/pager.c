@@ -56,6 +56,14 @@ static void note(const struct xm_pager *p, enum xm_trace_id id, uint64_t a,
 	xm_trace_put(p->trace, p->now_ns, id, a, b, c, 0);
 }
 
+/* Of those who wait once, however often they ask. */
+static void note_wait(const struct xm_pager *p, enum xm_trace_id id,
+		      uint64_t page)
+{
+	if (!p->again)
+		note(p, id, page, 0, 0);
+}
+
 static bool flagged(const struct xm_page *page, unsigned flag)
 {
 	return (page->flags & flag) != 0;
@@ -814,8 +822,7 @@ static void on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 			fx->verdict = XM_VERDICT_DONE;
 		return;
 	case XM_PAGE_GUARDED:
-		if (!ev->again)
-			note(p, XM_TRACE_PAGER_HELD, page, 0, 0);
+		note_wait(p, XM_TRACE_PAGER_HELD, page);
 		return;
 	case XM_PAGE_FETCHING:
 		slot = &p->slots[entry->slot];
@@ -839,8 +846,8 @@ static void on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		/* Discarded while a store flew: that one must land first. */
 		if (!flagged(entry, FLAG_STORING))
 			fault_fresh(p, page, ev, fx);
-		else if (!ev->again)
-			note(p, XM_TRACE_PAGER_AFTER_STORE, page, 0, 0);
+		else
+			note_wait(p, XM_TRACE_PAGER_AFTER_STORE, page);
 	} else if (flagged(entry, FLAG_STORING) && XM_PLANTED(fault_lost)) {
 		fx->verdict = XM_VERDICT_DONE;
 	} else if (flagged(entry, FLAG_STORING)) {
@@ -899,7 +906,7 @@ static uint32_t flush_page(struct xm_pager *p, uint64_t page, uint64_t limit,
 	if (entry->state != XM_PAGE_DIRTY)
 		return 1;
 	if (flagged(entry, FLAG_STORING) && !XM_PLANTED(two_stores)) {
-		note(p, XM_TRACE_PAGER_AFTER_STORE, page, 0, 0);
+		note_wait(p, XM_TRACE_PAGER_AFTER_STORE, page);
 		return 0; /* stores made since must follow that one */
 	}
 	run = dirty_run(p, page, limit, &writable);
@@ -978,7 +985,7 @@ static bool let_go(struct xm_pager *p, uint64_t page,
 	if (entry->state == XM_PAGE_FETCHING &&
 	    !XM_PLANTED(discard_races_fetch)) {
 		if (p->slots[entry->slot].state == SLOT_FLYING) {
-			note(p, XM_TRACE_PAGER_AFTER_FETCH, page, 0, 0);
+			note_wait(p, XM_TRACE_PAGER_AFTER_FETCH, page);
 			return false;
 		}
 		slot_clear(p, entry->slot, true);
@@ -1013,7 +1020,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		if (flagged(entry, FLAG_STORING) &&
 		    !XM_PLANTED(forget_flying) &&
 		    p->cells[entry->slot].state == CELL_FLYING) {
-			note(p, XM_TRACE_PAGER_AFTER_STORE, page, 0, 0);
+			note_wait(p, XM_TRACE_PAGER_AFTER_STORE, page);
 			return false;
 		}
 		if (!let_go(p, page, fx))
@@ -1235,6 +1242,7 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	fx->seq = 0;
 	fx->count = 0;
 	p->now_ns = ev->now_ns;
+	p->again = ev->again;
 	XM_ASSERT(ev->page < p->options.pages_max);
 	XM_ASSERT(ev->limit <= p->options.pages_max);
 	switch (ev->kind) {

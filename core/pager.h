@@ -122,7 +122,8 @@ struct xm_pager_event {
 	int status;
 	enum xm_reach reach;
 	enum xm_advice advice;
-	bool write, again, whole;
+	bool write, whole;
+	bool again; /* the same event was sent before, and had to wait */
 };
 
 enum xm_verdict {
@@ -224,6 +225,7 @@ struct xm_pager {
 	uint32_t pinned;
 	uint64_t seq, order;
 	uint64_t now_ns;	/* of the event under way */
+	bool again;		/* likewise */
 	struct xm_trace *trace; /* NULL at first; the owner may set it */
 };
 

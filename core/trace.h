@@ -45,8 +45,8 @@
 	X(SESSION_OVERDUE, "session.overdue",                                 \
 	  "appliance {appliance} did not answer request {request} in time")   \
 	X(SESSION_CUT, "session.cut",                                         \
-	  "request {request} was cut off from appliance {appliance}; its "    \
-	  "outcome is unknown")                                               \
+	  "appliance {appliance} is cut off before it answered request "      \
+	  "{request}: the outcome is unknown")                                \
 	X(SESSION_LATE_GRANT, "session.late_grant",                           \
 	  "appliance {appliance} granted extent {extent:hex} too late: it is "    \
 	  "given back")                                                       \

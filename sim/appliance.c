@@ -126,6 +126,8 @@ static void interface_run(void *argument)
 	}
 }
 
+#define ZEROED_PER_US 8000 /* bytes */
+
 /* --- the control process ------------------------------------------------------------ */
 
 static int link_command(void *link, const struct xm_command *command)
@@ -165,7 +167,9 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 {
 	struct appliance *a = link;
 
+	/* It takes a while, in which the world goes on. */
 	memset(a->pool + offset, 0, size);
+	world_wait(a->pool, size * XM_US / ZEROED_PER_US);
 }
 
 static void link_draw(void *link, uint8_t *bytes, size_t size)

@@ -269,6 +269,7 @@ static void work(uint64_t first, uint64_t step, uint64_t *ret_now,
 static void print_json(const struct report *r, double wall_s)
 {
 	json_t *faults = json_object(), *failed = json_array(), *all;
+	json_t *reached = json_object(), *never = json_array();
 	char hash[20], *text;
 
 	for (int i = 0; i < SIM_FAULTS; i++)
@@ -278,9 +279,18 @@ static void print_json(const struct report *r, double wall_s)
 	for (uint64_t i = 0; i < xm_min(r->failures, RANKS_FAILED_MAX); i++)
 		json_array_append_new(failed,
 				      json_integer((json_int_t)r->failed[i]));
+	for (uint64_t i = 1; i < XM_TRACE_IDS; i++) {
+		if (r->counts.points[i] > 0)
+			json_object_set_new(
+				reached, xm_trace_name(i),
+				json_integer((json_int_t)r->counts.points[i]));
+		else
+			json_array_append_new(never,
+					      json_string(xm_trace_name(i)));
+	}
 	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)r->hash);
 	all = json_pack("{s:I, s:I, s:o, s:f, s:f, s:I, s:o, s:I, s:I, s:I, "
-			"s:s}",
+			"s:o, s:o, s:s}",
 			"seeds", (json_int_t)r->runs,
 			"failures", (json_int_t)r->failures,
 			"failed_seeds", failed,
@@ -291,11 +301,33 @@ static void print_json(const struct report *r, double wall_s)
 			"laws_asked", (json_int_t)r->counts.laws_asked,
 			"operations", (json_int_t)r->counts.operations,
 			"lost_regions", (json_int_t)r->counts.lost_regions,
+			"branches_reached", reached,
+			"branches_never_reached", never,
 			"trace_hash", hash);
 	text = json_dumps(all, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	puts(text);
 	free(text);
 	json_decref(all);
+}
+
+/* Decisions that came up, and how often; then those that never did. */
+static void print_points(const struct sim_counts *c)
+{
+	unsigned reached = 0;
+
+	for (int i = 1; i < XM_TRACE_IDS; i++)
+		reached += c->points[i] > 0;
+	printf("branches        %u of %d reached\n", reached,
+	       XM_TRACE_IDS - 1);
+	for (int i = 1; i < XM_TRACE_IDS; i++) {
+		if (c->points[i] > 0)
+			printf("  %-20s %llu\n", xm_trace_name((uint64_t)i),
+			       (unsigned long long)c->points[i]);
+	}
+	for (int i = 1; i < XM_TRACE_IDS; i++) {
+		if (c->points[i] == 0)
+			printf("  %-20s never\n", xm_trace_name((uint64_t)i));
+	}
 }
 
 static void print_text(const struct report *r, double wall_s)
@@ -320,8 +352,10 @@ static void print_text(const struct report *r, double wall_s)
 	printf("laws asked      %llu\n",
 	       (unsigned long long)r->counts.laws_asked);
 	for (int i = 0; i < SIM_FAULTS; i++)
-		printf("  %-20s %llu\n", sim_fault_name((enum sim_fault)i),
-		       (unsigned long long)r->counts.faults[i]);
+		printf("  %-20s %llu%s\n", sim_fault_name((enum sim_fault)i),
+		       (unsigned long long)r->counts.faults[i],
+		       r->counts.faults[i] == 0 ? " never" : "");
+	print_points(&r->counts);
 	for (uint64_t i = 0; i < xm_min(r->failures, RANKS_FAILED_MAX); i++)
 		printf("%s%llu%s", i == 0 ? "failed seeds    " : " ",
 		       (unsigned long long)r->failed[i],

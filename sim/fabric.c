@@ -286,14 +286,24 @@ static struct exposed *key_find(struct xm_transport *t, uint64_t client,
 	return NULL;
 }
 
+/* It does nothing. */
+static void shut(const struct operation *op)
+{
+	world_note("fabric.shut: what node {from} posted to node {to} finds its "
+		   "connection gone, write {write:bool}",
+		   op->connection->from, op->connection->to, op->write);
+}
+
 /* One access, at the target, when it polls. */
 static void execute(struct xm_transport *t, struct operation *op)
 {
 	struct connection *c = op->connection;
 	struct exposed *e;
 
-	if (c->target != t)
-		return; /* it was closed in between */
+	if (c->target != t) {
+		shut(op); /* it was closed in between */
+		return;
+	}
 	e = key_find(t, c->client, &op->far);
 	if (e == NULL || !xm_span_fits(op->offset, op->size, e->size)) {
 		sim_counts.faults[SIM_FAULT_REFUSED_KEY]++;
@@ -344,6 +354,7 @@ static void arrive_request(void *argument, uint64_t number)
 		return;
 	}
 	if (c->target == NULL) {
+		shut(op);
 		if (sim_shape.provider.reports_death)
 			reset(c);
 		return;

@@ -114,14 +114,25 @@ int advise(extmem_region *r, uint64_t page, uint64_t count,
 	return rc;
 }
 
+int write_pages(extmem_region *r, uint64_t page, uint64_t count,
+		uint64_t value)
+{
+	static uint64_t words[64][XM_PAGE / 8];
+	int rc;
+
+	XM_ASSERT(count <= XM_COUNT(words));
+	for (uint64_t i = 0; i < count; i++)
+		words[i][1] = value + i;
+	world_note("story.write: from page {page} on, {count} in all, {value} "
+		   "and up", page, count, value);
+	rc = extmem_write(r, page * XM_PAGE, words, count * XM_PAGE);
+	said("story.write: done: {error:error}", rc);
+	return rc;
+}
+
 int write_page(extmem_region *r, uint64_t page, uint64_t value)
 {
-	uint64_t words[XM_PAGE / 8] = { 0, value };
-	int rc = extmem_write(r, page * XM_PAGE, words, XM_PAGE);
-
-	world_note("story.write: page {page}, {value}: {error:error}", page,
-		   value, (uint64_t)(int64_t)rc);
-	return rc;
+	return write_pages(r, page, 1, value);
 }
 
 int read_page(extmem_region *r, uint64_t page, uint64_t *ret)

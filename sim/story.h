@@ -40,6 +40,9 @@ int take(extmem *, uint64_t size, extmem_region **ret); /* and maps it */
 int give(extmem_region *);
 int sync_pages(extmem_region *);
 int advise(extmem_region *, uint64_t page, uint64_t count, enum extmem_advice);
+/* Each the next value. */
+int write_pages(extmem_region *, uint64_t page, uint64_t count,
+		uint64_t value);
 int write_page(extmem_region *, uint64_t page, uint64_t value);
 int read_page(extmem_region *, uint64_t page, uint64_t *ret);
 
