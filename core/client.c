@@ -134,9 +134,12 @@ void xm_lanes_unlock(extmem *x, const struct os_signals *old)
 
 static void request_end(extmem *x, struct request *request)
 {
+	/* Read first: with its last part a waiter's request is gone. */
+	bool async = request->async;
+
 	if (atomic_fetch_sub_explicit(&request->parts, 1,
 				      memory_order_acq_rel) != 1 ||
-	    !request->async)
+	    !async)
 		return;
 	os_lock_take(&x->async_lock);
 	request->next = x->async_done;
@@ -157,7 +160,6 @@ void xm_lane_turn(extmem *x, struct lane *lane)
 		if (done.status != 0)
 			atomic_compare_exchange_strong(&request->status,
 						       &none, done.status);
-		/* A waiter may take its request off its stack from here on. */
 		request_end(x, request);
 	}
 }
