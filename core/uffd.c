@@ -164,7 +164,7 @@ static void wake_none(struct xm_mapper *m, uint64_t page, uint64_t count)
 static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
 		   const void *bytes, bool protect)
 {
-	uint64_t done = 0, size = count * m->page_size;
+	uint64_t done = 0, size = count * m->page_size, most = size;
 
 	if (bytes == NULL) {
 		XM_ASSERT(size <= m->zeros_size);
@@ -174,13 +174,15 @@ static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
 		struct uffdio_copy copy = {
 			.dst = address(m, page) + done,
 			.src = (uint64_t)(uintptr_t)bytes + done,
-			.len = size - done,
+			.len = xm_min(size - done, most),
 			.mode = UFFDIO_COPY_MODE_DONTWAKE |
 				(protect ? UFFDIO_COPY_MODE_WP : 0),
 		};
 
-		if (ioctl(m->fd, UFFDIO_COPY, &copy) == 0)
-			return 0;
+		if (ioctl(m->fd, UFFDIO_COPY, &copy) == 0) {
+			done += copy.len;
+			continue;
+		}
 		/* A short copy says how far it came, and why it stopped only
 		 * the next time. */
 		if (copy.copy > 0) {
@@ -190,7 +192,13 @@ static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
 		switch (sorted(errno)) {
 		case OUTCOME_AGAIN: break;
 		case OUTCOME_THERE: done += m->page_size; break;
-		case OUTCOME_GONE: return -errno;
+		case OUTCOME_GONE:
+			if (most == m->page_size)
+				return -errno;
+			/* The program has divided the mapping: by mlock(),
+			 * say. */
+			most = m->page_size;
+			break;
 		}
 	}
 	return 0;
@@ -207,8 +215,18 @@ static int write_protect(struct xm_mapper *m, uint64_t page, uint64_t count,
 	};
 
 	while (ioctl(m->fd, UFFDIO_WRITEPROTECT, &wp) != 0) {
-		if (sorted(errno) != OUTCOME_AGAIN)
+		if (sorted(errno) == OUTCOME_AGAIN)
+			continue;
+		if (wp.range.len == m->page_size)
 			return -errno;
+		/* As install() does, page by page. */
+		for (uint64_t i = 0; i < count; i++) {
+			int rc = write_protect(m, page + i, 1, on);
+
+			if (rc != 0)
+				return rc;
+		}
+		return 0;
 	}
 	return 0;
 }
@@ -230,10 +248,21 @@ static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
 
 static int drop(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
+	bool unlocked = false;
+
 	while (madvise(pointer(m, page), count * m->page_size,
 		       MADV_DONTNEED) != 0) {
-		if (sorted(errno) != OUTCOME_AGAIN)
-			return -errno;
+		int error = errno;
+
+		/* The program has locked all its memory; this cannot be. The
+		 * whole arena, as pieces would each be a mapping. */
+		if (error == EINVAL && !unlocked) {
+			munlock(m->base, m->pages * m->page_size);
+			unlocked = true;
+			continue;
+		}
+		if (sorted(error) != OUTCOME_AGAIN)
+			return -error;
 	}
 	return 0;
 }
