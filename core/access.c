@@ -105,12 +105,14 @@ static int await(extmem *x, struct lane *lane, uint64_t page,
 /* One lane's part, tried until it succeeds or there is no hope. */
 static int straight_part(extmem *x, const struct span *s, uint64_t deadline_ns)
 {
-	uint64_t page = s->address / XM_PAGE;
-	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
+	struct lane *lane =
+		&x->lanes[xm_lane_of(x, s->address / XM_PAGE)];
 	uint64_t done = 0;
 
 	for (unsigned turn = 0; done < s->size;) {
 		struct request request = { .parts = 0 };
+		/* Of what is left: it may be another appliance's. */
+		uint64_t page = (s->address + done) / XM_PAGE;
 		struct span rest = { s->address + done, s->near + done,
 				     s->size - done, s->write };
 		struct os_signals old;
