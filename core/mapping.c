@@ -368,6 +368,10 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 			      &first, &limit);
 	if (rc != 0)
 		return rc;
+	if (size == 0)
+		return xm_fail(-ERANGE, "extmem_map: nothing of the region "
+			       "lies behind its end, %llu",
+			       (unsigned long long)offset);
 	os_mutex_take(&region->lock);
 	rc = begin_tracking(region);
 	/* One registration serves every mapping of the region. */
@@ -506,7 +510,35 @@ int extmem_advise(extmem_region *region, uint64_t offset, uint64_t size,
 
 /* --- pins -------------------------------------------------------------------------------------------- */
 
-/* 0: pinned; 1: no more can be; or an error. */
+static bool is_attached(extmem *x, struct lane *lane, uint64_t page)
+{
+	struct xm_segment *segment =
+		xm_layout_find(&x->layout, page, &lane->engine.hint);
+
+	return segment != NULL && segment->attached;
+}
+
+/* The first page from this one on that is mapped, or `limit`. */
+static uint64_t mapped_from(extmem *x, uint64_t page, uint64_t limit)
+{
+	struct lane *lane = &x->lanes[0];
+	uint64_t next = limit;
+	struct os_signals old;
+
+	xm_lane_lock(lane, &old);
+	for (uint32_t i = 0; i < x->layout.count; i++) {
+		const struct xm_segment *s = &x->layout.segments[i];
+
+		if (!s->attached || s->page + s->count <= page)
+			continue;
+		next = xm_min(limit, xm_max(page, s->page));
+		break;
+	}
+	xm_lane_unlock(lane, &old);
+	return next;
+}
+
+/* 0: pinned; 1: no more can be; 2: not mapped; or an error. */
 static int pin_page(extmem *x, uint64_t page, bool write)
 {
 	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
@@ -521,6 +553,10 @@ static int pin_page(extmem *x, uint64_t page, bool write)
 		struct os_signals old;
 
 		xm_lane_lock(lane, &old);
+		if (!is_attached(x, lane, page)) {
+			xm_lane_unlock(lane, &old);
+			return 2;
+		}
 		if (turn == 0)
 			since_ns = xm_engine_clock(&lane->engine);
 		verdict = xm_engine_event(&lane->engine, &pin);
@@ -560,17 +596,22 @@ static bool arena_part(const extmem *x, const void *address, size_t size,
 
 static void unpin_pages(extmem *x, uint64_t page, uint64_t limit)
 {
-	for (; page < limit; page++) {
+	while (page < limit) {
 		struct lane *lane = &x->lanes[xm_lane_of(x, page)];
 		struct xm_pager_event ev = {
 			.kind = XM_PAGER_UNPIN, .page = page,
 			.limit = page + 1,
 		};
 		struct os_signals old;
+		bool mapped;
 
 		xm_lane_lock(lane, &old);
+		mapped = is_attached(x, lane, page);
 		xm_engine_event(&lane->engine, &ev);
 		xm_lane_unlock(lane, &old);
+		page++;
+		if (!mapped)
+			page = mapped_from(x, page, limit);
 	}
 }
 
@@ -587,6 +628,12 @@ int64_t extmem_pin(extmem *x, const void *address, size_t size, int write)
 		rc = pin_page(x, page, write != 0);
 		if (rc == 0)
 			continue;
+		if (rc == 2) {
+			/* The loop steps on from the page before. */
+			page = mapped_from(x, page + 1,
+					   (end + XM_PAGE - 1) / XM_PAGE) - 1;
+			continue;
+		}
 		if (rc > 0 && page * XM_PAGE > begin)
 			/* Up to the end of the last page that is pinned. */
 			return (int64_t)(x->base + page * XM_PAGE -
