@@ -72,7 +72,7 @@ static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
 /* What an appliance said to a TAKE. */
 struct offer {
 	int status;
-	uint64_t free_run, soon;
+	uint64_t free, free_run, soon;
 	char words[XM_WORDS_SIZE + XM_ADDRESS_SIZE];
 };
 
@@ -89,10 +89,11 @@ static int segment_take(extmem *x, const extmem_region *region,
 
 	take.u.take.size = size;
 	memcpy(take.u.take.region, region->name, XM_NAME_SIZE);
-	ret->free_run = ret->soon = 0;
+	ret->free = ret->free_run = ret->soon = 0;
 	ret->status = xm_ask(x, appliance, &take, &waiter);
 	if (ret->status != 0) {
 		if (waiter.message.kind == XM_REFUSED) {
+			ret->free = waiter.message.u.refused.free;
 			ret->free_run = waiter.message.u.refused.free_run;
 			ret->soon = waiter.message.u.refused.soon;
 		}
@@ -157,6 +158,7 @@ static int segments_try(extmem *x, const extmem_region *region,
 	uint32_t count = x->keeper.control.count;
 	struct offer offers[XM_APPLIANCES_MAX];
 	uint64_t at = address, end = address + size;
+	uint64_t together = 0, soon = 0;
 	uint32_t ready = 0, told = 0;
 	int rc = -ENOSPC;
 
@@ -173,8 +175,11 @@ static int segments_try(extmem *x, const extmem_region *region,
 		rc = segment_take(x, region, a, address, size, &offers[a]);
 		if (rc == 0)
 			return 0;
+		together += xm_min(offers[a].free, size);
 	}
-	for (uint32_t a = 0; a < count && at < end;) {
+	/* Pieces that do not suffice are not taken: they would have to be
+	 * zeroed before anybody else could have them. */
+	for (uint32_t a = 0; a < count && at < end && together >= size;) {
 		uint64_t part = offers[a].free_run & ~(x->granule - 1);
 		struct offer next;
 
@@ -196,9 +201,11 @@ static int segments_try(extmem *x, const extmem_region *region,
 	if (at == end)
 		return 0;
 	segments_give(x, address, at);
-	*ret_soon = false;
-	for (uint32_t a = 0; a < count; a++)
-		*ret_soon |= offers[a].status == -ENOSPC && offers[a].soon > 0;
+	for (uint32_t a = 0; a < count; a++) {
+		if (offers[a].status == -ENOSPC)
+			soon += xm_min(offers[a].soon, size);
+	}
+	*ret_soon = soon > 0 && together + soon >= size;
 	/* The first that is full has the word, else the first. */
 	for (uint32_t a = count; a-- > 0;)
 		told = offers[a].status == -ENOSPC ? a : told;
@@ -665,8 +672,13 @@ int extmem_slab_alloc(extmem_region *region, uint64_t size,
 		return rc;
 	os_mutex_take(&region->lock);
 	rc = xm_extent_take(&region->slabs, size, 0, ret_offset);
-	if (rc == 0)
+	if (rc == 0) {
 		region->slabs_count++;
+		/* Written before the first mapping, and freed: nobody has
+		 * discarded that. */
+		if (atomic_load(&region->written))
+			discard(region, *ret_offset, size);
+	}
 	os_mutex_give(&region->lock);
 	if (rc == -ENOSPC)
 		return xm_fail(rc, "extmem_slab_alloc: region %s has no run of "

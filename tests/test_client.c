@@ -461,11 +461,13 @@ static void a_full_pool_says_what_was_asked_and_what_is_free(void)
 	CU_ASSERT(words_have("4.0 MiB"));
 	CU_ASSERT(words_have("2.0 MiB"));
 	CU_ASSERT(region == NULL);
+	/* Nothing was taken that does not suffice, to be zeroed for no use. */
+	CU_ASSERT(appliance_free(&home) == (int64_t)(2 * MIB));
 	CU_ASSERT(extmem_region_resize(most, POOL_BYTES + 2 * MIB) ==
 		  -ENOSPC);
 	CU_ASSERT(extmem_region_size(most) == POOL_BYTES - 2 * MIB);
+	CU_ASSERT(appliance_free(&home) == (int64_t)(2 * MIB));
 	/* The last of it can be had. */
-	CU_ASSERT(appliance_frees(&home, 2 * MIB));
 	CU_ASSERT(extmem_region_take(x, "rest", 2 * MIB, &region) == 0);
 	CU_ASSERT(extmem_close(x) == 0);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
@@ -797,6 +799,44 @@ static void a_slab_that_was_used_reads_as_zero_in_a_mapping(void)
 	CU_ASSERT(extmem_close(x) == 0);
 }
 
+static void a_slab_that_was_used_before_the_mapping_reads_as_zero_in_it(void)
+{
+	extmem *x = client_open(home.address, "local=1M", NULL);
+	extmem_region *region;
+	uint64_t offset, again;
+	uint8_t *memory;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(extmem_region_take(x, "reused", 2 * MIB, &region) ==
+			0);
+	CU_ASSERT_FATAL(extmem_slab_alloc(region, MIB, &offset) == 0);
+	pattern_fill(buffer, 0, MIB, 1);
+	CU_ASSERT(extmem_write(region, offset, buffer, MIB) == 0);
+	CU_ASSERT(extmem_slab_free(region, offset) == 0);
+	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
+	CU_ASSERT_FATAL(extmem_slab_alloc(region, MIB, &again) == 0);
+	CU_ASSERT(again == offset);
+	CU_ASSERT(all_zero(memory + again, MIB));
+	CU_ASSERT(extmem_close(x) == 0);
+}
+
+static void what_is_not_mapped_is_no_matter_of_pins(void)
+{
+	extmem *x = client_open(home.address, "local=1M", NULL);
+	extmem_region *region;
+	void *memory;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(extmem_region_take(x, "pins", MIB, &region) == 0);
+	memory = extmem_region_address(region);
+	CU_ASSERT(extmem_pin(x, memory, 64 * 1024, 1) == 64 * 1024);
+	CU_ASSERT(extmem_pin(x, NULL, SIZE_MAX / 2, 1) == SIZE_MAX / 2);
+	extmem_unpin(x, NULL, SIZE_MAX / 2);
+	CU_ASSERT(strcmp(extmem_lost(x), "") == 0);
+	CU_ASSERT(extmem_map(region, MIB, 0, &memory) == -ERANGE);
+	CU_ASSERT(extmem_close(x) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct act acts[] = { { NULL, NULL } };
@@ -829,6 +869,8 @@ int main(int argc, char **argv)
 		XM_TEST(a_million_selections_in_a_mapping_send_and_touch_nothing),
 		XM_TEST(slabs_and_objects_do_not_overlap),
 		XM_TEST(a_slab_that_was_used_reads_as_zero_in_a_mapping),
+		XM_TEST(a_slab_that_was_used_before_the_mapping_reads_as_zero_in_it),
+		XM_TEST(what_is_not_mapped_is_no_matter_of_pins),
 		CU_TEST_INFO_NULL,
 	};
 	int rc;
