@@ -223,7 +223,7 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 			continue;
 		if (request->abandoned) {
 			request->number = 0;
-			if (m->kind != XM_TAKEN || XM_PLANTED(grant_kept))
+			if (m->kind != XM_TAKEN)
 				return;
 			note(s, XM_TRACE_SESSION_LATE_GRANT,
 			     m->u.taken.extent, 0, 0);

@@ -270,11 +270,13 @@ void appliance_open(uint32_t index)
 	memset(a, 0, sizeof(*a));
 	a->index = index;
 	a->pool = calloc(1, sim_shape.pool_size);
+	oracle_begin(index);
 	XM_ASSERT(a->pool != NULL);
 	queues_clear(a);
 	snprintf(name, sizeof(name), "control %u", index);
 	a->control = world_spawn(name, appliance_node(index));
 	a->control->died = fabric_process_died;
+	a->control->hang_counts_ns = sim_shape.lease_ms * XM_MS / 2;
 	snprintf(name, sizeof(name), "interface %u", index);
 	a->interface = world_spawn(name, appliance_node(index));
 	a->interface->died = fabric_process_died;

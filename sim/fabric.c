@@ -33,7 +33,7 @@ struct connection {
 	struct xm_transport *initiator, *target; /* NULL: that side is gone */
 	uint32_t from, to;			 /* nodes */
 	uint32_t peer;
-	uint64_t client;
+	uint64_t client, serial;
 	uint32_t lane;
 	bool up, down; /* as the initiator has been told */
 	bool joined, left; /* as the target has */
@@ -60,6 +60,7 @@ struct queued {
 struct exposed {
 	uint64_t client, key, offset, size;
 	bool concealed; /* and still alive, if the provider does not revoke */
+	uint64_t serial; /* then: connections before this one still know it */
 };
 
 struct ticket {
@@ -98,7 +99,7 @@ static struct {
 	struct operation *operations;
 	struct xm_channel *channels;
 	struct stream *streams;
-	uint64_t uid;
+	uint64_t uid, serial;
 	bool blocked[SIM_NODES][SIM_NODES];
 	uint64_t clogged[SIM_NODES];
 	uint64_t busy[SIM_NODES][SIM_NODES];
@@ -512,6 +513,7 @@ static void arrive_knock(void *argument, uint64_t number)
 		});
 	}
 	c->target = t;
+	c->serial = ++f.serial;
 	world_note("fabric.accept: a connection of node {from} to "
 		   "node {to} is accepted for client {client:hex}", c->from, c->to, c->client);
 	world_at(arrives(c->to, c->from, 64), arrive_accept, c, 0);
@@ -717,6 +719,8 @@ static void conceal(struct xm_transport *t, uint64_t client, uint64_t key,
 			*e = t->exposed[--t->exposed_count];
 			continue;
 		}
+		if (!e->concealed)
+			e->serial = f.serial;
 		e->concealed = true;
 		i++;
 	}
@@ -1078,6 +1082,8 @@ static int channel_poll(struct xm_channel *c, struct xm_channel_event *ret)
 
 		if (c->peers[peer] != NULL &&
 		    channel_next(c, c->peers[peer], ret)) {
+			if (c->target && ret->kind == XM_CHANNEL_MESSAGE)
+				oracle_heard(c->process->node, peer);
 			c->turn = peer + 1;
 			return 1;
 		}
@@ -1113,6 +1119,61 @@ const struct xm_channel_ops fabric_channel = {
 	.wait = channel_wait,
 	.address = channel_address,
 };
+
+/* Does a connection that is open now know this key? Where keys are all there
+ * is, a concealed one is waited out. */
+static bool key_opens(const struct xm_transport *t, const struct exposed *e)
+{
+	if (!sim_shape.provider.admits)
+		return !e->concealed;
+	for (struct connection *c = f.connections; c != NULL;
+	     c = c->next_all) {
+		if (c->target == t && c->client == e->client &&
+		    (!e->concealed || c->serial <= e->serial))
+			return true;
+	}
+	return false;
+}
+
+static void ask_lanes(const struct xm_transport *t)
+{
+	for (struct connection *c = f.connections; c != NULL;
+	     c = c->next_all) {
+		if (c->target != t)
+			continue;
+		for (struct connection *d = c->next_all; d != NULL;
+		     d = d->next_all) {
+			if (d->target == t && d->client == c->client &&
+			    d->lane == c->lane)
+				world_broken("faithfulness", "client %llu has "
+					     "two connections of lane %u, and "
+					     "writes of both can land",
+					     (unsigned long long)c->client,
+					     c->lane);
+		}
+	}
+}
+
+void fabric_ask(uint32_t appliance)
+{
+	struct process *interface = appliance_interface(appliance);
+
+	for (struct xm_transport *t = f.transports; t != NULL;
+	     t = t->next_all) {
+		if (t->process != interface || !t->open ||
+		    t->incarnation != interface->incarnation)
+			continue;
+		if (sim_shape.provider.admits)
+			ask_lanes(t);
+		for (size_t i = 0; i < t->exposed_count; i++) {
+			const struct exposed *e = &t->exposed[i];
+
+			if (key_opens(t, e))
+				oracle_key(appliance, e->client, e->offset,
+					   e->size);
+		}
+	}
+}
 
 bool fabric_key(const struct process *interface, uint64_t key,
 		uint64_t *ret_offset)

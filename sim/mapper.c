@@ -22,6 +22,16 @@ struct xm_mapper {
 	uint64_t pages, page_size;
 };
 
+/* Other threads run on while the kernel works for this one: what they store
+ * meanwhile goes where it can. */
+#define PREEMPT 8
+
+static void meanwhile(void)
+{
+	if (world_chance(WORLD_SCHEDULE, PREEMPT))
+		world_yield();
+}
+
 static int attach(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
 	XM_ASSERT(xm_span_fits(page, count, m->pages));
@@ -68,6 +78,7 @@ static int set(struct xm_mapper *m, uint64_t page, uint64_t count,
 
 static int protect(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
+	meanwhile();
 	return set(m, page, count, PROTECTED);
 }
 
@@ -81,10 +92,12 @@ static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
 	for (uint64_t i = page; i < page + count; i++)
 		XM_ASSERT(m->states[i] == OPEN || m->states[i] == PROTECTED);
 	memcpy(ret, m->base + page * m->page_size, count * m->page_size);
+	meanwhile();
 }
 
 static int drop(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
+	meanwhile();
 	set(m, page, count, ABSENT);
 	memset(m->base + page * m->page_size, 0xdb, count * m->page_size);
 	return 0;

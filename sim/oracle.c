@@ -7,7 +7,9 @@
  *  2 isolation	no access under a lease reaches bytes that are not its own
  *		(oracle_access), and what programs read is theirs (program.c)
  *  3 faithfulness  programs' shadows (program.c)
- *  4 epoch	no access succeeds after its lease's end (oracle_access)
+ *  4 epoch	no access succeeds after its lease's end (oracle_access), and
+ *		no key opens bytes that are another's or nobody's (oracle_key);
+ *		a lease ends after a silence that was listened to, and then
  *  5 page truth	a present clean page equals the far bytes or a cell's;
  *		budgets hold; each pager's own check
  *  6 liveness	the run's second half (extmem-sim.c)
@@ -124,13 +126,205 @@ static void ask_client(uint32_t index)
 	}
 }
 
+/* --- leases: who was heard when, by the appliance's time awake ----------------- */
+
+static struct life {
+	struct {
+		uint64_t number, heard_ns;
+	} clients[64];
+	bool heard[64]; /* peers, since the last look */
+	bool any;
+	uint64_t expired;
+} lives[SIM_APPLIANCES_MAX];
+
+void oracle_begin(uint32_t appliance)
+{
+	memset(&lives[appliance], 0, sizeof(lives[appliance]));
+}
+
+void oracle_heard(uint32_t appliance, uint32_t peer)
+{
+	XM_ASSERT(peer < XM_COUNT(lives[0].heard));
+	lives[appliance].heard[peer] = true;
+	lives[appliance].any = true;
+}
+
+static void hear(struct life *life, const struct xm_service *service,
+		 uint64_t awake_ns)
+{
+	for (uint32_t i = 0; i < service->options.peers_max; i++) {
+		const struct xm_service_peer *peer = &service->peers[i];
+
+		if (!life->heard[i] || peer->state != XM_PEER_CLIENT)
+			continue;
+		life->clients[peer->client].number =
+			service->clients[peer->client].number;
+		life->clients[peer->client].heard_ns = awake_ns;
+	}
+	memset(life->heard, 0, sizeof(life->heard));
+	life->any = false;
+}
+
+/* One that is taken for dead was silent for as long as its lease while the
+ * appliance listened: had it slept itself, it could not know. */
+static void ask_expired(uint32_t index, struct life *life,
+			const struct xm_service *service, uint64_t awake_ns)
+{
+	life->expired = service->expired;
+	for (uint32_t i = 0; i < service->options.clients_max; i++) {
+		const struct xm_service_client *c = &service->clients[i];
+		uint64_t silence_ns = awake_ns - life->clients[i].heard_ns;
+
+		if (c->state != XM_CLIENT_EXPIRED || c->bye ||
+		    life->clients[i].number != c->number)
+			continue;
+		life->clients[i].number = 0;
+		sim_counts.laws_asked++;
+		if (silence_ns < c->lease_ns - c->lease_ns / 8)
+			world_broken("epoch", "appliance %u ended the lease of "
+				     "%s after %llu ms of listening, of %llu",
+				     index, c->name,
+				     (unsigned long long)(silence_ns / XM_MS),
+				     (unsigned long long)(c->lease_ns /
+							  XM_MS));
+	}
+}
+
+static void ask_silent(uint32_t index, const struct life *life,
+		       const struct xm_service *service, uint64_t awake_ns)
+{
+	for (uint32_t i = 0; i < service->options.clients_max; i++) {
+		const struct xm_service_client *c = &service->clients[i];
+		uint64_t silence_ns = awake_ns - life->clients[i].heard_ns;
+
+		if ((c->state != XM_CLIENT_KNOWN &&
+		     c->state != XM_CLIENT_SILENT) ||
+		    life->clients[i].number != c->number)
+			continue;
+		sim_counts.laws_asked++;
+		if (silence_ns > 2 * c->lease_ns + 2 * XM_SECOND)
+			world_broken("epoch", "appliance %u has heard nothing "
+				     "of %s for %llu ms, and its lease of %llu "
+				     "goes on", index, c->name,
+				     (unsigned long long)(silence_ns / XM_MS),
+				     (unsigned long long)(c->lease_ns /
+							  XM_MS));
+	}
+}
+
+static void ask_lives(uint32_t index, bool all)
+{
+	struct xm_service *service = appliance_service(index);
+	struct process *control = appliance_control(index);
+	struct life *life = &lives[index];
+
+	if (service == NULL || control->hung)
+		return;
+	if (life->any)
+		hear(life, service, world_awake_ns(control));
+	if (service->expired != life->expired)
+		ask_expired(index, life, service, world_awake_ns(control));
+	if (all)
+		ask_silent(index, life, service, world_awake_ns(control));
+}
+
+/* In weather where clients hang and nothing else happens, and none for longer
+ * than a lease, nobody's page is lost. */
+void oracle_page_lost(void)
+{
+	if (!sim_shape.pauses)
+		return;
+	for (uint32_t i = 0; i < sim_shape.appliances; i++) {
+		if (appliance_service(i) == NULL ||
+		    appliance_service(i)->expired > 0)
+			return;
+	}
+	world_broken("liveness", "a page was lost, and only clients had hung");
+}
+
+/* --- keys and names --------------------------------------------------------------- */
+
+void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
+		uint64_t size)
+{
+	const struct xm_service *service = appliance_service(appliance);
+	uint64_t covered = 0;
+
+	if (service == NULL)
+		return;
+	sim_counts.laws_asked++;
+	for (uint32_t i = 0; i < service->options.extents_max; i++) {
+		const struct xm_service_extent *e = &service->extents[i];
+		uint64_t first = xm_max(offset, e->offset);
+		uint64_t end = xm_min(offset + size, e->offset + e->size);
+
+		if (e->state == XM_EXTENT_FREE || first >= end)
+			continue;
+		covered += end - first;
+		if (e->state == XM_EXTENT_ZEROING ||
+		    (e->client != XM_SERVICE_NONE &&
+		     service->clients[e->client].number != client))
+			world_broken("isolation", "a key of client %llu opens "
+				     "byte %llu of appliance %u, which is %s",
+				     (unsigned long long)client,
+				     (unsigned long long)first, appliance,
+				     e->state == XM_EXTENT_ZEROING
+					     ? "being zeroed" : "another's");
+	}
+	if (covered != size)
+		world_broken("isolation", "a key of client %llu opens bytes of "
+			     "appliance %u that are free",
+			     (unsigned long long)client, appliance);
+}
+
+/* Two clients never go by one number. */
+static void ask_names(uint32_t appliance)
+{
+	uint64_t numbers[SIM_CLIENTS_MAX], incarnations[SIM_CLIENTS_MAX];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < sim_shape.clients; i++) {
+		extmem *x = program_client(i);
+		const struct xm_session *s;
+
+		if (x == NULL || x->keeper.control.count <= appliance)
+			continue;
+		s = &x->keeper.control.peers[appliance].session;
+		if (s->state != XM_SESSION_READY)
+			continue;
+		sim_counts.laws_asked++;
+		numbers[count] = s->hello.client;
+		incarnations[count] = s->welcome.incarnation;
+		for (uint32_t k = 0; k < count; k++) {
+			if (numbers[k] == numbers[count] &&
+			    incarnations[k] == incarnations[count])
+				world_broken("isolation", "two clients go by "
+					     "the number %llu at appliance %u",
+					     (unsigned long long)numbers[k],
+					     appliance);
+		}
+		count++;
+	}
+}
+
 void oracle_ask(void)
 {
 	uint64_t turn = world_events() / EVERY;
 
+	for (uint32_t i = 0; i < sim_shape.appliances; i++)
+		ask_lives(i, false);
 	if (world_events() % EVERY != 0)
 		return;
 	ask_appliance((uint32_t)(turn % sim_shape.appliances));
+	if (turn % 4 == 0) {
+		uint32_t index = (uint32_t)(turn / 4 % sim_shape.appliances);
+
+		ask_lives(index, true);
+		ask_names(index);
+		if (appliance_service(index) != NULL &&
+		    appliance_interface(index) != NULL)
+			fabric_ask(index);
+	}
 	if (turn % 8 == 0)
 		ask_client((uint32_t)(turn / 8 % sim_shape.clients));
 }

@@ -185,6 +185,7 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 		return true;
 	if (!touch_page(p->x, arena / XM_PAGE, store && !load)) {
 		sim_counts.lost++;
+		oracle_page_lost();
 		return false;
 	}
 	if (p->shadow[page].busy)
@@ -199,6 +200,7 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 	 * go, and others may be there first. */
 	if (load && !touch_page(p->x, arena / XM_PAGE, true)) {
 		sim_counts.lost++;
+		oracle_page_lost();
 		return false;
 	}
 	if (p->shadow[page].busy)
@@ -383,6 +385,15 @@ static void op_pin(struct program *p)
 				     here ? "protected" : "not there");
 	}
 	world_wait(p->process, below(2 * XM_MS));
+	for (uint64_t i = 0; i < (uint64_t)got / XM_PAGE; i++) {
+		bool here, open;
+
+		touch_state(p->x, (p->region->address / XM_PAGE) + page + i,
+			    &here, &open);
+		if (!here || (write && !open))
+			world_broken("page truth", "a page was pinned, and is "
+				     "%s now", here ? "protected" : "gone");
+	}
 	if (got > 0)
 		extmem_unpin(p->x, at, (size_t)got);
 	unclaim(p, page, count);
@@ -517,8 +528,23 @@ static void verify(struct program *p)
 
 	XM_ASSERT(bytes != NULL);
 	for (uint64_t i = 0; i < p->pages && !p->lost; i++) {
-		int rc = extmem_read(p->region, i * XM_PAGE, bytes, XM_PAGE);
+		uint64_t began_ns = world_now();
+		int rc;
 
+		/* In clear weather a page is there, or lost for good and said
+		 * to be. */
+		do {
+			rc = extmem_read(p->region, i * XM_PAGE, bytes,
+					 XM_PAGE);
+			if (rc == -ENOTCONN || rc == -ETIMEDOUT)
+				world_wait(p, 100 * XM_MS);
+		} while (finishing && (rc == -ENOTCONN || rc == -ETIMEDOUT) &&
+			 world_now() - began_ns < 100 * XM_SECOND);
+		if (finishing && (rc == -ENOTCONN || rc == -ETIMEDOUT))
+			world_broken("liveness", "client %u cannot read page "
+				     "%llu of its region, 100 s after the "
+				     "weather cleared, and it is not lost",
+				     p->index, (unsigned long long)i);
 		if (!went(p, rc))
 			break;
 		for (unsigned k = 0; k < WORDS; k++) {
@@ -758,11 +784,14 @@ void program_kill(uint32_t client, uint64_t pause_ns)
 {
 	struct program *p = &programs[client];
 
-	if (!p->process->alive || p->ended)
+	if (p->process == NULL || !p->process->alive || p->ended)
 		return;
 	world_note("world.kill: client {client} is killed", client, 0, 0);
 	p->x = NULL;
 	world_kill(p->process);
+	/* Another may live in its place before it begins again. */
+	p->process = NULL;
+	p->x = NULL;
 	world_at(world_now() + pause_ns, begin_again, NULL, client);
 }
 

@@ -57,6 +57,7 @@ struct sim_shape {
 	uint32_t again;	     /* posts that say -EAGAIN */
 	uint32_t weather_ns_mean; /* ms between weather events; 0: none */
 	bool hang, kill_appliance, kill_client, partition, clog, skew;
+	bool pauses; /* nothing but clients that hang */
 };
 
 enum sim_fault {
@@ -169,6 +170,9 @@ void fabric_clear(void);
 bool fabric_key(const struct process *interface, uint64_t key,
 		uint64_t *ret_offset);
 
+/* Asks of an interface's connections and keys; see oracle_key(). */
+void fabric_ask(uint32_t appliance);
+
 bool sim_kicked(int kick);
 
 /* --- appliance.c ---------------------------------------------------------------- */
@@ -219,6 +223,15 @@ uint64_t weather_events(void); /* so many have been numbered */
 
 /* After every event that can have changed an answer. */
 void oracle_ask(void);
+/* An appliance begins, with nothing known about anyone. */
+void oracle_begin(uint32_t appliance);
+/* Its control process is handed a message by this peer of its channel. */
+void oracle_heard(uint32_t appliance, uint32_t peer);
+/* A key of this client's opens [offset, + size) of the pool. */
+void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
+		uint64_t size);
+/* A touch found that its page is lost. */
+void oracle_page_lost(void);
 /* A remote access is about to succeed at this appliance. */
 void oracle_access(uint32_t appliance, uint64_t client, uint64_t offset,
 		   uint64_t size, bool write);

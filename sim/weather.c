@@ -132,6 +132,12 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->partition = coin(r);
 	s->clog = coin(r);
 	s->skew = coin(r);
+	s->pauses = xm_rand_below(r, 12) == 0;
+	if (s->pauses) {
+		s->hang = s->kill_appliance = s->kill_client = false;
+		s->partition = s->clog = false;
+		s->link.loss_permille = 0;
+	}
 }
 
 /* --- events ---------------------------------------------------------------------- */
@@ -294,7 +300,8 @@ static void blow_links(uint32_t appliance, uint32_t client)
 		fabric_clog(first ? a : c, world_now() + ns);
 		break;
 	default:
-		if (happens(SIM_FAULT_BREAK, client, appliance, 0))
+		if (!sim_shape.pauses &&
+		    happens(SIM_FAULT_BREAK, client, appliance, 0))
 			fabric_break(c, a);
 	}
 }
@@ -323,7 +330,7 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 		hang(appliance_interface(appliance), ns);
 		break;
 	case 3:
-		if (sim_shape.hang &&
+		if ((sim_shape.hang || sim_shape.pauses) &&
 		    happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
 			hang(program_process(client), ns);
 		break;

@@ -522,6 +522,8 @@ struct process *world_spawn(const char *name, uint32_t node)
 	p->node = node;
 	p->alive = true;
 	p->hung = false;
+	p->hang_counts_ns = 0;
+	p->asleep_ns = 0;
 	p->skew_ns = 0;
 	p->drift_ppm = 0;
 	p->started_ns = w.now_ns;
@@ -554,7 +556,17 @@ void world_kill(struct process *p)
 
 void world_hang(struct process *p, bool hung)
 {
+	if (hung && !p->hung)
+		p->hung_since_ns = w.now_ns;
+	else if (!hung && p->hung &&
+		 w.now_ns - p->hung_since_ns > p->hang_counts_ns)
+		p->asleep_ns += w.now_ns - p->hung_since_ns;
 	p->hung = hung;
+}
+
+uint64_t world_awake_ns(const struct process *p)
+{
+	return w.now_ns - p->asleep_ns;
 }
 
 struct process *world_process(uint32_t index)

@@ -43,6 +43,9 @@ struct process {
 	char name[24];
 	uint32_t node; /* the host it runs on */
 	bool alive, hung;
+	uint64_t hung_since_ns;
+	uint64_t hang_counts_ns; /* shorter hangs are time awake */
+	uint64_t asleep_ns;	 /* in all the longer ones */
 	int64_t skew_ns;   /* its clock against the world's */
 	int32_t drift_ppm; /* how fast its clock runs */
 	uint64_t started_ns;
@@ -70,6 +73,9 @@ struct process *world_process(uint32_t index);
 struct process *world_current(void);
 /* The process's own clock. */
 uint64_t world_process_ns(const struct process *);
+
+/* How long it could have listened, of all the time there was. */
+uint64_t world_awake_ns(const struct process *);
 
 /* A new thread of a process. */
 struct fiber *world_fiber(struct process *, void (*run)(void *), void *argument);
