@@ -694,6 +694,10 @@ static int transport_admit(struct xm_transport *t, uint64_t client,
 			   uint32_t lane,
 			   const uint8_t ticket[XM_TICKET_SIZE])
 {
+	if (world_chance(WORLD_MISFORTUNE, sim_shape.no_memory)) {
+		sim_counts.faults[SIM_FAULT_MEMORY]++;
+		return -ENOMEM;
+	}
 	t->tickets = realloc(t->tickets,
 			     (t->tickets_count + 1) * sizeof(*t->tickets));
 	XM_ASSERT(t->tickets != NULL);
@@ -749,6 +753,10 @@ static int transport_expose(struct xm_transport *t, uint64_t client,
 			    struct xm_far *ret)
 {
 	XM_ASSERT(xm_span_fits(offset, size, t->pool_size));
+	if (world_chance(WORLD_MISFORTUNE, sim_shape.no_memory)) {
+		sim_counts.faults[SIM_FAULT_MEMORY]++;
+		return -ENOMEM;
+	}
 	t->exposed = realloc(t->exposed,
 			     (t->exposed_count + 1) * sizeof(*t->exposed));
 	XM_ASSERT(t->exposed != NULL);
@@ -846,6 +854,7 @@ struct end {
 struct stream {
 	struct stream *next_all;
 	struct end ends[2]; /* 0 connected, 1 listened */
+	bool half; /* what the first says of its end is lost on the way */
 };
 
 struct xm_channel {
@@ -989,7 +998,7 @@ static void end_close(struct end *e, int status)
 
 	e->channel->peers[e->peer] = NULL;
 	e->channel = NULL;
-	if (other->channel != NULL || other == &s->ends[1])
+	if ((other->channel != NULL || other == &s->ends[1]) && !s->half)
 		send_parcel(s, other, PARCEL_END, status, NULL, 0);
 }
 
@@ -1192,12 +1201,13 @@ bool fabric_key(const struct process *interface, uint64_t key,
 	return false;
 }
 
-void fabric_hang_up(uint32_t a, uint32_t b)
+void fabric_hang_up(uint32_t a, uint32_t b, bool half)
 {
 	for (struct stream *s = f.streams; s != NULL; s = s->next_all) {
 		if (s->ends[0].node != a || s->ends[1].node != b)
 			continue;
-		for (unsigned i = 0; i < 2; i++) {
+		s->half = half;
+		for (unsigned i = 0; i < (half ? 1 : 2); i++) {
 			if (s->ends[i].channel != NULL)
 				send_parcel(s, &s->ends[i], PARCEL_END,
 					    -ECONNRESET, NULL, 0);

@@ -48,6 +48,8 @@ static void shape(uint64_t seed)
 		sim_shape.link.loss_permille = 0;
 	if (sim_without(SIM_FAULT_AGAIN))
 		sim_shape.again = 0;
+	if (sim_without(SIM_FAULT_MEMORY))
+		sim_shape.no_memory = 0;
 }
 
 static void live(uint64_t seed)

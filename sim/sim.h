@@ -55,6 +55,7 @@ struct sim_shape {
 	struct sim_link link;
 	/* One in so many; 0: never. */
 	uint32_t again;	     /* posts that say -EAGAIN */
+	uint32_t no_memory;  /* exposures and admissions that fail */
 	uint32_t weather_ns_mean; /* ms between weather events; 0: none */
 	bool hang, kill_appliance, kill_client, partition, clog, skew;
 	bool pauses; /* nothing but clients that hang */
@@ -68,7 +69,7 @@ enum sim_fault {
 	SIM_FAULT_KILL_APPLIANCE, SIM_FAULT_KILL_INTERFACE,
 	SIM_FAULT_KILL_CLIENT, SIM_FAULT_SKEW,
 	SIM_FAULT_AGAIN, SIM_FAULT_LATE_WRITE, SIM_FAULT_FULL,
-	SIM_FAULT_REFUSED_KEY,
+	SIM_FAULT_REFUSED_KEY, SIM_FAULT_STREAM, SIM_FAULT_MEMORY,
 	SIM_FAULTS,
 };
 
@@ -163,8 +164,8 @@ void fabric_block(uint32_t from, uint32_t to, bool blocked);
 void fabric_clog(uint32_t node, uint64_t until_ns);
 /* Every connection between two nodes ends, as by a router's whim. */
 void fabric_break(uint32_t a, uint32_t b);
-/* The same for control streams. */
-void fabric_hang_up(uint32_t a, uint32_t b);
+/* The same for control streams; if half, node b never hears of it. */
+void fabric_hang_up(uint32_t a, uint32_t b, bool half);
 void fabric_clear(void);
 /* Where in the pool a live key's span begins. */
 bool fabric_key(const struct process *interface, uint64_t key,

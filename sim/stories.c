@@ -389,7 +389,7 @@ static void same_secret(uint32_t client, extmem *x)
 	(void)client;
 	expect(take(x, ALL, &r) == 0);
 	expect(store(r, 0, 7));
-	fabric_hang_up(SIM_APPLIANCES_MAX, appliance_node(0));
+	fabric_hang_up(SIM_APPLIANCES_MAX, appliance_node(0), false);
 	rest(500 * XM_MS);
 	expect(advise(r, 0, 1, EXTMEM_COLD) == 0);
 	expect(load(r, 0) == 7);
@@ -407,7 +407,7 @@ static void wrong_secret(uint32_t client, extmem *x)
 	expect(store(r, 0, 7));
 	expect(advise(r, 0, 1, EXTMEM_COLD) == 0);
 	x->keeper.control.peers[0].session.hello.secret[0] ^= 1;
-	fabric_hang_up(SIM_APPLIANCES_MAX, appliance_node(0));
+	fabric_hang_up(SIM_APPLIANCES_MAX, appliance_node(0), true);
 	rest(500 * XM_MS);
 	expect(load(r, 0) == LOST);
 	give(r);

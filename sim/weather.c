@@ -32,6 +32,8 @@ const char *sim_fault_name(enum sim_fault fault)
 		[SIM_FAULT_LATE_WRITE] = "late_write",
 		[SIM_FAULT_FULL] = "full_pool",
 		[SIM_FAULT_REFUSED_KEY] = "refused_key",
+		[SIM_FAULT_STREAM] = "stream_broken",
+		[SIM_FAULT_MEMORY] = "no_memory",
 	};
 
 	return names[fault];
@@ -106,7 +108,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->arena = 64 * XM_MIB;
 	s->prefetch = (uint32_t)PICK(r, 64, 64, 1, 2, 5);
 	s->lease_ms = (uint32_t)PICK(r, 10000, 2000, 500);
-	s->timeout_ms = PICK(r, 30000, 3000);
+	s->timeout_ms = PICK(r, 30000, 3000, 700);
 	s->loss_ms = PICK(r, 1500, 300, 5000);
 	s->extents_max = (uint32_t)PICK(r, 64, 7, 3);
 	s->clients_max = (uint32_t)xm_max(s->clients, PICK(r, 2, 4, 16));
@@ -125,6 +127,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		return;
 	}
 	s->again = (uint32_t)PICK(r, 0, 0, 50, 5);
+	s->no_memory = (uint32_t)PICK(r, 0, 0, 20, 3);
 	s->weather_ns_mean = (uint32_t)PICK(r, 0, 300, 1000, 4000);
 	s->hang = coin(r);
 	s->kill_appliance = coin(r);
@@ -159,6 +162,10 @@ static uint64_t a_while(void)
 }
 
 static const char *const sentences[SIM_FAULTS] = {
+	[SIM_FAULT_STREAM] =
+		"weather.stream: client {client} loses its "
+		"stream to the control of appliance "
+		"{appliance} (event {number})",
 	[SIM_FAULT_PARTITION] =
 		"weather.partition: client {client} and appliance "
 		"{appliance} are apart for {time:ns} (event "
@@ -274,7 +281,7 @@ static void blow_links(uint32_t appliance, uint32_t client)
 	uint64_t ns = a_while();
 	bool first;
 
-	switch (some(4)) {
+	switch (some(5)) {
 	case 0:
 		if (!sim_shape.partition ||
 		    !happens(SIM_FAULT_PARTITION, client, appliance, ns))
@@ -298,6 +305,11 @@ static void blow_links(uint32_t appliance, uint32_t client)
 		    !happens(SIM_FAULT_CLOG, client, appliance, ns))
 			return;
 		fabric_clog(first ? a : c, world_now() + ns);
+		break;
+	case 3:
+		first = some(2) == 0;
+		if (happens(SIM_FAULT_STREAM, client, appliance, 0))
+			fabric_hang_up(c, a, first);
 		break;
 	default:
 		if (!sim_shape.pauses &&
@@ -395,6 +407,7 @@ void weather_clear(void)
 	for (uint32_t i = 0; i < WORLD_PROCESSES; i++)
 		world_hang(world_process(i), false);
 	sim_shape.again = 0;
+	sim_shape.no_memory = 0;
 	sim_shape.link.loss_permille = 0;
 }
 
