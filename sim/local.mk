@@ -63,3 +63,32 @@ planted: extmem-sim-planted$(EXEEXT)
 		'$(top_srcdir)/tests/planted.sh' $(PLANTS)
 dist_noinst_SCRIPTS += tests/planted.sh
 .PHONY: planted
+
+# The long form of what tests/seeds.sh does: make sim RUNS=100000 SEED=1.
+RUNS = 10000
+SEED = 1
+JOBS = 1
+sim: extmem-sim
+	./extmem-sim --runs $(RUNS) --seed $(SEED) --jobs $(JOBS)
+
+# The traces of the stories, as they are now, become those that are kept.
+stories-write: extmem-sim
+	./extmem-sim --stories_write '$(top_srcdir)/tests/stories'
+
+# One seed is one story, whoever compiled it: gcc and clang, -O0 and -O2.
+HASH_RUNS = 300
+sim-hash:
+	@hashes=; \
+	for cc in gcc clang; do for level in -O0 -O2; do \
+		folder=build-sim$$level-$$cc; flags="CC=$$cc"; \
+		export CFLAGS="$$level -g"; \
+		( mkdir -p "$$folder" && cd "$$folder" && \
+		  { test -f Makefile || '$(abs_top_srcdir)/configure' -q "$$flags" $(CONFIGURE_FLAGS); } && \
+		  $(MAKE) --silent extmem-sim >/dev/null ) || exit 1; \
+		hash=$$("$$folder/extmem-sim" --quiet --runs $(HASH_RUNS) | sed -n 's/^trace hash *//p'); \
+		echo "$$cc $$level: $$hash"; \
+		hashes="$$hashes $$hash"; \
+	done; done; \
+	test "$$(printf '%s\n' $$hashes | sort -u | wc -l)" = 1 && echo 'equal'
+
+.PHONY: sim sim-hash stories-write

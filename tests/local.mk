@@ -41,6 +41,8 @@ xm_shell_tests = \
 	tests/test_run.sh \
 	tests/install.sh \
 	tests/man.sh \
+	tests/seeds.sh \
+	tests/stories.sh \
 	tests/torture.sh \
 	$(NULL)
 
@@ -112,6 +114,8 @@ EXTRA_DIST += \
 	tests/assert.c \
 	tests/corpus \
 	tests/lsan.supp \
+	tests/seeds.txt \
+	tests/stories \
 	$(NULL)
 
 TEST_EXTENSIONS = .sh

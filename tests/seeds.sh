@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# The simulator in `make check`: the seeds that once failed (tests/seeds.txt),
+# then fresh ones, each run twice with equal hashes. Fresh seeds begin where
+# the clock stands; SEED=N says where instead, RUNS=N how many.
+set -u
+
+sim="$XM_BUILDDIR/extmem-sim"
+if [ ! -x "$sim" ]; then
+	echo "extmem-sim is not built (Debian: libjansson-dev)" >&2
+	exit 77
+fi
+
+passed=0
+failed=0
+while read -r seed lesson; do
+	case $seed in '' | '#'*) continue ;; esac
+	if "$sim" --quiet --twice --seed "$seed" >/dev/null; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "failed: seed $seed, whose lesson was: $lesson"
+	fi
+done <"$XM_SRCDIR/tests/seeds.txt"
+echo "kept seeds: $passed passed, $failed failed"
+
+first=${SEED:-$(date +%s)}
+runs=${RUNS:-200}
+echo "$runs fresh seeds from $first on, twice each:"
+report=$("$sim" --quiet --twice --seed "$first" --runs "$runs")
+echo "$report"
+bad=$(echo "$report" | sed -n 's/^seeds .* \([0-9]*\) failed$/\1/p')
+passed=$((passed + runs - ${bad:-$runs}))
+failed=$((failed + ${bad:-$runs}))
+if [ "${bad:-1}" -ne 0 ]; then
+	echo "Read one aloud: extmem-sim --seed N --trace (docs/TRACE.md)"
+fi
+
+# Over so many seeds every kind of fault comes up.
+for kind in $(echo "$report" | sed -n 's/^  \([a-z_]*\) *0 never$/\1/p'); do
+	if [ "$runs" -ge 200 ]; then
+		failed=$((failed + 1))
+		echo "failed: no $kind in $runs seeds"
+	fi
+done
+
+echo "$passed passed, $failed failed"
+test "$failed" -eq 0
