@@ -31,6 +31,7 @@ struct operation;
 struct connection {
 	struct connection *next_all;
 	struct xm_transport *initiator, *target; /* NULL: that side is gone */
+	const struct xm_transport *home;	 /* who made it */
 	uint32_t from, to;			 /* nodes */
 	uint32_t peer;
 	uint64_t client, serial;
@@ -463,15 +464,20 @@ static bool ticket_use(struct xm_transport *t, const uint8_t *bytes,
 	return false;
 }
 
-/* What the client had on this lane ends before the new one is accepted. */
+/* What the client had on this lane ends before the new one is accepted. Where
+ * connections are not known the provider's queue between two endpoints keeps
+ * the order: what was posted before does not happen after. */
 static void supersede(struct xm_transport *t, const struct connection *by)
 {
 	if (XM_PLANTED(not_superseded))
 		return;
 	for (struct connection *c = f.connections; c != NULL;
 	     c = c->next_all) {
-		if (c != by && c->target == t && c->client == by->client &&
-		    c->lane == by->lane) {
+		bool former = by->joined ? c->client == by->client &&
+						   c->lane == by->lane
+					 : c->home == by->home;
+
+		if (c != by && c->target == t && former) {
 			world_note("fabric.supersede: an earlier connection "
 				   "of node {from} to node {to} is closed",
 				   c->from, c->to, 0);
@@ -506,8 +512,8 @@ static void arrive_knock(void *argument, uint64_t number)
 	free(k);
 	/* Where keys are all there is, nobody knows whose this one is. */
 	c->joined = sim_shape.provider.admits;
+	supersede(t, c);
 	if (c->joined) {
-		supersede(t, c);
 		push(t, (struct xm_transport_event){
 			.kind = XM_TRANSPORT_JOINED, .client = c->client,
 		});
@@ -623,6 +629,7 @@ static int transport_connect(struct xm_transport *t,
 	c->next_all = f.connections;
 	f.connections = c;
 	c->initiator = t;
+	c->home = t;
 	c->from = t->node;
 	c->to = where->bytes[8];
 	c->peer = peer;
