@@ -202,6 +202,7 @@ static size_t take_entries(const struct xm_listed *listed,
 int extmem_region_list(extmem *x, uint64_t skip,
 		       struct extmem_region_entry *ret, size_t count)
 {
+	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	size_t got = 0;
 	int rc = xm_usable("extmem_region_list");
 
@@ -214,7 +215,7 @@ int extmem_region_list(extmem *x, uint64_t skip,
 			struct waiter waiter;
 			char words[256];
 
-			rc = xm_ask(x, a, &list, &waiter);
+			rc = xm_ask(x, a, &list, deadline_ns, &waiter);
 			if (rc != 0) {
 				xm_ask_words(x, &waiter, words,
 					     sizeof(words));

@@ -491,13 +491,13 @@ static void *keeper_run(void *argument)
 }
 
 int xm_ask(extmem *x, uint32_t appliance, const struct xm_message *message,
-	   struct waiter *ret)
+	   uint64_t deadline_ns, struct waiter *ret)
 {
 	struct waiter **last = &x->asking;
 
 	ret->next = NULL;
 	ret->appliance = appliance;
-	ret->deadline_ns = os_now_ns() + x->settings.timeout_ns;
+	ret->deadline_ns = deadline_ns;
 	ret->done = false;
 	ret->message = *message;
 	os_mutex_take(&x->control_lock);

@@ -125,6 +125,9 @@ struct extmem {
 	uint64_t granule; /* regions are multiples of it: the appliances' */
 
 	struct os_mutex regions_lock;
+	/* Of the public call that holds regions_lock: one for all it does,
+	 * counted from before it had the lock. */
+	uint64_t deadline_ns;
 	struct xm_link regions;
 	bool closing;
 	bool deaf[XM_APPLIANCES_MAX]; /* the last GIVE there timed out */
@@ -169,7 +172,7 @@ int xm_fail(int rc, const char *format, ...)
 void xm_kick(extmem *);
 /* Sends a request and waits for its answer; `ret->status` is returned. */
 int xm_ask(extmem *, uint32_t appliance, const struct xm_message *,
-	   struct waiter *ret);
+	   uint64_t deadline_ns, struct waiter *ret);
 /* Asks for words about an answer that was no: what the appliance said, or
  * what the status means there. */
 void xm_ask_words(extmem *, const struct waiter *, char *words,

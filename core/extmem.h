@@ -151,7 +151,8 @@ int extmem_object_size(extmem_region *, uint64_t offset, uint64_t *ret_size);
 
 /* --- explicit access ----------------------------------------------------- */
 
-/* `buffer` may be any memory of the process, mapped external memory too.
+/* `buffer` may be any memory of the process, external memory that this client
+ * mapped too.
  * Coherent with this client's mappings. A write returns when the bytes are
  * in the far memory.
  * Errors: -ERANGE outside the region; -ENOTCONN, -ESTALE, -ETIMEDOUT. */

@@ -195,7 +195,13 @@ int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
 			xm_lane_lock(lane, &old);
 			xm_lane_turn(x, lane);
 			verdict = xm_engine_event(&lane->engine, &done);
-			reach = xm_engine_reach(&lane->engine, first);
+			/* Of the page that is waited for, not of the first:
+			 * a range may lie at several appliances. */
+			reach = verdict == XM_VERDICT_WAIT
+					? xm_engine_reach(
+						  &lane->engine,
+						  lane->engine.effects.next)
+					: XM_REACH_UP;
 			xm_lane_unlock(lane, &old);
 			if (verdict == XM_VERDICT_LOST)
 				return -ESTALE;

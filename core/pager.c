@@ -966,8 +966,10 @@ static void on_flushed(const struct xm_pager *p,
 
 		if (cell->state != CELL_FREE && cell->page != NOBODY &&
 		    cell->seq <= ev->seq && cell->page >= ev->page &&
-		    cell->page < ev->limit)
+		    cell->page < ev->limit) {
 			fx->verdict = XM_VERDICT_WAIT;
+			fx->next = cell->page;
+		}
 	}
 }
 

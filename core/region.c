@@ -16,6 +16,22 @@
 
 #include "plant.h"
 
+/* Public calls that ask appliances go one after the other. Each ends by its own
+ * deadline, which counts from before it waited for its turn; so do those
+ * before it, and so no one waits longer than the timeout. */
+static void turn_take(extmem *x)
+{
+	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
+
+	os_mutex_take(&x->regions_lock);
+	x->deadline_ns = deadline_ns;
+}
+
+static void turn_give(extmem *x)
+{
+	os_mutex_give(&x->regions_lock);
+}
+
 /* --- segments --------------------------------------------------------------------- */
 
 static void segment_add(extmem *x, const struct xm_segment *segment,
@@ -64,7 +80,7 @@ static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
 	if (x->closing && x->deaf[appliance])
 		return -ETIMEDOUT;
 	give.u.give.extent = extent;
-	rc = xm_ask(x, appliance, &give, &waiter);
+	rc = xm_ask(x, appliance, &give, x->deadline_ns, &waiter);
 	x->deaf[appliance] = rc == -ETIMEDOUT;
 	return rc;
 }
@@ -90,7 +106,7 @@ static int segment_take(extmem *x, const extmem_region *region,
 	take.u.take.size = size;
 	memcpy(take.u.take.region, region->name, XM_NAME_SIZE);
 	ret->free = ret->free_run = ret->soon = 0;
-	ret->status = xm_ask(x, appliance, &take, &waiter);
+	ret->status = xm_ask(x, appliance, &take, x->deadline_ns, &waiter);
 	if (ret->status != 0) {
 		if (waiter.message.kind == XM_REFUSED) {
 			ret->free = waiter.message.u.refused.free;
@@ -224,8 +240,7 @@ static int segments_take(extmem *x, const extmem_region *region,
 			 uint64_t address, uint64_t size, char *words,
 			 size_t words_size)
 {
-	uint64_t deadline_ns =
-		os_now_ns() + xm_min(x->settings.timeout_ns, SOON);
+	uint64_t deadline_ns = xm_min(x->deadline_ns, os_now_ns() + SOON);
 	bool soon = false;
 	int rc;
 
@@ -245,7 +260,7 @@ static int paths_wait(extmem *x, const extmem_region *region, char *words,
 		      size_t words_size)
 {
 	uint64_t began_ns = os_now_ns();
-	uint64_t deadline_ns = began_ns + x->settings.timeout_ns;
+	uint64_t deadline_ns = x->deadline_ns;
 	uint64_t page = region->address / XM_PAGE;
 	uint64_t limit = page + region->size / XM_PAGE;
 
@@ -406,10 +421,10 @@ int extmem_region_take(extmem *x, const char *name, uint64_t size,
 	if (name != NULL)
 		memcpy(region->name, name, strlen(name));
 	os_mutex_open(&region->lock);
-	os_mutex_take(&x->regions_lock);
+	turn_take(x);
 	region->number = x->regions_count;
 	rc = region_build(x, region);
-	os_mutex_give(&x->regions_lock);
+	turn_give(x);
 	if (rc != 0)
 		region_free(region);
 	else
@@ -445,7 +460,7 @@ int extmem_region_give(extmem_region *region)
 	if (rc != 0)
 		return rc;
 	x = region->client;
-	os_mutex_take(&x->regions_lock);
+	turn_take(x);
 	rc = forget(region, 0, region->size);
 	if (region->attached)
 		xm_detach(region, 0, region->size);
@@ -454,7 +469,7 @@ int extmem_region_give(extmem_region *region)
 	xm_extent_give(&x->arena, region->address, NULL);
 	xm_list_remove(&region->link);
 	x->regions_count--;
-	os_mutex_give(&x->regions_lock);
+	turn_give(x);
 	region_free(region);
 	if (rc == 0 && told != 0)
 		rc = xm_fail(told, "extmem_region_give: its appliance could "
@@ -524,7 +539,8 @@ static int trim_segment(extmem *x, uint64_t end)
 	trim.u.trim.size = end - whole.page * XM_PAGE;
 	/* What is lost is divided here alone. */
 	if (!whole.lost)
-		rc = xm_ask(x, whole.appliance, &trim, &waiter);
+		rc = xm_ask(x, whole.appliance, &trim,
+				      x->deadline_ns, &waiter);
 	if (rc == -ETIMEDOUT || rc == -ENOTCONN) {
 		/* The old key still reaches all of it, but what the number
 		 * names there now is not known. */
@@ -560,7 +576,8 @@ static int trim_segment(extmem *x, uint64_t end)
 /* Operations on the head that were posted under the key it had before. */
 static void quiesce(extmem *x)
 {
-	uint64_t deadline_ns = os_now_ns() + x->settings.loss_timeout_ns;
+	uint64_t deadline_ns = xm_min(x->deadline_ns,
+				      os_now_ns() + 2 * XM_SECOND);
 
 	for (uint32_t l = 0; l < x->lanes_count; l++) {
 		struct lane *lane = &x->lanes[l];
@@ -626,14 +643,14 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 		rc = check_size(x, "extmem_region_resize", &size);
 	if (rc != 0)
 		return rc;
-	os_mutex_take(&x->regions_lock);
+	turn_take(x);
 	os_mutex_take(&region->lock);
 	if (size > region->size)
 		rc = grow(region, size);
 	else if (size < region->size)
 		rc = shrink(region, size);
 	os_mutex_give(&region->lock);
-	os_mutex_give(&x->regions_lock);
+	turn_give(x);
 	return rc;
 }
 
