@@ -29,7 +29,7 @@ enum xm_plant xm_plant;
 
 struct settings {
 	uint64_t seed, runs, jobs, seconds, until;
-	bool trace, json, twice, quiet, minimize, first;
+	bool trace, json, twice, quiet, minimize, first, outcomes;
 #ifdef XM_PLANT
 	uint32_t plant;
 #endif
@@ -113,6 +113,10 @@ static const struct xm_option options[] = {
 	{ .name = "fail_on", .kind = XM_OPTION_TEXT, .hidden = true,
 	  .help = "A line of the trace that breaks a law.",
 	  .destination = offsetof(struct settings, fail_on) },
+	{ .name = "outcomes", .kind = XM_OPTION_FLAG,
+	  .help = "Report instead what calls came to, by what was done to the "
+		  "appliance, against the list in sim/outcomes.c.",
+	  .destination = offsetof(struct settings, outcomes) },
 	{ .name = "minimize", .kind = XM_OPTION_FLAG,
 	  .help = "Of the first seed, which fails: print the smallest command "
 		  "line that still breaks the same law.",
@@ -377,11 +381,40 @@ static int tell(const char *name)
 	return story_run(i, stdout) ? 0 : 1;
 }
 
+/* Returns how many were seen that are not in the list. That all of the list is
+ * seen takes many seeds. */
+static unsigned print_outcomes(outcome_counts seen)
+{
+	unsigned differ = 0;
+
+	for (unsigned i = 0; i < OUTCOME_CALLS * OUTCOME_TROUBLES *
+					 OUTCOME_RESULTS; i++) {
+		enum outcome_call c = i / OUTCOME_RESULTS / OUTCOME_TROUBLES;
+		enum outcome_trouble t = i / OUTCOME_RESULTS % OUTCOME_TROUBLES;
+		enum outcome_result r = i % OUTCOME_RESULTS;
+		bool listed = outcome_listed(c, t, r);
+		bool compared = t != OUTCOME_OTHER;
+
+		if (seen[c][t][r] == 0 && !(listed && compared))
+			continue;
+		differ += compared && !listed;
+		printf("%-8s %-18s %-15s %10llu%s\n", outcome_call_name(c),
+		       outcome_trouble_name(t), outcome_result_name(r),
+		       (unsigned long long)seen[c][t][r],
+		       !compared	    ? " (not compared)"
+		       : !listed	    ? " not in the list"
+		       : seen[c][t][r] == 0 ? " in the list, never seen"
+					    : "");
+	}
+	return differ;
+}
+
 int main(int argc, char *argv[])
 {
 	extern char **environ;
 	struct xm_options *o;
 	static struct report report;
+	unsigned differ = 0;
 	uint32_t rank, count;
 	int rc;
 
@@ -417,11 +450,13 @@ int main(int argc, char *argv[])
 	ranks_begin(&rank, &count);
 	ranks_run((uint32_t)s.jobs, s.seed, work, &report);
 	ranks_merge(&report);
-	if (rank == 0 && s.json)
+	if (rank == 0 && s.outcomes)
+		differ = print_outcomes(report.counts.outcomes);
+	else if (rank == 0 && s.json)
 		print_json(&report, wall() - began);
 	else if (rank == 0)
 		print_text(&report, wall() - began);
 	ranks_end();
 	xm_options_close(o);
-	return rank == 0 && report.failures > 0;
+	return rank == 0 && (report.failures > 0 || differ > 0);
 }

@@ -10,6 +10,8 @@ libxm_world_la_SOURCES = \
 	sim/minimize.c \
 	sim/oracle.c \
 	sim/os.c \
+	sim/outcomes.c \
+	sim/outcomes.h \
 	sim/plan.c \
 	sim/program.c \
 	sim/run.c \

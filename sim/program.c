@@ -57,6 +57,7 @@ static struct program {
 	bool ended;
 	struct worker workers[8];
 	uint64_t stamp, lives;
+	struct outcome_watch watch;
 } programs[SIM_CLIENTS_MAX];
 
 static bool finishing;
@@ -159,6 +160,42 @@ static void unclaim(struct program *p, uint64_t page, uint64_t count)
 		p->shadow[i].busy = false;
 }
 
+/* --- outcomes ------------------------------------------------------------------------ */
+
+/* When the last of each kind ends. */
+static uint64_t trouble_ends_ns[OUTCOME_TROUBLES];
+
+static void trouble_over(void *argument, uint64_t trouble)
+{
+	(void)argument;
+	if (world_now() < trouble_ends_ns[trouble])
+		return;
+	for (uint32_t i = 0; i < sim_shape.clients; i++)
+		outcome_end(&programs[i].watch,
+			    (enum outcome_trouble)trouble);
+}
+
+void programs_trouble(enum outcome_trouble trouble, uint64_t ns)
+{
+	for (uint32_t i = 0; i < sim_shape.clients; i++)
+		outcome_begin(&programs[i].watch, trouble);
+	trouble_ends_ns[trouble] = xm_max(trouble_ends_ns[trouble],
+					  world_now() + ns);
+	world_at(world_now() + ns, trouble_over, NULL, trouble);
+}
+
+static void outcome(struct program *p, enum outcome_call call,
+		    enum outcome_result result)
+{
+	enum outcome_trouble worst = outcome_worst(&p->watch);
+
+	sim_counts.outcomes[call][worst][result]++;
+	if (call == OUTCOME_TAKE && result == OUTCOME_OK)
+		outcome_taken(&p->watch);
+	if (!outcome_listed(call, worst, result))
+		world_note("outcome not in the list", call, worst, result);
+}
+
 /* What a call returned. */
 static bool went(struct program *p, int rc)
 {
@@ -180,12 +217,16 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 	unsigned i = (unsigned)below(WORDS);
 	uint64_t arena = p->region->address + page * XM_PAGE;
 	uint64_t *at = (uint64_t *)(void *)(p->x->base + arena + places[i]);
+	bool here;
 
 	/* What is seen of one that is busy is anybody's guess. */
 	if (p->shadow[page].busy)
 		return below(4) != 0 ||
 		       touch_page(p->x, arena / XM_PAGE, false);
-	if (!touch_page(p->x, arena / XM_PAGE, store && !load)) {
+	here = touch_page(p->x, arena / XM_PAGE, store && !load);
+	outcome(p, load ? OUTCOME_LOAD : OUTCOME_STORE,
+		here ? OUTCOME_OK : OUTCOME_SIGBUS);
+	if (!here) {
 		sim_counts.lost++;
 		oracle_page_lost();
 		return false;
@@ -293,6 +334,7 @@ static void op_explicit(struct program *p, bool write)
 			   "{size:bytes}", p->index, offset, size);
 	rc = write ? extmem_write(p->region, offset, buffer, size)
 		   : extmem_read(p->region, offset, buffer, size);
+	outcome(p, write ? OUTCOME_WRITE : OUTCOME_READ, outcome_result(rc));
 	sim_counts.writes += write;
 	sim_counts.reads += !write;
 	for (uint64_t i = page; went(p, rc) && i < page + count; i++) {
@@ -313,6 +355,14 @@ static void op_explicit(struct program *p, bool write)
 }
 
 /* --- the rest of the interface --------------------------------------------------------------- */
+
+static void op_sync(struct program *p)
+{
+	int rc = extmem_sync(p->region, 0, 0);
+
+	outcome(p, OUTCOME_SYNC, outcome_result(rc));
+	went(p, rc);
+}
 
 static void op_advise(struct program *p)
 {
@@ -484,6 +534,7 @@ static void op_resize(struct program *p)
 		memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
 	}
 	rc = extmem_region_resize(p->region, size);
+	outcome(p, OUTCOME_RESIZE, outcome_result(rc));
 	world_note("program.resize: client {client} to {size:bytes}: {error:error}", p->index, size, (uint64_t)-rc);
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
@@ -502,6 +553,7 @@ static bool region_take(struct program *p)
 	void *at;
 	int rc = extmem_region_take(p->x, "r", size, &p->region);
 
+	outcome(p, OUTCOME_TAKE, outcome_result(rc));
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	if (rc != 0) {
@@ -563,10 +615,14 @@ static void verify(struct program *p)
 
 static void region_give(struct program *p, bool look)
 {
+	int rc;
+
 	if (look && !p->lost)
 		verify(p);
 	sim_counts.lost_regions += p->lost;
-	went(p, extmem_region_give(p->region));
+	rc = extmem_region_give(p->region);
+	outcome(p, OUTCOME_GIVE, outcome_result(rc));
+	went(p, rc);
 	p->region = NULL;
 }
 
@@ -612,7 +668,7 @@ static void operate(struct program *p, struct worker *w, bool idle)
 	case 0: op_touch(p); break;
 	case 1: op_explicit(p, false); break;
 	case 2: op_explicit(p, true); break;
-	case 3: went(p, extmem_sync(p->region, 0, 0)); break;
+	case 3: op_sync(p); break;
 	case 4: op_advise(p); break;
 	case 5: op_pin(p); break;
 	case 6: op_select(p); break;
@@ -743,14 +799,18 @@ void program_open(uint32_t client)
 {
 	struct program *p = &programs[client];
 	uint64_t stamp = p->stamp, lives = p->lives;
+	struct outcome_watch watch = p->watch;
 	struct shadow *shadow = p->shadow;
 	char name[24];
 
-	if (client == 0)
+	if (client == 0) {
 		finishing = false;
+		memset(trouble_ends_ns, 0, sizeof(trouble_ends_ns));
+	}
 	memset(p, 0, sizeof(*p));
 	p->stamp = stamp;
 	p->lives = lives + 1;
+	p->watch = watch;
 	p->index = client;
 	p->pages_max = sim_shape.pool_size / XM_PAGE;
 	p->shadow = shadow != NULL
@@ -760,6 +820,9 @@ void program_open(uint32_t client)
 	snprintf(name, sizeof(name), "client %u", client);
 	p->process = world_spawn(name, SIM_APPLIANCES_MAX + client);
 	p->process->died = fabric_process_died;
+	/* A link that loses much is trouble all along. */
+	if (sim_shape.link.loss_permille > 0)
+		outcome_begin(&p->watch, OUTCOME_OTHER);
 	world_note("world.client: client {client} begins", client, 0, 0);
 	world_fiber(p->process, program_run, p);
 }

@@ -16,6 +16,7 @@
 #include "base.h"
 #include "channel.h"
 #include "extmem.h"
+#include "outcomes.h"
 #include "service.h"
 #include "transport.h"
 #include "world.h"
@@ -79,6 +80,7 @@ struct sim_counts {
 	uint64_t operations, loads, stores, reads, writes, lost, failed;
 	uint64_t lost_regions, regions, restarts;
 	uint64_t points[XM_TRACE_IDS]; /* how often each was reached */
+	outcome_counts outcomes;
 };
 
 extern struct sim_shape sim_shape;
@@ -211,6 +213,8 @@ void programs_finish(void);
 bool programs_ended(void);
 /* Says what the ones that have not ended are doing. */
 void programs_stuck(char *ret, size_t size);
+/* Something begins, for so long, that has a name among outcomes. */
+void programs_trouble(enum outcome_trouble, uint64_t ns);
 const char *program_operation_name(uint32_t operation); /* NULL: none */
 
 /* --- weather.c --------------------------------------------------------------------- */

@@ -218,6 +218,18 @@ static bool muted;
 static uint64_t numbered;
 
 /* Whom it hits: a client, an appliance, or both. */
+static enum outcome_trouble trouble_of(enum sim_fault fault)
+{
+	switch (fault) {
+	case SIM_FAULT_HANG_CONTROL: return OUTCOME_CONTROL_STOPPED;
+	case SIM_FAULT_HANG_INTERFACE:
+	case SIM_FAULT_HANG_APPLIANCE: return OUTCOME_INTERFACE_STOPPED;
+	case SIM_FAULT_KILL_APPLIANCE:
+	case SIM_FAULT_KILL_INTERFACE: return OUTCOME_KILLED;
+	default: return OUTCOME_OTHER;
+	}
+}
+
 static bool happens(enum sim_fault fault, uint32_t client, uint32_t appliance,
 		    uint64_t ns)
 {
@@ -235,6 +247,7 @@ static bool happens(enum sim_fault fault, uint32_t client, uint32_t appliance,
 	fields[n++] = numbered;
 	while (n < 4)
 		fields[n++] = 0;
+	programs_trouble(trouble_of(fault), ns);
 	sim_counts.faults[fault]++;
 	world_note_all(sentences[fault], fields);
 	return true;

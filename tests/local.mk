@@ -31,6 +31,20 @@ xm_tests = \
 	tests/test_wire \
 	$(NULL)
 
+# Programs that test by themselves.
+xm_other_tests = tests/reality
+tests_reality_SOURCES = \
+	sim/outcomes.c \
+	sim/outcomes.h \
+	tests/appliance.c \
+	tests/assert.c \
+	tests/reality.c \
+	$(NULL)
+tests_reality_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/sim
+tests_reality_LDADD = libextmem.la
+check_PROGRAMS += $(xm_other_tests)
+TESTS += $(xm_other_tests)
+
 xm_shell_tests = \
 	tests/example.sh \
 	tests/floors.sh \

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The list of outcomes; see outcomes.h. */
+#include "outcomes.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define BIT(result) (1U << OUTCOME_##result)
+#define OK BIT(OK)
+#define NOSPC BIT(ENOSPC)
+#define NOTCONN BIT(ENOTCONN)
+#define STALE BIT(ESTALE)
+#define TIMEDOUT BIT(ETIMEDOUT)
+#define BUSY BIT(EBUSY)
+#define NOMEM BIT(ENOMEM)
+#define BUS BIT(SIGBUS)
+
+/* Trouble that ended before the take may be felt after it: a connection is
+ * still being made anew. So a calm call, too, may find nobody, at times. */
+static const unsigned listed[OUTCOME_CALLS][OUTCOME_TROUBLES - 1] = {
+	[OUTCOME_TAKE] = {
+		[OUTCOME_CALM] = OK | NOSPC | NOTCONN,
+		[OUTCOME_CONTROL_STOPPED] = OK | NOSPC | TIMEDOUT,
+		[OUTCOME_INTERFACE_STOPPED] = OK | NOSPC | TIMEDOUT,
+		[OUTCOME_KILLED] = OK | NOSPC | NOTCONN | TIMEDOUT,
+	},
+	[OUTCOME_GIVE] = {
+		[OUTCOME_CALM] = OK,
+		[OUTCOME_CONTROL_STOPPED] = OK | TIMEDOUT,
+		[OUTCOME_INTERFACE_STOPPED] = OK | TIMEDOUT | BUSY,
+		[OUTCOME_KILLED] = OK | NOTCONN | TIMEDOUT,
+	},
+	[OUTCOME_RESIZE] = {
+		[OUTCOME_CALM] = OK | NOSPC | BUSY | NOMEM,
+		[OUTCOME_CONTROL_STOPPED] =
+			OK | NOSPC | TIMEDOUT |
+			BUSY | NOMEM,
+		[OUTCOME_INTERFACE_STOPPED] =
+			OK | NOSPC | TIMEDOUT |
+			BUSY | NOMEM,
+		[OUTCOME_KILLED] =
+			OK | NOSPC | NOTCONN | STALE |
+			TIMEDOUT | BUSY | NOMEM,
+	},
+	[OUTCOME_LOAD] = {
+		[OUTCOME_CALM] = OK,
+		[OUTCOME_CONTROL_STOPPED] = OK | BUS,
+		[OUTCOME_INTERFACE_STOPPED] = OK | BUS,
+		[OUTCOME_KILLED] = OK | BUS,
+	},
+	[OUTCOME_STORE] = {
+		[OUTCOME_CALM] = OK,
+		[OUTCOME_CONTROL_STOPPED] = OK | BUS,
+		[OUTCOME_INTERFACE_STOPPED] = OK | BUS,
+		[OUTCOME_KILLED] = OK | BUS,
+	},
+	[OUTCOME_READ] = {
+		[OUTCOME_CALM] = OK,
+		[OUTCOME_CONTROL_STOPPED] = OK | NOTCONN,
+		[OUTCOME_INTERFACE_STOPPED] = OK | NOTCONN | TIMEDOUT,
+		[OUTCOME_KILLED] = OK | NOTCONN | STALE,
+	},
+	[OUTCOME_WRITE] = {
+		[OUTCOME_CALM] = OK | NOTCONN,
+		[OUTCOME_CONTROL_STOPPED] = OK | NOTCONN,
+		[OUTCOME_INTERFACE_STOPPED] = OK | NOTCONN | TIMEDOUT,
+		[OUTCOME_KILLED] = OK | NOTCONN | STALE,
+	},
+	[OUTCOME_SYNC] = {
+		[OUTCOME_CALM] = OK,
+		[OUTCOME_CONTROL_STOPPED] = OK,
+		[OUTCOME_INTERFACE_STOPPED] = OK | NOTCONN | TIMEDOUT,
+		[OUTCOME_KILLED] = OK | NOTCONN | STALE | TIMEDOUT,
+	},
+};
+
+enum outcome_result outcome_result(int rc)
+{
+	switch (rc < 0 ? rc : 0) {
+	case 0: return OUTCOME_OK;
+	case -ENOSPC: return OUTCOME_ENOSPC;
+	case -ENOTCONN: return OUTCOME_ENOTCONN;
+	case -ESTALE: return OUTCOME_ESTALE;
+	case -ETIMEDOUT: return OUTCOME_ETIMEDOUT;
+	case -EBUSY: return OUTCOME_EBUSY;
+	case -ENOMEM: return OUTCOME_ENOMEM;
+	default: return OUTCOME_ELSE;
+	}
+}
+
+bool outcome_listed(enum outcome_call call, enum outcome_trouble trouble,
+		    enum outcome_result result)
+{
+	return trouble == OUTCOME_OTHER ||
+	       (listed[call][trouble] >> result & 1) != 0;
+}
+
+const char *outcome_call_name(enum outcome_call call)
+{
+	static const char *const names[OUTCOME_CALLS] = {
+		"take", "give", "resize", "load", "store", "read", "write",
+		"sync",
+	};
+
+	return names[call];
+}
+
+const char *outcome_trouble_name(enum outcome_trouble trouble)
+{
+	static const char *const names[OUTCOME_TROUBLES] = {
+		"calm", "control stopped", "interface stopped", "killed",
+		"other",
+	};
+
+	return names[trouble];
+}
+
+const char *outcome_result_name(enum outcome_result result)
+{
+	static const char *const names[OUTCOME_RESULTS] = {
+		"ok", "ENOSPC", "ENOTCONN", "ESTALE", "ETIMEDOUT", "EBUSY",
+		"ENOMEM", "SIGBUS", "something else",
+	};
+
+	return names[result];
+}
+
+void outcome_begin(struct outcome_watch *w, enum outcome_trouble trouble)
+{
+	w->since[trouble] = w->now[trouble] = true;
+}
+
+void outcome_end(struct outcome_watch *w, enum outcome_trouble trouble)
+{
+	w->now[trouble] = false;
+}
+
+void outcome_taken(struct outcome_watch *w)
+{
+	memcpy(w->since, w->now, sizeof(w->since));
+}
+
+enum outcome_trouble outcome_worst(const struct outcome_watch *w)
+{
+	enum outcome_trouble worst = OUTCOME_TROUBLES - 1;
+
+	while (worst > OUTCOME_CALM && !w->since[worst])
+		worst--;
+	return worst;
+}
