@@ -820,8 +820,10 @@ void program_open(uint32_t client)
 	snprintf(name, sizeof(name), "client %u", client);
 	p->process = world_spawn(name, SIM_APPLIANCES_MAX + client);
 	p->process->died = fabric_process_died;
-	/* A link that loses much is trouble all along. */
-	if (sim_shape.link.loss_permille > 0)
+	/* Trouble all along: links that lose, appliances without memory,
+	 * deadlines that are too short. */
+	if (sim_shape.link.loss_permille > 0 || sim_shape.no_memory > 0 ||
+	    sim_shape.timeout_ms < 1000)
 		outcome_begin(&p->watch, OUTCOME_OTHER);
 	world_note("world.client: client {client} begins", client, 0, 0);
 	world_fiber(p->process, program_run, p);

@@ -45,6 +45,14 @@ tests_reality_LDADD = libextmem.la
 check_PROGRAMS += $(xm_other_tests)
 TESTS += $(xm_other_tests)
 
+# Reality for longer, and the simulator's side of the same list.
+REALITY_SECONDS = 300
+reality: tests/reality extmemd
+	@tests/reality -t $(REALITY_SECONDS)
+outcomes: extmem-sim
+	@XM_BUILDDIR='$(abs_top_builddir)' '$(top_srcdir)/tests/outcomes.sh' 20000
+.PHONY: reality outcomes
+
 xm_shell_tests = \
 	tests/example.sh \
 	tests/floors.sh \
@@ -57,6 +65,8 @@ xm_shell_tests = \
 	tests/man.sh \
 	tests/seeds.sh \
 	tests/stories.sh \
+	tests/outcomes.sh \
+	tests/test_same_code.sh \
 	tests/torture.sh \
 	$(NULL)
 
@@ -221,7 +231,7 @@ fuzz: tests/fuzz_wire
 
 dist_noinst_SCRIPTS += tests/lint.sh
 
-CLEANFILES += tests/*.valgrind.log
+CLEANFILES += tests/*.valgrind.log tests/outcomes.out
 clean-local:
 	rm -rf build-asan build-ubsan build-tsan build-coverage build-fuzz
 
