@@ -233,6 +233,6 @@ dist_noinst_SCRIPTS += tests/lint.sh
 
 CLEANFILES += tests/*.valgrind.log tests/outcomes.out
 clean-local:
-	rm -rf build-asan build-ubsan build-tsan build-coverage build-fuzz
+	rm -rf build-asan build-ubsan build-tsan build-coverage build-fuzz build-sim-*
 
 .PHONY: check-asan check-ubsan check-tsan check-valgrind coverage lint fuzz
