@@ -3,6 +3,8 @@
 # tests/example.sh. tests/man.sh holds the pages to the header and the options.
 
 xm_man_pages = \
+	docs/man/extmem-bench.1 \
+	docs/man/extmem-sim.1 \
 	docs/man/extmem.3 \
 	docs/man/extmem.5 \
 	docs/man/extmem.7 \
