@@ -63,7 +63,6 @@ PLANTED_SECONDS = 120
 planted: extmem-sim-planted$(EXEEXT)
 	@XM_SRCDIR='$(abs_top_srcdir)' PLANTED_SECONDS=$(PLANTED_SECONDS) \
 		'$(top_srcdir)/tests/planted.sh' $(PLANTS)
-dist_noinst_SCRIPTS += tests/planted.sh
 .PHONY: planted
 
 # The long form of what tests/seeds.sh does: make sim RUNS=100000 SEED=1.

@@ -91,6 +91,7 @@ TESTS += $(xm_shell_tests)
 dist_check_SCRIPTS += $(xm_shell_tests)
 dist_noinst_SCRIPTS += \
 	tests/fuzz.sh \
+	tests/planted.sh \
 	tests/summary.sh \
 	$(NULL)
 
