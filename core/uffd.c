@@ -14,6 +14,8 @@
  * address space is changing), it is there already, or the range is not ours
  * any more. (After CRIU's uffd_check_op_error().)
  */
+#include "config.h"
+
 #include "uffd.h"
 
 #include <errno.h>
@@ -241,9 +243,22 @@ static int unprotect(struct xm_mapper *m, uint64_t page, uint64_t count)
 	return write_protect(m, page, count, false);
 }
 
+#ifdef XM_SANITIZE_THREAD
+/* Of ThreadSanitizer's run time, which has no header for them. */
+void AnnotateIgnoreReadsBegin(const char *file, int line);
+void AnnotateIgnoreReadsEnd(const char *file, int line);
+#else
+#define AnnotateIgnoreReadsBegin(file, line) ((void)0)
+#define AnnotateIgnoreReadsEnd(file, line) ((void)0)
+#endif
+
 static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
 {
+	/* The program's stores come before this or wait until the page is let
+	 * go: protection orders them, which ThreadSanitizer cannot see. */
+	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
 	memcpy(ret, pointer(m, page), count * m->page_size);
+	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
 }
 
 static int drop(struct xm_mapper *m, uint64_t page, uint64_t count)

@@ -18,7 +18,15 @@
 #include <unistd.h>
 
 #define ARGUMENTS_MAX 32
-#define PROGRAM_SECONDS 600 /* a whole test program, in a slow build */
+#define PROGRAM_SECONDS (600 * slowness()) /* a whole test program */
+
+unsigned slowness(void)
+{
+	const char *text = getenv("XM_SLOW");
+	long factor = text != NULL ? strtol(text, NULL, 10) : 1;
+
+	return factor < 1 ? 1 : factor > 100 ? 100 : (unsigned)factor;
+}
 
 uint64_t now_ms(void)
 {
@@ -291,6 +299,10 @@ void act_begin(int argc, char **argv, const struct act *acts)
 		name[length] = '\0';
 		unsetenv(name);
 		at = environ;
+	}
+	if (slowness() > 1) {
+		snprintf(name, sizeof(name), "%us", 30 * slowness());
+		setenv("EXTMEM_TIMEOUT", name, 1);
 	}
 	sigaction(SIGALRM, &late, NULL);
 	alarm(PROGRAM_SECONDS);

@@ -26,7 +26,9 @@
 
 #define MIB ((uint64_t)1 << 20)
 #define PAGE 4096
-#define PATIENCE_MS 30000 /* for anything at all */
+/* From XM_SLOW: by how much everything takes longer in this build, 1 or more. */
+unsigned slowness(void);
+#define PATIENCE_MS (30000 * slowness()) /* for anything at all */
 
 /* --- appliances --------------------------------------------------------------- */
 

@@ -139,6 +139,7 @@ EXTRA_DIST += \
 	tests/assert.c \
 	tests/corpus \
 	tests/lsan.supp \
+	tests/tsan.supp \
 	tests/seeds.txt \
 	tests/stories \
 	$(NULL)
@@ -151,6 +152,9 @@ AM_TESTS_ENVIRONMENT = \
 	XM_CXX='$(CXX)'; export XM_CXX; \
 	LSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/lsan.supp:print_suppressions=0'; \
 	export LSAN_OPTIONS; \
+	TSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/tsan.supp'; \
+	export TSAN_OPTIONS; \
+	XM_SLOW="$${XM_SLOW-$(XM_SLOW)}"; export XM_SLOW; \
 	XM_FLAGS='$(XM_SANITIZE) $(XM_COVERAGE)'; export XM_FLAGS; \
 	XM_OBJECTS='$(libxm_ground_la_OBJECTS)'; export XM_OBJECTS; \
 	XM_OBJECTS_FIRST='$(libxm_first_la_OBJECTS)'; export XM_OBJECTS_FIRST; \

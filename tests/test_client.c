@@ -707,6 +707,7 @@ static void selection_is_local(bool mapped)
 	void *memory;
 
 	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 	CU_ASSERT_FATAL(extmem_region_take(x, "slabs", 32 * MIB, &region) ==
 			0);
 	if (mapped) {
@@ -745,6 +746,7 @@ static void slabs_and_objects_do_not_overlap(void)
 	uint8_t *memory;
 
 	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 	CU_ASSERT_FATAL(extmem_region_take(x, "mixed", 16 * MIB, &region) ==
 			0);
 	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
@@ -787,6 +789,7 @@ static void a_slab_that_was_used_reads_as_zero_in_a_mapping(void)
 	uint8_t *memory;
 
 	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 	CU_ASSERT_FATAL(extmem_region_take(x, "reused", 8 * MIB, &region) ==
 			0);
 	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
@@ -807,6 +810,7 @@ static void a_slab_that_was_used_before_the_mapping_reads_as_zero_in_it(void)
 	uint8_t *memory;
 
 	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 	CU_ASSERT_FATAL(extmem_region_take(x, "reused", 2 * MIB, &region) ==
 			0);
 	CU_ASSERT_FATAL(extmem_slab_alloc(region, MIB, &offset) == 0);
