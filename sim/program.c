@@ -533,6 +533,8 @@ static void op_resize(struct program *p)
 			return;
 		memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
 	}
+	if (shrink)
+		weather_strike(p->index);
 	rc = extmem_region_resize(p->region, size);
 	outcome(p, OUTCOME_RESIZE, outcome_result(rc));
 	world_note("program.resize: client {client} to {size:bytes}: {error:error}", p->index, size, (uint64_t)-rc);

@@ -222,6 +222,9 @@ const char *program_operation_name(uint32_t operation); /* NULL: none */
 void weather_draw(uint64_t seed, struct sim_shape *ret);
 void weather_begin(void);
 void weather_clear(void);
+/* This client is about to do something in several messages: now and then its
+ * streams break in the middle of it. */
+void weather_strike(uint32_t client);
 uint64_t weather_events(void); /* so many have been numbered */
 
 /* --- oracle.c ------------------------------------------------------------------------ */

@@ -402,6 +402,31 @@ static void blow(void *argument, uint64_t number)
 		 blow, NULL, generation);
 }
 
+static void strike(void *argument, uint64_t client)
+{
+	(void)argument;
+	if (!blowing || sim_without(SIM_FAULT_STREAM))
+		return;
+	sim_counts.faults[SIM_FAULT_STREAM]++;
+	world_note("weather.strikes: the control streams of client {client} "
+		   "break", client, 0, 0);
+	for (uint32_t i = 0; i < sim_shape.appliances; i++)
+		fabric_hang_up(SIM_APPLIANCES_MAX + (uint32_t)client,
+			       appliance_node(i), false);
+}
+
+void weather_strike(uint32_t client)
+{
+	uint64_t most_ns = 8 * (sim_shape.link.latency_ns +
+				sim_shape.link.jitter_ns);
+
+	if (blowing && world_chance(WORLD_MISFORTUNE, 4))
+		world_at(world_now() +
+				 xm_rand_below(world_rand(WORLD_MISFORTUNE),
+					       most_ns),
+			 strike, NULL, client);
+}
+
 void weather_begin(void)
 {
 	blowing = sim_shape.weather_ns_mean != 0;
