@@ -493,10 +493,11 @@ void *world_alloc(size_t size)
 
 void world_free(void *memory)
 {
-	struct memory *m = (struct memory *)memory - 1;
+	struct memory *m;
 
 	if (memory == NULL)
 		return;
+	m = (struct memory *)memory - 1;
 	*m->link = m->next;
 	if (m->next != NULL)
 		m->next->link = m->link;
