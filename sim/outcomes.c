@@ -16,12 +16,14 @@
 #define BUS BIT(SIGBUS)
 
 /* Trouble that ended before the take may be felt after it: a connection is
- * still being made anew. So a calm call, too, may find nobody, at times. */
+ * still being made anew. So a calm call, too, may find nobody, at times. And
+ * one that asks for more of a full pool, while others give theirs back, may
+ * wait for bytes that are being zeroed until its time is up. */
 static const unsigned listed[OUTCOME_CALLS][OUTCOME_TROUBLES - 1] = {
 	[OUTCOME_TAKE] = {
-		[OUTCOME_CALM] = OK | NOSPC | NOTCONN,
+		[OUTCOME_CALM] = OK | NOSPC | NOTCONN | TIMEDOUT,
 		[OUTCOME_CONTROL_STOPPED] = OK | NOSPC | TIMEDOUT,
-		[OUTCOME_INTERFACE_STOPPED] = OK | NOSPC | TIMEDOUT,
+		[OUTCOME_INTERFACE_STOPPED] = OK | NOSPC | NOTCONN | TIMEDOUT,
 		[OUTCOME_KILLED] = OK | NOSPC | NOTCONN | TIMEDOUT,
 	},
 	[OUTCOME_GIVE] = {
@@ -31,12 +33,12 @@ static const unsigned listed[OUTCOME_CALLS][OUTCOME_TROUBLES - 1] = {
 		[OUTCOME_KILLED] = OK | NOTCONN | TIMEDOUT,
 	},
 	[OUTCOME_RESIZE] = {
-		[OUTCOME_CALM] = OK | NOSPC | BUSY | NOMEM,
+		[OUTCOME_CALM] = OK | NOSPC | TIMEDOUT | BUSY | NOMEM,
 		[OUTCOME_CONTROL_STOPPED] =
 			OK | NOSPC | TIMEDOUT |
 			BUSY | NOMEM,
 		[OUTCOME_INTERFACE_STOPPED] =
-			OK | NOSPC | TIMEDOUT |
+			OK | NOSPC | NOTCONN | TIMEDOUT |
 			BUSY | NOMEM,
 		[OUTCOME_KILLED] =
 			OK | NOSPC | NOTCONN | STALE |

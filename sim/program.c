@@ -162,6 +162,9 @@ static void unclaim(struct program *p, uint64_t page, uint64_t count)
 
 /* --- outcomes ------------------------------------------------------------------------ */
 
+/* After what is not compared it takes a while until all is as before. */
+#define SETTLES (5 * XM_SECOND)
+
 /* When the last of each kind ends. */
 static uint64_t trouble_ends_ns[OUTCOME_TROUBLES];
 
@@ -179,6 +182,8 @@ void programs_trouble(enum outcome_trouble trouble, uint64_t ns)
 {
 	for (uint32_t i = 0; i < sim_shape.clients; i++)
 		outcome_begin(&programs[i].watch, trouble);
+	if (trouble == OUTCOME_OTHER)
+		ns += SETTLES;
 	trouble_ends_ns[trouble] = xm_max(trouble_ends_ns[trouble],
 					  world_now() + ns);
 	world_at(world_now() + ns, trouble_over, NULL, trouble);
@@ -825,8 +830,10 @@ void program_open(uint32_t client)
 	/* Trouble all along: links that lose, appliances without memory,
 	 * deadlines that are too short. */
 	if (sim_shape.link.loss_permille > 0 || sim_shape.no_memory > 0 ||
-	    sim_shape.timeout_ms < 1000)
+	    sim_shape.timeout_ms < 1000) {
 		outcome_begin(&p->watch, OUTCOME_OTHER);
+		trouble_ends_ns[OUTCOME_OTHER] = XM_NEVER;
+	}
 	world_note("world.client: client {client} begins", client, 0, 0);
 	world_fiber(p->process, program_run, p);
 }

@@ -408,6 +408,7 @@ static void strike(void *argument, uint64_t client)
 	if (!blowing || sim_without(SIM_FAULT_STREAM))
 		return;
 	sim_counts.faults[SIM_FAULT_STREAM]++;
+	programs_trouble(OUTCOME_OTHER, 0);
 	world_note("weather.strikes: the control streams of client {client} "
 		   "break", client, 0, 0);
 	for (uint32_t i = 0; i < sim_shape.appliances; i++)

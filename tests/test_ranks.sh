@@ -21,7 +21,7 @@ check() { # NAME CONDITION...
 
 # All that a report says but the time it took.
 report() {
-	"$@" --runs 40 --json --fail-on kill_client 2>/dev/null |
+	"$@" --runs 40 --json --fail-on weather.kill_client 2>/dev/null |
 		grep '^{' | sed 's/"wall_s":[^,]*,//; s/\("simulated_s":[0-9]*\.[0-9][0-9]\)[0-9]*/\1/'
 }
 
@@ -34,7 +34,7 @@ check "a report is made" test -n "$alone"
 check "two jobs report as one process" \
 	test "$(report "$sim" --jobs 2)" = "$alone"
 check "seven jobs, too" test "$(report "$sim" --jobs 7)" = "$alone"
-"$sim" --runs 40 --jobs 2 --quiet --fail-on kill_client >/dev/null 2>&1
+"$sim" --runs 40 --jobs 2 --quiet --fail-on weather.kill_client >/dev/null 2>&1
 check "a failure in a job is the status of all" test $? -eq 1
 "$sim" --runs 4 --jobs 2 --quiet >/dev/null
 check "and none is 0" test $? -eq 0
