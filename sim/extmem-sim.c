@@ -409,31 +409,13 @@ static unsigned print_outcomes(outcome_counts seen)
 	return differ;
 }
 
-int main(int argc, char *argv[])
+/* What the settings ask for; the status to exit with. */
+static int perform(void)
 {
-	extern char **environ;
-	struct xm_options *o;
 	static struct report report;
 	unsigned differ = 0;
 	uint32_t rank, count;
-	int rc;
 
-	began = wall();
-	if (xm_options_open(&table, &s, &o) != 0)
-		return 1;
-	rc = xm_options_load(o, argc, argv, environ, NULL);
-	if (rc == XM_OPTIONS_HELP) {
-		xm_options_print_help(&table, stdout);
-		return 0;
-	}
-	if (rc == XM_OPTIONS_VERSION) {
-		printf("extmem-sim (extmem) %s\n", PACKAGE_VERSION);
-		return 0;
-	}
-	if (rc < 0) {
-		fprintf(stderr, "extmem-sim: %s\n", xm_options_words(o));
-		return 2;
-	}
 	if (plan() != 0)
 		return 2;
 #ifdef XM_PLANT
@@ -457,6 +439,31 @@ int main(int argc, char *argv[])
 	else if (rank == 0)
 		print_text(&report, wall() - began);
 	ranks_end();
-	xm_options_close(o);
 	return rank == 0 && (report.failures > 0 || differ > 0);
+}
+
+int main(int argc, char *argv[])
+{
+	extern char **environ;
+	struct xm_options *o;
+	int rc;
+
+	began = wall();
+	if (xm_options_open(&table, &s, &o) != 0)
+		return 1;
+	rc = xm_options_load(o, argc, argv, environ, NULL);
+	if (rc == XM_OPTIONS_HELP) {
+		xm_options_print_help(&table, stdout);
+		rc = 0;
+	} else if (rc == XM_OPTIONS_VERSION) {
+		printf("extmem-sim (extmem) %s\n", PACKAGE_VERSION);
+		rc = 0;
+	} else if (rc < 0) {
+		fprintf(stderr, "extmem-sim: %s\n", xm_options_words(o));
+		rc = 2;
+	} else {
+		rc = perform();
+	}
+	xm_options_close(o);
+	return rc;
 }
