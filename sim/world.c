@@ -199,8 +199,11 @@ static struct line *line_add(const struct process *p)
 	struct line *l = &w.ring[w.notes++ % NOTES];
 
 	l->at_ns = w.now_ns;
-	snprintf(l->process, sizeof(l->process), "%s",
-		 p == NULL ? "world" : p->name);
+	_Static_assert(sizeof(l->process) == sizeof(p->name), "copied whole");
+	if (p == NULL)
+		memcpy(l->process, "world", 6);
+	else
+		memcpy(l->process, p->name, sizeof(p->name));
 	return l;
 }
 
