@@ -219,7 +219,7 @@ xm_pure_tests = \
 # thousand seeds; what was not reached is in build-coverage/misses.
 coverage:
 	@folder=build-coverage; flags=--enable-coverage; $(xm_other_build) check; status=$$?; \
-	if test -x extmem-sim; then ./extmem-sim --runs 1000 --quiet --jobs 2 >/dev/null || status=1; fi; \
+	if test -x extmem-sim; then ./extmem-sim --runs 1000 --quiet >/dev/null || status=1; fi; \
 	XM_SRCDIR='$(abs_top_srcdir)' XM_MISSES=misses '$(abs_top_srcdir)/tests/coverage.sh' \
 		$(libxm_ground_la_OBJECTS) $(libxm_first_la_OBJECTS) $(libxm_service_la_OBJECTS); \
 	exit $$status
