@@ -90,6 +90,12 @@ if grep -q 'not allowed\|not permitted\|EPERM' "$scratch/err"; then
 else
 	verdict "paging by a thread, where the kernel meets faults" "$status"
 fi
+if [ -n "$unprivileged" ]; then
+	try $unprivileged "$extmem" run --local 6M --external 128M \
+		--paging thread -- "$program" io 24
+	verdict "paging by a thread that the kernel's faults do not reach" \
+		"$status"
+fi
 
 seq 1 300000 | awk '{ print ($1 * 7919) % 300007, $1 }' >"$scratch/text"
 sort -o "$scratch/plain" "$scratch/text"

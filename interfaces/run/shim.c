@@ -401,8 +401,12 @@ __attribute__((constructor)) static void start(void)
 	pthread_atfork(NULL, NULL, after_fork_in_child);
 	refresh();
 	shim_local = shim_shared->stats.local_limit;
+	/* A thread too serves the kernel's faults only where privilege allows:
+	 * pinning in vain costs time, not pinning costs the call. */
 	shim_kernel_faults =
-		strcmp(shim_shared->appliances[0].paging, "thread") == 0;
+		strcmp(shim_shared->appliances[0].paging, "thread") == 0 &&
+		strstr(shim_shared->appliances[0].paging_reason,
+		       "kernel's touches are served") != NULL;
 	shim_shared->threshold = shim_threshold;
 	atomic_store(&shim_shared->state, RUN_ATTACHED);
 	refresh_start();
