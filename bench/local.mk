@@ -4,3 +4,18 @@
 bin_PROGRAMS += extmem-bench
 extmem_bench_SOURCES = bench/extmem-bench.c
 extmem_bench_LDADD = $(XM_WHOLE)
+
+# The kernels: pure, and without the library, so that the same object code runs
+# on ordinary and on external memory. tests/floors.sh looks at what they call.
+noinst_LTLIBRARIES += libxm_kernels.la
+libxm_kernels_la_SOURCES = \
+	bench/kernel.h \
+	bench/kernel_gups.c \
+	bench/kernel_kmeans.c \
+	bench/kernel_pagerank.c \
+	bench/kernel_sort.c \
+	bench/kernel_stream.c \
+	bench/kernel_zipf.c \
+	bench/zipf.h \
+	$(NULL)
+libxm_kernels_la_LIBADD = -lm

@@ -80,6 +80,10 @@ upward "$first" "$ground $first" >"$scratch/out"
 verdict "the first floor calls nothing above it" "$scratch/out"
 upward "$service" "$ground $service" >"$scratch/out"
 verdict "the appliance's decisions need the ground floor only" "$scratch/out"
+strangers "$(objects "$XM_OBJECTS_KERNELS")" |
+	grep -Ev ' calls (exp|expm1|floor|log|log1p|pow)$' >"$scratch/out"
+verdict "the benchmarks' kernels make no call but those of arithmetic" \
+	"$scratch/out"
 
 # --- who includes what --------------------------------------------------
 

@@ -14,6 +14,7 @@ xm_tests = \
 	tests/test_heap \
 	tests/test_host \
 	tests/test_keeper \
+	tests/test_kernels \
 	tests/test_layout \
 	tests/test_list \
 	tests/test_loss \
@@ -126,6 +127,8 @@ tests_test_settings_SOURCES = \
 	tests/test_settings.c \
 	$(NULL)
 
+tests_test_kernels_LDADD = libxm_kernels.la $(CUNIT_LIBS)
+
 # What tests/test_run.sh runs: an ordinary program, of libc alone.
 check_PROGRAMS += tests/run_program
 tests_run_program_LDADD =
@@ -161,7 +164,9 @@ AM_TESTS_ENVIRONMENT = \
 	XM_OBJECTS='$(libxm_ground_la_OBJECTS)'; export XM_OBJECTS; \
 	XM_OBJECTS_FIRST='$(libxm_first_la_OBJECTS)'; export XM_OBJECTS_FIRST; \
 	XM_OBJECTS_SERVICE='$(libxm_service_la_OBJECTS)'; \
-	export XM_OBJECTS_SERVICE;
+	export XM_OBJECTS_SERVICE; \
+	XM_OBJECTS_KERNELS='$(libxm_kernels_la_OBJECTS)'; \
+	export XM_OBJECTS_KERNELS;
 
 check-local:
 if !HAVE_CUNIT
@@ -203,6 +208,7 @@ xm_pure_tests = \
 	tests/test_extent \
 	tests/test_heap \
 	tests/test_keeper \
+	tests/test_kernels \
 	tests/test_layout \
 	tests/test_list \
 	tests/test_pager \
