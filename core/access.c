@@ -72,6 +72,11 @@ static uint64_t lane_part(const extmem *x, const struct span *s)
 	return xm_min(s->size, stop - s->address);
 }
 
+/* Looks taken at the transport under one hold of the lock: so many in any
+ * case, and so many when nobody else waits for it. */
+#define LOOKS 16
+#define LOOKS_ALONE 128
+
 /* Waits until every part has ended. Past the deadline the connection is cut,
  * which ends them all: the buffer is the caller's again in any case. */
 static int await(extmem *x, struct lane *lane, uint64_t page,
@@ -83,7 +88,9 @@ static int await(extmem *x, struct lane *lane, uint64_t page,
 		struct os_signals old;
 
 		xm_lane_lock(lane, &old);
-		for (unsigned i = 0; i < 16; i++) {
+		for (unsigned i = 0; i < LOOKS_ALONE; i++) {
+			if (i >= LOOKS && os_lock_wanted(&lane->lock))
+				break;
 			xm_lane_turn(x, lane);
 			if (atomic_load_explicit(&request->parts,
 						 memory_order_acquire) == 0)
@@ -488,8 +495,7 @@ static struct request *request_take(extmem *x)
 	struct os_signals old;
 	struct request *request;
 
-	os_signals_block(&old);
-	os_lock_take(&x->async_lock);
+	xm_lock(&x->lanes[0], &x->async_lock, &old);
 	request = x->async_free;
 	if (request != NULL)
 		x->async_free = request->next;
@@ -504,8 +510,7 @@ static void request_done(extmem *x, struct request *request)
 
 	if (atomic_fetch_sub(&request->parts, 1) != 1)
 		return;
-	os_signals_block(&old);
-	os_lock_take(&x->async_lock);
+	xm_lock(&x->lanes[0], &x->async_lock, &old);
 	request->next = x->async_done;
 	x->async_done = request;
 	os_lock_give(&x->async_lock);
@@ -516,8 +521,7 @@ static void request_give(extmem *x, struct request *request)
 {
 	struct os_signals old;
 
-	os_signals_block(&old);
-	os_lock_take(&x->async_lock);
+	xm_lock(&x->lanes[0], &x->async_lock, &old);
 	request->next = x->async_free;
 	x->async_free = request;
 	os_lock_give(&x->async_lock);
@@ -615,8 +619,7 @@ int extmem_poll(extmem *x, struct extmem_completion *ret, size_t count)
 		xm_lane_turn(x, &x->lanes[i]);
 		xm_lane_unlock(&x->lanes[i], &old);
 	}
-	os_signals_block(&old);
-	os_lock_take(&x->async_lock);
+	xm_lock(&x->lanes[0], &x->async_lock, &old);
 	while (got < count && x->async_done != NULL) {
 		struct request *request = x->async_done;
 

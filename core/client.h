@@ -12,8 +12,9 @@
  *	extmem.control_lock	sessions, waiters
  *	lane.lock		a lane's engine; the layout is read under any,
  *				and changed under all of them
- * A fault takes a lane's lock only. While one is held, signals are blocked
- * and no mapped page is touched.
+ * A fault takes a lane's lock only, and async_lock under it. While one of these
+ * is held no mapped page is touched; and from the first mapping on signals are
+ * blocked, lest a handler touch one on a thread that holds what its fault needs.
  */
 #ifndef XM_CLIENT_H
 #define XM_CLIENT_H
@@ -55,6 +56,7 @@ extern const struct xm_option_table xm_client_options;
 
 struct lane {
 	struct os_lock lock;
+	atomic_bool mapped; /* pages can fault, from now on; see xm_lane_lock() */
 	struct xm_engine engine;
 	void *memory;
 	size_t memory_size;
@@ -188,10 +190,27 @@ static inline uint32_t xm_lane_of(const extmem *x, uint64_t page)
 		       : (uint32_t)(page / x->block_pages % x->lanes_count);
 }
 
+/* A lock that serving a fault takes as well: a lane's, or async_lock. Before
+ * the first mapping there are no faults, and two system calls are saved. */
+static inline void xm_lock(struct lane *lane, struct os_lock *lock,
+			   struct os_signals *ret)
+{
+	ret->blocked = false;
+	for (;;) {
+		if (atomic_load_explicit(&lane->mapped, memory_order_relaxed))
+			os_signals_block(ret);
+		os_lock_take(lock);
+		/* It is set by one who holds all these locks. */
+		if (ret->blocked || !atomic_load_explicit(&lane->mapped,
+							  memory_order_relaxed))
+			return;
+		os_lock_give(lock);
+	}
+}
+
 static inline void xm_lane_lock(struct lane *lane, struct os_signals *ret)
 {
-	os_signals_block(ret);
-	os_lock_take(&lane->lock);
+	xm_lock(lane, &lane->lock, ret);
 }
 
 static inline void xm_lane_unlock(struct lane *lane,

@@ -267,6 +267,10 @@ static void set_attached(extmem_region *region, uint64_t offset,
 	uint32_t hint = 0;
 
 	xm_lanes_lock(x, &old);
+	os_lock_take(&x->async_lock);
+	for (uint32_t i = 0; i < x->lanes_count; i++)
+		atomic_store(&x->lanes[i].mapped, true);
+	os_lock_give(&x->async_lock);
 	while (page < limit) {
 		struct xm_segment *s = xm_layout_find(&x->layout, page, &hint);
 

@@ -107,18 +107,25 @@ void os_lock_give(struct os_lock *lock)
 			NULL, 0);
 }
 
+bool os_lock_wanted(const struct os_lock *lock)
+{
+	return atomic_load_explicit(&lock->word, memory_order_relaxed) == 2;
+}
+
 void os_signals_block(struct os_signals *ret_old)
 {
 	uint64_t all = ~UINT64_C(0);
 
+	ret_old->blocked = true;
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &ret_old->mask,
 		sizeof(all));
 }
 
 void os_signals_restore(const struct os_signals *old)
 {
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old->mask, NULL,
-		sizeof(old->mask));
+	if (old->blocked)
+		syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old->mask, NULL,
+			sizeof(old->mask));
 }
 
 void os_sleep(uint64_t ns)

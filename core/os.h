@@ -38,10 +38,16 @@ struct os_lock {
 void os_lock_take(struct os_lock *);
 void os_lock_give(struct os_lock *);
 
+/* True while somebody may be asleep waiting for this lock, which the caller
+ * holds. */
+bool os_lock_wanted(const struct os_lock *);
+
 /* All signals that can be, blocked for this thread. By the system call, so
- * that no interposed sigprocmask() hears of it. */
+ * that no interposed sigprocmask() hears of it. Restoring what was not blocked
+ * does nothing. */
 struct os_signals {
 	uint64_t mask;
+	bool blocked;
 };
 void os_signals_block(struct os_signals *ret_old);
 void os_signals_restore(const struct os_signals *old);

@@ -77,9 +77,17 @@ void os_lock_give(struct os_lock *lock)
 		world_yield();
 }
 
+/* Who could want it cannot run before it is given. */
+bool os_lock_wanted(const struct os_lock *lock)
+{
+	(void)lock;
+	return true;
+}
+
 void os_signals_block(struct os_signals *ret_old)
 {
 	ret_old->mask = 0;
+	ret_old->blocked = true;
 }
 
 void os_signals_restore(const struct os_signals *old)
