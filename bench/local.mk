@@ -1,9 +1,22 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# bench: programs that measure; of the library they use extmem.h alone.
+# bench: programs that measure; of the library they use extmem.h alone, and
+# the option table.
 
 bin_PROGRAMS += extmem-bench
-extmem_bench_SOURCES = bench/extmem-bench.c
-extmem_bench_LDADD = $(XM_WHOLE)
+extmem_bench_SOURCES = \
+	bench/appliance.c \
+	bench/appliance.h \
+	bench/bench.c \
+	bench/bench.h \
+	bench/client.c \
+	bench/extmem-bench.c \
+	bench/fault.c \
+	bench/ranks.c \
+	bench/ranks.h \
+	bench/row.c \
+	$(NULL)
+extmem_bench_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
+extmem_bench_LDADD = $(XM_WHOLE) $(JANSSON_LIBS) $(MPI_LIBS) -lm
 
 # The kernels: pure, and without the library, so that the same object code runs
 # on ordinary and on external memory. tests/floors.sh looks at what they call.

@@ -140,6 +140,13 @@ options() {
 
 options docs/man/extmemd.8 "$XM_BUILDDIR/extmemd"
 verdict "every option of extmemd is in extmemd(8)" "$out"
+for command in $("$XM_BUILDDIR/extmem-bench" --help |
+	sed -n 's/^  \([a-z][a-z]*\) .*/\1/p'); do
+	options docs/man/extmem-bench.1 "$XM_BUILDDIR/extmem-bench" "$command"
+	grep -qx "\.SS $command" docs/man/extmem-bench.1 ||
+		echo "extmem-bench.1: no section $command" >>"$out"
+done
+verdict "every option of extmem-bench is in extmem-bench(1)" "$out"
 if [ -f docs/man/extmem.1 ]; then
 	for command in run info status doctor; do
 		options docs/man/extmem.1 "$XM_BUILDDIR/extmem" $command

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Appliances of our own, for one run: extmemd, found beside this program, or
+ * where it was installed, or by PATH. They end with this process at the
+ * latest.
+ */
+#ifndef EXTMEM_BENCH_APPLIANCE_H
+#define EXTMEM_BENCH_APPLIANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bench.h"
+
+/* Starts one that lends `memory` bytes, to this host alone or to any, and
+ * waits until it is ready. False: it did not come up; what it said is on
+ * stderr. */
+bool appliance_start(const char *transport, bool one_host, uint64_t memory,
+		     char ret_address[BENCH_ADDRESS_SIZE]);
+/* False when one that was started is gone, which is said. */
+bool appliances_are_well(void);
+/* Asks them to end, and makes them end after five seconds. */
+void appliances_stop(void);
+
+#endif

@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Working sets, and the ground under the figures; see bench.h. */
+#include "bench.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define LOCAL_ALONE (64 * BENCH_MIB)
+#define SETTINGS_MAX 96
+#define SETTING_SIZE 192
+
+/* --- clients ------------------------------------------------------------------------- */
+
+struct settings_list {
+	const char *items[SETTINGS_MAX + 1]; /* NULL-ended */
+	char texts[SETTINGS_MAX][SETTING_SIZE];
+	size_t count;
+};
+
+static void add(struct settings_list *list, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void add(struct settings_list *list, const char *format, ...)
+{
+	va_list arguments;
+
+	if (list->count == SETTINGS_MAX)
+		bench_fail("more than %d settings", SETTINGS_MAX);
+	va_start(arguments, format);
+	vsnprintf(list->texts[list->count], SETTING_SIZE, format, arguments);
+	va_end(arguments);
+	list->items[list->count] = list->texts[list->count];
+	list->count++;
+}
+
+static void connect_client(struct bench_client *c)
+{
+	const struct bench_common *common = c->bench->common;
+	struct settings_list *list = calloc(1, sizeof(*list));
+
+	if (list == NULL)
+		bench_fail("out of memory");
+	for (int i = 0; i < c->bench->appliances; i++)
+		add(list, "appliance=%s", c->bench->addresses[i]);
+	add(list, "local=%llu", (unsigned long long)c->local_bytes);
+	add(list, "lanes=%llu", (unsigned long long)common->lanes);
+	add(list, "prefetch=%llu", (unsigned long long)common->prefetch);
+	add(list, "paging=%s", common->paging);
+	for (size_t i = 0; i < common->setting.count; i++)
+		add(list, "%s", common->setting.items[i]);
+	if (extmem_open(list->items, &c->x) < 0)
+		bench_fail("%s", extmem_error());
+	free(list);
+	c->info.size = sizeof(c->info);
+	if (extmem_info(c->x, 0, &c->info) < 0)
+		bench_fail("%s", extmem_error());
+}
+
+static uint64_t local_of(uint64_t size, double local_pct, uint64_t lanes)
+{
+	if (size == 0)
+		return LOCAL_ALONE;
+	if (local_pct < 100)
+		return (uint64_t)((double)size * local_pct / 100);
+	/* All of it stays: room for what a lane keeps for pages on their way,
+	 * and for shares of lanes that are not equal. */
+	return size + size / 4 + lanes * 16 * BENCH_MIB;
+}
+
+void bench_open(struct bench *b, uint64_t size, double local_pct,
+		struct bench_client *ret)
+{
+	struct bench_client c = { .bench = b, .local_pct = local_pct };
+
+	c.t_net_us = c.f_us = c.B_net_MBps = NAN;
+	c.size = (size + BENCH_PAGE - 1) / BENCH_PAGE * BENCH_PAGE;
+	if (local_pct <= BENCH_ORDINARY) {
+		c.memory = mmap(NULL, c.size, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (c.memory == MAP_FAILED)
+			bench_fail("no %llu bytes of ordinary memory",
+				   (unsigned long long)c.size);
+		*ret = c;
+		return;
+	}
+	c.local_bytes = local_of(c.size, local_pct, b->common->lanes);
+	connect_client(&c);
+	if (c.size > 0 &&
+	    (extmem_region_take(c.x, b->name, c.size, &c.region) < 0 ||
+	     extmem_map(c.region, 0, 0, &c.memory) < 0))
+		bench_fail("%s", extmem_error());
+	*ret = c;
+}
+
+void bench_close(struct bench_client *c)
+{
+	if (c->x == NULL)
+		munmap(c->memory, c->size);
+	else if (extmem_close(c->x) < 0)
+		bench_fail("%s", extmem_error());
+	c->x = NULL;
+	c->region = NULL;
+	c->memory = NULL;
+}
+
+/* --- the ground -------------------------------------------------------------------------- */
+
+#define NET_SIZE (64 * BENCH_MIB)
+#define F_SIZE (16 * BENCH_MIB)
+
+static double measure_t_net(extmem_region *region)
+{
+	enum { TIMES = 5000 };
+	static double took[TIMES];
+	static char page[BENCH_PAGE];
+	uint64_t random = UINT64_C(88172645463325252);
+
+	for (int i = 0; i < TIMES; i++) {
+		uint64_t at = bench_below(&random, NET_SIZE / BENCH_PAGE);
+		double began = bench_now_us();
+
+		if (extmem_read(region, at * BENCH_PAGE, page,
+				BENCH_PAGE) < 0)
+			bench_fail("%s", extmem_error());
+		took[i] = bench_now_us() - began;
+	}
+	return bench_permille(took, TIMES, 500);
+}
+
+/* MB/s with `depth` reads of `bytes` under way. */
+static double read_rate(extmem *x, extmem_region *region, char *buffer,
+			uint64_t bytes, unsigned depth)
+{
+	const uint64_t count = NET_SIZE / bytes;
+	struct extmem_completion done[16];
+	uint64_t begun = 0, ended = 0;
+	double began = bench_now_us();
+
+	while (ended < count) {
+		while (begun < count && begun - ended < depth) {
+			int rc = extmem_read_start(
+				region, begun * bytes % NET_SIZE,
+				buffer + begun % depth * bytes, bytes, NULL);
+
+			if (rc == -EAGAIN)
+				break;
+			if (rc < 0)
+				bench_fail("%s", extmem_error());
+			begun++;
+		}
+		int n = extmem_wait(x, done, 16, 10000);
+
+		if (n < 0)
+			bench_fail("%s", extmem_error());
+		for (int i = 0; i < n; i++) {
+			if (done[i].status != 0)
+				bench_fail("a read failed: %s",
+					   strerror(-done[i].status));
+		}
+		ended += (uint64_t)n;
+	}
+	return (double)(count * bytes) / (bench_now_us() - began);
+}
+
+static double measure_B_net(extmem *x, extmem_region *region)
+{
+	static const uint64_t sizes[] = { 64 << 10, 256 << 10, 1 << 20 };
+	static const unsigned depths[] = { 1, 4 };
+	const size_t room = 4 << 20;
+	char *buffer = mmap(NULL, room, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	double best = 0;
+
+	if (buffer == MAP_FAILED)
+		bench_fail("out of memory");
+	for (size_t i = 0; i < XM_COUNT(sizes); i++) {
+		for (size_t j = 0; j < XM_COUNT(depths); j++) {
+			double rate = read_rate(x, region, buffer, sizes[i],
+						depths[j]);
+
+			best = rate > best ? rate : best;
+		}
+	}
+	munmap(buffer, room);
+	return best;
+}
+
+/* Fresh pages in an order no stream is seen in: a fault, a zero page. */
+static double measure_f(extmem_region *region)
+{
+	enum { TIMES = 500 };
+	static double took[TIMES];
+	volatile char *memory;
+	void *at;
+
+	if (extmem_map(region, 0, 0, &at) < 0 ||
+	    extmem_advise(region, 0, 0, EXTMEM_RANDOM) < 0)
+		bench_fail("%s", extmem_error());
+	memory = at;
+	for (int i = 0; i < TIMES; i++) {
+		double began = bench_now_us();
+
+		(void)memory[(size_t)i * 4 * BENCH_PAGE];
+		took[i] = bench_now_us() - began;
+	}
+	return bench_permille(took, TIMES, 500);
+}
+
+void bench_ground(struct bench_client *c)
+{
+	extmem_region *net, *fresh;
+
+	if (c->x == NULL)
+		return;
+	if (extmem_region_take(c->x, "t_net", NET_SIZE, &net) < 0 ||
+	    extmem_region_take(c->x, "f", F_SIZE, &fresh) < 0)
+		bench_fail("%s", extmem_error());
+	bench_meet(c->bench);
+	c->t_net_us = measure_t_net(net);
+	c->B_net_MBps = measure_B_net(c->x, net);
+	c->f_us = measure_f(fresh);
+	if (extmem_region_give(net) < 0 || extmem_region_give(fresh) < 0)
+		bench_fail("%s", extmem_error());
+}
+
+/* --- around what is measured ---------------------------------------------------------------- */
+
+static void stats_of(struct bench_client *c, struct extmem_stats *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->size = sizeof(*ret);
+	if (c->x != NULL && extmem_stats(c->x, ret) < 0)
+		bench_fail("%s", extmem_error());
+}
+
+void bench_start(struct bench_client *c)
+{
+	stats_of(c, &c->before);
+	bench_meet(c->bench);
+	c->began_us = bench_now_us();
+}
+
+/* All members but the states (limits, what is alive) are counts that grow. */
+void bench_stop(struct bench_client *c)
+{
+	const struct extmem_stats *from = &c->before;
+	struct extmem_stats *to = &c->used;
+
+	c->took_us = bench_now_us() - c->began_us;
+	stats_of(c, to);
+	to->faults -= from->faults;
+	to->faults_write -= from->faults_write;
+	to->misses -= from->misses;
+	to->zero_fills -= from->zero_fills;
+	to->pages_read -= from->pages_read;
+	to->pages_written -= from->pages_written;
+	to->bytes_read -= from->bytes_read;
+	to->bytes_written -= from->bytes_written;
+	to->evictions -= from->evictions;
+	to->prefetched -= from->prefetched;
+	to->prefetched_wasted -= from->prefetched_wasted;
+	to->reads -= from->reads;
+	to->writes -= from->writes;
+	to->messages -= from->messages;
+	to->reconnects -= from->reconnects;
+	to->pages_lost -= from->pages_lost;
+	for (int i = 0; i < EXTMEM_LATENCY_BUCKETS; i++)
+		to->latency[i] -= from->latency[i];
+}
+
+struct crew {
+	void (*work)(void *argument, unsigned thread);
+	void *argument;
+	pthread_barrier_t gate;
+};
+
+struct worker {
+	struct crew *crew;
+	unsigned thread;
+	pthread_t id;
+};
+
+static void *work(void *argument)
+{
+	struct worker *w = argument;
+
+	pthread_barrier_wait(&w->crew->gate);
+	w->crew->work(w->crew->argument, w->thread);
+	pthread_barrier_wait(&w->crew->gate);
+	return NULL;
+}
+
+void bench_threads(struct bench_client *c, unsigned count,
+		   void (*function)(void *argument, unsigned thread),
+		   void *argument)
+{
+	struct crew crew = { .work = function, .argument = argument };
+	struct worker *workers;
+
+	if (count == 1) {
+		bench_start(c);
+		function(argument, 0);
+		bench_stop(c);
+		return;
+	}
+	workers = calloc(count, sizeof(*workers));
+	if (workers == NULL ||
+	    pthread_barrier_init(&crew.gate, NULL, count + 1) != 0)
+		bench_fail("out of memory");
+	for (unsigned i = 0; i < count; i++) {
+		workers[i].crew = &crew;
+		workers[i].thread = i;
+		if (pthread_create(&workers[i].id, NULL, work,
+				   &workers[i]) != 0)
+			bench_fail("no thread could be started");
+	}
+	bench_start(c);
+	pthread_barrier_wait(&crew.gate);
+	pthread_barrier_wait(&crew.gate);
+	bench_stop(c);
+	for (unsigned i = 0; i < count; i++)
+		pthread_join(workers[i].id, NULL);
+	pthread_barrier_destroy(&crew.gate);
+	free(workers);
+}

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `fault`: touches the pages of a mapping of which a part is local.
+ *
+ * Every page carries its number in its first word and its index in its last,
+ * a count in one word for each thread that rewrites it, and a mark in one for
+ * each that writes it. Reads check the first word as they go; after each
+ * pattern all pages are walked: first and last words, marks, and that no
+ * rewrite was lost.
+ *
+ * The pages a pattern touches are drawn while it is measured where that costs
+ * a few ns (a shift register, a sum); zipf's are drawn before. Each pattern
+ * runs once unmeasured, so that what is measured begins with a local memory
+ * full of the same pattern's pages.
+ */
+#include "bench.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORDS (BENCH_PAGE / 8)
+#define THREADS_MAX 64
+#define WORD_COUNT 1		       /* of thread t: t words further */
+#define WORD_MARK (1 + THREADS_MAX)
+#define WORD_LAST (WORDS - 1)
+#define LOCALS_MAX 16
+
+struct settings {
+	struct bench_common common;
+	const char *pattern, *local;
+	uint64_t pages, threads, stride;
+	bool shared;
+};
+
+static const struct xm_option options[] = {
+	{ .name = "pattern", .kind = XM_OPTION_TEXT, .value = "all",
+	  .unit = "NAME",
+	  .help = "random-read, random-write, random-rmw, seq-read, seq-write,"
+		  " seq-backward, stride, zipf, or all.",
+	  .destination = offsetof(struct settings, pattern) },
+	{ .name = "local", .kind = XM_OPTION_TEXT, .value = "25",
+	  .unit = "PERCENT",
+	  .help = "Local memory, as a part of the pages; 75,50,12.5 measures"
+		  " at each.",
+	  .destination = offsetof(struct settings, local) },
+	{ .name = "pages", .kind = XM_OPTION_COUNT, .value = "100000",
+	  .min = 5000, .max = UINT64_C(1) << 31,
+	  .help = "Pages of 4 KiB touched.",
+	  .destination = offsetof(struct settings, pages) },
+	{ .name = "threads", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
+	  .max = THREADS_MAX,
+	  .help = "Threads that touch them, each a part of its own.",
+	  .destination = offsetof(struct settings, threads) },
+	{ .name = "shared", .kind = XM_OPTION_FLAG,
+	  .help = "The threads touch all pages together instead.",
+	  .destination = offsetof(struct settings, shared) },
+	{ .name = "stride", .kind = XM_OPTION_COUNT, .value = "7", .min = 1,
+	  .max = 4096, .help = "Pages from one touch of stride to the next.",
+	  .destination = offsetof(struct settings, stride) },
+	BENCH_OPTIONS(struct settings, common),
+};
+
+static const struct xm_option_table table = {
+	.program = "extmem-bench fault",
+	.usage = "[OPTION]...",
+	.about = "Touches the pages of a mapping of which only a part is "
+		 "local, and prints what an access and a miss cost beside the "
+		 "network (t_net) and a fault without it (f).",
+	.options = options,
+	.count = XM_COUNT(options),
+};
+
+/* --- pages ------------------------------------------------------------------------------ */
+
+struct part {
+	uint64_t first, count; /* pages this thread touches */
+	uint64_t touches, random;
+	const uint32_t *drawn; /* zipf: `touches` pages */
+	uint64_t step, start;  /* sequences: start, start + step, ... */
+};
+
+struct pattern;
+
+struct run {
+	const struct settings *s;
+	const struct pattern *pattern;
+	struct bench_client client;
+	uint64_t *words;
+	struct part parts[THREADS_MAX];
+	uint32_t *drawn;
+	uint64_t rewritten; /* since the pages were filled */
+};
+
+struct pattern {
+	const char *name;
+	void (*touch)(struct run *, struct part *, unsigned thread);
+	bool sequential, writes, rewrites;
+};
+
+static uint64_t mark(uint64_t page, uint64_t salt)
+{
+	return page * UINT64_C(0x9e3779b97f4a7c15) + salt;
+}
+
+static void wrong(uint64_t page, const char *what)
+{
+	bench_fail("page %llu is wrong: %s", (unsigned long long)page, what);
+}
+
+static inline uint64_t *read_page(struct run *r, uint64_t page)
+{
+	uint64_t *words = r->words + page * WORDS;
+
+	if (words[0] != mark(page, 0))
+		wrong(page, "its number, as it was read");
+	return words;
+}
+
+static void fill(struct run *r)
+{
+	for (uint64_t page = 0; page < r->s->pages; page++) {
+		uint64_t *words = r->words + page * WORDS;
+
+		/* No two pages alike, none of zeros. */
+		for (uint64_t i = WORD_MARK + THREADS_MAX; i < WORDS; i++)
+			words[i] = mark(page * WORDS + i, i);
+		words[0] = mark(page, 0);
+		words[WORD_LAST] = page;
+	}
+	r->rewritten = 0;
+}
+
+static void verify(struct run *r)
+{
+	uint64_t rewritten = 0;
+
+	for (uint64_t page = 0; page < r->s->pages; page++) {
+		const uint64_t *words = read_page(r, page);
+
+		if (words[WORD_LAST] != page)
+			wrong(page, "its last word");
+		for (uint64_t t = 0; t < r->s->threads; t++) {
+			uint64_t marked = words[WORD_MARK + t];
+
+			rewritten += words[WORD_COUNT + t];
+			if (marked != 0 && marked != mark(page, t + 1))
+				wrong(page, "what was written");
+		}
+	}
+	if (rewritten != r->rewritten)
+		bench_fail("%llu of %llu rewrites are there",
+			   (unsigned long long)rewritten,
+			   (unsigned long long)r->rewritten);
+}
+
+/* --- patterns ----------------------------------------------------------------------------- */
+
+static void random_read(struct run *r, struct part *p, unsigned thread)
+{
+	(void)thread;
+	for (uint64_t i = 0; i < p->touches; i++)
+		read_page(r, p->first + bench_below(&p->random, p->count));
+}
+
+static void random_write(struct run *r, struct part *p, unsigned thread)
+{
+	for (uint64_t i = 0; i < p->touches; i++) {
+		uint64_t page = p->first + bench_below(&p->random, p->count);
+
+		r->words[page * WORDS + WORD_MARK + thread] =
+			mark(page, thread + 1);
+	}
+}
+
+static void random_rmw(struct run *r, struct part *p, unsigned thread)
+{
+	for (uint64_t i = 0; i < p->touches; i++) {
+		uint64_t page = p->first + bench_below(&p->random, p->count);
+
+		read_page(r, page)[WORD_COUNT + thread]++;
+	}
+}
+
+static void seq_read(struct run *r, struct part *p, unsigned thread)
+{
+	(void)thread;
+	for (uint64_t i = 0; i < p->touches; i++)
+		read_page(r, p->start + i * p->step);
+}
+
+static void seq_write(struct run *r, struct part *p, unsigned thread)
+{
+	for (uint64_t i = 0; i < p->touches; i++) {
+		uint64_t page = p->start + i * p->step;
+
+		r->words[page * WORDS + WORD_MARK + thread] =
+			mark(page, thread + 1);
+	}
+}
+
+static void seq_backward(struct run *r, struct part *p, unsigned thread)
+{
+	(void)thread;
+	for (uint64_t i = p->touches; i-- > 0;)
+		read_page(r, p->start + i * p->step);
+}
+
+/* All of its pages, in as many passes as the stride has pages. */
+static void stride(struct run *r, struct part *p, unsigned thread)
+{
+	(void)thread;
+	for (uint64_t pass = 0; pass < r->s->stride; pass++) {
+		for (uint64_t i = pass; i < p->touches; i += r->s->stride)
+			read_page(r, p->start + i * p->step);
+	}
+}
+
+static void zipf(struct run *r, struct part *p, unsigned thread)
+{
+	(void)thread;
+	for (uint64_t i = 0; i < p->touches; i++)
+		read_page(r, p->drawn[i]);
+}
+
+static const struct pattern patterns[] = {
+	{ .name = "random-read", .touch = random_read },
+	{ .name = "random-write", .touch = random_write, .writes = true },
+	{ .name = "random-rmw", .touch = random_rmw, .writes = true,
+	  .rewrites = true },
+	{ .name = "seq-read", .touch = seq_read, .sequential = true },
+	{ .name = "seq-write", .touch = seq_write, .sequential = true,
+	  .writes = true },
+	{ .name = "seq-backward", .touch = seq_backward, .sequential = true },
+	{ .name = "stride", .touch = stride, .sequential = true },
+	{ .name = "zipf", .touch = zipf },
+};
+
+/* Zipf's law with exponent 0.99, as YCSB has it: the k-th most wanted page is
+ * drawn 1 / k^0.99 as often as the first; which page that is, is shuffled. By
+ * search in the sums: slow, and not measured. */
+static void draw_zipf(struct run *r)
+{
+	uint64_t n = r->s->pages, random = UINT64_C(0x2545f4914f6cdd1d);
+	double *sums = malloc(n * sizeof(*sums)), sum = 0;
+	uint32_t *pages = malloc(n * sizeof(*pages));
+
+	r->drawn = malloc(n * sizeof(*r->drawn));
+	if (sums == NULL || pages == NULL || r->drawn == NULL)
+		bench_fail("out of memory");
+	for (uint64_t k = 0; k < n; k++) {
+		uint64_t other = bench_below(&random, k + 1);
+
+		sums[k] = sum += pow((double)(k + 1), -0.99);
+		pages[k] = pages[other];
+		pages[other] = (uint32_t)k;
+	}
+	for (uint64_t i = 0; i < n; i++) {
+		double want = (double)(bench_draw(&random) >> 11) * 0x1p-53 *
+			      sum;
+		uint64_t low = 0, high = n - 1;
+
+		while (low < high) {
+			uint64_t middle = (low + high) / 2;
+
+			if (sums[middle] < want)
+				low = middle + 1;
+			else
+				high = middle;
+		}
+		r->drawn[i] = pages[low];
+	}
+	free(sums);
+	free(pages);
+}
+
+/* Who touches what. Zipf's pages are everyone's in any case. */
+static void divide(struct run *r)
+{
+	uint64_t pages = r->s->pages, threads = r->s->threads;
+
+	for (uint64_t t = 0; t < threads; t++) {
+		struct part *p = &r->parts[t];
+		uint64_t first = pages * t / threads;
+		uint64_t count = pages * (t + 1) / threads - first;
+
+		p->first = r->s->shared ? 0 : first;
+		p->count = r->s->shared ? pages : count;
+		p->start = r->s->shared ? t : first;
+		p->step = r->s->shared ? threads : 1;
+		p->touches = r->s->shared ? (pages - t + threads - 1) / threads
+					  : count;
+		if (r->drawn != NULL)
+			p->drawn = r->drawn + first;
+		p->random = mark(t + 1, (uint64_t)r->client.bench->client + 1);
+	}
+}
+
+static void work(void *argument, unsigned thread)
+{
+	struct run *r = argument;
+
+	r->pattern->touch(r, &r->parts[thread], thread);
+}
+
+/* --- a measurement --------------------------------------------------------------------------- */
+
+static const char columns[] = "pattern local_pct us_per_access us_per_miss "
+			      "p50_us p99_us misses pages_read pages_written "
+			      "MBps t_net_us f_us";
+
+static void describe(const struct run *r, struct bench_row *row)
+{
+	const struct bench_client *c = &r->client;
+	const struct extmem_stats *u = &c->used;
+	double pages = (double)r->s->pages;
+	double miss = u->misses > 0 ? c->took_us / (double)u->misses : NAN;
+	double rate = r->pattern->sequential ? pages * BENCH_PAGE / c->took_us
+					     : NAN;
+
+	bench_row(c->bench, columns, row);
+	bench_text(row, "pattern", r->pattern->name);
+	bench_count(row, "threads", BENCH_SAME, r->s->threads);
+	bench_text(row, "parts", r->s->shared ? "shared" : "apart");
+	bench_count(row, "pages", BENCH_SAME, r->s->pages);
+	bench_real(row, "us_per_access", BENCH_MEDIAN, c->took_us / pages);
+	bench_real(row, "us_per_miss", BENCH_MEDIAN, miss);
+	bench_real(row, "us_per_miss_minus_t_net_in_f", BENCH_MEDIAN,
+		   (miss * (double)r->s->threads - c->t_net_us) / c->f_us);
+	bench_real(row, "p50_us", BENCH_MEDIAN,
+		   (double)extmem_latency_ns(u, 500) / 1e3);
+	bench_real(row, "p99_us", BENCH_MEDIAN,
+		   (double)extmem_latency_ns(u, 990) / 1e3);
+	bench_real(row, "p999_us", BENCH_MEDIAN,
+		   (double)extmem_latency_ns(u, 999) / 1e3);
+	bench_real(row, "accesses_per_s", BENCH_SUM, pages / c->took_us * 1e6);
+	bench_real(row, "MBps", BENCH_SUM, rate);
+	bench_real(row, "share_of_B_net_pct", BENCH_MEDIAN,
+		   100 * rate / c->B_net_MBps);
+	bench_count(row, "faults", BENCH_SUM, u->faults);
+	bench_count(row, "faults_write", BENCH_SUM, u->faults_write);
+	bench_count(row, "misses", BENCH_SUM, u->misses);
+	bench_count(row, "pages_read", BENCH_SUM, u->pages_read);
+	bench_count(row, "pages_written", BENCH_SUM, u->pages_written);
+	bench_count(row, "evictions", BENCH_SUM, u->evictions);
+	bench_count(row, "prefetched", BENCH_SUM, u->prefetched);
+	bench_count(row, "prefetched_wasted", BENCH_SUM, u->prefetched_wasted);
+	bench_stamp(row, c);
+}
+
+static void measure(struct run *r, const struct pattern *pattern)
+{
+	struct bench *b = r->client.bench;
+	uint64_t repeat = b->common->repeat;
+	struct bench_row *rows = calloc(repeat, sizeof(*rows));
+
+	if (rows == NULL)
+		bench_fail("out of memory");
+	r->pattern = pattern;
+	for (uint64_t i = 0; i < repeat + 1; i++) {
+		bench_threads(&r->client, (unsigned)r->s->threads, work, r);
+		if (pattern->rewrites)
+			r->rewritten += r->s->pages;
+		if (i > 0)
+			describe(r, &rows[i - 1]);
+	}
+	verify(r);
+	bench_print(b, rows, repeat);
+	free(rows);
+}
+
+static bool wanted(const struct settings *s, const struct pattern *pattern)
+{
+	return strcmp(s->pattern, "all") == 0 ||
+	       strcmp(s->pattern, pattern->name) == 0;
+}
+
+static const char *prepare(void *settings, uint64_t *ret_need)
+{
+	static char words[200];
+	const struct settings *s = settings;
+	double locals[LOCALS_MAX];
+	bool any = false;
+
+	for (unsigned i = 0; i < XM_COUNT(patterns); i++)
+		any |= wanted(s, &patterns[i]);
+	if (!any) {
+		snprintf(words, sizeof(words), "--pattern %.40s: no such "
+			 "pattern: random-read, random-write, random-rmw, "
+			 "seq-read, seq-write, seq-backward, stride, zipf, all",
+			 s->pattern);
+		return words;
+	}
+	if (bench_percents(s->local, locals, LOCALS_MAX) == 0) {
+		snprintf(words, sizeof(words), "--local %.40s: shares in per "
+			 "cent are wanted, such as 25 or 75,50,12.5",
+			 s->local);
+		return words;
+	}
+	*ret_need = s->pages * BENCH_PAGE;
+	return NULL;
+}
+
+static const struct bench_program program = {
+	.table = &table,
+	.common = offsetof(struct settings, common),
+	.prepare = prepare,
+};
+
+int bench_fault(int argc, char *argv[])
+{
+	struct settings s;
+	double locals[LOCALS_MAX];
+	struct run *r;
+	struct bench *b;
+	size_t count;
+	int rc = bench_begin(&program, &s, argc, argv, &b);
+
+	if (rc != BENCH_GO)
+		return rc;
+	r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		bench_fail("out of memory");
+	r->s = &s;
+	if (wanted(&s, &patterns[XM_COUNT(patterns) - 1]))
+		draw_zipf(r);
+	count = bench_percents(s.local, locals, LOCALS_MAX);
+	for (size_t l = 0; l < count; l++) {
+		bench_open(b, s.pages * BENCH_PAGE, locals[l], &r->client);
+		bench_ground(&r->client);
+		r->words = r->client.memory;
+		divide(r);
+		fill(r);
+		for (unsigned i = 0; i < XM_COUNT(patterns); i++) {
+			if (wanted(&s, &patterns[i]))
+				measure(r, &patterns[i]);
+		}
+		bench_close(&r->client);
+	}
+	free(r->drawn);
+	free(r);
+	return bench_end(b);
+}
