@@ -19,6 +19,12 @@ libxm_ground_la_SOURCES = \
 	core/mapper.h \
 	core/pager.c \
 	core/pager.h \
+	core/pager_fault.c \
+	core/pager_fetch.c \
+	core/pager_frame.c \
+	core/pager_parts.h \
+	core/pager_range.c \
+	core/pager_store.c \
 	core/path.c \
 	core/path.h \
 	core/plant.h \

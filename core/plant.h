@@ -16,7 +16,7 @@
 
 /* Name, and what goes wrong. Sorted by the file it stands in. */
 #define XM_PLANTS(X)                                                          \
-	/* core/pager.c */                                                    \
+	/* core/pager_*.c */                                                  \
 	X(evict_unprotected, "a page is evicted without protecting it first") \
 	X(protect_after_copy, "a flushed page is protected after its copy")   \
 	X(drop_before_copy, "a page is dropped before its bytes are copied")  \

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The pager's answer to a fault, by what the page is. See pager.h.
+ *
+ * Floor: ground.
+ */
+#include "pager_parts.h"
+
+/* --- faults ------------------------------------------------------------------------------ */
+
+static void become_present(struct xm_pager *p, uint64_t page, uint32_t count,
+			   uint32_t cell, bool dirty,
+			   struct xm_pager_effects *fx)
+{
+	if (count == 0)
+		return;
+	for (uint32_t i = 0; i < count; i++) {
+		xm_pager_frame_take(p, page + i);
+		p->pages[page + i].state = dirty ? XM_PAGE_DIRTY
+						 : XM_PAGE_CLEAN;
+	}
+	if (cell == XM_CELL_ZERO)
+		note(p, XM_TRACE_PAGER_ZERO, page, count, dirty);
+	else if (cell < cells_base(p))
+		note(p, XM_TRACE_PAGER_INSTALL, page, count, dirty);
+	else
+		note(p, XM_TRACE_PAGER_RESCUE, page, cell - cells_base(p),
+		     dirty);
+	xm_pager_emit(fx, XM_INSTALL, page, count, cell, !dirty);
+}
+
+/* A store to a page that is here and protected. Where a stream of stores goes
+ * through a window, the rest of the window is opened with it. */
+static void fault_protected(struct xm_pager *p, uint64_t page,
+			    const struct xm_pager_event *ev,
+			    struct xm_pager_effects *fx)
+{
+	uint32_t run = 1;
+
+	p->counters.faults_write++;
+	for (unsigned i = 0; i < XM_PAGER_STREAMS; i++) {
+		struct xm_stream *s = &p->streams[i];
+
+		if (s->used == 0 || s->window < 4 || s->step < 0 ||
+		    page <= s->first || page >= s->next ||
+		    p->pages[page - 1].state != XM_PAGE_DIRTY)
+			continue;
+		s->writes = 8;
+		while (run < XM_PAGER_WINDOW_MAX && page + run < s->next &&
+		       page + run < ev->limit &&
+		       (p->pages[page + run].state == XM_PAGE_CLEAN ||
+			(XM_PLANTED(unprotect_leaving) &&
+			 flagged(&p->pages[page + run], FLAG_STORING))))
+			run++;
+		break;
+	}
+	for (uint32_t i = 0; i < run; i++)
+		p->pages[page + i].state = XM_PAGE_DIRTY;
+	p->pages[page].flags |= FLAG_RECENT;
+	note(p, XM_TRACE_PAGER_OPEN, page, run, 0);
+	xm_pager_emit(fx, XM_UNPROTECT, page, run, 0, false);
+	fx->verdict = XM_VERDICT_DONE;
+}
+
+bool xm_pager_fresh(const struct xm_pager *p, uint64_t page)
+{
+	const struct xm_page *entry = &p->pages[page];
+
+	return idle(entry) && !flagged(entry, FLAG_WRITTEN) &&
+	       !flagged(entry, FLAG_LOST);
+}
+
+/* A page that reads as zero: no transfer. A stream of stores gets its window
+ * at once, ready to be written. */
+static void fault_fresh(struct xm_pager *p, uint64_t page,
+			const struct xm_pager_event *ev,
+			struct xm_pager_effects *fx)
+{
+	uint64_t first = page;
+	uint32_t run = 1;
+
+	if (!flagged(&p->pages[page], FLAG_RANDOM)) {
+		struct xm_stream *s = xm_pager_stream_at(p, page, 1);
+
+		run = xm_pager_stream_run(p, s, page, ev, xm_pager_fresh, &first);
+		xm_pager_make_room(p, run, fx);
+		if (frames_free(p) < run) {
+			first = page;
+			run = 1;
+		}
+		xm_pager_stream_moved(s, first, run);
+	} else {
+		xm_pager_make_room(p, 1, fx);
+	}
+	if (frames_free(p) < run) {
+		note(p, XM_TRACE_PAGER_NO_FRAME, page, 0, 0);
+		return;
+	}
+	p->counters.zero_fills += run;
+	become_present(p, first, run, XM_CELL_ZERO, ev->write, fx);
+	fx->verdict = XM_VERDICT_DONE;
+}
+
+/* The page left, but its bytes are still in a store cell. */
+static void fault_from_cell(struct xm_pager *p, uint64_t page,
+			    const struct xm_pager_event *ev,
+			    struct xm_pager_effects *fx)
+{
+	xm_pager_make_room(p, 1, fx);
+	if (frames_free(p) < 1) {
+		note(p, XM_TRACE_PAGER_NO_FRAME, page, 0, 0);
+		return;
+	}
+	p->counters.rescued++;
+	become_present(p, page, 1, cells_base(p) + p->pages[page].slot,
+		       ev->write, fx);
+	p->pages[page].flags |= FLAG_RECENT;
+	fx->verdict = XM_VERDICT_DONE;
+}
+
+/* Installs the part of an arrived window that frames can be had for. */
+static void fault_from_slot(struct xm_pager *p, uint64_t page,
+			    const struct xm_pager_event *ev,
+			    struct xm_pager_effects *fx)
+{
+	uint32_t index = p->pages[page].slot;
+	struct xm_slot slot = p->slots[index];
+	uint64_t first = slot.page;
+	uint32_t count = slot.count, cell = slot_cell(p, index), before;
+	struct xm_stream *s = NULL;
+	bool dirty = ev->write;
+
+	xm_pager_make_room(p, count, fx);
+	if (frames_free(p) == 0) {
+		note(p, XM_TRACE_PAGER_NO_FRAME, page, 0, 0);
+		return;
+	}
+	if (frames_free(p) < count && !XM_PLANTED(budget_exceeded)) {
+		count = frames_free(p);
+		note(p, XM_TRACE_PAGER_PART, page, count, slot.count);
+		first = page + count <= slot.page + slot.count
+				? page : slot.page + slot.count - count;
+	}
+	cell += (uint32_t)(first - slot.page);
+	xm_pager_slot_clear(p, index, false);
+	/* The read ahead is posted before this window is installed, and must
+	 * not be posted over it. */
+	p->slots[index].state = SLOT_FLYING;
+	if (slot.count - count > 0 && slot.demand < slot.count)
+		p->counters.prefetched_wasted += slot.count - count;
+
+	/* A window that was read ahead: its stream goes on from its end. A
+	 * demanded one was accounted for when it was posted. */
+	if (slot.demand == 0) {
+		s = xm_pager_stream_at(p, slot.page, slot.count);
+		s->step = slot.backward ? -1 : 1;
+		xm_pager_stream_moved(s, slot.page, slot.count);
+		xm_pager_stream_ahead(p, s, ev, fx);
+		if (!dirty && s->writes > 0) {
+			s->writes--;
+			dirty = true;
+		} else if (dirty && s->window < 4) {
+			s = NULL;
+		}
+	}
+	p->slots[index].state = SLOT_FREE;
+	if (dirty && s == NULL && count > 1) {
+		/* One page is known to be written to; the others are not. */
+		before = (uint32_t)(page - first);
+		become_present(p, first, before, cell, false, fx);
+		become_present(p, page, 1, cell + before, true, fx);
+		become_present(p, page + 1, count - before - 1,
+			       cell + before + 1, false, fx);
+	} else {
+		become_present(p, first, count, cell, dirty, fx);
+	}
+	fx->verdict = XM_VERDICT_DONE;
+}
+
+/* Nothing of the page is here: post the read first, then make room while it
+ * flies. */
+static void fault_absent(struct xm_pager *p, uint64_t page,
+			 const struct xm_pager_event *ev,
+			 struct xm_pager_effects *fx)
+{
+	uint64_t first = page;
+	uint32_t run = 1;
+	struct xm_stream *s = NULL;
+
+	if (ev->reach == XM_REACH_LOST) {
+		fx->verdict = XM_VERDICT_LOST;
+		return;
+	}
+	if (ev->reach == XM_REACH_DOWN)
+		return;
+	if (!flagged(&p->pages[page], FLAG_RANDOM)) {
+		s = xm_pager_stream_at(p, page, 1);
+		if (flagged(&p->pages[page], FLAG_SEQUENTIAL))
+			s->window = p->options.window_max;
+		run = xm_pager_stream_run(p, s, page, ev, xm_pager_fetchable, &first);
+	}
+	if (!xm_pager_fetch_run(p, first, run, 1, s != NULL && s->step < 0, fx)) {
+		if (s != NULL)
+			s->next = page; /* it was not served: ask again */
+		return;
+	}
+	if (s != NULL) {
+		xm_pager_stream_moved(s, first, run);
+		xm_pager_stream_ahead(p, s, ev, fx);
+	}
+	xm_pager_make_room(p, run, fx);
+}
+
+void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
+		     struct xm_pager_effects *fx)
+{
+	uint64_t page = ev->page;
+	struct xm_page *entry = &p->pages[page];
+	struct xm_slot *slot;
+
+	if (!ev->again) {
+		p->counters.faults++;
+		note(p, XM_TRACE_PAGER_FAULT, page, ev->write, entry->state);
+	}
+	fx->verdict = XM_VERDICT_WAIT;
+	switch ((enum xm_page_state)entry->state) {
+	case XM_PAGE_POISONED:
+		fx->verdict = XM_VERDICT_LOST;
+		return;
+	case XM_PAGE_DIRTY:
+		fx->verdict = XM_VERDICT_DONE;
+		return;
+	case XM_PAGE_CLEAN:
+		if (ev->write)
+			fault_protected(p, page, ev, fx);
+		else
+			fx->verdict = XM_VERDICT_DONE;
+		return;
+	case XM_PAGE_GUARDED:
+		note_wait(p, XM_TRACE_PAGER_HELD, page);
+		return;
+	case XM_PAGE_FETCHING:
+		slot = &p->slots[entry->slot];
+		if (slot->state == SLOT_ARRIVED) {
+			fault_from_slot(p, page, ev, fx);
+		} else {
+			p->counters.misses += !ev->again;
+		}
+		/* Flying, or arrived and no frame to be had. */
+		if (fx->verdict == XM_VERDICT_WAIT &&
+		    ev->reach == XM_REACH_LOST)
+			fx->verdict = XM_VERDICT_LOST;
+		return;
+	case XM_PAGE_ABSENT:
+		break;
+	}
+	if (flagged(entry, FLAG_LOST)) {
+		xm_pager_poison(p, page, fx);
+		fx->verdict = XM_VERDICT_LOST;
+	} else if (!flagged(entry, FLAG_WRITTEN)) {
+		/* Discarded while a store flew: that one must land first. */
+		if (!flagged(entry, FLAG_STORING))
+			fault_fresh(p, page, ev, fx);
+		else
+			note_wait(p, XM_TRACE_PAGER_AFTER_STORE, page);
+	} else if (flagged(entry, FLAG_STORING) && XM_PLANTED(fault_lost)) {
+		fx->verdict = XM_VERDICT_DONE;
+	} else if (flagged(entry, FLAG_STORING)) {
+		fault_from_cell(p, page, ev, fx);
+	} else {
+		fault_absent(p, page, ev, fx);
+	}
+	if (fx->verdict == XM_VERDICT_WAIT && ev->reach == XM_REACH_LOST)
+		fx->verdict = XM_VERDICT_LOST;
+	/* A miss is a fault that had to wait, however often it is sent. */
+	if (fx->verdict == XM_VERDICT_WAIT)
+		p->counters.misses += !ev->again;
+}

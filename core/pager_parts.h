@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of the pager share; included from nowhere else.
+ *
+ * pager.c	 step, beginning, check
+ * pager_frame.c frames, and reclaim: who leaves when room is needed
+ * pager_store.c store cells: write-back
+ * pager_fetch.c fetch slots and streams: reads, and reading ahead
+ * pager_fault.c a fault, by what its page is
+ * pager_range.c range events, explicit I/O, pins
+ *
+ * Floor: ground.
+ */
+#ifndef XM_PAGER_PARTS_H
+#define XM_PAGER_PARTS_H
+
+#include "pager.h"
+#include "plant.h"
+
+enum {
+	FLAG_WRITTEN = 1, /* the far memory holds the contents */
+	FLAG_STORING = 2, /* a cell holds bytes not yet acknowledged */
+	FLAG_RECENT = 4,  /* second chance */
+	FLAG_RANDOM = 8,  /* advice: no reading ahead */
+	FLAG_SEQUENTIAL = 16,
+	FLAG_LOST = 32, /* no far memory behind it any more */
+};
+
+enum { SLOT_FREE, SLOT_FLYING, SLOT_ARRIVED };
+enum { CELL_FREE, CELL_FLYING, CELL_FAILED };
+
+#define NOBODY UINT64_MAX /* a frame or cell of no page */
+#define NO_FRAME UINT32_MAX
+
+/* Table entries looked at by one range step. */
+#define RANGE_MAX 512
+
+static inline void note(const struct xm_pager *p, enum xm_trace_id id,
+			uint64_t a, uint64_t b, uint64_t c)
+{
+	xm_trace_put(p->trace, p->now_ns, id, a, b, c, 0);
+}
+
+/* Of those who wait once, however often they ask. */
+static inline void note_wait(const struct xm_pager *p, enum xm_trace_id id,
+			     uint64_t page)
+{
+	if (!p->again)
+		note(p, id, page, 0, 0);
+}
+
+static inline bool flagged(const struct xm_page *page, unsigned flag)
+{
+	return (page->flags & flag) != 0;
+}
+
+static inline bool present(const struct xm_page *page)
+{
+	return page->state == XM_PAGE_CLEAN || page->state == XM_PAGE_DIRTY;
+}
+
+/* Absent, and nothing of it under way. */
+static inline bool idle(const struct xm_page *page)
+{
+	return page->state == XM_PAGE_ABSENT && !flagged(page, FLAG_STORING);
+}
+
+static inline uint32_t frames_free(const struct xm_pager *p)
+{
+	return p->options.frames_max - p->frames_used;
+}
+
+static inline bool pinned(const struct xm_pager *p, uint64_t page)
+{
+	return p->frames[p->pages[page].frame].pins > 0;
+}
+
+static inline uint32_t slot_cell(const struct xm_pager *p, uint32_t slot)
+{
+	return slot * p->options.window_max;
+}
+
+/* The stage: slots, then cells. */
+static inline uint32_t cells_base(const struct xm_pager *p)
+{
+	return p->options.slots * p->options.window_max;
+}
+
+/* --- pager.c -------------------------------------------------------------- */
+
+void xm_pager_emit(struct xm_pager_effects *, enum xm_pager_effect_kind,
+		   uint64_t page, uint32_t count, uint32_t cell, bool protect);
+
+/* --- pager_frame.c -------------------------------------------------------- */
+
+void xm_pager_frame_take(struct xm_pager *, uint64_t page);
+void xm_pager_frame_give(struct xm_pager *, uint64_t page);
+/* Pages that leave without a store: they equal the far memory, a cell, or
+ * nothing anybody wants. */
+void xm_pager_drop_run(struct xm_pager *, uint64_t page, uint32_t count,
+		       struct xm_pager_effects *);
+/* Here in this state, and may leave. */
+bool xm_pager_evictable(const struct xm_pager *, uint64_t page,
+			enum xm_page_state);
+/* A page whose far memory is gone can not come back: who touches it next must
+ * hear so. */
+void xm_pager_poison(struct xm_pager *, uint64_t page,
+		     struct xm_pager_effects *);
+/* Frees up to `want` frames; stops short when all that is left is pinned, or
+ * dirty with no cell free. */
+void xm_pager_make_room(struct xm_pager *, uint32_t want,
+			struct xm_pager_effects *);
+
+/* --- pager_store.c -------------------------------------------------------- */
+
+/* Begins to store up to `count` dirty neighbours; returns how many, 0 when no
+ * cell is free. Pages pinned for writing (`writable`) are stored as they are
+ * and stay dirty; others become clean, or go if `drop`. */
+uint32_t xm_pager_store_run(struct xm_pager *, uint64_t page, uint32_t count,
+			    bool drop, bool writable,
+			    struct xm_pager_effects *);
+void xm_pager_cell_free(struct xm_pager *, uint32_t index);
+void xm_pager_on_stored(struct xm_pager *, const struct xm_pager_event *);
+void xm_pager_on_tick(struct xm_pager *, struct xm_pager_effects *);
+
+/* --- pager_fetch.c -------------------------------------------------------- */
+
+/* Its far bytes can be asked for: nothing of it is here or under way. */
+bool xm_pager_fetchable(const struct xm_pager *, uint64_t page);
+/* Posts one read of [page, +count); false when no slot is to be had. */
+bool xm_pager_fetch_run(struct xm_pager *, uint64_t page, uint32_t count,
+			uint16_t demand, bool backward,
+			struct xm_pager_effects *);
+void xm_pager_slot_clear(struct xm_pager *, uint32_t index, bool wasted);
+void xm_pager_on_fetched(struct xm_pager *, const struct xm_pager_event *);
+/* The stream that a miss of [page, +count) continues, advanced; or the oldest
+ * one, begun anew at `page`. */
+struct xm_stream *xm_pager_stream_at(struct xm_pager *, uint64_t page,
+				     uint32_t count);
+void xm_pager_stream_moved(struct xm_stream *, uint64_t page, uint32_t count);
+/* Neighbours of `page`, itself included, in the stream's direction, for which
+ * `want` holds; *ret_page is the lowest. */
+uint32_t xm_pager_stream_run(const struct xm_pager *,
+			     const struct xm_stream *, uint64_t page,
+			     const struct xm_pager_event *,
+			     bool (*want)(const struct xm_pager *, uint64_t),
+			     uint64_t *ret_page);
+/* Fetches the window behind the current one, if the stream has proven
+ * itself. */
+void xm_pager_stream_ahead(struct xm_pager *, const struct xm_stream *,
+			   const struct xm_pager_event *,
+			   struct xm_pager_effects *);
+
+/* --- pager_fault.c -------------------------------------------------------- */
+
+/* Reads as zero: no far bytes, nothing under way. */
+bool xm_pager_fresh(const struct xm_pager *, uint64_t page);
+void xm_pager_on_fault(struct xm_pager *, const struct xm_pager_event *,
+		       struct xm_pager_effects *);
+
+/* --- pager_range.c -------------------------------------------------------- */
+
+void xm_pager_on_flush(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_flushed(const struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_change(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_advise(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_willneed(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_guard(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_unguard(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_pin(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_unpin(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_refused(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+
+#endif
