@@ -47,6 +47,10 @@
 #define ZERO_SIZE_MAX (4 * XM_MIB)
 #define STREAMS_SPARE 16 /* for observers and those who come and go */
 #define FILES_SPARE 64
+/* Descriptors of the interface process for a client with one connection, and
+ * with as many as it may have; that of control has two streams at most. */
+#define FILES_PER_CLIENT 4
+#define FILES_PER_CLIENT_MAX 20
 #define WORDS_SIZE 512
 #define PROGRESS_SIZE (1 * XM_GIB) /* smaller pools are there at once */
 #define PROGRESS_STEPS 20
@@ -314,20 +318,31 @@ static void warn_of_memlock(const struct daemon *d)
 	    (uint64_t)limit.rlim_cur / XM_KIB);
 }
 
+/* Both processes have the same limit. */
 static void raise_files(const struct daemon *d)
 {
-	rlim_t want = 2 * (rlim_t)d->settings.clients_max + STREAMS_SPARE +
-		      FILES_SPARE;
+	rlim_t clients = (rlim_t)d->settings.clients_max;
+	rlim_t spare = STREAMS_SPARE + FILES_SPARE;
+	rlim_t need = FILES_PER_CLIENT * clients + spare;
+	rlim_t want = FILES_PER_CLIENT_MAX * clients + spare;
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= want)
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
-	limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
-	if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < want)
+	if (limit.rlim_cur < want) {
+		limit.rlim_cur = limit.rlim_max < want ? limit.rlim_max : want;
+		if (setrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+		    getrlimit(RLIMIT_NOFILE, &limit) != 0)
+			return;
+	}
+	if (limit.rlim_cur < need)
 		say(XM_LEVEL_WARNING,
-		    "only %" PRIu64 " files may be open, %" PRIu64 " are needed"
-		    " for all clients: raise ulimit -n",
-		    (uint64_t)limit.rlim_cur, (uint64_t)want);
+		    "only %" PRIu64 " files may be open, and %" PRIu64 " clients"
+		    " need %" PRIu64 ": run `ulimit -n %" PRIu64 "` first, put"
+		    " LimitNOFILE=%" PRIu64 " into the service's unit, or lower"
+		    " --clients-max", (uint64_t)limit.rlim_cur,
+		    (uint64_t)clients, (uint64_t)need, (uint64_t)need,
+		    (uint64_t)need);
 }
 
 static int block_signals(struct daemon *d)
@@ -395,6 +410,7 @@ static int open_interface(struct daemon *d)
 		.pool = d->pool.base,
 		.pool_size = d->pool.size,
 		.clients_max = (uint32_t)d->settings.clients_max,
+		.polling = (enum xm_polling)d->settings.polling,
 		.forget = forget,
 		.context = d,
 	};
@@ -488,9 +504,10 @@ static void tell_ready(struct daemon *d)
 	    d->pool.size < XM_GIB ? (double)d->pool.size / XM_MIB
 				  : (double)d->pool.size / XM_GIB,
 	    d->pool.size < XM_GIB ? "MiB" : "GiB", l->provider, l->version);
-	say(XM_LEVEL_INFO, "limits: %" PRIu64 " clients, %" PRIu64 " extents,"
-	    " %" PRIu64 " per client, lease %" PRIu64 " ms",
-	    d->settings.clients_max, d->settings.extents_max,
+	say(XM_LEVEL_INFO, "limits: %" PRIu64 " clients, %" PRIu32
+	    " connections, %" PRIu64 " extents, %" PRIu64 " per client, lease %"
+	    PRIu64 " ms",
+	    d->settings.clients_max, l->peers_max, d->settings.extents_max,
 	    xm_min(d->settings.extents_per_client, d->settings.extents_max),
 	    d->settings.lease / XM_MS);
 	if (xm_options_given(d->options, "ready_fd")) {
@@ -524,6 +541,7 @@ static void reload(struct daemon *d)
 	    a->extents_max != b->extents_max ||
 	    a->extents_per_client != b->extents_per_client ||
 	    a->handshake_timeout != b->handshake_timeout ||
+	    a->polling != b->polling ||
 	    a->huge_pages != b->huge_pages)
 		say(XM_LEVEL_WARNING, "reload: only log_level, lease and"
 		    " drain_timeout can change; the rest needs a restart");

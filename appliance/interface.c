@@ -2,20 +2,19 @@
 /*
  * The interface process; see interface.h.
  *
- * Patience: one-sided traffic gives the target no events, so whether there is
- * any is learned from wait() alone, by its coming back before its time. After
- * that the loop polls for SPIN_NS without sleeping, then waits again; each
- * wait that nothing ended doubles the next, up to WAIT_MAX_NS. So a busy
- * interface answers at the speed of polling and an idle one wakes twice a
- * second.
+ * Patience: after traffic the loop polls for as long as more of it is likely to
+ * come (core/spin.h, told the times from one to the next), then sleeps in wait()
+ * until the transport's descriptor or the control process's socket has
+ * something, and half a second at most. polling=busy never sleeps, block always
+ * does. Whether there is traffic the transport tells (MOVED), or, where it does
+ * not, wait() does, by coming back before its time.
  *
- * Where a transport cannot wait (shm), wait() is a nap and tells nothing. Then
- * the only sign of traffic is that a poll which served somebody took several
- * times as long as one that found nothing. That is a guess, so nothing hangs
- * on it but patience: a busy poll after a nap is followed by a short look
- * around (it may just have been slow to wake), a second one by spinning. Naps
- * grow from NAP_MIN_NS to NAP_MAX_NS as long as there are clients, and as waits
- * do when there are none.
+ * Where a transport cannot wait either (shm), wait() is a nap. Then the only sign
+ * of traffic is that a poll which served somebody took several times as long as
+ * one that found nothing. That is a guess, so nothing hangs on it but patience:
+ * a busy poll after a nap is followed by a short look around (it may just have
+ * been slow to wake), a second one is traffic. Naps grow from NAP_MIN_NS to
+ * NAP_MAX_NS as long as there are clients, and as waits do when there are none.
  *
  * One report at most is waiting to be sent, and no command is read while it
  * is; so nothing piles up when the control process is stopped.
@@ -36,11 +35,10 @@
 
 #include "interface.h"
 
-#define SPIN_NS (500 * XM_US)
 #define WAIT_MIN_NS (1 * XM_MS)
 #define WAIT_MAX_NS (500 * XM_MS)
 #define NAP_MIN_NS (20 * XM_US)
-#define NAP_MAX_NS (500 * XM_US)
+#define NAP_MAX_NS (2 * XM_MS)
 #define LOOK_NS (30 * XM_US)
 #define POLL_BUSY 4 /* times an idle poll's duration */
 #define POLL_BUSY_NS 200 /* and so much more */
@@ -61,7 +59,9 @@ struct child {
 	const struct xm_interface_options *options;
 	struct xm_transport *transport;
 	struct xm_target target;
-	bool waits;
+	bool waits, tells;
+	struct xm_spin spin;
+	uint64_t moved_ns; /* when bytes moved last */
 	uint64_t poll_ns; /* an idle poll's duration, about */
 	int fd;
 	bool ended;   /* the control process is gone */
@@ -155,7 +155,7 @@ static void child_serve(struct child *c)
  * measure, forgotten slowly, as clocks and machines change their speed. */
 static bool poll_was_busy(struct child *c, uint64_t duration_ns)
 {
-	if (c->waits || c->target.clients_count == 0)
+	if (c->tells || c->waits || c->target.clients_count == 0)
 		return false;
 	if (duration_ns < c->poll_ns) {
 		c->poll_ns = duration_ns;
@@ -172,16 +172,34 @@ static uint64_t longer_wait(const struct child *c, uint64_t wait_ns)
 	return xm_min(2 * wait_ns, WAIT_MAX_NS);
 }
 
+/* There was traffic. Returns until when to look for more. */
+static uint64_t child_moved(struct child *c, uint64_t now_ns)
+{
+	xm_spin_learn(&c->spin, now_ns - c->moved_ns);
+	c->moved_ns = now_ns;
+	return xm_time_after(now_ns, xm_spin_ns(&c->spin));
+}
+
+/* True: something ended it. */
+static bool child_wait(struct child *c, uint64_t wait_ns)
+{
+	uint64_t before_ns = clock_ns();
+
+	/* With a report stuck, a command to be read must not wake. */
+	c->options->ops->wait(c->transport, c->pending ? -1 : c->fd, wait_ns);
+	return c->waits && clock_ns() - before_ns < wait_ns - wait_ns / 8;
+}
+
 static void child_loop(struct child *c)
 {
 	uint64_t wait_min_ns = c->waits ? WAIT_MIN_NS : NAP_MIN_NS;
 	uint64_t wait_ns = wait_min_ns;
-	uint64_t now_ns = clock_ns();
-	uint64_t spin_until_ns = now_ns + SPIN_NS;
+	uint64_t now_ns = clock_ns(), look_until_ns = now_ns;
 	bool looking = false;
 	int polls = 0;
 
 	c->poll_ns = XM_SECOND;
+	c->moved_ns = now_ns;
 	while (!c->ended) {
 		uint64_t before_ns = now_ns;
 		bool busy = xm_target_poll(&c->target) > 0;
@@ -190,7 +208,7 @@ static void child_loop(struct child *c)
 		if (poll_was_busy(c, now_ns - before_ns)) {
 			busy = busy || looking;
 			looking = true;
-			spin_until_ns = xm_max(spin_until_ns,
+			look_until_ns = xm_max(look_until_ns,
 					       now_ns + LOOK_NS);
 		}
 		if (polls++ % POLLS_PER_LOOK == 0) {
@@ -198,24 +216,24 @@ static void child_loop(struct child *c)
 			now_ns = clock_ns();
 		}
 		if (busy) {
-			spin_until_ns = now_ns + SPIN_NS;
+			look_until_ns = child_moved(c, now_ns);
 			wait_ns = wait_min_ns;
 		}
-		if (now_ns < spin_until_ns)
+		if (busy || now_ns < look_until_ns ||
+		    c->spin.polling == XM_POLLING_BUSY)
 			continue;
 		child_serve(c);
 		if (c->ended)
 			break;
-		before_ns = clock_ns();
-		/* With a report stuck, a command to be read must not wake. */
-		c->options->ops->wait(c->transport, c->pending ? -1 : c->fd,
-				      wait_ns);
-		now_ns = clock_ns();
-		if (c->waits && now_ns - before_ns < wait_ns - wait_ns / 8) {
+		if (child_wait(c, wait_ns)) {
 			wait_ns = wait_min_ns;
-			spin_until_ns = now_ns + SPIN_NS;
+			/* Nobody else tells. */
+			now_ns = clock_ns();
+			if (!c->tells)
+				look_until_ns = child_moved(c, now_ns);
 		} else {
 			wait_ns = longer_wait(c, wait_ns);
+			now_ns = clock_ns();
 		}
 		looking = false;
 		polls = 0; /* look at the socket next */
@@ -232,7 +250,8 @@ static _Noreturn void child_main(const struct xm_interface_options *o, int fd)
 {
 	struct xm_transport_options options = { .address = o->address,
 						.provider = o->provider,
-						.target = true };
+						.target = true,
+						.clients_max = o->clients_max };
 	struct child c = { .options = o, .fd = fd };
 	struct xm_target_client *clients;
 	struct start_report start;
@@ -255,6 +274,8 @@ static _Noreturn void child_main(const struct xm_interface_options *o, int fd)
 	}
 	o->ops->limits(c.transport, &start.limits);
 	c.waits = start.limits.waits;
+	c.tells = start.limits.tells;
+	xm_spin_init(&c.spin, o->polling);
 	clients = calloc(o->clients_max, sizeof(*clients));
 	if (clients == NULL) {
 		start.status = -ENOMEM;

@@ -16,6 +16,7 @@
 #include <sys/types.h>
 
 #include "base.h"
+#include "spin.h"
 #include "target.h"
 #include "transport.h"
 
@@ -26,6 +27,7 @@ struct xm_interface_options {
 	void *pool;
 	uint64_t pool_size;
 	uint32_t clients_max;
+	enum xm_polling polling;
 	void (*forget)(void *context); /* in the child: close what is yours */
 	void *context;
 };

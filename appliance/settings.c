@@ -8,6 +8,7 @@
 
 #include "service.h"
 #include "settings.h"
+#include "spin.h"
 
 #define AT(FIELD) .destination = offsetof(struct xm_settings, FIELD)
 
@@ -36,6 +37,11 @@ static const struct xm_option options[] = {
 	  .min = 100 * XM_MS, .max = 86400 * XM_SECOND, AT(lease),
 	  .help = "Silence after which a client is taken for dead and its"
 		  " memory is taken back." },
+	{ .name = "polling", .kind = XM_OPTION_CHOICE, .value = "adaptive",
+	  .choices = XM_POLLING_CHOICES, AT(polling),
+	  .help = "How the interface process waits for traffic: adaptive polls"
+		  " for as long as more is likely to come, then sleeps; busy"
+		  " never sleeps and takes a whole core; block always does." },
 	{ .name = "clients_max", .kind = XM_OPTION_COUNT, .value = "64",
 	  .min = 1, .max = 16384, AT(clients_max),
 	  .help = "Clients at once." },

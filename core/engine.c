@@ -475,6 +475,7 @@ static bool poll_peer(struct xm_engine *e, uint32_t appliance)
 			break;
 		case XM_TRANSPORT_JOINED:
 		case XM_TRANSPORT_LEFT:
+		case XM_TRANSPORT_MOVED:
 			break; /* a target's events */
 		}
 	}

@@ -31,6 +31,7 @@ libxm_ground_la_SOURCES = \
 	core/rand.h \
 	core/session.c \
 	core/session.h \
+	core/spin.h \
 	core/trace.c \
 	core/trace.h \
 	core/transport.h \

@@ -10,6 +10,8 @@
  * The contract, tested by tests/conformance.c against every transport:
  *
  *  - Nothing blocks, except wait(), which blocks no longer than it is told.
+ *  - Who sleeps loses nothing: from arm() on, until the next poll() by anybody,
+ *    its descriptor is readable as soon as poll() may have something.
  *  - Every accepted operation completes exactly once, through poll(), with
  *    its token, in any order. A refused one (negative return) never does.
  *  - -EAGAIN: nothing was accepted; poll and try again.
@@ -74,6 +76,7 @@ struct xm_transport_limits {
 	bool reports_death; /* DOWN without being asked when the peer dies */
 	bool enlists;	    /* near memory must be enlisted first */
 	bool waits;	    /* wait() blocks; else it naps for a moment */
+	bool tells;	    /* a target's poll() says MOVED */
 };
 
 enum xm_transport_event_kind {
@@ -82,6 +85,9 @@ enum xm_transport_event_kind {
 	XM_TRANSPORT_DOWN,     /* initiator: peer is gone; status says why */
 	XM_TRANSPORT_JOINED,   /* target: a connection of `client` is up */
 	XM_TRANSPORT_LEFT,     /* target: a connection of `client` is gone */
+	/* target: this poll() seems to have moved bytes for somebody. A hint for
+	 * who decides how long to go on polling; once per poll(), at most. */
+	XM_TRANSPORT_MOVED,
 };
 
 struct xm_transport_event {
@@ -97,6 +103,7 @@ struct xm_transport_options {
 	const char *provider; /* forced libfabric provider name, or NULL */
 	bool target;	      /* will listen, admit and expose */
 	uint32_t depth;	      /* outstanding operations wanted; 0: default */
+	uint32_t clients_max; /* target: clients at once; 0: default */
 };
 
 struct xm_transport; /* each transport's own, begins with nothing public */
@@ -167,7 +174,13 @@ struct xm_transport_ops {
 	 * fails: what goes wrong is an event. */
 	int (*poll)(struct xm_transport *, struct xm_transport_event *ret,
 		    int count);
-	/* Sleeps until poll() may have something, `fd` (or -1) is readable,
+	/* Gets ready to be slept on by somebody who must not keep the instance
+	 * to himself meanwhile: returns the descriptor, the same each time, that
+	 * is readable once poll() may have something (and perhaps when it has
+	 * not). -EAGAIN: it may have something now. -ENOSYS: nothing here tells
+	 * (limits.waits is false): look again after a nap. */
+	int (*arm)(struct xm_transport *);
+	/* arm(), then sleeps until that descriptor or `fd` (or -1) is readable,
 	 * or timeout_ns has passed. May return early. */
 	void (*wait)(struct xm_transport *, int fd, uint64_t timeout_ns);
 };

@@ -79,6 +79,7 @@ struct xm_transport {
 	struct xm_transport *next_all;
 	struct process *process;
 	uint32_t incarnation, node, flying;
+	int door; /* for a descriptor */
 	bool open, target;
 	uint64_t uid;
 	struct connection *peers[PEERS];
@@ -552,6 +553,7 @@ static int transport_open(const struct xm_transport_options *o, char *words,
 	t->open = true;
 	t->target = o->target;
 	t->uid = ++f.uid;
+	t->door = WORLD_PROCESSES + (int)t->uid; /* below are kicks */
 	t->last = &t->first;
 	t->inbox_last = &t->inbox;
 	t->next_all = f.transports;
@@ -807,9 +809,28 @@ static int transport_poll(struct xm_transport *t,
 	return got;
 }
 
+static bool readable(const struct xm_transport *t)
+{
+	return t->first != NULL || t->inbox != NULL;
+}
+
+static int transport_arm(struct xm_transport *t)
+{
+	return readable(t) ? -EAGAIN : t->door;
+}
+
+bool fabric_readable(int door)
+{
+	const struct xm_transport *t = f.transports;
+
+	while (t != NULL && t->door != door)
+		t = t->next_all;
+	return t != NULL && readable(t);
+}
+
 static void transport_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 {
-	if (t->first != NULL || t->inbox != NULL || sim_kicked(fd))
+	if (readable(t) || sim_kicked(fd))
 		return;
 	world_wait(t->process, timeout_ns);
 }
@@ -832,6 +853,7 @@ const struct xm_transport_ops fabric_transport = {
 	.expose = transport_expose,
 	.conceal = transport_conceal,
 	.poll = transport_poll,
+	.arm = transport_arm,
 	.wait = transport_wait,
 };
 

@@ -177,6 +177,8 @@ bool fabric_key(const struct process *interface, uint64_t key,
 void fabric_ask(uint32_t appliance);
 
 bool sim_kicked(int kick);
+/* Has poll() something, at the transport whose arm() gave this? */
+bool fabric_readable(int door);
 
 /* --- appliance.c ---------------------------------------------------------------- */
 

@@ -1170,6 +1170,119 @@ static void waiting_instead_of_polling_loses_nothing(void)
 	world_close();
 }
 
+static void an_armed_descriptor_tells_of_what_completes(void)
+{
+	uint8_t bytes[4096] = "armed";
+	int armed = -EAGAIN;
+
+	if (!world_ready(XM_MIB))
+		return;
+	if (!w.limits.waits) {
+		skip("limits.waits is false");
+		CU_ASSERT_EQUAL(w.ops->arm(w.near.t), -ENOSYS);
+		world_close();
+		return;
+	}
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	CU_ASSERT_EQUAL(move(true, 0, bytes, 8), 0);
+	for (int i = 0; i < 20; i++) {
+		uint64_t end = now_ns() + DEADLINE_NS;
+		struct pollfd fd = { .events = POLLIN };
+
+		while ((fd.fd = w.ops->arm(w.near.t)) == -EAGAIN &&
+		       now_ns() < end)
+			near_poll(&w.near);
+		CU_ASSERT(fd.fd >= 0 && (i == 0 || fd.fd == armed));
+		armed = fd.fd;
+		/* Posted by somebody else, while one sleeps. */
+		w.near.done[5] = 0;
+		CU_ASSERT_EQUAL(post(&w.near, w.peer, &w.far, true, 0, bytes,
+				     sizeof(bytes), 5), 0);
+		while (!w.near.done[5] && now_ns() < end) {
+			CU_ASSERT_EQUAL(poll(&fd, 1, (int)(DEADLINE_NS /
+							   XM_MS)), 1);
+			near_poll(&w.near);
+			while (!w.near.done[5] &&
+			       w.ops->arm(w.near.t) == -EAGAIN)
+				near_poll(&w.near);
+		}
+		CU_ASSERT_EQUAL(w.near.done[5], 1);
+	}
+	world_close();
+}
+
+static void a_target_that_tells_says_when_bytes_move(void)
+{
+	uint8_t bytes[100] = "moved";
+	uint32_t before;
+
+	if (!world_ready(XM_MIB))
+		return;
+	far_do(ASK);
+	if (!w.answer.tells) {
+		skip("limits.tells is false");
+		world_close();
+		return;
+	}
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	/* A hint: not of each. */
+	before = w.answer.moved;
+	for (int i = 0; i < 50; i++)
+		CU_ASSERT_EQUAL(move(i % 2, 3, bytes, sizeof(bytes)), 0);
+	far_do(ASK);
+	CU_ASSERT(w.answer.moved >= before + 10);
+	world_close();
+}
+
+/* Each of them is served, whoever else is talking. */
+static void many_clients_have_their_bytes_moved(void)
+{
+	enum { CLIENTS = 100 }; /* below what a target takes by default */
+	static uint8_t bytes[CLIENTS][512];
+	static uint32_t peers[CLIENTS];
+	static struct xm_far far[CLIENTS];
+
+	if (!world_open())
+		return;
+	if (!w.limits.admits) {
+		skip("limits.admits is false");
+		world_close();
+		return;
+	}
+	if (w.loop) {
+		skip("both ends are one process");
+		world_close();
+		return;
+	}
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	for (uint32_t i = 0; i < CLIENTS; i++) {
+		uint8_t own[XM_TICKET_SIZE] = "client ";
+
+		own[8] = (uint8_t)i;
+		CU_ASSERT_EQUAL_FATAL(admit(i + 1, own), 0);
+		CU_ASSERT_EQUAL_FATAL(expose(i + 1, i * 4096, 4096, KEY + i,
+					     &far[i]), 0);
+		CU_ASSERT_FATAL(near_connect(&w.near, own, &peers[i]));
+	}
+	for (int round = 0; round < 3; round++) {
+		w.near.finished = 0;
+		for (uint32_t i = 0; i < CLIENTS; i++) {
+			memset(bytes[i], (int)i + round, sizeof(bytes[i]));
+			CU_ASSERT_EQUAL(post(&w.near, peers[i], &far[i], true,
+					     0, bytes[i], sizeof(bytes[i]),
+					     300 + i), 0);
+		}
+		PUMP_UNTIL(w.near.finished == CLIENTS);
+		for (uint32_t i = 0; i < CLIENTS; i++) {
+			CU_ASSERT_EQUAL(w.near.status[300 + i], 0);
+			CU_ASSERT(filled(far_pool + i * 4096,
+					 (uint8_t)((int)i + round),
+					 sizeof(bytes[i])));
+		}
+	}
+	world_close();
+}
+
 static const CU_TestInfo tests[] = {
 #define T(name) { #name, name }
 	T(bytes_go_round_unharmed_at_every_size),
@@ -1199,6 +1312,9 @@ static const CU_TestInfo tests[] = {
 	T(signal_handlers_stay_the_programs),
 	T(wait_ends_for_a_descriptor_and_for_time),
 	T(waiting_instead_of_polling_loses_nothing),
+	T(an_armed_descriptor_tells_of_what_completes),
+	T(a_target_that_tells_says_when_bytes_move),
+	T(many_clients_have_their_bytes_moved),
 #undef T
 };
 

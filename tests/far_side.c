@@ -57,7 +57,7 @@ static int far_open(struct far_side *f, const char *scheme, bool anywhere,
 		address_make(scheme, address, sizeof(address));
 	f->ops = ops_find(scheme);
 	f->paused = false;
-	f->joined = f->left = 0;
+	f->joined = f->left = f->moved = 0;
 	error = f->ops->open(&options, answer->words, sizeof(answer->words),
 			     &f->t);
 	if (error)
@@ -110,6 +110,13 @@ void far_obey(struct far_side *f, const struct command *c,
 	}
 	answer->joined = f->joined;
 	answer->left = f->left;
+	answer->moved = f->moved;
+	if (f->t) {
+		struct xm_transport_limits limits;
+
+		f->ops->limits(f->t, &limits);
+		answer->tells = limits.tells;
+	}
 }
 
 void far_poll(struct far_side *f)
@@ -120,6 +127,7 @@ void far_poll(struct far_side *f)
 	for (int i = 0; i < n; i++) {
 		f->joined += events[i].kind == XM_TRANSPORT_JOINED;
 		f->left += events[i].kind == XM_TRANSPORT_LEFT;
+		f->moved += events[i].kind == XM_TRANSPORT_MOVED;
 	}
 }
 

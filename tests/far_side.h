@@ -31,7 +31,8 @@ struct answer {
 	pid_t pid;
 	struct xm_locator locator;
 	struct xm_far far;
-	uint32_t joined, left;
+	uint32_t joined, left, moved;
+	bool tells;
 	char words[256];
 };
 
@@ -39,7 +40,7 @@ struct far_side {
 	const struct xm_transport_ops *ops;
 	struct xm_transport *t;
 	bool paused;
-	uint32_t joined, left;
+	uint32_t joined, left, moved;
 };
 
 extern uint8_t *far_pool; /* shared with every far side */

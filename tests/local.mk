@@ -27,6 +27,7 @@ xm_tests = \
 	tests/test_service \
 	tests/test_session \
 	tests/test_settings \
+	tests/test_spin \
 	tests/test_stream \
 	tests/test_trace \
 	tests/test_wire \
@@ -217,6 +218,7 @@ xm_pure_tests = \
 	tests/test_rand \
 	tests/test_service \
 	tests/test_session \
+	tests/test_spin \
 	tests/test_wire \
 	tests/test_words \
 	$(NULL)

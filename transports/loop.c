@@ -79,6 +79,7 @@ struct xm_transport {
 	uint64_t pool_size;
 	struct ticket tickets[TICKETS_MAX];
 	struct exposure *exposures;
+	bool armed; /* somebody sleeps on event_fd, perhaps */
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -416,6 +417,8 @@ static int loop_move(struct xm_transport *t, uint32_t index,
 			memcpy(into ? into : far, into ? far : from, size);
 		t->done[(t->done_first + t->done_count++) % t->depth] =
 			(struct done){ token, index, far ? 0 : -EACCES };
+		if (t->armed)
+			wake(t);
 	}
 	pthread_mutex_unlock(&lock);
 	return error;
@@ -583,6 +586,7 @@ static int loop_poll(struct xm_transport *t, struct xm_transport_event *ret,
 	int n;
 
 	pthread_mutex_lock(&lock);
+	t->armed = false;
 	n = news(t, ret, count);
 	while (n < count && t->done_count) {
 		struct done *d = &t->done[t->done_first];
@@ -602,6 +606,13 @@ static int loop_poll(struct xm_transport *t, struct xm_transport_event *ret,
 	return n;
 }
 
+/* An empty poll() has silenced the descriptor, under the lock. */
+static int loop_arm(struct xm_transport *t)
+{
+	t->armed = true;
+	return t->done_count ? -EAGAIN : t->event_fd;
+}
+
 static void loop_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 {
 	struct pollfd fds[2] = { { t->event_fd, POLLIN, 0 },
@@ -609,7 +620,7 @@ static void loop_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 	struct timespec time = { (time_t)(timeout_ns / XM_SECOND),
 				 (long)(timeout_ns % XM_SECOND) };
 
-	if (t->done_count)
+	if (loop_arm(t) < 0)
 		return;
 	if (timeout_ns > 3600 * XM_SECOND)
 		time.tv_sec = 3600;
@@ -634,5 +645,6 @@ const struct xm_transport_ops xm_loop = {
 	.expose = loop_expose,
 	.conceal = loop_conceal,
 	.poll = loop_poll,
+	.arm = loop_arm,
 	.wait = loop_wait,
 };

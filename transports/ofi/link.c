@@ -20,7 +20,7 @@
 
 uint32_t xm_ofi_link_take(struct xm_transport *t)
 {
-	for (uint32_t i = 0; i < OFI_LINKS_MAX; i++) {
+	for (uint32_t i = 0; i < t->links_max; i++) {
 		struct ofi_link *link = &t->links[i];
 
 		if (link->state != OFI_LINK_FREE)
@@ -60,6 +60,9 @@ static void link_strip(struct xm_transport *t, uint32_t index)
 	fid_close(&link->ep);
 	for (uint32_t i = 0; i < OFI_SPANS_MAX; i++)
 		fid_close(&link->near_mr[i]);
+	xm_ofi_door_close(t, link->cq_fd);
+	xm_ofi_door_close(t, link->eq_fd);
+	link->cq_fd = link->eq_fd = -1;
 	fid_close(&link->cq);
 	fid_close(&link->av);
 	fid_close(&link->domain);
@@ -253,6 +256,7 @@ static int link_open_msg(struct xm_transport *t, struct ofi_link *link,
 
 	if (error)
 		return error;
+	xm_ofi_door_open(t, link->eq_fd, 0);
 	error = fi_ep_bind(link->ep, &link->eq->fid, 0);
 	if (!error)
 		error = fi_enable(link->ep);
@@ -298,6 +302,7 @@ static int link_open(struct xm_transport *t, struct ofi_link *link,
 			       &link->cq_fd);
 	if (error)
 		return error;
+	xm_ofi_door_open(t, link->cq_fd, 0);
 	error = fi_endpoint(link->domain, link->info, &link->ep, NULL);
 	if (!error)
 		error = fi_ep_bind(link->ep, &link->cq->fid,
@@ -326,8 +331,8 @@ int xm_ofi_connect(struct xm_transport *t, const struct xm_locator *locator,
 		return xm_ofi_say(t, -EINVAL, "a target does not connect");
 	index = xm_ofi_link_take(t);
 	if (index == OFI_NONE)
-		return xm_ofi_say(t, -ENOSPC, "more than %d peers",
-				  OFI_LINKS_MAX);
+		return xm_ofi_say(t, -ENOSPC, "more than %u peers",
+				  t->links_max);
 	xm_ofi_handlers_keep(&handlers);
 	error = link_open(t, &t->links[index], locator, ticket);
 	xm_ofi_handlers_restore(&handlers);

@@ -34,10 +34,12 @@
 #include "transport.h"
 
 #define OFI_API FI_VERSION(1, 17)
-#define OFI_LINKS_MAX 256   /* peers of an initiator; connections of a target */
-#define OFI_TENANTS_MAX 128 /* clients of a target */
-#define OFI_TICKETS_MAX 1024
-#define OFI_EXPOSED_MAX 4096
+#define OFI_PEERS_MAX 256	  /* of an initiator */
+#define OFI_CLIENTS_DEFAULT 128	  /* of a target; more are an option */
+#define OFI_LANES_MAX 16	  /* connections of a client, on average, most */
+#define OFI_TICKETS_PER_CLIENT 16 /* not used yet; likewise */
+#define OFI_EXPOSED_MIN 4096	  /* spans; more if there are more clients */
+#define OFI_EXPOSED_PER_CLIENT 16
 #define OFI_SPANS_MAX 16
 #define OFI_DEPTH_DEFAULT 128
 #define OFI_DEPTH_MAX 4096
@@ -46,6 +48,7 @@
 #define OFI_SERVICE_SIZE 16
 #define OFI_WORDS_SIZE 512
 #define OFI_NONE UINT32_MAX
+#define DOOR_OF_EQ OFI_NONE
 
 struct ofi_scheme {
 	const char *scheme;
@@ -54,6 +57,7 @@ struct ofi_scheme {
 	bool inet;    /* host:port; else the provider makes up a name */
 	bool revokes; /* memory is reached through the target's checks alone */
 	bool eacces;  /* its EACCES means a refusal, and nothing else */
+	bool waits;   /* queues have a descriptor that tells by itself */
 };
 
 enum ofi_op_state { OFI_OP_FREE, OFI_OP_POSTED, OFI_OP_DONE };
@@ -111,6 +115,9 @@ struct ofi_tenant {
 	uint32_t links;	    /* connections */
 	uint32_t exposures; /* and what is exposed and not concealed */
 	uint32_t retired;   /* views pulled away, addresses still reserved */
+	/* Its queue was read since it was last armed: in a ring. */
+	bool stirred;
+	uint32_t next, previous;
 };
 
 struct ofi_exposure {
@@ -145,6 +152,8 @@ struct xm_transport {
 	char host[OFI_HOST_SIZE];
 	bool target;
 	bool fd_waits; /* completion queues have a descriptor */
+	int doors;     /* epoll: all of those, and of event queues; or -1 */
+	uint32_t links_max, tenants_max, tickets_max, exposures_max;
 
 	struct fi_info *info; /* target: what it listens with */
 
@@ -177,6 +186,8 @@ struct xm_transport {
 	struct fid_av *rdm_av;
 	struct ofi_tenant *tenants;
 	uint32_t tenants_used;
+	uint32_t stirred; /* one of the ring, or OFI_NONE */
+	bool moved;	  /* to be told */
 	struct ofi_ticket *tickets;
 	struct ofi_exposure *exposures;
 	uint32_t exposures_used;
@@ -206,6 +217,9 @@ int xm_ofi_cq_open(struct xm_transport *, struct fid_domain *, size_t size,
 		   struct fid_cq **ret, int *ret_fd);
 int xm_ofi_eq_open(struct xm_transport *, struct fid_fabric *,
 		   struct fid_eq **ret, int *ret_fd);
+void xm_ofi_door_open(struct xm_transport *, int fd, uint32_t number);
+void xm_ofi_door_close(struct xm_transport *, int fd);
+void xm_ofi_tenant_calm(struct xm_transport *, uint32_t tenant);
 uint64_t xm_ofi_now(void);
 
 /* link.c */

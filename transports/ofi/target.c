@@ -60,11 +60,11 @@ static int tenant_open(struct xm_transport *t, uint64_t client, uint32_t *ret)
 	uint32_t i;
 	int error;
 
-	for (i = 0; i < OFI_TENANTS_MAX && t->tenants[i].client; i++)
+	for (i = 0; i < t->tenants_max && t->tenants[i].client; i++)
 		;
-	if (i == OFI_TENANTS_MAX)
-		return xm_ofi_say(t, -ENOSPC, "more than %d clients",
-				  OFI_TENANTS_MAX);
+	if (i == t->tenants_max)
+		return xm_ofi_say(t, -ENOSPC, "more than %u clients",
+				  t->tenants_max);
 	tenant = &t->tenants[i];
 	memset(tenant, 0, sizeof(*tenant));
 	tenant->cq_fd = -1;
@@ -78,6 +78,7 @@ static int tenant_open(struct xm_transport *t, uint64_t client, uint32_t *ret)
 		return error;
 	}
 	tenant->client = client;
+	xm_ofi_door_open(t, tenant->cq_fd, i);
 	if (i >= t->tenants_used)
 		t->tenants_used = i + 1;
 	*ret = i;
@@ -105,7 +106,7 @@ static void exposure_free(struct xm_transport *t, struct ofi_exposure *e)
 
 static bool tickets_of(struct xm_transport *t, uint64_t client)
 {
-	for (uint32_t i = 0; i < OFI_TICKETS_MAX; i++)
+	for (uint32_t i = 0; i < t->tickets_max; i++)
 		if (t->tickets[i].client == client)
 			return true;
 	return false;
@@ -127,6 +128,8 @@ static void tenant_settle(struct xm_transport *t, uint32_t index)
 	}
 	if (tenant->exposures || tickets_of(t, tenant->client))
 		return;
+	xm_ofi_tenant_calm(t, index);
+	xm_ofi_door_close(t, tenant->cq_fd);
 	fi_close(&tenant->cq->fid);
 	fi_close(&tenant->domain->fid);
 	memset(tenant, 0, sizeof(*tenant));
@@ -152,7 +155,7 @@ int xm_ofi_admit(struct xm_transport *t, uint64_t client, uint32_t lane,
 					      "client");
 	if (!over_msg(t))
 		return 0;
-	for (uint32_t i = 0; i < OFI_TICKETS_MAX; i++) {
+	for (uint32_t i = 0; i < t->tickets_max; i++) {
 		if (t->tickets[i].client)
 			continue;
 		error = tenant_have(t, client, &tenant);
@@ -163,8 +166,8 @@ int xm_ofi_admit(struct xm_transport *t, uint64_t client, uint32_t lane,
 		memcpy(t->tickets[i].bytes, ticket, XM_TICKET_SIZE);
 		return 0;
 	}
-	return xm_ofi_say(t, -ENOSPC, "more than %d tickets not used yet",
-			  OFI_TICKETS_MAX);
+	return xm_ofi_say(t, -ENOSPC, "more than %u tickets not used yet",
+			  t->tickets_max);
 }
 
 /* Whose ticket this is, or 0; used up by asking. Looks at every byte of
@@ -177,7 +180,7 @@ static uint64_t ticket_use(struct xm_transport *t, const uint8_t *data,
 
 	if (size < XM_TICKET_SIZE)
 		return 0;
-	for (uint32_t i = 0; i < OFI_TICKETS_MAX; i++) {
+	for (uint32_t i = 0; i < t->tickets_max; i++) {
 		unsigned difference = t->tickets[i].client == 0;
 
 		for (size_t j = 0; j < XM_TICKET_SIZE; j++)
@@ -270,11 +273,11 @@ int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
 	if (!t->pool || client == 0 || size == 0 ||
 	    !xm_span_fits(offset, size, t->pool_size))
 		return xm_ofi_say(t, -EINVAL, "expose: outside the pool");
-	for (i = 0; i < OFI_EXPOSED_MAX && t->exposures[i].client; i++)
+	for (i = 0; i < t->exposures_max && t->exposures[i].client; i++)
 		;
-	if (i == OFI_EXPOSED_MAX)
-		return xm_ofi_say(t, -ENOSPC, "more than %d spans exposed",
-				  OFI_EXPOSED_MAX);
+	if (i == t->exposures_max)
+		return xm_ofi_say(t, -ENOSPC, "more than %u spans exposed",
+				  t->exposures_max);
 	e = &t->exposures[i];
 	error = tenant_have(t, client, &index);
 	if (error)
@@ -368,7 +371,7 @@ void xm_ofi_expel(struct xm_transport *t, uint64_t client)
 	tenant = tenant_find(t, client);
 	if (over_msg(t))
 		client_drop(t, client);
-	for (uint32_t i = 0; i < OFI_TICKETS_MAX; i++)
+	for (uint32_t i = 0; i < t->tickets_max; i++)
 		if (t->tickets[i].client == client)
 			memset(&t->tickets[i], 0, sizeof(t->tickets[i]));
 	for (uint32_t i = 0; i < t->exposures_used; i++)
@@ -419,6 +422,7 @@ static int listen_msg(struct xm_transport *t, struct xm_locator *ret)
 
 	if (error)
 		return error;
+	xm_ofi_door_open(t, t->eq_fd, DOOR_OF_EQ);
 	error = fi_passive_ep(t->fabric, t->info, &t->pep, NULL);
 	if (error) {
 		t->pep = NULL;
