@@ -168,7 +168,9 @@ struct bench_client {
 
 	/* By bench_ground(): the ground under the figures, of this run. */
 	double t_net_us;   /* median round trip, one 4 KiB one-sided read */
-	double f_us;	   /* median of a fault that needs no network */
+	double f_us;	   /* a fault by SIGBUS and UFFDIO_COPY, without network
+			    * and without the library; NAN: not allowed here */
+	double fresh_us;   /* a fault of the library's on a fresh page */
 	double B_net_MBps; /* one-sided reads at the best size */
 
 	/* By bench_stop(): what passed since bench_start(). */
@@ -280,8 +282,8 @@ void bench_count(struct bench_row *, const char *name, enum bench_fold,
 void bench_real(struct bench_row *, const char *name, enum bench_fold,
 		double value);
 /* What a figure is worth is told by where it was taken: appends transport,
- * provider, version, paging, lanes, local_pct, t_net_us, f_us, B_net_MBps of
- * the client, the ranks, the CPU and our version. Call it last. */
+ * provider, version, paging, lanes, local_pct, t_net_us, f_us, fresh_us,
+ * B_net_MBps of the client, the ranks, the CPU and our version. Call it last. */
 void bench_stamp(struct bench_row *, const struct bench_client *);
 
 /* Prints one line from `repeats` rows of the same fields, of every client.
@@ -291,5 +293,6 @@ void bench_print(struct bench *, const struct bench_row *rows, size_t repeats);
 /* --- the subcommands, sorted, as in the table of extmem-bench.c ------------ */
 
 int bench_fault(int argc, char *argv[]);
+int bench_rma(int argc, char *argv[]);
 
 #endif

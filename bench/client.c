@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "alone.h"
+
 #define LOCAL_ALONE (64 * BENCH_MIB)
 #define SETTINGS_MAX 96
 #define SETTING_SIZE 192
@@ -77,7 +79,7 @@ void bench_open(struct bench *b, uint64_t size, double local_pct,
 {
 	struct bench_client c = { .bench = b, .local_pct = local_pct };
 
-	c.t_net_us = c.f_us = c.B_net_MBps = NAN;
+	c.t_net_us = c.f_us = c.fresh_us = c.B_net_MBps = NAN;
 	c.size = (size + BENCH_PAGE - 1) / BENCH_PAGE * BENCH_PAGE;
 	if (local_pct <= BENCH_ORDINARY) {
 		c.memory = mmap(NULL, c.size, PROT_READ | PROT_WRITE,
@@ -111,16 +113,20 @@ void bench_close(struct bench_client *c)
 /* --- the ground -------------------------------------------------------------------------- */
 
 #define NET_SIZE (64 * BENCH_MIB)
-#define F_SIZE (16 * BENCH_MIB)
+#define NET_US 250e3 /* as many samples as are wanted, or as fit in that */
+#define RATE_US 60e3
+#define FRESH_SIZE (16 * BENCH_MIB)
 
 static double measure_t_net(extmem_region *region)
 {
-	enum { TIMES = 5000 };
+	enum { TIMES = 5000, LEAST = 200 };
 	static double took[TIMES];
 	static char page[BENCH_PAGE];
 	uint64_t random = UINT64_C(88172645463325252);
+	double until = bench_now_us() + NET_US;
+	size_t i;
 
-	for (int i = 0; i < TIMES; i++) {
+	for (i = 0; i < TIMES && (i < LEAST || bench_now_us() < until); i++) {
 		uint64_t at = bench_below(&random, NET_SIZE / BENCH_PAGE);
 		double began = bench_now_us();
 
@@ -129,20 +135,24 @@ static double measure_t_net(extmem_region *region)
 			bench_fail("%s", extmem_error());
 		took[i] = bench_now_us() - began;
 	}
-	return bench_permille(took, TIMES, 500);
+	return bench_permille(took, i, 500);
 }
 
 /* MB/s with `depth` reads of `bytes` under way. */
 static double read_rate(extmem *x, extmem_region *region, char *buffer,
 			uint64_t bytes, unsigned depth)
 {
-	const uint64_t count = NET_SIZE / bytes;
+	const uint64_t least = 2 * depth;
 	struct extmem_completion done[16];
 	uint64_t begun = 0, ended = 0;
-	double began = bench_now_us();
+	double began = bench_now_us(), now = began;
 
-	while (ended < count) {
-		while (begun < count && begun - ended < depth) {
+	for (;;) {
+		bool over = begun >= least && now - began >= RATE_US;
+
+		if (over && ended == begun)
+			break;
+		while (!over && begun - ended < depth) {
 			int rc = extmem_read_start(
 				region, begun * bytes % NET_SIZE,
 				buffer + begun % depth * bytes, bytes, NULL);
@@ -163,8 +173,9 @@ static double read_rate(extmem *x, extmem_region *region, char *buffer,
 					   strerror(-done[i].status));
 		}
 		ended += (uint64_t)n;
+		now = bench_now_us();
 	}
-	return (double)(count * bytes) / (bench_now_us() - began);
+	return (double)(ended * bytes) / (now - began);
 }
 
 static double measure_B_net(extmem *x, extmem_region *region)
@@ -190,8 +201,9 @@ static double measure_B_net(extmem *x, extmem_region *region)
 	return best;
 }
 
-/* Fresh pages in an order no stream is seen in: a fault, a zero page. */
-static double measure_f(extmem_region *region)
+/* A fault of the client's own that needs no network: fresh pages, in an order
+ * that no stream is seen in. */
+static double measure_fresh(extmem_region *region)
 {
 	enum { TIMES = 500 };
 	static double took[TIMES];
@@ -211,6 +223,19 @@ static double measure_f(extmem_region *region)
 	return bench_permille(took, TIMES, 500);
 }
 
+static double measure_f(void)
+{
+	struct alone floor;
+	char answer[64];
+	double f_us = NAN;
+
+	if (alone_start(&floor, "floor", "") &&
+	    alone_ask(&floor, "f", answer, sizeof(answer)))
+		f_us = strtod(answer, NULL);
+	alone_stop(&floor);
+	return f_us;
+}
+
 void bench_ground(struct bench_client *c)
 {
 	extmem_region *net, *fresh;
@@ -218,12 +243,13 @@ void bench_ground(struct bench_client *c)
 	if (c->x == NULL)
 		return;
 	if (extmem_region_take(c->x, "t_net", NET_SIZE, &net) < 0 ||
-	    extmem_region_take(c->x, "f", F_SIZE, &fresh) < 0)
+	    extmem_region_take(c->x, "fresh", FRESH_SIZE, &fresh) < 0)
 		bench_fail("%s", extmem_error());
 	bench_meet(c->bench);
 	c->t_net_us = measure_t_net(net);
 	c->B_net_MBps = measure_B_net(c->x, net);
-	c->f_us = measure_f(fresh);
+	c->fresh_us = measure_fresh(fresh);
+	c->f_us = measure_f();
 	if (extmem_region_give(net) < 0 || extmem_region_give(fresh) < 0)
 		bench_fail("%s", extmem_error());
 }

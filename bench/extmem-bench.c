@@ -9,6 +9,7 @@
 
 #include "config.h"
 
+#include "alone.h"
 #include "bench.h"
 
 static const struct {
@@ -17,6 +18,7 @@ static const struct {
 	const char *about;
 } subcommands[] = {
 	{ "fault", bench_fault, "touch pages of which a part is local" },
+	{ "rma", bench_rma, "explicit reads and writes, beside raw libfabric" },
 };
 
 static void usage(FILE *file)
@@ -34,6 +36,7 @@ int main(int argc, char *argv[])
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
+	alone_main(argc, argv);
 	for (unsigned i = 0; i < XM_COUNT(subcommands); i++) {
 		if (strcmp(subcommands[i].name, name) == 0)
 			return subcommands[i].run(argc - 1, argv + 1);

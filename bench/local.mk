@@ -4,6 +4,8 @@
 
 bin_PROGRAMS += extmem-bench
 extmem_bench_SOURCES = \
+	bench/alone.c \
+	bench/alone.h \
 	bench/appliance.c \
 	bench/appliance.h \
 	bench/bench.c \
@@ -11,8 +13,14 @@ extmem_bench_SOURCES = \
 	bench/client.c \
 	bench/extmem-bench.c \
 	bench/fault.c \
+	bench/floor.c \
+	bench/link.c \
+	bench/link.h \
 	bench/ranks.c \
 	bench/ranks.h \
+	bench/raw.c \
+	bench/rma.c \
+	bench/rma.h \
 	bench/row.c \
 	$(NULL)
 extmem_bench_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)

@@ -116,6 +116,7 @@ void bench_stamp(struct bench_row *row, const struct bench_client *c)
 		    external ? c->local_bytes : c->size);
 	bench_real(row, "t_net_us", BENCH_MEDIAN, c->t_net_us);
 	bench_real(row, "f_us", BENCH_MEDIAN, c->f_us);
+	bench_real(row, "fresh_us", BENCH_MEDIAN, c->fresh_us);
 	bench_real(row, "B_net_MBps", BENCH_MEDIAN, c->B_net_MBps);
 	bench_text(row, "transport", external ? c->info.transport : "none");
 	bench_text(row, "provider", external ? c->info.provider : "none");

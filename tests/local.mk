@@ -60,6 +60,7 @@ xm_shell_tests = \
 	tests/example.sh \
 	tests/floors.sh \
 	tests/fuzz_wire.sh \
+	tests/test_bench.sh \
 	tests/test_extmemd.sh \
 	tests/test_minimize.sh \
 	tests/test_ranks.sh \

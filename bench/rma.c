@@ -1,0 +1,527 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `rma`: explicit reads and writes by size and depth, each beside the raw
+ * libfabric call (raw.c) of the same size and depth, one right after the
+ * other.
+ *
+ * The plain calls at depth 1 are extmem_read() and extmem_write(), at a
+ * greater depth one extmem_readv() or extmem_writev() of so many parts; the
+ * asynchronous ones are started and polled for. Buffers are a ring: the n-th
+ * operation uses buffer n % depth, so that it is known afterwards what must
+ * lie where. After each point the buffers are verified, or what was written
+ * is read back and put right again.
+ */
+#include "rma.h"
+
+#include <errno.h>
+#include <math.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "alone.h"
+#include "config.h"
+#include "link.h"
+
+#define LIST_MAX 32
+#define CHUNK BENCH_MIB
+
+struct settings {
+	struct bench_common common;
+	const char *op, *api, *bytes, *depth, *calibrate;
+	uint64_t time;
+	bool raw;
+};
+
+static const struct xm_option options[] = {
+	{ .name = "op", .kind = XM_OPTION_TEXT, .value = "all",
+	  .unit = "read|write|all", .help = "What is measured.",
+	  .destination = offsetof(struct settings, op) },
+	{ .name = "api", .kind = XM_OPTION_TEXT, .value = "all",
+	  .unit = "plain|async|all",
+	  .help = "Calls that wait (at a depth, one with as many parts), or"
+		  " that are started and polled for.",
+	  .destination = offsetof(struct settings, api) },
+	{ .name = "bytes", .kind = XM_OPTION_TEXT,
+	  .value = "8,64,512,4K,16K,64K,256K,1M,4M", .unit = "LIST",
+	  .help = "Sizes, 8 bytes to 4M.",
+	  .destination = offsetof(struct settings, bytes) },
+	{ .name = "depth", .kind = XM_OPTION_TEXT, .value = "1,8,64",
+	  .unit = "LIST",
+	  .help = "Operations under way at once, 1 to 256. Sizes that would"
+		  " then be more than 64M together are left out.",
+	  .destination = offsetof(struct settings, depth) },
+	{ .name = "time", .kind = XM_OPTION_DURATION, .value = "40ms",
+	  .min = XM_MS, .max = 60 * XM_SECOND,
+	  .help = "How long each point is measured, about.",
+	  .destination = offsetof(struct settings, time) },
+	{ .name = "raw", .kind = XM_OPTION_FLAG, .value = "yes",
+	  .help = "Measure libfabric's own calls beside.",
+	  .destination = offsetof(struct settings, raw) },
+	{ .name = "calibrate", .kind = XM_OPTION_TEXT, .unit = "FILE",
+	  .help = "Write there what a simulation needs to know of the link,"
+		  " as one JSON object.",
+	  .destination = offsetof(struct settings, calibrate) },
+	BENCH_OPTIONS(struct settings, common),
+};
+
+static const struct xm_option_table table = {
+	.program = "extmem-bench rma",
+	.usage = "[OPTION]...",
+	.about = "Explicit reads and writes by size and depth, beside the raw "
+		 "libfabric call.",
+	.options = options,
+	.count = XM_COUNT(options),
+};
+
+struct run {
+	const struct settings *s;
+	struct bench_client client;
+	extmem_region *region;
+	char *buffers, *check; /* RMA_SPAN, CHUNK */
+	struct alone raw;
+	struct link_curve curve;
+	uint64_t salt;
+};
+
+/* --- lists -------------------------------------------------------------------------------- */
+
+/* "8,4K,1M". How many, or 0. */
+static size_t read_list(const char *text, uint64_t least, uint64_t most,
+			uint64_t *ret)
+{
+	size_t count = 0;
+	char *end;
+
+	do {
+		unsigned long long value = strtoull(text, &end, 10);
+
+		if (end == text || *text == '-' || count == LIST_MAX)
+			return 0;
+		if (*end == 'K')
+			value <<= 10;
+		else if (*end == 'M')
+			value <<= 20;
+		end += *end == 'K' || *end == 'M';
+		if ((*end != ',' && *end != '\0') || value < least ||
+		    value > most)
+			return 0;
+		ret[count++] = value;
+		text = end + 1;
+	} while (*end == ',');
+	return count;
+}
+
+static bool one_of(const char *text, const char *a, const char *b)
+{
+	return strcmp(text, a) == 0 || strcmp(text, b) == 0 ||
+	       strcmp(text, "all") == 0;
+}
+
+static const char *prepare(void *settings, uint64_t *ret_need)
+{
+	const struct settings *s = settings;
+	uint64_t list[LIST_MAX];
+	size_t count;
+
+	if (!one_of(s->op, "read", "write"))
+		return "--op: read, write or all";
+	if (!one_of(s->api, "plain", "async"))
+		return "--api: plain, async or all";
+	count = read_list(s->bytes, 8, 4 * BENCH_MIB, list);
+	for (size_t i = 0; i < count; i++) {
+		if (list[i] % 8 != 0)
+			count = 0;
+	}
+	if (count == 0)
+		return "--bytes: a list of sizes such as 8,4K,1M, each a "
+		       "multiple of 8, to 4M";
+	count = read_list(s->depth, 1, RMA_DEPTH_MAX, list);
+	if (count == 0)
+		return "--depth: a list of numbers from 1 to 256";
+	if (s->calibrate[0] != '\0') {
+		bool one = false;
+
+		for (size_t i = 0; i < count; i++)
+			one |= list[i] == 1;
+		if (!one || strcmp(s->op, "all") != 0)
+			return "--calibrate wants --op all, and depth 1 among "
+			       "others";
+#ifndef HAVE_JANSSON
+		return "--calibrate: this build has no JSON; build with "
+		       "jansson (Debian: libjansson-dev)";
+#endif
+	}
+	*ret_need = RMA_SPAN;
+	return NULL;
+}
+
+/* --- operations ------------------------------------------------------------------------------ */
+
+static char *buffer_of(const struct run *r, const struct rma_point *p,
+		       uint64_t n)
+{
+	return r->buffers + n % p->depth * p->bytes;
+}
+
+static void plain_one(struct run *r, const struct rma_point *p, uint64_t n)
+{
+	int rc = p->write ? extmem_write(r->region, rma_offset(p, n),
+					 buffer_of(r, p, n), p->bytes)
+			  : extmem_read(r->region, rma_offset(p, n),
+					buffer_of(r, p, n), p->bytes);
+
+	if (rc < 0)
+		bench_fail("%s", extmem_error());
+}
+
+static void plain_many(struct run *r, const struct rma_point *p, uint64_t n)
+{
+	struct extmem_iov parts[RMA_DEPTH_MAX];
+	int rc;
+
+	for (unsigned i = 0; i < p->depth; i++)
+		parts[i] = (struct extmem_iov){ rma_offset(p, n + i),
+						buffer_of(r, p, n + i),
+						p->bytes };
+	rc = p->write ? extmem_writev(r->region, parts, p->depth)
+		      : extmem_readv(r->region, parts, p->depth);
+	if (rc < 0)
+		bench_fail("%s", extmem_error());
+}
+
+/* Returns how many operations were made: a multiple of the depth. */
+static uint64_t measure_plain(struct run *r, const struct rma_point *p,
+			      struct rma_result *ret)
+{
+	struct rma_pace pace;
+	uint64_t n = 0;
+
+	rma_pace_begin(&pace, p);
+	while (!rma_pace_over(&pace, n)) {
+		if (p->depth == 1)
+			plain_one(r, p, n);
+		else
+			plain_many(r, p, n);
+		n += p->depth;
+		rma_pace_step(&pace, n);
+	}
+	*ret = rma_pace_end(&pace, n);
+	return n;
+}
+
+/* 1: started; 0: not now. */
+static int start(struct run *r, const struct rma_point *p, uint64_t n,
+		 bool *busy)
+{
+	int rc = p->write ? extmem_write_start(r->region, rma_offset(p, n),
+					       buffer_of(r, p, n), p->bytes,
+					       busy)
+			  : extmem_read_start(r->region, rma_offset(p, n),
+					      buffer_of(r, p, n), p->bytes,
+					      busy);
+
+	if (rc < 0 && rc != -EAGAIN)
+		bench_fail("%s", extmem_error());
+	return rc == 0;
+}
+
+static uint64_t measure_async(struct run *r, const struct rma_point *p,
+			      struct rma_result *ret)
+{
+	struct extmem_completion done[RMA_DEPTH_MAX];
+	bool busy[RMA_DEPTH_MAX] = { false };
+	struct rma_pace pace;
+	uint64_t begun = 0, ended = 0;
+
+	rma_pace_begin(&pace, p);
+	while (!rma_pace_over(&pace, begun) || ended < begun) {
+		int n;
+
+		while (!rma_pace_over(&pace, begun) &&
+		       !busy[begun % p->depth] &&
+		       start(r, p, begun, &busy[begun % p->depth])) {
+			busy[begun % p->depth] = true;
+			begun++;
+		}
+		n = extmem_poll(r->client.x, done, RMA_DEPTH_MAX);
+		if (n < 0)
+			bench_fail("%s", extmem_error());
+		for (int i = 0; i < n; i++) {
+			if (done[i].status != 0)
+				bench_fail("an operation ended with: %s",
+					   strerror(-done[i].status));
+			*(bool *)done[i].context = false;
+		}
+		ended += (uint64_t)n;
+		rma_pace_step(&pace, ended);
+	}
+	*ret = rma_pace_end(&pace, ended);
+	return begun;
+}
+
+/* --- what is there afterwards ------------------------------------------------------------------ */
+
+static void fill(void *memory, uint64_t first_word, uint64_t bytes,
+		 uint64_t salt)
+{
+	uint64_t *words = memory;
+
+	for (uint64_t i = 0; i < bytes / 8; i++)
+		words[i] = rma_word(first_word + i, salt);
+}
+
+static void expect(const void *memory, uint64_t first_word, uint64_t bytes,
+		   uint64_t salt, const char *what)
+{
+	const uint64_t *words = memory;
+
+	for (uint64_t i = 0; i < bytes / 8; i++) {
+		if (words[i] != rma_word(first_word + i, salt))
+			bench_fail("word %llu is wrong: %s",
+				   (unsigned long long)(first_word + i), what);
+	}
+}
+
+/* Far memory as it is between two points: word i is rma_word(i, 0). */
+static void put_right(struct run *r, uint64_t bytes)
+{
+	for (uint64_t at = 0; at < bytes; at += CHUNK) {
+		fill(r->check, at / 8, CHUNK, 0);
+		if (extmem_write(r->region, at, r->check, CHUNK) < 0)
+			bench_fail("%s", extmem_error());
+	}
+}
+
+static void verify_read(struct run *r, const struct rma_point *p,
+			uint64_t count)
+{
+	for (uint64_t n = count - p->depth; n < count; n++)
+		expect(buffer_of(r, p, n), rma_offset(p, n) / 8, p->bytes, 0,
+		       "what was read");
+}
+
+/* Before: every buffer has words of its own. */
+static void prepare_write(struct run *r, const struct rma_point *p)
+{
+	r->salt = r->salt % 0xffff + 1;
+	fill(r->buffers, 0, p->bytes * p->depth, r->salt);
+}
+
+/* The last operation that went to each place had buffer n % depth. */
+static void verify_write(struct run *r, const struct rma_point *p,
+			 uint64_t count)
+{
+	uint64_t places = RMA_SPAN / p->bytes;
+	uint64_t touched = count < places ? count : places;
+	uint64_t at_once = CHUNK > p->bytes ? CHUNK / p->bytes : 1;
+
+	for (uint64_t place = 0; place < touched; place += at_once) {
+		uint64_t many = touched - place < at_once ? touched - place
+							  : at_once;
+
+		if (extmem_read(r->region, place * p->bytes, r->check,
+				many * p->bytes) < 0)
+			bench_fail("%s", extmem_error());
+		for (uint64_t i = 0; i < many; i++) {
+			uint64_t last = (count - 1 - place - i) / places *
+						places + place + i;
+
+			expect(r->check + i * p->bytes,
+			       last % p->depth * p->bytes / 8, p->bytes,
+			       r->salt, "what was written");
+		}
+	}
+	put_right(r, touched * p->bytes);
+}
+
+/* --- the raw call beside ------------------------------------------------------------------------- */
+
+/* Over loopback it says something only where the appliance is on this host
+ * too; the host its address names, or NULL. */
+static const char *own_host(const struct bench *b)
+{
+	static char host[BENCH_ADDRESS_SIZE];
+	const char *at = strstr(b->addresses[0], "://");
+	char own[64] = "";
+
+	if (at == NULL)
+		return NULL;
+	snprintf(host, sizeof(host), "%s", at + 3);
+	host[strcspn(host, ":")] = '\0';
+	gethostname(own, sizeof(own) - 1);
+	if (strcmp(host, "127.0.0.1") == 0 || strcmp(host, "localhost") == 0 ||
+	    strcmp(host, own) == 0)
+		return host;
+	return NULL;
+}
+
+static void raw_begin(struct run *r)
+{
+	const struct extmem_info *info = &r->client.info;
+	bool shm = strcmp(info->provider, "shm") == 0;
+	char argument[256];
+	const char *host = shm ? "-" : own_host(r->client.bench);
+
+	if (!r->s->raw)
+		return;
+	if (host == NULL || strcmp(info->transport, "loop") == 0) {
+		bench_say("no raw calls beside: %s",
+			  host == NULL ? "the appliance is on another host"
+				       : "loop is no libfabric");
+		return;
+	}
+	snprintf(argument, sizeof(argument), "%s %s %s", info->provider,
+		 info->endpoint, host);
+	if (!alone_start(&r->raw, "raw", argument))
+		bench_say("no raw calls beside: they could not be started");
+}
+
+static struct rma_result raw_measure(struct run *r, const struct rma_point *p)
+{
+	struct rma_result result = { NAN, NAN };
+	char question[64], answer[128];
+
+	if (r->raw.pid == 0)
+		return result;
+	snprintf(question, sizeof(question), "%s %llu %u %.3f",
+		 p->write ? "write" : "read", (unsigned long long)p->bytes,
+		 p->depth, p->ms);
+	if (!alone_ask(&r->raw, question, answer, sizeof(answer)) ||
+	    sscanf(answer, "%lf %lf", &result.us, &result.MBps) != 2) {
+		bench_say("no raw calls beside from here on");
+		return (struct rma_result){ NAN, NAN };
+	}
+	return result;
+}
+
+/* --- a point --------------------------------------------------------------------------------------- */
+
+static const char columns[] = "op api bytes depth us MBps raw_us raw_MBps "
+			      "ratio share_of_B_net_pct";
+
+static void describe(const struct run *r, const struct rma_point *p,
+		     bool async, struct rma_result got, struct rma_result raw,
+		     struct bench_row *row)
+{
+	const struct bench_client *c = &r->client;
+
+	bench_row(c->bench, columns, row);
+	bench_text(row, "op", p->write ? "write" : "read");
+	bench_text(row, "api", async ? "async" : "plain");
+	bench_count(row, "bytes", BENCH_SAME, p->bytes);
+	bench_count(row, "depth", BENCH_SAME, p->depth);
+	bench_real(row, "us", BENCH_MEDIAN, got.us);
+	bench_real(row, "MBps", BENCH_SUM, got.MBps);
+	bench_real(row, "raw_us", BENCH_MEDIAN, raw.us);
+	bench_real(row, "raw_MBps", BENCH_SUM, raw.MBps);
+	bench_real(row, "ratio", BENCH_MEDIAN, got.us / raw.us);
+	bench_real(row, "share_of_B_net_pct", BENCH_MEDIAN,
+		   100 * got.MBps / c->B_net_MBps);
+	bench_stamp(row, c);
+}
+
+static void measure(struct run *r, const struct rma_point *p, bool async)
+{
+	struct bench *b = r->client.bench;
+	uint64_t repeat = b->common->repeat, count;
+	struct bench_row *rows = calloc(repeat, sizeof(*rows));
+	struct rma_result got, raw;
+
+	if (rows == NULL)
+		bench_fail("out of memory");
+	for (uint64_t i = 0; i < repeat; i++) {
+		if (p->write)
+			prepare_write(r, p);
+		else
+			memset(r->buffers, 0, p->depth * p->bytes);
+		bench_meet(b);
+		count = async ? measure_async(r, p, &got)
+			      : measure_plain(r, p, &got);
+		if (p->write)
+			verify_write(r, p, count);
+		else
+			verify_read(r, p, count);
+		bench_meet(b);
+		raw = raw_measure(r, p);
+		describe(r, p, async, got, raw, &rows[i]);
+		link_add(&r->curve, p, got);
+	}
+	bench_print(b, rows, repeat);
+	free(rows);
+}
+
+static void measure_all(struct run *r)
+{
+	const struct settings *s = r->s;
+	uint64_t bytes[LIST_MAX], depths[LIST_MAX];
+	size_t sizes = read_list(s->bytes, 8, 4 * BENCH_MIB, bytes);
+	size_t deep = read_list(s->depth, 1, RMA_DEPTH_MAX, depths);
+
+	for (unsigned kind = 0; kind < 4; kind++) {
+		bool write = kind >= 2, async = kind % 2 == 1;
+
+		if (strcmp(s->op, write ? "read" : "write") == 0 ||
+		    strcmp(s->api, async ? "plain" : "async") == 0)
+			continue;
+		for (size_t i = 0; i < deep * sizes; i++) {
+			struct rma_point p = {
+				.write = write,
+				.bytes = bytes[i % sizes],
+				.depth = (unsigned)depths[i / sizes],
+				.ms = (double)s->time / XM_MS,
+			};
+
+			if (p.bytes * p.depth <= RMA_SPAN)
+				measure(r, &p, async);
+		}
+	}
+}
+
+static const struct bench_program program = {
+	.table = &table,
+	.common = offsetof(struct settings, common),
+	.prepare = prepare,
+};
+
+static char *memory_of(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	if (memory == MAP_FAILED)
+		bench_fail("out of memory");
+	return memory;
+}
+
+int bench_rma(int argc, char *argv[])
+{
+	struct settings s;
+	struct run *r;
+	struct bench *b;
+	int rc = bench_begin(&program, &s, argc, argv, &b);
+
+	if (rc != BENCH_GO)
+		return rc;
+	r = calloc(1, sizeof(*r));
+	if (r == NULL)
+		bench_fail("out of memory");
+	r->s = &s;
+	bench_open(b, 0, 100, &r->client);
+	bench_ground(&r->client);
+	r->buffers = memory_of(RMA_SPAN);
+	r->check = memory_of(4 * CHUNK);
+	if (extmem_region_take(r->client.x, "rma", RMA_SPAN, &r->region) < 0)
+		bench_fail("%s", extmem_error());
+	put_right(r, RMA_SPAN);
+	raw_begin(r);
+	measure_all(r);
+	if (s.calibrate[0] != '\0' && b->client == 0)
+		link_write(&r->curve, &r->client, s.calibrate);
+	alone_stop(&r->raw);
+	bench_close(&r->client);
+	munmap(r->buffers, RMA_SPAN);
+	munmap(r->check, 4 * CHUNK);
+	free(r);
+	return bench_end(b);
+}

@@ -1,0 +1,212 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# extmem-bench: a short run of each subcommand, the names in its JSON, what is
+# wrong in a command line, and ranks of mpirun where that is there. Figures are
+# looked at for being there, never for their size.
+set -u
+export LC_ALL=C
+for name in $(env | sed -n 's/^\(EXTMEM[A-Z_]*\)=.*/\1/p'); do
+	unset "$name"
+done
+
+bench=$XM_BUILDDIR/extmem-bench
+passed=0
+failed=0
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+# A run that hangs ends.
+limit="timeout $((120 * ${XM_SLOW:-1}))"
+
+check() { # NAME CONDITION...
+	name=$1
+	shift
+	if "$@"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+		echo "failed: $name" >&2
+		sed 's/^/    /' "$scratch/out" "$scratch/log" >&2
+	fi
+}
+
+# usage: run STATUS COMMAND...: true when it ends with that status
+run() {
+	wanted=$1
+	shift
+	$limit "$@" >"$scratch/out" 2>"$scratch/log"
+	got=$?
+	[ "$got" -eq "$wanted" ] || {
+		echo "status $got, not $wanted" >>"$scratch/log"
+		return 1
+	}
+}
+
+# usage: refuses WORDS OPTION...: status 2, and says so
+refuses() {
+	words=$1
+	shift
+	run 2 "$bench" "$@" && grep -q -- "$words" "$scratch/log" &&
+		[ ! -s "$scratch/out" ]
+}
+
+# usage: has LINES NAME...: so many lines of JSON, each with all these names,
+# each a number, null, or a text.
+has() {
+	[ "$(grep -c '^{.*}$' "$scratch/out")" -eq "$1" ] || return 1
+	[ "$(wc -l <"$scratch/out")" -eq "$1" ] || return 1
+	lines=$1
+	shift
+	for key; do
+		[ "$(grep -cE "\"$key\":(-?[0-9]|null|\")" "$scratch/out")" \
+			-eq "$lines" ] || {
+			echo "no $key" >>"$scratch/log"
+			return 1
+		}
+	done
+}
+
+# usage: value NAME: of the last line
+value() {
+	sed -n "s/.*\"$1\":\"\{0,1\}\([^,\"}]*\).*/\1/p" "$scratch/out" |
+		tail -n 1
+}
+
+quick='--pages 5000 --threads 1'
+# What every line says of where it was taken.
+stamp='bench memory local_pct t_net_us f_us fresh_us B_net_MBps transport
+	provider provider_version endpoint paging lanes ranks clients appliances
+	repeat cpu version'
+
+json=no
+grep -q '^#define HAVE_JANSSON' "$XM_BUILDDIR/config.h" && json=yes
+
+# --- words ------------------------------------------------------------------
+
+check "--help lists the subcommands" run 0 "$bench" --help
+check "--version" run 0 "$bench" --version
+check "no subcommand" refuses usage
+check "an unknown subcommand" refuses 'no such subcommand' nothing
+for command in $("$bench" --help | sed -n 's/^  \([a-z][a-z]*\) .*/\1/p'); do
+	check "$command --help" run 0 "$bench" "$command" --help
+	check "$command, unknown option" refuses 'no such option' "$command" \
+		--nonsense
+	check "$command, a word" refuses 'nothing was expected' "$command" word
+	check "$command, both kinds of appliances" refuses 'one of both' \
+		"$command" --appliance ofi+tcp://127.0.0.1:1 --appliances 2
+	check "$command, a transport that is none" refuses '--transport' \
+		"$command" --transport carrier-pigeon
+done
+check "no such pattern" refuses 'no such pattern' fault --pattern zigzag
+check "a share of 0" refuses 'per cent' fault --local 0
+check "a share above 100" refuses 'per cent' fault --local 50,101
+check "a share that is no number" refuses 'per cent' fault --local 25%
+check "too few pages" refuses 'too little' fault --pages 10
+check "sizes that are no multiple of 8" refuses '--bytes' rma --bytes 8,12
+check "a size above the limit" refuses '--bytes' rma --bytes 5M
+check "a depth above the limit" refuses '--depth' rma --depth 257
+check "a curve without depth 1" refuses '--calibrate' rma --depth 8 \
+	--calibrate "$scratch/link"
+check "nobody there" run 1 "$bench" fault $quick --pattern seq-read \
+	--setting timeout=2s --appliance ofi+tcp://127.0.0.1:1
+check "and that is said" grep -q 'extmem-bench fault: .*127.0.0.1:1' \
+	"$scratch/log"
+check "a setting that is none" run 1 "$bench" fault $quick \
+	--setting colour=blue
+
+# --- fault --------------------------------------------------------------------
+
+check "fault, in columns" run 0 "$bench" fault $quick --pattern random-rmw
+check "with where it was taken" grep -q '^# extmem-bench fault: extmem .* tcp' \
+	"$scratch/out"
+check "and a line of figures" grep -q '^random-rmw  *25\.000 ' "$scratch/out"
+
+if [ $json = yes ]; then
+	check "fault, every pattern, in JSON" run 0 "$bench" fault --json \
+		$quick --local 50
+	# shellcheck disable=SC2086
+	check "with its names" has 8 $stamp pattern threads pages us_per_access \
+		us_per_miss us_per_miss_minus_t_net_in_f p50_us p99_us p999_us \
+		MBps share_of_B_net_pct misses pages_read pages_written
+	check "fault, threads, shared pages, two shares, repeated" run 0 \
+		"$bench" fault --json --pages 5000 --pattern random-rmw \
+		--threads 3 --shared --local 50,12.5 --repeat 2
+	check "is two lines" has 2 us_per_access threads
+	check "of the second share" test "$(value local_pct)" = 12.5
+	check "fault over shared memory" run 0 "$bench" fault --json $quick \
+		--pattern seq-write --transport ofi+shm
+	check "says so" test "$(value provider)" = shm
+	check "fault on two appliances, with a small pool each" run 0 "$bench" \
+		fault --json $quick --pattern seq-read --appliances 2
+	check "says so" test "$(value appliances)" = 2
+else
+	check "--json is refused without jansson" refuses 'no JSON' fault --json
+fi
+
+# --- rma ----------------------------------------------------------------------
+
+few='--bytes 8,4K,1M --depth 1,8 --time 2ms'
+check "rma, in columns" run 0 "$bench" rma $few --op read --api plain
+check "with a line of figures" grep -qE '^read  *plain  *4096  *8 ' "$scratch/out"
+if [ $json = yes ]; then
+	check "rma, all, in JSON" run 0 "$bench" rma $few --json \
+		--calibrate "$scratch/link"
+	# shellcheck disable=SC2086
+	check "with its names" has 24 $stamp op api bytes depth us MBps raw_us \
+		raw_MBps ratio
+	check "and figures of the raw calls" test "$(value raw_us)" != null
+	check "the curve says what it is" grep -q '"format": "extmem-link-1"' \
+		"$scratch/link"
+	for key in provider t_net_us f_us B_net_MBps read write bytes us MBps; do
+		check "the curve has $key" grep -q "\"$key\":" "$scratch/link"
+	done
+	check "rma over shared memory" run 0 "$bench" rma $few --json \
+		--transport ofi+shm --op write
+	check "with the raw calls" test "$(value raw_us)" != null
+	check "rma without the raw calls" run 0 "$bench" rma --json --no-raw \
+		--bytes 64 --depth 1 --time 2ms
+	check "has none" test "$(value raw_us)" = null
+	check "a curve that cannot be written" run 1 "$bench" rma $few \
+		--calibrate "$scratch/none/link"
+fi
+
+# --- ranks --------------------------------------------------------------------
+
+if grep -q '^#define HAVE_MPI' "$XM_BUILDDIR/config.h" &&
+	command -v mpirun >/dev/null; then
+	many=mpirun
+	mpirun --version 2>/dev/null | grep -q 'Open MPI' &&
+		many="mpirun --oversubscribe"
+	[ "$(id -u)" -eq 0 ] && many="$many --allow-run-as-root"
+	# shellcheck disable=SC2086
+	{
+		check "two ranks" run 0 $many -n 2 "$bench" fault $quick \
+			--pattern random-read
+		check "print one line" test \
+			"$(grep -c '^random-read' "$scratch/out")" -eq 1
+		check "and say that they are two" grep -q \
+			'2 ranks, 1 clients, 1 appliances' "$scratch/out"
+		if [ $json = yes ]; then
+			check "four ranks" run 0 $many -n 4 "$bench" fault \
+				--json $quick --pattern seq-write
+			# shellcheck disable=SC2086
+			check "print one line with the names" has 1 $stamp \
+				pattern us_per_access us_per_access_min
+			check "of two clients" test "$(value clients)" = 2
+			check "and two appliances" test "$(value appliances)" = 2
+			check "three ranks, two of them appliances" run 0 $many \
+				-n 3 "$bench" rma --json --appliances 2 \
+				--bytes 4K --depth 1 --time 2ms --op write
+			check "say so" test "$(value appliances)" = 2
+		fi
+		check "no client left" run 2 $many -n 2 "$bench" fault $quick \
+			--appliances 2
+		check "a wrong option" run 2 $many -n 2 "$bench" fault --nonsense
+		check "an appliance that cannot be" run 1 $many -n 2 "$bench" \
+			fault $quick --memory 60T
+	}
+else
+	echo "skipped: ranks: no MPI (Debian: openmpi-bin libopenmpi-dev)"
+fi
+
+echo "$passed passed, $failed failed"
+test "$failed" -eq 0
