@@ -111,6 +111,7 @@ static json_t *report_json(const struct run_shared *s,
 	set(root, "threshold_bytes", s->threshold);
 	set(root, "allocations", s->blocks_count);
 	set(root, "allocated_bytes", s->blocks_bytes);
+	set(root, "external_peak_bytes", s->live_bytes_peak);
 	set(root, "refused", s->refused_count);
 	set(root, "refused_bytes", s->refused_bytes);
 	set(root, "overflow", s->overflow_count);

@@ -97,6 +97,7 @@ dist_noinst_SCRIPTS += \
 	tests/coverage.sh \
 	tests/fuzz.sh \
 	tests/planted.sh \
+	tests/programs.sh \
 	tests/summary.sh \
 	$(NULL)
 
@@ -134,6 +135,18 @@ tests_test_kernels_LDADD = libxm_kernels.la $(CUNIT_LIBS)
 # What tests/test_run.sh runs: an ordinary program, of libc alone.
 check_PROGRAMS += tests/run_program
 tests_run_program_LDADD =
+
+# Real programs under `extmem run`, with half and a quarter of their memory
+# local: all of them, or ONLY="sort redis".
+check_PROGRAMS += tests/run_cxx
+tests_run_cxx_SOURCES = tests/run_cxx.cc
+tests_run_cxx_LDADD =
+ONLY =
+check-programs: all tests/run_cxx
+	@XM_BUILDDIR='$(abs_top_builddir)' XM_SRCDIR='$(abs_top_srcdir)' \
+		XM_FLAGS='$(XM_SANITIZE)' \
+		'$(top_srcdir)/tests/programs.sh' $(ONLY)
+.PHONY: check-programs
 
 # What tests/man.sh asks for the settings of a client.
 check_PROGRAMS += tests/settings

@@ -78,6 +78,24 @@ static void *reserve(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+static void live_more(uint64_t size)
+{
+	struct run_shared *s = shim_shared;
+	uint64_t now = atomic_fetch_add(&s->live_bytes, size) + size;
+	uint64_t peak = atomic_load(&s->live_bytes_peak);
+
+	while (now > peak &&
+	       !atomic_compare_exchange_weak(&s->live_bytes_peak, &peak, now))
+		;
+	atomic_fetch_add(&s->blocks_count, 1);
+	atomic_fetch_add(&s->blocks_bytes, size);
+}
+
+static void live_less(uint64_t size)
+{
+	atomic_fetch_sub(&shim_shared->live_bytes, size);
+}
+
 /* --- regions ---------------------------------------------------------------- */
 
 static int region_take(uint64_t size)
@@ -263,8 +281,7 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 				      index, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);
 	shim_inside--;
-	atomic_fetch_add(&shim_shared->blocks_count, 1);
-	atomic_fetch_add(&shim_shared->blocks_bytes, total);
+	live_more(total);
 	return (void *)b.start;
 none:
 	errno = ENOMEM;
@@ -310,6 +327,7 @@ static void give_pages(struct region *r, uint64_t page, uint64_t count,
 		block_free = index;
 	}
 	pthread_mutex_unlock(&block_lock);
+	live_less(count * SHIM_PAGE);
 	if (last)
 		extmem_slab_free(r->handle, slab);
 }
@@ -378,7 +396,7 @@ void block_move(void *to, void *from, size_t size)
 void *object_take(size_t size, size_t alignment)
 {
 	void *p = NULL;
-	uint64_t offset;
+	uint64_t offset, usable = 0;
 
 	if (size >= OBJECT_SIZE_MAX || alignment > SHIM_PAGE)
 		return NULL;
@@ -389,16 +407,16 @@ void *object_take(size_t size, size_t alignment)
 
 		for (unsigned i = 0; i < n && !p; i++)
 			if (extmem_object_alloc(regions[i].handle, size,
-						alignment, &offset) >= 0)
+						alignment, &offset) >= 0 &&
+			    extmem_object_size(regions[i].handle, offset,
+					       &usable) >= 0)
 				p = (void *)(regions[i].base + offset);
 		if (p || grow(GRANULE, n) < 0)
 			break;
 	}
 	shim_inside--;
-	if (p) {
-		atomic_fetch_add(&shim_shared->blocks_count, 1);
-		atomic_fetch_add(&shim_shared->blocks_bytes, size);
-	}
+	if (p)
+		live_more(usable);
 	return p;
 }
 
@@ -422,8 +440,12 @@ bool object_size(const void *address, size_t *ret)
 void object_give(void *address)
 {
 	struct region *r = region_of((uintptr_t)address);
+	uint64_t size = 0;
 
 	shim_inside++;
+	if (extmem_object_size(r->handle, (uintptr_t)address - r->base,
+			       &size) >= 0)
+		live_less(size);
 	extmem_object_free(r->handle, (uintptr_t)address - r->base);
 	shim_inside--;
 }

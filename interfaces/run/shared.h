@@ -69,6 +69,8 @@ struct run_shared {
 	_Atomic uint64_t overflow_bytes;
 	_Atomic uint64_t blocks_count;	 /* served externally, ever */
 	_Atomic uint64_t blocks_bytes;
+	_Atomic uint64_t live_bytes; /* served externally and not given back */
+	_Atomic uint64_t live_bytes_peak;
 	_Atomic uint64_t call_count;	 /* system calls given such memory */
 	_Atomic uint64_t lost_address;	 /* of the first lost page touched */
 	uint32_t appliance_count;
