@@ -19,6 +19,8 @@
 #include "transport.h"
 
 #define DEPTH 256 /* explicit operations under way per lane */
+/* Dirty pages that lie apart in one write: as many as libfabric's tcp takes. */
+#define SCATTER 4
 
 static const struct xm_option options[] = {
 	{ .name = "appliance", .kind = XM_OPTION_LIST, .unit = "ADDR",
@@ -54,6 +56,12 @@ static const struct xm_option options[] = {
 	  .min = 1, .max = XM_PAGER_WINDOW_MAX,
 	  .help = "Pages read ahead at once, most.",
 	  .destination = offsetof(struct xm_settings, prefetch) },
+	{ .name = "reclaim", .kind = XM_OPTION_CHOICE, .value = "clock",
+	  .choices = "clock|2q",
+	  .help = "Which pages leave local memory first: the oldest, with a "
+		  "second chance, or those that did not come back (2q: what is "
+		  "read once leaves what is read often alone).",
+	  .destination = offsetof(struct xm_settings, reclaim) },
 	{ .name = "arena", .kind = XM_OPTION_SIZE, .value = "1T",
 	  .min = 64 * XM_MIB,
 	  .help = "Addresses reserved for mappings, most. Costs no memory.",
@@ -180,6 +188,8 @@ static void share_out(const struct xm_settings *s, uint64_t pages,
 	ret->frames_max = (uint32_t)(pages - xm_pager_stage_pages(ret) -
 				     XM_BOUNCE_PAGES);
 	ret->pins_max = ret->frames_max / 2;
+	ret->scatter = SCATTER;
+	ret->reclaim = (enum xm_reclaim)s->reclaim;
 }
 
 static int lane_open(extmem *x, struct lane *lane)

@@ -44,6 +44,7 @@ struct xm_settings {
 	uint64_t local;
 	uint64_t timeout_ns, loss_timeout_ns;
 	uint32_t paging;
+	uint32_t reclaim;
 	uint64_t lanes;
 	uint64_t arena;
 	uint64_t prefetch; /* pages read ahead, most */

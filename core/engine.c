@@ -9,6 +9,8 @@
 
 #define NO_OPERATION UINT32_MAX
 #define TICK (5 * XM_MS)
+/* Drops carried out by one call. */
+#define DROPS_MAX 64
 /* Transport events taken from one peer in one turn. */
 #define EVENTS_PER_POLL 16
 
@@ -220,6 +222,33 @@ static uint8_t *stage_at(const struct xm_engine *e, uint32_t cell)
 	return e->options.stage + cell * e->options.page_size;
 }
 
+static uint64_t far_offset(const struct xm_engine *e,
+			   const struct xm_segment *segment, uint64_t page)
+{
+	return segment->far_offset +
+	       (page - segment->page) * e->options.page_size;
+}
+
+static void posted(struct xm_engine *e, struct xm_operation *op, uint64_t page,
+		   int rc)
+{
+	size_t size = op->count * e->options.page_size;
+
+	if (rc != 0) {
+		note(e, XM_TRACE_ENGINE_POST_FAILED, page,
+		     (uint64_t)(int64_t)rc, 0, 0);
+		operation_end(e, op, rc);
+		return;
+	}
+	if (op->kind == XM_OPERATION_FETCH) {
+		e->counters.reads++;
+		e->counters.bytes_read += size;
+	} else {
+		e->counters.writes++;
+		e->counters.bytes_written += size;
+	}
+}
+
 /* Posts one piece that lies in one segment. */
 static void post_piece(struct xm_engine *e, enum xm_operation_kind kind,
 		       const struct xm_segment *segment, uint64_t page,
@@ -227,8 +256,7 @@ static void post_piece(struct xm_engine *e, enum xm_operation_kind kind,
 {
 	struct xm_lane_peer *peer = &e->peers[segment->appliance];
 	struct xm_operation *op = operation_take(e, kind, segment->appliance);
-	uint64_t offset = segment->far_offset +
-			  (page - segment->page) * e->options.page_size;
+	uint64_t offset = far_offset(e, segment, page);
 	size_t size = count * e->options.page_size;
 	int rc = -ENOTCONN;
 
@@ -244,19 +272,44 @@ static void post_piece(struct xm_engine *e, enum xm_operation_kind kind,
 				      &segment->far, offset,
 				      stage_at(e, cell), size,
 				      operation_token(e, op));
-	if (rc != 0) {
-		note(e, XM_TRACE_ENGINE_POST_FAILED, page,
-		     (uint64_t)(int64_t)rc, 0, 0);
-		operation_end(e, op, rc);
-		return;
+	posted(e, op, page, rc);
+}
+
+/* One write of pages that lie apart, but in one segment: its count is how many
+ * of the cells from `cell` on those are. */
+static uint32_t post_scattered(struct xm_engine *e, uint32_t cell,
+			       uint32_t count)
+{
+	uint64_t page = xm_pager_cell_page(&e->pager, cell);
+	struct xm_segment *segment =
+		xm_layout_find(e->options.layout, page, &e->hint);
+	uint64_t offsets[XM_PAGER_SCATTER_MAX];
+	struct xm_lane_peer *peer;
+	struct xm_operation *op;
+	uint32_t n = 0;
+	int rc = -ENOTCONN;
+
+	XM_ASSERT(segment != NULL);
+	peer = &e->peers[segment->appliance];
+	while (n < count && n < peer->limits.scatter_max) {
+		uint64_t other = xm_pager_cell_page(&e->pager, cell + n);
+
+		if (other < segment->page ||
+		    other >= segment->page + segment->count)
+			break;
+		offsets[n++] = far_offset(e, segment, other);
 	}
-	if (kind == XM_OPERATION_FETCH) {
-		e->counters.reads++;
-		e->counters.bytes_read += size;
-	} else {
-		e->counters.writes++;
-		e->counters.bytes_written += size;
-	}
+	op = operation_take(e, XM_OPERATION_STORE, segment->appliance);
+	op->cell = cell;
+	op->count = n;
+	if (peer->path.state == XM_PATH_UP)
+		rc = peer->ops->scatter(peer->transport, peer->peer,
+					&segment->far, offsets, n,
+					stage_at(e, cell),
+					e->options.page_size,
+					operation_token(e, op));
+	posted(e, op, page, rc);
+	return n;
 }
 
 static void post(struct xm_engine *e, enum xm_operation_kind kind,
@@ -265,6 +318,11 @@ static void post(struct xm_engine *e, enum xm_operation_kind kind,
 	uint64_t page = effect->page, end = page + effect->count;
 	uint32_t cell = effect->cell;
 
+	if (effect->scattered) {
+		for (uint32_t n = 0; n < effect->count;)
+			n += post_scattered(e, cell + n, effect->count - n);
+		return;
+	}
 	while (page < end) {
 		struct xm_segment *segment = xm_layout_find(
 			e->options.layout, page, &e->hint);
@@ -282,6 +340,26 @@ static void post(struct xm_engine *e, enum xm_operation_kind kind,
 			cell += (uint32_t)(stop - page);
 		page = stop;
 	}
+}
+
+/* Drops that follow each other are one call. Returns how many effects those
+ * were; 0: the mapper would not, and shall be asked one by one. */
+static uint32_t carry_out_drops(struct xm_engine *e, uint32_t first)
+{
+	const struct xm_pager_effects *fx = &e->effects;
+	struct xm_page_range ranges[DROPS_MAX];
+	uint32_t count = 0;
+
+	while (count < DROPS_MAX && first + count < fx->count &&
+	       fx->list[first + count].kind == XM_DROP) {
+		ranges[count].page = fx->list[first + count].page;
+		ranges[count].count = fx->list[first + count].count;
+		count++;
+	}
+	if (count < 2 || e->options.mapper_ops->drop(e->options.mapper,
+						     ranges, count) != 0)
+		return 0;
+	return count;
 }
 
 /* False: the mapper would not. */
@@ -317,7 +395,8 @@ static bool carry_out(struct xm_engine *e,
 		ops->copy(mapper, page, count, stage_at(e, effect->cell));
 		break;
 	case XM_DROP:
-		rc = ops->drop(mapper, page, count);
+		rc = ops->drop(mapper, &(struct xm_page_range){ page, count },
+			       1);
 		break;
 	case XM_POISON:
 		ops->poison(mapper, page, count);
@@ -378,7 +457,11 @@ enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
 	if (ev->kind == XM_PAGER_FLUSHED && any_lost(e, ev->page, limit))
 		fx->verdict = XM_VERDICT_LOST;
 	for (uint32_t i = 0; i < fx->count; i++) {
-		if (!carry_out(e, &fx->list[i]))
+		uint32_t drops = carry_out_drops(e, i);
+
+		if (drops > 0)
+			i += drops - 1;
+		else if (!carry_out(e, &fx->list[i]))
 			fx->list[sorry++] = fx->list[i];
 	}
 	for (uint32_t i = 0; i < sorry; i++)

@@ -28,6 +28,10 @@ struct xm_fault {
 	bool write;
 };
 
+struct xm_page_range {
+	uint64_t page, count;
+};
+
 struct xm_mapper;
 
 struct xm_mapper_ops {
@@ -48,8 +52,11 @@ struct xm_mapper_ops {
 	/* Reads an installed, protected page. */
 	void (*copy)(struct xm_mapper *, uint64_t page, uint64_t count,
 		     void *ret);
-	/* installed -> absent; the frame goes back to the system. */
-	int (*drop)(struct xm_mapper *, uint64_t page, uint64_t count);
+	/* installed -> absent; the frames go back to the system. Ranges that
+	 * are gone already are left as they are: where one is refused, the
+	 * caller asks for each by itself to learn which. */
+	int (*drop)(struct xm_mapper *, const struct xm_page_range *ranges,
+		    uint32_t count);
 	/* absent -> poisoned: whoever touches it gets SIGBUS, never zeros. */
 	void (*poison)(struct xm_mapper *, uint64_t page, uint64_t count);
 	/* Lets threads that wait for these pages try again. */

@@ -23,6 +23,7 @@ void xm_pager_emit(struct xm_pager_effects *fx, enum xm_pager_effect_kind kind,
 	e = &fx->list[fx->count++];
 	e->kind = (uint8_t)kind;
 	e->protect = protect;
+	e->scattered = false;
 	e->count = (uint16_t)count;
 	e->cell = cell;
 	e->page = page;
@@ -96,6 +97,7 @@ void xm_pager_init(struct xm_pager *p, const struct xm_pager_options *o,
 	XM_ASSERT(o->cells >= 2 && o->cells <= XM_PAGER_CELLS_MAX);
 	XM_ASSERT(o->frames_max >= 2 && o->frames_max < NO_FRAME);
 	XM_ASSERT(o->pins_max < o->frames_max);
+	XM_ASSERT(o->scatter >= 1 && o->scatter <= XM_PAGER_SCATTER_MAX);
 	memset(p, 0, sizeof(*p));
 	p->options = *o;
 	p->pages = (struct xm_page *)bytes;
@@ -104,6 +106,10 @@ void xm_pager_init(struct xm_pager *p, const struct xm_pager_options *o,
 	for (uint32_t i = 0; i < o->cells; i++)
 		p->cells[i].page = NOBODY;
 	p->frame_free = NO_FRAME;
+	p->evicted = 1;
+	p->credit = XM_PAGER_CREDIT;
+	for (unsigned i = 0; i < XM_COUNT(p->queues); i++)
+		p->queues[i].first = p->queues[i].last = NO_FRAME;
 }
 
 /* --- check -------------------------------------------------------------------------------------------- */
@@ -112,6 +118,8 @@ static const char *check_frames(const struct xm_pager *p)
 {
 	uint32_t used = 0, pins = 0;
 
+	if (p->queues[0].count + p->queues[1].count != p->frames_used)
+		return "frames in use do not stand in a queue each";
 	for (uint32_t i = 0; i < p->frames_fresh; i++) {
 		const struct xm_frame *frame = &p->frames[i];
 

@@ -20,15 +20,19 @@
  * store per page is under way, so that no older one can land on a newer.
  *
  * How reads run ahead. A miss that continues a stream (sequential, up or
- * down) fetches a window that doubles with each success up to window_max, and
- * the next window is fetched while this one is used. A fetched window waits in its slot of
+ * down, or with a stride that most misses of late have kept) fetches a window
+ * that doubles with each success up to window_max, halves when it was for
+ * nothing, and is followed by the next two while it is used. A fetched window
+ * waits in its slot of
  * the stage and is installed whole by the first touch; one that is not touched
  * is overwritten unseen, and counted as wasted. So reading ahead costs no
  * frame, and never more than the stage.
  *
- * Reclaim is CLOCK (Corbato 1968): user space has no referenced bit, so a
- * page earns its second chance by a fault that found it present, or a hit on a
- * prefetched window.
+ * Reclaim is CLOCK or 2Q, by faults alone: user space has no referenced bit.
+ *
+ * Reading and then writing a page costs two faults, unless the first installs
+ * it writable; then it must be stored, written to or not. Which is better is
+ * foreseen by block of pages, from what came of those installed for reading.
  *
  * Bounds: frames_max + stage pages is all the local memory page contents ever
  * take. A step returns at most XM_PAGER_EFFECTS effects; a range event that
@@ -48,8 +52,12 @@
 
 #define XM_PAGER_EFFECTS 640
 #define XM_PAGER_WINDOW_MAX 64
-#define XM_PAGER_BATCH 16 /* neighbours stored by one write, most */
+#define XM_PAGER_BATCH 32 /* neighbours stored by one write, most */
+#define XM_PAGER_SCATTER_MAX 8 /* and pages that are not neighbours */
 #define XM_PAGER_STREAMS 8
+#define XM_PAGER_MISSED 16
+#define XM_PAGER_FORESIGHT 1024
+#define XM_PAGER_CREDIT 256 /* pages that may be wasted at first, twice */
 #define XM_PAGER_CELLS_MAX 4096
 #define XM_PAGER_SLOTS_MAX 64
 
@@ -64,7 +72,7 @@ enum xm_page_state {
 
 /* Eight bytes a remote page. */
 struct xm_page {
-	uint32_t frame; /* CLEAN, DIRTY: index of its frame */
+	uint32_t frame; /* CLEAN, DIRTY: its frame; else when it left, or 0 */
 	uint16_t slot;	/* FETCHING: fetch slot; STORING: store cell */
 	uint8_t state;
 	uint8_t flags;
@@ -151,8 +159,9 @@ enum xm_pager_effect_kind {
 
 struct xm_pager_effect {
 	uint8_t kind;
-	bool protect;
-	uint16_t count; /* pages, 1 .. XM_PAGER_WINDOW_MAX */
+	bool protect : 1;
+	bool scattered : 1; /* STORE: each page as xm_pager_cell_page() says */
+	uint16_t count;	    /* pages, 1 .. XM_PAGER_WINDOW_MAX */
 	uint32_t cell;	/* in the stage, in pages */
 	uint64_t page;
 };
@@ -165,6 +174,12 @@ struct xm_pager_effects {
 	struct xm_pager_effect list[XM_PAGER_EFFECTS];
 };
 
+/* Who leaves first; pager_frame.c says how. */
+enum xm_reclaim {
+	XM_RECLAIM_CLOCK,
+	XM_RECLAIM_2Q,
+};
+
 struct xm_pager_options {
 	uint64_t pages_max;  /* size of the page table, < 2^40 */
 	uint32_t frames_max; /* pages present at once, >= 2 * window_max */
@@ -172,6 +187,8 @@ struct xm_pager_options {
 	uint32_t slots;	     /* fetch slots of window_max pages, >= 2 */
 	uint32_t cells;	     /* store cells of one page, >= 2 */
 	uint32_t pins_max;   /* frames pinned at once, < frames_max */
+	uint32_t scatter;    /* pages apart in one write, 1 .. SCATTER_MAX */
+	enum xm_reclaim reclaim;
 };
 
 struct xm_pager_counters {
@@ -179,13 +196,19 @@ struct xm_pager_counters {
 	uint64_t pages_read, pages_written, evictions;
 	uint64_t prefetched, prefetched_wasted, rescued, pages_lost;
 	uint64_t frames_peak;
+	uint64_t refaults; /* pages that came back soon after they had left */
 };
 
 struct xm_frame {
 	uint64_t page;
+	uint32_t next, previous; /* in its queue; next: of the free ones */
 	uint16_t pins;
-	uint16_t pins_write;
-	uint32_t free_next;
+	uint8_t pins_write;
+	uint8_t queue;
+};
+
+struct xm_queue {
+	uint32_t first, last, count;
 };
 
 struct xm_slot {
@@ -193,6 +216,7 @@ struct xm_slot {
 	uint32_t count;
 	uint8_t state;	 /* free, flying, arrived */
 	uint8_t backward;
+	uint8_t stream; /* that it was read for; XM_PAGER_STREAMS: none */
 	uint16_t demand; /* pages of it that somebody waited for */
 	uint64_t used;	 /* order of use, for taking back the oldest */
 };
@@ -206,10 +230,10 @@ struct xm_cell {
 struct xm_stream {
 	uint64_t first; /* of the last window */
 	uint64_t next;	/* the page whose miss continues it */
+	uint64_t edge;	/* the page that is read ahead next */
 	uint64_t used;
+	int64_t step; /* in pages; not 0 */
 	uint32_t window;
-	uint32_t writes; /* windows that were written to, less those not */
-	int8_t step;	 /* +1 or -1 */
 };
 
 struct xm_pager {
@@ -220,9 +244,17 @@ struct xm_pager {
 	struct xm_slot slots[XM_PAGER_SLOTS_MAX];
 	struct xm_cell *cells;
 	struct xm_stream streams[XM_PAGER_STREAMS];
-	uint32_t frames_used, frames_fresh, frame_free, hand;
+	struct xm_queue queues[2];
+	uint32_t frames_used, frames_fresh, frame_free;
+	uint32_t evicted; /* pages that have left, ever; never 0 */
 	uint32_t cells_used, cells_failed, cell_cursor;
 	uint32_t pinned;
+	uint64_t missed[XM_PAGER_MISSED]; /* that continued no stream */
+	uint32_t misses;		  /* of those, ever */
+	int32_t credit;			  /* for reading ahead, in pages */
+	/* Of what is installed for reading in a block, is most written to? */
+	uint8_t foresight[XM_PAGER_FORESIGHT];
+	uint32_t foreseen;
 	uint64_t seq, order;
 	uint64_t now_ns;	/* of the event under way */
 	bool again;		/* likewise */
@@ -236,6 +268,9 @@ void xm_pager_init(struct xm_pager *, const struct xm_pager_options *,
 		   void *memory);
 void xm_pager_step(struct xm_pager *, const struct xm_pager_event *,
 		   struct xm_pager_effects *ret);
+
+/* The page whose bytes a STORE takes from this cell of the stage. */
+uint64_t xm_pager_cell_page(const struct xm_pager *, uint32_t cell);
 
 /* Pages of local memory beside the frames: fetch slots, then store cells. */
 uint32_t xm_pager_stage_pages(const struct xm_pager_options *);

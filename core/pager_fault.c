@@ -6,6 +6,34 @@
  */
 #include "pager_parts.h"
 
+/* --- foresight ------------------------------------------------------------------ */
+
+/* A block is 256 pages; blocks share counters by their number. A counter goes
+ * from 0 to 15, and from 8 on says "written". */
+#define FORESIGHT_SHIFT 8
+#define FORESIGHT_TOP 15
+#define FORESIGHT_STEP 2
+/* One in so many is installed for reading all the same, to see. */
+#define FORESIGHT_PROBE 8
+
+void xm_pager_foresee(struct xm_pager *p, uint64_t page, bool written)
+{
+	uint8_t *f = &p->foresight[(page >> FORESIGHT_SHIFT) %
+				   XM_PAGER_FORESIGHT];
+
+	if (written)
+		*f = (uint8_t)xm_min(*f + FORESIGHT_STEP, FORESIGHT_TOP);
+	else
+		*f -= (uint8_t)xm_min(*f, FORESIGHT_STEP);
+}
+
+static bool will_be_written(struct xm_pager *p, uint64_t page)
+{
+	return p->foresight[(page >> FORESIGHT_SHIFT) % XM_PAGER_FORESIGHT] >
+		       FORESIGHT_TOP / 2 &&
+	       ++p->foreseen % FORESIGHT_PROBE != 0;
+}
+
 /* --- faults ------------------------------------------------------------------------------ */
 
 static void become_present(struct xm_pager *p, uint64_t page, uint32_t count,
@@ -41,11 +69,10 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 	for (unsigned i = 0; i < XM_PAGER_STREAMS; i++) {
 		struct xm_stream *s = &p->streams[i];
 
-		if (s->used == 0 || s->window < 4 || s->step < 0 ||
+		if (s->used == 0 || s->window < 4 || s->step != 1 ||
 		    page <= s->first || page >= s->next ||
 		    p->pages[page - 1].state != XM_PAGE_DIRTY)
 			continue;
-		s->writes = 8;
 		while (run < XM_PAGER_WINDOW_MAX && page + run < s->next &&
 		       page + run < ev->limit &&
 		       (p->pages[page + run].state == XM_PAGE_CLEAN ||
@@ -54,8 +81,10 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 			run++;
 		break;
 	}
-	for (uint32_t i = 0; i < run; i++)
+	for (uint32_t i = 0; i < run; i++) {
 		p->pages[page + i].state = XM_PAGE_DIRTY;
+		xm_pager_foresee(p, page + i, true);
+	}
 	p->pages[page].flags |= FLAG_RECENT;
 	note(p, XM_TRACE_PAGER_OPEN, page, run, 0);
 	xm_pager_emit(fx, XM_UNPROTECT, page, run, 0, false);
@@ -113,9 +142,32 @@ static void fault_from_cell(struct xm_pager *p, uint64_t page,
 	}
 	p->counters.rescued++;
 	become_present(p, page, 1, cells_base(p) + p->pages[page].slot,
-		       ev->write, fx);
+		       ev->write || will_be_written(p, page), fx);
 	p->pages[page].flags |= FLAG_RECENT;
 	fx->verdict = XM_VERDICT_DONE;
+}
+
+/* Who reads ahead goes on, once what was read is used. NULL: nobody did. */
+static struct xm_stream *stream_goes_on(struct xm_pager *p,
+					const struct xm_slot *slot,
+					const struct xm_pager_event *ev,
+					struct xm_pager_effects *fx)
+{
+	struct xm_stream *s;
+
+	/* A demanded window was accounted for when it was posted. */
+	if (slot->demand > 0)
+		return NULL;
+	xm_pager_credit(p, slot->count);
+	s = xm_pager_stream_at(p, slot->page, slot->count);
+	/* Its own has been forgotten, and this one begins. */
+	if (s->window == 1 || (slot->count > 1 && s->step != 1 && s->step != -1)) {
+		s->step = slot->backward ? -1 : 1;
+		s->window = 1;
+	}
+	xm_pager_stream_moved(s, slot->page, slot->count);
+	xm_pager_stream_ahead(p, s, ev, fx);
+	return s;
 }
 
 /* Installs the part of an arrived window that frames can be had for. */
@@ -127,8 +179,8 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 	struct xm_slot slot = p->slots[index];
 	uint64_t first = slot.page;
 	uint32_t count = slot.count, cell = slot_cell(p, index), before;
-	struct xm_stream *s = NULL;
-	bool dirty = ev->write;
+	const struct xm_stream *s;
+	bool rest;
 
 	xm_pager_make_room(p, count, fx);
 	if (frames_free(p) == 0) {
@@ -142,29 +194,17 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 				? page : slot.page + slot.count - count;
 	}
 	cell += (uint32_t)(first - slot.page);
-	xm_pager_slot_clear(p, index, false);
-	/* The read ahead is posted before this window is installed, and must
-	 * not be posted over it. */
-	p->slots[index].state = SLOT_FLYING;
 	if (slot.count - count > 0 && slot.demand < slot.count)
-		p->counters.prefetched_wasted += slot.count - count;
-
-	/* A window that was read ahead: its stream goes on from its end. A
-	 * demanded one was accounted for when it was posted. */
-	if (slot.demand == 0) {
-		s = xm_pager_stream_at(p, slot.page, slot.count);
-		s->step = slot.backward ? -1 : 1;
-		xm_pager_stream_moved(s, slot.page, slot.count);
-		xm_pager_stream_ahead(p, s, ev, fx);
-		if (!dirty && s->writes > 0) {
-			s->writes--;
-			dirty = true;
-		} else if (dirty && s->window < 4) {
-			s = NULL;
-		}
-	}
-	p->slots[index].state = SLOT_FREE;
-	if (dirty && s == NULL && count > 1) {
+		xm_pager_wasted(p, &slot, slot.count - count);
+	/* The read ahead is posted before this window is installed, and must
+	 * not be posted over it: neither these pages nor this slot. */
+	p->slots[index].state = SLOT_FLYING;
+	s = stream_goes_on(p, &slot, ev, fx);
+	xm_pager_slot_clear(p, index, false);
+	/* A stream of stores has its window at once, ready to be written. */
+	rest = (ev->write && s != NULL && s->window >= 4) ||
+	       will_be_written(p, page);
+	if (ev->write && !rest && count > 1) {
 		/* One page is known to be written to; the others are not. */
 		before = (uint32_t)(page - first);
 		become_present(p, first, before, cell, false, fx);
@@ -172,7 +212,7 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 		become_present(p, page + 1, count - before - 1,
 			       cell + before + 1, false, fx);
 	} else {
-		become_present(p, first, count, cell, dirty, fx);
+		become_present(p, first, count, cell, ev->write || rest, fx);
 	}
 	fx->verdict = XM_VERDICT_DONE;
 }
@@ -199,11 +239,12 @@ static void fault_absent(struct xm_pager *p, uint64_t page,
 			s->window = p->options.window_max;
 		run = xm_pager_stream_run(p, s, page, ev, xm_pager_fetchable, &first);
 	}
-	if (!xm_pager_fetch_run(p, first, run, 1, s != NULL && s->step < 0, fx)) {
+	if (!xm_pager_fetch_run(p, first, run, 1, s, fx)) {
 		if (s != NULL)
 			s->next = page; /* it was not served: ask again */
 		return;
 	}
+	xm_pager_credit(p, 1);
 	if (s != NULL) {
 		xm_pager_stream_moved(s, first, run);
 		xm_pager_stream_ahead(p, s, ev, fx);

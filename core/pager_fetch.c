@@ -19,7 +19,7 @@ void xm_pager_slot_clear(struct xm_pager *p, uint32_t index, bool wasted)
 			entry->state = XM_PAGE_ABSENT;
 	}
 	if (wasted) {
-		p->counters.prefetched_wasted += slot->count - slot->demand;
+		xm_pager_wasted(p, slot, slot->count - slot->demand);
 		note(p, XM_TRACE_PAGER_WASTE, slot->page, slot->count, 0);
 	}
 	slot->state = SLOT_FREE;
@@ -27,8 +27,9 @@ void xm_pager_slot_clear(struct xm_pager *p, uint32_t index, bool wasted)
 }
 
 /* A slot for a fetch: a free one, else the oldest that arrived and was not
- * asked for; for a demand, even one that was (its thread may be gone). */
-static int slot_take(struct xm_pager *p, bool demand)
+ * asked for; for a demand, even one that was (its thread may be gone). What
+ * is read ahead does not take the place of what the same stream has ahead. */
+static int slot_take(struct xm_pager *p, bool demand, uint8_t stream)
 {
 	int best = -1;
 	uint64_t best_rank = UINT64_MAX;
@@ -41,7 +42,7 @@ static int slot_take(struct xm_pager *p, bool demand)
 			continue;
 		if (slot->state == SLOT_FREE)
 			return (int)i;
-		if (slot->demand > 0 && !demand)
+		if (!demand && (slot->demand > 0 || slot->stream == stream))
 			continue;
 		rank = slot->used + (slot->demand > 0 ? UINT64_MAX / 2 : 0);
 		if (rank < best_rank) {
@@ -66,10 +67,12 @@ bool xm_pager_fetchable(const struct xm_pager *p, uint64_t page)
 }
 
 bool xm_pager_fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
-		      uint16_t demand, bool backward,
+		      uint16_t demand, const struct xm_stream *s,
 		      struct xm_pager_effects *fx)
 {
-	int index = slot_take(p, demand > 0);
+	uint8_t stream = s != NULL ? (uint8_t)(s - p->streams)
+				   : XM_PAGER_STREAMS;
+	int index = slot_take(p, demand > 0, stream);
 	struct xm_slot *slot;
 
 	if (index < 0) {
@@ -84,7 +87,8 @@ bool xm_pager_fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
 	slot->count = count;
 	slot->state = SLOT_FLYING;
 	slot->demand = demand;
-	slot->backward = backward;
+	slot->backward = s != NULL && s->step < 0;
+	slot->stream = stream;
 	slot->used = ++p->order;
 	for (uint32_t i = 0; i < count; i++) {
 		p->pages[page + i].state = XM_PAGE_FETCHING;
@@ -129,34 +133,130 @@ void xm_pager_on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 
 /* --- streams: reading ahead ------------------------------------------------------------ */
 
-/* The stream that a miss of [page, page + count) continues, advanced; or the
- * oldest one, begun anew at `page`. */
+/* Pages of a stream that may be here already, and so not be missed. */
+#define SLACK 8
+/* Pages looked at for the next one that is not here. */
+#define SKIP 64
+/* Misses that vote, and how far back they look for the one before. */
+#define VOTES 8
+#define LAGS 4
+/* A stride longer than this is no stride. */
+#define STRIDE_MAX 65536
+/* Credit in pages: at first, and at most. */
+#define CREDIT_MAX 1024
+
+static bool strided(const struct xm_stream *s)
+{
+	return s->step != 1 && s->step != -1;
+}
+
+void xm_pager_credit(struct xm_pager *p, uint32_t pages)
+{
+	p->credit = p->credit + (int32_t)pages < CREDIT_MAX
+			    ? p->credit + (int32_t)pages : CREDIT_MAX;
+}
+
+void xm_pager_wasted(struct xm_pager *p, const struct xm_slot *slot,
+		     uint32_t pages)
+{
+	struct xm_stream *s;
+
+	p->counters.prefetched_wasted += pages;
+	if (slot->stream == XM_PAGER_STREAMS)
+		return; /* the program asked for it */
+	p->credit -= 2 * (int32_t)pages;
+	s = &p->streams[slot->stream];
+	if (s->window > 1)
+		s->window /= 2;
+}
+
+/* The step that most of the last misses took, from the miss `lag` before each;
+ * 0: there is no majority. Boyer and Moore's vote, as in Leap (Al Maruf and
+ * Chowdhury, ATC 2020); the lag is for streams that take turns. */
+static int64_t vote(const struct xm_pager *p, unsigned lag)
+{
+	int64_t candidate = 0;
+	unsigned weight = 0, votes = 0;
+
+	if (p->misses < VOTES + lag)
+		return 0;
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (uint32_t i = p->misses - VOTES; i < p->misses; i++) {
+			int64_t step = (int64_t)(
+				p->missed[i % XM_PAGER_MISSED] -
+				p->missed[(i - lag) % XM_PAGER_MISSED]);
+
+			if (pass == 1) {
+				votes += step == candidate;
+			} else if (weight == 0) {
+				candidate = step;
+				weight = 1;
+			} else {
+				weight += step == candidate ? 1 : -1U;
+			}
+		}
+	}
+	return 2 * votes > VOTES && candidate >= -STRIDE_MAX &&
+			       candidate <= STRIDE_MAX
+		       ? candidate : 0;
+}
+
+/* Of a miss that continues no stream. */
+static int64_t step_of(struct xm_pager *p, uint64_t page)
+{
+	p->missed[p->misses++ % XM_PAGER_MISSED] = page;
+	for (unsigned lag = 1; lag <= LAGS; lag++) {
+		int64_t step = vote(p, lag);
+
+		if (step != 0 && page + (uint64_t)step < p->options.pages_max)
+			return step;
+	}
+	return 1;
+}
+
+static bool continues(struct xm_stream *s, uint64_t page, uint32_t count)
+{
+	uint64_t slack = s->window >= 4 ? SLACK : 0;
+
+	if (s->used == 0)
+		return false;
+	if (strided(s))
+		return page == s->next;
+	/* One page down from where a stream began: it goes down. */
+	if (s->window == 1 && page + count == s->first) {
+		s->step = -1;
+		s->next = s->edge = page + count - 1;
+	}
+	if (s->step > 0)
+		return s->next < page + count && s->next + slack >= page;
+	return s->next >= page && s->next <= page + count - 1 + slack;
+}
+
 struct xm_stream *xm_pager_stream_at(struct xm_pager *p, uint64_t page,
-				   uint32_t count)
+				     uint32_t count)
 {
 	struct xm_stream *oldest = &p->streams[0];
+	int64_t step;
 
 	for (unsigned i = 0; i < XM_PAGER_STREAMS; i++) {
 		struct xm_stream *s = &p->streams[i];
 
 		if (s->used < oldest->used)
 			oldest = s;
-		if (s->used == 0)
+		if (!continues(s, page, count))
 			continue;
-		/* One page down from where a stream began: it goes down. */
-		if (s->window == 1 && page + count == s->first) {
-			s->step = -1;
-			s->next = page + count - 1;
-		}
-		if (s->next < page || s->next >= page + count)
-			continue;
-		s->window = (uint32_t)xm_min(2 * s->window,
-					     p->options.window_max);
+		/* Each page of a strided stream takes a slot of its own. */
+		s->window = (uint32_t)xm_min(
+			2 * s->window, strided(s) ? p->options.slots / 2
+						  : p->options.window_max);
 		s->used = ++p->order;
 		return s;
 	}
+	step = step_of(p, page);
 	*oldest = (struct xm_stream){
-		.first = page, .next = page + 1, .window = 1, .step = 1,
+		.first = page, .next = page + (uint64_t)step, .step = step,
+		.edge = page + (uint64_t)step,
+		.window = step == 1 || step == -1 ? 1 : 2,
 		.used = ++p->order,
 	};
 	return oldest;
@@ -165,25 +265,31 @@ struct xm_stream *xm_pager_stream_at(struct xm_pager *p, uint64_t page,
 void xm_pager_stream_moved(struct xm_stream *s, uint64_t page, uint32_t count)
 {
 	s->first = page;
-	s->next = s->step > 0 ? page + count : page - 1;
+	if (strided(s))
+		s->next = page + (uint64_t)s->step;
+	else
+		s->next = s->step > 0 ? page + count : page - 1;
+	/* What has been read ahead already stays so. */
+	if (s->step > 0 ? s->edge < s->next : s->edge > s->next)
+		s->edge = s->next;
 }
 
-/* Neighbours of `page`, itself included, in the stream's direction, for which
- * `want` holds; *ret_page is the lowest. */
 uint32_t xm_pager_stream_run(const struct xm_pager *p,
-			   const struct xm_stream *s, uint64_t page,
-			   const struct xm_pager_event *ev,
-			   bool (*want)(const struct xm_pager *, uint64_t),
-			   uint64_t *ret_page)
+			     const struct xm_stream *s, uint64_t page,
+			     const struct xm_pager_event *ev,
+			     bool (*want)(const struct xm_pager *, uint64_t),
+			     uint64_t *ret_page)
 {
 	uint32_t run = 1;
 
+	*ret_page = page;
+	if (strided(s))
+		return run;
 	if (s->step > 0) {
 		while (run < s->window &&
 		       page + run < ev->limit + XM_PLANTED(last_page_ahead) &&
 		       want(p, page + run))
 			run++;
-		*ret_page = page;
 	} else {
 		while (run < s->window && page >= ev->floor + run &&
 		       want(p, page - run))
@@ -193,19 +299,47 @@ uint32_t xm_pager_stream_run(const struct xm_pager *p,
 	return run;
 }
 
-/* Fetches the window behind the current one, if the stream has proven itself. */
-void xm_pager_stream_ahead(struct xm_pager *p, const struct xm_stream *s,
-			 const struct xm_pager_event *ev,
-			 struct xm_pager_effects *fx)
+/* Is the edge where something can be read ahead, after skipping what is here?
+ * No further from where the stream is than `far`. */
+static bool at_edge(const struct xm_pager *p, struct xm_stream *s,
+		    const struct xm_pager_event *ev, uint64_t far)
 {
-	uint64_t page;
-	uint32_t run;
+	for (unsigned i = 0; i < SKIP; i++) {
+		uint64_t ahead = s->step > 0 ? s->edge - s->next
+					     : s->next - s->edge;
 
-	if (s->window < 4 || ev->reach != XM_REACH_UP)
+		if (s->edge < ev->floor || s->edge >= ev->limit ||
+		    ahead >= far)
+			return false;
+		if (xm_pager_fetchable(p, s->edge))
+			return true;
+		/* Where it is on its way, others follow by themselves. */
+		s->edge += (uint64_t)s->step;
+	}
+	return false;
+}
+
+/* Two windows ahead of a proven stream: while one is used up, the far side has
+ * the next to send. */
+void xm_pager_stream_ahead(struct xm_pager *p, struct xm_stream *s,
+			   const struct xm_pager_event *ev,
+			   struct xm_pager_effects *fx)
+{
+	uint64_t far = strided(s) ? s->window * (uint64_t)(s->step > 0
+								? s->step
+								: -s->step)
+				  : 2 * (uint64_t)s->window;
+
+	if (s->window < (strided(s) ? 2 : 4) || ev->reach != XM_REACH_UP)
 		return;
-	if (s->next < ev->floor || s->next >= ev->limit ||
-	    !xm_pager_fetchable(p, s->next))
-		return;
-	run = xm_pager_stream_run(p, s, s->next, ev, xm_pager_fetchable, &page);
-	xm_pager_fetch_run(p, page, run, 0, s->step < 0, fx);
+	while (p->credit > 0 && at_edge(p, s, ev, far)) {
+		uint64_t page;
+		uint32_t run = xm_pager_stream_run(p, s, s->edge, ev,
+						   xm_pager_fetchable, &page);
+
+		if (!xm_pager_fetch_run(p, page, run, 0, s, fx))
+			return;
+		s->edge += strided(s) ? (uint64_t)s->step
+				      : (uint64_t)(s->step * (int64_t)run);
+	}
 }

@@ -2,31 +2,110 @@
 /*
  * The pager's frames, and reclaim: who leaves when room is needed. See pager.h.
  *
+ * Frames stand in queues, oldest first. Nobody tells user space that a page
+ * was used, so the only signs are faults:
+ *
+ * CLOCK (Corbato 1968), here as FIFO with a second chance: one queue; a fault
+ * that found its page here, or in a store cell, earns it another round.
+ *
+ * 2Q (Johnson and Shasha, VLDB 1994): newcomers stand in COLD, and a page
+ * that comes back within as many evictions as there are frames goes to HOT.
+ * COLD pays as long as it has more than a quarter of the frames, so that what
+ * is read once does not drive out what is read again and again. The paper's
+ * queue of ghosts is a number in the page's own entry, as in Linux'
+ * workingset.c: which eviction it was.
+ *
+ * Victims leave in batches, since one system call drops many pages and one
+ * write stores several: neighbours together, others up to `scatter` at once.
+ *
  * Floor: ground.
  */
 #include "pager_parts.h"
 
-/* Frames looked at in one search for a victim: bounds a step. */
+/* Frames looked at in one search for victims: bounds a step. */
 #define SWEEP_MAX 1024
+/* Runs dropped by one search. */
+#define GONE_MAX 96
+/* Clean pages dropped beyond need, most; and one for so many frames. */
+#define AHEAD_MAX 16
+#define AHEAD_SHARE 64
+/* COLD's part of the frames under 2Q. */
+#define COLD_SHARE 4
+
+enum { COLD, HOT };
+
+/* --- queues ------------------------------------------------------------------- */
+
+static void queue_push(struct xm_pager *p, uint32_t index)
+{
+	struct xm_frame *frame = &p->frames[index];
+	struct xm_queue *q = &p->queues[frame->queue];
+
+	frame->next = NO_FRAME;
+	frame->previous = q->last;
+	if (q->last != NO_FRAME)
+		p->frames[q->last].next = index;
+	else
+		q->first = index;
+	q->last = index;
+	q->count++;
+}
+
+static void queue_take(struct xm_pager *p, uint32_t index)
+{
+	struct xm_frame *frame = &p->frames[index];
+	struct xm_queue *q = &p->queues[frame->queue];
+
+	if (frame->previous != NO_FRAME)
+		p->frames[frame->previous].next = frame->next;
+	else
+		q->first = frame->next;
+	if (frame->next != NO_FRAME)
+		p->frames[frame->next].previous = frame->previous;
+	else
+		q->last = frame->previous;
+	q->count--;
+}
+
+/* To the end: it is looked at again when all others have been. */
+static void queue_again(struct xm_pager *p, uint32_t index)
+{
+	queue_take(p, index);
+	queue_push(p, index);
+}
 
 /* --- frames ------------------------------------------------------------------- */
 
+/* Is it back so soon that it would have stayed, had there been twice the
+ * frames? */
+static bool came_back(const struct xm_pager *p, const struct xm_page *entry)
+{
+	return entry->frame != 0 &&
+	       p->evicted - entry->frame < p->options.frames_max;
+}
+
 void xm_pager_frame_take(struct xm_pager *p, uint64_t page)
 {
+	struct xm_page *entry = &p->pages[page];
 	uint32_t index = p->frame_free;
 	struct xm_frame *frame;
+	bool back = came_back(p, entry);
 
 	if (index != NO_FRAME) {
-		p->frame_free = p->frames[index].free_next;
+		p->frame_free = p->frames[index].next;
 	} else {
 		XM_ASSERT(p->frames_fresh < p->options.frames_max);
 		index = p->frames_fresh++;
 	}
+	p->counters.refaults += back;
 	frame = &p->frames[index];
 	frame->page = page;
 	frame->pins = 0;
 	frame->pins_write = 0;
-	p->pages[page].frame = index;
+	frame->queue = p->options.reclaim == XM_RECLAIM_2Q && back ? HOT
+								    : COLD;
+	queue_push(p, index);
+	entry->frame = index;
 	p->frames_used++;
 	p->counters.frames_peak = xm_max(p->counters.frames_peak,
 					 p->frames_used);
@@ -40,30 +119,39 @@ void xm_pager_frame_give(struct xm_pager *p, uint64_t page)
 	XM_ASSERT(frame->page == page);
 	if (frame->pins > 0)
 		p->pinned--;
+	queue_take(p, index);
 	frame->page = NOBODY;
-	frame->free_next = p->frame_free;
+	frame->next = p->frame_free;
 	p->frame_free = index;
 	p->frames_used--;
+	p->pages[page].frame = p->evicted;
 }
 
-/* Pages that leave without a store: they equal the far memory, a cell, or
- * nothing anybody wants. */
-void xm_pager_drop_run(struct xm_pager *p, uint64_t page, uint32_t count,
-		     struct xm_pager_effects *fx)
+/* The page's contents are elsewhere, or not wanted. */
+static void let_go(struct xm_pager *p, uint64_t page, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
 		xm_pager_frame_give(p, page + i);
 		p->pages[page + i].state = XM_PAGE_ABSENT;
 		p->pages[page + i].flags &= (uint8_t)~FLAG_RECENT;
 	}
+	p->evicted += count;
+	if (p->evicted < count)
+		p->evicted = 1; /* 0 is for pages that never left */
 	note(p, XM_TRACE_PAGER_DROP, page, count, 0);
+}
+
+void xm_pager_drop_run(struct xm_pager *p, uint64_t page, uint32_t count,
+		       struct xm_pager_effects *fx)
+{
+	let_go(p, page, count);
 	xm_pager_emit(fx, XM_DROP, page, count, 0, false);
 }
 
 /* --- reclaim ---------------------------------------------------------------------- */
 
 bool xm_pager_evictable(const struct xm_pager *p, uint64_t page,
-		      enum xm_page_state state)
+			enum xm_page_state state)
 {
 	const struct xm_page *entry;
 
@@ -72,14 +160,13 @@ bool xm_pager_evictable(const struct xm_pager *p, uint64_t page,
 	entry = &p->pages[page];
 	return entry->state == state && !flagged(entry, FLAG_RECENT) &&
 	       !flagged(entry, FLAG_LOST) &&
-	       (!pinned(p, page) || XM_PLANTED(pinned_evicted)) &&
+	       (p->pinned == 0 || !pinned(p, page) ||
+		XM_PLANTED(pinned_evicted)) &&
 	       (state == XM_PAGE_CLEAN || !flagged(entry, FLAG_STORING));
 }
 
-/* A page whose far memory is gone can not come back: who touches it next must
- * hear so. */
 void xm_pager_poison(struct xm_pager *p, uint64_t page,
-			struct xm_pager_effects *fx)
+		     struct xm_pager_effects *fx)
 {
 	p->pages[page].state = XM_PAGE_POISONED;
 	p->counters.pages_lost++;
@@ -87,64 +174,179 @@ void xm_pager_poison(struct xm_pager *p, uint64_t page,
 	xm_pager_emit(fx, XM_POISON, page, 1, 0, false);
 }
 
-/* The page under the hand goes, and its neighbours with it if they can: one
- * ioctl, one write, one madvise for all of them. */
-static uint32_t evict_at(struct xm_pager *p, uint64_t page, uint32_t want,
-			 struct xm_pager_effects *fx)
+/* One search for victims. */
+struct sweep {
+	uint32_t want, goal; /* frames to be free: must, and better */
+	/* Dirty ones without a neighbour, to be stored together. */
+	uint64_t lone[XM_PAGER_SCATTER_MAX];
+	uint32_t lone_count;
+	/* Dropped together when all have been chosen. */
+	struct {
+		uint64_t page;
+		uint32_t count;
+	} gone[GONE_MAX];
+	uint32_t gone_count;
+	bool full; /* no cell for one is no cell for any */
+};
+
+static bool is_lone(const struct sweep *s, uint64_t page)
 {
-	enum xm_page_state state = (enum xm_page_state)p->pages[page].state;
-	uint32_t most = state == XM_PAGE_DIRTY ? XM_PAGER_BATCH
-					       : XM_PAGER_WINDOW_MAX;
+	for (uint32_t i = 0; i < s->lone_count; i++) {
+		if (s->lone[i] == page)
+			return true;
+	}
+	return false;
+}
+
+static void drop_later(struct xm_pager *p, struct sweep *s, uint64_t page,
+		       uint32_t count)
+{
+	let_go(p, page, count);
+	p->counters.evictions += count;
+	s->gone[s->gone_count].page = page;
+	s->gone[s->gone_count++].count = count;
+}
+
+static void store_lone(struct xm_pager *p, struct sweep *s,
+		       struct xm_pager_effects *fx)
+{
+	uint32_t stored;
+
+	if (s->lone_count == 0)
+		return;
+	stored = xm_pager_store_scattered(p, s->lone, s->lone_count, fx);
+	for (uint32_t i = 0; i < stored; i++)
+		drop_later(p, s, s->lone[i], 1);
+	s->full = stored < s->lone_count;
+	s->lone_count = 0;
+}
+
+/* The neighbours of `page`, itself included, that may leave with it. */
+static uint32_t run_around(const struct xm_pager *p, const struct sweep *s,
+			   uint64_t page, enum xm_page_state state,
+			   uint32_t most, uint64_t *ret_first)
+{
+	uint64_t first = page;
 	uint32_t run = 1;
 
-	if (flagged(&p->pages[page], FLAG_LOST)) {
-		xm_pager_drop_run(p, page, 1, fx);
-		xm_pager_poison(p, page, fx);
-		return 1;
-	}
-	if (!xm_pager_evictable(p, page, state))
-		return 0;
-	while (run < xm_min(most, want) && xm_pager_evictable(p, page + run, state))
+	while (run < most && xm_pager_evictable(p, page + run, state) &&
+	       !is_lone(s, page + run))
 		run++;
-	if (state == XM_PAGE_CLEAN) {
-		xm_pager_drop_run(p, page, run, fx);
-	} else {
-		run = xm_pager_store_run(p, page, run, true, false, fx);
+	while (run < most && first > 0 &&
+	       xm_pager_evictable(p, first - 1, state) &&
+	       !is_lone(s, first - 1)) {
+		first--;
+		run++;
 	}
-	p->counters.evictions += run;
+	*ret_first = first;
 	return run;
 }
 
-/* Frees up to `want` frames; stops short when all that is left is pinned, or
- * dirty with no cell free. */
-void xm_pager_make_room(struct xm_pager *p, uint32_t want,
+/* False: enough. */
+static bool evict_clean(struct xm_pager *p, struct sweep *s, uint64_t page)
+{
+	uint32_t have = frames_free(p) + s->lone_count, run;
+
+	if (have >= s->goal)
+		return false;
+	run = run_around(p, s, page, XM_PAGE_CLEAN,
+			 (uint32_t)xm_min(s->goal - have,
+					  XM_PAGER_WINDOW_MAX), &page);
+	for (uint32_t i = 0; i < run; i++)
+		xm_pager_foresee(p, page + i, false);
+	drop_later(p, s, page, run);
+	return true;
+}
+
+static bool evict_dirty(struct xm_pager *p, struct sweep *s, uint64_t page,
+			struct xm_pager_effects *fx)
+{
+	uint32_t have = frames_free(p) + s->lone_count, run;
+	uint64_t first;
+
+	/* Beyond need only what goes by the same write. */
+	if (have >= s->want && (s->lone_count == 0 || have >= s->goal))
+		return false;
+	run = run_around(p, s, page, XM_PAGE_DIRTY,
+			 (uint32_t)xm_min(s->goal - have, XM_PAGER_BATCH),
+			 &first);
+	if (run > 1 && have >= s->want)
+		return false;
+	/* It leaves the front whether it goes or not. */
+	queue_again(p, p->pages[page].frame);
+	if (run > 1) {
+		run = xm_pager_store_run(p, first, run, true, false, fx);
+		if (run > 0)
+			drop_later(p, s, first, run);
+		s->full = run == 0;
+		return true;
+	}
+	s->lone[s->lone_count++] = page;
+	if (s->lone_count == p->options.scatter)
+		store_lone(p, s, fx);
+	return true;
+}
+
+/* Whose turn it is; NO_FRAME when nobody is here. */
+static uint32_t oldest(const struct xm_pager *p)
+{
+	const struct xm_queue *cold = &p->queues[COLD], *hot = &p->queues[HOT];
+
+	if (hot->count == 0 ||
+	    cold->count > p->options.frames_max / COLD_SHARE)
+		return cold->first;
+	return hot->first;
+}
+
+/* Looks at one frame. False: the search is over. */
+static bool sweep_one(struct xm_pager *p, struct sweep *s, uint32_t index,
 		      struct xm_pager_effects *fx)
 {
-	bool full = false; /* no cell for one is no cell for any */
+	struct xm_frame *frame = &p->frames[index];
+	uint64_t page = frame->page;
+	struct xm_page *entry = &p->pages[page];
 
-	for (uint32_t seen = 0; seen < SWEEP_MAX && frames_free(p) < want;
-	     seen++) {
-		struct xm_frame *frame;
-		struct xm_page *entry;
-
-		if (fx->count > XM_PAGER_EFFECTS / 2)
-			return;
-		if (p->hand >= p->frames_fresh)
-			p->hand = 0;
-		if (p->frames_fresh == 0)
-			return;
-		frame = &p->frames[p->hand++];
-		if (frame->page == NOBODY || frame->pins > 0)
-			continue;
-		entry = &p->pages[frame->page];
-		if (flagged(entry, FLAG_RECENT)) {
-			entry->flags &= (uint8_t)~FLAG_RECENT;
-			continue;
-		}
-		if (full && entry->state == XM_PAGE_DIRTY &&
-		    !flagged(entry, FLAG_LOST))
-			continue;
-		if (evict_at(p, frame->page, want - frames_free(p), fx) == 0)
-			full = p->cells_used == p->options.cells;
+	if (xm_pager_evictable(p, page, XM_PAGE_CLEAN))
+		return evict_clean(p, s, page);
+	if (!s->full && !is_lone(s, page) &&
+	    xm_pager_evictable(p, page, XM_PAGE_DIRTY))
+		return evict_dirty(p, s, page, fx);
+	if (frames_free(p) + s->lone_count >= s->want)
+		return false;
+	if (flagged(entry, FLAG_LOST) && frame->pins == 0 &&
+	    !flagged(entry, FLAG_RECENT)) {
+		xm_pager_drop_run(p, page, 1, fx);
+		xm_pager_poison(p, page, fx);
+		return true;
 	}
+	queue_again(p, index);
+	if (frame->pins == 0)
+		entry->flags &= (uint8_t)~FLAG_RECENT;
+	return true;
+}
+
+void xm_pager_make_room(struct xm_pager *p, uint32_t want,
+			struct xm_pager_effects *fx)
+{
+	struct sweep s;
+	uint32_t frames = p->options.frames_max;
+
+	if (frames_free(p) >= want)
+		return;
+	s.want = want;
+	s.goal = want + (uint32_t)xm_min(frames / AHEAD_SHARE, AHEAD_MAX);
+	s.lone_count = s.gone_count = 0;
+	s.full = false;
+	for (uint32_t seen = 0; seen < SWEEP_MAX; seen++) {
+		uint32_t index = oldest(p);
+
+		if (index == NO_FRAME || s.gone_count > GONE_MAX / 2 ||
+		    fx->count + s.gone_count > XM_PAGER_EFFECTS / 2 ||
+		    !sweep_one(p, &s, index, fx))
+			break;
+	}
+	store_lone(p, &s, fx);
+	for (uint32_t i = 0; i < s.gone_count; i++)
+		xm_pager_emit(fx, XM_DROP, s.gone[i].page, s.gone[i].count, 0,
+			      false);
 }

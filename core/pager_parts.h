@@ -115,10 +115,14 @@ void xm_pager_make_room(struct xm_pager *, uint32_t want,
 
 /* Begins to store up to `count` dirty neighbours; returns how many, 0 when no
  * cell is free. Pages pinned for writing (`writable`) are stored as they are
- * and stay dirty; others become clean, or go if `drop`. */
+ * and stay dirty; others become clean. The caller drops them if they `leave`. */
 uint32_t xm_pager_store_run(struct xm_pager *, uint64_t page, uint32_t count,
-			    bool drop, bool writable,
+			    bool leave, bool writable,
 			    struct xm_pager_effects *);
+/* Begins to store up to `count` dirty pages, no two of them neighbours, by one
+ * write; they leave. Returns how many, of the first. */
+uint32_t xm_pager_store_scattered(struct xm_pager *, const uint64_t *pages,
+				  uint32_t count, struct xm_pager_effects *);
 void xm_pager_cell_free(struct xm_pager *, uint32_t index);
 void xm_pager_on_stored(struct xm_pager *, const struct xm_pager_event *);
 void xm_pager_on_tick(struct xm_pager *, struct xm_pager_effects *);
@@ -127,9 +131,10 @@ void xm_pager_on_tick(struct xm_pager *, struct xm_pager_effects *);
 
 /* Its far bytes can be asked for: nothing of it is here or under way. */
 bool xm_pager_fetchable(const struct xm_pager *, uint64_t page);
-/* Posts one read of [page, +count); false when no slot is to be had. */
+/* Posts one read of [page, +count), for this stream or none; false when no
+ * slot is to be had. */
 bool xm_pager_fetch_run(struct xm_pager *, uint64_t page, uint32_t count,
-			uint16_t demand, bool backward,
+			uint16_t demand, const struct xm_stream *,
 			struct xm_pager_effects *);
 void xm_pager_slot_clear(struct xm_pager *, uint32_t index, bool wasted);
 void xm_pager_on_fetched(struct xm_pager *, const struct xm_pager_event *);
@@ -145,9 +150,13 @@ uint32_t xm_pager_stream_run(const struct xm_pager *,
 			     const struct xm_pager_event *,
 			     bool (*want)(const struct xm_pager *, uint64_t),
 			     uint64_t *ret_page);
-/* Fetches the window behind the current one, if the stream has proven
- * itself. */
-void xm_pager_stream_ahead(struct xm_pager *, const struct xm_stream *,
+/* Reading ahead lives on credit: a page that was used, or missed, earns one,
+ * one that was not costs two. So 2 x wasted <= used + missed + a constant. */
+void xm_pager_credit(struct xm_pager *, uint32_t pages);
+void xm_pager_wasted(struct xm_pager *, const struct xm_slot *,
+		     uint32_t pages);
+/* Fetches what lies ahead of a stream that has proven itself. */
+void xm_pager_stream_ahead(struct xm_pager *, struct xm_stream *,
 			   const struct xm_pager_event *,
 			   struct xm_pager_effects *);
 
@@ -155,6 +164,9 @@ void xm_pager_stream_ahead(struct xm_pager *, const struct xm_stream *,
 
 /* Reads as zero: no far bytes, nothing under way. */
 bool xm_pager_fresh(const struct xm_pager *, uint64_t page);
+/* Takes note: a page that was installed for reading was then written to, or
+ * left unwritten. */
+void xm_pager_foresee(struct xm_pager *, uint64_t page, bool written);
 void xm_pager_on_fault(struct xm_pager *, const struct xm_pager_event *,
 		       struct xm_pager_effects *);
 

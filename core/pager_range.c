@@ -71,8 +71,10 @@ static uint32_t flush_page(struct xm_pager *p, uint64_t page, uint64_t limit,
 			run++;
 	}
 	run = xm_pager_store_run(p, page, run, evict, writable, fx);
-	if (evict)
+	if (evict && run > 0) {
+		xm_pager_drop_run(p, page, run, fx);
 		p->counters.evictions += run;
+	}
 	return run;
 }
 
@@ -162,6 +164,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		if (!let_go(p, page, fx))
 			return false;
 		entry->flags &= (uint8_t)~FLAG_WRITTEN;
+		entry->frame = 0; /* what it was is forgotten, and when it left */
 		return true;
 	case XM_PAGER_ADOPT:
 		entry->flags |= FLAG_WRITTEN;
@@ -260,7 +263,7 @@ void xm_pager_on_willneed(struct xm_pager *p, const struct xm_pager_event *ev,
 		while (run < p->options.window_max && page + run < end &&
 		       xm_pager_fetchable(p, page + run))
 			run++;
-		if (run > 0 && xm_pager_fetch_run(p, page, run, 0, false, fx))
+		if (run > 0 && xm_pager_fetch_run(p, page, run, 0, NULL, fx))
 			open--;
 		page += run > 0 ? run : 1;
 	}

@@ -46,11 +46,30 @@ void xm_pager_cell_free(struct xm_pager *p, uint32_t index)
 	p->cells_used--;
 }
 
-/* Begins to store up to `count` dirty neighbours; returns how many, 0 when no
- * cell is free. Pages pinned for writing are stored as they are and stay
- * dirty; others become clean, or go if `drop`. */
+/* The page's bytes are in this cell from now on. */
+static void cell_fill(struct xm_pager *p, uint32_t index, uint64_t page,
+		      bool writable, bool leave)
+{
+	struct xm_page *entry = &p->pages[page];
+	struct xm_cell *cell = &p->cells[index];
+
+	XM_ASSERT(entry->state == XM_PAGE_DIRTY);
+	XM_ASSERT(!flagged(entry, FLAG_STORING));
+	cell->page = page;
+	cell->seq = p->seq;
+	cell->state = CELL_FLYING;
+	entry->slot = (uint16_t)index;
+	entry->flags |= FLAG_STORING | FLAG_WRITTEN;
+	if (!writable)
+		entry->state = XM_PAGE_CLEAN;
+	if (leave && XM_PLANTED(cell_forgotten)) {
+		entry->flags &= (uint8_t)~FLAG_STORING;
+		cell->page = NOBODY;
+	}
+}
+
 uint32_t xm_pager_store_run(struct xm_pager *p, uint64_t page, uint32_t count,
-			  bool drop, bool writable,
+			  bool leave, bool writable,
 			  struct xm_pager_effects *fx)
 {
 	uint32_t first, taken = cells_take(p, count, &first);
@@ -59,9 +78,9 @@ uint32_t xm_pager_store_run(struct xm_pager *p, uint64_t page, uint32_t count,
 		note(p, XM_TRACE_PAGER_NO_CELL, page, 0, 0);
 		return 0;
 	}
-	if (drop && XM_PLANTED(drop_before_copy))
+	if (leave && XM_PLANTED(drop_before_copy))
 		xm_pager_emit(fx, XM_DROP, page, taken, 0, false);
-	if (!writable && ((drop && XM_PLANTED(evict_unprotected)) ||
+	if (!writable && ((leave && XM_PLANTED(evict_unprotected)) ||
 			  XM_PLANTED(protect_after_copy))) {
 		; /* not yet, or never */
 	} else if (!writable) {
@@ -76,27 +95,45 @@ uint32_t xm_pager_store_run(struct xm_pager *p, uint64_t page, uint32_t count,
 		xm_pager_emit(fx, XM_PROTECT, page, taken, 0, false);
 	xm_pager_emit(fx, XM_STORE, page, taken, cells_base(p) + first, false);
 	p->seq++;
-	for (uint32_t i = 0; i < taken; i++) {
-		struct xm_page *entry = &p->pages[page + i];
-		struct xm_cell *cell = &p->cells[first + i];
-
-		XM_ASSERT(entry->state == XM_PAGE_DIRTY);
-		XM_ASSERT(!flagged(entry, FLAG_STORING));
-		cell->page = page + i;
-		cell->seq = p->seq;
-		cell->state = CELL_FLYING;
-		entry->slot = (uint16_t)(first + i);
-		entry->flags |= FLAG_STORING | FLAG_WRITTEN;
-		if (!writable)
-			entry->state = XM_PAGE_CLEAN;
-		if (drop && XM_PLANTED(cell_forgotten)) {
-			entry->flags &= (uint8_t)~FLAG_STORING;
-			cell->page = NOBODY;
-		}
-	}
-	if (drop)
-		xm_pager_drop_run(p, page, taken, fx);
+	for (uint32_t i = 0; i < taken; i++)
+		cell_fill(p, first + i, page + i, writable, leave);
 	return taken;
+}
+
+uint32_t xm_pager_store_scattered(struct xm_pager *p, const uint64_t *pages,
+				  uint32_t count, struct xm_pager_effects *fx)
+{
+	uint32_t first, taken = cells_take(p, count, &first);
+
+	if (taken == 0) {
+		note(p, XM_TRACE_PAGER_NO_CELL, pages[0], 0, 0);
+		return 0;
+	}
+	p->seq++;
+	for (uint32_t i = 0; i < taken; i++) {
+		if (XM_PLANTED(drop_before_copy))
+			xm_pager_emit(fx, XM_DROP, pages[i], 1, 0, false);
+		if (!XM_PLANTED(evict_unprotected) &&
+		    !XM_PLANTED(protect_after_copy)) {
+			note(p, XM_TRACE_PAGER_PROTECT, pages[i], 1, 0);
+			xm_pager_emit(fx, XM_PROTECT, pages[i], 1, 0, false);
+		}
+		note(p, XM_TRACE_PAGER_STORE, pages[i], first + i, 1);
+		xm_pager_emit(fx, XM_COPY, pages[i], 1,
+			      cells_base(p) + first + i, false);
+		if (XM_PLANTED(protect_after_copy))
+			xm_pager_emit(fx, XM_PROTECT, pages[i], 1, 0, false);
+		cell_fill(p, first + i, pages[i], false, true);
+	}
+	xm_pager_emit(fx, XM_STORE, pages[0], taken, cells_base(p) + first,
+		      false);
+	fx->list[fx->count - 1].scattered = taken > 1;
+	return taken;
+}
+
+uint64_t xm_pager_cell_page(const struct xm_pager *p, uint32_t cell)
+{
+	return p->cells[cell - cells_base(p)].page;
 }
 
 void xm_pager_on_stored(struct xm_pager *p, const struct xm_pager_event *ev)

@@ -71,6 +71,7 @@ struct xm_transport_limits {
 	uint64_t size_max;  /* bytes in one read or write */
 	uint32_t depth_max; /* operations outstanding at once, per instance */
 	uint32_t peers_max;
+	uint32_t scatter_max; /* pieces in one scatter(), at least 1 */
 	bool revokes;	    /* conceal() takes effect before it returns */
 	bool admits;	    /* connects only with a ticket; else keys alone */
 	bool reports_death; /* DOWN without being asked when the peer dies */
@@ -146,6 +147,15 @@ struct xm_transport_ops {
 	int (*write)(struct xm_transport *, uint32_t peer,
 		     const struct xm_far *, uint64_t offset, const void *near,
 		     size_t size, uint64_t token);
+
+	/* A write of `count` (1 .. limits.scatter_max) pieces of `piece` bytes:
+	 * the k-th, at near + k * piece, to offsets[k] of the span. One
+	 * operation, one token; where it fails, any of its pieces may have
+	 * happened. */
+	int (*scatter)(struct xm_transport *, uint32_t peer,
+		       const struct xm_far *, const uint64_t *offsets,
+		       uint32_t count, const void *near, size_t piece,
+		       uint64_t token);
 
 	/* --- target ---------------------------------------------------- */
 	/* Begins to accept; *ret is what connect() takes elsewhere. `pool`

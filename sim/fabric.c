@@ -28,6 +28,8 @@
 
 struct operation;
 
+#define SCATTER_MAX 8
+
 struct connection {
 	struct connection *next_all;
 	struct xm_transport *initiator, *target; /* NULL: that side is gone */
@@ -47,7 +49,10 @@ struct operation {
 	struct xm_transport *initiator;
 	bool write, cancelled, done;
 	struct xm_far far;
-	uint64_t offset, size, token;
+	uint64_t offsets[SCATTER_MAX]; /* of its pieces */
+	uint32_t count;		       /* of those */
+	uint64_t piece;		       /* bytes of each */
+	uint64_t size, token;
 	uint8_t *near;
 	uint8_t *bytes; /* a copy under way */
 	int status;
@@ -297,6 +302,15 @@ static void shut(const struct operation *op)
 		   op->connection->from, op->connection->to, op->write);
 }
 
+static bool fits(const struct operation *op, const struct exposed *e)
+{
+	for (uint32_t i = 0; i < op->count; i++) {
+		if (!xm_span_fits(op->offsets[i], op->piece, e->size))
+			return false;
+	}
+	return true;
+}
+
 /* One access, at the target, when it polls. */
 static void execute(struct xm_transport *t, struct operation *op)
 {
@@ -308,7 +322,7 @@ static void execute(struct xm_transport *t, struct operation *op)
 		return;
 	}
 	e = key_find(t, c->client, &op->far);
-	if (e == NULL || !xm_span_fits(op->offset, op->size, e->size)) {
+	if (e == NULL || !fits(op, e)) {
 		sim_counts.faults[SIM_FAULT_REFUSED_KEY]++;
 		world_note("fabric.refused: an access of node {from} to "
 			   "node {to} is refused, write {write:bool}",
@@ -325,22 +339,27 @@ static void execute(struct xm_transport *t, struct operation *op)
 		if (from == NULL)
 			return; /* cancelled before its bytes had left */
 		sim_counts.faults[SIM_FAULT_LATE_WRITE] += op->cancelled;
-		oracle_access(appliance_at_interface(t->process), e->client,
-			      e->offset + op->offset, op->size, true);
-		memcpy(t->pool + e->offset + op->offset, from, op->size);
+		for (uint32_t i = 0; i < op->count; i++) {
+			uint64_t at = e->offset + op->offsets[i];
+
+			oracle_access(appliance_at_interface(t->process),
+				      e->client, at, op->piece, true);
+			memcpy(t->pool + at, from + i * op->piece, op->piece);
+		}
 	} else {
 		oracle_access(appliance_at_interface(t->process), e->client,
-			      e->offset + op->offset, op->size, false);
+			      e->offset + op->offsets[0], op->size, false);
 		op->bytes = malloc(op->size);
 		XM_ASSERT(op->bytes != NULL);
-		memcpy(op->bytes, t->pool + e->offset + op->offset, op->size);
+		memcpy(op->bytes, t->pool + e->offset + op->offsets[0],
+		       op->size);
 	}
 	if (e != NULL)
 		world_note(op->write ? "fabric.write: node {from} writes byte "
 				       "{offset:hex} and on, {size:bytes}"
 				     : "fabric.read: node {from} reads byte "
 				       "{offset:hex} and on, {size:bytes}",
-			   c->from, e->offset + op->offset, op->size);
+			   c->from, e->offset + op->offsets[0], op->size);
 	world_at(arrives(c->to, c->from, op->write ? 64 : op->size),
 		 arrive_response, op, 0);
 }
@@ -372,12 +391,14 @@ static void arrive_request(void *argument, uint64_t number)
 }
 
 static int post(struct xm_transport *t, uint32_t peer, bool write,
-		const struct xm_far *far, uint64_t offset, void *near,
-		size_t size, uint64_t token)
+		const struct xm_far *far, const uint64_t *offsets,
+		uint32_t count, void *near, size_t piece, uint64_t token)
 {
 	struct connection *c = t->peers[peer];
 	struct operation *op;
+	size_t size = count * piece;
 
+	XM_ASSERT(count > 0 && count <= SCATTER_MAX);
 	XM_ASSERT(size > 0 && size <= sim_shape.provider.size_max);
 	if (c == NULL || !c->up)
 		return -ENOTCONN;
@@ -395,7 +416,9 @@ static int post(struct xm_transport *t, uint32_t peer, bool write,
 	op->initiator = t;
 	op->write = write;
 	op->far = *far;
-	op->offset = offset;
+	memcpy(op->offsets, offsets, count * sizeof(offsets[0]));
+	op->count = count;
+	op->piece = piece;
 	op->size = size;
 	op->token = token;
 	op->near = near;
@@ -602,6 +625,7 @@ static void transport_limits(struct xm_transport *t,
 	ret->size_max = p->size_max;
 	ret->depth_max = p->depth;
 	ret->peers_max = PEERS;
+	ret->scatter_max = p->scatter;
 	ret->revokes = p->revokes;
 	ret->admits = p->admits;
 	ret->reports_death = p->reports_death;
@@ -676,15 +700,24 @@ static int transport_read(struct xm_transport *t, uint32_t peer,
 			  const struct xm_far *far, uint64_t offset,
 			  void *near, size_t size, uint64_t token)
 {
-	return post(t, peer, false, far, offset, near, size, token);
+	return post(t, peer, false, far, &offset, 1, near, size, token);
 }
 
 static int transport_write(struct xm_transport *t, uint32_t peer,
 			   const struct xm_far *far, uint64_t offset,
 			   const void *near, size_t size, uint64_t token)
 {
-	return post(t, peer, true, far, offset, (void *)(uintptr_t)near, size,
-		    token);
+	return post(t, peer, true, far, &offset, 1, (void *)(uintptr_t)near,
+		    size, token);
+}
+
+static int transport_scatter(struct xm_transport *t, uint32_t peer,
+			     const struct xm_far *far, const uint64_t *offsets,
+			     uint32_t count, const void *near, size_t piece,
+			     uint64_t token)
+{
+	return post(t, peer, true, far, offsets, count,
+		    (void *)(uintptr_t)near, piece, token);
 }
 
 static int transport_listen(struct xm_transport *t, void *pool,
@@ -847,6 +880,7 @@ const struct xm_transport_ops fabric_transport = {
 	.delist = transport_delist,
 	.read = transport_read,
 	.write = transport_write,
+	.scatter = transport_scatter,
 	.listen = transport_listen,
 	.admit = transport_admit,
 	.expel = transport_expel,

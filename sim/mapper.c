@@ -95,11 +95,17 @@ static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
 	meanwhile();
 }
 
-static int drop(struct xm_mapper *m, uint64_t page, uint64_t count)
+static int drop(struct xm_mapper *m, const struct xm_page_range *ranges,
+		uint32_t count)
 {
-	meanwhile();
-	set(m, page, count, ABSENT);
-	memset(m->base + page * m->page_size, 0xdb, count * m->page_size);
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t page = ranges[i].page;
+
+		meanwhile();
+		set(m, page, ranges[i].count, ABSENT);
+		memset(m->base + page * m->page_size, 0xdb,
+		       ranges[i].count * m->page_size);
+	}
 	return 0;
 }
 

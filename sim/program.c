@@ -732,6 +732,8 @@ static bool open_client(struct program *p)
 	snprintf(texts[n++], 96, "arena=%llu",
 		 (unsigned long long)sim_shape.arena);
 	snprintf(texts[n++], 96, "prefetch=%u", sim_shape.prefetch);
+	snprintf(texts[n++], 96, "reclaim=%s",
+		 sim_shape.reclaim == 0 ? "clock" : "2q");
 	snprintf(texts[n++], 96, "timeout=%llums",
 		 (unsigned long long)sim_shape.timeout_ms);
 	snprintf(texts[n++], 96, "loss_timeout=%llums",

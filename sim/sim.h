@@ -34,6 +34,7 @@ struct sim_provider {
 	bool enlists;
 	uint32_t depth;
 	uint64_t size_max;
+	uint32_t scatter; /* pieces in one write */
 };
 
 struct sim_link {
@@ -47,6 +48,7 @@ struct sim_shape {
 	uint32_t appliances, clients, threads, lanes;
 	uint64_t pool_size, local, arena;
 	uint32_t granule, prefetch, lease_ms;
+	uint32_t reclaim; /* enum xm_reclaim */
 	uint64_t timeout_ms, loss_ms;
 	uint32_t extents_max, clients_max;
 	uint32_t operations; /* of each thread */

@@ -206,7 +206,7 @@ static void quiet_shape(struct sim_shape *s)
 		.clients_max = 4,
 		.provider = {
 			.revokes = true, .admits = true, .reports_death = true,
-			.depth = 2000, .size_max = XM_GIB,
+			.depth = 2000, .size_max = XM_GIB, .scatter = 4,
 		},
 		.link = { .latency_ns = 10 * XM_US, .bytes_per_us = 12000 },
 	};

@@ -21,6 +21,8 @@ struct posted {
 	uint64_t offset, token;
 	uint8_t *near;
 	size_t size;
+	uint64_t others[3]; /* of a scattered write: where its pieces go */
+	uint32_t count;	    /* of those */
 };
 
 struct xm_transport {
@@ -41,6 +43,7 @@ static void fake_limits(struct xm_transport *t, struct xm_transport_limits *ret)
 	ret->size_max = 64 * PAGE;
 	ret->depth_max = OPS;
 	ret->peers_max = 1;
+	ret->scatter_max = 3;
 }
 
 static void push(struct xm_transport *t, enum xm_transport_event_kind kind,
@@ -94,7 +97,9 @@ static int fake_read(struct xm_transport *t, uint32_t peer,
 {
 	(void)peer;
 	(void)far;
-	return fake_post(t, (struct posted){ false, offset, token, near, size });
+	return fake_post(t, (struct posted){
+		.offset = offset, .token = token, .near = near, .size = size,
+	});
 }
 
 static int fake_write(struct xm_transport *t, uint32_t peer,
@@ -103,8 +108,26 @@ static int fake_write(struct xm_transport *t, uint32_t peer,
 {
 	(void)peer;
 	(void)far;
-	return fake_post(t, (struct posted){ true, offset, token,
-					     (uint8_t *)near, size });
+	return fake_post(t, (struct posted){
+		.write = true, .offset = offset, .token = token,
+		.near = (uint8_t *)near, .size = size,
+	});
+}
+
+static int fake_scatter(struct xm_transport *t, uint32_t peer,
+			const struct xm_far *far, const uint64_t *offsets,
+			uint32_t count, const void *near, size_t piece,
+			uint64_t token)
+{
+	struct posted op = { .write = true, .offset = offsets[0],
+			     .token = token, .near = (uint8_t *)near,
+			     .size = piece, .count = count };
+
+	(void)peer;
+	(void)far;
+	CU_ASSERT_FATAL(count >= 1 && count <= 3);
+	memcpy(op.others, offsets, count * sizeof(offsets[0]));
+	return fake_post(t, op);
 }
 
 static int fake_poll(struct xm_transport *t, struct xm_transport_event *ret,
@@ -125,6 +148,7 @@ static const struct xm_transport_ops transport_ops = {
 	.disconnect = fake_disconnect,
 	.read = fake_read,
 	.write = fake_write,
+	.scatter = fake_scatter,
 	.poll = fake_poll,
 };
 
@@ -135,6 +159,7 @@ struct xm_mapper {
 	uint8_t byte[PAGES];
 	int64_t refuse; /* INSTALL of this page; or DROP with refuse_drop */
 	int64_t refuse_drop;
+	unsigned drops; /* calls */
 };
 
 static struct xm_mapper mapper;
@@ -176,12 +201,18 @@ static void fake_copy(struct xm_mapper *m, uint64_t page, uint64_t count,
 		((uint8_t *)ret)[i * PAGE] = m->byte[page + i];
 }
 
-static int fake_drop(struct xm_mapper *m, uint64_t page, uint64_t count)
+static int fake_drop(struct xm_mapper *m, const struct xm_page_range *ranges,
+		     uint32_t count)
 {
-	for (uint64_t i = 0; i < count; i++) {
-		if ((int64_t)(page + i) == m->refuse_drop)
-			return -EINVAL;
-		m->how[page + i] = GONE;
+	m->drops++;
+	for (uint32_t i = 0; i < count; i++) {
+		for (uint64_t k = 0; k < ranges[i].count; k++) {
+			uint64_t page = ranges[i].page + k;
+
+			if ((int64_t)page == m->refuse_drop)
+				return -EINVAL;
+			m->how[page] = GONE;
+		}
 	}
 	return 0;
 }
@@ -229,9 +260,12 @@ static void complete(uint32_t appliance, int status)
 	for (uint32_t i = 0; i < t->ops_count; i++) {
 		struct posted *op = &t->ops[i];
 
-		if (status == 0 && op->write)
+		for (uint32_t k = 0; status == 0 && k < op->count; k++)
+			memcpy(t->far + op->others[k], op->near + k * op->size,
+			       op->size);
+		if (status == 0 && op->write && op->count == 0)
 			memcpy(t->far + op->offset, op->near, op->size);
-		else if (status == 0)
+		else if (status == 0 && !op->write)
 			memcpy(op->near, t->far + op->offset, op->size);
 		push(t, XM_TRANSPORT_DONE, op->token, status);
 	}
@@ -272,7 +306,7 @@ static void open_engine(void)
 	struct xm_engine_options o = {
 		.pager = { .pages_max = PAGES, .frames_max = 8,
 			   .window_max = 4, .slots = 3, .cells = 8,
-			   .pins_max = 2 },
+			   .pins_max = 2, .scatter = 4 },
 		.page_size = PAGE,
 		.block_pages = BLOCK,
 		.depth = 4,

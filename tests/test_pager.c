@@ -18,7 +18,7 @@ static void *memory;
 
 static const struct xm_pager_options usual = {
 	.pages_max = PAGES, .frames_max = 16, .window_max = 8, .slots = 3,
-	.cells = 4, .pins_max = 4,
+	.cells = 4, .pins_max = 4, .scatter = 1,
 };
 
 static void open_pager(struct xm_pager_options options)
@@ -531,10 +531,10 @@ static void begin_stream(void)
 	for (uint64_t page = 0; page < 8; page++) {
 		for (unsigned turn = 0; fault(page, false) != XM_VERDICT_DONE;
 		     turn++) {
-			struct xm_pager_effect e[2];
+			struct xm_pager_effect e[3];
 			unsigned count = effects(XM_FETCH);
 
-			CU_ASSERT_FATAL(turn < 8 && count <= 2);
+			CU_ASSERT_FATAL(turn < 8 && count <= 3);
 			for (unsigned i = 0; i < count; i++)
 				e[i] = *effect(XM_FETCH, i);
 			for (unsigned i = 0; i < count; i++)
@@ -577,10 +577,10 @@ static void the_read_ahead_is_not_posted_over_the_window_that_is_installed(void)
 	for (uint64_t page = 0; page < 100; page++) {
 		for (unsigned turn = 0; fault(page, false) != XM_VERDICT_DONE;
 		     turn++) {
-			struct xm_pager_effect e[2];
+			struct xm_pager_effect e[3];
 			unsigned count = effects(XM_FETCH);
 
-			CU_ASSERT_FATAL(turn < 8 && count <= 2);
+			CU_ASSERT_FATAL(turn < 8 && count <= 3);
 			for (unsigned i = 0; i < count; i++)
 				e[i] = *effect(XM_FETCH, i);
 			for (unsigned i = 0; i < count; i++)
@@ -603,7 +603,7 @@ static void runs_end_where_the_fault_says(void)
 	open_written(usual);
 	for (uint64_t page = 0; page < 12; page++) {
 		for (unsigned turn = 0; turn < 8; turn++) {
-			struct xm_pager_effect e[2];
+			struct xm_pager_effect e[3];
 			enum xm_verdict verdict;
 			unsigned count;
 

@@ -46,6 +46,9 @@ struct op { /* a read or write on its way */
 	uint64_t page;
 	uint32_t count, cell;
 	bool early; /* the bytes moved when it was posted */
+	/* Pages that lie apart; else they follow `page`. */
+	bool scattered;
+	uint64_t pages[XM_PAGER_SCATTER_MAX];
 };
 
 enum doing { IDLE, TOUCH, PIN, HOLD, EXPLICIT, GUARDING, RANGE, FLUSHING };
@@ -186,13 +189,18 @@ static void check_world(void)
 
 /* --- far away -------------------------------------------------------------------- */
 
+static uint64_t page_of(const struct op *op, uint32_t i)
+{
+	return op->scattered ? op->pages[i] : op->page + i;
+}
+
 static void move_bytes(const struct op *op)
 {
 	for (uint32_t i = 0; i < op->count; i++) {
 		if (op->store)
-			w.far[op->page + i] = w.stage[op->cell + i];
+			w.far[page_of(op, i)] = w.stage[op->cell + i];
 		else
-			w.stage[op->cell + i] = w.far[op->page + i];
+			w.stage[op->cell + i] = w.far[page_of(op, i)];
 	}
 }
 
@@ -204,7 +212,7 @@ static void tell_end(const struct op *op, int status)
 	};
 
 	for (uint32_t i = 0; op->store && i < op->count; i++)
-		w.storing[op->page + i]--;
+		w.storing[page_of(op, i)]--;
 	if (tracing)
 		printf("%s page %llu count %u cell %u status %d\n",
 		       op->store ? "stored" : "fetched",
@@ -245,10 +253,12 @@ static bool filling(uint32_t cell)
 	return false;
 }
 
-static void post_piece(bool store, uint64_t page, uint32_t count,
-		       uint32_t cell)
+static void post_piece(bool store, bool scattered, uint64_t page,
+		       uint32_t count, uint32_t cell)
 {
-	struct op op = { store, page, count, cell, chance(300) };
+	struct op op = { .store = store, .page = page, .count = count,
+			 .cell = cell, .early = chance(300),
+			 .scattered = scattered };
 
 	for (uint32_t i = 0; i < count; i++) {
 		MUST(!filling(cell + i), page);
@@ -256,8 +266,10 @@ static void post_piece(bool store, uint64_t page, uint32_t count,
 			w.stage[cell + i] = GARBAGE;
 			continue;
 		}
-		MUST(w.storing[page + i] == 0, page + i);
-		w.storing[page + i]++;
+		if (scattered)
+			op.pages[i] = xm_pager_cell_page(&w.pager, cell + i);
+		MUST(w.storing[page_of(&op, i)] == 0, page_of(&op, i));
+		w.storing[page_of(&op, i)]++;
 	}
 	if (op.early)
 		move_bytes(&op);
@@ -276,10 +288,12 @@ static void post(bool store, const struct xm_pager_effect *e)
 	uint32_t head = store && e->count > 1 && chance(300)
 				? 1 + (uint32_t)below(e->count - 1U) : e->count;
 
-	post_piece(store, e->page, head, e->cell);
+	if (e->scattered)
+		MUST(store && e->count > 1, e->page);
+	post_piece(store, e->scattered, e->page, head, e->cell);
 	if (head < e->count)
-		post_piece(store, e->page + head, e->count - head,
-			   e->cell + head);
+		post_piece(store, e->scattered, e->page + head,
+			   e->count - head, e->cell + head);
 }
 
 /* --- the mapper --------------------------------------------------------------------- */
@@ -357,7 +371,8 @@ static void carry_out_page(const struct xm_pager_effect *e, uint32_t i)
 
 static void carry_out(const struct xm_pager_effect *e, bool refused)
 {
-	MUST(e->page + e->count <= w.options.pages_max, e->page);
+	MUST(e->scattered || e->page + e->count <= w.options.pages_max,
+	     e->page);
 	if (w.broken != NULL)
 		return;
 	switch (e->kind) {
@@ -809,6 +824,9 @@ static void open_world(uint64_t seed, bool big)
 		o->pages_max = xm_rand_between(&w.rand, 8, 64);
 	}
 	o->pins_max = (uint32_t)below(o->frames_max);
+	o->scatter = (uint32_t)xm_rand_between(&w.rand, 1,
+					       XM_PAGER_SCATTER_MAX);
+	o->reclaim = (enum xm_reclaim)below(2);
 	w.memory = calloc(1, xm_pager_memory_size(o));
 	xm_pager_init(&w.pager, o, w.memory);
 	MUST(xm_pager_stage_pages(o) <= STAGE_MOST, 0);

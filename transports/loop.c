@@ -33,6 +33,7 @@
 #define DEPTH_DEFAULT 128
 #define DEPTH_MAX 4096
 #define SIZE_MAX_LOOP (16 * XM_MIB)
+#define SCATTER_MAX 8
 #define NAME_SIZE 64
 
 enum peer_state { PEER_FREE, PEER_UP, PEER_DEAD };
@@ -318,6 +319,7 @@ static void loop_limits(struct xm_transport *t,
 		.size_max = SIZE_MAX_LOOP,
 		.depth_max = t->depth,
 		.peers_max = PEERS_MAX,
+		.scatter_max = SCATTER_MAX,
 		.revokes = true,
 		.admits = true,
 		.reports_death = true,
@@ -393,15 +395,19 @@ static uint8_t *span_find(struct xm_transport *far, uint64_t client,
 	return NULL;
 }
 
+/* `count` pieces of `size` bytes, into or from near memory one behind the
+ * other. */
 static int loop_move(struct xm_transport *t, uint32_t index,
-		     const struct xm_far *f, uint64_t offset, void *into,
-		     const void *from, size_t size, uint64_t token)
+		     const struct xm_far *f, const uint64_t *offsets,
+		     uint32_t count, uint8_t *into, const uint8_t *from,
+		     size_t size, uint64_t token)
 {
 	struct peer *peer;
-	uint8_t *far;
+	uint8_t *far[SCATTER_MAX];
 	int error = 0;
 
-	if (size == 0 || size > SIZE_MAX_LOOP)
+	if (size == 0 || size > SIZE_MAX_LOOP || count == 0 ||
+	    count > SCATTER_MAX)
 		return -EINVAL;
 	if (index >= PEERS_MAX || t->target)
 		return -ENOTCONN;
@@ -412,11 +418,22 @@ static int loop_move(struct xm_transport *t, uint32_t index,
 	} else if (t->done_count == t->depth) {
 		error = -EAGAIN;
 	} else {
-		far = span_find(peer->far, peer->client, f, offset, size);
-		if (far)
-			memcpy(into ? into : far, into ? far : from, size);
+		int status = 0;
+
+		for (uint32_t i = 0; i < count; i++) {
+			far[i] = span_find(peer->far, peer->client, f,
+					   offsets[i], size);
+			if (!far[i])
+				status = -EACCES;
+		}
+		for (uint32_t i = 0; status == 0 && i < count; i++) {
+			if (into)
+				memcpy(into + i * size, far[i], size);
+			else
+				memcpy(far[i], from + i * size, size);
+		}
 		t->done[(t->done_first + t->done_count++) % t->depth] =
-			(struct done){ token, index, far ? 0 : -EACCES };
+			(struct done){ token, index, status };
 		if (t->armed)
 			wake(t);
 	}
@@ -428,14 +445,23 @@ static int loop_read(struct xm_transport *t, uint32_t peer,
 		     const struct xm_far *far, uint64_t offset, void *near,
 		     size_t size, uint64_t token)
 {
-	return loop_move(t, peer, far, offset, near, NULL, size, token);
+	return loop_move(t, peer, far, &offset, 1, near, NULL, size, token);
 }
 
 static int loop_write(struct xm_transport *t, uint32_t peer,
 		      const struct xm_far *far, uint64_t offset,
 		      const void *near, size_t size, uint64_t token)
 {
-	return loop_move(t, peer, far, offset, NULL, near, size, token);
+	return loop_move(t, peer, far, &offset, 1, NULL, near, size, token);
+}
+
+static int loop_scatter(struct xm_transport *t, uint32_t peer,
+			const struct xm_far *far, const uint64_t *offsets,
+			uint32_t count, const void *near, size_t piece,
+			uint64_t token)
+{
+	return loop_move(t, peer, far, offsets, count, NULL, near, piece,
+			 token);
 }
 
 /* --- target ------------------------------------------------------------- */
@@ -639,6 +665,7 @@ const struct xm_transport_ops xm_loop = {
 	.delist = loop_delist,
 	.read = loop_read,
 	.write = loop_write,
+	.scatter = loop_scatter,
 	.listen = loop_listen,
 	.admit = loop_admit,
 	.expel = loop_expel,

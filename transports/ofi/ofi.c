@@ -256,6 +256,10 @@ static int ofi_open(const struct xm_transport_options *options, char *words,
 	if (!error)
 		error = open_fabric(t, options);
 	xm_ofi_handlers_restore(&handlers);
+	if (!error)
+		t->scatter = (uint32_t)xm_max(
+			1, xm_min(OFI_SCATTER_MAX,
+				  t->info->tx_attr->rma_iov_limit));
 	if (error) {
 		snprintf(words, words_size, "%s", t->words);
 		ofi_close(t);
@@ -274,6 +278,7 @@ static void ofi_limits(struct xm_transport *t,
 				   t->info->ep_attr->max_msg_size),
 		.depth_max = t->depth,
 		.peers_max = t->links_max,
+		.scatter_max = t->scatter,
 		.revokes = t->scheme->revokes && (msg || !t->viewless),
 		.admits = msg,
 		.reports_death = msg,
@@ -306,15 +311,24 @@ static int ofi_read(struct xm_transport *t, uint32_t peer,
 		    const struct xm_far *far, uint64_t offset, void *near,
 		    size_t size, uint64_t token)
 {
-	return xm_ofi_rma(t, peer, far, offset, near, size, token, false);
+	return xm_ofi_rma(t, peer, far, &offset, 1, near, size, token, false);
 }
 
 static int ofi_write(struct xm_transport *t, uint32_t peer,
 		     const struct xm_far *far, uint64_t offset,
 		     const void *near, size_t size, uint64_t token)
 {
-	return xm_ofi_rma(t, peer, far, offset, (void *)(uintptr_t)near, size,
-			  token, true);
+	return xm_ofi_rma(t, peer, far, &offset, 1, (void *)(uintptr_t)near,
+			  size, token, true);
+}
+
+static int ofi_scatter(struct xm_transport *t, uint32_t peer,
+		       const struct xm_far *far, const uint64_t *offsets,
+		       uint32_t count, const void *near, size_t piece,
+		       uint64_t token)
+{
+	return xm_ofi_rma(t, peer, far, offsets, count,
+			  (void *)(uintptr_t)near, piece, token, true);
 }
 
 /* Moves bytes for a client. Nothing is ever posted here, so what comes out of
@@ -514,6 +528,7 @@ static void ofi_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 		.delist = xm_ofi_delist,                                      \
 		.read = ofi_read,                                             \
 		.write = ofi_write,                                           \
+		.scatter = ofi_scatter,                                       \
 		.listen = xm_ofi_listen,                                      \
 		.admit = xm_ofi_admit,                                        \
 		.expel = xm_ofi_expel,                                        \

@@ -41,6 +41,7 @@
 #define OFI_EXPOSED_MIN 4096	  /* spans; more if there are more clients */
 #define OFI_EXPOSED_PER_CLIENT 16
 #define OFI_SPANS_MAX 16
+#define OFI_SCATTER_MAX 8
 #define OFI_DEPTH_DEFAULT 128
 #define OFI_DEPTH_MAX 4096
 #define OFI_SIZE_MAX (16 * XM_MIB)
@@ -165,6 +166,7 @@ struct xm_transport {
 
 	struct ofi_op *ops;
 	uint32_t depth;
+	uint32_t scatter; /* pieces in one write, most */
 	uint32_t op_free;
 	uint32_t done_first, done_last;
 
@@ -259,8 +261,8 @@ void xm_ofi_view_close(struct ofi_view *);
 
 /* rma.c */
 int xm_ofi_rma(struct xm_transport *, uint32_t peer, const struct xm_far *,
-	       uint64_t offset, void *near, size_t size, uint64_t token,
-	       bool write);
+	       const uint64_t *offsets, uint32_t count, void *near,
+	       size_t piece, uint64_t token, bool write);
 void xm_ofi_ops_init(struct xm_transport *);
 void xm_ofi_ops_cancel(struct xm_transport *, uint32_t link);
 int xm_ofi_ops_done(struct xm_transport *, struct xm_transport_event *ret,

@@ -115,17 +115,26 @@ static int near_desc(struct xm_transport *t, struct ofi_link *link,
 }
 
 int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_far *far,
-	       uint64_t offset, void *near, size_t size, uint64_t token,
-	       bool write)
+	       const uint64_t *offsets, uint32_t count, void *near,
+	       size_t piece, uint64_t token, bool write)
 {
+	struct fi_rma_iov spans[OFI_SCATTER_MAX];
 	struct ofi_link *link;
 	struct ofi_op *op;
 	uint32_t index = t->op_free;
+	size_t size = count * piece;
 	void *desc = NULL;
 	ssize_t error;
 
-	if (size == 0 || size > OFI_SIZE_MAX || offset > UINT64_MAX - far->base)
+	if (piece == 0 || piece > OFI_SIZE_MAX || count == 0 ||
+	    count > t->scatter || size > OFI_SIZE_MAX)
 		return -EINVAL;
+	for (uint32_t i = 0; i < count; i++) {
+		if (offsets[i] > UINT64_MAX - far->base)
+			return -EINVAL;
+		spans[i] = (struct fi_rma_iov){ far->base + offsets[i], piece,
+						far->key };
+	}
 	if (peer >= t->links_used || t->target)
 		return -ENOTCONN;
 	link = &t->links[peer];
@@ -138,14 +147,13 @@ int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_far *far,
 	op = &t->ops[index];
 
 	struct iovec iov = { near, size };
-	struct fi_rma_iov span = { far->base + offset, size, far->key };
 	struct fi_msg_rma message = {
 		.msg_iov = &iov,
 		.desc = &desc,
 		.iov_count = 1,
 		.addr = link->far,
-		.rma_iov = &span,
-		.rma_iov_count = 1,
+		.rma_iov = spans,
+		.rma_iov_count = count,
 		.context = (void *)(uintptr_t)(index + 1),
 	};
 
