@@ -14,6 +14,14 @@ libxm_service_la_SOURCES = \
 	appliance/target.h \
 	$(NULL)
 
+# Skin: both ends in one process.
+noinst_LTLIBRARIES += libxm_inside.la
+libxm_inside_la_SOURCES = \
+	appliance/inside.c \
+	appliance/inside.h \
+	$(NULL)
+libxm_inside_la_LIBADD = libxm_service.la
+
 # Skin: the two processes.
 bin_PROGRAMS += extmemd
 extmemd_SOURCES = \

@@ -22,36 +22,75 @@ static const struct {
 		       size_t size);
 } parts[] = {
 	{ "floor", floor_answer },
+	{ "malloc", malloc_answer },
 	{ "raw", raw_answer },
 };
 
+/* This one's environment, with LD_PRELOAD if asked for; to be freed. */
+static char **environment_of(const char *preload, char *variable, size_t size)
+{
+	size_t count = 0, used = 0;
+	char **list;
+
+	while (environ[count] != NULL)
+		count++;
+	list = calloc(count + 2, sizeof(*list));
+	if (list == NULL)
+		return NULL;
+	for (size_t i = 0; i < count; i++) {
+		if (preload == NULL ||
+		    strncmp(environ[i], "LD_PRELOAD=", 11) != 0)
+			list[used++] = environ[i];
+	}
+	if (preload != NULL) {
+		snprintf(variable, size, "LD_PRELOAD=%s", preload);
+		list[used] = variable;
+	}
+	return list;
+}
+
 /* vfork for the reason that appliance.c gives. */
-bool alone_start(struct alone *a, const char *part, const char *argument)
+static pid_t spawn(char *const argv[], char *const environment[], int fd)
+{
+	pid_t parent = getpid(), pid;
+
+	pid = vfork();
+	if (pid != 0)
+		return pid;
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	dup2(fd, STDIN_FILENO);
+	dup2(fd, STDOUT_FILENO);
+	execve("/proc/self/exe", argv, environment);
+	_exit(127);
+}
+
+bool alone_start(struct alone *a, const char *part, const char *argument,
+		 const char *preload)
 {
 	const char *argv[] = { "extmem-bench", FLAG, part, argument, NULL };
-	pid_t parent = getpid(), pid;
+	char variable[256];
+	char **environment = environment_of(preload, variable,
+					    sizeof(variable));
 	int pair[2];
 
 	a->pid = 0;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+	if (environment == NULL ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0) {
+		free(environment);
 		return false;
-	pid = vfork();
-	if (pid == 0) {
-		setpgid(0, 0);
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);
-		dup2(pair[1], STDIN_FILENO);
-		dup2(pair[1], STDOUT_FILENO);
-		execv("/proc/self/exe", (char **)argv);
-		_exit(127);
 	}
+	a->pid = spawn((char **)argv, environment, pair[1]);
+	free(environment);
 	close(pair[1]);
-	if (pid < 0) {
+	if (a->pid < 0) {
+		a->pid = 0;
 		close(pair[0]);
 		return false;
 	}
-	*a = (struct alone){ .pid = pid, .to = pair[0], .from = pair[0] };
+	a->to = a->from = pair[0];
 	return true;
 }
 

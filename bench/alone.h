@@ -6,6 +6,7 @@
  * writes answers, a line each, and ends when its input does.
  *
  *	floor		a fault without a network, and without the library
+ *	malloc ...	allocations by malloc, see malloc.c
  *	raw PROVIDER	libfabric's own calls between two processes
  *
  * Between questions they use no processor.
@@ -22,8 +23,10 @@ struct alone {
 	int to, from;
 };
 
-/* Starts it. False: it could not be started. */
-bool alone_start(struct alone *, const char *part, const char *argument);
+/* Starts it, with a library loaded before all others (or NULL). False: it could
+ * not be started. */
+bool alone_start(struct alone *, const char *part, const char *argument,
+		 const char *preload);
 /* Asks, and waits for the answer (a minute at most), which is without its end
  * of line. False: there was none, and it is ended; why was said on stderr. */
 bool alone_ask(struct alone *, const char *question, char *ret, size_t size);
@@ -37,6 +40,8 @@ void alone_main(int argc, char *argv[]);
  * why; the part ends then. `question` is NULL before the first: get ready. */
 bool floor_answer(const char *argument, const char *question, char *ret,
 		  size_t size);
+bool malloc_answer(const char *argument, const char *question, char *ret,
+		   size_t size);
 bool raw_answer(const char *argument, const char *question, char *ret,
 		size_t size);
 

@@ -15,11 +15,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "inside.h"
+
 #define READY_TIMEOUT_MS 120000 /* its memory is touched before it is ready */
 #define STOP_TIMEOUT_MS 5000
 
 static pid_t started[BENCH_APPLIANCES_MAX];
 static int started_count;
+static struct xm_inside *inside[BENCH_APPLIANCES_MAX];
+static int inside_count;
 
 static void find_daemon(char path[PATH_MAX])
 {
@@ -138,6 +142,23 @@ static void name_host(char address[BENCH_ADDRESS_SIZE])
 		 host, rest);
 }
 
+static bool inside_start(uint64_t memory, char ret_address[BENCH_ADDRESS_SIZE])
+{
+	char words[256];
+
+	if (inside_count == BENCH_APPLIANCES_MAX)
+		return false;
+	snprintf(ret_address, BENCH_ADDRESS_SIZE, "loop:bench-%d",
+		 inside_count);
+	if (xm_inside_start(ret_address, memory, words, sizeof(words),
+			    &inside[inside_count]) != 0) {
+		fprintf(stderr, "extmem-bench: %s: %s\n", ret_address, words);
+		return false;
+	}
+	inside_count++;
+	return true;
+}
+
 bool appliance_start(const char *transport, bool one_host, uint64_t memory,
 		     char ret_address[BENCH_ADDRESS_SIZE])
 {
@@ -147,10 +168,13 @@ bool appliance_start(const char *transport, bool one_host, uint64_t memory,
 			 size,			  (char[]){ "--ready-fd" },
 			 ready,			  (char[]){ "--drain-timeout" },
 			 (char[]){ "0" },	  NULL };
-	int pipes[2], log_fd = memfd_create("extmemd-log", MFD_CLOEXEC);
+	int pipes[2], log_fd;
 	bool is_ready = false;
-	pid_t pid = -1;
+	pid_t pid;
 
+	if (strcmp(transport, "loop") == 0)
+		return inside_start(memory, ret_address);
+	log_fd = memfd_create("extmemd-log", MFD_CLOEXEC);
 	if (started_count == BENCH_APPLIANCES_MAX || log_fd < 0 ||
 	    pipe2(pipes, O_CLOEXEC) < 0) {
 		fprintf(stderr, "extmem-bench: cannot start an appliance: %s\n",
@@ -214,4 +238,6 @@ void appliances_stop(void)
 		}
 	}
 	started_count = 0;
+	while (inside_count > 0)
+		xm_inside_stop(inside[--inside_count]);
 }

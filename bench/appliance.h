@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Appliances of our own, for one run: extmemd, found beside this program, or
- * where it was installed, or by PATH. They end with this process at the
- * latest.
+ * where it was installed, or by PATH; or, for loop, one inside this process.
+ * They end with this process at the latest.
  */
 #ifndef EXTMEM_BENCH_APPLIANCE_H
 #define EXTMEM_BENCH_APPLIANCE_H

@@ -75,12 +75,16 @@ static const char *check_common(const struct bench_common *c)
 	if (c->appliance.count > 0 && c->appliances > 0)
 		return "--appliances starts some, --appliance names some: one "
 		       "of both";
-	if (strncmp(c->transport, "ofi+", 4) != 0) {
+	if (strncmp(c->transport, "ofi+", 4) != 0 &&
+	    strcmp(c->transport, "loop") != 0) {
 		snprintf(words, sizeof(words),
-			 "--transport %s: ofi+tcp, ofi+shm and so on are there",
-			 c->transport);
+			 "--transport %s: ofi+tcp, ofi+shm and so on are there, "
+			 "and loop", c->transport);
 		return words;
 	}
+	if (strcmp(c->transport, "loop") == 0 && ranks_launched())
+		return "--transport loop ends within one process: run it "
+		       "without mpirun";
 #ifndef HAVE_JANSSON
 	if (c->json)
 		return "--json: this build has no JSON; build with jansson "
@@ -93,6 +97,7 @@ static const char *check_common(const struct bench_common *c)
 static int read_options(const struct bench_program *program, void *settings,
 			int argc, char *argv[], struct whole *w)
 {
+	struct bench_common *common;
 	const char *wrong;
 	int rc;
 
@@ -111,8 +116,9 @@ static int read_options(const struct bench_program *program, void *settings,
 			       extmem_version());
 		return 0;
 	}
-	w->bench.common = (const struct bench_common *)((char *)settings +
-							program->common);
+	common = (struct bench_common *)((char *)settings + program->common);
+	common->without = false;
+	w->bench.common = common;
 	wrong = rc < 0 ? xm_options_words(w->options)
 		       : check_common(w->bench.common);
 	if (wrong == NULL && program->prepare != NULL)
@@ -131,7 +137,7 @@ static int count_appliances(const struct bench *b)
 {
 	int wanted = (int)b->common->appliances;
 
-	if (b->common->appliance.count > 0)
+	if (b->common->appliance.count > 0 || b->common->without)
 		return 0;
 	if (b->ranks == 1 && wanted > BENCH_APPLIANCES_MAX) {
 		bench_say("--appliances: at most %d without mpirun",

@@ -64,9 +64,12 @@
 
 struct bench_common {
 	struct xm_option_list appliance, setting;
-	const char *transport, *paging;
+	const char *transport, *paging, *label;
 	uint64_t appliances, memory, lanes, prefetch, repeat;
 	bool json;
+	/* No option: prepare() sets it where ordinary memory is all that the
+	 * run needs; no appliance is started then, and none needed. */
+	bool without;
 };
 
 #define BENCH_OPTIONS(TYPE, MEMBER)                                            \
@@ -78,7 +81,7 @@ struct bench_common {
 	{ .name = "transport", .kind = XM_OPTION_TEXT, .value = "ofi+tcp",     \
 	  .unit = "SCHEME",                                                    \
 	  .help = "How appliances that are started are reached: ofi+tcp, "    \
-		  "ofi+shm, ofi+verbs.",                                       \
+		  "ofi+shm, ofi+verbs; loop: within this process.",            \
 	  .destination = offsetof(TYPE, MEMBER.transport) },                   \
 	{ .name = "appliances", .kind = XM_OPTION_COUNT, .max = 4096,          \
 	  .help = "How many are started. Default: 1; under mpirun half of the "\
@@ -100,6 +103,9 @@ struct bench_common {
 	{ .name = "setting", .kind = XM_OPTION_LIST, .unit = "NAME=VALUE",     \
 	  .help = "A setting of the client, see extmem(5).",                   \
 	  .destination = offsetof(TYPE, MEMBER.setting) },                     \
+	{ .name = "label", .kind = XM_OPTION_TEXT, .unit = "TEXT",             \
+	  .help = "Stands in every line of JSON.",                             \
+	  .destination = offsetof(TYPE, MEMBER.label) },                       \
 	{ .name = "repeat", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,   \
 	  .max = 99,                                                           \
 	  .help = "Times each measurement is made; medians are printed.",      \
@@ -175,7 +181,9 @@ struct bench_client {
 
 	/* By bench_stop(): what passed since bench_start(). */
 	double took_us;
-	struct extmem_stats used; /* differences; zeros for ordinary memory */
+	/* Differences. Of ordinary memory: the kernel's faults, its major ones
+	 * as misses, and pages swapped in and out (of the whole system). */
+	struct extmem_stats used;
 
 	struct extmem_stats before;
 	double began_us;
@@ -292,6 +300,7 @@ void bench_print(struct bench *, const struct bench_row *rows, size_t repeats);
 
 /* --- the subcommands, sorted, as in the table of extmem-bench.c ------------ */
 
+int bench_alloc(int argc, char *argv[]);
 int bench_fault(int argc, char *argv[]);
 int bench_rma(int argc, char *argv[]);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "alone.h"
 
@@ -229,7 +230,7 @@ static double measure_f(void)
 	char answer[64];
 	double f_us = NAN;
 
-	if (alone_start(&floor, "floor", "") &&
+	if (alone_start(&floor, "floor", "", NULL) &&
 	    alone_ask(&floor, "f", answer, sizeof(answer)))
 		f_us = strtod(answer, NULL);
 	alone_stop(&floor);
@@ -256,12 +257,36 @@ void bench_ground(struct bench_client *c)
 
 /* --- around what is measured ---------------------------------------------------------------- */
 
+/* Of a page moved in or out by the kernel's swapping, system-wide. */
+static void swapped(uint64_t *ret_in, uint64_t *ret_out)
+{
+	FILE *file = fopen("/proc/vmstat", "re");
+	unsigned long long value;
+	char name[64];
+
+	while (file != NULL && fscanf(file, "%63s %llu", name, &value) == 2) {
+		if (strcmp(name, "pswpin") == 0)
+			*ret_in = value;
+		else if (strcmp(name, "pswpout") == 0)
+			*ret_out = value;
+	}
+	if (file != NULL)
+		fclose(file);
+}
+
 static void stats_of(struct bench_client *c, struct extmem_stats *ret)
 {
+	struct rusage usage;
+
 	memset(ret, 0, sizeof(*ret));
 	ret->size = sizeof(*ret);
 	if (c->x != NULL && extmem_stats(c->x, ret) < 0)
 		bench_fail("%s", extmem_error());
+	if (c->x != NULL || getrusage(RUSAGE_SELF, &usage) != 0)
+		return;
+	ret->misses = (uint64_t)usage.ru_majflt;
+	ret->faults = (uint64_t)(usage.ru_minflt + usage.ru_majflt);
+	swapped(&ret->pages_read, &ret->pages_written);
 }
 
 void bench_start(struct bench_client *c)

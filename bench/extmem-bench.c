@@ -17,6 +17,7 @@ static const struct {
 	int (*run)(int argc, char *argv[]);
 	const char *about;
 } subcommands[] = {
+	{ "alloc", bench_alloc, "slabs and objects, beside malloc, jemalloc" },
 	{ "fault", bench_fault, "touch pages of which a part is local" },
 	{ "rma", bench_rma, "explicit reads and writes, beside raw libfabric" },
 };

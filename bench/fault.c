@@ -12,12 +12,19 @@
  * a few ns (a shift register, a sum); zipf's are drawn before. Each pattern
  * runs once unmeasured, so that what is measured begins with a local memory
  * full of the same pattern's pages.
+ *
+ * With --cgroup the same is done on ordinary memory, which a limit makes the
+ * kernel swap: what swap devices cost beside external memory (peers.sh).
  */
 #include "bench.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+#include "cgroup.h"
 
 #define WORDS (BENCH_PAGE / 8)
 #define THREADS_MAX 64
@@ -28,7 +35,7 @@
 
 struct settings {
 	struct bench_common common;
-	const char *pattern, *local;
+	const char *pattern, *local, *cgroup;
 	uint64_t pages, threads, stride;
 	bool shared;
 };
@@ -37,7 +44,7 @@ static const struct xm_option options[] = {
 	{ .name = "pattern", .kind = XM_OPTION_TEXT, .value = "all",
 	  .unit = "NAME",
 	  .help = "random-read, random-write, random-rmw, seq-read, seq-write,"
-		  " seq-backward, stride, zipf, or all.",
+		  " seq-backward, stride, zipf, a list of these, or all.",
 	  .destination = offsetof(struct settings, pattern) },
 	{ .name = "local", .kind = XM_OPTION_TEXT, .value = "25",
 	  .unit = "PERCENT",
@@ -58,6 +65,11 @@ static const struct xm_option options[] = {
 	{ .name = "stride", .kind = XM_OPTION_COUNT, .value = "7", .min = 1,
 	  .max = 4096, .help = "Pages from one touch of stride to the next.",
 	  .destination = offsetof(struct settings, stride) },
+	{ .name = "cgroup", .kind = XM_OPTION_TEXT, .unit = "DIR",
+	  .help = "On ordinary memory instead, in this memory cgroup, whose"
+		  " limit is set so that the share of the pages is local: the"
+		  " kernel swaps the rest.",
+	  .destination = offsetof(struct settings, cgroup) },
 	BENCH_OPTIONS(struct settings, common),
 };
 
@@ -315,6 +327,7 @@ static void describe(const struct run *r, struct bench_row *row)
 	const struct extmem_stats *u = &c->used;
 	double pages = (double)r->s->pages;
 	double miss = u->misses > 0 ? c->took_us / (double)u->misses : NAN;
+	bool external = c->x != NULL;
 	double rate = r->pattern->sequential ? pages * BENCH_PAGE / c->took_us
 					     : NAN;
 
@@ -328,11 +341,11 @@ static void describe(const struct run *r, struct bench_row *row)
 	bench_real(row, "us_per_miss_minus_t_net_in_f", BENCH_MEDIAN,
 		   (miss * (double)r->s->threads - c->t_net_us) / c->f_us);
 	bench_real(row, "p50_us", BENCH_MEDIAN,
-		   (double)extmem_latency_ns(u, 500) / 1e3);
+		   external ? (double)extmem_latency_ns(u, 500) / 1e3 : NAN);
 	bench_real(row, "p99_us", BENCH_MEDIAN,
-		   (double)extmem_latency_ns(u, 990) / 1e3);
+		   external ? (double)extmem_latency_ns(u, 990) / 1e3 : NAN);
 	bench_real(row, "p999_us", BENCH_MEDIAN,
-		   (double)extmem_latency_ns(u, 999) / 1e3);
+		   external ? (double)extmem_latency_ns(u, 999) / 1e3 : NAN);
 	bench_real(row, "accesses_per_s", BENCH_SUM, pages / c->took_us * 1e6);
 	bench_real(row, "MBps", BENCH_SUM, rate);
 	bench_real(row, "share_of_B_net_pct", BENCH_MEDIAN,
@@ -369,22 +382,50 @@ static void measure(struct run *r, const struct pattern *pattern)
 	free(rows);
 }
 
-static bool wanted(const struct settings *s, const struct pattern *pattern)
+/* Is it in the list? */
+static bool wanted(const struct settings *s, const char *name)
 {
-	return strcmp(s->pattern, "all") == 0 ||
-	       strcmp(s->pattern, pattern->name) == 0;
+	size_t length = strlen(name);
+
+	for (const char *at = s->pattern;; at++) {
+		size_t n = strcspn(at, ",");
+
+		if ((n == 3 && strncmp(at, "all", 3) == 0) ||
+		    (n == length && strncmp(at, name, n) == 0))
+			return true;
+		at += n;
+		if (*at == '\0')
+			return false;
+	}
+}
+
+/* Are all of the list's names there? */
+static bool all_known(const struct settings *s)
+{
+	const char *at = s->pattern;
+
+	for (;;) {
+		size_t n = strcspn(at, ",");
+		bool known = n == 3 && strncmp(at, "all", 3) == 0;
+
+		for (unsigned i = 0; i < XM_COUNT(patterns); i++)
+			known |= strlen(patterns[i].name) == n &&
+				 strncmp(at, patterns[i].name, n) == 0;
+		if (!known)
+			return false;
+		if (at[n] == '\0')
+			return true;
+		at += n + 1;
+	}
 }
 
 static const char *prepare(void *settings, uint64_t *ret_need)
 {
 	static char words[200];
-	const struct settings *s = settings;
+	struct settings *s = settings;
 	double locals[LOCALS_MAX];
-	bool any = false;
 
-	for (unsigned i = 0; i < XM_COUNT(patterns); i++)
-		any |= wanted(s, &patterns[i]);
-	if (!any) {
+	if (!all_known(s)) {
 		snprintf(words, sizeof(words), "--pattern %.40s: no such "
 			 "pattern: random-read, random-write, random-rmw, "
 			 "seq-read, seq-write, seq-backward, stride, zipf, all",
@@ -397,8 +438,30 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 			 s->local);
 		return words;
 	}
+	s->common.without = s->cgroup[0] != '\0';
 	*ret_need = s->pages * BENCH_PAGE;
 	return NULL;
+}
+
+/* External memory of which this share is local, or ordinary memory in a cgroup
+ * that leaves so much of it in place. */
+static void open_memory(struct run *r, struct bench *b, double local_pct)
+{
+	uint64_t size = r->s->pages * BENCH_PAGE;
+	struct bench_client *c = &r->client;
+
+	if (r->s->cgroup[0] == '\0') {
+		bench_open(b, size, local_pct, c);
+		bench_ground(c);
+		return;
+	}
+	bench_open(b, size, BENCH_ORDINARY, c);
+	c->local_pct = local_pct;
+	c->local_bytes = (uint64_t)((double)size * local_pct / 100);
+	cgroup_limit(r->s->cgroup, c->local_bytes);
+	/* Pages as small as those of external memory. */
+	if (madvise(c->memory, size, MADV_NOHUGEPAGE) != 0)
+		bench_say("pages may be huge: madvise: %s", strerror(errno));
 }
 
 static const struct bench_program program = {
@@ -422,17 +485,18 @@ int bench_fault(int argc, char *argv[])
 	if (r == NULL)
 		bench_fail("out of memory");
 	r->s = &s;
-	if (wanted(&s, &patterns[XM_COUNT(patterns) - 1]))
+	if (wanted(&s, "zipf"))
 		draw_zipf(r);
+	if (s.cgroup[0] != '\0')
+		cgroup_join(s.cgroup);
 	count = bench_percents(s.local, locals, LOCALS_MAX);
 	for (size_t l = 0; l < count; l++) {
-		bench_open(b, s.pages * BENCH_PAGE, locals[l], &r->client);
-		bench_ground(&r->client);
+		open_memory(r, b, locals[l]);
 		r->words = r->client.memory;
 		divide(r);
 		fill(r);
 		for (unsigned i = 0; i < XM_COUNT(patterns); i++) {
-			if (wanted(&s, &patterns[i]))
+			if (wanted(&s, patterns[i].name))
 				measure(r, &patterns[i]);
 		}
 		bench_close(&r->client);

@@ -4,18 +4,24 @@
 
 bin_PROGRAMS += extmem-bench
 extmem_bench_SOURCES = \
+	bench/alloc.c \
 	bench/alone.c \
 	bench/alone.h \
 	bench/appliance.c \
 	bench/appliance.h \
 	bench/bench.c \
 	bench/bench.h \
+	bench/cgroup.c \
+	bench/cgroup.h \
+	bench/churn.c \
+	bench/churn.h \
 	bench/client.c \
 	bench/extmem-bench.c \
 	bench/fault.c \
 	bench/floor.c \
 	bench/link.c \
 	bench/link.h \
+	bench/malloc.c \
 	bench/ranks.c \
 	bench/ranks.h \
 	bench/raw.c \
@@ -23,8 +29,8 @@ extmem_bench_SOURCES = \
 	bench/rma.h \
 	bench/row.c \
 	$(NULL)
-extmem_bench_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
-extmem_bench_LDADD = $(XM_WHOLE) $(JANSSON_LIBS) $(MPI_LIBS) -lm
+extmem_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/appliance $(MPI_CFLAGS)
+extmem_bench_LDADD = libxm_inside.la $(XM_WHOLE) $(JANSSON_LIBS) $(MPI_LIBS) -lm
 
 # The kernels: pure, and without the library, so that the same object code runs
 # on ordinary and on external memory. tests/floors.sh looks at what they call.

@@ -365,15 +365,18 @@ static void raw_begin(struct run *r)
 
 	if (!r->s->raw)
 		return;
-	if (host == NULL || strcmp(info->transport, "loop") == 0) {
-		bench_say("no raw calls beside: %s",
-			  host == NULL ? "the appliance is on another host"
-				       : "loop is no libfabric");
+	if (strcmp(info->transport, "loop") == 0) {
+		bench_say("no raw calls beside: loop is no libfabric");
+		return;
+	}
+	if (host == NULL) {
+		bench_say("no raw calls beside: the appliance is on another "
+			  "host");
 		return;
 	}
 	snprintf(argument, sizeof(argument), "%s %s %s", info->provider,
 		 info->endpoint, host);
-	if (!alone_start(&r->raw, "raw", argument))
+	if (!alone_start(&r->raw, "raw", argument, NULL))
 		bench_say("no raw calls beside: they could not be started");
 }
 

@@ -81,6 +81,7 @@ void bench_row(struct bench *b, const char *columns, struct bench_row *ret)
 	ret->columns = columns;
 	ret->count = 0;
 	bench_text(ret, "bench", b->name);
+	bench_text(ret, "label", b->common->label);
 }
 
 static void cpu_model(char *ret, size_t size)
@@ -111,9 +112,9 @@ void bench_stamp(struct bench_row *row, const struct bench_client *c)
 	cpu_model(cpu, sizeof(cpu));
 	bench_text(row, "memory", external ? "external" : "ordinary");
 	bench_real(row, "local_pct", BENCH_SAME,
-		   external ? c->local_pct : 100);
+		   c->local_pct > BENCH_ORDINARY ? c->local_pct : 100);
 	bench_count(row, "local_bytes", BENCH_SAME,
-		    external ? c->local_bytes : c->size);
+		    c->local_bytes > 0 ? c->local_bytes : c->size);
 	bench_real(row, "t_net_us", BENCH_MEDIAN, c->t_net_us);
 	bench_real(row, "f_us", BENCH_MEDIAN, c->f_us);
 	bench_real(row, "fresh_us", BENCH_MEDIAN, c->fresh_us);

@@ -135,6 +135,8 @@ included interfaces bench | while read -r file header; do
 	case $header in
 	extmem.h | config.h | options.h) continue ;;
 	esac
+	# Where both ends are to be in one process, bench is the daemon too.
+	[ "$file $header" = "bench/appliance.c inside.h" ] && continue
 	[ -f "$(dirname "$file")/$header" ] && [ "${header#../}" = "$header" ] &&
 		continue
 	echo "$file includes $header"

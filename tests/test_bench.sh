@@ -73,7 +73,7 @@ value() {
 
 quick='--pages 5000 --threads 1'
 # What every line says of where it was taken.
-stamp='bench memory local_pct t_net_us f_us fresh_us B_net_MBps transport
+stamp='bench label memory local_pct t_net_us f_us fresh_us B_net_MBps transport
 	provider provider_version endpoint paging lanes ranks clients appliances
 	repeat cpu version'
 
@@ -106,6 +106,18 @@ check "a size above the limit" refuses '--bytes' rma --bytes 5M
 check "a depth above the limit" refuses '--depth' rma --depth 257
 check "a curve without depth 1" refuses '--calibrate' rma --depth 8 \
 	--calibrate "$scratch/link"
+check "no such kind" refuses '--kind' alloc --kind everything
+check "a list that is not there" refuses 'No such file' alloc \
+	--trace "$scratch/none"
+printf 'a 1 100\na 1 50\n' >"$scratch/trace"
+check "a list that uses a slot twice" refuses 'slot 1 is in use' alloc \
+	--trace "$scratch/trace"
+printf 'a 1 100\nb 1\n' >"$scratch/trace"
+check "a list with a strange line" refuses ':2: not' alloc \
+	--trace "$scratch/trace"
+check "one of several patterns is none" refuses 'no such pattern' fault \
+	--pattern zipf,zap
+check "a cgroup that is none" run 1 "$bench" fault --cgroup "$scratch/none"
 check "nobody there" run 1 "$bench" fault $quick --pattern seq-read \
 	--setting timeout=2s --appliance ofi+tcp://127.0.0.1:1
 check "and that is said" grep -q 'extmem-bench fault: .*127.0.0.1:1' \
@@ -169,6 +181,38 @@ if [ $json = yes ]; then
 		--calibrate "$scratch/none/link"
 fi
 
+# --- alloc --------------------------------------------------------------------
+
+check "alloc, in columns" run 0 "$bench" alloc --ops 20000 --threads 2
+check "with a line for each kind" test \
+	"$(grep -cE '^(slabs|objects|program) ' "$scratch/out")" -eq 3
+printf '# two at once\na 0 100\na 7 4096\nf 0\na 0 31 # again\n' \
+	>"$scratch/trace"
+if [ $json = yes ]; then
+	check "alloc by a list" run 0 "$bench" alloc --trace "$scratch/trace" \
+		--json --no-mapped
+	# shellcheck disable=SC2086
+	check "with its names" has 1 $stamp kind ops threads ns_per_op \
+		malloc_ns_per_op jemalloc_ns_per_op ratio_to_malloc \
+		ratio_to_jemalloc messages reads writes faults
+	check "what was left is freed, too" test "$(value ops)" = 6
+	check "two were there at once" test "$(value live_max)" = 2
+	check "of so many bytes" test "$(value live_max_bytes)" = 4196
+	check "beside malloc" test "$(value malloc_ns_per_op)" != null
+
+	# --- within one process ----------------------------------------------
+
+	check "fault over loop" run 0 "$bench" fault --json $quick \
+		--pattern random-read,random-rmw --transport loop --label here
+	check "two of the patterns" has 2 pattern us_per_access
+	check "says what it is" test "$(value provider)" = loop
+	check "and has its label" test "$(value label)" = here
+	check "rma over loop, with several inside" run 0 "$bench" rma --json \
+		--transport loop --appliances 2 --bytes 4K --depth 1,8 --time 2ms
+	check "has no raw calls" test "$(value raw_us)" = null
+	check "and says why" grep -q 'loop is no libfabric' "$scratch/log"
+fi
+
 # --- ranks --------------------------------------------------------------------
 
 if grep -q '^#define HAVE_MPI' "$XM_BUILDDIR/config.h" &&
@@ -198,6 +242,8 @@ if grep -q '^#define HAVE_MPI' "$XM_BUILDDIR/config.h" &&
 				--bytes 4K --depth 1 --time 2ms --op write
 			check "say so" test "$(value appliances)" = 2
 		fi
+		check "loop is within one process" run 2 $many -n 2 "$bench" \
+			fault $quick --transport loop
 		check "no client left" run 2 $many -n 2 "$bench" fault $quick \
 			--appliances 2
 		check "a wrong option" run 2 $many -n 2 "$bench" fault --nonsense
