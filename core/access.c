@@ -82,13 +82,14 @@ static uint64_t lane_part(const extmem *x, const struct span *s)
 static int await(extmem *x, struct lane *lane, uint64_t page,
 		 struct request *request, uint64_t deadline_ns)
 {
+	unsigned looks = os_looks(LOOKS_ALONE);
 	bool cut = false;
 
 	for (unsigned turn = 0;; turn++) {
 		struct os_signals old;
 
 		xm_lane_lock(lane, &old);
-		for (unsigned i = 0; i < LOOKS_ALONE; i++) {
+		for (unsigned i = 0; i < looks; i++) {
 			if (i >= LOOKS && os_lock_wanted(&lane->lock))
 				break;
 			xm_lane_turn(x, lane);

@@ -15,7 +15,11 @@ void xm_control_init(struct xm_control *control,
 		     void (*report)(void *, const struct xm_control_report *),
 		     void *owner)
 {
-	memset(control, 0, sizeof(*control));
+	/* Peers are large, and cleared as they are added. */
+	control->count = 0;
+	control->channels_count = 0;
+	control->trace = NULL;
+	control->effects.count = 0;
 	control->report = report;
 	control->owner = owner;
 }

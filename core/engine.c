@@ -11,6 +11,10 @@
 #define TICK (5 * XM_MS)
 /* Drops carried out by one call. */
 #define DROPS_MAX 64
+/* A store that was refused is tried again when something has completed, which
+ * may have been in its way, or after so long. Not at every turn: waiting
+ * threads take a turn a microsecond, and refused stores can be many. */
+#define AGAIN (50 * XM_US)
 /* Transport events taken from one peer in one turn. */
 #define EVENTS_PER_POLL 16
 
@@ -591,9 +595,11 @@ bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 		any |= poll_peer(e, i);
 	if (e->clock_ns - e->tick_ns >= TICK)
 		tick(e);
-	if (e->pager.cells_failed > 0 && any_path_up(e)) {
+	if (e->pager.cells_failed > 0 &&
+	    (any || e->clock_ns - e->again_ns >= AGAIN) && any_path_up(e)) {
 		struct xm_pager_event ev = { .kind = XM_PAGER_TICK };
 
+		e->again_ns = e->clock_ns;
 		xm_engine_event(e, &ev);
 	}
 	return any;

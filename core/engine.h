@@ -101,6 +101,7 @@ struct xm_engine {
 	uint32_t users; /* explicit operations outstanding */
 	uint64_t clock_ns, seen_ns;
 	uint64_t tick_ns; /* engine time of the last tick */
+	uint64_t again_ns; /* and when failed stores were tried again */
 	uint32_t hint;
 	struct xm_pager_effects effects;
 	struct xm_pager_effects sorry; /* of REFUSED */

@@ -71,7 +71,9 @@ static void on_report(void *owner, const struct xm_control_report *report)
 
 void xm_keeper_init(struct xm_keeper *k)
 {
-	memset(k, 0, sizeof(*k));
+	memset(k->peers, 0, sizeof(k->peers));
+	memset(k->lost, 0, sizeof(k->lost));
+	k->lanes_count = 0;
 	xm_control_init(&k->control, on_report, k);
 }
 

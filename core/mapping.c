@@ -84,9 +84,10 @@ enum xm_verdict xm_serve_once(extmem *x, struct fault *f, unsigned looks)
 enum xm_verdict xm_serve(extmem *x, uint64_t page, bool write)
 {
 	struct fault fault = { .page = page, .write = write };
+	unsigned looks = os_looks(LOOKS);
 
 	for (unsigned turn = 0;; turn++) {
-		enum xm_verdict verdict = xm_serve_once(x, &fault, LOOKS);
+		enum xm_verdict verdict = xm_serve_once(x, &fault, looks);
 
 		if (verdict != XM_VERDICT_WAIT)
 			return verdict;

@@ -94,6 +94,10 @@ void os_free(void *memory);
 /* For things that take a while, and nobody tells when they are done. */
 void os_sleep(uint64_t ns);
 
+/* So many looks, `most` or fewer, are worth taking one right after another:
+ * one where nothing can arrive meanwhile. */
+unsigned os_looks(unsigned most);
+
 /* Between two looks at something another thread or machine is about to do:
  * spins at first, then yields, then naps; `turn` counts from 0. */
 void os_relax(unsigned turn);

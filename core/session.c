@@ -36,6 +36,7 @@ void xm_session_init(struct xm_session *s, const struct xm_hello *hello,
 	s->hello.version_min = XM_PROTOCOL_VERSION_MIN;
 	s->hello.version_max = XM_PROTOCOL_VERSION;
 	s->timeout_ns = timeout_ns;
+	s->due_ns = XM_NEVER;
 	s->retry_ns = RETRY_FIRST;
 }
 
@@ -258,6 +259,7 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 		request->abandoned = false;
 		request->token = ev->token;
 		request->deadline_ns = ev->deadline_ns;
+		s->due_ns = xm_min(s->due_ns, ev->deadline_ns);
 		request->message = *ev->message;
 		request->message.request = request->number;
 		if (s->state == XM_SESSION_READY)
@@ -269,20 +271,32 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 	fx->list[fx->count - 1].token = ev->token;
 }
 
-static void on_tick(struct xm_session *s, const struct xm_session_event *ev,
+static void overdue(struct xm_session *s, uint64_t now_ns,
 		    struct xm_session_effects *fx)
 {
+	s->due_ns = XM_NEVER;
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];
 
-		if (request->number == 0 || request->abandoned ||
-		    ev->now_ns < request->deadline_ns)
+		if (request->number == 0 || request->abandoned)
 			continue;
+		if (now_ns < request->deadline_ns) {
+			s->due_ns = xm_min(s->due_ns, request->deadline_ns);
+			continue;
+		}
 		request->abandoned = request->sent &&
 				     request->message.kind == XM_TAKE;
 		note(s, XM_TRACE_SESSION_OVERDUE, request->number, 0, 0);
 		answer(request, -ETIMEDOUT, NULL, fx);
 	}
+}
+
+static void on_tick(struct xm_session *s, const struct xm_session_event *ev,
+		    struct xm_session_effects *fx)
+{
+	/* Ticks are many, and requests lie far apart. */
+	if (ev->now_ns >= s->due_ns)
+		overdue(s, ev->now_ns, fx);
 	switch (s->state) {
 	case XM_SESSION_AWAY:
 		if (s->ended || ev->now_ns < s->retry_at_ns)

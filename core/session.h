@@ -93,6 +93,7 @@ struct xm_session {
 	uint64_t retry_at_ns, retry_ns;
 	uint64_t ping_at_ns;
 	uint64_t heard_ns; /* last message */
+	uint64_t due_ns;   /* no request's deadline is earlier */
 	uint64_t timeout_ns;
 	uint64_t sent; /* messages */
 	uint32_t number;

@@ -10,6 +10,7 @@
 
 #include "host.h"
 #include "sim.h"
+#include "sparse.h"
 #include "target.h"
 
 struct command {
@@ -25,7 +26,7 @@ struct answer {
 static struct appliance {
 	struct process *control, *interface;
 	uint32_t index;
-	uint8_t *pool;
+	struct sparse *pool;
 	struct xm_host *host;
 	struct xm_transport_limits limits;
 	struct xm_locator locator;
@@ -63,7 +64,12 @@ struct xm_service *appliance_service(uint32_t index)
 
 uint8_t *appliance_pool(uint32_t index)
 {
-	return appliances[index].pool;
+	return appliances[index].pool->bytes;
+}
+
+void appliance_written(uint32_t index, uint64_t offset, uint64_t size)
+{
+	sparse_mark(appliances[index].pool, offset, size);
 }
 
 uint32_t appliance_at_interface(const struct process *process)
@@ -100,7 +106,8 @@ static void interface_run(void *argument)
 
 	fabric_transport.open(&o, NULL, 0, &t);
 	fabric_transport.limits(t, &a->limits);
-	fabric_transport.listen(t, a->pool, sim_shape.pool_size, &a->locator);
+	fabric_transport.listen(t, a->pool->bytes, sim_shape.pool_size,
+				&a->locator);
 	xm_target_init(&target, &fabric_transport, t, clients,
 		       2 * sim_shape.clients_max);
 	a->listening = true;
@@ -168,7 +175,7 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 	struct appliance *a = link;
 
 	/* It takes a while, in which the world goes on. */
-	memset(a->pool + offset, 0, size);
+	sparse_clear(a->pool, offset, size);
 	world_wait(a->pool, size * XM_US / ZEROED_PER_US);
 }
 
@@ -269,9 +276,8 @@ void appliance_open(uint32_t index)
 
 	memset(a, 0, sizeof(*a));
 	a->index = index;
-	a->pool = calloc(1, sim_shape.pool_size);
+	a->pool = sparse_take(sim_shape.pool_size);
 	oracle_begin(index);
-	XM_ASSERT(a->pool != NULL);
 	queues_clear(a);
 	snprintf(name, sizeof(name), "control %u", index);
 	a->control = world_spawn(name, appliance_node(index));
@@ -290,7 +296,7 @@ void appliance_close(uint32_t index)
 	struct appliance *a = &appliances[index];
 
 	queues_clear(a);
-	free(a->pool);
+	sparse_give(a->pool);
 	memset(a, 0, sizeof(*a));
 }
 

@@ -316,6 +316,7 @@ static void execute(struct xm_transport *t, struct operation *op)
 {
 	struct connection *c = op->connection;
 	struct exposed *e;
+	uint32_t at;
 
 	if (c->target != t) {
 		shut(op); /* it was closed in between */
@@ -339,12 +340,13 @@ static void execute(struct xm_transport *t, struct operation *op)
 		if (from == NULL)
 			return; /* cancelled before its bytes had left */
 		sim_counts.faults[SIM_FAULT_LATE_WRITE] += op->cancelled;
+		at = appliance_at_interface(t->process);
 		for (uint32_t i = 0; i < op->count; i++) {
-			uint64_t at = e->offset + op->offsets[i];
+			uint64_t byte = e->offset + op->offsets[i];
 
-			oracle_access(appliance_at_interface(t->process),
-				      e->client, at, op->piece, true);
-			memcpy(t->pool + at, from + i * op->piece, op->piece);
+			oracle_access(at, e->client, byte, op->piece, true);
+			appliance_written(at, byte, op->piece);
+			memcpy(t->pool + byte, from + i * op->piece, op->piece);
 		}
 	} else {
 		oracle_access(appliance_at_interface(t->process), e->client,
@@ -816,11 +818,8 @@ static void transport_conceal(struct xm_transport *t, uint64_t client,
 	conceal(t, client, far->key, false);
 }
 
-static int transport_poll(struct xm_transport *t,
-			  struct xm_transport_event *ret, int count)
+static void execute_all(struct xm_transport *t)
 {
-	int got = 0;
-
 	while (t->inbox != NULL) {
 		struct arrival *a = t->inbox;
 
@@ -830,6 +829,15 @@ static int transport_poll(struct xm_transport *t,
 		execute(t, a->operation);
 		free(a);
 	}
+}
+
+static int transport_poll(struct xm_transport *t,
+			  struct xm_transport_event *ret, int count)
+{
+	int got = 0;
+
+	if (t->inbox != NULL)
+		execute_all(t);
 	while (got < count && t->first != NULL) {
 		struct queued *q = t->first;
 
@@ -929,6 +937,7 @@ struct xm_channel {
 	struct end *peers[STREAMS];
 	struct parcel *last; /* the one whose bytes poll() handed out */
 	uint32_t turn;
+	uint32_t here; /* parcels, at all its ends; 0: nothing to look for */
 };
 
 static struct end *other_end(struct stream *s, const struct end *e)
@@ -973,6 +982,7 @@ static void arrive_parcel(void *argument, uint64_t which)
 	}
 	*to->here_last = p;
 	to->here_last = &p->next;
+	to->channel->here++;
 	world_wake(to->channel->process);
 }
 
@@ -1059,6 +1069,8 @@ static void end_close(struct end *e, int status)
 	struct stream *s = stream_of(e);
 	struct end *other = other_end(s, e);
 
+	for (const struct parcel *p = e->here; p != NULL; p = p->next)
+		e->channel->here--;
 	e->channel->peers[e->peer] = NULL;
 	e->channel = NULL;
 	if ((other->channel != NULL || other == &s->ends[1]) && !s->half)
@@ -1124,6 +1136,7 @@ static bool channel_next(struct xm_channel *c, struct end *e,
 	e->here = p->next;
 	if (e->here == NULL)
 		e->here_last = &e->here;
+	c->here--;
 	free(c->last);
 	c->last = p;
 	memset(ret, 0, sizeof(*ret));
@@ -1149,6 +1162,8 @@ static bool channel_next(struct xm_channel *c, struct end *e,
 
 static int channel_poll(struct xm_channel *c, struct xm_channel_event *ret)
 {
+	if (c->here == 0)
+		return 0;
 	for (uint32_t i = 0; i < STREAMS; i++) {
 		uint32_t peer = (c->turn + i) % STREAMS;
 
@@ -1167,7 +1182,7 @@ static void channel_wait(struct xm_channel *c, int fd, uint64_t timeout_ns)
 {
 	if (sim_kicked(fd))
 		return;
-	for (uint32_t i = 0; i < STREAMS; i++) {
+	for (uint32_t i = 0; c->here > 0 && i < STREAMS; i++) {
 		if (c->peers[i] != NULL && c->peers[i]->here != NULL &&
 		    !c->peers[i]->told_down)
 			return;

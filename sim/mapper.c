@@ -12,15 +12,22 @@
 
 #include "client.h"
 #include "sim.h"
+#include "sparse.h"
 #include "touch.h"
 #include "uffd.h"
 
 enum page { DETACHED, ABSENT, OPEN, PROTECTED, POISONED };
 
 struct xm_mapper {
+	struct xm_mapper *next;
+	const struct process *process;
+	struct sparse *arena;
 	uint8_t *base, *states;
 	uint64_t pages, page_size;
 };
+
+/* Those of live processes. */
+static struct xm_mapper *mappers;
 
 /* Other threads run on while the kernel works for this one: what they store
  * meanwhile goes where it can. */
@@ -45,8 +52,12 @@ static int attach(struct xm_mapper *m, uint64_t page, uint64_t count)
 static void detach(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
 	XM_ASSERT(xm_span_fits(page, count, m->pages));
-	memset(m->states + page, DETACHED, count);
-	memset(m->base + page * m->page_size, 0xee, count * m->page_size);
+	for (uint64_t i = page; i < page + count; i++) {
+		/* What had bytes looks like nothing good from now on. */
+		if (m->states[i] == OPEN || m->states[i] == PROTECTED)
+			memset(m->base + i * m->page_size, 0xee, m->page_size);
+		m->states[i] = DETACHED;
+	}
 }
 
 static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
@@ -56,6 +67,7 @@ static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
 		uint8_t *at = m->base + (page + i) * m->page_size;
 
 		XM_ASSERT(m->states[page + i] == ABSENT);
+		sparse_mark(m->arena, (page + i) * m->page_size, m->page_size);
 		if (bytes == NULL)
 			memset(at, 0, m->page_size);
 		else
@@ -153,15 +165,39 @@ int xm_uffd_open(const struct xm_uffd_options *o, char *words,
 	(void)words_size;
 	m->pages = o->pages;
 	m->page_size = o->page_size;
-	m->base = world_alloc(m->pages * m->page_size);
+	m->arena = sparse_take(m->pages * m->page_size);
+	m->base = m->arena->bytes;
+	m->process = world_current();
+	m->next = mappers;
+	mappers = m;
 	m->states = world_alloc(m->pages);
 	*ret = m;
 	return 0;
 }
 
+/* Its memory goes with the process, all but the arena. */
+static void forget(struct xm_mapper *m)
+{
+	struct xm_mapper **link = &mappers;
+
+	while (*link != m)
+		link = &(*link)->next;
+	*link = m->next;
+	sparse_give(m->arena);
+}
+
+void mapper_process_died(const struct process *process)
+{
+	for (struct xm_mapper *m = mappers, *next; m != NULL; m = next) {
+		next = m->next;
+		if (m->process == process)
+			forget(m);
+	}
+}
+
 void xm_uffd_close(struct xm_mapper *m)
 {
-	world_free(m->base);
+	forget(m);
 	world_free(m->states);
 	world_free(m);
 }

@@ -804,6 +804,12 @@ static void program_run(void *argument)
 
 /* --- outside ------------------------------------------------------------------------------------------- */
 
+static void died(struct process *process)
+{
+	fabric_process_died(process);
+	mapper_process_died(process);
+}
+
 void program_open(uint32_t client)
 {
 	struct program *p = &programs[client];
@@ -828,7 +834,7 @@ void program_open(uint32_t client)
 	XM_ASSERT(p->shadow != NULL);
 	snprintf(name, sizeof(name), "client %u", client);
 	p->process = world_spawn(name, SIM_APPLIANCES_MAX + client);
-	p->process->died = fabric_process_died;
+	p->process->died = died;
 	/* Trouble all along: links that lose, appliances without memory,
 	 * deadlines that are too short. */
 	if (sim_shape.link.loss_permille > 0 || sim_shape.no_memory > 0 ||

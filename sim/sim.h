@@ -193,12 +193,19 @@ struct process *appliance_control(uint32_t index);
 struct process *appliance_interface(uint32_t index);
 struct xm_service *appliance_service(uint32_t index);
 uint8_t *appliance_pool(uint32_t index);
+/* These bytes of its pool are about to be written. */
+void appliance_written(uint32_t index, uint64_t offset, uint64_t size);
 /* Which appliance's interface process this is; UINT32_MAX: none. */
 uint32_t appliance_at_interface(const struct process *);
 /* Ends both processes now; they come again, empty, after `pause_ns`. */
 void appliance_kill(uint32_t index, uint64_t pause_ns);
 /* Ends the interface process; extmemd sees it and ends as a whole. */
 void appliance_kill_interface(uint32_t index, uint64_t pause_ns);
+
+/* --- mapper.c ------------------------------------------------------------------- */
+
+/* Its arena is gone, if it had one. */
+void mapper_process_died(const struct process *);
 
 /* --- client.c ---------------------------------------------------------------------- */
 

@@ -10,84 +10,13 @@
 #include <string.h>
 
 #include "sim.h"
+#include "stacks.h"
 
 #define STACK (256 * XM_KIB)
+#define BUCKETS 64
 #define NOTES 128 /* lines kept for a broken law */
 #define RECORDS 1024 /* of one process between two switches */
 #define PAINTED_MAX (64 * XM_KIB)
-
-/* --- switching ------------------------------------------------------------------- */
-
-/* From one stack to another. swapcontext() would do, and does elsewhere, but
- * asks the kernel for the signal mask each time, which none of us changes: a
- * third of a run's time. Where the compiler keeps books of stacks of its own
- * (sanitizers, shadow stacks) it is left to the library, too. */
-#if defined(__x86_64__) && !defined(__CET__) &&                                \
-	!defined(XM_SANITIZE_ADDRESS) && !defined(XM_SANITIZE_THREAD)
-
-struct context {
-	void *stack;
-};
-
-/* What a called function keeps, by the System V ABI for x86-64: rbx, rbp, r12
- * to r15, the rounding modes; the rest is the caller's to save. */
-void world_switch(struct context *from, const struct context *to);
-__asm__(".text\n"
-	".type world_switch, @function\n"
-	"world_switch:\n"
-	"	pushq %rbp\n"
-	"	pushq %rbx\n"
-	"	pushq %r12\n"
-	"	pushq %r13\n"
-	"	pushq %r14\n"
-	"	pushq %r15\n"
-	"	movq %rsp, (%rdi)\n"
-	"	movq (%rsi), %rsp\n"
-	"	popq %r15\n"
-	"	popq %r14\n"
-	"	popq %r13\n"
-	"	popq %r12\n"
-	"	popq %rbx\n"
-	"	popq %rbp\n"
-	"	ret\n"
-	".size world_switch, .-world_switch\n");
-
-static void context_make(struct context *c, void *stack, size_t size,
-			 void (*run)(void))
-{
-	uint64_t *top = (uint64_t *)(void *)((char *)stack + size) - 1;
-
-	*top = 0; /* the return address of run(), which never returns */
-	*--top = (uint64_t)(uintptr_t)run;
-	for (unsigned i = 0; i < 6; i++)
-		*--top = 0;
-	c->stack = top;
-}
-
-#else
-
-#include <ucontext.h>
-
-struct context {
-	ucontext_t library;
-};
-
-static void world_switch(struct context *from, const struct context *to)
-{
-	swapcontext(&from->library, &to->library);
-}
-
-static void context_make(struct context *c, void *stack, size_t size,
-			 void (*run)(void))
-{
-	getcontext(&c->library);
-	c->library.uc_stack.ss_sp = stack;
-	c->library.uc_stack.ss_size = size;
-	c->library.uc_link = NULL;
-	makecontext(&c->library, run, 0);
-}
-
-#endif
 
 /* --- state ------------------------------------------------------------------------ */
 
@@ -101,9 +30,13 @@ struct fiber {
 	void (*run)(void *);
 	void *argument;
 	const void *key;
-	uint64_t wait; /* number of this wait, so that a late timer is known */
 	bool woken;
+	/* Its alarm: among w.alarms at `alarm`, unless that is NO_ALARM. */
+	uint64_t alarm_ns, alarm_order;
+	uint32_t alarm;
 };
+
+#define NO_ALARM UINT32_MAX
 
 struct event {
 	uint64_t at_ns, order;
@@ -130,13 +63,24 @@ static uint64_t traced[WORLD_PROCESSES]; /* records taken of each */
 static struct xm_trace_record records[WORLD_PROCESSES][RECORDS];
 
 static struct world {
-	uint64_t seed, now_ns, order, events, waits;
+	uint64_t seed, now_ns, order, events;
 	struct xm_rand rand[8];
 	struct process processes[WORLD_PROCESSES];
 	struct fiber fibers[WORLD_FIBERS];
 	uint32_t fibers_used; /* slots ever used */
+	uint64_t ready[WORLD_FIBERS / 64]; /* those that can run, a bit each */
+	uint32_t ready_count;
+	/* Of those that wait, by their key's bucket. */
+	uint64_t waiting[BUCKETS][WORLD_FIBERS / 64];
+	/* A heap of those that wait until some time, the first on top: numbers
+	 * of fibers. */
+	uint8_t alarms[WORLD_FIBERS];
+	uint32_t alarms_count;
 	struct fiber *running;
+	const struct process *ran;
 	struct context home;
+	bool (*stop)(void);
+	bool stopped;
 	struct event *heap;
 	size_t heap_count, heap_max;
 	uint64_t hash, notes;
@@ -283,6 +227,11 @@ uint64_t world_hash(void)
 	return w.hash;
 }
 
+const struct process *world_ran(void)
+{
+	return w.ran;
+}
+
 uint64_t world_events(void)
 {
 	return w.events;
@@ -372,14 +321,121 @@ static struct event event_pop(void)
 	return first;
 }
 
+/* --- alarms ------------------------------------------------------------------------ */
+
+/* A fiber that waits has one alarm at most, and takes it along when it is
+ * woken: none rings for nothing. */
+
+static bool rings_before(uint32_t a, uint32_t b)
+{
+	const struct fiber *f = &w.fibers[a], *g = &w.fibers[b];
+
+	return f->alarm_ns < g->alarm_ns ||
+	       (f->alarm_ns == g->alarm_ns && f->alarm_order < g->alarm_order);
+}
+
+static void alarm_put(uint32_t at, uint32_t fiber)
+{
+	w.alarms[at] = (uint8_t)fiber;
+	w.fibers[fiber].alarm = at;
+}
+
+/* `fiber` is to stand at `at`, or above, or below. */
+static void alarm_settle(uint32_t at, uint32_t fiber)
+{
+	while (at > 0 && rings_before(fiber, w.alarms[(at - 1) / 2])) {
+		alarm_put(at, w.alarms[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
+	for (;;) {
+		uint32_t child = 2 * at + 1;
+
+		if (child >= w.alarms_count)
+			break;
+		if (child + 1 < w.alarms_count &&
+		    rings_before(w.alarms[child + 1], w.alarms[child]))
+			child++;
+		if (!rings_before(w.alarms[child], fiber))
+			break;
+		alarm_put(at, w.alarms[child]);
+		at = child;
+	}
+	alarm_put(at, fiber);
+}
+
+static void alarm_set(struct fiber *fiber, uint64_t at_ns)
+{
+	fiber->alarm_ns = xm_max(at_ns, w.now_ns);
+	fiber->alarm_order = w.order++;
+	w.alarms_count++;
+	alarm_settle(w.alarms_count - 1, (uint32_t)(fiber - w.fibers));
+}
+
+static void alarm_drop(struct fiber *fiber)
+{
+	uint32_t at = fiber->alarm;
+
+	if (at == NO_ALARM)
+		return;
+	fiber->alarm = NO_ALARM;
+	w.alarms_count--;
+	if (at < w.alarms_count)
+		alarm_settle(at, w.alarms[w.alarms_count]);
+}
+
 /* --- fibers ----------------------------------------------------------------------- */
+
+static uint64_t bit_of(const struct fiber *fiber)
+{
+	return UINT64_C(1) << (fiber - w.fibers) % 64;
+}
+
+static unsigned word_of(const struct fiber *fiber)
+{
+	return (unsigned)((fiber - w.fibers) / 64);
+}
+
+static unsigned bucket_of(const void *key)
+{
+	uint64_t hash = (uint64_t)(uintptr_t)key *
+			UINT64_C(0x9e3779b97f4a7c15);
+
+	return (unsigned)(hash >> 58);
+}
+_Static_assert(BUCKETS == 64, "six bits of the hash");
+
+/* Follows from a fiber's state, and from its process's. */
+static void fiber_can_run(const struct fiber *fiber)
+{
+	uint64_t *word = &w.ready[word_of(fiber)], bit = bit_of(fiber);
+	bool can = fiber->state == FIBER_READY && !fiber->process->hung;
+
+	if (can == ((*word & bit) != 0))
+		return;
+	*word ^= bit;
+	w.ready_count += can ? 1 : -1U;
+}
+
+static void fiber_set(struct fiber *fiber, enum fiber_state state)
+{
+	uint64_t *bucket = w.waiting[bucket_of(fiber->key)];
+
+	if (fiber->state == FIBER_WAITING) {
+		bucket[word_of(fiber)] &= ~bit_of(fiber);
+		alarm_drop(fiber);
+	}
+	fiber->state = state;
+	if (state == FIBER_WAITING)
+		bucket[word_of(fiber)] |= bit_of(fiber);
+	fiber_can_run(fiber);
+}
 
 static void fiber_main(void)
 {
 	struct fiber *fiber = w.running;
 
 	fiber->run(fiber->argument);
-	fiber->state = FIBER_ENDED;
+	fiber_set(fiber, FIBER_ENDED);
 	world_wake(fiber);
 	world_switch(&fiber->context, &w.home);
 }
@@ -402,7 +458,8 @@ struct fiber *world_fiber(struct process *process, void (*run)(void *),
 	fiber->process = process;
 	fiber->run = run;
 	fiber->argument = argument;
-	fiber->state = FIBER_READY;
+	fiber->alarm = NO_ALARM;
+	fiber_set(fiber, FIBER_READY);
 	context_make(&fiber->context, fiber->stack, STACK, fiber_main);
 	return fiber;
 }
@@ -417,21 +474,51 @@ bool world_fiber_ended(const struct fiber *fiber)
 	return fiber->state == FIBER_ENDED;
 }
 
-static void go_home(void)
+/* Any fiber that can run, as the seed has it. */
+static struct fiber *choose(void)
 {
-	struct fiber *fiber = w.running;
+	uint64_t skip = 0, word;
+	unsigned i = 0;
 
-	world_switch(&fiber->context, &w.home);
+	if (w.ready_count == 0)
+		return NULL;
+	if (w.ready_count > 1)
+		skip = xm_rand_below(&w.rand[WORLD_SCHEDULE], w.ready_count);
+	for (word = w.ready[0];; word &= word - 1) {
+		while (word == 0)
+			word = w.ready[++i];
+		if (skip-- == 0)
+			break;
+	}
+	return &w.fibers[64 * i + (unsigned)__builtin_ctzll(word)];
 }
 
-static void timer(void *argument, uint64_t wait)
+/* What is asked after each event; true: the world stops here. */
+static bool event_over(const struct process *p)
 {
-	struct fiber *fiber = argument;
+	if (p != NULL)
+		take_records(p);
+	w.ran = p;
+	w.stopped = w.stop != NULL && w.stop();
+	return w.stopped;
+}
 
-	if (fiber->state == FIBER_WAITING && fiber->wait == wait) {
-		fiber->state = FIBER_READY;
-		fiber->woken = false;
+/* The running fiber has a new state, and another runs on: straight from one to
+ * the next, or itself, as long as one can; else home, where time goes on. */
+static void pass_on(void)
+{
+	struct fiber *fiber = w.running, *next = NULL;
+
+	w.running = NULL;
+	if (!event_over(fiber->process))
+		next = choose();
+	if (next != NULL) {
+		w.events++;
+		w.running = next;
 	}
+	if (next != fiber)
+		world_switch(&fiber->context,
+			     next != NULL ? &next->context : &w.home);
 }
 
 bool world_wait(const void *key, uint64_t timeout_ns)
@@ -439,31 +526,38 @@ bool world_wait(const void *key, uint64_t timeout_ns)
 	struct fiber *fiber = w.running;
 
 	XM_ASSERT(fiber != NULL);
-	fiber->state = FIBER_WAITING;
 	fiber->key = key;
-	fiber->wait = ++w.waits;
+	fiber_set(fiber, FIBER_WAITING);
 	if (timeout_ns != XM_NEVER)
-		world_at(w.now_ns + timeout_ns, timer, fiber, fiber->wait);
-	go_home();
+		alarm_set(fiber, w.now_ns + timeout_ns);
+	pass_on();
 	return fiber->woken;
 }
 
 void world_wake(const void *key)
 {
-	for (uint32_t i = 0; i < w.fibers_used; i++) {
-		struct fiber *fiber = &w.fibers[i];
+	const uint64_t *bucket = w.waiting[bucket_of(key)];
 
-		if (fiber->state == FIBER_WAITING && fiber->key == key) {
-			fiber->state = FIBER_READY;
+	for (unsigned i = 0; i < XM_COUNT(w.ready); i++) {
+		uint64_t word = bucket[i];
+
+		for (; word != 0; word &= word - 1) {
+			struct fiber *fiber =
+				&w.fibers[64 * i +
+					  (unsigned)__builtin_ctzll(word)];
+
+			if (fiber->key != key)
+				continue;
 			fiber->woken = true;
+			fiber_set(fiber, FIBER_READY);
 		}
 	}
 }
 
 void world_yield(void)
 {
-	w.running->state = FIBER_READY;
-	go_home();
+	fiber_set(w.running, FIBER_READY);
+	pass_on();
 }
 
 struct process *world_current(void)
@@ -546,7 +640,7 @@ void world_kill(struct process *p)
 	p->alive = false;
 	for (uint32_t i = 0; i < w.fibers_used; i++) {
 		if (w.fibers[i].process == p)
-			w.fibers[i].state = FIBER_FREE;
+			fiber_set(&w.fibers[i], FIBER_FREE);
 	}
 	if (p->died != NULL)
 		p->died(p);
@@ -566,6 +660,10 @@ void world_hang(struct process *p, bool hung)
 		 w.now_ns - p->hung_since_ns > p->hang_counts_ns)
 		p->asleep_ns += w.now_ns - p->hung_since_ns;
 	p->hung = hung;
+	for (uint32_t i = 0; i < w.fibers_used; i++) {
+		if (w.fibers[i].process == p)
+			fiber_can_run(&w.fibers[i]);
+	}
 }
 
 uint64_t world_awake_ns(const struct process *p)
@@ -580,61 +678,75 @@ struct process *world_process(uint32_t index)
 
 uint64_t world_process_ns(const struct process *p)
 {
-	int64_t age = (int64_t)(w.now_ns - p->started_ns);
+	int64_t now_ns = (int64_t)w.now_ns + p->skew_ns;
 
-	return (uint64_t)((int64_t)w.now_ns + p->skew_ns +
-			  age / 1000000 * p->drift_ppm);
+	if (p->drift_ppm != 0)
+		now_ns += (int64_t)(w.now_ns - p->started_ns) / 1000000 *
+			  p->drift_ppm;
+	return (uint64_t)now_ns;
 }
 
 /* --- running -------------------------------------------------------------------------- */
 
-/* Any fiber that can run, as the seed has it. */
-static struct fiber *choose(void)
+/* Until the fibers have come home: none can run, or one has ended. */
+static void run_fibers(struct fiber *fiber)
 {
-	struct fiber *ready[WORLD_FIBERS];
-	uint32_t count = 0;
+	w.events++;
+	w.running = fiber;
+	world_switch(&w.home, &fiber->context);
+	fiber = w.running;
+	if (fiber == NULL)
+		return;
+	w.running = NULL;
+	event_over(fiber->process);
+	fiber_set(fiber, FIBER_FREE);
+}
 
-	for (uint32_t i = 0; i < w.fibers_used; i++) {
-		struct fiber *fiber = &w.fibers[i];
+/* The first of what is to come, be it an event or an alarm; false: nothing
+ * until then. */
+static bool go_on(uint64_t until_ns)
+{
+	struct fiber *fiber = w.alarms_count == 0 ? NULL
+						  : &w.fibers[w.alarms[0]];
+	struct event e;
 
-		if (fiber->state == FIBER_READY && !fiber->process->hung)
-			ready[count++] = fiber;
+	if (fiber != NULL &&
+	    (w.heap_count == 0 || fiber->alarm_ns < w.heap[0].at_ns ||
+	     (fiber->alarm_ns == w.heap[0].at_ns &&
+	      fiber->alarm_order < w.heap[0].order))) {
+		if (fiber->alarm_ns > until_ns)
+			return false;
+		w.now_ns = fiber->alarm_ns;
+		fiber->woken = false;
+		fiber_set(fiber, FIBER_READY);
+	} else {
+		if (w.heap_count == 0 || w.heap[0].at_ns > until_ns)
+			return false;
+		e = event_pop();
+		w.now_ns = e.at_ns;
+		e.run(e.argument, e.number);
 	}
-	if (count == 0)
-		return NULL;
-	return count == 1 ? ready[0]
-			  : ready[xm_rand_below(&w.rand[WORLD_SCHEDULE],
-						count)];
+	w.events++;
+	event_over(NULL);
+	return true;
 }
 
 uint64_t world_run(uint64_t until_ns, bool (*stop)(void))
 {
 	uint64_t first = w.events;
 
-	for (;;) {
+	w.stop = stop;
+	w.stopped = false;
+	while (!w.stopped) {
 		struct fiber *fiber = choose();
-		struct event e;
 
 		if (fiber != NULL) {
-			w.events++;
-			w.running = fiber;
-			world_switch(&w.home, &fiber->context);
-			w.running = NULL;
-			take_records(fiber->process);
-			if (fiber->state == FIBER_ENDED)
-				fiber->state = FIBER_FREE;
-		} else {
-			if (w.heap_count == 0 || w.heap[0].at_ns > until_ns)
-				break;
-			e = event_pop();
-			w.now_ns = e.at_ns;
-			w.events++;
-			e.run(e.argument, e.number);
+			run_fibers(fiber);
+		} else if (!go_on(until_ns)) {
+			w.now_ns = until_ns;
+			break;
 		}
-		if (stop != NULL && stop())
-			return w.events - first;
 	}
-	w.now_ns = until_ns;
 	return w.events - first;
 }
 

@@ -71,6 +71,8 @@ void world_hang(struct process *, bool hung);
 struct process *world_process(uint32_t index);
 /* Whose fiber is running; NULL outside of any. */
 struct process *world_current(void);
+/* For stop(): which one's it was, that has just run; NULL: none's. */
+const struct process *world_ran(void);
 /* The process's own clock. */
 uint64_t world_process_ns(const struct process *);
 

@@ -464,11 +464,37 @@ static void a_write_refused_for_the_moment_is_posted_again(void)
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
 	CU_ASSERT_EQUAL(flushed(5, 6), XM_VERDICT_WAIT);
 	far[0].post_status = 0;
-	turn(0);
+	turn(100 * XM_US);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 1);
 	complete(0, 0);
 	CU_ASSERT_EQUAL(flushed(5, 6), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(far[0].far[5 * PAGE], 9);
+}
+
+static void refused_writes_wait_for_a_completion_or_a_while(void)
+{
+	uint32_t posts;
+
+	open_and_up();
+	write_byte(5, 9);
+	write_byte(9, 8);
+	CU_ASSERT_EQUAL(event(XM_PAGER_EVICT, 9, 10), XM_VERDICT_DONE);
+	far[0].post_status = -EAGAIN;
+	CU_ASSERT_EQUAL(event(XM_PAGER_EVICT, 5, 6), XM_VERDICT_DONE);
+	turn(100 * XM_US);
+	posts = far[0].posts;
+	for (unsigned i = 0; i < 100; i++)
+		turn(10);
+	CU_ASSERT_EQUAL(far[0].posts, posts);
+	far[0].post_status = 0;
+	turn(10);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 1);
+	/* What completes has made room. */
+	complete(0, 0);
+	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 1);
+	complete(0, 0);
+	CU_ASSERT_EQUAL(far[0].far[5 * PAGE], 9);
+	CU_ASSERT_EQUAL(far[0].far[9 * PAGE], 8);
 }
 
 static void canceled_operations_are_done_again_on_the_next_connection(void)
@@ -767,6 +793,7 @@ int main(void)
 		XM_TEST(a_read_ahead_ends_with_its_segment_and_its_block),
 		XM_TEST(a_read_refused_for_the_moment_is_posted_again),
 		XM_TEST(a_write_refused_for_the_moment_is_posted_again),
+		XM_TEST(refused_writes_wait_for_a_completion_or_a_while),
 		XM_TEST(canceled_operations_are_done_again_on_the_next_connection),
 		XM_TEST(the_end_of_a_former_connection_does_not_end_this_one),
 		XM_TEST(other_appliances_go_on_while_one_is_down),

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Large memory that reads as zero and is mostly never touched: an appliance's
+ * pool, a client's arena. Whoever writes to it says where; only that is
+ * cleared, and the memory is kept for the next run. So a run costs what it
+ * touches, and neither a memset() of all nor the kernel's faults.
+ */
+#ifndef XM_SPARSE_H
+#define XM_SPARSE_H
+
+#include "base.h"
+
+struct sparse {
+	struct sparse *next;
+	uint8_t *bytes;
+	size_t size;
+	uint64_t *marks; /* a bit for each page that may not be zero */
+};
+
+/* All zero. Never NULL. */
+struct sparse *sparse_take(size_t size);
+void sparse_give(struct sparse *);
+/* [offset, + size) is about to be written. */
+void sparse_mark(struct sparse *, size_t offset, size_t size);
+/* It reads as zero again. */
+void sparse_clear(struct sparse *, size_t offset, size_t size);
+
+#endif
