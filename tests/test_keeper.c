@@ -228,7 +228,8 @@ static void open_lane(uint32_t lane)
 {
 	struct xm_engine_options o = {
 		.pager = { .pages_max = PAGES, .frames_max = 8,
-			   .window_max = 4, .slots = 3, .cells = 4 },
+			   .window_max = 4, .slots = 3, .cells = 4,
+			   .scatter = 1 },
 		.page_size = PAGE,
 		.block_pages = BLOCK,
 		.depth = 4,
