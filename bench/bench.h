@@ -302,6 +302,12 @@ void bench_print(struct bench *, const struct bench_row *rows, size_t repeats);
 
 int bench_alloc(int argc, char *argv[]);
 int bench_fault(int argc, char *argv[]);
+int bench_gups(int argc, char *argv[]);
+int bench_kmeans(int argc, char *argv[]);
+int bench_pagerank(int argc, char *argv[]);
 int bench_rma(int argc, char *argv[]);
+int bench_sort(int argc, char *argv[]);
+int bench_stream(int argc, char *argv[]);
+int bench_zipf(int argc, char *argv[]);
 
 #endif

@@ -19,7 +19,13 @@ static const struct {
 } subcommands[] = {
 	{ "alloc", bench_alloc, "slabs and objects, beside malloc, jemalloc" },
 	{ "fault", bench_fault, "touch pages of which a part is local" },
+	{ "gups", bench_gups, "random updates of a table (HPCC RandomAccess)" },
+	{ "kmeans", bench_kmeans, "Lloyd's iterations over points" },
+	{ "pagerank", bench_pagerank, "ranks of an R-MAT graph's vertices" },
 	{ "rma", bench_rma, "explicit reads and writes, beside raw libfabric" },
+	{ "sort", bench_sort, "merge sort of keys with payload" },
+	{ "stream", bench_stream, "copy, scale, add, triad (STREAM)" },
+	{ "zipf", bench_zipf, "gets and puts in a hash table" },
 };
 
 static void usage(FILE *file)

@@ -71,7 +71,7 @@ static void kmeans_lay_out(struct xm_kernel_job *job)
 
 	k->count = job->plan.memory_size / POINT_BYTES;
 	k->points = job->memory;
-	k->assigned = (uint32_t *)(k->points + k->count);
+	k->assigned = (void *)(k->points + k->count);
 	k->seed = xm_kernel_mix(job->wishes.seed);
 }
 

@@ -79,8 +79,8 @@ static void pagerank_lay_out(struct xm_kernel_job *job)
 	g->seed = xm_kernel_mix(job->wishes.seed);
 	g->rank = job->memory;
 	g->part = g->rank + g->vertices;
-	g->ends = (uint64_t *)(g->part + g->vertices);
-	g->out_degree = (uint32_t *)(g->ends + g->vertices);
+	g->ends = (void *)(g->part + g->vertices);
+	g->out_degree = (void *)(g->ends + g->vertices);
 	g->sources = g->out_degree + g->vertices;
 }
 

@@ -19,6 +19,7 @@ extmem_bench_SOURCES = \
 	bench/extmem-bench.c \
 	bench/fault.c \
 	bench/floor.c \
+	bench/kernels.c \
 	bench/link.c \
 	bench/link.h \
 	bench/malloc.c \
@@ -46,3 +47,4 @@ libxm_kernels_la_SOURCES = \
 	bench/zipf.h \
 	$(NULL)
 libxm_kernels_la_LIBADD = -lm
+extmem_bench_LDADD += libxm_kernels.la

@@ -61,6 +61,7 @@ xm_shell_tests = \
 	tests/floors.sh \
 	tests/fuzz_wire.sh \
 	tests/test_bench.sh \
+	tests/test_bench_kernels.sh \
 	tests/test_extmemd.sh \
 	tests/test_minimize.sh \
 	tests/test_ranks.sh \
