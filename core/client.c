@@ -140,35 +140,14 @@ void xm_lanes_unlock(extmem *x, const struct os_signals *old)
 	os_signals_restore(old);
 }
 
-static void request_end(extmem *x, struct request *request)
-{
-	/* Read first: with its last part a waiter's request is gone. */
-	bool async = request->async;
-
-	if (atomic_fetch_sub_explicit(&request->parts, 1,
-				      memory_order_acq_rel) != 1 ||
-	    !async)
-		return;
-	os_lock_take(&x->async_lock);
-	request->next = x->async_done;
-	x->async_done = request;
-	os_lock_give(&x->async_lock);
-}
-
 void xm_lane_turn(extmem *x, struct lane *lane)
 {
 	struct xm_completion done;
 
 	xm_engine_turn(&lane->engine, os_now_ns());
 	while (xm_engine_completion(&lane->engine, &done)) {
-		struct request *request =
-			(struct request *)(uintptr_t)done.token;
-		int none = 0;
-
-		if (done.status != 0)
-			atomic_compare_exchange_strong(&request->status,
-						       &none, done.status);
-		request_end(x, request);
+		xm_piece_end(x, lane, (struct piece *)(uintptr_t)done.token,
+			     done.status);
 	}
 }
 
@@ -222,7 +201,8 @@ static int lane_open(extmem *x, struct lane *lane)
 			       (unsigned long long)(x->arena_size / XM_GIB));
 	o.stage = lane->stage;
 	lane->bounce = lane->stage + xm_pager_stage_pages(&o.pager) * XM_PAGE;
-	os_mutex_open(&lane->bounce_lock);
+	if (xm_pieces_open(lane, DEPTH) != 0)
+		return xm_fail(-ENOMEM, "extmem_open: out of memory");
 	xm_engine_init(&lane->engine, &o, lane->memory, os_now_ns());
 	return 0;
 }
@@ -235,6 +215,7 @@ static void lane_close(struct lane *lane)
 		engine->peers[i].ops->close(engine->peers[i].transport);
 	os_memory_give(lane->stage, lane->stage_size);
 	os_memory_give(lane->memory, lane->memory_size);
+	xm_pieces_close(lane);
 }
 
 /* --- appliances ----------------------------------------------------------------- */
@@ -355,6 +336,7 @@ static int lane_connect(extmem *x, struct lane *lane, const char *address,
 				    ? x->settings.provider : NULL,
 		.depth = p->slots + p->cells + DEPTH,
 	};
+	struct xm_transport_limits limits;
 	struct xm_transport *transport;
 	char words[256] = "";
 	int rc = ops->open(&o, words, sizeof(words), &transport);
@@ -374,6 +356,8 @@ static int lane_connect(extmem *x, struct lane *lane, const char *address,
 		return rc;
 	}
 	xm_engine_add(&lane->engine, ops, transport);
+	ops->limits(transport, &limits);
+	x->enlists |= limits.enlists;
 	return 0;
 }
 
@@ -603,20 +587,6 @@ static int arena_open(extmem *x)
 	return 0;
 }
 
-static int async_open(extmem *x)
-{
-	x->async_max = DEPTH * x->lanes_count;
-	x->async_memory = os_memory_take(x->async_max *
-					 sizeof(struct request));
-	if (x->async_memory == NULL)
-		return xm_fail(-ENOMEM, "extmem_open: out of memory");
-	for (uint32_t i = 0; i < x->async_max; i++) {
-		x->async_memory[i].next = x->async_free;
-		x->async_free = &x->async_memory[i];
-	}
-	return 0;
-}
-
 static int keeper_start(extmem *x)
 {
 	int rc;
@@ -708,12 +678,12 @@ static void destroy(extmem *x)
 	os_memory_give(x->arena_memory, x->arena_memory_size);
 	os_memory_give(x->segments,
 		       XM_SEGMENTS_MAX * sizeof(struct xm_segment));
-	os_memory_give(x->async_memory,
-		       x->async_max * sizeof(struct request));
+	xm_async_close(x);
 	if (x->options != NULL)
 		xm_options_close(x->options);
 	os_kick_close(x->kick);
 	os_mutex_close(&x->regions_lock);
+	os_mutex_close(&x->near_lock);
 	os_mutex_close(&x->control_lock);
 	os_cond_close(&x->control_changed);
 	os_memory_give(x, sizeof(*x));
@@ -732,7 +702,7 @@ static int build(extmem *x, const char *const settings[])
 	for (uint32_t i = 0; rc == 0 && i < x->lanes_count; i++)
 		rc = lane_open(x, &x->lanes[i]);
 	if (rc == 0)
-		rc = async_open(x);
+		rc = xm_async_open(x);
 	for (size_t i = 0; rc == 0 && i < x->settings.appliance.count; i++)
 		rc = appliance_add(x, x->settings.appliance.items[i]);
 	if (rc == 0)
@@ -772,6 +742,7 @@ int extmem_open(const char *const settings[], extmem **ret)
 	x->keeper.control.trace = os_trace();
 	xm_list_open(&x->regions);
 	os_mutex_open(&x->regions_lock);
+	os_mutex_open(&x->near_lock);
 	os_mutex_open(&x->control_lock);
 	os_cond_open(&x->control_changed);
 	x->kick = os_kick_open();

@@ -3,18 +3,20 @@
  * The inside of extmem.h: a client, its lanes and regions, for the files that
  * make the public functions real: client.c (open, close, the keeper's thread),
  * region.c (take, give, select), mapping.c (map, faults, sync, advise, pin),
- * access.c (explicit reads and writes), about.c (statistics, information).
+ * access.c (explicit reads and writes),
+ * transfer.c (what these move), about.c (statistics, information).
  *
  * Locks, in the order in which they may be taken:
  *	extmem.regions_lock	the list of regions, the arena, the layout
  *	extmem_region.lock	slabs, objects, mappings of one region
- *	lane.bounce_lock	the lane's bounce buffer
+ *	extmem.near_lock	memory that was registered
  *	extmem.control_lock	sessions, waiters
+ *	extmem.async_lock	transfers that are free, stuck, or done
  *	lane.lock		a lane's engine; the layout is read under any,
  *				and changed under all of them
- * A fault takes a lane's lock only, and async_lock under it. While one of these
- * is held no mapped page is touched; and from the first mapping on signals are
- * blocked, lest a handler touch one on a thread that holds what its fault needs.
+ * A fault takes a lane's lock only. While one is held no mapped page is touched;
+ * and from the first mapping on signals are blocked, lest a handler touch one on
+ * a thread that holds what its fault needs.
  */
 #ifndef XM_CLIENT_H
 #define XM_CLIENT_H
@@ -31,13 +33,14 @@
 #include "list.h"
 #include "options.h"
 #include "os.h"
+#include "transfer.h"
 #include "uffd.h"
 
 #define XM_PAGE UINT64_C(4096)
 #define XM_SPAN_GRANULE (2 * XM_MIB) /* of addresses */
 #define XM_REGIONS_MAX 256
 #define XM_SEGMENTS_MAX 4096
-#define XM_BOUNCE_PAGES 16
+#define XM_NEAR_MAX 32 /* spans of registered memory */
 
 struct xm_settings {
 	struct xm_option_list appliance;
@@ -63,8 +66,10 @@ struct lane {
 	size_t memory_size;
 	uint8_t *stage;
 	size_t stage_size;
-	struct os_mutex bounce_lock;
-	uint8_t *bounce; /* XM_BOUNCE_PAGES, enlisted */
+	struct piece *pieces, *pieces_free;
+	size_t pieces_size;
+	uint8_t *bounce;      /* XM_BOUNCE_PAGES, enlisted */
+	uint32_t bounce_free; /* a bit of each */
 	uint64_t latency[EXTMEM_LATENCY_BUCKETS];
 };
 
@@ -107,15 +112,15 @@ struct extmem_region {
 	/* The pager knows this region's pages: it has been mapped once. */
 	atomic_bool tracked;
 	atomic_bool written; /* explicitly, before it was tracked */
+	/* It is about to be; and transfers under way that go past the pager. */
+	atomic_bool changing;
+	atomic_uint straight;
 };
 
-/* One explicit operation of the caller's, made of posted parts. */
-struct request {
-	atomic_uint parts; /* under way, and one while more may be posted */
-	atomic_int status;
-	bool async;
-	void *context;
-	struct request *next; /* async: completed, or free */
+/* Memory of the caller's that transports know; sizes are at least 1. */
+struct near_span {
+	uint8_t *memory;
+	size_t size;
 };
 
 struct extmem {
@@ -157,10 +162,18 @@ struct extmem {
 	atomic_bool stopping;
 	int kick; /* the keeper shall look */
 
+	bool enlists; /* a transport does: memory has to be registered */
+	struct os_mutex near_lock;
+	struct near_span near[XM_NEAR_MAX];
+	uint32_t near_count;
+
+	_Atomic(struct transfer *) async_called;
 	struct os_lock async_lock;
-	struct request *async_done, *async_free;
-	struct request *async_memory;
-	uint32_t async_max;
+	struct transfer *async_free, *async_memory;
+	uint32_t async_used; /* of async_memory, ever */
+	struct queue {
+		struct transfer *first, **last;
+	} async_stuck, async_done;
 
 	char lost_words[256]; /* written once, by the first lost page */
 	atomic_int lost_said; /* 0 no, 1 being written, 2 written */
@@ -191,27 +204,21 @@ static inline uint32_t xm_lane_of(const extmem *x, uint64_t page)
 		       : (uint32_t)(page / x->block_pages % x->lanes_count);
 }
 
-/* A lock that serving a fault takes as well: a lane's, or async_lock. Before
- * the first mapping there are no faults, and two system calls are saved. */
-static inline void xm_lock(struct lane *lane, struct os_lock *lock,
-			   struct os_signals *ret)
+/* Before the first mapping there are no faults, and two system calls are
+ * saved. */
+static inline void xm_lane_lock(struct lane *lane, struct os_signals *ret)
 {
 	ret->blocked = false;
 	for (;;) {
 		if (atomic_load_explicit(&lane->mapped, memory_order_relaxed))
 			os_signals_block(ret);
-		os_lock_take(lock);
+		os_lock_take(&lane->lock);
 		/* It is set by one who holds all these locks. */
 		if (ret->blocked || !atomic_load_explicit(&lane->mapped,
 							  memory_order_relaxed))
 			return;
-		os_lock_give(lock);
+		os_lock_give(&lane->lock);
 	}
-}
-
-static inline void xm_lane_lock(struct lane *lane, struct os_signals *ret)
-{
-	xm_lock(lane, &lane->lock, ret);
 }
 
 static inline void xm_lane_unlock(struct lane *lane,
@@ -225,6 +232,12 @@ void xm_lanes_lock(extmem *, struct os_signals *ret);
 void xm_lanes_unlock(extmem *, const struct os_signals *old);
 /* With the lane locked: takes in completions, and hands explicit ones on. */
 void xm_lane_turn(extmem *, struct lane *);
+/* A transfer of an asynchronous call shall be driven. */
+void xm_async_call(extmem *, struct transfer *);
+/* Looks at all lanes, and drives those. */
+void xm_async_turn(extmem *);
+int xm_async_open(extmem *);
+void xm_async_close(extmem *);
 /* In a child of fork() nothing of a client can be used: -ECHILD, in words. */
 int xm_usable(const char *call);
 

@@ -607,6 +607,18 @@ bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 
 /* --- explicit operations ------------------------------------------------------------------ */
 
+uint64_t xm_engine_most(struct xm_engine *e, uint64_t address)
+{
+	uint64_t page_size = e->options.page_size;
+	struct xm_segment *s = xm_layout_find(
+		e->options.layout, address / page_size, &e->hint);
+
+	if (s == NULL)
+		return 0;
+	return xm_min((s->page + s->count) * page_size - address,
+		      e->peers[s->appliance].limits.size_max);
+}
+
 int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
 		       void *near, uint64_t size, uint64_t token)
 {

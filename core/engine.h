@@ -128,6 +128,10 @@ enum xm_verdict xm_engine_fault(struct xm_engine *, uint64_t page, bool write,
  * in everything but now. The verdict, next and seq are in effects. The range
  * must lie within one block. */
 enum xm_verdict xm_engine_event(struct xm_engine *, struct xm_pager_event *);
+/* What one explicit operation at this byte of the arena can move, most: to the
+ * end of its segment, and no more than the transport moves at once. 0: there is
+ * no segment. */
+uint64_t xm_engine_most(struct xm_engine *, uint64_t address);
 /* Posts an explicit operation at a byte of the arena; it may be shorter than
  * asked: returns the bytes accepted, or -EAGAIN, -ENOTCONN, -ERANGE.
  * Completed through xm_engine_completion() with `token`. */

@@ -152,9 +152,8 @@ int extmem_object_size(extmem_region *, uint64_t offset, uint64_t *ret_size);
 /* --- explicit access ----------------------------------------------------- */
 
 /* `buffer` may be any memory of the process, external memory that this client
- * mapped too.
- * Coherent with this client's mappings. A write returns when the bytes are
- * in the far memory.
+ * mapped too (not another client's). Coherent with this client's
+ * mappings. A write returns when the bytes are in the far memory.
  * Errors: -ERANGE outside the region; -ENOTCONN, -ESTALE, -ETIMEDOUT. */
 int extmem_read(extmem_region *, uint64_t offset, void *buffer, size_t size);
 int extmem_write(extmem_region *, uint64_t offset, const void *buffer,
@@ -166,15 +165,30 @@ struct extmem_iov {
 	size_t size;
 };
 
-/* Several at once, in any order; the first error is returned. */
+/* Memory of the caller's that explicit calls shall move bytes to and from without
+ * a copy, where the provider wants to know such memory beforehand (verbs does,
+ * tcp and shm do not: there any memory will do, and this costs nothing). It stays
+ * the caller's, who keeps it as it is until it is deregistered: neither freed
+ * nor mapped anew. At most 32 spans that do not overlap.
+ * Errors: -EINVAL size 0, or mapped external memory; -EEXIST part of it is
+ * registered; -ENOSPC too many; -ENOMEM and others, the provider's. */
+int extmem_register(extmem *, void *memory, size_t size);
+/* The same memory and size. Not while another thread moves bytes there.
+ * -EINVAL it was not registered so; -EBUSY an asynchronous call has it. */
+int extmem_deregister(extmem *, void *memory, size_t size);
+
+/* Several at a time, in any order; the first error is returned. -ERANGE: nothing
+ * was moved. */
 int extmem_readv(extmem_region *, const struct extmem_iov *, size_t count);
 int extmem_writev(extmem_region *, const struct extmem_iov *, size_t count);
 
-/* Started now, completed by extmem_poll() or extmem_wait(). -EAGAIN: too many
- * are under way; poll. The buffer is lent until its completion; it must not
- * lie in mapped external memory, and the region must never have been mapped
- * (-EBUSY: use the plain calls there). A completion with -ECANCELED: the
- * connection broke, the outcome is unknown; start it again. */
+/* Started now, completed by extmem_poll() or extmem_wait(). The buffer is lent
+ * until its completion, and the region stays until then; a load or store of a
+ * mapped page whose bytes are under way waits for them. What cannot begin at once
+ * is begun by later calls of these four. The status is that of the plain calls.
+ * Errors: -EAGAIN 4096 have not been collected: poll. -EINVAL size 0, or the
+ * buffer is mapped external memory, or not registered where the provider wants
+ * that. */
 struct extmem_completion {
 	void *context;
 	int status; /* 0 or a negative errno */
@@ -195,7 +209,8 @@ int extmem_wait(extmem *, struct extmem_completion *ret, size_t count,
 /* Maps [offset, offset + size) of the region (size 0: to its end) and stores
  * its address. A region has one place in the address space: mapping a part,
  * the whole, before or after selecting, gives addresses that agree. Offset
- * and size are page aligned. Mapping what is mapped is counted. */
+ * and size are page aligned. Mapping what is mapped is counted. The first
+ * mapping waits for explicit calls under way: -ETIMEDOUT. */
 int extmem_map(extmem_region *, uint64_t offset, uint64_t size, void **ret);
 /* Ends one mapping made with the same offset and size. Dirty pages are
  * written back first, if their appliance can be reached. */

@@ -67,6 +67,8 @@ libxm_client_la_SOURCES = \
 	core/options_print.c \
 	core/options_value.c \
 	core/region.c \
+	core/transfer.c \
+	core/transfer.h \
 	$(NULL)
 
 # Skin: doors to libc and to the kernel. The simulator has its own.

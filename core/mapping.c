@@ -268,10 +268,8 @@ static void set_attached(extmem_region *region, uint64_t offset,
 	uint32_t hint = 0;
 
 	xm_lanes_lock(x, &old);
-	os_lock_take(&x->async_lock);
 	for (uint32_t i = 0; i < x->lanes_count; i++)
 		atomic_store(&x->lanes[i].mapped, true);
-	os_lock_give(&x->async_lock);
 	while (page < limit) {
 		struct xm_segment *s = xm_layout_find(&x->layout, page, &hint);
 
@@ -349,21 +347,33 @@ static int mapping_add(extmem_region *region, uint64_t offset, uint64_t size)
 }
 
 /* Before the first mapping the far memory may have been written explicitly:
- * then its pages are not fresh. */
+ * then its pages are not fresh. What is being moved past the pager has to end
+ * first, and what begins after waits for us; see transfer.c. */
 static int begin_tracking(extmem_region *region)
 {
 	extmem *x = region->client;
 	struct xm_pager_event adopt = { .kind = XM_PAGER_ADOPT };
 	uint64_t first = region->address / XM_PAGE;
+	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	int rc = 0;
 
 	if (atomic_load(&region->tracked))
 		return 0;
-	if (atomic_load(&region->written))
+	atomic_store(&region->changing, true);
+	for (unsigned turn = 0; atomic_load(&region->straight) > 0; turn++) {
+		if (os_now_ns() >= deadline_ns) {
+			rc = -ETIMEDOUT;
+			break;
+		}
+		xm_async_turn(x);
+		os_relax(turn);
+	}
+	if (rc == 0 && atomic_load(&region->written))
 		rc = xm_range(x, &adopt, first, first + region->size / XM_PAGE,
 			      XM_NEVER);
 	if (rc == 0)
 		atomic_store(&region->tracked, true);
+	atomic_store(&region->changing, false);
 	return rc;
 }
 
@@ -393,6 +403,10 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 	if (rc == 0)
 		rc = mapping_add(region, offset, asked);
 	os_mutex_give(&region->lock);
+	if (rc == -ETIMEDOUT)
+		return xm_fail(rc, "extmem_map: explicit calls under way in "
+			       "region %s did not end within the timeout",
+			       region->name);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_map: %s", strerror(-rc));
 	*ret = x->base + region->address + offset;

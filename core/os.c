@@ -107,6 +107,15 @@ void os_lock_give(struct os_lock *lock)
 			NULL, 0);
 }
 
+void os_lock_pass(struct os_lock *lock)
+{
+	bool wanted = os_lock_wanted(lock);
+
+	os_lock_give(lock);
+	if (wanted)
+		sched_yield();
+}
+
 bool os_lock_wanted(const struct os_lock *lock)
 {
 	return atomic_load_explicit(&lock->word, memory_order_relaxed) == 2;

@@ -38,6 +38,8 @@ struct os_lock {
 void os_lock_take(struct os_lock *);
 void os_lock_give(struct os_lock *);
 
+/* Gives it, and lets somebody who waits for it go first. */
+void os_lock_pass(struct os_lock *);
 /* True while somebody may be asleep waiting for this lock, which the caller
  * holds. */
 bool os_lock_wanted(const struct os_lock *);

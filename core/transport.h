@@ -46,6 +46,7 @@
 #include "base.h"
 
 #define XM_TICKET_SIZE 16   /* bytes; proof of admission, used once */
+#define XM_SPANS_MAX 40	    /* of enlisted memory, each instance */
 #define XM_LOCATOR_SIZE 192 /* bytes; an opaque far address, most */
 
 /* Where an interface process can be reached: a provider's own address. */
@@ -135,7 +136,8 @@ struct xm_transport_ops {
 	void (*disconnect)(struct xm_transport *, uint32_t peer);
 	/* Makes near memory usable in read() and write(). Cheap and a no-op
 	 * where limits.enlists is false. The memory outlives the transport
-	 * or is delisted first. At most 16 spans. */
+	 * or is delisted first. At most XM_SPANS_MAX
+	 * spans. */
 	int (*enlist)(struct xm_transport *, void *memory, size_t size);
 	void (*delist)(struct xm_transport *, void *memory, size_t size);
 	/* One-sided access: `size` bytes (1 .. limits.size_max) between far

@@ -22,6 +22,7 @@ xm_man_names = \
 	docs/man/extmem_advise.3 \
 	docs/man/extmem_close.3 \
 	docs/man/extmem_contains.3 \
+	docs/man/extmem_deregister.3 \
 	docs/man/extmem_error.3 \
 	docs/man/extmem_info.3 \
 	docs/man/extmem_latency_ns.3 \
@@ -42,6 +43,7 @@ xm_man_names = \
 	docs/man/extmem_region_resize.3 \
 	docs/man/extmem_region_size.3 \
 	docs/man/extmem_region_take.3 \
+	docs/man/extmem_register.3 \
 	docs/man/extmem_slab_alloc.3 \
 	docs/man/extmem_slab_free.3 \
 	docs/man/extmem_status.3 \

@@ -90,6 +90,10 @@ struct xm_transport {
 	struct connection *peers[PEERS];
 	struct operation *operations;
 	struct queued *first, **last;
+	struct {
+		const uint8_t *memory;
+		size_t size;
+	} spans[XM_SPANS_MAX];
 	/* target */
 	uint8_t *pool;
 	size_t pool_size;
@@ -392,6 +396,18 @@ static void arrive_request(void *argument, uint64_t number)
 	wake(c->target);
 }
 
+static bool is_enlisted(const struct xm_transport *t, const uint8_t *near,
+			size_t size)
+{
+	bool found = !sim_shape.provider.enlists;
+
+	for (unsigned i = 0; i < XM_SPANS_MAX && !found; i++)
+		found = t->spans[i].memory != NULL &&
+			near >= t->spans[i].memory &&
+			near + size <= t->spans[i].memory + t->spans[i].size;
+	return found;
+}
+
 static int post(struct xm_transport *t, uint32_t peer, bool write,
 		const struct xm_far *far, const uint64_t *offsets,
 		uint32_t count, void *near, size_t piece, uint64_t token)
@@ -424,6 +440,7 @@ static int post(struct xm_transport *t, uint32_t peer, bool write,
 	op->size = size;
 	op->token = token;
 	op->near = near;
+	XM_ASSERT(is_enlisted(t, near, size));
 	if (write && (world_chance(WORLD_NETWORK, 2) ||
 		      XM_PLANTED(early_acknowledgement))) {
 		op->bytes = malloc(size);
@@ -685,17 +702,23 @@ static void transport_disconnect(struct xm_transport *t, uint32_t peer)
 
 static int transport_enlist(struct xm_transport *t, void *memory, size_t size)
 {
-	(void)t;
-	(void)memory;
-	(void)size;
+	unsigned i = 0;
+
+	while (i < XM_SPANS_MAX && t->spans[i].memory != NULL)
+		i++;
+	if (i == XM_SPANS_MAX)
+		return -ENOSPC;
+	t->spans[i].memory = memory;
+	t->spans[i].size = size;
 	return 0;
 }
 
 static void transport_delist(struct xm_transport *t, void *memory, size_t size)
 {
-	(void)t;
-	(void)memory;
-	(void)size;
+	for (unsigned i = 0; i < XM_SPANS_MAX; i++) {
+		if (t->spans[i].memory == memory && t->spans[i].size == size)
+			t->spans[i].memory = NULL;
+	}
 }
 
 static int transport_read(struct xm_transport *t, uint32_t peer,

@@ -77,6 +77,11 @@ void os_lock_give(struct os_lock *lock)
 		world_yield();
 }
 
+void os_lock_pass(struct os_lock *lock)
+{
+	os_lock_give(lock);
+}
+
 /* Who could want it cannot run before it is given. */
 bool os_lock_wanted(const struct os_lock *lock)
 {

@@ -286,77 +286,245 @@ static void op_touch(struct program *p)
 
 /* --- explicit ----------------------------------------------------------------------------- */
 
-static void op_explicit(struct program *p, bool write)
+/* A part of the region that is read or written, and the buffer for it, which no
+ * one else fills meanwhile. */
+struct part {
+	uint64_t page, count; /* claimed */
+	struct extmem_iov iov;
+	bool write, registered;
+	bool done; /* asynchronous: it has completed */
+	int status;
+};
+
+static bool is_watched(const struct part *part, uint64_t page, unsigned k,
+		       uint64_t *ret_at)
 {
-	uint64_t page = below(p->pages);
-	uint64_t count = 1 + below(xm_min(SPAN_MAX, p->pages - page));
-	uint64_t offset = page * XM_PAGE, size = count * XM_PAGE;
-	uint8_t *buffer;
-	int rc;
+	uint64_t at = page * XM_PAGE + places[k];
 
-	if (!claim(p, page, count))
-		return;
-	/* A buffer of the caller's own, which no one else fills meanwhile. */
-	buffer = malloc(size);
-	XM_ASSERT(buffer != NULL);
-	if (below(2) == 0 && size > 64) { /* not whole pages */
-		uint64_t cut = 8 * below(8);
+	if (at < part->iov.offset ||
+	    at + 8 > part->iov.offset + part->iov.size)
+		return false;
+	*ret_at = at - part->iov.offset;
+	return true;
+}
 
-		offset += cut;
-		size -= cut + 8 * below(4);
-	}
-	memset(buffer, 0xaa, size);
-	for (uint64_t i = page; write && i < page + count; i++) {
+/* Until it is known: the old, or this. Two unknowns in a row are settled by
+ * reading first. */
+static bool part_fill(struct program *p, const struct part *part)
+{
+	uint64_t at;
+
+	for (uint64_t i = part->page; i < part->page + part->count; i++) {
 		for (unsigned k = 0; k < WORDS; k++) {
-			uint64_t at = i * XM_PAGE + places[k];
+			if (is_watched(part, i, k, &at) &&
+			    p->shadow[i].words[k].unsure)
+				return false;
+		}
+	}
+	for (uint64_t i = part->page; i < part->page + part->count; i++) {
+		for (unsigned k = 0; k < WORDS; k++) {
 			uint64_t value = fresh_value(p);
 			struct word *w = &p->shadow[i].words[k];
 
-			if (at < offset || at + 8 > offset + size)
+			if (!is_watched(part, i, k, &at))
 				continue;
-			memcpy(buffer + (at - offset), &value, 8);
-			/* Until it is known: the old, or this. Two unknowns
-			 * in a row are settled by reading first. */
-			if (w->unsure) {
-				unclaim(p, page, count);
-				free(buffer);
-				return;
-			}
+			memcpy((uint8_t *)part->iov.buffer + at, &value, 8);
 			w->maybe = value;
+			w->unsure = true;
 		}
 	}
-	for (uint64_t i = page; write && i < page + count; i++) {
-		for (unsigned k = 0; k < WORDS; k++) {
-			uint64_t at = i * XM_PAGE + places[k];
+	return true;
+}
 
-			if (at >= offset && at + 8 <= offset + size)
-				p->shadow[i].words[k].unsure = true;
-		}
+static void part_close(struct program *p, struct part *part)
+{
+	if (part->registered) {
+		int rc = extmem_deregister(p->x, part->iov.buffer,
+					   part->iov.size);
+
+		if (rc != 0)
+			world_broken("promise", "memory that was registered "
+				     "and is not lent stays so: %d", rc);
+	}
+	free(part->iov.buffer);
+	unclaim(p, part->page, part->count);
+}
+
+/* False: not there, or not now. */
+static bool part_open(struct program *p, bool write, bool enlist,
+		      struct part *ret)
+{
+	struct part part = { .page = below(p->pages), .write = write };
+
+	part.count = 1 + below(xm_min(SPAN_MAX, p->pages - part.page));
+	part.iov.offset = part.page * XM_PAGE;
+	part.iov.size = part.count * XM_PAGE;
+	if (below(2) == 0) { /* not whole pages */
+		uint64_t cut = 8 * below(8);
+
+		part.iov.offset += cut;
+		part.iov.size -= cut + 8 * below(4);
+	}
+	if (!claim(p, part.page, part.count))
+		return false;
+	part.iov.buffer = malloc(part.iov.size);
+	XM_ASSERT(part.iov.buffer != NULL);
+	memset(part.iov.buffer, 0xaa, part.iov.size);
+	if (enlist) {
+		int rc = extmem_register(p->x, part.iov.buffer, part.iov.size);
+
+		part.registered = rc == 0;
+		if (rc != 0 && rc != -ENOSPC)
+			world_broken("promise", "memory cannot be registered: "
+				     "%d", rc);
+	}
+	if (write && !part_fill(p, &part)) {
+		part_close(p, &part);
+		return false;
 	}
 	world_note(write ? "program.write: client {client} writes at {offset}, "
 			   "{size:bytes}"
 			 : "program.read: client {client} reads at {offset}, "
-			   "{size:bytes}", p->index, offset, size);
-	rc = write ? extmem_write(p->region, offset, buffer, size)
-		   : extmem_read(p->region, offset, buffer, size);
-	outcome(p, write ? OUTCOME_WRITE : OUTCOME_READ, outcome_result(rc));
-	sim_counts.writes += write;
-	sim_counts.reads += !write;
-	for (uint64_t i = page; went(p, rc) && i < page + count; i++) {
-		for (unsigned k = 0; k < WORDS; k++) {
-			uint64_t at = i * XM_PAGE + places[k], value;
+			   "{size:bytes}", p->index, part.iov.offset,
+		   part.iov.size);
+	*ret = part;
+	return true;
+}
 
-			if (at < offset || at + 8 > offset + size)
+/* What became of it. */
+static void part_settle(struct program *p, struct part *part, int rc)
+{
+	outcome(p, part->write ? OUTCOME_WRITE : OUTCOME_READ,
+		outcome_result(rc));
+	sim_counts.writes += part->write;
+	sim_counts.reads += !part->write;
+	for (uint64_t i = part->page;
+	     went(p, rc) && i < part->page + part->count; i++) {
+		for (unsigned k = 0; k < WORDS; k++) {
+			uint64_t at, value;
+
+			if (!is_watched(part, i, k, &at))
 				continue;
-			memcpy(&value, buffer + (at - offset), 8);
-			if (write)
+			memcpy(&value, (uint8_t *)part->iov.buffer + at, 8);
+			if (part->write)
 				set_word(p, i, k, value);
 			else
 				check_word(p, i, k, value, "read");
 		}
 	}
-	free(buffer);
-	unclaim(p, page, count);
+	part_close(p, part);
+}
+
+static void op_explicit(struct program *p, bool write)
+{
+	struct part part;
+	int rc;
+
+	if (!part_open(p, write, below(4) == 0, &part))
+		return;
+	rc = write ? extmem_write(p->region, part.iov.offset, part.iov.buffer,
+				  part.iov.size)
+		   : extmem_read(p->region, part.iov.offset, part.iov.buffer,
+				 part.iov.size);
+	part_settle(p, &part, rc);
+}
+
+#define PARTS_MAX 12
+
+static unsigned parts_open(struct program *p, bool write, bool enlist,
+			   struct part parts[PARTS_MAX])
+{
+	unsigned count = 0, wanted = 1 + (unsigned)below(PARTS_MAX);
+
+	for (unsigned i = 0; i < wanted; i++)
+		count += part_open(p, write, enlist, &parts[count]);
+	return count;
+}
+
+static void op_vector(struct program *p)
+{
+	struct part parts[PARTS_MAX];
+	struct extmem_iov iov[PARTS_MAX];
+	bool write = below(2) == 0;
+	unsigned count = parts_open(p, write, below(4) == 0, parts);
+	int rc;
+
+	for (unsigned i = 0; i < count; i++)
+		iov[i] = parts[i].iov;
+	rc = write ? extmem_writev(p->region, iov, count)
+		   : extmem_readv(p->region, iov, count);
+	for (unsigned i = 0; i < count; i++)
+		part_settle(p, &parts[i], rc);
+}
+
+/* Those that could be begun. */
+static unsigned async_begin(struct program *p, struct part parts[PARTS_MAX])
+{
+	unsigned count = parts_open(p, below(2) == 0,
+				    sim_shape.provider.enlists, parts);
+	unsigned begun = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		struct part *part = &parts[begun];
+		int rc;
+
+		*part = parts[i];
+		if (sim_shape.provider.enlists && !part->registered) {
+			part_settle(p, part, -ENOSPC);
+			continue;
+		}
+		rc = part->write
+			? extmem_write_start(p->region, part->iov.offset,
+					     part->iov.buffer, part->iov.size,
+					     part)
+			: extmem_read_start(p->region, part->iov.offset,
+					    part->iov.buffer, part->iov.size,
+					    part);
+		if (rc == 0)
+			begun++;
+		else
+			part_settle(p, part, rc);
+	}
+	return begun;
+}
+
+/* Whoever polls collects for all threads. */
+static void async_end(struct program *p, struct part *parts, unsigned count)
+{
+	unsigned done = 0;
+
+	while (done < count) {
+		struct extmem_completion all[4];
+		int got = extmem_wait(p->x, all, XM_COUNT(all), 5);
+
+		XM_ASSERT(got >= 0);
+		for (int i = 0; i < got; i++) {
+			struct part *part = all[i].context;
+
+			if (part->done)
+				world_broken("promise", "an asynchronous call "
+					     "completes twice");
+			part->done = true;
+			part->status = all[i].status;
+		}
+		done = 0;
+		for (unsigned i = 0; i < count; i++)
+			done += parts[i].done;
+	}
+	for (unsigned i = 0; i < count; i++)
+		part_settle(p, &parts[i], parts[i].status);
+}
+
+static void op_async(struct program *p)
+{
+	struct part parts[PARTS_MAX];
+	unsigned count = async_begin(p, parts);
+
+	/* A page whose bytes are under way can be touched. */
+	if (count > 0 && below(3) == 0)
+		touch_page(p->x, p->region->address / XM_PAGE + parts[0].page,
+			   false);
+	async_end(p, parts, count);
 }
 
 /* --- the rest of the interface --------------------------------------------------------------- */
@@ -557,6 +725,8 @@ static bool region_take(struct program *p)
 {
 	uint64_t granules = p->pages_max * XM_PAGE / sim_shape.granule;
 	uint64_t size = (1 + below(granules)) * sim_shape.granule;
+	struct part parts[PARTS_MAX];
+	unsigned count = 0;
 	void *at;
 	int rc = extmem_region_take(p->x, "r", size, &p->region);
 
@@ -574,13 +744,18 @@ static bool region_take(struct program *p)
 	memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
 	if (!slab_take(p))
 		world_broken("selection", "a fresh region has no room");
-	/* Explicit writes before the first mapping, sometimes. */
+	/* Explicit writes before the first mapping, sometimes, and not all of
+	 * them over when it comes. */
 	if (below(3) == 0) {
 		op_explicit(p, true);
 		op_explicit(p, false);
 	}
+	if (below(4) == 0)
+		count = async_begin(p, parts);
 	rc = extmem_map(p->region, 0, 0, &at);
-	XM_ASSERT(rc == 0);
+	XM_ASSERT(rc == 0 || (rc == -ETIMEDOUT && count > 0));
+	async_end(p, parts, count);
+	p->lost |= rc != 0;
 	return true;
 }
 
@@ -635,14 +810,23 @@ static void region_give(struct program *p, bool look)
 
 /* --- threads ---------------------------------------------------------------------------------------- */
 
+enum kind {
+	KIND_TOUCH, KIND_READ, KIND_WRITE, KIND_VECTOR, KIND_ASYNC, KIND_SYNC,
+	KIND_ADVISE, KIND_PIN, KIND_SELECT, KIND_STATS, KIND_REMAP,
+	KIND_RESIZE, KIND_RENEW,
+};
+
 static const struct {
 	const char *name;
 	unsigned weight;
 } kinds[] = {
-	{ "touch", 60 }, { "read", 10 }, { "write", 10 },
-	{ "sync", 5 }, { "advise", 6 }, { "pin", 4 },
-	{ "select", 2 }, { "stats", 2 }, { "remap", 1 },
-	{ "resize", 2 }, { "renew", 1 },
+	[KIND_TOUCH] = { "touch", 54 }, [KIND_READ] = { "read", 8 },
+	[KIND_WRITE] = { "write", 8 }, [KIND_VECTOR] = { "vector", 4 },
+	[KIND_ASYNC] = { "async", 6 }, [KIND_SYNC] = { "sync", 5 },
+	[KIND_ADVISE] = { "advise", 6 }, [KIND_PIN] = { "pin", 4 },
+	[KIND_SELECT] = { "select", 2 }, [KIND_STATS] = { "stats", 2 },
+	[KIND_REMAP] = { "remap", 1 }, [KIND_RESIZE] = { "resize", 2 },
+	[KIND_RENEW] = { "renew", 1 },
 };
 
 const char *program_operation_name(uint32_t operation)
@@ -658,7 +842,7 @@ static void operate(struct program *p, struct worker *w, bool idle)
 
 	while (roll >= kinds[kind].weight)
 		roll -= kinds[kind++].weight;
-	alone = kind >= 8;
+	alone = kind >= KIND_REMAP;
 	if (idle || sim_without(sim_kind_of_operation(kind)))
 		goto replace;
 	w->doing = kinds[kind].name;
@@ -672,17 +856,19 @@ static void operate(struct program *p, struct worker *w, bool idle)
 	if (p->region == NULL || p->lost)
 		kind = UINT32_MAX;
 	switch (kind) {
-	case 0: op_touch(p); break;
-	case 1: op_explicit(p, false); break;
-	case 2: op_explicit(p, true); break;
-	case 3: op_sync(p); break;
-	case 4: op_advise(p); break;
-	case 5: op_pin(p); break;
-	case 6: op_select(p); break;
-	case 7: op_stats(p); break;
-	case 8: op_remap(p); break;
-	case 9: op_resize(p); break;
-	case 10: region_give(p, true); break;
+	case KIND_TOUCH: op_touch(p); break;
+	case KIND_READ: op_explicit(p, false); break;
+	case KIND_WRITE: op_explicit(p, true); break;
+	case KIND_VECTOR: op_vector(p); break;
+	case KIND_ASYNC: op_async(p); break;
+	case KIND_SYNC: op_sync(p); break;
+	case KIND_ADVISE: op_advise(p); break;
+	case KIND_PIN: op_pin(p); break;
+	case KIND_SELECT: op_select(p); break;
+	case KIND_STATS: op_stats(p); break;
+	case KIND_REMAP: op_remap(p); break;
+	case KIND_RESIZE: op_resize(p); break;
+	case KIND_RENEW: region_give(p, true); break;
 	default: break;
 	}
 	leave(p, alone);

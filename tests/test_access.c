@@ -350,10 +350,140 @@ static void asynchronous_calls_complete_once_each(void)
 	CU_ASSERT(extmem_read_start(region, 0, buffer, 0, NULL) == -EINVAL);
 	CU_ASSERT(extmem_read_start(region, REGION, buffer, 1, NULL) ==
 		  -ERANGE);
-	map_all(region);
-	CU_ASSERT(extmem_read_start(region, 0, buffer, 1, NULL) == -EBUSY);
-	CU_ASSERT(extmem_write_start(region, 0, buffer, 1, NULL) == -EBUSY);
 	CU_ASSERT(explicit_is(region, 8));
+	close_well(x);
+}
+
+/* In a mapped region, of which a part is here, dirty and clean, a part fresh and
+ * a part away; and against loads and stores. */
+static void asynchronous_calls_and_mappings_agree(void)
+{
+	enum { COUNT = 48 };
+	extmem_region *region;
+	extmem *x = open_small(&region);
+	uint8_t *memory = map_all(region);
+	uint64_t word = 777;
+	bool seen[COUNT];
+
+	memset(shadow, 0, REGION);
+	for (unsigned round = 0; round < 24; round++) {
+		uint64_t slot = REGION / COUNT;
+		uint64_t offsets[COUNT], sizes[COUNT];
+		bool reads = round % 2 == 1;
+
+		for (unsigned i = 0; i < COUNT; i++) {
+			uint64_t at = i * slot + draw(&word, 9000);
+			uint64_t size = 1 + draw(&word, draw(&word, 2) != 0
+							 ? 9000 : 100000);
+
+			if (draw(&word, 3) == 0) {
+				pattern_fill(shadow + at, at, 300, round);
+				memcpy(memory + at, shadow + at, 300);
+			}
+			offsets[i] = at;
+			sizes[i] = size;
+			if (!reads)
+				pattern_fill(shadow + at, at, size, round);
+			memcpy(buffer + at, shadow + at, size);
+			if (reads)
+				memset(buffer + at, 0x5a, size);
+		}
+		memset(seen, 0, sizeof(seen));
+		for (unsigned i = 0; i < COUNT; i++) {
+			void *context = (void *)(uintptr_t)i;
+
+			CU_ASSERT_FATAL(
+				(reads ? extmem_read_start(
+						 region, offsets[i],
+						 buffer + offsets[i], sizes[i],
+						 context)
+				       : extmem_write_start(
+						 region, offsets[i],
+						 buffer + offsets[i], sizes[i],
+						 context)) == 0);
+			/* A page whose bytes are under way can be touched. */
+			if (draw(&word, 8) == 0)
+				CU_ASSERT(memory[offsets[i]] ==
+					  shadow[offsets[i]] || !reads);
+		}
+		CU_ASSERT_FATAL(collect(x, seen, COUNT,
+					COUNT));
+		for (unsigned i = 0; i < COUNT; i++)
+			CU_ASSERT_FATAL(memcmp(buffer + offsets[i],
+					       shadow + offsets[i],
+					       sizes[i]) == 0);
+	}
+	CU_ASSERT(memcmp(memory, shadow, REGION) == 0);
+	CU_ASSERT(extmem_read(region, 0, buffer, REGION) == 0);
+	CU_ASSERT(memcmp(buffer, shadow, REGION) == 0);
+	close_well(x);
+}
+
+/* Nothing may have begun past the pager when it learns of the region. */
+static void mapping_waits_for_asynchronous_calls(void)
+{
+	extmem_region *region;
+	extmem *x = open_small(&region);
+	bool seen[64] = { false };
+	uint8_t *memory;
+
+	pattern_fill(shadow, 0, REGION, 9);
+	for (unsigned i = 0; i < 64; i++)
+		CU_ASSERT_FATAL(extmem_write_start(
+			region, i * (REGION / 64), shadow + i * (REGION / 64),
+			REGION / 64, (void *)(uintptr_t)i) == 0);
+	memory = map_all(region);
+	CU_ASSERT(pattern_is(memory, 0, REGION, 9));
+	CU_ASSERT(collect(x, seen, 64, 64));
+	close_well(x);
+}
+
+static void buffers_of_asynchronous_calls_are_plain_memory(void)
+{
+	extmem_region *region;
+	extmem *x = open_small(&region);
+	uint8_t *memory = map_all(region);
+
+	CU_ASSERT(extmem_read_start(region, 0, memory, PAGE, NULL) == -EINVAL);
+	CU_ASSERT(extmem_write_start(region, 0, memory, PAGE, NULL) ==
+		  -EINVAL);
+	CU_ASSERT(strstr(extmem_error(), "plain calls") != NULL);
+	close_well(x);
+}
+
+static void memory_is_registered_and_deregistered(void)
+{
+	static uint8_t spans[33][PAGE];
+	extmem_region *region;
+	extmem *x = open_small(&region);
+	uint8_t *memory = map_all(region);
+	struct extmem_completion done;
+
+	CU_ASSERT(extmem_register(x, buffer, 0) == -EINVAL);
+	CU_ASSERT(extmem_register(x, NULL, PAGE) == -EINVAL);
+	CU_ASSERT(extmem_register(x, buffer, SIZE_MAX) == -EINVAL);
+	CU_ASSERT(extmem_register(x, memory, PAGE) == -EINVAL);
+	CU_ASSERT(extmem_register(x, memory - 1, 2) == -EINVAL);
+	CU_ASSERT(extmem_register(x, buffer, 4 * PAGE) == 0);
+	CU_ASSERT(extmem_register(x, buffer, 4 * PAGE) == -EEXIST);
+	CU_ASSERT(extmem_register(x, buffer + 3 * PAGE, 2 * PAGE) == -EEXIST);
+	CU_ASSERT(extmem_register(x, buffer + 4 * PAGE, PAGE) == 0);
+	CU_ASSERT(extmem_write(region, 5, buffer + 7, 3 * PAGE) == 0);
+	CU_ASSERT(extmem_read(region, 5, buffer + 7, 3 * PAGE) == 0);
+	CU_ASSERT(extmem_deregister(x, buffer, PAGE) == -EINVAL);
+	CU_ASSERT(extmem_deregister(x, buffer + PAGE, 4 * PAGE) == -EINVAL);
+	CU_ASSERT(extmem_read_start(region, 0, buffer + PAGE, PAGE, x) == 0);
+	CU_ASSERT(extmem_deregister(x, buffer, 4 * PAGE) == -EBUSY);
+	CU_ASSERT(extmem_wait(x, &done, 1, PATIENCE_MS) == 1);
+	CU_ASSERT(done.context == x && done.status == 0);
+	CU_ASSERT(extmem_deregister(x, buffer, 4 * PAGE) == 0);
+	CU_ASSERT(extmem_deregister(x, buffer, 4 * PAGE) == -EINVAL);
+	CU_ASSERT(extmem_deregister(x, buffer + 4 * PAGE, PAGE) == 0);
+	for (unsigned i = 0; i < 32; i++)
+		CU_ASSERT(extmem_register(x, spans[i], PAGE) == 0);
+	CU_ASSERT(extmem_register(x, spans[32], PAGE) == -ENOSPC);
+	CU_ASSERT(extmem_deregister(x, spans[9], PAGE) == 0);
+	CU_ASSERT(extmem_register(x, spans[32], PAGE) == 0);
 	close_well(x);
 }
 
@@ -807,6 +937,10 @@ static const CU_TestInfo tests[] = {
 	XM_TEST(access_outside_the_region_is_refused),
 	XM_TEST(vectors_are_read_and_written_in_one_call),
 	XM_TEST(asynchronous_calls_complete_once_each),
+	XM_TEST(asynchronous_calls_and_mappings_agree),
+	XM_TEST(mapping_waits_for_asynchronous_calls),
+	XM_TEST(buffers_of_asynchronous_calls_are_plain_memory),
+	XM_TEST(memory_is_registered_and_deregistered),
 	XM_TEST(too_many_asynchronous_calls_are_told_to_poll),
 	XM_TEST(closing_with_asynchronous_calls_under_way_ends_them),
 	XM_TEST(buffers_may_lie_in_mapped_external_memory),

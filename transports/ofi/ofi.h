@@ -40,7 +40,7 @@
 #define OFI_TICKETS_PER_CLIENT 16 /* not used yet; likewise */
 #define OFI_EXPOSED_MIN 4096	  /* spans; more if there are more clients */
 #define OFI_EXPOSED_PER_CLIENT 16
-#define OFI_SPANS_MAX 16
+#define OFI_SPANS_MAX XM_SPANS_MAX
 #define OFI_SCATTER_MAX 8
 #define OFI_DEPTH_DEFAULT 128
 #define OFI_DEPTH_MAX 4096
