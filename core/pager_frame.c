@@ -221,6 +221,13 @@ static void store_lone(struct xm_pager *p, struct sweep *s,
 	s->lone_count = 0;
 }
 
+/* Under 2Q, what is read once must not take with it what stands in HOT. */
+static bool same_queue(const struct xm_pager *p, uint64_t a, uint64_t b)
+{
+	return p->frames[p->pages[a].frame].queue ==
+	       p->frames[p->pages[b].frame].queue;
+}
+
 /* The neighbours of `page`, itself included, that may leave with it. */
 static uint32_t run_around(const struct xm_pager *p, const struct sweep *s,
 			   uint64_t page, enum xm_page_state state,
@@ -230,11 +237,11 @@ static uint32_t run_around(const struct xm_pager *p, const struct sweep *s,
 	uint32_t run = 1;
 
 	while (run < most && xm_pager_evictable(p, page + run, state) &&
-	       !is_lone(s, page + run))
+	       !is_lone(s, page + run) && same_queue(p, page, page + run))
 		run++;
 	while (run < most && first > 0 &&
 	       xm_pager_evictable(p, first - 1, state) &&
-	       !is_lone(s, first - 1)) {
+	       !is_lone(s, first - 1) && same_queue(p, page, first - 1)) {
 		first--;
 		run++;
 	}
