@@ -24,6 +24,7 @@ xm_tests = \
 	tests/test_pager_model \
 	tests/test_path \
 	tests/test_rand \
+	tests/test_replay \
 	tests/test_service \
 	tests/test_session \
 	tests/test_settings \
@@ -84,6 +85,7 @@ noinst_HEADERS += \
 	tests/appliance.h \
 	tests/cunit.h \
 	tests/far_side.h \
+	tests/replay.h \
 	tests/wire_sample.h \
 	$(NULL)
 
@@ -132,6 +134,21 @@ tests_test_settings_SOURCES = \
 	$(NULL)
 
 tests_test_kernels_LDADD = libxm_kernels.la $(CUNIT_LIBS)
+
+# The pager alone on lists of touches; `make policies` prints a table.
+tests_test_replay_SOURCES = tests/replay.c tests/test_replay.c tests/touches.c
+tests_test_replay_LDADD = libxm_kernels.la $(LDADD)
+check_PROGRAMS += tests/policies
+tests_policies_SOURCES = \
+	tests/assert.c \
+	tests/policies.c \
+	tests/replay.c \
+	tests/touches.c \
+	$(NULL)
+tests_policies_LDADD = libxm_kernels.la libxm_ground.la
+policies: tests/policies
+	@tests/policies
+.PHONY: policies
 
 # What tests/test_run.sh runs: an ordinary program, of libc alone.
 check_PROGRAMS += tests/run_program
