@@ -28,7 +28,7 @@
 #define GONE_MAX 96
 /* Clean pages dropped beyond need, most; and one for so many frames. */
 #define AHEAD_MAX 16
-#define AHEAD_SHARE 64
+#define AHEAD_SHARE 32
 /* COLD's part of the frames under 2Q. */
 #define COLD_SHARE 4
 

@@ -443,6 +443,43 @@ static void a_write_completes_only_when_its_bytes_are_far(void)
 	world_close();
 }
 
+/* Pieces of one write lie apart, and not in the order of the near memory. */
+static void a_scattered_write_reaches_each_of_its_places(void)
+{
+	static const uint64_t places[] = { 5, 1, 9, 3, 14, 11, 0, 7 };
+	uint8_t bytes[8 * 4096];
+	uint64_t offsets[8];
+	uint32_t count;
+
+	if (!world_ready(XM_MIB))
+		return;
+	count = (uint32_t)xm_min(w.limits.scatter_max, 8);
+	CU_ASSERT_TRUE_FATAL(count >= 1);
+	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	for (uint32_t i = 0; i < count; i++) {
+		memset(bytes + i * 4096, 0x40 + (int)i, 4096);
+		offsets[i] = places[i] * 4096;
+	}
+	w.near.done[2] = 0;
+	for (uint64_t end = now_ns() + DEADLINE_NS; now_ns() < end; pump()) {
+		if (w.ops->scatter(w.near.t, w.peer, &w.far, offsets, count,
+				   bytes, 4096, 2) != -EAGAIN)
+			break;
+	}
+	PUMP_UNTIL(w.near.done[2]);
+	CU_ASSERT_EQUAL(w.near.status[2], 0);
+	for (uint64_t place = 0; place < 16; place++) {
+		uint8_t with = 0x11;
+
+		for (uint32_t i = 0; i < count; i++) {
+			if (places[i] == place)
+				with = (uint8_t)(0x40 + i);
+		}
+		CU_ASSERT(filled(far_pool + 4096 + place * 4096, with, 4096));
+	}
+	world_close();
+}
+
 static void a_wrong_key_touches_nothing(void)
 {
 	uint8_t bytes[4096], in[4096];
@@ -1287,6 +1324,7 @@ static const CU_TestInfo tests[] = {
 #define T(name) { #name, name }
 	T(bytes_go_round_unharmed_at_every_size),
 	T(a_write_completes_only_when_its_bytes_are_far),
+	T(a_scattered_write_reaches_each_of_its_places),
 	T(a_wrong_key_touches_nothing),
 	T(nothing_outside_the_span_is_touched),
 	T(concealed_memory_cannot_be_reached),

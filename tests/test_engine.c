@@ -43,7 +43,7 @@ static void fake_limits(struct xm_transport *t, struct xm_transport_limits *ret)
 	ret->size_max = 64 * PAGE;
 	ret->depth_max = OPS;
 	ret->peers_max = 1;
-	ret->scatter_max = 3;
+	ret->scatter_max = 2;
 }
 
 static void push(struct xm_transport *t, enum xm_transport_event_kind kind,
@@ -300,11 +300,14 @@ static void add_segment(uint64_t page, uint64_t count, uint32_t appliance,
 	engine.peers[appliance].segments++;
 }
 
+#define FRAMES 8
+static uint32_t frames = FRAMES;
+
 /* Pages 0..31 at appliance 0, 32..95 at 1, 96..127 at 0. */
 static void open_engine(void)
 {
 	struct xm_engine_options o = {
-		.pager = { .pages_max = PAGES, .frames_max = 8,
+		.pager = { .pages_max = PAGES, .frames_max = frames,
 			   .window_max = 4, .slots = 3, .cells = 8,
 			   .pins_max = 2, .scatter = 4 },
 		.page_size = PAGE,
@@ -699,6 +702,38 @@ static void only_the_pages_the_mapper_refused_are_poisoned(void)
 	CU_ASSERT_PTR_NULL(xm_pager_check(&engine.pager));
 }
 
+/* Room is made for more than one page at a time; this transport takes two
+ * pieces in a write. */
+static void pages_that_lie_apart_are_stored_by_few_writes_and_dropped_at_once(void)
+{
+	unsigned drops;
+	uint32_t posts;
+
+	frames = 64;
+	open_and_up();
+	frames = FRAMES;
+	for (uint64_t page = 0; page < 128; page += 2)
+		write_byte(page, (uint8_t)(100 + page));
+	posts = far[0].posts;
+	drops = mapper.drops;
+	write_byte(127, 9);
+	CU_ASSERT_EQUAL(far[0].posts, posts + 2);
+	CU_ASSERT_EQUAL_FATAL(far[0].ops_count, 2);
+	CU_ASSERT_EQUAL(far[0].ops[0].count, 2);
+	CU_ASSERT_EQUAL(far[0].ops[1].count, 1);
+	CU_ASSERT_EQUAL(mapper.drops, drops + 1);
+	complete(0, 0);
+	for (uint64_t page = 0; page < 6; page += 2) {
+		CU_ASSERT_EQUAL(mapper.how[page], GONE);
+		for (unsigned turn = 0; turn < 4; turn++) {
+			if (fault(page, false) == XM_VERDICT_DONE)
+				break;
+			complete(0, 0);
+		}
+		CU_ASSERT_EQUAL(mapper.byte[page], 100 + page);
+	}
+}
+
 static void a_page_outside_every_segment_is_lost_to_who_touches_it(void)
 {
 	open_and_up();
@@ -807,6 +842,7 @@ int main(void)
 		XM_TEST(each_lane_loses_its_own_blocks),
 		XM_TEST(a_flush_whose_store_was_lost_does_not_say_done),
 		XM_TEST(only_the_pages_the_mapper_refused_are_poisoned),
+		XM_TEST(pages_that_lie_apart_are_stored_by_few_writes_and_dropped_at_once),
 		XM_TEST(a_page_outside_every_segment_is_lost_to_who_touches_it),
 		XM_TEST(an_explicit_operation_is_cut_at_its_segment),
 		XM_TEST(explicit_operations_end_at_their_depth_until_collected),

@@ -523,6 +523,151 @@ static void pins_end_at_their_limit(void)
 	CU_ASSERT_EQUAL(pin(100, false), XM_VERDICT_DONE);
 }
 
+/* All that the last step has posted ends well; returns how many pages were
+ * stored. */
+static unsigned settle(void)
+{
+	static struct xm_pager_effects posted;
+	unsigned stores = 0;
+
+	posted = fx;
+	for (uint32_t i = 0; i < posted.count; i++) {
+		const struct xm_pager_effect *e = &posted.list[i];
+
+		if (e->kind == XM_FETCH)
+			fetched(e, 0);
+		if (e->kind == XM_STORE) {
+			stored(e, 0);
+			stores += e->count;
+		}
+	}
+	return stores;
+}
+
+/* Touches a page until it is there; returns how many pages were stored. */
+static unsigned touch(uint64_t page, bool write)
+{
+	unsigned stores = 0;
+
+	for (unsigned turn = 0;; turn++) {
+		enum xm_verdict verdict = send_event((struct xm_pager_event){
+			.kind = XM_PAGER_FAULT, .page = page, .write = write,
+			.limit = pager.options.pages_max });
+
+		CU_ASSERT_TRUE_FATAL(turn < 8);
+		stores += settle();
+		if (verdict == XM_VERDICT_DONE)
+			return stores;
+	}
+}
+
+/* --- foresight and reclaim --------------------------------------------------------------- */
+
+/* A page is read in, and written to or not; then all leave. */
+static unsigned upgrades(unsigned rounds, bool write)
+{
+	unsigned faults = 0;
+
+	for (unsigned i = 0; i < rounds; i++) {
+		uint64_t page = 2 * (i % 100);
+
+		touch(page, false);
+		if (write && state(page) == XM_PAGE_CLEAN) {
+			fault(page, true);
+			faults++;
+		}
+		range(XM_PAGER_EVICT, page, page + 1);
+		settle();
+	}
+	return faults;
+}
+
+static void what_is_written_after_reading_is_soon_installed_writable(void)
+{
+	open_written(usual);
+	CU_ASSERT_TRUE(upgrades(20, true) < 10);
+	/* One in eight is still asked. */
+	CU_ASSERT_TRUE(upgrades(80, true) >= 80 / 8);
+	CU_ASSERT_TRUE(upgrades(80, true) <= 80 / 8 + 1);
+}
+
+/* Eviction by need tells what was not written to. */
+static void foresight_is_unlearnt_from_pages_that_leave_unwritten(void)
+{
+	struct xm_pager_options options = usual;
+	unsigned stores = 0;
+
+	options.cells = 16;
+	open_written(options);
+	upgrades(40, true);
+	for (unsigned i = 0; i < 600; i++) {
+		unsigned n = touch(i * 97 % 251, false);
+
+		stores += i >= 500 ? n : 0;
+	}
+	CU_ASSERT_EQUAL(stores, 0);
+}
+
+/* Pages read once, one after the other, and between them a few that are read
+ * again and again, but leave and come back at first. */
+static uint64_t misses_of_a_hot_set(enum xm_reclaim reclaim)
+{
+	struct xm_pager_options options = usual;
+	uint64_t misses = 0, cold = 16;
+
+	options.frames_max = 32;
+	options.slots = 8;
+	options.reclaim = reclaim;
+	open_written(options);
+	send_event((struct xm_pager_event){
+		.kind = XM_PAGER_ADVISE, .page = 0, .limit = PAGES,
+		.advice = XM_ADVICE_RANDOM });
+	for (unsigned round = 0; round < 200; round++) {
+		for (uint64_t page = 0; page < 12; page++) {
+			if (state(page) == XM_PAGE_ABSENT) {
+				misses += round >= 20;
+				bring(page);
+			}
+		}
+		for (unsigned i = 0; i < 24; i++) {
+			if (state(cold) == XM_PAGE_ABSENT)
+				bring(cold);
+			cold = cold + 1 < PAGES ? cold + 1 : 16;
+		}
+	}
+	return misses;
+}
+
+static void under_2q_a_scan_leaves_what_is_read_again_alone(void)
+{
+	uint64_t clock = misses_of_a_hot_set(XM_RECLAIM_CLOCK),
+		 two = misses_of_a_hot_set(XM_RECLAIM_2Q);
+
+	CU_ASSERT_TRUE(clock > 1000);
+	CU_ASSERT_TRUE(two < clock / 4);
+}
+
+static void dirty_pages_that_lie_apart_leave_by_one_write(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.scatter = 4;
+	options.frames_max = 64;
+	options.cells = 8;
+	open_pager(options);
+	for (uint64_t i = 0; i < 64; i++)
+		fault(3 * i, true);
+	fault(200, true);
+	CU_ASSERT_EQUAL_FATAL(effects(XM_STORE), 1);
+	CU_ASSERT_TRUE(effect(XM_STORE, 0)->scattered);
+	CU_ASSERT_EQUAL(effect(XM_STORE, 0)->count, 3);
+	for (uint32_t i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(xm_pager_cell_page(
+			&pager, effect(XM_STORE, 0)->cell + i), 3 * i);
+	CU_ASSERT_EQUAL(effects(XM_PROTECT), 3);
+	CU_ASSERT_EQUAL(effects(XM_DROP), 3);
+}
+
 /* --- reading ahead ----------------------------------------------------------------------- */
 
 /* Reads pages in order until the stream runs ahead. */
@@ -541,6 +686,48 @@ static void begin_stream(void)
 				fetched(&e[i], 0);
 		}
 	}
+}
+
+/* Touches pages in this order and says how many had to be waited for. */
+static uint64_t misses_of(uint64_t first, int64_t step, unsigned count)
+{
+	uint64_t before = pager.counters.misses, page = first;
+
+	for (unsigned i = 0; i < count; i++, page += (uint64_t)step)
+		touch(page, false);
+	return pager.counters.misses - before;
+}
+
+static void a_stride_is_read_ahead_once_most_misses_have_kept_it(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.slots = 8;
+	open_written(options);
+	CU_ASSERT_TRUE(misses_of(0, 7, 12) >= 9);
+	CU_ASSERT_TRUE(misses_of(84, 7, 20) <= 2);
+	open_written(options);
+	misses_of(255, -5, 12);
+	CU_ASSERT_TRUE(misses_of(195, -5, 20) <= 2);
+}
+
+/* Every window is for nothing: the stream jumps as soon as it is believed. */
+static void reading_ahead_in_vain_is_bounded(void)
+{
+	struct xm_pager_options options = usual;
+	const struct xm_pager_counters *c = &pager.counters;
+
+	options.pages_max = 1 << 16;
+	options.slots = 8;
+	open_pager(options);
+	for (uint64_t page = 0; page < options.pages_max; page += 512)
+		range(XM_PAGER_ADOPT, page, page + 512);
+	for (uint64_t i = 0; i < 4000; i++) {
+		touch((i / 3 * 31 % 8000) * 8 + i % 3, false);
+	}
+	CU_ASSERT_TRUE(c->prefetched > 0);
+	CU_ASSERT_TRUE(2 * c->prefetched_wasted <=
+		       2 * XM_PAGER_CREDIT + c->misses + c->prefetched);
 }
 
 static void prefetch_never_takes_a_frame(void)
@@ -936,6 +1123,12 @@ int main(void)
 		XM_TEST(a_page_pinned_for_writing_is_stored_and_stays_writable),
 		XM_TEST(a_pin_waits_for_its_page_to_be_as_asked),
 		XM_TEST(pins_end_at_their_limit),
+		XM_TEST(what_is_written_after_reading_is_soon_installed_writable),
+		XM_TEST(foresight_is_unlearnt_from_pages_that_leave_unwritten),
+		XM_TEST(under_2q_a_scan_leaves_what_is_read_again_alone),
+		XM_TEST(dirty_pages_that_lie_apart_leave_by_one_write),
+		XM_TEST(a_stride_is_read_ahead_once_most_misses_have_kept_it),
+		XM_TEST(reading_ahead_in_vain_is_bounded),
 		XM_TEST(prefetch_never_takes_a_frame),
 		XM_TEST(a_stream_is_read_ahead_by_windows),
 		XM_TEST(the_read_ahead_is_not_posted_over_the_window_that_is_installed),
