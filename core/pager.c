@@ -118,7 +118,9 @@ static const char *check_frames(const struct xm_pager *p)
 {
 	uint32_t used = 0, pins = 0;
 
-	if (p->queues[0].count + p->queues[1].count != p->frames_used)
+	if (p->queues[0].count + p->queues[1].count + p->pinned !=
+		    p->frames_used ||
+	    p->queues[2].count != p->pinned)
 		return "frames in use do not stand in a queue each";
 	for (uint32_t i = 0; i < p->frames_fresh; i++) {
 		const struct xm_frame *frame = &p->frames[i];

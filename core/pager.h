@@ -244,7 +244,7 @@ struct xm_pager {
 	struct xm_slot slots[XM_PAGER_SLOTS_MAX];
 	struct xm_cell *cells;
 	struct xm_stream streams[XM_PAGER_STREAMS];
-	struct xm_queue queues[2];
+	struct xm_queue queues[3]; /* of the last the pinned */
 	uint32_t frames_used, frames_fresh, frame_free;
 	uint32_t evicted; /* pages that have left, ever; never 0 */
 	uint32_t cells_used, cells_failed, cell_cursor;

@@ -32,14 +32,22 @@
 /* COLD's part of the frames under 2Q. */
 #define COLD_SHARE 4
 
-enum { COLD, HOT };
+enum { COLD, HOT, PINNED };
 
 /* --- queues ------------------------------------------------------------------- */
+
+/* Pinned ones stand apart, and go back to where they came from: among the
+ * others they would be looked at in vain, or be all that is looked at. */
+static struct xm_queue *queue_of(struct xm_pager *p,
+				 const struct xm_frame *frame)
+{
+	return &p->queues[frame->pins > 0 ? PINNED : frame->queue];
+}
 
 static void queue_push(struct xm_pager *p, uint32_t index)
 {
 	struct xm_frame *frame = &p->frames[index];
-	struct xm_queue *q = &p->queues[frame->queue];
+	struct xm_queue *q = queue_of(p, frame);
 
 	frame->next = NO_FRAME;
 	frame->previous = q->last;
@@ -54,7 +62,7 @@ static void queue_push(struct xm_pager *p, uint32_t index)
 static void queue_take(struct xm_pager *p, uint32_t index)
 {
 	struct xm_frame *frame = &p->frames[index];
-	struct xm_queue *q = &p->queues[frame->queue];
+	struct xm_queue *q = queue_of(p, frame);
 
 	if (frame->previous != NO_FRAME)
 		p->frames[frame->previous].next = frame->next;
@@ -118,13 +126,30 @@ void xm_pager_frame_give(struct xm_pager *p, uint64_t page)
 
 	XM_ASSERT(frame->page == page);
 	if (frame->pins > 0)
-		p->pinned--;
+		xm_pager_frame_unpin(p, index);
 	queue_take(p, index);
 	frame->page = NOBODY;
 	frame->next = p->frame_free;
 	p->frame_free = index;
 	p->frames_used--;
 	p->pages[page].frame = p->evicted;
+}
+
+void xm_pager_frame_pin(struct xm_pager *p, uint32_t index)
+{
+	queue_take(p, index);
+	p->frames[index].pins = 1;
+	p->pinned++;
+	queue_push(p, index);
+}
+
+void xm_pager_frame_unpin(struct xm_pager *p, uint32_t index)
+{
+	queue_take(p, index);
+	p->frames[index].pins = 0;
+	p->frames[index].pins_write = 0;
+	p->pinned--;
+	queue_push(p, index);
 }
 
 /* The page's contents are elsewhere, or not wanted. */
@@ -309,8 +334,7 @@ static uint32_t oldest(const struct xm_pager *p)
 static bool sweep_one(struct xm_pager *p, struct sweep *s, uint32_t index,
 		      struct xm_pager_effects *fx)
 {
-	struct xm_frame *frame = &p->frames[index];
-	uint64_t page = frame->page;
+	uint64_t page = p->frames[index].page;
 	struct xm_page *entry = &p->pages[page];
 
 	if (xm_pager_evictable(p, page, XM_PAGE_CLEAN))
@@ -320,15 +344,13 @@ static bool sweep_one(struct xm_pager *p, struct sweep *s, uint32_t index,
 		return evict_dirty(p, s, page, fx);
 	if (frames_free(p) + s->lone_count >= s->want)
 		return false;
-	if (flagged(entry, FLAG_LOST) && frame->pins == 0 &&
-	    !flagged(entry, FLAG_RECENT)) {
+	if (flagged(entry, FLAG_LOST) && !flagged(entry, FLAG_RECENT)) {
 		xm_pager_drop_run(p, page, 1, fx);
 		xm_pager_poison(p, page, fx);
 		return true;
 	}
 	queue_again(p, index);
-	if (frame->pins == 0)
-		entry->flags &= (uint8_t)~FLAG_RECENT;
+	entry->flags &= (uint8_t)~FLAG_RECENT;
 	return true;
 }
 

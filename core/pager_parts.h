@@ -97,6 +97,9 @@ void xm_pager_frame_take(struct xm_pager *, uint64_t page);
 void xm_pager_frame_give(struct xm_pager *, uint64_t page);
 /* Pages that leave without a store: they equal the far memory, a cell, or
  * nothing anybody wants. */
+/* The first pin of a frame, and the last unpin. */
+void xm_pager_frame_pin(struct xm_pager *, uint32_t index);
+void xm_pager_frame_unpin(struct xm_pager *, uint32_t index);
 void xm_pager_drop_run(struct xm_pager *, uint64_t page, uint32_t count,
 		       struct xm_pager_effects *);
 /* Here in this state, and may leave. */

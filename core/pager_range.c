@@ -346,8 +346,10 @@ void xm_pager_on_pin(struct xm_pager *p, const struct xm_pager_event *ev,
 		fx->verdict = XM_VERDICT_FULL;
 		return;
 	}
-	if (frame->pins++ == 0)
-		p->pinned++;
+	if (frame->pins == 0)
+		xm_pager_frame_pin(p, entry->frame);
+	else
+		frame->pins++;
 	/* Sticky until the last unpin: who pinned for what is not kept. */
 	if (ev->write)
 		frame->pins_write = 1;
@@ -364,12 +366,10 @@ void xm_pager_on_unpin(struct xm_pager *p, const struct xm_pager_event *ev,
 	if (!present(entry))
 		return;
 	frame = &p->frames[entry->frame];
-	if (frame->pins == 0)
-		return;
-	if (--frame->pins == 0) {
-		frame->pins_write = 0;
-		p->pinned--;
-	}
+	if (frame->pins == 1)
+		xm_pager_frame_unpin(p, entry->frame);
+	else if (frame->pins > 1)
+		frame->pins--;
 }
 
 /* The mapper would not take the pages: the address range is not what it was.

@@ -472,6 +472,32 @@ static void a_pinned_page_stays(void)
 	CU_ASSERT_EQUAL(pager.pinned, 0);
 }
 
+static void pinned_newcomers_do_not_shield_who_came_back(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.frames_max = 8;
+	options.pins_max = 4;
+	options.reclaim = XM_RECLAIM_2Q;
+	open_pager(options);
+	/* Half of the frames are of pages that came back, the others pinned. */
+	for (uint64_t round = 0; round < 3; round++) {
+		for (uint64_t page = 0; page < 80; page += 20)
+			fault(page, false);
+		for (uint64_t page = 10; page < 80; page += 20)
+			fault(page + 80 * round, false);
+	}
+	for (uint32_t i = 0; i < options.frames_max; i++) {
+		uint64_t page = pager.frames[i].page;
+
+		if (page < PAGES && page % 20 == 10)
+			CU_ASSERT_EQUAL(pin(page, false), XM_VERDICT_DONE);
+	}
+	CU_ASSERT_EQUAL(pager.pinned, 4);
+	CU_ASSERT_EQUAL(fault(255, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fault(251, false), XM_VERDICT_DONE);
+}
+
 static void a_pinned_page_is_discarded_all_the_same(void)
 {
 	open_pager(usual);
@@ -1119,6 +1145,7 @@ int main(void)
 		XM_TEST(a_page_whose_eviction_finds_no_cell_stays),
 		XM_TEST(a_page_that_was_faulted_on_while_here_gets_a_second_chance),
 		XM_TEST(a_pinned_page_stays),
+		XM_TEST(pinned_newcomers_do_not_shield_who_came_back),
 		XM_TEST(a_pinned_page_is_discarded_all_the_same),
 		XM_TEST(a_page_pinned_for_writing_is_stored_and_stays_writable),
 		XM_TEST(a_pin_waits_for_its_page_to_be_as_asked),
