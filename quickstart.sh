@@ -5,8 +5,9 @@
 #	./quickstart.sh         installs what is missing, builds in ./build, and
 #	                        sorts a large text with most of sort's memory
 #	                        on an appliance (interfaces/main-job.sh)
-#	./quickstart.sh check   the same set-up, then every test; the last line
-#	                        is "N passed, M failed"
+#	./quickstart.sh check   the same set-up, and what some tests need besides
+#	                        (MPI, jemalloc), if it can be had; then every
+#	                        test; the last line is "N passed, M failed"
 #
 # Asks nothing and needs nothing but a shell and apt. Where it may not install
 # packages it prints the line that would, and ends 1.
@@ -27,7 +28,7 @@ fail() {
 }
 
 usage() {
-	sed -n 's/^#	//p' "$0" | head -n 5
+	sed -n 's/^#	//p' "$0" | head -n 6
 }
 
 # --- packages -------------------------------------------------------------
@@ -35,8 +36,11 @@ usage() {
 packages='autoconf automake g++ gcc libc6-dev libcunit1-dev libfabric-dev
 	libinih-dev libjansson-dev libtool make pkg-config'
 
-missing_packages() {
-	for package in $packages; do
+# Some tests say that they are skipped without these.
+test_packages='libjemalloc2 libopenmpi-dev openmpi-bin'
+
+missing_packages() { # PACKAGE...
+	for package; do
 		status=$(dpkg-query -W -f '${db:Status-Status}' "$package" \
 			2>/dev/null) || status=none
 		[ "$status" = installed ] || echo "$package"
@@ -59,7 +63,8 @@ install_packages() {
 			"pkg-config, a C and a C++ compiler, and the headers of" \
 			"libfabric >= 1.17, CUnit, jansson, inih"
 	fi
-	missing=$(missing_packages | tr '\n' ' ')
+	# shellcheck disable=SC2086
+	missing=$(missing_packages $packages | tr '\n' ' ')
 	missing=${missing% }
 	if [ -z "$missing" ]; then
 		say "every package that is needed is there"
@@ -69,22 +74,48 @@ install_packages() {
 		say "all that is needed is there, though not from these packages: $missing"
 		return
 	fi
+	may_install ||
+		fail "these packages are missing, and installing them takes root." \
+			"As root: apt-get install --no-install-recommends $missing"
+	# shellcheck disable=SC2086
+	apt_install $missing || fail "apt-get could not install: $missing"
+}
+
+# Sets $as_root.
+may_install() {
 	if [ "$(id -u)" -eq 0 ]; then
 		as_root=env
 	elif command -v sudo >/dev/null &&
 		{ sudo -n true 2>/dev/null || [ -t 0 ]; }; then
 		as_root='sudo env'
 	else
-		fail "these packages are missing, and installing them takes root." \
-			"As root: apt-get install --no-install-recommends $missing"
+		return 1
 	fi
-	say "installing with apt-get, without recommended ones: $missing"
+}
+
+updated=no
+apt_install() { # PACKAGE...
+	say "installing with apt-get, without recommended ones: $*"
 	apt="$as_root DEBIAN_FRONTEND=noninteractive apt-get -y -q"
-	$apt update </dev/null ||
-		say "apt-get update had trouble; trying with the lists that are there"
+	if [ $updated = no ]; then
+		$apt update </dev/null ||
+			say "apt-get update had trouble; trying with the lists that are there"
+		updated=yes
+	fi
+	$apt install --no-install-recommends "$@" </dev/null
+}
+
+# What cannot be had is left out: the tests say what they skip.
+install_test_packages() {
+	command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
+		return 0
 	# shellcheck disable=SC2086
-	$apt install --no-install-recommends $missing </dev/null ||
-		fail "apt-get could not install: $missing"
+	missing=$(missing_packages $test_packages | tr '\n' ' ')
+	missing=${missing% }
+	[ -n "$missing" ] || return 0
+	# shellcheck disable=SC2086
+	may_install && apt_install $missing ||
+		say "going on without what some tests need: $missing"
 }
 
 # --- build ------------------------------------------------------------------
@@ -138,6 +169,7 @@ esac
 jobs=$(nproc 2>/dev/null || echo 1)
 say "extmem in $here"
 install_packages
+[ "${1-}" != check ] || install_test_packages
 build_it
 
 if [ "${1-}" = check ]; then

@@ -39,7 +39,7 @@ static void say_line(const char *format, va_list arguments)
 	fprintf(stderr, "%s\n", line);
 }
 
-_Noreturn void bench_fail(const char *format, ...)
+void bench_fail(const char *format, ...)
 {
 	va_list arguments;
 

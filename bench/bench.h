@@ -149,8 +149,8 @@ int bench_end(struct bench *);
 /* "extmem-bench NAME: ..." on stderr; ends all ranks and started appliances;
  * exit status 1. For wrong data and for the world's refusals alike. Any
  * thread. */
-_Noreturn void bench_fail(const char *format, ...)
-	__attribute__((format(printf, 1, 2)));
+void bench_fail(const char *format, ...)
+	__attribute__((noreturn, format(printf, 1, 2)));
 /* The same line, of rank 0 alone, and going on: what is left out, and why. */
 void bench_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

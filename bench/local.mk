@@ -33,6 +33,16 @@ extmem_bench_SOURCES = \
 extmem_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/appliance $(MPI_CFLAGS)
 extmem_bench_LDADD = libxm_inside.la $(XM_WHOLE) $(JANSSON_LIBS) $(MPI_LIBS) -lm
 
+# A page with plots, of some two minutes of measuring; OPTIONS go to each run.
+bench: extmem-bench$(EXEEXT) extmemd$(EXEEXT)
+	@'$(top_srcdir)/bench/report.sh' '$(abs_top_builddir)' bench-report $(OPTIONS)
+.PHONY: bench
+
+dist_noinst_SCRIPTS += \
+	bench/peers.sh \
+	bench/report.sh \
+	$(NULL)
+
 # The kernels: pure, and without the library, so that the same object code runs
 # on ordinary and on external memory. tests/floors.sh looks at what they call.
 noinst_LTLIBRARIES += libxm_kernels.la

@@ -23,17 +23,17 @@ else
 fi
 if command -v clang >/dev/null; then
 	echo "clang"
+	mpi=$(pkg-config --cflags mpi-c 2>/dev/null)
 	for file in $files; do
-		case $file in
-		bench/*) continue ;; # needs an MPI compiler
-		esac
+		# shellcheck disable=SC2086
 		clang -fsyntax-only -std=gnu11 -D_GNU_SOURCE -pthread -Wall \
 			-Wextra -Wno-unused-parameter -Wshadow -Wundef \
 			-Wimplicit-fallthrough \
 			-Wloop-analysis \
 			-Wno-gnu-statement-expression -Werror \
 			-DHAVE_CONFIG_H \
-			-Icore -I. -I"$build" "$file" || status=1
+			-Icore -Iappliance -Isim -I. -I"$build" $mpi \
+			"$file" || status=1
 	done
 else
 	echo "clang is not there: skipped"

@@ -278,6 +278,7 @@ dist_noinst_SCRIPTS += tests/lint.sh
 
 CLEANFILES += tests/*.valgrind.log tests/outcomes.out
 clean-local:
+	rm -rf bench-report bench-peers
 	rm -rf build-asan build-ubsan build-tsan build-coverage build-fuzz build-sim-*
 
 .PHONY: check-asan check-ubsan check-tsan check-valgrind coverage lint fuzz

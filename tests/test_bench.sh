@@ -213,6 +213,34 @@ if [ $json = yes ]; then
 	check "and says why" grep -q 'loop is no libfabric' "$scratch/log"
 fi
 
+# --- reports --------------------------------------------------------------------
+
+if [ $json = yes ]; then
+	check "a report is made" run 0 env XM_BENCH_SHORT=1 \
+		"$XM_SRCDIR/bench/report.sh" "$XM_BUILDDIR" "$scratch/report"
+	check "as a page" grep -q '</html>' "$scratch/report/index.html"
+	check "with a row for every share" test \
+		"$(grep -c '<td>12.5</td>' "$scratch/report/index.html")" -eq 4
+	check "and its data" test "$(wc -l <"$scratch/report/rma.dat")" -gt 36
+	if command -v gnuplot >/dev/null; then
+		for plot in fault read write; do
+			check "and a plot, $plot" grep -q '</svg>' \
+				"$scratch/report/$plot.svg"
+		done
+	else
+		check "plots are missed, in words" grep -q 'no plots' \
+			"$scratch/report/index.html"
+	fi
+	check "peers, without swap" run 0 "$XM_SRCDIR/bench/peers.sh" \
+		-b "$XM_BUILDDIR" -o "$scratch/peers" -n 5000 -r 1 -l 50 \
+		-p seq-read,random-read -s ''
+	check "make a table" test "$(grep -cE \
+		'^[|] (seq|random)-read [|] 50 [|] [0-9.]+ [|] - [|] - ' \
+		"$scratch/peers/peers.md")" -eq 2
+	check "peers of no kind" run 2 "$XM_SRCDIR/bench/peers.sh" \
+		-b "$XM_BUILDDIR" -o "$scratch/peers" -s tape
+fi
+
 # --- ranks --------------------------------------------------------------------
 
 if grep -q '^#define HAVE_MPI' "$XM_BUILDDIR/config.h" &&
