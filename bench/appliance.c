@@ -159,20 +159,23 @@ static bool inside_start(uint64_t memory, char ret_address[BENCH_ADDRESS_SIZE])
 	return true;
 }
 
-bool appliance_start(const char *transport, bool one_host, uint64_t memory,
+bool appliance_start(const struct bench_common *common, bool one_host,
+		     uint64_t memory,
 		     char ret_address[BENCH_ADDRESS_SIZE])
 {
 	char path[PATH_MAX], listen[BENCH_ADDRESS_SIZE], size[32], ready[16];
+	char polling[16];
 	char *argv[] = { (char[]){ "extmemd" },	  (char[]){ "--listen" },
 			 listen,		  (char[]){ "--memory" },
 			 size,			  (char[]){ "--ready-fd" },
 			 ready,			  (char[]){ "--drain-timeout" },
-			 (char[]){ "0" },	  NULL };
+			 (char[]){ "0" },	  (char[]){ "--polling" },
+			 polling,		  NULL };
 	int pipes[2], log_fd;
 	bool is_ready = false;
 	pid_t pid;
 
-	if (strcmp(transport, "loop") == 0)
+	if (strcmp(common->transport, "loop") == 0)
 		return inside_start(memory, ret_address);
 	log_fd = memfd_create("extmemd-log", MFD_CLOEXEC);
 	if (started_count == BENCH_APPLIANCES_MAX || log_fd < 0 ||
@@ -182,7 +185,8 @@ bool appliance_start(const char *transport, bool one_host, uint64_t memory,
 		return false;
 	}
 	find_daemon(path);
-	listen_address(transport, one_host, listen);
+	listen_address(common->transport, one_host, listen);
+	snprintf(polling, sizeof(polling), "%s", common->polling);
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)memory);
 	snprintf(ready, sizeof(ready), "%d", pipes[1]);
 	pid = spawn(path, argv, pipes[1], log_fd);

@@ -15,7 +15,7 @@
 /* Starts one that lends `memory` bytes, to this host alone or to any, and
  * waits until it is ready. False: it did not come up; what it said is on
  * stderr. */
-bool appliance_start(const char *transport, bool one_host, uint64_t memory,
+bool appliance_start(const struct bench_common *, bool one_host, uint64_t memory,
 		     char ret_address[BENCH_ADDRESS_SIZE]);
 /* False when one that was started is gone, which is said. */
 bool appliances_are_well(void);

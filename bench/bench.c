@@ -82,6 +82,9 @@ static const char *check_common(const struct bench_common *c)
 			 "and loop", c->transport);
 		return words;
 	}
+	if (strcmp(c->polling, "adaptive") != 0 &&
+	    strcmp(c->polling, "busy") != 0 && strcmp(c->polling, "block") != 0)
+		return "--polling: adaptive, busy or block";
 	if (strcmp(c->transport, "loop") == 0 && ranks_launched())
 		return "--transport loop ends within one process: run it "
 		       "without mpirun";
@@ -209,11 +212,11 @@ static bool meet_appliances(struct whole *w, int appliances)
 	ranks_share(&own, sizeof(own), all);
 	one_host = is_one_host(all, b->ranks);
 	if (b->client < 0 &&
-	    !appliance_start(b->common->transport, one_host,
+	    !appliance_start(b->common, one_host,
 			     memory_of_each(w, appliances), own.address))
 		own.failed = true;
 	for (int i = 0; b->ranks == 1 && i < appliances; i++) {
-		if (!appliance_start(b->common->transport, true,
+		if (!appliance_start(b->common, true,
 				     memory_of_each(w, appliances), address)) {
 			own.failed = true;
 			break;

@@ -64,7 +64,7 @@
 
 struct bench_common {
 	struct xm_option_list appliance, setting;
-	const char *transport, *paging, *label;
+	const char *transport, *paging, *polling, *label;
 	uint64_t appliances, memory, lanes, prefetch, repeat;
 	bool json;
 	/* No option: prepare() sets it where ordinary memory is all that the
@@ -100,6 +100,10 @@ struct bench_common {
 	{ .name = "paging", .kind = XM_OPTION_TEXT, .value = "auto",           \
 	  .unit = "auto|inline|thread", .help = "Who serves a fault.",         \
 	  .destination = offsetof(TYPE, MEMBER.paging) },                      \
+	{ .name = "polling", .kind = XM_OPTION_TEXT, .value = "adaptive",      \
+	  .unit = "adaptive|busy|block",                                       \
+	  .help = "How both ends wait for each other.",                        \
+	  .destination = offsetof(TYPE, MEMBER.polling) },                     \
 	{ .name = "setting", .kind = XM_OPTION_LIST, .unit = "NAME=VALUE",     \
 	  .help = "A setting of the client, see extmem(5).",                   \
 	  .destination = offsetof(TYPE, MEMBER.setting) },                     \
@@ -290,7 +294,7 @@ void bench_count(struct bench_row *, const char *name, enum bench_fold,
 void bench_real(struct bench_row *, const char *name, enum bench_fold,
 		double value);
 /* What a figure is worth is told by where it was taken: appends transport,
- * provider, version, paging, lanes, local_pct, t_net_us, f_us, fresh_us,
+ * provider, version, paging, polling, lanes, local_pct, t_net_us, f_us, fresh_us,
  * B_net_MBps of the client, the ranks, the CPU and our version. Call it last. */
 void bench_stamp(struct bench_row *, const struct bench_client *);
 

@@ -54,6 +54,8 @@ static void connect_client(struct bench_client *c)
 	add(list, "lanes=%llu", (unsigned long long)common->lanes);
 	add(list, "prefetch=%llu", (unsigned long long)common->prefetch);
 	add(list, "paging=%s", common->paging);
+	if (strcmp(common->polling, "adaptive") != 0)
+		add(list, "polling=%s", common->polling);
 	for (size_t i = 0; i < common->setting.count; i++)
 		add(list, "%s", common->setting.items[i]);
 	if (extmem_open(list->items, &c->x) < 0)
@@ -114,8 +116,8 @@ void bench_close(struct bench_client *c)
 /* --- the ground -------------------------------------------------------------------------- */
 
 #define NET_SIZE (64 * BENCH_MIB)
-#define NET_US 250e3 /* as many samples as are wanted, or as fit in that */
-#define RATE_US 60e3
+#define NET_US 100e3 /* as many samples as are wanted, or as fit in that */
+#define RATE_US 40e3
 #define FRESH_SIZE (16 * BENCH_MIB)
 
 static double measure_t_net(extmem_region *region)
@@ -190,6 +192,8 @@ static double measure_B_net(extmem *x, extmem_region *region)
 
 	if (buffer == MAP_FAILED)
 		bench_fail("out of memory");
+	if (extmem_register(x, buffer, room) < 0)
+		bench_fail("%s", extmem_error());
 	for (size_t i = 0; i < XM_COUNT(sizes); i++) {
 		for (size_t j = 0; j < XM_COUNT(depths); j++) {
 			double rate = read_rate(x, region, buffer, sizes[i],
@@ -198,6 +202,8 @@ static double measure_B_net(extmem *x, extmem_region *region)
 			best = rate > best ? rate : best;
 		}
 	}
+	if (extmem_deregister(x, buffer, room) < 0)
+		bench_fail("%s", extmem_error());
 	munmap(buffer, room);
 	return best;
 }

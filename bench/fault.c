@@ -25,6 +25,7 @@
 #include <sys/mman.h>
 
 #include "cgroup.h"
+#include "zipf.h"
 
 #define WORDS (BENCH_PAGE / 8)
 #define THREADS_MAX 64
@@ -248,41 +249,26 @@ static const struct pattern patterns[] = {
 	{ .name = "zipf", .touch = zipf },
 };
 
-/* Zipf's law with exponent 0.99, as YCSB has it: the k-th most wanted page is
- * drawn 1 / k^0.99 as often as the first; which page that is, is shuffled. By
- * search in the sums: slow, and not measured. */
+/* Zipf's law with exponent 0.99, as YCSB has it; which page is the most wanted,
+ * the second and so on is shuffled. */
 static void draw_zipf(struct run *r)
 {
 	uint64_t n = r->s->pages, random = UINT64_C(0x2545f4914f6cdd1d);
-	double *sums = malloc(n * sizeof(*sums)), sum = 0;
 	uint32_t *pages = malloc(n * sizeof(*pages));
+	struct xm_zipf law;
 
 	r->drawn = malloc(n * sizeof(*r->drawn));
-	if (sums == NULL || pages == NULL || r->drawn == NULL)
+	if (pages == NULL || r->drawn == NULL)
 		bench_fail("out of memory");
 	for (uint64_t k = 0; k < n; k++) {
 		uint64_t other = bench_below(&random, k + 1);
 
-		sums[k] = sum += pow((double)(k + 1), -0.99);
 		pages[k] = pages[other];
 		pages[other] = (uint32_t)k;
 	}
-	for (uint64_t i = 0; i < n; i++) {
-		double want = (double)(bench_draw(&random) >> 11) * 0x1p-53 *
-			      sum;
-		uint64_t low = 0, high = n - 1;
-
-		while (low < high) {
-			uint64_t middle = (low + high) / 2;
-
-			if (sums[middle] < want)
-				low = middle + 1;
-			else
-				high = middle;
-		}
-		r->drawn[i] = pages[low];
-	}
-	free(sums);
+	xm_zipf_init(&law, n, 0.99);
+	for (uint64_t i = 0; i < n; i++)
+		r->drawn[i] = pages[xm_zipf_draw(&law, &random) - 1];
 	free(pages);
 }
 

@@ -35,22 +35,24 @@ run() { # SUBCOMMAND OPTION...
 	}
 }
 
-has() { # SUBCOMMAND
-	"$bench" --help | grep -q "^  $1 "
-}
-
 # --- runs -----------------------------------------------------------------------
 
-pages=20000 repeat=3 time=20ms ops=500000 size=32M
+pages=20000 repeat=3 time=20ms ops=500000 size=32M shares=100,50,25
+kernels='gups stream sort zipf pagerank kmeans'
 if [ "${XM_BENCH_SHORT:-0}" = 1 ]; then
-	pages=5000 repeat=1 time=1ms ops=10000 size=4M
+	pages=5000 repeat=1 time=1ms ops=10000 size=4M shares=100,50
+	kernels=sort
 fi
 run fault --pages $pages --local 100,75,50,25,12.5 --repeat $repeat \
 	--pattern random-read,random-rmw,seq-read,seq-write "$@"
 run rma --depth 1,8 --time $time "$@"
 run alloc --ops $ops --repeat $repeat "$@"
-for kernel in gups stream sort zipf pagerank kmeans; do
-	has $kernel && run $kernel --local 100,50,25 --size $size "$@"
+for kernel in $kernels; do
+	case $kernel in
+	# A miss for nearly every update: one round of the four of the rules.
+	gups) run gups --local $shares --size 4M --rounds 1 "$@" ;;
+	*) run "$kernel" --local $shares --size $size "$@" ;;
+	esac
 done
 
 # --- what the plots are made from ---------------------------------------------------

@@ -516,12 +516,16 @@ int bench_rma(int argc, char *argv[])
 	r->check = memory_of(4 * CHUNK);
 	if (extmem_region_take(r->client.x, "rma", RMA_SPAN, &r->region) < 0)
 		bench_fail("%s", extmem_error());
+	if (extmem_register(r->client.x, r->buffers, RMA_SPAN) < 0)
+		bench_fail("%s", extmem_error());
 	put_right(r, RMA_SPAN);
 	raw_begin(r);
 	measure_all(r);
 	if (s.calibrate[0] != '\0' && b->client == 0)
 		link_write(&r->curve, &r->client, s.calibrate);
 	alone_stop(&r->raw);
+	if (extmem_deregister(r->client.x, r->buffers, RMA_SPAN) < 0)
+		bench_fail("%s", extmem_error());
 	bench_close(&r->client);
 	munmap(r->buffers, RMA_SPAN);
 	munmap(r->check, 4 * CHUNK);

@@ -124,6 +124,7 @@ void bench_stamp(struct bench_row *row, const struct bench_client *c)
 	bench_text(row, "provider_version", external ? c->info.version : "");
 	bench_text(row, "endpoint", external ? c->info.endpoint : "none");
 	bench_text(row, "paging", external ? c->info.paging : "none");
+	bench_text(row, "polling", external ? b->common->polling : "none");
 	bench_count(row, "lanes", BENCH_SAME, external ? c->info.lanes : 0);
 	bench_count(row, "ranks", BENCH_SAME, (uint64_t)b->ranks);
 	bench_count(row, "clients", BENCH_SAME, (uint64_t)b->clients);
@@ -272,12 +273,13 @@ static double value_of(const struct bench_row *row, const char *name)
 /* Where it was taken, in one line that a reader of columns needs. */
 static void print_head(const struct bench_row *row, const char *columns)
 {
-	printf("# extmem-bench %s: extmem %s, %s, %s %s, paging %s, lanes %.0f; "
+	printf("# extmem-bench %s: extmem %s, %s, %s %s, paging %s, "
+	       "polling %s, lanes %.0f; "
 	       "%.0f ranks, %.0f clients, %.0f appliances; %s\n#",
 	       text_of(row, "bench"), text_of(row, "version"),
 	       text_of(row, "provider"), text_of(row, "provider_version"),
 	       text_of(row, "endpoint"), text_of(row, "paging"),
-	       value_of(row, "lanes"), value_of(row, "ranks"),
+	       text_of(row, "polling"), value_of(row, "lanes"), value_of(row, "ranks"),
 	       value_of(row, "clients"), value_of(row, "appliances"),
 	       text_of(row, "cpu"));
 	for (const char *at = columns; *at != '\0';) {

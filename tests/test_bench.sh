@@ -74,7 +74,7 @@ value() {
 quick='--pages 5000 --threads 1'
 # What every line says of where it was taken.
 stamp='bench label memory local_pct t_net_us f_us fresh_us B_net_MBps transport
-	provider provider_version endpoint paging lanes ranks clients appliances
+	provider provider_version endpoint paging polling lanes ranks clients appliances
 	repeat cpu version'
 
 json=no
@@ -223,7 +223,7 @@ if [ $json = yes ]; then
 		"$(grep -c '<td>12.5</td>' "$scratch/report/index.html")" -eq 4
 	check "and its data" test "$(wc -l <"$scratch/report/rma.dat")" -gt 36
 	if command -v gnuplot >/dev/null; then
-		for plot in fault read write; do
+		for plot in fault read write kernels; do
 			check "and a plot, $plot" grep -q '</svg>' \
 				"$scratch/report/$plot.svg"
 		done
