@@ -259,7 +259,7 @@ static int begin(struct whole *w)
 
 	if (ranks_begin(&b->rank, &b->ranks) < 0) {
 		bench_say("built without MPI: mpirun starts ranks that do not "
-			  "know each other; run it alone, or with --appliance");
+			  "know each other; run it without mpirun");
 		return 2;
 	}
 	appliances = count_appliances(b);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,12 +233,19 @@ struct replay {
 	const struct churn *churn;
 	const struct churn_allocator *allocator;
 	pthread_barrier_t gate;
-	atomic_ullong failed;
+};
+
+struct replayer {
+	struct replay *replay;
+	pthread_t id;
+	double began_us, ended_us;
+	uint64_t failed;
 };
 
 static void *replay_one(void *argument)
 {
-	struct replay *r = argument;
+	struct replayer *self = argument;
+	struct replay *r = self->replay;
 	const struct churn_allocator *a = r->allocator;
 	uint64_t *handles = calloc((size_t)r->churn->slots + 1,
 				   sizeof(*handles));
@@ -251,6 +257,7 @@ static void *replay_one(void *argument)
 	for (uint32_t i = 0; i < r->churn->slots; i += 512)
 		((volatile uint64_t *)handles)[i] = 0;
 	pthread_barrier_wait(&r->gate);
+	self->began_us = bench_now_us();
 	for (size_t i = 0; i < r->churn->count; i++) {
 		const struct churn_step *s = &r->churn->steps[i];
 
@@ -261,8 +268,8 @@ static void *replay_one(void *argument)
 			a->give(a->context, handles[s->slot]);
 		}
 	}
-	pthread_barrier_wait(&r->gate);
-	atomic_fetch_add(&r->failed, failed);
+	self->ended_us = bench_now_us();
+	self->failed = failed;
 	free(handles);
 	return NULL;
 }
@@ -271,25 +278,28 @@ double churn_replay(const struct churn *c, const struct churn_allocator *a,
 		    unsigned threads, uint64_t *ret_failed)
 {
 	struct replay r = { .churn = c, .allocator = a };
-	pthread_t *ids = calloc(threads, sizeof(*ids));
-	double took;
+	struct replayer *all = calloc(threads, sizeof(*all));
+	double began = INFINITY, ended = 0;
+	uint64_t failed = 0;
 
 	/* Always on threads of its own: an allocator may have a faster path in
-	 * a program that has but one, which no client of extmem is. */
-	if (ids == NULL || pthread_barrier_init(&r.gate, NULL, threads + 1) != 0)
+	 * a program that has but one, which no client of extmem is. They look
+	 * at the clock, as nobody knows when this one runs again. */
+	if (all == NULL || pthread_barrier_init(&r.gate, NULL, threads) != 0)
 		bench_fail("out of memory");
 	for (unsigned i = 0; i < threads; i++) {
-		if (pthread_create(&ids[i], NULL, replay_one, &r) != 0)
+		all[i].replay = &r;
+		if (pthread_create(&all[i].id, NULL, replay_one, &all[i]) != 0)
 			bench_fail("no thread could be started");
 	}
-	pthread_barrier_wait(&r.gate);
-	took = bench_now_us();
-	pthread_barrier_wait(&r.gate);
-	took = bench_now_us() - took;
-	for (unsigned i = 0; i < threads; i++)
-		pthread_join(ids[i], NULL);
+	for (unsigned i = 0; i < threads; i++) {
+		pthread_join(all[i].id, NULL);
+		began = fmin(began, all[i].began_us);
+		ended = fmax(ended, all[i].ended_us);
+		failed += all[i].failed;
+	}
 	pthread_barrier_destroy(&r.gate);
-	free(ids);
-	*ret_failed = atomic_load(&r.failed);
-	return took * 1e3 / (double)c->count;
+	free(all);
+	*ret_failed = failed;
+	return (ended - began) * 1e3 / (double)c->count;
 }

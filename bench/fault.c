@@ -53,7 +53,7 @@ static const struct xm_option options[] = {
 		  " at each.",
 	  .destination = offsetof(struct settings, local) },
 	{ .name = "pages", .kind = XM_OPTION_COUNT, .value = "100000",
-	  .min = 5000, .max = UINT64_C(1) << 31,
+	  .min = 256, .max = UINT64_C(1) << 31,
 	  .help = "Pages of 4 KiB touched.",
 	  .destination = offsetof(struct settings, pages) },
 	{ .name = "threads", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
@@ -313,9 +313,11 @@ static void describe(const struct run *r, struct bench_row *row)
 	const struct extmem_stats *u = &c->used;
 	double pages = (double)r->s->pages;
 	double miss = u->misses > 0 ? c->took_us / (double)u->misses : NAN;
-	bool external = c->x != NULL;
-	double rate = r->pattern->sequential ? pages * BENCH_PAGE / c->took_us
-					     : NAN;
+	bool timed = c->x != NULL && u->faults > 0;
+	bool moves = u->pages_read > 0 || u->pages_written > 0;
+	double rate = r->pattern->sequential && moves
+			      ? pages * BENCH_PAGE / c->took_us
+			      : NAN;
 
 	bench_row(c->bench, columns, row);
 	bench_text(row, "pattern", r->pattern->name);
@@ -324,14 +326,17 @@ static void describe(const struct run *r, struct bench_row *row)
 	bench_count(row, "pages", BENCH_SAME, r->s->pages);
 	bench_real(row, "us_per_access", BENCH_MEDIAN, c->took_us / pages);
 	bench_real(row, "us_per_miss", BENCH_MEDIAN, miss);
+	bench_real(row, "us_per_page_read", BENCH_MEDIAN,
+		   u->pages_read > 0 ? c->took_us / (double)u->pages_read
+				     : NAN);
 	bench_real(row, "us_per_miss_minus_t_net_in_f", BENCH_MEDIAN,
 		   (miss * (double)r->s->threads - c->t_net_us) / c->f_us);
 	bench_real(row, "p50_us", BENCH_MEDIAN,
-		   external ? (double)extmem_latency_ns(u, 500) / 1e3 : NAN);
+		   timed ? (double)extmem_latency_ns(u, 500) / 1e3 : NAN);
 	bench_real(row, "p99_us", BENCH_MEDIAN,
-		   external ? (double)extmem_latency_ns(u, 990) / 1e3 : NAN);
+		   timed ? (double)extmem_latency_ns(u, 990) / 1e3 : NAN);
 	bench_real(row, "p999_us", BENCH_MEDIAN,
-		   external ? (double)extmem_latency_ns(u, 999) / 1e3 : NAN);
+		   timed ? (double)extmem_latency_ns(u, 999) / 1e3 : NAN);
 	bench_real(row, "accesses_per_s", BENCH_SUM, pages / c->took_us * 1e6);
 	bench_real(row, "MBps", BENCH_SUM, rate);
 	bench_real(row, "share_of_B_net_pct", BENCH_MEDIAN,

@@ -101,6 +101,8 @@ check "a share of 0" refuses 'per cent' fault --local 0
 check "a share above 100" refuses 'per cent' fault --local 50,101
 check "a share that is no number" refuses 'per cent' fault --local 25%
 check "too few pages" refuses 'too little' fault --pages 10
+check "a share that is too small to work with" run 1 "$bench" fault --pages 300
+check "and that is said" grep -q 'local: .*too little' "$scratch/log"
 check "sizes that are no multiple of 8" refuses '--bytes' rma --bytes 8,12
 check "a size above the limit" refuses '--bytes' rma --bytes 5M
 check "a depth above the limit" refuses '--depth' rma --depth 257
@@ -249,6 +251,9 @@ if grep -q '^#define HAVE_MPI' "$XM_BUILDDIR/config.h" &&
 	mpirun --version 2>/dev/null | grep -q 'Open MPI' &&
 		many="mpirun --oversubscribe"
 	[ "$(id -u)" -eq 0 ] && many="$many --allow-run-as-root"
+	# What an MPI leaks is not ours.
+	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
+	export ASAN_OPTIONS
 	# shellcheck disable=SC2086
 	{
 		check "two ranks" run 0 $many -n 2 "$bench" fault $quick \
