@@ -38,7 +38,7 @@ struct settings {
 	struct bench_common common;
 	const char *pattern, *local, *cgroup;
 	uint64_t pages, threads, stride;
-	bool shared;
+	bool shared, cold;
 };
 
 static const struct xm_option options[] = {
@@ -63,6 +63,10 @@ static const struct xm_option options[] = {
 	{ .name = "shared", .kind = XM_OPTION_FLAG,
 	  .help = "The threads touch all pages together instead.",
 	  .destination = offsetof(struct settings, shared) },
+	{ .name = "cold", .kind = XM_OPTION_FLAG,
+	  .help = "No page is local when a pattern begins. With a local memory"
+		  " that holds them all: misses with nothing to evict.",
+	  .destination = offsetof(struct settings, cold) },
 	{ .name = "stride", .kind = XM_OPTION_COUNT, .value = "7", .min = 1,
 	  .max = 4096, .help = "Pages from one touch of stride to the next.",
 	  .destination = offsetof(struct settings, stride) },
@@ -362,6 +366,9 @@ static void measure(struct run *r, const struct pattern *pattern)
 		bench_fail("out of memory");
 	r->pattern = pattern;
 	for (uint64_t i = 0; i < repeat + 1; i++) {
+		if (r->s->cold && r->client.region != NULL &&
+		    extmem_advise(r->client.region, 0, 0, EXTMEM_COLD) < 0)
+			bench_fail("cold: %s", extmem_error());
 		bench_threads(&r->client, (unsigned)r->s->threads, work, r);
 		if (pattern->rewrites)
 			r->rewritten += r->s->pages;
@@ -423,6 +430,8 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 			 s->pattern);
 		return words;
 	}
+	if (s->cold && s->cgroup[0] != '\0')
+		return "--cold: only external memory can be told to leave";
 	if (bench_percents(s->local, locals, LOCALS_MAX) == 0) {
 		snprintf(words, sizeof(words), "--local %.40s: shares in per "
 			 "cent are wanted, such as 25 or 75,50,12.5",

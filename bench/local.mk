@@ -58,3 +58,5 @@ libxm_kernels_la_SOURCES = \
 	$(NULL)
 libxm_kernels_la_LIBADD = -lm
 extmem_bench_LDADD += libxm_kernels.la
+
+EXTRA_DIST += bench/lines.sh

@@ -8,6 +8,7 @@ libxm_transports_la_SOURCES = \
 	transports/loop_channel.c \
 	transports/ofi/fabric.c \
 	transports/ofi/link.c \
+	transports/ofi/mute.c \
 	transports/ofi/ofi.c \
 	transports/ofi/ofi.h \
 	transports/ofi/rma.c \

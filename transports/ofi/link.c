@@ -302,6 +302,7 @@ static int link_open(struct xm_transport *t, struct ofi_link *link,
 			       &link->cq_fd);
 	if (error)
 		return error;
+	link->mute = xm_ofi_mute(t, link->cq_fd);
 	xm_ofi_door_open(t, link->cq_fd, 0);
 	error = fi_endpoint(link->domain, link->info, &link->ep, NULL);
 	if (!error)

@@ -466,7 +466,12 @@ static bool link_armed(struct ofi_link *link)
 		fids[count++] = &link->cq->fid;
 	if (link->eq)
 		fids[count++] = &link->eq->fid;
-	return count == 0 || fi_trywait(link->fabric, fids, count) == 0;
+	if (count == 0)
+		return true;
+	/* No signal is left over from what is in the queue already. */
+	if (link->mute && fi_cq_read(link->cq, NULL, 0) != -FI_EAGAIN)
+		return false;
+	return fi_trywait(link->fabric, fids, count) == 0;
 }
 
 static int ofi_arm(struct xm_transport *t)

@@ -16,6 +16,7 @@
  * link.c   peers of an initiator, links taken apart
  * target.c tickets, tenants, connection requests, exposures
  * view.c   a second mapping of exposed memory that can be pulled away
+ * mute.c   a completion queue that need not wake anybody
  * rma.c    reads and writes, the table of outstanding operations
  */
 #ifndef XM_OFI_H
@@ -98,6 +99,7 @@ struct ofi_link {
 	uint64_t client; /* target */
 	uint32_t lane;	 /* target */
 	uint32_t tenant; /* target */
+	bool mute; /* initiator: its queue does not signal; see mute.c */
 	bool eager; /* a post was refused: needs polling, has nothing posted */
 	bool say_up, say_down;
 	int status;
@@ -258,6 +260,9 @@ int xm_ofi_view_open(void *memory, size_t size, struct ofi_view *,
 		     void **ret);
 int xm_ofi_view_retire(const struct ofi_view *);
 void xm_ofi_view_close(struct ofi_view *);
+
+/* mute.c */
+bool xm_ofi_mute(const struct xm_transport *, int cq_fd);
 
 /* rma.c */
 int xm_ofi_rma(struct xm_transport *, uint32_t peer, const struct xm_far *,
