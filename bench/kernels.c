@@ -150,15 +150,18 @@ static void run_once(struct run *r, struct xm_kernel_verdict *ret)
 
 /* --- figures ------------------------------------------------------------------------------ */
 
-static const char *columns_of(const struct xm_kernel *kernel)
+/* Two texts, so that the lines of external memory get their own head. */
+static const char *columns_of(const struct run *r)
 {
-	static char columns[256];
+	static char texts[2][256];
+	char *columns = texts[r->client.x != NULL];
 
 	/* Billions of updates a second would be zeros. */
-	snprintf(columns, sizeof(columns), "memory local_pct seconds %s "
+	snprintf(columns, sizeof(texts[0]), "memory local_pct seconds %s "
 		 "slowdown misses pages_read pages_written p50_us p99_us "
 		 "roofline_pct errors",
-		 kernel->rate_scale > 1e6 ? "updates_per_s" : kernel->rate);
+		 r->kernel->rate_scale > 1e6 ? "updates_per_s"
+					     : r->kernel->rate);
 	return columns;
 }
 
@@ -209,7 +212,7 @@ static void describe_roofline(const struct run *r, struct bench_row *row)
 }
 
 static void describe(const struct run *r, const struct xm_kernel_verdict *v,
-		     const char *columns, struct bench_row *row)
+		     struct bench_row *row)
 {
 	const struct bench_client *c = &r->client;
 	const struct extmem_stats *u = &c->used;
@@ -218,7 +221,7 @@ static void describe(const struct run *r, const struct xm_kernel_verdict *v,
 	bool faulted = u->faults > 0;
 	char name[32], text[32];
 
-	bench_row(c->bench, columns, row);
+	bench_row(c->bench, columns_of(r), row);
 	bench_count(row, "size_bytes", BENCH_SAME, plan->memory_size);
 	bench_count(row, "scratch_bytes", BENCH_SAME, plan->scratch_size);
 	bench_count(row, "threads", BENCH_SAME, r->job.wishes.threads);
@@ -272,7 +275,7 @@ static void ground(struct run *r)
 	c->B_net_MBps = r->B_net_MBps;
 }
 
-static void measure(struct run *r, const char *columns, double local_pct)
+static void measure(struct run *r, double local_pct)
 {
 	struct bench *b = r->client.bench;
 	uint64_t repeat = b->common->repeat;
@@ -289,7 +292,7 @@ static void measure(struct run *r, const char *columns, double local_pct)
 		took_us[i] = r->client.took_us;
 		if (r->client.x == NULL)
 			r->local_us = r->client.took_us;
-		describe(r, &verdicts[i], columns, &rows[i]);
+		describe(r, &verdicts[i], &rows[i]);
 	}
 	if (r->client.x == NULL)
 		r->local_us = bench_permille(took_us, repeat, 500);
@@ -374,7 +377,6 @@ static int bench_kernel(const struct xm_kernel *kernel,
 	struct settings s = { .kernel = kernel };
 	struct run r = { .s = &s, .kernel = kernel };
 	double locals[LOCALS_MAX];
-	const char *columns = columns_of(kernel);
 	size_t locals_count;
 	struct bench *b;
 	int rc;
@@ -396,10 +398,10 @@ static int bench_kernel(const struct xm_kernel *kernel,
 		bench_fail("out of memory");
 	mind_the_cache(&r);
 	r.client.bench = b;
-	measure(&r, columns, BENCH_ORDINARY);
+	measure(&r, BENCH_ORDINARY);
 	locals_count = bench_percents(s.local, locals, LOCALS_MAX);
 	for (size_t i = 0; i < locals_count; i++)
-		measure(&r, columns, locals[i]);
+		measure(&r, locals[i]);
 	free(r.job.scratch);
 	free(r.ends_us);
 	return bench_end(b);

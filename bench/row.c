@@ -273,15 +273,19 @@ static double value_of(const struct bench_row *row, const char *name)
 /* Where it was taken, in one line that a reader of columns needs. */
 static void print_head(const struct bench_row *row, const char *columns)
 {
-	printf("# extmem-bench %s: extmem %s, %s, %s %s, paging %s, "
-	       "polling %s, lanes %.0f; "
-	       "%.0f ranks, %.0f clients, %.0f appliances; %s\n#",
-	       text_of(row, "bench"), text_of(row, "version"),
-	       text_of(row, "provider"), text_of(row, "provider_version"),
-	       text_of(row, "endpoint"), text_of(row, "paging"),
-	       text_of(row, "polling"), value_of(row, "lanes"), value_of(row, "ranks"),
-	       value_of(row, "clients"), value_of(row, "appliances"),
-	       text_of(row, "cpu"));
+	printf("# extmem-bench %s: extmem %s, ", text_of(row, "bench"),
+	       text_of(row, "version"));
+	if (strcmp(text_of(row, "memory"), "ordinary") == 0)
+		printf("ordinary memory; ");
+	else
+		printf("%s, %s %s, paging %s, polling %s, lanes %.0f; ",
+		       text_of(row, "provider"),
+		       text_of(row, "provider_version"),
+		       text_of(row, "endpoint"), text_of(row, "paging"),
+		       text_of(row, "polling"), value_of(row, "lanes"));
+	printf("%.0f ranks, %.0f clients, %.0f appliances; %s\n#",
+	       value_of(row, "ranks"), value_of(row, "clients"),
+	       value_of(row, "appliances"), text_of(row, "cpu"));
 	for (const char *at = columns; *at != '\0';) {
 		int length = (int)strcspn(at, " ");
 		int width = length > 11 ? length : 11;
