@@ -25,7 +25,9 @@ extmem_LDADD = $(XM_WHOLE) $(JANSSON_LIBS)
 # tree) or one folder up (installed).
 pkglib_LTLIBRARIES += libextmem-run.la
 libextmem_run_la_SOURCES = \
+	interfaces/run/arena.c \
 	interfaces/run/block.c \
+	interfaces/run/call.c \
 	interfaces/run/exec.c \
 	interfaces/run/malloc.c \
 	interfaces/run/map.c \
@@ -36,6 +38,9 @@ libextmem_run_la_SOURCES = \
 	interfaces/run/shim.h \
 	interfaces/run/signal.c \
 	interfaces/run/stdio.c \
+	interfaces/run/thread.c \
+	interfaces/run/trap.c \
+	interfaces/run/vector.c \
 	$(NULL)
 libextmem_run_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
 	-Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'

@@ -117,6 +117,8 @@ static json_t *report_json(const struct run_shared *s,
 	set(root, "overflow", s->overflow_count);
 	set(root, "overflow_bytes", s->overflow_bytes);
 	set(root, "buffers_made_present", s->call_count);
+	set(root, "calls_trapped", s->trap_count);
+	set_text(root, "calls", s->calls);
 	set_text(root, "provider",
 		 s->appliance_count ? s->appliances[0].provider : "");
 	set_text(root, "paging",

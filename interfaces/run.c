@@ -37,11 +37,12 @@ struct settings {
 	uint64_t local, external, threshold;
 	struct xm_option_list appliance;
 	const char *stats;
-	uint32_t paging, overflow, children;
+	uint32_t paging, calls, overflow, children;
 	bool progress;
 };
 
 static const char *const paging_names[] = { "auto", "inline", "thread" };
+static const char *const calls_names[] = { "auto", "trap", "wrap" };
 
 static const struct xm_option options[] = {
 	{ .name = "local",
@@ -62,16 +63,16 @@ static const struct xm_option options[] = {
 	{ .name = "external",
 	  .kind = XM_OPTION_SIZE,
 	  .letter = 'e',
-	  .help = "External memory, most. It is taken at once, at first need. "
-		  "Without it memory is taken as it is needed, as long as the "
-		  "appliance has some.",
+	  .help = "External memory, most. It is taken as it is needed; "
+		  "without this, as long as the appliance has some.",
 	  .destination = offsetof(struct settings, external) },
 	{ .name = "threshold",
 	  .kind = XM_OPTION_SIZE,
 	  .letter = 't',
-	  .value = "2M",
-	  .min = RUN_THRESHOLD_MIN,
-	  .help = "Allocations of this size and more are external.",
+	  .value = "0",
+	  .help = "Allocations of this size and more are external. 0: all, "
+		  "where every system call can be served (--calls), else from "
+		  "2 MiB on.",
 	  .destination = offsetof(struct settings, threshold) },
 	{ .name = "stats",
 	  .kind = XM_OPTION_TEXT,
@@ -86,6 +87,14 @@ static const struct xm_option options[] = {
 	  .help = "Who serves a fault: the thread that met it, or another, so "
 		  "that the kernel can meet one too (needs privilege).",
 	  .destination = offsetof(struct settings, paging) },
+	{ .name = "calls",
+	  .kind = XM_OPTION_CHOICE,
+	  .value = "auto",
+	  .choices = "auto|trap|wrap",
+	  .help = "System calls that are given external memory: all are served, "
+		  "by a seccomp filter that traps them, or those alone that are "
+		  "made through libc's functions.",
+	  .destination = offsetof(struct settings, calls) },
 	{ .name = "overflow",
 	  .kind = XM_OPTION_CHOICE,
 	  .value = "fail",
@@ -254,6 +263,7 @@ static int set_environment(const struct run *run)
 	set_number(RUN_ENV_EXTERNAL, s->external);
 	set_number(RUN_ENV_THRESHOLD, s->threshold);
 	setenv(RUN_ENV_PAGING, paging_names[s->paging], 1);
+	setenv(RUN_ENV_CALLS, calls_names[s->calls], 1);
 	setenv(RUN_ENV_OVERFLOW, s->overflow ? "local" : "fail", 1);
 	setenv(RUN_ENV_CHILDREN, s->children ? "same" : "plain", 1);
 	set_number(RUN_ENV_SHARED_FD, (uint64_t)run->shared_fd);

@@ -90,7 +90,7 @@ diff_() {
 }
 
 gawk_needs=gawk
-gawk_input() { text 200000 >"$in/gawk"; }
+gawk_input() { text 24000 >"$in/gawk"; }
 gawk_() {
 	$under gawk '{ seen[$2 "-" NR] = $0; count[$NF]++; sum[$1] += $2 }
 		END { n = asorti(seen, order)
@@ -106,7 +106,7 @@ perl_needs=perl
 perl_input() {
 	cat >"$in/perl" <<'END'
 my (%value, @list);
-$value{"key $_"} = "value " . ($_ * 7919 % 200003) for 1 .. 150000;
+$value{"key $_"} = "value " . ($_ * 7919 % 200003) for 1 .. 24000;
 push @list, { name => $_, length => length $value{$_} }
 	for sort keys %value;
 my $sum = 0;
@@ -130,7 +130,7 @@ python_input() {
 import hashlib, random, json
 random.seed(7)
 rows = [(random.randrange(2000), random.random(), "name%d" % i)
-        for i in range(120000)]
+        for i in range(24000)]
 groups = {}
 for key, value, name in rows:
     groups.setdefault(key, []).append((value, name))
@@ -178,10 +178,10 @@ sqlite_input() {
 PRAGMA cache_size = -1000000;
 CREATE TABLE part (id INTEGER PRIMARY KEY, name TEXT, price REAL);
 CREATE TABLE sold (part INTEGER, place TEXT, many INTEGER, note TEXT);
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
 INSERT INTO part SELECT i, 'part ' || (i * 7919 % 20011), i % 997 / 8.0 FROM n;
-WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 120000)
-INSERT INTO sold SELECT i * 31337 % 10000 + 1, 'place ' || (i * 17 % 211),
+WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60000)
+INSERT INTO sold SELECT i * 31337 % 5000 + 1, 'place ' || (i * 17 % 211),
 	i % 13, 'note of some length, number ' || (i * 104729 % 250007) FROM n;
 CREATE INDEX sold_part ON sold (part, place);
 CREATE INDEX sold_note ON sold (note);
@@ -435,7 +435,7 @@ bc_() { $under bc "$in/bc" </dev/null >digits; }
 
 cxx_needs=$XM_BUILDDIR/tests/run_cxx
 cxx_input() { :; }
-cxx_() { $under "$XM_BUILDDIR/tests/run_cxx" 64 4 >sums; }
+cxx_() { $under "$XM_BUILDDIR/tests/run_cxx" 64 700 >sums; }
 
 tar_needs=tar
 tar_input() {

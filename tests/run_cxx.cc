@@ -4,9 +4,10 @@
  * with a std::map and a std::vector of its own, sorted; and one shared map
  * under a lock. What it prints does not depend on the order of threads.
  *
- *	run_cxx [THREADS [THOUSANDS-OF-ELEMENTS]]
+ *	run_cxx [THREADS [ELEMENTS]]
  */
 #include <algorithm>
+#include <condition_variable>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -26,7 +27,19 @@ static uint64_t mix(uint64_t x)
 }
 
 static std::mutex lock;
+static std::condition_variable changed;
+static unsigned filling;
 static std::map<std::string, uint64_t> shared;
+
+/* Until every thread has filled its own: then all is in use at once. */
+static void await_others()
+{
+	std::unique_lock<std::mutex> held(lock);
+
+	if (--filling == 0)
+		changed.notify_all();
+	changed.wait(held, [] { return filling == 0; });
+}
 
 static void work(unsigned number, size_t elements, uint64_t *ret)
 {
@@ -43,6 +56,7 @@ static void work(unsigned number, size_t elements, uint64_t *ret)
 		numbers.push_back(x);
 		table[x] = std::make_unique<uint64_t>(i);
 	}
+	await_others();
 	std::sort(numbers.begin(), numbers.end());
 	for (size_t i = 0; i < elements; i += 3) {
 		map.erase(numbers[i]);
@@ -62,10 +76,11 @@ static void work(unsigned number, size_t elements, uint64_t *ret)
 int main(int argc, char *argv[])
 {
 	unsigned threads = argc > 1 ? (unsigned)atoi(argv[1]) : 64;
-	size_t elements = (argc > 2 ? (size_t)atoi(argv[2]) : 4) * 1000;
+	size_t elements = argc > 2 ? (size_t)atoi(argv[2]) : 4000;
 	std::vector<std::thread> running;
 	std::vector<uint64_t> sums(threads);
 
+	filling = threads;
 	for (unsigned i = 0; i < threads; i++)
 		running.emplace_back(work, i, elements, &sums[i]);
 	for (auto &thread : running)

@@ -177,7 +177,8 @@ usage 'is not a size' run --local lots -- true
 usage '--local' run --local 0 -- true
 usage '--local' run --local -5M -- true
 usage '--local' run --local 99999999999T -- true
-usage '--threshold' run --threshold 1 -- true
+usage '--threshold' run --threshold few -- true
+usage '--calls' run --calls none -- true
 usage '--paging' run --paging maybe -- true
 usage '--overflow' run --overflow no -- true
 usage 'of which appliance' status

@@ -2,20 +2,22 @@
 /*
  * External memory in blocks: slabs of mapped regions, and who has them.
  *
- * A region is taken at first need: of the size told by --external, or else of
- * 256 MiB (but no more than half of what is left), and then another, half as large as all before it, whenever none
- * has room; so their number stays small and what is held is at most one and a
- * half times what was needed. Each is mapped whole. A block is one slab.
+ * A region is taken at first need, of 4 MiB or more if more is needed, and
+ * then grows where it is by as much as there is, and by no more than half of
+ * what the appliances have left, unless one allocation needs it; when it
+ * cannot grow there is another one, as large as all before it. So what is held
+ * is at most twice what was needed, little for a program that needs little,
+ * and the number of regions stays small. Each is mapped whole. A block is one
+ * slab.
  *
  * For every page of a region, `owner` holds the number of the block it is
- * part of, or 0: four bytes a page, all in local memory, so that finding and
- * freeing never touch external memory. munmap() of a part empties those
- * entries; the slab goes back with the last.
+ * part of, or of the span of small objects (arena.c), or 0: four bytes a page,
+ * all in local memory, so that finding and freeing never touch external
+ * memory. munmap() of a part empties those entries; the slab goes back with
+ * the last.
  *
- * Pages that belong to no block read as zero: a block's pages are told
- * DONTNEED before its slab goes back, which costs no transfer. Objects (only
- * when the threshold is below 64 KiB) come from slabs of the library's own
- * that bypass this; once there are any, taking a block tells DONTNEED too.
+ * Pages that belong to nobody read as zero: the library discards what a slab
+ * held when it goes back, which costs no transfer.
  *
  * Bounds: 64 regions, 2^20 blocks.
  */
@@ -25,15 +27,17 @@
 
 #define REGIONS_MAX 64
 #define BLOCKS_MAX (UINT32_C(1) << 20)
-#define REGION_SIZE_FIRST (UINT64_C(256) << 20)
+#define BLOCK_BATCH 1024 /* records made at once */
+#define REGION_SIZE_FIRST (UINT64_C(4) << 20)
+#define REGION_GROWTH 16 /* times its first size, as the library has it */
 #define GRANULE (UINT64_C(2) << 20)
-#define OBJECT_SIZE_MAX (UINT64_C(64) << 10)
 #define STATUS_TIMEOUT_MS 5000
 #define MOVE_SIZE (UINT64_C(1) << 20)
 
 struct region {
 	uintptr_t base;
-	uint64_t size;
+	_Atomic uint64_t size;
+	uint64_t size_max; /* the table of owners is made for */
 	extmem_region *handle;
 	_Atomic uint32_t *owner;
 };
@@ -44,32 +48,37 @@ _Atomic uintptr_t block_low = UINTPTR_MAX, block_high;
 
 static pthread_mutex_t grow_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t block_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct block *blocks; /* [0] is unused */
-static uint32_t block_count = 1;
-static uint32_t block_free; /* chained through .page */
-static _Atomic bool objects_used;
-
-bool block_contains_slow(uintptr_t address)
-{
-	unsigned n = atomic_load_explicit(&region_count, memory_order_acquire);
-
-	for (unsigned i = 0; i < n; i++)
-		if (address - regions[i].base < regions[i].size)
-			return true;
-	return false;
-}
+static struct block *block_batches[BLOCKS_MAX / BLOCK_BATCH];
+static uint32_t block_count = 1; /* 0 is none */
+static uint32_t block_free;	 /* chained through .page */
 
 static struct region *region_of(uintptr_t address)
 {
 	unsigned n = atomic_load_explicit(&region_count, memory_order_acquire);
 
 	for (unsigned i = 0; i < n; i++)
-		if (address - regions[i].base < regions[i].size)
+		if (address - regions[i].base <
+		    atomic_load_explicit(&regions[i].size,
+					 memory_order_relaxed))
 			return &regions[i];
 	return NULL;
 }
 
-static void *reserve(size_t size)
+bool block_contains_slow(uintptr_t address)
+{
+	return region_of(address) != NULL;
+}
+
+bool block_region(unsigned index, uintptr_t *ret_base, uint64_t *ret_size)
+{
+	if (index >= atomic_load(&region_count))
+		return false;
+	*ret_base = regions[index].base;
+	*ret_size = atomic_load(&regions[index].size);
+	return true;
+}
+
+void *block_reserve(size_t size)
 {
 	void *p = shim_real()->mmap(NULL, size, PROT_READ | PROT_WRITE,
 				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
@@ -78,25 +87,35 @@ static void *reserve(size_t size)
 	return p == MAP_FAILED ? NULL : p;
 }
 
-static void live_more(uint64_t size)
+/* --- figures ----------------------------------------------------------------- */
+
+void block_live(int64_t size)
 {
 	struct run_shared *s = shim_shared;
-	uint64_t now = atomic_fetch_add(&s->live_bytes, size) + size;
+	uint64_t now = atomic_fetch_add(&s->live_bytes, (uint64_t)size) +
+		       (uint64_t)size;
 	uint64_t peak = atomic_load(&s->live_bytes_peak);
 
-	while (now > peak &&
+	while (size > 0 && now > peak &&
 	       !atomic_compare_exchange_weak(&s->live_bytes_peak, &peak, now))
 		;
-	atomic_fetch_add(&s->blocks_count, 1);
-	atomic_fetch_add(&s->blocks_bytes, size);
 }
 
-static void live_less(uint64_t size)
+void block_counted(uint64_t count, uint64_t size)
 {
-	atomic_fetch_sub(&shim_shared->live_bytes, size);
+	atomic_fetch_add(&shim_shared->blocks_count, count);
+	atomic_fetch_add(&shim_shared->blocks_bytes, size);
 }
 
 /* --- regions ---------------------------------------------------------------- */
+
+static void note_bounds(const struct region *r, uint64_t size)
+{
+	if (r->base < atomic_load(&block_low))
+		atomic_store(&block_low, r->base);
+	if (r->base + size > atomic_load(&block_high))
+		atomic_store(&block_high, r->base + size);
+}
 
 static int region_take(uint64_t size)
 {
@@ -104,6 +123,7 @@ static int region_take(uint64_t size)
 	struct region *r = &regions[n];
 	extmem_region *handle;
 	void *base, *owner;
+	uint64_t most;
 	char name[64];
 	int error;
 
@@ -112,19 +132,54 @@ static int region_take(uint64_t size)
 	if (error < 0)
 		return error;
 	size = extmem_region_size(handle);
+	most = REGION_GROWTH * size;
 	error = extmem_map(handle, 0, 0, &base);
-	owner = error < 0 ? NULL : reserve(size / SHIM_PAGE * sizeof(uint32_t));
+	owner = error < 0 ? NULL
+			  : block_reserve(most / SHIM_PAGE * sizeof(uint32_t));
+	if (error >= 0 && !owner) { /* ulimit -v: no growth, then */
+		most = size;
+		owner = block_reserve(most / SHIM_PAGE * sizeof(uint32_t));
+	}
 	if (!owner) {
 		extmem_region_give(handle);
 		return error < 0 ? error : -ENOMEM;
 	}
-	*r = (struct region){ (uintptr_t)base, size, handle, owner };
-	if (r->base < atomic_load(&block_low))
-		atomic_store(&block_low, r->base);
-	if (r->base + size > atomic_load(&block_high))
-		atomic_store(&block_high, r->base + size);
+	r->base = (uintptr_t)base;
+	r->size_max = most;
+	r->handle = handle;
+	r->owner = owner;
+	atomic_store(&r->size, size);
+	note_bounds(r, size);
 	atomic_store_explicit(&region_count, n + 1, memory_order_release);
 	return 0;
+}
+
+/* Where it is: what is there keeps its addresses. */
+static int region_grow(struct region *r, uint64_t more)
+{
+	uint64_t size = atomic_load(&r->size) + more;
+	int error;
+
+	if (size > r->size_max)
+		return -ENOMEM;
+	error = extmem_region_resize(r->handle, size);
+	if (error < 0)
+		return error;
+	size = extmem_region_size(r->handle);
+	if (size > r->size_max)
+		size = r->size_max;
+	note_bounds(r, size);
+	atomic_store(&r->size, size);
+	return 0;
+}
+
+static uint64_t regions_total(void)
+{
+	uint64_t total = 0;
+
+	for (unsigned i = 0; i < atomic_load(&region_count); i++)
+		total += atomic_load(&regions[i].size);
+	return total;
 }
 
 /* What the appliances have left, as they say; nobody promises it. */
@@ -142,33 +197,55 @@ static uint64_t far_free(void)
 	return total & ~(GRANULE - 1);
 }
 
-/* One more region that has room for `size`; `seen` is how many there were
- * when none had. */
-static int grow(uint64_t size, unsigned seen)
+/* Takes `want` more, or `need` if that is all there is. */
+static int more(uint64_t want, uint64_t need)
 {
-	uint64_t total = 0, want, there, need = (size + GRANULE - 1) & ~(GRANULE - 1);
+	unsigned n = atomic_load(&region_count);
+	int r = n > 0 ? region_grow(&regions[n - 1], want) : -ENOMEM;
+
+	if (r == -ENOSPC && want > need)
+		r = region_grow(&regions[n - 1], need);
+	if (r != -ENOMEM)
+		return r;
+	if (n == REGIONS_MAX)
+		return -ENOSPC;
+	r = region_take(want);
+	if (r == -ENOSPC && want > need)
+		r = region_take(need); /* others took some */
+	return r;
+}
+
+/* More external memory, with room for `size`; there were `seen` bytes when
+ * there was none. */
+static int grow(uint64_t size, uint64_t seen)
+{
+	uint64_t total, want, there, left,
+		need = (size + GRANULE - 1) & ~(GRANULE - 1);
 	int r = 0;
 
 	pthread_mutex_lock(&grow_lock);
-	if (atomic_load(&region_count) != seen)
+	total = regions_total();
+	if (total != seen)
 		goto out; /* another thread was here: look again */
-	for (unsigned i = 0; i < seen; i++)
-		total += regions[i].size;
-	want = total / 2 > REGION_SIZE_FIRST ? total / 2 : REGION_SIZE_FIRST;
-	if (shim_external)
-		want = shim_external > total ? shim_external - total : 0;
-	there = shim_external ? want : far_free() / 2 & ~(GRANULE - 1);
-	if (want > there)
-		want = there;
-	if (want < need && !shim_external)
-		want = need;
-	if (want < need || seen == REGIONS_MAX) {
+	left = !shim_external	       ? UINT64_MAX
+	       : shim_external > total ? shim_external - total
+				       : 0;
+	left &= ~(GRANULE - 1);
+	if (need > left) {
 		r = -ENOSPC;
 		goto out;
 	}
-	r = region_take(want);
-	if (r == -ENOSPC && want > need && !shim_external)
-		r = region_take(need); /* others took some */
+	want = total & ~(GRANULE - 1);
+	if (want < REGION_SIZE_FIRST)
+		want = REGION_SIZE_FIRST;
+	there = far_free() / 2 & ~(GRANULE - 1);
+	if (want > there)
+		want = there;
+	if (want > left)
+		want = left;
+	if (want < need)
+		want = need;
+	r = more(want, need);
 out:
 	pthread_mutex_unlock(&grow_lock);
 	return r;
@@ -179,6 +256,7 @@ static int slab_take(uint64_t size, uint64_t *ret_region, uint64_t *ret_offset)
 	int r = -ENOSPC;
 
 	for (;;) {
+		uint64_t seen = regions_total();
 		unsigned n = atomic_load(&region_count);
 
 		for (unsigned i = 0; i < n; i++) {
@@ -188,29 +266,94 @@ static int slab_take(uint64_t size, uint64_t *ret_region, uint64_t *ret_offset)
 			*ret_region = i;
 			return 0;
 		}
-		r = grow(size, n);
+		r = grow(size, seen);
 		if (r < 0)
 			return r;
 	}
 }
 
+/* --- whole slabs, for arena.c ----------------------------------------------- */
+
+uintptr_t block_slab_take(uint64_t size)
+{
+	uint64_t region, offset;
+	int r;
+
+	shim_enter();
+	r = slab_take(size, &region, &offset);
+	shim_leave();
+	return r < 0 ? 0 : regions[region].base + offset;
+}
+
+void block_slab_give(uintptr_t base, uint64_t size)
+{
+	struct region *r = region_of(base);
+
+	(void)size;
+	shim_enter();
+	extmem_slab_free(r->handle, base - r->base);
+	shim_leave();
+}
+
+void block_own(uintptr_t base, uint64_t size, uint32_t owner)
+{
+	struct region *r = region_of(base);
+	uint64_t page = (base - r->base) / SHIM_PAGE;
+
+	for (uint64_t i = 0; i < size / SHIM_PAGE; i++)
+		atomic_store_explicit(&r->owner[page + i], owner,
+				      memory_order_relaxed);
+	atomic_thread_fence(memory_order_release);
+}
+
+uint32_t block_owner(const void *address)
+{
+	struct region *r = region_of((uintptr_t)address);
+
+	return !r ? 0
+		  : atomic_load_explicit(
+			    &r->owner[((uintptr_t)address - r->base) /
+				      SHIM_PAGE],
+			    memory_order_acquire);
+}
+
+void block_empty(uintptr_t base, uint64_t size)
+{
+	struct region *r = region_of(base);
+
+	if (block_keeps_contents())
+		return;
+	shim_enter();
+	extmem_advise(r->handle, base - r->base, size, EXTMEM_DONTNEED);
+	shim_leave();
+}
+
 /* --- blocks ----------------------------------------------------------------- */
+
+static struct block *block_at(uint32_t index)
+{
+	return &block_batches[index / BLOCK_BATCH][index % BLOCK_BATCH];
+}
 
 static uint32_t block_enter(const struct block *block)
 {
 	uint32_t i = 0;
 
 	pthread_mutex_lock(&block_lock);
-	if (!blocks)
-		blocks = reserve(BLOCKS_MAX * sizeof(*blocks));
-	if (blocks && block_free) {
+	if (block_free) {
 		i = block_free;
-		block_free = (uint32_t)blocks[i].page;
-	} else if (blocks && block_count < BLOCKS_MAX) {
-		i = block_count++;
+		block_free = (uint32_t)block_at(i)->page;
+	} else if (block_count < BLOCKS_MAX) {
+		struct block **batch =
+			&block_batches[block_count / BLOCK_BATCH];
+
+		if (!*batch)
+			*batch = block_reserve(BLOCK_BATCH * sizeof(**batch));
+		if (*batch)
+			i = block_count++;
 	}
 	if (i)
-		blocks[i] = *block;
+		*block_at(i) = *block;
 	pthread_mutex_unlock(&block_lock);
 	return i;
 }
@@ -220,8 +363,7 @@ static void say_full(size_t size)
 	char words[512];
 
 	snprintf(words, sizeof(words), "%s", extmem_error());
-	if (shim_external &&
-	    shim_shared->stats.region_bytes + size > shim_external)
+	if (shim_external && regions_total() + size > shim_external)
 		snprintf(words, sizeof(words), "--external is %llu MiB",
 			 (unsigned long long)(shim_external >> 20));
 	shim_say("no external memory for %zu bytes: %s; %s", size, words,
@@ -255,12 +397,11 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 	total = (total + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
 	if (total < size)
 		goto none;
-	shim_inside++;
+	shim_enter();
 	r = slab_take(total, &region, &offset);
-	if (r < 0) {
-		shim_inside--;
+	shim_leave();
+	if (r < 0)
 		goto none;
-	}
 	b.region = region;
 	b.page = offset / SHIM_PAGE;
 	b.page_count = b.live_count = total / SHIM_PAGE;
@@ -269,19 +410,12 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 		b.start = (b.start + alignment - 1) & ~(alignment - 1);
 	index = block_enter(&b);
 	if (!index) {
-		extmem_slab_free(regions[region].handle, offset);
-		shim_inside--;
+		block_slab_give(b.base, total);
 		goto none;
 	}
-	if (atomic_load(&objects_used))
-		extmem_advise(regions[region].handle, offset, total,
-			      EXTMEM_DONTNEED);
-	for (uint64_t i = 0; i < b.page_count; i++)
-		atomic_store_explicit(&regions[region].owner[b.page + i],
-				      index, memory_order_relaxed);
-	atomic_thread_fence(memory_order_release);
-	shim_inside--;
-	live_more(total);
+	block_own(b.base, total, index);
+	block_live((int64_t)total);
+	block_counted(1, total);
 	return (void *)b.start;
 none:
 	errno = ENOMEM;
@@ -290,44 +424,39 @@ none:
 
 bool block_find(const void *address, struct block *ret)
 {
-	struct region *r = region_of((uintptr_t)address);
-	uint32_t i;
+	uint32_t i = block_owner(address);
 
-	if (!r)
+	if (!i || (i & BLOCK_SPAN) != 0)
 		return false;
-	i = atomic_load_explicit(
-		&r->owner[((uintptr_t)address - r->base) / SHIM_PAGE],
-		memory_order_acquire);
-	if (!i)
-		return false;
-	*ret = blocks[i];
+	*ret = *block_at(i);
 	return true;
 }
 
 /* `count` pages from `page` on are one block's, and its owner is done with
- * them. They are emptied before the count says so: after that the slab may
- * be another's. */
+ * them. A part is emptied before the count says so, all of it as its slab goes
+ * back: after that it may be another's. */
 static void give_pages(struct region *r, uint64_t page, uint64_t count,
 		       uint32_t index)
 {
 	uint64_t slab = 0;
 	bool last;
 
-	extmem_advise(r->handle, page * SHIM_PAGE, count * SHIM_PAGE,
-		      EXTMEM_DONTNEED);
+	if (count < block_at(index)->live_count)
+		extmem_advise(r->handle, page * SHIM_PAGE, count * SHIM_PAGE,
+			      EXTMEM_DONTNEED);
 	for (uint64_t i = 0; i < count; i++)
 		atomic_store_explicit(&r->owner[page + i], 0,
 				      memory_order_relaxed);
 	pthread_mutex_lock(&block_lock);
-	blocks[index].live_count -= count;
-	last = blocks[index].live_count == 0;
+	block_at(index)->live_count -= count;
+	last = block_at(index)->live_count == 0;
 	if (last) {
-		slab = blocks[index].page * SHIM_PAGE;
-		blocks[index].page = block_free;
+		slab = block_at(index)->page * SHIM_PAGE;
+		block_at(index)->page = block_free;
 		block_free = index;
 	}
 	pthread_mutex_unlock(&block_lock);
-	live_less(count * SHIM_PAGE);
+	block_live(-(int64_t)(count * SHIM_PAGE));
 	if (last)
 		extmem_slab_free(r->handle, slab);
 }
@@ -339,7 +468,7 @@ void block_give(void *address, size_t size)
 			~(SHIM_PAGE - 1);
 	int error = errno;
 
-	shim_inside++;
+	shim_enter();
 	while (at < end) {
 		struct region *r = region_of(at);
 		uint64_t page, limit, count = 1;
@@ -349,17 +478,17 @@ void block_give(void *address, size_t size)
 			break;
 		page = (at - r->base) / SHIM_PAGE;
 		limit = (end - at) / SHIM_PAGE;
-		if (limit > r->size / SHIM_PAGE - page)
-			limit = r->size / SHIM_PAGE - page;
+		if (limit > atomic_load(&r->size) / SHIM_PAGE - page)
+			limit = atomic_load(&r->size) / SHIM_PAGE - page;
 		index = atomic_load(&r->owner[page]);
 		while (count < limit &&
 		       atomic_load(&r->owner[page + count]) == index)
 			count++;
-		if (index)
+		if (index && (index & BLOCK_SPAN) == 0)
 			give_pages(r, page, count, index);
 		at += count * SHIM_PAGE;
 	}
-	shim_inside--;
+	shim_leave();
 	errno = error;
 }
 
@@ -373,11 +502,11 @@ int block_advise(void *address, size_t size, enum extmem_advice advice)
 	end &= ~(SHIM_PAGE - 1);
 	if (!r || at >= end)
 		return 0;
-	if (end > r->base + r->size)
-		end = r->base + r->size;
-	shim_inside++;
+	if (end > r->base + atomic_load(&r->size))
+		end = r->base + atomic_load(&r->size);
+	shim_enter();
 	error = extmem_advise(r->handle, at - r->base, end - at, advice);
-	shim_inside--;
+	shim_leave();
 	return error;
 }
 
@@ -391,61 +520,14 @@ void block_move(void *to, void *from, size_t size)
 	}
 }
 
-/* --- objects ----------------------------------------------------------------- */
-
-void *object_take(size_t size, size_t alignment)
+void block_lock_all(void)
 {
-	void *p = NULL;
-	uint64_t offset, usable = 0;
-
-	if (size >= OBJECT_SIZE_MAX || alignment > SHIM_PAGE)
-		return NULL;
-	shim_inside++;
-	atomic_store(&objects_used, true);
-	for (;;) {
-		unsigned n = atomic_load(&region_count);
-
-		for (unsigned i = 0; i < n && !p; i++)
-			if (extmem_object_alloc(regions[i].handle, size,
-						alignment, &offset) >= 0 &&
-			    extmem_object_size(regions[i].handle, offset,
-					       &usable) >= 0)
-				p = (void *)(regions[i].base + offset);
-		if (p || grow(GRANULE, n) < 0)
-			break;
-	}
-	shim_inside--;
-	if (p)
-		live_more(usable);
-	return p;
+	pthread_mutex_lock(&grow_lock);
+	pthread_mutex_lock(&block_lock);
 }
 
-bool object_size(const void *address, size_t *ret)
+void block_unlock_all(void)
 {
-	struct region *r = region_of((uintptr_t)address);
-	uint64_t size;
-	int error = -EINVAL;
-
-	shim_inside++;
-	if (r)
-		error = extmem_object_size(r->handle,
-					   (uintptr_t)address - r->base, &size);
-	shim_inside--;
-	if (error < 0)
-		return false;
-	*ret = size;
-	return true;
-}
-
-void object_give(void *address)
-{
-	struct region *r = region_of((uintptr_t)address);
-	uint64_t size = 0;
-
-	shim_inside++;
-	if (extmem_object_size(r->handle, (uintptr_t)address - r->base,
-			       &size) >= 0)
-		live_less(size);
-	extmem_object_free(r->handle, (uintptr_t)address - r->base);
-	shim_inside--;
+	pthread_mutex_unlock(&block_lock);
+	pthread_mutex_unlock(&grow_lock);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The malloc family: from the threshold on external, below it the next
- * malloc's.
+ * malloc's; and so is what libc asks for itself, unless it is large.
  *
  * What block or object an address belongs to is looked up in local memory;
- * free() touches no external page. External memory is zero when it is given
- * out, so calloc() has nothing to do, except for objects. realloc() that
- * grows takes half as much again, since it may have to move what is there;
- * that costs external addresses and no memory at all.
+ * free() touches no external page. Blocks are zero when they are given out, so
+ * calloc() has nothing to do there. realloc() that grows a block takes half as
+ * much again, since it may have to move what is there; that costs external
+ * addresses and no memory at all.
  *
  * The bootstrap arena serves what dlsym() asks for while the next malloc is
  * being looked up. It is never given back: free() ignores its addresses.
@@ -17,7 +17,7 @@
 #include "shim.h"
 
 #define BOOTSTRAP_SIZE (64 << 10)
-#define OBJECT_SIZE_MAX (size_t)(64 << 10)
+#define SHRINK_MOVES ((size_t)1 << 20) /* up to this, to where it fits */
 
 static _Alignas(16) char bootstrap[BOOTSTRAP_SIZE];
 static _Atomic size_t bootstrap_used;
@@ -39,7 +39,7 @@ static bool bootstrap_contains(const void *p)
 	return (uintptr_t)p - (uintptr_t)bootstrap < BOOTSTRAP_SIZE;
 }
 
-static _Noreturn void bad_pointer(const char *call, const void *p)
+_Noreturn void malloc_bad_pointer(const char *call, const void *p)
 {
 	shim_say("%s(%p): no allocation begins there", call, p);
 	abort();
@@ -47,40 +47,39 @@ static _Noreturn void bad_pointer(const char *call, const void *p)
 
 static void *external_take(size_t size, size_t alignment)
 {
-
-	if (size < OBJECT_SIZE_MAX && alignment <= SHIM_PAGE)
-		return object_take(size, alignment);
+	if (size <= ARENA_SIZE_MAX && alignment <= SHIM_PAGE)
+		return arena_take(size, alignment);
 	return block_take(size, alignment, BLOCK_MALLOC);
 }
 
 static void external_give(void *p)
 {
 	struct block b;
-	size_t size;
+	uint32_t owner;
 
 	if (!atomic_load(&shim_ready))
 		return; /* a forked child: it was the parent's */
-	if (block_find(p, &b)) {
-		if (b.start != (uintptr_t)p || b.kind != BLOCK_MALLOC)
-			bad_pointer("free", p);
-		block_give((void *)b.base, b.page_count * SHIM_PAGE);
-	} else if (object_size(p, &size)) {
-		object_give(p);
+	owner = block_owner(p);
+	if ((owner & BLOCK_SPAN) != 0) {
+		arena_give(p, owner);
 	} else {
-		bad_pointer("free", p);
+		if (!block_find(p, &b) || b.start != (uintptr_t)p ||
+		    b.kind != BLOCK_MALLOC)
+			malloc_bad_pointer("free", p);
+		block_give((void *)b.base, b.page_count * SHIM_PAGE);
 	}
 }
 
 static size_t external_capacity(const char *call, const void *p)
 {
+	uint32_t owner = block_owner(p);
 	struct block b;
-	size_t size;
 
-	if (block_find(p, &b) && b.start == (uintptr_t)p)
-		return block_capacity(&b);
-	if (object_size(p, &size))
-		return size;
-	bad_pointer(call, p);
+	if ((owner & BLOCK_SPAN) != 0)
+		return arena_size(call, p, owner);
+	if (!block_find(p, &b) || b.start != (uintptr_t)p)
+		malloc_bad_pointer(call, p);
+	return block_capacity(&b);
 }
 
 static void *take(size_t size, bool wanted)
@@ -124,7 +123,7 @@ SHIM_EXPORT void *calloc(size_t count, size_t size)
 	if (SHIM_WANTED(total)) {
 		void *p = external_take(total, 0);
 
-		if (p && total < OBJECT_SIZE_MAX)
+		if (p && total <= ARENA_SIZE_MAX)
 			memset(p, 0, total);
 		if (p)
 			return p;
@@ -161,15 +160,19 @@ static void *external_resize(void *p, size_t size)
 	void *q = NULL;
 
 	if (size <= capacity && size >= shim_threshold) {
-		block_advise((char *)p + size, capacity - size,
-			     EXTMEM_DONTNEED);
-		return p;
+		if (size > capacity / 2)
+			return p;
+		if (size > SHRINK_MOVES) {
+			block_advise((char *)p + size, capacity - size,
+				     EXTMEM_DONTNEED);
+			return p;
+		}
 	}
 	if (size < shim_threshold) {
 		q = shim_real()->malloc(size);
 	} else {
 		more = capacity + capacity / 2;
-		if (more > size && more >= OBJECT_SIZE_MAX)
+		if (size > capacity && more > size && more > ARENA_SIZE_MAX)
 			q = external_take(more, 0);
 		if (!q)
 			q = external_take(size, 0);
@@ -180,7 +183,10 @@ static void *external_resize(void *p, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	block_move(q, p, capacity < size ? capacity : size);
+	if (capacity > ARENA_SIZE_MAX)
+		block_move(q, p, capacity < size ? capacity : size);
+	else
+		memcpy(q, p, capacity < size ? capacity : size);
 	external_give(p);
 	return q;
 }

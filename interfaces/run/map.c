@@ -16,11 +16,44 @@
 #include "shim.h"
 
 #include <stdarg.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 
 #define LOCAL_FLAGS                                                           \
 	(MAP_SHARED | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB | MAP_LOCKED |  \
 	 MAP_32BIT | MAP_FIXED | MAP_FIXED_NOREPLACE)
+
+uintptr_t map_arena;
+uint64_t map_arena_size;
+
+/* The library reserves the addresses of all its mappings at once. They are put
+ * where nobody else's memory is: between what V8 and others choose at random
+ * (below 2^46) and where programs and their heaps are loaded, so that a
+ * pointer to external memory is known by its upper half (trap.c). The place
+ * within differs from run to run. */
+#define ARENA_FIRST (UINT64_C(0x48) << 40)
+#define ARENA_PLACES 1024
+#define ARENA_SIZE_MIN (UINT64_C(64) << 20)
+
+static void *arena_hint(void)
+{
+	const uint32_t *random = (const uint32_t *)getauxval(AT_RANDOM);
+
+	return (void *)(ARENA_FIRST +
+			(random ? *random % ARENA_PLACES : 0) * (UINT64_C(1) << 30));
+}
+
+static void *reserve_arena(size_t size, int flags)
+{
+	void *p = shim_real()->mmap(sizeof(void *) == 8 ? arena_hint() : NULL,
+				    size, PROT_NONE, flags, -1, 0);
+
+	if (p != MAP_FAILED) {
+		map_arena = (uintptr_t)p;
+		map_arena_size = size;
+	}
+	return p;
+}
 
 static void *map_refuse(int error, const char *words)
 {
@@ -28,6 +61,8 @@ static void *map_refuse(int error, const char *words)
 	errno = error;
 	return MAP_FAILED;
 }
+
+#define REGION_SIZE_MIN (UINT64_C(2) << 20)
 
 /* True when any page of the range is external. Ranges may be large: a
  * region's bounds are compared, not pages. */
@@ -38,9 +73,9 @@ static bool touches(const void *address, size_t size)
 	if (last <= atomic_load(&block_low) ||
 	    first >= atomic_load(&block_high))
 		return false;
-	for (uintptr_t at = first; at < last; at += RUN_THRESHOLD_DEFAULT)
+	for (uintptr_t at = first; at < last; at += REGION_SIZE_MIN)
 		if (block_contains((void *)at, 1))
-			return true; /* regions are no smaller than that */
+			return true;
 	return block_contains((void *)(last - 1), 1);
 }
 
@@ -50,6 +85,9 @@ SHIM_EXPORT void *mmap64(void *address, size_t size, int rights, int flags,
 	const struct shim_reals *real = shim_real();
 	void *p;
 
+	if (shim_inside && !address && rights == PROT_NONE &&
+	    size >= ARENA_SIZE_MIN && map_arena_size == 0)
+		return reserve_arena(size, flags);
 	if ((flags & MAP_FIXED) != 0 && touches(address, size) &&
 	    !SHIM_BYPASSED()) {
 		if ((flags & MAP_ANONYMOUS) == 0 ||

@@ -23,20 +23,20 @@
 #define RUN_ENV_APPLIANCES "EXTMEM_RUN_APPLIANCES"
 #define RUN_ENV_LOCAL "EXTMEM_RUN_LOCAL"	 /* bytes */
 #define RUN_ENV_EXTERNAL "EXTMEM_RUN_EXTERNAL"	 /* bytes; 0: by need */
-#define RUN_ENV_THRESHOLD "EXTMEM_RUN_THRESHOLD" /* bytes */
+#define RUN_ENV_THRESHOLD "EXTMEM_RUN_THRESHOLD" /* bytes; 0: by calls */
+#define RUN_ENV_CALLS "EXTMEM_RUN_CALLS"	 /* "auto", "trap", "wrap" */
 #define RUN_ENV_PAGING "EXTMEM_RUN_PAGING"
 #define RUN_ENV_OVERFLOW "EXTMEM_RUN_OVERFLOW"	 /* "fail", "local" */
 #define RUN_ENV_CHILDREN "EXTMEM_RUN_CHILDREN"	 /* "plain", "same" */
 #define RUN_ENV_SHARED_FD "EXTMEM_RUN_SHARED_FD"
 #define RUN_ENV_PREFIX "EXTMEM_RUN_"
 
-/* 2 MiB: what one wants elsewhere comes in large blocks (sort's buffer, a
- * numpy array, a hash table, an allocator's chunk), while the chunks that
- * small things are carved from (Python's are 1 MiB) hold names and structs
- * that go to system calls by the hundred. It is also the granule of
- * regions. */
-#define RUN_THRESHOLD_DEFAULT (UINT64_C(2) << 20)
-#define RUN_THRESHOLD_MIN (UINT64_C(4) << 10)
+/* From where on allocations are external when only libc's functions are
+ * watched: what one wants elsewhere comes in large blocks then (sort's buffer,
+ * a numpy array, an allocator's chunk), while what small things are carved
+ * from holds names and structs that go to system calls nobody sees. With every
+ * call watched all allocations are. */
+#define RUN_THRESHOLD_WRAPPED (UINT64_C(2) << 20)
 
 enum run_state {
 	RUN_EMPTY = 0, /* the shim never came up: static, or not loaded */
@@ -61,6 +61,7 @@ struct run_shared {
 	char words[512]; /* of RUN_REFUSED */
 	char lost[512];	 /* to what the first lost page was lost; "" */
 	struct extmem_stats stats;
+	char calls[16]; /* how they meet external memory: "trapped", ... */
 	uint64_t threshold;
 	uint64_t region_bytes_peak;
 	_Atomic uint64_t refused_count;	 /* allocations that found no room */
@@ -72,6 +73,7 @@ struct run_shared {
 	_Atomic uint64_t live_bytes; /* served externally and not given back */
 	_Atomic uint64_t live_bytes_peak;
 	_Atomic uint64_t call_count;	 /* system calls given such memory */
+	_Atomic uint64_t trap_count;	 /* of these, seen by the filter alone */
 	_Atomic uint64_t lost_address;	 /* of the first lost page touched */
 	uint32_t appliance_count;
 	struct run_appliance appliances[RUN_APPLIANCES_MAX];

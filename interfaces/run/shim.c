@@ -9,10 +9,10 @@
  * appliance that cannot be reached is said before the program begins, with
  * exit status 127; whatever allocates before that is local.
  *
- * What stays local: anything below the threshold, everything on the library's
- * own threads (those made while a thread is inside the library), and what the
- * library or libfabric asks for on any thread, by the caller's address; so a
- * fault that the library serves on the program's thread cannot lead to
+ * What stays local: anything below the threshold, what libc and the loader ask
+ * for themselves, everything on the library's own threads (those made while a
+ * thread is inside the library), and what the library asks for while it works
+ * on a thread of the program; so a fault that is served there cannot lead to
  * another.
  *
  * Children. By default LD_PRELOAD and our variables leave the environment at
@@ -39,7 +39,7 @@ _Atomic bool shim_resolved;
 _Thread_local int shim_inside __attribute__((tls_model("initial-exec")));
 _Atomic bool shim_ready;
 extmem *shim_client;
-uint64_t shim_threshold = RUN_THRESHOLD_DEFAULT;
+uint64_t shim_threshold;
 uint64_t shim_external;
 uint64_t shim_local;
 bool shim_overflow_local;
@@ -48,10 +48,9 @@ bool shim_kernel_faults;
 static struct run_shared shared_here;
 struct run_shared *shim_shared = &shared_here;
 
-static struct library_span {
-	uintptr_t first, last;
-} library_spans[LIBRARY_SPANS_MAX];
+static struct shim_span library_spans[LIBRARY_SPANS_MAX];
 static unsigned library_span_count;
+struct shim_span shim_libc, shim_loader;
 
 static pthread_mutex_t refresh_lock = PTHREAD_MUTEX_INITIALIZER;
 pid_t shim_owner;
@@ -133,11 +132,36 @@ static bool is_library(const char *path)
 	return false;
 }
 
+static bool is_named(const char *path, const char *name)
+{
+	const char *last = strrchr(path, '/');
+
+	return strncmp(last ? last + 1 : path, name, strlen(name)) == 0;
+}
+
+static void note_span(const struct dl_phdr_info *info, struct shim_span *ret)
+{
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *h = &info->dlpi_phdr[i];
+
+		if (h->p_type != PT_LOAD || !(h->p_flags & PF_X))
+			continue;
+		ret->first = info->dlpi_addr + h->p_vaddr;
+		ret->last = ret->first + h->p_memsz;
+	}
+}
+
 static int note_library(struct dl_phdr_info *info, size_t size, void *context)
 {
 	(void)size;
 	(void)context;
-	if (!info->dlpi_name || !is_library(info->dlpi_name))
+	if (!info->dlpi_name)
+		return 0;
+	if (is_named(info->dlpi_name, "libc.so"))
+		note_span(info, &shim_libc);
+	if (is_named(info->dlpi_name, "ld-linux"))
+		note_span(info, &shim_loader);
+	if (!is_library(info->dlpi_name))
 		return 0;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *h = &info->dlpi_phdr[i];
@@ -145,7 +169,7 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *context)
 		if (h->p_type != PT_LOAD || !(h->p_flags & PF_X) ||
 		    library_span_count == LIBRARY_SPANS_MAX)
 			continue;
-		library_spans[library_span_count++] = (struct library_span){
+		library_spans[library_span_count++] = (struct shim_span){
 			.first = info->dlpi_addr + h->p_vaddr,
 			.last = info->dlpi_addr + h->p_vaddr + h->p_memsz,
 		};
@@ -163,38 +187,18 @@ bool shim_called_by_library(const void *address)
 	return false;
 }
 
-struct thread_start {
-	void *(*routine)(void *);
-	void *argument;
-};
-
-static void *start_inside(void *p)
+void shim_section_begin(struct shim_section *section)
 {
-	struct thread_start start = *(struct thread_start *)p;
-
-	free(p);
-	shim_inside = 1;
-	return start.routine(start.argument);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &section->cancel);
+	shim_inside++;
 }
 
-SHIM_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attributes,
-			       void *(*routine)(void *), void *argument)
+void shim_section_end(const struct shim_section *section)
 {
-	struct thread_start *start;
-	int r;
+	int unused;
 
-	if (!shim_inside &&
-	    !shim_called_by_library(__builtin_return_address(0)))
-		return shim_real()->pthread_create(ret, attributes, routine,
-						   argument);
-	start = malloc(sizeof(*start));
-	if (!start)
-		return EAGAIN;
-	*start = (struct thread_start){ routine, argument };
-	r = shim_real()->pthread_create(ret, attributes, start_inside, start);
-	if (r != 0)
-		free(start);
-	return r;
+	shim_inside--;
+	pthread_setcancelstate(section->cancel, &unused);
 }
 
 /* --- statistics -------------------------------------------------------------- */
@@ -370,6 +374,37 @@ static int open_client(void)
 	return extmem_open(settings, &shim_client);
 }
 
+/* Faults by a thread with privilege serve the kernel's touches too; else its
+ * calls are watched. */
+static void start_calls(void)
+{
+	const char *text = exec_variable(RUN_ENV_CALLS);
+	bool wrap = text && strcmp(text, "wrap") == 0;
+	int error = 0;
+
+	shim_kernel_faults =
+		strcmp(shim_shared->appliances[0].paging, "thread") == 0 &&
+		strstr(shim_shared->appliances[0].paging_reason,
+		       "kernel's touches are served") != NULL;
+	if (!shim_kernel_faults && !wrap)
+		error = trap_start();
+	if (error < 0 && text && strcmp(text, "trap") == 0) {
+		char words[256];
+
+		snprintf(words, sizeof(words), "--calls=trap: seccomp is not "
+			 "to be had here: %s", strerror(-error));
+		refuse(words);
+	}
+	snprintf(shim_shared->calls, sizeof(shim_shared->calls), "%s",
+		 shim_kernel_faults ? "by the kernel"
+		 : trap_installed   ? "trapped"
+				    : "wrapped");
+	if (shim_threshold == 0)
+		shim_threshold = shim_kernel_faults || trap_installed
+					 ? 1
+					 : RUN_THRESHOLD_WRAPPED;
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	const char *text;
@@ -378,9 +413,7 @@ __attribute__((constructor)) static void start(void)
 
 	shim_real();
 	map_shared();
-	shim_threshold = number_from(RUN_ENV_THRESHOLD, RUN_THRESHOLD_DEFAULT);
-	if (shim_threshold < RUN_THRESHOLD_MIN)
-		shim_threshold = RUN_THRESHOLD_MIN;
+	shim_threshold = number_from(RUN_ENV_THRESHOLD, 0);
 	shim_external = number_from(RUN_ENV_EXTERNAL, 0);
 	text = exec_variable(RUN_ENV_OVERFLOW);
 	shim_overflow_local = text && strcmp(text, "local") == 0;
@@ -394,20 +427,18 @@ __attribute__((constructor)) static void start(void)
 		snprintf(words, sizeof(words), "%s", extmem_error());
 		refuse(words);
 	}
-	exec_start(plain_children);
+	signal_opened();
 	library_span_count = 0; /* providers may have been loaded */
 	dl_iterate_phdr(note_library, NULL);
 	shim_owner = getpid();
 	pthread_atfork(NULL, NULL, after_fork_in_child);
 	refresh();
 	shim_local = shim_shared->stats.local_limit;
-	/* A thread too serves the kernel's faults only where privilege allows:
-	 * pinning in vain costs time, not pinning costs the call. */
-	shim_kernel_faults =
-		strcmp(shim_shared->appliances[0].paging, "thread") == 0 &&
-		strstr(shim_shared->appliances[0].paging_reason,
-		       "kernel's touches are served") != NULL;
+	start_calls();
+	exec_start(plain_children);
 	shim_shared->threshold = shim_threshold;
+	arena_start();
+	thread_start();
 	atomic_store(&shim_shared->state, RUN_ATTACHED);
 	refresh_start();
 	shim_inside--;

@@ -2,22 +2,27 @@
 /*
  * The shim of `extmem run`: what its files share.
  *
- * shim.c	start, settings, statistics, SIGBUS, fork
+ * shim.c	start, settings, statistics, fork
  * block.c	external memory in blocks: take, give, look up
+ * arena.c	small objects in it
  * malloc.c	the malloc family
  * map.c	mmap and its relatives
- * present.c	system calls that read or write the program's memory
- * stdio.c	the same for stdio, whose own calls cannot be seen from here
- * path.c	system calls that take names and small structs
- * signal.c	SIGBUS stays ours and unblocked
+ * trap.c	every system call that is given external memory
+ * call.c	one such call, by its number
+ * present.c	calls that read or write the program's memory
+ * vector.c	those that take lists of buffers
+ * stdio.c	the same for stdio
+ * path.c	calls that take names and small structs
+ * signal.c	SIGBUS and SIGSYS stay ours and unblocked
+ * thread.c	what each thread has of its own
  * exec.c	which children run plain
  *
  * Every exported function is one of libc's, stands in front of it, and does
  * exactly what it does unless external memory is involved. The next one in
  * line is shim_real()->NAME.
  *
- * Threads: any. Locks: one in block.c, held for bookkeeping alone; nothing
- * that can fault or wait for the far memory happens under it.
+ * Threads: any. Locks are held for bookkeeping alone; nothing that can fault
+ * or wait for the far memory happens under one.
  */
 #ifndef EXTMEM_SHIM_H
 #define EXTMEM_SHIM_H
@@ -27,10 +32,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -70,6 +78,13 @@
 	X(ssize_t, writev, (int, const struct iovec *, int))                  \
 	X(ssize_t, preadv64, (int, const struct iovec *, int, off64_t))       \
 	X(ssize_t, pwritev64, (int, const struct iovec *, int, off64_t))      \
+	X(ssize_t, preadv64v2, (int, const struct iovec *, int, off64_t,      \
+				int))                                         \
+	X(ssize_t, pwritev64v2, (int, const struct iovec *, int, off64_t,     \
+				 int))                                        \
+	X(int, recvmmsg, (int, struct mmsghdr *, unsigned, int,               \
+			  struct timespec *))                                 \
+	X(int, sendmmsg, (int, struct mmsghdr *, unsigned, int))              \
 	X(ssize_t, recv, (int, void *, size_t, int))                          \
 	X(ssize_t, send, (int, const void *, size_t, int))                    \
 	X(ssize_t, recvfrom, (int, void *, size_t, int, struct sockaddr *,    \
@@ -112,10 +127,32 @@
 	X(int, sigprocmask, (int, const sigset_t *, sigset_t *))              \
 	X(int, pthread_sigmask, (int, const sigset_t *, sigset_t *))          \
 	X(int, sigsuspend, (const sigset_t *))                                \
+	X(sighandler_t, __sysv_signal, (int, sighandler_t))                   \
+	X(sighandler_t, sigset, (int, sighandler_t))                          \
+	X(int, sighold, (int))                                                \
+	X(int, sigaltstack, (const stack_t *, stack_t *))                     \
+	X(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *,      \
+		       const sigset_t *))                                     \
+	X(int, pselect, (int, fd_set *, fd_set *, fd_set *,                   \
+			 const struct timespec *, const sigset_t *))          \
+	X(int, epoll_pwait, (int, struct epoll_event *, int, int,             \
+			     const sigset_t *))                               \
+	X(int, pthread_attr_setstack, (pthread_attr_t *, void *, size_t))     \
 	X(int, pthread_create, (pthread_t *, const pthread_attr_t *,          \
 				void *(*)(void *), void *))                   \
 	X(int, execve, (const char *, char *const[], char *const[]))          \
 	X(int, execvpe, (const char *, char *const[], char *const[]))         \
+	X(int, fexecve, (int, char *const[], char *const[]))                  \
+	X(int, posix_spawn, (pid_t *, const char *,                           \
+			     const posix_spawn_file_actions_t *,              \
+			     const posix_spawnattr_t *, char *const[],        \
+			     char *const[]))                                  \
+	X(int, posix_spawnp, (pid_t *, const char *,                          \
+			      const posix_spawn_file_actions_t *,             \
+			      const posix_spawnattr_t *, char *const[],       \
+			      char *const[]))                                 \
+	X(int, system, (const char *))                                        \
+	X(FILE *, popen, (const char *, const char *))                        \
 	X(void, _exit, (int))
 
 struct shim_reals {
@@ -151,6 +188,18 @@ static inline const struct shim_reals *shim_real(void)
 	return &shim_reals;
 }
 
+/* Around what the library does for us on a thread of the program: it is not
+ * to be cancelled in the middle of that, and what it allocates is local. */
+struct shim_section {
+	int cancel;
+};
+void shim_section_begin(struct shim_section *);
+void shim_section_end(const struct shim_section *);
+#define shim_enter()                                                          \
+	struct shim_section shim_section;                                     \
+	shim_section_begin(&shim_section)
+#define shim_leave() shim_section_end(&shim_section)
+
 /* One line on stderr, "extmem run: ...", in one write; no heap, no locks. */
 void shim_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
@@ -158,17 +207,35 @@ void shim_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * stands on: its memory is local. */
 bool shim_called_by_library(const void *address);
 
+/* What libc itself allocates (a stream and its buffer, a directory's entries)
+ * is local, unless it is as large as this; what the loader does is in any
+ * case: it includes the threads' own variables. */
+#define SHIM_LIBC_SIZE ((size_t)2 << 20)
+struct shim_span {
+	uintptr_t first, last;
+};
+extern struct shim_span shim_libc, shim_loader;
+
+static inline bool shim_may_be_external(const void *caller, size_t size)
+{
+	uintptr_t a = (uintptr_t)caller;
+
+	if (a - shim_libc.first < shim_libc.last - shim_libc.first)
+		return size >= SHIM_LIBC_SIZE;
+	return a - shim_loader.first >= shim_loader.last - shim_loader.first;
+}
+
 #define SHIM_WANTED(size)                                                     \
 	((size) >= shim_threshold &&                                          \
 	 atomic_load_explicit(&shim_ready, memory_order_acquire) &&           \
-	 !shim_inside && !shim_called_by_library(__builtin_return_address(0)))
+	 !shim_inside &&                                                      \
+	 shim_may_be_external(__builtin_return_address(0), size))
 
 /* The library itself works on external memory: not ours to look at. Only
  * asked once external memory is known to be involved. */
 #define SHIM_BYPASSED()                                                       \
 	(shim_inside ||                                                       \
-	 !atomic_load_explicit(&shim_ready, memory_order_relaxed) ||          \
-	 shim_called_by_library(__builtin_return_address(0)))
+	 !atomic_load_explicit(&shim_ready, memory_order_relaxed))
 
 /* --- block.c -------------------------------------------------------------- */
 
@@ -213,13 +280,94 @@ void block_give(void *address, size_t size);
 int block_advise(void *address, size_t size, enum extmem_advice);
 /* Copies and lets go of the source as it goes. */
 void block_move(void *to, void *from, size_t size);
-/* Small objects, when the threshold is below a slab's worth. */
-void *object_take(size_t size, size_t alignment);
-bool object_size(const void *address, size_t *ret);
-void object_give(void *address);
 /* An allocation found no room: counts it, and says so the first few times.
  * True: it is to be served locally. */
 bool block_overflow(size_t size);
+
+/* The index-th region; false: there are fewer. */
+bool block_region(unsigned index, uintptr_t *ret_base, uint64_t *ret_size);
+/* Local memory for tables, zeroed, backed as it is used. NULL: none. */
+void *block_reserve(size_t size);
+/* More, or less, is external now; so many allocations were made of it. */
+void block_live(int64_t size);
+void block_counted(uint64_t count, uint64_t size);
+
+/* A slab whole, not a block; 0: no room. */
+uintptr_t block_slab_take(uint64_t size);
+void block_slab_give(uintptr_t base, uint64_t size);
+/* Whose pages these are: a block, a span | BLOCK_SPAN, or 0. */
+#define BLOCK_SPAN (UINT32_C(1) << 31)
+void block_own(uintptr_t base, uint64_t size, uint32_t owner);
+uint32_t block_owner(const void *address);
+/* Nobody needs what is in these pages. */
+void block_empty(uintptr_t base, uint64_t size);
+/* Contents are kept though nobody here needs them: a child may. */
+static inline bool block_keeps_contents(void)
+{
+	return false;
+}
+void block_lock_all(void);
+void block_unlock_all(void);
+
+/* --- arena.c -------------------------------------------------------------- */
+
+#define ARENA_SIZE_MAX ((size_t)32 << 10)
+
+void arena_start(void);
+void *arena_take(size_t size, size_t alignment);
+/* `owner` is what block_owner() says of it. */
+void arena_give(void *p, uint32_t owner);
+size_t arena_size(const char *call, const void *p, uint32_t owner);
+/* The thread gives back what it has for itself. */
+void arena_thread_end(void);
+/* Around fork(). */
+void arena_lock(void);
+void arena_unlock(void);
+
+/* --- malloc.c --------------------------------------------------------------- */
+
+_Noreturn void malloc_bad_pointer(const char *call, const void *p);
+
+/* --- map.c ------------------------------------------------------------------- */
+
+/* Where the library has reserved the addresses of external memory. */
+extern uintptr_t map_arena;
+extern uint64_t map_arena_size;
+
+/* --- trap.c ------------------------------------------------------------------ */
+
+extern bool trap_installed;
+/* This thread is in a trapped call. */
+extern _Thread_local bool trap_inside __attribute__((tls_model("initial-exec")));
+/* A system call that is never trapped: a result, or -errno. */
+long shim_raw(long number, long a, long b, long c, long d, long e, long f);
+/* 0, or -errno: then the wrappers are all there is. */
+int trap_start(void);
+void trap_serve(siginfo_t *, void *context);
+
+/* --- call.c ------------------------------------------------------------------ */
+
+/* As shim_raw(), with arguments that may be external. */
+long call_serve(long number, const long arguments[6]);
+/* Which of a call's arguments are addresses, a bit each; of numbers below
+ * call_count(). */
+unsigned call_pointers(unsigned number);
+unsigned call_count(void);
+
+/* --- thread.c ---------------------------------------------------------------- */
+
+#define CARRY_MAX ((size_t)64 << 10)
+
+struct carrier {
+	bool mine;
+};
+
+void thread_start(void);
+/* On a thread of the program's, before it touches external memory. */
+void thread_begin(void);
+/* The thread's buffer of CARRY_MAX bytes; NULL: it is in use. */
+char *thread_carrier_take(struct carrier *ret);
+void thread_carrier_give(void *carrier);
 
 /* --- present.c ------------------------------------------------------------- */
 
@@ -229,18 +377,33 @@ size_t present_begin(const void *address, size_t size, bool write);
 void present_end(const void *address, size_t size);
 /* Bytes worth pinning at once, so that many threads can. */
 size_t present_piece_max(void);
-/* True when this call needs such care. */
-static inline bool present_needed(const void *address, size_t size)
+/* Whether any call may need care. */
+static inline bool present_possible(void)
 {
-	return block_contains(address, size) && !shim_kernel_faults &&
-	       !shim_inside &&
+	return !shim_kernel_faults && !shim_inside &&
 	       atomic_load_explicit(&shim_ready, memory_order_relaxed);
 }
+/* True when this one does. */
+static inline bool present_needed(const void *address, size_t size)
+{
+	return block_contains(address, size) && present_possible();
+}
+/* A system call with memory that was made present, or is local; a thread that
+ * sleeps in it can be cancelled. -1 and errno. */
+ssize_t present_call(long number, long a, long b, long c, long d, long e,
+		     long f);
+bool present_is_message_socket(int fd);
+bool present_is_regular(int fd);
+/* Local memory for one call. */
+void *local_take(size_t size);
+void local_give(void *, size_t size);
 
 /* --- signal.c -------------------------------------------------------------- */
 
-/* Ours goes in before the library's, so that the library passes on to it. */
+/* Ours goes in before the library's, so that the library passes on to it; and
+ * when it has been opened, in front of it. */
 void signal_start(void);
+void signal_opened(void);
 
 /* --- exec.c ---------------------------------------------------------------- */
 

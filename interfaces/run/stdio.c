@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stdio with external memory.
+ * stdio with external memory, where calls are not trapped (trap.c).
  *
- * libc's own calls to read() and write() cannot be seen from here, and a
+ * libc's own calls to read() and write() cannot be seen from here then, and a
  * large fread() or fwrite() hands the program's buffer to them. So for such
  * buffers the call is made piece by piece, each pinned, or through a buffer
  * on the stack, under the stream's lock. A stream's own buffer stays local.
@@ -15,6 +15,11 @@
 #undef fwrite_unlocked
 
 #define BOUNCE_SIZE 8192
+
+static bool needed(const void *p, size_t size)
+{
+	return !trap_installed && present_needed(p, size);
+}
 
 static size_t read_some(char *p, size_t size, FILE *stream, size_t *ret_tried)
 {
@@ -92,7 +97,7 @@ SHIM_EXPORT size_t fread_unlocked(void *p, size_t size, size_t count,
 	size_t total;
 
 	if (__builtin_mul_overflow(size, count, &total) || total == 0 ||
-	    !present_needed(p, total))
+	    !needed(p, total))
 		return shim_real()->fread_unlocked(p, size, count, stream);
 	return read_all(p, total, stream) / size;
 }
@@ -102,7 +107,7 @@ SHIM_EXPORT size_t fread(void *p, size_t size, size_t count, FILE *stream)
 	size_t total, r;
 
 	if (__builtin_mul_overflow(size, count, &total) || total == 0 ||
-	    !present_needed(p, total))
+	    !needed(p, total))
 		return shim_real()->fread(p, size, count, stream);
 	flockfile(stream);
 	r = read_all(p, total, stream) / size;
@@ -116,7 +121,7 @@ SHIM_EXPORT size_t fwrite_unlocked(const void *p, size_t size, size_t count,
 	size_t total;
 
 	if (__builtin_mul_overflow(size, count, &total) || total == 0 ||
-	    !present_needed(p, total))
+	    !needed(p, total))
 		return shim_real()->fwrite_unlocked(p, size, count, stream);
 	return write_all(p, total, stream) / size;
 }
@@ -127,7 +132,7 @@ SHIM_EXPORT size_t fwrite(const void *p, size_t size, size_t count,
 	size_t total, r;
 
 	if (__builtin_mul_overflow(size, count, &total) || total == 0 ||
-	    !present_needed(p, total))
+	    !needed(p, total))
 		return shim_real()->fwrite(p, size, count, stream);
 	flockfile(stream);
 	r = write_all(p, total, stream) / size;
@@ -139,7 +144,7 @@ SHIM_EXPORT int fputs_unlocked(const char *text, FILE *stream)
 {
 	size_t size;
 
-	if (!present_needed(text, 1))
+	if (!needed(text, 1))
 		return shim_real()->fputs_unlocked(text, stream);
 	size = strlen(text);
 	return write_all(text, size, stream) == size ? 1 : EOF;
@@ -149,7 +154,7 @@ SHIM_EXPORT int fputs(const char *text, FILE *stream)
 {
 	int r;
 
-	if (!present_needed(text, 1))
+	if (!needed(text, 1))
 		return shim_real()->fputs(text, stream);
 	flockfile(stream);
 	r = fputs_unlocked(text, stream);
@@ -161,7 +166,7 @@ SHIM_EXPORT int puts(const char *text)
 {
 	int r;
 
-	if (!present_needed(text, 1))
+	if (!needed(text, 1))
 		return shim_real()->puts(text);
 	flockfile(stdout);
 	r = fputs_unlocked(text, stdout);
