@@ -326,12 +326,12 @@ gcc_() { $under "$cc1" -quiet -O1 "$in/gcc.c" -o gcc.s; }
 # Its tables are planned for 674 MiB, whatever it reads.
 xz_needs=xz
 xz_options='--external 1G'
-xz_input() { text 120000 >"$in/xz"; }
+xz_input() { text 60000 >"$in/xz"; }
 xz_() { $under xz -9 -T1 -c "$in/xz" >xz.xz && xz -t xz.xz; }
 
 zstd_needs=zstd
 zstd_options='--external 1G'
-zstd_input() { text 200000 >"$in/zstd"; }
+zstd_input() { text 40000 >"$in/zstd"; }
 zstd_() {
 	$under zstd -q --ultra -20 --long=26 --single-thread -c "$in/zstd" \
 		>zstd.zst && zstd -q -t --long=26 zstd.zst
