@@ -90,7 +90,7 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 		s.region_bytes += region->size;
 		os_mutex_take(&region->lock);
 		s.slabs += region->slabs_count;
-		s.objects += region->heap.objects;
+		s.objects += region->heap.objects - xm_caches_count(region);
 		os_mutex_give(&region->lock);
 	}
 	os_mutex_give(&x->regions_lock);

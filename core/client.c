@@ -108,17 +108,15 @@ const char *extmem_version(void)
 	return PACKAGE_VERSION;
 }
 
-static atomic_bool forked;
+atomic_bool xm_forked;
 
 static void note_fork(void)
 {
-	atomic_store(&forked, true);
+	atomic_store(&xm_forked, true);
 }
 
-int xm_usable(const char *call)
+int xm_unusable(const char *call)
 {
-	if (!atomic_load_explicit(&forked, memory_order_relaxed))
-		return 0;
 	return xm_fail(-ECHILD, "%s: this process is a child of fork(): "
 		       "external memory belongs to its parent; open a client "
 		       "of its own after exec", call);

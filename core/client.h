@@ -3,11 +3,13 @@
  * The inside of extmem.h: a client, its lanes and regions, for the files that
  * make the public functions real: client.c (open, close, the keeper's thread),
  * region.c (take, give, select), mapping.c (map, faults, sync, advise, pin),
- * access.c (explicit reads and writes),
- * transfer.c (what these move), about.c (statistics, information).
+ * objects.c (objects, through
+ * threads' caches), access.c (explicit reads and writes), transfer.c (what these
+ * move), about.c (statistics, information).
  *
  * Locks, in the order in which they may be taken:
  *	extmem.regions_lock	the list of regions, the arena, the layout
+ *	cache.lock		a thread's cache of objects, as it ends
  *	extmem_region.lock	slabs, objects, mappings of one region
  *	extmem.near_lock	memory that was registered
  *	extmem.control_lock	sessions, waiters
@@ -105,6 +107,7 @@ struct extmem_region {
 	struct xm_heap heap;
 	void *heap_memory;
 	size_t heap_memory_size;
+	struct xm_link caches; /* threads' of its objects */
 	uint64_t slabs_count;
 	struct mapping *mappings;
 	size_t mappings_count, mappings_max;
@@ -238,8 +241,27 @@ void xm_async_call(extmem *, struct transfer *);
 void xm_async_turn(extmem *);
 int xm_async_open(extmem *);
 void xm_async_close(extmem *);
-/* In a child of fork() nothing of a client can be used: -ECHILD, in words. */
-int xm_usable(const char *call);
+/* Whether this process is a child of fork(): there nothing of a client can be
+ * used. */
+extern atomic_bool xm_forked;
+int xm_unusable(const char *call);
+/* -ECHILD, in words. */
+static inline int xm_usable(const char *call)
+{
+	return atomic_load_explicit(&xm_forked, memory_order_relaxed)
+		       ? xm_unusable(call) : 0;
+}
+
+/* --- objects.c and region.c, with the region's lock held --------------------------- */
+
+/* Freed memory that is cached is of no use to anyone; and read again, it is
+ * zero, not what it was. Size 0 is nothing. */
+void xm_discard(extmem_region *, uint64_t offset, uint64_t size);
+/* What threads keep of the region's slots goes back to the heap; how many. */
+uint64_t xm_caches_empty(extmem_region *);
+uint64_t xm_caches_count(const extmem_region *);
+/* The region ends. Without its lock. */
+void xm_caches_end(extmem_region *);
 
 /* --- faults.c, or the simulator ------------------------------------------------- */
 

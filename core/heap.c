@@ -28,35 +28,26 @@
  *    to 128, slab size (64 or 128 KiB) over the size above. No heap that
  *    cannot move objects is free of this (Robson 1974). Slabs kept empty are
  *    at most 2.6 MiB.
- *  - Memory: 88 bytes a slab and 4 a page in use; for 64-byte objects in
- *    full slabs 0.24 bytes each, for objects of 1 KiB 2.4.
+ *  - Memory: 152 bytes a slab and 4 a page in use; for 64-byte objects in
+ *    full slabs 0.36 bytes each, for objects of 1 KiB 3.4.
  *
- * No byte of the region is read or written. It has no caches for threads:
- * these would stand between the caller and this file, a short array of
- * offsets for each thread and class, filled and emptied several at a time
- * under the heap's lock; an offset in one is a live object here.
+ * No byte of the region is read or written.
+ *
+ * Threads' caches (heap_cache.h) stand between the caller and this file: slots
+ * are taken and given several at a time, under the lock that guards the heap,
+ * and handed out and back without it. What is handed out is a second bitmap,
+ * changed by atomic operations of one bit. A slab that has a slot in a cache,
+ * or out, is not empty, so its record and its words in the table stay as they
+ * are; what is read of others without the lock may be stale, but is only
+ * believed if the bit says that an object is out there.
  *
  * Floor: ground.
  */
-#include "heap.h"
+#include "heap_slots.h"
 
-#include <errno.h>
 #include <string.h>
 
-#define SLOTS_MAX 512 /* in a slab */
-#define WORDS (SLOTS_MAX / 64)
-#define NONE 0
-#define OWN_SLAB UINT32_MAX /* mark: an object of its own begins here */
 #define SPARE_CLASS UINT8_MAX
-
-struct xm_heap_slab {
-	uint64_t free[WORDS]; /* bit: this slot is free */
-	uint64_t offset;
-	uint32_t previous, next; /* in its bin; next chains spares too */
-	uint16_t free_count;
-	uint8_t words; /* bit: free[] has a free slot in this word */
-	uint8_t class;
-};
 
 /* --- size classes ---------------------------------------------------------- */
 
@@ -70,27 +61,16 @@ static uint32_t class_size(uint32_t class)
 	return (64u << doubling) + (16u << doubling) * ((class - 4) % 4 + 1);
 }
 
-/* The smallest class that holds size, 1 .. XM_HEAP_SMALL_MAX. */
-static uint32_t class_of(uint64_t size)
-{
-	uint32_t last = (uint32_t)size - 1, doubling;
-
-	if (size <= 64)
-		return last / 16;
-	doubling = 31 - 6 - (uint32_t)__builtin_clz(last);
-	return 4 + 4 * doubling + ((last - (64u << doubling)) >> (4 + doubling));
-}
-
 static void bin_init(struct xm_heap_bin *bin, uint32_t class, uint64_t granule)
 {
 	uint32_t size = class_size(class);
-	uint64_t slab = xm_min((uint64_t)size * SLOTS_MAX,
+	uint64_t slab = xm_min((uint64_t)size * XM_HEAP_SLOTS_MAX,
 			       size <= 4096 ? 64 * XM_KIB : 128 * XM_KIB);
 
 	memset(bin, 0, sizeof(*bin));
 	bin->size = size;
 	bin->slab_size = (uint32_t)xm_align_up(slab, granule);
-	bin->slots = (uint32_t)xm_min(bin->slab_size / size, SLOTS_MAX);
+	bin->slots = (uint32_t)xm_min(bin->slab_size / size, XM_HEAP_SLOTS_MAX);
 	bin->inverse = (uint32_t)(((UINT64_C(1) << 32) + size - 1) / size);
 }
 
@@ -101,9 +81,9 @@ static void bin_put_first(struct xm_heap *h, struct xm_heap_bin *bin,
 {
 	struct xm_heap_slab *slab = &h->records[s];
 
-	slab->previous = NONE;
+	slab->previous = XM_HEAP_NO_SLAB;
 	slab->next = bin->first;
-	if (bin->first != NONE)
+	if (bin->first != XM_HEAP_NO_SLAB)
 		h->records[bin->first].previous = s;
 	else
 		bin->last = s;
@@ -114,9 +94,9 @@ static void bin_put_last(struct xm_heap *h, struct xm_heap_bin *bin, uint32_t s)
 {
 	struct xm_heap_slab *slab = &h->records[s];
 
-	slab->next = NONE;
+	slab->next = XM_HEAP_NO_SLAB;
 	slab->previous = bin->last;
-	if (bin->last != NONE)
+	if (bin->last != XM_HEAP_NO_SLAB)
 		h->records[bin->last].next = s;
 	else
 		bin->first = s;
@@ -127,11 +107,11 @@ static void bin_remove(struct xm_heap *h, struct xm_heap_bin *bin, uint32_t s)
 {
 	struct xm_heap_slab *slab = &h->records[s];
 
-	if (slab->previous != NONE)
+	if (slab->previous != XM_HEAP_NO_SLAB)
 		h->records[slab->previous].next = slab->next;
 	else
 		bin->first = slab->next;
-	if (slab->next != NONE)
+	if (slab->next != XM_HEAP_NO_SLAB)
 		h->records[slab->next].previous = slab->previous;
 	else
 		bin->last = slab->previous;
@@ -141,15 +121,15 @@ static void bin_remove(struct xm_heap *h, struct xm_heap_bin *bin, uint32_t s)
 static void mark_pages(struct xm_heap *h, uint64_t offset, uint64_t size,
 		       uint32_t mark)
 {
-	uint32_t *page = &h->pages[offset / XM_HEAP_PAGE];
+	_Atomic uint32_t *page = &h->pages[offset / XM_HEAP_PAGE];
 
 	for (uint64_t i = 0; i < size / XM_HEAP_PAGE; i++)
-		page[i] = mark;
+		atomic_store_explicit(&page[i], mark, memory_order_relaxed);
 }
 
 static uint64_t records_max(uint64_t size_max)
 {
-	return size_max / (16 * SLOTS_MAX) + 1; /* slabs of the least class */
+	return size_max / (16 * XM_HEAP_SLOTS_MAX) + 1; /* slabs of the least class */
 }
 
 static int slab_make(struct xm_heap *h, uint32_t class, uint32_t *ret)
@@ -164,7 +144,7 @@ static int slab_make(struct xm_heap *h, uint32_t class, uint32_t *ret)
 		return r;
 	XM_ASSERT(xm_span_fits(offset, bin->slab_size, h->size_max));
 	s = h->spare;
-	if (s != NONE) {
+	if (s != XM_HEAP_NO_SLAB) {
 		h->spare = h->records[s].next;
 	} else {
 		s = h->unused++;
@@ -198,8 +178,8 @@ static void slab_give(struct xm_heap *h, uint32_t s, struct xm_heap_freed *ret)
 	XM_ASSERT(slab->free_count == bin->slots);
 	bin_remove(h, bin, s);
 	if (bin->empty == s)
-		bin->empty = NONE;
-	mark_pages(h, slab->offset, bin->slab_size, NONE);
+		bin->empty = XM_HEAP_NO_SLAB;
+	mark_pages(h, slab->offset, bin->slab_size, XM_HEAP_NO_SLAB);
 	XM_ASSERT(xm_extent_give(h->extent, slab->offset, NULL) == 0);
 	h->slabs--;
 	ret->slab_offset = slab->offset;
@@ -211,60 +191,38 @@ static void slab_give(struct xm_heap *h, uint32_t s, struct xm_heap_freed *ret)
 
 /* --- where an offset leads --------------------------------------------------- */
 
-struct place {
-	uint32_t slab; /* record, or OWN_SLAB */
-	uint32_t slot;
-	uint64_t offset; /* of the object */
-	uint64_t size;
-};
-
 /* The living object that contains offset. */
-static int locate(const struct xm_heap *h, uint64_t offset, struct place *ret)
+static int locate(const struct xm_heap *h, uint64_t offset, struct xm_heap_slot *ret)
 {
-	const struct xm_heap_slab *slab;
-	const struct xm_heap_bin *bin;
-	uint64_t inside;
-	uint32_t s, slot;
+	uint32_t s;
 
 	if (offset >= h->size_max)
 		return -ENOENT;
-	s = h->pages[offset / XM_HEAP_PAGE];
-	if (s == NONE || s == OWN_SLAB) {
+	s = xm_heap_mark(h, offset);
+	if (s == XM_HEAP_NO_SLAB || s == XM_HEAP_OWN_SLAB) {
 		struct xm_extent_range range;
 
 		/* Only the first page of an object of its own is marked. */
 		if (xm_extent_find(h->extent, offset, &range) < 0 ||
-		    h->pages[range.offset / XM_HEAP_PAGE] != OWN_SLAB)
+		    xm_heap_mark(h, range.offset) != XM_HEAP_OWN_SLAB)
 			return -ENOENT;
-		ret->slab = OWN_SLAB;
+		ret->slab = XM_HEAP_OWN_SLAB;
 		ret->offset = range.offset;
 		ret->size = range.size;
 		return 0;
 	}
-	slab = &h->records[s];
-	bin = &h->bins[slab->class];
-	inside = offset - slab->offset;
-	/* inside / size: exact while inside * size < 2^32 (Granlund and
-	 * Montgomery 1994); slabs have 2^17 bytes, slots at most 2^14. */
-	slot = (uint32_t)(inside * bin->inverse >> 32);
-	if (slot >= bin->slots || (slab->free[slot / 64] >> slot % 64 & 1))
-		return -ENOENT;
-	ret->slab = s;
-	ret->slot = slot;
-	ret->offset = slab->offset + (uint64_t)slot * bin->size;
-	ret->size = bin->size;
-	return 0;
+	return xm_heap_slot_at(h, offset, s, ret) == 0 && xm_heap_is_live(h, ret) ? 0 : -ENOENT;
 }
 
 /* The same, if the object begins there. */
 static int locate_start(const struct xm_heap *h, uint64_t offset,
-			struct place *ret)
+			struct xm_heap_slot *ret)
 {
-	struct place place;
+	struct xm_heap_slot place;
 
 	/* Refuses what is inside an object of its own without a search. */
 	if (offset >= h->size_max ||
-	    h->pages[offset / XM_HEAP_PAGE] == NONE ||
+	    xm_heap_mark(h, offset) == XM_HEAP_NO_SLAB ||
 	    locate(h, offset, &place) < 0 || place.offset != offset)
 		return -EINVAL;
 	*ret = place;
@@ -312,7 +270,7 @@ static int alloc_own(struct xm_heap *h, uint64_t size, uint64_t alignment,
 		return r;
 	size = xm_align_up(size, h->extent->granule);
 	XM_ASSERT(xm_span_fits(offset, size, h->size_max));
-	h->pages[offset / XM_HEAP_PAGE] = OWN_SLAB;
+	mark_pages(h, offset, XM_HEAP_PAGE, XM_HEAP_OWN_SLAB);
 	h->objects++;
 	h->slabs++;
 	h->bytes += size;
@@ -320,90 +278,132 @@ static int alloc_own(struct xm_heap *h, uint64_t size, uint64_t alignment,
 	return 0;
 }
 
-int xm_heap_alloc(struct xm_heap *h, uint64_t size, uint64_t alignment,
-		  uint64_t *ret_offset)
+/* The first free slot of a slab with room. */
+static void slot_take(struct xm_heap *h, struct xm_heap_bin *bin, uint32_t s,
+		      struct xm_heap_slot *ret)
 {
-	struct xm_heap_slab *slab;
-	struct xm_heap_bin *bin;
-	uint32_t class, s, word, slot;
+	struct xm_heap_slab *slab = &h->records[s];
+	uint32_t word = (uint32_t)__builtin_ctz(slab->words);
 
-	if (size == 0 || alignment > XM_HEAP_ALIGNMENT_MAX ||
-	    (alignment != 0 && !xm_is_power_of_two(alignment)))
-		return -EINVAL;
-	if (size > XM_HEAP_SMALL_MAX || alignment > XM_HEAP_PAGE)
-		return alloc_own(h, size, alignment, ret_offset);
-	if (alignment <= 16) {
-		class = class_of(size);
-	} else {
-		/* Slabs begin at a page: a slot is aligned if its size is. */
-		class = class_of(xm_align_up(size, alignment));
-		while (!xm_is_aligned(h->bins[class].size, alignment))
-			class++;
-	}
-	bin = &h->bins[class];
-	s = bin->first;
-	if (s == NONE && slab_make(h, class, &s) < 0)
-		return alloc_own(h, size, alignment, ret_offset);
-	slab = &h->records[s];
-	word = (uint32_t)__builtin_ctz(slab->words);
-	slot = word * 64 + (uint32_t)__builtin_ctzll(slab->free[word]);
+	ret->slab = s;
+	ret->slot = word * 64 + (uint32_t)__builtin_ctzll(slab->free[word]);
+	ret->size = bin->size;
+	ret->offset = slab->offset + (uint64_t)ret->slot * bin->size;
 	slab->free[word] &= slab->free[word] - 1;
 	if (slab->free[word] == 0)
 		slab->words &= (uint8_t)~(1u << word);
 	if (bin->empty == s)
-		bin->empty = NONE;
+		bin->empty = XM_HEAP_NO_SLAB;
 	if (--slab->free_count == 0)
 		bin_remove(h, bin, s);
 	h->objects++;
 	h->bytes += bin->size;
-	*ret_offset = slab->offset + (uint64_t)slot * bin->size;
+}
+
+static void slot_give(struct xm_heap *h, const struct xm_heap_slot *place,
+		      struct xm_heap_freed *ret)
+{
+	struct xm_heap_slab *slab = &h->records[place->slab];
+	struct xm_heap_bin *bin = &h->bins[slab->class];
+
+	h->objects--;
+	h->bytes -= bin->size;
+	slab->free[place->slot / 64] |= UINT64_C(1) << place->slot % 64;
+	slab->words |= (uint8_t)(1u << place->slot / 64);
+	if (slab->free_count++ == 0)
+		bin_put_first(h, bin, place->slab);
+	if (slab->free_count < bin->slots)
+		return;
+	if (bin->empty != XM_HEAP_NO_SLAB) {
+		slab_give(h, place->slab, ret);
+		return;
+	}
+	/* Last to be used, so that it may yet be trimmed. */
+	bin->empty = place->slab;
+	bin_remove(h, bin, place->slab);
+	bin_put_last(h, bin, place->slab);
+}
+
+int xm_heap_alloc(struct xm_heap *h, uint64_t size, uint64_t alignment,
+		  uint64_t *ret_offset)
+{
+	struct xm_heap_slot place;
+	uint32_t class, s;
+
+	if (size == 0 || alignment > XM_HEAP_ALIGNMENT_MAX ||
+	    (alignment != 0 && !xm_is_power_of_two(alignment)))
+		return -EINVAL;
+	class = xm_heap_class(h, size, alignment);
+	if (class == XM_HEAP_CLASSES)
+		return alloc_own(h, size, alignment, ret_offset);
+	s = h->bins[class].first;
+	if (s == XM_HEAP_NO_SLAB && slab_make(h, class, &s) < 0)
+		return alloc_own(h, size, alignment, ret_offset);
+	slot_take(h, &h->bins[class], s, &place);
+	xm_heap_set_live(h, &place, true);
+	*ret_offset = place.offset;
 	return 0;
 }
 
 int xm_heap_free(struct xm_heap *h, uint64_t offset, struct xm_heap_freed *ret)
 {
 	struct xm_heap_freed freed = { 0 };
-	struct xm_heap_slab *slab;
-	struct xm_heap_bin *bin;
-	struct place place;
+	struct xm_heap_slot place;
 
 	if (locate_start(h, offset, &place) < 0)
 		return -EINVAL;
 	freed.size = place.size;
-	h->objects--;
-	h->bytes -= place.size;
-	if (place.slab == OWN_SLAB) {
-		h->pages[offset / XM_HEAP_PAGE] = NONE;
+	if (place.slab == XM_HEAP_OWN_SLAB) {
+		h->objects--;
+		h->bytes -= place.size;
+		mark_pages(h, offset, XM_HEAP_PAGE, XM_HEAP_NO_SLAB);
 		XM_ASSERT(xm_extent_give(h->extent, offset, NULL) == 0);
 		h->slabs--;
 		freed.slab_offset = offset;
 		freed.slab_size = place.size;
-		*ret = freed;
-		return 0;
-	}
-	slab = &h->records[place.slab];
-	bin = &h->bins[slab->class];
-	slab->free[place.slot / 64] |= UINT64_C(1) << place.slot % 64;
-	slab->words |= (uint8_t)(1u << place.slot / 64);
-	if (slab->free_count++ == 0)
-		bin_put_first(h, bin, place.slab);
-	if (slab->free_count == bin->slots) {
-		if (bin->empty != NONE) {
-			slab_give(h, place.slab, &freed);
-		} else {
-			/* Last to be used, so that it may yet be trimmed. */
-			bin->empty = place.slab;
-			bin_remove(h, bin, place.slab);
-			bin_put_last(h, bin, place.slab);
-		}
+	} else {
+		/* Another thread may have been first. */
+		if (!xm_heap_set_live(h, &place, false))
+			return -EINVAL;
+		slot_give(h, &place, &freed);
 	}
 	*ret = freed;
 	return 0;
 }
 
+uint32_t xm_heap_take(struct xm_heap *h, uint32_t class, uint64_t *ret,
+		      uint32_t count)
+{
+	struct xm_heap_bin *bin = &h->bins[class];
+	struct xm_heap_slot place;
+	uint32_t n = 0, s;
+
+	while (n < count) {
+		s = bin->first;
+		if (s == XM_HEAP_NO_SLAB && slab_make(h, class, &s) < 0)
+			break;
+		slot_take(h, bin, s, &place);
+		ret[n++] = xm_heap_handle(&place);
+	}
+	return n;
+}
+
+void xm_heap_give(struct xm_heap *h, uint64_t handle,
+		  struct xm_heap_freed *ret)
+{
+	struct xm_heap_freed freed = { 0 };
+	struct xm_heap_slot place;
+
+	xm_heap_slot_of(h, handle, &place);
+	XM_ASSERT(!xm_heap_is_live(h, &place));
+	freed.size = place.size;
+	slot_give(h, &place, &freed);
+	*ret = freed;
+}
+
 int xm_heap_size(const struct xm_heap *h, uint64_t offset, uint64_t *ret_size)
 {
-	struct place place;
+	struct xm_heap_slot place;
 	int r = locate_start(h, offset, &place);
 
 	if (r == 0)
@@ -414,7 +414,7 @@ int xm_heap_size(const struct xm_heap *h, uint64_t offset, uint64_t *ret_size)
 int xm_heap_find(const struct xm_heap *h, uint64_t offset, uint64_t *ret_offset,
 		 uint64_t *ret_size)
 {
-	struct place place;
+	struct xm_heap_slot place;
 	int r = locate(h, offset, &place);
 
 	if (r < 0)
@@ -426,7 +426,7 @@ int xm_heap_find(const struct xm_heap *h, uint64_t offset, uint64_t *ret_offset,
 
 bool xm_heap_owns(const struct xm_heap *h, uint64_t offset)
 {
-	return offset < h->size_max && h->pages[offset / XM_HEAP_PAGE] != NONE;
+	return offset < h->size_max && xm_heap_mark(h, offset) != XM_HEAP_NO_SLAB;
 }
 
 bool xm_heap_trim(struct xm_heap *h, struct xm_heap_freed *ret)
@@ -434,7 +434,7 @@ bool xm_heap_trim(struct xm_heap *h, struct xm_heap_freed *ret)
 	for (uint32_t class = 0; class < XM_HEAP_CLASSES; class++) {
 		struct xm_heap_freed freed = { 0 };
 
-		if (h->bins[class].empty == NONE)
+		if (h->bins[class].empty == XM_HEAP_NO_SLAB)
 			continue;
 		slab_give(h, h->bins[class].empty, &freed);
 		*ret = freed;
@@ -463,9 +463,10 @@ void xm_heap_check(const struct xm_heap *h)
 		if (slab->class == SPARE_CLASS)
 			continue;
 		bin = &h->bins[slab->class];
-		for (uint32_t i = 0; i < WORDS; i++) {
+		for (uint32_t i = 0; i < XM_HEAP_WORDS; i++) {
 			for (uint64_t w = slab->free[i]; w != 0; w &= w - 1)
 				free++;
+			XM_ASSERT((slab->free[i] & slab->live[i]) == 0);
 			XM_ASSERT((slab->words >> i & 1) ==
 				  (slab->free[i] != 0));
 		}
@@ -475,8 +476,7 @@ void xm_heap_check(const struct xm_heap *h)
 		XM_ASSERT(range.offset == slab->offset &&
 			  range.size == bin->slab_size);
 		for (uint64_t at = 0; at < bin->slab_size; at += XM_HEAP_PAGE)
-			XM_ASSERT(h->pages[(slab->offset + at) /
-					   XM_HEAP_PAGE] == s);
+			XM_ASSERT(xm_heap_mark(h, slab->offset + at) == s);
 		objects += bin->slots - free;
 		bytes += (uint64_t)(bin->slots - free) * bin->size;
 		partial += free > 0;
@@ -484,9 +484,9 @@ void xm_heap_check(const struct xm_heap *h)
 	}
 	for (uint32_t class = 0; class < XM_HEAP_CLASSES; class++) {
 		const struct xm_heap_bin *bin = &h->bins[class];
-		uint32_t before = NONE;
+		uint32_t before = XM_HEAP_NO_SLAB;
 
-		for (uint32_t s = bin->first; s != NONE; s = h->records[s].next) {
+		for (uint32_t s = bin->first; s != XM_HEAP_NO_SLAB; s = h->records[s].next) {
 			XM_ASSERT(h->records[s].class == class);
 			XM_ASSERT(h->records[s].previous == before);
 			before = s;
@@ -497,8 +497,7 @@ void xm_heap_check(const struct xm_heap *h)
 	XM_ASSERT(listed == partial);
 	for (uint64_t at = 0; xm_extent_next(h->extent, at, &range) == 0;
 	     at = range.offset + range.size) {
-		if (!range.taken ||
-		    h->pages[range.offset / XM_HEAP_PAGE] != OWN_SLAB)
+		if (!range.taken || xm_heap_mark(h, range.offset) != XM_HEAP_OWN_SLAB)
 			continue;
 		objects++;
 		slabs++;

@@ -10,7 +10,7 @@
  * Objects are aligned to 16 bytes, those whose size is a power of two to
  * their size up to a page. See heap.c for classes, slabs and bounds.
  *
- * One thread at a time. Floor: ground.
+ * One thread at a time, except where it says otherwise. Floor: ground.
  */
 #ifndef XM_HEAP_H
 #define XM_HEAP_H
@@ -38,13 +38,13 @@ struct xm_heap_bin {
 struct xm_heap {
 	struct xm_extent *extent;
 	uint64_t size_max; /* bytes of region the memory was sized for */
-	uint64_t objects;  /* alive */
+	uint64_t objects;  /* alive, or in a cache */
 	uint64_t bytes;	   /* in them, as rounded up */
 	uint64_t slabs;	   /* held by the heap, objects of their own too */
 	uint32_t spare;	   /* chain of slab records no longer used */
 	uint32_t unused;   /* slab records from here on were never used */
 	struct xm_heap_bin bins[XM_HEAP_CLASSES];
-	uint32_t *pages; /* page number -> slab record, or a mark */
+	_Atomic uint32_t *pages; /* page number -> slab record, or a mark */
 	struct xm_heap_slab *records;
 };
 
@@ -55,8 +55,19 @@ struct xm_heap_freed {
 	uint64_t slab_size;   /* ... or size 0: none */
 };
 
+/* The smallest class that holds size, 1 .. XM_HEAP_SMALL_MAX; see heap.c. */
+static inline uint32_t xm_heap_class_of(uint64_t size)
+{
+	uint32_t last = (uint32_t)size - 1, doubling;
+
+	if (size <= 64)
+		return last / 16;
+	doubling = 31 - 6 - (uint32_t)__builtin_clz(last);
+	return 4 + 4 * doubling + ((last - (64u << doubling)) >> (4 + doubling));
+}
+
 /* Bytes of memory needed to serve regions of up to size_max bytes (at most
- * XM_HEAP_SIZE_MAX): 48 for each page, touched only as slabs are made. */
+ * XM_HEAP_SIZE_MAX): 80 for each page, touched only as slabs are made. */
 size_t xm_heap_memory_size(uint64_t size_max);
 
 /* The memory reads as zero (fresh from mmap), is aligned to 64 bytes, and
@@ -80,6 +91,14 @@ int xm_heap_free(struct xm_heap *, uint64_t offset, struct xm_heap_freed *ret);
 /* Usable bytes of the object; -EINVAL as above. */
 int xm_heap_size(const struct xm_heap *, uint64_t offset, uint64_t *ret_size);
 
+/* --- for caches: slots are taken and given in numbers, by one thread at a time,
+ * and handed out and back one by one, by any thread at any time (heap_slots.h). */
+
+/* Takes up to `count` slots, each by a handle; returns how many there were. */
+uint32_t xm_heap_take(struct xm_heap *, uint32_t class, uint64_t *ret,
+		      uint32_t count);
+/* Of a slot that was taken and is not handed out. `ret`: as of xm_heap_free(). */
+void xm_heap_give(struct xm_heap *, uint64_t handle, struct xm_heap_freed *ret);
 /* The object that contains `offset`: -ENOENT when none does. */
 int xm_heap_find(const struct xm_heap *, uint64_t offset, uint64_t *ret_offset,
 		 uint64_t *ret_size);

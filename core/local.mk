@@ -13,6 +13,9 @@ libxm_ground_la_SOURCES = \
 	core/extent.h \
 	core/heap.c \
 	core/heap.h \
+	core/heap_cache.c \
+	core/heap_cache.h \
+	core/heap_slots.h \
 	core/layout.c \
 	core/layout.h \
 	core/list.h \
@@ -60,6 +63,7 @@ libxm_client_la_SOURCES = \
 	core/client.c \
 	core/client.h \
 	core/mapping.c \
+	core/objects.c \
 	core/options.c \
 	core/options.h \
 	core/options_parse.c \

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <linux/membarrier.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -181,6 +182,65 @@ int os_thread_start(struct os_thread *thread, void *(*run)(void *),
 void os_thread_join(struct os_thread *thread)
 {
 	pthread_join(thread->thread, NULL);
+}
+
+/* Without a call of the dynamic linker at each use. */
+static _Thread_local void *own __attribute__((tls_model("initial-exec")));
+static pthread_once_t own_once = PTHREAD_ONCE_INIT;
+static pthread_key_t own_key;
+static int own_error;
+static void (*_Atomic own_end)(void *);
+
+static void own_ended(void *value)
+{
+	own = NULL;
+	atomic_load(&own_end)(value);
+}
+
+static void own_begin(void)
+{
+	own_error = pthread_key_create(&own_key, own_ended);
+}
+
+void *os_thread_own(void)
+{
+	return own;
+}
+
+int os_thread_own_set(void *value, void (*end)(void *))
+{
+	pthread_once(&own_once, own_begin);
+	atomic_store(&own_end, end);
+	/* Before the call: a malloc() of its own may come back to us. */
+	own = value;
+	if (own_error == 0 && pthread_setspecific(own_key, value) == 0)
+		return 0;
+	own = NULL;
+	return -ENOMEM;
+}
+
+static pthread_once_t barrier_once = PTHREAD_ONCE_INIT;
+static bool barrier_works;
+
+static void barrier_begin(void)
+{
+	barrier_works =
+		syscall(SYS_membarrier,
+			MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
+}
+
+bool os_barrier_works(void)
+{
+	pthread_once(&barrier_once, barrier_begin);
+	return barrier_works;
+}
+
+void os_barrier(void)
+{
+	if (os_barrier_works())
+		syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+	else
+		atomic_thread_fence(memory_order_seq_cst);
 }
 
 void os_mutex_open(struct os_mutex *m)

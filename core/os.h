@@ -63,6 +63,15 @@ struct os_thread {
 int os_thread_start(struct os_thread *, void *(*run)(void *), void *argument);
 void os_thread_join(struct os_thread *);
 
+/* A pointer of this thread's own, NULL at first. A thread that ends with one that
+ * is not NULL has `end` called with it, which is always the same function. */
+void *os_thread_own(void);
+int os_thread_own_set(void *own, void (*end)(void *own));
+/* Between what each other thread of this process does before and after, as this
+ * thread sees it. False: it does nothing here. */
+bool os_barrier_works(void);
+void os_barrier(void);
+
 /* What may be held for long, and never in a handler. */
 struct os_mutex {
 	pthread_mutex_t mutex;

@@ -342,6 +342,7 @@ static int region_tables(extmem_region *region)
 
 static void region_free(extmem_region *region)
 {
+	xm_caches_end(region);
 	os_memory_give(region->slabs_memory, region->slabs_memory_size);
 	os_memory_give(region->heap_memory, region->heap_memory_size);
 	os_mutex_close(&region->lock);
@@ -421,6 +422,7 @@ int extmem_region_take(extmem *x, const char *name, uint64_t size,
 	if (name != NULL)
 		memcpy(region->name, name, strlen(name));
 	os_mutex_open(&region->lock);
+	xm_list_open(&region->caches);
 	turn_take(x);
 	region->number = x->regions_count;
 	rc = region_build(x, region);
@@ -603,6 +605,7 @@ static int shrink(extmem_region *region, uint64_t size)
 	struct xm_heap_freed freed;
 	int rc;
 
+	xm_caches_empty(region);
 	while (xm_heap_trim(&region->heap, &freed))
 		;
 	rc = xm_heap_resize(&region->heap, size);
@@ -664,11 +667,11 @@ const char *extmem_region_name(const extmem_region *region)
 	return region->name;
 }
 
-/* --- slabs and objects ---------------------------------------------------------------------- */
+/* --- slabs ---------------------------------------------------------------------- */
 
 /* Freed memory that is cached is of no use to anyone; and read again, it is
  * zero, not what it was. */
-static void discard(extmem_region *region, uint64_t offset, uint64_t size)
+void xm_discard(extmem_region *region, uint64_t offset, uint64_t size)
 {
 	extmem *x = region->client;
 	struct xm_pager_event ev = { .kind = XM_PAGER_DISCARD };
@@ -694,7 +697,7 @@ int extmem_slab_alloc(extmem_region *region, uint64_t size,
 		/* Written before the first mapping, and freed: nobody has
 		 * discarded that. */
 		if (atomic_load(&region->written))
-			discard(region, *ret_offset, size);
+			xm_discard(region, *ret_offset, size);
 	}
 	os_mutex_give(&region->lock);
 	if (rc == -ENOSPC)
@@ -723,77 +726,13 @@ int extmem_slab_free(extmem_region *region, uint64_t offset)
 		rc = -EINVAL;
 	if (rc == 0) {
 		/* Discarded while it is still nobody else's. */
-		discard(region, offset, range.size);
+		xm_discard(region, offset, range.size);
 		rc = xm_extent_give(&region->slabs, offset, &size);
 		region->slabs_count--;
 	}
 	os_mutex_give(&region->lock);
 	if (rc != 0)
 		return xm_fail(-EINVAL, "extmem_slab_free: no slab begins at "
-			       "%llu", (unsigned long long)offset);
-	return 0;
-}
-
-int extmem_object_alloc(extmem_region *region, uint64_t size,
-			uint64_t alignment, uint64_t *ret_offset)
-{
-	int rc = xm_usable("extmem_object_alloc");
-
-	if (rc != 0)
-		return rc;
-	os_mutex_take(&region->lock);
-	rc = xm_heap_alloc(&region->heap, size, alignment, ret_offset);
-	if (rc == -ENOSPC) {
-		struct xm_heap_freed freed;
-
-		while (rc == -ENOSPC && xm_heap_trim(&region->heap, &freed)) {
-			discard(region, freed.slab_offset, freed.slab_size);
-			rc = xm_heap_alloc(&region->heap, size, alignment,
-					   ret_offset);
-		}
-	}
-	os_mutex_give(&region->lock);
-	if (rc == -ENOSPC)
-		return xm_fail(rc, "extmem_object_alloc: region %s has no room "
-			       "for %llu bytes", region->name,
-			       (unsigned long long)size);
-	if (rc != 0)
-		return xm_fail(rc, "extmem_object_alloc: %llu bytes aligned to "
-			       "%llu", (unsigned long long)size,
-			       (unsigned long long)alignment);
-	return 0;
-}
-
-int extmem_object_free(extmem_region *region, uint64_t offset)
-{
-	struct xm_heap_freed freed;
-	int rc = xm_usable("extmem_object_free");
-
-	if (rc != 0)
-		return rc;
-	os_mutex_take(&region->lock);
-	rc = xm_heap_free(&region->heap, offset, &freed);
-	if (rc == 0)
-		discard(region, freed.slab_offset, freed.slab_size);
-	os_mutex_give(&region->lock);
-	if (rc != 0)
-		return xm_fail(rc, "extmem_object_free: no object begins at "
-			       "%llu", (unsigned long long)offset);
-	return 0;
-}
-
-int extmem_object_size(extmem_region *region, uint64_t offset,
-		       uint64_t *ret_size)
-{
-	int rc = xm_usable("extmem_object_size");
-
-	if (rc != 0)
-		return rc;
-	os_mutex_take(&region->lock);
-	rc = xm_heap_size(&region->heap, offset, ret_size);
-	os_mutex_give(&region->lock);
-	if (rc != 0)
-		return xm_fail(rc, "extmem_object_size: no object begins at "
 			       "%llu", (unsigned long long)offset);
 	return 0;
 }

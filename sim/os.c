@@ -158,6 +158,27 @@ void os_thread_join(struct os_thread *t)
 	world_free(thread);
 }
 
+void *os_thread_own(void)
+{
+	return world_own()->value;
+}
+
+int os_thread_own_set(void *own, void (*end)(void *))
+{
+	*world_own() = (struct world_own){ own, end };
+	return 0;
+}
+
+/* Fibers take turns. */
+bool os_barrier_works(void)
+{
+	return true;
+}
+
+void os_barrier(void)
+{
+}
+
 /* A mutex is its first word. */
 static uint32_t *word_of(struct os_mutex *m)
 {

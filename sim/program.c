@@ -22,6 +22,7 @@
 #include "touch.h"
 
 #define WORDS 3 /* watched in each page */
+#define OBJECTS_MAX 96
 #define SPAN_MAX 4 /* pages of one explicit operation */
 
 struct word {
@@ -32,6 +33,10 @@ struct word {
 struct shadow {
 	bool busy; /* a thread is in the middle of something here */
 	struct word words[WORDS];
+};
+
+struct object {
+	uint64_t offset, size;
 };
 
 struct worker {
@@ -50,6 +55,8 @@ static struct program {
 	extmem_region *region;
 	uint64_t pages, pages_max;
 	struct shadow *shadow;
+	struct object objects[OBJECTS_MAX];
+	uint32_t objects_count;
 	uint32_t readers; /* threads in an operation on the region */
 	bool changing;	  /* one changes the region itself */
 	bool lost;
@@ -626,24 +633,57 @@ static void op_pin(struct program *p)
 	unclaim(p, page, count);
 }
 
-/* Objects, in what the slab that is watched leaves of the region. */
+/* Objects, in what the slab that is watched leaves of the region. Any thread gives
+ * back what any has taken. */
+static void object_take(struct program *p)
+{
+	struct object o;
+
+	/* Most are small. */
+	if (extmem_object_alloc(p->region, 1 + below(20000 >> below(10)), 0,
+				&o.offset) != 0)
+		return;
+	if (extmem_object_size(p->region, o.offset, &o.size) != 0)
+		world_broken("selection", "an object that was taken has no "
+			     "size");
+	if (o.offset < p->pages * XM_PAGE)
+		world_broken("selection", "an object at %llu lies in a slab",
+			     (unsigned long long)o.offset);
+	for (uint32_t i = 0; i < p->objects_count; i++) {
+		const struct object *other = &p->objects[i];
+
+		if (o.offset < other->offset + other->size &&
+		    other->offset < o.offset + o.size)
+			world_broken("selection", "an object at %llu lies in "
+				     "another", (unsigned long long)o.offset);
+	}
+	p->objects[p->objects_count++] = o;
+}
+
+static void object_give(struct program *p)
+{
+	uint32_t i = (uint32_t)below(p->objects_count);
+	struct object o = p->objects[i];
+
+	p->objects[i] = p->objects[--p->objects_count];
+	went(p, extmem_object_free(p->region, o.offset));
+	/* Another thread may have taken it meanwhile. */
+	if (sim_shape.threads == 1 && below(8) == 0 &&
+	    extmem_object_free(p->region, o.offset) != -EINVAL)
+		world_broken("selection", "an object at %llu is given twice",
+			     (unsigned long long)o.offset);
+}
+
 static void op_select(struct program *p)
 {
-	uint64_t offset, offsets[4];
-	unsigned count = 0;
+	bool more = below(2) == 0;
 
-	for (unsigned i = 0; i < XM_COUNT(offsets); i++) {
-		if (extmem_object_alloc(p->region, 1 + below(20000), 0,
-					&offset) != 0)
-			continue;
-		if (offset < p->pages * XM_PAGE)
-			world_broken("selection", "an object at %llu lies in a "
-				     "slab", (unsigned long long)offset);
-		offsets[count++] = offset;
+	for (uint64_t i = 1 + below(12); i > 0; i--) {
+		if (p->objects_count < OBJECTS_MAX && (below(4) != 0) == more)
+			object_take(p);
+		else if (p->objects_count > 0)
+			object_give(p);
 	}
-	/* Some stay, until the region goes. */
-	while (count > 0 && below(8) != 0)
-		went(p, extmem_object_free(p->region, offsets[--count]));
 }
 
 static void op_stats(struct program *p)
@@ -741,6 +781,7 @@ static bool region_take(struct program *p)
 	sim_counts.regions++;
 	world_note("program.take: client {client} has a region of {size:bytes}", p->index, size, 0);
 	p->lost = false;
+	p->objects_count = 0;
 	memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
 	if (!slab_take(p))
 		world_broken("selection", "a fresh region has no room");
@@ -820,11 +861,11 @@ static const struct {
 	const char *name;
 	unsigned weight;
 } kinds[] = {
-	[KIND_TOUCH] = { "touch", 54 }, [KIND_READ] = { "read", 8 },
+	[KIND_TOUCH] = { "touch", 51 }, [KIND_READ] = { "read", 8 },
 	[KIND_WRITE] = { "write", 8 }, [KIND_VECTOR] = { "vector", 4 },
 	[KIND_ASYNC] = { "async", 6 }, [KIND_SYNC] = { "sync", 5 },
 	[KIND_ADVISE] = { "advise", 6 }, [KIND_PIN] = { "pin", 4 },
-	[KIND_SELECT] = { "select", 2 }, [KIND_STATS] = { "stats", 2 },
+	[KIND_SELECT] = { "select", 5 }, [KIND_STATS] = { "stats", 2 },
 	[KIND_REMAP] = { "remap", 1 }, [KIND_RESIZE] = { "resize", 2 },
 	[KIND_RENEW] = { "renew", 1 },
 };
@@ -907,7 +948,7 @@ static void worker_run(void *argument)
 
 static bool open_client(struct program *p)
 {
-	char texts[10][96], addresses[SIM_APPLIANCES_MAX][24];
+	char texts[10][96], addresses[SIM_APPLIANCES_MAX][32];
 	char *list[SIM_APPLIANCES_MAX + 12];
 	unsigned n = 0;
 	int rc;
@@ -928,7 +969,7 @@ static bool open_client(struct program *p)
 	for (unsigned i = 0; i < n; i++)
 		list[i] = texts[i];
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {
-		snprintf(addresses[i], 24, "appliance=sim:%u", i);
+		snprintf(addresses[i], 32, "appliance=sim:%u", i);
 		list[n++] = addresses[i];
 	}
 	list[n] = NULL;

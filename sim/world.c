@@ -29,6 +29,7 @@ struct fiber {
 	void *stack;
 	void (*run)(void *);
 	void *argument;
+	struct world_own own;
 	const void *key;
 	bool woken;
 	/* Its alarm: among w.alarms at `alarm`, unless that is NO_ALARM. */
@@ -435,6 +436,12 @@ static void fiber_main(void)
 	struct fiber *fiber = w.running;
 
 	fiber->run(fiber->argument);
+	while (fiber->own.value != NULL) {
+		struct world_own own = fiber->own;
+
+		fiber->own.value = NULL;
+		own.end(own.value);
+	}
 	fiber_set(fiber, FIBER_ENDED);
 	world_wake(fiber);
 	world_switch(&fiber->context, &w.home);
@@ -458,10 +465,16 @@ struct fiber *world_fiber(struct process *process, void (*run)(void *),
 	fiber->process = process;
 	fiber->run = run;
 	fiber->argument = argument;
+	fiber->own.value = NULL;
 	fiber->alarm = NO_ALARM;
 	fiber_set(fiber, FIBER_READY);
 	context_make(&fiber->context, fiber->stack, STACK, fiber_main);
 	return fiber;
+}
+
+struct world_own *world_own(void)
+{
+	return &w.running->own;
 }
 
 void *world_argument(void)

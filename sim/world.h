@@ -83,6 +83,13 @@ uint64_t world_awake_ns(const struct process *);
 struct fiber *world_fiber(struct process *, void (*run)(void *), void *argument);
 /* The argument of the one that is running. */
 void *world_argument(void);
+/* What the running fiber keeps for itself; `end` is called when it ends by itself,
+ * unless `value` is NULL. */
+struct world_own {
+	void *value;
+	void (*end)(void *value);
+};
+struct world_own *world_own(void);
 bool world_fiber_ended(const struct fiber *);
 /* From inside a fiber. wait(): until someone wakes `key`, or for timeout_ns
  * (XM_NEVER: for ever); true when woken. yield(): others may run now. */

@@ -176,10 +176,10 @@ done >"$scratch/pure"
 printf '%s\n' core/base.h core/list.h core/rand.h >>"$scratch/pure"
 for file in $(sort -u "$scratch/pure"); do
 	sed -n 's/^[ \t]*#[ \t]*include[ \t]*<\([^>]*\)>.*/\1/p' "$file" |
-		grep -Ev '^(errno|inttypes|limits|stdarg|stdbool|stddef|stdint|string)\.h$' |
+		grep -Ev '^(errno|inttypes|limits|stdarg|stdatomic|stdbool|stddef|stdint|string)\.h$' |
 		sed "s|^|$file includes |"
 done >"$scratch/out"
-verdict "pure files include no system header but for numbers and bytes" \
+verdict "pure files include no system header but for numbers, bytes and atomics" \
 	"$scratch/out"
 
 # --- what leaves the library ----------------------------------------------

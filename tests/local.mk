@@ -12,6 +12,7 @@ xm_tests = \
 	tests/test_extent \
 	tests/test_faults \
 	tests/test_heap \
+	tests/test_heap_cache \
 	tests/test_host \
 	tests/test_keeper \
 	tests/test_kernels \
@@ -19,6 +20,7 @@ xm_tests = \
 	tests/test_list \
 	tests/test_loss \
 	tests/test_loop \
+	tests/test_objects \
 	tests/test_options \
 	tests/test_pager \
 	tests/test_pager_model \
@@ -118,6 +120,8 @@ tests_test_faults_SOURCES = tests/appliance.c tests/test_faults.c
 tests_test_faults_LDADD = $(xm_api)
 tests_test_loss_SOURCES = tests/appliance.c tests/test_loss.c
 tests_test_loss_LDADD = $(xm_api)
+tests_test_objects_SOURCES = tests/appliance.c tests/test_objects.c
+tests_test_objects_LDADD = $(xm_api)
 
 # Reads, writes and both at random against a shadow; a minute of each kind.
 check_PROGRAMS += tests/torture
@@ -240,6 +244,7 @@ check-valgrind: $(check_PROGRAMS)
 xm_pure_tests = \
 	tests/test_extent \
 	tests/test_heap \
+	tests/test_heap_cache \
 	tests/test_keeper \
 	tests/test_kernels \
 	tests/test_layout \
