@@ -56,7 +56,7 @@ static const struct xm_option options[] = {
 	  .min = 1, .max = XM_PAGER_WINDOW_MAX,
 	  .help = "Pages read ahead at once, most.",
 	  .destination = offsetof(struct xm_settings, prefetch) },
-	{ .name = "reclaim", .kind = XM_OPTION_CHOICE, .value = "clock",
+	{ .name = "reclaim", .kind = XM_OPTION_CHOICE, .value = "2q",
 	  .choices = "clock|2q",
 	  .help = "Which pages leave local memory first: the oldest, with a "
 		  "second chance, or those that did not come back (2q: what is "

@@ -135,6 +135,8 @@ void xm_pager_on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 
 /* Pages of a stream that may be here already, and so not be missed. */
 #define SLACK 8
+/* And how many, where all of them are. */
+#define LEAP 64
 /* Pages looked at for the next one that is not here. */
 #define SKIP 64
 /* Misses that vote, and how far back they look for the one before. */
@@ -214,7 +216,25 @@ static int64_t step_of(struct xm_pager *p, uint64_t page)
 	return 1;
 }
 
-static bool continues(struct xm_stream *s, uint64_t page, uint32_t count)
+/* Is all that lies between where a proven stream is and `page` here? Nobody
+ * hears of its being used: to the stream it is as if it were not there. */
+static bool over_what_is_here(const struct xm_pager *p,
+			      const struct xm_stream *s, uint64_t page)
+{
+	uint64_t gap = s->step > 0 ? page - s->next : s->next - page;
+
+	if (s->window < 4 || gap > LEAP)
+		return false;
+	for (uint64_t i = 0; i < gap; i++) {
+		if (!present(&p->pages[s->step > 0 ? s->next + i
+						   : s->next - i]))
+			return false;
+	}
+	return true;
+}
+
+static bool continues(const struct xm_pager *p, struct xm_stream *s,
+		      uint64_t page, uint32_t count)
 {
 	uint64_t slack = s->window >= 4 ? SLACK : 0;
 
@@ -228,8 +248,12 @@ static bool continues(struct xm_stream *s, uint64_t page, uint32_t count)
 		s->next = s->edge = page + count - 1;
 	}
 	if (s->step > 0)
-		return s->next < page + count && s->next + slack >= page;
-	return s->next >= page && s->next <= page + count - 1 + slack;
+		return s->next < page + count &&
+		       (s->next + slack >= page ||
+			over_what_is_here(p, s, page));
+	return s->next >= page &&
+	       (s->next <= page + count - 1 + slack ||
+		over_what_is_here(p, s, page + count - 1));
 }
 
 struct xm_stream *xm_pager_stream_at(struct xm_pager *p, uint64_t page,
@@ -243,7 +267,7 @@ struct xm_stream *xm_pager_stream_at(struct xm_pager *p, uint64_t page,
 
 		if (s->used < oldest->used)
 			oldest = s;
-		if (!continues(s, page, count))
+		if (!continues(p, s, page, count))
 			continue;
 		/* Each page of a strided stream takes a slot of its own. */
 		s->window = (uint32_t)xm_min(

@@ -737,6 +737,27 @@ static void a_stride_is_read_ahead_once_most_misses_have_kept_it(void)
 	CU_ASSERT_TRUE(misses_of(195, -5, 20) <= 2);
 }
 
+/* As 2Q leaves it, which keeps a part of what is scanned again and again. */
+static void a_stream_goes_on_behind_pages_that_are_here(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.frames_max = 64;
+	options.slots = 8;
+	for (int backward = 0; backward < 2; backward++) {
+		int64_t step = backward ? -1 : 1;
+
+		open_written(options);
+		send_event((struct xm_pager_event){
+			.kind = XM_PAGER_ADVISE, .page = 120, .limit = 140,
+			.advice = XM_ADVICE_RANDOM });
+		misses_of(120, 1, 20);
+		CU_ASSERT_TRUE(misses_of(backward ? 159 : 100, step, 20) >= 3);
+		/* Touches of what is here are not heard of. */
+		CU_ASSERT_TRUE(misses_of(backward ? 119 : 140, step, 40) <= 1);
+	}
+}
+
 /* Every window is for nothing: the stream jumps as soon as it is believed. */
 static void reading_ahead_in_vain_is_bounded(void)
 {
@@ -1158,6 +1179,7 @@ int main(void)
 		XM_TEST(reading_ahead_in_vain_is_bounded),
 		XM_TEST(prefetch_never_takes_a_frame),
 		XM_TEST(a_stream_is_read_ahead_by_windows),
+		XM_TEST(a_stream_goes_on_behind_pages_that_are_here),
 		XM_TEST(the_read_ahead_is_not_posted_over_the_window_that_is_installed),
 		XM_TEST(runs_end_where_the_fault_says),
 		XM_TEST(random_advice_fetches_single_pages),
