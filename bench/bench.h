@@ -199,7 +199,8 @@ struct bench_client {
  * bytes (rounded up to pages) and maps it. `local_pct` per cent of the size is
  * the whole budget, buffers included; at 100 there is room beside it, so that
  * nothing has to leave. BENCH_ORDINARY: anonymous memory of this process.
- * size 0: a client alone, without region and memory, with 64 MiB local.
+ * size 0: a client alone, without region and memory, with 64 MiB local; of
+ * ordinary memory, neither.
  * Fails by bench_fail(). Several may be open at once. */
 void bench_open(struct bench *, uint64_t size, double local_pct,
 		struct bench_client *ret);

@@ -85,8 +85,9 @@ void bench_open(struct bench *b, uint64_t size, double local_pct,
 	c.t_net_us = c.f_us = c.fresh_us = c.B_net_MBps = NAN;
 	c.size = (size + BENCH_PAGE - 1) / BENCH_PAGE * BENCH_PAGE;
 	if (local_pct <= BENCH_ORDINARY) {
-		c.memory = mmap(NULL, c.size, PROT_READ | PROT_WRITE,
-				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (c.size > 0)
+			c.memory = mmap(NULL, c.size, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (c.memory == MAP_FAILED)
 			bench_fail("no %llu bytes of ordinary memory",
 				   (unsigned long long)c.size);

@@ -14,7 +14,8 @@
  * full of the same pattern's pages.
  *
  * With --cgroup the same is done on ordinary memory, which a limit makes the
- * kernel swap: what swap devices cost beside external memory (peers.sh).
+ * kernel swap: what swap devices cost beside external memory (peers.sh). And
+ * with --umap on memory by UMap, a pager in user space.
  */
 #include "bench.h"
 
@@ -25,6 +26,7 @@
 #include <sys/mman.h>
 
 #include "cgroup.h"
+#include "umap.h"
 #include "zipf.h"
 
 #define WORDS (BENCH_PAGE / 8)
@@ -36,7 +38,7 @@
 
 struct settings {
 	struct bench_common common;
-	const char *pattern, *local, *cgroup;
+	const char *pattern, *local, *cgroup, *umap;
 	uint64_t pages, threads, stride;
 	bool shared, cold;
 };
@@ -75,6 +77,10 @@ static const struct xm_option options[] = {
 		  " limit is set so that the share of the pages is local: the"
 		  " kernel swaps the rest.",
 	  .destination = offsetof(struct settings, cgroup) },
+	{ .name = "umap", .kind = XM_OPTION_TEXT, .unit = "FILE",
+	  .help = "On memory by UMap instead, whose store is a new file of "
+		  "this name: for a pager in user space without a network.",
+	  .destination = offsetof(struct settings, umap) },
 	BENCH_OPTIONS(struct settings, common),
 };
 
@@ -430,7 +436,10 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 			 s->pattern);
 		return words;
 	}
-	if (s->cold && s->cgroup[0] != '\0')
+	if (s->umap[0] != '\0' && s->cgroup[0] != '\0')
+		return "--umap, --cgroup: one of them";
+	s->common.without = s->umap[0] != '\0' || s->cgroup[0] != '\0';
+	if (s->cold && s->common.without)
 		return "--cold: only external memory can be told to leave";
 	if (bench_percents(s->local, locals, LOCALS_MAX) == 0) {
 		snprintf(words, sizeof(words), "--local %.40s: shares in per "
@@ -438,26 +447,33 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 			 s->local);
 		return words;
 	}
-	s->common.without = s->cgroup[0] != '\0';
+	if (s->umap[0] != '\0' && strchr(s->local, ',') != NULL)
+		return "--umap: one share of --local a run: UMap reads its "
+		       "settings but once";
 	*ret_need = s->pages * BENCH_PAGE;
 	return NULL;
 }
 
-/* External memory of which this share is local, or ordinary memory in a cgroup
- * that leaves so much of it in place. */
+/* External memory of which this share is local; or memory by UMap; or ordinary
+ * memory in a cgroup that leaves so much of it in place. */
 static void open_memory(struct run *r, struct bench *b, double local_pct)
 {
 	uint64_t size = r->s->pages * BENCH_PAGE;
 	struct bench_client *c = &r->client;
 
-	if (r->s->cgroup[0] == '\0') {
+	if (!r->s->common.without) {
 		bench_open(b, size, local_pct, c);
 		bench_ground(c);
 		return;
 	}
-	bench_open(b, size, BENCH_ORDINARY, c);
+	bench_open(b, r->s->umap[0] != '\0' ? 0 : size, BENCH_ORDINARY, c);
 	c->local_pct = local_pct;
 	c->local_bytes = (uint64_t)((double)size * local_pct / 100);
+	if (r->s->umap[0] != '\0') {
+		c->memory = umap_open(r->s->umap, size,
+				      c->local_bytes / BENCH_PAGE);
+		return;
+	}
 	cgroup_limit(r->s->cgroup, c->local_bytes);
 	/* Pages as small as those of external memory. */
 	if (madvise(c->memory, size, MADV_NOHUGEPAGE) != 0)
@@ -499,7 +515,10 @@ int bench_fault(int argc, char *argv[])
 			if (wanted(&s, patterns[i].name))
 				measure(r, &patterns[i]);
 		}
-		bench_close(&r->client);
+		if (s.umap[0] != '\0')
+			umap_close(r->client.memory, s.pages * BENCH_PAGE);
+		else
+			bench_close(&r->client);
 	}
 	free(r->drawn);
 	free(r);

@@ -29,6 +29,8 @@ extmem_bench_SOURCES = \
 	bench/rma.c \
 	bench/rma.h \
 	bench/row.c \
+	bench/umap.c \
+	bench/umap.h \
 	$(NULL)
 extmem_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/appliance $(MPI_CFLAGS)
 extmem_bench_LDADD = libxm_inside.la $(XM_WHOLE) $(JANSSON_LIBS) $(MPI_LIBS) -lm

@@ -1,11 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# extmem beside swap, in one run: the same patterns on external memory, and on
+# extmem beside its peers, in one run: the same patterns on external memory, on
 # ordinary memory in a memory cgroup whose rest the kernel swaps to zram, or to a
-# file on a disk.
+# file on a disk, and on memory by UMap (https://github.com/LLNL/umap), another
+# pager in user space, over a file on a tmpfs and without a network.
 #
 #	bench/peers.sh [-b BUILD] [-o FOLDER] [-d FOLDER] [-n PAGES] [-r REPEAT]
-#	               [-l LOCALS] [-p PATTERNS] [-s SWAPS] [-- OPTION...]
+#	               [-l LOCALS] [-p PATTERNS] [-s SWAPS] [-u FOLDER]
+#	               [-- OPTION...]
 #
 #	-b  where extmem-bench and extmemd were built (.)
 #	-o  where peers.jsonl and peers.md are written (bench-peers)
@@ -14,6 +16,7 @@
 #	-l  local shares in per cent (75,50,25,12.5)
 #	-p  patterns of `extmem-bench fault` (random-read,random-rmw,seq-read,seq-write)
 #	-s  "zram disk", one of them, or none at all (both)
+#	-u  the folder where UMap's libumap.so is (none: without UMap)
 #	Options after -- go to extmem-bench for external memory: --transport ...
 #
 # Needs root, a memory cgroup (of version 1 or 2), and zram's module for zram;
@@ -32,6 +35,7 @@ repeat=3
 locals=75,50,25,12.5
 patterns=random-read,random-rmw,seq-read,seq-write
 swaps='zram disk'
+umap=
 
 say() {
 	echo "peers: $*" >&2
@@ -47,7 +51,7 @@ usage() {
 	exit 2
 }
 
-while getopts b:o:d:n:r:l:p:s: option; do
+while getopts b:o:d:n:r:l:p:s:u: option; do
 	case $option in
 	b) build=$OPTARG ;;
 	o) out=$OPTARG ;;
@@ -57,6 +61,7 @@ while getopts b:o:d:n:r:l:p:s: option; do
 	l) locals=$OPTARG ;;
 	p) patterns=$OPTARG ;;
 	s) swaps=$OPTARG ;;
+	u) umap=$OPTARG ;;
 	*) usage ;;
 	esac
 done
@@ -240,6 +245,21 @@ for swap in ${swaps:-none}; do
 	[ $on = yes ] && swapoff "$area"
 done
 
+# Each pattern in a process of its own: a run that UMap does not survive costs
+# one figure.
+if [ -n "$umap" ]; then
+	for share in $(echo "$locals" | tr ',' ' '); do
+		run "extmem/umap" "$share" "$@"
+		for pattern in $(echo "$patterns" | tr ',' ' '); do
+			LD_LIBRARY_PATH=$umap timeout 120 "$bench" fault --json --label umap \
+				--local "$share" --pattern "$pattern" \
+				--pages "$pages" --repeat "$repeat" \
+				--umap="/dev/shm/extmem-peers.$$" 4>&- >>"$lines" ||
+				say "umap, $pattern, $share % local: it failed"
+		done
+	done
+fi
+
 # --- the table ----------------------------------------------------------------------
 
 awk -v pages="$pages" '
@@ -266,19 +286,21 @@ function share(a, b) { return a == "" || b == "" ? "-" : sprintf("%.2f", a / b) 
 			" us, f " cell(number("f_us")) " us"
 }
 END {
-	print "# extmem beside swap\n"
+	print "# extmem beside its peers\n"
 	printf "%d pages; microseconds an access, and extmem over the other, ", pages
 	print "both of the same minute. " link ".\n"
-	print "| pattern | local % | extmem | zram | ratio | extmem | disk | ratio |"
-	print "|---|---|---|---|---|---|---|---|"
+	print "| pattern | local % | extmem | zram | ratio | extmem | disk | ratio | extmem | UMap | ratio |"
+	print "|---|---|---|---|---|---|---|---|---|---|---|"
 	for (i = 1; i <= count; i++) {
 		split(keys[i], part, SUBSEP)
 		a = us["extmem/zram", keys[i]]; b = us["zram", keys[i]]
 		c = us["extmem/disk", keys[i]]; d = us["disk", keys[i]]
-		if (a == "" && c == "")
+		e = us["extmem/umap", keys[i]]; f = us["umap", keys[i]]
+		if (a == "" && c == "" && e == "")
 			a = us["extmem/none", keys[i]]
 		print "| " part[1] " | " part[2] " | " cell(a) " | " cell(b) " | " \
-			share(a, b) " | " cell(c) " | " cell(d) " | " share(c, d) " |"
+			share(a, b) " | " cell(c) " | " cell(d) " | " share(c, d) \
+			" | " cell(e) " | " cell(f) " | " share(e, f) " |"
 	}
 }' "$lines" >"$out/peers.md"
 [ -s "$out/peers.txt" ] && { echo; sed 's/^/* /' "$out/peers.txt"; } >>"$out/peers.md"

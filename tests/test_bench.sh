@@ -100,6 +100,8 @@ check "no such pattern" refuses 'no such pattern' fault --pattern zigzag
 check "a share of 0" refuses 'per cent' fault --local 0
 check "a share above 100" refuses 'per cent' fault --local 50,101
 check "a share that is no number" refuses 'per cent' fault --local 25%
+check "two kinds of memory" refuses 'one of them' fault --umap x --cgroup y
+check "two shares of UMap's" refuses 'one share' fault --umap x --local 50,25
 check "too few pages" refuses 'too little' fault --pages 10
 check "a share that is too small to work with" run 1 "$bench" fault --pages 300
 check "and that is said" grep -q 'local: .*too little' "$scratch/log"
