@@ -162,6 +162,7 @@ struct extmem {
 	struct os_thread keeper_thread;
 	bool keeper_runs;
 	struct faults *faults; /* how faults reach us; of faults.c */
+	struct xm_uffd_watch watch; /* likewise */
 	atomic_bool stopping;
 	int kick; /* the keeper shall look */
 

@@ -246,6 +246,25 @@ void extmem_unpin(extmem *, const void *address, size_t size);
 /* 1 when the address lies in mapped external memory of this client. */
 int extmem_contains(const extmem *, const void *address);
 
+/* For who keeps a past of mapped memory (a snapshot, a log of changes): told
+ * whenever pages are about to become writable, with their contents so far
+ * (NULL: zeros), and when they are. A page that stays writable is told once;
+ * after it was away, or written back, it is told again.
+ *
+ * The functions are called on the thread that serves the fault, with locks
+ * held and signals blocked: they must not call this library, nor touch
+ * mapped memory but what `contents` leads to. `watch` is used until another
+ * one, or NULL, is set, and for as long after as faults are under way.
+ * Errors: -EINVAL the struct's size is wrong. */
+struct extmem_watch {
+	uint64_t size; /* of this struct, set by the caller */
+	void (*change)(void *context, void *address, const void *contents,
+		       size_t pages);
+	void (*changed)(void *context);
+	void *context;
+};
+int extmem_watch(extmem *, const struct extmem_watch *watch);
+
 /* --- what is going on ------------------------------------------------------ */
 
 #define EXTMEM_LATENCY_BUCKETS 512

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,7 @@ struct xm_mapper {
 	int fd;
 	int self; /* for process_madvise(), or -1 */
 	bool serves_kernel, poisons;
+	_Atomic(const struct xm_uffd_watch *) watch;
 	void *zeros; /* XM_PAGER_WINDOW_MAX pages is what installs ask for */
 	size_t zeros_size;
 	char reason[128];
@@ -174,8 +176,27 @@ static void wake_none(struct xm_mapper *m, uint64_t page, uint64_t count)
 	(void)count;
 }
 
-static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
-		   const void *bytes, bool protect)
+/* Before a store can reach pages that none could reach; and when one can. */
+static const struct xm_uffd_watch *watch_begin(struct xm_mapper *m,
+					       uint64_t page, uint64_t count,
+					       const void *contents)
+{
+	const struct xm_uffd_watch *w =
+		atomic_load_explicit(&m->watch, memory_order_acquire);
+
+	if (w != NULL)
+		w->change(w->context, pointer(m, page), contents, count);
+	return w;
+}
+
+static void watch_end(const struct xm_uffd_watch *w)
+{
+	if (w != NULL)
+		w->changed(w->context);
+}
+
+static int install_pages(struct xm_mapper *m, uint64_t page, uint64_t count,
+			 const void *bytes, bool protect)
 {
 	uint64_t done = 0, size = count * m->page_size, most = size;
 
@@ -217,6 +238,17 @@ static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
 	return 0;
 }
 
+static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
+		   const void *bytes, bool protect)
+{
+	const struct xm_uffd_watch *w =
+		protect ? NULL : watch_begin(m, page, count, bytes);
+	int rc = install_pages(m, page, count, bytes, protect);
+
+	watch_end(w);
+	return rc;
+}
+
 static int write_protect(struct xm_mapper *m, uint64_t page, uint64_t count,
 			 bool on)
 {
@@ -251,7 +283,12 @@ static int protect(struct xm_mapper *m, uint64_t page, uint64_t count)
 
 static int unprotect(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
-	return write_protect(m, page, count, false);
+	const struct xm_uffd_watch *w =
+		watch_begin(m, page, count, pointer(m, page));
+	int rc = write_protect(m, page, count, false);
+
+	watch_end(w);
+	return rc;
 }
 
 #ifdef XM_SANITIZE_THREAD
@@ -590,6 +627,11 @@ const char *xm_uffd_reason(const struct xm_mapper *m)
 bool xm_uffd_serves_kernel(const struct xm_mapper *m)
 {
 	return m->serves_kernel;
+}
+
+void xm_uffd_watch(struct xm_mapper *m, const struct xm_uffd_watch *watch)
+{
+	atomic_store_explicit(&m->watch, watch, memory_order_release);
 }
 
 /* --- the thread's side -------------------------------------------------------------- */

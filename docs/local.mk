@@ -53,6 +53,7 @@ xm_man_names = \
 	docs/man/extmem_unpin.3 \
 	docs/man/extmem_version.3 \
 	docs/man/extmem_wait.3 \
+	docs/man/extmem_watch.3 \
 	docs/man/extmem_write.3 \
 	docs/man/extmem_write_start.3 \
 	docs/man/extmem_writev.3 \

@@ -27,8 +27,13 @@ pkglib_LTLIBRARIES += libextmem-run.la
 libextmem_run_la_SOURCES = \
 	interfaces/run/arena.c \
 	interfaces/run/block.c \
+	interfaces/run/broker.c \
 	interfaces/run/call.c \
+	interfaces/run/child.c \
+	interfaces/run/descriptor.c \
 	interfaces/run/exec.c \
+	interfaces/run/fork.c \
+	interfaces/run/fork.h \
 	interfaces/run/malloc.c \
 	interfaces/run/map.c \
 	interfaces/run/path.c \

@@ -119,6 +119,8 @@ static json_t *report_json(const struct run_shared *s,
 	set(root, "buffers_made_present", s->call_count);
 	set(root, "calls_trapped", s->trap_count);
 	set_text(root, "calls", s->calls);
+	set(root, "forks", s->fork_count);
+	set(root, "fork_pages_spilled", s->fork_spilled);
 	set_text(root, "provider",
 		 s->appliance_count ? s->appliances[0].provider : "");
 	set_text(root, "paging",

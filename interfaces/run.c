@@ -37,11 +37,12 @@ struct settings {
 	uint64_t local, external, threshold;
 	struct xm_option_list appliance;
 	const char *stats;
-	uint32_t paging, calls, overflow, children;
+	uint32_t paging, calls, overflow, children, fork;
 	bool progress;
 };
 
 static const char *const paging_names[] = { "auto", "inline", "thread" };
+static const char *const fork_names[] = { "snapshot", "absent", "refuse" };
 static const char *const calls_names[] = { "auto", "trap", "wrap" };
 
 static const struct xm_option options[] = {
@@ -109,6 +110,13 @@ static const struct xm_option options[] = {
 	  .help = "Programs that the program starts run without external "
 		  "memory, or with the same settings and a budget each.",
 	  .destination = offsetof(struct settings, children) },
+	{ .name = "fork",
+	  .kind = XM_OPTION_CHOICE,
+	  .value = "snapshot",
+	  .choices = "snapshot|absent|refuse",
+	  .help = "What a child made by fork() has of the external memory: all, "
+		  "as it was then; nothing; or there is no fork().",
+	  .destination = offsetof(struct settings, fork) },
 	{ .name = "progress",
 	  .kind = XM_OPTION_FLAG,
 	  .letter = 'p',
@@ -266,6 +274,7 @@ static int set_environment(const struct run *run)
 	setenv(RUN_ENV_CALLS, calls_names[s->calls], 1);
 	setenv(RUN_ENV_OVERFLOW, s->overflow ? "local" : "fail", 1);
 	setenv(RUN_ENV_CHILDREN, s->children ? "same" : "plain", 1);
+	setenv(RUN_ENV_FORK, fork_names[s->fork], 1);
 	set_number(RUN_ENV_SHARED_FD, (uint64_t)run->shared_fd);
 	return set_preload();
 }
@@ -276,8 +285,11 @@ static int start_daemon(struct run *run)
 
 	if (run->settings.appliance.count > 0)
 		return 0;
-	/* Slack: the granule, and what alignment takes. */
-	size = size ? size + 4 * XM_MIB : daemon_size_default();
+	/* Slack: the granule, and what alignment takes; and for pages as they
+	 * were when the program forked. */
+	size = size ? size + 4 * XM_MIB +
+			      (run->settings.fork == 0 ? size / 4 : 0)
+		    : daemon_size_default();
 	if (daemon_start(&run->daemon, size) < 0)
 		return -1;
 	run->daemon_started = true;

@@ -159,10 +159,11 @@ verdict "the appliance stands on core's floors, not on extmem.h" "$scratch/out"
 only 'rdma/' '^(transports/ofi/|bench/raw\.c$)' >"$scratch/out"
 verdict "libfabric is named in transports/ofi alone, and in a yardstick" \
 	"$scratch/out"
+# A child of fork() cannot use the library: child.c serves it by itself.
 only 'linux/userfaultfd' \
-	'^(core/(uffd|os)[a-z_]*\.[ch]|interfaces/doctor\.c|bench/floor\.c)$' \
+	'^(core/(uffd|os)[a-z_]*\.[ch]|interfaces/doctor\.c|interfaces/run/child\.c|bench/floor\.c)$' \
 	>"$scratch/out"
-verdict "userfaultfd is named in the mapper alone, and in a yardstick" \
+verdict "userfaultfd is named in the mapper, for forked children, and in a yardstick" \
 	"$scratch/out"
 only 'openssl/' '^$' >"$scratch/out"
 verdict "nobody names OpenSSL" "$scratch/out"

@@ -69,6 +69,8 @@ xm_shell_tests = \
 	tests/test_minimize.sh \
 	tests/test_ranks.sh \
 	tests/test_run.sh \
+	tests/test_run_calls.sh \
+	tests/test_run_forks.sh \
 	tests/install.sh \
 	tests/man.sh \
 	tests/seeds.sh \
@@ -158,6 +160,11 @@ policies: tests/policies
 check_PROGRAMS += tests/run_program
 tests_run_program_LDADD =
 
+# The same for calls to the kernel, and for fork().
+check_PROGRAMS += tests/run_calls tests/run_forks
+tests_run_calls_LDADD =
+tests_run_forks_LDADD =
+
 # Real programs under `extmem run`, with half and a quarter of their memory
 # local: all of them, or ONLY="sort redis".
 check_PROGRAMS += tests/run_cxx
@@ -181,6 +188,7 @@ EXTRA_DIST += \
 	tests/assert.c \
 	tests/corpus \
 	tests/lsan.supp \
+	tests/run.sh \
 	tests/tsan.supp \
 	tests/seeds.txt \
 	tests/stories \

@@ -431,11 +431,17 @@ static void use_fork_touch(size_t mib)
 {
 	char *p = malloc(mib * MIB);
 	int status;
+	pid_t pid;
 
 	CHECK(p);
 	memset(p, 1, mib * MIB);
-	if (fork() == 0)
+	pid = fork();
+	if (pid == 0)
 		_exit(p[MIB] == 1 ? 0 : 9); /* 9: silent zeros */
+	if (pid < 0) {
+		printf("fork-touch: no child: %s\n", strerror(errno));
+		return;
+	}
 	CHECK(wait(&status) > 0);
 	if (WIFSIGNALED(status))
 		printf("fork-touch: child ended by signal %d\n",

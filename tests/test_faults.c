@@ -421,6 +421,7 @@ static int child_calls(extmem *x, extmem_region *region, uint8_t *memory)
 	rcs[count++] = extmem_sync(region, 0, 0);
 	rcs[count++] = extmem_advise(region, 0, 0, EXTMEM_COLD);
 	rcs[count++] = extmem_pin(x, memory, 1, 0);
+	rcs[count++] = extmem_watch(x, NULL);
 	rcs[count++] = extmem_stats(x, &stats);
 	rcs[count++] = extmem_info(x, 0, &info);
 	rcs[count++] = extmem_region_give(region);
@@ -459,6 +460,84 @@ static void a_child_of_fork_sees_no_zeros_and_is_told(void)
 	}
 }
 
+/* --- a past ------------------------------------------------------------------------------- */
+
+/* What every page was before it could be written to, the first time. */
+static struct {
+	uint8_t *memory, *past;
+	bool saved[REGION / 4096];
+	atomic_uint under_way;
+} watched;
+
+static void watched_change(void *context, void *address, const void *contents,
+			   size_t pages)
+{
+	size_t first = (size_t)((uint8_t *)address - watched.memory) / 4096;
+
+	CU_ASSERT_FATAL(context == &watched);
+	atomic_fetch_add(&watched.under_way, 1);
+	for (size_t i = first; i < first + pages; i++) {
+		if (watched.saved[i])
+			continue;
+		watched.saved[i] = true;
+		if (contents == NULL)
+			memset(watched.past + i * 4096, 0, 4096);
+		else
+			memcpy(watched.past + i * 4096,
+			       (const uint8_t *)contents + (i - first) * 4096,
+			       4096);
+	}
+}
+
+static void watched_changed(void *context)
+{
+	CU_ASSERT_FATAL(context == &watched);
+	atomic_fetch_sub(&watched.under_way, 1);
+}
+
+static void a_watch_is_told_the_contents_before_each_page_can_change(void)
+{
+	static const struct extmem_watch watch = {
+		.size = sizeof(watch), .change = watched_change,
+		.changed = watched_changed, .context = &watched,
+	};
+	extmem_region *region;
+	uint8_t *memory;
+
+	for (int i = 0; i < 2; i++) {
+		extmem *x = open_with(pagings[i], &region, &memory);
+		struct extmem_watch wrong = watch;
+
+		if (x == NULL)
+			continue;
+		wrong.size = 1;
+		CU_ASSERT(extmem_watch(x, &wrong) == -EINVAL);
+		CU_ASSERT(extmem_advise(region, REGION / 2, 0,
+					EXTMEM_DONTNEED) == 0);
+		CU_ASSERT(extmem_advise(region, 0, 0, EXTMEM_COLD) == 0);
+		memset(&watched, 0, sizeof(watched));
+		watched.memory = memory;
+		watched.past = calloc(1, REGION);
+		CU_ASSERT_FATAL(watched.past != NULL);
+		CU_ASSERT(extmem_watch(x, &watch) == 0);
+		/* Reads change nothing; then stores over all of it, so that
+		 * pages leave and come back in between, twice. */
+		CU_ASSERT(pattern_is(memory, 0, REGION / 2, 1));
+		pattern_fill(memory, 0, REGION, 2);
+		pattern_fill(memory, 0, REGION, 3);
+		CU_ASSERT(atomic_load(&watched.under_way) == 0);
+		CU_ASSERT(extmem_watch(x, NULL) == 0);
+		for (size_t page = 0; page < REGION / 4096; page++)
+			CU_ASSERT_FATAL(watched.saved[page]);
+		CU_ASSERT(pattern_is(watched.past, 0, REGION / 2, 1));
+		for (size_t at = REGION / 2; at < REGION; at++)
+			CU_ASSERT_FATAL(watched.past[at] == 0);
+		CU_ASSERT(pattern_is(memory, 0, REGION, 3));
+		free(watched.past);
+		CU_ASSERT(extmem_close(x) == 0);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static const struct act acts[] = { { "foreign", act_foreign },
@@ -468,6 +547,7 @@ int main(int argc, char **argv)
 		XM_TEST(a_foreign_sigbus_reaches_the_programs_handler),
 		XM_TEST(a_foreign_sigbus_without_a_handler_ends_the_program),
 		XM_TEST(a_signal_handler_may_touch_external_memory),
+		XM_TEST(a_watch_is_told_the_contents_before_each_page_can_change),
 		XM_TEST(threads_that_meet_at_every_page_lose_no_store),
 		XM_TEST(all_calls_may_be_made_by_many_threads),
 		XM_TEST(where_privilege_allows_the_kernel_needs_no_pins),

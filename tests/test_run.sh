@@ -4,66 +4,9 @@
 # same output with a fraction of their memory local, with and without
 # privilege; what cannot be done is refused in words; what is lost is named.
 # Run by `make check`, which sets XM_BUILDDIR.
-set -u
-export LC_ALL=C
-unset EXTMEM_APPLIANCE EXTMEM_LOCAL
+. "$XM_SRCDIR/tests/run.sh"
 
-extmem=$XM_BUILDDIR/extmem
 program=$XM_BUILDDIR/tests/run_program
-passed=0
-failed=0
-daemon=
-scratch=$(mktemp -d)
-chmod 755 "$scratch"
-end() {
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
-	rm -rf "$scratch"
-}
-trap end EXIT
-
-case ${XM_FLAGS-} in
-*-fsanitize*)
-	echo "a sanitizer's library must be the first in a process: the shim cannot be preloaded"
-	exit 77
-	;;
-esac
-
-# usage: verdict NAME STATUS: passes if STATUS is 0; shows what was said else.
-verdict() {
-	if [ "$2" -eq 0 ]; then
-		passed=$((passed + 1))
-		echo "passed $1"
-	else
-		failed=$((failed + 1))
-		echo "FAILED $1"
-		sed 's/^/    /' "$scratch/out" "$scratch/err" 2>/dev/null
-	fi
-}
-
-# usage: try COMMAND...: its status in $status, what it says in out and err.
-try() {
-	status=0
-	timeout 120 "$@" >"$scratch/out" 2>"$scratch/err" </dev/null ||
-		status=$?
-}
-
-# usage: says TEXT STATUS: the last try said it, on stderr, with that status.
-says() {
-	[ "$status" -eq "$2" ] && grep -qF -e "$1" "$scratch/err"
-}
-
-# Another user, for whom userfaultfd is the kernel's smallest offer.
-unprivileged=
-if [ "$(id -u)" -eq 0 ]; then
-	if setpriv --reuid=65534 --regid=65534 --clear-groups \
-		test -x "$extmem" 2>/dev/null; then
-		unprivileged="setpriv --reuid=65534 --regid=65534 --clear-groups"
-	else
-		echo "skipped: as another user: setpriv is not there, or that user cannot reach $XM_BUILDDIR"
-	fi
-else
-	echo "skipped: as root: this is another user already"
-fi
 
 # --- what programs do ------------------------------------------------------------
 
@@ -103,9 +46,6 @@ try "$extmem" run --local 4M --external 64M --stats "$scratch/stats" -- \
 	sort -S 24M --parallel=1 -o "$scratch/sorted" "$scratch/text"
 cmp -s "$scratch/plain" "$scratch/sorted"
 verdict "the system's sort sorts" $((status + $?))
-number() {
-	sed -n "s/^  \"$1\": \([0-9]*\).*/\1/p" "$scratch/stats"
-}
 [ "$(number bytes_read)" -gt 0 ] && [ "$(number bytes_written)" -gt 0 ] &&
 	[ "$(number faults)" -gt 0 ] && [ "$(number exit_status)" -eq 0 ] &&
 	[ "$(number local_peak_bytes)" -le 4194304 ] &&
@@ -130,9 +70,6 @@ verdict "no room: the program is told, and so is the user" $?
 try "$extmem" run --external 16M --overflow local -- "$program" too-much 64
 grep -q 'given' "$scratch/out" && says 'were local' 0
 verdict "--overflow local: served, and said" $?
-try "$extmem" run --external 64M -- "$program" fork-touch 24
-grep -q 'ended by signal 11' "$scratch/out" && says 'child made by fork()' 0
-verdict "a forked child gets no zeros, but a signal and a sentence" $?
 
 # --- what cannot begin ---------------------------------------------------------------
 
@@ -205,16 +142,7 @@ try "$extmem" info
 grep -q 'ofi+tcp' "$scratch/out"
 verdict "info names the transports" $((status + $?))
 
-: >"$scratch/address"
-"$XM_BUILDDIR/extmemd" --listen ofi+tcp://127.0.0.1:0 --memory 64M \
-	--ready-fd 9 9>"$scratch/address" 2>"$scratch/log" &
-daemon=$!
-waited=0
-until [ -s "$scratch/address" ] || [ $waited -ge 200 ]; do
-	sleep 0.1
-	waited=$((waited + 1))
-done
-address=$(cat "$scratch/address")
+appliance 64M
 try "$extmem" status "$address"
 grep -q '64.0 MiB' "$scratch/out" && grep -q 'regions *none' "$scratch/out"
 verdict "status shows an idle appliance" $((status + $?))
@@ -227,11 +155,7 @@ verdict "info shows how an appliance is reached" $((status + $?))
 timeout 120 "$extmem" run --local 4M --appliance "$address" -- \
 	"$program" touch-forever 16 >"$scratch/out" 2>"$scratch/err" &
 run=$!
-waited=0
-until grep -q touching "$scratch/out" || [ $waited -ge 200 ]; do
-	sleep 0.1
-	waited=$((waited + 1))
-done
+await grep -q touching "$scratch/out"
 try_status=0
 timeout 60 "$extmem" status --json "$address" >"$scratch/json" 2>&1 ||
 	try_status=$?
@@ -244,5 +168,4 @@ daemon=
 says "$address" 135
 verdict "the appliance killed: SIGBUS, and its name" $?
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+summary

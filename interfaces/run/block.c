@@ -78,6 +78,11 @@ bool block_region(unsigned index, uintptr_t *ret_base, uint64_t *ret_size)
 	return true;
 }
 
+uint64_t block_region_pages_max(unsigned index)
+{
+	return regions[index].size_max / SHIM_PAGE;
+}
+
 void *block_reserve(size_t size)
 {
 	void *p = shim_real()->mmap(NULL, size, PROT_READ | PROT_WRITE,
@@ -468,6 +473,9 @@ void block_give(void *address, size_t size)
 			~(SHIM_PAGE - 1);
 	int error = errno;
 
+	/* In a child it is the parent's; in the parent a child may want it. */
+	if (!atomic_load(&shim_ready) || fork_keeps(address, size))
+		return;
 	shim_enter();
 	while (at < end) {
 		struct region *r = region_of(at);
@@ -504,6 +512,17 @@ int block_advise(void *address, size_t size, enum extmem_advice advice)
 		return 0;
 	if (end > r->base + atomic_load(&r->size))
 		end = r->base + atomic_load(&r->size);
+	if (advice == EXTMEM_DONTNEED && atomic_load(&child_serves)) {
+		child_empty((void *)at, end - at);
+		return 0;
+	}
+	if (!atomic_load(&shim_ready))
+		return 0;
+	if (advice == EXTMEM_DONTNEED && block_keeps_contents()) {
+		/* Zero, as was asked for; a child has what was there. */
+		memset((void *)at, 0, end - at);
+		return 0;
+	}
 	shim_enter();
 	error = extmem_advise(r->handle, at - r->base, end - at, advice);
 	shim_leave();
@@ -516,7 +535,8 @@ void block_move(void *to, void *from, size_t size)
 		size_t n = size - at < MOVE_SIZE ? size - at : MOVE_SIZE;
 
 		memcpy((char *)to + at, (char *)from + at, n);
-		block_advise((char *)from + at, n, EXTMEM_DONTNEED);
+		if (!block_keeps_contents() && atomic_load(&shim_ready))
+			block_advise((char *)from + at, n, EXTMEM_DONTNEED);
 	}
 }
 

@@ -159,6 +159,13 @@ static void *external_resize(void *p, size_t size)
 	size_t capacity = external_capacity("realloc", p), more;
 	void *q = NULL;
 
+	if (!atomic_load(&shim_ready)) {
+		/* A forked child: what it had it has, more is local. */
+		if (size <= capacity)
+			return p;
+		q = shim_real()->malloc(size);
+		return q ? memcpy(q, p, capacity) : NULL;
+	}
 	if (size <= capacity && size >= shim_threshold) {
 		if (size > capacity / 2)
 			return p;
@@ -209,10 +216,6 @@ static void *resize(void *p, size_t size, bool wanted)
 	if (block_contains(p, 1)) {
 		if (size == 0) {
 			external_give(p);
-			return NULL;
-		}
-		if (!atomic_load(&shim_ready)) {
-			errno = ENOMEM; /* a forked child */
 			return NULL;
 		}
 		return external_resize(p, size);

@@ -190,6 +190,27 @@ static void *external_remap(void *address, size_t old_size, size_t size,
 	return p;
 }
 
+/* In a child the kernel would leave the new place without anybody to serve
+ * it. */
+static void *child_remap(void *address, size_t old_size, size_t size, int flags)
+{
+	void *p;
+
+	if ((flags & ~MREMAP_MAYMOVE) != 0)
+		return map_refuse(EINVAL,
+				  "mremap: external memory cannot be moved to "
+				  "a fixed place or be in two places");
+	if (size <= old_size)
+		return address;
+	if ((flags & MREMAP_MAYMOVE) == 0) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	p = shim_real()->mmap(NULL, size, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return p == MAP_FAILED ? p : memcpy(p, address, old_size);
+}
+
 SHIM_EXPORT void *mremap(void *address, size_t old_size, size_t size, int flags,
 			 ...)
 {
@@ -204,6 +225,8 @@ SHIM_EXPORT void *mremap(void *address, size_t old_size, size_t size, int flags,
 			return map_refuse(EINVAL, "mremap: external memory "
 						  "cannot be replaced");
 	}
+	if (block_contains(address, old_size) && atomic_load(&child_serves))
+		return child_remap(address, old_size, size, flags);
 	if (block_contains(address, old_size) && !SHIM_BYPASSED())
 		return external_remap(address, old_size, size, flags);
 	return shim_real()->mremap(address, old_size, size, flags, place);
@@ -256,7 +279,8 @@ static int advise(void *address, size_t size, int advice)
 
 SHIM_EXPORT int madvise(void *address, size_t size, int advice)
 {
-	if (block_contains(address, size) && !SHIM_BYPASSED())
+	if (block_contains(address, size) &&
+	    (!SHIM_BYPASSED() || (atomic_load(&child_serves) && !shim_inside)))
 		return advise(address, size, advice);
 	return shim_real()->madvise(address, size, advice);
 }

@@ -33,6 +33,12 @@ static const char *local_name(const char *name, struct name *local)
 	return local->text;
 }
 
+/* A device of the library's own, say. */
+static int opened(int fd)
+{
+	return shim_inside ? descriptor_keep(fd) : fd;
+}
+
 SHIM_EXPORT int open64(const char *name, int flags, ...)
 {
 	struct name local;
@@ -44,7 +50,8 @@ SHIM_EXPORT int open64(const char *name, int flags, ...)
 		mode = va_arg(arguments, mode_t);
 		va_end(arguments);
 	}
-	return shim_real()->open64(local_name(name, &local), flags, mode);
+	return opened(shim_real()->open64(local_name(name, &local), flags,
+					  mode));
 }
 
 SHIM_EXPORT int openat64(int at, const char *name, int flags, ...)
@@ -58,7 +65,8 @@ SHIM_EXPORT int openat64(int at, const char *name, int flags, ...)
 		mode = va_arg(arguments, mode_t);
 		va_end(arguments);
 	}
-	return shim_real()->openat64(at, local_name(name, &local), flags, mode);
+	return opened(shim_real()->openat64(at, local_name(name, &local), flags,
+					    mode));
 }
 
 SHIM_EXPORT int open(const char *name, int flags, ...)

@@ -30,6 +30,8 @@ size_t present_begin(const void *address, size_t size, bool write)
 
 	if (size == 0)
 		return 0;
+	if (atomic_load(&child_serves))
+		return child_pin(address, size, write);
 	shim_enter();
 	n = extmem_pin(shim_client, address, size, write);
 	shim_leave();
@@ -43,6 +45,10 @@ void present_end(const void *address, size_t size)
 {
 	int error = errno;
 
+	if (atomic_load(&child_serves)) {
+		child_unpin();
+		return;
+	}
 	shim_enter();
 	extmem_unpin(shim_client, address, size);
 	shim_leave();

@@ -28,6 +28,7 @@
 #define RUN_ENV_PAGING "EXTMEM_RUN_PAGING"
 #define RUN_ENV_OVERFLOW "EXTMEM_RUN_OVERFLOW"	 /* "fail", "local" */
 #define RUN_ENV_CHILDREN "EXTMEM_RUN_CHILDREN"	 /* "plain", "same" */
+#define RUN_ENV_FORK "EXTMEM_RUN_FORK" /* "snapshot", "absent", "refuse" */
 #define RUN_ENV_SHARED_FD "EXTMEM_RUN_SHARED_FD"
 #define RUN_ENV_PREFIX "EXTMEM_RUN_"
 
@@ -74,6 +75,8 @@ struct run_shared {
 	_Atomic uint64_t live_bytes_peak;
 	_Atomic uint64_t call_count;	 /* system calls given such memory */
 	_Atomic uint64_t trap_count;	 /* of these, seen by the filter alone */
+	_Atomic uint64_t fork_count;	 /* snapshots for children */
+	_Atomic uint64_t fork_spilled;	 /* pages of theirs, stored far away */
 	_Atomic uint64_t lost_address;	 /* of the first lost page touched */
 	uint32_t appliance_count;
 	struct run_appliance appliances[RUN_APPLIANCES_MAX];

@@ -18,12 +18,9 @@
  * Children. By default LD_PRELOAD and our variables leave the environment at
  * once, so that children run plain; what this very process turns itself into
  * by exec (env, nice, a script's interpreter, sh -c) has them back: exec.c.
- * After a plain fork() the
- * mapping is absent in the child (never zeros): the child runs on local
- * memory, and if it touches what was external it gets SIGSEGV and one line
- * that says why.
+ * What a child of fork() has of external memory: fork.h.
  */
-#include "shim.h"
+#include "fork.h"
 
 #include <dlfcn.h>
 #include <link.h>
@@ -57,8 +54,8 @@ pid_t shim_owner;
 
 static const char fork_note[] =
 	"extmem run: a child made by fork() touched external memory, which "
-	"only its parent has; such a program needs all it shares with its "
-	"children below --threshold; see extmem(1), FORK\n";
+	"only its parent has: by --fork=absent, or because a snapshot could "
+	"not be had; see extmem(1), FORK\n";
 
 /* --- words ------------------------------------------------------------------ */
 
@@ -289,15 +286,17 @@ static void on_child_segv(int number)
 		signal(SIGSEGV, SIG_DFL); /* and the access again */
 }
 
-static void after_fork_in_child(void)
+void shim_forked(void)
 {
 	struct sigaction action;
 
-	if (!atomic_load(&shim_ready))
-		return;
-	atomic_store(&shim_ready, false);
 	shim_shared = &shared_here; /* the parent's figures are its own */
-	if (atomic_load(&block_high) == 0 ||
+	/* What served the kernel's touches has stayed with the parent. */
+	if (shim_kernel_faults) {
+		shim_kernel_faults = false;
+		trap_start();
+	}
+	if (atomic_load(&block_high) == 0 || atomic_load(&child_serves) ||
 	    shim_real()->sigaction(SIGSEGV, NULL, &action) < 0 ||
 	    action.sa_handler != SIG_DFL)
 		return;
@@ -420,6 +419,11 @@ __attribute__((constructor)) static void start(void)
 	text = exec_variable(RUN_ENV_CHILDREN);
 	plain_children = !text || strcmp(text, "same") != 0;
 
+	text = exec_variable(RUN_ENV_FORK);
+	fork_policy = text && strcmp(text, "absent") == 0   ? FORK_ABSENT
+		      : text && strcmp(text, "refuse") == 0 ? FORK_REFUSE
+							    : FORK_SNAPSHOT;
+
 	dl_iterate_phdr(note_library, NULL);
 	shim_inside++;
 	signal_start();
@@ -431,7 +435,6 @@ __attribute__((constructor)) static void start(void)
 	library_span_count = 0; /* providers may have been loaded */
 	dl_iterate_phdr(note_library, NULL);
 	shim_owner = getpid();
-	pthread_atfork(NULL, NULL, after_fork_in_child);
 	refresh();
 	shim_local = shim_shared->stats.local_limit;
 	start_calls();
@@ -439,6 +442,7 @@ __attribute__((constructor)) static void start(void)
 	shim_shared->threshold = shim_threshold;
 	arena_start();
 	thread_start();
+	fork_start();
 	atomic_store(&shim_shared->state, RUN_ATTACHED);
 	refresh_start();
 	shim_inside--;
@@ -452,6 +456,7 @@ static void finish(void)
 	if (!shim_client || getpid() != shim_owner ||
 	    !atomic_load(&shim_ready))
 		return;
+	broker_linger();
 	refresh();
 	atomic_store(&shim_shared->state, RUN_ENDED);
 }

@@ -16,6 +16,8 @@
  * signal.c	SIGBUS and SIGSYS stay ours and unblocked
  * thread.c	what each thread has of its own
  * exec.c	which children run plain
+ * descriptor.c	the library's descriptors, out of the program's way
+ * fork.c	fork(), with broker.c and child.c (fork.h)
  *
  * Every exported function is one of libc's, stands in front of it, and does
  * exactly what it does unless external memory is involved. The next one in
@@ -153,6 +155,25 @@
 			      char *const[]))                                 \
 	X(int, system, (const char *))                                        \
 	X(FILE *, popen, (const char *, const char *))                        \
+	X(pid_t, fork, (void))                                                \
+	X(int, __register_atfork, (void (*)(void), void (*)(void),            \
+				   void (*)(void), void *))                   \
+	X(int, socket, (int, int, int))                                       \
+	X(int, socketpair, (int, int, int, int[2]))                           \
+	X(int, pipe2, (int[2], int))                                          \
+	X(int, accept, (int, struct sockaddr *, socklen_t *))                 \
+	X(int, accept4, (int, struct sockaddr *, socklen_t *, int))           \
+	X(int, eventfd, (unsigned, int))                                      \
+	X(int, epoll_create, (int))                                           \
+	X(int, epoll_create1, (int))                                          \
+	X(int, timerfd_create, (int, int))                                    \
+	X(int, memfd_create, (const char *, unsigned))                        \
+	X(int, ioctl, (int, unsigned long, ...))                              \
+	X(long, syscall, (long, ...))                                         \
+	X(int, close, (int))                                                  \
+	X(int, dup2, (int, int))                                              \
+	X(int, dup3, (int, int, int))                                         \
+	X(int, close_range, (unsigned, unsigned, int))                        \
 	X(void, _exit, (int))
 
 struct shim_reals {
@@ -180,6 +201,8 @@ extern pid_t shim_owner;       /* the process that has it, not its children */
 extern bool shim_kernel_faults; /* the kernel may touch absent pages */
 
 void shim_resolve(void);
+/* This process is a child of fork() now. */
+void shim_forked(void);
 
 static inline const struct shim_reals *shim_real(void)
 {
@@ -236,6 +259,37 @@ static inline bool shim_may_be_external(const void *caller, size_t size)
 #define SHIM_BYPASSED()                                                       \
 	(shim_inside ||                                                       \
 	 !atomic_load_explicit(&shim_ready, memory_order_relaxed))
+
+/* --- fork.c, child.c (more in fork.h) -------------------------------------- */
+
+enum fork_policy { FORK_SNAPSHOT, FORK_ABSENT, FORK_REFUSE };
+extern enum fork_policy fork_policy;
+extern _Atomic unsigned fork_readers; /* children that may ask */
+
+/* Once the library is open. 0 or -errno. */
+int fork_start(void);
+/* True: what the program frees here waits until no child may ask for it. */
+bool fork_keeps(void *address, size_t size);
+/* Before a fault is served: waits while too much of the past is in memory. */
+void fork_throttle(void);
+
+/* This process is a child that has its parent's external memory. */
+extern _Atomic bool child_serves;
+/* Serves a fault; false: the page cannot be had, and words were said. */
+bool child_fault(const void *address, const void *machine_context);
+size_t child_pin(const void *address, size_t size, bool write);
+void child_unpin(void);
+/* The whole pages of a range read as zero from now on. */
+void child_empty(void *address, size_t size);
+
+/* --- descriptor.c ------------------------------------------------------------ */
+
+/* This descriptor is ours: the one it is from now on. */
+int descriptor_keep(int fd);
+void descriptor_close(int fd);
+/* All of ours but one; all that are not ours but stderr. */
+void descriptor_close_all(int except);
+void descriptor_close_others(void);
 
 /* --- block.c -------------------------------------------------------------- */
 
@@ -301,10 +355,12 @@ void block_own(uintptr_t base, uint64_t size, uint32_t owner);
 uint32_t block_owner(const void *address);
 /* Nobody needs what is in these pages. */
 void block_empty(uintptr_t base, uint64_t size);
+/* How many pages it may grow to. */
+uint64_t block_region_pages_max(unsigned index);
 /* Contents are kept though nobody here needs them: a child may. */
 static inline bool block_keeps_contents(void)
 {
-	return false;
+	return atomic_load_explicit(&fork_readers, memory_order_relaxed) > 0;
 }
 void block_lock_all(void);
 void block_unlock_all(void);
@@ -381,7 +437,8 @@ size_t present_piece_max(void);
 static inline bool present_possible(void)
 {
 	return !shim_kernel_faults && !shim_inside &&
-	       atomic_load_explicit(&shim_ready, memory_order_relaxed);
+	       (atomic_load_explicit(&shim_ready, memory_order_relaxed) ||
+		atomic_load_explicit(&child_serves, memory_order_relaxed));
 }
 /* True when this one does. */
 static inline bool present_needed(const void *address, size_t size)

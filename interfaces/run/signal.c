@@ -15,7 +15,7 @@
  * loaded, which print and exit(1): a program that is ended by a signal has to
  * be seen as that, so those are removed before the program begins.
  */
-#include "shim.h"
+#include "fork.h"
 
 #include <sys/syscall.h>
 #include <time.h>
@@ -78,7 +78,12 @@ static void on_bus(int number, siginfo_t *info, void *context)
 {
 	uint64_t none = 0;
 
-	if (block_contains(info->si_addr, 1) && info->si_code > 0) {
+	if (atomic_load(&child_serves) && info->si_code > 0 &&
+	    child_fault(info->si_addr, context))
+		return;
+	if (atomic_load(&shim_ready) && block_contains(info->si_addr, 1) &&
+	    info->si_code > 0) {
+		broker_lost();
 		atomic_compare_exchange_strong(&shim_shared->lost_address,
 					       &none,
 					       (uintptr_t)info->si_addr);
@@ -89,10 +94,17 @@ static void on_bus(int number, siginfo_t *info, void *context)
 
 static void on_fault(int number, siginfo_t *info, void *context)
 {
-	int cancel;
+	int cancel, error = errno;
 
+	if (!atomic_load(&shim_ready)) {
+		on_bus(number, info, context);
+		errno = error;
+		return;
+	}
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	shim_inside++;
+	if (block_keeps_contents())
+		fork_throttle();
 	library.sa_sigaction(number, info, context);
 	shim_inside--;
 	pthread_setcancelstate(cancel, NULL);
