@@ -105,6 +105,7 @@ dist_noinst_SCRIPTS += \
 	tests/fuzz.sh \
 	tests/planted.sh \
 	tests/programs.sh \
+	tests/soak_redis.sh \
 	tests/summary.sh \
 	$(NULL)
 
@@ -176,6 +177,14 @@ check-programs: all tests/run_cxx
 		XM_FLAGS='$(XM_SANITIZE)' \
 		'$(top_srcdir)/tests/programs.sh' $(ONLY)
 .PHONY: check-programs
+
+# Redis under load with a quarter of its memory local, for an hour or SECONDS=30.
+SECONDS = 3600
+soak-redis: all
+	@XM_BUILDDIR='$(abs_top_builddir)' XM_SRCDIR='$(abs_top_srcdir)' \
+		XM_FLAGS='$(XM_SANITIZE)' \
+		'$(top_srcdir)/tests/soak_redis.sh' '$(SECONDS)'
+.PHONY: soak-redis
 
 # What tests/man.sh asks for the settings of a client.
 check_PROGRAMS += tests/settings
