@@ -184,6 +184,37 @@ void xm_engine_ticket(struct xm_engine *e, uint32_t appliance,
 		path_event(e, appliance, XM_PATH_REFUSED);
 }
 
+/* Nobody has asked for so long: no more is known of who refused. */
+#define REFUSED_LAPSES (500 * XM_MS)
+
+/* Some providers say -EAGAIN for ever to one that is gone. So a connection that
+ * takes nothing, and has nothing under way, for as long as one that hangs is
+ * borne with, hangs. */
+static void heed(struct xm_engine *e, struct xm_lane_peer *peer, int rc)
+{
+	if (rc == 0)
+		peer->refused_ns = 0;
+	if (rc != -EAGAIN)
+		return;
+	if (peer->refused_ns == 0)
+		peer->refused_ns = e->clock_ns;
+	peer->refused_last_ns = e->clock_ns;
+}
+
+/* What the path takes for its oldest operation where nothing is under way: it was
+ * refused between the first time and the last, and not since. */
+static uint64_t refused_since(const struct xm_engine *e,
+			      struct xm_lane_peer *peer)
+{
+	uint64_t first_ns = xm_max(peer->refused_ns, peer->progress_ns);
+
+	if (e->clock_ns - peer->refused_last_ns > REFUSED_LAPSES)
+		peer->refused_ns = 0;
+	if (peer->refused_ns == 0 || peer->refused_last_ns <= first_ns)
+		return XM_NEVER;
+	return e->clock_ns - (peer->refused_last_ns - first_ns);
+}
+
 static void tick(struct xm_engine *e)
 {
 	e->tick_ns = e->clock_ns;
@@ -204,6 +235,8 @@ static void tick(struct xm_engine *e)
 			ev.oldest_ns = xm_max(
 				e->operations[peer->oldest].posted_ns,
 				peer->progress_ns);
+		else
+			ev.oldest_ns = refused_since(e, peer);
 		path_step(e, i, &ev);
 	}
 }
@@ -238,6 +271,7 @@ static void posted(struct xm_engine *e, struct xm_operation *op, uint64_t page,
 {
 	size_t size = op->count * e->options.page_size;
 
+	heed(e, &e->peers[op->appliance], rc);
 	if (rc != 0) {
 		note(e, XM_TRACE_ENGINE_POST_FAILED, page,
 		     (uint64_t)(int64_t)rc, 0, 0);
@@ -251,6 +285,12 @@ static void posted(struct xm_engine *e, struct xm_operation *op, uint64_t page,
 		e->counters.writes++;
 		e->counters.bytes_written += size;
 	}
+}
+
+/* Pages of one operation, most. */
+static uint64_t pages_max(const struct xm_engine *e, uint32_t appliance)
+{
+	return e->peers[appliance].limits.size_max / e->options.page_size;
 }
 
 /* Posts one piece that lies in one segment. */
@@ -295,7 +335,8 @@ static uint32_t post_scattered(struct xm_engine *e, uint32_t cell,
 
 	XM_ASSERT(segment != NULL);
 	peer = &e->peers[segment->appliance];
-	while (n < count && n < peer->limits.scatter_max) {
+	while (n < count && n < peer->limits.scatter_max &&
+	       n < pages_max(e, segment->appliance)) {
 		uint64_t other = xm_pager_cell_page(&e->pager, cell + n);
 
 		if (other < segment->page ||
@@ -338,6 +379,7 @@ static void post(struct xm_engine *e, enum xm_operation_kind kind,
 		/* A fetch fills one slot and ends as one; the pager was told
 		 * where its segment ends. */
 		XM_ASSERT(kind != XM_OPERATION_FETCH || stop == end);
+		stop = xm_min(stop, page + pages_max(e, segment->appliance));
 		post_piece(e, kind, segment, page, (uint32_t)(stop - page),
 			   cell);
 		if (!XM_PLANTED(cell_not_advanced))
@@ -553,6 +595,7 @@ static bool poll_peer(struct xm_engine *e, uint32_t appliance)
 			if (!is_current(peer, &events[i]))
 				break;
 			peer->progress_ns = e->clock_ns;
+			peer->refused_ns = 0;
 			path_event(e, appliance, XM_PATH_CAME_UP);
 			break;
 		case XM_TRANSPORT_DOWN:
@@ -654,6 +697,7 @@ int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
 		rc = peer->ops->read(peer->transport, peer->peer,
 				     &segment->far, offset, near, size,
 				     operation_token(e, op));
+	heed(e, peer, rc);
 	if (rc != 0) {
 		operation_give(e, op);
 		return rc;

@@ -600,6 +600,37 @@ static void silence_cuts_the_connection_and_then_the_wait(void)
 	CU_ASSERT_EQUAL(far[1].disconnects, 0);
 }
 
+static void a_connection_that_takes_nothing_is_made_anew(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 8);
+	far[0].post_status = -EAGAIN;
+	for (uint64_t t = 0; t < LOSS / 2 + 10 * XM_MS; t += 5 * XM_MS) {
+		CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+		turn(5 * XM_MS);
+	}
+	CU_ASSERT_EQUAL(far[0].disconnects, 1);
+	far[0].post_status = 0;
+	come_up(0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	complete(0, 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(far[1].disconnects, 0);
+}
+
+static void a_refusal_that_nobody_repeats_says_nothing(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 8);
+	far[0].post_status = -EAGAIN;
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	for (uint64_t t = 0; t < 4 * LOSS; t += 5 * XM_MS)
+		turn(5 * XM_MS);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	turn(5 * XM_MS);
+	CU_ASSERT_EQUAL(far[0].disconnects, 0);
+}
+
 static void a_pause_of_ours_does_not_declare_others_dead(void)
 {
 	open_and_up();
@@ -835,6 +866,8 @@ int main(void)
 		XM_TEST(a_refused_key_cuts_the_connection),
 		XM_TEST(a_connect_that_fails_at_once_is_tried_again),
 		XM_TEST(silence_cuts_the_connection_and_then_the_wait),
+		XM_TEST(a_connection_that_takes_nothing_is_made_anew),
+		XM_TEST(a_refusal_that_nobody_repeats_says_nothing),
 		XM_TEST(a_pause_of_ours_does_not_declare_others_dead),
 		XM_TEST(time_that_goes_back_is_not_believed),
 		XM_TEST(a_slow_link_that_moves_is_not_hung),
