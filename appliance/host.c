@@ -10,6 +10,9 @@
 #include "words.h"
 
 #define EVENTS_MAX 64
+/* A link that had no room is asked again after so long, unless something else
+ * comes first: a report mostly does, and makes room. */
+#define ROOM (10 * XM_MS)
 
 struct xm_host {
 	struct xm_service *service;
@@ -320,7 +323,10 @@ uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 		step(h, &tick);
 	}
 	commands_push(h);
-	return more || h->zeroing ? now_ns : h->deadline_ns;
+	if (more || h->zeroing)
+		return now_ns;
+	return h->commands_count == 0 ? h->deadline_ns
+				      : xm_min(h->deadline_ns, now_ns + ROOM);
 }
 
 void xm_host_drain(struct xm_host *h, uint64_t now_ns, uint32_t ms)

@@ -328,6 +328,9 @@ static void commands_wait_for_a_busy_interface(void)
 	/* Its place in the queue is short; nothing is lost or refused. */
 	CU_ASSERT_EQUAL(hear(w).kind, 0);
 	CU_ASSERT_EQUAL(w->queue_count, QUEUE);
+	/* Nobody has to say that there is room again. */
+	CU_ASSERT(xm_host_turn(w->host, w->now_ns) <=
+		  w->now_ns + 10 * XM_MS);
 	/* And others are answered. */
 	CU_ASSERT_EQUAL(ask_kind(w, XM_PING).kind, XM_PONG);
 	w->stopped = false;
