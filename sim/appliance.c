@@ -92,7 +92,7 @@ static void answer(struct appliance *a, const struct xm_report *report)
 	q->report = *report;
 	*a->answers_last = q;
 	a->answers_last = &q->next;
-	world_wake(a->control);
+	world_wake(sim_door(a->control));
 }
 
 static void interface_run(void *argument)
@@ -214,10 +214,10 @@ static void options_of(const struct appliance *a,
 	ret->peers_max = 32;
 	ret->clients_max = sim_shape.clients_max;
 	ret->extents_max = sim_shape.extents_max;
-	ret->extents_per_client_max = sim_shape.extents_max;
+	ret->extents_per_client_max = sim_shape.extents_each;
 	ret->lease_ms = sim_shape.lease_ms;
-	ret->handshake_ns = 5 * XM_SECOND;
-	ret->zero_size_max = 64 * XM_KIB;
+	ret->handshake_ns = sim_shape.handshake_ms * XM_MS;
+	ret->zero_size_max = sim_shape.zero_size;
 	ret->revokes = a->limits.revokes;
 	ret->admits = a->limits.admits;
 	ret->locator = a->locator;
@@ -282,10 +282,12 @@ void appliance_open(uint32_t index)
 	snprintf(name, sizeof(name), "control %u", index);
 	a->control = world_spawn(name, appliance_node(index));
 	a->control->died = fabric_process_died;
+	weather_clock(a->control);
 	a->control->hang_counts_ns = sim_shape.lease_ms * XM_MS / 2;
 	snprintf(name, sizeof(name), "interface %u", index);
 	a->interface = world_spawn(name, appliance_node(index));
 	a->interface->died = fabric_process_died;
+	weather_clock(a->interface);
 	world_note("world.appliance: appliance {index} begins", index, 0, 0);
 	world_fiber(a->interface, interface_run, a);
 	world_fiber(a->control, control_run, a);

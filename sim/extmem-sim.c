@@ -17,6 +17,7 @@
 #include "plant.h"
 #include "ranks.h"
 #include "sim.h"
+#include "sim/commit.h"
 
 /* The world has one transport and one channel. */
 const struct xm_transport_ops *const xm_transports[] = { &fabric_transport,
@@ -34,6 +35,7 @@ struct settings {
 	uint32_t plant;
 #endif
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
+	uint64_t weather_ns;
 	struct xm_option_list without;
 	const char *only_weather, *only_operations, *fail_on;
 	const char *story, *stories, *stories_write;
@@ -75,7 +77,8 @@ static const struct xm_option options[] = {
 	  .help = "Run every story, and write its trace to this folder.",
 	  .destination = offsetof(struct settings, stories_write) },
 	{ .name = "until", .kind = XM_OPTION_COUNT, .value = "0",
-	  .help = "With --trace: up to this line; 0: to the end.",
+	  .help = "The run ends with this line of its trace, at the hash it has "
+		  "there; 0: when it is over.",
 	  .destination = offsetof(struct settings, until) },
 	{ .name = "appliances", .kind = XM_OPTION_COUNT, .value = "0",
 	  .max = SIM_APPLIANCES_MAX,
@@ -98,6 +101,10 @@ static const struct xm_option options[] = {
 	{ .name = "safety", .kind = XM_OPTION_DURATION, .value = "0",
 	  .help = "The weather clears after so long; 0: as the seed has it.",
 	  .destination = offsetof(struct settings, safety_ns) },
+	{ .name = "weather", .kind = XM_OPTION_DURATION, .value = "0",
+	  .help = "Something goes wrong every so often, in the mean; 0: as the "
+		  "seed has it.",
+	  .destination = offsetof(struct settings, weather_ns) },
 	{ .name = "without", .kind = XM_OPTION_LIST, .unit = "KIND,...",
 	  .help = "Leave out these kinds of faults and operations. A report "
 		  "names the faults; operations are touch, read, write, sync, "
@@ -191,9 +198,10 @@ static int plan(void)
 	p->lanes = s.lanes;
 	p->operations = s.operations;
 	p->safety_ns = s.safety_ns;
+	p->weather_ms = s.weather_ns / XM_MS;
 	p->fail_on = s.fail_on[0] != '\0' ? s.fail_on : NULL;
 	p->show = s.trace ? stderr : NULL;
-	p->show_until = s.until;
+	p->until = s.until;
 	if (sim_mask_parse(s.only_weather, &p->weather) != 0 ||
 	    sim_mask_parse(s.only_operations, &p->operations_of) != 0) {
 		fprintf(stderr, "extmem-sim: a list of numbers up to %d is "
@@ -293,8 +301,9 @@ static void print_json(const struct report *r, double wall_s)
 					      json_string(xm_trace_name(i)));
 	}
 	snprintf(hash, sizeof(hash), "%016llx", (unsigned long long)r->hash);
-	all = json_pack("{s:I, s:I, s:o, s:f, s:f, s:I, s:o, s:I, s:I, s:I, "
+	all = json_pack("{s:s, s:I, s:I, s:o, s:f, s:f, s:I, s:o, s:I, s:I, s:I, "
 			"s:o, s:o, s:s}",
+			"commit", XM_COMMIT,
 			"seeds", (json_int_t)r->runs,
 			"failures", (json_int_t)r->failures,
 			"failed_seeds", failed,
@@ -336,6 +345,7 @@ static void print_points(const struct sim_counts *c)
 
 static void print_text(const struct report *r, double wall_s)
 {
+	printf("commit          %s\n", XM_COMMIT);
 	printf("seeds           %llu, %llu failed\n",
 	       (unsigned long long)r->runs, (unsigned long long)r->failures);
 	printf("simulated       %.1f s in %.1f s: %.0f times real time\n",
@@ -380,6 +390,8 @@ static int tell(const char *name)
 	}
 	return story_run(i, stdout) ? 0 : 1;
 }
+
+/* --- outcomes ---------------------------------------------------------------------- */
 
 /* Returns how many were seen that are not in the list. That all of the list is
  * seen takes many seeds. */
@@ -449,6 +461,7 @@ int main(int argc, char *argv[])
 	int rc;
 
 	began = wall();
+	world_commit = XM_COMMIT;
 	if (xm_options_open(&table, &s, &o) != 0)
 		return 1;
 	rc = xm_options_load(o, argc, argv, environ, NULL);

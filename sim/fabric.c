@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The simulated fabric: the transport and channel contracts over virtual
- * links, behaving as libfabric and TCP were measured to, not as documented:
+ * The simulated fabric: the transport contract over virtual links (links.c;
+ * the channel contract is in streams.c), behaving as libfabric and TCP were measured to, not as documented:
  *
  *  - a target moves nothing unless its process polls, whatever has arrived;
  *  - an operation that was cancelled may still happen, later, if its bytes had
@@ -19,12 +19,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cost.h"
+#include "links.h"
 #include "plant.h"
 #include "sim.h"
 
 #define PEERS 64
-#define STREAMS 64
-#define RETRY (40 * XM_MS) /* of a blocked link */
 
 struct operation;
 
@@ -38,6 +38,7 @@ struct connection {
 	uint32_t peer;
 	uint64_t client, serial;
 	uint32_t lane;
+	uint64_t busy_ns; /* see cost.h */
 	bool up, down; /* as the initiator has been told */
 	bool joined, left; /* as the target has */
 };
@@ -55,11 +56,13 @@ struct operation {
 	uint64_t size, token;
 	uint8_t *near;
 	uint8_t *bytes; /* a copy under way */
+	uint64_t ends_ns; /* not before; see cost.h */
 	int status;
 };
 
 struct queued {
 	struct xm_transport_event event;
+	bool write; /* DONE: what is */
 	struct queued *next;
 };
 
@@ -75,6 +78,10 @@ struct ticket {
 	uint8_t bytes[XM_TICKET_SIZE];
 };
 
+struct token {
+	uint8_t bytes[XM_TICKET_SIZE];
+};
+
 struct arrival {
 	struct arrival *next;
 	struct operation *operation;
@@ -84,6 +91,7 @@ struct xm_transport {
 	struct xm_transport *next_all;
 	struct process *process;
 	uint32_t incarnation, node, flying;
+	struct fabric_counts counts;
 	int door; /* for a descriptor */
 	bool open, target;
 	uint64_t uid;
@@ -101,6 +109,9 @@ struct xm_transport {
 	size_t exposed_count;
 	struct ticket *tickets;
 	size_t tickets_count;
+	/* Keys and tickets that it ever had, of which none may come again. */
+	struct token *tokens;
+	size_t tokens_count;
 	struct arrival *inbox, **inbox_last;
 };
 
@@ -108,72 +119,28 @@ static struct {
 	struct xm_transport *transports;
 	struct connection *connections;
 	struct operation *operations;
-	struct xm_channel *channels;
-	struct stream *streams;
 	uint64_t uid, serial;
-	bool blocked[SIM_NODES][SIM_NODES];
-	uint64_t clogged[SIM_NODES];
-	uint64_t busy[SIM_NODES][SIM_NODES];
 } f;
-
-/* --- links -------------------------------------------------------------------- */
-
-static uint64_t arrives(uint32_t from, uint32_t to, uint64_t size)
-{
-	const struct sim_link *link = &sim_shape.link;
-	struct xm_rand *r = world_rand(WORLD_NETWORK);
-	uint64_t begin = xm_max(world_now(), f.busy[from][to]);
-	uint64_t at;
-
-	begin = xm_max(begin, xm_max(f.clogged[from], f.clogged[to]));
-	begin += size * XM_US / link->bytes_per_us;
-	f.busy[from][to] = begin;
-	at = begin + link->latency_ns;
-	if (link->jitter_ns > 0) {
-		uint64_t more = xm_rand_below(r, link->jitter_ns);
-
-		at += more;
-		sim_counts.faults[SIM_FAULT_DELAY] += more > 0;
-	}
-	if (xm_rand_chance(r, link->loss_permille)) {
-		at += 20 * XM_MS + xm_rand_below(r, 200 * XM_MS);
-		sim_counts.faults[SIM_FAULT_LOSS]++;
-	}
-	return at;
-}
-
-void fabric_block(uint32_t from, uint32_t to, bool blocked)
-{
-	f.blocked[from][to] = blocked;
-}
-
-void fabric_clog(uint32_t node, uint64_t until_ns)
-{
-	f.clogged[node] = until_ns;
-}
-
-void fabric_clear(void)
-{
-	memset(f.blocked, 0, sizeof(f.blocked));
-	for (unsigned i = 0; i < SIM_NODES; i++)
-		f.clogged[i] = 0;
-}
 
 static void wake(const struct xm_transport *t)
 {
 	world_wake(t->process);
 }
 
-static void push(struct xm_transport *t, struct xm_transport_event event)
+static struct queued *push(struct xm_transport *t,
+			   struct xm_transport_event event)
 {
 	struct queued *q = malloc(sizeof(*q));
 
 	XM_ASSERT(q != NULL);
 	q->event = event;
+	q->write = false;
 	q->next = NULL;
 	*t->last = q;
 	t->last = &q->next;
+	t->counts.flying += event.kind == XM_TRANSPORT_DONE;
 	wake(t);
+	return q;
 }
 
 /* --- operations ------------------------------------------------------------------- */
@@ -191,7 +158,7 @@ static void forget_near(struct operation *op, int status)
 	push(op->initiator, (struct xm_transport_event){
 		.kind = XM_TRANSPORT_DONE, .token = op->token,
 		.status = status,
-	});
+	})->write = op->write;
 	if (XM_PLANTED(double_completion) && status == -ECANCELED &&
 	    world_chance(WORLD_NETWORK, 8))
 		push(op->initiator, (struct xm_transport_event){
@@ -221,8 +188,8 @@ static void arrive_reset(void *argument, uint64_t again)
 	(void)again;
 	if (c->initiator == NULL || c->down)
 		return;
-	if (f.blocked[c->to][c->from]) {
-		world_at(world_now() + RETRY, arrive_reset, c, 1);
+	if (links_blocked(c->to, c->from)) {
+		world_at(world_now() + LINKS_RETRY, arrive_reset, c, 1);
 		return;
 	}
 	world_note("fabric.reset: node {from} hears that its "
@@ -236,9 +203,26 @@ static void arrive_reset(void *argument, uint64_t again)
 	});
 }
 
+/* What is known of a connection's end comes when it comes. */
 static void reset(struct connection *c)
 {
-	world_at(arrives(c->to, c->from, 64), arrive_reset, c, 0);
+	uint64_t late_ns = 0;
+
+	if (sim_shape.provider.late_ns > 0) {
+		late_ns = xm_rand_below(world_rand(WORLD_NETWORK),
+					2 * sim_shape.provider.late_ns);
+		sim_counts.faults[SIM_FAULT_LATE_DEATH]++;
+	}
+	world_at(links_arrive(c->to, c->from, 64) + late_ns, arrive_reset, c,
+		 0);
+}
+
+/* Of a process, or its host: whoever is at the other end may hear of it. */
+static bool death_is_told(void)
+{
+	sim_counts.faults[SIM_FAULT_UNTOLD_DEATH] +=
+		!sim_shape.provider.reports_death;
+	return sim_shape.provider.reports_death;
 }
 
 /* The target's side ends: what has not been executed never will be. */
@@ -259,8 +243,8 @@ static void arrive_close(void *argument, uint64_t number)
 	struct connection *c = argument;
 
 	(void)number;
-	if (f.blocked[c->from][c->to]) {
-		world_at(world_now() + RETRY, arrive_close, c, 0);
+	if (links_blocked(c->from, c->to)) {
+		world_at(world_now() + LINKS_RETRY, arrive_close, c, 0);
 		return;
 	}
 	target_close(c);
@@ -274,8 +258,8 @@ static void arrive_response(void *argument, uint64_t number)
 	(void)number;
 	if (op->cancelled)
 		return;
-	if (f.blocked[c->to][c->from]) {
-		world_at(world_now() + RETRY, arrive_response, op, 0);
+	if (links_blocked(c->to, c->from)) {
+		world_at(world_now() + LINKS_RETRY, arrive_response, op, 0);
 		return;
 	}
 	if (!op->write && op->status == 0)
@@ -366,7 +350,9 @@ static void execute(struct xm_transport *t, struct operation *op)
 				     : "fabric.read: node {from} reads byte "
 				       "{offset:hex} and on, {size:bytes}",
 			   c->from, e->offset + op->offsets[0], op->size);
-	world_at(arrives(c->to, c->from, op->write ? 64 : op->size),
+	world_at(xm_max(links_arrive(c->to, c->from,
+				     op->write ? 64 : op->size),
+			op->ends_ns),
 		 arrive_response, op, 0);
 }
 
@@ -377,13 +363,13 @@ static void arrive_request(void *argument, uint64_t number)
 	struct arrival *a;
 
 	(void)number;
-	if (f.blocked[c->from][c->to]) {
-		world_at(world_now() + RETRY, arrive_request, op, 0);
+	if (links_blocked(c->from, c->to)) {
+		world_at(world_now() + LINKS_RETRY, arrive_request, op, 0);
 		return;
 	}
 	if (c->target == NULL) {
 		shut(op);
-		if (sim_shape.provider.reports_death)
+		if (death_is_told())
 			reset(c);
 		return;
 	}
@@ -422,12 +408,19 @@ static int post(struct xm_transport *t, uint32_t peer, bool write,
 		return -ENOTCONN;
 	if (t->flying >= sim_shape.provider.depth)
 		return -EAGAIN;
+	if (c->target == NULL && sim_shape.provider.sticks) {
+		sim_counts.faults[SIM_FAULT_STUCK]++;
+		return -EAGAIN;
+	}
 	if (world_chance(WORLD_MISFORTUNE, sim_shape.again)) {
 		sim_counts.faults[SIM_FAULT_AGAIN]++;
 		return -EAGAIN;
 	}
+	cost_spend(write ? cost.post_write : cost.post_read);
 	op = calloc(1, sizeof(*op));
 	XM_ASSERT(op != NULL);
+	if (cost.on)
+		op->ends_ns = cost_ends(write, size, &c->busy_ns);
 	op->next_all = f.operations;
 	f.operations = op;
 	op->connection = c;
@@ -450,7 +443,11 @@ static int post(struct xm_transport *t, uint32_t peer, bool write,
 	op->next = t->operations;
 	t->operations = op;
 	t->flying++;
-	world_at(arrives(c->from, c->to, write ? size : 64), arrive_request,
+	t->counts.writes += write;
+	t->counts.bytes_written += write ? size : 0;
+	t->counts.reads += !write;
+	t->counts.bytes_read += write ? 0 : size;
+	world_at(links_arrive(c->from, c->to, write ? size : 64), arrive_request,
 		 op, 0);
 	if (write && XM_PLANTED(early_acknowledgement))
 		forget_near(op, 0);
@@ -477,8 +474,8 @@ static void arrive_accept(void *argument, uint64_t number)
 	(void)number;
 	if (c->initiator == NULL || c->down || c->target == NULL)
 		return;
-	if (f.blocked[c->to][c->from]) {
-		world_at(world_now() + RETRY, arrive_accept, c, 0);
+	if (links_blocked(c->to, c->from)) {
+		world_at(world_now() + LINKS_RETRY, arrive_accept, c, 0);
 		return;
 	}
 	c->up = true;
@@ -537,13 +534,13 @@ static void arrive_knock(void *argument, uint64_t number)
 	struct xm_transport *t = transport_uid(k->uid);
 
 	(void)number;
-	if (f.blocked[c->from][c->to]) {
-		world_at(world_now() + RETRY, arrive_knock, k, 0);
+	if (links_blocked(c->from, c->to)) {
+		world_at(world_now() + LINKS_RETRY, arrive_knock, k, 0);
 		return;
 	}
 	/* A hung target's kernel holds the door; nobody opens it. */
 	if (t != NULL && t->process->hung) {
-		world_at(world_now() + RETRY, arrive_knock, k, 0);
+		world_at(world_now() + LINKS_RETRY, arrive_knock, k, 0);
 		return;
 	}
 	if (t == NULL || (sim_shape.provider.admits &&
@@ -565,7 +562,7 @@ static void arrive_knock(void *argument, uint64_t number)
 	c->serial = ++f.serial;
 	world_note("fabric.accept: a connection of node {from} to "
 		   "node {to} is accepted for client {client:hex}", c->from, c->to, c->client);
-	world_at(arrives(c->to, c->from, 64), arrive_accept, c, 0);
+	world_at(links_arrive(c->to, c->from, 64), arrive_accept, c, 0);
 }
 
 void fabric_break(uint32_t a, uint32_t b)
@@ -584,10 +581,13 @@ void fabric_break(uint32_t a, uint32_t b)
 static int transport_open(const struct xm_transport_options *o, char *words,
 			  size_t words_size, struct xm_transport **ret)
 {
-	struct xm_transport *t = calloc(1, sizeof(*t));
+	struct xm_transport *t;
 
-	(void)words;
-	(void)words_size;
+	if (!o->target && weather_no_memory()) {
+		snprintf(words, words_size, "no memory, says the weather");
+		return -ENOMEM;
+	}
+	t = calloc(1, sizeof(*t));
 	XM_ASSERT(t != NULL);
 	t->process = world_current();
 	t->incarnation = t->process->incarnation;
@@ -614,13 +614,13 @@ static void transport_end(struct xm_transport *t)
 		if (c->initiator == t) {
 			cancel_all(c);
 			c->initiator = NULL;
-			if (sim_shape.provider.reports_death)
-				world_at(arrives(c->from, c->to, 64),
+			if (death_is_told())
+				world_at(links_arrive(c->from, c->to, 64),
 					 arrive_close, c, 0);
 		}
 		if (c->target == t) {
 			c->target = NULL;
-			if (sim_shape.provider.reports_death)
+			if (death_is_told())
 				reset(c);
 		}
 	}
@@ -682,7 +682,7 @@ static int transport_connect(struct xm_transport *t,
 	k->connection = c;
 	memcpy(&k->uid, where->bytes, sizeof(k->uid));
 	memcpy(k->ticket, ticket, XM_TICKET_SIZE);
-	world_at(arrives(c->from, c->to, 64), arrive_knock, k, 0);
+	world_at(links_arrive(c->from, c->to, 64), arrive_knock, k, 0);
 	*ret = peer;
 	return 0;
 }
@@ -696,14 +696,16 @@ static void transport_disconnect(struct xm_transport *t, uint32_t peer)
 	c->initiator = NULL;
 	c->up = false;
 	t->peers[peer] = NULL;
-	if (sim_shape.provider.reports_death)
-		world_at(arrives(c->from, c->to, 64), arrive_close, c, 0);
+	if (death_is_told())
+		world_at(links_arrive(c->from, c->to, 64), arrive_close, c, 0);
 }
 
 static int transport_enlist(struct xm_transport *t, void *memory, size_t size)
 {
 	unsigned i = 0;
 
+	if (weather_no_memory())
+		return -ENOMEM;
 	while (i < XM_SPANS_MAX && t->spans[i].memory != NULL)
 		i++;
 	if (i == XM_SPANS_MAX)
@@ -757,6 +759,25 @@ static int transport_listen(struct xm_transport *t, void *pool,
 	return 0;
 }
 
+/* Who finds out one finds out nothing about another, least of all if it was
+ * there before. */
+static void token_note(struct xm_transport *t, const char *what,
+		       const void *bytes, size_t size)
+{
+	struct token token = { { 0 } };
+
+	memcpy(token.bytes, bytes, size);
+	for (size_t i = 0; i < t->tokens_count; i++) {
+		if (memcmp(&t->tokens[i], &token, sizeof(token)) == 0)
+			world_broken("isolation", "%s is used twice", what);
+	}
+	t->tokens = realloc(t->tokens,
+			    (t->tokens_count + 1) * sizeof(*t->tokens));
+	XM_ASSERT(t->tokens != NULL);
+	t->tokens[t->tokens_count++] = token;
+	sim_counts.laws_asked++;
+}
+
 static int transport_admit(struct xm_transport *t, uint64_t client,
 			   uint32_t lane,
 			   const uint8_t ticket[XM_TICKET_SIZE])
@@ -765,6 +786,7 @@ static int transport_admit(struct xm_transport *t, uint64_t client,
 		sim_counts.faults[SIM_FAULT_MEMORY]++;
 		return -ENOMEM;
 	}
+	token_note(t, "a ticket", ticket, XM_TICKET_SIZE);
 	t->tickets = realloc(t->tickets,
 			     (t->tickets_count + 1) * sizeof(*t->tickets));
 	XM_ASSERT(t->tickets != NULL);
@@ -824,6 +846,7 @@ static int transport_expose(struct xm_transport *t, uint64_t client,
 		sim_counts.faults[SIM_FAULT_MEMORY]++;
 		return -ENOMEM;
 	}
+	token_note(t, "a key", &key, sizeof(key));
 	t->exposed = realloc(t->exposed,
 			     (t->exposed_count + 1) * sizeof(*t->exposed));
 	XM_ASSERT(t->exposed != NULL);
@@ -867,10 +890,23 @@ static int transport_poll(struct xm_transport *t,
 		t->first = q->next;
 		if (t->first == NULL)
 			t->last = &t->first;
+		t->counts.flying -= q->event.kind == XM_TRANSPORT_DONE;
 		ret[got++] = q->event;
+		if (q->event.kind == XM_TRANSPORT_DONE)
+			cost_spend(q->write ? cost.poll_write
+					    : cost.poll_read);
 		free(q);
 	}
 	return got;
+}
+
+void fabric_count(const struct xm_transport *t, struct fabric_counts *sum)
+{
+	sum->reads += t->counts.reads;
+	sum->writes += t->counts.writes;
+	sum->bytes_read += t->counts.bytes_read;
+	sum->bytes_written += t->counts.bytes_written;
+	sum->flying += t->counts.flying + t->flying;
 }
 
 static bool readable(const struct xm_transport *t)
@@ -920,314 +956,6 @@ const struct xm_transport_ops fabric_transport = {
 	.poll = transport_poll,
 	.arm = transport_arm,
 	.wait = transport_wait,
-};
-
-/* --- channel -------------------------------------------------------------------------------- */
-
-enum parcel_kind { PARCEL_UP, PARCEL_MESSAGE, PARCEL_END };
-
-struct parcel {
-	struct parcel *next;
-	enum parcel_kind kind;
-	int status;
-	size_t size;
-	uint8_t bytes[];
-};
-
-/* One end of a stream. What is sent to it waits in `coming`, in order, and
- * after arrival in `here` for its process to poll. */
-struct end {
-	struct xm_channel *channel; /* NULL: gone */
-	uint32_t peer, node;
-	bool told_up, told_down;
-	struct parcel *coming, **coming_last;
-	struct parcel *here, **here_last;
-	uint64_t last_ns; /* arrival of the last one sent */
-};
-
-struct stream {
-	struct stream *next_all;
-	struct end ends[2]; /* 0 connected, 1 listened */
-	bool half; /* what the first says of its end is lost on the way */
-};
-
-struct xm_channel {
-	struct xm_channel *next_all;
-	struct process *process;
-	uint32_t incarnation;
-	bool open, target;
-	char address[64];
-	struct end *peers[STREAMS];
-	struct parcel *last; /* the one whose bytes poll() handed out */
-	uint32_t turn;
-	uint32_t here; /* parcels, at all its ends; 0: nothing to look for */
-};
-
-static struct end *other_end(struct stream *s, const struct end *e)
-{
-	return e == &s->ends[0] ? &s->ends[1] : &s->ends[0];
-}
-
-static struct stream *stream_of(struct end *e)
-{
-	for (struct stream *s = f.streams; s != NULL; s = s->next_all) {
-		if (e == &s->ends[0] || e == &s->ends[1])
-			return s;
-	}
-	XM_ASSERT(false);
-	return NULL;
-}
-
-static void attach_listener(struct stream *s);
-
-/* One parcel comes to an end, if the link lets it. */
-static void arrive_parcel(void *argument, uint64_t which)
-{
-	struct stream *s = argument;
-	struct end *to = &s->ends[which], *from = other_end(s, to);
-	struct parcel *p = to->coming;
-
-	if (p == NULL)
-		return;
-	if (f.blocked[from->node][to->node]) {
-		world_at(world_now() + RETRY, arrive_parcel, s, which);
-		return;
-	}
-	to->coming = p->next;
-	if (to->coming == NULL)
-		to->coming_last = &to->coming;
-	p->next = NULL;
-	if (which == 1 && p->kind == PARCEL_UP)
-		attach_listener(s);
-	if (to->channel == NULL) {
-		free(p);
-		return;
-	}
-	*to->here_last = p;
-	to->here_last = &p->next;
-	to->channel->here++;
-	world_wake(to->channel->process);
-}
-
-static void send_parcel(struct stream *s, struct end *to,
-			enum parcel_kind kind, int status, const void *bytes,
-			size_t size)
-{
-	struct parcel *p = malloc(sizeof(*p) + size);
-	struct end *from = other_end(s, to);
-
-	XM_ASSERT(p != NULL);
-	p->next = NULL;
-	p->kind = kind;
-	p->status = status;
-	p->size = size;
-	if (size > 0)
-		memcpy(p->bytes, bytes, size);
-	*to->coming_last = p;
-	to->coming_last = &p->next;
-	to->last_ns = xm_max(arrives(from->node, to->node, size + 64),
-			     to->last_ns + 1);
-	world_at(to->last_ns, arrive_parcel, s, to == &s->ends[1]);
-}
-
-static struct xm_channel *listener_at(uint32_t node)
-{
-	for (struct xm_channel *c = f.channels; c != NULL; c = c->next_all) {
-		if (c->open && c->target && c->process->node == node &&
-		    c->process->alive &&
-		    c->process->incarnation == c->incarnation)
-			return c;
-	}
-	return NULL;
-}
-
-static bool end_attach(struct end *e, struct xm_channel *c)
-{
-	for (uint32_t i = 0; i < STREAMS; i++) {
-		if (c->peers[i] != NULL)
-			continue;
-		c->peers[i] = e;
-		e->channel = c;
-		e->peer = i;
-		return true;
-	}
-	return false;
-}
-
-/* A connection request has come to the listener's host: its kernel answers,
- * be the process hung or not. */
-static void attach_listener(struct stream *s)
-{
-	struct xm_channel *c = listener_at(s->ends[1].node);
-
-	if (c == NULL || !end_attach(&s->ends[1], c))
-		send_parcel(s, &s->ends[0], PARCEL_END, -ECONNREFUSED, NULL,
-			    0);
-	else
-		send_parcel(s, &s->ends[0], PARCEL_UP, 0, NULL, 0);
-}
-
-static int channel_open(const struct xm_channel_options *o, char *words,
-			size_t words_size, struct xm_channel **ret)
-{
-	struct xm_channel *c = calloc(1, sizeof(*c));
-
-	(void)words;
-	(void)words_size;
-	XM_ASSERT(c != NULL);
-	c->process = world_current();
-	c->incarnation = c->process->incarnation;
-	c->open = true;
-	c->target = o->target;
-	for (size_t i = 0; i + 1 < sizeof(c->address) && o->address[i]; i++)
-		c->address[i] = o->address[i];
-	c->next_all = f.channels;
-	f.channels = c;
-	*ret = c;
-	return 0;
-}
-
-static void end_close(struct end *e, int status)
-{
-	struct stream *s = stream_of(e);
-	struct end *other = other_end(s, e);
-
-	for (const struct parcel *p = e->here; p != NULL; p = p->next)
-		e->channel->here--;
-	e->channel->peers[e->peer] = NULL;
-	e->channel = NULL;
-	if ((other->channel != NULL || other == &s->ends[1]) && !s->half)
-		send_parcel(s, other, PARCEL_END, status, NULL, 0);
-}
-
-static void channel_end(struct xm_channel *c)
-{
-	if (!c->open)
-		return;
-	c->open = false;
-	for (uint32_t i = 0; i < STREAMS; i++) {
-		if (c->peers[i] != NULL)
-			end_close(c->peers[i], -ECONNRESET);
-	}
-}
-
-static int channel_connect(struct xm_channel *c, const char *address,
-			   uint32_t *ret)
-{
-	struct stream *s = calloc(1, sizeof(*s));
-
-	XM_ASSERT(s != NULL);
-	for (unsigned i = 0; i < 2; i++) {
-		s->ends[i].coming_last = &s->ends[i].coming;
-		s->ends[i].here_last = &s->ends[i].here;
-	}
-	s->next_all = f.streams;
-	f.streams = s;
-	s->ends[0].node = c->process->node;
-	s->ends[1].node = appliance_node(appliance_of(address));
-	if (!end_attach(&s->ends[0], c))
-		return -ENOSPC;
-	send_parcel(s, &s->ends[1], PARCEL_UP, 0, NULL, 0);
-	*ret = s->ends[0].peer;
-	return 0;
-}
-
-static void channel_disconnect(struct xm_channel *c, uint32_t peer)
-{
-	XM_ASSERT(c->peers[peer] != NULL);
-	end_close(c->peers[peer], -ECONNRESET);
-}
-
-static int channel_send(struct xm_channel *c, uint32_t peer, const void *bytes,
-			size_t size)
-{
-	struct end *e = c->peers[peer];
-	struct stream *s = stream_of(e);
-
-	XM_ASSERT(size > 0 && size <= XM_MESSAGE_SIZE_MAX);
-	send_parcel(s, other_end(s, e), PARCEL_MESSAGE, 0, bytes, size);
-	return 0;
-}
-
-static bool channel_next(struct xm_channel *c, struct end *e,
-			 struct xm_channel_event *ret)
-{
-	struct parcel *p = e->here;
-
-	if (p == NULL || e->told_down)
-		return false;
-	e->here = p->next;
-	if (e->here == NULL)
-		e->here_last = &e->here;
-	c->here--;
-	free(c->last);
-	c->last = p;
-	memset(ret, 0, sizeof(*ret));
-	ret->peer = e->peer;
-	switch (p->kind) {
-	case PARCEL_UP:
-		ret->kind = XM_CHANNEL_UP;
-		ret->accepted = c->target;
-		break;
-	case PARCEL_END:
-		ret->kind = XM_CHANNEL_DOWN;
-		ret->status = p->status;
-		e->told_down = true;
-		break;
-	case PARCEL_MESSAGE:
-		ret->kind = XM_CHANNEL_MESSAGE;
-		ret->bytes = p->bytes;
-		ret->size = p->size;
-		break;
-	}
-	return true;
-}
-
-static int channel_poll(struct xm_channel *c, struct xm_channel_event *ret)
-{
-	if (c->here == 0)
-		return 0;
-	for (uint32_t i = 0; i < STREAMS; i++) {
-		uint32_t peer = (c->turn + i) % STREAMS;
-
-		if (c->peers[peer] != NULL &&
-		    channel_next(c, c->peers[peer], ret)) {
-			if (c->target && ret->kind == XM_CHANNEL_MESSAGE)
-				oracle_heard(c->process->node, peer);
-			c->turn = peer + 1;
-			return 1;
-		}
-	}
-	return 0;
-}
-
-static void channel_wait(struct xm_channel *c, int fd, uint64_t timeout_ns)
-{
-	if (sim_kicked(fd))
-		return;
-	for (uint32_t i = 0; c->here > 0 && i < STREAMS; i++) {
-		if (c->peers[i] != NULL && c->peers[i]->here != NULL &&
-		    !c->peers[i]->told_down)
-			return;
-	}
-	world_wait(c->process, timeout_ns);
-}
-
-static const char *channel_address(struct xm_channel *c)
-{
-	return c->address;
-}
-
-const struct xm_channel_ops fabric_channel = {
-	.scheme = "sim",
-	.open = channel_open,
-	.close = channel_end,
-	.connect = channel_connect,
-	.disconnect = channel_disconnect,
-	.send = channel_send,
-	.poll = channel_poll,
-	.wait = channel_wait,
-	.address = channel_address,
 };
 
 /* Does a connection that is open now know this key? Where keys are all there
@@ -1302,20 +1030,6 @@ bool fabric_key(const struct process *interface, uint64_t key,
 	return false;
 }
 
-void fabric_hang_up(uint32_t a, uint32_t b, bool half)
-{
-	for (struct stream *s = f.streams; s != NULL; s = s->next_all) {
-		if (s->ends[0].node != a || s->ends[1].node != b)
-			continue;
-		s->half = half;
-		for (unsigned i = 0; i < (half ? 1 : 2); i++) {
-			if (s->ends[i].channel != NULL)
-				send_parcel(s, &s->ends[i], PARCEL_END,
-					    -ECONNRESET, NULL, 0);
-		}
-	}
-}
-
 /* --- life and death ------------------------------------------------------------------------------ */
 
 void fabric_process_died(struct process *p)
@@ -1325,29 +1039,19 @@ void fabric_process_died(struct process *p)
 		if (t->process == p && t->incarnation == p->incarnation)
 			transport_end(t);
 	}
-	for (struct xm_channel *c = f.channels; c != NULL; c = c->next_all) {
-		if (c->process == p && c->incarnation == p->incarnation)
-			channel_end(c);
-	}
+	streams_process_died(p);
 }
 
 void fabric_open(void)
 {
 	memset(&f, 0, sizeof(f));
-}
-
-static void free_parcels(struct parcel *p)
-{
-	while (p != NULL) {
-		struct parcel *next = p->next;
-
-		free(p);
-		p = next;
-	}
+	links_open();
+	streams_open();
 }
 
 void fabric_close(void)
 {
+	streams_close();
 	for (struct operation *op = f.operations, *next; op; op = next) {
 		next = op->next_all;
 		free(op->bytes);
@@ -1355,19 +1059,6 @@ void fabric_close(void)
 	}
 	for (struct connection *c = f.connections, *next; c; c = next) {
 		next = c->next_all;
-		free(c);
-	}
-	for (struct stream *s = f.streams, *next; s; s = next) {
-		next = s->next_all;
-		for (unsigned i = 0; i < 2; i++) {
-			free_parcels(s->ends[i].coming);
-			free_parcels(s->ends[i].here);
-		}
-		free(s);
-	}
-	for (struct xm_channel *c = f.channels, *next; c; c = next) {
-		next = c->next_all;
-		free(c->last);
 		free(c);
 	}
 	for (struct xm_transport *t = f.transports, *next; t; t = next) {
@@ -1386,6 +1077,7 @@ void fabric_close(void)
 		}
 		free(t->exposed);
 		free(t->tickets);
+		free(t->tokens);
 		free(t);
 	}
 	memset(&f, 0, sizeof(f));

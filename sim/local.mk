@@ -5,16 +5,23 @@
 noinst_LTLIBRARIES += libxm_world.la
 libxm_world_la_SOURCES = \
 	sim/appliance.c \
+	sim/cost.c \
+	sim/cost.h \
 	sim/fabric.c \
+	sim/links.c \
+	sim/links.h \
 	sim/mapper.c \
 	sim/minimize.c \
+	sim/operations.c \
 	sim/oracle.c \
 	sim/os.c \
 	sim/outcomes.c \
 	sim/outcomes.h \
 	sim/plan.c \
 	sim/program.c \
+	sim/program.h \
 	sim/run.c \
+	sim/shadow.c \
 	sim/sim.h \
 	sim/sparse.c \
 	sim/sparse.h \
@@ -22,6 +29,7 @@ libxm_world_la_SOURCES = \
 	sim/stories.c \
 	sim/story.c \
 	sim/story.h \
+	sim/streams.c \
 	sim/touch.h \
 	sim/weather.c \
 	sim/world.c \
@@ -35,6 +43,21 @@ libxm_world_la_LIBADD = \
 	libxm_first.la \
 	libxm_ground.la \
 	$(NULL)
+
+# Which commit this is, for who reads of a broken law; where there is none the
+# version is.
+BUILT_SOURCES += sim/commit.h
+CLEANFILES += sim/commit.h
+sim/commit.h: FORCE
+	@$(MKDIR_P) sim; \
+	commit=$$(cd '$(srcdir)' && git ls-files --error-unmatch configure.ac >/dev/null 2>&1 && \
+		git describe --always --exclude='*' --abbrev=12 --dirty=' and changes'); \
+	echo "#define XM_COMMIT \"$${commit:-$(VERSION)}\"" >$@.new; \
+	if cmp -s $@.new $@; then rm -f $@.new; else mv $@.new $@; fi
+FORCE:
+.PHONY: FORCE
+sim/extmem_sim-extmem-sim.$(OBJEXT): sim/commit.h
+sim/extmem_sim_planted-extmem-sim.$(OBJEXT): sim/commit.h
 
 if HAVE_JANSSON
 bin_PROGRAMS += extmem-sim

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "client.h"
+#include "cost.h"
 #include "sim.h"
 #include "sparse.h"
 #include "touch.h"
@@ -24,6 +25,7 @@ struct xm_mapper {
 	struct sparse *arena;
 	uint8_t *base, *states;
 	uint64_t pages, page_size;
+	uint64_t here; /* pages that are */
 };
 
 /* Those of live processes. */
@@ -35,7 +37,7 @@ static struct xm_mapper *mappers;
 
 static void meanwhile(void)
 {
-	if (world_chance(WORLD_SCHEDULE, PREEMPT))
+	if (!cost.on && world_chance(WORLD_SCHEDULE, PREEMPT))
 		world_yield();
 }
 
@@ -54,8 +56,10 @@ static void detach(struct xm_mapper *m, uint64_t page, uint64_t count)
 	XM_ASSERT(xm_span_fits(page, count, m->pages));
 	for (uint64_t i = page; i < page + count; i++) {
 		/* What had bytes looks like nothing good from now on. */
-		if (m->states[i] == OPEN || m->states[i] == PROTECTED)
+		if (m->states[i] == OPEN || m->states[i] == PROTECTED) {
 			memset(m->base + i * m->page_size, 0xee, m->page_size);
+			m->here--;
+		}
 		m->states[i] = DETACHED;
 	}
 }
@@ -63,6 +67,7 @@ static void detach(struct xm_mapper *m, uint64_t page, uint64_t count)
 static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
 		   const void *bytes, bool protect)
 {
+	cost_spend_pages(cost.install, cost.install_page, count);
 	for (uint64_t i = 0; i < count; i++) {
 		uint8_t *at = m->base + (page + i) * m->page_size;
 
@@ -74,6 +79,7 @@ static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
 			memcpy(at, (const uint8_t *)bytes + i * m->page_size,
 			       m->page_size);
 		m->states[page + i] = protect ? PROTECTED : OPEN;
+		m->here++;
 	}
 	return 0;
 }
@@ -90,12 +96,14 @@ static int set(struct xm_mapper *m, uint64_t page, uint64_t count,
 
 static int protect(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
+	cost_spend_pages(cost.protect, cost.protect_page, count);
 	meanwhile();
 	return set(m, page, count, PROTECTED);
 }
 
 static int unprotect(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
+	cost_spend_pages(cost.protect, cost.protect_page, count);
 	return set(m, page, count, OPEN);
 }
 
@@ -103,6 +111,7 @@ static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
 {
 	for (uint64_t i = page; i < page + count; i++)
 		XM_ASSERT(m->states[i] == OPEN || m->states[i] == PROTECTED);
+	cost_spend_pages(cost.copy_page, cost.copy_page, count);
 	memcpy(ret, m->base + page * m->page_size, count * m->page_size);
 	meanwhile();
 }
@@ -110,11 +119,18 @@ static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
 static int drop(struct xm_mapper *m, const struct xm_page_range *ranges,
 		uint32_t count)
 {
+	uint64_t pages = 0;
+
+	/* All by one call, where the kernel has one. */
+	for (uint32_t i = 0; i < count; i++)
+		pages += ranges[i].count;
+	cost_spend_pages(cost.drop, cost.drop_page, pages);
 	for (uint32_t i = 0; i < count; i++) {
 		uint64_t page = ranges[i].page;
 
 		meanwhile();
 		set(m, page, ranges[i].count, ABSENT);
+		m->here -= ranges[i].count;
 		memset(m->base + page * m->page_size, 0xdb,
 		       ranges[i].count * m->page_size);
 	}
@@ -159,10 +175,13 @@ void xm_uffd_probe(struct xm_uffd_means *ret)
 int xm_uffd_open(const struct xm_uffd_options *o, char *words,
 		 size_t words_size, struct xm_mapper **ret)
 {
-	struct xm_mapper *m = world_alloc(sizeof(*m));
+	struct xm_mapper *m;
 
-	(void)words;
-	(void)words_size;
+	if (weather_no_memory()) {
+		snprintf(words, words_size, "no memory, says the weather");
+		return -ENOMEM;
+	}
+	m = world_alloc(sizeof(*m));
 	m->pages = o->pages;
 	m->page_size = o->page_size;
 	m->arena = sparse_take(m->pages * m->page_size);
@@ -270,11 +289,17 @@ bool touch_page(extmem *x, uint64_t page, bool write)
 			return false;
 		/* SIGSEGV: the program of a run never does that. */
 		XM_ASSERT(*state != DETACHED);
+		cost_spend(cost.deliver + cost.step);
 		if (xm_serve(x, page, write) != XM_VERDICT_DONE)
 			return false;
 	}
 	world_broken("liveness", "page %llu was served 1000 times and is "
 		     "still not there", (unsigned long long)page);
+}
+
+uint64_t touch_count(const extmem *x)
+{
+	return x->mapper->here;
 }
 
 void touch_state(extmem *x, uint64_t page, bool *ret_here, bool *ret_open)

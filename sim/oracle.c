@@ -13,7 +13,12 @@
  *  5 page truth	a present clean page equals the far bytes or a cell's;
  *		budgets hold; each pager's own check
  *  6 liveness	the run's second half (extmem-sim.c)
- *  7 bounds	assertions in the machines, which end here too
+ *  7 bounds	assertions in the machines, which end here too; a client that
+ *		is closed leaves no memory behind (program.c)
+ *  8 counters	what a client counts is what the fabric and the mapper saw of
+ *		it, and what programs have (operations.c)
+ *
+ * Keys and tickets never come again (fabric.c).
  */
 #include <string.h>
 
@@ -99,9 +104,42 @@ static void ask_page(extmem *x, struct lane *lane, uint64_t page)
 		broken_page(page, s->appliance, here, there);
 }
 
+/* Between two of a lane's turns all that was begun has been counted, and so has
+ * all that ended. */
+static void ask_counters(uint32_t index, const struct lane *lane)
+{
+	const struct xm_engine *e = &lane->engine;
+	struct fabric_counts sum = { 0 };
+
+	for (uint32_t i = 0; i < e->peers_count; i++)
+		fabric_count(e->peers[i].transport, &sum);
+	sim_counts.laws_asked++;
+	if (e->counters.reads != sum.reads ||
+	    e->counters.writes != sum.writes ||
+	    e->counters.bytes_read != sum.bytes_read ||
+	    e->counters.bytes_written != sum.bytes_written)
+		world_broken("counters", "client %u counts %llu reads and "
+			     "%llu writes of a lane, of %llu and %llu bytes; "
+			     "the fabric saw %llu and %llu, of %llu and %llu",
+			     index, (unsigned long long)e->counters.reads,
+			     (unsigned long long)e->counters.writes,
+			     (unsigned long long)e->counters.bytes_read,
+			     (unsigned long long)e->counters.bytes_written,
+			     (unsigned long long)sum.reads,
+			     (unsigned long long)sum.writes,
+			     (unsigned long long)sum.bytes_read,
+			     (unsigned long long)sum.bytes_written);
+	if (xm_engine_flying(e) != sum.flying)
+		world_broken("counters", "client %u waits for %u operations "
+			     "of a lane, and the fabric has %u", index,
+			     xm_engine_flying(e), sum.flying);
+}
+
 static void ask_client(uint32_t index)
 {
 	extmem *x = program_client(index);
+	uint64_t frames = 0;
+	bool all = true;
 
 	if (x == NULL)
 		return;
@@ -111,8 +149,12 @@ static void ask_client(uint32_t index)
 		const char *broken;
 
 		/* Locked: its machine is between two of a step's effects. */
-		if (p->frames == NULL || atomic_load(&lane->lock.word) != 0)
+		if (p->frames == NULL || atomic_load(&lane->lock.word) != 0) {
+			all = false;
 			continue;
+		}
+		ask_counters(index, lane);
+		frames += p->frames_used;
 		broken = xm_pager_check(p);
 		if (broken != NULL)
 			world_broken("page truth", "client %u lane %u: %s",
@@ -123,6 +165,11 @@ static void ask_client(uint32_t index)
 				ask_page(x, lane, p->frames[i].page);
 		}
 	}
+	if (all && touch_count(x) != frames)
+		world_broken("counters", "client %u has %llu pages here, and "
+			     "%llu frames in use", index,
+			     (unsigned long long)touch_count(x),
+			     (unsigned long long)frames);
 }
 
 /* --- leases: who was heard when, by the appliance's time awake ----------------- */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "cost.h"
 #include "sim.h"
 #include "world.h"
 
@@ -34,7 +35,7 @@ void os_random(void *ret, size_t size)
 
 void *os_memory_take(size_t size)
 {
-	return world_alloc(size);
+	return weather_no_memory() ? NULL : world_alloc(size);
 }
 
 void os_memory_give(void *memory, size_t size)
@@ -50,7 +51,7 @@ struct xm_trace *os_trace(void)
 
 void *os_alloc(size_t size)
 {
-	return world_alloc(size);
+	return weather_no_memory() ? NULL : world_alloc(size);
 }
 
 void os_free(void *memory)
@@ -73,7 +74,7 @@ void os_lock_give(struct os_lock *lock)
 {
 	atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
 	world_wake(lock);
-	if (world_chance(WORLD_SCHEDULE, PREEMPT))
+	if (!cost.on && world_chance(WORLD_SCHEDULE, PREEMPT))
 		world_yield();
 }
 
@@ -140,8 +141,11 @@ static void thread_main(void *argument)
 
 int os_thread_start(struct os_thread *t, void *(*run)(void *), void *argument)
 {
-	struct thread *thread = world_alloc(sizeof(*thread));
+	struct thread *thread;
 
+	if (weather_no_memory())
+		return -EAGAIN;
+	thread = world_alloc(sizeof(*thread));
 	thread->run = run;
 	thread->argument = argument;
 	t->other = thread;
@@ -207,7 +211,7 @@ void os_mutex_give(struct os_mutex *m)
 	XM_ASSERT(*word_of(m) == 1);
 	*word_of(m) = 0;
 	world_wake(m);
-	if (world_chance(WORLD_SCHEDULE, PREEMPT))
+	if (!cost.on && world_chance(WORLD_SCHEDULE, PREEMPT))
 		world_yield();
 }
 
@@ -238,6 +242,11 @@ void os_cond_wake_all(struct os_cond *c)
 
 static bool kicked[WORLD_PROCESSES];
 
+const void *sim_door(const struct process *p)
+{
+	return cost.on ? (const void *)&kicked[p->index] : p;
+}
+
 int os_kick_open(void)
 {
 	uint32_t index = world_current()->index;
@@ -255,6 +264,7 @@ void os_kick(int kick)
 {
 	kicked[kick] = true;
 	world_wake(world_process((uint32_t)kick));
+	world_wake(sim_door(world_process((uint32_t)kick)));
 }
 
 void os_kick_drain(int kick)

@@ -15,14 +15,13 @@
 #define NOMEM BIT(ENOMEM)
 #define BUS BIT(SIGBUS)
 
-/* Trouble that ended before the take may be felt after it: a connection is
- * still being made anew. So a calm call, too, may find nobody, at times. And
- * one that asks for more of a full pool, while others give theirs back, may
- * wait for bytes that are being zeroed until its time is up. */
+/* In a full pool one who asks for more may wait for bytes that others gave back
+ * and that are being zeroed, until its time is up, or is up when it has them
+ * and is about to connect. */
 static const unsigned listed[OUTCOME_CALLS][OUTCOME_TROUBLES - 1] = {
 	[OUTCOME_TAKE] = {
 		[OUTCOME_CALM] = OK | NOSPC | NOTCONN | TIMEDOUT,
-		[OUTCOME_CONTROL_STOPPED] = OK | NOSPC | TIMEDOUT,
+		[OUTCOME_CONTROL_STOPPED] = OK | NOSPC | NOTCONN | TIMEDOUT,
 		[OUTCOME_INTERFACE_STOPPED] = OK | NOSPC | NOTCONN | TIMEDOUT,
 		[OUTCOME_KILLED] = OK | NOSPC | NOTCONN | TIMEDOUT,
 	},
@@ -46,27 +45,27 @@ static const unsigned listed[OUTCOME_CALLS][OUTCOME_TROUBLES - 1] = {
 	},
 	[OUTCOME_LOAD] = {
 		[OUTCOME_CALM] = OK,
-		[OUTCOME_CONTROL_STOPPED] = OK | BUS,
+		[OUTCOME_CONTROL_STOPPED] = OK,
 		[OUTCOME_INTERFACE_STOPPED] = OK | BUS,
 		[OUTCOME_KILLED] = OK | BUS,
 	},
 	[OUTCOME_STORE] = {
 		[OUTCOME_CALM] = OK,
-		[OUTCOME_CONTROL_STOPPED] = OK | BUS,
+		[OUTCOME_CONTROL_STOPPED] = OK,
 		[OUTCOME_INTERFACE_STOPPED] = OK | BUS,
 		[OUTCOME_KILLED] = OK | BUS,
 	},
 	[OUTCOME_READ] = {
 		[OUTCOME_CALM] = OK,
-		[OUTCOME_CONTROL_STOPPED] = OK | NOTCONN,
+		[OUTCOME_CONTROL_STOPPED] = OK,
 		[OUTCOME_INTERFACE_STOPPED] = OK | NOTCONN | TIMEDOUT,
-		[OUTCOME_KILLED] = OK | NOTCONN | STALE,
+		[OUTCOME_KILLED] = OK | NOTCONN | STALE | TIMEDOUT,
 	},
 	[OUTCOME_WRITE] = {
-		[OUTCOME_CALM] = OK | NOTCONN,
-		[OUTCOME_CONTROL_STOPPED] = OK | NOTCONN,
+		[OUTCOME_CALM] = OK,
+		[OUTCOME_CONTROL_STOPPED] = OK,
 		[OUTCOME_INTERFACE_STOPPED] = OK | NOTCONN | TIMEDOUT,
-		[OUTCOME_KILLED] = OK | NOTCONN | STALE,
+		[OUTCOME_KILLED] = OK | NOTCONN | STALE | TIMEDOUT,
 	},
 	[OUTCOME_SYNC] = {
 		[OUTCOME_CALM] = OK,
@@ -129,17 +128,20 @@ const char *outcome_result_name(enum outcome_result result)
 
 void outcome_begin(struct outcome_watch *w, enum outcome_trouble trouble)
 {
-	w->since[trouble] = w->now[trouble] = true;
+	w->since[trouble] = true;
+	w->until_ns[trouble] = XM_NEVER;
 }
 
-void outcome_end(struct outcome_watch *w, enum outcome_trouble trouble)
+void outcome_end(struct outcome_watch *w, enum outcome_trouble trouble,
+		 uint64_t now_ns)
 {
-	w->now[trouble] = false;
+	w->until_ns[trouble] = now_ns + OUTCOME_SETTLES;
 }
 
-void outcome_taken(struct outcome_watch *w)
+void outcome_taken(struct outcome_watch *w, uint64_t now_ns)
 {
-	memcpy(w->since, w->now, sizeof(w->since));
+	for (unsigned i = 0; i < OUTCOME_TROUBLES; i++)
+		w->since[i] = w->until_ns[i] > now_ns;
 }
 
 enum outcome_trouble outcome_worst(const struct outcome_watch *w)

@@ -7,7 +7,9 @@
  * either, and one that the simulator never produces has no place in the list.
  *
  * A trouble is told by the worst of all that has happened since the client
- * took its region; for a take: since it took the one before.
+ * took its region; for a take: since it took the one before. When one is over
+ * it takes a while until all is as before: connections are made anew, and
+ * leases end that nobody could renew.
  */
 #ifndef XM_OUTCOMES_H
 #define XM_OUTCOMES_H
@@ -48,15 +50,18 @@ const char *outcome_call_name(enum outcome_call);
 const char *outcome_trouble_name(enum outcome_trouble);
 const char *outcome_result_name(enum outcome_result);
 
-/* Of one client: what has happened since, and what is going on. */
+#define OUTCOME_SETTLES (5 * XM_SECOND)
+
+/* Of one client: what has happened since, and until when it goes on. */
 struct outcome_watch {
-	bool since[OUTCOME_TROUBLES], now[OUTCOME_TROUBLES];
+	bool since[OUTCOME_TROUBLES];
+	uint64_t until_ns[OUTCOME_TROUBLES];
 };
 
 void outcome_begin(struct outcome_watch *, enum outcome_trouble);
-void outcome_end(struct outcome_watch *, enum outcome_trouble);
+void outcome_end(struct outcome_watch *, enum outcome_trouble, uint64_t now_ns);
 /* A region was taken: what is not going on now is forgotten. */
-void outcome_taken(struct outcome_watch *);
+void outcome_taken(struct outcome_watch *, uint64_t now_ns);
 enum outcome_trouble outcome_worst(const struct outcome_watch *);
 
 #endif

@@ -37,6 +37,7 @@ static void shape(uint64_t seed)
 	instead(&sim_shape.threads, sim_plan.threads);
 	instead(&sim_shape.lanes, sim_plan.lanes);
 	instead(&sim_shape.operations, sim_plan.operations);
+	instead(&sim_shape.weather_ms, sim_plan.weather_ms);
 	if (sim_plan.safety_ns > 0)
 		sim_shape.safety_ns = sim_plan.safety_ns;
 	sim_shape.local = xm_max(sim_shape.local, sim_shape.lanes * XM_MIB);
@@ -50,6 +51,14 @@ static void shape(uint64_t seed)
 		sim_shape.again = 0;
 	if (sim_without(SIM_FAULT_MEMORY))
 		sim_shape.no_memory = 0;
+	if (sim_without(SIM_FAULT_CLIENT_MEMORY))
+		sim_shape.no_memory_client = 0;
+	if (sim_without(SIM_FAULT_STUCK))
+		sim_shape.provider.sticks = false;
+	if (sim_without(SIM_FAULT_LATE_DEATH))
+		sim_shape.provider.late_ns = 0;
+	if (sim_without(SIM_FAULT_SKEW))
+		sim_shape.skew = false;
 }
 
 static void live(uint64_t seed)
@@ -87,12 +96,14 @@ void sim_live(uint64_t seed, void (*what)(uint64_t seed),
 
 	held = true;
 	world_open(seed);
-	world_show(sim_plan.show, sim_plan.show_until);
+	world_show(sim_plan.show);
+	world_until(sim_plan.until);
 	world_fail_on(sim_plan.fail_on);
-	if (setjmp(world_end) == 0)
-		what(seed);
-	else
-		held = false;
+	switch (setjmp(world_end)) {
+	case 0: what(seed); break;
+	case WORLD_BROKEN: held = false; break;
+	default: break;
+	}
 	ret->held = held;
 	ret->hash = world_hash();
 	ret->events = world_events();

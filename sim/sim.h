@@ -32,6 +32,8 @@ struct sim_provider {
 	bool reports_death; /* a dead peer's connection is shut down */
 	bool refuses;	    /* a bad key is -EACCES; else the connection ends */
 	bool enlists;
+	bool sticks;	    /* posts to one that is gone say -EAGAIN for ever */
+	uint64_t late_ns;   /* a connection's end is told up to this late */
 	uint32_t depth;
 	uint64_t size_max;
 	uint32_t scatter; /* pieces in one write */
@@ -50,7 +52,8 @@ struct sim_shape {
 	uint32_t granule, prefetch, lease_ms;
 	uint32_t reclaim; /* enum xm_reclaim */
 	uint64_t timeout_ms, loss_ms;
-	uint32_t extents_max, clients_max;
+	uint32_t extents_max, extents_each, clients_max;
+	uint32_t zero_size, handshake_ms;
 	uint32_t operations; /* of each thread */
 	uint64_t think_ns;   /* between them, on average */
 	uint64_t safety_ns;
@@ -59,8 +62,9 @@ struct sim_shape {
 	/* One in so many; 0: never. */
 	uint32_t again;	     /* posts that say -EAGAIN */
 	uint32_t no_memory;  /* exposures and admissions that fail */
-	uint32_t weather_ns_mean; /* ms between weather events; 0: none */
-	bool hang, kill_appliance, kill_client, partition, clog, skew;
+	uint32_t no_memory_client; /* allocations, threads, registrations */
+	uint32_t weather_ms; /* between weather events, mean; 0: none */
+	bool hang, kill_appliance, kill_client, partition, clog, slow, skew;
 	bool pauses; /* nothing but clients that hang */
 };
 
@@ -70,9 +74,12 @@ enum sim_fault {
 	SIM_FAULT_HANG_CONTROL, SIM_FAULT_HANG_INTERFACE,
 	SIM_FAULT_HANG_APPLIANCE, SIM_FAULT_HANG_CLIENT,
 	SIM_FAULT_KILL_APPLIANCE, SIM_FAULT_KILL_INTERFACE,
-	SIM_FAULT_KILL_CLIENT, SIM_FAULT_SKEW,
-	SIM_FAULT_AGAIN, SIM_FAULT_LATE_WRITE, SIM_FAULT_FULL,
+	SIM_FAULT_KILL_CLIENT, SIM_FAULT_SKEW, SIM_FAULT_JUMP_CLIENT,
+	SIM_FAULT_JUMP_APPLIANCE, SIM_FAULT_SLOW,
+	SIM_FAULT_AGAIN, SIM_FAULT_STUCK, SIM_FAULT_LATE_WRITE,
+	SIM_FAULT_LATE_DEATH, SIM_FAULT_UNTOLD_DEATH, SIM_FAULT_FULL,
 	SIM_FAULT_REFUSED_KEY, SIM_FAULT_STREAM, SIM_FAULT_MEMORY,
+	SIM_FAULT_CLIENT_MEMORY,
 	SIM_FAULTS,
 };
 
@@ -103,12 +110,13 @@ struct sim_mask {
 struct sim_plan {
 	/* Instead of the seed's own; 0: its own. */
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
+	uint64_t weather_ms;
 	uint64_t without;	    /* a bit of each kind: sim_kind_name() */
 	struct sim_mask weather;    /* events of weather.c, by number */
 	struct sim_mask operations_of; /* each thread's operations, likewise */
 	const char *fail_on;	    /* a note that breaks a law; or NULL */
-	FILE *show;		    /* what happens, up to so many lines; or NULL */
-	uint64_t show_until;	    /* 0: all */
+	FILE *show;		    /* what happens; or NULL */
+	uint64_t until;		    /* the run ends with this line; 0: as it does */
 };
 
 extern struct sim_plan sim_plan;
@@ -166,6 +174,7 @@ void fabric_process_died(struct process *);
 /* From node to node, this way only. */
 void fabric_block(uint32_t from, uint32_t to, bool blocked);
 void fabric_clog(uint32_t node, uint64_t until_ns);
+void fabric_slow(uint32_t node, uint64_t until_ns);
 /* Every connection between two nodes ends, as by a router's whim. */
 void fabric_break(uint32_t a, uint32_t b);
 /* The same for control streams; if half, node b never hears of it. */
@@ -175,9 +184,21 @@ void fabric_clear(void);
 bool fabric_key(const struct process *interface, uint64_t key,
 		uint64_t *ret_offset);
 
+struct fabric_counts {
+	uint64_t reads, writes, bytes_read, bytes_written; /* ever accepted */
+	uint32_t flying; /* accepted, and their ends not yet polled */
+};
+
+/* Adds what a transport was asked to do. */
+void fabric_count(const struct xm_transport *, struct fabric_counts *sum);
+
 /* Asks of an interface's connections and keys; see oracle_key(). */
 void fabric_ask(uint32_t appliance);
 
+/* What wakes a thread of this process that waits for its channel: anything that
+ * comes to the process, so that more can happen in more orders; but where it
+ * matters what things cost, only what would. */
+const void *sim_door(const struct process *);
 bool sim_kicked(int kick);
 /* Has poll() something, at the transport whose arm() gave this? */
 bool fabric_readable(int door);
@@ -237,6 +258,10 @@ void weather_clear(void);
  * streams break in the middle of it. */
 void weather_strike(uint32_t client);
 uint64_t weather_events(void); /* so many have been numbered */
+/* A process begins on a host whose clock is its own. */
+void weather_clock(struct process *);
+/* Is there, for once, nothing to be had by a client? */
+bool weather_no_memory(void);
 
 /* --- oracle.c ------------------------------------------------------------------------ */
 

@@ -203,7 +203,8 @@ static void quiet_shape(struct sim_shape *s)
 		.granule = 64 * XM_KIB, .pool_size = 256 * XM_KIB,
 		.arena = 64 * XM_MIB, .prefetch = 64, .lease_ms = 2000,
 		.timeout_ms = 3000, .loss_ms = 1500, .extents_max = 16,
-		.clients_max = 4,
+		.extents_each = 16, .zero_size = 64 * XM_KIB,
+		.handshake_ms = 5000, .clients_max = 4,
 		.provider = {
 			.revokes = true, .admits = true, .reports_death = true,
 			.depth = 2000, .size_max = XM_GIB, .scatter = 4,

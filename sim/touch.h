@@ -10,5 +10,7 @@
 bool touch_page(extmem *, uint64_t page, bool write);
 /* What the mapper has there. */
 void touch_state(extmem *, uint64_t page, bool *ret_here, bool *ret_open);
+/* How many pages are there. */
+uint64_t touch_count(const extmem *);
 
 #endif

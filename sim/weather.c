@@ -28,12 +28,19 @@ const char *sim_fault_name(enum sim_fault fault)
 		[SIM_FAULT_KILL_INTERFACE] = "kill_interface",
 		[SIM_FAULT_KILL_CLIENT] = "kill_client",
 		[SIM_FAULT_SKEW] = "clock_skew",
+		[SIM_FAULT_JUMP_CLIENT] = "clock_jump_client",
+		[SIM_FAULT_JUMP_APPLIANCE] = "clock_jump_appliance",
+		[SIM_FAULT_SLOW] = "slow_node",
 		[SIM_FAULT_AGAIN] = "eagain",
+		[SIM_FAULT_STUCK] = "eagain_for_ever",
 		[SIM_FAULT_LATE_WRITE] = "late_write",
+		[SIM_FAULT_LATE_DEATH] = "death_told_late",
+		[SIM_FAULT_UNTOLD_DEATH] = "death_untold",
 		[SIM_FAULT_FULL] = "full_pool",
 		[SIM_FAULT_REFUSED_KEY] = "refused_key",
 		[SIM_FAULT_STREAM] = "stream_broken",
 		[SIM_FAULT_MEMORY] = "no_memory",
+		[SIM_FAULT_CLIENT_MEMORY] = "no_memory_client",
 	};
 
 	return names[fault];
@@ -84,8 +91,12 @@ static void draw_provider(struct xm_rand *r, struct sim_provider *ret)
 		break;
 	}
 	ret->enlists = xm_rand_below(r, 8) == 0;
-	ret->depth = (uint32_t)PICK(r, 2000, 64, 7, 3);
-	ret->size_max = PICK(r, XM_GIB, 256 * XM_KIB, 256 * XM_KIB);
+	ret->depth = (uint32_t)PICK(r, 2000, 64, 7, 3, 2, 1);
+	ret->size_max = PICK(r, XM_GIB, 256 * XM_KIB, 256 * XM_KIB,
+			     28 * XM_KIB, 4 * XM_KIB);
+	ret->sticks = !ret->reports_death && coin(r);
+	if (ret->reports_death)
+		ret->late_ns = PICK(r, 0, 0, XM_MS, 700 * XM_MS);
 }
 
 void weather_draw(uint64_t seed, struct sim_shape *s)
@@ -102,7 +113,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->granule = (uint32_t)PICK(r, 4096, 16384, 65536);
 	s->pool_size = s->granule * PICK(r, 8, 17, 40);
 	/* The least the settings allow: a lane's frames are then some 190. */
-	s->local = s->lanes * XM_MIB;
+	s->local = s->lanes * PICK(r, 1, 1, 1, 2, 5) * XM_MIB;
 	if (coin(r))
 		s->pool_size = xm_max(s->pool_size, 2 * XM_MIB);
 	s->arena = 64 * XM_MIB;
@@ -110,7 +121,10 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->lease_ms = (uint32_t)PICK(r, 10000, 2000, 500);
 	s->timeout_ms = PICK(r, 30000, 3000, 700);
 	s->loss_ms = PICK(r, 1500, 300, 5000);
-	s->extents_max = (uint32_t)PICK(r, 64, 7, 3);
+	s->extents_max = (uint32_t)PICK(r, 64, 64, 7, 3, 2, 1);
+	s->extents_each = coin(r) ? s->extents_max : (s->extents_max + 1) / 2;
+	s->zero_size = (uint32_t)PICK(r, 64 * XM_KIB, 64 * XM_KIB, 4096);
+	s->handshake_ms = (uint32_t)PICK(r, 5000, 5000, 300);
 	s->clients_max = (uint32_t)xm_max(s->clients, PICK(r, 2, 4, 16));
 	s->operations = 20 + (uint32_t)xm_rand_below(r, 150);
 	s->think_ns = PICK(r, 0, XM_MS, 20 * XM_MS, 200 * XM_MS);
@@ -124,25 +138,53 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	};
 	s->reclaim = (uint32_t)xm_rand_below(r, 2);
 	s->provider.scatter = (uint32_t)PICK(r, 4, 8, 1, 3);
+	/* A window is fetched by one read. */
+	s->prefetch = (uint32_t)xm_min(s->prefetch,
+				       s->provider.size_max / 4096);
 	if (calm) {
 		s->link.loss_permille = 0;
 		return;
 	}
 	s->again = (uint32_t)PICK(r, 0, 0, 50, 5);
 	s->no_memory = (uint32_t)PICK(r, 0, 0, 20, 3);
-	s->weather_ns_mean = (uint32_t)PICK(r, 0, 300, 1000, 4000);
+	s->no_memory_client = (uint32_t)PICK(r, 0, 0, 0, 100, 10);
+	s->weather_ms = (uint32_t)PICK(r, 0, 300, 1000, 4000);
 	s->hang = coin(r);
 	s->kill_appliance = coin(r);
 	s->kill_client = coin(r);
 	s->partition = coin(r);
 	s->clog = coin(r);
+	s->slow = coin(r);
 	s->skew = coin(r);
 	s->pauses = xm_rand_below(r, 12) == 0;
 	if (s->pauses) {
 		s->hang = s->kill_appliance = s->kill_client = false;
-		s->partition = s->clog = false;
+		s->partition = s->clog = s->slow = false;
 		s->link.loss_permille = 0;
 	}
+}
+
+/* Hosts' clocks have nothing to do with each other: where they begin, how fast
+ * they go. */
+void weather_clock(struct process *p)
+{
+	struct xm_rand *r = world_rand(WORLD_MISFORTUNE);
+
+	if (!sim_shape.skew)
+		return;
+	sim_counts.faults[SIM_FAULT_SKEW]++;
+	p->skew_ns = (int64_t)xm_rand_below(r, 1000000 * XM_SECOND);
+	p->drift_ppm = (int32_t)PICK(r, 0, 20, 1000, 50000);
+	if (coin(r))
+		p->drift_ppm = -p->drift_ppm;
+}
+
+bool weather_no_memory(void)
+{
+	if (!world_chance(WORLD_MISFORTUNE, sim_shape.no_memory_client))
+		return false;
+	sim_counts.faults[SIM_FAULT_CLIENT_MEMORY]++;
+	return true;
 }
 
 /* --- events ---------------------------------------------------------------------- */
@@ -207,9 +249,16 @@ static const char *const sentences[SIM_FAULTS] = {
 	[SIM_FAULT_KILL_CLIENT] =
 		"weather.kill_client: client {client} is killed; "
 		"it begins again after {time:ns} (event {number})",
-	[SIM_FAULT_SKEW] =
-		"weather.skew: the clock of client {client} jumps "
+	[SIM_FAULT_JUMP_CLIENT] =
+		"weather.jump: the clock of client {client} jumps "
 		"{time:ns} (event {number})",
+	[SIM_FAULT_JUMP_APPLIANCE] =
+		"weather.jump: the clock of appliance {appliance} jumps "
+		"{time:ns} (event {number})",
+	[SIM_FAULT_SLOW] =
+		"weather.slow: the links of client {client} or "
+		"appliance {appliance} are slow for {time:ns} "
+		"(event {number})",
 };
 
 #define NOBODY UINT32_MAX
@@ -290,13 +339,26 @@ static void block(uint32_t from, uint32_t to, uint64_t ns)
 	world_at(world_now() + ns, unblock, NULL, (uint64_t)from << 8 | to);
 }
 
+/* Forward only, as a monotonic clock's jumps are: the host was stopped, and does
+ * not know. What an appliance does not take for a pause it has lived through. */
+static void jump(struct process *p, enum sim_fault fault, uint32_t client,
+		 uint32_t appliance, uint64_t ns)
+{
+	if (sim_shape.skew && p != NULL && p->alive &&
+	    happens(fault, client, appliance, ns)) {
+		p->skew_ns += (int64_t)ns;
+		if (ns <= p->hang_counts_ns)
+			p->asleep_ns -= ns;
+	}
+}
+
 static void blow_links(uint32_t appliance, uint32_t client)
 {
 	uint32_t a = appliance_node(appliance), c = SIM_APPLIANCES_MAX + client;
 	uint64_t ns = a_while();
 	bool first;
 
-	switch (some(5)) {
+	switch (some(6)) {
 	case 0:
 		if (!sim_shape.partition ||
 		    !happens(SIM_FAULT_PARTITION, client, appliance, ns))
@@ -325,6 +387,13 @@ static void blow_links(uint32_t appliance, uint32_t client)
 		first = some(2) == 0;
 		if (happens(SIM_FAULT_STREAM, client, appliance, 0))
 			fabric_hang_up(c, a, first);
+		break;
+	case 4:
+		first = some(2) == 0;
+		if (!sim_shape.slow ||
+		    !happens(SIM_FAULT_SLOW, client, appliance, ns))
+			return;
+		fabric_slow(first ? a : c, world_now() + ns);
 		break;
 	default:
 		if (!sim_shape.pauses &&
@@ -377,12 +446,13 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 		    happens(SIM_FAULT_KILL_CLIENT, client, NOBODY, ns))
 			program_kill(client, ns);
 		break;
+	case 6:
+		jump(program_process(client), SIM_FAULT_JUMP_CLIENT, client,
+		     NOBODY, ns);
+		break;
 	default:
-		/* Forward only, as a monotonic clock's jumps are; and a rate
-		 * that is a little off. */
-		if (sim_shape.skew && program_process(client) != NULL &&
-		    happens(SIM_FAULT_SKEW, client, NOBODY, ns))
-			program_process(client)->skew_ns += (int64_t)ns;
+		jump(appliance_control(appliance), SIM_FAULT_JUMP_APPLIANCE,
+		     NOBODY, appliance, ns);
 	}
 }
 
@@ -400,7 +470,7 @@ static void blow(void *argument, uint64_t number)
 	else
 		blow_processes(appliance, client);
 	numbered++;
-	world_at(world_now() + some(2 * sim_shape.weather_ns_mean) * XM_MS,
+	world_at(world_now() + some(2 * sim_shape.weather_ms) * XM_MS,
 		 blow, NULL, generation);
 }
 
@@ -432,11 +502,11 @@ void weather_strike(uint32_t client)
 
 void weather_begin(void)
 {
-	blowing = sim_shape.weather_ns_mean != 0;
+	blowing = sim_shape.weather_ms != 0;
 	generation++;
 	numbered = 0;
 	if (blowing)
-		world_at(world_now() + sim_shape.weather_ns_mean * XM_MS, blow,
+		world_at(world_now() + sim_shape.weather_ms * XM_MS, blow,
 			 NULL, generation);
 }
 
@@ -449,6 +519,7 @@ void weather_clear(void)
 		world_hang(world_process(i), false);
 	sim_shape.again = 0;
 	sim_shape.no_memory = 0;
+	sim_shape.no_memory_client = 0;
 	sim_shape.link.loss_permille = 0;
 }
 

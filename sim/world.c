@@ -30,6 +30,7 @@ struct fiber {
 	void (*run)(void *);
 	void *argument;
 	struct world_own own;
+	bool ending; /* it gives that back */
 	const void *key;
 	bool woken;
 	/* Its alarm: among w.alarms at `alarm`, unless that is NO_ALARM. */
@@ -48,8 +49,9 @@ struct event {
 
 struct memory {
 	struct memory *next, **link;
+	struct process *process;
 	size_t size;
-	uint64_t aligned[5]; /* what follows is 64-byte aligned */
+	uint64_t aligned[4]; /* what follows is 64-byte aligned */
 };
 
 struct line {
@@ -87,12 +89,13 @@ static struct world {
 	uint64_t hash, notes;
 	struct line ring[NOTES];
 	FILE *show;
-	uint64_t show_until;
+	uint64_t until;
 	const char *fail_on;
 	char law[64], why[512];
 } w;
 
 jmp_buf world_end;
+const char *world_commit = PACKAGE_VERSION;
 
 /* --- random --------------------------------------------------------------------- */
 
@@ -154,8 +157,12 @@ static struct line *line_add(const struct process *p)
 
 static void line_show(const struct line *l)
 {
-	if (w.show != NULL && (w.show_until == 0 || w.notes <= w.show_until))
+	if (w.show != NULL)
 		print_line(w.show, l);
+	if (w.notes == w.until) {
+		w.running = NULL;
+		longjmp(world_end, WORLD_UNTIL);
+	}
 }
 
 /* Takes in what the machines of a process have recorded. Time has stood still
@@ -238,10 +245,14 @@ uint64_t world_events(void)
 	return w.events;
 }
 
-void world_show(FILE *file, uint64_t until)
+void world_show(FILE *file)
 {
 	w.show = file;
-	w.show_until = until;
+}
+
+void world_until(uint64_t note)
+{
+	w.until = note;
 }
 
 const char *world_law(void)
@@ -266,11 +277,13 @@ _Noreturn void world_broken(const char *law, const char *format, ...)
 	snprintf(w.law, sizeof(w.law), "%s", law);
 	fprintf(stderr, "seed %llu: law broken: %s: %s\n",
 		(unsigned long long)w.seed, w.law, w.why);
+	fprintf(stderr, "  at commit %s, note %llu; the last decisions:\n",
+		world_commit, (unsigned long long)w.notes);
 	for (uint64_t i = w.notes > NOTES ? w.notes - NOTES : 0; i < w.notes;
 	     i++)
 		print_line(stderr, &w.ring[i % NOTES]);
 	w.running = NULL;
-	longjmp(world_end, 1);
+	longjmp(world_end, WORLD_BROKEN);
 }
 
 /* --- events ---------------------------------------------------------------------- */
@@ -440,7 +453,9 @@ static void fiber_main(void)
 		struct world_own own = fiber->own;
 
 		fiber->own.value = NULL;
+		fiber->ending = true;
 		own.end(own.value);
+		fiber->ending = false;
 	}
 	fiber_set(fiber, FIBER_ENDED);
 	world_wake(fiber);
@@ -466,6 +481,7 @@ struct fiber *world_fiber(struct process *process, void (*run)(void *),
 	fiber->run = run;
 	fiber->argument = argument;
 	fiber->own.value = NULL;
+	fiber->ending = false;
 	fiber->alarm = NO_ALARM;
 	fiber_set(fiber, FIBER_READY);
 	context_make(&fiber->context, fiber->stack, STACK, fiber_main);
@@ -480,11 +496,6 @@ struct world_own *world_own(void)
 void *world_argument(void)
 {
 	return w.running->argument;
-}
-
-bool world_fiber_ended(const struct fiber *fiber)
-{
-	return fiber->state == FIBER_ENDED;
 }
 
 /* Any fiber that can run, as the seed has it. */
@@ -598,6 +609,8 @@ void *world_alloc(size_t size)
 	if (m->next != NULL)
 		m->next->link = &m->next;
 	process->memory = m;
+	process->held++;
+	m->process = process;
 	return m + 1;
 }
 
@@ -608,6 +621,7 @@ void world_free(void *memory)
 	if (memory == NULL)
 		return;
 	m = (struct memory *)memory - 1;
+	m->process->held--;
 	*m->link = m->next;
 	if (m->next != NULL)
 		m->next->link = m->link;
@@ -615,6 +629,22 @@ void world_free(void *memory)
 	if (m->size < PAINTED_MAX)
 		memset(memory, 0xdd, m->size);
 	free(m);
+}
+
+uint64_t world_held(const struct process *p)
+{
+	return p->held;
+}
+
+uint32_t world_owners(const struct process *p)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < w.fibers_used; i++)
+		count += w.fibers[i].process == p &&
+			 w.fibers[i].state != FIBER_FREE &&
+			 (w.fibers[i].own.value != NULL || w.fibers[i].ending);
+	return count;
 }
 
 /* --- processes ----------------------------------------------------------------------- */
@@ -640,6 +670,7 @@ struct process *world_spawn(const char *name, uint32_t node)
 	p->started_ns = w.now_ns;
 	p->incarnation++;
 	p->memory = NULL;
+	p->held = 0;
 	p->died = NULL;
 	p->owner = NULL;
 	xm_trace_init(&traces[i], records[i], RECORDS);
@@ -694,8 +725,8 @@ uint64_t world_process_ns(const struct process *p)
 	int64_t now_ns = (int64_t)w.now_ns + p->skew_ns;
 
 	if (p->drift_ppm != 0)
-		now_ns += (int64_t)(w.now_ns - p->started_ns) / 1000000 *
-			  p->drift_ppm;
+		now_ns += (int64_t)((__int128)(w.now_ns - p->started_ns) *
+				    p->drift_ppm / 1000000);
 	return (uint64_t)now_ns;
 }
 

@@ -51,6 +51,7 @@ struct process {
 	uint64_t started_ns;
 	uint32_t incarnation;
 	struct memory *memory; /* what it allocated */
+	uint64_t held;	       /* so many pieces */
 	/* Told when the process dies, newest first. */
 	void (*died)(struct process *);
 	void *owner;
@@ -90,7 +91,6 @@ struct world_own {
 	void (*end)(void *value);
 };
 struct world_own *world_own(void);
-bool world_fiber_ended(const struct fiber *);
 /* From inside a fiber. wait(): until someone wakes `key`, or for timeout_ns
  * (XM_NEVER: for ever); true when woken. yield(): others may run now. */
 bool world_wait(const void *key, uint64_t timeout_ns);
@@ -108,6 +108,10 @@ uint64_t world_run(uint64_t until_ns, bool (*stop)(void));
 /* Memory that goes with its process. */
 void *world_alloc(size_t size);
 void world_free(void *memory);
+/* Pieces of it that the process has. */
+uint64_t world_held(const struct process *);
+/* Threads of the process that keep something for themselves. */
+uint32_t world_owners(const struct process *);
 
 /* --- the record of what happened ------------------------------------------------ */
 
@@ -121,15 +125,20 @@ void world_note_all(const char *what, const uint64_t fields[4]);
 struct xm_trace *world_trace(const struct process *);
 uint64_t world_hash(void);
 uint64_t world_events(void);
-/* A line for each, in columns: time, process, what, sentence. `until`: up to
- * this line, 0: all. NULL: nowhere. */
-void world_show(FILE *, uint64_t until);
+/* A line for each, in columns: time, process, what, sentence. NULL: nowhere. */
+void world_show(FILE *);
+/* The run ends, and no law is broken, with this note; 0: it does not. */
+void world_until(uint64_t note);
 /* A note of this name breaks a law, to try what breaking one does. NULL: none. */
 void world_fail_on(const char *what);
-/* A law is broken: prints seed, law, and the last notes, and ends the run. */
+/* What a broken law names beside its seed: the commit. */
+extern const char *world_commit;
+/* A law is broken: prints seed, commit, law, and the last notes, and ends the
+ * run. */
 _Noreturn void world_broken(const char *law, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Where world_broken() ends; 0 the first time. */
+/* Where a run ends early: 0 the first time, then one of these. */
+enum { WORLD_BROKEN = 1, WORLD_UNTIL };
 extern jmp_buf world_end;
 const char *world_law(void);
 const char *world_why(void);

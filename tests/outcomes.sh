@@ -10,7 +10,7 @@ if [ ! -x "$sim" ]; then
 	echo "extmem-sim is not built (Debian: libjansson-dev)" >&2
 	exit 77
 fi
-if "$sim" --runs "${1:-200}" --outcomes --quiet --without \
+if "$sim" --runs "${1:-200}" --weather 600ms --outcomes --quiet --without \
 	partition,one_way_partition,clog,connection_broken,clock_skew,hang_client,kill_client,loss,stream_broken,no_memory \
 	>"$XM_BUILDDIR/tests/outcomes.out" 2>&1; then
 	grep 'never seen' "$XM_BUILDDIR/tests/outcomes.out"

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What things cost; see cost.h. */
+#include "cost.h"
+
+#include "world.h"
+
+struct cost_model cost;
+
+void cost_spend(double ns)
+{
+	static const char busy;
+
+	if (cost.on && ns >= 1)
+		world_wait(&busy, (uint64_t)ns);
+}
+
+void cost_spend_pages(double first, double other, uint64_t pages)
+{
+	if (pages > 0)
+		cost_spend(first + other * (double)(pages - 1));
+}
+
+/* Between two sizes as if the line between them were straight; beyond the last
+ * by its rate. */
+static void at_size(const struct cost_curve *c, uint64_t size,
+		    double *ret_alone, double *ret_served)
+{
+	size_t i = 0;
+	double part;
+
+	while (i + 1 < c->count && c->sizes[i].bytes < size)
+		i++;
+	*ret_alone = c->sizes[i].alone_ns;
+	*ret_served = c->sizes[i].served_ns;
+	if (c->sizes[i].bytes < size) {
+		part = (double)(size - c->sizes[i].bytes) /
+		       (double)c->sizes[i].bytes;
+		*ret_alone += part * c->sizes[i].served_ns;
+		*ret_served += part * c->sizes[i].served_ns;
+	} else if (i > 0) {
+		part = (double)(c->sizes[i].bytes - size) /
+		       (double)(c->sizes[i].bytes - c->sizes[i - 1].bytes);
+		*ret_alone += part * (c->sizes[i - 1].alone_ns - *ret_alone);
+		*ret_served += part * (c->sizes[i - 1].served_ns -
+				       *ret_served);
+	}
+}
+
+uint64_t cost_ends(bool write, uint64_t size, uint64_t *busy_ns)
+{
+	const struct cost_curve *c = write ? &cost.write : &cost.read;
+	double own = write ? cost.post_write + cost.poll_write
+			   : cost.post_read + cost.poll_read;
+	double alone, served;
+
+	at_size(c, size, &alone, &served);
+	*busy_ns = xm_max(world_now() + (uint64_t)(alone > own ? alone - own
+								: 0),
+			  *busy_ns + (uint64_t)served);
+	return *busy_ns;
+}

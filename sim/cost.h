@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What things cost in the world, where that is asked (predict.c): else all is
+ * done in no time, and only links take any.
+ *
+ * A link is known by two curves, as `extmem-bench rma --calibrate` measures
+ * them: how long one operation of so many bytes takes by itself, and how many
+ * bytes come through a second when many are under way. So an operation ends when
+ * its time by itself is over, or the one before it has ended and it has been
+ * served, whichever is later. Of that time the initiator's processor posts and
+ * polls for a part, in which it does nothing else.
+ */
+#ifndef XM_COST_H
+#define XM_COST_H
+
+#include "base.h"
+
+#define COST_SIZES_MAX 32
+
+struct cost_curve {
+	size_t count;
+	struct {
+		uint64_t bytes;
+		double alone_ns, served_ns;
+	} sizes[COST_SIZES_MAX]; /* by bytes */
+};
+
+struct cost_model {
+	bool on;
+	struct cost_curve read, write;
+	/* In ns; `_page`: for each of a call's pages beyond the first. */
+	double deliver;		       /* a fault: to its handler and back */
+	double step;		       /* what the library does about it */
+	double install, install_page;  /* UFFDIO_COPY, UFFDIO_ZEROPAGE */
+	double protect, protect_page;  /* UFFDIO_WRITEPROTECT, either way */
+	double drop, drop_page;	       /* MADV_DONTNEED */
+	double copy_page;	       /* into a store cell */
+	double post_read, post_write;  /* a call of the provider's */
+	double poll_read, poll_write;  /* and the one that sees it end */
+};
+
+extern struct cost_model cost;
+
+/* The fiber is busy for so long; nothing if nothing costs anything. */
+void cost_spend(double ns);
+/* With so many pages in one call. */
+void cost_spend_pages(double first, double other, uint64_t pages);
+/* When an operation that is posted now ends. `*busy_ns` is until when its
+ * connection is, and is moved. */
+uint64_t cost_ends(bool write, uint64_t size, uint64_t *busy_ns);
+
+#endif

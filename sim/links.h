@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the fabric's files share: links between hosts, with latency, bandwidth,
+ * jitter and queues, that carry transports' operations (fabric.c) and control
+ * streams (streams.c).
+ */
+#ifndef XM_LINKS_H
+#define XM_LINKS_H
+
+#include "base.h"
+#include "world.h"
+
+#define LINKS_RETRY (40 * XM_MS) /* of a blocked link */
+
+void links_open(void);
+/* When so many bytes, sent now, arrive: behind those sent before. */
+uint64_t links_arrive(uint32_t from, uint32_t to, uint64_t size);
+/* Nothing arrives for the time being; try again. */
+bool links_blocked(uint32_t from, uint32_t to);
+
+void streams_open(void);
+void streams_close(void);
+void streams_process_died(const struct process *);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The programs that clients run: random operations over the whole client
+ * interface (operations.c), on several threads, over one region after another
+ * (program.c), kept against a shadow (shadow.c).
+ *
+ * A program holds one region at a time, mapped, and its threads load, store,
+ * read, write, sync, advise, pin and allocate in it. Of every page a few words
+ * are watched: the shadow has the value of the last completed store or write,
+ * and, after an operation whose outcome is unknown, what else it may be. A
+ * load or read must give one of these, or fail. A region that is lost is given
+ * back and another taken.
+ *
+ * A page is one thread's at a time where a thread waits in the middle of an
+ * operation on it; loads and stores do not wait after the page is there.
+ */
+#ifndef XM_PROGRAM_H
+#define XM_PROGRAM_H
+
+#include "sim.h"
+#include "touch.h"
+
+#define WORDS 3 /* watched in each page */
+#define OBJECTS_MAX 96
+
+struct word {
+	uint64_t value, maybe; /* maybe: another possible one */
+	bool unsure;
+};
+
+struct shadow {
+	bool busy; /* a thread is in the middle of something here */
+	struct word words[WORDS];
+};
+
+struct object {
+	uint64_t offset, size;
+};
+
+struct worker {
+	struct program *program;
+	uint32_t index, left; /* operations */
+	struct xm_rand rand;  /* of the operation under way */
+	const char *doing;
+	uint64_t since_ns;
+};
+
+struct program {
+	uint32_t index;
+	struct process *process;
+	extmem *x; /* NULL: it has none at the moment */
+	extmem_region *region;
+	uint64_t pages, pages_max;
+	struct shadow *shadow;
+	struct object objects[OBJECTS_MAX];
+	uint32_t objects_count;
+	uint32_t readers; /* threads in an operation on the region */
+	bool changing;	  /* one changes the region itself */
+	bool lost;
+	uint32_t workers_ended;
+	bool ended;
+	struct worker workers[8];
+	uint64_t stamp, lives;
+	struct outcome_watch watch;
+};
+
+/* --- shadow.c ------------------------------------------------------------------- */
+
+/* The worker whose fiber runs casts the dice for its number-th operation, and
+ * nobody else rolls them. */
+void dice_cast(struct worker *, uint64_t number);
+uint64_t below(uint64_t n);
+/* Where the watched words of a page are. */
+extern const uint64_t word_places[WORDS];
+void word_check(const struct program *, uint64_t page, unsigned i,
+		uint64_t got, const char *how);
+void word_set(struct program *, uint64_t page, unsigned i, uint64_t value);
+/* One that nobody has written yet. */
+uint64_t word_fresh(struct program *);
+/* One operation on the region itself at a time (alone), or several in it. */
+void program_enter(struct program *, bool alone);
+void program_leave(struct program *, bool alone);
+/* False: some of these pages are another thread's. */
+bool pages_claim(struct program *, uint64_t page, uint64_t count);
+void pages_unclaim(struct program *, uint64_t page, uint64_t count);
+void outcome_note(struct program *, enum outcome_call, enum outcome_result);
+/* What a call returned; false: it failed, and was counted. */
+bool call_went(struct program *, int rc);
+
+/* --- operations.c ----------------------------------------------------------------- */
+
+#define PARTS_MAX 12
+
+/* A part of the region that is read or written, and the buffer for it, which no
+ * one else fills meanwhile. */
+struct part {
+	uint64_t page, count; /* claimed */
+	struct extmem_iov iov;
+	bool write, registered;
+	bool done; /* asynchronous: it has completed */
+	int status;
+};
+
+void op_touch(struct program *);
+void op_explicit(struct program *, bool write);
+void op_vector(struct program *);
+/* Asynchronous calls: begin returns how many could be, end waits for them. */
+unsigned async_begin(struct program *, struct part parts[PARTS_MAX]);
+void async_end(struct program *, struct part *, unsigned count);
+void op_async(struct program *);
+void op_sync(struct program *);
+void op_advise(struct program *);
+void op_pin(struct program *);
+void op_select(struct program *);
+void op_stats(struct program *);
+void op_remap(struct program *);
+void op_resize(struct program *);
+/* The slab that is watched: most of the region. */
+bool slab_take(struct program *);
+
+#endif
