@@ -5,10 +5,16 @@
  * of sim/outcomes.c, the list that the simulator is held against, too; and
  * every byte must be right.
  *
- *	reality [-s SEED] [-t SECONDS] [ADDRESS]...
+ *	reality [-l] [-s SEED] [-t SECONDS] [ADDRESS]...
  *
- * for so long on each transport. What happens when is the scheduler's to say:
- * a seed draws the same operations, not the same story.
+ * for so long on each transport. Trouble comes by and by, as the list tells it:
+ * nothing, then control is stopped, then the interface, then all is killed.
+ *
+ * Patient, as in `make check`, leases and deadlines are long and troubles are
+ * short: how busy the machine is does not matter. With -l they are hasty, so
+ * that leases end and deadlines pass, and the whole is begun again and again.
+ * Then a machine that does not run us in time is a trouble of its own, which
+ * is not compared.
  */
 #include "appliance.h"
 
@@ -28,7 +34,23 @@
 #define POOL_PAGES 1024
 #define WORD 2040 /* where in its page the watched word is */
 
+struct profile {
+	const char *lease, *timeout, *loss_timeout;
+	unsigned scales[3]; /* of what takes a while, in ms */
+};
+
+static const struct profile patient = {
+	"--lease=20s", "timeout=30s", "loss_timeout=20s", { 5, 50, 150 },
+};
+
+static const struct profile hasty = {
+	"--lease=700ms", "timeout=1500ms", "loss_timeout=400ms",
+	{ 5, 100, 700 },
+};
+
 static struct {
+	const struct profile *profile;
+	unsigned phase_ms;
 	struct xm_rand rand, trouble_rand;
 	struct appliance appliance;
 	const char *listen;
@@ -42,7 +64,8 @@ static struct {
 	/* shared with the thread that makes trouble */
 	pthread_mutex_t lock;
 	struct outcome_watch watch;
-	atomic_bool over;
+	atomic_bool over, closed;
+	atomic_int pids[2]; /* of the appliance */
 	outcome_counts seen;
 	uint64_t wrong, unlisted;
 } r = { .lock = PTHREAD_MUTEX_INITIALIZER };
@@ -54,6 +77,11 @@ static uint64_t below(uint64_t n)
 
 /* --- trouble ------------------------------------------------------------------------ */
 
+static uint64_t now_ns(void)
+{
+	return now_ms() * XM_MS;
+}
+
 static void begins(enum outcome_trouble trouble)
 {
 	pthread_mutex_lock(&r.lock);
@@ -64,25 +92,28 @@ static void begins(enum outcome_trouble trouble)
 static void ends(enum outcome_trouble trouble)
 {
 	pthread_mutex_lock(&r.lock);
-	outcome_end(&r.watch, trouble);
+	outcome_end(&r.watch, trouble, now_ns());
 	pthread_mutex_unlock(&r.lock);
 }
 
 static unsigned a_while(void)
 {
-	static const unsigned scales[] = { 5, 100, 700 };
+	uint64_t scale = r.profile->scales[xm_rand_below(&r.trouble_rand, 3)];
 
-	return 1 + (unsigned)xm_rand_below(
-		&r.trouble_rand, 2 * scales[xm_rand_below(&r.trouble_rand, 3)]);
+	return 1 + (unsigned)xm_rand_below(&r.trouble_rand, 2 * scale);
 }
 
 static bool begin_appliance(void)
 {
-	const char *more[] = { "--lease=700ms", NULL };
+	const char *more[] = { r.profile->lease, NULL };
+	bool begun = appliance_start(&r.appliance,
+				     r.address[0] != '\0' ? r.address
+							  : r.listen,
+				     "4M", more);
 
-	return appliance_start(&r.appliance,
-			       r.address[0] != '\0' ? r.address : r.listen,
-			       "4M", more);
+	atomic_store(&r.pids[0], begun ? r.appliance.control : 0);
+	atomic_store(&r.pids[1], begun ? r.appliance.interface : 0);
+	return begun;
 }
 
 static void stop(enum outcome_trouble trouble, enum part part)
@@ -94,33 +125,107 @@ static void stop(enum outcome_trouble trouble, enum part part)
 	ends(trouble);
 }
 
+static void kill_and_begin(void)
+{
+	begins(OUTCOME_KILLED);
+	appliance_kill(&r.appliance);
+	sleep_ms(a_while());
+	while (!begin_appliance() && !atomic_load(&r.over))
+		sleep_ms(100);
+	ends(OUTCOME_KILLED);
+}
+
+/* One trouble that is no worse than this. */
+static void one_trouble(enum outcome_trouble worst)
+{
+	uint64_t roll = xm_rand_below(&r.trouble_rand, 4);
+
+	sleep_ms(a_while());
+	if (worst == OUTCOME_CALM)
+		return;
+	if (worst == OUTCOME_KILLED && roll < 2)
+		kill_and_begin();
+	else if (worst >= OUTCOME_INTERFACE_STOPPED && roll < 3)
+		stop(OUTCOME_INTERFACE_STOPPED,
+		     roll == 0 ? PART_BOTH : PART_INTERFACE);
+	else
+		stop(OUTCOME_CONTROL_STOPPED, PART_CONTROL);
+}
+
 static void *trouble(void *argument)
 {
 	(void)argument;
 	while (!atomic_load(&r.over)) {
-		sleep_ms(a_while());
-		switch (xm_rand_below(&r.trouble_rand, 6)) {
-		case 0:
-			stop(OUTCOME_CONTROL_STOPPED, PART_CONTROL);
-			break;
-		case 1:
-		case 2:
-			stop(OUTCOME_INTERFACE_STOPPED, PART_INTERFACE);
-			break;
-		case 3:
-			stop(OUTCOME_INTERFACE_STOPPED, PART_BOTH);
-			break;
-		case 4:
-			begins(OUTCOME_KILLED);
-			appliance_kill(&r.appliance);
-			sleep_ms(a_while());
-			while (!begin_appliance() && !atomic_load(&r.over))
-				sleep_ms(100);
-			ends(OUTCOME_KILLED);
-			break;
-		default:
-			sleep_ms(500); /* and nothing */
+		for (unsigned worst = 0; worst < OUTCOME_OTHER; worst++) {
+			uint64_t end_ms = now_ms() + r.phase_ms;
+
+			while (now_ms() < end_ms && !atomic_load(&r.over))
+				one_trouble((enum outcome_trouble)worst);
 		}
+		/* Until it has settled, and a region is taken in calm. */
+		for (unsigned i = 0; i < 60 && !atomic_load(&r.over); i++)
+			sleep_ms(100);
+	}
+	/* What this thread began dies with it. */
+	while (!atomic_load(&r.closed))
+		sleep_ms(10);
+	return NULL;
+}
+
+/* How long a process has stood in line for a processor, in all; 0: unknown. */
+static uint64_t waited_ns(int pid)
+{
+	char path[64], text[96] = "";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
+	file = fopen(path, "re");
+	if (file == NULL)
+		return 0;
+	if (fgets(text, sizeof(text), file) == NULL)
+		text[0] = '\0';
+	fclose(file);
+	return strchr(text, ' ') == NULL
+		       ? 0
+		       : strtoull(strchr(text, ' '), NULL, 10);
+}
+
+#define LOOK_MS 50
+#define STARVED_MS 30 /* of them */
+
+/* True when one of us, or of the appliance, was not run in time. */
+static bool starved(void)
+{
+	static int pids[3];
+	static uint64_t waited[3];
+	int now[3] = { getpid(), atomic_load(&r.pids[0]),
+		       atomic_load(&r.pids[1]) };
+	bool any = false;
+
+	for (unsigned i = 0; i < 3; i++) {
+		uint64_t ns = waited_ns(now[i]);
+
+		any |= now[i] == pids[i] && ns > waited[i] &&
+		       ns - waited[i] > STARVED_MS * XM_MS;
+		pids[i] = now[i];
+		waited[i] = ns;
+	}
+	return any;
+}
+
+static void *watch(void *argument)
+{
+	uint64_t last_ms = now_ms();
+
+	(void)argument;
+	while (!atomic_load(&r.over)) {
+		sleep_ms(LOOK_MS);
+		if (r.profile == &hasty &&
+		    (now_ms() - last_ms > LOOK_MS + STARVED_MS || starved())) {
+			begins(OUTCOME_OTHER);
+			ends(OUTCOME_OTHER);
+		}
+		last_ms = now_ms();
 	}
 	return NULL;
 }
@@ -134,7 +239,7 @@ static void count(enum outcome_call call, enum outcome_result result)
 	pthread_mutex_lock(&r.lock);
 	worst = outcome_worst(&r.watch);
 	if (call == OUTCOME_TAKE && result == OUTCOME_OK)
-		outcome_taken(&r.watch);
+		outcome_taken(&r.watch, now_ns());
 	pthread_mutex_unlock(&r.lock);
 	r.seen[call][worst][result]++;
 	if (outcome_listed(call, worst, result))
@@ -302,28 +407,33 @@ static void operate(void)
 static bool live(const char *listen, uint64_t seed, unsigned seconds)
 {
 	uint64_t end_ms = now_ms() + seconds * 1000;
-	pthread_t thread;
+	pthread_t threads[2];
 
 	r.listen = listen;
 	r.address[0] = '\0';
 	memset(&r.watch, 0, sizeof(r.watch));
 	atomic_store(&r.over, false);
+	atomic_store(&r.closed, false);
 	xm_rand_seed(&r.rand, seed);
 	xm_rand_split(&r.rand, "trouble", 0, &r.trouble_rand);
 	if (!begin_appliance())
 		return false;
 	snprintf(r.address, sizeof(r.address), "%s", r.appliance.address);
-	r.x = client_open(r.address, "local=1M", "timeout=1500ms",
-			  "loss_timeout=400ms", NULL);
-	if (r.x == NULL || pthread_create(&thread, NULL, trouble, NULL) != 0)
+	r.x = client_open(r.address, "local=1M", r.profile->timeout,
+			  r.profile->loss_timeout, NULL);
+	if (r.x == NULL ||
+	    pthread_create(&threads[0], NULL, trouble, NULL) != 0 ||
+	    pthread_create(&threads[1], NULL, watch, NULL) != 0)
 		return false;
 	while (now_ms() < end_ms)
 		operate();
 	atomic_store(&r.over, true);
-	pthread_join(thread, NULL);
 	if (r.region != NULL)
 		give();
 	extmem_close(r.x);
+	atomic_store(&r.closed, true);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
 	appliance_kill(&r.appliance);
 	return true;
 }
@@ -351,18 +461,22 @@ int main(int argc, char **argv)
 	const char *usual[] = { LOOPBACK, SHARED, NULL };
 	const char **listen = usual;
 	uint64_t seed = (uint64_t)time(NULL);
-	unsigned seconds = 4, passed = 0, failed = 0;
+	unsigned seconds = 8, passed = 0, failed = 0;
 	int flag;
 
 	act_begin(argc, argv, acts);
-	while ((flag = getopt(argc, argv, "s:t:")) != -1) {
-		if (flag == 's')
+	r.profile = &patient;
+	while ((flag = getopt(argc, argv, "ls:t:")) != -1) {
+		if (flag == 'l')
+			r.profile = &hasty;
+		else if (flag == 's')
 			seed = strtoull(optarg, NULL, 10);
 		else if (flag == 't')
 			seconds = (unsigned)strtoul(optarg, NULL, 10);
 		else
 			return 2;
 	}
+	r.phase_ms = r.profile == &hasty ? 4000 : 250 * seconds;
 	if (optind < argc)
 		listen = (const char **)(void *)(argv + optind);
 	printf("seed %llu\n", (unsigned long long)seed);
