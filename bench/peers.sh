@@ -234,6 +234,7 @@ fi
 # One kind of swap at a time, and external memory again with each, so that what
 # is compared was measured within a minute.
 for swap in ${swaps:-none}; do
+	[ "$swap" = none ] && [ -n "$umap" ] && break
 	on=no
 	if [ "$swap" != none ] && swap_begin "$swap"; then
 		on=yes
@@ -254,8 +255,11 @@ if [ -n "$umap" ]; then
 			LD_LIBRARY_PATH=$umap timeout 120 "$bench" fault --json --label umap \
 				--local "$share" --pattern "$pattern" \
 				--pages "$pages" --repeat "$repeat" \
-				--umap="/dev/shm/extmem-peers.$$" 4>&- >>"$lines" ||
+				--umap="/dev/shm/extmem-peers.$$" 4>&- >"$lines.one" ||
 				say "umap, $pattern, $share % local: it failed"
+			# It prints lines of its own.
+			grep '^{' "$lines.one" >>"$lines"
+			rm -f "$lines.one"
 		done
 	done
 fi
