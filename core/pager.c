@@ -168,12 +168,10 @@ static const char *check_slots(const struct xm_pager *p)
 	for (uint32_t i = 0; i < p->options.slots; i++) {
 		const struct xm_slot *slot = &p->slots[i];
 
-		for (uint32_t k = 0; k < slot->count; k++) {
-			const struct xm_page *e = &p->pages[slot->page + k];
-
-			if (e->state != XM_PAGE_FETCHING || e->slot != i)
-				return "a fetch slot and its page disagree";
-		}
+		if (slot->count > 0 &&
+		    xm_pager_slot_own(p, i, slot->page, slot->count) !=
+			    slot->own)
+			return "a fetch slot and its pages disagree";
 	}
 	return NULL;
 }

@@ -213,7 +213,8 @@ struct xm_queue {
 
 struct xm_slot {
 	uint64_t page;
-	uint32_t count;
+	uint16_t count;
+	uint16_t own;	/* pages of it that were not here when it was posted */
 	uint8_t state;	 /* free, flying, arrived */
 	uint8_t backward;
 	uint8_t stream; /* that it was read for; XM_PAGER_STREAMS: none */

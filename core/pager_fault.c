@@ -111,7 +111,8 @@ static void fault_fresh(struct xm_pager *p, uint64_t page,
 	if (!flagged(&p->pages[page], FLAG_RANDOM)) {
 		struct xm_stream *s = xm_pager_stream_at(p, page, 1);
 
-		run = xm_pager_stream_run(p, s, page, ev, xm_pager_fresh, &first);
+		run = xm_pager_stream_run(p, s, page, ev, xm_pager_fresh, 0,
+					  &first);
 		xm_pager_make_room(p, run, fx);
 		if (frames_free(p) < run) {
 			first = page;
@@ -158,7 +159,7 @@ static struct xm_stream *stream_goes_on(struct xm_pager *p,
 	/* A demanded window was accounted for when it was posted. */
 	if (slot->demand > 0)
 		return NULL;
-	xm_pager_credit(p, slot->count);
+	xm_pager_credit(p, slot->own);
 	s = xm_pager_stream_at(p, slot->page, slot->count);
 	/* Its own has been forgotten, and this one begins. */
 	if (s->window == 1 || (slot->count > 1 && s->step != 1 && s->step != -1)) {
@@ -170,6 +171,37 @@ static struct xm_stream *stream_goes_on(struct xm_pager *p,
 	return s;
 }
 
+/* Does the slot bring this page? What was here when it was posted, and has left
+ * since, is not its to bring: what came is older. */
+static bool brings(const struct xm_pager *p, uint32_t index, uint64_t page)
+{
+	return in_slot(&p->pages[page], index) ||
+	       (XM_PLANTED(window_whole) && idle(&p->pages[page]));
+}
+
+/* What the slot brings of [first, +count); all of it ready to be written, or at
+ * most the page that is known to be. */
+static void install(struct xm_pager *p, uint32_t index, uint64_t first,
+		    uint32_t count, const struct xm_pager_event *ev, bool dirty,
+		    struct xm_pager_effects *fx)
+{
+	uint32_t cell = slot_cell(p, index) +
+			(uint32_t)(first - p->slots[index].page);
+
+	for (uint32_t i = 0; i < count;) {
+		bool written = dirty || (ev->write && first + i == ev->page);
+		uint32_t run = 0;
+
+		while (i + run < count &&
+		       brings(p, index, first + i + run) &&
+		       written == (dirty || (ev->write &&
+					     first + i + run == ev->page)))
+			run++;
+		become_present(p, first + i, run, cell + i, written, fx);
+		i += run > 0 ? run : 1;
+	}
+}
+
 /* Installs the part of an arrived window that frames can be had for. */
 static void fault_from_slot(struct xm_pager *p, uint64_t page,
 			    const struct xm_pager_event *ev,
@@ -178,42 +210,33 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 	uint32_t index = p->pages[page].slot;
 	struct xm_slot slot = p->slots[index];
 	uint64_t first = slot.page;
-	uint32_t count = slot.count, cell = slot_cell(p, index), before;
+	uint32_t count = slot.count, own = slot.own;
 	const struct xm_stream *s;
 	bool rest;
 
-	xm_pager_make_room(p, count, fx);
+	xm_pager_make_room(p, own, fx);
 	if (frames_free(p) == 0) {
 		note(p, XM_TRACE_PAGER_NO_FRAME, page, 0, 0);
 		return;
 	}
-	if (frames_free(p) < count && !XM_PLANTED(budget_exceeded)) {
+	if (frames_free(p) < own && !XM_PLANTED(budget_exceeded)) {
 		count = frames_free(p);
 		note(p, XM_TRACE_PAGER_PART, page, count, slot.count);
 		first = page + count <= slot.page + slot.count
 				? page : slot.page + slot.count - count;
+		own = xm_pager_slot_own(p, index, first, count);
+		if (slot.demand < slot.own)
+			xm_pager_wasted(p, &slot, slot.own - own);
 	}
-	cell += (uint32_t)(first - slot.page);
-	if (slot.count - count > 0 && slot.demand < slot.count)
-		xm_pager_wasted(p, &slot, slot.count - count);
 	/* The read ahead is posted before this window is installed, and must
 	 * not be posted over it: neither these pages nor this slot. */
 	p->slots[index].state = SLOT_FLYING;
 	s = stream_goes_on(p, &slot, ev, fx);
-	xm_pager_slot_clear(p, index, false);
 	/* A stream of stores has its window at once, ready to be written. */
 	rest = (ev->write && s != NULL && s->window >= 4) ||
 	       will_be_written(p, page);
-	if (ev->write && !rest && count > 1) {
-		/* One page is known to be written to; the others are not. */
-		before = (uint32_t)(page - first);
-		become_present(p, first, before, cell, false, fx);
-		become_present(p, page, 1, cell + before, true, fx);
-		become_present(p, page + 1, count - before - 1,
-			       cell + before + 1, false, fx);
-	} else {
-		become_present(p, first, count, cell, ev->write || rest, fx);
-	}
+	install(p, index, first, count, ev, rest, fx);
+	xm_pager_slot_clear(p, index, false);
 	fx->verdict = XM_VERDICT_DONE;
 }
 
@@ -237,7 +260,8 @@ static void fault_absent(struct xm_pager *p, uint64_t page,
 		s = xm_pager_stream_at(p, page, 1);
 		if (flagged(&p->pages[page], FLAG_SEQUENTIAL))
 			s->window = p->options.window_max;
-		run = xm_pager_stream_run(p, s, page, ev, xm_pager_fetchable, &first);
+		run = xm_pager_stream_run(p, s, page, ev, xm_pager_fetchable,
+					  GAP_MAX, &first);
 	}
 	if (!xm_pager_fetch_run(p, first, run, 1, s, fx)) {
 		if (s != NULL)

@@ -15,15 +15,25 @@ void xm_pager_slot_clear(struct xm_pager *p, uint32_t index, bool wasted)
 	for (uint32_t i = 0; i < slot->count; i++) {
 		struct xm_page *entry = &p->pages[slot->page + i];
 
-		if (entry->state == XM_PAGE_FETCHING && entry->slot == index)
+		if (in_slot(entry, index))
 			entry->state = XM_PAGE_ABSENT;
 	}
 	if (wasted) {
-		xm_pager_wasted(p, slot, slot->count - slot->demand);
+		xm_pager_wasted(p, slot, slot->own - slot->demand);
 		note(p, XM_TRACE_PAGER_WASTE, slot->page, slot->count, 0);
 	}
 	slot->state = SLOT_FREE;
-	slot->count = 0;
+	slot->count = slot->own = 0;
+}
+
+uint32_t xm_pager_slot_own(const struct xm_pager *p, uint32_t index,
+			   uint64_t page, uint32_t count)
+{
+	uint32_t own = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		own += in_slot(&p->pages[page + i], index);
+	return own;
 }
 
 /* A slot for a fetch: a free one, else the oldest that arrived and was not
@@ -84,15 +94,19 @@ bool xm_pager_fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
 	     page, (uint64_t)index, count);
 	slot = &p->slots[index];
 	slot->page = page;
-	slot->count = count;
+	slot->count = (uint16_t)count;
+	slot->own = 0;
 	slot->state = SLOT_FLYING;
 	slot->demand = demand;
 	slot->backward = s != NULL && s->step < 0;
 	slot->stream = stream;
 	slot->used = ++p->order;
 	for (uint32_t i = 0; i < count; i++) {
+		if (present(&p->pages[page + i]))
+			continue;
 		p->pages[page + i].state = XM_PAGE_FETCHING;
 		p->pages[page + i].slot = (uint16_t)index;
+		slot->own++;
 	}
 	xm_pager_emit(fx, XM_FETCH, page, count, slot_cell(p, (uint32_t)index),
 	       false);
@@ -101,10 +115,14 @@ bool xm_pager_fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
 
 /* Was its far memory lost while the read flew? Then what came may be anything:
  * zeros, or another client's. */
-static bool any_lost(const struct xm_pager *p, const struct xm_slot *slot)
+static bool any_lost(const struct xm_pager *p, uint32_t index)
 {
+	const struct xm_slot *slot = &p->slots[index];
+
 	for (uint32_t i = 0; i < slot->count; i++) {
-		if (flagged(&p->pages[slot->page + i], FLAG_LOST))
+		const struct xm_page *entry = &p->pages[slot->page + i];
+
+		if (in_slot(entry, index) && flagged(entry, FLAG_LOST))
 			return true;
 	}
 	return false;
@@ -118,17 +136,17 @@ void xm_pager_on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 	XM_ASSERT(index < p->options.slots);
 	slot = &p->slots[index];
 	XM_ASSERT(slot->state == SLOT_FLYING);
-	note(p, ev->status == 0 && any_lost(p, slot)
+	note(p, ev->status == 0 && any_lost(p, index)
 			? XM_TRACE_PAGER_FETCHED_LOST
 			: XM_TRACE_PAGER_FETCHED,
 	     slot->page, slot->count, (uint64_t)(int64_t)ev->status);
-	if (ev->status != 0 || any_lost(p, slot)) {
+	if (ev->status != 0 || any_lost(p, index)) {
 		xm_pager_slot_clear(p, index, false);
 		return;
 	}
 	slot->state = SLOT_ARRIVED;
 	p->counters.pages_read += slot->count;
-	p->counters.prefetched += slot->count - slot->demand;
+	p->counters.prefetched += slot->own - slot->demand;
 }
 
 /* --- streams: reading ahead ------------------------------------------------------------ */
@@ -298,28 +316,40 @@ void xm_pager_stream_moved(struct xm_stream *s, uint64_t page, uint32_t count)
 		s->edge = s->next;
 }
 
+/* Here, and its far bytes may be asked for all the same. */
+static bool readable_again(const struct xm_pager *p, uint64_t page)
+{
+	const struct xm_page *entry = &p->pages[page];
+
+	return present(entry) && flagged(entry, FLAG_WRITTEN) &&
+	       !flagged(entry, FLAG_LOST);
+}
+
 uint32_t xm_pager_stream_run(const struct xm_pager *p,
 			     const struct xm_stream *s, uint64_t page,
 			     const struct xm_pager_event *ev,
 			     bool (*want)(const struct xm_pager *, uint64_t),
-			     uint64_t *ret_page)
+			     uint32_t gap, uint64_t *ret_page)
 {
+	uint64_t most = s->step > 0 ? ev->limit + XM_PLANTED(last_page_ahead) -
+					      page
+				    : page - ev->floor + 1;
 	uint32_t run = 1;
 
 	*ret_page = page;
 	if (strided(s))
 		return run;
-	if (s->step > 0) {
-		while (run < s->window &&
-		       page + run < ev->limit + XM_PLANTED(last_page_ahead) &&
-		       want(p, page + run))
-			run++;
-	} else {
-		while (run < s->window && page >= ev->floor + run &&
-		       want(p, page - run))
-			run++;
-		*ret_page = page - (run - 1);
+	most = xm_min(most, s->window);
+	for (uint32_t i = 1; i < most; i++) {
+		uint64_t at = s->step > 0 ? page + i : page - i;
+
+		if (want(p, at))
+			run = i + 1;
+		else if (i - run >= gap || !readable_again(p, at))
+			break;
 	}
+	if (s->step < 0)
+		*ret_page = page - (run - 1);
 	return run;
 }
 
@@ -359,7 +389,8 @@ void xm_pager_stream_ahead(struct xm_pager *p, struct xm_stream *s,
 	while (p->credit > 0 && at_edge(p, s, ev, far)) {
 		uint64_t page;
 		uint32_t run = xm_pager_stream_run(p, s, s->edge, ev,
-						   xm_pager_fetchable, &page);
+						   xm_pager_fetchable, GAP_MAX,
+						   &page);
 
 		if (!xm_pager_fetch_run(p, page, run, 0, s, fx))
 			return;

@@ -29,6 +29,10 @@ enum {
 enum { SLOT_FREE, SLOT_FLYING, SLOT_ARRIVED };
 enum { CELL_FREE, CELL_FLYING, CELL_FAILED };
 
+/* Pages that are here, between two that are not, read for nothing rather than by
+ * two reads: a page costs less than half a microsecond, a read some five. */
+#define GAP_MAX 4
+
 #define NOBODY UINT64_MAX /* a frame or cell of no page */
 #define NO_FRAME UINT32_MAX
 
@@ -63,6 +67,12 @@ static inline bool present(const struct xm_page *page)
 static inline bool idle(const struct xm_page *page)
 {
 	return page->state == XM_PAGE_ABSENT && !flagged(page, FLAG_STORING);
+}
+
+/* On its way, or arrived, in this slot. */
+static inline bool in_slot(const struct xm_page *page, uint32_t index)
+{
+	return page->state == XM_PAGE_FETCHING && page->slot == index;
 }
 
 static inline uint32_t frames_free(const struct xm_pager *p)
@@ -135,11 +145,14 @@ void xm_pager_on_tick(struct xm_pager *, struct xm_pager_effects *);
 /* Its far bytes can be asked for: nothing of it is here or under way. */
 bool xm_pager_fetchable(const struct xm_pager *, uint64_t page);
 /* Posts one read of [page, +count), for this stream or none; false when no
- * slot is to be had. */
+ * slot is to be had. What is here of it stays as it is. */
 bool xm_pager_fetch_run(struct xm_pager *, uint64_t page, uint32_t count,
 			uint16_t demand, const struct xm_stream *,
 			struct xm_pager_effects *);
 void xm_pager_slot_clear(struct xm_pager *, uint32_t index, bool wasted);
+/* Pages of [page, +count) that this slot brings. */
+uint32_t xm_pager_slot_own(const struct xm_pager *, uint32_t index,
+			   uint64_t page, uint32_t count);
 void xm_pager_on_fetched(struct xm_pager *, const struct xm_pager_event *);
 /* The stream that a miss of [page, +count) continues, advanced; or the oldest
  * one, begun anew at `page`. */
@@ -147,12 +160,13 @@ struct xm_stream *xm_pager_stream_at(struct xm_pager *, uint64_t page,
 				     uint32_t count);
 void xm_pager_stream_moved(struct xm_stream *, uint64_t page, uint32_t count);
 /* Neighbours of `page`, itself included, in the stream's direction, for which
- * `want` holds; *ret_page is the lowest. */
+ * `want` holds, or gaps of at most `gap` pages that are here already and may be
+ * read again; *ret_page is the lowest. */
 uint32_t xm_pager_stream_run(const struct xm_pager *,
 			     const struct xm_stream *, uint64_t page,
 			     const struct xm_pager_event *,
 			     bool (*want)(const struct xm_pager *, uint64_t),
-			     uint64_t *ret_page);
+			     uint32_t gap, uint64_t *ret_page);
 /* Reading ahead lives on credit: a page that was used, or missed, earns one,
  * one that was not costs two. So 2 x wasted <= used + missed + a constant. */
 void xm_pager_credit(struct xm_pager *, uint32_t pages);

@@ -31,6 +31,7 @@
 	X(two_stores, "two stores of one page are under way")                 \
 	X(forget_flying, "a page is forgotten while its store flies")         \
 	X(budget_exceeded, "a read-ahead window is installed over the budget") \
+	X(window_whole, "a window is installed with what it did not bring")   \
 	X(last_page_ahead, "reading ahead goes one page past the end")        \
 	X(pinned_evicted, "a pinned page is evicted")                         \
 	X(unguarded, "an explicit write does not guard its pages")            \

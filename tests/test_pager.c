@@ -758,6 +758,48 @@ static void a_stream_goes_on_behind_pages_that_are_here(void)
 	}
 }
 
+/* Page 20 is here, and written to; a stream comes to it. */
+static void a_window_goes_over_a_page_that_is_here_and_leaves_it(void)
+{
+	struct xm_pager_options options = usual;
+	struct xm_pager_effect window = { 0 };
+
+	options.frames_max = 64;
+	options.slots = 8;
+	open_written(options);
+	send_event((struct xm_pager_event){
+		.kind = XM_PAGER_ADVISE, .page = 20, .limit = 21,
+		.advice = XM_ADVICE_RANDOM });
+	touch(20, true);
+	for (uint64_t page = 0; page < 19 && window.kind == 0;) {
+		bool done = fault(page, false) == XM_VERDICT_DONE;
+
+		for (unsigned i = 0; i < effects(XM_FETCH); i++) {
+			const struct xm_pager_effect *e = effect(XM_FETCH, i);
+
+			if (e->page < 20 && e->page + e->count > 20)
+				window = *e;
+		}
+		settle();
+		page += done;
+	}
+	CU_ASSERT_TRUE_FATAL(window.count > 2);
+	CU_ASSERT_EQUAL(state(20), XM_PAGE_DIRTY);
+	/* It leaves while the window waits: what came with that is older. */
+	send_event((struct xm_pager_event){ .kind = XM_PAGER_EVICT, .page = 20,
+					    .limit = 21 });
+	settle();
+	CU_ASSERT_EQUAL(state(20), XM_PAGE_ABSENT);
+	CU_ASSERT_EQUAL(fault(19, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(effects(XM_INSTALL), 2);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->page +
+				effect(XM_INSTALL, 0)->count, 20);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 1)->page, 21);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 1)->cell,
+			window.cell + 21 - (uint32_t)window.page);
+	CU_ASSERT_EQUAL(state(20), XM_PAGE_ABSENT);
+}
+
 /* Every window is for nothing: the stream jumps as soon as it is believed. */
 static void reading_ahead_in_vain_is_bounded(void)
 {
@@ -1180,6 +1222,7 @@ int main(void)
 		XM_TEST(prefetch_never_takes_a_frame),
 		XM_TEST(a_stream_is_read_ahead_by_windows),
 		XM_TEST(a_stream_goes_on_behind_pages_that_are_here),
+		XM_TEST(a_window_goes_over_a_page_that_is_here_and_leaves_it),
 		XM_TEST(the_read_ahead_is_not_posted_over_the_window_that_is_installed),
 		XM_TEST(runs_end_where_the_fault_says),
 		XM_TEST(random_advice_fetches_single_pages),
