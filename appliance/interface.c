@@ -9,12 +9,9 @@
  * does. Whether there is traffic the transport tells (MOVED), or, where it does
  * not, wait() does, by coming back before its time.
  *
- * Where a transport cannot wait either (shm), wait() is a nap. Then the only sign
- * of traffic is that a poll which served somebody took several times as long as
- * one that found nothing. That is a guess, so nothing hangs on it but patience:
- * a busy poll after a nap is followed by a short look around (it may just have
- * been slow to wake), a second one is traffic. Naps grow from NAP_MIN_NS to
- * NAP_MAX_NS as long as there are clients, and as waits do when there are none.
+ * Where a transport cannot wait (shm), wait() is a nap. Naps grow from
+ * NAP_MIN_NS to NAP_MAX_NS as long as there are clients, and as waits do when
+ * there are none.
  *
  * One report at most is waiting to be sent, and no command is read while it
  * is; so nothing piles up when the control process is stopped.
@@ -39,9 +36,6 @@
 #define WAIT_MAX_NS (500 * XM_MS)
 #define NAP_MIN_NS (20 * XM_US)
 #define NAP_MAX_NS (2 * XM_MS)
-#define LOOK_NS (30 * XM_US)
-#define POLL_BUSY 4 /* times an idle poll's duration */
-#define POLL_BUSY_NS 200 /* and so much more */
 #define POLLS_PER_LOOK 64 /* at the socket, while spinning */
 #define START_MS 60000
 #define STOP_MS 1000
@@ -62,7 +56,7 @@ struct child {
 	bool waits, tells;
 	struct xm_spin spin;
 	uint64_t moved_ns; /* when bytes moved last */
-	uint64_t poll_ns; /* an idle poll's duration, about */
+	bool slept;	   /* since then */
 	int fd;
 	bool ended;   /* the control process is gone */
 	bool pending; /* `report` could not be sent yet */
@@ -151,20 +145,6 @@ static void child_serve(struct child *c)
 	}
 }
 
-/* True: this poll seems to have served somebody. The shortest poll is the
- * measure, forgotten slowly, as clocks and machines change their speed. */
-static bool poll_was_busy(struct child *c, uint64_t duration_ns)
-{
-	if (c->tells || c->waits || c->target.clients_count == 0)
-		return false;
-	if (duration_ns < c->poll_ns) {
-		c->poll_ns = duration_ns;
-		return false;
-	}
-	c->poll_ns += c->poll_ns / 1024 + 1;
-	return duration_ns > POLL_BUSY * c->poll_ns + POLL_BUSY_NS;
-}
-
 static uint64_t longer_wait(const struct child *c, uint64_t wait_ns)
 {
 	if (!c->waits && c->target.clients_count > 0)
@@ -175,8 +155,9 @@ static uint64_t longer_wait(const struct child *c, uint64_t wait_ns)
 /* There was traffic. Returns until when to look for more. */
 static uint64_t child_moved(struct child *c, uint64_t now_ns)
 {
-	xm_spin_learn(&c->spin, now_ns - c->moved_ns);
+	xm_spin_learn(&c->spin, now_ns - c->moved_ns, c->slept);
 	c->moved_ns = now_ns;
+	c->slept = false;
 	return xm_time_after(now_ns, xm_spin_ns(&c->spin));
 }
 
@@ -187,6 +168,7 @@ static bool child_wait(struct child *c, uint64_t wait_ns)
 
 	/* With a report stuck, a command to be read must not wake. */
 	c->options->ops->wait(c->transport, c->pending ? -1 : c->fd, wait_ns);
+	c->slept = true;
 	return c->waits && clock_ns() - before_ns < wait_ns - wait_ns / 8;
 }
 
@@ -195,26 +177,15 @@ static void child_loop(struct child *c)
 	uint64_t wait_min_ns = c->waits ? WAIT_MIN_NS : NAP_MIN_NS;
 	uint64_t wait_ns = wait_min_ns;
 	uint64_t now_ns = clock_ns(), look_until_ns = now_ns;
-	bool looking = false;
 	int polls = 0;
 
-	c->poll_ns = XM_SECOND;
 	c->moved_ns = now_ns;
 	while (!c->ended) {
-		uint64_t before_ns = now_ns;
 		bool busy = xm_target_poll(&c->target) > 0;
 
-		now_ns = clock_ns();
-		if (poll_was_busy(c, now_ns - before_ns)) {
-			busy = busy || looking;
-			looking = true;
-			look_until_ns = xm_max(look_until_ns,
-					       now_ns + LOOK_NS);
-		}
-		if (polls++ % POLLS_PER_LOOK == 0) {
+		if (polls++ % POLLS_PER_LOOK == 0)
 			child_serve(c);
-			now_ns = clock_ns();
-		}
+		now_ns = clock_ns();
 		if (busy) {
 			look_until_ns = child_moved(c, now_ns);
 			wait_ns = wait_min_ns;
@@ -235,7 +206,6 @@ static void child_loop(struct child *c)
 			wait_ns = longer_wait(c, wait_ns);
 			now_ns = clock_ns();
 		}
-		looking = false;
 		polls = 0; /* look at the socket next */
 	}
 }

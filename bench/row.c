@@ -124,7 +124,7 @@ void bench_stamp(struct bench_row *row, const struct bench_client *c)
 	bench_text(row, "provider_version", external ? c->info.version : "");
 	bench_text(row, "endpoint", external ? c->info.endpoint : "none");
 	bench_text(row, "paging", external ? c->info.paging : "none");
-	bench_text(row, "polling", external ? b->common->polling : "none");
+	bench_text(row, "polling", external ? c->info.polling : "none");
 	bench_count(row, "lanes", BENCH_SAME, external ? c->info.lanes : 0);
 	bench_count(row, "ranks", BENCH_SAME, (uint64_t)b->ranks);
 	bench_count(row, "clients", BENCH_SAME, (uint64_t)b->clients);

@@ -135,6 +135,7 @@ static const char *state_name(const struct xm_session *session)
 
 int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 {
+	static const char *const polling[] = { "adaptive", "busy", "block" };
 	struct extmem_info info = { .lanes = x->lanes_count };
 	const struct xm_transport_limits *limits;
 	const struct xm_session *session;
@@ -163,6 +164,8 @@ int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 		 xm_uffd_ops(x->mapper)->name);
 	snprintf(info.paging_reason, sizeof(info.paging_reason), "%s",
 		 xm_uffd_reason(x->mapper));
+	snprintf(info.polling, sizeof(info.polling), "%s",
+		 polling[x->settings.polling]);
 	os_mutex_take(&x->control_lock);
 	snprintf(info.name, sizeof(info.name), "%s", session->welcome.name);
 	snprintf(info.state, sizeof(info.state), "%s", state_name(session));

@@ -354,7 +354,7 @@ static void drive(extmem *x, struct transfer *t)
 	}
 	/* Who gave us its last piece may still be about to look at it. */
 	for (unsigned turn = 0; atomic_load(&t->callers) > 0; turn++)
-		os_relax(turn);
+		xm_rest(turn);
 	xm_transfer_end(t);
 	async_put(x, &x->async_done, t);
 }
@@ -366,7 +366,7 @@ void xm_async_turn(extmem *x)
 
 	for (uint32_t i = 0; i < x->lanes_count; i++) {
 		xm_lane_lock(&x->lanes[i], &old);
-		xm_lane_turn(x, &x->lanes[i]);
+		xm_lane_turn(&x->lanes[i]);
 		xm_lane_unlock(&x->lanes[i], &old);
 	}
 	for (t = atomic_exchange(&x->async_called, NULL); t != NULL; t = next) {
@@ -459,15 +459,20 @@ int extmem_poll(extmem *x, struct extmem_completion *ret, size_t count)
 int extmem_wait(extmem *x, struct extmem_completion *ret, size_t count,
 		uint32_t timeout_ms)
 {
-	uint64_t deadline_ns = os_now_ns() + timeout_ms * XM_MS;
+	struct xm_wait wait = {
+		.deadline_ns = os_now_ns() + timeout_ms * XM_MS,
+	};
+	uint32_t seen[XM_LANES_MAX];
 
-	for (unsigned turn = 0;; turn++) {
-		int got = extmem_poll(x, ret, count);
+	for (;;) {
+		int got;
 
+		xm_lanes_seen(x, seen);
+		got = extmem_poll(x, ret, count);
 		if (got != 0)
 			return got;
-		if (os_now_ns() >= deadline_ns)
+		if (os_now_ns() >= wait.deadline_ns)
 			return 0;
-		os_relax(turn);
+		xm_lanes_wait(x, seen, -1, &wait);
 	}
 }

@@ -47,6 +47,12 @@ static const struct xm_option options[] = {
 		  "thread of its own, which can serve the kernel's touches "
 		  "too, with privilege.",
 	  .destination = offsetof(struct xm_settings, paging) },
+	{ .name = "polling", .kind = XM_OPTION_CHOICE, .value = "adaptive",
+	  .choices = XM_POLLING_CHOICES,
+	  .help = "How threads wait for the network: adaptive looks for as long "
+		  "as an answer is likely to come soon, then sleeps; busy "
+		  "never sleeps; block always does.",
+	  .destination = offsetof(struct xm_settings, polling) },
 	{ .name = "lanes", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
 	  .max = XM_LANES_MAX,
 	  .help = "Connections to each appliance, each with its own lock and "
@@ -134,19 +140,26 @@ void xm_lanes_lock(extmem *x, struct os_signals *ret)
 void xm_lanes_unlock(extmem *x, const struct os_signals *old)
 {
 	for (uint32_t i = x->lanes_count; i > 0; i--)
-		os_lock_give(&x->lanes[i - 1].lock);
+		xm_lane_give(&x->lanes[i - 1]);
 	os_signals_restore(old);
 }
 
-void xm_lane_turn(extmem *x, struct lane *lane)
+/* Completions of explicit operations, to who drives them. */
+void xm_lane_collect(struct lane *lane)
 {
 	struct xm_completion done;
 
-	xm_engine_turn(&lane->engine, os_now_ns());
 	while (xm_engine_completion(&lane->engine, &done)) {
-		xm_piece_end(x, lane, (struct piece *)(uintptr_t)done.token,
+		xm_piece_end(lane->client, lane,
+			     (struct piece *)(uintptr_t)done.token,
 			     done.status);
 	}
+}
+
+void xm_lane_turn(struct lane *lane)
+{
+	xm_engine_turn(&lane->engine, os_now_ns());
+	xm_lane_collect(lane);
 }
 
 /* How a lane divides its share of the local memory; see pager.h. */
@@ -201,6 +214,12 @@ static int lane_open(extmem *x, struct lane *lane)
 	lane->bounce = lane->stage + xm_pager_stage_pages(&o.pager) * XM_PAGE;
 	if (xm_pieces_open(lane, DEPTH) != 0)
 		return xm_fail(-ENOMEM, "extmem_open: out of memory");
+	lane->client = x;
+	lane->bell = os_kick_open();
+	if (lane->bell < 0)
+		return xm_fail(lane->bell, "extmem_open: no descriptor: %s",
+			       strerror(-lane->bell));
+	xm_spin_init(&lane->spin, (enum xm_polling)x->settings.polling);
 	xm_engine_init(&lane->engine, &o, lane->memory, os_now_ns());
 	return 0;
 }
@@ -214,6 +233,7 @@ static void lane_close(struct lane *lane)
 	os_memory_give(lane->stage, lane->stage_size);
 	os_memory_give(lane->memory, lane->memory_size);
 	xm_pieces_close(lane);
+	os_kick_close(lane->bell);
 }
 
 /* --- appliances ----------------------------------------------------------------- */
@@ -406,7 +426,7 @@ static void keeper_unlock(void *owner, uint32_t lane)
 	if (lane == XM_KEEPER_CONTROL)
 		os_mutex_give(&x->control_lock);
 	else
-		os_lock_give(&x->lanes[lane].lock);
+		xm_lane_give(&x->lanes[lane]);
 }
 
 static void keeper_report(void *owner, const struct xm_control_report *report)
@@ -460,11 +480,6 @@ static void *keeper_run(void *argument)
 		pass_on_requests(x, os_now_ns());
 		os_mutex_give(&x->control_lock);
 		xm_keeper_turn(&x->keeper, os_now_ns());
-		for (uint32_t i = 0; i < x->lanes_count; i++) {
-			os_lock_take(&x->lanes[i].lock);
-			xm_lane_turn(x, &x->lanes[i]);
-			os_lock_give(&x->lanes[i].lock);
-		}
 		patience = xm_keeper_patience_ns(&x->keeper);
 		/* One channel can be slept on; others are looked at. */
 		if (control->channels_count > 1)
@@ -679,6 +694,7 @@ static void destroy(extmem *x)
 	xm_async_close(x);
 	if (x->options != NULL)
 		xm_options_close(x->options);
+	os_kick_close(x->all_bell);
 	os_kick_close(x->kick);
 	os_mutex_close(&x->regions_lock);
 	os_mutex_close(&x->near_lock);
@@ -743,10 +759,14 @@ int extmem_open(const char *const settings[], extmem **ret)
 	os_mutex_open(&x->near_lock);
 	os_mutex_open(&x->control_lock);
 	os_cond_open(&x->control_changed);
+	for (uint32_t i = 0; i < XM_LANES_MAX; i++)
+		x->lanes[i].bell = x->lanes[i].all_bell = -1;
 	x->kick = os_kick_open();
-	rc = x->kick < 0 ? xm_fail(x->kick, "extmem_open: no descriptor: %s",
-				   strerror(-x->kick))
-			 : build(x, settings);
+	x->all_bell = os_kick_open();
+	rc = x->kick < 0 ? x->kick : x->all_bell;
+	rc = rc < 0 ? xm_fail(rc, "extmem_open: no descriptor: %s",
+			      strerror(-rc))
+		    : build(x, settings);
 	if (rc != 0) {
 		destroy(x);
 		return rc;

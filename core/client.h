@@ -3,9 +3,9 @@
  * The inside of extmem.h: a client, its lanes and regions, for the files that
  * make the public functions real: client.c (open, close, the keeper's thread),
  * region.c (take, give, select), mapping.c (map, faults, sync, advise, pin),
- * objects.c (objects, through
- * threads' caches), access.c (explicit reads and writes), transfer.c (what these
- * move), about.c (statistics, information).
+ * objects.c (objects, through threads' caches), access.c (explicit reads and
+ * writes), transfer.c (what these move), wait.c (how threads wait), about.c
+ * (statistics, information).
  *
  * Locks, in the order in which they may be taken:
  *	extmem.regions_lock	the list of regions, the arena, the layout
@@ -35,6 +35,7 @@
 #include "list.h"
 #include "options.h"
 #include "os.h"
+#include "spin.h"
 #include "transfer.h"
 #include "uffd.h"
 
@@ -48,7 +49,7 @@ struct xm_settings {
 	struct xm_option_list appliance;
 	uint64_t local;
 	uint64_t timeout_ns, loss_timeout_ns;
-	uint32_t paging;
+	uint32_t paging, polling;
 	uint32_t reclaim;
 	uint64_t lanes;
 	uint64_t arena;
@@ -63,6 +64,14 @@ extern const struct xm_option_table xm_client_options;
 struct lane {
 	struct os_lock lock;
 	atomic_bool mapped; /* pages can fault, from now on; see xm_lane_lock() */
+	/* How threads wait: wait.c. */
+	_Atomic uint32_t turns; /* of the engine, as last told */
+	atomic_bool looking;	/* somebody takes completions */
+	bool watched, rung;	/* somebody sleeps on descriptors; his bell rings */
+	uint32_t sleepers;	/* and these on `turns` */
+	int bell, all_bell;	/* kicks; or -1 */
+	struct xm_spin spin;
+	extmem *client;
 	struct xm_engine engine;
 	void *memory;
 	size_t memory_size;
@@ -159,6 +168,9 @@ struct extmem {
 	uint32_t lanes_count;
 	uint64_t block_pages;
 
+	int all_bell; /* for one who waits for any lane */
+	atomic_bool all_watched;
+
 	struct os_thread keeper_thread;
 	bool keeper_runs;
 	struct faults *faults; /* how faults reach us; of faults.c */
@@ -208,6 +220,18 @@ static inline uint32_t xm_lane_of(const extmem *x, uint64_t page)
 		       : (uint32_t)(page / x->block_pages % x->lanes_count);
 }
 
+/* With the lane's lock: who sleeps hears that something has happened. wait.c */
+void xm_lane_tell(struct lane *);
+
+/* A lane's lock is given by this, and by nothing else. */
+static inline void xm_lane_give(struct lane *lane)
+{
+	if (lane->engine.turns != atomic_load_explicit(&lane->turns,
+						       memory_order_relaxed))
+		xm_lane_tell(lane);
+	os_lock_give(&lane->lock);
+}
+
 /* Before the first mapping there are no faults, and two system calls are
  * saved. */
 static inline void xm_lane_lock(struct lane *lane, struct os_signals *ret)
@@ -228,14 +252,16 @@ static inline void xm_lane_lock(struct lane *lane, struct os_signals *ret)
 static inline void xm_lane_unlock(struct lane *lane,
 				  const struct os_signals *old)
 {
-	os_lock_give(&lane->lock);
+	xm_lane_give(lane);
 	os_signals_restore(old);
 }
 
 void xm_lanes_lock(extmem *, struct os_signals *ret);
 void xm_lanes_unlock(extmem *, const struct os_signals *old);
-/* With the lane locked: takes in completions, and hands explicit ones on. */
-void xm_lane_turn(extmem *, struct lane *);
+/* With the lane locked: takes in completions, and hands explicit ones on; or
+ * hands on alone, what the keeper took in. */
+void xm_lane_turn(struct lane *);
+void xm_lane_collect(struct lane *);
 /* A transfer of an asynchronous call shall be driven. */
 void xm_async_call(extmem *, struct transfer *);
 /* Looks at all lanes, and drives those. */
@@ -264,6 +290,37 @@ uint64_t xm_caches_count(const extmem_region *);
 /* The region ends. Without its lock. */
 void xm_caches_end(extmem_region *);
 
+/* --- wait.c --------------------------------------------------------------------- */
+
+/* One wait, from the first WAIT to the last. */
+struct xm_wait {
+	uint64_t deadline_ns; /* sleep no longer; XM_NEVER */
+	uint64_t began_ns;
+	uint64_t since_ns; /* of what happened last, or of the beginning; or 0 */
+	const struct os_signals *signals; /* as before the lock, or NULL */
+	bool slept; /* since then */
+	unsigned looks, naps;
+};
+
+/* With the lane locked, and on return: something may have happened since, or
+ * some time has passed. The lock may have been given meanwhile. */
+void xm_lane_wait(struct lane *, struct xm_wait *);
+/* Without, for one who had seen this many turns before he looked: returns at
+ * once if there have been more. */
+void xm_lane_await(struct lane *, uint32_t seen, struct xm_wait *);
+
+static inline uint32_t xm_lane_seen(const struct lane *lane)
+{
+	return atomic_load_explicit(&lane->turns, memory_order_acquire);
+}
+
+/* Likewise for one who looks at all lanes, and at a descriptor (or -1). */
+void xm_lanes_seen(extmem *, uint32_t seen[XM_LANES_MAX]);
+void xm_lanes_wait(extmem *, const uint32_t seen[XM_LANES_MAX], int fd,
+		   struct xm_wait *);
+/* Between two looks at what nobody tells of; `turn` counts from 0. */
+void xm_rest(unsigned turn);
+
 /* --- faults.c, or the simulator ------------------------------------------------- */
 
 /* From now on touches of the arena reach xm_serve(). */
@@ -287,7 +344,7 @@ struct fault {
 	uint64_t since_ns; /* engine time */
 	uint64_t began_ns;
 };
-enum xm_verdict xm_serve_once(extmem *, struct fault *, unsigned looks);
+enum xm_verdict xm_serve_once(extmem *, struct fault *);
 /* A range event of the pager over [first, limit) of the arena's pages, in all
  * lanes, until it is done. -ETIMEDOUT, -ENOTCONN (out of reach), -ESTALE. */
 int xm_range(extmem *, const struct xm_pager_event *like, uint64_t first,

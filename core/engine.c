@@ -152,6 +152,7 @@ static void path_step(struct xm_engine *e, uint32_t appliance,
 	if (fx.disconnect && peer->connected) {
 		peer->connected = false;
 		peer->ops->disconnect(peer->transport, peer->peer);
+		e->turns++; /* what it cancels is there to be polled for */
 	}
 	/* connect is carried out by xm_engine_ticket(), which has where. */
 }
@@ -196,6 +197,7 @@ static void heed(struct xm_engine *e, struct xm_lane_peer *peer, int rc)
 		peer->refused_ns = 0;
 	if (rc != -EAGAIN)
 		return;
+	e->eager = true;
 	if (peer->refused_ns == 0)
 		peer->refused_ns = e->clock_ns;
 	peer->refused_last_ns = e->clock_ns;
@@ -480,6 +482,16 @@ static bool any_lost(struct xm_engine *e, uint64_t page, uint64_t limit)
 	return false;
 }
 
+/* Can somebody who was told to WAIT have another answer after this? A step that
+ * says WAIT may have done something, but what it waits for are completions, and
+ * so do the others. Those who try again what was refused (a tick, a guard) must
+ * not keep each other awake. */
+static bool may_help(enum xm_pager_event_kind kind, enum xm_verdict verdict)
+{
+	return verdict != XM_VERDICT_WAIT && kind != XM_PAGER_TICK &&
+	       kind != XM_PAGER_GUARD && kind != XM_PAGER_FLUSHED;
+}
+
 enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
 {
 	struct xm_pager_effects *fx = &e->effects;
@@ -512,6 +524,8 @@ enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
 	}
 	for (uint32_t i = 0; i < sorry; i++)
 		refused(e, &fx->list[i]);
+	if (may_help(ev->kind, fx->verdict))
+		e->turns++;
 	return fx->verdict;
 }
 
@@ -609,6 +623,7 @@ static bool poll_peer(struct xm_engine *e, uint32_t appliance)
 			break; /* a target's events */
 		}
 	}
+	e->turns += count > 0;
 	return count > 0;
 }
 
@@ -771,6 +786,7 @@ void xm_engine_lose(struct xm_engine *e, uint32_t appliance, uint32_t lease,
 		if (s->appliance != appliance || s->lease >= lease)
 			continue;
 		s->lost = true;
+		e->turns++;
 		note(e, XM_TRACE_ENGINE_LOSE, lane, s->page, s->count,
 		     appliance);
 		lose_segment(e, s, lane, lanes);

@@ -102,6 +102,10 @@ struct xm_engine {
 	struct xm_completion *completions; /* ring of depth entries */
 	uint32_t completions_first, completions_count;
 	uint32_t users; /* explicit operations outstanding */
+	/* Moves with whatever may change the answer to one who was told to WAIT;
+	 * what time alone changes is the waiter's to ask again. */
+	uint32_t turns;
+	bool eager; /* a transport took no more: try again soon; its user clears it */
 	uint64_t clock_ns, seen_ns;
 	uint64_t tick_ns; /* engine time of the last tick */
 	uint64_t again_ns; /* and when failed stores were tried again */

@@ -85,6 +85,7 @@ const char *extmem_error(void);
  *	loss_timeout how long a page may be out of reach before it is lost
  *		     (10s; where nobody listens any more, a second at most)
  *	paging       inline, thread, or auto
+ *	polling      how threads wait: adaptive, busy, or block
  *	lanes        connections to each appliance, 1..16 (1)
  *
  * Errors: -EINVAL a setting is unknown or malformed; -ECONNREFUSED,
@@ -306,6 +307,7 @@ struct extmem_info {
 	char state[16];		/* away, greeting, ready, lost */
 	uint64_t lease_ms;
 	uint32_t lanes;
+	char polling[16]; /* adaptive, busy, or block */
 };
 
 /* About the index-th appliance; -ERANGE past the last. */

@@ -173,56 +173,89 @@ static void inline_end(extmem *x)
 
 #define PENDING_MAX 256
 
-/* The looks at one fault are few: others wait in the same line. */
-#define PENDING_LOOKS 1
+struct pending {
+	struct fault faults[PENDING_MAX];
+	int count;
+};
 
-/* Idle turns after which the thread sleeps on the descriptor. */
-#define PATIENCE 1000
+/* One try of each; true when any is served. */
+static bool serve_pending(extmem *x, struct pending *p)
+{
+	const struct xm_mapper_ops *ops = xm_uffd_ops(x->mapper);
+	bool any = false;
 
+	for (int i = 0; i < p->count;) {
+		uint64_t page = p->faults[i].page;
+		enum xm_verdict verdict = xm_serve_once(x, &p->faults[i]);
+
+		if (verdict == XM_VERDICT_WAIT) {
+			i++;
+			continue;
+		}
+		/* Nobody is left asleep: it is there, or poisoned. */
+		if (verdict == XM_VERDICT_DONE)
+			ops->wake(x->mapper, page, 1);
+		else
+			ops->poison(x->mapper, page, 1);
+		p->faults[i] = p->faults[--p->count];
+		any = true;
+	}
+	return any;
+}
+
+/* Faults that have come since; the number of them. */
+static int read_faults(extmem *x, struct pending *p)
+{
+	struct xm_fault faults[16];
+	int room = PENDING_MAX - p->count;
+	int got = xm_uffd_faults(x->mapper, faults, room < 16 ? room : 16);
+
+	for (int i = 0; i < got; i++)
+		p->faults[p->count++] = (struct fault){
+			.page = faults[i].page,
+			.write = faults[i].write,
+		};
+	return got;
+}
+
+/* Without a fault nothing is awaited: even busy sleeps in the end. */
+#define IDLE_MAX (10 * XM_MS)
+
+/* Between two faults it looks for the next as the lanes do for completions,
+ * and then sleeps on the descriptor; while faults are served, on both. */
 static void *fault_run(void *argument)
 {
 	extmem *x = argument;
-	const struct xm_mapper_ops *ops = xm_uffd_ops(x->mapper);
-	struct fault pending[PENDING_MAX];
-	struct xm_fault faults[16];
-	int count = 0;
-	unsigned turn = 0;
+	struct pending pending = { .count = 0 };
+	struct xm_wait wait = { .deadline_ns = XM_NEVER };
+	struct xm_spin spin;
+	uint64_t idle_ns = os_now_ns();
+	bool slept = false;
 	struct pollfd fd = { .fd = xm_uffd_descriptor(x->mapper),
 			     .events = POLLIN };
 
+	xm_spin_init(&spin, (enum xm_polling)x->settings.polling);
 	while (!atomic_load(&x->stopping)) {
-		int room = PENDING_MAX - count, got;
+		uint32_t seen[XM_LANES_MAX];
+		int got;
 
-		if (count == 0 && turn > PATIENCE)
+		xm_lanes_seen(x, seen);
+		got = read_faults(x, &pending);
+		if (got > 0 && pending.count == got)
+			xm_spin_learn(&spin, os_now_ns() - idle_ns, slept);
+		if (serve_pending(x, &pending) || got > 0) {
+			wait.since_ns = 0;
+			idle_ns = os_now_ns();
+			slept = false;
+		} else if (pending.count > 0) {
+			xm_lanes_wait(x, seen, fd.fd, &wait);
+		} else if (os_now_ns() - idle_ns >=
+			   xm_min(xm_spin_ns(&spin), IDLE_MAX)) {
 			poll(&fd, 1, 100);
-		got = xm_uffd_faults(x->mapper, faults,
-				     room < 16 ? room : 16);
-		for (int i = 0; i < got; i++)
-			pending[count++] = (struct fault){
-				.page = faults[i].page,
-				.write = faults[i].write,
-			};
-		for (int i = 0; i < count;) {
-			uint64_t page = pending[i].page;
-			enum xm_verdict verdict = xm_serve_once(
-				x, &pending[i], PENDING_LOOKS);
-
-			if (verdict == XM_VERDICT_WAIT) {
-				i++;
-				continue;
-			}
-			/* Nobody is left asleep: it is there, or poisoned. */
-			if (verdict == XM_VERDICT_DONE)
-				ops->wake(x->mapper, page, 1);
-			else
-				ops->poison(x->mapper, page, 1);
-			pending[i] = pending[--count];
-			turn = 0;
+			slept = true;
+		} else {
+			os_look_again(0, 0);
 		}
-		if (got > 0)
-			turn = 0;
-		else
-			os_relax(turn++);
 	}
 	return NULL;
 }

@@ -73,6 +73,7 @@ libxm_client_la_SOURCES = \
 	core/region.c \
 	core/transfer.c \
 	core/transfer.h \
+	core/wait.c \
 	$(NULL)
 
 # Skin: doors to libc and to the kernel. The simulator has its own.

@@ -6,8 +6,8 @@
  * The life of an inline fault: the kernel sends SIGBUS to the thread that
  * touched the page; on_sigbus() (faults.c) finds the client; xm_serve() locks
  * the lane, sends the fault to the pager (which posts the read, then makes
- * room), and looks for completions until the pager says that the page is
- * there. Nothing is allocated, no other thread is woken.
+ * room), and waits (wait.c) until the pager says that the page is there. Nothing
+ * is allocated, no other thread is woken.
  */
 #include "client.h"
 
@@ -51,48 +51,63 @@ static void note_lost(extmem *x, struct lane *lane, uint64_t page)
 	atomic_store(&x->lost_said, 2);
 }
 
-/* Looks taken at the transport under one hold of the lock, when nobody else
- * waits for it. */
-#define LOOKS 16
-
-enum xm_verdict xm_serve_once(extmem *x, struct fault *f, unsigned looks)
+/* With the lane locked. */
+static enum xm_verdict serve_step(struct lane *lane, struct fault *f)
 {
-	struct lane *lane = &x->lanes[xm_lane_of(x, f->page)];
 	enum xm_verdict verdict;
 
-	os_lock_take(&lane->lock);
 	if (!f->again) {
 		f->began_ns = os_now_ns();
 		f->since_ns = xm_engine_clock(&lane->engine);
 	}
 	verdict = xm_engine_fault(&lane->engine, f->page, f->write, f->again,
 				  f->since_ns);
-	for (unsigned i = 0; verdict == XM_VERDICT_WAIT && i < looks; i++) {
-		xm_lane_turn(x, lane);
-		verdict = xm_engine_fault(&lane->engine, f->page, f->write,
-					  true, f->since_ns);
-	}
 	f->again = true;
+	return verdict;
+}
+
+static void served(extmem *x, struct lane *lane, const struct fault *f,
+		   enum xm_verdict verdict)
+{
 	if (verdict == XM_VERDICT_DONE)
 		lane->latency[latency_bucket(os_now_ns() - f->began_ns)]++;
 	else if (verdict != XM_VERDICT_WAIT)
 		note_lost(x, lane, f->page);
-	os_lock_give(&lane->lock);
+}
+
+enum xm_verdict xm_serve_once(extmem *x, struct fault *f)
+{
+	struct lane *lane = &x->lanes[xm_lane_of(x, f->page)];
+	enum xm_verdict verdict;
+
+	os_lock_take(&lane->lock);
+	verdict = serve_step(lane, f);
+	if (verdict == XM_VERDICT_WAIT) {
+		xm_lane_turn(lane);
+		verdict = serve_step(lane, f);
+	}
+	served(x, lane, f, verdict);
+	xm_lane_give(lane);
 	return verdict;
 }
 
 enum xm_verdict xm_serve(extmem *x, uint64_t page, bool write)
 {
 	struct fault fault = { .page = page, .write = write };
-	unsigned looks = os_looks(LOOKS);
+	struct xm_wait wait = { .deadline_ns = XM_NEVER };
+	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
+	enum xm_verdict verdict;
 
-	for (unsigned turn = 0;; turn++) {
-		enum xm_verdict verdict = xm_serve_once(x, &fault, looks);
-
-		if (verdict != XM_VERDICT_WAIT)
-			return verdict;
-		os_relax(turn);
+	os_lock_take(&lane->lock);
+	verdict = serve_step(lane, &fault);
+	wait.since_ns = fault.began_ns;
+	while (verdict == XM_VERDICT_WAIT) {
+		xm_lane_wait(lane, &wait);
+		verdict = serve_step(lane, &fault);
 	}
+	served(x, lane, &fault, verdict);
+	xm_lane_give(lane);
+	return verdict;
 }
 
 /* --- ranges ------------------------------------------------------------------------------ */
@@ -104,7 +119,8 @@ static int range_piece(extmem *x, const struct xm_pager_event *like,
 {
 	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
 	struct os_signals old;
-	unsigned turn = 0;
+	struct xm_wait wait = { .deadline_ns = deadline_ns, .signals = &old };
+	bool again = false;
 
 	while (page < limit) {
 		struct xm_pager_event ev = *like;
@@ -114,7 +130,7 @@ static int range_piece(extmem *x, const struct xm_pager_event *like,
 		ev.page = page;
 		ev.floor = page;
 		ev.limit = limit;
-		ev.again = turn > 0;
+		ev.again = again;
 		xm_lane_lock(lane, &old);
 		ev.reach = xm_engine_reach(&lane->engine, page);
 		verdict = xm_engine_event(&lane->engine, &ev);
@@ -123,7 +139,7 @@ static int range_piece(extmem *x, const struct xm_pager_event *like,
 		if (seq != NULL)
 			*seq = xm_max(*seq, lane->engine.effects.seq);
 		if (verdict == XM_VERDICT_WAIT)
-			xm_lane_turn(x, lane);
+			xm_lane_wait(lane, &wait);
 		reach = page < limit
 				? xm_engine_reach(&lane->engine, page)
 				: XM_REACH_UP;
@@ -132,8 +148,9 @@ static int range_piece(extmem *x, const struct xm_pager_event *like,
 			return 0;
 		if (verdict == XM_VERDICT_LOST)
 			return -ESTALE;
-		if (verdict == XM_VERDICT_MORE) {
-			turn = 0;
+		again = verdict != XM_VERDICT_MORE;
+		if (!again) {
+			wait.since_ns = 0; /* the next one is another */
 			continue;
 		}
 		/* These two need nothing of the appliance: what is under way
@@ -143,7 +160,6 @@ static int range_piece(extmem *x, const struct xm_pager_event *like,
 			return -ENOTCONN;
 		if (os_now_ns() >= deadline_ns)
 			return -ETIMEDOUT;
-		os_relax(turn++);
 	}
 	return 0;
 }
@@ -183,18 +199,20 @@ int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
 	/* What was begun has to land. The cells tell, whichever block. */
 	for (uint32_t i = 0; rc == 0 && i < x->lanes_count; i++) {
 		struct lane *lane = &x->lanes[i];
+		struct os_signals old;
+		struct xm_wait wait = { .deadline_ns = deadline_ns,
+					.signals = &old };
 		enum xm_verdict verdict = XM_VERDICT_WAIT;
 
-		for (unsigned turn = 0; verdict == XM_VERDICT_WAIT; turn++) {
+		while (verdict == XM_VERDICT_WAIT) {
 			struct xm_pager_event done = {
 				.kind = XM_PAGER_FLUSHED, .page = first,
 				.limit = limit, .seq = seq[i],
 			};
-			struct os_signals old;
 			enum xm_reach reach;
 
 			xm_lane_lock(lane, &old);
-			xm_lane_turn(x, lane);
+			xm_lane_turn(lane);
 			verdict = xm_engine_event(&lane->engine, &done);
 			/* Of the page that is waited for, not of the first:
 			 * a range may lie at several appliances. */
@@ -203,6 +221,9 @@ int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
 						  &lane->engine,
 						  lane->engine.effects.next)
 					: XM_REACH_UP;
+			if (verdict == XM_VERDICT_WAIT &&
+			    reach != XM_REACH_LOST)
+				xm_lane_wait(lane, &wait);
 			xm_lane_unlock(lane, &old);
 			if (verdict == XM_VERDICT_LOST)
 				return -ESTALE;
@@ -212,7 +233,6 @@ int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
 				return -ENOTCONN;
 			if (os_now_ns() >= deadline_ns)
 				return -ETIMEDOUT;
-			os_relax(turn);
 		}
 	}
 	return rc;
@@ -366,7 +386,7 @@ static int begin_tracking(extmem_region *region)
 			break;
 		}
 		xm_async_turn(x);
-		os_relax(turn);
+		xm_rest(turn);
 	}
 	if (rc == 0 && atomic_load(&region->written))
 		rc = xm_range(x, &adopt, first, first + region->size / XM_PAGE,
@@ -571,11 +591,12 @@ static int pin_page(extmem *x, uint64_t page, bool write)
 		.kind = XM_PAGER_PIN, .page = page, .limit = page + 1,
 		.write = write,
 	};
+	struct os_signals old;
+	struct xm_wait wait = { .deadline_ns = XM_NEVER, .signals = &old };
 	uint64_t since_ns = 0;
 
 	for (unsigned turn = 0;; turn++) {
 		enum xm_verdict verdict;
-		struct os_signals old;
 
 		xm_lane_lock(lane, &old);
 		if (!is_attached(x, lane, page)) {
@@ -591,7 +612,7 @@ static int pin_page(extmem *x, uint64_t page, bool write)
 			if (verdict == XM_VERDICT_DONE)
 				verdict = xm_engine_event(&lane->engine, &pin);
 			if (verdict == XM_VERDICT_WAIT)
-				xm_lane_turn(x, lane);
+				xm_lane_wait(lane, &wait);
 		}
 		if (verdict == XM_VERDICT_LOST)
 			note_lost(x, lane, page);
@@ -600,7 +621,7 @@ static int pin_page(extmem *x, uint64_t page, bool write)
 		case XM_VERDICT_DONE: return 0;
 		case XM_VERDICT_FULL: return 1;
 		case XM_VERDICT_LOST: return -ENOTCONN;
-		default: os_relax(turn);
+		default: break; /* it has waited */
 		}
 	}
 }

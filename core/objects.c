@@ -111,7 +111,7 @@ uint64_t xm_caches_empty(extmem_region *region)
 		for (unsigned turn = 0;
 		     atomic_load_explicit(&c->busy, memory_order_acquire);
 		     turn++)
-			os_relax(turn);
+			xm_rest(turn);
 		count += flush_all(region, c);
 		atomic_store_explicit(&c->taken, false, memory_order_release);
 	}

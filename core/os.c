@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <sched.h>
@@ -81,23 +82,36 @@ static void relax(void)
 }
 
 #define LOCK_SPINS 200
+#define YIELD_SPINS 64
+#define RELAXES 64 /* looks before the processor is offered to others */
+
+static bool try_take(struct os_lock *lock)
+{
+	uint32_t none = 0;
+
+	return atomic_compare_exchange_strong_explicit(
+		&lock->word, &none, 1, memory_order_acquire,
+		memory_order_relaxed);
+}
 
 void os_lock_take(struct os_lock *lock)
 {
-	uint32_t seen = 0;
-
+	if (try_take(lock))
+		return;
+	atomic_fetch_add_explicit(&lock->wanting, 1, memory_order_relaxed);
 	for (unsigned i = 0; i < LOCK_SPINS; i++) {
-		seen = 0;
-		if (atomic_compare_exchange_weak_explicit(
-			    &lock->word, &seen, 1, memory_order_acquire,
-			    memory_order_relaxed))
-			return;
 		relax();
+		if (atomic_load_explicit(&lock->word, memory_order_relaxed) ==
+			    0 &&
+		    try_take(lock))
+			goto taken;
 	}
 	while (atomic_exchange_explicit(&lock->word, 2,
 					memory_order_acquire) != 0)
 		syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL,
 			NULL, 0);
+taken:
+	atomic_fetch_sub_explicit(&lock->wanting, 1, memory_order_relaxed);
 }
 
 void os_lock_give(struct os_lock *lock)
@@ -108,18 +122,52 @@ void os_lock_give(struct os_lock *lock)
 			NULL, 0);
 }
 
-void os_lock_pass(struct os_lock *lock)
-{
-	bool wanted = os_lock_wanted(lock);
-
-	os_lock_give(lock);
-	if (wanted)
-		sched_yield();
-}
-
 bool os_lock_wanted(const struct os_lock *lock)
 {
-	return atomic_load_explicit(&lock->word, memory_order_relaxed) == 2;
+	return atomic_load_explicit(&lock->wanting, memory_order_relaxed) != 0;
+}
+
+void os_lock_yield(const struct os_lock *lock)
+{
+	for (unsigned i = 0; i < YIELD_SPINS && os_lock_wanted(lock) &&
+			     atomic_load_explicit(&lock->word,
+						  memory_order_relaxed) == 0;
+	     i++)
+		relax();
+}
+
+/* --- words and descriptors --------------------------------------------------------- */
+
+static struct timespec time_of(uint64_t ns)
+{
+	ns = xm_min(ns, 3600 * XM_SECOND);
+	return (struct timespec){ .tv_sec = (time_t)(ns / XM_SECOND),
+				  .tv_nsec = (long)(ns % XM_SECOND) };
+}
+
+void os_word_sleep(const _Atomic uint32_t *word, uint32_t seen,
+		   uint64_t timeout_ns)
+{
+	struct timespec time = time_of(timeout_ns);
+
+	syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, &time, NULL, 0);
+}
+
+void os_word_wake(const _Atomic uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
+void os_sleep_on(struct pollfd *fds, unsigned count,
+		 const _Atomic uint32_t *word, uint32_t seen,
+		 uint64_t timeout_ns)
+{
+	struct timespec time = time_of(timeout_ns);
+
+	if (word != NULL &&
+	    atomic_load_explicit(word, memory_order_acquire) != seen)
+		return;
+	ppoll(fds, count, &time, NULL);
 }
 
 void os_signals_block(struct os_signals *ret_old)
@@ -146,22 +194,14 @@ void os_sleep(uint64_t ns)
 	nanosleep(&nap, NULL);
 }
 
-unsigned os_looks(unsigned most)
+void os_look_again(unsigned turn, uint64_t most_ns)
 {
-	return most;
-}
-
-void os_relax(unsigned turn)
-{
-	static const struct timespec nap = { .tv_nsec = 50000 };
-
+	(void)most_ns;
 	/* Who waits may be standing where the one it waits for would run. */
-	if (turn < 2)
+	if (turn < RELAXES)
 		relax();
-	else if (turn < 4096)
-		sched_yield();
 	else
-		nanosleep(&nap, NULL);
+		sched_yield();
 }
 
 /* --- threads ------------------------------------------------------------------ */

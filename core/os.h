@@ -11,6 +11,7 @@
 #ifndef XM_OS_H
 #define XM_OS_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -32,17 +33,24 @@ void os_memory_give(void *memory, size_t size);
  * and that handlers of other signals are blocked meanwhile.
  */
 struct os_lock {
-	_Atomic uint32_t word; /* 0 free, 1 taken, 2 taken and waited for */
+	_Atomic uint32_t word; /* 0 free, 1 taken, 2 taken and slept for */
+	_Atomic uint32_t wanting; /* threads that found it taken */
 };
 
 void os_lock_take(struct os_lock *);
 void os_lock_give(struct os_lock *);
 
-/* Gives it, and lets somebody who waits for it go first. */
-void os_lock_pass(struct os_lock *);
-/* True while somebody may be asleep waiting for this lock, which the caller
- * holds. */
+/* True while somebody waits for this lock, which the caller holds. */
 bool os_lock_wanted(const struct os_lock *);
+/* After giving it: a moment in which one who waits can have it. */
+void os_lock_yield(const struct os_lock *);
+
+/* A word that moves, and who sleeps until it does: wake() after it has moved.
+ * Asleep for no longer than timeout_ns, and not at all when it is not `seen`
+ * any more. In a handler, too. */
+void os_word_sleep(const _Atomic uint32_t *word, uint32_t seen,
+		   uint64_t timeout_ns);
+void os_word_wake(const _Atomic uint32_t *word);
 
 /* All signals that can be, blocked for this thread. By the system call, so
  * that no interposed sigprocmask() hears of it. Restoring what was not blocked
@@ -89,7 +97,8 @@ void os_cond_close(struct os_cond *);
 void os_cond_wait(struct os_cond *, struct os_mutex *);
 void os_cond_wake_all(struct os_cond *);
 
-/* A descriptor by which a thread that waits on a channel is woken. */
+/* A descriptor by which a thread that sleeps on descriptors is woken: readable
+ * from kick() to drain(). */
 int os_kick_open(void); /* or -errno */
 void os_kick_close(int kick);
 void os_kick(int kick);
@@ -102,15 +111,19 @@ struct xm_trace *os_trace(void);
 void *os_alloc(size_t size);
 void os_free(void *memory);
 
+/* Sleeps until one of the descriptors is readable or timeout_ns has passed; not
+ * at all when *word (or NULL) is not `seen` any more: who moves it after that
+ * makes one of them readable. In a handler, too. */
+void os_sleep_on(struct pollfd *fds, unsigned count,
+		 const _Atomic uint32_t *word, uint32_t seen,
+		 uint64_t timeout_ns);
+
 /* For things that take a while, and nobody tells when they are done. */
 void os_sleep(uint64_t ns);
 
-/* So many looks, `most` or fewer, are worth taking one right after another:
- * one where nothing can arrive meanwhile. */
-unsigned os_looks(unsigned most);
-
-/* Between two looks at something another thread or machine is about to do:
- * spins at first, then yields, then naps; `turn` counts from 0. */
-void os_relax(unsigned turn);
+/* Between two looks at something another thread or machine is about to do; its
+ * caller decides for how long (spin.h). `turn` counts from 0; the simulator lets
+ * time pass, up to most_ns. */
+void os_look_again(unsigned turn, uint64_t most_ns);
 
 #endif

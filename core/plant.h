@@ -43,6 +43,9 @@
 	X(refused_for_good, "a connection that was refused is not tried again") \
 	X(lane_untold, "the last lane is not told of a lost lease")           \
 	X(old_lease_kept, "a lease is kept across an appliance's restart")    \
+	/* core/wait.c */                                                     \
+	X(sleepers_untold, "who sleeps on a lane does not hear of what happens") \
+	X(bell_unrung, "who sleeps on descriptors hears of nothing else")    \
 	/* core/access.c, region.c */                                         \
 	X(failed_write_marks, "a failed write marks a fresh page written")    \
 	X(fresh_not_zeroed, "the rest of a fresh page is not zeroed")         \

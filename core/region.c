@@ -267,8 +267,10 @@ static int paths_wait(extmem *x, const extmem_region *region, char *words,
 	xm_kick(x);
 	for (uint32_t l = 0; l < x->lanes_count; l++) {
 		struct lane *lane = &x->lanes[l];
+		struct xm_wait wait = { .deadline_ns = deadline_ns };
 
 		for (uint64_t p = page; p < limit;) {
+			uint32_t seen = xm_lane_seen(lane);
 			struct xm_segment *s;
 			struct os_signals old;
 			enum xm_reach reach;
@@ -278,7 +280,7 @@ static int paths_wait(extmem *x, const extmem_region *region, char *words,
 			const char *address;
 
 			xm_lane_lock(lane, &old);
-			xm_lane_turn(x, lane);
+			xm_lane_turn(lane);
 			s = xm_layout_find(&x->layout, p, &lane->engine.hint);
 			XM_ASSERT(s != NULL);
 			peer = &lane->engine.peers[s->appliance];
@@ -305,7 +307,7 @@ static int paths_wait(extmem *x, const extmem_region *region, char *words,
 					 said[0] != '\0' ? ": " : "", said);
 				return -ENOTCONN;
 			}
-			os_relax(5000);
+			xm_lane_await(lane, seen, &wait);
 		}
 	}
 	return 0;
@@ -583,17 +585,19 @@ static void quiesce(extmem *x)
 
 	for (uint32_t l = 0; l < x->lanes_count; l++) {
 		struct lane *lane = &x->lanes[l];
+		struct xm_wait wait = { .deadline_ns = deadline_ns };
 		uint32_t flying = 1;
 
-		for (unsigned turn = 0;
-		     flying > 0 && os_now_ns() < deadline_ns; turn++) {
+		while (flying > 0 && os_now_ns() < deadline_ns) {
+			uint32_t seen = xm_lane_seen(lane);
 			struct os_signals old;
 
 			xm_lane_lock(lane, &old);
-			xm_lane_turn(x, lane);
+			xm_lane_turn(lane);
 			flying = xm_engine_flying(&lane->engine);
 			xm_lane_unlock(lane, &old);
-			os_relax(turn);
+			if (flying > 0)
+				xm_lane_await(lane, seen, &wait);
 		}
 	}
 }

@@ -14,11 +14,6 @@
 #define WINDOW (2 * XM_MIB)
 #define PIECES_MAX 32
 
-/* Looks taken at the transport under one hold of the lock: so many in any
- * case, and so many when nobody else waits for it. */
-#define LOOKS 16
-#define LOOKS_ALONE 128
-
 /* --- what a lane keeps ----------------------------------------------------------- */
 
 int xm_pieces_open(struct lane *lane, uint32_t depth)
@@ -89,7 +84,7 @@ static void piece_give(struct piece *piece)
 static void let_go(struct transfer *t)
 {
 	if (t->held != NULL)
-		os_lock_give(&t->held->lock);
+		xm_lane_give(t->held);
 	t->held = NULL;
 }
 
@@ -315,6 +310,7 @@ static enum begun post(struct transfer *t, struct piece *piece,
 {
 	struct lane *lane = piece->lane;
 	uint64_t taken = piece->size;
+	uint32_t turns = lane->engine.turns;
 	int64_t got;
 
 	piece->transfer = t;
@@ -331,6 +327,8 @@ static enum begun post(struct transfer *t, struct piece *piece,
 	}
 	unlink_flying(t, piece);
 	unguard(lane, piece, false);
+	/* Nobody has seen the guard, so its end helps nobody. */
+	lane->engine.turns = turns;
 	piece_give(piece);
 	if (comes_back((int)got))
 		return STUCK;
@@ -664,39 +662,41 @@ void xm_transfer_give_up(struct transfer *t, uint64_t now_ns)
 		t->status = -ETIMEDOUT;
 }
 
-/* True when a piece has ended. */
-static bool look_at(struct transfer *t, struct lane *lane)
+/* The one lane that it waits for; NULL: there are several. */
+static struct lane *only_lane(const struct transfer *t, bool stuck)
 {
-	unsigned looks = os_looks(LOOKS_ALONE);
+	struct lane *lane = NULL;
 
-	hold(t, lane);
-	for (unsigned i = 0; i < looks; i++) {
-		if (i >= LOOKS && (os_lock_wanted(&lane->lock) ||
-				   t->client->lanes_count > 1))
-			break;
-		xm_lane_turn(t->client, lane);
-		if (atomic_load(&t->ended) != NULL)
-			return true;
+	if (stuck || t->flying == NULL)
+		lane = lane_at(t->client, t->stuck_page * XM_PAGE);
+	for (struct piece *p = t->flying; p != NULL; p = p->other) {
+		if (lane != NULL && p->lane != lane)
+			return NULL;
+		lane = p->lane;
 	}
-	return false;
+	return lane;
 }
 
-static bool look(struct transfer *t)
+/* `seen` is of before the step that made it wait. */
+static void wait_for(struct transfer *t, bool stuck, const uint32_t *seen,
+		     struct xm_wait *w)
 {
-	struct lane *last = NULL;
+	extmem *x = t->client;
+	struct lane *lane = only_lane(t, stuck);
 
-	for (struct piece *p = t->flying; p != NULL; p = p->other) {
-		if (p->lane == last)
-			continue;
-		last = p->lane;
-		if (look_at(t, last))
-			return true;
+	if (lane == NULL) {
+		for (struct piece *p = t->flying; p != NULL; p = p->other) {
+			hold(t, p->lane);
+			xm_lane_turn(p->lane);
+		}
+		xm_transfer_calm(t);
+		xm_lanes_wait(x, seen, -1, w);
+		return;
 	}
-	if (last == NULL) {
-		hold(t, lane_at(t->client, t->stuck_page * XM_PAGE));
-		xm_lane_turn(t->client, t->held);
-	}
-	return false;
+	hold(t, lane);
+	w->signals = &t->signals;
+	if (lane->engine.turns == seen[lane - x->lanes])
+		xm_lane_wait(lane, w);
 }
 
 /* Ends whatever is under way: the memory is the caller's again in any case. */
@@ -713,28 +713,39 @@ static void cut(struct transfer *t)
 
 int xm_transfer_run(struct transfer *t)
 {
-	for (unsigned turn = 0;;) {
-		enum transfer_progress progress = xm_transfer_step(t);
+	struct xm_wait wait = { .deadline_ns = t->deadline_ns };
+
+	for (;;) {
+		enum transfer_progress progress;
+		uint32_t seen[XM_LANES_MAX];
 		uint64_t now_ns;
 
+		xm_lanes_seen(t->client, seen);
+		if (t->held != NULL) /* what we did has not been told */
+			seen[t->held - t->client->lanes] =
+				t->held->engine.turns;
+		progress = xm_transfer_step(t);
 		if (progress == TRANSFER_ENDED)
 			break;
-		if (look(t)) {
-			turn = 0;
+		wait_for(t, progress == TRANSFER_STUCK, seen, &wait);
+		if (atomic_load(&t->ended) != NULL) {
 			/* Faults of others wait for the lane, too. */
-			if (os_lock_wanted(&t->held->lock)) {
-				os_lock_pass(&t->held->lock);
-				t->held = NULL;
+			if (t->held != NULL && os_lock_wanted(&t->held->lock)) {
+				struct os_lock *lock = &t->held->lock;
+
+				let_go(t);
+				os_lock_yield(lock);
 			}
 			continue;
 		}
-		now_ns = t->held->engine.seen_ns;
+		now_ns = t->held != NULL ? t->held->engine.seen_ns
+					 : os_now_ns();
 		if (progress == TRANSFER_STUCK)
 			xm_transfer_give_up(t, now_ns);
-		if (!t->cut && now_ns >= t->deadline_ns)
+		if (!t->cut && now_ns >= t->deadline_ns) {
 			cut(t);
-		xm_transfer_calm(t);
-		os_relax(turn++);
+			wait.deadline_ns = XM_NEVER;
+		}
 	}
 	xm_transfer_end(t);
 	return t->status;
@@ -756,7 +767,7 @@ static int enter(struct transfer *t)
 		atomic_fetch_sub(&region->straight, 1);
 		if (os_now_ns() >= t->deadline_ns)
 			return -ETIMEDOUT;
-		os_relax(turn);
+		xm_rest(turn);
 	}
 	/* It may have been mapped between the two looks. */
 	if (atomic_load(&region->tracked)) {

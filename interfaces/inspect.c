@@ -77,6 +77,7 @@ static int print_link(const char *address)
 	printf("memory     registered as %s\n", info.mr_mode);
 	printf("progress   %s\n", info.progress);
 	printf("paging     %s: %s\n", info.paging, info.paging_reason);
+	printf("polling    %s\n", info.polling);
 	printf("lease      ends after %.1f s of silence\n",
 	       (double)info.lease_ms / 1000);
 	extmem_close(x);

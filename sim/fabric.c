@@ -595,7 +595,7 @@ static int transport_open(const struct xm_transport_options *o, char *words,
 	t->open = true;
 	t->target = o->target;
 	t->uid = ++f.uid;
-	t->door = WORLD_PROCESSES + (int)t->uid; /* below are kicks */
+	t->door = SIM_KICKS + (int)t->uid;
 	t->last = &t->first;
 	t->inbox_last = &t->inbox;
 	t->next_all = f.transports;

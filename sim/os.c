@@ -78,16 +78,16 @@ void os_lock_give(struct os_lock *lock)
 		world_yield();
 }
 
-void os_lock_pass(struct os_lock *lock)
-{
-	os_lock_give(lock);
-}
-
 /* Who could want it cannot run before it is given. */
 bool os_lock_wanted(const struct os_lock *lock)
 {
 	(void)lock;
 	return true;
+}
+
+void os_lock_yield(const struct os_lock *lock)
+{
+	(void)lock;
 }
 
 void os_signals_block(struct os_signals *ret_old)
@@ -108,18 +108,13 @@ void os_sleep(uint64_t ns)
 	world_wait(&asleep, ns);
 }
 
-/* Time stands still until someone waits. */
-unsigned os_looks(unsigned most)
-{
-	return xm_min(most, 1);
-}
-
-void os_relax(unsigned turn)
+void os_look_again(unsigned turn, uint64_t most_ns)
 {
 	/* Whatever arrives for this process ends the wait; the timeout only
 	 * has to keep deadlines passing. */
+	most_ns = xm_min(most_ns, 20 * XM_MS);
 	world_wait(world_current(),
-		   xm_min((8 * XM_US) << xm_min(2 * turn, 20), 20 * XM_MS));
+		   xm_min((8 * XM_US) << xm_min(2 * turn, 20), most_ns));
 }
 
 /* --- threads ------------------------------------------------------------------------ */
@@ -238,41 +233,171 @@ void os_cond_wake_all(struct os_cond *c)
 	world_wake(c);
 }
 
-/* --- kicks -------------------------------------------------------------------------- */
+/* --- words and descriptors ------------------------------------------------------------ */
 
-static bool kicked[WORLD_PROCESSES];
+/* Descriptors below this are kicks, the others the fabric's. */
+#define KICKS SIM_KICKS
+
+static struct kick {
+	struct process *process; /* NULL: free */
+	uint32_t incarnation;
+	bool rung;
+} kicks[KICKS];
+
+/* Who sleeps on a word, so that one who oversleeps is found out: that it has
+ * moved, and nobody has woken him. */
+static struct sleeper {
+	bool asleep;
+	struct process *process;
+	uint32_t incarnation;
+	uint64_t number;
+	const _Atomic uint32_t *word;
+	uint32_t seen;
+	const struct pollfd *fds;
+	unsigned count;
+} sleepers[WORLD_FIBERS];
+static uint64_t sleeps;
+
+void sim_os_open(void)
+{
+	memset(kicks, 0, sizeof(kicks));
+	memset(sleepers, 0, sizeof(sleepers));
+	sleeps = 0;
+}
+
+static bool lives(const struct process *p, uint32_t incarnation)
+{
+	return p != NULL && p->alive && p->incarnation == incarnation;
+}
+
+static void wakes_up(void *argument, uint64_t number)
+{
+	struct sleeper *s = argument;
+
+	if (!s->asleep || s->number != number ||
+	    !lives(s->process, s->incarnation))
+		return;
+	if (atomic_load(s->word) != s->seen)
+		world_broken("liveness", "%s: something has happened, and one "
+			     "who waited for it was left asleep",
+			     s->process->name);
+}
+
+static struct sleeper *sleeper_take(const _Atomic uint32_t *word,
+				    uint32_t seen, const struct pollfd *fds,
+				    unsigned count, uint64_t timeout_ns)
+{
+	struct sleeper *s = sleepers;
+
+	while (s->asleep && lives(s->process, s->incarnation))
+		s++;
+	XM_ASSERT(s < sleepers + WORLD_FIBERS);
+	*s = (struct sleeper){
+		.asleep = true, .process = world_current(),
+		.incarnation = world_current()->incarnation,
+		.number = ++sleeps, .word = word, .seen = seen, .fds = fds,
+		.count = count,
+	};
+	/* Just before the time is over. */
+	world_at(world_now() + timeout_ns, wakes_up, s, s->number);
+	return s;
+}
+
+void os_word_sleep(const _Atomic uint32_t *word, uint32_t seen,
+		   uint64_t timeout_ns)
+{
+	struct sleeper *s;
+
+	if (atomic_load(word) != seen)
+		return;
+	s = sleeper_take(word, seen, NULL, 0, timeout_ns);
+	world_wait(word, timeout_ns);
+	s->asleep = false;
+}
+
+void os_word_wake(const _Atomic uint32_t *word)
+{
+	for (uint32_t i = 0; i < WORLD_FIBERS; i++) {
+		if (sleepers[i].asleep && sleepers[i].word == word &&
+		    sleepers[i].fds == NULL)
+			sleepers[i].asleep = false;
+	}
+	world_wake(word);
+}
+
+static bool readable(int fd)
+{
+	return fd >= 0 && (fd < KICKS ? kicks[fd].rung : fabric_readable(fd));
+}
+
+void os_sleep_on(struct pollfd *fds, unsigned count,
+		 const _Atomic uint32_t *word, uint32_t seen,
+		 uint64_t timeout_ns)
+{
+	struct sleeper *s = NULL;
+
+	for (unsigned i = 0; i < count; i++) {
+		if (readable(fds[i].fd))
+			return;
+	}
+	if (word != NULL && atomic_load(word) != seen)
+		return;
+	if (word != NULL)
+		s = sleeper_take(word, seen, fds, count, timeout_ns);
+	world_wait(world_current(), timeout_ns);
+	if (s != NULL)
+		s->asleep = false;
+}
 
 const void *sim_door(const struct process *p)
 {
-	return cost.on ? (const void *)&kicked[p->index] : p;
+	static const char doors[WORLD_PROCESSES];
+
+	return cost.on ? (const void *)&doors[p->index] : p;
 }
 
 int os_kick_open(void)
 {
-	uint32_t index = world_current()->index;
+	int kick = 0;
 
-	kicked[index] = false;
-	return (int)index;
+	while (lives(kicks[kick].process, kicks[kick].incarnation))
+		kick++;
+	XM_ASSERT(kick < KICKS);
+	kicks[kick] = (struct kick){
+		.process = world_current(),
+		.incarnation = world_current()->incarnation,
+	};
+	return kick;
 }
 
 void os_kick_close(int kick)
 {
-	(void)kick;
+	if (kick >= 0)
+		kicks[kick].process = NULL;
 }
 
 void os_kick(int kick)
 {
-	kicked[kick] = true;
-	world_wake(world_process((uint32_t)kick));
-	world_wake(sim_door(world_process((uint32_t)kick)));
+	kicks[kick].rung = true;
+	for (uint32_t i = 0; i < WORLD_FIBERS; i++) {
+		struct sleeper *s = &sleepers[i];
+
+		for (unsigned j = 0; s->asleep && j < s->count; j++) {
+			if (s->fds[j].fd == kick &&
+			    lives(s->process, s->incarnation))
+				s->asleep = false;
+		}
+	}
+	world_wake(kicks[kick].process);
+	world_wake(sim_door(kicks[kick].process));
 }
 
 void os_kick_drain(int kick)
 {
-	kicked[kick] = false;
+	kicks[kick].rung = false;
 }
 
 bool sim_kicked(int kick)
 {
-	return kick >= 0 && kicked[kick];
+	return kick >= 0 && kicks[kick].rung;
 }

@@ -69,6 +69,9 @@ static bool open_client(struct program *p)
 	snprintf(texts[n++], 96, "local=%llu",
 		 (unsigned long long)sim_shape.local);
 	snprintf(texts[n++], 96, "lanes=%u", sim_shape.lanes);
+	snprintf(texts[n++], 96, "polling=%s",
+		 (const char *[]){ "adaptive", "busy", "block" }[
+			 sim_shape.polling]);
 	snprintf(texts[n++], 96, "arena=%llu",
 		 (unsigned long long)sim_shape.arena);
 	snprintf(texts[n++], 96, "prefetch=%u", sim_shape.prefetch);

@@ -96,6 +96,7 @@ void sim_live(uint64_t seed, void (*what)(uint64_t seed),
 
 	held = true;
 	world_open(seed);
+	sim_os_open();
 	world_show(sim_plan.show);
 	world_until(sim_plan.until);
 	world_fail_on(sim_plan.fail_on);

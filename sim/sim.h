@@ -18,6 +18,7 @@
 #include "extmem.h"
 #include "outcomes.h"
 #include "service.h"
+#include "spin.h"
 #include "transport.h"
 #include "world.h"
 
@@ -56,6 +57,7 @@ struct sim_shape {
 	uint32_t zero_size, handshake_ms;
 	uint32_t operations; /* of each thread */
 	uint64_t think_ns;   /* between them, on average */
+	uint32_t polling;    /* enum xm_polling, of clients */
 	uint64_t safety_ns;
 	struct sim_provider provider;
 	struct sim_link link;
@@ -195,10 +197,15 @@ void fabric_count(const struct xm_transport *, struct fabric_counts *sum);
 /* Asks of an interface's connections and keys; see oracle_key(). */
 void fabric_ask(uint32_t appliance);
 
+/* --- os.c ---------------------------------------------------------------------- */
+
 /* What wakes a thread of this process that waits for its channel: anything that
  * comes to the process, so that more can happen in more orders; but where it
  * matters what things cost, only what would. */
 const void *sim_door(const struct process *);
+
+#define SIM_KICKS 1024 /* descriptors from here on are the fabric's */
+void sim_os_open(void);
 bool sim_kicked(int kick);
 /* Has poll() something, at the transport whose arm() gave this? */
 bool fabric_readable(int door);

@@ -46,6 +46,7 @@ struct xm_channel {
 	uint32_t incarnation;
 	bool open, target;
 	char address[64];
+	uint32_t peers_max; /* streams; more are refused */
 	struct end *peers[STREAMS];
 	struct parcel *last; /* the one whose bytes poll() handed out */
 	uint32_t turn;
@@ -137,7 +138,7 @@ static struct xm_channel *listener_at(uint32_t node)
 
 static bool end_attach(struct end *e, struct xm_channel *c)
 {
-	for (uint32_t i = 0; i < STREAMS; i++) {
+	for (uint32_t i = 0; i < c->peers_max; i++) {
 		if (c->peers[i] != NULL)
 			continue;
 		c->peers[i] = e;
@@ -176,6 +177,7 @@ static int channel_open(const struct xm_channel_options *o, char *words,
 	c->incarnation = c->process->incarnation;
 	c->open = true;
 	c->target = o->target;
+	c->peers_max = (uint32_t)xm_min(o->peers_max, STREAMS);
 	for (size_t i = 0; i + 1 < sizeof(c->address) && o->address[i]; i++)
 		c->address[i] = o->address[i];
 	c->next_all = f.channels;

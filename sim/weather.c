@@ -99,6 +99,12 @@ static void draw_provider(struct xm_rand *r, struct sim_provider *ret)
 		ret->late_ns = PICK(r, 0, 0, XM_MS, 700 * XM_MS);
 }
 
+static uint32_t draw_polling(struct xm_rand *r)
+{
+	return (uint32_t)PICK(r, XM_POLLING_ADAPTIVE, XM_POLLING_ADAPTIVE,
+			      XM_POLLING_BLOCK, XM_POLLING_BUSY);
+}
+
 void weather_draw(uint64_t seed, struct sim_shape *s)
 {
 	struct xm_rand *r = world_rand(WORLD_SHAPE);
@@ -143,6 +149,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 				       s->provider.size_max / 4096);
 	if (calm) {
 		s->link.loss_permille = 0;
+		s->polling = draw_polling(r);
 		return;
 	}
 	s->again = (uint32_t)PICK(r, 0, 0, 50, 5);
@@ -162,6 +169,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		s->partition = s->clog = s->slow = false;
 		s->link.loss_permille = 0;
 	}
+	s->polling = draw_polling(r);
 }
 
 /* Hosts' clocks have nothing to do with each other: where they begin, how fast

@@ -25,6 +25,7 @@ xm_tests = \
 	tests/test_pager \
 	tests/test_pager_model \
 	tests/test_path \
+	tests/test_polling \
 	tests/test_rand \
 	tests/test_replay \
 	tests/test_service \
@@ -120,6 +121,8 @@ tests_test_client_SOURCES = tests/appliance.c tests/test_client.c
 tests_test_client_LDADD = $(xm_api)
 tests_test_faults_SOURCES = tests/appliance.c tests/test_faults.c
 tests_test_faults_LDADD = $(xm_api)
+tests_test_polling_SOURCES = tests/appliance.c tests/test_polling.c
+tests_test_polling_LDADD = $(xm_api)
 tests_test_loss_SOURCES = tests/appliance.c tests/test_loss.c
 tests_test_loss_LDADD = $(xm_api)
 tests_test_objects_SOURCES = tests/appliance.c tests/test_objects.c

@@ -21,13 +21,13 @@
 #include "ofi.h"
 
 static const struct ofi_scheme schemes[] = {
-	{ "ofi+tcp", "tcp", FI_EP_MSG, true, true, true, true },
-	{ "ofi+verbs", "verbs", FI_EP_MSG, true, true, true, true },
-	{ "ofi+shm", "shm", FI_EP_RDM, false, false, true, false },
-	{ "ofi+net", "net", FI_EP_RDM, true, true, true, true },
-	{ "ofi+rxm", "tcp;ofi_rxm", FI_EP_RDM, true, true, true, true },
+	{ "ofi+tcp", "tcp", FI_EP_MSG, true, true, true, true, false },
+	{ "ofi+verbs", "verbs", FI_EP_MSG, true, true, true, true, false },
+	{ "ofi+shm", "shm", FI_EP_RDM, false, false, true, false, true },
+	{ "ofi+net", "net", FI_EP_RDM, true, true, true, true, false },
+	{ "ofi+rxm", "tcp;ofi_rxm", FI_EP_RDM, true, true, true, true, false },
 	/* sockets answers EACCES when a peer is gone, too */
-	{ "ofi+sockets", "sockets", FI_EP_RDM, true, true, false, false },
+	{ "ofi+sockets", "sockets", FI_EP_RDM, true, true, false, false, true },
 };
 
 const struct ofi_scheme *xm_ofi_scheme(const char *address)

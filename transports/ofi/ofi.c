@@ -36,6 +36,7 @@
 #define NAP_MIN_NS (50 * XM_US)
 #define NAP_MAX_NS (2 * XM_MS)
 #define NAMED_MAX 64	  /* queues read in one poll, most */
+#define POLLS_PER_READ 64   /* where a counter is read, the queue's turn */
 #define POLLS_PER_STIRRED 8 /* a stirred queue is read once in so many */
 
 uint64_t xm_ofi_now(void)
@@ -284,7 +285,7 @@ static void ofi_limits(struct xm_transport *t,
 		.reports_death = msg,
 		.enlists = t->info->domain_attr->mr_mode & FI_MR_LOCAL,
 		.waits = t->fd_waits,
-		.tells = t->fd_waits && msg,
+		.tells = msg ? t->fd_waits : t->rdm_cntr != NULL,
 	};
 
 	snprintf(limits.transport, sizeof(limits.transport), "%s",
@@ -351,6 +352,13 @@ static void tenants_poll(struct xm_transport *t)
 	struct epoll_event named[NAMED_MAX];
 	int count;
 
+	if (t->rdm_cntr && ++t->polls % POLLS_PER_READ) {
+		uint64_t counted = fi_cntr_read(t->rdm_cntr);
+
+		t->moved |= counted != t->rdm_count;
+		t->rdm_count = counted;
+		return;
+	}
 	if (!t->fd_waits || t->rdm_ep) {
 		for (uint32_t i = 0; i < t->tenants_used; i++)
 			tenant_read(t, i);

@@ -60,6 +60,7 @@ struct ofi_scheme {
 	bool revokes; /* memory is reached through the target's checks alone */
 	bool eacces;  /* its EACCES means a refusal, and nothing else */
 	bool waits;   /* queues have a descriptor that tells by itself */
+	bool counts;  /* a counter of others' accesses (RDM) */
 };
 
 enum ofi_op_state { OFI_OP_FREE, OFI_OP_POSTED, OFI_OP_DONE };
@@ -187,6 +188,8 @@ struct xm_transport {
 	size_t pool_size;
 	bool viewless; /* the pool cannot be mapped twice */
 	struct fid_ep *rdm_ep;
+	struct fid_cntr *rdm_cntr; /* of accesses by others, or NULL */
+	uint64_t rdm_count;
 	struct fid_av *rdm_av;
 	struct ofi_tenant *tenants;
 	uint32_t tenants_used;

@@ -437,6 +437,26 @@ static int listen_msg(struct xm_transport *t, struct xm_locator *ret)
 	return xm_ofi_locator_make(t, &t->pep->fid, ret);
 }
 
+/* Of what others have read and written here: reading it makes progress as
+ * reading the queue does, and tells whether there was any. Not everywhere. */
+static void counter_open(struct xm_transport *t, struct fid_domain *domain)
+{
+	struct fi_cntr_attr attr = { .events = FI_CNTR_EVENTS_COMP,
+				     .wait_obj = FI_WAIT_NONE };
+
+	if (!t->scheme->counts)
+		return;
+	if (fi_cntr_open(domain, &attr, &t->rdm_cntr, NULL)) {
+		t->rdm_cntr = NULL;
+		return;
+	}
+	if (fi_ep_bind(t->rdm_ep, &t->rdm_cntr->fid,
+		       FI_REMOTE_READ | FI_REMOTE_WRITE)) {
+		fi_close(&t->rdm_cntr->fid);
+		t->rdm_cntr = NULL;
+	}
+}
+
 static int listen_rdm(struct xm_transport *t, struct xm_locator *ret)
 {
 	struct fi_av_attr attr = { .type = FI_AV_UNSPEC };
@@ -461,6 +481,7 @@ static int listen_rdm(struct xm_transport *t, struct xm_locator *ret)
 	if (!error)
 		error = fi_ep_bind(t->rdm_ep, &tenant->cq->fid,
 				   FI_TRANSMIT | FI_RECV);
+	counter_open(t, tenant->domain);
 	if (!error)
 		error = fi_enable(t->rdm_ep);
 	if (error)
@@ -516,6 +537,7 @@ void xm_ofi_target_close(struct xm_transport *t)
 	for (uint32_t i = 0; i < t->links_used; i++)
 		xm_ofi_link_close(t, i);
 	fid_close(&t->rdm_ep);
+	fid_close(&t->rdm_cntr);
 	for (uint32_t i = 0; i < t->exposures_used; i++) {
 		if (t->exposures[i].client == 0)
 			continue;
