@@ -339,9 +339,8 @@ static void measure_kind(struct run *r, const char *kind)
 		bench_fail("%s", r->churn.words);
 	r->slabs = strcmp(kind, "slabs") == 0;
 	r->region_size = region_of(&r->churn, r->s->threads);
-	if (extmem_region_take(r->client.x, "alloc", r->region_size,
-			       &r->region) < 0 ||
-	    (r->s->mapped && extmem_map(r->region, 0, 0, &at) < 0))
+	r->region = bench_take(&r->client, "alloc", r->region_size);
+	if (r->s->mapped && extmem_map(r->region, 0, 0, &at) < 0)
 		bench_fail("%s", extmem_error());
 	measure(r, kind);
 	if (extmem_region_give(r->region) < 0)

@@ -206,6 +206,11 @@ void bench_open(struct bench *, uint64_t size, double local_pct,
 		struct bench_client *ret);
 void bench_close(struct bench_client *);
 
+/* A region more, of this client. What was given back a moment ago is zeroed
+ * before it is lent again, and that is waited for. Fails by bench_fail(). */
+extmem_region *bench_take(struct bench_client *, const char *name,
+			  uint64_t size);
+
 /* Measures t_net, f and B_net; a second or so, and 80 MiB of external memory
  * for its time. Nothing for ordinary memory. Collective. */
 void bench_ground(struct bench_client *);

@@ -66,6 +66,41 @@ static void connect_client(struct bench_client *c)
 		bench_fail("%s", extmem_error());
 }
 
+/* Bytes at the appliances that are on their way to be free. */
+static uint64_t soon_free(const struct bench *b)
+{
+	struct extmem_status status = { .size = sizeof(status) };
+	uint64_t sum = 0;
+
+	for (int i = 0; i < b->appliances; i++) {
+		if (extmem_status(b->addresses[i], 5000, &status) == 0)
+			sum += status.quarantined;
+	}
+	return sum;
+}
+
+extmem_region *bench_take(struct bench_client *c, const char *name,
+			  uint64_t size)
+{
+	const struct timespec nap = { .tv_nsec = 5000000 };
+	double until = bench_now_us() + 60e6;
+	extmem_region *region;
+	bool waits = true;
+
+	for (;;) {
+		int rc = extmem_region_take(c->x, name, size, &region);
+
+		if (rc == 0)
+			return region;
+		/* Once more after nothing is on its way: it may have arrived
+		 * between the two questions. */
+		if (rc != -ENOSPC || !waits || bench_now_us() > until)
+			bench_fail("%s", extmem_error());
+		waits = soon_free(c->bench) > 0;
+		nanosleep(&nap, NULL);
+	}
+}
+
 static uint64_t local_of(uint64_t size, double local_pct, uint64_t lanes)
 {
 	if (size == 0)
@@ -96,10 +131,11 @@ void bench_open(struct bench *b, uint64_t size, double local_pct,
 	}
 	c.local_bytes = local_of(c.size, local_pct, b->common->lanes);
 	connect_client(&c);
-	if (c.size > 0 &&
-	    (extmem_region_take(c.x, b->name, c.size, &c.region) < 0 ||
-	     extmem_map(c.region, 0, 0, &c.memory) < 0))
-		bench_fail("%s", extmem_error());
+	if (c.size > 0) {
+		c.region = bench_take(&c, b->name, c.size);
+		if (extmem_map(c.region, 0, 0, &c.memory) < 0)
+			bench_fail("%s", extmem_error());
+	}
 	*ret = c;
 }
 
@@ -250,9 +286,8 @@ void bench_ground(struct bench_client *c)
 
 	if (c->x == NULL)
 		return;
-	if (extmem_region_take(c->x, "t_net", NET_SIZE, &net) < 0 ||
-	    extmem_region_take(c->x, "fresh", FRESH_SIZE, &fresh) < 0)
-		bench_fail("%s", extmem_error());
+	net = bench_take(c, "t_net", NET_SIZE);
+	fresh = bench_take(c, "fresh", FRESH_SIZE);
 	bench_meet(c->bench);
 	c->t_net_us = measure_t_net(net);
 	c->B_net_MBps = measure_B_net(c->x, net);

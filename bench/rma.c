@@ -514,8 +514,7 @@ int bench_rma(int argc, char *argv[])
 	bench_ground(&r->client);
 	r->buffers = memory_of(RMA_SPAN);
 	r->check = memory_of(4 * CHUNK);
-	if (extmem_region_take(r->client.x, "rma", RMA_SPAN, &r->region) < 0)
-		bench_fail("%s", extmem_error());
+	r->region = bench_take(&r->client, "rma", RMA_SPAN);
 	if (extmem_register(r->client.x, r->buffers, RMA_SPAN) < 0)
 		bench_fail("%s", extmem_error());
 	put_right(r, RMA_SPAN);

@@ -253,9 +253,10 @@ if grep -q '^#define HAVE_MPI' "$XM_BUILDDIR/config.h" &&
 	mpirun --version 2>/dev/null | grep -q 'Open MPI' &&
 		many="mpirun --oversubscribe"
 	[ "$(id -u)" -eq 0 ] && many="$many --allow-run-as-root"
-	# What an MPI leaks is not ours.
+	# What an MPI leaks and how it locks is not ours.
 	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
-	export ASAN_OPTIONS
+	TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}report_bugs=0
+	export ASAN_OPTIONS TSAN_OPTIONS
 	# shellcheck disable=SC2086
 	{
 		check "two ranks" run 0 $many -n 2 "$bench" fault $quick \
