@@ -97,6 +97,35 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 	return give_sized("extmem_stats", ret, &s, sizeof(s));
 }
 
+int extmem_local(extmem *x, uint64_t size)
+{
+	struct os_signals old;
+	int rc = xm_usable("extmem_local");
+
+	if (rc != 0)
+		return rc;
+	if (size > xm_max(x->settings.local, x->settings.local_max))
+		return xm_fail(-EINVAL, "extmem_local: %llu bytes: local_max "
+			       "was %llu when the client was opened",
+			       (unsigned long long)size,
+			       (unsigned long long)x->settings.local_max);
+	xm_lanes_lock(x, &old);
+	if (size > x->local_limit) {
+		uint64_t more = (size - x->settings.local) / XM_PAGE /
+				x->lanes_count;
+
+		for (uint32_t i = 0; i < x->lanes_count; i++) {
+			struct xm_pager *p = &x->lanes[i].engine.pager;
+
+			xm_pager_raise(p, x->lanes[i].frames_first +
+						  (uint32_t)more);
+		}
+		x->local_limit = size;
+	}
+	xm_lanes_unlock(x, &old);
+	return 0;
+}
+
 uint64_t extmem_latency_ns(const struct extmem_stats *s, unsigned permille)
 {
 	uint64_t total = 0, seen = 0;

@@ -21,6 +21,7 @@
 #define DEPTH 256 /* explicit operations under way per lane */
 /* Dirty pages that lie apart in one write: as many as libfabric's tcp takes. */
 #define SCATTER 4
+#define LOCAL_MAX (8192 * XM_GIB) /* frames are counted in 32 bits */
 
 static const struct xm_option options[] = {
 	{ .name = "appliance", .kind = XM_OPTION_LIST, .unit = "ADDR",
@@ -31,6 +32,10 @@ static const struct xm_option options[] = {
 	  .min = XM_MIB,
 	  .help = "Local memory, most: cached pages and buffers.",
 	  .destination = offsetof(struct xm_settings, local) },
+	{ .name = "local_max", .kind = XM_OPTION_SIZE, .value = "0",
+	  .help = "What extmem_local() may raise it to; 0: not at all. Costs "
+		  "addresses, and tables for what is used of it.",
+	  .destination = offsetof(struct xm_settings, local_max) },
 	{ .name = "timeout", .kind = XM_OPTION_DURATION, .value = "30s",
 	  .min = XM_MS,
 	  .help = "How long any call may wait.",
@@ -177,6 +182,10 @@ static void share_out(const struct xm_settings *s, uint64_t pages,
 	ret->cells = (uint32_t)xm_min(xm_max(pages / 16, 8), 256);
 	ret->frames_max = (uint32_t)(pages - xm_pager_stage_pages(ret) -
 				     XM_BOUNCE_PAGES);
+	ret->frames_room = ret->frames_max;
+	if (s->local_max > s->local)
+		ret->frames_room += (uint32_t)((s->local_max - s->local) /
+					       XM_PAGE / s->lanes);
 	ret->pins_max = ret->frames_max / 2;
 	ret->scatter = SCATTER;
 	ret->reclaim = (enum xm_reclaim)s->reclaim;
@@ -199,6 +208,7 @@ static int lane_open(extmem *x, struct lane *lane)
 
 	share_out(&x->settings,
 		  x->local_limit / XM_PAGE / x->lanes_count, &o.pager);
+	lane->frames_first = o.pager.frames_max;
 	o.pager.pages_max = x->arena_size / XM_PAGE;
 	stage = xm_pager_stage_pages(&o.pager) + XM_BOUNCE_PAGES;
 	lane->stage_size = stage * XM_PAGE;
@@ -567,6 +577,11 @@ static int read_settings(extmem *x, const char *const settings[])
 			       "1 MiB for each of %llu lanes",
 			       (unsigned long long)x->settings.local,
 			       (unsigned long long)x->settings.lanes);
+	if (x->settings.local_max > LOCAL_MAX)
+		return xm_fail(-EINVAL, "extmem_open: local_max=%llu: at most "
+			       "%llu",
+			       (unsigned long long)x->settings.local_max,
+			       (unsigned long long)LOCAL_MAX);
 	return 0;
 }
 

@@ -47,7 +47,7 @@
 
 struct xm_settings {
 	struct xm_option_list appliance;
-	uint64_t local;
+	uint64_t local, local_max;
 	uint64_t timeout_ns, loss_timeout_ns;
 	uint32_t paging, polling;
 	uint32_t reclaim;
@@ -75,6 +75,7 @@ struct lane {
 	struct xm_engine engine;
 	void *memory;
 	size_t memory_size;
+	uint32_t frames_first; /* as opened */
 	uint8_t *stage;
 	size_t stage_size;
 	struct piece *pieces, *pieces_free;
@@ -141,7 +142,7 @@ struct extmem {
 	struct xm_mapper *mapper;
 	uint8_t *base;
 	uint64_t arena_size; /* bytes */
-	uint64_t local_limit;
+	uint64_t local_limit; /* changed with all lanes locked */
 	uint64_t granule; /* regions are multiples of it: the appliances' */
 
 	struct os_mutex regions_lock;

@@ -266,6 +266,11 @@ struct extmem_watch {
 };
 int extmem_watch(extmem *, const struct extmem_watch *watch);
 
+/* Raises the local budget to `size`, from now on; what is lower than it is
+ * changes nothing. Any thread.
+ * Errors: -EINVAL more than the settings local and local_max. */
+int extmem_local(extmem *, uint64_t size);
+
 /* --- what is going on ------------------------------------------------------ */
 
 #define EXTMEM_LATENCY_BUCKETS 512

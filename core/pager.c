@@ -76,7 +76,9 @@ static size_t table_size(const struct xm_pager_options *o)
 
 static size_t frames_size(const struct xm_pager_options *o)
 {
-	return xm_align_up(o->frames_max * sizeof(struct xm_frame), 64);
+	return xm_align_up(xm_max(o->frames_max, o->frames_room) *
+				   sizeof(struct xm_frame),
+			   64);
 }
 
 size_t xm_pager_memory_size(const struct xm_pager_options *o)
@@ -110,6 +112,14 @@ void xm_pager_init(struct xm_pager *p, const struct xm_pager_options *o,
 	p->credit = XM_PAGER_CREDIT;
 	for (unsigned i = 0; i < XM_COUNT(p->queues); i++)
 		p->queues[i].first = p->queues[i].last = NO_FRAME;
+}
+
+void xm_pager_raise(struct xm_pager *p, uint32_t frames_max)
+{
+	XM_ASSERT(frames_max >= p->options.frames_max);
+	XM_ASSERT(frames_max <= p->options.frames_room);
+	p->options.pins_max += (frames_max - p->options.frames_max) / 2;
+	p->options.frames_max = frames_max;
 }
 
 /* --- check -------------------------------------------------------------------------------------------- */

@@ -183,6 +183,7 @@ enum xm_reclaim {
 struct xm_pager_options {
 	uint64_t pages_max;  /* size of the page table, < 2^40 */
 	uint32_t frames_max; /* pages present at once, >= 2 * window_max */
+	uint32_t frames_room; /* as many at least fit in the memory given */
 	uint32_t window_max; /* pages, a power of two, <= WINDOW_MAX */
 	uint32_t slots;	     /* fetch slots of window_max pages, >= 2 */
 	uint32_t cells;	     /* store cells of one page, >= 2 */
@@ -269,6 +270,9 @@ void xm_pager_init(struct xm_pager *, const struct xm_pager_options *,
 		   void *memory);
 void xm_pager_step(struct xm_pager *, const struct xm_pager_event *,
 		   struct xm_pager_effects *ret);
+
+/* From now on so many frames, as many as before or more; up to frames_room. */
+void xm_pager_raise(struct xm_pager *, uint32_t frames_max);
 
 /* The page whose bytes a STORE takes from this cell of the stage. */
 uint64_t xm_pager_cell_page(const struct xm_pager *, uint32_t cell);

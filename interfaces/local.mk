@@ -16,6 +16,7 @@ extmem_SOURCES = \
 	interfaces/report.h \
 	interfaces/run.c \
 	interfaces/run/shared.h \
+	interfaces/top.c \
 	$(NULL)
 extmem_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/interfaces \
 	-DEXTMEM_PKGLIBDIR='"$(pkglibdir)"' -DEXTMEM_BINDIR='"$(bindir)"'

@@ -107,6 +107,7 @@ static json_t *report_json(const struct run_shared *s,
 			    json_boolean(s->state == RUN_ATTACHED ||
 					 s->state == RUN_ENDED));
 	set_paging(root, s);
+	set(root, "local_percent", s->percent);
 	set(root, "region_bytes", s->region_bytes_peak);
 	set(root, "threshold_bytes", s->threshold);
 	set(root, "allocations", s->blocks_count);

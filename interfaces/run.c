@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -34,24 +35,28 @@
 #define PRELOAD_NAME "libextmem-run.so"
 
 struct settings {
-	uint64_t local, external, threshold;
+	struct xm_option_share local;
+	uint64_t external, limit, threshold;
 	struct xm_option_list appliance;
 	const char *stats;
-	uint32_t paging, calls, overflow, children, fork;
+	uint32_t advise, paging, calls, overflow, children, fork;
 	bool progress;
 };
 
+static const char *const advise_names[] = { "", "sequential", "random" };
 static const char *const paging_names[] = { "auto", "inline", "thread" };
 static const char *const fork_names[] = { "snapshot", "absent", "refuse" };
 static const char *const calls_names[] = { "auto", "trap", "wrap" };
 
 static const struct xm_option options[] = {
 	{ .name = "local",
-	  .kind = XM_OPTION_SIZE,
+	  .kind = XM_OPTION_SHARE,
 	  .letter = 'l',
 	  .value = "64M",
 	  .min = XM_MIB,
-	  .help = "Local memory, most, for what is external.",
+	  .help = "Local memory, most, for what is external: so much, or such "
+		  "a share of the most that the program has used so far, 4 "
+		  "MiB at least.",
 	  .destination = offsetof(struct settings, local) },
 	{ .name = "appliance",
 	  .kind = XM_OPTION_LIST,
@@ -67,6 +72,18 @@ static const struct xm_option options[] = {
 	  .help = "External memory, most. It is taken as it is needed; "
 		  "without this, as long as the appliance has some.",
 	  .destination = offsetof(struct settings, external) },
+	{ .name = "limit",
+	  .kind = XM_OPTION_SIZE,
+	  .help = "More than this the program is not given: its malloc() "
+		  "fails with ENOMEM. 0: no limit.",
+	  .destination = offsetof(struct settings, limit) },
+	{ .name = "advise",
+	  .kind = XM_OPTION_CHOICE,
+	  .value = "normal",
+	  .choices = "normal|sequential|random",
+	  .help = "How the program goes about its memory, as far as it does "
+		  "not say so itself by madvise().",
+	  .destination = offsetof(struct settings, advise) },
 	{ .name = "threshold",
 	  .kind = XM_OPTION_SIZE,
 	  .letter = 't',
@@ -142,6 +159,7 @@ struct run {
 	bool daemon_started, daemon_ended;
 	struct run_shared *shared;
 	int shared_fd;
+	char file[64]; /* its name; "": it has none */
 	pid_t pid;
 	uint64_t started_ns;
 	sigset_t before;
@@ -211,9 +229,33 @@ static int set_preload(void)
 	return 0;
 }
 
-static int make_shared(struct run *run)
+/* A file that `extmem top` finds; or one without a name, where there can be
+ * none. The lock says that somebody keeps it. */
+static int open_shared(struct run *run)
 {
-	int fd = memfd_create("extmem-run", 0);
+	int fd;
+
+	snprintf(run->file, sizeof(run->file), RUN_FOLDER "/" RUN_FILE_PREFIX
+		 "%u.%d", (unsigned)getuid(), (int)getpid());
+	fd = open(run->file, O_RDWR | O_CREAT | O_EXCL, 0600);
+	if (fd >= 0 && flock(fd, LOCK_SH) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	run->file[0] = '\0';
+	return memfd_create("extmem-run", 0);
+}
+
+static void close_shared(struct run *run)
+{
+	if (run->file[0])
+		unlink(run->file);
+}
+
+static int make_shared(struct run *run, const char *program)
+{
+	const char *name = strrchr(program, '/');
+	int fd = open_shared(run);
 
 	if (fd >= 0) {
 		run->shared_fd = fcntl(fd, F_DUPFD, SHARED_FD_MIN);
@@ -233,6 +275,8 @@ static int make_shared(struct run *run)
 			    strerror(errno));
 		return -1;
 	}
+	snprintf(run->shared->program, sizeof(run->shared->program), "%.63s",
+		 name ? name + 1 : program);
 	run->shared->magic = RUN_MAGIC;
 	return 0;
 }
@@ -248,7 +292,7 @@ static void set_number(const char *name, uint64_t value)
 static int set_environment(const struct run *run)
 {
 	const struct settings *s = &run->settings;
-	char list[RUN_APPLIANCES_MAX * 160] = "";
+	char list[RUN_APPLIANCES_MAX * 160] = "", share[16];
 	size_t used = 0;
 
 	if (s->appliance.count > RUN_APPLIANCES_MAX) {
@@ -267,7 +311,15 @@ static int set_environment(const struct run *run)
 	if (run->daemon_started)
 		snprintf(list, sizeof(list), "%s", run->daemon.address);
 	setenv(RUN_ENV_APPLIANCES, list, 1);
-	set_number(RUN_ENV_LOCAL, s->local);
+	if (s->local.percent > 0) {
+		snprintf(share, sizeof(share), "%u%%", s->local.percent);
+		setenv(RUN_ENV_LOCAL, share, 1);
+		unsetenv("EXTMEM_LOCAL"); /* no share, there */
+	} else {
+		set_number(RUN_ENV_LOCAL, s->local.size);
+	}
+	set_number(RUN_ENV_LIMIT, s->limit);
+	setenv(RUN_ENV_ADVISE, advise_names[s->advise], 1);
 	set_number(RUN_ENV_EXTERNAL, s->external);
 	set_number(RUN_ENV_THRESHOLD, s->threshold);
 	setenv(RUN_ENV_PAGING, paging_names[s->paging], 1);
@@ -505,7 +557,7 @@ static int begin(struct run *run, char *argv[])
 		return COMMAND_RUN_FAILED;
 	}
 	block_signals(&run->before);
-	if (make_shared(run) < 0 || start_daemon(run) < 0)
+	if (make_shared(run, path) < 0 || start_daemon(run) < 0)
 		return COMMAND_RUN_FAILED;
 	r = start_program(run, path, argv);
 	if (r != 0) {
@@ -533,6 +585,7 @@ int command_run(int argc, char *argv[])
 		if (status < 0)
 			status = conclude(&run);
 		stop_daemon(&run);
+		close_shared(&run);
 	}
 	xm_options_close(o);
 	return status;

@@ -71,6 +71,7 @@ xm_shell_tests = \
 	tests/test_run.sh \
 	tests/test_run_calls.sh \
 	tests/test_run_forks.sh \
+	tests/test_run_limits.sh \
 	tests/install.sh \
 	tests/man.sh \
 	tests/seeds.sh \

@@ -77,6 +77,28 @@ static void a_region_is_mapped_whole(void)
 	close_well(x);
 }
 
+static void the_local_budget_is_raised_while_it_is_used(void)
+{
+	extmem_region *region;
+	extmem *x = client_open(home.address, "local=4M", "local_max=12M",
+				paging, lanes, NULL);
+	uint8_t *memory;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(extmem_region_take(x, "raised", REGION, &region) == 0);
+	memory = map_all(region);
+	pattern_fill(memory, 0, REGION, 3);
+	CU_ASSERT(pattern_is(memory, 0, REGION, 3));
+	CU_ASSERT(client_stats(x).local_peak <= 4 * MIB);
+	CU_ASSERT(extmem_local(x, 12 * MIB + 1) == -EINVAL);
+	CU_ASSERT(extmem_local(x, 12 * MIB) == 0);
+	CU_ASSERT(extmem_local(x, 2 * MIB) == 0);
+	CU_ASSERT(client_stats(x).local_limit == 12 * MIB);
+	CU_ASSERT(pattern_is(memory, 0, REGION, 3));
+	CU_ASSERT(client_stats(x).local_peak > 6 * MIB);
+	close_well(x);
+}
+
 static void a_slab_is_selected_and_then_mapped(void)
 {
 	extmem_region *region;
@@ -927,6 +949,7 @@ static void a_region_in_every_use_is_given_back(void)
 
 static const CU_TestInfo tests[] = {
 	XM_TEST(a_region_is_mapped_whole),
+	XM_TEST(the_local_budget_is_raised_while_it_is_used),
 	XM_TEST(a_slab_is_selected_and_then_mapped),
 	XM_TEST(a_region_is_mapped_and_then_a_slab_is_selected),
 	XM_TEST(what_was_written_before_mapping_is_mapped),

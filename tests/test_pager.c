@@ -422,6 +422,23 @@ static void frames_are_never_more_than_the_budget(void)
 	CU_ASSERT_EQUAL(pager.counters.frames_peak, 16);
 }
 
+static void the_budget_can_be_raised_up_to_the_room_there_is(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.frames_room = 24;
+	open_pager(options);
+	for (uint64_t page = 0; page < 64; page += 2)
+		CU_ASSERT_EQUAL(fault(page, false), XM_VERDICT_DONE);
+	CU_ASSERT_TRUE(pager.frames_used <= 16);
+	xm_pager_raise(&pager, 24);
+	CU_ASSERT_EQUAL(pager.options.pins_max, 8);
+	for (uint64_t page = 100; page < 200; page += 2)
+		CU_ASSERT_EQUAL(fault(page, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(pager.counters.frames_peak, 24);
+	CU_ASSERT_PTR_NULL(xm_pager_check(&pager));
+}
+
 static void a_page_whose_eviction_finds_no_cell_stays(void)
 {
 	struct xm_pager_options options = usual;
@@ -1205,6 +1222,7 @@ int main(void)
 		XM_TEST(a_flush_counts_only_the_stores_of_its_range_and_time),
 		XM_TEST(evict_lets_go_of_all_that_is_not_pinned),
 		XM_TEST(frames_are_never_more_than_the_budget),
+		XM_TEST(the_budget_can_be_raised_up_to_the_room_there_is),
 		XM_TEST(a_page_whose_eviction_finds_no_cell_stays),
 		XM_TEST(a_page_that_was_faulted_on_while_here_gets_a_second_chance),
 		XM_TEST(a_pinned_page_stays),

@@ -112,6 +112,8 @@ usage 'which program' run --local 8M --
 usage '--nope' run --nope -- true
 usage 'is not a size' run --local lots -- true
 usage '--local' run --local 0 -- true
+usage '--limit' run --limit none -- true
+usage 'one argument too many' top x
 usage '--local' run --local -5M -- true
 usage '--local' run --local 99999999999T -- true
 usage '--threshold' run --threshold few -- true
@@ -124,7 +126,7 @@ usage 'one argument too many' doctor x
 usage 'one argument too many' info x
 usage 'no command' help walk
 
-for command in '' run info status doctor; do
+for command in '' run info status top doctor; do
 	try "$extmem" $command --help
 	grep -q '^[Uu]sage: extmem' "$scratch/out"
 	verdict "extmem $command --help" $((status + $?))

@@ -266,6 +266,8 @@ static bool span_new(struct class *c)
 	uint32_t index, chunk = 0;
 	uintptr_t base = 0;
 
+	if (block_limited(0))
+		return false;
 	pthread_mutex_lock(&chunk_lock);
 	index = record_take();
 	if (index)

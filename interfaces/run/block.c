@@ -33,6 +33,7 @@
 #define GRANULE (UINT64_C(2) << 20)
 #define STATUS_TIMEOUT_MS 5000
 #define MOVE_SIZE (UINT64_C(1) << 20)
+#define LIMIT_SLACK (UINT64_C(64) << 10) /* as much as arena.c takes at once */
 
 struct region {
 	uintptr_t base;
@@ -112,6 +113,33 @@ void block_counted(uint64_t count, uint64_t size)
 	atomic_fetch_add(&shim_shared->blocks_bytes, size);
 }
 
+bool block_limited(uint64_t size)
+{
+	return shim_limit != 0 && atomic_load(&shim_shared->live_bytes) + size +
+					  LIMIT_SLACK >
+				  shim_limit;
+}
+
+/* The budget follows the most that was ever in use, in steps: it is raised
+ * with everybody stopped. */
+static void budget_follow(uint64_t more)
+{
+	uint64_t now = atomic_load(&shim_local), step = now / 16,
+		 use = atomic_load(&shim_shared->live_bytes) + more,
+		 peak = atomic_load(&shim_shared->live_bytes_peak), want;
+
+	want = (use > peak ? use : peak) / 100 * shim_percent;
+	if (step < SHIM_PAGE * 64)
+		step = SHIM_PAGE * 64;
+	if (shim_percent == 0 || want < now + step)
+		return;
+	/* Beyond what it was opened for it stays as it is. */
+	if (extmem_local(shim_client, want) == 0)
+		atomic_store(&shim_local, want);
+	else
+		shim_percent = 0;
+}
+
 /* --- regions ---------------------------------------------------------------- */
 
 static void note_bounds(const struct region *r, uint64_t size)
@@ -149,6 +177,9 @@ static int region_take(uint64_t size)
 		extmem_region_give(handle);
 		return error < 0 ? error : -ENOMEM;
 	}
+	if (shim_advice >= 0)
+		extmem_advise(handle, 0, size,
+			      (enum extmem_advice)shim_advice);
 	r->base = (uintptr_t)base;
 	r->size_max = most;
 	r->handle = handle;
@@ -173,6 +204,9 @@ static int region_grow(struct region *r, uint64_t more)
 	size = extmem_region_size(r->handle);
 	if (size > r->size_max)
 		size = r->size_max;
+	if (shim_advice >= 0)
+		extmem_advise(r->handle, 0, size,
+			      (enum extmem_advice)shim_advice);
 	note_bounds(r, size);
 	atomic_store(&r->size, size);
 	return 0;
@@ -269,6 +303,7 @@ static int slab_take(uint64_t size, uint64_t *ret_region, uint64_t *ret_offset)
 					      ret_offset) < 0)
 				continue;
 			*ret_region = i;
+			budget_follow(size);
 			return 0;
 		}
 		r = grow(size, seen);
@@ -368,12 +403,16 @@ static void say_full(size_t size)
 	char words[512];
 
 	snprintf(words, sizeof(words), "%s", extmem_error());
-	if (shim_external && regions_total() + size > shim_external)
+	if (block_limited(size))
+		snprintf(words, sizeof(words), "--limit is %llu MiB",
+			 (unsigned long long)(shim_limit >> 20));
+	else if (shim_external && regions_total() + size > shim_external)
 		snprintf(words, sizeof(words), "--external is %llu MiB",
 			 (unsigned long long)(shim_external >> 20));
 	shim_say("no external memory for %zu bytes: %s; %s", size, words,
-		 shim_overflow_local ? "it is local now"
-				     : "the program is told ENOMEM");
+		 shim_overflow_local && !block_limited(size)
+			 ? "it is local now"
+			 : "the program is told ENOMEM");
 }
 
 bool block_overflow(size_t size)
@@ -383,7 +422,8 @@ bool block_overflow(size_t size)
 	if (atomic_fetch_add(&s->refused_count, 1) < 8)
 		say_full(size);
 	atomic_fetch_add(&s->refused_bytes, size);
-	if (!shim_overflow_local)
+	/* A limit is one on the program, wherever its memory is. */
+	if (!shim_overflow_local || block_limited(size))
 		return false;
 	atomic_fetch_add(&s->overflow_count, 1);
 	atomic_fetch_add(&s->overflow_bytes, size);
@@ -400,7 +440,7 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 	if (alignment > SHIM_PAGE)
 		total += alignment - SHIM_PAGE;
 	total = (total + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
-	if (total < size)
+	if (total < size || block_limited(total))
 		goto none;
 	shim_enter();
 	r = slab_take(total, &region, &offset);

@@ -526,10 +526,8 @@ static bool begin_snapshot(void)
 		return false;
 	now.mine = descriptor_keep(pair[0]);
 	now.childs = descriptor_keep(pair[1]);
-	if (atomic_load(&saved_max) == 0)
-		atomic_store(&saved_max, shim_local / 4 > SAVED_MIN
-						 ? shim_local / 4
-						 : SAVED_MIN);
+	atomic_store(&saved_max, shim_local / 4 > SAVED_MIN ? shim_local / 4
+							    : SAVED_MIN);
 	return true;
 }
 

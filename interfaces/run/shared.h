@@ -7,6 +7,11 @@
  * the end, so that it is there even when the program is killed. The version
  * is the product's own: both ends are always from one build.
  *
+ * That file is RUN_FOLDER/RUN_FILE_PREFIX UID.PID, so that `extmem top` finds
+ * all of them; whoever keeps it has a lock on it (flock(2)), so that one that
+ * was left behind is known by having none. A client that nobody made a file for
+ * (--children=same) makes one itself.
+ *
  * Floor: none of core's; interfaces stand on extmem.h alone.
  */
 #ifndef EXTMEM_RUN_SHARED_H
@@ -18,10 +23,14 @@
 
 #define RUN_MAGIC UINT32_C(0x58524e31)
 #define RUN_APPLIANCES_MAX 16
+#define RUN_FOLDER "/dev/shm"
+#define RUN_FILE_PREFIX "extmem-run."
 
 /* "", or each on a line of its own */
 #define RUN_ENV_APPLIANCES "EXTMEM_RUN_APPLIANCES"
-#define RUN_ENV_LOCAL "EXTMEM_RUN_LOCAL"	 /* bytes */
+#define RUN_ENV_LOCAL "EXTMEM_RUN_LOCAL"	 /* bytes, or "25%" */
+#define RUN_ENV_LIMIT "EXTMEM_RUN_LIMIT"	 /* bytes; 0: none */
+#define RUN_ENV_ADVISE "EXTMEM_RUN_ADVISE" /* "normal", "sequential", ... */
 #define RUN_ENV_EXTERNAL "EXTMEM_RUN_EXTERNAL"	 /* bytes; 0: by need */
 #define RUN_ENV_THRESHOLD "EXTMEM_RUN_THRESHOLD" /* bytes; 0: by calls */
 #define RUN_ENV_CALLS "EXTMEM_RUN_CALLS"	 /* "auto", "trap", "wrap" */
@@ -38,6 +47,9 @@
  * from holds names and structs that go to system calls nobody sees. With every
  * call watched all allocations are. */
 #define RUN_THRESHOLD_WRAPPED (UINT64_C(2) << 20)
+
+/* A budget that is a share of what the program uses begins with this. */
+#define RUN_LOCAL_FLOOR (UINT64_C(4) << 20)
 
 enum run_state {
 	RUN_EMPTY = 0, /* the shim never came up: static, or not loaded */
@@ -57,6 +69,8 @@ struct run_appliance {
 struct run_shared {
 	uint32_t magic;
 	uint32_t pid; /* whose figures these are */
+	char program[64];
+	uint32_t percent; /* of what is used, that the budget is; 0: fixed */
 	_Atomic uint32_t state;
 	_Atomic uint32_t generation; /* of all below: odd while written */
 	char words[512]; /* of RUN_REFUSED */

@@ -23,8 +23,10 @@
 #include "fork.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <link.h>
 #include <stdarg.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -38,7 +40,10 @@ _Atomic bool shim_ready;
 extmem *shim_client;
 uint64_t shim_threshold;
 uint64_t shim_external;
-uint64_t shim_local;
+uint64_t shim_limit;
+_Atomic uint64_t shim_local;
+uint32_t shim_percent;
+int shim_advice = -1;
 bool shim_overflow_local;
 bool shim_kernel_faults;
 
@@ -313,6 +318,41 @@ static uint64_t number_from(const char *name, uint64_t otherwise)
 	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
+static char own_file[64]; /* "": somebody else's, or none */
+
+/* A file of our own, for `extmem top`. Without one there are no figures to be
+ * seen, and that is all. */
+static void make_shared(void)
+{
+	struct run_shared *p;
+	int fd;
+
+	snprintf(own_file, sizeof(own_file), RUN_FOLDER "/" RUN_FILE_PREFIX
+		 "%u.%d", (unsigned)getuid(), (int)getpid());
+	fd = shim_real()->open64(own_file,
+				 O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		own_file[0] = '\0';
+		return;
+	}
+	fd = descriptor_keep(fd);
+	p = ftruncate(fd, sizeof(*p)) < 0 || flock(fd, LOCK_SH) < 0
+		    ? MAP_FAILED
+		    : shim_real()->mmap(NULL, sizeof(*p),
+					PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+					0);
+	if (p == MAP_FAILED) {
+		shim_real()->unlink(own_file);
+		own_file[0] = '\0';
+		return;
+	}
+	p->pid = (uint32_t)getpid();
+	snprintf(p->program, sizeof(p->program), "%.63s",
+		 program_invocation_short_name);
+	p->magic = RUN_MAGIC;
+	shim_shared = p;
+}
+
 static void map_shared(void)
 {
 	const char *text = exec_variable(RUN_ENV_SHARED_FD);
@@ -320,8 +360,10 @@ static void map_shared(void)
 	void *p;
 	int fd;
 
-	if (!text || !*text)
+	if (!text || !*text) {
+		make_shared();
 		return;
+	}
 	fd = atoi(text);
 	if (fd < 3 || shim_real()->fstat(fd, &status) < 0 ||
 	    status.st_size != sizeof(struct run_shared))
@@ -338,12 +380,39 @@ static void map_shared(void)
 	shim_shared = p;
 }
 
+/* A share of what the program uses: block.c raises it, up to that share of all
+ * it may have, or of this machine's memory. */
+static unsigned local_settings(char texts[2][160])
+{
+	const char *text = exec_variable(RUN_ENV_LOCAL);
+	uint64_t most = (uint64_t)sysconf(_SC_PHYS_PAGES) * SHIM_PAGE;
+
+	if (!text || !*text)
+		return 0;
+	if (text[strlen(text) - 1] != '%') {
+		snprintf(texts[0], sizeof(texts[0]), "local=%s", text);
+		return 1;
+	}
+	shim_percent = (uint32_t)atoi(text);
+	if (shim_external && shim_external < most)
+		most = shim_external;
+	if (shim_limit && shim_limit < most)
+		most = shim_limit;
+	most = most / 100 * shim_percent;
+	snprintf(texts[0], sizeof(texts[0]), "local=%llu",
+		 (unsigned long long)RUN_LOCAL_FLOOR);
+	snprintf(texts[1], sizeof(texts[1]), "local_max=%llu",
+		 (unsigned long long)(most > RUN_LOCAL_FLOOR ? most
+							     : RUN_LOCAL_FLOOR));
+	return 2;
+}
+
 /* The settings for extmem_open() that were given to us; what was not, the
  * library finds by itself. */
 static int open_client(void)
 {
-	static char texts[RUN_APPLIANCES_MAX + 2][160];
-	const char *settings[RUN_APPLIANCES_MAX + 3];
+	static char texts[RUN_APPLIANCES_MAX + 3][160];
+	const char *settings[RUN_APPLIANCES_MAX + 4];
 	const char *text;
 	unsigned count = 0;
 
@@ -357,9 +426,7 @@ static int open_client(void)
 		count++;
 		text += n + (text[n] == '\n');
 	}
-	text = exec_variable(RUN_ENV_LOCAL);
-	if (text && *text) {
-		snprintf(texts[count], sizeof(texts[count]), "local=%s", text);
+	for (unsigned n = local_settings(texts + count); n > 0; n--) {
 		settings[count] = texts[count];
 		count++;
 	}
@@ -414,6 +481,12 @@ __attribute__((constructor)) static void start(void)
 	map_shared();
 	shim_threshold = number_from(RUN_ENV_THRESHOLD, 0);
 	shim_external = number_from(RUN_ENV_EXTERNAL, 0);
+	shim_limit = number_from(RUN_ENV_LIMIT, 0);
+	text = exec_variable(RUN_ENV_ADVISE);
+	shim_advice = !text || !*text			 ? -1
+		      : strcmp(text, "sequential") == 0 ? EXTMEM_SEQUENTIAL
+		      : strcmp(text, "random") == 0	 ? EXTMEM_RANDOM
+							 : EXTMEM_NORMAL;
 	text = exec_variable(RUN_ENV_OVERFLOW);
 	shim_overflow_local = text && strcmp(text, "local") == 0;
 	text = exec_variable(RUN_ENV_CHILDREN);
@@ -439,6 +512,7 @@ __attribute__((constructor)) static void start(void)
 	shim_local = shim_shared->stats.local_limit;
 	start_calls();
 	exec_start(plain_children);
+	shim_shared->percent = shim_percent;
 	shim_shared->threshold = shim_threshold;
 	arena_start();
 	thread_start();
@@ -459,6 +533,8 @@ static void finish(void)
 	broker_linger();
 	refresh();
 	atomic_store(&shim_shared->state, RUN_ENDED);
+	if (own_file[0])
+		shim_real()->unlink(own_file);
 }
 
 __attribute__((destructor)) static void at_exit(void)

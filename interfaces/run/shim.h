@@ -195,7 +195,10 @@ extern extmem *shim_client;
 extern struct run_shared *shim_shared; /* never NULL */
 extern uint64_t shim_threshold;
 extern uint64_t shim_external; /* most to take; 0: no limit of ours */
-extern uint64_t shim_local;    /* the budget */
+extern uint64_t shim_limit;    /* most the program is given; 0: no limit */
+extern _Atomic uint64_t shim_local; /* the budget as it is now */
+extern uint32_t shim_percent;  /* of what is used, that it is; 0: it is fixed */
+extern int shim_advice;	       /* enum extmem_advice, of all; -1: none */
 extern bool shim_overflow_local;
 extern pid_t shim_owner;       /* the process that has it, not its children */
 extern bool shim_kernel_faults; /* the kernel may touch absent pages */
@@ -337,6 +340,8 @@ void block_move(void *to, void *from, size_t size);
 /* An allocation found no room: counts it, and says so the first few times.
  * True: it is to be served locally. */
 bool block_overflow(size_t size);
+/* True when so much more would be more than --limit. */
+bool block_limited(uint64_t size);
 
 /* The index-th region; false: there are fewer. */
 bool block_region(unsigned index, uintptr_t *ret_base, uint64_t *ret_size);
