@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define DUMP_MAX ((size_t)64 << 20)
+
 _Noreturn void xm_assert_failed(const char *condition, const char *file,
 				int line)
 {
@@ -63,7 +65,13 @@ void *os_memory_take(size_t size)
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
 			    0);
 
-	return memory == MAP_FAILED ? NULL : memory;
+	if (memory == MAP_FAILED)
+		return NULL;
+	/* Tables as large as this are mostly empty; a core file would have
+	 * their whole size. */
+	if (size >= DUMP_MAX)
+		madvise(memory, size, MADV_DONTDUMP);
+	return memory;
 }
 
 void os_memory_give(void *memory, size_t size)

@@ -72,6 +72,7 @@ xm_shell_tests = \
 	tests/test_run_calls.sh \
 	tests/test_run_forks.sh \
 	tests/test_run_limits.sh \
+	tests/test_run_loss.sh \
 	tests/install.sh \
 	tests/man.sh \
 	tests/seeds.sh \
