@@ -26,7 +26,36 @@
 static _Atomic(extmem *) clients[CLIENTS_MAX];
 static pthread_mutex_t clients_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned clients_count;
-static struct sigaction before;
+
+/* A handler that somebody sets while ours is there most likely hands on to it
+ * what is not his, and so do we, to whom was there before. When the last client
+ * closes while his is on top, ours must stay below it; and the next client may
+ * not put the very same function on top, which would hand on to itself around
+ * and around. So it has another one, that knows whom to hand on to: a level. */
+#define LEVELS 4
+
+static struct sigaction before[LEVELS];
+static unsigned level;	/* that is installed, or is next */
+
+static void on_sigbus_0(int number, siginfo_t *info, void *context);
+static void on_sigbus_1(int number, siginfo_t *info, void *context);
+static void on_sigbus_2(int number, siginfo_t *info, void *context);
+static void on_sigbus_3(int number, siginfo_t *info, void *context);
+
+static void (*const handlers[LEVELS])(int, siginfo_t *, void *) = {
+	on_sigbus_0, on_sigbus_1, on_sigbus_2, on_sigbus_3,
+};
+
+/* Which of ours this is; LEVELS: none. */
+static unsigned level_of(const struct sigaction *action)
+{
+	unsigned i = 0;
+
+	while (i < LEVELS && ((action->sa_flags & SA_SIGINFO) == 0 ||
+			      action->sa_sigaction != handlers[i]))
+		i++;
+	return i;
+}
 
 static extmem *client_at(const void *address)
 {
@@ -54,16 +83,16 @@ static bool was_write(const ucontext_t *context)
 }
 
 /* Hands the signal to whom it would have gone without us. */
-static void pass_on(int number, siginfo_t *info, void *context)
+static void pass_on(const struct sigaction *to, int number, siginfo_t *info,
+		    void *context)
 {
-	if ((before.sa_flags & SA_SIGINFO) != 0 &&
-	    before.sa_sigaction != NULL) {
-		before.sa_sigaction(number, info, context);
+	if ((to->sa_flags & SA_SIGINFO) != 0 && to->sa_sigaction != NULL) {
+		to->sa_sigaction(number, info, context);
 		return;
 	}
-	if ((before.sa_flags & SA_SIGINFO) == 0 &&
-	    before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
-		before.sa_handler(number);
+	if ((to->sa_flags & SA_SIGINFO) == 0 && to->sa_handler != SIG_DFL &&
+	    to->sa_handler != SIG_IGN) {
+		to->sa_handler(number);
 		return;
 	}
 	/* Back to the default: the instruction runs again, and this time the
@@ -71,27 +100,38 @@ static void pass_on(int number, siginfo_t *info, void *context)
 	signal(SIGBUS, SIG_DFL);
 }
 
-static void on_sigbus(int number, siginfo_t *info, void *context)
+static void on_sigbus(const struct sigaction *to, int number, siginfo_t *info,
+		      void *context)
 {
 	int error = errno;
 	extmem *x = client_at(info->si_addr);
 	uint64_t page;
 
 	if (x == NULL) {
-		pass_on(number, info, context);
+		pass_on(to, number, info, context);
 		errno = error;
 		return;
 	}
 	page = (uint64_t)((uint8_t *)info->si_addr - x->base) / XM_PAGE;
 	if (xm_serve(x, page, was_write(context)) != XM_VERDICT_DONE) {
 		if (atomic_load(&x->lost_said) == 2 &&
-		    before.sa_handler == SIG_DFL)
+		    to->sa_handler == SIG_DFL)
 			syscall(SYS_write, STDERR_FILENO, x->lost_words,
 				strlen(x->lost_words));
-		pass_on(number, info, context);
+		pass_on(to, number, info, context);
 	}
 	errno = error;
 }
+
+#define HANDLER(n)                                                             \
+	static void on_sigbus_##n(int number, siginfo_t *info, void *context)  \
+	{                                                                      \
+		on_sigbus(&before[n], number, info, context);                  \
+	}
+HANDLER(0)
+HANDLER(1)
+HANDLER(2)
+HANDLER(3)
 
 /* Loading libfabric loads its providers' libraries, and one of Debian's,
  * PSM's libinfinipath, takes the signals of crashes and of ending for itself
@@ -119,17 +159,49 @@ static void undo_providers(void)
 	}
 }
 
-static int inline_begin(extmem *x, char *words, size_t words_size)
+/* Our handler on top. */
+static int handler_begin(char *words, size_t words_size)
 {
 	struct sigaction action = {
-		.sa_sigaction = on_sigbus,
 		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART,
 	};
+	struct sigaction now;
+
+	if (sigaction(SIGBUS, NULL, &now) == 0 && level_of(&now) < LEVELS) {
+		level = level_of(&now);
+		return 0;
+	}
+	if (level == LEVELS) {
+		snprintf(words, words_size, "handlers for SIGBUS that were set "
+			 "while clients were open stand on %d of ours: take "
+			 "them away before the client is closed", LEVELS);
+		return -EBUSY;
+	}
+	action.sa_sigaction = handlers[level];
+	/* While a lane is locked no other handler may run on this thread. */
+	sigfillset(&action.sa_mask);
+	if (sigaction(SIGBUS, &action, &before[level]) == 0)
+		return 0;
+	snprintf(words, words_size, "SIGBUS: %s", strerror(errno));
+	return -errno;
+}
+
+/* Away with it, if it is still on top. */
+static void handler_end(void)
+{
+	struct sigaction now;
+
+	if (sigaction(SIGBUS, NULL, &now) == 0 && level_of(&now) == level)
+		sigaction(SIGBUS, &before[level], NULL);
+	else
+		level++;
+}
+
+static int inline_begin(extmem *x, char *words, size_t words_size)
+{
 	int rc = 0;
 	unsigned i = 0;
 
-	/* While a lane is locked no other handler may run on this thread. */
-	sigfillset(&action.sa_mask);
 	pthread_mutex_lock(&clients_lock);
 	while (i < CLIENTS_MAX && atomic_load(&clients[i]) != NULL)
 		i++;
@@ -137,11 +209,10 @@ static int inline_begin(extmem *x, char *words, size_t words_size)
 		snprintf(words, words_size, "%d clients are open in this "
 			 "process already", CLIENTS_MAX);
 		rc = -ENOSPC;
-	} else if (clients_count == 0 &&
-		   sigaction(SIGBUS, &action, &before) != 0) {
-		snprintf(words, words_size, "SIGBUS: %s", strerror(errno));
-		rc = -errno;
-	} else {
+	} else if (clients_count == 0) {
+		rc = handler_begin(words, words_size);
+	}
+	if (rc == 0) {
 		atomic_store(&clients[i], x);
 		clients_count++;
 	}
@@ -153,18 +224,11 @@ static void inline_end(extmem *x)
 {
 	pthread_mutex_lock(&clients_lock);
 	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
-		struct sigaction now;
-
 		if (atomic_load(&clients[i]) != x)
 			continue;
 		atomic_store(&clients[i], NULL);
-		if (--clients_count > 0)
-			continue;
-		/* Only if it is still ours to take away. */
-		if (sigaction(SIGBUS, NULL, &now) == 0 &&
-		    (now.sa_flags & SA_SIGINFO) != 0 &&
-		    now.sa_sigaction == on_sigbus)
-			sigaction(SIGBUS, &before, NULL);
+		if (--clients_count == 0)
+			handler_end();
 	}
 	pthread_mutex_unlock(&clients_lock);
 }

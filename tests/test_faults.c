@@ -127,6 +127,75 @@ static void a_foreign_sigbus_reaches_the_programs_handler(void)
 	}
 }
 
+static struct sigaction below; /* what chain_bus() stands on */
+static volatile sig_atomic_t chained;
+
+static void chain_bus(int number, siginfo_t *info, void *context)
+{
+	chained++;
+	below.sa_sigaction(number, info, context);
+}
+
+/* Once to each handler, and on to the program's; and it leaves as it came. */
+static void a_client_stands_on_a_chain(volatile const uint8_t *cut)
+{
+	struct sigaction now;
+	extmem_region *region;
+	uint8_t *memory;
+	extmem *x = open_with("paging=inline", &region, &memory);
+
+	CU_ASSERT_FATAL(x != NULL);
+	handled = chained = 0;
+	if (sigsetjmp(back, 1) == 0) {
+		printf("%d", *cut);
+		CU_FAIL("a cut file was read");
+	}
+	CU_ASSERT(handled == 1 && chained == 1);
+	CU_ASSERT(pattern_is(memory, 0, REGION, 1));
+	CU_ASSERT(handled == 1 && chained == 1);
+	CU_ASSERT(extmem_close(x) == 0);
+	sigaction(SIGBUS, NULL, &now);
+	CU_ASSERT(now.sa_sigaction == chain_bus);
+}
+
+/* A handler that is set while a client is open stands on the client's, and stays
+ * there when that closes. The next clients stand on it in turn. */
+static void handlers_that_stand_on_each_other_end_at_the_programs(void)
+{
+	struct sigaction own = { .sa_sigaction = on_bus,
+				 .sa_flags = SA_SIGINFO };
+	struct sigaction chain = { .sa_sigaction = chain_bus,
+				   .sa_flags = SA_SIGINFO };
+	int file = memfd_create("cut", MFD_CLOEXEC);
+	struct sigaction old, now;
+	uint8_t *cut, *memory;
+	extmem_region *region;
+	extmem *x;
+
+	CU_ASSERT_FATAL(file >= 0 && ftruncate(file, PAGE) == 0);
+	cut = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0);
+	CU_ASSERT_FATAL(cut != MAP_FAILED && ftruncate(file, 0) == 0);
+	sigaction(SIGBUS, &own, &old);
+	x = open_with("paging=inline", &region, &memory);
+	if (x != NULL) {
+		sigaction(SIGBUS, &chain, &below);
+		CU_ASSERT(extmem_close(x) == 0);
+		for (int i = 0; i < 8; i++)
+			a_client_stands_on_a_chain(cut);
+		/* Whose turn it was before chain_bus: ours. */
+		sigaction(SIGBUS, &below, NULL);
+		x = open_with("paging=inline", &region, &memory);
+		CU_ASSERT_FATAL(x != NULL);
+		CU_ASSERT(pattern_is(memory, 0, REGION, 1));
+		CU_ASSERT(extmem_close(x) == 0);
+		sigaction(SIGBUS, NULL, &now);
+		CU_ASSERT(now.sa_sigaction == on_bus);
+	}
+	sigaction(SIGBUS, &old, NULL);
+	munmap(cut, PAGE);
+	close(file);
+}
+
 /* Without a handler of the program's own: the default, which ends it. */
 static int act_foreign(int argc, char **argv)
 {
@@ -545,6 +614,7 @@ int main(int argc, char **argv)
 	static const CU_TestInfo tests[] = {
 		XM_TEST(the_way_of_paging_is_visible),
 		XM_TEST(a_foreign_sigbus_reaches_the_programs_handler),
+		XM_TEST(handlers_that_stand_on_each_other_end_at_the_programs),
 		XM_TEST(a_foreign_sigbus_without_a_handler_ends_the_program),
 		XM_TEST(a_signal_handler_may_touch_external_memory),
 		XM_TEST(a_watch_is_told_the_contents_before_each_page_can_change),
