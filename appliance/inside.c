@@ -28,6 +28,7 @@
 
 #define GRANULE (64 * XM_KIB)
 #define CLIENTS_MAX 64
+#define STREAMS_MAX (2 * CLIENTS_MAX)
 #define EXTENTS_MAX 1024
 #define ANSWERS_MAX 64
 #define SPARE 4 /* answers: changed counts come unasked */
@@ -165,7 +166,8 @@ static int find_ops(struct xm_inside *x)
 static int open_ends(struct xm_inside *x, const char *address, char *words,
 		     size_t words_size, struct xm_locator *ret)
 {
-	struct xm_channel_options co = { .address = address, .target = true };
+	struct xm_channel_options co = { .address = address, .target = true,
+					 .peers_max = STREAMS_MAX };
 	struct xm_transport_options to = { .address = address,
 					   .target = true };
 	int rc = find_ops(x);
@@ -195,7 +197,7 @@ static int open_host(struct xm_inside *x, const struct xm_locator *locator,
 		.library = PACKAGE_VERSION,
 		.pool_size = x->size,
 		.granule = GRANULE,
-		.peers_max = 2 * CLIENTS_MAX,
+		.peers_max = STREAMS_MAX,
 		.clients_max = CLIENTS_MAX,
 		.extents_max = EXTENTS_MAX,
 		.extents_per_client_max = EXTENTS_MAX,

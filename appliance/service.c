@@ -718,9 +718,10 @@ static bool tell_leaving(struct xm_service *s, struct xm_service_effects *ret)
 static void on_peer(struct xm_service *s, const struct xm_service_event *event,
 		    struct xm_service_effects *ret)
 {
-	struct xm_service_peer *p = &s->peers[event->peer];
+	struct xm_service_peer *p;
 
 	XM_ASSERT(event->peer < s->options.peers_max);
+	p = &s->peers[event->peer];
 	if (event->kind == XM_SERVICE_PEER_UP) {
 		XM_ASSERT(p->state == XM_PEER_FREE);
 		p->state = XM_PEER_NEW;

@@ -13,8 +13,6 @@
 #include "sparse.h"
 #include "target.h"
 
-#define STREAMS_MAX 32 /* to one appliance */
-
 struct command {
 	struct command *next;
 	struct xm_command command;
@@ -213,7 +211,7 @@ static void options_of(const struct appliance *a,
 	ret->incarnation = xm_rand_next(world_rand(WORLD_SECRETS)) | 1;
 	ret->pool_size = sim_shape.pool_size;
 	ret->granule = sim_shape.granule;
-	ret->peers_max = STREAMS_MAX;
+	ret->peers_max = sim_shape.streams_max;
 	ret->clients_max = sim_shape.clients_max;
 	ret->extents_max = sim_shape.extents_max;
 	ret->extents_per_client_max = sim_shape.extents_each;
@@ -228,8 +226,10 @@ static void options_of(const struct appliance *a,
 static void control_run(void *argument)
 {
 	struct appliance *a = argument;
-	struct xm_channel_options co = { .address = "sim:", .target = true,
-					 .peers_max = STREAMS_MAX };
+	struct xm_channel_options co = {
+		.address = "sim:", .target = true,
+		.peers_max = sim_shape.streams_max,
+	};
 	struct xm_service_options so;
 	struct xm_channel *channel;
 	char words[XM_WORDS_SIZE];

@@ -54,6 +54,7 @@ struct sim_shape {
 	uint32_t reclaim; /* enum xm_reclaim */
 	uint64_t timeout_ms, loss_ms;
 	uint32_t extents_max, extents_each, clients_max;
+	uint32_t streams_max, streams_spare;
 	uint32_t zero_size, handshake_ms;
 	uint32_t operations; /* of each thread */
 	uint64_t think_ns;   /* between them, on average */
@@ -80,8 +81,8 @@ enum sim_fault {
 	SIM_FAULT_JUMP_APPLIANCE, SIM_FAULT_SLOW,
 	SIM_FAULT_AGAIN, SIM_FAULT_STUCK, SIM_FAULT_LATE_WRITE,
 	SIM_FAULT_LATE_DEATH, SIM_FAULT_UNTOLD_DEATH, SIM_FAULT_FULL,
-	SIM_FAULT_REFUSED_KEY, SIM_FAULT_STREAM, SIM_FAULT_MEMORY,
-	SIM_FAULT_CLIENT_MEMORY,
+	SIM_FAULT_REFUSED_KEY, SIM_FAULT_STREAM, SIM_FAULT_STREAMS,
+	SIM_FAULT_MEMORY, SIM_FAULT_CLIENT_MEMORY,
 	SIM_FAULTS,
 };
 

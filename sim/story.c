@@ -205,6 +205,7 @@ static void quiet_shape(struct sim_shape *s)
 		.timeout_ms = 3000, .loss_ms = 1500, .extents_max = 16,
 		.extents_each = 16, .zero_size = 64 * XM_KIB,
 		.handshake_ms = 5000, .clients_max = 4,
+		.streams_max = 16,
 		.provider = {
 			.revokes = true, .admits = true, .reports_death = true,
 			.depth = 2000, .size_max = XM_GIB, .scatter = 4,

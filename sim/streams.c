@@ -11,7 +11,7 @@
 #include "links.h"
 #include "sim.h"
 
-#define STREAMS 64
+#define STREAMS 64 /* at one process, most */
 
 enum parcel_kind { PARCEL_UP, PARCEL_MESSAGE, PARCEL_END };
 
@@ -150,16 +150,22 @@ static bool end_attach(struct end *e, struct xm_channel *c)
 }
 
 /* A connection request has come to the listener's host: its kernel answers,
- * be the process hung or not. */
+ * be the process hung or not. One stream too many is closed when that is
+ * accepted. */
 static void attach_listener(struct stream *s)
 {
 	struct xm_channel *c = listener_at(s->ends[1].node);
 
-	if (c == NULL || !end_attach(&s->ends[1], c))
+	if (c == NULL) {
 		send_parcel(s, &s->ends[0], PARCEL_END, -ECONNREFUSED, NULL,
 			    0);
-	else
-		send_parcel(s, &s->ends[0], PARCEL_UP, 0, NULL, 0);
+		return;
+	}
+	send_parcel(s, &s->ends[0], PARCEL_UP, 0, NULL, 0);
+	if (end_attach(&s->ends[1], c))
+		return;
+	sim_counts.faults[SIM_FAULT_STREAMS]++;
+	send_parcel(s, &s->ends[0], PARCEL_END, -ECONNRESET, NULL, 0);
 }
 
 static int channel_open(const struct xm_channel_options *o, char *words,
@@ -173,11 +179,12 @@ static int channel_open(const struct xm_channel_options *o, char *words,
 	}
 	c = calloc(1, sizeof(*c));
 	XM_ASSERT(c != NULL);
+	XM_ASSERT(o->peers_max > 0 && o->peers_max <= STREAMS);
+	c->peers_max = o->peers_max;
 	c->process = world_current();
 	c->incarnation = c->process->incarnation;
 	c->open = true;
 	c->target = o->target;
-	c->peers_max = (uint32_t)xm_min(o->peers_max, STREAMS);
 	for (size_t i = 0; i + 1 < sizeof(c->address) && o->address[i]; i++)
 		c->address[i] = o->address[i];
 	c->next_all = f.channels;
