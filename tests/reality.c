@@ -50,7 +50,7 @@ static const struct profile hasty = {
 
 static struct {
 	const struct profile *profile;
-	unsigned phase_ms;
+	unsigned unit_ms;
 	struct xm_rand rand, trouble_rand;
 	struct appliance appliance;
 	const char *listen;
@@ -154,10 +154,13 @@ static void one_trouble(enum outcome_trouble worst)
 
 static void *trouble(void *argument)
 {
+	/* What is worse has more to show, and takes longer to get over. */
+	static const unsigned units[OUTCOME_OTHER] = { 1, 1, 2, 4 };
+
 	(void)argument;
 	while (!atomic_load(&r.over)) {
 		for (unsigned worst = 0; worst < OUTCOME_OTHER; worst++) {
-			uint64_t end_ms = now_ms() + r.phase_ms;
+			uint64_t end_ms = now_ms() + units[worst] * r.unit_ms;
 
 			while (now_ms() < end_ms && !atomic_load(&r.over))
 				one_trouble((enum outcome_trouble)worst);
@@ -461,7 +464,7 @@ int main(int argc, char **argv)
 	const char *usual[] = { LOOPBACK, SHARED, NULL };
 	const char **listen = usual;
 	uint64_t seed = (uint64_t)time(NULL);
-	unsigned seconds = 8, passed = 0, failed = 0;
+	unsigned seconds = 12, passed = 0, failed = 0;
 	int flag;
 
 	act_begin(argc, argv, acts);
@@ -476,7 +479,7 @@ int main(int argc, char **argv)
 		else
 			return 2;
 	}
-	r.phase_ms = r.profile == &hasty ? 4000 : 250 * seconds;
+	r.unit_ms = r.profile == &hasty ? 2000 : 125 * seconds;
 	if (optind < argc)
 		listen = (const char **)(void *)(argv + optind);
 	printf("seed %llu\n", (unsigned long long)seed);
