@@ -6,8 +6,8 @@
  * and apart, because a library that is measured by a fault of its own would
  * look the better the slower that is.
  *
- * A part of alone.h: answers every question with the median of TIMES faults
- * in microseconds. Floor: skin.
+ * A part of alone.h: answers "costs" with what costs.h has, and every other
+ * question with the median of TIMES faults in microseconds. Floor: skin.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 
 #include "alone.h"
 #include "bench.h"
+#include "costs.h"
 
 enum { TIMES = 4000 };
 
@@ -67,6 +68,21 @@ static bool get_ready(char *ret, size_t size)
 	return true;
 }
 
+static bool costs_answer(char *ret, size_t size)
+{
+	struct costs c;
+
+	if (!costs_measure(&c)) {
+		snprintf(ret, size, "not all of userfaultfd is there: %s",
+			 strerror(errno));
+		return false;
+	}
+	snprintf(ret, size, "%.4f %.4f %.4f %.4f %.4f %.4f %.4f %.4f",
+		 c.install, c.install_more, c.zero, c.protect, c.protect_more,
+		 c.drop, c.drop_more, c.copy);
+	return true;
+}
+
 bool floor_answer(const char *argument, const char *question, char *ret,
 		  size_t size)
 {
@@ -80,6 +96,8 @@ bool floor_answer(const char *argument, const char *question, char *ret,
 	(void)argument;
 	if (question == NULL)
 		return get_ready(ret, size);
+	if (strcmp(question, "costs") == 0)
+		return costs_answer(ret, size);
 	memory = mmap(NULL, length, PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	registration.range.start = (uintptr_t)memory;

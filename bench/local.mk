@@ -16,6 +16,8 @@ extmem_bench_SOURCES = \
 	bench/churn.c \
 	bench/churn.h \
 	bench/client.c \
+	bench/costs.c \
+	bench/costs.h \
 	bench/extmem-bench.c \
 	bench/fault.c \
 	bench/floor.c \
@@ -23,6 +25,8 @@ extmem_bench_SOURCES = \
 	bench/link.c \
 	bench/link.h \
 	bench/malloc.c \
+	bench/ordinary.c \
+	bench/ordinary.h \
 	bench/ranks.c \
 	bench/ranks.h \
 	bench/raw.c \

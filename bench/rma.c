@@ -81,6 +81,7 @@ struct run {
 	char *buffers, *check; /* RMA_SPAN, CHUNK */
 	struct alone raw;
 	struct link_curve curve;
+	struct link_local local;
 	uint64_t salt;
 };
 
@@ -481,6 +482,90 @@ static void measure_all(struct run *r)
 	}
 }
 
+/* --- beside the link ------------------------------------------------------------------------------ */
+
+/* What the calls of one operation take of this processor: the one that begins it,
+ * and those that find that some of it has come, beyond what a look takes that
+ * finds nothing. */
+static double polls_us(struct run *r, double empty_us)
+{
+	struct extmem_completion done;
+	double busy_us = 0, took_us;
+	int rc;
+
+	do {
+		double began_us = bench_now_us();
+
+		rc = extmem_poll(r->client.x, &done, 1);
+		took_us = bench_now_us() - began_us;
+		if (rc > 0 || took_us > 2 * empty_us)
+			busy_us += took_us;
+	} while (rc == 0);
+	if (rc < 0 || done.status != 0)
+		bench_fail("an operation ended with: %s",
+			   rc < 0 ? extmem_error() : strerror(-done.status));
+	return busy_us;
+}
+
+static double empty_poll_us(struct run *r)
+{
+	enum { TIMES = 1000 };
+	static double took_us[TIMES];
+	struct extmem_completion done;
+
+	for (unsigned i = 0; i < TIMES; i++) {
+		double began_us = bench_now_us();
+
+		extmem_poll(r->client.x, &done, 1);
+		took_us[i] = bench_now_us() - began_us;
+	}
+	return bench_permille(took_us, TIMES, 500);
+}
+
+static void measure_calls(struct run *r, bool write, uint64_t bytes,
+			  struct link_calls *ret)
+{
+	enum { TIMES = 2000 };
+	static double post_us[TIMES], poll_us[TIMES];
+	const struct rma_point p = { .write = write, .bytes = bytes,
+				     .depth = 1 };
+	double empty_us = empty_poll_us(r);
+
+	for (unsigned i = 0; i < TIMES; i++) {
+		double began_us = bench_now_us();
+		bool busy;
+
+		while (!start(r, &p, i, &busy))
+			began_us = bench_now_us();
+		post_us[i] = bench_now_us() - began_us;
+		poll_us[i] = polls_us(r, empty_us);
+	}
+	ret->post_us = bench_permille(post_us, TIMES, 500);
+	ret->poll_us = bench_permille(poll_us, TIMES, 500);
+}
+
+static void measure_local(struct run *r, struct link_local *ret)
+{
+	struct costs *c = &ret->costs;
+	struct alone floor;
+	char answer[128];
+
+	for (unsigned i = 0; i < 4; i++)
+		measure_calls(r, i / 2 == 1,
+			      i % 2 == 1 ? LINK_CALL_PAGES * BENCH_PAGE
+					 : BENCH_PAGE,
+			      &ret->calls[i / 2][i % 2]);
+	put_right(r, RMA_SPAN);
+	ordinary_measure(ret->ordinary);
+	ret->known = alone_start(&floor, "floor", "", NULL) &&
+		     alone_ask(&floor, "costs", answer, sizeof(answer)) &&
+		     sscanf(answer, "%lf %lf %lf %lf %lf %lf %lf %lf",
+			    &c->install, &c->install_more, &c->zero,
+			    &c->protect, &c->protect_more, &c->drop,
+			    &c->drop_more, &c->copy) == 8;
+	alone_stop(&floor);
+}
+
 static const struct bench_program program = {
 	.table = &table,
 	.common = offsetof(struct settings, common),
@@ -520,8 +605,10 @@ int bench_rma(int argc, char *argv[])
 	put_right(r, RMA_SPAN);
 	raw_begin(r);
 	measure_all(r);
-	if (s.calibrate[0] != '\0' && b->client == 0)
-		link_write(&r->curve, &r->client, s.calibrate);
+	if (s.calibrate[0] != '\0' && b->client == 0) {
+		measure_local(r, &r->local);
+		link_write(&r->curve, &r->local, &r->client, s.calibrate);
+	}
 	alone_stop(&r->raw);
 	if (extmem_deregister(r->client.x, r->buffers, RMA_SPAN) < 0)
 		bench_fail("%s", extmem_error());

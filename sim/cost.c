@@ -20,6 +20,35 @@ void cost_spend_pages(double first, double other, uint64_t pages)
 		cost_spend(first + other * (double)(pages - 1));
 }
 
+static double more_pages(uint64_t size)
+{
+	return size > 4096 ? (double)(size - 4096) / 4096 : 0;
+}
+
+static double post_ns(bool write, uint64_t size)
+{
+	const struct cost_calls *c = &cost.calls[write];
+
+	return c->post + c->post_page * more_pages(size);
+}
+
+static double poll_ns(bool write, uint64_t size)
+{
+	const struct cost_calls *c = &cost.calls[write];
+
+	return c->poll + c->poll_page * more_pages(size);
+}
+
+void cost_post(bool write, uint64_t size)
+{
+	cost_spend(post_ns(write, size));
+}
+
+void cost_poll(bool write, uint64_t size)
+{
+	cost_spend(poll_ns(write, size));
+}
+
 /* Between two sizes as if the line between them were straight; beyond the last
  * by its rate. */
 static void at_size(const struct cost_curve *c, uint64_t size,
@@ -49,8 +78,7 @@ static void at_size(const struct cost_curve *c, uint64_t size,
 uint64_t cost_ends(bool write, uint64_t size, uint64_t *busy_ns)
 {
 	const struct cost_curve *c = write ? &cost.write : &cost.read;
-	double own = write ? cost.post_write + cost.poll_write
-			   : cost.post_read + cost.poll_read;
+	double own = post_ns(write, size) + poll_ns(write, size);
 	double alone, served;
 
 	at_size(c, size, &alone, &served);

@@ -35,8 +35,11 @@ struct cost_model {
 	double protect, protect_page;  /* UFFDIO_WRITEPROTECT, either way */
 	double drop, drop_page;	       /* MADV_DONTNEED */
 	double copy_page;	       /* into a store cell */
-	double post_read, post_write;  /* a call of the provider's */
-	double poll_read, poll_write;  /* and the one that sees it end */
+	/* What the calls to a provider take of the processor: the one that
+	 * begins an operation, and those that see it end. */
+	struct cost_calls {
+		double post, post_page, poll, poll_page;
+	} calls[2]; /* of reads, of writes */
 };
 
 extern struct cost_model cost;
@@ -45,6 +48,8 @@ extern struct cost_model cost;
 void cost_spend(double ns);
 /* With so many pages in one call. */
 void cost_spend_pages(double first, double other, uint64_t pages);
+void cost_post(bool write, uint64_t size);
+void cost_poll(bool write, uint64_t size);
 /* When an operation that is posted now ends. `*busy_ns` is until when its
  * connection is, and is moved. */
 uint64_t cost_ends(bool write, uint64_t size, uint64_t *busy_ns);

@@ -15,6 +15,7 @@
 #include "channel.h"
 #include "options.h"
 #include "plant.h"
+#include "predict.h"
 #include "ranks.h"
 #include "sim.h"
 #include "sim/commit.h"
@@ -39,6 +40,8 @@ struct settings {
 	struct xm_option_list without;
 	const char *only_weather, *only_operations, *fail_on;
 	const char *story, *stories, *stories_write;
+	const char *link, *workload, *local;
+	uint64_t pages;
 };
 
 static struct settings s;
@@ -124,6 +127,24 @@ static const struct xm_option options[] = {
 	  .help = "Report instead what calls came to, by what was done to the "
 		  "appliance, against the list in sim/outcomes.c.",
 	  .destination = offsetof(struct settings, outcomes) },
+	{ .name = "link", .kind = XM_OPTION_TEXT, .unit = "FILE",
+	  .help = "Predict instead what --workload would take over this link, "
+		  "which extmem-bench rma --calibrate=FILE measured.",
+	  .destination = offsetof(struct settings, link) },
+	{ .name = "workload", .kind = XM_OPTION_TEXT, .value = "all",
+	  .unit = "NAME",
+	  .help = "With --link: random-read, random-rmw, seq-read, seq-write, "
+		  "sort, or all.",
+	  .destination = offsetof(struct settings, workload) },
+	{ .name = "local", .kind = XM_OPTION_TEXT, .value = "25",
+	  .unit = "PERCENT",
+	  .help = "With --link: local memory, as a part of the pages; 1 MiB at "
+		  "least.",
+	  .destination = offsetof(struct settings, local) },
+	{ .name = "pages", .kind = XM_OPTION_COUNT, .value = "20000",
+	  .min = 1024, .max = 1000000,
+	  .help = "With --link: pages of 4 KiB that the workload has.",
+	  .destination = offsetof(struct settings, pages) },
 	{ .name = "minimize", .kind = XM_OPTION_FLAG,
 	  .help = "Of the first seed, which fails: print the smallest command "
 		  "line that still breaks the same law.",
@@ -391,6 +412,82 @@ static int tell(const char *name)
 	return story_run(i, stdout) ? 0 : 1;
 }
 
+/* --- prediction -------------------------------------------------------------------- */
+
+static void print_prediction(const struct prediction *p, double percent)
+{
+	double per_access = p->us / (double)p->accesses;
+	double per_miss = p->misses > 0 ? p->us / (double)p->misses : 0;
+	double slower = p->us_local > 0 ? p->us / p->us_local : 0;
+	json_t *all;
+	char *text;
+
+	if (!s.json) {
+		printf("%-12s %9.1f %9llu %13.3f %11.3f %10llu %10llu %13llu ",
+		       p->workload, percent, (unsigned long long)p->pages,
+		       per_access, per_miss, (unsigned long long)p->misses,
+		       (unsigned long long)p->pages_read,
+		       (unsigned long long)p->pages_written);
+		if (slower > 0)
+			printf("%8.2f\n", slower);
+		else
+			printf("%8s\n", "-");
+		return;
+	}
+	all = json_pack("{s:s, s:f, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I}",
+			"workload", p->workload, "local_pct", percent,
+			"local_bytes", (json_int_t)p->local, "pages", (json_int_t)p->pages, "accesses",
+			(json_int_t)p->accesses, "us_per_access", per_access,
+			"us_per_miss", per_miss, "misses",
+			(json_int_t)p->misses, "pages_read",
+			(json_int_t)p->pages_read, "pages_written",
+			(json_int_t)p->pages_written);
+	if (slower > 0)
+		json_object_set_new(all, "slow_down", json_real(slower));
+	text = json_dumps(all, JSON_COMPACT | JSON_PRESERVE_ORDER);
+	puts(text);
+	free(text);
+	json_decref(all);
+}
+
+static int predict_all(void)
+{
+	const char *wrong = predict_link(s.link);
+	char *end;
+	double percent = strtod(s.local, &end);
+	unsigned done = 0;
+
+	if (wrong != NULL) {
+		fprintf(stderr, "extmem-sim: --link %s: %s\n", s.link, wrong);
+		return 2;
+	}
+	if (*end != '\0' || !(percent >= 1 && percent <= 200)) {
+		fprintf(stderr, "extmem-sim: --local is a number of percent, "
+			"1 to 200\n");
+		return 2;
+	}
+	if (!s.json)
+		printf("%-12s %9s %9s %13s %11s %10s %10s %13s %8s\n",
+		       "workload", "local_pct", "pages", "us_per_access",
+		       "us_per_miss", "misses", "pages_read", "pages_written",
+		       "slower");
+	for (uint32_t i = 0; predict_workload(i) != NULL; i++) {
+		struct prediction p;
+
+		if (strcmp(s.workload, "all") != 0 &&
+		    strcmp(s.workload, predict_workload(i)) != 0)
+			continue;
+		if (!predict(i, s.pages, percent, &p))
+			return 1;
+		print_prediction(&p, percent);
+		done++;
+	}
+	if (done == 0)
+		fprintf(stderr, "extmem-sim: --workload: there is no %s\n",
+			s.workload);
+	return done == 0 ? 2 : 0;
+}
+
 /* --- outcomes ---------------------------------------------------------------------- */
 
 /* Returns how many were seen that are not in the list. That all of the list is
@@ -439,6 +536,8 @@ static int perform(void)
 		return stories_run(s.stories, false);
 	if (s.stories_write[0] != '\0')
 		return stories_run(s.stories_write, true);
+	if (s.link[0] != '\0')
+		return predict_all();
 	if (s.minimize)
 		return sim_minimize(s.seed, s.quiet);
 	ranks_begin(&rank, &count);

@@ -62,7 +62,8 @@ struct operation {
 
 struct queued {
 	struct xm_transport_event event;
-	bool write; /* DONE: what is */
+	bool write; /* DONE: what is, and how much */
+	uint64_t size;
 	struct queued *next;
 };
 
@@ -135,6 +136,7 @@ static struct queued *push(struct xm_transport *t,
 	XM_ASSERT(q != NULL);
 	q->event = event;
 	q->write = false;
+	q->size = 0;
 	q->next = NULL;
 	*t->last = q;
 	t->last = &q->next;
@@ -148,6 +150,7 @@ static struct queued *push(struct xm_transport *t,
 static void forget_near(struct operation *op, int status)
 {
 	struct operation **link = &op->initiator->operations;
+	struct queued *q;
 
 	while (*link != op)
 		link = &(*link)->next;
@@ -155,10 +158,12 @@ static void forget_near(struct operation *op, int status)
 	op->initiator->flying--;
 	op->cancelled = true;
 	op->near = NULL;
-	push(op->initiator, (struct xm_transport_event){
+	q = push(op->initiator, (struct xm_transport_event){
 		.kind = XM_TRANSPORT_DONE, .token = op->token,
 		.status = status,
-	})->write = op->write;
+	});
+	q->write = op->write;
+	q->size = op->size;
 	if (XM_PLANTED(double_completion) && status == -ECANCELED &&
 	    world_chance(WORLD_NETWORK, 8))
 		push(op->initiator, (struct xm_transport_event){
@@ -416,7 +421,7 @@ static int post(struct xm_transport *t, uint32_t peer, bool write,
 		sim_counts.faults[SIM_FAULT_AGAIN]++;
 		return -EAGAIN;
 	}
-	cost_spend(write ? cost.post_write : cost.post_read);
+	cost_post(write, size);
 	op = calloc(1, sizeof(*op));
 	XM_ASSERT(op != NULL);
 	if (cost.on)
@@ -893,8 +898,7 @@ static int transport_poll(struct xm_transport *t,
 		t->counts.flying -= q->event.kind == XM_TRANSPORT_DONE;
 		ret[got++] = q->event;
 		if (q->event.kind == XM_TRANSPORT_DONE)
-			cost_spend(q->write ? cost.poll_write
-					    : cost.poll_read);
+			cost_poll(q->write, q->size);
 		free(q);
 	}
 	return got;

@@ -64,6 +64,8 @@ bin_PROGRAMS += extmem-sim
 endif
 extmem_sim_SOURCES = \
 	sim/extmem-sim.c \
+	sim/predict.c \
+	sim/predict.h \
 	sim/ranks.c \
 	sim/ranks.h \
 	$(NULL)

@@ -94,6 +94,9 @@ static bool open_client(struct program *p)
 		p->x = x;
 		return true;
 	}
+	if (rc == -EINVAL)
+		world_broken("promise", "client %u's settings are refused: %s",
+			     p->index, extmem_error());
 	world_note("program.closed: client {client} could not open: "
 		   "{error:error}", p->index, (uint64_t)-rc, 0);
 	leaks(p);

@@ -155,13 +155,13 @@ done >"$scratch/out"
 verdict "the appliance stands on core's floors, not on extmem.h" "$scratch/out"
 
 # Two yardsticks of bench stand beside what they measure, not on it: raw.c
-# makes libfabric's calls by itself, floor.c a fault.
+# makes libfabric's calls by itself, floor.c a fault and costs.c the calls under it.
 only 'rdma/' '^(transports/ofi/|bench/raw\.c$)' >"$scratch/out"
 verdict "libfabric is named in transports/ofi alone, and in a yardstick" \
 	"$scratch/out"
 # A child of fork() cannot use the library: child.c serves it by itself.
 only 'linux/userfaultfd' \
-	'^(core/(uffd|os)[a-z_]*\.[ch]|interfaces/doctor\.c|interfaces/run/child\.c|bench/floor\.c)$' \
+	'^(core/(uffd|os)[a-z_]*\.[ch]|interfaces/doctor\.c|interfaces/run/child\.c|bench/(floor|costs)\.c)$' \
 	>"$scratch/out"
 verdict "userfaultfd is named in the mapper, for forked children, and in a yardstick" \
 	"$scratch/out"

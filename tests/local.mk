@@ -67,6 +67,7 @@ xm_shell_tests = \
 	tests/test_bench_kernels.sh \
 	tests/test_extmemd.sh \
 	tests/test_minimize.sh \
+	tests/test_predict.sh \
 	tests/test_ranks.sh \
 	tests/test_run.sh \
 	tests/test_run_calls.sh \
@@ -200,6 +201,7 @@ tests_fuzz_wire_LDADD = $(XM_WHOLE)
 EXTRA_DIST += \
 	tests/assert.c \
 	tests/corpus \
+	tests/link.json \
 	tests/lsan.supp \
 	tests/run.sh \
 	tests/tsan.supp \
