@@ -187,34 +187,29 @@ void xm_engine_ticket(struct xm_engine *e, uint32_t appliance,
 
 /* Nobody has asked for so long: no more is known of who refused. */
 #define REFUSED_LAPSES (500 * XM_MS)
+/* Who is refused tries again soon. From one refusal to the next that much of the
+ * time that is borne with has passed, most: nobody asked in between. */
+#define REFUSED_SHARE 8
 
 /* Some providers say -EAGAIN for ever to one that is gone. So a connection that
  * takes nothing, and has nothing under way, for as long as one that hangs is
  * borne with, hangs. */
 static void heed(struct xm_engine *e, struct xm_lane_peer *peer, int rc)
 {
+	uint64_t since_ns = e->clock_ns - peer->refused_last_ns;
+
+	if (rc != 0 && rc != -EAGAIN)
+		return;
+	if (rc == 0 || peer->refused_last_ns < peer->progress_ns ||
+	    since_ns > REFUSED_LAPSES)
+		peer->refused_for_ns = 0;
+	else
+		peer->refused_for_ns += xm_min(
+			since_ns, peer->path.hang_ns / REFUSED_SHARE);
 	if (rc == 0)
-		peer->refused_ns = 0;
-	if (rc != -EAGAIN)
 		return;
 	e->eager = true;
-	if (peer->refused_ns == 0)
-		peer->refused_ns = e->clock_ns;
 	peer->refused_last_ns = e->clock_ns;
-}
-
-/* What the path takes for its oldest operation where nothing is under way: it was
- * refused between the first time and the last, and not since. */
-static uint64_t refused_since(const struct xm_engine *e,
-			      struct xm_lane_peer *peer)
-{
-	uint64_t first_ns = xm_max(peer->refused_ns, peer->progress_ns);
-
-	if (e->clock_ns - peer->refused_last_ns > REFUSED_LAPSES)
-		peer->refused_ns = 0;
-	if (peer->refused_ns == 0 || peer->refused_last_ns <= first_ns)
-		return XM_NEVER;
-	return e->clock_ns - (peer->refused_last_ns - first_ns);
 }
 
 static void tick(struct xm_engine *e)
@@ -237,8 +232,8 @@ static void tick(struct xm_engine *e)
 			ev.oldest_ns = xm_max(
 				e->operations[peer->oldest].posted_ns,
 				peer->progress_ns);
-		else
-			ev.oldest_ns = refused_since(e, peer);
+		else if (peer->refused_for_ns > 0)
+			ev.oldest_ns = e->clock_ns - peer->refused_for_ns;
 		path_step(e, i, &ev);
 	}
 }
@@ -609,7 +604,7 @@ static bool poll_peer(struct xm_engine *e, uint32_t appliance)
 			if (!is_current(peer, &events[i]))
 				break;
 			peer->progress_ns = e->clock_ns;
-			peer->refused_ns = 0;
+			peer->refused_for_ns = 0;
 			path_event(e, appliance, XM_PATH_CAME_UP);
 			break;
 		case XM_TRANSPORT_DOWN:

@@ -81,9 +81,9 @@ struct xm_lane_peer {
 	uint32_t oldest, newest, flying;
 	uint32_t segments; /* in the layout; set by the skin */
 	uint64_t progress_ns;
-	/* Since when it has refused all posts, and the last time it did; 0: it
-	 * does not. */
-	uint64_t refused_ns, refused_last_ns;
+	/* For how long it is known to have refused all posts, and when it did
+	 * last. */
+	uint64_t refused_for_ns, refused_last_ns;
 };
 
 struct xm_engine_counters {

@@ -631,6 +631,20 @@ static void a_refusal_that_nobody_repeats_says_nothing(void)
 	CU_ASSERT_EQUAL(far[0].disconnects, 0);
 }
 
+static void two_refusals_far_apart_are_not_a_long_one(void)
+{
+	open_and_up();
+	event(XM_PAGER_ADOPT, 0, 8);
+	for (int i = 0; i < 2; i++) {
+		far[0].post_status = -EAGAIN;
+		CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+		/* What it was for is not wanted any more. */
+		for (uint64_t t = 0; t < LOSS / 2; t += 5 * XM_MS)
+			turn(5 * XM_MS);
+	}
+	CU_ASSERT_EQUAL(far[0].disconnects, 0);
+}
+
 static void a_pause_of_ours_does_not_declare_others_dead(void)
 {
 	open_and_up();
@@ -868,6 +882,7 @@ int main(void)
 		XM_TEST(silence_cuts_the_connection_and_then_the_wait),
 		XM_TEST(a_connection_that_takes_nothing_is_made_anew),
 		XM_TEST(a_refusal_that_nobody_repeats_says_nothing),
+		XM_TEST(two_refusals_far_apart_are_not_a_long_one),
 		XM_TEST(a_pause_of_ours_does_not_declare_others_dead),
 		XM_TEST(time_that_goes_back_is_not_believed),
 		XM_TEST(a_slow_link_that_moves_is_not_hung),
