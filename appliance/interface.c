@@ -35,7 +35,7 @@
 #define WAIT_MIN_NS (1 * XM_MS)
 #define WAIT_MAX_NS (500 * XM_MS)
 #define NAP_MIN_NS (20 * XM_US)
-#define NAP_MAX_NS (2 * XM_MS)
+#define NAP_MAX_NS (5 * XM_MS)
 #define POLLS_PER_LOOK 64 /* at the socket, while spinning */
 #define START_MS 60000
 #define STOP_MS 1000

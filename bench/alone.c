@@ -22,6 +22,7 @@ static const struct {
 		       size_t size);
 } parts[] = {
 	{ "floor", floor_answer },
+	{ "idle", idle_answer },
 	{ "malloc", malloc_answer },
 	{ "raw", raw_answer },
 };

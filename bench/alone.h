@@ -6,6 +6,7 @@
  * writes answers, a line each, and ends when its input does.
  *
  *	floor		a fault without a network, and without the library
+ *	idle SETTINGS	a client that does nothing, see idle.c
  *	malloc ...	allocations by malloc, see malloc.c
  *	raw PROVIDER	libfabric's own calls between two processes
  *
@@ -40,6 +41,8 @@ void alone_main(int argc, char *argv[]);
  * why; the part ends then. `question` is NULL before the first: get ready. */
 bool floor_answer(const char *argument, const char *question, char *ret,
 		  size_t size);
+bool idle_answer(const char *argument, const char *question, char *ret,
+		 size_t size);
 bool malloc_answer(const char *argument, const char *question, char *ret,
 		   size_t size);
 bool raw_answer(const char *argument, const char *question, char *ret,

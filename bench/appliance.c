@@ -54,8 +54,10 @@ static void listen_address(const char *transport, bool one_host,
 			   char ret[BENCH_ADDRESS_SIZE])
 {
 	if (strcmp(transport, "ofi+shm") == 0)
-		snprintf(ret, BENCH_ADDRESS_SIZE, "%s://bench-%ld-%d",
-			 transport, (long)getpid(), started_count);
+		/* A killed one leaves its name, and numbers come again. */
+		snprintf(ret, BENCH_ADDRESS_SIZE, "%s://bench-%ld-%d-%llx",
+			 transport, (long)getpid(), started_count,
+			 (unsigned long long)bench_now_us());
 	else
 		snprintf(ret, BENCH_ADDRESS_SIZE, "%s://%s:0", transport,
 			 one_host ? "127.0.0.1" : "0.0.0.0");
@@ -164,13 +166,13 @@ bool appliance_start(const struct bench_common *common, bool one_host,
 		     char ret_address[BENCH_ADDRESS_SIZE])
 {
 	char path[PATH_MAX], listen[BENCH_ADDRESS_SIZE], size[32], ready[16];
-	char polling[16];
+	char polling[16], clients[24], clients_flag[] = "--clients-max";
 	char *argv[] = { (char[]){ "extmemd" },	  (char[]){ "--listen" },
 			 listen,		  (char[]){ "--memory" },
 			 size,			  (char[]){ "--ready-fd" },
 			 ready,			  (char[]){ "--drain-timeout" },
 			 (char[]){ "0" },	  (char[]){ "--polling" },
-			 polling,		  NULL };
+			 polling,		  NULL, NULL, NULL };
 	int pipes[2], log_fd;
 	bool is_ready = false;
 	pid_t pid;
@@ -189,6 +191,12 @@ bool appliance_start(const struct bench_common *common, bool one_host,
 	snprintf(polling, sizeof(polling), "%s", common->polling);
 	snprintf(size, sizeof(size), "%llu", (unsigned long long)memory);
 	snprintf(ready, sizeof(ready), "%d", pipes[1]);
+	snprintf(clients, sizeof(clients), "%llu",
+		 (unsigned long long)common->clients_max);
+	if (common->clients_max > 0) {
+		argv[XM_COUNT(argv) - 3] = clients_flag;
+		argv[XM_COUNT(argv) - 2] = clients;
+	}
 	pid = spawn(path, argv, pipes[1], log_fd);
 	close(pipes[1]);
 	if (pid > 0) {
@@ -202,6 +210,11 @@ bool appliance_start(const struct bench_common *common, bool one_host,
 		name_host(ret_address);
 	close(log_fd);
 	return is_ready;
+}
+
+long appliance_pid(void)
+{
+	return started_count > 0 ? (long)started[0] : 0;
 }
 
 bool appliances_are_well(void)

@@ -17,6 +17,8 @@
  * stderr. */
 bool appliance_start(const struct bench_common *, bool one_host, uint64_t memory,
 		     char ret_address[BENCH_ADDRESS_SIZE]);
+/* The control process of the first that was started, or 0. */
+long appliance_pid(void);
 /* False when one that was started is gone, which is said. */
 bool appliances_are_well(void);
 /* Asks them to end, and makes them end after five seconds. */

@@ -121,6 +121,7 @@ static int read_options(const struct bench_program *program, void *settings,
 	}
 	common = (struct bench_common *)((char *)settings + program->common);
 	common->without = false;
+	common->clients_max = 0;
 	w->bench.common = common;
 	wrong = rc < 0 ? xm_options_words(w->options)
 		       : check_common(w->bench.common);

@@ -70,6 +70,7 @@ struct bench_common {
 	/* No option: prepare() sets it where ordinary memory is all that the
 	 * run needs; no appliance is started then, and none needed. */
 	bool without;
+	uint64_t clients_max; /* likewise, of what is started; 0: its default */
 };
 
 #define BENCH_OPTIONS(TYPE, MEMBER)                                            \
@@ -313,6 +314,7 @@ void bench_print(struct bench *, const struct bench_row *rows, size_t repeats);
 int bench_alloc(int argc, char *argv[]);
 int bench_fault(int argc, char *argv[]);
 int bench_gups(int argc, char *argv[]);
+int bench_idle(int argc, char *argv[]);
 int bench_kmeans(int argc, char *argv[]);
 int bench_pagerank(int argc, char *argv[]);
 int bench_rma(int argc, char *argv[]);

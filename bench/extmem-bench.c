@@ -20,6 +20,7 @@ static const struct {
 	{ "alloc", bench_alloc, "slabs and objects, beside malloc, jemalloc" },
 	{ "fault", bench_fault, "touch pages of which a part is local" },
 	{ "gups", bench_gups, "random updates of a table (HPCC RandomAccess)" },
+	{ "idle", bench_idle, "connected clients of which nothing is asked" },
 	{ "kmeans", bench_kmeans, "Lloyd's iterations over points" },
 	{ "pagerank", bench_pagerank, "ranks of an R-MAT graph's vertices" },
 	{ "rma", bench_rma, "explicit reads and writes, beside raw libfabric" },

@@ -21,6 +21,7 @@ extmem_bench_SOURCES = \
 	bench/extmem-bench.c \
 	bench/fault.c \
 	bench/floor.c \
+	bench/idle.c \
 	bench/kernels.c \
 	bench/link.c \
 	bench/link.h \

@@ -185,6 +185,24 @@ if [ $json = yes ]; then
 		--calibrate "$scratch/none/link"
 fi
 
+# --- idle ---------------------------------------------------------------------
+
+check "idle, twice" refuses 'measured once' idle --repeat 2
+check "idle within one process" refuses 'within one process' idle \
+	--transport loop
+check "idle, in columns" run 0 "$bench" idle --seconds 1
+if [ $json = yes ]; then
+	check "idle, ten clients" run 0 "$bench" idle --seconds 1 --clients 10 \
+		--pages 20 --json
+	# shellcheck disable=SC2086
+	check "with its names" has 1 $stamp idle_clients seconds pages \
+		client_cpu_pct clients_cpu_pct client_KiB client_files \
+		control_cpu_pct control_KiB control_files interface_cpu_pct \
+		interface_KiB interface_files
+	check "and figures of the appliance" test \
+		"$(value interface_cpu_pct)" != null
+fi
+
 # --- alloc --------------------------------------------------------------------
 
 check "alloc, in columns" run 0 "$bench" alloc --ops 20000 --threads 2

@@ -34,7 +34,7 @@
 #define CHORES_NS (500 * XM_US)
 #define CHORES_POLLS 16 /* looks at the clock once in so many busy polls */
 #define NAP_MIN_NS (50 * XM_US)
-#define NAP_MAX_NS (2 * XM_MS)
+#define NAP_MAX_NS (5 * XM_MS)
 #define NAMED_MAX 64	  /* queues read in one poll, most */
 #define POLLS_PER_READ 64   /* where a counter is read, the queue's turn */
 #define POLLS_PER_STIRRED 8 /* a stirred queue is read once in so many */
