@@ -73,6 +73,9 @@ libxm_client_la_SOURCES = \
 	core/region.c \
 	core/transfer.c \
 	core/transfer.h \
+	core/transfer_pager.c \
+	core/transfer_parts.h \
+	core/transfer_piece.c \
 	core/wait.c \
 	$(NULL)
 
