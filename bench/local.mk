@@ -45,10 +45,18 @@ bench: extmem-bench$(EXEEXT) extmemd$(EXEEXT)
 	@'$(top_srcdir)/bench/report.sh' '$(abs_top_builddir)' bench-report $(OPTIONS)
 .PHONY: bench
 
+# Real programs under `extmem run`, beside swap; as root, a quarter of an hour.
+bench-programs: all
+	@'$(top_srcdir)/bench/programs.sh' -b '$(abs_top_builddir)' $(OPTIONS)
+.PHONY: bench-programs
+
 dist_noinst_SCRIPTS += \
 	bench/peers.sh \
+	bench/programs.sh \
 	bench/report.sh \
 	$(NULL)
+# What peers.sh and programs.sh read.
+EXTRA_DIST += bench/swap.sh
 
 # The kernels: pure, and without the library, so that the same object code runs
 # on ordinary and on external memory. tests/floors.sh looks at what they call.

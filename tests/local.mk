@@ -68,6 +68,7 @@ xm_shell_tests = \
 	tests/test_extmemd.sh \
 	tests/test_minimize.sh \
 	tests/test_predict.sh \
+	tests/test_programs.sh \
 	tests/test_ranks.sh \
 	tests/test_run.sh \
 	tests/test_run_calls.sh \

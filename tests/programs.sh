@@ -294,8 +294,8 @@ redis_threads_() {
 		--loglevel warning >log 2>&1 &
 	server=$!
 	redis_await &&
-		redis-benchmark -s "$PWD/socket" -q -n 20000 -c 50 -P 16 \
-			-d 1500 -r 20000 -t set,get,lpush,lrange_100 \
+		redis-benchmark -s "$PWD/socket" -q -n 8000 -c 50 -P 16 \
+			-d 1500 -r 8000 -t set,get,lpush,lrange_100 \
 			>benchmark 2>&1
 	status=$?
 	grep -qi error benchmark && status=1
