@@ -327,6 +327,7 @@ static int set_environment(const struct run *run)
 	setenv(RUN_ENV_OVERFLOW, s->overflow ? "local" : "fail", 1);
 	setenv(RUN_ENV_CHILDREN, s->children ? "same" : "plain", 1);
 	setenv(RUN_ENV_FORK, fork_names[s->fork], 1);
+	setenv(RUN_ENV_NESTING, "00", 0);
 	set_number(RUN_ENV_SHARED_FD, (uint64_t)run->shared_fd);
 	return set_preload();
 }

@@ -57,6 +57,29 @@ try "$extmem" run --local 6M --external 64M --stats "$scratch/stats" -- \
 verdict "env and sh hand external memory on when they exec" \
 	$((status + ($(number allocations) < 1)))
 
+# The filter of the first is there in the last: ten deep.
+chain=
+for i in 1 2 3 4 5 6 7 8 9; do
+	chain="$chain env"
+done
+try "$extmem" run --local 6M --external 64M --stats "$scratch/stats" -- \
+	$chain "$program" io 24
+"$program" io 24 | cmp -s - "$scratch/out"
+verdict "ten programs that turn into one another" \
+	$((status + $? + ($(number allocations) < 1)))
+try "$extmem" run --local 6M --external 64M -- $chain env env "$program" io 24
+grep -q 'this one has none' "$scratch/err"
+verdict "and no more than that, in words" $((status + $?))
+try "$extmem" run --local 6M --external 64M --children same -- \
+	sh -c "'$program' io 24; true"
+"$program" io 24 | cmp -s - "$scratch/out"
+verdict "--children=same: a child's calls are served like its parent's" \
+	$((status + $?))
+try "$extmem" run --local 6M --external 64M -- \
+	sh -c "'$extmem' run --local 6M --external 64M -- '$program' io 24"
+"$program" io 24 | cmp -s - "$scratch/out"
+verdict "a run inside a run" $((status + $?))
+
 # --- how programs end --------------------------------------------------------------
 
 try "$extmem" run --external 16M -- sh -c 'exit 7'

@@ -30,17 +30,20 @@ uint64_t map_arena_size;
  * where nobody else's memory is: between what V8 and others choose at random
  * (below 2^46) and where programs and their heaps are loaded, so that a
  * pointer to external memory is known by its upper half (trap.c). The place
- * within differs from run to run. */
+ * within differs from run to run, and no program has the place of one that it
+ * comes from, whose filter still applies. */
 #define ARENA_FIRST (UINT64_C(0x48) << 40)
-#define ARENA_PLACES 1024
+#define ARENA_PLACES 256
+#define ARENA_STRIDE (UINT64_C(0x14) << 36) /* 1 TiB, and the places */
 #define ARENA_SIZE_MIN (UINT64_C(64) << 20)
 
 static void *arena_hint(void)
 {
 	const uint32_t *random = (const uint32_t *)getauxval(AT_RANDOM);
 
-	return (void *)(ARENA_FIRST +
-			(random ? *random % ARENA_PLACES : 0) * (UINT64_C(1) << 30));
+	return (void *)(ARENA_FIRST + shim_nesting * ARENA_STRIDE +
+			(random ? *random % ARENA_PLACES : 0) *
+				(UINT64_C(1) << 30));
 }
 
 static void *reserve_arena(size_t size, int flags)

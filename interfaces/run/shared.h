@@ -40,6 +40,11 @@
 #define RUN_ENV_FORK "EXTMEM_RUN_FORK" /* "snapshot", "absent", "refuse" */
 #define RUN_ENV_SHARED_FD "EXTMEM_RUN_SHARED_FD"
 #define RUN_ENV_PREFIX "EXTMEM_RUN_"
+/* Two digits, for all that is started, plain or not: how many programs of
+ * those that this one comes from had external memory. A filter of system calls
+ * outlives exec, so each has its addresses elsewhere. */
+#define RUN_ENV_NESTING "EXTMEM_NESTING"
+#define RUN_NESTING_MAX 10
 
 /* From where on allocations are external when only libc's functions are
  * watched: what one wants elsewhere comes in large blocks then (sort's buffer,

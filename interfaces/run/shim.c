@@ -56,6 +56,7 @@ struct shim_span shim_libc, shim_loader;
 
 static pthread_mutex_t refresh_lock = PTHREAD_MUTEX_INITIALIZER;
 pid_t shim_owner;
+unsigned shim_nesting;
 
 static const char fork_note[] =
 	"extmem run: a child made by fork() touched external memory, which "
@@ -471,6 +472,26 @@ static void start_calls(void)
 					 : RUN_THRESHOLD_WRAPPED;
 }
 
+/* False: too deep. What we start is one deeper; the variable is changed where
+ * it is, since not every program's setenv(3) works yet. */
+static bool note_nesting(void)
+{
+	char *text = (char *)(uintptr_t)exec_variable(RUN_ENV_NESTING);
+
+	if (!text || strlen(text) != 2)
+		return true;
+	shim_nesting = (unsigned)atoi(text);
+	if (shim_nesting >= RUN_NESTING_MAX) {
+		shim_say("%u programs that this one comes from have external "
+			 "memory; this one has none",
+			 shim_nesting);
+		return false;
+	}
+	text[0] = (char)('0' + (shim_nesting + 1) / 10);
+	text[1] = (char)('0' + (shim_nesting + 1) % 10);
+	return true;
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	const char *text;
@@ -478,6 +499,8 @@ __attribute__((constructor)) static void start(void)
 	bool plain_children;
 
 	shim_real();
+	if (!note_nesting())
+		return;
 	map_shared();
 	shim_threshold = number_from(RUN_ENV_THRESHOLD, 0);
 	shim_external = number_from(RUN_ENV_EXTERNAL, 0);

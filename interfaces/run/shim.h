@@ -200,6 +200,7 @@ extern _Atomic uint64_t shim_local; /* the budget as it is now */
 extern uint32_t shim_percent;  /* of what is used, that it is; 0: it is fixed */
 extern int shim_advice;	       /* enum extmem_advice, of all; -1: none */
 extern bool shim_overflow_local;
+extern unsigned shim_nesting;  /* programs with external memory before us */
 extern pid_t shim_owner;       /* the process that has it, not its children */
 extern bool shim_kernel_faults; /* the kernel may touch absent pages */
 

@@ -19,7 +19,8 @@
  *
  * The filter stays for good, also in children that exec: there the external
  * addresses mean nothing, and are where no kernel and no allocator puts
- * anything by itself (arena_hint()). A user without privilege gets
+ * anything by itself; and one that has external memory too has other addresses
+ * (arena_hint()), or its own instruction would be trapped. A user without privilege gets
  * no_new_privs with it: setuid programs that the program starts have no more
  * rights than it. io_uring and aio are answered ENOSYS, because the kernel
  * would touch memory behind everybody's back; programs that use them have
