@@ -4,6 +4,7 @@
 
 xm_man_pages = \
 	docs/man/extmem-bench.1 \
+	docs/man/extmem-run.7 \
 	docs/man/extmem-sim.1 \
 	docs/man/extmem.3 \
 	docs/man/extmem.5 \

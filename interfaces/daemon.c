@@ -96,6 +96,30 @@ static _Noreturn void be_daemon(int ready_fd, int log_fd, uint64_t size,
 	_exit(127);
 }
 
+/* It may not have had the time to say why. False: it has not ended. */
+static bool show_end(struct daemon *daemon)
+{
+	int status = 0;
+
+	for (int waited_ms = 0; waited_ms < 1000; waited_ms += 10) {
+		const struct timespec nap = { .tv_nsec = 10000000 };
+
+		if (waitpid(daemon->pid, &status, WNOHANG) == daemon->pid)
+			break;
+		if (waited_ms == 990)
+			return false;
+		nanosleep(&nap, NULL);
+	}
+	if (WIFSIGNALED(status))
+		command_say("run", "it was ended by signal %d%s",
+			    WTERMSIG(status),
+			    WTERMSIG(status) == SIGKILL
+				    ? ": a memory cgroup may be too small for "
+				      "it"
+				    : "");
+	return true;
+}
+
 static void show_log(const struct daemon *daemon)
 {
 	char line[4096];
@@ -157,7 +181,7 @@ int daemon_start(struct daemon *daemon, uint64_t size)
 				   "did not come up:",
 			    (unsigned long long)(size / XM_MIB));
 		close(pipes[0]);
-		if (daemon->pid > 0)
+		if (daemon->pid > 0 && !show_end(daemon))
 			daemon_stop(daemon);
 		show_log(daemon);
 		return -1;

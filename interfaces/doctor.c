@@ -13,10 +13,12 @@
 #endif
 
 #include <errno.h>
+#include <linux/seccomp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -27,7 +29,7 @@
 #include <jansson.h>
 #endif
 
-#define FINDINGS_MAX 24
+#define FINDINGS_MAX 32
 
 enum verdict { FINE, LIMITED, MISSING };
 
@@ -152,6 +154,86 @@ static void try_userfaultfd(struct findings *f)
 			   yes(means.poisons), yes(means.moves));
 	if (finding->verdict != FINE)
 		remedy(finding, "a kernel from 5.7 on");
+}
+
+/* --- extmem run ------------------------------------------------------------------- */
+
+static bool traps_calls(void)
+{
+	uint32_t action = SECCOMP_RET_TRAP;
+
+	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
+}
+
+/* The steps of extmem-run(7). */
+static void try_steps(struct findings *f)
+{
+	struct extmem_means means = { .size = sizeof(means) };
+	bool traps = traps_calls();
+	struct finding *finding;
+
+	extmem_means(&means);
+	finding = find_out(f, "seccomp", traps ? FINE : LIMITED, "%s",
+			   traps ? "calls can be trapped"
+				 : "only calls that are made through libc can "
+				   "be served");
+	if (!traps)
+		remedy(finding, "a kernel with CONFIG_SECCOMP_FILTER, and a "
+				"profile that allows seccomp");
+	if (!means.device && !means.full && !means.user)
+		find_out(f, "extmem run", MISSING, "step 1 of 4: nothing can "
+						   "be mapped");
+	else if (means.device || means.full)
+		find_out(f, "extmem run", FINE,
+			 "step 4 of 4: faults of the kernel can be served "
+			 "(--paging=thread)%s",
+			 traps ? "; by default calls are trapped" : "");
+	else if (traps)
+		find_out(f, "extmem run", FINE, "step 3 of 4: faults of user "
+						"space; calls are trapped");
+	else
+		find_out(f, "extmem run", LIMITED,
+			 "step 2 of 4: faults of user space; calls through "
+			 "libc alone");
+}
+
+/* Where this process' limit is kept; "": nowhere. */
+static void find_cgroup(char path[512])
+{
+	FILE *file = fopen("/proc/self/cgroup", "re");
+	char line[384], *at;
+
+	path[0] = '\0';
+	while (file && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = '\0';
+		at = strstr(line, ":memory:");
+		if (at)
+			snprintf(path, 512, "/sys/fs/cgroup/memory%s/memory."
+				 "limit_in_bytes", at + 8);
+		else if (strncmp(line, "0::", 3) == 0 && !path[0])
+			snprintf(path, 512, "/sys/fs/cgroup%s/memory.max",
+				 line + 3);
+	}
+	if (file)
+		fclose(file);
+}
+
+static void try_cgroup(struct findings *f)
+{
+	char path[512];
+	long long limit;
+
+	find_cgroup(path);
+	limit = path[0] ? read_number(path) : -1;
+	if (limit < 0 || (uint64_t)limit >= 1024 * 1024 * XM_GIB) {
+		find_out(f, "memory cgroup", FINE, "no limit");
+		return;
+	}
+	remedy(find_out(f, "memory cgroup", LIMITED,
+			"%llu MiB; local memory counts in it, and an "
+			"appliance that runs in it",
+			(unsigned long long)limit / XM_MIB),
+	       "--local well below it, and an appliance elsewhere");
 }
 
 /* --- memory ----------------------------------------------------------------------- */
@@ -301,6 +383,8 @@ int command_doctor(int argc, char *argv[])
 		find_out(&findings, "user", FINE, "uid %u%s", geteuid(),
 			 geteuid() == 0 ? " (root)" : "");
 		try_userfaultfd(&findings);
+		try_steps(&findings);
+		try_cgroup(&findings);
 		try_memory(&findings);
 		try_providers(&findings);
 		status = COMMAND_OK;

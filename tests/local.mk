@@ -75,6 +75,7 @@ xm_shell_tests = \
 	tests/test_run_forks.sh \
 	tests/test_run_limits.sh \
 	tests/test_run_loss.sh \
+	tests/test_run_places.sh \
 	tests/install.sh \
 	tests/man.sh \
 	tests/seeds.sh \

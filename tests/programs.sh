@@ -623,7 +623,9 @@ program() {
 		say "FAILED $name: no more than ${peak:-0} bytes were external"
 		return
 	fi
-	use=$peak
+	# What it never touches (xz plans for more than it reads) is no use of it.
+	use=$(number local_peak_bytes "$scratch/$name.$myself.100.stats")
+	[ "$use" -lt "$peak" ] || use=$peak
 	for percent in $percents; do
 		[ "$percent" -eq 100 ] ||
 			try "$name" "$myself" "$percent" $((use * percent / 100))
