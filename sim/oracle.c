@@ -176,7 +176,7 @@ static void ask_client(uint32_t index)
 
 static struct life {
 	struct {
-		uint64_t number, heard_ns;
+		uint64_t number, heard_ns, heard_least_ns;
 	} clients[64];
 	bool heard[64]; /* peers, since the last look */
 	bool any;
@@ -196,7 +196,7 @@ void oracle_heard(uint32_t appliance, uint32_t peer)
 }
 
 static void hear(struct life *life, const struct xm_service *service,
-		 uint64_t awake_ns)
+		 const struct process *control)
 {
 	for (uint32_t i = 0; i < service->options.peers_max; i++) {
 		const struct xm_service_peer *peer = &service->peers[i];
@@ -205,7 +205,9 @@ static void hear(struct life *life, const struct xm_service *service,
 			continue;
 		life->clients[peer->client].number =
 			service->clients[peer->client].number;
-		life->clients[peer->client].heard_ns = awake_ns;
+		life->clients[peer->client].heard_ns = world_awake_ns(control);
+		life->clients[peer->client].heard_least_ns =
+			world_awake_least_ns(control);
 	}
 	memset(life->heard, 0, sizeof(life->heard));
 	life->any = false;
@@ -237,11 +239,12 @@ static void ask_expired(uint32_t index, struct life *life,
 }
 
 static void ask_silent(uint32_t index, const struct life *life,
-		       const struct xm_service *service, uint64_t awake_ns)
+		       const struct xm_service *service, uint64_t least_ns)
 {
 	for (uint32_t i = 0; i < service->options.clients_max; i++) {
 		const struct xm_service_client *c = &service->clients[i];
-		uint64_t silence_ns = awake_ns - life->clients[i].heard_ns;
+		uint64_t silence_ns =
+			least_ns - life->clients[i].heard_least_ns;
 
 		if ((c->state != XM_CLIENT_KNOWN &&
 		     c->state != XM_CLIENT_SILENT) ||
@@ -267,11 +270,12 @@ static void ask_lives(uint32_t index, bool all)
 	if (service == NULL || control->hung)
 		return;
 	if (life->any)
-		hear(life, service, world_awake_ns(control));
+		hear(life, service, control);
 	if (service->expired != life->expired)
 		ask_expired(index, life, service, world_awake_ns(control));
 	if (all)
-		ask_silent(index, life, service, world_awake_ns(control));
+		ask_silent(index, life, service,
+			   world_awake_least_ns(control));
 }
 
 /* In weather where clients hang and nothing else happens, and none for longer

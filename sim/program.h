@@ -54,6 +54,7 @@ struct program {
 	struct shadow *shadow;
 	struct object objects[OBJECTS_MAX];
 	uint32_t objects_count;
+	uint64_t objects_moved; /* goes on with each that is taken or given */
 	uint32_t readers; /* threads in an operation on the region */
 	bool changing;	  /* one changes the region itself */
 	bool lost;

@@ -665,6 +665,7 @@ struct process *world_spawn(const char *name, uint32_t node)
 	p->hung = false;
 	p->hang_counts_ns = 0;
 	p->asleep_ns = 0;
+	p->hangs_ns = 0;
 	p->skew_ns = 0;
 	p->drift_ppm = 0;
 	p->started_ns = w.now_ns;
@@ -698,11 +699,15 @@ void world_kill(struct process *p)
 
 void world_hang(struct process *p, bool hung)
 {
+	uint64_t ns = w.now_ns - p->hung_since_ns;
+
 	if (hung && !p->hung)
 		p->hung_since_ns = w.now_ns;
-	else if (!hung && p->hung &&
-		 w.now_ns - p->hung_since_ns > p->hang_counts_ns)
-		p->asleep_ns += w.now_ns - p->hung_since_ns;
+	if (!hung && p->hung) {
+		p->hangs_ns += ns;
+		if (ns > p->hang_counts_ns)
+			p->asleep_ns += ns;
+	}
 	p->hung = hung;
 	for (uint32_t i = 0; i < w.fibers_used; i++) {
 		if (w.fibers[i].process == p)
@@ -713,6 +718,11 @@ void world_hang(struct process *p, bool hung)
 uint64_t world_awake_ns(const struct process *p)
 {
 	return w.now_ns - p->asleep_ns;
+}
+
+uint64_t world_awake_least_ns(const struct process *p)
+{
+	return w.now_ns - p->hangs_ns;
 }
 
 struct process *world_process(uint32_t index)

@@ -45,7 +45,8 @@ struct process {
 	bool alive, hung;
 	uint64_t hung_since_ns;
 	uint64_t hang_counts_ns; /* shorter hangs are time awake */
-	uint64_t asleep_ns;	 /* in all the longer ones */
+	uint64_t asleep_ns;	 /* in all the longer ones, less short jumps */
+	uint64_t hangs_ns;	 /* in all of them */
 	int64_t skew_ns;   /* its clock against the world's */
 	int32_t drift_ppm; /* how fast its clock runs */
 	uint64_t started_ns;
@@ -79,6 +80,8 @@ uint64_t world_process_ns(const struct process *);
 
 /* How long it could have listened, of all the time there was. */
 uint64_t world_awake_ns(const struct process *);
+/* At least: a short hang may not count either, where it adds to another. */
+uint64_t world_awake_least_ns(const struct process *);
 
 /* A new thread of a process. */
 struct fiber *world_fiber(struct process *, void (*run)(void *), void *argument);
