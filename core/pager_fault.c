@@ -75,9 +75,7 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 			continue;
 		while (run < XM_PAGER_WINDOW_MAX && page + run < s->next &&
 		       page + run < ev->limit &&
-		       (p->pages[page + run].state == XM_PAGE_CLEAN ||
-			(XM_PLANTED(unprotect_leaving) &&
-			 flagged(&p->pages[page + run], FLAG_STORING))))
+		       p->pages[page + run].state == XM_PAGE_CLEAN)
 			run++;
 		break;
 	}
@@ -330,6 +328,9 @@ void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 			note_wait(p, XM_TRACE_PAGER_AFTER_STORE, page);
 	} else if (flagged(entry, FLAG_STORING) && XM_PLANTED(fault_lost)) {
 		fx->verdict = XM_VERDICT_DONE;
+	} else if (flagged(entry, FLAG_STORING) && ev->write &&
+		   XM_PLANTED(unprotect_leaving)) {
+		fault_protected(p, page, ev, fx);
 	} else if (flagged(entry, FLAG_STORING)) {
 		fault_from_cell(p, page, ev, fx);
 	} else {

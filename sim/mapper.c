@@ -41,6 +41,18 @@ static void meanwhile(void)
 		world_yield();
 }
 
+/* Or one of them stores into just one of these pages, if it may. */
+#define RACE 6
+
+static void race(const struct xm_mapper *m, uint64_t page, uint64_t count)
+{
+	if (!sim_shape.races || !world_chance(WORLD_SCHEDULE, RACE))
+		return;
+	page += xm_rand_below(world_rand(WORLD_SCHEDULE), count);
+	if (m->states[page] == OPEN)
+		program_races(world_current(), page);
+}
+
 static int attach(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
 	XM_ASSERT(xm_span_fits(page, count, m->pages));
@@ -98,6 +110,7 @@ static int protect(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
 	cost_spend_pages(cost.protect, cost.protect_page, count);
 	meanwhile();
+	race(m, page, count);
 	return set(m, page, count, PROTECTED);
 }
 
@@ -113,6 +126,7 @@ static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
 		XM_ASSERT(m->states[i] == OPEN || m->states[i] == PROTECTED);
 	cost_spend_pages(cost.copy_page, cost.copy_page, count);
 	memcpy(ret, m->base + page * m->page_size, count * m->page_size);
+	race(m, page, count);
 	meanwhile();
 }
 

@@ -55,6 +55,19 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 	return true;
 }
 
+void op_race(struct program *p, uint64_t page)
+{
+	unsigned i = (unsigned)xm_rand_below(world_rand(WORLD_SCHEDULE), WORDS);
+	uint64_t arena = p->region->address + page * XM_PAGE;
+	uint64_t *at = (uint64_t *)(void *)(p->x->base + arena + word_places[i]);
+
+	*at = word_fresh(p);
+	word_set(p, page, i, *at);
+	sim_counts.stores++;
+	world_note("program.race: client {client} stores into page {page} "
+		   "meanwhile", p->index, arena / XM_PAGE, 0);
+}
+
 void op_touch(struct program *p)
 {
 	uint64_t page = below(p->pages), count = 1 + below(12);

@@ -421,6 +421,32 @@ void program_close(uint32_t client)
 	memset(&programs[client], 0, sizeof(programs[client]));
 }
 
+/* One who is between two operations. */
+static bool somebody_is_free(const struct program *p)
+{
+	for (uint32_t i = 0; i < sim_shape.threads; i++) {
+		if (p->workers[i].doing == NULL && p->workers[i].left > 0)
+			return true;
+	}
+	return false;
+}
+
+void program_races(const struct process *process, uint64_t page)
+{
+	for (uint32_t i = 0; i < sim_shape.clients; i++) {
+		struct program *p = &programs[i];
+		uint64_t first;
+
+		if (p->process != process || p->region == NULL || p->lost ||
+		    p->changing || !somebody_is_free(p))
+			continue;
+		first = p->region->address / XM_PAGE;
+		if (page >= first && page - first < p->pages &&
+		    !p->shadow[page - first].busy)
+			op_race(p, page - first);
+	}
+}
+
 struct process *program_process(uint32_t client)
 {
 	return programs[client].process;

@@ -103,6 +103,8 @@ struct part {
 };
 
 void op_touch(struct program *);
+/* A store into a page that is open, by a thread that does nothing else. */
+void op_race(struct program *, uint64_t page);
 void op_explicit(struct program *, bool write);
 void op_vector(struct program *);
 /* Asynchronous calls: begin returns how many could be, end waits for them. */

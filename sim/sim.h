@@ -68,6 +68,7 @@ struct sim_shape {
 	uint32_t no_memory_client; /* allocations, threads, registrations */
 	uint32_t weather_ms; /* between weather events, mean; 0: none */
 	bool hang, kill_appliance, kill_client, partition, clog, slow, skew;
+	bool races;  /* threads store while the mapper is at work */
 	bool pauses; /* nothing but clients that hang */
 };
 
@@ -245,6 +246,9 @@ extmem *program_client(uint32_t client);
 struct process *program_process(uint32_t client);
 /* Ends the client's process; it begins anew after `pause_ns`. */
 void program_kill(uint32_t client, uint64_t pause_ns);
+/* The mapper is at work for a thread of this process, on a page of the arena that
+ * is open: another thread may store into it, without a fault. */
+void program_races(const struct process *, uint64_t page);
 /* From now on clients do this once, and end; NULL: random operations. One
  * that is killed does not come back. */
 void programs_script(void (*)(uint32_t client, extmem *));

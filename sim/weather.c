@@ -144,6 +144,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		.bytes_per_us = PICK(r, 12000, 2000, 100),
 		.loss_permille = (uint32_t)PICK(r, 0, 0, 1, 20),
 	};
+	s->races = true;
 	s->reclaim = (uint32_t)xm_rand_below(r, 2);
 	s->provider.scatter = (uint32_t)PICK(r, 4, 8, 1, 3);
 	/* A window is fetched by one read. */
