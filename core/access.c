@@ -128,7 +128,7 @@ static bool is_lent(extmem *x, const void *memory, size_t size)
 	bool lent = false;
 
 	os_lock_take(&x->async_lock);
-	for (uint32_t i = 0; i < ASYNC_MAX && !lent; i++) {
+	for (uint32_t i = 0; i < x->async_used && !lent; i++) {
 		const struct transfer *t = &x->async_memory[i];
 
 		lent = t->lent && overlaps(memory, size, t->span.buffer,

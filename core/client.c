@@ -726,6 +726,9 @@ static int build(extmem *x, const char *const settings[])
 	if (rc != 0)
 		return rc;
 	x->lanes_count = (uint32_t)x->settings.lanes;
+	/* What of the others is not touched is not there. */
+	for (uint32_t i = 0; i < x->lanes_count; i++)
+		x->lanes[i].bell = x->lanes[i].all_bell = -1;
 	x->local_limit = x->settings.local;
 	rc = arena_open(x);
 	for (uint32_t i = 0; rc == 0 && i < x->lanes_count; i++)
@@ -774,8 +777,6 @@ int extmem_open(const char *const settings[], extmem **ret)
 	os_mutex_open(&x->near_lock);
 	os_mutex_open(&x->control_lock);
 	os_cond_open(&x->control_changed);
-	for (uint32_t i = 0; i < XM_LANES_MAX; i++)
-		x->lanes[i].bell = x->lanes[i].all_bell = -1;
 	x->kick = os_kick_open();
 	x->all_bell = os_kick_open();
 	rc = x->kick < 0 ? x->kick : x->all_bell;

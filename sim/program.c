@@ -209,10 +209,13 @@ static void region_give(struct program *p, bool look)
 	p->region = NULL;
 }
 
-/* The client goes, and another comes in its place, when it can. */
+/* The client goes, and another comes in its place, when it can; seldom, as that
+ * takes us longer than all the rest of an operation. */
 static void reopen(struct program *p)
 {
 	region_give(p, true);
+	if (below(4) != 0)
+		return;
 	close_client(p);
 	if (!finishing && open_client(p))
 		region_take(p);

@@ -92,7 +92,7 @@ static void draw_provider(struct xm_rand *r, struct sim_provider *ret)
 		break;
 	}
 	ret->enlists = xm_rand_below(r, 8) == 0;
-	ret->depth = (uint32_t)PICK(r, 2000, 64, 7, 3, 2, 1);
+	ret->depth = (uint32_t)PICK(r, 2000, 2000, 64, 64, 7, 3, 2, 1);
 	ret->size_max = PICK(r, XM_GIB, 256 * XM_KIB, 256 * XM_KIB,
 			     28 * XM_KIB, 4 * XM_KIB);
 	ret->sticks = !ret->reports_death && coin(r);
@@ -157,7 +157,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	}
 	s->again = (uint32_t)PICK(r, 0, 0, 50, 5);
 	s->no_memory = (uint32_t)PICK(r, 0, 0, 20, 3);
-	s->no_memory_client = (uint32_t)PICK(r, 0, 0, 0, 100, 10);
+	s->no_memory_client = (uint32_t)PICK(r, 0, 0, 0, 100, 30);
 	s->weather_ms = (uint32_t)PICK(r, 0, 300, 1000, 4000);
 	s->hang = coin(r);
 	s->kill_appliance = coin(r);
