@@ -43,8 +43,10 @@ static void shape(uint64_t seed)
 	sim_shape.local = xm_max(sim_shape.local, sim_shape.lanes * XM_MIB);
 	sim_shape.clients_max = (uint32_t)xm_max(sim_shape.clients_max,
 						 sim_shape.clients);
-	sim_shape.streams_max = 2 * sim_shape.clients_max +
-				sim_shape.streams_spare;
+	sim_shape.streams_max = 2 * sim_shape.clients_max + 16;
+	if (sim_shape.streams_tight && !sim_shape.pauses)
+		sim_shape.streams_max = sim_shape.clients_max =
+			sim_shape.clients;
 	if (sim_without(SIM_FAULT_DELAY))
 		sim_shape.link.jitter_ns = 0;
 	if (sim_without(SIM_FAULT_LOSS))

@@ -54,7 +54,8 @@ struct sim_shape {
 	uint32_t reclaim; /* enum xm_reclaim */
 	uint64_t timeout_ms, loss_ms;
 	uint32_t extents_max, extents_each, clients_max;
-	uint32_t streams_max, streams_spare;
+	uint32_t streams_max;
+	bool streams_tight; /* as many as clients */
 	uint32_t zero_size, handshake_ms;
 	uint32_t operations; /* of each thread */
 	uint64_t think_ns;   /* between them, on average */

@@ -133,7 +133,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->zero_size = (uint32_t)PICK(r, 64 * XM_KIB, 64 * XM_KIB, 4096);
 	s->handshake_ms = (uint32_t)PICK(r, 5000, 5000, 300);
 	s->clients_max = (uint32_t)xm_max(s->clients, PICK(r, 2, 4, 16));
-	s->streams_spare = (uint32_t)PICK(r, 16, 16, 0, 1);
+	s->streams_tight = xm_rand_below(r, 3) == 0;
 	s->operations = 20 + (uint32_t)xm_rand_below(r, 150);
 	s->think_ns = PICK(r, 0, XM_MS, 20 * XM_MS, 200 * XM_MS);
 	s->safety_ns = (2 + xm_rand_below(r, 20)) * XM_SECOND;
