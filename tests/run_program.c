@@ -119,8 +119,10 @@ static void use_malloc(size_t mib)
 	free(p);
 	p = reallocarray(NULL, 3, MIB);
 	CHECK(p);
+	/* cppcheck-suppress leakReturnValNotUsed */
 	CHECK(!reallocarray(p, n, 3) && errno == ENOMEM);
 	free(p);
+	/* cppcheck-suppress leakReturnValNotUsed */
 	CHECK(!calloc(n, 2) && errno == ENOMEM);
 	printf("malloc: %d blocks, as they should be\n", COUNT);
 }
@@ -423,6 +425,7 @@ static void use_fork_exec(size_t mib)
 	CHECK(wait(&status) > 0 && WIFEXITED(status) &&
 	      WEXITSTATUS(status) == 7);
 	CHECK(holds(p, 6, 0, mib * MIB));
+	/* cppcheck-suppress doubleFree */
 	free(p);
 	printf("fork-exec: as it should be\n");
 }
@@ -455,14 +458,14 @@ static void touch_forever(size_t mib)
 {
 	size_t size = mib * MIB;
 	char *p = malloc(size);
-	uint64_t sum = 0;
+	volatile uint64_t sum = 0;
 
 	CHECK(p);
 	memset(p, 1, size);
 	printf("touching\n");
 	fflush(stdout);
 	for (uint64_t i = 0;; i++)
-		sum += *(volatile char *)(p + mix(i) % size);
+		sum = sum + *(volatile char *)(p + mix(i) % size);
 }
 
 static void use_too_much(size_t mib)
@@ -472,6 +475,7 @@ static void use_too_much(size_t mib)
 	if (p)
 		memset(p, 1, mib * MIB);
 	printf("too-much: %s\n", p ? "given" : strerror(errno));
+	free(p);
 }
 
 static const struct {

@@ -180,7 +180,7 @@ static void answer(struct connection *c, const struct fork_request *request)
 static bool serve(unsigned index)
 {
 	struct connection *c = &connections[index];
-	struct fork_request request;
+	struct fork_request request = { 0 };
 	int descriptor;
 	ssize_t n = fork_receive(c->fd, &request, sizeof(request), &descriptor);
 	void *p;
