@@ -20,6 +20,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,9 +191,15 @@ static void child_loop(struct child *c)
 			look_until_ns = child_moved(c, now_ns);
 			wait_ns = wait_min_ns;
 		}
-		if (busy || now_ns < look_until_ns ||
-		    c->spin.polling == XM_POLLING_BUSY)
+		if (busy)
 			continue;
+		if (now_ns < look_until_ns ||
+		    c->spin.polling == XM_POLLING_BUSY) {
+			/* One who would ask may be waiting for this very
+			 * processor. */
+			sched_yield();
+			continue;
+		}
 		child_serve(c);
 		if (c->ended)
 			break;

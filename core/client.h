@@ -169,6 +169,7 @@ struct extmem {
 	uint32_t lanes_count;
 	uint64_t block_pages;
 
+	_Atomic uint32_t waiting; /* threads that look or follow */
 	int all_bell; /* for one who waits for any lane */
 	atomic_bool all_watched;
 

@@ -318,7 +318,7 @@ static void *fault_run(void *argument)
 			poll(&fd, 1, 100);
 			slept = true;
 		} else {
-			os_look_again(0, 0);
+			os_look_again(0, false, 0);
 		}
 	}
 	return NULL;

@@ -202,11 +202,11 @@ void os_sleep(uint64_t ns)
 	nanosleep(&nap, NULL);
 }
 
-void os_look_again(unsigned turn, uint64_t most_ns)
+void os_look_again(unsigned turn, bool crowded, uint64_t most_ns)
 {
 	(void)most_ns;
 	/* Who waits may be standing where the one it waits for would run. */
-	if (turn < RELAXES)
+	if (turn < RELAXES && !crowded)
 		relax();
 	else
 		sched_yield();

@@ -122,8 +122,9 @@ void os_sleep_on(struct pollfd *fds, unsigned count,
 void os_sleep(uint64_t ns);
 
 /* Between two looks at something another thread or machine is about to do; its
- * caller decides for how long (spin.h). `turn` counts from 0; the simulator lets
- * time pass, up to most_ns. */
-void os_look_again(unsigned turn, uint64_t most_ns);
+ * caller decides for how long (spin.h). `turn` counts from 0; after some, and at
+ * once where it is `crowded`, others may have the processor first. The simulator
+ * lets time pass, up to most_ns. */
+void os_look_again(unsigned turn, bool crowded, uint64_t most_ns);
 
 #endif

@@ -7,8 +7,7 @@
  * lock, and calls xm_lane_wait() until the answer is another. Meanwhile it is
  *
  *	looking		takes completions from the transports, with the lock, which
- *			it hands to whoever wants it between two looks. One thread
- *			of a lane does.
+ *			it gives between two looks. One thread of a lane does.
  *	following	another looks: watches the lane's count of turns, without
  *			the lock.
  *	watching	what is likely to take longer than looking is worth
@@ -86,6 +85,17 @@ void xm_lane_tell(struct lane *lane)
 
 /* --- looking ---------------------------------------------------------------------- */
 
+/* Where several threads wait there may be no processor left for the one that is
+ * waited for. */
+static void look_again(const struct lane *lane, unsigned turn,
+		       uint64_t most_ns)
+{
+	os_look_again(turn,
+		      atomic_load_explicit(&lane->client->waiting,
+					   memory_order_relaxed) > 1,
+		      most_ns);
+}
+
 /* Both return the time. */
 static uint64_t look(struct lane *lane, uint64_t until_ns)
 {
@@ -99,16 +109,14 @@ static uint64_t look(struct lane *lane, uint64_t until_ns)
 		if (lane->engine.turns != seen || lane->engine.eager ||
 		    now_ns >= until_ns)
 			break;
-		if (os_lock_wanted(&lane->lock)) {
-			xm_lane_give(lane);
-			os_lock_yield(&lane->lock);
-			os_look_again(turn, until_ns - now_ns);
-			os_lock_take(&lane->lock);
-			if (lane->engine.turns != seen)
-				break;
-		} else {
-			os_look_again(turn, until_ns - now_ns);
-		}
+		/* Not with the lock: it may take a while until this thread
+		 * has the processor again. */
+		xm_lane_give(lane);
+		os_lock_yield(&lane->lock);
+		look_again(lane, turn, until_ns - now_ns);
+		os_lock_take(&lane->lock);
+		if (lane->engine.turns != seen)
+			break;
 	}
 	atomic_store_explicit(&lane->looking, false, memory_order_relaxed);
 	return now_ns;
@@ -128,7 +136,7 @@ static uint64_t follow(struct lane *lane, uint64_t until_ns)
 					  memory_order_relaxed) ||
 		    now_ns >= until_ns)
 			break;
-		os_look_again(turn, until_ns - now_ns);
+		look_again(lane, turn, until_ns - now_ns);
 	}
 	os_lock_take(&lane->lock);
 	return now_ns;
@@ -258,6 +266,8 @@ void xm_lane_wait(struct lane *lane, struct xm_wait *w)
 	if (w->began_ns == 0)
 		w->began_ns = w->since_ns;
 	ends_ns = looking_ends(lane, w);
+	atomic_fetch_add_explicit(&lane->client->waiting, 1,
+				  memory_order_relaxed);
 	do {
 		now_ns = atomic_load_explicit(&lane->looking,
 					      memory_order_relaxed)
@@ -265,9 +275,11 @@ void xm_lane_wait(struct lane *lane, struct xm_wait *w)
 				 : look(lane, ends_ns);
 	} while (lane->engine.turns == seen && !lane->engine.eager &&
 		 now_ns < ends_ns);
+	atomic_fetch_sub_explicit(&lane->client->waiting, 1,
+				  memory_order_relaxed);
 	if (lane->engine.turns == seen) {
 		if (lane->engine.eager && now_ns < ends_ns)
-			os_look_again(w->looks++, ends_ns - now_ns);
+			os_look_again(w->looks++, true, ends_ns - now_ns);
 		else if (lane->spin.polling != XM_POLLING_BUSY)
 			lane_sleep(lane, w, now_ns);
 		lane->engine.eager = false;
@@ -301,7 +313,7 @@ void xm_rest(unsigned turn)
 	uint64_t ns = xm_min(NAP_MIN << xm_min(turn / REST_LOOKS, 8), NAP_MAX);
 
 	if (turn < REST_LOOKS)
-		os_look_again(turn, NAP_MAX);
+		os_look_again(turn, true, NAP_MAX);
 	else
 		os_sleep(ns);
 }
@@ -396,7 +408,7 @@ void xm_lanes_wait(extmem *x, const uint32_t seen[XM_LANES_MAX], int fd,
 	if (now_ns >= w->deadline_ns)
 		return;
 	if (now_ns - w->since_ns < spin_ns) {
-		os_look_again(w->looks++, w->deadline_ns - now_ns);
+		os_look_again(w->looks++, false, w->deadline_ns - now_ns);
 		return;
 	}
 	sleep_on_all(x, seen, fd, w, now_ns);

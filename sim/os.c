@@ -108,8 +108,9 @@ void os_sleep(uint64_t ns)
 	world_wait(&asleep, ns);
 }
 
-void os_look_again(unsigned turn, uint64_t most_ns)
+void os_look_again(unsigned turn, bool crowded, uint64_t most_ns)
 {
+	(void)crowded;
 	/* Whatever arrives for this process ends the wait; the timeout only
 	 * has to keep deadlines passing. */
 	most_ns = xm_min(most_ns, 20 * XM_MS);
