@@ -436,7 +436,8 @@ static void print_prediction(const struct prediction *p, double percent)
 	}
 	all = json_pack("{s:s, s:f, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I}",
 			"workload", p->workload, "local_pct", percent,
-			"local_bytes", (json_int_t)p->local, "pages", (json_int_t)p->pages, "accesses",
+			"local_bytes", (json_int_t)p->local, "pages",
+			(json_int_t)p->pages, "accesses",
 			(json_int_t)p->accesses, "us_per_access", per_access,
 			"us_per_miss", per_miss, "misses",
 			(json_int_t)p->misses, "pages_read",

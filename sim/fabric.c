@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The simulated fabric: the transport contract over virtual links (links.c;
- * the channel contract is in streams.c), behaving as libfabric and TCP were measured to, not as documented:
+ * The simulated fabric: the transport contract over virtual links (links.c; the
+ * channel contract is in streams.c), behaving as libfabric and TCP were measured
+ * to, not as documented:
  *
  *  - a target moves nothing unless its process polls, whatever has arrived;
  *  - an operation that was cancelled may still happen, later, if its bytes had
@@ -1034,7 +1035,7 @@ bool fabric_key(const struct process *interface, uint64_t key,
 	return false;
 }
 
-/* --- life and death ------------------------------------------------------------------------------ */
+/* --- life and death ------------------------------------------------------------- */
 
 void fabric_process_died(struct process *p)
 {

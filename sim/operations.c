@@ -662,7 +662,8 @@ void op_resize(struct program *p)
 		weather_strike(p->index);
 	rc = extmem_region_resize(p->region, size);
 	outcome_note(p, OUTCOME_RESIZE, outcome_result(rc));
-	world_note("program.resize: client {client} to {size:bytes}: {error:error}", p->index, size, (uint64_t)-rc);
+	world_note("program.resize: client {client} to {size:bytes}: "
+		   "{error:error}", p->index, size, (uint64_t)-rc);
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	else if (rc != -EBUSY && rc != -ENOMEM)

@@ -114,7 +114,7 @@ static void close_client(struct program *p)
 	leaks(p);
 }
 
-/* --- regions -------------------------------------------------------------------------------------- */
+/* --- regions ------------------------------------------------------------------------ */
 
 static bool region_take(struct program *p)
 {
@@ -132,7 +132,8 @@ static bool region_take(struct program *p)
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	if (rc != 0) {
-		world_note("program.refused: client {client}: no region: {error:error}", p->index, (uint64_t)-rc, 0);
+		world_note("program.refused: client {client}: no region: "
+			   "{error:error}", p->index, (uint64_t)-rc, 0);
 		p->region = NULL;
 		return false;
 	}
@@ -221,7 +222,7 @@ static void reopen(struct program *p)
 		region_take(p);
 }
 
-/* --- threads ---------------------------------------------------------------------------------------- */
+/* --- threads ------------------------------------------------------------------------ */
 
 enum kind {
 	KIND_TOUCH, KIND_READ, KIND_WRITE, KIND_VECTOR, KIND_ASYNC, KIND_SYNC,
@@ -371,7 +372,7 @@ static void program_run(void *argument)
 	p->ended = true;
 }
 
-/* --- outside ------------------------------------------------------------------------------------------- */
+/* --- outside ------------------------------------------------------------------------ */
 
 static void died(struct process *process)
 {

@@ -124,6 +124,7 @@ bool call_went(struct program *p, int rc)
 	sim_counts.failed++;
 	if (rc == -ESTALE)
 		p->lost = true;
-	world_note("program.failed: client {client}: a call failed: {error:error}", p->index, (uint64_t)-rc, 0);
+	world_note("program.failed: client {client}: a call failed: "
+		   "{error:error}", p->index, (uint64_t)-rc, 0);
 	return false;
 }
