@@ -89,7 +89,9 @@ static void relax(void)
 #endif
 }
 
+/* To be woken takes some 50 us, and who has a lane's lock has it for a few. */
 #define LOCK_SPINS 200
+#define LOCK_YIELDS 50
 #define YIELD_SPINS 64
 #define RELAXES 64 /* looks before the processor is offered to others */
 
@@ -107,8 +109,11 @@ void os_lock_take(struct os_lock *lock)
 	if (try_take(lock))
 		return;
 	atomic_fetch_add_explicit(&lock->wanting, 1, memory_order_relaxed);
-	for (unsigned i = 0; i < LOCK_SPINS; i++) {
-		relax();
+	for (unsigned i = 0; i < LOCK_SPINS + LOCK_YIELDS; i++) {
+		if (i < LOCK_SPINS)
+			relax();
+		else
+			sched_yield();
 		if (atomic_load_explicit(&lock->word, memory_order_relaxed) ==
 			    0 &&
 		    try_take(lock))
