@@ -16,11 +16,11 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -99,15 +99,19 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * XM_SECOND + (uint64_t)t.tv_nsec;
 }
 
-/* Whole, not half of one time and half of another. */
-static bool copy(const struct run_shared *from, struct run_shared *ret)
+/* Whole, not half of one time and half of another. Read, not mapped: whose file
+ * it is may shorten it at any moment. */
+static bool copy(int fd, struct run_shared *ret)
 {
-	for (int tries = 0; tries < 1000; tries++) {
-		uint32_t before = atomic_load(&from->generation);
+	uint32_t after;
 
-		memcpy(ret, from, sizeof(*ret));
-		atomic_thread_fence(memory_order_acquire);
-		if (before % 2 == 0 && before == atomic_load(&from->generation))
+	for (int tries = 0; tries < 1000; tries++) {
+		if (pread(fd, ret, sizeof(*ret), 0) != sizeof(*ret) ||
+		    pread(fd, &after, sizeof(after),
+			  offsetof(struct run_shared, generation)) !=
+			    sizeof(after))
+			return false;
+		if (after % 2 == 0 && after == atomic_load(&ret->generation))
 			return true;
 	}
 	return false;
@@ -120,24 +124,31 @@ static bool is_kept(int fd, const struct run_shared *s)
 	return s->pid == 0 || kill((pid_t)s->pid, 0) == 0 || errno == EPERM;
 }
 
+/* Others' words are shown on our terminal. */
+static void make_plain(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
 static bool read_client(int fd, struct client *ret, bool *ret_kept)
 {
+	struct run_shared *s = &ret->at;
 	struct stat status;
-	struct run_shared *s;
-	bool well;
 
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
-	    status.st_size != sizeof(*s))
-		return false;
-	s = mmap(NULL, sizeof(*s), PROT_READ, MAP_SHARED, fd, 0);
-	if (s == MAP_FAILED)
+	    status.st_size != sizeof(*s) || !copy(fd, s))
 		return false;
 	*ret_kept = is_kept(fd, s);
-	well = s->magic == RUN_MAGIC && *ret_kept &&
-	       atomic_load(&s->state) == RUN_ATTACHED && copy(s, &ret->at);
 	ret->uid = status.st_uid;
-	munmap(s, sizeof(*s));
-	return well;
+	make_plain(s->program, sizeof(s->program));
+	make_plain(s->lost, sizeof(s->lost));
+	make_plain(s->appliances[0].appliance,
+		   sizeof(s->appliances[0].appliance));
+	return s->magic == RUN_MAGIC && *ret_kept &&
+	       atomic_load(&s->state) == RUN_ATTACHED;
 }
 
 static void look_at(const char *name, struct sample *sample)
