@@ -58,6 +58,10 @@ static void leaks(const struct program *p)
 			     (unsigned long long)kept);
 }
 
+#define PAUSE_MIN (200 * XM_MS)
+#define PAUSE_MAX (4 * XM_SECOND)
+
+/* Who could not open tries again in a while, and then in twice that. */
 static bool open_client(struct program *p)
 {
 	char texts[10][96], addresses[SIM_APPLIANCES_MAX][32];
@@ -66,6 +70,8 @@ static bool open_client(struct program *p)
 	extmem *x;
 	int rc;
 
+	if (world_now() < p->pause_until_ns && !finishing)
+		return false;
 	snprintf(texts[n++], 96, "local=%llu",
 		 (unsigned long long)sim_shape.local);
 	snprintf(texts[n++], 96, "lanes=%u", sim_shape.lanes);
@@ -92,8 +98,11 @@ static bool open_client(struct program *p)
 	rc = extmem_open((const char *const *)list, &x);
 	if (rc == 0) {
 		p->x = x;
+		p->pause_ns = 0;
 		return true;
 	}
+	p->pause_ns = xm_max(PAUSE_MIN, xm_min(2 * p->pause_ns, PAUSE_MAX));
+	p->pause_until_ns = world_now() + p->pause_ns;
 	if (rc == -EINVAL)
 		world_broken("promise", "client %u's settings are refused: %s",
 			     p->index, extmem_error());

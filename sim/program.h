@@ -62,6 +62,7 @@ struct program {
 	bool ended;
 	struct worker workers[8];
 	uint64_t stamp, lives;
+	uint64_t pause_ns, pause_until_ns; /* since it could not be opened */
 	struct outcome_watch watch;
 };
 
