@@ -90,7 +90,7 @@ struct arrival {
 };
 
 struct xm_transport {
-	struct xm_transport *next_all;
+	struct xm_transport *next_all; /* of those that are open, or that are not */
 	struct process *process;
 	uint32_t incarnation, node, flying;
 	struct fabric_counts counts;
@@ -118,7 +118,9 @@ struct xm_transport {
 };
 
 static struct {
-	struct xm_transport *transports;
+	struct xm_transport *transports, *ended;
+	struct xm_transport **doors; /* by uid; NULL: it has ended */
+	uint64_t doors_max;
 	struct connection *connections;
 	struct operation *operations;
 	uint64_t uid, serial;
@@ -466,7 +468,7 @@ static struct xm_transport *transport_uid(uint64_t uid)
 {
 	for (struct xm_transport *t = f.transports; t != NULL;
 	     t = t->next_all) {
-		if (t->uid == uid && t->open && t->process->alive &&
+		if (t->uid == uid && t->process->alive &&
 		    t->process->incarnation == t->incarnation)
 			return t;
 	}
@@ -606,8 +608,28 @@ static int transport_open(const struct xm_transport_options *o, char *words,
 	t->inbox_last = &t->inbox;
 	t->next_all = f.transports;
 	f.transports = t;
+	if (t->uid >= f.doors_max) {
+		f.doors_max = 2 * t->uid;
+		f.doors = realloc(f.doors, f.doors_max * sizeof(*f.doors));
+		XM_ASSERT(f.doors != NULL);
+	}
+	f.doors[t->uid] = t;
 	*ret = t;
 	return 0;
+}
+
+/* Out of the list that is gone through at every step; it may be named still. */
+static void put_away(struct xm_transport *t)
+{
+	struct xm_transport **at = &f.transports;
+
+	while (*at != t)
+		at = &(*at)->next_all;
+	*at = t->next_all;
+	t->next_all = f.ended;
+	f.ended = t;
+	f.doors[t->uid] = NULL;
+	t->open = false;
 }
 
 /* Whoever ends a transport, by close() or by dying. */
@@ -630,7 +652,7 @@ static void transport_end(struct xm_transport *t)
 				reset(c);
 		}
 	}
-	t->open = false;
+	put_away(t);
 }
 
 static void transport_close(struct xm_transport *t)
@@ -926,11 +948,10 @@ static int transport_arm(struct xm_transport *t)
 
 bool fabric_readable(int door)
 {
-	const struct xm_transport *t = f.transports;
+	uint64_t uid = (uint64_t)(door - SIM_KICKS);
 
-	while (t != NULL && t->door != door)
-		t = t->next_all;
-	return t != NULL && readable(t);
+	XM_ASSERT(uid > 0 && uid <= f.uid);
+	return f.doors[uid] != NULL && readable(f.doors[uid]);
 }
 
 static void transport_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
@@ -1003,7 +1024,7 @@ void fabric_ask(uint32_t appliance)
 
 	for (struct xm_transport *t = f.transports; t != NULL;
 	     t = t->next_all) {
-		if (t->process != interface || !t->open ||
+		if (t->process != interface ||
 		    t->incarnation != interface->incarnation)
 			continue;
 		if (sim_shape.provider.admits)
@@ -1023,7 +1044,7 @@ bool fabric_key(const struct process *interface, uint64_t key,
 {
 	for (struct xm_transport *t = f.transports; t != NULL;
 	     t = t->next_all) {
-		if (t->process != interface || !t->open)
+		if (t->process != interface)
 			continue;
 		for (size_t i = 0; i < t->exposed_count; i++) {
 			if (t->exposed[i].key != key || t->exposed[i].concealed)
@@ -1039,8 +1060,8 @@ bool fabric_key(const struct process *interface, uint64_t key,
 
 void fabric_process_died(struct process *p)
 {
-	for (struct xm_transport *t = f.transports; t != NULL;
-	     t = t->next_all) {
+	for (struct xm_transport *t = f.transports, *next; t; t = next) {
+		next = t->next_all;
 		if (t->process == p && t->incarnation == p->incarnation)
 			transport_end(t);
 	}
@@ -1054,19 +1075,9 @@ void fabric_open(void)
 	streams_open();
 }
 
-void fabric_close(void)
+static void transports_free(struct xm_transport *t)
 {
-	streams_close();
-	for (struct operation *op = f.operations, *next; op; op = next) {
-		next = op->next_all;
-		free(op->bytes);
-		free(op);
-	}
-	for (struct connection *c = f.connections, *next; c; c = next) {
-		next = c->next_all;
-		free(c);
-	}
-	for (struct xm_transport *t = f.transports, *next; t; t = next) {
+	for (struct xm_transport *next; t != NULL; t = next) {
 		next = t->next_all;
 		while (t->first != NULL) {
 			struct queued *q = t->first;
@@ -1085,5 +1096,22 @@ void fabric_close(void)
 		free(t->tokens);
 		free(t);
 	}
+}
+
+void fabric_close(void)
+{
+	streams_close();
+	for (struct operation *op = f.operations, *next; op; op = next) {
+		next = op->next_all;
+		free(op->bytes);
+		free(op);
+	}
+	for (struct connection *c = f.connections, *next; c; c = next) {
+		next = c->next_all;
+		free(c);
+	}
+	transports_free(f.transports);
+	transports_free(f.ended);
+	free(f.doors);
 	memset(&f, 0, sizeof(f));
 }
