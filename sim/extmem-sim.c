@@ -3,6 +3,7 @@
  * extmem-sim: lives through years of a cluster's life, one seed at a time.
  * See sim.h for what a run is, docs/TRACE.md for how to read one.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,8 +52,9 @@ static const struct xm_option options[] = {
 	{ .name = "seed", .kind = XM_OPTION_COUNT, .value = "1",
 	  .help = "The first seed.",
 	  .destination = offsetof(struct settings, seed) },
-	{ .name = "runs", .kind = XM_OPTION_COUNT, .value = "1",
-	  .help = "So many seeds, from the first on.",
+	{ .name = "runs", .kind = XM_OPTION_COUNT,
+	  .help = "So many seeds, from the first on. Default: 1, or with "
+		  "--seconds as many as there is time for.",
 	  .destination = offsetof(struct settings, runs) },
 	{ .name = "jobs", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
 	  .max = RANKS_JOBS_MAX,
@@ -174,7 +176,9 @@ static const struct xm_option_table table = {
 	.usage = "[OPTION]...",
 	.about = "Runs clients and appliances in a simulated world, whose "
 		 "every schedule follows from a seed, and asks the laws of "
-		 "extmem after every event. Exit status 1: a law was broken.",
+		 "extmem: about accesses, keys and silences as they happen, "
+		 "about the rest in turns of 26 events. Exit status 1: a law "
+		 "was broken; 2: it could not be asked.",
 	.options = options,
 	.count = XM_COUNT(options),
 };
@@ -266,7 +270,8 @@ static bool run(uint64_t seed, struct report *report)
 static void work(uint64_t first, uint64_t step, uint64_t *ret_now,
 		 struct report *ret)
 {
-	bool talks = first == 0 && !s.quiet && !s.json && s.runs > 100;
+	bool talks = first == 0 && !s.quiet && !s.json && s.runs > 100 &&
+		     s.seconds == 0;
 	double told = wall();
 
 	for (uint64_t i = first; i < s.runs; i += step) {
@@ -526,6 +531,8 @@ static int perform(void)
 	unsigned differ = 0;
 	uint32_t rank, count;
 
+	if (s.runs == 0)
+		s.runs = s.seconds > 0 ? UINT64_MAX / 2 : 1;
 	if (plan() != 0)
 		return 2;
 #ifdef XM_PLANT
@@ -576,6 +583,12 @@ int main(int argc, char *argv[])
 		rc = 2;
 	} else {
 		rc = perform();
+	}
+	/* A report that is not there is not a good one. */
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "extmem-sim: the report could not be written: "
+			"%s\n", strerror(errno));
+		rc = 2;
 	}
 	xm_options_close(o);
 	return rc;
