@@ -333,7 +333,7 @@ gcc_() { $under "$cc1" -quiet -O1 "$in/gcc.c" -o gcc.s; }
 # Its tables are planned for 674 MiB, whatever it reads.
 xz_needs=xz
 xz_options='--external 1G'
-xz_input() { text 16000 >"$in/xz"; }
+xz_input() { text 5000 >"$in/xz"; }
 xz_() { $under xz -9 -T1 -c "$in/xz" >xz.xz && xz -t xz.xz; }
 
 zstd_needs=zstd
