@@ -338,7 +338,7 @@ xz_() { $under xz -9 -T1 -c "$in/xz" >xz.xz && xz -t xz.xz; }
 
 zstd_needs=zstd
 zstd_options='--external 1G'
-zstd_input() { text 40000 >"$in/zstd"; }
+zstd_input() { text 10000 >"$in/zstd"; }
 zstd_() {
 	$under zstd -q --ultra -20 --long=26 --single-thread -c "$in/zstd" \
 		>zstd.zst && zstd -q -t --long=26 zstd.zst
