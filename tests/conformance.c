@@ -208,7 +208,10 @@ static bool world_open(void)
 	w.fd = w.loop ? -1 : nursery_ask();
 	memset(far_pool, 0x11, 2 * XM_MIB);
 	snprintf(open.scheme, sizeof(open.scheme), "%s", w.ops->scheme);
+	words[0] = '\0';
 	if (far_call(&open) || near_open(&w.near, NULL, words)) {
+		printf("(%s: far: %s %s; near: %s) ", open.scheme,
+		       strerror(-w.answer.error), w.answer.words, words);
 		CU_FAIL("the transport does not open");
 		return false;
 	}
