@@ -47,6 +47,9 @@ static uint64_t piece_end(const struct transfer *t)
 	if (most == 0)
 		return 0;
 	most = xm_min(most, t->bounced ? XM_PAGE : PIECE);
+	if (XM_PLANTED(page_torn) && t->write && !t->bounced &&
+	    t->size > XM_PAGE / 2)
+		return t->address + XM_PAGE / 2;
 	stop = xm_min(t->address + most, (t->address & ~(block - 1)) + block);
 	if (t->bounced)
 		stop = xm_min(stop, (t->address & ~(XM_PAGE - 1)) + XM_PAGE);

@@ -111,7 +111,7 @@ static bool is_watched(const struct part *part, uint64_t page, unsigned k,
  * reading first. */
 static bool part_fill(struct program *p, const struct part *part)
 {
-	uint64_t at;
+	uint64_t at, by = p->stamp + 1;
 
 	for (uint64_t i = part->page; i < part->page + part->count; i++) {
 		for (unsigned k = 0; k < WORDS; k++) {
@@ -129,6 +129,7 @@ static bool part_fill(struct program *p, const struct part *part)
 				continue;
 			memcpy((uint8_t *)part->iov.buffer + at, &value, 8);
 			w->maybe = value;
+			w->by = by;
 			w->unsure = true;
 		}
 	}
@@ -376,6 +377,7 @@ void op_advise(struct program *p)
 				word_set(p, i, k, 0);
 			} else if (w->value != 0) {
 				w->maybe = 0;
+				w->by = 0;
 				w->unsure = true;
 			}
 		}

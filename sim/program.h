@@ -25,6 +25,7 @@
 
 struct word {
 	uint64_t value, maybe; /* maybe: another possible one */
+	uint64_t by; /* the write that it is of; 0: of no page's write */
 	bool unsure;
 };
 

