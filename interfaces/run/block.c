@@ -33,7 +33,7 @@
 #define GRANULE (UINT64_C(2) << 20)
 #define STATUS_TIMEOUT_MS 5000
 #define MOVE_SIZE (UINT64_C(1) << 20)
-#define LIMIT_SLACK (UINT64_C(64) << 10) /* as much as arena.c takes at once */
+#define LIMIT_SLACK (UINT64_C(256) << 10) /* the most arena.c takes at once */
 
 struct region {
 	uintptr_t base;
