@@ -46,7 +46,7 @@
 	/* core/wait.c */                                                     \
 	X(sleepers_untold, "who sleeps on a lane does not hear of what happens") \
 	X(bell_unrung, "who sleeps on descriptors hears of nothing else")    \
-	/* core/transfer.c, region.c */                                       \
+	/* core/transfer*.c, region.c */                                      \
 	X(failed_write_marks, "a failed write marks a fresh page written")    \
 	X(fresh_not_zeroed, "the rest of a fresh page is not zeroed")         \
 	X(page_torn, "an explicit write moves a page by halves")              \

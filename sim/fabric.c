@@ -94,7 +94,6 @@ struct xm_transport {
 	struct process *process;
 	uint32_t incarnation, node, flying;
 	struct fabric_counts counts;
-	int door; /* for a descriptor */
 	bool open, target;
 	uint64_t uid;
 	struct connection *peers[PEERS];
@@ -603,7 +602,6 @@ static int transport_open(const struct xm_transport_options *o, char *words,
 	t->open = true;
 	t->target = o->target;
 	t->uid = ++f.uid;
-	t->door = SIM_KICKS + (int)t->uid;
 	t->last = &t->first;
 	t->inbox_last = &t->inbox;
 	t->next_all = f.transports;
@@ -943,7 +941,7 @@ static bool readable(const struct xm_transport *t)
 
 static int transport_arm(struct xm_transport *t)
 {
-	return readable(t) ? -EAGAIN : t->door;
+	return readable(t) ? -EAGAIN : SIM_KICKS + (int)t->uid;
 }
 
 bool fabric_readable(int door)
