@@ -4,7 +4,7 @@
 
 /* A piece, and what is under way of one transfer: enough to keep a connection
  * busy, few enough that a fault behind them does not wait long. */
-#define PIECE (256 * XM_KIB)
+#define PIECE (512 * XM_KIB)
 #define WINDOW (2 * XM_MIB)
 #define PIECES_MAX 32
 

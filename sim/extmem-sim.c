@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "channel.h"
+#include "keeper.h"
 #include "options.h"
 #include "plant.h"
 #include "predict.h"
@@ -29,6 +30,10 @@ const struct xm_channel_ops *const xm_channels[] = { &fabric_channel, NULL };
 #ifdef XM_PLANT
 enum xm_plant xm_plant;
 #endif
+
+/* A seed draws so many, so that they meet. */
+#define PLAN_THREADS_MAX 8
+#define PLAN_LANES_MAX 3
 
 struct settings {
 	uint64_t seed, runs, jobs, seconds, until;
@@ -93,11 +98,16 @@ static const struct xm_option options[] = {
 	  .max = SIM_CLIENTS_MAX,
 	  .help = "So many clients in each run; 0: as the seed has it.",
 	  .destination = offsetof(struct settings, clients) },
-	{ .name = "threads", .kind = XM_OPTION_COUNT, .value = "0", .max = 8,
-	  .help = "So many threads in each client; 0: as the seed has it.",
+	{ .name = "threads", .kind = XM_OPTION_COUNT, .value = "0",
+	  .max = PREDICT_THREADS_MAX,
+	  .help = "So many threads in each client, 8 at most; 0: as the seed "
+		  "has it. With --link: that share the workload, 16 at most, "
+		  "each on a processor of its own; 0: one.",
 	  .destination = offsetof(struct settings, threads) },
-	{ .name = "lanes", .kind = XM_OPTION_COUNT, .value = "0", .max = 3,
-	  .help = "So many lanes in each client; 0: as the seed has it.",
+	{ .name = "lanes", .kind = XM_OPTION_COUNT, .value = "0",
+	  .max = XM_LANES_MAX,
+	  .help = "So many lanes in each client, 3 at most; 0: as the seed has "
+		  "it. With --link: 16 at most; 0: one.",
 	  .destination = offsetof(struct settings, lanes) },
 	{ .name = "operations", .kind = XM_OPTION_COUNT, .value = "0",
 	  .max = 1000000,
@@ -140,8 +150,8 @@ static const struct xm_option options[] = {
 	  .destination = offsetof(struct settings, workload) },
 	{ .name = "local", .kind = XM_OPTION_TEXT, .value = "25",
 	  .unit = "PERCENT",
-	  .help = "With --link: local memory, as a part of the pages; 1 MiB at "
-		  "least.",
+	  .help = "With --link: local memory, as a part of the pages; 1 MiB a "
+		  "lane at least.",
 	  .destination = offsetof(struct settings, local) },
 	{ .name = "pages", .kind = XM_OPTION_COUNT, .value = "20000",
 	  .min = 1024, .max = 1000000,
@@ -217,6 +227,13 @@ static int plan(void)
 {
 	struct sim_plan *p = &sim_plan;
 
+	if (s.link[0] == '\0' && (s.threads > PLAN_THREADS_MAX ||
+				   s.lanes > PLAN_LANES_MAX)) {
+		fprintf(stderr, "extmem-sim: without --link at most %d "
+			"--threads and %d --lanes\n", PLAN_THREADS_MAX,
+			PLAN_LANES_MAX);
+		return -1;
+	}
 	p->appliances = s.appliances;
 	p->clients = s.clients;
 	p->threads = s.threads;
@@ -419,17 +436,19 @@ static int tell(const char *name)
 
 /* --- prediction -------------------------------------------------------------------- */
 
-static void print_prediction(const struct prediction *p, double percent)
+static void print_prediction(const struct prediction *p)
 {
 	double per_access = p->us / (double)p->accesses;
 	double per_miss = p->misses > 0 ? p->us / (double)p->misses : 0;
-	double slower = p->us_local > 0 ? p->us / p->us_local : 0;
+	/* Of several threads there is nothing to compare it with. */
+	double slower = p->us_local > 0 && p->threads == 1
+				? p->us / p->us_local : 0;
 	json_t *all;
 	char *text;
 
 	if (!s.json) {
 		printf("%-12s %9.1f %9llu %13.3f %11.3f %10llu %10llu %13llu ",
-		       p->workload, percent, (unsigned long long)p->pages,
+		       p->workload, p->local_pct, (unsigned long long)p->pages,
 		       per_access, per_miss, (unsigned long long)p->misses,
 		       (unsigned long long)p->pages_read,
 		       (unsigned long long)p->pages_written);
@@ -439,8 +458,9 @@ static void print_prediction(const struct prediction *p, double percent)
 			printf("%8s\n", "-");
 		return;
 	}
-	all = json_pack("{s:s, s:f, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I}",
-			"workload", p->workload, "local_pct", percent,
+	all = json_pack("{s:s, s:f, s:i, s:i, s:I, s:I, s:I, s:f, s:f, s:I, s:I, s:I}",
+			"workload", p->workload, "local_pct", p->local_pct,
+			"threads", (int)p->threads, "lanes", (int)p->lanes,
 			"local_bytes", (json_int_t)p->local, "pages",
 			(json_int_t)p->pages, "accesses",
 			(json_int_t)p->accesses, "us_per_access", per_access,
@@ -460,14 +480,19 @@ static int predict_all(void)
 {
 	const char *wrong = predict_link(s.link);
 	char *end;
-	double percent = strtod(s.local, &end);
+	struct prediction asked = {
+		.pages = s.pages, .local_pct = strtod(s.local, &end),
+		.threads = s.threads > 0 ? (uint32_t)s.threads : 1,
+		.lanes = s.lanes > 0 ? (uint32_t)s.lanes : 1,
+	};
 	unsigned done = 0;
 
 	if (wrong != NULL) {
 		fprintf(stderr, "extmem-sim: --link %s: %s\n", s.link, wrong);
 		return 2;
 	}
-	if (*end != '\0' || !(percent >= 1 && percent <= 200)) {
+	if (*end != '\0' ||
+	    !(asked.local_pct >= 1 && asked.local_pct <= 200)) {
 		fprintf(stderr, "extmem-sim: --local is a number of percent, "
 			"1 to 200\n");
 		return 2;
@@ -483,14 +508,17 @@ static int predict_all(void)
 		if (strcmp(s.workload, "all") != 0 &&
 		    strcmp(s.workload, predict_workload(i)) != 0)
 			continue;
-		if (!predict(i, s.pages, percent, &p))
+		if (asked.threads > 1 && !predict_by_threads(i))
+			continue;
+		if (!predict(i, &asked, &p))
 			return 1;
-		print_prediction(&p, percent);
+		print_prediction(&p);
 		done++;
 	}
 	if (done == 0)
-		fprintf(stderr, "extmem-sim: --workload: there is no %s\n",
-			s.workload);
+		fprintf(stderr, "extmem-sim: --workload: there is no %s that %s\n",
+			s.workload, asked.threads > 1 ? "threads share"
+						      : "is known");
 	return done == 0 ? 2 : 0;
 }
 

@@ -11,69 +11,70 @@
 #include "sim.h"
 #include "touch.h"
 
-/* What extmem-bench's `fault` and `sort` do, touch by touch; what lies between
- * two touches costs what it was measured to on ordinary memory. */
+/* What extmem-bench's `fault` and `sort` do, touch by touch, one thread of them;
+ * what lies between two touches costs what it was measured to on ordinary
+ * memory. */
 struct job {
-	extmem *x; /* NULL: they are only counted */
-	uint64_t first, pages; /* of the arena */
+	extmem *x;	       /* NULL: they are only counted */
+	uint64_t base;	       /* page of the arena where the memory begins */
+	uint64_t all;	       /* its pages */
+	uint64_t first, pages; /* of these, this thread's where it is a part */
 	struct xm_rand rand;
 	double touch_ns, owed_ns; /* each touch by itself; not yet spent */
 	uint64_t touches;
 };
 
-static struct job job;
-
-static void touch(uint64_t page, bool write)
+static void touch(struct job *job, uint64_t page, bool write)
 {
-	job.touches++;
-	if (job.x == NULL)
+	job->touches++;
+	if (job->x == NULL)
 		return;
-	job.owed_ns += job.touch_ns;
-	if (job.owed_ns > 500) {
-		cost_spend(job.owed_ns);
-		job.owed_ns = 0;
+	job->owed_ns += job->touch_ns;
+	if (job->owed_ns > 500) {
+		cost_spend(job->owed_ns);
+		job->owed_ns = 0;
 	}
-	if (!touch_page(job.x, job.first + page, write))
+	if (!touch_page(job->x, job->base + page, write))
 		world_broken("prediction", "page %llu is lost",
 			     (unsigned long long)page);
 }
 
-static void random_pages(bool read, bool write)
+static void random_pages(struct job *job, bool read, bool write)
 {
-	for (uint64_t i = 0; i < job.pages; i++) {
-		uint64_t page = xm_rand_below(&job.rand, job.pages);
+	for (uint64_t i = 0; i < job->pages; i++) {
+		uint64_t page = xm_rand_below(&job->rand, job->all);
 
 		if (read)
-			touch(page, false);
+			touch(job, page, false);
 		if (write)
-			touch(page, true);
+			touch(job, page, true);
 	}
 }
 
-static void random_read(void)
+static void random_read(struct job *job)
 {
-	random_pages(true, false);
+	random_pages(job, true, false);
 }
 
-static void random_rmw(void)
+static void random_rmw(struct job *job)
 {
-	random_pages(true, true);
+	random_pages(job, true, true);
 }
 
-static void sequence(bool write)
+static void sequence(struct job *job, bool write)
 {
-	for (uint64_t page = 0; page < job.pages; page++)
-		touch(page, write);
+	for (uint64_t i = 0; i < job->pages; i++)
+		touch(job, job->first + i, write);
 }
 
-static void seq_read(void)
+static void seq_read(struct job *job)
 {
-	sequence(false);
+	sequence(job, false);
 }
 
-static void seq_write(void)
+static void seq_write(struct job *job)
 {
-	sequence(true);
+	sequence(job, true);
 }
 
 /* --- sort ----------------------------------------------------------------------- */
@@ -82,59 +83,62 @@ static void seq_write(void)
 
 /* Partitions are scans from both ends; of the two sides one after the other is
  * sorted until what is left is a page. */
-static void sort_run(uint64_t first, uint64_t count)
+static void sort_run(struct job *job, uint64_t first, uint64_t count)
 {
 	uint64_t low = first, high = first + count;
 
 	while (low < high) {
-		touch(low, false);
-		touch(low++, true);
+		touch(job, low, false);
+		touch(job, low++, true);
 		if (low < high) {
-			touch(--high, false);
-			touch(high, true);
+			touch(job, --high, false);
+			touch(job, high, true);
 		}
 	}
 	if (count > 1) {
-		sort_run(first, count / 2);
-		sort_run(first + count / 2, count - count / 2);
+		sort_run(job, first, count / 2);
+		sort_run(job, first + count / 2, count - count / 2);
 	}
 }
 
 /* Of random keys every run gives an eighth of each page of the result. */
-static void merge(uint64_t half)
+static void merge(struct job *job, uint64_t half)
 {
 	for (uint64_t i = 0; i < half; i++) {
 		for (uint64_t run = 0; run < RUNS; run++) {
 			uint64_t begin = half * run / RUNS;
 			uint64_t end = half * (run + 1) / RUNS;
 
-			touch(begin + (end - begin) * i / half, false);
+			touch(job, begin + (end - begin) * i / half, false);
 		}
-		touch(half + i, true);
+		touch(job, half + i, true);
 	}
 }
 
-static void sort(void)
+static void sort(struct job *job)
 {
-	uint64_t half = job.pages / 2;
+	uint64_t half = job->pages / 2;
 
-	for (uint64_t run = 0; run < RUNS; run++)
-		sort_run(half * run / RUNS, half * (run + 1) / RUNS -
-						    half * run / RUNS);
-	merge(half);
+	for (uint64_t run = 0; run < RUNS; run++) {
+		uint64_t begin = half * run / RUNS;
+
+		sort_run(job, begin, half * (run + 1) / RUNS - begin);
+	}
+	merge(job, half);
 }
 
 static const struct workload {
 	const char *name;
-	void (*run)(void);
+	void (*run)(struct job *);
 	bool again;	 /* it is measured when it has run once */
+	bool one;	 /* thread, and no more */
 	double per_page; /* what is called accesses: keys, of the sort */
 } workloads[] = {
-	{ "random-read", random_read, true, 1 },
-	{ "random-rmw", random_rmw, true, 1 },
-	{ "seq-read", seq_read, true, 1 },
-	{ "seq-write", seq_write, true, 1 },
-	{ "sort", sort, false, 128 },
+	{ "random-read", random_read, true, false, 1 },
+	{ "random-rmw", random_rmw, true, false, 1 },
+	{ "seq-read", seq_read, true, false, 1 },
+	{ "seq-write", seq_write, true, false, 1 },
+	{ "sort", sort, false, true, 128 },
 };
 
 /* Of an access on ordinary memory; 0: not known. */
@@ -145,26 +149,54 @@ const char *predict_workload(uint32_t index)
 	return index < XM_COUNT(workloads) ? workloads[index].name : NULL;
 }
 
+bool predict_by_threads(uint32_t index)
+{
+	return !workloads[index].one;
+}
+
 /* --- a run ----------------------------------------------------------------------- */
 
 static struct {
 	const struct workload *workload;
 	struct prediction *ret;
+	struct job jobs[PREDICT_THREADS_MAX];
+	uint32_t running;
 } asked;
 
-static void measure(void)
+static void job_run(void *argument)
+{
+	struct job *job = argument;
+
+	asked.workload->run(job);
+	cost_spend(job->owed_ns);
+	job->owed_ns = 0;
+	asked.running--;
+	world_wake(&asked.running);
+}
+
+/* All threads at once, each on a processor of its own. */
+static void run_jobs(void)
+{
+	asked.running = asked.ret->threads;
+	for (uint32_t i = 1; i < asked.ret->threads; i++)
+		world_fiber(world_current(), job_run, &asked.jobs[i]);
+	job_run(&asked.jobs[0]);
+	while (asked.running > 0)
+		world_wait(&asked.running, XM_NEVER);
+}
+
+static void measure(extmem *x)
 {
 	struct extmem_stats before = { .size = sizeof(before) };
 	struct extmem_stats after = { .size = sizeof(after) };
 	uint64_t began_ns;
 
 	if (asked.workload->again)
-		asked.workload->run();
-	extmem_stats(job.x, &before);
+		run_jobs();
+	extmem_stats(x, &before);
 	began_ns = world_now();
-	asked.workload->run();
-	cost_spend(job.owed_ns);
-	extmem_stats(job.x, &after);
+	run_jobs();
+	extmem_stats(x, &after);
 	asked.ret->us = (double)(world_now() - began_ns) / 1000;
 	asked.ret->misses = after.misses - before.misses;
 	asked.ret->pages_read = after.pages_read - before.pages_read;
@@ -173,7 +205,8 @@ static void measure(void)
 
 static void script(uint32_t client, extmem *x)
 {
-	uint64_t size = asked.ret->pages * 4096;
+	uint64_t pages = asked.ret->pages, threads = asked.ret->threads;
+	uint64_t size = pages * 4096;
 	extmem_region *region;
 	void *at;
 
@@ -181,13 +214,19 @@ static void script(uint32_t client, extmem *x)
 	if (extmem_region_take(x, "predict", size, &region) != 0 ||
 	    extmem_map(region, 0, size, &at) != 0)
 		world_broken("prediction", "no memory: %s", extmem_error());
-	job.x = x;
-	job.first = region->address / 4096;
-	job.pages = asked.ret->pages;
-	xm_rand_seed(&job.rand, 1);
-	for (uint64_t page = 0; page < job.pages; page++)
-		touch(page, true);
-	measure();
+	for (uint64_t i = 0; i < threads; i++) {
+		struct job *job = &asked.jobs[i];
+
+		job->x = x;
+		job->base = region->address / 4096;
+		job->all = pages;
+		job->first = pages * i / threads;
+		job->pages = pages * (i + 1) / threads - job->first;
+		xm_rand_seed(&job->rand, 1 + i);
+	}
+	for (uint64_t page = 0; page < pages; page++)
+		touch(&asked.jobs[0], page, true);
+	measure(x);
 	extmem_region_give(region);
 }
 
@@ -197,7 +236,8 @@ static void live(uint64_t seed)
 
 	sim_shape = (struct sim_shape){
 		.seed = seed, .appliances = 1, .clients = 1, .threads = 1,
-		.lanes = 1, .reclaim = XM_RECLAIM_2Q, .granule = 64 * XM_KIB, .pool_size = size,
+		.lanes = asked.ret->lanes, .reclaim = XM_RECLAIM_2Q,
+		.granule = 64 * XM_KIB, .pool_size = size,
 		.local = asked.ret->local, .arena = xm_max(4 * size, 64 * XM_MIB), .prefetch = 64,
 		.lease_ms = 10000, .timeout_ms = 30000, .loss_ms = 10000,
 		.extents_max = 16, .extents_each = 16, .clients_max = 4,
@@ -218,31 +258,35 @@ static void live(uint64_t seed)
 }
 
 /* As extmem-bench has it. */
-static uint64_t local_of(uint64_t size, double percent)
+static uint64_t local_of(uint64_t size, double percent, uint32_t lanes)
 {
 	if (percent < 100)
 		return xm_max((uint64_t)((double)size * percent / 100),
-			      PREDICT_LOCAL_MIN);
+			      lanes * PREDICT_LOCAL_MIN);
 	return size + size / 4 + 16 * XM_MIB;
 }
 
-bool predict(uint32_t index, uint64_t pages, double local_percent,
+bool predict(uint32_t index, const struct prediction *what,
 	     struct prediction *ret)
 {
+	const struct workload *workload = &workloads[index];
+	struct job whole = { .all = what->pages, .pages = what->pages };
 	struct sim_result result;
 
-	*ret = (struct prediction){
-		.workload = workloads[index].name, .pages = pages,
-		.local = local_of(pages * 4096, local_percent),
-	};
-	asked.workload = &workloads[index];
-	asked.ret = ret;
-	ret->accesses = (uint64_t)((double)pages * workloads[index].per_page);
+	*ret = *what;
+	ret->workload = workload->name;
+	ret->local = local_of(what->pages * 4096, what->local_pct,
+			      what->lanes);
+	ret->accesses = (uint64_t)((double)what->pages * workload->per_page);
 	ret->us_local = (double)ret->accesses * all_local_ns[index] / 1000;
-	job = (struct job){ .pages = pages };
-	xm_rand_seed(&job.rand, 1);
-	workloads[index].run();
-	job.touch_ns = ret->us_local * 1000 / (double)job.touches;
+	xm_rand_seed(&whole.rand, 1);
+	workload->run(&whole);
+	memset(&asked, 0, sizeof(asked));
+	asked.workload = workload;
+	asked.ret = ret;
+	for (uint32_t i = 0; i < what->threads; i++)
+		asked.jobs[i].touch_ns = ret->us_local * 1000 /
+					 (double)whole.touches;
 	cost.on = true;
 	sim_live(1, live, &result);
 	cost.on = false;

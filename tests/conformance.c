@@ -8,6 +8,7 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -1115,6 +1117,40 @@ static void an_interface_that_listens_everywhere_is_found(void)
 	world_close();
 }
 
+/* Of shm: a process whose number had been another's. */
+static void files_of_the_dead_are_no_obstacle(void)
+{
+	enum { NAMES = 1000 };
+	bool ours[NAMES] = { false };
+	char name[64];
+
+	if (strcmp(CU_get_current_suite()->pName, "ofi+shm") != 0) {
+		skip("no file is named after a process");
+		return;
+	}
+	for (int i = 0; i < NAMES; i++) {
+		int fd;
+
+		snprintf(name, sizeof(name), "/%d:%d:%d", (int)getpid(),
+			 (int)getuid(), i);
+		fd = shm_open(name, O_CREAT | O_EXCL | O_RDWR, 0600);
+		ours[i] = fd >= 0;
+		if (fd < 0)
+			continue;
+		CU_ASSERT_EQUAL(ftruncate(fd, 4096), 0);
+		close(fd);
+	}
+	if (world_open() && !admit(1, ticket))
+		CU_ASSERT_TRUE(near_connect(&w.near, ticket, &w.peer));
+	world_close();
+	for (int i = 0; i < NAMES; i++) {
+		snprintf(name, sizeof(name), "/%d:%d:%d", (int)getpid(),
+			 (int)getuid(), i);
+		if (ours[i])
+			shm_unlink(name);
+	}
+}
+
 static void a_malformed_locator_is_refused(void)
 {
 	struct xm_locator locator;
@@ -1348,6 +1384,7 @@ static const CU_TestInfo tests[] = {
 	T(nobody_at_the_address_is_an_error),
 	T(strangers_on_the_port_do_not_stop_the_interface),
 	T(an_interface_that_listens_everywhere_is_found),
+	T(files_of_the_dead_are_no_obstacle),
 	T(a_malformed_locator_is_refused),
 	T(a_provider_that_is_not_there_is_an_error_that_lists),
 	T(signal_handlers_stay_the_programs),

@@ -66,6 +66,18 @@ done
 check "a random miss costs a read at least" less \
 	"$(sed -n '/"read"/,/"write"/p' "$kept" | sed -n '/"bytes": 4096/,/}/s/.*"mean_us": \(.*\),/\1/p')" \
 	"$(field us_per_miss "$scratch/random-read.25")"
+# On a processor and a connection each, threads wait for each other by the
+# library's own locks alone.
+for n in 1 16; do
+	"$sim" --link "$kept" --local 25 --workload random-read --threads $n \
+		--lanes $n --json >"$scratch/threads.$n"
+done
+check "sixteen threads and lanes fault ten times as fast as one" less \
+	"10 * $(field us_per_miss "$scratch/threads.16")" \
+	"$(field us_per_miss "$scratch/threads.1")"
+check "what no threads share is not predicted for them" refuses 'threads share' \
+	--link "$kept" --workload sort --threads 2
+check "so many threads are for a link" refuses 'without --link' --threads 16
 "$sim" --link "$kept" --local 25 --pages 4096 >"$scratch/table"
 check "a table has all of them" test "$(wc -l <"$scratch/table")" = 6
 

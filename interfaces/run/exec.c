@@ -314,52 +314,51 @@ static char **list_take(const char *first, va_list *arguments,
 	return argv;
 }
 
+/* `call` with the list as a vector; the environment is what follows the list, or
+ * the process's. Comes back only where it fails. */
+static void exec_list(int (*call)(const char *, char *const[], char *const[]),
+		      const char *path, const char *first, va_list *arguments,
+		      bool environment_follows)
+{
+	char *const *environment = environ;
+	size_t size;
+	char **argv = list_take(first, arguments, &size);
+
+	if (!argv)
+		return;
+	if (environment_follows)
+		environment = va_arg(*arguments, char *const *);
+	call(path, argv, environment);
+	local_give(argv, size);
+}
+
 SHIM_EXPORT int execl(const char *path, const char *first, ...)
 {
 	va_list arguments;
-	size_t size;
-	char **argv;
 
 	va_start(arguments, first);
-	argv = list_take(first, &arguments, &size);
+	exec_list(execve, path, first, &arguments, false);
 	va_end(arguments);
-	if (!argv)
-		return -1;
-	execve(path, argv, environ);
-	local_give(argv, size);
 	return -1;
 }
 
 SHIM_EXPORT int execlp(const char *name, const char *first, ...)
 {
 	va_list arguments;
-	size_t size;
-	char **argv;
 
 	va_start(arguments, first);
-	argv = list_take(first, &arguments, &size);
+	exec_list(execvpe, name, first, &arguments, false);
 	va_end(arguments);
-	if (!argv)
-		return -1;
-	execvpe(name, argv, environ);
-	local_give(argv, size);
 	return -1;
 }
 
 SHIM_EXPORT int execle(const char *path, const char *first, ...)
 {
-	char **argv, *const *environment;
 	va_list arguments;
-	size_t size;
 
 	va_start(arguments, first);
-	argv = list_take(first, &arguments, &size);
-	environment = va_arg(arguments, char *const *);
+	exec_list(execve, path, first, &arguments, true);
 	va_end(arguments);
-	if (!argv)
-		return -1;
-	execve(path, argv, environment);
-	local_give(argv, size);
 	return -1;
 }
 

@@ -362,3 +362,13 @@ void xm_ofi_handlers_restore(const struct ofi_handlers *h)
 			sigaction(handled[i], &h->kept[i], NULL);
 	}
 }
+
+/* An endpoint of shm is a file named by process and number, which a killed
+ * process leaves. Who meets one of a dead namesake is refused, and the file is
+ * unlinked (smr_retry_map): the next attempt finds the name free. */
+int xm_ofi_enable(struct fid_ep *ep)
+{
+	int error = fi_enable(ep);
+
+	return error == -FI_EBUSY ? fi_enable(ep) : error;
+}

@@ -239,7 +239,7 @@ static int link_open_rdm(struct xm_transport *t, struct ofi_link *link,
 		return failed(t, "fi_av_open", error);
 	error = fi_ep_bind(link->ep, &link->av->fid, 0);
 	if (!error)
-		error = fi_enable(link->ep);
+		error = xm_ofi_enable(link->ep);
 	if (error)
 		return failed(t, "fi_enable", error);
 	error = fi_av_insert(link->av, address, 1, &link->far, 0, NULL);

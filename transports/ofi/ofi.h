@@ -216,6 +216,7 @@ int xm_ofi_errno(ssize_t fi_error);
 int xm_ofi_say(struct xm_transport *, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
+int xm_ofi_enable(struct fid_ep *);
 void xm_ofi_handlers_keep(struct ofi_handlers *);
 void xm_ofi_handlers_restore(const struct ofi_handlers *);
 

@@ -483,7 +483,7 @@ static int listen_rdm(struct xm_transport *t, struct xm_locator *ret)
 				   FI_TRANSMIT | FI_RECV);
 	counter_open(t, tenant->domain);
 	if (!error)
-		error = fi_enable(t->rdm_ep);
+		error = xm_ofi_enable(t->rdm_ep);
 	if (error)
 		return failed(t, "fi_enable", error);
 	if (t->scheme->inet)
