@@ -14,10 +14,7 @@
 #include "channel.h"
 #include "control.h"
 
-/* A struct whose first member is its size may be an older, shorter one: what
- * it has room for is filled in. */
-static int give_sized(const char *call, void *ret, const void *from,
-		      uint64_t size)
+int xm_give_sized(const char *call, void *ret, const void *from, uint64_t size)
 {
 	uint64_t room;
 
@@ -94,7 +91,7 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 		os_mutex_give(&region->lock);
 	}
 	os_mutex_give(&x->regions_lock);
-	return give_sized("extmem_stats", ret, &s, sizeof(s));
+	return xm_give_sized("extmem_stats", ret, &s, sizeof(s));
 }
 
 int extmem_local(extmem *x, uint64_t size)
@@ -200,35 +197,34 @@ int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 	snprintf(info.state, sizeof(info.state), "%s", state_name(session));
 	info.lease_ms = session->welcome.lease_ms;
 	os_mutex_give(&x->control_lock);
-	return give_sized("extmem_info", ret, &info, sizeof(info));
+	return xm_give_sized("extmem_info", ret, &info, sizeof(info));
 }
 
-static void entry_of(const struct xm_list_entry *from, const char *appliance,
-		     struct extmem_region_entry *ret)
+int extmem_leases(extmem *x, struct extmem_lease *ret, unsigned count)
 {
-	memset(ret, 0, sizeof(*ret));
-	snprintf(ret->name, sizeof(ret->name), "%s", from->region);
-	snprintf(ret->owner, sizeof(ret->owner), "%s", from->owner);
-	snprintf(ret->appliance, sizeof(ret->appliance), "%s", appliance);
-	ret->client = from->client;
-	ret->extent = from->extent;
-	ret->size = from->size;
-	ret->epoch = from->epoch;
-}
+	unsigned n = 0;
+	int rc = xm_usable("extmem_leases");
 
-/* Takes what one answer holds: skips, fills. */
-static size_t take_entries(const struct xm_listed *listed,
-			   const char *appliance, uint64_t *skip,
-			   struct extmem_region_entry *ret, size_t got,
-			   size_t count)
-{
-	for (uint32_t i = 0; i < listed->count && got < count; i++) {
-		if (*skip > 0)
-			(*skip)--;
-		else
-			entry_of(&listed->entries[i], appliance, &ret[got++]);
+	if (rc != 0)
+		return rc;
+	os_mutex_take(&x->control_lock);
+	for (uint32_t i = 0; i < x->keeper.control.count && n < count; i++) {
+		const struct xm_session *session =
+			&x->keeper.control.peers[i].session;
+		const struct xm_hello *hello = &session->hello;
+
+		if (hello->client == 0)
+			continue;
+		memset(&ret[n], 0, sizeof(ret[n]));
+		snprintf(ret[n].appliance, sizeof(ret[n].appliance), "%s",
+			 xm_address_of(x, i));
+		ret[n].client = hello->client;
+		ret[n].incarnation = session->welcome.incarnation;
+		memcpy(ret[n].secret, hello->secret, sizeof(ret[n].secret));
+		n++;
 	}
-	return got;
+	os_mutex_give(&x->control_lock);
+	return (int)n;
 }
 
 int extmem_region_list(extmem *x, uint64_t skip,
@@ -254,7 +250,7 @@ int extmem_region_list(extmem *x, uint64_t skip,
 				return xm_fail(rc, "extmem_region_list: %s",
 					       words);
 			}
-			got = take_entries(&waiter.message.u.listed,
+			got = xm_list_entries(&waiter.message.u.listed,
 					   xm_address_of(x, a), &skip, ret,
 					   got, count);
 			list.u.list.cursor =
@@ -264,170 +260,7 @@ int extmem_region_list(extmem *x, uint64_t skip,
 	return (int)got;
 }
 
-/* --- without being a client ------------------------------------------------------------ */
-
-/* One question to one appliance, as an observer. */
-struct question {
-	const struct xm_channel_ops *ops;
-	struct xm_channel *channel;
-	struct xm_control control;
-	char address[XM_ADDRESS_SIZE];
-	bool answered, failed;
-	int status;
-	struct xm_message answer;
-};
-
-static void question_report(void *owner, const struct xm_control_report *report)
-{
-	struct question *q = owner;
-
-	switch (report->kind) {
-	case XM_CONTROL_ANSWER:
-		q->answered = true;
-		q->status = report->status;
-		if (report->message != NULL)
-			q->answer = *report->message;
-		break;
-	case XM_CONTROL_AWAY:
-		q->failed = true;
-		q->status = report->status;
-		break;
-	case XM_CONTROL_READY:
-	case XM_CONTROL_LOST:
-		break;
-	}
-}
-
-static int question_open(struct question *q, const char *call,
-			 const char *address, uint32_t timeout_ms)
-{
-	struct xm_channel_options o = { .address = address, .peers_max = 1 };
-	struct xm_hello hello = { .flags = XM_HELLO_OBSERVER };
-	size_t length = strcspn(address, ":");
-	char words[256] = "";
-	int rc;
-
-	for (unsigned i = 0; xm_channels[i] != NULL; i++) {
-		if (strlen(xm_channels[i]->scheme) == length &&
-		    strncmp(xm_channels[i]->scheme, address, length) == 0)
-			q->ops = xm_channels[i];
-	}
-	if (q->ops == NULL || address[length] == '\0' ||
-	    strlen(address) >= XM_ADDRESS_SIZE)
-		return xm_fail(-EINVAL, "%s: %s: no such transport: an address "
-			       "is like ofi+tcp://host:7470", call, address);
-	rc = q->ops->open(&o, words, sizeof(words), &q->channel);
-	if (rc != 0)
-		return xm_fail(rc, "%s: %s: %s", call, address, words);
-	snprintf(q->address, sizeof(q->address), "%s", address);
-	snprintf(hello.name, sizeof(hello.name), "observer");
-	snprintf(hello.transport, sizeof(hello.transport), "%.*s",
-		 (int)length, address);
-	snprintf(hello.library, sizeof(hello.library), "extmem %s",
-		 PACKAGE_VERSION);
-	xm_control_init(&q->control, question_report, q);
-	xm_control_add(&q->control, address, q->ops, q->channel, &hello,
-		       timeout_ms * XM_MS);
-	return 0;
-}
-
-static int question_ask(struct question *q, const char *call,
-			const struct xm_message *message, uint32_t timeout_ms)
-{
-	uint64_t deadline_ns = os_now_ns() + timeout_ms * XM_MS;
-	char words[256];
-
-	q->answered = q->failed = false;
-	xm_control_request(&q->control, 0, message, 0, deadline_ns,
-			   os_now_ns());
-	while (!q->answered && !q->failed) {
-		xm_control_turn(&q->control, os_now_ns());
-		if (!q->answered && !q->failed)
-			q->ops->wait(q->channel, -1, 5 * XM_MS);
-	}
-	if (q->status == 0)
-		return 0;
-	xm_channel_explain(q->address, q->status, false, words,
-			   sizeof(words));
-	return xm_fail(q->status, "%s: %s", call, words);
-}
-
-static void question_close(struct question *q)
-{
-	if (q->channel != NULL) {
-		xm_control_end(&q->control, os_now_ns());
-		q->ops->close(q->channel);
-	}
-	os_free(q);
-}
-
-int extmem_status(const char *appliance, uint32_t timeout_ms,
-		  struct extmem_status *ret)
-{
-	struct question *q = os_alloc(sizeof(*q));
-	struct xm_message message = { .kind = XM_STATUS };
-	struct extmem_status status = { .size = 0 };
-	const struct xm_state *s;
-	int rc;
-
-	if (q == NULL)
-		return xm_fail(-ENOMEM, "extmem_status: out of memory");
-	rc = question_open(q, "extmem_status", appliance, timeout_ms);
-	if (rc == 0)
-		rc = question_ask(q, "extmem_status", &message, timeout_ms);
-	if (rc == 0) {
-		s = &q->answer.u.state;
-		memcpy(status.name, s->name, sizeof(status.name));
-		memcpy(status.provider, s->provider, sizeof(status.provider));
-		memcpy(status.library, s->library, sizeof(status.library));
-		status.incarnation = s->incarnation;
-		status.uptime_ms = s->uptime_ms;
-		status.pool = s->pool;
-		status.free = s->free;
-		status.free_run = s->free_run;
-		status.leased = s->leased;
-		status.quarantined = s->quarantined;
-		status.clients = s->clients;
-		status.clients_max = s->clients_max;
-		status.extents = s->extents;
-		status.extents_max = s->extents_max;
-		status.messages = s->messages;
-		status.malformed = s->malformed;
-		status.refused = s->refused;
-		status.expired = s->expired;
-		status.leaving = s->leaving;
-		rc = give_sized("extmem_status", ret, &status,
-				sizeof(status));
-	}
-	question_close(q);
-	return rc;
-}
-
-int extmem_status_regions(const char *appliance, uint32_t timeout_ms,
-			  uint64_t skip, struct extmem_region_entry *ret,
-			  size_t count)
-{
-	struct question *q = os_alloc(sizeof(*q));
-	struct xm_message message = { .kind = XM_LIST };
-	size_t got = 0;
-	int rc;
-
-	if (q == NULL)
-		return xm_fail(-ENOMEM, "extmem_status: out of memory");
-	rc = question_open(q, "extmem_status", appliance, timeout_ms);
-	while (rc == 0 && got < count) {
-		rc = question_ask(q, "extmem_status", &message, timeout_ms);
-		if (rc != 0)
-			break;
-		got = take_entries(&q->answer.u.listed, appliance, &skip, ret,
-				   got, count);
-		message.u.list.cursor = q->answer.u.listed.cursor;
-		if (message.u.list.cursor == 0)
-			break;
-	}
-	question_close(q);
-	return rc != 0 ? rc : (int)got;
-}
+/* --- without any appliance --------------------------------------------------------- */
 
 int extmem_providers(char *ret, size_t size)
 {
@@ -480,5 +313,5 @@ int extmem_means(struct extmem_means *ret)
 	means.poisons = found.poisons;
 	means.moves = found.moves;
 	means.error = found.error;
-	return give_sized("extmem_means", ret, &means, sizeof(means));
+	return xm_give_sized("extmem_means", ret, &means, sizeof(means));
 }

@@ -212,6 +212,13 @@ int xm_ask(extmem *, uint32_t appliance, const struct xm_message *,
 void xm_ask_words(extmem *, const struct waiter *, char *words,
 		  size_t words_size);
 const char *xm_address_of(const extmem *, uint32_t appliance);
+/* A struct whose first member is its size may be an older, shorter one: what it
+ * has room for is filled in. */
+int xm_give_sized(const char *call, void *ret, const void *from, uint64_t size);
+/* Takes what one answer to a LIST holds: skips, fills; `got` as it is then. */
+size_t xm_list_entries(const struct xm_listed *, const char *appliance,
+		       uint64_t *skip, struct extmem_region_entry *ret,
+		       size_t got, size_t count);
 
 /* --- lanes -------------------------------------------------------------------- */
 

@@ -339,6 +339,23 @@ int extmem_status_regions(const char *appliance, uint32_t timeout_ms,
 			  uint64_t skip, struct extmem_region_entry *ret,
 			  size_t count);
 
+/* What proves that one is a client of an appliance. Who has it can end the lease
+ * after the client's process has gone, or take everything it holds away from one
+ * that lives: keep it as a secret. */
+struct extmem_lease {
+	char appliance[128]; /* its address */
+	uint64_t client, incarnation; /* numbers: its, and the appliance's */
+	uint8_t secret[16];
+};
+
+/* The leases of this client, one for each appliance that knows it; returns how
+ * many, `count` at most. A lease changes when an appliance has restarted. */
+int extmem_leases(extmem *, struct extmem_lease *ret, unsigned count);
+/* For a client whose process is gone: all that it held is free again at once, and
+ * not when its lease runs out. -ESTALE: it has ended already. -ETIMEDOUT,
+ * -ENOTCONN, ...: it ends by itself, in time. Any process, any thread. */
+int extmem_lease_end(const struct extmem_lease *, uint32_t timeout_ms);
+
 /* One line per transport that is built in: scheme, and the provider it would
  * use here, or why it cannot. Returns the length of the whole text, which may
  * be more than fits in `size`. */

@@ -70,6 +70,7 @@ libxm_client_la_SOURCES = \
 	core/options_parts.h \
 	core/options_print.c \
 	core/options_value.c \
+	core/outside.c \
 	core/region.c \
 	core/transfer.c \
 	core/transfer.h \

@@ -32,6 +32,7 @@
 #include "run/shared.h"
 
 #define SHARED_FD_MIN 100 /* away from what programs use and close */
+#define LEASE_END_MS 1000
 #define PRELOAD_NAME "libextmem-run.so"
 
 struct settings {
@@ -160,6 +161,7 @@ struct run {
 	struct run_shared *shared;
 	int shared_fd;
 	char file[64]; /* its name; "": it has none */
+	uint32_t former_ended;
 	pid_t pid;
 	uint64_t started_ns;
 	sigset_t before;
@@ -455,6 +457,38 @@ static bool reap(struct run *run)
 	return false;
 }
 
+/* So that others need not wait until they end by themselves; where that fails,
+ * they do. */
+static void end_leases(const struct extmem_lease *leases, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		extmem_lease_end(&leases[i], LEASE_END_MS);
+}
+
+/* Of what the program was before exec(). */
+static void end_former(struct run *run)
+{
+	uint32_t count = atomic_load(&run->shared->former_count);
+
+	if (count > RUN_FORMER_MAX)
+		count = RUN_FORMER_MAX;
+	end_leases(run->shared->former + run->former_ended,
+		   count - run->former_ended);
+	run->former_ended = count;
+}
+
+/* An appliance of this run ends with it. */
+static void end_all(struct run *run)
+{
+	uint32_t count = run->shared->lease_count;
+
+	if (run->daemon_started)
+		return;
+	end_former(run);
+	end_leases(run->shared->leases,
+		   count < RUN_APPLIANCES_MAX ? count : RUN_APPLIANCES_MAX);
+}
+
 static void supervise(struct run *run)
 {
 	uint64_t shown_ns = run->started_ns, now;
@@ -474,6 +508,8 @@ static void supervise(struct run *run)
 			show_progress(run);
 			shown_ns += XM_SECOND;
 		}
+		if (!run->daemon_started)
+			end_former(run);
 		if (number <= 0 || number == SIGCHLD)
 			continue;
 		/* From the terminal: the program has had it as well. */
@@ -484,6 +520,7 @@ static void supervise(struct run *run)
 		kill(run->pid, number);
 	}
 	run->outcome.wall_s = (double)(now_ns() - run->started_ns) / 1e9;
+	end_all(run);
 }
 
 /* --- after --------------------------------------------------------------------- */

@@ -381,6 +381,34 @@ static void a_region_is_taken_listed_and_given_back(void)
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 }
 
+static void what_is_no_lease_of_anybody_ends_nothing(void)
+{
+	struct extmem_lease leases[2], wrong;
+	extmem *x = client_open(home.address, NULL);
+	extmem_region *region = NULL;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(extmem_region_take(x, "kept", MIB, &region) == 0);
+	CU_ASSERT(extmem_leases(x, leases, 0) == 0);
+	CU_ASSERT_FATAL(extmem_leases(x, leases, 2) == 1);
+	CU_ASSERT(strcmp(leases[0].appliance, home.address) == 0);
+	wrong = leases[0];
+	wrong.secret[3] ^= 1;
+	CU_ASSERT(extmem_lease_end(&wrong, PATIENCE_MS) == -ESTALE);
+	wrong = leases[0];
+	wrong.client = 0;
+	CU_ASSERT(extmem_lease_end(&wrong, PATIENCE_MS) == -EINVAL);
+	wrong = leases[0];
+	strcpy(wrong.appliance, "nosuch://x");
+	CU_ASSERT(extmem_lease_end(&wrong, PATIENCE_MS) == -EINVAL);
+	memset(wrong.appliance, 'x', sizeof(wrong.appliance));
+	CU_ASSERT(extmem_lease_end(&wrong, PATIENCE_MS) == -EINVAL);
+	strcpy(wrong.appliance, "ofi+tcp://127.0.0.1:1");
+	CU_ASSERT(extmem_lease_end(&wrong, PATIENCE_MS) == -ECONNREFUSED);
+	CU_ASSERT(extmem_write(region, 0, "a", 1) == 0);
+	CU_ASSERT(extmem_close(x) == 0);
+}
+
 static void sizes_that_make_no_sense_are_refused(void)
 {
 	static const uint64_t bad[] = {
@@ -861,6 +889,7 @@ int main(int argc, char **argv)
 		XM_TEST(opening_and_closing_leaves_nothing_behind),
 		XM_TEST(sixteen_clients_live_in_one_process),
 		XM_TEST(a_region_is_taken_listed_and_given_back),
+		XM_TEST(what_is_no_lease_of_anybody_ends_nothing),
 		XM_TEST(sizes_that_make_no_sense_are_refused),
 		XM_TEST(a_name_of_63_bytes_is_the_longest),
 		XM_TEST(a_full_pool_says_what_was_asked_and_what_is_free),

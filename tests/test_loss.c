@@ -435,6 +435,17 @@ static void what_a_restarted_appliance_had_is_lost_and_never_zeros(void)
 /* --- the client is gone ------------------------------------------------------------------------ */
 
 /* Takes everything, fills it, says so, waits. */
+/* What it takes to end its lease. */
+static bool leave(extmem *x, const char *path)
+{
+	struct extmem_lease lease;
+	FILE *file = fopen(path, "wb");
+	bool left = file != NULL && extmem_leases(x, &lease, 1) == 1 &&
+		    fwrite(&lease, sizeof(lease), 1, file) == 1;
+
+	return file != NULL && fclose(file) == 0 && left;
+}
+
 static int act_hold(int argc, char **argv)
 {
 	extmem_region *region;
@@ -448,12 +459,45 @@ static int act_hold(int argc, char **argv)
 	    extmem_map(region, 0, 0, &memory))
 		return 1;
 	pattern_fill(memory, 0, POOL_BYTES, 9);
-	if (extmem_sync(region, 0, 0))
+	if (extmem_sync(region, 0, 0) || (argc > 1 && !leave(x, argv[1])))
 		return 1;
 	puts("held");
 	for (uint64_t i = 0;; i++) /* it dies in the middle of something */
 		((volatile uint8_t *)memory)[i * 40961 % POOL_BYTES]++;
 	return 0;
+}
+
+static void a_killed_clients_lease_is_ended_by_another(void)
+{
+	char path[] = "/tmp/xm-lease-XXXXXX";
+	struct appliance a;
+	const char *arguments[] = { a.address, path, NULL };
+	struct extmem_status status = { .size = sizeof(status) };
+	struct extmem_lease lease;
+	FILE *file;
+	pid_t pid;
+	int out;
+
+	close(mkstemp(path));
+	CU_ASSERT_FATAL(appliance_start(&a, scheme, POOL, NULL));
+	pid = act_start("hold", arguments, &out);
+	CU_ASSERT_FATAL(pid > 0);
+	CU_ASSERT(act_says(out, "held"));
+	CU_ASSERT(appliance_free(&a) == 0);
+	kill(pid, SIGKILL);
+	act_wait(pid);
+	close(out);
+	file = fopen(path, "rb");
+	CU_ASSERT_FATAL(file != NULL);
+	CU_ASSERT(fread(&lease, sizeof(lease), 1, file) == 1);
+	fclose(file);
+	unlink(path);
+	CU_ASSERT(extmem_lease_end(&lease, PATIENCE_MS) == 0);
+	CU_ASSERT(extmem_lease_end(&lease, PATIENCE_MS) == -ESTALE);
+	CU_ASSERT(appliance_frees(&a, POOL_BYTES));
+	CU_ASSERT(extmem_status(a.address, PATIENCE_MS, &status) == 0);
+	CU_ASSERT(status.clients == 0 && status.expired == 0);
+	appliance_stop(&a);
 }
 
 static void a_killed_clients_memory_comes_back_zeroed(void)
@@ -779,6 +823,7 @@ static const CU_TestInfo tests[] = {
 	XM_TEST(an_appliance_that_goes_on_in_time_has_lost_nothing),
 	XM_TEST(a_hang_that_ends_too_late_loses_only_what_was_touched),
 	XM_TEST(what_a_restarted_appliance_had_is_lost_and_never_zeros),
+	XM_TEST(a_killed_clients_lease_is_ended_by_another),
 	XM_TEST(a_killed_clients_memory_comes_back_zeroed),
 	XM_TEST(a_stopped_clients_lease_ends_and_it_learns_so),
 	XM_TEST(a_control_connection_that_breaks_is_resumed),

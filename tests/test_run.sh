@@ -175,6 +175,19 @@ try "$extmem" info --appliance "$address"
 grep -q '^endpoint' "$scratch/out" && grep -q '^paging' "$scratch/out"
 verdict "info shows how an appliance is reached" $((status + $?))
 
+# --- the end of a run ----------------------------------------------------------------------
+
+# Each needs more than half of it; a silent client's lease would be ten seconds.
+for how in "$program malloc 40" "env $program malloc 40" "sh -c 'exec $program malloc 40'"; do
+	eval "try \"\$extmem\" run --local 8M --appliance \"\$address\" -- $how"
+	[ "$status" -eq 0 ] || break
+done
+verdict "the memory of a run is free when it has ended: another begins at once" "$status"
+try "$extmem" run --local 8M --appliance "$address" -- sh -c 'kill -9 $$'
+try "$extmem" status "$address"
+grep -q 'clients *0 of' "$scratch/out" && grep -q 'clients expired 0' "$scratch/out"
+verdict "nobody is left behind, after exec and after a kill" $?
+
 # --- loss ----------------------------------------------------------------------------------
 
 timeout 120 "$extmem" run --local 4M --appliance "$address" -- \

@@ -23,6 +23,7 @@
 
 #define RUN_MAGIC UINT32_C(0x58524e31)
 #define RUN_APPLIANCES_MAX 16
+#define RUN_FORMER_MAX 64
 #define RUN_FOLDER "/dev/shm"
 #define RUN_FILE_PREFIX "extmem-run."
 
@@ -99,6 +100,12 @@ struct run_shared {
 	_Atomic uint64_t lost_address;	 /* of the first lost page touched */
 	uint32_t appliance_count;
 	struct run_appliance appliances[RUN_APPLIANCES_MAX];
+	/* Whoever waits for the program ends its leases when it is gone; and those
+	 * of what it was before exec(), of which the first are counted. */
+	uint32_t lease_count;
+	struct extmem_lease leases[RUN_APPLIANCES_MAX];
+	_Atomic uint32_t former_count;
+	struct extmem_lease former[RUN_FORMER_MAX];
 };
 
 #endif

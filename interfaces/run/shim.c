@@ -245,6 +245,8 @@ static void refresh(void)
 			       sizeof(a->paging_reason));
 			memcpy(a->state, info.state, sizeof(a->state));
 		}
+		s->lease_count = (uint32_t)extmem_leases(
+			shim_client, s->leases, RUN_APPLIANCES_MAX);
 		atomic_fetch_add(&s->generation, 1);
 	}
 	shim_inside--;
@@ -354,6 +356,19 @@ static void make_shared(void)
 	shim_shared = p;
 }
 
+/* What this process was before exec() is gone, and its leases may end. Those
+ * that find no room end by themselves. */
+static void become_former(void)
+{
+	struct run_shared *s = shim_shared;
+	uint32_t n = atomic_load(&s->former_count);
+
+	for (uint32_t i = 0; i < s->lease_count && n < RUN_FORMER_MAX; i++)
+		s->former[n++] = s->leases[i];
+	s->lease_count = 0;
+	atomic_store(&s->former_count, n);
+}
+
 static void map_shared(void)
 {
 	const char *text = exec_variable(RUN_ENV_SHARED_FD);
@@ -379,6 +394,7 @@ static void map_shared(void)
 		return;
 	}
 	shim_shared = p;
+	become_former();
 }
 
 /* A share of what the program uses: block.c raises it, up to that share of all
@@ -547,7 +563,7 @@ __attribute__((constructor)) static void start(void)
 }
 
 /* The client is left open: other threads, and destructors after ours, may
- * still use what is in it. Its lease ends with the connection. */
+ * still use what is in it. `extmem run` ends its lease. */
 static void finish(void)
 {
 	if (!shim_client || getpid() != shim_owner ||
