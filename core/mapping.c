@@ -56,10 +56,8 @@ static enum xm_verdict serve_step(struct lane *lane, struct fault *f)
 {
 	enum xm_verdict verdict;
 
-	if (!f->again) {
-		f->began_ns = os_now_ns();
+	if (!f->again)
 		f->since_ns = xm_engine_clock(&lane->engine);
-	}
 	verdict = xm_engine_fault(&lane->engine, f->page, f->write, f->again,
 				  f->since_ns);
 	f->again = true;
@@ -80,6 +78,9 @@ enum xm_verdict xm_serve_once(extmem *x, struct fault *f)
 	struct lane *lane = &x->lanes[xm_lane_of(x, f->page)];
 	enum xm_verdict verdict;
 
+	/* Before the lock: who waits for it waits for his page. */
+	if (!f->again)
+		f->began_ns = os_now_ns();
 	os_lock_take(&lane->lock);
 	verdict = serve_step(lane, f);
 	if (verdict == XM_VERDICT_WAIT) {
@@ -93,14 +94,15 @@ enum xm_verdict xm_serve_once(extmem *x, struct fault *f)
 
 enum xm_verdict xm_serve(extmem *x, uint64_t page, bool write)
 {
-	struct fault fault = { .page = page, .write = write };
-	struct xm_wait wait = { .deadline_ns = XM_NEVER };
+	struct fault fault = { .page = page, .write = write,
+			       .began_ns = os_now_ns() };
+	struct xm_wait wait = { .deadline_ns = XM_NEVER,
+				.since_ns = fault.began_ns };
 	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
 	enum xm_verdict verdict;
 
 	os_lock_take(&lane->lock);
 	verdict = serve_step(lane, &fault);
-	wait.since_ns = fault.began_ns;
 	while (verdict == XM_VERDICT_WAIT) {
 		xm_lane_wait(lane, &wait);
 		verdict = serve_step(lane, &fault);
