@@ -17,7 +17,6 @@
 #include "plant.h"
 #include "service_parts.h"
 
-#define SLOT_BITS 20 /* XM_SERVICE_SLOTS_MAX */
 
 static struct xm_service_extent *extent_find(struct xm_service *s,
 					     uint64_t number)
@@ -52,7 +51,7 @@ static struct xm_service_extent *extent_new(struct xm_service *s,
 	serial = e->serial + 1;
 	memset(e, 0, sizeof(*e));
 	e->serial = serial;
-	e->number = (uint64_t)serial << SLOT_BITS | extent_slot(s, e);
+	e->number = (uint64_t)serial << XM_SLOT_BITS | extent_slot(s, e);
 	e->state = XM_EXTENT_EXPOSING;
 	e->client = client;
 	e->guard = XM_SERVICE_NONE;

@@ -4,6 +4,7 @@
 # Ground floor (lease, service) and first floor (host, target).
 noinst_LTLIBRARIES += libxm_service.la
 libxm_service_la_SOURCES = \
+	appliance/clients.c \
 	appliance/host.c \
 	appliance/host.h \
 	appliance/lease.c \

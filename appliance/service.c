@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The service machine: streams, clients, their leases and tickets. The
- * extents are in lease.c, the whole story in service.h.
+ * The service machine: messages, time, and the step. Clients and their streams are
+ * in clients.c, extents in lease.c, the whole story in service.h.
  *
  * Time: a client's lease ends when nothing was heard from it for its lease
  * time. It is looked at every tick (an eighth of the lease, at most a second),
@@ -18,7 +18,6 @@
 #include "plant.h"
 #include "service_parts.h"
 
-#define SLOT_BITS 20 /* XM_SERVICE_SLOTS_MAX */
 #define TICK_MAX_NS XM_SECOND
 #define TERM_MIN_NS (8 * XM_MS) /* of leases and handshakes */
 #define DROPS_MAX 4 /* streams dropped, clients ended in one tick */
@@ -37,8 +36,8 @@ struct xm_service_effect *xm_service_effect(struct xm_service_effects *ret,
 	return effect;
 }
 
-static struct xm_message *send(struct xm_service_effects *ret, uint32_t peer,
-			       uint32_t request, enum xm_message_kind kind)
+struct xm_message *xm_service_send(struct xm_service_effects *ret, uint32_t peer,
+				   uint32_t request, enum xm_message_kind kind)
 {
 	struct xm_service_effect *effect;
 	struct xm_message *message;
@@ -54,9 +53,8 @@ static struct xm_message *send(struct xm_service_effects *ret, uint32_t peer,
 	return message;
 }
 
-/* A line for the log, about a client. */
-static void tell(struct xm_service_effects *ret, enum xm_level level,
-		 const struct xm_service_client *client, const char *what)
+void xm_service_tell(struct xm_service_effects *ret, enum xm_level level,
+		     const struct xm_service_client *client, const char *what)
 {
 	struct xm_service_effect *effect =
 		xm_service_effect(ret, XM_SERVICE_LOG);
@@ -65,7 +63,7 @@ static void tell(struct xm_service_effects *ret, enum xm_level level,
 	effect->level = level;
 	xm_words_begin(&words, effect->words, sizeof(effect->words));
 	xm_words_add(&words, "client ");
-	xm_words_number(&words, client->number >> SLOT_BITS);
+	xm_words_number(&words, client->number >> XM_SLOT_BITS);
 	xm_words_add(&words, ".");
 	xm_words_number(&words, client->number & (XM_SERVICE_SLOTS_MAX - 1));
 	xm_words_add(&words, " (");
@@ -88,7 +86,7 @@ struct xm_message *xm_service_answer(const struct xm_service *s,
 {
 	if (!xm_service_asker_lives(s, asker))
 		return NULL;
-	return send(ret, asker->peer, asker->request, kind);
+	return xm_service_send(ret, asker->peer, asker->request, kind);
 }
 
 struct xm_message *xm_service_refuse(struct xm_service *s,
@@ -123,318 +121,6 @@ void xm_service_refuse_plainly(struct xm_service *s,
 
 	if (xm_service_refuse(s, ret, asker, code, &words) != NULL)
 		xm_words_add(&words, sentence);
-}
-
-/* --- streams and clients -------------------------------------------------- */
-
-static struct xm_service_client *client_find(struct xm_service *s,
-					     uint64_t number)
-{
-	uint64_t slot = number & (XM_SERVICE_SLOTS_MAX - 1);
-
-	if (slot >= s->options.clients_max ||
-	    s->clients[slot].state == XM_CLIENT_FREE ||
-	    s->clients[slot].number != number)
-		return NULL;
-	return &s->clients[slot];
-}
-
-static uint32_t client_slot(const struct xm_service *s,
-			    const struct xm_service_client *c)
-{
-	return (uint32_t)(c - s->clients);
-}
-
-/* The stream is gone; its client, if any, has the rest of its lease. */
-static void peer_forget(struct xm_service *s, uint32_t peer)
-{
-	struct xm_service_peer *p = &s->peers[peer];
-
-	if (p->state == XM_PEER_CLIENT) {
-		struct xm_service_client *c = &s->clients[p->client];
-
-		if (c->peer == peer)
-			c->peer = XM_SERVICE_NONE;
-		if (c->state == XM_CLIENT_KNOWN)
-			c->state = XM_CLIENT_SILENT;
-	}
-	p->state = XM_PEER_FREE;
-	s->peers_count--;
-}
-
-static void peer_drop(struct xm_service *s, uint32_t peer,
-		      struct xm_service_effects *ret)
-{
-	peer_forget(s, peer);
-	xm_service_effect(ret, XM_SERVICE_DROP)->peer = peer;
-}
-
-/* Every byte is looked at, so the time taken tells nothing. */
-static bool secrets_equal(const uint8_t *a, const uint8_t *b)
-{
-	volatile uint8_t difference = 0;
-	size_t i;
-
-	for (i = 0; i < XM_SECRET_SIZE; i++)
-		difference |= (uint8_t)(a[i] ^ b[i]);
-	return difference == 0 || XM_PLANTED(any_secret);
-}
-
-/* All that was its is on the way back to the pool. */
-static void client_end(struct xm_service *s, struct xm_service_client *c,
-		       struct xm_service_effects *ret)
-{
-	XM_ASSERT(c->state != XM_CLIENT_FREE &&
-		  c->state != XM_CLIENT_EXPIRED);
-	c->state = XM_CLIENT_EXPIRED;
-	memset(c->secret, 0, sizeof(c->secret));
-	xm_lease_end(s, client_slot(s, c));
-	xm_service_effect(ret, XM_SERVICE_EXPEL)->client = c->number;
-}
-
-static struct xm_service_client *client_new(struct xm_service *s,
-					    const struct xm_hello *hello,
-					    const struct xm_service_event *event)
-{
-	struct xm_service_client *c = s->clients;
-	uint32_t serial;
-
-	while (c->state != XM_CLIENT_FREE)
-		c++;
-	serial = c->serial + 1;
-	memset(c, 0, sizeof(*c));
-	c->serial = serial;
-	c->number = (uint64_t)serial << SLOT_BITS | client_slot(s, c);
-	c->lease_ns = s->options.lease_ms * XM_MS;
-	c->told = !s->leaving;
-	memcpy(c->secret, event->entropy, sizeof(c->secret));
-	xm_words_copy(c->name, hello->name, sizeof(c->name));
-	s->clients_count++;
-	return c;
-}
-
-/* What of a HELLO cannot be agreed to; true: it was refused. */
-static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
-			  const struct xm_service_asker *asker,
-			  struct xm_service_effects *ret)
-{
-	struct xm_words words;
-
-	if (hello->version_min > XM_PROTOCOL_VERSION ||
-	    hello->version_max < XM_PROTOCOL_VERSION_MIN ||
-	    hello->version_min > hello->version_max) {
-		if (xm_service_refuse(s, ret, asker, EPROTONOSUPPORT,
-				      &words) == NULL)
-			return true;
-		xm_words_add(&words, "this appliance speaks protocol ");
-		xm_words_number(&words, XM_PROTOCOL_VERSION_MIN);
-		xm_words_add(&words, " to ");
-		xm_words_number(&words, XM_PROTOCOL_VERSION);
-		xm_words_add(&words, ", the client ");
-		xm_words_number(&words, hello->version_min);
-		xm_words_add(&words, " to ");
-		xm_words_number(&words, hello->version_max);
-		xm_words_add(&words, ": install matching versions");
-		return true;
-	}
-	if ((hello->flags & XM_HELLO_OBSERVER) != 0)
-		return false;
-	if (hello->transport[0] != '\0' &&
-	    memcmp(hello->transport, s->options.transport,
-		   sizeof(hello->transport)) != 0) {
-		if (xm_service_refuse(s, ret, asker, EPROTONOSUPPORT,
-				      &words) == NULL)
-			return true;
-		xm_words_add(&words, "this appliance's memory is reached over ");
-		xm_words_add(&words, s->options.transport);
-		xm_words_add(&words, ", not over ");
-		xm_words_add(&words, hello->transport);
-		xm_words_add(&words, ": use that scheme in its address");
-		return true;
-	}
-	if (hello->client != 0)
-		return false;
-	if (s->leaving) {
-		xm_service_refuse_plainly(
-			s, ret, asker, ESHUTDOWN,
-			"this appliance is draining: use another");
-		return true;
-	}
-	if (s->clients_count == s->options.clients_max) {
-		if (xm_service_refuse(s, ret, asker, EUSERS, &words) == NULL)
-			return true;
-		xm_words_add(&words, "this appliance has all the ");
-		xm_words_number(&words, s->options.clients_max);
-		xm_words_add(&words, " clients it may have (clients-max):"
-				     " use another, or wait");
-		return true;
-	}
-	return false;
-}
-
-static void welcome(struct xm_service *s, const struct xm_service_client *c,
-		    const struct xm_hello *hello,
-		    const struct xm_service_asker *asker,
-		    struct xm_service_effects *ret)
-{
-	struct xm_message *message =
-		xm_service_answer(s, ret, asker, XM_WELCOME);
-	struct xm_welcome *w = &message->u.welcome;
-
-	w->version = hello->version_max < XM_PROTOCOL_VERSION
-		? hello->version_max : XM_PROTOCOL_VERSION;
-	w->incarnation = s->options.incarnation;
-	w->lease_ms = s->options.lease_ms;
-	w->granule = s->options.granule;
-	memcpy(w->name, s->options.name, sizeof(w->name));
-	memcpy(w->provider, s->options.provider, sizeof(w->provider));
-	memcpy(w->library, s->options.library, sizeof(w->library));
-	if (c != NULL) {
-		w->client = c->number;
-		w->lease_ms = (uint32_t)(c->lease_ns / XM_MS);
-		memcpy(w->secret, c->secret, sizeof(w->secret));
-	}
-}
-
-static void on_hello(struct xm_service *s, const struct xm_service_event *event,
-		     const struct xm_service_asker *asker,
-		     struct xm_service_effects *ret)
-{
-	const struct xm_hello *hello = &event->message->u.hello;
-	struct xm_service_peer *p = &s->peers[event->peer];
-	struct xm_service_client *c;
-
-	/* A refused stream stays, to read why; it may try again until its
-	 * handshake time is over. */
-	if (hello_refused(s, hello, asker, ret))
-		return;
-	p->heard_ns = event->now_ns;
-	if ((hello->flags & XM_HELLO_OBSERVER) != 0) {
-		p->state = XM_PEER_OBSERVER;
-		welcome(s, NULL, hello, asker, ret);
-		return;
-	}
-	if (hello->client == 0) {
-		c = client_new(s, hello, event);
-		tell(ret, XM_LEVEL_INFO, c, "is here");
-	} else {
-		c = client_find(s, hello->client);
-		if (c == NULL || c->state == XM_CLIENT_EXPIRED ||
-		    !secrets_equal(c->secret, hello->secret)) {
-			xm_service_refuse_plainly(
-				s, ret, asker, ESTALE,
-				"this appliance does not know you: it was"
-				" restarted, or your lease ended; what you had"
-				" here is gone");
-			return;
-		}
-		/* The newer stream counts; the older may be half open. */
-		if (c->peer != XM_SERVICE_NONE) {
-			xm_trace_put(s->trace, event->now_ns,
-				     XM_TRACE_SERVICE_SUPERSEDED, c->number,
-				     c->peer, 0, 0);
-			peer_drop(s, c->peer, ret);
-		}
-		tell(ret, XM_LEVEL_INFO, c, "is back");
-	}
-	c->state = XM_CLIENT_KNOWN;
-	c->peer = event->peer;
-	c->heard_ns = event->now_ns;
-	p->state = XM_PEER_CLIENT;
-	p->client = client_slot(s, c);
-	xm_trace_put(s->trace, event->now_ns,
-		     hello->client == 0 ? XM_TRACE_SERVICE_KNOWN
-					: XM_TRACE_SERVICE_RESUMED,
-		     c->number, event->peer, 0, 0);
-	welcome(s, c, hello, asker, ret);
-	if (s->leaving) { /* resumed: tell it again, on this stream */
-		c->told = false;
-		s->telling = true;
-	}
-}
-
-static void on_ticket(struct xm_service *s, const struct xm_service_event *event,
-		      struct xm_service_client *c,
-		      const struct xm_service_asker *asker,
-		      struct xm_service_effects *ret)
-{
-	struct xm_service_effect *effect;
-	struct xm_service_ticket *t;
-	uint32_t i;
-
-	for (i = 0; i < XM_SERVICE_TICKETS_MAX && c->tickets[i].used; i++)
-		;
-	if (i == XM_SERVICE_TICKETS_MAX) {
-		xm_service_refuse_plainly(s, ret, asker, EAGAIN,
-					  "too many tickets asked for at once:"
-					  " wait for the answers");
-		return;
-	}
-	if (s->options.admits &&
-	    c->admitted >= c->joined + XM_SERVICE_UNUSED_MAX) {
-		xm_service_refuse_plainly(s, ret, asker, ENOSPC,
-					  "too many tickets were taken and not"
-					  " used: say BYE and begin anew");
-		return;
-	}
-	t = &c->tickets[i];
-	t->used = true;
-	t->asker = *asker;
-	memcpy(t->ticket, event->entropy, sizeof(t->ticket));
-	c->admitted++;
-	effect = xm_service_effect(ret, XM_SERVICE_ADMIT);
-	effect->client = c->number;
-	effect->cookie = i;
-	effect->lane = event->message->u.ticket.lane;
-	memcpy(effect->ticket, t->ticket, sizeof(effect->ticket));
-}
-
-static void on_admitted(struct xm_service *s,
-			const struct xm_service_event *event,
-			struct xm_service_effects *ret)
-{
-	struct xm_service_client *c = client_find(s, event->client);
-	struct xm_service_ticket *t;
-	struct xm_message *answer;
-	struct xm_words words;
-
-	if (c == NULL || event->cookie >= XM_SERVICE_TICKETS_MAX ||
-	    !c->tickets[event->cookie].used)
-		return;
-	t = &c->tickets[event->cookie];
-	t->used = false;
-	if (event->status != 0) {
-		c->admitted--;
-		if (xm_service_refuse(s, ret, &t->asker,
-				      event->status < 0 ? -event->status : EIO,
-				      &words) != NULL)
-			xm_words_add(&words, "the interface lets no more"
-					     " connections in: close some");
-	} else if (c->state != XM_CLIENT_EXPIRED) {
-		answer = xm_service_answer(s, ret, &t->asker, XM_TICKETED);
-		if (answer != NULL) {
-			memcpy(answer->u.ticketed.ticket, t->ticket,
-			       sizeof(t->ticket));
-			answer->u.ticketed.locator = s->options.locator;
-		}
-	}
-	memset(t->ticket, 0, sizeof(t->ticket));
-}
-
-static void on_expelled(struct xm_service *s,
-			const struct xm_service_event *event,
-			struct xm_service_effects *ret)
-{
-	struct xm_service_client *c = client_find(s, event->client);
-
-	if (c == NULL || c->state != XM_CLIENT_EXPIRED)
-		return;
-	xm_lease_expelled(s, client_slot(s, c), event->now_ns);
-	XM_ASSERT(c->extents == 0);
-	if (c->bye)
-		xm_service_answer(s, ret, &c->asker, XM_GAVE);
-	c->state = XM_CLIENT_FREE;
-	s->clients_count--;
 }
 
 void xm_service_state(const struct xm_service *s, uint64_t now_ns,
@@ -477,7 +163,7 @@ static void nonsense(struct xm_service *s, uint32_t peer,
 		     struct xm_service_effects *ret)
 {
 	s->malformed++;
-	peer_drop(s, peer, ret);
+	xm_client_drop_peer(s, peer, ret);
 }
 
 /* What anybody who said HELLO may ask. False: it is none of these. */
@@ -519,7 +205,7 @@ static void on_observer(struct xm_service *s,
 					  " LIST: say HELLO as a client");
 		break;
 	case XM_BYE:
-		peer_drop(s, event->peer, ret);
+		xm_client_drop_peer(s, event->peer, ret);
 		break;
 	default:
 		if (!on_question(s, event, asker, ret))
@@ -548,10 +234,10 @@ static void on_client(struct xm_service *s,
 		xm_lease_give(s, event, slot, asker, ret);
 		break;
 	case XM_TICKET:
-		on_ticket(s, event, c, asker, ret);
+		xm_client_ticket(s, event, c, asker, ret);
 		break;
 	case XM_BYE:
-		tell(ret, XM_LEVEL_INFO, c, "said BYE");
+		xm_service_tell(ret, XM_LEVEL_INFO, c, "said BYE");
 		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_BYE,
 			     c->number, 0, 0, 0);
 		c->bye = true;
@@ -559,7 +245,7 @@ static void on_client(struct xm_service *s,
 		c->peer = XM_SERVICE_NONE;
 		s->peers[event->peer].state = XM_PEER_ENDED;
 		s->peers[event->peer].heard_ns = event->now_ns;
-		client_end(s, c, ret);
+		xm_client_end(s, c, ret);
 		break;
 	default:
 		if (!on_question(s, event, asker, ret))
@@ -581,7 +267,7 @@ static void on_message(struct xm_service *s,
 	switch (s->peers[event->peer].state) {
 	case XM_PEER_NEW:
 		if (event->message->kind == XM_HELLO)
-			on_hello(s, event, &asker, ret);
+			xm_client_hello(s, event, &asker, ret);
 		else
 			nonsense(s, event->peer, ret);
 		break;
@@ -660,11 +346,11 @@ static bool end_the_silent(struct xm_service *s, uint64_t now_ns,
 		s->expired++;
 		xm_trace_put(s->trace, now_ns, XM_TRACE_SERVICE_EXPIRED,
 			     c->number, c->extents, 0, 0);
-		tell(ret, XM_LEVEL_WARNING, c,
-		     "was silent for a whole lease: its memory is taken back");
+		xm_service_tell(ret, XM_LEVEL_WARNING, c,
+				"was silent for a whole lease: its memory is taken back");
 		if (c->peer != XM_SERVICE_NONE)
-			peer_drop(s, c->peer, ret);
-		client_end(s, c, ret);
+			xm_client_drop_peer(s, c->peer, ret);
+		xm_client_end(s, c, ret);
 	}
 	return false;
 }
@@ -688,7 +374,7 @@ static bool end_the_idle(struct xm_service *s, uint64_t now_ns,
 			continue;
 		if (drops++ == DROPS_MAX)
 			return true;
-		peer_drop(s, i, ret);
+		xm_client_drop_peer(s, i, ret);
 	}
 	return false;
 }
@@ -705,7 +391,7 @@ static bool tell_leaving(struct xm_service *s, struct xm_service_effects *ret)
 			continue;
 		if (ret->sends == XM_SERVICE_SENDS_MAX)
 			return true;
-		send(ret, c->peer, 0, XM_LEAVING)->u.leaving.ms =
+		xm_service_send(ret, c->peer, 0, XM_LEAVING)->u.leaving.ms =
 			s->leaving_ms;
 		c->told = true;
 	}
@@ -736,7 +422,7 @@ static void on_peer(struct xm_service *s, const struct xm_service_event *event,
 	case XM_SERVICE_PEER_DOWN:
 		if (event->status == -EPROTO)
 			s->malformed++;
-		peer_forget(s, event->peer);
+		xm_client_forget_peer(s, event->peer);
 		break;
 	case XM_SERVICE_MALFORMED:
 		nonsense(s, event->peer, ret);
@@ -749,7 +435,7 @@ static void on_peer(struct xm_service *s, const struct xm_service_event *event,
 static void on_connections(struct xm_service *s,
 			   const struct xm_service_event *event)
 {
-	struct xm_service_client *c = client_find(s, event->client);
+	struct xm_service_client *c = xm_client_find(s, event->client);
 
 	if (c == NULL)
 		return;
@@ -788,10 +474,10 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		xm_lease_concealed(s, event, ret);
 		break;
 	case XM_SERVICE_ADMITTED:
-		on_admitted(s, event, ret);
+		xm_client_admitted(s, event, ret);
 		break;
 	case XM_SERVICE_EXPELLED:
-		on_expelled(s, event, ret);
+		xm_client_expelled(s, event, ret);
 		break;
 	case XM_SERVICE_CONNECTIONS:
 		on_connections(s, event);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What service.c (streams and clients) and lease.c (extents) share. Nobody
- * else includes this. Floor: ground.
+ * What service.c (the machine), clients.c (who they are) and lease.c (what they
+ * hold) share. Nobody else includes this. Floor: ground.
  */
 #ifndef XM_SERVICE_PARTS_H
 #define XM_SERVICE_PARTS_H
@@ -9,10 +9,17 @@
 #include "service.h"
 #include "words.h"
 
+#define XM_SLOT_BITS 20 /* XM_SERVICE_SLOTS_MAX; of numbers, the rest is serial */
+
 /* --- service.c ----------------------------------------------------------- */
 
 struct xm_service_effect *xm_service_effect(struct xm_service_effects *,
 					    enum xm_service_effect_kind);
+struct xm_message *xm_service_send(struct xm_service_effects *, uint32_t peer,
+				   uint32_t request, enum xm_message_kind);
+/* A line for the log, about a client. */
+void xm_service_tell(struct xm_service_effects *, enum xm_level,
+		     const struct xm_service_client *, const char *what);
 /* An empty answer to `asker`, or NULL when its stream is gone. */
 struct xm_message *xm_service_answer(const struct xm_service *,
 				     struct xm_service_effects *,
@@ -30,6 +37,30 @@ void xm_service_refuse_plainly(struct xm_service *,
 			       const char *words);
 bool xm_service_asker_lives(const struct xm_service *,
 			    const struct xm_service_asker *);
+
+/* --- clients.c ------------------------------------------------------------ */
+
+/* NULL: there is none of this number, or there was. */
+struct xm_service_client *xm_client_find(struct xm_service *, uint64_t number);
+/* The stream is gone; its client, if any, has the rest of its lease. */
+void xm_client_forget_peer(struct xm_service *, uint32_t peer);
+/* And is hung up. */
+void xm_client_drop_peer(struct xm_service *, uint32_t peer,
+			 struct xm_service_effects *);
+/* All that was its is on the way back to the pool. */
+void xm_client_end(struct xm_service *, struct xm_service_client *,
+		   struct xm_service_effects *);
+void xm_client_hello(struct xm_service *, const struct xm_service_event *,
+		     const struct xm_service_asker *,
+		     struct xm_service_effects *);
+void xm_client_ticket(struct xm_service *, const struct xm_service_event *,
+		      struct xm_service_client *,
+		      const struct xm_service_asker *,
+		      struct xm_service_effects *);
+void xm_client_admitted(struct xm_service *, const struct xm_service_event *,
+			struct xm_service_effects *);
+void xm_client_expelled(struct xm_service *, const struct xm_service_event *,
+			struct xm_service_effects *);
 
 /* --- lease.c -------------------------------------------------------------- */
 

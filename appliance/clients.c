@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The service's clients: who they are, by what stream they come, their tickets,
+ * and their end. See service.c for the machine, lease.c for what they hold.
+ *
+ * Floor: ground.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "plant.h"
+#include "service_parts.h"
+
+/* --- streams and clients -------------------------------------------------- */
+
+struct xm_service_client *xm_client_find(struct xm_service *s,
+					 uint64_t number)
+{
+	uint64_t slot = number & (XM_SERVICE_SLOTS_MAX - 1);
+
+	if (slot >= s->options.clients_max ||
+	    s->clients[slot].state == XM_CLIENT_FREE ||
+	    s->clients[slot].number != number)
+		return NULL;
+	return &s->clients[slot];
+}
+
+static uint32_t client_slot(const struct xm_service *s,
+			    const struct xm_service_client *c)
+{
+	return (uint32_t)(c - s->clients);
+}
+
+void xm_client_forget_peer(struct xm_service *s, uint32_t peer)
+{
+	struct xm_service_peer *p = &s->peers[peer];
+
+	if (p->state == XM_PEER_CLIENT) {
+		struct xm_service_client *c = &s->clients[p->client];
+
+		if (c->peer == peer)
+			c->peer = XM_SERVICE_NONE;
+		if (c->state == XM_CLIENT_KNOWN)
+			c->state = XM_CLIENT_SILENT;
+	}
+	p->state = XM_PEER_FREE;
+	s->peers_count--;
+}
+
+void xm_client_drop_peer(struct xm_service *s, uint32_t peer,
+			 struct xm_service_effects *ret)
+{
+	xm_client_forget_peer(s, peer);
+	xm_service_effect(ret, XM_SERVICE_DROP)->peer = peer;
+}
+
+/* Every byte is looked at, so the time taken tells nothing. */
+static bool secrets_equal(const uint8_t *a, const uint8_t *b)
+{
+	volatile uint8_t difference = 0;
+	size_t i;
+
+	for (i = 0; i < XM_SECRET_SIZE; i++)
+		difference |= (uint8_t)(a[i] ^ b[i]);
+	return difference == 0 || XM_PLANTED(any_secret);
+}
+
+void xm_client_end(struct xm_service *s, struct xm_service_client *c,
+		   struct xm_service_effects *ret)
+{
+	XM_ASSERT(c->state != XM_CLIENT_FREE &&
+		  c->state != XM_CLIENT_EXPIRED);
+	c->state = XM_CLIENT_EXPIRED;
+	memset(c->secret, 0, sizeof(c->secret));
+	xm_lease_end(s, client_slot(s, c));
+	xm_service_effect(ret, XM_SERVICE_EXPEL)->client = c->number;
+}
+
+static struct xm_service_client *client_new(struct xm_service *s,
+					    const struct xm_hello *hello,
+					    const struct xm_service_event *event)
+{
+	struct xm_service_client *c = s->clients;
+	uint32_t serial;
+
+	while (c->state != XM_CLIENT_FREE)
+		c++;
+	serial = c->serial + 1;
+	memset(c, 0, sizeof(*c));
+	c->serial = serial;
+	c->number = (uint64_t)serial << XM_SLOT_BITS | client_slot(s, c);
+	c->lease_ns = s->options.lease_ms * XM_MS;
+	c->told = !s->leaving;
+	memcpy(c->secret, event->entropy, sizeof(c->secret));
+	xm_words_copy(c->name, hello->name, sizeof(c->name));
+	s->clients_count++;
+	return c;
+}
+
+/* What of a HELLO cannot be agreed to; true: it was refused. */
+static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
+			  const struct xm_service_asker *asker,
+			  struct xm_service_effects *ret)
+{
+	struct xm_words words;
+
+	if (hello->version_min > XM_PROTOCOL_VERSION ||
+	    hello->version_max < XM_PROTOCOL_VERSION_MIN ||
+	    hello->version_min > hello->version_max) {
+		if (xm_service_refuse(s, ret, asker, EPROTONOSUPPORT,
+				      &words) == NULL)
+			return true;
+		xm_words_add(&words, "this appliance speaks protocol ");
+		xm_words_number(&words, XM_PROTOCOL_VERSION_MIN);
+		xm_words_add(&words, " to ");
+		xm_words_number(&words, XM_PROTOCOL_VERSION);
+		xm_words_add(&words, ", the client ");
+		xm_words_number(&words, hello->version_min);
+		xm_words_add(&words, " to ");
+		xm_words_number(&words, hello->version_max);
+		xm_words_add(&words, ": install matching versions");
+		return true;
+	}
+	if ((hello->flags & XM_HELLO_OBSERVER) != 0)
+		return false;
+	if (hello->transport[0] != '\0' &&
+	    memcmp(hello->transport, s->options.transport,
+		   sizeof(hello->transport)) != 0) {
+		if (xm_service_refuse(s, ret, asker, EPROTONOSUPPORT,
+				      &words) == NULL)
+			return true;
+		xm_words_add(&words, "this appliance's memory is reached over ");
+		xm_words_add(&words, s->options.transport);
+		xm_words_add(&words, ", not over ");
+		xm_words_add(&words, hello->transport);
+		xm_words_add(&words, ": use that scheme in its address");
+		return true;
+	}
+	if (hello->client != 0)
+		return false;
+	if (s->leaving) {
+		xm_service_refuse_plainly(
+			s, ret, asker, ESHUTDOWN,
+			"this appliance is draining: use another");
+		return true;
+	}
+	if (s->clients_count == s->options.clients_max) {
+		if (xm_service_refuse(s, ret, asker, EUSERS, &words) == NULL)
+			return true;
+		xm_words_add(&words, "this appliance has all the ");
+		xm_words_number(&words, s->options.clients_max);
+		xm_words_add(&words, " clients it may have (clients-max):"
+				     " use another, or wait");
+		return true;
+	}
+	return false;
+}
+
+static void welcome(struct xm_service *s, const struct xm_service_client *c,
+		    const struct xm_hello *hello,
+		    const struct xm_service_asker *asker,
+		    struct xm_service_effects *ret)
+{
+	struct xm_message *message =
+		xm_service_answer(s, ret, asker, XM_WELCOME);
+	struct xm_welcome *w = &message->u.welcome;
+
+	w->version = hello->version_max < XM_PROTOCOL_VERSION
+		? hello->version_max : XM_PROTOCOL_VERSION;
+	w->incarnation = s->options.incarnation;
+	w->lease_ms = s->options.lease_ms;
+	w->granule = s->options.granule;
+	memcpy(w->name, s->options.name, sizeof(w->name));
+	memcpy(w->provider, s->options.provider, sizeof(w->provider));
+	memcpy(w->library, s->options.library, sizeof(w->library));
+	if (c != NULL) {
+		w->client = c->number;
+		w->lease_ms = (uint32_t)(c->lease_ns / XM_MS);
+		memcpy(w->secret, c->secret, sizeof(w->secret));
+	}
+}
+
+void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
+		     const struct xm_service_asker *asker,
+		     struct xm_service_effects *ret)
+{
+	const struct xm_hello *hello = &event->message->u.hello;
+	struct xm_service_peer *p = &s->peers[event->peer];
+	struct xm_service_client *c;
+
+	/* A refused stream stays, to read why; it may try again until its
+	 * handshake time is over. */
+	if (hello_refused(s, hello, asker, ret))
+		return;
+	p->heard_ns = event->now_ns;
+	if ((hello->flags & XM_HELLO_OBSERVER) != 0) {
+		p->state = XM_PEER_OBSERVER;
+		welcome(s, NULL, hello, asker, ret);
+		return;
+	}
+	if (hello->client == 0) {
+		c = client_new(s, hello, event);
+		xm_service_tell(ret, XM_LEVEL_INFO, c, "is here");
+	} else {
+		c = xm_client_find(s, hello->client);
+		if (c == NULL || c->state == XM_CLIENT_EXPIRED ||
+		    !secrets_equal(c->secret, hello->secret)) {
+			xm_service_refuse_plainly(
+				s, ret, asker, ESTALE,
+				"this appliance does not know you: it was"
+				" restarted, or your lease ended; what you had"
+				" here is gone");
+			return;
+		}
+		/* The newer stream counts; the older may be half open. */
+		if (c->peer != XM_SERVICE_NONE) {
+			xm_trace_put(s->trace, event->now_ns,
+				     XM_TRACE_SERVICE_SUPERSEDED, c->number,
+				     c->peer, 0, 0);
+			xm_client_drop_peer(s, c->peer, ret);
+		}
+		xm_service_tell(ret, XM_LEVEL_INFO, c, "is back");
+	}
+	c->state = XM_CLIENT_KNOWN;
+	c->peer = event->peer;
+	c->heard_ns = event->now_ns;
+	p->state = XM_PEER_CLIENT;
+	p->client = client_slot(s, c);
+	xm_trace_put(s->trace, event->now_ns,
+		     hello->client == 0 ? XM_TRACE_SERVICE_KNOWN
+					: XM_TRACE_SERVICE_RESUMED,
+		     c->number, event->peer, 0, 0);
+	welcome(s, c, hello, asker, ret);
+	if (s->leaving) { /* resumed: tell it again, on this stream */
+		c->told = false;
+		s->telling = true;
+	}
+}
+
+void xm_client_ticket(struct xm_service *s, const struct xm_service_event *event,
+		      struct xm_service_client *c,
+		      const struct xm_service_asker *asker,
+		      struct xm_service_effects *ret)
+{
+	struct xm_service_effect *effect;
+	struct xm_service_ticket *t;
+	uint32_t i;
+
+	for (i = 0; i < XM_SERVICE_TICKETS_MAX && c->tickets[i].used; i++)
+		;
+	if (i == XM_SERVICE_TICKETS_MAX) {
+		xm_service_refuse_plainly(s, ret, asker, EAGAIN,
+					  "too many tickets asked for at once:"
+					  " wait for the answers");
+		return;
+	}
+	if (s->options.admits &&
+	    c->admitted >= c->joined + XM_SERVICE_UNUSED_MAX) {
+		xm_service_refuse_plainly(s, ret, asker, ENOSPC,
+					  "too many tickets were taken and not"
+					  " used: say BYE and begin anew");
+		return;
+	}
+	t = &c->tickets[i];
+	t->used = true;
+	t->asker = *asker;
+	memcpy(t->ticket, event->entropy, sizeof(t->ticket));
+	c->admitted++;
+	effect = xm_service_effect(ret, XM_SERVICE_ADMIT);
+	effect->client = c->number;
+	effect->cookie = i;
+	effect->lane = event->message->u.ticket.lane;
+	memcpy(effect->ticket, t->ticket, sizeof(effect->ticket));
+}
+
+void xm_client_admitted(struct xm_service *s,
+			const struct xm_service_event *event,
+			struct xm_service_effects *ret)
+{
+	struct xm_service_client *c = xm_client_find(s, event->client);
+	struct xm_service_ticket *t;
+	struct xm_message *answer;
+	struct xm_words words;
+
+	if (c == NULL || event->cookie >= XM_SERVICE_TICKETS_MAX ||
+	    !c->tickets[event->cookie].used)
+		return;
+	t = &c->tickets[event->cookie];
+	t->used = false;
+	if (event->status != 0) {
+		c->admitted--;
+		if (xm_service_refuse(s, ret, &t->asker,
+				      event->status < 0 ? -event->status : EIO,
+				      &words) != NULL)
+			xm_words_add(&words, "the interface lets no more"
+					     " connections in: close some");
+	} else if (c->state != XM_CLIENT_EXPIRED) {
+		answer = xm_service_answer(s, ret, &t->asker, XM_TICKETED);
+		if (answer != NULL) {
+			memcpy(answer->u.ticketed.ticket, t->ticket,
+			       sizeof(t->ticket));
+			answer->u.ticketed.locator = s->options.locator;
+		}
+	}
+	memset(t->ticket, 0, sizeof(t->ticket));
+}
+
+void xm_client_expelled(struct xm_service *s,
+			const struct xm_service_event *event,
+			struct xm_service_effects *ret)
+{
+	struct xm_service_client *c = xm_client_find(s, event->client);
+
+	if (c == NULL || c->state != XM_CLIENT_EXPIRED)
+		return;
+	xm_lease_expelled(s, client_slot(s, c), event->now_ns);
+	XM_ASSERT(c->extents == 0);
+	if (c->bye)
+		xm_service_answer(s, ret, &c->asker, XM_GAVE);
+	c->state = XM_CLIENT_FREE;
+	s->clients_count--;
+}
