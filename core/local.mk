@@ -51,6 +51,8 @@ libxm_first_la_SOURCES = \
 	core/control.h \
 	core/engine.c \
 	core/engine.h \
+	core/engine_effects.c \
+	core/engine_parts.h \
 	core/keeper.c \
 	core/keeper.h \
 	$(NULL)

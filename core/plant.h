@@ -35,7 +35,7 @@
 	X(last_page_ahead, "reading ahead goes one page past the end")        \
 	X(pinned_evicted, "a pinned page is evicted")                         \
 	X(unguarded, "an explicit write does not guard its pages")            \
-	/* core/engine.c */                                                   \
+	/* core/engine.c, engine_effects.c */                                   \
 	X(completion_lost, "what a dropped connection cancelled is not heard") \
 	X(cell_not_advanced, "a store over two segments sends one half twice") \
 	X(own_pause_loses, "a client's own pause makes others late")          \
