@@ -8,9 +8,10 @@
 # A line ends in "yes" or "no"; the exit status says only whether all was
 # measured. t_net: one 4 KiB one-sided read; f: a fault without network and
 # library; B_net: one-sided reads at the best size. All of this very run.
-set -eu
-export LC_ALL=C
+. "$(dirname "$0")/common.sh"
+set -e
 
+[ $# -ge 1 ] || usage
 build=$1
 transport=${2:-ofi+tcp}
 repeat=${REPEAT:-5}
@@ -18,11 +19,6 @@ pages=${PAGES:-50000}
 bench=$build/extmem-bench
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-
-# value KEY < one line of JSON
-value() {
-	sed -n "s/.*\"$1\": *\"\{0,1\}\([^,\"}]*\).*/\1/p" | head -n 1
-}
 
 line() { # words, measured, limit, "le" or "ge"
 	awk -v w="$1" -v m="$2" -v l="$3" -v how="$4" 'BEGIN {
@@ -38,10 +34,12 @@ fault() { # name of the file, options
 		--repeat "$repeat" "$@" >"$out"
 }
 
-# of FILE: (miss - t_net) / f of pattern P
-over() {
-	grep "\"pattern\": *\"$2\"" "$work/$1" |
-		value us_per_miss_minus_t_net_in_f
+# usage: figure FILE EXPRESSION [PATTERN]: of its first line, or that pattern's
+figure() {
+	json 'want == "" || text("pattern") == want {
+		print '"$2"'
+		exit
+	}' want="${3-}" "$work/$1"
 }
 
 "$bench" --version
@@ -49,41 +47,38 @@ echo "$transport, $pages pages, medians of $repeat"
 fault cold --local 100 --cold --pattern random-read
 fault warm --local 25 \
 	--pattern random-read,random-rmw,seq-read,seq-write
-first=$(head -n 1 "$work/warm")
 for key in t_net_us f_us B_net_MBps; do
-	echo "$key $(echo "$first" | value $key)"
+	echo "$key $(figure warm "number(\"$key\")")"
 done
+over='number("us_per_miss_minus_t_net_in_f")'
 line "fault, nothing to evict: t_net + x f" \
-	"$(over cold random-read)" 1.3 le
+	"$(figure cold "$over" random-read)" 1.3 le
 line "25 % local, random read: t_net + x f" \
-	"$(over warm random-read)" 1.5 le
-r=$(grep '"random-read"' "$work/warm")
-line "  p99 / p50" "$(awk -v a="$(echo "$r" | value p99_us)" \
-	-v b="$(echo "$r" | value p50_us)" 'BEGIN { print a / b }')" 3 le
+	"$(figure warm "$over" random-read)" 1.5 le
+line "  p99 / p50" \
+	"$(figure warm 'number("p99_us") / number("p50_us")' random-read)" 3 le
 line "25 % local, random rmw: t_net + x f" \
-	"$(over warm random-rmw)" 3 le
+	"$(figure warm "$over" random-rmw)" 3 le
+share='number("share_of_B_net_pct")'
 line "25 % local, sequential read: % of B_net" \
-	"$(grep '"seq-read"' "$work/warm" | value share_of_B_net_pct)" 85 ge
+	"$(figure warm "$share" seq-read)" 85 ge
 line "25 % local, sequential write: % of B_net" \
-	"$(grep '"seq-write"' "$work/warm" | value share_of_B_net_pct)" 60 ge
+	"$(figure warm "$share" seq-write)" 60 ge
 if "$bench" rma --json --transport "$transport" --api plain --bytes 4K,64K,1M \
 	--depth 1,8 --repeat "$repeat" >"$work/rma"; then
 	for op in read write; do
 		for bytes in 4096 65536 1048576; do
-			ratio=$(grep "\"op\": *\"$op\"" "$work/rma" |
-				grep "\"bytes\": *$bytes," |
-				grep '"depth": *1,' | value ratio)
-			case $ratio in
-			'' | null) ;;
-			*) line "explicit $op of $bytes: x the raw call" \
-				"$ratio" 1.1 le ;;
-			esac
+			ratio=$(json 'text("op") == op && number("depth") == 1 &&
+				number("bytes") == bytes { print number("ratio") }' \
+				op=$op bytes=$bytes "$work/rma")
+			[ -z "$ratio" ] || line \
+				"explicit $op of $bytes: x the raw call" \
+				"$ratio" 1.1 le
 		done
 	done
 fi
 fault threads2 --local 25 --threads 2 --lanes 2 --pattern random-read
 fault threads1 --local 25 --threads 1 --lanes 1 --pattern random-read
-line "faults a second, 2 threads over 1" "$(awk \
-	-v a="$(value us_per_access <"$work/threads1")" \
-	-v b="$(value us_per_access <"$work/threads2")" 'BEGIN { print a / b }')" \
-	1.3 ge
+access='number("us_per_access")'
+line "faults a second, 2 threads over 1" \
+	"$(figure threads1 "$access / $(figure threads2 "$access")")" 1.3 ge

@@ -51,12 +51,16 @@ bench-programs: all
 .PHONY: bench-programs
 
 dist_noinst_SCRIPTS += \
+	bench/lines.sh \
 	bench/peers.sh \
 	bench/programs.sh \
 	bench/report.sh \
 	$(NULL)
-# What peers.sh and programs.sh read.
-EXTRA_DIST += bench/swap.sh
+# What they read.
+EXTRA_DIST += \
+	bench/common.sh \
+	bench/swap.sh \
+	$(NULL)
 
 # The kernels: pure, and without the library, so that the same object code runs
 # on ordinary and on external memory. tests/floors.sh looks at what they call.
@@ -73,5 +77,3 @@ libxm_kernels_la_SOURCES = \
 	$(NULL)
 libxm_kernels_la_LIBADD = -lm
 extmem_bench_LDADD += libxm_kernels.la
-
-EXTRA_DIST += bench/lines.sh

@@ -24,65 +24,30 @@
 # swap areas, devices, the file and the cgroup it made are taken away again: by a
 # process of their own, which knows how to undo each and waits for the end of
 # this one.
-set -u
-export LC_ALL=C
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/swap.sh"
 
-build=.
-out=bench-peers
-disk=
 pages=100000
 repeat=3
 locals=75,50,25,12.5
-patterns=random-read,random-rmw,seq-read,seq-write
-swaps='zram disk'
+chosen='random-read,random-rmw,seq-read,seq-write'
 umap=
-
-say() {
-	echo "peers: $*" >&2
-}
-
-fail() {
-	say "$*"
-	exit 1
-}
-
-usage() {
-	sed -n 's/^#	//p' "$0" >&2
-	exit 2
-}
-
 while getopts b:o:d:n:r:l:p:s:u: option; do
 	case $option in
-	b) build=$OPTARG ;;
-	o) out=$OPTARG ;;
-	d) disk=$OPTARG ;;
 	n) pages=$OPTARG ;;
 	r) repeat=$OPTARG ;;
-	l) locals=$OPTARG ;;
-	p) patterns=$OPTARG ;;
-	s) swaps=$OPTARG ;;
 	u) umap=$OPTARG ;;
-	*) usage ;;
+	*) comparison_option ;;
 	esac
 done
 shift $((OPTIND - 1))
-bench=$build/extmem-bench
-[ -x "$bench" ] || fail "no $bench: say with -b where it was built"
 case $pages$repeat in
 *[!0-9]*) usage ;;
 esac
-for swap in $swaps; do
-	case $swap in zram | disk) ;; *) usage ;; esac
-done
-mkdir -p "$out" || fail "$out cannot be made"
-out=$(cd "$out" && pwd)
-disk=${disk:-$out}
-lines=$out/peers.jsonl
-: >"$lines"
-
+comparison_open extmem-bench
+bench=$build/extmem-bench
 # Twice the pages: what an area holds of pages that came back may stay there.
 bytes=$((pages * 4096 * 2))
-. "$(dirname "$0")/swap.sh"
 
 # --- runs -----------------------------------------------------------------------
 
@@ -93,18 +58,11 @@ run() {
 	shift 2
 	say "$label, $share % local"
 	"$bench" fault --json --label "$label" --local "$share" \
-		--pattern "$patterns" --pages "$pages" --repeat "$repeat" "$@" \
+		--pattern "$chosen" --pages "$pages" --repeat "$repeat" "$@" \
 		4>&- >>"$lines" || say "$label, $share % local: it failed"
 }
 
-begin_undoer
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-trap undo_all EXIT
-: >"$out/swap.txt"
-
-have_cgroup=no
-[ -n "$swaps" ] && need_root && cgroup_make && have_cgroup=yes
+comparison_begin
 if grep -q '^/' /proc/swaps; then
 	say "there is other swap already; it is of lower priority and stays"
 fi
@@ -129,7 +87,7 @@ done
 if [ -n "$umap" ]; then
 	for share in $(echo "$locals" | tr ',' ' '); do
 		run "extmem/umap" "$share" "$@"
-		for pattern in $(echo "$patterns" | tr ',' ' '); do
+		for pattern in $(echo "$chosen" | tr ',' ' '); do
 			LD_LIBRARY_PATH=$umap timeout 120 "$bench" fault --json --label umap \
 				--local "$share" --pattern "$pattern" \
 				--pages "$pages" --repeat "$repeat" \
@@ -144,21 +102,8 @@ fi
 
 # --- the table ----------------------------------------------------------------------
 
-awk -v pages="$pages" '
-function text(name,  at) {
-	if (!match($0, "\"" name "\":\"[^\"]*\""))
-		return ""
-	at = length(name) + 4
-	return substr($0, RSTART + at, RLENGTH - at - 1)
-}
-function number(name,  at) {
-	if (!match($0, "\"" name "\":[-0-9.e+]+"))
-		return ""
-	at = length(name) + 3
-	return substr($0, RSTART + at, RLENGTH - at) + 0
-}
-function cell(us) { return us == "" ? "-" : sprintf("%.2f", us) }
-function share(a, b) { return a == "" || b == "" ? "-" : sprintf("%.2f", a / b) }
+comparison_table '
+function cell(us) { return shown(us, "%.2f") }
 {
 	label = text("label"); key = text("pattern") SUBSEP number("local_pct")
 	if (!(key in seen)) { seen[key] = 1; keys[++count] = key }
@@ -184,7 +129,4 @@ END {
 			share(a, b) " | " cell(c) " | " cell(d) " | " share(c, d) \
 			" | " cell(e) " | " cell(f) " | " share(e, f) " |"
 	}
-}' "$lines" >"$out/peers.md"
-[ -s "$out/swap.txt" ] && { echo; sed 's/^/* /' "$out/swap.txt"; } >>"$out/peers.md"
-rm -f "$out/swap.txt"
-cat "$out/peers.md"
+}' pages="$pages"

@@ -24,60 +24,24 @@
 # Needs root, a memory cgroup (of version 1 or 2), and zram's module for zram;
 # what is missing is said, and left out. What swap is made of is taken away
 # again, whatever happens.
-set -u
-export LC_ALL=C
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/swap.sh"
 unset EXTMEM_APPLIANCE EXTMEM_LOCAL EXTMEM_EXTERNAL
 
-build=.
-out=bench-programs
-disk=
 locals=50,25
-programs='sort sqlite redis numpy gcc'
-swaps='zram disk'
+chosen='sort sqlite redis numpy gcc'
 patience=100
-here=$(cd "$(dirname "$0")" && pwd)
-
-say() {
-	echo "programs: $*" >&2
-}
-
-fail() {
-	say "$*"
-	exit 1
-}
-
-usage() {
-	sed -n 's/^#	//p' "$0" >&2
-	exit 2
-}
-
 while getopts b:o:d:l:p:s:t: option; do
 	case $option in
-	b) build=$OPTARG ;;
-	o) out=$OPTARG ;;
-	d) disk=$OPTARG ;;
-	l) locals=$OPTARG ;;
-	p) programs=$OPTARG ;;
-	s) swaps=$OPTARG ;;
 	t) patience=$OPTARG ;;
-	*) usage ;;
+	*) comparison_option ;;
 	esac
 done
 shift $((OPTIND - 1))
-build=$(cd "$build" && pwd) || usage
+comparison_open extmem
 extmem=$build/extmem
-[ -x "$extmem" ] || fail "no $extmem: say with -b where it was built"
-for swap in $swaps; do
-	case $swap in zram | disk) ;; *) usage ;; esac
-done
-mkdir -p "$out" || fail "$out cannot be made"
-out=$(cd "$out" && pwd)
-disk=${disk:-$out}
-lines=$out/programs.jsonl
-: >"$lines"
 work=$(mktemp -d)
 bytes=$((1 << 30)) # of a swap area
-. "$here/swap.sh"
 
 # --- the programs -------------------------------------------------------------------
 
@@ -301,14 +265,8 @@ program() {
 	done
 }
 
-begin_undoer
+comparison_begin
 undo_by "rm -rf '$work'"
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-trap undo_all EXIT
-: >"$out/swap.txt"
-have_cgroup=no
-[ -n "$swaps" ] && need_root && cgroup_make && have_cgroup=yes
 for swap in $swaps; do
 	swap_begin "$swap" && swapoff "$area" && eval "area_$swap=\$area"
 done
@@ -325,25 +283,13 @@ done
 address=$(cat "$work/address")
 
 options=$*
-for name in $programs; do
+for name in $chosen; do
 	program "$name"
 done
 
 # --- the table ----------------------------------------------------------------------
 
-awk '
-function text(name,  at) {
-	if (!match($0, "\"" name "\":\"[^\"]*\""))
-		return ""
-	at = length(name) + 4
-	return substr($0, RSTART + at, RLENGTH - at - 1)
-}
-function number(name,  at) {
-	if (!match($0, "\"" name "\":[-0-9.e+]+"))
-		return ""
-	at = length(name) + 3
-	return substr($0, RSTART + at, RLENGTH - at) + 0
-}
+comparison_table '
 function cell(how, key) {
 	if (!((how, key) in status)) return "-"
 	if (status[how, key] == 124) return "too long"
@@ -351,7 +297,6 @@ function cell(how, key) {
 	if (status[how, key] != 0) return "failed"
 	return sprintf("%.1f", seconds[how, key])
 }
-function share(a, b) { return a == "" || b == "" || b == 0 ? "-" : sprintf("%.2f", a / b) }
 {
 	key = text("program") SUBSEP number("local_pct")
 	if (!(key in seen)) { seen[key] = 1; keys[++count] = key }
@@ -378,7 +323,4 @@ END {
 			" | " cell("zram", keys[i]) " | " cell("disk", keys[i]) " | " \
 			share(a, d) " | " share(a, b) " | " share(a, c) " |"
 	}
-}' "$lines" >"$out/programs.md"
-[ -s "$out/swap.txt" ] && { echo; sed 's/^/* /' "$out/swap.txt"; } >>"$out/programs.md"
-rm -f "$out/swap.txt"
-cat "$out/programs.md"
+}'

@@ -12,25 +12,24 @@
 # Plots are drawn by gnuplot (Debian: gnuplot-nox). Without it the page has the
 # tables alone, and says so. With XM_BENCH_SHORT=1 everything is as short as can
 # be, for a test of this script.
-set -u
-export LC_ALL=C
+. "$(dirname "$0")/common.sh"
 
-[ $# -ge 2 ] || { sed -n 's/^#	//p' "$0" >&2; exit 2; }
+[ $# -ge 2 ] || usage
 bench=$1/extmem-bench
 out=$2
 shift 2
 failed=0
 
-[ -x "$bench" ] || { echo "report: no $bench" >&2; exit 1; }
+[ -x "$bench" ] || fail "no $bench"
 mkdir -p "$out" || exit 1
 : >"$out/runs.jsonl"
 : >"$out/commands.txt"
 
 run() { # SUBCOMMAND OPTION...
-	echo "report: extmem-bench $*" >&2
+	say "extmem-bench $*"
 	echo "extmem-bench $*" >>"$out/commands.txt"
 	timeout 120 "$bench" "$@" --json >>"$out/runs.jsonl" || {
-		echo "report: extmem-bench $1 failed" >&2
+		say "extmem-bench $1 failed"
 		failed=1
 	}
 }
@@ -57,32 +56,9 @@ done
 
 # --- what the plots are made from ---------------------------------------------------
 
-# usage: lines PROGRAM [VARIABLE=VALUE]...: awk over the runs, with text(NAME)
-# and number(NAME), which is "" where there is none.
+# usage: lines PROGRAM [VARIABLE=VALUE]...: json over the runs
 lines() {
-	program=$1
-	shift
-	for assignment; do
-		set -- "$@" -v "$assignment"
-		shift
-	done
-	awk "$@" '
-	function text(name,  at) {
-		if (!match($0, "\"" name "\":\"[^\"]*\""))
-			return ""
-		at = length(name) + 4
-		return substr($0, RSTART + at, RLENGTH - at - 1)
-	}
-	function number(name,  at) {
-		if (!match($0, "\"" name "\":[-0-9.e+]+"))
-			return ""
-		at = length(name) + 3
-		return substr($0, RSTART + at, RLENGTH - at) + 0
-	}
-	function shown(value, format) {
-		return value == "" ? "–" : sprintf(format, value)
-	}
-	'"$program" "$out/runs.jsonl"
+	json "$@" "$out/runs.jsonl"
 }
 
 # A block for each pattern, parted by two empty lines: gnuplot's `index`.
@@ -207,7 +183,7 @@ if command -v gnuplot >/dev/null; then
 	plot_fault && plot_rma read 0 && plot_rma write 1 || failed=1
 	[ ! -s "$out/kernels.dat" ] || plot_kernels || failed=1
 else
-	echo "report: no plots: gnuplot is not there (Debian: gnuplot-nox)" >&2
+	say "no plots: gnuplot is not there (Debian: gnuplot-nox)"
 fi
 
 # --- the page ----------------------------------------------------------------------------
@@ -308,5 +284,5 @@ END
 
 page >"$out/index.html"
 rm -f "$out/commands.txt"
-echo "report: $out/index.html" >&2
+say "$out/index.html"
 exit $failed

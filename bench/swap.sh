@@ -1,9 +1,64 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck shell=sh disable=SC2154
-# Swap areas and a memory cgroup for a comparison, and how they are taken away
-# again: read by bench/peers.sh and bench/programs.sh, not run. They set $out (a
-# folder), $disk (where a swap file is made) and $bytes (its size), and have
-# say() and fail().
+# shellcheck shell=sh
+# What a comparison with swap consists of, but for the runs: its options, swap
+# areas and a memory cgroup, how they are taken away again, and its table. Read by
+# bench/peers.sh and bench/programs.sh behind bench/common.sh, not run.
+# They set $bytes, the size of a swap area.
+
+# --- options and results ------------------------------------------------------
+
+build=.
+out=bench-$(basename "$0" .sh)
+disk=
+swaps='zram disk'
+
+# usage: comparison_option: of getopts, those that all have.
+comparison_option() {
+	case $option in
+	b) build=$OPTARG ;;
+	o) out=$OPTARG ;;
+	d) disk=$OPTARG ;;
+	l) locals=$OPTARG ;;
+	p) chosen=$OPTARG ;;
+	s) swaps=$OPTARG ;;
+	*) usage ;;
+	esac
+}
+
+# usage: comparison_open PROGRAM: that is in $build. The runs go to $lines.
+comparison_open() {
+	[ -x "$build/$1" ] || fail "no $build/$1: say with -b where it was built"
+	build=$(cd "$build" && pwd)
+	for swap in $swaps; do
+		case $swap in zram | disk) ;; *) usage ;; esac
+	done
+	mkdir -p "$out" || fail "$out cannot be made"
+	out=$(cd "$out" && pwd)
+	disk=${disk:-$out}
+	lines=$out/$(basename "$0" .sh).jsonl
+	: >"$lines"
+	: >"$out/swap.txt"
+}
+
+# usage: comparison_begin: from here on, what is made is undone.
+comparison_begin() {
+	begin_undoer
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	trap undo_all EXIT
+	have_cgroup=no
+	[ -n "$swaps" ] && need_root && cgroup_make && have_cgroup=yes
+}
+
+# usage: comparison_table PROGRAM [VARIABLE=VALUE]...: of json, over the runs.
+comparison_table() {
+	table=$out/$(basename "$0" .sh).md
+	json "$@" "$lines" >"$table"
+	[ ! -s "$out/swap.txt" ] ||
+		{ echo; sed 's/^/* /' "$out/swap.txt"; } >>"$table"
+	rm -f "$out/swap.txt"
+	cat "$table"
+}
 
 # --- what is undone -----------------------------------------------------------
 

@@ -3,35 +3,9 @@
 # docs/examples/hello.c builds by pkg-config, and does what it says with an
 # appliance on this machine. (tests/install.sh does the same for README.md,
 # against what was installed.)
-set -u
-export LC_ALL=C
-
-passed=0
-failed=0
-scratch=$(mktemp -d)
-daemon=
-finish() {
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
-	rm -rf "$scratch"
-}
-trap finish EXIT
-
-# usage: check NAME COMMAND...
-check() {
-	name=$1
-	shift
-	if "$@" >"$scratch/out" 2>&1; then
-		passed=$((passed + 1))
-		echo "passed $name"
-	else
-		failed=$((failed + 1))
-		echo "FAILED $name"
-		sed 's/^/    /' "$scratch/out"
-	fi
-}
+. "$XM_SRCDIR/tests/count.sh"
 
 compile() {
-	# shellcheck disable=SC2046,SC2086
 	$XM_CC $XM_FLAGS -std=c99 -Wall -Wextra -Werror \
 		"$XM_SRCDIR/docs/examples/hello.c" -o "$scratch/hello" \
 		$(PKG_CONFIG_PATH="$XM_BUILDDIR" pkg-config \
@@ -72,5 +46,4 @@ case $XM_FLAGS in
 	check "it writes, reads and ends, twice" answers
 	;;
 esac
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+summary

@@ -5,25 +5,7 @@
 # the library exports, and that extmem.h suits C99 and C++.
 # Run by `make check`, which sets XM_SRCDIR, XM_BUILDDIR, XM_CC, XM_CXX and
 # the lists of objects.
-set -u
-export LC_ALL=C
-
-passed=0
-failed=0
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-# usage: verdict NAME FILE: passes if the file of complaints is empty.
-verdict() {
-	if [ -s "$2" ]; then
-		failed=$((failed + 1))
-		echo "FAILED $1"
-		sed 's/^/    /' "$2"
-	else
-		passed=$((passed + 1))
-		echo "passed $1"
-	fi
-}
+. "$XM_SRCDIR/tests/count.sh"
 
 # --- what objects call --------------------------------------------------
 
@@ -69,20 +51,20 @@ first=$(objects "$XM_OBJECTS_FIRST")
 service=$(objects "$XM_OBJECTS_SERVICE")
 
 strangers "$ground" >"$scratch/out"
-verdict "the ground floor calls nothing but itself and mem*" "$scratch/out"
+complaints "the ground floor calls nothing but itself and mem*" "$scratch/out"
 upward "$ground" "$ground" >"$scratch/out"
-verdict "the ground floor calls nothing above it" "$scratch/out"
+complaints "the ground floor calls nothing above it" "$scratch/out"
 strangers "$first $service" | grep -Ev ' calls str(len|cmp|ncmp)$' \
 	>"$scratch/out"
-verdict "the first floor makes no system call, takes no clock, no heap" \
+complaints "the first floor makes no system call, takes no clock, no heap" \
 	"$scratch/out"
 upward "$first" "$ground $first" >"$scratch/out"
-verdict "the first floor calls nothing above it" "$scratch/out"
+complaints "the first floor calls nothing above it" "$scratch/out"
 upward "$service" "$ground $service" >"$scratch/out"
-verdict "the appliance's decisions need the ground floor only" "$scratch/out"
+complaints "the appliance's decisions need the ground floor only" "$scratch/out"
 strangers "$(objects "$XM_OBJECTS_KERNELS")" |
 	grep -Ev ' calls (exp|expm1|floor|log|log1p|pow)$' >"$scratch/out"
-verdict "the benchmarks' kernels make no call but those of arithmetic" \
+complaints "the benchmarks' kernels make no call but those of arithmetic" \
 	"$scratch/out"
 
 # --- who includes what --------------------------------------------------
@@ -116,7 +98,7 @@ included core | while read -r file header; do
 	*) [ -f "core/$header" ] || echo "$file includes $header" ;;
 	esac
 done >"$scratch/out"
-verdict "core includes from no other room" "$scratch/out"
+complaints "core includes from no other room" "$scratch/out"
 
 included transports | while read -r file header; do
 	case $header in
@@ -128,7 +110,7 @@ included transports | while read -r file header; do
 	[ "${header#transports/}" != "$header" ] && [ -f "$header" ] && continue
 	echo "$file includes $header"
 done >"$scratch/out"
-verdict "transports include the contracts, the basics and each other" \
+complaints "transports include the contracts, the basics and each other" \
 	"$scratch/out"
 
 included interfaces bench | while read -r file header; do
@@ -141,7 +123,7 @@ included interfaces bench | while read -r file header; do
 		continue
 	echo "$file includes $header"
 done >"$scratch/out"
-verdict "interfaces and bench stand on extmem.h and the option table" \
+complaints "interfaces and bench stand on extmem.h and the option table" \
 	"$scratch/out"
 
 included appliance | while read -r file header; do
@@ -152,21 +134,21 @@ included appliance | while read -r file header; do
 		echo "$file includes $header" ;;
 	esac
 done >"$scratch/out"
-verdict "the appliance stands on core's floors, not on extmem.h" "$scratch/out"
+complaints "the appliance stands on core's floors, not on extmem.h" "$scratch/out"
 
 # Two yardsticks of bench stand beside what they measure, not on it: raw.c
 # makes libfabric's calls by itself, floor.c a fault and costs.c the calls under it.
 only 'rdma/' '^(transports/ofi/|bench/raw\.c$)' >"$scratch/out"
-verdict "libfabric is named in transports/ofi alone, and in a yardstick" \
+complaints "libfabric is named in transports/ofi alone, and in a yardstick" \
 	"$scratch/out"
 # A child of fork() cannot use the library: child.c serves it by itself.
 only 'linux/userfaultfd' \
 	'^(core/(uffd|os)[a-z_]*\.[ch]|interfaces/doctor\.c|interfaces/run/child\.c|bench/(floor|costs)\.c)$' \
 	>"$scratch/out"
-verdict "userfaultfd is named in the mapper, for forked children, and in a yardstick" \
+complaints "userfaultfd is named in the mapper, for forked children, and in a yardstick" \
 	"$scratch/out"
 only 'openssl/' '^$' >"$scratch/out"
-verdict "nobody names OpenSSL" "$scratch/out"
+complaints "nobody names OpenSSL" "$scratch/out"
 
 # The pure files: sources of the objects above, and the headers beside them.
 for lo in $XM_OBJECTS $XM_OBJECTS_FIRST $XM_OBJECTS_SERVICE; do
@@ -180,7 +162,7 @@ for file in $(sort -u "$scratch/pure"); do
 		grep -Ev '^(errno|inttypes|limits|stdarg|stdatomic|stdbool|stddef|stdint|string)\.h$' |
 		sed "s|^|$file includes |"
 done >"$scratch/out"
-verdict "pure files include no system header but for numbers, bytes and atomics" \
+complaints "pure files include no system header but for numbers, bytes and atomics" \
 	"$scratch/out"
 
 # --- what leaves the library ----------------------------------------------
@@ -188,7 +170,7 @@ verdict "pure files include no system header but for numbers, bytes and atomics"
 library=$XM_BUILDDIR/.libs/libextmem.so
 nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' |
 	grep -v '^extmem_' >"$scratch/out"
-verdict "libextmem.so exports extmem_* alone" "$scratch/out"
+complaints "libextmem.so exports extmem_* alone" "$scratch/out"
 
 # Every function that extmem.h declares, if the library has any at all.
 sed 's/@.*//' >"$scratch/exported" <<END
@@ -201,7 +183,7 @@ grep -oE '\bextmem_[a-z_]+\(' core/extmem.h | tr -d '(' | sort -u |
 		grep -qx "$name" "$scratch/exported" ||
 			echo "$name is declared and not exported"
 	done >"$scratch/out"
-verdict "libextmem.so exports all that extmem.h declares" "$scratch/out"
+complaints "libextmem.so exports all that extmem.h declares" "$scratch/out"
 
 cat >"$scratch/use.c" <<'END'
 #include "extmem.h"
@@ -211,12 +193,12 @@ END
 cp "$scratch/use.c" "$scratch/use.cc"
 $XM_CC -std=c99 -pedantic -Wall -Wextra -Werror -Icore -c "$scratch/use.c" \
 	-o "$scratch/use.o" >"$scratch/out" 2>&1
-verdict "extmem.h is C99" "$scratch/out"
+complaints "extmem.h is C99" "$scratch/out"
 if [ -n "${XM_CXX:-}" ] && command -v "${XM_CXX%% *}" >/dev/null; then
 	$XM_CXX -std=c++98 -Wno-long-long -pedantic -Wall -Wextra -Werror \
 		-Icore -c "$scratch/use.cc" -o "$scratch/use.o" \
 		>"$scratch/out" 2>&1
-	verdict "extmem.h is C++" "$scratch/out"
+	complaints "extmem.h is C++" "$scratch/out"
 else
 	echo "skipped extmem.h is C++: no C++ compiler"
 fi
@@ -231,7 +213,7 @@ for file in $(sources core transports appliance interfaces bench sim tests); do
 	grep -nE '& *\([A-Z0-9_]+ *\| *[A-Z0-9_]+\) *[!=]= ' "$file" |
 		sed "s|^|$file:|"
 done >"$scratch/out"
-verdict "files begin with their licence and leave nothing for later" \
+complaints "files begin with their licence and leave nothing for later" \
 	"$scratch/out"
 
 # What no local.mk names would be missing from the tarball.
@@ -244,7 +226,6 @@ for room in core transports appliance interfaces bench sim tests; do
 			echo "$file is not in $room/local.mk"
 	done
 done >"$scratch/out"
-verdict "every file is in its room's local.mk" "$scratch/out"
+complaints "every file is in its room's local.mk" "$scratch/out"
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+summary

@@ -3,31 +3,10 @@
 # What `make install` leaves behind is complete, and a stranger's program
 # builds against it by pkg-config alone: the example of README.md as C, a
 # small one as C++, which then finds the library it was built for.
-set -u
-export LC_ALL=C
-
-passed=0
-failed=0
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-# usage: check NAME COMMAND...
-check() {
-	name=$1
-	shift
-	if "$@" >"$scratch/out" 2>&1; then
-		passed=$((passed + 1))
-		echo "passed $name"
-	else
-		failed=$((failed + 1))
-		echo "FAILED $name"
-		sed 's/^/    /' "$scratch/out"
-	fi
-}
+. "$XM_SRCDIR/tests/count.sh"
 
 installed() {
 	for pattern in "$@"; do
-		# shellcheck disable=SC2046
 		[ -n "$(find "$scratch/root" -path "*$pattern")" ] || {
 			echo "$pattern is not there"
 			return 1
@@ -56,7 +35,6 @@ flags() {
 compile_c() {
 	sed -n '/^```c$/,/^```$/p' "$XM_SRCDIR/README.md" | grep -v '^```' \
 		>"$scratch/example.c"
-	# shellcheck disable=SC2046,SC2086
 	$XM_CC $XM_FLAGS -std=c99 -Wall -Wextra -Werror "$scratch/example.c" \
 		-o "$scratch/example" $(flags)
 }
@@ -70,7 +48,6 @@ compile_cxx() {
 			return std::strcmp(extmem_version(), arguments[1]) != 0;
 		}
 	END
-	# shellcheck disable=SC2046,SC2086
 	$XM_CXX $XM_FLAGS "$scratch/version.cc" -o "$scratch/version" $(flags)
 }
 
@@ -83,5 +60,4 @@ else
 	echo "skipped a C++ program: no C++ compiler"
 fi
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+summary

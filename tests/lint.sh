@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Looks at every C file with cppcheck and with clang's warnings; ends 1 if
-# either has something to say. Run in the source tree (make lint), with the
-# build folder as argument, for its config.h.
+# Looks at every C file with cppcheck and with clang's warnings, and at every
+# script with shellcheck (.shellcheckrc); ends 1 if one of them has something to
+# say. Run in the source tree (make lint), with the build folder as argument, for
+# its config.h.
 set -u
 build=$1
 status=0
@@ -10,7 +11,6 @@ files=$(find core transports appliance interfaces bench sim tests -name '*.c' |
 	sort)
 if command -v cppcheck >/dev/null; then
 	echo "cppcheck"
-	# shellcheck disable=SC2086
 	cppcheck --quiet --std=c11 --enable=warning,portability \
 		--inline-suppr --error-exitcode=1 -Icore -I. \
 		-D__x86_64__ -D__linux__ -D__GNUC__ \
@@ -25,7 +25,6 @@ if command -v clang >/dev/null; then
 	echo "clang"
 	mpi=$(pkg-config --cflags mpi-c 2>/dev/null)
 	for file in $files; do
-		# shellcheck disable=SC2086
 		clang -fsyntax-only -std=gnu11 -D_GNU_SOURCE -pthread -Wall \
 			-Wextra -Wno-unused-parameter -Wshadow -Wundef \
 			-Wimplicit-fallthrough \
@@ -38,9 +37,15 @@ if command -v clang >/dev/null; then
 else
 	echo "clang is not there: skipped"
 fi
-for file in $(git ls-files '*.sh' autogen.sh quickstart.sh .ci/run \
-	2>/dev/null); do
+scripts=$(git ls-files '*.sh' .ci/run 2>/dev/null)
+for file in $scripts; do
 	sh -n "$file" || status=1
 done
+if command -v shellcheck >/dev/null; then
+	echo "shellcheck"
+	[ -z "$scripts" ] || shellcheck $scripts || status=1
+else
+	echo "shellcheck is not there: skipped"
+fi
 [ $status -eq 0 ] && echo "nothing to say"
 exit $status

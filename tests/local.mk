@@ -139,7 +139,8 @@ tests_torture_SOURCES = tests/appliance.c tests/assert.c tests/torture.c
 tests_torture_LDADD = libextmem.la
 TORTURE_SECONDS = 60
 torture: tests/torture extmemd
-	@XM_BUILDDIR='$(abs_top_builddir)' '$(top_srcdir)/tests/torture.sh' $(TORTURE_SECONDS)
+	@XM_BUILDDIR='$(abs_top_builddir)' XM_SRCDIR='$(abs_top_srcdir)' \
+		'$(top_srcdir)/tests/torture.sh' $(TORTURE_SECONDS)
 .PHONY: torture
 
 tests_test_settings_SOURCES = \
@@ -203,6 +204,7 @@ tests_fuzz_wire_LDADD = $(XM_WHOLE)
 EXTRA_DIST += \
 	tests/assert.c \
 	tests/corpus \
+	tests/count.sh \
 	tests/link.json \
 	tests/lsan.supp \
 	tests/run.sh \

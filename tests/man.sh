@@ -3,27 +3,8 @@
 # The manual pages say what there is: every function and constant of extmem.h,
 # every setting with its default, every option of the programs; and they are
 # free of mistakes, as far as groff and mandoc can tell.
-set -u
-export LC_ALL=C
+. "$XM_SRCDIR/tests/count.sh"
 cd "$XM_SRCDIR" || exit 1
-
-passed=0
-failed=0
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-# usage: verdict NAME FILE, which has what is wrong, a line each
-verdict() {
-	if [ -s "$2" ]; then
-		failed=$((failed + 1))
-		echo "FAILED $1"
-		sed 's/^/    /' "$2"
-	else
-		passed=$((passed + 1))
-		echo "passed $1"
-	fi
-	: >"$2"
-}
 
 # A page without its fonts, so that what it says can be searched.
 plain() {
@@ -66,7 +47,7 @@ while read -r name; do
 	grep -q "[ \"]$name [\"(]" docs/man/extmem.3 ||
 		echo "extmem.3: $name is not listed" >>"$out"
 done <"$scratch/functions"
-verdict "every function of the library has a page" "$out"
+complaints "every function of the library has a page" "$out"
 
 for page in $(echo "$pages" | grep "_.*3\$"); do
 	for section in NAME SYNOPSIS DESCRIPTION "RETURN VALUE" ERRORS THREADS \
@@ -75,14 +56,14 @@ for page in $(echo "$pages" | grep "_.*3\$"); do
 			echo "$page: no section $section" >>"$out"
 	done
 done
-verdict "every page of functions has its sections" "$out"
+complaints "every page of functions has its sections" "$out"
 
 for name in $(grep -oE '\bEXTMEM_[A-Z_]+\b' core/extmem.h | sort -u); do
 	case $name in EXTMEM_H | EXTMEM_LOCAL) continue ;; esac
 	cat docs/man/extmem*.3 | grep -q "\b$name\b" ||
 		echo "$name is in no page" >>"$out"
 done
-verdict "every constant of extmem.h is in a page" "$out"
+complaints "every constant of extmem.h is in a page" "$out"
 
 # The members of the structs of figures.
 sed -n '/^struct extmem_\(stats\|info\|status\|means\) {/,/^};/p' \
@@ -94,12 +75,12 @@ while read -r name; do
 		grep -qE "(^|[^a-z_])$name([^a-z_]|\$)" ||
 		echo "extmem_stats.3: $name is not there" >>"$out"
 done <"$scratch/members"
-verdict "every figure is in extmem_stats(3)" "$out"
+complaints "every figure is in extmem_stats(3)" "$out"
 
 sed -n '/^\.EX/,/^\.EE/p' docs/man/extmem.3 | sed '/^\.EE/q' | grep -v '^\.E' |
 	sed 's/\\e/\\/g' >"$scratch/example"
 sed 1,2d docs/examples/hello.c | diff "$scratch/example" - >>"$out"
-verdict "the example of extmem(3) is docs/examples/hello.c" "$out"
+complaints "the example of extmem(3) is docs/examples/hello.c" "$out"
 
 # --- settings and options -----------------------------------------------------
 
@@ -120,7 +101,7 @@ while read -r name value; do
 		echo "extmem.5: $name: not \"Default: $value.\"" >>"$out"
 	fi
 done <"$scratch/settings"
-verdict "every setting is in extmem(5), with its default" "$out"
+complaints "every setting is in extmem(5), with its default" "$out"
 
 # usage: options PAGE COMMAND...
 options() {
@@ -139,19 +120,19 @@ options() {
 }
 
 options docs/man/extmemd.8 "$XM_BUILDDIR/extmemd"
-verdict "every option of extmemd is in extmemd(8)" "$out"
+complaints "every option of extmemd is in extmemd(8)" "$out"
 for command in $("$XM_BUILDDIR/extmem-bench" --help |
 	sed -n 's/^  \([a-z][a-z]*\) .*/\1/p'); do
 	options docs/man/extmem-bench.1 "$XM_BUILDDIR/extmem-bench" "$command"
 	grep -qx "\.SS $command" docs/man/extmem-bench.1 ||
 		echo "extmem-bench.1: no section $command" >>"$out"
 done
-verdict "every option of extmem-bench is in extmem-bench(1)" "$out"
+complaints "every option of extmem-bench is in extmem-bench(1)" "$out"
 if [ -f docs/man/extmem.1 ]; then
 	for command in run info status doctor; do
 		options docs/man/extmem.1 "$XM_BUILDDIR/extmem" $command
 	done
-	verdict "every option of extmem is in extmem(1)" "$out"
+	complaints "every option of extmem is in extmem(1)" "$out"
 else
 	echo "skipped extmem(1): it is not written yet"
 fi
@@ -163,7 +144,7 @@ for name in $(grep -ohE '`[a-z_]+\(\)`' docs/*.md | tr -d '`()' | sort -u); do
 	grep -qE "^[a-z][a-zA-Z0-9_ *]*[ *]$name\(" core/*.c core/*.h appliance/*.c ||
 		echo "$name() is in the documents and not in the source" >>"$out"
 done
-verdict "every function that the documents name is there" "$out"
+complaints "every function that the documents name is there" "$out"
 
 # --- form ------------------------------------------------------------------------
 
@@ -177,24 +158,22 @@ for page in $pages; do
 				echo "$page: $name$section is not there"
 		done >>"$out"
 done
-verdict "every page that is referred to is there" "$out"
+complaints "every page that is referred to is there" "$out"
 
 if command -v groff >/dev/null && groff -man -Tutf8 </dev/null >/dev/null 2>&1; then
 	for page in $pages; do
 		groff -man -Tutf8 -ww "$page" 2>&1 >/dev/null |
 			sed "s,^,$page: ," >>"$out"
 	done
-	verdict "groff has no warning" "$out"
+	complaints "groff has no warning" "$out"
 else
 	echo "skipped groff: it is not here (Debian: groff)"
 fi
 if command -v mandoc >/dev/null; then
-	# shellcheck disable=SC2086
 	mandoc -T lint -W warning $pages >"$out" 2>&1
-	verdict "mandoc has no warning" "$out"
+	complaints "mandoc has no warning" "$out"
 else
 	echo "skipped mandoc: it is not here (Debian: mandoc)"
 fi
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+summary

@@ -13,36 +13,15 @@
 # A program is two functions: NAME_input makes what it reads, in $in; NAME runs
 # it, in a folder of its own, by $under; everything it leaves there is compared.
 # NAME_needs lists the commands that must be there.
-set -u
-export LC_ALL=C TZ=UTC
-unset EXTMEM_APPLIANCE EXTMEM_LOCAL
+. "$XM_SRCDIR/tests/run.sh"
+export TZ=UTC
 
-extmem=$XM_BUILDDIR/extmem
 all='sort shuf diff gawk perl python numpy sqlite redis redis_threads gcc xz
 	zstd git imagemagick node bc cxx tar bash fork_python'
 short='sort perl sqlite gcc cxx'
-passed=0
-failed=0
 skipped=0
-scratch=$(mktemp -d)
-chmod 755 "$scratch"
 in=$scratch/in
 mkdir "$in"
-
-clean_up() {
-	[ -z "${server-}" ] || kill "$server" 2>/dev/null
-	rm -rf "$scratch"
-}
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-
-case ${XM_FLAGS-} in
-*-fsanitize*)
-	echo "a sanitizer's library must be the first in a process: the shim cannot be preloaded"
-	exit 77
-	;;
-esac
 
 say() {
 	printf '%s\n' "$*"
@@ -254,6 +233,8 @@ redis_input() {
 		}
 	}' >"$in/redis.later"
 }
+# usage: redis_run [OPTION]... of the server
+# shellcheck disable=SC2120
 redis_run() {
 	$under redis-server --port 0 --unixsocket "$PWD/socket" --dir "$PWD" \
 		--save '' --enable-debug-command yes --loglevel warning \
@@ -271,7 +252,7 @@ redis_run() {
 		>>log 2>&1 &
 	server=$!
 	redis_await && redis_ask DEBUG DIGEST >again &&
-		redis_ask HGETALL hash:8 | sort >hash && redis_ask GET key:7 >key &&
+		redis_ask HGETALL hash:8 | sort >hash.8 && redis_ask GET key:7 >key.7 &&
 		redis_ask EVAL 'local n = 0
 			for _, k in ipairs(redis.call("KEYS", "key:*")) do
 				n = n + #redis.call("GET", k) end
@@ -284,6 +265,7 @@ redis_run() {
 	rm -f dump.rdb digest again socket log
 	return $status
 }
+# shellcheck disable=SC2119
 redis_() { redis_run; }
 
 redis_threads_needs='redis-server redis-cli redis-benchmark'
@@ -503,22 +485,6 @@ fork_python_() { $under $python "$in/fork_python" >digests; }
 # --- running them --------------------------------------------------------------------
 
 myself=$(id -un)
-unprivileged=
-if [ "$(id -u)" -eq 0 ]; then
-	if setpriv --reuid=65534 --regid=65534 --clear-groups \
-		test -x "$extmem" 2>/dev/null; then
-		unprivileged="setpriv --reuid=65534 --regid=65534 --clear-groups"
-	else
-		say "skipped: as another user: setpriv is not there, or that user cannot reach $XM_BUILDDIR"
-	fi
-else
-	say "skipped: as root: this is another user already"
-fi
-
-# usage: number NAME FILE
-number() {
-	sed -n "s/^  \"$1\": \([0-9.]*\).*/\1/p" "$2"
-}
 
 # usage: run NAME FOLDER: runs it there, within limits; its status.
 run() {
@@ -532,15 +498,14 @@ run() {
 	) 2>"$2.err"
 }
 
-# usage: try NAME USER PERCENT LOCAL: one run under extmem, judged.
-try() {
+# usage: judge NAME USER PERCENT LOCAL: one run under extmem.
+judge() {
 	name=$1
 	user=$2
 	percent=$3
 	folder=$scratch/$name.$user.$percent
 	eval "options=\${${name}_options-}"
 	[ "$user" = nobody ] && as=$unprivileged || as=
-	# shellcheck disable=SC2086
 	under="$as timeout ${XM_PROGRAMS_TIMEOUT:-100} $extmem run --local $4 \
 		--external 512M ${XM_PROGRAMS_OPTIONS-} $options \
 		--stats $folder.stats --"
@@ -570,15 +535,14 @@ try() {
 		"${in_bytes:-0} / 1048576"), out $(calc \
 		"${out_bytes:-0} / 1048576") MiB; $seconds s, plain $plain s"
 	if [ -z "$why" ]; then
-		passed=$((passed + 1))
-		say "passed $what $figures"
+		verdict "$what $figures" 0
 		rm -rf "$folder" "$folder.diff" "$folder.err"
 	else
-		failed=$((failed + 1))
-		say "FAILED $what: $why; $figures"
-		for file in "$folder.err" "$folder.diff" "$folder/log"; do
-			[ -f "$file" ] && head -c 2000 "$file" | sed 's/^/    /'
+		for file in err diff; do
+			head -c 2000 "$folder.$file" >"$folder.said.$file"
 		done
+		[ ! -f "$folder/log" ] || head -c 2000 "$folder/log" >"$folder.said.log"
+		verdict "$what: $why; $figures" 1 "$folder.said".*
 		[ -z "${XM_PROGRAMS_KEEP-}" ] || cp -R "$folder" "$folder".* \
 			"$XM_PROGRAMS_KEEP"
 		rm -rf "$folder"
@@ -608,24 +572,20 @@ program() {
 	fi
 	! command -v "${name}_has" >/dev/null || "${name}_has"
 	"${name}_input" || {
-		failed=$((failed + 1))
-		say "FAILED $name: its input could not be made"
+		verdict "$name: its input can be made" 1
 		return
 	}
 	chmod -R a+rX "$in"
 	under=
 	began=$(now)
 	if ! run "$name" "$scratch/$name.plain"; then
-		failed=$((failed + 1))
-		say "FAILED $name: plain, it fails as well"
-		sed 's/^/    /' "$scratch/$name.plain.err"
+		verdict "$name: plain, it fails as well" 1 "$scratch/$name.plain.err"
 		return
 	fi
 	plain=$(calc "$(now) - $began")
-	try "$name" "$myself" 100 512M
+	judge "$name" "$myself" 100 512M
 	if [ -z "$peak" ] || [ "$peak" -lt 8388608 ]; then
-		failed=$((failed + 1))
-		say "FAILED $name: no more than ${peak:-0} bytes were external"
+		verdict "$name: no more than ${peak:-0} bytes were external" 1
 		return
 	fi
 	# What it never touches (xz plans for more than it reads) is no use of it.
@@ -633,9 +593,9 @@ program() {
 	[ "$use" -lt "$peak" ] || use=$peak
 	for percent in $percents; do
 		[ "$percent" -eq 100 ] ||
-			try "$name" "$myself" "$percent" $((use * percent / 100))
+			judge "$name" "$myself" "$percent" $((use * percent / 100))
 		[ -z "$unprivileged" ] ||
-			try "$name" nobody "$percent" $((use * percent / 100))
+			judge "$name" nobody "$percent" $((use * percent / 100))
 	done
 	rm -rf "${scratch:?}/$name".* "${in:?}/$name"*
 }
@@ -647,7 +607,6 @@ if [ "${1-}" = --short ]; then
 	shift
 fi
 [ $# -gt 0 ] || {
-	# shellcheck disable=SC2086
 	set -- $all
 }
 for name; do
@@ -658,5 +617,4 @@ for name; do
 	program "$name"
 done
 [ $skipped -eq 0 ] || say "$skipped programs skipped"
-say "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+summary

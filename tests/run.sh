@@ -2,42 +2,17 @@
 # shellcheck shell=sh
 # What the tests of `extmem run` begin with: read by them, not run. XM_BUILDDIR
 # is set by `make check`.
-set -u
-export LC_ALL=C
-unset EXTMEM_APPLIANCE EXTMEM_LOCAL EXTMEM_EXTERNAL
+. "$XM_SRCDIR/tests/count.sh"
 
 extmem=$XM_BUILDDIR/extmem
-passed=0
-failed=0
-daemon=
-scratch=$(mktemp -d)
+# Another user reads there, too.
 chmod 755 "$scratch"
-end() {
-	[ -z "$daemon" ] || kill "$daemon" 2>/dev/null
-	rm -rf "$scratch"
-}
-trap end EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
 
 case ${XM_FLAGS-} in
 *-fsanitize*)
-	echo "a sanitizer's library must be the first in a process: the shim cannot be preloaded"
-	exit 77
+	skip "a sanitizer's library must be the first in a process: the shim cannot be preloaded"
 	;;
 esac
-
-# usage: verdict NAME STATUS: passes if STATUS is 0; shows what was said else.
-verdict() {
-	if [ "$2" -eq 0 ]; then
-		passed=$((passed + 1))
-		echo "passed $1"
-	else
-		failed=$((failed + 1))
-		echo "FAILED $1"
-		sed 's/^/    /' "$scratch/out" "$scratch/err" 2>/dev/null
-	fi
-}
 
 # usage: try COMMAND...: its status in $status, what it says in out and err.
 try() {
@@ -51,19 +26,9 @@ says() {
 	[ "$status" -eq "$2" ] && grep -qF -e "$1" "$scratch/err"
 }
 
-# usage: number NAME: of the statistics that the last run wrote.
+# usage: number NAME [FILE]: of the statistics that a run wrote, $scratch/stats.
 number() {
-	sed -n "s/^  \"$1\": \([0-9]*\).*/\1/p" "$scratch/stats"
-}
-
-# usage: await COMMAND...: until it succeeds, twenty seconds at most.
-await() {
-	waited=0
-	until "$@" >/dev/null 2>&1; do
-		sleep 0.1
-		waited=$((waited + 1))
-		[ $waited -lt 200 ] || return 1
-	done
+	sed -n "s/^  \"$1\": \([0-9.]*\).*/\1/p" "${2:-$scratch/stats}"
 }
 
 # usage: appliance SIZE: starts one; $daemon is its process, $address where.
@@ -88,9 +53,3 @@ if [ "$(id -u)" -eq 0 ]; then
 else
 	echo "skipped: as root: this is another user already"
 fi
-
-# usage: summary: the last line, and the status.
-summary() {
-	echo "$passed passed, $failed failed"
-	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
-}

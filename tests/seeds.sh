@@ -4,26 +4,14 @@
 # then fresh ones, each run twice with equal hashes. Fresh seeds begin where
 # the clock stands; SEED=N says where instead, RUNS=N how many. With CI set they
 # are always the same, so that a change is judged by itself.
-set -u
+. "$XM_SRCDIR/tests/count.sh"
+need_simulator
 
-sim="$XM_BUILDDIR/extmem-sim"
-if [ ! -x "$sim" ]; then
-	echo "extmem-sim is not built (Debian: libjansson-dev)" >&2
-	exit 77
-fi
-
-passed=0
-failed=0
 while read -r seed lesson; do
 	case $seed in '' | '#'*) continue ;; esac
-	if "$sim" --quiet --twice --seed "$seed" >/dev/null; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "failed: seed $seed, whose lesson was: $lesson"
-	fi
+	check "seed $seed, whose lesson was: $lesson" \
+		"$sim" --quiet --twice --seed "$seed"
 done <"$XM_SRCDIR/tests/seeds.txt"
-echo "kept seeds: $passed passed, $failed failed"
 
 if [ -n "${CI:-}" ]; then
 	first=${SEED:-1000000}
@@ -51,11 +39,9 @@ if [ "$runs" -ge 200 ] && [ -n "$missing" ]; then
 	more=$("$sim" --quiet --seed "$((first + runs))" --runs 1000 | never)
 	for kind in $missing; do
 		if echo "$more" | grep -qx "$kind"; then
-			failed=$((failed + 1))
-			echo "failed: no $kind in $((runs + 1000)) seeds"
+			verdict "a $kind in $((runs + 1000)) seeds" 1
 		fi
 	done
 fi
 
-echo "$passed passed, $failed failed"
-test "$failed" -eq 0
+summary

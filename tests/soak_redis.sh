@@ -55,12 +55,10 @@ server() {
 		--dir "$scratch" --unixsocket "$socket"
 }
 fail() {
-	failed=$((failed + 1))
-	echo "FAILED $*"
-	for file in "$scratch/err" "$scratch/out" "$scratch/benchmark"; do
-		[ -s "$file" ] && sed 's/^/    /' "$file" | tail -n 20
-	done
-	echo "$passed passed, $failed failed"
+	tail -n 20 "$scratch/err" "$scratch/out" "$scratch/benchmark" \
+		>"$scratch/said" 2>/dev/null
+	verdict "$*" 1 "$scratch/said"
+	summary
 	exit 1
 }
 
@@ -233,16 +231,20 @@ grows() { # COLUMN SLACK
 		}' "$rounds"
 }
 : >"$scratch/err"
-accrues 4 >"$scratch/out"
-verdict "no more descriptors: $(cat "$scratch/out")" $?
-accrues 5 >"$scratch/out"
-verdict "no more threads: $(cat "$scratch/out")" $?
-grows 6 $((local_size / 1024 / 10 + 2048)) >"$scratch/out"
-verdict "no more local memory, in KiB: $(cat "$scratch/out")" $?
-accrues 8 >"$scratch/out"
-verdict "the appliance has no more descriptors: $(cat "$scratch/out")" $?
-grows 9 1024 >"$scratch/out"
-verdict "nor memory, in KiB: $(cat "$scratch/out")" $?
+# usage: holds_still NAME COMMAND...: and what it says of the rounds.
+holds_still() {
+	name=$1
+	shift
+	"$@" >"$scratch/out"
+	status=$?
+	verdict "$name: $(cat "$scratch/out")" $status
+}
+holds_still "no more descriptors" accrues 4
+holds_still "no more threads" accrues 5
+holds_still "no more local memory, in KiB" \
+	grows 6 $((local_size / 1024 / 10 + 2048))
+holds_still "the appliance has no more descriptors" accrues 8
+holds_still "nor memory, in KiB" grows 9 1024
 
 # --- what both say ------------------------------------------------------------------
 

@@ -3,31 +3,11 @@
 # extmem-bench: a short run of each subcommand, the names in its JSON, what is
 # wrong in a command line, and ranks of mpirun where that is there. Figures are
 # looked at for being there, never for their size.
-set -u
-export LC_ALL=C
-for name in $(env | sed -n 's/^\(EXTMEM[A-Z_]*\)=.*/\1/p'); do
-	unset "$name"
-done
+. "$XM_SRCDIR/tests/count.sh"
 
 bench=$XM_BUILDDIR/extmem-bench
-passed=0
-failed=0
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 # A run that hangs ends.
 limit="timeout $((120 * ${XM_SLOW:-1}))"
-
-check() { # NAME CONDITION...
-	name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "failed: $name" >&2
-		sed 's/^/    /' "$scratch/out" "$scratch/log" >&2
-	fi
-}
 
 # usage: run STATUS COMMAND...: true when it ends with that status
 run() {
@@ -78,7 +58,7 @@ stamp='bench label memory local_pct t_net_us f_us fresh_us B_net_MBps transport
 	repeat cpu version'
 
 json=no
-grep -q '^#define HAVE_JANSSON' "$XM_BUILDDIR/config.h" && json=yes
+configured JANSSON && json=yes
 
 # --- words ------------------------------------------------------------------
 
@@ -139,7 +119,6 @@ check "and a line of figures" grep -q '^random-rmw  *25\.000 ' "$scratch/out"
 if [ $json = yes ]; then
 	check "fault, every pattern, in JSON" run 0 "$bench" fault --json \
 		$quick --local 50
-	# shellcheck disable=SC2086
 	check "with its names" has 8 $stamp pattern threads pages us_per_access \
 		us_per_miss us_per_miss_minus_t_net_in_f p50_us p99_us p999_us \
 		MBps share_of_B_net_pct misses pages_read pages_written
@@ -166,7 +145,6 @@ check "with a line of figures" grep -qE '^read  *plain  *4096  *8 ' "$scratch/ou
 if [ $json = yes ]; then
 	check "rma, all, in JSON" run 0 "$bench" rma $few --json \
 		--calibrate "$scratch/link"
-	# shellcheck disable=SC2086
 	check "with its names" has 24 $stamp op api bytes depth us MBps raw_us \
 		raw_MBps ratio
 	check "and figures of the raw calls" test "$(value raw_us)" != null
@@ -194,7 +172,6 @@ check "idle, in columns" run 0 "$bench" idle --seconds 1
 if [ $json = yes ]; then
 	check "idle, ten clients" run 0 "$bench" idle --seconds 1 --clients 10 \
 		--pages 20 --json
-	# shellcheck disable=SC2086
 	check "with its names" has 1 $stamp idle_clients seconds pages \
 		client_cpu_pct clients_cpu_pct client_KiB client_files \
 		control_cpu_pct control_KiB control_files interface_cpu_pct \
@@ -213,7 +190,6 @@ printf '# two at once\na 0 100\na 7 4096\nf 0\na 0 31 # again\n' \
 if [ $json = yes ]; then
 	check "alloc by a list" run 0 "$bench" alloc --trace "$scratch/trace" \
 		--json --no-mapped
-	# shellcheck disable=SC2086
 	check "with its names" has 1 $stamp kind ops threads ns_per_op \
 		malloc_ns_per_op jemalloc_ns_per_op ratio_to_malloc \
 		ratio_to_jemalloc messages reads writes faults
@@ -265,48 +241,40 @@ fi
 
 # --- ranks --------------------------------------------------------------------
 
-if grep -q '^#define HAVE_MPI' "$XM_BUILDDIR/config.h" &&
-	command -v mpirun >/dev/null; then
-	many=mpirun
-	mpirun --version 2>/dev/null | grep -q 'Open MPI' &&
-		many="mpirun --oversubscribe"
-	[ "$(id -u)" -eq 0 ] && many="$many --allow-run-as-root"
+if can_mpirun; then
 	# What an MPI leaks and how it locks is not ours.
 	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 	TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}report_bugs=0
 	export ASAN_OPTIONS TSAN_OPTIONS
-	# shellcheck disable=SC2086
 	{
-		check "two ranks" run 0 $many -n 2 "$bench" fault $quick \
+		check "two ranks" run 0 $mpirun -n 2 "$bench" fault $quick \
 			--pattern random-read
 		check "print one line" test \
 			"$(grep -c '^random-read' "$scratch/out")" -eq 1
 		check "and say that they are two" grep -q \
 			'2 ranks, 1 clients, 1 appliances' "$scratch/out"
 		if [ $json = yes ]; then
-			check "four ranks" run 0 $many -n 4 "$bench" fault \
+			check "four ranks" run 0 $mpirun -n 4 "$bench" fault \
 				--json $quick --pattern seq-write
-			# shellcheck disable=SC2086
 			check "print one line with the names" has 1 $stamp \
 				pattern us_per_access us_per_access_min
 			check "of two clients" test "$(value clients)" = 2
 			check "and two appliances" test "$(value appliances)" = 2
-			check "three ranks, two of them appliances" run 0 $many \
+			check "three ranks, two of them appliances" run 0 $mpirun \
 				-n 3 "$bench" rma --json --appliances 2 \
 				--bytes 4K --depth 1 --time 2ms --op write
 			check "say so" test "$(value appliances)" = 2
 		fi
-		check "loop is within one process" run 2 $many -n 2 "$bench" \
+		check "loop is within one process" run 2 $mpirun -n 2 "$bench" \
 			fault $quick --transport loop
-		check "no client left" run 2 $many -n 2 "$bench" fault $quick \
+		check "no client left" run 2 $mpirun -n 2 "$bench" fault $quick \
 			--appliances 2
-		check "a wrong option" run 2 $many -n 2 "$bench" fault --nonsense
-		check "an appliance that cannot be" run 1 $many -n 2 "$bench" \
+		check "a wrong option" run 2 $mpirun -n 2 "$bench" fault --nonsense
+		check "an appliance that cannot be" run 1 $mpirun -n 2 "$bench" \
 			fault $quick --memory 60T
 	}
 else
 	echo "skipped: ranks: no MPI (Debian: openmpi-bin libopenmpi-dev)"
 fi
 
-echo "$passed passed, $failed failed"
-test "$failed" -eq 0
+summary

@@ -4,38 +4,16 @@
 # at half and a quarter local, with an appliance that the run starts. It
 # verifies itself; here, that it says all it should, and that two threads and
 # two clients end well too. Run by `make check`, which sets XM_BUILDDIR.
-set -u
-export LC_ALL=C
-for name in $(env | sed -n 's/^\(EXTMEM[A-Z_]*\)=.*/\1/p'); do
-	unset "$name"
-done
+. "$XM_SRCDIR/tests/count.sh"
 
 bench=$XM_BUILDDIR/extmem-bench
-passed=0
-failed=0
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-
-# usage: verdict STATUS NAME
-verdict() {
-	if test "$1" -eq 0; then
-		passed=$((passed + 1))
-		echo "passed $2"
-	else
-		failed=$((failed + 1))
-		echo "FAILED $2"
-		sed 's/^/    /' "$scratch/out" "$scratch/log"
-	fi
-}
 
 if ! "$bench" gups --json --help >/dev/null 2>&1; then
 	echo "extmem-bench gups --help fails"
 	exit 1
 fi
 if "$bench" gups --json --size 1 2>&1 | grep -q 'no JSON'; then
-	echo "skipped: this build has no JSON (Debian: libjansson-dev)"
-	echo "0 passed, 0 failed"
-	exit 0
+	skip "this build has no JSON (Debian: libjansson-dev)"
 fi
 
 # usage: says LINE KEY...: a number or a text behind each key.
@@ -72,17 +50,16 @@ kernel() {
 	local=$3
 	rounds=$4
 	shift 4
-	# shellcheck disable=SC2086
 	run 3 "$bench" "$name" --size "$size" --rounds "$rounds" \
 		--local "$local" --json &&
 		says 1 $common "$@" && says 2 $common $external "$@" &&
 		says 3 $common $external "$@" &&
 		test "$(grep -c '"errors":0,' "$scratch/out")" -eq 3 &&
 		test "$(grep -c '"memory":"external"' "$scratch/out")" -eq 2
-	verdict $? "$name on ordinary and external memory"
+	verdict "$name on ordinary and external memory" $?
 	digests=$(grep -o '"digest":"[0-9a-f]*"' "$scratch/out" | sort -u | wc -l)
 	test "$digests" -eq 1
-	verdict $? "$name gives the same bits on each"
+	verdict "$name gives the same bits on each" $?
 }
 
 # GUPS costs a miss for most updates: fewer than the rules want.
@@ -95,38 +72,30 @@ kernel kmeans 5M 50,25 2 points points_per_s
 
 for name in gups sort zipf; do
 	run 2 "$bench" $name --size 2M --rounds 1 --local 80 --threads 2 --json
-	verdict $? "$name by two threads"
+	verdict "$name by two threads" $?
 done
 run 10 "$bench" stream --size 4M --rounds 2 --local 50 --repeat 2
-verdict $? "columns, with smallest and largest of two"
+verdict "columns, with smallest and largest of two" $?
 
 # Two clients, each with records of its own; the sum is rank 0's to print.
-if grep -q '^#define HAVE_MPI' "$XM_BUILDDIR/config.h" &&
-	command -v mpirun >/dev/null; then
-	many="mpirun -n 3"
-	mpirun --version 2>/dev/null | grep -q 'Open MPI' &&
-		many="mpirun --oversubscribe -n 3"
-	[ "$(id -u)" -eq 0 ] && many="$many --allow-run-as-root"
+if can_mpirun; then
 	# What an MPI leaks is not ours.
 	ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}detect_leaks=0
 	export ASAN_OPTIONS
-	# shellcheck disable=SC2086
-	run 2 $many "$bench" sort --size 4M --local 50 --json --appliances 1 &&
+	run 2 $mpirun -n 3 "$bench" sort --size 4M --local 50 --json --appliances 1 &&
 		says 2 $common $external &&
 		test "$(grep -c '"clients":2,' "$scratch/out")" -eq 2 &&
 		test "$(grep -c '"keys":262144,' "$scratch/out")" -eq 2
-	verdict $? "sort by two clients under mpirun"
+	verdict "sort by two clients under mpirun" $?
 else
 	echo "skipped: no MPI"
 fi
 
 for wrong in '--local 0' '--local x' '--size 1k' '--threads 65' \
 	'--rounds 99999999' '--bogus'; do
-	# shellcheck disable=SC2086
 	timeout 60 "$bench" stream $wrong >"$scratch/out" 2>"$scratch/log"
 	test $? -eq 2 && test "$(wc -l <"$scratch/log")" -eq 1
-	verdict $? "extmem-bench stream $wrong is refused"
+	verdict "extmem-bench stream $wrong is refused" $?
 done
 
-echo "$passed passed, $failed failed"
-test "$failed" -eq 0
+summary

@@ -4,35 +4,11 @@
 # nonsense thrown at it while a good client goes on. Nothing here waits for a
 # fixed time: --ready-fd tells when to begin, and every wait has a limit.
 # Run by `make check`, which sets XM_BUILDDIR.
-set -u
-export LC_ALL=C
-unset EXTMEMD_LISTEN EXTMEMD_MEMORY EXTMEMD_CONFIG NOTIFY_SOCKET
+. "$XM_SRCDIR/tests/count.sh"
+unset NOTIFY_SOCKET
 
 extmemd=$XM_BUILDDIR/extmemd
 thrower=$XM_BUILDDIR/tests/thrower
-passed=0
-failed=0
-scratch=$(mktemp -d)
-daemon=
-trap 'test -z "$daemon" || kill -KILL $daemon 2>/dev/null; rm -rf "$scratch"' EXIT
-
-pass() { passed=$((passed + 1)); echo "passed $1"; }
-fail() {
-	failed=$((failed + 1))
-	echo "FAILED $1"
-	sed 's/^/    /' "$scratch/log"
-}
-verdict() { if test "$1" -eq 0; then pass "$2"; else fail "$2"; fi; }
-
-# usage: until_true COMMAND...: tries for up to 20 s.
-until_true() {
-	tries=0
-	until "$@" >/dev/null 2>&1; do
-		tries=$((tries + 1))
-		test $tries -lt 400 || return 1
-		sleep 0.05
-	done
-}
 
 # usage: start OPTION...: a daemon; its address is in $address.
 start() {
@@ -46,7 +22,7 @@ start() {
 finish() {
 	kill -TERM "$daemon"
 	wait "$daemon"
-	verdict $? "$1"
+	verdict "$1" $?
 	daemon=
 }
 
@@ -61,10 +37,10 @@ refuses() {
 	got=$?
 	if test $got -eq "$status" && said "$words" &&
 	   test "$(wc -l <"$scratch/log")" -eq 1; then
-		pass "extmemd $*"
+		verdict "extmemd $*" 0
 	else
 		echo "status $got, wanted $status and: $words" >>"$scratch/log"
-		fail "extmemd $*"
+		verdict "extmemd $*" 1
 	fi
 }
 
@@ -100,15 +76,15 @@ refuses 2 'colour' --listen $tcp --memory 1M --config "$scratch/unknown"
 head -c 3000 /dev/urandom >"$scratch/noise"
 timeout 60 "$extmemd" --config "$scratch/noise" >/dev/null 2>"$scratch/log"
 test $? -eq 2
-verdict $? 'a configuration file of noise'
+verdict 'a configuration file of noise' $?
 
 for flag in --help --version; do
 	"$extmemd" $flag >"$scratch/out" 2>"$scratch/log" && test -s "$scratch/out"
-	verdict $? "extmemd $flag"
+	verdict "extmemd $flag" $?
 done
 "$extmemd" --listen $tcp --memory 1M --print-limits >"$scratch/out" 2>"$scratch/log" &&
 	grep -q '^clients  *64$' "$scratch/out"
-verdict $? 'limits are printed'
+verdict 'limits are printed' $?
 echo "listen = $tcp
 memory = 3M" >"$scratch/conf"
 EXTMEMD_LEASE=7s "$extmemd" --config "$scratch/conf" --memory 5M --check-config \
@@ -116,32 +92,32 @@ EXTMEMD_LEASE=7s "$extmemd" --config "$scratch/conf" --memory 5M --check-config 
 	grep -q '^memory .*5M .*--memory' "$scratch/out" &&
 	grep -q '^lease .*7s .*EXTMEMD_LEASE' "$scratch/out" &&
 	grep -q '^listen .*conf:1' "$scratch/out"
-verdict $? 'file, variable and flag in this order'
+verdict 'file, variable and flag in this order' $?
 
 # --- start and end --------------------------------------------------------
 
 start --listen $tcp --memory 2M
 case $address in
-ofi+tcp://127.0.0.1:0 | '') fail 'port 0 becomes a port' ;;
-ofi+tcp://127.0.0.1:*) pass 'port 0 becomes a port' ;;
-*) fail 'port 0 becomes a port' ;;
+ofi+tcp://127.0.0.1:0 | '') verdict 'port 0 becomes a port' 1 ;;
+ofi+tcp://127.0.0.1:*) verdict 'port 0 becomes a port' 0 ;;
+*) verdict 'port 0 becomes a port' 1 ;;
 esac
 said "^extmemd: ready at $address, 2.0 MiB, provider tcp"
-verdict $? 'ready, in words'
+verdict 'ready, in words' $?
 "$extmemd" --listen "$address" --memory 1M 2>"$scratch/second"
 test $? -eq 1 && grep -q 'in use' "$scratch/second"
-verdict $? 'an address in use'
+verdict 'an address in use' $?
 
 child=$(interface_of "$daemon")
 kill -HUP "$daemon"
-until_true said 'reloaded'
-verdict $? 'SIGHUP reloads'
+await said 'reloaded'
+verdict 'SIGHUP reloads' $?
 # Ctrl-C goes to both processes; the interface leaves it to the control.
 kill -INT $child && kill -TERM $child && kill -0 $child
-verdict $? 'the interface ignores signals meant for the control'
+verdict 'the interface ignores signals meant for the control' $?
 finish 'SIGTERM ends with 0'
-until_true test ! -e /proc/"${child% }"
-verdict $? 'the interface ends with the control'
+await test ! -e /proc/"${child% }"
+verdict 'the interface ends with the control' $?
 
 echo "listen = $tcp
 memory = 2M
@@ -149,12 +125,12 @@ lease = 5s" >"$scratch/conf"
 start --config "$scratch/conf"
 sed -i 's/5s/3s/; s/2M/4M/' "$scratch/conf"
 kill -HUP "$daemon"
-until_true said 'reloaded: lease 3000 ms' && said 'the rest needs a restart'
-verdict $? 'a new lease is taken up, a new size is not'
+await said 'reloaded: lease 3000 ms' && said 'the rest needs a restart'
+verdict 'a new lease is taken up, a new size is not' $?
 echo 'colour = blue' >>"$scratch/conf"
 kill -HUP "$daemon"
-until_true said 'nothing is changed' && said colour
-verdict $? 'a bad file changes nothing'
+await said 'nothing is changed' && said colour
+verdict 'a bad file changes nothing' $?
 finish 'and the daemon is as before'
 
 if command -v python3 >/dev/null; then
@@ -169,30 +145,30 @@ with open(sys.argv[1] + "/manager.out", "w", buffering=1) as out:
         print(s.recv(100).decode(), file=out)
 END
 	manager=$!
-	until_true test -S "$scratch/manager"
+	await test -S "$scratch/manager"
 	NOTIFY_SOCKET=$scratch/manager
 	export NOTIFY_SOCKET
 	start --listen $tcp --memory 2M
 	unset NOTIFY_SOCKET
-	until_true grep -q '^READY=1$' "$scratch/manager.out"
-	verdict $? 'the service manager is told when it is ready'
+	await grep -q '^READY=1$' "$scratch/manager.out"
+	verdict 'the service manager is told when it is ready' $?
 	finish 'SIGTERM ends with 0 under a manager'
 	wait $manager && grep -q '^STOPPING=1$' "$scratch/manager.out"
-	verdict $? 'and when it stops'
+	verdict 'and when it stops' $?
 fi
 
 start --listen $tcp --memory 2M
 child=$(interface_of "$daemon")
 kill -KILL "$daemon"
 wait "$daemon" 2>/dev/null
-until_true test ! -e /proc/"${child% }"
-verdict $? 'the interface ends when the control is killed'
+await test ! -e /proc/"${child% }"
+verdict 'the interface ends when the control is killed' $?
 
 start --listen $tcp --memory 2M
 kill -KILL "$(interface_of "$daemon" | tr -d ' ')"
 wait "$daemon"
 test $? -eq 1 && said 'interface process was killed by signal 9'
-verdict $? 'a dead interface ends the daemon with an error'
+verdict 'a dead interface ends the daemon with an error' $?
 daemon=
 
 # --- nonsense -------------------------------------------------------------
@@ -202,7 +178,7 @@ timeout 120 "$thrower" "$address" 10000 1 >"$scratch/out" 2>&1
 r=$?
 cat "$scratch/out" >>"$scratch/log"
 test $r -eq 0
-verdict $? '10,000 times nonsense while a good client goes on'
+verdict '10,000 times nonsense while a good client goes on' $?
 if command -v python3 >/dev/null; then
 	python3 - "$address" <<'END' >>"$scratch/log" 2>&1
 import socket, sys
@@ -221,9 +197,8 @@ except ConnectionResetError:
     pass
 assert got in (b"", b"XMC1"), got
 END
-	verdict $? 'HTTP is hung up on'
+	verdict 'HTTP is hung up on' $?
 fi
 finish 'SIGTERM ends with 0 after all that'
 
-echo "$passed passed, $failed failed"
-test $failed -eq 0
+summary

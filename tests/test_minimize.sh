@@ -2,32 +2,13 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # extmem-sim --minimize: a failing seed's smallest command line is smaller,
 # and fails by the same law.
-set -u
-
-sim="$XM_BUILDDIR/extmem-sim"
-passed=0
-failed=0
-
-check() { # NAME CONDITION...
-	name=$1
-	shift
-	if "$@" >/dev/null; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "failed: $name" >&2
-	fi
-}
+. "$XM_SRCDIR/tests/count.sh"
+need_simulator
 
 # What a run says of the law it broke, or nothing.
 law() {
 	"$@" 2>&1 >/dev/null | sed -n 's/^seed [0-9]*: law broken: //p'
 }
-
-if [ ! -x "$sim" ]; then
-	echo "extmem-sim is not built (Debian: libjansson-dev)" >&2
-	exit 77
-fi
 
 # A seed whose weather has the event that is to break a law.
 for seed in $(seq 1 100); do
@@ -55,5 +36,4 @@ check "a kind that is none is refused" \
 	test "$("$sim" --without rain 2>&1)" = \
 	"extmem-sim: --without: rain is no kind of fault or operation"
 
-echo "$passed passed, $failed failed"
-test "$failed" -eq 0
+summary

@@ -4,26 +4,11 @@
 # would take; the same each time, and more of it with less local memory. And
 # that extmem-bench writes such a file. How good it is depends on the machine:
 # docs/SIMULATOR.md has figures.
-set -u
+. "$XM_SRCDIR/tests/count.sh"
+need_simulator
 
-sim="$XM_BUILDDIR/extmem-sim"
 bench="$XM_BUILDDIR/extmem-bench"
 kept="$XM_SRCDIR/tests/link.json"
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-passed=0
-failed=0
-
-check() { # NAME CONDITION...
-	name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "failed: $name" >&2
-	fi
-}
 
 # usage: field NAME FILE: a number of a line of JSON.
 field() {
@@ -40,11 +25,6 @@ refuses() { # WORDS OPTION...
 	"$sim" "$@" >/dev/null 2>"$scratch/words"
 	[ $? -eq 2 ] && grep -q "$words" "$scratch/words"
 }
-
-if [ ! -x "$sim" ]; then
-	echo "extmem-sim is not built (Debian: libjansson-dev)" >&2
-	exit 77
-fi
 
 for workload in random-read random-rmw seq-read seq-write sort; do
 	for local in 50 25; do
@@ -105,5 +85,4 @@ else
 	echo "no appliance could be calibrated here" >&2
 	[ -x "$bench" ] && cat "$scratch/out" >&2
 fi
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+summary

@@ -27,7 +27,6 @@ start() {
 }
 # usage: pages RUN: its program's pages come and go.
 pages() {
-	# shellcheck disable=SC2046
 	set -- $(cat "/proc/$1/task/$1/children")
 	for pid; do
 		"$extmem" top --once --json --interval 50ms |

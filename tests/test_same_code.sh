@@ -4,23 +4,7 @@
 # object files, byte by byte, that libextmem and extmemd are made of, all but
 # the skin and the transports; its own objects define no function of theirs,
 # but those of the skin, whose place they take.
-set -u
-
-passed=0
-failed=0
-folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
-
-check() { # NAME CONDITION...
-	name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "failed: $name" >&2
-	fi
-}
+. "$XM_SRCDIR/tests/count.sh"
 
 library() {
 	echo "$XM_BUILDDIR/.libs/libxm_$1.a"
@@ -48,32 +32,31 @@ for l in ground first client service skin transports whole world; do
 		exit 1
 	fi
 done
-members ground first client service >"$folder/both"
-members ground first client >"$folder/client"
-members world >"$folder/world"
-members whole >"$folder/whole"
+members ground first client service >"$scratch/both"
+members ground first client >"$scratch/client"
+members world >"$scratch/world"
+members whole >"$scratch/whole"
 
-check "there is something to compare" test "$(wc -l <"$folder/both")" -gt 20
+check "there is something to compare" test "$(wc -l <"$scratch/both")" -gt 20
 check "no two members have one name" \
-	test -z "$(cut -d' ' -f1 "$folder/both" | uniq -d)"
-grep -v '^libxm_world_la-' "$folder/world" | cmp -s - "$folder/both"
+	test -z "$(cut -d' ' -f1 "$scratch/both" | uniq -d)"
+grep -v '^libxm_world_la-' "$scratch/world" | cmp -s - "$scratch/both"
 check "the simulator has the object files of both, and no other" test $? -eq 0
-members skin transports | sort - "$folder/client" | cmp -s - "$folder/whole"
+members skin transports | sort - "$scratch/client" | cmp -s - "$scratch/whole"
 check "libextmem has the same, and the skin" test $? -eq 0
 
 (
-	cd "$folder" && ar x "$(library world)" &&
+	cd "$scratch" && ar x "$(library world)" &&
 		names libxm_world_la-*.o >simulated
 )
 names "$(library ground)" "$(library first)" "$(library client)" \
-	"$(library service)" >"$folder/produced"
-names "$(library skin)" >"$folder/skin"
+	"$(library service)" >"$scratch/produced"
+names "$(library skin)" >"$scratch/skin"
 check "the simulator defines none of their functions anew" \
-	test -z "$(comm -12 "$folder/simulated" "$folder/produced")"
+	test -z "$(comm -12 "$scratch/simulated" "$scratch/produced")"
 check "it takes the place of the skin" \
-	test -n "$(comm -12 "$folder/simulated" "$folder/skin")"
+	test -n "$(comm -12 "$scratch/simulated" "$scratch/skin")"
 check "the libraries define none of the skin's functions" \
-	test -z "$(comm -12 "$folder/produced" "$folder/skin")"
+	test -z "$(comm -12 "$scratch/produced" "$scratch/skin")"
 
-echo "$passed passed, $failed failed"
-test "$failed" -eq 0
+summary
