@@ -148,14 +148,13 @@ static void give(void *context, uint64_t handle)
 
 static void verify(struct run *r)
 {
-	uint64_t *handles = calloc((size_t)r->churn.slots + 1,
-				   sizeof(*handles));
-	uint32_t *sizes = calloc((size_t)r->churn.slots + 1, sizeof(*sizes));
+	uint64_t *handles = bench_calloc((size_t)r->churn.slots + 1,
+					 sizeof(*handles));
+	uint32_t *sizes = bench_calloc((size_t)r->churn.slots + 1,
+				       sizeof(*sizes));
 	uint64_t align = r->slabs ? BENCH_PAGE : 16;
 
-	r->granules = calloc(r->region_size / 16, 1);
-	if (handles == NULL || sizes == NULL || r->granules == NULL)
-		bench_fail("out of memory");
+	r->granules = bench_calloc(r->region_size / 16, 1);
 	for (size_t i = 0; i < r->churn.count; i++) {
 		const struct churn_step *s = &r->churn.steps[i];
 		uint64_t first, count;
@@ -245,18 +244,6 @@ static void assert_silence(const struct bench_client *c)
 			   (unsigned long long)u->messages);
 }
 
-static uint64_t take_nothing(void *context, uint32_t size)
-{
-	(void)context;
-	return size;
-}
-
-static void give_nothing(void *context, uint64_t handle)
-{
-	(void)context;
-	(void)handle;
-}
-
 /* Both beyond what the list itself takes; NAN when noise is all there is. */
 static double ratio(double own_ns, double other_ns, double loop_ns)
 {
@@ -295,23 +282,19 @@ static void describe(const struct run *r, const char *kind, double ns,
 
 static void measure(struct run *r, const char *kind)
 {
-	const struct churn_allocator none = { take_nothing, give_nothing,
-					      NULL };
 	const struct churn_allocator own = { take, give, r };
 	struct bench *b = r->client.bench;
 	uint64_t repeat = b->common->repeat, failed;
-	struct bench_row *rows = calloc(repeat, sizeof(*rows));
+	struct bench_row *rows = bench_calloc(repeat, sizeof(*rows));
 	struct beside glibc, jemalloc;
 
-	if (rows == NULL)
-		bench_fail("out of memory");
 	beside_begin(r, kind, "malloc", &glibc);
 	beside_begin(r, kind, "jemalloc", &jemalloc);
 	verify(r);
 	for (uint64_t i = 0; i < repeat; i++) {
 		double ns, loop_ns;
 
-		loop_ns = churn_replay(&r->churn, &none,
+		loop_ns = churn_replay(&r->churn, &churn_nothing,
 				       (unsigned)r->s->threads, &failed);
 		bench_start(&r->client);
 		ns = churn_replay(&r->churn, &own, (unsigned)r->s->threads,
@@ -363,9 +346,7 @@ int bench_alloc(int argc, char *argv[])
 
 	if (rc != BENCH_GO)
 		return rc;
-	r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		bench_fail("out of memory");
+	r = bench_calloc(1, sizeof(*r));
 	r->s = &s;
 	bench_open(b, 0, 100, &r->client);
 	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {

@@ -52,6 +52,15 @@ void bench_fail(const char *format, ...)
 	_exit(1);
 }
 
+void *bench_calloc(size_t count, size_t size)
+{
+	void *memory = calloc(count, size);
+
+	if (memory == NULL && count != 0)
+		bench_fail("out of memory");
+	return memory;
+}
+
 void bench_say(const char *format, ...)
 {
 	va_list arguments;
@@ -203,12 +212,10 @@ static bool meet_appliances(struct whole *w, int appliances)
 {
 	struct bench *b = &w->bench;
 	struct greeting own = { .host = "" };
-	struct greeting *all = calloc((size_t)b->ranks, sizeof(*all));
+	struct greeting *all = bench_calloc((size_t)b->ranks, sizeof(*all));
 	char address[BENCH_ADDRESS_SIZE];
 	bool well = true, one_host;
 
-	if (all == NULL)
-		bench_fail("out of memory");
 	gethostname(own.host, sizeof(own.host) - 1);
 	ranks_share(&own, sizeof(own), all);
 	one_host = is_one_host(all, b->ranks);

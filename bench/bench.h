@@ -158,6 +158,8 @@ void bench_fail(const char *format, ...)
 	__attribute__((noreturn, format(printf, 1, 2)));
 /* The same line, of rank 0 alone, and going on: what is left out, and why. */
 void bench_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* As calloc(), but fails by bench_fail(). For free(). */
+void *bench_calloc(size_t count, size_t size);
 
 /* All clients are here. Collective. Waits without using the processor. */
 void bench_meet(struct bench *);

@@ -247,12 +247,10 @@ static void *replay_one(void *argument)
 	struct replayer *self = argument;
 	struct replay *r = self->replay;
 	const struct churn_allocator *a = r->allocator;
-	uint64_t *handles = calloc((size_t)r->churn->slots + 1,
-				   sizeof(*handles));
+	uint64_t *handles = bench_calloc((size_t)r->churn->slots + 1,
+					 sizeof(*handles));
 	uint64_t failed = 0;
 
-	if (handles == NULL)
-		bench_fail("out of memory");
 	/* Its pages are there before the clock runs. */
 	for (uint32_t i = 0; i < r->churn->slots; i += 512)
 		((volatile uint64_t *)handles)[i] = 0;
@@ -273,6 +271,21 @@ static void *replay_one(void *argument)
 	free(handles);
 	return NULL;
 }
+
+static uint64_t take_nothing(void *context, uint32_t size)
+{
+	(void)context;
+	return size;
+}
+
+static void give_nothing(void *context, uint64_t handle)
+{
+	(void)context;
+	(void)handle;
+}
+
+const struct churn_allocator churn_nothing = { take_nothing, give_nothing,
+					       NULL };
 
 double churn_replay(const struct churn *c, const struct churn_allocator *a,
 		    unsigned threads, uint64_t *ret_failed)

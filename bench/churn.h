@@ -42,6 +42,9 @@ struct churn_allocator {
 	void *context;
 };
 
+/* Takes nothing and gives nothing: what the list itself costs. */
+extern const struct churn_allocator churn_nothing;
+
 /* Replays it `threads` times at once, each thread for itself, and returns the
  * nanoseconds a step took, of one thread. *ret_failed: allocations that failed. */
 double churn_replay(const struct churn *, const struct churn_allocator *,

@@ -44,10 +44,8 @@ static void add(struct settings_list *list, const char *format, ...)
 static void connect_client(struct bench_client *c)
 {
 	const struct bench_common *common = c->bench->common;
-	struct settings_list *list = calloc(1, sizeof(*list));
+	struct settings_list *list = bench_calloc(1, sizeof(*list));
 
-	if (list == NULL)
-		bench_fail("out of memory");
 	for (int i = 0; i < c->bench->appliances; i++)
 		add(list, "appliance=%s", c->bench->addresses[i]);
 	add(list, "local=%llu", (unsigned long long)c->local_bytes);

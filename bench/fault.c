@@ -366,10 +366,8 @@ static void measure(struct run *r, const struct pattern *pattern)
 {
 	struct bench *b = r->client.bench;
 	uint64_t repeat = b->common->repeat;
-	struct bench_row *rows = calloc(repeat, sizeof(*rows));
+	struct bench_row *rows = bench_calloc(repeat, sizeof(*rows));
 
-	if (rows == NULL)
-		bench_fail("out of memory");
 	r->pattern = pattern;
 	for (uint64_t i = 0; i < repeat + 1; i++) {
 		if (r->s->cold && r->client.region != NULL &&
@@ -497,9 +495,7 @@ int bench_fault(int argc, char *argv[])
 
 	if (rc != BENCH_GO)
 		return rc;
-	r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		bench_fail("out of memory");
+	r = bench_calloc(1, sizeof(*r));
 	r->s = &s;
 	if (wanted(&s, "zipf"))
 		draw_zipf(r);

@@ -296,11 +296,9 @@ static void begin(struct run *r)
 	settings_of(r->bench, text);
 	snprintf(question, sizeof(question), "use %llu",
 		 (unsigned long long)r->s->pages);
-	r->clients = calloc(count, sizeof(*r->clients));
-	r->cpu_s = calloc(count, sizeof(*r->cpu_s));
-	r->KiB = calloc(count, sizeof(*r->KiB));
-	if (r->clients == NULL || r->cpu_s == NULL || r->KiB == NULL)
-		bench_fail("out of memory");
+	r->clients = bench_calloc(count, sizeof(*r->clients));
+	r->cpu_s = bench_calloc(count, sizeof(*r->cpu_s));
+	r->KiB = bench_calloc(count, sizeof(*r->KiB));
 	for (uint64_t i = 0; i < count; i++) {
 		/* Some at a time connect, while the first is waited for. */
 		for (; started < count && started < i + TOGETHER; started++) {

@@ -279,12 +279,11 @@ static void measure(struct run *r, double local_pct)
 {
 	struct bench *b = r->client.bench;
 	uint64_t repeat = b->common->repeat;
-	struct bench_row *rows = calloc(repeat, sizeof(*rows));
-	double *took_us = calloc(repeat, sizeof(*took_us));
-	struct xm_kernel_verdict *verdicts = calloc(repeat, sizeof(*verdicts));
+	struct bench_row *rows = bench_calloc(repeat, sizeof(*rows));
+	double *took_us = bench_calloc(repeat, sizeof(*took_us));
+	struct xm_kernel_verdict *verdicts = bench_calloc(repeat,
+							  sizeof(*verdicts));
 
-	if (rows == NULL || took_us == NULL || verdicts == NULL)
-		bench_fail("out of memory");
 	bench_open(b, r->job.plan.memory_size, local_pct, &r->client);
 	ground(r);
 	for (uint64_t i = 0; i < repeat; i++) {

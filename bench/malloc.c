@@ -29,18 +29,6 @@ static void give(void *context, uint64_t handle)
 	free((void *)(uintptr_t)handle);
 }
 
-static uint64_t take_nothing(void *context, uint32_t size)
-{
-	(void)context;
-	return size;
-}
-
-static void give_nothing(void *context, uint64_t handle)
-{
-	(void)context;
-	(void)handle;
-}
-
 static bool get_ready(const char *argument, char *ret, size_t size)
 {
 	char kind[200], wanted[16] = "";
@@ -68,14 +56,12 @@ bool malloc_answer(const char *argument, const char *question, char *ret,
 		   size_t size)
 {
 	const struct churn_allocator own = { take, give, NULL };
-	const struct churn_allocator none = { take_nothing, give_nothing,
-					      NULL };
 	uint64_t failed;
 	double ns, loop_ns;
 
 	if (question == NULL)
 		return get_ready(argument, ret, size);
-	loop_ns = churn_replay(&churn, &none, threads, &failed);
+	loop_ns = churn_replay(&churn, &churn_nothing, threads, &failed);
 	ns = churn_replay(&churn, &own, threads, &failed);
 	if (failed > 0) {
 		snprintf(ret, size, "malloc: out of memory");

@@ -65,9 +65,7 @@ static double sort_us(void *memory)
 
 	if (!kernel->plan(&job.wishes, &job.plan))
 		bench_fail("sort: it cannot be so large");
-	job.scratch = calloc(1, job.plan.scratch_size);
-	if (job.scratch == NULL)
-		bench_fail("out of memory");
+	job.scratch = bench_calloc(1, job.plan.scratch_size);
 	for (int i = 0; i < ROUNDS; i++) {
 		double began;
 

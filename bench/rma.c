@@ -429,11 +429,9 @@ static void measure(struct run *r, const struct rma_point *p, bool async)
 {
 	struct bench *b = r->client.bench;
 	uint64_t repeat = b->common->repeat, count;
-	struct bench_row *rows = calloc(repeat, sizeof(*rows));
+	struct bench_row *rows = bench_calloc(repeat, sizeof(*rows));
 	struct rma_result got, raw;
 
-	if (rows == NULL)
-		bench_fail("out of memory");
 	for (uint64_t i = 0; i < repeat; i++) {
 		if (p->write)
 			prepare_write(r, p);
@@ -591,9 +589,7 @@ int bench_rma(int argc, char *argv[])
 
 	if (rc != BENCH_GO)
 		return rc;
-	r = calloc(1, sizeof(*r));
-	if (r == NULL)
-		bench_fail("out of memory");
+	r = bench_calloc(1, sizeof(*r));
 	r->s = &s;
 	bench_open(b, 0, 100, &r->client);
 	bench_ground(&r->client);

@@ -163,12 +163,10 @@ static struct folded fold(const struct bench_row *rows, size_t clients,
 			  size_t repeats, size_t index)
 {
 	size_t count = 0, all = clients * repeats;
-	double *values = calloc(all, sizeof(*values));
+	double *values = bench_calloc(all, sizeof(*values));
 	uint8_t how = rows[0].fields[index].fold;
 	struct folded f = { NAN, NAN, NAN };
 
-	if (values == NULL)
-		bench_fail("out of memory");
 	if (how == BENCH_SUM) {
 		for (size_t r = 0; r < repeats; r++) {
 			for (size_t c = 0; c < clients; c++)
@@ -343,9 +341,7 @@ void bench_print(struct bench *b, const struct bench_row *rows, size_t repeats)
 	struct bench_row *all = NULL;
 
 	if (b->client == 0) {
-		all = calloc(clients * repeats, sizeof(*all));
-		if (all == NULL)
-			bench_fail("out of memory");
+		all = bench_calloc(clients * repeats, sizeof(*all));
 	}
 	ranks_gather_clients(rows, repeats * sizeof(*rows), all);
 	if (b->client != 0)

@@ -368,6 +368,16 @@ static void skip(const char *why)
 	skips++;
 }
 
+/* Skips the test and closes the world where a limit is false, says `why`. */
+static bool world_has(bool limit, const char *why)
+{
+	if (limit)
+		return true;
+	skip(why);
+	world_close();
+	return false;
+}
+
 static void test_over(const CU_pTest test, const CU_pSuite suite,
 		      const CU_pFailureRecord failure)
 {
@@ -543,13 +553,9 @@ static void concealed_memory_cannot_be_reached(void)
 	uint8_t bytes[4096];
 	struct xm_far again;
 
-	if (!world_ready(XM_MIB))
+	if (!world_ready(XM_MIB) ||
+	    !world_has(w.limits.revokes, "limits.revokes is false"))
 		return;
-	if (!w.limits.revokes) {
-		skip("limits.revokes is false");
-		world_close();
-		return;
-	}
 	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
 	memset(bytes, 0x99, sizeof(bytes));
 	CU_ASSERT_EQUAL(expose(1, 2 * XM_MIB, XM_MIB, KEY + 7, &again), 0);
@@ -595,13 +601,9 @@ static void a_late_write_cannot_reach_the_next_owner(void)
 
 	memset(bytes, 0x99, size);
 	for (int round = 0; round < 4; round++) {
-		if (!world_ready(16 * XM_MIB))
+		if (!world_ready(16 * XM_MIB) ||
+		    !world_has(w.limits.revokes, "limits.revokes is false"))
 			break;
-		if (!w.limits.revokes) {
-			skip("limits.revokes is false");
-			world_close();
-			break;
-		}
 		w.ops->enlist(w.near.t, bytes, size);
 		for (uint64_t i = 0; i < 4; i++)
 			CU_ASSERT_EQUAL(post(&w.near, w.peer, &w.far, true,
@@ -626,13 +628,9 @@ static void a_ticket_lets_one_connection_in_once(void)
 	static const uint8_t bad[XM_TICKET_SIZE] = "a bad ticket";
 	uint32_t peer;
 
-	if (!world_ready(XM_MIB))
+	if (!world_ready(XM_MIB) ||
+	    !world_has(w.limits.admits, "limits.admits is false"))
 		return;
-	if (!w.limits.admits) {
-		skip("limits.admits is false");
-		world_close();
-		return;
-	}
 	CU_ASSERT_FALSE(near_connect(&w.near, bad, &peer));
 	CU_ASSERT_EQUAL(w.near.down_status[peer], -ECONNREFUSED);
 	CU_ASSERT_FALSE(near_connect(&w.near, ticket, &peer));
@@ -652,13 +650,9 @@ static void a_new_connection_of_a_lane_ends_the_earlier_one(void)
 	};
 	uint32_t first, second, other;
 
-	if (!world_ready(XM_MIB))
+	if (!world_ready(XM_MIB) ||
+	    !world_has(w.limits.admits, "limits.admits is false"))
 		return;
-	if (!w.limits.admits) {
-		skip("limits.admits is false");
-		world_close();
-		return;
-	}
 	CU_ASSERT_EQUAL(admit_on(1, 1000000, tickets[0]), 0);
 	CU_ASSERT_EQUAL(admit_on(1, 1000001, tickets[2]), 0);
 	CU_ASSERT_TRUE(near_connect(&w.near, tickets[0], &first));
@@ -678,13 +672,9 @@ static void nobody_comes_in_on_an_expelled_clients_ticket(void)
 	static const uint8_t second[XM_TICKET_SIZE] = "a good ticket 2";
 	uint32_t peer;
 
-	if (!world_ready(XM_MIB))
+	if (!world_ready(XM_MIB) ||
+	    !world_has(w.limits.admits, "limits.admits is false"))
 		return;
-	if (!w.limits.admits) {
-		skip("limits.admits is false");
-		world_close();
-		return;
-	}
 	CU_ASSERT_EQUAL(admit(1, second), 0);
 	far_call(&(struct command){ .verb = EXPEL, .client = 1 });
 	PUMP_UNTIL(w.near.down[w.peer] == 1);
@@ -802,13 +792,9 @@ static void down_is_said_once_when_the_target_is_killed(void)
 
 static void the_target_is_told_when_a_client_leaves(void)
 {
-	if (!world_ready(XM_MIB))
+	if (!world_ready(XM_MIB) ||
+	    !world_has(w.limits.admits, "limits.admits is false"))
 		return;
-	if (!w.limits.admits) {
-		skip("limits.admits is false");
-		world_close();
-		return;
-	}
 	PUMP_UNTIL((far_do(ASK), w.answer.joined == 1));
 	w.ops->disconnect(w.near.t, w.peer);
 	PUMP_UNTIL((far_do(ASK), w.answer.left == 1));
@@ -979,13 +965,9 @@ static void one_client_cannot_use_anothers_key(void)
 	char words[256];
 	uint32_t peer;
 
-	if (!world_ready(XM_MIB))
+	if (!world_ready(XM_MIB) ||
+	    !world_has(w.limits.admits, "limits.admits is false"))
 		return;
-	if (!w.limits.admits) {
-		skip("limits.admits is false");
-		world_close();
-		return;
-	}
 	memset(bytes, 0x99, sizeof(bytes));
 	CU_ASSERT_EQUAL_FATAL(near_open(&w.other, NULL, words), 0);
 	w.ops->enlist(w.other.t, bytes, sizeof(bytes));
@@ -1005,13 +987,9 @@ static void nobody_at_the_address_is_an_error(void)
 {
 	uint32_t peer;
 
-	if (!world_ready(XM_MIB))
+	if (!world_ready(XM_MIB) ||
+	    !world_has(w.limits.admits, "limits.admits is false"))
 		return;
-	if (!w.limits.admits) {
-		skip("limits.admits is false");
-		world_close();
-		return;
-	}
 	far_do(CLOSE);
 	PUMP_UNTIL(w.near.down[w.peer] == 1);
 	CU_ASSERT_FALSE(near_connect(&w.near, ticket, &peer));
@@ -1295,11 +1273,8 @@ static void a_target_that_tells_says_when_bytes_move(void)
 	if (!world_ready(XM_MIB))
 		return;
 	far_do(ASK);
-	if (!w.answer.tells) {
-		skip("limits.tells is false");
-		world_close();
+	if (!world_has(w.answer.tells, "limits.tells is false"))
 		return;
-	}
 	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
 	/* A hint: not of each. */
 	before = w.answer.moved;
@@ -1318,13 +1293,9 @@ static void many_clients_have_their_bytes_moved(void)
 	static uint32_t peers[CLIENTS];
 	static struct xm_far far[CLIENTS];
 
-	if (!world_open())
+	if (!world_open() ||
+	    !world_has(w.limits.admits, "limits.admits is false"))
 		return;
-	if (!w.limits.admits) {
-		skip("limits.admits is false");
-		world_close();
-		return;
-	}
 	if (w.loop) {
 		skip("both ends are one process");
 		world_close();
