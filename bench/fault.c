@@ -3,10 +3,11 @@
  * `fault`: touches the pages of a mapping of which a part is local.
  *
  * Every page carries its number in its first word and its index in its last,
- * a count in one word for each thread that rewrites it, and a mark in one for
- * each that writes it. Reads check the first word as they go; after each
- * pattern all pages are walked: first and last words, marks, and that no
- * rewrite was lost.
+ * a count in one word for each thread that rewrites it, a mark in one for each
+ * that writes it, which has the round in it, and words of its own between.
+ * Reads check the first word and one of those between, drawn, as they go. After
+ * each pattern all words of all pages are looked at: who wrote which page in
+ * which round is known, as what was drawn is drawn once more.
  *
  * The pages a pattern touches are drawn while it is measured where that costs
  * a few ns (a shift register, a sum); zipf's are drawn before. Each pattern
@@ -33,12 +34,13 @@
 #define THREADS_MAX 64
 #define WORD_COUNT 1		       /* of thread t: t words further */
 #define WORD_MARK (1 + THREADS_MAX)
+#define WORD_FILLER (WORD_MARK + THREADS_MAX)
 #define WORD_LAST (WORDS - 1)
 #define LOCALS_MAX 16
 
 struct settings {
 	struct bench_common common;
-	const char *pattern, *local, *cgroup, *umap;
+	const char *pattern, *local, *cgroup, *umap, *spoil;
 	uint64_t pages, threads, stride;
 	bool shared, cold;
 };
@@ -81,6 +83,12 @@ static const struct xm_option options[] = {
 	  .help = "On memory by UMap instead, whose store is a new file of "
 		  "this name: for a pager in user space without a network.",
 	  .destination = offsetof(struct settings, umap) },
+	/* For the tests: what must be noticed, on one page. */
+	{ .name = "spoil", .kind = XM_OPTION_TEXT, .unit = "NAME",
+	  .hidden = true,
+	  .help = "before: its filler, before the rounds that count; after: a"
+		  " byte of it, after them; write, rewrite: its last is lost.",
+	  .destination = offsetof(struct settings, spoil) },
 	BENCH_OPTIONS(struct settings, common),
 };
 
@@ -99,6 +107,7 @@ static const struct xm_option_table table = {
 struct part {
 	uint64_t first, count; /* pages this thread touches */
 	uint64_t touches, random;
+	uint64_t look; /* drawn from, for the word between */
 	const uint32_t *drawn; /* zipf: `touches` pages */
 	uint64_t step, start;  /* sequences: start, start + step, ... */
 };
@@ -112,7 +121,10 @@ struct run {
 	uint64_t *words;
 	struct part parts[THREADS_MAX];
 	uint32_t *drawn;
-	uint64_t rewritten; /* since the pages were filled */
+	uint32_t round; /* since the pages were filled; 1: the first */
+	/* What each page must have, in words of this thread: the round of its
+	 * mark, 0 for none; its count. See expected_of(). */
+	uint32_t *marks, *counts;
 };
 
 struct pattern {
@@ -131,50 +143,99 @@ static void wrong(uint64_t page, const char *what)
 	bench_fail("page %llu is wrong: %s", (unsigned long long)page, what);
 }
 
-static inline uint64_t *read_page(struct run *r, uint64_t page)
+static uint64_t mark_of(uint64_t page, unsigned thread, uint32_t round)
+{
+	return mark(page, (uint64_t)round * THREADS_MAX + thread + 1);
+}
+
+static inline uint64_t filler_of(uint64_t page, uint64_t i)
+{
+	return mark(page * WORDS + i, i);
+}
+
+static inline uint64_t *read_page(struct run *r, struct part *p, uint64_t page)
 {
 	uint64_t *words = r->words + page * WORDS;
+	uint64_t i = WORD_FILLER +
+		     bench_below(&p->look, WORD_LAST - WORD_FILLER);
 
 	if (words[0] != mark(page, 0))
 		wrong(page, "its number, as it was read");
+	if (words[i] != filler_of(page, i))
+		wrong(page, "a word between, as it was read");
 	return words;
+}
+
+/* Pages that are one thread's have one place here, shared ones one for each. */
+static uint32_t *expected_of(const struct run *r, uint32_t *all, uint64_t page,
+			     unsigned thread)
+{
+	return &all[r->s->shared ? thread * r->s->pages + page : page];
 }
 
 static void fill(struct run *r)
 {
+	uint64_t places = (r->s->shared ? r->s->threads : 1) * r->s->pages;
+
 	for (uint64_t page = 0; page < r->s->pages; page++) {
 		uint64_t *words = r->words + page * WORDS;
 
 		/* No two pages alike, none of zeros. */
-		for (uint64_t i = WORD_MARK + THREADS_MAX; i < WORDS; i++)
-			words[i] = mark(page * WORDS + i, i);
+		for (uint64_t i = WORD_FILLER; i < WORD_LAST; i++)
+			words[i] = filler_of(page, i);
 		words[0] = mark(page, 0);
 		words[WORD_LAST] = page;
 	}
-	r->rewritten = 0;
+	r->round = 0;
+	free(r->marks);
+	free(r->counts);
+	r->marks = calloc(places, sizeof(*r->marks));
+	r->counts = calloc(places, sizeof(*r->counts));
+	if (r->marks == NULL || r->counts == NULL)
+		bench_fail("out of memory");
+}
+
+/* The marks and counts of one page, of all threads that there could be. */
+static void verify_written(struct run *r, uint64_t page, const uint64_t *words)
+{
+	unsigned own = 0;
+
+	while (page >= r->parts[own].first + r->parts[own].count)
+		own++;
+	for (unsigned t = 0; t < THREADS_MAX; t++) {
+		bool its = r->s->shared ? t < r->s->threads : t == own;
+		uint32_t round = 0, count = 0;
+
+		if (its) {
+			round = *expected_of(r, r->marks, page, t);
+			count = *expected_of(r, r->counts, page, t);
+		}
+		if (words[WORD_MARK + t] !=
+		    (round > 0 ? mark_of(page, t, round) : 0))
+			wrong(page, "what was written last");
+		if (words[WORD_COUNT + t] != count)
+			bench_fail("page %llu is wrong: %llu of %u rewrites "
+				   "are there", (unsigned long long)page,
+				   (unsigned long long)words[WORD_COUNT + t],
+				   count);
+	}
 }
 
 static void verify(struct run *r)
 {
-	uint64_t rewritten = 0;
-
 	for (uint64_t page = 0; page < r->s->pages; page++) {
-		const uint64_t *words = read_page(r, page);
+		const uint64_t *words = r->words + page * WORDS;
 
+		if (words[0] != mark(page, 0))
+			wrong(page, "its number");
 		if (words[WORD_LAST] != page)
 			wrong(page, "its last word");
-		for (uint64_t t = 0; t < r->s->threads; t++) {
-			uint64_t marked = words[WORD_MARK + t];
-
-			rewritten += words[WORD_COUNT + t];
-			if (marked != 0 && marked != mark(page, t + 1))
-				wrong(page, "what was written");
+		for (uint64_t i = WORD_FILLER; i < WORD_LAST; i++) {
+			if (words[i] != filler_of(page, i))
+				wrong(page, "a word between");
 		}
+		verify_written(r, page, words);
 	}
-	if (rewritten != r->rewritten)
-		bench_fail("%llu of %llu rewrites are there",
-			   (unsigned long long)rewritten,
-			   (unsigned long long)r->rewritten);
 }
 
 /* --- patterns ----------------------------------------------------------------------------- */
@@ -183,7 +244,7 @@ static void random_read(struct run *r, struct part *p, unsigned thread)
 {
 	(void)thread;
 	for (uint64_t i = 0; i < p->touches; i++)
-		read_page(r, p->first + bench_below(&p->random, p->count));
+		read_page(r, p, p->first + bench_below(&p->random, p->count));
 }
 
 static void random_write(struct run *r, struct part *p, unsigned thread)
@@ -192,7 +253,7 @@ static void random_write(struct run *r, struct part *p, unsigned thread)
 		uint64_t page = p->first + bench_below(&p->random, p->count);
 
 		r->words[page * WORDS + WORD_MARK + thread] =
-			mark(page, thread + 1);
+			mark_of(page, thread, r->round);
 	}
 }
 
@@ -201,7 +262,7 @@ static void random_rmw(struct run *r, struct part *p, unsigned thread)
 	for (uint64_t i = 0; i < p->touches; i++) {
 		uint64_t page = p->first + bench_below(&p->random, p->count);
 
-		read_page(r, page)[WORD_COUNT + thread]++;
+		read_page(r, p, page)[WORD_COUNT + thread]++;
 	}
 }
 
@@ -209,7 +270,7 @@ static void seq_read(struct run *r, struct part *p, unsigned thread)
 {
 	(void)thread;
 	for (uint64_t i = 0; i < p->touches; i++)
-		read_page(r, p->start + i * p->step);
+		read_page(r, p, p->start + i * p->step);
 }
 
 static void seq_write(struct run *r, struct part *p, unsigned thread)
@@ -218,7 +279,7 @@ static void seq_write(struct run *r, struct part *p, unsigned thread)
 		uint64_t page = p->start + i * p->step;
 
 		r->words[page * WORDS + WORD_MARK + thread] =
-			mark(page, thread + 1);
+			mark_of(page, thread, r->round);
 	}
 }
 
@@ -226,7 +287,7 @@ static void seq_backward(struct run *r, struct part *p, unsigned thread)
 {
 	(void)thread;
 	for (uint64_t i = p->touches; i-- > 0;)
-		read_page(r, p->start + i * p->step);
+		read_page(r, p, p->start + i * p->step);
 }
 
 /* All of its pages, in as many passes as the stride has pages. */
@@ -235,7 +296,7 @@ static void stride(struct run *r, struct part *p, unsigned thread)
 	(void)thread;
 	for (uint64_t pass = 0; pass < r->s->stride; pass++) {
 		for (uint64_t i = pass; i < p->touches; i += r->s->stride)
-			read_page(r, p->start + i * p->step);
+			read_page(r, p, p->start + i * p->step);
 	}
 }
 
@@ -243,7 +304,7 @@ static void zipf(struct run *r, struct part *p, unsigned thread)
 {
 	(void)thread;
 	for (uint64_t i = 0; i < p->touches; i++)
-		read_page(r, p->drawn[i]);
+		read_page(r, p, p->drawn[i]);
 }
 
 static const struct pattern patterns[] = {
@@ -258,6 +319,23 @@ static const struct pattern patterns[] = {
 	{ .name = "stride", .touch = stride, .sequential = true },
 	{ .name = "zipf", .touch = zipf },
 };
+
+/* What a thread has written in this round, drawn once more: `p` is its part as it
+ * was before. */
+static void expect(struct run *r, struct part p, unsigned thread)
+{
+	for (uint64_t i = 0; i < p.touches; i++) {
+		uint64_t page = r->pattern->sequential
+					? p.start + i * p.step
+					: p.first + bench_below(&p.random,
+								p.count);
+
+		if (r->pattern->rewrites)
+			++*expected_of(r, r->counts, page, thread);
+		else
+			*expected_of(r, r->marks, page, thread) = r->round;
+	}
+}
 
 /* Zipf's law with exponent 0.99, as YCSB has it; which page is the most wanted,
  * the second and so on is shuffled. */
@@ -301,6 +379,7 @@ static void divide(struct run *r)
 		if (r->drawn != NULL)
 			p->drawn = r->drawn + first;
 		p->random = mark(t + 1, (uint64_t)r->client.bench->client + 1);
+		p->look = p->random;
 	}
 }
 
@@ -362,6 +441,38 @@ static void describe(const struct run *r, struct bench_row *row)
 	bench_stamp(row, c);
 }
 
+/* See --spoil: what a transport, a pager or an appliance may do. */
+static void spoil(struct run *r, const char *when)
+{
+	uint64_t page = r->s->pages / 3;
+	uint64_t *words = r->words + page * WORDS;
+
+	if (strcmp(r->s->spoil, when) != 0)
+		return;
+	if (strcmp(when, "before") == 0)
+		memset(words + WORD_FILLER, 0, (WORD_LAST - WORD_FILLER) * 8);
+	else if (strcmp(when, "after") == 0)
+		((char *)words)[2000] ^= 1;
+	for (unsigned t = 0; t < r->s->threads; t++) {
+		if (strcmp(when, "write") == 0 && words[WORD_MARK + t] != 0)
+			words[WORD_MARK + t] = mark_of(page, t, r->round - 1);
+		else if (strcmp(when, "rewrite") == 0)
+			words[WORD_COUNT + t] -= words[WORD_COUNT + t] > 0;
+	}
+}
+
+/* One round of the pattern, measured, and what must be there after it. */
+static void go_round(struct run *r)
+{
+	static struct part before[THREADS_MAX];
+
+	r->round++;
+	memcpy(before, r->parts, sizeof(before));
+	bench_threads(&r->client, (unsigned)r->s->threads, work, r);
+	for (unsigned t = 0; r->pattern->writes && t < r->s->threads; t++)
+		expect(r, before[t], t);
+}
+
 static void measure(struct run *r, const struct pattern *pattern)
 {
 	struct bench *b = r->client.bench;
@@ -373,12 +484,15 @@ static void measure(struct run *r, const struct pattern *pattern)
 		if (r->s->cold && r->client.region != NULL &&
 		    extmem_advise(r->client.region, 0, 0, EXTMEM_COLD) < 0)
 			bench_fail("cold: %s", extmem_error());
-		bench_threads(&r->client, (unsigned)r->s->threads, work, r);
-		if (pattern->rewrites)
-			r->rewritten += r->s->pages;
+		go_round(r);
 		if (i > 0)
 			describe(r, &rows[i - 1]);
+		else
+			spoil(r, "before");
 	}
+	spoil(r, "after");
+	spoil(r, "write");
+	spoil(r, "rewrite");
 	verify(r);
 	bench_print(b, rows, repeat);
 	free(rows);
@@ -434,6 +548,9 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 			 s->pattern);
 		return words;
 	}
+	if (strspn(s->spoil, "abcdefghijklmnopqrstuvwxyz") > 0 &&
+	    strstr("before after write rewrite", s->spoil) == NULL)
+		return "--spoil: before, after, write or rewrite";
 	if (s->umap[0] != '\0' && s->cgroup[0] != '\0')
 		return "--umap, --cgroup: one of them";
 	s->common.without = s->umap[0] != '\0' || s->cgroup[0] != '\0';
@@ -517,6 +634,8 @@ int bench_fault(int argc, char *argv[])
 			bench_close(&r->client);
 	}
 	free(r->drawn);
+	free(r->marks);
+	free(r->counts);
 	free(r);
 	return bench_end(b);
 }

@@ -34,6 +34,7 @@
 struct settings {
 	struct bench_common common;
 	uint64_t clients, seconds, pages;
+	bool spoil;
 };
 
 static const struct xm_option options[] = {
@@ -47,6 +48,10 @@ static const struct xm_option options[] = {
 	  .max = UINT64_C(1) << 30,
 	  .help = "Pages of 4 KiB that each client has mapped and written.",
 	  .destination = offsetof(struct settings, pages) },
+	/* For the tests: what must be noticed. */
+	{ .name = "spoil", .kind = XM_OPTION_FLAG, .hidden = true,
+	  .help = "A byte of a page changes meanwhile.",
+	  .destination = offsetof(struct settings, spoil) },
 	BENCH_OPTIONS(struct settings, common),
 };
 
@@ -76,19 +81,31 @@ static bool client_open(const char *argument, extmem **ret)
 	return extmem_open(list, ret) == 0;
 }
 
-static uint64_t content(uint64_t page)
+static uint64_t content(uint64_t word)
 {
-	return page * UINT64_C(0x9e3779b97f4a7c15) + 1;
+	return word * UINT64_C(0x9e3779b97f4a7c15) + 1;
 }
 
-/* "use PAGES", then "end". */
+static bool use(extmem *x, uint64_t pages, uint64_t **ret)
+{
+	extmem_region *region;
+	void *at;
+
+	if (extmem_region_take(x, "idle", pages * BENCH_PAGE, &region) < 0 ||
+	    extmem_map(region, 0, 0, &at) < 0)
+		return false;
+	*ret = at;
+	for (uint64_t i = 0; i < pages * BENCH_PAGE / 8; i++)
+		(*ret)[i] = content(i);
+	return true;
+}
+
+/* "use PAGES", perhaps "spoil", then "end". */
 bool idle_answer(const char *argument, const char *question, char *ret,
 		 size_t size)
 {
 	static uint64_t *memory, pages;
 	static extmem *x;
-	extmem_region *region;
-	void *at;
 
 	if (question == NULL) {
 		if (client_open(argument, &x))
@@ -97,23 +114,21 @@ bool idle_answer(const char *argument, const char *question, char *ret,
 		return false;
 	}
 	if (sscanf(question, "use %" SCNu64, &pages) == 1) {
-		if (extmem_region_take(x, "idle", pages * BENCH_PAGE,
-				       &region) < 0 ||
-		    extmem_map(region, 0, 0, &at) < 0) {
-			snprintf(ret, size, "%s", extmem_error());
-			return false;
-		}
-		memory = at;
-		for (uint64_t i = 0; i < pages; i++)
-			memory[i * BENCH_PAGE / 8] = content(i);
-		snprintf(ret, size, "idle");
+		bool well = use(x, pages, &memory);
+
+		snprintf(ret, size, "%s", well ? "idle" : extmem_error());
+		return well;
+	}
+	if (strcmp(question, "spoil") == 0) {
+		((char *)memory)[pages / 2 * BENCH_PAGE + 2000] ^= 1;
+		snprintf(ret, size, "spoilt");
 		return true;
 	}
-	for (uint64_t i = 0; i < pages; i++) {
-		if (memory[i * BENCH_PAGE / 8] == content(i))
+	for (uint64_t i = 0; i < pages * BENCH_PAGE / 8; i++) {
+		if (memory[i] == content(i))
 			continue;
 		snprintf(ret, size, "page %llu is wrong",
-			 (unsigned long long)i);
+			 (unsigned long long)i / (BENCH_PAGE / 8));
 		return false;
 	}
 	if (extmem_close(x) < 0) {
@@ -399,6 +414,8 @@ int bench_idle(int argc, char *argv[])
 	bench_count(&row, "pages", BENCH_SAME, s.pages);
 	begin(&r);
 	measure(&r, &row);
+	if (s.spoil)
+		ask_all(&r, "spoil");
 	ask_all(&r, "end");
 	/* What it was taken with; this client was not there before. */
 	bench_open(r.bench, 0, 100, &about);

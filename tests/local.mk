@@ -65,6 +65,7 @@ xm_shell_tests = \
 	tests/fuzz_wire.sh \
 	tests/test_bench.sh \
 	tests/test_bench_kernels.sh \
+	tests/test_bench_wrong.sh \
 	tests/test_extmemd.sh \
 	tests/test_minimize.sh \
 	tests/test_predict.sh \
