@@ -31,6 +31,7 @@ _Noreturn void xm_assert_failed(const char *condition, const char *file,
 #define XM_KIB (UINT64_C(1) << 10)
 #define XM_MIB (UINT64_C(1) << 20)
 #define XM_GIB (UINT64_C(1) << 30)
+#define XM_PAGE UINT64_C(4096) /* of mappings */
 
 /* All times are nanoseconds on a clock that never goes back. */
 #define XM_US UINT64_C(1000)

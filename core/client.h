@@ -39,7 +39,6 @@
 #include "transfer.h"
 #include "uffd.h"
 
-#define XM_PAGE UINT64_C(4096)
 #define XM_SPAN_GRANULE (2 * XM_MIB) /* of addresses */
 #define XM_REGIONS_MAX 256
 #define XM_SEGMENTS_MAX 4096

@@ -15,6 +15,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plant.h"
+
 /* --- one fault ------------------------------------------------------------------ */
 
 static unsigned latency_bucket(uint64_t ns)
@@ -202,8 +204,11 @@ int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
 	for (uint32_t i = 0; rc == 0 && i < x->lanes_count; i++) {
 		struct lane *lane = &x->lanes[i];
 		struct os_signals old;
-		struct xm_wait wait = { .deadline_ns = deadline_ns,
-					.signals = &old };
+		struct xm_wait wait = {
+			.deadline_ns = XM_PLANTED(sync_endless) ? XM_NEVER
+								: deadline_ns,
+			.signals = &old,
+		};
 		enum xm_verdict verdict = XM_VERDICT_WAIT;
 
 		while (verdict == XM_VERDICT_WAIT) {
@@ -233,7 +238,7 @@ int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
 				break;
 			if (reach == XM_REACH_LOST)
 				return -ENOTCONN;
-			if (os_now_ns() >= deadline_ns)
+			if (os_now_ns() >= wait.deadline_ns)
 				return -ETIMEDOUT;
 		}
 	}
@@ -586,7 +591,7 @@ static uint64_t mapped_from(extmem *x, uint64_t page, uint64_t limit)
 }
 
 /* 0: pinned; 1: no more can be; 2: not mapped; or an error. */
-static int pin_page(extmem *x, uint64_t page, bool write)
+static int pin_page(extmem *x, uint64_t page, bool write, uint64_t deadline_ns)
 {
 	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
 	struct xm_pager_event pin = {
@@ -594,7 +599,7 @@ static int pin_page(extmem *x, uint64_t page, bool write)
 		.write = write,
 	};
 	struct os_signals old;
-	struct xm_wait wait = { .deadline_ns = XM_NEVER, .signals = &old };
+	struct xm_wait wait = { .deadline_ns = deadline_ns, .signals = &old };
 	uint64_t since_ns = 0;
 
 	for (unsigned turn = 0;; turn++) {
@@ -625,6 +630,8 @@ static int pin_page(extmem *x, uint64_t page, bool write)
 		case XM_VERDICT_LOST: return -ENOTCONN;
 		default: break; /* it has waited */
 		}
+		if (os_now_ns() >= deadline_ns)
+			return -ETIMEDOUT;
 	}
 }
 
@@ -666,6 +673,7 @@ static void unpin_pages(extmem *x, uint64_t page, uint64_t limit)
 int64_t extmem_pin(extmem *x, const void *address, size_t size, int write)
 {
 	uint64_t begin, end, page;
+	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	int rc = xm_usable("extmem_pin");
 
 	if (rc != 0)
@@ -673,7 +681,7 @@ int64_t extmem_pin(extmem *x, const void *address, size_t size, int write)
 	if (!arena_part(x, address, size, &begin, &end))
 		return (int64_t)size;
 	for (page = begin / XM_PAGE; page * XM_PAGE < end; page++) {
-		rc = pin_page(x, page, write != 0);
+		rc = pin_page(x, page, write != 0, deadline_ns);
 		if (rc == 0)
 			continue;
 		if (rc == 2) {

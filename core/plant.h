@@ -43,15 +43,19 @@
 	X(refused_for_good, "a connection that was refused is not tried again") \
 	X(lane_untold, "the last lane is not told of a lost lease")           \
 	X(old_lease_kept, "a lease is kept across an appliance's restart")    \
+	X(request_endless, "a request whose time is up is waited for")        \
 	/* core/wait.c */                                                     \
 	X(sleepers_untold, "who sleeps on a lane does not hear of what happens") \
 	X(bell_unrung, "who sleeps on descriptors hears of nothing else")    \
+	X(lock_kept, "who looks keeps the lane's lock between two looks")     \
 	/* core/transfer*.c, region.c */                                      \
 	X(failed_write_marks, "a failed write marks a fresh page written")    \
 	X(fresh_not_zeroed, "the rest of a fresh page is not zeroed")         \
 	X(page_torn, "an explicit write moves a page by halves")              \
 	X(last_page_kept, "a region's last page is not forgotten")            \
 	X(trim_key_kept, "a head that was trimmed is used by its old key")    \
+	/* core/mapping.c */                                                  \
+	X(sync_endless, "a sync whose time is up waits on")                   \
 	/* appliance/ */                                                      \
 	X(own_pause_expires, "an appliance's own pause ends clients' leases") \
 	X(own_life, "a stream that is merely open counts as a sign of life")  \

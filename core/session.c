@@ -280,7 +280,8 @@ static void overdue(struct xm_session *s, uint64_t now_ns,
 
 		if (request->number == 0 || request->abandoned)
 			continue;
-		if (now_ns < request->deadline_ns) {
+		if (now_ns < request->deadline_ns ||
+		    XM_PLANTED(request_endless)) {
 			s->due_ns = xm_min(s->due_ns, request->deadline_ns);
 			continue;
 		}

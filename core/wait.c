@@ -96,6 +96,21 @@ static void look_again(const struct lane *lane, unsigned turn,
 		      most_ns);
 }
 
+/* Between two looks somebody else may have the lock, who waits for it. */
+static void let_others(struct lane *lane)
+{
+	if (XM_PLANTED(lock_kept))
+		return;
+	xm_lane_give(lane);
+	os_lock_yield(&lane->lock);
+}
+
+static void let_us(struct lane *lane)
+{
+	if (!XM_PLANTED(lock_kept))
+		os_lock_take(&lane->lock);
+}
+
 /* Both return the time. */
 static uint64_t look(struct lane *lane, uint64_t until_ns)
 {
@@ -111,15 +126,24 @@ static uint64_t look(struct lane *lane, uint64_t until_ns)
 			break;
 		/* Not with the lock: it may take a while until this thread
 		 * has the processor again. */
-		xm_lane_give(lane);
-		os_lock_yield(&lane->lock);
+		let_others(lane);
 		look_again(lane, turn, until_ns - now_ns);
-		os_lock_take(&lane->lock);
+		let_us(lane);
 		if (lane->engine.turns != seen)
 			break;
 	}
 	atomic_store_explicit(&lane->looking, false, memory_order_relaxed);
 	return now_ns;
+}
+
+/* The transport took nothing more, and may in a moment. Not with the lock, either:
+ * with an appliance that moves nothing such moments follow each other, and the
+ * keeper, who has to be heard of there, waits for the lock. */
+static void look_eagerly(struct lane *lane, struct xm_wait *w, uint64_t most_ns)
+{
+	let_others(lane);
+	os_look_again(w->looks++, true, most_ns);
+	let_us(lane);
 }
 
 static uint64_t follow(struct lane *lane, uint64_t until_ns)
@@ -279,7 +303,7 @@ void xm_lane_wait(struct lane *lane, struct xm_wait *w)
 				  memory_order_relaxed);
 	if (lane->engine.turns == seen) {
 		if (lane->engine.eager && now_ns < ends_ns)
-			os_look_again(w->looks++, true, ends_ns - now_ns);
+			look_eagerly(lane, w, ends_ns - now_ns);
 		else if (lane->spin.polling != XM_POLLING_BUSY)
 			lane_sleep(lane, w, now_ns);
 		lane->engine.eager = false;

@@ -301,6 +301,7 @@ static void work(uint64_t first, uint64_t step, uint64_t *ret_now,
 			held = false;
 		}
 		ret->runs++;
+		report_outcomes(ret, s.seed + i);
 		/* What was counted, in a form that adds up. */
 		report_add(ret, &(struct report){ .counts = sim_counts });
 		memset(&sim_counts, 0, sizeof(sim_counts));
@@ -525,8 +526,9 @@ static int predict_all(void)
 /* --- outcomes ---------------------------------------------------------------------- */
 
 /* Returns how many were seen that are not in the list. That all of the list is
- * seen takes many seeds. */
-static unsigned print_outcomes(outcome_counts seen)
+ * seen takes many seeds. A line: the call, the trouble, what it came to, how often,
+ * in which seed first; tests/outcomes.sh reads them. */
+static unsigned print_outcomes(outcome_counts seen, outcome_counts shown)
 {
 	unsigned differ = 0;
 
@@ -541,9 +543,11 @@ static unsigned print_outcomes(outcome_counts seen)
 		if (seen[c][t][r] == 0 && !(listed && compared))
 			continue;
 		differ += compared && !listed;
-		printf("%-8s %-18s %-15s %10llu%s\n", outcome_call_name(c),
-		       outcome_trouble_name(t), outcome_result_name(r),
+		printf("%-8s %-18s %-15s %10llu %9llu%s\n",
+		       outcome_call_name(c), outcome_trouble_name(t),
+		       outcome_result_name(r),
 		       (unsigned long long)seen[c][t][r],
+		       (unsigned long long)shown[c][t][r],
 		       !compared	    ? " (not compared)"
 		       : !listed	    ? " not in the list"
 		       : seen[c][t][r] == 0 ? " in the list, never seen"
@@ -552,20 +556,15 @@ static unsigned print_outcomes(outcome_counts seen)
 	return differ;
 }
 
-/* What the settings ask for; the status to exit with. */
-static int perform(void)
+/* What is done once, however many ranks there are; -1: none of these. */
+static int perform_once(uint32_t rank)
 {
-	static struct report report;
-	unsigned differ = 0;
-	uint32_t rank, count;
+	bool any = s.story[0] != '\0' || s.stories[0] != '\0' ||
+		   s.stories_write[0] != '\0' || s.link[0] != '\0' ||
+		   s.minimize;
 
-	if (s.runs == 0)
-		s.runs = s.seconds > 0 ? UINT64_MAX / 2 : 1;
-	if (plan() != 0)
-		return 2;
-#ifdef XM_PLANT
-	xm_plant = (enum xm_plant)s.plant;
-#endif
+	if (!any || rank != 0)
+		return any ? 0 : -1;
 	if (s.story[0] != '\0')
 		return tell(s.story);
 	if (s.stories[0] != '\0')
@@ -574,13 +573,34 @@ static int perform(void)
 		return stories_run(s.stories_write, true);
 	if (s.link[0] != '\0')
 		return predict_all();
-	if (s.minimize)
-		return sim_minimize(s.seed, s.quiet);
+	return sim_minimize(s.seed, s.quiet);
+}
+
+/* What the settings ask for; the status to exit with. */
+static int perform(void)
+{
+	static struct report report;
+	unsigned differ = 0;
+	uint32_t rank, count;
+	int once;
+
+	if (s.runs == 0)
+		s.runs = s.seconds > 0 ? UINT64_MAX / 2 : 1;
+	if (plan() != 0)
+		return 2;
+#ifdef XM_PLANT
+	xm_plant = (enum xm_plant)s.plant;
+#endif
 	ranks_begin(&rank, &count);
+	once = perform_once(rank);
+	if (once >= 0) {
+		ranks_end();
+		return once;
+	}
 	ranks_run((uint32_t)s.jobs, s.seed, work, &report);
 	ranks_merge(&report);
 	if (rank == 0 && s.outcomes)
-		differ = print_outcomes(report.counts.outcomes);
+		differ = print_outcomes(report.counts.outcomes, report.shown);
 	else if (rank == 0 && s.json)
 		print_json(&report, wall() - began);
 	else if (rank == 0)

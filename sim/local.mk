@@ -8,6 +8,8 @@ libxm_world_la_SOURCES = \
 	sim/cost.c \
 	sim/cost.h \
 	sim/fabric.c \
+	sim/fabric_flight.c \
+	sim/fabric_parts.h \
 	sim/links.c \
 	sim/links.h \
 	sim/mapper.c \
@@ -32,6 +34,7 @@ libxm_world_la_SOURCES = \
 	sim/streams.c \
 	sim/touch.h \
 	sim/weather.c \
+	sim/workload.c \
 	sim/world.c \
 	sim/world.h \
 	$(NULL)

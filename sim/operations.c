@@ -9,6 +9,12 @@
 
 #define SPAN_MAX 4 /* pages of one explicit operation */
 
+/* The addresses of a region's pages, mapped or not. */
+static uint8_t *page_at(const struct program *p, uint64_t page)
+{
+	return (uint8_t *)extmem_region_address(p->region) + page * XM_PAGE;
+}
+
 /* --- loads and stores ------------------------------------------------------------------- */
 
 /* Returns false when the page is lost. A page that another thread writes
@@ -16,16 +22,14 @@
 static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 {
 	unsigned i = (unsigned)below(WORDS);
-	uint64_t arena = p->region->address + page * XM_PAGE;
-	uint64_t *at = (uint64_t *)(void *)(p->x->base + arena + word_places[i]);
+	uint64_t *at = (uint64_t *)(void *)(page_at(p, page) + word_places[i]);
 	bool here;
 
 	/* What is seen of one that is busy is anybody's guess. */
 	if (p->shadow[page].busy)
-		return below(4) != 0 ||
-		       touch_page(p->x, arena / XM_PAGE, false);
-	here = touch_page(p->x, arena / XM_PAGE, store && !load);
-	outcome_note(p, load ? OUTCOME_LOAD : OUTCOME_STORE,
+		return below(4) != 0 || around_touch(p, page, false);
+	here = around_touch(p, page, store && !load);
+	around_outcome(p, load ? OUTCOME_LOAD : OUTCOME_STORE,
 		here ? OUTCOME_OK : OUTCOME_SIGBUS);
 	if (!here) {
 		sim_counts.lost++;
@@ -42,7 +46,7 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 		return true;
 	/* Between the load and the store of a read-modify-write the page may
 	 * go, and others may be there first. */
-	if (load && !touch_page(p->x, arena / XM_PAGE, true)) {
+	if (load && !around_touch(p, page, true)) {
 		sim_counts.lost++;
 		oracle_page_lost();
 		return false;
@@ -53,19 +57,6 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 	word_set(p, page, i, *at);
 	sim_counts.stores++;
 	return true;
-}
-
-void op_race(struct program *p, uint64_t page)
-{
-	unsigned i = (unsigned)xm_rand_below(world_rand(WORLD_SCHEDULE), WORDS);
-	uint64_t arena = p->region->address + page * XM_PAGE;
-	uint64_t *at = (uint64_t *)(void *)(p->x->base + arena + word_places[i]);
-
-	*at = word_fresh(p);
-	word_set(p, page, i, *at);
-	sim_counts.stores++;
-	world_note("program.race: client {client} stores into page {page} "
-		   "meanwhile", p->index, arena / XM_PAGE, 0);
 }
 
 void op_touch(struct program *p)
@@ -194,7 +185,7 @@ static bool part_open(struct program *p, bool write, bool enlist,
 /* What became of it. */
 static void part_settle(struct program *p, struct part *part, int rc)
 {
-	outcome_note(p, part->write ? OUTCOME_WRITE : OUTCOME_READ,
+	around_outcome(p, part->write ? OUTCOME_WRITE : OUTCOME_READ,
 		outcome_result(rc));
 	sim_counts.writes += part->write;
 	sim_counts.reads += !part->write;
@@ -222,10 +213,10 @@ void op_explicit(struct program *p, bool write)
 
 	if (!part_open(p, write, below(4) == 0, &part))
 		return;
-	rc = write ? extmem_write(p->region, part.iov.offset, part.iov.buffer,
-				  part.iov.size)
-		   : extmem_read(p->region, part.iov.offset, part.iov.buffer,
-				 part.iov.size);
+	rc = write ? CALL(extmem_write, p->region, part.iov.offset,
+			  part.iov.buffer, part.iov.size)
+		   : CALL(extmem_read, p->region, part.iov.offset,
+			  part.iov.buffer, part.iov.size);
 	part_settle(p, &part, rc);
 }
 
@@ -249,8 +240,8 @@ void op_vector(struct program *p)
 
 	for (unsigned i = 0; i < count; i++)
 		iov[i] = parts[i].iov;
-	rc = write ? extmem_writev(p->region, iov, count)
-		   : extmem_readv(p->region, iov, count);
+	rc = write ? CALL(extmem_writev, p->region, iov, count)
+		   : CALL(extmem_readv, p->region, iov, count);
 	for (unsigned i = 0; i < count; i++)
 		part_settle(p, &parts[i], rc);
 }
@@ -272,12 +263,10 @@ unsigned async_begin(struct program *p, struct part parts[PARTS_MAX])
 			continue;
 		}
 		rc = part->write
-			? extmem_write_start(p->region, part->iov.offset,
-					     part->iov.buffer, part->iov.size,
-					     part)
-			: extmem_read_start(p->region, part->iov.offset,
-					    part->iov.buffer, part->iov.size,
-					    part);
+			? CALL(extmem_write_start, p->region, part->iov.offset,
+			       part->iov.buffer, part->iov.size, part)
+			: CALL(extmem_read_start, p->region, part->iov.offset,
+			       part->iov.buffer, part->iov.size, part);
 		if (rc == 0)
 			begun++;
 		else
@@ -293,7 +282,8 @@ void async_end(struct program *p, struct part *parts, unsigned count)
 
 	while (done < count) {
 		struct extmem_completion all[4];
-		int got = extmem_wait(p->x, all, XM_COUNT(all), 5);
+		int got = CALL_WITHIN(5 * XM_MS, extmem_wait, p->x, all,
+				      XM_COUNT(all), 5);
 
 		XM_ASSERT(got >= 0);
 		for (int i = 0; i < got; i++) {
@@ -320,8 +310,7 @@ void op_async(struct program *p)
 
 	/* A page whose bytes are under way can be touched. */
 	if (count > 0 && below(3) == 0)
-		touch_page(p->x, p->region->address / XM_PAGE + parts[0].page,
-			   false);
+		around_touch(p, parts[0].page, false);
 	async_end(p, parts, count);
 }
 
@@ -331,10 +320,10 @@ void op_sync(struct program *p)
 {
 	uint64_t page = below(p->pages);
 	bool all = below(2) == 0;
-	int rc = extmem_sync(p->region, all ? 0 : page * XM_PAGE,
-			     all ? 0 : (1 + below(p->pages - page)) * XM_PAGE);
+	uint64_t size = all ? 0 : (1 + below(p->pages - page)) * XM_PAGE;
+	int rc = CALL(extmem_sync, p->region, all ? 0 : page * XM_PAGE, size);
 
-	outcome_note(p, OUTCOME_SYNC, outcome_result(rc));
+	around_outcome(p, OUTCOME_SYNC, outcome_result(rc));
 	call_went(p, rc);
 }
 
@@ -350,8 +339,8 @@ void op_advise(struct program *p)
 	int rc;
 
 	if (advice != EXTMEM_DONTNEED) {
-		call_went(p, extmem_advise(p->region, page * XM_PAGE,
-				      count * XM_PAGE, advice));
+		call_went(p, CALL(extmem_advise, p->region, page * XM_PAGE,
+				  count * XM_PAGE, advice));
 		return;
 	}
 	if (!pages_claim(p, page, count))
@@ -366,7 +355,8 @@ void op_advise(struct program *p)
 			}
 		}
 	}
-	rc = extmem_advise(p->region, page * XM_PAGE, count * XM_PAGE, advice);
+	rc = CALL(extmem_advise, p->region, page * XM_PAGE, count * XM_PAGE,
+		  advice);
 	world_note("program.discard: from page {page} on, {count} in all: "
 		   "{error:error}", page, count, (uint64_t)-rc);
 	for (uint64_t i = page; i < page + count; i++) {
@@ -392,14 +382,15 @@ void op_pin(struct program *p)
 	/* Now and then more than can be pinned. */
 	uint64_t most = below(8) == 0 ? 200 : 3;
 	uint64_t count = 1 + below(xm_min(most, p->pages - page));
-	uint8_t *at = p->x->base + p->region->address + page * XM_PAGE;
+	uint8_t *at = page_at(p, page);
 	bool write = below(2) == 0;
 	int64_t got;
 
 	/* Who discards what another has pinned gets what he deserves. */
 	if (!pages_claim(p, page, count))
 		return;
-	got = extmem_pin(p->x, at, count * XM_PAGE, write);
+	call_begins("extmem_pin", sim_shape.timeout_ms * XM_MS);
+	got = call_ends(extmem_pin(p->x, at, count * XM_PAGE, write));
 	if (got == -ENOMEM || (got < 0 && !call_went(p, (int)got))) {
 		pages_unclaim(p, page, count);
 		return;
@@ -407,8 +398,7 @@ void op_pin(struct program *p)
 	for (uint64_t i = 0; i < (uint64_t)got / XM_PAGE; i++) {
 		bool here, open;
 
-		touch_state(p->x, (p->region->address / XM_PAGE) + page + i,
-			    &here, &open);
+		around_look(p, page + i, &here, &open);
 		if (!here || (write && !open))
 			world_broken("page truth", "a pinned page is %s",
 				     here ? "protected" : "not there");
@@ -417,8 +407,7 @@ void op_pin(struct program *p)
 	for (uint64_t i = 0; i < (uint64_t)got / XM_PAGE; i++) {
 		bool here, open;
 
-		touch_state(p->x, (p->region->address / XM_PAGE) + page + i,
-			    &here, &open);
+		around_look(p, page + i, &here, &open);
 		if (!here || (write && !open))
 			world_broken("page truth", "a page was pinned, and is "
 				     "%s now", here ? "protected" : "gone");
@@ -433,11 +422,10 @@ void op_pin(struct program *p)
 static void slab_look(struct program *p, uint64_t offset, uint64_t pages)
 {
 	uint64_t page = offset / XM_PAGE + below(pages);
-	uint64_t address = p->region->address + page * XM_PAGE;
-	uint64_t *at = (uint64_t *)(void *)(p->x->base + address) +
+	uint64_t *at = (uint64_t *)(void *)page_at(p, page) +
 		       below(XM_PAGE / 8);
 
-	if (!touch_page(p->x, address / XM_PAGE, true)) {
+	if (!around_touch(p, page, true)) {
 		sim_counts.lost++;
 		oracle_page_lost();
 		return;
@@ -504,11 +492,11 @@ static void slab_take_and_give(struct program *p)
 {
 	uint64_t offset, pages = 1 + below(3);
 
-	if (extmem_slab_alloc(p->region, pages * XM_PAGE, &offset) != 0)
+	if (CALL(extmem_slab_alloc, p->region, pages * XM_PAGE, &offset) != 0)
 		return;
 	beyond_slab(p, offset);
 	slab_look(p, offset, pages);
-	call_went(p, extmem_slab_free(p->region, offset));
+	call_went(p, CALL(extmem_slab_free, p->region, offset));
 }
 
 void op_select(struct program *p)
@@ -563,12 +551,11 @@ static void check_status(struct program *p)
 {
 	struct extmem_status s = { .size = sizeof(s) };
 	struct extmem_region_entry entries[4];
-	char address[24];
+	const char *address =
+		around_address((uint32_t)below(sim_shape.appliances));
 	int got;
 
-	snprintf(address, sizeof(address), "sim:%u",
-		 (unsigned)below(sim_shape.appliances));
-	if (extmem_status(address, 500, &s) == 0 &&
+	if (CALL_WITHIN(500 * XM_MS, extmem_status, address, 500, &s) == 0 &&
 	    (s.free + s.leased + s.quarantined != s.pool ||
 	     s.free_run > s.free || s.pool != sim_shape.pool_size))
 		world_broken("counters", "%s has %llu bytes free, %llu leased "
@@ -577,7 +564,8 @@ static void check_status(struct program *p)
 			     (unsigned long long)s.leased,
 			     (unsigned long long)s.quarantined,
 			     (unsigned long long)s.pool);
-	got = extmem_region_list(p->x, below(3), entries, XM_COUNT(entries));
+	got = CALL(extmem_region_list, p->x, below(3), entries,
+		   XM_COUNT(entries));
 	for (int i = 0; i < got; i++) {
 		if (entries[i].size == 0 ||
 		    entries[i].size % sim_shape.granule != 0)
@@ -598,7 +586,7 @@ void op_stats(struct program *p)
 	    extmem_info(p->x, 0, &info) != 0 || info.lanes != sim_shape.lanes)
 		world_broken("counters", "client %u is wrongly informed",
 			     p->index);
-	if (extmem_contains(p->x, p->x->base + p->region->address) != 1)
+	if (extmem_contains(p->x, page_at(p, 0)) != 1)
 		world_broken("counters", "client %u does not know its region",
 			     p->index);
 }
@@ -611,24 +599,26 @@ void op_remap(struct program *p)
 	uint8_t *part = NULL, *all;
 
 	if (below(2) == 0 &&
-	    call_went(p, extmem_map(p->region, offset, XM_PAGE,
-				    (void **)&part)) &&
+	    call_went(p, CALL(extmem_map, p->region, offset, XM_PAGE,
+			      (void **)&part)) &&
 	    part != (uint8_t *)extmem_region_address(p->region) + offset)
 		world_broken("selection", "a part is mapped somewhere else");
-	if (!call_went(p, extmem_unmap(p->region, 0, 0)))
+	if (!call_went(p, CALL(extmem_unmap, p->region, 0, 0)))
 		return;
 	op_explicit(p, false);
 	op_explicit(p, true);
-	if (!call_went(p, extmem_map(p->region, 0, 0, (void **)&all)))
+	if (!call_went(p, CALL(extmem_map, p->region, 0, 0, (void **)&all)))
 		p->lost = true;
 	if (part != NULL)
-		call_went(p, extmem_unmap(p->region, offset, XM_PAGE));
+		call_went(p, CALL(extmem_unmap, p->region, offset, XM_PAGE));
 }
 
 /* The slab that is watched: most of the region. */
 bool slab_take(struct program *p)
 {
-	uint64_t pages = extmem_region_size(p->region) / XM_PAGE, offset;
+	uint64_t pages = xm_min(extmem_region_size(p->region) / XM_PAGE,
+				p->pages_max);
+	uint64_t offset;
 
 	p->pages = xm_max(pages - pages / 4, 1);
 	if (extmem_slab_alloc(p->region, p->pages * XM_PAGE, &offset) != 0 ||
@@ -642,34 +632,39 @@ bool slab_take(struct program *p)
 
 void op_resize(struct program *p)
 {
-	uint64_t size = (1 + below(p->pages_max * XM_PAGE /
-				   sim_shape.granule)) * sim_shape.granule;
+	uint64_t granules = p->pages_max * XM_PAGE / sim_shape.granule;
+	/* Now and then more than there are addresses for behind the region. */
+	uint64_t most = below(8) == 0 ? 20 * granules : granules;
+	uint64_t size = (1 + below(most)) * sim_shape.granule;
 	bool shrink = size < extmem_region_size(p->region);
 	int rc;
 
 	/* A slab in use is never cut off. */
 	if (shrink && p->pages * XM_PAGE > size) {
-		rc = extmem_region_resize(p->region, size);
+		rc = CALL(extmem_region_resize, p->region, size);
 		if (rc != -EBUSY)
 			world_broken("selection", "a region was cut to %llu "
 				     "bytes with a slab beyond", (unsigned
 				     long long)size);
 	}
 	if (shrink) {
-		if (!call_went(p, extmem_slab_free(p->region, 0)))
+		if (!call_went(p, CALL(extmem_slab_free, p->region, 0)))
 			return;
 		memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
 	}
 	if (shrink)
 		weather_strike(p->index);
-	rc = extmem_region_resize(p->region, size);
-	outcome_note(p, OUTCOME_RESIZE, outcome_result(rc));
+	rc = CALL(extmem_region_resize, p->region, size);
+	around_outcome(p, OUTCOME_RESIZE, outcome_result(rc));
 	world_note("program.resize: client {client} to {size:bytes}: "
 		   "{error:error}", p->index, size, (uint64_t)-rc);
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	else if (rc != -EBUSY && rc != -ENOMEM)
 		call_went(p, rc);
+	/* Of one whose end is not known some will have no more. */
+	if ((rc == -ETIMEDOUT || rc == -ENOTCONN) && below(2) == 0)
+		p->lost = true;
 	if (shrink)
 		slab_take(p);
 }

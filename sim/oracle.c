@@ -12,7 +12,8 @@
  *		a lease ends after a silence that was listened to, and then
  *  5 page truth	a present clean page equals the far bytes or a cell's;
  *		budgets hold; each pager's own check
- *  6 liveness	the run's second half (extmem-sim.c)
+ *  6 liveness	the run's second half (run.c); a call returns by its deadline
+ *		(shadow.c)
  *  7 bounds	assertions in the machines, which end here too; a client that
  *		is closed leaves no memory behind (program.c)
  *  8 counters	what a client counts is what the fabric and the mapper saw of
@@ -176,7 +177,7 @@ static void ask_client(uint32_t index)
 
 static struct life {
 	struct {
-		uint64_t number, heard_ns, heard_least_ns;
+		uint64_t number, at_ns, heard_ns, heard_least_ns;
 	} clients[64];
 	bool heard[64]; /* peers, since the last look */
 	bool any;
@@ -205,12 +206,42 @@ static void hear(struct life *life, const struct xm_service *service,
 			continue;
 		life->clients[peer->client].number =
 			service->clients[peer->client].number;
+		life->clients[peer->client].at_ns = world_now();
 		life->clients[peer->client].heard_ns = world_awake_ns(control);
 		life->clients[peer->client].heard_least_ns =
 			world_awake_least_ns(control);
 	}
 	memset(life->heard, 0, sizeof(life->heard));
 	life->any = false;
+}
+
+/* Since it was heard last nothing has kept this client, or what it says, from the
+ * appliance, and it has a stream and goes by its lease still; so its silence is
+ * its own. */
+static void ask_undisturbed(uint32_t index, const struct xm_service *service,
+			    const struct xm_service_client *c, uint64_t at_ns)
+{
+	if (!sim_shape.drawn || sim_shape.link.loss_permille > 0 ||
+	    at_ns <= weather_disturbs())
+		return;
+	for (uint32_t i = 0; i < sim_shape.clients; i++) {
+		extmem *x = program_client(i);
+		const struct xm_session *s;
+
+		if (x == NULL || x->keeper.control.count <= index)
+			continue;
+		s = &x->keeper.control.peers[index].session;
+		if (s->state != XM_SESSION_READY ||
+		    s->hello.client != c->number ||
+		    s->welcome.incarnation != service->options.incarnation)
+			continue;
+		sim_counts.laws_asked++;
+		world_broken("liveness", "appliance %u ended the lease of "
+			     "client %u, which ran and was connected, after "
+			     "%llu ms of silence", index, i,
+			     (unsigned long long)((world_now() - at_ns) /
+						  XM_MS));
+	}
 }
 
 /* One that is taken for dead was silent for as long as its lease while the
@@ -228,6 +259,7 @@ static void ask_expired(uint32_t index, struct life *life,
 			continue;
 		life->clients[i].number = 0;
 		sim_counts.laws_asked++;
+		ask_undisturbed(index, service, c, life->clients[i].at_ns);
 		if (silence_ns < c->lease_ns - c->lease_ns / 8)
 			world_broken("epoch", "appliance %u ended the lease of "
 				     "%s after %llu ms of listening, of %llu",
@@ -378,6 +410,7 @@ void oracle_ask(void)
 		    appliance_interface(index) != NULL)
 			fabric_ask(index);
 	}
+	programs_ask();
 	if (turn % 8 == 0)
 		ask_client((uint32_t)(turn / 8 % sim_shape.clients));
 }

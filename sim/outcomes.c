@@ -17,7 +17,9 @@
 
 /* In a full pool one who asks for more may wait for bytes that others gave back
  * and that are being zeroed, until its time is up, or is up when it has them
- * and is about to connect. */
+ * and is about to connect. EBUSY is a give on the heels of a resize that was not
+ * answered in time: control, continued, has just begun with that. Stopping an
+ * interface ends no lease: a client that runs is heard of by control. */
 static const unsigned listed[OUTCOME_CALLS][OUTCOME_TROUBLES - 1] = {
 	[OUTCOME_TAKE] = {
 		[OUTCOME_CALM] = OK | NOSPC | NOTCONN | TIMEDOUT,
@@ -27,7 +29,7 @@ static const unsigned listed[OUTCOME_CALLS][OUTCOME_TROUBLES - 1] = {
 	},
 	[OUTCOME_GIVE] = {
 		[OUTCOME_CALM] = OK,
-		[OUTCOME_CONTROL_STOPPED] = OK | TIMEDOUT,
+		[OUTCOME_CONTROL_STOPPED] = OK | TIMEDOUT | BUSY,
 		[OUTCOME_INTERFACE_STOPPED] = OK | TIMEDOUT | BUSY,
 		[OUTCOME_KILLED] = OK | NOTCONN | TIMEDOUT,
 	},
@@ -37,7 +39,7 @@ static const unsigned listed[OUTCOME_CALLS][OUTCOME_TROUBLES - 1] = {
 			OK | NOSPC | TIMEDOUT |
 			BUSY | NOMEM,
 		[OUTCOME_INTERFACE_STOPPED] =
-			OK | NOSPC | NOTCONN | TIMEDOUT |
+			OK | NOSPC | TIMEDOUT |
 			BUSY | NOMEM,
 		[OUTCOME_KILLED] =
 			OK | NOSPC | NOTCONN | STALE |
@@ -109,7 +111,7 @@ const char *outcome_call_name(enum outcome_call call)
 const char *outcome_trouble_name(enum outcome_trouble trouble)
 {
 	static const char *const names[OUTCOME_TROUBLES] = {
-		"calm", "control stopped", "interface stopped", "killed",
+		"calm", "control_stopped", "interface_stopped", "killed",
 		"other",
 	};
 
@@ -120,7 +122,7 @@ const char *outcome_result_name(enum outcome_result result)
 {
 	static const char *const names[OUTCOME_RESULTS] = {
 		"ok", "ENOSPC", "ENOTCONN", "ESTALE", "ETIMEDOUT", "EBUSY",
-		"ENOMEM", "SIGBUS", "something else",
+		"ENOMEM", "SIGBUS", "something_else",
 	};
 
 	return names[result];

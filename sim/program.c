@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "program.h"
+#include "touch.h"
 
 static struct program programs[SIM_CLIENTS_MAX];
 
@@ -38,6 +39,54 @@ void programs_trouble(enum outcome_trouble trouble, uint64_t ns)
 	world_at(world_now() + ns, trouble_over, NULL, trouble);
 }
 
+void around_outcome(struct program *p, enum outcome_call call,
+		    enum outcome_result result)
+{
+	enum outcome_trouble worst = outcome_worst(&p->watch);
+
+	sim_counts.outcomes[call][worst][result]++;
+	if (call == OUTCOME_TAKE && result == OUTCOME_OK)
+		outcome_taken(&p->watch, world_now());
+	if (!outcome_listed(call, worst, result))
+		world_note("outcome not in the list", call, worst, result);
+}
+
+/* --- what is around ------------------------------------------------------------------ */
+
+uint64_t around_clock(const struct program *p)
+{
+	return world_run_ns(p->process);
+}
+
+uint64_t around_page(const struct program *p, uint64_t page)
+{
+	return p->region->address / XM_PAGE + page;
+}
+
+bool around_touch(const struct program *p, uint64_t page, bool write)
+{
+	return touch_page(p->x, around_page(p, page), write);
+}
+
+void around_look(const struct program *p, uint64_t page, bool *ret_here,
+		 bool *ret_open)
+{
+	touch_state(p->x, around_page(p, page), ret_here, ret_open);
+}
+
+const char *around_address(uint32_t appliance)
+{
+	static char address[24];
+
+	snprintf(address, sizeof(address), "sim:%u", appliance);
+	return address;
+}
+
+bool around_finishing(void)
+{
+	return finishing;
+}
+
 /* --- clients ------------------------------------------------------------------------- */
 
 /* What a thread keeps at most when no region is left: a list, and a cache for each
@@ -62,7 +111,7 @@ static void leaks(const struct program *p)
 #define PAUSE_MAX (4 * XM_SECOND)
 
 /* Who could not open tries again in a while, and then in twice that. */
-static bool open_client(struct program *p)
+bool around_open(struct program *p)
 {
 	char texts[10][96], addresses[SIM_APPLIANCES_MAX][32];
 	char *list[SIM_APPLIANCES_MAX + 12];
@@ -95,7 +144,7 @@ static bool open_client(struct program *p)
 		list[n++] = addresses[i];
 	}
 	list[n] = NULL;
-	rc = extmem_open((const char *const *)list, &x);
+	rc = CALL(extmem_open, (const char *const *)list, &x);
 	if (rc == 0) {
 		p->x = x;
 		p->pause_ns = 0;
@@ -113,203 +162,14 @@ static bool open_client(struct program *p)
 }
 
 /* Nobody looks into a client that is being closed. */
-static void close_client(struct program *p)
+void around_close(struct program *p)
 {
 	extmem *x = p->x;
 
 	p->x = NULL;
-	if (extmem_close(x) != 0)
+	if (CALL(extmem_close, x) != 0)
 		sim_counts.failed++;
 	leaks(p);
-}
-
-/* --- regions ------------------------------------------------------------------------ */
-
-static bool region_take(struct program *p)
-{
-	uint64_t granules = p->pages_max * XM_PAGE / sim_shape.granule;
-	uint64_t size = (1 + below(granules)) * sim_shape.granule;
-	struct part parts[PARTS_MAX];
-	unsigned count = 0;
-	void *at;
-	int rc;
-
-	if (p->x == NULL && !open_client(p))
-		return false;
-	rc = extmem_region_take(p->x, "r", size, &p->region);
-	outcome_note(p, OUTCOME_TAKE, outcome_result(rc));
-	if (rc == -ENOSPC)
-		sim_counts.faults[SIM_FAULT_FULL]++;
-	if (rc != 0) {
-		world_note("program.refused: client {client}: no region: "
-			   "{error:error}", p->index, (uint64_t)-rc, 0);
-		p->region = NULL;
-		return false;
-	}
-	sim_counts.regions++;
-	world_note("program.take: client {client} has a region of {size:bytes}", p->index, size, 0);
-	p->lost = false;
-	p->objects_count = 0;
-	memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
-	if (!slab_take(p))
-		world_broken("selection", "a fresh region has no room");
-	/* Explicit writes before the first mapping, sometimes, and not all of
-	 * them over when it comes. */
-	if (below(3) == 0) {
-		op_explicit(p, true);
-		op_explicit(p, false);
-	}
-	if (below(4) == 0)
-		count = async_begin(p, parts);
-	rc = extmem_map(p->region, 0, 0, &at);
-	if (rc != 0 && rc != -ENOMEM && !(rc == -ETIMEDOUT && count > 0))
-		world_broken("promise", "a fresh region is not mapped: %d",
-			     rc);
-	async_end(p, parts, count);
-	p->lost |= rc != 0;
-	return true;
-}
-
-/* Everything that is watched, read explicitly once more. */
-static void verify(struct program *p)
-{
-	uint8_t *bytes = malloc(XM_PAGE);
-
-	XM_ASSERT(bytes != NULL);
-	for (uint64_t i = 0; i < p->pages && !p->lost; i++) {
-		uint64_t began_ns = world_now();
-		int rc;
-
-		/* In clear weather a page is there, or lost for good and said
-		 * to be. */
-		do {
-			rc = extmem_read(p->region, i * XM_PAGE, bytes,
-					 XM_PAGE);
-			if (rc == -ENOTCONN || rc == -ETIMEDOUT)
-				world_wait(p, 100 * XM_MS);
-		} while (finishing && (rc == -ENOTCONN || rc == -ETIMEDOUT) &&
-			 world_now() - began_ns < 100 * XM_SECOND);
-		if (finishing && (rc == -ENOTCONN || rc == -ETIMEDOUT))
-			world_broken("liveness", "client %u cannot read page "
-				     "%llu of its region, 100 s after the "
-				     "weather cleared, and it is not lost",
-				     p->index, (unsigned long long)i);
-		if (!call_went(p, rc))
-			break;
-		for (unsigned k = 0; k < WORDS; k++) {
-			uint64_t value;
-
-			memcpy(&value, bytes + word_places[k], 8);
-			word_check(p, i, k, value, "finally read");
-		}
-	}
-	free(bytes);
-}
-
-static void region_give(struct program *p, bool look)
-{
-	int rc;
-
-	if (look && !p->lost)
-		verify(p);
-	sim_counts.lost_regions += p->lost;
-	rc = extmem_region_give(p->region);
-	outcome_note(p, OUTCOME_GIVE, outcome_result(rc));
-	call_went(p, rc);
-	p->region = NULL;
-}
-
-/* The client goes, and another comes in its place, when it can; seldom, as that
- * takes us longer than all the rest of an operation. */
-static void reopen(struct program *p)
-{
-	region_give(p, true);
-	if (below(4) != 0)
-		return;
-	close_client(p);
-	if (!finishing && open_client(p))
-		region_take(p);
-}
-
-/* --- threads ------------------------------------------------------------------------ */
-
-enum kind {
-	KIND_TOUCH, KIND_READ, KIND_WRITE, KIND_VECTOR, KIND_ASYNC, KIND_SYNC,
-	KIND_ADVISE, KIND_PIN, KIND_SELECT, KIND_STATS, KIND_REMAP,
-	KIND_RESIZE, KIND_RENEW, KIND_REOPEN,
-};
-
-static const struct {
-	const char *name;
-	unsigned weight;
-} kinds[] = {
-	[KIND_TOUCH] = { "touch", 51 }, [KIND_READ] = { "read", 8 },
-	[KIND_WRITE] = { "write", 8 }, [KIND_VECTOR] = { "vector", 4 },
-	[KIND_ASYNC] = { "async", 6 }, [KIND_SYNC] = { "sync", 5 },
-	[KIND_ADVISE] = { "advise", 6 }, [KIND_PIN] = { "pin", 4 },
-	[KIND_SELECT] = { "select", 5 }, [KIND_STATS] = { "stats", 2 },
-	[KIND_REMAP] = { "remap", 1 }, [KIND_RESIZE] = { "resize", 2 },
-	[KIND_RENEW] = { "renew", 1 }, [KIND_REOPEN] = { "reopen", 1 },
-};
-
-const char *program_operation_name(uint32_t operation)
-{
-	return operation < XM_COUNT(kinds) ? kinds[operation].name : NULL;
-}
-
-static void operate(struct program *p, struct worker *w, bool idle)
-{
-	uint64_t roll = below(104);
-	unsigned kind = 0;
-	bool alone;
-
-	while (roll >= kinds[kind].weight)
-		roll -= kinds[kind++].weight;
-	alone = kind >= KIND_REMAP;
-	if (idle || sim_without(sim_kind_of_operation(kind)))
-		goto replace;
-	w->doing = kinds[kind].name;
-	w->since_ns = world_now();
-	program_enter(p, alone);
-	sim_counts.operations++;
-	if (p->region != NULL && p->lost && alone)
-		region_give(p, false);
-	if (p->region == NULL && alone)
-		region_take(p);
-	if (p->region == NULL || p->lost)
-		kind = UINT32_MAX;
-	switch (kind) {
-	case KIND_TOUCH: op_touch(p); break;
-	case KIND_READ: op_explicit(p, false); break;
-	case KIND_WRITE: op_explicit(p, true); break;
-	case KIND_VECTOR: op_vector(p); break;
-	case KIND_ASYNC: op_async(p); break;
-	case KIND_SYNC: op_sync(p); break;
-	case KIND_ADVISE: op_advise(p); break;
-	case KIND_PIN: op_pin(p); break;
-	case KIND_SELECT: op_select(p); break;
-	case KIND_STATS: op_stats(p); break;
-	case KIND_REMAP: op_remap(p); break;
-	case KIND_RESIZE: op_resize(p); break;
-	case KIND_RENEW: region_give(p, true); break;
-	case KIND_REOPEN: reopen(p); break;
-	default: break;
-	}
-	program_leave(p, alone);
-	w->doing = NULL;
-replace:
-	/* A lost region is replaced by whoever comes next, alone. */
-	if (p->region == NULL || p->lost) {
-		w->doing = "replace";
-		w->since_ns = world_now();
-		program_enter(p, true);
-		if (p->region != NULL && p->lost)
-			region_give(p, false);
-		if (p->region == NULL && !finishing)
-			region_take(p);
-		program_leave(p, true);
-		w->doing = NULL;
-	}
 }
 
 static void worker_run(void *argument)
@@ -321,7 +181,7 @@ static void worker_run(void *argument)
 		uint64_t number = sim_shape.operations - w->left--;
 
 		dice_cast(w, number);
-		operate(p, w, !sim_mask_has(&sim_plan.operations_of, number));
+		program_operate(p, w, !sim_mask_has(&sim_plan.operations_of, number));
 		world_wait(w, below(2 * sim_shape.think_ns + 1));
 	}
 	p->workers_ended++;
@@ -338,12 +198,12 @@ void programs_script(void (*run)(uint32_t client, extmem *))
 
 static void program_run(void *argument)
 {
-	struct program *p = argument;
-	struct worker *w = &p->workers[0];
+	struct worker *w = argument;
+	struct program *p = w->program;
 
 	w->doing = "open";
 	w->since_ns = world_now();
-	while (!open_client(p)) {
+	while (!around_open(p)) {
 		if (finishing) {
 			w->doing = NULL;
 			p->ended = true;
@@ -355,7 +215,7 @@ static void program_run(void *argument)
 	w->doing = NULL;
 	if (script != NULL) {
 		script(p->index, p->x);
-		close_client(p);
+		around_close(p);
 		p->ended = true;
 		return;
 	}
@@ -376,7 +236,7 @@ static void program_run(void *argument)
 	if (p->region != NULL)
 		region_give(p, true);
 	if (p->x != NULL)
-		close_client(p);
+		around_close(p);
 	w->doing = NULL;
 	p->ended = true;
 }
@@ -425,7 +285,8 @@ void program_open(uint32_t client)
 		trouble_ends_ns[OUTCOME_OTHER] = XM_NEVER;
 	}
 	world_note("world.client: client {client} begins", client, 0, 0);
-	world_fiber(p->process, program_run, p);
+	p->workers[0].program = p;
+	world_fiber(p->process, program_run, &p->workers[0]);
 }
 
 void program_close(uint32_t client)
@@ -444,6 +305,20 @@ static bool somebody_is_free(const struct program *p)
 	return false;
 }
 
+/* A store into a page that is open, by a thread that does nothing else. */
+static void race(struct program *p, uint64_t page)
+{
+	unsigned i = (unsigned)xm_rand_below(world_rand(WORLD_SCHEDULE), WORDS);
+	uint64_t arena = p->region->address + page * XM_PAGE;
+	uint64_t *at = (uint64_t *)(void *)(p->x->base + arena + word_places[i]);
+
+	*at = word_fresh(p);
+	word_set(p, page, i, *at);
+	sim_counts.stores++;
+	world_note("program.race: client {client} stores into page {page} "
+		   "meanwhile", p->index, arena / XM_PAGE, 0);
+}
+
 void program_races(const struct process *process, uint64_t page)
 {
 	for (uint32_t i = 0; i < sim_shape.clients; i++) {
@@ -456,7 +331,7 @@ void program_races(const struct process *process, uint64_t page)
 		first = p->region->address / XM_PAGE;
 		if (page >= first && page - first < p->pages &&
 		    !p->shadow[page - first].busy)
-			op_race(p, page - first);
+			race(p, page - first);
 	}
 }
 
@@ -509,6 +384,18 @@ extmem *program_client(uint32_t client)
 
 	return p->process != NULL && p->process->alive && !p->ended ? p->x
 								    : NULL;
+}
+
+void programs_ask(void)
+{
+	for (uint32_t i = 0; i < sim_shape.clients; i++) {
+		const struct program *p = &programs[i];
+
+		if (p->process == NULL || !p->process->alive || p->ended)
+			continue;
+		for (uint32_t k = 0; k < XM_COUNT(p->workers); k++)
+			call_ask(&p->workers[k]);
+	}
 }
 
 void programs_stuck(char *ret, size_t size)

@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The programs that clients run: random operations over the whole client
- * interface (operations.c), on several threads, over one region after another
- * (program.c), kept against a shadow (shadow.c).
+ * interface (operations.c), one after the other over one region after another
+ * (workload.c), kept against a shadow (shadow.c), on several threads of clients
+ * that live and die (program.c).
+ *
+ * The first three know of extmem.h alone, and of what is declared below as
+ * around them. In the simulator that is the world; tests/reality.c has it of
+ * this machine's clock, memory and processes, and so runs the same operations.
  *
  * A program holds one region at a time, mapped, and its threads load, store,
  * read, write, sync, advise, pin and allocate in it. Of every page a few words
@@ -18,7 +23,6 @@
 #define XM_PROGRAM_H
 
 #include "sim.h"
-#include "touch.h"
 
 #define WORDS 3 /* watched in each page */
 #define OBJECTS_MAX 96
@@ -44,6 +48,8 @@ struct worker {
 	struct xm_rand rand;  /* of the operation under way */
 	const char *doing;
 	uint64_t since_ns;
+	const char *call; /* of the library, under way; or NULL */
+	uint64_t call_began_ns, call_most_ns;
 };
 
 struct program {
@@ -86,9 +92,21 @@ void program_leave(struct program *, bool alone);
 /* False: some of these pages are another thread's. */
 bool pages_claim(struct program *, uint64_t page, uint64_t count);
 void pages_unclaim(struct program *, uint64_t page, uint64_t count);
-void outcome_note(struct program *, enum outcome_call, enum outcome_result);
 /* What a call returned; false: it failed, and was counted. */
 bool call_went(struct program *, int rc);
+
+/* A call of the library by the worker whose fiber runs: it is to return within
+ * so long, which is the client's timeout for most, and CALL_SLACK. What counts
+ * is time in which its process could run. */
+#define CALL_SLACK XM_SECOND
+#define CALL(function, ...)                                                   \
+	CALL_WITHIN(sim_shape.timeout_ms * XM_MS, function, __VA_ARGS__)
+#define CALL_WITHIN(ns, function, ...)                                        \
+	(call_begins(#function, ns), (int)call_ends(function(__VA_ARGS__)))
+void call_begins(const char *name, uint64_t most_ns);
+int64_t call_ends(int64_t rc);
+/* The law, of a worker at this moment. */
+void call_ask(const struct worker *);
 
 /* --- operations.c ----------------------------------------------------------------- */
 
@@ -105,8 +123,6 @@ struct part {
 };
 
 void op_touch(struct program *);
-/* A store into a page that is open, by a thread that does nothing else. */
-void op_race(struct program *, uint64_t page);
 void op_explicit(struct program *, bool write);
 void op_vector(struct program *);
 /* Asynchronous calls: begin returns how many could be, end waits for them. */
@@ -122,5 +138,37 @@ void op_remap(struct program *);
 void op_resize(struct program *);
 /* The slab that is watched: most of the region. */
 bool slab_take(struct program *);
+
+/* --- workload.c --------------------------------------------------------------------- */
+
+/* One random operation, and what it needs: a client, a region. Idle: none, but
+ * what is needed. */
+void program_operate(struct program *, struct worker *, bool idle);
+/* The region goes; look: after all that is watched in it has been read. */
+void region_give(struct program *, bool look);
+
+/* --- around them: program.c, tests/reality.c ------------------------------------------ */
+
+/* And of world.h and sim.h: world_now, _wait, _wake, _rand, _argument, _note, _broken;
+ * sim_shape, sim_counts, sim_without; oracle_page_lost, weather_strike. */
+
+/* Time in which the program's process could run. */
+uint64_t around_clock(const struct program *);
+/* Makes a page of the region accessible as a load or store would; false: SIGBUS.
+ * It stays so until the caller waits. */
+bool around_touch(const struct program *, uint64_t page, bool write);
+/* What is there: the page; may it be stored into? */
+void around_look(const struct program *, uint64_t page, bool *ret_here,
+		 bool *ret_open);
+/* The page's number in traces. */
+uint64_t around_page(const struct program *, uint64_t page);
+const char *around_address(uint32_t appliance);
+/* Opens the program's client; false: not now. */
+bool around_open(struct program *);
+void around_close(struct program *);
+/* The weather is clear, and all is to end. */
+bool around_finishing(void);
+/* What a call came to. */
+void around_outcome(struct program *, enum outcome_call, enum outcome_result);
 
 #endif

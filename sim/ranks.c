@@ -33,6 +33,25 @@ void report_failure(struct report *r, uint64_t seed)
 	r->failures++;
 }
 
+/* Adds a seed that shows one. */
+static void show(uint64_t *to, uint64_t seed)
+{
+	if (*to == 0 || (seed != 0 && seed < *to))
+		*to = seed;
+}
+
+#define OUTCOMES (sizeof(outcome_counts) / sizeof(uint64_t))
+
+void report_outcomes(struct report *r, uint64_t seed)
+{
+	const uint64_t *seen = &sim_counts.outcomes[0][0][0];
+
+	for (size_t i = 0; i < OUTCOMES; i++) {
+		if (seen[i] > 0)
+			show(&r->shown[0][0][0] + i, seed);
+	}
+}
+
 static int compare(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -51,6 +70,8 @@ void report_add(struct report *r, const struct report *more)
 		r->failed[had + i] = more->failed[i];
 	for (size_t i = 0; i < offsetof(struct report, failed) / 8; i++)
 		to[i] += from[i];
+	for (size_t i = 0; i < OUTCOMES; i++)
+		show(&r->shown[0][0][0] + i, (&more->shown[0][0][0])[i]);
 	qsort(r->failed, xm_min(r->failures, RANKS_FAILED_MAX),
 	      sizeof(r->failed[0]), compare);
 }

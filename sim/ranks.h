@@ -12,17 +12,20 @@
 #define RANKS_FAILED_MAX 256 /* failed seeds named; all are counted */
 #define RANKS_JOBS_MAX 256
 
-/* All of it 64-bit numbers that add up, but for the list at its end. */
+/* All of it 64-bit numbers that add up, but for what is at its end. */
 struct report {
 	uint64_t runs, failures, simulated_ns, events;
 	uint64_t hash; /* of the runs' hashes, in whatever order */
 	struct sim_counts counts;
 	uint64_t failed[RANKS_FAILED_MAX];
+	outcome_counts shown; /* the first seed that showed each, or 0 */
 };
 
 /* Adds one run's hash. */
 void report_hash(struct report *, uint64_t seed, uint64_t hash);
 void report_failure(struct report *, uint64_t seed);
+/* What this run's calls came to: sim_counts.outcomes. */
+void report_outcomes(struct report *, uint64_t seed);
 void report_add(struct report *, const struct report *);
 
 /* One process's part: run number first, first + step, ... below the caller's

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What a program knows of its region's bytes; see program.h. */
+/* What a program knows of its region's bytes and of its calls; see program.h. */
 #include <errno.h>
 
 #include "program.h"
@@ -15,15 +15,16 @@ void dice_cast(struct worker *w, uint64_t number)
 		       w->index) << 32 | number, &w->rand);
 }
 
-/* Of the worker whose fiber runs: nobody else rolls. */
-static struct xm_rand *dice(void)
+/* Whose fiber runs. */
+static struct worker *worker(void)
 {
-	return &((struct worker *)world_argument())->rand;
+	return world_argument();
 }
 
+/* Nobody else rolls its dice. */
 uint64_t below(uint64_t n)
 {
-	return xm_rand_below(dice(), n);
+	return xm_rand_below(&worker()->rand, n);
 }
 
 const uint64_t word_places[WORDS] = { 0, 2040, XM_PAGE - 8 };
@@ -60,8 +61,7 @@ void word_check(const struct program *p, uint64_t page, unsigned i,
 			     "region (arena page %llu), word %u: %016llx, not "
 			     "%016llx%s", p->index, how,
 			     (unsigned long long)page,
-			     (unsigned long long)(page +
-					p->region->address / XM_PAGE), i,
+			     (unsigned long long)around_page(p, page), i,
 			     (unsigned long long)got,
 			     (unsigned long long)w->value,
 			     w->unsure ? " nor what it may be" : "");
@@ -117,18 +117,43 @@ void pages_unclaim(struct program *p, uint64_t page, uint64_t count)
 		p->shadow[i].busy = false;
 }
 
-/* --- outcomes ------------------------------------------------------------------------ */
+/* --- calls ---------------------------------------------------------------------------- */
 
-void outcome_note(struct program *p, enum outcome_call call,
-		    enum outcome_result result)
+/* A clock may run so much too slow, and deadlines are by it. */
+#define DRIFT 20
+
+void call_begins(const char *name, uint64_t most_ns)
 {
-	enum outcome_trouble worst = outcome_worst(&p->watch);
+	struct worker *w = worker();
 
-	sim_counts.outcomes[call][worst][result]++;
-	if (call == OUTCOME_TAKE && result == OUTCOME_OK)
-		outcome_taken(&p->watch, world_now());
-	if (!outcome_listed(call, worst, result))
-		world_note("outcome not in the list", call, worst, result);
+	w->call = name;
+	w->call_began_ns = around_clock(w->program);
+	w->call_most_ns = most_ns + most_ns / (DRIFT - 1) + CALL_SLACK;
+}
+
+void call_ask(const struct worker *w)
+{
+	uint64_t ns;
+
+	if (w->call == NULL)
+		return;
+	sim_counts.laws_asked++;
+	ns = around_clock(w->program) - w->call_began_ns;
+	if (ns > w->call_most_ns)
+		world_broken("deadline", "client %u: %s has not returned for "
+			     "%llu ms, and was to within %llu",
+			     w->program->index, w->call,
+			     (unsigned long long)(ns / XM_MS),
+			     (unsigned long long)(w->call_most_ns / XM_MS));
+}
+
+int64_t call_ends(int64_t rc)
+{
+	struct worker *w = worker();
+
+	call_ask(w);
+	w->call = NULL;
+	return rc;
 }
 
 /* What a call returned. */

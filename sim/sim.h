@@ -58,6 +58,7 @@ struct sim_shape {
 	bool streams_tight; /* as many as clients */
 	uint32_t zero_size, handshake_ms;
 	uint32_t operations; /* of each thread */
+	uint64_t kinds;	     /* of operations: a bit of each that there is */
 	uint64_t think_ns;   /* between them, on average */
 	uint32_t polling;    /* enum xm_polling, of clients */
 	uint64_t safety_ns;
@@ -68,7 +69,9 @@ struct sim_shape {
 	uint32_t no_memory;  /* exposures and admissions that fail */
 	uint32_t no_memory_client; /* allocations, threads, registrations */
 	uint32_t weather_ms; /* between weather events, mean; 0: none */
+	uint32_t hang_halves; /* of appliances: 1 control, 2 interface, 3 both */
 	bool hang, kill_appliance, kill_client, partition, clog, slow, skew;
+	bool drawn;  /* by weather_draw(): nothing disturbs but the weather */
 	bool races;  /* threads store while the mapper is at work */
 	bool pauses; /* nothing but clients that hang */
 };
@@ -256,11 +259,15 @@ void programs_script(void (*)(uint32_t client, extmem *));
 /* No new operations: what is under way ends. */
 void programs_finish(void);
 bool programs_ended(void);
+/* Asks whether any of their calls is past its deadline. */
+void programs_ask(void);
 /* Says what the ones that have not ended are doing. */
 void programs_stuck(char *ret, size_t size);
 /* Something begins, for so long, that has a name among outcomes. */
 void programs_trouble(enum outcome_trouble, uint64_t ns);
 const char *program_operation_name(uint32_t operation); /* NULL: none */
+/* All kinds of operations, or for some runs a part of them. */
+uint64_t program_kinds_draw(struct xm_rand *);
 
 /* --- weather.c --------------------------------------------------------------------- */
 
@@ -271,6 +278,8 @@ void weather_clear(void);
  * streams break in the middle of it. */
 void weather_strike(uint32_t client);
 uint64_t weather_events(void); /* so many have been numbered */
+/* Until when links, streams or clients were disturbed, of late; or will be. */
+uint64_t weather_disturbs(void);
 /* A process begins on a host whose clock is its own. */
 void weather_clock(struct process *);
 /* Is there, for once, nothing to be had by a client? */

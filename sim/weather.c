@@ -113,6 +113,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 
 	memset(s, 0, sizeof(*s));
 	s->seed = seed;
+	s->drawn = true;
 	s->appliances = 1 + (uint32_t)xm_rand_below(r, 3);
 	s->clients = 1 + (uint32_t)xm_rand_below(r, 3);
 	s->threads = 1 + (uint32_t)xm_rand_below(r, 3);
@@ -126,7 +127,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->arena = 64 * XM_MIB;
 	s->prefetch = (uint32_t)PICK(r, 64, 64, 1, 2, 5);
 	s->lease_ms = (uint32_t)PICK(r, 10000, 2000, 500);
-	s->timeout_ms = PICK(r, 30000, 3000, 700);
+	s->timeout_ms = PICK(r, 30000, 3000, 1500, 700);
 	s->loss_ms = PICK(r, 1500, 300, 5000);
 	s->extents_max = (uint32_t)PICK(r, 64, 64, 7, 3, 2, 1);
 	s->extents_each = coin(r) ? s->extents_max : (s->extents_max + 1) / 2;
@@ -147,6 +148,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->races = true;
 	s->reclaim = (uint32_t)xm_rand_below(r, 2);
 	s->provider.scatter = (uint32_t)PICK(r, 4, 8, 1, 3);
+	s->kinds = program_kinds_draw(r);
 	/* A window is fetched by one read. */
 	s->prefetch = (uint32_t)xm_min(s->prefetch,
 				       s->provider.size_max / 4096);
@@ -160,6 +162,8 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->no_memory_client = (uint32_t)PICK(r, 0, 0, 0, 100, 30);
 	s->weather_ms = (uint32_t)PICK(r, 0, 300, 1000, 4000);
 	s->hang = coin(r);
+	/* Control, interface, or both, at the same time and apart. */
+	s->hang_halves = 1 + (uint32_t)xm_rand_below(r, 3);
 	s->kill_appliance = coin(r);
 	s->kill_client = coin(r);
 	s->partition = coin(r);
@@ -202,6 +206,7 @@ bool weather_no_memory(void)
 
 static bool blowing;
 static uint64_t generation; /* what was begun before a clearing is void */
+static uint64_t disturbs_ns;
 
 static uint64_t some(uint64_t most)
 {
@@ -310,6 +315,8 @@ static bool happens(enum sim_fault fault, uint32_t client, uint32_t appliance,
 	while (n < 4)
 		fields[n++] = 0;
 	programs_trouble(trouble_of(fault), ns);
+	if (trouble_of(fault) == OUTCOME_OTHER && fault != SIM_FAULT_BREAK)
+		disturbs_ns = xm_max(disturbs_ns, world_now() + ns);
 	sim_counts.faults[fault]++;
 	world_note_all(sentences[fault], fields);
 	return true;
@@ -420,17 +427,17 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 
 	switch (some(8)) {
 	case 0:
-		if (sim_shape.hang &&
+		if (sim_shape.hang && (sim_shape.hang_halves & 1) != 0 &&
 		    happens(SIM_FAULT_HANG_CONTROL, NOBODY, appliance, ns))
 			hang(appliance_control(appliance), ns);
 		break;
 	case 1:
-		if (sim_shape.hang &&
+		if (sim_shape.hang && (sim_shape.hang_halves & 2) != 0 &&
 		    happens(SIM_FAULT_HANG_INTERFACE, NOBODY, appliance, ns))
 			hang(appliance_interface(appliance), ns);
 		break;
 	case 2:
-		if (!sim_shape.hang ||
+		if (!sim_shape.hang || sim_shape.hang_halves != 3 ||
 		    !happens(SIM_FAULT_HANG_APPLIANCE, NOBODY, appliance, ns))
 			return;
 		hang(appliance_control(appliance), ns);
@@ -492,6 +499,7 @@ static void strike(void *argument, uint64_t client)
 		return;
 	sim_counts.faults[SIM_FAULT_STREAM]++;
 	programs_trouble(OUTCOME_OTHER, 0);
+	disturbs_ns = xm_max(disturbs_ns, world_now());
 	world_note("weather.strikes: the control streams of client {client} "
 		   "break", client, 0, 0);
 	for (uint32_t i = 0; i < sim_shape.appliances; i++)
@@ -516,6 +524,7 @@ void weather_begin(void)
 	blowing = sim_shape.weather_ms != 0;
 	generation++;
 	numbered = 0;
+	disturbs_ns = 0;
 	if (blowing)
 		world_at(world_now() + sim_shape.weather_ms * XM_MS, blow,
 			 NULL, generation);
@@ -532,6 +541,11 @@ void weather_clear(void)
 	sim_shape.no_memory = 0;
 	sim_shape.no_memory_client = 0;
 	sim_shape.link.loss_permille = 0;
+}
+
+uint64_t weather_disturbs(void)
+{
+	return disturbs_ns;
 }
 
 uint64_t weather_events(void)

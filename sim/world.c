@@ -715,6 +715,13 @@ void world_hang(struct process *p, bool hung)
 	}
 }
 
+uint64_t world_run_ns(const struct process *p)
+{
+	uint64_t now_ns = p->hung ? p->hung_since_ns : w.now_ns;
+
+	return now_ns - p->hangs_ns;
+}
+
 uint64_t world_awake_ns(const struct process *p)
 {
 	return w.now_ns - p->asleep_ns;

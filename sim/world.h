@@ -78,6 +78,8 @@ const struct process *world_ran(void);
 /* The process's own clock. */
 uint64_t world_process_ns(const struct process *);
 
+/* Time but that in which it hung. */
+uint64_t world_run_ns(const struct process *);
 /* How long it could have listened, of all the time there was. */
 uint64_t world_awake_ns(const struct process *);
 /* At least: a short hang may not count either, where it adds to another. */

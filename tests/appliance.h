@@ -95,11 +95,6 @@ bool pattern_is(const void *bytes, uint64_t offset, size_t size,
 		uint64_t seed);
 bool all_zero(const void *bytes, size_t size);
 
-/* SIGBUS as a value: handlers are installed by touch_begin(), before any
- * client is opened. Returns the byte there, or -1 when the touch got
- * SIGBUS. */
-void touch_begin(void);
-int touch_read(const volatile uint8_t *);
-int touch_write(volatile uint8_t *, uint8_t byte);
+#include "touching.h"
 
 #endif

@@ -1,18 +1,26 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# usage: coverage.sh OBJECT.lo...
+# usage: coverage.sh OBJECT.lo... OBJECT.o...
 # What of each file has been reached in this build (--enable-coverage): lines,
 # and branches taken. A branch that leads into a failing XM_ASSERT is a
 # promise broken, and is not counted. XM_MISSES=FILE keeps what was not
-# reached, a line each.
+# reached, a line each. Exit status 1: an object has no counts, as nothing ran it.
 set -u
 misses=${XM_MISSES:-/dev/null}
+sums=$(mktemp) || exit 1
+trap 'rm -f "$sums"' EXIT
+status=0
 : >"$misses"
 printf '%-28s %7s %7s   %9s %7s\n' file lines '%' branches '%'
 for object in "$@"; do
-	folder=$(dirname "$object")/.libs
-	name=$(basename "$object" .lo)
-	[ -f "$folder/$name.gcda" ] || continue
+	folder=$(dirname "$object")
+	name=$(basename "${object%.*}")
+	[ "${object##*.}" = lo ] && folder=$folder/.libs
+	if [ ! -f "$folder/$name.gcda" ]; then
+		echo "$object: nothing that ran has counted it"
+		status=1
+		continue
+	fi
 	gcov -b -c -t -o "$folder" "$folder/$name.o" 2>/dev/null |
 		awk -v misses="$misses" -v top="$XM_SRCDIR/" '
 		function take(text) { sub(/^ +/, "", text); return text }
@@ -55,10 +63,9 @@ for object in "$@"; do
 				branches,
 				branches ? 100 * taken / branches : 100
 			print lines, reached, branches, taken >>"/dev/stderr"
-		}' 2>>"${TMPDIR:-/tmp}/coverage.$$"
+		}' 2>>"$sums"
 done
 awk '{ for (i = 1; i <= 4; i++) s[i] += $i }
 	END { printf "%-28s %7d %7.1f   %9d %7.1f\n", "all", s[1],
-		100 * s[2] / s[1], s[3], 100 * s[4] / s[3] }' \
-	"${TMPDIR:-/tmp}/coverage.$$"
-rm -f "${TMPDIR:-/tmp}/coverage.$$"
+		100 * s[2] / s[1], s[3], 100 * s[4] / s[3] }' "$sums"
+exit $status

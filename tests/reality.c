@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Model and reality: random operations over real appliances, which are stopped,
+ * Model and reality: the simulator's own programs of random operations
+ * (sim/workload.c, by seeds as there) over real appliances, which are stopped,
  * continued, killed and begun anew meanwhile. Every outcome seen must be one
- * of sim/outcomes.c, the list that the simulator is held against, too; and
- * every byte must be right.
+ * of sim/outcomes.c, the list that the simulator is held against, too; every
+ * byte must be right, every call return by its deadline, and in the end, when
+ * nothing is stopped any more, every page be there or lost in so many words.
  *
  *	reality [-l] [-s SEED] [-t SECONDS] [ADDRESS]...
  *
- * for so long on each transport. Trouble comes by and by, as the list tells it:
- * nothing, then control is stopped, then the interface, then all is killed.
+ * for so long on each transport, one seed after the other. Trouble comes by and
+ * by, as the list tells it: nothing, then control is stopped, then the
+ * interface, then all is killed.
  *
  * Patient, as in `make check`, leases and deadlines are long and troubles are
  * short: how busy the machine is does not matter. With -l they are hasty, so
@@ -18,7 +21,6 @@
  */
 #include "appliance.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -28,73 +30,37 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "outcomes.h"
 #include "rand.h"
+#include "reality.h"
 
-#define POOL_PAGES 1024
-#define WORD 2040 /* where in its page the watched word is */
+#define POOL "4M" /* REALITY_POOL */
 
 struct profile {
-	const char *lease, *timeout, *loss_timeout;
+	const char *lease;
+	unsigned timeout_ms, loss_ms;
 	unsigned scales[3]; /* of what takes a while, in ms */
 };
 
 static const struct profile patient = {
-	"--lease=20s", "timeout=30s", "loss_timeout=20s", { 5, 50, 150 },
+	"--lease=20s", 30000, 20000, { 5, 50, 150 },
 };
 
 static const struct profile hasty = {
-	"--lease=700ms", "timeout=1500ms", "loss_timeout=400ms",
-	{ 5, 100, 700 },
+	"--lease=700ms", 1500, 400, { 5, 100, 700 },
 };
 
 static struct {
 	const struct profile *profile;
+	char address[128];
 	unsigned unit_ms;
-	struct xm_rand rand, trouble_rand;
+	struct xm_rand trouble_rand;
 	struct appliance appliance;
 	const char *listen;
-	char address[128];
-	extmem *x;
-	extmem_region *region;
-	uint8_t *memory;
-	uint64_t pages, stamp;
-	uint64_t words[POOL_PAGES], maybe[POOL_PAGES]; /* either of them */
-	bool lost;
-	/* shared with the thread that makes trouble */
-	pthread_mutex_t lock;
-	struct outcome_watch watch;
-	atomic_bool over, closed;
+	atomic_bool over, calm, closed;
 	atomic_int pids[2]; /* of the appliance */
-	outcome_counts seen;
-	uint64_t wrong, unlisted;
-} r = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static uint64_t below(uint64_t n)
-{
-	return xm_rand_below(&r.rand, n);
-}
+} r;
 
 /* --- trouble ------------------------------------------------------------------------ */
-
-static uint64_t now_ns(void)
-{
-	return now_ms() * XM_MS;
-}
-
-static void begins(enum outcome_trouble trouble)
-{
-	pthread_mutex_lock(&r.lock);
-	outcome_begin(&r.watch, trouble);
-	pthread_mutex_unlock(&r.lock);
-}
-
-static void ends(enum outcome_trouble trouble)
-{
-	pthread_mutex_lock(&r.lock);
-	outcome_end(&r.watch, trouble, now_ns());
-	pthread_mutex_unlock(&r.lock);
-}
 
 static unsigned a_while(void)
 {
@@ -109,7 +75,7 @@ static bool begin_appliance(void)
 	bool begun = appliance_start(&r.appliance,
 				     r.address[0] != '\0' ? r.address
 							  : r.listen,
-				     "4M", more);
+				     POOL, more);
 
 	atomic_store(&r.pids[0], begun ? r.appliance.control : 0);
 	atomic_store(&r.pids[1], begun ? r.appliance.interface : 0);
@@ -118,21 +84,27 @@ static bool begin_appliance(void)
 
 static void stop(enum outcome_trouble trouble, enum part part)
 {
-	begins(trouble);
+	reality_begins(trouble);
 	appliance_signal(&r.appliance, part, SIGSTOP);
 	sleep_ms(a_while());
 	appliance_signal(&r.appliance, part, SIGCONT);
-	ends(trouble);
+	reality_ends(trouble);
 }
 
 static void kill_and_begin(void)
 {
-	begins(OUTCOME_KILLED);
+	reality_begins(OUTCOME_KILLED);
 	appliance_kill(&r.appliance);
 	sleep_ms(a_while());
-	while (!begin_appliance() && !atomic_load(&r.over))
+	/* At its old address, which may be another's for a moment. */
+	for (unsigned i = 0; !begin_appliance(); i++) {
+		if (i == 300) {
+			printf("no appliance begins again at %s\n", r.address);
+			exit(1);
+		}
 		sleep_ms(100);
-	ends(OUTCOME_KILLED);
+	}
+	reality_ends(OUTCOME_KILLED);
 }
 
 /* One trouble that is no worse than this. */
@@ -169,6 +141,7 @@ static void *trouble(void *argument)
 		for (unsigned i = 0; i < 60 && !atomic_load(&r.over); i++)
 			sleep_ms(100);
 	}
+	atomic_store(&r.calm, true);
 	/* What this thread began dies with it. */
 	while (!atomic_load(&r.closed))
 		sleep_ms(10);
@@ -196,24 +169,24 @@ static uint64_t waited_ns(int pid)
 #define LOOK_MS 50
 #define STARVED_MS 30 /* of them */
 
-/* True when one of us, or of the appliance, was not run in time. */
-static bool starved(void)
+/* How long the one of us, or of the appliance, that waited the most was not run. */
+static uint64_t starved_ns(void)
 {
 	static int pids[3];
 	static uint64_t waited[3];
 	int now[3] = { getpid(), atomic_load(&r.pids[0]),
 		       atomic_load(&r.pids[1]) };
-	bool any = false;
+	uint64_t most_ns = 0;
 
 	for (unsigned i = 0; i < 3; i++) {
 		uint64_t ns = waited_ns(now[i]);
 
-		any |= now[i] == pids[i] && ns > waited[i] &&
-		       ns - waited[i] > STARVED_MS * XM_MS;
+		if (now[i] == pids[i] && ns > waited[i])
+			most_ns = xm_max(most_ns, ns - waited[i]);
 		pids[i] = now[i];
 		waited[i] = ns;
 	}
-	return any;
+	return most_ns;
 }
 
 static void *watch(void *argument)
@@ -221,188 +194,24 @@ static void *watch(void *argument)
 	uint64_t last_ms = now_ms();
 
 	(void)argument;
-	while (!atomic_load(&r.over)) {
+	while (!atomic_load(&r.closed)) {
+		uint64_t now, ns;
+
 		sleep_ms(LOOK_MS);
-		if (r.profile == &hasty &&
-		    (now_ms() - last_ms > LOOK_MS + STARVED_MS || starved())) {
-			begins(OUTCOME_OTHER);
-			ends(OUTCOME_OTHER);
+		now = now_ms();
+		ns = starved_ns();
+		if (now - last_ms > LOOK_MS)
+			ns = xm_max(ns, (now - last_ms - LOOK_MS) * XM_MS);
+		last_ms = now;
+		if (ns <= STARVED_MS * XM_MS)
+			continue;
+		reality_starved(ns);
+		if (r.profile == &hasty) {
+			reality_begins(OUTCOME_OTHER);
+			reality_ends(OUTCOME_OTHER);
 		}
-		last_ms = now_ms();
 	}
 	return NULL;
-}
-
-/* --- operations ----------------------------------------------------------------------- */
-
-static void count(enum outcome_call call, enum outcome_result result)
-{
-	enum outcome_trouble worst;
-
-	pthread_mutex_lock(&r.lock);
-	worst = outcome_worst(&r.watch);
-	if (call == OUTCOME_TAKE && result == OUTCOME_OK)
-		outcome_taken(&r.watch, now_ns());
-	pthread_mutex_unlock(&r.lock);
-	r.seen[call][worst][result]++;
-	if (outcome_listed(call, worst, result))
-		return;
-	r.unlisted++;
-	printf("not in the list: %s while %s: %s: %s\n",
-	       outcome_call_name(call), outcome_trouble_name(worst),
-	       outcome_result_name(result),
-	       result == OUTCOME_OK || result == OUTCOME_SIGBUS
-		       ? ""
-		       : extmem_error());
-}
-
-static bool call(enum outcome_call which, int rc)
-{
-	count(which, outcome_result(rc));
-	if (rc == -ESTALE)
-		r.lost = true;
-	return rc >= 0;
-}
-
-static void check(uint64_t page, uint64_t got, const char *how)
-{
-	if (got == r.words[page] || got == r.maybe[page]) {
-		r.words[page] = r.maybe[page] = got;
-		return;
-	}
-	r.wrong++;
-	printf("%s page %llu: %llx, neither %llx nor %llx\n", how,
-	       (unsigned long long)page, (unsigned long long)got,
-	       (unsigned long long)r.words[page],
-	       (unsigned long long)r.maybe[page]);
-}
-
-static uint64_t *word_at(uint64_t page)
-{
-	return (uint64_t *)(void *)(r.memory + page * PAGE + WORD);
-}
-
-/* The touched byte's page stays, as no other thread needs room. */
-static void op_load(uint64_t page)
-{
-	bool here = touch_read(r.memory + page * PAGE + WORD) >= 0;
-
-	count(OUTCOME_LOAD, here ? OUTCOME_OK : OUTCOME_SIGBUS);
-	if (here)
-		check(page, *word_at(page), "loaded");
-	else
-		r.lost = true;
-}
-
-static void op_store(uint64_t page)
-{
-	volatile uint8_t *other = r.memory + page * PAGE;
-	bool here = touch_write(other, 1) >= 0;
-
-	count(OUTCOME_STORE, here ? OUTCOME_OK : OUTCOME_SIGBUS);
-	if (!here) {
-		r.lost = true;
-		return;
-	}
-	*word_at(page) = r.words[page] = r.maybe[page] = ++r.stamp;
-}
-
-static void op_read(uint64_t page, uint64_t pages)
-{
-	static uint8_t bytes[8 * PAGE];
-	uint64_t got;
-
-	if (!call(OUTCOME_READ, extmem_read(r.region, page * PAGE, bytes,
-					    pages * PAGE)))
-		return;
-	for (uint64_t i = 0; i < pages; i++) {
-		memcpy(&got, bytes + i * PAGE + WORD, sizeof(got));
-		check(page + i, got, "read");
-	}
-}
-
-static void op_write(uint64_t page, uint64_t pages)
-{
-	static uint8_t bytes[8 * PAGE];
-	bool done;
-
-	for (uint64_t i = 0; i < pages; i++) {
-		if (r.words[page + i] != r.maybe[page + i])
-			return; /* settle that first */
-		r.maybe[page + i] = ++r.stamp;
-		memcpy(bytes + i * PAGE + WORD, &r.stamp, sizeof(r.stamp));
-	}
-	done = call(OUTCOME_WRITE, extmem_write(r.region, page * PAGE, bytes,
-						pages * PAGE));
-	for (uint64_t i = 0; done && i < pages; i++)
-		r.words[page + i] = r.maybe[page + i];
-}
-
-static void op_resize(void)
-{
-	uint64_t size = (1 + below(POOL_PAGES / 16)) * 16 * PAGE;
-	uint64_t pages = extmem_region_size(r.region) / PAGE;
-
-	call(OUTCOME_RESIZE, extmem_region_resize(r.region, size));
-	r.pages = extmem_region_size(r.region) / PAGE;
-	if (pages > r.pages)
-		pages = r.pages;
-	memset(r.words + pages, 0, (POOL_PAGES - pages) * 8);
-	memset(r.maybe + pages, 0, (POOL_PAGES - pages) * 8);
-}
-
-static void give(void)
-{
-	call(OUTCOME_GIVE, extmem_region_give(r.region));
-	r.region = NULL;
-}
-
-static void take(void)
-{
-	uint64_t size = (1 + below(POOL_PAGES / 14)) * 16 * PAGE;
-	void *memory;
-
-	if (!call(OUTCOME_TAKE, extmem_region_take(r.x, "reality", size,
-						   &r.region)))
-		return;
-	r.lost = false;
-	r.pages = size / PAGE;
-	memset(r.words, 0, sizeof(r.words));
-	memset(r.maybe, 0, sizeof(r.maybe));
-	if (extmem_map(r.region, 0, 0, &memory) != 0)
-		give();
-	else
-		r.memory = memory;
-}
-
-static void operate(void)
-{
-	uint64_t page, pages, roll = below(100);
-
-	if (r.region != NULL && (r.lost || roll == 0))
-		give();
-	if (r.region == NULL) {
-		take();
-		if (r.region == NULL)
-			sleep_ms(10);
-		return;
-	}
-	page = below(r.pages);
-	pages = 1 + below(xm_min(8, r.pages - page));
-	if (roll < 35)
-		op_load(page);
-	else if (roll < 70)
-		op_store(page);
-	else if (roll < 80)
-		op_read(page, pages);
-	else if (roll < 90)
-		op_write(page, pages);
-	else if (roll < 98)
-		call(OUTCOME_SYNC, extmem_sync(r.region, 0, 0));
-	else
-		op_resize();
-	if (below(10) == 0)
-		sleep_ms((unsigned)below(10));
 }
 
 /* --- the whole ---------------------------------------------------------------------------- */
@@ -411,51 +220,35 @@ static bool live(const char *listen, uint64_t seed, unsigned seconds)
 {
 	uint64_t end_ms = now_ms() + seconds * 1000;
 	pthread_t threads[2];
+	struct xm_rand rand;
 
 	r.listen = listen;
 	r.address[0] = '\0';
-	memset(&r.watch, 0, sizeof(r.watch));
 	atomic_store(&r.over, false);
+	atomic_store(&r.calm, false);
 	atomic_store(&r.closed, false);
-	xm_rand_seed(&r.rand, seed);
-	xm_rand_split(&r.rand, "trouble", 0, &r.trouble_rand);
+	xm_rand_seed(&rand, seed);
+	xm_rand_split(&rand, "trouble", 0, &r.trouble_rand);
 	if (!begin_appliance())
 		return false;
-	snprintf(r.address, sizeof(r.address), "%s", r.appliance.address);
-	r.x = client_open(r.address, "local=1M", r.profile->timeout,
-			  r.profile->loss_timeout, NULL);
-	if (r.x == NULL ||
+	snprintf(r.address, sizeof(r.address), "%s",
+		 r.appliance.address);
+	if (!reality_open(r.address, r.profile->timeout_ms,
+			  r.profile->loss_ms) ||
 	    pthread_create(&threads[0], NULL, trouble, NULL) != 0 ||
 	    pthread_create(&threads[1], NULL, watch, NULL) != 0)
 		return false;
 	while (now_ms() < end_ms)
-		operate();
+		reality_live(seed++, end_ms);
 	atomic_store(&r.over, true);
-	if (r.region != NULL)
-		give();
-	extmem_close(r.x);
+	while (!atomic_load(&r.calm))
+		sleep_ms(10);
+	reality_finish();
 	atomic_store(&r.closed, true);
 	for (unsigned i = 0; i < 2; i++)
 		pthread_join(threads[i], NULL);
 	appliance_kill(&r.appliance);
 	return true;
-}
-
-static void print_seen(void)
-{
-	for (unsigned c = 0; c < OUTCOME_CALLS; c++) {
-		for (unsigned t = 0; t < OUTCOME_TROUBLES; t++) {
-			for (unsigned i = 0; i < OUTCOME_RESULTS; i++) {
-				if (r.seen[c][t][i] == 0)
-					continue;
-				printf("%-8s %-18s %-12s %llu\n",
-				       outcome_call_name(c),
-				       outcome_trouble_name(t),
-				       outcome_result_name(i),
-				       (unsigned long long)r.seen[c][t][i]);
-			}
-		}
-	}
 }
 
 int main(int argc, char **argv)
@@ -486,17 +279,17 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	touch_begin();
 	for (; *listen != NULL; listen++) {
+		uint64_t unlisted = reality_unlisted();
 		bool lived = live(*listen, seed, seconds);
 
-		if (lived && r.wrong == 0 && r.unlisted == 0)
+		if (lived && reality_unlisted() == unlisted)
 			passed++;
 		else
 			failed++;
 		if (!lived)
 			printf("%s: no appliance or no client\n", *listen);
-		r.wrong = r.unlisted = 0;
 	}
-	print_seen();
+	reality_print();
 	printf("%u passed, %u failed\n", passed, failed);
 	return failed > 0;
 }

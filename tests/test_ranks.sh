@@ -24,6 +24,10 @@ check "and none is 0" test $? -eq 0
 if can_mpirun; then
 	check "three ranks report as one process" \
 		test "$(report $mpirun -n 3 "$sim")" = "$alone"
+	story=a_fault_on_a_page_being_written_back
+	check "three ranks tell a story once" \
+		test "$($mpirun -n 3 "$sim" --story $story 2>/dev/null)" = \
+		"$("$sim" --story $story)"
 else
 	echo "skipped: no MPI"
 fi

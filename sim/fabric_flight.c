@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What is under way in the simulated fabric: operations, their arrival and their
+ * ends, and the connections that they go by. fabric.c says how it behaves.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cost.h"
+#include "fabric_parts.h"
+#include "links.h"
+#include "plant.h"
+
+struct fabric fabric;
+
+static void wake(const struct xm_transport *t)
+{
+	world_wake(t->process);
+}
+
+static struct queued *push(struct xm_transport *t,
+			   struct xm_transport_event event)
+{
+	struct queued *q = malloc(sizeof(*q));
+
+	XM_ASSERT(q != NULL);
+	q->event = event;
+	q->write = false;
+	q->size = 0;
+	q->next = NULL;
+	*t->last = q;
+	t->last = &q->next;
+	t->counts.flying += event.kind == XM_TRANSPORT_DONE;
+	wake(t);
+	return q;
+}
+
+/* --- operations ------------------------------------------------------------------- */
+
+static void forget_near(struct operation *op, int status)
+{
+	struct operation **link = &op->initiator->operations;
+	struct queued *q;
+
+	while (*link != op)
+		link = &(*link)->next;
+	*link = op->next;
+	op->initiator->flying--;
+	op->cancelled = true;
+	op->near = NULL;
+	q = push(op->initiator, (struct xm_transport_event){
+		.kind = XM_TRANSPORT_DONE, .token = op->token,
+		.status = status,
+	});
+	q->write = op->write;
+	q->size = op->size;
+	if (XM_PLANTED(double_completion) && status == -ECANCELED &&
+	    world_chance(WORLD_NETWORK, 8))
+		push(op->initiator, (struct xm_transport_event){
+			.kind = XM_TRANSPORT_DONE, .token = op->token,
+			.status = status,
+		});
+}
+
+void fabric_cancel(struct connection *c)
+{
+	struct operation *op = c->initiator->operations;
+
+	while (op != NULL) {
+		struct operation *next = op->next;
+
+		if (op->connection == c)
+			forget_near(op, -ECANCELED);
+		op = next;
+	}
+}
+
+/* The initiator hears that its connection is gone. */
+static void arrive_reset(void *argument, uint64_t again)
+{
+	struct connection *c = argument;
+
+	(void)again;
+	if (c->initiator == NULL || c->down)
+		return;
+	if (links_blocked(c->to, c->from)) {
+		world_at(world_now() + LINKS_RETRY, arrive_reset, c, 1);
+		return;
+	}
+	world_note("fabric.reset: node {from} hears that its "
+		   "connection {peer} to node {to} is gone", c->from, c->peer, c->to);
+	c->down = true;
+	c->up = false;
+	fabric_cancel(c);
+	push(c->initiator, (struct xm_transport_event){
+		.kind = XM_TRANSPORT_DOWN, .peer = c->peer,
+		.status = -ECONNRESET,
+	});
+}
+
+/* What is known of a connection's end comes when it comes. */
+void fabric_reset(struct connection *c)
+{
+	uint64_t late_ns = 0;
+
+	if (sim_shape.provider.late_ns > 0) {
+		late_ns = xm_rand_below(world_rand(WORLD_NETWORK),
+					2 * sim_shape.provider.late_ns);
+		sim_counts.faults[SIM_FAULT_LATE_DEATH]++;
+	}
+	world_at(links_arrive(c->to, c->from, 64) + late_ns, arrive_reset, c,
+		 0);
+}
+
+/* Of a process, or its host: whoever is at the other end may hear of it. */
+bool fabric_death_is_told(void)
+{
+	sim_counts.faults[SIM_FAULT_UNTOLD_DEATH] +=
+		!sim_shape.provider.reports_death;
+	return sim_shape.provider.reports_death;
+}
+
+/* The target's side ends: what has not been executed never will be. */
+void fabric_target_close(struct connection *c)
+{
+	if (c->target == NULL)
+		return;
+	if (c->joined && !c->left)
+		push(c->target, (struct xm_transport_event){
+			.kind = XM_TRANSPORT_LEFT, .client = c->client,
+		});
+	c->left = true;
+	c->target = NULL;
+}
+
+void fabric_arrive_close(void *argument, uint64_t number)
+{
+	struct connection *c = argument;
+
+	(void)number;
+	if (links_blocked(c->from, c->to)) {
+		world_at(world_now() + LINKS_RETRY, fabric_arrive_close, c, 0);
+		return;
+	}
+	fabric_target_close(c);
+}
+
+static void arrive_response(void *argument, uint64_t number)
+{
+	struct operation *op = argument;
+	struct connection *c = op->connection;
+
+	(void)number;
+	if (op->cancelled)
+		return;
+	if (links_blocked(c->to, c->from)) {
+		world_at(world_now() + LINKS_RETRY, arrive_response, op, 0);
+		return;
+	}
+	if (!op->write && op->status == 0)
+		memcpy(op->near, op->bytes, op->size);
+	free(op->bytes);
+	op->bytes = NULL;
+	forget_near(op, op->status);
+}
+
+static struct exposed *key_find(struct xm_transport *t, uint64_t client,
+				const struct xm_far *far)
+{
+	for (size_t i = 0; i < t->exposed_count; i++) {
+		struct exposed *e = &t->exposed[i];
+
+		if (e->key == far->key &&
+		    (e->client == client || !sim_shape.provider.admits))
+			return e;
+	}
+	return NULL;
+}
+
+/* It does nothing. */
+static void shut(const struct operation *op)
+{
+	world_note("fabric.shut: what node {from} posted to node {to} finds its "
+		   "connection gone, write {write:bool}",
+		   op->connection->from, op->connection->to, op->write);
+}
+
+static bool fits(const struct operation *op, const struct exposed *e)
+{
+	for (uint32_t i = 0; i < op->count; i++) {
+		if (!xm_span_fits(op->offsets[i], op->piece, e->size))
+			return false;
+	}
+	return true;
+}
+
+/* One access, at the target, when it polls. */
+void fabric_execute(struct xm_transport *t, struct operation *op)
+{
+	struct connection *c = op->connection;
+	struct exposed *e;
+	uint32_t at;
+
+	if (c->target != t) {
+		shut(op); /* it was closed in between */
+		return;
+	}
+	e = key_find(t, c->client, &op->far);
+	if (e == NULL || !fits(op, e)) {
+		sim_counts.faults[SIM_FAULT_REFUSED_KEY]++;
+		world_note("fabric.refused: an access of node {from} to "
+			   "node {to} is refused, write {write:bool}",
+			   c->from, c->to, op->write);
+		if (!sim_shape.provider.refuses) {
+			fabric_target_close(c);
+			fabric_reset(c);
+			return;
+		}
+		op->status = -EACCES;
+	} else if (op->write) {
+		const uint8_t *from = op->bytes != NULL ? op->bytes : op->near;
+
+		if (from == NULL)
+			return; /* cancelled before its bytes had left */
+		sim_counts.faults[SIM_FAULT_LATE_WRITE] += op->cancelled;
+		at = appliance_at_interface(t->process);
+		for (uint32_t i = 0; i < op->count; i++) {
+			uint64_t byte = e->offset + op->offsets[i];
+
+			oracle_access(at, e->client, byte, op->piece, true);
+			appliance_written(at, byte, op->piece);
+			memcpy(t->pool + byte, from + i * op->piece, op->piece);
+		}
+	} else {
+		oracle_access(appliance_at_interface(t->process), e->client,
+			      e->offset + op->offsets[0], op->size, false);
+		op->bytes = malloc(op->size);
+		XM_ASSERT(op->bytes != NULL);
+		memcpy(op->bytes, t->pool + e->offset + op->offsets[0],
+		       op->size);
+	}
+	if (e != NULL)
+		world_note(op->write ? "fabric.write: node {from} writes byte "
+				       "{offset:hex} and on, {size:bytes}"
+				     : "fabric.read: node {from} reads byte "
+				       "{offset:hex} and on, {size:bytes}",
+			   c->from, e->offset + op->offsets[0], op->size);
+	world_at(xm_max(links_arrive(c->to, c->from,
+				     op->write ? 64 : op->size),
+			op->ends_ns),
+		 arrive_response, op, 0);
+}
+
+static void arrive_request(void *argument, uint64_t number)
+{
+	struct operation *op = argument;
+	struct connection *c = op->connection;
+	struct arrival *a;
+
+	(void)number;
+	if (links_blocked(c->from, c->to)) {
+		world_at(world_now() + LINKS_RETRY, arrive_request, op, 0);
+		return;
+	}
+	if (c->target == NULL) {
+		shut(op);
+		if (fabric_death_is_told())
+			fabric_reset(c);
+		return;
+	}
+	a = malloc(sizeof(*a));
+	XM_ASSERT(a != NULL);
+	a->next = NULL;
+	a->operation = op;
+	*c->target->inbox_last = a;
+	c->target->inbox_last = &a->next;
+	wake(c->target);
+}
+
+static bool is_enlisted(const struct xm_transport *t, const uint8_t *near,
+			size_t size)
+{
+	bool found = !sim_shape.provider.enlists;
+
+	for (unsigned i = 0; i < XM_SPANS_MAX && !found; i++)
+		found = t->spans[i].memory != NULL &&
+			near >= t->spans[i].memory &&
+			near + size <= t->spans[i].memory + t->spans[i].size;
+	return found;
+}
+
+int fabric_post(struct xm_transport *t, uint32_t peer, bool write,
+		const struct xm_far *far, const uint64_t *offsets,
+		uint32_t count, void *near, size_t piece, uint64_t token)
+{
+	struct connection *c = t->peers[peer];
+	struct operation *op;
+	size_t size = count * piece;
+
+	XM_ASSERT(count > 0 && count <= SCATTER_MAX);
+	XM_ASSERT(size > 0 && size <= sim_shape.provider.size_max);
+	if (c == NULL || !c->up)
+		return -ENOTCONN;
+	if (t->flying >= sim_shape.provider.depth)
+		return -EAGAIN;
+	if (c->target == NULL && sim_shape.provider.sticks) {
+		sim_counts.faults[SIM_FAULT_STUCK]++;
+		return -EAGAIN;
+	}
+	if (world_chance(WORLD_MISFORTUNE, sim_shape.again)) {
+		sim_counts.faults[SIM_FAULT_AGAIN]++;
+		return -EAGAIN;
+	}
+	cost_post(write, size);
+	op = calloc(1, sizeof(*op));
+	XM_ASSERT(op != NULL);
+	if (cost.on)
+		op->ends_ns = cost_ends(write, size, &c->busy_ns);
+	op->next_all = fabric.operations;
+	fabric.operations = op;
+	op->connection = c;
+	op->initiator = t;
+	op->write = write;
+	op->far = *far;
+	memcpy(op->offsets, offsets, count * sizeof(offsets[0]));
+	op->count = count;
+	op->piece = piece;
+	op->size = size;
+	op->token = token;
+	op->near = near;
+	XM_ASSERT(is_enlisted(t, near, size));
+	if (write && (world_chance(WORLD_NETWORK, 2) ||
+		      XM_PLANTED(early_acknowledgement))) {
+		op->bytes = malloc(size);
+		XM_ASSERT(op->bytes != NULL);
+		memcpy(op->bytes, near, size);
+	}
+	op->next = t->operations;
+	t->operations = op;
+	t->flying++;
+	t->counts.writes += write;
+	t->counts.bytes_written += write ? size : 0;
+	t->counts.reads += !write;
+	t->counts.bytes_read += write ? 0 : size;
+	world_at(links_arrive(c->from, c->to, write ? size : 64), arrive_request,
+		 op, 0);
+	if (write && XM_PLANTED(early_acknowledgement))
+		forget_near(op, 0);
+	return 0;
+}
+
+/* --- connections ---------------------------------------------------------------------- */
+
+static struct xm_transport *transport_uid(uint64_t uid)
+{
+	for (struct xm_transport *t = fabric.transports; t != NULL;
+	     t = t->next_all) {
+		if (t->uid == uid && t->process->alive &&
+		    t->process->incarnation == t->incarnation)
+			return t;
+	}
+	return NULL;
+}
+
+static void arrive_accept(void *argument, uint64_t number)
+{
+	struct connection *c = argument;
+
+	(void)number;
+	if (c->initiator == NULL || c->down || c->target == NULL)
+		return;
+	if (links_blocked(c->to, c->from)) {
+		world_at(world_now() + LINKS_RETRY, arrive_accept, c, 0);
+		return;
+	}
+	c->up = true;
+	push(c->initiator, (struct xm_transport_event){
+		.kind = XM_TRANSPORT_UP, .peer = c->peer,
+	});
+}
+
+static bool ticket_use(struct xm_transport *t, const uint8_t *bytes,
+		       struct connection *c)
+{
+	for (size_t i = 0; i < t->tickets_count; i++) {
+		if (memcmp(t->tickets[i].bytes, bytes, XM_TICKET_SIZE) != 0)
+			continue;
+		c->client = t->tickets[i].client;
+		c->lane = t->tickets[i].lane;
+		t->tickets[i] = t->tickets[--t->tickets_count];
+		return true;
+	}
+	return false;
+}
+
+/* What the client had on this lane ends before the new one is accepted. Where
+ * connections are not known the provider's queue between two endpoints keeps
+ * the order: what was posted before does not happen after. */
+static void supersede(struct xm_transport *t, const struct connection *by)
+{
+	if (XM_PLANTED(not_superseded))
+		return;
+	for (struct connection *c = fabric.connections; c != NULL;
+	     c = c->next_all) {
+		bool former = by->joined ? c->client == by->client &&
+						   c->lane == by->lane
+					 : c->home == by->home;
+
+		if (c != by && c->target == t && former) {
+			world_note("fabric.supersede: an earlier connection "
+				   "of node {from} to node {to} is closed",
+				   c->from, c->to, 0);
+			fabric_target_close(c);
+			fabric_reset(c);
+		}
+	}
+}
+
+void fabric_arrive_knock(void *argument, uint64_t number)
+{
+	struct knock *k = argument;
+	struct connection *c = k->connection;
+	struct xm_transport *t = transport_uid(k->uid);
+
+	(void)number;
+	if (links_blocked(c->from, c->to)) {
+		world_at(world_now() + LINKS_RETRY, fabric_arrive_knock, k, 0);
+		return;
+	}
+	/* A hung target's kernel holds the door; nobody opens it. */
+	if (t != NULL && t->process->hung) {
+		world_at(world_now() + LINKS_RETRY, fabric_arrive_knock, k, 0);
+		return;
+	}
+	if (t == NULL || (sim_shape.provider.admits &&
+			  !ticket_use(t, k->ticket, c))) {
+		free(k);
+		fabric_reset(c);
+		return;
+	}
+	free(k);
+	/* Where keys are all there is, nobody knows whose this one is. */
+	c->joined = sim_shape.provider.admits;
+	supersede(t, c);
+	if (c->joined) {
+		push(t, (struct xm_transport_event){
+			.kind = XM_TRANSPORT_JOINED, .client = c->client,
+		});
+	}
+	c->target = t;
+	c->serial = ++fabric.serial;
+	world_note("fabric.accept: a connection of node {from} to "
+		   "node {to} is accepted for client {client:hex}", c->from, c->to, c->client);
+	world_at(links_arrive(c->to, c->from, 64), arrive_accept, c, 0);
+}
+
+void fabric_break(uint32_t a, uint32_t b)
+{
+	for (struct connection *c = fabric.connections; c != NULL;
+	     c = c->next_all) {
+		if (c->from == a && c->to == b && c->target != NULL) {
+			fabric_target_close(c);
+			fabric_reset(c);
+		}
+	}
+}

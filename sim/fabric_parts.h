@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the fabric's two files share: what is under way between two transports
+ * (fabric_flight.c), and the contract on top of it (fabric.c). */
+#ifndef XM_FABRIC_PARTS_H
+#define XM_FABRIC_PARTS_H
+
+#include "sim.h"
+
+#define PEERS 64
+
+struct operation;
+
+#define SCATTER_MAX 8
+
+struct connection {
+	struct connection *next_all;
+	struct xm_transport *initiator, *target; /* NULL: that side is gone */
+	const struct xm_transport *home;	 /* who made it */
+	uint32_t from, to;			 /* nodes */
+	uint32_t peer;
+	uint64_t client, serial;
+	uint32_t lane;
+	uint64_t busy_ns; /* see cost.h */
+	bool up, down; /* as the initiator has been told */
+	bool joined, left; /* as the target has */
+};
+
+struct operation {
+	struct operation *next; /* outstanding of its transport */
+	struct operation *next_all;
+	struct connection *connection;
+	struct xm_transport *initiator;
+	bool write, cancelled, done;
+	struct xm_far far;
+	uint64_t offsets[SCATTER_MAX]; /* of its pieces */
+	uint32_t count;		       /* of those */
+	uint64_t piece;		       /* bytes of each */
+	uint64_t size, token;
+	uint8_t *near;
+	uint8_t *bytes; /* a copy under way */
+	uint64_t ends_ns; /* not before; see cost.h */
+	int status;
+};
+
+struct queued {
+	struct xm_transport_event event;
+	bool write; /* DONE: what is, and how much */
+	uint64_t size;
+	struct queued *next;
+};
+
+struct exposed {
+	uint64_t client, key, offset, size;
+	bool concealed; /* and still alive, if the provider does not revoke */
+	uint64_t serial; /* then: connections before this one still know it */
+};
+
+struct ticket {
+	uint64_t client;
+	uint32_t lane;
+	uint8_t bytes[XM_TICKET_SIZE];
+};
+
+struct token {
+	uint8_t bytes[XM_TICKET_SIZE];
+};
+
+struct arrival {
+	struct arrival *next;
+	struct operation *operation;
+};
+
+struct xm_transport {
+	struct xm_transport *next_all; /* of those that are open, or that are not */
+	struct process *process;
+	uint32_t incarnation, node, flying;
+	struct fabric_counts counts;
+	bool open, target;
+	uint64_t uid;
+	struct connection *peers[PEERS];
+	struct operation *operations;
+	struct queued *first, **last;
+	struct {
+		const uint8_t *memory;
+		size_t size;
+	} spans[XM_SPANS_MAX];
+	/* target */
+	uint8_t *pool;
+	size_t pool_size;
+	struct exposed *exposed;
+	size_t exposed_count;
+	struct ticket *tickets;
+	size_t tickets_count;
+	/* Keys and tickets that it ever had, of which none may come again. */
+	struct token *tokens;
+	size_t tokens_count;
+	struct arrival *inbox, **inbox_last;
+};
+
+struct fabric {
+	struct xm_transport *transports, *ended;
+	struct xm_transport **doors; /* by uid; NULL: it has ended */
+	uint64_t doors_max;
+	struct connection *connections;
+	struct operation *operations;
+	uint64_t uid, serial;
+};
+
+extern struct fabric fabric;
+
+struct knock {
+	struct connection *connection;
+	uint64_t uid;
+	uint8_t ticket[XM_TICKET_SIZE];
+};
+
+/* Begins an operation of `count` pieces: what read, write and scatter return. */
+int fabric_post(struct xm_transport *, uint32_t peer, bool write,
+		const struct xm_far *, const uint64_t *offsets, uint32_t count,
+		void *near, size_t piece, uint64_t token);
+/* The target does what has arrived. */
+void fabric_execute(struct xm_transport *, struct operation *);
+/* All that a connection's initiator waits for ends now. */
+void fabric_cancel(struct connection *);
+/* The initiator is told that its connection is gone; or the target ends it. */
+void fabric_reset(struct connection *);
+void fabric_target_close(struct connection *);
+/* By this provider, this time. */
+bool fabric_death_is_told(void);
+/* Events: the initiator's end arrives; it asks to be let in (a struct knock). */
+void fabric_arrive_close(void *connection, uint64_t number);
+void fabric_arrive_knock(void *knock, uint64_t number);
+
+#endif

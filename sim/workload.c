@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a program does with its regions, one operation after the other: the
+ * generator of random operations over the whole client interface. The simulator
+ * runs it (program.c), and so do real processes (tests/reality.c); see
+ * program.h.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "program.h"
+
+/* --- regions ------------------------------------------------------------------------ */
+
+static bool region_take(struct program *p)
+{
+	uint64_t granules = p->pages_max * XM_PAGE / sim_shape.granule;
+	uint64_t size = (1 + below(granules)) * sim_shape.granule;
+	struct part parts[PARTS_MAX];
+	unsigned count = 0;
+	void *at;
+	int rc;
+
+	if (p->x == NULL && !around_open(p))
+		return false;
+	rc = CALL(extmem_region_take, p->x, "r", size, &p->region);
+	around_outcome(p, OUTCOME_TAKE, outcome_result(rc));
+	if (rc == -ENOSPC)
+		sim_counts.faults[SIM_FAULT_FULL]++;
+	if (rc != 0) {
+		world_note("program.refused: client {client}: no region: "
+			   "{error:error}", p->index, (uint64_t)-rc, 0);
+		p->region = NULL;
+		return false;
+	}
+	sim_counts.regions++;
+	world_note("program.take: client {client} has a region of {size:bytes}", p->index, size, 0);
+	p->lost = false;
+	p->objects_count = 0;
+	memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
+	if (!slab_take(p))
+		world_broken("selection", "a fresh region has no room");
+	/* Explicit writes before the first mapping, sometimes, and not all of
+	 * them over when it comes. */
+	if (below(3) == 0) {
+		op_explicit(p, true);
+		op_explicit(p, false);
+	}
+	if (below(4) == 0)
+		count = async_begin(p, parts);
+	rc = CALL(extmem_map, p->region, 0, 0, &at);
+	if (rc != 0 && rc != -ENOMEM && !(rc == -ETIMEDOUT && count > 0))
+		world_broken("promise", "a fresh region is not mapped: %d",
+			     rc);
+	async_end(p, parts, count);
+	p->lost |= rc != 0;
+	return true;
+}
+
+/* Everything that is watched, read explicitly once more. */
+static void verify(struct program *p)
+{
+	uint8_t *bytes = malloc(XM_PAGE);
+
+	XM_ASSERT(bytes != NULL);
+	for (uint64_t i = 0; i < p->pages && !p->lost; i++) {
+		uint64_t began_ns = world_now();
+		int rc;
+
+		/* In clear weather a page is there, or lost for good and said
+		 * to be. */
+		do {
+			rc = CALL(extmem_read, p->region, i * XM_PAGE, bytes,
+				  XM_PAGE);
+			if (rc == -ENOTCONN || rc == -ETIMEDOUT)
+				world_wait(p, 100 * XM_MS);
+		} while (around_finishing() && (rc == -ENOTCONN || rc == -ETIMEDOUT) &&
+			 world_now() - began_ns < 100 * XM_SECOND);
+		if (around_finishing() && (rc == -ENOTCONN || rc == -ETIMEDOUT))
+			world_broken("liveness", "client %u cannot read page "
+				     "%llu of its region, 100 s after the "
+				     "weather cleared, and it is not lost",
+				     p->index, (unsigned long long)i);
+		if (!call_went(p, rc))
+			break;
+		for (unsigned k = 0; k < WORDS; k++) {
+			uint64_t value;
+
+			memcpy(&value, bytes + word_places[k], 8);
+			word_check(p, i, k, value, "finally read");
+		}
+	}
+	free(bytes);
+}
+
+void region_give(struct program *p, bool look)
+{
+	int rc;
+
+	if (look && !p->lost)
+		verify(p);
+	sim_counts.lost_regions += p->lost;
+	rc = CALL(extmem_region_give, p->region);
+	around_outcome(p, OUTCOME_GIVE, outcome_result(rc));
+	call_went(p, rc);
+	p->region = NULL;
+}
+
+/* The client goes, and another comes in its place, when it can; seldom, as that
+ * takes us longer than all the rest of an operation. */
+static void reopen(struct program *p)
+{
+	region_give(p, true);
+	if (below(4) != 0)
+		return;
+	around_close(p);
+	if (!around_finishing() && around_open(p))
+		region_take(p);
+}
+
+/* --- threads ------------------------------------------------------------------------ */
+
+enum kind {
+	KIND_TOUCH, KIND_READ, KIND_WRITE, KIND_VECTOR, KIND_ASYNC, KIND_SYNC,
+	KIND_ADVISE, KIND_PIN, KIND_SELECT, KIND_STATS, KIND_REMAP,
+	KIND_RESIZE, KIND_RENEW, KIND_REOPEN,
+};
+
+static const struct {
+	const char *name;
+	unsigned weight;
+} kinds[] = {
+	[KIND_TOUCH] = { "touch", 51 }, [KIND_READ] = { "read", 8 },
+	[KIND_WRITE] = { "write", 8 }, [KIND_VECTOR] = { "vector", 4 },
+	[KIND_ASYNC] = { "async", 6 }, [KIND_SYNC] = { "sync", 5 },
+	[KIND_ADVISE] = { "advise", 6 }, [KIND_PIN] = { "pin", 4 },
+	[KIND_SELECT] = { "select", 5 }, [KIND_STATS] = { "stats", 2 },
+	[KIND_REMAP] = { "remap", 1 }, [KIND_RESIZE] = { "resize", 2 },
+	[KIND_RENEW] = { "renew", 1 }, [KIND_REOPEN] = { "reopen", 1 },
+};
+
+uint64_t program_kinds_draw(struct xm_rand *r)
+{
+	uint64_t some;
+
+	if (xm_rand_below(r, 3) != 0)
+		return (UINT64_C(1) << XM_COUNT(kinds)) - 1;
+	do
+		some = xm_rand_below(r, UINT64_C(1) << XM_COUNT(kinds));
+	while (some == 0);
+	return some;
+}
+
+const char *program_operation_name(uint32_t operation)
+{
+	return operation < XM_COUNT(kinds) ? kinds[operation].name : NULL;
+}
+
+/* Of those that this run has. */
+static unsigned kind_draw(void)
+{
+	unsigned weights[XM_COUNT(kinds)], kind = 0;
+	uint64_t sum = 0, roll;
+
+	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {
+		weights[i] = (sim_shape.kinds >> i & 1) != 0 ? kinds[i].weight
+							     : 0;
+		sum += weights[i];
+	}
+	roll = below(sum);
+	while (roll >= weights[kind])
+		roll -= weights[kind++];
+	return kind;
+}
+
+void program_operate(struct program *p, struct worker *w, bool idle)
+{
+	unsigned kind = kind_draw();
+	bool alone = kind >= KIND_REMAP;
+
+	if (idle || sim_without(sim_kind_of_operation(kind)))
+		goto replace;
+	w->doing = kinds[kind].name;
+	w->since_ns = world_now();
+	program_enter(p, alone);
+	sim_counts.operations++;
+	if (p->region != NULL && p->lost && alone)
+		region_give(p, false);
+	if (p->region == NULL && alone)
+		region_take(p);
+	if (p->region == NULL || p->lost)
+		kind = UINT32_MAX;
+	switch (kind) {
+	case KIND_TOUCH: op_touch(p); break;
+	case KIND_READ: op_explicit(p, false); break;
+	case KIND_WRITE: op_explicit(p, true); break;
+	case KIND_VECTOR: op_vector(p); break;
+	case KIND_ASYNC: op_async(p); break;
+	case KIND_SYNC: op_sync(p); break;
+	case KIND_ADVISE: op_advise(p); break;
+	case KIND_PIN: op_pin(p); break;
+	case KIND_SELECT: op_select(p); break;
+	case KIND_STATS: op_stats(p); break;
+	case KIND_REMAP: op_remap(p); break;
+	case KIND_RESIZE: op_resize(p); break;
+	case KIND_RENEW: region_give(p, true); break;
+	case KIND_REOPEN: reopen(p); break;
+	default: break;
+	}
+	program_leave(p, alone);
+	w->doing = NULL;
+replace:
+	/* A lost region is replaced by whoever comes next, alone. */
+	if (p->region == NULL || p->lost) {
+		w->doing = "replace";
+		w->since_ns = world_now();
+		program_enter(p, true);
+		if (p->region != NULL && p->lost)
+			region_give(p, false);
+		if (p->region == NULL && !around_finishing())
+			region_take(p);
+		program_leave(p, true);
+		w->doing = NULL;
+	}
+}
