@@ -11,12 +11,17 @@ files=$(find core transports appliance interfaces bench sim tests -name '*.c' |
 	sort)
 if command -v cppcheck >/dev/null; then
 	echo "cppcheck"
+	# It does not see what recvmsg() fills, nor that XM_ASSERT() ends a
+	# program; NULL is a pointer wherever this builds.
 	cppcheck --quiet --std=c11 --enable=warning,portability \
 		--inline-suppr --error-exitcode=1 -Icore -I. \
 		-D__x86_64__ -D__linux__ -D__GNUC__ \
 		--suppress=missingIncludeSystem --suppress=unknownMacro \
 		--suppress=ctunullpointer --suppress=funcArgOrderDifferent \
 		--suppress=uninitvar:interfaces/run/path.c \
+		--suppress=ctuuninitvar:interfaces/run/broker.c \
+		"--suppress=arrayIndexOutOfBoundsCond:sim/*" \
+		--suppress=varFuncNullUB \
 		$files || status=1
 else
 	echo "cppcheck is not there: skipped"

@@ -15,6 +15,7 @@
  */
 #include "shim.h"
 
+#include <limits.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -87,7 +88,8 @@ SHIM_EXPORT int sigaltstack(const stack_t *stack, stack_t *ret)
 		r = -EPERM;
 		goto fail;
 	}
-	if (stack && (stack->ss_flags & ~(SS_DISABLE | (1 << 31))) != 0) {
+	/* The highest is SS_AUTODISARM of <linux/signal.h>. */
+	if (stack && (stack->ss_flags & ~(SS_DISABLE | INT_MIN)) != 0) {
 		r = -EINVAL;
 		goto fail;
 	}
