@@ -249,6 +249,8 @@ struct xm_pager {
 	struct xm_queue queues[3]; /* of the last the pinned */
 	uint32_t frames_used, frames_fresh, frame_free;
 	uint32_t evicted; /* pages that have left, ever; never 0 */
+	int32_t cold_more; /* frames that COLD may keep beyond its share */
+	uint32_t left[2];  /* of late, from COLD and from HOT */
 	uint32_t cells_used, cells_failed, cell_cursor;
 	uint32_t pinned;
 	uint64_t missed[XM_PAGER_MISSED]; /* that continued no stream */

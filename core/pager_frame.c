@@ -10,10 +10,12 @@
  *
  * 2Q (Johnson and Shasha, VLDB 1994): newcomers stand in COLD, and a page
  * that comes back within as many evictions as there are frames goes to HOT.
- * COLD pays as long as it has more than a quarter of the frames, so that what
+ * COLD pays as long as it has more than its share of the frames, so that what
  * is read once does not drive out what is read again and again. The paper's
  * queue of ghosts is a number in the page's own entry, as in Linux'
- * workingset.c: which eviction it was.
+ * workingset.c: which eviction it was. The share begins with a quarter and is
+ * learnt, as in ARC (Megiddo and Modha, FAST 2003): a page that comes back soon
+ * to a queue makes that one's part larger, by more the rarer pages leave it.
  *
  * Victims leave in batches, since one system call drops many pages and one
  * write stores several: neighbours together, others up to `scatter` at once.
@@ -29,8 +31,11 @@
 /* Clean pages dropped beyond need, most; and one for so many frames. */
 #define AHEAD_MAX 16
 #define AHEAD_SHARE 32
-/* COLD's part of the frames under 2Q. */
+/* COLD's part of the frames under 2Q at first; and what either keeps at least. */
 #define COLD_SHARE 4
+#define LEAST_SHARE 8
+/* Of one page that came back, most. */
+#define WEIGHT_MAX 64
 
 enum { COLD, HOT, PINNED };
 
@@ -92,6 +97,44 @@ static bool came_back(const struct xm_pager *p, const struct xm_page *entry)
 	       p->evicted - entry->frame < p->options.frames_max;
 }
 
+/* What COLD may keep before it pays. */
+static uint32_t cold_frames(const struct xm_pager *p)
+{
+	return (uint32_t)((int32_t)(p->options.frames_max / COLD_SHARE) +
+			  p->cold_more);
+}
+
+/* It should have stayed: what it left has had too little room. */
+static void learn(struct xm_pager *p, const struct xm_page *entry)
+{
+	uint32_t from = flagged(entry, FLAG_HOT) ? HOT : COLD;
+	uint32_t weight = (p->left[1 - from] + 1) / (p->left[from] + 1);
+	uint32_t least = p->options.frames_max / LEAST_SHARE;
+	uint32_t most = p->options.frames_max - least;
+	uint32_t have = cold_frames(p);
+
+	weight = (uint32_t)xm_min(xm_max(weight, 1), WEIGHT_MAX);
+	if (from == HOT && have > least)
+		p->cold_more -= (int32_t)xm_min(weight, have - least);
+	if (from == COLD && have < most)
+		p->cold_more += (int32_t)xm_min(weight, most - have);
+}
+
+/* Which queue it leaves, for the day when it comes back. */
+static void remember(struct xm_pager *p, struct xm_page *entry,
+		     const struct xm_frame *frame)
+{
+	entry->frame = p->evicted;
+	entry->flags &= (uint8_t)~FLAG_HOT;
+	if (frame->queue == HOT)
+		entry->flags |= FLAG_HOT;
+	p->left[frame->queue]++;
+	if (p->left[COLD] + p->left[HOT] > p->options.frames_max) {
+		p->left[COLD] /= 2;
+		p->left[HOT] /= 2;
+	}
+}
+
 void xm_pager_frame_take(struct xm_pager *p, uint64_t page)
 {
 	struct xm_page *entry = &p->pages[page];
@@ -106,6 +149,8 @@ void xm_pager_frame_take(struct xm_pager *p, uint64_t page)
 		index = p->frames_fresh++;
 	}
 	p->counters.refaults += back;
+	if (back)
+		learn(p, entry);
 	frame = &p->frames[index];
 	frame->page = page;
 	frame->pins = 0;
@@ -132,7 +177,7 @@ void xm_pager_frame_give(struct xm_pager *p, uint64_t page)
 	frame->next = p->frame_free;
 	p->frame_free = index;
 	p->frames_used--;
-	p->pages[page].frame = p->evicted;
+	remember(p, &p->pages[page], frame);
 }
 
 void xm_pager_frame_pin(struct xm_pager *p, uint32_t index)
@@ -325,7 +370,7 @@ static uint32_t oldest(const struct xm_pager *p)
 	const struct xm_queue *cold = &p->queues[COLD], *hot = &p->queues[HOT];
 
 	if (hot->count == 0 ||
-	    cold->count > p->options.frames_max / COLD_SHARE)
+	    cold->count > cold_frames(p))
 		return cold->first;
 	return hot->first;
 }

@@ -24,6 +24,7 @@ enum {
 	FLAG_RANDOM = 8,  /* advice: no reading ahead */
 	FLAG_SEQUENTIAL = 16,
 	FLAG_LOST = 32, /* no far memory behind it any more */
+	FLAG_HOT = 64,	/* it stood in HOT when it left */
 };
 
 enum { SLOT_FREE, SLOT_FLYING, SLOT_ARRIVED };
