@@ -133,12 +133,17 @@ enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
 
 	ev->now_ns = e->clock_ns;
 	if (ev->kind == XM_PAGER_WILLNEED) {
-		/* A fetch lies in one segment. */
+		/* A fetch lies in one segment, and what is not mapped cannot
+		 * be installed. */
 		struct xm_segment *s = xm_layout_find(e->options.layout,
 						      ev->page, &e->hint);
 
-		if (s != NULL)
+		if (s != NULL) {
+			ev->floor = s->page;
 			ev->limit = xm_min(limit, s->page + s->count);
+		}
+		if (s == NULL || !s->attached)
+			ev->reach = XM_REACH_LOST;
 	}
 	xm_pager_step(&e->pager, ev, fx);
 	if (ev->limit < limit && fx->verdict == XM_VERDICT_DONE)

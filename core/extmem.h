@@ -228,7 +228,7 @@ enum extmem_advice {
 	EXTMEM_NORMAL = 0, /* find out by yourself */
 	EXTMEM_SEQUENTIAL, /* read far ahead */
 	EXTMEM_RANDOM,	   /* do not read ahead */
-	EXTMEM_WILLNEED,   /* begin to fetch now, as far as the budget goes */
+	EXTMEM_WILLNEED,   /* fetch now, as far as there is room */
 	EXTMEM_DONTNEED,   /* the contents are not needed: reads as zero now */
 	EXTMEM_COLD	   /* write back and drop, contents stay */
 };

@@ -93,7 +93,7 @@ enum xm_pager_event_kind {
 	XM_PAGER_ADOPT,	  /* the far memory was written without us */
 	XM_PAGER_FORGET,  /* the range gets another meaning: all to zero */
 	XM_PAGER_ADVISE,  /* advice */
-	XM_PAGER_WILLNEED,
+	XM_PAGER_WILLNEED, /* floor, reach: fetched while there is room */
 	/* Explicit I/O on pages: takes a run of absent ones, so that no fault
 	 * meets bytes half way. DONE: [page, next) is guarded. HERE: page is
 	 * present (use the mapping). FRESH: [page, next) reads as zero; for
@@ -123,7 +123,9 @@ struct xm_pager_event {
 	enum xm_pager_event_kind kind;
 	uint64_t now_ns;
 	uint64_t page;
-	uint64_t floor; /* FAULT: runs stay in [floor, limit) */
+	/* FAULT: runs stay in [floor, limit). WILLNEED: what lies there and
+	 * has arrived may be installed. */
+	uint64_t floor;
 	uint64_t limit;
 	uint64_t seq;
 	uint32_t cell, count;

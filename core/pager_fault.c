@@ -158,6 +158,9 @@ static struct xm_stream *stream_goes_on(struct xm_pager *p,
 	if (slot->demand > 0)
 		return NULL;
 	xm_pager_credit(p, slot->own);
+	/* Read before the program said that it would not be of use. */
+	if (flagged(&p->pages[ev->page], FLAG_RANDOM))
+		return NULL;
 	s = xm_pager_stream_at(p, slot->page, slot->count);
 	/* Its own has been forgotten, and this one begins. */
 	if (s->window == 1 || (slot->count > 1 && s->step != 1 && s->step != -1)) {
@@ -198,6 +201,18 @@ static void install(struct xm_pager *p, uint32_t index, uint64_t first,
 		become_present(p, first + i, run, cell + i, written, fx);
 		i += run > 0 ? run : 1;
 	}
+}
+
+void xm_pager_slot_install(struct xm_pager *p, uint32_t index,
+			   struct xm_pager_effects *fx)
+{
+	static const struct xm_pager_event nobodys;
+	const struct xm_slot *slot = &p->slots[index];
+
+	XM_ASSERT(slot->state == SLOT_ARRIVED && slot->own <= frames_free(p));
+	install(p, index, slot->page, slot->count, &nobodys,
+		will_be_written(p, slot->page), fx);
+	xm_pager_slot_clear(p, index, false);
 }
 
 /* Installs the part of an arrived window that frames can be had for. */

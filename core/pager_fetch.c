@@ -343,7 +343,7 @@ uint32_t xm_pager_stream_run(const struct xm_pager *p,
 	for (uint32_t i = 1; i < most; i++) {
 		uint64_t at = s->step > 0 ? page + i : page - i;
 
-		if (want(p, at))
+		if (want(p, at) && !flagged(&p->pages[at], FLAG_RANDOM))
 			run = i + 1;
 		else if (i - run >= gap || !readable_again(p, at))
 			break;
@@ -365,7 +365,8 @@ static bool at_edge(const struct xm_pager *p, struct xm_stream *s,
 		if (s->edge < ev->floor || s->edge >= ev->limit ||
 		    ahead >= far)
 			return false;
-		if (xm_pager_fetchable(p, s->edge))
+		if (xm_pager_fetchable(p, s->edge) &&
+		    !flagged(&p->pages[s->edge], FLAG_RANDOM))
 			return true;
 		/* Where it is on its way, others follow by themselves. */
 		s->edge += (uint64_t)s->step;

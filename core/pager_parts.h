@@ -162,7 +162,8 @@ struct xm_stream *xm_pager_stream_at(struct xm_pager *, uint64_t page,
 void xm_pager_stream_moved(struct xm_stream *, uint64_t page, uint32_t count);
 /* Neighbours of `page`, itself included, in the stream's direction, for which
  * `want` holds, or gaps of at most `gap` pages that are here already and may be
- * read again; *ret_page is the lowest. */
+ * read again; none that was said to be touched at random; *ret_page is the
+ * lowest. */
 uint32_t xm_pager_stream_run(const struct xm_pager *,
 			     const struct xm_stream *, uint64_t page,
 			     const struct xm_pager_event *,
@@ -182,6 +183,10 @@ void xm_pager_stream_ahead(struct xm_pager *, struct xm_stream *,
 
 /* Reads as zero: no far bytes, nothing under way. */
 bool xm_pager_fresh(const struct xm_pager *, uint64_t page);
+/* Installs what a slot has brought, which is no more than frames are free, and
+ * frees it. */
+void xm_pager_slot_install(struct xm_pager *, uint32_t index,
+			   struct xm_pager_effects *);
 /* Takes note: a page that was installed for reading was then written to, or
  * left unwritten. */
 void xm_pager_foresee(struct xm_pager *, uint64_t page, bool written);

@@ -244,28 +244,76 @@ void xm_pager_on_advise(struct xm_pager *p, const struct xm_pager_event *ev,
 	fx->next = page;
 }
 
-/* Fills free slots with windows of the range; what does not fit is left to
- * its faults. */
+/* Brought by an earlier step of this range, or coming. */
+static bool is_willed(const struct xm_slot *slot,
+		      const struct xm_pager_event *ev)
+{
+	return slot->count > 0 && slot->stream == XM_PAGER_STREAMS &&
+	       slot->demand == 0 && slot->page >= ev->floor &&
+	       slot->page < ev->limit;
+}
+
+/* What has arrived goes where frames are free, so that its slots can bring
+ * more. Returns how many slots are free then. */
+static uint32_t willed_install(struct xm_pager *p,
+			       const struct xm_pager_event *ev,
+			       struct xm_pager_effects *fx)
+{
+	uint32_t open = 0;
+
+	for (uint32_t i = 0; i < p->options.slots; i++) {
+		const struct xm_slot *slot = &p->slots[i];
+
+		if (slot->state == SLOT_ARRIVED && is_willed(slot, ev) &&
+		    slot->own <= frames_free(p) &&
+		    fx->count < XM_PAGER_EFFECTS / 2)
+			xm_pager_slot_install(p, i, fx);
+		open += slot->state == SLOT_FREE;
+	}
+	return open;
+}
+
+/* Fetches the range by windows, into the frames that are free and then into
+ * the slots that are; for one slot of these demands need not ask. What does not
+ * fit is left to its faults: nothing leaves for it. */
 void xm_pager_on_willneed(struct xm_pager *p, const struct xm_pager_event *ev,
 			struct xm_pager_effects *fx)
 {
 	uint64_t page = ev->page;
 	uint64_t end = xm_min(ev->limit, page + RANGE_MAX);
-	uint32_t open = 0;
+	uint32_t open;
 
 	fx->verdict = XM_VERDICT_DONE;
 	fx->next = ev->limit;
-	for (uint32_t i = 0; i < p->options.slots; i++)
-		open += p->slots[i].state == SLOT_FREE;
-	while (page < end && open > 1 && ev->reach == XM_REACH_UP) {
+	if (ev->reach != XM_REACH_UP)
+		return;
+	open = willed_install(p, ev, fx);
+	while (page < end) {
 		uint32_t run = 0;
 
 		while (run < p->options.window_max && page + run < end &&
 		       xm_pager_fetchable(p, page + run))
 			run++;
-		if (run > 0 && xm_pager_fetch_run(p, page, run, 0, NULL, fx))
-			open--;
+		if (run > 0 && (open <= 1 || !xm_pager_fetch_run(p, page, run, 0,
+								 NULL, fx)))
+			break;
+		open -= run > 0;
 		page += run > 0 ? run : 1;
+	}
+	if (page == end) {
+		fx->next = end;
+		if (end < ev->limit)
+			fx->verdict = XM_VERDICT_MORE;
+		return;
+	}
+	for (uint32_t i = 0; i < p->options.slots; i++) {
+		const struct xm_slot *slot = &p->slots[i];
+
+		if (slot->state != SLOT_FLYING || !is_willed(slot, ev) ||
+		    slot->own > frames_free(p))
+			continue;
+		fx->verdict = XM_VERDICT_WAIT;
+		fx->next = page;
 	}
 }
 

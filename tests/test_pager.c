@@ -861,14 +861,87 @@ static void reading_ahead_in_vain_is_bounded(void)
 		       2 * XM_PAGER_CREDIT + c->misses + c->prefetched);
 }
 
+/* Says that [page, limit) will be needed until that is dealt with; returns how
+ * many pages were asked for. */
+static unsigned will_need(uint64_t page, uint64_t limit)
+{
+	unsigned asked = 0;
+
+	for (;;) {
+		enum xm_verdict verdict = range(XM_PAGER_WILLNEED, page, limit);
+
+		page = fx.next;
+		for (unsigned i = 0; i < effects(XM_FETCH); i++)
+			asked += effect(XM_FETCH, i)->count;
+		CU_ASSERT_EQUAL(effects(XM_DROP), 0);
+		CU_ASSERT_EQUAL(effects(XM_STORE), 0);
+		/* There is something to wait for. */
+		CU_ASSERT_TRUE_FATAL(verdict != XM_VERDICT_WAIT ||
+				     effects(XM_FETCH) > 0);
+		settle();
+		if (verdict == XM_VERDICT_DONE)
+			return asked;
+	}
+}
+
+static void what_will_be_needed_comes_as_far_as_there_is_room(void)
+{
+	struct xm_pager_options options = usual;
+	uint64_t page;
+
+	options.pages_max = 4096;
+	options.frames_max = 2000;
+	open_pager(options);
+	for (page = 0; page < 4096; page += 512)
+		range(XM_PAGER_ADOPT, page, page + 512);
+	/* More than one step looks at, less than there are frames. */
+	CU_ASSERT_EQUAL(will_need(0, 1800), 1800);
+	CU_ASSERT_TRUE(pager.frames_used >= 1800 - 2 * options.window_max);
+	for (page = 0; page < 1800; page++) {
+		CU_ASSERT_EQUAL(fault(page, false), XM_VERDICT_DONE);
+	}
+	CU_ASSERT_EQUAL(pager.counters.misses, 0);
+	/* The rest of the frames, and all slots but one. */
+	CU_ASSERT_EQUAL(will_need(1800, 4096), 200 + 2 * options.window_max);
+	CU_ASSERT_EQUAL(pager.frames_used, 2000);
+	CU_ASSERT_EQUAL(pager.counters.evictions, 0);
+	CU_ASSERT_EQUAL(will_need(3000, 4096), 0);
+}
+
+static void what_will_be_needed_is_left_where_it_cannot_be_had(void)
+{
+	open_written(usual);
+	CU_ASSERT_EQUAL(send_event((struct xm_pager_event){
+				.kind = XM_PAGER_WILLNEED, .limit = PAGES,
+				.reach = XM_REACH_DOWN }),
+			XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	/* It flies, and is installed when all that is before is dealt with. */
+	CU_ASSERT_EQUAL(range(XM_PAGER_WILLNEED, 0, PAGES), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fx.next, 2 * usual.window_max);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), usual.slots - 1);
+	settle();
+	/* Not by who speaks of another range. */
+	CU_ASSERT_EQUAL(send_event((struct xm_pager_event){
+				.kind = XM_PAGER_WILLNEED, .floor = 100,
+				.page = 100, .limit = PAGES }),
+			XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(pager.frames_used, 0);
+	CU_ASSERT_EQUAL(fault(0, false), XM_VERDICT_DONE);
+}
+
 static void prefetch_never_takes_a_frame(void)
 {
 	uint32_t before;
 
-	open_written(usual);
+	open_pager(usual);
+	for (uint64_t page = 0; page < 32; page += 2)
+		fault(page, true);
+	range(XM_PAGER_ADOPT, 100, PAGES);
 	before = pager.frames_used;
+	CU_ASSERT_EQUAL(before, usual.frames_max);
 	CU_ASSERT_EQUAL(send_event((struct xm_pager_event){
-				.kind = XM_PAGER_WILLNEED, .page = 0,
+				.kind = XM_PAGER_WILLNEED, .page = 100,
 				.limit = PAGES }),
 			XM_VERDICT_DONE);
 	/* One slot stays for those who wait. */
@@ -952,6 +1025,58 @@ static void random_advice_fetches_single_pages(void)
 		bring(page);
 	CU_ASSERT_EQUAL(pager.counters.prefetched, 0);
 	CU_ASSERT_EQUAL(pager.counters.misses, 16);
+}
+
+static void advise(uint64_t page, uint64_t limit, enum xm_advice advice)
+{
+	send_event((struct xm_pager_event){ .kind = XM_PAGER_ADVISE,
+					    .page = page, .limit = limit,
+					    .advice = advice });
+}
+
+static void random_advice_ends_a_stream_that_runs_ahead(void)
+{
+	struct xm_pager_options options = usual;
+	uint64_t before;
+
+	options.slots = 8;
+	open_written(options);
+	misses_of(0, 1, 40);
+	before = pager.counters.prefetched;
+	CU_ASSERT_TRUE_FATAL(before > 20);
+	advise(0, PAGES, XM_ADVICE_RANDOM);
+	/* But for what was on its way, each page is one of its own. */
+	misses_of(40, 1, 100);
+	CU_ASSERT_EQUAL(pager.counters.prefetched, before);
+	CU_ASSERT_TRUE(pager.counters.pages_read <= before + 140);
+	/* And what is advised otherwise is read ahead of again. */
+	advise(0, PAGES, XM_ADVICE_NORMAL);
+	misses_of(140, 1, 40);
+	CU_ASSERT_TRUE(pager.counters.prefetched > before);
+}
+
+static void no_window_reaches_into_what_is_touched_at_random(void)
+{
+	struct xm_pager_options options = usual;
+
+	options.slots = 8;
+	for (int backward = 0; backward < 2; backward++) {
+		open_written(options);
+		advise(100, 120, XM_ADVICE_RANDOM);
+		misses_of(backward ? 180 : 40, backward ? -1 : 1, 60);
+		for (uint64_t page = 100; page < 120; page++)
+			CU_ASSERT_EQUAL(state(page), XM_PAGE_ABSENT);
+	}
+	/* Nor one that begins beyond it. */
+	advise(220, PAGES, XM_ADVICE_RANDOM);
+	misses_of(150, 1, 70);
+	misses_of(220, 1, 10);
+	CU_ASSERT_EQUAL(state(230), XM_PAGE_ABSENT);
+	/* Fresh pages cost no read, but frames. */
+	open_pager(options);
+	advise(20, PAGES, XM_ADVICE_RANDOM);
+	misses_of(0, 1, 20);
+	CU_ASSERT_EQUAL(state(20), XM_PAGE_ABSENT);
 }
 
 static void sequential_advice_fetches_a_whole_window_at_once(void)
@@ -1263,6 +1388,8 @@ int main(void)
 		XM_TEST(dirty_pages_that_lie_apart_leave_by_one_write),
 		XM_TEST(a_stride_is_read_ahead_once_most_misses_have_kept_it),
 		XM_TEST(reading_ahead_in_vain_is_bounded),
+		XM_TEST(what_will_be_needed_comes_as_far_as_there_is_room),
+		XM_TEST(what_will_be_needed_is_left_where_it_cannot_be_had),
 		XM_TEST(prefetch_never_takes_a_frame),
 		XM_TEST(a_stream_is_read_ahead_by_windows),
 		XM_TEST(a_stream_goes_on_behind_pages_that_are_here),
@@ -1270,6 +1397,8 @@ int main(void)
 		XM_TEST(the_read_ahead_is_not_posted_over_the_window_that_is_installed),
 		XM_TEST(runs_end_where_the_fault_says),
 		XM_TEST(random_advice_fetches_single_pages),
+		XM_TEST(random_advice_ends_a_stream_that_runs_ahead),
+		XM_TEST(no_window_reaches_into_what_is_touched_at_random),
 		XM_TEST(sequential_advice_fetches_a_whole_window_at_once),
 		XM_TEST(a_demand_takes_an_unused_window_back_and_counts_it_wasted),
 		XM_TEST(a_discarded_page_reads_as_zero_once_its_store_has_landed),
