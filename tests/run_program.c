@@ -357,6 +357,39 @@ static void use_threads(size_t mib)
 	printf("threads: %d, as they should be\n", THREADS);
 }
 
+/* Each takes what the others' growing has just made room for. */
+static void *thread_grow(void *argument)
+{
+	enum { BLOCKS = 64 };
+	size_t size = shared_size / THREADS / BLOCKS;
+	char *blocks[BLOCKS];
+
+	(void)argument;
+	for (int i = 0; i < BLOCKS; i++) {
+		blocks[i] = malloc(size);
+		CHECK(blocks[i]);
+		blocks[i][size - 1] = (char)i;
+	}
+	for (int i = 0; i < BLOCKS; i++) {
+		CHECK(blocks[i][size - 1] == (char)i);
+		free(blocks[i]);
+	}
+	return NULL;
+}
+
+static void use_growth(size_t mib)
+{
+	pthread_t threads[THREADS];
+
+	shared_size = mib * MIB;
+	for (int i = 0; i < THREADS; i++)
+		CHECK(pthread_create(&threads[i], NULL, thread_grow, NULL) ==
+		      0);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	printf("growth: as it should be\n");
+}
+
 static volatile sig_atomic_t bus_count, usr_count;
 
 static void on_bus(int number)
@@ -485,9 +518,9 @@ static const struct {
 	{ "malloc", use_malloc },	  { "map", use_map },
 	{ "io", use_io },		  { "stdio", use_stdio },
 	{ "socket", use_socket },	  { "threads", use_threads },
-	{ "signals", use_signals },	  { "fork-exec", use_fork_exec },
-	{ "fork-touch", use_fork_touch }, { "touch-forever", touch_forever },
-	{ "too-much", use_too_much },
+	{ "growth", use_growth },	  { "signals", use_signals },
+	{ "fork-exec", use_fork_exec },	  { "fork-touch", use_fork_touch },
+	{ "touch-forever", touch_forever }, { "too-much", use_too_much },
 };
 
 int main(int argc, char *argv[])

@@ -10,7 +10,7 @@ program=$XM_BUILDDIR/tests/run_program
 
 # --- what programs do ------------------------------------------------------------
 
-for use in malloc map io stdio socket threads signals fork-exec; do
+for use in malloc map io stdio socket threads growth signals fork-exec; do
 	"$program" "$use" 24 >"$scratch/plain" 2>&1
 	try "$extmem" run --local 6M --external 128M -- "$program" "$use" 24
 	cmp -s "$scratch/plain" "$scratch/out"

@@ -38,6 +38,7 @@
 struct region {
 	uintptr_t base;
 	_Atomic uint64_t size;
+	_Atomic uint64_t reach; /* of its addresses: size, or more as it grows */
 	uint64_t size_max; /* the table of owners is made for */
 	extmem_region *handle;
 	_Atomic uint32_t *owner;
@@ -59,7 +60,7 @@ static struct region *region_of(uintptr_t address)
 
 	for (unsigned i = 0; i < n; i++)
 		if (address - regions[i].base <
-		    atomic_load_explicit(&regions[i].size,
+		    atomic_load_explicit(&regions[i].reach,
 					 memory_order_relaxed))
 			return &regions[i];
 	return NULL;
@@ -185,6 +186,7 @@ static int region_take(uint64_t size)
 	r->handle = handle;
 	r->owner = owner;
 	atomic_store(&r->size, size);
+	atomic_store(&r->reach, size);
 	note_bounds(r, size);
 	atomic_store_explicit(&region_count, n + 1, memory_order_release);
 	return 0;
@@ -198,17 +200,23 @@ static int region_grow(struct region *r, uint64_t more)
 
 	if (size > r->size_max)
 		return -ENOMEM;
+	/* As soon as the library has what is new another thread may be lent some
+	 * of it, and asks whose it is. */
+	note_bounds(r, r->size_max);
+	atomic_store(&r->reach, r->size_max);
 	error = extmem_region_resize(r->handle, size);
-	if (error < 0)
+	if (error < 0) {
+		atomic_store(&r->reach, atomic_load(&r->size));
 		return error;
+	}
 	size = extmem_region_size(r->handle);
 	if (size > r->size_max)
 		size = r->size_max;
 	if (shim_advice >= 0)
 		extmem_advise(r->handle, 0, size,
 			      (enum extmem_advice)shim_advice);
-	note_bounds(r, size);
 	atomic_store(&r->size, size);
+	atomic_store(&r->reach, size);
 	return 0;
 }
 
