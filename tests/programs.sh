@@ -374,8 +374,8 @@ imagemagick_needs=/usr/bin/convert-im6.q16
 imagemagick_input() { :; }
 imagemagick_() {
 	$under /usr/bin/convert-im6.q16 -limit memory 1GiB -limit map 1GiB \
-		-limit thread 2 -size 1400x1000 -seed 7 plasma:red-blue \
-		-blur 0x3 -resize 900x700\! -depth 8 rgb:picture
+		-limit thread 2 -size 700x500 -seed 7 plasma:red-blue \
+		-blur 0x3 -resize 450x350\! -depth 8 rgb:picture
 }
 
 node_needs=node
@@ -413,17 +413,30 @@ END
 node_() { $under node "$in/node" >sums; }
 
 bc_needs=bc
+# A million digits, and sums and remainders of such numbers; a product of fewer.
 bc_input() {
-	cat >"$in/bc" <<'END'
-x = 7 ^ 60000
-for (i = 0; i < 600; i++) a[i] = x + i * i
-for (i = 0; i < 600; i++) a[i] = a[i] + a[599 - i]
+	{
+		awk 'BEGIN {
+			printf "x = 7"
+			for (i = 1; i < 1000000; i++) {
+				r = (r * 1103515245 + 12345) % 2147483648
+				printf "%d%s", int(r / 65536) % 10,
+					i % 60 ? "" : "\\\n"
+			}
+			print ""
+		}'
+		cat <<'END'
+length(x)
+for (i = 0; i < 30; i++) a[i] = x + i * i
+for (i = 0; i < 30; i++) a[i] = a[i] + a[29 - i]
 s = 0
-for (i = 0; i < 600; i++) s = s + a[i]
-for (i = 0; i < 600; i += 100) { length(a[i]); a[i] % 1000000007 }
+for (i = 0; i < 30; i++) s = s + a[i]
+for (i = 0; i < 30; i += 10) { length(a[i]); a[i] % 1000000007 }
 s
+7 ^ 30000 * 11 ^ 20000
 quit
 END
+	} >"$in/bc"
 }
 bc_() { $under bc "$in/bc" </dev/null >digits; }
 
