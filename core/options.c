@@ -542,6 +542,13 @@ int xm_options_read_file(struct xm_options *o, const char *path)
 
 #endif
 
+/* What a file is that is not there, or in a build that reads none. */
+#ifdef HAVE_INIH
+#define ABSENT (-ENOENT)
+#else
+#define ABSENT (-ENOSYS)
+#endif
+
 /* The files named by "config". One that only a default names may be absent. */
 static int read_config(struct xm_options *o)
 {
@@ -561,7 +568,7 @@ static int read_config(struct xm_options *o)
 
 		for (size_t i = 0; i < list->count; i++) {
 			r = xm_options_read_file(o, list->items[i]);
-			if (r < 0 && (given || (r != -ENOENT && r != -ENOSYS)))
+			if (r < 0 && (given || r != ABSENT))
 				return r;
 		}
 		return 0;
@@ -570,7 +577,7 @@ static int read_config(struct xm_options *o)
 	if (!**(const char **)at)
 		return 0;
 	r = xm_options_read_file(o, *(const char **)at);
-	return !given && (r == -ENOENT || r == -ENOSYS) ? 0 : r;
+	return !given && r == ABSENT ? 0 : r;
 }
 
 int xm_options_load(struct xm_options *o, int argc, char *const argv[],

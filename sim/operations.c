@@ -339,8 +339,10 @@ void op_advise(struct program *p)
 	int rc;
 
 	if (advice != EXTMEM_DONTNEED) {
-		call_went(p, CALL(extmem_advise, p->region, page * XM_PAGE,
-				  count * XM_PAGE, advice));
+		rc = CALL(extmem_advise, p->region, page * XM_PAGE,
+			  count * XM_PAGE, advice);
+		around_outcome(p, OUTCOME_ADVISE, outcome_result(rc));
+		call_went(p, rc);
 		return;
 	}
 	if (!pages_claim(p, page, count))
@@ -357,6 +359,7 @@ void op_advise(struct program *p)
 	}
 	rc = CALL(extmem_advise, p->region, page * XM_PAGE, count * XM_PAGE,
 		  advice);
+	around_outcome(p, OUTCOME_ADVISE, outcome_result(rc));
 	world_note("program.discard: from page {page} on, {count} in all: "
 		   "{error:error}", page, count, (uint64_t)-rc);
 	for (uint64_t i = page; i < page + count; i++) {
@@ -391,6 +394,7 @@ void op_pin(struct program *p)
 		return;
 	call_begins("extmem_pin", sim_shape.timeout_ms * XM_MS);
 	got = call_ends(extmem_pin(p->x, at, count * XM_PAGE, write));
+	around_outcome(p, OUTCOME_PIN, outcome_result(got < 0 ? (int)got : 0));
 	if (got == -ENOMEM || (got < 0 && !call_went(p, (int)got))) {
 		pages_unclaim(p, page, count);
 		return;
@@ -591,6 +595,23 @@ void op_stats(struct program *p)
 			     p->index);
 }
 
+static bool region_map(struct program *p, uint64_t offset, uint64_t size,
+		       void **ret)
+{
+	int rc = CALL(extmem_map, p->region, offset, size, ret);
+
+	around_outcome(p, OUTCOME_MAP, outcome_result(rc));
+	return call_went(p, rc);
+}
+
+static bool region_unmap(struct program *p, uint64_t offset, uint64_t size)
+{
+	int rc = CALL(extmem_unmap, p->region, offset, size);
+
+	around_outcome(p, OUTCOME_UNMAP, outcome_result(rc));
+	return call_went(p, rc);
+}
+
 /* Unmapped, read where nothing is cached, mapped again; sometimes a part stays
  * mapped meanwhile. */
 void op_remap(struct program *p)
@@ -598,19 +619,17 @@ void op_remap(struct program *p)
 	uint64_t offset = below(p->pages) * XM_PAGE;
 	uint8_t *part = NULL, *all;
 
-	if (below(2) == 0 &&
-	    call_went(p, CALL(extmem_map, p->region, offset, XM_PAGE,
-			      (void **)&part)) &&
+	if (below(2) == 0 && region_map(p, offset, XM_PAGE, (void **)&part) &&
 	    part != (uint8_t *)extmem_region_address(p->region) + offset)
 		world_broken("selection", "a part is mapped somewhere else");
-	if (!call_went(p, CALL(extmem_unmap, p->region, 0, 0)))
+	if (!region_unmap(p, 0, 0))
 		return;
 	op_explicit(p, false);
 	op_explicit(p, true);
-	if (!call_went(p, CALL(extmem_map, p->region, 0, 0, (void **)&all)))
+	if (!region_map(p, 0, 0, (void **)&all))
 		p->lost = true;
 	if (part != NULL)
-		call_went(p, CALL(extmem_unmap, p->region, offset, XM_PAGE));
+		region_unmap(p, offset, XM_PAGE);
 }
 
 /* The slab that is watched: most of the region. */

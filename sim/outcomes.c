@@ -31,7 +31,7 @@ static const unsigned listed[OUTCOME_CALLS][OUTCOME_TROUBLES - 1] = {
 		[OUTCOME_CALM] = OK,
 		[OUTCOME_CONTROL_STOPPED] = OK | TIMEDOUT | BUSY,
 		[OUTCOME_INTERFACE_STOPPED] = OK | TIMEDOUT | BUSY,
-		[OUTCOME_KILLED] = OK | NOTCONN | TIMEDOUT,
+		[OUTCOME_KILLED] = OK | NOTCONN | TIMEDOUT | BUSY,
 	},
 	[OUTCOME_RESIZE] = {
 		[OUTCOME_CALM] = OK | NOSPC | TIMEDOUT | BUSY | NOMEM,
@@ -75,6 +75,30 @@ static const unsigned listed[OUTCOME_CALLS][OUTCOME_TROUBLES - 1] = {
 		[OUTCOME_INTERFACE_STOPPED] = OK | NOTCONN | TIMEDOUT,
 		[OUTCOME_KILLED] = OK | NOTCONN | STALE | TIMEDOUT,
 	},
+	[OUTCOME_MAP] = {
+		[OUTCOME_CALM] = OK,
+		[OUTCOME_CONTROL_STOPPED] = OK,
+		[OUTCOME_INTERFACE_STOPPED] = OK,
+		[OUTCOME_KILLED] = OK,
+	},
+	[OUTCOME_UNMAP] = {
+		[OUTCOME_CALM] = OK,
+		[OUTCOME_CONTROL_STOPPED] = OK,
+		[OUTCOME_INTERFACE_STOPPED] = OK | NOTCONN,
+		[OUTCOME_KILLED] = OK | NOTCONN | STALE,
+	},
+	[OUTCOME_ADVISE] = {
+		[OUTCOME_CALM] = OK,
+		[OUTCOME_CONTROL_STOPPED] = OK,
+		[OUTCOME_INTERFACE_STOPPED] = OK | NOTCONN | TIMEDOUT,
+		[OUTCOME_KILLED] = OK | NOTCONN | STALE,
+	},
+	[OUTCOME_PIN] = {
+		[OUTCOME_CALM] = OK,
+		[OUTCOME_CONTROL_STOPPED] = OK,
+		[OUTCOME_INTERFACE_STOPPED] = OK | NOTCONN | TIMEDOUT,
+		[OUTCOME_KILLED] = OK | NOTCONN | NOMEM,
+	},
 };
 
 enum outcome_result outcome_result(int rc)
@@ -102,7 +126,7 @@ const char *outcome_call_name(enum outcome_call call)
 {
 	static const char *const names[OUTCOME_CALLS] = {
 		"take", "give", "resize", "load", "store", "read", "write",
-		"sync",
+		"sync", "map", "unmap", "advise", "pin",
 	};
 
 	return names[call];

@@ -50,6 +50,7 @@ static bool region_take(struct program *p)
 	if (below(4) == 0)
 		count = async_begin(p, parts);
 	rc = CALL(extmem_map, p->region, 0, 0, &at);
+	around_outcome(p, OUTCOME_MAP, outcome_result(rc));
 	if (rc != 0 && rc != -ENOMEM && !(rc == -ETIMEDOUT && count > 0))
 		world_broken("promise", "a fresh region is not mapped: %d",
 			     rc);

@@ -231,7 +231,8 @@ void around_outcome(struct program *p, enum outcome_call call,
 	sim_counts.outcomes[call][worst][result]++;
 	if (outcome_listed(call, worst, result))
 		return;
-	around.unlisted++;
+	if (++around.unlisted > 20)
+		return;
 	printf("not in the list: %s while %s: %s: %s\n",
 	       outcome_call_name(call), outcome_trouble_name(worst),
 	       outcome_result_name(result),

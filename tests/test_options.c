@@ -179,7 +179,8 @@ static void a_duration_has_a_unit(void)
 		{ "1.5d", 129600 * XM_SECOND },
 	};
 	static const char *const bad[] = { "",	 "10",	"s",   "-1s", "1 s",
-					   "1S", "1ss", "1.s", "1M",  "1s " };
+					   "1S", "1ss", "1.s", "1M",  "1s ",
+					   "0.5" };
 	uint64_t ns;
 
 	for (size_t i = 0; i < XM_COUNT(good); i++) {
@@ -351,6 +352,8 @@ static void an_unknown_name_suggests_the_nearest(void)
 				     "--help");
 	FAILS(flag("--no-local", NULL),
 	      "--no-local: there is no such option; see --help");
+	FAILS(flag("--lossy=1s", NULL), "--lossy: there is no such option; see "
+					"--help");
 	FAILS(flag("-q", NULL), "-q: there is no such option; see --help");
 	FAILS(variable("XMT_LOCALS=1M"), "XMT_LOCALS: there is no such "
 					 "variable; did you mean XMT_LOCAL?");

@@ -54,7 +54,9 @@ void *__wrap_calloc(size_t count, size_t size)
 }
 
 #ifdef HAVE_INIH
-static bool ini_refuses;
+/* Instead of reading: no memory; no memory behind a mistake; lines go on behind a
+ * mistake, as in an inih of another build. */
+static enum { READS, REFUSES, REFUSES_LATER, GOES_ON } ini;
 
 int __real_ini_parse_stream(ini_reader reader, void *stream,
 			    ini_handler handler, void *user);
@@ -64,9 +66,13 @@ int __wrap_ini_parse_stream(ini_reader reader, void *stream,
 int __wrap_ini_parse_stream(ini_reader reader, void *stream,
 			    ini_handler handler, void *user)
 {
-	return ini_refuses ? -2
-			   : __real_ini_parse_stream(reader, stream, handler,
-						     user);
+	if (ini == READS)
+		return __real_ini_parse_stream(reader, stream, handler, user);
+	if (ini != REFUSES)
+		CU_ASSERT_EQUAL(handler(user, "", "nonsense", "1"), 0);
+	if (ini == GOES_ON)
+		CU_ASSERT_EQUAL(handler(user, "", "size", "8K"), 0);
+	return ini == GOES_ON ? 0 : -2;
 }
 #endif
 
@@ -121,6 +127,42 @@ static const struct xm_option_table prefixed = {
 static const struct xm_option_table without_strangers = {
 	.program = "corners", .usage = "", .options = options,
 	.count = XM_COUNT(options), .prefix = "XMC",
+};
+
+/* A prefix that hardly anybody would take. */
+static const struct xm_option_table odd = {
+	.program = "corners", .usage = "", .options = options,
+	.count = XM_COUNT(options), .prefix = "X~", .strangers = strangers,
+};
+
+static const struct xm_option text_config[] = {
+	{ .name = "config", .kind = XM_OPTION_TEXT,
+	  .value = "/nowhere/at/all", AT(text), .help = "A file." },
+};
+
+static const struct xm_option_table with_text = {
+	.program = "corners", .usage = "", .options = text_config,
+	.count = 1, .prefix = "XMC", .strangers = strangers,
+};
+
+static const struct xm_option directory_config[] = {
+	{ .name = "config", .kind = XM_OPTION_TEXT, .value = "/tmp",
+	  AT(text), .help = "A file, which is none." },
+};
+
+static const struct xm_option_table with_directory = {
+	.program = "corners", .usage = "", .options = directory_config,
+	.count = 1,
+};
+
+/* What no table may have: a kind that is none. */
+static const struct xm_option kindless[] = {
+	{ .name = "share", .kind = (enum xm_option_kind)99, AT(share),
+	  .help = "None." },
+};
+
+static const struct xm_option_table without_kind = {
+	.program = "corners", .usage = "", .options = kindless, .count = 1,
 };
 
 /* One option, which is not called config. */
@@ -326,6 +368,19 @@ static void what_is_wrong_is_told_for_each_kind(void)
 	end();
 }
 
+static void a_kind_that_is_none_keeps_nothing(void)
+{
+	const struct xm_option_source source = {
+		.level = XM_LEVEL_FLAG, .origin = "--share", .names = true,
+	};
+
+	begin(&without_config);
+	o->table = &without_kind;
+	CU_ASSERT_EQUAL(xm_options_set(o, 0, &source, "7%"), 0);
+	CU_ASSERT_EQUAL(set.share.percent, 50);
+	end();
+}
+
 /* --- the environment ----------------------------------------------------------------- */
 
 static void variables_of_others_are_left_alone(void)
@@ -340,6 +395,10 @@ static void variables_of_others_are_left_alone(void)
 	CU_ASSERT_EQUAL(variable("XMC_OTHER=1"), 0);
 	CU_ASSERT_EQUAL(variable("XMC_SIZE=4K"), 0);
 	CU_ASSERT_EQUAL(set.size, 4096);
+	end();
+	begin(&odd);
+	FAILS(variable("X~_SIZF=1"), "X~_SIZF: there is no such variable; did "
+				     "you mean X~_SIZE?");
 	end();
 	begin(&prefixed);
 	CU_ASSERT_EQUAL(variable("XMC_OTHER=1"), 0);
@@ -376,7 +435,20 @@ static void files_that_a_default_names_may_be_absent(void)
 	end();
 	begin(&without_config);
 	CU_ASSERT_EQUAL(load("--share=7%", NULL), 0);
+	CU_ASSERT_EQUAL(load("--help", NULL), XM_OPTIONS_HELP);
 	end();
+	begin(&with_text);
+	CU_ASSERT_EQUAL(load("--", NULL), 0);
+	CU_ASSERT_EQUAL(xm_options_load(o, 0, NULL,
+					words_of((const char *const[]){
+						"XMC_NONE=1", NULL }), NULL),
+			-EINVAL);
+	end();
+#ifdef HAVE_INIH
+	begin(&with_directory);
+	CU_ASSERT_EQUAL(load("--", NULL), -EISDIR);
+	end();
+#endif
 }
 
 #ifdef HAVE_INIH
@@ -407,9 +479,14 @@ static void a_file_of_a_list_is_read_with_the_others(void)
 	snprintf(words, sizeof(words), "%s:2: there is no such setting "
 		 "\"nonsense\"", second);
 	CU_ASSERT_STRING_EQUAL(xm_options_words(o), words);
-	ini_refuses = true;
+	ini = REFUSES;
 	CU_ASSERT_EQUAL(xm_options_read_file(o, first), -ENOMEM);
-	ini_refuses = false;
+	ini = REFUSES_LATER;
+	CU_ASSERT_EQUAL(xm_options_read_file(o, first), -EINVAL);
+	ini = GOES_ON;
+	CU_ASSERT_EQUAL(xm_options_read_file(o, first), -EINVAL);
+	ini = READS;
+	CU_ASSERT_EQUAL(set.size, 4096);
 	end();
 	unlink(first);
 	unlink(second);
@@ -455,6 +532,7 @@ int main(void)
 		XM_TEST(a_flag_is_said_in_eight_words),
 		XM_TEST(each_kind_says_what_it_expects),
 		XM_TEST(what_is_wrong_is_told_for_each_kind),
+		XM_TEST(a_kind_that_is_none_keeps_nothing),
 		XM_TEST(variables_of_others_are_left_alone),
 		XM_TEST(files_that_a_default_names_may_be_absent),
 #ifdef HAVE_INIH
