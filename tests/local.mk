@@ -92,6 +92,7 @@ xm_shell_tests = \
 	tests/test_run_limits.sh \
 	tests/test_run_loss.sh \
 	tests/test_run_places.sh \
+	tests/test_run_signals.sh \
 	tests/install.sh \
 	tests/man.sh \
 	tests/seeds.sh \
@@ -190,10 +191,11 @@ policies: tests/policies
 check_PROGRAMS += tests/run_program
 tests_run_program_LDADD =
 
-# The same for calls to the kernel, and for fork().
-check_PROGRAMS += tests/run_calls tests/run_forks
+# The same for calls to the kernel, for fork(), and for signals.
+check_PROGRAMS += tests/run_calls tests/run_forks tests/run_signals
 tests_run_calls_LDADD =
 tests_run_forks_LDADD =
+tests_run_signals_LDADD =
 
 # Real programs under `extmem run`, with half and a quarter of their memory
 # local: all of them, or ONLY="sort redis".

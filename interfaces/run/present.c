@@ -30,21 +30,27 @@ size_t present_begin(const void *address, size_t size, bool write)
 
 	if (size == 0)
 		return 0;
-	if (atomic_load(&child_serves))
+	if (atomic_load(&child_serves)) {
+		handler_pinned(address, size);
 		return child_pin(address, size, write);
+	}
 	shim_enter();
 	n = extmem_pin(shim_client, address, size, write);
 	shim_leave();
 	errno = error;
 	atomic_fetch_add_explicit(&shim_shared->call_count, 1,
 				  memory_order_relaxed);
-	return n > 0 ? (size_t)n : 0;
+	if (n <= 0)
+		return 0;
+	handler_pinned(address, (size_t)n);
+	return (size_t)n;
 }
 
 void present_end(const void *address, size_t size)
 {
 	int error = errno;
 
+	handler_unpinned(address);
 	if (atomic_load(&child_serves)) {
 		child_unpin();
 		return;

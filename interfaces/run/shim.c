@@ -200,7 +200,8 @@ void shim_section_end(const struct shim_section *section)
 {
 	int unused;
 
-	shim_inside--;
+	if (--shim_inside == 0)
+		handler_resume();
 	pthread_setcancelstate(section->cancel, &unused);
 }
 
@@ -212,8 +213,8 @@ static void refresh(void)
 	static struct extmem_info info;
 	struct run_shared *s = shim_shared;
 
+	shim_enter();
 	pthread_mutex_lock(&refresh_lock);
-	shim_inside++;
 	stats.size = sizeof(stats);
 	if (shim_client && extmem_stats(shim_client, &stats) >= 0) {
 		atomic_fetch_add(&s->generation, 1);
@@ -249,8 +250,8 @@ static void refresh(void)
 			shim_client, s->leases, RUN_APPLIANCES_MAX);
 		atomic_fetch_add(&s->generation, 1);
 	}
-	shim_inside--;
 	pthread_mutex_unlock(&refresh_lock);
+	shim_leave();
 }
 
 static void *refresh_thread(void *unused)
@@ -298,6 +299,7 @@ void shim_forked(void)
 {
 	struct sigaction action;
 
+	signal_forked();
 	shim_shared = &shared_here; /* the parent's figures are its own */
 	/* What served the kernel's touches has stayed with the parent. */
 	if (shim_kernel_faults) {

@@ -14,6 +14,7 @@
  * stdio.c	the same for stdio
  * path.c	calls that take names and small structs
  * signal.c	SIGBUS and SIGSYS stay ours and unblocked
+ * handler.c	when the program's handlers run, and jumps out of them
  * thread.c	what each thread has of its own
  * exec.c	which children run plain
  * descriptor.c	the library's descriptors, out of the program's way
@@ -45,6 +46,8 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "shared.h"
@@ -132,6 +135,15 @@
 	X(sighandler_t, __sysv_signal, (int, sighandler_t))                   \
 	X(sighandler_t, sigset, (int, sighandler_t))                          \
 	X(int, sighold, (int))                                                \
+	X(int, siginterrupt, (int, int))                                      \
+	X(int, sigblock, (int))                                               \
+	X(int, sigsetmask, (int))                                             \
+	X(void, siglongjmp, (struct __jmp_buf_tag *, int))                    \
+	X(void, __longjmp_chk, (struct __jmp_buf_tag *, int))                 \
+	X(int, setcontext, (const ucontext_t *))                              \
+	X(int, swapcontext, (ucontext_t *, const ucontext_t *))               \
+	X(int, timer_create, (clockid_t, struct sigevent *, timer_t *))       \
+	X(int, mq_notify, (int, const struct sigevent *))                     \
 	X(int, sigaltstack, (const stack_t *, stack_t *))                     \
 	X(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *,      \
 		       const sigset_t *))                                     \
@@ -139,6 +151,8 @@
 			 const struct timespec *, const sigset_t *))          \
 	X(int, epoll_pwait, (int, struct epoll_event *, int, int,             \
 			     const sigset_t *))                               \
+	X(int, epoll_pwait2, (int, struct epoll_event *, int,                 \
+			      const struct timespec *, const sigset_t *))     \
 	X(int, pthread_attr_setstack, (pthread_attr_t *, void *, size_t))     \
 	X(int, pthread_create, (pthread_t *, const pthread_attr_t *,          \
 				void *(*)(void *), void *))                   \
@@ -430,6 +444,10 @@ void thread_begin(void);
 /* The thread's buffer of CARRY_MAX bytes; NULL: it is in use. */
 char *thread_carrier_take(struct carrier *ret);
 void thread_carrier_give(void *carrier);
+/* Whoever took it in so many handlers, or more, never gives it back. */
+void thread_carrier_left(unsigned level);
+/* A thread that libc began by itself: of the program from now on. */
+void thread_open(void);
 
 /* --- present.c ------------------------------------------------------------- */
 
@@ -467,6 +485,27 @@ void local_give(void *, size_t size);
  * when it has been opened, in front of it. */
 void signal_start(void);
 void signal_opened(void);
+/* In a child of fork(). */
+void signal_forked(void);
+void signal_open_mask(sigset_t *);
+bool signal_blocks_ours(const sigset_t *);
+/* True: this system call, by number, has been made here. */
+bool signal_call(long number, const long arguments[6], long *ret);
+
+/* --- handler.c ------------------------------------------------------------- */
+
+/* sigaction(2), but for SIGBUS and SIGSYS. */
+int handler_action(int number, const struct sigaction *action,
+		   struct sigaction *ret);
+/* Calls one as the program. */
+void handler_call(void (*call)(int, siginfo_t *, void *), int number,
+		  siginfo_t *, void *context);
+/* The library has returned: a signal that has waited comes now. */
+void handler_resume(void);
+/* This thread's call has pinned that; it does no longer. */
+void handler_pinned(const void *address, size_t size);
+void handler_unpinned(const void *address);
+unsigned handler_level(void); /* handlers that run, one in another */
 
 /* --- exec.c ---------------------------------------------------------------- */
 

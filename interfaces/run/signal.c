@@ -9,7 +9,8 @@
  * page that is lost, the library passes on to on_bus(), which was there
  * before; that passes it on to the program's handler, kept in `program`, which
  * is what the program sees when it asks. Masks that would block the two have
- * them taken out.
+ * them taken out, wherever libc is given one. Handlers of other signals:
+ * handler.c.
  *
  * Some providers' libraries (PSM's) install handlers for crashes as they are
  * loaded, which print and exit(1): a program that is ended by a signal has to
@@ -17,6 +18,7 @@
  */
 #include "fork.h"
 
+#include <mqueue.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <ucontext.h>
@@ -27,11 +29,23 @@
 
 static struct sigaction program[2]; /* of SIGBUS, of SIGSYS */
 static struct sigaction library;    /* of SIGBUS; none with faults by a thread */
-static pthread_mutex_t action_lock = PTHREAD_MUTEX_INITIALIZER;
+static bool started;
+static pid_t self; /* whose `program` it is: not a child's of vfork() */
 
 static bool is_ours(int number)
 {
 	return number == SIGBUS || number == SIGSYS;
+}
+
+void signal_open_mask(sigset_t *set)
+{
+	sigdelset(set, SIGBUS);
+	sigdelset(set, SIGSYS);
+}
+
+bool signal_blocks_ours(const sigset_t *set)
+{
+	return sigismember(set, SIGBUS) == 1 || sigismember(set, SIGSYS) == 1;
 }
 
 /* The statistics thread says who was lost; give it two rounds. */
@@ -47,31 +61,26 @@ static void await_figures(void)
 	}
 }
 
-/* To the program's handler, as if it had been alone; it may never return. */
+/* To the program's handler, as if it had been alone; it may never return. All
+ * that can be is blocked here. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
 	const struct sigaction plain = { .sa_handler = SIG_DFL };
-	const struct sigaction *action = &program[number == SIGSYS];
-	struct sigaction now = *action;
-	int inside = shim_inside;
+	const struct sigaction now = program[number == SIGSYS];
 
-	shim_inside = 0;
-	if (inside) /* the library's handler blocks all that can be */
-		shim_real()->pthread_sigmask(
-			SIG_SETMASK, &((ucontext_t *)context)->uc_sigmask,
-			NULL);
+	shim_real()->pthread_sigmask(SIG_SETMASK,
+				     &((ucontext_t *)context)->uc_sigmask,
+				     NULL);
 	if ((now.sa_flags & SA_RESETHAND) != 0)
 		program[number == SIGSYS] = plain;
-	if ((now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction) {
-		now.sa_sigaction(number, info, context);
-	} else if (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN) {
-		now.sa_handler(number);
+	if (now.sa_handler != SIG_DFL && now.sa_handler != SIG_IGN) {
+		/* What asks for one argument has no use for three. */
+		handler_call(now.sa_sigaction, number, info, context);
 	} else if (info->si_code > 0 || now.sa_handler == SIG_DFL) {
 		shim_reals.sigaction(number, &plain, NULL);
 		if (info->si_code <= 0 || number == SIGSYS)
 			raise(number); /* it would not recur */
 	}
-	shim_inside = inside;
 }
 
 static void on_bus(int number, siginfo_t *info, void *context)
@@ -139,6 +148,8 @@ void signal_start(void)
 	};
 	sigset_t set;
 
+	sigfillset(&action.sa_mask); /* no handler runs in between */
+	signal_open_mask(&action.sa_mask);
 	remove_handlers_of_libraries();
 	shim_real()->sigaction(SIGBUS, &action, &program[0]);
 	sigemptyset(&set);
@@ -163,19 +174,22 @@ void signal_opened(void)
 	}
 	action.sa_sigaction = on_call;
 	shim_real()->sigaction(SIGSYS, &action, &program[1]);
+	self = getpid();
+	started = true;
+}
+
+void signal_forked(void)
+{
+	self = getpid();
 }
 
 /* --- what the program asks for ------------------------------------------------------ */
 
+/* In children of fork() too, with the parent's memory or without: what they
+ * ask for is never in the kernel's table alone. */
 static bool ours(void)
 {
-	return atomic_load(&shim_ready) && !shim_inside;
-}
-
-static void open_mask(sigset_t *set)
-{
-	sigdelset(set, SIGBUS);
-	sigdelset(set, SIGSYS);
+	return started && !shim_inside;
 }
 
 SHIM_EXPORT int sigaction(int number, const struct sigaction *action,
@@ -183,53 +197,65 @@ SHIM_EXPORT int sigaction(int number, const struct sigaction *action,
 {
 	struct sigaction open, before;
 
-	if (!ours())
+	if (!ours() || number < 1 || number >= NSIG)
 		return shim_real()->sigaction(number, action, ret);
-	if (!is_ours(number)) {
-		if (action) {
-			open = *action;
-			open_mask(&open.sa_mask);
-			action = &open;
-		}
-		if (shim_real()->sigaction(number, action,
-					   ret ? &before : NULL) < 0)
-			return -1;
-		if (ret)
-			*ret = before;
-		return 0;
+	if (action) {
+		open = *action;
+		signal_open_mask(&open.sa_mask);
+		action = &open;
 	}
-	pthread_mutex_lock(&action_lock);
+	if (!is_ours(number))
+		return handler_action(number, action, ret);
 	before = program[number == SIGSYS];
-	if (action)
-		program[number == SIGSYS] = *action;
-	pthread_mutex_unlock(&action_lock);
+	if (action && getpid() == self)
+		program[number == SIGSYS] = open;
 	if (ret)
 		*ret = before;
 	return 0;
 }
 
-static sighandler_t set_handler(int number, sighandler_t handler, int flags)
+static sighandler_t set_handler(int number, sighandler_t handler, int flags,
+				bool masked)
 {
 	struct sigaction action = { .sa_handler = handler, .sa_flags = flags };
 	struct sigaction before;
 
-	sigaction(number, &action, &before);
-	return before.sa_handler;
+	if (handler == SIG_ERR) {
+		errno = EINVAL;
+		return SIG_ERR;
+	}
+	if (masked)
+		sigaddset(&action.sa_mask, number);
+	return sigaction(number, &action, &before) < 0 ? SIG_ERR
+						       : before.sa_handler;
+}
+
+static _Atomic bool interrupts[NSIG];
+
+SHIM_EXPORT int siginterrupt(int number, int interrupt)
+{
+	int r = shim_real()->siginterrupt(number, interrupt);
+
+	if (r == 0)
+		atomic_store(&interrupts[number], interrupt != 0);
+	return r;
 }
 
 SHIM_EXPORT sighandler_t signal(int number, sighandler_t handler)
 {
-	if (!is_ours(number) || !ours())
+	if (!ours() || number < 1 || number >= NSIG)
 		return shim_real()->signal(number, handler);
-	return set_handler(number, handler, SA_RESTART);
+	return set_handler(number, handler,
+			   atomic_load(&interrupts[number]) ? 0 : SA_RESTART,
+			   true);
 }
 
 /* What signal() is for programs that ask for System V, or plain C. */
 SHIM_EXPORT sighandler_t __sysv_signal(int number, sighandler_t handler)
 {
-	if (!is_ours(number) || !ours())
+	if (!ours())
 		return shim_real()->__sysv_signal(number, handler);
-	return set_handler(number, handler, SA_RESETHAND | SA_NODEFER);
+	return set_handler(number, handler, SA_RESETHAND | SA_NODEFER, false);
 }
 
 SHIM_EXPORT sighandler_t sysv_signal(int number, sighandler_t handler)
@@ -248,13 +274,44 @@ SHIM_EXPORT sighandler_t ssignal(int number, sighandler_t handler)
 	return signal(number, handler);
 }
 
+/* Says SIG_HOLD where the signal was blocked. */
 SHIM_EXPORT sighandler_t sigset(int number, sighandler_t handler)
 {
-	if (!is_ours(number) || !ours())
+	struct sigaction before;
+	sigset_t one, mask;
+
+	if (!ours() || sigaction(number, NULL, &before) < 0)
 		return shim_real()->sigset(number, handler);
-	if (handler == SIG_HOLD)
-		return program[number == SIGSYS].sa_handler;
-	return set_handler(number, handler, 0);
+	if (handler == SIG_HOLD && is_ours(number))
+		return before.sa_handler;
+	sigemptyset(&one);
+	sigaddset(&one, number);
+	if (handler != SIG_HOLD &&
+	    set_handler(number, handler, 0, false) == SIG_ERR)
+		return SIG_ERR;
+	sigprocmask(handler == SIG_HOLD ? SIG_BLOCK : SIG_UNBLOCK, &one,
+		    &mask);
+	return sigismember(&mask, number) == 1 ? SIG_HOLD : before.sa_handler;
+}
+
+SHIM_EXPORT int sigignore(int number)
+{
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
+	return sigaction(number, &ignore, NULL);
+}
+
+/* The masks of old are one word. */
+#define OLD_OURS ((int)(1u << (SIGBUS - 1) | 1u << (SIGSYS - 1)))
+
+SHIM_EXPORT int sigblock(int mask)
+{
+	return shim_real()->sigblock(ours() ? mask & ~OLD_OURS : mask);
+}
+
+SHIM_EXPORT int sigsetmask(int mask)
+{
+	return shim_real()->sigsetmask(ours() ? mask & ~OLD_OURS : mask);
 }
 
 SHIM_EXPORT int sighold(int number)
@@ -266,11 +323,10 @@ SHIM_EXPORT int sighold(int number)
 
 static const sigset_t *opened(const sigset_t *set, sigset_t *local)
 {
-	if (!set || !ours() ||
-	    (sigismember(set, SIGBUS) != 1 && sigismember(set, SIGSYS) != 1))
+	if (!set || !ours() || !signal_blocks_ours(set))
 		return set;
 	*local = *set;
-	open_mask(local);
+	signal_open_mask(local);
 	return local;
 }
 
@@ -325,4 +381,112 @@ SHIM_EXPORT int epoll_pwait(int fd, struct epoll_event *events, int count,
 
 	return shim_real()->epoll_pwait(fd, events, count, timeout_ms,
 					opened(set, &local));
+}
+
+SHIM_EXPORT int epoll_pwait2(int fd, struct epoll_event *events, int count,
+			     const struct timespec *timeout,
+			     const sigset_t *set)
+{
+	sigset_t local;
+
+	return shim_real()->epoll_pwait2(fd, events, count, timeout,
+					 opened(set, &local));
+}
+
+/* --- by number ------------------------------------------------------------------------ */
+
+/* As the kernel has it on 64-bit machines. */
+struct kernel_action {
+	void *handler;
+	unsigned long flags;
+	void *restorer;
+	uint64_t mask;
+};
+
+/* syscall(2) with what would take the two from us. */
+bool signal_call(long number, const long a[6], long *ret)
+{
+	const uint64_t two = UINT64_C(1) << (SIGBUS - 1) |
+			     UINT64_C(1) << (SIGSYS - 1);
+	struct kernel_action action;
+	uint64_t set;
+	long r;
+
+	if (!ours())
+		return false;
+	if (number == SYS_rt_sigprocmask && a[1] && a[0] != SIG_UNBLOCK) {
+		set = *(const uint64_t *)a[1] & ~two;
+		r = shim_real()->syscall(number, a[0], &set, a[2], a[3]);
+	} else if (number == SYS_rt_sigaction && a[1] && is_ours((int)a[0])) {
+		r = 0; /* they are virtual; who goes this way does not ask */
+	} else if (number == SYS_rt_sigaction && a[1]) {
+		action = *(const struct kernel_action *)a[1];
+		action.mask &= ~two;
+		r = shim_real()->syscall(number, a[0], &action, a[2], a[3]);
+	} else {
+		return false;
+	}
+	*ret = r;
+	return true;
+}
+
+/* --- threads that libc begins --------------------------------------------------------- */
+
+struct notified {
+	void (*function)(union sigval);
+	union sigval value;
+};
+
+/* A timer's function may be called any number of times. */
+static void on_notified(union sigval value)
+{
+	const struct notified *n = value.sival_ptr;
+
+	thread_open();
+	n->function(n->value);
+}
+
+static void on_message(union sigval value)
+{
+	struct notified n = *(struct notified *)value.sival_ptr;
+
+	shim_real()->free(value.sival_ptr);
+	thread_open();
+	n.function(n.value);
+}
+
+static const struct sigevent *notified(const struct sigevent *event,
+				       struct sigevent *local,
+				       void (*call)(union sigval))
+{
+	struct notified *n;
+
+	if (!event || !ours() || event->sigev_notify != SIGEV_THREAD)
+		return event;
+	n = shim_real()->malloc(sizeof(*n));
+	if (!n)
+		return event;
+	*n = (struct notified){ event->sigev_notify_function,
+				event->sigev_value };
+	*local = *event;
+	local->sigev_notify_function = call;
+	local->sigev_value.sival_ptr = n;
+	return local;
+}
+
+SHIM_EXPORT int timer_create(clockid_t clock, struct sigevent *event,
+			     timer_t *ret)
+{
+	struct sigevent local;
+	const struct sigevent *mine = notified(event, &local, on_notified);
+
+	return shim_real()->timer_create(clock, (struct sigevent *)mine, ret);
+}
+
+SHIM_EXPORT int mq_notify(mqd_t queue, const struct sigevent *event)
+{
+	struct sigevent local;
+
+	return shim_real()->mq_notify(queue,
+				      notified(event, &local, on_message));
 }

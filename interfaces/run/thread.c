@@ -26,6 +26,7 @@
 struct thread {
 	char *stack, *carrier;
 	stack_t program; /* what the program has asked for */
+	unsigned carrier_level; /* of handlers, in which it was taken */
 	bool carrying, ended;
 };
 
@@ -51,6 +52,7 @@ char *thread_carrier_take(struct carrier *ret)
 	if (!thread.carrier)
 		return NULL;
 	thread.carrying = true;
+	thread.carrier_level = handler_level();
 	ret->mine = true;
 	return thread.carrier;
 }
@@ -60,6 +62,12 @@ void thread_carrier_give(void *p)
 	struct carrier *carrier = p;
 
 	if (carrier->mine)
+		thread.carrying = false;
+}
+
+void thread_carrier_left(unsigned level)
+{
+	if (thread.carrying && thread.carrier_level >= level)
 		thread.carrying = false;
 }
 
@@ -161,15 +169,38 @@ struct begin {
 	bool inside;
 };
 
+void thread_open(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGBUS);
+	sigaddset(&set, SIGSYS);
+	shim_real()->pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	thread_begin();
+}
+
+/* The program's signals are for the program's threads. */
+static void close_signals(void)
+{
+	sigset_t most;
+
+	sigfillset(&most);
+	signal_open_mask(&most);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &most, NULL);
+}
+
 static void *begin(void *p)
 {
 	struct begin b = *(struct begin *)p;
 
 	shim_real()->free(p);
-	if (b.inside)
+	if (b.inside) {
 		shim_inside = 1;
-	else
-		thread_begin();
+		close_signals();
+	} else {
+		thread_open();
+	}
 	return b.routine(b.argument);
 }
 
@@ -181,7 +212,7 @@ SHIM_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attributes,
 	struct begin *b;
 	int r;
 
-	if (!inside && !atomic_load(&shim_ready))
+	if (!inside && !atomic_load(&shim_ready) && !atomic_load(&child_serves))
 		return shim_real()->pthread_create(ret, attributes, routine,
 						   argument);
 	b = shim_real()->malloc(sizeof(*b));

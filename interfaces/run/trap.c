@@ -267,6 +267,10 @@ void trap_serve(siginfo_t *info, void *machine)
 	trap_inside = true;
 	if (info->si_syscall == SYS_rt_sigprocmask)
 		r[REG_RAX] = set_mask(context, arguments);
+	else if (shim_inside) /* the library's own: not ours to serve */
+		r[REG_RAX] = shim_raw(info->si_syscall, arguments[0],
+				      arguments[1], arguments[2], arguments[3],
+				      arguments[4], arguments[5]);
 	else
 		r[REG_RAX] = call_serve(info->si_syscall, arguments);
 	trap_inside = nested;
