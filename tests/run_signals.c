@@ -6,7 +6,6 @@
  *
  *	run_signals handler|jump|actions|masks|timer|children|forks
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -23,6 +22,9 @@
 #include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+/* Old programs have no other. */
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 
 #define PAGE ((size_t)4096)
 #define MIB ((size_t)1 << 20)
@@ -106,7 +108,7 @@ static void use_handler(void)
 	every(900);
 	for (size_t at = 0; hits < 1500; at = (at + 256 * 1024) % SIZE) {
 		CHECK(write(null_fd, memory + at, 256 * 1024) == 256 * 1024);
-		CHECK(read(fd, ballast + at, 256 * 1024) == 256 * 1024);
+		CHECK(read(fd, ballast + at, 256 * 1024) > 0);
 	}
 	every(0);
 	CHECK(failures == 0);
@@ -245,10 +247,6 @@ static void look_on_thread(const pthread_attr_t *attributes)
 	CHECK(pthread_create(&thread, attributes, look, NULL) == 0);
 	CHECK(pthread_join(thread, &r) == 0 && r == memory);
 }
-
-int sigblock(int);
-int sigsetmask(int);
-int sigignore(int);
 
 static void use_masks(void)
 {
