@@ -122,6 +122,7 @@ static json_t *report_json(const struct run_shared *s,
 	set_text(root, "calls", s->calls);
 	set(root, "forks", s->fork_count);
 	set(root, "fork_pages_spilled", s->fork_spilled);
+	set(root, "fork_saved_bytes_peak", s->fork_saved_bytes_peak);
 	set_text(root, "provider",
 		 s->appliance_count ? s->appliances[0].provider : "");
 	set_text(root, "paging",

@@ -4,7 +4,8 @@
  * the parent had, byte by byte, while the parent goes on changing it. Prints
  * the same on any memory.
  *
- *	run_forks snapshot|nested|many|exec|pool|write|orphan|steps [MIB]
+ *	run_forks snapshot|nested|many|exec|pool|write|orphan|steps|
+ *		keep|clone|much [MIB]
  */
 #include <errno.h>
 #include <pthread.h>
@@ -14,7 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -361,6 +364,129 @@ static void use_steps(char *p, size_t pages)
 	printf("steps: three children, three rounds\n");
 }
 
+static size_t resident_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "r");
+	char line[128];
+	size_t kib = 0;
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmRSS: %zu", &kib) == 1)
+			break;
+	fclose(f);
+	CHECK(kib > 0);
+	return kib;
+}
+
+/* A child that lives long; beside it its parent goes on as ever: what only
+ * children that have ended could have seen goes, and what is freed returns. */
+static void use_keep(char *p, size_t pages)
+{
+	size_t before = 0;
+	int pipes[2];
+	char byte;
+	pid_t pid;
+
+	CHECK(pipe(pipes) == 0);
+	put_all(p, pages, 1);
+	fflush(stdout);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		close(pipes[1]);
+		CHECK(read(pipes[0], &byte, 1) == 0);
+		check_all(p, pages, 1);
+		_exit(0);
+	}
+	close(pipes[0]);
+	for (uint64_t i = 2; i < 100; i++) {
+		pid = fork();
+		CHECK(pid >= 0);
+		if (pid == 0)
+			_exit(0);
+		CHECK(waitpid(pid, NULL, 0) == pid);
+		put_all(p, pages, i);
+		if (i == 10)
+			before = resident_kib();
+	}
+	CHECK(resident_kib() < before + 32 * 1024);
+	for (uint64_t i = 1; i < 40; i++) {
+		char *q = malloc(pages * PAGE);
+
+		CHECK(q);
+		put_all(q, pages, i);
+		free(q);
+	}
+	close(pipes[1]);
+	reap(1);
+	check_all(p, pages, 99);
+	printf("keep: one child lives long\n");
+}
+
+static char *cloned_memory;
+static size_t cloned_pages;
+
+static int cloned(void *unused)
+{
+	(void)unused;
+	check_all(cloned_memory, cloned_pages, 1);
+	return 0;
+}
+
+static int shared(void *unused)
+{
+	(void)unused;
+	_exit(0);
+}
+
+/* Children that are not made by fork(). */
+static void use_clone(char *p, size_t pages)
+{
+	char *stack = malloc(MIB);
+	pid_t pid;
+
+	CHECK(stack);
+	cloned_memory = p;
+	cloned_pages = pages;
+	put_all(p, pages, 1);
+	fflush(stdout);
+	pid = _Fork();
+	CHECK(pid >= 0);
+	if (pid == 0)
+		_exit(cloned(NULL));
+	pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+	CHECK(pid >= 0);
+	if (pid == 0)
+		_exit(cloned(NULL));
+	CHECK(clone(cloned, stack + MIB, SIGCHLD, NULL) > 0);
+	put_all(p, pages, 2); /* the stack is not here any more */
+	CHECK(clone(shared, stack + MIB, SIGCHLD | CLONE_VM | CLONE_VFORK,
+		    NULL) > 0);
+	reap(4);
+	check_all(p, pages, 2);
+	printf("clone: children of other calls\n");
+}
+
+/* A child that writes to all it has, which is much. */
+static void use_much(char *p, size_t pages)
+{
+	pid_t pid;
+
+	put_all(p, pages, 1);
+	fflush(stdout);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		put_all(p, pages, 2);
+		check_all(p, pages, 2);
+		_exit(0);
+	}
+	reap(1);
+	check_all(p, pages, 1);
+	printf("much: all of it was written to\n");
+}
+
 static const struct {
 	const char *name;
 	void (*use)(char *p, size_t pages);
@@ -369,6 +495,8 @@ static const struct {
 	{ "many", use_many },	      { "exec", use_exec },
 	{ "pool", use_pool },	      { "write", use_write },
 	{ "orphan", use_orphan },     { "steps", use_steps },
+	{ "keep", use_keep },	      { "clone", use_clone },
+	{ "much", use_much },
 };
 
 int main(int argc, char *argv[])

@@ -193,7 +193,10 @@ static void use_actions(void)
 	CHECK(sigqueue(getpid(), SIGUSR1,
 		       (union sigval){ .sival_int = 77 }) == 0);
 	CHECK(last == SIGUSR1 && last_value == 77);
-	CHECK(signal(SIGUSR1, on_plain) == (sighandler_t)on_info);
+	CHECK(sigaction(SIGUSR1, NULL, &before) == 0);
+	CHECK(before.sa_sigaction == on_info &&
+	      sigismember(&before.sa_mask, SIGUSR2) == 1);
+	CHECK(signal(SIGUSR1, on_plain) != SIG_ERR);
 	CHECK(sigaction(SIGUSR1, NULL, &before) == 0);
 	CHECK(before.sa_handler == on_plain &&
 	      (before.sa_flags & SA_SIGINFO) == 0 &&

@@ -7,7 +7,7 @@
 program=$XM_BUILDDIR/tests/run_forks
 touch=$XM_BUILDDIR/tests/run_program
 
-for use in snapshot nested many exec pool write orphan steps; do
+for use in snapshot nested many exec pool write orphan steps keep clone; do
 	"$program" "$use" 8 >"$scratch/plain" 2>&1
 	try "$extmem" run --local 2M --external 128M -- "$program" "$use" 8
 	cmp -s "$scratch/plain" "$scratch/out"
@@ -35,6 +35,11 @@ try "$extmem" run --local 2M --external 128M --stats "$scratch/stats" -- \
 	[ "$(number fork_pages_spilled)" -gt 0 ] &&
 	! grep -q 'no external memory' "$scratch/err"
 verdict "many snapshots: what is too much for local memory goes away" $?
+
+"$program" much 96 >"$scratch/plain" 2>&1
+try "$extmem" run --local 8M --external 256M -- "$program" much 96
+cmp -s "$scratch/plain" "$scratch/out"
+verdict "a child writes to 96 MiB: the machine has that" $((status + $?))
 
 try "$extmem" run --external 64M -- "$touch" fork-touch 24
 grep -q 'child ended with 0' "$scratch/out"

@@ -467,6 +467,7 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 		goto none;
 	}
 	block_own(b.base, total, index);
+	fork_taken(b.base, total);
 	block_live((int64_t)total);
 	block_counted(1, total);
 	return (void *)b.start;

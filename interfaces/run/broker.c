@@ -212,6 +212,7 @@ static bool serve(unsigned index)
 static void *run(void *unused)
 {
 	uint64_t count;
+	bool more = false;
 
 	(void)unused;
 	here = true;
@@ -225,7 +226,9 @@ static void *run(void *unused)
 				.fd = connections[i].fd, .events = POLLIN
 			};
 		polled[0] = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
-		shim_raw(SYS_poll, (long)polled, n + 1, 100, 0, 0, 0);
+		shim_raw(SYS_poll, (long)polled, n + 1, more ? 0 : 100, 0, 0,
+			 0);
+		more = false;
 		if ((polled[0].revents & POLLIN) != 0)
 			shim_raw(SYS_read, wake_fd, (long)&count,
 				 sizeof(count), 0, 0, 0);
@@ -233,8 +236,9 @@ static void *run(void *unused)
 		for (unsigned i = n; i > 0; i--)
 			if (polled[i].revents != 0 && !serve(i - 1))
 				drop(i - 1);
+		fork_sweep();
 		if (n > 0)
-			fork_spill();
+			more = fork_spill();
 	}
 	return NULL;
 }

@@ -219,7 +219,7 @@ SHIM_EXPORT long syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(arguments, long);
 	va_end(arguments);
-	if (signal_call(number, a, &r))
+	if (signal_call(number, a, &r) || fork_call(number, a, &r))
 		return r;
 	r = shim_real()->syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 	return number == SYS_userfaultfd ? keep_if_inside((int)r) : r;

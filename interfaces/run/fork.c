@@ -15,17 +15,23 @@
  * hundred microseconds (the window).
  *
  * Saved pages are local memory, up to a quarter of --local, but 4 MiB at least;
- * beyond that the broker writes the oldest to a region of their own, and
- * threads that make more wait for it. When the last child has ended, or
- * exec'ed, all are let go. Meanwhile memory that the program frees is kept.
+ * beyond that the broker writes them to a region of their own, and threads that
+ * make more wait for it. A record is let go when no child lives of an epoch
+ * that it is good for, and none is made where that is so already: the broker
+ * looks through them when a child has ended, in slices, at most ten times a
+ * second or when they have doubled. So there is one record of a page for each
+ * epoch with a living child, most. Memory that the program frees is kept while a
+ * child lives that can see it: one made after it was taken, and before it was
+ * freed.
  *
  * vfork(), posix_spawn() and system() come nowhere near this. The ranges are
- * MADV_DONTFORK but in the window, so that a child made by clone(2) itself has
- * no pages at all, rather than zeros.
+ * MADV_DONTFORK but in the window, so that a child that is made by an
+ * instruction of the program's own has no pages at all, rather than zeros.
  */
 #include "fork.h"
 
 #include <sched.h>
+#include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -44,8 +50,8 @@ _Atomic unsigned fork_readers;
 struct record {
 	char *bytes;	/* NULL: zeros, or spilled */
 	uint64_t spill; /* where it was written to, + 1; 0: it was not */
-	uint32_t from, to; /* epochs it is good for */
-	uint32_t next;	/* of the same page, older */
+	uint32_t from, to; /* epochs it is good for; to 0: it is free */
+	uint32_t next;	/* of the same page, older; or the next free one */
 	uint32_t region;
 	uint64_t page;
 };
@@ -54,6 +60,14 @@ struct past {
 	uint64_t pages;
 	uint32_t *saved; /* epoch at which the page was last saved */
 	uint32_t *head;	 /* its newest record */
+	uint32_t *born;	 /* epoch at which its block was taken, or older */
+};
+
+#define LIVING_MAX 8192
+
+/* Epochs with children that live, oldest first. */
+struct living {
+	uint32_t epoch, count;
 };
 
 static struct past pasts[FORK_REGIONS_MAX];
@@ -66,6 +80,11 @@ static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t record_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct record *batches[RECORDS_MAX / BATCH];
 static uint32_t record_count = 1, spill_next = 1;
+static uint32_t records_used, records_swept; /* after the last sweep */
+static uint32_t free_records, free_spilled; /* the latter with their place */
+static struct living living[LIVING_MAX];
+static unsigned living_count;
+static _Atomic bool epoch_ended; /* records may have become useless */
 static char *free_pages; /* chained through their first bytes */
 static _Atomic uint64_t saved_bytes, saved_max;
 static char *chunks; /* all that were taken, chained likewise */
@@ -77,12 +96,15 @@ static struct {
 	unsigned count;
 	uint64_t used, size; /* of the last */
 	_Atomic bool failed;
+	bool said;
 } spill;
 
 struct kept {
 	void *address;
 	size_t size;
+	uint32_t from, to; /* epochs whose children can see it */
 };
+static _Thread_local bool giving __attribute__((tls_model("initial-exec")));
 static struct kept *kept; /* frees that wait for the last child */
 static size_t kept_count, kept_max;
 static pthread_mutex_t kept_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -127,8 +149,14 @@ static void page_give(char *p)
 
 static uint32_t record_take(void)
 {
-	uint32_t i = record_count;
+	uint32_t i = free_records;
 
+	if (i) {
+		free_records = record_at(i)->next;
+		records_used++;
+		return i;
+	}
+	i = record_count;
 	if (i == RECORDS_MAX)
 		return 0;
 	if (!batches[i / BATCH])
@@ -136,7 +164,54 @@ static uint32_t record_take(void)
 	if (!batches[i / BATCH])
 		return 0;
 	record_count++;
+	records_used++;
 	return i;
+}
+
+static void record_give(uint32_t index)
+{
+	struct record *r = record_at(index);
+	uint32_t *at = &pasts[r->region].head[r->page];
+
+	while (*at != index)
+		at = &record_at(*at)->next;
+	*at = r->next;
+	if (r->bytes)
+		page_give(r->bytes);
+	r->bytes = NULL;
+	r->to = 0;
+	if (r->spill && r->spill != UINT64_MAX) {
+		r->next = free_spilled;
+		free_spilled = index;
+	} else {
+		r->next = free_records;
+		free_records = index;
+	}
+	records_used--;
+}
+
+/* With record_lock held: whether a child lives of one of these epochs. */
+static bool any_living(uint32_t from, uint32_t to)
+{
+	unsigned low = 0, high = living_count;
+
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+
+		if (living[middle].epoch < from)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < living_count && living[low].epoch <= to;
+}
+
+static void count_saved(void)
+{
+	uint64_t bytes = atomic_load(&saved_bytes);
+
+	if (bytes > atomic_load(&shim_shared->fork_saved_bytes_peak))
+		atomic_store(&shim_shared->fork_saved_bytes_peak, bytes);
 }
 
 /* A page is about to be writable: contents, or NULL for zeros. */
@@ -149,6 +224,11 @@ static void save(uint32_t region, uint64_t page, const void *contents)
 	if (!past->saved || page >= past->pages || past->saved[page] >= epoch)
 		return;
 	pthread_mutex_lock(&record_lock);
+	if (!any_living(past->saved[page] + 1, epoch)) {
+		past->saved[page] = epoch;
+		pthread_mutex_unlock(&record_lock);
+		return;
+	}
 	index = record_take();
 	if (!index) {
 		/* Nobody may read it as what it becomes: who asks for a page
@@ -169,6 +249,7 @@ static void save(uint32_t region, uint64_t page, const void *contents)
 			memcpy(r->bytes, contents, SHIM_PAGE);
 		else
 			r->spill = UINT64_MAX; /* not to be had */
+		count_saved();
 	}
 	past->head[page] = index;
 	past->saved[page] = epoch;
@@ -317,17 +398,38 @@ static int spill_more(void)
 	return error;
 }
 
-static bool spill_room(void)
+/* A place for one page: one that has become free, or a new one. */
+static bool spill_place(uint64_t *ret)
 {
-	if (spill.count > 0 && spill.used + SHIM_PAGE <= spill.size)
+	bool found = false;
+
+	pthread_mutex_lock(&record_lock);
+	if (free_spilled) {
+		uint32_t index = free_spilled;
+		struct record *r = record_at(index);
+
+		*ret = r->spill - 1;
+		free_spilled = r->next;
+		r->spill = 0;
+		r->next = free_records;
+		free_records = index;
+		found = true;
+	}
+	pthread_mutex_unlock(&record_lock);
+	if (found)
 		return true;
-	if (spill_more() >= 0)
-		return true;
-	shim_say("no external memory for pages as they were before fork(): "
-		 "%s; they stay in local memory",
-		 extmem_error());
-	spill.failed = true;
-	return false;
+	if ((spill.count == 0 || spill.used + SHIM_PAGE > spill.size) &&
+	    spill_more() < 0) {
+		if (!spill.said)
+			shim_say("no external memory for pages as they were "
+				 "before fork(): %s; they stay in local memory",
+				 extmem_error());
+		spill.said = spill.failed = true;
+		return false;
+	}
+	*ret = (uint64_t)(spill.count - 1) << SPILL_SHIFT | spill.used;
+	spill.used += SHIM_PAGE;
+	return true;
 }
 
 static void spill_give(void)
@@ -338,39 +440,56 @@ static void spill_give(void)
 	spill.used = spill.size = 0;
 }
 
-/* On the broker's thread. */
-void fork_spill(void)
+/* The next record that is in local memory; NULL: there is none. */
+static struct record *next_here(void)
 {
-	while (atomic_load(&saved_bytes) > atomic_load(&saved_max) &&
-	       !spill.failed) {
-		struct record *r = NULL;
+	struct record *r = NULL;
+
+	pthread_mutex_lock(&record_lock);
+	for (uint32_t n = 1; n < record_count && !r; n++) {
+		if (spill_next >= record_count)
+			spill_next = 1;
+		r = record_at(spill_next++);
+		if (!r->bytes)
+			r = NULL;
+	}
+	pthread_mutex_unlock(&record_lock);
+	return r;
+}
+
+#define SPILL_ROUND 64
+
+/* On the broker's thread, which alone lets records go. Few at a time: children
+ * that have ended meanwhile may make the rest unnecessary. */
+bool fork_spill(void)
+{
+	const uint64_t mask = (UINT64_C(1) << SPILL_SHIFT) - 1;
+
+	for (int i = 0; atomic_load(&saved_bytes) > atomic_load(&saved_max) &&
+			!spill.failed;
+	     i++) {
+		struct record *r = next_here();
+		uint64_t place;
 		char *bytes;
 
-		pthread_mutex_lock(&record_lock);
-		while (spill_next < record_count && !r) {
-			r = record_at(spill_next++);
-			if (!r->bytes)
-				r = NULL;
-		}
-		pthread_mutex_unlock(&record_lock);
-		if (!r || !spill_room())
-			return;
+		if (i == SPILL_ROUND)
+			return true;
+		if (!r || !spill_place(&place))
+			return false;
 		bytes = r->bytes;
-		if (extmem_write(spill.region[spill.count - 1], spill.used,
-				 bytes, SHIM_PAGE) < 0) {
+		if (extmem_write(spill.region[place >> SPILL_SHIFT],
+				 place & mask, bytes, SHIM_PAGE) < 0) {
 			spill.failed = true;
-			return;
+			return false;
 		}
 		pthread_mutex_lock(&record_lock);
-		r->spill = ((uint64_t)(spill.count - 1) << SPILL_SHIFT |
-			    spill.used) +
-			   1;
+		r->spill = place + 1;
 		r->bytes = NULL;
 		page_give(bytes);
 		pthread_mutex_unlock(&record_lock);
-		spill.used += SHIM_PAGE;
 		atomic_fetch_add(&shim_shared->fork_spilled, 1);
 	}
+	return false;
 }
 
 void fork_throttle(void)
@@ -385,12 +504,34 @@ void fork_throttle(void)
 
 /* --- readers ------------------------------------------------------------------------------ */
 
+/* What was freed, and no child can see any more. */
+static void give_kept(void)
+{
+	for (;;) {
+		struct kept one = { 0 };
+		bool found = false;
+
+		pthread_mutex_lock(&kept_lock);
+		pthread_mutex_lock(&record_lock);
+		for (size_t i = 0; i < kept_count && !found; i++)
+			if (!any_living(kept[i].from, kept[i].to)) {
+				one = kept[i];
+				kept[i] = kept[--kept_count];
+				found = true;
+			}
+		pthread_mutex_unlock(&record_lock);
+		pthread_mutex_unlock(&kept_lock);
+		if (!found)
+			return;
+		giving = true;
+		block_give(one.address, one.size);
+		giving = false;
+	}
+}
+
 /* Nobody is left to ask: all records go, and what was freed meanwhile. */
 static void forget(void)
 {
-	struct kept *list;
-	size_t count, max;
-
 	pthread_mutex_lock(&record_lock);
 	if (atomic_load(&fork_readers) != 0) {
 		pthread_mutex_unlock(&record_lock);
@@ -403,6 +544,8 @@ static void forget(void)
 	}
 	record_count = 1;
 	spill_next = 1;
+	records_used = records_swept = 0;
+	free_records = free_spilled = 0;
 	while (chunks) {
 		char *next = *(char **)(void *)chunks;
 
@@ -416,58 +559,148 @@ static void forget(void)
 	free_pages = NULL;
 	atomic_store(&saved_bytes, 0);
 	incomplete = 0;
-	spill.failed = false;
+	spill.failed = spill.said = false;
 	pthread_mutex_unlock(&record_lock);
 	if (broker_is_here())
 		spill_give();
+	give_kept();
+}
 
-	pthread_mutex_lock(&kept_lock);
-	list = kept;
-	count = kept_count;
-	max = kept_max;
-	kept = NULL;
-	kept_count = kept_max = 0;
-	pthread_mutex_unlock(&kept_lock);
-	for (size_t i = 0; i < count; i++)
-		block_give(list[i].address, list[i].size);
-	if (list)
-		local_give(list, max * sizeof(*list));
+#define SWEEP_SLICE 4096
+#define SWEEP_NS (INT64_C(100) * 1000000)
+
+/* With epochs that have ended no record becomes needed again: a new epoch is
+ * later than what all of them are good for. */
+static void sweep(void)
+{
+	for (uint32_t from = 1;; from += SWEEP_SLICE) {
+		pthread_mutex_lock(&record_lock);
+		for (uint32_t i = from;
+		     i < from + SWEEP_SLICE && i < record_count; i++) {
+			const struct record *r = record_at(i);
+
+			if (r->to != 0 && !any_living(r->from, r->to))
+				record_give(i);
+		}
+		records_swept = records_used;
+		if (from + SWEEP_SLICE >= record_count)
+			break;
+		pthread_mutex_unlock(&record_lock);
+	}
+	spill.failed = false;
+	pthread_mutex_unlock(&record_lock);
+}
+
+/* On the broker's thread. */
+void fork_sweep(void)
+{
+	static int64_t last_ns;
+	struct timespec t;
+	int64_t now_ns;
+
+	if (!atomic_load(&epoch_ended))
+		return;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+	now_ns = t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+	if (now_ns - last_ns < SWEEP_NS &&
+	    records_used < 2 * records_swept + 1024)
+		return;
+	last_ns = now_ns;
+	atomic_store(&epoch_ended, false);
+	sweep();
+	give_kept();
+}
+
+/* With record_lock held. */
+static void reader_count(uint32_t of, int more)
+{
+	unsigned i = living_count;
+
+	while (i > 0 && living[i - 1].epoch > of)
+		i--;
+	if (i > 0 && living[i - 1].epoch == of) {
+		living[i - 1].count += (unsigned)more;
+		if (living[i - 1].count > 0)
+			return;
+		memmove(&living[i - 1], &living[i],
+			(living_count - i) * sizeof(*living));
+		living_count--;
+		atomic_store(&epoch_ended, true);
+	} else if (more > 0) {
+		/* A new epoch is the latest; there are twice as many places
+		 * as the broker has connections. */
+		if (i != living_count || i == LIVING_MAX)
+			abort();
+		living[living_count++] = (struct living){ of, 1 };
+	}
 }
 
 void fork_reader(uint32_t of, int more)
 {
-	(void)of;
+	pthread_mutex_lock(&record_lock);
+	reader_count(of, more);
+	pthread_mutex_unlock(&record_lock);
 	if (more > 0)
 		atomic_fetch_add(&fork_readers, 1);
 	else if (atomic_fetch_sub(&fork_readers, 1) == 1)
 		forget();
 }
 
-bool fork_keeps(void *address, size_t size)
+void fork_taken(uintptr_t base, uint64_t size)
 {
-	bool keeps = false;
+	uint32_t region;
+	uint64_t page;
 
-	if (atomic_load(&fork_readers) == 0)
-		return false;
-	pthread_mutex_lock(&kept_lock);
+	if (atomic_load(&fork_readers) == 0 ||
+	    !find_region(base, &region, &page) || !pasts[region].born)
+		return;
+	for (uint64_t i = 0;
+	     i < size / SHIM_PAGE && page + i < pasts[region].pages; i++)
+		pasts[region].born[page + i] = epoch;
+}
+
+/* With kept_lock held. */
+static bool keep(const struct kept *one)
+{
 	if (kept_count == kept_max) {
 		size_t max = kept_max ? 2 * kept_max : 1024;
 		struct kept *more = local_take(max * sizeof(*more));
 
-		if (more && kept) {
+		if (!more)
+			return false;
+		if (kept) {
 			memcpy(more, kept, kept_count * sizeof(*more));
 			local_give(kept, kept_max * sizeof(*kept));
 		}
-		if (more) {
-			kept = more;
-			kept_max = max;
-		}
+		kept = more;
+		kept_max = max;
 	}
-	if (kept_count < kept_max && atomic_load(&fork_readers) > 0) {
-		kept[kept_count++] = (struct kept){ address, size };
-		keeps = true;
-	}
+	kept[kept_count++] = *one;
+	return true;
+}
+
+bool fork_keeps(void *address, size_t size)
+{
+	struct kept one = { .address = address, .size = size };
+	bool keeps = false;
+	uint32_t region;
+	uint64_t page;
+
+	if (atomic_load(&fork_readers) == 0 || giving)
+		return false;
+	shim_enter();
+	pthread_mutex_lock(&kept_lock);
+	pthread_mutex_lock(&record_lock);
+	one.from = 1;
+	if (find_region((uintptr_t)address, &region, &page) &&
+	    pasts[region].born && page < pasts[region].pages)
+		one.from = pasts[region].born[page] + 1;
+	one.to = epoch;
+	if (any_living(one.from, one.to))
+		keeps = keep(&one);
+	pthread_mutex_unlock(&record_lock);
 	pthread_mutex_unlock(&kept_lock);
+	shim_leave();
 	return keeps;
 }
 
@@ -495,7 +728,8 @@ static bool tables(void)
 			continue;
 		past->saved = block_reserve(pages * sizeof(*past->saved));
 		past->head = block_reserve(pages * sizeof(*past->head));
-		if (!past->saved || !past->head) {
+		past->born = block_reserve(pages * sizeof(*past->born));
+		if (!past->saved || !past->head || !past->born) {
 			past->saved = NULL;
 			return false;
 		}
@@ -531,25 +765,28 @@ static bool begin_snapshot(void)
 	return true;
 }
 
-static void block_signals(void)
+/* Before any lock is taken: a handler of the program's may fork, too. */
+static void block_signals(sigset_t *ret)
 {
 	sigset_t all;
 
 	sigfillset(&all);
-	shim_real()->pthread_sigmask(SIG_SETMASK, &all, &now.signals);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &all, ret);
 }
 
 static void prepare(void)
 {
 	bool ready = atomic_load(&shim_ready);
+	sigset_t signals;
 
+	block_signals(&signals);
 	pthread_mutex_lock(&fork_lock);
+	now.signals = signals;
 	now.serves = false;
 	now.from_child = atomic_load(&child_serves);
 	if (ready && fork_policy == FORK_SNAPSHOT &&
 	    atomic_load(&block_high) != 0)
 		now.serves = begin_snapshot();
-	block_signals();
 	if (now.from_child) {
 		child_lock();
 		now.childs = child_prepare();
@@ -568,7 +805,8 @@ static void prepare(void)
 		sched_yield();
 	pthread_mutex_lock(&record_lock);
 	epoch++;
-	fork_reader(epoch, 1);
+	reader_count(epoch, 1);
+	atomic_fetch_add(&fork_readers, 1);
 	atomic_fetch_add(&shim_shared->fork_count, 1);
 	advise_all(MADV_DOFORK);
 }
@@ -578,6 +816,15 @@ static void unlock(void)
 	pthread_mutex_unlock(&kept_lock);
 	block_unlock_all();
 	arena_unlock();
+}
+
+static void finish_fork(void)
+{
+	sigset_t signals = now.signals;
+
+	now.childs = now.mine = -1;
+	pthread_mutex_unlock(&fork_lock);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &signals, NULL);
 }
 
 static void in_parent(void)
@@ -594,9 +841,7 @@ static void in_parent(void)
 		unlock();
 	}
 	descriptor_close(now.childs);
-	now.childs = now.mine = -1;
-	shim_real()->pthread_sigmask(SIG_SETMASK, &now.signals, NULL);
-	pthread_mutex_unlock(&fork_lock);
+	finish_fork();
 }
 
 static void in_child(void)
@@ -619,9 +864,7 @@ static void in_child(void)
 		unlock();
 	}
 	shim_forked();
-	now.childs = now.mine = -1;
-	shim_real()->pthread_sigmask(SIG_SETMASK, &now.signals, NULL);
-	pthread_mutex_unlock(&fork_lock);
+	finish_fork();
 }
 
 /* Children's handlers run in the order in which they were made known: ours
@@ -661,7 +904,9 @@ int fork_start(void)
  * alone, and has no memory rather than no child. */
 static bool refused(void)
 {
+	sigset_t signals;
 	bool possible;
+	int error;
 
 	if (!atomic_load(&shim_ready) || atomic_load(&block_high) == 0 ||
 	    fork_policy == FORK_ABSENT)
@@ -671,13 +916,16 @@ static bool refused(void)
 			 "external memory");
 		return true;
 	}
+	block_signals(&signals);
 	pthread_mutex_lock(&fork_lock);
 	possible = begin_snapshot();
+	error = errno;
 	pthread_mutex_unlock(&fork_lock);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &signals, NULL);
 	if (!possible)
 		shim_say("fork: refused: what the child needs to have the "
 			 "external memory cannot be had: %s",
-			 strerror(errno));
+			 strerror(error));
 	return !possible;
 }
 
@@ -688,4 +936,134 @@ SHIM_EXPORT pid_t fork(void)
 		return -1;
 	}
 	return shim_real()->fork();
+}
+
+/* --- those that libc makes no fork() of ------------------------------------------------ */
+
+static pid_t refuse(void)
+{
+	errno = EAGAIN;
+	return -1;
+}
+
+/* libc calls no handlers here, so that it may be called by a signal's. */
+SHIM_EXPORT pid_t _Fork(void)
+{
+	pid_t pid;
+
+	if (refused())
+		return refuse();
+	prepare();
+	pid = shim_real()->_Fork();
+	if (pid == 0)
+		in_child();
+	else
+		in_parent();
+	return pid;
+}
+
+/* syscall(2), by its number: a child with memory of its own that goes on where
+ * its parent is. One on another stack would return to nowhere. */
+bool fork_call(long number, const long a[6], long *ret)
+{
+	bool forks = number == SYS_clone && (a[0] & CLONE_VM) == 0 && a[1] == 0;
+	long r;
+
+#ifdef SYS_fork
+	forks |= number == SYS_fork;
+#endif
+	if (!forks || shim_inside ||
+	    (!atomic_load(&shim_ready) && !atomic_load(&child_serves)))
+		return false;
+	if (refused()) {
+		*ret = refuse();
+		return true;
+	}
+	prepare();
+	r = shim_real()->syscall(number, a[0], a[1], a[2], a[3], a[4]);
+	if (r == 0)
+		in_child();
+	else
+		in_parent();
+	*ret = r;
+	return true;
+}
+
+struct cloned {
+	int (*routine)(void *);
+	void *argument;
+};
+
+static int begin_cloned(void *p)
+{
+	struct cloned c = *(struct cloned *)p;
+
+	in_child();
+	return c.routine(c.argument);
+}
+
+/* A stack in external memory, of which the kernel would be the first to touch
+ * a page, is a local one in truth. */
+static char *local_stack(const char *stack, size_t *ret_size)
+{
+	struct block b;
+	size_t size = (size_t)64 << 10;
+
+	if (block_find(stack - 1, &b) && (uintptr_t)stack - b.start > size)
+		size = (uintptr_t)stack - b.start;
+	*ret_size = (size + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
+	return local_take(*ret_size);
+}
+
+SHIM_EXPORT int clone(int (*routine)(void *), void *stack, int flags,
+		      void *argument, ...)
+{
+	bool forks = (flags & CLONE_VM) == 0 && !shim_inside &&
+		     (atomic_load(&shim_ready) || atomic_load(&child_serves));
+	struct cloned cloned = { routine, argument };
+	char *local = NULL;
+	size_t size = 0;
+	void *more[3];
+	va_list list;
+	int pid, error;
+
+	va_start(list, argument);
+	for (int i = 0; i < 3; i++)
+		more[i] = va_arg(list, void *);
+	va_end(list);
+	if (forks && refused())
+		return refuse();
+	if (stack && block_contains((char *)stack - 1, 1)) {
+		local = local_stack(stack, &size);
+		if (!local)
+			return -1;
+		stack = local + size;
+	}
+	if (forks)
+		prepare();
+	pid = shim_real()->clone(forks ? begin_cloned : routine, stack, flags,
+				 forks ? (void *)&cloned : argument, more[0],
+				 more[1], more[2]);
+	error = errno;
+	if (forks)
+		in_parent();
+	/* A thread's stays: nobody here knows when it has ended. */
+	if (local && (forks || pid < 0 || (flags & CLONE_VFORK) != 0))
+		local_give(local, size);
+	errno = error;
+	return pid;
+}
+
+/* --- what threads of ours stand in the way of ------------------------------------------ */
+
+SHIM_EXPORT int unshare(int flags)
+{
+	int r = shim_real()->unshare(flags);
+
+	if (r < 0 && errno == EINVAL && (flags & CLONE_NEWUSER) != 0 &&
+	    getpid() == shim_owner && atomic_load(&shim_ready))
+		shim_say("a user namespace cannot be begun here: this process "
+			 "has threads, those of its external memory; begin it "
+			 "first, and extmem run in it");
+	return r;
 }

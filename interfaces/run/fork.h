@@ -46,8 +46,12 @@ struct fork_answer {
 bool fork_page_at(uint32_t region, uint64_t page, uint32_t epoch, void *ret);
 /* A snapshot has one reader more, or less. */
 void fork_reader(uint32_t epoch, int more);
-/* Moves saved pages out of local memory, if there are too many. */
-void fork_spill(void);
+/* Moves saved pages out of local memory, if there are too many. True: there
+ * are more. */
+bool fork_spill(void);
+/* Lets go of what no child that lives can ask for. Both on the broker's
+ * thread. */
+void fork_sweep(void);
 
 /* --- broker.c ------------------------------------------------------------------------ */
 

@@ -97,6 +97,7 @@ struct run_shared {
 	_Atomic uint64_t trap_count;	 /* of these, seen by the filter alone */
 	_Atomic uint64_t fork_count;	 /* snapshots for children */
 	_Atomic uint64_t fork_spilled;	 /* pages of theirs, stored far away */
+	_Atomic uint64_t fork_saved_bytes_peak; /* of these, in local memory */
 	_Atomic uint64_t lost_address;	 /* of the first lost page touched */
 	uint32_t appliance_count;
 	struct run_appliance appliances[RUN_APPLIANCES_MAX];

@@ -170,6 +170,9 @@
 	X(int, system, (const char *))                                        \
 	X(FILE *, popen, (const char *, const char *))                        \
 	X(pid_t, fork, (void))                                                \
+	X(pid_t, _Fork, (void))                                               \
+	X(int, clone, (int (*)(void *), void *, int, void *, ...))            \
+	X(int, unshare, (int))                                                \
 	X(int, __register_atfork, (void (*)(void), void (*)(void),            \
 				   void (*)(void), void *))                   \
 	X(int, socket, (int, int, int))                                       \
@@ -288,6 +291,10 @@ extern _Atomic unsigned fork_readers; /* children that may ask */
 int fork_start(void);
 /* True: what the program frees here waits until no child may ask for it. */
 bool fork_keeps(void *address, size_t size);
+/* A block was taken just now: children that were made before do not see it. */
+void fork_taken(uintptr_t base, uint64_t size);
+/* True: this system call, by number, was a fork, and has been made here. */
+bool fork_call(long number, const long arguments[6], long *ret);
 /* Before a fault is served: waits while too much of the past is in memory. */
 void fork_throttle(void);
 
