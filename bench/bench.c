@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "appliance.h"
+#include "net.h"
 #include "ranks.h"
 
 /* For t_net and the like, and for what an appliance rounds up. */
@@ -130,6 +131,7 @@ static int read_options(const struct bench_program *program, void *settings,
 	}
 	common = (struct bench_common *)((char *)settings + program->common);
 	common->without = false;
+	common->no_raw = false;
 	common->clients_max = 0;
 	w->bench.common = common;
 	wrong = rc < 0 ? xm_options_words(w->options)
@@ -318,6 +320,7 @@ int bench_end(struct bench *b)
 	struct whole *w = XM_CONTAINER(b, struct whole, bench);
 
 	fflush(stdout);
+	net_stop();
 	ranks_meet(NULL, NULL);
 	appliances_stop();
 	ranks_end();

@@ -70,6 +70,7 @@ struct bench_common {
 	/* No option: prepare() sets it where ordinary memory is all that the
 	 * run needs; no appliance is started then, and none needed. */
 	bool without;
+	bool no_raw;	      /* likewise: t_net is the library's own call */
 	uint64_t clients_max; /* likewise, of what is started; 0: its default */
 };
 
@@ -180,6 +181,8 @@ struct bench_client {
 	struct extmem_info info;
 
 	/* By bench_ground(): the ground under the figures, of this run. */
+	const char *t_net_by; /* raw: by libfabric's own call, as B_net; library:
+			       * by ours, as the raw one cannot be had */
 	double t_net_us;   /* median round trip, one 4 KiB one-sided read */
 	double f_us;	   /* a fault by SIGBUS and UFFDIO_COPY, without network
 			    * and without the library; NAN: not allowed here */
@@ -215,7 +218,9 @@ extmem_region *bench_take(struct bench_client *, const char *name,
 			  uint64_t size);
 
 /* Measures t_net, f and B_net; a second or so, and 80 MiB of external memory
- * for its time. Nothing for ordinary memory. Collective. */
+ * for its time. Nothing for ordinary memory. Collective: the raw call is
+ * measured by the first client alone, for all; f, and what the library has to
+ * stand in for, by each. */
 void bench_ground(struct bench_client *);
 
 /* Around what is measured. Start is collective: the clients begin together. */
@@ -303,8 +308,8 @@ void bench_count(struct bench_row *, const char *name, enum bench_fold,
 void bench_real(struct bench_row *, const char *name, enum bench_fold,
 		double value);
 /* What a figure is worth is told by where it was taken: appends transport,
- * provider, version, paging, polling, lanes, local_pct, t_net_us, f_us, fresh_us,
- * B_net_MBps of the client, the ranks, the CPU and our version. Call it last. */
+ * provider, version, paging, polling, lanes, local_pct, t_net_by, t_net_us, f_us,
+ * fresh_us, B_net_MBps of the client, the ranks, the CPU and our version. Call it last. */
 void bench_stamp(struct bench_row *, const struct bench_client *);
 
 /* Prints one line from `repeats` rows of the same fields, of every client.

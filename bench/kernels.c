@@ -88,6 +88,7 @@ struct run {
 
 	/* Of the first client on external memory; 0: not yet. */
 	double t_net_us, f_us, B_net_MBps;
+	const char *t_net_by;
 };
 
 /* --- one run of the kernel -------------------------------------------------------------- */
@@ -267,10 +268,12 @@ static void ground(struct run *r)
 	if (r->t_net_us <= 0) {
 		bench_ground(c);
 		r->t_net_us = c->t_net_us;
+		r->t_net_by = c->t_net_by;
 		r->f_us = c->f_us;
 		r->B_net_MBps = c->B_net_MBps;
 	}
 	c->t_net_us = r->t_net_us;
+	c->t_net_by = r->t_net_by;
 	c->f_us = r->f_us;
 	c->B_net_MBps = r->B_net_MBps;
 }

@@ -26,6 +26,8 @@ extmem_bench_SOURCES = \
 	bench/link.c \
 	bench/link.h \
 	bench/malloc.c \
+	bench/net.c \
+	bench/net.h \
 	bench/ordinary.c \
 	bench/ordinary.h \
 	bench/ranks.c \

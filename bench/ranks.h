@@ -25,6 +25,8 @@ void ranks_meet(void (*meanwhile)(void *), void *argument);
 /* Of clients: all are here; every client's bytes, at rank 0. */
 void ranks_meet_clients(void);
 void ranks_gather_clients(const void *own, size_t size, void *ret_all);
+/* Rank 0's bytes, at every client. */
+void ranks_tell_clients(void *data, size_t size);
 /* Ends MPI, in good order. */
 void ranks_end(void);
 /* Ends all ranks with this status at once. Returns where there is no MPI. */

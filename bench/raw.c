@@ -14,6 +14,7 @@
  * MS milliseconds. Floor: skin.
  */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -31,6 +32,7 @@
 #include <rdma/fi_rma.h>
 
 #include "alone.h"
+#include "ranks.h"
 #include "rma.h"
 
 #define API FI_VERSION(1, 17)
@@ -181,8 +183,10 @@ static bool await_event(struct raw *r, uint32_t wanted, struct fi_info **ret)
 
 			fi_cq_read(r->cq, &ignored, 1);
 		}
-		if (n == -FI_EAGAIN)
+		if (n == -FI_EAGAIN) {
+			sched_yield();
 			continue;
+		}
 		if (fails(r, n, "fi_eq_read"))
 			return false;
 		if (event == wanted) {
@@ -258,6 +262,23 @@ static bool target_open(struct raw *r)
 	return true;
 }
 
+/* A launcher gives each rank a core, a client one and an appliance another. The
+ * initiator has its rank's, which only waits for it; the target takes the others,
+ * or all where there are no others. */
+static void leave_the_core(void)
+{
+	cpu_set_t own, all;
+
+	memset(&all, 0xff, sizeof(all));
+	if (!ranks_launched() || sched_getaffinity(0, sizeof(own), &own) != 0 ||
+	    sched_setaffinity(0, sizeof(all), &all) != 0 ||
+	    sched_getaffinity(0, sizeof(all), &all) != 0)
+		return;
+	CPU_XOR(&all, &all, &own);
+	if (CPU_COUNT(&all) > 0)
+		sched_setaffinity(0, sizeof(all), &all);
+}
+
 /* How an initiator that is gone looks does not matter: it is the parent. */
 static _Noreturn void be_target(struct raw *r, int wake)
 {
@@ -265,6 +286,7 @@ static _Noreturn void be_target(struct raw *r, int wake)
 	char byte;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	leave_the_core();
 	for (uint64_t i = 0; i < RMA_SPAN / 8; i++)
 		((uint64_t *)r->memory)[i] = rma_word(i, 0);
 	if (!target_open(r)) {
@@ -278,8 +300,10 @@ static _Noreturn void be_target(struct raw *r, int wake)
 					  memory_order_relaxed) &&
 		    read(wake, &byte, 1) != 1)
 			_exit(0);
-		for (int i = 0; i < 64; i++)
-			fi_cq_read(r->cq, entries, ENTRIES);
+		fi_cq_read(r->cq, entries, ENTRIES);
+		/* As extmem's target: who asks may be waiting for this very
+		 * processor. */
+		sched_yield();
 	}
 }
 
@@ -370,7 +394,8 @@ static bool measure(struct raw *r, const struct rma_point *p,
 		    struct rma_result *ret)
 {
 	struct rma_pace pace;
-	uint64_t begun = 0, ended = 0;
+	uint64_t begun = 0, ended = 0, seen = 0;
+	unsigned empty = 0;
 
 	rma_pace_begin(&pace, p);
 	while (!rma_pace_over(&pace, begun) || ended < begun) {
@@ -390,6 +415,11 @@ static bool measure(struct raw *r, const struct rma_point *p,
 		if (!completed(r, &ended))
 			return false;
 		rma_pace_step(&pace, ended);
+		/* As extmem's client does: its target may be where this is. */
+		empty = ended == seen ? empty + 1 : 0;
+		seen = ended;
+		if (empty > RMA_POLLS)
+			sched_yield();
 	}
 	*ret = rma_pace_end(&pace, ended);
 	return true;

@@ -13,6 +13,8 @@
 #define RMA_SPAN (64 * BENCH_MIB) /* of far memory, and of buffers */
 #define RMA_DEPTH_MAX 256
 #define RMA_SAMPLES_MAX 20000
+/* Empty ones, before the processor is offered to others. */
+#define RMA_POLLS 64
 
 struct rma_point {
 	bool write;

@@ -115,6 +115,7 @@ void bench_stamp(struct bench_row *row, const struct bench_client *c)
 		   c->local_pct > BENCH_ORDINARY ? c->local_pct : 100);
 	bench_count(row, "local_bytes", BENCH_SAME,
 		    c->local_bytes > 0 ? c->local_bytes : c->size);
+	bench_text(row, "t_net_by", c->t_net_by);
 	bench_real(row, "t_net_us", BENCH_MEDIAN, c->t_net_us);
 	bench_real(row, "f_us", BENCH_MEDIAN, c->f_us);
 	bench_real(row, "fresh_us", BENCH_MEDIAN, c->fresh_us);
@@ -281,6 +282,11 @@ static void print_head(const struct bench_row *row, const char *columns)
 		       text_of(row, "provider_version"),
 		       text_of(row, "endpoint"), text_of(row, "paging"),
 		       text_of(row, "polling"), value_of(row, "lanes"));
+	if (strcmp(text_of(row, "t_net_by"), "none") != 0)
+		printf("t_net by %s; ",
+		       strcmp(text_of(row, "t_net_by"), "raw") == 0
+			       ? "the raw call"
+			       : "the library's own call");
 	printf("%.0f ranks, %.0f clients, %.0f appliances; %s\n#",
 	       value_of(row, "ranks"), value_of(row, "clients"),
 	       value_of(row, "appliances"), text_of(row, "cpu"));

@@ -51,9 +51,15 @@ value() {
 		tail -n 1
 }
 
+# No ratio is one that only a disturbed raw call has.
+ratios_are_sane() {
+	! sed -n 's/.*"ratio":\([0-9.e+-]*\).*/\1/p' "$scratch/out" |
+		awk '$1 < 0.7 { bad = 1 } END { exit !bad }'
+}
+
 quick='--pages 5000 --threads 1'
 # What every line says of where it was taken.
-stamp='bench label memory local_pct t_net_us f_us fresh_us B_net_MBps transport
+stamp='bench label memory local_pct t_net_by t_net_us f_us fresh_us B_net_MBps transport
 	provider provider_version endpoint paging polling lanes ranks clients appliances
 	repeat cpu version'
 
@@ -130,6 +136,7 @@ if [ $json = yes ]; then
 	check "fault over shared memory" run 0 "$bench" fault --json $quick \
 		--pattern seq-write --transport ofi+shm
 	check "says so" test "$(value provider)" = shm
+	check "and has its t_net by the raw call" test "$(value t_net_by)" = raw
 	check "fault on two appliances, with a small pool each" run 0 "$bench" \
 		fault --json $quick --pattern seq-read --appliances 2
 	check "says so" test "$(value appliances)" = 2
@@ -148,6 +155,8 @@ if [ $json = yes ]; then
 	check "with its names" has 24 $stamp op api bytes depth us MBps raw_us \
 		raw_MBps ratio
 	check "and figures of the raw calls" test "$(value raw_us)" != null
+	check "by which t_net is, too" test "$(value t_net_by)" = raw
+	check "and sane ratios" ratios_are_sane
 	check "the curve says what it is" grep -q '"format": "extmem-link-1"' \
 		"$scratch/link"
 	for key in provider t_net_us f_us B_net_MBps read write bytes us MBps; do
@@ -159,6 +168,7 @@ if [ $json = yes ]; then
 	check "rma without the raw calls" run 0 "$bench" rma --json --no-raw \
 		--bytes 64 --depth 1 --time 2ms
 	check "has none" test "$(value raw_us)" = null
+	check "and says whose t_net is" test "$(value t_net_by)" = library
 	check "a curve that cannot be written" run 1 "$bench" rma $few \
 		--calibrate "$scratch/none/link"
 fi
@@ -204,6 +214,7 @@ if [ $json = yes ]; then
 		--pattern random-read,random-rmw --transport loop --label here
 	check "two of the patterns" has 2 pattern us_per_access
 	check "says what it is" test "$(value provider)" = loop
+	check "and whose t_net is" test "$(value t_net_by)" = library
 	check "and has its label" test "$(value label)" = here
 	check "rma over loop, with several inside" run 0 "$bench" rma --json \
 		--transport loop --appliances 2 --bytes 4K --depth 1,8 --time 2ms
@@ -263,6 +274,9 @@ if can_mpirun; then
 			check "three ranks, two of them appliances" run 0 $mpirun \
 				-n 3 "$bench" rma --json --appliances 2 \
 				--bytes 4K --depth 1 --time 2ms --op write
+			check "with the raw calls beside" test \
+				"$(value raw_us)" != null
+			check "and sane ratios" ratios_are_sane
 			check "say so" test "$(value appliances)" = 2
 		fi
 		check "loop is within one process" run 2 $mpirun -n 2 "$bench" \

@@ -2,30 +2,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # extmem-bench ends with 1, and says why, when what it reads is not what was
 # written: one word of one page is spoilt, by an option that is there for this.
-set -u
-export LC_ALL=C
-for name in $(env | sed -n 's/^\(EXTMEM[A-Z_]*\)=.*/\1/p'); do
-	unset "$name"
-done
+# And when its appliance is killed under it.
+. "$XM_SRCDIR/tests/count.sh"
 
 bench=$XM_BUILDDIR/extmem-bench
-passed=0
-failed=0
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 limit="timeout $((120 * ${XM_SLOW:-1}))"
-
-check() { # NAME COMMAND...
-	name=$1
-	shift
-	if "$@"; then
-		passed=$((passed + 1))
-	else
-		failed=$((failed + 1))
-		echo "failed: $name" >&2
-		sed 's/^/    /' "$scratch/out" "$scratch/log" >&2
-	fi
-}
 
 # usage: notices WORDS OPTION...: status 1, and these words on stderr
 notices() {
@@ -77,5 +58,24 @@ done
 check "a client that was idle notices a bit that has changed" \
 	notices 'page 10 is wrong' idle --seconds 1 --pages 20 --spoil
 
-echo "$passed passed, $failed failed"
-test "$failed" -eq 0
+# Whose appliance is killed under it: one line, and 1.
+"$XM_BUILDDIR/extmemd" --listen ofi+tcp://127.0.0.1:0 --memory 256M \
+	--ready-fd 3 3>"$scratch/ready" 2>"$scratch/daemon" &
+daemon=$!
+await test -s "$scratch/ready"
+address=$(grep -o 'ofi+tcp://[^ ]*' "$scratch/ready")
+$limit "$bench" fault --appliance "$address" --pages 5000 --local 50 \
+	--setting loss_timeout=1s --repeat 99 >"$scratch/out" 2>"$scratch/log" &
+pid=$!
+await grep -q '^random-read' "$scratch/out"
+kill -KILL $daemon
+wait $pid
+got=$?
+daemon=
+verdict "a lost appliance: status 1" "$((got != 1))"
+check "and one line" test "$(wc -l <"$scratch/log")" -eq 1
+check "that says what was lost, and to what" grep -q \
+	'extmem-bench fault: byte [0-9]* of the memory of fault is lost: .*127.0.0.1' \
+	"$scratch/log"
+
+summary
