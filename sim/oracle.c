@@ -314,7 +314,7 @@ static void ask_lives(uint32_t index, bool all)
  * than a lease, nobody's page is lost. */
 void oracle_page_lost(void)
 {
-	if (!sim_shape.pauses)
+	if (!weather_only_pauses())
 		return;
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {
 		if (appliance_service(i) == NULL ||

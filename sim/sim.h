@@ -280,6 +280,8 @@ void weather_strike(uint32_t client);
 uint64_t weather_events(void); /* so many have been numbered */
 /* Until when links, streams or clients were disturbed, of late; or will be. */
 uint64_t weather_disturbs(void);
+/* So far nothing has gone wrong but that clients hung, and lost their streams. */
+bool weather_only_pauses(void);
 /* A process begins on a host whose clock is its own. */
 void weather_clock(struct process *);
 /* Is there, for once, nothing to be had by a client? */

@@ -207,6 +207,7 @@ bool weather_no_memory(void)
 static bool blowing;
 static uint64_t generation; /* what was begun before a clearing is void */
 static uint64_t disturbs_ns;
+static bool only_pauses;
 
 static uint64_t some(uint64_t most)
 {
@@ -315,6 +316,10 @@ static bool happens(enum sim_fault fault, uint32_t client, uint32_t appliance,
 	while (n < 4)
 		fields[n++] = 0;
 	programs_trouble(trouble_of(fault), ns);
+	only_pauses &= fault == SIM_FAULT_HANG_CLIENT ||
+		       fault == SIM_FAULT_STREAM ||
+		       fault == SIM_FAULT_JUMP_CLIENT ||
+		       fault == SIM_FAULT_JUMP_APPLIANCE;
 	if (trouble_of(fault) == OUTCOME_OTHER && fault != SIM_FAULT_BREAK)
 		disturbs_ns = xm_max(disturbs_ns, world_now() + ns);
 	sim_counts.faults[fault]++;
@@ -525,6 +530,7 @@ void weather_begin(void)
 	generation++;
 	numbered = 0;
 	disturbs_ns = 0;
+	only_pauses = sim_shape.drawn && sim_shape.link.loss_permille == 0;
 	if (blowing)
 		world_at(world_now() + sim_shape.weather_ms * XM_MS, blow,
 			 NULL, generation);
@@ -546,6 +552,11 @@ void weather_clear(void)
 uint64_t weather_disturbs(void)
 {
 	return disturbs_ns;
+}
+
+bool weather_only_pauses(void)
+{
+	return only_pauses;
 }
 
 uint64_t weather_events(void)

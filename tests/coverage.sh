@@ -22,12 +22,13 @@ for object in "$@"; do
 		continue
 	fi
 	gcov -b -c -t -o "$folder" "$folder/$name.o" 2>/dev/null |
-		awk -v misses="$misses" -v top="$XM_SRCDIR/" '
+		awk -v misses="$misses" '
 		function take(text) { sub(/^ +/, "", text); return text }
 		/^ *-: *0:Source:/ {
 			file = $0
 			sub(/^.*Source:/, "", file)
-			sub(top, "", file)
+			parts = split(file, part, "/")
+			file = part[parts - 1] "/" part[parts]
 			wanted = file ~ /\.c$/
 			next
 		}

@@ -406,6 +406,7 @@ static void variables_of_others_are_left_alone(void)
 	FAILS(variable("XMC_size=1"), "XMC_size: there is no such variable; "
 				      "did you mean XMC_SIZE?");
 	CU_ASSERT_EQUAL(variable("XMC_SIZE"), 0); /* says nothing */
+	CU_ASSERT_EQUAL(variable("XMC_9=1"), -EINVAL);
 	memset(name, 'A', sizeof(name));
 	memcpy(name, "XMC_", 4);
 	memcpy(name + sizeof(name) - 3, "=1", 3);
@@ -439,6 +440,9 @@ static void files_that_a_default_names_may_be_absent(void)
 	end();
 	begin(&with_text);
 	CU_ASSERT_EQUAL(load("--", NULL), 0);
+	CU_ASSERT_FALSE(xm_options_given(o, "config"));
+	CU_ASSERT_EQUAL(load("--config=", NULL), 0);
+	CU_ASSERT(xm_options_given(o, "config"));
 	CU_ASSERT_EQUAL(xm_options_load(o, 0, NULL,
 					words_of((const char *const[]){
 						"XMC_NONE=1", NULL }), NULL),
