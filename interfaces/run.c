@@ -31,7 +31,7 @@
 #include "report.h"
 #include "run/shared.h"
 
-#define SHARED_FD_MIN 100 /* away from what programs use and close */
+#define SHARED_FD_GOOD 100 /* away from what programs use and close */
 #define LEASE_END_MS 1000
 #define PRELOAD_NAME "libextmem-run.so"
 
@@ -254,19 +254,35 @@ static void close_shared(struct run *run)
 		unlink(run->file);
 }
 
+/* Where few descriptors are allowed, in the middle of them. */
+static int shared_fd_min(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+	    limit.rlim_cur > 2 * SHARED_FD_GOOD)
+		return SHARED_FD_GOOD;
+	return (int)limit.rlim_cur / 2;
+}
+
 static int make_shared(struct run *run, const char *program)
 {
 	const char *name = strrchr(program, '/');
 	int fd = open_shared(run);
 
 	if (fd >= 0) {
-		run->shared_fd = fcntl(fd, F_DUPFD, SHARED_FD_MIN);
+		int error;
+
+		run->shared_fd = fcntl(fd, F_DUPFD, shared_fd_min());
+		error = errno;
 		close(fd);
+		errno = error;
 	}
 	if (fd < 0 || run->shared_fd < 0 ||
 	    ftruncate(run->shared_fd, sizeof(struct run_shared)) < 0) {
-		command_say("run", "no memory file for statistics: %s",
-			    strerror(errno));
+		command_say("run", "no memory file for statistics: %s; is "
+			    "%s full, or ulimit -n too low?",
+			    strerror(errno), RUN_FOLDER);
 		return -1;
 	}
 	run->shared = mmap(NULL, sizeof(struct run_shared),
@@ -616,6 +632,12 @@ int command_run(int argc, char *argv[])
 	if (status < 0 && rest >= argc) {
 		command_say("run", "which program? `extmem run --help` says "
 				   "more");
+		status = COMMAND_USAGE;
+	}
+	if (status < 0 && run.settings.appliance.count == 0 &&
+	    strncmp(xm_options_origin(o, "appliance"), "--", 2) == 0) {
+		command_say("run", "--appliance is empty: give an address, or "
+				   "leave it out, and one is started here");
 		status = COMMAND_USAGE;
 	}
 	if (status < 0) {

@@ -92,6 +92,7 @@ xm_shell_tests = \
 	tests/test_run_limits.sh \
 	tests/test_run_loss.sh \
 	tests/test_run_places.sh \
+	tests/test_run_raw.sh \
 	tests/test_run_signals.sh \
 	tests/install.sh \
 	tests/man.sh \
@@ -191,10 +192,11 @@ policies: tests/policies
 check_PROGRAMS += tests/run_program
 tests_run_program_LDADD =
 
-# The same for calls to the kernel, for fork(), and for signals.
-check_PROGRAMS += tests/run_calls tests/run_forks tests/run_signals
+# The same for calls to the kernel, for fork(), for signals, and past libc.
+check_PROGRAMS += tests/run_calls tests/run_forks tests/run_raw tests/run_signals
 tests_run_calls_LDADD =
 tests_run_forks_LDADD =
+tests_run_raw_LDADD =
 tests_run_signals_LDADD =
 
 # Real programs under `extmem run`, with half and a quarter of their memory

@@ -34,6 +34,9 @@
 #define STATUS_TIMEOUT_MS 5000
 #define MOVE_SIZE (UINT64_C(1) << 20)
 #define LIMIT_SLACK (UINT64_C(256) << 10) /* the most arena.c takes at once */
+/* No address space has more: what is asked beyond it is refused before it is
+ * rounded up or added to anything. */
+#define SIZE_MAX_ASKED (UINT64_C(1) << 47)
 
 struct region {
 	uintptr_t base;
@@ -116,9 +119,10 @@ void block_counted(uint64_t count, uint64_t size)
 
 bool block_limited(uint64_t size)
 {
-	return shim_limit != 0 && atomic_load(&shim_shared->live_bytes) + size +
-					  LIMIT_SLACK >
-				  shim_limit;
+	return shim_limit != 0 &&
+	       (size > SIZE_MAX_ASKED ||
+		atomic_load(&shim_shared->live_bytes) + size + LIMIT_SLACK >
+			shim_limit);
 }
 
 /* The budget follows the most that was ever in use, in steps: it is raised
@@ -414,6 +418,8 @@ static void say_full(size_t size)
 	if (block_limited(size))
 		snprintf(words, sizeof(words), "--limit is %llu MiB",
 			 (unsigned long long)(shim_limit >> 20));
+	else if (size > SIZE_MAX_ASKED)
+		snprintf(words, sizeof(words), "no machine has that much");
 	else if (shim_external && regions_total() + size > shim_external)
 		snprintf(words, sizeof(words), "--external is %llu MiB",
 			 (unsigned long long)(shim_external >> 20));
@@ -445,10 +451,12 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 	uint32_t index;
 	int r;
 
+	if (size > SIZE_MAX_ASKED || alignment > SIZE_MAX_ASKED)
+		goto none;
 	if (alignment > SHIM_PAGE)
 		total += alignment - SHIM_PAGE;
 	total = (total + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
-	if (total < size || block_limited(total))
+	if (block_limited(total))
 		goto none;
 	shim_enter();
 	r = slab_take(total, &region, &offset);

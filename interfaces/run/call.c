@@ -16,7 +16,9 @@
  */
 #include "shim.h"
 
+#include <fcntl.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -35,6 +37,7 @@ enum kind {
 	BITS,	    /* a set of as many bits as argument `by` says */
 	PINNED,	    /* of a shape that is not told here */
 	SERVED,	    /* by a function of its own */
+	NAMED,	    /* an address, and no more: what is there is not looked at */
 };
 
 struct part {
@@ -57,6 +60,7 @@ struct shape {
 #define B(by) { BITS, by, 0 }
 #define P { PINNED, 0, 0 }
 #define D { SERVED, 0, 0 }
+#define A { NAMED, 0, 0 }
 #define SHAPE(name, ...) [SYS_##name] = { { __VA_ARGS__ } }
 
 /* Sizes are the kernel's, of 64-bit machines. */
@@ -65,6 +69,23 @@ enum {
 	SIGSET = 8, SIGINFO = 128, RUSAGE = 144, EPOLL = 12, POLLFD = 8,
 	TIMER = 32, LIMIT = 16, SIGACTION = 32, UTSNAME = 390,
 };
+
+/* Newer than some headers; from here on the numbers are those of all machines. */
+#ifndef SYS_landlock_create_ruleset
+#define SYS_landlock_create_ruleset 444
+#define SYS_landlock_add_rule 445
+#endif
+#ifndef SYS_cachestat
+#define SYS_cachestat 451
+#endif
+#ifndef SYS_fchmodat2
+#define SYS_fchmodat2 452
+#endif
+#ifndef SYS_futex_wake
+#define SYS_futex_wake 454
+#define SYS_futex_wait 455
+#define SYS_futex_requeue 456
+#endif
 
 static const struct shape shapes[] = {
 #ifdef SYS_open /* those that newer machines do without */
@@ -162,8 +183,8 @@ static const struct shape shapes[] = {
 	SHAPE(prctl, V, P, P, P, P), SHAPE(mount, P, P, P, V, P),
 	SHAPE(bpf, V, P), SHAPE(perf_event_open, P),
 	SHAPE(keyctl, V, P, P, P, P), SHAPE(name_to_handle_at, V, P, P, P),
-	SHAPE(open_by_handle_at, V, P), SHAPE(process_vm_readv, V, P, V, P),
-	SHAPE(process_vm_writev, V, P, V, P), SHAPE(mincore, V, V, P),
+	SHAPE(open_by_handle_at, V, P), SHAPE(process_vm_readv, V, D, V, D),
+	SHAPE(process_vm_writev, V, D, V, D), SHAPE(mincore, V, V, P),
 	SHAPE(get_mempolicy, P, P), SHAPE(set_mempolicy, V, P),
 	SHAPE(mbind, V, V, V, P), SHAPE(move_pages, V, V, P, P, P),
 	SHAPE(migrate_pages, V, V, P, P), SHAPE(shmctl, V, V, P),
@@ -190,6 +211,18 @@ static const struct shape shapes[] = {
 	SHAPE(recvmmsg, V, D, V, V, D), SHAPE(sendmmsg, V, D),
 	SHAPE(getrandom, D), SHAPE(execve, D, D, D), SHAPE(futex, D, V, V, D, D),
 	SHAPE(rt_sigprocmask, V, D, D), SHAPE(sigaltstack, D, D),
+	SHAPE(execveat, V, D, D, D), SHAPE(futex_wait, D, V, V, V, D),
+	SHAPE(futex_wake, D), SHAPE(clone3, D),
+
+	SHAPE(landlock_create_ruleset, IB(1, 1)),
+	SHAPE(landlock_add_rule, V, V, I(16)), SHAPE(cachestat, V, I(16), O(40)),
+	SHAPE(fchmodat2, V, S), SHAPE(pidfd_send_signal, V, V, I(SIGINFO)),
+	SHAPE(open_tree, V, S), SHAPE(move_mount, V, S, V, S),
+	SHAPE(fsopen, S), SHAPE(fspick, V, S), SHAPE(fsconfig, V, V, S, P),
+	SHAPE(mount_setattr, V, S, V, IB(4, 1)),
+
+	SHAPE(mmap, A), SHAPE(mremap, A, V, V, V, A), SHAPE(shmat, V, A),
+	SHAPE(process_madvise, V, D),
 };
 
 #define SHAPES_COUNT (sizeof(shapes) / sizeof(shapes[0]))
@@ -223,6 +256,7 @@ static size_t part_size(const struct part *part, long argument,
 	case VALUE:
 	case PINNED:
 	case SERVED:
+	case NAMED:
 		return 0;
 	case NAME:
 		return strnlen((const char *)argument, PATH_MAX) + 1;
@@ -381,9 +415,116 @@ static long serve_futex(const long arguments[6])
 	}
 }
 
+/* The newer calls: the word first, the time a thread sleeps for fifth. */
+static long serve_newer_futex(long number, const long arguments[6])
+{
+	struct timespec time, *timeout = (struct timespec *)arguments[4];
+	long r;
+
+	if (number == SYS_futex_wait && is_external((long)timeout)) {
+		time = *timeout;
+		timeout = &time;
+	}
+	for (int i = 0;; i++) {
+		r = shim_raw(number, arguments[0], arguments[1], arguments[2],
+			     arguments[3], (long)timeout, arguments[5]);
+		if (r != -EFAULT || i == FUTEX_TRIES ||
+		    !is_external(arguments[0]))
+			return r;
+		atomic_fetch_add((_Atomic uint32_t *)arguments[0], 0);
+	}
+}
+
+/* Only what is like fork(2) can be made from here: a thread's first instruction
+ * would be in our frame, on another stack. libc has clone(2) for that case. */
+static long serve_clone3(const long arguments[6])
+{
+	uint64_t local[16] = { 0 };
+	size_t size = (size_t)arguments[1];
+
+	if (size > sizeof(local))
+		return -E2BIG;
+	memcpy(local, (const void *)arguments[0], size);
+	if ((local[0] & (CLONE_VM | CLONE_VFORK)) != 0 || local[5] != 0)
+		return -ENOSYS;
+	return shim_raw(SYS_clone3, (long)local, (long)size, 0, 0, 0, 0);
+}
+
+/* Of this process, as madvise(2) is. */
+static long serve_process_madvise(const long arguments[6])
+{
+	const struct iovec *iov = (const struct iovec *)arguments[1];
+	long done = 0;
+
+	for (long i = 0; i < arguments[2]; i++) {
+		struct iovec v = iov[i];
+		long r;
+
+		if (map_touches(v.iov_base, v.iov_len))
+			r = madvise(v.iov_base, v.iov_len, (int)arguments[3]) < 0
+				    ? -errno
+				    : (long)v.iov_len;
+		else
+			r = shim_raw(SYS_process_madvise, arguments[0],
+				     (long)&v, 1, arguments[3], arguments[4],
+				     0);
+		if (r < 0)
+			return done > 0 ? done : r;
+		done += r;
+	}
+	return done;
+}
+
 static long result_of(long r)
 {
 	return r < 0 ? -errno : r;
+}
+
+/* Calls that take pages or descriptors away, likewise; the library means what
+ * it says. */
+static bool serve_taking(long number, const long a[6], long *ret)
+{
+	void *p = (void *)a[0];
+
+	switch (number) {
+	case SYS_mmap:
+		*ret = result_of((long)mmap(p, a[1], (int)a[2], (int)a[3],
+					    (int)a[4], a[5]));
+		break;
+	case SYS_munmap: *ret = result_of(munmap(p, a[1])); break;
+	case SYS_mremap:
+		*ret = result_of((long)mremap(p, a[1], a[2], (int)a[3],
+					      (void *)a[4]));
+		break;
+	case SYS_madvise: *ret = result_of(madvise(p, a[1], (int)a[2])); break;
+	case SYS_mprotect: *ret = result_of(mprotect(p, a[1], (int)a[2])); break;
+	case SYS_pkey_mprotect:
+		*ret = result_of(pkey_mprotect(p, a[1], (int)a[2], (int)a[3]));
+		break;
+	case SYS_mlock: *ret = result_of(mlock(p, a[1])); break;
+	case SYS_mlock2:
+		*ret = result_of(mlock2(p, a[1], (unsigned)a[2]));
+		break;
+	case SYS_mlockall: *ret = result_of(mlockall((int)a[0])); break;
+	case SYS_shmat: /* over what is there */
+		*ret = map_touches((void *)a[1], 1)
+			       ? -EINVAL
+			       : shim_raw(number, a[0], a[1], a[2], 0, 0, 0);
+		break;
+	case SYS_close: *ret = result_of(close((int)a[0])); break;
+#ifdef SYS_dup2
+	case SYS_dup2: *ret = result_of(dup2((int)a[0], (int)a[1])); break;
+#endif
+	case SYS_dup3:
+		*ret = result_of(dup3((int)a[0], (int)a[1], (int)a[2]));
+		break;
+	case SYS_close_range:
+		*ret = result_of(close_range((unsigned)a[0], (unsigned)a[1],
+					     (int)a[2]));
+		break;
+	default: return false;
+	}
+	return true;
 }
 
 /* The data calls, by the functions that serve them for libc's callers. */
@@ -401,7 +542,9 @@ static bool serve_data(long number, const long a[6], long *ret)
 		*ret = result_of(pwrite64((int)a[0], p, a[2], a[3]));
 		break;
 	case SYS_readv: *ret = result_of(readv((int)a[0], p, (int)a[2])); break;
-	case SYS_vmsplice: /* its pages would be lent for nobody knows how long */
+	case SYS_vmsplice:
+		*ret = result_of(vmsplice((int)a[0], p, a[2], (unsigned)a[3]));
+		break;
 	case SYS_writev:
 		*ret = result_of(writev((int)a[0], p, (int)a[2]));
 		break;
@@ -446,19 +589,63 @@ static bool serve_data(long number, const long a[6], long *ret)
 		*ret = result_of(execve((const char *)a[0], p,
 					(char *const *)a[2]));
 		break;
+	case SYS_process_vm_readv:
+		*ret = result_of(process_vm_readv(
+			(pid_t)a[0], p, (unsigned long)a[2],
+			(const struct iovec *)a[3], (unsigned long)a[4],
+			(unsigned long)a[5]));
+		break;
+	case SYS_process_vm_writev:
+		*ret = result_of(process_vm_writev(
+			(pid_t)a[0], p, (unsigned long)a[2],
+			(const struct iovec *)a[3], (unsigned long)a[4],
+			(unsigned long)a[5]));
+		break;
+	case SYS_execveat:
+		*ret = result_of(execveat((int)a[0], p, (char *const *)a[2],
+					  (char *const *)a[3], (int)a[4]));
+		break;
 	default: return false;
 	}
 	return true;
 }
 
-unsigned call_pointers(unsigned number)
+/* The kernel would touch memory when nobody watches. */
+static bool is_nosys(unsigned number)
 {
-	unsigned mask = 0;
+	return number == SYS_io_uring_setup ||
+	       number == SYS_io_uring_enter ||
+	       number == SYS_io_uring_register || number == SYS_io_setup;
+}
 
-	for (unsigned i = 0; number < SHAPES_COUNT && i < 6; i++)
-		if (shapes[number].part[i].kind != VALUE)
-			mask |= 1u << i;
-	return mask;
+unsigned call_check(unsigned number, bool kernel)
+{
+	unsigned set = 0;
+
+	switch (number) {
+	case SYS_munmap:
+	case SYS_madvise:
+	case SYS_mprotect:
+	case SYS_pkey_mprotect:
+	case SYS_mlock:
+	case SYS_mlock2: return CALL_PLACE;
+	case SYS_close: return CALL_CLOSE;
+#ifdef SYS_dup2
+	case SYS_dup2:
+#endif
+	case SYS_dup3: return CALL_DUP;
+	case SYS_close_range: return CALL_CLOSE_RANGE;
+	default: break;
+	}
+	if (is_nosys(number))
+		return kernel ? 0 : CALL_NOSYS;
+	for (unsigned i = 0; number < SHAPES_COUNT && i < 6; i++) {
+		enum kind kind = (enum kind)shapes[number].part[i].kind;
+
+		if (kind == NAMED || (kind != VALUE && !kernel))
+			set |= 1u << i;
+	}
+	return set;
 }
 
 unsigned call_count(void)
@@ -466,25 +653,90 @@ unsigned call_count(void)
 	return SHAPES_COUNT;
 }
 
-long call_serve(long number, const long arguments[6])
+static long serve(long number, const long arguments[6])
 {
 	bool pinned = false;
 	long r;
 
-	atomic_fetch_add_explicit(&shim_shared->trap_count, 1,
-				  memory_order_relaxed);
-	if (serve_data(number, arguments, &r))
+	if (serve_data(number, arguments, &r) ||
+	    serve_taking(number, arguments, &r))
 		return r;
-	if (number == SYS_futex)
-		return serve_futex(arguments);
-	if (number == SYS_sigaltstack) {
-		r = sigaltstack((const stack_t *)arguments[0],
-				(stack_t *)arguments[1]);
-		return result_of(r);
+	switch (number) {
+	case SYS_futex: return serve_futex(arguments);
+	case SYS_futex_wait:
+	case SYS_futex_wake: return serve_newer_futex(number, arguments);
+	case SYS_clone3: return serve_clone3(arguments);
+	case SYS_process_madvise: return serve_process_madvise(arguments);
+	case SYS_ioctl:
+		if ((unsigned long)arguments[1] == SIOCGIFCONF)
+			return result_of(ioctl((int)arguments[0], SIOCGIFCONF,
+					       (void *)arguments[2]));
+		break;
+	case SYS_sigaltstack:
+		return result_of(sigaltstack((const stack_t *)arguments[0],
+					     (stack_t *)arguments[1]));
+	default: break;
 	}
 	for (int i = 0; (size_t)number < SHAPES_COUNT && i < 6; i++)
 		pinned |= shapes[number].part[i].kind == PINNED;
 	return pinned || (size_t)number >= SHAPES_COUNT
 		       ? serve_by_pins(number, arguments)
 		       : serve_by_copies(number, arguments);
+}
+
+long call_serve(long number, const long arguments[6])
+{
+	atomic_fetch_add_explicit(&shim_shared->trap_count, 1,
+				  memory_order_relaxed);
+	return serve(number, arguments);
+}
+
+/* Its wrappers look at the lists themselves. */
+static bool has_list(long number)
+{
+	switch (number) {
+	case SYS_readv:
+	case SYS_writev:
+	case SYS_preadv:
+	case SYS_pwritev:
+	case SYS_preadv2:
+	case SYS_pwritev2:
+	case SYS_vmsplice:
+	case SYS_recvmsg:
+	case SYS_sendmsg:
+	case SYS_recvmmsg:
+	case SYS_sendmmsg:
+	case SYS_process_vm_readv:
+	case SYS_process_vm_writev:
+	case SYS_process_madvise:
+	case SYS_mlockall: return true;
+	default: return false;
+	}
+}
+
+bool call_made(long number, const long arguments[6], long *ret)
+{
+	unsigned check;
+	bool ours = false;
+
+	if ((unsigned long)number >= SHAPES_COUNT)
+		return false;
+	check = call_check((unsigned)number, shim_kernel_faults);
+	if (check == CALL_NOSYS) {
+		*ret = -ENOSYS;
+		return true;
+	}
+	for (int i = 0; check < CALL_SETS && i < 6; i++)
+		ours |= (check >> i & 1) != 0 &&
+			map_touches((const void *)arguments[i], 1);
+	if (check == CALL_PLACE)
+		ours = map_touches((const void *)arguments[0],
+				   (size_t)arguments[1]);
+	if (check > CALL_PLACE || has_list(number))
+		ours = true;
+	/* Of its caller's mask the wrapper knows nothing: the handler does. */
+	if (!ours || number == SYS_rt_sigprocmask)
+		return false;
+	*ret = serve(number, arguments);
+	return true;
 }

@@ -11,11 +11,14 @@
  * fork() they are closed at once, so that an appliance hears of its client's
  * end whatever the child does.
  *
- * Not watched: close_range(2) and the like made without libc.
+ * What is not asked by libc's functions the filter answers (trap.c), by number
+ * alone: a number at that end that is the program's is closed by these
+ * functions, with the one instruction that the filter lets through.
  */
 #include "shim.h"
 
 #include <fcntl.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -27,6 +30,8 @@
 #define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00) /* of /dev/userfaultfd */
 
 #define NUMBERS_MAX 65536
+#define NUMBERS_GOOD 16384
+#define NUMBERS_MIN 4096 /* with less, each is needed by somebody */
 #define ROOM 128 /* as many are expected, most */
 
 static _Atomic uint64_t mine[NUMBERS_MAX / 64];
@@ -49,16 +54,68 @@ static void set_mine(int fd, bool it_is)
 		atomic_fetch_and(&mine[fd / 64], ~bit);
 }
 
-/* From this number on, if there is room below the limit. */
-static int first_number(void)
+/* Numbers by preference: the last that this process could be allowed, so that
+ * what is refused to all (trap.c) is what hardly anybody uses; not too high,
+ * since the kernel's table, which fork() copies, reaches to the highest. A
+ * program's filter still applies to what it turns into or starts: each has
+ * others, as with its addresses (map.c). */
+static unsigned first_number, last_number;
+
+static void choose_numbers(void)
 {
 	struct rlimit limit;
-	long most = 1024;
+	unsigned most = 1024;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
-	    limit.rlim_cur < NUMBERS_MAX)
-		most = (long)limit.rlim_cur;
-	return most > 2 * ROOM ? (int)(most - ROOM) : (int)(most / 2);
+	if (first_number != 0)
+		return;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+		most = limit.rlim_max < NUMBERS_GOOD ? (unsigned)limit.rlim_max
+						     : NUMBERS_GOOD;
+	if (most < 4)
+		most = 4;
+	if (most >= NUMBERS_MIN)
+		most -= shim_nesting * ROOM;
+	last_number = most - 1;
+	first_number = most > 2 * ROOM ? most - ROOM : most / 2;
+}
+
+bool descriptor_numbers(unsigned *ret_first, unsigned *ret_last)
+{
+	choose_numbers();
+	*ret_first = first_number;
+	*ret_last = last_number;
+	return last_number + 1 >= NUMBERS_MIN - RUN_NESTING_MAX * ROOM;
+}
+
+static bool is_preferred(int fd)
+{
+	return fd >= 0 && (unsigned)fd >= first_number &&
+	       (unsigned)fd <= last_number;
+}
+
+/* As far up as it goes: beyond what the program may open now, if need be. */
+static int move_up(int fd, int command)
+{
+	struct rlimit now, raised;
+	int moved;
+
+	choose_numbers();
+	moved = (int)shim_raw(SYS_fcntl, fd, command, (long)first_number, 0, 0,
+			      0);
+	if (moved >= 0 || getrlimit(RLIMIT_NOFILE, &now) < 0)
+		return moved;
+	raised = now;
+	raised.rlim_cur = now.rlim_max;
+	if (now.rlim_cur < now.rlim_max &&
+	    setrlimit(RLIMIT_NOFILE, &raised) == 0) {
+		moved = (int)shim_raw(SYS_fcntl, fd, command,
+				      (long)first_number, 0, 0, 0);
+		setrlimit(RLIMIT_NOFILE, &now);
+	}
+	if (moved < 0) /* it was lowered for good */
+		moved = (int)shim_raw(SYS_fcntl, fd, command,
+				      (long)now.rlim_cur / 2, 0, 0, 0);
+	return moved;
 }
 
 int descriptor_keep(int fd)
@@ -69,10 +126,8 @@ int descriptor_keep(int fd)
 	if (fd < 0)
 		return fd;
 	flags = shim_raw(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
-	moved = (int)shim_raw(SYS_fcntl, fd,
-			      (flags & FD_CLOEXEC) != 0 ? F_DUPFD_CLOEXEC
-							: F_DUPFD,
-			      first_number(), 0, 0, 0);
+	moved = move_up(fd, (flags & FD_CLOEXEC) != 0 ? F_DUPFD_CLOEXEC
+						      : F_DUPFD);
 	if (moved >= 0) {
 		shim_raw(SYS_close, fd, 0, 0, 0, 0, 0);
 		fd = moved;
@@ -123,6 +178,12 @@ void descriptor_close_others(void)
 	for (int fd = 0; fd < most; fd++)
 		if (!is_mine(fd) && fd != STDERR_FILENO)
 			shim_raw(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+static bool is_running(void)
+{
+	return atomic_load_explicit(&shim_ready, memory_order_relaxed) ||
+	       atomic_load_explicit(&child_serves, memory_order_relaxed);
 }
 
 /* --- what the library opens by ------------------------------------------------------ */
@@ -195,6 +256,29 @@ SHIM_EXPORT int memfd_create(const char *name, unsigned flags)
 	return keep_if_inside(shim_real()->memfd_create(name, flags));
 }
 
+/* The one common request whose struct leads to more memory. */
+static int list_interfaces(int fd, struct ifconf *program)
+{
+	struct ifconf local = *program;
+	size_t size = local.ifc_len > 0 ? (size_t)local.ifc_len : 0;
+	char *list = NULL;
+	int r;
+
+	if (size > 0 && present_needed(local.ifc_buf, size)) {
+		list = local_take(size);
+		if (!list)
+			return -1;
+		local.ifc_buf = list;
+	}
+	r = shim_real()->ioctl(fd, SIOCGIFCONF, &local);
+	if (r >= 0 && list && local.ifc_len > 0)
+		memcpy(program->ifc_buf, list, (size_t)local.ifc_len);
+	program->ifc_len = local.ifc_len;
+	if (list)
+		local_give(list, size);
+	return r;
+}
+
 SHIM_EXPORT int ioctl(int fd, unsigned long request, ...)
 {
 	va_list arguments;
@@ -204,6 +288,8 @@ SHIM_EXPORT int ioctl(int fd, unsigned long request, ...)
 	va_start(arguments, request);
 	argument = va_arg(arguments, void *);
 	va_end(arguments);
+	if (request == SIOCGIFCONF && argument && present_possible())
+		return list_interfaces(fd, argument);
 	r = shim_real()->ioctl(fd, request, argument);
 	return request == USERFAULTFD_IOC_NEW ? keep_if_inside(r) : r;
 }
@@ -221,31 +307,42 @@ SHIM_EXPORT long syscall(long number, ...)
 	va_end(arguments);
 	if (signal_call(number, a, &r) || fork_call(number, a, &r))
 		return r;
-	r = shim_real()->syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
-	return number == SYS_userfaultfd ? keep_if_inside((int)r) : r;
+	if (shim_inside) {
+		r = shim_raw(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+		if ((number == SYS_userfaultfd || number == SYS_pidfd_open) &&
+		    r >= 0)
+			r = descriptor_keep((int)r);
+	} else if (!is_running() || !call_made(number, a, &r)) {
+		return shim_real()->syscall(number, a[0], a[1], a[2], a[3],
+					    a[4], a[5]);
+	}
+	if (r >= 0 || r < -4095)
+		return r;
+	errno = (int)-r;
+	return -1;
 }
 
 /* --- what the program closes ---------------------------------------------------------- */
 
+static int result(long r)
+{
+	if (r >= 0)
+		return (int)r;
+	errno = (int)-r;
+	return -1;
+}
+
 SHIM_EXPORT int close(int fd)
 {
-	if (!is_mine(fd))
+	if (!is_mine(fd) && !is_preferred(fd))
 		return shim_real()->close(fd);
-	if (!shim_inside) {
+	if (is_mine(fd) && !shim_inside) {
 		errno = EBADF;
 		return -1;
 	}
-	set_mine(fd, false);
-	return shim_real()->close(fd);
-}
-
-SHIM_EXPORT int dup2(int fd, int to)
-{
-	if (is_mine(to) && !shim_inside) {
-		errno = EBUSY;
-		return -1;
-	}
-	return shim_real()->dup2(fd, to);
+	if (is_mine(fd))
+		set_mine(fd, false);
+	return result(shim_raw(SYS_close, fd, 0, 0, 0, 0, 0));
 }
 
 SHIM_EXPORT int dup3(int fd, int to, int flags)
@@ -254,28 +351,68 @@ SHIM_EXPORT int dup3(int fd, int to, int flags)
 		errno = EBUSY;
 		return -1;
 	}
-	return shim_real()->dup3(fd, to, flags);
+	if (!is_preferred(to))
+		return shim_real()->dup3(fd, to, flags);
+	return result(shim_raw(SYS_dup3, fd, to, flags, 0, 0, 0));
+}
+
+SHIM_EXPORT int dup2(int fd, int to)
+{
+	if (!is_mine(to) && !is_preferred(to))
+		return shim_real()->dup2(fd, to);
+	if (fd == to) /* dup3() would not have that */
+		return fcntl(fd, F_GETFD) < 0 ? -1 : fd;
+	return dup3(fd, to, 0);
 }
 
 /* In runs between what is ours. */
 SHIM_EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
 	unsigned from = first;
-	int r = 0;
+	long r = 0;
 
 	for (unsigned fd = first; fd < NUMBERS_MAX && fd <= last; fd++) {
 		if (!is_mine((int)fd))
 			continue;
-		if (fd > from)
-			r |= shim_real()->close_range(from, fd - 1, flags);
+		if (fd > from && r == 0)
+			r = shim_raw(SYS_close_range, (long)from, (long)fd - 1,
+				     flags, 0, 0, 0);
 		from = fd + 1;
 	}
-	if (from <= last)
-		r |= shim_real()->close_range(from, last, flags);
-	return r < 0 ? -1 : 0;
+	if ((from <= last || from == first) && r == 0)
+		r = shim_raw(SYS_close_range, (long)from, (long)last, flags, 0,
+			     0, 0);
+	return result(r);
 }
 
 SHIM_EXPORT void closefrom(int first)
 {
-	close_range(first < 0 ? 0 : (unsigned)first, UINT32_MAX, 0);
+	unsigned from = first < 0 ? 0 : (unsigned)first;
+
+	if (close_range(from, UINT32_MAX, 0) == 0)
+		return;
+	/* Older than Linux 5.9. */
+	for (unsigned fd = from; fd < NUMBERS_MAX; fd++)
+		close((int)fd);
+}
+
+/* What libc does for a child of posix_spawn() is not done by these functions,
+ * and that child has nobody to ask. So what is open now is named. */
+SHIM_EXPORT int
+posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions,
+					 int first)
+{
+	if (first < 0)
+		return EBADF;
+	for (unsigned fd = (unsigned)first; fd < NUMBERS_MAX; fd++) {
+		int r = 0;
+
+		if (!is_mine((int)fd) && !is_preferred((int)fd) &&
+		    shim_raw(SYS_fcntl, (long)fd, F_GETFD, 0, 0, 0, 0) >= 0)
+			r = posix_spawn_file_actions_addclose(actions,
+							      (int)fd);
+		if (r != 0)
+			return r;
+	}
+	return 0;
 }

@@ -21,6 +21,9 @@
 
 static char *kept[KEPT_MAX]; /* "NAME=value" */
 static unsigned kept_count;
+/* For what we turn into, whatever environment it is given: it has this
+ * program's filter, and needs other addresses. */
+static char nesting[] = RUN_ENV_NESTING "=00";
 
 static bool is_ours(const char *variable)
 {
@@ -73,6 +76,10 @@ void exec_start(bool plain_children)
 {
 	const char *preload = exec_variable("LD_PRELOAD");
 	char **to = environ, *others = preload ? other_preloads(preload) : NULL;
+	char *digits = nesting + sizeof(nesting) - 3;
+
+	digits[0] = (char)('0' + (shim_nesting + 1) / 10);
+	digits[1] = (char)('0' + (shim_nesting + 1) % 10);
 
 	for (char **e = environ; e && *e; e++) {
 		bool ours = is_ours(*e),
@@ -115,7 +122,9 @@ static _Thread_local struct {
 
 static bool is_kept(const char *variable)
 {
-	return strncmp(variable, "LD_PRELOAD=", 11) == 0;
+	return strncmp(variable, "LD_PRELOAD=", 11) == 0 ||
+	       strncmp(variable, RUN_ENV_NESTING "=",
+		       strlen(RUN_ENV_NESTING "=")) == 0;
 }
 
 /* Whether the environment gets back what was taken out of it. */
@@ -174,16 +183,18 @@ static char **pack_vector(struct pack *p, char ***at, char *const vector[],
 	for (unsigned i = 0; restore && i < kept_count; i++)
 		if (kept[i])
 			*to++ = kept[i];
+	if (restore)
+		*to++ = nesting;
 	*to++ = NULL;
 	*at = to;
 	return begin;
 }
 
 static bool pack_begin(struct pack *p, const char *path, char *const argv[],
-		       char *const environment[])
+		       char *const environment[], bool turns)
 {
-	bool restore = environment && restores();
-	size_t pointers = 2 + KEPT_MAX;
+	bool restore = turns && environment && restores();
+	size_t pointers = 3 + KEPT_MAX;
 	char **at;
 
 	*p = (struct pack){ .path = path, .argv = argv,
@@ -245,7 +256,7 @@ SHIM_EXPORT int execve(const char *path, char *const argv[],
 {
 	struct pack p;
 
-	if (!pack_begin(&p, path, argv, environment))
+	if (!pack_begin(&p, path, argv, environment, true))
 		return -1;
 	turning(true);
 	shim_real()->execve(p.path, p.argv, p.environment);
@@ -259,7 +270,7 @@ SHIM_EXPORT int execvpe(const char *name, char *const argv[],
 {
 	struct pack p;
 
-	if (!pack_begin(&p, name, argv, environment))
+	if (!pack_begin(&p, name, argv, environment, true))
 		return -1;
 	turning(true);
 	shim_real()->execvpe(p.path, p.argv, p.environment);
@@ -272,10 +283,24 @@ SHIM_EXPORT int fexecve(int fd, char *const argv[], char *const environment[])
 {
 	struct pack p;
 
-	if (!pack_begin(&p, NULL, argv, environment))
+	if (!pack_begin(&p, NULL, argv, environment, true))
 		return -1;
 	turning(true);
 	shim_real()->fexecve(fd, p.argv, p.environment);
+	turning(false);
+	pack_end(&p);
+	return -1;
+}
+
+SHIM_EXPORT int execveat(int fd, const char *path, char *const argv[],
+			 char *const environment[], int flags)
+{
+	struct pack p;
+
+	if (!pack_begin(&p, path, argv, environment, true))
+		return -1;
+	turning(true);
+	shim_real()->execveat(fd, p.path, p.argv, p.environment, flags);
 	turning(false);
 	pack_end(&p);
 	return -1;
@@ -382,7 +407,7 @@ static int spawn(int (*call)(pid_t *, const char *,
 	pid_t pid = 0;
 	int r;
 
-	if (!pack_begin(&p, path, argv, environment))
+	if (!pack_begin(&p, path, argv, environment, false))
 		return ENOMEM;
 	if (actions) {
 		local_actions = *actions;
@@ -422,7 +447,7 @@ SHIM_EXPORT int system(const char *command)
 	struct pack p;
 	int r;
 
-	if (!pack_begin(&p, command, NULL, NULL))
+	if (!pack_begin(&p, command, NULL, NULL, false))
 		return -1;
 	r = shim_real()->system(p.path);
 	pack_end(&p);
@@ -434,7 +459,7 @@ SHIM_EXPORT FILE *popen(const char *command, const char *mode)
 	struct pack p;
 	FILE *r;
 
-	if (!pack_begin(&p, command, NULL, NULL))
+	if (!pack_begin(&p, command, NULL, NULL, false))
 		return NULL;
 	r = shim_real()->popen(p.path, mode);
 	pack_end(&p);

@@ -26,6 +26,8 @@ static void *bootstrap_take(size_t size)
 {
 	size_t at;
 
+	if (size > BOOTSTRAP_SIZE)
+		return NULL;
 	size = (size + 31) & ~(size_t)15; /* 16 for its size, before it */
 	at = atomic_fetch_add(&bootstrap_used, size);
 	if (size > BOOTSTRAP_SIZE || at > BOOTSTRAP_SIZE - size)

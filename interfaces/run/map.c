@@ -18,6 +18,7 @@
 #include <stdarg.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #define LOCAL_FLAGS                                                           \
 	(MAP_SHARED | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB | MAP_LOCKED |  \
@@ -58,49 +59,179 @@ static void *reserve_arena(size_t size, int flags)
 	return p;
 }
 
-static void *map_refuse(int error, const char *words)
+/* What is refused, and how often it was: a program may try again and again. */
+struct refusal {
+	int error;
+	const char *words;
+	_Atomic uint64_t count;
+};
+
+static void *map_refuse(struct refusal *r)
 {
-	shim_say("%s", words);
-	errno = error;
+	uint64_t count = atomic_fetch_add(&r->count, 1) + 1, power = 1;
+
+	while (power < count)
+		power *= 10;
+	if (count == 1)
+		shim_say("%s", r->words);
+	else if (count == power)
+		shim_say("%s (%llu times so far)", r->words,
+			 (unsigned long long)count);
+	errno = r->error;
 	return MAP_FAILED;
 }
 
-#define REGION_SIZE_MIN (UINT64_C(2) << 20)
+static struct refusal fixed_over = {
+	.error = ENOTSUP,
+	.words = "mmap: MAP_FIXED over external memory is not possible; a "
+		 "higher --threshold keeps such memory local",
+};
+static struct refusal moved = {
+	.error = EINVAL,
+	.words = "mremap: external memory cannot be moved to a fixed place or "
+		 "be in two places",
+};
+static struct refusal moved_over = {
+	.error = EINVAL,
+	.words = "mremap: external memory cannot be replaced",
+};
+static struct refusal protected = {
+	.error = EACCES,
+	.words = "mprotect: external memory is always readable and writable, "
+		 "and never executable; a higher --threshold keeps such "
+		 "memory local",
+};
+static struct refusal locked = {
+	.error = ENOMEM,
+	.words = "mlock: external memory cannot be locked",
+};
+static struct refusal all_locked = {
+	.error = ENOMEM,
+	.words = "mlockall: external memory cannot be locked, nor can all "
+		 "memory be while some is external",
+};
 
-/* True when any page of the range is external. Ranges may be large: a
- * region's bounds are compared, not pages. */
-static bool touches(const void *address, size_t size)
+/* The addresses that are reserved for more count too. */
+bool map_touches(const void *address, size_t size)
 {
-	uintptr_t first = (uintptr_t)address, last = first + size;
+	uintptr_t first = (uintptr_t)address, last = first + size - 1, base;
+	uint64_t n;
 
-	if (last <= atomic_load(&block_low) ||
-	    first >= atomic_load(&block_high))
+	if (size == 0)
 		return false;
-	for (uintptr_t at = first; at < last; at += REGION_SIZE_MIN)
-		if (block_contains((void *)at, 1))
+	if (last < first)
+		last = UINTPTR_MAX;
+	if (map_arena_size != 0 && first < map_arena + map_arena_size &&
+	    last >= map_arena)
+		return true;
+	if (last < atomic_load(&block_low) || first >= atomic_load(&block_high))
+		return false;
+	for (unsigned i = 0; block_region(i, &base, &n); i++)
+		if (first < base + n && last >= base)
 			return true;
-	return block_contains((void *)(last - 1), 1);
+	return false;
 }
+
+static bool is_within_region(const void *address, size_t size)
+{
+	uintptr_t at = (uintptr_t)address, base;
+	uint64_t n;
+
+	for (unsigned i = 0; block_region(i, &base, &n); i++)
+		if (at >= base && at - base < n && size <= n - (at - base))
+			return true;
+	return false;
+}
+
+/* --- the kernel's calls -------------------------------------------------------- */
+
+/* Where the filter (trap.c) would stop libc's own instruction. Whoever has
+ * come this far means the call itself; inside the library, where signals are
+ * blocked, there would be nobody to serve it. Upper halves are compared
+ * there. */
+static bool is_watched(const void *address, size_t size)
+{
+	const uintptr_t slack = UINT64_C(2) << 32;
+	uintptr_t at = (uintptr_t)address;
+
+	return map_arena_size != 0 && at < map_arena + map_arena_size + slack &&
+	       (at + size >= map_arena - slack || at + size < at);
+}
+
+static long raw_result(long r)
+{
+	if (r < 0 && r >= -4095) {
+		errno = (int)-r;
+		return -1;
+	}
+	return r;
+}
+
+static void *kernel_mmap(void *address, size_t size, int rights, int flags,
+			 int fd, off64_t offset)
+{
+	if (!is_watched(address, size))
+		return shim_real()->mmap(address, size, rights, flags, fd,
+					 offset);
+	return (void *)raw_result(shim_raw(SYS_mmap, (long)address, (long)size,
+					   rights, flags, fd, offset));
+}
+
+static int kernel_munmap(void *address, size_t size)
+{
+	if (!is_watched(address, size))
+		return shim_real()->munmap(address, size);
+	return (int)raw_result(shim_raw(SYS_munmap, (long)address, (long)size,
+					0, 0, 0, 0));
+}
+
+static void *kernel_mremap(void *address, size_t old_size, size_t size,
+			   int flags, void *place)
+{
+	if (!is_watched(address, old_size) && !is_watched(place, size))
+		return shim_real()->mremap(address, old_size, size, flags,
+					   place);
+	return (void *)raw_result(shim_raw(SYS_mremap, (long)address,
+					   (long)old_size, (long)size, flags,
+					   (long)place, 0));
+}
+
+static int kernel_madvise(void *address, size_t size, int advice)
+{
+	if (!is_watched(address, size))
+		return shim_real()->madvise(address, size, advice);
+	return (int)raw_result(shim_raw(SYS_madvise, (long)address, (long)size,
+					advice, 0, 0, 0));
+}
+
+static int kernel_mprotect(void *address, size_t size, int rights)
+{
+	if (!is_watched(address, size))
+		return shim_real()->mprotect(address, size, rights);
+	return (int)raw_result(shim_raw(SYS_mprotect, (long)address, (long)size,
+					rights, 0, 0, 0));
+}
+
+static int advise(void *address, size_t size, int advice);
+
+/* --- mmap -------------------------------------------------------------------------- */
 
 SHIM_EXPORT void *mmap64(void *address, size_t size, int rights, int flags,
 			 int fd, off64_t offset)
 {
-	const struct shim_reals *real = shim_real();
 	void *p;
 
 	if (shim_inside && !address && rights == PROT_NONE &&
 	    size >= ARENA_SIZE_MIN && map_arena_size == 0)
 		return reserve_arena(size, flags);
-	if ((flags & MAP_FIXED) != 0 && touches(address, size) &&
+	if ((flags & MAP_FIXED) != 0 && map_touches(address, size) &&
 	    !SHIM_BYPASSED()) {
 		if ((flags & MAP_ANONYMOUS) == 0 ||
+		    (flags & MAP_SHARED) != 0 ||
 		    rights != (PROT_READ | PROT_WRITE) ||
-		    block_advise(address, size, EXTMEM_DONTNEED) < 0)
-			return map_refuse(ENOTSUP,
-					  "mmap: MAP_FIXED over external "
-					  "memory is not possible; a higher "
-					  "--threshold keeps such memory "
-					  "local");
+		    !is_within_region(address, size) ||
+		    advise(address, size, MADV_DONTNEED) < 0)
+			return map_refuse(&fixed_over);
 		return address;
 	}
 	if (rights == (PROT_READ | PROT_WRITE) &&
@@ -117,20 +248,24 @@ SHIM_EXPORT void *mmap64(void *address, size_t size, int rights, int flags,
 			return MAP_FAILED;
 		}
 	}
-	return real->mmap(address, size, rights, flags, fd, offset);
+	return kernel_mmap(address, size, rights, flags, fd, offset);
 }
 
 SHIM_EXPORT void *mmap(void *address, size_t size, int rights, int flags,
 		       int fd, off_t offset)
 	__attribute__((alias("mmap64")));
 
+#define ADDRESSES_END (UINT64_C(1) << 47)
+#define MUNMAP_MAX (UINT64_C(1) << 40) /* its pages are looked at one by one */
+
 SHIM_EXPORT int munmap(void *address, size_t size)
 {
 	uintptr_t at = (uintptr_t)address, end = at + size;
 
-	if (!touches(address, size) || SHIM_BYPASSED())
-		return shim_real()->munmap(address, size);
-	if (at % SHIM_PAGE != 0 || size == 0 || end < at) {
+	if (!map_touches(address, size) || SHIM_BYPASSED())
+		return kernel_munmap(address, size);
+	if (at % SHIM_PAGE != 0 || at >= ADDRESSES_END ||
+	    size > ADDRESSES_END - at || size > MUNMAP_MAX) {
 		errno = EINVAL;
 		return -1;
 	}
@@ -143,7 +278,8 @@ SHIM_EXPORT int munmap(void *address, size_t size)
 			to += SHIM_PAGE;
 		if (external)
 			block_give((void *)at, to - at);
-		else if (shim_real()->munmap((void *)at, to - at) < 0)
+		else if (!map_touches((void *)at, to - at) &&
+			 kernel_munmap((void *)at, to - at) < 0)
 			return -1;
 		at = to;
 	}
@@ -153,21 +289,21 @@ SHIM_EXPORT int munmap(void *address, size_t size)
 static void *external_remap(void *address, size_t old_size, size_t size,
 			    int flags)
 {
+	uintptr_t at = (uintptr_t)address;
 	struct block b;
 	void *p;
 
-	old_size = (old_size + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
-	size = (size + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
 	if ((flags & ~MREMAP_MAYMOVE) != 0 || old_size == 0)
-		return map_refuse(EINVAL,
-				  "mremap: external memory cannot be moved to "
-				  "a fixed place or be in two places");
-	if ((uintptr_t)address % SHIM_PAGE != 0 || size == 0) {
+		return map_refuse(&moved);
+	if (at % SHIM_PAGE != 0 || size == 0 || size > ADDRESSES_END ||
+	    old_size > ADDRESSES_END) {
 		errno = EINVAL;
 		return MAP_FAILED;
 	}
+	old_size = (old_size + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
+	size = (size + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
 	if (!block_find(address, &b) ||
-	    (uintptr_t)address + old_size > b.base + b.page_count * SHIM_PAGE) {
+	    at + old_size > b.base + b.page_count * SHIM_PAGE) {
 		errno = EFAULT;
 		return MAP_FAILED;
 	}
@@ -200,9 +336,7 @@ static void *child_remap(void *address, size_t old_size, size_t size, int flags)
 	void *p;
 
 	if ((flags & ~MREMAP_MAYMOVE) != 0)
-		return map_refuse(EINVAL,
-				  "mremap: external memory cannot be moved to "
-				  "a fixed place or be in two places");
+		return map_refuse(&moved);
 	if (size <= old_size)
 		return address;
 	if ((flags & MREMAP_MAYMOVE) == 0) {
@@ -224,21 +358,26 @@ SHIM_EXPORT void *mremap(void *address, size_t old_size, size_t size, int flags,
 		va_start(arguments, flags);
 		place = va_arg(arguments, void *);
 		va_end(arguments);
-		if (touches(place, size) && !SHIM_BYPASSED())
-			return map_refuse(EINVAL, "mremap: external memory "
-						  "cannot be replaced");
+		if (map_touches(place, size) && !SHIM_BYPASSED())
+			return map_refuse(&moved_over);
 	}
 	if (block_contains(address, old_size) && atomic_load(&child_serves))
 		return child_remap(address, old_size, size, flags);
 	if (block_contains(address, old_size) && !SHIM_BYPASSED())
 		return external_remap(address, old_size, size, flags);
-	return shim_real()->mremap(address, old_size, size, flags, place);
+	return kernel_mremap(address, old_size, size, flags, place);
 }
 
+/* As the kernel has it: whole pages, the last one by its first byte. */
 static int advise(void *address, size_t size, int advice)
 {
 	int r;
 
+	if ((uintptr_t)address % SHIM_PAGE != 0 || size > ADDRESSES_END) {
+		errno = EINVAL;
+		return -1;
+	}
+	size = (size + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
 	switch (advice) {
 	case MADV_NORMAL:
 		r = block_advise(address, size, EXTMEM_NORMAL);
@@ -285,7 +424,7 @@ SHIM_EXPORT int madvise(void *address, size_t size, int advice)
 	if (block_contains(address, size) &&
 	    (!SHIM_BYPASSED() || (atomic_load(&child_serves) && !shim_inside)))
 		return advise(address, size, advice);
-	return shim_real()->madvise(address, size, advice);
+	return kernel_madvise(address, size, advice);
 }
 
 SHIM_EXPORT int posix_madvise(void *address, size_t size, int advice)
@@ -299,27 +438,64 @@ SHIM_EXPORT int posix_madvise(void *address, size_t size, int advice)
 
 SHIM_EXPORT int mprotect(void *address, size_t size, int rights)
 {
-	if (!touches(address, size) || SHIM_BYPASSED())
-		return shim_real()->mprotect(address, size, rights);
+	if (!map_touches(address, size) || SHIM_BYPASSED())
+		return kernel_mprotect(address, size, rights);
+	if ((uintptr_t)address % SHIM_PAGE != 0) {
+		errno = EINVAL;
+		return -1;
+	}
 	if (rights == (PROT_READ | PROT_WRITE))
 		return 0;
-	map_refuse(EACCES, "mprotect: external memory is always readable and "
-			   "writable, and never executable; a higher "
-			   "--threshold keeps such memory local");
+	map_refuse(&protected);
 	return -1;
 }
 
+SHIM_EXPORT int pkey_mprotect(void *address, size_t size, int rights, int key)
+{
+	if (map_touches(address, size) && !SHIM_BYPASSED() && key == -1)
+		return mprotect(address, size, rights);
+	if (!map_touches(address, size) || SHIM_BYPASSED())
+		return (int)raw_result(shim_raw(SYS_pkey_mprotect,
+						(long)address, (long)size,
+						rights, key, 0, 0));
+	map_refuse(&protected);
+	return -1;
+}
+
+/* Locked, a page cannot be let go of: with MCL_FUTURE not even one that comes
+ * later. */
 SHIM_EXPORT int mlock(const void *address, size_t size)
 {
-	if (!touches(address, size) || SHIM_BYPASSED())
-		return shim_real()->mlock(address, size);
-	map_refuse(ENOMEM, "mlock: external memory cannot be locked");
-	return -1;
+	if (map_touches(address, size) && !SHIM_BYPASSED()) {
+		map_refuse(&locked);
+		return -1;
+	}
+	return (int)raw_result(
+		shim_raw(SYS_mlock, (long)address, (long)size, 0, 0, 0, 0));
+}
+
+SHIM_EXPORT int mlock2(const void *address, size_t size, unsigned flags)
+{
+	if (map_touches(address, size) && !SHIM_BYPASSED()) {
+		map_refuse(&locked);
+		return -1;
+	}
+	return (int)raw_result(shim_raw(SYS_mlock2, (long)address, (long)size,
+					(long)flags, 0, 0, 0));
+}
+
+SHIM_EXPORT int mlockall(int flags)
+{
+	if (!SHIM_BYPASSED()) {
+		map_refuse(&all_locked);
+		return -1;
+	}
+	return (int)raw_result(shim_raw(SYS_mlockall, flags, 0, 0, 0, 0, 0));
 }
 
 SHIM_EXPORT int msync(void *address, size_t size, int flags)
 {
-	if (touches(address, size) && !SHIM_BYPASSED())
+	if (map_touches(address, size) && !SHIM_BYPASSED())
 		return 0; /* anonymous: nothing behind it */
 	return shim_real()->msync(address, size, flags);
 }

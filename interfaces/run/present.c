@@ -12,16 +12,21 @@
  * written, until the count is reached or a call comes back short; from a
  * pipe, a terminal or a stream socket one piece is read, which may be short,
  * as ever. Datagrams must go whole: when one cannot be pinned at once it is
- * carried in a local copy.
+ * carried in a local copy. So must what is peeked at, and what the kernel keeps
+ * after the call (MSG_ZEROCOPY). What is written to a file in several pieces is
+ * not mixed with what other threads of this process write there.
  */
 #include "shim.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 #define PIECE_MAX (size_t)(1 << 20)
 #define BOUNCE_SIZE 8192
+#define LENT_MAX (size_t)(16 << 20)
 
 size_t present_begin(const void *address, size_t size, bool write)
 {
@@ -191,7 +196,9 @@ static ssize_t call_carried(const struct call *c, char *p, size_t size,
 {
 	ssize_t r;
 
-	if (!call_fills(c))
+	/* What is cut off is thrown away, and not written. */
+	if (!call_fills(c) || (c->kind == CALL_RECVFROM &&
+			       (c->flags & MSG_TRUNC) != 0))
 		memcpy(local, p, size);
 	r = call_make(c, local, size, done);
 	if (call_fills(c) && r > 0)
@@ -234,6 +241,98 @@ static ssize_t call_whole(const struct call *c, char *p, size_t size)
 	return r;
 }
 
+/* The kernel refers to the pages after the call, and says on the socket's error
+ * queue when it has done with them. So each call has pages of its own, given
+ * up at once: the kernel still has them, and nobody can write there. */
+struct lent {
+	void *local;
+	size_t size;
+};
+
+static void lent_give(void *p)
+{
+	const struct lent *lent = p;
+
+	local_give(lent->local, lent->size);
+}
+
+static ssize_t call_lent(const struct call *c, char *p, size_t size)
+{
+	struct lent lent = { .size = size };
+	ssize_t r;
+
+	if (size > LENT_MAX && !present_is_message_socket(c->fd))
+		lent.size = LENT_MAX; /* a stream may take less */
+	lent.local = local_take(lent.size);
+	if (!lent.local)
+		return -1;
+	pthread_cleanup_push(lent_give, &lent);
+	r = call_carried(c, p, lent.size, 0, lent.local);
+	pthread_cleanup_pop(1);
+	return r;
+}
+
+/* --- writes that others must not come between ----------------------------------- */
+
+/* The kernel writes to a file in one piece, for all who have it open to append,
+ * or share the descriptor. What we write in several is so among the threads of
+ * this process. A thread may leave by longjmp() with a lock: after a while the
+ * others do without. */
+#define ALONE_LOCKS 16
+#define ALONE_SECONDS 5
+
+static pthread_mutex_t alone_locks[ALONE_LOCKS];
+static _Atomic int alone_count; /* that have, or wait for, a lock */
+static _Atomic bool alone_lost;
+
+void present_start(void)
+{
+	pthread_mutexattr_t attributes;
+
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+	for (int i = 0; i < ALONE_LOCKS; i++)
+		pthread_mutex_init(&alone_locks[i], &attributes);
+	atomic_store(&alone_count, 0);
+}
+
+bool present_alone_needed(void)
+{
+	return atomic_load_explicit(&alone_count, memory_order_relaxed) > 0;
+}
+
+bool present_alone_begin(int fd, struct alone *ret)
+{
+	struct timespec until;
+	long flags;
+	int error = errno, r;
+
+	if (atomic_load(&alone_lost) || !present_is_regular(fd))
+		return false;
+	flags = shim_raw(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
+	ret->lock = flags >= 0 && (flags & O_APPEND) != 0
+			    ? 0
+			    : 1 + fd % (ALONE_LOCKS - 1);
+	atomic_fetch_add(&alone_count, 1);
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += ALONE_SECONDS;
+	r = pthread_mutex_timedlock(&alone_locks[ret->lock], &until);
+	if (r == ETIMEDOUT)
+		atomic_store(&alone_lost, true);
+	if (r != 0) /* or it is ours: a handler has come in between */
+		atomic_fetch_sub(&alone_count, 1);
+	errno = error;
+	return r == 0;
+}
+
+void present_alone_end(void *p)
+{
+	const struct alone *alone = p;
+
+	pthread_mutex_unlock(&alone_locks[alone->lock]);
+	atomic_fetch_sub(&alone_count, 1);
+}
+
 bool present_is_message_socket(int fd)
 {
 	socklen_t size = sizeof(int);
@@ -272,23 +371,16 @@ static bool carry(const struct call *c, char *p, size_t size, ssize_t *ret)
 	return true;
 }
 
-static ssize_t call_all(const struct call *c, const void *memory, size_t size)
+static ssize_t call_pieces(const struct call *c, char *p, size_t size)
 {
-	char *p = (char *)memory;
 	size_t done = 0, tried, most = present_piece_max();
-	ssize_t r;
-	bool all;
+	bool all = !call_fills(c) || c->kind == CALL_GETRANDOM ||
+		   (c->flags & MSG_WAITALL) != 0 || present_is_regular(c->fd);
 
-	if (carry(c, p, size, &r))
-		return r;
-	if (c->kind != CALL_GETRANDOM && present_is_message_socket(c->fd))
-		return call_whole(c, p, size);
-	all = !call_fills(c) || c->kind == CALL_GETRANDOM ||
-	      (c->flags & MSG_WAITALL) != 0 || present_is_regular(c->fd);
 	while (done < size) {
 		size_t n = size - done < most ? size - done : most;
+		ssize_t r = call_piece(c, p + done, n, done, &tried);
 
-		r = call_piece(c, p + done, n, done, &tried);
 		if (r < 0)
 			return done > 0 ? (ssize_t)done : r;
 		done += r;
@@ -296,6 +388,46 @@ static ssize_t call_all(const struct call *c, const void *memory, size_t size)
 			break;
 	}
 	return done;
+}
+
+/* At a file's place or end: whole if it can be had at once, for the sake of
+ * other processes; else nobody of this one comes in between. */
+static ssize_t call_alone(const struct call *c, char *p, size_t size)
+{
+	size_t n = size > CARRY_MAX ? present_begin(p, size, false) : 0;
+
+	if (n == size)
+		return call_pinned(c, p, size, 0);
+	if (n > 0)
+		present_end(p, n);
+	return size <= PIECE_MAX ? call_lent(c, p, size)
+				 : call_pieces(c, p, size);
+}
+
+static ssize_t call_all(const struct call *c, const void *memory, size_t size)
+{
+	bool socket = c->kind == CALL_RECVFROM || c->kind == CALL_SENDTO,
+	     file = c->kind == CALL_WRITE || c->kind == CALL_PWRITE;
+	char *p = (char *)memory;
+	struct alone alone;
+	ssize_t r;
+
+	if (c->kind == CALL_SENDTO && (c->flags & MSG_ZEROCOPY) != 0)
+		return call_lent(c, p, size);
+	if (file && (size > CARRY_MAX || present_alone_needed()) &&
+	    present_alone_begin(c->fd, &alone)) {
+		pthread_cleanup_push(present_alone_end, &alone);
+		r = call_alone(c, p, size);
+		pthread_cleanup_pop(1);
+		return r;
+	}
+	if (carry(c, p, size, &r))
+		return r;
+	/* What is peeked at is there again, piece by piece. */
+	if ((socket && (c->flags & MSG_PEEK) != 0) ||
+	    (c->kind != CALL_GETRANDOM && present_is_message_socket(c->fd)))
+		return call_whole(c, p, size);
+	return call_pieces(c, p, size);
 }
 
 SHIM_EXPORT ssize_t read(int fd, void *p, size_t size)
@@ -307,10 +439,19 @@ SHIM_EXPORT ssize_t read(int fd, void *p, size_t size)
 
 SHIM_EXPORT ssize_t write(int fd, const void *p, size_t size)
 {
-	if (!present_needed(p, size))
+	const struct call c = { .kind = CALL_WRITE, .fd = fd };
+	struct alone alone;
+	ssize_t r;
+
+	if (present_needed(p, size))
+		return call_all(&c, p, size);
+	if (!present_alone_needed() || shim_inside ||
+	    !present_alone_begin(fd, &alone))
 		return shim_real()->write(fd, p, size);
-	return call_all(&(struct call){ .kind = CALL_WRITE, .fd = fd }, p,
-			size);
+	pthread_cleanup_push(present_alone_end, &alone);
+	r = shim_real()->write(fd, p, size);
+	pthread_cleanup_pop(1);
+	return r;
 }
 
 SHIM_EXPORT ssize_t pread64(int fd, void *p, size_t size, off64_t offset)

@@ -301,6 +301,7 @@ void shim_forked(void)
 
 	signal_forked();
 	shim_shared = &shared_here; /* the parent's figures are its own */
+	present_start();
 	/* What served the kernel's touches has stayed with the parent. */
 	if (shim_kernel_faults) {
 		shim_kernel_faults = false;
@@ -316,11 +317,39 @@ void shim_forked(void)
 
 /* --- start -------------------------------------------------------------------- */
 
-static uint64_t number_from(const char *name, uint64_t otherwise)
+/* As `extmem run` says it; or, where the shim is loaded by LD_PRELOAD alone, as
+ * one says it to `extmem run`: EXTMEM_NAME for EXTMEM_RUN_NAME. */
+static const char *setting(const char *name)
 {
 	const char *text = exec_variable(name);
+	char other[64];
 
-	return text && *text ? strtoull(text, NULL, 0) : otherwise;
+	if (text)
+		return text;
+	snprintf(other, sizeof(other), "EXTMEM_%s",
+		 name + strlen(RUN_ENV_PREFIX));
+	return exec_variable(other);
+}
+
+static uint64_t size_from(const char *name)
+{
+	static const char units[] = "KMGT";
+	const char *text = setting(name), *unit;
+	char *end, words[256];
+	uint64_t n;
+
+	if (!text || !*text)
+		return 0;
+	n = strtoull(text, &end, 0);
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit)
+		n <<= 10 * (unit - units + 1);
+	if (end == text || (*end && (!unit || end[1]))) {
+		snprintf(words, sizeof(words),
+			 "%s=%s is no size: 64M, 2G", name, text);
+		refuse(words);
+	}
+	return n;
 }
 
 static char own_file[64]; /* "": somebody else's, or none */
@@ -403,7 +432,7 @@ static void map_shared(void)
  * it may have, or of this machine's memory. */
 static unsigned local_settings(char texts[2][160])
 {
-	const char *text = exec_variable(RUN_ENV_LOCAL);
+	const char *text = setting(RUN_ENV_LOCAL);
 	uint64_t most = (uint64_t)sysconf(_SC_PHYS_PAGES) * SHIM_PAGE;
 
 	if (!text || !*text)
@@ -413,6 +442,8 @@ static unsigned local_settings(char texts[2][160])
 		return 1;
 	}
 	shim_percent = (uint32_t)atoi(text);
+	if (shim_percent < 1 || shim_percent > 100)
+		refuse("EXTMEM_LOCAL: a share is from 1% to 100%");
 	if (shim_external && shim_external < most)
 		most = shim_external;
 	if (shim_limit && shim_limit < most)
@@ -426,6 +457,27 @@ static unsigned local_settings(char texts[2][160])
 	return 2;
 }
 
+/* The library knows of no shares: it is not to see that variable. */
+static void open_without_share(const char *const settings[], int *ret)
+{
+	static char nothing[] = RUN_ENV_PREFIX "NOTHING=";
+	char **e = environ, *share = NULL;
+	size_t n;
+
+	for (; e && *e; e++) {
+		n = strlen(*e);
+		if (strncmp(*e, "EXTMEM_LOCAL=", 13) == 0 &&
+		    (*e)[n - 1] == '%') {
+			share = *e;
+			*e = nothing;
+			break;
+		}
+	}
+	*ret = extmem_open(settings, &shim_client);
+	if (share)
+		*e = share;
+}
+
 /* The settings for extmem_open() that were given to us; what was not, the
  * library finds by itself. */
 static int open_client(void)
@@ -434,6 +486,7 @@ static int open_client(void)
 	const char *settings[RUN_APPLIANCES_MAX + 4];
 	const char *text;
 	unsigned count = 0;
+	int r;
 
 	text = exec_variable(RUN_ENV_APPLIANCES);
 	while (text && *text && count < RUN_APPLIANCES_MAX) {
@@ -456,14 +509,15 @@ static int open_client(void)
 		count++;
 	}
 	settings[count] = NULL;
-	return extmem_open(settings, &shim_client);
+	open_without_share(settings, &r);
+	return r;
 }
 
 /* Faults by a thread with privilege serve the kernel's touches too; else its
  * calls are watched. */
 static void start_calls(void)
 {
-	const char *text = exec_variable(RUN_ENV_CALLS);
+	const char *text = setting(RUN_ENV_CALLS);
 	bool wrap = text && strcmp(text, "wrap") == 0;
 	int error = 0;
 
@@ -471,9 +525,10 @@ static void start_calls(void)
 		strcmp(shim_shared->appliances[0].paging, "thread") == 0 &&
 		strstr(shim_shared->appliances[0].paging_reason,
 		       "kernel's touches are served") != NULL;
-	if (!shim_kernel_faults && !wrap)
+	if (!wrap)
 		error = trap_start();
-	if (error < 0 && text && strcmp(text, "trap") == 0) {
+	if (error < 0 && !shim_kernel_faults && text &&
+	    strcmp(text, "trap") == 0) {
 		char words[256];
 
 		snprintf(words, sizeof(words), "--calls=trap: seccomp is not "
@@ -520,20 +575,20 @@ __attribute__((constructor)) static void start(void)
 	if (!note_nesting())
 		return;
 	map_shared();
-	shim_threshold = number_from(RUN_ENV_THRESHOLD, 0);
-	shim_external = number_from(RUN_ENV_EXTERNAL, 0);
-	shim_limit = number_from(RUN_ENV_LIMIT, 0);
-	text = exec_variable(RUN_ENV_ADVISE);
+	shim_threshold = size_from(RUN_ENV_THRESHOLD);
+	shim_external = size_from(RUN_ENV_EXTERNAL);
+	shim_limit = size_from(RUN_ENV_LIMIT);
+	text = setting(RUN_ENV_ADVISE);
 	shim_advice = !text || !*text			 ? -1
 		      : strcmp(text, "sequential") == 0 ? EXTMEM_SEQUENTIAL
 		      : strcmp(text, "random") == 0	 ? EXTMEM_RANDOM
 							 : EXTMEM_NORMAL;
-	text = exec_variable(RUN_ENV_OVERFLOW);
+	text = setting(RUN_ENV_OVERFLOW);
 	shim_overflow_local = text && strcmp(text, "local") == 0;
-	text = exec_variable(RUN_ENV_CHILDREN);
+	text = setting(RUN_ENV_CHILDREN);
 	plain_children = !text || strcmp(text, "same") != 0;
 
-	text = exec_variable(RUN_ENV_FORK);
+	text = setting(RUN_ENV_FORK);
 	fork_policy = text && strcmp(text, "absent") == 0   ? FORK_ABSENT
 		      : text && strcmp(text, "refuse") == 0 ? FORK_REFUSE
 							    : FORK_SNAPSHOT;
@@ -556,6 +611,7 @@ __attribute__((constructor)) static void start(void)
 	shim_shared->percent = shim_percent;
 	shim_shared->threshold = shim_threshold;
 	arena_start();
+	present_start();
 	thread_start();
 	fork_start();
 	atomic_store(&shim_shared->state, RUN_ATTACHED);

@@ -73,7 +73,6 @@
 	X(int, madvise, (void *, size_t, int))                                \
 	X(int, posix_madvise, (void *, size_t, int))                          \
 	X(int, mprotect, (void *, size_t, int))                               \
-	X(int, mlock, (const void *, size_t))                                 \
 	X(int, msync, (void *, size_t, int))                                  \
 	X(ssize_t, read, (int, void *, size_t))                               \
 	X(ssize_t, write, (int, const void *, size_t))                        \
@@ -87,6 +86,13 @@
 				int))                                         \
 	X(ssize_t, pwritev64v2, (int, const struct iovec *, int, off64_t,     \
 				 int))                                        \
+	X(ssize_t, process_vm_readv, (pid_t, const struct iovec *,            \
+				      unsigned long, const struct iovec *,    \
+				      unsigned long, unsigned long))          \
+	X(ssize_t, process_vm_writev, (pid_t, const struct iovec *,           \
+				       unsigned long, const struct iovec *,   \
+				       unsigned long, unsigned long))         \
+	X(ssize_t, vmsplice, (int, const struct iovec *, size_t, unsigned))   \
 	X(int, recvmmsg, (int, struct mmsghdr *, unsigned, int,               \
 			  struct timespec *))                                 \
 	X(int, sendmmsg, (int, struct mmsghdr *, unsigned, int))              \
@@ -159,6 +165,8 @@
 	X(int, execve, (const char *, char *const[], char *const[]))          \
 	X(int, execvpe, (const char *, char *const[], char *const[]))         \
 	X(int, fexecve, (int, char *const[], char *const[]))                  \
+	X(int, execveat, (int, const char *, char *const[], char *const[],    \
+			  int))                                               \
 	X(int, posix_spawn, (pid_t *, const char *,                           \
 			     const posix_spawn_file_actions_t *,              \
 			     const posix_spawnattr_t *, char *const[],        \
@@ -315,6 +323,9 @@ void descriptor_close(int fd);
 /* All of ours but one; all that are not ours but stderr. */
 void descriptor_close_all(int except);
 void descriptor_close_others(void);
+/* The numbers that are ours by preference; false: too few are allowed for any
+ * to be. */
+bool descriptor_numbers(unsigned *ret_first, unsigned *ret_last);
 
 /* --- block.c -------------------------------------------------------------- */
 
@@ -416,6 +427,8 @@ _Noreturn void malloc_bad_pointer(const char *call, const void *p);
 /* Where the library has reserved the addresses of external memory. */
 extern uintptr_t map_arena;
 extern uint64_t map_arena_size;
+/* True when any page of the range is external. */
+bool map_touches(const void *address, size_t size);
 
 /* --- trap.c ------------------------------------------------------------------ */
 
@@ -432,10 +445,25 @@ void trap_serve(siginfo_t *, void *context);
 
 /* As shim_raw(), with arguments that may be external. */
 long call_serve(long number, const long arguments[6]);
-/* Which of a call's arguments are addresses, a bit each; of numbers below
- * call_count(). */
-unsigned call_pointers(unsigned number);
+/* What of a call is looked at before it is made, by the filter and by
+ * syscall(2)'s wrapper. Less than CALL_SETS: those arguments, a bit each, are
+ * addresses; any of them may be external. */
+enum {
+	CALL_SETS = 64,
+	CALL_NOSYS = CALL_SETS, /* ENOSYS, whatever it is given */
+	CALL_PLACE,	   /* memory from argument 0 on, argument 1 bytes */
+	CALL_CLOSE,	   /* ends descriptor argument 0 */
+	CALL_DUP,	   /* argument 1 */
+	CALL_CLOSE_RANGE,  /* arguments 0 to 1 */
+	CALL_CHECKS,
+};
+/* Of numbers below call_count(). `kernel`: the kernel may touch absent pages,
+ * only calls that would take something away are looked at. */
+unsigned call_check(unsigned number, bool kernel);
 unsigned call_count(void);
+/* syscall(2), which sees what the filter does not: lists of buffers on a stack.
+ * False: the call is none of ours; else its result, or -errno. */
+bool call_made(long number, const long arguments[6], long *ret);
 
 /* --- thread.c ---------------------------------------------------------------- */
 
@@ -480,6 +508,16 @@ static inline bool present_needed(const void *address, size_t size)
  * sleeps in it can be cancelled. -1 and errno. */
 ssize_t present_call(long number, long a, long b, long c, long d, long e,
 		     long f);
+/* Once, and in a child of fork(). */
+void present_start(void);
+/* A write in pieces is under way somewhere: others to the same file wait. */
+bool present_alone_needed(void);
+/* False: there is nothing to wait for, or no way to. Else, end it. */
+struct alone {
+	int lock;
+};
+bool present_alone_begin(int fd, struct alone *ret);
+void present_alone_end(void *alone);
 bool present_is_message_socket(int fd);
 bool present_is_regular(int fd);
 /* Local memory for one call. */

@@ -13,9 +13,11 @@
  * (some 50 ns), one that is trapped about 2 us.
  *
  * What is made from shim_raw()'s own instruction is let through, so that a
- * call with pinned memory is not trapped again. Calls that only name
- * addresses (munmap, madvise) are let through as well, and those that begin a
- * process, where a handler would be in nobody's frame.
+ * call with pinned memory is not trapped again. Calls that would take pages
+ * away (munmap, mprotect, madvise) are trapped too and treated as libc's are;
+ * those that begin a process are let through, since a handler would be in
+ * nobody's frame. What would close a descriptor that faults come by is
+ * answered EBADF, or ENOSYS: absent pages would read as zeros.
  *
  * The filter stays for good, also in children that exec: there the external
  * addresses mean nothing, and are where no kernel and no allocator puts
@@ -73,14 +75,11 @@ extern const char shim_raw_next[];
  * the call's number in a tree of intervals with the same answer, whose leaves
  * jump to the check for that set of arguments. */
 #define FILTER_MAX 2048
-#define MASKS 64 /* sets of six arguments */
-#define MASK_NOSYS MASKS
-#define MASK_COUNT (MASKS + 1)
 #define INTERVALS_MAX 512
 
 struct interval {
 	uint32_t first; /* number; to the next one's */
-	uint32_t mask;
+	uint32_t check; /* as call_check() says */
 };
 
 struct filter {
@@ -112,30 +111,21 @@ static void answer(struct filter *f, uint32_t verdict)
 	add(f, BPF_RET | BPF_K, verdict, 0, 0);
 }
 
-static bool is_nosys(unsigned number)
+static void add_intervals(struct filter *f, bool kernel)
 {
-	return number == SYS_io_uring_setup ||
-	       number == SYS_io_uring_enter ||
-	       number == SYS_io_uring_register || number == SYS_io_setup;
-}
+	uint32_t last = CALL_CHECKS;
 
-static void add_intervals(struct filter *f)
-{
-	uint32_t last = MASK_COUNT;
+	for (unsigned number = 0; number <= call_count(); number++) {
+		uint32_t check = call_check(number, kernel);
 
-	for (unsigned number = 0; number <= call_count() + 1; number++) {
-		/* io_uring's are beyond the table's end, or not. */
-		uint32_t mask = is_nosys(number) ? MASK_NOSYS
-						 : call_pointers(number);
-
-		if (mask == last)
+		if (check == last)
 			continue;
 		f->full |= f->interval_count == INTERVALS_MAX;
 		if (f->full)
 			return;
 		f->interval[f->interval_count++] =
-			(struct interval){ number, mask };
-		last = mask;
+			(struct interval){ number, check };
+		last = check;
 	}
 }
 
@@ -158,19 +148,61 @@ static void add_tree(struct filter *f, unsigned from, unsigned to)
 	add_tree(f, middle, to);
 }
 
-/* Halves of addresses are compared: a neighbour that is trapped too is seen to
- * be none of ours by the handler. */
-static void add_check(struct filter *f, uint32_t mask, uint32_t first,
+static size_t argument(unsigned i, bool upper)
+{
+	return offsetof(struct seccomp_data, args[0]) + 8 * i + (upper ? 4 : 0);
+}
+
+/* One that is in no set. What closes a descriptor of ours is answered, not
+ * trapped: in a program that was begun by exec the filter is still there, and
+ * the handler is not. There these numbers are free. */
+static void add_other(struct filter *f, uint32_t check, uint32_t first,
 		      uint32_t last)
 {
-	if (mask == MASK_NOSYS) {
+	const unsigned which = check == CALL_DUP ? 1 : 0;
+	unsigned from = 0, to = 0;
+
+	if (check == CALL_NOSYS) {
 		answer(f, SECCOMP_RET_ERRNO | ENOSYS);
 		return;
 	}
+	if (check == CALL_PLACE) { /* ends there or behind, begins before */
+		load(f, argument(1, true));
+		add(f, BPF_MISC | BPF_TAX, 0, 0, 0);
+		load(f, argument(0, true));
+		add(f, BPF_JMP | BPF_JGT | BPF_K, last, 3, 0);
+		add(f, BPF_ALU | BPF_ADD | BPF_X, 0, 0, 0);
+		add(f, BPF_JMP | BPF_JGE | BPF_K, first - 1, 0, 1);
+		answer(f, SECCOMP_RET_TRAP);
+	} else if (descriptor_numbers(&from, &to)) {
+		load(f, argument(which, false));
+		if (check == CALL_CLOSE_RANGE) {
+			add(f, BPF_JMP | BPF_JGT | BPF_K, to, 3, 0);
+			load(f, argument(1, false));
+			add(f, BPF_JMP | BPF_JGE | BPF_K, from, 0, 1);
+			answer(f, SECCOMP_RET_ERRNO | ENOSYS);
+		} else {
+			add(f, BPF_JMP | BPF_JGE | BPF_K, from, 0, 2);
+			add(f, BPF_JMP | BPF_JGT | BPF_K, to, 1, 0);
+			answer(f, SECCOMP_RET_ERRNO | EBADF);
+		}
+	}
+	answer(f, SECCOMP_RET_ALLOW);
+}
+
+/* Halves of addresses are compared: a neighbour that is trapped too is seen to
+ * be none of ours by the handler. */
+static void add_check(struct filter *f, uint32_t check, uint32_t first,
+		      uint32_t last)
+{
+	if (check >= CALL_SETS) {
+		add_other(f, check, first, last);
+		return;
+	}
 	for (unsigned i = 0; i < 6; i++) {
-		if ((mask >> i & 1) == 0)
+		if ((check >> i & 1) == 0)
 			continue;
-		load(f, offsetof(struct seccomp_data, args[0]) + 8 * i + 4);
+		load(f, argument(i, true));
 		add(f, BPF_JMP | BPF_JGE | BPF_K, first, 0, 2);
 		add(f, BPF_JMP | BPF_JGT | BPF_K, last, 1, 0);
 		answer(f, SECCOMP_RET_TRAP);
@@ -178,7 +210,7 @@ static void add_check(struct filter *f, uint32_t mask, uint32_t first,
 	answer(f, SECCOMP_RET_ALLOW);
 }
 
-static void build(struct filter *f, uintptr_t base, uint64_t size)
+static void build(struct filter *f, uintptr_t base, uint64_t size, bool kernel)
 {
 	uintptr_t next = (uintptr_t)shim_raw_next;
 	uint32_t first = (uint32_t)(base >> 32),
@@ -193,23 +225,23 @@ static void build(struct filter *f, uintptr_t base, uint64_t size)
 	add(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(next >> 32), 0, 1);
 	answer(f, SECCOMP_RET_ALLOW);
 	load(f, offsetof(struct seccomp_data, nr));
-	add_intervals(f);
+	add_intervals(f, kernel);
 	add_tree(f, 0, f->interval_count);
-	for (uint32_t mask = 0; mask < MASK_COUNT && !f->full; mask++) {
+	for (uint32_t check = 0; check < CALL_CHECKS && !f->full; check++) {
 		bool used = false;
 
 		for (unsigned i = 0; i < f->interval_count; i++) {
-			if (f->interval[i].mask != mask)
+			if (f->interval[i].check != check)
 				continue;
 			f->list[f->leaf[i]].k = f->count - f->leaf[i] - 1;
 			used = true;
 		}
 		if (used)
-			add_check(f, mask, first, last);
+			add_check(f, check, first, last);
 	}
 }
 
-static int install(const struct filter *f)
+static int install(const struct filter *f, bool kernel)
 {
 	struct sock_fprog program = { (unsigned short)f->count,
 				      (struct sock_filter *)f->list };
@@ -218,7 +250,9 @@ static int install(const struct filter *f)
 
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0)
 		return 0;
-	if (errno != EACCES)
+	/* Where calls need not be watched, programs with rights of their own are
+	 * worth more. */
+	if (errno != EACCES || kernel)
 		return -errno;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
 	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) != 0)
@@ -287,10 +321,10 @@ int trap_start(void)
 	filter = local_take(sizeof(*filter));
 	if (!filter)
 		return -ENOMEM;
-	build(filter, map_arena, map_arena_size);
-	r = filter->full ? -ENOSPC : install(filter);
+	build(filter, map_arena, map_arena_size, shim_kernel_faults);
+	r = filter->full ? -ENOSPC : install(filter, shim_kernel_faults);
 	local_give(filter, sizeof(*filter));
-	trap_installed = r == 0;
+	trap_installed |= r == 0;
 	return r;
 }
 

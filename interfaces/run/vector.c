@@ -10,11 +10,13 @@
  */
 #include "shim.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sys/syscall.h>
 #include <time.h>
 
 #define VECTOR_MAX 1024 /* the kernel's own limit */
+#define WHOLE_MAX ((size_t)1 << 20) /* what a file is given in one call */
 
 /* --- lists --------------------------------------------------------------------- */
 
@@ -88,6 +90,7 @@ struct whole {
 	struct carrier carrier;
 	char *local;	   /* the carrier's, or taken for this call */
 	bool taken;
+	bool lent; /* the kernel keeps it after the call: see present.c */
 	struct iovec iov[2];
 	struct iovec *pinned_iov; /* local copy, all of it pinned */
 	int count;
@@ -136,10 +139,11 @@ static int whole_begin(struct whole *w)
 
 	w->taken = false;
 	w->pinned_iov = NULL;
-	w->local = list->size <= CARRY_MAX ? thread_carrier_take(&w->carrier)
-					   : NULL;
+	w->local = list->size <= CARRY_MAX && !w->lent
+			   ? thread_carrier_take(&w->carrier)
+			   : NULL;
 	if (!w->local) {
-		if (whole_pin(w))
+		if (!w->lent && whole_pin(w))
 			return 0;
 		w->local = local_take(list->size);
 		w->taken = true;
@@ -214,32 +218,50 @@ static ssize_t move_one(const struct move *m, struct iovec v, ssize_t done)
 			: write(m->fd, v.iov_base, v.iov_len);
 }
 
-static ssize_t move(const struct move *m, const struct iovec *iov, int count)
+static ssize_t move_each(const struct move *m, const struct list *list)
 {
-	struct list list;
 	ssize_t done = 0;
 
-	if (list_open(iov, count, m->fills, &list) < 0)
-		return -1;
-	if (list.size <= CARRY_MAX || m->flags != 0 ||
-	    present_is_message_socket(m->fd))
-		return move_whole(m, &list);
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < list->count; i++) {
+		const struct iovec *v = &list->iov[i];
 		ssize_t r;
 
-		if (iov[i].iov_len == 0)
+		if (v->iov_len == 0)
 			continue;
 		/* Having got something, do not wait for more. */
 		if (done > 0 && m->fills && !present_is_regular(m->fd))
 			break;
-		r = move_one(m, iov[i], done);
+		r = move_one(m, *v, done);
 		if (r < 0)
 			return done > 0 ? done : r;
 		done += r;
-		if ((size_t)r < iov[i].iov_len)
+		if ((size_t)r < v->iov_len)
 			break;
 	}
 	return done;
+}
+
+static ssize_t move(const struct move *m, const struct iovec *iov, int count)
+{
+	struct alone alone;
+	struct list list;
+	ssize_t r;
+
+	if (list_open(iov, count, m->fills, &list) < 0)
+		return -1;
+	if (!m->fills && (list.size > CARRY_MAX || present_alone_needed()) &&
+	    present_alone_begin(m->fd, &alone)) {
+		pthread_cleanup_push(present_alone_end, &alone);
+		r = list.size <= WHOLE_MAX || m->flags != 0
+			    ? move_whole(m, &list)
+			    : move_each(m, &list);
+		pthread_cleanup_pop(1);
+		return r;
+	}
+	if (list.size <= CARRY_MAX || m->flags != 0 ||
+	    present_is_message_socket(m->fd))
+		return move_whole(m, &list);
+	return move_each(m, &list);
 }
 
 SHIM_EXPORT ssize_t readv(int fd, const struct iovec *iov, int count)
@@ -298,6 +320,30 @@ SHIM_EXPORT ssize_t pwritev64v2(int fd, const struct iovec *iov, int count,
 	if (!list_needed(iov, count))
 		return shim_real()->pwritev64v2(fd, iov, count, offset, flags);
 	return move(&m, iov, count);
+}
+
+/* Its pages would be lent to the pipe for nobody knows how long: they are
+ * written into it, or read from it, as writev() and readv() do. */
+SHIM_EXPORT ssize_t vmsplice(int fd, const struct iovec *iov, size_t count,
+			     unsigned flags)
+{
+	struct move m = { SYS_pwritev2, fd, 0, -1, false };
+	ssize_t r;
+
+	if (!list_needed(iov, (long)count))
+		return shim_real()->vmsplice(fd, iov, count, flags);
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY) {
+		m.number = SYS_preadv2;
+		m.fills = true;
+	}
+	if ((flags & SPLICE_F_NONBLOCK) != 0) {
+		m.flags = RWF_NOWAIT;
+		r = move(&m, iov, (int)count);
+		if (r >= 0 || errno != EOPNOTSUPP)
+			return r;
+		m.flags = 0; /* kernels without that, of pipes */
+	}
+	return move(&m, iov, (int)count);
 }
 
 SHIM_EXPORT ssize_t preadv(int fd, const struct iovec *iov, int count,
@@ -394,6 +440,7 @@ SHIM_EXPORT ssize_t recvmsg(int fd, struct msghdr *h, int flags)
 
 	if (!message_needed(h))
 		return shim_real()->recvmsg(fd, h, flags);
+	m.whole.lent = false;
 	if (message_begin(&m, h, true) < 0)
 		return -1;
 	pthread_cleanup_push(message_end, &m);
@@ -410,6 +457,7 @@ SHIM_EXPORT ssize_t sendmsg(int fd, const struct msghdr *h, int flags)
 
 	if (!message_needed(h))
 		return shim_real()->sendmsg(fd, h, flags);
+	m.whole.lent = (flags & MSG_ZEROCOPY) != 0;
 	if (message_begin(&m, h, false) < 0)
 		return -1;
 	pthread_cleanup_push(message_end, &m);
@@ -482,4 +530,131 @@ SHIM_EXPORT int sendmmsg(int fd, struct mmsghdr *list, unsigned count,
 		list[i].msg_len = (unsigned)r;
 	}
 	return (int)i;
+}
+
+/* --- other processes' memory ---------------------------------------------------------- */
+
+/* This process's own, by the kernel's two lists: a piece at a time by way of a
+ * local one. What is external we touch ourselves, the rest is the kernel's. */
+struct place {
+	const struct iovec *iov;
+	unsigned long count;
+	size_t at; /* in the first */
+};
+
+static struct iovec place_next(struct place *p)
+{
+	while (p->count > 0 && p->at == p->iov->iov_len) {
+		p->iov++;
+		p->count--;
+		p->at = 0;
+	}
+	if (p->count == 0)
+		return (struct iovec){ NULL, 0 };
+	return (struct iovec){ (char *)p->iov->iov_base + p->at,
+			       p->iov->iov_len - p->at };
+}
+
+static long copy_in_part(bool writes, void *local, struct iovec there)
+{
+	struct iovec here = { local, there.iov_len };
+
+	if (!block_contains(there.iov_base, there.iov_len))
+		return shim_raw(writes ? SYS_process_vm_writev
+				       : SYS_process_vm_readv,
+				getpid(), (long)&here, 1, (long)&there, 1, 0);
+	if (writes)
+		memcpy(there.iov_base, local, there.iov_len);
+	else
+		memcpy(local, there.iov_base, there.iov_len);
+	return (long)there.iov_len;
+}
+
+static ssize_t copy_own(struct place from, struct place to)
+{
+	char part[4096];
+	ssize_t done = 0;
+
+	for (;;) {
+		struct iovec f = place_next(&from), t = place_next(&to);
+		long r;
+
+		if (f.iov_len > sizeof(part))
+			f.iov_len = sizeof(part);
+		if (t.iov_len > f.iov_len)
+			t.iov_len = f.iov_len;
+		if (t.iov_len == 0)
+			return done;
+		f.iov_len = t.iov_len;
+		r = copy_in_part(false, part, f);
+		if (r > 0) {
+			t.iov_len = (size_t)r;
+			r = copy_in_part(true, part, t);
+		}
+		if (r <= 0) {
+			errno = r < 0 ? (int)-r : EFAULT;
+			return done > 0 ? done : -1;
+		}
+		done += r;
+		from.at += (size_t)r;
+		to.at += (size_t)r;
+	}
+}
+
+static ssize_t other_move(bool writes, pid_t pid, const struct iovec *iov,
+			  unsigned long count, const struct iovec *there,
+			  unsigned long there_count, unsigned long flags)
+{
+	struct place here = { iov, count, 0 }, far = { there, there_count, 0 };
+	struct iovec *names = NULL;
+	const size_t size = there_count * sizeof(*names);
+	struct whole w = { .lent = false };
+	ssize_t r;
+
+	if (pid == getpid() && flags == 0)
+		return writes ? copy_own(here, far) : copy_own(far, here);
+	if (list_open(iov, (long)count, !writes, &w.list) < 0 ||
+	    !(names = local_take(size)))
+		return -1;
+	memcpy(names, there, size);
+	if (whole_begin(&w) < 0) {
+		local_give(names, size);
+		return -1;
+	}
+	r = present_call(writes ? SYS_process_vm_writev : SYS_process_vm_readv,
+			 pid, (long)whole_iov(&w), w.count, (long)names,
+			 (long)there_count, (long)flags);
+	whole_filled(&w, r);
+	whole_end(&w);
+	local_give(names, size);
+	return r;
+}
+
+/* Lists that are longer than the kernel takes are its to refuse. */
+SHIM_EXPORT ssize_t process_vm_readv(pid_t pid, const struct iovec *iov,
+				     unsigned long count,
+				     const struct iovec *there,
+				     unsigned long there_count,
+				     unsigned long flags)
+{
+	if (count > VECTOR_MAX || there_count > VECTOR_MAX ||
+	    (!list_needed(iov, (long)count) &&
+	     !list_needed(there, (long)there_count)))
+		return shim_real()->process_vm_readv(pid, iov, count, there,
+						     there_count, flags);
+	return other_move(false, pid, iov, count, there, there_count, flags);
+}
+
+SHIM_EXPORT ssize_t process_vm_writev(pid_t pid, const struct iovec *iov,
+				      unsigned long count,
+				      const struct iovec *there,
+				      unsigned long there_count,
+				      unsigned long flags)
+{
+	if (count > VECTOR_MAX || there_count > VECTOR_MAX ||
+	    (!list_needed(iov, (long)count) &&
+	     !list_needed(there, (long)there_count)))
+		return shim_real()->process_vm_writev(pid, iov, count, there,
+						      there_count, flags);
+	return other_move(true, pid, iov, count, there, there_count, flags);
 }
