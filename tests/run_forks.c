@@ -5,11 +5,12 @@
  * the same on any memory.
  *
  *	run_forks snapshot|nested|many|exec|pool|write|orphan|steps|
- *		keep|clone|much [MIB]
+ *		keep|clone|much|linger [MIB]
  */
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -487,6 +488,51 @@ static void use_much(char *p, size_t pages)
 	printf("much: all of it was written to\n");
 }
 
+static _Atomic uint64_t *ticks;
+
+static void *tick(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		atomic_fetch_add(ticks, 1);
+		usleep(1000);
+	}
+	return NULL;
+}
+
+/* The parent ends, and with it its threads, though its child needs what it
+ * had. */
+static void use_linger(char *p, size_t pages)
+{
+	pthread_t thread;
+	uint64_t before;
+	int pipes[2];
+	char byte;
+	pid_t pid;
+
+	ticks = mmap(NULL, PAGE, PROT_READ | PROT_WRITE,
+		     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(ticks != MAP_FAILED && pipe(pipes) == 0);
+	put_all(p, pages, 1);
+	CHECK(pthread_create(&thread, NULL, tick, NULL) == 0);
+	while (atomic_load(ticks) < 10)
+		usleep(1000);
+	fflush(stdout);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid > 0)
+		exit(0);
+	close(pipes[1]);
+	CHECK(read(pipes[0], &byte, 1) == 0);
+	before = atomic_load(ticks);
+	usleep(200000);
+	CHECK(atomic_load(ticks) == before);
+	check_all(p, pages, 1);
+	printf("linger: nobody runs there\n");
+	fflush(stdout);
+	_exit(0);
+}
+
 static const struct {
 	const char *name;
 	void (*use)(char *p, size_t pages);
@@ -496,7 +542,7 @@ static const struct {
 	{ "pool", use_pool },	      { "write", use_write },
 	{ "orphan", use_orphan },     { "steps", use_steps },
 	{ "keep", use_keep },	      { "clone", use_clone },
-	{ "much", use_much },
+	{ "much", use_much },	      { "linger", use_linger },
 };
 
 int main(int argc, char *argv[])

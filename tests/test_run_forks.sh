@@ -7,7 +7,7 @@
 program=$XM_BUILDDIR/tests/run_forks
 touch=$XM_BUILDDIR/tests/run_program
 
-for use in snapshot nested many exec pool write orphan steps keep clone; do
+for use in snapshot nested many exec pool write orphan steps keep clone linger; do
 	"$program" "$use" 8 >"$scratch/plain" 2>&1
 	try "$extmem" run --local 2M --external 128M -- "$program" "$use" 8
 	cmp -s "$scratch/plain" "$scratch/out"

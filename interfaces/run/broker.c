@@ -5,7 +5,9 @@
  *
  * Each child has a connection; its end is the child's end, or its exec. While
  * there is one the parent does not exit: what it holds for the child would be
- * gone. It stays as the broker alone, with the program's descriptors closed.
+ * gone. It stays as the broker alone: the program's threads are stopped, its
+ * descriptors closed, its signals blocked but SIGTERM, and no destructor of a
+ * library runs after ours.
  *
  * Pages are read by touching them, like anything else in this process: what is
  * away is faulted in. Bounds: 4096 connections; one more gets no answer.
@@ -217,6 +219,7 @@ static void *run(void *unused)
 	(void)unused;
 	here = true;
 	shim_inside = 1;
+	thread_ours(true);
 	thread_begin();
 	for (;;) {
 		unsigned n = atomic_load(&connection_count);
@@ -241,6 +244,15 @@ static void *run(void *unused)
 			more = fork_spill();
 	}
 	return NULL;
+}
+
+static int exit_status = -1, lingered_status = -1;
+static bool lingered;
+
+static void note_status(int status, void *unused)
+{
+	(void)unused;
+	exit_status = status;
 }
 
 int broker_start(void)
@@ -270,19 +282,46 @@ int broker_start(void)
 	pthread_attr_destroy(&attributes);
 	shim_real()->pthread_sigmask(SIG_SETMASK, &before, NULL);
 	started = r == 0;
+	if (started)
+		on_exit(note_status, NULL);
 	return -r;
 }
 
 /* --- the end ---------------------------------------------------------------------------- */
 
-void broker_linger(void)
+static void block_signals(void)
+{
+	const struct sigaction plain = { .sa_handler = SIG_DFL };
+	sigset_t most;
+
+	sigfillset(&most);
+	signal_open_mask(&most);
+	sigdelset(&most, SIGTERM);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &most, NULL);
+	shim_real()->sigaction(SIGTERM, &plain, NULL);
+}
+
+void broker_linger(bool flushes, int status)
 {
 	const struct timespec nap = { .tv_nsec = 5000000 };
 
 	if (here || atomic_load(&connection_count) == 0)
 		return;
-	fflush(NULL);
+	block_signals();
+	thread_stop_others();
+	if (flushes)
+		fcloseall(); /* as exit() does: whoever has a lock is stopped */
 	descriptor_close_others();
 	while (atomic_load(&connection_count) > 0)
 		nanosleep(&nap, NULL);
+	/* What destructors would wait for is stopped. */
+	lingered = true;
+	lingered_status = status >= 0 ? status : exit_status;
+}
+
+bool broker_lingered(int *ret_status)
+{
+	if (lingered && lingered_status >= 0)
+		*ret_status = lingered_status;
+	return lingered && lingered_status >= 0;
 }

@@ -507,7 +507,8 @@ void fork_throttle(void)
 /* What was freed, and no child can see any more. */
 static void give_kept(void)
 {
-	for (;;) {
+	/* A thread that was stopped may have a lock of block.c's. */
+	while (!thread_stopping()) {
 		struct kept one = { 0 };
 		bool found = false;
 

@@ -62,8 +62,11 @@ void broker_add(int fd, uint32_t epoch);
 bool broker_is_here(void); /* this thread is the broker */
 /* Where a page that is lost makes the broker go on. */
 void broker_lost(void);
-/* Until no child needs this process any more. */
-void broker_linger(void);
+/* Until no child needs this process any more; streams are written first, or
+ * not. The status is -1 where only exit(3) knows it. */
+void broker_linger(bool flushes, int status);
+/* True: it has been waited for so, and this is the process's status. */
+bool broker_lingered(int *ret_status);
 /* In a child: there is no broker here. */
 void broker_forked(void);
 unsigned broker_connections(void);

@@ -133,14 +133,17 @@ static bool is_met(int number, const siginfo_t *info)
 		number == SIGTRAP);
 }
 
-static void wait_with(int number, const siginfo_t *info, ucontext_t *context)
+/* A thread that is to stop needs no other signal any more. */
+void handler_wait(int number, const siginfo_t *info, void *machine)
 {
 	static const int stay[] = { SIGBUS, SIGSYS, SIGSEGV,
 				    SIGFPE, SIGILL, SIGTRAP };
+	ucontext_t *context = machine;
 
+	if (here.number == 0)
+		here.mask = context->uc_sigmask;
 	here.number = number;
 	here.info = *info;
-	here.mask = context->uc_sigmask;
 	/* The kernel's set is the first part of libc's. */
 	sigfillset(&context->uc_sigmask);
 	for (size_t i = 0; i < sizeof(stay) / sizeof(stay[0]); i++)
@@ -168,7 +171,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	handler_t handler = atomic_load(&handlers[number]);
 
 	if (shim_inside > 0 && here.number == 0 && !is_met(number, info)) {
-		wait_with(number, info, context);
+		handler_wait(number, info, context);
 		return;
 	}
 	if ((atomic_load(&handler_flags[number]) & SA_RESETHAND) != 0)

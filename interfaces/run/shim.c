@@ -622,26 +622,28 @@ __attribute__((constructor)) static void start(void)
 
 /* The client is left open: other threads, and destructors after ours, may
  * still use what is in it. `extmem run` ends its lease. */
-static void finish(void)
+static void finish(bool flushes, int status)
 {
 	if (!shim_client || getpid() != shim_owner ||
 	    !atomic_load(&shim_ready))
 		return;
-	broker_linger();
+	broker_linger(flushes, status);
 	refresh();
 	atomic_store(&shim_shared->state, RUN_ENDED);
 	if (own_file[0])
 		shim_real()->unlink(own_file);
+	if (broker_lingered(&status))
+		shim_real()->_exit(status);
 }
 
 __attribute__((destructor)) static void at_exit(void)
 {
-	finish();
+	finish(true, -1);
 }
 
 SHIM_EXPORT void _exit(int status)
 {
-	finish();
+	finish(false, status & 0xff);
 	shim_real()->_exit(status);
 	__builtin_unreachable();
 }

@@ -30,8 +30,11 @@
 #ifndef EXTMEM_SHIM_H
 #define EXTMEM_SHIM_H
 
+#include <aio.h>
 #include <dirent.h>
 #include <errno.h>
+#include <mqueue.h>
+#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -150,6 +153,13 @@
 	X(int, swapcontext, (ucontext_t *, const ucontext_t *))               \
 	X(int, timer_create, (clockid_t, struct sigevent *, timer_t *))       \
 	X(int, mq_notify, (int, const struct sigevent *))                     \
+	X(int, aio_read64, (struct aiocb64 *))                                \
+	X(int, aio_write64, (struct aiocb64 *))                               \
+	X(int, aio_fsync, (int, struct aiocb *))                              \
+	X(int, lio_listio, (int, struct aiocb *const[], int,                  \
+			    struct sigevent *))                               \
+	X(int, getaddrinfo_a, (int, struct gaicb *[], int,                    \
+			       struct sigevent *))                            \
 	X(int, sigaltstack, (const stack_t *, stack_t *))                     \
 	X(int, ppoll, (struct pollfd *, nfds_t, const struct timespec *,      \
 		       const sigset_t *))                                     \
@@ -483,6 +493,12 @@ void thread_carrier_give(void *carrier);
 void thread_carrier_left(unsigned level);
 /* A thread that libc began by itself: of the program from now on. */
 void thread_open(void);
+/* This thread is the library's, or is no longer. */
+void thread_ours(bool is);
+/* Nothing of the program runs any more, but the caller. */
+void thread_stop_others(void);
+bool thread_stopping(void);
+_Noreturn void thread_park(void);
 
 /* --- present.c ------------------------------------------------------------- */
 
@@ -550,6 +566,8 @@ void handler_resume(void);
 /* This thread's call has pinned that; it does no longer. */
 void handler_pinned(const void *address, size_t size);
 void handler_unpinned(const void *address);
+/* The signal comes when the library has returned. */
+void handler_wait(int number, const siginfo_t *, void *context);
 unsigned handler_level(void); /* handlers that run, one in another */
 
 /* --- exec.c ---------------------------------------------------------------- */

@@ -123,6 +123,10 @@ static void on_call(int number, siginfo_t *info, void *context)
 {
 	if (info->si_code == SYS_SECCOMP && trap_installed)
 		trap_serve(info, context);
+	else if (info->si_code == SI_TKILL && thread_stopping() && shim_inside)
+		handler_wait(number, info, context);
+	else if (info->si_code == SI_TKILL && thread_stopping())
+		thread_park();
 	else
 		pass_on(number, info, context);
 }
@@ -489,4 +493,70 @@ SHIM_EXPORT int mq_notify(mqd_t queue, const struct sigevent *event)
 
 	return shim_real()->mq_notify(queue,
 				      notified(event, &local, on_message));
+}
+
+/* libc's threads for these have all signals blocked while they are at it. */
+static bool refused(const char *call, const void *control,
+		    const volatile void *memory)
+{
+	if (!ours() || !present_possible() ||
+	    (!block_contains(control, 1) &&
+	     !block_contains((const void *)memory, 1)))
+		return false;
+	shim_say("%s: refused: libc has a thread for it that external memory "
+		 "cannot come to; --threshold=SIZE keeps what is smaller local",
+		 call);
+	errno = ENOSYS;
+	return true;
+}
+
+SHIM_EXPORT int aio_read64(struct aiocb64 *control)
+{
+	return refused("aio_read", control, control->aio_buf)
+		       ? -1
+		       : shim_real()->aio_read64(control);
+}
+
+SHIM_EXPORT int aio_write64(struct aiocb64 *control)
+{
+	return refused("aio_write", control, control->aio_buf)
+		       ? -1
+		       : shim_real()->aio_write64(control);
+}
+
+SHIM_EXPORT int aio_read(struct aiocb *control)
+{
+	return aio_read64((struct aiocb64 *)(void *)control);
+}
+
+SHIM_EXPORT int aio_write(struct aiocb *control)
+{
+	return aio_write64((struct aiocb64 *)(void *)control);
+}
+
+SHIM_EXPORT int aio_fsync(int operation, struct aiocb *control)
+{
+	return refused("aio_fsync", control, NULL)
+		       ? -1
+		       : shim_real()->aio_fsync(operation, control);
+}
+
+SHIM_EXPORT int lio_listio(int mode, struct aiocb *const list[], int count,
+			   struct sigevent *event)
+{
+	for (int i = 0; i < count; i++)
+		if (list[i] &&
+		    refused("lio_listio", list[i], list[i]->aio_buf))
+			return -1;
+	return shim_real()->lio_listio(mode, list, count, event);
+}
+
+SHIM_EXPORT int getaddrinfo_a(int mode, struct gaicb *list[], int count,
+			      struct sigevent *event)
+{
+	for (int i = 0; i < count; i++)
+		if (list[i] &&
+		    refused("getaddrinfo_a", list[i], list[i]->ar_name))
+			return EAI_SYSTEM;
+	return shim_real()->getaddrinfo_a(mode, list, count, event);
 }

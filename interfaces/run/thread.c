@@ -16,6 +16,8 @@
 #include "shim.h"
 
 #include <limits.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -26,6 +28,7 @@
 struct thread {
 	char *stack, *carrier;
 	stack_t program; /* what the program has asked for */
+	bool parked;
 	unsigned carrier_level; /* of handlers, in which it was taken */
 	bool carrying, ended;
 };
@@ -123,6 +126,97 @@ fail:
 	return -1;
 }
 
+/* --- the library's, and the others ------------------------------------------------- */
+
+#define OURS_MAX 256
+
+static _Atomic int own[OURS_MAX]; /* threads of the library's; 0: none */
+static _Atomic bool stopping;
+static _Atomic unsigned parked_count;
+
+void thread_ours(bool is)
+{
+	int me = gettid(), from = is ? 0 : me, expected;
+
+	for (int i = 0; i < OURS_MAX; i++) {
+		expected = from;
+		if (atomic_compare_exchange_strong(&own[i], &expected,
+						   is ? me : 0))
+			return;
+	}
+}
+
+static bool is_ours(int tid)
+{
+	for (int i = 0; i < OURS_MAX; i++)
+		if (atomic_load(&own[i]) == tid)
+			return true;
+	return false;
+}
+
+bool thread_stopping(void)
+{
+	return atomic_load(&stopping);
+}
+
+_Noreturn void thread_park(void)
+{
+	const uint64_t all = UINT64_MAX;
+
+	shim_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof(all),
+		 0, 0);
+	if (!thread.parked)
+		atomic_fetch_add(&parked_count, 1);
+	thread.parked = true;
+	for (;;)
+		shim_raw(SYS_rt_sigsuspend, (long)&all, sizeof(all), 0, 0, 0,
+			 0);
+}
+
+/* Sends each of the program's threads but this one a signal; how many. */
+static unsigned stop_each(void)
+{
+	_Alignas(struct dirent64) char buffer[4096];
+	int fd = (int)shim_raw(SYS_openat, AT_FDCWD, (long)"/proc/self/task",
+			       O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
+	unsigned count = 0;
+	long n;
+
+	if (fd < 0)
+		return 0;
+	while ((n = shim_raw(SYS_getdents64, fd, (long)buffer, sizeof(buffer),
+			     0, 0, 0)) > 0)
+		for (long at = 0; at < n;) {
+			const struct dirent64 *e =
+				(const void *)(buffer + at);
+			int tid = atoi(e->d_name);
+
+			at += e->d_reclen;
+			if (tid <= 0 || tid == gettid() || is_ours(tid))
+				continue;
+			count++;
+			shim_raw(SYS_tgkill, getpid(), tid, SIGSYS, 0, 0, 0);
+		}
+	shim_raw(SYS_close, fd, 0, 0, 0, 0, 0);
+	return count;
+}
+
+#define STOP_TRIES 500
+
+/* Those that are in the library stop as they leave it; one that does not within
+ * half a second is left to stop when it will. */
+void thread_stop_others(void)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+
+	atomic_store(&stopping, true);
+	for (int i = 0; i < STOP_TRIES; i++) {
+		if (stop_each() <= atomic_load(&parked_count))
+			return;
+		nanosleep(&nap, NULL);
+	}
+}
+
 /* --- begin and end ------------------------------------------------------------------ */
 
 static void end(void *unused)
@@ -193,15 +287,19 @@ static void close_signals(void)
 static void *begin(void *p)
 {
 	struct begin b = *(struct begin *)p;
+	void *r;
 
 	shim_real()->free(p);
-	if (b.inside) {
-		shim_inside = 1;
-		close_signals();
-	} else {
+	if (!b.inside) {
 		thread_open();
+		return b.routine(b.argument);
 	}
-	return b.routine(b.argument);
+	shim_inside = 1;
+	thread_ours(true);
+	close_signals();
+	r = b.routine(b.argument);
+	thread_ours(false);
+	return r;
 }
 
 SHIM_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attributes,
