@@ -36,6 +36,7 @@ libextmem_run_la_SOURCES = \
 	interfaces/run/fork.c \
 	interfaces/run/fork.h \
 	interfaces/run/handler.c \
+	interfaces/run/identity.c \
 	interfaces/run/malloc.c \
 	interfaces/run/map.c \
 	interfaces/run/path.c \

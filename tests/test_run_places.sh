@@ -48,6 +48,24 @@ in_container "in bubblewrap, with devices of its own" \
 	--bind "$scratch" "$scratch" --unshare-pid --unshare-ipc
 [ "$(id -u)" -ne 0 ] || in_container "by chroot" chroot /
 
+# Begun by the program itself.
+if ! bwrap --ro-bind / / --dev /dev --proc /proc true 2>/dev/null; then
+	echo "skipped: bubblewrap under extmem run: it is not there, or cannot be"
+else
+	try "$extmem" run -- bwrap --ro-bind / / --dev /dev --proc /proc true
+	verdict "bubblewrap under extmem run" "$status"
+fi
+if unshare -Ur true 2>/dev/null; then
+	try "$extmem" run -- unshare -Ur true
+	says 'a user namespace cannot be begun here' 1
+	verdict "a user namespace under extmem run: refused in words" $?
+fi
+if [ -n "$unprivileged" ]; then
+	try "$extmem" run -- $unprivileged true
+	[ "$status" -lt 128 ] && grep -q ': refused: .* may not' "$scratch/err"
+	verdict "setpriv under extmem run: refused in words" $?
+fi
+
 # Little room for addresses: the arena is smaller then.
 for kib in 4000000 600000; do
 	(

@@ -278,7 +278,10 @@ int broker_start(void)
 	pthread_attr_init(&attributes);
 	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	pthread_attr_setstacksize(&attributes, 256 << 10);
+	thread_ours_coming(1);
 	r = shim_real()->pthread_create(&thread, &attributes, run, NULL);
+	if (r != 0)
+		thread_ours_coming(-1);
 	pthread_attr_destroy(&attributes);
 	shim_real()->pthread_sigmask(SIG_SETMASK, &before, NULL);
 	started = r == 0;

@@ -930,13 +930,26 @@ static bool refused(void)
 	return !possible;
 }
 
+/* libc has locks of its own here, which a handler that forks would want: so no
+ * handler runs, but faults are served. */
 SHIM_EXPORT pid_t fork(void)
 {
+	sigset_t most, before;
+	int error;
+	pid_t pid;
+
 	if (refused()) {
 		errno = EAGAIN;
 		return -1;
 	}
-	return shim_real()->fork();
+	sigfillset(&most);
+	signal_open_mask(&most);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &most, &before);
+	pid = shim_real()->fork();
+	error = errno;
+	shim_real()->pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = error;
+	return pid;
 }
 
 /* --- those that libc makes no fork() of ------------------------------------------------ */
@@ -1053,18 +1066,4 @@ SHIM_EXPORT int clone(int (*routine)(void *), void *stack, int flags,
 		local_give(local, size);
 	errno = error;
 	return pid;
-}
-
-/* --- what threads of ours stand in the way of ------------------------------------------ */
-
-SHIM_EXPORT int unshare(int flags)
-{
-	int r = shim_real()->unshare(flags);
-
-	if (r < 0 && errno == EINVAL && (flags & CLONE_NEWUSER) != 0 &&
-	    getpid() == shim_owner && atomic_load(&shim_ready))
-		shim_say("a user namespace cannot be begun here: this process "
-			 "has threads, those of its external memory; begin it "
-			 "first, and extmem run in it");
-	return r;
 }

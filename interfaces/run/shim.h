@@ -17,6 +17,7 @@
  * handler.c	when the program's handlers run, and jumps out of them
  * thread.c	what each thread has of its own
  * exec.c	which children run plain
+ * identity.c	users, groups and namespaces, which threads of ours hinder
  * descriptor.c	the library's descriptors, out of the program's way
  * fork.c	fork(), with broker.c and child.c (fork.h)
  *
@@ -191,6 +192,15 @@
 	X(pid_t, _Fork, (void))                                               \
 	X(int, clone, (int (*)(void *), void *, int, void *, ...))            \
 	X(int, unshare, (int))                                                \
+	X(int, setuid, (uid_t))                                               \
+	X(int, seteuid, (uid_t))                                              \
+	X(int, setreuid, (uid_t, uid_t))                                      \
+	X(int, setresuid, (uid_t, uid_t, uid_t))                              \
+	X(int, setgid, (gid_t))                                               \
+	X(int, setegid, (gid_t))                                              \
+	X(int, setregid, (gid_t, gid_t))                                      \
+	X(int, setresgid, (gid_t, gid_t, gid_t))                              \
+	X(int, setgroups, (size_t, const gid_t *))                            \
 	X(int, __register_atfork, (void (*)(void), void (*)(void),            \
 				   void (*)(void), void *))                   \
 	X(int, socket, (int, int, int))                                       \
@@ -493,8 +503,12 @@ void thread_carrier_give(void *carrier);
 void thread_carrier_left(unsigned level);
 /* A thread that libc began by itself: of the program from now on. */
 void thread_open(void);
-/* This thread is the library's, or is no longer. */
+/* This thread is the library's, or is no longer; before it is begun, one more
+ * is coming. */
 void thread_ours(bool is);
+void thread_ours_coming(int more);
+/* The index-th, or 0; false: there are no more. */
+bool thread_ours_at(unsigned index, int *ret);
 /* Nothing of the program runs any more, but the caller. */
 void thread_stop_others(void);
 bool thread_stopping(void);

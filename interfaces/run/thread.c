@@ -131,8 +131,14 @@ fail:
 #define OURS_MAX 256
 
 static _Atomic int own[OURS_MAX]; /* threads of the library's; 0: none */
+static _Atomic int ours_coming; /* begun, and not yet among them */
 static _Atomic bool stopping;
 static _Atomic unsigned parked_count;
+
+void thread_ours_coming(int more)
+{
+	atomic_fetch_add(&ours_coming, more);
+}
 
 void thread_ours(bool is)
 {
@@ -142,8 +148,18 @@ void thread_ours(bool is)
 		expected = from;
 		if (atomic_compare_exchange_strong(&own[i], &expected,
 						   is ? me : 0))
-			return;
+			break;
 	}
+	if (is)
+		thread_ours_coming(-1);
+}
+
+bool thread_ours_at(unsigned index, int *ret)
+{
+	if (index >= OURS_MAX)
+		return false;
+	*ret = atomic_load(&own[index]);
+	return true;
 }
 
 static bool is_ours(int tid)
@@ -211,7 +227,8 @@ void thread_stop_others(void)
 
 	atomic_store(&stopping, true);
 	for (int i = 0; i < STOP_TRIES; i++) {
-		if (stop_each() <= atomic_load(&parked_count))
+		if (atomic_load(&ours_coming) == 0 &&
+		    stop_each() <= atomic_load(&parked_count))
 			return;
 		nanosleep(&nap, NULL);
 	}
@@ -317,9 +334,14 @@ SHIM_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attributes,
 	if (!b)
 		return EAGAIN;
 	*b = (struct begin){ routine, argument, inside };
+	if (inside)
+		thread_ours_coming(1);
 	r = shim_real()->pthread_create(ret, attributes, begin, b);
-	if (r != 0)
-		shim_real()->free(b);
+	if (r == 0)
+		return 0;
+	if (inside)
+		thread_ours_coming(-1);
+	shim_real()->free(b);
 	return r;
 }
 
