@@ -26,6 +26,7 @@ struct settings {
 	const char *kind, *trace;
 	uint64_t ops, seed, threads;
 	bool mapped;
+	char list[200]; /* --trace as a kind */
 };
 
 static const struct xm_option options[] = {
@@ -95,7 +96,7 @@ static bool wanted(const struct settings *s, const char *kind)
 static const char *prepare(void *settings, uint64_t *ret_need)
 {
 	static char words[256];
-	const struct settings *s = settings;
+	struct settings *s = settings;
 	bool any = s->trace[0] != '\0';
 	struct churn c;
 	uint64_t need = 0;
@@ -106,10 +107,11 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 		return "--kind: slabs, objects, program or all";
 	if (strlen(s->trace) > 150 || strpbrk(s->trace, " \t\n") != NULL)
 		return "--trace: a path of at most 150 letters without blanks";
+	snprintf(s->list, sizeof(s->list), CHURN_FILE "%.150s", s->trace);
 	for (unsigned i = 0; i <= XM_COUNT(kinds); i++) {
-		const char *kind = i < XM_COUNT(kinds) ? kinds[i] : s->trace;
+		const char *kind = i < XM_COUNT(kinds) ? kinds[i] : s->list;
 
-		if (i < XM_COUNT(kinds) ? !wanted(s, kind) : kind[0] == '\0')
+		if (i < XM_COUNT(kinds) ? !wanted(s, kind) : s->trace[0] == '\0')
 			continue;
 		if (!churn_make(kind, s->ops, s->seed, &c)) {
 			snprintf(words, sizeof(words), "--trace %s", c.words);
@@ -259,7 +261,7 @@ static void describe(const struct run *r, const char *kind, double ns,
 	const struct bench_client *c = &r->client;
 
 	bench_row(c->bench, columns, row);
-	bench_text(row, "kind", kind);
+	bench_text(row, "kind", r->s->trace[0] != '\0' ? r->s->trace : kind);
 	bench_count(row, "ops", BENCH_SAME, r->churn.count);
 	bench_count(row, "threads", BENCH_SAME, r->s->threads);
 	bench_text(row, "region", r->s->mapped ? "mapped" : "not mapped");
@@ -354,7 +356,7 @@ int bench_alloc(int argc, char *argv[])
 			measure_kind(r, kinds[i]);
 	}
 	if (s.trace[0] != '\0')
-		measure_kind(r, s.trace);
+		measure_kind(r, s.list);
 	bench_close(&r->client);
 	free(r);
 	return bench_end(b);

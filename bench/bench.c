@@ -76,6 +76,106 @@ void bench_say(const char *format, ...)
 
 /* --- options ------------------------------------------------------------------------ */
 
+/* What an option sets, and each row prints, no setting may set besides. */
+static const char *check_names(const struct bench_common *c)
+{
+	static const char *const taken[] = { "appliance", "local", "lanes",
+					     "prefetch", "paging", "polling" };
+	static char words[256];
+
+	for (size_t i = 0; i < c->setting.count; i++) {
+		const char *item = c->setting.items[i];
+		size_t length = strcspn(item, "= ");
+
+		for (size_t j = 0; j < XM_COUNT(taken); j++) {
+			if (strlen(taken[j]) != length ||
+			    strncmp(taken[j], item, length) != 0)
+				continue;
+			snprintf(words, sizeof(words),
+				 "--setting %.100s: --%s is there for this",
+				 item, taken[j]);
+			return words;
+		}
+	}
+	return NULL;
+}
+
+/* The library knows its settings. It is asked where nobody is, before appliances
+ * are started: of its words those about settings are of interest. */
+static const char *check_settings(const struct bench_common *c)
+{
+	static const char about[] = "extmem_open: settings: ";
+	static char words[256];
+	const char **list = calloc(c->setting.count + 4, sizeof(*list));
+	char paging[64];
+	extmem *x = NULL;
+	size_t used = 0;
+	int rc;
+
+	if (list == NULL)
+		return "out of memory";
+	snprintf(paging, sizeof(paging), "paging=%.40s", c->paging);
+	list[used++] = "appliance=loop:bench-nobody";
+	list[used++] = paging;
+	for (size_t i = 0; i < c->setting.count; i++)
+		list[used++] = c->setting.items[i];
+	rc = extmem_open(list, &x);
+	free(list);
+	if (rc == 0)
+		extmem_close(x);
+	snprintf(words, sizeof(words), "%s", rc < 0 ? extmem_error() : "");
+	return strncmp(words, about, sizeof(about) - 1) == 0
+		       ? words + sizeof(about) - 1
+		       : NULL;
+}
+
+const char *bench_check_local(const struct bench_common *c, uint64_t size,
+			      const double *locals, size_t count)
+{
+	static char words[160];
+
+	for (size_t i = 0; i < count; i++) {
+		double local = (double)size * locals[i] / 100;
+
+		if (locals[i] >= 100 || local >= (double)(c->lanes * BENCH_MIB))
+			continue;
+		snprintf(words, sizeof(words),
+			 "--local: %g per cent of %llu bytes is too little: at "
+			 "least 1M for each lane", locals[i],
+			 (unsigned long long)size);
+		return words;
+	}
+	return NULL;
+}
+
+/* "" is the default of many a text, and nothing to be given. */
+static const char *check_empty(const struct xm_option_table *table,
+			       const struct xm_options *options,
+			       const char *settings)
+{
+	static char words[96];
+
+	for (size_t i = 0; i < table->count; i++) {
+		const struct xm_option *o = &table->options[i];
+		const char *at = settings + o->destination;
+		bool empty = false;
+
+		if (!xm_options_given(options, o->name) ||
+		    strcmp(o->name, "label") == 0)
+			continue;
+		if (o->kind == XM_OPTION_TEXT)
+			empty = (*(const char *const *)at)[0] == '\0';
+		else if (o->kind == XM_OPTION_LIST)
+			empty = ((const struct xm_option_list *)at)->count == 0;
+		if (!empty)
+			continue;
+		snprintf(words, sizeof(words), "--%s: %s is wanted, not nothing",
+			 o->name, o->unit);
+		return words;
+	}
+	return NULL;
+}
+
 static const char *check_common(const struct bench_common *c)
 {
 	static char words[256];
@@ -135,9 +235,15 @@ static int read_options(const struct bench_program *program, void *settings,
 	common->clients_max = 0;
 	w->bench.common = common;
 	wrong = rc < 0 ? xm_options_words(w->options)
-		       : check_common(w->bench.common);
+		       : check_empty(program->table, w->options, settings);
+	if (wrong == NULL)
+		wrong = check_common(common);
+	if (wrong == NULL)
+		wrong = check_names(common);
 	if (wrong == NULL && program->prepare != NULL)
 		wrong = program->prepare(settings, &w->need);
+	if (wrong == NULL && !common->without)
+		wrong = check_settings(common);
 	if (wrong == NULL)
 		return BENCH_GO;
 	bench_say("%s", wrong);
@@ -154,8 +260,8 @@ static int count_appliances(const struct bench *b)
 
 	if (b->common->appliance.count > 0 || b->common->without)
 		return 0;
-	if (b->ranks == 1 && wanted > BENCH_APPLIANCES_MAX) {
-		bench_say("--appliances: at most %d without mpirun",
+	if (wanted > BENCH_APPLIANCES_MAX) {
+		bench_say("--appliances: at most %d: a client can have no more",
 			  BENCH_APPLIANCES_MAX);
 		return -1;
 	}
@@ -166,7 +272,9 @@ static int count_appliances(const struct bench *b)
 			  wanted, b->ranks);
 		return -1;
 	}
-	return wanted > 0 ? wanted : b->ranks / 2;
+	if (wanted == 0)
+		wanted = b->ranks / 2;
+	return wanted < BENCH_APPLIANCES_MAX ? wanted : BENCH_APPLIANCES_MAX;
 }
 
 static uint64_t memory_of_each(const struct whole *w, int appliances)

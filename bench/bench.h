@@ -86,10 +86,10 @@ struct bench_common {
 		  "ofi+shm, ofi+verbs; loop: within this process.",            \
 	  .destination = offsetof(TYPE, MEMBER.transport) },                   \
 	{ .name = "appliances", .kind = XM_OPTION_COUNT, .max = 4096,          \
-	  .help = "How many are started. Default: 1; under mpirun half of the "\
-		  "ranks.",                                                    \
+	  .help = "How many are started, 16 at most. Default: 1; under mpirun "\
+		  "half of the ranks.",                                        \
 	  .destination = offsetof(TYPE, MEMBER.appliances) },                  \
-	{ .name = "memory", .kind = XM_OPTION_SIZE,                            \
+	{ .name = "memory", .kind = XM_OPTION_SIZE, .min = 64 << 10,           \
 	  .help = "Memory of each that is started. Default: what the run "    \
 		  "needs.",                                                    \
 	  .destination = offsetof(TYPE, MEMBER.memory) },                      \
@@ -236,6 +236,10 @@ void bench_threads(struct bench_client *, unsigned count,
 		   void *argument);
 
 /* --- small things ------------------------------------------------------- */
+
+/* NULL, or why one of these shares of so many bytes cannot be a local memory. */
+const char *bench_check_local(const struct bench_common *, uint64_t size,
+			      const double *locals, size_t count);
 
 /* "75,50,12.5": up to `max` shares in per cent, each above 0 and to 100.
  * Returns how many, or 0 for a text that is none. */

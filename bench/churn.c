@@ -147,6 +147,15 @@ static bool read_file(struct churn *c, const char *path)
 			bench_fail("out of memory");
 		well = read_line(c, path, line, text);
 	}
+	if (well && ferror(file)) {
+		snprintf(c->words, sizeof(c->words), "%.100s: %s", path,
+			 strerror(errno));
+		well = false;
+	} else if (well && c->count == 0) {
+		snprintf(c->words, sizeof(c->words),
+			 "%.100s: there is no allocation in it", path);
+		well = false;
+	}
 	if (file != NULL)
 		fclose(file);
 	return well;
@@ -199,7 +208,7 @@ bool churn_make(const char *kind, size_t count, uint64_t seed,
 	uint64_t random = seed * 2 + 1; /* any but 0 */
 	bool well = true;
 
-	if (strchr(kind, '/') == NULL && strchr(kind, '.') == NULL) {
+	if (strncmp(kind, CHURN_FILE, strlen(CHURN_FILE)) != 0) {
 		c.steps = malloc((count + 1) * sizeof(*c.steps));
 		if (c.steps == NULL)
 			bench_fail("out of memory");
@@ -211,7 +220,7 @@ bool churn_make(const char *kind, size_t count, uint64_t seed,
 	else if (strcmp(kind, "program") == 0)
 		make_program(&c, count, &random);
 	else
-		well = read_file(&c, kind);
+		well = read_file(&c, kind + strlen(CHURN_FILE));
 	well = well && finish(&c, kind);
 	*ret = c;
 	if (!well) {

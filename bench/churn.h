@@ -17,6 +17,8 @@ struct churn_step {
 	uint32_t slot, size;
 };
 
+#define CHURN_FILE "file:" /* no kind has this */
+
 struct churn {
 	struct churn_step *steps;
 	size_t count;
@@ -29,7 +31,7 @@ struct churn {
  * "objects": up to 100,000 at once, of 8 to 1024 bytes, likewise;
  * "program": sizes and lifetimes spread as those of programs are, over decades:
  *	      8 bytes to 256 KiB, most of them small, most of them soon freed;
- * else the path of a file of lines "a SLOT SIZE" and "f SLOT", '#' begins a
+ * else CHURN_FILE and the path of a file of lines "a SLOT SIZE" and "f SLOT", '#' begins a
  * comment. What is left at the end is freed. False: words. */
 bool churn_make(const char *kind, size_t count, uint64_t seed,
 		struct churn *ret);

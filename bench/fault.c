@@ -540,6 +540,7 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 	static char words[200];
 	struct settings *s = settings;
 	double locals[LOCALS_MAX];
+	size_t count;
 
 	if (!all_known(s)) {
 		snprintf(words, sizeof(words), "--pattern %.40s: no such "
@@ -556,7 +557,8 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 	s->common.without = s->umap[0] != '\0' || s->cgroup[0] != '\0';
 	if (s->cold && s->common.without)
 		return "--cold: only external memory can be told to leave";
-	if (bench_percents(s->local, locals, LOCALS_MAX) == 0) {
+	count = bench_percents(s->local, locals, LOCALS_MAX);
+	if (count == 0) {
 		snprintf(words, sizeof(words), "--local %.40s: shares in per "
 			 "cent are wanted, such as 25 or 75,50,12.5",
 			 s->local);
@@ -566,7 +568,9 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 		return "--umap: one share of --local a run: UMap reads its "
 		       "settings but once";
 	*ret_need = s->pages * BENCH_PAGE;
-	return NULL;
+	if (s->common.without)
+		return NULL;
+	return bench_check_local(&s->common, *ret_need, locals, count);
 }
 
 /* External memory of which this share is local; or memory by UMap; or ordinary

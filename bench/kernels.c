@@ -326,8 +326,10 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 	struct xm_kernel_wishes wishes;
 	struct xm_kernel_plan plan;
 	double locals[LOCALS_MAX];
+	size_t count;
 
-	if (bench_percents(s->local, locals, LOCALS_MAX) == 0) {
+	count = bench_percents(s->local, locals, LOCALS_MAX);
+	if (count == 0) {
 		snprintf(words, sizeof(words), "--local %.40s: shares in per "
 			 "cent are wanted, such as 25 or 100,50,25", s->local);
 		return words;
@@ -345,7 +347,7 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 		return words;
 	}
 	*ret_need = plan.memory_size;
-	return NULL;
+	return bench_check_local(&s->common, *ret_need, locals, count);
 }
 
 /* By McCalpin's rule STREAM's arrays are no part of what a cache holds. */

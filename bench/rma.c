@@ -27,6 +27,8 @@
 
 #define LIST_MAX 32
 #define CHUNK BENCH_MIB
+#define CURVE_FROM 4096
+#define CURVE_TO (256 << 10)
 
 struct settings {
 	struct bench_common common;
@@ -99,7 +101,7 @@ static size_t read_list(const char *text, uint64_t least, uint64_t most,
 	do {
 		unsigned long long value = strtoull(text, &end, 10);
 
-		if (end == text || *text == '-' || count == LIST_MAX)
+		if (strspn(text, "0123456789") == 0 || count == LIST_MAX)
 			return 0;
 		if (*end == 'K')
 			value <<= 10;
@@ -143,7 +145,18 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 	if (count == 0)
 		return "--depth: a list of numbers from 1 to 256";
 	if (s->calibrate[0] != '\0') {
+		uint64_t sizes[LIST_MAX], least = UINT64_MAX, most = 0;
+		size_t many = read_list(s->bytes, 8, 4 * BENCH_MIB, sizes);
 		bool one = false;
+
+		for (size_t i = 0; i < many; i++) {
+			least = sizes[i] < least ? sizes[i] : least;
+			most = sizes[i] > most ? sizes[i] : most;
+		}
+		if (least > CURVE_FROM || most < CURVE_TO)
+			return "--calibrate wants --bytes that reach from 4K or "
+			       "less to 256K or more: pages, and what goes "
+			       "together";
 
 		for (size_t i = 0; i < count; i++)
 			one |= list[i] == 1;

@@ -141,10 +141,11 @@ size_t bench_percents(const char *text, double *ret, size_t max)
 	char *end;
 
 	do {
+		size_t digits = strspn(text, "0123456789.");
 		double value = strtod(text, &end);
 
-		/* Also refuses what is no number at all. */
-		if (end == text || !(value > 0 && value <= 100) ||
+		/* Also refuses what is no number at all, or none of ours. */
+		if (digits == 0 || end != text + digits || !(value > 0 && value <= 100) ||
 		    (*end != ',' && *end != '\0') || count == max)
 			return 0;
 		ret[count++] = value;

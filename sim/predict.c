@@ -355,6 +355,13 @@ static bool take_curve(const json_t *list, struct cost_curve *ret)
 	return true;
 }
 
+/* Beyond its ends a curve says nothing: pages go by one and by 64. */
+static bool reaches(const struct cost_curve *curve)
+{
+	return curve->sizes[0].bytes <= 4096 &&
+	       curve->sizes[curve->count - 1].bytes >= 64 * 4096;
+}
+
 static const char *take_all(const json_t *root)
 {
 	static char words[80];
@@ -370,6 +377,9 @@ static const char *take_all(const json_t *root)
 	    !take_curve(json_object_get(root, "write"), &cost.write))
 		return "read and write are lists of {bytes, mean_us, MBps}, smallest "
 		       "first, 32 at most";
+	if (!reaches(&cost.read) || !reaches(&cost.write))
+		return "read and write have to reach from 4096 bytes or less to "
+		       "262144 or more: calibrate with --bytes so";
 	for (size_t i = 0; i < XM_COUNT(costs); i++) {
 		if (take_us(local, costs[i].name, costs[i].ns))
 			continue;

@@ -65,6 +65,9 @@ check "a file that is not there is said" refuses 'no-such' --link "$scratch/no-s
 echo '{ "format": "extmem-link-1" }' >"$scratch/empty.json"
 check "a link without curves is refused" refuses 'read and write are lists' \
 	--link "$scratch/empty.json"
+sed 's/"bytes": \([0-9]*\)/"bytes": \10000/' "$kept" >"$scratch/large.json"
+check "a curve that does not reach down to a page is refused" \
+	refuses 'reach from 4096' --link "$scratch/large.json"
 sed 's/"install_us"/"other_us"/' "$kept" >"$scratch/lacks.json"
 check "what is missing is named" refuses 'local.install_us' --link "$scratch/lacks.json"
 check "an unknown workload is refused" refuses 'no bogus' --link "$kept" --workload bogus
