@@ -110,6 +110,7 @@ void xm_pager_init(struct xm_pager *p, const struct xm_pager_options *o,
 	p->frame_free = NO_FRAME;
 	p->evicted = 1;
 	p->credit = XM_PAGER_CREDIT;
+	xm_rand_seed(&p->rand, 1); /* the same each time, like all it does */
 	for (unsigned i = 0; i < XM_COUNT(p->queues); i++)
 		p->queues[i].first = p->queues[i].last = NO_FRAME;
 }

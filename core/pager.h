@@ -23,10 +23,29 @@
  * down, or with a stride that most misses of late have kept) fetches a window
  * that doubles with each success up to window_max, halves when it was for
  * nothing, and is followed by the next two while it is used. A fetched window
- * waits in its slot of
- * the stage and is installed whole by the first touch; one that is not touched
- * is overwritten unseen, and counted as wasted. So reading ahead costs no
- * frame, and never more than the stage.
+ * waits in its slot of the stage and is installed whole by the first touch. So
+ * reading ahead costs no frame, and never more than the stage.
+ *
+ * What is read ahead in vain. A window that nobody touches is overwritten
+ * unseen, and all of it was in vain; so were the pages before the first that is
+ * touched. Which of those behind it are nobody tells: all are held to be used when the touch after that is
+ * of the very page behind it, and all in vain when it is not, or does not come
+ * before XM_PAGER_WINDOWS others. The page behind is a sample of the window:
+ * where a share of the pages is touched, about that share of the windows is
+ * proven. So that a stride does not hit that page each time, one window in
+ * eight ends early, at random. A page used or missed earns one page of credit,
+ * one in vain costs one; at most XM_PAGER_CREDIT are kept, and the less is left
+ * the shorter are the windows; without any a miss brings one page. So, counted
+ * like this, whatever is touched:
+ *
+ *	in vain <= used + XM_PAGER_CREDIT + stage + XM_PAGER_WINDOWS windows
+ *
+ * The true number is within an eighth of the pages used, and such a constant,
+ * of the one counted (tests/test_pager.c asks many patterns): too many are
+ * counted where runs end within a window, or more than XM_PAGER_WINDOWS streams
+ * take turns, or threads of one stream overtake each other; too few where
+ * touches are dense but not complete. What XM_PAGER_WILLNEED asked for is counted
+ * only if it is overwritten in the stage.
  *
  * Reclaim is CLOCK or 2Q, by faults alone: user space has no referenced bit.
  *
@@ -48,6 +67,7 @@
 #define XM_PAGER_H
 
 #include "base.h"
+#include "rand.h"
 #include "trace.h"
 
 #define XM_PAGER_EFFECTS 640
@@ -55,9 +75,10 @@
 #define XM_PAGER_BATCH 32 /* neighbours stored by one write, most */
 #define XM_PAGER_SCATTER_MAX 8 /* and pages that are not neighbours */
 #define XM_PAGER_STREAMS 8
+#define XM_PAGER_WINDOWS 16
 #define XM_PAGER_MISSED 16
 #define XM_PAGER_FORESIGHT 1024
-#define XM_PAGER_CREDIT 256 /* pages that may be wasted at first, twice */
+#define XM_PAGER_CREDIT 512 /* pages read ahead in vain beyond those used */
 #define XM_PAGER_CELLS_MAX 4096
 #define XM_PAGER_SLOTS_MAX 64
 
@@ -238,6 +259,16 @@ struct xm_stream {
 	uint64_t used;
 	int64_t step; /* in pages; not 0 */
 	uint32_t window;
+	uint32_t cut;	   /* by so much the next ones are shorter */
+	bool proven;	   /* the last was come into at its first page */
+};
+
+/* Of which one page was touched: a touch of `next` proves that the others were
+ * too. */
+struct xm_window {
+	uint64_t page, next;
+	uint16_t others; /* 0: there is none */
+	int8_t step;
 };
 
 struct xm_pager {
@@ -248,6 +279,8 @@ struct xm_pager {
 	struct xm_slot slots[XM_PAGER_SLOTS_MAX];
 	struct xm_cell *cells;
 	struct xm_stream streams[XM_PAGER_STREAMS];
+	struct xm_window windows[XM_PAGER_WINDOWS];
+	uint32_t window; /* the one that is replaced next */
 	struct xm_queue queues[3]; /* of the last the pinned */
 	uint32_t frames_used, frames_fresh, frame_free;
 	uint32_t evicted; /* pages that have left, ever; never 0 */
@@ -258,6 +291,7 @@ struct xm_pager {
 	uint64_t missed[XM_PAGER_MISSED]; /* that continued no stream */
 	uint32_t misses;		  /* of those, ever */
 	int32_t credit;			  /* for reading ahead, in pages */
+	struct xm_rand rand;		  /* where windows end */
 	/* Of what is installed for reading in a block, is most written to? */
 	uint8_t foresight[XM_PAGER_FORESIGHT];
 	uint32_t foreseen;

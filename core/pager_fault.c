@@ -107,7 +107,7 @@ static void fault_fresh(struct xm_pager *p, uint64_t page,
 	uint32_t run = 1;
 
 	if (!flagged(&p->pages[page], FLAG_RANDOM)) {
-		struct xm_stream *s = xm_pager_stream_at(p, page, 1);
+		struct xm_stream *s = xm_pager_stream_at(p, page, 1, page);
 
 		run = xm_pager_stream_run(p, s, page, ev, xm_pager_fresh, 0,
 					  &first);
@@ -116,7 +116,7 @@ static void fault_fresh(struct xm_pager *p, uint64_t page,
 			first = page;
 			run = 1;
 		}
-		xm_pager_stream_moved(s, first, run);
+		xm_pager_stream_moved(p, s, first, run, 0, ev);
 	} else {
 		xm_pager_make_room(p, 1, fx);
 	}
@@ -146,6 +146,22 @@ static void fault_from_cell(struct xm_pager *p, uint64_t page,
 	fx->verdict = XM_VERDICT_DONE;
 }
 
+/* Pages of this window, touched now for the first time, that lie before the
+ * page touched: they would have been asked for. */
+static uint32_t passed_by(const struct xm_pager *p, const struct xm_slot *slot,
+			  uint64_t page)
+{
+	uint32_t index = p->pages[page].slot, passed;
+
+	passed = slot->backward
+			 ? xm_pager_slot_own(p, index, page + 1,
+					     (uint32_t)(slot->page +
+							slot->count - 1 - page))
+			 : xm_pager_slot_own(p, index, slot->page,
+					     (uint32_t)(page - slot->page));
+	return (uint32_t)xm_min(passed, slot->own - 1U);
+}
+
 /* Who reads ahead goes on, once what was read is used. NULL: nobody did. */
 static struct xm_stream *stream_goes_on(struct xm_pager *p,
 					const struct xm_slot *slot,
@@ -153,21 +169,28 @@ static struct xm_stream *stream_goes_on(struct xm_pager *p,
 					struct xm_pager_effects *fx)
 {
 	struct xm_stream *s;
+	uint32_t passed = 0;
 
 	/* A demanded window was accounted for when it was posted. */
 	if (slot->demand > 0)
 		return NULL;
-	xm_pager_credit(p, slot->own);
+	xm_pager_credit(p, 1);
 	/* Read before the program said that it would not be of use. */
 	if (flagged(&p->pages[ev->page], FLAG_RANDOM))
 		return NULL;
-	s = xm_pager_stream_at(p, slot->page, slot->count);
+	s = xm_pager_stream_at(p, slot->page, slot->count, ev->page);
 	/* Its own has been forgotten, and this one begins. */
 	if (s->window == 1 || (slot->count > 1 && s->step != 1 && s->step != -1)) {
 		s->step = slot->backward ? -1 : 1;
 		s->window = 1;
 	}
-	xm_pager_stream_moved(s, slot->page, slot->count);
+	/* What the program asked for is no part of the account. */
+	if (slot->stream < XM_PAGER_STREAMS)
+		passed = passed_by(p, slot, ev->page);
+	xm_pager_stream_passed(p, s, passed);
+	xm_pager_stream_moved(p, s, slot->page, slot->count,
+			      slot->stream < XM_PAGER_STREAMS
+				      ? slot->own - 1U - passed : 0, ev);
 	xm_pager_stream_ahead(p, s, ev, fx);
 	return s;
 }
@@ -215,7 +238,8 @@ void xm_pager_slot_install(struct xm_pager *p, uint32_t index,
 	xm_pager_slot_clear(p, index, false);
 }
 
-/* Installs the part of an arrived window that frames can be had for. */
+/* Installs the part of an arrived window that frames can be had for; where
+ * touches are said to be random, the page alone. */
 static void fault_from_slot(struct xm_pager *p, uint64_t page,
 			    const struct xm_pager_event *ev,
 			    struct xm_pager_effects *fx)
@@ -224,9 +248,14 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 	struct xm_slot slot = p->slots[index];
 	uint64_t first = slot.page;
 	uint32_t count = slot.count, own = slot.own;
+	bool alone = flagged(&p->pages[page], FLAG_RANDOM);
 	const struct xm_stream *s;
 	bool rest;
 
+	if (alone) {
+		first = page;
+		count = own = 1;
+	}
 	xm_pager_make_room(p, own, fx);
 	if (frames_free(p) == 0) {
 		note(p, XM_TRACE_PAGER_NO_FRAME, page, 0, 0);
@@ -238,8 +267,9 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 		first = page + count <= slot.page + slot.count
 				? page : slot.page + slot.count - count;
 		own = xm_pager_slot_own(p, index, first, count);
-		if (slot.demand < slot.own)
+		if (slot.demand == 0)
 			xm_pager_wasted(p, &slot, slot.own - own);
+		slot.own = (uint16_t)own;
 	}
 	/* The read ahead is posted before this window is installed, and must
 	 * not be posted over it: neither these pages nor this slot. */
@@ -249,7 +279,12 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 	rest = (ev->write && s != NULL && s->window >= 4) ||
 	       will_be_written(p, page);
 	install(p, index, first, count, ev, rest, fx);
-	xm_pager_slot_clear(p, index, false);
+	if (alone && slot.own > 1) {
+		p->slots[index].own--;
+		p->slots[index].state = SLOT_ARRIVED;
+	} else {
+		xm_pager_slot_clear(p, index, false);
+	}
 	fx->verdict = XM_VERDICT_DONE;
 }
 
@@ -270,7 +305,7 @@ static void fault_absent(struct xm_pager *p, uint64_t page,
 	if (ev->reach == XM_REACH_DOWN)
 		return;
 	if (!flagged(&p->pages[page], FLAG_RANDOM)) {
-		s = xm_pager_stream_at(p, page, 1);
+		s = xm_pager_stream_at(p, page, 1, page);
 		if (flagged(&p->pages[page], FLAG_SEQUENTIAL))
 			s->window = p->options.window_max;
 		run = xm_pager_stream_run(p, s, page, ev, xm_pager_fetchable,
@@ -283,7 +318,9 @@ static void fault_absent(struct xm_pager *p, uint64_t page,
 	}
 	xm_pager_credit(p, 1);
 	if (s != NULL) {
-		xm_pager_stream_moved(s, first, run);
+		xm_pager_stream_moved(p, s, first, run,
+				      xm_pager_slot_own(p, p->pages[page].slot,
+							first, run) - 1, ev);
 		xm_pager_stream_ahead(p, s, ev, fx);
 	}
 	xm_pager_make_room(p, run, fx);

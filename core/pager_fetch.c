@@ -18,10 +18,9 @@ void xm_pager_slot_clear(struct xm_pager *p, uint32_t index, bool wasted)
 		if (in_slot(entry, index))
 			entry->state = XM_PAGE_ABSENT;
 	}
-	if (wasted) {
-		xm_pager_wasted(p, slot, slot->own - slot->demand);
-		note(p, XM_TRACE_PAGER_WASTE, slot->page, slot->count, 0);
-	}
+	/* Of a window that was waited for, its stream keeps the account. */
+	if (wasted && slot->demand == 0)
+		xm_pager_wasted(p, slot, slot->own);
 	slot->state = SLOT_FREE;
 	slot->count = slot->own = 0;
 }
@@ -128,6 +127,15 @@ static bool any_lost(const struct xm_pager *p, uint32_t index)
 	return false;
 }
 
+/* Nothing of it came: it is neither used nor in vain. */
+static void window_failed(struct xm_pager *p, const struct xm_slot *slot)
+{
+	for (unsigned i = 0; slot->demand > 0 && i < XM_PAGER_WINDOWS; i++) {
+		if (p->windows[i].page == slot->page)
+			p->windows[i].others = 0;
+	}
+}
+
 void xm_pager_on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 {
 	uint32_t index = ev->cell / p->options.window_max;
@@ -141,6 +149,7 @@ void xm_pager_on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 			: XM_TRACE_PAGER_FETCHED,
 	     slot->page, slot->count, (uint64_t)(int64_t)ev->status);
 	if (ev->status != 0 || any_lost(p, index)) {
+		window_failed(p, slot);
 		xm_pager_slot_clear(p, index, false);
 		return;
 	}
@@ -162,8 +171,11 @@ void xm_pager_on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 #define LAGS 4
 /* A stride longer than this is no stride. */
 #define STRIDE_MAX 65536
-/* Credit in pages: at first, and at most. */
-#define CREDIT_MAX 1024
+/* A window is at most such a part of the credit. */
+#define CREDIT_SHARE (XM_PAGER_CREDIT / XM_PAGER_WINDOW_MAX)
+/* One window in so many is cut short, by up to such a part of it. */
+#define CUT_EVERY 8
+#define CUT_SHARE 4
 
 static bool strided(const struct xm_stream *s)
 {
@@ -172,8 +184,17 @@ static bool strided(const struct xm_stream *s)
 
 void xm_pager_credit(struct xm_pager *p, uint32_t pages)
 {
-	p->credit = p->credit + (int32_t)pages < CREDIT_MAX
-			    ? p->credit + (int32_t)pages : CREDIT_MAX;
+	p->credit += (int32_t)pages;
+	if (p->credit > XM_PAGER_CREDIT)
+		p->credit = XM_PAGER_CREDIT;
+}
+
+static void wasted(struct xm_pager *p, uint64_t page, uint32_t pages)
+{
+	if (pages == 0)
+		return;
+	p->counters.prefetched_wasted += pages;
+	note(p, XM_TRACE_PAGER_WASTE, page, pages, 0);
 }
 
 void xm_pager_wasted(struct xm_pager *p, const struct xm_slot *slot,
@@ -181,13 +202,76 @@ void xm_pager_wasted(struct xm_pager *p, const struct xm_slot *slot,
 {
 	struct xm_stream *s;
 
-	p->counters.prefetched_wasted += pages;
+	wasted(p, slot->page, pages);
 	if (slot->stream == XM_PAGER_STREAMS)
 		return; /* the program asked for it */
-	p->credit -= 2 * (int32_t)pages;
+	p->credit -= (int32_t)pages;
 	s = &p->streams[slot->stream];
 	if (s->window > 1)
 		s->window /= 2;
+}
+
+/* --- windows of which nobody knows yet --------------------------------------- */
+
+/* Is `page` the very next after `at`? What lies between, and is here, nobody
+ * hears of. */
+static bool is_next(const struct xm_pager *p, uint64_t at, int64_t step,
+		    uint64_t page)
+{
+	uint64_t gap = step > 0 ? page - at : at - page;
+
+	if (gap > LEAP)
+		return false;
+	for (; at != page; at += (uint64_t)step) {
+		if (!present(&p->pages[at]))
+			return false;
+	}
+	return true;
+}
+
+static void judge(struct xm_pager *p, struct xm_window *w, bool used)
+{
+	if (used) {
+		xm_pager_credit(p, w->others);
+	} else {
+		wasted(p, w->page, w->others);
+		p->credit -= w->others;
+	}
+	w->others = 0;
+}
+
+/* The window that a touch of this page proves, or NULL. */
+static struct xm_window *proven_by(struct xm_pager *p, uint64_t page)
+{
+	for (unsigned i = 0; i < XM_PAGER_WINDOWS; i++) {
+		struct xm_window *w = &p->windows[i];
+
+		if (w->others > 0 && is_next(p, w->next, w->step, page))
+			return w;
+	}
+	return NULL;
+}
+
+static struct xm_window *window_before(struct xm_pager *p, uint64_t next)
+{
+	for (unsigned i = 0; i < XM_PAGER_WINDOWS; i++) {
+		if (p->windows[i].others > 0 && p->windows[i].next == next)
+			return &p->windows[i];
+	}
+	return NULL;
+}
+
+/* What is not proven when as many others have come is held to be in vain. */
+static void window_put(struct xm_pager *p, const struct xm_stream *s,
+		       uint32_t others)
+{
+	struct xm_window *w = &p->windows[p->window++ % XM_PAGER_WINDOWS];
+
+	judge(p, w, false);
+	*w = (struct xm_window){
+		.page = s->first, .next = s->next,
+		.step = s->step < 0 ? -1 : 1, .others = (uint16_t)others,
+	};
 }
 
 /* The step that most of the last misses took, from the miss `lag` before each;
@@ -274,12 +358,25 @@ static bool continues(const struct xm_pager *p, struct xm_stream *s,
 		over_what_is_here(p, s, page + count - 1));
 }
 
+/* Now and then a window is cut short, by a number nobody foresees: touches that
+ * keep a distance must not fall on first pages again and again. */
+static uint32_t cut_of(struct xm_pager *p, const struct xm_stream *s)
+{
+	if (s->window < 2 * CUT_SHARE || xm_rand_below(&p->rand, CUT_EVERY) > 0)
+		return 0;
+	return 1 + (uint32_t)xm_rand_below(&p->rand, s->window / CUT_SHARE);
+}
+
 struct xm_stream *xm_pager_stream_at(struct xm_pager *p, uint64_t page,
-				     uint32_t count)
+				     uint32_t count, uint64_t touched)
 {
 	struct xm_stream *oldest = &p->streams[0];
+	struct xm_window *w = proven_by(p, touched);
+	bool proven = w != NULL;
 	int64_t step;
 
+	if (proven)
+		judge(p, w, true);
 	for (unsigned i = 0; i < XM_PAGER_STREAMS; i++) {
 		struct xm_stream *s = &p->streams[i];
 
@@ -287,10 +384,19 @@ struct xm_stream *xm_pager_stream_at(struct xm_pager *p, uint64_t page,
 			oldest = s;
 		if (!continues(p, s, page, count))
 			continue;
+		s->proven = proven || is_next(p, s->next, s->step, touched);
+		w = s->proven ? NULL : window_before(p, s->next);
+		if (w != NULL)
+			judge(p, w, false);
 		/* Each page of a strided stream takes a slot of its own. */
-		s->window = (uint32_t)xm_min(
-			2 * s->window, strided(s) ? p->options.slots / 2
-						  : p->options.window_max);
+		if (s->proven)
+			s->window = (uint32_t)xm_min(
+				2 * s->window, strided(s)
+						       ? p->options.slots / 2
+						       : p->options.window_max);
+		else if (s->window > 1)
+			s->window /= 2;
+		s->cut = cut_of(p, s);
 		s->used = ++p->order;
 		return s;
 	}
@@ -299,12 +405,14 @@ struct xm_stream *xm_pager_stream_at(struct xm_pager *p, uint64_t page,
 		.first = page, .next = page + (uint64_t)step, .step = step,
 		.edge = page + (uint64_t)step,
 		.window = step == 1 || step == -1 ? 1 : 2,
-		.used = ++p->order,
+		.used = ++p->order, .proven = proven,
 	};
 	return oldest;
 }
 
-void xm_pager_stream_moved(struct xm_stream *s, uint64_t page, uint32_t count)
+void xm_pager_stream_moved(struct xm_pager *p, struct xm_stream *s,
+			   uint64_t page, uint32_t count, uint32_t others,
+			   const struct xm_pager_event *ev)
 {
 	s->first = page;
 	if (strided(s))
@@ -314,6 +422,31 @@ void xm_pager_stream_moved(struct xm_stream *s, uint64_t page, uint32_t count)
 	/* What has been read ahead already stays so. */
 	if (s->step > 0 ? s->edge < s->next : s->edge > s->next)
 		s->edge = s->next;
+	if (others == 0)
+		return;
+	/* Where nothing lies behind it that would tell, how it was come into
+	 * has to do. */
+	if (s->proven && (s->step > 0 ? page + count >= ev->limit
+				      : page <= ev->floor))
+		xm_pager_credit(p, others);
+	else
+		window_put(p, s, others);
+}
+
+/* Pages of its next window: the less credit is left, the fewer. So who runs a
+ * while and stops has windows that fit the while, not great ones and none. */
+static uint32_t window_now(const struct xm_pager *p, const struct xm_stream *s)
+{
+	uint32_t credit = p->credit > 0 ? (uint32_t)p->credit : 0;
+
+	return (uint32_t)xm_min(s->window - s->cut, 1 + credit / CREDIT_SHARE);
+}
+
+void xm_pager_stream_passed(struct xm_pager *p, const struct xm_stream *s,
+			    uint32_t pages)
+{
+	wasted(p, s->next, pages);
+	p->credit -= (int32_t)pages;
 }
 
 /* Here, and its far bytes may be asked for all the same. */
@@ -339,7 +472,8 @@ uint32_t xm_pager_stream_run(const struct xm_pager *p,
 	*ret_page = page;
 	if (strided(s))
 		return run;
-	most = xm_min(most, s->window);
+	most = xm_min(most, want == xm_pager_fetchable ? window_now(p, s)
+						       : s->window);
 	for (uint32_t i = 1; i < most; i++) {
 		uint64_t at = s->step > 0 ? page + i : page - i;
 
@@ -383,7 +517,7 @@ void xm_pager_stream_ahead(struct xm_pager *p, struct xm_stream *s,
 	uint64_t far = strided(s) ? s->window * (uint64_t)(s->step > 0
 								? s->step
 								: -s->step)
-				  : 2 * (uint64_t)s->window;
+				  : 2 * (uint64_t)window_now(p, s);
 
 	if (s->window < (strided(s) ? 2 : 4) || ev->reach != XM_REACH_UP)
 		return;

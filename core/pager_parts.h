@@ -155,11 +155,18 @@ void xm_pager_slot_clear(struct xm_pager *, uint32_t index, bool wasted);
 uint32_t xm_pager_slot_own(const struct xm_pager *, uint32_t index,
 			   uint64_t page, uint32_t count);
 void xm_pager_on_fetched(struct xm_pager *, const struct xm_pager_event *);
-/* The stream that a miss of [page, +count) continues, advanced; or the oldest
- * one, begun anew at `page`. */
+/* The stream that a touch of a page of [page, +count) continues, advanced, and
+ * what it has read last judged by it; or the oldest one, begun anew at `page`. */
 struct xm_stream *xm_pager_stream_at(struct xm_pager *, uint64_t page,
-				     uint32_t count);
-void xm_pager_stream_moved(struct xm_stream *, uint64_t page, uint32_t count);
+				     uint32_t count, uint64_t touched);
+/* So many pages were read for it that it has passed by. */
+void xm_pager_stream_passed(struct xm_pager *, const struct xm_stream *,
+			    uint32_t pages);
+/* It has come into this window: so many `others` beside the page touched were
+ * read with it, and may be touched or not. */
+void xm_pager_stream_moved(struct xm_pager *, struct xm_stream *,
+			   uint64_t page, uint32_t count, uint32_t others,
+			   const struct xm_pager_event *);
 /* Neighbours of `page`, itself included, in the stream's direction, for which
  * `want` holds, or gaps of at most `gap` pages that are here already and may be
  * read again; none that was said to be touched at random; *ret_page is the
@@ -170,7 +177,7 @@ uint32_t xm_pager_stream_run(const struct xm_pager *,
 			     bool (*want)(const struct xm_pager *, uint64_t),
 			     uint32_t gap, uint64_t *ret_page);
 /* Reading ahead lives on credit: a page that was used, or missed, earns one,
- * one that was not costs two. So 2 x wasted <= used + missed + a constant. */
+ * one that was not costs one; without credit a miss brings one page. */
 void xm_pager_credit(struct xm_pager *, uint32_t pages);
 void xm_pager_wasted(struct xm_pager *, const struct xm_slot *,
 		     uint32_t pages);

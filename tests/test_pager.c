@@ -9,6 +9,7 @@
 
 #include "tests/cunit.h"
 #include "pager.h"
+#include "rand.h"
 
 #define PAGES 256
 
@@ -842,23 +843,180 @@ static void a_window_goes_over_a_page_that_is_here_and_leaves_it(void)
 	CU_ASSERT_EQUAL(state(20), XM_PAGE_ABSENT);
 }
 
-/* Every window is for nothing: the stream jumps as soon as it is believed. */
-static void reading_ahead_in_vain_is_bounded(void)
+/* --- what is read ahead in vain ---------------------------------------------------------- */
+
+#define FAR_PAGES (1 << 16)
+
+/* What the pager can not know: which of the pages read were touched. */
+static struct {
+	uint64_t touches, read, used;
+	bool unseen[FAR_PAGES];
+} truth;
+
+static void open_far(void)
 {
 	struct xm_pager_options options = usual;
-	const struct xm_pager_counters *c = &pager.counters;
 
-	options.pages_max = 1 << 16;
-	options.slots = 8;
+	options.pages_max = FAR_PAGES;
+	options.frames_max = 1024;
+	options.window_max = 64;
+	options.slots = 16;
+	options.cells = 16;
 	open_pager(options);
 	for (uint64_t page = 0; page < options.pages_max; page += 512)
 		range(XM_PAGER_ADOPT, page, page + 512);
-	for (uint64_t i = 0; i < 4000; i++) {
-		touch((i / 3 * 31 % 8000) * 8 + i % 3, false);
+	memset(&truth, 0, sizeof(truth));
+}
+
+static void visit(uint64_t page)
+{
+	struct xm_pager_effects posted;
+
+	truth.touches++;
+	while (state(page) != XM_PAGE_CLEAN) {
+		send_event((struct xm_pager_event){
+			.kind = XM_PAGER_FAULT, .page = page,
+			.limit = FAR_PAGES });
+		posted = fx;
+		for (uint32_t i = 0; i < posted.count; i++) {
+			const struct xm_pager_effect *e = &posted.list[i];
+
+			if (e->kind != XM_FETCH)
+				continue;
+			for (uint64_t at = e->page; at < e->page + e->count; at++) {
+				if (state(at) == XM_PAGE_FETCHING) {
+					truth.read++;
+					truth.unseen[at] = true;
+				}
+			}
+			fetched(e, 0);
+		}
 	}
-	CU_ASSERT_TRUE(c->prefetched > 0);
-	CU_ASSERT_TRUE(2 * c->prefetched_wasted <=
-		       2 * XM_PAGER_CREDIT + c->misses + c->prefetched);
+	truth.used += truth.unseen[page];
+	truth.unseen[page] = false;
+}
+
+/* In vain is no more than what was used; what is counted is nearly that. Both
+ * but for what is under way, or was, before it was known better. */
+static void account(void)
+{
+	uint64_t slack = XM_PAGER_CREDIT + XM_PAGER_WINDOW_MAX *
+			 (XM_PAGER_WINDOWS + pager.options.slots);
+	uint64_t vain = truth.read - truth.used,
+		 counted = pager.counters.prefetched_wasted;
+
+	CU_ASSERT_TRUE(vain <= truth.used + slack);
+	CU_ASSERT_TRUE(counted <= truth.used + slack);
+	CU_ASSERT_TRUE(counted <= vain + truth.used / 8 + slack);
+	CU_ASSERT_TRUE(vain <= counted + truth.used / 8 + slack);
+}
+
+static const unsigned steps[] = {
+	1, 2, 3, 4, 5, 8, 16, 31, 32, 48, 60, 63, 64, 65, 100,
+};
+
+static void a_stride_behind_a_sequence_is_not_held_to_be_one(void)
+{
+	for (unsigned i = 0; i < XM_COUNT(steps); i++) {
+		open_far();
+		for (uint64_t page = 0; page < 2048; page++)
+			visit(page);
+		for (uint64_t page = 2048; page < FAR_PAGES; page += steps[i])
+			visit(page);
+		account();
+		/* What it is instead, is found out. */
+		CU_ASSERT_TRUE(pager.counters.misses < 50);
+	}
+}
+
+static void runs_that_end_are_read_ahead_of_no_more_than_they_are_long(void)
+{
+	struct xm_rand r;
+
+	xm_rand_seed(&r, 1);
+	for (unsigned i = 0; i < XM_COUNT(steps); i++) {
+		open_far();
+		for (unsigned run = 0; run < 1000; run++) {
+			uint64_t page = xm_rand_below(&r, FAR_PAGES - 100);
+
+			for (unsigned k = 0; k < steps[i]; k++)
+				visit(page + k);
+		}
+		account();
+		/* But they are read ahead of. */
+		CU_ASSERT_TRUE(pager.counters.misses < 4000);
+	}
+}
+
+static void pages_left_out_of_a_sequence_are_counted(void)
+{
+	struct xm_rand r;
+
+	xm_rand_seed(&r, 1);
+	for (unsigned i = 0; i < XM_COUNT(steps); i++) {
+		open_far();
+		for (uint64_t page = 0; page < FAR_PAGES; page++) {
+			if (xm_rand_below(&r, steps[i]) == 0)
+				visit(page);
+		}
+		account();
+	}
+}
+
+static void sequential_advice_that_is_not_true_is_soon_not_believed(void)
+{
+	struct xm_rand r;
+
+	xm_rand_seed(&r, 1);
+	open_far();
+	for (uint64_t page = 0; page < FAR_PAGES; page += 512)
+		send_event((struct xm_pager_event){
+			.kind = XM_PAGER_ADVISE, .page = page,
+			.limit = page + 512, .advice = XM_ADVICE_SEQUENTIAL });
+	for (unsigned i = 0; i < 5000; i++)
+		visit(xm_rand_below(&r, FAR_PAGES));
+	account();
+	/* It is again when it is true, however much was in vain. */
+	for (uint64_t page = 0; page < 20000; page++)
+		visit(page);
+	pager.counters.misses = 0;
+	for (uint64_t page = 20000; page < 40000; page++)
+		visit(page);
+	CU_ASSERT_TRUE(pager.counters.misses < 10);
+}
+
+/* Every window is for nothing: the stream jumps as soon as it is believed. */
+static void reading_ahead_in_vain_is_bounded(void)
+{
+	open_far();
+	for (uint64_t i = 0; i < 6000; i++)
+		visit((i / 3 * 31 % 8000) * 8 + i % 3);
+	CU_ASSERT_TRUE(pager.counters.prefetched > 0);
+	account();
+}
+
+static void what_is_used_is_not_counted_and_costs_next_to_nothing(void)
+{
+	const struct xm_pager_counters *c = &pager.counters;
+	uint64_t windows = 40000 / XM_PAGER_WINDOW_MAX;
+
+	for (unsigned backward = 0; backward < 2; backward++) {
+		open_far();
+		for (uint64_t i = 0; i < 40000; i++)
+			visit(backward ? FAR_PAGES - 1 - i : i);
+		CU_ASSERT_EQUAL(c->prefetched_wasted, 0);
+		CU_ASSERT_TRUE(c->misses < 10);
+		/* Some windows end early. */
+		CU_ASSERT_TRUE(c->faults <= windows + windows / 25 + 10);
+	}
+	/* More streams than are kept, and pages at random between. */
+	open_far();
+	for (uint64_t i = 0; i < 5000; i++) {
+		for (uint64_t k = 0; k < XM_PAGER_STREAMS + 2; k++)
+			visit(k * 5000 + i);
+		visit(60000 + i % 2 * 2500 + i / 2);
+	}
+	CU_ASSERT_TRUE(c->prefetched_wasted < 500);
 }
 
 /* Says that [page, limit) will be needed until that is dealt with; returns how
@@ -1387,7 +1545,12 @@ int main(void)
 		XM_TEST(under_2q_what_comes_back_to_a_queue_gives_it_room),
 		XM_TEST(dirty_pages_that_lie_apart_leave_by_one_write),
 		XM_TEST(a_stride_is_read_ahead_once_most_misses_have_kept_it),
+		XM_TEST(a_stride_behind_a_sequence_is_not_held_to_be_one),
+		XM_TEST(runs_that_end_are_read_ahead_of_no_more_than_they_are_long),
+		XM_TEST(pages_left_out_of_a_sequence_are_counted),
+		XM_TEST(sequential_advice_that_is_not_true_is_soon_not_believed),
 		XM_TEST(reading_ahead_in_vain_is_bounded),
+		XM_TEST(what_is_used_is_not_counted_and_costs_next_to_nothing),
 		XM_TEST(what_will_be_needed_comes_as_far_as_there_is_room),
 		XM_TEST(what_will_be_needed_is_left_where_it_cannot_be_had),
 		XM_TEST(prefetch_never_takes_a_frame),

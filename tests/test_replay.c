@@ -94,12 +94,14 @@ static void where_all_is_local_each_page_is_read_once(void)
 		o = replay_options(CACHE, t.pages);
 		o.frames_max = t.pages;
 		CU_ASSERT_PTR_NULL(replay(&t, &o, &replay_loopback, &f));
-		/* What was read ahead at the end is not touched, nor is it
-		 * called wasted yet. */
+		/* What is called wasted is nearly what is not needed; what was
+		 * read ahead at the end is not touched, nor called so yet. */
 		needed = replay_lru(&t, t.pages);
-		CU_ASSERT_TRUE(f.pages_read - f.wasted >= needed);
-		CU_ASSERT_TRUE(f.pages_read - f.wasted <=
-			       needed + o.slots * o.window_max);
+		CU_ASSERT_TRUE(f.pages_read >= needed);
+		CU_ASSERT_TRUE(f.pages_read - needed <=
+			       f.wasted + needed / 8 +
+				       o.slots * o.window_max);
+		CU_ASSERT_TRUE(f.wasted <= f.pages_read - needed + needed / 8);
 		CU_ASSERT_EQUAL(f.pages_written, 0);
 		touches_close(&t);
 	}
