@@ -40,7 +40,7 @@
 
 struct settings {
 	struct bench_common common;
-	const char *pattern, *local, *cgroup, *umap, *spoil;
+	const char *pattern, *local, *cgroup, *umap, *spoil, *threads_list;
 	uint64_t pages, threads, stride;
 	bool shared, cold;
 };
@@ -60,10 +60,11 @@ static const struct xm_option options[] = {
 	  .min = 256, .max = UINT64_C(1) << 31,
 	  .help = "Pages of 4 KiB touched.",
 	  .destination = offsetof(struct settings, pages) },
-	{ .name = "threads", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
-	  .max = THREADS_MAX,
-	  .help = "Threads that touch them, each a part of its own.",
-	  .destination = offsetof(struct settings, threads) },
+	{ .name = "threads", .kind = XM_OPTION_TEXT, .value = "1",
+	  .unit = "LIST",
+	  .help = "Threads that touch them, 1 to 64, each a part of its own; 1,2"
+		  " measures with each.",
+	  .destination = offsetof(struct settings, threads_list) },
 	{ .name = "shared", .kind = XM_OPTION_FLAG,
 	  .help = "The threads touch all pages together instead.",
 	  .destination = offsetof(struct settings, shared) },
@@ -180,7 +181,8 @@ static void fill(struct run *r)
 	for (uint64_t page = 0; page < r->s->pages; page++) {
 		uint64_t *words = r->words + page * WORDS;
 
-		/* No two pages alike, none of zeros. */
+		/* Nothing of before; no two pages alike, none of zeros. */
+		memset(words + WORD_COUNT, 0, (WORD_FILLER - WORD_COUNT) * 8);
 		for (uint64_t i = WORD_FILLER; i < WORD_LAST; i++)
 			words[i] = filler_of(page, i);
 		words[0] = mark(page, 0);
@@ -535,13 +537,35 @@ static bool all_known(const struct settings *s)
 	}
 }
 
+/* "1,2": how many, or 0. */
+static size_t read_threads(const char *text, uint64_t *ret)
+{
+	size_t count = 0;
+	char *end;
+
+	do {
+		unsigned long value = strtoul(text, &end, 10);
+
+		if (strspn(text, "0123456789") == 0 || value < 1 ||
+		    value > THREADS_MAX || count == LOCALS_MAX ||
+		    (*end != ',' && *end != '\0'))
+			return 0;
+		ret[count++] = value;
+		text = end + 1;
+	} while (*end == ',');
+	return count;
+}
+
 static const char *prepare(void *settings, uint64_t *ret_need)
 {
 	static char words[200];
 	struct settings *s = settings;
+	uint64_t threads[LOCALS_MAX];
 	double locals[LOCALS_MAX];
 	size_t count;
 
+	if (read_threads(s->threads_list, threads) == 0)
+		return "--threads: 1 to 64, or a list such as 1,2";
 	if (!all_known(s)) {
 		snprintf(words, sizeof(words), "--pattern %.40s: no such "
 			 "pattern: random-read, random-write, random-rmw, "
@@ -599,6 +623,16 @@ static void open_memory(struct run *r, struct bench *b, double local_pct)
 		bench_say("pages may be huge: madvise: %s", strerror(errno));
 }
 
+static void measure_patterns(struct run *r)
+{
+	divide(r);
+	fill(r);
+	for (unsigned i = 0; i < XM_COUNT(patterns); i++) {
+		if (wanted(r->s, patterns[i].name))
+			measure(r, &patterns[i]);
+	}
+}
+
 static const struct bench_program program = {
 	.table = &table,
 	.common = offsetof(struct settings, common),
@@ -608,7 +642,9 @@ static const struct bench_program program = {
 int bench_fault(int argc, char *argv[])
 {
 	struct settings s;
+	uint64_t threads[LOCALS_MAX];
 	double locals[LOCALS_MAX];
+	size_t threads_count;
 	struct run *r;
 	struct bench *b;
 	size_t count;
@@ -623,14 +659,13 @@ int bench_fault(int argc, char *argv[])
 	if (s.cgroup[0] != '\0')
 		cgroup_join(s.cgroup);
 	count = bench_percents(s.local, locals, LOCALS_MAX);
+	threads_count = read_threads(s.threads_list, threads);
 	for (size_t l = 0; l < count; l++) {
 		open_memory(r, b, locals[l]);
 		r->words = r->client.memory;
-		divide(r);
-		fill(r);
-		for (unsigned i = 0; i < XM_COUNT(patterns); i++) {
-			if (wanted(&s, patterns[i].name))
-				measure(r, &patterns[i]);
+		for (size_t t = 0; t < threads_count; t++) {
+			s.threads = threads[t];
+			measure_patterns(r);
 		}
 		if (s.umap[0] != '\0')
 			umap_close(r->client.memory, s.pages * BENCH_PAGE);

@@ -265,6 +265,22 @@ if [ $json = yes ]; then
 		check "plots are missed, in words" grep -q 'no plots' \
 			"$scratch/report/index.html"
 	fi
+	check "the lines are measured" run 0 env REPEAT=1 PAGES=5000 \
+		"$XM_SRCDIR/bench/lines.sh" "$XM_BUILDDIR" loop
+	check "all of them" test \
+		"$(grep -cE ' (yes|no)$' "$scratch/out")" -eq 12
+	mkdir "$scratch/build"
+	printf '#!/bin/sh\n[ "$1" != rma ] || exit 1\nexec "%s" "$@"\n' \
+		"$bench" >"$scratch/build/extmem-bench"
+	chmod +x "$scratch/build/extmem-bench"
+	check "a bench that fails is not hidden" run 1 env REPEAT=1 PAGES=5000 \
+		"$XM_SRCDIR/bench/lines.sh" "$scratch/build" loop
+	check "fault with one thread and two, of one client" run 0 "$bench" \
+		fault --json --pages 5000 --pattern seq-write --threads 1,2 \
+		--transport loop
+	check "is two lines" has 2 threads us_per_access
+	check "with no such number of threads" refuses '--threads' fault \
+		--threads 1,65
 	check "peers, without swap" run 0 "$XM_SRCDIR/bench/peers.sh" \
 		-b "$XM_BUILDDIR" -o "$scratch/peers" -n 5000 -r 1 -l 50 \
 		-p seq-read,random-read -s ''
