@@ -514,7 +514,8 @@ int extmem_sync(extmem_region *region, uint64_t offset, uint64_t size)
 	if (rc == 0)
 		rc = to_pages(region, "extmem_sync", offset, &size, false,
 			      &first, &limit);
-	if (rc != 0 || !atomic_load(&region->tracked))
+	if (rc != 0 || !atomic_load(&region->tracked) ||
+	    XM_PLANTED(sync_nothing))
 		return rc;
 	rc = xm_flush(x, first, limit, false,
 		      os_now_ns() + x->settings.timeout_ns);

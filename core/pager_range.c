@@ -118,7 +118,9 @@ void xm_pager_on_flushed(const struct xm_pager *p,
 
 		if (cell->state != CELL_FREE && cell->page != NOBODY &&
 		    cell->seq <= ev->seq && cell->page >= ev->page &&
-		    cell->page < ev->limit) {
+		    cell->page < ev->limit &&
+		    !(XM_PLANTED(newest_store_ignored) &&
+		      cell->seq == ev->seq)) {
 			fx->verdict = XM_VERDICT_WAIT;
 			fx->next = cell->page;
 		}

@@ -35,6 +35,7 @@
 	X(last_page_ahead, "reading ahead goes one page past the end")        \
 	X(pinned_evicted, "a pinned page is evicted")                         \
 	X(unguarded, "an explicit write does not guard its pages")            \
+	X(newest_store_ignored, "a sync does not wait for the newest store")  \
 	/* core/engine.c, engine_effects.c */                                   \
 	X(completion_lost, "what a dropped connection cancelled is not heard") \
 	X(cell_not_advanced, "a store over two segments sends one half twice") \
@@ -52,10 +53,12 @@
 	X(failed_write_marks, "a failed write marks a fresh page written")    \
 	X(fresh_not_zeroed, "the rest of a fresh page is not zeroed")         \
 	X(page_torn, "an explicit write moves a page by halves")              \
+	X(write_unflushed, "an explicit write by the mapping stays there")    \
 	X(last_page_kept, "a region's last page is not forgotten")            \
 	X(trim_key_kept, "a head that was trimmed is used by its old key")    \
 	/* core/mapping.c */                                                  \
 	X(sync_endless, "a sync whose time is up waits on")                   \
+	X(sync_nothing, "a sync does nothing")                                \
 	/* appliance/ */                                                      \
 	X(own_pause_expires, "an appliance's own pause ends clients' leases") \
 	X(own_life, "a stream that is merely open counts as a sign of life")  \

@@ -122,6 +122,8 @@ enum transfer_progress xm_transfer_step(struct transfer *t)
 		drop_again(t);
 	if (t->flying_count > 0)
 		return TRANSFER_WAITS;
+	if (XM_PLANTED(write_unflushed))
+		return TRANSFER_ENDED;
 	if (t->status == 0)
 		begun = xm_transfer_flush(t);
 	if (t->status == 0 && begun == BEGUN)

@@ -197,10 +197,12 @@ static void part_settle(struct program *p, struct part *part, int rc)
 			if (!is_watched(part, i, k, &at))
 				continue;
 			memcpy(&value, (uint8_t *)part->iov.buffer + at, 8);
-			if (part->write)
-				word_set(p, i, k, value);
-			else
+			if (!part->write) {
 				word_check(p, i, k, value, "read");
+				continue;
+			}
+			word_set(p, i, k, value);
+			word_far(p, i, k, "written");
 		}
 	}
 	part_close(p, part);
@@ -321,10 +323,14 @@ void op_sync(struct program *p)
 	uint64_t page = below(p->pages);
 	bool all = below(2) == 0;
 	uint64_t size = all ? 0 : (1 + below(p->pages - page)) * XM_PAGE;
+	/* What others change from now on may come too late. */
+	uint64_t changes = p->changes;
 	int rc = CALL(extmem_sync, p->region, all ? 0 : page * XM_PAGE, size);
 
 	around_outcome(p, OUTCOME_SYNC, outcome_result(rc));
-	call_went(p, rc);
+	if (call_went(p, rc))
+		pages_far(p, all ? 0 : page, all ? p->pages : size / XM_PAGE,
+			  changes, "synced");
 }
 
 void op_advise(struct program *p)

@@ -6,7 +6,8 @@
  *		own check, and a sum)
  *  2 isolation	no access under a lease reaches bytes that are not its own
  *		(oracle_access), and what programs read is theirs (program.c)
- *  3 faithfulness  programs' shadows (program.c)
+ *  3 faithfulness  programs' shadows (program.c), and their level: what a sync
+ *		or an explicit write has said is there, is there (shadow.c)
  *  4 epoch	no access succeeds after its lease's end (oracle_access), and
  *		no key opens bytes that are another's or nobody's (oracle_key);
  *		a lease ends after a silence that was listened to, and then

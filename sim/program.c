@@ -58,6 +58,22 @@ uint64_t around_clock(const struct program *p)
 	return world_run_ns(p->process);
 }
 
+/* By the key, as an access goes; see ask_page() in oracle.c. */
+const uint8_t *around_far(const struct program *p, uint64_t page,
+			  uint32_t *ret_appliance, uint64_t *ret_at)
+{
+	uint64_t arena = around_page(p, page), offset;
+	uint32_t hint = 0;
+	const struct xm_segment *s = xm_layout_find(&p->x->layout, arena, &hint);
+
+	if (s == NULL || s->lost ||
+	    !fabric_key(appliance_interface(s->appliance), s->far.key, &offset))
+		return NULL;
+	*ret_appliance = s->appliance;
+	*ret_at = offset + s->far_offset + (arena - s->page) * XM_PAGE;
+	return appliance_pool(s->appliance) + *ret_at;
+}
+
 uint64_t around_page(const struct program *p, uint64_t page)
 {
 	return p->region->address / XM_PAGE + page;

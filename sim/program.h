@@ -30,6 +30,7 @@
 struct word {
 	uint64_t value, maybe; /* maybe: another possible one */
 	uint64_t by; /* the write that it is of; 0: of no page's write */
+	uint64_t since; /* the program's change that made it what it is */
 	bool unsure;
 };
 
@@ -69,6 +70,7 @@ struct program {
 	bool ended;
 	struct worker workers[8];
 	uint64_t stamp, lives;
+	uint64_t changes; /* of watched words */
 	uint64_t pause_ns, pause_until_ns; /* since it could not be opened */
 	struct outcome_watch watch;
 };
@@ -81,9 +83,15 @@ void dice_cast(struct worker *, uint64_t number);
 uint64_t below(uint64_t n);
 /* Where the watched words of a page are. */
 extern const uint64_t word_places[WORDS];
-void word_check(const struct program *, uint64_t page, unsigned i,
+void word_check(struct program *, uint64_t page, unsigned i,
 		uint64_t got, const char *how);
 void word_set(struct program *, uint64_t page, unsigned i, uint64_t value);
+/* A call says that these are in the far memory, as far as nothing has changed
+ * since so many changes: are they? Only of words that were written. */
+void word_far(const struct program *, uint64_t page, unsigned i,
+	      const char *how);
+void pages_far(const struct program *, uint64_t page, uint64_t count,
+	       uint64_t changes, const char *how);
 /* One that nobody has written yet. */
 uint64_t word_fresh(struct program *);
 /* One operation on the region itself at a time (alone), or several in it. */
@@ -160,6 +168,10 @@ bool around_touch(const struct program *, uint64_t page, bool write);
 /* What is there: the page; may it be stored into? */
 void around_look(const struct program *, uint64_t page, bool *ret_here,
 		 bool *ret_open);
+/* What the far memory holds of the page, at which byte of which appliance; NULL:
+ * its lease has ended, or nobody can look. */
+const uint8_t *around_far(const struct program *, uint64_t page,
+			  uint32_t *ret_appliance, uint64_t *ret_at);
 /* The page's number in traces. */
 uint64_t around_page(const struct program *, uint64_t page);
 const char *around_address(uint32_t appliance);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a program knows of its region's bytes and of its calls; see program.h. */
 #include <errno.h>
+#include <string.h>
 
 #include "program.h"
 
@@ -32,7 +33,8 @@ const uint64_t word_places[WORDS] = { 0, 2040, XM_PAGE - 8 };
 /* --- the shadow -------------------------------------------------------------------- */
 
 /* No page is torn: what one of its words shows of a write, the others do too. */
-static void settle(struct shadow *page, const struct word *by, bool came)
+static void settle(struct program *p, struct shadow *page,
+		   const struct word *by, bool came)
 {
 	uint64_t write = by->by;
 
@@ -44,18 +46,19 @@ static void settle(struct shadow *page, const struct word *by, bool came)
 		if (came)
 			w->value = w->maybe;
 		w->unsure = false;
+		w->since = ++p->changes;
 	}
 }
 
-void word_check(const struct program *p, uint64_t page, unsigned i,
+void word_check(struct program *p, uint64_t page, unsigned i,
 		       uint64_t got, const char *how)
 {
 	struct word *w = &p->shadow[page].words[i];
 
 	if (got == w->value) {
-		settle(&p->shadow[page], w, false);
+		settle(p, &p->shadow[page], w, false);
 	} else if (w->unsure && got == w->maybe) {
-		settle(&p->shadow[page], w, true);
+		settle(p, &p->shadow[page], w, true);
 	} else {
 		world_broken("faithfulness", "client %u %s page %llu of its "
 			     "region (arena page %llu), word %u: %016llx, not "
@@ -71,7 +74,61 @@ void word_check(const struct program *p, uint64_t page, unsigned i,
 void word_set(struct program *p, uint64_t page, unsigned i,
 		     uint64_t value)
 {
-	p->shadow[page].words[i] = (struct word){ .value = value };
+	p->shadow[page].words[i] = (struct word){ .value = value,
+						  .since = ++p->changes };
+}
+
+/* --- its level ----------------------------------------------------------------------- */
+
+/* Zero may be what the library knows of a page that is fresh, whatever lies
+ * there. */
+static void far_check(const struct program *p, uint64_t page, unsigned i,
+		      const uint8_t *far, uint32_t appliance, uint64_t at,
+		      const char *how)
+{
+	uint64_t value = p->shadow[page].words[i].value, got;
+
+	if (value == 0)
+		return;
+	memcpy(&got, far + word_places[i], sizeof(got));
+	sim_counts.laws_asked++;
+	if (got != value)
+		world_broken("level", "client %u has %s page %llu of its region "
+			     "(arena page %llu), and byte %llu of appliance %u "
+			     "is not what it has in word %u: %016llx, not "
+			     "%016llx", p->index, how, (unsigned long long)page,
+			     (unsigned long long)around_page(p, page),
+			     (unsigned long long)(at + word_places[i]),
+			     appliance, i, (unsigned long long)got,
+			     (unsigned long long)value);
+}
+
+void word_far(const struct program *p, uint64_t page, unsigned i,
+	      const char *how)
+{
+	uint32_t appliance;
+	uint64_t at;
+	const uint8_t *far = around_far(p, page, &appliance, &at);
+
+	if (far != NULL)
+		far_check(p, page, i, far, appliance, at, how);
+}
+
+void pages_far(const struct program *p, uint64_t page, uint64_t count,
+	       uint64_t changes, const char *how)
+{
+	for (uint64_t n = page; n < page + count; n++) {
+		const struct shadow *s = &p->shadow[n];
+		uint32_t appliance;
+		uint64_t at;
+		const uint8_t *far = s->busy ? NULL
+					     : around_far(p, n, &appliance, &at);
+
+		for (unsigned i = 0; far != NULL && i < WORDS; i++) {
+			if (!s->words[i].unsure && s->words[i].since <= changes)
+				far_check(p, n, i, far, appliance, at, how);
+		}
+	}
 }
 
 uint64_t word_fresh(struct program *p)
