@@ -617,6 +617,7 @@ int main(int argc, char *argv[])
 
 	began = wall();
 	world_commit = XM_COMMIT;
+	crash_watch();
 	if (xm_options_open(&table, &s, &o) != 0)
 		return 1;
 	rc = xm_options_load(o, argc, argv, environ, NULL);

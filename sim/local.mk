@@ -7,6 +7,7 @@ libxm_world_la_SOURCES = \
 	sim/appliance.c \
 	sim/cost.c \
 	sim/cost.h \
+	sim/crash.c \
 	sim/fabric.c \
 	sim/fabric_flight.c \
 	sim/fabric_parts.h \

@@ -17,6 +17,7 @@
 #define NOTES 128 /* lines kept for a broken law */
 #define RECORDS 1024 /* of one process between two switches */
 #define PAINTED_MAX (64 * XM_KIB)
+#define MOMENT_MOST 2000000 /* events without time going on */
 
 /* --- state ------------------------------------------------------------------------ */
 
@@ -67,6 +68,7 @@ static struct xm_trace_record records[WORLD_PROCESSES][RECORDS];
 
 static struct world {
 	uint64_t seed, now_ns, order, events;
+	uint64_t moment_ns, moment_event; /* the first of this moment */
 	struct xm_rand rand[8];
 	struct process processes[WORLD_PROCESSES];
 	struct fiber fibers[WORLD_FIBERS];
@@ -524,6 +526,14 @@ static bool event_over(const struct process *p)
 		take_records(p);
 	w.ran = p;
 	w.stopped = w.stop != NULL && w.stop();
+	if (w.now_ns != w.moment_ns) {
+		w.moment_ns = w.now_ns;
+		w.moment_event = w.events;
+	} else if (w.events - w.moment_event > MOMENT_MOST) {
+		world_broken("liveness", "%d steps, and time does not go on; "
+			     "the last is %s's", MOMENT_MOST,
+			     p != NULL ? p->name : "the world");
+	}
 	return w.stopped;
 }
 
@@ -826,6 +836,7 @@ void world_open(uint64_t seed)
 	for (uint32_t i = 0; i < WORLD_FIBERS; i++)
 		w.fibers[i].stack = fibers[i].stack;
 	w.seed = seed;
+	crash_in(seed);
 	w.now_ns = WORLD_BEGIN;
 	w.hash = UINT64_C(0xcbf29ce484222325);
 	xm_rand_seed(&root, seed);
@@ -835,6 +846,7 @@ void world_open(uint64_t seed)
 
 void world_close(void)
 {
+	crash_nowhere();
 	for (uint32_t i = 0; i < WORLD_PROCESSES; i++) {
 		if (w.processes[i].alive)
 			world_kill(&w.processes[i]);

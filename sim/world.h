@@ -142,6 +142,13 @@ extern const char *world_commit;
  * run. */
 _Noreturn void world_broken(const char *law, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* --- crash.c: what a run cannot say itself --------------------------------------- */
+
+/* From now on a crash, and a step that does not end, name the seed. */
+void crash_watch(void);
+void crash_in(uint64_t seed);
+void crash_nowhere(void);
+
 /* Where a run ends early: 0 the first time, then one of these. */
 enum { WORLD_BROKEN = 1, WORLD_UNTIL };
 extern jmp_buf world_end;

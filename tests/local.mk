@@ -81,6 +81,7 @@ xm_shell_tests = \
 	tests/test_bench.sh \
 	tests/test_bench_kernels.sh \
 	tests/test_bench_wrong.sh \
+	tests/test_crash.sh \
 	tests/test_extmemd.sh \
 	tests/test_minimize.sh \
 	tests/test_predict.sh \

@@ -26,7 +26,9 @@ for bug; do
 	rc=$?
 	took=$(date +%s.%N | awk -v began="$began" '{ printf "%.2f", $1 - began }')
 	line=$(grep -m 1 '^seed [0-9]*: law broken: ' "$words")
-	if [ $rc -eq 1 ] && [ -n "$line" ]; then
+	# It says so too of a process that crashed, and that has a status of
+	# its own.
+	if { [ $rc -eq 1 ] || [ $rc -gt 128 ]; } && [ -n "$line" ]; then
 		seed=${line#seed } seed=${seed%%:*}
 		law=${line#*law broken: } law=${law%%:*}
 		if "$sim" --plant none --seed "$seed" --quiet >/dev/null 2>&1
