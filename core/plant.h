@@ -59,6 +59,7 @@
 	/* core/mapping.c */                                                  \
 	X(sync_endless, "a sync whose time is up waits on")                   \
 	X(sync_nothing, "a sync does nothing")                                \
+	X(sync_first_lane, "a sync waits for the first lane alone")           \
 	/* appliance/ */                                                      \
 	X(own_pause_expires, "an appliance's own pause ends clients' leases") \
 	X(own_life, "a stream that is merely open counts as a sign of life")  \

@@ -124,6 +124,9 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->local = s->lanes * PICK(r, 1, 1, 1, 2, 5) * XM_MIB;
 	if (coin(r))
 		s->pool_size = xm_max(s->pool_size, 2 * XM_MIB);
+	/* Lanes take turns every 2 MiB: what is watched lies in two of them. */
+	if (s->lanes > 1 && s->pool_size > 2 * XM_MIB)
+		s->pool_size = 4 * XM_MIB;
 	s->arena = 64 * XM_MIB;
 	s->prefetch = (uint32_t)PICK(r, 64, 64, 1, 2, 5);
 	s->lease_ms = (uint32_t)PICK(r, 10000, 2000, 500);
