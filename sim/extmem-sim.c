@@ -122,8 +122,9 @@ static const struct xm_option options[] = {
 	  .destination = offsetof(struct settings, weather_ns) },
 	{ .name = "without", .kind = XM_OPTION_LIST, .unit = "KIND,...",
 	  .help = "Leave out these kinds of faults and operations. A report "
-		  "names the faults; operations are touch, read, write, sync, "
-		  "advise, pin, select, stats, remap, resize and renew.",
+		  "names the faults; operations are touch, read, write, "
+		  "vector, async, sync, advise, pin, select, stats, remap, "
+		  "resize, renew and reopen.",
 	  .destination = offsetof(struct settings, without) },
 	{ .name = "only_weather", .kind = XM_OPTION_TEXT, .unit = "LIST",
 	  .help = "Of the weather only these events, by number: 3,7-9 or "
