@@ -129,6 +129,31 @@ static void measure_both(const struct costs_run *r,
 	*ret_more = fmax(0, (measure(r, call, MANY) - *ret_one) / (MANY - 1));
 }
 
+/* Pages leave and come in turns, as they do when memory is full: what comes finds
+ * the frames of what has just left. */
+static void measure_turns(const struct costs_run *r, size_t pages,
+			  double *ret_drop, double *ret_install)
+{
+	static double left[PAGES], came[PAGES];
+	size_t count = PAGES / pages;
+
+	for (size_t n = 0; n < count; n++) {
+		char *at = place(r, n, pages);
+		double began = bench_now_us(), between;
+
+		*ret_drop = *ret_install = NAN;
+		if (!drop(r, at, pages))
+			return;
+		between = bench_now_us();
+		if (!install(r, at, pages))
+			return;
+		left[n] = between - began;
+		came[n] = bench_now_us() - between;
+	}
+	*ret_drop = bench_permille(left, count, 500);
+	*ret_install = bench_permille(came, count, 500);
+}
+
 static bool get_ready(struct costs_run *r)
 {
 	const size_t length = (size_t)PAGES * BENCH_PAGE;
@@ -175,20 +200,23 @@ static void put_away(struct costs_run *r)
 bool costs_measure(struct costs *ret)
 {
 	struct costs_run r;
-	double undone, undone_more;
+	double undone, undone_more, left_many, came_many;
 
 	if (!get_ready(&r))
 		return false;
 	memset(r.source, 1, MANY * BENCH_PAGE);
 	/* Page tables are there from the second round on, as they are in use. */
 	measure(&r, install, MANY);
-	measure_both(&r, install, drop, &ret->install, &ret->install_more);
+	measure_turns(&r, 1, &ret->drop, &ret->install);
+	measure_turns(&r, MANY, &left_many, &came_many);
+	ret->drop_more = fmax(0, (left_many - ret->drop) / (MANY - 1));
+	ret->install_more = fmax(0, (came_many - ret->install) / (MANY - 1));
 	ret->copy = measure(&r, copy_out, 1);
 	measure_both(&r, protect, unprotect, &ret->protect, &ret->protect_more);
 	measure_both(&r, unprotect, protect, &undone, &undone_more);
 	ret->protect = (ret->protect + undone) / 2;
 	ret->protect_more = (ret->protect_more + undone_more) / 2;
-	measure_both(&r, drop, install, &ret->drop, &ret->drop_more);
+	measure(&r, drop, MANY);
 	ret->zero = measure(&r, zero, 1);
 	put_away(&r);
 	return !isnan(ret->install + ret->copy + ret->protect +
