@@ -631,15 +631,21 @@ static ssize_t other_move(bool writes, pid_t pid, const struct iovec *iov,
 }
 
 /* Lists that are longer than the kernel takes are its to refuse. */
+static bool other_needed(const struct iovec *iov, unsigned long count,
+			 const struct iovec *there, unsigned long there_count)
+{
+	return count <= VECTOR_MAX && there_count <= VECTOR_MAX &&
+	       (list_needed(iov, (long)count) ||
+		list_needed(there, (long)there_count));
+}
+
 SHIM_EXPORT ssize_t process_vm_readv(pid_t pid, const struct iovec *iov,
 				     unsigned long count,
 				     const struct iovec *there,
 				     unsigned long there_count,
 				     unsigned long flags)
 {
-	if (count > VECTOR_MAX || there_count > VECTOR_MAX ||
-	    (!list_needed(iov, (long)count) &&
-	     !list_needed(there, (long)there_count)))
+	if (!other_needed(iov, count, there, there_count))
 		return shim_real()->process_vm_readv(pid, iov, count, there,
 						     there_count, flags);
 	return other_move(false, pid, iov, count, there, there_count, flags);
@@ -651,9 +657,7 @@ SHIM_EXPORT ssize_t process_vm_writev(pid_t pid, const struct iovec *iov,
 				      unsigned long there_count,
 				      unsigned long flags)
 {
-	if (count > VECTOR_MAX || there_count > VECTOR_MAX ||
-	    (!list_needed(iov, (long)count) &&
-	     !list_needed(there, (long)there_count)))
+	if (!other_needed(iov, count, there, there_count))
 		return shim_real()->process_vm_writev(pid, iov, count, there,
 						      there_count, flags);
 	return other_move(true, pid, iov, count, there, there_count, flags);
