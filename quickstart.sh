@@ -4,7 +4,7 @@
 #
 #	./quickstart.sh         installs what is missing, builds in ./build, and
 #	                        sorts a large text with most of sort's memory
-#	                        on an appliance (interfaces/main-job.sh)
+#	                        on an appliance (examples/main-job.sh)
 #	./quickstart.sh check   the same set-up, and what some tests need besides
 #	                        (MPI, jemalloc), if it can be had; then every
 #	                        test; the last line is "N passed, M failed"
@@ -183,4 +183,4 @@ if [ "${1-}" = check ]; then
 	exit "$status"
 fi
 say "the main job"
-exec "$here/interfaces/main-job.sh" "$build"
+exec "$here/examples/main-job.sh" "$build"

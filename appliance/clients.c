@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "plant.h"
-#include "service_parts.h"
+#include "core/pure/plant.h"
+#include "appliance/service_parts.h"
 
 /* --- streams and clients -------------------------------------------------- */
 

@@ -35,11 +35,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "channel.h"
-#include "host.h"
-#include "interface.h"
-#include "pool.h"
-#include "settings.h"
+#include "core/pure/channel.h"
+#include "appliance/host.h"
+#include "appliance/interface.h"
+#include "appliance/pool.h"
+#include "appliance/settings.h"
 
 #define EXIT_WORLD 1
 #define EXIT_USAGE 2

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "host.h"
-#include "wire.h"
-#include "words.h"
+#include "appliance/host.h"
+#include "core/pure/wire.h"
+#include "common/words.h"
 
 #define EVENTS_MAX 64
 /* A link that had no room is asked again after so long, unless something else

@@ -17,10 +17,10 @@
 #ifndef XM_HOST_H
 #define XM_HOST_H
 
-#include "base.h"
-#include "channel.h"
-#include "service.h"
-#include "target.h"
+#include "common/base.h"
+#include "core/pure/channel.h"
+#include "appliance/service.h"
+#include "appliance/target.h"
 
 /* The way to the interface process, and the few other doors. */
 struct xm_link_ops {

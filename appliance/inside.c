@@ -7,7 +7,7 @@
  * the next poll. Over the loop transport a client moves bytes by itself, so
  * the thread has to do with control messages alone, and sleeps between them.
  */
-#include "inside.h"
+#include "appliance/inside.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -21,10 +21,10 @@
 
 #include "config.h"
 
-#include "channel.h"
-#include "host.h"
-#include "target.h"
-#include "transport.h"
+#include "core/pure/channel.h"
+#include "appliance/host.h"
+#include "appliance/target.h"
+#include "core/pure/transport.h"
 
 #define GRANULE (64 * XM_KIB)
 #define CLIENTS_MAX 64

@@ -3,7 +3,7 @@
  * The interface process; see interface.h.
  *
  * Patience: after traffic the loop polls for as long as more of it is likely to
- * come (core/spin.h, told the times from one to the next), then sleeps in wait()
+ * come (common/spin.h, told the times from one to the next), then sleeps in wait()
  * until the transport's descriptor or the control process's socket has
  * something, and half a second at most. polling=busy never sleeps, block always
  * does. Whether there is traffic the transport tells (MOVED), or, where it does
@@ -31,7 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "interface.h"
+#include "appliance/interface.h"
 
 #define WAIT_MIN_NS (1 * XM_MS)
 #define WAIT_MAX_NS (500 * XM_MS)

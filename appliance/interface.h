@@ -15,10 +15,10 @@
 
 #include <sys/types.h>
 
-#include "base.h"
-#include "spin.h"
-#include "target.h"
-#include "transport.h"
+#include "common/base.h"
+#include "common/spin.h"
+#include "appliance/target.h"
+#include "core/pure/transport.h"
 
 struct xm_interface_options {
 	const struct xm_transport_ops *ops;

@@ -14,8 +14,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "plant.h"
-#include "service_parts.h"
+#include "core/pure/plant.h"
+#include "appliance/service_parts.h"
 
 
 static struct xm_service_extent *extent_find(struct xm_service *s,

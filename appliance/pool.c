@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "pool.h"
+#include "appliance/pool.h"
 
 #define HUGE_PAGE_SIZE (2 * XM_MIB)
 #define CHUNK_SIZE (256 * XM_MIB)

@@ -14,7 +14,7 @@
 #ifndef XM_POOL_H
 #define XM_POOL_H
 
-#include "base.h"
+#include "common/base.h"
 
 struct xm_pool {
 	void *base;

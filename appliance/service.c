@@ -15,8 +15,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "plant.h"
-#include "service_parts.h"
+#include "core/pure/plant.h"
+#include "appliance/service_parts.h"
 
 #define TICK_MAX_NS XM_SECOND
 #define TERM_MIN_NS (8 * XM_MS) /* of leases and handshakes */

@@ -46,11 +46,11 @@
 #ifndef XM_SERVICE_H
 #define XM_SERVICE_H
 
-#include "base.h"
-#include "extent.h"
-#include "trace.h"
-#include "transport.h"
-#include "wire.h"
+#include "common/base.h"
+#include "common/extent.h"
+#include "core/pure/trace.h"
+#include "core/pure/transport.h"
+#include "core/pure/wire.h"
 
 #define XM_SERVICE_EFFECTS_MAX 12
 #define XM_SERVICE_SENDS_MAX 2 /* messages among them */

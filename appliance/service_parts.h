@@ -6,8 +6,8 @@
 #ifndef XM_SERVICE_PARTS_H
 #define XM_SERVICE_PARTS_H
 
-#include "service.h"
-#include "words.h"
+#include "appliance/service.h"
+#include "common/words.h"
 
 #define XM_SLOT_BITS 20 /* XM_SERVICE_SLOTS_MAX; of numbers, the rest is serial */
 

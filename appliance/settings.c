@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "service.h"
-#include "settings.h"
-#include "spin.h"
+#include "appliance/service.h"
+#include "appliance/settings.h"
+#include "common/spin.h"
 
 #define AT(FIELD) .destination = offsetof(struct xm_settings, FIELD)
 

@@ -8,8 +8,8 @@
 #ifndef XM_SETTINGS_H
 #define XM_SETTINGS_H
 
-#include "base.h"
-#include "options.h"
+#include "common/base.h"
+#include "common/options.h"
 
 struct xm_settings {
 	const char *listen;

@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "plant.h"
-#include "target.h"
-#include "words.h"
+#include "core/pure/plant.h"
+#include "appliance/target.h"
+#include "common/words.h"
 
 #define EVENTS_MAX 32
 

@@ -14,8 +14,8 @@
 #ifndef XM_TARGET_H
 #define XM_TARGET_H
 
-#include "base.h"
-#include "transport.h"
+#include "common/base.h"
+#include "core/pure/transport.h"
 
 enum xm_command_kind {
 	XM_COMMAND_EXPOSE = 1, /* client, extent, offset, size, key */

@@ -8,15 +8,15 @@
  * measurement read and wrote nothing remotely and touched no page; and that no
  * message was sent but those of the heartbeat.
  */
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "alone.h"
-#include "churn.h"
+#include "bench/alone.h"
+#include "bench/churn.h"
 
 #define THREADS_MAX 16
 #define REGION_MIN (64 * BENCH_MIB)

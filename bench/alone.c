@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Parts played in a process of their own; see alone.h. */
-#include "alone.h"
+#include "bench/alone.h"
 
 #include <fcntl.h>
 #include <poll.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Appliances of our own; see appliance.h. */
-#include "appliance.h"
+#include "bench/appliance.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "inside.h"
+#include "appliance/inside.h"
 
 #define READY_TIMEOUT_MS 120000 /* its memory is touched before it is ready */
 #define STOP_TIMEOUT_MS 5000

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bench.h"
+#include "bench/bench.h"
 
 /* Starts one that lends `memory` bytes, to this host alone or to any, and
  * waits until it is ready. False: it did not come up; what it said is on

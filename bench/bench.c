@@ -2,16 +2,16 @@
 /* A run: options, ranks, appliances, and its end; see bench.h. */
 #include "config.h"
 
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "appliance.h"
-#include "net.h"
-#include "ranks.h"
+#include "bench/appliance.h"
+#include "bench/net.h"
+#include "bench/ranks.h"
 
 /* For t_net and the like, and for what an appliance rounds up. */
 #define SPARE_PER_CLIENT (96 * BENCH_MIB)

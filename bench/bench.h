@@ -52,8 +52,8 @@
 
 #include <time.h>
 
-#include "extmem.h"
-#include "options.h"
+#include "core/extmem.h"
+#include "common/options.h"
 
 #define BENCH_PAGE 4096
 #define BENCH_APPLIANCES_MAX 16 /* as many as a client can have */

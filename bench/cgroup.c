@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A memory cgroup; see cgroup.h. */
-#include "cgroup.h"
+#include "bench/cgroup.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "bench/bench.h"
 
 static void path_of(const char *folder, const char *file, char ret[512])
 {

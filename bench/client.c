@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Working sets, and the ground under the figures; see bench.h. */
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <math.h>
@@ -14,9 +14,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "alone.h"
-#include "net.h"
-#include "ranks.h"
+#include "bench/alone.h"
+#include "bench/net.h"
+#include "bench/ranks.h"
 
 #define LOCAL_ALONE (64 * BENCH_MIB)
 #define SETTINGS_MAX 96

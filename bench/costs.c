@@ -4,7 +4,7 @@
  * which adds them up as the library makes them (link.h). A part of the yardstick
  * in floor.c, so without the library. Floor: skin.
  */
-#include "costs.h"
+#include "bench/costs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "bench/bench.h"
 
 enum { PAGES = 4096, MANY = 16, ROUNDS = PAGES / MANY };
 

@@ -9,8 +9,8 @@
 
 #include "config.h"
 
-#include "alone.h"
-#include "bench.h"
+#include "bench/alone.h"
+#include "bench/bench.h"
 
 static const struct {
 	const char *name;

@@ -18,7 +18,7 @@
  * kernel swap: what swap devices cost beside external memory (peers.sh). And
  * with --umap on memory by UMap, a pager in user space.
  */
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <math.h>
@@ -26,9 +26,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "cgroup.h"
-#include "umap.h"
-#include "zipf.h"
+#include "bench/cgroup.h"
+#include "bench/umap.h"
+#include "bench/zipf.h"
 
 #define WORDS (BENCH_PAGE / 8)
 #define THREADS_MAX 64

@@ -20,9 +20,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "alone.h"
-#include "bench.h"
-#include "costs.h"
+#include "bench/alone.h"
+#include "bench/bench.h"
+#include "bench/costs.h"
 
 enum { TIMES = 4000 };
 

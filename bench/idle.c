@@ -10,7 +10,7 @@
  * shared between the appliance's two processes. In the end every client finds
  * its bytes as it left them.
  */
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <dirent.h>
 #include <inttypes.h>
@@ -21,9 +21,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "alone.h"
-#include "appliance.h"
-#include "ranks.h"
+#include "bench/alone.h"
+#include "bench/appliance.h"
+#include "bench/ranks.h"
 
 #define CLIENTS_MAX 4000
 #define SETTLE_S 3 /* what was written may still be on its way */

@@ -20,7 +20,7 @@
  * Scratch: a window, 1/16 of the table but at least 1 MiB (or all of it).
  * A round: 2^n updates; 4 are by the rules, fewer are not.
  */
-#include "kernel.h"
+#include "bench/kernel.h"
 
 #define AHEAD 1024
 #define WINDOWS 16

@@ -18,7 +18,7 @@
  * Scratch: centers, and for each thread the sums and counts.
  * A round: one iteration; 10 are usual.
  */
-#include "kernel.h"
+#include "bench/kernel.h"
 
 #define DIMENSIONS 16
 #define CENTERS 16

@@ -26,7 +26,7 @@
  *
  * Scratch: the sums of the blocks. A round: one iteration; 10 are usual.
  */
-#include "kernel.h"
+#include "bench/kernel.h"
 
 #define DAMPING 0.85
 #define EDGE_FACTOR 16

@@ -21,7 +21,7 @@
  * T writes the t-th of T equal ranges of keys.
  * Scratch: none to speak of. A round: all of it once; more are refused.
  */
-#include "kernel.h"
+#include "bench/kernel.h"
 
 #define RUNS 8
 #define FEW 24 /* records that insertion sort does */

@@ -18,7 +18,7 @@
  *
  * Scratch: none to speak of. A round: copy, scale, add and triad once.
  */
-#include "kernel.h"
+#include "bench/kernel.h"
 
 #define SCALAR 3.0
 #define ROUNDS_MAX 200 /* a grows by 15 each time */

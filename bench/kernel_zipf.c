@@ -18,8 +18,8 @@
  * Scratch: counters of the threads.
  * A round: as many operations as there are keys; 2 are usual.
  */
-#include "kernel.h"
-#include "zipf.h"
+#include "bench/kernel.h"
+#include "bench/zipf.h"
 
 #define ZIPF_S 0.99
 #define SWEEPS 8

@@ -23,7 +23,7 @@
  * each time that a thread waited: 1 where nothing is read ahead. Efficiency is
  * that time divided by the measured one.
  */
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -31,7 +31,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "kernel.h"
+#include "bench/kernel.h"
 
 #define LOCALS_MAX 16
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A link as a file; see link.h. */
-#include "link.h"
+#include "bench/link.h"
 
 #include <errno.h>
 #include <math.h>

@@ -19,9 +19,9 @@
 #ifndef EXTMEM_BENCH_LINK_H
 #define EXTMEM_BENCH_LINK_H
 
-#include "costs.h"
-#include "ordinary.h"
-#include "rma.h"
+#include "bench/costs.h"
+#include "bench/ordinary.h"
+#include "bench/rma.h"
 
 #define LINK_SIZES_MAX 64
 #define LINK_CALL_PAGES 16 /* of the larger operation in `calls` */

@@ -39,7 +39,7 @@ extmem_bench_SOURCES = \
 	bench/umap.c \
 	bench/umap.h \
 	$(NULL)
-extmem_bench_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/appliance $(MPI_CFLAGS)
+extmem_bench_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
 extmem_bench_LDADD = libxm_inside.la $(XM_WHOLE) $(JANSSON_LIBS) $(MPI_LIBS) -lm
 
 # A page with plots, of some two minutes of measuring; OPTIONS go to each run.

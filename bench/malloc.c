@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "alone.h"
-#include "churn.h"
+#include "bench/alone.h"
+#include "bench/churn.h"
 
 static struct churn churn;
 static unsigned threads;

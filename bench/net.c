@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The raw call, asked for; see net.h. */
-#include "net.h"
+#include "bench/net.h"
 
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "alone.h"
+#include "bench/alone.h"
 
 #define T_NET_MS 20 /* some 2000 reads */
 #define RATE_MS 40

@@ -7,7 +7,7 @@
 #ifndef EXTMEM_BENCH_NET_H
 #define EXTMEM_BENCH_NET_H
 
-#include "rma.h"
+#include "bench/rma.h"
 
 /* Starts it, if it does not run. NULL, or why it cannot be. */
 const char *net_start(const struct bench_client *);

@@ -3,14 +3,14 @@
  * The workloads that extmem-sim predicts, on ordinary memory: touches as `fault`
  * makes them, one word a page, and the kernel `sort`. Of several rounds the median.
  */
-#include "ordinary.h"
+#include "bench/ordinary.h"
 
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-#include "bench.h"
-#include "kernel.h"
+#include "bench/bench.h"
+#include "bench/kernel.h"
 
 enum { PAGES = 20000, ROUNDS = 5, WORDS = BENCH_PAGE / 8 };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Ranks of MPI; see ranks.h. */
-#include "ranks.h"
+#include "bench/ranks.h"
 
 #include <stdlib.h>
 #include <string.h>

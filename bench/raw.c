@@ -31,9 +31,9 @@
 #include <rdma/fi_endpoint.h>
 #include <rdma/fi_rma.h>
 
-#include "alone.h"
-#include "ranks.h"
-#include "rma.h"
+#include "bench/alone.h"
+#include "bench/ranks.h"
+#include "bench/rma.h"
 
 #define API FI_VERSION(1, 17)
 #define CQ_SIZE 1024

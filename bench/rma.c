@@ -11,7 +11,7 @@
  * lie where. After each point the buffers are verified, or what was written
  * is read back and put right again.
  */
-#include "rma.h"
+#include "bench/rma.h"
 
 #include <errno.h>
 #include <math.h>
@@ -20,10 +20,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "alone.h"
+#include "bench/alone.h"
 #include "config.h"
-#include "link.h"
-#include "net.h"
+#include "bench/link.h"
+#include "bench/net.h"
 
 #define LIST_MAX 32
 #define CHUNK BENCH_MIB

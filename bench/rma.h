@@ -8,7 +8,7 @@
 
 #include <stdlib.h>
 
-#include "bench.h"
+#include "bench/bench.h"
 
 #define RMA_SPAN (64 * BENCH_MIB) /* of far memory, and of buffers */
 #define RMA_DEPTH_MAX 256

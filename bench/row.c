@@ -3,7 +3,7 @@
  * Rows of figures: gathered from clients and repetitions, folded, and printed
  * as columns or as JSON; see bench.h.
  */
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 
 #include "config.h"
 
-#include "ranks.h"
+#include "bench/ranks.h"
 
 #ifdef HAVE_JANSSON
 #include <jansson.h>

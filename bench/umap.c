@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Memory by UMap; see umap.h. */
-#include "umap.h"
+#include "bench/umap.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "bench.h"
+#include "bench/bench.h"
 
 /* As umap/umap.h declares them. */
 typedef void *umap_function(void *address, size_t length, int prot, int flags,

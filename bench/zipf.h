@@ -16,7 +16,7 @@
 #include <math.h>
 #include <stdint.h>
 
-#include "kernel.h"
+#include "bench/kernel.h"
 
 struct xm_zipf {
 	double n, s;

@@ -3,93 +3,72 @@
 
 include_HEADERS += core/extmem.h
 
-# Ground floor: pure. tests/floors.sh looks at what these objects call.
-noinst_LTLIBRARIES += libxm_ground.la
-libxm_ground_la_SOURCES = \
-	core/base.h \
-	core/channel.c \
-	core/channel.h \
-	core/extent.c \
-	core/extent.h \
-	core/heap.c \
-	core/heap.h \
-	core/heap_cache.c \
-	core/heap_cache.h \
-	core/heap_slots.h \
-	core/layout.c \
-	core/layout.h \
-	core/list.h \
-	core/mapper.h \
-	core/pager.c \
-	core/pager.h \
-	core/pager_fault.c \
-	core/pager_fetch.c \
-	core/pager_frame.c \
-	core/pager_parts.h \
-	core/pager_range.c \
-	core/pager_store.c \
-	core/path.c \
-	core/path.h \
-	core/plant.h \
-	core/rand.h \
-	core/session.c \
-	core/session.h \
-	core/spin.h \
-	core/trace.c \
-	core/trace.h \
-	core/transport.h \
-	core/wire.c \
-	core/wire.h \
-	core/words.c \
-	core/words.h \
+# pure/: the ground floor. tests/floors.sh looks at what these objects call.
+libxm_ground_la_SOURCES += \
+	core/pure/channel.c \
+	core/pure/channel.h \
+	core/pure/layout.c \
+	core/pure/layout.h \
+	core/pure/mapper.h \
+	core/pure/pager.c \
+	core/pure/pager.h \
+	core/pure/pager_fault.c \
+	core/pure/pager_fetch.c \
+	core/pure/pager_frame.c \
+	core/pure/pager_parts.h \
+	core/pure/pager_range.c \
+	core/pure/pager_store.c \
+	core/pure/path.c \
+	core/pure/path.h \
+	core/pure/plant.h \
+	core/pure/session.c \
+	core/pure/session.h \
+	core/pure/trace.c \
+	core/pure/trace.h \
+	core/pure/transport.h \
+	core/pure/wire.c \
+	core/pure/wire.h \
 	$(NULL)
 
-# First floor: one thread at a time, no system calls, `now` is passed in.
+# engine/: the first floor. One thread at a time, no system calls, `now` is passed in.
 noinst_LTLIBRARIES += libxm_first.la
 libxm_first_la_SOURCES = \
-	core/control.c \
-	core/control.h \
-	core/engine.c \
-	core/engine.h \
-	core/engine_effects.c \
-	core/engine_parts.h \
-	core/keeper.c \
-	core/keeper.h \
+	core/engine/control.c \
+	core/engine/control.h \
+	core/engine/engine.c \
+	core/engine/engine.h \
+	core/engine/engine_effects.c \
+	core/engine/engine_parts.h \
+	core/engine/keeper.c \
+	core/engine/keeper.h \
 	$(NULL)
 
-# The client: the public functions, on threads and locks that os.h names.
-noinst_LTLIBRARIES += libxm_client.la
-libxm_client_la_SOURCES = \
-	core/about.c \
-	core/access.c \
-	core/client.c \
-	core/client.h \
-	core/mapping.c \
-	core/objects.c \
-	core/options.c \
-	core/options.h \
-	core/options_parse.c \
-	core/options_parts.h \
-	core/options_print.c \
-	core/options_value.c \
-	core/outside.c \
-	core/region.c \
-	core/transfer.c \
-	core/transfer.h \
-	core/transfer_pager.c \
-	core/transfer_parts.h \
-	core/transfer_piece.c \
-	core/wait.c \
+# client/: the public functions, on threads and locks that os.h names.
+libxm_client_la_SOURCES += \
+	core/client/about.c \
+	core/client/access.c \
+	core/client/client.c \
+	core/client/client.h \
+	core/client/mapping.c \
+	core/client/objects.c \
+	core/client/outside.c \
+	core/client/region.c \
+	core/client/transfer.c \
+	core/client/transfer.h \
+	core/client/transfer_pager.c \
+	core/client/transfer_parts.h \
+	core/client/transfer_piece.c \
+	core/client/wait.c \
 	$(NULL)
 
-# Skin: doors to libc and to the kernel. The simulator has its own.
+# skin/: doors to libc and to the kernel. The simulator has its own.
 noinst_LTLIBRARIES += libxm_skin.la
 libxm_skin_la_SOURCES = \
-	core/faults.c \
-	core/os.c \
-	core/os.h \
-	core/uffd.c \
-	core/uffd.h \
+	core/skin/faults.c \
+	core/skin/os.c \
+	core/skin/os.h \
+	core/skin/uffd.c \
+	core/skin/uffd.h \
 	$(NULL)
 
 # All of it in one archive, for programs that look inside.

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# docs: the manual pages, and an example that is compiled and run by
-# tests/example.sh. tests/man.sh holds the pages to the header and the options.
+# docs: the manual pages. tests/man.sh holds the pages to the header and the options.
 
 xm_man_pages = \
 	docs/man/extmem-bench.1 \
@@ -71,5 +70,3 @@ $(xm_man_names): $(xm_man_pages)
 dist_man_MANS += $(xm_man_pages)
 nodist_man_MANS = $(xm_man_names)
 CLEANFILES += $(xm_man_names)
-
-dist_noinst_DATA += docs/examples/hello.c

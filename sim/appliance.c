@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "host.h"
-#include "sim.h"
-#include "sparse.h"
-#include "target.h"
+#include "appliance/host.h"
+#include "sim/sim.h"
+#include "sim/sparse.h"
+#include "appliance/target.h"
 
 struct command {
 	struct command *next;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What things cost; see cost.h. */
-#include "cost.h"
+#include "sim/cost.h"
 
-#include "world.h"
+#include "sim/world.h"
 
 struct cost_model cost;
 

@@ -13,7 +13,7 @@
 #ifndef XM_COST_H
 #define XM_COST_H
 
-#include "base.h"
+#include "common/base.h"
 
 #define COST_SIZES_MAX 32
 

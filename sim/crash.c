@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A process that crashes, or never comes back from a step, says in which seed.
  * The words are made before, as a handler may do little more than write(). */
-#include "world.h"
+#include "sim/world.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -15,13 +15,13 @@
 
 #include <jansson.h>
 
-#include "channel.h"
-#include "keeper.h"
-#include "options.h"
-#include "plant.h"
-#include "predict.h"
-#include "ranks.h"
-#include "sim.h"
+#include "core/pure/channel.h"
+#include "core/engine/keeper.h"
+#include "common/options.h"
+#include "core/pure/plant.h"
+#include "sim/predict.h"
+#include "sim/ranks.h"
+#include "sim/sim.h"
 #include "sim/commit.h"
 
 /* The world has one transport and one channel. */
@@ -172,7 +172,7 @@ static const struct xm_option options[] = {
 #define XM_PLANT_ONE(name, words) "|" #name
 	  .choices = "none" XM_PLANTS(XM_PLANT_ONE),
 #undef XM_PLANT_ONE
-	  .help = "Turn on a planted bug; see core/plant.h.",
+	  .help = "Turn on a planted bug; see core/pure/plant.h.",
 	  .destination = offsetof(struct settings, plant) },
 #endif
 	{ .name = "json", .kind = XM_OPTION_FLAG,

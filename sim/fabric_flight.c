@@ -7,10 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cost.h"
-#include "fabric_parts.h"
-#include "links.h"
-#include "plant.h"
+#include "sim/cost.h"
+#include "sim/fabric_parts.h"
+#include "sim/links.h"
+#include "core/pure/plant.h"
 
 struct fabric fabric;
 

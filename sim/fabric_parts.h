@@ -4,7 +4,7 @@
 #ifndef XM_FABRIC_PARTS_H
 #define XM_FABRIC_PARTS_H
 
-#include "sim.h"
+#include "sim/sim.h"
 
 #define PEERS 64
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The links between hosts; see links.h. */
-#include "links.h"
+#include "sim/links.h"
 
 #include <string.h>
 
-#include "sim.h"
+#include "sim/sim.h"
 
 #define SLOW 16 /* times */
 

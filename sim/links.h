@@ -7,8 +7,8 @@
 #ifndef XM_LINKS_H
 #define XM_LINKS_H
 
-#include "base.h"
-#include "world.h"
+#include "common/base.h"
+#include "sim/world.h"
 
 #define LINKS_RETRY (40 * XM_MS) /* of a blocked link */
 

@@ -39,7 +39,7 @@ libxm_world_la_SOURCES = \
 	sim/world.c \
 	sim/world.h \
 	$(NULL)
-libxm_world_la_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/appliance
+libxm_world_la_CPPFLAGS = $(AM_CPPFLAGS)
 
 libxm_world_la_LIBADD = \
 	libxm_client.la \

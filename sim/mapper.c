@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The mapper in the world: an arena of ordinary memory and the state of each
- * of its pages. It stands where core/uffd.c and core/faults.c do. A touch of
+ * of its pages. It stands where core/skin/uffd.c and core/skin/faults.c do. A touch of
  * a page that is not there, or of a protected one, calls xm_serve(), as the
- * kernel would by SIGBUS; and every promise of core/mapper.h is asserted.
+ * kernel would by SIGBUS; and every promise of core/pure/mapper.h is asserted.
  */
-#include "mapper.h"
+#include "core/pure/mapper.h"
 
 #include <errno.h>
 #include <string.h>
 
-#include "client.h"
-#include "cost.h"
-#include "sim.h"
-#include "sparse.h"
-#include "touch.h"
-#include "uffd.h"
+#include "core/client/client.h"
+#include "sim/cost.h"
+#include "sim/sim.h"
+#include "sim/sparse.h"
+#include "sim/touch.h"
+#include "core/skin/uffd.h"
 
 enum page { DETACHED, ABSENT, OPEN, PROTECTED, POISONED };
 

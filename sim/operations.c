@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "program.h"
+#include "sim/program.h"
 
 #define SPAN_MAX 4 /* pages of one explicit operation */
 

@@ -24,9 +24,9 @@
  */
 #include <string.h>
 
-#include "client.h"
-#include "sim.h"
-#include "touch.h"
+#include "core/client/client.h"
+#include "sim/sim.h"
+#include "sim/touch.h"
 
 /* Asking everything after every event would ask the same things mostly: every
  * access is asked about, the rest every so many events, by turns. */

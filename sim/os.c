@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * core/os.h on virtual time: a thread is a fiber of the process that started
- * it, a wait is a switch. This file stands where core/os.c does in the
+ * core/skin/os.h on virtual time: a thread is a fiber of the process that started
+ * it, a wait is a switch. This file stands where core/skin/os.c does in the
  * library; everything above it is linked unchanged.
  */
-#include "os.h"
+#include "core/skin/os.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "cost.h"
-#include "sim.h"
-#include "world.h"
+#include "sim/cost.h"
+#include "sim/sim.h"
+#include "sim/world.h"
 
 _Noreturn void xm_assert_failed(const char *condition, const char *file,
 				int line)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The list of outcomes; see outcomes.h. */
-#include "outcomes.h"
+#include "sim/outcomes.h"
 
 #include <errno.h>
 #include <string.h>

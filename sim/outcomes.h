@@ -14,7 +14,7 @@
 #ifndef XM_OUTCOMES_H
 #define XM_OUTCOMES_H
 
-#include "base.h"
+#include "common/base.h"
 
 enum outcome_call {
 	OUTCOME_TAKE, OUTCOME_GIVE, OUTCOME_RESIZE, OUTCOME_LOAD,

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Programs over a link that was measured; see predict.h. */
-#include "predict.h"
+#include "sim/predict.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include <jansson.h>
 
-#include "cost.h"
-#include "sim.h"
-#include "touch.h"
+#include "sim/cost.h"
+#include "sim/sim.h"
+#include "sim/touch.h"
 
 /* What extmem-bench's `fault` and `sort` do, touch by touch, one thread of them;
  * what lies between two touches costs what it was measured to on ordinary

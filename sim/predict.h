@@ -9,7 +9,7 @@
 #ifndef XM_PREDICT_H
 #define XM_PREDICT_H
 
-#include "base.h"
+#include "common/base.h"
 
 #define PREDICT_LOCAL_MIN XM_MIB /* bytes a lane; less local memory is made so much */
 #define PREDICT_THREADS_MAX 16

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "program.h"
-#include "touch.h"
+#include "sim/program.h"
+#include "sim/touch.h"
 
 static struct program programs[SIM_CLIENTS_MAX];
 
@@ -106,7 +106,7 @@ bool around_finishing(void)
 /* --- clients ------------------------------------------------------------------------- */
 
 /* What a thread keeps at most when no region is left: a list, and a cache for each
- * of its places (core/objects.c). */
+ * of its places (core/client/objects.c). */
 #define KEPT_MOST 9
 
 /* All that the library took for a client is given back; what its threads keep goes

@@ -22,7 +22,7 @@
 #ifndef XM_PROGRAM_H
 #define XM_PROGRAM_H
 
-#include "sim.h"
+#include "sim/sim.h"
 
 #define WORDS 3 /* watched in each page */
 #define OBJECTS_MAX 96

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Processes that share the seeds; see ranks.h. */
-#include "ranks.h"
+#include "sim/ranks.h"
 
 #include <errno.h>
 #include <stdlib.h>

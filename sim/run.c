@@ -6,7 +6,7 @@
 #include <setjmp.h>
 #include <string.h>
 
-#include "sim.h"
+#include "sim/sim.h"
 
 /* Once the weather is clear, everything ends within this. */
 #define LIVENESS (400 * XM_SECOND)

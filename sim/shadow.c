@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "program.h"
+#include "sim/program.h"
 
 /* Every operation of a thread has numbers of its own, so that one more or less
  * of them changes no other. */

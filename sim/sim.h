@@ -13,14 +13,14 @@
 
 #include <stdio.h>
 
-#include "base.h"
-#include "channel.h"
-#include "extmem.h"
-#include "outcomes.h"
-#include "service.h"
-#include "spin.h"
-#include "transport.h"
-#include "world.h"
+#include "common/base.h"
+#include "core/pure/channel.h"
+#include "core/extmem.h"
+#include "sim/outcomes.h"
+#include "appliance/service.h"
+#include "common/spin.h"
+#include "core/pure/transport.h"
+#include "sim/world.h"
 
 #define SIM_APPLIANCES_MAX 8
 #define SIM_CLIENTS_MAX 8

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Memory that is cleared by what was touched of it; see sparse.h. */
-#include "sparse.h"
+#include "sim/sparse.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #ifndef XM_SPARSE_H
 #define XM_SPARSE_H
 
-#include "base.h"
+#include "common/base.h"
 
 struct sparse {
 	struct sparse *next;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The stories themselves; see story.c. Each begins with what it shows. */
-#include "story.h"
+#include "sim/story.h"
 
 #include <errno.h>
 #include <string.h>

@@ -14,9 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client.h"
-#include "sim.h"
-#include "story.h"
+#include "core/client/client.h"
+#include "sim/sim.h"
+#include "sim/story.h"
 
 static const struct story *told; /* the one under way */
 struct cast cast;

@@ -6,9 +6,9 @@
 #ifndef XM_STORY_H
 #define XM_STORY_H
 
-#include "client.h"
-#include "sim.h"
-#include "touch.h"
+#include "core/client/client.h"
+#include "sim/sim.h"
+#include "sim/touch.h"
 
 struct story {
 	const char *name;

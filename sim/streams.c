@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "links.h"
-#include "sim.h"
+#include "sim/links.h"
+#include "sim/sim.h"
 
 #define STREAMS 64 /* at one process, most */
 

@@ -3,7 +3,7 @@
 #ifndef XM_TOUCH_H
 #define XM_TOUCH_H
 
-#include "client.h"
+#include "core/client/client.h"
 
 /* Makes the page accessible as a load or store would; false: SIGBUS. No other
  * fiber runs between its return and the caller's next wait. */

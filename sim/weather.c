@@ -6,7 +6,7 @@
  */
 #include <string.h>
 
-#include "sim.h"
+#include "sim/sim.h"
 
 struct sim_shape sim_shape;
 struct sim_counts sim_counts;

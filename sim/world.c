@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Virtual time, processes and fibers; see world.h. */
-#include "world.h"
+#include "sim/world.h"
 
 #include "config.h"
 
@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
-#include "stacks.h"
+#include "sim/sim.h"
+#include "sim/stacks.h"
 
 #define STACK (256 * XM_KIB)
 #define BUCKETS 64

@@ -7,7 +7,7 @@
  * A process is one of extmem's: a client, an appliance's control process, an
  * appliance's interface process. Its threads (fibers) run until they wait:
  * for a moment, for something to arrive, for a lock. The production skin waits
- * only through core/os.h, which sim/os.c makes real on top of this.
+ * only through core/skin/os.h, which sim/os.c makes real on top of this.
  *
  * Time stands still while a fiber runs. When none can, it jumps to the next
  * event. A hung process (SIGSTOP) has fibers that cannot run; a killed one has
@@ -19,9 +19,9 @@
 #include <setjmp.h>
 #include <stdio.h>
 
-#include "base.h"
-#include "rand.h"
-#include "trace.h"
+#include "common/base.h"
+#include "common/rand.h"
+#include "core/pure/trace.h"
 
 #define WORLD_PROCESSES 64
 #define WORLD_FIBERS 256

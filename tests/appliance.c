@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Real appliances and other programs for tests; see appliance.h. */
-#include "appliance.h"
+#include "tests/appliance.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -22,7 +22,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "extmem.h"
+#include "core/extmem.h"
 
 #define MIB ((uint64_t)1 << 20)
 #define PAGE 4096
@@ -95,6 +95,6 @@ bool pattern_is(const void *bytes, uint64_t offset, size_t size,
 		uint64_t seed);
 bool all_zero(const void *bytes, size_t size);
 
-#include "touching.h"
+#include "tests/touching.h"
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The contract of core/transport.h as tests, run against every transport and
+ * The contract of core/pure/transport.h as tests, run against every transport and
  * every libfabric provider that is here. `conformance [SCHEME]...` runs some.
  *
  * The target lives in a process of its own (far_side.c) and shares the pool
@@ -23,8 +23,8 @@
 
 #include <CUnit/Basic.h>
 
-#include "far_side.h"
-#include "transport.h"
+#include "tests/far_side.h"
+#include "core/pure/transport.h"
 
 #define TOKENS_MAX 8192
 #define PEERS_MAX 256

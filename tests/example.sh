@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# docs/examples/hello.c builds by pkg-config, and does what it says with an
+# examples/hello.c builds by pkg-config, and does what it says with an
 # appliance on this machine. (tests/install.sh does the same for README.md,
 # against what was installed.)
 . "$XM_SRCDIR/tests/count.sh"
 
 compile() {
 	$XM_CC $XM_FLAGS -std=c99 -Wall -Wextra -Werror \
-		"$XM_SRCDIR/docs/examples/hello.c" -o "$scratch/hello" \
+		"$XM_SRCDIR/examples/hello.c" -o "$scratch/hello" \
 		$(PKG_CONFIG_PATH="$XM_BUILDDIR" pkg-config \
 			--define-variable=includedir="$XM_SRCDIR/core" \
 			--define-variable=libdir="$XM_BUILDDIR/.libs" \

@@ -19,7 +19,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "far_side.h"
+#include "tests/far_side.h"
 
 uint8_t *far_pool;
 static int nursery;

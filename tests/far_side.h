@@ -8,7 +8,7 @@
 
 #include <sys/types.h>
 
-#include "transport.h"
+#include "core/pure/transport.h"
 
 #define FAR_POOL_SIZE (48 * XM_MIB)
 

@@ -86,54 +86,51 @@ included() {
 # usage: only PATTERN ALLOWED: files that include <PATTERN...> and are not
 # allowed to.
 only() {
-	grep -lE "^[ 	]*#[ 	]*include[ 	]*<$1" \
-		$(sources core transports appliance interfaces bench sim) |
+	grep -lE "^[ 	]*#[ 	]*include[ 	]*<$1" $(sources $rooms) |
 		grep -Ev "$2" | sed "s|\$| includes <$1...>|"
 }
 
-included core | while read -r file header; do
-	[ "$header" = config.h ] && continue
-	case $header in
-	*/*) echo "$file includes $header" ;;
-	*) [ -f "core/$header" ] || echo "$file includes $header" ;;
-	esac
-done >"$scratch/out"
-complaints "core includes from no other room" "$scratch/out"
+rooms='common core transports appliance cli preload bench sim'
 
-included transports | while read -r file header; do
+# Includes are relative to the root, so each names its room.
+included $rooms tests examples | while read -r file header; do
 	case $header in
-	base.h | channel.h | list.h | rand.h | trace.h | transport.h | \
-		words.h | config.h) continue ;;
+	config.h | sim/commit.h) continue ;;
 	esac
-	[ -f "$(dirname "$file")/$header" ] && [ "${header#../../}" = "$header" ] &&
-		continue
-	[ "${header#transports/}" != "$header" ] && [ -f "$header" ] && continue
-	echo "$file includes $header"
+	[ -f "$header" ] || echo "$file includes $header, which is no path from the root"
 done >"$scratch/out"
-complaints "transports include the contracts, the basics and each other" \
+complaints "includes are paths from the root" "$scratch/out"
+
+# usage: arrows ROOM PATTERN: what the files of a room include, besides the
+# room itself, begins with PATTERN.
+arrows() {
+	included "$1" | grep -Ev " (config\.h|$1/.*|$2)\$" |
+		sed 's| | includes |'
+}
+
+contracts='core/pure/(channel|plant|trace|transport)\.h'
+{
+	arrows common ''
+	arrows core/pure 'common/.*'
+	arrows core/engine '(common|core/pure)/.*'
+	arrows core/client '(common|core/pure|core/engine)/.*|core/skin/.*\.h|core/extmem\.h'
+	arrows core/skin '(common|core/pure|core/engine)/.*|core/client/.*\.h|core/extmem\.h'
+} >"$scratch/out"
+complaints "core's arrows point down: client and skin, engine, pure, common" \
 	"$scratch/out"
-
-included interfaces bench | while read -r file header; do
-	case $header in
-	extmem.h | config.h | options.h) continue ;;
-	esac
+arrows transports "common/.*|$contracts" >"$scratch/out"
+complaints "transports include the contracts, common and each other" \
+	"$scratch/out"
+{
+	arrows cli 'core/extmem\.h|common/options\.h|preload/shared\.h'
+	arrows preload 'core/extmem\.h'
 	# Where both ends are to be in one process, bench is the daemon too.
-	[ "$file $header" = "bench/appliance.c inside.h" ] && continue
-	[ -f "$(dirname "$file")/$header" ] && [ "${header#../}" = "$header" ] &&
-		continue
-	echo "$file includes $header"
-done >"$scratch/out"
-complaints "interfaces and bench stand on extmem.h and the option table" \
+	arrows bench 'core/extmem\.h|common/options\.h' |
+		grep -vx 'bench/appliance.c includes appliance/inside.h'
+} >"$scratch/out"
+complaints "cli, preload and bench stand on extmem.h and the option table" \
 	"$scratch/out"
-
-included appliance | while read -r file header; do
-	[ "$header" = config.h ] && continue
-	case $header in
-	*/* | extmem.h) echo "$file includes $header" ;;
-	*) [ -f "core/$header" ] || [ -f "appliance/$header" ] ||
-		echo "$file includes $header" ;;
-	esac
-done >"$scratch/out"
+arrows appliance '(common|core/pure|core/engine|core/skin)/.*' >"$scratch/out"
 complaints "the appliance stands on core's floors, not on extmem.h" "$scratch/out"
 
 # Two yardsticks of bench stand beside what they measure, not on it: raw.c
@@ -143,7 +140,7 @@ complaints "libfabric is named in transports/ofi alone, and in a yardstick" \
 	"$scratch/out"
 # A child of fork() cannot use the library: child.c serves it by itself.
 only 'linux/userfaultfd' \
-	'^(core/(uffd|os)[a-z_]*\.[ch]|interfaces/doctor\.c|interfaces/run/child\.c|bench/(floor|costs)\.c)$' \
+	'^(core/skin/(uffd|os)[a-z_]*\.[ch]|cli/doctor\.c|preload/child\.c|bench/(floor|costs)\.c)$' \
 	>"$scratch/out"
 complaints "userfaultfd is named in the mapper, for forked children, and in a yardstick" \
 	"$scratch/out"
@@ -156,7 +153,7 @@ for lo in $XM_OBJECTS $XM_OBJECTS_FIRST $XM_OBJECTS_SERVICE; do
 		[ -f "$file" ] && echo "$file"
 	done
 done >"$scratch/pure"
-printf '%s\n' core/base.h core/list.h core/rand.h >>"$scratch/pure"
+printf '%s\n' common/base.h common/list.h common/rand.h >>"$scratch/pure"
 for file in $(sort -u "$scratch/pure"); do
 	sed -n 's/^[ \t]*#[ \t]*include[ \t]*<\([^>]*\)>.*/\1/p' "$file" |
 		grep -Ev '^(errno|inttypes|limits|stdarg|stdatomic|stdbool|stddef|stdint|string)\.h$' |
@@ -205,7 +202,7 @@ fi
 
 # --- every file -------------------------------------------------------------
 
-for file in $(sources core transports appliance interfaces bench sim tests); do
+for file in $(sources $rooms tests); do
 	[ "$(head -n 1 "$file")" = \
 		'/* SPDX-License-Identifier: BSD-3-Clause */' ] ||
 		echo "$file has no licence line"
@@ -217,7 +214,7 @@ complaints "files begin with their licence and leave nothing for later" \
 	"$scratch/out"
 
 # What no local.mk names would be missing from the tarball.
-for room in core transports appliance interfaces bench sim tests; do
+for room in $rooms tests; do
 	for file in $(find $room -type f \( -name '*.[ch]' -o -name '*.sh' -o \
 		-name '*.map' \) | sort); do
 		# A test that says nothing else is made from tests/test_x.c.

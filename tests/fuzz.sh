@@ -9,7 +9,7 @@ corpus=$XM_SRCDIR/tests/corpus/wire
 mkdir -p "$XM_BUILDDIR/build-fuzz/corpus"
 cd "$XM_BUILDDIR/build-fuzz"
 if clang -std=gnu11 -g -O1 -DXM_LIBFUZZER -fsanitize=fuzzer,address,undefined \
-	-fno-sanitize-recover=all -I"$XM_SRCDIR" -I"$XM_SRCDIR/core" \
+	-fno-sanitize-recover=all -I"$XM_SRCDIR" \
 	"$XM_SRCDIR/tests/fuzz_wire.c" "$XM_SRCDIR/core/wire.c" \
 	"$XM_SRCDIR/tests/assert.c" -o fuzz_wire 2>clang.log; then
 	exec ./fuzz_wire -max_total_time="$seconds" -max_len=4200 \

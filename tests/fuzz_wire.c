@@ -22,7 +22,7 @@
 #include <unistd.h>
 
 #include "tests/wire_sample.h"
-#include "wire.h"
+#include "core/pure/wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 

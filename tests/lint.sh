@@ -7,19 +7,19 @@
 set -u
 build=$1
 status=0
-files=$(find core transports appliance interfaces bench sim tests -name '*.c' |
+files=$(find common core transports appliance cli preload bench sim tests -name '*.c' |
 	sort)
 if command -v cppcheck >/dev/null; then
 	echo "cppcheck"
 	# It does not see what recvmsg() fills, nor that XM_ASSERT() ends a
 	# program; NULL is a pointer wherever this builds.
 	cppcheck --quiet --std=c11 --enable=warning,portability \
-		--inline-suppr --error-exitcode=1 -Icore -I. \
+		--inline-suppr --error-exitcode=1 -I. \
 		-D__x86_64__ -D__linux__ -D__GNUC__ \
 		--suppress=missingIncludeSystem --suppress=unknownMacro \
 		--suppress=ctunullpointer --suppress=funcArgOrderDifferent \
-		--suppress=uninitvar:interfaces/run/path.c \
-		--suppress=ctuuninitvar:interfaces/run/broker.c \
+		--suppress=uninitvar:preload/path.c \
+		--suppress=ctuuninitvar:preload/broker.c \
 		"--suppress=arrayIndexOutOfBoundsCond:sim/*" \
 		--suppress=varFuncNullUB \
 		$files || status=1
@@ -36,7 +36,7 @@ if command -v clang >/dev/null; then
 			-Wloop-analysis \
 			-Wno-gnu-statement-expression -Werror \
 			-DHAVE_CONFIG_H \
-			-Icore -Iappliance -Isim -I. -I"$build" $mpi \
+			-I. -I"$build" $mpi \
 			"$file" || status=1
 	done
 else

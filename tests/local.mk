@@ -57,7 +57,7 @@ tests_reality_SOURCES = \
 	tests/reality.h \
 	tests/reality_around.c \
 	$(NULL)
-tests_reality_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/appliance -I$(top_srcdir)/sim
+tests_reality_CPPFLAGS = $(AM_CPPFLAGS)
 tests_reality_LDADD = libextmem.la
 check_PROGRAMS += tests/reality
 TESTS += tests/reality
@@ -319,10 +319,10 @@ xm_pure_tests = \
 # build-coverage/misses.
 xm_parsers_objects = \
 	appliance/settings.$(OBJEXT) \
-	core/options.lo \
-	core/options_parse.lo \
-	core/options_print.lo \
-	core/options_value.lo \
+	common/options.lo \
+	common/options_parse.lo \
+	common/options_print.lo \
+	common/options_value.lo \
 	$(NULL)
 coverage:
 	@folder=build-coverage; flags=--enable-coverage; $(xm_other_build) check; status=$$?; \

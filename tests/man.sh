@@ -79,8 +79,8 @@ complaints "every figure is in extmem_stats(3)" "$out"
 
 sed -n '/^\.EX/,/^\.EE/p' docs/man/extmem.3 | sed '/^\.EE/q' | grep -v '^\.E' |
 	sed 's/\\e/\\/g' >"$scratch/example"
-sed 1,2d docs/examples/hello.c | diff "$scratch/example" - >>"$out"
-complaints "the example of extmem(3) is docs/examples/hello.c" "$out"
+sed 1,2d examples/hello.c | diff "$scratch/example" - >>"$out"
+complaints "the example of extmem(3) is examples/hello.c" "$out"
 
 # --- settings and options -----------------------------------------------------
 
@@ -141,7 +141,7 @@ fi
 
 # Functions are defined at the start of a line, or declared with their type.
 for name in $(grep -ohE '`[a-z_]+\(\)`' docs/*.md | tr -d '`()' | sort -u); do
-	grep -qE "^[a-z][a-zA-Z0-9_ *]*[ *]$name\(" core/*.c core/*.h appliance/*.c ||
+	grep -qE "^[a-z][a-zA-Z0-9_ *]*[ *]$name\(" core/*.h core/*/*.c core/*/*.h common/*.[ch] appliance/*.c ||
 		echo "$name() is in the documents and not in the source" >>"$out"
 done
 complaints "every function that the documents name is there" "$out"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# Turns on each planted bug (core/plant.h), or those named, and lets the
+# Turns on each planted bug (core/pure/plant.h), or those named, and lets the
 # simulator run seeds from 1 on until a law breaks. One line each: the bug, the
 # law, the seed, which is also how many were tried, and the seconds it took.
 # Without the bug that seed must break nothing.
@@ -15,7 +15,7 @@ status=0 found=0 all=0
 if [ $# -eq 0 ]; then
 	# shellcheck disable=SC2046
 	set -- $(sed -n 's/^	X(\([a-z_]*\),.*/\1/p' \
-		"${XM_SRCDIR:-.}/core/plant.h")
+		"${XM_SRCDIR:-.}/core/pure/plant.h")
 fi
 printf '%-24s %-22s %8s %9s\n' bug 'law that broke' seeds seconds
 for bug; do

@@ -19,7 +19,7 @@
  * Then a machine that does not run us in time is a trouble of its own, which
  * is not compared.
  */
-#include "appliance.h"
+#include "tests/appliance.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -30,8 +30,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "rand.h"
-#include "reality.h"
+#include "common/rand.h"
+#include "tests/reality.h"
 
 #define POOL "4M" /* REALITY_POOL */
 

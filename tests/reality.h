@@ -7,7 +7,7 @@
 #ifndef XM_TESTS_REALITY_H
 #define XM_TESTS_REALITY_H
 
-#include "outcomes.h"
+#include "sim/outcomes.h"
 
 #define REALITY_POOL (4 * XM_MIB)
 

@@ -6,7 +6,7 @@
  *
  * There is one program of one thread, so that nobody waits for another.
  */
-#include "reality.h"
+#include "tests/reality.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "program.h"
-#include "touching.h"
+#include "sim/program.h"
+#include "tests/touching.h"
 
 #define GRANULE (64 * XM_KIB) /* extmemd's */
 

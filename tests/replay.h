@@ -10,7 +10,7 @@
 #ifndef XM_TESTS_REPLAY_H
 #define XM_TESTS_REPLAY_H
 
-#include "pager.h"
+#include "core/pure/pager.h"
 
 /* --- touches ------------------------------------------------------------------ */
 
@@ -82,7 +82,7 @@ struct replay_figures {
 	uint64_t took_ns; /* by the model */
 };
 
-/* How a client with so many local pages divides them (core/client.c). */
+/* How a client with so many local pages divides them (core/client/client.c). */
 struct xm_pager_options replay_options(uint32_t local, uint32_t pages);
 
 /* NULL, or in words what the machine did that it must not. All pages hold

@@ -3,7 +3,7 @@
  * them: tests/man.sh looks for them in extmem(5). */
 #include <stdio.h>
 
-#include "client.h"
+#include "core/client/client.h"
 
 int main(void)
 {

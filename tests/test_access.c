@@ -4,7 +4,7 @@
  * calls, and that they agree; sync, advice, pins. Every test runs under each
  * way of paging that is permitted here and with one lane and several.
  */
-#include "appliance.h"
+#include "tests/appliance.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cunit.h"
+#include "tests/cunit.h"
 
 #define REGION (8 * MIB)
 

@@ -3,7 +3,7 @@
  * Opening a client, regions, slabs and objects, through the public API and
  * against real appliances.
  */
-#include "appliance.h"
+#include "tests/appliance.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "cunit.h"
+#include "tests/cunit.h"
 
 #define POOL "64M"
 #define POOL_BYTES (64 * MIB)

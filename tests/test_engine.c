@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "tests/cunit.h"
-#include "engine.h"
+#include "core/engine/engine.h"
 
 enum { PAGE = 64, PAGES = 256, BLOCK = 64, OPS = 256, APPLIANCES = 2 };
 

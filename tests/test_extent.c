@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Tests of core/extent.c, most of them against a plain array that says who
+ * Tests of common/extent.c, most of them against a plain array that says who
  * has each granule.
  */
 #include <errno.h>
@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tests/cunit.h"
-#include "extent.h"
+#include "common/extent.h"
 
 #define GRANULE 4096
 

@@ -5,7 +5,7 @@
  */
 #include "config.h"
 
-#include "appliance.h"
+#include "tests/appliance.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cunit.h"
+#include "tests/cunit.h"
 
 #define REGION (8 * MIB)
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Tests of core/heap.c. The region does not exist: an offset that were used
+ * Tests of common/heap.c. The region does not exist: an offset that were used
  * as an address would crash.
  */
 #include <errno.h>
@@ -10,7 +10,7 @@
 #include <sys/mman.h>
 
 #include "tests/cunit.h"
-#include "heap.h"
+#include "common/heap.h"
 
 /* Knuth's MMIX generator: a test's own, so that its story never changes. */
 static uint64_t draw(uint64_t *state)

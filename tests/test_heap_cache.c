@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Tests of core/heap_cache.c and of handing slots out (core/heap_slots.h):
+ * Tests of common/heap_cache.c and of handing slots out (common/heap_slots.h):
  * several caches of one heap against a shadow that knows every byte.
  */
 #include <errno.h>
@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 
 #include "tests/cunit.h"
-#include "heap_cache.h"
-#include "heap_slots.h"
+#include "common/heap_cache.h"
+#include "common/heap_slots.h"
 
 /* Knuth's MMIX generator: a test's own, so that its story never changes. */
 static uint64_t draw(uint64_t *state, uint64_t limit)

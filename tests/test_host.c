@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "appliance/host.h"
-#include "cunit.h"
+#include "tests/cunit.h"
 
 #define GRANULE 4096
 #define POOL (256 * GRANULE)

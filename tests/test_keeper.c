@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "tests/cunit.h"
-#include "keeper.h"
+#include "core/engine/keeper.h"
 
 enum { PAGE = 64, PAGES = 64, BLOCK = 8, LANES = 2, EVENTS = 64 };
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "tests/cunit.h"
-#include "layout.h"
-#include "rand.h"
+#include "core/pure/layout.h"
+#include "common/rand.h"
 
 enum { PAGES = 300, SEGMENTS = 12 };
 

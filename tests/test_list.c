@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/list.h. */
-#include "list.h"
-#include "rand.h"
+/* Tests of common/list.h. */
+#include "common/list.h"
+#include "common/rand.h"
 #include "tests/cunit.h"
 
 struct item {

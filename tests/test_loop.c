@@ -4,8 +4,8 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "channel.h"
-#include "cunit.h"
+#include "core/pure/channel.h"
+#include "tests/cunit.h"
 
 static const struct xm_channel_ops *ops;
 static struct xm_channel *appliance, *client;

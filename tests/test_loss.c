@@ -5,7 +5,7 @@
  * API. One promise above all: never zeros, never older bytes, never a silent
  * hang; the bytes, or an error, or SIGBUS.
  */
-#include "appliance.h"
+#include "tests/appliance.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "cunit.h"
+#include "tests/cunit.h"
 
 #define POOL "32M"
 #define POOL_BYTES (32 * MIB)

@@ -3,7 +3,7 @@
  * Objects and threads, through the public API: what one takes and another gives,
  * what threads keep, and that nobody loses by it.
  */
-#include "appliance.h"
+#include "tests/appliance.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cunit.h"
+#include "tests/cunit.h"
 
 #define REGION (2 * MIB)
 

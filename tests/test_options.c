@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/options.c and what belongs to it. */
+/* Tests of common/options.c and what belongs to it. */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "tests/cunit.h"
-#include "options.h"
+#include "common/options.h"
 
 struct settings {
 	struct xm_option_list appliance;

@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "tests/cunit.h"
-#include "pager.h"
-#include "rand.h"
+#include "core/pure/pager.h"
+#include "common/rand.h"
 
 #define PAGES 256
 

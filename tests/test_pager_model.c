@@ -31,8 +31,8 @@
 
 #include "tests/cunit.h"
 
-#include "pager.h"
-#include "rand.h"
+#include "core/pure/pager.h"
+#include "common/rand.h"
 
 enum { PAGES_MOST = 512, THREADS = 5, STAGE_MOST = 1024, OPS_MOST = 256 };
 

@@ -20,7 +20,7 @@
 #include <ini.h>
 #endif
 
-#include "options_parts.h"
+#include "common/options_parts.h"
 #include "tests/cunit.h"
 
 /* --- what fails at will -------------------------------------------------------------- */

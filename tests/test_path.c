@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Stories of the path: asking, connecting, hanging, giving up. */
 #include "tests/cunit.h"
-#include "path.h"
+#include "core/pure/path.h"
 
 #define LOSS (800 * XM_MS)
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/rand.h. */
+/* Tests of common/rand.h. */
 #include <string.h>
 
-#include "rand.h"
+#include "common/rand.h"
 #include "tests/cunit.h"
 
 /* Worked out by hand from the recurrence: the state {1, 2, 3, 4} gives

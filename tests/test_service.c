@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "cunit.h"
+#include "tests/cunit.h"
 #include "appliance/service.h"
 
 #define GRANULE 4096

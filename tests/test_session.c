@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tests/cunit.h"
-#include "session.h"
+#include "core/pure/session.h"
 
 #define TIMEOUT (2 * XM_SECOND)
 

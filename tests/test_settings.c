@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "appliance/settings.h"
-#include "cunit.h"
+#include "tests/cunit.h"
 
 static char *file_text(FILE *file)
 {

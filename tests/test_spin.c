@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/spin.h. */
-#include "spin.h"
+/* Tests of common/spin.h. */
+#include "common/spin.h"
 #include "tests/cunit.h"
 
 static void saw(struct xm_spin *s, uint64_t ns, int times)

@@ -16,7 +16,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "cunit.h"
+#include "tests/cunit.h"
 #include "transports/stream.h"
 
 #define ROUNDS_MAX 2000 /* of a tenth of a second: the world is broken */

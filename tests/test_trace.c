@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/trace.c. */
+/* Tests of core/pure/trace.c. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "tests/cunit.h"
-#include "trace.h"
+#include "core/pure/trace.h"
 
 #define NEGATIVE(code) ((uint64_t)(int64_t)-(code))
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Tests of core/wire.c: totality, bounds, the canonical form, the limits. */
+/* Tests of core/pure/wire.c: totality, bounds, the canonical form, the limits. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/cunit.h"
 #include "tests/wire_sample.h"
-#include "wire.h"
+#include "core/pure/wire.h"
 
 #define ROUNDS 200
 

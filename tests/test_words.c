@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "tests/cunit.h"
-#include "channel.h"
-#include "words.h"
+#include "core/pure/channel.h"
+#include "common/words.h"
 
 static char text[256];
 

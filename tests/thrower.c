@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "transports/stream.h"
-#include "wire.h"
+#include "core/pure/wire.h"
 
 #define HELD_MAX 24 /* streams left open behind */
 #define PING_EVERY 50

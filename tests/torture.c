@@ -12,7 +12,7 @@
  * The seed is printed. Threads make it no exact replay, but each thread's
  * choices are the seed's alone.
  */
-#include "appliance.h"
+#include "tests/appliance.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -21,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rand.h"
+#include "common/rand.h"
 
 #define LOCAL_MIB 4
 #define STRIPE 1000

@@ -8,7 +8,7 @@
 
 #include "bench/kernel.h"
 #include "bench/zipf.h"
-#include "rand.h"
+#include "common/rand.h"
 #include "tests/replay.h"
 
 void touches_open(struct touches *t, const char *name, uint32_t pages)

@@ -8,8 +8,8 @@
 
 #include <string.h>
 
-#include "rand.h"
-#include "wire.h"
+#include "common/rand.h"
+#include "core/pure/wire.h"
 
 /* A text of 0 .. size - 1 bytes, often of one of these two lengths. */
 static inline void sample_text(struct xm_rand *r, char *ret, size_t size)

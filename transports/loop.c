@@ -25,7 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "transport.h"
+#include "core/pure/transport.h"
 
 #define PEERS_MAX 64
 #define EXPOSED_MAX 4096

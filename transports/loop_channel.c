@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "channel.h"
+#include "core/pure/channel.h"
 
 #define PEERS_MAX 256
 #define QUEUE_MAX 64

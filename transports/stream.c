@@ -39,7 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "stream.h"
+#include "transports/stream.h"
 
 #define MAGIC "XMC1"
 #define MAGIC_SIZE 4

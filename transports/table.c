@@ -4,9 +4,9 @@
  * `extmem info` shows them. core declares the two tables; this room knows
  * what is in them.
  */
-#include "channel.h"
-#include "stream.h"
-#include "transport.h"
+#include "core/pure/channel.h"
+#include "transports/stream.h"
+#include "core/pure/transport.h"
 
 extern const struct xm_transport_ops xm_loop;
 extern const struct xm_transport_ops xm_ofi_tcp;

@@ -18,7 +18,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "ofi.h"
+#include "transports/ofi/ofi.h"
 
 static const struct ofi_scheme schemes[] = {
 	{ "ofi+tcp", "tcp", FI_EP_MSG, true, true, true, true, false },

@@ -16,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ofi.h"
+#include "transports/ofi/ofi.h"
 
 uint32_t xm_ofi_link_take(struct xm_transport *t)
 {

@@ -25,7 +25,7 @@
 #include <sys/epoll.h>
 #include <sys/stat.h>
 
-#include "ofi.h"
+#include "transports/ofi/ofi.h"
 
 /* The only descriptor in this epoll set; -1: none, or several. */
 static int only_one(int set)

@@ -29,7 +29,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "ofi.h"
+#include "transports/ofi/ofi.h"
 
 #define CHORES_NS (500 * XM_US)
 #define CHORES_POLLS 16 /* looks at the clock once in so many busy polls */

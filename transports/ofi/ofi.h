@@ -32,7 +32,7 @@
 #include <rdma/fi_errno.h>
 #include <rdma/fi_rma.h>
 
-#include "transport.h"
+#include "core/pure/transport.h"
 
 #define OFI_API FI_VERSION(1, 17)
 #define OFI_PEERS_MAX 256	  /* of an initiator */

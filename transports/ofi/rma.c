@@ -17,7 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ofi.h"
+#include "transports/ofi/ofi.h"
 
 #define ENTRIES 16
 

@@ -26,7 +26,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 
-#include "ofi.h"
+#include "transports/ofi/ofi.h"
 
 #define TENANT_CQ_SIZE 128
 #define RETIRED_MAX 1024 /* views of one tenant kept reserved */

@@ -23,7 +23,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "ofi.h"
+#include "transports/ofi/ofi.h"
 
 int xm_ofi_view_open(void *memory, size_t size, struct ofi_view *view,
 		     void **ret)

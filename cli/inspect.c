@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `extmem info` and `extmem status`: what is built in and how an appliance is
+ * reached; what an appliance has and who has it.
+ */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <stdio.h>
+#include <string.h>
+
+#include "cli/command.h"
+#include "core/extmem.h"
+
+#ifdef HAVE_JANSSON
+#include <jansson.h>
+#endif
+
+#define LIST_COUNT 64
+#define TIMEOUT_MS 5000
+
+static void mib(uint64_t bytes, char text[32])
+{
+	snprintf(text, 32, "%.1f MiB", (double)bytes / XM_MIB);
+}
+
+/* --- info ---------------------------------------------------------------------- */
+
+struct info_settings {
+	struct xm_option_list appliance;
+};
+
+static const struct xm_option info_options[] = {
+	{ .name = "appliance",
+	  .kind = XM_OPTION_LIST,
+	  .letter = 'a',
+	  .unit = "ADDR",
+	  .help = "Connect there, and say how.",
+	  .destination = offsetof(struct info_settings, appliance) },
+};
+
+static const struct xm_option_table info_table = {
+	.program = "extmem info",
+	.prefix = "EXTMEM",
+	.usage = "[--appliance ADDR]...",
+	.about = "Shows this library, the transports it was built with and "
+		 "the providers on this machine; and for an appliance the "
+		 "provider, endpoint, registration and progress modes and the "
+		 "paging in use.",
+	.options = info_options,
+	.count = XM_COUNT(info_options),
+};
+
+static int print_link(const char *address)
+{
+	char setting[160];
+	const char *settings[] = { setting, "local=4M", NULL };
+	struct extmem_info info = { .size = sizeof(info) };
+	extmem *x;
+
+	if ((size_t)snprintf(setting, sizeof(setting), "appliance=%s",
+			     address) >= sizeof(setting)) {
+		command_say("info", "%s: too long", address);
+		return COMMAND_USAGE;
+	}
+	if (extmem_open(settings, &x) < 0 || extmem_info(x, 0, &info) < 0) {
+		command_say("info", "%s", extmem_error());
+		return COMMAND_NO;
+	}
+	printf("\nappliance  %s (%s), %s\n", info.appliance, info.name,
+	       info.state);
+	printf("transport  %s, provider %s, version %s\n", info.transport,
+	       info.provider, info.version);
+	printf("endpoint   %s, %u lane%s\n", info.endpoint, info.lanes,
+	       info.lanes == 1 ? "" : "s");
+	printf("memory     registered as %s\n", info.mr_mode);
+	printf("progress   %s\n", info.progress);
+	printf("paging     %s: %s\n", info.paging, info.paging_reason);
+	printf("polling    %s\n", info.polling);
+	printf("lease      ends after %.1f s of silence\n",
+	       (double)info.lease_ms / 1000);
+	extmem_close(x);
+	return COMMAND_OK;
+}
+
+int command_info(int argc, char *argv[])
+{
+	struct info_settings settings;
+	struct xm_options *o;
+	char providers[4096];
+	int status = command_options(&info_table, &settings, argc, argv, &o,
+				     NULL);
+
+	if (status < 0) {
+		printf("extmem     %s\n", extmem_version());
+		if (extmem_providers(providers, sizeof(providers)) >= 0)
+			fputs(providers, stdout);
+		status = COMMAND_OK;
+		for (size_t i = 0; i < settings.appliance.count; i++) {
+			int r = print_link(settings.appliance.items[i]);
+
+			status = r > status ? r : status;
+		}
+	}
+	xm_options_close(o);
+	return status;
+}
+
+/* --- status -------------------------------------------------------------------- */
+
+struct status_settings {
+	bool json;
+};
+
+static const struct xm_option status_options[] = {
+	{ .name = "json",
+	  .kind = XM_OPTION_FLAG,
+	  .letter = 'j',
+	  .help = "For machines.",
+	  .destination = offsetof(struct status_settings, json) },
+};
+
+static const struct xm_option_table status_table = {
+	.program = "extmem status",
+	.usage = "[--json] ADDR",
+	.about = "Shows the memory of the appliance at ADDR, its clients and "
+		 "its regions, without becoming a client.",
+	.options = status_options,
+	.count = XM_COUNT(status_options),
+};
+
+struct listing {
+	struct extmem_status status;
+	struct extmem_region_entry entries[LIST_COUNT];
+	int count; /* negative: cannot be listed, see words */
+	char words[256];
+};
+
+/* What stops the list does not stop the rest. */
+static void list_regions(const char *address, struct listing *l)
+{
+	l->count = extmem_status_regions(address, TIMEOUT_MS, 0, l->entries,
+					 LIST_COUNT);
+	if (l->count < 0)
+		snprintf(l->words, sizeof(l->words), "%s", extmem_error());
+}
+
+static void print_status(const char *address, const struct listing *l)
+{
+	const struct extmem_status *s = &l->status;
+	char pool[32], available[32], run[32], leased[32], quarantine[32];
+
+	mib(s->pool, pool);
+	mib(s->free, available);
+	mib(s->free_run, run);
+	mib(s->leased, leased);
+	mib(s->quarantined, quarantine);
+	printf("appliance    %s (%s), provider %s %s%s\n", address, s->name,
+	       s->provider, s->library, s->leaving ? ", leaving" : "");
+	printf("up           %.0f s, incarnation %llx\n",
+	       (double)s->uptime_ms / 1000,
+	       (unsigned long long)s->incarnation);
+	printf("pool         %s: %s leased, %s free (largest run %s), "
+	       "%s in quarantine\n",
+	       pool, leased, available, run, quarantine);
+	printf("clients      %u of %u\n", s->clients, s->clients_max);
+	printf("extents      %u of %u\n", s->extents, s->extents_max);
+	printf("messages     %llu, refused %llu, malformed %llu; clients "
+	       "expired %llu\n",
+	       (unsigned long long)s->messages, (unsigned long long)s->refused,
+	       (unsigned long long)s->malformed,
+	       (unsigned long long)s->expired);
+	if (l->count < 0) {
+		printf("regions      cannot be listed: %s\n", l->words);
+		return;
+	}
+	if (l->count == 0)
+		printf("regions      none\n");
+	else
+		printf("\n%-24s %-28s %12s %6s\n", "REGION", "OWNER", "MIB",
+		       "EPOCH");
+	for (int i = 0; i < l->count; i++)
+		printf("%-24s %-28s %12.1f %6llu\n",
+		       l->entries[i].name[0] ? l->entries[i].name : "-",
+		       l->entries[i].owner, (double)l->entries[i].size / XM_MIB,
+		       (unsigned long long)l->entries[i].epoch);
+	if (l->count == LIST_COUNT)
+		printf("... the first %d\n", LIST_COUNT);
+}
+
+#ifdef HAVE_JANSSON
+static int print_status_json(const char *address, const struct listing *l)
+{
+	const struct extmem_status *s = &l->status;
+	json_t *root, *regions = json_array();
+
+	for (int i = 0; i < l->count; i++) {
+		const struct extmem_region_entry *e = &l->entries[i];
+
+		json_array_append_new(
+			regions,
+			json_pack("{ss ss sI sI sI}", "name", e->name, "owner",
+				  e->owner, "client", (json_int_t)e->client,
+				  "size", (json_int_t)e->size, "epoch",
+				  (json_int_t)e->epoch));
+	}
+	root = json_pack(
+		"{ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb so}",
+		"address", address, "name", s->name, "library", s->library,
+		"provider", s->provider, "uptime_ms", (json_int_t)s->uptime_ms,
+		"pool", (json_int_t)s->pool, "free", (json_int_t)s->free,
+		"free_run", (json_int_t)s->free_run, "leased",
+		(json_int_t)s->leased, "quarantined",
+		(json_int_t)s->quarantined, "clients", (int)s->clients,
+		"clients_max", (int)s->clients_max, "extents", (int)s->extents,
+		"extents_max", (int)s->extents_max, "messages",
+		(json_int_t)s->messages, "malformed", (json_int_t)s->malformed,
+		"refused", (json_int_t)s->refused, "expired",
+		(json_int_t)s->expired, "leaving", (int)s->leaving, "regions",
+		regions);
+	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) < 0)
+		return COMMAND_NO;
+	putchar('\n');
+	json_decref(root);
+	return COMMAND_OK;
+}
+#else
+static int print_status_json(const char *address, const struct listing *l)
+{
+	(void)address;
+	(void)l;
+	command_say("status", "this build has no JSON; build with jansson "
+			      "(Debian: libjansson-dev)");
+	return COMMAND_NO;
+}
+#endif
+
+int command_status(int argc, char *argv[])
+{
+	static struct listing listing;
+	struct status_settings settings;
+	struct xm_options *o;
+	int rest, status;
+
+	status = command_options(&status_table, &settings, argc, argv, &o,
+				 &rest);
+	if (status < 0 && rest + 1 != argc) {
+		command_say("status", rest >= argc
+					      ? "of which appliance? `extmem "
+						"status ofi+tcp://host:7470`"
+					      : "one appliance at a time");
+		status = COMMAND_USAGE;
+	}
+	if (status < 0) {
+		listing.status.size = sizeof(listing.status);
+		if (extmem_status(argv[rest], TIMEOUT_MS, &listing.status) < 0) {
+			command_say("status", "%s", extmem_error());
+			status = COMMAND_NO;
+		} else {
+			list_regions(argv[rest], &listing);
+			status = COMMAND_OK;
+			if (settings.json)
+				status = print_status_json(argv[rest],
+							   &listing);
+			else
+				print_status(argv[rest], &listing);
+		}
+	}
+	xm_options_close(o);
+	return status;
+}

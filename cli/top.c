@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * `extmem top`: who uses external memory on this machine, and how much of it.
+ *
+ * Every program under `extmem run` keeps its figures in a memory file
+ * (run/shared.h), which only its owner and root can read. They are read twice,
+ * an interval apart; what is shown a second, and the latency, is of that
+ * interval alone. A file that nobody keeps any more is taken away, if we may.
+ */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "preload/shared.h"
+
+#ifdef HAVE_JANSSON
+#include <jansson.h>
+#endif
+
+#define CLIENTS_MAX 512
+
+struct settings {
+	uint64_t interval_ns;
+	bool once, json;
+};
+
+static const struct xm_option options[] = {
+	{ .name = "interval",
+	  .kind = XM_OPTION_DURATION,
+	  .letter = 'i',
+	  .value = "1s",
+	  .min = 10 * XM_MS,
+	  .max = 3600 * XM_SECOND,
+	  .help = "Time that figures are of.",
+	  .destination = offsetof(struct settings, interval_ns) },
+	{ .name = "once",
+	  .kind = XM_OPTION_FLAG,
+	  .letter = '1',
+	  .help = "Show it once, and end.",
+	  .destination = offsetof(struct settings, once) },
+	{ .name = "json",
+	  .kind = XM_OPTION_FLAG,
+	  .letter = 'j',
+	  .help = "For machines: an object a line.",
+	  .destination = offsetof(struct settings, json) },
+};
+
+static const struct xm_option_table table = {
+	.program = "extmem top",
+	.prefix = "EXTMEM",
+	.usage = "[OPTION]...",
+	.about = "Shows the programs of this machine that run with external "
+		 "memory: yours, or as root everybody's. Sizes are MiB, "
+		 "latency is of faults.",
+	.options = options,
+	.count = XM_COUNT(options),
+};
+
+struct client {
+	uid_t uid;
+	struct run_shared at;
+};
+
+struct sample {
+	uint64_t time_ns;
+	unsigned count, hidden; /* hidden: not ours to read */
+	struct client clients[CLIENTS_MAX];
+};
+
+/* What a client did between two samples. */
+struct row {
+	const struct client *client;
+	double faults, in, out; /* a second; MB */
+	double p50_us, p99_us;
+};
+
+/* --- reading ------------------------------------------------------------------ */
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * XM_SECOND + (uint64_t)t.tv_nsec;
+}
+
+/* Whole, not half of one time and half of another. Read, not mapped: whose file
+ * it is may shorten it at any moment. */
+static bool copy(int fd, struct run_shared *ret)
+{
+	uint32_t after;
+
+	for (int tries = 0; tries < 1000; tries++) {
+		if (pread(fd, ret, sizeof(*ret), 0) != sizeof(*ret) ||
+		    pread(fd, &after, sizeof(after),
+			  offsetof(struct run_shared, generation)) !=
+			    sizeof(after))
+			return false;
+		if (after % 2 == 0 && after == atomic_load(&ret->generation))
+			return true;
+	}
+	return false;
+}
+
+static bool is_kept(int fd, const struct run_shared *s)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return false;
+	return s->pid == 0 || kill((pid_t)s->pid, 0) == 0 || errno == EPERM;
+}
+
+/* Others' words are shown on our terminal. */
+static void make_plain(char *text, size_t size)
+{
+	text[size - 1] = '\0';
+	for (; *text; text++)
+		if (*text < ' ' || *text > '~')
+			*text = '?';
+}
+
+static bool read_client(int fd, struct client *ret, bool *ret_kept)
+{
+	struct run_shared *s = &ret->at;
+	struct stat status;
+
+	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
+	    status.st_size != sizeof(*s) || !copy(fd, s))
+		return false;
+	*ret_kept = is_kept(fd, s);
+	ret->uid = status.st_uid;
+	make_plain(s->program, sizeof(s->program));
+	make_plain(s->lost, sizeof(s->lost));
+	make_plain(s->appliances[0].appliance,
+		   sizeof(s->appliances[0].appliance));
+	return s->magic == RUN_MAGIC && *ret_kept &&
+	       atomic_load(&s->state) == RUN_ATTACHED;
+}
+
+static void look_at(const char *name, struct sample *sample)
+{
+	char path[sizeof(RUN_FOLDER) + 256];
+	bool kept = true;
+	int fd;
+
+	snprintf(path, sizeof(path), RUN_FOLDER "/%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0) {
+		sample->hidden += errno == EACCES;
+		return;
+	}
+	if (read_client(fd, &sample->clients[sample->count], &kept))
+		sample->count++;
+	if (!kept)
+		unlink(path);
+	close(fd);
+}
+
+static void take(struct sample *sample)
+{
+	DIR *folder = opendir(RUN_FOLDER);
+	struct dirent *entry;
+
+	sample->count = sample->hidden = 0;
+	while (folder && (entry = readdir(folder)) != NULL)
+		if (strncmp(entry->d_name, RUN_FILE_PREFIX,
+			    strlen(RUN_FILE_PREFIX)) == 0 &&
+		    sample->count < CLIENTS_MAX)
+			look_at(entry->d_name, sample);
+	if (folder)
+		closedir(folder);
+	sample->time_ns = now_ns();
+}
+
+/* --- the interval ----------------------------------------------------------------- */
+
+static const struct client *earlier(const struct sample *before,
+				    const struct client *client)
+{
+	for (unsigned i = 0; i < before->count; i++)
+		if (before->clients[i].at.pid == client->at.pid)
+			return &before->clients[i];
+	return NULL;
+}
+
+static struct row row_of(const struct sample *before,
+			 const struct client *client, double seconds)
+{
+	const struct client *then = earlier(before, client);
+	const struct extmem_stats *s = &client->at.stats;
+	struct row row = { .client = client };
+	struct extmem_stats part = *s;
+
+	if (!then)
+		return row; /* it has just begun */
+	for (unsigned i = 0; i < EXTMEM_LATENCY_BUCKETS; i++)
+		part.latency[i] -= then->at.stats.latency[i];
+	row.faults = (double)(s->faults - then->at.stats.faults) / seconds;
+	row.in = (double)(s->bytes_read - then->at.stats.bytes_read) /
+		 seconds / 1e6;
+	row.out = (double)(s->bytes_written - then->at.stats.bytes_written) /
+		  seconds / 1e6;
+	row.p50_us = (double)extmem_latency_ns(&part, 500) / 1000;
+	row.p99_us = (double)extmem_latency_ns(&part, 990) / 1000;
+	return row;
+}
+
+static int busier_first(const void *a, const void *b)
+{
+	const struct row *x = a, *y = b;
+
+	if (x->faults != y->faults)
+		return x->faults < y->faults ? 1 : -1;
+	return (x->client->at.pid > y->client->at.pid) -
+	       (x->client->at.pid < y->client->at.pid);
+}
+
+static unsigned rows_of(const struct sample *before, const struct sample *after,
+			struct row *ret)
+{
+	double seconds = (double)(after->time_ns - before->time_ns) / 1e9;
+
+	for (unsigned i = 0; i < after->count; i++)
+		ret[i] = row_of(before, &after->clients[i], seconds);
+	qsort(ret, after->count, sizeof(*ret), busier_first);
+	return after->count;
+}
+
+/* --- showing ---------------------------------------------------------------------- */
+
+static const char *user_of(uid_t uid)
+{
+	static char number[16];
+	const struct passwd *user = getpwuid(uid);
+
+	snprintf(number, sizeof(number), "%u", (unsigned)uid);
+	return user ? user->pw_name : number;
+}
+
+static double mib(uint64_t bytes)
+{
+	return (double)bytes / XM_MIB;
+}
+
+static const char *place_of(const struct run_shared *s)
+{
+	static char text[192];
+
+	if (s->lost[0])
+		return "memory is lost";
+	snprintf(text, sizeof(text), "%.127s%s",
+		 s->appliance_count ? s->appliances[0].appliance : "",
+		 s->appliance_count > 1 ? " and others" : "");
+	return text;
+}
+
+static void print_sums(const struct row *rows, unsigned count, unsigned hidden)
+{
+	double faults = 0, in = 0, out = 0, local = 0, budget = 0, external = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct run_shared *s = &rows[i].client->at;
+
+		faults += rows[i].faults;
+		in += rows[i].in;
+		out += rows[i].out;
+		local += mib(s->stats.local_now);
+		budget += mib(s->stats.local_limit);
+		external += mib(atomic_load(&s->live_bytes));
+	}
+	printf("%u client%s: %.1f MiB external, %.1f of %.1f MiB local, "
+	       "%.0f faults/s, %.1f MB/s in, %.1f MB/s out",
+	       count, count == 1 ? "" : "s", external, local, budget, faults,
+	       in, out);
+	if (hidden > 0)
+		printf("; %u of other users", hidden);
+	printf("\n\n");
+}
+
+static void print_table(const struct row *rows, unsigned count, unsigned hidden)
+{
+	print_sums(rows, count, hidden);
+	printf("%7s %-8s %-15s %9s %8s %8s %9s %7s %7s %7s %7s  %s\n", "PID",
+	       "USER", "PROGRAM", "EXTERNAL", "LOCAL", "BUDGET", "FAULTS/S",
+	       "IN/S", "OUT/S", "P50 us", "P99 us", "APPLIANCE");
+	for (unsigned i = 0; i < count; i++) {
+		const struct run_shared *s = &rows[i].client->at;
+
+		printf("%7u %-8.8s %-15.15s %9.1f %8.1f %8.1f %9.0f %7.1f "
+		       "%7.1f %7.1f %7.1f  %s\n",
+		       s->pid, user_of(rows[i].client->uid), s->program,
+		       mib(atomic_load(&s->live_bytes)),
+		       mib(s->stats.local_now), mib(s->stats.local_limit),
+		       rows[i].faults, rows[i].in, rows[i].out, rows[i].p50_us,
+		       rows[i].p99_us, place_of(s));
+	}
+	fflush(stdout);
+}
+
+#ifdef HAVE_JANSSON
+
+static json_t *row_json(const struct row *row)
+{
+	const struct run_shared *s = &row->client->at;
+
+	return json_pack(
+		"{si ss ss ss sI sI sI sI sI sI sI sf sf sf sf sf}", "pid",
+		(int)s->pid, "user", user_of(row->client->uid), "program",
+		s->program, "appliance", place_of(s), "external_bytes",
+		(json_int_t)atomic_load(&s->live_bytes), "region_bytes",
+		(json_int_t)s->stats.region_bytes, "local_bytes",
+		(json_int_t)s->stats.local_now, "budget_bytes",
+		(json_int_t)s->stats.local_limit, "budget_percent",
+		(json_int_t)s->percent, "faults", (json_int_t)s->stats.faults,
+		"pages_lost", (json_int_t)s->stats.pages_lost, "faults_per_s",
+		row->faults, "in_mb_per_s", row->in, "out_mb_per_s", row->out,
+		"fault_p50_us", row->p50_us, "fault_p99_us", row->p99_us);
+}
+
+static int print_json(const struct row *rows, unsigned count, unsigned hidden)
+{
+	json_t *root, *list = json_array();
+	int r;
+
+	for (unsigned i = 0; i < count; i++)
+		json_array_append_new(list, row_json(&rows[i]));
+	root = json_pack("{so si}", "clients", list, "hidden", (int)hidden);
+	r = root ? json_dumpf(root, stdout, JSON_COMPACT |
+						    JSON_REAL_PRECISION(6))
+		 : -1;
+	putchar('\n');
+	fflush(stdout);
+	json_decref(root);
+	return r;
+}
+
+#else
+
+static int print_json(const struct row *rows, unsigned count, unsigned hidden)
+{
+	(void)rows;
+	(void)count;
+	(void)hidden;
+	command_say("top", "--json: this build has no JSON; build with jansson "
+			   "(Debian: libjansson-dev)");
+	return -1;
+}
+
+#endif
+
+static int watch(const struct settings *s)
+{
+	static struct sample samples[2];
+	static struct row rows[CLIENTS_MAX];
+	const struct timespec nap = { .tv_sec = s->interval_ns / XM_SECOND,
+				      .tv_nsec = s->interval_ns % XM_SECOND };
+	const bool terminal = isatty(STDOUT_FILENO) && !s->once && !s->json;
+
+	take(&samples[0]);
+	for (unsigned i = 1;; i++) {
+		const struct sample *after = &samples[i % 2];
+		unsigned count;
+
+		nanosleep(&nap, NULL);
+		take(&samples[i % 2]);
+		count = rows_of(&samples[(i + 1) % 2], after, rows);
+		if (terminal)
+			printf("\033[H\033[2J");
+		if (!s->json)
+			print_table(rows, count, after->hidden);
+		else if (print_json(rows, count, after->hidden) < 0)
+			return COMMAND_NO;
+		if (s->once || ferror(stdout))
+			return ferror(stdout) ? COMMAND_NO : COMMAND_OK;
+	}
+}
+
+int command_top(int argc, char *argv[])
+{
+	static struct settings settings;
+	struct xm_options *o;
+	int status = command_options(&table, &settings, argc, argv, &o, NULL);
+
+	if (status < 0)
+		status = watch(&settings);
+	xm_options_close(o);
+	return status;
+}

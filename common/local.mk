@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# common: small libraries that know nothing of external memory. core,
+# transports, appliance and every program stand on them.
+
+# Pure ones are part of the ground floor.
+noinst_LTLIBRARIES += libxm_ground.la
+libxm_ground_la_SOURCES = \
+	common/base.h \
+	common/extent.c \
+	common/extent.h \
+	common/heap.c \
+	common/heap.h \
+	common/heap_cache.c \
+	common/heap_cache.h \
+	common/heap_slots.h \
+	common/list.h \
+	common/rand.h \
+	common/spin.h \
+	common/words.c \
+	common/words.h \
+	$(NULL)
+
+# Settings from flags, the environment, files and calls; reads files.
+noinst_LTLIBRARIES += libxm_client.la
+libxm_client_la_SOURCES = \
+	common/options.c \
+	common/options.h \
+	common/options_parse.c \
+	common/options_parts.h \
+	common/options_print.c \
+	common/options_value.c \
+	$(NULL)

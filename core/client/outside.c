@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What can be asked of an appliance, and told it, by a process that has no client
+ * there: one question on a stream of its own.
+ */
+#include "config.h"
+
+#include "core/client/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/pure/channel.h"
+#include "core/engine/control.h"
+
+/* --- entries of lists ---------------------------------------------------------------- */
+
+static void entry_of(const struct xm_list_entry *from, const char *appliance,
+		     struct extmem_region_entry *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	snprintf(ret->name, sizeof(ret->name), "%s", from->region);
+	snprintf(ret->owner, sizeof(ret->owner), "%s", from->owner);
+	snprintf(ret->appliance, sizeof(ret->appliance), "%s", appliance);
+	ret->client = from->client;
+	ret->extent = from->extent;
+	ret->size = from->size;
+	ret->epoch = from->epoch;
+}
+
+size_t xm_list_entries(const struct xm_listed *listed, const char *appliance,
+		       uint64_t *skip, struct extmem_region_entry *ret,
+		       size_t got, size_t count)
+{
+	for (uint32_t i = 0; i < listed->count && got < count; i++) {
+		if (*skip > 0)
+			(*skip)--;
+		else
+			entry_of(&listed->entries[i], appliance, &ret[got++]);
+	}
+	return got;
+}
+
+/* --- a question -------------------------------------------------------------------------- */
+
+struct question {
+	const struct xm_channel_ops *ops;
+	struct xm_channel *channel;
+	struct xm_control control;
+	char address[XM_ADDRESS_SIZE];
+	bool ready, answered, failed;
+	int status;
+	struct xm_message answer;
+};
+
+static void question_report(void *owner, const struct xm_control_report *report)
+{
+	struct question *q = owner;
+
+	switch (report->kind) {
+	case XM_CONTROL_ANSWER:
+		q->answered = true;
+		q->status = report->status;
+		if (report->message != NULL)
+			q->answer = *report->message;
+		break;
+	case XM_CONTROL_AWAY:
+		q->failed = true;
+		q->status = report->status;
+		break;
+	case XM_CONTROL_READY:
+		q->ready = true;
+		break;
+	case XM_CONTROL_LOST:
+		q->failed = true;
+		q->status = -ESTALE;
+		break;
+	}
+}
+
+/* As an observer, or as the client that has this lease. */
+static int question_open(struct question *q, const char *call,
+			 const char *address, const struct extmem_lease *lease,
+			 uint32_t timeout_ms)
+{
+	struct xm_channel_options o = { .address = address, .peers_max = 1 };
+	struct xm_hello hello = { .flags = XM_HELLO_OBSERVER };
+	size_t length = strcspn(address, ":");
+	char words[256] = "";
+	int rc;
+
+	for (unsigned i = 0; xm_channels[i] != NULL; i++) {
+		if (strlen(xm_channels[i]->scheme) == length &&
+		    strncmp(xm_channels[i]->scheme, address, length) == 0)
+			q->ops = xm_channels[i];
+	}
+	if (q->ops == NULL || address[length] == '\0' ||
+	    strlen(address) >= XM_ADDRESS_SIZE)
+		return xm_fail(-EINVAL, "%s: %s: no such transport: an address "
+			       "is like ofi+tcp://host:7470", call, address);
+	rc = q->ops->open(&o, words, sizeof(words), &q->channel);
+	if (rc != 0)
+		return xm_fail(rc, "%s: %s: %s", call, address, words);
+	snprintf(q->address, sizeof(q->address), "%s", address);
+	snprintf(hello.name, sizeof(hello.name), "observer");
+	if (lease != NULL) {
+		hello.flags = 0;
+		hello.client = lease->client;
+		memcpy(hello.secret, lease->secret, sizeof(hello.secret));
+	}
+	snprintf(hello.transport, sizeof(hello.transport), "%.*s",
+		 (int)length, address);
+	snprintf(hello.library, sizeof(hello.library), "extmem %s",
+		 PACKAGE_VERSION);
+	xm_control_init(&q->control, question_report, q);
+	xm_control_add(&q->control, address, q->ops, q->channel, &hello,
+		       timeout_ms * XM_MS);
+	if (lease != NULL)
+		q->control.peers[0].session.welcome.incarnation =
+			lease->incarnation;
+	return 0;
+}
+
+static int question_ask(struct question *q, const char *call,
+			const struct xm_message *message, uint32_t timeout_ms)
+{
+	uint64_t deadline_ns = os_now_ns() + timeout_ms * XM_MS;
+	char words[256];
+
+	q->answered = q->failed = false;
+	xm_control_request(&q->control, 0, message, 0, deadline_ns,
+			   os_now_ns());
+	while (!q->answered && !q->failed) {
+		xm_control_turn(&q->control, os_now_ns());
+		if (!q->answered && !q->failed)
+			q->ops->wait(q->channel, -1, 5 * XM_MS);
+	}
+	if (q->status == 0)
+		return 0;
+	xm_channel_explain(q->address, q->status, false, words,
+			   sizeof(words));
+	return xm_fail(q->status, "%s: %s", call, words);
+}
+
+static void question_close(struct question *q)
+{
+	if (q->channel != NULL) {
+		xm_control_end(&q->control, os_now_ns());
+		q->ops->close(q->channel);
+	}
+	os_free(q);
+}
+
+int extmem_status(const char *appliance, uint32_t timeout_ms,
+		  struct extmem_status *ret)
+{
+	struct question *q = os_alloc(sizeof(*q));
+	struct xm_message message = { .kind = XM_STATUS };
+	struct extmem_status status = { .size = 0 };
+	const struct xm_state *s;
+	int rc;
+
+	if (q == NULL)
+		return xm_fail(-ENOMEM, "extmem_status: out of memory");
+	rc = question_open(q, "extmem_status", appliance, NULL, timeout_ms);
+	if (rc == 0)
+		rc = question_ask(q, "extmem_status", &message, timeout_ms);
+	if (rc == 0) {
+		s = &q->answer.u.state;
+		memcpy(status.name, s->name, sizeof(status.name));
+		memcpy(status.provider, s->provider, sizeof(status.provider));
+		memcpy(status.library, s->library, sizeof(status.library));
+		status.incarnation = s->incarnation;
+		status.uptime_ms = s->uptime_ms;
+		status.pool = s->pool;
+		status.free = s->free;
+		status.free_run = s->free_run;
+		status.leased = s->leased;
+		status.quarantined = s->quarantined;
+		status.clients = s->clients;
+		status.clients_max = s->clients_max;
+		status.extents = s->extents;
+		status.extents_max = s->extents_max;
+		status.messages = s->messages;
+		status.malformed = s->malformed;
+		status.refused = s->refused;
+		status.expired = s->expired;
+		status.leaving = s->leaving;
+		rc = xm_give_sized("extmem_status", ret, &status,
+				sizeof(status));
+	}
+	question_close(q);
+	return rc;
+}
+
+int extmem_status_regions(const char *appliance, uint32_t timeout_ms,
+			  uint64_t skip, struct extmem_region_entry *ret,
+			  size_t count)
+{
+	struct question *q = os_alloc(sizeof(*q));
+	struct xm_message message = { .kind = XM_LIST };
+	size_t got = 0;
+	int rc;
+
+	if (q == NULL)
+		return xm_fail(-ENOMEM, "extmem_status: out of memory");
+	rc = question_open(q, "extmem_status", appliance, NULL, timeout_ms);
+	while (rc == 0 && got < count) {
+		rc = question_ask(q, "extmem_status", &message, timeout_ms);
+		if (rc != 0)
+			break;
+		got = xm_list_entries(&q->answer.u.listed, appliance, &skip, ret,
+				   got, count);
+		message.u.list.cursor = q->answer.u.listed.cursor;
+		if (message.u.list.cursor == 0)
+			break;
+	}
+	question_close(q);
+	return rc != 0 ? rc : (int)got;
+}
+
+/* --- the end of a lease --------------------------------------------------------------------- */
+
+int extmem_lease_end(const struct extmem_lease *lease, uint32_t timeout_ms)
+{
+	uint64_t deadline_ns = os_now_ns() + timeout_ms * XM_MS;
+	struct question *q;
+	char words[256];
+	int rc;
+
+	if (memchr(lease->appliance, '\0', sizeof(lease->appliance)) == NULL ||
+	    lease->client == 0)
+		return xm_fail(-EINVAL, "extmem_lease_end: that is no lease");
+	q = os_alloc(sizeof(*q));
+	if (q == NULL)
+		return xm_fail(-ENOMEM, "extmem_lease_end: out of memory");
+	rc = question_open(q, "extmem_lease_end", lease->appliance, lease,
+			   timeout_ms);
+	while (rc == 0 && !q->ready && !q->failed) {
+		xm_control_turn(&q->control, os_now_ns());
+		if (q->ready || q->failed)
+			break;
+		if (os_now_ns() >= deadline_ns) {
+			q->failed = true;
+			q->status = -ETIMEDOUT;
+			break;
+		}
+		q->ops->wait(q->channel, -1, 5 * XM_MS);
+	}
+	if (rc == 0 && q->failed) {
+		xm_channel_explain(q->address, q->status, false, words,
+				   sizeof(words));
+		rc = xm_fail(q->status, "extmem_lease_end: %s",
+			     q->status == -ESTALE ? "it has ended already"
+						  : words);
+	}
+	question_close(q); /* which says BYE, if it is ready */
+	return rc;
+}

@@ -1,0 +1,742 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Regions: taken from appliances by a message, and slabs and objects selected
+ * inside them without one. See client.h for the locks.
+ *
+ * The life of an allocation: extmem_region_take() reserves addresses, asks
+ * appliances for extents (TAKE), and adds them to the layout as segments;
+ * extmem_slab_alloc() and extmem_object_alloc() then carve the region with
+ * local tables only.
+ */
+#include "core/client/client.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/pure/plant.h"
+
+/* Public calls that ask appliances go one after the other. Each ends by its own
+ * deadline, which counts from before it waited for its turn; so do those
+ * before it, and so no one waits longer than the timeout. */
+static void turn_take(extmem *x)
+{
+	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
+
+	os_mutex_take(&x->regions_lock);
+	x->deadline_ns = deadline_ns;
+}
+
+static void turn_give(extmem *x)
+{
+	os_mutex_give(&x->regions_lock);
+}
+
+/* --- segments --------------------------------------------------------------------- */
+
+static void segment_add(extmem *x, const struct xm_segment *segment,
+			int *ret_rc)
+{
+	struct os_signals old;
+
+	xm_lanes_lock(x, &old);
+	*ret_rc = xm_layout_add(&x->layout, segment);
+	for (uint32_t l = 0; l < x->lanes_count && *ret_rc == 0; l++)
+		x->lanes[l].engine.peers[segment->appliance].segments++;
+	xm_lanes_unlock(x, &old);
+}
+
+static void segment_remove(extmem *x, uint64_t page, uint32_t appliance)
+{
+	struct os_signals old;
+
+	xm_lanes_lock(x, &old);
+	xm_layout_remove(&x->layout, page);
+	for (uint32_t l = 0; l < x->lanes_count; l++)
+		x->lanes[l].engine.peers[appliance].segments--;
+	xm_lanes_unlock(x, &old);
+}
+
+static bool is_ready(extmem *x, uint32_t appliance)
+{
+	bool ready;
+
+	os_mutex_take(&x->control_lock);
+	ready = x->keeper.peers[appliance].ready;
+	os_mutex_give(&x->control_lock);
+	return ready;
+}
+
+/* Tells the appliance. Not waited for where it cannot hear: its lease ends. */
+static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
+{
+	struct xm_message give = { .kind = XM_GIVE };
+	struct waiter waiter;
+	int rc;
+
+	if (!is_ready(x, appliance))
+		return -ENOTCONN;
+	/* One that hangs is waited for once: BYE says it all again. */
+	if (x->closing && x->deaf[appliance])
+		return -ETIMEDOUT;
+	give.u.give.extent = extent;
+	rc = xm_ask(x, appliance, &give, x->deadline_ns, &waiter);
+	x->deaf[appliance] = rc == -ETIMEDOUT;
+	return rc;
+}
+
+/* What an appliance said to a TAKE. */
+struct offer {
+	int status;
+	uint64_t free, free_run, soon;
+	char words[XM_WORDS_SIZE + XM_ADDRESS_SIZE];
+};
+
+/* One extent of `size` bytes there, as the segment at this page. */
+static int segment_take(extmem *x, const extmem_region *region,
+			uint32_t appliance, uint64_t address, uint64_t size,
+			struct offer *ret)
+{
+	struct xm_message take = { .kind = XM_TAKE };
+	struct xm_segment segment = { .page = address / XM_PAGE };
+	struct waiter waiter;
+	const struct xm_taken *taken;
+	int rc;
+
+	take.u.take.size = size;
+	memcpy(take.u.take.region, region->name, XM_NAME_SIZE);
+	ret->free = ret->free_run = ret->soon = 0;
+	ret->status = xm_ask(x, appliance, &take, x->deadline_ns, &waiter);
+	if (ret->status != 0) {
+		if (waiter.message.kind == XM_REFUSED) {
+			ret->free = waiter.message.u.refused.free;
+			ret->free_run = waiter.message.u.refused.free_run;
+			ret->soon = waiter.message.u.refused.soon;
+		}
+		xm_ask_words(x, &waiter, ret->words, sizeof(ret->words));
+		return ret->status;
+	}
+	taken = &waiter.message.u.taken;
+	if (taken->size < size) {
+		snprintf(ret->words, sizeof(ret->words), "appliance %s gave "
+			 "less than was asked", xm_address_of(x, appliance));
+		return ret->status = -EPROTO;
+	}
+	segment.count = size / XM_PAGE;
+	segment.appliance = appliance;
+	segment.region = region->number;
+	segment.lease = waiter.lease;
+	segment.extent = taken->extent;
+	segment.epoch = taken->epoch;
+	segment.far = taken->far;
+	segment_add(x, &segment, &rc);
+	if (rc != 0) {
+		extent_give(x, appliance, taken->extent);
+		snprintf(ret->words, sizeof(ret->words), "%d segments are in "
+			 "use, which is the limit", XM_SEGMENTS_MAX);
+		ret->status = rc;
+	}
+	return rc;
+}
+
+/* Gives back the segments of [address, end), last first. */
+static int segments_give(extmem *x, uint64_t address, uint64_t end)
+{
+	uint32_t hint = 0;
+	int rc = 0;
+
+	while (end > address) {
+		struct xm_segment *s, copy;
+		struct os_signals old;
+		int last;
+
+		xm_lanes_lock(x, &old);
+		s = xm_layout_find(&x->layout, end / XM_PAGE - 1, &hint);
+		XM_ASSERT(s != NULL && s->page * XM_PAGE >= address);
+		copy = *s;
+		xm_lanes_unlock(x, &old);
+		segment_remove(x, copy.page, copy.appliance);
+		last = copy.lost ? 0
+				 : extent_give(x, copy.appliance, copy.extent);
+		if (rc == 0)
+			rc = last;
+		end = copy.page * XM_PAGE;
+	}
+	return rc;
+}
+
+/* Covers [address, + size) with extents: of one appliance if one has room for
+ * it all, else of as many as it takes, largest runs first come. */
+static int segments_try(extmem *x, const extmem_region *region,
+			uint64_t address, uint64_t size, bool *ret_soon,
+			char *words, size_t words_size)
+{
+	uint32_t count = x->keeper.control.count;
+	struct offer offers[XM_APPLIANCES_MAX];
+	uint64_t at = address, end = address + size;
+	uint64_t together = 0, soon = 0;
+	uint32_t ready = 0, told = 0;
+	int rc = -ENOSPC;
+
+	for (uint32_t a = 0; a < count; a++)
+		ready += is_ready(x, a);
+	for (uint32_t a = 0; a < count; a++) {
+		/* One that is away is waited for only if all are. */
+		if (ready > 0 && !is_ready(x, a)) {
+			offers[a] = (struct offer){ .status = -ENOTCONN };
+			snprintf(offers[a].words, sizeof(offers[a].words),
+				 "appliance %s is away", xm_address_of(x, a));
+			continue;
+		}
+		rc = segment_take(x, region, a, address, size, &offers[a]);
+		if (rc == 0)
+			return 0;
+		together += xm_min(offers[a].free, size);
+	}
+	/* Pieces that do not suffice are not taken: they would have to be
+	 * zeroed before anybody else could have them. */
+	for (uint32_t a = 0; a < count && at < end && together >= size;) {
+		uint64_t part = offers[a].free_run & ~(x->granule - 1);
+		struct offer next;
+
+		part = xm_min(part, end - at);
+		if (offers[a].status != -ENOSPC || part == 0) {
+			a++;
+			continue;
+		}
+		/* The words stay those about the whole. What is free after
+		 * this run, it tells when it refuses more than it has. */
+		if (segment_take(x, region, a, at, part, &next) == 0) {
+			at += part;
+			offers[a].free_run = xm_min(end - at, part);
+		} else {
+			offers[a].free_run =
+				next.free_run < part ? next.free_run : 0;
+		}
+	}
+	if (at == end)
+		return 0;
+	segments_give(x, address, at);
+	for (uint32_t a = 0; a < count; a++) {
+		if (offers[a].status == -ENOSPC)
+			soon += xm_min(offers[a].soon, size);
+	}
+	*ret_soon = soon > 0 && together + soon >= size;
+	/* The first that is full has the word, else the first. */
+	for (uint32_t a = count; a-- > 0;)
+		told = offers[a].status == -ENOSPC ? a : told;
+	rc = offers[told].status;
+	snprintf(words, words_size, "%s%s", offers[told].words,
+		 count > 1 ? "; nor do the others have room together" : "");
+	return rc;
+}
+
+/* What others gave back is parted from them and zeroed before it is free, which
+ * takes a moment: an appliance that says so is asked again. */
+#define SOON (5 * XM_SECOND)
+#define SOON_STEP (5 * XM_MS)
+
+static int segments_take(extmem *x, const extmem_region *region,
+			 uint64_t address, uint64_t size, char *words,
+			 size_t words_size)
+{
+	uint64_t deadline_ns = xm_min(x->deadline_ns, os_now_ns() + SOON);
+	bool soon = false;
+	int rc;
+
+	for (;;) {
+		rc = segments_try(x, region, address, size, &soon, words,
+				  words_size);
+		if (rc != -ENOSPC || !soon || os_now_ns() >= deadline_ns)
+			return rc;
+		os_sleep(SOON_STEP);
+	}
+}
+
+/* --- paths ---------------------------------------------------------------------------- */
+
+/* Memory that cannot be reached is of no use: wait until every lane can. */
+static int paths_wait(extmem *x, const extmem_region *region, char *words,
+		      size_t words_size)
+{
+	uint64_t began_ns = os_now_ns();
+	uint64_t deadline_ns = x->deadline_ns;
+	uint64_t page = region->address / XM_PAGE;
+	uint64_t limit = page + region->size / XM_PAGE;
+
+	xm_kick(x);
+	for (uint32_t l = 0; l < x->lanes_count; l++) {
+		struct lane *lane = &x->lanes[l];
+		struct xm_wait wait = { .deadline_ns = deadline_ns };
+
+		for (uint64_t p = page; p < limit;) {
+			uint32_t seen = xm_lane_seen(lane);
+			struct xm_segment *s;
+			struct os_signals old;
+			enum xm_reach reach;
+			struct xm_lane_peer *peer;
+			uint64_t next, now_ns;
+			char said[128];
+			const char *address;
+
+			xm_lane_lock(lane, &old);
+			xm_lane_turn(lane);
+			s = xm_layout_find(&x->layout, p, &lane->engine.hint);
+			XM_ASSERT(s != NULL);
+			peer = &lane->engine.peers[s->appliance];
+			reach = xm_engine_reach(&lane->engine, p);
+			next = s->page + s->count;
+			address = xm_address_of(x, s->appliance);
+			snprintf(said, sizeof(said), "%s",
+				 peer->ops->words(peer->transport));
+			xm_lane_unlock(lane, &old);
+			if (reach == XM_REACH_UP) {
+				p = next;
+				continue;
+			}
+			/* It may have been lost long before, and be back in a
+			 * moment. */
+			now_ns = os_now_ns();
+			if (now_ns >= deadline_ns ||
+			    (reach == XM_REACH_LOST &&
+			     now_ns - began_ns >=
+				     2 * x->settings.loss_timeout_ns)) {
+				snprintf(words, words_size, "appliance %s "
+					 "answers, but its memory cannot be "
+					 "reached%s%s", address,
+					 said[0] != '\0' ? ": " : "", said);
+				return -ENOTCONN;
+			}
+			xm_lane_await(lane, seen, &wait);
+		}
+	}
+	return 0;
+}
+
+/* --- take -------------------------------------------------------------------------------- */
+
+/* How far a region may grow where it is: addresses and tables cost nothing
+ * until they are used. */
+static uint64_t span_of(const extmem *x, uint64_t size)
+{
+	uint64_t most = x->arena_size / 16;
+	uint64_t span = xm_min(size, most / 16) * 16;
+
+	return xm_align_up(xm_max(span, size), XM_SPAN_GRANULE);
+}
+
+static int region_tables(extmem_region *region)
+{
+	uint64_t slabs_max = xm_min(region->span / XM_PAGE, 1u << 28);
+
+	region->slabs_memory_size = xm_extent_memory_size((uint32_t)slabs_max);
+	region->slabs_memory = os_memory_take(region->slabs_memory_size);
+	region->heap_memory_size = xm_heap_memory_size(region->span);
+	region->heap_memory = os_memory_take(region->heap_memory_size);
+	if (region->slabs_memory == NULL || region->heap_memory == NULL)
+		return -ENOMEM;
+	xm_extent_init(&region->slabs, region->size, XM_PAGE,
+		       (uint32_t)slabs_max, region->slabs_memory);
+	xm_heap_init(&region->heap, &region->slabs, region->span,
+		     region->heap_memory);
+	return 0;
+}
+
+static void region_free(extmem_region *region)
+{
+	xm_caches_end(region);
+	os_memory_give(region->slabs_memory, region->slabs_memory_size);
+	os_memory_give(region->heap_memory, region->heap_memory_size);
+	os_mutex_close(&region->lock);
+	os_free(region->mappings);
+	os_free(region);
+}
+
+static int check_size(const extmem *x, const char *call, uint64_t *size)
+{
+	if (*size == 0 || *size > UINT64_MAX / 2)
+		return xm_fail(-EINVAL, "%s: a region of %llu bytes: the size "
+			       "must be at least 1 and fit in memory", call,
+			       (unsigned long long)*size);
+	*size = xm_align_up(*size, x->granule);
+	return 0;
+}
+
+/* With regions_lock held. */
+static int region_build(extmem *x, extmem_region *region)
+{
+	char words[512] = "out of memory";
+	int rc;
+
+	if (x->regions_count == XM_REGIONS_MAX)
+		return xm_fail(-ENOSPC, "extmem_region_take: %d regions are "
+			       "held, which is the limit: take larger ones",
+			       XM_REGIONS_MAX);
+	region->span = span_of(x, region->size);
+	rc = xm_extent_take(&x->arena, region->span, 0, &region->address);
+	if (rc != 0) {
+		region->span = region->size;
+		rc = xm_extent_take(&x->arena, region->span, 0,
+				    &region->address);
+	}
+	if (rc != 0)
+		return xm_fail(-ENOMEM, "extmem_region_take: no %llu MiB of "
+			       "addresses left: raise the setting arena",
+			       (unsigned long long)(region->size / XM_MIB));
+	rc = region_tables(region);
+	if (rc == 0)
+		rc = segments_take(x, region, region->address, region->size,
+				   words, sizeof(words));
+	if (rc == 0) {
+		rc = paths_wait(x, region, words, sizeof(words));
+		if (rc != 0)
+			segments_give(x, region->address,
+				      region->address + region->size);
+	}
+	if (rc != 0) {
+		xm_extent_give(&x->arena, region->address, NULL);
+		return xm_fail(rc, "extmem_region_take: %s", words);
+	}
+	xm_list_push_back(&x->regions, &region->link);
+	x->regions_count++;
+	return 0;
+}
+
+int extmem_region_take(extmem *x, const char *name, uint64_t size,
+		       extmem_region **ret)
+{
+	extmem_region *region;
+	int rc = xm_usable("extmem_region_take");
+
+	if (rc == 0)
+		rc = check_size(x, "extmem_region_take", &size);
+	if (rc != 0)
+		return rc;
+	if (name != NULL && strlen(name) >= XM_NAME_SIZE)
+		return xm_fail(-EINVAL, "extmem_region_take: a name of %zu "
+			       "characters: at most %d", strlen(name),
+			       XM_NAME_SIZE - 1);
+	region = os_alloc(sizeof(*region));
+	if (region == NULL)
+		return xm_fail(-ENOMEM, "extmem_region_take: out of memory");
+	region->client = x;
+	region->size = size;
+	if (name != NULL)
+		memcpy(region->name, name, strlen(name));
+	os_mutex_open(&region->lock);
+	xm_list_open(&region->caches);
+	turn_take(x);
+	region->number = x->regions_count;
+	rc = region_build(x, region);
+	turn_give(x);
+	if (rc != 0)
+		region_free(region);
+	else
+		*ret = region;
+	return rc;
+}
+
+/* --- give ------------------------------------------------------------------------------------ */
+
+/* Pages of [offset, + size) get no other meaning before nothing of their old
+ * one is under way. */
+static int forget(extmem_region *region, uint64_t offset, uint64_t size)
+{
+	extmem *x = region->client;
+	struct xm_pager_event ev = { .kind = XM_PAGER_FORGET };
+	uint64_t first = (region->address + offset) / XM_PAGE;
+
+	if (!atomic_load(&region->tracked))
+		return 0;
+	return xm_range(x, &ev, first,
+			first + size / XM_PAGE - XM_PLANTED(last_page_kept),
+			XM_NEVER);
+}
+
+int extmem_region_give(extmem_region *region)
+{
+	extmem *x;
+	int rc, told;
+
+	if (region == NULL)
+		return 0;
+	rc = xm_usable("extmem_region_give");
+	if (rc != 0)
+		return rc;
+	x = region->client;
+	turn_take(x);
+	rc = forget(region, 0, region->size);
+	if (region->attached)
+		xm_detach(region, 0, region->size);
+	told = segments_give(x, region->address,
+			     region->address + region->size);
+	xm_extent_give(&x->arena, region->address, NULL);
+	xm_list_remove(&region->link);
+	x->regions_count--;
+	turn_give(x);
+	region_free(region);
+	if (rc == 0 && told != 0)
+		rc = xm_fail(told, "extmem_region_give: its appliance could "
+			     "not be told; it takes the memory back when our "
+			     "lease ends");
+	return rc;
+}
+
+/* --- resize ------------------------------------------------------------------------------------ */
+
+static int grow(extmem_region *region, uint64_t size)
+{
+	extmem *x = region->client;
+	uint64_t more = size - region->size;
+	char words[512] = "";
+	int rc;
+
+	if (size > region->span)
+		return xm_fail(-ENOMEM, "extmem_region_resize: the region can "
+			       "grow to %llu MiB where it is",
+			       (unsigned long long)(region->span / XM_MIB));
+	rc = segments_take(x, region, region->address + region->size, more,
+			   words, sizeof(words));
+	if (rc != 0)
+		return xm_fail(rc, "extmem_region_resize: %s", words);
+	if (region->attached)
+		rc = xm_attach(region, region->size, more);
+	if (rc != 0) {
+		segments_give(x, region->address + region->size,
+			      region->address + size);
+		return xm_fail(rc, "extmem_region_resize: cannot map: %s",
+			       strerror(-rc));
+	}
+	rc = xm_heap_resize(&region->heap, size);
+	XM_ASSERT(rc == 0);
+	region->size = size;
+	/* Explicit writes before the first mapping marked the old part only;
+	 * the new one is as fresh as can be. */
+	return 0;
+}
+
+/* The segment that the new end falls into: its head becomes an extent of its
+ * own, so that its tail can be given back. */
+static int trim_segment(extmem *x, uint64_t end)
+{
+	struct xm_message trim = { .kind = XM_TRIM };
+	struct xm_segment *s, whole, tail;
+	struct waiter waiter;
+	struct os_signals old;
+	uint32_t hint = 0;
+	int rc = 0;
+
+	xm_lanes_lock(x, &old);
+	s = xm_layout_find(&x->layout, end / XM_PAGE, &hint);
+	XM_ASSERT(s != NULL);
+	whole = *s;
+	if (whole.page * XM_PAGE == end)
+		rc = 1;
+	else if (x->layout.count == x->layout.max)
+		rc = -ENOSPC;
+	else if (whole.unsure)
+		rc = -EBUSY;
+	xm_lanes_unlock(x, &old);
+	if (rc != 0)
+		return rc < 0 ? rc : 0;
+	trim.u.trim.extent = whole.extent;
+	trim.u.trim.size = end - whole.page * XM_PAGE;
+	/* What is lost is divided here alone. */
+	if (!whole.lost)
+		rc = xm_ask(x, whole.appliance, &trim,
+				      x->deadline_ns, &waiter);
+	if (rc == -ETIMEDOUT || rc == -ENOTCONN) {
+		/* The old key still reaches all of it, but what the number
+		 * names there now is not known. */
+		xm_lanes_lock(x, &old);
+		s = xm_layout_find(&x->layout, whole.page, &hint);
+		s->unsure = true;
+		xm_lanes_unlock(x, &old);
+	}
+	if (rc != 0)
+		return rc;
+	tail = whole;
+	tail.page = end / XM_PAGE;
+	tail.count = whole.page + whole.count - tail.page;
+	tail.far_offset += end - whole.page * XM_PAGE;
+	xm_lanes_lock(x, &old);
+	s = xm_layout_find(&x->layout, whole.page, &hint);
+	s->count = tail.page - whole.page;
+	if (!whole.lost) {
+		s->extent = waiter.message.u.taken.extent;
+		s->epoch = waiter.message.u.taken.epoch;
+		if (!XM_PLANTED(trim_key_kept))
+			s->far = waiter.message.u.taken.far;
+		s->far_offset = 0;
+	}
+	rc = xm_layout_add(&x->layout, &tail);
+	XM_ASSERT(rc == 0);
+	for (uint32_t l = 0; l < x->lanes_count; l++)
+		x->lanes[l].engine.peers[tail.appliance].segments++;
+	xm_lanes_unlock(x, &old);
+	return rc;
+}
+
+/* Operations on the head that were posted under the key it had before. */
+static void quiesce(extmem *x)
+{
+	uint64_t deadline_ns = xm_min(x->deadline_ns,
+				      os_now_ns() + 2 * XM_SECOND);
+
+	for (uint32_t l = 0; l < x->lanes_count; l++) {
+		struct lane *lane = &x->lanes[l];
+		struct xm_wait wait = { .deadline_ns = deadline_ns };
+		uint32_t flying = 1;
+
+		while (flying > 0 && os_now_ns() < deadline_ns) {
+			uint32_t seen = xm_lane_seen(lane);
+			struct os_signals old;
+
+			xm_lane_lock(lane, &old);
+			xm_lane_turn(lane);
+			flying = xm_engine_flying(&lane->engine);
+			xm_lane_unlock(lane, &old);
+			if (flying > 0)
+				xm_lane_await(lane, seen, &wait);
+		}
+	}
+}
+
+static int shrink(extmem_region *region, uint64_t size)
+{
+	extmem *x = region->client;
+	uint64_t less = region->size - size;
+	struct xm_heap_freed freed;
+	int rc;
+
+	xm_caches_empty(region);
+	while (xm_heap_trim(&region->heap, &freed))
+		;
+	rc = xm_heap_resize(&region->heap, size);
+	if (rc != 0)
+		return xm_fail(rc, "extmem_region_resize: slabs or objects are "
+			       "in use beyond %llu bytes: free them first",
+			       (unsigned long long)size);
+	rc = trim_segment(x, region->address + size);
+	if (rc != 0) {
+		xm_heap_resize(&region->heap, region->size);
+		return xm_fail(rc, "extmem_region_resize: %s",
+			       rc == -EBUSY ? "how an earlier shrink ended is "
+					      "not known: give the region back "
+					      "to shrink it"
+					    : xm_why(rc));
+	}
+	/* Only now: had it failed, the tail would be as it was. */
+	forget(region, size, less);
+	if (region->attached)
+		xm_detach(region, size, less);
+	quiesce(x);
+	rc = segments_give(x, region->address + size,
+			   region->address + region->size);
+	region->size = size;
+	if (rc != 0)
+		return xm_fail(rc, "extmem_region_resize: the appliance could "
+			       "not be told; it takes the tail back when our "
+			       "lease ends");
+	return 0;
+}
+
+int extmem_region_resize(extmem_region *region, uint64_t size)
+{
+	extmem *x = region->client;
+	int rc = xm_usable("extmem_region_resize");
+
+	if (rc == 0)
+		rc = check_size(x, "extmem_region_resize", &size);
+	if (rc != 0)
+		return rc;
+	turn_take(x);
+	os_mutex_take(&region->lock);
+	if (size > region->size)
+		rc = grow(region, size);
+	else if (size < region->size)
+		rc = shrink(region, size);
+	os_mutex_give(&region->lock);
+	turn_give(x);
+	return rc;
+}
+
+uint64_t extmem_region_size(const extmem_region *region)
+{
+	return region->size;
+}
+
+const char *extmem_region_name(const extmem_region *region)
+{
+	return region->name;
+}
+
+/* --- slabs ---------------------------------------------------------------------- */
+
+/* Freed memory that is cached is of no use to anyone; and read again, it is
+ * zero, not what it was. */
+void xm_discard(extmem_region *region, uint64_t offset, uint64_t size)
+{
+	extmem *x = region->client;
+	struct xm_pager_event ev = { .kind = XM_PAGER_DISCARD };
+	uint64_t first = (region->address + offset) / XM_PAGE;
+
+	if (size == 0 || !atomic_load(&region->tracked))
+		return;
+	xm_range(x, &ev, first, first + (size + XM_PAGE - 1) / XM_PAGE,
+		 XM_NEVER);
+}
+
+int extmem_slab_alloc(extmem_region *region, uint64_t size,
+		      uint64_t *ret_offset)
+{
+	int rc = xm_usable("extmem_slab_alloc");
+
+	if (rc != 0)
+		return rc;
+	os_mutex_take(&region->lock);
+	rc = xm_extent_take(&region->slabs, size, 0, ret_offset);
+	if (rc == 0) {
+		region->slabs_count++;
+		/* Written before the first mapping, and freed: nobody has
+		 * discarded that. */
+		if (atomic_load(&region->written))
+			xm_discard(region, *ret_offset, size);
+	}
+	os_mutex_give(&region->lock);
+	if (rc == -ENOSPC)
+		return xm_fail(rc, "extmem_slab_alloc: region %s has no run of "
+			       "%llu bytes free", region->name,
+			       (unsigned long long)size);
+	if (rc != 0)
+		return xm_fail(rc, "extmem_slab_alloc: a slab of %llu bytes",
+			       (unsigned long long)size);
+	return 0;
+}
+
+int extmem_slab_free(extmem_region *region, uint64_t offset)
+{
+	struct xm_extent_range range;
+	uint64_t start, size;
+	int rc = xm_usable("extmem_slab_free");
+
+	if (rc != 0)
+		return rc;
+	os_mutex_take(&region->lock);
+	/* A slab of the heap's is not the caller's to free. */
+	rc = xm_extent_find(&region->slabs, offset, &range);
+	if (rc != 0 || range.offset != offset ||
+	    xm_heap_find(&region->heap, offset, &start, &size) == 0)
+		rc = -EINVAL;
+	if (rc == 0) {
+		/* Discarded while it is still nobody else's. */
+		xm_discard(region, offset, range.size);
+		rc = xm_extent_give(&region->slabs, offset, &size);
+		region->slabs_count--;
+	}
+	os_mutex_give(&region->lock);
+	if (rc != 0)
+		return xm_fail(-EINVAL, "extmem_slab_free: no slab begins at "
+			       "%llu", (unsigned long long)offset);
+	return 0;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Transfers: what one explicit call moves, as pieces under way on lanes.
+ *
+ * A transfer has spans of external memory and the caller's memory for each. It
+ * cuts them into pieces, of which so many are under way at once, and it ends
+ * when all have landed, or when one has failed for good and none is under way.
+ * One whose connection broke is moved again: reading and writing the same
+ * bytes twice is harmless.
+ *
+ * In a region that was never mapped, pieces go straight to the transport. In
+ * one that was, the pager is asked for each: pages that are here are used by
+ * the mapping (and stored at the end, after a write), fresh ones read as zero,
+ * and absent ones are guarded while their bytes are under way, so that no fault
+ * sees half of them. The guard ends with the piece, on whichever thread hears
+ * of that; so who waits for a page never waits for the transfer's own thread.
+ *
+ * One thread drives a transfer at a time: it calls xm_transfer_step(), which
+ * never waits. Pieces end on any thread, which only hands them back.
+ *
+ * Bounce pages. Memory that is mapped itself may fault, and some transports
+ * want enlisted memory: such a transfer is bounced through pages of the lane,
+ * one for each piece. A part of a fresh page is written as the whole of it,
+ * from such a page too.
+ */
+#ifndef XM_TRANSFER_H
+#define XM_TRANSFER_H
+
+#include <stdatomic.h>
+
+#include "common/base.h"
+#include "core/extmem.h"
+#include "core/engine/keeper.h"
+#include "core/skin/os.h"
+
+#define XM_BOUNCE_PAGES 16 /* of each lane */
+
+struct lane;
+struct transfer;
+
+struct piece {
+	struct transfer *transfer;
+	struct piece *next;  /* ended, to be moved again, or free */
+	struct piece *other; /* of the same transfer's, under way */
+	struct lane *lane;
+	uint64_t address, size;		   /* in the arena, bytes */
+	uint8_t *near;			   /* the caller's */
+	uint64_t guard_first, guard_limit; /* pages; equal: no guard */
+	int8_t bounce;			   /* its page, or -1 */
+	int status;
+};
+
+/* Where a transfer of the asynchronous calls is. */
+enum transfer_state {
+	TRANSFER_IDLE,	   /* pieces are under way; their end will call */
+	TRANSFER_CALLED,   /* somebody shall drive it: in the list of those */
+	TRANSFER_DRIVEN,   /* somebody does */
+	TRANSFER_RECALLED, /* and a piece has ended meanwhile */
+};
+
+struct transfer {
+	extmem *client;
+	extmem_region *region;
+	bool write, by_pager, bounced, async;
+	uint64_t deadline_ns;
+
+	/* What is left to begin: the rest of a span, and the spans behind it. */
+	uint64_t address, size;
+	uint8_t *near;
+	const struct extmem_iov *spans;
+	size_t spans_count;
+	struct piece *again;
+
+	struct piece *flying; /* chained by `other` */
+	uint32_t flying_count;
+	uint64_t flying_bytes;
+	_Atomic(struct piece *) ended;
+
+	/* Pages that are here and were written to: those not yet asked to be
+	 * stored, and all; the stores they need, by lane. */
+	uint64_t dirty_first, dirty_limit, dirty_from, dirty_to;
+	uint64_t seq[XM_LANES_MAX];
+	bool again_flush;
+
+	uint64_t stuck_page; /* where it is stuck */
+	bool cut;
+	int status;
+	struct lane *held; /* by the thread that drives it */
+	struct os_signals signals;
+
+	/* asynchronous */
+	atomic_uint state;
+	atomic_uint callers; /* threads that hand a piece back just now */
+	bool lent; /* its memory is not the caller's */
+	void *context;
+	struct transfer *next;
+	struct extmem_iov span;
+};
+
+/* The memory a lane keeps for pieces. 0 or -ENOMEM. */
+int xm_pieces_open(struct lane *, uint32_t depth);
+void xm_pieces_close(struct lane *);
+
+/* Zeroed but for what is asynchronous. `spans` stay the caller's, and stay.
+ * -ETIMEDOUT: the region is being mapped for the first time all the while. */
+int xm_transfer_begin(struct transfer *, extmem_region *, bool write,
+		      const struct extmem_iov *spans, size_t count,
+		      uint64_t deadline_ns);
+enum transfer_progress {
+	TRANSFER_ENDED,	 /* with `status` */
+	TRANSFER_WAITS,	 /* for pieces under way, for nothing else */
+	TRANSFER_STUCK,	 /* for a page, or a connection, or room: try again */
+};
+enum transfer_progress xm_transfer_step(struct transfer *);
+/* Drives it until it has ended; past the deadline what is under way is cut
+ * off. */
+int xm_transfer_run(struct transfer *);
+/* Of one that is stuck: fails it where there is no hope, or no time. */
+void xm_transfer_give_up(struct transfer *, uint64_t now_ns);
+/* Of one that has ended, or that waits and is left alone for a while: signals
+ * and locks are as they were. */
+void xm_transfer_calm(struct transfer *);
+/* Of one that has ended. */
+void xm_transfer_end(struct transfer *);
+
+/* Whether memory overlaps that which this client maps. */
+bool xm_in_arena(const extmem *, const void *memory, size_t size);
+/* With the lane locked: a piece's operation is over. */
+void xm_piece_end(extmem *, struct lane *, struct piece *, int status);
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Pieces of regions that are mapped; see transfer.h. */
+#include "core/client/transfer_parts.h"
+
+/* Begins to store what was written to pages that are here. */
+enum begun xm_transfer_flush(struct transfer *t)
+{
+	extmem *x = t->client;
+
+	while (t->dirty_first < t->dirty_limit) {
+		struct lane *lane = &x->lanes[xm_lane_of(x, t->dirty_first)];
+		struct xm_pager_event ev = {
+			.kind = XM_PAGER_FLUSH, .page = t->dirty_first,
+			.floor = t->dirty_first, .again = t->again_flush,
+			.limit = xm_min(t->dirty_limit,
+					(t->dirty_first |
+					 (x->block_pages - 1)) + 1),
+		};
+		uint64_t *seq = &t->seq[lane - x->lanes];
+		enum xm_verdict verdict;
+
+		t->stuck_page = ev.page;
+		xm_transfer_hold(t, lane);
+		ev.reach = xm_engine_reach(&lane->engine, ev.page);
+		verdict = xm_engine_event(&lane->engine, &ev);
+		*seq = xm_max(*seq, lane->engine.effects.seq);
+		if (verdict == XM_VERDICT_LOST) {
+			t->status = -ESTALE;
+			return FAILED;
+		}
+		t->dirty_first = verdict == XM_VERDICT_DONE
+					 ? ev.limit
+					 : xm_max(t->dirty_first,
+						  lane->engine.effects.next);
+		t->again_flush = verdict == XM_VERDICT_WAIT;
+		if (t->again_flush)
+			return STUCK;
+	}
+	return BEGUN;
+}
+
+/* Have they landed? */
+enum begun xm_transfer_flushed(struct transfer *t)
+{
+	extmem *x = t->client;
+
+	for (uint32_t i = 0; i < x->lanes_count; i++) {
+		struct lane *lane = &x->lanes[i];
+		struct xm_pager_event ev = {
+			.kind = XM_PAGER_FLUSHED, .page = t->dirty_from,
+			.limit = t->dirty_to, .seq = t->seq[i],
+		};
+		enum xm_verdict verdict;
+
+		if (t->seq[i] == 0)
+			continue;
+		xm_transfer_hold(t, lane);
+		verdict = xm_engine_event(&lane->engine, &ev);
+		if (verdict == XM_VERDICT_WAIT) {
+			/* Of the page that is waited for. */
+			t->stuck_page = lane->engine.effects.next;
+			return STUCK;
+		}
+		if (verdict == XM_VERDICT_LOST) {
+			t->status = -ESTALE;
+			return FAILED;
+		}
+		t->seq[i] = 0;
+	}
+	return BEGUN;
+}
+
+/* By the mapping; should the page leave meanwhile, a fault brings it back. */
+static enum begun here(struct transfer *t, uint64_t end)
+{
+	extmem *x = t->client;
+	uint64_t page = t->address / XM_PAGE;
+	uint8_t image[XM_PAGE];
+	uint64_t size;
+
+	size = xm_min(end, (page + 1) * XM_PAGE) - t->address;
+	if (t->write && t->dirty_first < t->dirty_limit &&
+	    t->dirty_limit != page && t->dirty_limit != page + 1) {
+		enum begun begun = xm_transfer_flush(t);
+
+		if (begun != BEGUN)
+			return begun;
+	}
+	xm_transfer_calm(t);
+	if (t->write && t->bounced) {
+		xm_user_load(x, t->near, image, size);
+		xm_arena_write(x, t->address, image, size);
+	} else if (t->write) {
+		xm_arena_write(x, t->address, t->near, size);
+	} else if (t->bounced) {
+		xm_arena_read(x, t->address, image, size);
+		xm_user_store(x, t->near, image, size);
+	} else {
+		xm_arena_read(x, t->address, t->near, size);
+	}
+	if (t->write) {
+		if (t->dirty_first >= t->dirty_limit)
+			t->dirty_first = page;
+		t->dirty_limit = page + 1;
+		t->dirty_from = xm_min(t->dirty_from, page);
+		t->dirty_to = xm_max(t->dirty_to, page + 1);
+	}
+	span_advance(t, size);
+	return AGAIN;
+}
+
+/* It reads as zero, up to `end`. */
+static enum begun fresh_read(struct transfer *t, uint64_t end)
+{
+	static const uint8_t zeros[XM_PAGE];
+
+	xm_transfer_calm(t);
+	if (t->bounced)
+		xm_user_store(t->client, t->near, zeros, end - t->address);
+	else
+		memset(t->near, 0, end - t->address);
+	span_advance(t, end - t->address);
+	return AGAIN;
+}
+
+/* Part of one fresh page is written: the rest of it is zero, and goes too.
+ * Who says that it is fresh holds its lane: it still is. */
+static enum begun fresh_write(struct transfer *t, struct piece *piece)
+{
+	struct lane *lane = piece->lane;
+	uint64_t page = t->address / XM_PAGE;
+	struct xm_pager_event ev = {
+		.kind = XM_PAGER_GUARD, .page = page, .limit = page + 1,
+		.whole = true,
+	};
+	int8_t bounce = bounce_take(lane);
+	uint8_t *image;
+
+	if (bounce < 0) {
+		xm_piece_give(piece);
+		return STUCK;
+	}
+	image = bounce_at(lane, bounce);
+	if (!XM_PLANTED(fresh_not_zeroed))
+		memset(image, 0, XM_PAGE);
+	memcpy(image + t->address % XM_PAGE, near_of(piece), piece->size);
+	bounce_give(lane, piece->bounce);
+	piece->bounce = bounce;
+	if (xm_engine_event(&lane->engine, &ev) != XM_VERDICT_DONE) {
+		xm_piece_give(piece);
+		return STUCK;
+	}
+	piece->guard_first = page;
+	piece->guard_limit = page + 1;
+	return xm_piece_post(t, piece, page * XM_PAGE, image, XM_PAGE);
+}
+
+/* Asks the pager about the pages that a piece would touch, and does what is
+ * right for those that it begins with. */
+enum begun xm_piece_tracked(struct transfer *t, struct piece *piece)
+{
+	struct lane *lane = piece->lane;
+	uint64_t page = t->address / XM_PAGE;
+	uint64_t end = t->address + piece->size;
+	struct xm_pager_event ev = { .kind = XM_PAGER_GUARD, .page = page };
+
+	/* A write takes whole pages, or a part of one. */
+	if (t->write && (t->address % XM_PAGE != 0 || piece->size < XM_PAGE))
+		end = xm_min(end, (page + 1) * XM_PAGE);
+	else if (t->write)
+		end &= ~(XM_PAGE - 1);
+	piece->size = end - t->address;
+	ev.whole = t->write && piece->size >= XM_PAGE;
+	ev.limit = (end + XM_PAGE - 1) / XM_PAGE;
+	switch (xm_engine_event(&lane->engine, &ev)) {
+	case XM_VERDICT_DONE:
+		piece->guard_first = page;
+		piece->guard_limit = lane->engine.effects.next;
+		end = xm_min(end, piece->guard_limit * XM_PAGE);
+		piece->size = end - t->address;
+		return xm_piece_post(t, piece, t->address, near_of(piece),
+			    piece->size);
+	case XM_VERDICT_HERE:
+		xm_piece_give(piece);
+		return here(t, end);
+	case XM_VERDICT_FRESH:
+		if (t->write)
+			return fresh_write(t, piece);
+		xm_piece_give(piece);
+		return fresh_read(t, xm_min(end, lane->engine.effects.next *
+							 XM_PAGE));
+	case XM_VERDICT_LOST:
+		xm_piece_give(piece);
+		t->status = -ESTALE;
+		return FAILED;
+	default:
+		xm_piece_give(piece);
+		return STUCK;
+	}
+}

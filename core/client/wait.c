@@ -1,0 +1,441 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How threads wait for what a lane does: one looks, the others follow, and all
+ * of them sleep when it takes long. See client.h for the locks.
+ *
+ * A thread whose fault (or call) the engine answers with WAIT holds the lane's
+ * lock, and calls xm_lane_wait() until the answer is another. Meanwhile it is
+ *
+ *	looking		takes completions from the transports, with the lock, which
+ *			it gives between two looks. One thread of a lane does.
+ *	following	another looks: watches the lane's count of turns, without
+ *			the lock.
+ *	watching	what is likely to take longer than looking is worth
+ *			(spin.h): asleep on the transports' descriptors and on the
+ *			lane's bell. One thread of a lane does.
+ *	sleeping	likewise, and another watches: asleep on the count (futex).
+ *
+ * Nobody misses what happens. Whatever can change an answer moves the engine's
+ * own count (engine.turns), under the lock; and nobody lets go of the lock
+ * without having told that (xm_lane_give()): the count is published, sleepers
+ * are woken, the bell is rung for the watcher. The interleavings:
+ *
+ *   - A looks at its answer: WAIT. B completes A's page. A goes to sleep. Not
+ *     possible: between the answer and lane.sleepers++ A holds the lock, so B's
+ *     change comes after, and B finds a sleeper to wake.
+ *   - A, counted as a sleeper, has let go of the lock and is on its way into the
+ *     kernel when B tells. The futex compares the count with the one A saw
+ *     under the lock, in the kernel, under its own lock: it has moved, and A
+ *     comes back at once.
+ *   - A watches, B takes A's completion from the transport before A sleeps (or
+ *     just as the descriptor wakes it: poll(2) looks again, finds nothing, and
+ *     goes on sleeping). B rings the bell before it lets go of the lock, and
+ *     the bell stays readable until A itself has silenced it, with the lock.
+ *   - The bytes arrive between A's last look and its sleep. A has armed the
+ *     transports after that look, with the lock: their descriptors are readable
+ *     from the arrival on. If another thread has polled since, it was with the
+ *     lock, so it has told of what it found.
+ *   - The watcher leaves, its own page has come; sleepers are left with nobody
+ *     to watch. It wakes them as it comes back, and one of them watches next.
+ *   - The looker leaves, followers are left: they see that nobody looks, and the
+ *     first to have the lock does.
+ *
+ * Each sleep is short all the same (SLEEP_MAX): time itself decides that a page
+ * is lost, the caller has a deadline, and a transport without a descriptor has
+ * to be looked at.
+ *
+ * All of this runs in the handler of SIGBUS: system calls, no allocation. Who
+ * sleeps has its signals blocked, and opens them in between with no part of
+ * this in its hands, because a handler of the program's may touch a page.
+ *
+ * Floor: client.
+ */
+#include "core/client/client.h"
+
+#include <errno.h>
+
+#include "core/pure/plant.h"
+
+#define SLEEP_MAX (20 * XM_MS)
+/* Without a descriptor to sleep on. */
+#define NAP_MIN (50 * XM_US)
+#define NAP_MAX (2 * XM_MS)
+/* Looks before the first nap, where nobody tells. */
+#define REST_LOOKS 256
+/* Looks end for the caller to check its deadline, and its signals. */
+#define LOOK_MAX XM_MS
+/* Of looking in one wait, however often something else happens meanwhile. */
+#define LOOKING_MAX (10 * XM_SPIN_MAX_NS)
+
+void xm_lane_tell(struct lane *lane)
+{
+	/* First: one who waits for an explicit operation is woken for this. */
+	xm_lane_collect(lane);
+	atomic_store_explicit(&lane->turns, lane->engine.turns,
+			      memory_order_release);
+	if (lane->sleepers > 0 && !XM_PLANTED(sleepers_untold))
+		os_word_wake(&lane->turns);
+	if (lane->watched && !lane->rung && !XM_PLANTED(bell_unrung)) {
+		lane->rung = true;
+		os_kick(lane->bell);
+	}
+	if (lane->all_bell >= 0)
+		os_kick(lane->all_bell);
+}
+
+/* --- looking ---------------------------------------------------------------------- */
+
+/* Where several threads wait there may be no processor left for the one that is
+ * waited for. */
+static void look_again(const struct lane *lane, unsigned turn,
+		       uint64_t most_ns)
+{
+	os_look_again(turn,
+		      atomic_load_explicit(&lane->client->waiting,
+					   memory_order_relaxed) > 1,
+		      most_ns);
+}
+
+/* Between two looks somebody else may have the lock, who waits for it. */
+static void let_others(struct lane *lane)
+{
+	if (XM_PLANTED(lock_kept))
+		return;
+	xm_lane_give(lane);
+	os_lock_yield(&lane->lock);
+}
+
+static void let_us(struct lane *lane)
+{
+	if (!XM_PLANTED(lock_kept))
+		os_lock_take(&lane->lock);
+}
+
+/* Both return the time. */
+static uint64_t look(struct lane *lane, uint64_t until_ns)
+{
+	uint32_t seen = lane->engine.turns;
+	uint64_t now_ns;
+
+	atomic_store_explicit(&lane->looking, true, memory_order_relaxed);
+	for (unsigned turn = 0;; turn++) {
+		xm_lane_turn(lane);
+		now_ns = lane->engine.seen_ns;
+		if (lane->engine.turns != seen || lane->engine.eager ||
+		    now_ns >= until_ns)
+			break;
+		/* Not with the lock: it may take a while until this thread
+		 * has the processor again. */
+		let_others(lane);
+		look_again(lane, turn, until_ns - now_ns);
+		let_us(lane);
+		if (lane->engine.turns != seen)
+			break;
+	}
+	atomic_store_explicit(&lane->looking, false, memory_order_relaxed);
+	return now_ns;
+}
+
+/* The transport took nothing more, and may in a moment. Not with the lock, either:
+ * with an appliance that moves nothing such moments follow each other, and the
+ * keeper, who has to be heard of there, waits for the lock. */
+static void look_eagerly(struct lane *lane, struct xm_wait *w, uint64_t most_ns)
+{
+	let_others(lane);
+	os_look_again(w->looks++, true, most_ns);
+	let_us(lane);
+}
+
+static uint64_t follow(struct lane *lane, uint64_t until_ns)
+{
+	uint32_t seen = lane->engine.turns;
+	uint64_t now_ns;
+
+	xm_lane_give(lane);
+	for (unsigned turn = 0;; turn++) {
+		now_ns = os_now_ns();
+		if (atomic_load_explicit(&lane->turns, memory_order_acquire) !=
+			    seen ||
+		    !atomic_load_explicit(&lane->looking,
+					  memory_order_relaxed) ||
+		    now_ns >= until_ns)
+			break;
+		look_again(lane, turn, until_ns - now_ns);
+	}
+	os_lock_take(&lane->lock);
+	return now_ns;
+}
+
+/* --- sleeping --------------------------------------------------------------------- */
+
+static uint64_t nap_ns(const struct xm_wait *w)
+{
+	return xm_min(NAP_MIN << w->naps, NAP_MAX);
+}
+
+/* False: there is something to look at now. Adds to `fds`; *most_ns becomes
+ * less where there is no descriptor. */
+static bool arm(struct lane *lane, const struct xm_wait *w,
+		struct pollfd *fds, unsigned *count, uint64_t *most_ns)
+{
+	struct xm_engine *engine = &lane->engine;
+
+	for (uint32_t i = 0; i < engine->peers_count; i++) {
+		struct xm_lane_peer *peer = &engine->peers[i];
+		int fd = peer->ops->arm(peer->transport);
+
+		if (fd == -EAGAIN)
+			return false;
+		if (fd < 0)
+			*most_ns = xm_min(*most_ns, nap_ns(w));
+		else
+			fds[(*count)++] = (struct pollfd){ fd, POLLIN, 0 };
+	}
+	return true;
+}
+
+/* Silences the bell, and has somebody else watch. */
+static void watch_ended(struct lane *lane)
+{
+	lane->watched = false;
+	if (lane->rung)
+		os_kick_drain(lane->bell);
+	lane->rung = false;
+	if (lane->sleepers > 0)
+		os_word_wake(&lane->turns);
+}
+
+static void sleep_locked(struct lane *lane, struct xm_wait *w,
+			 uint64_t now_ns)
+{
+	struct pollfd fds[XM_ENGINE_APPLIANCES + 1];
+	unsigned count = 0;
+	uint64_t most_ns = lane->engine.eager ? nap_ns(w) : SLEEP_MAX;
+	uint32_t seen = lane->engine.turns;
+	bool watch = !lane->watched;
+
+	if (watch && !arm(lane, w, fds, &count, &most_ns))
+		return;
+	most_ns = xm_min(most_ns, w->deadline_ns - now_ns);
+	if (watch) {
+		fds[count++] = (struct pollfd){ lane->bell, POLLIN, 0 };
+		lane->watched = true;
+	} else {
+		lane->sleepers++;
+	}
+	xm_lane_give(lane);
+	if (watch)
+		os_sleep_on(fds, count, &lane->turns, seen, most_ns);
+	else
+		os_word_sleep(&lane->turns, seen, most_ns);
+	os_lock_take(&lane->lock);
+	if (watch)
+		watch_ended(lane);
+	else
+		lane->sleepers--;
+	if (w->naps < 8)
+		w->naps++;
+}
+
+/* --- either -------------------------------------------------------------------------- */
+
+/* For the program's handlers: with nothing of ours in hand. */
+static void let_signals_in(struct lane *lane, const struct xm_wait *w)
+{
+	struct os_signals blocked;
+
+	if (w->signals == NULL || !w->signals->blocked)
+		return;
+	xm_lane_give(lane);
+	os_signals_restore(w->signals);
+	os_signals_block(&blocked);
+	os_lock_take(&lane->lock);
+}
+
+static void lane_sleep(struct lane *lane, struct xm_wait *w, uint64_t now_ns)
+{
+	struct os_signals open = { .blocked = false };
+
+	if (now_ns >= w->deadline_ns)
+		return;
+	if (w->signals != NULL && !w->signals->blocked)
+		os_signals_block(&open);
+	sleep_locked(lane, w, now_ns);
+	w->slept = true;
+	os_signals_restore(&open);
+}
+
+/* Until when looking is worth while. */
+static uint64_t looking_ends(const struct lane *lane, const struct xm_wait *w)
+{
+	uint64_t ns = xm_spin_ns(&lane->spin);
+
+	if (ns == XM_NEVER)
+		ns = xm_time_after(os_now_ns(), LOOK_MAX);
+	else
+		ns = xm_min(w->since_ns + ns, w->began_ns + LOOKING_MAX);
+	return xm_min(ns, w->deadline_ns);
+}
+
+void xm_lane_wait(struct lane *lane, struct xm_wait *w)
+{
+	uint32_t seen = lane->engine.turns;
+	uint64_t ends_ns, now_ns;
+
+	if (w->since_ns == 0) {
+		w->since_ns = os_now_ns();
+		w->began_ns = 0;
+		w->slept = false;
+	}
+	if (w->began_ns == 0)
+		w->began_ns = w->since_ns;
+	ends_ns = looking_ends(lane, w);
+	atomic_fetch_add_explicit(&lane->client->waiting, 1,
+				  memory_order_relaxed);
+	do {
+		now_ns = atomic_load_explicit(&lane->looking,
+					      memory_order_relaxed)
+				 ? follow(lane, ends_ns)
+				 : look(lane, ends_ns);
+	} while (lane->engine.turns == seen && !lane->engine.eager &&
+		 now_ns < ends_ns);
+	atomic_fetch_sub_explicit(&lane->client->waiting, 1,
+				  memory_order_relaxed);
+	if (lane->engine.turns == seen) {
+		if (lane->engine.eager && now_ns < ends_ns)
+			look_eagerly(lane, w, ends_ns - now_ns);
+		else if (lane->spin.polling != XM_POLLING_BUSY)
+			lane_sleep(lane, w, now_ns);
+		lane->engine.eager = false;
+		let_signals_in(lane, w);
+		xm_lane_turn(lane);
+		if (lane->engine.turns == seen)
+			return;
+		now_ns = lane->engine.seen_ns;
+	}
+	now_ns = xm_max(now_ns, w->since_ns);
+	xm_spin_learn(&lane->spin, now_ns - w->since_ns, w->slept);
+	w->since_ns = now_ns;
+	w->slept = false;
+	w->naps = 0;
+}
+
+void xm_lane_await(struct lane *lane, uint32_t seen, struct xm_wait *w)
+{
+	struct os_signals old;
+
+	xm_lane_lock(lane, &old);
+	w->signals = &old;
+	if (lane->engine.turns == seen)
+		xm_lane_wait(lane, w);
+	w->signals = NULL;
+	xm_lane_unlock(lane, &old);
+}
+
+void xm_rest(unsigned turn)
+{
+	uint64_t ns = xm_min(NAP_MIN << xm_min(turn / REST_LOOKS, 8), NAP_MAX);
+
+	if (turn < REST_LOOKS)
+		os_look_again(turn, true, NAP_MAX);
+	else
+		os_sleep(ns);
+}
+
+/* --- several lanes -------------------------------------------------------------------- */
+
+void xm_lanes_seen(extmem *x, uint32_t seen[XM_LANES_MAX])
+{
+	for (uint32_t i = 0; i < x->lanes_count; i++)
+		seen[i] = xm_lane_seen(&x->lanes[i]);
+}
+
+static bool any_moved(extmem *x, const uint32_t seen[XM_LANES_MAX])
+{
+	for (uint32_t i = 0; i < x->lanes_count; i++) {
+		if (xm_lane_seen(&x->lanes[i]) != seen[i])
+			return true;
+	}
+	return false;
+}
+
+/* Hangs the bell of all in each lane, and arms the transports. False: there is
+ * something to look at. The thread has signals blocked. */
+static bool hang_bells(extmem *x, const uint32_t seen[XM_LANES_MAX],
+		       const struct xm_wait *w, struct pollfd *fds,
+		       unsigned *count, uint64_t *most_ns)
+{
+	bool nothing = true;
+
+	for (uint32_t i = 0; nothing && i < x->lanes_count; i++) {
+		struct lane *lane = &x->lanes[i];
+
+		os_lock_take(&lane->lock);
+		nothing = lane->engine.turns == seen[i] &&
+			  arm(lane, w, fds, count, most_ns);
+		if (lane->engine.eager)
+			*most_ns = xm_min(*most_ns, nap_ns(w));
+		lane->engine.eager = false;
+		lane->all_bell = x->all_bell;
+		xm_lane_give(lane);
+	}
+	return nothing;
+}
+
+static void take_bells_down(extmem *x)
+{
+	for (uint32_t i = 0; i < x->lanes_count; i++) {
+		struct lane *lane = &x->lanes[i];
+
+		os_lock_take(&lane->lock);
+		lane->all_bell = -1;
+		xm_lane_give(lane);
+	}
+	os_kick_drain(x->all_bell);
+}
+
+static void sleep_on_all(extmem *x, const uint32_t seen[XM_LANES_MAX], int fd,
+			 struct xm_wait *w, uint64_t now_ns)
+{
+	struct pollfd fds[XM_LANES_MAX * XM_ENGINE_APPLIANCES + 2];
+	uint64_t most_ns = xm_min(SLEEP_MAX, w->deadline_ns - now_ns);
+	struct os_signals old;
+	unsigned count = 0;
+
+	/* There is one such bell; a second sleeper has naps. */
+	if (atomic_exchange(&x->all_watched, true)) {
+		os_sleep(xm_min(most_ns, nap_ns(w)));
+		return;
+	}
+	os_signals_block(&old);
+	fds[count++] = (struct pollfd){ x->all_bell, POLLIN, 0 };
+	fds[count++] = (struct pollfd){ fd, POLLIN, 0 };
+	if (hang_bells(x, seen, w, fds, &count, &most_ns))
+		os_sleep_on(fds, count, NULL, 0, most_ns);
+	take_bells_down(x);
+	atomic_store(&x->all_watched, false);
+	os_signals_restore(&old);
+}
+
+void xm_lanes_wait(extmem *x, const uint32_t seen[XM_LANES_MAX], int fd,
+		   struct xm_wait *w)
+{
+	uint64_t now_ns = os_now_ns(), spin_ns = 0;
+
+	if (w->since_ns == 0 || any_moved(x, seen)) {
+		w->since_ns = now_ns;
+		w->naps = w->looks = 0;
+		return;
+	}
+	for (uint32_t i = 0; i < x->lanes_count; i++)
+		spin_ns = xm_max(spin_ns, xm_spin_ns(&x->lanes[i].spin));
+	if (now_ns >= w->deadline_ns)
+		return;
+	if (now_ns - w->since_ns < spin_ns) {
+		os_look_again(w->looks++, false, w->deadline_ns - now_ns);
+		return;
+	}
+	sleep_on_all(x, seen, fd, w, now_ns);
+	if (w->naps < 8)
+		w->naps++;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The control turn: carries channel events to the sessions of a client's
+ * appliances, and their effects back. First floor: no thread, no clock of its
+ * own, no system call but through the channel; one thread at a time.
+ */
+#ifndef XM_CONTROL_H
+#define XM_CONTROL_H
+
+#include "common/base.h"
+#include "core/pure/channel.h"
+#include "core/pure/session.h"
+
+#define XM_APPLIANCES_MAX 16
+#define XM_ADDRESS_SIZE 128
+
+enum xm_control_report_kind {
+	XM_CONTROL_ANSWER = 1, /* token, status, message (or NULL) */
+	XM_CONTROL_READY,
+	XM_CONTROL_AWAY, /* status; message: a REFUSED, or NULL */
+	XM_CONTROL_LOST,
+};
+
+/* What a turn has to tell; message is valid during the call only. */
+struct xm_control_report {
+	enum xm_control_report_kind kind;
+	uint32_t appliance;
+	int status;
+	uint64_t token;
+	const struct xm_message *message;
+};
+
+struct xm_control_peer {
+	char address[XM_ADDRESS_SIZE];
+	struct xm_session session;
+	uint32_t channel; /* index in channels */
+	uint32_t peer;
+	bool connected; /* peer is valid */
+};
+
+struct xm_control {
+	uint32_t count;
+	struct xm_control_peer peers[XM_APPLIANCES_MAX];
+	uint32_t channels_count;
+	const struct xm_channel_ops *ops[XM_APPLIANCES_MAX];
+	struct xm_channel *channels[XM_APPLIANCES_MAX];
+	/* Hands a report on; must only store it. */
+	void (*report)(void *owner, const struct xm_control_report *);
+	void *owner;
+	struct xm_trace *trace; /* NULL at first; of those added later */
+	struct xm_session_effects effects;
+	struct xm_message message;
+	uint8_t bytes[XM_MESSAGE_SIZE_MAX];
+};
+
+void xm_control_init(struct xm_control *,
+		     void (*report)(void *, const struct xm_control_report *),
+		     void *owner);
+/* Adds an appliance, reached over this open channel; the control closes none
+ * of them. Returns its index. */
+uint32_t xm_control_add(struct xm_control *, const char *address,
+			const struct xm_channel_ops *, struct xm_channel *,
+			const struct xm_hello *, uint64_t timeout_ns);
+/* Polls every channel, ticks every session. */
+void xm_control_turn(struct xm_control *, uint64_t now_ns);
+/* An ANSWER report with this token follows, by the deadline. */
+void xm_control_request(struct xm_control *, uint32_t appliance,
+			const struct xm_message *, uint64_t token,
+			uint64_t deadline_ns, uint64_t now_ns);
+/* Says BYE everywhere and hangs up. */
+void xm_control_end(struct xm_control *, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The engine: one lane. It carries events to a pager and the paths below it,
+ * and their effects to the transports and the mapper. First floor: no thread,
+ * no lock, no clock (`now` is handed in), no system call but through the two
+ * vtables; the caller holds the lane's lock.
+ *
+ * A lane serves the pages of the arena that are its share; each has its own
+ * pager machine, connections and stage, so lanes share nothing but the
+ * layout, which changes only while all lanes are locked.
+ *
+ * Engine time. Machines measure waiting in time during which somebody looked:
+ * a gap of more than XM_ENGINE_GAP between two turns counts as that much, so
+ * that a process that was stopped does not take its own pause for the death
+ * of others.
+ *
+ * Operations. Every read or write posted has an entry in a table of
+ * depth_max; its token is the entry's index and a generation. Completions of
+ * explicit operations are queued for the skin to collect.
+ */
+#ifndef XM_ENGINE_H
+#define XM_ENGINE_H
+
+#include "common/base.h"
+#include "core/pure/layout.h"
+#include "core/pure/mapper.h"
+#include "core/pure/pager.h"
+#include "core/pure/path.h"
+#include "core/pure/transport.h"
+
+#define XM_ENGINE_GAP (100 * XM_MS)
+#define XM_ENGINE_APPLIANCES 16
+
+struct xm_engine_options {
+	struct xm_pager_options pager;
+	uint64_t page_size;
+	uint64_t block_pages; /* consecutive pages of one lane; power of two */
+	uint32_t depth;	      /* operations outstanding, most */
+	uint64_t loss_ns;
+	const struct xm_mapper_ops *mapper_ops;
+	struct xm_mapper *mapper;
+	struct xm_layout *layout;
+	uint8_t *stage; /* xm_pager_stage_pages() pages, page aligned */
+	uint32_t lane;		/* as traces name it */
+	struct xm_trace *trace; /* or NULL */
+};
+
+enum xm_operation_kind {
+	XM_OPERATION_FREE,
+	XM_OPERATION_FETCH,
+	XM_OPERATION_STORE,
+	XM_OPERATION_USER,
+};
+
+struct xm_operation {
+	enum xm_operation_kind kind;
+	uint32_t generation;
+	uint32_t next, previous; /* oldest first, per appliance; or free */
+	uint32_t appliance;
+	uint32_t cell, count;
+	uint64_t token; /* USER: the skin's */
+	uint64_t posted_ns;
+};
+
+struct xm_completion {
+	uint64_t token;
+	int status;
+};
+
+/* One appliance as a lane sees it. */
+struct xm_lane_peer {
+	const struct xm_transport_ops *ops;
+	struct xm_transport *transport;
+	struct xm_transport_limits limits;
+	struct xm_path path;
+	uint32_t peer;
+	bool connected; /* peer is valid */
+	bool ready;	/* its session can ask for tickets; set by the keeper */
+	bool gone;	/* nobody listens there any more; likewise */
+	bool ask;	/* a ticket is wanted; cleared by the skin */
+	uint32_t oldest, newest, flying;
+	uint32_t segments; /* in the layout; set by the skin */
+	uint64_t progress_ns;
+	/* For how long it is known to have refused all posts, and when it did
+	 * last. */
+	uint64_t refused_for_ns, refused_last_ns;
+};
+
+struct xm_engine_counters {
+	uint64_t reads, writes, bytes_read, bytes_written;
+	uint64_t errors;
+};
+
+struct xm_engine {
+	struct xm_engine_options options;
+	struct xm_engine_counters counters;
+	struct xm_pager pager;
+	struct xm_lane_peer peers[XM_ENGINE_APPLIANCES];
+	uint32_t peers_count;
+	struct xm_operation *operations;
+	uint32_t operations_free;
+	struct xm_completion *completions; /* ring of depth entries */
+	uint32_t completions_first, completions_count;
+	uint32_t users; /* explicit operations outstanding */
+	/* Moves with whatever may change the answer to one who was told to WAIT;
+	 * what time alone changes is the waiter's to ask again. */
+	uint32_t turns;
+	bool eager; /* a transport took no more: try again soon; its user clears it */
+	uint64_t clock_ns, seen_ns;
+	uint64_t tick_ns; /* engine time of the last tick */
+	uint64_t again_ns; /* and when failed stores were tried again */
+	uint32_t hint;
+	struct xm_pager_effects effects;
+	struct xm_pager_effects sorry; /* of REFUSED */
+};
+
+size_t xm_engine_memory_size(const struct xm_engine_options *);
+/* `memory` as pager.h says: zeroed, lazily backed. */
+void xm_engine_init(struct xm_engine *, const struct xm_engine_options *,
+		    void *memory, uint64_t now_ns);
+/* The transport is open, and the stage enlisted there. */
+void xm_engine_add(struct xm_engine *, const struct xm_transport_ops *,
+		   struct xm_transport *);
+
+/* Takes in what has completed; paths and failed stores too, when a tick is
+ * due. Returns true when anything happened. */
+bool xm_engine_turn(struct xm_engine *, uint64_t now_ns);
+/* The answer to peers[appliance].ask. `locator` NULL: refused. */
+void xm_engine_ticket(struct xm_engine *, uint32_t appliance,
+		      const struct xm_locator *, const uint8_t *ticket);
+/* A fault, or its repetition. since_ns: engine time of its first. */
+enum xm_verdict xm_engine_fault(struct xm_engine *, uint64_t page, bool write,
+				bool again, uint64_t since_ns);
+/* A range, or other event of the pager, whose effects are carried out; fill
+ * in everything but now. The verdict, next and seq are in effects. The range
+ * must lie within one block. */
+enum xm_verdict xm_engine_event(struct xm_engine *, struct xm_pager_event *);
+/* What one explicit operation at this byte of the arena can move, most: to the
+ * end of its segment, and no more than the transport moves at once. 0: there is
+ * no segment. */
+uint64_t xm_engine_most(struct xm_engine *, uint64_t address);
+/* Posts an explicit operation at a byte of the arena; it may be shorter than
+ * asked: returns the bytes accepted, or -EAGAIN, -ENOTCONN, -ERANGE.
+ * Completed through xm_engine_completion() with `token`. */
+int64_t xm_engine_post(struct xm_engine *, bool write, uint64_t address,
+		       void *near, uint64_t size, uint64_t token);
+/* Pops one; false when there is none. */
+bool xm_engine_completion(struct xm_engine *, struct xm_completion *ret);
+/* Can bytes at this page be reached? */
+enum xm_reach xm_engine_reach(struct xm_engine *, uint64_t page);
+/* Drops the connection behind this page: whatever is outstanding there ends,
+ * for a caller whose deadline has passed and who wants its memory back. */
+void xm_engine_cut(struct xm_engine *, uint64_t page);
+/* The lane's share of these segments is gone for good: those of `appliance`
+ * that were taken under a lease before `lease`. */
+void xm_engine_lose(struct xm_engine *, uint32_t appliance, uint32_t lease,
+		    uint32_t lane, uint32_t lanes);
+/* Operations outstanding. */
+uint32_t xm_engine_flying(const struct xm_engine *);
+uint64_t xm_engine_clock(const struct xm_engine *);
+
+#endif

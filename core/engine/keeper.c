@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The keeper's turn; see keeper.h. */
+#include "core/engine/keeper.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/pure/plant.h"
+
+/* Nothing is under way / something is. */
+#define PATIENCE_IDLE (100 * XM_MS)
+#define PATIENCE_BUSY (5 * XM_MS)
+
+/* Tokens of ticket requests are odd. */
+static uint64_t ticket_token(uint32_t lane, uint32_t appliance)
+{
+	return (uint64_t)lane << 16 | (uint64_t)appliance << 1 | 1;
+}
+
+static void on_ticket(struct xm_keeper *k, const struct xm_control_report *report)
+{
+	uint32_t lane = (uint32_t)(report->token >> 16);
+	uint32_t appliance = (uint32_t)(report->token >> 1) & 0x7fff;
+	struct xm_keeper_peer *peer = &k->peers[appliance];
+
+	XM_ASSERT(lane < k->lanes_count);
+	xm_trace_put(k->control.trace,
+		     k->control.peers[appliance].session.now_ns,
+		     XM_TRACE_KEEPER_TICKET, appliance, lane,
+		     (uint64_t)(int64_t)report->status, 0);
+	if (report->status == 0) {
+		peer->lanes[lane].state = XM_TICKET_HERE;
+		peer->lanes[lane].ticketed = report->message->u.ticketed;
+	} else {
+		peer->lanes[lane].state = XM_TICKET_REFUSED_;
+	}
+}
+
+static void on_report(void *owner, const struct xm_control_report *report)
+{
+	struct xm_keeper *k = owner;
+	struct xm_keeper_peer *peer = &k->peers[report->appliance];
+
+	switch (report->kind) {
+	case XM_CONTROL_ANSWER:
+		if ((report->token & 1) != 0) {
+			on_ticket(k, report);
+			return;
+		}
+		break;
+	case XM_CONTROL_READY:
+		peer->ready = true;
+		peer->gone = false;
+		peer->status = 0;
+		break;
+	case XM_CONTROL_AWAY:
+		peer->ready = false;
+		peer->gone = report->status == -ECONNREFUSED;
+		peer->status = report->status;
+		peer->words[0] = '\0';
+		if (report->message != NULL)
+			memcpy(peer->words, report->message->u.refused.words,
+			       sizeof(peer->words));
+		break;
+	case XM_CONTROL_LOST:
+		peer->lease++;
+		break;
+	}
+	k->report(k->owner, report);
+}
+
+void xm_keeper_init(struct xm_keeper *k)
+{
+	memset(k->peers, 0, sizeof(k->peers));
+	memset(k->lost, 0, sizeof(k->lost));
+	k->lanes_count = 0;
+	xm_control_init(&k->control, on_report, k);
+}
+
+/* Under the control lock: sessions, and the tickets the lanes asked for. */
+static void turn_control(struct xm_keeper *k, uint64_t now_ns)
+{
+	struct xm_message ticket = { .kind = XM_TICKET };
+
+	xm_control_turn(&k->control, now_ns);
+	for (uint32_t a = 0; a < k->control.count; a++) {
+		for (uint32_t l = 0; l < k->lanes_count; l++) {
+			if (k->peers[a].lanes[l].state != XM_TICKET_WANTED)
+				continue;
+			k->peers[a].lanes[l].state = XM_TICKET_ASKED;
+			ticket.u.ticket.lane = l;
+			xm_control_request(
+				&k->control, a, &ticket, ticket_token(l, a),
+				xm_time_after(now_ns, k->ticket_timeout_ns),
+				now_ns);
+		}
+	}
+}
+
+/* What a lane has to hear of one appliance, copied while the control lock was
+ * held. */
+struct news {
+	bool ready, gone;
+	uint32_t lease;
+	int ticket; /* XM_TICKET_HERE, REFUSED_, or NONE */
+	struct xm_ticketed ticketed;
+};
+
+static void collect(struct xm_keeper *k, uint32_t lane, uint32_t appliance,
+		    struct news *ret)
+{
+	struct xm_keeper_peer *peer = &k->peers[appliance];
+
+	ret->ready = peer->ready;
+	ret->gone = peer->gone;
+	ret->lease = peer->lease;
+	ret->ticket = XM_TICKET_NONE;
+	if (peer->lanes[lane].state == XM_TICKET_HERE ||
+	    peer->lanes[lane].state == XM_TICKET_REFUSED_) {
+		ret->ticket = (int)peer->lanes[lane].state;
+		ret->ticketed = peer->lanes[lane].ticketed;
+		peer->lanes[lane].state = XM_TICKET_NONE;
+	}
+}
+
+/* Returns true when the lane wants a ticket. */
+static bool tell(struct xm_keeper *k, uint32_t lane, uint32_t appliance,
+		 const struct news *news)
+{
+	struct xm_engine *engine = k->lanes[lane];
+	struct xm_lane_peer *peer = &engine->peers[appliance];
+	bool ask = peer->ask;
+
+	peer->ready = news->ready;
+	peer->gone = news->gone;
+	peer->ask = false;
+	if (k->lost[lane][appliance] != news->lease &&
+	    !(XM_PLANTED(lane_untold) && lane == k->lanes_count - 1)) {
+		k->lost[lane][appliance] = news->lease;
+		xm_engine_lose(engine, appliance, news->lease, lane,
+			       k->lanes_count);
+	}
+	if (news->ticket == XM_TICKET_HERE)
+		xm_engine_ticket(engine, appliance, &news->ticketed.locator,
+				 news->ticketed.ticket);
+	else if (news->ticket == XM_TICKET_REFUSED_)
+		xm_engine_ticket(engine, appliance, NULL, NULL);
+	return ask;
+}
+
+static void turn_lane(struct xm_keeper *k, uint32_t lane, uint64_t now_ns)
+{
+	struct news news[XM_APPLIANCES_MAX];
+	bool ask[XM_APPLIANCES_MAX];
+	uint32_t count = k->control.count;
+
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	for (uint32_t a = 0; a < count; a++)
+		collect(k, lane, a, &news[a]);
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+
+	k->lock(k->owner, lane);
+	xm_engine_turn(k->lanes[lane], now_ns);
+	for (uint32_t a = 0; a < count; a++)
+		ask[a] = tell(k, lane, a, &news[a]);
+	k->unlock(k->owner, lane);
+
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	for (uint32_t a = 0; a < count; a++) {
+		if (ask[a] && k->peers[a].lanes[lane].state == XM_TICKET_NONE)
+			k->peers[a].lanes[lane].state = XM_TICKET_WANTED;
+	}
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+}
+
+void xm_keeper_turn(struct xm_keeper *k, uint64_t now_ns)
+{
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	turn_control(k, now_ns);
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	for (uint32_t l = 0; l < k->lanes_count; l++)
+		turn_lane(k, l, now_ns);
+}
+
+uint64_t xm_keeper_patience_ns(struct xm_keeper *k)
+{
+	uint64_t patience = PATIENCE_IDLE;
+
+	for (uint32_t l = 0; l < k->lanes_count; l++) {
+		struct xm_engine *engine = k->lanes[l];
+
+		k->lock(k->owner, l);
+		for (uint32_t a = 0; a < k->control.count; a++) {
+			const struct xm_lane_peer *peer = &engine->peers[a];
+
+			if (peer->flying > 0 ||
+			    (peer->segments > 0 &&
+			     peer->path.state != XM_PATH_UP))
+				patience = PATIENCE_BUSY;
+		}
+		k->unlock(k->owner, l);
+	}
+	/* A ticket that was asked for is to be fetched at once. */
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	for (uint32_t a = 0; a < k->control.count; a++) {
+		for (uint32_t l = 0; l < k->lanes_count; l++) {
+			if (k->peers[a].lanes[l].state == XM_TICKET_WANTED)
+				patience = 0;
+		}
+	}
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	return patience;
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The pager machine: its step, its beginning, and its own check. See pager.h
+ * for what it promises; the parts are in pager_frame.c (frames, reclaim),
+ * pager_store.c (write-back), pager_fetch.c (reads), pager_fault.c and
+ * pager_range.c.
+ *
+ * Floor: ground.
+ */
+#include "core/pure/pager_parts.h"
+
+#include <string.h>
+
+/* --- effects ---------------------------------------------------------------- */
+
+void xm_pager_emit(struct xm_pager_effects *fx, enum xm_pager_effect_kind kind,
+		   uint64_t page, uint32_t count, uint32_t cell, bool protect)
+{
+	struct xm_pager_effect *e;
+
+	XM_ASSERT(fx->count < XM_PAGER_EFFECTS);
+	XM_ASSERT(count >= 1 && count <= XM_PAGER_WINDOW_MAX);
+	e = &fx->list[fx->count++];
+	e->kind = (uint8_t)kind;
+	e->protect = protect;
+	e->scattered = false;
+	e->count = (uint16_t)count;
+	e->cell = cell;
+	e->page = page;
+}
+
+/* --- step ----------------------------------------------------------------------------------------- */
+
+void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
+		   struct xm_pager_effects *fx)
+{
+	fx->verdict = XM_VERDICT_DONE;
+	fx->next = 0;
+	fx->seq = 0;
+	fx->count = 0;
+	p->now_ns = ev->now_ns;
+	p->again = ev->again;
+	XM_ASSERT(ev->page < p->options.pages_max);
+	XM_ASSERT(ev->limit <= p->options.pages_max);
+	switch (ev->kind) {
+	case XM_PAGER_FAULT: xm_pager_on_fault(p, ev, fx); break;
+	case XM_PAGER_FETCHED: xm_pager_on_fetched(p, ev); break;
+	case XM_PAGER_STORED: xm_pager_on_stored(p, ev); break;
+	case XM_PAGER_FLUSH:
+	case XM_PAGER_EVICT: xm_pager_on_flush(p, ev, fx); break;
+	case XM_PAGER_FLUSHED: xm_pager_on_flushed(p, ev, fx); break;
+	case XM_PAGER_DISCARD:
+	case XM_PAGER_ADOPT:
+	case XM_PAGER_FORGET:
+	case XM_PAGER_LOST: xm_pager_on_change(p, ev, fx); break;
+	case XM_PAGER_ADVISE: xm_pager_on_advise(p, ev, fx); break;
+	case XM_PAGER_WILLNEED: xm_pager_on_willneed(p, ev, fx); break;
+	case XM_PAGER_GUARD: xm_pager_on_guard(p, ev, fx); break;
+	case XM_PAGER_UNGUARD: xm_pager_on_unguard(p, ev, fx); break;
+	case XM_PAGER_PIN: xm_pager_on_pin(p, ev, fx); break;
+	case XM_PAGER_UNPIN: xm_pager_on_unpin(p, ev, fx); break;
+	case XM_PAGER_REFUSED: xm_pager_on_refused(p, ev, fx); break;
+	case XM_PAGER_TICK: xm_pager_on_tick(p, fx); break;
+	}
+}
+
+uint32_t xm_pager_stage_pages(const struct xm_pager_options *o)
+{
+	return o->slots * o->window_max + o->cells;
+}
+
+static size_t table_size(const struct xm_pager_options *o)
+{
+	return xm_align_up(o->pages_max * sizeof(struct xm_page), 64);
+}
+
+static size_t frames_size(const struct xm_pager_options *o)
+{
+	return xm_align_up(xm_max(o->frames_max, o->frames_room) *
+				   sizeof(struct xm_frame),
+			   64);
+}
+
+size_t xm_pager_memory_size(const struct xm_pager_options *o)
+{
+	return table_size(o) + frames_size(o) +
+	       o->cells * sizeof(struct xm_cell);
+}
+
+void xm_pager_init(struct xm_pager *p, const struct xm_pager_options *o,
+		   void *memory)
+{
+	char *bytes = memory;
+
+	XM_ASSERT(o->pages_max > 0 && o->pages_max < UINT64_C(1) << 40);
+	XM_ASSERT(xm_is_power_of_two(o->window_max));
+	XM_ASSERT(o->window_max <= XM_PAGER_WINDOW_MAX);
+	XM_ASSERT(o->slots >= 2 && o->slots <= XM_PAGER_SLOTS_MAX);
+	XM_ASSERT(o->cells >= 2 && o->cells <= XM_PAGER_CELLS_MAX);
+	XM_ASSERT(o->frames_max >= 2 && o->frames_max < NO_FRAME);
+	XM_ASSERT(o->pins_max < o->frames_max);
+	XM_ASSERT(o->scatter >= 1 && o->scatter <= XM_PAGER_SCATTER_MAX);
+	memset(p, 0, sizeof(*p));
+	p->options = *o;
+	p->pages = (struct xm_page *)bytes;
+	p->frames = (struct xm_frame *)(bytes + table_size(o));
+	p->cells = (struct xm_cell *)(bytes + table_size(o) + frames_size(o));
+	for (uint32_t i = 0; i < o->cells; i++)
+		p->cells[i].page = NOBODY;
+	p->frame_free = NO_FRAME;
+	p->evicted = 1;
+	p->credit = XM_PAGER_CREDIT;
+	xm_rand_seed(&p->rand, 1); /* the same each time, like all it does */
+	for (unsigned i = 0; i < XM_COUNT(p->queues); i++)
+		p->queues[i].first = p->queues[i].last = NO_FRAME;
+}
+
+void xm_pager_raise(struct xm_pager *p, uint32_t frames_max)
+{
+	XM_ASSERT(frames_max >= p->options.frames_max);
+	XM_ASSERT(frames_max <= p->options.frames_room);
+	p->options.pins_max += (frames_max - p->options.frames_max) / 2;
+	p->options.frames_max = frames_max;
+}
+
+/* --- check -------------------------------------------------------------------------------------------- */
+
+static const char *check_frames(const struct xm_pager *p)
+{
+	uint32_t used = 0, pins = 0;
+
+	if (p->queues[0].count + p->queues[1].count + p->pinned !=
+		    p->frames_used ||
+	    p->queues[2].count != p->pinned)
+		return "frames in use do not stand in a queue each";
+	for (uint32_t i = 0; i < p->frames_fresh; i++) {
+		const struct xm_frame *frame = &p->frames[i];
+
+		if (frame->page == NOBODY)
+			continue;
+		used++;
+		pins += frame->pins > 0;
+		if (!present(&p->pages[frame->page]))
+			return "a frame belongs to a page that is not here";
+		if (p->pages[frame->page].frame != i)
+			return "a page and its frame disagree";
+	}
+	if (used != p->frames_used)
+		return "frames in use are miscounted";
+	if (used > p->options.frames_max)
+		return "more frames in use than the budget";
+	if (pins != p->pinned)
+		return "pinned frames are miscounted";
+	return NULL;
+}
+
+static const char *check_cells(const struct xm_pager *p)
+{
+	uint32_t used = 0, failed = 0;
+
+	for (uint32_t i = 0; i < p->options.cells; i++) {
+		const struct xm_cell *cell = &p->cells[i];
+
+		used += cell->state != CELL_FREE;
+		failed += cell->state == CELL_FAILED;
+		if (cell->state == CELL_FREE || cell->page == NOBODY)
+			continue;
+		if (!flagged(&p->pages[cell->page], FLAG_STORING) ||
+		    p->pages[cell->page].slot != i)
+			return "a store cell and its page disagree";
+	}
+	if (used != p->cells_used || failed != p->cells_failed)
+		return "store cells are miscounted";
+	return NULL;
+}
+
+static const char *check_slots(const struct xm_pager *p)
+{
+	for (uint32_t i = 0; i < p->options.slots; i++) {
+		const struct xm_slot *slot = &p->slots[i];
+
+		if (slot->count > 0 &&
+		    xm_pager_slot_own(p, i, slot->page, slot->count) !=
+			    slot->own)
+			return "a fetch slot and its pages disagree";
+	}
+	return NULL;
+}
+
+const char *xm_pager_check(const struct xm_pager *p)
+{
+	const char *broken = check_frames(p);
+
+	if (broken == NULL)
+		broken = check_cells(p);
+	if (broken == NULL)
+		broken = check_slots(p);
+	return broken;
+}

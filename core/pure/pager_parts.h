@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files of the pager share; included from nowhere else.
+ *
+ * pager.c	 step, beginning, check
+ * pager_frame.c frames, and reclaim: who leaves when room is needed
+ * pager_store.c store cells: write-back
+ * pager_fetch.c fetch slots and streams: reads, and reading ahead
+ * pager_fault.c a fault, by what its page is
+ * pager_range.c range events, explicit I/O, pins
+ *
+ * Floor: ground.
+ */
+#ifndef XM_PAGER_PARTS_H
+#define XM_PAGER_PARTS_H
+
+#include "core/pure/pager.h"
+#include "core/pure/plant.h"
+
+enum {
+	FLAG_WRITTEN = 1, /* the far memory holds the contents */
+	FLAG_STORING = 2, /* a cell holds bytes not yet acknowledged */
+	FLAG_RECENT = 4,  /* second chance */
+	FLAG_RANDOM = 8,  /* advice: no reading ahead */
+	FLAG_SEQUENTIAL = 16,
+	FLAG_LOST = 32, /* no far memory behind it any more */
+	FLAG_HOT = 64,	/* it stood in HOT when it left */
+};
+
+enum { SLOT_FREE, SLOT_FLYING, SLOT_ARRIVED };
+enum { CELL_FREE, CELL_FLYING, CELL_FAILED };
+
+/* Pages that are here, between two that are not, read for nothing rather than by
+ * two reads: a page costs less than half a microsecond, a read some five. */
+#define GAP_MAX 4
+
+#define NOBODY UINT64_MAX /* a frame or cell of no page */
+#define NO_FRAME UINT32_MAX
+
+/* Table entries looked at by one range step. */
+#define RANGE_MAX 512
+
+static inline void note(const struct xm_pager *p, enum xm_trace_id id,
+			uint64_t a, uint64_t b, uint64_t c)
+{
+	xm_trace_put(p->trace, p->now_ns, id, a, b, c, 0);
+}
+
+/* Of those who wait once, however often they ask. */
+static inline void note_wait(const struct xm_pager *p, enum xm_trace_id id,
+			     uint64_t page)
+{
+	if (!p->again)
+		note(p, id, page, 0, 0);
+}
+
+static inline bool flagged(const struct xm_page *page, unsigned flag)
+{
+	return (page->flags & flag) != 0;
+}
+
+static inline bool present(const struct xm_page *page)
+{
+	return page->state == XM_PAGE_CLEAN || page->state == XM_PAGE_DIRTY;
+}
+
+/* Absent, and nothing of it under way. */
+static inline bool idle(const struct xm_page *page)
+{
+	return page->state == XM_PAGE_ABSENT && !flagged(page, FLAG_STORING);
+}
+
+/* On its way, or arrived, in this slot. */
+static inline bool in_slot(const struct xm_page *page, uint32_t index)
+{
+	return page->state == XM_PAGE_FETCHING && page->slot == index;
+}
+
+static inline uint32_t frames_free(const struct xm_pager *p)
+{
+	return p->options.frames_max - p->frames_used;
+}
+
+static inline bool pinned(const struct xm_pager *p, uint64_t page)
+{
+	return p->frames[p->pages[page].frame].pins > 0;
+}
+
+static inline uint32_t slot_cell(const struct xm_pager *p, uint32_t slot)
+{
+	return slot * p->options.window_max;
+}
+
+/* The stage: slots, then cells. */
+static inline uint32_t cells_base(const struct xm_pager *p)
+{
+	return p->options.slots * p->options.window_max;
+}
+
+/* --- pager.c -------------------------------------------------------------- */
+
+void xm_pager_emit(struct xm_pager_effects *, enum xm_pager_effect_kind,
+		   uint64_t page, uint32_t count, uint32_t cell, bool protect);
+
+/* --- pager_frame.c -------------------------------------------------------- */
+
+void xm_pager_frame_take(struct xm_pager *, uint64_t page);
+void xm_pager_frame_give(struct xm_pager *, uint64_t page);
+/* Pages that leave without a store: they equal the far memory, a cell, or
+ * nothing anybody wants. */
+/* The first pin of a frame, and the last unpin. */
+void xm_pager_frame_pin(struct xm_pager *, uint32_t index);
+void xm_pager_frame_unpin(struct xm_pager *, uint32_t index);
+void xm_pager_drop_run(struct xm_pager *, uint64_t page, uint32_t count,
+		       struct xm_pager_effects *);
+/* Here in this state, and may leave. */
+bool xm_pager_evictable(const struct xm_pager *, uint64_t page,
+			enum xm_page_state);
+/* A page whose far memory is gone can not come back: who touches it next must
+ * hear so. */
+void xm_pager_poison(struct xm_pager *, uint64_t page,
+		     struct xm_pager_effects *);
+/* Frees up to `want` frames; stops short when all that is left is pinned, or
+ * dirty with no cell free. */
+void xm_pager_make_room(struct xm_pager *, uint32_t want,
+			struct xm_pager_effects *);
+
+/* --- pager_store.c -------------------------------------------------------- */
+
+/* Begins to store up to `count` dirty neighbours; returns how many, 0 when no
+ * cell is free. Pages pinned for writing (`writable`) are stored as they are
+ * and stay dirty; others become clean. The caller drops them if they `leave`. */
+uint32_t xm_pager_store_run(struct xm_pager *, uint64_t page, uint32_t count,
+			    bool leave, bool writable,
+			    struct xm_pager_effects *);
+/* Begins to store up to `count` dirty pages, no two of them neighbours, by one
+ * write; they leave. Returns how many, of the first. */
+uint32_t xm_pager_store_scattered(struct xm_pager *, const uint64_t *pages,
+				  uint32_t count, struct xm_pager_effects *);
+void xm_pager_cell_free(struct xm_pager *, uint32_t index);
+void xm_pager_on_stored(struct xm_pager *, const struct xm_pager_event *);
+void xm_pager_on_tick(struct xm_pager *, struct xm_pager_effects *);
+
+/* --- pager_fetch.c -------------------------------------------------------- */
+
+/* Its far bytes can be asked for: nothing of it is here or under way. */
+bool xm_pager_fetchable(const struct xm_pager *, uint64_t page);
+/* Posts one read of [page, +count), for this stream or none; false when no
+ * slot is to be had. What is here of it stays as it is. */
+bool xm_pager_fetch_run(struct xm_pager *, uint64_t page, uint32_t count,
+			uint16_t demand, const struct xm_stream *,
+			struct xm_pager_effects *);
+void xm_pager_slot_clear(struct xm_pager *, uint32_t index, bool wasted);
+/* Pages of [page, +count) that this slot brings. */
+uint32_t xm_pager_slot_own(const struct xm_pager *, uint32_t index,
+			   uint64_t page, uint32_t count);
+void xm_pager_on_fetched(struct xm_pager *, const struct xm_pager_event *);
+/* The stream that a touch of a page of [page, +count) continues, advanced, and
+ * what it has read last judged by it; or the oldest one, begun anew at `page`. */
+struct xm_stream *xm_pager_stream_at(struct xm_pager *, uint64_t page,
+				     uint32_t count, uint64_t touched);
+/* So many pages were read for it that it has passed by. */
+void xm_pager_stream_passed(struct xm_pager *, const struct xm_stream *,
+			    uint32_t pages);
+/* It has come into this window: so many `others` beside the page touched were
+ * read with it, and may be touched or not. */
+void xm_pager_stream_moved(struct xm_pager *, struct xm_stream *,
+			   uint64_t page, uint32_t count, uint32_t others,
+			   const struct xm_pager_event *);
+/* Neighbours of `page`, itself included, in the stream's direction, for which
+ * `want` holds, or gaps of at most `gap` pages that are here already and may be
+ * read again; none that was said to be touched at random; *ret_page is the
+ * lowest. */
+uint32_t xm_pager_stream_run(const struct xm_pager *,
+			     const struct xm_stream *, uint64_t page,
+			     const struct xm_pager_event *,
+			     bool (*want)(const struct xm_pager *, uint64_t),
+			     uint32_t gap, uint64_t *ret_page);
+/* Reading ahead lives on credit: a page that was used, or missed, earns one,
+ * one that was not costs one; without credit a miss brings one page. */
+void xm_pager_credit(struct xm_pager *, uint32_t pages);
+void xm_pager_wasted(struct xm_pager *, const struct xm_slot *,
+		     uint32_t pages);
+/* Fetches what lies ahead of a stream that has proven itself. */
+void xm_pager_stream_ahead(struct xm_pager *, struct xm_stream *,
+			   const struct xm_pager_event *,
+			   struct xm_pager_effects *);
+
+/* --- pager_fault.c -------------------------------------------------------- */
+
+/* Reads as zero: no far bytes, nothing under way. */
+bool xm_pager_fresh(const struct xm_pager *, uint64_t page);
+/* Installs what a slot has brought, which is no more than frames are free, and
+ * frees it. */
+void xm_pager_slot_install(struct xm_pager *, uint32_t index,
+			   struct xm_pager_effects *);
+/* Takes note: a page that was installed for reading was then written to, or
+ * left unwritten. */
+void xm_pager_foresee(struct xm_pager *, uint64_t page, bool written);
+void xm_pager_on_fault(struct xm_pager *, const struct xm_pager_event *,
+		       struct xm_pager_effects *);
+
+/* --- pager_range.c -------------------------------------------------------- */
+
+void xm_pager_on_flush(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_flushed(const struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_change(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_advise(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_willneed(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_guard(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_unguard(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_pin(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_unpin(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+void xm_pager_on_refused(struct xm_pager *, const struct xm_pager_event *,
+		struct xm_pager_effects *);
+
+#endif

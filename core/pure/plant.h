@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Planted bugs: mistakes that would be easy to make, each behind a switch, so
+ * that the simulator can be asked whether it would have found them. The list
+ * is here; the switches stand where the mistakes would.
+ *
+ * In every build but that of extmem-sim-planted (-DXM_PLANT) XM_PLANTED() is
+ * the constant false and leaves no code behind. See docs/SIMULATOR.md.
+ *
+ * Floor: ground.
+ */
+#ifndef XM_PLANT_H
+#define XM_PLANT_H
+
+#include <stdbool.h>
+
+/* Name, and what goes wrong. Sorted by the file it stands in. */
+#define XM_PLANTS(X)                                                          \
+	/* core/pager_*.c */                                                  \
+	X(evict_unprotected, "a page is evicted without protecting it first") \
+	X(protect_after_copy, "a flushed page is protected after its copy")   \
+	X(drop_before_copy, "a page is dropped before its bytes are copied")  \
+	X(cell_forgotten, "a page forgets its cell before the write is "      \
+			  "acknowledged")                                     \
+	X(failed_store_forgotten, "a failed store gives up its cell")         \
+	X(unprotect_leaving, "a page that has just left is un-protected")     \
+	X(fault_lost, "a fault that arrives during write-back is lost")       \
+	X(prefetch_races_store, "reading ahead overtakes a write-back")       \
+	X(discard_races_fetch, "a discard does not wait for a read under way") \
+	X(discard_keeps_clean, "a discard leaves a clean page where it is")   \
+	X(two_stores, "two stores of one page are under way")                 \
+	X(forget_flying, "a page is forgotten while its store flies")         \
+	X(budget_exceeded, "a read-ahead window is installed over the budget") \
+	X(window_whole, "a window is installed with what it did not bring")   \
+	X(last_page_ahead, "reading ahead goes one page past the end")        \
+	X(pinned_evicted, "a pinned page is evicted")                         \
+	X(unguarded, "an explicit write does not guard its pages")            \
+	X(newest_store_ignored, "a sync does not wait for the newest store")  \
+	/* core/engine/engine.c, engine_effects.c */                                   \
+	X(completion_lost, "what a dropped connection cancelled is not heard") \
+	X(cell_not_advanced, "a store over two segments sends one half twice") \
+	X(own_pause_loses, "a client's own pause makes others late")          \
+	/* core/pure/path.c, keeper.c, session.c */                                \
+	X(refused_for_good, "a connection that was refused is not tried again") \
+	X(lane_untold, "the last lane is not told of a lost lease")           \
+	X(old_lease_kept, "a lease is kept across an appliance's restart")    \
+	X(request_endless, "a request whose time is up is waited for")        \
+	/* core/client/wait.c */                                                     \
+	X(sleepers_untold, "who sleeps on a lane does not hear of what happens") \
+	X(bell_unrung, "who sleeps on descriptors hears of nothing else")    \
+	X(lock_kept, "who looks keeps the lane's lock between two looks")     \
+	/* core/transfer*.c, region.c */                                      \
+	X(failed_write_marks, "a failed write marks a fresh page written")    \
+	X(fresh_not_zeroed, "the rest of a fresh page is not zeroed")         \
+	X(page_torn, "an explicit write moves a page by halves")              \
+	X(write_unflushed, "an explicit write by the mapping stays there")    \
+	X(last_page_kept, "a region's last page is not forgotten")            \
+	X(trim_key_kept, "a head that was trimmed is used by its old key")    \
+	/* core/client/mapping.c */                                                  \
+	X(sync_endless, "a sync whose time is up waits on")                   \
+	X(sync_nothing, "a sync does nothing")                                \
+	X(sync_first_lane, "a sync waits for the first lane alone")           \
+	/* appliance/ */                                                      \
+	X(own_pause_expires, "an appliance's own pause ends clients' leases") \
+	X(own_life, "a stream that is merely open counts as a sign of life")  \
+	X(any_secret, "a client may resume with any secret")                  \
+	X(unzeroed, "an extent is free without being zeroed")                 \
+	X(quarantine_skipped, "an extent is reused before its key is dead")   \
+	X(guard_ignored, "a head is reused while its tail's key opens it")    \
+	X(expiry_unfenced, "a client whose lease ended keeps its connection") \
+	/* the transport: sim/fabric.c */                                     \
+	X(early_acknowledgement, "a write completes before it is delivered")  \
+	X(double_completion, "an operation completes twice")                  \
+	X(deaf_conceal, "a concealed key still opens, though keys revoke")    \
+	X(not_superseded, "a lane's earlier connection outlives the new one")
+
+#ifdef XM_PLANT
+enum xm_plant {
+	XM_PLANT_NONE,
+#define XM_PLANT_ONE(name, words) XM_PLANT_##name,
+	XM_PLANTS(XM_PLANT_ONE)
+#undef XM_PLANT_ONE
+};
+extern enum xm_plant xm_plant; /* the one that is turned on */
+#define XM_PLANTED(name) (xm_plant == XM_PLANT_##name)
+#else
+#define XM_PLANTED(name) false
+#endif
+
+#endif

@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The session machine; see session.h. */
+#include "core/pure/session.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/pure/plant.h"
+
+#define RETRY_FIRST (50 * XM_MS)
+#define RETRY_MOST XM_SECOND
+
+static struct xm_session_effect *effect(struct xm_session_effects *fx,
+					enum xm_session_effect_kind kind)
+{
+	struct xm_session_effect *e;
+
+	XM_ASSERT(fx->count < XM_COUNT(fx->list));
+	e = &fx->list[fx->count++];
+	memset(e, 0, sizeof(*e));
+	e->kind = kind;
+	return e;
+}
+
+static void note(const struct xm_session *s, enum xm_trace_id id, uint64_t a,
+		 uint64_t b, uint64_t c)
+{
+	xm_trace_put(s->trace, s->now_ns, id, s->appliance, a, b, c);
+}
+
+void xm_session_init(struct xm_session *s, const struct xm_hello *hello,
+		     uint64_t timeout_ns)
+{
+	memset(s, 0, sizeof(*s));
+	s->hello = *hello;
+	s->hello.version_min = XM_PROTOCOL_VERSION_MIN;
+	s->hello.version_max = XM_PROTOCOL_VERSION;
+	s->timeout_ns = timeout_ns;
+	s->due_ns = XM_NEVER;
+	s->retry_ns = RETRY_FIRST;
+}
+
+static uint32_t next_number(struct xm_session *s)
+{
+	if (++s->number == 0)
+		s->number = 1;
+	return s->number;
+}
+
+static void say(struct xm_session *s, enum xm_message_kind kind,
+		struct xm_session_effects *fx)
+{
+	memset(&s->say, 0, sizeof(s->say));
+	s->say.kind = kind;
+	s->say.request = next_number(s);
+	if (kind == XM_HELLO)
+		s->say.u.hello = s->hello;
+	effect(fx, XM_SESSION_SEND)->message = &s->say;
+	s->sent++;
+}
+
+static void answer(struct xm_session_request *request, int status,
+		   const struct xm_message *message,
+		   struct xm_session_effects *fx)
+{
+	struct xm_session_effect *e = effect(fx, XM_SESSION_ANSWER);
+
+	e->token = request->token;
+	e->status = status;
+	e->message = message;
+	if (!request->abandoned)
+		request->number = 0;
+}
+
+static void cut_off(struct xm_session *s, struct xm_session_request *request,
+		    struct xm_session_effects *fx)
+{
+	note(s, XM_TRACE_SESSION_CUT, request->number, 0, 0);
+	answer(request, -ENOTCONN, NULL, fx);
+}
+
+static void go_away(struct xm_session *s, int status, uint64_t now_ns,
+		    struct xm_session_effects *fx)
+{
+	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
+		struct xm_session_request *request = &s->requests[i];
+
+		if (request->number != 0 && request->abandoned)
+			request->number = 0;
+		else if (request->number != 0 && request->sent)
+			cut_off(s, request, fx);
+	}
+	note(s, XM_TRACE_SESSION_AWAY, (uint64_t)(int64_t)status, 0, 0);
+	s->state = XM_SESSION_AWAY;
+	if (s->say.kind == XM_REFUSED)
+		memset(&s->say, 0, sizeof(s->say)); /* of an earlier stream */
+	s->retry_at_ns = xm_time_after(now_ns, s->retry_ns);
+	s->retry_ns = xm_min(2 * s->retry_ns, RETRY_MOST);
+	effect(fx, XM_SESSION_DISCONNECT);
+	effect(fx, XM_SESSION_IS_AWAY)->status = status;
+}
+
+static void send_request(struct xm_session *s,
+			 struct xm_session_request *request,
+			 struct xm_session_effects *fx)
+{
+	request->sent = true;
+	effect(fx, XM_SESSION_SEND)->message = &request->message;
+	s->sent++;
+}
+
+/* What we held there is not known there any more. */
+static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
+{
+	if (s->hello.client == 0)
+		return;
+	if (XM_PLANTED(old_lease_kept)) {
+		s->hello.client = 0;
+		return;
+	}
+	note(s, XM_TRACE_SESSION_LOST, s->hello.client, 0, 0);
+	s->hello.client = 0;
+	memset(s->hello.secret, 0, sizeof(s->hello.secret));
+	effect(fx, XM_SESSION_IS_LOST);
+}
+
+static void on_welcome(struct xm_session *s, const struct xm_session_event *ev,
+		       struct xm_session_effects *fx)
+{
+	const struct xm_welcome *w = &ev->message->u.welcome;
+
+	if (s->hello.client != 0 && (w->client != s->hello.client ||
+				     w->incarnation != s->welcome.incarnation))
+		forget_lease(s, fx);
+	s->welcome = *w;
+	s->hello.client = w->client;
+	memcpy(s->hello.secret, w->secret, sizeof(w->secret));
+	s->state = XM_SESSION_READY;
+	s->retry_ns = RETRY_FIRST;
+	s->ping_at_ns = ev->now_ns;
+	note(s, XM_TRACE_SESSION_READY, w->incarnation,
+	     w->lease_ms * XM_MS, 0);
+	effect(fx, XM_SESSION_IS_READY);
+	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
+		if (s->requests[i].number != 0)
+			send_request(s, &s->requests[i], fx);
+	}
+}
+
+static void on_greeting(struct xm_session *s,
+			const struct xm_session_event *ev,
+			struct xm_session_effects *fx)
+{
+	const struct xm_message *m = ev->message;
+	bool observes = (s->hello.flags & XM_HELLO_OBSERVER) != 0;
+
+	/* An observer is given no number. */
+	if (m->kind == XM_WELCOME &&
+	    (m->u.welcome.client != 0) != observes &&
+	    m->u.welcome.lease_ms > 0 &&
+	    m->u.welcome.version >= XM_PROTOCOL_VERSION_MIN &&
+	    m->u.welcome.version <= XM_PROTOCOL_VERSION) {
+		on_welcome(s, ev, fx);
+	} else if (m->kind == XM_REFUSED) {
+		/* As a client whose lease is over we may come back new. */
+		if (m->u.refused.code == ESTALE)
+			forget_lease(s, fx);
+		go_away(s, m->u.refused.code == ESTALE ? -ESTALE : -EACCES,
+			ev->now_ns, fx);
+		s->say = *m; /* its words, for whoever asks why */
+	} else {
+		go_away(s, -EPROTO, ev->now_ns, fx);
+	}
+}
+
+/* Does this kind of message answer that kind of request? */
+static bool answers(enum xm_message_kind kind, enum xm_message_kind request)
+{
+	switch (request) {
+	case XM_TICKET: return kind == XM_TICKETED;
+	case XM_TAKE:
+	case XM_TRIM: return kind == XM_TAKEN;
+	case XM_GIVE: return kind == XM_GAVE;
+	case XM_LIST: return kind == XM_LISTED;
+	case XM_STATUS: return kind == XM_STATE;
+	default: return false;
+	}
+}
+
+static void note_answer(const struct xm_session *s, const struct xm_message *m,
+			const struct xm_session_request *request)
+{
+	if (m->kind == XM_REFUSED && m->u.refused.code > 0)
+		note(s, XM_TRACE_SESSION_REFUSED, request->number,
+		     (uint64_t)m->u.refused.code, 0);
+	else if (!answers(m->kind, request->message.kind))
+		note(s, XM_TRACE_SESSION_NONSENSE, request->number, 0, 0);
+	else if (m->kind == XM_TAKEN)
+		note(s, XM_TRACE_SESSION_TAKEN, m->u.taken.extent,
+		     m->u.taken.size, m->u.taken.epoch);
+	else if (m->kind == XM_GAVE)
+		note(s, XM_TRACE_SESSION_GIVEN, request->number, 0, 0);
+}
+
+static void on_message(struct xm_session *s, const struct xm_session_event *ev,
+		       struct xm_session_effects *fx)
+{
+	const struct xm_message *m = ev->message;
+
+	s->heard_ns = ev->now_ns;
+	if (s->state == XM_SESSION_GREETING) {
+		on_greeting(s, ev, fx);
+		return;
+	}
+	if (s->state != XM_SESSION_READY)
+		return;
+	if (m->kind == XM_PONG || m->kind == XM_LEAVING)
+		return;
+	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
+		struct xm_session_request *request = &s->requests[i];
+
+		if (request->number == 0 || !request->sent ||
+		    request->number != m->request)
+			continue;
+		if (request->abandoned) {
+			request->number = 0;
+			if (m->kind != XM_TAKEN)
+				return;
+			note(s, XM_TRACE_SESSION_LATE_GRANT,
+			     m->u.taken.extent, 0, 0);
+			say(s, XM_GIVE, fx);
+			s->say.u.give.extent = m->u.taken.extent;
+			return;
+		}
+		/* Their number becomes our status: 0 would be a yes. */
+		note_answer(s, m, request);
+		if (m->kind == XM_REFUSED && m->u.refused.code > 0)
+			answer(request, -(int)m->u.refused.code, m, fx);
+		else if (answers(m->kind, request->message.kind))
+			answer(request, 0, m, fx);
+		else
+			go_away(s, -EPROTO, ev->now_ns, fx);
+		return;
+	}
+	/* An answer to a request whose deadline has passed: nobody waits. */
+	note(s, XM_TRACE_SESSION_STRAY, m->request, 0, 0);
+}
+
+static void on_request(struct xm_session *s, const struct xm_session_event *ev,
+		       struct xm_session_effects *fx)
+{
+	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
+		struct xm_session_request *request = &s->requests[i];
+
+		if (request->number != 0)
+			continue;
+		request->number = next_number(s);
+		request->sent = false;
+		request->abandoned = false;
+		request->token = ev->token;
+		request->deadline_ns = ev->deadline_ns;
+		s->due_ns = xm_min(s->due_ns, ev->deadline_ns);
+		request->message = *ev->message;
+		request->message.request = request->number;
+		if (s->state == XM_SESSION_READY)
+			send_request(s, request, fx);
+		return;
+	}
+	note(s, XM_TRACE_SESSION_BUSY, 0, 0, 0);
+	effect(fx, XM_SESSION_ANSWER)->status = -EAGAIN;
+	fx->list[fx->count - 1].token = ev->token;
+}
+
+static void overdue(struct xm_session *s, uint64_t now_ns,
+		    struct xm_session_effects *fx)
+{
+	s->due_ns = XM_NEVER;
+	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
+		struct xm_session_request *request = &s->requests[i];
+
+		if (request->number == 0 || request->abandoned)
+			continue;
+		if (now_ns < request->deadline_ns ||
+		    XM_PLANTED(request_endless)) {
+			s->due_ns = xm_min(s->due_ns, request->deadline_ns);
+			continue;
+		}
+		request->abandoned = request->sent &&
+				     request->message.kind == XM_TAKE;
+		note(s, XM_TRACE_SESSION_OVERDUE, request->number, 0, 0);
+		answer(request, -ETIMEDOUT, NULL, fx);
+	}
+}
+
+static void on_tick(struct xm_session *s, const struct xm_session_event *ev,
+		    struct xm_session_effects *fx)
+{
+	/* Ticks are many, and requests lie far apart. */
+	if (ev->now_ns >= s->due_ns)
+		overdue(s, ev->now_ns, fx);
+	switch (s->state) {
+	case XM_SESSION_AWAY:
+		if (s->ended || ev->now_ns < s->retry_at_ns)
+			break;
+		s->state = XM_SESSION_CONNECTING;
+		s->deadline_ns = xm_time_after(ev->now_ns, s->timeout_ns);
+		note(s, XM_TRACE_SESSION_CONNECTING, 0, 0, 0);
+		effect(fx, XM_SESSION_CONNECT);
+		break;
+	case XM_SESSION_CONNECTING:
+	case XM_SESSION_GREETING:
+		if (ev->now_ns >= s->deadline_ns)
+			go_away(s, -ETIMEDOUT, ev->now_ns, fx);
+		break;
+	case XM_SESSION_READY:
+		if (ev->now_ns < s->ping_at_ns ||
+		    (s->hello.flags & XM_HELLO_OBSERVER) != 0)
+			break;
+		s->ping_at_ns = xm_time_after(
+			ev->now_ns, s->welcome.lease_ms * XM_MS / 4);
+		say(s, XM_PING, fx);
+		break;
+	}
+}
+
+void xm_session_step(struct xm_session *s, const struct xm_session_event *ev,
+		     struct xm_session_effects *fx)
+{
+	fx->count = 0;
+	s->now_ns = ev->now_ns;
+	switch (ev->kind) {
+	case XM_SESSION_TICK:
+		on_tick(s, ev, fx);
+		break;
+	case XM_SESSION_UP:
+		if (s->state != XM_SESSION_CONNECTING)
+			break;
+		s->state = XM_SESSION_GREETING;
+		note(s, XM_TRACE_SESSION_GREETED, s->hello.client, 0, 0);
+		say(s, XM_HELLO, fx);
+		break;
+	case XM_SESSION_DOWN:
+		if (s->state != XM_SESSION_AWAY)
+			go_away(s, ev->status, ev->now_ns, fx);
+		break;
+	case XM_SESSION_MESSAGE:
+		on_message(s, ev, fx);
+		break;
+	case XM_SESSION_REQUEST:
+		on_request(s, ev, fx);
+		break;
+	case XM_SESSION_END:
+		s->ended = true;
+		if (s->state == XM_SESSION_READY)
+			say(s, XM_BYE, fx);
+		if (s->state != XM_SESSION_AWAY)
+			go_away(s, 0, ev->now_ns, fx);
+		break;
+	}
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every trace point of extmem, listed once; a ring of records; their text.
+ *
+ * The machines record decisions as small binary records; whoever owns the
+ * ring makes sentences of them, or none. The running hash over all records
+ * is the simulator's witness that one seed gives one story.
+ *
+ * One thread at a time for each ring. Floor: ground.
+ */
+#ifndef XM_TRACE_H
+#define XM_TRACE_H
+
+#include "common/base.h"
+
+/*
+ * X(IDENTIFIER, name, sentence). The sentence names its fields in the order
+ * a, b, c, d, as {name} or {name:form}, with these forms:
+ *   (none)  decimal          hex    0x1f           bytes  64 KiB, 4097 B
+ *   ns      1.5 ms           error  ENOSPC (28)    -- of a negative errno
+ *   bool    yes or no        page  a page's state, in a word
+ * Add points at the end of their room's block. A point is a decision taken
+ * or a fact learned, not a line of code reached.
+ */
+#define XM_TRACE_POINTS(X)                                                    \
+	X(SESSION_CONNECTING, "session.connecting",                           \
+	  "appliance {appliance} is called")                                  \
+	X(SESSION_GREETED, "session.greeted",                                 \
+	  "appliance {appliance} is greeted as client {client:hex}")          \
+	X(SESSION_READY, "session.ready",                                     \
+	  "appliance {appliance} is ready: incarnation {incarnation:hex}, "   \
+	  "lease {lease:ns}")                                                 \
+	X(SESSION_AWAY, "session.away",                                       \
+	  "appliance {appliance} is away: {status:error}")                    \
+	X(SESSION_LOST, "session.lost",                                       \
+	  "appliance {appliance} does not know client {client:hex} any "      \
+	  "more: what was held there is lost")                                \
+	X(SESSION_REFUSED, "session.refused",                                 \
+	  "appliance {appliance} refused request {request}: {code:error}")    \
+	X(SESSION_TAKEN, "session.taken",                                     \
+	  "appliance {appliance} gave extent {extent:hex} of {size:bytes}, "      \
+	  "epoch {epoch}")                                                    \
+	X(SESSION_GIVEN, "session.given",                                     \
+	  "appliance {appliance} has back what request {request} gave")       \
+	X(SESSION_OVERDUE, "session.overdue",                                 \
+	  "appliance {appliance} did not answer request {request} in time")   \
+	X(SESSION_CUT, "session.cut",                                         \
+	  "appliance {appliance} is cut off before it answered request "      \
+	  "{request}: the outcome is unknown")                                \
+	X(SESSION_LATE_GRANT, "session.late_grant",                           \
+	  "appliance {appliance} granted extent {extent:hex} too late: it is "    \
+	  "given back")                                                       \
+	X(SESSION_STRAY, "session.stray",                                     \
+	  "appliance {appliance} answered request {request}, for which "      \
+	  "nobody waits")                                                     \
+	X(SESSION_NONSENSE, "session.nonsense",                               \
+	  "appliance {appliance} said what does not answer request {request}") \
+	X(SESSION_BUSY, "session.busy",                                       \
+	  "appliance {appliance} has no room for one more request")           \
+	X(SERVICE_KNOWN, "service.known",                                     \
+	  "client {client:hex} is known, as peer {peer}")                     \
+	X(SERVICE_SILENT, "service.silent",                                   \
+	  "client {client:hex} is silent; its leases end in {left:ns}")       \
+	X(SERVICE_EXPIRED, "service.expired",                                 \
+	  "client {client:hex} expired, with {extents} extents")              \
+	X(SERVICE_REFUSED, "service.refused",                                 \
+	  "client {client:hex} was refused: {code:error}")                    \
+	X(SERVICE_TAKEN, "service.taken",                                     \
+	  "client {client:hex} took extent {extent:hex} of {size:bytes}, "        \
+	  "epoch {epoch}")                                                    \
+	X(SERVICE_EXPOSED, "service.exposed",                                 \
+	  "extent {extent:hex} was exposed to client {client:hex}")               \
+	X(SERVICE_CONCEALED, "service.concealed",                             \
+	  "extent {extent:hex} was concealed from client {client:hex}")           \
+	X(SERVICE_QUARANTINED, "service.quarantined",                         \
+	  "extent {extent:hex} is in quarantine, for {left:ns} at most")                   \
+	X(SERVICE_ZEROED, "service.zeroed",                                   \
+	  "extent {extent:hex} was zeroed up to {done:bytes} of {size:bytes}")    \
+	X(SERVICE_FREED, "service.freed",                                     \
+	  "extent {extent:hex} of {size:bytes} is free")                          \
+	X(SERVICE_RESUMED, "service.resumed",                                 \
+	  "client {client:hex} is back, as peer {peer}")                      \
+	X(SERVICE_SUPERSEDED, "service.superseded",                           \
+	  "client {client:hex}: the stream of peer {peer} gives way to its "  \
+	  "new one")                                                          \
+	X(SERVICE_BYE, "service.bye", "client {client:hex} says goodbye")     \
+	X(SERVICE_GAP, "service.gap",                                         \
+	  "nobody looked for {gap:ns}: the lease of client {client:hex} is "  \
+	  "longer by that")                                                   \
+	X(SERVICE_UNWANTED, "service.unwanted",                               \
+	  "extent {extent:hex} was exposed to one who will not hear of it")       \
+	X(SERVICE_UNEXPOSED, "service.unexposed",                             \
+	  "extent {extent:hex} could not be exposed: {status:error}")             \
+	X(SERVICE_TRIM, "service.trim",                                       \
+	  "extent {extent:hex} is cut: its first {size:bytes} stay, as extent "   \
+	  "{head:hex}")                                                           \
+	X(SERVICE_GUARDED, "service.guarded",                                 \
+	  "extent {extent:hex} waits: another key reaches its bytes")             \
+	X(PATH_ASKED, "path.asked",                                           \
+	  "appliance {appliance} lane {lane}: a ticket is asked for")         \
+	X(PATH_CONNECTING, "path.connecting",                                 \
+	  "appliance {appliance} lane {lane}: connecting")                    \
+	X(PATH_UP, "path.up",                                                 \
+	  "appliance {appliance} lane {lane}: up, for the {times}. time")     \
+	X(PATH_DOWN, "path.down",                                             \
+	  "appliance {appliance} lane {lane}: its connection ended")          \
+	X(PATH_HUNG, "path.hung",                                             \
+	  "appliance {appliance} lane {lane}: silent for {silence:ns}, so "   \
+	  "given up")                                                         \
+	X(PATH_FENCED, "path.fenced",                                         \
+	  "appliance {appliance} lane {lane}: fenced")                        \
+	X(PATH_REFUSED, "path.refused",                                       \
+	  "appliance {appliance} lane {lane}: no ticket")                     \
+	X(PATH_TIMEOUT, "path.timeout",                                       \
+	  "appliance {appliance} lane {lane}: no connection in time")         \
+	X(PATH_LATE, "path.late",                                             \
+	  "appliance {appliance} lane {lane}: a ticket came too late")        \
+	X(PAGER_FAULT, "pager.fault",                                         \
+	  "page {page} faulted, write {write:bool}, it is {state:page}")      \
+	X(PAGER_FETCH, "pager.fetch",                                         \
+	  "page {page} is fetched into slot {slot}, {count} in all")          \
+	X(PAGER_PREFETCH, "pager.prefetch",                                   \
+	  "page {page} is read ahead into slot {slot}, {count} in all")       \
+	X(PAGER_FETCHED, "pager.fetched",                                     \
+	  "page {page} has come, {count} in all: {status:error}")             \
+	X(PAGER_FETCHED_LOST, "pager.fetched_lost",                           \
+	  "page {page} has come, and is lost meanwhile: thrown away")         \
+	X(PAGER_INSTALL, "pager.install",                                     \
+	  "page {page} is installed, {count} in all, writable "               \
+	  "{writable:bool}")                                                  \
+	X(PAGER_ZERO, "pager.zero",                                           \
+	  "page {page} is fresh, {count} in all: zeros, writable "            \
+	  "{writable:bool}")                                                  \
+	X(PAGER_RESCUE, "pager.rescue",                                       \
+	  "page {page} is rescued from cell {cell}, writable "                \
+	  "{writable:bool}")                                                  \
+	X(PAGER_OPEN, "pager.open",                                           \
+	  "page {page} is opened for stores, {count} in all")                 \
+	X(PAGER_PROTECT, "pager.protect",                                     \
+	  "page {page} is protected, {count} in all")                         \
+	X(PAGER_STORE, "pager.store",                                         \
+	  "page {page} is stored from cell {cell}, {count} in all")           \
+	X(PAGER_STORE_OPEN, "pager.store_open",                               \
+	  "page {page} is pinned for writing: stored as it is")               \
+	X(PAGER_STORED, "pager.stored",                                       \
+	  "page {page} was stored: {status:error}")                           \
+	X(PAGER_STORED_LOST, "pager.stored_lost",                             \
+	  "a store ended whose page is lost: {status:error}")                 \
+	X(PAGER_RETRY, "pager.retry",                                         \
+	  "page {page} is stored again from cell {cell}, {count} in all")     \
+	X(PAGER_DROP, "pager.drop", "page {page} is dropped, {count} in all") \
+	X(PAGER_DISCARD, "pager.discard",                                     \
+	  "page {page} is fresh from now on, {count} in all")                 \
+	X(PAGER_ADOPT, "pager.adopt",                                         \
+	  "page {page} was written without us, {count} in all")               \
+	X(PAGER_FORGET, "pager.forget",                                       \
+	  "page {page} gets another meaning, {count} in all")                 \
+	X(PAGER_LOSE, "pager.lose",                                           \
+	  "page {page} has lost its far memory, {count} in all")              \
+	X(PAGER_LOSE_STORE, "pager.lose_store",                               \
+	  "page {page} is lost while its store flies")                        \
+	X(PAGER_POISON, "pager.poison", "page {page} is poisoned")            \
+	X(PAGER_WASTE, "pager.waste",                                         \
+	  "page {page} was read ahead in vain, {count} in all")               \
+	X(PAGER_PART, "pager.part",                                           \
+	  "page {page}: frames for {count} of a window of {of}")              \
+	X(PAGER_NO_FRAME, "pager.no_frame", "page {page} finds no frame")     \
+	X(PAGER_NO_SLOT, "pager.no_slot", "page {page} finds no slot")        \
+	X(PAGER_NO_CELL, "pager.no_cell", "page {page} finds no cell")        \
+	X(PAGER_HELD, "pager.held",                                           \
+	  "page {page} is held by explicit I/O: its fault waits")             \
+	X(PAGER_AFTER_STORE, "pager.after_store",                             \
+	  "page {page} waits for the store that flies")                       \
+	X(PAGER_AFTER_FETCH, "pager.after_fetch",                             \
+	  "page {page} waits for the fetch that flies")                       \
+	X(PAGER_FLUSH, "pager.flush",                                         \
+	  "pages {page} to {end} are flushed: as far as page {next}")         \
+	X(PAGER_GUARD, "pager.guard",                                         \
+	  "page {page} is for explicit I/O, {count} in all")                  \
+	X(PAGER_UNGUARD, "pager.unguard",                                     \
+	  "page {page} is free of explicit I/O, {count} in all, written "     \
+	  "{written:bool}")                                                   \
+	X(PAGER_PIN_FULL, "pager.pin_full",                                   \
+	  "page {page} cannot be pinned: {pinned} are")                       \
+	X(PAGER_REFUSED, "pager.refused",                                     \
+	  "page {page} could not be installed, {count} in all")               \
+	X(ENGINE_GAP, "engine.gap",                                           \
+	  "lane {lane}: nobody looked for {gap:ns}: a pause of our own")      \
+	X(ENGINE_STALLED, "engine.stalled",                                   \
+	  "page {page} has waited for {wait:ns}, and nothing came")           \
+	X(ENGINE_CUT, "engine.cut",                                           \
+	  "page {page}: the path behind it is cut")                           \
+	X(ENGINE_LOSE, "engine.lose",                                         \
+	  "lane {lane}: pages {page} and the next {count} of appliance "      \
+	  "{appliance} are lost")                                             \
+	X(ENGINE_POST_FAILED, "engine.post_failed",                           \
+	  "page {page} was not posted: {status:error}")                       \
+	X(KEEPER_TICKET, "keeper.ticket",                                     \
+	  "appliance {appliance} lane {lane}: a ticket: {status:error}")
+
+enum xm_trace_id {
+	XM_TRACE_NONE = 0,
+#define XM_TRACE_ID(identifier, name, sentence) XM_TRACE_##identifier,
+	XM_TRACE_POINTS(XM_TRACE_ID)
+#undef XM_TRACE_ID
+	XM_TRACE_IDS /* how many, none included */
+};
+
+struct xm_trace_record {
+	uint64_t now_ns;
+	uint64_t id; /* enum xm_trace_id; 64 bits, so that nothing is padding */
+	uint64_t a, b, c, d;
+};
+
+struct xm_trace {
+	struct xm_trace_record *records;
+	uint64_t mask;	/* ring size - 1 */
+	uint64_t count; /* recorded since init, of which the ring has the last */
+	uint64_t hash;	/* over all of them */
+};
+
+#define XM_TRACE_TEXT_SIZE 256 /* bytes; any sentence fits */
+
+/* `count` (a power of two) records of memory, which need not be cleared. */
+void xm_trace_init(struct xm_trace *, struct xm_trace_record *memory,
+		   uint64_t count);
+
+/* Appends a record; the oldest is overwritten. */
+void xm_trace_record(struct xm_trace *, uint64_t now_ns, enum xm_trace_id,
+		     uint64_t a, uint64_t b, uint64_t c, uint64_t d);
+
+/* The same; a NULL trace, which is what machines have outside of tests, takes
+ * nothing and costs one branch. Unused fields are 0; negative errnos are
+ * cast: (uint64_t)(int64_t)status. */
+static inline void xm_trace_put(struct xm_trace *t, uint64_t now_ns,
+				enum xm_trace_id id, uint64_t a, uint64_t b,
+				uint64_t c, uint64_t d)
+{
+	if (__builtin_expect(t != NULL, 0))
+		xm_trace_record(t, now_ns, id, a, b, c, d);
+}
+
+/* The index-th record since init (from 0), or NULL when it is not in the ring
+ * any more, or not yet. A sink keeps the index of the next one to write. */
+const struct xm_trace_record *xm_trace_get(const struct xm_trace *,
+					   uint64_t index);
+
+/* "pager.fetch"; "?" for no point. */
+const char *xm_trace_name(uint64_t id);
+
+/* Writes "pager.fetch: page 7 is fetched into frame 2" (without the time) and
+ * a NUL, cut to `size` (at least 1), and returns its length. */
+size_t xm_trace_text(const struct xm_trace_record *, char *buffer, size_t size);
+/* The same for a sentence of the caller's own, with up to four fields. */
+size_t xm_trace_sentence(const char *sentence, const uint64_t fields[4],
+			 char *buffer, size_t size);
+
+#endif

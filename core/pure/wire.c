@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Control messages to bytes and back.
+ *
+ * Each message's fields are named once, in order, by a function that works in
+ * both directions: a cursor either puts each field into bytes or gets it out
+ * of them, so the two forms cannot drift apart. A cursor that ran out of
+ * bytes, or met something that is not allowed, is `bad` from then on; getting
+ * from it gives zeros and moves nothing.
+ *
+ * Bounds: a message is 8 bytes and a body of at most XM_MESSAGE_SIZE_MAX - 8;
+ * the largest, a full LISTED, has 2,612 (see the assertion below). Decoding
+ * looks at every byte once.
+ *
+ * The form is canonical: what decodes to a message is exactly what that
+ * message encodes to. So there is one length for everything of fixed size,
+ * no flag or truth value but those that are written, and nothing after the
+ * last field. What the fields mean together is not looked at here: whether a
+ * version range is sensible or an extent exists is the machines' business.
+ *
+ * Our own words are made fit while they are encoded (a byte that is not
+ * printable UTF-8 becomes '?'), so that a strange program name cannot make a
+ * peer hang up on us. A peer's words are not mended but refused.
+ *
+ * Floor: ground.
+ */
+#include "core/pure/wire.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define HEAD_SIZE 8 /* kind, flags, body size, request */
+
+#define TEXT_SIZE_MAX(size) (2 + (size) - 1)
+#define LISTED_SIZE_MAX                                                       \
+	(HEAD_SIZE + 8 + 4 + XM_LIST_MAX * (2 * TEXT_SIZE_MAX(XM_NAME_SIZE) + 4 * 8))
+
+_Static_assert(LISTED_SIZE_MAX == 2612, "the bound in this file's comment");
+_Static_assert(LISTED_SIZE_MAX <= XM_MESSAGE_SIZE_MAX, "any message fits");
+_Static_assert(XM_MESSAGE_KINDS <= 256, "a kind is one byte");
+
+struct cursor {
+	uint8_t *put;	    /* encoding: where to, else NULL */
+	const uint8_t *get; /* decoding: where from, else NULL */
+	size_t at, size;
+	bool bad;
+};
+
+/* --- whole numbers, little-endian -------------------------------------- */
+
+static bool cursor_has(struct cursor *c, size_t size)
+{
+	if (c->bad || c->size - c->at < size) {
+		/* We never run out of our own bytes: any message fits. */
+		XM_ASSERT(!c->put);
+		c->bad = true;
+	}
+	return !c->bad;
+}
+
+static uint64_t pass_integer(struct cursor *c, unsigned size, uint64_t value)
+{
+	if (!cursor_has(c, size))
+		return 0;
+	if (c->put) {
+		for (unsigned i = 0; i < size; i++)
+			c->put[c->at + i] = (uint8_t)(value >> (8 * i));
+	} else {
+		value = 0;
+		for (unsigned i = 0; i < size; i++)
+			value |= (uint64_t)c->get[c->at + i] << (8 * i);
+	}
+	c->at += size;
+	return value;
+}
+
+static void pass_u16(struct cursor *c, uint16_t *value)
+{
+	*value = (uint16_t)pass_integer(c, 2, *value);
+}
+
+static void pass_u32(struct cursor *c, uint32_t *value)
+{
+	*value = (uint32_t)pass_integer(c, 4, *value);
+}
+
+static void pass_u64(struct cursor *c, uint64_t *value)
+{
+	*value = pass_integer(c, 8, *value);
+}
+
+/* Two's complement, as in memory. */
+static void pass_i32(struct cursor *c, int32_t *value)
+{
+	uint32_t bits;
+
+	memcpy(&bits, value, sizeof(bits));
+	pass_u32(c, &bits);
+	memcpy(value, &bits, sizeof(bits));
+}
+
+static void pass_bool(struct cursor *c, uint8_t *value)
+{
+	XM_ASSERT(!c->put || *value <= 1);
+	*value = (uint8_t)pass_integer(c, 1, *value);
+	if (*value > 1)
+		c->bad = true;
+}
+
+/* --- bytes and texts ----------------------------------------------------- */
+
+/* A 2-byte length of `size`, neither more nor less, and the bytes. */
+static void pass_bytes(struct cursor *c, uint8_t *bytes, uint16_t size)
+{
+	uint16_t length = size;
+
+	pass_u16(c, &length);
+	if (length != size)
+		c->bad = true;
+	if (!cursor_has(c, size))
+		return;
+	if (c->put)
+		memcpy(c->put + c->at, bytes, size);
+	else
+		memcpy(bytes, c->get + c->at, size);
+	c->at += size;
+}
+
+static void pass_locator(struct cursor *c, struct xm_locator *locator)
+{
+	uint16_t length;
+
+	XM_ASSERT(!c->put || locator->size <= XM_LOCATOR_SIZE);
+	length = (uint16_t)locator->size;
+	pass_u16(c, &length);
+	if (length > XM_LOCATOR_SIZE)
+		c->bad = true;
+	if (!cursor_has(c, length))
+		return;
+	locator->size = length;
+	if (c->put)
+		memcpy(c->put + c->at, locator->bytes, length);
+	else
+		memcpy(locator->bytes, c->get + c->at, length);
+	c->at += length;
+}
+
+/* The size of the printable character that begins here, or 0: UTF-8 as in
+ * RFC 3629 (shortest form, no surrogates, up to U+10FFFF), without U+0000 to
+ * U+001F and U+007F to U+009F, which steer terminals. */
+static size_t character_size(const uint8_t *bytes, size_t size)
+{
+	uint32_t code, least;
+	size_t count;
+
+	if (bytes[0] < 0x80)
+		return bytes[0] >= 0x20 && bytes[0] != 0x7f;
+	if ((bytes[0] & 0xe0) == 0xc0) {
+		count = 2;
+		code = bytes[0] & 0x1f;
+		least = 0xa0;
+	} else if ((bytes[0] & 0xf0) == 0xe0) {
+		count = 3;
+		code = bytes[0] & 0x0f;
+		least = 0x800;
+	} else if ((bytes[0] & 0xf8) == 0xf0) {
+		count = 4;
+		code = bytes[0] & 0x07;
+		least = 0x10000;
+	} else {
+		return 0;
+	}
+	if (count > size)
+		return 0;
+	for (size_t i = 1; i < count; i++) {
+		if ((bytes[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (bytes[i] & 0x3f);
+	}
+	if (code < least || code > 0x10ffff ||
+	    (code >= 0xd800 && code <= 0xdfff))
+		return 0;
+	return count;
+}
+
+static void put_text(struct cursor *c, const char *text, size_t size)
+{
+	uint16_t length = 0;
+	uint8_t *bytes;
+	size_t count;
+
+	while (length < size - 1 && text[length])
+		length++;
+	pass_u16(c, &length);
+	cursor_has(c, length); /* any message fits, or it does not return */
+	bytes = c->put + c->at;
+	memcpy(bytes, text, length);
+	for (size_t i = 0; i < length; i += count) {
+		count = character_size(bytes + i, length - i);
+		if (count == 0) {
+			bytes[i] = '?';
+			count = 1;
+		}
+	}
+	c->at += length;
+}
+
+static void get_text(struct cursor *c, char *text, size_t size)
+{
+	uint16_t length = 0;
+	const uint8_t *bytes;
+	size_t count;
+
+	pass_u16(c, &length);
+	if (length > size - 1)
+		c->bad = true;
+	if (!cursor_has(c, length))
+		return;
+	bytes = c->get + c->at;
+	for (size_t i = 0; i < length; i += count) {
+		count = character_size(bytes + i, length - i);
+		if (count == 0) {
+			c->bad = true;
+			return;
+		}
+	}
+	memcpy(text, bytes, length);
+	c->at += length;
+}
+
+/* `size` counts the NUL that ends it in memory, and is not on the wire. */
+static void pass_text(struct cursor *c, char *text, size_t size)
+{
+	if (c->put)
+		put_text(c, text, size);
+	else
+		get_text(c, text, size);
+}
+
+#define PASS_TEXT(cursor, array) pass_text(cursor, array, sizeof(array))
+
+/* --- the messages -------------------------------------------------------- */
+
+static void pass_hello(struct cursor *c, struct xm_hello *m)
+{
+	pass_u16(c, &m->version_min);
+	pass_u16(c, &m->version_max);
+	pass_u32(c, &m->flags);
+	pass_u64(c, &m->client);
+	pass_bytes(c, m->secret, sizeof(m->secret));
+	PASS_TEXT(c, m->name);
+	PASS_TEXT(c, m->transport);
+	PASS_TEXT(c, m->library);
+}
+
+static void pass_welcome(struct cursor *c, struct xm_welcome *m)
+{
+	pass_u16(c, &m->version);
+	pass_u64(c, &m->client);
+	pass_bytes(c, m->secret, sizeof(m->secret));
+	pass_u64(c, &m->incarnation);
+	pass_u32(c, &m->lease_ms);
+	pass_u32(c, &m->granule);
+	PASS_TEXT(c, m->name);
+	PASS_TEXT(c, m->provider);
+	PASS_TEXT(c, m->library);
+}
+
+static void pass_refused(struct cursor *c, struct xm_refused *m)
+{
+	pass_i32(c, &m->code);
+	pass_u64(c, &m->free);
+	pass_u64(c, &m->free_run);
+	pass_u64(c, &m->soon);
+	PASS_TEXT(c, m->words);
+}
+
+static void pass_ticketed(struct cursor *c, struct xm_ticketed *m)
+{
+	pass_bytes(c, m->ticket, sizeof(m->ticket));
+	pass_locator(c, &m->locator);
+}
+
+static void pass_take(struct cursor *c, struct xm_take *m)
+{
+	pass_u64(c, &m->size);
+	PASS_TEXT(c, m->region);
+}
+
+static void pass_taken(struct cursor *c, struct xm_taken *m)
+{
+	pass_u64(c, &m->extent);
+	pass_u64(c, &m->size);
+	pass_u64(c, &m->epoch);
+	pass_u64(c, &m->far.key);
+	pass_u64(c, &m->far.base);
+}
+
+static void pass_trim(struct cursor *c, struct xm_trim *m)
+{
+	pass_u64(c, &m->extent);
+	pass_u64(c, &m->size);
+}
+
+static void pass_entry(struct cursor *c, struct xm_list_entry *m)
+{
+	PASS_TEXT(c, m->region);
+	PASS_TEXT(c, m->owner);
+	pass_u64(c, &m->client);
+	pass_u64(c, &m->extent);
+	pass_u64(c, &m->size);
+	pass_u64(c, &m->epoch);
+}
+
+static void pass_listed(struct cursor *c, struct xm_listed *m)
+{
+	XM_ASSERT(!c->put || m->count <= XM_LIST_MAX);
+	pass_u64(c, &m->cursor);
+	pass_u32(c, &m->count);
+	if (m->count > XM_LIST_MAX)
+		c->bad = true;
+	for (uint32_t i = 0; i < m->count && !c->bad; i++)
+		pass_entry(c, &m->entries[i]);
+}
+
+static void pass_state(struct cursor *c, struct xm_state *m)
+{
+	PASS_TEXT(c, m->name);
+	PASS_TEXT(c, m->provider);
+	PASS_TEXT(c, m->library);
+	pass_u64(c, &m->incarnation);
+	pass_u64(c, &m->uptime_ms);
+	pass_u64(c, &m->pool);
+	pass_u64(c, &m->free);
+	pass_u64(c, &m->free_run);
+	pass_u64(c, &m->leased);
+	pass_u64(c, &m->quarantined);
+	pass_u32(c, &m->clients);
+	pass_u32(c, &m->clients_max);
+	pass_u32(c, &m->extents);
+	pass_u32(c, &m->extents_max);
+	pass_u64(c, &m->messages);
+	pass_u64(c, &m->malformed);
+	pass_u64(c, &m->refused);
+	pass_u64(c, &m->expired);
+	pass_bool(c, &m->leaving);
+}
+
+/* False when there is no such kind. */
+static bool pass_body(struct cursor *c, struct xm_message *m)
+{
+	switch (m->kind) {
+	case XM_HELLO:
+		pass_hello(c, &m->u.hello);
+		return true;
+	case XM_WELCOME:
+		pass_welcome(c, &m->u.welcome);
+		return true;
+	case XM_REFUSED:
+		pass_refused(c, &m->u.refused);
+		return true;
+	case XM_TICKETED:
+		pass_ticketed(c, &m->u.ticketed);
+		return true;
+	case XM_TAKE:
+		pass_take(c, &m->u.take);
+		return true;
+	case XM_TAKEN:
+		pass_taken(c, &m->u.taken);
+		return true;
+	case XM_TRIM:
+		pass_trim(c, &m->u.trim);
+		return true;
+	case XM_GIVE:
+		pass_u64(c, &m->u.give.extent);
+		return true;
+	case XM_LIST:
+		pass_u64(c, &m->u.list.cursor);
+		return true;
+	case XM_LISTED:
+		pass_listed(c, &m->u.listed);
+		return true;
+	case XM_STATE:
+		pass_state(c, &m->u.state);
+		return true;
+	case XM_LEAVING:
+		pass_u32(c, &m->u.leaving.ms);
+		return true;
+	case XM_TICKET:
+		pass_u32(c, &m->u.ticket.lane);
+		return true;
+	case XM_GAVE:
+	case XM_STATUS:
+	case XM_PING:
+	case XM_PONG:
+	case XM_BYE:
+		return true;
+	case XM_MESSAGE_KINDS:
+		break;
+	}
+	return false;
+}
+
+size_t xm_wire_encode(const struct xm_message *message, uint8_t *bytes)
+{
+	struct cursor body = { .put = bytes + HEAD_SIZE,
+			       .size = XM_MESSAGE_SIZE_MAX - HEAD_SIZE };
+	struct cursor head = { .put = bytes, .size = HEAD_SIZE };
+	bool known;
+
+	/* A cursor that puts does not change the message: it stores back the
+	 * values it has read, into a copy where that copy is the caller's
+	 * constant. */
+	struct xm_message copy = *message;
+
+	known = pass_body(&body, &copy);
+	XM_ASSERT(known);
+	pass_integer(&head, 1, (uint64_t)message->kind);
+	pass_integer(&head, 1, 0);
+	pass_integer(&head, 2, body.at);
+	pass_u32(&head, &copy.request);
+	return HEAD_SIZE + body.at;
+}
+
+int xm_wire_decode(const uint8_t *bytes, size_t size, struct xm_message *ret)
+{
+	struct cursor c = { .get = bytes, .size = size };
+	struct xm_message message;
+	uint64_t kind, flags, body_size;
+
+	memset(&message, 0, sizeof(message));
+	kind = pass_integer(&c, 1, 0);
+	flags = pass_integer(&c, 1, 0);
+	body_size = pass_integer(&c, 2, 0);
+	pass_u32(&c, &message.request);
+	if (c.bad || size > XM_MESSAGE_SIZE_MAX || flags != 0 ||
+	    body_size != size - HEAD_SIZE)
+		return -EPROTO;
+	message.kind = (enum xm_message_kind)kind;
+	if (!pass_body(&c, &message) || c.bad || c.at != c.size)
+		return -EPROTO;
+	memcpy(ret, &message, sizeof(message));
+	return 0;
+}
+
+const char *xm_message_name(enum xm_message_kind kind)
+{
+	static const char *const names[] = {
+		[XM_HELLO] = "HELLO",	    [XM_WELCOME] = "WELCOME",
+		[XM_REFUSED] = "REFUSED",   [XM_TICKET] = "TICKET",
+		[XM_TICKETED] = "TICKETED", [XM_TAKE] = "TAKE",
+		[XM_TAKEN] = "TAKEN",	    [XM_TRIM] = "TRIM",
+		[XM_GIVE] = "GIVE",	    [XM_GAVE] = "GAVE",
+		[XM_LIST] = "LIST",	    [XM_LISTED] = "LISTED",
+		[XM_STATUS] = "STATUS",	    [XM_STATE] = "STATE",
+		[XM_PING] = "PING",	    [XM_PONG] = "PONG",
+		[XM_BYE] = "BYE",	    [XM_LEAVING] = "LEAVING",
+	};
+
+	_Static_assert(XM_COUNT(names) == XM_MESSAGE_KINDS, "all are named");
+	if ((size_t)kind >= XM_COUNT(names) || !names[kind])
+		return "?";
+	return names[kind];
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the threads of external memory stand in the way of.
+ *
+ * A process's user and group are each thread's own for the kernel; libc changes
+ * them in all threads, and ends the process if one of them fails where another
+ * did not. What a thread may is its own too: one that has kept its capabilities
+ * (PR_SET_KEEPCAPS, securebits) over a change may make the next, and the
+ * library's, which have not, may not. So they are looked at before, and the
+ * call is refused. A user namespace can be begun by a process of one thread
+ * alone; that the kernel refuses, and here it is said why.
+ */
+#include "preload/shim.h"
+
+#include <grp.h>
+#include <linux/capability.h>
+#include <sched.h>
+#include <sys/syscall.h>
+
+static bool may(int tid, int capability, bool *ret)
+{
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3, .pid = tid
+	};
+	struct __user_cap_data_struct data[2] = { { 0, 0, 0 } };
+
+	if (shim_raw(SYS_capget, (long)&header, (long)data, 0, 0, 0, 0) < 0)
+		return false;
+	*ret = (data[0].effective >> capability & 1) != 0;
+	return true;
+}
+
+/* True: this thread may, and one of ours may not. */
+static bool refused(const char *call, int capability)
+{
+	bool mine = false, other = false;
+	int tid;
+
+	if (!atomic_load(&shim_ready) || shim_inside ||
+	    getpid() != shim_owner || !may(gettid(), capability, &mine) ||
+	    !mine)
+		return false;
+	for (unsigned i = 0; thread_ours_at(i, &tid); i++) {
+		if (tid == 0 || !may(tid, capability, &other) || other)
+			continue;
+		shim_say("%s: refused: this process has threads, those of its "
+			 "external memory, that may not do it any more; do it "
+			 "first, and extmem run then",
+			 call);
+		errno = EPERM;
+		return true;
+	}
+	return false;
+}
+
+SHIM_EXPORT int setuid(uid_t user)
+{
+	return refused("setuid", CAP_SETUID) ? -1 : shim_real()->setuid(user);
+}
+
+SHIM_EXPORT int seteuid(uid_t user)
+{
+	return refused("seteuid", CAP_SETUID) ? -1
+					      : shim_real()->seteuid(user);
+}
+
+SHIM_EXPORT int setreuid(uid_t real, uid_t effective)
+{
+	return refused("setreuid", CAP_SETUID)
+		       ? -1
+		       : shim_real()->setreuid(real, effective);
+}
+
+SHIM_EXPORT int setresuid(uid_t real, uid_t effective, uid_t saved)
+{
+	return refused("setresuid", CAP_SETUID)
+		       ? -1
+		       : shim_real()->setresuid(real, effective, saved);
+}
+
+SHIM_EXPORT int setgid(gid_t group)
+{
+	return refused("setgid", CAP_SETGID) ? -1 : shim_real()->setgid(group);
+}
+
+SHIM_EXPORT int setegid(gid_t group)
+{
+	return refused("setegid", CAP_SETGID) ? -1
+					      : shim_real()->setegid(group);
+}
+
+SHIM_EXPORT int setregid(gid_t real, gid_t effective)
+{
+	return refused("setregid", CAP_SETGID)
+		       ? -1
+		       : shim_real()->setregid(real, effective);
+}
+
+SHIM_EXPORT int setresgid(gid_t real, gid_t effective, gid_t saved)
+{
+	return refused("setresgid", CAP_SETGID)
+		       ? -1
+		       : shim_real()->setresgid(real, effective, saved);
+}
+
+SHIM_EXPORT int setgroups(size_t count, const gid_t *list)
+{
+	return refused("setgroups", CAP_SETGID)
+		       ? -1
+		       : shim_real()->setgroups(count, list);
+}
+
+SHIM_EXPORT int unshare(int flags)
+{
+	int r = shim_real()->unshare(flags);
+
+	if (r < 0 && errno == EINVAL && (flags & CLONE_NEWUSER) != 0 &&
+	    getpid() == shim_owner && atomic_load(&shim_ready))
+		shim_say("a user namespace cannot be begun here: this process "
+			 "has threads, those of its external memory; begin it "
+			 "first, and extmem run in it");
+	return r;
+}

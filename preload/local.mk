@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# preload: the shim that `extmem run` loads into unmodified programs; it stands
+# in front of libc, on extmem.h alone.
+
+# It finds the library beside itself (in the build
+# tree) or one folder up (installed).
+pkglib_LTLIBRARIES += libextmem-run.la
+libextmem_run_la_SOURCES = \
+	preload/arena.c \
+	preload/block.c \
+	preload/broker.c \
+	preload/call.c \
+	preload/child.c \
+	preload/descriptor.c \
+	preload/exec.c \
+	preload/fork.c \
+	preload/fork.h \
+	preload/handler.c \
+	preload/identity.c \
+	preload/malloc.c \
+	preload/map.c \
+	preload/path.c \
+	preload/present.c \
+	preload/shared.h \
+	preload/shim.c \
+	preload/shim.h \
+	preload/signal.c \
+	preload/stdio.c \
+	preload/thread.c \
+	preload/trap.c \
+	preload/vector.c \
+	$(NULL)
+libextmem_run_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
+	-Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'
+libextmem_run_la_LIBADD = libextmem.la

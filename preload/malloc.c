@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The malloc family: from the threshold on external, below it the next
+ * malloc's; and so is what libc asks for itself, unless it is large.
+ *
+ * What block or object an address belongs to is looked up in local memory;
+ * free() touches no external page. Blocks are zero when they are given out, so
+ * calloc() has nothing to do there. realloc() that grows a block takes half as
+ * much again, since it may have to move what is there; that costs external
+ * addresses and no memory at all.
+ *
+ * The bootstrap arena serves what dlsym() asks for while the next malloc is
+ * being looked up. It is never given back: free() ignores its addresses.
+ */
+#include <malloc.h>
+
+#include "preload/shim.h"
+
+#define BOOTSTRAP_SIZE (64 << 10)
+#define SHRINK_MOVES ((size_t)1 << 20) /* up to this, to where it fits */
+
+static _Alignas(16) char bootstrap[BOOTSTRAP_SIZE];
+static _Atomic size_t bootstrap_used;
+
+static void *bootstrap_take(size_t size)
+{
+	size_t at;
+
+	if (size > BOOTSTRAP_SIZE)
+		return NULL;
+	size = (size + 31) & ~(size_t)15; /* 16 for its size, before it */
+	at = atomic_fetch_add(&bootstrap_used, size);
+	if (size > BOOTSTRAP_SIZE || at > BOOTSTRAP_SIZE - size)
+		return NULL;
+	*(size_t *)(bootstrap + at) = size - 16;
+	return bootstrap + at + 16;
+}
+
+static bool bootstrap_contains(const void *p)
+{
+	return (uintptr_t)p - (uintptr_t)bootstrap < BOOTSTRAP_SIZE;
+}
+
+_Noreturn void malloc_bad_pointer(const char *call, const void *p)
+{
+	shim_say("%s(%p): no allocation begins there", call, p);
+	abort();
+}
+
+static void *external_take(size_t size, size_t alignment)
+{
+	if (size <= ARENA_SIZE_MAX && alignment <= SHIM_PAGE)
+		return arena_take(size, alignment);
+	return block_take(size, alignment, BLOCK_MALLOC);
+}
+
+static void external_give(void *p)
+{
+	struct block b;
+	uint32_t owner;
+
+	if (!atomic_load(&shim_ready))
+		return; /* a forked child: it was the parent's */
+	owner = block_owner(p);
+	if ((owner & BLOCK_SPAN) != 0) {
+		arena_give(p, owner);
+	} else {
+		if (!block_find(p, &b) || b.start != (uintptr_t)p ||
+		    b.kind != BLOCK_MALLOC)
+			malloc_bad_pointer("free", p);
+		block_give((void *)b.base, b.page_count * SHIM_PAGE);
+	}
+}
+
+static size_t external_capacity(const char *call, const void *p)
+{
+	uint32_t owner = block_owner(p);
+	struct block b;
+
+	if ((owner & BLOCK_SPAN) != 0)
+		return arena_size(call, p, owner);
+	if (!block_find(p, &b) || b.start != (uintptr_t)p)
+		malloc_bad_pointer(call, p);
+	return block_capacity(&b);
+}
+
+static void *take(size_t size, bool wanted)
+{
+	void *p;
+
+	if (!wanted)
+		return shim_real()->malloc(size);
+	p = external_take(size, 0);
+	if (!p && block_overflow(size))
+		p = shim_real()->malloc(size);
+	if (!p)
+		errno = ENOMEM;
+	return p;
+}
+
+/* --- the family --------------------------------------------------------------- */
+
+SHIM_EXPORT void *malloc(size_t size)
+{
+	const struct shim_reals *real = shim_real();
+
+	if (!real->malloc)
+		return bootstrap_take(size);
+	if (SHIM_WANTED(size))
+		return take(size, true);
+	return real->malloc(size);
+}
+
+SHIM_EXPORT void *calloc(size_t count, size_t size)
+{
+	const struct shim_reals *real = shim_real();
+	size_t total;
+
+	if (__builtin_mul_overflow(count, size, &total)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (!real->calloc)
+		return bootstrap_take(total); /* static: zero */
+	if (SHIM_WANTED(total)) {
+		void *p = external_take(total, 0);
+
+		if (p && total <= ARENA_SIZE_MAX)
+			memset(p, 0, total);
+		if (p)
+			return p;
+		if (!block_overflow(total)) {
+			errno = ENOMEM;
+			return NULL;
+		}
+	}
+	return real->calloc(count, size);
+}
+
+SHIM_EXPORT void free(void *p)
+{
+	if (!p || bootstrap_contains(p))
+		return;
+	if (block_contains(p, 1))
+		external_give(p);
+	else
+		shim_real()->free(p);
+}
+
+/* Gone from glibc's headers, still called by old programs. */
+void cfree(void *);
+
+SHIM_EXPORT void cfree(void *p)
+{
+	free(p);
+}
+
+/* From external memory to `size` bytes of whatever is right for that. */
+static void *external_resize(void *p, size_t size)
+{
+	size_t capacity = external_capacity("realloc", p), more;
+	void *q = NULL;
+
+	if (!atomic_load(&shim_ready)) {
+		/* A forked child: what it had it has, more is local. */
+		if (size <= capacity)
+			return p;
+		q = shim_real()->malloc(size);
+		return q ? memcpy(q, p, capacity) : NULL;
+	}
+	if (size <= capacity && size >= shim_threshold) {
+		if (size > capacity / 2)
+			return p;
+		if (size > SHRINK_MOVES) {
+			block_advise((char *)p + size, capacity - size,
+				     EXTMEM_DONTNEED);
+			return p;
+		}
+	}
+	if (size < shim_threshold) {
+		q = shim_real()->malloc(size);
+	} else {
+		more = capacity + capacity / 2;
+		if (size > capacity && more > size && more > ARENA_SIZE_MAX)
+			q = external_take(more, 0);
+		if (!q)
+			q = external_take(size, 0);
+		if (!q && block_overflow(size))
+			q = shim_real()->malloc(size);
+	}
+	if (!q) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	if (capacity > ARENA_SIZE_MAX)
+		block_move(q, p, capacity < size ? capacity : size);
+	else
+		memcpy(q, p, capacity < size ? capacity : size);
+	external_give(p);
+	return q;
+}
+
+static void *resize(void *p, size_t size, bool wanted)
+{
+	const struct shim_reals *real = shim_real();
+	void *q;
+	size_t n;
+
+	if (!p)
+		return take(size, wanted);
+	if (bootstrap_contains(p)) {
+		n = ((size_t *)p)[-1];
+		q = take(size, wanted);
+		if (q)
+			memcpy(q, p, n < size ? n : size);
+		return q;
+	}
+	if (block_contains(p, 1)) {
+		if (size == 0) {
+			external_give(p);
+			return NULL;
+		}
+		return external_resize(p, size);
+	}
+	if (!wanted)
+		return real->realloc(p, size);
+	n = real->malloc_usable_size(p);
+	if (n >= size)
+		return real->realloc(p, size);
+	q = take(size, true);
+	if (!q)
+		return NULL;
+	memcpy(q, p, n);
+	real->free(p);
+	return q;
+}
+
+SHIM_EXPORT void *realloc(void *p, size_t size)
+{
+	if (!shim_real()->realloc && !p)
+		return bootstrap_take(size);
+	return resize(p, size, SHIM_WANTED(size));
+}
+
+SHIM_EXPORT void *reallocarray(void *p, size_t count, size_t size)
+{
+	size_t total;
+
+	if (__builtin_mul_overflow(count, size, &total)) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	return resize(p, total, SHIM_WANTED(total));
+}
+
+/* --- aligned ------------------------------------------------------------------ */
+
+/* 1: *ret is the answer; 0: ask the next malloc. */
+static int aligned(size_t alignment, size_t size, void **ret)
+{
+	*ret = NULL;
+	if (alignment == 0 || (alignment & (alignment - 1)) != 0)
+		return 0; /* its own words for that */
+	*ret = external_take(size, alignment);
+	if (*ret)
+		return 1;
+	if (block_overflow(size))
+		return 0;
+	errno = ENOMEM;
+	return 1;
+}
+
+SHIM_EXPORT void *memalign(size_t alignment, size_t size)
+{
+	void *p;
+
+	if (SHIM_WANTED(size) && aligned(alignment, size, &p))
+		return p;
+	return shim_real()->memalign(alignment, size);
+}
+
+SHIM_EXPORT void *aligned_alloc(size_t alignment, size_t size)
+{
+	void *p;
+
+	if (SHIM_WANTED(size) && aligned(alignment, size, &p))
+		return p;
+	return shim_real()->aligned_alloc(alignment, size);
+}
+
+SHIM_EXPORT int posix_memalign(void **ret, size_t alignment, size_t size)
+{
+	void *p;
+
+	if (alignment % sizeof(void *) == 0 && SHIM_WANTED(size) &&
+	    aligned(alignment, size, &p)) {
+		if (!p)
+			return ENOMEM;
+		*ret = p;
+		return 0;
+	}
+	return shim_real()->posix_memalign(ret, alignment, size);
+}
+
+SHIM_EXPORT void *valloc(size_t size)
+{
+	void *p;
+
+	if (SHIM_WANTED(size) && aligned(SHIM_PAGE, size, &p))
+		return p;
+	return shim_real()->valloc(size);
+}
+
+SHIM_EXPORT void *pvalloc(size_t size)
+{
+	void *p;
+
+	if (SHIM_WANTED(size) && aligned(SHIM_PAGE, size, &p))
+		return p;
+	return shim_real()->pvalloc(size);
+}
+
+SHIM_EXPORT size_t malloc_usable_size(void *p)
+{
+	if (!p)
+		return 0;
+	if (bootstrap_contains(p))
+		return ((size_t *)p)[-1];
+	if (block_contains(p, 1))
+		return external_capacity("malloc_usable_size", p);
+	return shim_real()->malloc_usable_size(p);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the shim and `extmem run` say to each other.
+ *
+ * Down, by environment: EXTMEM_RUN_*, listed here. Up, by a memory file that
+ * both have mapped: the shim keeps it current several times a second and at
+ * the end, so that it is there even when the program is killed. The version
+ * is the product's own: both ends are always from one build.
+ *
+ * That file is RUN_FOLDER/RUN_FILE_PREFIX UID.PID, so that `extmem top` finds
+ * all of them; whoever keeps it has a lock on it (flock(2)), so that one that
+ * was left behind is known by having none. A client that nobody made a file for
+ * (--children=same) makes one itself.
+ *
+ * Floor: none of core's; interfaces stand on extmem.h alone.
+ */
+#ifndef EXTMEM_RUN_SHARED_H
+#define EXTMEM_RUN_SHARED_H
+
+#include <stdatomic.h>
+
+#include "core/extmem.h"
+
+#define RUN_MAGIC UINT32_C(0x58524e31)
+#define RUN_APPLIANCES_MAX 16
+#define RUN_FORMER_MAX 64
+#define RUN_FOLDER "/dev/shm"
+#define RUN_FILE_PREFIX "extmem-run."
+
+/* "", or each on a line of its own */
+#define RUN_ENV_APPLIANCES "EXTMEM_RUN_APPLIANCES"
+#define RUN_ENV_LOCAL "EXTMEM_RUN_LOCAL"	 /* bytes, or "25%" */
+#define RUN_ENV_LIMIT "EXTMEM_RUN_LIMIT"	 /* bytes; 0: none */
+#define RUN_ENV_ADVISE "EXTMEM_RUN_ADVISE" /* "normal", "sequential", ... */
+#define RUN_ENV_EXTERNAL "EXTMEM_RUN_EXTERNAL"	 /* bytes; 0: by need */
+#define RUN_ENV_THRESHOLD "EXTMEM_RUN_THRESHOLD" /* bytes; 0: by calls */
+#define RUN_ENV_CALLS "EXTMEM_RUN_CALLS"	 /* "auto", "trap", "wrap" */
+#define RUN_ENV_PAGING "EXTMEM_RUN_PAGING"
+#define RUN_ENV_OVERFLOW "EXTMEM_RUN_OVERFLOW"	 /* "fail", "local" */
+#define RUN_ENV_CHILDREN "EXTMEM_RUN_CHILDREN"	 /* "plain", "same" */
+#define RUN_ENV_FORK "EXTMEM_RUN_FORK" /* "snapshot", "absent", "refuse" */
+#define RUN_ENV_SHARED_FD "EXTMEM_RUN_SHARED_FD"
+#define RUN_ENV_PREFIX "EXTMEM_RUN_"
+/* Two digits, for all that is started, plain or not: how many programs of
+ * those that this one comes from had external memory. A filter of system calls
+ * outlives exec, so each has its addresses elsewhere. */
+#define RUN_ENV_NESTING "EXTMEM_NESTING"
+#define RUN_NESTING_MAX 10
+
+/* From where on allocations are external when only libc's functions are
+ * watched: what one wants elsewhere comes in large blocks then (sort's buffer,
+ * a numpy array, an allocator's chunk), while what small things are carved
+ * from holds names and structs that go to system calls nobody sees. With every
+ * call watched all allocations are. */
+#define RUN_THRESHOLD_WRAPPED (UINT64_C(2) << 20)
+
+/* A budget that is a share of what the program uses begins with this. */
+#define RUN_LOCAL_FLOOR (UINT64_C(4) << 20)
+
+enum run_state {
+	RUN_EMPTY = 0, /* the shim never came up: static, or not loaded */
+	RUN_ATTACHED,
+	RUN_REFUSED, /* words say why; the program did not begin */
+	RUN_ENDED,
+};
+
+struct run_appliance {
+	char appliance[128];
+	char name[64];
+	char transport[32], provider[64], version[32], endpoint[16];
+	char paging[16], paging_reason[128];
+	char state[16];
+};
+
+struct run_shared {
+	uint32_t magic;
+	uint32_t pid; /* whose figures these are */
+	char program[64];
+	uint32_t percent; /* of what is used, that the budget is; 0: fixed */
+	_Atomic uint32_t state;
+	_Atomic uint32_t generation; /* of all below: odd while written */
+	char words[512]; /* of RUN_REFUSED */
+	char lost[512];	 /* to what the first lost page was lost; "" */
+	struct extmem_stats stats;
+	char calls[16]; /* how they meet external memory: "trapped", ... */
+	uint64_t threshold;
+	uint64_t region_bytes_peak;
+	_Atomic uint64_t refused_count;	 /* allocations that found no room */
+	_Atomic uint64_t refused_bytes;
+	_Atomic uint64_t overflow_count; /* of these, served locally */
+	_Atomic uint64_t overflow_bytes;
+	_Atomic uint64_t blocks_count;	 /* served externally, ever */
+	_Atomic uint64_t blocks_bytes;
+	_Atomic uint64_t live_bytes; /* served externally and not given back */
+	_Atomic uint64_t live_bytes_peak;
+	_Atomic uint64_t call_count;	 /* system calls given such memory */
+	_Atomic uint64_t trap_count;	 /* of these, seen by the filter alone */
+	_Atomic uint64_t fork_count;	 /* snapshots for children */
+	_Atomic uint64_t fork_spilled;	 /* pages of theirs, stored far away */
+	_Atomic uint64_t fork_saved_bytes_peak; /* of these, in local memory */
+	_Atomic uint64_t lost_address;	 /* of the first lost page touched */
+	uint32_t appliance_count;
+	struct run_appliance appliances[RUN_APPLIANCES_MAX];
+	/* Whoever waits for the program ends its leases when it is gone; and those
+	 * of what it was before exec(), of which the first are counted. */
+	uint32_t lease_count;
+	struct extmem_lease leases[RUN_APPLIANCES_MAX];
+	_Atomic uint32_t former_count;
+	struct extmem_lease former[RUN_FORMER_MAX];
+};
+
+#endif

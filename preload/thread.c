@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What each thread of the program has of its own here: a stack that faults and
+ * trapped calls are served on, and a buffer that little data is carried in.
+ *
+ * A fault is served on the thread that met it. That thread's own stack may be
+ * small, or nearly used up, or a coroutine's in external memory that is itself
+ * not here; then the kernel could not even deliver the signal. So every thread
+ * has an alternate signal stack in local memory. A program that sets one of
+ * its own is told that it has it; if it is large enough and local it is really
+ * used, else ours stays in its place.
+ *
+ * Threads that are begun while the library is at work are the library's: all
+ * their memory is local.
+ */
+#include "preload/shim.h"
+
+#include <limits.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#define STACK_SIZE ((size_t)128 << 10)
+/* Deep enough for a fault that is met while a call is served. */
+#define STACK_MIN ((size_t)64 << 10)
+
+struct thread {
+	char *stack, *carrier;
+	stack_t program; /* what the program has asked for */
+	bool parked;
+	unsigned carrier_level; /* of handlers, in which it was taken */
+	bool carrying, ended;
+};
+
+static _Thread_local struct thread thread
+	__attribute__((tls_model("initial-exec")));
+static pthread_key_t key;
+static bool key_made;
+
+static int set_stack(const stack_t *stack)
+{
+	return (int)shim_raw(SYS_sigaltstack, (long)stack, 0, 0, 0, 0, 0);
+}
+
+/* --- the carrier ---------------------------------------------------------------- */
+
+char *thread_carrier_take(struct carrier *ret)
+{
+	ret->mine = false;
+	if (thread.carrying || thread.ended)
+		return NULL;
+	if (!thread.carrier)
+		thread.carrier = local_take(CARRY_MAX);
+	if (!thread.carrier)
+		return NULL;
+	thread.carrying = true;
+	thread.carrier_level = handler_level();
+	ret->mine = true;
+	return thread.carrier;
+}
+
+void thread_carrier_give(void *p)
+{
+	struct carrier *carrier = p;
+
+	if (carrier->mine)
+		thread.carrying = false;
+}
+
+void thread_carrier_left(unsigned level)
+{
+	if (thread.carrying && thread.carrier_level >= level)
+		thread.carrying = false;
+}
+
+/* --- the stack ------------------------------------------------------------------- */
+
+static bool suffices(const stack_t *stack)
+{
+	return (stack->ss_flags & SS_DISABLE) == 0 &&
+	       stack->ss_size >= STACK_MIN &&
+	       !block_contains(stack->ss_sp, stack->ss_size);
+}
+
+SHIM_EXPORT int sigaltstack(const stack_t *stack, stack_t *ret)
+{
+	stack_t now, before;
+	long r;
+
+	if (!thread.stack || shim_inside)
+		return shim_real()->sigaltstack(stack, ret);
+	r = shim_raw(SYS_sigaltstack, 0, (long)&now, 0, 0, 0, 0);
+	if (r < 0)
+		goto fail;
+	before = thread.program;
+	before.ss_flags |= now.ss_flags & SS_ONSTACK;
+	if (stack && (now.ss_flags & SS_ONSTACK) != 0) {
+		r = -EPERM;
+		goto fail;
+	}
+	/* The highest is SS_AUTODISARM of <linux/signal.h>. */
+	if (stack && (stack->ss_flags & ~(SS_DISABLE | INT_MIN)) != 0) {
+		r = -EINVAL;
+		goto fail;
+	}
+	if (stack && (stack->ss_flags & SS_DISABLE) == 0 &&
+	    stack->ss_size < 2048) {
+		r = -ENOMEM;
+		goto fail;
+	}
+	if (stack) {
+		thread.program = *stack;
+		if (suffices(stack))
+			now = *stack;
+		else
+			now = (stack_t){ .ss_sp = thread.stack,
+					 .ss_size = STACK_SIZE };
+		set_stack(&now);
+	}
+	if (ret)
+		*ret = before;
+	return 0;
+fail:
+	errno = (int)-r;
+	return -1;
+}
+
+/* --- the library's, and the others ------------------------------------------------- */
+
+#define OURS_MAX 256
+
+static _Atomic int own[OURS_MAX]; /* threads of the library's; 0: none */
+static _Atomic int ours_coming; /* begun, and not yet among them */
+static _Atomic bool stopping;
+static _Atomic unsigned parked_count;
+
+void thread_ours_coming(int more)
+{
+	atomic_fetch_add(&ours_coming, more);
+}
+
+void thread_ours(bool is)
+{
+	int me = gettid(), from = is ? 0 : me, expected;
+
+	for (int i = 0; i < OURS_MAX; i++) {
+		expected = from;
+		if (atomic_compare_exchange_strong(&own[i], &expected,
+						   is ? me : 0))
+			break;
+	}
+	if (is)
+		thread_ours_coming(-1);
+}
+
+bool thread_ours_at(unsigned index, int *ret)
+{
+	if (index >= OURS_MAX)
+		return false;
+	*ret = atomic_load(&own[index]);
+	return true;
+}
+
+static bool is_ours(int tid)
+{
+	for (int i = 0; i < OURS_MAX; i++)
+		if (atomic_load(&own[i]) == tid)
+			return true;
+	return false;
+}
+
+bool thread_stopping(void)
+{
+	return atomic_load(&stopping);
+}
+
+_Noreturn void thread_park(void)
+{
+	const uint64_t all = UINT64_MAX;
+
+	shim_raw(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, 0, sizeof(all),
+		 0, 0);
+	if (!thread.parked)
+		atomic_fetch_add(&parked_count, 1);
+	thread.parked = true;
+	for (;;)
+		shim_raw(SYS_rt_sigsuspend, (long)&all, sizeof(all), 0, 0, 0,
+			 0);
+}
+
+/* Sends each of the program's threads but this one a signal; how many. */
+static unsigned stop_each(void)
+{
+	_Alignas(struct dirent64) char buffer[4096];
+	int fd = (int)shim_raw(SYS_openat, AT_FDCWD, (long)"/proc/self/task",
+			       O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
+	unsigned count = 0;
+	long n;
+
+	if (fd < 0)
+		return 0;
+	while ((n = shim_raw(SYS_getdents64, fd, (long)buffer, sizeof(buffer),
+			     0, 0, 0)) > 0)
+		for (long at = 0; at < n;) {
+			const struct dirent64 *e =
+				(const void *)(buffer + at);
+			int tid = atoi(e->d_name);
+
+			at += e->d_reclen;
+			if (tid <= 0 || tid == gettid() || is_ours(tid))
+				continue;
+			count++;
+			shim_raw(SYS_tgkill, getpid(), tid, SIGSYS, 0, 0, 0);
+		}
+	shim_raw(SYS_close, fd, 0, 0, 0, 0, 0);
+	return count;
+}
+
+#define STOP_TRIES 500
+
+/* Those that are in the library stop as they leave it; one that does not within
+ * half a second is left to stop when it will. */
+void thread_stop_others(void)
+{
+	const struct timespec nap = { .tv_nsec = 1000000 };
+
+	atomic_store(&stopping, true);
+	for (int i = 0; i < STOP_TRIES; i++) {
+		if (atomic_load(&ours_coming) == 0 &&
+		    stop_each() <= atomic_load(&parked_count))
+			return;
+		nanosleep(&nap, NULL);
+	}
+}
+
+/* --- begin and end ------------------------------------------------------------------ */
+
+static void end(void *unused)
+{
+	const stack_t none = { .ss_flags = SS_DISABLE };
+
+	(void)unused;
+	thread.ended = true;
+	arena_thread_end();
+	if (thread.stack && set_stack(&none) >= 0)
+		local_give(thread.stack, STACK_SIZE);
+	if (thread.carrier && !thread.carrying)
+		local_give(thread.carrier, CARRY_MAX);
+	thread.stack = NULL;
+	thread.carrier = NULL;
+}
+
+void thread_begin(void)
+{
+	stack_t now = { .ss_flags = SS_DISABLE }, ours;
+
+	if (thread.stack || !key_made)
+		return;
+	thread.stack = local_take(STACK_SIZE);
+	if (!thread.stack)
+		return;
+	shim_raw(SYS_sigaltstack, 0, (long)&now, 0, 0, 0, 0);
+	thread.program = now;
+	ours = (stack_t){ .ss_sp = thread.stack, .ss_size = STACK_SIZE };
+	if (!suffices(&now))
+		set_stack(&ours);
+	pthread_setspecific(key, &thread);
+}
+
+void thread_start(void)
+{
+	key_made = pthread_key_create(&key, end) == 0;
+	thread_begin();
+}
+
+struct begin {
+	void *(*routine)(void *);
+	void *argument;
+	bool inside;
+};
+
+void thread_open(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGBUS);
+	sigaddset(&set, SIGSYS);
+	shim_real()->pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	thread_begin();
+}
+
+/* The program's signals are for the program's threads. */
+static void close_signals(void)
+{
+	sigset_t most;
+
+	sigfillset(&most);
+	signal_open_mask(&most);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &most, NULL);
+}
+
+static void *begin(void *p)
+{
+	struct begin b = *(struct begin *)p;
+	void *r;
+
+	shim_real()->free(p);
+	if (!b.inside) {
+		thread_open();
+		return b.routine(b.argument);
+	}
+	shim_inside = 1;
+	thread_ours(true);
+	close_signals();
+	r = b.routine(b.argument);
+	thread_ours(false);
+	return r;
+}
+
+SHIM_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attributes,
+			       void *(*routine)(void *), void *argument)
+{
+	bool inside = shim_inside ||
+		      shim_called_by_library(__builtin_return_address(0));
+	struct begin *b;
+	int r;
+
+	if (!inside && !atomic_load(&shim_ready) && !atomic_load(&child_serves))
+		return shim_real()->pthread_create(ret, attributes, routine,
+						   argument);
+	b = shim_real()->malloc(sizeof(*b));
+	if (!b)
+		return EAGAIN;
+	*b = (struct begin){ routine, argument, inside };
+	if (inside)
+		thread_ours_coming(1);
+	r = shim_real()->pthread_create(ret, attributes, begin, b);
+	if (r == 0)
+		return 0;
+	if (inside)
+		thread_ours_coming(-1);
+	shim_real()->free(b);
+	return r;
+}
+
+/* A thread's descriptor is on its stack, and the kernel writes there as the
+ * thread ends, when nobody is left to make it present. */
+SHIM_EXPORT int pthread_attr_setstack(pthread_attr_t *attributes, void *stack,
+				      size_t size)
+{
+	if (!block_contains(stack, size))
+		return shim_real()->pthread_attr_setstack(attributes, stack,
+							  size);
+	return pthread_attr_setstacksize(attributes, size);
+}

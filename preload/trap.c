@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Every system call that is given external memory, by whomever it is made.
+ *
+ * Wrappers of libc's functions see what the program calls, and nothing else:
+ * not stdio's own reads, not a futex, not syscall(2), not the next function
+ * nobody thought of. With faults served inline the kernel answers EFAULT
+ * there. So a seccomp filter looks at the arguments of every call, and where
+ * one lies in the addresses reserved for external memory, the kernel delivers
+ * SIGSYS in place of the call; the handler makes the call with memory made
+ * present, or with local copies, and puts its result where the program
+ * expects it. A call that is given no such address costs the filter alone
+ * (some 50 ns), one that is trapped about 2 us.
+ *
+ * What is made from shim_raw()'s own instruction is let through, so that a
+ * call with pinned memory is not trapped again. Calls that would take pages
+ * away (munmap, mprotect, madvise) are trapped too and treated as libc's are;
+ * those that begin a process are let through, since a handler would be in
+ * nobody's frame. What would close a descriptor that faults come by is
+ * answered EBADF, or ENOSYS: absent pages would read as zeros.
+ *
+ * The filter stays for good, also in children that exec: there the external
+ * addresses mean nothing, and are where no kernel and no allocator puts
+ * anything by itself; and one that has external memory too has other addresses
+ * (arena_hint()), or its own instruction would be trapped. A user without privilege gets
+ * no_new_privs with it: setuid programs that the program starts have no more
+ * rights than it. io_uring and aio are answered ENOSYS, because the kernel
+ * would touch memory behind everybody's back; programs that use them have
+ * another way.
+ *
+ * x86-64 alone; elsewhere, or where seccomp is not allowed, the wrappers are
+ * all there is.
+ */
+#include "preload/shim.h"
+
+#ifdef __x86_64__
+
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <ucontext.h>
+
+bool trap_installed;
+_Thread_local bool trap_inside __attribute__((tls_model("initial-exec")));
+
+/* The instruction that is let through; the kernel says where the next one
+ * is. */
+__asm__(".text\n"
+	".globl shim_raw\n"
+	".hidden shim_raw\n"
+	".type shim_raw, @function\n"
+	"shim_raw:\n"
+	".cfi_startproc\n"
+	"	mov %rdi, %rax\n"
+	"	mov %rsi, %rdi\n"
+	"	mov %rdx, %rsi\n"
+	"	mov %rcx, %rdx\n"
+	"	mov %r8, %r10\n"
+	"	mov %r9, %r8\n"
+	"	mov 8(%rsp), %r9\n"
+	"	syscall\n"
+	"shim_raw_next:\n"
+	"	ret\n"
+	".cfi_endproc\n"
+	".size shim_raw, . - shim_raw\n");
+extern const char shim_raw_next[];
+
+/* --- the filter --------------------------------------------------------------- */
+
+/* Registers that a call does not use hold whatever was there, external
+ * addresses too: the filter must know which arguments are addresses. It finds
+ * the call's number in a tree of intervals with the same answer, whose leaves
+ * jump to the check for that set of arguments. */
+#define FILTER_MAX 2048
+#define INTERVALS_MAX 512
+
+struct interval {
+	uint32_t first; /* number; to the next one's */
+	uint32_t check; /* as call_check() says */
+};
+
+struct filter {
+	struct sock_filter list[FILTER_MAX];
+	unsigned count;
+	struct interval interval[INTERVALS_MAX];
+	unsigned interval_count;
+	unsigned leaf[INTERVALS_MAX]; /* where each interval's leaf is */
+	bool full;
+};
+
+static void add(struct filter *f, unsigned short code, uint32_t k,
+		unsigned char if_true, unsigned char if_false)
+{
+	f->full |= f->count == FILTER_MAX;
+	if (!f->full)
+		f->list[f->count++] = (struct sock_filter){
+			code, if_true, if_false, k
+		};
+}
+
+static void load(struct filter *f, size_t offset)
+{
+	add(f, BPF_LD | BPF_W | BPF_ABS, (uint32_t)offset, 0, 0);
+}
+
+static void answer(struct filter *f, uint32_t verdict)
+{
+	add(f, BPF_RET | BPF_K, verdict, 0, 0);
+}
+
+static void add_intervals(struct filter *f, bool kernel)
+{
+	uint32_t last = CALL_CHECKS;
+
+	for (unsigned number = 0; number <= call_count(); number++) {
+		uint32_t check = call_check(number, kernel);
+
+		if (check == last)
+			continue;
+		f->full |= f->interval_count == INTERVALS_MAX;
+		if (f->full)
+			return;
+		f->interval[f->interval_count++] =
+			(struct interval){ number, check };
+		last = check;
+	}
+}
+
+/* The number is loaded. */
+static void add_tree(struct filter *f, unsigned from, unsigned to)
+{
+	unsigned middle = (from + to) / 2, jump;
+
+	if (to - from == 1) {
+		f->leaf[from] = f->count;
+		add(f, BPF_JMP | BPF_JA, 0, 0, 0);
+		return;
+	}
+	add(f, BPF_JMP | BPF_JGE | BPF_K, f->interval[middle].first, 0, 1);
+	jump = f->count;
+	add(f, BPF_JMP | BPF_JA, 0, 0, 0);
+	add_tree(f, from, middle);
+	if (!f->full)
+		f->list[jump].k = f->count - jump - 1;
+	add_tree(f, middle, to);
+}
+
+static size_t argument(unsigned i, bool upper)
+{
+	return offsetof(struct seccomp_data, args[0]) + 8 * i + (upper ? 4 : 0);
+}
+
+/* One that is in no set. What closes a descriptor of ours is answered, not
+ * trapped: in a program that was begun by exec the filter is still there, and
+ * the handler is not. There these numbers are free. */
+static void add_other(struct filter *f, uint32_t check, uint32_t first,
+		      uint32_t last)
+{
+	const unsigned which = check == CALL_DUP ? 1 : 0;
+	unsigned from = 0, to = 0;
+
+	if (check == CALL_NOSYS) {
+		answer(f, SECCOMP_RET_ERRNO | ENOSYS);
+		return;
+	}
+	if (check == CALL_PLACE) { /* ends there or behind, begins before */
+		load(f, argument(1, true));
+		add(f, BPF_MISC | BPF_TAX, 0, 0, 0);
+		load(f, argument(0, true));
+		add(f, BPF_JMP | BPF_JGT | BPF_K, last, 3, 0);
+		add(f, BPF_ALU | BPF_ADD | BPF_X, 0, 0, 0);
+		add(f, BPF_JMP | BPF_JGE | BPF_K, first - 1, 0, 1);
+		answer(f, SECCOMP_RET_TRAP);
+	} else if (descriptor_numbers(&from, &to)) {
+		load(f, argument(which, false));
+		if (check == CALL_CLOSE_RANGE) {
+			add(f, BPF_JMP | BPF_JGT | BPF_K, to, 3, 0);
+			load(f, argument(1, false));
+			add(f, BPF_JMP | BPF_JGE | BPF_K, from, 0, 1);
+			answer(f, SECCOMP_RET_ERRNO | ENOSYS);
+		} else {
+			add(f, BPF_JMP | BPF_JGE | BPF_K, from, 0, 2);
+			add(f, BPF_JMP | BPF_JGT | BPF_K, to, 1, 0);
+			answer(f, SECCOMP_RET_ERRNO | EBADF);
+		}
+	}
+	answer(f, SECCOMP_RET_ALLOW);
+}
+
+/* Halves of addresses are compared: a neighbour that is trapped too is seen to
+ * be none of ours by the handler. */
+static void add_check(struct filter *f, uint32_t check, uint32_t first,
+		      uint32_t last)
+{
+	if (check >= CALL_SETS) {
+		add_other(f, check, first, last);
+		return;
+	}
+	for (unsigned i = 0; i < 6; i++) {
+		if ((check >> i & 1) == 0)
+			continue;
+		load(f, argument(i, true));
+		add(f, BPF_JMP | BPF_JGE | BPF_K, first, 0, 2);
+		add(f, BPF_JMP | BPF_JGT | BPF_K, last, 1, 0);
+		answer(f, SECCOMP_RET_TRAP);
+	}
+	answer(f, SECCOMP_RET_ALLOW);
+}
+
+static void build(struct filter *f, uintptr_t base, uint64_t size, bool kernel)
+{
+	uintptr_t next = (uintptr_t)shim_raw_next;
+	uint32_t first = (uint32_t)(base >> 32),
+		 last = (uint32_t)((base + size - 1) >> 32);
+
+	load(f, offsetof(struct seccomp_data, arch));
+	add(f, BPF_JMP | BPF_JEQ | BPF_K, AUDIT_ARCH_X86_64, 1, 0);
+	answer(f, SECCOMP_RET_ALLOW);
+	load(f, offsetof(struct seccomp_data, instruction_pointer));
+	add(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)next, 0, 3);
+	load(f, offsetof(struct seccomp_data, instruction_pointer) + 4);
+	add(f, BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)(next >> 32), 0, 1);
+	answer(f, SECCOMP_RET_ALLOW);
+	load(f, offsetof(struct seccomp_data, nr));
+	add_intervals(f, kernel);
+	add_tree(f, 0, f->interval_count);
+	for (uint32_t check = 0; check < CALL_CHECKS && !f->full; check++) {
+		bool used = false;
+
+		for (unsigned i = 0; i < f->interval_count; i++) {
+			if (f->interval[i].check != check)
+				continue;
+			f->list[f->leaf[i]].k = f->count - f->leaf[i] - 1;
+			used = true;
+		}
+		if (used)
+			add_check(f, check, first, last);
+	}
+}
+
+static int install(const struct filter *f, bool kernel)
+{
+	struct sock_fprog program = { (unsigned short)f->count,
+				      (struct sock_filter *)f->list };
+	const unsigned flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+			       SECCOMP_FILTER_FLAG_TSYNC;
+
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0)
+		return 0;
+	/* Where calls need not be watched, programs with rights of their own are
+	 * worth more. */
+	if (errno != EACCES || kernel)
+		return -errno;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) != 0)
+		return -errno;
+	return 0;
+}
+
+/* --- the handler ---------------------------------------------------------------- */
+
+/* What a handler does to its thread's mask and stack is undone as it returns;
+ * so it is done to what it returns to. */
+static long set_mask(ucontext_t *context, const long arguments[6])
+{
+	uint64_t set = 0, *mask = (uint64_t *)(void *)&context->uc_sigmask;
+
+	if (arguments[3] != sizeof(set))
+		return -EINVAL;
+	if (arguments[1])
+		set = *(const uint64_t *)arguments[1];
+	if (arguments[2])
+		*(uint64_t *)arguments[2] = *mask;
+	if (!arguments[1])
+		return 0;
+	if (arguments[0] == SIG_BLOCK)
+		*mask |= set;
+	else if (arguments[0] == SIG_UNBLOCK)
+		*mask &= ~set;
+	else if (arguments[0] == SIG_SETMASK)
+		*mask = set;
+	else
+		return -EINVAL;
+	sigdelset(&context->uc_sigmask, SIGBUS);
+	sigdelset(&context->uc_sigmask, SIGSYS);
+	return 0;
+}
+
+void trap_serve(siginfo_t *info, void *machine)
+{
+	ucontext_t *context = machine;
+	greg_t *r = context->uc_mcontext.gregs;
+	const long arguments[6] = { r[REG_RDI], r[REG_RSI], r[REG_RDX],
+				    r[REG_R10], r[REG_R8],  r[REG_R9] };
+	int error = errno;
+	bool nested = trap_inside;
+
+	trap_inside = true;
+	if (info->si_syscall == SYS_rt_sigprocmask)
+		r[REG_RAX] = set_mask(context, arguments);
+	else if (shim_inside) /* the library's own: not ours to serve */
+		r[REG_RAX] = shim_raw(info->si_syscall, arguments[0],
+				      arguments[1], arguments[2], arguments[3],
+				      arguments[4], arguments[5]);
+	else
+		r[REG_RAX] = call_serve(info->si_syscall, arguments);
+	trap_inside = nested;
+	errno = error;
+}
+
+int trap_start(void)
+{
+	struct filter *filter;
+	int r;
+
+	if (map_arena_size == 0)
+		return -ENOENT;
+	filter = local_take(sizeof(*filter));
+	if (!filter)
+		return -ENOMEM;
+	build(filter, map_arena, map_arena_size, shim_kernel_faults);
+	r = filter->full ? -ENOSPC : install(filter, shim_kernel_faults);
+	local_give(filter, sizeof(*filter));
+	trap_installed |= r == 0;
+	return r;
+}
+
+#else /* other machines */
+
+#include <sys/syscall.h>
+
+bool trap_installed;
+_Thread_local bool trap_inside __attribute__((tls_model("initial-exec")));
+
+long shim_raw(long number, long a, long b, long c, long d, long e, long f)
+{
+	long r = syscall(number, a, b, c, d, e, f);
+
+	return r < 0 ? -errno : r;
+}
+
+void trap_serve(siginfo_t *info, void *machine)
+{
+	(void)info;
+	(void)machine;
+}
+
+int trap_start(void)
+{
+	return -ENOSYS;
+}
+
+#endif
