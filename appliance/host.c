@@ -114,7 +114,7 @@ static void command(struct xm_host *h, enum xm_command_kind kind,
 	c->offset = effect->offset;
 	c->size = effect->size;
 	c->key = effect->key;
-	c->far = effect->far;
+	c->remote = effect->remote;
 	c->cookie = effect->cookie;
 	c->lane = effect->lane;
 	memcpy(c->ticket, effect->ticket, sizeof(c->ticket));
@@ -258,7 +258,7 @@ static void on_report(struct xm_host *h, uint64_t now_ns,
 		.cookie = report->cookie,
 		.connections = report->connections,
 		.joined = report->joined,
-		.far = report->far,
+		.remote = report->remote,
 	};
 
 	switch (report->kind) {

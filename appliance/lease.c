@@ -105,7 +105,7 @@ static void conceal(const struct xm_service *s, struct xm_service_extent *e,
 	e->state = XM_EXTENT_CONCEALING;
 	effect->extent = e->number;
 	effect->client = s->clients[e->client].number;
-	effect->far = e->far;
+	effect->remote = e->remote;
 }
 
 /* --- requests ------------------------------------------------------------- */
@@ -404,7 +404,7 @@ void xm_lease_exposed(struct xm_service *s,
 	}
 	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_EXPOSED,
 		     e->number, s->clients[e->client].number, 0, 0);
-	e->far = event->far;
+	e->remote = event->remote;
 	e->state = XM_EXTENT_LEASED;
 	e->asked = false;
 	if (e->head)
@@ -414,7 +414,7 @@ void xm_lease_exposed(struct xm_service *s,
 		answer->u.taken.extent = e->number;
 		answer->u.taken.size = e->size;
 		answer->u.taken.epoch = e->epoch;
-		answer->u.taken.far = e->far;
+		answer->u.taken.remote = e->remote;
 		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_TAKEN,
 			     s->clients[e->client].number, e->number, e->size,
 			     e->epoch);

@@ -112,7 +112,7 @@ struct xm_service_event {
 	uint32_t cookie;
 	uint32_t connections; /* up now; CONNECTIONS, CONCEALED */
 	uint64_t joined;      /* ever */
-	struct xm_far far;
+	struct xm_remote_mr remote;
 	uint32_t lease_ms, drain_ms;
 };
 
@@ -134,7 +134,7 @@ struct xm_service_effect {
 	uint32_t peer;
 	const struct xm_message *message; /* lies in the effects */
 	uint64_t extent, client, offset, size, key;
-	struct xm_far far;
+	struct xm_remote_mr remote;
 	uint32_t cookie, lane;
 	uint8_t ticket[XM_TICKET_SIZE];
 	enum xm_level level;
@@ -222,7 +222,7 @@ struct xm_service_extent {
 	uint64_t offset, size;
 	uint64_t until_ns; /* QUARANTINE: not before */
 	uint64_t zeroed;   /* bytes */
-	struct xm_far far;
+	struct xm_remote_mr remote;
 	struct xm_service_asker asker;
 	char region[XM_NAME_SIZE];
 };

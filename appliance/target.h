@@ -28,7 +28,7 @@ struct xm_command {
 	enum xm_command_kind kind;
 	uint32_t cookie, lane;
 	uint64_t client, extent, offset, size, key;
-	struct xm_far far;
+	struct xm_remote_mr remote;
 	uint8_t ticket[XM_TICKET_SIZE];
 };
 
@@ -49,7 +49,7 @@ struct xm_report {
 	uint32_t connections;
 	uint64_t joined;
 	uint64_t client, extent;
-	struct xm_far far;
+	struct xm_remote_mr remote;
 	char words[XM_REPORT_WORDS_SIZE]; /* why, when status is not 0 */
 };
 

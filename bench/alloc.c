@@ -328,7 +328,7 @@ static void measure_kind(struct run *r, const char *kind)
 	if (r->s->mapped && extmem_map(r->region, 0, 0, &at) < 0)
 		bench_fail("%s", extmem_error());
 	measure(r, kind);
-	if (extmem_region_give(r->region) < 0)
+	if (extmem_region_free(r->region) < 0)
 		bench_fail("%s", extmem_error());
 	churn_free(&r->churn);
 }

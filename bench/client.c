@@ -91,7 +91,7 @@ extmem_region *bench_take(struct bench_client *c, const char *name,
 	bool waits = true;
 
 	for (;;) {
-		int rc = extmem_region_take(c->x, name, size, &region);
+		int rc = extmem_region_alloc(c->x, name, size, &region);
 
 		if (rc == 0)
 			return region;
@@ -379,7 +379,7 @@ static void measure_net(struct bench_client *c)
 	bench_meet(c->bench);
 	c->t_net_us = measure_t_net(net);
 	c->B_net_MBps = measure_B_net(c->x, net);
-	if (extmem_region_give(net) < 0)
+	if (extmem_region_free(net) < 0)
 		bench_fail("%s", extmem_error());
 }
 
@@ -394,7 +394,7 @@ void bench_ground(struct bench_client *c)
 	bench_meet(c->bench);
 	c->fresh_us = measure_fresh(fresh);
 	c->f_us = measure_f();
-	if (extmem_region_give(fresh) < 0)
+	if (extmem_region_free(fresh) < 0)
 		bench_fail("%s", extmem_error());
 }
 

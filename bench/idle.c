@@ -91,7 +91,7 @@ static bool use(extmem *x, uint64_t pages, uint64_t **ret)
 	extmem_region *region;
 	void *at;
 
-	if (extmem_region_take(x, "idle", pages * BENCH_PAGE, &region) < 0 ||
+	if (extmem_region_alloc(x, "idle", pages * BENCH_PAGE, &region) < 0 ||
 	    extmem_map(region, 0, 0, &at) < 0)
 		return false;
 	*ret = at;

@@ -60,8 +60,8 @@ struct raw {
 	struct fid_av *av;
 	struct fid_ep *ep;
 	struct fid_mr *mr;
-	fi_addr_t far;
-	char *memory; /* RMA_SPAN bytes: far memory, or the buffers */
+	fi_addr_t remote;
+	char *memory; /* RMA_SPAN bytes: remote memory, or the buffers */
 	struct shared *shared;
 	int wake; /* a byte: the target is to poll */
 	char words[300];
@@ -99,7 +99,7 @@ static struct fi_info *hints_of(const struct raw *r)
 }
 
 /* `far`: the address to connect to, or NULL: one of this host's. */
-static bool find(struct raw *r, const void *far, size_t far_size)
+static bool find(struct raw *r, const void *remote, size_t far_size)
 {
 	struct fi_info *hints = hints_of(r);
 	bool inet = strcmp(r->provider, "shm") != 0;
@@ -107,16 +107,16 @@ static bool find(struct raw *r, const void *far, size_t far_size)
 
 	if (hints == NULL)
 		return !fails(r, -FI_ENOMEM, "fi_allocinfo");
-	if (far != NULL) {
+	if (remote != NULL) {
 		hints->dest_addr = malloc(far_size);
 		if (hints->dest_addr != NULL)
-			memcpy(hints->dest_addr, far, far_size);
+			memcpy(hints->dest_addr, remote, far_size);
 		hints->dest_addrlen = far_size;
 	}
 	if (inet)
 		hints->addr_format = FI_SOCKADDR_IN;
-	error = fi_getinfo(API, far == NULL && inet ? r->host : NULL, NULL,
-			   far == NULL && inet ? FI_SOURCE : 0, hints,
+	error = fi_getinfo(API, remote == NULL && inet ? r->host : NULL, NULL,
+			   remote == NULL && inet ? FI_SOURCE : 0, hints,
 			   &r->info);
 	fi_freeinfo(hints);
 	return !fails(r, error, "fi_getinfo") &&
@@ -343,7 +343,7 @@ static bool initiator_open(struct raw *r)
 			  "fi_connect") ||
 		    !await_event(r, FI_CONNECTED, NULL))
 			return false;
-	} else if (fi_av_insert(r->av, s->name, 1, &r->far, 0, NULL) != 1) {
+	} else if (fi_av_insert(r->av, s->name, 1, &r->remote, 0, NULL) != 1) {
 		return !fails(r, -FI_EADDRNOTAVAIL, "fi_av_insert");
 	}
 	return await(r, &s->connected);
@@ -367,18 +367,18 @@ static bool completed(struct raw *r, uint64_t *ended)
 }
 
 /* 1: posted; 0: not now; negative: an error. */
-static ssize_t post(struct raw *r, bool write, void *near, uint64_t offset,
+static ssize_t post(struct raw *r, bool write, void *local, uint64_t offset,
 		    size_t bytes)
 {
 	void *desc = r->mr != NULL ? fi_mr_desc(r->mr) : NULL;
-	struct iovec iov = { near, bytes };
-	struct fi_rma_iov far = { r->shared->base + offset, bytes,
+	struct iovec iov = { local, bytes };
+	struct fi_rma_iov remote = { r->shared->base + offset, bytes,
 				  r->shared->key };
 	struct fi_msg_rma message = { .msg_iov = &iov,
 				      .desc = &desc,
 				      .iov_count = 1,
-				      .addr = r->far,
-				      .rma_iov = &far,
+				      .addr = r->remote,
+				      .rma_iov = &remote,
 				      .rma_iov_count = 1 };
 	ssize_t error = write ? fi_writemsg(r->ep, &message,
 					    FI_COMPLETION |

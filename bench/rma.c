@@ -305,7 +305,7 @@ static void expect(const void *memory, uint64_t first_word, uint64_t bytes,
 	}
 }
 
-/* Far memory as it is between two points: word i is rma_word(i, 0). */
+/* Remote memory as it is between two points: word i is rma_word(i, 0). */
 static void put_right(struct run *r, uint64_t bytes)
 {
 	for (uint64_t at = 0; at < bytes; at += CHUNK) {

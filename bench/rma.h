@@ -10,7 +10,7 @@
 
 #include "bench/bench.h"
 
-#define RMA_SPAN (64 * BENCH_MIB) /* of far memory, and of buffers */
+#define RMA_SPAN (64 * BENCH_MIB) /* of remote memory, and of buffers */
 #define RMA_DEPTH_MAX 256
 #define RMA_SAMPLES_MAX 20000
 /* Empty ones, before the processor is offered to others. */
@@ -27,7 +27,7 @@ struct rma_result {
 	double us, MBps;
 };
 
-/* The index-th word of far memory, as written in the salt-th round. */
+/* The index-th word of remote memory, as written in the salt-th round. */
 static inline uint64_t rma_word(uint64_t index, uint64_t salt)
 {
 	return (index + 1) * UINT64_C(0x9e3779b97f4a7c15) ^ salt << 48;

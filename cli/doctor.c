@@ -108,29 +108,29 @@ static const char *yes(uint32_t it_is)
 
 static void try_userfaultfd(struct findings *f)
 {
-	struct extmem_means means = { .size = sizeof(means) };
+	struct extmem_capabilities capabilities = { .size = sizeof(capabilities) };
 	long long allowed = read_number("/proc/sys/vm/unprivileged_userfaultfd");
 	bool device = access("/dev/userfaultfd", F_OK) == 0;
 	struct finding *finding;
 
-	extmem_means(&means);
-	find_out(f, "/dev/userfaultfd", means.device ? FINE : LIMITED, "%s",
-		 means.device ? "can be opened"
+	extmem_capabilities(&capabilities);
+	find_out(f, "/dev/userfaultfd", capabilities.device ? FINE : LIMITED, "%s",
+		 capabilities.device ? "can be opened"
 		 : device     ? "is there, and not for this user"
 			      : "is not there (Linux 6.1 and later have it)");
-	find_out(f, "system call", means.full ? FINE : LIMITED, "%s%s",
-		 means.full ? "full: faults of the kernel too"
+	find_out(f, "system call", capabilities.full ? FINE : LIMITED, "%s%s",
+		 capabilities.full ? "full: faults of the kernel too"
 			    : "not for faults of the kernel",
 		 allowed == 1	? "; vm.unprivileged_userfaultfd = 1"
 		 : allowed == 0 ? "; vm.unprivileged_userfaultfd = 0"
 				: "");
-	find_out(f, "user mode only", means.user ? FINE : LIMITED, "%s",
-		 means.user ? "allowed" : "not allowed");
-	if (!means.device && !means.full && !means.user) {
+	find_out(f, "user mode only", capabilities.user ? FINE : LIMITED, "%s",
+		 capabilities.user ? "allowed" : "not allowed");
+	if (!capabilities.device && !capabilities.full && !capabilities.user) {
 		finding = find_out(f, "paging", MISSING,
 				   "no userfaultfd at all: nothing can be "
-				   "mapped (%s)", strerror(means.error));
-		remedy(finding, means.error == ENOSYS
+				   "mapped (%s)", strerror(capabilities.error));
+		remedy(finding, capabilities.error == ENOSYS
 			? "a kernel with CONFIG_USERFAULTFD; in a container: "
 			  "a seccomp profile that allows userfaultfd"
 			: "a seccomp profile that allows userfaultfd, or: "
@@ -138,8 +138,8 @@ static void try_userfaultfd(struct findings *f)
 		return;
 	}
 	finding = find_out(f, "paging",
-			   means.device || means.full ? FINE : LIMITED, "%s",
-			   means.device || means.full
+			   capabilities.device || capabilities.full ? FINE : LIMITED, "%s",
+			   capabilities.device || capabilities.full
 				   ? "inline, or by a thread (--paging=thread)"
 				   : "inline only: buffers of system calls are "
 				     "made present first");
@@ -148,10 +148,10 @@ static void try_userfaultfd(struct findings *f)
 			? "sudo setfacl -m u:$USER:rw /dev/userfaultfd"
 			: "sudo sysctl vm.unprivileged_userfaultfd=1");
 	finding = find_out(f, "features",
-			   means.sigbus && means.protects ? FINE : MISSING,
+			   capabilities.sigbus && capabilities.protects ? FINE : MISSING,
 			   "write-protect %s, SIGBUS %s, POISON %s, MOVE %s",
-			   yes(means.protects), yes(means.sigbus),
-			   yes(means.poisons), yes(means.moves));
+			   yes(capabilities.protects), yes(capabilities.sigbus),
+			   yes(capabilities.poisons), yes(capabilities.moves));
 	if (finding->verdict != FINE)
 		remedy(finding, "a kernel from 5.7 on");
 }
@@ -168,11 +168,11 @@ static bool traps_calls(void)
 /* The steps of extmem-run(7). */
 static void try_steps(struct findings *f)
 {
-	struct extmem_means means = { .size = sizeof(means) };
+	struct extmem_capabilities capabilities = { .size = sizeof(capabilities) };
 	bool traps = traps_calls();
 	struct finding *finding;
 
-	extmem_means(&means);
+	extmem_capabilities(&capabilities);
 	finding = find_out(f, "seccomp", traps ? FINE : LIMITED, "%s",
 			   traps ? "calls can be trapped"
 				 : "only calls that are made through libc can "
@@ -180,10 +180,10 @@ static void try_steps(struct findings *f)
 	if (!traps)
 		remedy(finding, "a kernel with CONFIG_SECCOMP_FILTER, and a "
 				"profile that allows seccomp");
-	if (!means.device && !means.full && !means.user)
+	if (!capabilities.device && !capabilities.full && !capabilities.user)
 		find_out(f, "extmem run", MISSING, "step 1 of 4: nothing can "
 						   "be mapped");
-	else if (means.device || means.full)
+	else if (capabilities.device || capabilities.full)
 		find_out(f, "extmem run", FINE,
 			 "step 4 of 4: faults of the kernel can be served "
 			 "(--paging=thread)%s",

@@ -126,7 +126,7 @@ static const char *spell(const struct xm_options *o,
 static int fail_unknown(struct xm_options *o, const struct xm_option_source *source,
 			const char *given, size_t size)
 {
-	const struct xm_option *near = nearest(o, given, size);
+	const struct xm_option *local = nearest(o, given, size);
 	const char *nothing = source->level == XM_LEVEL_FLAG ||
 					      source->level == XM_LEVEL_API
 				      ? "option"
@@ -137,14 +137,14 @@ static int fail_unknown(struct xm_options *o, const struct xm_option_source *sou
 
 	if (!source->names)
 		snprintf(of, sizeof(of), " \"%s\"", xm_option_show(given, size, &shown));
-	if (!near)
+	if (!local)
 		return xm_options_fail(o, -EINVAL, "%s: there is no such %s%s%s",
 			    source->origin, nothing, of,
 			    source->level == XM_LEVEL_FLAG ? "; see --help"
 							   : "");
 	return xm_options_fail(o, -EINVAL, "%s: there is no such %s%s; did you mean %s?",
 		    source->origin, nothing, of,
-		    spell(o, near, source->level, spelling, sizeof(spelling)));
+		    spell(o, local, source->level, spelling, sizeof(spelling)));
 }
 
 /* --- open and close ---------------------------------------------------------------- */

@@ -12,7 +12,7 @@
  *
  *	if (extmem_open(settings, &x) < 0)
  *		errx(1, "%s", extmem_error());
- *	extmem_region_take(x, "matrix", 1 << 30, &region);
+ *	extmem_region_alloc(x, "matrix", 1 << 30, &region);
  *	extmem_map(region, 0, 0, &memory);
  *	... loads and stores, as in any memory ...
  *	extmem_sync(region, 0, 0);
@@ -38,7 +38,7 @@
  *
  * A completed write (extmem(7), WHAT A COMPLETED WRITE PROMISES): a store in a mapping is
  * *local*: other threads see it. extmem_sync() and explicit writes are
- * *remote*: the bytes are in the far memory. Nothing else is implied, by
+ * *remote*: the bytes are in the remote memory. Nothing else is implied, by
  * unmapping, exit or crash. The unit of atomicity is a page.
  *
  * A page that cannot be had within `loss_timeout` is lost: the touching
@@ -105,12 +105,12 @@ int extmem_close(extmem *);
  * region may be made of several segments, on one or more appliances.
  * Errors: -EINVAL size 0, or beyond what can be addressed, or a name that is
  * too long; -ENOSPC no appliance has room; -ETIMEDOUT, -ENOTCONN. */
-int extmem_region_take(extmem *, const char *name, uint64_t size,
+int extmem_region_alloc(extmem *, const char *name, uint64_t size,
 		       extmem_region **ret);
 
 /* Gives it back; its mappings and contents are gone, and the handle. The
  * handle is gone whatever is returned. NULL is ignored. */
-int extmem_region_give(extmem_region *);
+int extmem_region_free(extmem_region *);
 
 /* Grows or shrinks. Growth keeps mapped addresses where they are; -ENOMEM
  * when the addresses behind the region are in use. Shrinking refuses, with
@@ -154,7 +154,7 @@ int extmem_object_size(extmem_region *, uint64_t offset, uint64_t *ret_size);
 
 /* `buffer` may be any memory of the process, external memory that this client
  * mapped too (not another client's). Coherent with this client's
- * mappings. A write returns when the bytes are in the far memory.
+ * mappings. A write returns when the bytes are in the remote memory.
  * Errors: -ERANGE outside the region; -ENOTCONN, -ESTALE, -ETIMEDOUT. */
 int extmem_read(extmem_region *, uint64_t offset, void *buffer, size_t size);
 int extmem_write(extmem_region *, uint64_t offset, const void *buffer,
@@ -220,7 +220,7 @@ int extmem_unmap(extmem_region *, uint64_t offset, uint64_t size);
 /* The address that offset 0 of the region has, or would have, mapped. */
 void *extmem_region_address(const extmem_region *);
 
-/* Returns when every store made before the call is in the far memory. Size
+/* Returns when every store made before the call is in the remote memory. Size
  * 0: to the region's end. */
 int extmem_sync(extmem_region *, uint64_t offset, uint64_t size);
 
@@ -279,7 +279,7 @@ struct extmem_stats {
 	uint64_t size; /* of this struct, set by the caller */
 	uint64_t faults;	  /* delivered to us, of any kind */
 	uint64_t faults_write;	  /* of these, a store to a protected page */
-	uint64_t misses;	  /* faults that waited for the far memory */
+	uint64_t misses;	  /* faults that waited for the remote memory */
 	uint64_t zero_fills;	  /* pages that were fresh: no transfer */
 	uint64_t pages_read, pages_written;
 	uint64_t bytes_read, bytes_written; /* paging and explicit */
@@ -362,12 +362,12 @@ int extmem_lease_end(const struct extmem_lease *, uint32_t timeout_ms);
 int extmem_providers(char *ret, size_t size);
 
 /* What userfaultfd offers this process; each 1 or 0. */
-struct extmem_means {
+struct extmem_capabilities {
 	uint64_t size; /* of this struct, set by the caller */
 	uint32_t device, full, user, sigbus, protects, poisons, moves;
 	int32_t error; /* errno, when there is none of the first three */
 };
-int extmem_means(struct extmem_means *ret);
+int extmem_capabilities(struct extmem_capabilities *ret);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

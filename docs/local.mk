@@ -20,6 +20,7 @@ xm_man_pages = \
 # which says in what page its name is.
 xm_man_names = \
 	docs/man/extmem_advise.3 \
+	docs/man/extmem_capabilities.3 \
 	docs/man/extmem_close.3 \
 	docs/man/extmem_contains.3 \
 	docs/man/extmem_deregister.3 \
@@ -30,7 +31,6 @@ xm_man_names = \
 	docs/man/extmem_leases.3 \
 	docs/man/extmem_local.3 \
 	docs/man/extmem_lost.3 \
-	docs/man/extmem_means.3 \
 	docs/man/extmem_object_alloc.3 \
 	docs/man/extmem_object_free.3 \
 	docs/man/extmem_object_size.3 \
@@ -40,12 +40,12 @@ xm_man_names = \
 	docs/man/extmem_read_start.3 \
 	docs/man/extmem_readv.3 \
 	docs/man/extmem_region_address.3 \
-	docs/man/extmem_region_give.3 \
+	docs/man/extmem_region_alloc.3 \
+	docs/man/extmem_region_free.3 \
 	docs/man/extmem_region_list.3 \
 	docs/man/extmem_region_name.3 \
 	docs/man/extmem_region_resize.3 \
 	docs/man/extmem_region_size.3 \
-	docs/man/extmem_region_take.3 \
 	docs/man/extmem_register.3 \
 	docs/man/extmem_slab_alloc.3 \
 	docs/man/extmem_slab_free.3 \

@@ -19,7 +19,7 @@ int main(int argc, char *argv[])
 		errx(2, "usage: hello ofi+tcp://HOST:PORT");
 	snprintf(appliance, sizeof(appliance), "appliance=%s", argv[1]);
 	if (extmem_open(settings, &x) < 0 ||
-	    extmem_region_take(x, "hello", 16 << 20, &region) < 0 ||
+	    extmem_region_alloc(x, "hello", 16 << 20, &region) < 0 ||
 	    extmem_map(region, 0, 0, &memory) < 0)
 		errx(1, "%s", extmem_error());
 	for (int page = 0; page < 4096; page++)

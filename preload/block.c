@@ -166,7 +166,7 @@ static int region_take(uint64_t size)
 	int error;
 
 	snprintf(name, sizeof(name), "run.%d.%u", (int)getpid(), n);
-	error = extmem_region_take(shim_client, name, size, &handle);
+	error = extmem_region_alloc(shim_client, name, size, &handle);
 	if (error < 0)
 		return error;
 	size = extmem_region_size(handle);
@@ -179,7 +179,7 @@ static int region_take(uint64_t size)
 		owner = block_reserve(most / SHIM_PAGE * sizeof(uint32_t));
 	}
 	if (!owner) {
-		extmem_region_give(handle);
+		extmem_region_free(handle);
 		return error < 0 ? error : -ENOMEM;
 	}
 	if (shim_advice >= 0)

@@ -386,7 +386,7 @@ static int spill_more(void)
 
 		snprintf(name, sizeof(name), "run.%d.fork.%u", (int)getpid(),
 			 spill.count);
-		error = extmem_region_take(shim_client, name, piece,
+		error = extmem_region_alloc(shim_client, name, piece,
 					   &spill.region[spill.count]);
 		if (error >= 0) {
 			spill.count++;
@@ -435,7 +435,7 @@ static bool spill_place(uint64_t *ret)
 static void spill_give(void)
 {
 	for (unsigned i = 0; i < spill.count; i++)
-		extmem_region_give(spill.region[i]);
+		extmem_region_free(spill.region[i]);
 	spill.count = 0;
 	spill.used = spill.size = 0;
 }

@@ -26,7 +26,7 @@
  * line is shim_real()->NAME.
  *
  * Threads: any. Locks are held for bookkeeping alone; nothing that can fault
- * or wait for the far memory happens under one.
+ * or wait for the remote memory happens under one.
  */
 #ifndef EXTMEM_SHIM_H
 #define EXTMEM_SHIM_H

@@ -605,14 +605,14 @@ static ssize_t other_move(bool writes, pid_t pid, const struct iovec *iov,
 			  unsigned long count, const struct iovec *there,
 			  unsigned long there_count, unsigned long flags)
 {
-	struct place here = { iov, count, 0 }, far = { there, there_count, 0 };
+	struct place here = { iov, count, 0 }, remote = { there, there_count, 0 };
 	struct iovec *names = NULL;
 	const size_t size = there_count * sizeof(*names);
 	struct whole w = { .lent = false };
 	ssize_t r;
 
 	if (pid == getpid() && flags == 0)
-		return writes ? copy_own(here, far) : copy_own(far, here);
+		return writes ? copy_own(here, remote) : copy_own(remote, here);
 	if (list_open(iov, (long)count, !writes, &w.list) < 0 ||
 	    !(names = local_take(size)))
 		return -1;

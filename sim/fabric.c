@@ -116,7 +116,7 @@ static void transport_limits(struct xm_transport *t,
 	ret->revokes = p->revokes;
 	ret->admits = p->admits;
 	ret->reports_death = p->reports_death;
-	ret->enlists = p->enlists;
+	ret->registers = p->registers;
 	ret->waits = true;
 }
 
@@ -192,27 +192,27 @@ static void transport_delist(struct xm_transport *t, void *memory, size_t size)
 }
 
 static int transport_read(struct xm_transport *t, uint32_t peer,
-			  const struct xm_far *far, uint64_t offset,
-			  void *near, size_t size, uint64_t token)
+			  const struct xm_remote_mr *remote, uint64_t offset,
+			  void *local, size_t size, uint64_t token)
 {
-	return fabric_post(t, peer, false, far, &offset, 1, near, size, token);
+	return fabric_post(t, peer, false, remote, &offset, 1, local, size, token);
 }
 
 static int transport_write(struct xm_transport *t, uint32_t peer,
-			   const struct xm_far *far, uint64_t offset,
-			   const void *near, size_t size, uint64_t token)
+			   const struct xm_remote_mr *remote, uint64_t offset,
+			   const void *local, size_t size, uint64_t token)
 {
-	return fabric_post(t, peer, true, far, &offset, 1, (void *)(uintptr_t)near,
+	return fabric_post(t, peer, true, remote, &offset, 1, (void *)(uintptr_t)local,
 		    size, token);
 }
 
 static int transport_scatter(struct xm_transport *t, uint32_t peer,
-			     const struct xm_far *far, const uint64_t *offsets,
-			     uint32_t count, const void *near, size_t piece,
+			     const struct xm_remote_mr *remote, const uint64_t *offsets,
+			     uint32_t count, const void *local, size_t piece,
 			     uint64_t token)
 {
-	return fabric_post(t, peer, true, far, offsets, count,
-		    (void *)(uintptr_t)near, piece, token);
+	return fabric_post(t, peer, true, remote, offsets, count,
+		    (void *)(uintptr_t)local, piece, token);
 }
 
 static int transport_listen(struct xm_transport *t, void *pool,
@@ -307,7 +307,7 @@ static void transport_expel(struct xm_transport *t, uint64_t client)
 
 static int transport_expose(struct xm_transport *t, uint64_t client,
 			    uint64_t offset, uint64_t size, uint64_t key,
-			    struct xm_far *ret)
+			    struct xm_remote_mr *ret)
 {
 	XM_ASSERT(xm_span_fits(offset, size, t->pool_size));
 	if (world_chance(WORLD_MISFORTUNE, sim_shape.no_memory)) {
@@ -327,9 +327,9 @@ static int transport_expose(struct xm_transport *t, uint64_t client,
 }
 
 static void transport_conceal(struct xm_transport *t, uint64_t client,
-			      const struct xm_far *far)
+			      const struct xm_remote_mr *remote)
 {
-	conceal(t, client, far->key, false);
+	conceal(t, client, remote->key, false);
 }
 
 static void execute_all(struct xm_transport *t)
@@ -409,8 +409,8 @@ const struct xm_transport_ops fabric_transport = {
 	.words = transport_words,
 	.connect = transport_connect,
 	.disconnect = transport_disconnect,
-	.enlist = transport_enlist,
-	.delist = transport_delist,
+	.register_memory = transport_enlist,
+	.deregister_memory = transport_delist,
 	.read = transport_read,
 	.write = transport_write,
 	.scatter = transport_scatter,

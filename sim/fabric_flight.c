@@ -48,7 +48,7 @@ static void forget_near(struct operation *op, int status)
 	*link = op->next;
 	op->initiator->flying--;
 	op->cancelled = true;
-	op->near = NULL;
+	op->local = NULL;
 	q = push(op->initiator, (struct xm_transport_event){
 		.kind = XM_TRANSPORT_DONE, .token = op->token,
 		.status = status,
@@ -159,19 +159,19 @@ static void arrive_response(void *argument, uint64_t number)
 		return;
 	}
 	if (!op->write && op->status == 0)
-		memcpy(op->near, op->bytes, op->size);
+		memcpy(op->local, op->bytes, op->size);
 	free(op->bytes);
 	op->bytes = NULL;
 	forget_near(op, op->status);
 }
 
 static struct exposed *key_find(struct xm_transport *t, uint64_t client,
-				const struct xm_far *far)
+				const struct xm_remote_mr *remote)
 {
 	for (size_t i = 0; i < t->exposed_count; i++) {
 		struct exposed *e = &t->exposed[i];
 
-		if (e->key == far->key &&
+		if (e->key == remote->key &&
 		    (e->client == client || !sim_shape.provider.admits))
 			return e;
 	}
@@ -206,7 +206,7 @@ void fabric_execute(struct xm_transport *t, struct operation *op)
 		shut(op); /* it was closed in between */
 		return;
 	}
-	e = key_find(t, c->client, &op->far);
+	e = key_find(t, c->client, &op->remote);
 	if (e == NULL || !fits(op, e)) {
 		sim_counts.faults[SIM_FAULT_REFUSED_KEY]++;
 		world_note("fabric.refused: an access of node {from} to "
@@ -219,7 +219,7 @@ void fabric_execute(struct xm_transport *t, struct operation *op)
 		}
 		op->status = -EACCES;
 	} else if (op->write) {
-		const uint8_t *from = op->bytes != NULL ? op->bytes : op->near;
+		const uint8_t *from = op->bytes != NULL ? op->bytes : op->local;
 
 		if (from == NULL)
 			return; /* cancelled before its bytes had left */
@@ -278,21 +278,21 @@ static void arrive_request(void *argument, uint64_t number)
 	wake(c->target);
 }
 
-static bool is_enlisted(const struct xm_transport *t, const uint8_t *near,
+static bool is_enlisted(const struct xm_transport *t, const uint8_t *local,
 			size_t size)
 {
-	bool found = !sim_shape.provider.enlists;
+	bool found = !sim_shape.provider.registers;
 
 	for (unsigned i = 0; i < XM_SPANS_MAX && !found; i++)
 		found = t->spans[i].memory != NULL &&
-			near >= t->spans[i].memory &&
-			near + size <= t->spans[i].memory + t->spans[i].size;
+			local >= t->spans[i].memory &&
+			local + size <= t->spans[i].memory + t->spans[i].size;
 	return found;
 }
 
 int fabric_post(struct xm_transport *t, uint32_t peer, bool write,
-		const struct xm_far *far, const uint64_t *offsets,
-		uint32_t count, void *near, size_t piece, uint64_t token)
+		const struct xm_remote_mr *remote, const uint64_t *offsets,
+		uint32_t count, void *local, size_t piece, uint64_t token)
 {
 	struct connection *c = t->peers[peer];
 	struct operation *op;
@@ -322,19 +322,19 @@ int fabric_post(struct xm_transport *t, uint32_t peer, bool write,
 	op->connection = c;
 	op->initiator = t;
 	op->write = write;
-	op->far = *far;
+	op->remote = *remote;
 	memcpy(op->offsets, offsets, count * sizeof(offsets[0]));
 	op->count = count;
 	op->piece = piece;
 	op->size = size;
 	op->token = token;
-	op->near = near;
-	XM_ASSERT(is_enlisted(t, near, size));
+	op->local = local;
+	XM_ASSERT(is_enlisted(t, local, size));
 	if (write && (world_chance(WORLD_NETWORK, 2) ||
 		      XM_PLANTED(early_acknowledgement))) {
 		op->bytes = malloc(size);
 		XM_ASSERT(op->bytes != NULL);
-		memcpy(op->bytes, near, size);
+		memcpy(op->bytes, local, size);
 	}
 	op->next = t->operations;
 	t->operations = op;

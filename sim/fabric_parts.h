@@ -31,12 +31,12 @@ struct operation {
 	struct connection *connection;
 	struct xm_transport *initiator;
 	bool write, cancelled, done;
-	struct xm_far far;
+	struct xm_remote_mr remote;
 	uint64_t offsets[SCATTER_MAX]; /* of its pieces */
 	uint32_t count;		       /* of those */
 	uint64_t piece;		       /* bytes of each */
 	uint64_t size, token;
-	uint8_t *near;
+	uint8_t *local;
 	uint8_t *bytes; /* a copy under way */
 	uint64_t ends_ns; /* not before; see cost.h */
 	int status;
@@ -116,8 +116,8 @@ struct knock {
 
 /* Begins an operation of `count` pieces: what read, write and scatter return. */
 int fabric_post(struct xm_transport *, uint32_t peer, bool write,
-		const struct xm_far *, const uint64_t *offsets, uint32_t count,
-		void *near, size_t piece, uint64_t token);
+		const struct xm_remote_mr *, const uint64_t *offsets, uint32_t count,
+		void *local, size_t piece, uint64_t token);
 /* The target does what has arrived. */
 void fabric_execute(struct xm_transport *, struct operation *);
 /* All that a connection's initiator waits for ends now. */

@@ -181,7 +181,7 @@ static const struct xm_mapper_ops ops = {
 
 /* --- uffd.h ------------------------------------------------------------------------ */
 
-void xm_uffd_probe(struct xm_uffd_means *ret)
+void xm_uffd_probe(struct xm_uffd_capabilities *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 }

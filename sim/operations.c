@@ -142,7 +142,7 @@ static void part_close(struct program *p, struct part *part)
 }
 
 /* False: not there, or not now. */
-static bool part_open(struct program *p, bool write, bool enlist,
+static bool part_open(struct program *p, bool write, bool register_memory,
 		      struct part *ret)
 {
 	struct part part = { .page = below(p->pages), .write = write };
@@ -161,7 +161,7 @@ static bool part_open(struct program *p, bool write, bool enlist,
 	part.iov.buffer = malloc(part.iov.size);
 	XM_ASSERT(part.iov.buffer != NULL);
 	memset(part.iov.buffer, 0xaa, part.iov.size);
-	if (enlist) {
+	if (register_memory) {
 		int rc = extmem_register(p->x, part.iov.buffer, part.iov.size);
 
 		part.registered = rc == 0;
@@ -222,13 +222,13 @@ void op_explicit(struct program *p, bool write)
 	part_settle(p, &part, rc);
 }
 
-static unsigned parts_open(struct program *p, bool write, bool enlist,
+static unsigned parts_open(struct program *p, bool write, bool register_memory,
 			   struct part parts[PARTS_MAX])
 {
 	unsigned count = 0, wanted = 1 + (unsigned)below(PARTS_MAX);
 
 	for (unsigned i = 0; i < wanted; i++)
-		count += part_open(p, write, enlist, &parts[count]);
+		count += part_open(p, write, register_memory, &parts[count]);
 	return count;
 }
 
@@ -252,7 +252,7 @@ void op_vector(struct program *p)
 unsigned async_begin(struct program *p, struct part parts[PARTS_MAX])
 {
 	unsigned count = parts_open(p, below(2) == 0,
-				    sim_shape.provider.enlists, parts);
+				    sim_shape.provider.registers, parts);
 	unsigned begun = 0;
 
 	for (unsigned i = 0; i < count; i++) {
@@ -260,7 +260,7 @@ unsigned async_begin(struct program *p, struct part parts[PARTS_MAX])
 		int rc;
 
 		*part = parts[i];
-		if (sim_shape.provider.enlists && !part->registered) {
+		if (sim_shape.provider.registers && !part->registered) {
 			part_settle(p, part, -ENOSPC);
 			continue;
 		}

@@ -11,7 +11,7 @@
  *  4 epoch	no access succeeds after its lease's end (oracle_access), and
  *		no key opens bytes that are another's or nobody's (oracle_key);
  *		a lease ends after a silence that was listened to, and then
- *  5 page truth	a present clean page equals the far bytes or a cell's;
+ *  5 page truth	a present clean page equals the remote bytes or a cell's;
  *		budgets hold; each pager's own check
  *  6 liveness	the run's second half (run.c); a call returns by its deadline
  *		(shadow.c)
@@ -97,10 +97,10 @@ static void ask_page(extmem *x, struct lane *lane, uint64_t page)
 	}
 	/* By the key, as an access goes. Where there is none the lease has
 	 * ended, and the client will hear of it. */
-	if (!fabric_key(appliance_interface(s->appliance), s->far.key,
+	if (!fabric_key(appliance_interface(s->appliance), s->remote.key,
 			&offset))
 		return;
-	there = appliance_pool(s->appliance) + offset + s->far_offset +
+	there = appliance_pool(s->appliance) + offset + s->remote_offset +
 		(page - s->page) * XM_PAGE;
 	if (memcmp(here, there, XM_PAGE) != 0)
 		broken_page(page, s->appliance, here, there);

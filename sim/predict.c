@@ -211,7 +211,7 @@ static void script(uint32_t client, extmem *x)
 	void *at;
 
 	(void)client;
-	if (extmem_region_take(x, "predict", size, &region) != 0 ||
+	if (extmem_region_alloc(x, "predict", size, &region) != 0 ||
 	    extmem_map(region, 0, size, &at) != 0)
 		world_broken("prediction", "no memory: %s", extmem_error());
 	for (uint64_t i = 0; i < threads; i++) {
@@ -227,7 +227,7 @@ static void script(uint32_t client, extmem *x)
 	for (uint64_t page = 0; page < pages; page++)
 		touch(&asked.jobs[0], page, true);
 	measure(x);
-	extmem_region_give(region);
+	extmem_region_free(region);
 }
 
 static void live(uint64_t seed)

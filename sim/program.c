@@ -67,10 +67,10 @@ const uint8_t *around_far(const struct program *p, uint64_t page,
 	const struct xm_segment *s = xm_layout_find(&p->x->layout, arena, &hint);
 
 	if (s == NULL || s->lost ||
-	    !fabric_key(appliance_interface(s->appliance), s->far.key, &offset))
+	    !fabric_key(appliance_interface(s->appliance), s->remote.key, &offset))
 		return NULL;
 	*ret_appliance = s->appliance;
-	*ret_at = offset + s->far_offset + (arena - s->page) * XM_PAGE;
+	*ret_at = offset + s->remote_offset + (arena - s->page) * XM_PAGE;
 	return appliance_pool(s->appliance) + *ret_at;
 }
 

@@ -86,7 +86,7 @@ extern const uint64_t word_places[WORDS];
 void word_check(struct program *, uint64_t page, unsigned i,
 		uint64_t got, const char *how);
 void word_set(struct program *, uint64_t page, unsigned i, uint64_t value);
-/* A call says that these are in the far memory, as far as nothing has changed
+/* A call says that these are in the remote memory, as far as nothing has changed
  * since so many changes: are they? Only of words that were written. */
 void word_far(const struct program *, uint64_t page, unsigned i,
 	      const char *how);
@@ -168,7 +168,7 @@ bool around_touch(const struct program *, uint64_t page, bool write);
 /* What is there: the page; may it be stored into? */
 void around_look(const struct program *, uint64_t page, bool *ret_here,
 		 bool *ret_open);
-/* What the far memory holds of the page, at which byte of which appliance; NULL:
+/* What the remote memory holds of the page, at which byte of which appliance; NULL:
  * its lease has ended, or nobody can look. */
 const uint8_t *around_far(const struct program *, uint64_t page,
 			  uint32_t *ret_appliance, uint64_t *ret_at);

@@ -83,14 +83,14 @@ void word_set(struct program *p, uint64_t page, unsigned i,
 /* Zero may be what the library knows of a page that is fresh, whatever lies
  * there. */
 static void far_check(const struct program *p, uint64_t page, unsigned i,
-		      const uint8_t *far, uint32_t appliance, uint64_t at,
+		      const uint8_t *remote, uint32_t appliance, uint64_t at,
 		      const char *how)
 {
 	uint64_t value = p->shadow[page].words[i].value, got;
 
 	if (value == 0)
 		return;
-	memcpy(&got, far + word_places[i], sizeof(got));
+	memcpy(&got, remote + word_places[i], sizeof(got));
 	sim_counts.laws_asked++;
 	if (got != value)
 		world_broken("level", "client %u has %s page %llu of its region "
@@ -108,10 +108,10 @@ void word_far(const struct program *p, uint64_t page, unsigned i,
 {
 	uint32_t appliance;
 	uint64_t at;
-	const uint8_t *far = around_far(p, page, &appliance, &at);
+	const uint8_t *remote = around_far(p, page, &appliance, &at);
 
-	if (far != NULL)
-		far_check(p, page, i, far, appliance, at, how);
+	if (remote != NULL)
+		far_check(p, page, i, remote, appliance, at, how);
 }
 
 void pages_far(const struct program *p, uint64_t page, uint64_t count,
@@ -121,12 +121,12 @@ void pages_far(const struct program *p, uint64_t page, uint64_t count,
 		const struct shadow *s = &p->shadow[n];
 		uint32_t appliance;
 		uint64_t at;
-		const uint8_t *far = s->busy ? NULL
+		const uint8_t *remote = s->busy ? NULL
 					     : around_far(p, n, &appliance, &at);
 
-		for (unsigned i = 0; far != NULL && i < WORDS; i++) {
+		for (unsigned i = 0; remote != NULL && i < WORDS; i++) {
 			if (!s->words[i].unsure && s->words[i].since <= changes)
-				far_check(p, n, i, far, appliance, at, how);
+				far_check(p, n, i, remote, appliance, at, how);
 		}
 	}
 }

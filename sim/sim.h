@@ -32,7 +32,7 @@ struct sim_provider {
 	bool admits;	    /* connections with tickets; else keys alone */
 	bool reports_death; /* a dead peer's connection is shut down */
 	bool refuses;	    /* a bad key is -EACCES; else the connection ends */
-	bool enlists;
+	bool registers;
 	bool sticks;	    /* posts to one that is gone say -EAGAIN for ever */
 	uint64_t late_ns;   /* a connection's end is told up to this late */
 	uint32_t depth;

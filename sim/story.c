@@ -73,7 +73,7 @@ uint64_t load(extmem_region *r, uint64_t page)
 
 int take(extmem *x, uint64_t size, extmem_region **ret)
 {
-	int rc = extmem_region_take(x, "r", size, ret);
+	int rc = extmem_region_alloc(x, "r", size, ret);
 	void *at;
 
 	world_note("story.take: {size:bytes}: {error:error}", size,
@@ -88,7 +88,7 @@ static void said(const char *what, int rc)
 
 int give(extmem_region *r)
 {
-	int rc = extmem_region_give(r);
+	int rc = extmem_region_free(r);
 
 	said("story.give: the region: {error:error}", rc);
 	return rc;

@@ -91,7 +91,7 @@ static void draw_provider(struct xm_rand *r, struct sim_provider *ret)
 		};
 		break;
 	}
-	ret->enlists = xm_rand_below(r, 8) == 0;
+	ret->registers = xm_rand_below(r, 8) == 0;
 	ret->depth = (uint32_t)PICK(r, 2000, 2000, 64, 64, 7, 3, 2, 1);
 	ret->size_max = PICK(r, XM_GIB, 256 * XM_KIB, 256 * XM_KIB,
 			     28 * XM_KIB, 4 * XM_KIB);

@@ -24,7 +24,7 @@ static bool region_take(struct program *p)
 
 	if (p->x == NULL && !around_open(p))
 		return false;
-	rc = CALL(extmem_region_take, p->x, "r", size, &p->region);
+	rc = CALL(extmem_region_alloc, p->x, "r", size, &p->region);
 	around_outcome(p, OUTCOME_TAKE, outcome_result(rc));
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
@@ -102,7 +102,7 @@ void region_give(struct program *p, bool look)
 	if (look && !p->lost)
 		verify(p);
 	sim_counts.lost_regions += p->lost;
-	rc = CALL(extmem_region_give, p->region);
+	rc = CALL(extmem_region_free, p->region);
 	around_outcome(p, OUTCOME_GIVE, outcome_result(rc));
 	call_went(p, rc);
 	p->region = NULL;

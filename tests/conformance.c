@@ -65,8 +65,8 @@ struct world {
 	pid_t pid;
 	struct answer answer; /* to the last command */
 	struct xm_locator locator;
-	struct xm_far far;
-	struct near_side near, other;
+	struct xm_remote_mr remote;
+	struct near_side local, other;
 	uint32_t peer;
 };
 
@@ -102,10 +102,10 @@ static int far_do(enum verb verb)
 	return far_call(&(struct command){ .verb = verb });
 }
 
-static void near_poll(struct near_side *near)
+static void near_poll(struct near_side *local)
 {
 	struct xm_transport_event events[16];
-	int n = near->t ? w.ops->poll(near->t, events, 16) : 0;
+	int n = local->t ? w.ops->poll(local->t, events, 16) : 0;
 
 	for (int i = 0; i < n; i++) {
 		struct xm_transport_event *e = &events[i];
@@ -113,16 +113,16 @@ static void near_poll(struct near_side *near)
 		switch (e->kind) {
 		case XM_TRANSPORT_DONE:
 			CU_ASSERT_FATAL(e->token < TOKENS_MAX);
-			near->done[e->token]++;
-			near->status[e->token] = e->status;
-			near->finished++;
+			local->done[e->token]++;
+			local->status[e->token] = e->status;
+			local->finished++;
 			break;
 		case XM_TRANSPORT_UP:
-			near->up[e->peer]++;
+			local->up[e->peer]++;
 			break;
 		case XM_TRANSPORT_DOWN:
-			near->down[e->peer]++;
-			near->down_status[e->peer] = e->status;
+			local->down[e->peer]++;
+			local->down_status[e->peer] = e->status;
 			break;
 		default:
 			CU_FAIL("a target's event at an initiator");
@@ -132,7 +132,7 @@ static void near_poll(struct near_side *near)
 
 static void pump(void)
 {
-	near_poll(&w.near);
+	near_poll(&w.local);
 	near_poll(&w.other);
 	if (w.loop)
 		far_poll(&w.here);
@@ -156,20 +156,20 @@ static void pump_for(uint64_t ns)
 		pump();
 }
 
-static int near_open(struct near_side *near, const char *provider,
+static int near_open(struct near_side *local, const char *provider,
 		     char *words)
 {
 	char address[64];
 	struct xm_transport_options options = { .address = address,
 						.provider = provider };
 
-	memset(near, 0, sizeof(*near));
+	memset(local, 0, sizeof(*local));
 	address_make(w.ops->scheme, address, sizeof(address));
-	return w.ops->open(&options, words, 256, &near->t);
+	return w.ops->open(&options, words, 256, &local->t);
 }
 
 static int expose(uint64_t client, uint64_t offset, uint64_t size,
-		  uint64_t key, struct xm_far *ret)
+		  uint64_t key, struct xm_remote_mr *ret)
 {
 	int error = far_call(&(struct command){ .verb = EXPOSE,
 						.client = client,
@@ -178,7 +178,7 @@ static int expose(uint64_t client, uint64_t offset, uint64_t size,
 						.key = key });
 
 	if (!error)
-		*ret = w.answer.far;
+		*ret = w.answer.remote;
 	return error;
 }
 
@@ -211,7 +211,7 @@ static bool world_open(void)
 	memset(far_pool, 0x11, 2 * XM_MIB);
 	snprintf(open.scheme, sizeof(open.scheme), "%s", w.ops->scheme);
 	words[0] = '\0';
-	if (far_call(&open) || near_open(&w.near, NULL, words)) {
+	if (far_call(&open) || near_open(&w.local, NULL, words)) {
 		printf("(%s: far: %s %s; near: %s) ", open.scheme,
 		       strerror(-w.answer.error), w.answer.words, words);
 		CU_FAIL("the transport does not open");
@@ -219,14 +219,14 @@ static bool world_open(void)
 	}
 	w.pid = w.answer.pid;
 	w.locator = w.answer.locator;
-	w.ops->limits(w.near.t, &w.limits);
+	w.ops->limits(w.local.t, &w.limits);
 	return true;
 }
 
 static void world_close(void)
 {
-	if (w.near.t)
-		w.ops->close(w.near.t);
+	if (w.local.t)
+		w.ops->close(w.local.t);
 	if (w.other.t)
 		w.ops->close(w.other.t);
 	far_do(CLOSE);
@@ -236,13 +236,13 @@ static void world_close(void)
 	w.fd = -1;
 }
 
-static bool near_connect(struct near_side *near, const uint8_t *bytes,
+static bool near_connect(struct near_side *local, const uint8_t *bytes,
 			 uint32_t *ret)
 {
-	if (w.ops->connect(near->t, &w.locator, bytes, ret))
+	if (w.ops->connect(local->t, &w.locator, bytes, ret))
 		return false;
-	PUMP_UNTIL(near->up[*ret] || near->down[*ret]);
-	return near->up[*ret] && !near->down[*ret];
+	PUMP_UNTIL(local->up[*ret] || local->down[*ret]);
+	return local->up[*ret] && !local->down[*ret];
 }
 
 /* The usual beginning: client 1 is up and may touch the pool's first part. */
@@ -250,8 +250,8 @@ static bool world_ready(uint64_t span)
 {
 	if (!world_open())
 		return false;
-	if (admit(1, ticket) || expose(1, 4096, span, KEY, &w.far) ||
-	    !near_connect(&w.near, ticket, &w.peer)) {
+	if (admit(1, ticket) || expose(1, 4096, span, KEY, &w.remote) ||
+	    !near_connect(&w.local, ticket, &w.peer)) {
 		CU_FAIL("no connection");
 		world_close();
 		return false;
@@ -260,17 +260,17 @@ static bool world_ready(uint64_t span)
 }
 
 /* Posts until it is taken. */
-static int post(struct near_side *near, uint32_t peer,
-		const struct xm_far *far, bool write, uint64_t offset,
+static int post(struct near_side *local, uint32_t peer,
+		const struct xm_remote_mr *remote, bool write, uint64_t offset,
 		void *bytes, size_t size, uint64_t token)
 {
 	uint64_t end = now_ns() + DEADLINE_NS;
 	int error;
 
 	do {
-		error = write ? w.ops->write(near->t, peer, far, offset, bytes,
+		error = write ? w.ops->write(local->t, peer, remote, offset, bytes,
 					     size, token)
-			      : w.ops->read(near->t, peer, far, offset, bytes,
+			      : w.ops->read(local->t, peer, remote, offset, bytes,
 					    size, token);
 		if (error == -EAGAIN)
 			pump();
@@ -283,38 +283,38 @@ static int move(bool write, uint64_t offset, void *bytes, size_t size)
 {
 	int error;
 
-	w.near.done[0] = 0;
-	error = post(&w.near, w.peer, &w.far, write, offset, bytes, size, 0);
+	w.local.done[0] = 0;
+	error = post(&w.local, w.peer, &w.remote, write, offset, bytes, size, 0);
 	if (error)
 		return error;
-	PUMP_UNTIL(w.near.done[0]);
-	return w.near.done[0] ? w.near.status[0] : -ETIMEDOUT;
+	PUMP_UNTIL(w.local.done[0]);
+	return w.local.done[0] ? w.local.status[0] : -ETIMEDOUT;
 }
 
 /* Until it ended one way or the other: a refusal may also be a dead peer, and
  * where death is not reported, no answer at all. Then disconnect() ends it,
  * as a caller's deadline would. */
-static int move_refused(struct near_side *near, uint32_t peer,
-			const struct xm_far *far, bool write, uint64_t offset,
+static int move_refused(struct near_side *local, uint32_t peer,
+			const struct xm_remote_mr *remote, bool write, uint64_t offset,
 			void *bytes, size_t size)
 {
 	int error;
 
-	near->done[1] = 0;
-	error = post(near, peer, far, write, offset, bytes, size, 1);
+	local->done[1] = 0;
+	error = post(local, peer, remote, write, offset, bytes, size, 1);
 	if (error)
 		return error;
 	if (!w.limits.reports_death) {
 		for (uint64_t end = now_ns() + XM_SECOND / 2;
-		     !near->done[1] && now_ns() < end;)
+		     !local->done[1] && now_ns() < end;)
 			pump();
-		if (!near->done[1]) {
-			w.ops->disconnect(near->t, peer);
-			near->down[peer]++;
+		if (!local->done[1]) {
+			w.ops->disconnect(local->t, peer);
+			local->down[peer]++;
 		}
 	}
-	PUMP_UNTIL(near->done[1]);
-	return near->done[1] ? near->status[1] : -ETIMEDOUT;
+	PUMP_UNTIL(local->done[1]);
+	return local->done[1] ? local->status[1] : -ETIMEDOUT;
 }
 
 static bool filled(const uint8_t *bytes, uint8_t with, size_t size)
@@ -403,8 +403,8 @@ static void bytes_go_round_unharmed_at_every_size(void)
 		return;
 	out = malloc(w.limits.size_max);
 	in = malloc(w.limits.size_max);
-	w.ops->enlist(w.near.t, out, w.limits.size_max);
-	w.ops->enlist(w.near.t, in, w.limits.size_max);
+	w.ops->register_memory(w.local.t, out, w.limits.size_max);
+	w.ops->register_memory(w.local.t, in, w.limits.size_max);
 	for (size_t i = 0; i < w.limits.size_max; i++)
 		out[i] = (uint8_t)(random_next(&seed) >> 32);
 	for (size_t i = 0; i <= XM_COUNT(sizes); i++) {
@@ -435,30 +435,30 @@ static void a_write_completes_only_when_its_bytes_are_far(void)
 
 	if (!world_ready(XM_MIB))
 		return;
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	CU_ASSERT_EQUAL(move(true, 0, bytes, 1), 0);
 	for (size_t i = 0; i < XM_COUNT(sizes); i++) {
 		memset(far_pool + 4096, 0x11, sizes[i]);
 		memset(bytes, 0x20 + (int)i, sizes[i]);
-		w.near.done[2] = 0;
+		w.local.done[2] = 0;
 		far_do(PAUSE);
-		CU_ASSERT_EQUAL(post(&w.near, w.peer, &w.far, true, 0, bytes,
+		CU_ASSERT_EQUAL(post(&w.local, w.peer, &w.remote, true, 0, bytes,
 				     sizes[i], 2), 0);
 		for (uint64_t end = now_ns() + 50 * XM_MS;
-		     now_ns() < end && !w.near.done[2];)
+		     now_ns() < end && !w.local.done[2];)
 			pump();
-		if (w.near.done[2])
+		if (w.local.done[2])
 			CU_ASSERT(filled(far_pool + 4096, 0x20 + (uint8_t)i,
 					 sizes[i]));
 		far_do(RESUME);
-		PUMP_UNTIL(w.near.done[2]);
-		CU_ASSERT_EQUAL(w.near.status[2], 0);
+		PUMP_UNTIL(w.local.done[2]);
+		CU_ASSERT_EQUAL(w.local.status[2], 0);
 		CU_ASSERT(filled(far_pool + 4096, 0x20 + (uint8_t)i, sizes[i]));
 	}
 	world_close();
 }
 
-/* Pieces of one write lie apart, and not in the order of the near memory. */
+/* Pieces of one write lie apart, and not in the order of the local memory. */
 static void a_scattered_write_reaches_each_of_its_places(void)
 {
 	static const uint64_t places[] = { 5, 1, 9, 3, 14, 11, 0, 7 };
@@ -470,19 +470,19 @@ static void a_scattered_write_reaches_each_of_its_places(void)
 		return;
 	count = (uint32_t)xm_min(w.limits.scatter_max, 8);
 	CU_ASSERT_TRUE_FATAL(count >= 1);
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	for (uint32_t i = 0; i < count; i++) {
 		memset(bytes + i * 4096, 0x40 + (int)i, 4096);
 		offsets[i] = places[i] * 4096;
 	}
-	w.near.done[2] = 0;
+	w.local.done[2] = 0;
 	for (uint64_t end = now_ns() + DEADLINE_NS; now_ns() < end; pump()) {
-		if (w.ops->scatter(w.near.t, w.peer, &w.far, offsets, count,
+		if (w.ops->scatter(w.local.t, w.peer, &w.remote, offsets, count,
 				   bytes, 4096, 2) != -EAGAIN)
 			break;
 	}
-	PUMP_UNTIL(w.near.done[2]);
-	CU_ASSERT_EQUAL(w.near.status[2], 0);
+	PUMP_UNTIL(w.local.done[2]);
+	CU_ASSERT_EQUAL(w.local.status[2], 0);
 	for (uint64_t place = 0; place < 16; place++) {
 		uint8_t with = 0x11;
 
@@ -498,26 +498,26 @@ static void a_scattered_write_reaches_each_of_its_places(void)
 static void a_wrong_key_touches_nothing(void)
 {
 	uint8_t bytes[4096], in[4096];
-	struct xm_far wrong;
+	struct xm_remote_mr wrong;
 
 	for (int write = 0; write < 2; write++) {
 		if (!world_ready(XM_MIB))
 			return;
-		w.ops->enlist(w.near.t, bytes, sizeof(bytes));
-		w.ops->enlist(w.near.t, in, sizeof(in));
+		w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
+		w.ops->register_memory(w.local.t, in, sizeof(in));
 		memset(bytes, 0x99, sizeof(bytes));
 		memset(in, 0x55, sizeof(in));
 		CU_ASSERT_EQUAL(move(true, XM_MIB / 2, bytes, 8), 0);
-		wrong = w.far;
+		wrong = w.remote;
 		wrong.key++;
-		CU_ASSERT_NOT_EQUAL(move_refused(&w.near, w.peer, &wrong, write,
+		CU_ASSERT_NOT_EQUAL(move_refused(&w.local, w.peer, &wrong, write,
 						 0, write ? bytes : in, 4096),
 				    0);
 		CU_ASSERT(filled(far_pool + 4096, 0x11, 4096));
 		if (!write)
 			CU_ASSERT(filled(in, 0x55, sizeof(in)));
-		CU_ASSERT(w.near.status[1] == -EACCES ||
-			  w.near.down[w.peer] == 1);
+		CU_ASSERT(w.local.status[1] == -EACCES ||
+			  w.local.down[w.peer] == 1);
 		world_close();
 	}
 }
@@ -529,18 +529,18 @@ static void nothing_outside_the_span_is_touched(void)
 	for (int write = 0; write < 2; write++) {
 		if (!world_ready(8192))
 			return;
-		w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+		w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 		memset(bytes, 0x99, sizeof(bytes));
 		CU_ASSERT_EQUAL(move(true, 0, bytes, 8), 0);
-		CU_ASSERT_NOT_EQUAL(move_refused(&w.near, w.peer, &w.far,
+		CU_ASSERT_NOT_EQUAL(move_refused(&w.local, w.peer, &w.remote,
 						 write, 8192 - 64, bytes,
 						 4096), 0);
 		CU_ASSERT(filled(far_pool + 4096 + 8192, 0x11, 4096));
 		world_close();
 		if (!world_ready(8192))
 			return;
-		w.ops->enlist(w.near.t, bytes, sizeof(bytes));
-		CU_ASSERT_NOT_EQUAL(move_refused(&w.near, w.peer, &w.far,
+		w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
+		CU_ASSERT_NOT_EQUAL(move_refused(&w.local, w.peer, &w.remote,
 						 write, UINT64_MAX - 100,
 						 bytes, 4096), 0);
 		CU_ASSERT(filled(far_pool, 0x11, 4096));
@@ -551,26 +551,26 @@ static void nothing_outside_the_span_is_touched(void)
 static void concealed_memory_cannot_be_reached(void)
 {
 	uint8_t bytes[4096];
-	struct xm_far again;
+	struct xm_remote_mr again;
 
 	if (!world_ready(XM_MIB) ||
 	    !world_has(w.limits.revokes, "limits.revokes is false"))
 		return;
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	memset(bytes, 0x99, sizeof(bytes));
 	CU_ASSERT_EQUAL(expose(1, 2 * XM_MIB, XM_MIB, KEY + 7, &again), 0);
 	CU_ASSERT_EQUAL(move(true, 0, bytes, sizeof(bytes)), 0);
 	far_call(&(struct command){ .verb = CONCEAL_FILL, .client = 1,
-				    .far = w.far, .offset = 4096,
+				    .remote = w.remote, .offset = 4096,
 				    .size = XM_MIB, .fill = 0xee });
 	/* What was not concealed goes on. */
-	w.near.done[3] = 0;
-	CU_ASSERT_EQUAL(post(&w.near, w.peer, &again, true, 5, bytes, 100, 3),
+	w.local.done[3] = 0;
+	CU_ASSERT_EQUAL(post(&w.local, w.peer, &again, true, 5, bytes, 100, 3),
 			0);
-	PUMP_UNTIL(w.near.done[3]);
-	CU_ASSERT_EQUAL(w.near.status[3], 0);
+	PUMP_UNTIL(w.local.done[3]);
+	CU_ASSERT_EQUAL(w.local.status[3], 0);
 	CU_ASSERT(filled(far_pool + 2 * XM_MIB + 5, 0x99, 100));
-	CU_ASSERT_NOT_EQUAL(move_refused(&w.near, w.peer, &w.far, true, 0,
+	CU_ASSERT_NOT_EQUAL(move_refused(&w.local, w.peer, &w.remote, true, 0,
 					 bytes, sizeof(bytes)), 0);
 	CU_ASSERT(filled(far_pool + 4096, 0xee, XM_MIB));
 	world_close();
@@ -578,14 +578,14 @@ static void concealed_memory_cannot_be_reached(void)
 
 static void a_key_in_use_is_refused(void)
 {
-	struct xm_far again;
+	struct xm_remote_mr again;
 	int error;
 
 	if (!world_ready(XM_MIB))
 		return;
-	error = expose(1, 2 * XM_MIB, 4096, w.far.key, &again);
+	error = expose(1, 2 * XM_MIB, 4096, w.remote.key, &again);
 	/* Where providers choose keys it is another one. */
-	CU_ASSERT(error == -EINVAL || (!error && again.key != w.far.key));
+	CU_ASSERT(error == -EINVAL || (!error && again.key != w.remote.key));
 	CU_ASSERT_EQUAL(expose(1, FAR_POOL_SIZE - 4096, 4097, 5, &again),
 			-EINVAL);
 	CU_ASSERT_EQUAL(expose(1, UINT64_MAX, 2, 5, &again), -EINVAL);
@@ -604,15 +604,15 @@ static void a_late_write_cannot_reach_the_next_owner(void)
 		if (!world_ready(16 * XM_MIB) ||
 		    !world_has(w.limits.revokes, "limits.revokes is false"))
 			break;
-		w.ops->enlist(w.near.t, bytes, size);
+		w.ops->register_memory(w.local.t, bytes, size);
 		for (uint64_t i = 0; i < 4; i++)
-			CU_ASSERT_EQUAL(post(&w.near, w.peer, &w.far, true,
+			CU_ASSERT_EQUAL(post(&w.local, w.peer, &w.remote, true,
 					     i * size, bytes, size, 10 + i),
 					0);
 		/* Some of it is under way; how much is left to chance. */
 		pump_for((uint64_t)round * 200 * XM_US);
 		far_call(&(struct command){ .verb = CONCEAL_FILL, .client = 1,
-					    .far = w.far, .offset = 4096,
+					    .remote = w.remote, .offset = 4096,
 					    .size = 16 * XM_MIB,
 					    .fill = 0xee });
 		pump_for(30 * XM_MS);
@@ -631,13 +631,13 @@ static void a_ticket_lets_one_connection_in_once(void)
 	if (!world_ready(XM_MIB) ||
 	    !world_has(w.limits.admits, "limits.admits is false"))
 		return;
-	CU_ASSERT_FALSE(near_connect(&w.near, bad, &peer));
-	CU_ASSERT_EQUAL(w.near.down_status[peer], -ECONNREFUSED);
-	CU_ASSERT_FALSE(near_connect(&w.near, ticket, &peer));
+	CU_ASSERT_FALSE(near_connect(&w.local, bad, &peer));
+	CU_ASSERT_EQUAL(w.local.down_status[peer], -ECONNREFUSED);
+	CU_ASSERT_FALSE(near_connect(&w.local, ticket, &peer));
 	/* A client has several connections, each with a ticket of its own. */
 	CU_ASSERT_EQUAL(admit(1, second), 0);
-	CU_ASSERT_TRUE(near_connect(&w.near, second, &peer));
-	CU_ASSERT_EQUAL(w.near.down[w.peer], 0);
+	CU_ASSERT_TRUE(near_connect(&w.local, second, &peer));
+	CU_ASSERT_EQUAL(w.local.down[w.peer], 0);
 	PUMP_UNTIL((far_do(ASK), w.answer.joined == 2));
 	CU_ASSERT_EQUAL(w.answer.left, 0);
 	world_close();
@@ -655,15 +655,15 @@ static void a_new_connection_of_a_lane_ends_the_earlier_one(void)
 		return;
 	CU_ASSERT_EQUAL(admit_on(1, 1000000, tickets[0]), 0);
 	CU_ASSERT_EQUAL(admit_on(1, 1000001, tickets[2]), 0);
-	CU_ASSERT_TRUE(near_connect(&w.near, tickets[0], &first));
-	CU_ASSERT_TRUE(near_connect(&w.near, tickets[2], &other));
+	CU_ASSERT_TRUE(near_connect(&w.local, tickets[0], &first));
+	CU_ASSERT_TRUE(near_connect(&w.local, tickets[2], &other));
 	CU_ASSERT_EQUAL(admit_on(1, 1000000, tickets[1]), 0);
-	CU_ASSERT_TRUE(near_connect(&w.near, tickets[1], &second));
-	PUMP_UNTIL(w.near.down[first] == 1);
+	CU_ASSERT_TRUE(near_connect(&w.local, tickets[1], &second));
+	PUMP_UNTIL(w.local.down[first] == 1);
 	PUMP_UNTIL((far_do(ASK), w.answer.left == 1));
-	CU_ASSERT_EQUAL(w.near.down[second], 0);
-	CU_ASSERT_EQUAL(w.near.down[other], 0);
-	CU_ASSERT_EQUAL(w.near.down[w.peer], 0);
+	CU_ASSERT_EQUAL(w.local.down[second], 0);
+	CU_ASSERT_EQUAL(w.local.down[other], 0);
+	CU_ASSERT_EQUAL(w.local.down[w.peer], 0);
 	world_close();
 }
 
@@ -677,12 +677,12 @@ static void nobody_comes_in_on_an_expelled_clients_ticket(void)
 		return;
 	CU_ASSERT_EQUAL(admit(1, second), 0);
 	far_call(&(struct command){ .verb = EXPEL, .client = 1 });
-	PUMP_UNTIL(w.near.down[w.peer] == 1);
+	PUMP_UNTIL(w.local.down[w.peer] == 1);
 	PUMP_UNTIL((far_do(ASK), w.answer.left == 1));
-	CU_ASSERT_FALSE(near_connect(&w.near, second, &peer));
+	CU_ASSERT_FALSE(near_connect(&w.local, second, &peer));
 	/* It may come back later, as anybody may. */
 	CU_ASSERT_EQUAL(admit(1, second), 0);
-	CU_ASSERT_TRUE(near_connect(&w.near, second, &peer));
+	CU_ASSERT_TRUE(near_connect(&w.local, second, &peer));
 	world_close();
 }
 
@@ -693,31 +693,31 @@ static void disconnect_completes_what_is_outstanding(void)
 
 	if (!world_ready(XM_MIB))
 		return;
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	CU_ASSERT_EQUAL(move(true, 0, bytes, 1), 0);
-	w.near.finished = 0;
+	w.local.finished = 0;
 	far_do(PAUSE);
 	while (posted < 32 &&
-	       (posted % 2 ? w.ops->read(w.near.t, w.peer, &w.far, 8, bytes[posted],
+	       (posted % 2 ? w.ops->read(w.local.t, w.peer, &w.remote, 8, bytes[posted],
 					 sizeof(bytes[0]), 20 + posted)
-			   : w.ops->write(w.near.t, w.peer, &w.far, 8,
+			   : w.ops->write(w.local.t, w.peer, &w.remote, 8,
 					  bytes[posted], sizeof(bytes[0]),
 					  20 + posted)) == 0)
 		posted++;
 	CU_ASSERT(posted > 0);
-	w.ops->disconnect(w.near.t, w.peer);
+	w.ops->disconnect(w.local.t, w.peer);
 	memset(bytes, 0x3c, sizeof(bytes));
-	CU_ASSERT_EQUAL(w.ops->read(w.near.t, w.peer, &w.far, 0, bytes[0], 8,
+	CU_ASSERT_EQUAL(w.ops->read(w.local.t, w.peer, &w.remote, 0, bytes[0], 8,
 				    19), -ENOTCONN);
 	far_do(RESUME);
-	PUMP_UNTIL(w.near.finished == posted);
+	PUMP_UNTIL(w.local.finished == posted);
 	pump_for(20 * XM_MS);
-	CU_ASSERT_EQUAL(w.near.finished, posted);
+	CU_ASSERT_EQUAL(w.local.finished, posted);
 	for (uint32_t i = 0; i < posted; i++) {
-		CU_ASSERT_EQUAL(w.near.done[20 + i], 1);
-		CU_ASSERT_EQUAL(w.near.status[20 + i], -ECANCELED);
+		CU_ASSERT_EQUAL(w.local.done[20 + i], 1);
+		CU_ASSERT_EQUAL(w.local.status[20 + i], -ECANCELED);
 	}
-	CU_ASSERT_EQUAL(w.near.down[w.peer], 0);
+	CU_ASSERT_EQUAL(w.local.down[w.peer], 0);
 	CU_ASSERT(filled(bytes[0], 0x3c, sizeof(bytes)));
 	world_close();
 }
@@ -730,11 +730,11 @@ static void a_peer_number_is_used_again_after_disconnect(void)
 
 	if (!world_ready(XM_MIB))
 		return;
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
-	w.ops->disconnect(w.near.t, w.peer);
-	w.near.up[w.peer] = 0;
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
+	w.ops->disconnect(w.local.t, w.peer);
+	w.local.up[w.peer] = 0;
 	CU_ASSERT_EQUAL(admit(1, second), 0);
-	CU_ASSERT_TRUE(near_connect(&w.near, second, &peer));
+	CU_ASSERT_TRUE(near_connect(&w.local, second, &peer));
 	CU_ASSERT_EQUAL(peer, w.peer);
 	CU_ASSERT_EQUAL(move(true, 3, bytes, sizeof(bytes)), 0);
 	CU_ASSERT_EQUAL(memcmp(far_pool + 4099, bytes, sizeof(bytes)), 0);
@@ -754,29 +754,29 @@ static void the_end_is_told_once(bool killed)
 		world_close();
 		return;
 	}
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	CU_ASSERT_EQUAL(move(true, 0, bytes, 1), 0);
-	w.near.finished = 0;
+	w.local.finished = 0;
 	far_do(PAUSE);
-	while (posted < 8 && w.ops->read(w.near.t, w.peer, &w.far, 0,
+	while (posted < 8 && w.ops->read(w.local.t, w.peer, &w.remote, 0,
 					 bytes[posted], 4096, 30 + posted) == 0)
 		posted++;
 	if (killed)
 		kill(w.pid, SIGKILL);
 	else
 		far_do(CLOSE);
-	PUMP_UNTIL(w.near.down[w.peer] == 1 && w.near.finished == posted);
+	PUMP_UNTIL(w.local.down[w.peer] == 1 && w.local.finished == posted);
 	for (uint32_t i = 0; i < posted; i++) {
-		CU_ASSERT_EQUAL(w.near.done[30 + i], 1);
-		CU_ASSERT_EQUAL(w.near.status[30 + i], -ECANCELED);
+		CU_ASSERT_EQUAL(w.local.done[30 + i], 1);
+		CU_ASSERT_EQUAL(w.local.status[30 + i], -ECANCELED);
 	}
 	pump_for(10 * XM_MS);
-	CU_ASSERT_EQUAL(w.near.down[w.peer], 1);
-	CU_ASSERT_EQUAL(w.ops->read(w.near.t, w.peer, &w.far, 0, bytes[0], 8,
+	CU_ASSERT_EQUAL(w.local.down[w.peer], 1);
+	CU_ASSERT_EQUAL(w.ops->read(w.local.t, w.peer, &w.remote, 0, bytes[0], 8,
 				    29), -ENOTCONN);
-	w.ops->disconnect(w.near.t, w.peer);
+	w.ops->disconnect(w.local.t, w.peer);
 	pump_for(5 * XM_MS);
-	CU_ASSERT_EQUAL(w.near.down[w.peer], 1);
+	CU_ASSERT_EQUAL(w.local.down[w.peer], 1);
 	world_close();
 }
 
@@ -796,7 +796,7 @@ static void the_target_is_told_when_a_client_leaves(void)
 	    !world_has(w.limits.admits, "limits.admits is false"))
 		return;
 	PUMP_UNTIL((far_do(ASK), w.answer.joined == 1));
-	w.ops->disconnect(w.near.t, w.peer);
+	w.ops->disconnect(w.local.t, w.peer);
 	PUMP_UNTIL((far_do(ASK), w.answer.left == 1));
 	CU_ASSERT_EQUAL(w.answer.joined, 1);
 	world_close();
@@ -810,13 +810,13 @@ static void at_the_depth_limit_nothing_is_lost(void)
 
 	if (!world_ready(XM_MIB))
 		return;
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	CU_ASSERT_EQUAL(move(true, 0, bytes, 1), 0);
-	w.near.finished = 0;
+	w.local.finished = 0;
 	far_do(PAUSE);
 	while (posted < XM_COUNT(bytes)) {
 		memset(bytes[posted], (int)posted, 64);
-		error = w.ops->write(w.near.t, w.peer, &w.far, 64 * posted,
+		error = w.ops->write(w.local.t, w.peer, &w.remote, 64 * posted,
 				     bytes[posted], 64, 100 + posted);
 		if (error)
 			break;
@@ -825,13 +825,13 @@ static void at_the_depth_limit_nothing_is_lost(void)
 	CU_ASSERT_EQUAL(error, -EAGAIN);
 	CU_ASSERT(posted > 0 && posted <= w.limits.depth_max);
 	far_do(RESUME);
-	PUMP_UNTIL(w.near.finished == posted);
+	PUMP_UNTIL(w.local.finished == posted);
 	for (uint32_t i = 0; i < posted; i++) {
-		CU_ASSERT_EQUAL(w.near.done[100 + i], 1);
-		CU_ASSERT_EQUAL(w.near.status[100 + i], 0);
+		CU_ASSERT_EQUAL(w.local.done[100 + i], 1);
+		CU_ASSERT_EQUAL(w.local.status[100 + i], 0);
 		CU_ASSERT(filled(far_pool + 4096 + 64 * i, (uint8_t)i, 64));
 	}
-	CU_ASSERT_EQUAL(w.near.done[100 + posted], 0);
+	CU_ASSERT_EQUAL(w.local.done[100 + posted], 0);
 	CU_ASSERT_EQUAL(move(true, 0, bytes, 64), 0);
 	world_close();
 }
@@ -841,8 +841,8 @@ static void at_the_depth_limit_nothing_is_lost(void)
 #define SLOT_SIZE 65536
 
 static struct {
-	uint8_t far[SLOT_SIZE]; /* what must be there */
-	uint8_t near[SLOT_SIZE];
+	uint8_t remote[SLOT_SIZE]; /* what must be there */
+	uint8_t local[SLOT_SIZE];
 	uint64_t offset;
 	size_t size;
 	bool busy, write;
@@ -851,11 +851,11 @@ static struct {
 static void slot_check(uint32_t i)
 {
 	if (slots[i].write)
-		memcpy(slots[i].far + slots[i].offset, slots[i].near,
+		memcpy(slots[i].remote + slots[i].offset, slots[i].local,
 		       slots[i].size);
 	else
-		CU_ASSERT_EQUAL(memcmp(slots[i].far + slots[i].offset,
-				       slots[i].near, slots[i].size), 0);
+		CU_ASSERT_EQUAL(memcmp(slots[i].remote + slots[i].offset,
+				       slots[i].local, slots[i].size), 0);
 }
 
 static int slot_start(uint32_t i, uint64_t *seed)
@@ -868,14 +868,14 @@ static int slot_start(uint32_t i, uint64_t *seed)
 	slots[i].offset = random_next(seed) % (SLOT_SIZE - slots[i].size + 1);
 	slots[i].write = r >> 40 & 1;
 	if (slots[i].write)
-		memset(slots[i].near, (int)(r >> 20), slots[i].size);
+		memset(slots[i].local, (int)(r >> 20), slots[i].size);
 	error = slots[i].write
-			? w.ops->write(w.near.t, w.peer, &w.far,
+			? w.ops->write(w.local.t, w.peer, &w.remote,
 				       i * SLOT_SIZE + slots[i].offset,
-				       slots[i].near, slots[i].size, i)
-			: w.ops->read(w.near.t, w.peer, &w.far,
+				       slots[i].local, slots[i].size, i)
+			: w.ops->read(w.local.t, w.peer, &w.remote,
 				      i * SLOT_SIZE + slots[i].offset,
-				      slots[i].near, slots[i].size, i);
+				      slots[i].local, slots[i].size, i);
 	slots[i].busy = error == 0;
 	return error;
 }
@@ -889,10 +889,10 @@ static uint32_t mix_run(uint64_t seed, uint32_t count)
 	do {
 		busy = 0;
 		for (uint32_t i = 0; i < SLOTS; i++) {
-			if (slots[i].busy && w.near.done[i]) {
-				CU_ASSERT_EQUAL(w.near.done[i], 1);
-				CU_ASSERT_EQUAL(w.near.status[i], 0);
-				w.near.done[i] = 0;
+			if (slots[i].busy && w.local.done[i]) {
+				CU_ASSERT_EQUAL(w.local.done[i], 1);
+				CU_ASSERT_EQUAL(w.local.status[i], 0);
+				w.local.done[i] = 0;
 				slots[i].busy = false;
 				slot_check(i);
 			}
@@ -913,7 +913,7 @@ static bool mix_ready(void)
 		return false;
 	slots = calloc(SLOTS, sizeof(*slots));
 	memset(far_pool + 4096, 0, SLOTS * SLOT_SIZE);
-	w.ops->enlist(w.near.t, slots, SLOTS * sizeof(*slots));
+	w.ops->register_memory(w.local.t, slots, SLOTS * sizeof(*slots));
 	return true;
 }
 
@@ -921,12 +921,12 @@ static void every_token_comes_back_once_under_a_random_mix(void)
 {
 	if (!mix_ready())
 		return;
-	w.near.finished = 0;
+	w.local.finished = 0;
 	CU_ASSERT_EQUAL(mix_run(20260101, 3000), 3000);
-	CU_ASSERT_EQUAL(w.near.finished, 3000);
+	CU_ASSERT_EQUAL(w.local.finished, 3000);
 	for (uint32_t i = 0; i < SLOTS; i++)
 		CU_ASSERT_EQUAL(memcmp(far_pool + 4096 + i * SLOT_SIZE,
-				       slots[i].far, SLOT_SIZE), 0);
+				       slots[i].remote, SLOT_SIZE), 0);
 	world_close();
 	free(slots);
 }
@@ -939,20 +939,20 @@ static void the_interface_may_close_under_load(void)
 	if (!mix_ready())
 		return;
 	mix_run(99, 50);
-	w.near.finished = 0;
-	memset(w.near.done, 0, sizeof(w.near.done));
+	w.local.finished = 0;
+	memset(w.local.done, 0, sizeof(w.local.done));
 	for (uint32_t i = 0; i < SLOTS; i++)
 		taken += slot_start(i, &seed) == 0;
 	far_do(CLOSE);
 	end = now_ns() + (w.limits.reports_death ? DEADLINE_NS : XM_SECOND / 5);
-	while (w.near.finished < taken && now_ns() < end)
+	while (w.local.finished < taken && now_ns() < end)
 		pump();
 	if (w.limits.reports_death)
-		CU_ASSERT(w.near.finished == taken);
-	w.ops->disconnect(w.near.t, w.peer);
-	PUMP_UNTIL(w.near.finished == taken);
+		CU_ASSERT(w.local.finished == taken);
+	w.ops->disconnect(w.local.t, w.peer);
+	PUMP_UNTIL(w.local.finished == taken);
 	for (uint32_t i = 0; i < SLOTS; i++)
-		CU_ASSERT_EQUAL(w.near.done[i], slots[i].busy ? 1 : 0);
+		CU_ASSERT_EQUAL(w.local.done[i], slots[i].busy ? 1 : 0);
 	world_close();
 	free(slots);
 }
@@ -960,7 +960,7 @@ static void the_interface_may_close_under_load(void)
 static void one_client_cannot_use_anothers_key(void)
 {
 	static const uint8_t second[XM_TICKET_SIZE] = "a good ticket 2";
-	struct xm_far theirs;
+	struct xm_remote_mr theirs;
 	uint8_t bytes[4096];
 	char words[256];
 	uint32_t peer;
@@ -970,15 +970,15 @@ static void one_client_cannot_use_anothers_key(void)
 		return;
 	memset(bytes, 0x99, sizeof(bytes));
 	CU_ASSERT_EQUAL_FATAL(near_open(&w.other, NULL, words), 0);
-	w.ops->enlist(w.other.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.other.t, bytes, sizeof(bytes));
 	CU_ASSERT_EQUAL(admit(2, second), 0);
 	CU_ASSERT_EQUAL(expose(2, 1500000, 4096, KEY + 100, &theirs), 0);
 	CU_ASSERT_TRUE(near_connect(&w.other, second, &peer));
-	CU_ASSERT_NOT_EQUAL(move_refused(&w.other, peer, &w.far, true, 0,
+	CU_ASSERT_NOT_EQUAL(move_refused(&w.other, peer, &w.remote, true, 0,
 					 bytes, 4096), 0);
 	CU_ASSERT(filled(far_pool + 4096, 0x11, 4096));
-	CU_ASSERT_EQUAL(w.near.down[w.peer], 0);
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	CU_ASSERT_EQUAL(w.local.down[w.peer], 0);
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	CU_ASSERT_EQUAL(move(true, 0, bytes, 4096), 0);
 	world_close();
 }
@@ -991,9 +991,9 @@ static void nobody_at_the_address_is_an_error(void)
 	    !world_has(w.limits.admits, "limits.admits is false"))
 		return;
 	far_do(CLOSE);
-	PUMP_UNTIL(w.near.down[w.peer] == 1);
-	CU_ASSERT_FALSE(near_connect(&w.near, ticket, &peer));
-	CU_ASSERT_EQUAL(w.near.down_status[peer], -ECONNREFUSED);
+	PUMP_UNTIL(w.local.down[w.peer] == 1);
+	CU_ASSERT_FALSE(near_connect(&w.local, ticket, &peer));
+	CU_ASSERT_EQUAL(w.local.down_status[peer], -ECONNREFUSED);
 	world_close();
 }
 
@@ -1039,7 +1039,7 @@ static void strangers_on_the_port_do_not_stop_the_interface(void)
 		world_close();
 		return;
 	}
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	for (uint32_t i = 0; i < XM_COUNT(fds); i++) {
 		fds[i] = stranger_connect();
 		CU_ASSERT(fds[i] >= 0);
@@ -1056,7 +1056,7 @@ static void strangers_on_the_port_do_not_stop_the_interface(void)
 		CU_ASSERT(filled(far_pool + 4096, (uint8_t)i, sizeof(bytes)));
 	}
 	CU_ASSERT_EQUAL(admit(1, second), 0);
-	CU_ASSERT_TRUE(near_connect(&w.near, second, &peer));
+	CU_ASSERT_TRUE(near_connect(&w.local, second, &peer));
 	for (uint32_t i = 0; i < XM_COUNT(fds); i++)
 		close(fds[i]);
 	CU_ASSERT_EQUAL(move(true, 0, bytes, sizeof(bytes)), 0);
@@ -1080,13 +1080,13 @@ static void an_interface_that_listens_everywhere_is_found(void)
 	open.anywhere = true;
 	CU_ASSERT_EQUAL(far_call(&open), 0);
 	w.locator = w.answer.locator;
-	CU_ASSERT_EQUAL_FATAL(near_open(&w.near, NULL, words), 0);
-	w.ops->limits(w.near.t, &w.limits);
-	if (!admit(1, ticket) && !expose(1, 4096, 4096, KEY, &w.far) &&
-	    near_connect(&w.near, ticket, &w.peer)) {
+	CU_ASSERT_EQUAL_FATAL(near_open(&w.local, NULL, words), 0);
+	w.ops->limits(w.local.t, &w.limits);
+	if (!admit(1, ticket) && !expose(1, 4096, 4096, KEY, &w.remote) &&
+	    near_connect(&w.local, ticket, &w.peer)) {
 		uint8_t bytes[100] = "everywhere";
 
-		w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+		w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 		CU_ASSERT_EQUAL(move(true, 3, bytes, sizeof(bytes)), 0);
 		CU_ASSERT_EQUAL(memcmp(far_pool + 4099, bytes, sizeof(bytes)), 0);
 	} else {
@@ -1119,7 +1119,7 @@ static void files_of_the_dead_are_no_obstacle(void)
 		close(fd);
 	}
 	if (world_open() && !admit(1, ticket))
-		CU_ASSERT_TRUE(near_connect(&w.near, ticket, &w.peer));
+		CU_ASSERT_TRUE(near_connect(&w.local, ticket, &w.peer));
 	world_close();
 	for (int i = 0; i < NAMES; i++) {
 		snprintf(name, sizeof(name), "/%d:%d:%d", (int)getpid(),
@@ -1143,10 +1143,10 @@ static void a_malformed_locator_is_refused(void)
 		locator.size = size;
 		for (uint32_t i = 0; i < XM_LOCATOR_SIZE; i++)
 			locator.bytes[i] = (uint8_t)(random_next(&seed) >> 40);
-		error = w.ops->connect(w.near.t, &locator, ticket, &peer);
+		error = w.ops->connect(w.local.t, &locator, ticket, &peer);
 		/* A name made of noise is still a name: then it is DOWN. */
 		if (!error)
-			PUMP_UNTIL(w.near.down[peer]);
+			PUMP_UNTIL(w.local.down[peer]);
 		else
 			CU_ASSERT(error == -EINVAL || error == -ENOSYS);
 	}
@@ -1159,8 +1159,8 @@ static void a_provider_that_is_not_there_is_an_error_that_lists(void)
 	char words[256] = "";
 
 	w.ops = ops_find(CU_get_current_suite()->pName);
-	CU_ASSERT_EQUAL(near_open(&w.near, "nosuch", words), -ENOSYS);
-	untouched = w.near.t;
+	CU_ASSERT_EQUAL(near_open(&w.local, "nosuch", words), -ENOSYS);
+	untouched = w.local.t;
 	CU_ASSERT_PTR_NULL(untouched);
 	CU_ASSERT(strstr(words, "nosuch") != NULL);
 	memset(&w, 0, sizeof(w));
@@ -1191,9 +1191,9 @@ static void wait_ends_for_a_descriptor_and_for_time(void)
 	if (pipe(ends) || write(ends[1], "x", 1) != 1)
 		CU_FAIL("pipe");
 	begin = now_ns();
-	w.ops->wait(w.near.t, ends[0], 60 * XM_SECOND);
-	w.ops->wait(w.near.t, -1, 1000);
-	w.ops->wait(w.near.t, -1, 0);
+	w.ops->wait(w.local.t, ends[0], 60 * XM_SECOND);
+	w.ops->wait(w.local.t, -1, 1000);
+	w.ops->wait(w.local.t, -1, 0);
 	CU_ASSERT(now_ns() - begin < DEADLINE_NS);
 	close(ends[0]);
 	close(ends[1]);
@@ -1206,19 +1206,19 @@ static void waiting_instead_of_polling_loses_nothing(void)
 
 	if (!world_ready(XM_MIB))
 		return;
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	for (int i = 0; i < 50; i++) {
 		uint64_t end = now_ns() + DEADLINE_NS;
 
 		memset(bytes, i, sizeof(bytes));
-		w.near.done[5] = 0;
-		CU_ASSERT_EQUAL(post(&w.near, w.peer, &w.far, true, 0, bytes,
+		w.local.done[5] = 0;
+		CU_ASSERT_EQUAL(post(&w.local, w.peer, &w.remote, true, 0, bytes,
 				     sizeof(bytes), 5), 0);
-		while (!w.near.done[5] && now_ns() < end) {
-			w.ops->wait(w.near.t, -1, XM_SECOND);
+		while (!w.local.done[5] && now_ns() < end) {
+			w.ops->wait(w.local.t, -1, XM_SECOND);
 			pump();
 		}
-		CU_ASSERT_EQUAL(w.near.done[5], 1);
+		CU_ASSERT_EQUAL(w.local.done[5], 1);
 		CU_ASSERT(filled(far_pool + 4096, (uint8_t)i, sizeof(bytes)));
 	}
 	world_close();
@@ -1233,34 +1233,34 @@ static void an_armed_descriptor_tells_of_what_completes(void)
 		return;
 	if (!w.limits.waits) {
 		skip("limits.waits is false");
-		CU_ASSERT_EQUAL(w.ops->arm(w.near.t), -ENOSYS);
+		CU_ASSERT_EQUAL(w.ops->arm(w.local.t), -ENOSYS);
 		world_close();
 		return;
 	}
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	CU_ASSERT_EQUAL(move(true, 0, bytes, 8), 0);
 	for (int i = 0; i < 20; i++) {
 		uint64_t end = now_ns() + DEADLINE_NS;
 		struct pollfd fd = { .events = POLLIN };
 
-		while ((fd.fd = w.ops->arm(w.near.t)) == -EAGAIN &&
+		while ((fd.fd = w.ops->arm(w.local.t)) == -EAGAIN &&
 		       now_ns() < end)
-			near_poll(&w.near);
+			near_poll(&w.local);
 		CU_ASSERT(fd.fd >= 0 && (i == 0 || fd.fd == armed));
 		armed = fd.fd;
 		/* Posted by somebody else, while one sleeps. */
-		w.near.done[5] = 0;
-		CU_ASSERT_EQUAL(post(&w.near, w.peer, &w.far, true, 0, bytes,
+		w.local.done[5] = 0;
+		CU_ASSERT_EQUAL(post(&w.local, w.peer, &w.remote, true, 0, bytes,
 				     sizeof(bytes), 5), 0);
-		while (!w.near.done[5] && now_ns() < end) {
+		while (!w.local.done[5] && now_ns() < end) {
 			CU_ASSERT_EQUAL(poll(&fd, 1, (int)(DEADLINE_NS /
 							   XM_MS)), 1);
-			near_poll(&w.near);
-			while (!w.near.done[5] &&
-			       w.ops->arm(w.near.t) == -EAGAIN)
-				near_poll(&w.near);
+			near_poll(&w.local);
+			while (!w.local.done[5] &&
+			       w.ops->arm(w.local.t) == -EAGAIN)
+				near_poll(&w.local);
 		}
-		CU_ASSERT_EQUAL(w.near.done[5], 1);
+		CU_ASSERT_EQUAL(w.local.done[5], 1);
 	}
 	world_close();
 }
@@ -1275,7 +1275,7 @@ static void a_target_that_tells_says_when_bytes_move(void)
 	far_do(ASK);
 	if (!world_has(w.answer.tells, "limits.tells is false"))
 		return;
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	/* A hint: not of each. */
 	before = w.answer.moved;
 	for (int i = 0; i < 50; i++)
@@ -1291,7 +1291,7 @@ static void many_clients_have_their_bytes_moved(void)
 	enum { CLIENTS = 100 }; /* below what a target takes by default */
 	static uint8_t bytes[CLIENTS][512];
 	static uint32_t peers[CLIENTS];
-	static struct xm_far far[CLIENTS];
+	static struct xm_remote_mr remote[CLIENTS];
 
 	if (!world_open() ||
 	    !world_has(w.limits.admits, "limits.admits is false"))
@@ -1301,27 +1301,27 @@ static void many_clients_have_their_bytes_moved(void)
 		world_close();
 		return;
 	}
-	w.ops->enlist(w.near.t, bytes, sizeof(bytes));
+	w.ops->register_memory(w.local.t, bytes, sizeof(bytes));
 	for (uint32_t i = 0; i < CLIENTS; i++) {
 		uint8_t own[XM_TICKET_SIZE] = "client ";
 
 		own[8] = (uint8_t)i;
 		CU_ASSERT_EQUAL_FATAL(admit(i + 1, own), 0);
 		CU_ASSERT_EQUAL_FATAL(expose(i + 1, i * 4096, 4096, KEY + i,
-					     &far[i]), 0);
-		CU_ASSERT_FATAL(near_connect(&w.near, own, &peers[i]));
+					     &remote[i]), 0);
+		CU_ASSERT_FATAL(near_connect(&w.local, own, &peers[i]));
 	}
 	for (int round = 0; round < 3; round++) {
-		w.near.finished = 0;
+		w.local.finished = 0;
 		for (uint32_t i = 0; i < CLIENTS; i++) {
 			memset(bytes[i], (int)i + round, sizeof(bytes[i]));
-			CU_ASSERT_EQUAL(post(&w.near, peers[i], &far[i], true,
+			CU_ASSERT_EQUAL(post(&w.local, peers[i], &remote[i], true,
 					     0, bytes[i], sizeof(bytes[i]),
 					     300 + i), 0);
 		}
-		PUMP_UNTIL(w.near.finished == CLIENTS);
+		PUMP_UNTIL(w.local.finished == CLIENTS);
 		for (uint32_t i = 0; i < CLIENTS; i++) {
-			CU_ASSERT_EQUAL(w.near.status[300 + i], 0);
+			CU_ASSERT_EQUAL(w.local.status[300 + i], 0);
 			CU_ASSERT(filled(far_pool + i * 4096,
 					 (uint8_t)((int)i + round),
 					 sizeof(bytes[i])));

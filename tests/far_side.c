@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The far side of a test: a transport's target in a process of its own.
+ * The remote side of a test: a transport's target in a process of its own.
  *
  * It takes commands from a socket pair, answers each, and polls its transport
  * in between unless it was told to PAUSE. It is forked by a nursery, which is
  * forked before anything else and never touches libfabric: that does not
  * survive a fork. All of them share one pool with the test, which can so look
- * at far memory without asking for it. Each dies with whoever started it.
+ * at remote memory without asking for it. Each dies with whoever started it.
  */
 #include <poll.h>
 #include <sched.h>
@@ -84,13 +84,13 @@ void far_obey(struct far_side *f, const struct command *c,
 		break;
 	case EXPOSE:
 		answer->error = f->ops->expose(f->t, c->client, c->offset,
-					       c->size, c->key, &answer->far);
+					       c->size, c->key, &answer->remote);
 		break;
 	case CONCEAL:
-		f->ops->conceal(f->t, c->client, &c->far);
+		f->ops->conceal(f->t, c->client, &c->remote);
 		break;
 	case CONCEAL_FILL:
-		f->ops->conceal(f->t, c->client, &c->far);
+		f->ops->conceal(f->t, c->client, &c->remote);
 		memset(far_pool + c->offset, c->fill, c->size);
 		break;
 	case EXPEL:
@@ -159,7 +159,7 @@ static void far_main(int fd)
 	}
 }
 
-/* Forks a far side for every socket it is handed. */
+/* Forks a remote side for every socket it is handed. */
 static void nursery_main(int fd)
 {
 	signal(SIGCHLD, SIG_IGN);

@@ -22,7 +22,7 @@ struct command {
 	uint32_t lane;
 	uint64_t client, offset, size, key;
 	uint8_t ticket[XM_TICKET_SIZE];
-	struct xm_far far;
+	struct xm_remote_mr remote;
 	uint8_t fill;
 };
 
@@ -30,7 +30,7 @@ struct answer {
 	int error;
 	pid_t pid;
 	struct xm_locator locator;
-	struct xm_far far;
+	struct xm_remote_mr remote;
 	uint32_t joined, left, moved;
 	bool tells;
 	char words[256];
@@ -43,18 +43,18 @@ struct far_side {
 	uint32_t joined, left, moved;
 };
 
-extern uint8_t *far_pool; /* shared with every far side */
+extern uint8_t *far_pool; /* shared with every remote side */
 
 const struct xm_transport_ops *ops_find(const char *scheme);
 void address_make(const char *scheme, char *ret, size_t size);
 
-/* The far side itself, for a transport whose ends share a process. */
+/* The remote side itself, for a transport whose ends share a process. */
 void far_obey(struct far_side *, const struct command *, struct answer *ret);
 void far_poll(struct far_side *);
 
 /* Maps the pool and forks the nursery: first of all in main(). */
 bool nursery_start(void);
-/* A new far side's socket, or -1. Closing it ends the far side. */
+/* A new remote side's socket, or -1. Closing it ends the remote side. */
 int nursery_ask(void);
 
 #endif

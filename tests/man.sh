@@ -66,7 +66,7 @@ done
 complaints "every constant of extmem.h is in a page" "$out"
 
 # The members of the structs of figures.
-sed -n '/^struct extmem_\(stats\|info\|status\|means\) {/,/^};/p' \
+sed -n '/^struct extmem_\(stats\|info\|status\|capabilities\) {/,/^};/p' \
 	core/extmem.h | sed -e 's,/\*.*,,' -e 's,^.*\*/,,' |
 	grep -E '^	[a-z].*;?' | sed -e 's/^	[a-z0-9_]* //' |
 	grep -oE '\b[a-z][a-z_0-9]*\b' | sort -u >"$scratch/members"

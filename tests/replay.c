@@ -151,7 +151,7 @@ const char *replay(const struct touches *t, const struct xm_pager_options *o,
 {
 	struct world *w = calloc(1, sizeof(*w));
 	void *memory = calloc(1, xm_pager_memory_size(o));
-	struct xm_pager_event adopt = { .kind = XM_PAGER_ADOPT,
+	struct xm_pager_event adopt = { .kind = XM_PAGER_MARK_BACKED,
 					.limit = o->pages_max };
 	struct replay_figures f = { 0 };
 	const char *broken = NULL;

@@ -33,7 +33,7 @@ static extmem *open_small(extmem_region **ret)
 				"prefetch=16", NULL);
 
 	CU_ASSERT_FATAL(x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(x, "small", REGION, ret) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "small", REGION, ret) == 0);
 	return x;
 }
 
@@ -85,7 +85,7 @@ static void the_local_budget_is_raised_while_it_is_used(void)
 	uint8_t *memory;
 
 	CU_ASSERT_FATAL(x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(x, "raised", REGION, &region) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "raised", REGION, &region) == 0);
 	memory = map_all(region);
 	pattern_fill(memory, 0, REGION, 3);
 	CU_ASSERT(pattern_is(memory, 0, REGION, 3));
@@ -556,7 +556,7 @@ static void buffers_may_lie_in_mapped_external_memory(void)
 	void *there = NULL;
 
 	/* Not mapped, mapped, and the same region. */
-	CU_ASSERT_FATAL(extmem_region_take(x, "other", REGION, &other) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "other", REGION, &other) == 0);
 	pattern_fill(memory, 0, REGION, 9);
 	CU_ASSERT(extmem_write(other, 3, memory, 5 * MIB) == 0);
 	CU_ASSERT(extmem_read(other, 3, buffer, 5 * MIB) == 0);
@@ -686,7 +686,7 @@ static int act_sync(int argc, char **argv)
 	if (argc < 3)
 		return 1;
 	x = client_open(argv[0], "local=4M", argv[1], argv[2], NULL);
-	if (x == NULL || extmem_region_take(x, "synced", REGION, &region) ||
+	if (x == NULL || extmem_region_alloc(x, "synced", REGION, &region) ||
 	    extmem_map(region, 0, 0, &memory))
 		return 1;
 	pattern_fill(memory, 0, REGION, 77);
@@ -933,10 +933,10 @@ static void a_region_in_every_use_is_given_back(void)
 	pattern_fill(memory, 0, REGION, 1);
 	CU_ASSERT(extmem_pin(x, memory, 10 * PAGE, 1) == 10 * PAGE);
 	CU_ASSERT(extmem_advise(region, 0, 0, EXTMEM_WILLNEED) == 0);
-	CU_ASSERT(extmem_region_give(region) == 0);
+	CU_ASSERT(extmem_region_free(region) == 0);
 	/* Its place is taken again, and is clean. */
 	CU_ASSERT(appliance_frees(&home, 64 * MIB));
-	CU_ASSERT_FATAL(extmem_region_take(x, "again", REGION, &region) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "again", REGION, &region) == 0);
 	memory = map_all(region);
 	CU_ASSERT(all_zero(memory, REGION));
 	pattern_fill(memory, 0, REGION, 2);

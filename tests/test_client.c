@@ -300,7 +300,7 @@ static void sixteen_clients_live_in_one_process(void)
 	for (int i = 0; i < 16; i++) {
 		x[i] = client_open(home.address, "local=1M", NULL);
 		CU_ASSERT_FATAL(x[i] != NULL);
-		CU_ASSERT_FATAL(extmem_region_take(x[i], NULL, 1,
+		CU_ASSERT_FATAL(extmem_region_alloc(x[i], NULL, 1,
 						   &region[i]) == 0);
 		CU_ASSERT_FATAL(extmem_map(region[i], 0, 0,
 					   (void **)&memory[i]) == 0);
@@ -361,7 +361,7 @@ static void a_region_is_taken_listed_and_given_back(void)
 
 	CU_ASSERT_FATAL(x != NULL);
 	CU_ASSERT(extmem_region_list(x, 0, entries, 8) == 0);
-	CU_ASSERT_FATAL(extmem_region_take(x, "numbers", 3 * MIB, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "numbers", 3 * MIB, &region) ==
 			0);
 	CU_ASSERT(extmem_region_size(region) == 3 * MIB);
 	CU_ASSERT(strcmp(extmem_region_name(region), "numbers") == 0);
@@ -374,8 +374,8 @@ static void a_region_is_taken_listed_and_given_back(void)
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES - 3 * MIB));
 	CU_ASSERT(extmem_status_regions(home.address, PATIENCE_MS, 0, entries,
 					8) == 1);
-	CU_ASSERT(extmem_region_give(region) == 0);
-	CU_ASSERT(extmem_region_give(NULL) == 0);
+	CU_ASSERT(extmem_region_free(region) == 0);
+	CU_ASSERT(extmem_region_free(NULL) == 0);
 	CU_ASSERT(extmem_region_list(x, 0, entries, 8) == 0);
 	CU_ASSERT(extmem_close(x) == 0);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
@@ -388,7 +388,7 @@ static void what_is_no_lease_of_anybody_ends_nothing(void)
 	extmem_region *region = NULL;
 
 	CU_ASSERT_FATAL(x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(x, "kept", MIB, &region) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "kept", MIB, &region) == 0);
 	CU_ASSERT(extmem_leases(x, leases, 0) == 0);
 	CU_ASSERT_FATAL(extmem_leases(x, leases, 2) == 1);
 	CU_ASSERT(strcmp(leases[0].appliance, home.address) == 0);
@@ -422,14 +422,14 @@ static void sizes_that_make_no_sense_are_refused(void)
 
 	CU_ASSERT_FATAL(x != NULL);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		CU_ASSERT(extmem_region_take(x, "n", bad[i], &region) ==
+		CU_ASSERT(extmem_region_alloc(x, "n", bad[i], &region) ==
 			  -EINVAL);
-		CU_ASSERT(words_have("extmem_region_take"));
+		CU_ASSERT(words_have("extmem_region_alloc"));
 	}
-	CU_ASSERT(extmem_region_take(x, "n", (uint64_t)1 << 60, &region) < 0);
-	CU_ASSERT(extmem_region_take(x, "n", INT64_MAX, &region) < 0);
+	CU_ASSERT(extmem_region_alloc(x, "n", (uint64_t)1 << 60, &region) < 0);
+	CU_ASSERT(extmem_region_alloc(x, "n", INT64_MAX, &region) < 0);
 	CU_ASSERT(region == (extmem_region *)(uintptr_t)1);
-	CU_ASSERT_FATAL(extmem_region_take(x, "n", 1, &held) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "n", 1, &held) == 0);
 	CU_ASSERT(extmem_region_resize(held, 0) == -EINVAL);
 	CU_ASSERT(extmem_region_resize(held, UINT64_MAX) == -EINVAL);
 	CU_ASSERT(extmem_region_resize(held, (uint64_t)1 << 60) < 0);
@@ -465,12 +465,12 @@ static void a_name_of_63_bytes_is_the_longest(void)
 	CU_ASSERT_FATAL(x != NULL);
 	CU_ASSERT_FATAL(strlen(longest) == 63);
 	snprintf(longer, sizeof(longer), "%sx", longest);
-	CU_ASSERT(extmem_region_take(x, longer, 1, &region) == -EINVAL);
+	CU_ASSERT(extmem_region_alloc(x, longer, 1, &region) == -EINVAL);
 	CU_ASSERT(words_have("63"));
-	CU_ASSERT_FATAL(extmem_region_take(x, longest, 1, &region) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, longest, 1, &region) == 0);
 	CU_ASSERT(strcmp(extmem_region_name(region), longest) == 0);
-	CU_ASSERT(extmem_region_give(region) == 0);
-	CU_ASSERT_FATAL(extmem_region_take(x, NULL, 1, &region) == 0);
+	CU_ASSERT(extmem_region_free(region) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, NULL, 1, &region) == 0);
 	CU_ASSERT(strcmp(extmem_region_name(region), "") == 0);
 	CU_ASSERT(extmem_close(x) == 0);
 }
@@ -482,9 +482,9 @@ static void a_full_pool_says_what_was_asked_and_what_is_free(void)
 
 	CU_ASSERT_FATAL(x != NULL);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
-	CU_ASSERT_FATAL(extmem_region_take(x, "most", POOL_BYTES - 2 * MIB,
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "most", POOL_BYTES - 2 * MIB,
 					   &most) == 0);
-	CU_ASSERT(extmem_region_take(x, "more", 4 * MIB, &region) == -ENOSPC);
+	CU_ASSERT(extmem_region_alloc(x, "more", 4 * MIB, &region) == -ENOSPC);
 	CU_ASSERT(words_have(home.address));
 	CU_ASSERT(words_have("4.0 MiB"));
 	CU_ASSERT(words_have("2.0 MiB"));
@@ -496,7 +496,7 @@ static void a_full_pool_says_what_was_asked_and_what_is_free(void)
 	CU_ASSERT(extmem_region_size(most) == POOL_BYTES - 2 * MIB);
 	CU_ASSERT(appliance_free(&home) == (int64_t)(2 * MIB));
 	/* The last of it can be had. */
-	CU_ASSERT(extmem_region_take(x, "rest", 2 * MIB, &region) == 0);
+	CU_ASSERT(extmem_region_alloc(x, "rest", 2 * MIB, &region) == 0);
 	CU_ASSERT(extmem_close(x) == 0);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 }
@@ -508,14 +508,14 @@ static void regions_keep_apart_when_some_are_given_back(void)
 
 	CU_ASSERT_FATAL(x != NULL);
 	for (uint64_t i = 0; i < 4; i++) {
-		CU_ASSERT_FATAL(extmem_region_take(x, "one of four",
+		CU_ASSERT_FATAL(extmem_region_alloc(x, "one of four",
 						   (i + 1) * 2 * MIB,
 						   &region[i]) == 0);
 		CU_ASSERT(region_write(region[i], i));
 	}
-	CU_ASSERT(extmem_region_give(region[1]) == 0);
-	CU_ASSERT(extmem_region_give(region[2]) == 0);
-	CU_ASSERT_FATAL(extmem_region_take(x, "new", 10 * MIB, &region[1]) ==
+	CU_ASSERT(extmem_region_free(region[1]) == 0);
+	CU_ASSERT(extmem_region_free(region[2]) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "new", 10 * MIB, &region[1]) ==
 			0);
 	CU_ASSERT(region_is_zero(region[1], 0, 10 * MIB));
 	CU_ASSERT(region_write(region[1], 9));
@@ -534,7 +534,7 @@ static void resize_keeps_contents(bool mapped)
 	void *memory = NULL, *again = NULL;
 
 	CU_ASSERT_FATAL(x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(x, "elastic", 4 * MIB, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "elastic", 4 * MIB, &region) ==
 			0);
 	if (mapped)
 		CU_ASSERT_FATAL(extmem_map(region, 0, 0, &memory) == 0);
@@ -562,11 +562,11 @@ static void resize_keeps_contents(bool mapped)
 	CU_ASSERT(extmem_read(region, 6 * MIB, buffer, 1) == -ERANGE);
 	/* The tail is everybody's again, and zero. */
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES - 6 * MIB));
-	CU_ASSERT_FATAL(extmem_region_take(x, "other", POOL_BYTES - 6 * MIB,
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "other", POOL_BYTES - 6 * MIB,
 					   &other) == 0);
 	CU_ASSERT(region_is_zero(other, 0, POOL_BYTES - 6 * MIB));
 	CU_ASSERT(region_write(other, 5));
-	CU_ASSERT(extmem_region_give(other) == 0);
+	CU_ASSERT(extmem_region_free(other) == 0);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES - 6 * MIB));
 	CU_ASSERT_FATAL(extmem_region_resize(region, 10 * MIB) == 0);
 	CU_ASSERT(region_is(region, 0, 2 * MIB, 2));
@@ -608,7 +608,7 @@ static void a_region_is_split_over_two_appliances(void)
 	snprintf(second, sizeof(second), "appliance=%s", b.address);
 	x = client_open(a.address, second, "local=2M", NULL);
 	CU_ASSERT_FATAL(x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(x, "both", 12 * MIB, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "both", 12 * MIB, &region) ==
 			0);
 	CU_ASSERT(appliance_free(&a) + appliance_free(&b) ==
 		  (int64_t)(4 * MIB));
@@ -627,14 +627,14 @@ static void a_region_is_split_over_two_appliances(void)
 	pattern_fill(memory, 0, 12 * MIB, 4);
 	CU_ASSERT(extmem_sync(region, 0, 0) == 0);
 	CU_ASSERT(region_is(region, 0, 12 * MIB, 4));
-	CU_ASSERT(extmem_region_take(x, "much", 6 * MIB, &more) == -ENOSPC);
-	CU_ASSERT(words_have("extmem_region_take"));
+	CU_ASSERT(extmem_region_alloc(x, "much", 6 * MIB, &more) == -ENOSPC);
+	CU_ASSERT(words_have("extmem_region_alloc"));
 	CU_ASSERT(appliance_free(&a) + appliance_free(&b) ==
 		  (int64_t)(4 * MIB));
-	CU_ASSERT(extmem_region_give(region) == 0);
+	CU_ASSERT(extmem_region_free(region) == 0);
 	CU_ASSERT(appliance_frees(&a, 8 * MIB));
 	CU_ASSERT(appliance_frees(&b, 8 * MIB));
-	CU_ASSERT_FATAL(extmem_region_take(x, "all", 16 * MIB, &more) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "all", 16 * MIB, &more) ==
 			0);
 	CU_ASSERT(region_is_zero(more, 0, 16 * MIB));
 	CU_ASSERT(extmem_close(x) == 0);
@@ -652,14 +652,14 @@ static void fresh_memory_is_zero_though_another_client_wrote_it_all(void)
 
 	CU_ASSERT_FATAL(x != NULL);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
-	CU_ASSERT_FATAL(extmem_region_take(x, "full", POOL_BYTES, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "full", POOL_BYTES, &region) ==
 			0);
 	CU_ASSERT(region_write(region, 6));
 	CU_ASSERT(extmem_close(x) == 0);
 	y = client_open(home.address, NULL);
 	CU_ASSERT_FATAL(y != NULL);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
-	CU_ASSERT_FATAL(extmem_region_take(y, "fresh", POOL_BYTES, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(y, "fresh", POOL_BYTES, &region) ==
 			0);
 	CU_ASSERT(region_is_zero(region, 0, POOL_BYTES));
 	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
@@ -736,7 +736,7 @@ static void selection_is_local(bool mapped)
 
 	CU_ASSERT_FATAL(x != NULL);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
-	CU_ASSERT_FATAL(extmem_region_take(x, "slabs", 32 * MIB, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "slabs", 32 * MIB, &region) ==
 			0);
 	if (mapped) {
 		/* Some of it is here and dirty, some far away. */
@@ -775,7 +775,7 @@ static void slabs_and_objects_do_not_overlap(void)
 
 	CU_ASSERT_FATAL(x != NULL);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
-	CU_ASSERT_FATAL(extmem_region_take(x, "mixed", 16 * MIB, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "mixed", 16 * MIB, &region) ==
 			0);
 	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
 	for (uint64_t i = 0; i < 300; i++) {
@@ -818,7 +818,7 @@ static void a_slab_that_was_used_reads_as_zero_in_a_mapping(void)
 
 	CU_ASSERT_FATAL(x != NULL);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
-	CU_ASSERT_FATAL(extmem_region_take(x, "reused", 8 * MIB, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "reused", 8 * MIB, &region) ==
 			0);
 	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
 	CU_ASSERT_FATAL(extmem_slab_alloc(region, 8 * MIB, &offset) == 0);
@@ -839,7 +839,7 @@ static void a_slab_that_was_used_before_the_mapping_reads_as_zero_in_it(void)
 
 	CU_ASSERT_FATAL(x != NULL);
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
-	CU_ASSERT_FATAL(extmem_region_take(x, "reused", 2 * MIB, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "reused", 2 * MIB, &region) ==
 			0);
 	CU_ASSERT_FATAL(extmem_slab_alloc(region, MIB, &offset) == 0);
 	pattern_fill(buffer, 0, MIB, 1);
@@ -859,7 +859,7 @@ static void what_is_not_mapped_is_no_matter_of_pins(void)
 	void *memory;
 
 	CU_ASSERT_FATAL(x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(x, "pins", MIB, &region) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "pins", MIB, &region) == 0);
 	memory = extmem_region_address(region);
 	CU_ASSERT(extmem_pin(x, memory, 64 * 1024, 1) == 64 * 1024);
 	CU_ASSERT(extmem_pin(x, NULL, SIZE_MAX / 2, 1) == SIZE_MAX / 2);

@@ -19,7 +19,7 @@ enum { PAGE = 64, PAGES = 256, BLOCK = 64, OPS = 256, APPLIANCES = 2 };
 struct posted {
 	bool write;
 	uint64_t offset, token;
-	uint8_t *near;
+	uint8_t *local;
 	size_t size;
 	uint64_t others[3]; /* of a scattered write: where its pieces go */
 	uint32_t count;	    /* of those */
@@ -33,7 +33,7 @@ struct xm_transport {
 	uint32_t ops_count, posts;
 	struct xm_transport_event events[OPS];
 	uint32_t events_count;
-	uint8_t far[2 * PAGES * PAGE];
+	uint8_t remote[2 * PAGES * PAGE];
 };
 
 static void fake_limits(struct xm_transport *t, struct xm_transport_limits *ret)
@@ -92,39 +92,39 @@ static int fake_post(struct xm_transport *t, struct posted op)
 }
 
 static int fake_read(struct xm_transport *t, uint32_t peer,
-		     const struct xm_far *far, uint64_t offset, void *near,
+		     const struct xm_remote_mr *remote, uint64_t offset, void *local,
 		     size_t size, uint64_t token)
 {
 	(void)peer;
-	(void)far;
+	(void)remote;
 	return fake_post(t, (struct posted){
-		.offset = offset, .token = token, .near = near, .size = size,
+		.offset = offset, .token = token, .local = local, .size = size,
 	});
 }
 
 static int fake_write(struct xm_transport *t, uint32_t peer,
-		      const struct xm_far *far, uint64_t offset,
-		      const void *near, size_t size, uint64_t token)
+		      const struct xm_remote_mr *remote, uint64_t offset,
+		      const void *local, size_t size, uint64_t token)
 {
 	(void)peer;
-	(void)far;
+	(void)remote;
 	return fake_post(t, (struct posted){
 		.write = true, .offset = offset, .token = token,
-		.near = (uint8_t *)near, .size = size,
+		.local = (uint8_t *)local, .size = size,
 	});
 }
 
 static int fake_scatter(struct xm_transport *t, uint32_t peer,
-			const struct xm_far *far, const uint64_t *offsets,
-			uint32_t count, const void *near, size_t piece,
+			const struct xm_remote_mr *remote, const uint64_t *offsets,
+			uint32_t count, const void *local, size_t piece,
 			uint64_t token)
 {
 	struct posted op = { .write = true, .offset = offsets[0],
-			     .token = token, .near = (uint8_t *)near,
+			     .token = token, .local = (uint8_t *)local,
 			     .size = piece, .count = count };
 
 	(void)peer;
-	(void)far;
+	(void)remote;
 	CU_ASSERT_FATAL(count >= 1 && count <= 3);
 	memcpy(op.others, offsets, count * sizeof(offsets[0]));
 	return fake_post(t, op);
@@ -238,7 +238,7 @@ static const struct xm_mapper_ops mapper_ops = {
 static struct xm_engine engine;
 static struct xm_layout layout;
 static struct xm_segment segments[8];
-static struct xm_transport far[APPLIANCES];
+static struct xm_transport remote[APPLIANCES];
 static uint8_t *stage;
 static void *memory;
 static uint64_t now;
@@ -255,18 +255,18 @@ static void turn(uint64_t pass_ns)
 /* Does every operation posted so far at an appliance. */
 static void complete(uint32_t appliance, int status)
 {
-	struct xm_transport *t = &far[appliance];
+	struct xm_transport *t = &remote[appliance];
 
 	for (uint32_t i = 0; i < t->ops_count; i++) {
 		struct posted *op = &t->ops[i];
 
 		for (uint32_t k = 0; status == 0 && k < op->count; k++)
-			memcpy(t->far + op->others[k], op->near + k * op->size,
+			memcpy(t->remote + op->others[k], op->local + k * op->size,
 			       op->size);
 		if (status == 0 && op->write && op->count == 0)
-			memcpy(t->far + op->offset, op->near, op->size);
+			memcpy(t->remote + op->offset, op->local, op->size);
 		else if (status == 0 && !op->write)
-			memcpy(op->near, t->far + op->offset, op->size);
+			memcpy(op->local, t->remote + op->offset, op->size);
 		push(t, XM_TRANSPORT_DONE, op->token, status);
 	}
 	t->ops_count = 0;
@@ -284,17 +284,17 @@ static void come_up(uint32_t appliance)
 	CU_ASSERT_TRUE_FATAL(peer->ask);
 	peer->ask = false;
 	xm_engine_ticket(&engine, appliance, &locator, ticket);
-	push(&far[appliance], XM_TRANSPORT_UP, 0, 0);
+	push(&remote[appliance], XM_TRANSPORT_UP, 0, 0);
 	turn(0);
 	CU_ASSERT_EQUAL_FATAL(peer->path.state, XM_PATH_UP);
 }
 
 static void add_segment(uint64_t page, uint64_t count, uint32_t appliance,
-			uint64_t far_offset)
+			uint64_t remote_offset)
 {
 	struct xm_segment s = { .page = page, .count = count,
 				.appliance = appliance,
-				.far_offset = far_offset, .attached = true };
+				.remote_offset = remote_offset, .attached = true };
 
 	CU_ASSERT_EQUAL_FATAL(xm_layout_add(&layout, &s), 0);
 	engine.peers[appliance].segments++;
@@ -321,7 +321,7 @@ static void open_engine(void)
 
 	free(stage);
 	free(memory);
-	memset(far, 0, sizeof(far));
+	memset(remote, 0, sizeof(remote));
 	memset(&mapper, 0, sizeof(mapper));
 	mapper.refuse = mapper.refuse_drop = -1;
 	stage = calloc(xm_pager_stage_pages(&o.pager), PAGE);
@@ -331,7 +331,7 @@ static void open_engine(void)
 	xm_layout_init(&layout, segments, XM_COUNT(segments));
 	xm_engine_init(&engine, &o, memory, now);
 	for (uint32_t i = 0; i < APPLIANCES; i++)
-		xm_engine_add(&engine, &transport_ops, &far[i]);
+		xm_engine_add(&engine, &transport_ops, &remote[i]);
 	add_segment(0, 32, 0, 0);
 	add_segment(32, 64, 1, 16 * PAGE);
 	add_segment(96, 32, 0, 32 * PAGE);
@@ -382,9 +382,9 @@ static void what_was_written_comes_back_from_where_its_segment_lies(void)
 	write_byte(40, 0x5a);
 	CU_ASSERT_EQUAL(event(XM_PAGER_EVICT, 40, 41), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(mapper.how[40], GONE);
-	CU_ASSERT_EQUAL(far[0].ops_count, 0);
-	CU_ASSERT_EQUAL_FATAL(far[1].ops_count, 1);
-	CU_ASSERT_EQUAL(far[1].ops[0].offset, (40 - 32 + 16) * PAGE);
+	CU_ASSERT_EQUAL(remote[0].ops_count, 0);
+	CU_ASSERT_EQUAL_FATAL(remote[1].ops_count, 1);
+	CU_ASSERT_EQUAL(remote[1].ops[0].offset, (40 - 32 + 16) * PAGE);
 	complete(1, 0);
 	CU_ASSERT_EQUAL(flushed(40, 41), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(fault(40, false), XM_VERDICT_WAIT);
@@ -399,16 +399,16 @@ static void a_store_run_over_two_segments_goes_to_two_appliances(void)
 	for (uint64_t page = 30; page < 34; page++)
 		write_byte(page, (uint8_t)page);
 	CU_ASSERT_EQUAL(event(XM_PAGER_FLUSH, 30, 34), XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL_FATAL(far[0].ops_count, 1);
-	CU_ASSERT_EQUAL_FATAL(far[1].ops_count, 1);
-	CU_ASSERT_EQUAL(far[0].ops[0].size, 2 * PAGE);
-	CU_ASSERT_EQUAL(far[1].ops[0].offset, 16 * PAGE);
+	CU_ASSERT_EQUAL_FATAL(remote[0].ops_count, 1);
+	CU_ASSERT_EQUAL_FATAL(remote[1].ops_count, 1);
+	CU_ASSERT_EQUAL(remote[0].ops[0].size, 2 * PAGE);
+	CU_ASSERT_EQUAL(remote[1].ops[0].offset, 16 * PAGE);
 	complete(0, 0);
 	CU_ASSERT_EQUAL(flushed(30, 34), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(flushed(30, 32), XM_VERDICT_DONE);
 	complete(1, 0);
 	CU_ASSERT_EQUAL(flushed(30, 34), XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL(far[1].far[17 * PAGE], 33);
+	CU_ASSERT_EQUAL(remote[1].remote[17 * PAGE], 33);
 }
 
 static void willneed_over_two_segments_fetches_from_each(void)
@@ -417,19 +417,19 @@ static void willneed_over_two_segments_fetches_from_each(void)
 	enum xm_verdict verdict;
 
 	open_and_up();
-	CU_ASSERT_EQUAL(event(XM_PAGER_ADOPT, 30, 34), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(event(XM_PAGER_MARK_BACKED, 30, 34), XM_VERDICT_DONE);
 	while ((verdict = event(XM_PAGER_WILLNEED, page, 34)) ==
 	       XM_VERDICT_MORE)
 		page = engine.effects.next;
 	CU_ASSERT_EQUAL(verdict, XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL(far[0].ops_count, 1);
-	CU_ASSERT_EQUAL(far[1].ops_count, 1);
+	CU_ASSERT_EQUAL(remote[0].ops_count, 1);
+	CU_ASSERT_EQUAL(remote[1].ops_count, 1);
 }
 
 static void a_read_ahead_ends_with_its_segment_and_its_block(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 128);
+	event(XM_PAGER_MARK_BACKED, 0, 128);
 	for (uint64_t page = 20; page < 40; page++) {
 		while (fault(page, false) == XM_VERDICT_WAIT) {
 			complete(0, 0);
@@ -437,7 +437,7 @@ static void a_read_ahead_ends_with_its_segment_and_its_block(void)
 		}
 	}
 	/* Two segments, and a fetch across would have been an assertion. */
-	CU_ASSERT_TRUE(far[1].posts > 0);
+	CU_ASSERT_TRUE(remote[1].posts > 0);
 }
 
 /* --- misfortune --------------------------------------------------------------------------------- */
@@ -445,11 +445,11 @@ static void a_read_ahead_ends_with_its_segment_and_its_block(void)
 static void a_read_refused_for_the_moment_is_posted_again(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 32);
-	far[0].post_status = -EAGAIN;
+	event(XM_PAGER_MARK_BACKED, 0, 32);
+	remote[0].post_status = -EAGAIN;
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
-	far[0].post_status = 0;
+	remote[0].post_status = 0;
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 1);
 	complete(0, 0);
@@ -460,18 +460,18 @@ static void a_write_refused_for_the_moment_is_posted_again(void)
 {
 	open_and_up();
 	write_byte(5, 9);
-	far[0].post_status = -EAGAIN;
+	remote[0].post_status = -EAGAIN;
 	CU_ASSERT_EQUAL(event(XM_PAGER_EVICT, 5, 6), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
 	turn(0);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
 	CU_ASSERT_EQUAL(flushed(5, 6), XM_VERDICT_WAIT);
-	far[0].post_status = 0;
+	remote[0].post_status = 0;
 	turn(100 * XM_US);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 1);
 	complete(0, 0);
 	CU_ASSERT_EQUAL(flushed(5, 6), XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL(far[0].far[5 * PAGE], 9);
+	CU_ASSERT_EQUAL(remote[0].remote[5 * PAGE], 9);
 }
 
 static void refused_writes_wait_for_a_completion_or_a_while(void)
@@ -482,36 +482,36 @@ static void refused_writes_wait_for_a_completion_or_a_while(void)
 	write_byte(5, 9);
 	write_byte(9, 8);
 	CU_ASSERT_EQUAL(event(XM_PAGER_EVICT, 9, 10), XM_VERDICT_DONE);
-	far[0].post_status = -EAGAIN;
+	remote[0].post_status = -EAGAIN;
 	CU_ASSERT_EQUAL(event(XM_PAGER_EVICT, 5, 6), XM_VERDICT_DONE);
 	turn(100 * XM_US);
-	posts = far[0].posts;
+	posts = remote[0].posts;
 	for (unsigned i = 0; i < 100; i++)
 		turn(10);
-	CU_ASSERT_EQUAL(far[0].posts, posts);
-	far[0].post_status = 0;
+	CU_ASSERT_EQUAL(remote[0].posts, posts);
+	remote[0].post_status = 0;
 	turn(10);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 1);
 	/* What completes has made room. */
 	complete(0, 0);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 1);
 	complete(0, 0);
-	CU_ASSERT_EQUAL(far[0].far[5 * PAGE], 9);
-	CU_ASSERT_EQUAL(far[0].far[9 * PAGE], 8);
+	CU_ASSERT_EQUAL(remote[0].remote[5 * PAGE], 9);
+	CU_ASSERT_EQUAL(remote[0].remote[9 * PAGE], 8);
 }
 
 static void canceled_operations_are_done_again_on_the_next_connection(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 8);
+	event(XM_PAGER_MARK_BACKED, 0, 8);
 	write_byte(10, 7);
 	event(XM_PAGER_EVICT, 10, 11);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 2);
-	push(&far[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
+	push(&remote[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
 	turn(0);
 	turn(0);
-	CU_ASSERT_EQUAL(far[0].disconnects, 1);
+	CU_ASSERT_EQUAL(remote[0].disconnects, 1);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
@@ -523,17 +523,17 @@ static void canceled_operations_are_done_again_on_the_next_connection(void)
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 2);
 	complete(0, 0);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL(far[0].far[10 * PAGE], 7);
+	CU_ASSERT_EQUAL(remote[0].remote[10 * PAGE], 7);
 }
 
 static void the_end_of_a_former_connection_does_not_end_this_one(void)
 {
 	open_and_up();
-	push(&far[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
+	push(&remote[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
 	turn(0);
 	come_up(0);
-	push(&far[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
-	far[0].events[0].peer--;
+	push(&remote[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
+	remote[0].events[0].peer--;
 	turn(0);
 	CU_ASSERT_EQUAL(engine.peers[0].path.state, XM_PATH_UP);
 }
@@ -541,8 +541,8 @@ static void the_end_of_a_former_connection_does_not_end_this_one(void)
 static void other_appliances_go_on_while_one_is_down(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 64);
-	push(&far[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
+	event(XM_PAGER_MARK_BACKED, 0, 64);
+	push(&remote[0], XM_TRANSPORT_DOWN, 0, -ECONNRESET);
 	turn(0);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(fault(40, false), XM_VERDICT_WAIT);
@@ -554,10 +554,10 @@ static void other_appliances_go_on_while_one_is_down(void)
 static void a_refused_key_cuts_the_connection(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 8);
+	event(XM_PAGER_MARK_BACKED, 0, 8);
 	fault(5, false);
 	complete(0, -EACCES);
-	CU_ASSERT_EQUAL(far[0].disconnects, 1);
+	CU_ASSERT_EQUAL(remote[0].disconnects, 1);
 	CU_ASSERT_EQUAL(engine.peers[0].path.state, XM_PATH_DOWN);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 }
@@ -570,10 +570,10 @@ static void a_connect_that_fails_at_once_is_tried_again(void)
 	turn(XM_SECOND);
 	CU_ASSERT_TRUE(engine.peers[0].ask);
 	engine.peers[0].ask = false;
-	far[0].connect_status = -ECONNREFUSED;
+	remote[0].connect_status = -ECONNREFUSED;
 	xm_engine_ticket(&engine, 0, &locator, ticket);
 	CU_ASSERT_EQUAL(engine.peers[0].path.state, XM_PATH_DOWN);
-	far[0].connect_status = 0;
+	remote[0].connect_status = 0;
 	come_up(0);
 }
 
@@ -584,12 +584,12 @@ static void silence_cuts_the_connection_and_then_the_wait(void)
 	uint64_t since;
 
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 8);
+	event(XM_PAGER_MARK_BACKED, 0, 8);
 	since = xm_engine_clock(&engine);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	for (uint64_t t = 0; t < LOSS / 2 + 10 * XM_MS; t += 5 * XM_MS)
 		turn(5 * XM_MS);
-	CU_ASSERT_EQUAL(far[0].disconnects, 1);
+	CU_ASSERT_EQUAL(remote[0].disconnects, 1);
 	CU_ASSERT_EQUAL(xm_engine_fault(&engine, 5, false, true, since),
 			XM_VERDICT_WAIT);
 	for (uint64_t t = 0; t < LOSS / 2; t += 5 * XM_MS)
@@ -597,61 +597,61 @@ static void silence_cuts_the_connection_and_then_the_wait(void)
 	CU_ASSERT_EQUAL(xm_engine_fault(&engine, 5, false, true, since),
 			XM_VERDICT_LOST);
 	/* The other appliance was idle, not silent. */
-	CU_ASSERT_EQUAL(far[1].disconnects, 0);
+	CU_ASSERT_EQUAL(remote[1].disconnects, 0);
 }
 
 static void a_connection_that_takes_nothing_is_made_anew(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 8);
-	far[0].post_status = -EAGAIN;
+	event(XM_PAGER_MARK_BACKED, 0, 8);
+	remote[0].post_status = -EAGAIN;
 	for (uint64_t t = 0; t < LOSS / 2 + 10 * XM_MS; t += 5 * XM_MS) {
 		CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 		turn(5 * XM_MS);
 	}
-	CU_ASSERT_EQUAL(far[0].disconnects, 1);
-	far[0].post_status = 0;
+	CU_ASSERT_EQUAL(remote[0].disconnects, 1);
+	remote[0].post_status = 0;
 	come_up(0);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	complete(0, 0);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL(far[1].disconnects, 0);
+	CU_ASSERT_EQUAL(remote[1].disconnects, 0);
 }
 
 static void a_refusal_that_nobody_repeats_says_nothing(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 8);
-	far[0].post_status = -EAGAIN;
+	event(XM_PAGER_MARK_BACKED, 0, 8);
+	remote[0].post_status = -EAGAIN;
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	for (uint64_t t = 0; t < 4 * LOSS; t += 5 * XM_MS)
 		turn(5 * XM_MS);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	turn(5 * XM_MS);
-	CU_ASSERT_EQUAL(far[0].disconnects, 0);
+	CU_ASSERT_EQUAL(remote[0].disconnects, 0);
 }
 
 static void two_refusals_far_apart_are_not_a_long_one(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 8);
+	event(XM_PAGER_MARK_BACKED, 0, 8);
 	for (int i = 0; i < 2; i++) {
-		far[0].post_status = -EAGAIN;
+		remote[0].post_status = -EAGAIN;
 		CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 		/* What it was for is not wanted any more. */
 		for (uint64_t t = 0; t < LOSS / 2; t += 5 * XM_MS)
 			turn(5 * XM_MS);
 	}
-	CU_ASSERT_EQUAL(far[0].disconnects, 0);
+	CU_ASSERT_EQUAL(remote[0].disconnects, 0);
 }
 
 static void a_pause_of_ours_does_not_declare_others_dead(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 8);
+	event(XM_PAGER_MARK_BACKED, 0, 8);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	turn(3600 * XM_SECOND);
-	CU_ASSERT_EQUAL(far[0].disconnects, 0);
+	CU_ASSERT_EQUAL(remote[0].disconnects, 0);
 	CU_ASSERT_TRUE(xm_engine_clock(&engine) <
 		       XM_SECOND + LOSS + XM_ENGINE_GAP);
 	complete(0, 0);
@@ -674,21 +674,21 @@ static void time_that_goes_back_is_not_believed(void)
 static void a_slow_link_that_moves_is_not_hung(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 32);
+	event(XM_PAGER_MARK_BACKED, 0, 32);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	for (unsigned i = 0; i < 4; i++) {
 		/* Something younger completes. */
 		struct posted op;
 
 		fault(10 + 2 * i, false);
-		CU_ASSERT_FATAL(far[0].ops_count >= 2);
-		op = far[0].ops[--far[0].ops_count];
+		CU_ASSERT_FATAL(remote[0].ops_count >= 2);
+		op = remote[0].ops[--remote[0].ops_count];
 		for (unsigned k = 0; k < 19; k++)
 			turn(10 * XM_MS);
-		push(&far[0], XM_TRANSPORT_DONE, op.token, 0);
+		push(&remote[0], XM_TRANSPORT_DONE, op.token, 0);
 		turn(0);
 	}
-	CU_ASSERT_EQUAL(far[0].disconnects, 0);
+	CU_ASSERT_EQUAL(remote[0].disconnects, 0);
 }
 
 /* --- losses and refusals -------------------------------------------------------------------------- */
@@ -696,7 +696,7 @@ static void a_slow_link_that_moves_is_not_hung(void)
 static void a_lost_lease_is_lost_once_and_only_what_was_under_it(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 0, 128);
+	event(XM_PAGER_MARK_BACKED, 0, 128);
 	segments[2].lease = 1; /* taken since */
 	xm_engine_lose(&engine, 0, 1, 0, 1);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_LOST);
@@ -709,7 +709,7 @@ static void a_lost_lease_is_lost_once_and_only_what_was_under_it(void)
 static void each_lane_loses_its_own_blocks(void)
 {
 	open_and_up();
-	event(XM_PAGER_ADOPT, 32, 96);
+	event(XM_PAGER_MARK_BACKED, 32, 96);
 	/* Lane 1 of 2: pages 64..95 of the segment. */
 	xm_engine_lose(&engine, 1, 1, 1, 2);
 	CU_ASSERT_EQUAL(event(XM_PAGER_FLUSH, 70, 71), XM_VERDICT_LOST);
@@ -759,13 +759,13 @@ static void pages_that_lie_apart_are_stored_by_few_writes_and_dropped_at_once(vo
 	frames = FRAMES;
 	for (uint64_t page = 0; page < 128; page += 2)
 		write_byte(page, (uint8_t)(100 + page));
-	posts = far[0].posts;
+	posts = remote[0].posts;
 	drops = mapper.drops;
 	write_byte(127, 9);
-	CU_ASSERT_EQUAL(far[0].posts, posts + 2);
-	CU_ASSERT_EQUAL_FATAL(far[0].ops_count, 2);
-	CU_ASSERT_EQUAL(far[0].ops[0].count, 2);
-	CU_ASSERT_EQUAL(far[0].ops[1].count, 1);
+	CU_ASSERT_EQUAL(remote[0].posts, posts + 2);
+	CU_ASSERT_EQUAL_FATAL(remote[0].ops_count, 2);
+	CU_ASSERT_EQUAL(remote[0].ops[0].count, 2);
+	CU_ASSERT_EQUAL(remote[0].ops[1].count, 1);
 	CU_ASSERT_EQUAL(mapper.drops, drops + 1);
 	complete(0, 0);
 	for (uint64_t page = 0; page < 6; page += 2) {
@@ -791,11 +791,11 @@ static void a_page_outside_every_segment_is_lost_to_who_touches_it(void)
 
 static void an_explicit_operation_is_cut_at_its_segment(void)
 {
-	uint8_t near[8 * PAGE];
+	uint8_t local[8 * PAGE];
 	struct xm_completion done;
 
 	open_and_up();
-	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 30 * PAGE + 3, near,
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 30 * PAGE + 3, local,
 				       8 * PAGE, 42),
 			2 * PAGE - 3);
 	CU_ASSERT_FALSE(xm_engine_completion(&engine, &done));
@@ -808,59 +808,59 @@ static void an_explicit_operation_is_cut_at_its_segment(void)
 
 static void explicit_operations_end_at_their_depth_until_collected(void)
 {
-	uint8_t near[PAGE];
+	uint8_t local[PAGE];
 	struct xm_completion done;
 
 	open_and_up();
 	for (uint64_t i = 0; i < 4; i++)
-		CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, near, 1, i),
+		CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, local, 1, i),
 				1);
-	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, near, 1, 9),
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, local, 1, 9),
 			-EAGAIN);
 	complete(0, 0);
-	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, near, 1, 9),
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, local, 1, 9),
 			-EAGAIN);
 	CU_ASSERT_TRUE(xm_engine_completion(&engine, &done));
-	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, near, 1, 9), 1);
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, true, 0, local, 1, 9), 1);
 	/* The pager's own are not held up by them. */
-	event(XM_PAGER_ADOPT, 0, 8);
+	event(XM_PAGER_MARK_BACKED, 0, 8);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
-	CU_ASSERT_EQUAL(far[0].ops_count, 2);
+	CU_ASSERT_EQUAL(remote[0].ops_count, 2);
 }
 
 static void a_cut_ends_what_is_outstanding(void)
 {
-	uint8_t near[PAGE];
+	uint8_t local[PAGE];
 	struct xm_completion done;
 
 	open_and_up();
-	xm_engine_post(&engine, false, 0, near, PAGE, 1);
+	xm_engine_post(&engine, false, 0, local, PAGE, 1);
 	xm_engine_cut(&engine, 0);
 	turn(0);
 	CU_ASSERT_TRUE_FATAL(xm_engine_completion(&engine, &done));
 	CU_ASSERT_EQUAL(done.status, -ECANCELED);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
-	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, near, PAGE, 1),
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, local, PAGE, 1),
 			-ENOTCONN);
 }
 
 static void explicit_operations_hear_what_is_wrong(void)
 {
-	uint8_t near[PAGE];
+	uint8_t local[PAGE];
 
 	open_engine();
-	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, near, PAGE, 1),
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, local, PAGE, 1),
 			-ENOTCONN);
-	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 200 * PAGE, near, PAGE,
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 200 * PAGE, local, PAGE,
 				       1),
 			-ERANGE);
 	come_up(0);
-	far[0].post_status = -EAGAIN;
-	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, near, PAGE, 1),
+	remote[0].post_status = -EAGAIN;
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, local, PAGE, 1),
 			-EAGAIN);
 	CU_ASSERT_EQUAL(xm_engine_flying(&engine), 0);
 	xm_engine_lose(&engine, 0, 1, 0, 1);
-	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, near, PAGE, 1),
+	CU_ASSERT_EQUAL(xm_engine_post(&engine, false, 0, local, PAGE, 1),
 			-ESTALE);
 }
 

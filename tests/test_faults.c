@@ -40,7 +40,7 @@ static extmem *open_with(const char *paging, extmem_region **ret,
 		printf("(skipped: %s) ", extmem_error());
 		return NULL;
 	}
-	CU_ASSERT_FATAL(extmem_region_take(x, "faults", REGION, ret) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "faults", REGION, ret) == 0);
 	CU_ASSERT_FATAL(extmem_map(*ret, 0, 0, &memory) == 0);
 	*ret_memory = memory;
 	pattern_fill(memory, 0, REGION, 1);
@@ -313,7 +313,7 @@ static void threads_that_meet_at_every_page_lose_no_store(void)
 			 home.address);
 		if (extmem_open(settings, &x) != 0)
 			continue; /* said above already */
-		CU_ASSERT_FATAL(extmem_region_take(x, "met", REGION,
+		CU_ASSERT_FATAL(extmem_region_alloc(x, "met", REGION,
 						   &region) == 0);
 		CU_ASSERT_FATAL(extmem_map(region, 0, 0, &memory) == 0);
 		adder.words = memory;
@@ -472,7 +472,7 @@ static int child_calls(extmem *x, extmem_region *region, uint8_t *memory)
 	int count = 0, wrong = 0;
 
 	rcs[count++] = extmem_open(settings, &y);
-	rcs[count++] = extmem_region_take(x, "child", 1, &other);
+	rcs[count++] = extmem_region_alloc(x, "child", 1, &other);
 	rcs[count++] = extmem_region_resize(region, MIB);
 	rcs[count++] = extmem_region_list(x, 0, &entry, 1);
 	rcs[count++] = extmem_slab_alloc(region, 1, &offset);
@@ -493,7 +493,7 @@ static int child_calls(extmem *x, extmem_region *region, uint8_t *memory)
 	rcs[count++] = extmem_watch(x, NULL);
 	rcs[count++] = extmem_stats(x, &stats);
 	rcs[count++] = extmem_info(x, 0, &info);
-	rcs[count++] = extmem_region_give(region);
+	rcs[count++] = extmem_region_free(region);
 	rcs[count++] = extmem_close(x);
 	extmem_unpin(x, memory, 1);
 	for (int i = 0; i < count; i++)

@@ -24,7 +24,7 @@ extern const struct xm_channel_ops xm_loop_channel;
 
 struct world {
 	uint64_t now_ns, draws;
-	struct xm_channel *near, *far; /* the client's, the appliance's */
+	struct xm_channel *local, *remote; /* the client's, the appliance's */
 	struct xm_transport *initiator, *transport;
 	struct xm_target target;
 	struct xm_target_client target_clients[CLIENTS];
@@ -106,10 +106,10 @@ static struct world *world_new(void)
 	struct xm_transport_options transport = { .address = "loop:host",
 						  .target = true };
 	struct xm_transport_options initiator = { .address = "loop:host" };
-	struct xm_channel_options far = { .address = "loop:host",
+	struct xm_channel_options remote = { .address = "loop:host",
 					  .target = true,
 					  .peers_max = 2 * CLIENTS };
-	struct xm_channel_options near = { .address = "loop:host",
+	struct xm_channel_options local = { .address = "loop:host",
 					   .peers_max = 2 * CLIENTS };
 	struct xm_service_options o = {
 		.name = "test",
@@ -137,21 +137,21 @@ static struct world *world_new(void)
 					     &o.locator), 0);
 	CU_ASSERT_EQUAL_FATAL(xm_loop.open(&initiator, words, sizeof(words),
 					   &w->initiator), 0);
-	CU_ASSERT_EQUAL_FATAL(xm_loop_channel.open(&far, words, sizeof(words),
-						   &w->far), 0);
-	CU_ASSERT_EQUAL_FATAL(xm_loop_channel.open(&near, words, sizeof(words),
-						   &w->near), 0);
+	CU_ASSERT_EQUAL_FATAL(xm_loop_channel.open(&remote, words, sizeof(words),
+						   &w->remote), 0);
+	CU_ASSERT_EQUAL_FATAL(xm_loop_channel.open(&local, words, sizeof(words),
+						   &w->local), 0);
 	xm_target_init(&w->target, &xm_loop, w->transport, w->target_clients,
 		       CLIENTS);
-	w->host = xm_host_init(&o, &xm_loop_channel, w->far, &link_ops, w,
+	w->host = xm_host_init(&o, &xm_loop_channel, w->remote, &link_ops, w,
 			       malloc(xm_host_size(&o)), w->now_ns);
 	return w;
 }
 
 static void world_free(struct world *w)
 {
-	xm_loop_channel.close(w->near);
-	xm_loop_channel.close(w->far);
+	xm_loop_channel.close(w->local);
+	xm_loop_channel.close(w->remote);
 	xm_loop.close(w->initiator);
 	xm_loop.close(w->transport);
 	free(w->host);
@@ -176,7 +176,7 @@ static void say(struct world *w, struct xm_message m)
 	uint8_t bytes[XM_MESSAGE_SIZE_MAX];
 
 	m.request = ++w->requests;
-	CU_ASSERT_EQUAL(xm_loop_channel.send(w->near, w->peer, bytes,
+	CU_ASSERT_EQUAL(xm_loop_channel.send(w->local, w->peer, bytes,
 					     xm_wire_encode(&m, bytes)), 0);
 }
 
@@ -188,7 +188,7 @@ static struct xm_message hear(struct world *w)
 
 	memset(&m, 0, sizeof(m));
 	turn(w);
-	while (xm_loop_channel.poll(w->near, &event) > 0) {
+	while (xm_loop_channel.poll(w->local, &event) > 0) {
 		if (event.kind != XM_CHANNEL_MESSAGE)
 			continue;
 		CU_ASSERT_EQUAL_FATAL(xm_wire_decode(event.bytes, event.size,
@@ -213,7 +213,7 @@ static void join(struct world *w)
 {
 	struct xm_message m = { .kind = XM_HELLO };
 
-	CU_ASSERT_EQUAL(xm_loop_channel.connect(w->near, "loop:host",
+	CU_ASSERT_EQUAL(xm_loop_channel.connect(w->local, "loop:host",
 						&w->peer), 0);
 	m.u.hello.version_min = XM_PROTOCOL_VERSION_MIN;
 	m.u.hello.version_max = XM_PROTOCOL_VERSION;
@@ -248,13 +248,13 @@ static uint32_t connect_data(struct world *w)
 }
 
 /* 0, or why the write or read failed. */
-static int access_far(struct world *w, uint32_t peer, const struct xm_far *far,
+static int access_far(struct world *w, uint32_t peer, const struct xm_remote_mr *remote,
 		      uint64_t offset, void *bytes, size_t size, bool write)
 {
 	struct xm_transport_event event;
-	int r = write ? xm_loop.write(w->initiator, peer, far, offset, bytes,
+	int r = write ? xm_loop.write(w->initiator, peer, remote, offset, bytes,
 				      size, 1)
-		      : xm_loop.read(w->initiator, peer, far, offset, bytes,
+		      : xm_loop.read(w->initiator, peer, remote, offset, bytes,
 				     size, 1);
 
 	if (r != 0)
@@ -278,14 +278,14 @@ static void a_clients_life_from_hello_to_bye(void)
 	join(w);
 	t = take(w, 10 * GRANULE);
 	peer = connect_data(w);
-	CU_ASSERT_EQUAL(access_far(w, peer, &t.far, 5000, bytes, 100, true), 0);
-	CU_ASSERT_EQUAL(access_far(w, peer, &t.far, 5000, back, 100, false),
+	CU_ASSERT_EQUAL(access_far(w, peer, &t.remote, 5000, bytes, 100, true), 0);
+	CU_ASSERT_EQUAL(access_far(w, peer, &t.remote, 5000, back, 100, false),
 			0);
 	CU_ASSERT_STRING_EQUAL(back, "kept");
 	turn(w);
 	CU_ASSERT_EQUAL(xm_host_service(w->host)->clients[0].connections, 1);
 	CU_ASSERT_EQUAL(ask_kind(w, XM_BYE).kind, XM_GAVE);
-	CU_ASSERT_NOT_EQUAL(access_far(w, peer, &t.far, 0, bytes, 100, true),
+	CU_ASSERT_NOT_EQUAL(access_far(w, peer, &t.remote, 0, bytes, 100, true),
 			    0);
 	turn(w);
 	CU_ASSERT_EQUAL(xm_host_service(w->host)->pool->free, POOL);
@@ -307,7 +307,7 @@ static void a_given_extent_cannot_be_written_any_more(void)
 	peer = connect_data(w);
 	m.u.give.extent = t.extent;
 	CU_ASSERT_EQUAL(ask(w, m).kind, XM_GAVE);
-	CU_ASSERT_NOT_EQUAL(access_far(w, peer, &t.far, 0, bytes, 100, true),
+	CU_ASSERT_NOT_EQUAL(access_far(w, peer, &t.remote, 0, bytes, 100, true),
 			    0);
 	CU_ASSERT_EQUAL(w->pool[0], 0);
 	t = take(w, POOL);
@@ -347,10 +347,10 @@ static void bytes_that_are_no_message_end_the_stream(void)
 	int downs = 0;
 
 	join(w);
-	CU_ASSERT_EQUAL(xm_loop_channel.send(w->near, w->peer, "nonsense", 8),
+	CU_ASSERT_EQUAL(xm_loop_channel.send(w->local, w->peer, "nonsense", 8),
 			0);
 	turn(w);
-	while (xm_loop_channel.poll(w->near, &event) > 0)
+	while (xm_loop_channel.poll(w->local, &event) > 0)
 		downs += event.kind == XM_CHANNEL_DOWN;
 	CU_ASSERT_EQUAL(downs, 1);
 	CU_ASSERT_EQUAL(xm_host_service(w->host)->malformed, 1);
@@ -368,7 +368,7 @@ static void a_peer_that_does_not_read_is_dropped(void)
 
 	join(w);
 	for (i = 0; i < 10000; i++) {
-		if (xm_loop_channel.send(w->near, w->peer, bytes,
+		if (xm_loop_channel.send(w->local, w->peer, bytes,
 					 xm_wire_encode(&m, bytes)) != 0)
 			break;
 		turn(w);
@@ -397,7 +397,7 @@ static void a_silent_client_is_expelled_from_the_transport(void)
 	}
 	CU_ASSERT_EQUAL(xm_host_service(w->host)->clients_count, 0);
 	CU_ASSERT_EQUAL(xm_host_service(w->host)->pool->free, POOL);
-	CU_ASSERT_NOT_EQUAL(access_far(w, peer, &t.far, 0, bytes, 8, true), 0);
+	CU_ASSERT_NOT_EQUAL(access_far(w, peer, &t.remote, 0, bytes, 8, true), 0);
 	CU_ASSERT_EQUAL(w->target.clients_count, 0);
 	world_free(w);
 }

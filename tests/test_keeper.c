@@ -134,14 +134,14 @@ static void transport_disconnect(struct xm_transport *t, uint32_t peer)
 }
 
 static int transport_read(struct xm_transport *t, uint32_t peer,
-			  const struct xm_far *far, uint64_t offset,
-			  void *near, size_t size, uint64_t token)
+			  const struct xm_remote_mr *remote, uint64_t offset,
+			  void *local, size_t size, uint64_t token)
 {
 	(void)t;
 	(void)peer;
-	(void)far;
+	(void)remote;
 	(void)offset;
-	(void)near;
+	(void)local;
 	(void)size;
 	(void)token;
 	return -EAGAIN;
@@ -417,7 +417,7 @@ static void a_lost_lease_is_told_to_every_lane_once(void)
 {
 	open_and_up();
 	for (uint32_t lane = 0; lane < LANES; lane++) {
-		struct xm_pager_event ev = { .kind = XM_PAGER_ADOPT,
+		struct xm_pager_event ev = { .kind = XM_PAGER_MARK_BACKED,
 					     .page = lane * BLOCK,
 					     .limit = (lane + 1) * BLOCK };
 

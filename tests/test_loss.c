@@ -47,7 +47,7 @@ static void scene_open(struct scene *s, const char *lease,
 	s->x = client_open(s->appliance.address, "local=2M", "timeout=20s",
 			   loss_timeout, paging, NULL);
 	CU_ASSERT_FATAL(s->x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(s->x, "scene", REGION,
+	CU_ASSERT_FATAL(extmem_region_alloc(s->x, "scene", REGION,
 					   &s->region) == 0);
 	CU_ASSERT_FATAL(extmem_map(s->region, 0, 0, &memory) == 0);
 	s->memory = memory;
@@ -78,7 +78,7 @@ static bool region_works(extmem *x)
 	extmem_region *region;
 	bool well;
 
-	if (extmem_region_take(x, "fresh", 2 * MIB, &region) != 0) {
+	if (extmem_region_alloc(x, "fresh", 2 * MIB, &region) != 0) {
 		fprintf(stderr, "%s\n", extmem_error());
 		return false;
 	}
@@ -92,7 +92,7 @@ static bool region_works(extmem *x)
 	       pattern_is(buffer, 0, 2 * MIB, 3);
 	if (!well)
 		fprintf(stderr, "%s\n", extmem_error());
-	return extmem_region_give(region) == 0 && well;
+	return extmem_region_free(region) == 0 && well;
 }
 
 static bool is_ready(void *context)
@@ -174,14 +174,14 @@ static void a_request_to_a_stopped_control_process_ends_by_its_deadline(void)
 	scene_open(&s, "--lease=10s", "loss_timeout=5s");
 	x = client_open(s.appliance.address, "timeout=1s", paging, NULL);
 	CU_ASSERT_FATAL(x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(x, "held", 2 * MIB, &held) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "held", 2 * MIB, &held) == 0);
 	CU_ASSERT_FATAL(extmem_map(held, 0, 0, &memory) == 0);
 	pattern_fill(memory, 0, 2 * MIB, 5);
 	appliance_signal(&s.appliance, PART_CONTROL, SIGSTOP);
-	CU_ASSERT(extmem_region_take(x, "late", 4 * MIB, &region) ==
+	CU_ASSERT(extmem_region_alloc(x, "late", 4 * MIB, &region) ==
 		  -ETIMEDOUT);
 	CU_ASSERT(region == NULL);
-	CU_ASSERT(strstr(extmem_error(), "extmem_region_take") != NULL);
+	CU_ASSERT(strstr(extmem_error(), "extmem_region_alloc") != NULL);
 	CU_ASSERT(strstr(extmem_error(), s.appliance.address) != NULL);
 	CU_ASSERT(strstr(extmem_error(), "did not answer") != NULL);
 	CU_ASSERT(extmem_region_list(x, 0, entries, 8) == -ETIMEDOUT);
@@ -204,7 +204,7 @@ static void a_request_to_a_stopped_control_process_ends_by_its_deadline(void)
 	CU_ASSERT(extmem_region_resize(held, 4 * MIB) == 0);
 	CU_ASSERT(extmem_region_resize(held, MIB) == -EBUSY);
 	CU_ASSERT(strstr(extmem_error(), "shrink") != NULL);
-	CU_ASSERT(extmem_region_give(held) == 0);
+	CU_ASSERT(extmem_region_free(held) == 0);
 	CU_ASSERT(extmem_close(x) == 0);
 	CU_ASSERT(nothing_is_lost(&s));
 	CU_ASSERT(appliance_frees(&s.appliance, POOL_BYTES - REGION));
@@ -294,7 +294,7 @@ static void a_killed_appliance_does_not_keep_a_dirty_client_from_closing(void)
 	appliance_kill(&s.appliance);
 	for (uint64_t at = 0; at < 16 * PAGE; at += PAGE)
 		touch_write(s.memory + 4 * MIB + at, 1);
-	CU_ASSERT(extmem_region_give(s.region) <= 0);
+	CU_ASSERT(extmem_region_free(s.region) <= 0);
 	scene_close(&s);
 }
 
@@ -312,11 +312,11 @@ static void other_appliances_go_on_when_one_is_killed(void)
 	s.x = client_open(s.appliance.address, second, "local=2M", paging,
 			  "loss_timeout=1s", "timeout=10s", NULL);
 	CU_ASSERT_FATAL(s.x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(s.x, "scene", REGION, &s.region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(s.x, "scene", REGION, &s.region) ==
 			0);
 	CU_ASSERT_FATAL(extmem_map(s.region, 0, 0, &memory) == 0);
 	s.memory = memory;
-	CU_ASSERT_FATAL(extmem_region_take(s.x, "other", REGION, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(s.x, "other", REGION, &region) ==
 			0);
 	CU_ASSERT_FATAL(extmem_map(region, 0, 0, &memory) == 0);
 	pattern_fill(s.memory, 0, REGION, 1);
@@ -426,7 +426,7 @@ static void what_a_restarted_appliance_had_is_lost_and_never_zeros(void)
 	CU_ASSERT(region_works(s.x));
 	/* What is lost can be made smaller and given, like anything. */
 	CU_ASSERT(extmem_region_resize(s.region, REGION / 4) == 0);
-	extmem_region_give(s.region);
+	extmem_region_free(s.region);
 	CU_ASSERT(region_works(s.x));
 	CU_ASSERT(appliance_frees(&s.appliance, POOL_BYTES));
 	scene_close(&s);
@@ -455,7 +455,7 @@ static int act_hold(int argc, char **argv)
 	if (argc < 1)
 		return 1;
 	x = client_open(argv[0], "local=2M", NULL);
-	if (x == NULL || extmem_region_take(x, "held", POOL_BYTES, &region) ||
+	if (x == NULL || extmem_region_alloc(x, "held", POOL_BYTES, &region) ||
 	    extmem_map(region, 0, 0, &memory))
 		return 1;
 	pattern_fill(memory, 0, POOL_BYTES, 9);
@@ -526,7 +526,7 @@ static void a_killed_clients_memory_comes_back_zeroed(void)
 	CU_ASSERT(status.clients == 0);
 	x = client_open(a.address, paging, NULL);
 	CU_ASSERT_FATAL(x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(x, "next", POOL_BYTES, &region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "next", POOL_BYTES, &region) ==
 			0);
 	for (uint64_t at = 0; at < POOL_BYTES; at += REGION) {
 		CU_ASSERT(extmem_read(region, at, buffer, REGION) == 0);
@@ -622,17 +622,17 @@ static void *proxy_run(void *argument)
 			};
 		poll(fds, 2 * PAIRS + 1, 5);
 		if (fds[0].revents != 0) {
-			int near = accept(p->fd, NULL, NULL), i = 0;
-			int far = atomic_load(&p->closed)
+			int local = accept(p->fd, NULL, NULL), i = 0;
+			int remote = atomic_load(&p->closed)
 					? -1 : dial(p->port_there);
 
 			while (i < PAIRS && pairs[i][0] >= 0)
 				i++;
-			if (far < 0 || i == PAIRS) {
-				close(near);
+			if (remote < 0 || i == PAIRS) {
+				close(local);
 			} else {
-				pairs[i][0] = near;
-				pairs[i][1] = far;
+				pairs[i][0] = local;
+				pairs[i][1] = remote;
 				atomic_fetch_add(&p->accepted, 1);
 			}
 			continue; /* fds are of before */
@@ -703,7 +703,7 @@ static void cut_control(bool longer_than_the_lease)
 	s.x = client_open(address, "local=2M", paging, "timeout=20s",
 			  "loss_timeout=1s", NULL);
 	CU_ASSERT_FATAL(s.x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(s.x, "scene", REGION, &s.region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(s.x, "scene", REGION, &s.region) ==
 			0);
 	CU_ASSERT_FATAL(extmem_map(s.region, 0, 0, &memory) == 0);
 	s.memory = memory;
@@ -764,10 +764,10 @@ static void a_request_while_the_connection_is_away_waits_for_it(void)
 
 		atomic_store(&proxy.cut, true);
 		/* An answer that was under way is lost with the stream. */
-		rc = extmem_region_take(x, "between", MIB, &region);
+		rc = extmem_region_alloc(x, "between", MIB, &region);
 		CU_ASSERT(rc == 0 || rc == -ENOTCONN);
 		if (rc == 0)
-			CU_ASSERT(extmem_region_give(region) <= 0);
+			CU_ASSERT(extmem_region_free(region) <= 0);
 	}
 	CU_ASSERT(until(is_ready, x));
 	CU_ASSERT(region_works(x));
@@ -794,7 +794,7 @@ static void an_appliance_that_drains_says_so_to_newcomers(void)
 		 s.appliance.address);
 	s.x = client_open(s.appliance.address, "local=2M", paging, NULL);
 	CU_ASSERT_FATAL(s.x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(s.x, "scene", REGION, &s.region) ==
+	CU_ASSERT_FATAL(extmem_region_alloc(s.x, "scene", REGION, &s.region) ==
 			0);
 	CU_ASSERT_FATAL(extmem_map(s.region, 0, 0, &memory) == 0);
 	s.memory = memory;

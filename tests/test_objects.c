@@ -22,7 +22,7 @@ static extmem *open_client(extmem_region **ret)
 	extmem *x = client_open(home.address, "local=2M", NULL);
 
 	CU_ASSERT_FATAL(x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(x, "objects", REGION, ret) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "objects", REGION, ret) == 0);
 	return x;
 }
 
@@ -322,12 +322,12 @@ static void regions_and_clients_may_go_while_threads_live(void)
 			hand_do(&hands[i], churn);
 			CU_ASSERT_EQUAL(hands[i].rc, 0);
 		}
-		CU_ASSERT(extmem_region_give(region) == 0);
+		CU_ASSERT(extmem_region_free(region) == 0);
 		if (round % 3 == 2) {
 			CU_ASSERT(extmem_close(x) == 0);
 			x = open_client(&region);
 		} else {
-			CU_ASSERT_FATAL(extmem_region_take(x, NULL, REGION,
+			CU_ASSERT_FATAL(extmem_region_alloc(x, NULL, REGION,
 							   &region) == 0);
 		}
 	}
@@ -344,7 +344,7 @@ static void a_thread_uses_more_regions_than_it_keeps_objects_of(void)
 
 	CU_ASSERT_FATAL(x != NULL);
 	for (unsigned i = 0; i < 20; i++)
-		CU_ASSERT_FATAL(extmem_region_take(x, NULL, 65536,
+		CU_ASSERT_FATAL(extmem_region_alloc(x, NULL, 65536,
 						   &regions[i]) == 0);
 	for (unsigned k = 0; k < 30; k++) {
 		for (unsigned i = 0; i < 20; i++)

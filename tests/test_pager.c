@@ -73,14 +73,14 @@ static enum xm_verdict pin(uint64_t page, bool write)
 static enum xm_verdict guard(uint64_t page, uint64_t limit, bool whole)
 {
 	return send_event((struct xm_pager_event){
-		.kind = XM_PAGER_GUARD, .page = page, .limit = limit,
+		.kind = XM_PAGER_IO_LOCK, .page = page, .limit = limit,
 		.whole = whole });
 }
 
 static void unguard(uint64_t page, uint64_t limit, bool write)
 {
 	send_event((struct xm_pager_event){
-		.kind = XM_PAGER_UNGUARD, .page = page, .limit = limit,
+		.kind = XM_PAGER_IO_UNLOCK, .page = page, .limit = limit,
 		.write = write });
 }
 
@@ -124,11 +124,11 @@ static enum xm_page_state state(uint64_t page)
 	return (enum xm_page_state)pager.pages[page].state;
 }
 
-/* The far memory holds these pages. */
+/* The remote memory holds these pages. */
 static void open_written(struct xm_pager_options options)
 {
 	open_pager(options);
-	CU_ASSERT_EQUAL(range(XM_PAGER_ADOPT, 0, options.pages_max),
+	CU_ASSERT_EQUAL(range(XM_PAGER_MARK_BACKED, 0, options.pages_max),
 			XM_VERDICT_DONE);
 }
 
@@ -864,7 +864,7 @@ static void open_far(void)
 	options.cells = 16;
 	open_pager(options);
 	for (uint64_t page = 0; page < options.pages_max; page += 512)
-		range(XM_PAGER_ADOPT, page, page + 512);
+		range(XM_PAGER_MARK_BACKED, page, page + 512);
 	memset(&truth, 0, sizeof(truth));
 }
 
@@ -1051,7 +1051,7 @@ static void what_will_be_needed_comes_as_far_as_there_is_room(void)
 	options.frames_max = 2000;
 	open_pager(options);
 	for (page = 0; page < 4096; page += 512)
-		range(XM_PAGER_ADOPT, page, page + 512);
+		range(XM_PAGER_MARK_BACKED, page, page + 512);
 	/* More than one step looks at, less than there are frames. */
 	CU_ASSERT_EQUAL(will_need(0, 1800), 1800);
 	CU_ASSERT_TRUE(pager.frames_used >= 1800 - 2 * options.window_max);
@@ -1095,7 +1095,7 @@ static void prefetch_never_takes_a_frame(void)
 	open_pager(usual);
 	for (uint64_t page = 0; page < 32; page += 2)
 		fault(page, true);
-	range(XM_PAGER_ADOPT, 100, PAGES);
+	range(XM_PAGER_MARK_BACKED, 100, PAGES);
 	before = pager.frames_used;
 	CU_ASSERT_EQUAL(before, usual.frames_max);
 	CU_ASSERT_EQUAL(send_event((struct xm_pager_event){
@@ -1459,7 +1459,7 @@ static void a_guard_takes_a_run_and_faults_wait_until_it_is_given_back(void)
 			XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(guard(6, 7, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(range(XM_PAGER_DISCARD, 5, 8), XM_VERDICT_WAIT);
-	CU_ASSERT_EQUAL(guard(8, 12, false), XM_VERDICT_HERE);
+	CU_ASSERT_EQUAL(guard(8, 12, false), XM_VERDICT_PRESENT);
 	unguard(5, 8, false);
 	CU_ASSERT_EQUAL(fault(6, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(effects(XM_FETCH), 1);
@@ -1468,7 +1468,7 @@ static void a_guard_takes_a_run_and_faults_wait_until_it_is_given_back(void)
 static void a_guard_says_which_pages_are_fresh(void)
 {
 	open_pager(usual);
-	range(XM_PAGER_ADOPT, 9, 12);
+	range(XM_PAGER_MARK_BACKED, 9, 12);
 	CU_ASSERT_EQUAL(guard(5, 12, false), XM_VERDICT_FRESH);
 	CU_ASSERT_EQUAL(fx.next, 9);
 	CU_ASSERT_EQUAL(state(5), XM_PAGE_ABSENT);

@@ -4,19 +4,19 @@
  *
  * A page's contents are one number, its version. The program's threads are
  * fakes that read and write through a fake mapper and fault into the pager;
- * the far memory, the stage and the address space are arrays. A seed decides
+ * the remote memory, the stage and the address space are arrays. A seed decides
  * everything: geometry, weather, what threads and ranges do, in which order
  * reads and writes far away complete, in how many pieces, and which fail. A
  * store by another thread may fall between any two effects of a step, where
  * the page is writable. After every step these are asked:
  *
  *  - what is here is what the program wrote last; what is not here is whole
- *    in the far memory or in a store cell;
+ *    in the remote memory or in a store cell;
  *  - a page is mapped as its state says; protected pages change never; frames
  *    stay within their budget; pinned pages stay, writable if promised;
  *  - effects come in an order in which they can be carried out: nothing is
  *    read from a stage cell that is being filled, one store a page flies;
- *  - a flush that says it is done has everything in the far memory.
+ *  - a flush that says it is done has everything in the remote memory.
  *
  * At the end the weather clears, and every thread and range must end within
  * a number of steps, and everything reads as it was written.
@@ -70,7 +70,7 @@ struct world {
 	struct xm_pager_effects fx, fx_inner;
 	void *memory;
 
-	uint32_t far[PAGES_MOST];
+	uint32_t remote[PAGES_MOST];
 	uint32_t stage[STAGE_MOST];
 	struct {
 		enum mapped how;
@@ -132,7 +132,7 @@ static bool kept(uint64_t page)
 {
 	uint32_t base = w.options.slots * w.options.window_max;
 
-	if (w.shadow[page] == NOTHING || w.far[page] == w.shadow[page])
+	if (w.shadow[page] == NOTHING || w.remote[page] == w.shadow[page])
 		return true; /* a wrong zero is found by the next read */
 	for (uint32_t i = 0; i < w.options.cells; i++) {
 		if (w.pager.cells[i].state != 0 &&
@@ -150,7 +150,7 @@ static void check_page(uint64_t page)
 		[XM_PAGE_FETCHING] = MAP_ABSENT,
 		[XM_PAGE_CLEAN] = MAP_READ,
 		[XM_PAGE_DIRTY] = MAP_WRITE,
-		[XM_PAGE_GUARDED] = MAP_ABSENT,
+		[XM_PAGE_IO_LOCKED] = MAP_ABSENT,
 		[XM_PAGE_POISONED] = MAP_POISON,
 	};
 	enum xm_page_state state =
@@ -198,9 +198,9 @@ static void move_bytes(const struct op *op)
 {
 	for (uint32_t i = 0; i < op->count; i++) {
 		if (op->store)
-			w.far[page_of(op, i)] = w.stage[op->cell + i];
+			w.remote[page_of(op, i)] = w.stage[op->cell + i];
 		else
-			w.stage[op->cell + i] = w.far[page_of(op, i)];
+			w.stage[op->cell + i] = w.remote[page_of(op, i)];
 	}
 }
 
@@ -488,7 +488,7 @@ static bool fault(struct thread *t)
 		MUST(w.fx.verdict == XM_VERDICT_WAIT, t->page);
 		/* Nobody waits for what may never come. */
 		MUST(ev.reach != XM_REACH_LOST ||
-			     w.pager.pages[t->page].state == XM_PAGE_GUARDED,
+			     w.pager.pages[t->page].state == XM_PAGE_IO_LOCKED,
 		     t->page);
 		return false;
 	}
@@ -550,7 +550,7 @@ static void unpin(struct thread *t)
 static void guard(struct thread *t)
 {
 	struct xm_pager_event ev = {
-		.kind = XM_PAGER_GUARD, .page = t->page, .limit = t->limit,
+		.kind = XM_PAGER_IO_LOCK, .page = t->page, .limit = t->limit,
 		.whole = t->whole,
 	};
 
@@ -565,7 +565,7 @@ static void guard(struct thread *t)
 		for (uint64_t page = t->page; page < t->limit; page++)
 			MUST(w.storing[page] == 0, page);
 		break;
-	case XM_VERDICT_HERE:
+	case XM_VERDICT_PRESENT:
 		MUST(w.map[t->page].how == MAP_READ ||
 			     w.map[t->page].how == MAP_WRITE,
 		     t->page);
@@ -588,15 +588,15 @@ static void guard(struct thread *t)
 static void unguard(struct thread *t)
 {
 	struct xm_pager_event ev = {
-		.kind = XM_PAGER_UNGUARD, .page = t->page, .limit = t->limit,
+		.kind = XM_PAGER_IO_UNLOCK, .page = t->page, .limit = t->limit,
 		.write = t->write,
 	};
 
 	for (uint64_t page = t->page; page < t->limit; page++) {
 		if (t->write && !w.lost[page])
-			w.far[page] = w.shadow[page] = ++w.version;
+			w.remote[page] = w.shadow[page] = ++w.version;
 		else if (!w.lost[page])
-			MUST(w.far[page] == w.shadow[page] || t->whole, page);
+			MUST(w.remote[page] == w.shadow[page] || t->whole, page);
 	}
 	step(&ev);
 	t->doing = IDLE;
@@ -609,12 +609,12 @@ static void changed(enum xm_pager_event_kind kind, uint64_t page,
 	for (; page < next; page++) {
 		if (kind == XM_PAGER_LOST) {
 			w.lost[page] = true;
-			w.far[page] = GARBAGE; /* somebody else's */
+			w.remote[page] = GARBAGE; /* somebody else's */
 		} else if (kind == XM_PAGER_FORGET) {
 			w.lost[page] = w.poisoned[page] = false;
 			w.shadow[page] = NOTHING;
 			w.born[page] = ++w.version;
-			w.far[page] = GARBAGE;
+			w.remote[page] = GARBAGE;
 			unpinned(page);
 			MUST(w.map[page].how == MAP_ABSENT ||
 				     w.map[page].how == MAP_POISON,
@@ -685,7 +685,7 @@ static void flushed(struct thread *t)
 		    t->wanted[page] == NOTHING)
 			continue;
 		/* Versions only grow. */
-		MUST(w.far[page] != GARBAGE && w.far[page] >= t->wanted[page],
+		MUST(w.remote[page] != GARBAGE && w.remote[page] >= t->wanted[page],
 		     page);
 	}
 }
@@ -716,16 +716,16 @@ static void begin_range(struct thread *t)
 	memcpy(t->wanted, w.shadow, sizeof(t->wanted));
 }
 
-/* The far memory of fresh pages gets contents without us. */
+/* The remote memory of fresh pages gets contents without us. */
 static void adopt(void)
 {
 	uint64_t page = below(w.options.pages_max), limit = page;
-	struct xm_pager_event ev = { .kind = XM_PAGER_ADOPT, .page = page };
+	struct xm_pager_event ev = { .kind = XM_PAGER_MARK_BACKED, .page = page };
 
 	while (limit < w.options.pages_max && limit < page + 8 &&
 	       w.pager.pages[limit].state == XM_PAGE_ABSENT &&
 	       w.pager.pages[limit].flags == 0 && !w.lost[limit]) {
-		w.far[limit] = w.shadow[limit] = ++w.version;
+		w.remote[limit] = w.shadow[limit] = ++w.version;
 		limit++;
 	}
 	ev.limit = limit;
@@ -833,7 +833,7 @@ static void open_world(uint64_t seed, bool big)
 	for (uint32_t i = 0; i < STAGE_MOST; i++)
 		w.stage[i] = GARBAGE;
 	for (uint32_t i = 0; i < PAGES_MOST; i++)
-		w.far[i] = GARBAGE;
+		w.remote[i] = GARBAGE;
 	w.fail = (unsigned)(chance(300) ? 0 : below(400));
 	w.refuse = chance(900) ? 0 : 5;
 	w.storm = (unsigned)below(300);
@@ -931,7 +931,7 @@ static void dump(void)
 			       (unsigned long long)page, e->state, e->flags,
 			       e->frame, e->slot, w.pins[page],
 			       w.pins_write[page], w.lost[page],
-			       w.shadow[page], w.far[page]);
+			       w.shadow[page], w.remote[page]);
 	}
 	for (uint32_t i = 0; i < o->slots; i++)
 		printf("slot %u: state %d page %llu count %u\n", i,

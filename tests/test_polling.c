@@ -42,7 +42,7 @@ static struct client open_client(const struct appliance *home,
 
 	c.x = client_open(home->address, "local=4M", polling, lanes, NULL);
 	CU_ASSERT_FATAL(c.x != NULL);
-	CU_ASSERT_FATAL(extmem_region_take(c.x, "polling", REGION,
+	CU_ASSERT_FATAL(extmem_region_alloc(c.x, "polling", REGION,
 					   &c.region) == 0);
 	CU_ASSERT_FATAL(extmem_map(c.region, 0, 0, &memory) == 0);
 	c.memory = memory;
@@ -152,7 +152,7 @@ static void call_all(const struct client *c)
 	extmem_unpin(c->x, c->memory, 16 * PAGE);
 	CU_ASSERT(extmem_sync(c->region, 0, 0) == 0);
 
-	CU_ASSERT_FATAL(extmem_region_take(c->x, "plain", MIB, &plain) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(c->x, "plain", MIB, &plain) == 0);
 	for (int i = 0; i < 16 || left > 0;) {
 		int rc = i == 16 ? -EAGAIN
 				 : extmem_write_start(plain, (uint64_t)i * PAGE,
@@ -175,7 +175,7 @@ static void call_all(const struct client *c)
 	CU_ASSERT(extmem_wait(c->x, done, 16, 30) == 0);
 	CU_ASSERT(extmem_read(plain, 0, back, sizeof(back)) == 0);
 	CU_ASSERT(memcmp(bytes, back, sizeof(back)) == 0);
-	CU_ASSERT(extmem_region_give(plain) == 0);
+	CU_ASSERT(extmem_region_free(plain) == 0);
 }
 
 static void every_way_of_polling_gives_the_same_bytes(void)
@@ -295,7 +295,7 @@ static void one_who_waits_for_any_completion_sleeps(void)
 		CU_ASSERT_FATAL(appliance_start(&home, LOOPBACK, "16M", NULL));
 		x = client_open(home.address, "local=8M", lanes[i], NULL);
 		CU_ASSERT_FATAL(x != NULL);
-		CU_ASSERT_FATAL(extmem_region_take(x, "any", MIB, &region) ==
+		CU_ASSERT_FATAL(extmem_region_alloc(x, "any", MIB, &region) ==
 				0);
 		appliance_signal(&home, PART_INTERFACE, SIGSTOP);
 		CU_ASSERT(extmem_write_start(region, 0, bytes, PAGE, bytes) ==
@@ -370,7 +370,7 @@ static void idle_appliances_and_clients_take_next_to_no_time(void)
 			appliance_stop(&home);
 			continue;
 		}
-		CU_ASSERT_FATAL(extmem_region_take(x, "idle", REGION,
+		CU_ASSERT_FATAL(extmem_region_alloc(x, "idle", REGION,
 						   &region) == 0);
 		CU_ASSERT_FATAL(extmem_map(region, 0, 0, &memory) == 0);
 		pattern_fill(memory, 0, REGION, 1);

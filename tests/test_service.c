@@ -140,13 +140,13 @@ static void acknowledge(struct rig *r)
 		if (event.status != 0)
 			break;
 		CU_ASSERT_FATAL(r->keys_count < KEYS);
-		event.far.key = r->keys_count;
+		event.remote.key = r->keys_count;
 		r->keys[r->keys_count++] =
 			(struct key){ c.client, c.offset, c.size, true };
 		break;
 	case XM_SERVICE_CONCEAL:
 		event.kind = XM_SERVICE_CONCEALED;
-		r->keys[c.far.key].alive = false;
+		r->keys[c.remote.key].alive = false;
 		break;
 	case XM_SERVICE_ADMIT:
 		event.kind = XM_SERVICE_ADMITTED;
@@ -326,10 +326,10 @@ static bool refused(const struct xm_message *m, int code, const char *word)
 	return true;
 }
 
-/* A write under a key, at the far side of the wire. True: it landed. */
-static bool far_write(struct rig *r, const struct xm_far *far, uint8_t value)
+/* A write under a key, at the remote side of the wire. True: it landed. */
+static bool far_write(struct rig *r, const struct xm_remote_mr *remote, uint8_t value)
 {
-	struct key *key = &r->keys[far->key];
+	struct key *key = &r->keys[remote->key];
 
 	if (!key->alive)
 		return false;
@@ -339,7 +339,7 @@ static bool far_write(struct rig *r, const struct xm_far *far, uint8_t value)
 
 static uint64_t offset_of(const struct rig *r, const struct xm_taken *t)
 {
-	return r->keys[t->far.key].offset;
+	return r->keys[t->remote.key].offset;
 }
 
 static bool is_zero(const struct rig *r, const struct xm_taken *t)
@@ -492,7 +492,7 @@ static void a_client_resumes_with_its_secret_only(void)
 	m.u.hello.client = w.client;
 	CU_ASSERT_EQUAL(say(r, 1, m)->kind, XM_WELCOME);
 	CU_ASSERT_EQUAL(r->sent[1].u.welcome.client, w.client);
-	CU_ASSERT_TRUE(far_write(r, &t.far, 1));
+	CU_ASSERT_TRUE(far_write(r, &t.remote, 1));
 	ask_give(r, 1, t.extent);
 	settle(r);
 	CU_ASSERT_EQUAL(r->sent[1].kind, XM_GAVE);
@@ -522,7 +522,7 @@ static void a_silent_client_loses_its_lease_and_its_memory_is_zeroed(void)
 	struct xm_taken t = take(r, 0, 5 * GRANULE);
 	struct xm_message m = hello();
 
-	far_write(r, &t.far, 9);
+	far_write(r, &t.remote, 9);
 	pass(r, LEASE_MS / 2);
 	say_kind(r, 0, XM_PING);
 	pass(r, LEASE_MS - 150);
@@ -536,7 +536,7 @@ static void a_silent_client_loses_its_lease_and_its_memory_is_zeroed(void)
 	settle(r);
 	CU_ASSERT_EQUAL(pool_free(r), POOL);
 	CU_ASSERT_TRUE(is_zero(r, &t));
-	CU_ASSERT_FALSE(far_write(r, &t.far, 9));
+	CU_ASSERT_FALSE(far_write(r, &t.remote, 9));
 	CU_ASSERT_EQUAL(r->service->expired, 1);
 	CU_ASSERT_EQUAL(r->service->clients_count, 0);
 	up(r, 1);
@@ -613,7 +613,7 @@ static void bye_gives_everything_back(void)
 	join(r, 0);
 	t = take(r, 0, 7 * GRANULE);
 	take(r, 0, GRANULE);
-	far_write(r, &t.far, 3);
+	far_write(r, &t.remote, 3);
 	say_kind(r, 0, XM_BYE);
 	CU_ASSERT_EQUAL(r->sent[0].kind, 0);
 	settle(r);
@@ -713,7 +713,7 @@ static void an_extent_is_told_after_it_is_exposed(void)
 	t = r->sent[0].u.taken;
 	CU_ASSERT_EQUAL(t.size, 2 * GRANULE);
 	CU_ASSERT_NOT_EQUAL(t.epoch, 0);
-	CU_ASSERT_TRUE(far_write(r, &t.far, 1));
+	CU_ASSERT_TRUE(far_write(r, &t.remote, 1));
 	rig_free(r);
 }
 
@@ -875,13 +875,13 @@ static void a_late_write_cannot_reach_the_next_owner(void)
 	join(r, 0);
 	join(r, 1);
 	old = take(r, 0, POOL);
-	far_write(r, &old.far, 1);
+	far_write(r, &old.remote, 1);
 	ask_give(r, 0, old.extent);
 	/* It was given, and the key still works: nobody else gets it. */
-	CU_ASSERT_TRUE(far_write(r, &old.far, 2));
+	CU_ASSERT_TRUE(far_write(r, &old.remote, 2));
 	CU_ASSERT(refused(ask_take(r, 1, 1), ENOSPC, ""));
 	acknowledge(r);
-	CU_ASSERT_FALSE(far_write(r, &old.far, 3));
+	CU_ASSERT_FALSE(far_write(r, &old.remote, 3));
 	/* Halfway through the zeroing, not yet either. */
 	zero_one(r);
 	zero_one(r);
@@ -889,7 +889,7 @@ static void a_late_write_cannot_reach_the_next_owner(void)
 	settle(r);
 	new = take(r, 1, POOL);
 	CU_ASSERT_TRUE(is_zero(r, &new));
-	CU_ASSERT_FALSE(far_write(r, &old.far, 4));
+	CU_ASSERT_FALSE(far_write(r, &old.remote, 4));
 	CU_ASSERT_TRUE(is_zero(r, &new));
 	CU_ASSERT_TRUE(new.epoch > old.epoch);
 	CU_ASSERT_NOT_EQUAL(new.extent, old.extent);
@@ -992,7 +992,7 @@ static void trim_cuts_the_head_off(void)
 
 	join(r, 0);
 	t = take(r, 0, 8 * GRANULE);
-	far_write(r, &t.far, 7);
+	far_write(r, &t.remote, 7);
 	ask_trim(r, 0, t.extent, 3 * GRANULE);
 	settle(r);
 	CU_ASSERT_EQUAL_FATAL(r->sent[0].kind, XM_TAKEN);
@@ -1007,7 +1007,7 @@ static void trim_cuts_the_head_off(void)
 	CU_ASSERT_EQUAL(r->bytes[offset_of(r, &head)], 7);
 	CU_ASSERT_EQUAL(r->bytes[offset_of(r, &head) + 3 * GRANULE - 1], 7);
 	CU_ASSERT_EQUAL(r->bytes[offset_of(r, &head) + 3 * GRANULE], 0);
-	CU_ASSERT_TRUE(far_write(r, &head.far, 8));
+	CU_ASSERT_TRUE(far_write(r, &head.remote, 8));
 	rig_free(r);
 }
 
@@ -1031,7 +1031,7 @@ static void a_given_head_waits_for_the_key_that_covers_it(void)
 	CU_ASSERT_EQUAL(r->sent[0].kind, XM_GAVE);
 	/* Both of their keys are dead, but the first one still opens them. */
 	CU_ASSERT_EQUAL(pool_free(r), POOL - 8 * GRANULE);
-	CU_ASSERT_TRUE(far_write(r, &t.far, 1));
+	CU_ASSERT_TRUE(far_write(r, &t.remote, 1));
 	ask_give(r, 0, t.extent);
 	settle(r);
 	CU_ASSERT_EQUAL(pool_free(r), POOL);
@@ -1068,7 +1068,7 @@ static void a_trim_that_fails_leaves_the_extent_whole(void)
 
 	join(r, 0);
 	t = take(r, 0, 4 * GRANULE);
-	far_write(r, &t.far, 5);
+	far_write(r, &t.remote, 5);
 	r->expose_status = -ENOSPC;
 	ask_trim(r, 0, t.extent, GRANULE);
 	settle(r);
@@ -1089,13 +1089,13 @@ static void a_trim_whose_asker_is_gone_loses_no_bytes(void)
 
 	join(r, 0);
 	t = take(r, 0, 4 * GRANULE);
-	far_write(r, &t.far, 5);
+	far_write(r, &t.remote, 5);
 	ask_trim(r, 0, t.extent, GRANULE);
 	down(r, 0);
 	settle(r);
 	CU_ASSERT_EQUAL(pool_free(r), POOL - 4 * GRANULE);
 	CU_ASSERT_EQUAL(r->bytes[offset_of(r, &t)], 5);
-	CU_ASSERT_TRUE(far_write(r, &t.far, 6));
+	CU_ASSERT_TRUE(far_write(r, &t.remote, 6));
 	rig_free(r);
 }
 

@@ -25,7 +25,7 @@
 struct pair {
 	const struct xm_channel_ops *ops;
 	struct xm_channel *target, *initiator;
-	uint32_t far, near; /* the stream, as the target and we number it */
+	uint32_t remote, local; /* the stream, as the target and we number it */
 };
 
 static struct xm_channel *open_target(const struct xm_channel_ops *ops,
@@ -81,16 +81,16 @@ static void pair_open(struct pair *p, const struct xm_channel_ops *ops,
 	p->target = open_target(ops, address, 0);
 	p->initiator = open_initiator(ops);
 	CU_ASSERT_EQUAL_FATAL(ops->connect(p->initiator,
-					   ops->address(p->target), &p->near),
+					   ops->address(p->target), &p->local),
 			      0);
 	event = next(ops, p->target);
 	CU_ASSERT_EQUAL_FATAL(event.kind, XM_CHANNEL_UP);
 	CU_ASSERT_TRUE(event.accepted);
-	p->far = event.peer;
+	p->remote = event.peer;
 	event = next(ops, p->initiator);
 	CU_ASSERT_EQUAL_FATAL(event.kind, XM_CHANNEL_UP);
 	CU_ASSERT_FALSE(event.accepted);
-	CU_ASSERT_EQUAL(event.peer, p->near);
+	CU_ASSERT_EQUAL(event.peer, p->local);
 }
 
 static void pair_close(struct pair *p)
@@ -120,7 +120,7 @@ static void talk(struct pair *p)
 	for (round = 0; round < 20; round++) {
 		for (i = 0; i < XM_COUNT(sizes); i++) {
 			memset(bytes, (int)(round + i), sizes[i]);
-			CU_ASSERT_EQUAL(p->ops->send(p->initiator, p->near,
+			CU_ASSERT_EQUAL(p->ops->send(p->initiator, p->local,
 						     bytes, sizes[i]), 0);
 		}
 		for (i = 0; i < XM_COUNT(sizes); i++) {
@@ -129,7 +129,7 @@ static void talk(struct pair *p)
 			CU_ASSERT_EQUAL_FATAL(event.size, sizes[i]);
 			CU_ASSERT_EQUAL(event.bytes[event.size - 1], round + i);
 			memcpy(bytes, event.bytes, event.size);
-			CU_ASSERT_EQUAL(p->ops->send(p->target, p->far, bytes,
+			CU_ASSERT_EQUAL(p->ops->send(p->target, p->remote, bytes,
 						     event.size), 0);
 		}
 		for (i = 0; i < XM_COUNT(sizes); i++) {
@@ -139,9 +139,9 @@ static void talk(struct pair *p)
 			CU_ASSERT_EQUAL(event.bytes[0], round + i);
 		}
 	}
-	CU_ASSERT_EQUAL(p->ops->send(p->initiator, p->near, bytes, 0),
+	CU_ASSERT_EQUAL(p->ops->send(p->initiator, p->local, bytes, 0),
 			-EINVAL);
-	CU_ASSERT_EQUAL(p->ops->send(p->initiator, p->near, bytes,
+	CU_ASSERT_EQUAL(p->ops->send(p->initiator, p->local, bytes,
 				     XM_MESSAGE_SIZE_MAX + 1), -EINVAL);
 }
 
@@ -205,7 +205,7 @@ static void a_full_queue_takes_nothing_more(void)
 	pair_open(&p, &xm_stream_tcp, "ofi+tcp://127.0.0.1:0");
 	do {
 		memcpy(bytes, &sent, sizeof(sent));
-		r = p.ops->send(p.initiator, p.near, bytes, sizeof(bytes));
+		r = p.ops->send(p.initiator, p.local, bytes, sizeof(bytes));
 		sent += r == 0;
 	} while (r == 0 && sent < 100000);
 	CU_ASSERT_EQUAL(r, -EAGAIN);
@@ -230,17 +230,17 @@ static void a_last_word_is_heard_before_the_end(void)
 	struct pair p;
 
 	pair_open(&p, &xm_stream_tcp, "ofi+tcp://127.0.0.1:0");
-	CU_ASSERT_EQUAL(p.ops->send(p.target, p.far, "no", 2), 0);
-	CU_ASSERT_EQUAL(p.ops->send(p.initiator, p.near, "unread", 6), 0);
-	p.ops->disconnect(p.target, p.far);
+	CU_ASSERT_EQUAL(p.ops->send(p.target, p.remote, "no", 2), 0);
+	CU_ASSERT_EQUAL(p.ops->send(p.initiator, p.local, "unread", 6), 0);
+	p.ops->disconnect(p.target, p.remote);
 	event = next(p.ops, p.initiator);
 	CU_ASSERT_EQUAL_FATAL(event.kind, XM_CHANNEL_MESSAGE);
 	CU_ASSERT_EQUAL(memcmp(event.bytes, "no", 2), 0);
 	event = next(p.ops, p.initiator);
 	CU_ASSERT_EQUAL(event.kind, XM_CHANNEL_DOWN);
-	CU_ASSERT_EQUAL(p.ops->send(p.initiator, p.near, "x", 1), -ENOTCONN);
+	CU_ASSERT_EQUAL(p.ops->send(p.initiator, p.local, "x", 1), -ENOTCONN);
 	CU_ASSERT_EQUAL(p.ops->poll(p.initiator, &event), 0);
-	p.ops->disconnect(p.initiator, p.near);
+	p.ops->disconnect(p.initiator, p.local);
 	pair_close(&p);
 }
 

@@ -229,7 +229,7 @@ static bool prepare(struct run *run, const char *address, const char *lanes,
 	run->size = s.local_limit * 4;
 	run->shadow = calloc(1, run->size);
 	if (run->shadow == NULL ||
-	    extmem_region_take(run->x, "torture", run->size, &run->region) ||
+	    extmem_region_alloc(run->x, "torture", run->size, &run->region) ||
 	    extmem_map(run->region, 0, 0, &memory) ||
 	    extmem_info(run->x, 0, &info)) {
 		fprintf(stderr, "%s\n", extmem_error());

@@ -145,8 +145,8 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 		ret->u.taken.extent = sample_u64(r);
 		ret->u.taken.size = sample_u64(r);
 		ret->u.taken.epoch = sample_u64(r);
-		ret->u.taken.far.key = sample_u64(r);
-		ret->u.taken.far.base = sample_u64(r);
+		ret->u.taken.remote.key = sample_u64(r);
+		ret->u.taken.remote.base = sample_u64(r);
 		break;
 	case XM_TRIM:
 		ret->u.trim.extent = sample_u64(r);

@@ -41,7 +41,7 @@ enum peer_state { PEER_FREE, PEER_UP, PEER_DEAD };
 /* One end of a connection. An initiator's index is its peer number. */
 struct peer {
 	enum peer_state state;
-	struct xm_transport *far; /* NULL once the other end is gone */
+	struct xm_transport *remote; /* NULL once the other end is gone */
 	uint32_t far_index;
 	uint64_t client;
 	uint32_t lane;
@@ -141,7 +141,7 @@ static void peer_down(struct xm_transport *t, uint32_t index, int status)
 	if (peer->state != PEER_UP)
 		return;
 	peer->state = PEER_DEAD;
-	peer->far = NULL;
+	peer->remote = NULL;
 	peer->say_down = true;
 	peer->status = status;
 	done_cancel(t, index);
@@ -153,8 +153,8 @@ static void peer_close(struct xm_transport *t, uint32_t index)
 {
 	struct peer *peer = &t->peers[index];
 
-	if (peer->far)
-		peer_down(peer->far, peer->far_index, -ENOTCONN);
+	if (peer->remote)
+		peer_down(peer->remote, peer->far_index, -ENOTCONN);
 	done_cancel(t, index);
 	memset(peer, 0, sizeof(*peer));
 }
@@ -166,7 +166,7 @@ static void client_drop(struct xm_transport *t, uint64_t client)
 
 		if (peer->state != PEER_UP || peer->client != client)
 			continue;
-		peer_down(peer->far, peer->far_index, -ENOTCONN);
+		peer_down(peer->remote, peer->far_index, -ENOTCONN);
 		peer_down(t, i, -ECANCELED);
 	}
 }
@@ -180,7 +180,7 @@ static void lane_drop(struct xm_transport *t, uint64_t client, uint32_t lane)
 		if (peer->state != PEER_UP || peer->client != client ||
 		    peer->lane != lane)
 			continue;
-		peer_down(peer->far, peer->far_index, -ENOTCONN);
+		peer_down(peer->remote, peer->far_index, -ENOTCONN);
 		peer_down(t, i, -ECANCELED);
 	}
 }
@@ -205,32 +205,32 @@ static void peer_connect(struct xm_transport *t, uint32_t index,
 			 const char *name, const uint8_t *ticket)
 {
 	struct peer *peer = &t->peers[index];
-	struct xm_transport *far = registry_find(name);
+	struct xm_transport *remote = registry_find(name);
 	uint32_t lane = 0, far_index;
-	uint64_t client = far ? ticket_use(far, ticket, &lane) : 0;
+	uint64_t client = remote ? ticket_use(remote, ticket, &lane) : 0;
 
 	if (client)
-		lane_drop(far, client, lane);
-	far_index = client ? peer_take(far) : PEERS_MAX;
+		lane_drop(remote, client, lane);
+	far_index = client ? peer_take(remote) : PEERS_MAX;
 
 	peer->state = PEER_UP;
 	if (far_index == PEERS_MAX) {
 		peer_down(t, index, -ECONNREFUSED);
 		return;
 	}
-	peer->far = far;
+	peer->remote = remote;
 	peer->far_index = far_index;
 	peer->client = client;
 	peer->say_up = true;
-	far->peers[far_index] = (struct peer){
+	remote->peers[far_index] = (struct peer){
 		.state = PEER_UP,
-		.far = t,
+		.remote = t,
 		.far_index = index,
 		.client = client,
 		.lane = lane,
 		.say_up = true,
 	};
-	wake(far);
+	wake(remote);
 }
 
 /* --- open and close ----------------------------------------------------- */
@@ -323,7 +323,7 @@ static void loop_limits(struct xm_transport *t,
 		.revokes = true,
 		.admits = true,
 		.reports_death = true,
-		.enlists = false,
+		.registers = false,
 		.waits = true,
 	};
 }
@@ -381,29 +381,29 @@ static void loop_delist(struct xm_transport *t, void *memory, size_t size)
 }
 
 /* The bytes that this access may touch, or NULL. */
-static uint8_t *span_find(struct xm_transport *far, uint64_t client,
-			  const struct xm_far *f, uint64_t offset,
+static uint8_t *span_find(struct xm_transport *remote, uint64_t client,
+			  const struct xm_remote_mr *f, uint64_t offset,
 			  uint64_t size)
 {
 	for (uint32_t i = 0; i < EXPOSED_MAX; i++) {
-		struct exposure *e = &far->exposures[i];
+		struct exposure *e = &remote->exposures[i];
 
 		if (e->client == client && e->key == f->key && f->base == 0 &&
 		    xm_span_fits(offset, size, e->size))
-			return far->pool + e->offset + offset;
+			return remote->pool + e->offset + offset;
 	}
 	return NULL;
 }
 
-/* `count` pieces of `size` bytes, into or from near memory one behind the
+/* `count` pieces of `size` bytes, into or from local memory one behind the
  * other. */
 static int loop_move(struct xm_transport *t, uint32_t index,
-		     const struct xm_far *f, const uint64_t *offsets,
+		     const struct xm_remote_mr *f, const uint64_t *offsets,
 		     uint32_t count, uint8_t *into, const uint8_t *from,
 		     size_t size, uint64_t token)
 {
 	struct peer *peer;
-	uint8_t *far[SCATTER_MAX];
+	uint8_t *remote[SCATTER_MAX];
 	int error = 0;
 
 	if (size == 0 || size > SIZE_MAX_LOOP || count == 0 ||
@@ -413,7 +413,7 @@ static int loop_move(struct xm_transport *t, uint32_t index,
 		return -ENOTCONN;
 	peer = &t->peers[index];
 	pthread_mutex_lock(&lock);
-	if (peer->state != PEER_UP || !peer->far) {
+	if (peer->state != PEER_UP || !peer->remote) {
 		error = -ENOTCONN;
 	} else if (t->done_count == t->depth) {
 		error = -EAGAIN;
@@ -421,16 +421,16 @@ static int loop_move(struct xm_transport *t, uint32_t index,
 		int status = 0;
 
 		for (uint32_t i = 0; i < count; i++) {
-			far[i] = span_find(peer->far, peer->client, f,
+			remote[i] = span_find(peer->remote, peer->client, f,
 					   offsets[i], size);
-			if (!far[i])
+			if (!remote[i])
 				status = -EACCES;
 		}
 		for (uint32_t i = 0; status == 0 && i < count; i++) {
 			if (into)
-				memcpy(into + i * size, far[i], size);
+				memcpy(into + i * size, remote[i], size);
 			else
-				memcpy(far[i], from + i * size, size);
+				memcpy(remote[i], from + i * size, size);
 		}
 		t->done[(t->done_first + t->done_count++) % t->depth] =
 			(struct done){ token, index, status };
@@ -442,25 +442,25 @@ static int loop_move(struct xm_transport *t, uint32_t index,
 }
 
 static int loop_read(struct xm_transport *t, uint32_t peer,
-		     const struct xm_far *far, uint64_t offset, void *near,
+		     const struct xm_remote_mr *remote, uint64_t offset, void *local,
 		     size_t size, uint64_t token)
 {
-	return loop_move(t, peer, far, &offset, 1, near, NULL, size, token);
+	return loop_move(t, peer, remote, &offset, 1, local, NULL, size, token);
 }
 
 static int loop_write(struct xm_transport *t, uint32_t peer,
-		      const struct xm_far *far, uint64_t offset,
-		      const void *near, size_t size, uint64_t token)
+		      const struct xm_remote_mr *remote, uint64_t offset,
+		      const void *local, size_t size, uint64_t token)
 {
-	return loop_move(t, peer, far, &offset, 1, NULL, near, size, token);
+	return loop_move(t, peer, remote, &offset, 1, NULL, local, size, token);
 }
 
 static int loop_scatter(struct xm_transport *t, uint32_t peer,
-			const struct xm_far *far, const uint64_t *offsets,
-			uint32_t count, const void *near, size_t piece,
+			const struct xm_remote_mr *remote, const uint64_t *offsets,
+			uint32_t count, const void *local, size_t piece,
 			uint64_t token)
 {
-	return loop_move(t, peer, far, offsets, count, NULL, near, piece,
+	return loop_move(t, peer, remote, offsets, count, NULL, local, piece,
 			 token);
 }
 
@@ -530,7 +530,7 @@ static void loop_expel(struct xm_transport *t, uint64_t client)
 
 static int loop_expose(struct xm_transport *t, uint64_t client,
 		       uint64_t offset, uint64_t size, uint64_t key,
-		       struct xm_far *ret)
+		       struct xm_remote_mr *ret)
 {
 	int error = -ENOSPC;
 
@@ -550,7 +550,7 @@ static int loop_expose(struct xm_transport *t, uint64_t client,
 	if (error >= 0) {
 		t->exposures[error] =
 			(struct exposure){ client, offset, size, key };
-		*ret = (struct xm_far){ key, 0 };
+		*ret = (struct xm_remote_mr){ key, 0 };
 		error = 0;
 	}
 	pthread_mutex_unlock(&lock);
@@ -560,12 +560,12 @@ static int loop_expose(struct xm_transport *t, uint64_t client,
 }
 
 static void loop_conceal(struct xm_transport *t, uint64_t client,
-			 const struct xm_far *far)
+			 const struct xm_remote_mr *remote)
 {
 	pthread_mutex_lock(&lock);
 	for (uint32_t i = 0; i < EXPOSED_MAX; i++)
 		if (t->exposures[i].client == client &&
-		    t->exposures[i].key == far->key)
+		    t->exposures[i].key == remote->key)
 			t->exposures[i].client = 0;
 	pthread_mutex_unlock(&lock);
 }
@@ -661,8 +661,8 @@ const struct xm_transport_ops xm_loop = {
 	.words = loop_words,
 	.connect = loop_connect,
 	.disconnect = loop_disconnect,
-	.enlist = loop_enlist,
-	.delist = loop_delist,
+	.register_memory = loop_enlist,
+	.deregister_memory = loop_delist,
 	.read = loop_read,
 	.write = loop_write,
 	.scatter = loop_scatter,

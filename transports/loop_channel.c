@@ -35,7 +35,7 @@ struct peer {
 	bool used;
 	bool accepted, say_up, say_down, heard;
 	int status;
-	struct xm_channel *far; /* NULL once the other end is gone */
+	struct xm_channel *remote; /* NULL once the other end is gone */
 	uint32_t far_index;
 	struct message *first, **last;
 	uint32_t count;
@@ -97,7 +97,7 @@ static uint32_t peer_take(struct xm_channel *c)
 /* The other end is gone, or never was. Its messages are still delivered. */
 static void peer_down(struct xm_channel *c, uint32_t index, int status)
 {
-	c->peers[index].far = NULL;
+	c->peers[index].remote = NULL;
 	c->peers[index].say_down = true;
 	c->peers[index].status = status;
 	wake(c);
@@ -107,8 +107,8 @@ static void peer_close(struct xm_channel *c, uint32_t index)
 {
 	struct peer *peer = &c->peers[index];
 
-	if (peer->far)
-		peer_down(peer->far, peer->far_index, -ECONNRESET);
+	if (peer->remote)
+		peer_down(peer->remote, peer->far_index, -ECONNRESET);
 	while (peer->first) {
 		struct message *m = peer->first;
 
@@ -187,35 +187,35 @@ static int loop_open(const struct xm_channel_options *options, char *words,
 static int loop_connect(struct xm_channel *c, const char *address,
 			uint32_t *ret)
 {
-	struct xm_channel *far;
+	struct xm_channel *remote;
 	uint32_t index, far_index = PEERS_MAX;
 
 	if (!address_good(address))
 		return -EINVAL;
 	pthread_mutex_lock(&lock);
 	index = peer_take(c);
-	far = index < PEERS_MAX ? registry_find(address) : NULL;
-	if (far)
-		far_index = peer_take(far);
+	remote = index < PEERS_MAX ? registry_find(address) : NULL;
+	if (remote)
+		far_index = peer_take(remote);
 	if (index < PEERS_MAX && far_index == PEERS_MAX) {
 		peer_down(c, index, -ECONNREFUSED);
 	} else if (index < PEERS_MAX) {
-		struct peer *near = &c->peers[index];
-		struct peer *there = &far->peers[far_index];
+		struct peer *local = &c->peers[index];
+		struct peer *there = &remote->peers[far_index];
 
-		near->far = far;
-		near->far_index = far_index;
-		near->deadline_ns = XM_NEVER;
-		near->say_up = true;
-		there->far = c;
+		local->remote = remote;
+		local->far_index = far_index;
+		local->deadline_ns = XM_NEVER;
+		local->say_up = true;
+		there->remote = c;
 		there->far_index = index;
 		there->accepted = true;
 		there->deadline_ns =
-			far->handshake_ns
-				? xm_time_after(now_ns(), far->handshake_ns)
+			remote->handshake_ns
+				? xm_time_after(now_ns(), remote->handshake_ns)
 				: XM_NEVER;
 		there->say_up = true;
-		wake(far);
+		wake(remote);
 		wake(c);
 	}
 	pthread_mutex_unlock(&lock);
@@ -252,10 +252,10 @@ static int loop_send(struct xm_channel *c, uint32_t index, const void *bytes,
 	m->size = size;
 	memcpy(m->bytes, bytes, size);
 	pthread_mutex_lock(&lock);
-	if (!c->peers[index].used || !c->peers[index].far) {
+	if (!c->peers[index].used || !c->peers[index].remote) {
 		error = -ENOTCONN;
 	} else {
-		there = &c->peers[index].far->peers[c->peers[index].far_index];
+		there = &c->peers[index].remote->peers[c->peers[index].far_index];
 		if (there->count == QUEUE_MAX) {
 			error = -EAGAIN;
 		} else {
@@ -263,7 +263,7 @@ static int loop_send(struct xm_channel *c, uint32_t index, const void *bytes,
 			there->last = &m->next;
 			there->count++;
 			there->heard = true;
-			wake(c->peers[index].far);
+			wake(c->peers[index].remote);
 		}
 	}
 	pthread_mutex_unlock(&lock);
@@ -281,9 +281,9 @@ static bool peer_poll(struct xm_channel *c, uint32_t index,
 
 	if (!peer->used)
 		return false;
-	if (peer->far && peer->accepted && !peer->heard &&
+	if (peer->remote && peer->accepted && !peer->heard &&
 	    peer->deadline_ns != XM_NEVER && now_ns() >= peer->deadline_ns) {
-		peer_down(peer->far, peer->far_index, -ECONNRESET);
+		peer_down(peer->remote, peer->far_index, -ECONNRESET);
 		peer_down(c, index, -ETIMEDOUT);
 	}
 	*ret = (struct xm_channel_event){ .peer = index,
@@ -347,7 +347,7 @@ static uint64_t handshake_left(struct xm_channel *c)
 	for (uint32_t i = 0; i < PEERS_MAX; i++) {
 		struct peer *peer = &c->peers[i];
 
-		if (peer->used && peer->accepted && !peer->heard && peer->far &&
+		if (peer->used && peer->accepted && !peer->heard && peer->remote &&
 		    peer->deadline_ns != XM_NEVER)
 			left = xm_min(left, peer->deadline_ns > now
 						    ? peer->deadline_ns - now

@@ -299,19 +299,19 @@ int extmem_providers(char *ret, size_t size)
 	return (int)used;
 }
 
-int extmem_means(struct extmem_means *ret)
+int extmem_capabilities(struct extmem_capabilities *ret)
 {
-	struct extmem_means means = { .size = 0 };
-	struct xm_uffd_means found;
+	struct extmem_capabilities capabilities = { .size = 0 };
+	struct xm_uffd_capabilities found;
 
 	xm_uffd_probe(&found);
-	means.device = found.device;
-	means.full = found.full;
-	means.user = found.user;
-	means.sigbus = found.sigbus;
-	means.protects = found.protects;
-	means.poisons = found.poisons;
-	means.moves = found.moves;
-	means.error = found.error;
-	return xm_give_sized("extmem_means", ret, &means, sizeof(means));
+	capabilities.device = found.device;
+	capabilities.full = found.full;
+	capabilities.user = found.user;
+	capabilities.sigbus = found.sigbus;
+	capabilities.protects = found.protects;
+	capabilities.poisons = found.poisons;
+	capabilities.moves = found.moves;
+	capabilities.error = found.error;
+	return xm_give_sized("extmem_capabilities", ret, &capabilities, sizeof(capabilities));
 }

@@ -5,7 +5,7 @@
  * the locks.
  *
  * The caller's buffer goes to the transport as it is, except when it lies in
- * mapped external memory, or the transport wants enlisted memory and it is not
+ * mapped external memory, or the transport wants registered memory and it is not
  * registered; then its bytes go by bounce pages.
  *
  * Asynchronous transfers are driven by who starts them, and by who polls. One
@@ -32,19 +32,19 @@ static bool is_registered(extmem *x, const void *memory, size_t size)
 	uintptr_t at = (uintptr_t)memory;
 	bool found = false;
 
-	os_mutex_take(&x->near_lock);
-	for (uint32_t i = 0; i < x->near_count && !found; i++) {
-		uintptr_t base = (uintptr_t)x->near[i].memory;
+	os_mutex_take(&x->registered_lock);
+	for (uint32_t i = 0; i < x->registered_count && !found; i++) {
+		uintptr_t base = (uintptr_t)x->local[i].memory;
 
 		found = at >= base &&
-			xm_span_fits(at - base, size, x->near[i].size);
+			xm_span_fits(at - base, size, x->local[i].size);
 	}
-	os_mutex_give(&x->near_lock);
+	os_mutex_give(&x->registered_lock);
 	return found;
 }
 
 /* In the transports of all lanes, or none. */
-static int enlist(extmem *x, void *memory, size_t size, bool on,
+static int register_memory(extmem *x, void *memory, size_t size, bool on,
 		  char *words, size_t words_size)
 {
 	int rc = 0;
@@ -59,11 +59,11 @@ static int enlist(extmem *x, void *memory, size_t size, bool on,
 			struct xm_lane_peer *peer = &lane->engine.peers[k];
 
 			if (!on) {
-				peer->ops->delist(peer->transport, memory,
+				peer->ops->deregister_memory(peer->transport, memory,
 						  size);
 				continue;
 			}
-			rc = peer->ops->enlist(peer->transport, memory, size);
+			rc = peer->ops->register_memory(peer->transport, memory, size);
 			if (rc != 0)
 				snprintf(words, words_size, "%s",
 					 peer->ops->words(peer->transport));
@@ -79,27 +79,27 @@ static bool overlaps(const void *a, size_t a_size, const void *b, size_t b_size)
 	       (uintptr_t)b < (uintptr_t)a + a_size;
 }
 
-/* With near_lock held. */
+/* With registered_lock held. */
 static int register_span(extmem *x, void *memory, size_t size)
 {
 	char words[256] = "";
 	int rc;
 
-	for (uint32_t i = 0; i < x->near_count; i++) {
-		if (overlaps(memory, size, x->near[i].memory, x->near[i].size))
+	for (uint32_t i = 0; i < x->registered_count; i++) {
+		if (overlaps(memory, size, x->local[i].memory, x->local[i].size))
 			return xm_fail(-EEXIST, "extmem_register: part of it "
 				       "is registered already");
 	}
-	if (x->near_count == XM_NEAR_MAX)
+	if (x->registered_count == XM_REGISTERED_MAX)
 		return xm_fail(-ENOSPC, "extmem_register: %d spans are "
 			       "registered, which is the limit: register "
-			       "larger ones", XM_NEAR_MAX);
-	rc = enlist(x, memory, size, true, words, sizeof(words));
+			       "larger ones", XM_REGISTERED_MAX);
+	rc = register_memory(x, memory, size, true, words, sizeof(words));
 	if (rc != 0) {
-		enlist(x, memory, size, false, NULL, 0);
+		register_memory(x, memory, size, false, NULL, 0);
 		return xm_fail(rc, "extmem_register: %s", words);
 	}
-	x->near[x->near_count++] = (struct near_span){ memory, size };
+	x->local[x->registered_count++] = (struct registered_span){ memory, size };
 	return 0;
 }
 
@@ -116,9 +116,9 @@ int extmem_register(extmem *x, void *memory, size_t size)
 	if (xm_in_arena(x, memory, size))
 		return xm_fail(-EINVAL, "extmem_register: external memory is "
 			       "not the program's own");
-	os_mutex_take(&x->near_lock);
+	os_mutex_take(&x->registered_lock);
 	rc = register_span(x, memory, size);
-	os_mutex_give(&x->near_lock);
+	os_mutex_give(&x->registered_lock);
 	return rc;
 }
 
@@ -145,21 +145,21 @@ int extmem_deregister(extmem *x, void *memory, size_t size)
 
 	if (rc != 0)
 		return rc;
-	os_mutex_take(&x->near_lock);
-	while (i < x->near_count && (x->near[i].memory != memory ||
-				     x->near[i].size != size))
+	os_mutex_take(&x->registered_lock);
+	while (i < x->registered_count && (x->local[i].memory != memory ||
+				     x->local[i].size != size))
 		i++;
-	if (i == x->near_count) {
+	if (i == x->registered_count) {
 		rc = xm_fail(-EINVAL, "extmem_deregister: %zu bytes at %p were "
 			     "not registered so", size, memory);
 	} else if (is_lent(x, memory, size)) {
 		rc = xm_fail(-EBUSY, "extmem_deregister: an asynchronous call "
 			     "has it: poll");
 	} else {
-		enlist(x, memory, size, false, NULL, 0);
-		x->near[i] = x->near[--x->near_count];
+		register_memory(x, memory, size, false, NULL, 0);
+		x->local[i] = x->local[--x->registered_count];
 	}
-	os_mutex_give(&x->near_lock);
+	os_mutex_give(&x->registered_lock);
 	return rc;
 }
 
@@ -186,7 +186,7 @@ static bool needs_bounce(extmem *x, const struct extmem_iov *iov)
 {
 	return iov->size > 0 &&
 	       (xm_in_arena(x, iov->buffer, iov->size) ||
-		(x->enlists && !is_registered(x, iov->buffer, iov->size)));
+		(x->registers && !is_registered(x, iov->buffer, iov->size)));
 }
 
 static int move(extmem_region *region, const char *call, bool write,

@@ -376,7 +376,7 @@ static int lane_connect(extmem *x, struct lane *lane, const char *address,
 		ops->close(transport);
 		return rc;
 	}
-	rc = ops->enlist(transport, lane->stage, lane->stage_size);
+	rc = ops->register_memory(transport, lane->stage, lane->stage_size);
 	if (rc != 0) {
 		xm_fail(rc, "extmem_open: %s: %s", address,
 			ops->words(transport));
@@ -385,7 +385,7 @@ static int lane_connect(extmem *x, struct lane *lane, const char *address,
 	}
 	xm_engine_add(&lane->engine, ops, transport);
 	ops->limits(transport, &limits);
-	x->enlists |= limits.enlists;
+	x->registers |= limits.registers;
 	return 0;
 }
 
@@ -712,7 +712,7 @@ static void destroy(extmem *x)
 	os_kick_close(x->all_bell);
 	os_kick_close(x->kick);
 	os_mutex_close(&x->regions_lock);
-	os_mutex_close(&x->near_lock);
+	os_mutex_close(&x->registered_lock);
 	os_mutex_close(&x->control_lock);
 	os_cond_close(&x->control_changed);
 	os_memory_give(x, sizeof(*x));
@@ -774,7 +774,7 @@ int extmem_open(const char *const settings[], extmem **ret)
 	x->keeper.control.trace = os_trace();
 	xm_list_open(&x->regions);
 	os_mutex_open(&x->regions_lock);
-	os_mutex_open(&x->near_lock);
+	os_mutex_open(&x->registered_lock);
 	os_mutex_open(&x->control_lock);
 	os_cond_open(&x->control_changed);
 	x->kick = os_kick_open();
@@ -802,7 +802,7 @@ int extmem_close(extmem *x)
 		return rc;
 	x->closing = true;
 	XM_LIST_EACH_SAFE (link, &x->regions) {
-		int last = extmem_region_give(
+		int last = extmem_region_free(
 			XM_CONTAINER(link, extmem_region, link));
 
 		if (rc == 0)

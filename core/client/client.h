@@ -11,7 +11,7 @@
  *	extmem.regions_lock	the list of regions, the arena, the layout
  *	cache.lock		a thread's cache of objects, as it ends
  *	extmem_region.lock	slabs, objects, mappings of one region
- *	extmem.near_lock	memory that was registered
+ *	extmem.registered_lock	memory that was registered
  *	extmem.control_lock	sessions, waiters
  *	extmem.async_lock	transfers that are free, stuck, or done
  *	lane.lock		a lane's engine; the layout is read under any,
@@ -42,7 +42,7 @@
 #define XM_SPAN_GRANULE (2 * XM_MIB) /* of addresses */
 #define XM_REGIONS_MAX 256
 #define XM_SEGMENTS_MAX 4096
-#define XM_NEAR_MAX 32 /* spans of registered memory */
+#define XM_REGISTERED_MAX 32 /* spans of registered memory */
 
 struct xm_settings {
 	struct xm_option_list appliance;
@@ -79,7 +79,7 @@ struct lane {
 	size_t stage_size;
 	struct piece *pieces, *pieces_free;
 	size_t pieces_size;
-	uint8_t *bounce;      /* XM_BOUNCE_PAGES, enlisted */
+	uint8_t *bounce;      /* XM_BOUNCE_PAGES, registered */
 	uint32_t bounce_free; /* a bit of each */
 	uint64_t latency[EXTMEM_LATENCY_BUCKETS];
 };
@@ -130,7 +130,7 @@ struct extmem_region {
 };
 
 /* Memory of the caller's that transports know; sizes are at least 1. */
-struct near_span {
+struct registered_span {
 	uint8_t *memory;
 	size_t size;
 };
@@ -179,10 +179,10 @@ struct extmem {
 	atomic_bool stopping;
 	int kick; /* the keeper shall look */
 
-	bool enlists; /* a transport does: memory has to be registered */
-	struct os_mutex near_lock;
-	struct near_span near[XM_NEAR_MAX];
-	uint32_t near_count;
+	bool registers; /* a transport does: memory has to be registered */
+	struct os_mutex registered_lock;
+	struct registered_span local[XM_REGISTERED_MAX];
+	uint32_t registered_count;
 
 	_Atomic(struct transfer *) async_called;
 	struct os_lock async_lock;

@@ -374,13 +374,13 @@ static int mapping_add(extmem_region *region, uint64_t offset, uint64_t size)
 	return 0;
 }
 
-/* Before the first mapping the far memory may have been written explicitly:
+/* Before the first mapping the remote memory may have been written explicitly:
  * then its pages are not fresh. What is being moved past the pager has to end
  * first, and what begins after waits for us; see transfer.c. */
 static int begin_tracking(extmem_region *region)
 {
 	extmem *x = region->client;
-	struct xm_pager_event adopt = { .kind = XM_PAGER_ADOPT };
+	struct xm_pager_event adopt = { .kind = XM_PAGER_MARK_BACKED };
 	uint64_t first = region->address / XM_PAGE;
 	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	int rc = 0;

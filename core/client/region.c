@@ -3,7 +3,7 @@
  * Regions: taken from appliances by a message, and slabs and objects selected
  * inside them without one. See client.h for the locks.
  *
- * The life of an allocation: extmem_region_take() reserves addresses, asks
+ * The life of an allocation: extmem_region_alloc() reserves addresses, asks
  * appliances for extents (TAKE), and adds them to the layout as segments;
  * extmem_slab_alloc() and extmem_object_alloc() then carve the region with
  * local tables only.
@@ -128,7 +128,7 @@ static int segment_take(extmem *x, const extmem_region *region,
 	segment.lease = waiter.lease;
 	segment.extent = taken->extent;
 	segment.epoch = taken->epoch;
-	segment.far = taken->far;
+	segment.remote = taken->remote;
 	segment_add(x, &segment, &rc);
 	if (rc != 0) {
 		extent_give(x, appliance, taken->extent);
@@ -369,7 +369,7 @@ static int region_build(extmem *x, extmem_region *region)
 	int rc;
 
 	if (x->regions_count == XM_REGIONS_MAX)
-		return xm_fail(-ENOSPC, "extmem_region_take: %d regions are "
+		return xm_fail(-ENOSPC, "extmem_region_alloc: %d regions are "
 			       "held, which is the limit: take larger ones",
 			       XM_REGIONS_MAX);
 	region->span = span_of(x, region->size);
@@ -380,7 +380,7 @@ static int region_build(extmem *x, extmem_region *region)
 				    &region->address);
 	}
 	if (rc != 0)
-		return xm_fail(-ENOMEM, "extmem_region_take: no %llu MiB of "
+		return xm_fail(-ENOMEM, "extmem_region_alloc: no %llu MiB of "
 			       "addresses left: raise the setting arena",
 			       (unsigned long long)(region->size / XM_MIB));
 	rc = region_tables(region);
@@ -395,30 +395,30 @@ static int region_build(extmem *x, extmem_region *region)
 	}
 	if (rc != 0) {
 		xm_extent_give(&x->arena, region->address, NULL);
-		return xm_fail(rc, "extmem_region_take: %s", words);
+		return xm_fail(rc, "extmem_region_alloc: %s", words);
 	}
 	xm_list_push_back(&x->regions, &region->link);
 	x->regions_count++;
 	return 0;
 }
 
-int extmem_region_take(extmem *x, const char *name, uint64_t size,
+int extmem_region_alloc(extmem *x, const char *name, uint64_t size,
 		       extmem_region **ret)
 {
 	extmem_region *region;
-	int rc = xm_usable("extmem_region_take");
+	int rc = xm_usable("extmem_region_alloc");
 
 	if (rc == 0)
-		rc = check_size(x, "extmem_region_take", &size);
+		rc = check_size(x, "extmem_region_alloc", &size);
 	if (rc != 0)
 		return rc;
 	if (name != NULL && strlen(name) >= XM_NAME_SIZE)
-		return xm_fail(-EINVAL, "extmem_region_take: a name of %zu "
+		return xm_fail(-EINVAL, "extmem_region_alloc: a name of %zu "
 			       "characters: at most %d", strlen(name),
 			       XM_NAME_SIZE - 1);
 	region = os_alloc(sizeof(*region));
 	if (region == NULL)
-		return xm_fail(-ENOMEM, "extmem_region_take: out of memory");
+		return xm_fail(-ENOMEM, "extmem_region_alloc: out of memory");
 	region->client = x;
 	region->size = size;
 	if (name != NULL)
@@ -453,14 +453,14 @@ static int forget(extmem_region *region, uint64_t offset, uint64_t size)
 			XM_NEVER);
 }
 
-int extmem_region_give(extmem_region *region)
+int extmem_region_free(extmem_region *region)
 {
 	extmem *x;
 	int rc, told;
 
 	if (region == NULL)
 		return 0;
-	rc = xm_usable("extmem_region_give");
+	rc = xm_usable("extmem_region_free");
 	if (rc != 0)
 		return rc;
 	x = region->client;
@@ -476,7 +476,7 @@ int extmem_region_give(extmem_region *region)
 	turn_give(x);
 	region_free(region);
 	if (rc == 0 && told != 0)
-		rc = xm_fail(told, "extmem_region_give: its appliance could "
+		rc = xm_fail(told, "extmem_region_free: its appliance could "
 			     "not be told; it takes the memory back when our "
 			     "lease ends");
 	return rc;
@@ -558,7 +558,7 @@ static int trim_segment(extmem *x, uint64_t end)
 	tail = whole;
 	tail.page = end / XM_PAGE;
 	tail.count = whole.page + whole.count - tail.page;
-	tail.far_offset += end - whole.page * XM_PAGE;
+	tail.remote_offset += end - whole.page * XM_PAGE;
 	xm_lanes_lock(x, &old);
 	s = xm_layout_find(&x->layout, whole.page, &hint);
 	s->count = tail.page - whole.page;
@@ -566,8 +566,8 @@ static int trim_segment(extmem *x, uint64_t end)
 		s->extent = waiter.message.u.taken.extent;
 		s->epoch = waiter.message.u.taken.epoch;
 		if (!XM_PLANTED(trim_key_kept))
-			s->far = waiter.message.u.taken.far;
-		s->far_offset = 0;
+			s->remote = waiter.message.u.taken.remote;
+		s->remote_offset = 0;
 	}
 	rc = xm_layout_add(&x->layout, &tail);
 	XM_ASSERT(rc == 0);

@@ -20,7 +20,7 @@ static bool span_next(struct transfer *t)
 	if (piece != NULL) {
 		t->again = piece->next;
 		t->address = piece->address;
-		t->near = piece->near;
+		t->local = piece->local;
 		t->size = piece->size;
 		xm_transfer_hold(t, piece->lane);
 		xm_piece_give(piece);
@@ -28,7 +28,7 @@ static bool span_next(struct transfer *t)
 	}
 	while (t->size == 0 && t->spans_count > 0) {
 		t->address = t->region->address + t->spans->offset;
-		t->near = t->spans->buffer;
+		t->local = t->spans->buffer;
 		t->size = t->spans->size;
 		t->spans++;
 		t->spans_count--;

@@ -19,7 +19,7 @@
  * never waits. Pieces end on any thread, which only hands them back.
  *
  * Bounce pages. Memory that is mapped itself may fault, and some transports
- * want enlisted memory: such a transfer is bounced through pages of the lane,
+ * want registered memory: such a transfer is bounced through pages of the lane,
  * one for each piece. A part of a fresh page is written as the whole of it,
  * from such a page too.
  */
@@ -44,7 +44,7 @@ struct piece {
 	struct piece *other; /* of the same transfer's, under way */
 	struct lane *lane;
 	uint64_t address, size;		   /* in the arena, bytes */
-	uint8_t *near;			   /* the caller's */
+	uint8_t *local;			   /* the caller's */
 	uint64_t guard_first, guard_limit; /* pages; equal: no guard */
 	int8_t bounce;			   /* its page, or -1 */
 	int status;
@@ -66,7 +66,7 @@ struct transfer {
 
 	/* What is left to begin: the rest of a span, and the spans behind it. */
 	uint64_t address, size;
-	uint8_t *near;
+	uint8_t *local;
 	const struct extmem_iov *spans;
 	size_t spans_count;
 	struct piece *again;

@@ -88,15 +88,15 @@ static enum begun here(struct transfer *t, uint64_t end)
 	}
 	xm_transfer_calm(t);
 	if (t->write && t->bounced) {
-		xm_user_load(x, t->near, image, size);
+		xm_user_load(x, t->local, image, size);
 		xm_arena_write(x, t->address, image, size);
 	} else if (t->write) {
-		xm_arena_write(x, t->address, t->near, size);
+		xm_arena_write(x, t->address, t->local, size);
 	} else if (t->bounced) {
 		xm_arena_read(x, t->address, image, size);
-		xm_user_store(x, t->near, image, size);
+		xm_user_store(x, t->local, image, size);
 	} else {
-		xm_arena_read(x, t->address, t->near, size);
+		xm_arena_read(x, t->address, t->local, size);
 	}
 	if (t->write) {
 		if (t->dirty_first >= t->dirty_limit)
@@ -116,9 +116,9 @@ static enum begun fresh_read(struct transfer *t, uint64_t end)
 
 	xm_transfer_calm(t);
 	if (t->bounced)
-		xm_user_store(t->client, t->near, zeros, end - t->address);
+		xm_user_store(t->client, t->local, zeros, end - t->address);
 	else
-		memset(t->near, 0, end - t->address);
+		memset(t->local, 0, end - t->address);
 	span_advance(t, end - t->address);
 	return AGAIN;
 }
@@ -130,7 +130,7 @@ static enum begun fresh_write(struct transfer *t, struct piece *piece)
 	struct lane *lane = piece->lane;
 	uint64_t page = t->address / XM_PAGE;
 	struct xm_pager_event ev = {
-		.kind = XM_PAGER_GUARD, .page = page, .limit = page + 1,
+		.kind = XM_PAGER_IO_LOCK, .page = page, .limit = page + 1,
 		.whole = true,
 	};
 	int8_t bounce = bounce_take(lane);
@@ -162,7 +162,7 @@ enum begun xm_piece_tracked(struct transfer *t, struct piece *piece)
 	struct lane *lane = piece->lane;
 	uint64_t page = t->address / XM_PAGE;
 	uint64_t end = t->address + piece->size;
-	struct xm_pager_event ev = { .kind = XM_PAGER_GUARD, .page = page };
+	struct xm_pager_event ev = { .kind = XM_PAGER_IO_LOCK, .page = page };
 
 	/* A write takes whole pages, or a part of one. */
 	if (t->write && (t->address % XM_PAGE != 0 || piece->size < XM_PAGE))
@@ -180,7 +180,7 @@ enum begun xm_piece_tracked(struct transfer *t, struct piece *piece)
 		piece->size = end - t->address;
 		return xm_piece_post(t, piece, t->address, near_of(piece),
 			    piece->size);
-	case XM_VERDICT_HERE:
+	case XM_VERDICT_PRESENT:
 		xm_piece_give(piece);
 		return here(t, end);
 	case XM_VERDICT_FRESH:

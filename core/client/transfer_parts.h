@@ -44,7 +44,7 @@ static inline void bounce_give(struct lane *lane, int8_t page)
 
 static inline uint8_t *near_of(const struct piece *piece)
 {
-	return piece->bounce < 0 ? piece->near
+	return piece->bounce < 0 ? piece->local
 				 : bounce_at(piece->lane, piece->bounce);
 }
 
@@ -58,7 +58,7 @@ static inline struct lane *lane_at(extmem *x, uint64_t address)
 static inline void span_advance(struct transfer *t, uint64_t size)
 {
 	t->address += size;
-	t->near += size;
+	t->local += size;
 	t->size -= size;
 }
 
@@ -81,7 +81,7 @@ void xm_piece_give(struct piece *);
 /* Posts it. `near` is where its bytes are or go: the caller's memory, or a bounce
  * page. */
 enum begun xm_piece_post(struct transfer *, struct piece *, uint64_t address,
-			 uint8_t *near, uint64_t size);
+			 uint8_t *local, uint64_t size);
 /* Takes back the pieces that have ended. */
 void xm_pieces_collect(struct transfer *);
 

@@ -106,7 +106,7 @@ void xm_user_store(extmem *x, uint8_t *to, const void *bytes, size_t size)
 static void unguard(struct lane *lane, const struct piece *piece, bool written)
 {
 	struct xm_pager_event ev = {
-		.kind = XM_PAGER_UNGUARD, .page = piece->guard_first,
+		.kind = XM_PAGER_IO_UNLOCK, .page = piece->guard_first,
 		.limit = piece->guard_limit, .write = written,
 	};
 
@@ -134,7 +134,7 @@ static void unlink_flying(struct transfer *t, struct piece *piece)
 
 /* `near` is where its bytes are or go: the caller's memory, or a bounce page. */
 enum begun xm_piece_post(struct transfer *t, struct piece *piece,
-		       uint64_t address, uint8_t *near, uint64_t size)
+		       uint64_t address, uint8_t *local, uint64_t size)
 {
 	struct lane *lane = piece->lane;
 	uint64_t taken = piece->size;
@@ -146,7 +146,7 @@ enum begun xm_piece_post(struct transfer *t, struct piece *piece,
 	t->flying = piece;
 	t->flying_count++;
 	t->flying_bytes += piece->size;
-	got = xm_engine_post(&lane->engine, t->write, address, near, size,
+	got = xm_engine_post(&lane->engine, t->write, address, local, size,
 			     (uint64_t)(uintptr_t)piece);
 	if (got > 0) {
 		XM_ASSERT((uint64_t)got == size);
@@ -174,7 +174,7 @@ struct piece *xm_piece_ready(struct transfer *t, uint64_t end)
 	if (piece == NULL)
 		return NULL;
 	piece->address = t->address;
-	piece->near = t->near;
+	piece->local = t->local;
 	piece->size = end - t->address;
 	if (!t->bounced)
 		return piece;
@@ -185,7 +185,7 @@ struct piece *xm_piece_ready(struct transfer *t, uint64_t end)
 	}
 	if (t->write) {
 		xm_transfer_calm(t);
-		xm_user_load(t->client, t->near, bounce_at(lane, piece->bounce),
+		xm_user_load(t->client, t->local, bounce_at(lane, piece->bounce),
 			  piece->size);
 		xm_transfer_hold(t, lane);
 	}
@@ -252,7 +252,7 @@ void xm_pieces_collect(struct transfer *t)
 		unlink_flying(t, piece);
 		if (piece->status == 0 && t->bounced && !t->write) {
 			xm_transfer_calm(t);
-			xm_user_store(t->client, piece->near,
+			xm_user_store(t->client, piece->local,
 				   bounce_at(piece->lane, piece->bounce),
 				   piece->size);
 		}

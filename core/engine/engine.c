@@ -102,7 +102,7 @@ enum xm_reach xm_engine_reach(struct xm_engine *e, uint64_t page)
 
 /* --- events ------------------------------------------------------------------------- */
 
-/* Has any of this range lost its far memory? */
+/* Has any of this range lost its remote memory? */
 static bool any_lost(struct xm_engine *e, uint64_t page, uint64_t limit)
 {
 	const struct xm_layout *layout = e->options.layout;
@@ -123,7 +123,7 @@ static bool any_lost(struct xm_engine *e, uint64_t page, uint64_t limit)
 static bool may_help(enum xm_pager_event_kind kind, enum xm_verdict verdict)
 {
 	return verdict != XM_VERDICT_WAIT && kind != XM_PAGER_TICK &&
-	       kind != XM_PAGER_GUARD && kind != XM_PAGER_FLUSHED;
+	       kind != XM_PAGER_IO_LOCK && kind != XM_PAGER_FLUSHED;
 }
 
 enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
@@ -307,7 +307,7 @@ uint64_t xm_engine_most(struct xm_engine *e, uint64_t address)
 }
 
 int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
-		       void *near, uint64_t size, uint64_t token)
+		       void *local, uint64_t size, uint64_t token)
 {
 	uint64_t page = address / e->options.page_size;
 	struct xm_segment *segment =
@@ -332,14 +332,14 @@ int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
 	size = xm_min(size, peer->limits.size_max);
 	op = xm_operation_take(e, XM_OPERATION_USER, segment->appliance);
 	op->token = token;
-	offset += segment->far_offset;
+	offset += segment->remote_offset;
 	if (write)
 		rc = peer->ops->write(peer->transport, peer->peer,
-				      &segment->far, offset, near, size,
+				      &segment->remote, offset, local, size,
 				      xm_operation_token(e, op));
 	else
 		rc = peer->ops->read(peer->transport, peer->peer,
-				     &segment->far, offset, near, size,
+				     &segment->remote, offset, local, size,
 				     xm_operation_token(e, op));
 	xm_engine_heed(e, peer, rc);
 	if (rc != 0) {

@@ -118,7 +118,7 @@ size_t xm_engine_memory_size(const struct xm_engine_options *);
 /* `memory` as pager.h says: zeroed, lazily backed. */
 void xm_engine_init(struct xm_engine *, const struct xm_engine_options *,
 		    void *memory, uint64_t now_ns);
-/* The transport is open, and the stage enlisted there. */
+/* The transport is open, and the stage registered there. */
 void xm_engine_add(struct xm_engine *, const struct xm_transport_ops *,
 		   struct xm_transport *);
 
@@ -143,7 +143,7 @@ uint64_t xm_engine_most(struct xm_engine *, uint64_t address);
  * asked: returns the bytes accepted, or -EAGAIN, -ENOTCONN, -ERANGE.
  * Completed through xm_engine_completion() with `token`. */
 int64_t xm_engine_post(struct xm_engine *, bool write, uint64_t address,
-		       void *near, uint64_t size, uint64_t token);
+		       void *local, uint64_t size, uint64_t token);
 /* Pops one; false when there is none. */
 bool xm_engine_completion(struct xm_engine *, struct xm_completion *ret);
 /* Can bytes at this page be reached? */

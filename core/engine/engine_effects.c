@@ -151,10 +151,10 @@ static uint8_t *stage_at(const struct xm_engine *e, uint32_t cell)
 	return e->options.stage + cell * e->options.page_size;
 }
 
-static uint64_t far_offset(const struct xm_engine *e,
+static uint64_t remote_offset(const struct xm_engine *e,
 			   const struct xm_segment *segment, uint64_t page)
 {
-	return segment->far_offset +
+	return segment->remote_offset +
 	       (page - segment->page) * e->options.page_size;
 }
 
@@ -192,7 +192,7 @@ static void post_piece(struct xm_engine *e, enum xm_operation_kind kind,
 {
 	struct xm_lane_peer *peer = &e->peers[segment->appliance];
 	struct xm_operation *op = xm_operation_take(e, kind, segment->appliance);
-	uint64_t offset = far_offset(e, segment, page);
+	uint64_t offset = remote_offset(e, segment, page);
 	size_t size = count * e->options.page_size;
 	int rc = -ENOTCONN;
 
@@ -200,12 +200,12 @@ static void post_piece(struct xm_engine *e, enum xm_operation_kind kind,
 	op->count = count;
 	if (peer->path.state == XM_PATH_UP && kind == XM_OPERATION_FETCH)
 		rc = peer->ops->read(peer->transport, peer->peer,
-				     &segment->far, offset,
+				     &segment->remote, offset,
 				     stage_at(e, cell), size,
 				     xm_operation_token(e, op));
 	else if (peer->path.state == XM_PATH_UP)
 		rc = peer->ops->write(peer->transport, peer->peer,
-				      &segment->far, offset,
+				      &segment->remote, offset,
 				      stage_at(e, cell), size,
 				      xm_operation_token(e, op));
 	posted(e, op, page, rc);
@@ -234,14 +234,14 @@ static uint32_t post_scattered(struct xm_engine *e, uint32_t cell,
 		if (other < segment->page ||
 		    other >= segment->page + segment->count)
 			break;
-		offsets[n++] = far_offset(e, segment, other);
+		offsets[n++] = remote_offset(e, segment, other);
 	}
 	op = xm_operation_take(e, XM_OPERATION_STORE, segment->appliance);
 	op->cell = cell;
 	op->count = n;
 	if (peer->path.state == XM_PATH_UP)
 		rc = peer->ops->scatter(peer->transport, peer->peer,
-					&segment->far, offsets, n,
+					&segment->remote, offsets, n,
 					stage_at(e, cell),
 					e->options.page_size,
 					xm_operation_token(e, op));

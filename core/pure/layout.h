@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The layout: which far bytes stand behind which pages of the arena.
+ * The layout: which remote bytes stand behind which pages of the arena.
  *
  * A region is an ordered run of segments, each an extent (or the head of one)
  * at one appliance. The layout holds the segments of every region, sorted by
- * page, and is the only way from a page to a far address: the data path, the
+ * page, and is the only way from a page to a remote address: the data path, the
  * explicit calls and write-back all ask here.
  *
  * Lookup is a binary search, after a look at where the last one ended.
@@ -27,8 +27,8 @@ struct xm_segment {
 	uint32_t lease; /* which of our leases at that appliance */
 	uint64_t extent; /* the appliance's number */
 	uint64_t epoch;
-	struct xm_far far;
-	uint64_t far_offset; /* bytes from the start of far's span */
+	struct xm_remote_mr remote;
+	uint64_t remote_offset; /* bytes from the start of far's span */
 };
 
 struct xm_layout {

@@ -50,13 +50,13 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	case XM_PAGER_EVICT: xm_pager_on_flush(p, ev, fx); break;
 	case XM_PAGER_FLUSHED: xm_pager_on_flushed(p, ev, fx); break;
 	case XM_PAGER_DISCARD:
-	case XM_PAGER_ADOPT:
+	case XM_PAGER_MARK_BACKED:
 	case XM_PAGER_FORGET:
 	case XM_PAGER_LOST: xm_pager_on_change(p, ev, fx); break;
 	case XM_PAGER_ADVISE: xm_pager_on_advise(p, ev, fx); break;
 	case XM_PAGER_WILLNEED: xm_pager_on_willneed(p, ev, fx); break;
-	case XM_PAGER_GUARD: xm_pager_on_guard(p, ev, fx); break;
-	case XM_PAGER_UNGUARD: xm_pager_on_unguard(p, ev, fx); break;
+	case XM_PAGER_IO_LOCK: xm_pager_on_guard(p, ev, fx); break;
+	case XM_PAGER_IO_UNLOCK: xm_pager_on_unguard(p, ev, fx); break;
 	case XM_PAGER_PIN: xm_pager_on_pin(p, ev, fx); break;
 	case XM_PAGER_UNPIN: xm_pager_on_unpin(p, ev, fx); break;
 	case XM_PAGER_REFUSED: xm_pager_on_refused(p, ev, fx); break;

@@ -9,12 +9,12 @@
  *		any -> POISONED		its region is lost
  *
  * and beside the state two facts: STORING, a store cell still has bytes of
- * this page that the far side has not acknowledged; WRITTEN, the far memory
+ * this page that the remote side has not acknowledged; WRITTEN, the remote memory
  * holds the page's contents (else it is fresh, and reads as zero without a
  * transfer). A table of zero bytes is a table of absent, fresh pages.
  *
  * How bytes are kept safe. A dirty page leaves in this order: protect (no
- * store can reach it), copy into a store cell, drop, and only the far side's
+ * store can reach it), copy into a store cell, drop, and only the remote side's
  * acknowledgement frees the cell. Until then a fault on the page is served
  * from the cell. A failed store keeps its cell and is tried again. At most one
  * store per page is under way, so that no older one can land on a newer.
@@ -85,9 +85,9 @@
 enum xm_page_state {
 	XM_PAGE_ABSENT = 0,
 	XM_PAGE_FETCHING,
-	XM_PAGE_CLEAN, /* here, protected, equal to the far memory or a cell */
+	XM_PAGE_CLEAN, /* here, protected, equal to the remote memory or a cell */
 	XM_PAGE_DIRTY, /* here, stores go through */
-	XM_PAGE_GUARDED,
+	XM_PAGE_IO_LOCKED,
 	XM_PAGE_POISONED,
 };
 
@@ -111,7 +111,7 @@ enum xm_pager_event_kind {
 	XM_PAGER_FLUSHED, /* are the stores up to seq in this range done? */
 	XM_PAGER_EVICT,	  /* store, and let go */
 	XM_PAGER_DISCARD, /* contents not needed: fresh from now on */
-	XM_PAGER_ADOPT,	  /* the far memory was written without us */
+	XM_PAGER_MARK_BACKED,	  /* the remote memory was written without us */
 	XM_PAGER_FORGET,  /* the range gets another meaning: all to zero */
 	XM_PAGER_ADVISE,  /* advice */
 	XM_PAGER_WILLNEED, /* floor, reach: fetched while there is room */
@@ -119,11 +119,11 @@ enum xm_pager_event_kind {
 	 * meets bytes half way. DONE: [page, next) is guarded. HERE: page is
 	 * present (use the mapping). FRESH: [page, next) reads as zero; for
 	 * write, only pages wholly overwritten may be guarded (`whole`). */
-	XM_PAGER_GUARD,
-	XM_PAGER_UNGUARD, /* page, limit; write: the far memory has it now */
+	XM_PAGER_IO_LOCK,
+	XM_PAGER_IO_UNLOCK, /* page, limit; write: the remote memory has it now */
 	XM_PAGER_PIN,	  /* page is present and stays; write: and writable */
 	XM_PAGER_UNPIN,	  /* page */
-	XM_PAGER_LOST,	  /* range: its far memory is gone for good */
+	XM_PAGER_LOST,	  /* range: its remote memory is gone for good */
 	XM_PAGER_REFUSED, /* the mapper would not install: page, limit */
 	XM_PAGER_TICK,	  /* try failed stores again */
 };
@@ -162,7 +162,7 @@ enum xm_verdict {
 	XM_VERDICT_WAIT, /* for a completion; then the same event again */
 	XM_VERDICT_MORE, /* go on from `next`, at once */
 	XM_VERDICT_LOST,
-	XM_VERDICT_HERE,
+	XM_VERDICT_PRESENT,
 	XM_VERDICT_FRESH,
 	XM_VERDICT_FULL, /* PIN: no more can be pinned */
 };

@@ -351,7 +351,7 @@ void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		else
 			fx->verdict = XM_VERDICT_DONE;
 		return;
-	case XM_PAGE_GUARDED:
+	case XM_PAGE_IO_LOCKED:
 		note_wait(p, XM_TRACE_PAGER_HELD, page);
 		return;
 	case XM_PAGE_FETCHING:

@@ -112,7 +112,7 @@ bool xm_pager_fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
 	return true;
 }
 
-/* Was its far memory lost while the read flew? Then what came may be anything:
+/* Was its remote memory lost while the read flew? Then what came may be anything:
  * zeros, or another client's. */
 static bool any_lost(const struct xm_pager *p, uint32_t index)
 {
@@ -449,7 +449,7 @@ void xm_pager_stream_passed(struct xm_pager *p, const struct xm_stream *s,
 	p->credit -= (int32_t)pages;
 }
 
-/* Here, and its far bytes may be asked for all the same. */
+/* Here, and its remote bytes may be asked for all the same. */
 static bool readable_again(const struct xm_pager *p, uint64_t page)
 {
 	const struct xm_page *entry = &p->pages[page];
@@ -490,14 +490,14 @@ uint32_t xm_pager_stream_run(const struct xm_pager *p,
 /* Is the edge where something can be read ahead, after skipping what is here?
  * No further from where the stream is than `far`. */
 static bool at_edge(const struct xm_pager *p, struct xm_stream *s,
-		    const struct xm_pager_event *ev, uint64_t far)
+		    const struct xm_pager_event *ev, uint64_t remote)
 {
 	for (unsigned i = 0; i < SKIP; i++) {
 		uint64_t ahead = s->step > 0 ? s->edge - s->next
 					     : s->next - s->edge;
 
 		if (s->edge < ev->floor || s->edge >= ev->limit ||
-		    ahead >= far)
+		    ahead >= remote)
 			return false;
 		if (xm_pager_fetchable(p, s->edge) &&
 		    !flagged(&p->pages[s->edge], FLAG_RANDOM))
@@ -508,20 +508,20 @@ static bool at_edge(const struct xm_pager *p, struct xm_stream *s,
 	return false;
 }
 
-/* Two windows ahead of a proven stream: while one is used up, the far side has
+/* Two windows ahead of a proven stream: while one is used up, the remote side has
  * the next to send. */
 void xm_pager_stream_ahead(struct xm_pager *p, struct xm_stream *s,
 			   const struct xm_pager_event *ev,
 			   struct xm_pager_effects *fx)
 {
-	uint64_t far = strided(s) ? s->window * (uint64_t)(s->step > 0
+	uint64_t remote = strided(s) ? s->window * (uint64_t)(s->step > 0
 								? s->step
 								: -s->step)
 				  : 2 * (uint64_t)window_now(p, s);
 
 	if (s->window < (strided(s) ? 2 : 4) || ev->reach != XM_REACH_UP)
 		return;
-	while (p->credit > 0 && at_edge(p, s, ev, far)) {
+	while (p->credit > 0 && at_edge(p, s, ev, remote)) {
 		uint64_t page;
 		uint32_t run = xm_pager_stream_run(p, s, s->edge, ev,
 						   xm_pager_fetchable, GAP_MAX,

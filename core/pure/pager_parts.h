@@ -18,12 +18,12 @@
 #include "core/pure/plant.h"
 
 enum {
-	FLAG_WRITTEN = 1, /* the far memory holds the contents */
+	FLAG_WRITTEN = 1, /* the remote memory holds the contents */
 	FLAG_STORING = 2, /* a cell holds bytes not yet acknowledged */
 	FLAG_RECENT = 4,  /* second chance */
 	FLAG_RANDOM = 8,  /* advice: no reading ahead */
 	FLAG_SEQUENTIAL = 16,
-	FLAG_LOST = 32, /* no far memory behind it any more */
+	FLAG_LOST = 32, /* no remote memory behind it any more */
 	FLAG_HOT = 64,	/* it stood in HOT when it left */
 };
 
@@ -106,7 +106,7 @@ void xm_pager_emit(struct xm_pager_effects *, enum xm_pager_effect_kind,
 
 void xm_pager_frame_take(struct xm_pager *, uint64_t page);
 void xm_pager_frame_give(struct xm_pager *, uint64_t page);
-/* Pages that leave without a store: they equal the far memory, a cell, or
+/* Pages that leave without a store: they equal the remote memory, a cell, or
  * nothing anybody wants. */
 /* The first pin of a frame, and the last unpin. */
 void xm_pager_frame_pin(struct xm_pager *, uint32_t index);
@@ -116,7 +116,7 @@ void xm_pager_drop_run(struct xm_pager *, uint64_t page, uint32_t count,
 /* Here in this state, and may leave. */
 bool xm_pager_evictable(const struct xm_pager *, uint64_t page,
 			enum xm_page_state);
-/* A page whose far memory is gone can not come back: who touches it next must
+/* A page whose remote memory is gone can not come back: who touches it next must
  * hear so. */
 void xm_pager_poison(struct xm_pager *, uint64_t page,
 		     struct xm_pager_effects *);
@@ -143,7 +143,7 @@ void xm_pager_on_tick(struct xm_pager *, struct xm_pager_effects *);
 
 /* --- pager_fetch.c -------------------------------------------------------- */
 
-/* Its far bytes can be asked for: nothing of it is here or under way. */
+/* Its remote bytes can be asked for: nothing of it is here or under way. */
 bool xm_pager_fetchable(const struct xm_pager *, uint64_t page);
 /* Posts one read of [page, +count), for this stream or none; false when no
  * slot is to be had. What is here of it stays as it is. */
@@ -188,7 +188,7 @@ void xm_pager_stream_ahead(struct xm_pager *, struct xm_stream *,
 
 /* --- pager_fault.c -------------------------------------------------------- */
 
-/* Reads as zero: no far bytes, nothing under way. */
+/* Reads as zero: no remote bytes, nothing under way. */
 bool xm_pager_fresh(const struct xm_pager *, uint64_t page);
 /* Installs what a slot has brought, which is no more than frames are free, and
  * frees it. */

@@ -146,7 +146,7 @@ static bool let_go(struct xm_pager *p, uint64_t page,
 		}
 		xm_pager_slot_clear(p, entry->slot, true);
 	}
-	return entry->state != XM_PAGE_GUARDED;
+	return entry->state != XM_PAGE_IO_LOCKED;
 }
 
 /* DISCARD, ADOPT, FORGET, LOST: each page of the range changes meaning. */
@@ -168,7 +168,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		entry->flags &= (uint8_t)~FLAG_WRITTEN;
 		entry->frame = 0; /* what it was is forgotten, and when it left */
 		return true;
-	case XM_PAGER_ADOPT:
+	case XM_PAGER_MARK_BACKED:
 		entry->flags |= FLAG_WRITTEN;
 		return true;
 	case XM_PAGER_FORGET:
@@ -217,7 +217,7 @@ void xm_pager_on_change(struct xm_pager *p, const struct xm_pager_event *ev,
 		page++;
 	if (page > ev->page)
 		note(p, ev->kind == XM_PAGER_DISCARD ? XM_TRACE_PAGER_DISCARD
-			: ev->kind == XM_PAGER_ADOPT ? XM_TRACE_PAGER_ADOPT
+			: ev->kind == XM_PAGER_MARK_BACKED ? XM_TRACE_PAGER_ADOPT
 			: ev->kind == XM_PAGER_FORGET ? XM_TRACE_PAGER_FORGET
 						      : XM_TRACE_PAGER_LOSE,
 		     ev->page, page - ev->page, 0);
@@ -335,7 +335,7 @@ void xm_pager_on_guard(struct xm_pager *p, const struct xm_pager_event *ev,
 		return;
 	}
 	if (present(entry)) {
-		fx->verdict = XM_VERDICT_HERE;
+		fx->verdict = XM_VERDICT_PRESENT;
 		return;
 	}
 	if (!flagged(entry, FLAG_WRITTEN) && idle(entry) && !ev->whole) {
@@ -353,7 +353,7 @@ void xm_pager_on_guard(struct xm_pager *p, const struct xm_pager_event *ev,
 	       (ev->whole || flagged(&p->pages[page], FLAG_WRITTEN)))
 		p->pages[page++].state = ev->whole && XM_PLANTED(unguarded)
 						 ? XM_PAGE_ABSENT
-						 : XM_PAGE_GUARDED;
+						 : XM_PAGE_IO_LOCKED;
 	if (page > ev->page) {
 		note(p, XM_TRACE_PAGER_GUARD, ev->page, page - ev->page, 0);
 		fx->verdict = XM_VERDICT_DONE;
@@ -367,9 +367,9 @@ void xm_pager_on_unguard(struct xm_pager *p, const struct xm_pager_event *ev,
 	for (uint64_t page = ev->page; page < ev->limit; page++) {
 		struct xm_page *entry = &p->pages[page];
 
-		XM_ASSERT(entry->state == XM_PAGE_GUARDED ||
+		XM_ASSERT(entry->state == XM_PAGE_IO_LOCKED ||
 			  XM_PLANTED(unguarded));
-		if (!XM_PLANTED(unguarded) || entry->state == XM_PAGE_GUARDED)
+		if (!XM_PLANTED(unguarded) || entry->state == XM_PAGE_IO_LOCKED)
 			entry->state = XM_PAGE_ABSENT;
 		if (ev->write)
 			entry->flags |= FLAG_WRITTEN;

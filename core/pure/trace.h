@@ -156,7 +156,7 @@
 	X(PAGER_FORGET, "pager.forget",                                       \
 	  "page {page} gets another meaning, {count} in all")                 \
 	X(PAGER_LOSE, "pager.lose",                                           \
-	  "page {page} has lost its far memory, {count} in all")              \
+	  "page {page} has lost its remote memory, {count} in all")              \
 	X(PAGER_LOSE_STORE, "pager.lose_store",                               \
 	  "page {page} is lost while its store flies")                        \
 	X(PAGER_POISON, "pager.poison", "page {page} is poisoned")            \

@@ -32,10 +32,10 @@
  *
  * Errors are -errno with these meanings: -EAGAIN try again; -ENOTCONN the
  * peer is not up; -ECANCELED peer down, outcome unknown; -EACCES refused by
- * the far side; -EINVAL a caller's mistake or a malformed address; -ENOSYS
+ * the remote side; -EINVAL a caller's mistake or a malformed address; -ENOSYS
  * not built in or no such provider; -ENOMEM, -ENOSPC a limit was reached;
  * -EADDRINUSE, -ECONNREFUSED, -ETIMEDOUT as in the sockets API. After a
- * failed open, connect, listen, expose or enlist, words() says why.
+ * failed open, connect, listen, expose or register_memory, words() says why.
  *
  * Every function is required; there are no NULL slots. What differs between
  * transports is a field of limits.
@@ -46,8 +46,8 @@
 #include "common/base.h"
 
 #define XM_TICKET_SIZE 16   /* bytes; proof of admission, used once */
-#define XM_SPANS_MAX 40	    /* of enlisted memory, each instance */
-#define XM_LOCATOR_SIZE 192 /* bytes; an opaque far address, most */
+#define XM_SPANS_MAX 40	    /* of registered memory, each instance */
+#define XM_LOCATOR_SIZE 192 /* bytes; an opaque remote address, most */
 
 /* Where an interface process can be reached: a provider's own address. */
 struct xm_locator {
@@ -55,9 +55,9 @@ struct xm_locator {
 	uint8_t bytes[XM_LOCATOR_SIZE];
 };
 
-/* Names a span of far memory; made by expose(), carried by the control
+/* Names a span of remote memory; made by expose(), carried by the control
  * channel, used by read() and write(). */
-struct xm_far {
+struct xm_remote_mr {
 	uint64_t key;
 	uint64_t base; /* the address at which offset 0 of the span lies */
 };
@@ -76,7 +76,7 @@ struct xm_transport_limits {
 	bool revokes;	    /* conceal() takes effect before it returns */
 	bool admits;	    /* connects only with a ticket; else keys alone */
 	bool reports_death; /* DOWN without being asked when the peer dies */
-	bool enlists;	    /* near memory must be enlisted first */
+	bool registers;	    /* local memory must be registered first */
 	bool waits;	    /* wait() blocks; else it naps for a moment */
 	bool tells;	    /* a target's poll() says MOVED */
 };
@@ -131,23 +131,23 @@ struct xm_transport_ops {
 	int (*connect)(struct xm_transport *, const struct xm_locator *,
 		       const uint8_t ticket[XM_TICKET_SIZE], uint32_t *ret);
 	/* Outstanding tokens complete with -ECANCELED in later polls; until
-	 * they have, their near memory may still be written to by nobody:
+	 * they have, their local memory may still be written to by nobody:
 	 * after disconnect() returns the transport touches none of it. */
 	void (*disconnect)(struct xm_transport *, uint32_t peer);
-	/* Makes near memory usable in read() and write(). Cheap and a no-op
-	 * where limits.enlists is false. The memory outlives the transport
-	 * or is delisted first. At most XM_SPANS_MAX
+	/* Makes local memory usable in read() and write(). Cheap and a no-op
+	 * where limits.registers is false. The memory outlives the transport
+	 * or is deregistered first. At most XM_SPANS_MAX
 	 * spans. */
-	int (*enlist)(struct xm_transport *, void *memory, size_t size);
-	void (*delist)(struct xm_transport *, void *memory, size_t size);
+	int (*register_memory)(struct xm_transport *, void *memory, size_t size);
+	void (*deregister_memory)(struct xm_transport *, void *memory, size_t size);
 	/* One-sided access: `size` bytes (1 .. limits.size_max) between far
-	 * memory at `offset` of the span, and near memory, which belongs to
+	 * memory at `offset` of the span, and local memory, which belongs to
 	 * the transport until the token completes. */
 	int (*read)(struct xm_transport *, uint32_t peer,
-		    const struct xm_far *, uint64_t offset, void *near,
+		    const struct xm_remote_mr *, uint64_t offset, void *local,
 		    size_t size, uint64_t token);
 	int (*write)(struct xm_transport *, uint32_t peer,
-		     const struct xm_far *, uint64_t offset, const void *near,
+		     const struct xm_remote_mr *, uint64_t offset, const void *local,
 		     size_t size, uint64_t token);
 
 	/* A write of `count` (1 .. limits.scatter_max) pieces of `piece` bytes:
@@ -155,8 +155,8 @@ struct xm_transport_ops {
 	 * operation, one token; where it fails, any of its pieces may have
 	 * happened. */
 	int (*scatter)(struct xm_transport *, uint32_t peer,
-		       const struct xm_far *, const uint64_t *offsets,
-		       uint32_t count, const void *near, size_t piece,
+		       const struct xm_remote_mr *, const uint64_t *offsets,
+		       uint32_t count, const void *local, size_t piece,
 		       uint64_t token);
 
 	/* --- target ---------------------------------------------------- */
@@ -177,9 +177,9 @@ struct xm_transport_ops {
 	/* Opens [offset, offset + size) of the pool to this client. `key` is
 	 * the key wanted; *ret has the one to use (providers may choose). */
 	int (*expose)(struct xm_transport *, uint64_t client, uint64_t offset,
-		      uint64_t size, uint64_t key, struct xm_far *ret);
+		      uint64_t size, uint64_t key, struct xm_remote_mr *ret);
 	void (*conceal)(struct xm_transport *, uint64_t client,
-			const struct xm_far *);
+			const struct xm_remote_mr *);
 
 	/* --- both ------------------------------------------------------ */
 	/* Makes progress and returns up to `count` events, 0 if none. Never

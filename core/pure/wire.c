@@ -292,8 +292,8 @@ static void pass_taken(struct cursor *c, struct xm_taken *m)
 	pass_u64(c, &m->extent);
 	pass_u64(c, &m->size);
 	pass_u64(c, &m->epoch);
-	pass_u64(c, &m->far.key);
-	pass_u64(c, &m->far.base);
+	pass_u64(c, &m->remote.key);
+	pass_u64(c, &m->remote.base);
 }
 
 static void pass_trim(struct cursor *c, struct xm_trim *m)

@@ -100,7 +100,7 @@ struct xm_taken {
 	uint64_t extent; /* its number at this appliance */
 	uint64_t size;	 /* as asked, rounded up to the granule */
 	uint64_t epoch;
-	struct xm_far far;
+	struct xm_remote_mr remote;
 };
 
 struct xm_trim {

@@ -101,7 +101,7 @@ static int rung_open(enum rung rung)
 	return -1;
 }
 
-void xm_uffd_probe(struct xm_uffd_means *ret)
+void xm_uffd_probe(struct xm_uffd_capabilities *ret)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	enum rung rung;
@@ -478,12 +478,12 @@ static const struct xm_mapper_ops thread_ops = {
 /* --- opening -------------------------------------------------------------------- */
 
 static bool choose(const struct xm_uffd_options *o,
-		   const struct xm_uffd_means *means, struct xm_mapper *m,
+		   const struct xm_uffd_capabilities *capabilities, struct xm_mapper *m,
 		   char *words, size_t words_size, enum rung *ret_rung)
 {
-	bool any = means->device || means->full || means->user;
+	bool any = capabilities->device || capabilities->full || capabilities->user;
 
-	if (!any || !means->protects) {
+	if (!any || !capabilities->protects) {
 		snprintf(words, words_size,
 			 any ? "this kernel's userfaultfd cannot protect "
 			       "pages: extmem needs Linux 5.11 or later"
@@ -491,14 +491,14 @@ static bool choose(const struct xm_uffd_options *o,
 			       "container's seccomp profile must permit the "
 			       "system call userfaultfd; `extmem doctor` "
 			       "says more",
-			 strerror(means->error));
+			 strerror(capabilities->error));
 		return false;
 	}
-	*ret_rung = means->full	    ? RUNG_FULL
-		    : means->device ? RUNG_DEVICE
+	*ret_rung = capabilities->full	    ? RUNG_FULL
+		    : capabilities->device ? RUNG_DEVICE
 				    : RUNG_USER;
 	m->serves_kernel = false;
-	if (o->paging != XM_PAGING_THREAD && means->sigbus) {
+	if (o->paging != XM_PAGING_THREAD && capabilities->sigbus) {
 		m->ops = &inline_ops;
 		snprintf(m->reason, sizeof(m->reason), "%s%s",
 			 o->paging == XM_PAGING_INLINE
@@ -523,7 +523,7 @@ static bool choose(const struct xm_uffd_options *o,
 }
 
 static int open_descriptor(struct xm_mapper *m, enum rung rung,
-			   const struct xm_uffd_means *means)
+			   const struct xm_uffd_capabilities *capabilities)
 {
 	struct uffdio_api api = {
 		.api = UFFD_API,
@@ -532,9 +532,9 @@ static int open_descriptor(struct xm_mapper *m, enum rung rung,
 
 	if (m->ops == &inline_ops)
 		api.features |= UFFD_FEATURE_SIGBUS;
-	if (means->poisons && m->ops == &thread_ops)
+	if (capabilities->poisons && m->ops == &thread_ops)
 		api.features |= FEATURE_POISON;
-	m->poisons = means->poisons;
+	m->poisons = capabilities->poisons;
 	m->fd = rung_open(rung);
 	if (m->fd < 0)
 		return -errno;
@@ -551,18 +551,18 @@ int xm_uffd_open(const struct xm_uffd_options *o, char *words,
 		 size_t words_size, struct xm_mapper **ret)
 {
 	struct xm_mapper *m = calloc(1, sizeof(*m));
-	struct xm_uffd_means means;
+	struct xm_uffd_capabilities capabilities;
 	enum rung rung;
 	int rc;
 
 	if (m == NULL)
 		return -ENOMEM;
-	xm_uffd_probe(&means);
-	if (!choose(o, &means, m, words, words_size, &rung)) {
+	xm_uffd_probe(&capabilities);
+	if (!choose(o, &capabilities, m, words, words_size, &rung)) {
 		free(m);
 		return -EPERM;
 	}
-	rc = open_descriptor(m, rung, &means);
+	rc = open_descriptor(m, rung, &capabilities);
 	if (rc != 0) {
 		snprintf(words, words_size, "userfaultfd: %s", strerror(-rc));
 		free(m);

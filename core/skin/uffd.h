@@ -23,7 +23,7 @@ enum xm_paging {
 };
 
 /* What this process may do, best first; found on throw-away descriptors. */
-struct xm_uffd_means {
+struct xm_uffd_capabilities {
 	bool device;  /* /dev/userfaultfd can be opened: kernel faults too */
 	bool full;    /* the system call, kernel faults too */
 	bool user;    /* the system call, user-mode faults only */
@@ -32,7 +32,7 @@ struct xm_uffd_means {
 	int error;	   /* errno, when there is none at all */
 };
 
-void xm_uffd_probe(struct xm_uffd_means *ret);
+void xm_uffd_probe(struct xm_uffd_capabilities *ret);
 
 struct xm_uffd_options {
 	uint64_t pages; /* of the arena; fewer if the system has no room */

@@ -186,7 +186,7 @@ static struct fi_info *hints_make(struct xm_transport *t)
 	return hints;
 }
 
-/* `source`: host and service are ours, else the far side's. */
+/* `source`: host and service are ours, else the remote side's. */
 int xm_ofi_info(struct xm_transport *t, const char *host, const char *service,
 		bool source, struct fi_info **ret)
 {

@@ -5,7 +5,7 @@
  * A peer of an initiator has everything of its own, from fabric to completion
  * queue. That costs a few file descriptors and buys the one property that
  * cannot be had otherwise: closing it leaves nothing behind in libfabric that
- * could still touch near memory or report a completion, for any provider.
+ * could still touch local memory or report a completion, for any provider.
  *
  * RDM has no connection to wait for: UP comes with the next poll, and says
  * that the peer's address is known, not that anybody is there. A dead peer
@@ -27,7 +27,7 @@ uint32_t xm_ofi_link_take(struct xm_transport *t)
 			continue;
 		memset(link, 0, sizeof(*link));
 		link->first = OFI_NONE;
-		link->far = FI_ADDR_UNSPEC;
+		link->remote = FI_ADDR_UNSPEC;
 		link->cq_fd = link->eq_fd = -1;
 		link->state = OFI_LINK_CONNECTING;
 		t->connecting++;
@@ -54,7 +54,7 @@ static void link_strip(struct xm_transport *t, uint32_t index)
 
 	if (link->state == OFI_LINK_CONNECTING)
 		t->connecting--;
-	/* Tells the far side at once; closing alone may not (verbs). */
+	/* Tells the remote side at once; closing alone may not (verbs). */
 	if (link->state == OFI_LINK_UP && link->eq && link->ep)
 		fi_shutdown(link->ep, 0);
 	fid_close(&link->ep);
@@ -165,7 +165,7 @@ int xm_ofi_link_news(struct xm_transport *t, struct xm_transport_event *ret,
 	return n;
 }
 
-/* Near memory of one link, where the provider wants it registered. */
+/* Local memory of one link, where the provider wants it registered. */
 static int link_enlist(struct xm_transport *t, struct ofi_link *link,
 		       uint32_t span)
 {
@@ -176,7 +176,7 @@ static int link_enlist(struct xm_transport *t, struct ofi_link *link,
 	if (error) {
 		link->near_mr[span] = NULL;
 		return xm_ofi_say(t, xm_ofi_errno(error),
-				  "registering %zu bytes of near memory: %s",
+				  "registering %zu bytes of local memory: %s",
 				  t->spans[span].size, fi_strerror(-error));
 	}
 	return 0;
@@ -191,7 +191,7 @@ int xm_ofi_enlist(struct xm_transport *t, void *memory, size_t size)
 		if (!t->spans[span].memory)
 			break;
 	if (span == OFI_SPANS_MAX)
-		return xm_ofi_say(t, -ENOSPC, "more than %d spans enlisted",
+		return xm_ofi_say(t, -ENOSPC, "more than %d spans registered",
 				  OFI_SPANS_MAX);
 	if (!memory || size == 0)
 		return xm_ofi_say(t, -EINVAL, "an empty span");
@@ -242,7 +242,7 @@ static int link_open_rdm(struct xm_transport *t, struct ofi_link *link,
 		error = xm_ofi_enable(link->ep);
 	if (error)
 		return failed(t, "fi_enable", error);
-	error = fi_av_insert(link->av, address, 1, &link->far, 0, NULL);
+	error = fi_av_insert(link->av, address, 1, &link->remote, 0, NULL);
 	if (error != 1)
 		return failed(t, "fi_av_insert",
 			      error < 0 ? error : -FI_EINVAL);

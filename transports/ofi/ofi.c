@@ -283,7 +283,7 @@ static void ofi_limits(struct xm_transport *t,
 		.revokes = t->scheme->revokes && (msg || !t->viewless),
 		.admits = msg,
 		.reports_death = msg,
-		.enlists = t->info->domain_attr->mr_mode & FI_MR_LOCAL,
+		.registers = t->info->domain_attr->mr_mode & FI_MR_LOCAL,
 		.waits = t->fd_waits,
 		.tells = msg ? t->fd_waits : t->rdm_cntr != NULL,
 	};
@@ -309,27 +309,27 @@ static const char *ofi_words(struct xm_transport *t)
 }
 
 static int ofi_read(struct xm_transport *t, uint32_t peer,
-		    const struct xm_far *far, uint64_t offset, void *near,
+		    const struct xm_remote_mr *remote, uint64_t offset, void *local,
 		    size_t size, uint64_t token)
 {
-	return xm_ofi_rma(t, peer, far, &offset, 1, near, size, token, false);
+	return xm_ofi_rma(t, peer, remote, &offset, 1, local, size, token, false);
 }
 
 static int ofi_write(struct xm_transport *t, uint32_t peer,
-		     const struct xm_far *far, uint64_t offset,
-		     const void *near, size_t size, uint64_t token)
+		     const struct xm_remote_mr *remote, uint64_t offset,
+		     const void *local, size_t size, uint64_t token)
 {
-	return xm_ofi_rma(t, peer, far, &offset, 1, (void *)(uintptr_t)near,
+	return xm_ofi_rma(t, peer, remote, &offset, 1, (void *)(uintptr_t)local,
 			  size, token, true);
 }
 
 static int ofi_scatter(struct xm_transport *t, uint32_t peer,
-		       const struct xm_far *far, const uint64_t *offsets,
-		       uint32_t count, const void *near, size_t piece,
+		       const struct xm_remote_mr *remote, const uint64_t *offsets,
+		       uint32_t count, const void *local, size_t piece,
 		       uint64_t token)
 {
-	return xm_ofi_rma(t, peer, far, offsets, count,
-			  (void *)(uintptr_t)near, piece, token, true);
+	return xm_ofi_rma(t, peer, remote, offsets, count,
+			  (void *)(uintptr_t)local, piece, token, true);
 }
 
 /* Moves bytes for a client. Nothing is ever posted here, so what comes out of
@@ -537,8 +537,8 @@ static void ofi_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 		.words = ofi_words,                                           \
 		.connect = xm_ofi_connect,                                    \
 		.disconnect = xm_ofi_disconnect,                              \
-		.enlist = xm_ofi_enlist,                                      \
-		.delist = xm_ofi_delist,                                      \
+		.register_memory = xm_ofi_enlist,                                      \
+		.deregister_memory = xm_ofi_delist,                                      \
 		.read = ofi_read,                                             \
 		.write = ofi_write,                                           \
 		.scatter = ofi_scatter,                                       \

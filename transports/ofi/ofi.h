@@ -5,7 +5,7 @@
  * Everything hangs on links. A link is one libfabric endpoint with what it
  * needs. An initiator has one link per peer, each with a domain, a completion
  * queue and (RDM) an address vector of its own: taking a link apart then takes
- * every trace of that peer with it, and its near memory is safe, without
+ * every trace of that peer with it, and its local memory is safe, without
  * touching the other peers. A target over FI_EP_MSG has one link per accepted
  * connection, and one *tenant* (domain and completion queue) per client, so a
  * key of one client means nothing on another's connection. A target over RDM
@@ -92,7 +92,7 @@ struct ofi_link {
 	struct fid_av *av; /* RDM */
 	struct fid_ep *ep;
 	struct fid_mr *near_mr[OFI_SPANS_MAX];
-	fi_addr_t far;
+	fi_addr_t remote;
 	uint8_t unused[8]; /* of a receive that never comes */
 	int cq_fd, eq_fd;
 	uint32_t posted; /* operations in flight */
@@ -127,7 +127,7 @@ struct ofi_tenant {
 struct ofi_exposure {
 	uint64_t client; /* 0: free */
 	struct fid_mr *mr;
-	struct xm_far far;
+	struct xm_remote_mr remote;
 	struct ofi_view view;
 	uint32_t tenant;
 	bool retired; /* concealed; the view is junk that is kept reserved */
@@ -251,9 +251,9 @@ int xm_ofi_admit(struct xm_transport *, uint64_t client, uint32_t lane,
 		 const uint8_t *ticket);
 void xm_ofi_expel(struct xm_transport *, uint64_t client);
 int xm_ofi_expose(struct xm_transport *, uint64_t client, uint64_t offset,
-		  uint64_t size, uint64_t key, struct xm_far *ret);
+		  uint64_t size, uint64_t key, struct xm_remote_mr *ret);
 void xm_ofi_conceal(struct xm_transport *, uint64_t client,
-		    const struct xm_far *);
+		    const struct xm_remote_mr *);
 void xm_ofi_request(struct xm_transport *, struct fi_info *,
 		    const void *data, size_t size);
 void xm_ofi_tenant_leave(struct xm_transport *, uint32_t tenant);
@@ -269,8 +269,8 @@ void xm_ofi_view_close(struct ofi_view *);
 bool xm_ofi_mute(const struct xm_transport *, int cq_fd);
 
 /* rma.c */
-int xm_ofi_rma(struct xm_transport *, uint32_t peer, const struct xm_far *,
-	       const uint64_t *offsets, uint32_t count, void *near,
+int xm_ofi_rma(struct xm_transport *, uint32_t peer, const struct xm_remote_mr *,
+	       const uint64_t *offsets, uint32_t count, void *local,
 	       size_t piece, uint64_t token, bool write);
 void xm_ofi_ops_init(struct xm_transport *);
 void xm_ofi_ops_cancel(struct xm_transport *, uint32_t link);

@@ -95,17 +95,17 @@ int xm_ofi_ops_done(struct xm_transport *t, struct xm_transport_event *ret,
 	return n;
 }
 
-/* The registration descriptor of near memory, where one is needed. */
+/* The registration descriptor of local memory, where one is needed. */
 static int near_desc(struct xm_transport *t, struct ofi_link *link,
-		     const void *near, size_t size, void **ret)
+		     const void *local, size_t size, void **ret)
 {
 	if (!(link->info->domain_attr->mr_mode & FI_MR_LOCAL))
 		return 0;
 	for (uint32_t i = 0; i < OFI_SPANS_MAX; i++) {
 		uintptr_t base = (uintptr_t)t->spans[i].memory;
 
-		if (link->near_mr[i] && (uintptr_t)near >= base &&
-		    xm_span_fits((uintptr_t)near - base, size,
+		if (link->near_mr[i] && (uintptr_t)local >= base &&
+		    xm_span_fits((uintptr_t)local - base, size,
 				 t->spans[i].size)) {
 			*ret = fi_mr_desc(link->near_mr[i]);
 			return 0;
@@ -114,8 +114,8 @@ static int near_desc(struct xm_transport *t, struct ofi_link *link,
 	return -EINVAL;
 }
 
-int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_far *far,
-	       const uint64_t *offsets, uint32_t count, void *near,
+int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_remote_mr *remote,
+	       const uint64_t *offsets, uint32_t count, void *local,
 	       size_t piece, uint64_t token, bool write)
 {
 	struct fi_rma_iov spans[OFI_SCATTER_MAX];
@@ -130,28 +130,28 @@ int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_far *far,
 	    count > t->scatter || size > OFI_SIZE_MAX)
 		return -EINVAL;
 	for (uint32_t i = 0; i < count; i++) {
-		if (offsets[i] > UINT64_MAX - far->base)
+		if (offsets[i] > UINT64_MAX - remote->base)
 			return -EINVAL;
-		spans[i] = (struct fi_rma_iov){ far->base + offsets[i], piece,
-						far->key };
+		spans[i] = (struct fi_rma_iov){ remote->base + offsets[i], piece,
+						remote->key };
 	}
 	if (peer >= t->links_used || t->target)
 		return -ENOTCONN;
 	link = &t->links[peer];
 	if (link->state != OFI_LINK_UP)
 		return -ENOTCONN;
-	if (near_desc(t, link, near, size, &desc))
+	if (near_desc(t, link, local, size, &desc))
 		return -EINVAL;
 	if (index == OFI_NONE)
 		return -EAGAIN;
 	op = &t->ops[index];
 
-	struct iovec iov = { near, size };
+	struct iovec iov = { local, size };
 	struct fi_msg_rma message = {
 		.msg_iov = &iov,
 		.desc = &desc,
 		.iov_count = 1,
-		.addr = link->far,
+		.addr = link->remote,
 		.rma_iov = spans,
 		.rma_iov_count = count,
 		.context = (void *)(uintptr_t)(index + 1),

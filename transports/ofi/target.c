@@ -262,7 +262,7 @@ static void client_drop(struct xm_transport *t, uint64_t client)
 /* --- exposures ---------------------------------------------------------- */
 
 int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
-		  uint64_t size, uint64_t key, struct xm_far *ret)
+		  uint64_t size, uint64_t key, struct xm_remote_mr *ret)
 {
 	struct ofi_exposure *e = NULL;
 	struct ofi_tenant *tenant;
@@ -306,11 +306,11 @@ int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
 	e->client = client;
 	e->tenant = index;
 	tenant->exposures++;
-	e->far.key = fi_mr_key(e->mr);
-	e->far.base = t->info->domain_attr->mr_mode & FI_MR_VIRT_ADDR
+	e->remote.key = fi_mr_key(e->mr);
+	e->remote.base = t->info->domain_attr->mr_mode & FI_MR_VIRT_ADDR
 			      ? (uint64_t)(uintptr_t)memory
 			      : 0;
-	*ret = e->far;
+	*ret = e->remote;
 	return 0;
 }
 
@@ -349,13 +349,13 @@ static void exposure_retire(struct xm_transport *t, struct ofi_exposure *e)
 }
 
 void xm_ofi_conceal(struct xm_transport *t, uint64_t client,
-		    const struct xm_far *far)
+		    const struct xm_remote_mr *remote)
 {
 	for (uint32_t i = 0; i < t->exposures_used; i++) {
 		struct ofi_exposure *e = &t->exposures[i];
 
 		if (e->client == client && !e->retired &&
-		    e->far.key == far->key && e->far.base == far->base) {
+		    e->remote.key == remote->key && e->remote.base == remote->base) {
 			exposure_retire(t, e);
 			return;
 		}
