@@ -175,11 +175,11 @@ build_it
 if [ "${1-}" = check ]; then
 	status=0
 	run "building the tests" tests.log make -j"$jobs" check TESTS=
-	rm -f tests/*.trs tests/*.log
+	rm -f tests/*/*.trs tests/*/*.log
 	say "testing"
 	make check </dev/null || status=$?
 	say "done"
-	"$here/tests/summary.sh" "$build" || status=1
+	"$here/tests/support/summary.sh" "$build" || status=1
 	exit "$status"
 fi
 say "the main job"

@@ -65,7 +65,7 @@ EXTRA_DIST += \
 	$(NULL)
 
 # The kernels: pure, and without the library, so that the same object code runs
-# on ordinary and on external memory. tests/floors.sh looks at what they call.
+# on ordinary and on external memory. tests/house/floors.sh looks at what they call.
 noinst_LTLIBRARIES += libxm_kernels.la
 libxm_kernels_la_SOURCES = \
 	bench/kernel.h \

@@ -3,7 +3,7 @@
 
 include_HEADERS += core/extmem.h
 
-# pure/: the ground floor. tests/floors.sh looks at what these objects call.
+# pure/: the ground floor. tests/house/floors.sh looks at what these objects call.
 libxm_ground_la_SOURCES += \
 	core/pure/channel.c \
 	core/pure/channel.h \

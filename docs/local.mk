@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# docs: the manual pages. tests/man.sh holds the pages to the header and the options.
+# docs: the manual pages. tests/house/man.sh holds the pages to the header and the options.
 
 xm_man_pages = \
 	docs/man/extmem-bench.1 \

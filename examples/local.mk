@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# examples: what people copy. tests/example.sh compiles and runs hello.c;
+# examples: what people copy. tests/shell/example.sh compiles and runs hello.c;
 # quickstart.sh ends with main-job.sh.
 
 dist_noinst_DATA += examples/hello.c

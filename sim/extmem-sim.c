@@ -530,7 +530,7 @@ static int predict_all(void)
 
 /* Returns how many were seen that are not in the list. That all of the list is
  * seen takes many seeds. A line: the call, the trouble, what it came to, how often,
- * in which seed first; tests/outcomes.sh reads them. */
+ * in which seed first; tests/sim/outcomes.sh reads them. */
 static unsigned print_outcomes(outcome_counts seen, outcome_counts shown)
 {
 	unsigned differ = 0;

@@ -94,10 +94,10 @@ CLEANFILES += extmem-sim-planted$(EXEEXT)
 PLANTED_SECONDS = 120
 planted: extmem-sim-planted$(EXEEXT)
 	@XM_SRCDIR='$(abs_top_srcdir)' PLANTED_SECONDS=$(PLANTED_SECONDS) \
-		'$(top_srcdir)/tests/planted.sh' $(PLANTS)
+		'$(top_srcdir)/tests/sim/planted.sh' $(PLANTS)
 .PHONY: planted
 
-# The long form of what tests/seeds.sh does: make sim RUNS=100000 SEED=1.
+# The long form of what tests/sim/seeds.sh does: make sim RUNS=100000 SEED=1.
 RUNS = 10000
 SEED = 1
 JOBS = 1
@@ -111,7 +111,7 @@ sim-speed: extmem-sim
 
 # The traces of the stories, as they are now, become those that are kept.
 stories-write: extmem-sim
-	./extmem-sim --stories_write '$(top_srcdir)/tests/stories'
+	./extmem-sim --stories_write '$(top_srcdir)/tests/sim/stories'
 
 # One seed is one story, whoever compiled it: gcc and clang, -O0 and -O2.
 HASH_RUNS = 300

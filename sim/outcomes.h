@@ -2,7 +2,7 @@
 /*
  * What calls may come to, by what is being done to the appliance: the list
  * that the simulated fabric and real ones are both held against.
- * `extmem-sim --outcomes` counts what the simulator produces, tests/reality.c
+ * `extmem-sim --outcomes` counts what the simulator produces, tests/api/reality.c
  * what happens to real processes; an outcome that is not in the list fails
  * either, and one that the simulator never produces has no place in the list.
  *

@@ -6,7 +6,7 @@
  * that live and die (program.c).
  *
  * The first three know of extmem.h alone, and of what is declared below as
- * around them. In the simulator that is the world; tests/reality.c has it of
+ * around them. In the simulator that is the world; tests/api/reality.c has it of
  * this machine's clock, memory and processes, and so runs the same operations.
  *
  * A program holds one region at a time, mapped, and its threads load, store,
@@ -155,7 +155,7 @@ void program_operate(struct program *, struct worker *, bool idle);
 /* The region goes; look: after all that is watched in it has been read. */
 void region_give(struct program *, bool look);
 
-/* --- around them: program.c, tests/reality.c ------------------------------------------ */
+/* --- around them: program.c, tests/api/reality.c ------------------------------------------ */
 
 /* And of world.h and sim.h: world_now, _wait, _wake, _rand, _argument, _note, _broken;
  * sim_shape, sim_counts, sim_without; oracle_page_lost, weather_strike. */

@@ -2,7 +2,7 @@
 /*
  * Stories: short scripted runs in the world, each of a fixed shape, with a
  * script for its clients. What the machines decide is compared, line by line
- * and with virtual times, with a trace that is kept (tests/stories/NAME.txt).
+ * and with virtual times, with a trace that is kept (tests/sim/stories/NAME.txt).
  * After cowsql/raft, whose tests assert the messages and the state of a
  * cluster step by step.
  *

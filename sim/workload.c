@@ -2,7 +2,7 @@
 /*
  * What a program does with its regions, one operation after the other: the
  * generator of random operations over the whole client interface. The simulator
- * runs it (program.c), and so do real processes (tests/reality.c); see
+ * runs it (program.c), and so do real processes (tests/api/reality.c); see
  * program.h.
  */
 #include <errno.h>

@@ -7,7 +7,7 @@
  * or pages. The client opens one per lane and initiates; the appliance's
  * interface process opens one and is the target.
  *
- * The contract, tested by tests/conformance.c against every transport:
+ * The contract, tested by tests/conformance/conformance.c against every transport:
  *
  *  - Nothing blocks, except wait(), which blocks no longer than it is told.
  *  - Who sleeps loses nothing: from arm() on, until the next poll() by anybody,

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# api: extmem.h against real appliances in processes of their own; these tests
+# link the library that is installed.
+
+xm_tests += \
+	tests/api/test_access \
+	tests/api/test_client \
+	tests/api/test_faults \
+	tests/api/test_loss \
+	tests/api/test_objects \
+	tests/api/test_polling \
+	$(NULL)
+xm_shell_tests += \
+	tests/api/torture.sh \
+	$(NULL)
+
+xm_api = libextmem.la $(CUNIT_LIBS)
+tests_api_test_access_SOURCES = tests/support/appliance.c tests/api/test_access.c
+tests_api_test_access_LDADD = $(xm_api)
+tests_api_test_client_SOURCES = tests/support/appliance.c tests/api/test_client.c
+tests_api_test_client_LDADD = $(xm_api)
+tests_api_test_faults_SOURCES = tests/support/appliance.c tests/api/test_faults.c
+tests_api_test_faults_LDADD = $(xm_api)
+tests_api_test_polling_SOURCES = tests/support/appliance.c tests/api/test_polling.c
+tests_api_test_polling_LDADD = $(xm_api)
+tests_api_test_loss_SOURCES = tests/support/appliance.c tests/api/test_loss.c
+tests_api_test_loss_LDADD = $(xm_api)
+tests_api_test_objects_SOURCES = tests/support/appliance.c tests/api/test_objects.c
+tests_api_test_objects_LDADD = $(xm_api)
+
+# Model and reality: the simulator's programs over real processes, against the
+# list of outcomes. Patient in make check; hasty, and for so long on each
+# transport, by `make reality`.
+tests_api_reality_SOURCES = \
+	sim/operations.c \
+	sim/outcomes.c \
+	sim/outcomes.h \
+	sim/program.h \
+	sim/shadow.c \
+	sim/sim.h \
+	sim/workload.c \
+	sim/world.h \
+	tests/api/reality.c \
+	tests/api/reality.h \
+	tests/api/reality_around.c \
+	tests/support/appliance.c \
+	tests/support/assert.c \
+	$(NULL)
+tests_api_reality_CPPFLAGS = $(AM_CPPFLAGS)
+tests_api_reality_LDADD = libextmem.la
+check_PROGRAMS += tests/api/reality
+TESTS += tests/api/reality
+REALITY_SECONDS = 120
+reality: tests/api/reality extmemd
+	@tests/api/reality -l -t $(REALITY_SECONDS)
+.PHONY: reality
+
+# Reads, writes and both at random against a shadow; a minute of each kind.
+check_PROGRAMS += tests/api/torture
+tests_api_torture_SOURCES = tests/support/appliance.c tests/support/assert.c tests/api/torture.c
+tests_api_torture_LDADD = libextmem.la
+TORTURE_SECONDS = 60
+torture: tests/api/torture extmemd
+	@XM_BUILDDIR='$(abs_top_builddir)' XM_SRCDIR='$(abs_top_srcdir)' \
+		'$(top_srcdir)/tests/api/torture.sh' $(TORTURE_SECONDS)
+.PHONY: torture

@@ -1,8 +1,0 @@
-#!/bin/sh
-# SPDX-License-Identifier: BSD-3-Clause
-# Replays the corpus of control messages, and 200,000 mutations of it.
-. "$XM_SRCDIR/tests/count.sh"
-check "the decoder survives the corpus and its mutations" \
-	"$XM_BUILDDIR/tests/fuzz_wire" -n 200000 -s 1 \
-	"$XM_SRCDIR"/tests/corpus/wire/*
-summary

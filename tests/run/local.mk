@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# run: programs under `extmem run`.
+
+xm_shell_tests += \
+	tests/run/test_run.sh \
+	tests/run/test_run_calls.sh \
+	tests/run/test_run_forks.sh \
+	tests/run/test_run_limits.sh \
+	tests/run/test_run_loss.sh \
+	tests/run/test_run_places.sh \
+	tests/run/test_run_raw.sh \
+	tests/run/test_run_signals.sh \
+	$(NULL)
+dist_noinst_SCRIPTS += \
+	tests/run/programs.sh \
+	tests/run/soak_redis.sh \
+	$(NULL)
+
+# What tests/run/test_run.sh runs: an ordinary program, of libc alone.
+check_PROGRAMS += tests/run/run_program
+tests_run_run_program_LDADD =
+
+# The same for calls to the kernel, for fork(), for signals, and past libc.
+check_PROGRAMS += tests/run/run_calls tests/run/run_forks tests/run/run_raw tests/run/run_signals
+tests_run_run_calls_LDADD =
+tests_run_run_forks_LDADD =
+tests_run_run_raw_LDADD =
+tests_run_run_signals_LDADD =
+
+# Real programs under `extmem run`, with half and a quarter of their memory
+# local: all of them, or ONLY="sort redis".
+check_PROGRAMS += tests/run/run_cxx
+tests_run_run_cxx_SOURCES = tests/run/run_cxx.cc
+tests_run_run_cxx_LDADD =
+ONLY =
+check-programs: all tests/run/run_cxx
+	@XM_BUILDDIR='$(abs_top_builddir)' XM_SRCDIR='$(abs_top_srcdir)' \
+		XM_FLAGS='$(XM_SANITIZE)' \
+		'$(top_srcdir)/tests/run/programs.sh' $(ONLY)
+.PHONY: check-programs
+
+# Redis under load with a quarter of its memory local, for an hour or SECONDS=30.
+SECONDS = 3600
+soak-redis: all
+	@XM_BUILDDIR='$(abs_top_builddir)' XM_SRCDIR='$(abs_top_srcdir)' \
+		XM_FLAGS='$(XM_SANITIZE)' \
+		'$(top_srcdir)/tests/run/soak_redis.sh' '$(SECONDS)'
+.PHONY: soak-redis

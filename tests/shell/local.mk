@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shell: programs of ours as a user starts them.
+
+xm_shell_tests += \
+	tests/shell/example.sh \
+	tests/shell/test_bench.sh \
+	tests/shell/test_bench_kernels.sh \
+	tests/shell/test_bench_wrong.sh \
+	tests/shell/test_extmemd.sh \
+	tests/shell/test_programs.sh \
+	$(NULL)
+
+# What tests/shell/test_extmemd.sh throws with.
+check_PROGRAMS += tests/shell/thrower
+tests_shell_thrower_LDADD = $(XM_WHOLE)

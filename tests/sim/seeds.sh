@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# The simulator in `make check`: the seeds that once failed (tests/sim/seeds.txt),
+# then fresh ones, each run twice with equal hashes. Fresh seeds begin where
+# the clock stands; SEED=N says where instead, RUNS=N how many. With CI set they
+# are always the same, so that a change is judged by itself.
+. "$XM_SRCDIR/tests/support/count.sh"
+need_simulator
+
+while read -r seed lesson; do
+	case $seed in '' | '#'*) continue ;; esac
+	check "seed $seed, whose lesson was: $lesson" \
+		"$sim" --quiet --twice --seed "$seed"
+done <"$XM_SRCDIR/tests/sim/seeds.txt"
+
+if [ -n "${CI:-}" ]; then
+	first=${SEED:-1000000}
+else
+	first=${SEED:-$(date +%s)}
+fi
+runs=${RUNS:-200}
+echo "$runs fresh seeds from $first on, twice each:"
+report=$("$sim" --quiet --twice --seed "$first" --runs "$runs")
+echo "$report"
+bad=$(echo "$report" | sed -n 's/^seeds .* \([0-9]*\) failed$/\1/p')
+passed=$((passed + runs - ${bad:-$runs}))
+failed=$((failed + ${bad:-$runs}))
+if [ "${bad:-1}" -ne 0 ]; then
+	echo "Read one aloud: extmem-sim --seed N --trace (docs/TRACE.md)"
+fi
+
+never() {
+	sed -n 's/^  \([a-z_]*\) *0 never$/\1/p' | sort
+}
+
+# Over so many seeds every kind of fault comes up; the rarest may take more.
+missing=$(echo "$report" | never)
+if [ "$runs" -ge 200 ] && [ -n "$missing" ]; then
+	more=$("$sim" --quiet --seed "$((first + runs))" --runs 1000 | never)
+	for kind in $missing; do
+		if echo "$more" | grep -qx "$kind"; then
+			verdict "a $kind in $((runs + 1000)) seeds" 1
+		fi
+	done
+fi
+
+summary

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh
+# What the tests of `extmem run` begin with: read by them, not run. XM_BUILDDIR
+# is set by `make check`.
+. "$XM_SRCDIR/tests/support/count.sh"
+
+extmem=$XM_BUILDDIR/extmem
+# Another user reads there, too.
+chmod 755 "$scratch"
+
+case ${XM_FLAGS-} in
+*-fsanitize*)
+	skip "a sanitizer's library must be the first in a process: the shim cannot be preloaded"
+	;;
+esac
+
+# usage: try COMMAND...: its status in $status, what it says in out and err.
+try() {
+	status=0
+	timeout 120 "$@" >"$scratch/out" 2>"$scratch/err" </dev/null ||
+		status=$?
+}
+
+# usage: says TEXT STATUS: the last try said it, on stderr, with that status.
+says() {
+	[ "$status" -eq "$2" ] && grep -qF -e "$1" "$scratch/err"
+}
+
+# usage: number NAME [FILE]: of the statistics that a run wrote, $scratch/stats.
+number() {
+	sed -n "s/^  \"$1\": \([0-9.]*\).*/\1/p" "${2:-$scratch/stats}"
+}
+
+# usage: appliance SIZE: starts one; $daemon is its process, $address where.
+appliance() {
+	: >"$scratch/address"
+	"$XM_BUILDDIR/extmemd" --listen ofi+tcp://127.0.0.1:0 --memory "$1" \
+		--ready-fd 9 9>"$scratch/address" 2>"$scratch/log" &
+	daemon=$!
+	await test -s "$scratch/address"
+	address=$(cat "$scratch/address")
+}
+
+# Another user, for whom userfaultfd is the kernel's smallest offer.
+unprivileged=
+if [ "$(id -u)" -eq 0 ]; then
+	if setpriv --reuid=65534 --regid=65534 --clear-groups \
+		test -x "$extmem" 2>/dev/null; then
+		unprivileged="setpriv --reuid=65534 --regid=65534 --clear-groups"
+	else
+		echo "skipped: as another user: setpriv is not there, or that user cannot reach $XM_BUILDDIR"
+	fi
+else
+	echo "skipped: as root: this is another user already"
+fi

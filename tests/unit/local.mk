@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# unit: machines and small libraries, each alone in one process, without a network.
+
+xm_tests += \
+	tests/unit/test_engine \
+	tests/unit/test_extent \
+	tests/unit/test_heap \
+	tests/unit/test_heap_cache \
+	tests/unit/test_host \
+	tests/unit/test_keeper \
+	tests/unit/test_kernels \
+	tests/unit/test_layout \
+	tests/unit/test_list \
+	tests/unit/test_loop \
+	tests/unit/test_options \
+	tests/unit/test_pager \
+	tests/unit/test_pager_model \
+	tests/unit/test_parsers \
+	tests/unit/test_path \
+	tests/unit/test_rand \
+	tests/unit/test_replay \
+	tests/unit/test_service \
+	tests/unit/test_session \
+	tests/unit/test_settings \
+	tests/unit/test_spin \
+	tests/unit/test_stream \
+	tests/unit/test_trace \
+	tests/unit/test_wire \
+	tests/unit/test_words \
+	$(NULL)
+noinst_HEADERS += \
+	tests/unit/replay.h \
+	tests/unit/wire_sample.h \
+	$(NULL)
+
+# Memory fails at will; see there.
+tests_unit_test_parsers_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
+	-Wl,--wrap=calloc -Wl,--wrap=ini_parse_stream
+
+tests_unit_test_settings_SOURCES = \
+	appliance/settings.c \
+	tests/unit/test_settings.c \
+	$(NULL)
+
+tests_unit_test_kernels_LDADD = libxm_kernels.la $(CUNIT_LIBS)
+
+# The pager alone on lists of touches; `make policies` prints a table.
+tests_unit_test_replay_SOURCES = tests/unit/replay.c tests/unit/test_replay.c tests/unit/touches.c
+tests_unit_test_replay_LDADD = libxm_kernels.la $(LDADD)
+check_PROGRAMS += tests/unit/policies
+tests_unit_policies_SOURCES = \
+	tests/support/assert.c \
+	tests/unit/policies.c \
+	tests/unit/replay.c \
+	tests/unit/touches.c \
+	$(NULL)
+tests_unit_policies_LDADD = libxm_kernels.la libxm_ground.la
+policies: tests/unit/policies
+	@tests/unit/policies
+.PHONY: policies
+
+# Under valgrind, which knows nothing of userfaultfd.
+xm_pure_tests = \
+	tests/unit/test_extent \
+	tests/unit/test_heap \
+	tests/unit/test_heap_cache \
+	tests/unit/test_keeper \
+	tests/unit/test_kernels \
+	tests/unit/test_layout \
+	tests/unit/test_list \
+	tests/unit/test_pager \
+	tests/unit/test_pager_model \
+	tests/unit/test_path \
+	tests/unit/test_rand \
+	tests/unit/test_service \
+	tests/unit/test_session \
+	tests/unit/test_spin \
+	tests/unit/test_wire \
+	tests/unit/test_words \
+	$(NULL)

@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stories of the session: greeting, resuming, asking, losing, ending. */
+#include <errno.h>
+#include <string.h>
+
+#include "tests/support/cunit.h"
+#include "core/pure/session.h"
+
+#define TIMEOUT (2 * XM_SECOND)
+
+static struct xm_session session;
+static struct xm_session_effects fx;
+static uint64_t now;
+
+static void step(struct xm_session_event ev)
+{
+	ev.now_ns = now;
+	xm_session_step(&session, &ev, &fx);
+	CU_ASSERT_TRUE(fx.count <= XM_COUNT(fx.list));
+}
+
+static void tick(uint64_t pass_ns)
+{
+	now += pass_ns;
+	step((struct xm_session_event){ .kind = XM_SESSION_TICK });
+}
+
+static void hear(struct xm_message message)
+{
+	step((struct xm_session_event){ .kind = XM_SESSION_MESSAGE,
+					.message = &message });
+}
+
+static void hear_refusal(uint32_t request, int32_t code)
+{
+	struct xm_message m = { .kind = XM_REFUSED, .request = request };
+
+	m.u.refused.code = code;
+	strcpy(m.u.refused.words, "no");
+	hear(m);
+}
+
+static void hear_welcome(uint64_t client, uint64_t incarnation)
+{
+	struct xm_message m = { .kind = XM_WELCOME,
+				.request = session.number };
+
+	m.u.welcome.version = XM_PROTOCOL_VERSION;
+	m.u.welcome.client = client;
+	m.u.welcome.incarnation = incarnation;
+	m.u.welcome.lease_ms = 4000;
+	memset(m.u.welcome.secret, 7, sizeof(m.u.welcome.secret));
+	hear(m);
+}
+
+static void down(int status)
+{
+	step((struct xm_session_event){ .kind = XM_SESSION_DOWN,
+					.status = status });
+}
+
+static void ask(enum xm_message_kind kind, uint64_t token, uint64_t deadline)
+{
+	struct xm_message m = { .kind = kind };
+
+	step((struct xm_session_event){ .kind = XM_SESSION_REQUEST,
+					.message = &m, .token = token,
+					.deadline_ns = deadline });
+}
+
+static const struct xm_session_effect *effect(enum xm_session_effect_kind kind)
+{
+	for (uint32_t i = 0; i < fx.count; i++) {
+		if (fx.list[i].kind == kind)
+			return &fx.list[i];
+	}
+	return NULL;
+}
+
+static bool sends(enum xm_message_kind kind)
+{
+	const struct xm_session_effect *e = effect(XM_SESSION_SEND);
+
+	return e != NULL && e->message->kind == kind;
+}
+
+static void answered(uint64_t token, int status)
+{
+	const struct xm_session_effect *e = effect(XM_SESSION_ANSWER);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_EQUAL(e->token, token);
+	CU_ASSERT_EQUAL(e->status, status);
+	CU_ASSERT_TRUE(status != 0 || e->message != NULL);
+}
+
+static void open_session(void)
+{
+	static const struct xm_hello hello = { .name = "a", .transport = "b" };
+
+	now = 9 * XM_SECOND;
+	xm_session_init(&session, &hello, TIMEOUT);
+}
+
+static void greet(void)
+{
+	for (unsigned i = 0; i < 10 && session.state == XM_SESSION_AWAY; i++)
+		tick(500 * XM_MS);
+	CU_ASSERT_EQUAL_FATAL(session.state, XM_SESSION_CONNECTING);
+	step((struct xm_session_event){ .kind = XM_SESSION_UP });
+	CU_ASSERT_TRUE(sends(XM_HELLO));
+}
+
+static void open_and_ready(void)
+{
+	open_session();
+	greet();
+	hear_welcome(11, 5);
+	CU_ASSERT_EQUAL_FATAL(session.state, XM_SESSION_READY);
+}
+
+/* --- greeting -------------------------------------------------------------------- */
+
+static void it_connects_greets_and_is_ready(void)
+{
+	open_session();
+	tick(0);
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_CONNECT));
+	tick(0);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	step((struct xm_session_event){ .kind = XM_SESSION_UP });
+	CU_ASSERT_TRUE_FATAL(sends(XM_HELLO));
+	CU_ASSERT_EQUAL(fx.list[0].message->u.hello.client, 0);
+	CU_ASSERT_EQUAL(fx.list[0].message->u.hello.version_max,
+			XM_PROTOCOL_VERSION);
+	hear_welcome(11, 5);
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_IS_READY));
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_IS_LOST));
+}
+
+static void an_attempt_ends_with_its_time_and_is_made_again(void)
+{
+	open_session();
+	tick(0);
+	tick(TIMEOUT);
+	CU_ASSERT_EQUAL(session.state, XM_SESSION_AWAY);
+	CU_ASSERT_EQUAL(effect(XM_SESSION_IS_AWAY)->status, -ETIMEDOUT);
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_DISCONNECT));
+	greet();
+	tick(TIMEOUT);
+	CU_ASSERT_EQUAL(session.state, XM_SESSION_AWAY);
+}
+
+static void attempts_get_rarer_up_to_one_a_second(void)
+{
+	uint64_t before = 0;
+
+	open_session();
+	for (unsigned i = 0; i < 10; i++) {
+		uint64_t wait;
+
+		while (session.state == XM_SESSION_AWAY)
+			tick(10 * XM_MS);
+		down(-ECONNREFUSED);
+		wait = session.retry_at_ns - now;
+		CU_ASSERT_TRUE(wait >= before && wait <= XM_SECOND);
+		before = wait;
+	}
+	CU_ASSERT_EQUAL(before, XM_SECOND);
+}
+
+static void a_welcome_that_makes_no_sense_is_refused(void)
+{
+	open_session();
+	greet();
+	hear_welcome(0, 5);
+	CU_ASSERT_EQUAL(session.state, XM_SESSION_AWAY);
+	CU_ASSERT_EQUAL(effect(XM_SESSION_IS_AWAY)->status, -EPROTO);
+	greet();
+	hear((struct xm_message){ .kind = XM_PONG });
+	CU_ASSERT_EQUAL(session.state, XM_SESSION_AWAY);
+}
+
+static void a_refusal_at_the_door_is_told_with_its_words_once(void)
+{
+	open_session();
+	greet();
+	hear_refusal(session.number, EACCES);
+	CU_ASSERT_EQUAL(effect(XM_SESSION_IS_AWAY)->status, -EACCES);
+	CU_ASSERT_EQUAL(session.say.kind, XM_REFUSED);
+	CU_ASSERT_STRING_EQUAL(session.say.u.refused.words, "no");
+	/* Later it is merely not there: those words are not why. */
+	tick(XM_SECOND);
+	down(-ECONNREFUSED);
+	CU_ASSERT_EQUAL(effect(XM_SESSION_IS_AWAY)->status, -ECONNREFUSED);
+	CU_ASSERT_NOT_EQUAL(session.say.kind, XM_REFUSED);
+}
+
+/* --- resuming ----------------------------------------------------------------------- */
+
+static void it_resumes_as_the_client_it_was(void)
+{
+	open_and_ready();
+	down(-ECONNRESET);
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_IS_LOST));
+	greet();
+	CU_ASSERT_EQUAL(fx.list[0].message->u.hello.client, 11);
+	CU_ASSERT_EQUAL(fx.list[0].message->u.hello.secret[0], 7);
+	hear_welcome(11, 5);
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_IS_LOST));
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_IS_READY));
+}
+
+static void another_incarnation_or_number_means_that_all_is_lost(void)
+{
+	open_and_ready();
+	down(-ECONNRESET);
+	greet();
+	hear_welcome(11, 6);
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_IS_LOST));
+	/* Said before it is ready, so that nothing new is lost with it. */
+	CU_ASSERT_EQUAL(fx.list[0].kind, XM_SESSION_IS_LOST);
+	down(-ECONNRESET);
+	greet();
+	hear_welcome(12, 6);
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_IS_LOST));
+}
+
+static void a_stale_client_loses_all_once_and_comes_back_new(void)
+{
+	open_and_ready();
+	down(-ECONNRESET);
+	greet();
+	hear_refusal(session.number, ESTALE);
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_IS_LOST));
+	CU_ASSERT_EQUAL(session.state, XM_SESSION_AWAY);
+	greet();
+	CU_ASSERT_EQUAL(fx.list[0].message->u.hello.client, 0);
+	CU_ASSERT_EQUAL(fx.list[0].message->u.hello.secret[0], 0);
+	hear_welcome(20, 5);
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_IS_LOST));
+}
+
+static void the_lease_is_kept_alive_four_times_over(void)
+{
+	unsigned pings = 0;
+
+	open_and_ready();
+	for (unsigned i = 0; i < 100; i++) {
+		tick(100 * XM_MS);
+		pings += sends(XM_PING);
+	}
+	CU_ASSERT_EQUAL(pings, 10); /* a second each, in ten seconds */
+}
+
+/* --- requests -------------------------------------------------------------------------- */
+
+static void a_request_is_sent_and_its_answer_told_once(void)
+{
+	uint32_t number;
+
+	open_and_ready();
+	ask(XM_TAKE, 77, now + XM_SECOND);
+	CU_ASSERT_TRUE_FATAL(sends(XM_TAKE));
+	number = fx.list[0].message->request;
+	hear((struct xm_message){ .kind = XM_TAKEN, .request = number });
+	answered(77, 0);
+	hear((struct xm_message){ .kind = XM_TAKEN, .request = number });
+	CU_ASSERT_EQUAL(fx.count, 0);
+}
+
+static void a_refused_request_hears_the_reason(void)
+{
+	open_and_ready();
+	ask(XM_TAKE, 77, now + XM_SECOND);
+	hear_refusal(session.number, ENOSPC);
+	answered(77, -ENOSPC);
+	CU_ASSERT_STRING_EQUAL(effect(XM_SESSION_ANSWER)
+				       ->message->u.refused.words, "no");
+}
+
+static void a_refusal_that_is_no_error_is_no_yes(void)
+{
+	static const int32_t codes[] = { 0, -5, INT32_MIN };
+
+	for (unsigned i = 0; i < XM_COUNT(codes); i++) {
+		open_and_ready();
+		ask(XM_TICKET, 77, now + XM_SECOND);
+		hear_refusal(session.number, codes[i]);
+		answered(77, -ENOTCONN);
+		CU_ASSERT_EQUAL(session.state, XM_SESSION_AWAY);
+	}
+}
+
+static void an_answer_of_the_wrong_kind_ends_the_stream(void)
+{
+	open_and_ready();
+	ask(XM_TICKET, 77, now + XM_SECOND);
+	hear((struct xm_message){ .kind = XM_TAKEN,
+				  .request = session.number });
+	answered(77, -ENOTCONN);
+	CU_ASSERT_EQUAL(effect(XM_SESSION_IS_AWAY)->status, -EPROTO);
+}
+
+static void answers_to_nobody_are_passed_over(void)
+{
+	open_and_ready();
+	hear((struct xm_message){ .kind = XM_TAKEN, .request = 999 });
+	hear((struct xm_message){ .kind = XM_TAKEN, .request = 0 });
+	hear((struct xm_message){ .kind = XM_LEAVING });
+	CU_ASSERT_EQUAL(fx.count, 0);
+	CU_ASSERT_EQUAL(session.state, XM_SESSION_READY);
+}
+
+static void a_request_ends_by_its_deadline_and_a_late_grant_is_given_back(void)
+{
+	uint32_t number;
+
+	open_and_ready();
+	ask(XM_TAKE, 77, now + XM_SECOND);
+	number = session.number;
+	tick(XM_SECOND - 1);
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_ANSWER));
+	tick(1);
+	answered(77, -ETIMEDOUT);
+	hear((struct xm_message){ .kind = XM_TAKEN, .request = number,
+				  .u.taken.extent = 5 });
+	CU_ASSERT_EQUAL(fx.count, 1);
+	CU_ASSERT_EQUAL(effect(XM_SESSION_SEND)->message->kind, XM_GIVE);
+	CU_ASSERT_EQUAL(
+		effect(XM_SESSION_SEND)->message->u.give.extent, 5);
+}
+
+static void a_sent_request_ends_with_its_stream_an_unsent_one_waits(void)
+{
+	open_and_ready();
+	ask(XM_TAKE, 1, XM_NEVER);
+	down(-ECONNRESET);
+	answered(1, -ENOTCONN);
+	ask(XM_STATUS, 2, XM_NEVER);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	greet();
+	hear_welcome(11, 5);
+	CU_ASSERT_TRUE(sends(XM_STATUS));
+	hear((struct xm_message){ .kind = XM_STATE,
+				  .request = session.number });
+	/* Its number was given before that of the greeting. */
+	CU_ASSERT_EQUAL(fx.count, 0);
+	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
+		if (session.requests[i].number != 0)
+			hear((struct xm_message){
+				.kind = XM_STATE,
+				.request = session.requests[i].number });
+	}
+	answered(2, 0);
+}
+
+static void an_unsent_request_ends_by_its_deadline_too(void)
+{
+	open_session();
+	ask(XM_TAKE, 1, now + XM_SECOND);
+	for (unsigned i = 0; i < 99; i++)
+		tick(10 * XM_MS);
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_ANSWER));
+	tick(10 * XM_MS);
+	answered(1, -ETIMEDOUT);
+}
+
+static void requests_end_at_their_limit_and_all_at_once(void)
+{
+	unsigned answers = 0;
+
+	open_and_ready();
+	for (uint64_t i = 0; i < XM_SESSION_REQUESTS; i++)
+		ask(XM_STATUS, i, now + XM_SECOND);
+	ask(XM_STATUS, 99, now + XM_SECOND);
+	answered(99, -EAGAIN);
+	/* All deadlines and the ping in one step. */
+	tick(XM_SECOND);
+	for (uint32_t i = 0; i < fx.count; i++)
+		answers += fx.list[i].kind == XM_SESSION_ANSWER;
+	CU_ASSERT_EQUAL(answers, XM_SESSION_REQUESTS);
+	ask(XM_STATUS, 99, now + XM_SECOND);
+	CU_ASSERT_TRUE(sends(XM_STATUS));
+	/* All waiting while away, and all sent at once. */
+	open_session();
+	for (uint64_t i = 0; i < XM_SESSION_REQUESTS; i++)
+		ask(XM_STATUS, i, XM_NEVER);
+	greet();
+	hear_welcome(11, 5);
+	CU_ASSERT_EQUAL(fx.count, XM_SESSION_REQUESTS + 1);
+}
+
+/* --- ending ----------------------------------------------------------------------------------- */
+
+static void it_says_bye_hangs_up_and_stays_away(void)
+{
+	open_and_ready();
+	ask(XM_TAKE, 1, XM_NEVER);
+	step((struct xm_session_event){ .kind = XM_SESSION_END });
+	CU_ASSERT_TRUE_FATAL(sends(XM_BYE));
+	CU_ASSERT_EQUAL(effect(XM_SESSION_SEND)->message->kind, XM_BYE);
+	answered(1, -ENOTCONN);
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_DISCONNECT));
+	for (unsigned i = 0; i < 100; i++) {
+		tick(XM_SECOND);
+		CU_ASSERT_PTR_NULL(effect(XM_SESSION_CONNECT));
+	}
+	step((struct xm_session_event){ .kind = XM_SESSION_UP });
+	CU_ASSERT_EQUAL(fx.count, 0);
+}
+
+static void it_ends_in_every_state(void)
+{
+	open_session();
+	step((struct xm_session_event){ .kind = XM_SESSION_END });
+	CU_ASSERT_EQUAL(fx.count, 0);
+	open_session();
+	tick(0);
+	step((struct xm_session_event){ .kind = XM_SESSION_END });
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_DISCONNECT));
+	open_session();
+	greet();
+	step((struct xm_session_event){ .kind = XM_SESSION_END });
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_SEND));
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_DISCONNECT));
+	tick(100 * XM_SECOND);
+	CU_ASSERT_EQUAL(session.state, XM_SESSION_AWAY);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		XM_TEST(it_connects_greets_and_is_ready),
+		XM_TEST(an_attempt_ends_with_its_time_and_is_made_again),
+		XM_TEST(attempts_get_rarer_up_to_one_a_second),
+		XM_TEST(a_welcome_that_makes_no_sense_is_refused),
+		XM_TEST(a_refusal_at_the_door_is_told_with_its_words_once),
+		XM_TEST(it_resumes_as_the_client_it_was),
+		XM_TEST(another_incarnation_or_number_means_that_all_is_lost),
+		XM_TEST(a_stale_client_loses_all_once_and_comes_back_new),
+		XM_TEST(the_lease_is_kept_alive_four_times_over),
+		XM_TEST(a_request_is_sent_and_its_answer_told_once),
+		XM_TEST(a_refused_request_hears_the_reason),
+		XM_TEST(a_refusal_that_is_no_error_is_no_yes),
+		XM_TEST(an_answer_of_the_wrong_kind_ends_the_stream),
+		XM_TEST(answers_to_nobody_are_passed_over),
+		XM_TEST(a_request_ends_by_its_deadline_and_a_late_grant_is_given_back),
+		XM_TEST(a_sent_request_ends_with_its_stream_an_unsent_one_waits),
+		XM_TEST(an_unsent_request_ends_by_its_deadline_too),
+		XM_TEST(requests_end_at_their_limit_and_all_at_once),
+		XM_TEST(it_says_bye_hangs_up_and_stays_away),
+		XM_TEST(it_ends_in_every_state),
+		CU_TEST_INFO_NULL,
+	};
+
+	return xm_tests_run("session", tests);
+}
