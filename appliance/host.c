@@ -113,6 +113,7 @@ static void command(struct xm_host *h, enum xm_command_kind kind,
 	c->extent = effect->extent;
 	c->offset = effect->offset;
 	c->size = effect->size;
+	c->rights = effect->rights;
 	c->key = effect->key;
 	c->remote = effect->remote;
 	c->cookie = effect->cookie;

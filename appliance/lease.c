@@ -93,6 +93,7 @@ static void expose(struct xm_service_extent *e,
 	effect->client = s->clients[e->client].number;
 	effect->offset = e->offset;
 	effect->size = e->size;
+	effect->rights = XM_RIGHTS_ALL;
 	memcpy(&effect->key, event->entropy, sizeof(effect->key));
 }
 

@@ -119,7 +119,7 @@ struct xm_service_event {
 enum xm_service_effect_kind {
 	XM_SERVICE_SEND = 1, /* peer, message */
 	XM_SERVICE_DROP,     /* peer: forget it, no PEER_DOWN wanted */
-	XM_SERVICE_EXPOSE,   /* extent, client, offset, size, key */
+	XM_SERVICE_EXPOSE,   /* extent, client, offset, size, rights, key */
 	XM_SERVICE_CONCEAL,  /* extent, client, far */
 	XM_SERVICE_ADMIT,    /* client, cookie, lane, ticket */
 	XM_SERVICE_EXPEL,    /* client */
@@ -135,7 +135,7 @@ struct xm_service_effect {
 	const struct xm_message *message; /* lies in the effects */
 	uint64_t extent, client, offset, size, key;
 	struct xm_remote_mr remote;
-	uint32_t cookie, lane;
+	uint32_t cookie, lane, rights;
 	uint8_t ticket[XM_TICKET_SIZE];
 	enum xm_level level;
 	char words[XM_WORDS_SIZE];

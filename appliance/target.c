@@ -129,7 +129,7 @@ void xm_target_do(struct xm_target *t, const struct xm_command *command,
 		ret->kind = XM_REPORT_EXPOSED;
 		ret->status = t->ops->expose(t->transport, command->client,
 					     command->offset, command->size,
-					     command->key, &ret->remote);
+					     command->rights, command->key, &ret->remote);
 		break;
 	case XM_COMMAND_CONCEAL:
 		ret->kind = XM_REPORT_CONCEALED;

@@ -18,7 +18,7 @@
 #include "core/pure/transport.h"
 
 enum xm_command_kind {
-	XM_COMMAND_EXPOSE = 1, /* client, extent, offset, size, key */
+	XM_COMMAND_EXPOSE = 1, /* client, extent, offset, size, rights, key */
 	XM_COMMAND_CONCEAL,    /* client, extent, far */
 	XM_COMMAND_ADMIT,      /* client, cookie, lane, ticket */
 	XM_COMMAND_EXPEL,      /* client */
@@ -26,7 +26,7 @@ enum xm_command_kind {
 
 struct xm_command {
 	enum xm_command_kind kind;
-	uint32_t cookie, lane;
+	uint32_t cookie, lane, rights;
 	uint64_t client, extent, offset, size, key;
 	struct xm_remote_mr remote;
 	uint8_t ticket[XM_TICKET_SIZE];

@@ -114,6 +114,7 @@ static void transport_limits(struct xm_transport *t,
 	ret->peers_max = PEERS;
 	ret->scatter_max = p->scatter;
 	ret->revokes = p->revokes;
+	ret->restricts = true;
 	ret->admits = p->admits;
 	ret->reports_death = p->reports_death;
 	ret->registers = p->registers;
@@ -306,9 +307,10 @@ static void transport_expel(struct xm_transport *t, uint64_t client)
 }
 
 static int transport_expose(struct xm_transport *t, uint64_t client,
-			    uint64_t offset, uint64_t size, uint64_t key,
-			    struct xm_remote_mr *ret)
+			    uint64_t offset, uint64_t size, uint32_t rights,
+			    uint64_t key, struct xm_remote_mr *ret)
 {
+	XM_ASSERT(rights != 0 && (rights & ~XM_RIGHTS_ALL) == 0);
 	XM_ASSERT(xm_span_fits(offset, size, t->pool_size));
 	if (world_chance(WORLD_MISFORTUNE, sim_shape.no_memory)) {
 		sim_counts.faults[SIM_FAULT_MEMORY]++;
@@ -320,6 +322,7 @@ static int transport_expose(struct xm_transport *t, uint64_t client,
 	XM_ASSERT(t->exposed != NULL);
 	t->exposed[t->exposed_count++] = (struct exposed){
 		.client = client, .key = key, .offset = offset, .size = size,
+		.rights = rights,
 	};
 	ret->key = key;
 	ret->base = 0;

@@ -188,6 +188,8 @@ static void shut(const struct operation *op)
 
 static bool fits(const struct operation *op, const struct exposed *e)
 {
+	if ((e->rights & (op->write ? XM_RIGHT_WRITE : XM_RIGHT_READ)) == 0)
+		return false;
 	for (uint32_t i = 0; i < op->count; i++) {
 		if (!xm_span_fits(op->offsets[i], op->piece, e->size))
 			return false;

@@ -51,6 +51,7 @@ struct queued {
 
 struct exposed {
 	uint64_t client, key, offset, size;
+	uint32_t rights;
 	bool concealed; /* and still alive, if the provider does not revoke */
 	uint64_t serial; /* then: connections before this one still know it */
 };

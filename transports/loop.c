@@ -64,6 +64,7 @@ struct ticket {
 struct exposure {
 	uint64_t client; /* 0: free */
 	uint64_t offset, size;
+	uint32_t rights;
 	uint64_t key;
 };
 
@@ -325,6 +326,7 @@ static void loop_limits(struct xm_transport *t,
 		.reports_death = true,
 		.registers = false,
 		.waits = true,
+		.restricts = true,
 	};
 }
 
@@ -383,13 +385,13 @@ static void loop_delist(struct xm_transport *t, void *memory, size_t size)
 /* The bytes that this access may touch, or NULL. */
 static uint8_t *span_find(struct xm_transport *remote, uint64_t client,
 			  const struct xm_remote_mr *f, uint64_t offset,
-			  uint64_t size)
+			  uint64_t size, uint32_t right)
 {
 	for (uint32_t i = 0; i < EXPOSED_MAX; i++) {
 		struct exposure *e = &remote->exposures[i];
 
 		if (e->client == client && e->key == f->key && f->base == 0 &&
-		    xm_span_fits(offset, size, e->size))
+		    (e->rights & right) != 0 && xm_span_fits(offset, size, e->size))
 			return remote->pool + e->offset + offset;
 	}
 	return NULL;
@@ -422,7 +424,9 @@ static int loop_move(struct xm_transport *t, uint32_t index,
 
 		for (uint32_t i = 0; i < count; i++) {
 			remote[i] = span_find(peer->remote, peer->client, f,
-					   offsets[i], size);
+					      offsets[i], size,
+					      into ? XM_RIGHT_READ
+						   : XM_RIGHT_WRITE);
 			if (!remote[i])
 				status = -EACCES;
 		}
@@ -529,14 +533,16 @@ static void loop_expel(struct xm_transport *t, uint64_t client)
 }
 
 static int loop_expose(struct xm_transport *t, uint64_t client,
-		       uint64_t offset, uint64_t size, uint64_t key,
-		       struct xm_remote_mr *ret)
+		       uint64_t offset, uint64_t size, uint32_t rights,
+		       uint64_t key, struct xm_remote_mr *ret)
 {
 	int error = -ENOSPC;
 
 	if (!t->listening || client == 0 || size == 0 ||
 	    !xm_span_fits(offset, size, t->pool_size))
 		return say(t, -EINVAL, "expose: outside the pool");
+	if (rights == 0 || (rights & ~XM_RIGHTS_ALL) != 0)
+		return say(t, -EINVAL, "expose: no such rights");
 	pthread_mutex_lock(&lock);
 	for (uint32_t i = 0; i < EXPOSED_MAX; i++) {
 		if (t->exposures[i].client == client &&
@@ -549,7 +555,7 @@ static int loop_expose(struct xm_transport *t, uint64_t client,
 	}
 	if (error >= 0) {
 		t->exposures[error] =
-			(struct exposure){ client, offset, size, key };
+			(struct exposure){ client, offset, size, rights, key };
 		*ret = (struct xm_remote_mr){ key, 0 };
 		error = 0;
 	}

@@ -25,15 +25,17 @@
  *  - After conceal() returns, no remote access can touch those bytes. A
  *    transport that cannot promise this has limits.revokes == false, and the
  *    service waits in quarantine instead.
- *  - An access with a wrong key or outside the exposed span changes nothing
- *    and completes with an error (-EACCES where the provider tells, else
+ *  - An access with a wrong key, outside the exposed span, or without the
+ *    right to it (a write to a span that was exposed for reading) changes
+ *    nothing and completes with an error (-EACCES where the provider tells, else
  *    -ECANCELED with the peer DOWN). It is never status 0.
  *  - One thread at a time per instance; the caller holds the lock.
  *
  * Errors are -errno with these meanings: -EAGAIN try again; -ENOTCONN the
  * peer is not up; -ECANCELED peer down, outcome unknown; -EACCES refused by
  * the remote side; -EINVAL a caller's mistake or a malformed address; -ENOSYS
- * not built in or no such provider; -ENOMEM, -ENOSPC a limit was reached;
+ * not built in or no such provider; -EOPNOTSUPP this transport cannot do that
+ * (its limits say so); -ENOMEM, -ENOSPC a limit was reached;
  * -EADDRINUSE, -ECONNREFUSED, -ETIMEDOUT as in the sockets API. After a
  * failed open, connect, listen, expose or register_memory, words() says why.
  *
@@ -48,6 +50,11 @@
 #define XM_TICKET_SIZE 16   /* bytes; proof of admission, used once */
 #define XM_SPANS_MAX 40	    /* of registered memory, each instance */
 #define XM_LOCATOR_SIZE 192 /* bytes; an opaque remote address, most */
+
+/* What an exposed span may be used for; any of them, or'ed. */
+#define XM_RIGHT_READ UINT32_C(1)
+#define XM_RIGHT_WRITE UINT32_C(2)
+#define XM_RIGHTS_ALL (XM_RIGHT_READ | XM_RIGHT_WRITE)
 
 /* Where an interface process can be reached: a provider's own address. */
 struct xm_locator {
@@ -79,6 +86,7 @@ struct xm_transport_limits {
 	bool registers;	    /* local memory must be registered first */
 	bool waits;	    /* wait() blocks; else it naps for a moment */
 	bool tells;	    /* a target's poll() says MOVED */
+	bool restricts;	    /* a span can be exposed with fewer than all rights */
 };
 
 enum xm_transport_event_kind {
@@ -174,10 +182,13 @@ struct xm_transport_ops {
 	/* Drops the client's connections and unused tickets and conceals all
 	 * that was exposed to it. */
 	void (*expel)(struct xm_transport *, uint64_t client);
-	/* Opens [offset, offset + size) of the pool to this client. `key` is
-	 * the key wanted; *ret has the one to use (providers may choose). */
+	/* Opens [offset, offset + size) of the pool to this client, with the
+	 * given XM_RIGHT_s. `key` is the key wanted; *ret has the one to use
+	 * (providers may choose). -EOPNOTSUPP: some right was left out, and
+	 * limits.restricts is false; nobody gets more than was asked for. */
 	int (*expose)(struct xm_transport *, uint64_t client, uint64_t offset,
-		      uint64_t size, uint64_t key, struct xm_remote_mr *ret);
+		      uint64_t size, uint32_t rights, uint64_t key,
+		      struct xm_remote_mr *ret);
 	void (*conceal)(struct xm_transport *, uint64_t client,
 			const struct xm_remote_mr *);
 

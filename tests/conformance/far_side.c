@@ -84,7 +84,8 @@ void far_obey(struct far_side *f, const struct command *c,
 		break;
 	case EXPOSE:
 		answer->error = f->ops->expose(f->t, c->client, c->offset,
-					       c->size, c->key, &answer->remote);
+					       c->size, c->rights, c->key,
+					       &answer->remote);
 		break;
 	case CONCEAL:
 		f->ops->conceal(f->t, c->client, &c->remote);

@@ -21,6 +21,7 @@ struct command {
 	bool anywhere;
 	uint32_t lane;
 	uint64_t client, offset, size, key;
+	uint32_t rights;
 	uint8_t ticket[XM_TICKET_SIZE];
 	struct xm_remote_mr remote;
 	uint8_t fill;

@@ -286,6 +286,7 @@ static void ofi_limits(struct xm_transport *t,
 		.registers = t->info->domain_attr->mr_mode & FI_MR_LOCAL,
 		.waits = t->fd_waits,
 		.tells = msg ? t->fd_waits : t->rdm_cntr != NULL,
+		.restricts = t->scheme->revokes,
 	};
 
 	snprintf(limits.transport, sizeof(limits.transport), "%s",

@@ -251,7 +251,7 @@ int xm_ofi_admit(struct xm_transport *, uint64_t client, uint32_t lane,
 		 const uint8_t *ticket);
 void xm_ofi_expel(struct xm_transport *, uint64_t client);
 int xm_ofi_expose(struct xm_transport *, uint64_t client, uint64_t offset,
-		  uint64_t size, uint64_t key, struct xm_remote_mr *ret);
+		  uint64_t size, uint32_t rights, uint64_t key, struct xm_remote_mr *ret);
 void xm_ofi_conceal(struct xm_transport *, uint64_t client,
 		    const struct xm_remote_mr *);
 void xm_ofi_request(struct xm_transport *, struct fi_info *,

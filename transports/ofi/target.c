@@ -262,8 +262,11 @@ static void client_drop(struct xm_transport *t, uint64_t client)
 /* --- exposures ---------------------------------------------------------- */
 
 int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
-		  uint64_t size, uint64_t key, struct xm_remote_mr *ret)
+		  uint64_t size, uint32_t rights, uint64_t key,
+		  struct xm_remote_mr *ret)
 {
+	uint64_t access = ((rights & XM_RIGHT_READ) ? FI_REMOTE_READ : 0) |
+			  ((rights & XM_RIGHT_WRITE) ? FI_REMOTE_WRITE : 0);
 	struct ofi_exposure *e = NULL;
 	struct ofi_tenant *tenant;
 	uint32_t index, i;
@@ -273,6 +276,11 @@ int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
 	if (!t->pool || client == 0 || size == 0 ||
 	    !xm_span_fits(offset, size, t->pool_size))
 		return xm_ofi_say(t, -EINVAL, "expose: outside the pool");
+	if (rights == 0 || (rights & ~XM_RIGHTS_ALL) != 0)
+		return xm_ofi_say(t, -EINVAL, "expose: no such rights");
+	if (rights != XM_RIGHTS_ALL && !t->scheme->revokes)
+		return xm_ofi_say(t, -EOPNOTSUPP, "expose: this provider lets"
+				  " whoever can read also write");
 	for (i = 0; i < t->exposures_max && t->exposures[i].client; i++)
 		;
 	if (i == t->exposures_max)
@@ -286,9 +294,8 @@ int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
 	memset(e, 0, sizeof(*e));
 	if (xm_ofi_view_open(t->pool + offset, size, &e->view, &memory))
 		memory = t->pool + offset;
-	error = fi_mr_reg(tenant->domain, memory, size,
-			  FI_REMOTE_READ | FI_REMOTE_WRITE, 0, key, 0, &e->mr,
-			  NULL);
+	error = fi_mr_reg(tenant->domain, memory, size, access, 0, key, 0,
+			  &e->mr, NULL);
 	if (!error && (t->info->domain_attr->mr_mode & FI_MR_ENDPOINT)) {
 		error = t->rdm_ep ? fi_mr_bind(e->mr, &t->rdm_ep->fid, 0) : 0;
 		if (!error)
