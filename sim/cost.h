@@ -34,7 +34,7 @@ struct cost_model {
 	double install, install_page;  /* UFFDIO_COPY, UFFDIO_ZEROPAGE */
 	double protect, protect_page;  /* UFFDIO_WRITEPROTECT, either way */
 	double drop, drop_page;	       /* MADV_DONTNEED */
-	double copy_page;	       /* into a store cell */
+	double copy_page;	       /* into a write-back buffer */
 	/* What the calls to a provider take of the processor: the one that
 	 * begins an operation, and those that see it end. */
 	struct cost_calls {

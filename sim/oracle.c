@@ -11,7 +11,7 @@
  *  4 epoch	no access succeeds after its lease's end (oracle_access), and
  *		no key opens bytes that are another's or nobody's (oracle_key);
  *		a lease ends after a silence that was listened to, and then
- *  5 page truth	a present clean page equals the remote bytes or a cell's;
+ *  5 page truth	a present clean page equals the remote bytes or a write-back buffer's;
  *		budgets hold; each pager's own check
  *  6 liveness	the run's second half (run.c); a call returns by its deadline
  *		(shadow.c)
@@ -85,7 +85,7 @@ static void ask_page(extmem *x, struct lane *lane, uint64_t page)
 		world_broken("page truth", "clean page %llu is not protected",
 			     (unsigned long long)page);
 	s = xm_layout_find(&x->layout, page, &hint);
-	/* STORING (flag 2): the cell has the truth; not WRITTEN (1): zeros. */
+	/* STORING (flag 2): the write-back buffer has the truth; not WRITTEN (1): zeros. */
 	if (s == NULL || s->lost || (entry->flags & 2) != 0)
 		return;
 	sim_counts.laws_asked++;

@@ -80,7 +80,7 @@ static void comes_back_empty(uint32_t client, extmem *x)
 	give(r);
 }
 
-/* While a page is on its way out, a load gets it from the cell it leaves
+/* While a page is on its way out, a load gets it from the write-back buffer it leaves
  * from, and waits for nobody. */
 static void fault_during_write_back(uint32_t client, extmem *x)
 {
@@ -240,7 +240,7 @@ static void two_lanes(struct sim_shape *s)
 	s->pool_size = 4 * XM_MIB;
 }
 
-/* Two lanes: tickets, connections, slots and cells of their own. */
+/* Two lanes: tickets, connections, fetch buffers and write-back buffers of their own. */
 static void lanes_apart(uint32_t client, extmem *x)
 {
 	extmem_region *r;

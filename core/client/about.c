@@ -33,7 +33,7 @@ static void add_lane(struct lane *lane, struct extmem_stats *s)
 {
 	const struct xm_pager_counters *p = &lane->engine.pager.counters;
 	const struct xm_engine_counters *e = &lane->engine.counters;
-	uint64_t fixed = lane->stage_size;
+	uint64_t fixed = lane->staging_size;
 
 	s->faults += p->faults;
 	s->faults_write += p->faults_write;

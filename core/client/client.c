@@ -178,9 +178,9 @@ static void share_out(const struct xm_settings *s, uint64_t pages,
 	while (window > 1 && window > s->prefetch)
 		window /= 2;
 	ret->window_max = (uint32_t)window;
-	ret->slots = (uint32_t)xm_min(xm_max(pages / 8 / window, 4), 16);
-	ret->cells = (uint32_t)xm_min(xm_max(pages / 16, 8), 256);
-	ret->frames_max = (uint32_t)(pages - xm_pager_stage_pages(ret) -
+	ret->fetch_buffers = (uint32_t)xm_min(xm_max(pages / 8 / window, 4), 16);
+	ret->writeback_buffers = (uint32_t)xm_min(xm_max(pages / 16, 8), 256);
+	ret->frames_max = (uint32_t)(pages - xm_pager_staging_pages(ret) -
 				     XM_BOUNCE_PAGES);
 	ret->frames_room = ret->frames_max;
 	if (s->local_max > s->local)
@@ -204,24 +204,24 @@ static int lane_open(extmem *x, struct lane *lane)
 		.lane = (uint32_t)(lane - x->lanes),
 		.trace = os_trace(),
 	};
-	uint64_t stage;
+	uint64_t pages_staging;
 
 	share_out(&x->settings,
 		  x->local_limit / XM_PAGE / x->lanes_count, &o.pager);
 	lane->frames_first = o.pager.frames_max;
 	o.pager.pages_max = x->arena_size / XM_PAGE;
-	stage = xm_pager_stage_pages(&o.pager) + XM_BOUNCE_PAGES;
-	lane->stage_size = stage * XM_PAGE;
-	lane->stage = os_memory_take(lane->stage_size);
+	pages_staging = xm_pager_staging_pages(&o.pager) + XM_BOUNCE_PAGES;
+	lane->staging_size = pages_staging * XM_PAGE;
+	lane->staging = os_memory_take(lane->staging_size);
 	lane->memory_size = xm_engine_memory_size(&o);
 	lane->memory = os_memory_take(lane->memory_size);
-	if (lane->stage == NULL || lane->memory == NULL)
+	if (lane->staging == NULL || lane->memory == NULL)
 		return xm_fail(-ENOMEM, "extmem_open: no memory for the page "
 			       "tables of %llu GiB of addresses: set a "
 			       "smaller arena",
 			       (unsigned long long)(x->arena_size / XM_GIB));
-	o.stage = lane->stage;
-	lane->bounce = lane->stage + xm_pager_stage_pages(&o.pager) * XM_PAGE;
+	o.staging = lane->staging;
+	lane->bounce = lane->staging + xm_pager_staging_pages(&o.pager) * XM_PAGE;
 	if (xm_pieces_open(lane, DEPTH) != 0)
 		return xm_fail(-ENOMEM, "extmem_open: out of memory");
 	lane->client = x;
@@ -240,7 +240,7 @@ static void lane_close(struct lane *lane)
 
 	for (uint32_t i = 0; i < engine->peers_count; i++)
 		engine->peers[i].ops->close(engine->peers[i].transport);
-	os_memory_give(lane->stage, lane->stage_size);
+	os_memory_give(lane->staging, lane->staging_size);
 	os_memory_give(lane->memory, lane->memory_size);
 	xm_pieces_close(lane);
 	os_kick_close(lane->bell);
@@ -362,7 +362,7 @@ static int lane_connect(extmem *x, struct lane *lane, const char *address,
 		.address = address,
 		.provider = x->settings.provider[0] != '\0'
 				    ? x->settings.provider : NULL,
-		.depth = p->slots + p->cells + DEPTH,
+		.depth = p->fetch_buffers + p->writeback_buffers + DEPTH,
 	};
 	struct xm_transport_limits limits;
 	struct xm_transport *transport;
@@ -376,7 +376,7 @@ static int lane_connect(extmem *x, struct lane *lane, const char *address,
 		ops->close(transport);
 		return rc;
 	}
-	rc = ops->register_memory(transport, lane->stage, lane->stage_size);
+	rc = ops->register_memory(transport, lane->staging, lane->staging_size);
 	if (rc != 0) {
 		xm_fail(rc, "extmem_open: %s: %s", address,
 			ops->words(transport));

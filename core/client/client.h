@@ -75,8 +75,8 @@ struct lane {
 	void *memory;
 	size_t memory_size;
 	uint32_t frames_first; /* as opened */
-	uint8_t *stage;
-	size_t stage_size;
+	uint8_t *staging;
+	size_t staging_size;
 	struct piece *pieces, *pieces_free;
 	size_t pieces_size;
 	uint8_t *bounce;      /* XM_BOUNCE_PAGES, registered */

@@ -200,7 +200,7 @@ int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
 	uint64_t seq[XM_LANES_MAX] = { 0 };
 	int rc = range_all(x, &ev, first, limit, deadline_ns, seq);
 
-	/* What was begun has to land. The cells tell, whichever block. */
+	/* What was begun has to land. The write-back buffers tell, whichever block. */
 	for (uint32_t i = 0; rc == 0 && i < x->lanes_count &&
 			     !(XM_PLANTED(sync_first_lane) && i > 0); i++) {
 		struct lane *lane = &x->lanes[i];

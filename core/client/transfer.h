@@ -11,8 +11,8 @@
  * In a region that was never mapped, pieces go straight to the transport. In
  * one that was, the pager is asked for each: pages that are here are used by
  * the mapping (and stored at the end, after a write), fresh ones read as zero,
- * and absent ones are guarded while their bytes are under way, so that no fault
- * sees half of them. The guard ends with the piece, on whichever thread hears
+ * and absent ones are I/O-locked while their bytes are under way, so that no fault
+ * sees half of them. The lock ends with the piece, on whichever thread hears
  * of that; so who waits for a page never waits for the transfer's own thread.
  *
  * One thread drives a transfer at a time: it calls xm_transfer_step(), which
@@ -45,7 +45,7 @@ struct piece {
 	struct lane *lane;
 	uint64_t address, size;		   /* in the arena, bytes */
 	uint8_t *local;			   /* the caller's */
-	uint64_t guard_first, guard_limit; /* pages; equal: no guard */
+	uint64_t io_lock_first, io_lock_limit; /* pages; equal: none */
 	int8_t bounce;			   /* its page, or -1 */
 	int status;
 };

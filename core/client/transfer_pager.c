@@ -150,8 +150,8 @@ static enum begun fresh_write(struct transfer *t, struct piece *piece)
 		xm_piece_give(piece);
 		return STUCK;
 	}
-	piece->guard_first = page;
-	piece->guard_limit = page + 1;
+	piece->io_lock_first = page;
+	piece->io_lock_limit = page + 1;
 	return xm_piece_post(t, piece, page * XM_PAGE, image, XM_PAGE);
 }
 
@@ -174,9 +174,9 @@ enum begun xm_piece_tracked(struct transfer *t, struct piece *piece)
 	ev.limit = (end + XM_PAGE - 1) / XM_PAGE;
 	switch (xm_engine_event(&lane->engine, &ev)) {
 	case XM_VERDICT_DONE:
-		piece->guard_first = page;
-		piece->guard_limit = lane->engine.effects.next;
-		end = xm_min(end, piece->guard_limit * XM_PAGE);
+		piece->io_lock_first = page;
+		piece->io_lock_limit = lane->engine.effects.next;
+		end = xm_min(end, piece->io_lock_limit * XM_PAGE);
 		piece->size = end - t->address;
 		return xm_piece_post(t, piece, t->address, near_of(piece),
 			    piece->size);

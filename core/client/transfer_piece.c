@@ -103,14 +103,14 @@ void xm_user_store(extmem *x, uint8_t *to, const void *bytes, size_t size)
 
 /* --- the beginning of a piece ------------------------------------------------ */
 
-static void unguard(struct lane *lane, const struct piece *piece, bool written)
+static void io_unlock(struct lane *lane, const struct piece *piece, bool written)
 {
 	struct xm_pager_event ev = {
-		.kind = XM_PAGER_IO_UNLOCK, .page = piece->guard_first,
-		.limit = piece->guard_limit, .write = written,
+		.kind = XM_PAGER_IO_UNLOCK, .page = piece->io_lock_first,
+		.limit = piece->io_lock_limit, .write = written,
 	};
 
-	if (piece->guard_first < piece->guard_limit)
+	if (piece->io_lock_first < piece->io_lock_limit)
 		xm_engine_event(&lane->engine, &ev);
 }
 
@@ -154,8 +154,8 @@ enum begun xm_piece_post(struct transfer *t, struct piece *piece,
 		return BEGUN;
 	}
 	unlink_flying(t, piece);
-	unguard(lane, piece, false);
-	/* Nobody has seen the guard, so its end helps nobody. */
+	io_unlock(lane, piece, false);
+	/* Nobody has seen the I/O lock, so its end helps nobody. */
 	lane->engine.turns = turns;
 	xm_piece_give(piece);
 	if (comes_back((int)got))
@@ -225,9 +225,9 @@ void xm_piece_end(extmem *x, struct lane *lane, struct piece *piece, int status)
 	piece->status = status;
 	/* A fresh page stays fresh where its write failed: behind it lies what
 	 * it was before it was discarded. */
-	unguard(lane, piece, t->write && (status == 0 ||
+	io_unlock(lane, piece, t->write && (status == 0 ||
 					  XM_PLANTED(failed_write_marks)));
-	piece->guard_limit = piece->guard_first;
+	piece->io_lock_limit = piece->io_lock_first;
 	/* Who drives it may end it as soon as he has all its pieces. */
 	if (!t->async) {
 		push(&t->ended, piece);

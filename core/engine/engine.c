@@ -118,7 +118,7 @@ static bool any_lost(struct xm_engine *e, uint64_t page, uint64_t limit)
 
 /* Can somebody who was told to WAIT have another answer after this? A step that
  * says WAIT may have done something, but what it waits for are completions, and
- * so do the others. Those who try again what was refused (a tick, a guard) must
+ * so do the others. Those who try again what was refused (a tick, an I/O lock) must
  * not keep each other awake. */
 static bool may_help(enum xm_pager_event_kind kind, enum xm_verdict verdict)
 {
@@ -282,7 +282,7 @@ bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 		any |= poll_peer(e, i);
 	if (e->clock_ns - e->tick_ns >= TICK)
 		tick(e);
-	if (e->pager.cells_failed > 0 &&
+	if (e->pager.writeback_failed > 0 &&
 	    (any || e->clock_ns - e->again_ns >= AGAIN) && any_path_up(e)) {
 		struct xm_pager_event ev = { .kind = XM_PAGER_TICK };
 

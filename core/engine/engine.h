@@ -6,7 +6,7 @@
  * vtables; the caller holds the lane's lock.
  *
  * A lane serves the pages of the arena that are its share; each has its own
- * pager machine, connections and stage, so lanes share nothing but the
+ * pager machine, connections and staging area, so lanes share nothing but the
  * layout, which changes only while all lanes are locked.
  *
  * Engine time. Machines measure waiting in time during which somebody looked:
@@ -40,7 +40,7 @@ struct xm_engine_options {
 	const struct xm_mapper_ops *mapper_ops;
 	struct xm_mapper *mapper;
 	struct xm_layout *layout;
-	uint8_t *stage; /* xm_pager_stage_pages() pages, page aligned */
+	uint8_t *staging; /* xm_pager_staging_pages() pages, page aligned */
 	uint32_t lane;		/* as traces name it */
 	struct xm_trace *trace; /* or NULL */
 };
@@ -57,7 +57,7 @@ struct xm_operation {
 	uint32_t generation;
 	uint32_t next, previous; /* oldest first, per appliance; or free */
 	uint32_t appliance;
-	uint32_t cell, count;
+	uint32_t staging_index, count;
 	uint64_t token; /* USER: the skin's */
 	uint64_t posted_ns;
 };
@@ -118,7 +118,7 @@ size_t xm_engine_memory_size(const struct xm_engine_options *);
 /* `memory` as pager.h says: zeroed, lazily backed. */
 void xm_engine_init(struct xm_engine *, const struct xm_engine_options *,
 		    void *memory, uint64_t now_ns);
-/* The transport is open, and the stage registered there. */
+/* The transport is open, and the staging area registered there. */
 void xm_engine_add(struct xm_engine *, const struct xm_transport_ops *,
 		   struct xm_transport *);
 

@@ -14,9 +14,9 @@
 
 uint32_t xm_operations_max(const struct xm_engine_options *o)
 {
-	/* Every slot and every cell can be under way, whatever the explicit
+	/* Every fetch buffer and write-back buffer can be under way, whatever the explicit
 	 * operations do. */
-	return o->pager.slots + o->pager.cells + o->depth;
+	return o->pager.fetch_buffers + o->pager.writeback_buffers + o->depth;
 }
 
 struct xm_operation *xm_operation_take(struct xm_engine *e,
@@ -93,7 +93,7 @@ void xm_operation_end(struct xm_engine *e, struct xm_operation *op,
 	uint32_t count = fx->count;
 
 	ev.now_ns = e->clock_ns;
-	ev.cell = op->cell;
+	ev.staging_index = op->staging_index;
 	ev.count = op->count;
 	ev.status = status;
 	switch (op->kind) {
@@ -146,9 +146,9 @@ void xm_engine_heed(struct xm_engine *e, struct xm_lane_peer *peer, int rc)
 
 /* --- effects ------------------------------------------------------------------------ */
 
-static uint8_t *stage_at(const struct xm_engine *e, uint32_t cell)
+static uint8_t *staging_at(const struct xm_engine *e, uint32_t staging_index)
 {
-	return e->options.stage + cell * e->options.page_size;
+	return e->options.staging + staging_index * e->options.page_size;
 }
 
 static uint64_t remote_offset(const struct xm_engine *e,
@@ -188,7 +188,7 @@ static uint64_t pages_max(const struct xm_engine *e, uint32_t appliance)
 /* Posts one piece that lies in one segment. */
 static void post_piece(struct xm_engine *e, enum xm_operation_kind kind,
 		       const struct xm_segment *segment, uint64_t page,
-		       uint32_t count, uint32_t cell)
+		       uint32_t count, uint32_t staging_index)
 {
 	struct xm_lane_peer *peer = &e->peers[segment->appliance];
 	struct xm_operation *op = xm_operation_take(e, kind, segment->appliance);
@@ -196,27 +196,27 @@ static void post_piece(struct xm_engine *e, enum xm_operation_kind kind,
 	size_t size = count * e->options.page_size;
 	int rc = -ENOTCONN;
 
-	op->cell = cell;
+	op->staging_index = staging_index;
 	op->count = count;
 	if (peer->path.state == XM_PATH_UP && kind == XM_OPERATION_FETCH)
 		rc = peer->ops->read(peer->transport, peer->peer,
 				     &segment->remote, offset,
-				     stage_at(e, cell), size,
+				     staging_at(e, staging_index), size,
 				     xm_operation_token(e, op));
 	else if (peer->path.state == XM_PATH_UP)
 		rc = peer->ops->write(peer->transport, peer->peer,
 				      &segment->remote, offset,
-				      stage_at(e, cell), size,
+				      staging_at(e, staging_index), size,
 				      xm_operation_token(e, op));
 	posted(e, op, page, rc);
 }
 
 /* One write of pages that lie apart, but in one segment: its count is how many
- * of the cells from `cell` on those are. */
-static uint32_t post_scattered(struct xm_engine *e, uint32_t cell,
+ * of the write-back buffers from `staging_index` on those are. */
+static uint32_t post_scattered(struct xm_engine *e, uint32_t staging_index,
 			       uint32_t count)
 {
-	uint64_t page = xm_pager_cell_page(&e->pager, cell);
+	uint64_t page = xm_pager_staged_page(&e->pager, staging_index);
 	struct xm_segment *segment =
 		xm_layout_find(e->options.layout, page, &e->hint);
 	uint64_t offsets[XM_PAGER_SCATTER_MAX];
@@ -229,7 +229,7 @@ static uint32_t post_scattered(struct xm_engine *e, uint32_t cell,
 	peer = &e->peers[segment->appliance];
 	while (n < count && n < peer->limits.scatter_max &&
 	       n < pages_max(e, segment->appliance)) {
-		uint64_t other = xm_pager_cell_page(&e->pager, cell + n);
+		uint64_t other = xm_pager_staged_page(&e->pager, staging_index + n);
 
 		if (other < segment->page ||
 		    other >= segment->page + segment->count)
@@ -237,12 +237,12 @@ static uint32_t post_scattered(struct xm_engine *e, uint32_t cell,
 		offsets[n++] = remote_offset(e, segment, other);
 	}
 	op = xm_operation_take(e, XM_OPERATION_STORE, segment->appliance);
-	op->cell = cell;
+	op->staging_index = staging_index;
 	op->count = n;
 	if (peer->path.state == XM_PATH_UP)
 		rc = peer->ops->scatter(peer->transport, peer->peer,
 					&segment->remote, offsets, n,
-					stage_at(e, cell),
+					staging_at(e, staging_index),
 					e->options.page_size,
 					xm_operation_token(e, op));
 	posted(e, op, page, rc);
@@ -253,11 +253,11 @@ static void post(struct xm_engine *e, enum xm_operation_kind kind,
 		 const struct xm_pager_effect *effect)
 {
 	uint64_t page = effect->page, end = page + effect->count;
-	uint32_t cell = effect->cell;
+	uint32_t staging_index = effect->staging_index;
 
 	if (effect->scattered) {
 		for (uint32_t n = 0; n < effect->count;)
-			n += post_scattered(e, cell + n, effect->count - n);
+			n += post_scattered(e, staging_index + n, effect->count - n);
 		return;
 	}
 	while (page < end) {
@@ -268,14 +268,14 @@ static void post(struct xm_engine *e, enum xm_operation_kind kind,
 		/* Ranges lose their pages before they lose their segment. */
 		XM_ASSERT(segment != NULL);
 		stop = xm_min(end, segment->page + segment->count);
-		/* A fetch fills one slot and ends as one; the pager was told
+		/* A fetch fills one fetch buffer and ends as one; the pager was told
 		 * where its segment ends. */
 		XM_ASSERT(kind != XM_OPERATION_FETCH || stop == end);
 		stop = xm_min(stop, page + pages_max(e, segment->appliance));
 		post_piece(e, kind, segment, page, (uint32_t)(stop - page),
-			   cell);
-		if (!XM_PLANTED(cell_not_advanced))
-			cell += (uint32_t)(stop - page);
+			   staging_index);
+		if (!XM_PLANTED(staging_not_advanced))
+			staging_index += (uint32_t)(stop - page);
 		page = stop;
 	}
 }
@@ -318,8 +318,8 @@ static bool carry_out_one(struct xm_engine *e,
 		post(e, XM_OPERATION_STORE, effect);
 		break;
 	case XM_INSTALL:
-		if (effect->cell != XM_CELL_ZERO)
-			bytes = stage_at(e, effect->cell);
+		if (effect->staging_index != XM_STAGING_ZERO)
+			bytes = staging_at(e, effect->staging_index);
 		rc = ops->install(mapper, page, count, bytes,
 				  effect->protect);
 		break;
@@ -330,7 +330,7 @@ static bool carry_out_one(struct xm_engine *e,
 		rc = ops->unprotect(mapper, page, count);
 		break;
 	case XM_COPY:
-		ops->copy(mapper, page, count, stage_at(e, effect->cell));
+		ops->copy(mapper, page, count, staging_at(e, effect->staging_index));
 		break;
 	case XM_DROP:
 		rc = ops->drop(mapper, &(struct xm_page_range){ page, count },

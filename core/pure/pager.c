@@ -14,7 +14,8 @@
 /* --- effects ---------------------------------------------------------------- */
 
 void xm_pager_emit(struct xm_pager_effects *fx, enum xm_pager_effect_kind kind,
-		   uint64_t page, uint32_t count, uint32_t cell, bool protect)
+		   uint64_t page, uint32_t count, uint32_t staging_index,
+		   bool protect)
 {
 	struct xm_pager_effect *e;
 
@@ -25,7 +26,7 @@ void xm_pager_emit(struct xm_pager_effects *fx, enum xm_pager_effect_kind kind,
 	e->protect = protect;
 	e->scattered = false;
 	e->count = (uint16_t)count;
-	e->cell = cell;
+	e->staging_index = staging_index;
 	e->page = page;
 }
 
@@ -55,8 +56,8 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	case XM_PAGER_LOST: xm_pager_on_change(p, ev, fx); break;
 	case XM_PAGER_ADVISE: xm_pager_on_advise(p, ev, fx); break;
 	case XM_PAGER_WILLNEED: xm_pager_on_willneed(p, ev, fx); break;
-	case XM_PAGER_IO_LOCK: xm_pager_on_guard(p, ev, fx); break;
-	case XM_PAGER_IO_UNLOCK: xm_pager_on_unguard(p, ev, fx); break;
+	case XM_PAGER_IO_LOCK: xm_pager_on_io_lock(p, ev, fx); break;
+	case XM_PAGER_IO_UNLOCK: xm_pager_on_io_unlock(p, ev, fx); break;
 	case XM_PAGER_PIN: xm_pager_on_pin(p, ev, fx); break;
 	case XM_PAGER_UNPIN: xm_pager_on_unpin(p, ev, fx); break;
 	case XM_PAGER_REFUSED: xm_pager_on_refused(p, ev, fx); break;
@@ -64,9 +65,9 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	}
 }
 
-uint32_t xm_pager_stage_pages(const struct xm_pager_options *o)
+uint32_t xm_pager_staging_pages(const struct xm_pager_options *o)
 {
-	return o->slots * o->window_max + o->cells;
+	return o->fetch_buffers * o->window_max + o->writeback_buffers;
 }
 
 static size_t table_size(const struct xm_pager_options *o)
@@ -84,7 +85,7 @@ static size_t frames_size(const struct xm_pager_options *o)
 size_t xm_pager_memory_size(const struct xm_pager_options *o)
 {
 	return table_size(o) + frames_size(o) +
-	       o->cells * sizeof(struct xm_cell);
+	       o->writeback_buffers * sizeof(struct xm_writeback_buffer);
 }
 
 void xm_pager_init(struct xm_pager *p, const struct xm_pager_options *o,
@@ -95,8 +96,8 @@ void xm_pager_init(struct xm_pager *p, const struct xm_pager_options *o,
 	XM_ASSERT(o->pages_max > 0 && o->pages_max < UINT64_C(1) << 40);
 	XM_ASSERT(xm_is_power_of_two(o->window_max));
 	XM_ASSERT(o->window_max <= XM_PAGER_WINDOW_MAX);
-	XM_ASSERT(o->slots >= 2 && o->slots <= XM_PAGER_SLOTS_MAX);
-	XM_ASSERT(o->cells >= 2 && o->cells <= XM_PAGER_CELLS_MAX);
+	XM_ASSERT(o->fetch_buffers >= 2 && o->fetch_buffers <= XM_PAGER_FETCH_BUFFERS_MAX);
+	XM_ASSERT(o->writeback_buffers >= 2 && o->writeback_buffers <= XM_PAGER_WRITEBACK_BUFFERS_MAX);
 	XM_ASSERT(o->frames_max >= 2 && o->frames_max < NO_FRAME);
 	XM_ASSERT(o->pins_max < o->frames_max);
 	XM_ASSERT(o->scatter >= 1 && o->scatter <= XM_PAGER_SCATTER_MAX);
@@ -104,9 +105,9 @@ void xm_pager_init(struct xm_pager *p, const struct xm_pager_options *o,
 	p->options = *o;
 	p->pages = (struct xm_page *)bytes;
 	p->frames = (struct xm_frame *)(bytes + table_size(o));
-	p->cells = (struct xm_cell *)(bytes + table_size(o) + frames_size(o));
-	for (uint32_t i = 0; i < o->cells; i++)
-		p->cells[i].page = NOBODY;
+	p->writeback_buffers = (struct xm_writeback_buffer *)(bytes + table_size(o) + frames_size(o));
+	for (uint32_t i = 0; i < o->writeback_buffers; i++)
+		p->writeback_buffers[i].page = NOBODY;
 	p->frame_free = NO_FRAME;
 	p->evicted = 1;
 	p->credit = XM_PAGER_CREDIT;
@@ -154,35 +155,35 @@ static const char *check_frames(const struct xm_pager *p)
 	return NULL;
 }
 
-static const char *check_cells(const struct xm_pager *p)
+static const char *check_writeback(const struct xm_pager *p)
 {
 	uint32_t used = 0, failed = 0;
 
-	for (uint32_t i = 0; i < p->options.cells; i++) {
-		const struct xm_cell *cell = &p->cells[i];
+	for (uint32_t i = 0; i < p->options.writeback_buffers; i++) {
+		const struct xm_writeback_buffer *buffer = &p->writeback_buffers[i];
 
-		used += cell->state != CELL_FREE;
-		failed += cell->state == CELL_FAILED;
-		if (cell->state == CELL_FREE || cell->page == NOBODY)
+		used += buffer->state != WRITEBACK_FREE;
+		failed += buffer->state == WRITEBACK_FAILED;
+		if (buffer->state == WRITEBACK_FREE || buffer->page == NOBODY)
 			continue;
-		if (!flagged(&p->pages[cell->page], FLAG_STORING) ||
-		    p->pages[cell->page].slot != i)
-			return "a store cell and its page disagree";
+		if (!flagged(&p->pages[buffer->page], FLAG_STORING) ||
+		    p->pages[buffer->page].buffer != i)
+			return "a write-back buffer and its page disagree";
 	}
-	if (used != p->cells_used || failed != p->cells_failed)
-		return "store cells are miscounted";
+	if (used != p->writeback_used || failed != p->writeback_failed)
+		return "write-back buffers are miscounted";
 	return NULL;
 }
 
-static const char *check_slots(const struct xm_pager *p)
+static const char *check_fetches(const struct xm_pager *p)
 {
-	for (uint32_t i = 0; i < p->options.slots; i++) {
-		const struct xm_slot *slot = &p->slots[i];
+	for (uint32_t i = 0; i < p->options.fetch_buffers; i++) {
+		const struct xm_fetch_buffer *buffer = &p->fetch_buffers[i];
 
-		if (slot->count > 0 &&
-		    xm_pager_slot_own(p, i, slot->page, slot->count) !=
-			    slot->own)
-			return "a fetch slot and its pages disagree";
+		if (buffer->count > 0 &&
+		    xm_pager_buffer_own(p, i, buffer->page, buffer->count) !=
+			    buffer->own)
+			return "a fetch buffer and its pages disagree";
 	}
 	return NULL;
 }
@@ -192,8 +193,8 @@ const char *xm_pager_check(const struct xm_pager *p)
 	const char *broken = check_frames(p);
 
 	if (broken == NULL)
-		broken = check_cells(p);
+		broken = check_writeback(p);
 	if (broken == NULL)
-		broken = check_slots(p);
+		broken = check_fetches(p);
 	return broken;
 }

@@ -8,52 +8,52 @@
  *		ABSENT <-> GUARDED	explicit I/O holds it
  *		any -> POISONED		its region is lost
  *
- * and beside the state two facts: STORING, a store cell still has bytes of
+ * and beside the state two facts: STORING, a write-back buffer still has bytes of
  * this page that the remote side has not acknowledged; WRITTEN, the remote memory
  * holds the page's contents (else it is fresh, and reads as zero without a
  * transfer). A table of zero bytes is a table of absent, fresh pages.
  *
  * How bytes are kept safe. A dirty page leaves in this order: protect (no
- * store can reach it), copy into a store cell, drop, and only the remote side's
- * acknowledgement frees the cell. Until then a fault on the page is served
- * from the cell. A failed store keeps its cell and is tried again. At most one
+ * store can reach it), copy into a write-back buffer, drop, and only the remote side's
+ * acknowledgement frees the write-back buffer. Until then a fault on the page is served
+ * from the write-back buffer. A failed store keeps its write-back buffer and is tried again. At most one
  * store per page is under way, so that no older one can land on a newer.
  *
  * How reads run ahead. A miss that continues a stream (sequential, up or
  * down, or with a stride that most misses of late have kept) fetches a window
  * that doubles with each success up to window_max, halves when it was for
  * nothing, and is followed by the next two while it is used. A fetched window
- * waits in its slot of the stage and is installed whole by the first touch. So
- * reading ahead costs no frame, and never more than the stage.
+ * waits in its fetch buffer of the staging area and is installed whole by the first touch. So
+ * reading ahead costs no frame, and never more than the staging area.
  *
- * What is read ahead in vain. A window that nobody touches is overwritten
- * unseen, and all of it was in vain; so were the pages before the first that is
+ * What is read ahead and wasted. A window that nobody touches is overwritten
+ * unseen, and all of it was wasted; so were the pages before the first that is
  * touched. Which of those behind it are nobody tells: all are held to be used when the touch after that is
- * of the very page behind it, and all in vain when it is not, or does not come
+ * of the very page behind it, and all wasted when it is not, or does not come
  * before XM_PAGER_WINDOWS others. The page behind is a sample of the window:
  * where a share of the pages is touched, about that share of the windows is
  * proven. So that a stride does not hit that page each time, one window in
  * eight ends early, at random. A page used or missed earns one page of credit,
- * one in vain costs one; at most XM_PAGER_CREDIT are kept, and the less is left
+ * one wasted costs one; at most XM_PAGER_CREDIT are kept, and the less is left
  * the shorter are the windows; without any a miss brings one page. So, counted
  * like this, whatever is touched:
  *
- *	in vain <= used + XM_PAGER_CREDIT + stage + XM_PAGER_WINDOWS windows
+ *	wasted <= used + XM_PAGER_CREDIT + stage + XM_PAGER_WINDOWS windows
  *
  * The true number is within an eighth of the pages used, and such a constant,
  * of the one counted (tests/unit/test_pager.c asks many patterns): too many are
  * counted where runs end within a window, or more than XM_PAGER_WINDOWS streams
  * take turns, or threads of one stream overtake each other; too few where
  * touches are dense but not complete. What XM_PAGER_WILLNEED asked for is counted
- * only if it is overwritten in the stage.
+ * only if it is overwritten in the staging area.
  *
  * Reclaim is CLOCK or 2Q, by faults alone: user space has no referenced bit.
  *
  * Reading and then writing a page costs two faults, unless the first installs
  * it writable; then it must be stored, written to or not. Which is better is
- * foreseen by block of pages, from what came of those installed for reading.
+ * predicted by block of pages, from what came of those installed for reading.
  *
- * Bounds: frames_max + stage pages is all the local memory page contents ever
+ * Bounds: frames_max + staging pages is all the local memory page contents ever
  * take. A step returns at most XM_PAGER_EFFECTS effects; a range event that
  * has more to do says so by its verdict, and is sent again from `next`.
  *
@@ -77,15 +77,15 @@
 #define XM_PAGER_STREAMS 8
 #define XM_PAGER_WINDOWS 16
 #define XM_PAGER_MISSED 16
-#define XM_PAGER_FORESIGHT 1024
-#define XM_PAGER_CREDIT 512 /* pages read ahead in vain beyond those used */
-#define XM_PAGER_CELLS_MAX 4096
-#define XM_PAGER_SLOTS_MAX 64
+#define XM_PAGER_PREDICTIONS 1024
+#define XM_PAGER_CREDIT 512 /* pages read ahead and wasted beyond those used */
+#define XM_PAGER_WRITEBACK_BUFFERS_MAX 4096
+#define XM_PAGER_FETCH_BUFFERS_MAX 64
 
 enum xm_page_state {
 	XM_PAGE_ABSENT = 0,
 	XM_PAGE_FETCHING,
-	XM_PAGE_CLEAN, /* here, protected, equal to the remote memory or a cell */
+	XM_PAGE_CLEAN, /* here, protected, equal to the remote memory or a write-back buffer */
 	XM_PAGE_DIRTY, /* here, stores go through */
 	XM_PAGE_IO_LOCKED,
 	XM_PAGE_POISONED,
@@ -94,7 +94,7 @@ enum xm_page_state {
 /* Eight bytes a remote page. */
 struct xm_page {
 	uint32_t frame; /* CLEAN, DIRTY: its frame; else when it left, or 0 */
-	uint16_t slot;	/* FETCHING: fetch slot; STORING: store cell */
+	uint16_t buffer;	/* FETCHING: fetch buffer; STORING: write-back buffer */
 	uint8_t state;
 	uint8_t flags;
 };
@@ -104,8 +104,8 @@ enum xm_pager_event_kind {
 	 * try again; WAIT: send the event again after the next completion;
 	 * LOST: it can not be had. `again` when it is not the first time. */
 	XM_PAGER_FAULT = 1,
-	XM_PAGER_FETCHED, /* cell, status: of a FETCH effect */
-	XM_PAGER_STORED,  /* cell, count, status: of a STORE effect */
+	XM_PAGER_FETCHED, /* staging_index, status: of a FETCH effect */
+	XM_PAGER_STORED,  /* staging_index, count, status: of a STORE effect */
 	/* Range events: page, limit (end), answered by verdict and next. */
 	XM_PAGER_FLUSH,	  /* begin to store what is dirty; seq returned */
 	XM_PAGER_FLUSHED, /* are the stores up to seq in this range done? */
@@ -149,7 +149,7 @@ struct xm_pager_event {
 	uint64_t floor;
 	uint64_t limit;
 	uint64_t seq;
-	uint32_t cell, count;
+	uint32_t staging_index, count;
 	int status;
 	enum xm_reach reach;
 	enum xm_advice advice;
@@ -168,24 +168,24 @@ enum xm_verdict {
 };
 
 enum xm_pager_effect_kind {
-	XM_FETCH = 1, /* read far [page, +count) into the stage at cell */
-	XM_STORE,     /* write the stage at cell to far [page, +count) */
-	XM_INSTALL,   /* the stage at cell, or zeros; protect or not */
+	XM_FETCH = 1, /* read far [page, +count) into the staging area at staging_index */
+	XM_STORE,     /* write the staging area at staging_index to far [page, +count) */
+	XM_INSTALL,   /* the staging area at staging_index, or zeros; protect or not */
 	XM_PROTECT,
 	XM_UNPROTECT,
-	XM_COPY, /* the pages into the stage at cell */
+	XM_COPY, /* the pages into the staging area at staging_index */
 	XM_DROP,
 	XM_POISON,
 };
 
-#define XM_CELL_ZERO UINT32_MAX /* INSTALL: zeros, no cell */
+#define XM_STAGING_ZERO UINT32_MAX /* INSTALL: zeros, no write-back buffer */
 
 struct xm_pager_effect {
 	uint8_t kind;
 	bool protect : 1;
-	bool scattered : 1; /* STORE: each page as xm_pager_cell_page() says */
+	bool scattered : 1; /* STORE: each page as xm_pager_staged_page() says */
 	uint16_t count;	    /* pages, 1 .. XM_PAGER_WINDOW_MAX */
-	uint32_t cell;	/* in the stage, in pages */
+	uint32_t staging_index;	/* in the staging area, in pages */
 	uint64_t page;
 };
 
@@ -208,8 +208,8 @@ struct xm_pager_options {
 	uint32_t frames_max; /* pages present at once, >= 2 * window_max */
 	uint32_t frames_room; /* as many at least fit in the memory given */
 	uint32_t window_max; /* pages, a power of two, <= WINDOW_MAX */
-	uint32_t slots;	     /* fetch slots of window_max pages, >= 2 */
-	uint32_t cells;	     /* store cells of one page, >= 2 */
+	uint32_t fetch_buffers;	/* fetch buffers of window_max pages, >= 2 */
+	uint32_t writeback_buffers;     /* write-back buffers of one page, >= 2 */
 	uint32_t pins_max;   /* frames pinned at once, < frames_max */
 	uint32_t scatter;    /* pages apart in one write, 1 .. SCATTER_MAX */
 	enum xm_reclaim reclaim;
@@ -235,7 +235,7 @@ struct xm_queue {
 	uint32_t first, last, count;
 };
 
-struct xm_slot {
+struct xm_fetch_buffer {
 	uint64_t page;
 	uint16_t count;
 	uint16_t own;	/* pages of it that were not here when it was posted */
@@ -246,7 +246,7 @@ struct xm_slot {
 	uint64_t used;	 /* order of use, for taking back the oldest */
 };
 
-struct xm_cell {
+struct xm_writeback_buffer {
 	uint64_t page;
 	uint64_t seq;
 	uint8_t state; /* free, flying, failed */
@@ -276,8 +276,8 @@ struct xm_pager {
 	struct xm_pager_counters counters;
 	struct xm_page *pages;
 	struct xm_frame *frames;
-	struct xm_slot slots[XM_PAGER_SLOTS_MAX];
-	struct xm_cell *cells;
+	struct xm_fetch_buffer fetch_buffers[XM_PAGER_FETCH_BUFFERS_MAX];
+	struct xm_writeback_buffer *writeback_buffers;
 	struct xm_stream streams[XM_PAGER_STREAMS];
 	struct xm_window windows[XM_PAGER_WINDOWS];
 	uint32_t window; /* the one that is replaced next */
@@ -286,15 +286,15 @@ struct xm_pager {
 	uint32_t evicted; /* pages that have left, ever; never 0 */
 	int32_t cold_more; /* frames that COLD may keep beyond its share */
 	uint32_t left[2];  /* of late, from COLD and from HOT */
-	uint32_t cells_used, cells_failed, cell_cursor;
+	uint32_t writeback_used, writeback_failed, writeback_cursor;
 	uint32_t pinned;
 	uint64_t missed[XM_PAGER_MISSED]; /* that continued no stream */
 	uint32_t misses;		  /* of those, ever */
 	int32_t credit;			  /* for reading ahead, in pages */
 	struct xm_rand rand;		  /* where windows end */
 	/* Of what is installed for reading in a block, is most written to? */
-	uint8_t foresight[XM_PAGER_FORESIGHT];
-	uint32_t foreseen;
+	uint8_t write_predictions[XM_PAGER_PREDICTIONS];
+	uint32_t predictions;
 	uint64_t seq, order;
 	uint64_t now_ns;	/* of the event under way */
 	bool again;		/* likewise */
@@ -312,11 +312,11 @@ void xm_pager_step(struct xm_pager *, const struct xm_pager_event *,
 /* From now on so many frames, as many as before or more; up to frames_room. */
 void xm_pager_raise(struct xm_pager *, uint32_t frames_max);
 
-/* The page whose bytes a STORE takes from this cell of the stage. */
-uint64_t xm_pager_cell_page(const struct xm_pager *, uint32_t cell);
+/* The page whose bytes a STORE takes from this page of the staging area. */
+uint64_t xm_pager_staged_page(const struct xm_pager *, uint32_t staging_index);
 
-/* Pages of local memory beside the frames: fetch slots, then store cells. */
-uint32_t xm_pager_stage_pages(const struct xm_pager_options *);
+/* Pages of local memory beside the frames: fetch buffers, then write-back buffers. */
+uint32_t xm_pager_staging_pages(const struct xm_pager_options *);
 
 /* For oracles and tests: asks every invariant that can be asked of the
  * machine alone; returns NULL or the broken one in words. Slow. */

@@ -6,38 +6,38 @@
  */
 #include "core/pure/pager_parts.h"
 
-/* --- foresight ------------------------------------------------------------------ */
+/* --- write prediction ------------------------------------------------------------------ */
 
 /* A block is 256 pages; blocks share counters by their number. A counter goes
  * from 0 to 15, and from 8 on says "written". */
-#define FORESIGHT_SHIFT 8
-#define FORESIGHT_TOP 15
-#define FORESIGHT_STEP 2
+#define PREDICTION_SHIFT 8
+#define PREDICTION_TOP 15
+#define PREDICTION_STEP 2
 /* One in so many is installed for reading all the same, to see. */
-#define FORESIGHT_PROBE 8
+#define PREDICTION_PROBE 8
 
-void xm_pager_foresee(struct xm_pager *p, uint64_t page, bool written)
+void xm_pager_learn_write(struct xm_pager *p, uint64_t page, bool written)
 {
-	uint8_t *f = &p->foresight[(page >> FORESIGHT_SHIFT) %
-				   XM_PAGER_FORESIGHT];
+	uint8_t *f = &p->write_predictions[(page >> PREDICTION_SHIFT) %
+				   XM_PAGER_PREDICTIONS];
 
 	if (written)
-		*f = (uint8_t)xm_min(*f + FORESIGHT_STEP, FORESIGHT_TOP);
+		*f = (uint8_t)xm_min(*f + PREDICTION_STEP, PREDICTION_TOP);
 	else
-		*f -= (uint8_t)xm_min(*f, FORESIGHT_STEP);
+		*f -= (uint8_t)xm_min(*f, PREDICTION_STEP);
 }
 
-static bool will_be_written(struct xm_pager *p, uint64_t page)
+static bool write_predicted(struct xm_pager *p, uint64_t page)
 {
-	return p->foresight[(page >> FORESIGHT_SHIFT) % XM_PAGER_FORESIGHT] >
-		       FORESIGHT_TOP / 2 &&
-	       ++p->foreseen % FORESIGHT_PROBE != 0;
+	return p->write_predictions[(page >> PREDICTION_SHIFT) % XM_PAGER_PREDICTIONS] >
+		       PREDICTION_TOP / 2 &&
+	       ++p->predictions % PREDICTION_PROBE != 0;
 }
 
 /* --- faults ------------------------------------------------------------------------------ */
 
 static void become_present(struct xm_pager *p, uint64_t page, uint32_t count,
-			   uint32_t cell, bool dirty,
+			   uint32_t staging_index, bool dirty,
 			   struct xm_pager_effects *fx)
 {
 	if (count == 0)
@@ -47,14 +47,14 @@ static void become_present(struct xm_pager *p, uint64_t page, uint32_t count,
 		p->pages[page + i].state = dirty ? XM_PAGE_DIRTY
 						 : XM_PAGE_CLEAN;
 	}
-	if (cell == XM_CELL_ZERO)
+	if (staging_index == XM_STAGING_ZERO)
 		note(p, XM_TRACE_PAGER_ZERO, page, count, dirty);
-	else if (cell < cells_base(p))
+	else if (staging_index < writeback_base(p))
 		note(p, XM_TRACE_PAGER_INSTALL, page, count, dirty);
 	else
-		note(p, XM_TRACE_PAGER_RESCUE, page, cell - cells_base(p),
+		note(p, XM_TRACE_PAGER_RESCUE, page, staging_index - writeback_base(p),
 		     dirty);
-	xm_pager_emit(fx, XM_INSTALL, page, count, cell, !dirty);
+	xm_pager_emit(fx, XM_INSTALL, page, count, staging_index, !dirty);
 }
 
 /* A store to a page that is here and protected. Where a stream of stores goes
@@ -81,7 +81,7 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 	}
 	for (uint32_t i = 0; i < run; i++) {
 		p->pages[page + i].state = XM_PAGE_DIRTY;
-		xm_pager_foresee(p, page + i, true);
+		xm_pager_learn_write(p, page + i, true);
 	}
 	p->pages[page].flags |= FLAG_RECENT;
 	note(p, XM_TRACE_PAGER_OPEN, page, run, 0);
@@ -125,12 +125,12 @@ static void fault_fresh(struct xm_pager *p, uint64_t page,
 		return;
 	}
 	p->counters.zero_fills += run;
-	become_present(p, first, run, XM_CELL_ZERO, ev->write, fx);
+	become_present(p, first, run, XM_STAGING_ZERO, ev->write, fx);
 	fx->verdict = XM_VERDICT_DONE;
 }
 
-/* The page left, but its bytes are still in a store cell. */
-static void fault_from_cell(struct xm_pager *p, uint64_t page,
+/* The page left, but its bytes are still in a write-back buffer. */
+static void fault_from_writeback(struct xm_pager *p, uint64_t page,
 			    const struct xm_pager_event *ev,
 			    struct xm_pager_effects *fx)
 {
@@ -140,31 +140,31 @@ static void fault_from_cell(struct xm_pager *p, uint64_t page,
 		return;
 	}
 	p->counters.rescued++;
-	become_present(p, page, 1, cells_base(p) + p->pages[page].slot,
-		       ev->write || will_be_written(p, page), fx);
+	become_present(p, page, 1, writeback_base(p) + p->pages[page].buffer,
+		       ev->write || write_predicted(p, page), fx);
 	p->pages[page].flags |= FLAG_RECENT;
 	fx->verdict = XM_VERDICT_DONE;
 }
 
 /* Pages of this window, touched now for the first time, that lie before the
  * page touched: they would have been asked for. */
-static uint32_t passed_by(const struct xm_pager *p, const struct xm_slot *slot,
+static uint32_t passed_by(const struct xm_pager *p, const struct xm_fetch_buffer *buffer,
 			  uint64_t page)
 {
-	uint32_t index = p->pages[page].slot, passed;
+	uint32_t index = p->pages[page].buffer, passed;
 
-	passed = slot->backward
-			 ? xm_pager_slot_own(p, index, page + 1,
-					     (uint32_t)(slot->page +
-							slot->count - 1 - page))
-			 : xm_pager_slot_own(p, index, slot->page,
-					     (uint32_t)(page - slot->page));
-	return (uint32_t)xm_min(passed, slot->own - 1U);
+	passed = buffer->backward
+			 ? xm_pager_buffer_own(p, index, page + 1,
+					     (uint32_t)(buffer->page +
+							buffer->count - 1 - page))
+			 : xm_pager_buffer_own(p, index, buffer->page,
+					     (uint32_t)(page - buffer->page));
+	return (uint32_t)xm_min(passed, buffer->own - 1U);
 }
 
 /* Who reads ahead goes on, once what was read is used. NULL: nobody did. */
 static struct xm_stream *stream_goes_on(struct xm_pager *p,
-					const struct xm_slot *slot,
+					const struct xm_fetch_buffer *buffer,
 					const struct xm_pager_event *ev,
 					struct xm_pager_effects *fx)
 {
@@ -172,45 +172,45 @@ static struct xm_stream *stream_goes_on(struct xm_pager *p,
 	uint32_t passed = 0;
 
 	/* A demanded window was accounted for when it was posted. */
-	if (slot->demand > 0)
+	if (buffer->demand > 0)
 		return NULL;
 	xm_pager_credit(p, 1);
 	/* Read before the program said that it would not be of use. */
 	if (flagged(&p->pages[ev->page], FLAG_RANDOM))
 		return NULL;
-	s = xm_pager_stream_at(p, slot->page, slot->count, ev->page);
+	s = xm_pager_stream_at(p, buffer->page, buffer->count, ev->page);
 	/* Its own has been forgotten, and this one begins. */
-	if (s->window == 1 || (slot->count > 1 && s->step != 1 && s->step != -1)) {
-		s->step = slot->backward ? -1 : 1;
+	if (s->window == 1 || (buffer->count > 1 && s->step != 1 && s->step != -1)) {
+		s->step = buffer->backward ? -1 : 1;
 		s->window = 1;
 	}
 	/* What the program asked for is no part of the account. */
-	if (slot->stream < XM_PAGER_STREAMS)
-		passed = passed_by(p, slot, ev->page);
+	if (buffer->stream < XM_PAGER_STREAMS)
+		passed = passed_by(p, buffer, ev->page);
 	xm_pager_stream_passed(p, s, passed);
-	xm_pager_stream_moved(p, s, slot->page, slot->count,
-			      slot->stream < XM_PAGER_STREAMS
-				      ? slot->own - 1U - passed : 0, ev);
+	xm_pager_stream_moved(p, s, buffer->page, buffer->count,
+			      buffer->stream < XM_PAGER_STREAMS
+				      ? buffer->own - 1U - passed : 0, ev);
 	xm_pager_stream_ahead(p, s, ev, fx);
 	return s;
 }
 
-/* Does the slot bring this page? What was here when it was posted, and has left
+/* Does the fetch buffer bring this page? What was here when it was posted, and has left
  * since, is not its to bring: what came is older. */
 static bool brings(const struct xm_pager *p, uint32_t index, uint64_t page)
 {
-	return in_slot(&p->pages[page], index) ||
+	return in_buffer(&p->pages[page], index) ||
 	       (XM_PLANTED(window_whole) && idle(&p->pages[page]));
 }
 
-/* What the slot brings of [first, +count); all of it ready to be written, or at
+/* What the fetch buffer brings of [first, +count); all of it ready to be written, or at
  * most the page that is known to be. */
 static void install(struct xm_pager *p, uint32_t index, uint64_t first,
 		    uint32_t count, const struct xm_pager_event *ev, bool dirty,
 		    struct xm_pager_effects *fx)
 {
-	uint32_t cell = slot_cell(p, index) +
-			(uint32_t)(first - p->slots[index].page);
+	uint32_t staging_index = buffer_staging(p, index) +
+			(uint32_t)(first - p->fetch_buffers[index].page);
 
 	for (uint32_t i = 0; i < count;) {
 		bool written = dirty || (ev->write && first + i == ev->page);
@@ -221,33 +221,33 @@ static void install(struct xm_pager *p, uint32_t index, uint64_t first,
 		       written == (dirty || (ev->write &&
 					     first + i + run == ev->page)))
 			run++;
-		become_present(p, first + i, run, cell + i, written, fx);
+		become_present(p, first + i, run, staging_index + i, written, fx);
 		i += run > 0 ? run : 1;
 	}
 }
 
-void xm_pager_slot_install(struct xm_pager *p, uint32_t index,
+void xm_pager_buffer_install(struct xm_pager *p, uint32_t index,
 			   struct xm_pager_effects *fx)
 {
 	static const struct xm_pager_event nobodys;
-	const struct xm_slot *slot = &p->slots[index];
+	const struct xm_fetch_buffer *buffer = &p->fetch_buffers[index];
 
-	XM_ASSERT(slot->state == SLOT_ARRIVED && slot->own <= frames_free(p));
-	install(p, index, slot->page, slot->count, &nobodys,
-		will_be_written(p, slot->page), fx);
-	xm_pager_slot_clear(p, index, false);
+	XM_ASSERT(buffer->state == FETCH_ARRIVED && buffer->own <= frames_free(p));
+	install(p, index, buffer->page, buffer->count, &nobodys,
+		write_predicted(p, buffer->page), fx);
+	xm_pager_buffer_clear(p, index, false);
 }
 
 /* Installs the part of an arrived window that frames can be had for; where
  * touches are said to be random, the page alone. */
-static void fault_from_slot(struct xm_pager *p, uint64_t page,
+static void fault_from_fetch(struct xm_pager *p, uint64_t page,
 			    const struct xm_pager_event *ev,
 			    struct xm_pager_effects *fx)
 {
-	uint32_t index = p->pages[page].slot;
-	struct xm_slot slot = p->slots[index];
-	uint64_t first = slot.page;
-	uint32_t count = slot.count, own = slot.own;
+	uint32_t index = p->pages[page].buffer;
+	struct xm_fetch_buffer buffer = p->fetch_buffers[index];
+	uint64_t first = buffer.page;
+	uint32_t count = buffer.count, own = buffer.own;
 	bool alone = flagged(&p->pages[page], FLAG_RANDOM);
 	const struct xm_stream *s;
 	bool rest;
@@ -263,27 +263,27 @@ static void fault_from_slot(struct xm_pager *p, uint64_t page,
 	}
 	if (frames_free(p) < own && !XM_PLANTED(budget_exceeded)) {
 		count = frames_free(p);
-		note(p, XM_TRACE_PAGER_PART, page, count, slot.count);
-		first = page + count <= slot.page + slot.count
-				? page : slot.page + slot.count - count;
-		own = xm_pager_slot_own(p, index, first, count);
-		if (slot.demand == 0)
-			xm_pager_wasted(p, &slot, slot.own - own);
-		slot.own = (uint16_t)own;
+		note(p, XM_TRACE_PAGER_PART, page, count, buffer.count);
+		first = page + count <= buffer.page + buffer.count
+				? page : buffer.page + buffer.count - count;
+		own = xm_pager_buffer_own(p, index, first, count);
+		if (buffer.demand == 0)
+			xm_pager_wasted(p, &buffer, buffer.own - own);
+		buffer.own = (uint16_t)own;
 	}
 	/* The read ahead is posted before this window is installed, and must
-	 * not be posted over it: neither these pages nor this slot. */
-	p->slots[index].state = SLOT_FLYING;
-	s = stream_goes_on(p, &slot, ev, fx);
+	 * not be posted over it: neither these pages nor this fetch buffer. */
+	p->fetch_buffers[index].state = FETCH_IN_FLIGHT;
+	s = stream_goes_on(p, &buffer, ev, fx);
 	/* A stream of stores has its window at once, ready to be written. */
 	rest = (ev->write && s != NULL && s->window >= 4) ||
-	       will_be_written(p, page);
+	       write_predicted(p, page);
 	install(p, index, first, count, ev, rest, fx);
-	if (alone && slot.own > 1) {
-		p->slots[index].own--;
-		p->slots[index].state = SLOT_ARRIVED;
+	if (alone && buffer.own > 1) {
+		p->fetch_buffers[index].own--;
+		p->fetch_buffers[index].state = FETCH_ARRIVED;
 	} else {
-		xm_pager_slot_clear(p, index, false);
+		xm_pager_buffer_clear(p, index, false);
 	}
 	fx->verdict = XM_VERDICT_DONE;
 }
@@ -319,7 +319,7 @@ static void fault_absent(struct xm_pager *p, uint64_t page,
 	xm_pager_credit(p, 1);
 	if (s != NULL) {
 		xm_pager_stream_moved(p, s, first, run,
-				      xm_pager_slot_own(p, p->pages[page].slot,
+				      xm_pager_buffer_own(p, p->pages[page].buffer,
 							first, run) - 1, ev);
 		xm_pager_stream_ahead(p, s, ev, fx);
 	}
@@ -331,7 +331,7 @@ void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 {
 	uint64_t page = ev->page;
 	struct xm_page *entry = &p->pages[page];
-	struct xm_slot *slot;
+	struct xm_fetch_buffer *buffer;
 
 	if (!ev->again) {
 		p->counters.faults++;
@@ -355,9 +355,9 @@ void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		note_wait(p, XM_TRACE_PAGER_HELD, page);
 		return;
 	case XM_PAGE_FETCHING:
-		slot = &p->slots[entry->slot];
-		if (slot->state == SLOT_ARRIVED) {
-			fault_from_slot(p, page, ev, fx);
+		buffer = &p->fetch_buffers[entry->buffer];
+		if (buffer->state == FETCH_ARRIVED) {
+			fault_from_fetch(p, page, ev, fx);
 		} else {
 			p->counters.misses += !ev->again;
 		}
@@ -384,7 +384,7 @@ void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		   XM_PLANTED(unprotect_leaving)) {
 		fault_protected(p, page, ev, fx);
 	} else if (flagged(entry, FLAG_STORING)) {
-		fault_from_cell(p, page, ev, fx);
+		fault_from_writeback(p, page, ev, fx);
 	} else {
 		fault_absent(p, page, ev, fx);
 	}

@@ -1,66 +1,66 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The pager's fetch slots and streams: reads, and reading ahead. See pager.h.
+ * The pager's fetch buffers and streams: reads, and reading ahead. See pager.h.
  *
  * Floor: ground.
  */
 #include "core/pure/pager_parts.h"
 
-/* --- slots: fetching ---------------------------------------------------------------- */
+/* --- fetch buffers: fetching ---------------------------------------------------------------- */
 
-void xm_pager_slot_clear(struct xm_pager *p, uint32_t index, bool wasted)
+void xm_pager_buffer_clear(struct xm_pager *p, uint32_t index, bool wasted)
 {
-	struct xm_slot *slot = &p->slots[index];
+	struct xm_fetch_buffer *buffer = &p->fetch_buffers[index];
 
-	for (uint32_t i = 0; i < slot->count; i++) {
-		struct xm_page *entry = &p->pages[slot->page + i];
+	for (uint32_t i = 0; i < buffer->count; i++) {
+		struct xm_page *entry = &p->pages[buffer->page + i];
 
-		if (in_slot(entry, index))
+		if (in_buffer(entry, index))
 			entry->state = XM_PAGE_ABSENT;
 	}
 	/* Of a window that was waited for, its stream keeps the account. */
-	if (wasted && slot->demand == 0)
-		xm_pager_wasted(p, slot, slot->own);
-	slot->state = SLOT_FREE;
-	slot->count = slot->own = 0;
+	if (wasted && buffer->demand == 0)
+		xm_pager_wasted(p, buffer, buffer->own);
+	buffer->state = FETCH_FREE;
+	buffer->count = buffer->own = 0;
 }
 
-uint32_t xm_pager_slot_own(const struct xm_pager *p, uint32_t index,
+uint32_t xm_pager_buffer_own(const struct xm_pager *p, uint32_t index,
 			   uint64_t page, uint32_t count)
 {
 	uint32_t own = 0;
 
 	for (uint32_t i = 0; i < count; i++)
-		own += in_slot(&p->pages[page + i], index);
+		own += in_buffer(&p->pages[page + i], index);
 	return own;
 }
 
-/* A slot for a fetch: a free one, else the oldest that arrived and was not
+/* A fetch buffer for a fetch: a free one, else the oldest that arrived and was not
  * asked for; for a demand, even one that was (its thread may be gone). What
  * is read ahead does not take the place of what the same stream has ahead. */
-static int slot_take(struct xm_pager *p, bool demand, uint8_t stream)
+static int buffer_choose(struct xm_pager *p, bool demand, uint8_t stream)
 {
 	int best = -1;
 	uint64_t best_rank = UINT64_MAX;
 
-	for (uint32_t i = 0; i < p->options.slots; i++) {
-		const struct xm_slot *slot = &p->slots[i];
+	for (uint32_t i = 0; i < p->options.fetch_buffers; i++) {
+		const struct xm_fetch_buffer *buffer = &p->fetch_buffers[i];
 		uint64_t rank;
 
-		if (slot->state == SLOT_FLYING)
+		if (buffer->state == FETCH_IN_FLIGHT)
 			continue;
-		if (slot->state == SLOT_FREE)
+		if (buffer->state == FETCH_FREE)
 			return (int)i;
-		if (!demand && (slot->demand > 0 || slot->stream == stream))
+		if (!demand && (buffer->demand > 0 || buffer->stream == stream))
 			continue;
-		rank = slot->used + (slot->demand > 0 ? UINT64_MAX / 2 : 0);
+		rank = buffer->used + (buffer->demand > 0 ? UINT64_MAX / 2 : 0);
 		if (rank < best_rank) {
 			best_rank = rank;
 			best = (int)i;
 		}
 	}
 	if (best >= 0)
-		xm_pager_slot_clear(p, (uint32_t)best, true);
+		xm_pager_buffer_clear(p, (uint32_t)best, true);
 	return best;
 }
 
@@ -81,33 +81,33 @@ bool xm_pager_fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
 {
 	uint8_t stream = s != NULL ? (uint8_t)(s - p->streams)
 				   : XM_PAGER_STREAMS;
-	int index = slot_take(p, demand > 0, stream);
-	struct xm_slot *slot;
+	int index = buffer_choose(p, demand > 0, stream);
+	struct xm_fetch_buffer *buffer;
 
 	if (index < 0) {
 		if (demand > 0)
-			note(p, XM_TRACE_PAGER_NO_SLOT, page, 0, 0);
+			note(p, XM_TRACE_PAGER_FETCH_FULL, page, 0, 0);
 		return false;
 	}
 	note(p, demand > 0 ? XM_TRACE_PAGER_FETCH : XM_TRACE_PAGER_PREFETCH,
 	     page, (uint64_t)index, count);
-	slot = &p->slots[index];
-	slot->page = page;
-	slot->count = (uint16_t)count;
-	slot->own = 0;
-	slot->state = SLOT_FLYING;
-	slot->demand = demand;
-	slot->backward = s != NULL && s->step < 0;
-	slot->stream = stream;
-	slot->used = ++p->order;
+	buffer = &p->fetch_buffers[index];
+	buffer->page = page;
+	buffer->count = (uint16_t)count;
+	buffer->own = 0;
+	buffer->state = FETCH_IN_FLIGHT;
+	buffer->demand = demand;
+	buffer->backward = s != NULL && s->step < 0;
+	buffer->stream = stream;
+	buffer->used = ++p->order;
 	for (uint32_t i = 0; i < count; i++) {
 		if (present(&p->pages[page + i]))
 			continue;
 		p->pages[page + i].state = XM_PAGE_FETCHING;
-		p->pages[page + i].slot = (uint16_t)index;
-		slot->own++;
+		p->pages[page + i].buffer = (uint16_t)index;
+		buffer->own++;
 	}
-	xm_pager_emit(fx, XM_FETCH, page, count, slot_cell(p, (uint32_t)index),
+	xm_pager_emit(fx, XM_FETCH, page, count, buffer_staging(p, (uint32_t)index),
 	       false);
 	return true;
 }
@@ -116,46 +116,46 @@ bool xm_pager_fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
  * zeros, or another client's. */
 static bool any_lost(const struct xm_pager *p, uint32_t index)
 {
-	const struct xm_slot *slot = &p->slots[index];
+	const struct xm_fetch_buffer *buffer = &p->fetch_buffers[index];
 
-	for (uint32_t i = 0; i < slot->count; i++) {
-		const struct xm_page *entry = &p->pages[slot->page + i];
+	for (uint32_t i = 0; i < buffer->count; i++) {
+		const struct xm_page *entry = &p->pages[buffer->page + i];
 
-		if (in_slot(entry, index) && flagged(entry, FLAG_LOST))
+		if (in_buffer(entry, index) && flagged(entry, FLAG_LOST))
 			return true;
 	}
 	return false;
 }
 
-/* Nothing of it came: it is neither used nor in vain. */
-static void window_failed(struct xm_pager *p, const struct xm_slot *slot)
+/* Nothing of it came: it is neither used nor wasted. */
+static void window_failed(struct xm_pager *p, const struct xm_fetch_buffer *buffer)
 {
-	for (unsigned i = 0; slot->demand > 0 && i < XM_PAGER_WINDOWS; i++) {
-		if (p->windows[i].page == slot->page)
+	for (unsigned i = 0; buffer->demand > 0 && i < XM_PAGER_WINDOWS; i++) {
+		if (p->windows[i].page == buffer->page)
 			p->windows[i].others = 0;
 	}
 }
 
 void xm_pager_on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 {
-	uint32_t index = ev->cell / p->options.window_max;
-	struct xm_slot *slot;
+	uint32_t index = ev->staging_index / p->options.window_max;
+	struct xm_fetch_buffer *buffer;
 
-	XM_ASSERT(index < p->options.slots);
-	slot = &p->slots[index];
-	XM_ASSERT(slot->state == SLOT_FLYING);
+	XM_ASSERT(index < p->options.fetch_buffers);
+	buffer = &p->fetch_buffers[index];
+	XM_ASSERT(buffer->state == FETCH_IN_FLIGHT);
 	note(p, ev->status == 0 && any_lost(p, index)
 			? XM_TRACE_PAGER_FETCHED_LOST
 			: XM_TRACE_PAGER_FETCHED,
-	     slot->page, slot->count, (uint64_t)(int64_t)ev->status);
+	     buffer->page, buffer->count, (uint64_t)(int64_t)ev->status);
 	if (ev->status != 0 || any_lost(p, index)) {
-		window_failed(p, slot);
-		xm_pager_slot_clear(p, index, false);
+		window_failed(p, buffer);
+		xm_pager_buffer_clear(p, index, false);
 		return;
 	}
-	slot->state = SLOT_ARRIVED;
-	p->counters.pages_read += slot->count;
-	p->counters.prefetched += slot->own - slot->demand;
+	buffer->state = FETCH_ARRIVED;
+	p->counters.pages_read += buffer->count;
+	p->counters.prefetched += buffer->own - buffer->demand;
 }
 
 /* --- streams: reading ahead ------------------------------------------------------------ */
@@ -197,16 +197,16 @@ static void wasted(struct xm_pager *p, uint64_t page, uint32_t pages)
 	note(p, XM_TRACE_PAGER_WASTE, page, pages, 0);
 }
 
-void xm_pager_wasted(struct xm_pager *p, const struct xm_slot *slot,
+void xm_pager_wasted(struct xm_pager *p, const struct xm_fetch_buffer *buffer,
 		     uint32_t pages)
 {
 	struct xm_stream *s;
 
-	wasted(p, slot->page, pages);
-	if (slot->stream == XM_PAGER_STREAMS)
+	wasted(p, buffer->page, pages);
+	if (buffer->stream == XM_PAGER_STREAMS)
 		return; /* the program asked for it */
 	p->credit -= (int32_t)pages;
-	s = &p->streams[slot->stream];
+	s = &p->streams[buffer->stream];
 	if (s->window > 1)
 		s->window /= 2;
 }
@@ -261,7 +261,7 @@ static struct xm_window *window_before(struct xm_pager *p, uint64_t next)
 	return NULL;
 }
 
-/* What is not proven when as many others have come is held to be in vain. */
+/* What is not proven when as many others have come is held to be wasted. */
 static void window_put(struct xm_pager *p, const struct xm_stream *s,
 		       uint32_t others)
 {
@@ -388,11 +388,11 @@ struct xm_stream *xm_pager_stream_at(struct xm_pager *p, uint64_t page,
 		w = s->proven ? NULL : window_before(p, s->next);
 		if (w != NULL)
 			judge(p, w, false);
-		/* Each page of a strided stream takes a slot of its own. */
+		/* Each page of a strided stream takes a fetch buffer of its own. */
 		if (s->proven)
 			s->window = (uint32_t)xm_min(
 				2 * s->window, strided(s)
-						       ? p->options.slots / 2
+						       ? p->options.fetch_buffers / 2
 						       : p->options.window_max);
 		else if (s->window > 1)
 			s->window /= 2;

@@ -6,7 +6,7 @@
  * was used, so the only signs are faults:
  *
  * CLOCK (Corbato 1968), here as FIFO with a second chance: one queue; a fault
- * that found its page here, or in a store cell, earns it another round.
+ * that found its page here, or in a write-back buffer, earns it another round.
  *
  * 2Q (Johnson and Shasha, VLDB 1994): newcomers stand in COLD, and a page
  * that comes back within as many evictions as there are frames goes to HOT.
@@ -42,7 +42,7 @@ enum { COLD, HOT, PINNED };
 /* --- queues ------------------------------------------------------------------- */
 
 /* Pinned ones stand apart, and go back to where they came from: among the
- * others they would be looked at in vain, or be all that is looked at. */
+ * others they would be looked at wasted, or be all that is looked at. */
 static struct xm_queue *queue_of(struct xm_pager *p,
 				 const struct xm_frame *frame)
 {
@@ -256,7 +256,7 @@ struct sweep {
 		uint32_t count;
 	} gone[GONE_MAX];
 	uint32_t gone_count;
-	bool full; /* no cell for one is no cell for any */
+	bool full; /* no write-back buffer for one is no write-back buffer for any */
 };
 
 static bool is_lone(const struct sweep *s, uint64_t page)
@@ -330,7 +330,7 @@ static bool evict_clean(struct xm_pager *p, struct sweep *s, uint64_t page)
 			 (uint32_t)xm_min(s->goal - have,
 					  XM_PAGER_WINDOW_MAX), &page);
 	for (uint32_t i = 0; i < run; i++)
-		xm_pager_foresee(p, page + i, false);
+		xm_pager_learn_write(p, page + i, false);
 	drop_later(p, s, page, run);
 	return true;
 }

@@ -4,8 +4,8 @@
  *
  * pager.c	 step, beginning, check
  * pager_frame.c frames, and reclaim: who leaves when room is needed
- * pager_store.c store cells: write-back
- * pager_fetch.c fetch slots and streams: reads, and reading ahead
+ * pager_store.c write-back buffers: write-back
+ * pager_fetch.c fetch buffers and streams: reads, and reading ahead
  * pager_fault.c a fault, by what its page is
  * pager_range.c range events, explicit I/O, pins
  *
@@ -19,7 +19,7 @@
 
 enum {
 	FLAG_WRITTEN = 1, /* the remote memory holds the contents */
-	FLAG_STORING = 2, /* a cell holds bytes not yet acknowledged */
+	FLAG_STORING = 2, /* a write-back buffer holds bytes not yet acknowledged */
 	FLAG_RECENT = 4,  /* second chance */
 	FLAG_RANDOM = 8,  /* advice: no reading ahead */
 	FLAG_SEQUENTIAL = 16,
@@ -27,14 +27,14 @@ enum {
 	FLAG_HOT = 64,	/* it stood in HOT when it left */
 };
 
-enum { SLOT_FREE, SLOT_FLYING, SLOT_ARRIVED };
-enum { CELL_FREE, CELL_FLYING, CELL_FAILED };
+enum { FETCH_FREE, FETCH_IN_FLIGHT, FETCH_ARRIVED };
+enum { WRITEBACK_FREE, WRITEBACK_IN_FLIGHT, WRITEBACK_FAILED };
 
 /* Pages that are here, between two that are not, read for nothing rather than by
  * two reads: a page costs less than half a microsecond, a read some five. */
 #define GAP_MAX 4
 
-#define NOBODY UINT64_MAX /* a frame or cell of no page */
+#define NOBODY UINT64_MAX /* a frame or write-back buffer of no page */
 #define NO_FRAME UINT32_MAX
 
 /* Table entries looked at by one range step. */
@@ -70,10 +70,10 @@ static inline bool idle(const struct xm_page *page)
 	return page->state == XM_PAGE_ABSENT && !flagged(page, FLAG_STORING);
 }
 
-/* On its way, or arrived, in this slot. */
-static inline bool in_slot(const struct xm_page *page, uint32_t index)
+/* On its way, or arrived, in this fetch buffer. */
+static inline bool in_buffer(const struct xm_page *page, uint32_t index)
 {
-	return page->state == XM_PAGE_FETCHING && page->slot == index;
+	return page->state == XM_PAGE_FETCHING && page->buffer == index;
 }
 
 static inline uint32_t frames_free(const struct xm_pager *p)
@@ -86,27 +86,27 @@ static inline bool pinned(const struct xm_pager *p, uint64_t page)
 	return p->frames[p->pages[page].frame].pins > 0;
 }
 
-static inline uint32_t slot_cell(const struct xm_pager *p, uint32_t slot)
+static inline uint32_t buffer_staging(const struct xm_pager *p, uint32_t buffer)
 {
-	return slot * p->options.window_max;
+	return buffer * p->options.window_max;
 }
 
-/* The stage: slots, then cells. */
-static inline uint32_t cells_base(const struct xm_pager *p)
+/* The staging area: fetch buffers, then write-back buffers. */
+static inline uint32_t writeback_base(const struct xm_pager *p)
 {
-	return p->options.slots * p->options.window_max;
+	return p->options.fetch_buffers * p->options.window_max;
 }
 
 /* --- pager.c -------------------------------------------------------------- */
 
 void xm_pager_emit(struct xm_pager_effects *, enum xm_pager_effect_kind,
-		   uint64_t page, uint32_t count, uint32_t cell, bool protect);
+		   uint64_t page, uint32_t count, uint32_t staging_index, bool protect);
 
 /* --- pager_frame.c -------------------------------------------------------- */
 
 void xm_pager_frame_take(struct xm_pager *, uint64_t page);
 void xm_pager_frame_give(struct xm_pager *, uint64_t page);
-/* Pages that leave without a store: they equal the remote memory, a cell, or
+/* Pages that leave without a store: they equal the remote memory, a write-back buffer, or
  * nothing anybody wants. */
 /* The first pin of a frame, and the last unpin. */
 void xm_pager_frame_pin(struct xm_pager *, uint32_t index);
@@ -121,14 +121,14 @@ bool xm_pager_evictable(const struct xm_pager *, uint64_t page,
 void xm_pager_poison(struct xm_pager *, uint64_t page,
 		     struct xm_pager_effects *);
 /* Frees up to `want` frames; stops short when all that is left is pinned, or
- * dirty with no cell free. */
+ * dirty with no write-back buffer free. */
 void xm_pager_make_room(struct xm_pager *, uint32_t want,
 			struct xm_pager_effects *);
 
 /* --- pager_store.c -------------------------------------------------------- */
 
 /* Begins to store up to `count` dirty neighbours; returns how many, 0 when no
- * cell is free. Pages pinned for writing (`writable`) are stored as they are
+ * write-back buffer is free. Pages pinned for writing (`writable`) are stored as they are
  * and stay dirty; others become clean. The caller drops them if they `leave`. */
 uint32_t xm_pager_store_run(struct xm_pager *, uint64_t page, uint32_t count,
 			    bool leave, bool writable,
@@ -137,7 +137,7 @@ uint32_t xm_pager_store_run(struct xm_pager *, uint64_t page, uint32_t count,
  * write; they leave. Returns how many, of the first. */
 uint32_t xm_pager_store_scattered(struct xm_pager *, const uint64_t *pages,
 				  uint32_t count, struct xm_pager_effects *);
-void xm_pager_cell_free(struct xm_pager *, uint32_t index);
+void xm_pager_writeback_free(struct xm_pager *, uint32_t index);
 void xm_pager_on_stored(struct xm_pager *, const struct xm_pager_event *);
 void xm_pager_on_tick(struct xm_pager *, struct xm_pager_effects *);
 
@@ -146,13 +146,13 @@ void xm_pager_on_tick(struct xm_pager *, struct xm_pager_effects *);
 /* Its remote bytes can be asked for: nothing of it is here or under way. */
 bool xm_pager_fetchable(const struct xm_pager *, uint64_t page);
 /* Posts one read of [page, +count), for this stream or none; false when no
- * slot is to be had. What is here of it stays as it is. */
+ * fetch buffer is to be had. What is here of it stays as it is. */
 bool xm_pager_fetch_run(struct xm_pager *, uint64_t page, uint32_t count,
 			uint16_t demand, const struct xm_stream *,
 			struct xm_pager_effects *);
-void xm_pager_slot_clear(struct xm_pager *, uint32_t index, bool wasted);
-/* Pages of [page, +count) that this slot brings. */
-uint32_t xm_pager_slot_own(const struct xm_pager *, uint32_t index,
+void xm_pager_buffer_clear(struct xm_pager *, uint32_t index, bool wasted);
+/* Pages of [page, +count) that this fetch buffer brings. */
+uint32_t xm_pager_buffer_own(const struct xm_pager *, uint32_t index,
 			   uint64_t page, uint32_t count);
 void xm_pager_on_fetched(struct xm_pager *, const struct xm_pager_event *);
 /* The stream that a touch of a page of [page, +count) continues, advanced, and
@@ -179,7 +179,7 @@ uint32_t xm_pager_stream_run(const struct xm_pager *,
 /* Reading ahead lives on credit: a page that was used, or missed, earns one,
  * one that was not costs one; without credit a miss brings one page. */
 void xm_pager_credit(struct xm_pager *, uint32_t pages);
-void xm_pager_wasted(struct xm_pager *, const struct xm_slot *,
+void xm_pager_wasted(struct xm_pager *, const struct xm_fetch_buffer *,
 		     uint32_t pages);
 /* Fetches what lies ahead of a stream that has proven itself. */
 void xm_pager_stream_ahead(struct xm_pager *, struct xm_stream *,
@@ -190,13 +190,13 @@ void xm_pager_stream_ahead(struct xm_pager *, struct xm_stream *,
 
 /* Reads as zero: no remote bytes, nothing under way. */
 bool xm_pager_fresh(const struct xm_pager *, uint64_t page);
-/* Installs what a slot has brought, which is no more than frames are free, and
+/* Installs what a fetch buffer has brought, which is no more than frames are free, and
  * frees it. */
-void xm_pager_slot_install(struct xm_pager *, uint32_t index,
+void xm_pager_buffer_install(struct xm_pager *, uint32_t index,
 			   struct xm_pager_effects *);
 /* Takes note: a page that was installed for reading was then written to, or
  * left unwritten. */
-void xm_pager_foresee(struct xm_pager *, uint64_t page, bool written);
+void xm_pager_learn_write(struct xm_pager *, uint64_t page, bool written);
 void xm_pager_on_fault(struct xm_pager *, const struct xm_pager_event *,
 		       struct xm_pager_effects *);
 
@@ -212,9 +212,9 @@ void xm_pager_on_advise(struct xm_pager *, const struct xm_pager_event *,
 		struct xm_pager_effects *);
 void xm_pager_on_willneed(struct xm_pager *, const struct xm_pager_event *,
 		struct xm_pager_effects *);
-void xm_pager_on_guard(struct xm_pager *, const struct xm_pager_event *,
+void xm_pager_on_io_lock(struct xm_pager *, const struct xm_pager_event *,
 		struct xm_pager_effects *);
-void xm_pager_on_unguard(struct xm_pager *, const struct xm_pager_event *,
+void xm_pager_on_io_unlock(struct xm_pager *, const struct xm_pager_event *,
 		struct xm_pager_effects *);
 void xm_pager_on_pin(struct xm_pager *, const struct xm_pager_event *,
 		struct xm_pager_effects *);

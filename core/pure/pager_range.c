@@ -111,18 +111,18 @@ void xm_pager_on_flushed(const struct xm_pager *p,
 		       struct xm_pager_effects *fx)
 {
 	fx->verdict = XM_VERDICT_DONE;
-	if (p->cells_used == 0)
+	if (p->writeback_used == 0)
 		return;
-	for (uint32_t i = 0; i < p->options.cells; i++) {
-		const struct xm_cell *cell = &p->cells[i];
+	for (uint32_t i = 0; i < p->options.writeback_buffers; i++) {
+		const struct xm_writeback_buffer *buffer = &p->writeback_buffers[i];
 
-		if (cell->state != CELL_FREE && cell->page != NOBODY &&
-		    cell->seq <= ev->seq && cell->page >= ev->page &&
-		    cell->page < ev->limit &&
+		if (buffer->state != WRITEBACK_FREE && buffer->page != NOBODY &&
+		    buffer->seq <= ev->seq && buffer->page >= ev->page &&
+		    buffer->page < ev->limit &&
 		    !(XM_PLANTED(newest_store_ignored) &&
-		      cell->seq == ev->seq)) {
+		      buffer->seq == ev->seq)) {
 			fx->verdict = XM_VERDICT_WAIT;
-			fx->next = cell->page;
+			fx->next = buffer->page;
 		}
 	}
 }
@@ -140,11 +140,11 @@ static bool let_go(struct xm_pager *p, uint64_t page,
 		xm_pager_drop_run(p, page, 1, fx);
 	if (entry->state == XM_PAGE_FETCHING &&
 	    !XM_PLANTED(discard_races_fetch)) {
-		if (p->slots[entry->slot].state == SLOT_FLYING) {
+		if (p->fetch_buffers[entry->buffer].state == FETCH_IN_FLIGHT) {
 			note_wait(p, XM_TRACE_PAGER_AFTER_FETCH, page);
 			return false;
 		}
-		xm_pager_slot_clear(p, entry->slot, true);
+		xm_pager_buffer_clear(p, entry->buffer, true);
 	}
 	return entry->state != XM_PAGE_IO_LOCKED;
 }
@@ -176,14 +176,14 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		 * an older store than what is here may be the one that flies. */
 		if (flagged(entry, FLAG_STORING) &&
 		    !XM_PLANTED(forget_flying) &&
-		    p->cells[entry->slot].state == CELL_FLYING) {
+		    p->writeback_buffers[entry->buffer].state == WRITEBACK_IN_FLIGHT) {
 			note_wait(p, XM_TRACE_PAGER_AFTER_STORE, page);
 			return false;
 		}
 		if (!let_go(p, page, fx))
 			return false;
 		if (flagged(entry, FLAG_STORING))
-			xm_pager_cell_free(p, entry->slot);
+			xm_pager_writeback_free(p, entry->buffer);
 		memset(entry, 0, sizeof(*entry));
 		return true;
 	default:
@@ -193,10 +193,10 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 			return true;
 		note(p, XM_TRACE_PAGER_LOSE_STORE, page, 0, 0);
 		/* The store ends, if it flies, without its page. */
-		if (p->cells[entry->slot].state == CELL_FAILED)
-			xm_pager_cell_free(p, entry->slot);
+		if (p->writeback_buffers[entry->buffer].state == WRITEBACK_FAILED)
+			xm_pager_writeback_free(p, entry->buffer);
 		else
-			p->cells[entry->slot].page = NOBODY;
+			p->writeback_buffers[entry->buffer].page = NOBODY;
 		entry->flags &= (uint8_t)~FLAG_STORING;
 		/* What was here and equal to the lost bytes is now all there
 		 * is of them. */
@@ -217,7 +217,7 @@ void xm_pager_on_change(struct xm_pager *p, const struct xm_pager_event *ev,
 		page++;
 	if (page > ev->page)
 		note(p, ev->kind == XM_PAGER_DISCARD ? XM_TRACE_PAGER_DISCARD
-			: ev->kind == XM_PAGER_MARK_BACKED ? XM_TRACE_PAGER_ADOPT
+			: ev->kind == XM_PAGER_MARK_BACKED ? XM_TRACE_PAGER_MARK_BACKED
 			: ev->kind == XM_PAGER_FORGET ? XM_TRACE_PAGER_FORGET
 						      : XM_TRACE_PAGER_LOSE,
 		     ev->page, page - ev->page, 0);
@@ -247,36 +247,36 @@ void xm_pager_on_advise(struct xm_pager *p, const struct xm_pager_event *ev,
 }
 
 /* Brought by an earlier step of this range, or coming. */
-static bool is_willed(const struct xm_slot *slot,
+static bool is_willed(const struct xm_fetch_buffer *buffer,
 		      const struct xm_pager_event *ev)
 {
-	return slot->count > 0 && slot->stream == XM_PAGER_STREAMS &&
-	       slot->demand == 0 && slot->page >= ev->floor &&
-	       slot->page < ev->limit;
+	return buffer->count > 0 && buffer->stream == XM_PAGER_STREAMS &&
+	       buffer->demand == 0 && buffer->page >= ev->floor &&
+	       buffer->page < ev->limit;
 }
 
-/* What has arrived goes where frames are free, so that its slots can bring
- * more. Returns how many slots are free then. */
+/* What has arrived goes where frames are free, so that its fetch buffers can bring
+ * more. Returns how many fetch buffers are free then. */
 static uint32_t willed_install(struct xm_pager *p,
 			       const struct xm_pager_event *ev,
 			       struct xm_pager_effects *fx)
 {
 	uint32_t open = 0;
 
-	for (uint32_t i = 0; i < p->options.slots; i++) {
-		const struct xm_slot *slot = &p->slots[i];
+	for (uint32_t i = 0; i < p->options.fetch_buffers; i++) {
+		const struct xm_fetch_buffer *buffer = &p->fetch_buffers[i];
 
-		if (slot->state == SLOT_ARRIVED && is_willed(slot, ev) &&
-		    slot->own <= frames_free(p) &&
+		if (buffer->state == FETCH_ARRIVED && is_willed(buffer, ev) &&
+		    buffer->own <= frames_free(p) &&
 		    fx->count < XM_PAGER_EFFECTS / 2)
-			xm_pager_slot_install(p, i, fx);
-		open += slot->state == SLOT_FREE;
+			xm_pager_buffer_install(p, i, fx);
+		open += buffer->state == FETCH_FREE;
 	}
 	return open;
 }
 
 /* Fetches the range by windows, into the frames that are free and then into
- * the slots that are; for one slot of these demands need not ask. What does not
+ * the fetch buffers that are; for one fetch buffer of these demands need not ask. What does not
  * fit is left to its faults: nothing leaves for it. */
 void xm_pager_on_willneed(struct xm_pager *p, const struct xm_pager_event *ev,
 			struct xm_pager_effects *fx)
@@ -308,11 +308,11 @@ void xm_pager_on_willneed(struct xm_pager *p, const struct xm_pager_event *ev,
 			fx->verdict = XM_VERDICT_MORE;
 		return;
 	}
-	for (uint32_t i = 0; i < p->options.slots; i++) {
-		const struct xm_slot *slot = &p->slots[i];
+	for (uint32_t i = 0; i < p->options.fetch_buffers; i++) {
+		const struct xm_fetch_buffer *buffer = &p->fetch_buffers[i];
 
-		if (slot->state != SLOT_FLYING || !is_willed(slot, ev) ||
-		    slot->own > frames_free(p))
+		if (buffer->state != FETCH_IN_FLIGHT || !is_willed(buffer, ev) ||
+		    buffer->own > frames_free(p))
 			continue;
 		fx->verdict = XM_VERDICT_WAIT;
 		fx->next = page;
@@ -321,7 +321,7 @@ void xm_pager_on_willneed(struct xm_pager *p, const struct xm_pager_event *ev,
 
 /* --- explicit I/O and pins -------------------------------------------------------------------- */
 
-void xm_pager_on_guard(struct xm_pager *p, const struct xm_pager_event *ev,
+void xm_pager_on_io_lock(struct xm_pager *p, const struct xm_pager_event *ev,
 		     struct xm_pager_effects *fx)
 {
 	uint64_t page = ev->page;
@@ -346,35 +346,35 @@ void xm_pager_on_guard(struct xm_pager *p, const struct xm_pager_event *ev,
 		return;
 	}
 	if (entry->state == XM_PAGE_FETCHING &&
-	    p->slots[entry->slot].state == SLOT_ARRIVED)
-		xm_pager_slot_clear(p, entry->slot, true);
+	    p->fetch_buffers[entry->buffer].state == FETCH_ARRIVED)
+		xm_pager_buffer_clear(p, entry->buffer, true);
 	while (page < end && idle(&p->pages[page]) &&
 	       !flagged(&p->pages[page], FLAG_LOST) &&
 	       (ev->whole || flagged(&p->pages[page], FLAG_WRITTEN)))
-		p->pages[page++].state = ev->whole && XM_PLANTED(unguarded)
+		p->pages[page++].state = ev->whole && XM_PLANTED(io_unlocked)
 						 ? XM_PAGE_ABSENT
 						 : XM_PAGE_IO_LOCKED;
 	if (page > ev->page) {
-		note(p, XM_TRACE_PAGER_GUARD, ev->page, page - ev->page, 0);
+		note(p, XM_TRACE_PAGER_IO_LOCK, ev->page, page - ev->page, 0);
 		fx->verdict = XM_VERDICT_DONE;
 	}
 	fx->next = page;
 }
 
-void xm_pager_on_unguard(struct xm_pager *p, const struct xm_pager_event *ev,
+void xm_pager_on_io_unlock(struct xm_pager *p, const struct xm_pager_event *ev,
 		       struct xm_pager_effects *fx)
 {
 	for (uint64_t page = ev->page; page < ev->limit; page++) {
 		struct xm_page *entry = &p->pages[page];
 
 		XM_ASSERT(entry->state == XM_PAGE_IO_LOCKED ||
-			  XM_PLANTED(unguarded));
-		if (!XM_PLANTED(unguarded) || entry->state == XM_PAGE_IO_LOCKED)
+			  XM_PLANTED(io_unlocked));
+		if (!XM_PLANTED(io_unlocked) || entry->state == XM_PAGE_IO_LOCKED)
 			entry->state = XM_PAGE_ABSENT;
 		if (ev->write)
 			entry->flags |= FLAG_WRITTEN;
 	}
-	note(p, XM_TRACE_PAGER_UNGUARD, ev->page, ev->limit - ev->page,
+	note(p, XM_TRACE_PAGER_IO_UNLOCK, ev->page, ev->limit - ev->page,
 	     ev->write);
 	fx->verdict = XM_VERDICT_DONE;
 	fx->next = ev->limit;

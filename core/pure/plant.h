@@ -20,9 +20,9 @@
 	X(evict_unprotected, "a page is evicted without protecting it first") \
 	X(protect_after_copy, "a flushed page is protected after its copy")   \
 	X(drop_before_copy, "a page is dropped before its bytes are copied")  \
-	X(cell_forgotten, "a page forgets its cell before the write is "      \
+	X(writeback_forgotten, "a page forgets its buffer before the write is "      \
 			  "acknowledged")                                     \
-	X(failed_store_forgotten, "a failed store gives up its cell")         \
+	X(failed_store_forgotten, "a failed store gives up its buffer")         \
 	X(unprotect_leaving, "a page that has just left is un-protected")     \
 	X(fault_lost, "a fault that arrives during write-back is lost")       \
 	X(prefetch_races_store, "reading ahead overtakes a write-back")       \
@@ -34,11 +34,11 @@
 	X(window_whole, "a window is installed with what it did not bring")   \
 	X(last_page_ahead, "reading ahead goes one page past the end")        \
 	X(pinned_evicted, "a pinned page is evicted")                         \
-	X(unguarded, "an explicit write does not guard its pages")            \
+	X(io_unlocked, "an explicit write does not lock its pages")            \
 	X(newest_store_ignored, "a sync does not wait for the newest store")  \
 	/* core/engine/engine.c, engine_effects.c */                                   \
 	X(completion_lost, "what a dropped connection cancelled is not heard") \
-	X(cell_not_advanced, "a store over two segments sends one half twice") \
+	X(staging_not_advanced, "a store over two segments sends one half twice") \
 	X(own_pause_loses, "a client's own pause makes others late")          \
 	/* core/pure/path.c, keeper.c, session.c */                                \
 	X(refused_for_good, "a connection that was refused is not tried again") \

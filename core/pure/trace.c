@@ -53,7 +53,7 @@ static const struct {
 
 /* By enum xm_page_state of pager.h. */
 static const char *const page_states[] = { "absent", "on its way", "clean",
-					   "dirty", "guarded", "poisoned" };
+					   "dirty", "locked", "poisoned" };
 
 /* --- recording ----------------------------------------------------------- */
 

@@ -38,7 +38,7 @@
 	X(SESSION_REFUSED, "session.refused",                                 \
 	  "appliance {appliance} refused request {request}: {code:error}")    \
 	X(SESSION_TAKEN, "session.taken",                                     \
-	  "appliance {appliance} gave extent {extent:hex} of {size:bytes}, "      \
+	  "appliance {appliance} gave extent {extent:hex} of {size:bytes}, "  \
 	  "epoch {epoch}")                                                    \
 	X(SESSION_GIVEN, "session.given",                                     \
 	  "appliance {appliance} has back what request {request} gave")       \
@@ -48,7 +48,7 @@
 	  "appliance {appliance} is cut off before it answered request "      \
 	  "{request}: the outcome is unknown")                                \
 	X(SESSION_LATE_GRANT, "session.late_grant",                           \
-	  "appliance {appliance} granted extent {extent:hex} too late: it is "    \
+	  "appliance {appliance} granted extent {extent:hex} too late: it is " \
 	  "given back")                                                       \
 	X(SESSION_STRAY, "session.stray",                                     \
 	  "appliance {appliance} answered request {request}, for which "      \
@@ -66,18 +66,18 @@
 	X(SERVICE_REFUSED, "service.refused",                                 \
 	  "client {client:hex} was refused: {code:error}")                    \
 	X(SERVICE_TAKEN, "service.taken",                                     \
-	  "client {client:hex} took extent {extent:hex} of {size:bytes}, "        \
+	  "client {client:hex} took extent {extent:hex} of {size:bytes}, "    \
 	  "epoch {epoch}")                                                    \
 	X(SERVICE_EXPOSED, "service.exposed",                                 \
-	  "extent {extent:hex} was exposed to client {client:hex}")               \
+	  "extent {extent:hex} was exposed to client {client:hex}")           \
 	X(SERVICE_CONCEALED, "service.concealed",                             \
-	  "extent {extent:hex} was concealed from client {client:hex}")           \
+	  "extent {extent:hex} was concealed from client {client:hex}")       \
 	X(SERVICE_QUARANTINED, "service.quarantined",                         \
-	  "extent {extent:hex} is in quarantine, for {left:ns} at most")                   \
+	  "extent {extent:hex} is in quarantine, for {left:ns} at most")      \
 	X(SERVICE_ZEROED, "service.zeroed",                                   \
-	  "extent {extent:hex} was zeroed up to {done:bytes} of {size:bytes}")    \
+	  "extent {extent:hex} was zeroed up to {done:bytes} of {size:bytes}") \
 	X(SERVICE_FREED, "service.freed",                                     \
-	  "extent {extent:hex} of {size:bytes} is free")                          \
+	  "extent {extent:hex} of {size:bytes} is free")                      \
 	X(SERVICE_RESUMED, "service.resumed",                                 \
 	  "client {client:hex} is back, as peer {peer}")                      \
 	X(SERVICE_SUPERSEDED, "service.superseded",                           \
@@ -88,14 +88,14 @@
 	  "nobody looked for {gap:ns}: the lease of client {client:hex} is "  \
 	  "longer by that")                                                   \
 	X(SERVICE_UNWANTED, "service.unwanted",                               \
-	  "extent {extent:hex} was exposed to one who will not hear of it")       \
+	  "extent {extent:hex} was exposed to one who will not hear of it")   \
 	X(SERVICE_UNEXPOSED, "service.unexposed",                             \
-	  "extent {extent:hex} could not be exposed: {status:error}")             \
+	  "extent {extent:hex} could not be exposed: {status:error}")         \
 	X(SERVICE_TRIM, "service.trim",                                       \
-	  "extent {extent:hex} is cut: its first {size:bytes} stay, as extent "   \
-	  "{head:hex}")                                                           \
+	  "extent {extent:hex} is cut: its first {size:bytes} stay, as extent " \
+	  "{head:hex}")                                                       \
 	X(SERVICE_GUARDED, "service.guarded",                                 \
-	  "extent {extent:hex} waits: another key reaches its bytes")             \
+	  "extent {extent:hex} waits: another key reaches its bytes")         \
 	X(PATH_ASKED, "path.asked",                                           \
 	  "appliance {appliance} lane {lane}: a ticket is asked for")         \
 	X(PATH_CONNECTING, "path.connecting",                                 \
@@ -118,9 +118,9 @@
 	X(PAGER_FAULT, "pager.fault",                                         \
 	  "page {page} faulted, write {write:bool}, it is {state:page}")      \
 	X(PAGER_FETCH, "pager.fetch",                                         \
-	  "page {page} is fetched into slot {slot}, {count} in all")          \
+	  "page {page} is fetched into buffer {buffer}, {count} in all")      \
 	X(PAGER_PREFETCH, "pager.prefetch",                                   \
-	  "page {page} is read ahead into slot {slot}, {count} in all")       \
+	  "page {page} is read ahead into buffer {buffer}, {count} in all")   \
 	X(PAGER_FETCHED, "pager.fetched",                                     \
 	  "page {page} has come, {count} in all: {status:error}")             \
 	X(PAGER_FETCHED_LOST, "pager.fetched_lost",                           \
@@ -132,14 +132,14 @@
 	  "page {page} is fresh, {count} in all: zeros, writable "            \
 	  "{writable:bool}")                                                  \
 	X(PAGER_RESCUE, "pager.rescue",                                       \
-	  "page {page} is rescued from cell {cell}, writable "                \
+	  "page {page} is rescued from buffer {buffer}, writable "            \
 	  "{writable:bool}")                                                  \
 	X(PAGER_OPEN, "pager.open",                                           \
 	  "page {page} is opened for stores, {count} in all")                 \
 	X(PAGER_PROTECT, "pager.protect",                                     \
 	  "page {page} is protected, {count} in all")                         \
 	X(PAGER_STORE, "pager.store",                                         \
-	  "page {page} is stored from cell {cell}, {count} in all")           \
+	  "page {page} is stored from buffer {buffer}, {count} in all")       \
 	X(PAGER_STORE_OPEN, "pager.store_open",                               \
 	  "page {page} is pinned for writing: stored as it is")               \
 	X(PAGER_STORED, "pager.stored",                                       \
@@ -147,26 +147,28 @@
 	X(PAGER_STORED_LOST, "pager.stored_lost",                             \
 	  "a store ended whose page is lost: {status:error}")                 \
 	X(PAGER_RETRY, "pager.retry",                                         \
-	  "page {page} is stored again from cell {cell}, {count} in all")     \
+	  "page {page} is stored again from buffer {buffer}, {count} in all") \
 	X(PAGER_DROP, "pager.drop", "page {page} is dropped, {count} in all") \
 	X(PAGER_DISCARD, "pager.discard",                                     \
 	  "page {page} is fresh from now on, {count} in all")                 \
-	X(PAGER_ADOPT, "pager.adopt",                                         \
-	  "page {page} was written without us, {count} in all")               \
+	X(PAGER_MARK_BACKED, "pager.mark_backed",                             \
+	  "page {page} has remote contents now, {count} in all")              \
 	X(PAGER_FORGET, "pager.forget",                                       \
 	  "page {page} gets another meaning, {count} in all")                 \
 	X(PAGER_LOSE, "pager.lose",                                           \
-	  "page {page} has lost its remote memory, {count} in all")              \
+	  "page {page} has lost its remote memory, {count} in all")           \
 	X(PAGER_LOSE_STORE, "pager.lose_store",                               \
 	  "page {page} is lost while its store flies")                        \
 	X(PAGER_POISON, "pager.poison", "page {page} is poisoned")            \
 	X(PAGER_WASTE, "pager.waste",                                         \
-	  "page {page} was read ahead in vain, {count} in all")               \
+	  "page {page} was read ahead and wasted, {count} in all")            \
 	X(PAGER_PART, "pager.part",                                           \
 	  "page {page}: frames for {count} of a window of {of}")              \
 	X(PAGER_NO_FRAME, "pager.no_frame", "page {page} finds no frame")     \
-	X(PAGER_NO_SLOT, "pager.no_slot", "page {page} finds no slot")        \
-	X(PAGER_NO_CELL, "pager.no_cell", "page {page} finds no cell")        \
+	X(PAGER_FETCH_FULL, "pager.fetch_full",                               \
+	  "page {page} finds every fetch buffer in use")                      \
+	X(PAGER_WRITEBACK_FULL, "pager.writeback_full",                       \
+	  "page {page} finds every write-back buffer in use")                 \
 	X(PAGER_HELD, "pager.held",                                           \
 	  "page {page} is held by explicit I/O: its fault waits")             \
 	X(PAGER_AFTER_STORE, "pager.after_store",                             \
@@ -175,10 +177,10 @@
 	  "page {page} waits for the fetch that flies")                       \
 	X(PAGER_FLUSH, "pager.flush",                                         \
 	  "pages {page} to {end} are flushed: as far as page {next}")         \
-	X(PAGER_GUARD, "pager.guard",                                         \
-	  "page {page} is for explicit I/O, {count} in all")                  \
-	X(PAGER_UNGUARD, "pager.unguard",                                     \
-	  "page {page} is free of explicit I/O, {count} in all, written "     \
+	X(PAGER_IO_LOCK, "pager.io_lock",                                     \
+	  "page {page} is locked for explicit I/O, {count} in all")           \
+	X(PAGER_IO_UNLOCK, "pager.io_unlock",                                 \
+	  "page {page} is unlocked by explicit I/O, {count} in all, written " \
 	  "{written:bool}")                                                   \
 	X(PAGER_PIN_FULL, "pager.pin_full",                                   \
 	  "page {page} cannot be pinned: {pinned} are")                       \

@@ -4,7 +4,7 @@
  * two that cannot be had: one that sees every touch (lru), one that knows
  * the future (best). For each the pages read, and of a hundred touches those
  * that were not read for (hit: 1 - read / touches, so that reading ahead in
- * vain counts); of ours also the pages written, those read ahead in vain,
+ * vain counts); of ours also the pages written, those read ahead and wasted,
  * and microseconds a touch by the model of the link. Touches again of the
  * sixteen pages touched last are not in the recorded lists.
  *

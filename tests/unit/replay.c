@@ -20,9 +20,9 @@ struct xm_pager_options replay_options(uint32_t local, uint32_t pages)
 	while (window < 64 && window * 256 <= local)
 		window *= 2;
 	o.window_max = window;
-	o.slots = (uint32_t)xm_min(xm_max(local / 8 / window, 4), 16);
-	o.cells = (uint32_t)xm_min(xm_max(local / 16, 8), 256);
-	o.frames_max = local - xm_pager_stage_pages(&o);
+	o.fetch_buffers = (uint32_t)xm_min(xm_max(local / 8 / window, 4), 16);
+	o.writeback_buffers = (uint32_t)xm_min(xm_max(local / 16, 8), 256);
+	o.frames_max = local - xm_pager_staging_pages(&o);
 	o.pins_max = o.frames_max / 2;
 	o.scatter = 4;
 	return o;
@@ -32,11 +32,11 @@ struct xm_pager_options replay_options(uint32_t local, uint32_t pages)
 
 struct op { /* on the link */
 	bool store;
-	uint32_t cell, count;
+	uint32_t staging_index, count;
 	uint64_t due_ns;
 };
 
-enum { OPS_MAX = XM_PAGER_CELLS_MAX + XM_PAGER_SLOTS_MAX };
+enum { OPS_MAX = XM_PAGER_WRITEBACK_BUFFERS_MAX + XM_PAGER_FETCH_BUFFERS_MAX };
 
 struct world {
 	struct xm_pager pager;
@@ -56,7 +56,7 @@ static void post(struct world *w, const struct xm_pager_effect *e)
 	w->free_ns[store] = begin + e->count * w->link->page_ns;
 	w->ops[w->ops_count++] = (struct op) {
 		.store = store,
-		.cell = e->cell,
+		.staging_index = e->staging_index,
 		.count = e->count,
 		.due_ns = w->free_ns[store] + w->link->trip_ns,
 	};
@@ -88,7 +88,7 @@ static void deliver(struct world *w)
 			return;
 		ev.kind = w->ops[first].store ? XM_PAGER_STORED
 					      : XM_PAGER_FETCHED;
-		ev.cell = w->ops[first].cell;
+		ev.staging_index = w->ops[first].staging_index;
 		ev.count = w->ops[first].count;
 		ev.now_ns = w->now_ns;
 		w->ops[first] = w->ops[--w->ops_count];

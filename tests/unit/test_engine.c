@@ -308,7 +308,7 @@ static void open_engine(void)
 {
 	struct xm_engine_options o = {
 		.pager = { .pages_max = PAGES, .frames_max = frames,
-			   .window_max = 4, .slots = 3, .cells = 8,
+			   .window_max = 4, .fetch_buffers = 3, .writeback_buffers = 8,
 			   .pins_max = 2, .scatter = 4 },
 		.page_size = PAGE,
 		.block_pages = BLOCK,
@@ -324,9 +324,9 @@ static void open_engine(void)
 	memset(remote, 0, sizeof(remote));
 	memset(&mapper, 0, sizeof(mapper));
 	mapper.refuse = mapper.refuse_drop = -1;
-	stage = calloc(xm_pager_stage_pages(&o.pager), PAGE);
+	stage = calloc(xm_pager_staging_pages(&o.pager), PAGE);
 	memory = calloc(1, xm_engine_memory_size(&o));
-	o.stage = stage;
+	o.staging = stage;
 	now = 77 * XM_SECOND;
 	xm_layout_init(&layout, segments, XM_COUNT(segments));
 	xm_engine_init(&engine, &o, memory, now);

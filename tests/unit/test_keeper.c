@@ -228,7 +228,7 @@ static void open_lane(uint32_t lane)
 {
 	struct xm_engine_options o = {
 		.pager = { .pages_max = PAGES, .frames_max = 8,
-			   .window_max = 4, .slots = 3, .cells = 4,
+			   .window_max = 4, .fetch_buffers = 3, .writeback_buffers = 4,
 			   .scatter = 1 },
 		.page_size = PAGE,
 		.block_pages = BLOCK,
@@ -236,7 +236,7 @@ static void open_lane(uint32_t lane)
 		.loss_ns = XM_SECOND,
 		.mapper_ops = &mapper_ops,
 		.layout = &layout,
-		.stage = stage[lane],
+		.staging = stage[lane],
 	};
 
 	free(memory[lane]);

@@ -18,8 +18,8 @@ static struct xm_pager_effects fx;
 static void *memory;
 
 static const struct xm_pager_options usual = {
-	.pages_max = PAGES, .frames_max = 16, .window_max = 8, .slots = 3,
-	.cells = 4, .pins_max = 4, .scatter = 1,
+	.pages_max = PAGES, .frames_max = 16, .window_max = 8, .fetch_buffers = 3,
+	.writeback_buffers = 4, .pins_max = 4, .scatter = 1,
 };
 
 static void open_pager(struct xm_pager_options options)
@@ -70,14 +70,14 @@ static enum xm_verdict pin(uint64_t page, bool write)
 		.kind = XM_PAGER_PIN, .page = page, .write = write });
 }
 
-static enum xm_verdict guard(uint64_t page, uint64_t limit, bool whole)
+static enum xm_verdict io_lock(uint64_t page, uint64_t limit, bool whole)
 {
 	return send_event((struct xm_pager_event){
 		.kind = XM_PAGER_IO_LOCK, .page = page, .limit = limit,
 		.whole = whole });
 }
 
-static void unguard(uint64_t page, uint64_t limit, bool write)
+static void io_unlock(uint64_t page, uint64_t limit, bool write)
 {
 	send_event((struct xm_pager_event){
 		.kind = XM_PAGER_IO_UNLOCK, .page = page, .limit = limit,
@@ -107,14 +107,14 @@ static unsigned effects(enum xm_pager_effect_kind kind)
 static void fetched(const struct xm_pager_effect *e, int status)
 {
 	send_event((struct xm_pager_event){ .kind = XM_PAGER_FETCHED,
-					    .cell = e->cell,
+					    .staging_index = e->staging_index,
 					    .status = status });
 }
 
 static void stored(const struct xm_pager_effect *e, int status)
 {
 	send_event((struct xm_pager_event){ .kind = XM_PAGER_STORED,
-					    .cell = e->cell,
+					    .staging_index = e->staging_index,
 					    .count = e->count,
 					    .status = status });
 }
@@ -153,7 +153,7 @@ static void a_fresh_page_reads_as_zero_without_a_transfer(void)
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(fx.count, 1);
 	CU_ASSERT_EQUAL(fx.list[0].kind, XM_INSTALL);
-	CU_ASSERT_EQUAL(fx.list[0].cell, XM_CELL_ZERO);
+	CU_ASSERT_EQUAL(fx.list[0].staging_index, XM_STAGING_ZERO);
 	CU_ASSERT_TRUE(fx.list[0].protect);
 	CU_ASSERT_EQUAL(state(5), XM_PAGE_CLEAN);
 }
@@ -194,7 +194,7 @@ static void a_miss_fetches_and_waits_and_is_installed_when_asked_again(void)
 	CU_ASSERT_EQUAL(fx.count, 0);
 	fetched(&e, 0);
 	CU_ASSERT_EQUAL(fault(7, false), XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->cell, e.cell);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->staging_index, e.staging_index);
 	CU_ASSERT_EQUAL(pager.counters.misses, 1);
 }
 
@@ -234,10 +234,10 @@ static void an_arrived_page_without_a_frame_is_not_waited_for_out_of_reach(void)
 
 	options.frames_max = 2;
 	options.pins_max = 1;
-	options.cells = 2;
+	options.writeback_buffers = 2;
 	open_written(options);
 	range(XM_PAGER_DISCARD, 0, 4);
-	/* Both frames are dirty, both cells failed. */
+	/* Both frames are dirty, both write-back buffers failed. */
 	for (uint64_t page = 0; page < 4; page += 2) {
 		struct xm_pager_effect s;
 
@@ -269,7 +269,7 @@ static void a_dirty_page_leaves_protected_then_copied_then_stored_then_dropped(v
 	CU_ASSERT_EQUAL_FATAL(fx.count, 4);
 	for (unsigned i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(fx.list[i].kind, order[i]);
-	CU_ASSERT_EQUAL(fx.list[1].cell, fx.list[2].cell);
+	CU_ASSERT_EQUAL(fx.list[1].staging_index, fx.list[2].staging_index);
 }
 
 static void a_store_that_fails_keeps_its_cell(void)
@@ -281,15 +281,15 @@ static void a_store_that_fails_keeps_its_cell(void)
 	range(XM_PAGER_EVICT, 5, 6);
 	e = *effect(XM_STORE, 0);
 	stored(&e, -107);
-	CU_ASSERT_EQUAL(pager.cells_used, 1);
-	CU_ASSERT_EQUAL(pager.cells_failed, 1);
+	CU_ASSERT_EQUAL(pager.writeback_used, 1);
+	CU_ASSERT_EQUAL(pager.writeback_failed, 1);
 	CU_ASSERT_EQUAL(flushed(0, PAGES, pager.seq), XM_VERDICT_WAIT);
 	range(XM_PAGER_TICK, 0, 0);
 	CU_ASSERT_EQUAL_FATAL(effects(XM_STORE), 1);
-	CU_ASSERT_EQUAL(effect(XM_STORE, 0)->cell, e.cell);
+	CU_ASSERT_EQUAL(effect(XM_STORE, 0)->staging_index, e.staging_index);
 	CU_ASSERT_EQUAL(effect(XM_STORE, 0)->page, 5);
 	stored(&e, 0);
-	CU_ASSERT_EQUAL(pager.cells_used, 0);
+	CU_ASSERT_EQUAL(pager.writeback_used, 0);
 	CU_ASSERT_EQUAL(flushed(0, PAGES, pager.seq), XM_VERDICT_DONE);
 }
 
@@ -304,7 +304,7 @@ static void a_fault_on_a_leaving_page_is_served_from_its_cell(void)
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL_FATAL(effects(XM_INSTALL), 1);
 	CU_ASSERT_EQUAL(effects(XM_FETCH), 0);
-	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->cell, e.cell);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->staging_index, e.staging_index);
 	CU_ASSERT_TRUE(effect(XM_INSTALL, 0)->protect);
 	CU_ASSERT_EQUAL(pager.counters.rescued, 1);
 }
@@ -331,7 +331,7 @@ static void neighbours_are_stored_by_one_write_up_to_a_batch(void)
 	struct xm_pager_options options = usual;
 
 	options.frames_max = 40;
-	options.cells = 64;
+	options.writeback_buffers = 64;
 	open_pager(options);
 	for (uint64_t page = 0; page <= XM_PAGER_BATCH; page++)
 		fault(page, true);
@@ -347,7 +347,7 @@ static void a_flush_without_a_free_cell_waits_and_goes_on(void)
 
 	open_pager(usual);
 	for (uint64_t page = 0; page < 10; page += 2)
-		fault(page, true); /* five, and four cells */
+		fault(page, true); /* five, and four write-back buffers */
 	CU_ASSERT_EQUAL(range(XM_PAGER_FLUSH, 0, 10), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(effects(XM_STORE), 4);
 	CU_ASSERT_EQUAL(fx.next, 8);
@@ -369,14 +369,14 @@ static void a_store_may_end_in_pieces(void)
 	CU_ASSERT_EQUAL_FATAL(e.count, 4);
 	piece = e;
 	piece.count = 1;
-	piece.cell += 3;
+	piece.staging_index += 3;
 	stored(&piece, 0);
 	CU_ASSERT_EQUAL(flushed(3, 4, pager.seq), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(flushed(0, 4, pager.seq), XM_VERDICT_WAIT);
 	piece = e;
 	piece.count = 3;
 	stored(&piece, -5);
-	CU_ASSERT_EQUAL(pager.cells_failed, 3);
+	CU_ASSERT_EQUAL(pager.writeback_failed, 3);
 }
 
 static void a_flush_counts_only_the_stores_of_its_range_and_time(void)
@@ -446,14 +446,14 @@ static void a_page_whose_eviction_finds_no_cell_stays(void)
 
 	options.frames_max = 4;
 	options.pins_max = 1;
-	options.cells = 2;
+	options.writeback_buffers = 2;
 	open_pager(options);
 	for (uint64_t page = 0; page < 8; page += 2)
 		fault(page, true);
-	/* Two leave for the two cells, the other two have to stay. */
+	/* Two leave for the two write-back buffers, the other two have to stay. */
 	CU_ASSERT_EQUAL(fault(100, true), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(fault(120, true), XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL(pager.cells_used, 2);
+	CU_ASSERT_EQUAL(pager.writeback_used, 2);
 	CU_ASSERT_EQUAL(fault(140, true), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(fx.count, 0);
 	CU_ASSERT_EQUAL(pager.frames_used, 4);
@@ -642,7 +642,7 @@ static void foresight_is_unlearnt_from_pages_that_leave_unwritten(void)
 	struct xm_pager_options options = usual;
 	unsigned stores = 0;
 
-	options.cells = 16;
+	options.writeback_buffers = 16;
 	open_written(options);
 	upgrades(40, true);
 	for (unsigned i = 0; i < 600; i++) {
@@ -661,7 +661,7 @@ static uint64_t misses_of_a_hot_set(enum xm_reclaim reclaim)
 	uint64_t misses = 0, cold = 16;
 
 	options.frames_max = 32;
-	options.slots = 8;
+	options.fetch_buffers = 8;
 	options.reclaim = reclaim;
 	open_written(options);
 	send_event((struct xm_pager_event){
@@ -698,7 +698,7 @@ static void dirty_pages_that_lie_apart_leave_by_one_write(void)
 
 	options.scatter = 4;
 	options.frames_max = 64;
-	options.cells = 8;
+	options.writeback_buffers = 8;
 	open_pager(options);
 	for (uint64_t i = 0; i < 64; i++)
 		fault(3 * i, true);
@@ -707,8 +707,8 @@ static void dirty_pages_that_lie_apart_leave_by_one_write(void)
 	CU_ASSERT_TRUE(effect(XM_STORE, 0)->scattered);
 	CU_ASSERT_EQUAL(effect(XM_STORE, 0)->count, 3);
 	for (uint32_t i = 0; i < 3; i++)
-		CU_ASSERT_EQUAL(xm_pager_cell_page(
-			&pager, effect(XM_STORE, 0)->cell + i), 3 * i);
+		CU_ASSERT_EQUAL(xm_pager_staged_page(
+			&pager, effect(XM_STORE, 0)->staging_index + i), 3 * i);
 	CU_ASSERT_EQUAL(effects(XM_PROTECT), 3);
 	CU_ASSERT_EQUAL(effects(XM_DROP), 3);
 }
@@ -747,7 +747,7 @@ static void a_stride_is_read_ahead_once_most_misses_have_kept_it(void)
 {
 	struct xm_pager_options options = usual;
 
-	options.slots = 8;
+	options.fetch_buffers = 8;
 	open_written(options);
 	CU_ASSERT_TRUE(misses_of(0, 7, 12) >= 9);
 	CU_ASSERT_TRUE(misses_of(84, 7, 20) <= 2);
@@ -786,7 +786,7 @@ static void a_stream_goes_on_behind_pages_that_are_here(void)
 	struct xm_pager_options options = usual;
 
 	options.frames_max = 64;
-	options.slots = 8;
+	options.fetch_buffers = 8;
 	for (int backward = 0; backward < 2; backward++) {
 		int64_t step = backward ? -1 : 1;
 
@@ -808,7 +808,7 @@ static void a_window_goes_over_a_page_that_is_here_and_leaves_it(void)
 	struct xm_pager_effect window = { 0 };
 
 	options.frames_max = 64;
-	options.slots = 8;
+	options.fetch_buffers = 8;
 	open_written(options);
 	send_event((struct xm_pager_event){
 		.kind = XM_PAGER_ADVISE, .page = 20, .limit = 21,
@@ -838,12 +838,12 @@ static void a_window_goes_over_a_page_that_is_here_and_leaves_it(void)
 	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->page +
 				effect(XM_INSTALL, 0)->count, 20);
 	CU_ASSERT_EQUAL(effect(XM_INSTALL, 1)->page, 21);
-	CU_ASSERT_EQUAL(effect(XM_INSTALL, 1)->cell,
-			window.cell + 21 - (uint32_t)window.page);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 1)->staging_index,
+			window.staging_index + 21 - (uint32_t)window.page);
 	CU_ASSERT_EQUAL(state(20), XM_PAGE_ABSENT);
 }
 
-/* --- what is read ahead in vain ---------------------------------------------------------- */
+/* --- what is read ahead and wasted ---------------------------------------------------------- */
 
 #define FAR_PAGES (1 << 16)
 
@@ -860,8 +860,8 @@ static void open_far(void)
 	options.pages_max = FAR_PAGES;
 	options.frames_max = 1024;
 	options.window_max = 64;
-	options.slots = 16;
-	options.cells = 16;
+	options.fetch_buffers = 16;
+	options.writeback_buffers = 16;
 	open_pager(options);
 	for (uint64_t page = 0; page < options.pages_max; page += 512)
 		range(XM_PAGER_MARK_BACKED, page, page + 512);
@@ -901,7 +901,7 @@ static void visit(uint64_t page)
 static void account(void)
 {
 	uint64_t slack = XM_PAGER_CREDIT + XM_PAGER_WINDOW_MAX *
-			 (XM_PAGER_WINDOWS + pager.options.slots);
+			 (XM_PAGER_WINDOWS + pager.options.fetch_buffers);
 	uint64_t vain = truth.read - truth.used,
 		 counted = pager.counters.prefetched_wasted;
 
@@ -976,7 +976,7 @@ static void sequential_advice_that_is_not_true_is_soon_not_believed(void)
 	for (unsigned i = 0; i < 5000; i++)
 		visit(xm_rand_below(&r, FAR_PAGES));
 	account();
-	/* It is again when it is true, however much was in vain. */
+	/* It is again when it is true, however much was wasted. */
 	for (uint64_t page = 0; page < 20000; page++)
 		visit(page);
 	pager.counters.misses = 0;
@@ -1059,7 +1059,7 @@ static void what_will_be_needed_comes_as_far_as_there_is_room(void)
 		CU_ASSERT_EQUAL(fault(page, false), XM_VERDICT_DONE);
 	}
 	CU_ASSERT_EQUAL(pager.counters.misses, 0);
-	/* The rest of the frames, and all slots but one. */
+	/* The rest of the frames, and all fetch buffers but one. */
 	CU_ASSERT_EQUAL(will_need(1800, 4096), 200 + 2 * options.window_max);
 	CU_ASSERT_EQUAL(pager.frames_used, 2000);
 	CU_ASSERT_EQUAL(pager.counters.evictions, 0);
@@ -1077,7 +1077,7 @@ static void what_will_be_needed_is_left_where_it_cannot_be_had(void)
 	/* It flies, and is installed when all that is before is dealt with. */
 	CU_ASSERT_EQUAL(range(XM_PAGER_WILLNEED, 0, PAGES), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(fx.next, 2 * usual.window_max);
-	CU_ASSERT_EQUAL(effects(XM_FETCH), usual.slots - 1);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), usual.fetch_buffers - 1);
 	settle();
 	/* Not by who speaks of another range. */
 	CU_ASSERT_EQUAL(send_event((struct xm_pager_event){
@@ -1102,8 +1102,8 @@ static void prefetch_never_takes_a_frame(void)
 				.kind = XM_PAGER_WILLNEED, .page = 100,
 				.limit = PAGES }),
 			XM_VERDICT_DONE);
-	/* One slot stays for those who wait. */
-	CU_ASSERT_EQUAL(effects(XM_FETCH), usual.slots - 1);
+	/* One fetch buffer stays for those who wait. */
+	CU_ASSERT_EQUAL(effects(XM_FETCH), usual.fetch_buffers - 1);
 	CU_ASSERT_EQUAL(effects(XM_DROP), 0);
 	CU_ASSERT_EQUAL(pager.frames_used, before);
 }
@@ -1139,8 +1139,8 @@ static void the_read_ahead_is_not_posted_over_the_window_that_is_installed(void)
 			continue;
 		ahead = *effect(XM_FETCH, 0);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(effect(XM_INSTALL, 0));
-		CU_ASSERT_NOT_EQUAL(ahead.cell / options.window_max,
-				    effect(XM_INSTALL, 0)->cell /
+		CU_ASSERT_NOT_EQUAL(ahead.staging_index / options.window_max,
+				    effect(XM_INSTALL, 0)->staging_index /
 					    options.window_max);
 		fetched(&ahead, 0);
 	}
@@ -1197,7 +1197,7 @@ static void random_advice_ends_a_stream_that_runs_ahead(void)
 	struct xm_pager_options options = usual;
 	uint64_t before;
 
-	options.slots = 8;
+	options.fetch_buffers = 8;
 	open_written(options);
 	misses_of(0, 1, 40);
 	before = pager.counters.prefetched;
@@ -1217,7 +1217,7 @@ static void no_window_reaches_into_what_is_touched_at_random(void)
 {
 	struct xm_pager_options options = usual;
 
-	options.slots = 8;
+	options.fetch_buffers = 8;
 	for (int backward = 0; backward < 2; backward++) {
 		open_written(options);
 		advise(100, 120, XM_ADVICE_RANDOM);
@@ -1252,7 +1252,7 @@ static void a_demand_takes_an_unused_window_back_and_counts_it_wasted(void)
 	struct xm_pager_options options = usual;
 	struct xm_pager_effect e;
 
-	options.slots = 2;
+	options.fetch_buffers = 2;
 	open_written(options);
 	send_event((struct xm_pager_event){ .kind = XM_PAGER_WILLNEED,
 					    .page = 100, .limit = 108 });
@@ -1263,7 +1263,7 @@ static void a_demand_takes_an_unused_window_back_and_counts_it_wasted(void)
 	CU_ASSERT_EQUAL(effects(XM_FETCH), 1);
 	CU_ASSERT_EQUAL(state(100), XM_PAGE_ABSENT);
 	CU_ASSERT_EQUAL(pager.counters.prefetched_wasted, 8);
-	/* Both slots fly now: one past the limit waits. */
+	/* Both fetch buffers fly now: one past the limit waits. */
 	CU_ASSERT_EQUAL(fault(90, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(effects(XM_FETCH), 0);
 }
@@ -1282,7 +1282,7 @@ static void a_discarded_page_reads_as_zero_once_its_store_has_landed(void)
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	stored(&e, 0);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->cell, XM_CELL_ZERO);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->staging_index, XM_STAGING_ZERO);
 }
 
 static void a_discard_waits_for_a_fetch_that_flies(void)
@@ -1297,7 +1297,7 @@ static void a_discard_waits_for_a_fetch_that_flies(void)
 	fetched(&e, 0);
 	CU_ASSERT_EQUAL(range(XM_PAGER_DISCARD, 5, 7), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->cell, XM_CELL_ZERO);
+	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->staging_index, XM_STAGING_ZERO);
 }
 
 static void a_page_is_forgotten_whole_or_not_yet(void)
@@ -1316,7 +1316,7 @@ static void a_page_is_forgotten_whole_or_not_yet(void)
 	stored(&e, -5);
 	CU_ASSERT_EQUAL(range(XM_PAGER_FORGET, 5, 6), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(state(5), XM_PAGE_ABSENT);
-	CU_ASSERT_EQUAL(pager.cells_used, 0);
+	CU_ASSERT_EQUAL(pager.writeback_used, 0);
 }
 
 static void long_ranges_are_done_in_bounded_steps(void)
@@ -1343,7 +1343,7 @@ static void a_step_with_everything_to_do_keeps_to_its_effects(void)
 
 	options.pages_max = 1200;
 	options.frames_max = 1200;
-	options.cells = 1200;
+	options.writeback_buffers = 1200;
 	open_pager(options);
 	for (page = 0; page < 1200; page++)
 		send_event((struct xm_pager_event){
@@ -1423,13 +1423,13 @@ static void a_store_that_flies_over_the_loss_ends_without_its_page(void)
 	range(XM_PAGER_EVICT, 5, 6);
 	e = *effect(XM_STORE, 0);
 	range(XM_PAGER_LOST, 5, 6);
-	CU_ASSERT_EQUAL(pager.cells_used, 1);
+	CU_ASSERT_EQUAL(pager.writeback_used, 1);
 	/* The address gets another meaning before it ends. */
 	CU_ASSERT_EQUAL(range(XM_PAGER_FORGET, 5, 6), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(fault(5, true), XM_VERDICT_DONE);
 	stored(&e, -125);
-	CU_ASSERT_EQUAL(pager.cells_used, 0);
-	CU_ASSERT_EQUAL(pager.cells_failed, 0);
+	CU_ASSERT_EQUAL(pager.writeback_used, 0);
+	CU_ASSERT_EQUAL(pager.writeback_failed, 0);
 	CU_ASSERT_EQUAL(state(5), XM_PAGE_DIRTY);
 }
 
@@ -1452,15 +1452,15 @@ static void a_guard_takes_a_run_and_faults_wait_until_it_is_given_back(void)
 {
 	open_written(usual);
 	bring(8);
-	CU_ASSERT_EQUAL(guard(5, 12, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(io_lock(5, 12, false), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(fx.next, 8);
 	CU_ASSERT_EQUAL(fault(6, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(fault_out_of_reach(6, XM_REACH_LOST),
 			XM_VERDICT_WAIT);
-	CU_ASSERT_EQUAL(guard(6, 7, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(io_lock(6, 7, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(range(XM_PAGER_DISCARD, 5, 8), XM_VERDICT_WAIT);
-	CU_ASSERT_EQUAL(guard(8, 12, false), XM_VERDICT_PRESENT);
-	unguard(5, 8, false);
+	CU_ASSERT_EQUAL(io_lock(8, 12, false), XM_VERDICT_PRESENT);
+	io_unlock(5, 8, false);
 	CU_ASSERT_EQUAL(fault(6, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(effects(XM_FETCH), 1);
 }
@@ -1469,12 +1469,12 @@ static void a_guard_says_which_pages_are_fresh(void)
 {
 	open_pager(usual);
 	range(XM_PAGER_MARK_BACKED, 9, 12);
-	CU_ASSERT_EQUAL(guard(5, 12, false), XM_VERDICT_FRESH);
+	CU_ASSERT_EQUAL(io_lock(5, 12, false), XM_VERDICT_FRESH);
 	CU_ASSERT_EQUAL(fx.next, 9);
 	CU_ASSERT_EQUAL(state(5), XM_PAGE_ABSENT);
-	CU_ASSERT_EQUAL(guard(5, 12, true), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(io_lock(5, 12, true), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(fx.next, 12);
-	unguard(5, 12, true);
+	io_unlock(5, 12, true);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
 	CU_ASSERT_EQUAL(effects(XM_FETCH), 1);
 }
@@ -1487,27 +1487,27 @@ static void a_guard_waits_for_a_store_and_throws_a_prefetched_window_away(void)
 	fault(5, true);
 	range(XM_PAGER_EVICT, 5, 6);
 	e = *effect(XM_STORE, 0);
-	CU_ASSERT_EQUAL(guard(5, 6, true), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(io_lock(5, 6, true), XM_VERDICT_WAIT);
 	stored(&e, 0);
-	CU_ASSERT_EQUAL(guard(5, 6, true), XM_VERDICT_DONE);
-	unguard(5, 6, true);
+	CU_ASSERT_EQUAL(io_lock(5, 6, true), XM_VERDICT_DONE);
+	io_unlock(5, 6, true);
 	send_event((struct xm_pager_event){ .kind = XM_PAGER_WILLNEED,
 					    .page = 5, .limit = 6 });
 	e = *effect(XM_FETCH, 0);
-	CU_ASSERT_EQUAL(guard(5, 6, true), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(io_lock(5, 6, true), XM_VERDICT_WAIT);
 	fetched(&e, 0);
-	CU_ASSERT_EQUAL(guard(5, 6, true), XM_VERDICT_DONE);
-	unguard(5, 6, true);
+	CU_ASSERT_EQUAL(io_lock(5, 6, true), XM_VERDICT_DONE);
+	io_unlock(5, 6, true);
 }
 
 static void a_guard_stops_where_memory_is_lost(void)
 {
 	open_written(usual);
 	range(XM_PAGER_LOST, 8, 10);
-	CU_ASSERT_EQUAL(guard(5, 12, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(io_lock(5, 12, false), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(fx.next, 8);
-	unguard(5, 8, false);
-	CU_ASSERT_EQUAL(guard(8, 12, false), XM_VERDICT_LOST);
+	io_unlock(5, 8, false);
+	CU_ASSERT_EQUAL(io_lock(8, 12, false), XM_VERDICT_LOST);
 }
 
 int main(void)

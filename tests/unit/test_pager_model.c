@@ -4,18 +4,18 @@
  *
  * A page's contents are one number, its version. The program's threads are
  * fakes that read and write through a fake mapper and fault into the pager;
- * the remote memory, the stage and the address space are arrays. A seed decides
+ * the remote memory, the staging area and the address space are arrays. A seed decides
  * everything: geometry, weather, what threads and ranges do, in which order
  * reads and writes far away complete, in how many pieces, and which fail. A
  * store by another thread may fall between any two effects of a step, where
  * the page is writable. After every step these are asked:
  *
  *  - what is here is what the program wrote last; what is not here is whole
- *    in the remote memory or in a store cell;
+ *    in the remote memory or in a write-back buffer;
  *  - a page is mapped as its state says; protected pages change never; frames
  *    stay within their budget; pinned pages stay, writable if promised;
  *  - effects come in an order in which they can be carried out: nothing is
- *    read from a stage cell that is being filled, one store a page flies;
+ *    read from a stage write-back buffer that is being filled, one store a page flies;
  *  - a flush that says it is done has everything in the remote memory.
  *
  * At the end the weather clears, and every thread and range must end within
@@ -44,7 +44,7 @@ enum mapped { MAP_ABSENT, MAP_READ, MAP_WRITE, MAP_POISON };
 struct op { /* a read or write on its way */
 	bool store;
 	uint64_t page;
-	uint32_t count, cell;
+	uint32_t count, staging_index;
 	bool early; /* the bytes moved when it was posted */
 	/* Pages that lie apart; else they follow `page`. */
 	bool scattered;
@@ -71,7 +71,7 @@ struct world {
 	void *memory;
 
 	uint32_t remote[PAGES_MOST];
-	uint32_t stage[STAGE_MOST];
+	uint32_t staging[STAGE_MOST];
 	struct {
 		enum mapped how;
 		uint32_t version;
@@ -130,14 +130,14 @@ static uint64_t below(uint64_t bound)
 /* Is this version of the page anywhere that survives its frame? */
 static bool kept(uint64_t page)
 {
-	uint32_t base = w.options.slots * w.options.window_max;
+	uint32_t base = w.options.fetch_buffers * w.options.window_max;
 
 	if (w.shadow[page] == NOTHING || w.remote[page] == w.shadow[page])
 		return true; /* a wrong zero is found by the next read */
-	for (uint32_t i = 0; i < w.options.cells; i++) {
-		if (w.pager.cells[i].state != 0 &&
-		    w.pager.cells[i].page == page &&
-		    w.stage[base + i] == w.shadow[page])
+	for (uint32_t i = 0; i < w.options.writeback_buffers; i++) {
+		if (w.pager.writeback_buffers[i].state != 0 &&
+		    w.pager.writeback_buffers[i].page == page &&
+		    w.staging[base + i] == w.shadow[page])
 			return true;
 	}
 	return false;
@@ -198,9 +198,9 @@ static void move_bytes(const struct op *op)
 {
 	for (uint32_t i = 0; i < op->count; i++) {
 		if (op->store)
-			w.remote[page_of(op, i)] = w.stage[op->cell + i];
+			w.remote[page_of(op, i)] = w.staging[op->staging_index + i];
 		else
-			w.stage[op->cell + i] = w.remote[page_of(op, i)];
+			w.staging[op->staging_index + i] = w.remote[page_of(op, i)];
 	}
 }
 
@@ -208,7 +208,7 @@ static void tell_end(const struct op *op, int status)
 {
 	struct xm_pager_event ev = {
 		.kind = op->store ? XM_PAGER_STORED : XM_PAGER_FETCHED,
-		.cell = op->cell, .count = op->count, .status = status,
+		.staging_index = op->staging_index, .count = op->count, .status = status,
 	};
 
 	for (uint32_t i = 0; op->store && i < op->count; i++)
@@ -216,7 +216,7 @@ static void tell_end(const struct op *op, int status)
 	if (tracing)
 		printf("%s page %llu count %u cell %u status %d\n",
 		       op->store ? "stored" : "fetched",
-		       (unsigned long long)op->page, op->count, op->cell,
+		       (unsigned long long)op->page, op->count, op->staging_index,
 		       status);
 	xm_pager_step(&w.pager, &ev, &w.fx_inner);
 	MUST(w.fx_inner.count == 0, op->page);
@@ -241,33 +241,33 @@ static void complete_one(void)
 	check_world();
 }
 
-static bool filling(uint32_t cell)
+static bool filling(uint32_t staging_index)
 {
 	for (uint32_t i = 0; i < w.ops_count; i++) {
 		const struct op *op = &w.ops[i];
 
-		if (!op->store && cell >= op->cell &&
-		    cell < op->cell + op->count)
+		if (!op->store && staging_index >= op->staging_index &&
+		    staging_index < op->staging_index + op->count)
 			return true;
 	}
 	return false;
 }
 
 static void post_piece(bool store, bool scattered, uint64_t page,
-		       uint32_t count, uint32_t cell)
+		       uint32_t count, uint32_t staging_index)
 {
 	struct op op = { .store = store, .page = page, .count = count,
-			 .cell = cell, .early = chance(300),
+			 .staging_index = staging_index, .early = chance(300),
 			 .scattered = scattered };
 
 	for (uint32_t i = 0; i < count; i++) {
-		MUST(!filling(cell + i), page);
+		MUST(!filling(staging_index + i), page);
 		if (!store) {
-			w.stage[cell + i] = GARBAGE;
+			w.staging[staging_index + i] = GARBAGE;
 			continue;
 		}
 		if (scattered)
-			op.pages[i] = xm_pager_cell_page(&w.pager, cell + i);
+			op.pages[i] = xm_pager_staged_page(&w.pager, staging_index + i);
 		MUST(w.storing[page_of(&op, i)] == 0, page_of(&op, i));
 		w.storing[page_of(&op, i)]++;
 	}
@@ -290,10 +290,10 @@ static void post(bool store, const struct xm_pager_effect *e)
 
 	if (e->scattered)
 		MUST(store && e->count > 1, e->page);
-	post_piece(store, e->scattered, e->page, head, e->cell);
+	post_piece(store, e->scattered, e->page, head, e->staging_index);
 	if (head < e->count)
 		post_piece(store, e->scattered, e->page + head,
-			   e->count - head, e->cell + head);
+			   e->count - head, e->staging_index + head);
 }
 
 /* --- the mapper --------------------------------------------------------------------- */
@@ -323,9 +323,9 @@ static void install(const struct xm_pager_effect *e, bool refused)
 			continue;
 		w.map[page].how = e->protect ? MAP_READ : MAP_WRITE;
 		w.map[page].version = NOTHING;
-		if (e->cell != XM_CELL_ZERO) {
-			MUST(!filling(e->cell + i), page);
-			w.map[page].version = w.stage[e->cell + i];
+		if (e->staging_index != XM_STAGING_ZERO) {
+			MUST(!filling(e->staging_index + i), page);
+			w.map[page].version = w.staging[e->staging_index + i];
 		}
 		MUST(w.map[page].version == w.shadow[page], page);
 	}
@@ -348,9 +348,9 @@ static void carry_out_page(const struct xm_pager_effect *e, uint32_t i)
 	case XM_COPY:
 		/* Pinned for writing: by whom is not kept, see on_pin(). */
 		MUST(how == MAP_READ || w.pins[page] > 0, page);
-		MUST(!filling(e->cell + i), page);
+		MUST(!filling(e->staging_index + i), page);
 		MUST(w.storing[page] == 0, page);
-		w.stage[e->cell + i] = w.map[page].version;
+		w.staging[e->staging_index + i] = w.map[page].version;
 		break;
 	case XM_DROP:
 		MUST(how == MAP_READ || how == MAP_WRITE, page);
@@ -422,7 +422,7 @@ static void trace(const struct xm_pager_event *ev)
 		printf("  effect %d page %llu count %u cell %u%s\n",
 		       w.fx.list[i].kind,
 		       (unsigned long long)w.fx.list[i].page,
-		       w.fx.list[i].count, w.fx.list[i].cell,
+		       w.fx.list[i].count, w.fx.list[i].staging_index,
 		       w.fx.list[i].protect ? " protect" : "");
 }
 
@@ -585,7 +585,7 @@ static void guard(struct thread *t)
 	}
 }
 
-static void unguard(struct thread *t)
+static void io_unlock(struct thread *t)
 {
 	struct xm_pager_event ev = {
 		.kind = XM_PAGER_IO_UNLOCK, .page = t->page, .limit = t->limit,
@@ -778,7 +778,7 @@ static void act(struct thread *t)
 		break;
 	case GUARDING:
 		if (t->patience-- == 0 || w.clear)
-			unguard(t);
+			io_unlock(t);
 		break;
 	}
 	check_world();
@@ -803,7 +803,7 @@ static void open_world(uint64_t seed, bool big)
 {
 	static const uint64_t windows[] = { 1, 2, 4 };
 	static const uint64_t windows_big[] = { 4, 8, 16, 32 };
-	static const uint64_t cells[] = { 2, 3, 5 };
+	static const uint64_t writebacks[] = { 2, 3, 5 };
 	struct xm_pager_options *o = &w.options;
 	void *memory = w.memory;
 
@@ -812,14 +812,14 @@ static void open_world(uint64_t seed, bool big)
 	xm_rand_seed(&w.rand, seed);
 	if (big) {
 		o->window_max = (uint32_t)pick(windows_big, 4);
-		o->slots = (uint32_t)xm_rand_between(&w.rand, 2, 8);
-		o->cells = (uint32_t)xm_rand_between(&w.rand, 2, 40);
+		o->fetch_buffers = (uint32_t)xm_rand_between(&w.rand, 2, 8);
+		o->writeback_buffers = (uint32_t)xm_rand_between(&w.rand, 2, 40);
 		o->frames_max = (uint32_t)xm_rand_between(&w.rand, 4, 100);
 		o->pages_max = xm_rand_between(&w.rand, 64, PAGES_MOST);
 	} else {
 		o->window_max = (uint32_t)pick(windows, 3);
-		o->slots = (uint32_t)xm_rand_between(&w.rand, 2, 3);
-		o->cells = (uint32_t)pick(cells, 3);
+		o->fetch_buffers = (uint32_t)xm_rand_between(&w.rand, 2, 3);
+		o->writeback_buffers = (uint32_t)pick(writebacks, 3);
 		o->frames_max = (uint32_t)xm_rand_between(&w.rand, 2, 9);
 		o->pages_max = xm_rand_between(&w.rand, 8, 64);
 	}
@@ -829,9 +829,9 @@ static void open_world(uint64_t seed, bool big)
 	o->reclaim = (enum xm_reclaim)below(2);
 	w.memory = calloc(1, xm_pager_memory_size(o));
 	xm_pager_init(&w.pager, o, w.memory);
-	MUST(xm_pager_stage_pages(o) <= STAGE_MOST, 0);
+	MUST(xm_pager_staging_pages(o) <= STAGE_MOST, 0);
 	for (uint32_t i = 0; i < STAGE_MOST; i++)
-		w.stage[i] = GARBAGE;
+		w.staging[i] = GARBAGE;
 	for (uint32_t i = 0; i < PAGES_MOST; i++)
 		w.remote[i] = GARBAGE;
 	w.fail = (unsigned)(chance(300) ? 0 : below(400));
@@ -873,7 +873,7 @@ static void calm_down(void)
 
 	w.clear = true;
 	for (unsigned turn = 0; busy > 0 && w.broken == NULL; turn++) {
-		busy = w.ops_count + w.pager.cells_failed;
+		busy = w.ops_count + w.pager.writeback_failed;
 		for (unsigned i = 0; i < THREADS && w.broken == NULL; i++) {
 			busy += w.threads[i].doing != IDLE;
 			/* Not in lock step: with fewer frames than threads
@@ -916,7 +916,7 @@ static void dump(void)
 	const struct xm_pager_options *o = &w.options;
 
 	printf("window %u slots %u cells %u frames %u pins %u\n",
-	       o->window_max, o->slots, o->cells, o->frames_max, o->pins_max);
+	       o->window_max, o->fetch_buffers, o->writeback_buffers, o->frames_max, o->pins_max);
 	for (unsigned i = 0; i < THREADS; i++)
 		printf("thread %u: doing %d page %llu write %d\n", i,
 		       w.threads[i].doing,
@@ -929,17 +929,17 @@ static void dump(void)
 			printf("page %llu: state %d flags %x frame %u slot %u "
 			       "pins %u/%u lost %d shadow %u far %u\n",
 			       (unsigned long long)page, e->state, e->flags,
-			       e->frame, e->slot, w.pins[page],
+			       e->frame, e->buffer, w.pins[page],
 			       w.pins_write[page], w.lost[page],
 			       w.shadow[page], w.remote[page]);
 	}
-	for (uint32_t i = 0; i < o->slots; i++)
+	for (uint32_t i = 0; i < o->fetch_buffers; i++)
 		printf("slot %u: state %d page %llu count %u\n", i,
-		       w.pager.slots[i].state,
-		       (unsigned long long)w.pager.slots[i].page,
-		       w.pager.slots[i].count);
+		       w.pager.fetch_buffers[i].state,
+		       (unsigned long long)w.pager.fetch_buffers[i].page,
+		       w.pager.fetch_buffers[i].count);
 	printf("cells used %u failed %u, frames used %u\n",
-	       w.pager.cells_used, w.pager.cells_failed, w.pager.frames_used);
+	       w.pager.writeback_used, w.pager.writeback_failed, w.pager.frames_used);
 }
 
 static void run_seed(uint64_t seed, bool big, uint64_t steps)

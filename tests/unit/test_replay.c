@@ -100,7 +100,7 @@ static void where_all_is_local_each_page_is_read_once(void)
 		CU_ASSERT_TRUE(f.pages_read >= needed);
 		CU_ASSERT_TRUE(f.pages_read - needed <=
 			       f.wasted + needed / 8 +
-				       o.slots * o.window_max);
+				       o.fetch_buffers * o.window_max);
 		CU_ASSERT_TRUE(f.wasted <= f.pages_read - needed + needed / 8);
 		CU_ASSERT_EQUAL(f.pages_written, 0);
 		touches_close(&t);

@@ -25,11 +25,11 @@ static void a_record_makes_a_sentence(void)
 {
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_PAGER_FETCH, 7, 2, 1, 0),
-		"pager.fetch: page 7 is fetched into slot 2, 1 in all");
+		"pager.fetch: page 7 is fetched into buffer 2, 1 in all");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_PAGER_FETCH, UINT64_MAX, 0, 0, 0),
 		"pager.fetch: page 18446744073709551615 is fetched into "
-		"slot 0, 0 in all");
+		"buffer 0, 0 in all");
 }
 
 static void every_form_is_written_as_people_read_it(void)
@@ -58,7 +58,7 @@ static void every_form_is_written_as_people_read_it(void)
 		"pager.install: page 3 is installed, 1 in all, writable yes");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_PAGER_FAULT, 3, 0, 4, 0),
-		"pager.fault: page 3 faulted, write no, it is guarded");
+		"pager.fault: page 3 faulted, write no, it is locked");
 	CU_ASSERT_STRING_EQUAL(
 		text(XM_TRACE_PAGER_FAULT, 3, 1, 6, 0),
 		"pager.fault: page 3 faulted, write yes, it is ?");
