@@ -9,8 +9,18 @@
 #include <string.h>
 
 #include "appliance/host.h"
-#include "sim/sim.h"
+#include "sim/appliance.h"
+#include "sim/counts.h"
+#include "sim/fabric.h"
+#include "sim/fibers.h"
+#include "sim/memory.h"
+#include "sim/notes.h"
+#include "sim/oracle.h"
+#include "sim/os.h"
+#include "sim/shape.h"
 #include "sim/sparse.h"
+#include "sim/weather.h"
+#include "sim/world.h"
 #include "appliance/target.h"
 
 struct command {

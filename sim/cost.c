@@ -2,6 +2,7 @@
 /* What things cost; see cost.h. */
 #include "sim/cost.h"
 
+#include "sim/fibers.h"
 #include "sim/world.h"
 
 struct cost_model cost;

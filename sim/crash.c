@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A process that crashes, or never comes back from a step, says in which seed.
  * The words are made before, as a handler may do little more than write(). */
-#include "sim/world.h"
+#include "sim/crash.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+#include "sim/notes.h"
+#include "sim/world.h"
 
 /* Of processor time; a step takes microseconds. */
 #define STEP_SECONDS 20

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * extmem-sim: lives through years of a cluster's life, one seed at a time.
- * See sim.h for what a run is, docs/TRACE.md for how to read one.
+ * See run.c for what a run is, docs/TRACE.md for how to read one.
  */
 #include <errno.h>
 #include <limits.h>
@@ -19,10 +19,19 @@
 #include "core/engine/keeper.h"
 #include "common/options.h"
 #include "core/pure/plant.h"
+#include "sim/commit.h"
+#include "sim/counts.h"
+#include "sim/crash.h"
+#include "sim/fabric.h"
+#include "sim/notes.h"
+#include "sim/outcomes.h"
+#include "sim/plan.h"
 #include "sim/predict.h"
 #include "sim/ranks.h"
-#include "sim/sim.h"
-#include "sim/commit.h"
+#include "sim/run.h"
+#include "sim/shape.h"
+#include "sim/stories.h"
+#include "sim/weather.h"
 
 /* The world has one transport and one channel. */
 const struct xm_transport_ops *const xm_transports[] = { &fabric_transport,

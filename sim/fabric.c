@@ -20,9 +20,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/appliance.h"
 #include "sim/cost.h"
+#include "sim/counts.h"
+#include "sim/fabric.h"
 #include "sim/fabric_parts.h"
+#include "sim/fibers.h"
 #include "sim/links.h"
+#include "sim/notes.h"
+#include "sim/oracle.h"
+#include "sim/os.h"
+#include "sim/shape.h"
+#include "sim/weather.h"
+#include "sim/world.h"
 #include "core/pure/plant.h"
 
 /* --- transport: operations of the contract ------------------------------------------------ */

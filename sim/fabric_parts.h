@@ -4,7 +4,8 @@
 #ifndef XM_FABRIC_PARTS_H
 #define XM_FABRIC_PARTS_H
 
-#include "sim/sim.h"
+#include "sim/fabric.h"
+#include "sim/world.h"
 
 #define PEERS 64
 

@@ -4,7 +4,10 @@
 
 #include <string.h>
 
-#include "sim/sim.h"
+#include "sim/counts.h"
+#include "sim/fabric.h"
+#include "sim/shape.h"
+#include "sim/world.h"
 
 #define SLOW 16 /* times */
 

@@ -5,39 +5,59 @@
 noinst_LTLIBRARIES += libxm_world.la
 libxm_world_la_SOURCES = \
 	sim/appliance.c \
+	sim/appliance.h \
 	sim/cost.c \
 	sim/cost.h \
+	sim/counts.h \
 	sim/crash.c \
+	sim/crash.h \
 	sim/fabric.c \
+	sim/fabric.h \
 	sim/fabric_flight.c \
 	sim/fabric_parts.h \
+	sim/fibers.c \
+	sim/fibers.h \
+	sim/heap.h \
 	sim/links.c \
 	sim/links.h \
 	sim/mapper.c \
+	sim/mapper.h \
+	sim/memory.c \
+	sim/memory.h \
 	sim/minimize.c \
+	sim/notes.c \
+	sim/notes.h \
 	sim/operations.c \
 	sim/oracle.c \
+	sim/oracle.h \
 	sim/os.c \
+	sim/os.h \
 	sim/outcomes.c \
 	sim/outcomes.h \
 	sim/plan.c \
+	sim/plan.h \
 	sim/program.c \
 	sim/program.h \
+	sim/programs.h \
 	sim/run.c \
+	sim/run.h \
 	sim/shadow.c \
-	sim/sim.h \
+	sim/shape.h \
 	sim/sparse.c \
 	sim/sparse.h \
 	sim/stacks.h \
 	sim/stories.c \
+	sim/stories.h \
 	sim/story.c \
 	sim/story.h \
 	sim/streams.c \
 	sim/touch.h \
 	sim/weather.c \
+	sim/weather.h \
 	sim/workload.c \
 	sim/world.c \
 	sim/world.h \
+	sim/world_parts.h \
 	$(NULL)
 libxm_world_la_CPPFLAGS = $(AM_CPPFLAGS)
 

@@ -12,9 +12,16 @@
 
 #include "core/client/client.h"
 #include "sim/cost.h"
-#include "sim/sim.h"
+#include "sim/fibers.h"
+#include "sim/mapper.h"
+#include "sim/memory.h"
+#include "sim/notes.h"
+#include "sim/programs.h"
+#include "sim/shape.h"
 #include "sim/sparse.h"
 #include "sim/touch.h"
+#include "sim/weather.h"
+#include "sim/world.h"
 #include "core/skin/uffd.h"
 
 enum page { DETACHED, ABSENT, OPEN, PROTECTED, POISONED };

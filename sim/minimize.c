@@ -18,7 +18,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sim/sim.h"
+#include "sim/notes.h"
+#include "sim/plan.h"
+#include "sim/run.h"
+#include "sim/shape.h"
+#include "sim/weather.h"
 
 #define TRY_S 60 /* longer is endless */
 

@@ -5,7 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/counts.h"
+#include "sim/fibers.h"
+#include "sim/notes.h"
+#include "sim/oracle.h"
+#include "sim/outcomes.h"
 #include "sim/program.h"
+#include "sim/shape.h"
+#include "sim/weather.h"
 
 #define SPAN_MAX 4 /* pages of one explicit operation */
 

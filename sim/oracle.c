@@ -25,8 +25,16 @@
 #include <string.h>
 
 #include "core/client/client.h"
-#include "sim/sim.h"
+#include "sim/appliance.h"
+#include "sim/counts.h"
+#include "sim/fabric.h"
+#include "sim/notes.h"
+#include "sim/oracle.h"
+#include "sim/programs.h"
+#include "sim/shape.h"
 #include "sim/touch.h"
+#include "sim/weather.h"
+#include "sim/world.h"
 
 /* Asking everything after every event would ask the same things mostly: every
  * access is asked about, the rest every so many events, by turns. */

@@ -11,7 +11,12 @@
 #include <string.h>
 
 #include "sim/cost.h"
-#include "sim/sim.h"
+#include "sim/fabric.h"
+#include "sim/fibers.h"
+#include "sim/memory.h"
+#include "sim/notes.h"
+#include "sim/os.h"
+#include "sim/weather.h"
 #include "sim/world.h"
 
 _Noreturn void xm_assert_failed(const char *condition, const char *file,

@@ -8,7 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/sim.h"
+#include "sim/counts.h"
+#include "sim/plan.h"
+#include "sim/programs.h"
 
 struct sim_plan sim_plan;
 

@@ -7,9 +7,16 @@
 
 #include <jansson.h>
 
+#include "sim/appliance.h"
 #include "sim/cost.h"
-#include "sim/sim.h"
+#include "sim/fabric.h"
+#include "sim/fibers.h"
+#include "sim/notes.h"
+#include "sim/programs.h"
+#include "sim/run.h"
+#include "sim/shape.h"
 #include "sim/touch.h"
+#include "sim/world.h"
 
 /* What extmem-bench's `fault` and `sort` do, touch by touch, one thread of them;
  * what lies between two touches costs what it was measured to on ordinary

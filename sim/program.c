@@ -8,8 +8,21 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/appliance.h"
+#include "sim/counts.h"
+#include "sim/fabric.h"
+#include "sim/fibers.h"
+#include "sim/mapper.h"
+#include "sim/memory.h"
+#include "sim/notes.h"
+#include "sim/outcomes.h"
+#include "sim/plan.h"
 #include "sim/program.h"
+#include "sim/programs.h"
+#include "sim/shape.h"
 #include "sim/touch.h"
+#include "sim/weather.h"
+#include "sim/world.h"
 
 static struct program programs[SIM_CLIENTS_MAX];
 

@@ -22,7 +22,12 @@
 #ifndef XM_PROGRAM_H
 #define XM_PROGRAM_H
 
-#include "sim/sim.h"
+#include "common/base.h"
+#include "common/rand.h"
+#include "core/extmem.h"
+#include "sim/outcomes.h"
+#include "sim/shape.h"
+#include "sim/world.h"
 
 #define WORDS 3 /* watched in each page */
 #define OBJECTS_MAX 96
@@ -157,8 +162,9 @@ void region_give(struct program *, bool look);
 
 /* --- around them: program.c, tests/api/reality.c ------------------------------------------ */
 
-/* And of world.h and sim.h: world_now, _wait, _wake, _rand, _argument, _note, _broken;
- * sim_shape, sim_counts, sim_without; oracle_page_lost, weather_strike. */
+/* They also use these: world_now, world_rand (world.h); world_wait, world_wake,
+ * world_argument (fibers.h); world_note, world_broken (notes.h); sim_shape,
+ * sim_counts, sim_without, oracle_page_lost and weather_strike. */
 
 /* Time in which the program's process could run. */
 uint64_t around_clock(const struct program *);

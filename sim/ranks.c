@@ -3,6 +3,7 @@
 #include "sim/ranks.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -10,6 +11,8 @@
 #include <unistd.h>
 
 #include "config.h"
+
+#include "common/rand.h"
 
 #ifdef HAVE_MPI
 #include <mpi.h>

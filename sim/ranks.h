@@ -7,7 +7,8 @@
 #ifndef XM_RANKS_H
 #define XM_RANKS_H
 
-#include "sim/sim.h"
+#include "sim/counts.h"
+#include "sim/outcomes.h"
 
 #define RANKS_FAILED_MAX 256 /* failed seeds named; all are counted */
 #define RANKS_JOBS_MAX 256

@@ -6,7 +6,18 @@
 #include <setjmp.h>
 #include <string.h>
 
-#include "sim/sim.h"
+#include "sim/appliance.h"
+#include "sim/counts.h"
+#include "sim/fabric.h"
+#include "sim/notes.h"
+#include "sim/oracle.h"
+#include "sim/os.h"
+#include "sim/plan.h"
+#include "sim/programs.h"
+#include "sim/run.h"
+#include "sim/shape.h"
+#include "sim/weather.h"
+#include "sim/world.h"
 
 /* Once the weather is clear, everything ends within this. */
 #define LIVENESS (400 * XM_SECOND)

@@ -3,7 +3,12 @@
 #include <errno.h>
 #include <string.h>
 
+#include "sim/counts.h"
+#include "sim/fibers.h"
+#include "sim/notes.h"
 #include "sim/program.h"
+#include "sim/shape.h"
+#include "sim/world.h"
 
 /* Every operation of a thread has numbers of its own, so that one more or less
  * of them changes no other. */

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The stories themselves; see story.c. Each begins with what it shows. */
+#include "sim/appliance.h"
+#include "sim/fabric.h"
+#include "sim/notes.h"
+#include "sim/programs.h"
+#include "sim/shape.h"
 #include "sim/story.h"
+#include "sim/world.h"
 
 #include <errno.h>
 #include <string.h>

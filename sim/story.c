@@ -15,8 +15,18 @@
 #include <string.h>
 
 #include "core/client/client.h"
-#include "sim/sim.h"
+#include "sim/appliance.h"
+#include "sim/fabric.h"
+#include "sim/fibers.h"
+#include "sim/notes.h"
+#include "sim/oracle.h"
+#include "sim/plan.h"
+#include "sim/programs.h"
+#include "sim/run.h"
+#include "sim/shape.h"
+#include "sim/stories.h"
 #include "sim/story.h"
+#include "sim/world.h"
 
 static const struct story *told; /* the one under way */
 struct cast cast;

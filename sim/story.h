@@ -7,7 +7,7 @@
 #define XM_STORY_H
 
 #include "core/client/client.h"
-#include "sim/sim.h"
+#include "sim/shape.h"
 #include "sim/touch.h"
 
 struct story {

@@ -5,11 +5,19 @@
  * hear of it.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/appliance.h"
+#include "sim/counts.h"
+#include "sim/fabric.h"
+#include "sim/fibers.h"
 #include "sim/links.h"
-#include "sim/sim.h"
+#include "sim/oracle.h"
+#include "sim/os.h"
+#include "sim/weather.h"
+#include "sim/world.h"
 
 #define STREAMS 64 /* at one process, most */
 

@@ -6,7 +6,17 @@
  */
 #include <string.h>
 
-#include "sim/sim.h"
+#include "common/spin.h"
+#include "sim/appliance.h"
+#include "sim/counts.h"
+#include "sim/fabric.h"
+#include "sim/notes.h"
+#include "sim/outcomes.h"
+#include "sim/plan.h"
+#include "sim/programs.h"
+#include "sim/shape.h"
+#include "sim/weather.h"
+#include "sim/world.h"
 
 struct sim_shape sim_shape;
 struct sim_counts sim_counts;

@@ -9,7 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/counts.h"
+#include "sim/fibers.h"
+#include "sim/notes.h"
+#include "sim/outcomes.h"
+#include "sim/plan.h"
 #include "sim/program.h"
+#include "sim/programs.h"
+#include "sim/shape.h"
+#include "sim/world.h"
 
 /* --- regions ------------------------------------------------------------------------ */
 

@@ -32,12 +32,19 @@ tests_api_test_objects_LDADD = $(xm_api)
 # list of outcomes. Patient in make check; hasty, and for so long on each
 # transport, by `make reality`.
 tests_api_reality_SOURCES = \
+	sim/counts.h \
+	sim/fibers.h \
+	sim/notes.h \
 	sim/operations.c \
+	sim/oracle.h \
 	sim/outcomes.c \
 	sim/outcomes.h \
+	sim/plan.h \
 	sim/program.h \
+	sim/programs.h \
 	sim/shadow.c \
-	sim/sim.h \
+	sim/shape.h \
+	sim/weather.h \
 	sim/workload.c \
 	sim/world.h \
 	tests/api/reality.c \

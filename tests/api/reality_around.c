@@ -19,7 +19,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sim/counts.h"
+#include "sim/fibers.h"
+#include "sim/notes.h"
+#include "sim/oracle.h"
+#include "sim/plan.h"
 #include "sim/program.h"
+#include "sim/programs.h"
+#include "sim/shape.h"
+#include "sim/weather.h"
+#include "sim/world.h"
 #include "tests/support/touching.h"
 
 #define GRANULE (64 * XM_KIB) /* extmemd's */
@@ -102,7 +111,7 @@ _Noreturn void world_broken(const char *law, const char *format, ...)
 	exit(1);
 }
 
-/* --- sim.h --------------------------------------------------------------------------- */
+/* --- plan.h, counts.h --------------------------------------------------------------- */
 
 bool sim_without(uint32_t kind)
 {

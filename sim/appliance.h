@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* appliance.c: simulated appliances, each of two processes and a pool. */
+#ifndef XM_SIM_APPLIANCE_H
+#define XM_SIM_APPLIANCE_H
+
+#include "common/base.h"
+#include "appliance/service.h"
+
+struct process;
+
+void appliance_open(uint32_t index);
+void appliance_close(uint32_t index);
+/* What stands at an address ("sim:3"). */
+uint32_t appliance_of(const char *address);
+uint32_t appliance_node(uint32_t index);
+struct process *appliance_control(uint32_t index);
+struct process *appliance_interface(uint32_t index);
+struct xm_service *appliance_service(uint32_t index);
+uint8_t *appliance_pool(uint32_t index);
+/* These bytes of its pool are about to be written. */
+void appliance_written(uint32_t index, uint64_t offset, uint64_t size);
+/* Which appliance's interface process this is; UINT32_MAX: none. */
+uint32_t appliance_at_interface(const struct process *);
+/* Ends both processes now; they come again, empty, after `pause_ns`. */
+void appliance_kill(uint32_t index, uint64_t pause_ns);
+/* Ends the interface process; extmemd sees it and ends as a whole. */
+void appliance_kill_interface(uint32_t index, uint64_t pause_ns);
+
+#endif

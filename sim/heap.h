@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Timers of the world in a binary heap: the earliest on top, those of equal
+ * time in the order in which they were put in. A timer is embedded in what it
+ * belongs to, and can be taken out before its time.
+ */
+#ifndef XM_SIM_HEAP_H
+#define XM_SIM_HEAP_H
+
+#include <stdlib.h>
+
+#include "common/base.h"
+
+#define HEAP_NOWHERE SIZE_MAX
+
+struct timer {
+	size_t at; /* its index in the heap; HEAP_NOWHERE: not in it */
+	void (*ring)(struct timer *);
+};
+
+struct heap_entry {
+	uint64_t at_ns, order;
+	struct timer *timer;
+};
+
+struct heap {
+	struct heap_entry *entries;
+	size_t count, max;
+};
+
+static inline bool heap_before(const struct heap_entry *a,
+			       const struct heap_entry *b)
+{
+	return a->at_ns < b->at_ns ||
+	       (a->at_ns == b->at_ns && a->order < b->order);
+}
+
+static inline void heap_place(struct heap *h, size_t at,
+			      const struct heap_entry *e)
+{
+	h->entries[at] = *e;
+	e->timer->at = at;
+}
+
+/* Puts `e` at `at`, or where it belongs above or below. */
+static inline void heap_settle(struct heap *h, size_t at, struct heap_entry e)
+{
+	while (at > 0 && heap_before(&e, &h->entries[(at - 1) / 2])) {
+		heap_place(h, at, &h->entries[(at - 1) / 2]);
+		at = (at - 1) / 2;
+	}
+	for (;;) {
+		size_t child = 2 * at + 1;
+
+		if (child >= h->count)
+			break;
+		if (child + 1 < h->count &&
+		    heap_before(&h->entries[child + 1], &h->entries[child]))
+			child++;
+		if (!heap_before(&h->entries[child], &e))
+			break;
+		heap_place(h, at, &h->entries[child]);
+		at = child;
+	}
+	heap_place(h, at, &e);
+}
+
+static inline void heap_put(struct heap *h, uint64_t at_ns, uint64_t order,
+			    struct timer *timer)
+{
+	if (h->count == h->max) {
+		h->max = h->max * 2 + 64;
+		h->entries = realloc(h->entries, h->max * sizeof(*h->entries));
+		XM_ASSERT(h->entries != NULL);
+	}
+	h->count++;
+	heap_settle(h, h->count - 1,
+		    (struct heap_entry){ at_ns, order, timer });
+}
+
+static inline void heap_drop(struct heap *h, struct timer *timer)
+{
+	size_t at = timer->at;
+
+	if (at == HEAP_NOWHERE)
+		return;
+	timer->at = HEAP_NOWHERE;
+	h->count--;
+	if (at < h->count)
+		heap_settle(h, at, h->entries[h->count]);
+}
+
+#endif

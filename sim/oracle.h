@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The oracle asks whether the laws (invariants) hold; see oracle.c. */
+#ifndef XM_SIM_ORACLE_H
+#define XM_SIM_ORACLE_H
+
+#include "common/base.h"
+
+/* After every event that can have changed an answer. */
+void oracle_ask(void);
+/* An appliance begins, with nothing known about anyone. */
+void oracle_begin(uint32_t appliance);
+/* Its control process is handed a message by this peer of its channel. */
+void oracle_heard(uint32_t appliance, uint32_t peer);
+/* A key of this client's opens [offset, + size) of the pool. */
+void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
+		uint64_t size);
+/* A touch found that its page is lost. */
+void oracle_page_lost(void);
+/* A remote access is about to succeed at this appliance. */
+void oracle_access(uint32_t appliance, uint64_t client, uint64_t offset,
+		   uint64_t size, bool write);
+
+#endif
