@@ -91,13 +91,16 @@ enum xm_page_state {
 	XM_PAGE_POISONED,
 };
 
-/* Eight bytes a remote page. */
+/* One entry of the page table: eight bytes for each remote page. */
 struct xm_page {
-	uint32_t frame; /* CLEAN, DIRTY: its frame; else when it left, or 0 */
-	uint16_t buffer;	/* FETCHING: fetch buffer; STORING: write-back buffer */
-	uint8_t state;
-	uint8_t flags;
+	uint32_t frame;	     /* CLEAN, DIRTY: its frame; otherwise the number of the
+			      * eviction that it left by, or 0 */
+	uint16_t buffer;     /* FETCHING: its fetch buffer; STORING: its write-back buffer */
+	uint16_t state : 4;  /* enum xm_page_state */
+	uint16_t flags : 12; /* FLAG_..., see pager_parts.h */
 };
+#define XM_PAGE_FLAGS 0xfffU
+_Static_assert(sizeof(struct xm_page) == 8, "the page table is 8 bytes a page");
 
 enum xm_pager_event_kind {
 	/* A thread touched a page: page, write, reach, limit. DONE: let it

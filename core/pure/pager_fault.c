@@ -83,7 +83,7 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 		p->pages[page + i].state = XM_PAGE_DIRTY;
 		xm_pager_learn_write(p, page + i, true);
 	}
-	p->pages[page].flags |= FLAG_RECENT;
+	flag_set(&p->pages[page], FLAG_RECENT);
 	note(p, XM_TRACE_PAGER_OPEN, page, run, 0);
 	xm_pager_emit(fx, XM_UNPROTECT, page, run, 0, false);
 	fx->verdict = XM_VERDICT_DONE;
@@ -142,7 +142,7 @@ static void fault_from_writeback(struct xm_pager *p, uint64_t page,
 	p->counters.rescued++;
 	become_present(p, page, 1, writeback_base(p) + p->pages[page].buffer,
 		       ev->write || write_predicted(p, page), fx);
-	p->pages[page].flags |= FLAG_RECENT;
+	flag_set(&p->pages[page], FLAG_RECENT);
 	fx->verdict = XM_VERDICT_DONE;
 }
 

@@ -125,9 +125,9 @@ static void remember(struct xm_pager *p, struct xm_page *entry,
 		     const struct xm_frame *frame)
 {
 	entry->frame = p->evicted;
-	entry->flags &= (uint8_t)~FLAG_HOT;
+	flag_clear(entry, FLAG_HOT);
 	if (frame->queue == HOT)
-		entry->flags |= FLAG_HOT;
+		flag_set(entry, FLAG_HOT);
 	p->left[frame->queue]++;
 	if (p->left[COLD] + p->left[HOT] > p->options.frames_max) {
 		p->left[COLD] /= 2;
@@ -203,7 +203,7 @@ static void let_go(struct xm_pager *p, uint64_t page, uint32_t count)
 	for (uint32_t i = 0; i < count; i++) {
 		xm_pager_frame_give(p, page + i);
 		p->pages[page + i].state = XM_PAGE_ABSENT;
-		p->pages[page + i].flags &= (uint8_t)~FLAG_RECENT;
+		flag_clear(&p->pages[page + i], FLAG_RECENT);
 	}
 	p->evicted += count;
 	if (p->evicted < count)
@@ -395,7 +395,7 @@ static bool sweep_one(struct xm_pager *p, struct sweep *s, uint32_t index,
 		return true;
 	}
 	queue_again(p, index);
-	entry->flags &= (uint8_t)~FLAG_RECENT;
+	flag_clear(entry, FLAG_RECENT);
 	return true;
 }
 

@@ -17,14 +17,24 @@
 #include "core/pure/pager.h"
 #include "core/pure/plant.h"
 
+/*
+ * Flags of a page. Twelve bits are there; five are free: 128, 256, 512, 1024 and
+ * 2048. Redundancy and a durable store will want four of them, so take others
+ * first:
+ *
+ *	 128  STALE	 an appliance that has a copy of the page lacks these bytes
+ *	 256  UNDURABLE	 these bytes are in no durable store yet
+ *	 512  HELD	 no store of the page may be posted: it is being copied
+ *	1024  FOUL	 fresh here, while the remote memory holds older bytes
+ */
 enum {
-	FLAG_WRITTEN = 1, /* the remote memory holds the contents */
-	FLAG_STORING = 2, /* a write-back buffer holds bytes not yet acknowledged */
-	FLAG_RECENT = 4,  /* second chance */
-	FLAG_RANDOM = 8,  /* advice: no reading ahead */
-	FLAG_SEQUENTIAL = 16,
-	FLAG_LOST = 32, /* no remote memory behind it any more */
-	FLAG_HOT = 64,	/* it stood in HOT when it left */
+	FLAG_WRITTEN = 1,     /* the remote memory holds the contents */
+	FLAG_STORING = 2,     /* a write-back buffer holds bytes not yet acknowledged */
+	FLAG_RECENT = 4,      /* second chance: reclaim passes it over once */
+	FLAG_RANDOM = 8,      /* advice: do not read ahead */
+	FLAG_SEQUENTIAL = 16, /* advice: read ahead by whole windows at once */
+	FLAG_LOST = 32,	      /* its remote memory is gone for good */
+	FLAG_HOT = 64,	      /* it stood in queue HOT when it was evicted */
 };
 
 enum { FETCH_FREE, FETCH_IN_FLIGHT, FETCH_ARRIVED };
@@ -57,6 +67,16 @@ static inline void note_wait(const struct xm_pager *p, enum xm_trace_id id,
 static inline bool flagged(const struct xm_page *page, unsigned flag)
 {
 	return (page->flags & flag) != 0;
+}
+
+static inline void flag_set(struct xm_page *page, unsigned flags)
+{
+	page->flags = (page->flags | flags) & XM_PAGE_FLAGS;
+}
+
+static inline void flag_clear(struct xm_page *page, unsigned flags)
+{
+	page->flags = page->flags & ~flags & XM_PAGE_FLAGS;
 }
 
 static inline bool present(const struct xm_page *page)

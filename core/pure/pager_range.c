@@ -165,11 +165,11 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 			return true;
 		if (!let_go(p, page, fx))
 			return false;
-		entry->flags &= (uint8_t)~FLAG_WRITTEN;
+		flag_clear(entry, FLAG_WRITTEN);
 		entry->frame = 0; /* what it was is forgotten, and when it left */
 		return true;
 	case XM_PAGER_MARK_BACKED:
-		entry->flags |= FLAG_WRITTEN;
+		flag_set(entry, FLAG_WRITTEN);
 		return true;
 	case XM_PAGER_FORGET:
 		/* First, so that a page that has to wait is not forgotten half:
@@ -188,7 +188,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 		return true;
 	default:
 		XM_ASSERT(ev->kind == XM_PAGER_LOST);
-		entry->flags |= FLAG_LOST;
+		flag_set(entry, FLAG_LOST);
 		if (!flagged(entry, FLAG_STORING))
 			return true;
 		note(p, XM_TRACE_PAGER_LOSE_STORE, page, 0, 0);
@@ -197,11 +197,11 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 			xm_pager_writeback_free(p, entry->buffer);
 		else
 			p->writeback_buffers[entry->buffer].page = NOBODY;
-		entry->flags &= (uint8_t)~FLAG_STORING;
+		flag_clear(entry, FLAG_STORING);
 		/* What was here and equal to the lost bytes is now all there
 		 * is of them. */
 		if (entry->state == XM_PAGE_CLEAN)
-			entry->flags |= FLAG_RECENT;
+			flag_set(entry, FLAG_RECENT);
 		return true;
 	}
 }
@@ -233,14 +233,13 @@ void xm_pager_on_advise(struct xm_pager *p, const struct xm_pager_event *ev,
 {
 	uint64_t page = ev->page;
 	uint64_t end = xm_min(ev->limit, page + RANGE_MAX);
-	uint8_t set = ev->advice == XM_ADVICE_RANDOM ? FLAG_RANDOM
+	unsigned set = ev->advice == XM_ADVICE_RANDOM ? FLAG_RANDOM
 		      : ev->advice == XM_ADVICE_SEQUENTIAL ? FLAG_SEQUENTIAL
 							   : 0;
 
 	for (; page < end; page++) {
-		p->pages[page].flags &=
-			(uint8_t) ~(FLAG_RANDOM | FLAG_SEQUENTIAL);
-		p->pages[page].flags |= set;
+		flag_clear(&p->pages[page], FLAG_RANDOM | FLAG_SEQUENTIAL);
+		flag_set(&p->pages[page], set);
 	}
 	fx->verdict = page < ev->limit ? XM_VERDICT_MORE : XM_VERDICT_DONE;
 	fx->next = page;
@@ -372,7 +371,7 @@ void xm_pager_on_io_unlock(struct xm_pager *p, const struct xm_pager_event *ev,
 		if (!XM_PLANTED(io_unlocked) || entry->state == XM_PAGE_IO_LOCKED)
 			entry->state = XM_PAGE_ABSENT;
 		if (ev->write)
-			entry->flags |= FLAG_WRITTEN;
+			flag_set(entry, FLAG_WRITTEN);
 	}
 	note(p, XM_TRACE_PAGER_IO_UNLOCK, ev->page, ev->limit - ev->page,
 	     ev->write);

@@ -59,11 +59,11 @@ static void writeback_fill(struct xm_pager *p, uint32_t index, uint64_t page,
 	buffer->seq = p->seq;
 	buffer->state = WRITEBACK_IN_FLIGHT;
 	entry->buffer = (uint16_t)index;
-	entry->flags |= FLAG_STORING | FLAG_WRITTEN;
+	flag_set(entry, FLAG_STORING | FLAG_WRITTEN);
 	if (!writable)
 		entry->state = XM_PAGE_CLEAN;
 	if (leave && XM_PLANTED(writeback_forgotten)) {
-		entry->flags &= (uint8_t)~FLAG_STORING;
+		flag_clear(entry, FLAG_STORING);
 		buffer->page = NOBODY;
 	}
 }
@@ -160,7 +160,7 @@ void xm_pager_on_stored(struct xm_pager *p, const struct xm_pager_event *ev)
 			p->writeback_failed++;
 			continue;
 		}
-		p->pages[buffer->page].flags &= (uint8_t)~FLAG_STORING;
+		flag_clear(&p->pages[buffer->page], FLAG_STORING);
 		p->counters.pages_written++;
 		xm_pager_writeback_free(p, i);
 	}
