@@ -43,6 +43,7 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	p->again = ev->again;
 	XM_ASSERT(ev->page < p->options.pages_max);
 	XM_ASSERT(ev->limit <= p->options.pages_max);
+	XM_ASSERT(ev->unit == 0 || xm_is_power_of_two(ev->unit));
 	switch (ev->kind) {
 	case XM_PAGER_FAULT: xm_pager_on_fault(p, ev, fx); break;
 	case XM_PAGER_FETCHED: xm_pager_on_fetched(p, ev); break;

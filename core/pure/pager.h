@@ -151,6 +151,11 @@ struct xm_pager_event {
 	 * has arrived may be installed. */
 	uint64_t floor;
 	uint64_t limit;
+	/* FAULT, WILLNEED: a power of two of pages, or 0 for none. No FETCH crosses a
+	 * page number that is a multiple of it; a stream, which may fetch ahead several
+	 * times, does. With unit 64 a fault on page 60 fetches at most [60, 64), and
+	 * the same step may fetch [64, 72) ahead. */
+	uint64_t unit;
 	uint64_t seq;
 	uint32_t staging_index, count;
 	int status;

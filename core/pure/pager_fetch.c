@@ -472,8 +472,11 @@ uint32_t xm_pager_stream_run(const struct xm_pager *p,
 	*ret_page = page;
 	if (strided(s))
 		return run;
-	most = xm_min(most, want == xm_pager_fetchable ? window_now(p, s)
-						       : s->window);
+	if (want == xm_pager_fetchable)
+		most = xm_min(xm_min(most, window_now(p, s)),
+			      fetch_limit(ev, page, s->step > 0));
+	else
+		most = xm_min(most, s->window);
 	for (uint32_t i = 1; i < most; i++) {
 		uint64_t at = s->step > 0 ? page + i : page - i;
 

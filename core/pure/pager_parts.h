@@ -96,6 +96,18 @@ static inline bool in_buffer(const struct xm_page *page, uint32_t index)
 	return page->state == XM_PAGE_FETCHING && page->buffer == index;
 }
 
+/* Pages from `page` on, itself included, that one fetch may bring, going up or down:
+ * those before the next multiple of the event's unit. */
+static inline uint64_t fetch_limit(const struct xm_pager_event *ev,
+				   uint64_t page, bool up)
+{
+	uint64_t before = page & (ev->unit - 1);
+
+	if (ev->unit == 0)
+		return UINT64_MAX;
+	return up ? ev->unit - before : before + 1;
+}
+
 static inline uint32_t frames_free(const struct xm_pager *p)
 {
 	return p->options.frames_max - p->frames_used;

@@ -290,9 +290,11 @@ void xm_pager_on_willneed(struct xm_pager *p, const struct xm_pager_event *ev,
 		return;
 	open = willed_install(p, ev, fx);
 	while (page < end) {
-		uint32_t run = 0;
+		uint32_t run = 0, most;
 
-		while (run < p->options.window_max && page + run < end &&
+		most = (uint32_t)xm_min(p->options.window_max,
+					fetch_limit(ev, page, true));
+		while (run < most && page + run < end &&
 		       xm_pager_fetchable(p, page + run))
 			run++;
 		if (run > 0 && (open <= 1 || !xm_pager_fetch_run(p, page, run, 0,

@@ -850,6 +850,7 @@ static void a_window_goes_over_a_page_that_is_here_and_leaves_it(void)
 /* What the pager can not know: which of the pages read were touched. */
 static struct {
 	uint64_t touches, read, used;
+	uint64_t unit; /* of each fault; no fetch may cross a multiple of it */
 	bool unseen[FAR_PAGES];
 } truth;
 
@@ -876,13 +877,17 @@ static void visit(uint64_t page)
 	while (state(page) != XM_PAGE_CLEAN) {
 		send_event((struct xm_pager_event){
 			.kind = XM_PAGER_FAULT, .page = page,
-			.limit = FAR_PAGES });
+			.limit = FAR_PAGES, .unit = truth.unit });
 		posted = fx;
 		for (uint32_t i = 0; i < posted.count; i++) {
 			const struct xm_pager_effect *e = &posted.list[i];
 
 			if (e->kind != XM_FETCH)
 				continue;
+			if (truth.unit > 0)
+				CU_ASSERT_EQUAL(e->page / truth.unit,
+						(e->page + e->count - 1) /
+							truth.unit);
 			for (uint64_t at = e->page; at < e->page + e->count; at++) {
 				if (state(at) == XM_PAGE_FETCHING) {
 					truth.read++;
@@ -1017,6 +1022,66 @@ static void what_is_used_is_not_counted_and_costs_next_to_nothing(void)
 		visit(60000 + i % 2 * 2500 + i / 2);
 	}
 	CU_ASSERT_TRUE(c->prefetched_wasted < 500);
+}
+
+/* Reads 20,000 pages in order, up or down, by units of this size. */
+static void read_by_units(uint64_t unit, bool backward)
+{
+	open_far();
+	truth.unit = unit;
+	for (uint64_t i = 0; i < 20000; i++)
+		visit(backward ? FAR_PAGES - 1 - i : i);
+}
+
+static void no_fetch_crosses_a_unit_and_every_stream_does(void)
+{
+	static const uint64_t units[] = { 64, 16, 1 };
+
+	for (unsigned i = 0; i < 2 * XM_COUNT(units); i++) {
+		read_by_units(units[i / 2], i % 2 == 1);
+		CU_ASSERT_EQUAL(pager.counters.prefetched_wasted, 0);
+		CU_ASSERT_TRUE(pager.counters.misses < 10);
+	}
+}
+
+static void a_fetch_stops_at_a_unit_and_the_next_one_begins_there(void)
+{
+	bool one_begins_there = false;
+
+	open_far();
+	truth.unit = 64;
+	for (uint64_t page = 20; page < 63; page++)
+		visit(page);
+	/* The stream has come to the last page of a unit, and is ahead of it. */
+	visit(63);
+	one_begins_there = state(64) == XM_PAGE_FETCHING;
+	CU_ASSERT_TRUE(one_begins_there);
+	/* The event that has no unit is bounded by its limit alone. */
+	open_far();
+	for (uint64_t page = 20; page < 400; page++)
+		visit(page);
+	one_begins_there = false;
+	for (uint32_t i = 0; i < pager.options.fetch_buffers; i++) {
+		const struct xm_fetch_buffer *b = &pager.fetch_buffers[i];
+
+		one_begins_there |= b->count > 0 &&
+				    b->page / 64 != (b->page + b->count - 1) / 64;
+	}
+	CU_ASSERT_TRUE(one_begins_there);
+}
+
+static void what_will_be_needed_is_fetched_by_units(void)
+{
+	open_far();
+	send_event((struct xm_pager_event){ .kind = XM_PAGER_WILLNEED, .page = 50,
+					    .floor = 50, .limit = 150, .unit = 64 });
+	CU_ASSERT_EQUAL(effects(XM_FETCH), 3);
+	CU_ASSERT_EQUAL(effect(XM_FETCH, 0)->page, 50);
+	CU_ASSERT_EQUAL(effect(XM_FETCH, 0)->count, 14);
+	CU_ASSERT_EQUAL(effect(XM_FETCH, 1)->page, 64);
+	CU_ASSERT_EQUAL(effect(XM_FETCH, 1)->count, 64);
+	CU_ASSERT_EQUAL(effect(XM_FETCH, 2)->page, 128);
+	CU_ASSERT_EQUAL(effect(XM_FETCH, 2)->count, 22);
 }
 
 /* Says that [page, limit) will be needed until that is dealt with; returns how
@@ -1551,6 +1616,9 @@ int main(void)
 		XM_TEST(sequential_advice_that_is_not_true_is_soon_not_believed),
 		XM_TEST(reading_ahead_in_vain_is_bounded),
 		XM_TEST(what_is_used_is_not_counted_and_costs_next_to_nothing),
+		XM_TEST(no_fetch_crosses_a_unit_and_every_stream_does),
+		XM_TEST(a_fetch_stops_at_a_unit_and_the_next_one_begins_there),
+		XM_TEST(what_will_be_needed_is_fetched_by_units),
 		XM_TEST(what_will_be_needed_comes_as_far_as_there_is_room),
 		XM_TEST(what_will_be_needed_is_left_where_it_cannot_be_had),
 		XM_TEST(prefetch_never_takes_a_frame),
