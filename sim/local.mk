@@ -18,10 +18,18 @@ libxm_world_la_SOURCES = \
 	sim/fibers.c \
 	sim/fibers.h \
 	sim/heap.h \
+	sim/laws.h \
+	sim/laws_bounds.c \
+	sim/laws_epoch.c \
+	sim/laws_liveness.c \
+	sim/laws_ownership.c \
+	sim/laws_page.c \
 	sim/links.c \
 	sim/links.h \
 	sim/mapper.c \
 	sim/mapper.h \
+	sim/members.c \
+	sim/members.h \
 	sim/memory.c \
 	sim/memory.h \
 	sim/minimize.c \

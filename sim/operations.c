@@ -33,7 +33,7 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 	bool here;
 
 	/* What is seen of one that is busy is anybody's guess. */
-	if (p->shadow[page].busy)
+	if (p->shadow->page[page].busy)
 		return below(4) != 0 || around_touch(p, page, false);
 	here = around_touch(p, page, store && !load);
 	around_outcome(p, load ? OUTCOME_LOAD : OUTCOME_STORE,
@@ -43,7 +43,7 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 		oracle_page_lost();
 		return false;
 	}
-	if (p->shadow[page].busy)
+	if (p->shadow->page[page].busy)
 		return true;
 	if (load) {
 		word_check(p, page, i, *at, "loaded");
@@ -58,7 +58,7 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 		oracle_page_lost();
 		return false;
 	}
-	if (p->shadow[page].busy)
+	if (p->shadow->page[page].busy)
 		return true;
 	*at = word_fresh(p);
 	word_set(p, page, i, *at);
@@ -68,7 +68,7 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 
 void op_touch(struct program *p)
 {
-	uint64_t page = below(p->pages), count = 1 + below(12);
+	uint64_t page = below(p->shadow->pages), count = 1 + below(12);
 	int64_t step = 1;
 	unsigned kind = (unsigned)below(3);
 
@@ -76,15 +76,15 @@ void op_touch(struct program *p)
 	case 0: step = 1; break;
 	case 1: step = -1; break;
 	case 2: step = 1 + (int64_t)below(4); break;
-	case 3: count = 1 + below(p->pages); break;
+	case 3: count = 1 + below(p->shadow->pages); break;
 	default: step = 0; break;
 	}
 	for (uint64_t i = 0; i < count && !p->lost; i++) {
 		if (step == 0) /* skewed: low pages are hot */
-			page = below(1 + below(p->pages));
+			page = below(1 + below(p->shadow->pages));
 		if (!load_store(p, page, kind != 1, kind != 0))
 			return;
-		if ((step > 0 && page + (uint64_t)step >= p->pages) ||
+		if ((step > 0 && page + (uint64_t)step >= p->shadow->pages) ||
 		    (step < 0 && page < (uint64_t)-step))
 			return;
 		page += (uint64_t)step;
@@ -109,19 +109,19 @@ static bool is_watched(const struct part *part, uint64_t page, unsigned k,
  * reading first. */
 static bool part_fill(struct program *p, const struct part *part)
 {
-	uint64_t at, by = p->stamp + 1;
+	uint64_t at, by = (uint64_t)(p->index + 1) << 56 | (p->stamp + 1);
 
 	for (uint64_t i = part->page; i < part->page + part->count; i++) {
 		for (unsigned k = 0; k < WORDS; k++) {
 			if (is_watched(part, i, k, &at) &&
-			    p->shadow[i].words[k].unsure)
+			    p->shadow->page[i].words[k].unsure)
 				return false;
 		}
 	}
 	for (uint64_t i = part->page; i < part->page + part->count; i++) {
 		for (unsigned k = 0; k < WORDS; k++) {
 			uint64_t value = word_fresh(p);
-			struct word *w = &p->shadow[i].words[k];
+			struct word *w = &p->shadow->page[i].words[k];
 
 			if (!is_watched(part, i, k, &at))
 				continue;
@@ -152,9 +152,9 @@ static void part_close(struct program *p, struct part *part)
 static bool part_open(struct program *p, bool write, bool register_memory,
 		      struct part *ret)
 {
-	struct part part = { .page = below(p->pages), .write = write };
+	struct part part = { .page = below(p->shadow->pages), .write = write };
 
-	part.count = 1 + below(xm_min(SPAN_MAX, p->pages - part.page));
+	part.count = 1 + below(xm_min(SPAN_MAX, p->shadow->pages - part.page));
 	part.iov.offset = part.page * XM_PAGE;
 	part.iov.size = part.count * XM_PAGE;
 	if (below(2) == 0) { /* not whole pages */
@@ -209,7 +209,7 @@ static void part_settle(struct program *p, struct part *part, int rc)
 				continue;
 			}
 			word_set(p, i, k, value);
-			word_far(p, i, k, "written");
+			word_remote(p, i, k, "written");
 		}
 	}
 	part_close(p, part);
@@ -327,16 +327,16 @@ void op_async(struct program *p)
 
 void op_sync(struct program *p)
 {
-	uint64_t page = below(p->pages);
+	uint64_t page = below(p->shadow->pages);
 	bool all = below(2) == 0;
-	uint64_t size = all ? 0 : (1 + below(p->pages - page)) * XM_PAGE;
+	uint64_t size = all ? 0 : (1 + below(p->shadow->pages - page)) * XM_PAGE;
 	/* What others change from now on may come too late. */
-	uint64_t changes = p->changes;
+	uint64_t changes = p->shadow->changes;
 	int rc = CALL(extmem_sync, p->region, all ? 0 : page * XM_PAGE, size);
 
 	around_outcome(p, OUTCOME_SYNC, outcome_result(rc));
 	if (call_went(p, rc))
-		pages_far(p, all ? 0 : page, all ? p->pages : size / XM_PAGE,
+		pages_remote(p, all ? 0 : page, all ? p->shadow->pages : size / XM_PAGE,
 			  changes, "synced");
 }
 
@@ -347,8 +347,8 @@ void op_advise(struct program *p)
 		EXTMEM_WILLNEED, EXTMEM_COLD, EXTMEM_DONTNEED,
 	};
 	enum extmem_advice advice = kinds[below(XM_COUNT(kinds))];
-	uint64_t page = below(p->pages);
-	uint64_t count = 1 + below(xm_min(16, p->pages - page));
+	uint64_t page = below(p->shadow->pages);
+	uint64_t count = 1 + below(xm_min(16, p->shadow->pages - page));
 	int rc;
 
 	if (advice != EXTMEM_DONTNEED) {
@@ -362,7 +362,7 @@ void op_advise(struct program *p)
 		return;
 	for (uint64_t i = page; i < page + count; i++) {
 		for (unsigned k = 0; k < WORDS; k++) {
-			struct word *w = &p->shadow[i].words[k];
+			struct word *w = &p->shadow->page[i].words[k];
 
 			if (w->unsure) {
 				pages_unclaim(p, page, count);
@@ -377,7 +377,7 @@ void op_advise(struct program *p)
 		   "{error:error}", page, count, (uint64_t)-rc);
 	for (uint64_t i = page; i < page + count; i++) {
 		for (unsigned k = 0; k < WORDS; k++) {
-			struct word *w = &p->shadow[i].words[k];
+			struct word *w = &p->shadow->page[i].words[k];
 
 			if (rc == 0) {
 				word_set(p, i, k, 0);
@@ -394,10 +394,10 @@ void op_advise(struct program *p)
 
 void op_pin(struct program *p)
 {
-	uint64_t page = below(p->pages);
+	uint64_t page = below(p->shadow->pages);
 	/* Now and then more than can be pinned. */
 	uint64_t most = below(8) == 0 ? 200 : 3;
-	uint64_t count = 1 + below(xm_min(most, p->pages - page));
+	uint64_t count = 1 + below(xm_min(most, p->shadow->pages - page));
 	uint8_t *at = page_at(p, page);
 	bool write = below(2) == 0;
 	int64_t got;
@@ -457,7 +457,7 @@ static void slab_look(struct program *p, uint64_t offset, uint64_t pages)
  * thread gives back what any has taken. */
 static void beyond_slab(const struct program *p, uint64_t offset)
 {
-	if (offset < p->pages * XM_PAGE)
+	if (offset < p->shadow->pages * XM_PAGE)
 		world_broken("selection", "what is selected at %llu lies in a "
 			     "slab", (unsigned long long)offset);
 }
@@ -629,7 +629,7 @@ static bool region_unmap(struct program *p, uint64_t offset, uint64_t size)
  * mapped meanwhile. */
 void op_remap(struct program *p)
 {
-	uint64_t offset = below(p->pages) * XM_PAGE;
+	uint64_t offset = below(p->shadow->pages) * XM_PAGE;
 	uint8_t *part = NULL, *all;
 
 	if (below(2) == 0 && region_map(p, offset, XM_PAGE, (void **)&part) &&
@@ -649,11 +649,11 @@ void op_remap(struct program *p)
 bool slab_take(struct program *p)
 {
 	uint64_t pages = xm_min(extmem_region_size(p->region) / XM_PAGE,
-				p->pages_max);
+				p->shadow->pages_max);
 	uint64_t offset;
 
-	p->pages = xm_max(pages - pages / 4, 1);
-	if (extmem_slab_alloc(p->region, p->pages * XM_PAGE, &offset) != 0 ||
+	p->shadow->pages = xm_max(pages - pages / 4, 1);
+	if (extmem_slab_alloc(p->region, p->shadow->pages * XM_PAGE, &offset) != 0 ||
 	    offset != 0) {
 		/* Objects are in the way: another region, then. */
 		p->lost = true;
@@ -664,7 +664,7 @@ bool slab_take(struct program *p)
 
 void op_resize(struct program *p)
 {
-	uint64_t granules = p->pages_max * XM_PAGE / sim_shape.granule;
+	uint64_t granules = p->shadow->pages_max * XM_PAGE / sim_shape.granule;
 	/* Now and then more than there are addresses for behind the region. */
 	uint64_t most = below(8) == 0 ? 20 * granules : granules;
 	uint64_t size = (1 + below(most)) * sim_shape.granule;
@@ -672,7 +672,7 @@ void op_resize(struct program *p)
 	int rc;
 
 	/* A slab in use is never cut off. */
-	if (shrink && p->pages * XM_PAGE > size) {
+	if (shrink && p->shadow->pages * XM_PAGE > size) {
 		rc = CALL(extmem_region_resize, p->region, size);
 		if (rc != -EBUSY)
 			world_broken("selection", "a region was cut to %llu "
@@ -682,7 +682,7 @@ void op_resize(struct program *p)
 	if (shrink) {
 		if (!call_went(p, CALL(extmem_slab_free, p->region, 0)))
 			return;
-		memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
+		shadow_clear(p->shadow);
 	}
 	if (shrink)
 		weather_strike(p->index);

@@ -13,6 +13,7 @@
 #include "sim/fabric.h"
 #include "sim/fibers.h"
 #include "sim/mapper.h"
+#include "sim/members.h"
 #include "sim/memory.h"
 #include "sim/notes.h"
 #include "sim/outcomes.h"
@@ -71,20 +72,17 @@ uint64_t around_clock(const struct program *p)
 	return world_run_ns(p->process);
 }
 
-/* By the key, as an access goes; see ask_page() in oracle.c. */
-const uint8_t *around_far(const struct program *p, uint64_t page,
-			  uint32_t *ret_appliance, uint64_t *ret_at)
+uint32_t around_members(void)
 {
-	uint64_t arena = around_page(p, page), offset;
-	uint32_t hint = 0;
-	const struct xm_segment *s = xm_layout_find(&p->x->layout, arena, &hint);
+	return MEMBERS;
+}
 
-	if (s == NULL || s->lost ||
-	    !fabric_key(appliance_interface(s->appliance), s->remote.key, &offset))
-		return NULL;
-	*ret_appliance = s->appliance;
-	*ret_at = offset + s->remote_offset + (arena - s->page) * XM_PAGE;
-	return appliance_pool(s->appliance) + *ret_at;
+bool around_remote(const struct program *p, uint64_t page, uint32_t member,
+		   struct remote_page *ret)
+{
+	ret->bytes = members_bytes(p->x, around_page(p, page), member,
+				   &ret->appliance, &ret->at);
+	return ret->bytes != NULL;
 }
 
 uint64_t around_page(const struct program *p, uint64_t page)
@@ -295,11 +293,9 @@ void program_open(uint32_t client)
 	p->lives = lives + 1;
 	p->watch = watch;
 	p->index = client;
-	p->pages_max = sim_shape.pool_size / XM_PAGE;
 	p->shadow = shadow != NULL
 			    ? shadow
-			    : malloc(p->pages_max * sizeof(*p->shadow));
-	XM_ASSERT(p->shadow != NULL);
+			    : shadow_open(sim_shape.pool_size / XM_PAGE);
 	snprintf(name, sizeof(name), "client %u", client);
 	p->process = world_spawn(name, SIM_APPLIANCES_MAX + client);
 	p->process->died = died;
@@ -358,8 +354,8 @@ void program_races(const struct process *process, uint64_t page)
 		    p->changing || !somebody_is_free(p))
 			continue;
 		first = p->region->address / XM_PAGE;
-		if (page >= first && page - first < p->pages &&
-		    !p->shadow[page - first].busy)
+		if (page >= first && page - first < p->shadow->pages &&
+		    !p->shadow->page[page - first].busy)
 			race(p, page - first);
 	}
 }

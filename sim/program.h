@@ -35,13 +35,28 @@
 struct word {
 	uint64_t value, maybe; /* maybe: another possible one */
 	uint64_t by; /* the write that it is of; 0: of no page's write */
-	uint64_t since; /* the program's change that made it what it is */
+	uint64_t since; /* the change that made it what it is */
 	bool unsure;
 };
 
-struct shadow {
+struct shadow_page {
 	bool busy; /* a thread is in the middle of something here */
 	struct word words[WORDS];
+};
+
+/* What is known of the bytes of one region. It belongs to the region, and a
+ * program that holds the region points to it. */
+struct shadow {
+	uint64_t pages, pages_max; /* watched; room for */
+	uint64_t changes;	   /* of watched words, ever */
+	struct shadow_page page[];
+};
+
+/* One copy of a page: its bytes, which lie at byte `at` of an appliance's pool. */
+struct remote_page {
+	const uint8_t *bytes;
+	uint64_t at;
+	uint32_t appliance;
 };
 
 struct object {
@@ -63,8 +78,7 @@ struct program {
 	struct process *process;
 	extmem *x; /* NULL: it has none at the moment */
 	extmem_region *region;
-	uint64_t pages, pages_max;
-	struct shadow *shadow;
+	struct shadow *shadow; /* of its region */
 	struct object objects[OBJECTS_MAX];
 	uint32_t objects_count;
 	uint64_t objects_moved; /* goes on with each that is taken or given */
@@ -75,7 +89,6 @@ struct program {
 	bool ended;
 	struct worker workers[8];
 	uint64_t stamp, lives;
-	uint64_t changes; /* of watched words */
 	uint64_t pause_ns, pause_until_ns; /* since it could not be opened */
 	struct outcome_watch watch;
 };
@@ -86,6 +99,8 @@ struct program {
  * nobody else rolls them. */
 void dice_cast(struct worker *, uint64_t number);
 uint64_t below(uint64_t n);
+struct shadow *shadow_open(uint64_t pages_max); /* all zero; free() it */
+void shadow_clear(struct shadow *);		/* all words are zero */
 /* Where the watched words of a page are. */
 extern const uint64_t word_places[WORDS];
 void word_check(struct program *, uint64_t page, unsigned i,
@@ -93,10 +108,10 @@ void word_check(struct program *, uint64_t page, unsigned i,
 void word_set(struct program *, uint64_t page, unsigned i, uint64_t value);
 /* A call says that these are in the remote memory, as far as nothing has changed
  * since so many changes: are they? Only of words that were written. */
-void word_far(const struct program *, uint64_t page, unsigned i,
-	      const char *how);
-void pages_far(const struct program *, uint64_t page, uint64_t count,
-	       uint64_t changes, const char *how);
+void word_remote(const struct program *, uint64_t page, unsigned i,
+		 const char *how);
+void pages_remote(const struct program *, uint64_t page, uint64_t count,
+		  uint64_t changes, const char *how);
 /* One that nobody has written yet. */
 uint64_t word_fresh(struct program *);
 /* One operation on the region itself at a time (alone), or several in it. */
@@ -174,10 +189,11 @@ bool around_touch(const struct program *, uint64_t page, bool write);
 /* What is there: the page; may it be stored into? */
 void around_look(const struct program *, uint64_t page, bool *ret_here,
 		 bool *ret_open);
-/* What the remote memory holds of the page, at which byte of which appliance; NULL:
- * its lease has ended, or nobody can look. */
-const uint8_t *around_far(const struct program *, uint64_t page,
-			  uint32_t *ret_appliance, uint64_t *ret_at);
+/* How many copies of a page there may be, and one of them. False: there is no
+ * such copy, its lease has ended, or nobody can look. */
+uint32_t around_members(void);
+bool around_remote(const struct program *, uint64_t page, uint32_t member,
+		   struct remote_page *ret);
 /* The page's number in traces. */
 uint64_t around_page(const struct program *, uint64_t page);
 const char *around_address(uint32_t appliance);

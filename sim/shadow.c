@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a program knows of its region's bytes and of its calls; see program.h. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "sim/counts.h"
@@ -37,8 +38,23 @@ const uint64_t word_places[WORDS] = { 0, 2040, XM_PAGE - 8 };
 
 /* --- the shadow -------------------------------------------------------------------- */
 
+struct shadow *shadow_open(uint64_t pages_max)
+{
+	struct shadow *s = calloc(1, sizeof(*s) +
+					     pages_max * sizeof(s->page[0]));
+
+	XM_ASSERT(s != NULL);
+	s->pages_max = pages_max;
+	return s;
+}
+
+void shadow_clear(struct shadow *s)
+{
+	memset(s->page, 0, s->pages_max * sizeof(s->page[0]));
+}
+
 /* No page is torn: what one of its words shows of a write, the others do too. */
-static void settle(struct program *p, struct shadow *page,
+static void settle(struct program *p, struct shadow_page *page,
 		   const struct word *by, bool came)
 {
 	uint64_t write = by->by;
@@ -51,19 +67,19 @@ static void settle(struct program *p, struct shadow *page,
 		if (came)
 			w->value = w->maybe;
 		w->unsure = false;
-		w->since = ++p->changes;
+		w->since = ++p->shadow->changes;
 	}
 }
 
 void word_check(struct program *p, uint64_t page, unsigned i,
 		       uint64_t got, const char *how)
 {
-	struct word *w = &p->shadow[page].words[i];
+	struct word *w = &p->shadow->page[page].words[i];
 
 	if (got == w->value) {
-		settle(p, &p->shadow[page], w, false);
+		settle(p, &p->shadow->page[page], w, false);
 	} else if (w->unsure && got == w->maybe) {
-		settle(p, &p->shadow[page], w, true);
+		settle(p, &p->shadow->page[page], w, true);
 	} else {
 		world_broken("faithfulness", "client %u %s page %llu of its "
 			     "region (arena page %llu), word %u: %016llx, not "
@@ -79,23 +95,22 @@ void word_check(struct program *p, uint64_t page, unsigned i,
 void word_set(struct program *p, uint64_t page, unsigned i,
 		     uint64_t value)
 {
-	p->shadow[page].words[i] = (struct word){ .value = value,
-						  .since = ++p->changes };
+	p->shadow->page[page].words[i] = (struct word){ .value = value,
+						  .since = ++p->shadow->changes };
 }
 
 /* --- its level ----------------------------------------------------------------------- */
 
-/* Zero may be what the library knows of a page that is fresh, whatever lies
- * there. */
-static void far_check(const struct program *p, uint64_t page, unsigned i,
-		      const uint8_t *remote, uint32_t appliance, uint64_t at,
-		      const char *how)
+/* One word of one copy. A page whose value is zero may be fresh: then the library
+ * knows that it is zero, whatever lies in the remote memory. */
+static void remote_check(const struct program *p, uint64_t page, unsigned i,
+			 const struct remote_page *r, const char *how)
 {
-	uint64_t value = p->shadow[page].words[i].value, got;
+	uint64_t value = p->shadow->page[page].words[i].value, got;
 
 	if (value == 0)
 		return;
-	memcpy(&got, remote + word_places[i], sizeof(got));
+	memcpy(&got, r->bytes + word_places[i], sizeof(got));
 	sim_counts.laws_asked++;
 	if (got != value)
 		world_broken("level", "client %u has %s page %llu of its region "
@@ -103,35 +118,38 @@ static void far_check(const struct program *p, uint64_t page, unsigned i,
 			     "is not what it has in word %u: %016llx, not "
 			     "%016llx", p->index, how, (unsigned long long)page,
 			     (unsigned long long)around_page(p, page),
-			     (unsigned long long)(at + word_places[i]),
-			     appliance, i, (unsigned long long)got,
+			     (unsigned long long)(r->at + word_places[i]),
+			     r->appliance, i, (unsigned long long)got,
 			     (unsigned long long)value);
 }
 
-void word_far(const struct program *p, uint64_t page, unsigned i,
-	      const char *how)
+void word_remote(const struct program *p, uint64_t page, unsigned i,
+		 const char *how)
 {
-	uint32_t appliance;
-	uint64_t at;
-	const uint8_t *remote = around_far(p, page, &appliance, &at);
+	struct remote_page r;
 
-	if (remote != NULL)
-		far_check(p, page, i, remote, appliance, at, how);
+	for (uint32_t m = 0; m < around_members(); m++) {
+		if (around_remote(p, page, m, &r))
+			remote_check(p, page, i, &r, how);
+	}
 }
 
-void pages_far(const struct program *p, uint64_t page, uint64_t count,
-	       uint64_t changes, const char *how)
+void pages_remote(const struct program *p, uint64_t page, uint64_t count,
+		  uint64_t changes, const char *how)
 {
-	for (uint64_t n = page; n < page + count; n++) {
-		const struct shadow *s = &p->shadow[n];
-		uint32_t appliance;
-		uint64_t at;
-		const uint8_t *remote = s->busy ? NULL
-					     : around_far(p, n, &appliance, &at);
+	struct remote_page r;
 
-		for (unsigned i = 0; remote != NULL && i < WORDS; i++) {
-			if (!s->words[i].unsure && s->words[i].since <= changes)
-				far_check(p, n, i, remote, appliance, at, how);
+	for (uint64_t n = page; n < page + count; n++) {
+		const struct shadow_page *s = &p->shadow->page[n];
+
+		for (uint32_t m = 0; !s->busy && m < around_members(); m++) {
+			if (!around_remote(p, n, m, &r))
+				continue;
+			for (unsigned i = 0; i < WORDS; i++) {
+				if (!s->words[i].unsure &&
+				    s->words[i].since <= changes)
+					remote_check(p, n, i, &r, how);
+			}
 		}
 	}
 }
@@ -165,18 +183,18 @@ void program_leave(struct program *p, bool alone)
 bool pages_claim(struct program *p, uint64_t page, uint64_t count)
 {
 	for (uint64_t i = page; i < page + count; i++) {
-		if (p->shadow[i].busy)
+		if (p->shadow->page[i].busy)
 			return false;
 	}
 	for (uint64_t i = page; i < page + count; i++)
-		p->shadow[i].busy = true;
+		p->shadow->page[i].busy = true;
 	return true;
 }
 
 void pages_unclaim(struct program *p, uint64_t page, uint64_t count)
 {
 	for (uint64_t i = page; i < page + count; i++)
-		p->shadow[i].busy = false;
+		p->shadow->page[i].busy = false;
 }
 
 /* --- calls ---------------------------------------------------------------------------- */

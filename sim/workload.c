@@ -23,7 +23,7 @@
 
 static bool region_take(struct program *p)
 {
-	uint64_t granules = p->pages_max * XM_PAGE / sim_shape.granule;
+	uint64_t granules = p->shadow->pages_max * XM_PAGE / sim_shape.granule;
 	uint64_t size = (1 + below(granules)) * sim_shape.granule;
 	struct part parts[PARTS_MAX];
 	unsigned count = 0;
@@ -46,7 +46,7 @@ static bool region_take(struct program *p)
 	world_note("program.take: client {client} has a region of {size:bytes}", p->index, size, 0);
 	p->lost = false;
 	p->objects_count = 0;
-	memset(p->shadow, 0, p->pages_max * sizeof(*p->shadow));
+	shadow_clear(p->shadow);
 	if (!slab_take(p))
 		world_broken("selection", "a fresh region has no room");
 	/* Explicit writes before the first mapping, sometimes, and not all of
@@ -73,7 +73,7 @@ static void verify(struct program *p)
 	uint8_t *bytes = malloc(XM_PAGE);
 
 	XM_ASSERT(bytes != NULL);
-	for (uint64_t i = 0; i < p->pages && !p->lost; i++) {
+	for (uint64_t i = 0; i < p->shadow->pages && !p->lost; i++) {
 		uint64_t began_ns = world_now();
 		int rc;
 

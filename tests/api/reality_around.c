@@ -146,15 +146,19 @@ uint64_t around_clock(const struct program *p)
 	return last_ns;
 }
 
-/* That is another process's. */
-const uint8_t *around_far(const struct program *p, uint64_t page,
-			  uint32_t *ret_appliance, uint64_t *ret_at)
+uint32_t around_members(void)
+{
+	return 0; /* they are another process's */
+}
+
+bool around_remote(const struct program *p, uint64_t page, uint32_t member,
+		   struct remote_page *ret)
 {
 	(void)p;
 	(void)page;
-	(void)ret_appliance;
-	(void)ret_at;
-	return NULL;
+	(void)member;
+	(void)ret;
+	return false;
 }
 
 uint64_t around_page(const struct program *p, uint64_t page)
@@ -298,7 +302,7 @@ void reality_live(uint64_t seed, uint64_t end_ms)
 
 bool reality_open(const char *address, unsigned timeout_ms, unsigned loss_ms)
 {
-	static struct shadow shadow[REALITY_POOL / XM_PAGE];
+	static struct shadow *shadow;
 	struct program *p = &around.program;
 
 	sim_shape = (struct sim_shape){
@@ -306,10 +310,12 @@ bool reality_open(const char *address, unsigned timeout_ms, unsigned loss_ms)
 		.pool_size = REALITY_POOL, .granule = GRANULE,
 		.timeout_ms = timeout_ms, .loss_ms = loss_ms,
 	};
+	if (shadow == NULL)
+		shadow = shadow_open(REALITY_POOL / XM_PAGE);
 	snprintf(around.address, sizeof(around.address), "%s", address);
 	memset(&around.watch, 0, sizeof(around.watch));
 	*p = (struct program){
-		.pages_max = XM_COUNT(shadow), .shadow = shadow,
+		.shadow = shadow,
 		.stamp = p->stamp, .lives = 1,
 	};
 	p->workers[0].program = p;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The laws (invariants) that the oracle asks in turns; oracle.c says when. Each
+ * laws_*.c has at its head the sentence of the contract that it checks. Laws that
+ * are asked about as something happens are in oracle.h, shadow.h and notes.h.
+ */
+#ifndef XM_SIM_LAWS_H
+#define XM_SIM_LAWS_H
+
+#include "core/client/client.h"
+
+/* --- laws_ownership.c --- */
+void law_pool(uint32_t appliance);  /* extents make up the pool */
+void law_names(uint32_t appliance); /* each client has a number of its own */
+void law_keys(uint32_t appliance);  /* each key opens its client's bytes only */
+
+/* --- laws_epoch.c --- */
+
+/* Leases of silent clients end, those of others do not. `all`: also asks about
+ * clients whose silence should have ended their leases, which only time changes. */
+void law_leases(uint32_t appliance, bool all);
+
+/* --- laws_page.c --- */
+void law_pages(uint32_t client);
+
+/* --- laws_bounds.c --- */
+
+/* A lane's counters are what the fabric saw. Not while its lock is held. */
+void law_counters(uint32_t client, const struct lane *);
+/* So are the pages that the client says are present. */
+void law_present(uint32_t client, const extmem *, uint64_t frames);
+
+#endif

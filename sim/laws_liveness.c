@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Liveness: once the weather clears, every request, fault and flush ends within T.
+ * That is the second half of each run (run.c). While faults are injected a call
+ * returns by its deadline all the same (shadow.c), a thread is woken when what it
+ * waits for has happened (os.c), and clients that merely hang lose no page: that
+ * is checked here.
+ */
+#include "sim/appliance.h"
+#include "sim/notes.h"
+#include "sim/oracle.h"
+#include "sim/shape.h"
+#include "sim/weather.h"
+
+/* Where no fault was injected but hangs of clients, and no lease has ended, no
+ * page is lost. */
+void oracle_page_lost(void)
+{
+	if (!weather_only_pauses())
+		return;
+	for (uint32_t i = 0; i < sim_shape.appliances; i++) {
+		if (appliance_service(i) == NULL ||
+		    appliance_service(i)->expired > 0)
+			return;
+	}
+	world_broken("liveness", "a page was lost, and only clients had hung");
+}
