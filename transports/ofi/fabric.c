@@ -11,12 +11,14 @@
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "transports/ofi/ofi.h"
 
@@ -50,6 +52,19 @@ int xm_ofi_say(struct xm_transport *t, int error, const char *format, ...)
 	vsnprintf(t->words, sizeof(t->words), format, list);
 	va_end(list);
 	return error;
+}
+
+/* Not strerror(), which fi_strerror() calls: it translates, and reads the
+ * environment to find out into what (see xm_ofi_info_to()). */
+const char *xm_ofi_error_words(int error)
+{
+	const char *words;
+
+	if (error < 0)
+		error = -error;
+	words = error < FI_ERRNO_OFFSET ? strerrordesc_np(error)
+					: fi_strerror(error);
+	return words ? words : "an unknown error";
 }
 
 int xm_ofi_errno(ssize_t fi_error)
@@ -227,6 +242,109 @@ int xm_ofi_info(struct xm_transport *t, const char *host, const char *service,
 			  list);
 }
 
+/* "10.1.2.3" or "fe80::1%eth0", and a port. */
+static int address_read(const char *host, const char *service,
+			struct ofi_address *ret)
+{
+	char name[OFI_HOST_SIZE * 2];
+	uint16_t port = htons((uint16_t)strtoul(service, NULL, 10));
+	char *scope;
+
+	memset(ret, 0, sizeof(*ret));
+	if (inet_pton(AF_INET, host, &ret->u.in.sin_addr) == 1) {
+		ret->size = sizeof(ret->u.in);
+		ret->u.in.sin_family = AF_INET;
+		ret->u.in.sin_port = port;
+		return 0;
+	}
+	snprintf(name, sizeof(name), "%s", host);
+	scope = strchr(name, '%');
+	if (scope)
+		*scope++ = '\0';
+	if (inet_pton(AF_INET6, name, &ret->u.in6.sin6_addr) != 1)
+		return -EINVAL;
+	ret->size = sizeof(ret->u.in6);
+	ret->u.in6.sin6_family = AF_INET6;
+	ret->u.in6.sin6_port = port;
+	if (scope) {
+		unsigned index = if_nametoindex(scope);
+
+		ret->u.in6.sin6_scope_id =
+			index ? index : (uint32_t)strtoul(scope, NULL, 10);
+	}
+	return 0;
+}
+
+/* The address of ours from which the kernel would send to `far`, and port 0. */
+static int address_towards(const struct ofi_address *far,
+			   struct ofi_address *ret)
+{
+	int fd = socket(far->u.any.sa_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int error = 0;
+
+	*ret = (struct ofi_address){ .size = sizeof(ret->u) };
+	if (fd < 0 || connect(fd, &far->u.any, far->size) != 0 ||
+	    getsockname(fd, &ret->u.any, &ret->size) != 0)
+		error = errno;
+	if (fd >= 0)
+		close(fd);
+	if (ret->u.any.sa_family == AF_INET)
+		ret->u.in.sin_port = 0;
+	else
+		ret->u.in6.sin6_port = 0;
+	return -error;
+}
+
+static bool address_set(const struct ofi_address *address, void **ret,
+			size_t *ret_size)
+{
+	void *copy = malloc(address->size);
+
+	if (!copy)
+		return false;
+	memcpy(copy, &address->u, address->size);
+	free(*ret);
+	*ret = copy;
+	*ret_size = address->size;
+	return true;
+}
+
+/* For a connection of an initiator: what open() was told, with other addresses.
+ *
+ * fi_getinfo() is not asked again. Connections are made again at any time, on
+ * the keeper's thread, which holds the lock of a lane then; and fi_getinfo()
+ * reads the environment. The environment is memory of the program's, which may
+ * be external: reading it would be a fault that waits for that very lock. */
+int xm_ofi_info_to(struct xm_transport *t, const char *host,
+		   const char *service, struct fi_info **ret)
+{
+	struct fi_info *info = fi_dupinfo(t->info);
+	struct ofi_address far, near;
+	int error = 0;
+
+	if (!info)
+		return xm_ofi_say(t, -ENOMEM, "no memory for info");
+	if (t->scheme->inet) {
+		error = address_read(host, service, &far);
+		if (!error)
+			error = address_towards(&far, &near);
+		if (!error && (!address_set(&far, &info->dest_addr,
+					    &info->dest_addrlen) ||
+			       !address_set(&near, &info->src_addr,
+					    &info->src_addrlen)))
+			error = -ENOMEM;
+		info->addr_format = strchr(host, ':') ? FI_SOCKADDR_IN6
+						      : FI_SOCKADDR_IN;
+	}
+	if (error) {
+		fi_freeinfo(info);
+		return xm_ofi_say(t, xm_ofi_errno(error), "host %s: %s", host,
+				  xm_ofi_error_words(error));
+	}
+	*ret = info;
+	return 0;
+}
+
 void xm_ofi_version(const struct fi_info *info, char *ret, size_t size)
 {
 	uint32_t library = fi_version();
@@ -276,7 +394,7 @@ int xm_ofi_locator_make(struct xm_transport *t, fid_t fid,
 
 	if (error)
 		return xm_ofi_say(t, xm_ofi_errno(error), "fi_getname: %s",
-				  fi_strerror(-error));
+				  xm_ofi_error_words(error));
 	if (t->scheme->inet) {
 		error = getnameinfo((struct sockaddr *)name, (socklen_t)size,
 				    host, sizeof(host), service,

@@ -177,7 +177,8 @@ static int link_enlist(struct xm_transport *t, struct ofi_link *link,
 		link->near_mr[span] = NULL;
 		return xm_ofi_say(t, xm_ofi_errno(error),
 				  "registering %zu bytes of local memory: %s",
-				  t->spans[span].size, fi_strerror(-error));
+				  t->spans[span].size,
+				  xm_ofi_error_words(error));
 	}
 	return 0;
 }
@@ -225,7 +226,7 @@ void xm_ofi_delist(struct xm_transport *t, void *memory, size_t size)
 static int failed(struct xm_transport *t, const char *call, int error)
 {
 	return xm_ofi_say(t, xm_ofi_errno(error), "%s: %s: %s", t->provider,
-			  call, fi_strerror(-error));
+			  call, xm_ofi_error_words(error));
 }
 
 static int link_open_rdm(struct xm_transport *t, struct ofi_link *link,
@@ -281,13 +282,11 @@ static int link_open(struct xm_transport *t, struct ofi_link *link,
 		     const struct xm_locator *locator, const uint8_t *ticket)
 {
 	char host[OFI_HOST_SIZE * 2], service[OFI_SERVICE_SIZE];
-	bool inet = t->scheme->inet;
 	int error = xm_ofi_locator_read(t, locator, host, service);
 
 	if (error)
 		return error;
-	error = xm_ofi_info(t, inet ? host : NULL, inet ? service : NULL,
-			    false, &link->info);
+	error = xm_ofi_info_to(t, host, service, &link->info);
 	if (error)
 		return error;
 	link->info->tx_attr->size = xm_max(link->info->tx_attr->size, t->depth);

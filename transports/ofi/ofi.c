@@ -82,7 +82,7 @@ int xm_ofi_cq_open(struct xm_transport *t, struct fid_domain *domain,
 	}
 	if (error)
 		return xm_ofi_say(t, xm_ofi_errno(error), "%s: fi_cq_open: %s",
-				  t->provider, fi_strerror(-error));
+				  t->provider, xm_ofi_error_words(error));
 	*ret_fd = -1;
 	if (t->fd_waits && fi_control(&cq->fid, FI_GETWAIT, ret_fd))
 		*ret_fd = -1;
@@ -99,7 +99,7 @@ int xm_ofi_eq_open(struct xm_transport *t, struct fid_fabric *fabric,
 
 	if (error)
 		return xm_ofi_say(t, xm_ofi_errno(error), "%s: fi_eq_open: %s",
-				  t->provider, fi_strerror(-error));
+				  t->provider, xm_ofi_error_words(error));
 	if (fi_control(&eq->fid, FI_GETWAIT, ret_fd))
 		*ret_fd = -1;
 	*ret = eq;
@@ -205,7 +205,7 @@ static void limits_set(struct xm_transport *t, uint32_t clients)
 static int open_fabric(struct xm_transport *t,
 		       const struct xm_transport_options *options)
 {
-	bool inet = t->scheme->inet;
+	bool inet = t->scheme->inet, everywhere;
 	int error = xm_ofi_address(t, options->address);
 
 	if (error)
@@ -215,7 +215,12 @@ static int open_fabric(struct xm_transport *t,
 	if (t->target)
 		return xm_ofi_info(t, inet ? t->host : NULL, inet ? "0" : NULL,
 				   inet, &t->info);
-	return xm_ofi_info(t, NULL, NULL, false, &t->info);
+	/* Any port will do: connections have their own; see
+	 * xm_ofi_info_to(). */
+	everywhere = strcmp(t->host, "0.0.0.0") == 0;
+	return inet && !everywhere
+		       ? xm_ofi_info(t, t->host, "1", false, &t->info)
+		       : xm_ofi_info(t, NULL, NULL, false, &t->info);
 }
 
 static int ofi_open(const struct xm_transport_options *options, char *words,

@@ -22,7 +22,9 @@
 #ifndef XM_OFI_H
 #define XM_OFI_H
 
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
 
 #include <rdma/fabric.h>
 #include <rdma/fi_cm.h>
@@ -144,6 +146,15 @@ struct ofi_span {
 	size_t size;
 };
 
+struct ofi_address {
+	socklen_t size;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} u;
+};
+
 /* What a provider may replace behind our back; see fabric.c. */
 struct ofi_handlers {
 	struct sigaction kept[4];
@@ -159,7 +170,9 @@ struct xm_transport {
 	int doors;     /* epoll: all of those, and of event queues; or -1 */
 	uint32_t links_max, tenants_max, tickets_max, exposures_max;
 
-	struct fi_info *info; /* target: what it listens with */
+	/* Target: what it listens with. Initiator: what its connections are
+	 * opened with, but for the addresses. */
+	struct fi_info *info;
 
 	struct ofi_link *links;
 	uint32_t links_used; /* one past the highest ever used */
@@ -205,6 +218,8 @@ const struct ofi_scheme *xm_ofi_scheme(const char *scheme);
 int xm_ofi_address(struct xm_transport *, const char *address);
 int xm_ofi_info(struct xm_transport *, const char *host, const char *service,
 		bool source, struct fi_info **ret);
+int xm_ofi_info_to(struct xm_transport *, const char *host,
+		   const char *service, struct fi_info **ret);
 void xm_ofi_version(const struct fi_info *, char *ret, size_t size);
 void xm_ofi_mr_mode(const struct fi_info *, char *ret, size_t size);
 int xm_ofi_locator_make(struct xm_transport *, fid_t,
@@ -213,6 +228,7 @@ int xm_ofi_locator_read(struct xm_transport *, const struct xm_locator *,
 			char host[OFI_HOST_SIZE * 2],
 			char service[OFI_SERVICE_SIZE]);
 int xm_ofi_errno(ssize_t fi_error);
+const char *xm_ofi_error_words(int error);
 int xm_ofi_say(struct xm_transport *, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 

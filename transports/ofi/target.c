@@ -34,7 +34,7 @@
 static int failed(struct xm_transport *t, const char *call, int error)
 {
 	return xm_ofi_say(t, xm_ofi_errno(error), "%s: %s: %s", t->provider,
-			  call, fi_strerror(-error));
+			  call, xm_ofi_error_words(error));
 }
 
 static bool over_msg(const struct xm_transport *t)
