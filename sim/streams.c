@@ -225,6 +225,12 @@ static void channel_end(struct xm_channel *c)
 	}
 }
 
+static void channel_resolve(struct xm_channel *c, const char *address)
+{
+	(void)c;
+	(void)address;
+}
+
 static int channel_connect(struct xm_channel *c, const char *address,
 			   uint32_t *ret)
 {
@@ -336,6 +342,7 @@ const struct xm_channel_ops fabric_channel = {
 	.scheme = "sim",
 	.open = channel_open,
 	.close = channel_end,
+	.resolve = channel_resolve,
 	.connect = channel_connect,
 	.disconnect = channel_disconnect,
 	.send = channel_send,

@@ -3,10 +3,11 @@
  * Control messages over TCP and unix sockets.
  *
  * SCHEME://HOST:PORT is TCP: HOST a name, an IPv4 address or an IPv6 address
- * in brackets. Numeric hosts are taken as they are; a name is asked of
- * getaddrinfo(), which may block for as long as the resolver does: give
- * numbers where that matters. A name's addresses are tried one after the
- * other, at most ADDRESSES_MAX of them.
+ * in brackets. resolve() looks it up once, by getaddrinfo(), which may wait
+ * for as long as the system's resolver does; each connect() tries the addresses
+ * that were found then, one after the other, at most ADDRESSES_MAX of them. An
+ * appliance that moves to an address that its name did not have is found by
+ * clients opened after that.
  *
  * ofi+shm://NAME is the abstract unix socket "@extmem/NAME". Abstract,
  * because it leaves no file behind after a kill -9 and needs no directory that
@@ -72,6 +73,15 @@ struct address {
 	} u;
 };
 
+/* What resolve() found. */
+struct target {
+	struct target *next;
+	char text[ADDRESS_SIZE];
+	int status; /* why there are no addresses; or 0 */
+	uint32_t count;
+	struct address addresses[ADDRESSES_MAX];
+};
+
 struct peer {
 	enum peer_state state;
 	int fd;
@@ -85,8 +95,8 @@ struct peer {
 	uint8_t *buffer;      /* `in`, then `out` */
 	size_t in_used, in_taken;
 	size_t out_begin, out_end;
-	uint32_t address, addresses_count;
-	struct address *addresses; /* still to be tried */
+	const struct target *target; /* of connect() */
+	uint32_t address; /* of the target's, to be tried next */
 };
 
 struct xm_channel {
@@ -97,6 +107,7 @@ struct xm_channel {
 	uint64_t handshake_ns;
 	uint32_t peers_max, peers_high; /* above, none was ever used */
 	uint32_t peers_count, cursor;
+	struct target *targets;
 	char address[ADDRESS_SIZE + 32];
 	struct peer peers[];
 };
@@ -291,7 +302,6 @@ static void peer_free(struct xm_channel *c, struct peer *p)
 {
 	peer_close_fd(p);
 	free(p->buffer);
-	free(p->addresses);
 	memset(p, 0, sizeof(*p));
 	p->fd = -1;
 	c->peers_count--;
@@ -342,8 +352,9 @@ static void peer_flush(struct xm_channel *c, struct peer *p)
 /* Tries the addresses left until one does not fail at once. */
 static void peer_try(struct xm_channel *c, struct peer *p, int status)
 {
-	while (p->address < p->addresses_count) {
-		const struct address *a = &p->addresses[p->address++];
+	while (p->address < p->target->count) {
+		const struct address *a =
+			&p->target->addresses[p->address++];
 
 		peer_close_fd(p);
 		p->fd = socket(a->u.any.sa_family,
@@ -625,6 +636,12 @@ static void stream_close(struct xm_channel *c)
 	for (i = 0; i < c->peers_high; i++)
 		if (c->peers[i].state != PEER_FREE)
 			peer_free(c, &c->peers[i]);
+	while (c->targets != NULL) {
+		struct target *target = c->targets;
+
+		c->targets = target->next;
+		free(target);
+	}
 	if (c->listener >= 0)
 		close(c->listener);
 	if (c->epoll >= 0)
@@ -671,27 +688,48 @@ static int stream_open(const struct xm_channel_options *o, char *words,
 	return 0;
 }
 
+static struct target *target_find(const struct xm_channel *c,
+				  const char *address)
+{
+	struct target *target = c->targets;
+
+	while (target != NULL && strcmp(target->text, address) != 0)
+		target = target->next;
+	return target;
+}
+
+static void stream_resolve(struct xm_channel *c, const char *address)
+{
+	struct target *target;
+
+	/* One that is too long is no address; connect() says so. */
+	if (address_rest(address) == NULL || target_find(c, address) != NULL)
+		return;
+	target = calloc(1, sizeof(*target));
+	if (target == NULL)
+		return;
+	snprintf(target->text, sizeof(target->text), "%s", address);
+	target->status = resolve(address, false, target->addresses,
+				 &target->count);
+	target->next = c->targets;
+	c->targets = target;
+}
+
 static int stream_connect(struct xm_channel *c, const char *address,
 			  uint32_t *ret)
 {
-	struct address addresses[ADDRESSES_MAX];
-	uint32_t count = 0;
+	const struct target *target = target_find(c, address);
 	struct peer *p;
 	int r;
 
-	r = resolve(address, false, addresses, &count);
-	if (r != 0)
-		return r;
+	if (target == NULL)
+		return address_rest(address) == NULL ? -EINVAL : -ENOMEM;
+	if (target->status != 0)
+		return target->status;
 	r = peer_new(c, &p);
 	if (r != 0)
 		return r;
-	p->addresses = malloc(count * sizeof(addresses[0]));
-	if (p->addresses == NULL) {
-		peer_free(c, p);
-		return -ENOMEM;
-	}
-	memcpy(p->addresses, addresses, count * sizeof(addresses[0]));
-	p->addresses_count = count;
+	p->target = target;
 	peer_try(c, p, -EADDRNOTAVAIL); /* a failure comes as DOWN */
 	*ret = (uint32_t)(p - c->peers);
 	return 0;
@@ -857,6 +895,7 @@ static const char *stream_address(struct xm_channel *c)
 		.scheme = SCHEME,                                             \
 		.open = stream_open,                                          \
 		.close = stream_close,                                        \
+		.resolve = stream_resolve,                                    \
 		.connect = stream_connect,                                    \
 		.disconnect = stream_disconnect,                              \
 		.send = stream_send,                                          \

@@ -7,7 +7,7 @@
  * control process never opens libfabric, the interface process never reads a
  * message. Rare by design: nothing on the path of a fault uses it.
  *
- *  - Nothing blocks, except wait(), no longer than it is told.
+ *  - Nothing blocks, except wait(), no longer than it is told, and resolve().
  *  - Messages to one peer arrive whole, once and in order, or the peer goes
  *    DOWN. A message is 1 .. XM_MESSAGE_SIZE_MAX bytes of wire.h.
  *  - DOWN is reported once per peer that was reported (UP) or connected; its
@@ -59,7 +59,13 @@ struct xm_channel_ops {
 	int (*open)(const struct xm_channel_options *, char *words,
 		    size_t words_size, struct xm_channel **ret);
 	void (*close)(struct xm_channel *);
-	/* Starts a connection to an address; UP or DOWN follows. */
+	/* Looks an address up, for every connect() to it. It may wait for the
+	 * system's resolver, and reads the environment: so it is called as a
+	 * client is opened, on the thread that opens it. Whatever goes wrong,
+	 * connect() says. */
+	void (*resolve)(struct xm_channel *, const char *address);
+	/* Starts a connection to an address that was resolved; UP or DOWN
+	 * follows. */
 	int (*connect)(struct xm_channel *, const char *address,
 		       uint32_t *ret);
 	void (*disconnect)(struct xm_channel *, uint32_t peer);

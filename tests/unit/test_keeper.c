@@ -41,6 +41,12 @@ static int channel_connect(struct xm_channel *c, const char *address,
 	return 0;
 }
 
+static void channel_resolve(struct xm_channel *c, const char *address)
+{
+	CU_ASSERT_FALSE(c->connected);
+	CU_ASSERT_STRING_EQUAL(address, "fake:1");
+}
+
 static void channel_disconnect(struct xm_channel *c, uint32_t peer)
 {
 	CU_ASSERT_TRUE(c->connected && peer == c->peer);
@@ -71,6 +77,7 @@ static int channel_poll(struct xm_channel *c, struct xm_channel_event *ret)
 
 static const struct xm_channel_ops channel_ops = {
 	.scheme = "fake",
+	.resolve = channel_resolve,
 	.connect = channel_connect,
 	.disconnect = channel_disconnect,
 	.send = channel_send,

@@ -56,6 +56,13 @@ static struct xm_channel *open_initiator(const struct xm_channel_ops *ops)
 	return c;
 }
 
+static int connect_to(const struct xm_channel_ops *ops, struct xm_channel *c,
+		      const char *address, uint32_t *ret)
+{
+	ops->resolve(c, address);
+	return ops->connect(c, address, ret);
+}
+
 /* The next event of `c`. */
 static struct xm_channel_event next(const struct xm_channel_ops *ops,
 				    struct xm_channel *c)
@@ -80,8 +87,8 @@ static void pair_open(struct pair *p, const struct xm_channel_ops *ops,
 	p->ops = ops;
 	p->target = open_target(ops, address, 0);
 	p->initiator = open_initiator(ops);
-	CU_ASSERT_EQUAL_FATAL(ops->connect(p->initiator,
-					   ops->address(p->target), &p->local),
+	CU_ASSERT_EQUAL_FATAL(connect_to(ops, p->initiator,
+					 ops->address(p->target), &p->local),
 			      0);
 	event = next(ops, p->target);
 	CU_ASSERT_EQUAL_FATAL(event.kind, XM_CHANNEL_UP);
@@ -249,7 +256,7 @@ static int down_status(const struct xm_channel_ops *ops, const char *address)
 	struct xm_channel *c = open_initiator(ops);
 	struct xm_channel_event event;
 	uint32_t peer;
-	int r = ops->connect(c, address, &peer);
+	int r = connect_to(ops, c, address, &peer);
 
 	if (r == 0) {
 		event = next(ops, c);
@@ -301,16 +308,17 @@ static void malformed_addresses_are_refused(void)
 	size_t i;
 
 	for (i = 0; i < XM_COUNT(addresses); i++) {
-		if (xm_stream_tcp.connect(c, addresses[i], &peer) != -EINVAL)
+		if (connect_to(&xm_stream_tcp, c, addresses[i], &peer) !=
+		    -EINVAL)
 			CU_FAIL(addresses[i]);
 	}
 	memset(address, 'a', sizeof(address));
 	memcpy(address, "ofi+tcp://", 10);
 	memcpy(address + sizeof(address) - 3, ":1", 3);
-	CU_ASSERT_EQUAL(xm_stream_tcp.connect(c, address, &peer), -EINVAL);
+	CU_ASSERT_EQUAL(connect_to(&xm_stream_tcp, c, address, &peer), -EINVAL);
 	memcpy(address, "ofi+shm://", 10);
 	address[150] = '\0';
-	CU_ASSERT_EQUAL(xm_stream_tcp.connect(c, address, &peer), -EINVAL);
+	CU_ASSERT_EQUAL(connect_to(&xm_stream_tcp, c, address, &peer), -EINVAL);
 	CU_ASSERT_EQUAL(peer, 7);
 	xm_stream_tcp.close(c);
 }
@@ -488,7 +496,7 @@ static void something_else_that_listens_is_no_appliance(void)
 			0);
 	snprintf(address, sizeof(address), "ofi+tcp://127.0.0.1:%u",
 		 ntohs(own.sin_port));
-	CU_ASSERT_EQUAL(xm_stream_tcp.connect(c, address, &peer), 0);
+	CU_ASSERT_EQUAL(connect_to(&xm_stream_tcp, c, address, &peer), 0);
 	fd = accept(listener, NULL, NULL);
 	CU_ASSERT_EQUAL(send(fd, "SSH-2.0-x\r\n", 11, MSG_NOSIGNAL), 11);
 	event = next(&xm_stream_tcp, c);
