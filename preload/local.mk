@@ -12,6 +12,7 @@ libextmem_run_la_SOURCES = \
 	preload/call.c \
 	preload/child.c \
 	preload/descriptor.c \
+	preload/environment.c \
 	preload/exec.c \
 	preload/fork.c \
 	preload/fork.h \

@@ -600,6 +600,7 @@ __attribute__((constructor)) static void start(void)
 		snprintf(words, sizeof(words), "%s", extmem_error());
 		refuse(words);
 	}
+	environment_start();
 	signal_opened();
 	library_span_count = 0; /* providers may have been loaded */
 	dl_iterate_phdr(note_library, NULL);

@@ -17,6 +17,7 @@
  * handler.c	when the program's handlers run, and jumps out of them
  * thread.c	what each thread has of its own
  * exec.c	which children run plain
+ * environment.c	the environment that the library sees
  * identity.c	users, groups and namespaces, which threads of ours hinder
  * descriptor.c	the library's descriptors, out of the program's way
  * fork.c	fork(), with broker.c and child.c (fork.h)
@@ -186,6 +187,8 @@
 			      const posix_spawn_file_actions_t *,             \
 			      const posix_spawnattr_t *, char *const[],       \
 			      char *const[]))                                 \
+	X(char *, getenv, (const char *))                                     \
+	X(char *, secure_getenv, (const char *))                              \
 	X(int, system, (const char *))                                        \
 	X(FILE *, popen, (const char *, const char *))                        \
 	X(pid_t, fork, (void))                                                \
@@ -583,6 +586,11 @@ void handler_unpinned(const void *address);
 /* The signal comes when the library has returned. */
 void handler_wait(int number, const siginfo_t *, void *context);
 unsigned handler_level(void); /* handlers that run, one in another */
+
+/* --- environment.c --------------------------------------------------------- */
+
+/* From now on the library sees the environment as it is now. */
+void environment_start(void);
 
 /* --- exec.c ---------------------------------------------------------------- */
 

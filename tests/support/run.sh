@@ -31,14 +31,20 @@ number() {
 	sed -n "s/^  \"$1\": \([0-9.]*\).*/\1/p" "${2:-$scratch/stats}"
 }
 
-# usage: appliance SIZE: starts one; $daemon is its process, $address where.
+# usage: appliance SIZE [ADDRESS]: starts one; $daemon is its process, $address
+# where. Fails if it ends at once.
 appliance() {
 	: >"$scratch/address"
-	"$XM_BUILDDIR/extmemd" --listen ofi+tcp://127.0.0.1:0 --memory "$1" \
-		--ready-fd 9 9>"$scratch/address" 2>"$scratch/log" &
+	"$XM_BUILDDIR/extmemd" --listen "${2:-ofi+tcp://127.0.0.1:0}" \
+		--memory "$1" --ready-fd 9 9>"$scratch/address" \
+		2>"$scratch/log" &
 	daemon=$!
-	await test -s "$scratch/address"
+	await starts_or_ends "$daemon"
 	address=$(cat "$scratch/address")
+	[ -n "$address" ]
+}
+starts_or_ends() {
+	[ -s "$scratch/address" ] || ! kill -0 "$1"
 }
 
 # Another user, for whom userfaultfd is the kernel's smallest offer.
