@@ -23,6 +23,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/plant.h \
 	core/pure/session.c \
 	core/pure/session.h \
+	core/pure/snapshot.c \
+	core/pure/snapshot.h \
 	core/pure/trace.c \
 	core/pure/trace.h \
 	core/pure/transport.h \

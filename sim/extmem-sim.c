@@ -52,6 +52,7 @@ struct settings {
 #ifdef XM_PLANT
 	uint32_t plant;
 #endif
+	uint32_t kind;
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	uint64_t weather_ns;
 	struct xm_option_list without;
@@ -86,6 +87,11 @@ static const struct xm_option options[] = {
 	{ .name = "trace", .kind = XM_OPTION_FLAG,
 	  .help = "Print what happens, a line each.",
 	  .destination = offsetof(struct settings, trace) },
+	{ .name = "kind", .kind = XM_OPTION_CHOICE, .value = "cluster",
+	  .choices = "cluster|snapshot",
+	  .help = "What a seed's run is: clients and appliances, or a process "
+		  "whose memory its children see as it was at the fork.",
+	  .destination = offsetof(struct settings, kind) },
 	{ .name = "story", .kind = XM_OPTION_TEXT, .unit = "NAME",
 	  .help = "Tell one story, by its name, to stdout.",
 	  .destination = offsetof(struct settings, story) },
@@ -256,6 +262,7 @@ static int plan(void)
 	p->fail_on = s.fail_on[0] != '\0' ? s.fail_on : NULL;
 	p->show = s.trace ? stderr : NULL;
 	p->until = s.until;
+	p->snapshot = s.kind == 1;
 	if (sim_mask_parse(s.only_weather, &p->weather) != 0 ||
 	    sim_mask_parse(s.only_operations, &p->operations_of) != 0) {
 		fprintf(stderr, "extmem-sim: a list of numbers up to %d is "

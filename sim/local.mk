@@ -51,6 +51,10 @@ libxm_world_la_SOURCES = \
 	sim/run.h \
 	sim/shadow.c \
 	sim/shape.h \
+	sim/snapshot.c \
+	sim/snapshot.h \
+	sim/snapshot_seed.c \
+	sim/snapshot_stories.c \
 	sim/sparse.c \
 	sim/sparse.h \
 	sim/stacks.h \

@@ -20,6 +20,7 @@ struct sim_plan {
 	/* Instead of the seed's own; 0: its own. */
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	uint64_t weather_ms;
+	bool snapshot;		    /* the world is that of snapshot.h */
 	uint64_t without;	    /* a bit of each kind: sim_kind_name() */
 	struct sim_mask weather;    /* events of weather.c, by number */
 	struct sim_mask operations_of; /* each thread's operations, likewise */

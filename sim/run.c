@@ -16,6 +16,7 @@
 #include "sim/programs.h"
 #include "sim/run.h"
 #include "sim/shape.h"
+#include "sim/snapshot.h"
 #include "sim/weather.h"
 #include "sim/world.h"
 
@@ -101,7 +102,7 @@ static void live(uint64_t seed)
 
 void sim_run(uint64_t seed, struct sim_result *ret)
 {
-	sim_live(seed, live, ret);
+	sim_live(seed, sim_plan.snapshot ? past_live : live, ret);
 }
 
 void sim_live(uint64_t seed, void (*what)(uint64_t seed),

@@ -269,7 +269,7 @@ bool story_run(uint32_t index, FILE *trace)
 	memset(&sim_plan, 0, sizeof(sim_plan));
 	sim_plan.show = trace;
 	told = &stories[index];
-	sim_live(1, live, &result);
+	sim_live(1, told->live != NULL ? told->live : live, &result);
 	programs_script(NULL);
 	sim_plan = plan;
 	return result.held;

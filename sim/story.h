@@ -15,6 +15,8 @@ struct story {
 	/* Changes the quiet shape: one client, one appliance, no weather. */
 	void (*shape)(struct sim_shape *);
 	void (*script)(uint32_t client, extmem *);
+	/* In a world of another kind: all there is to tell. */
+	void (*live)(uint64_t seed);
 };
 
 extern const struct story stories[];

@@ -60,6 +60,20 @@
 	X(sync_endless, "a sync whose time is up waits on")                   \
 	X(sync_nothing, "a sync does nothing")                                \
 	X(sync_first_lane, "a sync waits for the first lane alone")           \
+	/* core/pure/snapshot.c, in runs of --kind=snapshot */                \
+	X(snapshot_newest_only, "a saved page is for the newest snapshot alone") \
+	X(snapshot_newest_reader, "a saved page goes though an older snapshot " \
+				  "is read")                                  \
+	X(snapshot_zeros_unsaved, "a page that was all zero is not saved")    \
+	X(snapshot_unseen_saved, "a page is saved that no child can see")     \
+	X(snapshot_loss_forgotten, "a page is changed when memory was refused, " \
+				   "and nobody knows")                        \
+	X(snapshot_reader_uncounted, "a child's child is not counted")        \
+	X(snapshot_first_page_decides, "freed pages are kept or not as the "  \
+				       "first of them is")                    \
+	X(snapshot_runs_forgotten, "freed memory never goes back")            \
+	X(snapshot_place_twice, "two saved pages are spilled to one place")   \
+	X(snapshot_spill_races, "a frame is free while it is being spilled")  \
 	/* appliance/ */                                                      \
 	X(own_pause_expires, "an appliance's own pause ends clients' leases") \
 	X(own_life, "a stream that is merely open counts as a sign of life")  \

@@ -21,7 +21,9 @@ printf '%-24s %-22s %8s %9s\n' bug 'law that broke' seeds seconds
 for bug; do
 	all=$((all + 1))
 	began=$(date +%s.%N)
-	"$sim" --plant "$bug" --runs 10000000 --seconds "$seconds" --first \
+	kind=cluster
+	case $bug in snapshot_*) kind=snapshot ;; esac
+	"$sim" --kind "$kind" --plant "$bug" --runs 10000000 --seconds "$seconds" --first \
 		--quiet >/dev/null 2>"$words"
 	rc=$?
 	took=$(date +%s.%N | awk -v began="$began" '{ printf "%.2f", $1 - began }')
@@ -31,7 +33,7 @@ for bug; do
 	if { [ $rc -eq 1 ] || [ $rc -gt 128 ]; } && [ -n "$line" ]; then
 		seed=${line#seed } seed=${seed%%:*}
 		law=${line#*law broken: } law=${law%%:*}
-		if "$sim" --plant none --seed "$seed" --quiet >/dev/null 2>&1
+		if "$sim" --kind "$kind" --plant none --seed "$seed" --quiet >/dev/null 2>&1
 		then
 			found=$((found + 1))
 		else
