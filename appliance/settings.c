@@ -33,7 +33,7 @@ static const struct xm_option options[] = {
 	  AT(provider),
 	  .help = "The libfabric provider to use, if not the scheme's own. It"
 		  " is an error if it is not there." },
-	{ .name = "lease", .kind = XM_OPTION_DURATION, .value = "10s",
+	{ .name = "lease", .kind = XM_OPTION_DURATION, .live = true, .value = "10s",
 	  .min = 100 * XM_MS, .max = 86400 * XM_SECOND, AT(lease),
 	  .help = "Silence after which a client is taken for dead and its"
 		  " memory is taken back." },
@@ -59,10 +59,10 @@ static const struct xm_option options[] = {
 	  AT(handshake_timeout),
 	  .help = "A connection that has not introduced itself by then is"
 		  " closed." },
-	{ .name = "drain_timeout", .kind = XM_OPTION_DURATION, .value = "30s",
+	{ .name = "drain_timeout", .kind = XM_OPTION_DURATION, .live = true, .value = "30s",
 	  .max = 86400 * XM_SECOND, AT(drain_timeout),
 	  .help = "How long to wait, after SIGTERM, for clients to leave." },
-	{ .name = "log_level", .kind = XM_OPTION_CHOICE, .value = "info",
+	{ .name = "log_level", .kind = XM_OPTION_CHOICE, .live = true, .value = "info",
 	  .choices = "error|warning|info|debug", AT(log_level),
 	  .help = "What is written to standard error." },
 	{ .name = "ready_fd", .kind = XM_OPTION_COUNT, .max = 1 << 20,

@@ -23,6 +23,7 @@ libxm_ground_la_SOURCES = \
 # Settings from flags, the environment, files and calls; reads files.
 noinst_LTLIBRARIES += libxm_client.la
 libxm_client_la_SOURCES = \
+	common/clock.h \
 	common/options.c \
 	common/options.h \
 	common/options_parse.c \

@@ -69,6 +69,7 @@ struct xm_option {
 	enum xm_option_kind kind;
 	char letter;	     /* short flag, or 0 */
 	bool hidden;	     /* not in help and manual */
+	bool live;	     /* may change while the program runs (reload) */
 	const char *value;   /* the default, as text; NULL: zero, "", no */
 	const char *unit;    /* in help: "ADDR"; NULL: by kind */
 	uint64_t min, max;   /* sizes, durations, counts; max 0: no limit */
@@ -129,6 +130,11 @@ const char *xm_options_words(const struct xm_options *);
 const char *xm_options_origin(const struct xm_options *, const char *name);
 /* True when some source gave it. */
 bool xm_options_given(const struct xm_options *, const char *name);
+
+/* The name of an option whose value differs between two structs that were
+ * filled from this table and that is not `live`; NULL: there is none. */
+const char *xm_options_changed(const struct xm_option_table *,
+			       const void *before, const void *after);
 
 /* --help, 80 columns; a table of name, value and origin; the OPTIONS section
  * of a manual page. */

@@ -423,3 +423,53 @@ int xm_options_set_nothing(struct xm_options *o, size_t index)
 	return store(o, option, value, text, true, &zero);
 }
 
+/* --- comparing --------------------------------------------------------------- */
+
+static bool same_list(const struct xm_option_list *a,
+		      const struct xm_option_list *b)
+{
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(a->items[i], b->items[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool same_value(const struct xm_option *option, const void *a,
+		       const void *b)
+{
+	switch (option->kind) {
+	case XM_OPTION_SIZE:
+	case XM_OPTION_DURATION:
+	case XM_OPTION_COUNT:
+		return memcmp(a, b, sizeof(uint64_t)) == 0;
+	case XM_OPTION_SHARE:
+		return memcmp(a, b, sizeof(struct xm_option_share)) == 0;
+	case XM_OPTION_TEXT:
+		return strcmp(*(const char *const *)a,
+			      *(const char *const *)b) == 0;
+	case XM_OPTION_FLAG:
+		return *(const bool *)a == *(const bool *)b;
+	case XM_OPTION_LIST:
+		return same_list(a, b);
+	case XM_OPTION_CHOICE:
+		return memcmp(a, b, sizeof(uint32_t)) == 0;
+	}
+	return false;
+}
+
+const char *xm_options_changed(const struct xm_option_table *table,
+			       const void *before, const void *after)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct xm_option *option = &table->options[i];
+
+		if (!option->live &&
+		    !same_value(option,
+				(const char *)before + option->destination,
+				(const char *)after + option->destination))
+			return option->name;
+	}
+	return NULL;
+}

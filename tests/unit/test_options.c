@@ -39,6 +39,7 @@ static const struct xm_option options[] = {
 	{ .name = "cache", .kind = XM_OPTION_SHARE, .value = "25%",
 	  .destination = AT(cache), .help = "A share." },
 	{ .name = "loss_timeout", .kind = XM_OPTION_DURATION, .value = "1s",
+	  .live = true,
 	  .min = 10 * XM_MS, .destination = AT(loss_timeout),
 	  .help = "How long a page may be out of reach." },
 	{ .name = "lanes", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
@@ -672,6 +673,39 @@ static void values_are_shown_with_their_origin(void)
 	end();
 }
 
+/* What differs, by name, once `setting` is given besides. */
+static const char *changed_by(const char *setting)
+{
+	const char *const before[] = { "appliance=addr1", NULL };
+	const char *const after[] = { "appliance=addr1", setting, NULL };
+	struct settings a, b;
+	struct xm_options *oa, *ob;
+	const char *name;
+
+	CU_ASSERT_EQUAL_FATAL(xm_options_open(&table, &a, &oa), 0);
+	CU_ASSERT_EQUAL_FATAL(xm_options_open(&table, &b, &ob), 0);
+	CU_ASSERT_EQUAL(xm_options_read_settings(oa, before), 0);
+	CU_ASSERT_EQUAL(xm_options_read_settings(ob, after), 0);
+	name = xm_options_changed(&table, &a, &b);
+	xm_options_close(oa);
+	xm_options_close(ob);
+	return name;
+}
+
+static void what_changed_is_named_unless_it_is_live(void)
+{
+	CU_ASSERT_PTR_NULL(changed_by(NULL));
+	CU_ASSERT_PTR_NULL(changed_by("lanes=1"));
+	CU_ASSERT_STRING_EQUAL(changed_by("lanes=2"), "lanes");
+	CU_ASSERT_STRING_EQUAL(changed_by("local=65M"), "local");
+	CU_ASSERT_STRING_EQUAL(changed_by("cache=26%"), "cache");
+	CU_ASSERT_STRING_EQUAL(changed_by("appliance=addr2"), "appliance");
+	CU_ASSERT_STRING_EQUAL(changed_by("paging=thread"), "paging");
+	CU_ASSERT_STRING_EQUAL(changed_by("stats=no"), "stats");
+	CU_ASSERT_STRING_EQUAL(changed_by("name=you"), "name");
+	CU_ASSERT_PTR_NULL(changed_by("loss_timeout=2s"));
+}
+
 static void the_manual_has_every_option_and_no_bare_dash(void)
 {
 	char *text = printed(print_roff);
@@ -710,6 +744,7 @@ int main(void)
 #endif
 		XM_TEST(help_names_every_option_in_eighty_columns),
 		XM_TEST(values_are_shown_with_their_origin),
+		XM_TEST(what_changed_is_named_unless_it_is_live),
 		XM_TEST(the_manual_has_every_option_and_no_bare_dash),
 		CU_TEST_INFO_NULL,
 	};
