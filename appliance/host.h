@@ -22,6 +22,8 @@
 #include "appliance/service.h"
 #include "appliance/target.h"
 
+#define XM_GRANULE (64 * XM_KIB) /* extents of real appliances are multiples */
+
 /* The way to the interface process, and the few other doors. */
 struct xm_link_ops {
 	/* 0, or -EAGAIN: not now. */

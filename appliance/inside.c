@@ -17,16 +17,15 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
-#include <time.h>
 
 #include "config.h"
 
 #include "core/pure/channel.h"
 #include "appliance/host.h"
 #include "appliance/target.h"
+#include "common/clock.h"
 #include "core/pure/transport.h"
 
-#define GRANULE (64 * XM_KIB)
 #define CLIENTS_MAX 64
 #define STREAMS_MAX (2 * CLIENTS_MAX)
 #define EXTENTS_MAX 1024
@@ -50,14 +49,6 @@ struct xm_inside {
 	bool running;
 	atomic_bool ending;
 };
-
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * XM_SECOND + (uint64_t)now.tv_nsec;
-}
 
 /* --- the link ------------------------------------------------------------------ */
 
@@ -137,7 +128,7 @@ static void *run(void *argument)
 		uint64_t now_ns, next_ns;
 		int seen = xm_target_poll(&x->target);
 
-		now_ns = clock_ns();
+		now_ns = xm_clock_ns();
 		next_ns = xm_host_turn(x->host, now_ns);
 		if (seen == 0 && next_ns > now_ns && x->count == 0)
 			x->channel_ops->wait(x->channel, -1,
@@ -196,7 +187,7 @@ static int open_host(struct xm_inside *x, const struct xm_locator *locator,
 		.provider = "loop",
 		.library = PACKAGE_VERSION,
 		.pool_size = x->size,
-		.granule = GRANULE,
+		.granule = XM_GRANULE,
 		.peers_max = STREAMS_MAX,
 		.clients_max = CLIENTS_MAX,
 		.extents_max = EXTENTS_MAX,
@@ -223,7 +214,7 @@ static int open_host(struct xm_inside *x, const struct xm_locator *locator,
 		return -ENOMEM;
 	}
 	x->host = xm_host_init(&o, x->channel_ops, x->channel, &link_ops, x,
-			       memory, clock_ns());
+			       memory, xm_clock_ns());
 	return 0;
 }
 
@@ -237,7 +228,7 @@ int xm_inside_start(const char *address, uint64_t size, char *words,
 	snprintf(words, words_size, "out of memory");
 	if (x == NULL)
 		return rc;
-	x->size = xm_align_up(size, GRANULE);
+	x->size = xm_align_up(size, XM_GRANULE);
 	x->pool = mmap(NULL, x->size, PROT_READ | PROT_WRITE,
 		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (x->pool == MAP_FAILED)

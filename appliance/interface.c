@@ -1,279 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/*
- * The interface process; see interface.h.
- *
- * Patience: after traffic the loop polls for as long as more of it is likely to
- * come (common/spin.h, told the times from one to the next), then sleeps in wait()
- * until the transport's descriptor or the control process's socket has
- * something, and half a second at most. polling=busy never sleeps, block always
- * does. Whether there is traffic the transport tells (MOVED), or, where it does
- * not, wait() does, by coming back before its time.
- *
- * Where a transport cannot wait (shm), wait() is a nap. Naps grow from
- * NAP_MIN_NS to NAP_MAX_NS as long as there are clients, and as waits do when
- * there are none.
- *
- * One report at most is waiting to be sent, and no command is read while it
- * is; so nothing piles up when the control process is stopped.
- *
- * Floor: skin.
- */
+/* The control process's side of the interface; see interface.h. Floor: skin. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "appliance/interface.h"
+#include "appliance/interface_parts.h"
 
-#define WAIT_MIN_NS (1 * XM_MS)
-#define WAIT_MAX_NS (500 * XM_MS)
-#define NAP_MIN_NS (20 * XM_US)
-#define NAP_MAX_NS (5 * XM_MS)
-#define POLLS_PER_LOOK 64 /* at the socket, while spinning */
 #define START_MS 60000
 #define STOP_MS 1000
-#define GRACE_S 2 /* from the parent's death to our own, at most */
-
-/* The first datagram of the child. */
-struct start_report {
-	int status;
-	char words[XM_REPORT_WORDS_SIZE];
-	struct xm_transport_limits limits;
-	struct xm_locator locator;
-};
-
-struct child {
-	const struct xm_interface_options *options;
-	struct xm_transport *transport;
-	struct xm_target target;
-	bool waits, tells;
-	struct xm_spin spin;
-	uint64_t moved_ns; /* when bytes moved last */
-	bool slept;	   /* since then */
-	int fd;
-	bool ended;   /* the control process is gone */
-	bool pending; /* `report` could not be sent yet */
-	struct xm_report report;
-};
-
-static uint64_t clock_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * XM_SECOND + (uint64_t)now.tv_nsec;
-}
-
-/* --- the child ------------------------------------------------------------ */
-
-static void on_orphaned(int number)
-{
-	(void)number;
-	/* The closed socket ends the loop, which lets the provider clean up;
-	 * but if it hangs in there, this ends it. */
-	alarm(GRACE_S);
-}
-
-/* Signals are the control process's business: one Ctrl-C goes to both. Again
- * after the transport is open, as a provider may install its own. */
-static void child_signals(void)
-{
-	static const int ignored[] = { SIGINT, SIGTERM, SIGHUP, SIGPIPE,
-				       SIGQUIT };
-	struct sigaction orphaned = { .sa_handler = on_orphaned };
-	sigset_t none;
-	size_t i;
-
-	for (i = 0; i < XM_COUNT(ignored); i++)
-		signal(ignored[i], SIG_IGN);
-	signal(SIGCHLD, SIG_DFL);
-	signal(SIGALRM, SIG_DFL);
-	sigaction(SIGUSR1, &orphaned, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static void child_flush(struct child *c)
-{
-	ssize_t n;
-
-	if (!c->pending)
-		return;
-	n = send(c->fd, &c->report, sizeof(c->report),
-		 MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n == (ssize_t)sizeof(c->report))
-		c->pending = false;
-	else if (n < 0 && errno != EAGAIN && errno != EINTR &&
-		 errno != ENOBUFS)
-		c->ended = true;
-}
-
-/* Changed counts go first, then a command's answer: see target.h. */
-static bool child_counts(struct child *c)
-{
-	child_flush(c);
-	while (!c->pending && !c->ended &&
-	       xm_target_report(&c->target, &c->report)) {
-		c->pending = true;
-		child_flush(c);
-	}
-	return !c->pending && !c->ended;
-}
-
-static void child_serve(struct child *c)
-{
-	struct xm_command command;
-	ssize_t n;
-
-	while (child_counts(c)) {
-		n = recv(c->fd, &command, sizeof(command), MSG_DONTWAIT);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n != (ssize_t)sizeof(command)) {
-			c->ended = true;
-			return;
-		}
-		xm_target_do(&c->target, &command, &c->report);
-		c->pending = true;
-	}
-}
-
-static uint64_t longer_wait(const struct child *c, uint64_t wait_ns)
-{
-	if (!c->waits && c->target.clients_count > 0)
-		return xm_min(2 * wait_ns, NAP_MAX_NS);
-	return xm_min(2 * wait_ns, WAIT_MAX_NS);
-}
-
-/* There was traffic. Returns until when to look for more. */
-static uint64_t child_moved(struct child *c, uint64_t now_ns)
-{
-	xm_spin_learn(&c->spin, now_ns - c->moved_ns, c->slept);
-	c->moved_ns = now_ns;
-	c->slept = false;
-	return xm_time_after(now_ns, xm_spin_ns(&c->spin));
-}
-
-/* True: something ended it. */
-static bool child_wait(struct child *c, uint64_t wait_ns)
-{
-	uint64_t before_ns = clock_ns();
-
-	/* With a report stuck, a command to be read must not wake. */
-	c->options->ops->wait(c->transport, c->pending ? -1 : c->fd, wait_ns);
-	c->slept = true;
-	return c->waits && clock_ns() - before_ns < wait_ns - wait_ns / 8;
-}
-
-static void child_loop(struct child *c)
-{
-	uint64_t wait_min_ns = c->waits ? WAIT_MIN_NS : NAP_MIN_NS;
-	uint64_t wait_ns = wait_min_ns;
-	uint64_t now_ns = clock_ns(), look_until_ns = now_ns;
-	int polls = 0;
-
-	c->moved_ns = now_ns;
-	while (!c->ended) {
-		bool busy = xm_target_poll(&c->target) > 0;
-
-		if (polls++ % POLLS_PER_LOOK == 0)
-			child_serve(c);
-		now_ns = clock_ns();
-		if (busy) {
-			look_until_ns = child_moved(c, now_ns);
-			wait_ns = wait_min_ns;
-		}
-		if (busy)
-			continue;
-		if (now_ns < look_until_ns ||
-		    c->spin.polling == XM_POLLING_BUSY) {
-			/* One who would ask may be waiting for this very
-			 * processor. */
-			sched_yield();
-			continue;
-		}
-		child_serve(c);
-		if (c->ended)
-			break;
-		if (child_wait(c, wait_ns)) {
-			wait_ns = wait_min_ns;
-			/* Nobody else tells. */
-			now_ns = clock_ns();
-			if (!c->tells)
-				look_until_ns = child_moved(c, now_ns);
-		} else {
-			wait_ns = longer_wait(c, wait_ns);
-			now_ns = clock_ns();
-		}
-		polls = 0; /* look at the socket next */
-	}
-}
-
-static _Noreturn void child_fail(struct child *c, struct start_report *start)
-{
-	(void)send(c->fd, start, sizeof(*start), MSG_NOSIGNAL);
-	_exit(1);
-}
-
-static _Noreturn void child_main(const struct xm_interface_options *o, int fd)
-{
-	struct xm_transport_options options = { .address = o->address,
-						.provider = o->provider,
-						.target = true,
-						.clients_max = o->clients_max };
-	struct child c = { .options = o, .fd = fd };
-	struct xm_target_client *clients;
-	struct start_report start;
-
-	memset(&start, 0, sizeof(start));
-	prctl(PR_SET_NAME, "extmemd-iface");
-	prctl(PR_SET_TIMERSLACK, 1); /* naps are to be as short as asked */
-	child_signals();
-	start.status = o->ops->open(&options, start.words,
-				    sizeof(start.words), &c.transport);
-	if (start.status != 0)
-		child_fail(&c, &start);
-	child_signals();
-	start.status = o->ops->listen(c.transport, o->pool, o->pool_size,
-				      &start.locator);
-	if (start.status != 0) {
-		snprintf(start.words, sizeof(start.words), "%s",
-			 o->ops->words(c.transport));
-		child_fail(&c, &start);
-	}
-	o->ops->limits(c.transport, &start.limits);
-	c.waits = start.limits.waits;
-	c.tells = start.limits.tells;
-	xm_spin_init(&c.spin, o->polling);
-	clients = calloc(o->clients_max, sizeof(*clients));
-	if (clients == NULL) {
-		start.status = -ENOMEM;
-		snprintf(start.words, sizeof(start.words), "out of memory");
-		child_fail(&c, &start);
-	}
-	xm_target_init(&c.target, o->ops, c.transport, clients,
-		       o->clients_max);
-	if (send(fd, &start, sizeof(start), MSG_NOSIGNAL) !=
-	    (ssize_t)sizeof(start))
-		_exit(1);
-	child_loop(&c);
-	o->ops->close(c.transport);
-	_exit(0);
-}
-
-/* --- the parent ----------------------------------------------------------- */
 
 /* The child's texts end with a NUL, whatever it sent. */
 static int start_wait(struct xm_interface *interface, char *words,
-		      size_t words_size, struct start_report *ret)
+		      size_t words_size, struct xm_interface_started *ret)
 {
 	struct pollfd ready = { .fd = interface->fd, .events = POLLIN };
 	ssize_t n;
@@ -305,45 +50,106 @@ static int start_wait(struct xm_interface *interface, char *words,
 	return r == 0 ? -ETIMEDOUT : -EIO;
 }
 
+/* In the child of fork(): only calls that are safe there. */
+static _Noreturn void become_interface(int fd)
+{
+	static char name[] = "extmemd-interface", flag[] = XM_INTERFACE_FLAG;
+	char *const argv[] = { name, flag, NULL };
+	struct xm_interface_started start;
+
+	/* dup2() onto itself would leave close-on-exec set. */
+	if (fd == XM_INTERFACE_FD ? fcntl(fd, F_SETFD, 0) == 0
+				  : dup2(fd, XM_INTERFACE_FD) >= 0) {
+		/* What we inherited without close-on-exec, from whoever
+		 * started us. Linux 5.9; before, it stays open. */
+		(void)close_range(XM_INTERFACE_FD + 1, ~0U, 0);
+		execv("/proc/self/exe", argv);
+	}
+	memset(&start, 0, sizeof(start));
+	start.status = -errno;
+	snprintf(start.words, sizeof(start.words),
+		 "cannot execute /proc/self/exe again: is /proc mounted?");
+	(void)send(XM_INTERFACE_FD, &start, sizeof(start), MSG_NOSIGNAL);
+	_exit(1);
+}
+
+static int send_setup(int fd, const struct xm_interface_options *o)
+{
+	const struct xm_pool *pool = o->pool;
+	size_t banks_size = pool->banks_count * sizeof(int);
+	struct xm_interface_setup setup = {
+		.size = sizeof(setup),
+		.clients_max = o->clients_max,
+		.polling = (uint32_t)o->polling,
+		.banks_count = pool->banks_count,
+		.pool_size = pool->size,
+		.bank_size = pool->bank_size,
+		.page = pool->page,
+		.parent = getpid(),
+	};
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(XM_BANKS_MAX * sizeof(int))];
+	} control;
+	struct iovec bytes = { .iov_base = &setup, .iov_len = sizeof(setup) };
+	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1,
+				  .msg_control = &control,
+				  .msg_controllen = CMSG_SPACE(banks_size) };
+
+	if (strlen(o->address) >= sizeof(setup.address) ||
+	    (o->provider != NULL &&
+	     strlen(o->provider) >= sizeof(setup.provider)))
+		return -ENAMETOOLONG;
+	snprintf(setup.scheme, sizeof(setup.scheme), "%s", o->ops->scheme);
+	snprintf(setup.address, sizeof(setup.address), "%s", o->address);
+	snprintf(setup.provider, sizeof(setup.provider), "%s",
+		 o->provider != NULL ? o->provider : "");
+	memset(&control, 0, sizeof(control));
+	control.head.cmsg_level = SOL_SOCKET;
+	control.head.cmsg_type = SCM_RIGHTS;
+	control.head.cmsg_len = CMSG_LEN(banks_size);
+	memcpy(CMSG_DATA(&control.head), pool->banks, banks_size);
+	return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(setup)
+		       ? 0 : -errno;
+}
+
 int xm_interface_start(const struct xm_interface_options *o, char *words,
 		       size_t words_size, struct xm_interface *ret,
 		       struct xm_transport_limits *ret_limits,
 		       struct xm_locator *ret_locator)
 {
 	struct xm_interface interface;
-	struct start_report start;
-	pid_t parent = getpid();
+	struct xm_interface_started start;
 	int fds[2];
-	int r;
+	int rc;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
-		r = -errno;
-		snprintf(words, words_size, "socketpair: %s", strerror(-r));
-		return r;
+		rc = -errno;
+		snprintf(words, words_size, "socketpair: %s", strerror(-rc));
+		return rc;
 	}
 	interface.fd = fds[0];
 	interface.pid = fork();
 	if (interface.pid < 0) {
-		r = -errno;
-		snprintf(words, words_size, "fork: %s", strerror(-r));
+		rc = -errno;
+		snprintf(words, words_size, "fork: %s", strerror(-rc));
 		close(fds[0]);
 		close(fds[1]);
-		return r;
+		return rc;
 	}
-	if (interface.pid == 0) {
-		close(fds[0]);
-		o->forget(o->context);
-		prctl(PR_SET_PDEATHSIG, SIGUSR1);
-		if (getppid() != parent)
-			_exit(1); /* it died before we asked to be told */
-		child_main(o, fds[1]);
-	}
+	if (interface.pid == 0)
+		become_interface(fds[1]);
 	close(fds[1]);
 	memset(&start, 0, sizeof(start));
-	r = start_wait(&interface, words, words_size, &start);
-	if (r != 0) {
+	rc = send_setup(interface.fd, o);
+	if (rc != 0 && rc != -EPIPE) /* EPIPE: it has said why it ended */
+		snprintf(words, words_size, "cannot hand the pool to the"
+			 " interface process: %s", strerror(-rc));
+	else
+		rc = start_wait(&interface, words, words_size, &start);
+	if (rc != 0) {
 		xm_interface_stop(&interface);
-		return r;
+		return rc;
 	}
 	*ret = interface;
 	*ret_limits = start.limits;

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The communication interface: a process of its own that opens the transport,
- * polls it, and does what the control process commands over a socket pair. It
- * decides nothing and holds no client's secret. It goes on moving bytes while
- * the control process is stopped, and ends when that ends.
+ * The interface process: it opens the transport, registers the banks, moves
+ * bytes, and does what the control process commands over a socket pair. It
+ * decides nothing. It goes on moving bytes while the control process is
+ * stopped, and ends when that ends.
  *
- * It is forked before libfabric is opened anywhere, because a fabric does not
- * survive a fork.
+ * It is executed anew, not only forked: nothing that the control process has
+ * in memory or open (secrets, listening sockets, other banks) is in it. What
+ * it may see is handed over through the socket: its settings and the
+ * descriptors of its banks. Besides, a fabric of libfabric does not survive a
+ * fork.
+ *
+ *	interface.c	   the control process's side
+ *	interface_main.c   the process itself
  *
  * Floor: skin.
  */
@@ -15,21 +21,22 @@
 
 #include <sys/types.h>
 
+#include "appliance/pool.h"
+#include "appliance/target.h"
 #include "common/base.h"
 #include "common/spin.h"
-#include "appliance/target.h"
 #include "core/pure/transport.h"
+
+/* The first argument of extmemd that makes it an interface process. */
+#define XM_INTERFACE_FLAG "--interface-process"
 
 struct xm_interface_options {
 	const struct xm_transport_ops *ops;
 	const char *address;
 	const char *provider; /* or NULL */
-	void *pool;
-	uint64_t pool_size;
+	const struct xm_pool *pool;
 	uint32_t clients_max;
 	enum xm_polling polling;
-	void (*forget)(void *context); /* in the child: close what is yours */
-	void *context;
 };
 
 struct xm_interface {
@@ -37,8 +44,8 @@ struct xm_interface {
 	int fd; /* of the socket pair; readable: poll() */
 };
 
-/* Forks, and waits until the transport listens or has failed. In the child
- * this never returns. */
+/* Starts the process, and waits until its transport listens or has failed, a
+ * minute at most. 0, or -errno and a sentence. */
 int xm_interface_start(const struct xm_interface_options *, char *words,
 		       size_t words_size, struct xm_interface *ret,
 		       struct xm_transport_limits *ret_limits,
@@ -48,5 +55,9 @@ int xm_interface_command(struct xm_interface *, const struct xm_command *);
 int xm_interface_poll(struct xm_interface *, struct xm_report *ret);
 /* Lets it end by itself, then, after a second, by force. */
 void xm_interface_stop(struct xm_interface *);
+
+/* What main() of extmemd does in the interface process: never returns where
+ * the process was started by xm_interface_start(). Else the exit status. */
+int xm_interface_main(void);
 
 #endif

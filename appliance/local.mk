@@ -26,13 +26,22 @@ libxm_inside_la_LIBADD = libxm_service.la
 # Skin: the two processes.
 bin_PROGRAMS += extmemd
 extmemd_SOURCES = \
+	appliance/daemon.h \
 	appliance/extmemd.c \
 	appliance/interface.c \
 	appliance/interface.h \
+	appliance/interface_main.c \
+	appliance/interface_parts.h \
+	appliance/limits.c \
+	appliance/log.c \
+	appliance/log.h \
+	appliance/notify.c \
+	appliance/notify.h \
 	appliance/pool.c \
 	appliance/pool.h \
 	appliance/settings.c \
 	appliance/settings.h \
+	appliance/start.c \
 	$(NULL)
 extmemd_LDADD = libxm_service.la $(XM_WHOLE)
 

@@ -54,7 +54,7 @@ uint64_t xm_pool_available(void)
 
 	if (most != UINT64_MAX && used != UINT64_MAX)
 		available = xm_min(available, most > used ? most - used : 0);
-	/* The machine has to live on. */
+	/* What else runs here needs some, too. */
 	return available == UINT64_MAX ? available
 				       : available - available / RESERVE;
 }
@@ -72,12 +72,78 @@ static int refuse_huge(uint64_t size, char *words, size_t words_size)
 	return -ENOMEM;
 }
 
+static uint64_t bank_size(uint64_t size, uint64_t page)
+{
+	uint64_t unit = xm_max(XM_BANK_SIZE_MIN, page);
+
+	return xm_align_up(xm_max(size / XM_BANKS_MAX, unit), unit);
+}
+
+/* What bank `index` has; the last may be smaller than the others. */
+static uint64_t bank_bytes(const struct xm_pool *p, uint32_t index)
+{
+	return xm_min(p->bank_size, p->size - index * p->bank_size);
+}
+
+static int bank_open(const struct xm_pool *p, uint32_t index, bool huge_pages,
+		     int *ret)
+{
+	unsigned flags = MFD_CLOEXEC;
+	int fd;
+
+	if (huge_pages)
+		flags |= MFD_HUGETLB | MFD_HUGE_2MB;
+	fd = memfd_create("extmem-bank", flags);
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)bank_bytes(p, index)) != 0) {
+		int rc = -errno;
+
+		close(fd);
+		return rc;
+	}
+	*ret = fd;
+	return 0;
+}
+
+static int refuse(const struct xm_pool *p, const char *what, int rc,
+		  char *words, size_t words_size)
+{
+	if (p->page == HUGE_PAGE_SIZE)
+		return refuse_huge(p->size, words, words_size);
+	snprintf(words, words_size, "cannot %s a pool of %" PRIu64 " MiB: %s%s",
+		 what, p->size / XM_MIB, strerror(-rc),
+		 rc == -EMFILE ? " (see ulimit -n)"
+		 : rc == -ENOMEM ? " (see ulimit -v)" : "");
+	return rc;
+}
+
+int xm_pool_map(struct xm_pool *p, char *words, size_t words_size)
+{
+	/* One span first, so that the banks lie one behind the other. */
+	void *base = mmap(NULL, p->size, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (base == MAP_FAILED)
+		return refuse(p, "map", -errno, words, words_size);
+	p->base = base;
+	for (uint32_t i = 0; i < p->banks_count; i++) {
+		if (mmap(p->base + i * p->bank_size, bank_bytes(p, i),
+			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
+			 p->banks[i], 0) == MAP_FAILED)
+			return refuse(p, "map", -errno, words, words_size);
+	}
+	/* Clients' bytes do not belong into a core file. */
+	(void)madvise(p->base, p->size, MADV_DONTDUMP);
+	return 0;
+}
+
 int xm_pool_open(uint64_t size, bool huge_pages, char *words,
 		 size_t words_size, struct xm_pool *ret)
 {
 	uint64_t available = xm_pool_available();
-	struct xm_pool pool = { .size = size, .fd = -1 };
-	int r;
+	struct xm_pool pool = { .size = size };
+	int rc = 0;
 
 	pool.page = huge_pages ? HUGE_PAGE_SIZE
 			       : (uint64_t)sysconf(_SC_PAGESIZE);
@@ -89,48 +155,27 @@ int xm_pool_open(uint64_t size, bool huge_pages, char *words,
 			 size / XM_MIB, available / XM_MIB);
 		return -ENOMEM;
 	}
-	pool.fd = memfd_create("extmem-pool",
-			       MFD_CLOEXEC | (huge_pages ? MFD_HUGETLB |
-								   MFD_HUGE_2MB
-							 : 0));
-	if (pool.fd < 0 || ftruncate(pool.fd, (off_t)size) != 0) {
-		r = -errno;
-		if (huge_pages)
-			r = refuse_huge(size, words, words_size);
-		else
-			snprintf(words, words_size,
-				 "cannot make a pool of %" PRIu64 " MiB: %s",
-				 size / XM_MIB, strerror(-r));
-		goto fail;
+	pool.bank_size = bank_size(size, pool.page);
+	while (rc == 0 && pool.banks_count * pool.bank_size < size) {
+		rc = bank_open(&pool, pool.banks_count, huge_pages,
+			       &pool.banks[pool.banks_count]);
+		pool.banks_count += rc == 0;
 	}
-	pool.base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED,
-			 pool.fd, 0);
-	if (pool.base == MAP_FAILED) {
-		r = -errno;
-		pool.base = NULL;
-		if (huge_pages)
-			r = refuse_huge(size, words, words_size);
-		else
-			snprintf(words, words_size,
-				 "cannot map a pool of %" PRIu64 " MiB: %s"
-				 " (see ulimit -v)",
-				 size / XM_MIB, strerror(-r));
-		goto fail;
+	if (rc != 0)
+		rc = refuse(&pool, "make", rc, words, words_size);
+	else
+		rc = xm_pool_map(&pool, words, words_size);
+	if (rc != 0) {
+		xm_pool_close(&pool);
+		return rc;
 	}
-	/* Others' bytes do not belong into a core file. */
-	(void)madvise(pool.base, size, MADV_DONTDUMP);
 	*ret = pool;
 	return 0;
-fail:
-	if (pool.fd >= 0)
-		close(pool.fd);
-	return r;
 }
 
 int xm_pool_prepare(struct xm_pool *p, xm_pool_progress *progress,
 		    void *context, char *words, size_t words_size)
 {
-	uint8_t *base = p->base;
 	uint64_t done = 0;
 	bool populate = true;
 
@@ -147,7 +192,7 @@ int xm_pool_prepare(struct xm_pool *p, xm_pool_progress *progress,
 			return -ENOMEM;
 		}
 		if (populate &&
-		    madvise(base + done, size, MADV_POPULATE_WRITE) != 0) {
+		    madvise(p->base + done, size, MADV_POPULATE_WRITE) != 0) {
 			if (errno != EINVAL) {
 				snprintf(words, words_size,
 					 "memory ran out with %" PRIu64
@@ -160,7 +205,7 @@ int xm_pool_prepare(struct xm_pool *p, xm_pool_progress *progress,
 			populate = false; /* an older kernel */
 		}
 		for (at = 0; !populate && at < size; at += p->page)
-			((volatile uint8_t *)base)[done + at] = 0;
+			((volatile uint8_t *)p->base)[done + at] = 0;
 		done += size;
 		progress(context, done, p->size);
 	}
@@ -171,8 +216,8 @@ void xm_pool_close(struct xm_pool *p)
 {
 	if (p->base != NULL)
 		munmap(p->base, p->size);
-	if (p->fd >= 0)
-		close(p->fd);
+	for (uint32_t i = 0; i < p->banks_count; i++)
+		close(p->banks[i]);
 	p->base = NULL;
-	p->fd = -1;
+	p->banks_count = 0;
 }

@@ -1,41 +1,62 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The memory an appliance lends: one memfd, mapped shared before the fork, so
- * that the control process can zero what the interface process exposes.
+ * The memory an appliance lends: banks, each a memfd of its own, mapped one
+ * behind the other into one span of addresses.
  *
- * All of it is touched at the start, piece by piece, so that it is there when
- * a client's page comes, and too large a pool is refused in words at once
- * rather than by the OOM killer later. Bytes are never given back to the
- * system while the daemon runs: a hole punched into the pool would leave the
- * device's registrations pointing at pages that are not ours any more.
+ * The control process makes the banks and zeroes what is given back; the
+ * interface process is handed their descriptors, maps them in the same order
+ * and exposes them. A process reaches only the banks whose descriptors it was
+ * handed. An extent may lie in several banks, since their addresses are one
+ * span.
  *
- * Floor: skin.
+ *	example: a pool of 10 GiB is 80 banks of 128 MiB (at most 128 banks,
+ *	each a multiple of 64 MiB)
+ *
+ * Every page is touched at the start, so that it is there when a client's
+ * bytes come, and so that a pool which is too large is refused in words at
+ * once and not killed for want of memory later. The kernel gets no page back
+ * while the daemon runs: a device's registrations would point at pages that
+ * are not ours any more.
+ *
+ * Errors are -errno with a sentence that says what to do. One thread at a
+ * time. Floor: skin.
  */
 #ifndef XM_POOL_H
 #define XM_POOL_H
 
 #include "common/base.h"
 
+/* So many descriptors fit in one message of a unix socket (SCM_MAX_FD, 253). */
+#define XM_BANKS_MAX 128
+#define XM_BANK_SIZE_MIN (64 * XM_MIB)
+
 struct xm_pool {
-	void *base;
-	uint64_t size;
-	uint64_t page; /* bytes */
-	int fd;
+	uint8_t *base;	    /* of the span, or NULL */
+	uint64_t size;	    /* bytes, a multiple of `page` */
+	uint64_t bank_size; /* of every bank but the last, which may be smaller */
+	uint64_t page;	    /* bytes: the system's, or 2 MiB */
+	uint32_t banks_count;
+	int banks[XM_BANKS_MAX]; /* descriptors */
 };
 
 /* Called as the pool is prepared; `done` of `size` bytes are there. */
 typedef void xm_pool_progress(void *context, uint64_t done, uint64_t size);
 
-/* -ENOMEM: more than this machine has; words says how much, and the way out.
- * The size is a multiple of the page size, 2 MiB with huge pages. */
+/* Makes the banks and maps them. `size` is a multiple of the page size, which
+ * is 2 MiB with huge pages. -ENOMEM: more than this machine has. */
 int xm_pool_open(uint64_t size, bool huge_pages, char *words,
 		 size_t words_size, struct xm_pool *ret);
+/* Touches every page. -ENOMEM: others took the memory meanwhile. */
 int xm_pool_prepare(struct xm_pool *, xm_pool_progress *, void *context,
 		    char *words, size_t words_size);
+/* In a process that was handed the descriptors: fills in base. The struct says
+ * the rest. */
+int xm_pool_map(struct xm_pool *, char *words, size_t words_size);
+/* Unmaps and closes; a struct of zeros is ignored. */
 void xm_pool_close(struct xm_pool *);
 
-/* Bytes this process may still take without swapping others out, as far as
- * the kernel and the control group tell. UINT64_MAX: nobody tells. */
+/* Bytes that this process may still take without swapping others out, as far
+ * as the kernel and the control group tell. UINT64_MAX: nobody tells. */
 uint64_t xm_pool_available(void);
 
 #endif

@@ -114,6 +114,9 @@ struct xm_transport_options {
 	bool target;	      /* will listen, admit and expose */
 	uint32_t depth;	      /* outstanding operations wanted; 0: default */
 	uint32_t clients_max; /* target: clients at once; 0: default */
+	/* target: the pool is mapped from several files, each but the last of
+	 * so many bytes, one behind the other; 0: from one. */
+	uint64_t bank_size;
 };
 
 struct xm_transport; /* each transport's own, begins with nothing public */

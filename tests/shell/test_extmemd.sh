@@ -64,6 +64,7 @@ refuses 2 'not an address' --listen ofi+tcp://127.0.0.1:65536 --memory 1M
 refuses 2 'not an address' --listen ofi+shm://a/b --memory 1M
 refuses 1 'address of this machine' --listen ofi+tcp://192.0.2.1:0 --memory 1M
 refuses 1 'no provider nosuch' --listen $tcp --memory 1M --provider nosuch
+refuses 2 'own use' --interface-process
 refuses 2 'too little' --listen $tcp --memory 1M --lease 1ms
 refuses 2 'above extents_max' --listen $tcp --memory 1M --extents-max 4 \
 	--extents-per-client 5
@@ -109,6 +110,21 @@ test $? -eq 1 && grep -q 'in use' "$scratch/second"
 verdict 'an address in use' $?
 
 child=$(interface_of "$daemon")
+# It is executed anew, with standard streams, its socket and its banks; what
+# else it has open it opened by itself, none of it as the control process has.
+inherited=$(for fd in /proc/${child% }/fd/*; do
+	[ "${fd##*/}" -le 2 ] || readlink "$fd"
+done | grep -Ev '^(/dev/|pipe:|anon_inode:|socket:|/memfd:extmem-bank)')
+[ -z "$inherited" ] &&
+	[ "$(find "/proc/${child% }/fd" -lname '*extmem-bank*' | wc -l)" -eq 1 ] &&
+	tr '\0' ' ' <"/proc/${child% }/cmdline" | grep -q '^extmemd-interface '
+verdict 'the interface is executed, and handed its banks alone' $?
+for fd in "/proc/$daemon/fd"/*; do
+	[ "$(readlink "$fd")" = 'anon_inode:[signalfd]' ] && signalfd=yes
+done
+[ "${signalfd-}" = yes ] &&
+	! find "/proc/${child% }/fd" -lname '*signalfd*' | grep -q .
+verdict 'the interface has none of the descriptors of the control' $?
 kill -HUP "$daemon"
 await said 'reloaded'
 verdict 'SIGHUP reloads' $?
@@ -125,13 +141,23 @@ lease = 5s" >"$scratch/conf"
 start --config "$scratch/conf"
 sed -i 's/5s/3s/; s/2M/4M/' "$scratch/conf"
 kill -HUP "$daemon"
-await said 'reloaded: lease 3000 ms' && said 'the rest needs a restart'
+await said 'reloaded: lease 3000 ms' && said 'reload: memory cannot change while the daemon runs'
 verdict 'a new lease is taken up, a new size is not' $?
 echo 'colour = blue' >>"$scratch/conf"
 kill -HUP "$daemon"
 await said 'nothing is changed' && said colour
 verdict 'a bad file changes nothing' $?
 finish 'and the daemon is as before'
+
+# 300 MiB are five banks of 64 MiB, the last of 44; a client gets all of it.
+start --listen $tcp --memory 300M
+child=$(interface_of "$daemon")
+[ "$(find "/proc/${child% }/fd" -lname '*extmem-bank*' | wc -l)" -eq 5 ]
+verdict 'a larger pool is in several banks' $?
+"$XM_BUILDDIR/extmem-bench" fault --appliance "$address" --pattern seq-write \
+	--pages 20000 --local 25 >"$scratch/out" 2>"$scratch/err"
+verdict 'memory of several banks has what was stored there' $?
+finish 'which end with the daemon'
 
 if command -v python3 >/dev/null; then
 	rm -f "$scratch/manager.out"

@@ -247,6 +247,7 @@ static int ofi_open(const struct xm_transport_options *options, char *words,
 	t->fd_waits = scheme->waits;
 	t->stirred = OFI_NONE;
 	limits_set(t, options->clients_max);
+	t->bank_size = options->bank_size;
 	t->nap_ns = NAP_MIN_NS;
 	t->depth = options->depth ? options->depth : OFI_DEPTH_DEFAULT;
 	if (t->depth > OFI_DEPTH_MAX)

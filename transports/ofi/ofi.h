@@ -199,6 +199,7 @@ struct xm_transport {
 	struct fid_pep *pep;
 	uint8_t *pool;
 	size_t pool_size;
+	uint64_t bank_size; /* of the pool; 0: it is one mapping */
 	bool viewless; /* the pool cannot be mapped twice */
 	struct fid_ep *rdm_ep;
 	struct fid_cntr *rdm_cntr; /* of accesses by others, or NULL */
@@ -276,7 +277,8 @@ void xm_ofi_tenant_leave(struct xm_transport *, uint32_t tenant);
 void xm_ofi_target_close(struct xm_transport *);
 
 /* view.c */
-int xm_ofi_view_open(void *memory, size_t size, struct ofi_view *,
+int xm_ofi_view_open(uint8_t *pool, uint64_t bank_size, uint64_t offset,
+		     size_t size, struct ofi_view *,
 		     void **ret);
 int xm_ofi_view_retire(const struct ofi_view *);
 void xm_ofi_view_close(struct ofi_view *);

@@ -292,7 +292,8 @@ int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
 		return error;
 	tenant = &t->tenants[index];
 	memset(e, 0, sizeof(*e));
-	if (xm_ofi_view_open(t->pool + offset, size, &e->view, &memory))
+	if (xm_ofi_view_open(t->pool, t->bank_size, offset, size, &e->view,
+			     &memory))
 		memory = t->pool + offset;
 	error = fi_mr_reg(tenant->domain, memory, size, access, 0, key, 0,
 			  &e->mr, NULL);
@@ -522,7 +523,7 @@ int xm_ofi_listen(struct xm_transport *t, void *pool, size_t pool_size,
 	}
 	t->pool = pool;
 	t->pool_size = pool_size;
-	if (xm_ofi_view_open(pool, 1, &probe, &ignored))
+	if (xm_ofi_view_open(pool, t->bank_size, 0, 1, &probe, &ignored))
 		t->viewless = true;
 	xm_ofi_view_close(&probe);
 	return 0;

@@ -14,7 +14,8 @@
  *
  * A view needs memory that is mapped shared (a memfd, MAP_SHARED): for
  * anything else open says so, and the caller drops the connection instead.
- * mremap(2) with an old size of 0 makes the second mapping.
+ * mremap(2) with an old size of 0 makes the second mapping. A pool of several
+ * files (banks) is viewed bank by bank.
  *
  * Floor: skin of the transport. No libfabric in here.
  */
@@ -25,20 +26,46 @@
 
 #include "transports/ofi/ofi.h"
 
-int xm_ofi_view_open(void *memory, size_t size, struct ofi_view *view,
-		     void **ret)
+/* [begin, end) of the pool a second time at `to`, bank by bank: mremap() takes
+ * the pages of one mapping of one file. */
+static int map_again(uint8_t *pool, uint64_t bank_size, uint64_t begin,
+		     uint64_t end, uint8_t *to)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	uintptr_t begin = (uintptr_t)memory & ~(uintptr_t)(page - 1);
-	uintptr_t end = ((uintptr_t)memory + size + page - 1) &
-			~(uintptr_t)(page - 1);
-	void *base = mremap((void *)begin, 0, end - begin, MREMAP_MAYMOVE);
+	while (begin < end) {
+		uint64_t bank_end = bank_size == 0
+			? end : (begin / bank_size + 1) * bank_size;
+		size_t size = (size_t)(xm_min(end, bank_end) - begin);
+
+		if (mremap(pool + begin, 0, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   to) == MAP_FAILED)
+			return -errno;
+		begin += size;
+		to += size;
+	}
+	return 0;
+}
+
+int xm_ofi_view_open(uint8_t *pool, uint64_t bank_size, uint64_t offset,
+		     size_t size, struct ofi_view *view, void **ret)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t begin = offset & ~(page - 1);
+	uint64_t end = xm_align_up(offset + size, page);
+	/* Reserved in one piece, so that the banks lie one behind the other. */
+	void *base = mmap(NULL, end - begin, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	int rc;
 
 	if (base == MAP_FAILED)
 		return -errno;
+	rc = map_again(pool, bank_size, begin, end, base);
+	if (rc != 0) {
+		munmap(base, end - begin);
+		return rc;
+	}
 	view->base = base;
 	view->size = end - begin;
-	*ret = (uint8_t *)base + ((uintptr_t)memory - begin);
+	*ret = (uint8_t *)base + (offset - begin);
 	return 0;
 }
 

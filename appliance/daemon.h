@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The parts of a running extmemd, for the files that start, run and end it:
+ *
+ *	extmemd.c	main, the loop, signals
+ *	start.c		from options to a daemon that is ready
+ *	limits.c	every limit that follows from the options
+ *
+ * One thread. Floor: skin.
+ */
+#ifndef XM_DAEMON_H
+#define XM_DAEMON_H
+
+#include "appliance/host.h"
+#include "appliance/interface.h"
+#include "appliance/pool.h"
+#include "appliance/settings.h"
+#include "core/pure/channel.h"
+
+#define XM_WORDS_MAX 512 /* bytes of a sentence */
+
+struct xm_daemon {
+	struct xm_settings settings;
+	struct xm_options *options;
+	int argc;
+	char **argv;
+	const struct xm_transport_ops *transport_ops;
+	const struct xm_channel_ops *channel_ops;
+	struct xm_channel *channel;
+	struct xm_transport_limits limits;
+	struct xm_locator locator;
+	struct xm_pool pool;
+	struct xm_interface interface;
+	struct xm_host *host;
+	int signals; /* signalfd */
+	int wakeups; /* epoll of `signals` and the interface's socket */
+	bool draining;
+	uint64_t drain_until_ns;
+	uint64_t progress; /* steps shown while the pool is prepared */
+};
+
+/* --- start.c ------------------------------------------------------------- */
+
+/* The address's scheme must have both a transport and a channel. 0, or
+ * -EINVAL, said in the log. */
+int xm_daemon_choose_scheme(struct xm_daemon *);
+/* Opens everything, in the order that extmemd.c states. 0, or -errno, said in
+ * the log; what was opened then is closed by xm_daemon_finish(). */
+int xm_daemon_start(struct xm_daemon *);
+void xm_daemon_finish(struct xm_daemon *);
+/* Says where clients may come: in the log, to --ready-fd, to the service
+ * manager. */
+void xm_daemon_tell_ready(struct xm_daemon *);
+/* False: the interface process is dead, as the log says. */
+bool xm_daemon_interface_lives(struct xm_daemon *);
+
+/* --- limits.c ------------------------------------------------------------ */
+
+/* What the pool's size is rounded up to, bytes. */
+uint64_t xm_daemon_pool_size(const struct xm_settings *);
+uint32_t xm_daemon_streams_max(const struct xm_settings *);
+/* All but the incarnation. The pool's size and the interface's limits are
+ * those of the daemon so far. */
+struct xm_service_options xm_daemon_service_options(const struct xm_daemon *);
+void xm_daemon_print_limits(const struct xm_daemon *);
+/* Raises the limit of open files for both processes; warns if too low. */
+void xm_daemon_raise_files(const struct xm_daemon *);
+/* Warns where the device could not pin the pool. */
+void xm_daemon_warn_of_memlock(const struct xm_daemon *);
+
+#endif

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the two ends of the interface's socket say to each other at the start;
+ * both are the same program. Included by interface.c and interface_main.c
+ * alone. Floor: skin.
+ */
+#ifndef XM_INTERFACE_PARTS_H
+#define XM_INTERFACE_PARTS_H
+
+#include "appliance/interface.h"
+
+#define XM_INTERFACE_FD 3 /* of the socket, in the interface process */
+
+/* The first datagram to the process; the banks' descriptors come with it
+ * (SCM_RIGHTS), in order. */
+struct xm_interface_setup {
+	uint32_t size; /* of this struct: both ends are of one build */
+	uint32_t clients_max;
+	uint32_t polling;
+	uint32_t banks_count;
+	uint64_t pool_size, bank_size, page;
+	pid_t parent;
+	char scheme[32];
+	char address[512];
+	char provider[64]; /* "": the scheme's own */
+};
+
+/* The first datagram from it. */
+struct xm_interface_started {
+	int status;
+	char words[XM_REPORT_WORDS_SIZE];
+	struct xm_transport_limits limits;
+	struct xm_locator locator;
+};
+
+#endif

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* From options to a daemon that is ready; see daemon.h. Floor: skin. */
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "appliance/daemon.h"
+#include "appliance/log.h"
+#include "appliance/notify.h"
+#include "common/clock.h"
+
+#define PROGRESS_SIZE (1 * XM_GIB) /* smaller pools are there at once */
+#define PROGRESS_STEPS 20
+
+/* --- the link to the interface -------------------------------------------- */
+
+static int link_command(void *link, const struct xm_command *command)
+{
+	struct xm_daemon *d = link;
+
+	return xm_interface_command(&d->interface, command);
+}
+
+static int link_poll(void *link, struct xm_report *ret)
+{
+	struct xm_daemon *d = link;
+
+	return xm_interface_poll(&d->interface, ret);
+}
+
+static void link_zero(void *link, uint64_t offset, uint64_t size)
+{
+	struct xm_daemon *d = link;
+
+	XM_ASSERT(xm_span_fits(offset, size, d->pool.size));
+	memset(d->pool.base + offset, 0, size);
+}
+
+static void link_draw(void *link, uint8_t *bytes, size_t size)
+{
+	(void)link;
+	/* Up to 256 bytes come whole and uninterrupted, see getrandom(2). */
+	XM_ASSERT(size <= 256);
+	XM_ASSERT(getrandom(bytes, size, 0) == (ssize_t)size);
+}
+
+static void link_log(void *link, enum xm_level level, const char *words)
+{
+	(void)link;
+	xm_log(level, "%s", words);
+}
+
+static const struct xm_link_ops link_ops = {
+	.command = link_command,
+	.poll = link_poll,
+	.zero = link_zero,
+	.draw = link_draw,
+	.log = link_log,
+};
+
+/* --- the start ------------------------------------------------------------ */
+
+static bool scheme_is(const char *address, const char *scheme)
+{
+	size_t size = strlen(scheme);
+
+	return strncmp(address, scheme, size) == 0 && address[size] == ':';
+}
+
+int xm_daemon_choose_scheme(struct xm_daemon *d)
+{
+	const char *address = d->settings.listen;
+	char known[XM_WORDS_MAX] = "";
+	size_t used = 0;
+	size_t i, j;
+
+	for (i = 0; xm_transports[i] != NULL; i++) {
+		const char *scheme = xm_transports[i]->scheme;
+
+		for (j = 0; xm_channels[j] != NULL; j++)
+			if (strcmp(xm_channels[j]->scheme, scheme) == 0)
+				break;
+		/* `loop` ends within one process. */
+		if (xm_channels[j] == NULL || strcmp(scheme, "loop") == 0)
+			continue;
+		if (scheme_is(address, scheme)) {
+			d->transport_ops = xm_transports[i];
+			d->channel_ops = xm_channels[j];
+			return 0;
+		}
+		used += (size_t)snprintf(known + used, sizeof(known) - used,
+					 "%s%s", used > 0 ? ", " : "", scheme);
+	}
+	xm_log(XM_LEVEL_ERROR, "%s has no scheme that was built in: there %s %s",
+	    address, used > 0 ? "are" : "is", used > 0 ? known : "none");
+	return -EINVAL;
+}
+
+static void show_progress(void *context, uint64_t done, uint64_t size)
+{
+	struct xm_daemon *d = context;
+	uint64_t steps = done / (size / PROGRESS_STEPS + 1);
+
+	if (size < PROGRESS_SIZE || (steps == d->progress && done < size))
+		return;
+	d->progress = steps;
+	xm_log(XM_LEVEL_INFO, "preparing memory: %" PRIu64 " of %" PRIu64
+	    " MiB", done / XM_MIB, size / XM_MIB);
+}
+
+static int block_signals(struct xm_daemon *d)
+{
+	sigset_t set;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	d->signals = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	return d->signals < 0 ? -errno : 0;
+}
+
+static int open_wakeups(struct xm_daemon *d)
+{
+	struct epoll_event event = { .events = EPOLLIN };
+
+	d->wakeups = epoll_create1(EPOLL_CLOEXEC);
+	if (d->wakeups < 0 ||
+	    epoll_ctl(d->wakeups, EPOLL_CTL_ADD, d->signals, &event) != 0 ||
+	    epoll_ctl(d->wakeups, EPOLL_CTL_ADD, d->interface.fd, &event) != 0)
+		return -errno;
+	return 0;
+}
+
+static int open_pool(struct xm_daemon *d)
+{
+	uint64_t size = xm_daemon_pool_size(&d->settings);
+	char words[XM_WORDS_MAX];
+	int r;
+
+	r = xm_pool_open(size, d->settings.huge_pages, words, sizeof(words),
+			 &d->pool);
+	if (r == 0)
+		r = xm_pool_prepare(&d->pool, show_progress, d, words,
+				    sizeof(words));
+	if (r != 0)
+		xm_log(XM_LEVEL_ERROR, "%s", words);
+	return r;
+}
+
+static int open_interface(struct xm_daemon *d)
+{
+	struct xm_interface_options o = {
+		.ops = d->transport_ops,
+		.address = d->settings.listen,
+		.provider = d->settings.provider[0] != '\0'
+			? d->settings.provider : NULL,
+		.pool = &d->pool,
+		.clients_max = (uint32_t)d->settings.clients_max,
+		.polling = (enum xm_polling)d->settings.polling,
+	};
+	char words[XM_WORDS_MAX] = "";
+	int r;
+
+	r = xm_interface_start(&o, words, sizeof(words), &d->interface,
+			       &d->limits, &d->locator);
+	if (r != 0)
+		xm_log(XM_LEVEL_ERROR, "the interface cannot listen: %s",
+		    words[0] != '\0' ? words : strerror(-r));
+	return r;
+}
+
+static int open_host(struct xm_daemon *d)
+{
+	struct xm_service_options o = xm_daemon_service_options(d);
+	char words[XM_WORDS_MAX];
+	void *memory;
+
+	link_draw(d, (uint8_t *)&o.incarnation, sizeof(o.incarnation));
+	if (xm_service_options_check(&o, words) != 0) {
+		xm_log(XM_LEVEL_ERROR, "%s", words);
+		return -EINVAL;
+	}
+	memory = malloc(xm_host_size(&o));
+	if (memory == NULL) {
+		xm_log(XM_LEVEL_ERROR, "out of memory for bookkeeping: lower"
+		    " --clients-max or --extents-max");
+		return -ENOMEM;
+	}
+	d->host = xm_host_init(&o, d->channel_ops, d->channel, &link_ops, d,
+			       memory, xm_clock_ns());
+	return 0;
+}
+
+static int open_channel(struct xm_daemon *d)
+{
+	struct xm_channel_options o = {
+		.address = d->settings.listen,
+		.target = true,
+		.peers_max = xm_daemon_streams_max(&d->settings),
+		.handshake_ns = d->settings.handshake_timeout,
+	};
+	char words[XM_WORDS_MAX] = "";
+	int r;
+
+	r = d->channel_ops->open(&o, words, sizeof(words), &d->channel);
+	if (r != 0)
+		xm_log(XM_LEVEL_ERROR, "%s", words);
+	return r;
+}
+
+bool xm_daemon_interface_lives(struct xm_daemon *d)
+{
+	int status = 0;
+
+	if (waitpid(d->interface.pid, &status, WNOHANG) != d->interface.pid)
+		return true;
+	if (WIFSIGNALED(status))
+		xm_log(XM_LEVEL_ERROR, "the interface process was killed by signal"
+		    " %d (%s): what clients stored can no longer be trusted;"
+		    " ending", WTERMSIG(status), strsignal(WTERMSIG(status)));
+	else
+		xm_log(XM_LEVEL_ERROR, "the interface process ended with status"
+		    " %d: ending", WEXITSTATUS(status));
+	return false;
+}
+
+int xm_daemon_start(struct xm_daemon *d)
+{
+	int r;
+
+	xm_daemon_raise_files(d);
+	r = open_channel(d);
+	if (r != 0)
+		return r;
+	r = open_pool(d);
+	if (r != 0)
+		return r;
+	xm_daemon_warn_of_memlock(d);
+	r = open_interface(d);
+	if (r != 0)
+		return r;
+	/* Up to here a signal just ends us, and the child with us. */
+	r = block_signals(d);
+	if (r == 0)
+		r = open_wakeups(d);
+	if (r != 0)
+		xm_log(XM_LEVEL_ERROR, "cannot wait for signals: %s",
+		    strerror(-r));
+	else
+		r = open_host(d);
+	if (r == 0 && !xm_daemon_interface_lives(d))
+		r = -EIO;
+	return r;
+}
+
+void xm_daemon_finish(struct xm_daemon *d)
+{
+	if (d->channel != NULL)
+		d->channel_ops->close(d->channel);
+	if (d->interface.pid > 0)
+		xm_interface_stop(&d->interface);
+	xm_pool_close(&d->pool);
+	free(d->host);
+	if (d->options != NULL)
+		xm_options_close(d->options);
+}
+
+void xm_daemon_tell_ready(struct xm_daemon *d)
+{
+	const char *address = d->channel_ops->address(d->channel);
+	const struct xm_transport_limits *l = &d->limits;
+
+	xm_log(XM_LEVEL_DEBUG, "endpoint %s, registration %s, progress %s, %s",
+	    l->endpoint, l->mr_mode, l->progress,
+	    l->revokes ? "keys are revoked at once"
+		       : "keys are not revoked: quarantine lasts longer");
+	xm_log(XM_LEVEL_INFO, "ready at %s, %.1f %s, provider %s %s", address,
+	    d->pool.size < XM_GIB ? (double)d->pool.size / XM_MIB
+				  : (double)d->pool.size / XM_GIB,
+	    d->pool.size < XM_GIB ? "MiB" : "GiB", l->provider, l->version);
+	xm_log(XM_LEVEL_INFO, "limits: %" PRIu64 " clients, %" PRIu32
+	    " connections, %" PRIu64 " extents, %" PRIu64 " per client, lease %"
+	    PRIu64 " ms",
+	    d->settings.clients_max, l->peers_max, d->settings.extents_max,
+	    xm_min(d->settings.extents_per_client, d->settings.extents_max),
+	    d->settings.lease / XM_MS);
+	if (xm_options_given(d->options, "ready_fd")) {
+		if (dprintf((int)d->settings.ready_fd, "%s\n", address) < 0)
+			xm_log(XM_LEVEL_WARNING, "ready_fd %" PRIu64 ": %s",
+			    d->settings.ready_fd, strerror(errno));
+		if (d->settings.ready_fd > STDERR_FILENO)
+			close((int)d->settings.ready_fd);
+	}
+	xm_notify("READY=1");
+}
