@@ -15,6 +15,8 @@ libxm_ground_la_SOURCES = \
 	common/heap_slots.h \
 	common/list.h \
 	common/rand.h \
+	common/slots.c \
+	common/slots.h \
 	common/spin.h \
 	common/words.c \
 	common/words.h \

@@ -22,6 +22,7 @@ xm_tests += \
 	tests/unit/test_service \
 	tests/unit/test_session \
 	tests/unit/test_settings \
+	tests/unit/test_slots \
 	tests/unit/test_spin \
 	tests/unit/test_stream \
 	tests/unit/test_trace \
@@ -74,6 +75,7 @@ xm_pure_tests = \
 	tests/unit/test_rand \
 	tests/unit/test_service \
 	tests/unit/test_session \
+	tests/unit/test_slots \
 	tests/unit/test_spin \
 	tests/unit/test_wire \
 	tests/unit/test_words \
