@@ -25,8 +25,8 @@ struct xm_service_client *xm_client_find(struct xm_service *s,
 	return &s->clients[slot];
 }
 
-static uint32_t client_slot(const struct xm_service *s,
-			    const struct xm_service_client *c)
+uint32_t xm_client_slot(const struct xm_service *s,
+			const struct xm_service_client *c)
 {
 	return (uint32_t)(c - s->clients);
 }
@@ -72,7 +72,7 @@ void xm_client_end(struct xm_service *s, struct xm_service_client *c,
 		  c->state != XM_CLIENT_EXPIRED);
 	c->state = XM_CLIENT_EXPIRED;
 	memset(c->secret, 0, sizeof(c->secret));
-	xm_lease_end(s, client_slot(s, c));
+	xm_lease_end(s, xm_client_slot(s, c));
 	xm_service_effect(ret, XM_SERVICE_EXPEL)->client = c->number;
 }
 
@@ -80,15 +80,20 @@ static struct xm_service_client *client_new(struct xm_service *s,
 					    const struct xm_hello *hello,
 					    const struct xm_service_event *event)
 {
-	struct xm_service_client *c = s->clients;
+	uint32_t slot = xm_slots_next(&s->clients_free, 0);
+	struct xm_service_client *c;
 	uint32_t serial;
 
-	while (c->state != XM_CLIENT_FREE)
-		c++;
+	XM_ASSERT(slot != XM_SLOTS_NONE); /* the caller has looked */
+	xm_slots_remove(&s->clients_free, slot);
+	c = &s->clients[slot];
 	serial = c->serial + 1;
 	memset(c, 0, sizeof(*c));
+	xm_list_open(&c->owned);
+	xm_list_open(&c->grants);
+	xm_list_open(&c->quarantined);
 	c->serial = serial;
-	c->number = (uint64_t)serial << XM_SLOT_BITS | client_slot(s, c);
+	c->number = (uint64_t)serial << XM_SLOT_BITS | xm_client_slot(s, c);
 	c->lease_ns = s->options.lease_ms * XM_MS;
 	c->told = !s->leaving;
 	memcpy(c->secret, event->entropy, sizeof(c->secret));
@@ -99,7 +104,7 @@ static struct xm_service_client *client_new(struct xm_service *s,
 
 /* What of a HELLO cannot be agreed to; true: it was refused. */
 static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
-			  const struct xm_service_asker *asker,
+			  const struct xm_service_requester *requester,
 			  struct xm_service_effects *ret)
 {
 	struct xm_words words;
@@ -107,7 +112,7 @@ static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
 	if (hello->version_min > XM_PROTOCOL_VERSION ||
 	    hello->version_max < XM_PROTOCOL_VERSION_MIN ||
 	    hello->version_min > hello->version_max) {
-		if (xm_service_refuse(s, ret, asker, EPROTONOSUPPORT,
+		if (xm_service_refuse(s, ret, requester, EPROTONOSUPPORT,
 				      &words) == NULL)
 			return true;
 		xm_words_add(&words, "this appliance speaks protocol ");
@@ -126,7 +131,7 @@ static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
 	if (hello->transport[0] != '\0' &&
 	    memcmp(hello->transport, s->options.transport,
 		   sizeof(hello->transport)) != 0) {
-		if (xm_service_refuse(s, ret, asker, EPROTONOSUPPORT,
+		if (xm_service_refuse(s, ret, requester, EPROTONOSUPPORT,
 				      &words) == NULL)
 			return true;
 		xm_words_add(&words, "this appliance's memory is reached over ");
@@ -140,12 +145,12 @@ static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
 		return false;
 	if (s->leaving) {
 		xm_service_refuse_plainly(
-			s, ret, asker, ESHUTDOWN,
+			s, ret, requester, ESHUTDOWN,
 			"this appliance is draining: use another");
 		return true;
 	}
 	if (s->clients_count == s->options.clients_max) {
-		if (xm_service_refuse(s, ret, asker, EUSERS, &words) == NULL)
+		if (xm_service_refuse(s, ret, requester, EUSERS, &words) == NULL)
 			return true;
 		xm_words_add(&words, "this appliance has all the ");
 		xm_words_number(&words, s->options.clients_max);
@@ -158,11 +163,11 @@ static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
 
 static void welcome(struct xm_service *s, const struct xm_service_client *c,
 		    const struct xm_hello *hello,
-		    const struct xm_service_asker *asker,
+		    const struct xm_service_requester *requester,
 		    struct xm_service_effects *ret)
 {
 	struct xm_message *message =
-		xm_service_answer(s, ret, asker, XM_WELCOME);
+		xm_service_answer(s, ret, requester, XM_WELCOME);
 	struct xm_welcome *w = &message->u.welcome;
 
 	w->version = hello->version_max < XM_PROTOCOL_VERSION
@@ -181,7 +186,7 @@ static void welcome(struct xm_service *s, const struct xm_service_client *c,
 }
 
 void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
-		     const struct xm_service_asker *asker,
+		     const struct xm_service_requester *requester,
 		     struct xm_service_effects *ret)
 {
 	const struct xm_hello *hello = &event->message->u.hello;
@@ -190,12 +195,12 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 
 	/* A refused stream stays, to read why; it may try again until its
 	 * handshake time is over. */
-	if (hello_refused(s, hello, asker, ret))
+	if (hello_refused(s, hello, requester, ret))
 		return;
 	p->heard_ns = event->now_ns;
 	if ((hello->flags & XM_HELLO_OBSERVER) != 0) {
 		p->state = XM_PEER_OBSERVER;
-		welcome(s, NULL, hello, asker, ret);
+		welcome(s, NULL, hello, requester, ret);
 		return;
 	}
 	if (hello->client == 0) {
@@ -206,7 +211,7 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 		if (c == NULL || c->state == XM_CLIENT_EXPIRED ||
 		    !secrets_equal(c->secret, hello->secret)) {
 			xm_service_refuse_plainly(
-				s, ret, asker, ESTALE,
+				s, ret, requester, ESTALE,
 				"this appliance does not know you: it was"
 				" restarted, or your lease ended; what you had"
 				" here is gone");
@@ -225,21 +230,22 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 	c->peer = event->peer;
 	c->heard_ns = event->now_ns;
 	p->state = XM_PEER_CLIENT;
-	p->client = client_slot(s, c);
+	p->client = xm_client_slot(s, c);
 	xm_trace_put(s->trace, event->now_ns,
 		     hello->client == 0 ? XM_TRACE_SERVICE_KNOWN
 					: XM_TRACE_SERVICE_RESUMED,
 		     c->number, event->peer, 0, 0);
-	welcome(s, c, hello, asker, ret);
+	welcome(s, c, hello, requester, ret);
 	if (s->leaving) { /* resumed: tell it again, on this stream */
 		c->told = false;
 		s->telling = true;
+		s->telling_at = 0;
 	}
 }
 
 void xm_client_ticket(struct xm_service *s, const struct xm_service_event *event,
 		      struct xm_service_client *c,
-		      const struct xm_service_asker *asker,
+		      const struct xm_service_requester *requester,
 		      struct xm_service_effects *ret)
 {
 	struct xm_service_effect *effect;
@@ -249,21 +255,21 @@ void xm_client_ticket(struct xm_service *s, const struct xm_service_event *event
 	for (i = 0; i < XM_SERVICE_TICKETS_MAX && c->tickets[i].used; i++)
 		;
 	if (i == XM_SERVICE_TICKETS_MAX) {
-		xm_service_refuse_plainly(s, ret, asker, EAGAIN,
+		xm_service_refuse_plainly(s, ret, requester, EAGAIN,
 					  "too many tickets asked for at once:"
 					  " wait for the answers");
 		return;
 	}
 	if (s->options.admits &&
 	    c->admitted >= c->joined + XM_SERVICE_UNUSED_MAX) {
-		xm_service_refuse_plainly(s, ret, asker, ENOSPC,
+		xm_service_refuse_plainly(s, ret, requester, ENOSPC,
 					  "too many tickets were taken and not"
 					  " used: say BYE and begin anew");
 		return;
 	}
 	t = &c->tickets[i];
 	t->used = true;
-	t->asker = *asker;
+	t->requester = *requester;
 	memcpy(t->ticket, event->entropy, sizeof(t->ticket));
 	c->admitted++;
 	effect = xm_service_effect(ret, XM_SERVICE_ADMIT);
@@ -289,13 +295,13 @@ void xm_client_admitted(struct xm_service *s,
 	t->used = false;
 	if (event->status != 0) {
 		c->admitted--;
-		if (xm_service_refuse(s, ret, &t->asker,
+		if (xm_service_refuse(s, ret, &t->requester,
 				      event->status < 0 ? -event->status : EIO,
 				      &words) != NULL)
 			xm_words_add(&words, "the interface lets no more"
 					     " connections in: close some");
 	} else if (c->state != XM_CLIENT_EXPIRED) {
-		answer = xm_service_answer(s, ret, &t->asker, XM_TICKETED);
+		answer = xm_service_answer(s, ret, &t->requester, XM_TICKETED);
 		if (answer != NULL) {
 			memcpy(answer->u.ticketed.ticket, t->ticket,
 			       sizeof(t->ticket));
@@ -313,10 +319,11 @@ void xm_client_expelled(struct xm_service *s,
 
 	if (c == NULL || c->state != XM_CLIENT_EXPIRED)
 		return;
-	xm_lease_expelled(s, client_slot(s, c), event->now_ns);
+	xm_lease_expelled(s, xm_client_slot(s, c), event->now_ns);
 	XM_ASSERT(c->extents == 0);
 	if (c->bye)
-		xm_service_answer(s, ret, &c->asker, XM_GAVE);
+		xm_service_answer(s, ret, &c->requester, XM_GAVE);
 	c->state = XM_CLIENT_FREE;
+	xm_slots_add(&s->clients_free, xm_client_slot(s, c));
 	s->clients_count--;
 }

@@ -110,7 +110,7 @@ static void command(struct xm_host *h, enum xm_command_kind kind,
 	memset(c, 0, sizeof(*c));
 	c->kind = kind;
 	c->client = effect->client;
-	c->extent = effect->extent;
+	c->grant = effect->grant;
 	c->offset = effect->offset;
 	c->size = effect->size;
 	c->rights = effect->rights;
@@ -254,7 +254,7 @@ static void on_report(struct xm_host *h, uint64_t now_ns,
 	struct xm_service_event event = {
 		.now_ns = now_ns,
 		.status = report->status,
-		.extent = report->extent,
+		.grant = report->grant,
 		.client = report->client,
 		.cookie = report->cookie,
 		.connections = report->connections,

@@ -5,6 +5,7 @@
 noinst_LTLIBRARIES += libxm_service.la
 libxm_service_la_SOURCES = \
 	appliance/clients.c \
+	appliance/extents.c \
 	appliance/host.c \
 	appliance/host.h \
 	appliance/lease.c \

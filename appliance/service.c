@@ -72,37 +72,37 @@ void xm_service_tell(struct xm_service_effects *ret, enum xm_level level,
 	xm_words_add(&words, what);
 }
 
-bool xm_service_asker_lives(const struct xm_service *s,
-			    const struct xm_service_asker *asker)
+bool xm_service_requester_lives(const struct xm_service *s,
+			    const struct xm_service_requester *requester)
 {
-	return s->peers[asker->peer].state != XM_PEER_FREE &&
-	       s->peers[asker->peer].serial == asker->serial;
+	return s->peers[requester->peer].state != XM_PEER_FREE &&
+	       s->peers[requester->peer].serial == requester->serial;
 }
 
 struct xm_message *xm_service_answer(const struct xm_service *s,
 				     struct xm_service_effects *ret,
-				     const struct xm_service_asker *asker,
+				     const struct xm_service_requester *requester,
 				     enum xm_message_kind kind)
 {
-	if (!xm_service_asker_lives(s, asker))
+	if (!xm_service_requester_lives(s, requester))
 		return NULL;
-	return xm_service_send(ret, asker->peer, asker->request, kind);
+	return xm_service_send(ret, requester->peer, requester->request, kind);
 }
 
 struct xm_message *xm_service_refuse(struct xm_service *s,
 				     struct xm_service_effects *ret,
-				     const struct xm_service_asker *asker,
+				     const struct xm_service_requester *requester,
 				     int code, struct xm_words *ret_words)
 {
 	struct xm_message *message;
 
 	s->refused++;
-	message = xm_service_answer(s, ret, asker, XM_REFUSED);
+	message = xm_service_answer(s, ret, requester, XM_REFUSED);
 	if (message == NULL)
 		return NULL;
 	xm_trace_put(s->trace, s->last_ns, XM_TRACE_SERVICE_REFUSED,
-		     s->peers[asker->peer].state == XM_PEER_CLIENT
-			     ? s->clients[s->peers[asker->peer].client].number
+		     s->peers[requester->peer].state == XM_PEER_CLIENT
+			     ? s->clients[s->peers[requester->peer].client].number
 			     : 0,
 		     (uint64_t)(int64_t)-code, 0, 0);
 	message->u.refused.code = code;
@@ -114,20 +114,18 @@ struct xm_message *xm_service_refuse(struct xm_service *s,
 
 void xm_service_refuse_plainly(struct xm_service *s,
 			       struct xm_service_effects *ret,
-			       const struct xm_service_asker *asker, int code,
+			       const struct xm_service_requester *requester, int code,
 			       const char *sentence)
 {
 	struct xm_words words;
 
-	if (xm_service_refuse(s, ret, asker, code, &words) != NULL)
+	if (xm_service_refuse(s, ret, requester, code, &words) != NULL)
 		xm_words_add(&words, sentence);
 }
 
 void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 		      struct xm_state *ret)
 {
-	uint32_t i;
-
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->name, s->options.name, sizeof(ret->name));
 	memcpy(ret->provider, s->options.provider, sizeof(ret->provider));
@@ -137,15 +135,8 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 	ret->pool = s->options.pool_size;
 	ret->free = s->pool->free;
 	ret->free_run = xm_extent_free_run(s->pool);
-	for (i = 0; i < s->options.extents_max; i++) {
-		const struct xm_service_extent *e = &s->extents[i];
-
-		if (e->state == XM_EXTENT_EXPOSING ||
-		    e->state == XM_EXTENT_LEASED)
-			ret->leased += e->size;
-		else if (e->state != XM_EXTENT_FREE)
-			ret->quarantined += e->size;
-	}
+	ret->leased = s->bytes_owned;
+	ret->quarantined = s->bytes_parting;
 	ret->clients = s->clients_count;
 	ret->clients_max = s->options.clients_max;
 	ret->extents = s->extents_count;
@@ -169,20 +160,20 @@ static void nonsense(struct xm_service *s, uint32_t peer,
 /* What anybody who said HELLO may ask. False: it is none of these. */
 static bool on_question(struct xm_service *s,
 			const struct xm_service_event *event,
-			const struct xm_service_asker *asker,
+			const struct xm_service_requester *requester,
 			struct xm_service_effects *ret)
 {
 	switch (event->message->kind) {
 	case XM_PING:
-		xm_service_answer(s, ret, asker, XM_PONG);
+		xm_service_answer(s, ret, requester, XM_PONG);
 		return true;
 	case XM_STATUS:
 		xm_service_state(s, event->now_ns,
-				 &xm_service_answer(s, ret, asker, XM_STATE)
+				 &xm_service_answer(s, ret, requester, XM_STATE)
 					  ->u.state);
 		return true;
 	case XM_LIST:
-		xm_lease_list(s, event, asker, ret);
+		xm_lease_list(s, event, requester, ret);
 		return true;
 	default:
 		return false;
@@ -191,7 +182,7 @@ static bool on_question(struct xm_service *s,
 
 static void on_observer(struct xm_service *s,
 			const struct xm_service_event *event,
-			const struct xm_service_asker *asker,
+			const struct xm_service_requester *requester,
 			struct xm_service_effects *ret)
 {
 	s->peers[event->peer].heard_ns = event->now_ns;
@@ -200,7 +191,7 @@ static void on_observer(struct xm_service *s,
 	case XM_TRIM:
 	case XM_GIVE:
 	case XM_TICKET:
-		xm_service_refuse_plainly(s, ret, asker, EPERM,
+		xm_service_refuse_plainly(s, ret, requester, EPERM,
 					  "an observer may only ask STATUS and"
 					  " LIST: say HELLO as a client");
 		break;
@@ -208,14 +199,14 @@ static void on_observer(struct xm_service *s,
 		xm_client_drop_peer(s, event->peer, ret);
 		break;
 	default:
-		if (!on_question(s, event, asker, ret))
+		if (!on_question(s, event, requester, ret))
 			nonsense(s, event->peer, ret);
 	}
 }
 
 static void on_client(struct xm_service *s,
 		      const struct xm_service_event *event,
-		      const struct xm_service_asker *asker,
+		      const struct xm_service_requester *requester,
 		      struct xm_service_effects *ret)
 {
 	uint32_t slot = s->peers[event->peer].client;
@@ -225,30 +216,30 @@ static void on_client(struct xm_service *s,
 	c->state = XM_CLIENT_KNOWN;
 	switch (event->message->kind) {
 	case XM_TAKE:
-		xm_lease_take(s, event, slot, asker, ret);
+		xm_lease_take(s, event, slot, requester, ret);
 		break;
 	case XM_TRIM:
-		xm_lease_trim(s, event, slot, asker, ret);
+		xm_lease_trim(s, event, slot, requester, ret);
 		break;
 	case XM_GIVE:
-		xm_lease_give(s, event, slot, asker, ret);
+		xm_lease_give(s, event, slot, requester, ret);
 		break;
 	case XM_TICKET:
-		xm_client_ticket(s, event, c, asker, ret);
+		xm_client_ticket(s, event, c, requester, ret);
 		break;
 	case XM_BYE:
 		xm_service_tell(ret, XM_LEVEL_INFO, c, "said BYE");
 		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_BYE,
 			     c->number, 0, 0, 0);
 		c->bye = true;
-		c->asker = *asker;
+		c->requester = *requester;
 		c->peer = XM_SERVICE_NONE;
 		s->peers[event->peer].state = XM_PEER_ENDED;
 		s->peers[event->peer].heard_ns = event->now_ns;
 		xm_client_end(s, c, ret);
 		break;
 	default:
-		if (!on_question(s, event, asker, ret))
+		if (!on_question(s, event, requester, ret))
 			nonsense(s, event->peer, ret);
 	}
 }
@@ -257,7 +248,7 @@ static void on_message(struct xm_service *s,
 		       const struct xm_service_event *event,
 		       struct xm_service_effects *ret)
 {
-	struct xm_service_asker asker = {
+	struct xm_service_requester requester = {
 		.peer = event->peer,
 		.request = event->message->request,
 		.serial = s->peers[event->peer].serial,
@@ -267,15 +258,15 @@ static void on_message(struct xm_service *s,
 	switch (s->peers[event->peer].state) {
 	case XM_PEER_NEW:
 		if (event->message->kind == XM_HELLO)
-			xm_client_hello(s, event, &asker, ret);
+			xm_client_hello(s, event, &requester, ret);
 		else
 			nonsense(s, event->peer, ret);
 		break;
 	case XM_PEER_OBSERVER:
-		on_observer(s, event, &asker, ret);
+		on_observer(s, event, &requester, ret);
 		break;
 	case XM_PEER_CLIENT:
-		on_client(s, event, &asker, ret);
+		on_client(s, event, &requester, ret);
 		break;
 	default: /* it said BYE, so it has nothing more to say */
 		nonsense(s, event->peer, ret);
@@ -383,8 +374,10 @@ static bool tell_leaving(struct xm_service *s, struct xm_service_effects *ret)
 {
 	uint32_t i;
 
-	for (i = 0; s->telling && i < s->options.clients_max; i++) {
+	for (i = s->telling_at; s->telling && i < s->options.clients_max; i++) {
 		struct xm_service_client *c = &s->clients[i];
+
+		s->telling_at = i;
 
 		if (c->state == XM_CLIENT_FREE || c->told ||
 		    c->peer == XM_SERVICE_NONE)
@@ -444,6 +437,8 @@ static void on_connections(struct xm_service *s,
 		c->joined = event->joined;
 	/* An interface that counts more than was let in is not believed. */
 	c->joined = xm_min(c->joined, c->admitted);
+	if (c->connections == 0)
+		xm_service_grants_unquarantine(s, xm_client_slot(s, c));
 }
 
 static void on_drain(struct xm_service *s, const struct xm_service_event *event)
@@ -452,6 +447,7 @@ static void on_drain(struct xm_service *s, const struct xm_service_event *event)
 
 	s->leaving = true;
 	s->telling = true;
+	s->telling_at = 0;
 	s->leaving_ms = event->drain_ms;
 	for (i = 0; i < s->options.clients_max; i++)
 		s->clients[i].told = false;
@@ -483,7 +479,7 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		on_connections(s, event);
 		break;
 	case XM_SERVICE_ZEROED:
-		xm_lease_zeroed(s, event, ret);
+		xm_service_zeroed(s, event, ret);
 		break;
 	case XM_SERVICE_DRAIN:
 		on_drain(s, event);
@@ -518,7 +514,7 @@ void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 	}
 	if (tell_leaving(s, ret))
 		more = true;
-	xm_lease_work(s, now_ns, ret);
+	xm_service_work(s, now_ns, ret);
 
 	ret->drained = s->leaving && s->clients_count == 0 && !s->telling;
 	if (more)
@@ -562,83 +558,86 @@ int xm_service_options_check(const struct xm_service_options *o, char *words)
 	return -EINVAL;
 }
 
+/* The next `size` bytes, for an array: NULL where there is no memory yet. */
+static void *lay_down(size_t *at, uint8_t *memory, size_t size)
+{
+	size_t from = *at;
+
+	*at = xm_align_up(from + size, 16);
+	return memory == NULL ? NULL : memory + from;
+}
+
 /* Where the arrays lie behind the struct; returns the size of all. */
 static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
-		      struct xm_service *ret, void **ret_ranges)
+		      struct xm_service *ret)
 {
-	size_t at = xm_align_up(sizeof(struct xm_service), 16);
-	size_t peers = at;
-	size_t clients, extents, pool, ranges;
+	size_t clients_bits = xm_slots_memory_size(o->clients_max);
+	size_t extents_bits = xm_slots_memory_size(o->extents_max);
+	size_t at = xm_align_up(sizeof(*ret), 16);
+	struct xm_service none = { 0 };
+	void *bits[5], *ranges;
 
-	at = xm_align_up(at + o->peers_max * sizeof(*ret->peers), 16);
-	clients = at;
-	at = xm_align_up(at + o->clients_max * sizeof(*ret->clients), 16);
-	extents = at;
-	at = xm_align_up(at + o->extents_max * sizeof(*ret->extents), 16);
-	pool = at;
-	at = xm_align_up(at + sizeof(*ret->pool), 16);
-	ranges = at;
-	at += xm_extent_memory_size(o->extents_max);
-	if (ret != NULL) {
-		memset(memory, 0, ranges);
-		ret->peers = (void *)(memory + peers);
-		ret->clients = (void *)(memory + clients);
-		ret->extents = (void *)(memory + extents);
-		ret->pool = (void *)(memory + pool);
-		*ret_ranges = memory + ranges;
+	if (ret == NULL)
+		ret = &none;
+	ret->peers = lay_down(&at, memory, o->peers_max * sizeof(*ret->peers));
+	ret->clients = lay_down(&at, memory,
+				o->clients_max * sizeof(*ret->clients));
+	ret->extents = lay_down(&at, memory,
+				o->extents_max * sizeof(*ret->extents));
+	ret->grants = lay_down(&at, memory,
+			       o->extents_max * sizeof(*ret->grants));
+	ret->pool = lay_down(&at, memory, sizeof(*ret->pool));
+	for (unsigned i = 0; i < XM_COUNT(bits); i++)
+		bits[i] = lay_down(&at, memory,
+				   i == 0 ? clients_bits : extents_bits);
+	if (memory != NULL) {
+		size_t head = sizeof(*ret);
+
+		memset(memory + head, 0, at - head);
+		xm_slots_init(&ret->clients_free, o->clients_max, bits[0]);
+		xm_slots_init(&ret->extents_free, o->extents_max, bits[1]);
+		xm_slots_init(&ret->grants_free, o->extents_max, bits[2]);
+		xm_slots_init(&ret->owned, o->extents_max, bits[3]);
+		xm_slots_init(&ret->zeroing, o->extents_max, bits[4]);
 	}
+	ranges = lay_down(&at, memory, xm_extent_memory_size(o->extents_max));
+	if (memory != NULL)
+		xm_extent_init(ret->pool, o->pool_size, o->granule,
+			       o->extents_max, ranges);
 	return at;
 }
 
 size_t xm_service_size(const struct xm_service_options *o)
 {
-	return lay_out(o, NULL, NULL, NULL);
+	return lay_out(o, NULL, NULL);
 }
 
 struct xm_service *xm_service_init(const struct xm_service_options *o,
 				   void *memory, uint64_t now_ns)
 {
 	struct xm_service *s = memory;
-	void *ranges = NULL;
 
-	lay_out(o, memory, s, &ranges);
+	memset(s, 0, sizeof(*s));
+	lay_out(o, memory, s);
 	s->options = *o;
 	s->started_ns = now_ns;
 	s->last_ns = now_ns;
 	s->tick_ns = now_ns;
 	s->lease_ns_min = o->lease_ms * XM_MS;
 	s->zeroing_now = XM_SERVICE_NONE;
-	xm_extent_init(s->pool, o->pool_size, o->granule, o->extents_max,
-		       ranges);
+	xm_slots_fill(&s->clients_free);
+	xm_slots_fill(&s->extents_free);
+	xm_slots_fill(&s->grants_free);
+	xm_list_open(&s->waiting);
+	for (uint32_t i = 0; i < o->clients_max; i++) {
+		xm_list_open(&s->clients[i].owned);
+		xm_list_open(&s->clients[i].grants);
+		xm_list_open(&s->clients[i].quarantined);
+	}
 	return s;
 }
 
 const char *xm_service_check(const struct xm_service *s)
 {
-	uint64_t held = 0;
-	uint32_t i, j;
-
-	for (i = 0; i < s->options.extents_max; i++) {
-		const struct xm_service_extent *e = &s->extents[i];
-
-		if (e->state == XM_EXTENT_FREE)
-			continue;
-		held += e->size;
-		if (!xm_span_fits(e->offset, e->size, s->options.pool_size))
-			return "an extent lies outside the pool";
-		if (e->state == XM_EXTENT_ZEROING &&
-		    e->guard != XM_SERVICE_NONE)
-			return "an extent is zeroed while a key opens it";
-		for (j = 0; j < i; j++) {
-			const struct xm_service_extent *f = &s->extents[j];
-
-			if (f->state != XM_EXTENT_FREE &&
-			    e->offset < f->offset + f->size &&
-			    f->offset < e->offset + e->size)
-				return "two extents overlap";
-		}
-	}
-	if (held + s->pool->free != s->options.pool_size)
-		return "bytes of the pool are neither free nor held";
-	return NULL;
+	return xm_service_extents_check(s);
 }

@@ -1,42 +1,60 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * MACHINE: what an appliance decides. Who is a client, who holds which bytes
- * of the pool under which key and epoch, when a lease has ended, and when an
- * extent may go to somebody else.
+ * MACHINE: what an appliance decides. It knows who is a client, which client
+ * owns which bytes of the pool, under which keys they can be reached, when a
+ * lease has ended, and when bytes may go to another client.
  *
  *	client:	NEW -> KNOWN <-> SILENT -> EXPIRED -> (forgotten)
- *	extent:	FREE -> EXPOSING -> LEASED -> CONCEALING -> QUARANTINE
- *		-> ZEROING -> FREE
+ *	extent:	FREE -> OWNED -> PARTING -> ZEROING -> FREE
+ *	grant:	EXPOSING -> LIVE -> CONCEALING -> QUARANTINE -> (gone)
  *
  * NEW is a stream that has not said HELLO; it has no client number yet.
+ *
+ * Three things are kept apart:
+ *   extent  a run of bytes of the pool, a multiple of the granule;
+ *   owner   the client that may free it, and whose end frees it;
+ *   grant   one key that opens a run of bytes to one client.
+ * Today each extent begins with one owner and one grant of that owner's.
+ * Sharing (several grants of one extent), hand-over (another owner) and
+ * extents kept without an owner need further states of these three, and
+ * nothing else.
  *
  * One function, xm_service_step(): an event with the time and fresh entropy
  * inside it goes in, effects come out. It does nothing itself: the host
  * (host.h) sends, drops and zeroes, the interface process (target.h) exposes,
  * conceals, admits and expels, and both report back by events.
  *
- * The inequality that isolation rests on: an extent becomes FREE only after
- *   1. its own key is concealed (CONCEALED, or EXPELLED for its owner), and
- *   2. every other key that covers its bytes is concealed too (`guard`), and
- *   3. where the transport does not revoke: the former owner has no
- *      connection any more, or, where connections are not counted either
- *      (!admits), a whole lease time has passed since 1, and
- *   4. its bytes were zeroed after 1-3.
- * So no accepted access under an old key can reach the next owner.
+ * Isolation rests on one rule. A grant is *undead* from the moment EXPOSE is
+ * commanded until no access under its key can happen any more:
+ *   1. its key is concealed (CONCEALED, or EXPELLED for its client), and
+ *   2. where the transport does not revoke: its client has no connection any
+ *      more or, where connections are not counted either (!admits), a whole
+ *      lease time has passed since 1. This is the grant's QUARANTINE.
+ * An extent that was freed stays PARTING until no undead grant covers a byte
+ * of it, and is then zeroed. So no accepted access under an old key can reach
+ * the next owner.
  *
- * TRIM: the head becomes a new extent with a key of its own; the tail keeps
- * the old number and the old key, which goes on covering the head until the
- * tail is given. That is why an extent has a `guard`: the extent whose key
- * also opens its bytes. A key that dies hands its guard on, as chains are
- * possible (a trimmed head may be trimmed again).
+ * An extent can be covered by several grants because of TRIM: the first bytes
+ * become a new extent with a grant of its own, the rest keeps the old number,
+ * and the old grant goes on covering both. Example: A of 8 MiB is trimmed by
+ * 2 MiB. The new extent B (the first 2 MiB) is covered by two grants, A (the
+ * last 6 MiB) by one. If B is freed first, its bytes wait until A is freed,
+ * because A's key still opens them. A grant covers whole extents, never a
+ * part of one: extents are only ever cut, and bytes return to the pool only
+ * when no grant covers them. So each extent need only count its grants.
  *
- * Bounds: peers_max streams, clients_max clients, extents_max extents,
- * extents_per_client_max of them for one client, XM_SERVICE_TICKETS_MAX
- * unanswered and XM_SERVICE_UNUSED_MAX unused tickets a client. At most
- * XM_SERVICE_EFFECTS_MAX effects a step; a step with more to do asks to be
- * stepped again at once. At most one command is outstanding per extent and
- * one expulsion per client, so XM_SERVICE_COMMANDS_MAX() bounds the queue to
- * the interface. Memory is handed over once, xm_service_size() bytes.
+ * Bounds: peers_max streams, clients_max clients, extents_max extents and as
+ * many grants, extents_per_client_max of them for one client,
+ * XM_SERVICE_COVERS_MAX undead grants over one byte (TRIM is refused beyond),
+ * XM_SERVICE_TICKETS_MAX unanswered and XM_SERVICE_UNUSED_MAX unused tickets a
+ * client. At most XM_SERVICE_EFFECTS_MAX effects a step; a step with more to
+ * do asks to be stepped again at once. At most one command is outstanding per
+ * grant and one expulsion per client, so XM_SERVICE_COMMANDS_MAX() bounds the
+ * queue to the interface. Memory is handed over once, xm_service_size() bytes.
+ * A step looks at the records it changes: a request at a few, a client's end at
+ * that client's extents and grants, and at each extent once more for each grant
+ * that covers it (2, mostly). Only a tick looks at every
+ * client and stream, and LIST at XM_LIST_MAX extents.
  *
  * Nothing a peer sends can break an assertion: it is refused in words, or
  * its stream is dropped, and counted.
@@ -48,6 +66,8 @@
 
 #include "common/base.h"
 #include "common/extent.h"
+#include "common/list.h"
+#include "common/slots.h"
 #include "core/pure/trace.h"
 #include "core/pure/transport.h"
 #include "core/pure/wire.h"
@@ -57,6 +77,7 @@
 #define XM_SERVICE_ENTROPY_SIZE 32
 #define XM_SERVICE_TICKETS_MAX 8 /* TICKET requests under way, per client */
 #define XM_SERVICE_UNUSED_MAX 64 /* tickets given out and not used */
+#define XM_SERVICE_COVERS_MAX 64 /* undead grants that cover one extent */
 #define XM_SERVICE_NONE UINT32_MAX
 #define XM_SERVICE_SLOTS_MAX (UINT32_C(1) << 20) /* of clients; of extents */
 
@@ -90,8 +111,8 @@ enum xm_service_event_kind {
 	XM_SERVICE_PEER_DOWN,	/* peer, status */
 	XM_SERVICE_MESSAGE,	/* peer, message */
 	XM_SERVICE_MALFORMED,	/* peer: bytes that are no message */
-	XM_SERVICE_EXPOSED,	/* extent, status, far */
-	XM_SERVICE_CONCEALED,	/* extent */
+	XM_SERVICE_EXPOSED,	/* grant, status, remote */
+	XM_SERVICE_CONCEALED,	/* grant */
 	XM_SERVICE_ADMITTED,	/* client, cookie, status */
 	XM_SERVICE_EXPELLED,	/* client */
 	XM_SERVICE_CONNECTIONS, /* client, connections, joined */
@@ -108,9 +129,10 @@ struct xm_service_event {
 	int status;
 	const struct xm_message *message;
 	uint64_t extent;
+	uint64_t grant;
 	uint64_t client;
 	uint32_t cookie;
-	uint32_t connections; /* up now; CONNECTIONS, CONCEALED */
+	uint32_t connections; /* up now */
 	uint64_t joined;      /* ever */
 	struct xm_remote_mr remote;
 	uint32_t lease_ms, drain_ms;
@@ -119,8 +141,8 @@ struct xm_service_event {
 enum xm_service_effect_kind {
 	XM_SERVICE_SEND = 1, /* peer, message */
 	XM_SERVICE_DROP,     /* peer: forget it, no PEER_DOWN wanted */
-	XM_SERVICE_EXPOSE,   /* extent, client, offset, size, rights, key */
-	XM_SERVICE_CONCEAL,  /* extent, client, far */
+	XM_SERVICE_EXPOSE,   /* grant, client, offset, size, rights, key */
+	XM_SERVICE_CONCEAL,  /* grant, client, remote */
 	XM_SERVICE_ADMIT,    /* client, cookie, lane, ticket */
 	XM_SERVICE_EXPEL,    /* client */
 	XM_SERVICE_ZERO,     /* extent, offset, size */
@@ -133,7 +155,7 @@ struct xm_service_effect {
 	enum xm_service_effect_kind kind;
 	uint32_t peer;
 	const struct xm_message *message; /* lies in the effects */
-	uint64_t extent, client, offset, size, key;
+	uint64_t extent, grant, client, offset, size, key;
 	struct xm_remote_mr remote;
 	uint32_t cookie, lane, rights;
 	uint8_t ticket[XM_TICKET_SIZE];
@@ -164,8 +186,10 @@ struct xm_service_peer {
 	uint64_t heard_ns;
 };
 
-/* Where an answer that takes a while goes: if that stream still lives. */
-struct xm_service_asker {
+/* Which request of which stream is to be answered. The answer is dropped if
+ * that stream has ended meanwhile; `serial` tells it from a later one that has
+ * the same number. */
+struct xm_service_requester {
 	uint32_t peer;
 	uint32_t request;
 	uint64_t serial;
@@ -173,7 +197,7 @@ struct xm_service_asker {
 
 struct xm_service_ticket {
 	bool used;
-	struct xm_service_asker asker;
+	struct xm_service_requester requester;
 	uint8_t ticket[XM_TICKET_SIZE];
 };
 
@@ -188,43 +212,66 @@ struct xm_service_client {
 	enum xm_service_client_state state;
 	uint32_t serial;
 	uint32_t peer; /* or XM_SERVICE_NONE */
-	uint32_t extents;
+	uint32_t extents; /* that it owns, those on their way back too */
 	uint32_t connections;
 	uint64_t joined, admitted;
 	uint64_t number;
 	uint64_t heard_ns, lease_ns;
 	uint8_t secret[XM_SECRET_SIZE];
 	char name[XM_NAME_SIZE];
-	bool bye; /* answer `asker` once it is expelled */
-	bool told; /* of the drain */
-	struct xm_service_asker asker;
+	bool bye;  /* answer `requester` once it is expelled */
+	bool told; /* that we drain */
+	struct xm_service_requester requester;
 	struct xm_service_ticket tickets[XM_SERVICE_TICKETS_MAX];
+	struct xm_link owned;	    /* its extents */
+	struct xm_link grants;	    /* its grants, but those in QUARANTINE */
+	struct xm_link quarantined; /* those, where they wait for connections */
 };
 
 enum xm_service_extent_state {
-	XM_EXTENT_FREE, /* the record is unused */
-	XM_EXTENT_EXPOSING,
-	XM_EXTENT_LEASED,
-	XM_EXTENT_CONCEALING,
-	XM_EXTENT_QUARANTINE,
+	XM_EXTENT_FREE,	   /* the record is unused */
+	XM_EXTENT_OWNED,
+	XM_EXTENT_PARTING, /* freed; some grant covers it still */
 	XM_EXTENT_ZEROING,
 };
 
 struct xm_service_extent {
 	enum xm_service_extent_state state;
 	uint32_t serial;
-	uint32_t client; /* slot of the owner, or the former one, or NONE */
-	uint32_t guard;	 /* the extent whose key covers this one too */
-	uint32_t trimming; /* the head being cut off it, or NONE */
-	bool head;	 /* EXPOSING: made by TRIM */
-	bool asked;	 /* `asker` waits for an answer */
+	uint32_t owner;	   /* slot of a client; NONE: it has ended */
+	uint32_t grant;	   /* slot of the owner's own; NONE: it is quarantined */
+	uint32_t covers;   /* undead grants that cover it */
+	uint32_t trimming; /* slot of the extent being cut off it, or NONE */
 	uint64_t number, epoch;
 	uint64_t offset, size;
-	uint64_t until_ns; /* QUARANTINE: not before */
-	uint64_t zeroed;   /* bytes */
-	struct xm_remote_mr remote;
-	struct xm_service_asker asker;
+	uint64_t zeroed;      /* bytes */
+	struct xm_link owned; /* in the owner's list */
+	struct xm_link piece; /* ring of those cut from one another, by offset */
 	char region[XM_NAME_SIZE];
+};
+
+enum xm_service_grant_state {
+	XM_GRANT_FREE, /* the record is unused */
+	XM_GRANT_EXPOSING,
+	XM_GRANT_LIVE,
+	XM_GRANT_CONCEALING,
+	XM_GRANT_QUARANTINE,
+};
+
+struct xm_service_grant {
+	enum xm_service_grant_state state;
+	uint32_t serial;
+	uint32_t client; /* slot; NONE: it has ended */
+	uint32_t extent; /* slot of the extent it was made for */
+	uint32_t rights; /* XM_RIGHT_ */
+	bool head;	 /* EXPOSING: the extent is being cut off by TRIM */
+	bool asked;	 /* `requester` waits for an answer */
+	uint64_t number;
+	uint64_t offset, size; /* the bytes it covers */
+	uint64_t until_ns;     /* QUARANTINE: not before, where time decides */
+	struct xm_remote_mr remote;
+	struct xm_link link; /* in a list of its client, or `waiting` */
+	struct xm_service_requester requester;
 };
 
 struct xm_service {
@@ -232,6 +279,7 @@ struct xm_service {
 	struct xm_service_peer *peers;
 	struct xm_service_client *clients;
 	struct xm_service_extent *extents;
+	struct xm_service_grant *grants;
 	struct xm_extent *pool;
 	struct xm_trace *trace; /* NULL at first; the owner may set it */
 	uint64_t started_ns, last_ns;
@@ -239,12 +287,18 @@ struct xm_service {
 	uint64_t lease_ns_min; /* of all leases ever promised */
 	uint64_t epoch, serial;
 	uint32_t peers_count, clients_count, extents_count;
-	uint32_t quarantined; /* extents in QUARANTINE */
-	uint32_t zeroing;     /* extents in ZEROING */
-	uint32_t zeroing_now; /* the one a ZERO effect is out for, or NONE */
+	struct xm_slots clients_free, extents_free, grants_free;
+	struct xm_slots owned;	/* extents in OWNED */
+	struct xm_slots zeroing; /* extents in ZEROING */
+	uint32_t zeroing_now;	/* the one a ZERO effect is out for, or NONE */
+	uint32_t quarantined;	/* grants in QUARANTINE */
+	struct xm_link waiting; /* of these the ones that time ends, earliest first */
+	uint64_t bytes_owned, bytes_parting; /* PARTING and ZEROING */
+	uint64_t looks; /* at extents and grants: what steps cost, for tests */
 	bool leaving;
 	uint32_t leaving_ms;
-	bool telling; /* some clients have not been sent LEAVING yet */
+	bool telling; /* some clients have not been sent LEAVING yet, */
+	uint32_t telling_at; /* none of them below this slot */
 	uint64_t messages, malformed, refused, expired;
 };
 

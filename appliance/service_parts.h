@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What service.c (the machine), clients.c (who they are) and lease.c (what they
- * hold) share. Nobody else includes this. Floor: ground.
+ * What the files of the service machine share: service.c (messages, time, the
+ * step), clients.c (clients, streams, tickets), lease.c (requests for memory)
+ * and extents.c (extents and grants). Only they include this. Floor: ground.
  */
 #ifndef XM_SERVICE_PARTS_H
 #define XM_SERVICE_PARTS_H
@@ -20,27 +21,29 @@ struct xm_message *xm_service_send(struct xm_service_effects *, uint32_t peer,
 /* A line for the log, about a client. */
 void xm_service_tell(struct xm_service_effects *, enum xm_level,
 		     const struct xm_service_client *, const char *what);
-/* An empty answer to `asker`, or NULL when its stream is gone. */
+/* An empty answer to `requester`, or NULL when its stream is gone. */
 struct xm_message *xm_service_answer(const struct xm_service *,
 				     struct xm_service_effects *,
-				     const struct xm_service_asker *,
+				     const struct xm_service_requester *,
 				     enum xm_message_kind);
 /* REFUSED; the caller goes on to fill the words. NULL: nobody to tell. */
 struct xm_message *xm_service_refuse(struct xm_service *,
 				     struct xm_service_effects *,
-				     const struct xm_service_asker *, int code,
+				     const struct xm_service_requester *, int code,
 				     struct xm_words *ret_words);
 /* The same with a finished sentence. */
 void xm_service_refuse_plainly(struct xm_service *,
 			       struct xm_service_effects *,
-			       const struct xm_service_asker *, int code,
+			       const struct xm_service_requester *, int code,
 			       const char *words);
-bool xm_service_asker_lives(const struct xm_service *,
-			    const struct xm_service_asker *);
+bool xm_service_requester_lives(const struct xm_service *,
+			    const struct xm_service_requester *);
 
 /* --- clients.c ------------------------------------------------------------ */
 
-/* NULL: there is none of this number, or there was. */
+uint32_t xm_client_slot(const struct xm_service *,
+			const struct xm_service_client *);
+/* NULL: there is no client of this number, or not any more. */
 struct xm_service_client *xm_client_find(struct xm_service *, uint64_t number);
 /* The stream is gone; its client, if any, has the rest of its lease. */
 void xm_client_forget_peer(struct xm_service *, uint32_t peer);
@@ -51,11 +54,11 @@ void xm_client_drop_peer(struct xm_service *, uint32_t peer,
 void xm_client_end(struct xm_service *, struct xm_service_client *,
 		   struct xm_service_effects *);
 void xm_client_hello(struct xm_service *, const struct xm_service_event *,
-		     const struct xm_service_asker *,
+		     const struct xm_service_requester *,
 		     struct xm_service_effects *);
 void xm_client_ticket(struct xm_service *, const struct xm_service_event *,
 		      struct xm_service_client *,
-		      const struct xm_service_asker *,
+		      const struct xm_service_requester *,
 		      struct xm_service_effects *);
 void xm_client_admitted(struct xm_service *, const struct xm_service_event *,
 			struct xm_service_effects *);
@@ -65,29 +68,68 @@ void xm_client_expelled(struct xm_service *, const struct xm_service_event *,
 /* --- lease.c -------------------------------------------------------------- */
 
 void xm_lease_take(struct xm_service *, const struct xm_service_event *,
-		   uint32_t client, const struct xm_service_asker *,
+		   uint32_t client, const struct xm_service_requester *,
 		   struct xm_service_effects *);
 void xm_lease_trim(struct xm_service *, const struct xm_service_event *,
-		   uint32_t client, const struct xm_service_asker *,
+		   uint32_t client, const struct xm_service_requester *,
 		   struct xm_service_effects *);
 void xm_lease_give(struct xm_service *, const struct xm_service_event *,
-		   uint32_t client, const struct xm_service_asker *,
+		   uint32_t client, const struct xm_service_requester *,
 		   struct xm_service_effects *);
 void xm_lease_list(struct xm_service *, const struct xm_service_event *,
-		   const struct xm_service_asker *,
+		   const struct xm_service_requester *,
 		   struct xm_service_effects *);
 void xm_lease_exposed(struct xm_service *, const struct xm_service_event *,
 		      struct xm_service_effects *);
 void xm_lease_concealed(struct xm_service *, const struct xm_service_event *,
 			struct xm_service_effects *);
-void xm_lease_zeroed(struct xm_service *, const struct xm_service_event *,
-		     struct xm_service_effects *);
-/* The client's lease has ended: none of its extents is LEASED any more. */
+/* The client's lease has ended: none of its extents is OWNED any more, and
+ * its grants are CONCEALING or in QUARANTINE. */
 void xm_lease_end(struct xm_service *, uint32_t client);
-/* The interface has expelled it: all of its keys are dead. */
+/* The interface has expelled the client: all of its keys are dead. */
 void xm_lease_expelled(struct xm_service *, uint32_t client, uint64_t now_ns);
-/* Moves what may leave QUARANTINE on, and asks for the next zeroing. */
-void xm_lease_work(struct xm_service *, uint64_t now_ns,
-		   struct xm_service_effects *);
+
+/* --- extents.c ------------------------------------------------------------ */
+
+uint32_t xm_service_extent_slot(const struct xm_service *,
+				const struct xm_service_extent *);
+/* NULL: there is none of this number, or it was freed. */
+struct xm_service_extent *xm_service_extent_find(struct xm_service *,
+						 uint64_t number);
+struct xm_service_grant *xm_service_grant_find(struct xm_service *,
+					       uint64_t number);
+/* A new extent of bytes that are already taken from the pool, with a grant for
+ * its owner, EXPOSING. The caller has seen that extents_count is below the
+ * maximum. */
+struct xm_service_extent *xm_service_extent_new(struct xm_service *,
+						uint32_t client,
+						uint64_t offset, uint64_t size);
+/* Cuts the first `size` bytes off an extent as a new one, likewise. */
+struct xm_service_extent *xm_service_extent_cut(struct xm_service *,
+						struct xm_service_extent *,
+						uint64_t size);
+/* The grant was never exposed. Its extent, if cut off another, becomes part of
+ * that one again; else its bytes are free at once. */
+void xm_service_extent_undo(struct xm_service *, struct xm_service_grant *);
+/* The next one of those cut from one another: what TRIM left of the extent
+ * that this one was cut off. */
+struct xm_service_extent *
+xm_service_extent_behind(const struct xm_service_extent *);
+/* OWNED -> PARTING */
+void xm_service_extent_part(struct xm_service *, struct xm_service_extent *);
+/* Its owner is gone. */
+void xm_service_extent_disown(struct xm_service *, struct xm_service_extent *);
+/* The key opens nothing any more: CONCEALING -> QUARANTINE, or gone at once. */
+void xm_service_grant_died(struct xm_service *, struct xm_service_grant *,
+			   uint64_t now_ns);
+/* The client has no connection any more: its quarantined grants are gone. */
+void xm_service_grants_unquarantine(struct xm_service *, uint32_t client);
+void xm_service_zeroed(struct xm_service *, const struct xm_service_event *,
+		       struct xm_service_effects *);
+/* Ends the quarantines whose time is over, and asks for the next zeroing. */
+void xm_service_work(struct xm_service *, uint64_t now_ns,
+		     struct xm_service_effects *);
+/* The laws about extents and grants; see xm_service_check(). */
+const char *xm_service_extents_check(const struct xm_service *);
 
 #endif

@@ -52,7 +52,7 @@ static void client_count(struct xm_target *t, uint64_t client, bool joined)
 
 	/* Its expulsion came first. */
 	if (c == NULL || client == 0) {
-		t->strays++;
+		t->unknown++;
 		return;
 	}
 	if (joined) {
@@ -122,7 +122,7 @@ void xm_target_do(struct xm_target *t, const struct xm_command *command,
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->client = command->client;
-	ret->extent = command->extent;
+	ret->grant = command->grant;
 	ret->cookie = command->cookie;
 	switch (command->kind) {
 	case XM_COMMAND_EXPOSE:

@@ -18,8 +18,8 @@
 #include "core/pure/transport.h"
 
 enum xm_command_kind {
-	XM_COMMAND_EXPOSE = 1, /* client, extent, offset, size, rights, key */
-	XM_COMMAND_CONCEAL,    /* client, extent, far */
+	XM_COMMAND_EXPOSE = 1, /* client, grant, offset, size, rights, key */
+	XM_COMMAND_CONCEAL,    /* client, grant, remote */
 	XM_COMMAND_ADMIT,      /* client, cookie, lane, ticket */
 	XM_COMMAND_EXPEL,      /* client */
 };
@@ -27,14 +27,14 @@ enum xm_command_kind {
 struct xm_command {
 	enum xm_command_kind kind;
 	uint32_t cookie, lane, rights;
-	uint64_t client, extent, offset, size, key;
+	uint64_t client, grant, offset, size, key;
 	struct xm_remote_mr remote;
 	uint8_t ticket[XM_TICKET_SIZE];
 };
 
 enum xm_report_kind {
-	XM_REPORT_EXPOSED = 1, /* client, extent, status, far, words */
-	XM_REPORT_CONCEALED,   /* client, extent */
+	XM_REPORT_EXPOSED = 1, /* client, grant, status, remote, words */
+	XM_REPORT_CONCEALED,   /* client, grant */
 	XM_REPORT_ADMITTED,    /* client, cookie, status, words */
 	XM_REPORT_EXPELLED,    /* client */
 	XM_REPORT_CONNECTIONS, /* client, connections, joined */
@@ -48,7 +48,7 @@ struct xm_report {
 	uint32_t cookie;
 	uint32_t connections;
 	uint64_t joined;
-	uint64_t client, extent;
+	uint64_t client, grant;
 	struct xm_remote_mr remote;
 	char words[XM_REPORT_WORDS_SIZE]; /* why, when status is not 0 */
 };
@@ -67,7 +67,7 @@ struct xm_target {
 	uint32_t clients_max;
 	uint32_t clients_count; /* admitted and not expelled */
 	uint32_t changed;
-	uint64_t strays; /* connections of clients that were never admitted */
+	uint64_t unknown; /* connections of clients that are not admitted */
 };
 
 /* `memory` holds clients_max clients and stays the caller's. */

@@ -32,14 +32,12 @@ void oracle_access(uint32_t appliance, uint64_t client, uint64_t offset,
 		const struct xm_service_extent *e = &service->extents[i];
 
 		if (e->state == XM_EXTENT_FREE ||
-		    e->client == XM_SERVICE_NONE ||
-		    service->clients[e->client].number != client)
+		    e->owner == XM_SERVICE_NONE ||
+		    service->clients[e->owner].number != client)
 			continue;
 		/* Ours, or on its way out, its bytes not yet anybody's. */
-		if ((e->state == XM_EXTENT_LEASED ||
-		     e->state == XM_EXTENT_CONCEALING ||
-		     e->state == XM_EXTENT_EXPOSING ||
-		     e->state == XM_EXTENT_QUARANTINE) &&
+		if ((e->state == XM_EXTENT_OWNED ||
+		     e->state == XM_EXTENT_PARTING) &&
 		    offset >= e->offset && offset < e->offset + e->size)
 			return;
 	}

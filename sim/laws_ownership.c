@@ -49,8 +49,8 @@ void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
 			continue;
 		covered += end - first;
 		if (e->state == XM_EXTENT_ZEROING ||
-		    (e->client != XM_SERVICE_NONE &&
-		     service->clients[e->client].number != client))
+		    (e->owner != XM_SERVICE_NONE &&
+		     service->clients[e->owner].number != client))
 			world_broken("isolation", "a key of client %llu opens "
 				     "byte %llu of appliance %u, which is %s",
 				     (unsigned long long)client,

@@ -20,6 +20,9 @@ xm_tests += \
 	tests/unit/test_rand \
 	tests/unit/test_replay \
 	tests/unit/test_service \
+	tests/unit/test_service_extents \
+	tests/unit/test_service_isolation \
+	tests/unit/test_service_limits \
 	tests/unit/test_session \
 	tests/unit/test_settings \
 	tests/unit/test_slots \
@@ -31,6 +34,7 @@ xm_tests += \
 	$(NULL)
 noinst_HEADERS += \
 	tests/unit/replay.h \
+	tests/unit/service_rig.h \
 	tests/unit/wire_sample.h \
 	$(NULL)
 
@@ -41,6 +45,20 @@ tests_unit_test_parsers_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
 tests_unit_test_settings_SOURCES = \
 	appliance/settings.c \
 	tests/unit/test_settings.c \
+	$(NULL)
+
+# The service machine and a model of the interface.
+tests_unit_test_service_SOURCES = \
+	tests/unit/service_rig.c \
+	tests/unit/test_service.c \
+	$(NULL)
+tests_unit_test_service_extents_SOURCES = \
+	tests/unit/service_rig.c \
+	tests/unit/test_service_extents.c \
+	$(NULL)
+tests_unit_test_service_isolation_SOURCES = \
+	tests/unit/service_rig.c \
+	tests/unit/test_service_isolation.c \
 	$(NULL)
 
 tests_unit_test_kernels_LDADD = libxm_kernels.la $(CUNIT_LIBS)
@@ -74,6 +92,9 @@ xm_pure_tests = \
 	tests/unit/test_path \
 	tests/unit/test_rand \
 	tests/unit/test_service \
+	tests/unit/test_service_extents \
+	tests/unit/test_service_isolation \
+	tests/unit/test_service_limits \
 	tests/unit/test_session \
 	tests/unit/test_slots \
 	tests/unit/test_spin \

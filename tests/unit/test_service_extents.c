@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests of the service machine: requests for memory. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/cunit.h"
+#include "tests/unit/service_rig.h"
+
+/* --- extents -------------------------------------------------------------- */
+
+static void an_extent_is_told_after_it_is_exposed(void)
+{
+	struct rig *r = rig_new();
+	struct xm_taken t;
+
+	rig_join(r, 0);
+	CU_ASSERT_EQUAL(rig_ask_take(r, 0, GRANULE + 1)->kind, 0);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_TAKEN);
+	t = r->sent[0].u.taken;
+	CU_ASSERT_EQUAL(t.size, 2 * GRANULE);
+	CU_ASSERT_NOT_EQUAL(t.epoch, 0);
+	CU_ASSERT_TRUE(rig_write(r, &t.remote, 1));
+	rig_free(r);
+}
+
+static void sizes_that_make_no_sense_are_refused(void)
+{
+	struct rig *r = rig_new();
+
+	rig_join(r, 0);
+	CU_ASSERT(rig_refused(rig_ask_take(r, 0, 0), EINVAL, "0 bytes"));
+	CU_ASSERT(rig_refused(rig_ask_take(r, 0, POOL + 1), ENOSPC,
+			  "whole pool is 256.0 KiB"));
+	CU_ASSERT(rig_refused(rig_ask_take(r, 0, UINT64_MAX), ENOSPC, "whole pool"));
+	CU_ASSERT(rig_refused(rig_ask_take(r, 0, UINT64_MAX - GRANULE), ENOSPC, ""));
+	rig_take(r, 0, POOL);
+	CU_ASSERT(rig_refused(rig_ask_take(r, 0, 1), ENOSPC, "free 0 B"));
+	CU_ASSERT_EQUAL(r->sent[0].u.refused.free, 0);
+	CU_ASSERT_EQUAL(r->service->refused, 5);
+	rig_free(r);
+}
+
+static void a_fragmented_pool_says_what_can_be_had(void)
+{
+	struct rig *r = rig_new();
+	struct xm_taken t[4];
+	uint32_t i;
+
+	rig_join(r, 0);
+	for (i = 0; i < 4; i++)
+		t[i] = rig_take(r, 0, POOL / 4);
+	rig_ask_give(r, 0, t[0].extent);
+	rig_ask_give(r, 0, t[2].extent);
+	rig_settle(r);
+	CU_ASSERT(rig_refused(rig_ask_take(r, 0, POOL / 2), ENOSPC,
+			  "free 128.0 KiB but in pieces of at most 64.0 KiB"));
+	CU_ASSERT_EQUAL(r->sent[0].u.refused.free, POOL / 2);
+	CU_ASSERT_EQUAL(r->sent[0].u.refused.free_run, POOL / 4);
+	rig_take(r, 0, POOL / 4);
+	rig_free(r);
+}
+
+static void memory_on_its_way_back_is_said_to_come(void)
+{
+	struct rig *r = rig_new();
+	struct xm_taken t;
+
+	rig_join(r, 0);
+	t = rig_take(r, 0, POOL);
+	rig_ask_give(r, 0, t.extent);
+	rig_acknowledge(r); /* concealed; zeroing is under way */
+	CU_ASSERT(rig_refused(rig_ask_take(r, 0, 1), ENOSPC, "more soon"));
+	rig_settle(r);
+	rig_take(r, 0, POOL);
+	rig_free(r);
+}
+
+static void extents_are_limited_in_all_and_for_each_client(void)
+{
+	struct rig *r = rig_new();
+	uint32_t i;
+
+	for (i = 0; i < 3; i++)
+		rig_join(r, i);
+	for (i = 0; i < PER_CLIENT; i++)
+		rig_take(r, 0, 1);
+	CU_ASSERT(rig_refused(rig_ask_take(r, 0, 1), ENOSPC, "all 8 extents a client"));
+	for (i = 0; i < PER_CLIENT; i++)
+		rig_take(r, 1, 1);
+	CU_ASSERT(rig_refused(rig_ask_take(r, 2, 1), ENOSPC, "all 16 extents of this"));
+	rig_say_kind(r, 1, XM_BYE);
+	rig_settle(r);
+	rig_take(r, 2, 1);
+	rig_free(r);
+}
+
+static void anothers_extent_is_as_good_as_none(void)
+{
+	struct rig *r = rig_new();
+	struct xm_taken t;
+
+	rig_join(r, 0);
+	rig_join(r, 1);
+	t = rig_take(r, 0, 4 * GRANULE);
+	CU_ASSERT(rig_refused(rig_ask_give(r, 1, t.extent), ESTALE, "no such"));
+	CU_ASSERT(rig_refused(rig_ask_trim(r, 1, t.extent, GRANULE), ESTALE,
+			  "no such"));
+	CU_ASSERT(rig_refused(rig_ask_give(r, 0, t.extent + 1), ESTALE, ""));
+	CU_ASSERT(rig_refused(rig_ask_give(r, 0, UINT64_MAX), ESTALE, ""));
+	CU_ASSERT(rig_refused(rig_ask_give(r, 0, 0), ESTALE, ""));
+	rig_ask_give(r, 0, t.extent);
+	/* Twice: it is on its way already. */
+	CU_ASSERT(rig_refused(rig_ask_give(r, 0, t.extent), ESTALE, ""));
+	rig_settle(r);
+	CU_ASSERT(rig_refused(rig_ask_give(r, 0, t.extent), ESTALE, ""));
+	rig_free(r);
+}
+
+static void an_extent_that_cannot_be_exposed_is_refused_and_free(void)
+{
+	struct rig *r = rig_new();
+
+	rig_join(r, 0);
+	r->expose_status = -ENOMEM;
+	rig_ask_take(r, 0, 3 * GRANULE);
+	rig_settle(r);
+	CU_ASSERT(rig_refused(&r->sent[0], ENOMEM, "ulimit -l"));
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
+	CU_ASSERT_EQUAL(r->service->extents_count, 0);
+	CU_ASSERT_EQUAL(r->service->clients[0].extents, 0);
+	rig_free(r);
+}
+
+static void an_extent_whose_asker_is_gone_is_taken_back(void)
+{
+	struct rig *r = rig_new();
+
+	rig_join(r, 0);
+	rig_ask_take(r, 0, GRANULE);
+	rig_down(r, 0);
+	rig_up(r, 0); /* another stream under the same number */
+	memset(&r->sent[0], 0, sizeof(r->sent[0]));
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[0].kind, 0);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
+	rig_free(r);
+}
+
+static void the_list_goes_on_at_its_cursor(void)
+{
+	struct rig *r = malloc(sizeof(*r));
+	struct xm_message m = { .kind = XM_LIST };
+	uint32_t i;
+
+	rig_open(r);
+	r->options.extents_max = 40;
+	r->options.extents_per_client_max = 40;
+	rig_start(r);
+	rig_join(r, 0);
+	for (i = 0; i < XM_LIST_MAX + 3; i++)
+		rig_take(r, 0, 1);
+	rig_say(r, 0, m);
+	CU_ASSERT_EQUAL(r->sent[0].u.listed.count, XM_LIST_MAX);
+	CU_ASSERT_NOT_EQUAL(r->sent[0].u.listed.cursor, 0);
+	m.u.list.cursor = r->sent[0].u.listed.cursor;
+	rig_say(r, 0, m);
+	CU_ASSERT_EQUAL(r->sent[0].u.listed.count, 3);
+	CU_ASSERT_EQUAL(r->sent[0].u.listed.cursor, 0);
+	m.u.list.cursor = UINT64_MAX;
+	CU_ASSERT_EQUAL(rig_say(r, 0, m)->u.listed.count, 0);
+	rig_free(r);
+}
+
+/* --- trim ----------------------------------------------------------------- */
+
+static void trim_cuts_the_head_off(void)
+{
+	struct rig *r = rig_new();
+	struct xm_taken t, head;
+
+	rig_join(r, 0);
+	t = rig_take(r, 0, 8 * GRANULE);
+	rig_write(r, &t.remote, 7);
+	rig_ask_trim(r, 0, t.extent, 3 * GRANULE);
+	rig_settle(r);
+	CU_ASSERT_EQUAL_FATAL(r->sent[0].kind, XM_TAKEN);
+	head = r->sent[0].u.taken;
+	CU_ASSERT_EQUAL(head.size, 3 * GRANULE);
+	CU_ASSERT_NOT_EQUAL(head.extent, t.extent);
+	CU_ASSERT_EQUAL(rig_offset(r, &head), rig_offset(r, &t));
+	rig_ask_give(r, 0, t.extent);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - 3 * GRANULE);
+	/* The head keeps its bytes, the tail is zeroed. */
+	CU_ASSERT_EQUAL(r->bytes[rig_offset(r, &head)], 7);
+	CU_ASSERT_EQUAL(r->bytes[rig_offset(r, &head) + 3 * GRANULE - 1], 7);
+	CU_ASSERT_EQUAL(r->bytes[rig_offset(r, &head) + 3 * GRANULE], 0);
+	CU_ASSERT_TRUE(rig_write(r, &head.remote, 8));
+	rig_free(r);
+}
+
+static void a_given_head_waits_for_the_key_that_covers_it(void)
+{
+	struct rig *r = rig_new();
+	struct xm_taken t, head, inner;
+
+	rig_join(r, 0);
+	t = rig_take(r, 0, 8 * GRANULE);
+	rig_ask_trim(r, 0, t.extent, 4 * GRANULE);
+	rig_settle(r);
+	head = r->sent[0].u.taken;
+	rig_ask_trim(r, 0, head.extent, 2 * GRANULE);
+	rig_settle(r);
+	inner = r->sent[0].u.taken;
+	rig_ask_give(r, 0, inner.extent);
+	rig_settle(r);
+	rig_ask_give(r, 0, head.extent);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_GAVE);
+	/* Both of their keys are dead, but the first one still opens them. */
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - 8 * GRANULE);
+	CU_ASSERT_TRUE(rig_write(r, &t.remote, 1));
+	rig_ask_give(r, 0, t.extent);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
+	CU_ASSERT_TRUE(rig_is_zero(r, &t));
+	rig_free(r);
+}
+
+static void trim_refuses_what_is_no_head(void)
+{
+	struct rig *r = rig_new();
+	struct xm_taken t;
+
+	rig_join(r, 0);
+	t = rig_take(r, 0, 4 * GRANULE);
+	CU_ASSERT(rig_refused(rig_ask_trim(r, 0, t.extent, 0), EINVAL, "multiple"));
+	CU_ASSERT(rig_refused(rig_ask_trim(r, 0, t.extent, 1), EINVAL, "multiple"));
+	CU_ASSERT(rig_refused(rig_ask_trim(r, 0, t.extent, 4 * GRANULE), EINVAL,
+			  "less than"));
+	CU_ASSERT(rig_refused(rig_ask_trim(r, 0, t.extent, UINT64_MAX), EINVAL, ""));
+	rig_ask_trim(r, 0, t.extent, GRANULE);
+	CU_ASSERT(rig_refused(rig_ask_trim(r, 0, t.extent, GRANULE), EBUSY, "wait"));
+	CU_ASSERT(rig_refused(rig_ask_give(r, 0, t.extent), EBUSY, "wait"));
+	rig_settle(r);
+	rig_ask_give(r, 0, t.extent);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_GAVE);
+	rig_free(r);
+}
+
+static void a_trim_that_fails_leaves_the_extent_whole(void)
+{
+	struct rig *r = rig_new();
+	struct xm_taken t;
+
+	rig_join(r, 0);
+	t = rig_take(r, 0, 4 * GRANULE);
+	rig_write(r, &t.remote, 5);
+	r->expose_status = -ENOSPC;
+	rig_ask_trim(r, 0, t.extent, GRANULE);
+	rig_settle(r);
+	CU_ASSERT(rig_refused(&r->sent[0], ENOSPC, "expose"));
+	CU_ASSERT_EQUAL(r->service->extents_count, 1);
+	CU_ASSERT_EQUAL(r->bytes[rig_offset(r, &t)], 5);
+	rig_ask_give(r, 0, t.extent);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
+	CU_ASSERT_TRUE(rig_is_zero(r, &t));
+	rig_free(r);
+}
+
+static void a_trim_whose_asker_is_gone_loses_no_bytes(void)
+{
+	struct rig *r = rig_new();
+	struct xm_taken t;
+
+	rig_join(r, 0);
+	t = rig_take(r, 0, 4 * GRANULE);
+	rig_write(r, &t.remote, 5);
+	rig_ask_trim(r, 0, t.extent, GRANULE);
+	rig_down(r, 0);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - 4 * GRANULE);
+	CU_ASSERT_EQUAL(r->bytes[rig_offset(r, &t)], 5);
+	CU_ASSERT_TRUE(rig_write(r, &t.remote, 6));
+	rig_free(r);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		XM_TEST(an_extent_is_told_after_it_is_exposed),
+		XM_TEST(sizes_that_make_no_sense_are_refused),
+		XM_TEST(a_fragmented_pool_says_what_can_be_had),
+		XM_TEST(memory_on_its_way_back_is_said_to_come),
+		XM_TEST(extents_are_limited_in_all_and_for_each_client),
+		XM_TEST(anothers_extent_is_as_good_as_none),
+		XM_TEST(an_extent_that_cannot_be_exposed_is_refused_and_free),
+		XM_TEST(an_extent_whose_asker_is_gone_is_taken_back),
+		XM_TEST(the_list_goes_on_at_its_cursor),
+		XM_TEST(trim_cuts_the_head_off),
+		XM_TEST(a_given_head_waits_for_the_key_that_covers_it),
+		XM_TEST(trim_refuses_what_is_no_head),
+		XM_TEST(a_trim_that_fails_leaves_the_extent_whole),
+		XM_TEST(a_trim_whose_asker_is_gone_loses_no_bytes),
+		CU_TEST_INFO_NULL,
+	};
+
+	return xm_tests_run("service_extents", tests);
+}
