@@ -67,6 +67,10 @@ void *os_memory_take(size_t size)
 
 	if (memory == MAP_FAILED)
 		return NULL;
+	/* Where transparent huge pages are `always`, as Debian has them, the
+	 * first touch of each 2 MiB would cost 2 MiB. */
+	if (size >= 2 * XM_MIB)
+		madvise(memory, size, MADV_NOHUGEPAGE);
 	/* Tables as large as this are mostly empty; a core file would have
 	 * their whole size. */
 	if (size >= DUMP_MAX)
