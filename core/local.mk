@@ -71,6 +71,9 @@ libxm_skin_la_SOURCES = \
 	core/skin/os.h \
 	core/skin/uffd.c \
 	core/skin/uffd.h \
+	core/skin/uffd_parts.h \
+	core/skin/uffd_poison.c \
+	core/skin/uffd_probe.c \
 	$(NULL)
 
 # All of it in one archive, for programs that look inside.

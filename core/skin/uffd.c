@@ -16,121 +16,20 @@
  */
 #include "config.h"
 
-#include "core/skin/uffd.h"
-
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/userfaultfd.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "core/skin/os.h"
+#include "core/skin/uffd_parts.h"
 
 /* Ranges dropped by one call. */
 #define DROPS_MAX 64
-
-/* Newer than the headers extmem must build with. */
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
-#ifndef SYS_process_madvise
-#define SYS_process_madvise 440
-#endif
-#ifndef USERFAULTFD_IOC_NEW
-#define USERFAULTFD_IOC_NEW _IO(0xAA, 0x00)
-#endif
-#ifndef UFFD_USER_MODE_ONLY
-#define UFFD_USER_MODE_ONLY 1
-#endif
-#define FEATURE_POISON (UINT64_C(1) << 14)
-#define FEATURE_MOVE (UINT64_C(1) << 16)
-
-struct poison_args { /* struct uffdio_poison of Linux 6.6 */
-	struct uffdio_range range;
-	uint64_t mode;
-	int64_t updated;
-};
-#define IOCTL_POISON _IOWR(UFFDIO, 0x08, struct poison_args)
-
-struct xm_mapper {
-	const struct xm_mapper_ops *ops;
-	uint8_t *base;
-	uint64_t pages, page_size;
-	int fd;
-	int self; /* for process_madvise(), or -1 */
-	bool serves_kernel, poisons;
-	_Atomic(const struct xm_uffd_watch *) watch;
-	void *zeros; /* XM_PAGER_WINDOW_MAX pages is what installs ask for */
-	size_t zeros_size;
-	char reason[128];
-};
-
-/* --- means ------------------------------------------------------------------ */
-
-enum rung { RUNG_DEVICE, RUNG_FULL, RUNG_USER, RUNG_NONE };
-
-static int rung_open(enum rung rung)
-{
-	int device, fd;
-
-	switch (rung) {
-	case RUNG_DEVICE:
-		device = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
-		if (device < 0)
-			return -1;
-		fd = ioctl(device, USERFAULTFD_IOC_NEW,
-			   O_CLOEXEC | O_NONBLOCK);
-		close(device);
-		return fd;
-	case RUNG_FULL:
-		return (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	case RUNG_USER:
-		return (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK |
-							     UFFD_USER_MODE_ONLY);
-	case RUNG_NONE:
-		break;
-	}
-	errno = EPERM;
-	return -1;
-}
-
-void xm_uffd_probe(struct xm_uffd_capabilities *ret)
-{
-	struct uffdio_api api = { .api = UFFD_API };
-	enum rung rung;
-
-	memset(ret, 0, sizeof(*ret));
-	for (rung = RUNG_DEVICE; rung < RUNG_NONE; rung++) {
-		int fd = rung_open(rung);
-
-		if (fd < 0) {
-			ret->error = errno;
-			continue;
-		}
-		/* The handshake is once per descriptor: this one is thrown
-		 * away. */
-		if (ret->features == 0 && ioctl(fd, UFFDIO_API, &api) == 0)
-			ret->features = api.features;
-		ret->device |= rung == RUNG_DEVICE;
-		ret->full |= rung == RUNG_FULL;
-		ret->user |= rung == RUNG_USER;
-		close(fd);
-	}
-	if (ret->device || ret->full || ret->user)
-		ret->error = 0;
-	ret->sigbus = (ret->features & UFFD_FEATURE_SIGBUS) != 0;
-	ret->protects =
-		(ret->features & UFFD_FEATURE_PAGEFAULT_FLAG_WP) != 0;
-	ret->poisons = (ret->features & FEATURE_POISON) != 0;
-	ret->moves = (ret->features & FEATURE_MOVE) != 0;
-}
 
 /* --- ioctls ------------------------------------------------------------------- */
 
@@ -147,25 +46,6 @@ static enum outcome sorted(int error)
 	default:
 		return OUTCOME_GONE;
 	}
-}
-
-static uint64_t address(const struct xm_mapper *m, uint64_t page)
-{
-	return (uint64_t)(uintptr_t)m->base + page * m->page_size;
-}
-
-static void *pointer(const struct xm_mapper *m, uint64_t page)
-{
-	return m->base + page * m->page_size;
-}
-
-static void wake(struct xm_mapper *m, uint64_t page, uint64_t count)
-{
-	struct uffdio_range range = {
-		.start = address(m, page), .len = count * m->page_size,
-	};
-
-	ioctl(m->fd, UFFDIO_WAKE, &range);
 }
 
 static void wake_none(struct xm_mapper *m, uint64_t page, uint64_t count)
@@ -185,7 +65,7 @@ static const struct xm_uffd_watch *watch_begin(struct xm_mapper *m,
 		atomic_load_explicit(&m->watch, memory_order_acquire);
 
 	if (w != NULL)
-		w->change(w->context, pointer(m, page), contents, count);
+		w->change(w->context, xm_uffd_pointer(m, page), contents, count);
 	return w;
 }
 
@@ -206,7 +86,7 @@ static int install_pages(struct xm_mapper *m, uint64_t page, uint64_t count,
 	}
 	while (done < size) {
 		struct uffdio_copy copy = {
-			.dst = address(m, page) + done,
+			.dst = xm_uffd_address(m, page) + done,
 			.src = (uint64_t)(uintptr_t)bytes + done,
 			.len = xm_min(size - done, most),
 			.mode = UFFDIO_COPY_MODE_DONTWAKE |
@@ -253,7 +133,7 @@ static int write_protect(struct xm_mapper *m, uint64_t page, uint64_t count,
 			 bool on)
 {
 	struct uffdio_writeprotect wp = {
-		.range = { .start = address(m, page),
+		.range = { .start = xm_uffd_address(m, page),
 			   .len = count * m->page_size },
 		.mode = on ? UFFDIO_WRITEPROTECT_MODE_WP
 			   : UFFDIO_WRITEPROTECT_MODE_DONTWAKE,
@@ -284,7 +164,7 @@ static int protect(struct xm_mapper *m, uint64_t page, uint64_t count)
 static int unprotect(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
 	const struct xm_uffd_watch *w =
-		watch_begin(m, page, count, pointer(m, page));
+		watch_begin(m, page, count, xm_uffd_pointer(m, page));
 	int rc = write_protect(m, page, count, false);
 
 	watch_end(w);
@@ -305,7 +185,7 @@ static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
 	/* The program's stores come before this or wait until the page is let
 	 * go: protection orders them, which ThreadSanitizer cannot see. */
 	AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-	memcpy(ret, pointer(m, page), count * m->page_size);
+	memcpy(ret, xm_uffd_pointer(m, page), count * m->page_size);
 	AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
 }
 
@@ -321,7 +201,7 @@ static bool drop_many(struct xm_mapper *m, const struct xm_page_range *ranges,
 	if (m->self < 0 || count < 2 || count > DROPS_MAX)
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
-		pieces[i].iov_base = pointer(m, ranges[i].page);
+		pieces[i].iov_base = xm_uffd_pointer(m, ranges[i].page);
 		pieces[i].iov_len = ranges[i].count * m->page_size;
 		size += pieces[i].iov_len;
 	}
@@ -333,7 +213,7 @@ static int drop_one(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
 	bool unlocked = false;
 
-	while (madvise(pointer(m, page), count * m->page_size,
+	while (madvise(xm_uffd_pointer(m, page), count * m->page_size,
 		       MADV_DONTNEED) != 0) {
 		int error = errno;
 
@@ -362,47 +242,6 @@ static int drop(struct xm_mapper *m, const struct xm_page_range *ranges,
 	return rc;
 }
 
-/* A descriptor by which this process can name itself to process_madvise(), or
- * -1 where that would not drop anything. */
-static int self_open(struct xm_mapper *m)
-{
-	struct iovec piece = { m->zeros, m->page_size };
-	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
-
-	/* The kernel's own zeros come back, which is what was there. */
-	if (fd >= 0 && syscall(SYS_process_madvise, fd, &piece, (size_t)1,
-			       MADV_DONTNEED, 0) != (ssize_t)m->page_size) {
-		close(fd);
-		fd = -1;
-	}
-	return fd;
-}
-
-/* An empty file has no bytes: a touch of its mapping is SIGBUS (BUS_ADRERR),
- * where the kernel has no UFFDIO_POISON. */
-static void poison_by_file(struct xm_mapper *m, uint64_t page, uint64_t count)
-{
-	int fd = memfd_create("extmem-lost", MFD_CLOEXEC);
-
-	if (fd < 0)
-		return;
-	mmap(pointer(m, page), count * m->page_size, PROT_READ | PROT_WRITE,
-	     MAP_SHARED | MAP_FIXED, fd, 0);
-	close(fd);
-}
-
-static void poison(struct xm_mapper *m, uint64_t page, uint64_t count)
-{
-	struct poison_args args = {
-		.range = { .start = address(m, page),
-			   .len = count * m->page_size },
-	};
-
-	if (!m->poisons || ioctl(m->fd, IOCTL_POISON, &args) != 0)
-		poison_by_file(m, page, count);
-	wake(m, page, count);
-}
-
 static void poison_none(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
 	/* inline: an absent page raises SIGBUS by itself, and the handler
@@ -414,7 +253,7 @@ static void poison_none(struct xm_mapper *m, uint64_t page, uint64_t count)
 
 static void detach(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
-	void *fresh = mmap(pointer(m, page), count * m->page_size, PROT_NONE,
+	void *fresh = mmap(xm_uffd_pointer(m, page), count * m->page_size, PROT_NONE,
 			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
 				   MAP_FIXED,
 			   -1, 0);
@@ -422,16 +261,16 @@ static void detach(struct xm_mapper *m, uint64_t page, uint64_t count)
 	/* It can fail where the number of mappings is at its limit; then the
 	 * pages must at least hold nothing, and trap. */
 	if (fresh == MAP_FAILED)
-		madvise(pointer(m, page), count * m->page_size,
+		madvise(xm_uffd_pointer(m, page), count * m->page_size,
 			MADV_DONTNEED);
 }
 
 static int attach(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
-	void *at = pointer(m, page);
+	void *at = xm_uffd_pointer(m, page);
 	size_t size = count * m->page_size;
 	struct uffdio_register range = {
-		.range = { .start = address(m, page), .len = size },
+		.range = { .start = xm_uffd_address(m, page), .len = size },
 		.mode = UFFDIO_REGISTER_MODE_MISSING |
 			UFFDIO_REGISTER_MODE_WP,
 	};
@@ -471,15 +310,15 @@ static const struct xm_mapper_ops thread_ops = {
 	.unprotect = unprotect,
 	.copy = copy,
 	.drop = drop,
-	.poison = poison,
-	.wake = wake,
+	.poison = xm_uffd_poison,
+	.wake = xm_uffd_wake,
 };
 
 /* --- opening -------------------------------------------------------------------- */
 
 static bool choose(const struct xm_uffd_options *o,
 		   const struct xm_uffd_capabilities *capabilities, struct xm_mapper *m,
-		   char *words, size_t words_size, enum rung *ret_rung)
+		   char *words, size_t words_size, enum xm_uffd_way *ret_way)
 {
 	bool any = capabilities->device || capabilities->full || capabilities->user;
 
@@ -494,9 +333,9 @@ static bool choose(const struct xm_uffd_options *o,
 			 strerror(capabilities->error));
 		return false;
 	}
-	*ret_rung = capabilities->full	    ? RUNG_FULL
-		    : capabilities->device ? RUNG_DEVICE
-				    : RUNG_USER;
+	*ret_way = capabilities->full	    ? XM_UFFD_FULL
+		    : capabilities->device ? XM_UFFD_DEVICE
+				    : XM_UFFD_USER;
 	m->serves_kernel = false;
 	if (o->paging != XM_PAGING_THREAD && capabilities->sigbus) {
 		m->ops = &inline_ops;
@@ -512,7 +351,7 @@ static bool choose(const struct xm_uffd_options *o,
 		return false;
 	}
 	m->ops = &thread_ops;
-	m->serves_kernel = *ret_rung != RUNG_USER;
+	m->serves_kernel = *ret_way != XM_UFFD_USER;
 	snprintf(m->reason, sizeof(m->reason), "%s; %s",
 		 o->paging == XM_PAGING_THREAD ? "asked for"
 					       : "no SIGBUS mode here",
@@ -522,7 +361,7 @@ static bool choose(const struct xm_uffd_options *o,
 	return true;
 }
 
-static int open_descriptor(struct xm_mapper *m, enum rung rung,
+static int open_descriptor(struct xm_mapper *m, enum xm_uffd_way way,
 			   const struct xm_uffd_capabilities *capabilities)
 {
 	struct uffdio_api api = {
@@ -533,9 +372,8 @@ static int open_descriptor(struct xm_mapper *m, enum rung rung,
 	if (m->ops == &inline_ops)
 		api.features |= UFFD_FEATURE_SIGBUS;
 	if (capabilities->poisons && m->ops == &thread_ops)
-		api.features |= FEATURE_POISON;
-	m->poisons = capabilities->poisons;
-	m->fd = rung_open(rung);
+		api.features |= XM_UFFD_FEATURE_POISON;
+	m->fd = xm_uffd_way_open(way);
 	if (m->fd < 0)
 		return -errno;
 	if (ioctl(m->fd, UFFDIO_API, &api) != 0) {
@@ -552,23 +390,24 @@ int xm_uffd_open(const struct xm_uffd_options *o, char *words,
 {
 	struct xm_mapper *m = calloc(1, sizeof(*m));
 	struct xm_uffd_capabilities capabilities;
-	enum rung rung;
+	enum xm_uffd_way way;
 	int rc;
 
 	if (m == NULL)
 		return -ENOMEM;
 	xm_uffd_probe(&capabilities);
-	if (!choose(o, &capabilities, m, words, words_size, &rung)) {
+	if (!choose(o, &capabilities, m, words, words_size, &way)) {
 		free(m);
 		return -EPERM;
 	}
-	rc = open_descriptor(m, rung, &capabilities);
+	rc = open_descriptor(m, way, &capabilities);
 	if (rc != 0) {
 		snprintf(words, words_size, "userfaultfd: %s", strerror(-rc));
 		free(m);
 		return rc;
 	}
-	m->self = -1;
+	m->self = xm_uffd_self_open();
+	xm_uffd_poison_open(m, capabilities.poisons);
 	m->page_size = o->page_size;
 	m->zeros_size = 64 * o->page_size;
 	m->zeros = os_memory_take(m->zeros_size);
@@ -588,7 +427,6 @@ int xm_uffd_open(const struct xm_uffd_options *o, char *words,
 		xm_uffd_close(m);
 		return -ENOMEM;
 	}
-	m->self = self_open(m);
 	*ret = m;
 	return 0;
 }
@@ -600,6 +438,7 @@ void xm_uffd_close(struct xm_mapper *m)
 	os_memory_give(m->zeros, m->zeros_size);
 	if (m->self >= 0)
 		close(m->self);
+	xm_uffd_poison_close(m);
 	close(m->fd);
 	free(m);
 }

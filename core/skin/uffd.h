@@ -8,7 +8,7 @@
  * thread: the faulting thread sleeps, a handler thread reads the fault and
  *	serves it. With privilege the kernel's own touches are served too.
  *
- * Skin. The header <linux/userfaultfd.h> is included by uffd.c alone.
+ * Skin. The header <linux/userfaultfd.h> is included by uffd_parts.h, for uffd*.c.
  */
 #ifndef XM_UFFD_H
 #define XM_UFFD_H
@@ -49,7 +49,7 @@ void xm_uffd_close(struct xm_mapper *);
 const struct xm_mapper_ops *xm_uffd_ops(const struct xm_mapper *);
 uint8_t *xm_uffd_base(const struct xm_mapper *);
 uint64_t xm_uffd_pages(const struct xm_mapper *);
-/* Why this way of paging, on this rung of privilege: a clause. */
+/* Why this way of paging, on this way to a userfaultfd: a clause. */
 const char *xm_uffd_reason(const struct xm_mapper *);
 /* True when the kernel's touches of absent pages are served. */
 bool xm_uffd_serves_kernel(const struct xm_mapper *);
