@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "appliance/pool.h"
+#include "core/skin/os.h"
 
 #define HUGE_PAGE_SIZE (2 * XM_MIB)
 #define CHUNK_SIZE (256 * XM_MIB)
@@ -145,6 +146,8 @@ int xm_pool_open(uint64_t size, bool huge_pages, char *words,
 	struct xm_pool pool = { .size = size };
 	int rc = 0;
 
+	if (!os_page_fits(words, words_size))
+		return -ENOTSUP;
 	pool.page = huge_pages ? HUGE_PAGE_SIZE
 			       : (uint64_t)sysconf(_SC_PAGESIZE);
 	XM_ASSERT(size > 0 && size % pool.page == 0);

@@ -90,7 +90,8 @@ const char *extmem_error(void);
  *
  * Errors: -EINVAL a setting is unknown or malformed; -ECONNREFUSED,
  * -ETIMEDOUT, -EPROTO no appliance at an address; -ENOSYS no such transport;
- * -EPERM userfaultfd is not allowed here. */
+ * -EPERM userfaultfd is not allowed here; -ENOTSUP the kernel's pages are not
+ * those that this build is made for (4 KiB). */
 int extmem_open(const char *const settings[], extmem **ret);
 
 /* Gives every region back, with its contents, unmaps and disconnects. NULL is

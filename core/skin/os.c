@@ -59,6 +59,18 @@ void os_random(void *ret, size_t size)
 	}
 }
 
+bool os_page_fits(char *words, size_t words_size)
+{
+	long size = sysconf(_SC_PAGESIZE);
+
+	if (size == (long)XM_PAGE)
+		return true;
+	snprintf(words, words_size, "this kernel's pages are %ld bytes, and "
+		 "extmem is built for pages of %llu: a kernel with such pages "
+		 "is needed", size, (unsigned long long)XM_PAGE);
+	return false;
+}
+
 void *os_memory_take(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,

@@ -22,6 +22,10 @@ uint64_t os_now_ns(void);
 /* Fills with bytes nobody can guess; there is no failing. */
 void os_random(void *ret, size_t size);
 
+/* False, and a sentence in `words`, where the system's pages are not those that
+ * this build is made for (XM_PAGE): kernels for arm64 have 4, 16 or 64 KiB. */
+bool os_page_fits(char *words, size_t words_size);
+
 /* Zeroed memory that costs only what is touched; NULL when there is none. */
 void *os_memory_take(size_t size);
 void os_memory_give(void *memory, size_t size);

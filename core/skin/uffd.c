@@ -395,6 +395,10 @@ int xm_uffd_open(const struct xm_uffd_options *o, char *words,
 
 	if (m == NULL)
 		return -ENOMEM;
+	if (!os_page_fits(words, words_size)) {
+		free(m);
+		return -ENOTSUP;
+	}
 	xm_uffd_probe(&capabilities);
 	if (!choose(o, &capabilities, m, words, words_size, &way)) {
 		free(m);
