@@ -154,6 +154,10 @@ static void try_userfaultfd(struct findings *f)
 			   yes(capabilities.poisons), yes(capabilities.moves));
 	if (finding->verdict != FINE)
 		remedy(finding, "a kernel from 5.7 on");
+	find_out(f, "kernel calls",
+		 capabilities.missing[0] == '\0' ? FINE : LIMITED, "%s",
+		 capabilities.missing[0] == '\0' ? "all that extmem uses"
+						 : capabilities.missing);
 }
 
 /* --- extmem run ------------------------------------------------------------------- */

@@ -47,7 +47,7 @@ static const struct xm_option_table info_table = {
 	.about = "Shows this library, the transports it was built with and "
 		 "the providers on this machine; and for an appliance the "
 		 "provider, endpoint, registration and progress modes and the "
-		 "paging in use.",
+		 "paging in use, and which calls the kernel lacks.",
 	.options = info_options,
 	.count = XM_COUNT(info_options),
 };
@@ -57,6 +57,9 @@ static int print_link(const char *address)
 	char setting[160];
 	const char *settings[] = { setting, "local=4M", NULL };
 	struct extmem_info info = { .size = sizeof(info) };
+	struct extmem_capabilities capabilities = {
+		.size = sizeof(capabilities),
+	};
 	extmem *x;
 
 	if ((size_t)snprintf(setting, sizeof(setting), "appliance=%s",
@@ -64,7 +67,8 @@ static int print_link(const char *address)
 		command_say("info", "%s: too long", address);
 		return COMMAND_USAGE;
 	}
-	if (extmem_open(settings, &x) < 0 || extmem_info(x, 0, &info) < 0) {
+	if (extmem_open(settings, &x) < 0 || extmem_info(x, 0, &info) < 0 ||
+	    extmem_capabilities(&capabilities) < 0) {
 		command_say("info", "%s", extmem_error());
 		return COMMAND_NO;
 	}
@@ -77,6 +81,9 @@ static int print_link(const char *address)
 	printf("memory     registered as %s\n", info.mr_mode);
 	printf("progress   %s\n", info.progress);
 	printf("paging     %s: %s\n", info.paging, info.paging_reason);
+	printf("kernel     %s\n", capabilities.missing[0] == '\0'
+					? "every call that extmem uses"
+					: capabilities.missing);
 	printf("polling    %s\n", info.polling);
 	printf("lease      ends after %.1f s of silence\n",
 	       (double)info.lease_ms / 1000);

@@ -362,11 +362,15 @@ int extmem_lease_end(const struct extmem_lease *, uint32_t timeout_ms);
  * be more than fits in `size`. */
 int extmem_providers(char *ret, size_t size);
 
-/* What userfaultfd offers this process; each 1 or 0. */
+/* What userfaultfd and the kernel's calls beside it offer this process; each 1
+ * or 0. `missing` says in words which calls the kernel lacks that extmem would
+ * use, and what it does instead; it is empty if all are there. */
 struct extmem_capabilities {
 	uint64_t size; /* of this struct, set by the caller */
 	uint32_t device, full, user, sigbus, protects, poisons, moves;
 	int32_t error; /* errno, when there is none of the first three */
+	uint32_t drops_many;
+	char missing[256];
 };
 int extmem_capabilities(struct extmem_capabilities *ret);
 

@@ -313,5 +313,7 @@ int extmem_capabilities(struct extmem_capabilities *ret)
 	capabilities.poisons = found.poisons;
 	capabilities.moves = found.moves;
 	capabilities.error = found.error;
+	capabilities.drops_many = found.drops_many;
+	memcpy(capabilities.missing, found.missing, sizeof(found.missing));
 	return xm_give_sized("extmem_capabilities", ret, &capabilities, sizeof(capabilities));
 }

@@ -28,8 +28,11 @@ struct xm_uffd_capabilities {
 	bool full;    /* the system call, kernel faults too */
 	bool user;    /* the system call, user-mode faults only */
 	bool sigbus, protects, poisons, moves;
+	bool drops_many; /* process_madvise() drops pages of one's own */
 	uint64_t features; /* as UFFDIO_API gave them */
 	int error;	   /* errno, when there is none at all */
+	/* Which calls the kernel lacks, and what is done instead; "": none. */
+	char missing[256];
 };
 
 void xm_uffd_probe(struct xm_uffd_capabilities *ret);

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -64,10 +65,24 @@ int xm_uffd_self_open(void)
 	return fd;
 }
 
+/* What the kernel lacks, and what is done instead, in words. */
+static void name_missing(struct xm_uffd_capabilities *c)
+{
+	snprintf(c->missing, sizeof(c->missing), "%s%s%s",
+		 c->poisons ? "" : "without UFFDIO_POISON (Linux 6.6): "
+				   "paged by a thread, each run of lost pages "
+				   "is a mapping",
+		 c->poisons || c->drops_many ? "" : "; ",
+		 c->drops_many ? "" : "without process_madvise() of one's own "
+				      "memory (Linux 6.13): pages are dropped "
+				      "by a call for each range");
+}
+
 void xm_uffd_probe(struct xm_uffd_capabilities *ret)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	enum xm_uffd_way way;
+	int self = xm_uffd_self_open();
 
 	memset(ret, 0, sizeof(*ret));
 	for (way = XM_UFFD_DEVICE; way < XM_UFFD_NONE; way++) {
@@ -93,4 +108,8 @@ void xm_uffd_probe(struct xm_uffd_capabilities *ret)
 		(ret->features & UFFD_FEATURE_PAGEFAULT_FLAG_WP) != 0;
 	ret->poisons = (ret->features & XM_UFFD_FEATURE_POISON) != 0;
 	ret->moves = (ret->features & XM_UFFD_FEATURE_MOVE) != 0;
+	ret->drops_many = self >= 0;
+	if (self >= 0)
+		close(self);
+	name_missing(ret);
 }
