@@ -190,12 +190,12 @@ verdict "nobody is left behind, after exec and after a kill" $?
 
 # --- loss ----------------------------------------------------------------------------------
 
-timeout 120 "$extmem" run --local 4M --appliance "$address" -- \
+timeout $patience "$extmem" run --local 4M --appliance "$address" -- \
 	"$program" touch-forever 16 >"$scratch/out" 2>"$scratch/err" &
 run=$!
 await grep -q touching "$scratch/out"
 try_status=0
-timeout 60 "$extmem" status --json "$address" >"$scratch/json" 2>&1 ||
+timeout $patience "$extmem" status --json "$address" >"$scratch/json" 2>&1 ||
 	try_status=$?
 grep -q 'run_program' "$scratch/json"
 verdict "status --json shows whose a region is" $((try_status + $?))

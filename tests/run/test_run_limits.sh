@@ -78,7 +78,7 @@ top_has() {
 		grep -q "\"program\":\"run_program\"" "$scratch/top"
 }
 appliance 128M
-timeout 120 "$extmem" run --local 25% --appliance "$address" -- \
+timeout $patience "$extmem" run --local 25% --appliance "$address" -- \
 	"$program" touch-forever 32 >"$scratch/out" 2>"$scratch/err" &
 run=$!
 await grep -q touching "$scratch/out"
@@ -108,7 +108,7 @@ wait "$run" 2>/dev/null
 ! top_has
 verdict "top: it is gone when it has ended" $?
 # What a killed run leaves behind is taken away by the next look.
-timeout 120 "$extmem" run --external 64M -- "$program" touch-forever 16 \
+timeout $patience "$extmem" run --external 64M -- "$program" touch-forever 16 \
 	>"$scratch/out" 2>"$scratch/err" &
 timeout=$!
 await grep -q touching "$scratch/out"

@@ -178,7 +178,7 @@ else
 	sort "$scratch/text" >"$scratch/plain"
 	export scratch unprivileged
 	status=0
-	timeout 100 $namespace sh "$scratch/apart" 2>"$scratch/err" || status=$?
+	timeout $patience $namespace sh "$scratch/apart" 2>"$scratch/err" || status=$?
 	if [ $status -eq 77 ]; then
 		echo "skipped: two network namespaces: no veth here: $(cat "$scratch/err")"
 	else

@@ -5,6 +5,8 @@
 . "$XM_SRCDIR/tests/support/count.sh"
 
 extmem=$XM_BUILDDIR/extmem
+# Seconds that a program may take.
+patience=$((120 * ${XM_SLOW:-1}))
 # Another user reads there, too.
 chmod 755 "$scratch"
 
@@ -17,7 +19,7 @@ esac
 # usage: try COMMAND...: its status in $status, what it says in out and err.
 try() {
 	status=0
-	timeout 120 "$@" >"$scratch/out" 2>"$scratch/err" </dev/null ||
+	timeout $patience "$@" >"$scratch/out" 2>"$scratch/err" </dev/null ||
 		status=$?
 }
 
