@@ -460,6 +460,9 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 		goto none;
 	shim_enter();
 	r = slab_take(total, &region, &offset);
+	if (r >= 0)
+		fork_allocated((unsigned)region, offset / SHIM_PAGE,
+			       total / SHIM_PAGE);
 	shim_leave();
 	if (r < 0)
 		goto none;
@@ -475,7 +478,6 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 		goto none;
 	}
 	block_own(b.base, total, index);
-	fork_taken(b.base, total);
 	block_live((int64_t)total);
 	block_counted(1, total);
 	return (void *)b.start;
@@ -523,6 +525,22 @@ static void give_pages(struct region *r, uint64_t page, uint64_t count,
 		extmem_slab_free(r->handle, slab);
 }
 
+/* The same, but for what a child can see: that is freed later. */
+static void free_pages(struct region *r, uint64_t page, uint64_t count,
+		       uint32_t index)
+{
+	while (count > 0) {
+		bool kept;
+		uint64_t n = fork_free((unsigned)(r - regions), page, count,
+				       &kept);
+
+		if (!kept)
+			give_pages(r, page, n, index);
+		page += n;
+		count -= n;
+	}
+}
+
 void block_give(void *address, size_t size)
 {
 	uintptr_t at = (uintptr_t)address & ~(SHIM_PAGE - 1);
@@ -530,8 +548,8 @@ void block_give(void *address, size_t size)
 			~(SHIM_PAGE - 1);
 	int error = errno;
 
-	/* In a child it is the parent's; in the parent a child may want it. */
-	if (!atomic_load(&shim_ready) || fork_keeps(address, size))
+	/* In a child it is the parent's. */
+	if (!atomic_load(&shim_ready))
 		return;
 	shim_enter();
 	while (at < end) {
@@ -550,7 +568,7 @@ void block_give(void *address, size_t size)
 		       atomic_load(&r->owner[page + count]) == index)
 			count++;
 		if (index && (index & BLOCK_SPAN) == 0)
-			give_pages(r, page, count, index);
+			free_pages(r, page, count, index);
 		at += count * SHIM_PAGE;
 	}
 	shim_leave();

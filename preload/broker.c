@@ -24,7 +24,7 @@
 
 struct connection {
 	int fd;
-	uint32_t epoch;
+	uint32_t snapshot; /* its number */
 	char *buffer; /* shared with the child */
 };
 
@@ -102,7 +102,7 @@ ssize_t fork_receive(int fd, void *message, size_t size, int *ret_descriptor)
 
 /* --- connections ---------------------------------------------------------------------- */
 
-void broker_add(int fd, uint32_t epoch)
+void broker_add(int fd, uint32_t snapshot)
 {
 	const uint64_t one = 1;
 	unsigned n;
@@ -112,10 +112,10 @@ void broker_add(int fd, uint32_t epoch)
 	if (n == CONNECTIONS_MAX) {
 		pthread_mutex_unlock(&lock);
 		descriptor_close(fd);
-		fork_reader(epoch, -1);
+		snapshots_reader(snapshot, false);
 		return;
 	}
-	connections[n] = (struct connection){ .fd = fd, .epoch = epoch };
+	connections[n] = (struct connection){ .fd = fd, .snapshot = snapshot };
 	atomic_store(&connection_count, n + 1);
 	pthread_mutex_unlock(&lock);
 	shim_raw(SYS_write, wake_fd, (long)&one, sizeof(one), 0, 0, 0);
@@ -124,7 +124,7 @@ void broker_add(int fd, uint32_t epoch)
 static void drop(unsigned index)
 {
 	struct connection *c = &connections[index];
-	uint32_t epoch = c->epoch;
+	uint32_t snapshot = c->snapshot;
 	unsigned n;
 
 	descriptor_close(c->fd);
@@ -136,7 +136,7 @@ static void drop(unsigned index)
 	*c = connections[n - 1];
 	atomic_store(&connection_count, n - 1);
 	pthread_mutex_unlock(&lock);
-	fork_reader(epoch, -1);
+	snapshots_reader(snapshot, false);
 }
 
 /* A page that is lost ends the program when it touches it; not for a child's
@@ -154,7 +154,8 @@ static void fill(const struct connection *c, const struct fork_request *request,
 	if (!c->buffer || request->count > FORK_WINDOW)
 		return;
 	for (uint32_t i = 0; i < request->count; i++) {
-		if (!fork_page_at(request->region, request->page + i, c->epoch,
+		if (!snapshots_page(request->region, request->page + i,
+				    c->snapshot,
 				  c->buffer + i * SHIM_PAGE))
 			return;
 		*ret_count = i + 1;
@@ -204,8 +205,8 @@ static bool serve(unsigned index)
 	case FORK_ATTACH:
 		if (descriptor < 0)
 			return true;
-		fork_reader(c->epoch, 1);
-		broker_add(descriptor_keep(descriptor), c->epoch);
+		snapshots_reader(c->snapshot, true);
+		broker_add(descriptor_keep(descriptor), c->snapshot);
 		return true;
 	}
 	return true;
@@ -239,9 +240,9 @@ static void *run(void *unused)
 		for (unsigned i = n; i > 0; i--)
 			if (polled[i].revents != 0 && !serve(i - 1))
 				drop(i - 1);
-		fork_sweep();
+		snapshots_sweep();
 		if (n > 0)
-			more = fork_spill();
+			more = spill_some();
 	}
 	return NULL;
 }

@@ -1,20 +1,26 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * fork(): what the three sides of it share.
+ * fork(): what the files of its two sides share.
  *
- * fork.c	around the call, and the pages as they were (parent)
- * broker.c	the thread that tells children what they ask for (parent)
+ * fork.c	around the call
+ * clone.c	forks that libc calls no handlers for
+ * snapshots.c	pages as they were (parent)
+ * spill.c	those that local memory has no room for (parent)
+ * deferred.c	memory that is freed while a child can see it (parent)
+ * broker.c	the thread that answers what children ask for (parent)
  * child.c	faults in a child
  *
- * A child has the pages that were present when it was made, by the kernel's
- * own copy on write. Those that were away it asks the parent's broker for, over
- * a socket of its own, which is also how the parent knows that it lives and
- * has not exec'ed. A snapshot is numbered by an epoch; before the parent can
- * change a page for the first time since the last epoch, the page is saved.
+ * The kernel's copy on write gives a child the pages that were present when it
+ * was made. Pages that were absent it asks the parent's broker for, over a
+ * socket of its own. By the end of that connection the parent knows that the
+ * child has ended or called exec(). Snapshots are numbered; before the parent
+ * changes a page for the first time after a snapshot, the page is saved
+ * (core/pure/snapshot.h).
  */
 #ifndef EXTMEM_FORK_H
 #define EXTMEM_FORK_H
 
+#include "core/pure/snapshot.h"
 #include "preload/shim.h"
 
 #define FORK_REGIONS_MAX 64
@@ -39,26 +45,65 @@ struct fork_answer {
 	uint32_t count; /* pages in the buffer */
 };
 
-/* --- fork.c: the parent's past ------------------------------------------------------- */
+/* --- fork.c ------------------------------------------------------------------------------ */
 
-/* Copies the page as it was at the epoch; false: it cannot be had. On the
- * broker's thread. */
-bool fork_page_at(uint32_t region, uint64_t page, uint32_t epoch, void *ret);
-/* A snapshot has one reader more, or less. */
-void fork_reader(uint32_t epoch, int more);
-/* Moves saved pages out of local memory, if there are too many. True: there
- * are more. */
-bool fork_spill(void);
-/* Lets go of what no child that lives can ask for. Both on the broker's
- * thread. */
-void fork_sweep(void);
+/* Before the call; after it in each process. All signals are blocked between. */
+void fork_prepare(void);
+void fork_in_parent(void);
+void fork_in_child(void);
+/* True: there is to be no child; words were said. */
+bool fork_refused(void);
+
+/* --- snapshots.c ------------------------------------------------------------------------- */
+
+/* The machine, until it is unlocked. On a thread of the program only between
+ * shim_enter() and shim_leave(): a handler that faults would want the lock. */
+struct xm_snapshot *snapshots_lock(void);
+void snapshots_unlock(void);
+/* The library reports changes from now on. 0 or -errno. */
+int snapshots_watch(void);
+/* Before a fork: tables for all regions. False: there is no memory. */
+bool snapshots_prepare(void);
+/* A snapshot begins, with one reader. Nothing becomes writable, and the
+ * machine is locked, until one of the next two. False: it does not begin. */
+bool snapshots_begin(uint32_t *ret_number);
+void snapshots_forked(void); /* in the parent */
+void snapshots_in_child(void);
+void snapshots_reader(uint32_t number, bool begins);
+/* Where in which region; false: in none. */
+bool snapshots_find_page(uintptr_t address, uint32_t *ret_region,
+			 uint64_t *ret_page);
+/* Copies the page as it was at the snapshot; false: it cannot be had. On the
+ * broker's thread, as is the next one. */
+bool snapshots_page(uint32_t region, uint64_t page, uint32_t number,
+		    void *ret);
+/* Frees what no child that lives can ask for. */
+void snapshots_sweep(void);
+uint64_t snapshots_runs(void); /* of freed pages that are kept */
+bool snapshots_crowded(void);  /* frames are to be spilled */
+
+/* --- spill.c: on the broker's thread ------------------------------------------------------ */
+
+/* Moves some saved pages out of local memory, if there are too many. True:
+ * there are more. */
+bool spill_some(void);
+bool spill_read(uint64_t place, void *ret);
+void spill_end(void); /* nothing is there any more */
+/* It could not be done; and may now. The first on any thread. */
+bool spill_failed(void);
+void spill_retry(void);
+
+/* --- deferred.c --------------------------------------------------------------------------- */
+
+/* Frees what was kept and no child sees. On the broker's thread. */
+void deferred_give_back(void);
 
 /* --- broker.c ------------------------------------------------------------------------ */
 
 /* 0 or -errno. */
 int broker_start(void);
 /* From now on this is a child's end of a connection. */
-void broker_add(int fd, uint32_t epoch);
+void broker_add(int fd, uint32_t snapshot);
 bool broker_is_here(void); /* this thread is the broker */
 /* Where a page that is lost makes the broker go on. */
 void broker_lost(void);

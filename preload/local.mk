@@ -6,11 +6,15 @@
 # tree) or one folder up (installed).
 pkglib_LTLIBRARIES += libextmem-run.la
 libextmem_run_la_SOURCES = \
+	core/pure/snapshot.c \
+	core/pure/snapshot.h \
 	preload/arena.c \
 	preload/block.c \
 	preload/broker.c \
 	preload/call.c \
 	preload/child.c \
+	preload/clone.c \
+	preload/deferred.c \
 	preload/descriptor.c \
 	preload/environment.c \
 	preload/exec.c \
@@ -26,6 +30,8 @@ libextmem_run_la_SOURCES = \
 	preload/shim.c \
 	preload/shim.h \
 	preload/signal.c \
+	preload/snapshots.c \
+	preload/spill.c \
 	preload/stdio.c \
 	preload/thread.c \
 	preload/trap.c \

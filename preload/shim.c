@@ -84,6 +84,13 @@ void shim_say(const char *format, ...)
 	errno = error;
 }
 
+/* Of the pure files that the shim has of its own. */
+void xm_assert_failed(const char *condition, const char *file, int line)
+{
+	shim_say("%s:%d: this should never be: not %s", file, line, condition);
+	abort();
+}
+
 static _Noreturn void refuse(const char *words)
 {
 	snprintf(shim_shared->words, sizeof(shim_shared->words), "%s", words);

@@ -20,7 +20,7 @@
  * environment.c	the environment that the library sees
  * identity.c	users, groups and namespaces, which threads of ours hinder
  * descriptor.c	the library's descriptors, out of the program's way
- * fork.c	fork(), with broker.c and child.c (fork.h)
+ * fork.c	fork(), with the files that fork.h names
  *
  * Every exported function is one of libc's, stands in front of it, and does
  * exactly what it does unless external memory is involved. The next one in
@@ -312,7 +312,7 @@ static inline bool shim_may_be_external(const void *caller, size_t size)
 	(shim_inside ||                                                       \
 	 !atomic_load_explicit(&shim_ready, memory_order_relaxed))
 
-/* --- fork.c, child.c (more in fork.h) -------------------------------------- */
+/* --- fork() (more in fork.h) ------------------------------------------------ */
 
 enum fork_policy { FORK_SNAPSHOT, FORK_ABSENT, FORK_REFUSE };
 extern enum fork_policy fork_policy;
@@ -320,10 +320,14 @@ extern _Atomic unsigned fork_readers; /* children that may ask */
 
 /* Once the library is open. 0 or -errno. */
 int fork_start(void);
-/* True: what the program frees here waits until no child may ask for it. */
-bool fork_keeps(void *address, size_t size);
-/* A block was taken just now: children that were made before do not see it. */
-void fork_taken(uintptr_t base, uint64_t size);
+/* These pages have been allocated: children that were made before do not see
+ * them. */
+void fork_allocated(unsigned region, uint64_t page, uint64_t count);
+/* The program frees these pages. Returns for how many of them, from the first
+ * on, *ret_kept is the answer: true, they are freed later, by deferred.c,
+ * because a child can see them; false: they can be freed now. */
+uint64_t fork_free(unsigned region, uint64_t page, uint64_t count,
+		   bool *ret_kept);
 /* True: this system call, by number, was a fork, and has been made here. */
 bool fork_call(long number, const long arguments[6], long *ret);
 /* Before a fault is served: waits while too much of the past is in memory. */
