@@ -322,7 +322,7 @@ void xm_client_expelled(struct xm_service *s,
 	xm_lease_expelled(s, xm_client_slot(s, c), event->now_ns);
 	XM_ASSERT(c->extents == 0);
 	if (c->bye)
-		xm_service_answer(s, ret, &c->requester, XM_GAVE);
+		xm_service_answer(s, ret, &c->requester, XM_FREED);
 	c->state = XM_CLIENT_FREE;
 	xm_slots_add(&s->clients_free, xm_client_slot(s, c));
 	s->clients_count--;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Requests for memory (TAKE, TRIM, GIVE, LIST), what the interface reports of
+ * Requests for memory (ALLOC, TRIM, FREE, LIST), what the interface reports of
  * them, and what the end of a client means for what it owned. The states of
  * extents and grants, and the rule of isolation, are in service.h; their
  * records are kept by extents.c.
@@ -117,11 +117,11 @@ static void refuse_for_space(struct xm_service *s, uint64_t size,
 	}
 }
 
-void xm_lease_take(struct xm_service *s, const struct xm_service_event *event,
+void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 		   uint32_t client, const struct xm_service_requester *requester,
 		   struct xm_service_effects *ret)
 {
-	const struct xm_take *take = &event->message->u.take;
+	const struct xm_alloc *take = &event->message->u.alloc;
 	struct xm_service_extent *e;
 	struct xm_service_grant *g;
 	uint64_t offset, size;
@@ -217,13 +217,13 @@ void xm_lease_trim(struct xm_service *s, const struct xm_service_event *event,
 	expose(s, g, event, ret);
 }
 
-void xm_lease_give(struct xm_service *s, const struct xm_service_event *event,
+void xm_lease_free(struct xm_service *s, const struct xm_service_event *event,
 		   uint32_t client, const struct xm_service_requester *requester,
 		   struct xm_service_effects *ret)
 {
 	struct xm_service_extent *e;
 
-	e = extent_named(s, event->message->u.give.extent, client, requester, ret);
+	e = extent_named(s, event->message->u.free.extent, client, requester, ret);
 	if (e == NULL)
 		return;
 	s->grants[e->grant].requester = *requester;
@@ -313,12 +313,12 @@ void xm_lease_exposed(struct xm_service *s,
 	g->asked = false;
 	if (g->head)
 		xm_service_extent_behind(e)->trimming = XM_SERVICE_NONE;
-	answer = xm_service_answer(s, ret, &g->requester, XM_TAKEN);
+	answer = xm_service_answer(s, ret, &g->requester, XM_ALLOCATED);
 	if (answer != NULL) {
-		answer->u.taken.extent = e->number;
-		answer->u.taken.size = e->size;
-		answer->u.taken.epoch = e->epoch;
-		answer->u.taken.remote = g->remote;
+		answer->u.allocated.extent = e->number;
+		answer->u.allocated.size = e->size;
+		answer->u.allocated.epoch = e->epoch;
+		answer->u.allocated.remote = g->remote;
 		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_TAKEN,
 			     s->clients[g->client].number, e->number, e->size,
 			     e->epoch);
@@ -349,7 +349,7 @@ void xm_lease_concealed(struct xm_service *s,
 	asked = g->asked;
 	xm_service_grant_died(s, g, event->now_ns);
 	if (asked)
-		xm_service_answer(s, ret, &requester, XM_GAVE);
+		xm_service_answer(s, ret, &requester, XM_FREED);
 }
 
 /* --- the end of a client -------------------------------------------------- */

@@ -187,9 +187,9 @@ static void on_observer(struct xm_service *s,
 {
 	s->peers[event->peer].heard_ns = event->now_ns;
 	switch (event->message->kind) {
-	case XM_TAKE:
+	case XM_ALLOC:
 	case XM_TRIM:
-	case XM_GIVE:
+	case XM_FREE:
 	case XM_TICKET:
 		xm_service_refuse_plainly(s, ret, requester, EPERM,
 					  "an observer may only ask STATUS and"
@@ -215,14 +215,14 @@ static void on_client(struct xm_service *s,
 	c->heard_ns = event->now_ns;
 	c->state = XM_CLIENT_KNOWN;
 	switch (event->message->kind) {
-	case XM_TAKE:
-		xm_lease_take(s, event, slot, requester, ret);
+	case XM_ALLOC:
+		xm_lease_alloc(s, event, slot, requester, ret);
 		break;
 	case XM_TRIM:
 		xm_lease_trim(s, event, slot, requester, ret);
 		break;
-	case XM_GIVE:
-		xm_lease_give(s, event, slot, requester, ret);
+	case XM_FREE:
+		xm_lease_free(s, event, slot, requester, ret);
 		break;
 	case XM_TICKET:
 		xm_client_ticket(s, event, c, requester, ret);

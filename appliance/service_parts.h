@@ -67,13 +67,13 @@ void xm_client_expelled(struct xm_service *, const struct xm_service_event *,
 
 /* --- lease.c -------------------------------------------------------------- */
 
-void xm_lease_take(struct xm_service *, const struct xm_service_event *,
+void xm_lease_alloc(struct xm_service *, const struct xm_service_event *,
 		   uint32_t client, const struct xm_service_requester *,
 		   struct xm_service_effects *);
 void xm_lease_trim(struct xm_service *, const struct xm_service_event *,
 		   uint32_t client, const struct xm_service_requester *,
 		   struct xm_service_effects *);
-void xm_lease_give(struct xm_service *, const struct xm_service_event *,
+void xm_lease_free(struct xm_service *, const struct xm_service_event *,
 		   uint32_t client, const struct xm_service_requester *,
 		   struct xm_service_effects *);
 void xm_lease_list(struct xm_service *, const struct xm_service_event *,

@@ -150,7 +150,7 @@ struct extmem {
 	uint64_t deadline_ns;
 	struct xm_link regions;
 	bool closing;
-	bool deaf[XM_APPLIANCES_MAX]; /* the last GIVE there timed out */
+	bool deaf[XM_APPLIANCES_MAX]; /* the last FREE there timed out */
 	uint32_t regions_count;
 	struct xm_extent arena;
 	void *arena_memory;

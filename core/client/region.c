@@ -4,7 +4,7 @@
  * inside them without one. See client.h for the locks.
  *
  * The life of an allocation: extmem_region_alloc() reserves addresses, asks
- * appliances for extents (TAKE), and adds them to the layout as segments;
+ * appliances for extents (ALLOC), and adds them to the layout as segments;
  * extmem_slab_alloc() and extmem_object_alloc() then carve the region with
  * local tables only.
  */
@@ -70,7 +70,7 @@ static bool is_ready(extmem *x, uint32_t appliance)
 /* Tells the appliance. Not waited for where it cannot hear: its lease ends. */
 static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
 {
-	struct xm_message give = { .kind = XM_GIVE };
+	struct xm_message give = { .kind = XM_FREE };
 	struct waiter waiter;
 	int rc;
 
@@ -79,13 +79,13 @@ static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
 	/* One that hangs is waited for once: BYE says it all again. */
 	if (x->closing && x->deaf[appliance])
 		return -ETIMEDOUT;
-	give.u.give.extent = extent;
+	give.u.free.extent = extent;
 	rc = xm_ask(x, appliance, &give, x->deadline_ns, &waiter);
 	x->deaf[appliance] = rc == -ETIMEDOUT;
 	return rc;
 }
 
-/* What an appliance said to a TAKE. */
+/* What an appliance said to a ALLOC. */
 struct offer {
 	int status;
 	uint64_t free, free_run, soon;
@@ -97,14 +97,14 @@ static int segment_take(extmem *x, const extmem_region *region,
 			uint32_t appliance, uint64_t address, uint64_t size,
 			struct offer *ret)
 {
-	struct xm_message take = { .kind = XM_TAKE };
+	struct xm_message take = { .kind = XM_ALLOC };
 	struct xm_segment segment = { .page = address / XM_PAGE };
 	struct waiter waiter;
-	const struct xm_taken *taken;
+	const struct xm_allocated *taken;
 	int rc;
 
-	take.u.take.size = size;
-	memcpy(take.u.take.region, region->name, XM_NAME_SIZE);
+	take.u.alloc.size = size;
+	memcpy(take.u.alloc.region, region->name, XM_NAME_SIZE);
 	ret->free = ret->free_run = ret->soon = 0;
 	ret->status = xm_ask(x, appliance, &take, x->deadline_ns, &waiter);
 	if (ret->status != 0) {
@@ -116,7 +116,7 @@ static int segment_take(extmem *x, const extmem_region *region,
 		xm_ask_words(x, &waiter, ret->words, sizeof(ret->words));
 		return ret->status;
 	}
-	taken = &waiter.message.u.taken;
+	taken = &waiter.message.u.allocated;
 	if (taken->size < size) {
 		snprintf(ret->words, sizeof(ret->words), "appliance %s gave "
 			 "less than was asked", xm_address_of(x, appliance));
@@ -563,10 +563,10 @@ static int trim_segment(extmem *x, uint64_t end)
 	s = xm_layout_find(&x->layout, whole.page, &hint);
 	s->count = tail.page - whole.page;
 	if (!whole.lost) {
-		s->extent = waiter.message.u.taken.extent;
-		s->epoch = waiter.message.u.taken.epoch;
+		s->extent = waiter.message.u.allocated.extent;
+		s->epoch = waiter.message.u.allocated.epoch;
 		if (!XM_PLANTED(trim_key_kept))
-			s->remote = waiter.message.u.taken.remote;
+			s->remote = waiter.message.u.allocated.remote;
 		s->remote_offset = 0;
 	}
 	rc = xm_layout_add(&x->layout, &tail);

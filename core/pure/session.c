@@ -178,9 +178,9 @@ static bool answers(enum xm_message_kind kind, enum xm_message_kind request)
 {
 	switch (request) {
 	case XM_TICKET: return kind == XM_TICKETED;
-	case XM_TAKE:
-	case XM_TRIM: return kind == XM_TAKEN;
-	case XM_GIVE: return kind == XM_GAVE;
+	case XM_ALLOC:
+	case XM_TRIM: return kind == XM_ALLOCATED;
+	case XM_FREE: return kind == XM_FREED;
 	case XM_LIST: return kind == XM_LISTED;
 	case XM_STATUS: return kind == XM_STATE;
 	default: return false;
@@ -195,10 +195,10 @@ static void note_answer(const struct xm_session *s, const struct xm_message *m,
 		     (uint64_t)m->u.refused.code, 0);
 	else if (!answers(m->kind, request->message.kind))
 		note(s, XM_TRACE_SESSION_NONSENSE, request->number, 0, 0);
-	else if (m->kind == XM_TAKEN)
-		note(s, XM_TRACE_SESSION_TAKEN, m->u.taken.extent,
-		     m->u.taken.size, m->u.taken.epoch);
-	else if (m->kind == XM_GAVE)
+	else if (m->kind == XM_ALLOCATED)
+		note(s, XM_TRACE_SESSION_TAKEN, m->u.allocated.extent,
+		     m->u.allocated.size, m->u.allocated.epoch);
+	else if (m->kind == XM_FREED)
 		note(s, XM_TRACE_SESSION_GIVEN, request->number, 0, 0);
 }
 
@@ -224,12 +224,12 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 			continue;
 		if (request->abandoned) {
 			request->number = 0;
-			if (m->kind != XM_TAKEN)
+			if (m->kind != XM_ALLOCATED)
 				return;
 			note(s, XM_TRACE_SESSION_LATE_GRANT,
-			     m->u.taken.extent, 0, 0);
-			say(s, XM_GIVE, fx);
-			s->say.u.give.extent = m->u.taken.extent;
+			     m->u.allocated.extent, 0, 0);
+			say(s, XM_FREE, fx);
+			s->say.u.free.extent = m->u.allocated.extent;
 			return;
 		}
 		/* Their number becomes our status: 0 would be a yes. */
@@ -286,7 +286,7 @@ static void overdue(struct xm_session *s, uint64_t now_ns,
 			continue;
 		}
 		request->abandoned = request->sent &&
-				     request->message.kind == XM_TAKE;
+				     request->message.kind == XM_ALLOC;
 		note(s, XM_TRACE_SESSION_OVERDUE, request->number, 0, 0);
 		answer(request, -ETIMEDOUT, NULL, fx);
 	}

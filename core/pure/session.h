@@ -13,7 +13,7 @@
  * A request that was sent on a stream that broke ends with -ENOTCONN, its
  * outcome unknown; one that was not sent yet waits for the next stream. A
  * silent control process ends nothing here but requests, by their deadlines:
- * data does not go through it. What it grants to a TAKE whose deadline has
+ * data does not go through it. What it grants to a ALLOC whose deadline has
  * passed is given back, else nobody would hold it and nobody could have it.
  *
  * Floor: ground.

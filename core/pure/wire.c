@@ -281,13 +281,13 @@ static void pass_ticketed(struct cursor *c, struct xm_ticketed *m)
 	pass_locator(c, &m->locator);
 }
 
-static void pass_take(struct cursor *c, struct xm_take *m)
+static void pass_alloc(struct cursor *c, struct xm_alloc *m)
 {
 	pass_u64(c, &m->size);
 	PASS_TEXT(c, m->region);
 }
 
-static void pass_taken(struct cursor *c, struct xm_taken *m)
+static void pass_allocated(struct cursor *c, struct xm_allocated *m)
 {
 	pass_u64(c, &m->extent);
 	pass_u64(c, &m->size);
@@ -362,17 +362,17 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 	case XM_TICKETED:
 		pass_ticketed(c, &m->u.ticketed);
 		return true;
-	case XM_TAKE:
-		pass_take(c, &m->u.take);
+	case XM_ALLOC:
+		pass_alloc(c, &m->u.alloc);
 		return true;
-	case XM_TAKEN:
-		pass_taken(c, &m->u.taken);
+	case XM_ALLOCATED:
+		pass_allocated(c, &m->u.allocated);
 		return true;
 	case XM_TRIM:
 		pass_trim(c, &m->u.trim);
 		return true;
-	case XM_GIVE:
-		pass_u64(c, &m->u.give.extent);
+	case XM_FREE:
+		pass_u64(c, &m->u.free.extent);
 		return true;
 	case XM_LIST:
 		pass_u64(c, &m->u.list.cursor);
@@ -389,7 +389,7 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 	case XM_TICKET:
 		pass_u32(c, &m->u.ticket.lane);
 		return true;
-	case XM_GAVE:
+	case XM_FREED:
 	case XM_STATUS:
 	case XM_PING:
 	case XM_PONG:
@@ -448,9 +448,9 @@ const char *xm_message_name(enum xm_message_kind kind)
 	static const char *const names[] = {
 		[XM_HELLO] = "HELLO",	    [XM_WELCOME] = "WELCOME",
 		[XM_REFUSED] = "REFUSED",   [XM_TICKET] = "TICKET",
-		[XM_TICKETED] = "TICKETED", [XM_TAKE] = "TAKE",
-		[XM_TAKEN] = "TAKEN",	    [XM_TRIM] = "TRIM",
-		[XM_GIVE] = "GIVE",	    [XM_GAVE] = "GAVE",
+		[XM_TICKETED] = "TICKETED", [XM_ALLOC] = "ALLOC",
+		[XM_ALLOCATED] = "ALLOCATED",	    [XM_TRIM] = "TRIM",
+		[XM_FREE] = "FREE",	    [XM_FREED] = "FREED",
 		[XM_LIST] = "LIST",	    [XM_LISTED] = "LISTED",
 		[XM_STATUS] = "STATUS",	    [XM_STATE] = "STATE",
 		[XM_PING] = "PING",	    [XM_PONG] = "PONG",

@@ -33,11 +33,11 @@ enum xm_message_kind {
 	XM_REFUSED,   /* appliance: no, to request N; words say why */
 	XM_TICKET,    /* client: let a connection of this lane in */
 	XM_TICKETED,  /* appliance: with this ticket, there */
-	XM_TAKE,      /* client: an extent of this size, for this region */
-	XM_TAKEN,     /* appliance: yours, under this key and epoch */
+	XM_ALLOC,      /* client: an extent of this size, for this region */
+	XM_ALLOCATED,     /* appliance: yours, under this key and epoch */
 	XM_TRIM,      /* client: make the first bytes an extent of their own */
-	XM_GIVE,      /* client: take this extent back */
-	XM_GAVE,      /* appliance: it is no longer yours */
+	XM_FREE,      /* client: take this extent back */
+	XM_FREED,      /* appliance: it is no longer yours */
 	XM_LIST,      /* client: regions from this cursor on */
 	XM_LISTED,    /* appliance: those, and the next cursor (0: no more) */
 	XM_STATUS,    /* client: how are you? */
@@ -91,12 +91,12 @@ struct xm_ticketed {
 	struct xm_locator locator;
 };
 
-struct xm_take {
+struct xm_alloc {
 	uint64_t size;
 	char region[XM_NAME_SIZE]; /* "": anonymous */
 };
 
-struct xm_taken {
+struct xm_allocated {
 	uint64_t extent; /* its number at this appliance */
 	uint64_t size;	 /* as asked, rounded up to the granule */
 	uint64_t epoch;
@@ -108,7 +108,7 @@ struct xm_trim {
 	uint64_t size; /* the first bytes, a multiple of the granule */
 };
 
-struct xm_give {
+struct xm_free {
 	uint64_t extent;
 };
 
@@ -160,15 +160,15 @@ struct xm_message {
 		struct xm_refused refused;
 		struct xm_ticket ticket;
 		struct xm_ticketed ticketed;
-		struct xm_take take;
-		struct xm_taken taken;
+		struct xm_alloc alloc;
+		struct xm_allocated allocated;
 		struct xm_trim trim;
-		struct xm_give give;
+		struct xm_free free;
 		struct xm_list list;
 		struct xm_listed listed;
 		struct xm_state state;
 		struct xm_leaving leaving;
-	} u; /* GAVE, STATUS, PING, PONG and BYE have no body */
+	} u; /* FREED, STATUS, PING, PONG and BYE have no body */
 };
 
 /* Writes the message into `bytes` (at least XM_MESSAGE_SIZE_MAX) and returns
@@ -179,7 +179,7 @@ size_t xm_wire_encode(const struct xm_message *, uint8_t *bytes);
  * success, so that equal messages compare equal with memcmp. */
 int xm_wire_decode(const uint8_t *bytes, size_t size, struct xm_message *ret);
 
-/* "TAKE", "TAKEN", ...; "?" for no kind. */
+/* "ALLOC", "ALLOCATED", ...; "?" for no kind. */
 const char *xm_message_name(enum xm_message_kind);
 
 #endif

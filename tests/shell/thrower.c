@@ -119,9 +119,9 @@ static void good_begin(const char *address)
 	snprintf(m.u.hello.name, sizeof(m.u.hello.name), "good client");
 	ask(m, XM_WELCOME);
 	memset(&m, 0, sizeof(m));
-	m.kind = XM_TAKE;
-	m.u.take.size = TAKE_SIZE;
-	ask(m, XM_TAKEN);
+	m.kind = XM_ALLOC;
+	m.u.alloc.size = TAKE_SIZE;
+	ask(m, XM_ALLOCATED);
 }
 
 /* --- the bad ones --------------------------------------------------------- */
@@ -223,7 +223,7 @@ static size_t nonsense(uint8_t *at)
 	default: /* in order, and then not */
 		size += put_hello(at + size, XM_PROTOCOL_VERSION);
 		m.kind = (enum xm_message_kind)(1 + draw(XM_MESSAGE_KINDS - 1));
-		m.u.take.size = draw(3) == 0 ? UINT64_MAX : 0;
+		m.u.alloc.size = draw(3) == 0 ? UINT64_MAX : 0;
 	}
 	return size + put_message(at + size, &m);
 }
@@ -288,7 +288,7 @@ int main(int argc, char **argv)
 	    answer.u.state.leased < TAKE_SIZE)
 		die("the daemon's counts are wrong");
 	question.kind = XM_BYE;
-	ask(question, XM_GAVE);
+	ask(question, XM_FREED);
 	for (i = 0; i < HELD_MAX; i++)
 		if (held[i] >= 0)
 			close(held[i]);

@@ -228,22 +228,22 @@ struct xm_welcome rig_join(struct rig *r, uint32_t peer)
 	return m->u.welcome;
 }
 
-const struct xm_message *rig_ask_take(struct rig *r, uint32_t peer,
+const struct xm_message *rig_ask_alloc(struct rig *r, uint32_t peer,
 					 uint64_t size)
 {
-	struct xm_message m = { .kind = XM_TAKE };
+	struct xm_message m = { .kind = XM_ALLOC };
 
-	m.u.take.size = size;
-	memcpy(m.u.take.region, "r", 2);
+	m.u.alloc.size = size;
+	memcpy(m.u.alloc.region, "r", 2);
 	return rig_say(r, peer, m);
 }
 
-struct xm_taken rig_take(struct rig *r, uint32_t peer, uint64_t size)
+struct xm_allocated rig_alloc(struct rig *r, uint32_t peer, uint64_t size)
 {
-	rig_ask_take(r, peer, size);
+	rig_ask_alloc(r, peer, size);
 	rig_settle(r);
-	CU_ASSERT_EQUAL_FATAL(r->sent[peer].kind, XM_TAKEN);
-	return r->sent[peer].u.taken;
+	CU_ASSERT_EQUAL_FATAL(r->sent[peer].kind, XM_ALLOCATED);
+	return r->sent[peer].u.allocated;
 }
 
 const struct xm_message *rig_ask_trim(struct rig *r, uint32_t peer,
@@ -256,12 +256,12 @@ const struct xm_message *rig_ask_trim(struct rig *r, uint32_t peer,
 	return rig_say(r, peer, m);
 }
 
-const struct xm_message *rig_ask_give(struct rig *r, uint32_t peer,
+const struct xm_message *rig_ask_free(struct rig *r, uint32_t peer,
 					 uint64_t extent)
 {
-	struct xm_message m = { .kind = XM_GIVE };
+	struct xm_message m = { .kind = XM_FREE };
 
-	m.u.give.extent = extent;
+	m.u.free.extent = extent;
 	return rig_say(r, peer, m);
 }
 
@@ -288,12 +288,12 @@ bool rig_write(struct rig *r, const struct xm_remote_mr *remote, uint8_t value)
 	return true;
 }
 
-uint64_t rig_offset(const struct rig *r, const struct xm_taken *t)
+uint64_t rig_offset(const struct rig *r, const struct xm_allocated *t)
 {
 	return r->keys[t->remote.key].offset;
 }
 
-bool rig_is_zero(const struct rig *r, const struct xm_taken *t)
+bool rig_is_zero(const struct rig *r, const struct xm_allocated *t)
 {
 	uint64_t i;
 

@@ -75,20 +75,20 @@ const struct xm_message *rig_say_kind(struct rig *, uint32_t peer,
 struct xm_message rig_hello(void);
 /* A new client on a new stream. */
 struct xm_welcome rig_join(struct rig *, uint32_t peer);
-const struct xm_message *rig_ask_take(struct rig *, uint32_t peer,
+const struct xm_message *rig_ask_alloc(struct rig *, uint32_t peer,
 				      uint64_t size);
-struct xm_taken rig_take(struct rig *, uint32_t peer, uint64_t size);
+struct xm_allocated rig_alloc(struct rig *, uint32_t peer, uint64_t size);
 const struct xm_message *rig_ask_trim(struct rig *, uint32_t peer,
 				      uint64_t extent, uint64_t size);
-const struct xm_message *rig_ask_give(struct rig *, uint32_t peer,
+const struct xm_message *rig_ask_free(struct rig *, uint32_t peer,
 				      uint64_t extent);
 
 /* Whether this is a refusal with this code and this word in its sentence. */
 bool rig_refused(const struct xm_message *, int code, const char *word);
 /* A write under a key, at the remote side of the wire. True: it landed. */
 bool rig_write(struct rig *, const struct xm_remote_mr *, uint8_t value);
-uint64_t rig_offset(const struct rig *, const struct xm_taken *);
-bool rig_is_zero(const struct rig *, const struct xm_taken *);
+uint64_t rig_offset(const struct rig *, const struct xm_allocated *);
+bool rig_is_zero(const struct rig *, const struct xm_allocated *);
 uint64_t rig_free_bytes(const struct rig *);
 
 #endif

@@ -221,14 +221,14 @@ static void join(struct world *w)
 	CU_ASSERT_EQUAL_FATAL(ask(w, m).kind, XM_WELCOME);
 }
 
-static struct xm_taken take(struct world *w, uint64_t size)
+static struct xm_allocated take(struct world *w, uint64_t size)
 {
-	struct xm_message m = { .kind = XM_TAKE };
+	struct xm_message m = { .kind = XM_ALLOC };
 
-	m.u.take.size = size;
+	m.u.alloc.size = size;
 	m = ask(w, m);
-	CU_ASSERT_EQUAL_FATAL(m.kind, XM_TAKEN);
-	return m.u.taken;
+	CU_ASSERT_EQUAL_FATAL(m.kind, XM_ALLOCATED);
+	return m.u.allocated;
 }
 
 static uint32_t connect_data(struct world *w)
@@ -272,7 +272,7 @@ static void a_clients_life_from_hello_to_bye(void)
 {
 	struct world *w = world_new();
 	char bytes[100] = "kept", back[100] = "";
-	struct xm_taken t;
+	struct xm_allocated t;
 	uint32_t peer;
 
 	join(w);
@@ -284,7 +284,7 @@ static void a_clients_life_from_hello_to_bye(void)
 	CU_ASSERT_STRING_EQUAL(back, "kept");
 	turn(w);
 	CU_ASSERT_EQUAL(xm_host_service(w->host)->clients[0].connections, 1);
-	CU_ASSERT_EQUAL(ask_kind(w, XM_BYE).kind, XM_GAVE);
+	CU_ASSERT_EQUAL(ask_kind(w, XM_BYE).kind, XM_FREED);
 	CU_ASSERT_NOT_EQUAL(access_far(w, peer, &t.remote, 0, bytes, 100, true),
 			    0);
 	turn(w);
@@ -297,16 +297,16 @@ static void a_clients_life_from_hello_to_bye(void)
 static void a_given_extent_cannot_be_written_any_more(void)
 {
 	struct world *w = world_new();
-	struct xm_message m = { .kind = XM_GIVE };
+	struct xm_message m = { .kind = XM_FREE };
 	char bytes[100] = "late";
-	struct xm_taken t;
+	struct xm_allocated t;
 	uint32_t peer;
 
 	join(w);
 	t = take(w, POOL);
 	peer = connect_data(w);
-	m.u.give.extent = t.extent;
-	CU_ASSERT_EQUAL(ask(w, m).kind, XM_GAVE);
+	m.u.free.extent = t.extent;
+	CU_ASSERT_EQUAL(ask(w, m).kind, XM_FREED);
 	CU_ASSERT_NOT_EQUAL(access_far(w, peer, &t.remote, 0, bytes, 100, true),
 			    0);
 	CU_ASSERT_EQUAL(w->pool[0], 0);
@@ -317,12 +317,12 @@ static void a_given_extent_cannot_be_written_any_more(void)
 static void commands_wait_for_a_busy_interface(void)
 {
 	struct world *w = world_new();
-	struct xm_message m = { .kind = XM_TAKE };
+	struct xm_message m = { .kind = XM_ALLOC };
 	int i, taken = 0;
 
 	join(w);
 	w->stopped = true;
-	m.u.take.size = GRANULE;
+	m.u.alloc.size = GRANULE;
 	for (i = 0; i < EXTENTS; i++)
 		say(w, m);
 	/* Its place in the queue is short; nothing is lost or refused. */
@@ -334,7 +334,7 @@ static void commands_wait_for_a_busy_interface(void)
 	/* And others are answered. */
 	CU_ASSERT_EQUAL(ask_kind(w, XM_PING).kind, XM_PONG);
 	w->stopped = false;
-	while (hear(w).kind == XM_TAKEN)
+	while (hear(w).kind == XM_ALLOCATED)
 		taken++;
 	CU_ASSERT_EQUAL(taken, EXTENTS);
 	world_free(w);
@@ -384,7 +384,7 @@ static void a_silent_client_is_expelled_from_the_transport(void)
 {
 	struct world *w = world_new();
 	char bytes[8] = "late";
-	struct xm_taken t;
+	struct xm_allocated t;
 	uint32_t peer;
 	int i;
 
@@ -424,7 +424,7 @@ static void a_false_report_changes_nothing(void)
 {
 	struct world *w = world_new();
 	struct xm_service_effects effects;
-	struct xm_taken t;
+	struct xm_allocated t;
 	int kind;
 
 	join(w);

@@ -59,8 +59,8 @@ static void another_transport_is_refused_by_name(void)
 static void nothing_goes_before_hello_and_no_hello_twice(void)
 {
 	static const enum xm_message_kind kinds[] = {
-		XM_TICKET, XM_TAKE, XM_TRIM, XM_GIVE, XM_LIST,
-		XM_STATUS, XM_PING, XM_BYE, XM_WELCOME, XM_TAKEN,
+		XM_TICKET, XM_ALLOC, XM_TRIM, XM_FREE, XM_LIST,
+		XM_STATUS, XM_PING, XM_BYE, XM_WELCOME, XM_ALLOCATED,
 	};
 	struct rig *r = rig_new();
 	size_t i;
@@ -80,7 +80,7 @@ static void nothing_goes_before_hello_and_no_hello_twice(void)
 static void an_answer_from_a_client_ends_its_stream(void)
 {
 	static const enum xm_message_kind kinds[] = {
-		XM_WELCOME, XM_REFUSED, XM_TICKETED, XM_TAKEN, XM_GAVE,
+		XM_WELCOME, XM_REFUSED, XM_TICKETED, XM_ALLOCATED, XM_FREED,
 		XM_LISTED,  XM_STATE,	XM_PONG,     XM_LEAVING,
 	};
 	struct rig *r = rig_new();
@@ -122,7 +122,7 @@ static void a_client_resumes_with_its_secret_only(void)
 {
 	struct rig *r = rig_new();
 	struct xm_welcome w = rig_join(r, 0);
-	struct xm_taken t = rig_take(r, 0, GRANULE);
+	struct xm_allocated t = rig_alloc(r, 0, GRANULE);
 	struct xm_message m = rig_hello();
 	size_t i;
 
@@ -143,9 +143,9 @@ static void a_client_resumes_with_its_secret_only(void)
 	CU_ASSERT_EQUAL(rig_say(r, 1, m)->kind, XM_WELCOME);
 	CU_ASSERT_EQUAL(r->sent[1].u.welcome.client, w.client);
 	CU_ASSERT_TRUE(rig_write(r, &t.remote, 1));
-	rig_ask_give(r, 1, t.extent);
+	rig_ask_free(r, 1, t.extent);
 	rig_settle(r);
-	CU_ASSERT_EQUAL(r->sent[1].kind, XM_GAVE);
+	CU_ASSERT_EQUAL(r->sent[1].kind, XM_FREED);
 	rig_free(r);
 }
 
@@ -169,7 +169,7 @@ static void a_silent_client_loses_its_lease_and_its_memory_is_zeroed(void)
 {
 	struct rig *r = rig_new();
 	struct xm_welcome w = rig_join(r, 0);
-	struct xm_taken t = rig_take(r, 0, 5 * GRANULE);
+	struct xm_allocated t = rig_alloc(r, 0, 5 * GRANULE);
 	struct xm_message m = rig_hello();
 
 	rig_write(r, &t.remote, 9);
@@ -201,7 +201,7 @@ static void a_client_whose_stream_broke_has_the_rest_of_its_lease(void)
 	struct rig *r = rig_new();
 
 	rig_join(r, 0);
-	rig_take(r, 0, GRANULE);
+	rig_alloc(r, 0, GRANULE);
 	rig_down(r, 0);
 	CU_ASSERT_EQUAL(r->service->clients[0].state, XM_CLIENT_SILENT);
 	rig_pass(r, LEASE_MS - 100);
@@ -218,7 +218,7 @@ static void when_i_was_stopped_i_declare_nobody_dead(void)
 	struct rig *r = rig_new();
 
 	rig_join(r, 0);
-	rig_take(r, 0, GRANULE);
+	rig_alloc(r, 0, GRANULE);
 	rig_pass(r, 100);
 	r->now_ns += 3600 * XM_SECOND; /* SIGSTOP, a suspended machine */
 	rig_tick(r);
@@ -258,16 +258,16 @@ static void a_stream_that_never_says_hello_is_dropped(void)
 static void bye_gives_everything_back(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t;
+	struct xm_allocated t;
 
 	rig_join(r, 0);
-	t = rig_take(r, 0, 7 * GRANULE);
-	rig_take(r, 0, GRANULE);
+	t = rig_alloc(r, 0, 7 * GRANULE);
+	rig_alloc(r, 0, GRANULE);
 	rig_write(r, &t.remote, 3);
 	rig_say_kind(r, 0, XM_BYE);
 	CU_ASSERT_EQUAL(r->sent[0].kind, 0);
 	rig_settle(r);
-	CU_ASSERT_EQUAL(r->sent[0].kind, XM_GAVE);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_FREED);
 	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
 	CU_ASSERT_TRUE(rig_is_zero(r, &t));
 	rig_say_kind(r, 0, XM_PING);
@@ -281,14 +281,14 @@ static void an_observer_asks_and_takes_nothing(void)
 	struct xm_message m = rig_hello();
 
 	rig_join(r, 0);
-	rig_take(r, 0, 2 * GRANULE);
+	rig_alloc(r, 0, 2 * GRANULE);
 	rig_up(r, 1);
 	m.u.hello.flags = XM_HELLO_OBSERVER;
 	m.u.hello.transport[0] = '\0';
 	CU_ASSERT_EQUAL(rig_say(r, 1, m)->kind, XM_WELCOME);
 	CU_ASSERT_EQUAL(r->sent[1].u.welcome.client, 0);
 	CU_ASSERT_EQUAL(r->service->clients_count, 1);
-	CU_ASSERT(rig_refused(rig_ask_take(r, 1, 1), EPERM, "observer"));
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 1, 1), EPERM, "observer"));
 	CU_ASSERT(rig_refused(rig_say_kind(r, 1, XM_TICKET), EPERM, "observer"));
 	CU_ASSERT_EQUAL(rig_say_kind(r, 1, XM_STATUS)->kind, XM_STATE);
 	CU_ASSERT_EQUAL(r->sent[1].u.state.clients, 1);
@@ -366,7 +366,7 @@ static void draining_tells_all_and_takes_nobody(void)
 		CU_ASSERT_EQUAL(r->sent[i].kind, XM_LEAVING);
 		CU_ASSERT_EQUAL(r->sent[i].u.leaving.ms, 4321);
 	}
-	CU_ASSERT(rig_refused(rig_ask_take(r, 0, 1), ESHUTDOWN, "draining"));
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, 1), ESHUTDOWN, "draining"));
 	rig_up(r, 5);
 	CU_ASSERT(rig_refused(rig_say(r, 5, rig_hello()), ESHUTDOWN, "draining"));
 	CU_ASSERT_FALSE(r->effects.drained);

@@ -12,13 +12,13 @@
 static void an_extent_is_told_after_it_is_exposed(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t;
+	struct xm_allocated t;
 
 	rig_join(r, 0);
-	CU_ASSERT_EQUAL(rig_ask_take(r, 0, GRANULE + 1)->kind, 0);
+	CU_ASSERT_EQUAL(rig_ask_alloc(r, 0, GRANULE + 1)->kind, 0);
 	rig_settle(r);
-	CU_ASSERT_EQUAL(r->sent[0].kind, XM_TAKEN);
-	t = r->sent[0].u.taken;
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_ALLOCATED);
+	t = r->sent[0].u.allocated;
 	CU_ASSERT_EQUAL(t.size, 2 * GRANULE);
 	CU_ASSERT_NOT_EQUAL(t.epoch, 0);
 	CU_ASSERT_TRUE(rig_write(r, &t.remote, 1));
@@ -30,13 +30,13 @@ static void sizes_that_make_no_sense_are_refused(void)
 	struct rig *r = rig_new();
 
 	rig_join(r, 0);
-	CU_ASSERT(rig_refused(rig_ask_take(r, 0, 0), EINVAL, "0 bytes"));
-	CU_ASSERT(rig_refused(rig_ask_take(r, 0, POOL + 1), ENOSPC,
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, 0), EINVAL, "0 bytes"));
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, POOL + 1), ENOSPC,
 			  "whole pool is 256.0 KiB"));
-	CU_ASSERT(rig_refused(rig_ask_take(r, 0, UINT64_MAX), ENOSPC, "whole pool"));
-	CU_ASSERT(rig_refused(rig_ask_take(r, 0, UINT64_MAX - GRANULE), ENOSPC, ""));
-	rig_take(r, 0, POOL);
-	CU_ASSERT(rig_refused(rig_ask_take(r, 0, 1), ENOSPC, "free 0 B"));
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, UINT64_MAX), ENOSPC, "whole pool"));
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, UINT64_MAX - GRANULE), ENOSPC, ""));
+	rig_alloc(r, 0, POOL);
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, 1), ENOSPC, "free 0 B"));
 	CU_ASSERT_EQUAL(r->sent[0].u.refused.free, 0);
 	CU_ASSERT_EQUAL(r->service->refused, 5);
 	rig_free(r);
@@ -45,35 +45,35 @@ static void sizes_that_make_no_sense_are_refused(void)
 static void a_fragmented_pool_says_what_can_be_had(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t[4];
+	struct xm_allocated t[4];
 	uint32_t i;
 
 	rig_join(r, 0);
 	for (i = 0; i < 4; i++)
-		t[i] = rig_take(r, 0, POOL / 4);
-	rig_ask_give(r, 0, t[0].extent);
-	rig_ask_give(r, 0, t[2].extent);
+		t[i] = rig_alloc(r, 0, POOL / 4);
+	rig_ask_free(r, 0, t[0].extent);
+	rig_ask_free(r, 0, t[2].extent);
 	rig_settle(r);
-	CU_ASSERT(rig_refused(rig_ask_take(r, 0, POOL / 2), ENOSPC,
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, POOL / 2), ENOSPC,
 			  "free 128.0 KiB but in pieces of at most 64.0 KiB"));
 	CU_ASSERT_EQUAL(r->sent[0].u.refused.free, POOL / 2);
 	CU_ASSERT_EQUAL(r->sent[0].u.refused.free_run, POOL / 4);
-	rig_take(r, 0, POOL / 4);
+	rig_alloc(r, 0, POOL / 4);
 	rig_free(r);
 }
 
 static void memory_on_its_way_back_is_said_to_come(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t;
+	struct xm_allocated t;
 
 	rig_join(r, 0);
-	t = rig_take(r, 0, POOL);
-	rig_ask_give(r, 0, t.extent);
+	t = rig_alloc(r, 0, POOL);
+	rig_ask_free(r, 0, t.extent);
 	rig_acknowledge(r); /* concealed; zeroing is under way */
-	CU_ASSERT(rig_refused(rig_ask_take(r, 0, 1), ENOSPC, "more soon"));
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, 1), ENOSPC, "more soon"));
 	rig_settle(r);
-	rig_take(r, 0, POOL);
+	rig_alloc(r, 0, POOL);
 	rig_free(r);
 }
 
@@ -85,36 +85,36 @@ static void extents_are_limited_in_all_and_for_each_client(void)
 	for (i = 0; i < 3; i++)
 		rig_join(r, i);
 	for (i = 0; i < PER_CLIENT; i++)
-		rig_take(r, 0, 1);
-	CU_ASSERT(rig_refused(rig_ask_take(r, 0, 1), ENOSPC, "all 8 extents a client"));
+		rig_alloc(r, 0, 1);
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, 1), ENOSPC, "all 8 extents a client"));
 	for (i = 0; i < PER_CLIENT; i++)
-		rig_take(r, 1, 1);
-	CU_ASSERT(rig_refused(rig_ask_take(r, 2, 1), ENOSPC, "all 16 extents of this"));
+		rig_alloc(r, 1, 1);
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 2, 1), ENOSPC, "all 16 extents of this"));
 	rig_say_kind(r, 1, XM_BYE);
 	rig_settle(r);
-	rig_take(r, 2, 1);
+	rig_alloc(r, 2, 1);
 	rig_free(r);
 }
 
 static void anothers_extent_is_as_good_as_none(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t;
+	struct xm_allocated t;
 
 	rig_join(r, 0);
 	rig_join(r, 1);
-	t = rig_take(r, 0, 4 * GRANULE);
-	CU_ASSERT(rig_refused(rig_ask_give(r, 1, t.extent), ESTALE, "no such"));
+	t = rig_alloc(r, 0, 4 * GRANULE);
+	CU_ASSERT(rig_refused(rig_ask_free(r, 1, t.extent), ESTALE, "no such"));
 	CU_ASSERT(rig_refused(rig_ask_trim(r, 1, t.extent, GRANULE), ESTALE,
 			  "no such"));
-	CU_ASSERT(rig_refused(rig_ask_give(r, 0, t.extent + 1), ESTALE, ""));
-	CU_ASSERT(rig_refused(rig_ask_give(r, 0, UINT64_MAX), ESTALE, ""));
-	CU_ASSERT(rig_refused(rig_ask_give(r, 0, 0), ESTALE, ""));
-	rig_ask_give(r, 0, t.extent);
+	CU_ASSERT(rig_refused(rig_ask_free(r, 0, t.extent + 1), ESTALE, ""));
+	CU_ASSERT(rig_refused(rig_ask_free(r, 0, UINT64_MAX), ESTALE, ""));
+	CU_ASSERT(rig_refused(rig_ask_free(r, 0, 0), ESTALE, ""));
+	rig_ask_free(r, 0, t.extent);
 	/* Twice: it is on its way already. */
-	CU_ASSERT(rig_refused(rig_ask_give(r, 0, t.extent), ESTALE, ""));
+	CU_ASSERT(rig_refused(rig_ask_free(r, 0, t.extent), ESTALE, ""));
 	rig_settle(r);
-	CU_ASSERT(rig_refused(rig_ask_give(r, 0, t.extent), ESTALE, ""));
+	CU_ASSERT(rig_refused(rig_ask_free(r, 0, t.extent), ESTALE, ""));
 	rig_free(r);
 }
 
@@ -124,7 +124,7 @@ static void an_extent_that_cannot_be_exposed_is_refused_and_free(void)
 
 	rig_join(r, 0);
 	r->expose_status = -ENOMEM;
-	rig_ask_take(r, 0, 3 * GRANULE);
+	rig_ask_alloc(r, 0, 3 * GRANULE);
 	rig_settle(r);
 	CU_ASSERT(rig_refused(&r->sent[0], ENOMEM, "ulimit -l"));
 	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
@@ -138,7 +138,7 @@ static void an_extent_whose_asker_is_gone_is_taken_back(void)
 	struct rig *r = rig_new();
 
 	rig_join(r, 0);
-	rig_ask_take(r, 0, GRANULE);
+	rig_ask_alloc(r, 0, GRANULE);
 	rig_down(r, 0);
 	rig_up(r, 0); /* another stream under the same number */
 	memset(&r->sent[0], 0, sizeof(r->sent[0]));
@@ -160,7 +160,7 @@ static void the_list_goes_on_at_its_cursor(void)
 	rig_start(r);
 	rig_join(r, 0);
 	for (i = 0; i < XM_LIST_MAX + 3; i++)
-		rig_take(r, 0, 1);
+		rig_alloc(r, 0, 1);
 	rig_say(r, 0, m);
 	CU_ASSERT_EQUAL(r->sent[0].u.listed.count, XM_LIST_MAX);
 	CU_ASSERT_NOT_EQUAL(r->sent[0].u.listed.cursor, 0);
@@ -178,19 +178,19 @@ static void the_list_goes_on_at_its_cursor(void)
 static void trim_cuts_the_head_off(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t, head;
+	struct xm_allocated t, head;
 
 	rig_join(r, 0);
-	t = rig_take(r, 0, 8 * GRANULE);
+	t = rig_alloc(r, 0, 8 * GRANULE);
 	rig_write(r, &t.remote, 7);
 	rig_ask_trim(r, 0, t.extent, 3 * GRANULE);
 	rig_settle(r);
-	CU_ASSERT_EQUAL_FATAL(r->sent[0].kind, XM_TAKEN);
-	head = r->sent[0].u.taken;
+	CU_ASSERT_EQUAL_FATAL(r->sent[0].kind, XM_ALLOCATED);
+	head = r->sent[0].u.allocated;
 	CU_ASSERT_EQUAL(head.size, 3 * GRANULE);
 	CU_ASSERT_NOT_EQUAL(head.extent, t.extent);
 	CU_ASSERT_EQUAL(rig_offset(r, &head), rig_offset(r, &t));
-	rig_ask_give(r, 0, t.extent);
+	rig_ask_free(r, 0, t.extent);
 	rig_settle(r);
 	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - 3 * GRANULE);
 	/* The head keeps its bytes, the tail is zeroed. */
@@ -204,25 +204,25 @@ static void trim_cuts_the_head_off(void)
 static void a_given_head_waits_for_the_key_that_covers_it(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t, head, inner;
+	struct xm_allocated t, head, inner;
 
 	rig_join(r, 0);
-	t = rig_take(r, 0, 8 * GRANULE);
+	t = rig_alloc(r, 0, 8 * GRANULE);
 	rig_ask_trim(r, 0, t.extent, 4 * GRANULE);
 	rig_settle(r);
-	head = r->sent[0].u.taken;
+	head = r->sent[0].u.allocated;
 	rig_ask_trim(r, 0, head.extent, 2 * GRANULE);
 	rig_settle(r);
-	inner = r->sent[0].u.taken;
-	rig_ask_give(r, 0, inner.extent);
+	inner = r->sent[0].u.allocated;
+	rig_ask_free(r, 0, inner.extent);
 	rig_settle(r);
-	rig_ask_give(r, 0, head.extent);
+	rig_ask_free(r, 0, head.extent);
 	rig_settle(r);
-	CU_ASSERT_EQUAL(r->sent[0].kind, XM_GAVE);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_FREED);
 	/* Both of their keys are dead, but the first one still opens them. */
 	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - 8 * GRANULE);
 	CU_ASSERT_TRUE(rig_write(r, &t.remote, 1));
-	rig_ask_give(r, 0, t.extent);
+	rig_ask_free(r, 0, t.extent);
 	rig_settle(r);
 	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
 	CU_ASSERT_TRUE(rig_is_zero(r, &t));
@@ -232,10 +232,10 @@ static void a_given_head_waits_for_the_key_that_covers_it(void)
 static void trim_refuses_what_is_no_head(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t;
+	struct xm_allocated t;
 
 	rig_join(r, 0);
-	t = rig_take(r, 0, 4 * GRANULE);
+	t = rig_alloc(r, 0, 4 * GRANULE);
 	CU_ASSERT(rig_refused(rig_ask_trim(r, 0, t.extent, 0), EINVAL, "multiple"));
 	CU_ASSERT(rig_refused(rig_ask_trim(r, 0, t.extent, 1), EINVAL, "multiple"));
 	CU_ASSERT(rig_refused(rig_ask_trim(r, 0, t.extent, 4 * GRANULE), EINVAL,
@@ -243,21 +243,21 @@ static void trim_refuses_what_is_no_head(void)
 	CU_ASSERT(rig_refused(rig_ask_trim(r, 0, t.extent, UINT64_MAX), EINVAL, ""));
 	rig_ask_trim(r, 0, t.extent, GRANULE);
 	CU_ASSERT(rig_refused(rig_ask_trim(r, 0, t.extent, GRANULE), EBUSY, "wait"));
-	CU_ASSERT(rig_refused(rig_ask_give(r, 0, t.extent), EBUSY, "wait"));
+	CU_ASSERT(rig_refused(rig_ask_free(r, 0, t.extent), EBUSY, "wait"));
 	rig_settle(r);
-	rig_ask_give(r, 0, t.extent);
+	rig_ask_free(r, 0, t.extent);
 	rig_settle(r);
-	CU_ASSERT_EQUAL(r->sent[0].kind, XM_GAVE);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_FREED);
 	rig_free(r);
 }
 
 static void a_trim_that_fails_leaves_the_extent_whole(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t;
+	struct xm_allocated t;
 
 	rig_join(r, 0);
-	t = rig_take(r, 0, 4 * GRANULE);
+	t = rig_alloc(r, 0, 4 * GRANULE);
 	rig_write(r, &t.remote, 5);
 	r->expose_status = -ENOSPC;
 	rig_ask_trim(r, 0, t.extent, GRANULE);
@@ -265,7 +265,7 @@ static void a_trim_that_fails_leaves_the_extent_whole(void)
 	CU_ASSERT(rig_refused(&r->sent[0], ENOSPC, "expose"));
 	CU_ASSERT_EQUAL(r->service->extents_count, 1);
 	CU_ASSERT_EQUAL(r->bytes[rig_offset(r, &t)], 5);
-	rig_ask_give(r, 0, t.extent);
+	rig_ask_free(r, 0, t.extent);
 	rig_settle(r);
 	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
 	CU_ASSERT_TRUE(rig_is_zero(r, &t));
@@ -275,10 +275,10 @@ static void a_trim_that_fails_leaves_the_extent_whole(void)
 static void a_trim_whose_asker_is_gone_loses_no_bytes(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t;
+	struct xm_allocated t;
 
 	rig_join(r, 0);
-	t = rig_take(r, 0, 4 * GRANULE);
+	t = rig_alloc(r, 0, 4 * GRANULE);
 	rig_write(r, &t.remote, 5);
 	rig_ask_trim(r, 0, t.extent, GRANULE);
 	rig_down(r, 0);

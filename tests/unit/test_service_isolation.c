@@ -20,24 +20,24 @@ static uint64_t draw(uint64_t below)
 static void a_late_write_cannot_reach_the_next_owner(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken old, new;
+	struct xm_allocated old, new;
 
 	rig_join(r, 0);
 	rig_join(r, 1);
-	old = rig_take(r, 0, POOL);
+	old = rig_alloc(r, 0, POOL);
 	rig_write(r, &old.remote, 1);
-	rig_ask_give(r, 0, old.extent);
+	rig_ask_free(r, 0, old.extent);
 	/* It was given, and the key still works: nobody else gets it. */
 	CU_ASSERT_TRUE(rig_write(r, &old.remote, 2));
-	CU_ASSERT(rig_refused(rig_ask_take(r, 1, 1), ENOSPC, ""));
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 1, 1), ENOSPC, ""));
 	rig_acknowledge(r);
 	CU_ASSERT_FALSE(rig_write(r, &old.remote, 3));
 	/* Halfway through the zeroing, not yet either. */
 	rig_zero(r);
 	rig_zero(r);
-	CU_ASSERT(rig_refused(rig_ask_take(r, 1, 1), ENOSPC, ""));
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 1, 1), ENOSPC, ""));
 	rig_settle(r);
-	new = rig_take(r, 1, POOL);
+	new = rig_alloc(r, 1, POOL);
 	CU_ASSERT_TRUE(rig_is_zero(r, &new));
 	CU_ASSERT_FALSE(rig_write(r, &old.remote, 4));
 	CU_ASSERT_TRUE(rig_is_zero(r, &new));
@@ -50,22 +50,22 @@ static void without_revocation_the_owner_must_be_disconnected_first(void)
 {
 	struct rig *r = malloc(sizeof(*r));
 	struct xm_welcome w;
-	struct xm_taken t;
+	struct xm_allocated t;
 
 	rig_open(r);
 	r->options.revokes = false;
 	rig_start(r);
 	w = rig_join(r, 0);
-	t = rig_take(r, 0, GRANULE);
+	t = rig_alloc(r, 0, GRANULE);
 	rig_say_kind(r, 0, XM_TICKET);
 	rig_settle(r);
 	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_CONNECTIONS,
 					   .client = w.client,
 					   .connections = 1,
 					   .joined = 1 });
-	rig_ask_give(r, 0, t.extent);
+	rig_ask_free(r, 0, t.extent);
 	rig_settle(r);
-	CU_ASSERT_EQUAL(r->sent[0].kind, XM_GAVE);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_FREED);
 	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - GRANULE);
 	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_CONNECTIONS,
 					   .client = w.client,
@@ -79,18 +79,18 @@ static void without_revocation_the_owner_must_be_disconnected_first(void)
 static void without_connections_quarantine_lasts_a_lease(void)
 {
 	struct rig *r = malloc(sizeof(*r));
-	struct xm_taken t, head;
+	struct xm_allocated t, head;
 	int i;
 
 	rig_open(r);
 	r->options.revokes = r->options.admits = false;
 	rig_start(r);
 	rig_join(r, 0);
-	t = rig_take(r, 0, 4 * GRANULE);
+	t = rig_alloc(r, 0, 4 * GRANULE);
 	rig_ask_trim(r, 0, t.extent, GRANULE);
 	rig_settle(r);
-	head = r->sent[0].u.taken;
-	rig_ask_give(r, 0, head.extent);
+	head = r->sent[0].u.allocated;
+	rig_ask_free(r, 0, head.extent);
 	rig_settle(r);
 	/* The head's own quarantine is long over, but the tail's key opened
 	 * it until now, and that one's begins here. */
@@ -98,7 +98,7 @@ static void without_connections_quarantine_lasts_a_lease(void)
 		rig_pass(r, LEASE_MS / 2);
 		rig_say_kind(r, 0, XM_PING);
 	}
-	rig_ask_give(r, 0, t.extent);
+	rig_ask_free(r, 0, t.extent);
 	rig_settle(r);
 	rig_pass(r, LEASE_MS / 2);
 	rig_say_kind(r, 0, XM_PING);
@@ -114,12 +114,12 @@ static void without_connections_quarantine_lasts_a_lease(void)
 static void zeroing_goes_in_pieces(void)
 {
 	struct rig *r = rig_new();
-	struct xm_taken t;
+	struct xm_allocated t;
 	int pieces = 0;
 
 	rig_join(r, 0);
-	t = rig_take(r, 0, 9 * GRANULE);
-	rig_ask_give(r, 0, t.extent);
+	t = rig_alloc(r, 0, 9 * GRANULE);
+	rig_ask_free(r, 0, t.extent);
 	rig_acknowledge(r);
 	while (r->zero_wanted) {
 		CU_ASSERT(r->zero.size <= 2 * GRANULE);
@@ -183,10 +183,10 @@ static void random_message(struct rig *r, uint32_t peer)
 	/* Mostly sense, so that the story gets somewhere. */
 	switch (known ? draw(200) == 0 ? 13 : draw(12) : 12 + draw(20) / 19) {
 	case 0: case 1: case 2: case 3:
-		rig_ask_take(r, peer, draw(12 * GRANULE));
+		rig_ask_alloc(r, peer, draw(12 * GRANULE));
 		break;
 	case 4: case 5: case 6:
-		rig_ask_give(r, peer, extent);
+		rig_ask_free(r, peer, extent);
 		break;
 	case 7: case 8:
 		rig_ask_trim(r, peer, extent, draw(5) * GRANULE);

@@ -60,7 +60,7 @@ static uint64_t expose(struct bench *b)
 	looks = step(b, (struct xm_service_event){ .kind = XM_SERVICE_EXPOSED,
 						   .grant = e.grant });
 	CU_ASSERT_EQUAL_FATAL(effect(b, XM_SERVICE_SEND).message->kind,
-			      XM_TAKEN);
+			      XM_ALLOCATED);
 	return looks;
 }
 
@@ -103,13 +103,13 @@ static void bench_open(struct bench *b, bool revokes, bool admits)
  * that the first key covers them all. Returns the most looks of a step. */
 static uint64_t fill(struct bench *b)
 {
-	struct xm_message m = { .kind = XM_TAKE };
+	struct xm_message m = { .kind = XM_ALLOC };
 	uint64_t most, extent;
 
-	m.u.take.size = EACH * GRANULE;
+	m.u.alloc.size = EACH * GRANULE;
 	most = say(b, m);
 	most = xm_max(most, expose(b));
-	extent = effect(b, XM_SERVICE_SEND).message->u.taken.extent;
+	extent = effect(b, XM_SERVICE_SEND).message->u.allocated.extent;
 	m = (struct xm_message){ .kind = XM_TRIM };
 	m.u.trim.extent = extent;
 	m.u.trim.size = GRANULE;
@@ -148,8 +148,8 @@ static void a_request_looks_at_a_few_records(void)
 	m.u.list.cursor = EACH;
 	CU_ASSERT(say(&b, m) <= 1);
 	/* The last one but one, which its own and the first key cover. */
-	m = (struct xm_message){ .kind = XM_GIVE };
-	m.u.give.extent = b.service->extents[EACH - 1].number;
+	m = (struct xm_message){ .kind = XM_FREE };
+	m.u.free.extent = b.service->extents[EACH - 1].number;
 	CU_ASSERT(say(&b, m) <= A_FEW);
 	CU_ASSERT(step(&b, (struct xm_service_event){
 			       .kind = XM_SERVICE_CONCEALED,
@@ -196,22 +196,22 @@ static void the_end_of_a_client_looks_at_what_it_had(void)
  * opens it, too. */
 static void keys_over_one_byte_are_limited(void)
 {
-	struct xm_message m = { .kind = XM_TAKE };
+	struct xm_message m = { .kind = XM_ALLOC };
 	struct bench b;
 
 	bench_open(&b, true, true);
-	m.u.take.size = EACH * GRANULE;
+	m.u.alloc.size = EACH * GRANULE;
 	say(&b, m);
 	expose(&b);
 	for (uint32_t i = 1; i < XM_SERVICE_COVERS_MAX; i++) {
 		m = (struct xm_message){ .kind = XM_TRIM };
 		m.u.trim.extent =
-			effect(&b, XM_SERVICE_SEND).message->u.taken.extent;
+			effect(&b, XM_SERVICE_SEND).message->u.allocated.extent;
 		m.u.trim.size = (EACH - i) * GRANULE;
 		CU_ASSERT(say(&b, m) <= A_FEW);
 		expose(&b);
 	}
-	m.u.trim.extent = effect(&b, XM_SERVICE_SEND).message->u.taken.extent;
+	m.u.trim.extent = effect(&b, XM_SERVICE_SEND).message->u.allocated.extent;
 	m.u.trim.size = GRANULE;
 	say(&b, m);
 	CU_ASSERT_EQUAL(effect(&b, XM_SERVICE_SEND).message->u.refused.code,
@@ -221,7 +221,7 @@ static void keys_over_one_byte_are_limited(void)
 
 static void a_lost_connection_looks_at_what_waited_for_it(void)
 {
-	struct xm_message m = { .kind = XM_GIVE };
+	struct xm_message m = { .kind = XM_FREE };
 	struct xm_service_event connections = {
 		.kind = XM_SERVICE_CONNECTIONS,
 	};
@@ -232,7 +232,7 @@ static void a_lost_connection_looks_at_what_waited_for_it(void)
 	connections.client = b.service->clients[0].number;
 	connections.connections = 1;
 	step(&b, connections);
-	m.u.give.extent = b.service->extents[EACH - 1].number;
+	m.u.free.extent = b.service->extents[EACH - 1].number;
 	say(&b, m);
 	step(&b, (struct xm_service_event){
 		     .kind = XM_SERVICE_CONCEALED,

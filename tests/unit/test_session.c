@@ -260,19 +260,19 @@ static void a_request_is_sent_and_its_answer_told_once(void)
 	uint32_t number;
 
 	open_and_ready();
-	ask(XM_TAKE, 77, now + XM_SECOND);
-	CU_ASSERT_TRUE_FATAL(sends(XM_TAKE));
+	ask(XM_ALLOC, 77, now + XM_SECOND);
+	CU_ASSERT_TRUE_FATAL(sends(XM_ALLOC));
 	number = fx.list[0].message->request;
-	hear((struct xm_message){ .kind = XM_TAKEN, .request = number });
+	hear((struct xm_message){ .kind = XM_ALLOCATED, .request = number });
 	answered(77, 0);
-	hear((struct xm_message){ .kind = XM_TAKEN, .request = number });
+	hear((struct xm_message){ .kind = XM_ALLOCATED, .request = number });
 	CU_ASSERT_EQUAL(fx.count, 0);
 }
 
 static void a_refused_request_hears_the_reason(void)
 {
 	open_and_ready();
-	ask(XM_TAKE, 77, now + XM_SECOND);
+	ask(XM_ALLOC, 77, now + XM_SECOND);
 	hear_refusal(session.number, ENOSPC);
 	answered(77, -ENOSPC);
 	CU_ASSERT_STRING_EQUAL(effect(XM_SESSION_ANSWER)
@@ -296,7 +296,7 @@ static void an_answer_of_the_wrong_kind_ends_the_stream(void)
 {
 	open_and_ready();
 	ask(XM_TICKET, 77, now + XM_SECOND);
-	hear((struct xm_message){ .kind = XM_TAKEN,
+	hear((struct xm_message){ .kind = XM_ALLOCATED,
 				  .request = session.number });
 	answered(77, -ENOTCONN);
 	CU_ASSERT_EQUAL(effect(XM_SESSION_IS_AWAY)->status, -EPROTO);
@@ -305,8 +305,8 @@ static void an_answer_of_the_wrong_kind_ends_the_stream(void)
 static void answers_to_nobody_are_passed_over(void)
 {
 	open_and_ready();
-	hear((struct xm_message){ .kind = XM_TAKEN, .request = 999 });
-	hear((struct xm_message){ .kind = XM_TAKEN, .request = 0 });
+	hear((struct xm_message){ .kind = XM_ALLOCATED, .request = 999 });
+	hear((struct xm_message){ .kind = XM_ALLOCATED, .request = 0 });
 	hear((struct xm_message){ .kind = XM_LEAVING });
 	CU_ASSERT_EQUAL(fx.count, 0);
 	CU_ASSERT_EQUAL(session.state, XM_SESSION_READY);
@@ -317,24 +317,24 @@ static void a_request_ends_by_its_deadline_and_a_late_grant_is_given_back(void)
 	uint32_t number;
 
 	open_and_ready();
-	ask(XM_TAKE, 77, now + XM_SECOND);
+	ask(XM_ALLOC, 77, now + XM_SECOND);
 	number = session.number;
 	tick(XM_SECOND - 1);
 	CU_ASSERT_PTR_NULL(effect(XM_SESSION_ANSWER));
 	tick(1);
 	answered(77, -ETIMEDOUT);
-	hear((struct xm_message){ .kind = XM_TAKEN, .request = number,
-				  .u.taken.extent = 5 });
+	hear((struct xm_message){ .kind = XM_ALLOCATED, .request = number,
+				  .u.allocated.extent = 5 });
 	CU_ASSERT_EQUAL(fx.count, 1);
-	CU_ASSERT_EQUAL(effect(XM_SESSION_SEND)->message->kind, XM_GIVE);
+	CU_ASSERT_EQUAL(effect(XM_SESSION_SEND)->message->kind, XM_FREE);
 	CU_ASSERT_EQUAL(
-		effect(XM_SESSION_SEND)->message->u.give.extent, 5);
+		effect(XM_SESSION_SEND)->message->u.free.extent, 5);
 }
 
 static void a_sent_request_ends_with_its_stream_an_unsent_one_waits(void)
 {
 	open_and_ready();
-	ask(XM_TAKE, 1, XM_NEVER);
+	ask(XM_ALLOC, 1, XM_NEVER);
 	down(-ECONNRESET);
 	answered(1, -ENOTCONN);
 	ask(XM_STATUS, 2, XM_NEVER);
@@ -358,7 +358,7 @@ static void a_sent_request_ends_with_its_stream_an_unsent_one_waits(void)
 static void an_unsent_request_ends_by_its_deadline_too(void)
 {
 	open_session();
-	ask(XM_TAKE, 1, now + XM_SECOND);
+	ask(XM_ALLOC, 1, now + XM_SECOND);
 	for (unsigned i = 0; i < 99; i++)
 		tick(10 * XM_MS);
 	CU_ASSERT_PTR_NULL(effect(XM_SESSION_ANSWER));
@@ -396,7 +396,7 @@ static void requests_end_at_their_limit_and_all_at_once(void)
 static void it_says_bye_hangs_up_and_stays_away(void)
 {
 	open_and_ready();
-	ask(XM_TAKE, 1, XM_NEVER);
+	ask(XM_ALLOC, 1, XM_NEVER);
 	step((struct xm_session_event){ .kind = XM_SESSION_END });
 	CU_ASSERT_TRUE_FATAL(sends(XM_BYE));
 	CU_ASSERT_EQUAL(effect(XM_SESSION_SEND)->message->kind, XM_BYE);

@@ -136,16 +136,16 @@ static void random_bytes_decode_to_a_canonical_message_or_to_eproto(void)
 static void the_bytes_are_those_of_the_table(void)
 {
 	static const uint8_t expected[] = {
-		6, 0, 16, 0,		  /* TAKE, flags, body size */
+		6, 0, 16, 0,		  /* ALLOC, flags, body size */
 		0x04, 0x03, 0x02, 0x01,	  /* request */
 		0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11, /* size */
 		6, 0, 'm', 'a', 't', 'r', 'i', 'x',		  /* region */
 	};
 	uint8_t bytes[XM_MESSAGE_SIZE_MAX];
-	struct xm_message take = { .kind = XM_TAKE, .request = 0x01020304 };
+	struct xm_message take = { .kind = XM_ALLOC, .request = 0x01020304 };
 
-	take.u.take.size = UINT64_C(0x1122334455667788);
-	strcpy(take.u.take.region, "matrix");
+	take.u.alloc.size = UINT64_C(0x1122334455667788);
+	strcpy(take.u.alloc.region, "matrix");
 	CU_ASSERT_EQUAL_FATAL(xm_wire_encode(&take, bytes), sizeof(expected));
 	CU_ASSERT_EQUAL(memcmp(bytes, expected, sizeof(expected)), 0);
 }
@@ -217,11 +217,11 @@ static void a_list_holds_its_most_and_not_one_more(void)
 	CU_ASSERT_EQUAL(decode(bytes, size, &got), -EPROTO);
 }
 
-/* Encodes a TAKE and puts these bytes in place of its region's name. */
+/* Encodes a ALLOC and puts these bytes in place of its region's name. */
 static int decode_named(const char *name, size_t length)
 {
 	uint8_t bytes[XM_MESSAGE_SIZE_MAX];
-	struct xm_message take = { .kind = XM_TAKE }, got;
+	struct xm_message take = { .kind = XM_ALLOC }, got;
 	size_t size = xm_wire_encode(&take, bytes);
 
 	memcpy(bytes + size, name, length);
@@ -362,7 +362,7 @@ static void every_kind_has_a_name_and_no_other_number(void)
 			xm_message_name((enum xm_message_kind)kind), "?");
 	CU_ASSERT_STRING_EQUAL(xm_message_name((enum xm_message_kind)0), "?");
 	CU_ASSERT_STRING_EQUAL(xm_message_name(XM_MESSAGE_KINDS), "?");
-	CU_ASSERT_STRING_EQUAL(xm_message_name(XM_TAKE), "TAKE");
+	CU_ASSERT_STRING_EQUAL(xm_message_name(XM_ALLOC), "ALLOC");
 	CU_ASSERT_STRING_EQUAL(xm_message_name(XM_LEAVING), "LEAVING");
 }
 

@@ -137,23 +137,23 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 		xm_rand_fill(r, ret->u.ticketed.locator.bytes,
 			     ret->u.ticketed.locator.size);
 		break;
-	case XM_TAKE:
-		ret->u.take.size = sample_u64(r);
-		SAMPLE_TEXT(r, ret->u.take.region);
+	case XM_ALLOC:
+		ret->u.alloc.size = sample_u64(r);
+		SAMPLE_TEXT(r, ret->u.alloc.region);
 		break;
-	case XM_TAKEN:
-		ret->u.taken.extent = sample_u64(r);
-		ret->u.taken.size = sample_u64(r);
-		ret->u.taken.epoch = sample_u64(r);
-		ret->u.taken.remote.key = sample_u64(r);
-		ret->u.taken.remote.base = sample_u64(r);
+	case XM_ALLOCATED:
+		ret->u.allocated.extent = sample_u64(r);
+		ret->u.allocated.size = sample_u64(r);
+		ret->u.allocated.epoch = sample_u64(r);
+		ret->u.allocated.remote.key = sample_u64(r);
+		ret->u.allocated.remote.base = sample_u64(r);
 		break;
 	case XM_TRIM:
 		ret->u.trim.extent = sample_u64(r);
 		ret->u.trim.size = sample_u64(r);
 		break;
-	case XM_GIVE:
-		ret->u.give.extent = sample_u64(r);
+	case XM_FREE:
+		ret->u.free.extent = sample_u64(r);
 		break;
 	case XM_LIST:
 		ret->u.list.cursor = sample_u64(r);
