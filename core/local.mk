@@ -12,12 +12,19 @@ libxm_ground_la_SOURCES += \
 	core/pure/mapper.h \
 	core/pure/pager.c \
 	core/pure/pager.h \
+	core/pure/pager_advice.c \
+	core/pure/pager_buffer.c \
+	core/pure/pager_explicit.c \
 	core/pure/pager_fault.c \
-	core/pure/pager_fetch.c \
+	core/pure/pager_flush.c \
 	core/pure/pager_frame.c \
+	core/pure/pager_ledger.c \
+	core/pure/pager_meaning.c \
 	core/pure/pager_parts.h \
-	core/pure/pager_range.c \
-	core/pure/pager_store.c \
+	core/pure/pager_predict.c \
+	core/pure/pager_reclaim.c \
+	core/pure/pager_stream.c \
+	core/pure/pager_writeback.c \
 	core/pure/path.c \
 	core/pure/path.h \
 	core/pure/plant.h \

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The pager machine: its step, its beginning, and its own check. See pager.h
- * for what it promises; the parts are in pager_frame.c (frames, reclaim),
- * pager_store.c (write-back), pager_fetch.c (reads), pager_fault.c and
- * pager_range.c.
+ * The pager machine: its step, which hands each event to the file that answers it,
+ * its initialisation, and its check of itself. See pager.h for what the pager
+ * promises, and pager_parts.h for what is in which file.
  *
  * Floor: ground.
  */
@@ -11,7 +10,7 @@
 
 #include <string.h>
 
-/* --- effects ---------------------------------------------------------------- */
+/* --- effects --------------------------------------------------------------- */
 
 void xm_pager_emit(struct xm_pager_effects *fx, enum xm_pager_effect_kind kind,
 		   uint64_t page, uint32_t count, uint32_t staging_index,
@@ -30,7 +29,7 @@ void xm_pager_emit(struct xm_pager_effects *fx, enum xm_pager_effect_kind kind,
 	e->page = page;
 }
 
-/* --- step ----------------------------------------------------------------------------------------- */
+/* --- step ------------------------------------------------------------------ */
 
 void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 		   struct xm_pager_effects *fx)
@@ -125,7 +124,7 @@ void xm_pager_raise(struct xm_pager *p, uint32_t frames_max)
 	p->options.frames_max = frames_max;
 }
 
-/* --- check -------------------------------------------------------------------------------------------- */
+/* --- check ----------------------------------------------------------------- */
 
 static const char *check_frames(const struct xm_pager *p)
 {

@@ -288,7 +288,7 @@ struct xm_pager {
 	struct xm_writeback_buffer *writeback_buffers;
 	struct xm_stream streams[XM_PAGER_STREAMS];
 	struct xm_window windows[XM_PAGER_WINDOWS];
-	uint32_t window; /* the one that is replaced next */
+	uint32_t windows_recorded; /* ever; modulo XM_PAGER_WINDOWS the next one */
 	struct xm_queue queues[3]; /* of the last the pinned */
 	uint32_t frames_used, frames_fresh, frame_free;
 	uint32_t evicted; /* pages that have left, ever; never 0 */
