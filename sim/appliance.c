@@ -82,6 +82,13 @@ void appliance_written(uint32_t index, uint64_t offset, uint64_t size)
 	sparse_mark(appliances[index].pool, offset, size);
 }
 
+uint64_t appliance_changed(uint32_t index, uint64_t offset)
+{
+	const struct sparse *pool = appliances[index].pool;
+
+	return pool == NULL ? UINT64_MAX : sparse_changed(pool, offset);
+}
+
 uint32_t appliance_at_interface(const struct process *process)
 {
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {

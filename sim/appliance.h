@@ -19,6 +19,9 @@ struct xm_service *appliance_service(uint32_t index);
 uint8_t *appliance_pool(uint32_t index);
 /* These bytes of its pool are about to be written. */
 void appliance_written(uint32_t index, uint64_t offset, uint64_t size);
+/* When the page of this byte changed last, by sparse_now(); UINT64_MAX: there is
+ * no pool. */
+uint64_t appliance_changed(uint32_t index, uint64_t offset);
 /* Which appliance's interface process this is; UINT32_MAX: none. */
 uint32_t appliance_at_interface(const struct process *);
 /* Ends both processes now; they come again, empty, after `pause_ns`. */

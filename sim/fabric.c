@@ -363,8 +363,9 @@ static int transport_poll(struct xm_transport *t,
 {
 	int got = 0;
 
-	if (t->inbox != NULL)
-		execute_all(t);
+	if (t->inbox == NULL && t->first == NULL)
+		return 0;
+	execute_all(t);
 	while (got < count && t->first != NULL) {
 		struct queued *q = t->first;
 

@@ -8,13 +8,14 @@
 #include "sim/fibers.h"
 
 #include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "sim/stacks.h"
 #include "sim/world_parts.h"
 
 #define STACK (256 * XM_KIB)
+#define GUARD (4 * XM_KIB)
 #define BUCKETS 64
 
 enum fiber_state { FIBER_FREE, FIBER_READY, FIBER_WAITING, FIBER_ENDED };
@@ -116,6 +117,18 @@ static void fiber_main(void)
 	world_switch(&fiber->context, &home);
 }
 
+/* Stacks are kept from run to run. Below each is a page that nobody may touch, so
+ * that one that overflows is a crash, which names its seed (crash.c). */
+static void *stack_new(void)
+{
+	uint8_t *pages = mmap(NULL, GUARD + STACK, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	XM_ASSERT(pages != MAP_FAILED &&
+		  mprotect(pages, GUARD, PROT_NONE) == 0);
+	return pages + GUARD;
+}
+
 struct fiber *world_fiber(struct process *process, void (*run)(void *),
 			  void *argument)
 {
@@ -129,8 +142,7 @@ struct fiber *world_fiber(struct process *process, void (*run)(void *),
 		fibers_used++;
 	fiber = &fibers[i];
 	if (fiber->stack == NULL)
-		fiber->stack = malloc(STACK);
-	XM_ASSERT(fiber->stack != NULL);
+		fiber->stack = stack_new();
 	fiber->process = process;
 	fiber->run = run;
 	fiber->argument = argument;
@@ -207,7 +219,7 @@ void world_wake(const void *key)
 {
 	const uint64_t *bucket = waiting[bucket_of(key)];
 
-	for (unsigned i = 0; i < XM_COUNT(ready); i++) {
+	for (unsigned i = 0; 64 * i < fibers_used; i++) {
 		uint64_t word = bucket[i];
 
 		for (; word != 0; word &= word - 1) {

@@ -5,15 +5,19 @@
  * exactly once (sim/os.c); the local budget is never exceeded (xm_pager_check,
  * and operations_select.c by the public figures).
  */
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/client/client.h"
 #include "core/pure/pager_parts.h" /* the flags of a page */
+#include "sim/appliance.h"
 #include "sim/counts.h"
 #include "sim/laws.h"
 #include "sim/members.h"
 #include "sim/notes.h"
 #include "sim/programs.h"
+#include "sim/shape.h"
+#include "sim/sparse.h"
 #include "sim/touch.h"
 
 static void broken_page(uint64_t page, uint32_t appliance,
@@ -31,17 +35,92 @@ static void broken_page(uint64_t page, uint32_t appliance,
 		     *(const unsigned long long *)(const void *)(there + at));
 }
 
+/* A page and a copy of it that were equal at `when` still are if neither has
+ * changed since (sparse.h), so only the others are compared. Once in ALL_EVERY
+ * looks at a client all are, in case that was wrong. */
+struct look {
+	uint64_t when;	   /* 0: never */
+	struct member with; /* key 0: not with a copy, but with zeros */
+	uint64_t at;	   /* the copy's place in the pool */
+};
+
+#define ALL_EVERY 16
+
+static struct looks {
+	struct look *looks; /* by page, then by member */
+	uint64_t pages, turn;
+} looks[SIM_CLIENTS_MAX];
+
+static void looks_open(uint32_t client)
+{
+	struct looks *l = &looks[client];
+	uint64_t pages = sim_shape.arena / XM_PAGE;
+
+	l->turn++;
+	if (pages <= l->pages)
+		return;
+	free(l->looks);
+	l->looks = calloc(pages * MEMBERS, sizeof(*l->looks));
+	XM_ASSERT(l->looks != NULL);
+	l->pages = pages;
+}
+
+static struct look *look_at(uint32_t client, uint64_t page, uint32_t member)
+{
+	return &looks[client].looks[page * MEMBERS + member];
+}
+
+/* Were this page and that copy (or zeros) equal when both were as they are now? */
+static bool still_equal(uint32_t client, const struct look *look,
+			const extmem *x, uint64_t page, const struct member *m)
+{
+	return looks[client].turn % ALL_EVERY != 0 && look->when > 0 &&
+	       look->with.key == m->key && look->with.offset == m->offset &&
+	       look->with.appliance == m->appliance &&
+	       touch_changed(x, page) <= look->when &&
+	       (m->key == 0 ||
+		appliance_changed(m->appliance, look->at) <= look->when);
+}
+
 static const uint8_t zeros[XM_PAGE];
+
+static void ask_fresh(uint32_t client, const extmem *x, uint64_t page)
+{
+	static const struct member none;
+	struct look *look = look_at(client, page, 0);
+
+	if (still_equal(client, look, x, page, &none))
+		return;
+	if (memcmp(x->base + page * XM_PAGE, zeros, XM_PAGE) != 0)
+		world_broken("page truth", "fresh page %llu is not zero",
+			     (unsigned long long)page);
+	*look = (struct look){ .when = sparse_now() };
+}
+
+static void ask_member(uint32_t client, const extmem *x, uint64_t page,
+		       uint32_t index, const struct member *m)
+{
+	const uint8_t *here = x->base + page * XM_PAGE, *there;
+	struct look *look = look_at(client, page, index);
+	uint64_t at;
+
+	if (still_equal(client, look, x, page, m))
+		return;
+	there = members_bytes(m, &at);
+	if (there == NULL)
+		return; /* its lease has ended, and the client will hear of it */
+	if (memcmp(here, there, XM_PAGE) != 0)
+		broken_page(page, m->appliance, here, there);
+	*look = (struct look){ sparse_now(), *m, at };
+}
 
 /* A page that is present, against the mapper and, if it is clean, against each of
  * its copies in remote memory. */
-static void ask_page(extmem *x, struct lane *lane, uint64_t page)
+static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
+		     uint64_t page)
 {
-	struct xm_engine *e = &lane->engine;
-	const struct xm_page *entry = &e->pager.pages[page];
-	const uint8_t *here = x->base + page * XM_PAGE, *there;
-	uint64_t offset;
-	uint32_t appliance;
+	const struct xm_page *entry = &p->pages[page];
+	struct member m;
 	bool is_here, is_open;
 
 	touch_state(x, page, &is_here, &is_open);
@@ -56,20 +135,16 @@ static void ask_page(extmem *x, struct lane *lane, uint64_t page)
 		world_broken("page truth", "clean page %llu is not protected",
 			     (unsigned long long)page);
 	/* While it is being stored, the write-back buffer has its bytes. */
-	if (!members_reachable(x, page) || (entry->flags & FLAG_STORING) != 0)
+	if (!members_find(x, page, 0, &m) || (entry->flags & FLAG_STORING) != 0)
 		return;
 	sim_counts.laws_asked++;
 	if ((entry->flags & FLAG_WRITTEN) == 0) {
-		if (memcmp(here, zeros, XM_PAGE) != 0)
-			world_broken("page truth", "fresh page %llu is not "
-				     "zero", (unsigned long long)page);
+		ask_fresh(client, x, page);
 		return;
 	}
 	for (uint32_t i = 0; i < MEMBERS; i++) {
-		/* NULL: the lease has ended, and the client will hear of it. */
-		there = members_bytes(x, page, i, &appliance, &offset);
-		if (there != NULL && memcmp(here, there, XM_PAGE) != 0)
-			broken_page(page, appliance, here, there);
+		if (members_find(x, page, i, &m))
+			ask_member(client, x, page, i, &m);
 	}
 }
 
@@ -81,6 +156,7 @@ void law_pages(uint32_t index)
 
 	if (x == NULL)
 		return;
+	looks_open(index);
 	for (uint32_t l = 0; l < x->lanes_count; l++) {
 		struct lane *lane = &x->lanes[l];
 		const struct xm_pager *p = &lane->engine.pager;
@@ -100,7 +176,7 @@ void law_pages(uint32_t index)
 		sim_counts.laws_asked++;
 		for (uint32_t i = 0; i < p->frames_fresh; i++) {
 			if (p->frames[i].page != UINT64_MAX)
-				ask_page(x, lane, p->frames[i].page);
+				ask_page(index, x, p, p->frames[i].page);
 		}
 	}
 	if (all)

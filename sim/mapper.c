@@ -48,6 +48,8 @@ static void meanwhile(void)
 		world_yield();
 }
 
+#define LINE 64
+
 /* Or one of them stores into just one of these pages, if it may. */
 #define RACE 6
 
@@ -58,6 +60,17 @@ static void race(const struct xm_mapper *m, uint64_t page, uint64_t count)
 	page += xm_rand_below(world_rand(WORLD_SCHEDULE), count);
 	if (m->states[page] == OPEN)
 		program_races(world_current(), page);
+}
+
+/* What was dropped, or belongs to nobody, reads as nothing good: a few lines of
+ * the page, among them those of the words that programs watch (word_places). */
+static void spoil(struct xm_mapper *m, uint64_t page, int byte)
+{
+	uint8_t *at = m->base + page * m->page_size;
+
+	memset(at, byte, LINE);
+	memset(at + 2040 / LINE * LINE, byte, LINE);
+	memset(at + m->page_size - LINE, byte, LINE);
 }
 
 static int attach(struct xm_mapper *m, uint64_t page, uint64_t count)
@@ -74,9 +87,8 @@ static void detach(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
 	XM_ASSERT(xm_span_fits(page, count, m->pages));
 	for (uint64_t i = page; i < page + count; i++) {
-		/* What had bytes looks like nothing good from now on. */
 		if (m->states[i] == OPEN || m->states[i] == PROTECTED) {
-			memset(m->base + i * m->page_size, 0xee, m->page_size);
+			spoil(m, i, 0xee);
 			m->here--;
 		}
 		m->states[i] = DETACHED;
@@ -118,6 +130,8 @@ static int protect(struct xm_mapper *m, uint64_t page, uint64_t count)
 	cost_spend_pages(cost.protect, cost.protect_page, count);
 	meanwhile();
 	race(m, page, count);
+	/* Stores went into it until now. */
+	sparse_mark(m->arena, page * m->page_size, count * m->page_size);
 	return set(m, page, count, PROTECTED);
 }
 
@@ -152,8 +166,8 @@ static int drop(struct xm_mapper *m, const struct xm_page_range *ranges,
 		meanwhile();
 		set(m, page, ranges[i].count, ABSENT);
 		m->here -= ranges[i].count;
-		memset(m->base + page * m->page_size, 0xdb,
-		       ranges[i].count * m->page_size);
+		for (uint64_t k = 0; k < ranges[i].count; k++)
+			spoil(m, page + k, 0xdb);
 	}
 	return 0;
 }
@@ -316,6 +330,11 @@ bool touch_page(extmem *x, uint64_t page, bool write)
 	}
 	world_broken("liveness", "page %llu was served 1000 times and is "
 		     "still not there", (unsigned long long)page);
+}
+
+uint64_t touch_changed(const extmem *x, uint64_t page)
+{
+	return sparse_changed(x->mapper->arena, page * x->mapper->page_size);
 }
 
 uint64_t touch_count(const extmem *x)

@@ -5,31 +5,25 @@
 #include "sim/appliance.h"
 #include "sim/fabric.h"
 
-static const struct xm_segment *segment_of(extmem *x, uint64_t page)
+bool members_find(extmem *x, uint64_t page, uint32_t member, struct member *ret)
 {
 	uint32_t hint = 0;
+	const struct xm_segment *s = xm_layout_find(&x->layout, page, &hint);
 
-	return xm_layout_find(&x->layout, page, &hint);
+	if (member > 0 || s == NULL || s->lost)
+		return false;
+	ret->appliance = s->appliance;
+	ret->key = s->remote.key;
+	ret->offset = s->remote_offset + (page - s->page) * XM_PAGE;
+	return true;
 }
 
-bool members_reachable(extmem *x, uint64_t page)
+const uint8_t *members_bytes(const struct member *m, uint64_t *ret_at)
 {
-	const struct xm_segment *s = segment_of(x, page);
-
-	return s != NULL && !s->lost;
-}
-
-const uint8_t *members_bytes(extmem *x, uint64_t page, uint32_t member,
-			     uint32_t *ret_appliance, uint64_t *ret_at)
-{
-	const struct xm_segment *s = segment_of(x, page);
 	uint64_t offset;
 
-	if (member > 0 || s == NULL || s->lost ||
-	    !fabric_key(appliance_interface(s->appliance), s->remote.key,
-			&offset))
+	if (!fabric_key(appliance_interface(m->appliance), m->key, &offset))
 		return NULL;
-	*ret_appliance = s->appliance;
-	*ret_at = offset + s->remote_offset + (page - s->page) * XM_PAGE;
-	return appliance_pool(s->appliance) + *ret_at;
+	*ret_at = offset + m->offset;
+	return appliance_pool(m->appliance) + *ret_at;
 }

@@ -10,12 +10,16 @@
 
 #define MEMBERS 1
 
-/* False: the client knows that the page is lost, or it belongs to no region. */
-bool members_reachable(extmem *, uint64_t page);
-/* The bytes of a member as an access would reach them, by its key: at byte
- * *ret_at of the pool of *ret_appliance. NULL: there is no such member, or its
- * lease has ended. */
-const uint8_t *members_bytes(extmem *, uint64_t page, uint32_t member,
-			     uint32_t *ret_appliance, uint64_t *ret_at);
+/* Where a member lies: `offset` bytes into what a key opens. */
+struct member {
+	uint32_t appliance;
+	uint64_t key, offset;
+};
+
+/* False: there is no such member, or it is lost. */
+bool members_find(extmem *, uint64_t page, uint32_t member, struct member *ret);
+/* Its bytes as an access would reach them, at byte *ret_at of the appliance's
+ * pool. NULL: nobody can by this key, because its lease has ended. */
+const uint8_t *members_bytes(const struct member *, uint64_t *ret_at);
 
 #endif

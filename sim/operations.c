@@ -105,6 +105,20 @@ static bool is_watched(const struct part *part, uint64_t page, unsigned k,
 	return true;
 }
 
+/* A read that does not fill the buffer shall show. Only the watched words of it
+ * are looked at. */
+static void part_blank(const struct part *part)
+{
+	uint64_t at;
+
+	for (uint64_t i = part->page; i < part->page + part->count; i++) {
+		for (unsigned k = 0; k < WORDS; k++) {
+			if (is_watched(part, i, k, &at))
+				memset((uint8_t *)part->iov.buffer + at, 0xaa, 8);
+		}
+	}
+}
+
 /* Until it is known: the old, or this. Two unknowns in a row are settled by
  * reading first. */
 static bool part_fill(struct program *p, const struct part *part)
@@ -167,7 +181,7 @@ static bool part_open(struct program *p, bool write, bool register_memory,
 		return false;
 	part.iov.buffer = malloc(part.iov.size);
 	XM_ASSERT(part.iov.buffer != NULL);
-	memset(part.iov.buffer, 0xaa, part.iov.size);
+	part_blank(&part);
 	if (register_memory) {
 		int rc = extmem_register(p->x, part.iov.buffer, part.iov.size);
 

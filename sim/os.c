@@ -262,12 +262,14 @@ static struct sleeper {
 	const struct pollfd *fds;
 	unsigned count;
 } sleepers[WORLD_FIBERS];
+static uint32_t sleepers_used; /* of the table; none is asleep behind them */
 static uint64_t sleeps;
 
 void sim_os_open(void)
 {
 	memset(kicks, 0, sizeof(kicks));
 	memset(sleepers, 0, sizeof(sleepers));
+	sleepers_used = 0;
 	sleeps = 0;
 }
 
@@ -298,6 +300,7 @@ static struct sleeper *sleeper_take(const _Atomic uint32_t *word,
 	while (s->asleep && lives(s->process, s->incarnation))
 		s++;
 	XM_ASSERT(s < sleepers + WORLD_FIBERS);
+	sleepers_used = (uint32_t)xm_max(sleepers_used, s - sleepers + 1);
 	*s = (struct sleeper){
 		.asleep = true, .process = world_current(),
 		.incarnation = world_current()->incarnation,
@@ -323,7 +326,7 @@ void os_word_sleep(const _Atomic uint32_t *word, uint32_t seen,
 
 void os_word_wake(const _Atomic uint32_t *word)
 {
-	for (uint32_t i = 0; i < WORLD_FIBERS; i++) {
+	for (uint32_t i = 0; i < sleepers_used; i++) {
 		if (sleepers[i].asleep && sleepers[i].word == word &&
 		    sleepers[i].fds == NULL)
 			sleepers[i].asleep = false;
@@ -385,7 +388,7 @@ void os_kick_close(int kick)
 void os_kick(int kick)
 {
 	kicks[kick].rung = true;
-	for (uint32_t i = 0; i < WORLD_FIBERS; i++) {
+	for (uint32_t i = 0; i < sleepers_used; i++) {
 		struct sleeper *s = &sleepers[i];
 
 		for (unsigned j = 0; s->asleep && j < s->count; j++) {

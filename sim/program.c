@@ -80,8 +80,12 @@ uint32_t around_members(void)
 bool around_remote(const struct program *p, uint64_t page, uint32_t member,
 		   struct remote_page *ret)
 {
-	ret->bytes = members_bytes(p->x, around_page(p, page), member,
-				   &ret->appliance, &ret->at);
+	struct member m;
+
+	if (!members_find(p->x, around_page(p, page), member, &m))
+		return false;
+	ret->appliance = m.appliance;
+	ret->bytes = members_bytes(&m, &ret->at);
 	return ret->bytes != NULL;
 }
 

@@ -9,6 +9,7 @@
 
 /* Those that are not in use, zero all over. */
 static struct sparse *kept;
+static uint64_t changes;
 
 struct sparse *sparse_take(size_t size)
 {
@@ -27,15 +28,29 @@ struct sparse *sparse_take(size_t size)
 	s->size = size;
 	s->bytes = calloc(1, size);
 	s->marks = calloc(marks, sizeof(*s->marks));
-	XM_ASSERT(s->bytes != NULL && s->marks != NULL);
+	s->stamps = calloc(size / PAGE + 1, sizeof(*s->stamps));
+	XM_ASSERT(s->bytes != NULL && s->marks != NULL && s->stamps != NULL);
 	return s;
+}
+
+uint64_t sparse_now(void)
+{
+	return changes;
+}
+
+uint64_t sparse_changed(const struct sparse *s, size_t offset)
+{
+	return s->stamps[offset / PAGE];
 }
 
 void sparse_mark(struct sparse *s, size_t offset, size_t size)
 {
 	XM_ASSERT(size > 0 && xm_span_fits(offset, size, s->size));
-	for (size_t i = offset / PAGE; i <= (offset + size - 1) / PAGE; i++)
+	changes++;
+	for (size_t i = offset / PAGE; i <= (offset + size - 1) / PAGE; i++) {
 		s->marks[i / 64] |= UINT64_C(1) << i % 64;
+		s->stamps[i] = changes;
+	}
 }
 
 void sparse_clear(struct sparse *s, size_t offset, size_t size)
@@ -43,6 +58,7 @@ void sparse_clear(struct sparse *s, size_t offset, size_t size)
 	size_t end = offset + size;
 
 	XM_ASSERT(xm_span_fits(offset, size, s->size));
+	changes++;
 	while (offset < end) {
 		size_t i = offset / PAGE;
 		size_t next = xm_min((i + 1) * PAGE, end);
@@ -55,6 +71,7 @@ void sparse_clear(struct sparse *s, size_t offset, size_t size)
 		}
 		if ((s->marks[i / 64] & bit) != 0) {
 			memset(s->bytes + offset, 0, next - offset);
+			s->stamps[i] = changes;
 			if (next - offset == PAGE)
 				s->marks[i / 64] &= ~bit;
 		}

@@ -14,7 +14,8 @@ struct sparse {
 	struct sparse *next;
 	uint8_t *bytes;
 	size_t size;
-	uint64_t *marks; /* a bit for each page that may not be zero */
+	uint64_t *marks;  /* a bit for each page that may not be zero */
+	uint64_t *stamps; /* when each page changed last, by sparse_now() */
 };
 
 /* All zero. Never NULL. */
@@ -24,5 +25,11 @@ void sparse_give(struct sparse *);
 void sparse_mark(struct sparse *, size_t offset, size_t size);
 /* It reads as zero again. */
 void sparse_clear(struct sparse *, size_t offset, size_t size);
+
+/* The number of changes (marks and clears) so far, of all such memory. So if
+ * sparse_changed(s, offset) <= n, where n is an earlier sparse_now(), then the page
+ * of that byte has not changed since. */
+uint64_t sparse_now(void);
+uint64_t sparse_changed(const struct sparse *, size_t offset);
 
 #endif

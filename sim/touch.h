@@ -10,6 +10,8 @@
 bool touch_page(extmem *, uint64_t page, bool write);
 /* What the mapper has there. */
 void touch_state(extmem *, uint64_t page, bool *ret_here, bool *ret_open);
+/* When its contents changed last, by sparse_now(), while it cannot be stored to. */
+uint64_t touch_changed(const extmem *, uint64_t page);
 /* How many pages are there. */
 uint64_t touch_count(const extmem *);
 
