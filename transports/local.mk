@@ -4,6 +4,10 @@
 
 noinst_LTLIBRARIES += libxm_transports.la
 libxm_transports_la_SOURCES = \
+	transports/address.c \
+	transports/address.h \
+	transports/frame.c \
+	transports/frame.h \
 	transports/loop.c \
 	transports/loop_channel.c \
 	transports/ofi/fabric.c \
@@ -16,6 +20,11 @@ libxm_transports_la_SOURCES = \
 	transports/ofi/view.c \
 	transports/stream.c \
 	transports/stream.h \
+	transports/stream_io.c \
+	transports/stream_io.h \
+	transports/stream_listen.c \
+	transports/stream_parts.h \
+	transports/stream_peer.c \
 	transports/table.c \
 	$(NULL)
 

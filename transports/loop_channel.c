@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "core/pure/channel.h"
 
 #define PEERS_MAX 256
@@ -55,14 +56,6 @@ struct xm_channel {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct xm_channel *registry;
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * XM_SECOND + (uint64_t)now.tv_nsec;
-}
 
 static void wake(struct xm_channel *c)
 {
@@ -212,7 +205,7 @@ static int loop_connect(struct xm_channel *c, const char *address,
 		there->accepted = true;
 		there->deadline_ns =
 			remote->handshake_ns
-				? xm_time_after(now_ns(), remote->handshake_ns)
+				? xm_time_after(xm_clock_ns(), remote->handshake_ns)
 				: XM_NEVER;
 		there->say_up = true;
 		wake(remote);
@@ -282,7 +275,7 @@ static bool peer_poll(struct xm_channel *c, uint32_t index,
 	if (!peer->used)
 		return false;
 	if (peer->remote && peer->accepted && !peer->heard &&
-	    peer->deadline_ns != XM_NEVER && now_ns() >= peer->deadline_ns) {
+	    peer->deadline_ns != XM_NEVER && xm_clock_ns() >= peer->deadline_ns) {
 		peer_down(peer->remote, peer->far_index, -ECONNRESET);
 		peer_down(c, index, -ETIMEDOUT);
 	}
@@ -341,7 +334,7 @@ static int loop_poll(struct xm_channel *c, struct xm_channel_event *ret)
 /* When the next silent stranger is due. */
 static uint64_t handshake_left(struct xm_channel *c)
 {
-	uint64_t now = now_ns(), left = XM_NEVER;
+	uint64_t now = xm_clock_ns(), left = XM_NEVER;
 
 	pthread_mutex_lock(&lock);
 	for (uint32_t i = 0; i < PEERS_MAX; i++) {

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Streams without encryption; see stream_io.h. Floor: skin. */
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "transports/stream_io.h"
+
+static int plain_begin(struct xm_stream_io *io)
+{
+	io->blocked = false;
+	return 0;
+}
+
+static int plain_shake(struct xm_stream_io *io)
+{
+	(void)io;
+	return 0;
+}
+
+/* send() and recv() say -1 and errno; one result is easier to carry on. */
+static ssize_t result(ssize_t n)
+{
+	if (n >= 0)
+		return n;
+	return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+}
+
+static ssize_t plain_recv(struct xm_stream_io *io, void *bytes, size_t size)
+{
+	ssize_t n;
+
+	do
+		n = result(recv(io->fd, bytes, size, 0));
+	while (n == -EINTR);
+	return n;
+}
+
+static ssize_t plain_send(struct xm_stream_io *io, const void *bytes,
+			  size_t size)
+{
+	ssize_t n;
+
+	do
+		n = result(send(io->fd, bytes, size, MSG_NOSIGNAL));
+	while (n == -EINTR);
+	io->blocked = n == -EAGAIN;
+	return n;
+}
+
+static unsigned plain_wants(const struct xm_stream_io *io)
+{
+	return XM_WANTS_READ | (io->blocked ? XM_WANTS_WRITE : 0);
+}
+
+static void plain_finish(struct xm_stream_io *io)
+{
+	(void)shutdown(io->fd, SHUT_WR);
+}
+
+static void plain_end(struct xm_stream_io *io)
+{
+	(void)io;
+}
+
+const struct xm_stream_io_ops xm_stream_io_plain = {
+	.begin = plain_begin,
+	.shake = plain_shake,
+	.recv = plain_recv,
+	.send = plain_send,
+	.wants = plain_wants,
+	.finish = plain_finish,
+	.end = plain_end,
+};

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One stream: CONNECTING -> SHAKING -> OPEN -> FAILED -> DOWN, the first left
+ * out where the other side connected. See stream.c. Floor: skin.
+ */
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "transports/stream_parts.h"
+
+static void watch(struct xm_channel *c, struct xm_stream_peer *p,
+		  int operation, unsigned wants)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN |
+			  (wants & XM_WANTS_WRITE ? (uint32_t)EPOLLOUT : 0),
+		.data.u32 = (uint32_t)(p - c->peers),
+	};
+
+	p->watched = wants;
+	/* Fails for want of kernel memory only; then the stream hangs and its
+	 * deadline ends it. */
+	(void)epoll_ctl(c->epoll, operation, p->io.fd, &event);
+}
+
+static void watch_for_wants(struct xm_channel *c, struct xm_stream_peer *p)
+{
+	unsigned wants = c->io_ops->wants(&p->io);
+
+	if ((wants ^ p->watched) & XM_WANTS_WRITE)
+		watch(c, p, EPOLL_CTL_MOD, wants);
+}
+
+static void close_socket(struct xm_channel *c, struct xm_stream_peer *p)
+{
+	if (p->io_begun)
+		c->io_ops->end(&p->io);
+	p->io_begun = false;
+	if (p->io.fd >= 0)
+		close(p->io.fd); /* leaves the epoll set with it */
+	p->io.fd = -1;
+}
+
+void xm_stream_peer_fail(struct xm_channel *c, struct xm_stream_peer *p,
+			 int status)
+{
+	if (p->state == XM_STREAM_FAILED || p->state == XM_STREAM_DOWN)
+		return;
+	p->state = XM_STREAM_FAILED;
+	p->status = status;
+	close_socket(c, p);
+}
+
+int xm_stream_peer_new(struct xm_channel *c, struct xm_stream_peer **ret)
+{
+	struct xm_stream_peer *p = c->peers;
+	uint8_t *buffer;
+
+	if (c->peers_count == c->peers_max)
+		return -ENOSPC;
+	while (p->state != XM_STREAM_FREE)
+		p++;
+	buffer = malloc(XM_FRAME_IN + XM_FRAME_OUT);
+	if (buffer == NULL)
+		return -ENOMEM;
+	memset(p, 0, sizeof(*p));
+	p->io.fd = -1;
+	p->deadline_ns = c->handshake_ns == 0
+		? XM_NEVER
+		: xm_time_after(xm_clock_ns(), c->handshake_ns);
+	xm_frames_init(&p->frames, buffer);
+	c->peers_count++;
+	if (p - c->peers >= c->peers_high)
+		c->peers_high = (uint32_t)(p - c->peers) + 1;
+	*ret = p;
+	return 0;
+}
+
+void xm_stream_peer_free(struct xm_channel *c, struct xm_stream_peer *p)
+{
+	close_socket(c, p);
+	free(p->frames.buffer);
+	memset(p, 0, sizeof(*p));
+	p->io.fd = -1;
+	c->peers_count--;
+}
+
+/* --- beginning ------------------------------------------------------------ */
+
+static void socket_prepare(int fd, int family)
+{
+	int yes = 1, idle_s = 30, interval_s = 10, count = 3;
+
+	if (family == AF_UNIX)
+		return;
+	/* For sooner answers; correctness does not need them, as leases have a
+	 * heartbeat of their own. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof(yes));
+	(void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &yes, sizeof(yes));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s,
+			 sizeof(idle_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval_s,
+			 sizeof(interval_s));
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+}
+
+static void go_on_shaking(struct xm_channel *c, struct xm_stream_peer *p)
+{
+	int rc = c->io_ops->shake(&p->io);
+
+	if (rc == -EAGAIN) {
+		watch_for_wants(c, p);
+		return;
+	}
+	if (rc != 0) {
+		xm_stream_peer_fail(c, p, rc);
+		return;
+	}
+	p->state = XM_STREAM_OPEN;
+	xm_stream_peer_flush(c, p);
+}
+
+static void begin(struct xm_channel *c, struct xm_stream_peer *p)
+{
+	int rc = c->io_ops->begin(&p->io);
+
+	if (rc != 0) {
+		xm_stream_peer_fail(c, p, rc);
+		return;
+	}
+	p->io_begun = true;
+	p->state = XM_STREAM_SHAKING;
+	go_on_shaking(c, p);
+}
+
+void xm_stream_peer_accepted(struct xm_channel *c, struct xm_stream_peer *p,
+			     int fd, int family)
+{
+	socket_prepare(fd, family);
+	p->io.fd = fd;
+	p->io.accepted = p->accepted = true;
+	watch(c, p, EPOLL_CTL_ADD, XM_WANTS_READ);
+	begin(c, p);
+}
+
+void xm_stream_peer_try(struct xm_channel *c, struct xm_stream_peer *p,
+			int status)
+{
+	while (p->address < p->target->count) {
+		const struct xm_address *a =
+			&p->target->addresses[p->address++];
+
+		close_socket(c, p);
+		p->io.fd = socket(a->u.any.sa_family,
+				  SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+				  0);
+		if (p->io.fd < 0) {
+			status = -errno;
+			continue;
+		}
+		socket_prepare(p->io.fd, a->u.any.sa_family);
+		if (connect(p->io.fd, &a->u.any, a->size) == 0 ||
+		    errno == EINPROGRESS) {
+			p->state = XM_STREAM_CONNECTING;
+			watch(c, p, EPOLL_CTL_ADD,
+			      XM_WANTS_READ | XM_WANTS_WRITE);
+			return;
+		}
+		/* A unix socket says EAGAIN when its backlog is full. */
+		status = errno == EAGAIN ? -ETIMEDOUT : -errno;
+	}
+	xm_stream_peer_fail(c, p, status);
+}
+
+static void connected(struct xm_channel *c, struct xm_stream_peer *p)
+{
+	socklen_t size = sizeof(int);
+	int error = 0;
+
+	if (getsockopt(p->io.fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+		error = errno;
+	if (error != 0)
+		xm_stream_peer_try(c, p, -error);
+	else
+		begin(c, p);
+}
+
+/* --- bytes ---------------------------------------------------------------- */
+
+void xm_stream_peer_flush(struct xm_channel *c, struct xm_stream_peer *p)
+{
+	const uint8_t *bytes;
+	size_t size;
+
+	while ((size = xm_frames_pending(&p->frames, &bytes)) > 0) {
+		ssize_t n = c->io_ops->send(&p->io, bytes, size);
+
+		if (n == -EAGAIN)
+			break;
+		if (n < 0) {
+			/* What the peer said before is still worth reading;
+			 * the read that follows reports the end. */
+			xm_frames_drop(&p->frames);
+			return;
+		}
+		xm_frames_went(&p->frames, (size_t)n);
+	}
+	watch_for_wants(c, p);
+}
+
+static void receive(struct xm_channel *c, struct xm_stream_peer *p)
+{
+	uint8_t *at;
+	size_t room = xm_frames_room(&p->frames, &at);
+	ssize_t n;
+
+	if (room == 0)
+		return; /* poll() hands messages out first */
+	n = c->io_ops->recv(&p->io, at, room);
+	if (n == -EAGAIN) {
+		watch_for_wants(c, p);
+		return;
+	}
+	if (n <= 0) {
+		int status = n == 0 ? -ECONNRESET : (int)n;
+
+		/* An end within the magic or a message is nonsense, too. */
+		if (xm_frames_is_torn(&p->frames))
+			status = -EPROTO;
+		xm_stream_peer_fail(c, p, status);
+		return;
+	}
+	if (xm_frames_came(&p->frames, (size_t)n) != 0)
+		xm_stream_peer_fail(c, p, -EPROTO);
+}
+
+void xm_stream_peer_ready(struct xm_channel *c, struct xm_stream_peer *p,
+			  bool readable)
+{
+	if (p->state == XM_STREAM_CONNECTING)
+		connected(c, p);
+	else if (p->state == XM_STREAM_SHAKING)
+		go_on_shaking(c, p);
+	else if (p->state == XM_STREAM_OPEN &&
+		 (p->watched & XM_WANTS_WRITE) != 0)
+		xm_stream_peer_flush(c, p);
+	if (p->state == XM_STREAM_OPEN && readable)
+		receive(c, p);
+}
+
+void xm_stream_peer_farewell(struct xm_channel *c, struct xm_stream_peer *p)
+{
+	uint8_t unread[1024];
+
+	if (p->state != XM_STREAM_OPEN)
+		return;
+	xm_stream_peer_flush(c, p);
+	c->io_ops->finish(&p->io);
+	for (int i = 0; i < 64; i++)
+		if (c->io_ops->recv(&p->io, unread, sizeof(unread)) <= 0)
+			break;
+}
+
+bool xm_stream_peer_event(struct xm_channel *c, struct xm_stream_peer *p,
+			  struct xm_channel_event *ret)
+{
+	bool may_speak = p->state == XM_STREAM_OPEN ||
+			 p->state == XM_STREAM_FAILED;
+	int rc;
+
+	if (may_speak && !p->up && (p->accepted || p->frames.greeted)) {
+		p->up = true;
+		if (!p->accepted && p->state == XM_STREAM_OPEN)
+			p->deadline_ns = XM_NEVER;
+		ret->kind = XM_CHANNEL_UP;
+		ret->accepted = p->accepted;
+		return true;
+	}
+	if (may_speak) {
+		rc = xm_frames_take(&p->frames, &ret->bytes, &ret->size);
+		if (rc == 1) {
+			ret->kind = XM_CHANNEL_MESSAGE;
+			p->deadline_ns = XM_NEVER;
+			return true;
+		}
+		if (rc < 0) {
+			xm_stream_peer_fail(c, p, rc);
+			p->status = rc;
+		}
+	}
+	if (p->state != XM_STREAM_FAILED)
+		return false;
+	p->state = XM_STREAM_DOWN;
+	ret->kind = XM_CHANNEL_DOWN;
+	ret->status = p->status;
+	ret->accepted = p->accepted;
+	return true;
+}
