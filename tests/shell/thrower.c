@@ -106,6 +106,7 @@ static void good_begin(const char *address)
 
 	if (xm_stream_tcp.open(&options, words, sizeof(words), &channel) != 0)
 		die(words);
+	xm_stream_tcp.resolve(channel, address);
 	r = xm_stream_tcp.connect(channel, address, &peer);
 	while (r == 0 && xm_stream_tcp.poll(channel, &event) == 0)
 		xm_stream_tcp.wait(channel, -1, XM_SECOND);

@@ -59,9 +59,9 @@ static void link_strip(struct xm_transport *t, uint32_t index)
 		fi_shutdown(link->ep, 0);
 	fid_close(&link->ep);
 	for (uint32_t i = 0; i < OFI_SPANS_MAX; i++)
-		fid_close(&link->near_mr[i]);
-	xm_ofi_door_close(t, link->cq_fd);
-	xm_ofi_door_close(t, link->eq_fd);
+		fid_close(&link->local_mr[i]);
+	xm_ofi_wakeup_remove(t, link->cq_fd);
+	xm_ofi_wakeup_remove(t, link->eq_fd);
 	link->cq_fd = link->eq_fd = -1;
 	fid_close(&link->cq);
 	fid_close(&link->av);
@@ -96,7 +96,7 @@ void xm_ofi_link_close(struct xm_transport *t, uint32_t index)
 		link_strip(t, index);
 	link_quiet(t, index);
 	link->state = OFI_LINK_FREE;
-	if (t->target)
+	if (t->is_target)
 		xm_ofi_tenant_leave(t, link->tenant);
 }
 
@@ -119,7 +119,7 @@ void xm_ofi_link_down(struct xm_transport *t, uint32_t index, int status)
 
 	if (link->state == OFI_LINK_FREE || link->state == OFI_LINK_DEAD)
 		return;
-	if (t->target && !joined) {
+	if (t->is_target && !joined) {
 		xm_ofi_link_close(t, index);
 		return;
 	}
@@ -140,7 +140,7 @@ int xm_ofi_link_news(struct xm_transport *t, struct xm_transport_event *ret,
 
 		if (link->say_up && n < count) {
 			ret[n++] = (struct xm_transport_event){
-				.kind = t->target ? XM_TRANSPORT_JOINED
+				.kind = t->is_target ? XM_TRANSPORT_JOINED
 						  : XM_TRANSPORT_UP,
 				.peer = i,
 				.client = link->client,
@@ -151,14 +151,14 @@ int xm_ofi_link_news(struct xm_transport *t, struct xm_transport_event *ret,
 		}
 		if (link->say_down && n < count) {
 			ret[n++] = (struct xm_transport_event){
-				.kind = t->target ? XM_TRANSPORT_LEFT
+				.kind = t->is_target ? XM_TRANSPORT_LEFT
 						  : XM_TRANSPORT_DOWN,
 				.status = link->status,
 				.peer = i,
 				.client = link->client,
 			};
 			link_quiet(t, i);
-			if (t->target)
+			if (t->is_target)
 				xm_ofi_link_close(t, i);
 		}
 	}
@@ -169,34 +169,34 @@ int xm_ofi_link_news(struct xm_transport *t, struct xm_transport_event *ret,
 static int link_enlist(struct xm_transport *t, struct ofi_link *link,
 		       uint32_t span)
 {
-	int error = fi_mr_reg(link->domain, t->spans[span].memory,
-			      t->spans[span].size, FI_READ | FI_WRITE, 0, 0, 0,
-			      &link->near_mr[span], NULL);
+	int error = fi_mr_reg(link->domain, t->initiator.spans[span].memory,
+			      t->initiator.spans[span].size, FI_READ | FI_WRITE, 0, 0, 0,
+			      &link->local_mr[span], NULL);
 
 	if (error) {
-		link->near_mr[span] = NULL;
+		link->local_mr[span] = NULL;
 		return xm_ofi_say(t, xm_ofi_errno(error),
 				  "registering %zu bytes of local memory: %s",
-				  t->spans[span].size,
+				  t->initiator.spans[span].size,
 				  xm_ofi_error_words(error));
 	}
 	return 0;
 }
 
-int xm_ofi_enlist(struct xm_transport *t, void *memory, size_t size)
+int xm_ofi_register_memory(struct xm_transport *t, void *memory, size_t size)
 {
 	uint32_t span;
 	int error = 0;
 
 	for (span = 0; span < OFI_SPANS_MAX; span++)
-		if (!t->spans[span].memory)
+		if (!t->initiator.spans[span].memory)
 			break;
 	if (span == OFI_SPANS_MAX)
 		return xm_ofi_say(t, -ENOSPC, "more than %d spans registered",
 				  OFI_SPANS_MAX);
 	if (!memory || size == 0)
 		return xm_ofi_say(t, -EINVAL, "an empty span");
-	t->spans[span] = (struct ofi_span){ memory, size };
+	t->initiator.spans[span] = (struct ofi_span){ memory, size };
 	for (uint32_t i = 0; i < t->links_used && !error; i++) {
 		struct ofi_link *link = &t->links[i];
 
@@ -205,19 +205,19 @@ int xm_ofi_enlist(struct xm_transport *t, void *memory, size_t size)
 			error = link_enlist(t, link, span);
 	}
 	if (error)
-		xm_ofi_delist(t, memory, size);
+		xm_ofi_deregister_memory(t, memory, size);
 	return error;
 }
 
-void xm_ofi_delist(struct xm_transport *t, void *memory, size_t size)
+void xm_ofi_deregister_memory(struct xm_transport *t, void *memory, size_t size)
 {
 	for (uint32_t span = 0; span < OFI_SPANS_MAX; span++) {
-		if (t->spans[span].memory != memory ||
-		    t->spans[span].size != size)
+		if (t->initiator.spans[span].memory != memory ||
+		    t->initiator.spans[span].size != size)
 			continue;
 		for (uint32_t i = 0; i < t->links_used; i++)
-			fid_close(&t->links[i].near_mr[span]);
-		t->spans[span] = (struct ofi_span){ NULL, 0 };
+			fid_close(&t->links[i].local_mr[span]);
+		t->initiator.spans[span] = (struct ofi_span){ NULL, 0 };
 		return;
 	}
 }
@@ -257,7 +257,7 @@ static int link_open_msg(struct xm_transport *t, struct ofi_link *link,
 
 	if (error)
 		return error;
-	xm_ofi_door_open(t, link->eq_fd, 0);
+	xm_ofi_wakeup_add(t, link->eq_fd, 0);
 	error = fi_ep_bind(link->ep, &link->eq->fid, 0);
 	if (!error)
 		error = fi_enable(link->ep);
@@ -289,7 +289,7 @@ static int link_open(struct xm_transport *t, struct ofi_link *link,
 	error = xm_ofi_info_to(t, host, service, &link->info);
 	if (error)
 		return error;
-	link->info->tx_attr->size = xm_max(link->info->tx_attr->size, t->depth);
+	link->info->tx_attr->size = xm_max(link->info->tx_attr->size, t->initiator.depth);
 	error = fi_fabric(link->info->fabric_attr, &link->fabric, NULL);
 	if (error)
 		return failed(t, "fi_fabric", error);
@@ -297,12 +297,12 @@ static int link_open(struct xm_transport *t, struct ofi_link *link,
 	if (error)
 		return failed(t, "fi_domain", error);
 	/* Never overrun: all operations, the receive, one to spare. */
-	error = xm_ofi_cq_open(t, link->domain, t->depth + 2, &link->cq,
+	error = xm_ofi_cq_open(t, link->domain, t->initiator.depth + 2, &link->cq,
 			       &link->cq_fd);
 	if (error)
 		return error;
 	link->mute = xm_ofi_mute(t, link->cq_fd);
-	xm_ofi_door_open(t, link->cq_fd, 0);
+	xm_ofi_wakeup_add(t, link->cq_fd, 0);
 	error = fi_endpoint(link->domain, link->info, &link->ep, NULL);
 	if (!error)
 		error = fi_ep_bind(link->ep, &link->cq->fid,
@@ -311,7 +311,7 @@ static int link_open(struct xm_transport *t, struct ofi_link *link,
 		return failed(t, "fi_endpoint", error);
 	if (link->info->domain_attr->mr_mode & FI_MR_LOCAL) {
 		for (uint32_t i = 0; i < OFI_SPANS_MAX && !error; i++)
-			if (t->spans[i].memory)
+			if (t->initiator.spans[i].memory)
 				error = link_enlist(t, link, i);
 		if (error)
 			return error;
@@ -327,7 +327,7 @@ int xm_ofi_connect(struct xm_transport *t, const struct xm_locator *locator,
 	uint32_t index;
 	int error;
 
-	if (t->target)
+	if (t->is_target)
 		return xm_ofi_say(t, -EINVAL, "a target does not connect");
 	index = xm_ofi_link_take(t);
 	if (index == OFI_NONE)
@@ -348,7 +348,7 @@ int xm_ofi_connect(struct xm_transport *t, const struct xm_locator *locator,
 
 void xm_ofi_disconnect(struct xm_transport *t, uint32_t peer)
 {
-	if (!t->target && peer < t->links_used)
+	if (!t->is_target && peer < t->links_used)
 		xm_ofi_link_close(t, peer);
 }
 

@@ -4,16 +4,16 @@
  *
  * poll() is on the path of a fault. While something is posted it costs one
  * fi_cq_read per link that has something posted; event queues and idle links
- * are looked at every CHORES_NS, which bounds how late a peer's end is seen
+ * are looked at every HOUSEKEEPING_NS, which bounds how late a peer's end is seen
  * by a caller that polls.
  *
  * A target has a completion queue per client, and 1.17's tcp moves bytes only
  * while that is read. Reading all of them would cost every poll as much as
- * there are clients, so their descriptors hang in one epoll set, `doors`: a
+ * there are clients, so their descriptors hang in one epoll set, `wakeups`: a
  * poll asks that (85 ns here), and reads the queues it names, in the kernel's
  * order, which puts the one that was named last at the end. What libfabric
  * promises of a descriptor holds after fi_trywait() only; so a queue that was
- * read is *stirred* until that has been asked of it, and a stirred one is read
+ * read is *unarmed* until that has been asked of it, and an unarmed one is read
  * now and then without being named. (1.17's tcp needs none of this.)
  *
  * Floor: skin of the transport. One thread at a time per instance, and that
@@ -29,23 +29,16 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "transports/ofi/ofi.h"
 
-#define CHORES_NS (500 * XM_US)
-#define CHORES_POLLS 16 /* looks at the clock once in so many busy polls */
+#define HOUSEKEEPING_NS (500 * XM_US)
+#define HOUSEKEEPING_POLLS 16 /* looks at the clock once in so many busy polls */
 #define NAP_MIN_NS (50 * XM_US)
 #define NAP_MAX_NS (5 * XM_MS)
 #define NAMED_MAX 64	  /* queues read in one poll, most */
 #define POLLS_PER_READ 64   /* where a counter is read, the queue's turn */
-#define POLLS_PER_STIRRED 8 /* a stirred queue is read once in so many */
-
-uint64_t xm_ofi_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * XM_SECOND + (uint64_t)now.tv_nsec;
-}
+#define POLLS_PER_UNARMED 8 /* an unarmed queue is read once in so many */
 
 /* Before libfabric reads its environment, once. Neither is overwritten.
  *
@@ -106,72 +99,72 @@ int xm_ofi_eq_open(struct xm_transport *t, struct fid_fabric *fabric,
 	return 0;
 }
 
-/* --- doors ---------------------------------------------------------------- */
+/* --- wakeups ---------------------------------------------------------------- */
 
-void xm_ofi_door_open(struct xm_transport *t, int fd, uint32_t number)
+void xm_ofi_wakeup_add(struct xm_transport *t, int fd, uint32_t number)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.u32 = number };
 
 	/* For want of kernel memory: then nobody sleeps for long. */
 	if (t->fd_waits &&
-	    (fd < 0 || epoll_ctl(t->doors, EPOLL_CTL_ADD, fd, &event)))
+	    (fd < 0 || epoll_ctl(t->wakeups, EPOLL_CTL_ADD, fd, &event)))
 		t->fd_waits = false;
 }
 
 /* Before its object is closed: a child of fork() may keep it open. */
-void xm_ofi_door_close(struct xm_transport *t, int fd)
+void xm_ofi_wakeup_remove(struct xm_transport *t, int fd)
 {
 	if (fd >= 0)
-		epoll_ctl(t->doors, EPOLL_CTL_DEL, fd, NULL);
+		epoll_ctl(t->wakeups, EPOLL_CTL_DEL, fd, NULL);
 }
 
-static void tenant_stir(struct xm_transport *t, uint32_t index)
+static void tenant_mark_unarmed(struct xm_transport *t, uint32_t index)
 {
-	struct ofi_tenant *tenant = &t->tenants[index];
+	struct ofi_tenant *tenant = &t->target.tenants[index];
 
-	if (tenant->stirred)
+	if (tenant->unarmed)
 		return;
-	tenant->stirred = true;
-	if (t->stirred == OFI_NONE) {
-		t->stirred = tenant->next = tenant->previous = index;
+	tenant->unarmed = true;
+	if (t->target.unarmed == OFI_NONE) {
+		t->target.unarmed = tenant->next = tenant->previous = index;
 		return;
 	}
-	tenant->next = t->stirred;
-	tenant->previous = t->tenants[t->stirred].previous;
-	t->tenants[tenant->previous].next = index;
-	t->tenants[tenant->next].previous = index;
+	tenant->next = t->target.unarmed;
+	tenant->previous = t->target.tenants[t->target.unarmed].previous;
+	t->target.tenants[tenant->previous].next = index;
+	t->target.tenants[tenant->next].previous = index;
 }
 
-void xm_ofi_tenant_calm(struct xm_transport *t, uint32_t index)
+void xm_ofi_tenant_forget_unarmed(struct xm_transport *t, uint32_t index)
 {
-	struct ofi_tenant *tenant = &t->tenants[index];
+	struct ofi_tenant *tenant = &t->target.tenants[index];
 
-	if (!tenant->stirred)
+	if (!tenant->unarmed)
 		return;
-	tenant->stirred = false;
-	t->tenants[tenant->previous].next = tenant->next;
-	t->tenants[tenant->next].previous = tenant->previous;
-	if (t->stirred == index)
-		t->stirred = tenant->next == index ? OFI_NONE : tenant->next;
+	tenant->unarmed = false;
+	t->target.tenants[tenant->previous].next = tenant->next;
+	t->target.tenants[tenant->next].previous = tenant->previous;
+	if (t->target.unarmed == index)
+		t->target.unarmed = tenant->next == index ? OFI_NONE : tenant->next;
 }
 
 /* --- open and close --------------------------------------------------------- */
 
 static void ofi_close(struct xm_transport *t)
 {
-	if (t->links && t->ops)
+	if (t->links && t->initiator.ops)
 		for (uint32_t i = 0; i < t->links_used; i++)
 			xm_ofi_link_close(t, i);
 	xm_ofi_target_close(t);
 	if (t->info)
 		fi_freeinfo(t->info);
 	free(t->links);
-	free(t->ops);
-	free(t->tenants);
-	free(t->tickets);
-	free(t->exposures);
-	if (t->doors >= 0)
-		close(t->doors);
+	free(t->initiator.ops);
+	free(t->target.tenants);
+	free(t->target.tickets);
+	free(t->target.exposures);
+	if (t->wakeups >= 0)
+		close(t->wakeups);
 	free(t);
 }
 
@@ -179,26 +172,26 @@ static void ofi_close(struct xm_transport *t)
 static int open_memory(struct xm_transport *t)
 {
 	t->links = calloc(t->links_max, sizeof(*t->links));
-	t->ops = calloc(t->depth, sizeof(*t->ops));
-	if (!t->links || !t->ops)
+	t->initiator.ops = calloc(t->initiator.depth, sizeof(*t->initiator.ops));
+	if (!t->links || !t->initiator.ops)
 		return -ENOMEM;
 	xm_ofi_ops_init(t);
-	if (!t->target)
+	if (!t->is_target)
 		return 0;
-	t->tenants = calloc(t->tenants_max, sizeof(*t->tenants));
-	t->tickets = calloc(t->tickets_max, sizeof(*t->tickets));
-	t->exposures = calloc(t->exposures_max, sizeof(*t->exposures));
-	return t->tenants && t->tickets && t->exposures ? 0 : -ENOMEM;
+	t->target.tenants = calloc(t->target.tenants_max, sizeof(*t->target.tenants));
+	t->target.tickets = calloc(t->target.tickets_max, sizeof(*t->target.tickets));
+	t->target.exposures = calloc(t->target.exposures_max, sizeof(*t->target.exposures));
+	return t->target.tenants && t->target.tickets && t->target.exposures ? 0 : -ENOMEM;
 }
 
 static void limits_set(struct xm_transport *t, uint32_t clients)
 {
 	if (clients == 0)
 		clients = OFI_CLIENTS_DEFAULT;
-	t->links_max = t->target ? clients * OFI_LANES_MAX : OFI_PEERS_MAX;
-	t->tenants_max = clients;
-	t->tickets_max = clients * OFI_TICKETS_PER_CLIENT;
-	t->exposures_max = (uint32_t)xm_max(
+	t->links_max = t->is_target ? clients * OFI_LANES_MAX : OFI_PEERS_MAX;
+	t->target.tenants_max = clients;
+	t->target.tickets_max = clients * OFI_TICKETS_PER_CLIENT;
+	t->target.exposures_max = (uint32_t)xm_max(
 		(uint64_t)clients * OFI_EXPOSED_PER_CLIENT, OFI_EXPOSED_MIN);
 }
 
@@ -212,7 +205,7 @@ static int open_fabric(struct xm_transport *t,
 		return error;
 	environment_prepare();
 	/* The provider's own address: its port is the system's to choose. */
-	if (t->target)
+	if (t->is_target)
 		return xm_ofi_info(t, inet ? t->host : NULL, inet ? "0" : NULL,
 				   inet, &t->info);
 	/* Any port will do: connections have their own; see
@@ -242,29 +235,29 @@ static int ofi_open(const struct xm_transport_options *options, char *words,
 		return -ENOMEM;
 	}
 	t->scheme = scheme;
-	t->target = options->target;
-	t->eq_fd = -1;
+	t->is_target = options->target;
+	t->target.eq_fd = -1;
 	t->fd_waits = scheme->waits;
-	t->stirred = OFI_NONE;
+	t->target.unarmed = OFI_NONE;
 	limits_set(t, options->clients_max);
-	t->bank_size = options->bank_size;
+	t->target.bank_size = options->bank_size;
 	t->nap_ns = NAP_MIN_NS;
-	t->depth = options->depth ? options->depth : OFI_DEPTH_DEFAULT;
-	if (t->depth > OFI_DEPTH_MAX)
-		t->depth = OFI_DEPTH_MAX;
+	t->initiator.depth = options->depth ? options->depth : OFI_DEPTH_DEFAULT;
+	if (t->initiator.depth > OFI_DEPTH_MAX)
+		t->initiator.depth = OFI_DEPTH_MAX;
 	snprintf(t->provider, sizeof(t->provider), "%s",
 		 options->provider ? options->provider : scheme->provider);
-	t->doors = epoll_create1(EPOLL_CLOEXEC);
-	error = t->doors < 0 ? -errno : open_memory(t);
+	t->wakeups = epoll_create1(EPOLL_CLOEXEC);
+	error = t->wakeups < 0 ? -errno : open_memory(t);
 	if (error)
 		xm_ofi_say(t, error, "no %s for a transport",
-			   t->doors < 0 ? "descriptor" : "memory");
+			   t->wakeups < 0 ? "descriptor" : "memory");
 	xm_ofi_handlers_keep(&handlers);
 	if (!error)
 		error = open_fabric(t, options);
 	xm_ofi_handlers_restore(&handlers);
 	if (!error)
-		t->scatter = (uint32_t)xm_max(
+		t->initiator.scatter = (uint32_t)xm_max(
 			1, xm_min(OFI_SCATTER_MAX,
 				  t->info->tx_attr->rma_iov_limit));
 	if (error) {
@@ -283,15 +276,15 @@ static void ofi_limits(struct xm_transport *t,
 	struct xm_transport_limits limits = {
 		.size_max = xm_min(OFI_SIZE_MAX,
 				   t->info->ep_attr->max_msg_size),
-		.depth_max = t->depth,
+		.depth_max = t->initiator.depth,
 		.peers_max = t->links_max,
-		.scatter_max = t->scatter,
-		.revokes = t->scheme->revokes && (msg || !t->viewless),
+		.scatter_max = t->initiator.scatter,
+		.revokes = t->scheme->revokes && (msg || !t->target.viewless),
 		.admits = msg,
 		.reports_death = msg,
 		.registers = t->info->domain_attr->mr_mode & FI_MR_LOCAL,
 		.waits = t->fd_waits,
-		.tells = msg ? t->fd_waits : t->rdm_cntr != NULL,
+		.tells = msg ? t->fd_waits : t->target.rdm_cntr != NULL,
 		.restricts = t->scheme->revokes,
 	};
 
@@ -344,7 +337,7 @@ static int ofi_scatter(struct xm_transport *t, uint32_t peer,
  * the event queue as well. */
 static void tenant_read(struct xm_transport *t, uint32_t index)
 {
-	struct fid_cq *cq = t->tenants[index].cq;
+	struct fid_cq *cq = t->target.tenants[index].cq;
 	struct fi_cq_err_entry error;
 	struct fi_cq_entry entry;
 
@@ -359,47 +352,47 @@ static void tenants_poll(struct xm_transport *t)
 	struct epoll_event named[NAMED_MAX];
 	int count;
 
-	if (t->rdm_cntr && ++t->polls % POLLS_PER_READ) {
-		uint64_t counted = fi_cntr_read(t->rdm_cntr);
+	if (t->target.rdm_cntr && ++t->polls % POLLS_PER_READ) {
+		uint64_t counted = fi_cntr_read(t->target.rdm_cntr);
 
-		t->moved |= counted != t->rdm_count;
-		t->rdm_count = counted;
+		t->target.moved |= counted != t->target.rdm_count;
+		t->target.rdm_count = counted;
 		return;
 	}
-	if (!t->fd_waits || t->rdm_ep) {
-		for (uint32_t i = 0; i < t->tenants_used; i++)
+	if (!t->fd_waits || t->target.rdm_ep) {
+		for (uint32_t i = 0; i < t->target.tenants_used; i++)
 			tenant_read(t, i);
 		return;
 	}
-	count = epoll_wait(t->doors, named, NAMED_MAX, 0);
+	count = epoll_wait(t->wakeups, named, NAMED_MAX, 0);
 	for (int i = 0; i < count; i++) {
 		if (named[i].data.u32 == DOOR_OF_EQ) {
-			t->chores_ns = 0;
+			t->housekeeping_ns = 0;
 			continue;
 		}
 		tenant_read(t, named[i].data.u32);
-		tenant_stir(t, named[i].data.u32);
-		t->moved = true;
+		tenant_mark_unarmed(t, named[i].data.u32);
+		t->target.moved = true;
 	}
-	if (t->stirred != OFI_NONE && !t->moved &&
-	    ++t->polls % POLLS_PER_STIRRED == 0) {
-		tenant_read(t, t->stirred);
-		t->stirred = t->tenants[t->stirred].next;
+	if (t->target.unarmed != OFI_NONE && !t->target.moved &&
+	    ++t->polls % POLLS_PER_UNARMED == 0) {
+		tenant_read(t, t->target.unarmed);
+		t->target.unarmed = t->target.tenants[t->target.unarmed].next;
 	}
 }
 
-static bool chores_due(struct xm_transport *t, bool busy)
+static bool housekeeping_due(struct xm_transport *t, bool busy)
 {
 	uint64_t now;
 
 	if (t->connecting)
 		return true;
-	if (busy && ++t->polls % CHORES_POLLS)
+	if (busy && ++t->polls % HOUSEKEEPING_POLLS)
 		return false;
-	now = xm_ofi_now();
-	if (now < t->chores_ns)
+	now = xm_clock_ns();
+	if (now < t->housekeeping_ns)
 		return false;
-	t->chores_ns = now + CHORES_NS;
+	t->housekeeping_ns = now + HOUSEKEEPING_NS;
 	return true;
 }
 
@@ -424,14 +417,14 @@ static int links_poll(struct xm_transport *t, struct xm_transport_event *ret,
 	return n;
 }
 
-static int chores(struct xm_transport *t, struct xm_transport_event *ret,
+static int housekeeping(struct xm_transport *t, struct xm_transport_event *ret,
 		  int count)
 {
 	int n = 0;
 
-	if (t->target) {
-		if (t->eq)
-			xm_ofi_eq_read(t, t->eq, OFI_NONE);
+	if (t->is_target) {
+		if (t->target.eq)
+			xm_ofi_eq_read(t, t->target.eq, OFI_NONE);
 		return 0;
 	}
 	for (uint32_t i = 0; i < t->links_used; i++) {
@@ -451,21 +444,21 @@ static int ofi_poll(struct xm_transport *t, struct xm_transport_event *ret,
 	bool busy = false;
 	int n = 0;
 
-	if (t->done_first != OFI_NONE)
+	if (t->initiator.done_first != OFI_NONE)
 		n += xm_ofi_ops_done(t, ret, count);
 	if (t->news && n < count)
 		n += xm_ofi_link_news(t, ret + n, count - n);
-	if (t->target)
+	if (t->is_target)
 		tenants_poll(t);
 	else if (n < count)
 		n += links_poll(t, ret + n, count - n, &busy);
-	if (n < count && chores_due(t, busy))
-		n += chores(t, ret + n, count - n);
-	if (t->moved && n < count) {
+	if (n < count && housekeeping_due(t, busy))
+		n += housekeeping(t, ret + n, count - n);
+	if (t->target.moved && n < count) {
 		ret[n++] = (struct xm_transport_event){
 			.kind = XM_TRANSPORT_MOVED,
 		};
-		t->moved = false;
+		t->target.moved = false;
 	}
 	if (n)
 		t->nap_ns = NAP_MIN_NS;
@@ -491,40 +484,40 @@ static bool link_armed(struct ofi_link *link)
 
 static int ofi_arm(struct xm_transport *t)
 {
-	t->chores_ns = 0;
-	t->polls = CHORES_POLLS - 1;
-	if (t->done_first != OFI_NONE || t->news)
+	t->housekeeping_ns = 0;
+	t->polls = HOUSEKEEPING_POLLS - 1;
+	if (t->initiator.done_first != OFI_NONE || t->news)
 		return -EAGAIN;
 	if (!t->fd_waits)
 		return -ENOSYS;
-	for (uint32_t i = 0; !t->target && i < t->links_used; i++)
+	for (uint32_t i = 0; !t->is_target && i < t->links_used; i++)
 		if (!link_armed(&t->links[i]))
 			return -EAGAIN;
-	while (t->stirred != OFI_NONE) {
-		struct fid *fid = &t->tenants[t->stirred].cq->fid;
+	while (t->target.unarmed != OFI_NONE) {
+		struct fid *fid = &t->target.tenants[t->target.unarmed].cq->fid;
 
-		if (fi_trywait(t->fabric, &fid, 1))
+		if (fi_trywait(t->target.fabric, &fid, 1))
 			return -EAGAIN;
-		xm_ofi_tenant_calm(t, t->stirred);
+		xm_ofi_tenant_forget_unarmed(t, t->target.unarmed);
 	}
-	if (t->eq) {
-		struct fid *fid = &t->eq->fid;
+	if (t->target.eq) {
+		struct fid *fid = &t->target.eq->fid;
 
-		if (fi_trywait(t->fabric, &fid, 1))
+		if (fi_trywait(t->target.fabric, &fid, 1))
 			return -EAGAIN;
 	}
-	return t->doors;
+	return t->wakeups;
 }
 
 static void ofi_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 {
-	int doors = ofi_arm(t);
-	struct pollfd fds[2] = { { doors, POLLIN, 0 }, { fd, POLLIN, 0 } };
+	int wakeups = ofi_arm(t);
+	struct pollfd fds[2] = { { wakeups, POLLIN, 0 }, { fd, POLLIN, 0 } };
 	struct timespec time;
 
-	if (doors == -EAGAIN)
+	if (wakeups == -EAGAIN)
 		return;
-	if (doors < 0) {
+	if (wakeups < 0) {
 		timeout_ns = xm_min(timeout_ns, t->nap_ns);
 		t->nap_ns = xm_min(2 * t->nap_ns, NAP_MAX_NS);
 	}
@@ -544,8 +537,8 @@ static void ofi_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 		.words = ofi_words,                                           \
 		.connect = xm_ofi_connect,                                    \
 		.disconnect = xm_ofi_disconnect,                              \
-		.register_memory = xm_ofi_enlist,                                      \
-		.deregister_memory = xm_ofi_delist,                                      \
+		.register_memory = xm_ofi_register_memory,                                      \
+		.deregister_memory = xm_ofi_deregister_memory,                                      \
 		.read = ofi_read,                                             \
 		.write = ofi_write,                                           \
 		.scatter = ofi_scatter,                                       \

@@ -93,7 +93,7 @@ struct ofi_link {
 	struct fid_cq *cq;
 	struct fid_av *av; /* RDM */
 	struct fid_ep *ep;
-	struct fid_mr *near_mr[OFI_SPANS_MAX];
+	struct fid_mr *local_mr[OFI_SPANS_MAX];
 	fi_addr_t remote;
 	uint8_t unused[8]; /* of a receive that never comes */
 	int cq_fd, eq_fd;
@@ -122,7 +122,7 @@ struct ofi_tenant {
 	uint32_t exposures; /* and what is exposed and not concealed */
 	uint32_t retired;   /* views pulled away, addresses still reserved */
 	/* Its queue was read since it was last armed: in a ring. */
-	bool stirred;
+	bool unarmed;
 	uint32_t next, previous;
 };
 
@@ -160,39 +160,18 @@ struct ofi_handlers {
 	struct sigaction kept[4];
 };
 
-struct xm_transport {
-	const struct ofi_scheme *scheme;
-	char words[OFI_WORDS_SIZE];
-	char provider[64]; /* forced, or the scheme's own */
-	char host[OFI_HOST_SIZE];
-	bool target;
-	bool fd_waits; /* completion queues have a descriptor */
-	int doors;     /* epoll: all of those, and of event queues; or -1 */
-	uint32_t links_max, tenants_max, tickets_max, exposures_max;
-
-	/* Target: what it listens with. Initiator: what its connections are
-	 * opened with, but for the addresses. */
-	struct fi_info *info;
-
-	struct ofi_link *links;
-	uint32_t links_used; /* one past the highest ever used */
-	uint32_t connecting; /* links in that state */
-	uint32_t news;	     /* links with something to say */
-	uint32_t turn;	     /* where the round robin begins */
-
+/* What a transport has only as an initiator. */
+struct ofi_initiator {
 	struct ofi_op *ops;
-	uint32_t depth;
+	uint32_t depth;	  /* of `ops` */
 	uint32_t scatter; /* pieces in one write, most */
 	uint32_t op_free;
 	uint32_t done_first, done_last;
-
-	uint32_t polls;
-	uint64_t chores_ns; /* when the rare work is due */
-	uint64_t nap_ns;
-
 	struct ofi_span spans[OFI_SPANS_MAX];
+};
 
-	/* target */
+/* And only as a target. */
+struct ofi_target {
 	struct fid_fabric *fabric;
 	struct fid_eq *eq; /* MSG: the next two as well */
 	int eq_fd;
@@ -200,18 +179,47 @@ struct xm_transport {
 	uint8_t *pool;
 	size_t pool_size;
 	uint64_t bank_size; /* of the pool; 0: it is one mapping */
-	bool viewless; /* the pool cannot be mapped twice */
+	bool viewless;	    /* the pool cannot be mapped twice */
 	struct fid_ep *rdm_ep;
 	struct fid_cntr *rdm_cntr; /* of accesses by others, or NULL */
 	uint64_t rdm_count;
 	struct fid_av *rdm_av;
 	struct ofi_tenant *tenants;
-	uint32_t tenants_used;
-	uint32_t stirred; /* one of the ring, or OFI_NONE */
+	uint32_t tenants_used, tenants_max;
+	uint32_t unarmed; /* one of the ring, or OFI_NONE */
 	bool moved;	  /* to be told */
 	struct ofi_ticket *tickets;
+	uint32_t tickets_max;
 	struct ofi_exposure *exposures;
-	uint32_t exposures_used;
+	uint32_t exposures_used, exposures_max;
+};
+
+struct xm_transport {
+	const struct ofi_scheme *scheme;
+	char words[OFI_WORDS_SIZE];
+	char provider[64]; /* forced, or the scheme's own */
+	char host[OFI_HOST_SIZE];
+	bool fd_waits; /* completion queues have a descriptor */
+	int wakeups;   /* epoll: all of those, and of event queues; or -1 */
+
+	/* Target: what it listens with. Initiator: what its connections are
+	 * opened with, but for the addresses. */
+	struct fi_info *info;
+
+	struct ofi_link *links;
+	uint32_t links_max;
+	uint32_t links_used; /* one past the highest ever used */
+	uint32_t connecting; /* links in that state */
+	uint32_t news;	     /* links with something to say */
+	uint32_t turn;	     /* where the round robin begins */
+
+	uint32_t polls;
+	uint64_t housekeeping_ns; /* when the rare work is due */
+	uint64_t nap_ns;
+
+	bool is_target; /* which of the two is in use */
+	struct ofi_initiator initiator;
+	struct ofi_target target;
 };
 
 /* fabric.c */
@@ -242,17 +250,16 @@ int xm_ofi_cq_open(struct xm_transport *, struct fid_domain *, size_t size,
 		   struct fid_cq **ret, int *ret_fd);
 int xm_ofi_eq_open(struct xm_transport *, struct fid_fabric *,
 		   struct fid_eq **ret, int *ret_fd);
-void xm_ofi_door_open(struct xm_transport *, int fd, uint32_t number);
-void xm_ofi_door_close(struct xm_transport *, int fd);
-void xm_ofi_tenant_calm(struct xm_transport *, uint32_t tenant);
-uint64_t xm_ofi_now(void);
+void xm_ofi_wakeup_add(struct xm_transport *, int fd, uint32_t number);
+void xm_ofi_wakeup_remove(struct xm_transport *, int fd);
+void xm_ofi_tenant_forget_unarmed(struct xm_transport *, uint32_t tenant);
 
 /* link.c */
 int xm_ofi_connect(struct xm_transport *, const struct xm_locator *,
 		   const uint8_t *ticket, uint32_t *ret);
 void xm_ofi_disconnect(struct xm_transport *, uint32_t peer);
-int xm_ofi_enlist(struct xm_transport *, void *memory, size_t size);
-void xm_ofi_delist(struct xm_transport *, void *memory, size_t size);
+int xm_ofi_register_memory(struct xm_transport *, void *memory, size_t size);
+void xm_ofi_deregister_memory(struct xm_transport *, void *memory, size_t size);
 uint32_t xm_ofi_link_take(struct xm_transport *);
 void xm_ofi_link_close(struct xm_transport *, uint32_t link);
 void xm_ofi_link_up(struct xm_transport *, uint32_t link);

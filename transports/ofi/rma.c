@@ -23,47 +23,47 @@
 
 void xm_ofi_ops_init(struct xm_transport *t)
 {
-	for (uint32_t i = 0; i < t->depth; i++)
-		t->ops[i].next = i + 1 < t->depth ? i + 1 : OFI_NONE;
-	t->op_free = 0;
-	t->done_first = t->done_last = OFI_NONE;
+	for (uint32_t i = 0; i < t->initiator.depth; i++)
+		t->initiator.ops[i].next = i + 1 < t->initiator.depth ? i + 1 : OFI_NONE;
+	t->initiator.op_free = 0;
+	t->initiator.done_first = t->initiator.done_last = OFI_NONE;
 }
 
 static void op_unlink(struct xm_transport *t, uint32_t index)
 {
-	struct ofi_op *op = &t->ops[index];
+	struct ofi_op *op = &t->initiator.ops[index];
 	struct ofi_link *link = &t->links[op->link];
 
 	XM_ASSERT(op->state == OFI_OP_POSTED);
 	if (op->prev == OFI_NONE)
 		link->first = op->next;
 	else
-		t->ops[op->prev].next = op->next;
+		t->initiator.ops[op->prev].next = op->next;
 	if (op->next != OFI_NONE)
-		t->ops[op->next].prev = op->prev;
+		t->initiator.ops[op->next].prev = op->prev;
 	link->posted--;
 }
 
 static void op_free(struct xm_transport *t, uint32_t index)
 {
-	t->ops[index].state = OFI_OP_FREE;
-	t->ops[index].next = t->op_free;
-	t->op_free = index;
+	t->initiator.ops[index].state = OFI_OP_FREE;
+	t->initiator.ops[index].next = t->initiator.op_free;
+	t->initiator.op_free = index;
 }
 
 static void op_finish(struct xm_transport *t, uint32_t index, int status)
 {
-	struct ofi_op *op = &t->ops[index];
+	struct ofi_op *op = &t->initiator.ops[index];
 
 	op_unlink(t, index);
 	op->state = OFI_OP_DONE;
 	op->status = status;
 	op->next = OFI_NONE;
-	if (t->done_last == OFI_NONE)
-		t->done_first = index;
+	if (t->initiator.done_last == OFI_NONE)
+		t->initiator.done_first = index;
 	else
-		t->ops[t->done_last].next = index;
-	t->done_last = index;
+		t->initiator.ops[t->initiator.done_last].next = index;
+	t->initiator.done_last = index;
 }
 
 /* After the link's endpoint was closed: nobody completes these but us. */
@@ -78,13 +78,13 @@ int xm_ofi_ops_done(struct xm_transport *t, struct xm_transport_event *ret,
 {
 	int n = 0;
 
-	while (n < count && t->done_first != OFI_NONE) {
-		uint32_t index = t->done_first;
-		struct ofi_op *op = &t->ops[index];
+	while (n < count && t->initiator.done_first != OFI_NONE) {
+		uint32_t index = t->initiator.done_first;
+		struct ofi_op *op = &t->initiator.ops[index];
 
-		t->done_first = op->next;
-		if (t->done_first == OFI_NONE)
-			t->done_last = OFI_NONE;
+		t->initiator.done_first = op->next;
+		if (t->initiator.done_first == OFI_NONE)
+			t->initiator.done_last = OFI_NONE;
 		ret[n++] = (struct xm_transport_event){
 			.kind = XM_TRANSPORT_DONE,
 			.status = op->status,
@@ -102,12 +102,12 @@ static int near_desc(struct xm_transport *t, struct ofi_link *link,
 	if (!(link->info->domain_attr->mr_mode & FI_MR_LOCAL))
 		return 0;
 	for (uint32_t i = 0; i < OFI_SPANS_MAX; i++) {
-		uintptr_t base = (uintptr_t)t->spans[i].memory;
+		uintptr_t base = (uintptr_t)t->initiator.spans[i].memory;
 
-		if (link->near_mr[i] && (uintptr_t)local >= base &&
+		if (link->local_mr[i] && (uintptr_t)local >= base &&
 		    xm_span_fits((uintptr_t)local - base, size,
-				 t->spans[i].size)) {
-			*ret = fi_mr_desc(link->near_mr[i]);
+				 t->initiator.spans[i].size)) {
+			*ret = fi_mr_desc(link->local_mr[i]);
 			return 0;
 		}
 	}
@@ -121,13 +121,13 @@ int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_remote_mr 
 	struct fi_rma_iov spans[OFI_SCATTER_MAX];
 	struct ofi_link *link;
 	struct ofi_op *op;
-	uint32_t index = t->op_free;
+	uint32_t index = t->initiator.op_free;
 	size_t size = count * piece;
 	void *desc = NULL;
 	ssize_t error;
 
 	if (piece == 0 || piece > OFI_SIZE_MAX || count == 0 ||
-	    count > t->scatter || size > OFI_SIZE_MAX)
+	    count > t->initiator.scatter || size > OFI_SIZE_MAX)
 		return -EINVAL;
 	for (uint32_t i = 0; i < count; i++) {
 		if (offsets[i] > UINT64_MAX - remote->base)
@@ -135,7 +135,7 @@ int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_remote_mr 
 		spans[i] = (struct fi_rma_iov){ remote->base + offsets[i], piece,
 						remote->key };
 	}
-	if (peer >= t->links_used || t->target)
+	if (peer >= t->links_used || t->is_target)
 		return -ENOTCONN;
 	link = &t->links[peer];
 	if (link->state != OFI_LINK_UP)
@@ -144,7 +144,7 @@ int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_remote_mr 
 		return -EINVAL;
 	if (index == OFI_NONE)
 		return -EAGAIN;
-	op = &t->ops[index];
+	op = &t->initiator.ops[index];
 
 	struct iovec iov = { local, size };
 	struct fi_msg_rma message = {
@@ -172,14 +172,14 @@ int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_remote_mr 
 		return -ENOTCONN;
 	}
 
-	t->op_free = op->next;
+	t->initiator.op_free = op->next;
 	op->state = OFI_OP_POSTED;
 	op->token = token;
 	op->link = peer;
 	op->prev = OFI_NONE;
 	op->next = link->first;
 	if (link->first != OFI_NONE)
-		t->ops[link->first].prev = index;
+		t->initiator.ops[link->first].prev = index;
 	link->first = index;
 	link->posted++;
 	return 0;
@@ -200,9 +200,9 @@ static void link_failed(struct xm_transport *t, uint32_t index)
 	op = (uintptr_t)entry.op_context;
 	status = entry.err == FI_EACCES && t->scheme->eacces ? -EACCES
 							     : -ECANCELED;
-	if (op >= 1 && op <= t->depth &&
-	    t->ops[op - 1].state == OFI_OP_POSTED &&
-	    t->ops[op - 1].link == index)
+	if (op >= 1 && op <= t->initiator.depth &&
+	    t->initiator.ops[op - 1].state == OFI_OP_POSTED &&
+	    t->initiator.ops[op - 1].link == index)
 		op_finish(t, (uint32_t)op - 1, status);
 	if (status != -EACCES || t->scheme->type == FI_EP_MSG)
 		xm_ofi_link_down(t, index, -ECANCELED);
@@ -226,11 +226,11 @@ int xm_ofi_link_poll(struct xm_transport *t, uint32_t index,
 	for (ssize_t i = 0; i < got; i++) {
 		uintptr_t op = (uintptr_t)entries[i].op_context - 1;
 
-		XM_ASSERT(op < t->depth && t->ops[op].link == index);
+		XM_ASSERT(op < t->initiator.depth && t->initiator.ops[op].link == index);
 		op_unlink(t, (uint32_t)op);
 		ret[i] = (struct xm_transport_event){
 			.kind = XM_TRANSPORT_DONE,
-			.token = t->ops[op].token,
+			.token = t->initiator.ops[op].token,
 		};
 		op_free(t, (uint32_t)op);
 	}

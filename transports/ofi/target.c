@@ -48,8 +48,8 @@ static uint32_t tenant_find(struct xm_transport *t, uint64_t client)
 {
 	if (!over_msg(t))
 		return 0;
-	for (uint32_t i = 0; i < t->tenants_used; i++)
-		if (t->tenants[i].client == client)
+	for (uint32_t i = 0; i < t->target.tenants_used; i++)
+		if (t->target.tenants[i].client == client)
 			return i;
 	return OFI_NONE;
 }
@@ -60,15 +60,15 @@ static int tenant_open(struct xm_transport *t, uint64_t client, uint32_t *ret)
 	uint32_t i;
 	int error;
 
-	for (i = 0; i < t->tenants_max && t->tenants[i].client; i++)
+	for (i = 0; i < t->target.tenants_max && t->target.tenants[i].client; i++)
 		;
-	if (i == t->tenants_max)
+	if (i == t->target.tenants_max)
 		return xm_ofi_say(t, -ENOSPC, "more than %u clients",
-				  t->tenants_max);
-	tenant = &t->tenants[i];
+				  t->target.tenants_max);
+	tenant = &t->target.tenants[i];
 	memset(tenant, 0, sizeof(*tenant));
 	tenant->cq_fd = -1;
-	error = fi_domain(t->fabric, t->info, &tenant->domain, NULL);
+	error = fi_domain(t->target.fabric, t->info, &tenant->domain, NULL);
 	if (error)
 		return failed(t, "fi_domain", error);
 	error = xm_ofi_cq_open(t, tenant->domain, TENANT_CQ_SIZE, &tenant->cq,
@@ -78,9 +78,9 @@ static int tenant_open(struct xm_transport *t, uint64_t client, uint32_t *ret)
 		return error;
 	}
 	tenant->client = client;
-	xm_ofi_door_open(t, tenant->cq_fd, i);
-	if (i >= t->tenants_used)
-		t->tenants_used = i + 1;
+	xm_ofi_wakeup_add(t, tenant->cq_fd, i);
+	if (i >= t->target.tenants_used)
+		t->target.tenants_used = i + 1;
 	*ret = i;
 	return 0;
 }
@@ -98,7 +98,7 @@ static int tenant_have(struct xm_transport *t, uint64_t client, uint32_t *ret)
 static void exposure_free(struct xm_transport *t, struct ofi_exposure *e)
 {
 	XM_ASSERT(e->retired);
-	t->tenants[e->tenant].retired--;
+	t->target.tenants[e->tenant].retired--;
 	xm_ofi_view_close(&e->view);
 	e->client = 0;
 	e->retired = false;
@@ -106,8 +106,8 @@ static void exposure_free(struct xm_transport *t, struct ofi_exposure *e)
 
 static bool tickets_of(struct xm_transport *t, uint64_t client)
 {
-	for (uint32_t i = 0; i < t->tickets_max; i++)
-		if (t->tickets[i].client == client)
+	for (uint32_t i = 0; i < t->target.tickets_max; i++)
+		if (t->target.tickets[i].client == client)
 			return true;
 	return false;
 }
@@ -116,20 +116,20 @@ static bool tickets_of(struct xm_transport *t, uint64_t client)
  * itself once nothing of it is left. */
 static void tenant_settle(struct xm_transport *t, uint32_t index)
 {
-	struct ofi_tenant *tenant = &t->tenants[index];
+	struct ofi_tenant *tenant = &t->target.tenants[index];
 
 	if (!over_msg(t) || tenant->client == 0 || tenant->links)
 		return;
-	for (uint32_t i = 0; tenant->retired && i < t->exposures_used; i++) {
-		struct ofi_exposure *e = &t->exposures[i];
+	for (uint32_t i = 0; tenant->retired && i < t->target.exposures_used; i++) {
+		struct ofi_exposure *e = &t->target.exposures[i];
 
 		if (e->client && e->retired && e->tenant == index)
 			exposure_free(t, e);
 	}
 	if (tenant->exposures || tickets_of(t, tenant->client))
 		return;
-	xm_ofi_tenant_calm(t, index);
-	xm_ofi_door_close(t, tenant->cq_fd);
+	xm_ofi_tenant_forget_unarmed(t, index);
+	xm_ofi_wakeup_remove(t, tenant->cq_fd);
 	fi_close(&tenant->cq->fid);
 	fi_close(&tenant->domain->fid);
 	memset(tenant, 0, sizeof(*tenant));
@@ -137,8 +137,8 @@ static void tenant_settle(struct xm_transport *t, uint32_t index)
 
 void xm_ofi_tenant_leave(struct xm_transport *t, uint32_t index)
 {
-	XM_ASSERT(t->tenants[index].links > 0);
-	t->tenants[index].links--;
+	XM_ASSERT(t->target.tenants[index].links > 0);
+	t->target.tenants[index].links--;
 	tenant_settle(t, index);
 }
 
@@ -150,24 +150,24 @@ int xm_ofi_admit(struct xm_transport *t, uint64_t client, uint32_t lane,
 	uint32_t tenant;
 	int error;
 
-	if (!t->pool || client == 0)
+	if (!t->target.pool || client == 0)
 		return xm_ofi_say(t, -EINVAL, "admit: not listening, or no "
 					      "client");
 	if (!over_msg(t))
 		return 0;
-	for (uint32_t i = 0; i < t->tickets_max; i++) {
-		if (t->tickets[i].client)
+	for (uint32_t i = 0; i < t->target.tickets_max; i++) {
+		if (t->target.tickets[i].client)
 			continue;
 		error = tenant_have(t, client, &tenant);
 		if (error)
 			return error;
-		t->tickets[i].client = client;
-		t->tickets[i].lane = lane;
-		memcpy(t->tickets[i].bytes, ticket, XM_TICKET_SIZE);
+		t->target.tickets[i].client = client;
+		t->target.tickets[i].lane = lane;
+		memcpy(t->target.tickets[i].bytes, ticket, XM_TICKET_SIZE);
 		return 0;
 	}
 	return xm_ofi_say(t, -ENOSPC, "more than %u tickets not used yet",
-			  t->tickets_max);
+			  t->target.tickets_max);
 }
 
 /* Whose ticket this is, or 0; used up by asking. Looks at every byte of
@@ -180,19 +180,19 @@ static uint64_t ticket_use(struct xm_transport *t, const uint8_t *data,
 
 	if (size < XM_TICKET_SIZE)
 		return 0;
-	for (uint32_t i = 0; i < t->tickets_max; i++) {
-		unsigned difference = t->tickets[i].client == 0;
+	for (uint32_t i = 0; i < t->target.tickets_max; i++) {
+		unsigned difference = t->target.tickets[i].client == 0;
 
 		for (size_t j = 0; j < XM_TICKET_SIZE; j++)
-			difference |= t->tickets[i].bytes[j] ^ data[j];
+			difference |= t->target.tickets[i].bytes[j] ^ data[j];
 		if (!difference)
 			found = i;
 	}
 	if (found == OFI_NONE)
 		return 0;
-	client = t->tickets[found].client;
-	*ret_lane = t->tickets[found].lane;
-	memset(&t->tickets[found], 0, sizeof(t->tickets[found]));
+	client = t->target.tickets[found].client;
+	*ret_lane = t->target.tickets[found].lane;
+	memset(&t->target.tickets[found], 0, sizeof(t->target.tickets[found]));
 	return client;
 }
 
@@ -221,7 +221,7 @@ void xm_ofi_request(struct xm_transport *t, struct fi_info *info,
 	 * more, so a link of the new one is taken before. */
 	index = tenant == OFI_NONE ? OFI_NONE : xm_ofi_link_take(t);
 	if (index == OFI_NONE) {
-		fi_reject(t->pep, info->handle, NULL, 0);
+		fi_reject(t->target.pep, info->handle, NULL, 0);
 		fi_freeinfo(info);
 		return;
 	}
@@ -229,17 +229,17 @@ void xm_ofi_request(struct xm_transport *t, struct fi_info *info,
 	link->client = client;
 	link->lane = lane;
 	link->tenant = tenant;
-	t->tenants[tenant].links++;
+	t->target.tenants[tenant].links++;
 	lane_drop(t, index);
-	error = fi_endpoint(t->tenants[tenant].domain, info, &link->ep, NULL);
+	error = fi_endpoint(t->target.tenants[tenant].domain, info, &link->ep, NULL);
 	if (error) {
 		link->ep = NULL;
-		fi_reject(t->pep, info->handle, NULL, 0);
+		fi_reject(t->target.pep, info->handle, NULL, 0);
 	} else {
-		error = fi_ep_bind(link->ep, &t->eq->fid, 0);
+		error = fi_ep_bind(link->ep, &t->target.eq->fid, 0);
 		if (!error)
 			error = fi_ep_bind(link->ep,
-					   &t->tenants[tenant].cq->fid,
+					   &t->target.tenants[tenant].cq->fid,
 					   FI_TRANSMIT | FI_RECV);
 		if (!error)
 			error = fi_enable(link->ep);
@@ -273,32 +273,32 @@ int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
 	void *memory;
 	int error;
 
-	if (!t->pool || client == 0 || size == 0 ||
-	    !xm_span_fits(offset, size, t->pool_size))
+	if (!t->target.pool || client == 0 || size == 0 ||
+	    !xm_span_fits(offset, size, t->target.pool_size))
 		return xm_ofi_say(t, -EINVAL, "expose: outside the pool");
 	if (rights == 0 || (rights & ~XM_RIGHTS_ALL) != 0)
 		return xm_ofi_say(t, -EINVAL, "expose: no such rights");
 	if (rights != XM_RIGHTS_ALL && !t->scheme->revokes)
 		return xm_ofi_say(t, -EOPNOTSUPP, "expose: this provider lets"
 				  " whoever can read also write");
-	for (i = 0; i < t->exposures_max && t->exposures[i].client; i++)
+	for (i = 0; i < t->target.exposures_max && t->target.exposures[i].client; i++)
 		;
-	if (i == t->exposures_max)
+	if (i == t->target.exposures_max)
 		return xm_ofi_say(t, -ENOSPC, "more than %u spans exposed",
-				  t->exposures_max);
-	e = &t->exposures[i];
+				  t->target.exposures_max);
+	e = &t->target.exposures[i];
 	error = tenant_have(t, client, &index);
 	if (error)
 		return error;
-	tenant = &t->tenants[index];
+	tenant = &t->target.tenants[index];
 	memset(e, 0, sizeof(*e));
-	if (xm_ofi_view_open(t->pool, t->bank_size, offset, size, &e->view,
+	if (xm_ofi_view_open(t->target.pool, t->target.bank_size, offset, size, &e->view,
 			     &memory))
-		memory = t->pool + offset;
+		memory = t->target.pool + offset;
 	error = fi_mr_reg(tenant->domain, memory, size, access, 0, key, 0,
 			  &e->mr, NULL);
 	if (!error && (t->info->domain_attr->mr_mode & FI_MR_ENDPOINT)) {
-		error = t->rdm_ep ? fi_mr_bind(e->mr, &t->rdm_ep->fid, 0) : 0;
+		error = t->target.rdm_ep ? fi_mr_bind(e->mr, &t->target.rdm_ep->fid, 0) : 0;
 		if (!error)
 			error = fi_mr_enable(e->mr);
 		if (error)
@@ -309,8 +309,8 @@ int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
 		tenant_settle(t, index);
 		return failed(t, "fi_mr_reg", error);
 	}
-	if (i >= t->exposures_used)
-		t->exposures_used = i + 1;
+	if (i >= t->target.exposures_used)
+		t->target.exposures_used = i + 1;
 	e->client = client;
 	e->tenant = index;
 	tenant->exposures++;
@@ -326,15 +326,15 @@ int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
  * whose end would, so the oldest (lowest slot) has to go. */
 static void retired_limit(struct xm_transport *t, uint32_t index)
 {
-	if (t->tenants[index].retired < RETIRED_MAX)
+	if (t->target.tenants[index].retired < RETIRED_MAX)
 		return;
 	if (over_msg(t)) {
-		client_drop(t, t->tenants[index].client);
+		client_drop(t, t->target.tenants[index].client);
 		return;
 	}
-	for (uint32_t i = 0; i < t->exposures_used; i++) {
-		if (t->exposures[i].client && t->exposures[i].retired) {
-			exposure_free(t, &t->exposures[i]);
+	for (uint32_t i = 0; i < t->target.exposures_used; i++) {
+		if (t->target.exposures[i].client && t->target.exposures[i].retired) {
+			exposure_free(t, &t->target.exposures[i]);
 			return;
 		}
 	}
@@ -347,8 +347,8 @@ static void exposure_retire(struct xm_transport *t, struct ofi_exposure *e)
 	fi_close(&e->mr->fid);
 	e->mr = NULL;
 	e->retired = true;
-	t->tenants[tenant].exposures--;
-	t->tenants[tenant].retired++;
+	t->target.tenants[tenant].exposures--;
+	t->target.tenants[tenant].retired++;
 	if (!e->view.base || xm_ofi_view_retire(&e->view))
 		client_drop(t, e->client);
 	else
@@ -359,8 +359,8 @@ static void exposure_retire(struct xm_transport *t, struct ofi_exposure *e)
 void xm_ofi_conceal(struct xm_transport *t, uint64_t client,
 		    const struct xm_remote_mr *remote)
 {
-	for (uint32_t i = 0; i < t->exposures_used; i++) {
-		struct ofi_exposure *e = &t->exposures[i];
+	for (uint32_t i = 0; i < t->target.exposures_used; i++) {
+		struct ofi_exposure *e = &t->target.exposures[i];
 
 		if (e->client == client && !e->retired &&
 		    e->remote.key == remote->key && e->remote.base == remote->base) {
@@ -374,18 +374,18 @@ void xm_ofi_expel(struct xm_transport *t, uint64_t client)
 {
 	uint32_t tenant;
 
-	if (client == 0 || !t->target)
+	if (client == 0 || !t->is_target)
 		return;
 	tenant = tenant_find(t, client);
 	if (over_msg(t))
 		client_drop(t, client);
-	for (uint32_t i = 0; i < t->tickets_max; i++)
-		if (t->tickets[i].client == client)
-			memset(&t->tickets[i], 0, sizeof(t->tickets[i]));
-	for (uint32_t i = 0; i < t->exposures_used; i++)
-		if (t->exposures[i].client == client &&
-		    !t->exposures[i].retired)
-			exposure_retire(t, &t->exposures[i]);
+	for (uint32_t i = 0; i < t->target.tickets_max; i++)
+		if (t->target.tickets[i].client == client)
+			memset(&t->target.tickets[i], 0, sizeof(t->target.tickets[i]));
+	for (uint32_t i = 0; i < t->target.exposures_used; i++)
+		if (t->target.exposures[i].client == client &&
+		    !t->target.exposures[i].retired)
+			exposure_retire(t, &t->target.exposures[i]);
 	if (tenant != OFI_NONE)
 		tenant_settle(t, tenant);
 }
@@ -426,23 +426,23 @@ static void listener_guard(fid_t fid)
 
 static int listen_msg(struct xm_transport *t, struct xm_locator *ret)
 {
-	int error = xm_ofi_eq_open(t, t->fabric, &t->eq, &t->eq_fd);
+	int error = xm_ofi_eq_open(t, t->target.fabric, &t->target.eq, &t->target.eq_fd);
 
 	if (error)
 		return error;
-	xm_ofi_door_open(t, t->eq_fd, DOOR_OF_EQ);
-	error = fi_passive_ep(t->fabric, t->info, &t->pep, NULL);
+	xm_ofi_wakeup_add(t, t->target.eq_fd, DOOR_OF_EQ);
+	error = fi_passive_ep(t->target.fabric, t->info, &t->target.pep, NULL);
 	if (error) {
-		t->pep = NULL;
+		t->target.pep = NULL;
 		return failed(t, "fi_passive_ep", error);
 	}
-	error = fi_pep_bind(t->pep, &t->eq->fid, 0);
+	error = fi_pep_bind(t->target.pep, &t->target.eq->fid, 0);
 	if (!error)
-		error = fi_listen(t->pep);
+		error = fi_listen(t->target.pep);
 	if (error)
 		return failed(t, "fi_listen", error);
-	listener_guard(&t->pep->fid);
-	return xm_ofi_locator_make(t, &t->pep->fid, ret);
+	listener_guard(&t->target.pep->fid);
+	return xm_ofi_locator_make(t, &t->target.pep->fid, ret);
 }
 
 /* Of what others have read and written here: reading it makes progress as
@@ -454,14 +454,14 @@ static void counter_open(struct xm_transport *t, struct fid_domain *domain)
 
 	if (!t->scheme->counts)
 		return;
-	if (fi_cntr_open(domain, &attr, &t->rdm_cntr, NULL)) {
-		t->rdm_cntr = NULL;
+	if (fi_cntr_open(domain, &attr, &t->target.rdm_cntr, NULL)) {
+		t->target.rdm_cntr = NULL;
 		return;
 	}
-	if (fi_ep_bind(t->rdm_ep, &t->rdm_cntr->fid,
+	if (fi_ep_bind(t->target.rdm_ep, &t->target.rdm_cntr->fid,
 		       FI_REMOTE_READ | FI_REMOTE_WRITE)) {
-		fi_close(&t->rdm_cntr->fid);
-		t->rdm_cntr = NULL;
+		fi_close(&t->target.rdm_cntr->fid);
+		t->target.rdm_cntr = NULL;
 	}
 }
 
@@ -474,29 +474,29 @@ static int listen_rdm(struct xm_transport *t, struct xm_locator *ret)
 
 	if (error)
 		return error;
-	tenant = &t->tenants[index];
-	error = fi_endpoint(tenant->domain, t->info, &t->rdm_ep, NULL);
+	tenant = &t->target.tenants[index];
+	error = fi_endpoint(tenant->domain, t->info, &t->target.rdm_ep, NULL);
 	if (error) {
-		t->rdm_ep = NULL;
+		t->target.rdm_ep = NULL;
 		return failed(t, "fi_endpoint", error);
 	}
-	error = fi_av_open(tenant->domain, &attr, &t->rdm_av, NULL);
+	error = fi_av_open(tenant->domain, &attr, &t->target.rdm_av, NULL);
 	if (error) {
-		t->rdm_av = NULL;
+		t->target.rdm_av = NULL;
 		return failed(t, "fi_av_open", error);
 	}
-	error = fi_ep_bind(t->rdm_ep, &t->rdm_av->fid, 0);
+	error = fi_ep_bind(t->target.rdm_ep, &t->target.rdm_av->fid, 0);
 	if (!error)
-		error = fi_ep_bind(t->rdm_ep, &tenant->cq->fid,
+		error = fi_ep_bind(t->target.rdm_ep, &tenant->cq->fid,
 				   FI_TRANSMIT | FI_RECV);
 	counter_open(t, tenant->domain);
 	if (!error)
-		error = xm_ofi_enable(t->rdm_ep);
+		error = xm_ofi_enable(t->target.rdm_ep);
 	if (error)
 		return failed(t, "fi_enable", error);
 	if (t->scheme->inet)
-		listener_guard(&t->rdm_ep->fid);
-	return xm_ofi_locator_make(t, &t->rdm_ep->fid, ret);
+		listener_guard(&t->target.rdm_ep->fid);
+	return xm_ofi_locator_make(t, &t->target.rdm_ep->fid, ret);
 }
 
 int xm_ofi_listen(struct xm_transport *t, void *pool, size_t pool_size,
@@ -507,11 +507,11 @@ int xm_ofi_listen(struct xm_transport *t, void *pool, size_t pool_size,
 	void *ignored;
 	int error;
 
-	if (!t->target || t->pool || !pool || pool_size == 0)
+	if (!t->is_target || t->target.pool || !pool || pool_size == 0)
 		return xm_ofi_say(t, -EINVAL, "listen: not a target, no pool, "
 					      "or the second time");
 	xm_ofi_handlers_keep(&handlers);
-	error = fi_fabric(t->info->fabric_attr, &t->fabric, NULL);
+	error = fi_fabric(t->info->fabric_attr, &t->target.fabric, NULL);
 	if (error)
 		error = failed(t, "fi_fabric", error);
 	else
@@ -521,10 +521,10 @@ int xm_ofi_listen(struct xm_transport *t, void *pool, size_t pool_size,
 		xm_ofi_target_close(t);
 		return error;
 	}
-	t->pool = pool;
-	t->pool_size = pool_size;
-	if (xm_ofi_view_open(pool, t->bank_size, 0, 1, &probe, &ignored))
-		t->viewless = true;
+	t->target.pool = pool;
+	t->target.pool_size = pool_size;
+	if (xm_ofi_view_open(pool, t->target.bank_size, 0, 1, &probe, &ignored))
+		t->target.viewless = true;
 	xm_ofi_view_close(&probe);
 	return 0;
 }
@@ -540,25 +540,25 @@ static void fid_close(void *pointer)
 
 void xm_ofi_target_close(struct xm_transport *t)
 {
-	if (!t->target)
+	if (!t->is_target)
 		return;
 	for (uint32_t i = 0; i < t->links_used; i++)
 		xm_ofi_link_close(t, i);
-	fid_close(&t->rdm_ep);
-	fid_close(&t->rdm_cntr);
-	for (uint32_t i = 0; i < t->exposures_used; i++) {
-		if (t->exposures[i].client == 0)
+	fid_close(&t->target.rdm_ep);
+	fid_close(&t->target.rdm_cntr);
+	for (uint32_t i = 0; i < t->target.exposures_used; i++) {
+		if (t->target.exposures[i].client == 0)
 			continue;
-		fid_close(&t->exposures[i].mr);
-		xm_ofi_view_close(&t->exposures[i].view);
+		fid_close(&t->target.exposures[i].mr);
+		xm_ofi_view_close(&t->target.exposures[i].view);
 	}
-	fid_close(&t->rdm_av);
-	for (uint32_t i = 0; i < t->tenants_used; i++) {
-		fid_close(&t->tenants[i].cq);
-		fid_close(&t->tenants[i].domain);
+	fid_close(&t->target.rdm_av);
+	for (uint32_t i = 0; i < t->target.tenants_used; i++) {
+		fid_close(&t->target.tenants[i].cq);
+		fid_close(&t->target.tenants[i].domain);
 	}
-	t->exposures_used = t->tenants_used = 0;
-	fid_close(&t->pep);
-	fid_close(&t->eq);
-	fid_close(&t->fabric);
+	t->target.exposures_used = t->target.tenants_used = 0;
+	fid_close(&t->target.pep);
+	fid_close(&t->target.eq);
+	fid_close(&t->target.fabric);
 }
