@@ -16,7 +16,8 @@
  *	extmem.async_lock	transfers that are free, stuck, or done
  *	lane.lock		a lane's engine; the layout is read under any,
  *				and changed under all of them
- * A fault takes a lane's lock only. While one is held no mapped page is touched;
+ * A fault takes a lane's lock only. While one is held no mapped page is touched,
+ * nor ever by a thread of the library's own (faults.c ends the process else);
  * and from the first mapping on signals are blocked, lest a handler touch one on
  * a thread that holds what its fault needs.
  */

@@ -26,6 +26,7 @@
 struct xm_fault {
 	uint64_t page;
 	bool write;
+	int thread; /* that touched it, as the kernel numbers it; 0: not known */
 };
 
 struct xm_page_range {

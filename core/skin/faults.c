@@ -12,10 +12,54 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+/* --- who may touch ------------------------------------------------------------------ */
+
+/* In a handler, or with a lock: not by stdio. A handler that the program has for
+ * SIGABRT would run on this thread, and may touch external memory itself. */
+static _Noreturn void end_in_words(const char *text)
+{
+	syscall(SYS_write, STDERR_FILENO, text, strlen(text));
+	signal(SIGABRT, SIG_DFL);
+	abort();
+}
+
+/* Serving a fault takes the lock of its page's lane, and may need the keeper.
+ * So a thread of the library's own, and one that has that lane's lock, must
+ * not touch mapped memory: it would wait for itself, for ever, and so would
+ * everybody else. Nothing the library does on such a thread may read memory
+ * of the program's: neither its environment, nor anything else that a
+ * library that we call might look at. Where that is not so, this says it. */
+static void check_thread(const extmem *x, const void *address, int thread,
+			 bool ours)
+{
+	char text[400], holds[48] = "";
+	uint32_t lane = 0;
+
+	if (thread == 0)
+		return;
+	while (lane < x->lanes_count &&
+	       os_lock_owner(&x->lanes[lane].lock) != thread)
+		lane++;
+	if (lane < x->lanes_count)
+		snprintf(holds, sizeof(holds), " that holds lane %u",
+			 (unsigned)lane);
+	else if (!ours)
+		return;
+	snprintf(text, sizeof(text), "extmem: %s, %d,%s touched external "
+		 "memory, at %p: it would wait for itself for ever. A library "
+		 "that extmem calls, a function given to extmem_watch(), or "
+		 "extmem itself reads memory of the program's there; please "
+		 "report it\n",
+		 ours ? "a thread of extmem's own" : "a thread", thread, holds,
+		 address);
+	end_in_words(text);
+}
 
 /* --- inline: SIGBUS --------------------------------------------------------------- */
 
@@ -70,6 +114,26 @@ static extmem *client_at(const void *address)
 	return NULL;
 }
 
+/* Whether this thread has the lock of a lane. Then a handler of the program's
+ * must not run, whatever it was that the library has touched: it may touch
+ * external memory, or jump, and the lock would stay taken. */
+static bool holds_any_lane(void)
+{
+	int me = os_thread_id();
+
+	for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+		const extmem *x = atomic_load_explicit(&clients[i],
+						       memory_order_acquire);
+
+		for (uint32_t lane = 0; x != NULL && lane < x->lanes_count;
+		     lane++) {
+			if (os_lock_owner(&x->lanes[lane].lock) == me)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Was it a store? Where the machine does not say, a fault on a page that is
  * here can only be one. */
 static bool was_write(const ucontext_t *context)
@@ -107,11 +171,16 @@ static void on_sigbus(const struct sigaction *to, int number, siginfo_t *info,
 	extmem *x = client_at(info->si_addr);
 	uint64_t page;
 
+	if (x == NULL && holds_any_lane()) {
+		signal(SIGBUS, SIG_DFL);
+		return;
+	}
 	if (x == NULL) {
 		pass_on(to, number, info, context);
 		errno = error;
 		return;
 	}
+	check_thread(x, info->si_addr, os_thread_id(), os_thread_is_ours());
 	page = (uint64_t)((uint8_t *)info->si_addr - x->base) / XM_PAGE;
 	if (xm_serve(x, page, was_write(context)) != XM_VERDICT_DONE) {
 		if (atomic_load(&x->lost_said) == 2 &&
@@ -163,7 +232,7 @@ static void undo_providers(void)
 static int handler_begin(char *words, size_t words_size)
 {
 	struct sigaction action = {
-		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART,
+		.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART | SA_NODEFER,
 	};
 	struct sigaction now;
 
@@ -178,8 +247,11 @@ static int handler_begin(char *words, size_t words_size)
 		return -EBUSY;
 	}
 	action.sa_sigaction = handlers[level];
-	/* While a lane is locked no other handler may run on this thread. */
+	/* While a lane is locked no other handler may run on this thread. This
+	 * one may, to say what should not be; the kernel would end the process
+	 * without a word. */
 	sigfillset(&action.sa_mask);
+	sigdelset(&action.sa_mask, SIGBUS);
 	if (sigaction(SIGBUS, &action, &before[level]) == 0)
 		return 0;
 	snprintf(words, words_size, "SIGBUS: %s", strerror(errno));
@@ -238,6 +310,7 @@ static void inline_end(extmem *x)
 #define PENDING_MAX 256
 
 struct pending {
+	extmem *client;
 	struct fault faults[PENDING_MAX];
 	int count;
 };
@@ -274,12 +347,25 @@ static int read_faults(extmem *x, struct pending *p)
 	int room = PENDING_MAX - p->count;
 	int got = xm_uffd_faults(x->mapper, faults, room < 16 ? room : 16);
 
-	for (int i = 0; i < got; i++)
+	for (int i = 0; i < got; i++) {
+		int thread = faults[i].thread;
+
+		check_thread(x, x->base + faults[i].page * XM_PAGE, thread,
+			     thread == atomic_load(&x->keeper_thread.id));
 		p->faults[p->count++] = (struct fault){
 			.page = faults[i].page,
 			.write = faults[i].write,
 		};
+	}
 	return got;
+}
+
+/* Whoever has the lane that this thread waits for may wait for this thread. */
+static void look_meanwhile(void *context)
+{
+	struct pending *p = context;
+
+	read_faults(p->client, p);
 }
 
 /* Without a fault nothing is awaited: even busy sleeps in the end. */
@@ -290,7 +376,7 @@ static int read_faults(extmem *x, struct pending *p)
 static void *fault_run(void *argument)
 {
 	extmem *x = argument;
-	struct pending pending = { .count = 0 };
+	struct pending pending = { .client = x };
 	struct xm_wait wait = { .deadline_ns = XM_NEVER };
 	struct xm_spin spin;
 	uint64_t idle_ns = os_now_ns();
@@ -298,6 +384,7 @@ static void *fault_run(void *argument)
 	struct pollfd fd = { .fd = xm_uffd_descriptor(x->mapper),
 			     .events = POLLIN };
 
+	os_lock_meanwhile(look_meanwhile, &pending);
 	xm_spin_init(&spin, (enum xm_polling)x->settings.polling);
 	while (!atomic_load(&x->stopping)) {
 		uint32_t seen[XM_LANES_MAX];

@@ -111,6 +111,22 @@ static void relax(void)
 #define YIELD_SPINS 64
 #define RELAXES 64 /* looks before the processor is offered to others */
 
+/* Without a call of the dynamic linker, or of the kernel, at each use. */
+static _Thread_local int id __attribute__((tls_model("initial-exec")));
+static _Thread_local bool is_ours __attribute__((tls_model("initial-exec")));
+
+int os_thread_id(void)
+{
+	if (id == 0)
+		id = gettid();
+	return id;
+}
+
+bool os_thread_is_ours(void)
+{
+	return is_ours;
+}
+
 static bool try_take(struct os_lock *lock)
 {
 	uint32_t none = 0;
@@ -120,10 +136,21 @@ static bool try_take(struct os_lock *lock)
 		memory_order_relaxed);
 }
 
-void os_lock_take(struct os_lock *lock)
+static _Thread_local struct {
+	void (*look)(void *context);
+	void *context;
+} meanwhile __attribute__((tls_model("initial-exec")));
+
+void os_lock_meanwhile(void (*look)(void *context), void *context)
 {
-	if (try_take(lock))
-		return;
+	meanwhile.context = context;
+	meanwhile.look = look;
+}
+
+static void take_slowly(struct os_lock *lock)
+{
+	static const struct timespec second = { .tv_sec = 1 };
+
 	atomic_fetch_add_explicit(&lock->wanting, 1, memory_order_relaxed);
 	for (unsigned i = 0; i < LOCK_SPINS + LOCK_YIELDS; i++) {
 		if (i < LOCK_SPINS)
@@ -136,19 +163,36 @@ void os_lock_take(struct os_lock *lock)
 			goto taken;
 	}
 	while (atomic_exchange_explicit(&lock->word, 2,
-					memory_order_acquire) != 0)
-		syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL,
-			NULL, 0);
+					memory_order_acquire) != 0) {
+		if (syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2,
+			    meanwhile.look != NULL ? &second : NULL, NULL,
+			    0) != 0 && errno == ETIMEDOUT)
+			meanwhile.look(meanwhile.context);
+	}
 taken:
 	atomic_fetch_sub_explicit(&lock->wanting, 1, memory_order_relaxed);
 }
 
+void os_lock_take(struct os_lock *lock)
+{
+	if (!try_take(lock))
+		take_slowly(lock);
+	atomic_store_explicit(&lock->owner, os_thread_id(),
+			      memory_order_relaxed);
+}
+
 void os_lock_give(struct os_lock *lock)
 {
+	atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
 	if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) ==
 	    2)
 		syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL,
 			NULL, 0);
+}
+
+int os_lock_owner(const struct os_lock *lock)
+{
+	return atomic_load_explicit(&lock->owner, memory_order_relaxed);
 }
 
 bool os_lock_wanted(const struct os_lock *lock)
@@ -199,13 +243,15 @@ void os_sleep_on(struct pollfd *fds, unsigned count,
 	ppoll(fds, count, &time, NULL);
 }
 
+#define BUS (UINT64_C(1) << (SIGBUS - 1))
+
 void os_signals_block(struct os_signals *ret_old)
 {
-	uint64_t all = ~UINT64_C(0);
+	uint64_t most = ~BUS;
 
 	ret_old->blocked = true;
-	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, &ret_old->mask,
-		sizeof(all));
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &most, &ret_old->mask,
+		sizeof(most));
 }
 
 void os_signals_restore(const struct os_signals *old)
@@ -235,15 +281,30 @@ void os_look_again(unsigned turn, bool crowded, uint64_t most_ns)
 
 /* --- threads ------------------------------------------------------------------ */
 
+static void *thread_run(void *argument)
+{
+	struct os_thread *thread = argument;
+	const uint64_t bus = BUS;
+
+	is_ours = true;
+	atomic_store(&thread->id, os_thread_id());
+	/* Whoever made it may have had that one blocked. */
+	syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &bus, NULL, sizeof(bus));
+	return thread->run(thread->argument);
+}
+
 int os_thread_start(struct os_thread *thread, void *(*run)(void *),
 		    void *argument)
 {
 	struct os_signals old;
 	int rc;
 
+	thread->run = run;
+	thread->argument = argument;
+	atomic_store(&thread->id, 0);
 	/* A thread inherits the mask: no signal of the program's lands there. */
 	os_signals_block(&old);
-	rc = pthread_create(&thread->thread, NULL, run, argument);
+	rc = pthread_create(&thread->thread, NULL, thread_run, thread);
 	os_signals_restore(&old);
 	return -rc;
 }

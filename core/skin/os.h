@@ -39,11 +39,17 @@ void os_memory_give(void *memory, size_t size);
 struct os_lock {
 	_Atomic uint32_t word; /* 0 free, 1 taken, 2 taken and slept for */
 	_Atomic uint32_t wanting; /* threads that found it taken */
+	_Atomic int owner; /* the thread that has it, by os_thread_id(); or 0 */
 };
 
 void os_lock_take(struct os_lock *);
 void os_lock_give(struct os_lock *);
 
+/* From now on this thread calls `look` every second that it waits for a lock. */
+void os_lock_meanwhile(void (*look)(void *context), void *context);
+/* Which thread has it; 0: none. For a thread that asks about itself, or about
+ * one that stands still, the answer holds until that thread goes on. */
+int os_lock_owner(const struct os_lock *);
 /* True while somebody waits for this lock, which the caller holds. */
 bool os_lock_wanted(const struct os_lock *);
 /* After giving it: a moment in which one who waits can have it. */
@@ -56,8 +62,8 @@ void os_word_sleep(const _Atomic uint32_t *word, uint32_t seen,
 		   uint64_t timeout_ns);
 void os_word_wake(const _Atomic uint32_t *word);
 
-/* All signals that can be, blocked for this thread. By the system call, so
- * that no interposed sigprocmask() hears of it. Restoring what was not blocked
+/* All signals that can be, blocked for this thread, but SIGBUS: see os_thread.
+ * By the system call, so that no interposed sigprocmask() hears of it. Restoring what was not blocked
  * does nothing. */
 struct os_signals {
 	uint64_t mask;
@@ -66,14 +72,23 @@ struct os_signals {
 void os_signals_block(struct os_signals *ret_old);
 void os_signals_restore(const struct os_signals *old);
 
-/* Threads; they start with every signal blocked. */
+/* Threads of the library's own. They start with every signal blocked but SIGBUS,
+ * by which a touch of external memory is told: they never touch any, and the
+ * handler says so in words (faults.c). The struct stays until join(). */
 struct os_thread {
 	pthread_t thread;
+	void *(*run)(void *);
+	void *argument;
+	_Atomic int id; /* os_thread_id() of it; 0: it has not begun */
 	void *other; /* the simulator's */
 };
 
 int os_thread_start(struct os_thread *, void *(*run)(void *), void *argument);
 void os_thread_join(struct os_thread *);
+/* The number of this thread, as the kernel has it. */
+int os_thread_id(void);
+/* Whether os_thread_start() made this thread. */
+bool os_thread_is_ours(void);
 
 /* A pointer of this thread's own, NULL at first. A thread that ends with one that
  * is not NULL has `end` called with it, which is always the same function. */

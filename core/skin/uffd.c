@@ -369,8 +369,9 @@ static int open_descriptor(struct xm_mapper *m, enum xm_uffd_way way,
 		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP,
 	};
 
-	if (m->ops == &inline_ops)
-		api.features |= UFFD_FEATURE_SIGBUS;
+	/* In place of messages; or messages that say which thread it was. */
+	api.features |= m->ops == &inline_ops ? UFFD_FEATURE_SIGBUS
+					      : UFFD_FEATURE_THREAD_ID;
 	if (capabilities->poisons && m->ops == &thread_ops)
 		api.features |= XM_UFFD_FEATURE_POISON;
 	m->fd = xm_uffd_way_open(way);
@@ -503,6 +504,7 @@ int xm_uffd_faults(struct xm_mapper *m, struct xm_fault *ret, int count)
 			continue;
 		ret[got].page = (at - (uint64_t)(uintptr_t)m->base) /
 				m->page_size;
+		ret[got].thread = (int)message->arg.pagefault.feat.ptid;
 		ret[got].write = (flags & UFFD_PAGEFAULT_FLAG_WRITE) != 0 ||
 				 (flags & UFFD_PAGEFAULT_FLAG_WP) != 0;
 		got++;

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -224,6 +225,103 @@ static void a_foreign_sigbus_without_a_handler_ends_the_program(void)
 	status = act_wait(pid);
 	close(out);
 	CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+}
+
+/* --- touches that would wait for themselves ------------------------------------------ */
+
+static uint8_t *away; /* a page that is not here */
+static _Atomic bool keeper_touches;
+
+/* In front of libc's: the keeper reads eight bytes, the kicks it had. */
+__attribute__((visibility("default")))
+ssize_t read(int fd, void *ret, size_t size)
+{
+	if (size == sizeof(uint64_t) && atomic_load(&keeper_touches) &&
+	    gettid() != getpid())
+		*(uint8_t *)ret = *(volatile uint8_t *)away;
+	return syscall(SYS_read, fd, ret, size);
+}
+
+static void touch_away(void *context, void *address, const void *contents,
+		       size_t pages)
+{
+	(void)context;
+	(void)address;
+	(void)contents;
+	(void)pages;
+	(void)*(volatile uint8_t *)away;
+}
+
+static void touch_nothing(void *context)
+{
+	(void)context;
+}
+
+static int act_touch(int argc, char **argv)
+{
+	static const struct extmem_watch watch = {
+		.size = sizeof(watch), .change = touch_away,
+		.changed = touch_nothing,
+	};
+	extmem_region *region, *other;
+	void *memory;
+	extmem *x;
+
+	if (argc < 3 || dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
+		return 1;
+	x = client_open(argv[0], argv[1], "local=2M", NULL);
+	if (x == NULL)
+		return 2;
+	if (extmem_region_alloc(x, "touch", REGION, &region) != 0 ||
+	    extmem_map(region, 0, 0, &memory) != 0)
+		return 1;
+	pattern_fill(memory, 0, REGION, 1);
+	if (extmem_advise(region, 0, 0, EXTMEM_COLD) != 0)
+		return 1;
+	away = (uint8_t *)memory + REGION - PAGE;
+	printf("away %p\n", (void *)away);
+	fflush(stdout);
+	if (strcmp(argv[2], "keeper") == 0) {
+		atomic_store(&keeper_touches, true);
+		extmem_region_alloc(x, "other", REGION, &other);
+	} else if (extmem_watch(x, &watch) == 0) {
+		extmem_pin(x, memory, 1, 1);
+	}
+	return 0;
+}
+
+static void a_touch_that_would_wait_for_itself_ends_in_words(void)
+{
+	static const char *const who[] = { "keeper", "watch" };
+
+	for (int i = 0; i < 4; i++) {
+		const char *arguments[] = { home.address, pagings[i / 2],
+					    who[i % 2], NULL };
+		char said[2000] = "", *address, *words;
+		size_t used = 0;
+		ssize_t got;
+		int out, status;
+		pid_t pid = act_start("touch", arguments, &out);
+
+		CU_ASSERT_FATAL(pid > 0);
+		status = act_wait(pid);
+		while ((got = read(out, said + used,
+				   sizeof(said) - 1 - used)) > 0)
+			used += (size_t)got;
+		close(out);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+			continue; /* that paging is not permitted here */
+		CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		words = strstr(said, "extmem: a thread");
+		CU_ASSERT_FATAL(words != NULL);
+		CU_ASSERT((strstr(words, "of extmem's own") != NULL) ==
+			  (i % 2 == 0));
+		CU_ASSERT((strstr(words, "holds lane 0") != NULL) ==
+			  (i % 2 == 1));
+		address = strstr(said, "away ") + 5;
+		address[strcspn(address, "\n")] = '\0';
+		CU_ASSERT(strstr(words, address) != NULL);
+	}
 }
 
 static uint8_t *handler_memory;
@@ -610,12 +708,14 @@ static void a_watch_is_told_the_contents_before_each_page_can_change(void)
 int main(int argc, char **argv)
 {
 	static const struct act acts[] = { { "foreign", act_foreign },
+					   { "touch", act_touch },
 					   { NULL, NULL } };
 	static const CU_TestInfo tests[] = {
 		XM_TEST(the_way_of_paging_is_visible),
 		XM_TEST(a_foreign_sigbus_reaches_the_programs_handler),
 		XM_TEST(handlers_that_stand_on_each_other_end_at_the_programs),
 		XM_TEST(a_foreign_sigbus_without_a_handler_ends_the_program),
+		XM_TEST(a_touch_that_would_wait_for_itself_ends_in_words),
 		XM_TEST(a_signal_handler_may_touch_external_memory),
 		XM_TEST(a_watch_is_told_the_contents_before_each_page_can_change),
 		XM_TEST(threads_that_meet_at_every_page_lose_no_store),
