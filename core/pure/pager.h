@@ -41,7 +41,7 @@
  *	wasted <= used + XM_PAGER_CREDIT + stage + XM_PAGER_WINDOWS windows
  *
  * The true number is within an eighth of the pages used, and such a constant,
- * of the one counted (tests/unit/test_pager.c asks many patterns): too many are
+ * of the one counted (tests/unit/test_pager_ahead.c asks many patterns): too many are
  * counted where runs end within a window, or more than XM_PAGER_WINDOWS streams
  * take turns, or threads of one stream overtake each other; too few where
  * touches are dense but not complete. What XM_PAGER_WILLNEED asked for is counted

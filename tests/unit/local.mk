@@ -14,7 +14,12 @@ xm_tests += \
 	tests/unit/test_loop \
 	tests/unit/test_options \
 	tests/unit/test_pager \
+	tests/unit/test_pager_ahead \
+	tests/unit/test_pager_explicit \
+	tests/unit/test_pager_meaning \
 	tests/unit/test_pager_model \
+	tests/unit/test_pager_reclaim \
+	tests/unit/test_pager_writeback \
 	tests/unit/test_parsers \
 	tests/unit/test_path \
 	tests/unit/test_rand \
@@ -33,6 +38,7 @@ xm_tests += \
 	tests/unit/test_words \
 	$(NULL)
 noinst_HEADERS += \
+	tests/unit/pager_rig.h \
 	tests/unit/replay.h \
 	tests/unit/service_rig.h \
 	tests/unit/wire_sample.h \
@@ -88,7 +94,12 @@ xm_pure_tests = \
 	tests/unit/test_layout \
 	tests/unit/test_list \
 	tests/unit/test_pager \
+	tests/unit/test_pager_ahead \
+	tests/unit/test_pager_explicit \
+	tests/unit/test_pager_meaning \
 	tests/unit/test_pager_model \
+	tests/unit/test_pager_reclaim \
+	tests/unit/test_pager_writeback \
 	tests/unit/test_path \
 	tests/unit/test_rand \
 	tests/unit/test_service \
