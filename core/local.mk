@@ -35,6 +35,9 @@ libxm_ground_la_SOURCES += \
 	core/pure/trace.c \
 	core/pure/trace.h \
 	core/pure/transport.h \
+	core/pure/volume.c \
+	core/pure/volume.h \
+	core/pure/volume_io.c \
 	core/pure/wire.c \
 	core/pure/wire.h \
 	$(NULL)
@@ -48,6 +51,7 @@ libxm_first_la_SOURCES = \
 	core/engine/engine.h \
 	core/engine/engine_effects.c \
 	core/engine/engine_parts.h \
+	core/engine/engine_post.c \
 	core/engine/keeper.c \
 	core/engine/keeper.h \
 	$(NULL)

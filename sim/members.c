@@ -7,14 +7,13 @@
 
 bool members_find(extmem *x, uint64_t page, uint32_t member, struct member *ret)
 {
-	uint32_t hint = 0;
-	const struct xm_segment *s = xm_layout_find(&x->layout, page, &hint);
+	struct xm_place place;
 
-	if (member > 0 || s == NULL || s->lost)
+	if (!xm_volume_place(&x->volume, page, member, &place))
 		return false;
-	ret->appliance = s->appliance;
-	ret->key = s->remote.key;
-	ret->offset = s->remote_offset + (page - s->page) * XM_PAGE;
+	ret->appliance = place.appliance;
+	ret->key = place.remote.key;
+	ret->offset = place.offset;
 	return true;
 }
 

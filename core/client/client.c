@@ -200,7 +200,7 @@ static int lane_open(extmem *x, struct lane *lane)
 		.loss_ns = x->settings.loss_timeout_ns,
 		.mapper_ops = xm_uffd_ops(x->mapper),
 		.mapper = x->mapper,
-		.layout = &x->layout,
+		.volume = &x->volume,
 		.lane = (uint32_t)(lane - x->lanes),
 		.trace = os_trace(),
 	};
@@ -605,13 +605,14 @@ static int arena_open(extmem *x)
 	x->block_pages = x->lanes_count == 1 ? x->arena_size / XM_PAGE : 512;
 	x->arena_memory_size = xm_extent_memory_size(2 * XM_REGIONS_MAX);
 	x->arena_memory = os_memory_take(x->arena_memory_size);
-	x->segments = os_memory_take(XM_SEGMENTS_MAX *
-				     sizeof(struct xm_segment));
-	if (x->arena_memory == NULL || x->segments == NULL)
+	x->volume_memory =
+		os_memory_take(xm_volume_memory_size(XM_SEGMENTS_MAX));
+	if (x->arena_memory == NULL || x->volume_memory == NULL)
 		return xm_fail(-ENOMEM, "extmem_open: out of memory");
 	xm_extent_init(&x->arena, x->arena_size, XM_SPAN_GRANULE,
 		       2 * XM_REGIONS_MAX, x->arena_memory);
-	xm_layout_init(&x->layout, x->segments, XM_SEGMENTS_MAX);
+	xm_volume_init(&x->volume, XM_SEGMENTS_MAX, XM_PAGE,
+		       x->volume_memory);
 	return 0;
 }
 
@@ -704,8 +705,8 @@ static void destroy(extmem *x)
 	if (x->mapper != NULL)
 		xm_uffd_close(x->mapper);
 	os_memory_give(x->arena_memory, x->arena_memory_size);
-	os_memory_give(x->segments,
-		       XM_SEGMENTS_MAX * sizeof(struct xm_segment));
+	os_memory_give(x->volume_memory,
+		       xm_volume_memory_size(XM_SEGMENTS_MAX));
 	xm_async_close(x);
 	if (x->options != NULL)
 		xm_options_close(x->options);

@@ -8,13 +8,13 @@
  * (statistics, information).
  *
  * Locks, in the order in which they may be taken:
- *	extmem.regions_lock	the list of regions, the arena, the layout
+ *	extmem.regions_lock	the list of regions, the arena, the volume
  *	cache.lock		a thread's cache of objects, as it ends
  *	extmem_region.lock	slabs, objects, mappings of one region
  *	extmem.registered_lock	memory that was registered
  *	extmem.control_lock	sessions, waiters
  *	extmem.async_lock	transfers that are free, stuck, or done
- *	lane.lock		a lane's engine; the layout is read under any,
+ *	lane.lock		a lane's engine; the volume is read under any,
  *				and changed under all of them
  * A fault takes a lane's lock only. While one is held no mapped page is touched,
  * nor ever by a thread of the library's own (faults.c ends the process else);
@@ -32,7 +32,7 @@
 #include "core/extmem.h"
 #include "common/heap.h"
 #include "core/engine/keeper.h"
-#include "core/pure/layout.h"
+#include "core/pure/volume.h"
 #include "common/list.h"
 #include "common/options.h"
 #include "core/skin/os.h"
@@ -156,8 +156,8 @@ struct extmem {
 	struct xm_extent arena;
 	void *arena_memory;
 	size_t arena_memory_size;
-	struct xm_layout layout;
-	struct xm_segment *segments;
+	struct xm_volume volume;
+	void *volume_memory;
 
 	struct os_mutex control_lock;
 	struct os_cond control_changed;

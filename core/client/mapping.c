@@ -32,24 +32,24 @@ static unsigned latency_bucket(uint64_t ns)
 }
 
 /* Which appliance, for the person who will ask. Written once. */
-static void note_lost(extmem *x, struct lane *lane, uint64_t page)
+static void note_lost(extmem *x, uint64_t page)
 {
-	struct xm_segment *segment =
-		xm_layout_find(&x->layout, page, &lane->engine.hint);
+	bool lost;
+	uint32_t appliances = xm_volume_appliances(&x->volume, page, &lost);
 	int none = 0;
 
 	atomic_fetch_add(&x->lost_pages, 1);
-	if (segment == NULL ||
+	if (appliances == 0 ||
 	    !atomic_compare_exchange_strong(&x->lost_said, &none, 1))
 		return;
 	/* snprintf of strings and integers takes no lock and no memory. */
 	snprintf(x->lost_words, sizeof(x->lost_words),
 		 "extmem: the page at %p is lost: appliance %s %s\n",
 		 (void *)(x->base + page * XM_PAGE),
-		 xm_address_of(x, segment->appliance),
-		 segment->lost ? "does not hold our memory any more "
-				 "(it was restarted, or our lease ended)"
-			       : "is out of reach");
+		 xm_address_of(x, (uint32_t)__builtin_ctz(appliances)),
+		 lost ? "does not hold our memory any more "
+			"(it was restarted, or our lease ended)"
+		      : "is out of reach");
 	atomic_store(&x->lost_said, 2);
 }
 
@@ -72,7 +72,7 @@ static void served(extmem *x, struct lane *lane, const struct fault *f,
 	if (verdict == XM_VERDICT_DONE)
 		lane->latency[latency_bucket(os_now_ns() - f->began_ns)]++;
 	else if (verdict != XM_VERDICT_WAIT)
-		note_lost(x, lane, f->page);
+		note_lost(x, f->page);
 }
 
 enum xm_verdict xm_serve_once(extmem *x, struct fault *f)
@@ -293,18 +293,11 @@ static void set_attached(extmem_region *region, uint64_t offset,
 	uint64_t page = (region->address + offset) / XM_PAGE;
 	uint64_t limit = page + size / XM_PAGE;
 	struct os_signals old;
-	uint32_t hint = 0;
 
 	xm_lanes_lock(x, &old);
 	for (uint32_t i = 0; i < x->lanes_count; i++)
 		atomic_store(&x->lanes[i].mapped, true);
-	while (page < limit) {
-		struct xm_segment *s = xm_layout_find(&x->layout, page, &hint);
-
-		XM_ASSERT(s != NULL);
-		s->attached = attached;
-		page = s->page + s->count;
-	}
+	xm_volume_set_attached(&x->volume, page, limit, attached);
 	xm_lanes_unlock(x, &old);
 }
 
@@ -490,7 +483,6 @@ int extmem_contains(const extmem *cx, const void *address)
 	extmem *x = (extmem *)(uintptr_t)cx; /* its lock is taken */
 	uint64_t offset = (uint64_t)((const uint8_t *)address - x->base);
 	struct lane *lane;
-	struct xm_segment *s;
 	struct os_signals old;
 	bool mapped;
 
@@ -498,8 +490,7 @@ int extmem_contains(const extmem *cx, const void *address)
 		return 0;
 	lane = &x->lanes[xm_lane_of(x, offset / XM_PAGE)];
 	xm_lane_lock(lane, &old);
-	s = xm_layout_find(&x->layout, offset / XM_PAGE, &lane->engine.hint);
-	mapped = s != NULL && s->attached;
+	mapped = xm_engine_attached(&lane->engine, offset / XM_PAGE);
 	xm_lane_unlock(lane, &old);
 	return mapped;
 }
@@ -567,30 +558,15 @@ int extmem_advise(extmem_region *region, uint64_t offset, uint64_t size,
 
 /* --- pins -------------------------------------------------------------------------------------------- */
 
-static bool is_attached(extmem *x, struct lane *lane, uint64_t page)
-{
-	struct xm_segment *segment =
-		xm_layout_find(&x->layout, page, &lane->engine.hint);
-
-	return segment != NULL && segment->attached;
-}
-
 /* The first page from this one on that is mapped, or `limit`. */
 static uint64_t mapped_from(extmem *x, uint64_t page, uint64_t limit)
 {
 	struct lane *lane = &x->lanes[0];
-	uint64_t next = limit;
 	struct os_signals old;
+	uint64_t next;
 
 	xm_lane_lock(lane, &old);
-	for (uint32_t i = 0; i < x->layout.count; i++) {
-		const struct xm_segment *s = &x->layout.segments[i];
-
-		if (!s->attached || s->page + s->count <= page)
-			continue;
-		next = xm_min(limit, xm_max(page, s->page));
-		break;
-	}
+	next = xm_volume_attached_from(&x->volume, page, limit);
 	xm_lane_unlock(lane, &old);
 	return next;
 }
@@ -611,7 +587,7 @@ static int pin_page(extmem *x, uint64_t page, bool write, uint64_t deadline_ns)
 		enum xm_verdict verdict;
 
 		xm_lane_lock(lane, &old);
-		if (!is_attached(x, lane, page)) {
+		if (!xm_engine_attached(&lane->engine, page)) {
 			xm_lane_unlock(lane, &old);
 			return 2;
 		}
@@ -627,7 +603,7 @@ static int pin_page(extmem *x, uint64_t page, bool write, uint64_t deadline_ns)
 				xm_lane_wait(lane, &wait);
 		}
 		if (verdict == XM_VERDICT_LOST)
-			note_lost(x, lane, page);
+			note_lost(x, page);
 		xm_lane_unlock(lane, &old);
 		switch (verdict) {
 		case XM_VERDICT_DONE: return 0;
@@ -666,7 +642,7 @@ static void unpin_pages(extmem *x, uint64_t page, uint64_t limit)
 		bool mapped;
 
 		xm_lane_lock(lane, &old);
-		mapped = is_attached(x, lane, page);
+		mapped = xm_engine_attached(&lane->engine, page);
 		xm_engine_event(&lane->engine, &ev);
 		xm_lane_unlock(lane, &old);
 		page++;

@@ -4,7 +4,7 @@
  * inside them without one. See client.h for the locks.
  *
  * The life of an allocation: extmem_region_alloc() reserves addresses, asks
- * appliances for extents (ALLOC), and adds them to the layout as segments;
+ * appliances for extents (ALLOC), and adds them to the volume as segments;
  * extmem_slab_alloc() and extmem_object_alloc() then carve the region with
  * local tables only.
  */
@@ -34,26 +34,23 @@ static void turn_give(extmem *x)
 
 /* --- segments --------------------------------------------------------------------- */
 
-static void segment_add(extmem *x, const struct xm_segment *segment,
-			int *ret_rc)
+static int segment_add(extmem *x, const struct xm_segment *segment)
 {
 	struct os_signals old;
+	int rc;
 
 	xm_lanes_lock(x, &old);
-	*ret_rc = xm_layout_add(&x->layout, segment);
-	for (uint32_t l = 0; l < x->lanes_count && *ret_rc == 0; l++)
-		x->lanes[l].engine.peers[segment->appliance].segments++;
+	rc = xm_volume_add(&x->volume, segment);
 	xm_lanes_unlock(x, &old);
+	return rc;
 }
 
-static void segment_remove(extmem *x, uint64_t page, uint32_t appliance)
+static void segment_remove(extmem *x, uint64_t page)
 {
 	struct os_signals old;
 
 	xm_lanes_lock(x, &old);
-	xm_layout_remove(&x->layout, page);
-	for (uint32_t l = 0; l < x->lanes_count; l++)
-		x->lanes[l].engine.peers[appliance].segments--;
+	xm_volume_remove(&x->volume, page);
 	xm_lanes_unlock(x, &old);
 }
 
@@ -98,7 +95,9 @@ static int segment_take(extmem *x, const extmem_region *region,
 			struct offer *ret)
 {
 	struct xm_message take = { .kind = XM_ALLOC };
-	struct xm_segment segment = { .page = address / XM_PAGE };
+	struct xm_segment segment = { .page = address / XM_PAGE,
+				      .members_count = 1 };
+	struct xm_member *member = &segment.members[0];
 	struct waiter waiter;
 	const struct xm_allocated *taken;
 	int rc;
@@ -123,13 +122,12 @@ static int segment_take(extmem *x, const extmem_region *region,
 		return ret->status = -EPROTO;
 	}
 	segment.count = size / XM_PAGE;
-	segment.appliance = appliance;
 	segment.region = region->number;
-	segment.lease = waiter.lease;
-	segment.extent = taken->extent;
-	segment.epoch = taken->epoch;
-	segment.remote = taken->remote;
-	segment_add(x, &segment, &rc);
+	member->appliance = appliance;
+	member->lease = waiter.lease;
+	member->extent = taken->extent;
+	member->remote = taken->remote;
+	rc = segment_add(x, &segment);
 	if (rc != 0) {
 		extent_give(x, appliance, taken->extent);
 		snprintf(ret->words, sizeof(ret->words), "%d segments are in "
@@ -142,25 +140,29 @@ static int segment_take(extmem *x, const extmem_region *region,
 /* Gives back the segments of [address, end), last first. */
 static int segments_give(extmem *x, uint64_t address, uint64_t end)
 {
-	uint32_t hint = 0;
 	int rc = 0;
 
 	while (end > address) {
-		struct xm_segment *s, copy;
+		struct xm_segment s;
 		struct os_signals old;
-		int last;
+		bool there;
 
 		xm_lanes_lock(x, &old);
-		s = xm_layout_find(&x->layout, end / XM_PAGE - 1, &hint);
-		XM_ASSERT(s != NULL && s->page * XM_PAGE >= address);
-		copy = *s;
+		there = xm_volume_segment(&x->volume, end / XM_PAGE - 1, &s);
+		XM_ASSERT(there && s.page * XM_PAGE >= address);
 		xm_lanes_unlock(x, &old);
-		segment_remove(x, copy.page, copy.appliance);
-		last = copy.lost ? 0
-				 : extent_give(x, copy.appliance, copy.extent);
-		if (rc == 0)
-			rc = last;
-		end = copy.page * XM_PAGE;
+		segment_remove(x, s.page);
+		for (uint32_t k = 0; k < s.members_count; k++) {
+			const struct xm_member *member = &s.members[k];
+			int last = member->lost
+					   ? 0
+					   : extent_give(x, member->appliance,
+							 member->extent);
+
+			if (rc == 0)
+				rc = last;
+		}
+		end = s.page * XM_PAGE;
 	}
 	return rc;
 }
@@ -255,6 +257,36 @@ static int segments_take(extmem *x, const extmem_region *region,
 
 /* --- paths ---------------------------------------------------------------------------- */
 
+/* Can the lane reach the page? Else `words` says why not. *ret_next is the first
+ * page of the next segment. */
+static enum xm_reach page_reach(extmem *x, struct lane *lane, uint64_t page,
+				uint64_t *ret_next, char *words,
+				size_t words_size)
+{
+	struct xm_volume_page at;
+	struct xm_lane_peer *peer;
+	struct os_signals old;
+	const char *said;
+	bool there;
+
+	xm_lane_lock(lane, &old);
+	xm_lane_turn(lane);
+	there = xm_volume_look(&lane->engine.io, page,
+			       xm_engine_clock(&lane->engine), &at);
+	XM_ASSERT(there);
+	*ret_next = at.limit;
+	if (at.reach != XM_REACH_UP) {
+		peer = &lane->engine.peers[at.appliance];
+		said = peer->ops->words(peer->transport);
+		snprintf(words, words_size, "appliance %s answers, but its "
+			 "memory cannot be reached%s%s",
+			 xm_address_of(x, at.appliance),
+			 said[0] != '\0' ? ": " : "", said);
+	}
+	xm_lane_unlock(lane, &old);
+	return at.reach;
+}
+
 /* Memory that cannot be reached is of no use: wait until every lane can. */
 static int paths_wait(extmem *x, const extmem_region *region, char *words,
 		      size_t words_size)
@@ -271,25 +303,10 @@ static int paths_wait(extmem *x, const extmem_region *region, char *words,
 
 		for (uint64_t p = page; p < limit;) {
 			uint32_t seen = xm_lane_seen(lane);
-			struct xm_segment *s;
-			struct os_signals old;
-			enum xm_reach reach;
-			struct xm_lane_peer *peer;
 			uint64_t next, now_ns;
-			char said[128];
-			const char *address;
+			enum xm_reach reach = page_reach(x, lane, p, &next,
+							 words, words_size);
 
-			xm_lane_lock(lane, &old);
-			xm_lane_turn(lane);
-			s = xm_layout_find(&x->layout, p, &lane->engine.hint);
-			XM_ASSERT(s != NULL);
-			peer = &lane->engine.peers[s->appliance];
-			reach = xm_engine_reach(&lane->engine, p);
-			next = s->page + s->count;
-			address = xm_address_of(x, s->appliance);
-			snprintf(said, sizeof(said), "%s",
-				 peer->ops->words(peer->transport));
-			xm_lane_unlock(lane, &old);
 			if (reach == XM_REACH_UP) {
 				p = next;
 				continue;
@@ -300,13 +317,8 @@ static int paths_wait(extmem *x, const extmem_region *region, char *words,
 			if (now_ns >= deadline_ns ||
 			    (reach == XM_REACH_LOST &&
 			     now_ns - began_ns >=
-				     2 * x->settings.loss_timeout_ns)) {
-				snprintf(words, words_size, "appliance %s "
-					 "answers, but its memory cannot be "
-					 "reached%s%s", address,
-					 said[0] != '\0' ? ": " : "", said);
+				     2 * x->settings.loss_timeout_ns))
 				return -ENOTCONN;
-			}
 			xm_lane_await(lane, seen, &wait);
 		}
 	}
@@ -515,66 +527,66 @@ static int grow(extmem_region *region, uint64_t size)
 	return 0;
 }
 
-/* The segment that the new end falls into: its head becomes an extent of its
- * own, so that its tail can be given back. */
-static int trim_segment(extmem *x, uint64_t end)
+/* Asks the appliance of one member to make an extent of its own of the member's
+ * head, of `size` bytes; *ret becomes that extent. */
+static int member_trim(extmem *x, uint64_t page, const struct xm_member *member,
+		       uint64_t size, struct xm_member *ret)
 {
 	struct xm_message trim = { .kind = XM_TRIM };
-	struct xm_segment *s, whole, tail;
-	struct waiter waiter;
 	struct os_signals old;
-	uint32_t hint = 0;
-	int rc = 0;
+	struct waiter waiter;
+	int rc;
 
-	xm_lanes_lock(x, &old);
-	s = xm_layout_find(&x->layout, end / XM_PAGE, &hint);
-	XM_ASSERT(s != NULL);
-	whole = *s;
-	if (whole.page * XM_PAGE == end)
-		rc = 1;
-	else if (x->layout.count == x->layout.max)
-		rc = -ENOSPC;
-	else if (whole.unsure)
-		rc = -EBUSY;
-	xm_lanes_unlock(x, &old);
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	trim.u.trim.extent = whole.extent;
-	trim.u.trim.size = end - whole.page * XM_PAGE;
-	/* What is lost is divided here alone. */
-	if (!whole.lost)
-		rc = xm_ask(x, whole.appliance, &trim,
-				      x->deadline_ns, &waiter);
+	trim.u.trim.extent = member->extent;
+	trim.u.trim.size = size;
+	rc = xm_ask(x, member->appliance, &trim, x->deadline_ns, &waiter);
 	if (rc == -ETIMEDOUT || rc == -ENOTCONN) {
 		/* The old key still reaches all of it, but what the number
 		 * names there now is not known. */
 		xm_lanes_lock(x, &old);
-		s = xm_layout_find(&x->layout, whole.page, &hint);
-		s->unsure = true;
+		xm_volume_set_unsure(&x->volume, page);
 		xm_lanes_unlock(x, &old);
 	}
 	if (rc != 0)
 		return rc;
-	tail = whole;
-	tail.page = end / XM_PAGE;
-	tail.count = whole.page + whole.count - tail.page;
-	tail.remote_offset += end - whole.page * XM_PAGE;
+	ret->extent = waiter.message.u.allocated.extent;
+	ret->remote = waiter.message.u.allocated.remote;
+	return 0;
+}
+
+/* The segment that the new end falls into: its head becomes an extent of its
+ * own, so that its tail can be given back. */
+static int trim_segment(extmem *x, uint64_t end)
+{
+	struct xm_member heads[XM_MEMBERS_MAX];
+	struct xm_segment whole;
+	struct os_signals old;
+	bool there, full;
+	int rc = 0;
+
 	xm_lanes_lock(x, &old);
-	s = xm_layout_find(&x->layout, whole.page, &hint);
-	s->count = tail.page - whole.page;
-	if (!whole.lost) {
-		s->extent = waiter.message.u.allocated.extent;
-		s->epoch = waiter.message.u.allocated.epoch;
-		if (!XM_PLANTED(trim_key_kept))
-			s->remote = waiter.message.u.allocated.remote;
-		s->remote_offset = 0;
-	}
-	rc = xm_layout_add(&x->layout, &tail);
-	XM_ASSERT(rc == 0);
-	for (uint32_t l = 0; l < x->lanes_count; l++)
-		x->lanes[l].engine.peers[tail.appliance].segments++;
+	there = xm_volume_segment(&x->volume, end / XM_PAGE, &whole);
+	full = xm_volume_full(&x->volume);
 	xm_lanes_unlock(x, &old);
-	return rc;
+	XM_ASSERT(there);
+	if (whole.page * XM_PAGE == end)
+		return 0;
+	if (full)
+		return -ENOSPC;
+	if (whole.unsure)
+		return -EBUSY;
+	/* What is lost is divided here alone. */
+	for (uint32_t k = 0; !whole.lost && k < whole.members_count; k++) {
+		rc = member_trim(x, whole.page, &whole.members[k],
+				 end - whole.page * XM_PAGE, &heads[k]);
+		if (rc != 0)
+			return rc;
+	}
+	xm_lanes_lock(x, &old);
+	xm_volume_divide(&x->volume, end / XM_PAGE,
+			 whole.lost ? NULL : heads);
+	xm_lanes_unlock(x, &old);
+	return 0;
 }
 
 /* Operations on the head that were posted under the key it had before. */

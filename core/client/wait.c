@@ -208,7 +208,7 @@ static void watch_ended(struct lane *lane)
 static void sleep_locked(struct lane *lane, struct xm_wait *w,
 			 uint64_t now_ns)
 {
-	struct pollfd fds[XM_ENGINE_APPLIANCES + 1];
+	struct pollfd fds[XM_APPLIANCES_MAX + 1];
 	unsigned count = 0;
 	uint64_t most_ns = lane->engine.eager ? nap_ns(w) : SLEEP_MAX;
 	uint32_t seen = lane->engine.turns;
@@ -397,7 +397,7 @@ static void take_bells_down(extmem *x)
 static void sleep_on_all(extmem *x, const uint32_t seen[XM_LANES_MAX], int fd,
 			 struct xm_wait *w, uint64_t now_ns)
 {
-	struct pollfd fds[XM_LANES_MAX * XM_ENGINE_APPLIANCES + 2];
+	struct pollfd fds[XM_LANES_MAX * XM_APPLIANCES_MAX + 2];
 	uint64_t most_ns = xm_min(SLEEP_MAX, w->deadline_ns - now_ns);
 	struct os_signals old;
 	unsigned count = 0;

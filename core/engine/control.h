@@ -9,9 +9,9 @@
 
 #include "common/base.h"
 #include "core/pure/channel.h"
+#include "core/pure/layout.h"
 #include "core/pure/session.h"
 
-#define XM_APPLIANCES_MAX 16
 #define XM_ADDRESS_SIZE 128
 
 enum xm_control_report_kind {

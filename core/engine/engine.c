@@ -70,7 +70,7 @@ static void tick(struct xm_engine *e)
 		struct xm_lane_peer *peer = &e->peers[i];
 		struct xm_path_event ev = {
 			.kind = XM_PATH_TICK,
-			.wanted = peer->segments > 0,
+			.wanted = xm_volume_needs(e->options.volume, i),
 			.ready = peer->ready,
 			.gone = peer->gone,
 			.oldest_ns = XM_NEVER,
@@ -91,30 +91,17 @@ static void tick(struct xm_engine *e)
 
 enum xm_reach xm_engine_reach(struct xm_engine *e, uint64_t page)
 {
-	struct xm_segment *segment =
-		xm_layout_find(e->options.layout, page, &e->hint);
+	return xm_volume_reach(&e->io, page, e->clock_ns);
+}
 
-	if (segment == NULL || segment->lost)
-		return XM_REACH_LOST;
-	return xm_path_reach(&e->peers[segment->appliance].path,
-			     e->clock_ns);
+bool xm_engine_attached(struct xm_engine *e, uint64_t page)
+{
+	struct xm_volume_page at;
+
+	return xm_volume_look(&e->io, page, e->clock_ns, &at) && at.attached;
 }
 
 /* --- events ------------------------------------------------------------------------- */
-
-/* Has any of this range lost its remote memory? */
-static bool any_lost(struct xm_engine *e, uint64_t page, uint64_t limit)
-{
-	const struct xm_layout *layout = e->options.layout;
-
-	for (uint32_t i = 0; i < layout->count; i++) {
-		const struct xm_segment *s = &layout->segments[i];
-
-		if (s->lost && s->page < limit && page < s->page + s->count)
-			return true;
-	}
-	return false;
-}
 
 /* Can somebody who was told to WAIT have another answer after this? A step that
  * says WAIT may have done something, but what it waits for are completions, and
@@ -126,31 +113,37 @@ static bool may_help(enum xm_pager_event_kind kind, enum xm_verdict verdict)
 	       kind != XM_PAGER_IO_LOCK && kind != XM_PAGER_FLUSHED;
 }
 
+/* A fetch lies in one segment, and what is not mapped cannot be installed. */
+static void bound_willneed(struct xm_engine *e, struct xm_pager_event *ev)
+{
+	struct xm_volume_page at;
+
+	if (!xm_volume_look(&e->io, ev->page, e->clock_ns, &at)) {
+		ev->reach = XM_REACH_LOST;
+		return;
+	}
+	ev->floor = at.first;
+	ev->limit = xm_min(ev->limit, at.limit);
+	ev->unit = at.unit;
+	if (!at.attached)
+		ev->reach = XM_REACH_LOST;
+}
+
 enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
 {
 	struct xm_pager_effects *fx = &e->effects;
 	uint64_t limit = ev->limit;
 
 	ev->now_ns = e->clock_ns;
-	if (ev->kind == XM_PAGER_WILLNEED) {
-		/* A fetch lies in one segment, and what is not mapped cannot
-		 * be installed. */
-		struct xm_segment *s = xm_layout_find(e->options.layout,
-						      ev->page, &e->hint);
-
-		if (s != NULL) {
-			ev->floor = s->page;
-			ev->limit = xm_min(limit, s->page + s->count);
-		}
-		if (s == NULL || !s->attached)
-			ev->reach = XM_REACH_LOST;
-	}
+	if (ev->kind == XM_PAGER_WILLNEED)
+		bound_willneed(e, ev);
 	xm_pager_step(&e->pager, ev, fx);
 	if (ev->limit < limit && fx->verdict == XM_VERDICT_DONE)
 		fx->verdict = XM_VERDICT_MORE;
 	ev->limit = limit;
 	/* The pager forgets a store whose page is lost; it did not land. */
-	if (ev->kind == XM_PAGER_FLUSHED && any_lost(e, ev->page, limit))
+	if (ev->kind == XM_PAGER_FLUSHED &&
+	    xm_volume_any_lost(e->options.volume, ev->page, limit))
 		fx->verdict = XM_VERDICT_LOST;
 	xm_engine_carry_out(e);
 	if (may_help(ev->kind, fx->verdict))
@@ -161,33 +154,29 @@ enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
 enum xm_verdict xm_engine_fault(struct xm_engine *e, uint64_t page, bool write,
 				bool again, uint64_t since_ns)
 {
-	struct xm_segment *segment =
-		xm_layout_find(e->options.layout, page, &e->hint);
 	uint64_t block = e->options.block_pages;
 	struct xm_pager_event ev = {
 		.kind = XM_PAGER_FAULT, .page = page, .write = write,
 		.again = again,
 	};
-	struct xm_lane_peer *peer;
+	struct xm_volume_page at;
 
 	/* A page that is not mapped cannot be installed. */
-	if (segment == NULL || !segment->attached)
+	if (!xm_volume_look(&e->io, page, e->clock_ns, &at) || !at.attached)
 		return XM_VERDICT_LOST;
-	peer = &e->peers[segment->appliance];
-	ev.reach = segment->lost ? XM_REACH_LOST
-				 : xm_path_reach(&peer->path, e->clock_ns);
+	ev.reach = at.reach;
 	/* A path that is up and brings nothing, however often it is asked, has
 	 * lost the page as surely as one that is down. */
-	since_ns = xm_max(since_ns, peer->progress_ns);
+	since_ns = xm_max(since_ns, e->peers[at.appliance].progress_ns);
 	if (e->clock_ns > since_ns &&
 	    e->clock_ns - since_ns >= 2 * e->options.loss_ns) {
 		note(e, XM_TRACE_ENGINE_STALLED, page, e->clock_ns - since_ns,
 		     0, 0);
 		ev.reach = XM_REACH_LOST;
 	}
-	ev.floor = xm_max(segment->page, page & ~(block - 1));
-	ev.limit = xm_min(segment->page + segment->count,
-			  (page | (block - 1)) + 1);
+	ev.floor = xm_max(at.first, page & ~(block - 1));
+	ev.limit = xm_min(at.limit, (page | (block - 1)) + 1);
+	ev.unit = at.unit;
 	return xm_engine_event(e, &ev);
 }
 
@@ -200,7 +189,7 @@ static void on_done(struct xm_engine *e, uint32_t appliance,
 	uint32_t index = (uint32_t)te->token;
 	struct xm_operation *op;
 
-	XM_ASSERT(index < xm_operations_max(&e->options));
+	XM_ASSERT(index < e->operations_max);
 	op = &e->operations[index];
 	/* Each accepted operation completes exactly once. */
 	XM_ASSERT(op->kind != XM_OPERATION_FREE);
@@ -209,7 +198,7 @@ static void on_done(struct xm_engine *e, uint32_t appliance,
 		peer->progress_ns = e->clock_ns;
 	else
 		e->counters.errors++;
-	xm_operation_end(e, op, te->status);
+	xm_engine_ended(e, op, te->status);
 	if (te->status == -EACCES)
 		path_event(e, appliance, XM_PATH_FENCED);
 }
@@ -294,69 +283,6 @@ bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 
 /* --- explicit operations ------------------------------------------------------------------ */
 
-uint64_t xm_engine_most(struct xm_engine *e, uint64_t address)
-{
-	uint64_t page_size = e->options.page_size;
-	struct xm_segment *s = xm_layout_find(
-		e->options.layout, address / page_size, &e->hint);
-
-	if (s == NULL)
-		return 0;
-	return xm_min((s->page + s->count) * page_size - address,
-		      e->peers[s->appliance].limits.size_max);
-}
-
-int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
-		       void *local, uint64_t size, uint64_t token)
-{
-	uint64_t page = address / e->options.page_size;
-	struct xm_segment *segment =
-		xm_layout_find(e->options.layout, page, &e->hint);
-	struct xm_lane_peer *peer;
-	struct xm_operation *op;
-	uint64_t offset;
-	int rc;
-
-	if (segment == NULL)
-		return -ERANGE;
-	if (segment->lost)
-		return -ESTALE;
-	peer = &e->peers[segment->appliance];
-	if (peer->path.state != XM_PATH_UP)
-		return -ENOTCONN;
-	/* One completion place for each that is under way or not collected. */
-	if (e->completions_count + e->users >= e->options.depth)
-		return -EAGAIN;
-	offset = address - segment->page * e->options.page_size;
-	size = xm_min(size, segment->count * e->options.page_size - offset);
-	size = xm_min(size, peer->limits.size_max);
-	op = xm_operation_take(e, XM_OPERATION_USER, segment->appliance);
-	op->token = token;
-	offset += segment->remote_offset;
-	if (write)
-		rc = peer->ops->write(peer->transport, peer->peer,
-				      &segment->remote, offset, local, size,
-				      xm_operation_token(e, op));
-	else
-		rc = peer->ops->read(peer->transport, peer->peer,
-				     &segment->remote, offset, local, size,
-				     xm_operation_token(e, op));
-	xm_engine_heed(e, peer, rc);
-	if (rc != 0) {
-		xm_operation_give(e, op);
-		return rc;
-	}
-	e->users++;
-	if (write) {
-		e->counters.writes++;
-		e->counters.bytes_written += size;
-	} else {
-		e->counters.reads++;
-		e->counters.bytes_read += size;
-	}
-	return (int64_t)size;
-}
-
 bool xm_engine_completion(struct xm_engine *e, struct xm_completion *ret)
 {
 	if (e->completions_count == 0)
@@ -369,21 +295,23 @@ bool xm_engine_completion(struct xm_engine *e, struct xm_completion *ret)
 
 void xm_engine_cut(struct xm_engine *e, uint64_t page)
 {
-	struct xm_segment *segment =
-		xm_layout_find(e->options.layout, page, &e->hint);
+	bool lost;
+	uint32_t appliances = xm_volume_appliances(e->options.volume, page,
+						   &lost);
 
-	if (segment == NULL)
-		return;
-	note(e, XM_TRACE_ENGINE_CUT, page, 0, 0, 0);
-	path_event(e, segment->appliance, XM_PATH_FENCED);
+	if (appliances != 0)
+		note(e, XM_TRACE_ENGINE_CUT, page, 0, 0, 0);
+	for (uint32_t a = 0; a < e->peers_count; a++) {
+		if ((appliances & 1u << a) != 0)
+			path_event(e, a, XM_PATH_FENCED);
+	}
 }
 
 /* One segment's pages, as far as they are this lane's. */
-static void lose_segment(struct xm_engine *e, const struct xm_segment *segment,
-			 uint32_t lane, uint32_t lanes)
+static void lose_pages(struct xm_engine *e, uint64_t page, uint64_t end,
+		       uint32_t lane, uint32_t lanes)
 {
 	uint64_t block = e->options.block_pages;
-	uint64_t page = segment->page, end = page + segment->count;
 
 	while (page < end) {
 		uint64_t stop = xm_min(end, (page | (block - 1)) + 1);
@@ -409,16 +337,14 @@ static void lose_segment(struct xm_engine *e, const struct xm_segment *segment,
 void xm_engine_lose(struct xm_engine *e, uint32_t appliance, uint32_t lease,
 		    uint32_t lane, uint32_t lanes)
 {
-	for (uint32_t i = 0; i < e->options.layout->count; i++) {
-		struct xm_segment *s = &e->options.layout->segments[i];
+	uint64_t page, count;
+	uint32_t cursor = 0;
 
-		if (s->appliance != appliance || s->lease >= lease)
-			continue;
-		s->lost = true;
+	while (xm_volume_lose(e->options.volume, appliance, lease, &cursor,
+			      &page, &count)) {
 		e->turns++;
-		note(e, XM_TRACE_ENGINE_LOSE, lane, s->page, s->count,
-		     appliance);
-		lose_segment(e, s, lane, lanes);
+		note(e, XM_TRACE_ENGINE_LOSE, lane, page, count, appliance);
+		lose_pages(e, page, page + count, lane, lanes);
 	}
 }
 
@@ -443,7 +369,8 @@ size_t xm_engine_memory_size(const struct xm_engine_options *o)
 	return xm_align_up(xm_pager_memory_size(&o->pager), 64) +
 	       xm_align_up(xm_operations_max(o) * sizeof(struct xm_operation),
 			   64) +
-	       o->depth * sizeof(struct xm_completion);
+	       xm_align_up(o->depth * sizeof(struct xm_completion), 64) +
+	       xm_volume_io_memory_size(xm_efforts_max(o));
 }
 
 void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
@@ -461,9 +388,12 @@ void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
 	e->operations = (struct xm_operation *)bytes;
 	bytes += xm_align_up(max * sizeof(struct xm_operation), 64);
 	e->completions = (struct xm_completion *)bytes;
+	bytes += xm_align_up(o->depth * sizeof(struct xm_completion), 64);
+	xm_volume_io_init(&e->io, o->volume, xm_efforts_max(o), bytes);
 	for (uint32_t i = 0; i < max; i++)
 		e->operations[i].next = i + 1 < max ? i + 1 : XM_NO_OPERATION;
 	e->operations_free = 0;
+	e->operations_max = max;
 	e->pager.trace = o->trace;
 	e->clock_ns = XM_SECOND; /* not 0, which would be before any start */
 	e->seen_ns = now_ns;
@@ -474,7 +404,7 @@ void xm_engine_add(struct xm_engine *e, const struct xm_transport_ops *ops,
 {
 	struct xm_lane_peer *peer = &e->peers[e->peers_count];
 
-	XM_ASSERT(e->peers_count < XM_ENGINE_APPLIANCES);
+	XM_ASSERT(e->peers_count < XM_APPLIANCES_MAX);
 	peer->ops = ops;
 	peer->transport = transport;
 	ops->limits(transport, &peer->limits);
@@ -483,5 +413,7 @@ void xm_engine_add(struct xm_engine *e, const struct xm_transport_ops *ops,
 	peer->path.appliance = e->peers_count;
 	peer->path.lane = e->options.lane;
 	peer->path.trace = e->options.trace;
+	xm_volume_io_add(&e->io, &peer->path, peer->limits.size_max,
+			 peer->limits.scatter_max);
 	e->peers_count++;
 }

@@ -7,29 +7,31 @@
  *
  * A lane serves the pages of the arena that are its share; each has its own
  * pager machine, connections and staging area, so lanes share nothing but the
- * layout, which changes only while all lanes are locked.
+ * volume's table, which changes only while all lanes are locked.
  *
  * Engine time. Machines measure waiting in time during which somebody looked:
  * a gap of more than XM_ENGINE_GAP between two turns counts as that much, so
  * that a process that was stopped does not take its own pause for the death
  * of others.
  *
- * Operations. Every read or write posted has an entry in a table of
- * depth_max; its token is the entry's index and a generation. Completions of
- * explicit operations are queued for the skin to collect.
+ * Posting. The pager's reads and writes and explicit ones go the same way
+ * (engine_post.c): the volume says which transport operations they are, the
+ * engine posts these and reports their ends. Every operation has an entry in a
+ * table; its token is the entry's index and a generation. The end of the pager's
+ * operations is an event for the pager; completions of explicit ones are queued
+ * for the skin to collect.
  */
 #ifndef XM_ENGINE_H
 #define XM_ENGINE_H
 
 #include "common/base.h"
-#include "core/pure/layout.h"
 #include "core/pure/mapper.h"
 #include "core/pure/pager.h"
 #include "core/pure/path.h"
 #include "core/pure/transport.h"
+#include "core/pure/volume.h"
 
 #define XM_ENGINE_GAP (100 * XM_MS)
-#define XM_ENGINE_APPLIANCES 16
 
 struct xm_engine_options {
 	struct xm_pager_options pager;
@@ -39,7 +41,8 @@ struct xm_engine_options {
 	uint64_t loss_ns;
 	const struct xm_mapper_ops *mapper_ops;
 	struct xm_mapper *mapper;
-	struct xm_layout *layout;
+	struct xm_volume *volume;
+	uint32_t members_max; /* of a segment; 0 is 1 */
 	uint8_t *staging; /* xm_pager_staging_pages() pages, page aligned */
 	uint32_t lane;		/* as traces name it */
 	struct xm_trace *trace; /* or NULL */
@@ -60,6 +63,8 @@ struct xm_operation {
 	uint32_t staging_index, count;
 	uint64_t token; /* USER: the skin's */
 	uint64_t posted_ns;
+	uint32_t effort; /* of which it is a part; XM_NO_EFFORT: it is alone */
+	uint8_t member;
 };
 
 struct xm_completion {
@@ -79,7 +84,6 @@ struct xm_lane_peer {
 	bool gone;	/* nobody listens there any more; likewise */
 	bool ask;	/* a ticket is wanted; cleared by the skin */
 	uint32_t oldest, newest, flying;
-	uint32_t segments; /* in the layout; set by the skin */
 	uint64_t progress_ns;
 	/* For how long it is known to have refused all posts, and when it did
 	 * last. */
@@ -95,9 +99,10 @@ struct xm_engine {
 	struct xm_engine_options options;
 	struct xm_engine_counters counters;
 	struct xm_pager pager;
-	struct xm_lane_peer peers[XM_ENGINE_APPLIANCES];
+	struct xm_lane_peer peers[XM_APPLIANCES_MAX];
 	uint32_t peers_count;
 	struct xm_operation *operations;
+	uint32_t operations_max;
 	uint32_t operations_free;
 	struct xm_completion *completions; /* ring of depth entries */
 	uint32_t completions_first, completions_count;
@@ -109,9 +114,12 @@ struct xm_engine {
 	uint64_t clock_ns, seen_ns;
 	uint64_t tick_ns; /* engine time of the last tick */
 	uint64_t again_ns; /* and when failed stores were tried again */
-	uint32_t hint;
-	struct xm_pager_effects effects;
-	struct xm_pager_effects sorry; /* of REFUSED */
+	struct xm_volume_io io;
+	struct xm_pager_effects effects; /* of the event that was sent last */
+	/* Of what the pager is told while effects are carried out: FETCHED and
+	 * STORED, which have none, and REFUSED, which poisons only. */
+	struct xm_pager_effects nested;
+	struct xm_pager_event ended; /* FETCHED, STORED; else it is zeros */
 };
 
 size_t xm_engine_memory_size(const struct xm_engine_options *);
@@ -146,6 +154,8 @@ int64_t xm_engine_post(struct xm_engine *, bool write, uint64_t address,
 		       void *local, uint64_t size, uint64_t token);
 /* Pops one; false when there is none. */
 bool xm_engine_completion(struct xm_engine *, struct xm_completion *ret);
+/* Has the mapper this page? */
+bool xm_engine_attached(struct xm_engine *, uint64_t page);
 /* Can bytes at this page be reached? */
 enum xm_reach xm_engine_reach(struct xm_engine *, uint64_t page);
 /* Drops the connection behind this page: whatever is outstanding there ends,

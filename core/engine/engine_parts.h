@@ -2,8 +2,9 @@
 /*
  * What the files of the engine share; included from nowhere else.
  *
- * engine.c	    events, turns, paths, what the client asks for
- * engine_effects.c  operations under way, and the pager's effects
+ * engine.c	    events, turns, paths, losses
+ * engine_post.c    operations: posted as the volume says, and their ends
+ * engine_effects.c  the pager's effects
  *
  * Floor: first.
  */
@@ -20,25 +21,31 @@ static inline void note(const struct xm_engine *e, enum xm_trace_id id,
 	xm_trace_put(e->options.trace, e->clock_ns, id, a, b, c, d);
 }
 
-/* How many can be under way. */
+/* How many operations can be under way, and writes to several members. */
 uint32_t xm_operations_max(const struct xm_engine_options *);
-/* One that is about to be posted, to this appliance. There is one. */
-struct xm_operation *xm_operation_take(struct xm_engine *,
-				       enum xm_operation_kind,
-				       uint32_t appliance);
-void xm_operation_give(struct xm_engine *, struct xm_operation *);
-/* By which its completion is known. */
-uint64_t xm_operation_token(const struct xm_engine *,
-			    const struct xm_operation *);
-/* The event by which an operation's end reaches who began it. FETCHED and
- * STORED return no effects, so this may be called while effects are carried
- * out. */
-void xm_operation_end(struct xm_engine *, struct xm_operation *, int status);
+uint32_t xm_efforts_max(const struct xm_engine_options *);
 
-/* What a provider answered to a post. Some say -EAGAIN for ever to one that is
- * gone. So a connection that takes nothing, and has nothing under way, for as long
- * as one that hangs is borne with, hangs. */
-void xm_engine_heed(struct xm_engine *, struct xm_lane_peer *, int rc);
+/* What is to be moved, between the volume and local memory. Whole pages for the
+ * pager; bytes for explicit operations. */
+struct xm_request {
+	enum xm_operation_kind kind;
+	bool write, scattered;
+	uint8_t *local;
+	uint32_t staging_index, count; /* FETCH, STORE: pages there */
+	uint64_t token;	      /* USER */
+};
+
+/* Posts what the volume answered to a read or write: 0, and its end will be
+ * reported; or -errno, and nothing of it is under way. */
+int xm_engine_issue(struct xm_engine *, const struct xm_request *,
+		    const struct xm_volume_posts *);
+/* An operation of this token has ended: reports the end of the request to
+ * which it belongs, if that has ended with it. */
+void xm_engine_ended(struct xm_engine *, struct xm_operation *, int status);
+/* The pager hears that its request has failed at once. This happens while
+ * effects are carried out. */
+void xm_engine_not_posted(struct xm_engine *, const struct xm_request *,
+			  int status);
 /* The effects of the pager's last step. */
 void xm_engine_carry_out(struct xm_engine *);
 

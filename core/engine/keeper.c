@@ -194,7 +194,7 @@ uint64_t xm_keeper_patience_ns(struct xm_keeper *k)
 			const struct xm_lane_peer *peer = &engine->peers[a];
 
 			if (peer->flying > 0 ||
-			    (peer->segments > 0 &&
+			    (xm_volume_needs(engine->options.volume, a) &&
 			     peer->path.state != XM_PATH_UP))
 				patience = PATIENCE_BUSY;
 		}

@@ -61,14 +61,18 @@ void xm_layout_remove(struct xm_layout *layout, uint64_t page)
 	layout->count--;
 }
 
-struct xm_segment *xm_layout_find(const struct xm_layout *layout,
-				  uint64_t page, uint32_t *hint)
+uint32_t xm_layout_from(const struct xm_layout *layout, uint64_t page)
 {
-	uint32_t at;
+	uint32_t at = segments_until(layout, page);
 
-	if (*hint < layout->count && holds(&layout->segments[*hint], page))
-		return &layout->segments[*hint];
-	at = segments_until(layout, page);
+	return at > 0 && holds(&layout->segments[at - 1], page) ? at - 1 : at;
+}
+
+struct xm_segment *xm_layout_search(const struct xm_layout *layout,
+				    uint64_t page, uint32_t *hint)
+{
+	uint32_t at = segments_until(layout, page);
+
 	if (at == 0 || !holds(&layout->segments[at - 1], page))
 		return NULL;
 	*hint = at - 1;

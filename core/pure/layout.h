@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The layout: which remote bytes stand behind which pages of the arena.
+ * The layout: a table of segments, sorted by page. It stands below the volume
+ * (volume.h), which alone looks into segments; everybody else asks the volume.
  *
- * A region is an ordered run of segments, each an extent (or the head of one)
- * at one appliance. The layout holds the segments of every region, sorted by
- * page, and is the only way from a page to a remote address: the data path, the
- * explicit calls and write-back all ask here.
+ * A region is an ordered run of segments. Each segment is backed by one or more
+ * members: extents (or heads of extents) of the same size, one at each of so
+ * many appliances, which hold the same bytes. Today a segment has one member.
  *
  * Lookup is a binary search, after a look at where the last one ended.
  * Floor: ground.
@@ -16,19 +16,29 @@
 #include "common/base.h"
 #include "core/pure/transport.h"
 
-struct xm_segment {
-	uint64_t page; /* its first page in the arena */
-	uint64_t count; /* pages */
+#define XM_APPLIANCES_MAX 16
+#define XM_MEMBERS_MAX 3 /* of one segment */
+
+/* The bytes of a segment at one appliance. */
+struct xm_member {
 	uint32_t appliance;
-	uint32_t region; /* the client's number for it */
-	_Atomic bool attached; /* the mapper has its pages */
-	_Atomic bool lost; /* its lease ended: nothing is there any more */
-	bool unsure; /* a TRIM was sent and not answered: no other may follow */
-	uint32_t lease; /* which of our leases at that appliance */
-	uint64_t extent; /* the appliance's number */
-	uint64_t epoch;
+	uint32_t lease;	 /* which of our leases there it was taken under */
+	uint64_t extent; /* the appliance's number for it */
 	struct xm_remote_mr remote;
-	uint64_t remote_offset; /* bytes from the start of far's span */
+	uint64_t offset; /* of the segment's first byte in remote's span */
+	_Atomic bool lost; /* that lease ended: the bytes are gone */
+};
+
+struct xm_segment {
+	uint64_t page;	/* its first page in the arena */
+	uint64_t count; /* pages */
+	uint64_t unit;	/* no run of pages crosses a multiple of it; 0: none */
+	uint32_t region; /* the client's number for it */
+	uint8_t members_count;
+	_Atomic bool attached; /* the mapper has its pages */
+	_Atomic bool lost;     /* every member is */
+	bool unsure; /* a TRIM was sent and not answered: no other may follow */
+	struct xm_member members[XM_MEMBERS_MAX];
 };
 
 struct xm_layout {
@@ -42,9 +52,22 @@ void xm_layout_init(struct xm_layout *, struct xm_segment *memory,
 int xm_layout_add(struct xm_layout *, const struct xm_segment *);
 /* Removes the segment that begins at this page; it must exist. */
 void xm_layout_remove(struct xm_layout *, uint64_t page);
-/* The segment that holds the page, or NULL. Valid until the layout changes.
- * *hint is the caller's to keep between calls; begin with 0. */
-struct xm_segment *xm_layout_find(const struct xm_layout *, uint64_t page,
-				  uint32_t *hint);
+/* The index of the first segment that ends behind the page, or `count`. */
+uint32_t xm_layout_from(const struct xm_layout *, uint64_t page);
+/* The segment that holds the page, by binary search, or NULL. Valid until the
+ * layout changes. *hint is the caller's to keep between calls. */
+struct xm_segment *xm_layout_search(const struct xm_layout *, uint64_t page,
+				    uint32_t *hint);
+
+/* Likewise, but looks where the hint points first; begin with 0. */
+static inline struct xm_segment *xm_layout_find(const struct xm_layout *layout,
+						uint64_t page, uint32_t *hint)
+{
+	struct xm_segment *segment = &layout->segments[*hint];
+
+	if (*hint < layout->count && page - segment->page < segment->count)
+		return segment;
+	return xm_layout_search(layout, page, hint);
+}
 
 #endif

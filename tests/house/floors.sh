@@ -146,6 +146,12 @@ only 'linux/userfaultfd' \
 	>"$scratch/out"
 complaints "userfaultfd is named in the mapper, for forked children, and in a yardstick" \
 	"$scratch/out"
+# Where bytes are is the volume's to know; everybody else asks it.
+grep -nE '\bxm_(segment|member|layout)\b|\bxm_layout_' $(sources $rooms) |
+	grep -Ev '^(core/pure/(layout|volume|volume_io)\.[ch]|core/client/region\.c):' |
+	sed 's/:.*[^a-z_]\(xm_[a-z_]*\).*/: \1/' >"$scratch/out"
+complaints "nobody but the volume, and whoever takes memory for it, looks into a segment" \
+	"$scratch/out"
 only 'openssl/' '^$' >"$scratch/out"
 complaints "nobody names OpenSSL" "$scratch/out"
 

@@ -34,6 +34,7 @@ xm_tests += \
 	tests/unit/test_spin \
 	tests/unit/test_stream \
 	tests/unit/test_trace \
+	tests/unit/test_volume \
 	tests/unit/test_wire \
 	tests/unit/test_words \
 	$(NULL)

@@ -236,7 +236,7 @@ static const struct xm_mapper_ops mapper_ops = {
 /* --- a lane ------------------------------------------------------------------------------ */
 
 static struct xm_engine engine;
-static struct xm_layout layout;
+static struct xm_volume volume;
 static struct xm_segment segments[8];
 static struct xm_transport remote[APPLIANCES];
 static uint8_t *stage;
@@ -292,12 +292,14 @@ static void come_up(uint32_t appliance)
 static void add_segment(uint64_t page, uint64_t count, uint32_t appliance,
 			uint64_t remote_offset)
 {
-	struct xm_segment s = { .page = page, .count = count,
-				.appliance = appliance,
-				.remote_offset = remote_offset, .attached = true };
+	struct xm_segment s = {
+		.page = page, .count = count, .attached = true,
+		.members_count = 1,
+		.members = { { .appliance = appliance,
+			       .offset = remote_offset } },
+	};
 
-	CU_ASSERT_EQUAL_FATAL(xm_layout_add(&layout, &s), 0);
-	engine.peers[appliance].segments++;
+	CU_ASSERT_EQUAL_FATAL(xm_volume_add(&volume, &s), 0);
 }
 
 #define FRAMES 8
@@ -316,7 +318,7 @@ static void open_engine(void)
 		.loss_ns = LOSS,
 		.mapper_ops = &mapper_ops,
 		.mapper = &mapper,
-		.layout = &layout,
+		.volume = &volume,
 	};
 
 	free(stage);
@@ -328,7 +330,8 @@ static void open_engine(void)
 	memory = calloc(1, xm_engine_memory_size(&o));
 	o.staging = stage;
 	now = 77 * XM_SECOND;
-	xm_layout_init(&layout, segments, XM_COUNT(segments));
+	memset(segments, 0, sizeof(segments));
+	xm_volume_init(&volume, XM_COUNT(segments), PAGE, segments);
 	xm_engine_init(&engine, &o, memory, now);
 	for (uint32_t i = 0; i < APPLIANCES; i++)
 		xm_engine_add(&engine, &transport_ops, &remote[i]);
@@ -697,7 +700,7 @@ static void a_lost_lease_is_lost_once_and_only_what_was_under_it(void)
 {
 	open_and_up();
 	event(XM_PAGER_MARK_BACKED, 0, 128);
-	segments[2].lease = 1; /* taken since */
+	segments[2].members[0].lease = 1; /* taken since */
 	xm_engine_lose(&engine, 0, 1, 0, 1);
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_LOST);
 	CU_ASSERT_EQUAL(mapper.how[5], POISONED);

@@ -190,7 +190,7 @@ static const struct xm_mapper_ops mapper_ops = { .name = "fake",
 
 static struct xm_keeper keeper;
 static struct xm_engine engines[LANES];
-static struct xm_layout layout;
+static struct xm_volume volume;
 static struct xm_segment segments[4];
 static void *memory[LANES];
 static uint8_t stage[LANES][32 * PAGE];
@@ -242,7 +242,7 @@ static void open_lane(uint32_t lane)
 		.depth = 4,
 		.loss_ns = XM_SECOND,
 		.mapper_ops = &mapper_ops,
-		.layout = &layout,
+		.volume = &volume,
 		.staging = stage[lane],
 	};
 
@@ -256,7 +256,8 @@ static void open_lane(uint32_t lane)
 static void open_keeper(void)
 {
 	static const struct xm_hello hello = { .name = "a" };
-	struct xm_segment s = { .count = PAGES, .attached = true };
+	struct xm_segment s = { .count = PAGES, .attached = true,
+				.members_count = 1 };
 
 	memset(&channel, 0, sizeof(channel));
 	memset(transports, 0, sizeof(transports));
@@ -270,12 +271,11 @@ static void open_keeper(void)
 	keeper.report = on_report;
 	xm_control_add(&keeper.control, "fake:1", &channel_ops, &channel,
 		       &hello, XM_SECOND);
-	xm_layout_init(&layout, segments, XM_COUNT(segments));
+	memset(segments, 0, sizeof(segments));
+	xm_volume_init(&volume, XM_COUNT(segments), PAGE, segments);
 	for (uint32_t lane = 0; lane < LANES; lane++)
 		open_lane(lane);
-	xm_layout_add(&layout, &s);
-	for (uint32_t lane = 0; lane < LANES; lane++)
-		engines[lane].peers[0].segments = 1;
+	xm_volume_add(&volume, &s);
 }
 
 static void turns(unsigned count)
@@ -447,8 +447,8 @@ static void a_lost_lease_is_told_to_every_lane_once(void)
 	CU_ASSERT_EQUAL(engines[1].pager.pages[BLOCK + 1].state,
 			XM_PAGE_POISONED);
 	/* What is taken under the new lease is not lost by the old loss. */
-	segments[0].lost = false;
-	segments[0].lease = keeper.peers[0].lease;
+	segments[0].lost = segments[0].members[0].lost = false;
+	segments[0].members[0].lease = keeper.peers[0].lease;
 	turns(50);
 	CU_ASSERT_FALSE(segments[0].lost);
 }

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* One lane's operations: posted as the volume says, and their ends; see
+ * engine.h. */
+#include "core/engine/engine_parts.h"
+
+#include <errno.h>
+
+/* --- the table of operations ------------------------------------------------ */
+
+static uint32_t members_max(const struct xm_engine_options *o)
+{
+	return xm_max(o->members_max, 1u);
+}
+
+uint32_t xm_operations_max(const struct xm_engine_options *o)
+{
+	/* Every fetch buffer and every write-back buffer can be under way,
+	 * whatever the explicit operations do. */
+	return o->pager.fetch_buffers +
+	       members_max(o) * (o->pager.writeback_buffers + o->depth);
+}
+
+uint32_t xm_efforts_max(const struct xm_engine_options *o)
+{
+	return members_max(o) == 1 ? 0 : o->pager.writeback_buffers + o->depth;
+}
+
+static struct xm_operation *operation_take(struct xm_engine *e,
+					   uint32_t appliance)
+{
+	struct xm_lane_peer *peer = &e->peers[appliance];
+	uint32_t index = e->operations_free;
+	struct xm_operation *op;
+
+	XM_ASSERT(index != XM_NO_OPERATION);
+	op = &e->operations[index];
+	e->operations_free = op->next;
+	op->appliance = appliance;
+	op->posted_ns = e->clock_ns;
+	op->next = XM_NO_OPERATION;
+	op->previous = peer->newest;
+	if (peer->newest != XM_NO_OPERATION)
+		e->operations[peer->newest].next = index;
+	else
+		peer->oldest = index;
+	peer->newest = index;
+	peer->flying++;
+	return op;
+}
+
+static inline void operation_give(struct xm_engine *e, struct xm_operation *op)
+{
+	struct xm_lane_peer *peer = &e->peers[op->appliance];
+	uint32_t index = (uint32_t)(op - e->operations);
+
+	if (op->previous != XM_NO_OPERATION)
+		e->operations[op->previous].next = op->next;
+	else
+		peer->oldest = op->next;
+	if (op->next != XM_NO_OPERATION)
+		e->operations[op->next].previous = op->previous;
+	else
+		peer->newest = op->previous;
+	peer->flying--;
+	op->kind = XM_OPERATION_FREE;
+	op->generation++;
+	op->next = e->operations_free;
+	e->operations_free = index;
+}
+
+static uint64_t token_of(const struct xm_engine *e,
+			 const struct xm_operation *op)
+{
+	return (uint64_t)op->generation << 32 |
+	       (uint64_t)(op - e->operations);
+}
+
+/* --- posting ---------------------------------------------------------------- */
+
+/* Nobody has posted for so long: no more is known of a peer that refused. */
+#define REFUSED_LAPSES (500 * XM_MS)
+/* The time credited between two refusals is at most this share of hang_ns: in
+ * a longer gap nobody tried to post, so it proves nothing. */
+#define REFUSED_SHARE 8
+
+/* What a transport answered to a post. Some providers return -EAGAIN forever for
+ * a dead peer. So if a connection with no operation under way has refused every
+ * post for hang_ns, it is treated as hung. */
+static void note_post_result(struct xm_engine *e, struct xm_lane_peer *peer,
+			     int rc)
+{
+	uint64_t since_ns = e->clock_ns - peer->refused_last_ns;
+
+	if (rc != 0 && rc != -EAGAIN)
+		return;
+	if (rc == 0 || peer->refused_last_ns < peer->progress_ns ||
+	    since_ns > REFUSED_LAPSES)
+		peer->refused_for_ns = 0;
+	else
+		peer->refused_for_ns += xm_min(
+			since_ns, peer->path.hang_ns / REFUSED_SHARE);
+	if (rc == 0)
+		return;
+	e->eager = true;
+	peer->refused_last_ns = e->clock_ns;
+}
+
+static inline int post(struct xm_engine *e, const struct xm_request *r,
+		       const struct xm_post *p, uint64_t size, uint64_t token)
+{
+	struct xm_lane_peer *peer = &e->peers[p->appliance];
+
+	if (!r->write)
+		return peer->ops->read(peer->transport, peer->peer, p->remote,
+				       p->offsets[0], r->local, size, token);
+	if (r->scattered)
+		return peer->ops->scatter(peer->transport, peer->peer,
+					  p->remote, p->offsets, r->count,
+					  r->local, e->options.page_size,
+					  token);
+	return peer->ops->write(peer->transport, peer->peer, p->remote,
+				p->offsets[0], r->local, size, token);
+}
+
+int xm_engine_issue(struct xm_engine *e, const struct xm_request *r,
+		    const struct xm_volume_posts *posts)
+{
+	uint32_t effort = XM_NO_EFFORT;
+	int rc = 0;
+
+	if (posts->count > 1)
+		effort = xm_effort_begin(&e->io, posts);
+	for (uint32_t i = 0; i < posts->count; i++) {
+		const struct xm_post *p = &posts->list[i];
+		struct xm_operation *op = operation_take(e, p->appliance);
+
+		op->kind = r->kind;
+		op->staging_index = r->staging_index;
+		op->count = r->count;
+		op->token = r->token;
+		op->effort = effort;
+		op->member = p->member;
+		rc = post(e, r, p, posts->size, token_of(e, op));
+		note_post_result(e, &e->peers[p->appliance], rc);
+		if (rc != 0) {
+			operation_give(e, op);
+			if (effort != XM_NO_EFFORT)
+				xm_effort_end(&e->io, effort, p->member, rc,
+					      &rc);
+		} else if (r->write) {
+			e->counters.writes++;
+			e->counters.bytes_written += posts->size;
+		} else {
+			e->counters.reads++;
+			e->counters.bytes_read += posts->size;
+		}
+	}
+	if (effort == XM_NO_EFFORT)
+		return rc;
+	return xm_effort_end(&e->io, effort, XM_MEMBERS_MAX, 0, &rc) ? rc : 0;
+}
+
+/* --- ends ------------------------------------------------------------------- */
+
+static void complete_user(struct xm_engine *e, uint64_t token, int status)
+{
+	uint32_t at = (e->completions_first + e->completions_count) %
+		      e->options.depth;
+
+	XM_ASSERT(e->completions_count < e->options.depth);
+	e->completions[at].token = token;
+	e->completions[at].status = status;
+	e->completions_count++;
+}
+
+/* Here and inlined, because each fetch and store ends so. */
+static inline void tell_pager(struct xm_engine *e, enum xm_operation_kind kind,
+			      uint32_t index, uint32_t count, int status)
+{
+	struct xm_pager_event *ev = &e->ended;
+
+	ev->kind = kind == XM_OPERATION_FETCH ? XM_PAGER_FETCHED
+					      : XM_PAGER_STORED;
+	ev->now_ns = e->clock_ns;
+	ev->staging_index = index;
+	ev->count = count;
+	ev->status = status;
+	xm_pager_step(&e->pager, ev, &e->nested);
+	XM_ASSERT(e->nested.count == 0);
+}
+
+void xm_engine_not_posted(struct xm_engine *e, const struct xm_request *r,
+			  int status)
+{
+	tell_pager(e, r->kind, r->staging_index, r->count, status);
+}
+
+void xm_engine_ended(struct xm_engine *e, struct xm_operation *op, int status)
+{
+	enum xm_operation_kind kind = op->kind;
+
+	/* What it was for stays in its entry until another one takes it. */
+	operation_give(e, op);
+	if (op->effort != XM_NO_EFFORT &&
+	    !xm_effort_end(&e->io, op->effort, op->member, status, &status))
+		return;
+	if (kind == XM_OPERATION_USER) {
+		e->users--;
+		complete_user(e, op->token, status);
+		return;
+	}
+	tell_pager(e, kind, op->staging_index, op->count, status);
+}
+
+/* --- explicit operations ---------------------------------------------------- */
+
+uint64_t xm_engine_most(struct xm_engine *e, uint64_t address)
+{
+	return xm_volume_most(&e->io, address);
+}
+
+int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
+		       void *local, uint64_t size, uint64_t token)
+{
+	struct xm_request r = {
+		.kind = XM_OPERATION_USER, .write = write, .local = local,
+		.token = token,
+	};
+	uint32_t shift = e->options.volume->page_shift;
+	uint64_t page = address >> shift, skip = address - (page << shift);
+	struct xm_volume_posts posts;
+	int rc = write ? xm_volume_write(&e->io, page, skip, size, &posts)
+		       : xm_volume_read(&e->io, page, skip, size, &posts);
+
+	if (rc != 0)
+		return rc;
+	/* One completion place for each that is under way or not collected. */
+	if (e->completions_count + e->users >= e->options.depth)
+		return -EAGAIN;
+	rc = xm_engine_issue(e, &r, &posts);
+	if (rc != 0)
+		return rc;
+	e->users++;
+	return (int64_t)posts.size;
+}

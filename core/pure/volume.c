@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The volume's table; see volume.h. */
+#include "core/pure/volume.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/pure/plant.h"
+
+size_t xm_volume_memory_size(uint32_t segments_max)
+{
+	return segments_max * sizeof(struct xm_segment);
+}
+
+void xm_volume_init(struct xm_volume *v, uint32_t segments_max,
+		    uint64_t page_size, void *memory)
+{
+	memset(v, 0, sizeof(*v));
+	XM_ASSERT(xm_is_power_of_two(page_size));
+	v->page_size = page_size;
+	v->page_shift = (uint32_t)__builtin_ctzll(page_size);
+	xm_layout_init(&v->layout, memory, segments_max);
+}
+
+static struct xm_segment *find(const struct xm_volume *v, uint64_t page)
+{
+	uint32_t hint = 0;
+
+	return xm_layout_search(&v->layout, page, &hint);
+}
+
+/* --- changes ---------------------------------------------------------------- */
+
+int xm_volume_add(struct xm_volume *v, const struct xm_segment *segment)
+{
+	int rc = xm_layout_add(&v->layout, segment);
+
+	XM_ASSERT(segment->members_count >= 1);
+	XM_ASSERT(segment->members_count <= XM_MEMBERS_MAX);
+	for (uint32_t k = 0; rc == 0 && k < segment->members_count; k++)
+		v->members_at[segment->members[k].appliance]++;
+	if (rc == 0 && segment->lost)
+		atomic_fetch_add(&v->lost_count, 1);
+	return rc;
+}
+
+void xm_volume_remove(struct xm_volume *v, uint64_t page)
+{
+	const struct xm_segment *s = find(v, page);
+
+	XM_ASSERT(s != NULL);
+	for (uint32_t k = 0; k < s->members_count; k++)
+		v->members_at[s->members[k].appliance]--;
+	if (s->lost)
+		atomic_fetch_sub(&v->lost_count, 1);
+	xm_layout_remove(&v->layout, page);
+}
+
+void xm_volume_divide(struct xm_volume *v, uint64_t page,
+		      const struct xm_member *heads)
+{
+	struct xm_segment *s = find(v, page);
+	struct xm_segment tail;
+	int rc;
+
+	XM_ASSERT(s != NULL && page > s->page);
+	tail = *s;
+	tail.page = page;
+	tail.count = s->page + s->count - page;
+	s->count = page - s->page;
+	for (uint32_t k = 0; k < s->members_count; k++) {
+		struct xm_member *head = &s->members[k];
+
+		tail.members[k].offset += s->count * v->page_size;
+		if (heads == NULL)
+			continue;
+		head->extent = heads[k].extent;
+		head->offset = 0;
+		if (!XM_PLANTED(trim_key_kept))
+			head->remote = heads[k].remote;
+	}
+	rc = xm_volume_add(v, &tail);
+	XM_ASSERT(rc == 0);
+}
+
+bool xm_volume_full(const struct xm_volume *v)
+{
+	return v->layout.count == v->layout.max;
+}
+
+void xm_volume_set_unsure(struct xm_volume *v, uint64_t page)
+{
+	struct xm_segment *s = find(v, page);
+
+	XM_ASSERT(s != NULL);
+	s->unsure = true;
+}
+
+void xm_volume_set_attached(struct xm_volume *v, uint64_t page, uint64_t limit,
+			    bool attached)
+{
+	while (page < limit) {
+		struct xm_segment *s = find(v, page);
+
+		XM_ASSERT(s != NULL);
+		s->attached = attached;
+		page = s->page + s->count;
+	}
+}
+
+/* --- loss ------------------------------------------------------------------- */
+
+/* Returns true if this segment is lost, and one of these was its member. */
+static bool lose_members(struct xm_volume *v, struct xm_segment *s,
+			 uint32_t appliance, uint32_t lease)
+{
+	bool any = false, left = false;
+
+	for (uint32_t k = 0; k < s->members_count; k++) {
+		struct xm_member *member = &s->members[k];
+
+		if (member->appliance == appliance && member->lease < lease) {
+			member->lost = true;
+			any = true;
+		}
+		left |= !member->lost;
+	}
+	if (!any || left)
+		return false;
+	if (!s->lost) {
+		/* In this order: another lane that sees a lost segment must
+		 * not find none counted. */
+		atomic_fetch_add(&v->lost_count, 1);
+		s->lost = true;
+	}
+	return true;
+}
+
+bool xm_volume_lose(struct xm_volume *v, uint32_t appliance, uint32_t lease,
+		    uint32_t *cursor, uint64_t *ret_page, uint64_t *ret_count)
+{
+	while (*cursor < v->layout.count) {
+		struct xm_segment *s = &v->layout.segments[(*cursor)++];
+
+		if (!lose_members(v, s, appliance, lease))
+			continue;
+		*ret_page = s->page;
+		*ret_count = s->count;
+		return true;
+	}
+	return false;
+}
+
+/* --- questions -------------------------------------------------------------- */
+
+bool xm_volume_segment(const struct xm_volume *v, uint64_t page,
+		       struct xm_segment *ret)
+{
+	const struct xm_segment *s = find(v, page);
+
+	if (s == NULL)
+		return false;
+	*ret = *s;
+	return true;
+}
+
+bool xm_volume_place(const struct xm_volume *v, uint64_t page, uint32_t member,
+		     struct xm_place *ret)
+{
+	const struct xm_segment *s = find(v, page);
+	const struct xm_member *m;
+
+	if (s == NULL || member >= s->members_count || s->members[member].lost)
+		return false;
+	m = &s->members[member];
+	ret->appliance = m->appliance;
+	ret->remote = m->remote;
+	ret->offset = m->offset + (page - s->page) * v->page_size;
+	return true;
+}
+
+uint32_t xm_volume_appliances(const struct xm_volume *v, uint64_t page,
+			      bool *ret_lost)
+{
+	const struct xm_segment *s = find(v, page);
+	uint32_t appliances = 0;
+
+	for (uint32_t k = 0; s != NULL && k < s->members_count; k++)
+		appliances |= 1u << s->members[k].appliance;
+	*ret_lost = s == NULL || s->lost;
+	return appliances;
+}
+
+bool xm_volume_any_lost(const struct xm_volume *v, uint64_t page,
+			uint64_t limit)
+{
+	if (atomic_load_explicit(&v->lost_count, memory_order_relaxed) == 0)
+		return false;
+	for (uint32_t i = xm_layout_from(&v->layout, page);
+	     i < v->layout.count && v->layout.segments[i].page < limit; i++) {
+		if (v->layout.segments[i].lost)
+			return true;
+	}
+	return false;
+}
+
+uint64_t xm_volume_attached_from(const struct xm_volume *v, uint64_t page,
+				 uint64_t limit)
+{
+	for (uint32_t i = xm_layout_from(&v->layout, page);
+	     i < v->layout.count; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		if (s->attached)
+			return xm_min(limit, xm_max(page, s->page));
+	}
+	return limit;
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The volume: where the bytes of a page are, and which appliances must have
+ * them. A pure machine in two parts.
+ *
+ * struct xm_volume is the table: which members (extents at appliances) back
+ * which pages of the arena. All lanes share it. It is read under any lane's
+ * lock, and changed under all of them.
+ *
+ * struct xm_volume_io is what one lane adds: how each appliance can be reached,
+ * and which writes are under way at several members. It turns a read or write
+ * of pages into posts, one transport operation each:
+ *
+ *	read	one post, to one member
+ *	write	one post to each member that is not lost; the write ends when
+ *		all of them have ended, and has succeeded if every member that is
+ *		not lost by then has the bytes
+ *
+ * The caller (engine.h) carries out the posts and reports their ends. A read or
+ * write that is too long for one operation, or that crosses the end of a
+ * segment or unit, is cut: `size` says how much of it the posts move, and the
+ * caller asks again for the rest. Example: 6 pages, of which the first 2 lie in
+ * one segment and 4 in the next, are two writes.
+ *
+ * A write with one post has no state of its own. One with several has an
+ * effort (struct xm_effort), from a table that is given at the beginning.
+ *
+ * It deliberately does not: post, retry (the pager keeps the bytes of a failed
+ * store and stores them again), ask appliances for memory (placement.h decides
+ * where, the client asks), or know sessions and leases beyond their numbers.
+ *
+ * Floor: ground.
+ */
+#ifndef XM_VOLUME_H
+#define XM_VOLUME_H
+
+#include <errno.h>
+
+#include "common/base.h"
+#include "core/pure/layout.h"
+#include "core/pure/pager.h"
+#include "core/pure/path.h"
+
+/* --- the table -------------------------------------------------------------- */
+
+struct xm_volume {
+	struct xm_layout layout;
+	uint64_t page_size; /* 1 << page_shift */
+	uint32_t page_shift;
+	_Atomic uint32_t lost_count; /* segments that are lost */
+	uint32_t members_at[XM_APPLIANCES_MAX];
+};
+
+/* Where a page begins at one member. */
+struct xm_place {
+	uint32_t appliance;
+	struct xm_remote_mr remote;
+	uint64_t offset; /* bytes, in remote's span */
+};
+
+size_t xm_volume_memory_size(uint32_t segments_max);
+/* `memory` is zeroed and aligned to 16. */
+void xm_volume_init(struct xm_volume *, uint32_t segments_max,
+		    uint64_t page_size, void *memory);
+
+/* --- changes, under the locks of all lanes --- */
+
+/* 0; -ENOSPC: no more segments. Its pages must not be backed yet. */
+int xm_volume_add(struct xm_volume *, const struct xm_segment *);
+/* Removes the segment that begins at this page. */
+void xm_volume_remove(struct xm_volume *, uint64_t page);
+/* Divides a segment in two at `page`, which lies inside of it. `heads`: the
+ * extents that its members' heads are now (extent, remote), one for each
+ * member; NULL: the segment is lost, and nothing changes at appliances. The
+ * caller knows that there is room: xm_volume_full(). */
+void xm_volume_divide(struct xm_volume *, uint64_t page,
+		      const struct xm_member *heads);
+bool xm_volume_full(const struct xm_volume *);
+/* A TRIM of the segment that holds `page` was not answered. */
+void xm_volume_set_unsure(struct xm_volume *, uint64_t page);
+/* The mapper has these pages now, or does not any more. Both ends are those of
+ * segments. */
+void xm_volume_set_attached(struct xm_volume *, uint64_t page, uint64_t limit,
+			    bool attached);
+
+/* --- loss, under any lane's lock, by one thread --- */
+
+/* Members at `appliance` that were taken under a lease before `lease` are lost.
+ * Returns the segments that have no other member, one at each call, to every
+ * lane that asks; *cursor begins with 0. False: there are no more. */
+bool xm_volume_lose(struct xm_volume *, uint32_t appliance, uint32_t lease,
+		    uint32_t *cursor, uint64_t *ret_page, uint64_t *ret_count);
+
+/* --- questions, under any lane's lock --- */
+
+/* A copy of the segment that holds the page, for whoever gives it back. */
+bool xm_volume_segment(const struct xm_volume *, uint64_t page,
+		       struct xm_segment *ret);
+/* Where the page is at one of its members, from 0. False: there is no such
+ * member, or it is lost. */
+bool xm_volume_place(const struct xm_volume *, uint64_t page, uint32_t member,
+		     struct xm_place *ret);
+/* The appliances of the segment that holds the page, a bit for each, whether
+ * lost or not. 0: there is no segment. */
+uint32_t xm_volume_appliances(const struct xm_volume *, uint64_t page,
+			      bool *ret_lost);
+/* Is any of these pages lost? */
+bool xm_volume_any_lost(const struct xm_volume *, uint64_t page,
+			uint64_t limit);
+/* The first page from this one on that the mapper has, or `limit`. */
+uint64_t xm_volume_attached_from(const struct xm_volume *, uint64_t page,
+				 uint64_t limit);
+/* Does any segment have a member there? */
+static inline bool xm_volume_needs(const struct xm_volume *v,
+				   uint32_t appliance)
+{
+	return v->members_at[appliance] > 0;
+}
+
+/* --- a lane ----------------------------------------------------------------- */
+
+#define XM_NO_EFFORT UINT32_MAX
+
+/* A write with several posts. */
+struct xm_effort {
+	uint64_t page; /* its first; or: the next free effort */
+	uint32_t left; /* posts that have not ended, and 1 until begun */
+	uint32_t have; /* a bit for each member that has the bytes */
+	int status;    /* the first failure */
+};
+
+struct xm_volume_peer {
+	const struct xm_path *path;
+	uint64_t size_max;    /* bytes of one operation */
+	uint32_t scatter_max; /* pieces of one scattered write */
+};
+
+struct xm_volume_io {
+	struct xm_volume *volume;
+	struct xm_volume_peer peers[XM_APPLIANCES_MAX];
+	uint32_t peers_count;
+	uint32_t read_hint, write_hint; /* for the layout */
+	struct xm_effort *efforts;
+	uint32_t efforts_free;
+};
+
+/* What one transport operation does: `size` bytes at offsets[0]; or, in a
+ * scattered write, a page at each of the offsets. */
+struct xm_post {
+	uint32_t appliance;
+	uint8_t member;
+	const struct xm_remote_mr *remote; /* valid until the layout changes */
+	uint64_t offsets[XM_PAGER_SCATTER_MAX];
+};
+
+struct xm_volume_posts {
+	uint64_t page; /* the first */
+	uint64_t size; /* bytes that they move; set unless -ERANGE */
+	uint32_t count;
+	struct xm_post list[XM_MEMBERS_MAX];
+};
+
+/* What a fault has to know. */
+struct xm_volume_page {
+	uint64_t first, limit; /* of its segment */
+	uint64_t unit;
+	bool attached;
+	enum xm_reach reach;
+	uint32_t appliance; /* to which a read goes */
+};
+
+size_t xm_volume_io_memory_size(uint32_t efforts_max);
+void xm_volume_io_init(struct xm_volume_io *, struct xm_volume *,
+		       uint32_t efforts_max, void *memory);
+/* The next appliance. The path is the caller's, and stays. */
+void xm_volume_io_add(struct xm_volume_io *, const struct xm_path *,
+		      uint64_t size_max, uint32_t scatter_max);
+
+/* Of a segment with several members: the best reach, and the appliance to which
+ * a read goes. */
+enum xm_reach xm_volume_reach_best(const struct xm_volume_io *,
+				   const struct xm_segment *, uint64_t now_ns,
+				   uint32_t *ret_appliance);
+
+/* False: no segment holds the page. Every fault asks, so it is here. */
+static inline bool xm_volume_look(struct xm_volume_io *io, uint64_t page,
+				  uint64_t now_ns, struct xm_volume_page *ret)
+{
+	const struct xm_segment *s = xm_layout_find(&io->volume->layout, page,
+						    &io->read_hint);
+
+	if (s == NULL)
+		return false;
+	ret->first = s->page;
+	ret->limit = s->page + s->count;
+	ret->unit = s->unit;
+	ret->attached = s->attached;
+	if (s->members_count > 1) {
+		ret->reach = xm_volume_reach_best(io, s, now_ns,
+						  &ret->appliance);
+		return true;
+	}
+	ret->appliance = s->members[0].appliance;
+	ret->reach = s->lost ? XM_REACH_LOST
+			     : xm_path_reach(io->peers[ret->appliance].path,
+					     now_ns);
+	return true;
+}
+
+/* Can the page's bytes be had? */
+static inline enum xm_reach xm_volume_reach(struct xm_volume_io *io,
+					    uint64_t page, uint64_t now_ns)
+{
+	struct xm_volume_page at;
+
+	return xm_volume_look(io, page, now_ns, &at) ? at.reach
+						     : XM_REACH_LOST;
+}
+
+/* What one read or write at this byte of the arena can move, at most; 0: there
+ * is no segment. */
+uint64_t xm_volume_most(struct xm_volume_io *, uint64_t address);
+
+/* Bytes of one operation at every member. */
+static inline uint64_t xm_volume_size_max(const struct xm_volume_io *io,
+					  const struct xm_segment *s)
+{
+	uint64_t size = io->peers[s->members[0].appliance].size_max;
+
+	for (uint32_t k = 1; k < s->members_count; k++)
+		size = xm_min(size,
+			      io->peers[s->members[k].appliance].size_max);
+	return size;
+}
+
+/* How much of a run that begins `skip` bytes into the page one operation moves. */
+static inline uint64_t xm_volume_cut(const struct xm_volume_io *io,
+				     const struct xm_segment *s, uint64_t page,
+				     uint64_t skip, uint64_t size)
+{
+	uint64_t left = s->page + s->count - page;
+
+	if (s->unit != 0)
+		left = xm_min(left, s->unit - (page & (s->unit - 1)));
+	size = xm_min(size, (left << io->volume->page_shift) - skip);
+	return xm_min(size, xm_volume_size_max(io, s));
+}
+
+/* Of a segment with several members. */
+int xm_volume_read_best(struct xm_volume_io *, const struct xm_segment *,
+			uint64_t page, uint64_t skip, uint64_t size,
+			struct xm_volume_posts *ret);
+int xm_volume_write_all(struct xm_volume_io *, const struct xm_segment *,
+			uint64_t page, uint64_t skip, uint64_t size,
+			struct xm_volume_posts *ret);
+
+/* Of one with a single member: reads and writes are the same post. Inlined,
+ * because most segments are such, and every miss posts. */
+static inline int xm_volume_post_one(struct xm_volume_io *io,
+				     const struct xm_segment *s, uint64_t page,
+				     uint64_t skip, uint64_t size,
+				     struct xm_volume_posts *ret)
+{
+	const struct xm_member *member = &s->members[0];
+	struct xm_post *post = &ret->list[0];
+
+	ret->page = page;
+	ret->size = xm_volume_cut(io, s, page, skip, size);
+	if (s->lost)
+		return -ESTALE;
+	if (io->peers[member->appliance].path->state != XM_PATH_UP)
+		return -ENOTCONN;
+	ret->count = 1;
+	post->appliance = member->appliance;
+	post->member = 0;
+	post->remote = &member->remote;
+	post->offsets[0] = member->offset + skip +
+			   ((page - s->page) << io->volume->page_shift);
+	return 0;
+}
+
+/* `size` bytes from `skip` bytes into the page, or the first of them. 0; -ERANGE:
+ * there is no segment; -ESTALE: it is lost; -ENOTCONN: no member can be reached
+ * now (for a write: some member cannot). */
+static inline int xm_volume_read(struct xm_volume_io *io, uint64_t page,
+				 uint64_t skip, uint64_t size,
+				 struct xm_volume_posts *ret)
+{
+	const struct xm_segment *s = xm_layout_find(&io->volume->layout, page,
+						    &io->read_hint);
+
+	if (s == NULL)
+		return -ERANGE;
+	return s->members_count == 1
+		       ? xm_volume_post_one(io, s, page, skip, size, ret)
+		       : xm_volume_read_best(io, s, page, skip, size, ret);
+}
+
+static inline int xm_volume_write(struct xm_volume_io *io, uint64_t page,
+				  uint64_t skip, uint64_t size,
+				  struct xm_volume_posts *ret)
+{
+	const struct xm_segment *s = xm_layout_find(&io->volume->layout, page,
+						    &io->write_hint);
+
+	if (s == NULL)
+		return -ERANGE;
+	return s->members_count == 1
+		       ? xm_volume_post_one(io, s, page, skip, size, ret)
+		       : xm_volume_write_all(io, s, page, skip, size, ret);
+}
+
+/* A write of pages that lie apart: those of the first pages[] that lie in one
+ * segment with the first. */
+int xm_volume_scatter(struct xm_volume_io *, const uint64_t *pages,
+		      uint32_t count, struct xm_volume_posts *ret);
+
+/* A write with several posts begins: its effort's number. There is one left. */
+uint32_t xm_effort_begin(struct xm_volume_io *,
+			 const struct xm_volume_posts *);
+/* One of its posts has ended or was refused (`member`); or all have been posted
+ * (member XM_MEMBERS_MAX). True: so has the write, with this status. */
+bool xm_effort_end(struct xm_volume_io *, uint32_t effort, uint32_t member,
+		   int status, int *ret_status);
+
+#endif

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The volume: its table, how reads and writes are cut into posts, and writes to
+ * several members. */
+#include <errno.h>
+#include <string.h>
+
+#include "core/pure/volume.h"
+#include "tests/support/cunit.h"
+
+enum { PAGE = 4096, SEGMENTS = 8, APPLIANCES = 3, EFFORTS = 2 };
+
+static struct xm_volume volume;
+static struct xm_segment memory[SEGMENTS];
+static struct xm_volume_io io;
+static struct xm_path paths[APPLIANCES];
+static struct xm_effort efforts[EFFORTS];
+static struct xm_volume_posts posts;
+
+/* A segment with a member at each of these appliances, in this order; the bytes
+ * of member k begin at offset (k + 1) * PAGE of its span. */
+static void add(uint64_t page, uint64_t count, const uint32_t *appliances,
+		uint8_t members, uint64_t unit)
+{
+	struct xm_segment s = { .page = page, .count = count, .unit = unit,
+				.members_count = members, .attached = true };
+
+	for (uint8_t k = 0; k < members; k++) {
+		s.members[k].appliance = appliances[k];
+		s.members[k].extent = 100 * page + k;
+		s.members[k].remote.key = 10 * page + k;
+		s.members[k].offset = (k + 1u) * PAGE;
+	}
+	CU_ASSERT_EQUAL_FATAL(xm_volume_add(&volume, &s), 0);
+}
+
+static const uint32_t all[] = { 0, 1, 2 };
+
+static void begin(void)
+{
+	memset(memory, 0, sizeof(memory));
+	memset(paths, 0, sizeof(paths));
+	memset(&posts, 0, sizeof(posts));
+	xm_volume_init(&volume, SEGMENTS, PAGE, memory);
+	xm_volume_io_init(&io, &volume, EFFORTS, efforts);
+	for (unsigned i = 0; i < APPLIANCES; i++) {
+		xm_path_init(&paths[i], XM_SECOND, 0);
+		paths[i].state = XM_PATH_UP;
+		/* Appliance 1 moves 4 pages at once, the others 8. */
+		xm_volume_io_add(&io, &paths[i], i == 1 ? 4 * PAGE : 8 * PAGE,
+				 i == 2 ? 2 : 4);
+	}
+}
+
+/* --- the table -------------------------------------------------------------- */
+
+static void a_page_is_where_its_members_are(void)
+{
+	struct xm_place place;
+
+	begin();
+	add(10, 5, all, 2, 0);
+	CU_ASSERT_TRUE_FATAL(xm_volume_place(&volume, 13, 1, &place));
+	CU_ASSERT_EQUAL(place.appliance, 1);
+	CU_ASSERT_EQUAL(place.remote.key, 101);
+	CU_ASSERT_EQUAL(place.offset, 5 * PAGE);
+	CU_ASSERT_FALSE(xm_volume_place(&volume, 13, 2, &place));
+	CU_ASSERT_FALSE(xm_volume_place(&volume, 15, 0, &place));
+	CU_ASSERT_FALSE(xm_volume_place(&volume, 9, 0, &place));
+}
+
+static void appliances_are_needed_while_a_segment_has_members_there(void)
+{
+	begin();
+	CU_ASSERT_FALSE(xm_volume_needs(&volume, 1));
+	add(0, 4, all, 2, 0);
+	add(4, 4, all, 1, 0);
+	CU_ASSERT_TRUE(xm_volume_needs(&volume, 1));
+	CU_ASSERT_FALSE(xm_volume_needs(&volume, 2));
+	xm_volume_remove(&volume, 0);
+	CU_ASSERT_FALSE(xm_volume_needs(&volume, 1));
+	CU_ASSERT_TRUE(xm_volume_needs(&volume, 0));
+}
+
+static void a_divided_segment_keeps_its_tail_under_the_old_extent(void)
+{
+	struct xm_member heads[2] = {
+		{ .extent = 7, .remote = { .key = 70 } },
+		{ .extent = 8, .remote = { .key = 80 } },
+	};
+	struct xm_segment s;
+	struct xm_place place;
+
+	begin();
+	add(10, 6, all, 2, 0);
+	xm_volume_divide(&volume, 12, heads);
+	CU_ASSERT_TRUE_FATAL(xm_volume_segment(&volume, 11, &s));
+	CU_ASSERT_EQUAL(s.count, 2);
+	CU_ASSERT_EQUAL(s.members[1].extent, 8);
+	CU_ASSERT_TRUE_FATAL(xm_volume_place(&volume, 11, 1, &place));
+	CU_ASSERT_EQUAL(place.remote.key, 80);
+	CU_ASSERT_EQUAL(place.offset, PAGE);
+	CU_ASSERT_TRUE_FATAL(xm_volume_segment(&volume, 12, &s));
+	CU_ASSERT_EQUAL(s.count, 4);
+	CU_ASSERT_EQUAL(s.members[1].extent, 1001);
+	CU_ASSERT_TRUE_FATAL(xm_volume_place(&volume, 12, 1, &place));
+	CU_ASSERT_EQUAL(place.remote.key, 101);
+	CU_ASSERT_EQUAL(place.offset, (2 + 2) * PAGE);
+}
+
+static void a_lost_segment_is_divided_here_alone(void)
+{
+	uint64_t page, count;
+	uint32_t cursor = 0;
+
+	begin();
+	add(10, 6, all, 1, 0);
+	CU_ASSERT_TRUE(xm_volume_lose(&volume, 0, 1, &cursor, &page, &count));
+	xm_volume_divide(&volume, 12, NULL);
+	xm_volume_remove(&volume, 10);
+	CU_ASSERT_FALSE(xm_volume_any_lost(&volume, 10, 12));
+	CU_ASSERT_TRUE(xm_volume_any_lost(&volume, 10, 13));
+	xm_volume_remove(&volume, 12);
+	CU_ASSERT_FALSE(xm_volume_any_lost(&volume, 0, 100));
+}
+
+static void what_the_mapper_has_is_found_in_order(void)
+{
+	begin();
+	add(10, 4, all, 1, 0);
+	add(14, 4, all, 1, 0);
+	add(30, 4, all, 1, 0);
+	xm_volume_set_attached(&volume, 10, 18, false);
+	CU_ASSERT_EQUAL(xm_volume_attached_from(&volume, 0, 100), 30);
+	CU_ASSERT_EQUAL(xm_volume_attached_from(&volume, 32, 100), 32);
+	CU_ASSERT_EQUAL(xm_volume_attached_from(&volume, 34, 100), 100);
+	CU_ASSERT_EQUAL(xm_volume_attached_from(&volume, 0, 20), 20);
+}
+
+/* --- loss ------------------------------------------------------------------- */
+
+static void a_segment_is_lost_with_its_last_member(void)
+{
+	uint64_t page, count;
+	uint32_t cursor = 0;
+	bool lost;
+
+	begin();
+	add(0, 4, all, 2, 0);
+	add(4, 4, all, 1, 0);
+	CU_ASSERT_TRUE_FATAL(xm_volume_lose(&volume, 0, 1, &cursor, &page,
+					    &count));
+	CU_ASSERT_EQUAL(page, 4);
+	CU_ASSERT_EQUAL(count, 4);
+	CU_ASSERT_FALSE(xm_volume_lose(&volume, 0, 1, &cursor, &page, &count));
+	CU_ASSERT_FALSE(xm_volume_any_lost(&volume, 0, 4));
+	CU_ASSERT_TRUE(xm_volume_any_lost(&volume, 3, 5));
+	CU_ASSERT_EQUAL(xm_volume_appliances(&volume, 0, &lost), 3);
+	CU_ASSERT_FALSE(lost);
+	cursor = 0;
+	CU_ASSERT_TRUE_FATAL(xm_volume_lose(&volume, 1, 1, &cursor, &page,
+					    &count));
+	CU_ASSERT_EQUAL(page, 0);
+	CU_ASSERT_EQUAL(xm_volume_appliances(&volume, 0, &lost), 3);
+	CU_ASSERT_TRUE(lost);
+	/* Another lane hears of it, too. */
+	cursor = 0;
+	CU_ASSERT_TRUE(xm_volume_lose(&volume, 1, 1, &cursor, &page, &count));
+}
+
+static void what_was_taken_under_a_later_lease_is_not_lost(void)
+{
+	uint64_t page, count;
+	uint32_t cursor = 0;
+
+	begin();
+	add(0, 4, all, 1, 0);
+	memory[0].members[0].lease = 2;
+	CU_ASSERT_FALSE(xm_volume_lose(&volume, 0, 2, &cursor, &page, &count));
+	cursor = 0;
+	CU_ASSERT_TRUE(xm_volume_lose(&volume, 0, 3, &cursor, &page, &count));
+}
+
+/* --- reads ------------------------------------------------------------------ */
+
+static void a_read_goes_to_one_member(void)
+{
+	begin();
+	add(10, 8, all, 2, 0);
+	CU_ASSERT_EQUAL(xm_volume_read(&io, 12, 5, 100, &posts), 0);
+	CU_ASSERT_EQUAL(posts.size, 100);
+	CU_ASSERT_EQUAL_FATAL(posts.count, 1);
+	CU_ASSERT_EQUAL(posts.list[0].appliance, 0);
+	CU_ASSERT_EQUAL(posts.list[0].remote->key, 100);
+	CU_ASSERT_EQUAL(posts.list[0].offsets[0], 3 * PAGE + 5);
+}
+
+static void a_read_goes_to_a_member_that_is_up_and_not_lost(void)
+{
+	uint64_t page, count;
+	uint32_t cursor = 0;
+	struct xm_volume_page at;
+
+	begin();
+	add(10, 8, all, 3, 0);
+	paths[0].state = XM_PATH_DOWN;
+	CU_ASSERT_EQUAL(xm_volume_read(&io, 10, 0, PAGE, &posts), 0);
+	CU_ASSERT_EQUAL(posts.list[0].appliance, 1);
+	xm_volume_lose(&volume, 1, 1, &cursor, &page, &count);
+	CU_ASSERT_EQUAL(xm_volume_read(&io, 10, 0, PAGE, &posts), 0);
+	CU_ASSERT_EQUAL(posts.list[0].appliance, 2);
+	CU_ASSERT_EQUAL(xm_volume_reach(&io, 10, 0), XM_REACH_UP);
+	paths[2].state = XM_PATH_DOWN;
+	CU_ASSERT_EQUAL(xm_volume_read(&io, 10, 0, PAGE, &posts),
+			-ENOTCONN);
+	CU_ASSERT_EQUAL(posts.size, PAGE);
+	CU_ASSERT_EQUAL(xm_volume_reach(&io, 10, 0), XM_REACH_DOWN);
+	CU_ASSERT_EQUAL(xm_volume_reach(&io, 10, 60 * XM_SECOND), XM_REACH_LOST);
+	CU_ASSERT_TRUE_FATAL(xm_volume_look(&io, 10, 0, &at));
+	CU_ASSERT_EQUAL(at.appliance, 0);
+	CU_ASSERT_EQUAL(at.first, 10);
+	CU_ASSERT_EQUAL(at.limit, 18);
+}
+
+static void a_read_is_cut_at_a_segment_a_unit_and_an_operations_size(void)
+{
+	begin();
+	add(8, 8, all, 1, 0);
+	add(16, 16, all, 1, 4);
+	CU_ASSERT_EQUAL(xm_volume_read(&io, 14, 0, 9 * PAGE, &posts), 0);
+	CU_ASSERT_EQUAL(posts.size, 2 * PAGE);
+	CU_ASSERT_EQUAL(xm_volume_read(&io, 17, 0, 9 * PAGE, &posts), 0);
+	CU_ASSERT_EQUAL(posts.size, 3 * PAGE);
+	CU_ASSERT_EQUAL(xm_volume_most(&io, 8 * PAGE + 1), 8 * PAGE - 1);
+	add(40, 16, all + 1, 1, 0);
+	CU_ASSERT_EQUAL(xm_volume_most(&io, 40 * PAGE), 4 * PAGE);
+	CU_ASSERT_EQUAL(xm_volume_most(&io, 100 * PAGE), 0);
+}
+
+static void what_is_not_there_or_lost_is_told_apart(void)
+{
+	uint64_t page, count;
+	uint32_t cursor = 0;
+
+	begin();
+	CU_ASSERT_EQUAL(xm_volume_read(&io, 0, 0, 1, &posts), -ERANGE);
+	CU_ASSERT_EQUAL(xm_volume_write(&io, 0, 0, 1, &posts), -ERANGE);
+	CU_ASSERT_EQUAL(xm_volume_reach(&io, 0, 0), XM_REACH_LOST);
+	add(0, 4, all, 1, 0);
+	xm_volume_lose(&volume, 0, 1, &cursor, &page, &count);
+	CU_ASSERT_EQUAL(xm_volume_read(&io, 0, 0, 1, &posts), -ESTALE);
+	CU_ASSERT_EQUAL(xm_volume_write(&io, 0, 0, 1, &posts), -ESTALE);
+	CU_ASSERT_EQUAL(xm_volume_scatter(&io, &page, 1, &posts), -ESTALE);
+	CU_ASSERT_EQUAL(xm_volume_reach(&io, 0, 0), XM_REACH_LOST);
+}
+
+/* --- writes ----------------------------------------------------------------- */
+
+static void a_write_goes_to_every_member_that_is_not_lost(void)
+{
+	uint64_t page, count;
+	uint32_t cursor = 0;
+
+	begin();
+	add(0, 16, all, 3, 0);
+	CU_ASSERT_EQUAL(xm_volume_write(&io, 2, 0, 9 * PAGE, &posts), 0);
+	CU_ASSERT_EQUAL(posts.size, 4 * PAGE); /* the least of the three */
+	CU_ASSERT_EQUAL_FATAL(posts.count, 3);
+	for (unsigned k = 0; k < 3; k++) {
+		CU_ASSERT_EQUAL(posts.list[k].appliance, k);
+		CU_ASSERT_EQUAL(posts.list[k].offsets[0], (k + 3) * PAGE);
+	}
+	xm_volume_lose(&volume, 1, 1, &cursor, &page, &count);
+	CU_ASSERT_EQUAL(xm_volume_write(&io, 2, 0, PAGE, &posts), 0);
+	CU_ASSERT_EQUAL_FATAL(posts.count, 2);
+	CU_ASSERT_EQUAL(posts.list[1].member, 2);
+	paths[2].state = XM_PATH_DOWN;
+	CU_ASSERT_EQUAL(xm_volume_write(&io, 2, 0, PAGE, &posts),
+			-ENOTCONN);
+}
+
+static void a_scattered_write_ends_with_its_segment_and_its_limits(void)
+{
+	uint64_t pages[] = { 3, 0, 2, 9, 1 };
+
+	begin();
+	add(0, 8, all, 1, 0);
+	add(8, 8, all, 1, 0);
+	CU_ASSERT_EQUAL(xm_volume_scatter(&io, pages, 5, &posts), 0);
+	CU_ASSERT_EQUAL(posts.size, 3 * PAGE);
+	CU_ASSERT_EQUAL(posts.page, 3);
+	CU_ASSERT_EQUAL(posts.list[0].offsets[0], 4 * PAGE);
+	CU_ASSERT_EQUAL(posts.list[0].offsets[2], 3 * PAGE);
+	CU_ASSERT_EQUAL(xm_volume_scatter(&io, pages + 3, 2, &posts), 0);
+	CU_ASSERT_EQUAL(posts.size, PAGE);
+	add(16, 8, all + 1, 2, 0); /* appliance 2 takes two pieces */
+	pages[0] = 16, pages[1] = 18, pages[2] = 20;
+	CU_ASSERT_EQUAL(xm_volume_scatter(&io, pages, 3, &posts), 0);
+	CU_ASSERT_EQUAL(posts.size, 2 * PAGE);
+	CU_ASSERT_EQUAL(posts.count, 2);
+	CU_ASSERT_EQUAL(posts.list[1].offsets[1], 4 * PAGE);
+}
+
+static void a_write_to_several_ends_once_when_all_have_ended(void)
+{
+	uint32_t effort;
+	int status = 1;
+
+	begin();
+	add(0, 8, all, 2, 0);
+	xm_volume_write(&io, 0, 0, PAGE, &posts);
+	effort = xm_effort_begin(&io, &posts);
+	CU_ASSERT_FALSE(xm_effort_end(&io, effort, 0, 0, &status));
+	CU_ASSERT_FALSE(xm_effort_end(&io, effort, XM_MEMBERS_MAX, 0, &status));
+	CU_ASSERT_TRUE(xm_effort_end(&io, effort, 1, 0, &status));
+	CU_ASSERT_EQUAL(status, 0);
+}
+
+static void a_write_fails_with_a_member_that_is_not_lost(void)
+{
+	uint32_t effort;
+	int status = 1;
+
+	begin();
+	add(0, 8, all, 2, 0);
+	xm_volume_write(&io, 0, 0, PAGE, &posts);
+	effort = xm_effort_begin(&io, &posts);
+	CU_ASSERT_FALSE(xm_effort_end(&io, effort, 1, -EAGAIN, &status));
+	CU_ASSERT_FALSE(xm_effort_end(&io, effort, 0, 0, &status));
+	CU_ASSERT_TRUE(xm_effort_end(&io, effort, XM_MEMBERS_MAX, 0, &status));
+	CU_ASSERT_EQUAL(status, -EAGAIN);
+}
+
+static void a_member_that_is_lost_meanwhile_is_not_needed(void)
+{
+	uint64_t page, count;
+	uint32_t effort, cursor = 0;
+	int status = 1;
+
+	begin();
+	add(0, 8, all, 2, 0);
+	xm_volume_write(&io, 0, 0, PAGE, &posts);
+	effort = xm_effort_begin(&io, &posts);
+	xm_effort_end(&io, effort, XM_MEMBERS_MAX, 0, &status);
+	xm_effort_end(&io, effort, 0, 0, &status);
+	xm_volume_lose(&volume, 1, 1, &cursor, &page, &count);
+	CU_ASSERT_TRUE(xm_effort_end(&io, effort, 1, -ECANCELED, &status));
+	CU_ASSERT_EQUAL(status, 0);
+}
+
+static void efforts_are_used_again(void)
+{
+	int status;
+
+	begin();
+	add(0, 8, all, 2, 0);
+	xm_volume_write(&io, 0, 0, PAGE, &posts);
+	for (unsigned i = 0; i < 5; i++) {
+		uint32_t a = xm_effort_begin(&io, &posts);
+		uint32_t b = xm_effort_begin(&io, &posts);
+
+		CU_ASSERT_NOT_EQUAL(a, b);
+		for (uint32_t member = 0; member < 2; member++) {
+			xm_effort_end(&io, a, member, 0, &status);
+			xm_effort_end(&io, b, member, 0, &status);
+		}
+		CU_ASSERT_TRUE(xm_effort_end(&io, a, XM_MEMBERS_MAX, 0,
+					     &status));
+		CU_ASSERT_TRUE(xm_effort_end(&io, b, XM_MEMBERS_MAX, 0,
+					     &status));
+	}
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		XM_TEST(a_page_is_where_its_members_are),
+		XM_TEST(appliances_are_needed_while_a_segment_has_members_there),
+		XM_TEST(a_divided_segment_keeps_its_tail_under_the_old_extent),
+		XM_TEST(a_lost_segment_is_divided_here_alone),
+		XM_TEST(what_the_mapper_has_is_found_in_order),
+		XM_TEST(a_segment_is_lost_with_its_last_member),
+		XM_TEST(what_was_taken_under_a_later_lease_is_not_lost),
+		XM_TEST(a_read_goes_to_one_member),
+		XM_TEST(a_read_goes_to_a_member_that_is_up_and_not_lost),
+		XM_TEST(a_read_is_cut_at_a_segment_a_unit_and_an_operations_size),
+		XM_TEST(what_is_not_there_or_lost_is_told_apart),
+		XM_TEST(a_write_goes_to_every_member_that_is_not_lost),
+		XM_TEST(a_scattered_write_ends_with_its_segment_and_its_limits),
+		XM_TEST(a_write_to_several_ends_once_when_all_have_ended),
+		XM_TEST(a_write_fails_with_a_member_that_is_not_lost),
+		XM_TEST(a_member_that_is_lost_meanwhile_is_not_needed),
+		XM_TEST(efforts_are_used_again),
+		CU_TEST_INFO_NULL,
+	};
+
+	return xm_tests_run("volume", tests);
+}
