@@ -24,6 +24,8 @@ libextmem_run_la_SOURCES = \
 	preload/identity.c \
 	preload/malloc.c \
 	preload/map.c \
+	preload/message.c \
+	preload/other_process.c \
 	preload/path.c \
 	preload/present.c \
 	preload/shared.h \
@@ -36,6 +38,7 @@ libextmem_run_la_SOURCES = \
 	preload/thread.c \
 	preload/trap.c \
 	preload/vector.c \
+	preload/vector.h \
 	$(NULL)
 libextmem_run_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
 	-Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'

@@ -11,6 +11,8 @@
  * call.c	one such call, by its number
  * present.c	calls that read or write the program's memory
  * vector.c	those that take lists of buffers
+ * message.c	those of messages: sendmsg(2) and its relatives
+ * other_process.c	those of other processes' memory
  * stdio.c	the same for stdio
  * path.c	calls that take names and small structs
  * signal.c	SIGBUS and SIGSYS stay ours and unblocked

@@ -1,33 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * System calls that take lists of buffers: readv, recvmsg and their kin.
+ * Lists of buffers, and the calls that move bytes between them and a file:
+ * readv(2) and its relatives.
  *
- * A list of some size is carried whole in one local buffer. A larger one that
- * has to go as one (a datagram, a message) is pinned whole, or carried if it
- * cannot be; one that need not is moved buffer by buffer, until a call comes
- * back short. Of a message the name and the control data, and the struct
- * itself, may be external too: the kernel is given copies.
+ * A list of at most CARRY_MAX bytes goes through the thread's bounce buffer in
+ * one call. A larger one that has to go in one call (to a message socket) is
+ * pinned, or copied if it cannot be. Any other is moved buffer by buffer until
+ * a call comes back short, as the kernel would do.
  */
-#include "preload/shim.h"
+#include "preload/vector.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <sys/syscall.h>
-#include <time.h>
 
-#define VECTOR_MAX 1024 /* the kernel's own limit */
 #define WHOLE_MAX ((size_t)1 << 20) /* what a file is given in one call */
 
 /* --- lists --------------------------------------------------------------------- */
 
-struct list {
-	const struct iovec *iov;
-	int count;
-	size_t size; /* of all */
-	bool fills;  /* the kernel writes there */
-};
-
-static bool list_needed(const struct iovec *iov, long count)
+bool list_needed(const struct iovec *iov, long count)
 {
 	if (count <= 0 || count > VECTOR_MAX || !iov ||
 	    !present_possible())
@@ -41,8 +32,8 @@ static bool list_needed(const struct iovec *iov, long count)
 	return false;
 }
 
-static int list_open(const struct iovec *iov, long count, bool fills,
-		     struct list *ret)
+int list_open(const struct iovec *iov, long count, bool fills,
+	      struct list *ret)
 {
 	*ret = (struct list){ .iov = iov, .count = (int)count, .fills = fills };
 	for (long i = 0; i < count; i++)
@@ -84,18 +75,6 @@ static void list_scatter(const struct list *list, const char *local,
 
 /* --- one call for all of a list ------------------------------------------------------ */
 
-/* What the kernel is given: one local buffer, or the program's, pinned. */
-struct whole {
-	struct list list;
-	struct carrier carrier;
-	char *local;	   /* the carrier's, or taken for this call */
-	bool taken;
-	bool lent; /* the kernel keeps it after the call: see present.c */
-	struct iovec iov[2];
-	struct iovec *pinned_iov; /* local copy, all of it pinned */
-	int count;
-};
-
 static void whole_unpin(struct whole *w, int count)
 {
 	for (int i = 0; i < count; i++)
@@ -133,7 +112,7 @@ static bool whole_pin(struct whole *w)
 	return true;
 }
 
-static int whole_begin(struct whole *w)
+int whole_begin(struct whole *w)
 {
 	const struct list *list = &w->list;
 
@@ -157,12 +136,12 @@ static int whole_begin(struct whole *w)
 	return 0;
 }
 
-static struct iovec *whole_iov(struct whole *w)
+struct iovec *whole_iov(struct whole *w)
 {
 	return w->pinned_iov ? w->pinned_iov : w->iov;
 }
 
-static void whole_end(void *p)
+void whole_end(void *p)
 {
 	struct whole *w = p;
 
@@ -174,7 +153,7 @@ static void whole_end(void *p)
 		thread_carrier_give(&w->carrier);
 }
 
-static void whole_filled(struct whole *w, ssize_t size)
+void whole_filled(struct whole *w, ssize_t size)
 {
 	if (size > 0 && w->list.fills && !w->pinned_iov)
 		list_scatter(&w->list, w->local,
@@ -358,307 +337,3 @@ SHIM_EXPORT ssize_t preadv2(int fd, const struct iovec *iov, int count,
 SHIM_EXPORT ssize_t pwritev2(int fd, const struct iovec *iov, int count,
 			     off_t offset, int flags)
 	__attribute__((alias("pwritev64v2")));
-
-/* --- messages ------------------------------------------------------------------------ */
-
-static bool message_needed(const struct msghdr *m)
-{
-	return present_needed(m, sizeof(*m)) ||
-	       present_needed(m->msg_name, 1) ||
-	       (m->msg_controllen > 0 && present_needed(m->msg_control, 1)) ||
-	       list_needed(m->msg_iov, (long)m->msg_iovlen);
-}
-
-struct message {
-	struct whole whole;
-	struct msghdr local;
-	struct sockaddr_storage name;
-	char *control;
-	size_t control_size;
-};
-
-static void message_end(void *p)
-{
-	struct message *m = p;
-
-	if (m->control)
-		local_give(m->control, m->control_size);
-	whole_end(&m->whole);
-}
-
-/* Message and vectors: as the program's, with whatever is external local. */
-static int message_begin(struct message *m, const struct msghdr *h, bool fills)
-{
-	m->local = *h;
-	m->control = NULL;
-	if (list_open(h->msg_iov, (long)h->msg_iovlen, fills, &m->whole.list) <
-		    0 ||
-	    whole_begin(&m->whole) < 0)
-		return -1;
-	m->local.msg_iov = whole_iov(&m->whole);
-	m->local.msg_iovlen = m->whole.count;
-	if (h->msg_name && present_needed(h->msg_name, 1)) {
-		if (h->msg_namelen > sizeof(m->name))
-			m->local.msg_namelen = sizeof(m->name);
-		memcpy(&m->name, h->msg_name, m->local.msg_namelen);
-		m->local.msg_name = &m->name;
-	}
-	if (h->msg_controllen > 0 && present_needed(h->msg_control, 1)) {
-		m->control_size = h->msg_controllen;
-		m->control = local_take(m->control_size);
-		if (!m->control) {
-			whole_end(&m->whole);
-			return -1;
-		}
-		memcpy(m->control, h->msg_control, m->control_size);
-		m->local.msg_control = m->control;
-	}
-	return 0;
-}
-
-static void message_received(struct message *m, struct msghdr *h, ssize_t size)
-{
-	if (size < 0)
-		return;
-	whole_filled(&m->whole, size);
-	if (m->local.msg_name == &m->name)
-		memcpy(h->msg_name, &m->name,
-		       m->local.msg_namelen < h->msg_namelen
-			       ? m->local.msg_namelen
-			       : h->msg_namelen);
-	if (m->control)
-		memcpy(h->msg_control, m->control, m->local.msg_controllen);
-	h->msg_namelen = m->local.msg_namelen;
-	h->msg_controllen = m->local.msg_controllen;
-	h->msg_flags = m->local.msg_flags;
-}
-
-SHIM_EXPORT ssize_t recvmsg(int fd, struct msghdr *h, int flags)
-{
-	struct message m;
-	ssize_t r;
-
-	if (!message_needed(h))
-		return shim_real()->recvmsg(fd, h, flags);
-	m.whole.lent = false;
-	if (message_begin(&m, h, true) < 0)
-		return -1;
-	pthread_cleanup_push(message_end, &m);
-	r = present_call(SYS_recvmsg, fd, (long)&m.local, flags, 0, 0, 0);
-	message_received(&m, h, r);
-	pthread_cleanup_pop(1);
-	return r;
-}
-
-SHIM_EXPORT ssize_t sendmsg(int fd, const struct msghdr *h, int flags)
-{
-	struct message m;
-	ssize_t r;
-
-	if (!message_needed(h))
-		return shim_real()->sendmsg(fd, h, flags);
-	m.whole.lent = (flags & MSG_ZEROCOPY) != 0;
-	if (message_begin(&m, h, false) < 0)
-		return -1;
-	pthread_cleanup_push(message_end, &m);
-	r = present_call(SYS_sendmsg, fd, (long)&m.local, flags, 0, 0, 0);
-	pthread_cleanup_pop(1);
-	return r;
-}
-
-static bool messages_needed(const struct mmsghdr *list, unsigned count)
-{
-	if (!present_possible())
-		return false;
-	if (present_needed(list, count * sizeof(*list)))
-		return true;
-	for (unsigned i = 0; i < count; i++)
-		if (message_needed(&list[i].msg_hdr))
-			return true;
-	return false;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-/* One after the other, as the kernel does it; the time is looked at after each,
- * as there. */
-SHIM_EXPORT int recvmmsg(int fd, struct mmsghdr *list, unsigned count,
-			 int flags, struct timespec *timeout)
-{
-	uint64_t until_ns = 0;
-	unsigned i;
-
-	if (!messages_needed(list, count) && !present_needed(timeout, 1))
-		return shim_real()->recvmmsg(fd, list, count, flags, timeout);
-	if (timeout)
-		until_ns = now_ns() + (uint64_t)timeout->tv_sec * 1000000000 +
-			   (uint64_t)timeout->tv_nsec;
-	for (i = 0; i < count; i++) {
-		int now = flags & ~MSG_WAITFORONE;
-		ssize_t r;
-
-		if (i > 0 && (flags & MSG_WAITFORONE) != 0)
-			now |= MSG_DONTWAIT;
-		r = recvmsg(fd, &list[i].msg_hdr, now);
-		if (r < 0)
-			return i > 0 ? (int)i : -1;
-		list[i].msg_len = (unsigned)r;
-		if (timeout && now_ns() >= until_ns)
-			return (int)i + 1;
-	}
-	return (int)i;
-}
-
-SHIM_EXPORT int sendmmsg(int fd, struct mmsghdr *list, unsigned count,
-			 int flags)
-{
-	unsigned i;
-
-	if (!messages_needed(list, count))
-		return shim_real()->sendmmsg(fd, list, count, flags);
-	for (i = 0; i < count; i++) {
-		ssize_t r = sendmsg(fd, &list[i].msg_hdr, flags);
-
-		if (r < 0)
-			return i > 0 ? (int)i : -1;
-		list[i].msg_len = (unsigned)r;
-	}
-	return (int)i;
-}
-
-/* --- other processes' memory ---------------------------------------------------------- */
-
-/* This process's own, by the kernel's two lists: a piece at a time by way of a
- * local one. What is external we touch ourselves, the rest is the kernel's. */
-struct place {
-	const struct iovec *iov;
-	unsigned long count;
-	size_t at; /* in the first */
-};
-
-static struct iovec place_next(struct place *p)
-{
-	while (p->count > 0 && p->at == p->iov->iov_len) {
-		p->iov++;
-		p->count--;
-		p->at = 0;
-	}
-	if (p->count == 0)
-		return (struct iovec){ NULL, 0 };
-	return (struct iovec){ (char *)p->iov->iov_base + p->at,
-			       p->iov->iov_len - p->at };
-}
-
-static long copy_in_part(bool writes, void *local, struct iovec there)
-{
-	struct iovec here = { local, there.iov_len };
-
-	if (!block_contains(there.iov_base, there.iov_len))
-		return shim_raw(writes ? SYS_process_vm_writev
-				       : SYS_process_vm_readv,
-				getpid(), (long)&here, 1, (long)&there, 1, 0);
-	if (writes)
-		memcpy(there.iov_base, local, there.iov_len);
-	else
-		memcpy(local, there.iov_base, there.iov_len);
-	return (long)there.iov_len;
-}
-
-static ssize_t copy_own(struct place from, struct place to)
-{
-	char part[4096];
-	ssize_t done = 0;
-
-	for (;;) {
-		struct iovec f = place_next(&from), t = place_next(&to);
-		long r;
-
-		if (f.iov_len > sizeof(part))
-			f.iov_len = sizeof(part);
-		if (t.iov_len > f.iov_len)
-			t.iov_len = f.iov_len;
-		if (t.iov_len == 0)
-			return done;
-		f.iov_len = t.iov_len;
-		r = copy_in_part(false, part, f);
-		if (r > 0) {
-			t.iov_len = (size_t)r;
-			r = copy_in_part(true, part, t);
-		}
-		if (r <= 0) {
-			errno = r < 0 ? (int)-r : EFAULT;
-			return done > 0 ? done : -1;
-		}
-		done += r;
-		from.at += (size_t)r;
-		to.at += (size_t)r;
-	}
-}
-
-static ssize_t other_move(bool writes, pid_t pid, const struct iovec *iov,
-			  unsigned long count, const struct iovec *there,
-			  unsigned long there_count, unsigned long flags)
-{
-	struct place here = { iov, count, 0 }, remote = { there, there_count, 0 };
-	struct iovec *names = NULL;
-	const size_t size = there_count * sizeof(*names);
-	struct whole w = { .lent = false };
-	ssize_t r;
-
-	if (pid == getpid() && flags == 0)
-		return writes ? copy_own(here, remote) : copy_own(remote, here);
-	if (list_open(iov, (long)count, !writes, &w.list) < 0 ||
-	    !(names = local_take(size)))
-		return -1;
-	memcpy(names, there, size);
-	if (whole_begin(&w) < 0) {
-		local_give(names, size);
-		return -1;
-	}
-	r = present_call(writes ? SYS_process_vm_writev : SYS_process_vm_readv,
-			 pid, (long)whole_iov(&w), w.count, (long)names,
-			 (long)there_count, (long)flags);
-	whole_filled(&w, r);
-	whole_end(&w);
-	local_give(names, size);
-	return r;
-}
-
-/* Lists that are longer than the kernel takes are its to refuse. */
-static bool other_needed(const struct iovec *iov, unsigned long count,
-			 const struct iovec *there, unsigned long there_count)
-{
-	return count <= VECTOR_MAX && there_count <= VECTOR_MAX &&
-	       (list_needed(iov, (long)count) ||
-		list_needed(there, (long)there_count));
-}
-
-SHIM_EXPORT ssize_t process_vm_readv(pid_t pid, const struct iovec *iov,
-				     unsigned long count,
-				     const struct iovec *there,
-				     unsigned long there_count,
-				     unsigned long flags)
-{
-	if (!other_needed(iov, count, there, there_count))
-		return shim_real()->process_vm_readv(pid, iov, count, there,
-						     there_count, flags);
-	return other_move(false, pid, iov, count, there, there_count, flags);
-}
-
-SHIM_EXPORT ssize_t process_vm_writev(pid_t pid, const struct iovec *iov,
-				      unsigned long count,
-				      const struct iovec *there,
-				      unsigned long there_count,
-				      unsigned long flags)
-{
-	if (!other_needed(iov, count, there, there_count))
-		return shim_real()->process_vm_writev(pid, iov, count, there,
-						      there_count, flags);
-	return other_move(true, pid, iov, count, there, there_count, flags);
-}
