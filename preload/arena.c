@@ -266,7 +266,7 @@ static bool span_new(struct class *c)
 	uint32_t index, chunk = 0;
 	uintptr_t base = 0;
 
-	if (block_limited(0))
+	if (budget_limited(0))
 		return false;
 	pthread_mutex_lock(&chunk_lock);
 	index = record_take();
@@ -289,7 +289,7 @@ static bool span_new(struct class *c)
 	for (unsigned i = 0; i < c->count; i++)
 		s->free[i / 64] |= UINT64_C(1) << i % 64;
 	block_own(base, c->units * UNIT_SIZE, index | BLOCK_SPAN);
-	block_live((int64_t)(c->units * UNIT_SIZE));
+	budget_live((int64_t)(c->units * UNIT_SIZE));
 	list_insert(c, index);
 	c->empty++;
 	return true;
@@ -302,7 +302,7 @@ static void span_end(uint32_t index)
 
 	block_empty(s->base, s->units * UNIT_SIZE);
 	block_own(s->base, s->units * UNIT_SIZE, 0);
-	block_live(-(int64_t)(s->units * UNIT_SIZE));
+	budget_live(-(int64_t)(s->units * UNIT_SIZE));
 	pthread_mutex_lock(&chunk_lock);
 	units_give(s->base, s->units, s->chunk);
 	s->next = span_unused;
@@ -353,7 +353,7 @@ static unsigned class_take(struct class *c, unsigned want, void **ret)
 		ret[got - 1 - i] = p;
 	}
 	if (got > 0)
-		block_counted(got, (uint64_t)got * c->size);
+		budget_count(got, (uint64_t)got * c->size);
 	return got;
 }
 

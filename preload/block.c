@@ -1,328 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * External memory in blocks: slabs of mapped regions, and who has them.
+ * External memory in blocks: a block is one slab of a mapped region (growth.c),
+ * given to one malloc() or mmap().
  *
- * A region is taken at first need, of 4 MiB or more if more is needed, and
- * then grows where it is by as much as there is, and by no more than half of
- * what the appliances have left, unless one allocation needs it; when it
- * cannot grow there is another one, as large as all before it. So what is held
- * is at most twice what was needed, little for a program that needs little,
- * and the number of regions stays small. Each is mapped whole. A block is one
- * slab.
+ * Each region has a table `owner`: for every page the number of the block that
+ * it is part of, or of the span of small objects (arena.c), or 0. The table
+ * takes four bytes a page of local memory, so that finding and freeing a block
+ * never touches external memory. munmap() of a part clears the entries of its
+ * pages; the slab is freed with its last page.
  *
- * For every page of a region, `owner` holds the number of the block it is
- * part of, or of the span of small objects (arena.c), or 0: four bytes a page,
- * all in local memory, so that finding and freeing never touch external
- * memory. munmap() of a part empties those entries; the slab goes back with
- * the last.
+ * Pages that belong to nobody read as zero: the library discards the contents
+ * of a slab when it is freed, which costs no transfer.
  *
- * Pages that belong to nobody read as zero: the library discards what a slab
- * held when it goes back, which costs no transfer.
- *
- * Bounds: 64 regions, 2^20 blocks.
+ * Bounds: 2^20 blocks.
  */
-#include "preload/shim.h"
+#include "preload/growth.h"
 
 #include <sys/mman.h>
 
-#define REGIONS_MAX 64
 #define BLOCKS_MAX (UINT32_C(1) << 20)
-#define BLOCK_BATCH 1024 /* records made at once */
-#define REGION_SIZE_FIRST (UINT64_C(4) << 20)
-#define REGION_GROWTH 16 /* times its first size, as the library has it */
-#define GRANULE (UINT64_C(2) << 20)
-#define STATUS_TIMEOUT_MS 5000
+#define BLOCK_BATCH 1024 /* records allocated at once */
 #define MOVE_SIZE (UINT64_C(1) << 20)
-#define LIMIT_SLACK (UINT64_C(256) << 10) /* the most arena.c takes at once */
-/* No address space has more: what is asked beyond it is refused before it is
- * rounded up or added to anything. */
-#define SIZE_MAX_ASKED (UINT64_C(1) << 47)
 
-struct region {
-	uintptr_t base;
-	_Atomic uint64_t size;
-	_Atomic uint64_t reach; /* of its addresses: size, or more as it grows */
-	uint64_t size_max; /* the table of owners is made for */
-	extmem_region *handle;
-	_Atomic uint32_t *owner;
-};
-
-static struct region regions[REGIONS_MAX];
-static _Atomic unsigned region_count;
-_Atomic uintptr_t block_low = UINTPTR_MAX, block_high;
-
-static pthread_mutex_t grow_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t block_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct block *block_batches[BLOCKS_MAX / BLOCK_BATCH];
 static uint32_t block_count = 1; /* 0 is none */
 static uint32_t block_free;	 /* chained through .page */
-
-static struct region *region_of(uintptr_t address)
-{
-	unsigned n = atomic_load_explicit(&region_count, memory_order_acquire);
-
-	for (unsigned i = 0; i < n; i++)
-		if (address - regions[i].base <
-		    atomic_load_explicit(&regions[i].reach,
-					 memory_order_relaxed))
-			return &regions[i];
-	return NULL;
-}
-
-bool block_contains_slow(uintptr_t address)
-{
-	return region_of(address) != NULL;
-}
-
-bool block_region(unsigned index, uintptr_t *ret_base, uint64_t *ret_size)
-{
-	if (index >= atomic_load(&region_count))
-		return false;
-	*ret_base = regions[index].base;
-	*ret_size = atomic_load(&regions[index].size);
-	return true;
-}
-
-uint64_t block_region_pages_max(unsigned index)
-{
-	return regions[index].size_max / SHIM_PAGE;
-}
-
-void *block_reserve(size_t size)
-{
-	void *p = shim_real()->mmap(NULL, size, PROT_READ | PROT_WRITE,
-				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-				    -1, 0);
-
-	return p == MAP_FAILED ? NULL : p;
-}
-
-/* --- figures ----------------------------------------------------------------- */
-
-void block_live(int64_t size)
-{
-	struct run_shared *s = shim_shared;
-	uint64_t now = atomic_fetch_add(&s->live_bytes, (uint64_t)size) +
-		       (uint64_t)size;
-	uint64_t peak = atomic_load(&s->live_bytes_peak);
-
-	while (size > 0 && now > peak &&
-	       !atomic_compare_exchange_weak(&s->live_bytes_peak, &peak, now))
-		;
-}
-
-void block_counted(uint64_t count, uint64_t size)
-{
-	atomic_fetch_add(&shim_shared->blocks_count, count);
-	atomic_fetch_add(&shim_shared->blocks_bytes, size);
-}
-
-bool block_limited(uint64_t size)
-{
-	return shim_limit != 0 &&
-	       (size > SIZE_MAX_ASKED ||
-		atomic_load(&shim_shared->live_bytes) + size + LIMIT_SLACK >
-			shim_limit);
-}
-
-/* The budget follows the most that was ever in use, in steps: it is raised
- * with everybody stopped. */
-static void budget_follow(uint64_t more)
-{
-	uint64_t now = atomic_load(&shim_local), step = now / 16,
-		 use = atomic_load(&shim_shared->live_bytes) + more,
-		 peak = atomic_load(&shim_shared->live_bytes_peak), want;
-
-	want = (use > peak ? use : peak) / 100 * shim_percent;
-	if (step < SHIM_PAGE * 64)
-		step = SHIM_PAGE * 64;
-	if (shim_percent == 0 || want < now + step)
-		return;
-	/* Beyond what it was opened for it stays as it is. */
-	if (extmem_local(shim_client, want) == 0)
-		atomic_store(&shim_local, want);
-	else
-		shim_percent = 0;
-}
-
-/* --- regions ---------------------------------------------------------------- */
-
-static void note_bounds(const struct region *r, uint64_t size)
-{
-	if (r->base < atomic_load(&block_low))
-		atomic_store(&block_low, r->base);
-	if (r->base + size > atomic_load(&block_high))
-		atomic_store(&block_high, r->base + size);
-}
-
-static int region_take(uint64_t size)
-{
-	unsigned n = atomic_load(&region_count);
-	struct region *r = &regions[n];
-	extmem_region *handle;
-	void *base, *owner;
-	uint64_t most;
-	char name[64];
-	int error;
-
-	snprintf(name, sizeof(name), "run.%d.%u", (int)getpid(), n);
-	error = extmem_region_alloc(shim_client, name, size, &handle);
-	if (error < 0)
-		return error;
-	size = extmem_region_size(handle);
-	most = REGION_GROWTH * size;
-	error = extmem_map(handle, 0, 0, &base);
-	owner = error < 0 ? NULL
-			  : block_reserve(most / SHIM_PAGE * sizeof(uint32_t));
-	if (error >= 0 && !owner) { /* ulimit -v: no growth, then */
-		most = size;
-		owner = block_reserve(most / SHIM_PAGE * sizeof(uint32_t));
-	}
-	if (!owner) {
-		extmem_region_free(handle);
-		return error < 0 ? error : -ENOMEM;
-	}
-	if (shim_advice >= 0)
-		extmem_advise(handle, 0, size,
-			      (enum extmem_advice)shim_advice);
-	r->base = (uintptr_t)base;
-	r->size_max = most;
-	r->handle = handle;
-	r->owner = owner;
-	atomic_store(&r->size, size);
-	atomic_store(&r->reach, size);
-	note_bounds(r, size);
-	atomic_store_explicit(&region_count, n + 1, memory_order_release);
-	return 0;
-}
-
-/* Where it is: what is there keeps its addresses. */
-static int region_grow(struct region *r, uint64_t more)
-{
-	uint64_t size = atomic_load(&r->size) + more;
-	int error;
-
-	if (size > r->size_max)
-		return -ENOMEM;
-	/* As soon as the library has what is new another thread may be lent some
-	 * of it, and asks whose it is. */
-	note_bounds(r, r->size_max);
-	atomic_store(&r->reach, r->size_max);
-	error = extmem_region_resize(r->handle, size);
-	if (error < 0) {
-		atomic_store(&r->reach, atomic_load(&r->size));
-		return error;
-	}
-	size = extmem_region_size(r->handle);
-	if (size > r->size_max)
-		size = r->size_max;
-	if (shim_advice >= 0)
-		extmem_advise(r->handle, 0, size,
-			      (enum extmem_advice)shim_advice);
-	atomic_store(&r->size, size);
-	atomic_store(&r->reach, size);
-	return 0;
-}
-
-static uint64_t regions_total(void)
-{
-	uint64_t total = 0;
-
-	for (unsigned i = 0; i < atomic_load(&region_count); i++)
-		total += atomic_load(&regions[i].size);
-	return total;
-}
-
-/* What the appliances have left, as they say; nobody promises it. */
-static uint64_t far_free(void)
-{
-	uint64_t total = 0;
-
-	for (uint32_t i = 0; i < shim_shared->appliance_count; i++) {
-		struct extmem_status status = { .size = sizeof(status) };
-
-		if (extmem_status(shim_shared->appliances[i].appliance,
-				  STATUS_TIMEOUT_MS, &status) >= 0)
-			total += status.free_run;
-	}
-	return total & ~(GRANULE - 1);
-}
-
-/* Takes `want` more, or `need` if that is all there is. */
-static int more(uint64_t want, uint64_t need)
-{
-	unsigned n = atomic_load(&region_count);
-	int r = n > 0 ? region_grow(&regions[n - 1], want) : -ENOMEM;
-
-	if (r == -ENOSPC && want > need)
-		r = region_grow(&regions[n - 1], need);
-	if (r != -ENOMEM)
-		return r;
-	if (n == REGIONS_MAX)
-		return -ENOSPC;
-	r = region_take(want);
-	if (r == -ENOSPC && want > need)
-		r = region_take(need); /* others took some */
-	return r;
-}
-
-/* More external memory, with room for `size`; there were `seen` bytes when
- * there was none. */
-static int grow(uint64_t size, uint64_t seen)
-{
-	uint64_t total, want, there, left,
-		need = (size + GRANULE - 1) & ~(GRANULE - 1);
-	int r = 0;
-
-	pthread_mutex_lock(&grow_lock);
-	total = regions_total();
-	if (total != seen)
-		goto out; /* another thread was here: look again */
-	left = !shim_external	       ? UINT64_MAX
-	       : shim_external > total ? shim_external - total
-				       : 0;
-	left &= ~(GRANULE - 1);
-	if (need > left) {
-		r = -ENOSPC;
-		goto out;
-	}
-	want = total & ~(GRANULE - 1);
-	if (want < REGION_SIZE_FIRST)
-		want = REGION_SIZE_FIRST;
-	there = far_free() / 2 & ~(GRANULE - 1);
-	if (want > there)
-		want = there;
-	if (want > left)
-		want = left;
-	if (want < need)
-		want = need;
-	r = more(want, need);
-out:
-	pthread_mutex_unlock(&grow_lock);
-	return r;
-}
-
-static int slab_take(uint64_t size, uint64_t *ret_region, uint64_t *ret_offset)
-{
-	int r = -ENOSPC;
-
-	for (;;) {
-		uint64_t seen = regions_total();
-		unsigned n = atomic_load(&region_count);
-
-		for (unsigned i = 0; i < n; i++) {
-			if (extmem_slab_alloc(regions[i].handle, size,
-					      ret_offset) < 0)
-				continue;
-			*ret_region = i;
-			budget_follow(size);
-			return 0;
-		}
-		r = grow(size, seen);
-		if (r < 0)
-			return r;
-	}
-}
 
 /* --- whole slabs, for arena.c ----------------------------------------------- */
 
@@ -332,14 +35,14 @@ uintptr_t block_slab_take(uint64_t size)
 	int r;
 
 	shim_enter();
-	r = slab_take(size, &region, &offset);
+	r = growth_slab(size, &region, &offset);
 	shim_leave();
-	return r < 0 ? 0 : regions[region].base + offset;
+	return r < 0 ? 0 : growth_region((unsigned)region)->base + offset;
 }
 
 void block_slab_give(uintptr_t base, uint64_t size)
 {
-	struct region *r = region_of(base);
+	struct region *r = growth_region_of(base);
 
 	(void)size;
 	shim_enter();
@@ -349,7 +52,7 @@ void block_slab_give(uintptr_t base, uint64_t size)
 
 void block_own(uintptr_t base, uint64_t size, uint32_t owner)
 {
-	struct region *r = region_of(base);
+	struct region *r = growth_region_of(base);
 	uint64_t page = (base - r->base) / SHIM_PAGE;
 
 	for (uint64_t i = 0; i < size / SHIM_PAGE; i++)
@@ -360,7 +63,7 @@ void block_own(uintptr_t base, uint64_t size, uint32_t owner)
 
 uint32_t block_owner(const void *address)
 {
-	struct region *r = region_of((uintptr_t)address);
+	struct region *r = growth_region_of((uintptr_t)address);
 
 	return !r ? 0
 		  : atomic_load_explicit(
@@ -371,7 +74,7 @@ uint32_t block_owner(const void *address)
 
 void block_empty(uintptr_t base, uint64_t size)
 {
-	struct region *r = region_of(base);
+	struct region *r = growth_region_of(base);
 
 	if (block_keeps_contents())
 		return;
@@ -410,40 +113,6 @@ static uint32_t block_enter(const struct block *block)
 	return i;
 }
 
-static void say_full(size_t size)
-{
-	char words[512];
-
-	snprintf(words, sizeof(words), "%s", extmem_error());
-	if (block_limited(size))
-		snprintf(words, sizeof(words), "--limit is %llu MiB",
-			 (unsigned long long)(shim_limit >> 20));
-	else if (size > SIZE_MAX_ASKED)
-		snprintf(words, sizeof(words), "no machine has that much");
-	else if (shim_external && regions_total() + size > shim_external)
-		snprintf(words, sizeof(words), "--external is %llu MiB",
-			 (unsigned long long)(shim_external >> 20));
-	shim_say("no external memory for %zu bytes: %s; %s", size, words,
-		 shim_overflow_local && !block_limited(size)
-			 ? "it is local now"
-			 : "the program is told ENOMEM");
-}
-
-bool block_overflow(size_t size)
-{
-	struct run_shared *s = shim_shared;
-
-	if (atomic_fetch_add(&s->refused_count, 1) < 8)
-		say_full(size);
-	atomic_fetch_add(&s->refused_bytes, size);
-	/* A limit is one on the program, wherever its memory is. */
-	if (!shim_overflow_local || block_limited(size))
-		return false;
-	atomic_fetch_add(&s->overflow_count, 1);
-	atomic_fetch_add(&s->overflow_bytes, size);
-	return true;
-}
-
 void *block_take(size_t size, size_t alignment, enum block_kind kind)
 {
 	uint64_t total = size, region, offset;
@@ -456,10 +125,10 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 	if (alignment > SHIM_PAGE)
 		total += alignment - SHIM_PAGE;
 	total = (total + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
-	if (block_limited(total))
+	if (budget_limited(total))
 		goto none;
 	shim_enter();
-	r = slab_take(total, &region, &offset);
+	r = growth_slab(total, &region, &offset);
 	if (r >= 0)
 		fork_allocated((unsigned)region, offset / SHIM_PAGE,
 			       total / SHIM_PAGE);
@@ -469,7 +138,7 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 	b.region = region;
 	b.page = offset / SHIM_PAGE;
 	b.page_count = b.live_count = total / SHIM_PAGE;
-	b.base = b.start = regions[region].base + offset;
+	b.base = b.start = growth_region((unsigned)region)->base + offset;
 	if (alignment > SHIM_PAGE)
 		b.start = (b.start + alignment - 1) & ~(alignment - 1);
 	index = block_enter(&b);
@@ -478,8 +147,8 @@ void *block_take(size_t size, size_t alignment, enum block_kind kind)
 		goto none;
 	}
 	block_own(b.base, total, index);
-	block_live((int64_t)total);
-	block_counted(1, total);
+	budget_live((int64_t)total);
+	budget_count(1, total);
 	return (void *)b.start;
 none:
 	errno = ENOMEM;
@@ -520,7 +189,7 @@ static void give_pages(struct region *r, uint64_t page, uint64_t count,
 		block_free = index;
 	}
 	pthread_mutex_unlock(&block_lock);
-	block_live(-(int64_t)(count * SHIM_PAGE));
+	budget_live(-(int64_t)(count * SHIM_PAGE));
 	if (last)
 		extmem_slab_free(r->handle, slab);
 }
@@ -531,8 +200,7 @@ static void free_pages(struct region *r, uint64_t page, uint64_t count,
 {
 	while (count > 0) {
 		bool kept;
-		uint64_t n = fork_free((unsigned)(r - regions), page, count,
-				       &kept);
+		uint64_t n = fork_free(r->index, page, count, &kept);
 
 		if (!kept)
 			give_pages(r, page, n, index);
@@ -553,7 +221,7 @@ void block_give(void *address, size_t size)
 		return;
 	shim_enter();
 	while (at < end) {
-		struct region *r = region_of(at);
+		struct region *r = growth_region_of(at);
 		uint64_t page, limit, count = 1;
 		uint32_t index;
 
@@ -578,7 +246,7 @@ void block_give(void *address, size_t size)
 int block_advise(void *address, size_t size, enum extmem_advice advice)
 {
 	uintptr_t at = (uintptr_t)address, end = at + size;
-	struct region *r = region_of(at);
+	struct region *r = growth_region_of(at);
 	int error;
 
 	at = (at + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
@@ -617,12 +285,12 @@ void block_move(void *to, void *from, size_t size)
 
 void block_lock_all(void)
 {
-	pthread_mutex_lock(&grow_lock);
+	growth_lock();
 	pthread_mutex_lock(&block_lock);
 }
 
 void block_unlock_all(void)
 {
 	pthread_mutex_unlock(&block_lock);
-	pthread_mutex_unlock(&grow_lock);
+	growth_unlock();
 }

@@ -11,6 +11,7 @@ libextmem_run_la_SOURCES = \
 	preload/arena.c \
 	preload/block.c \
 	preload/broker.c \
+	preload/budget.c \
 	preload/call.c \
 	preload/child.c \
 	preload/clone.c \
@@ -20,6 +21,8 @@ libextmem_run_la_SOURCES = \
 	preload/exec.c \
 	preload/fork.c \
 	preload/fork.h \
+	preload/growth.c \
+	preload/growth.h \
 	preload/handler.c \
 	preload/identity.c \
 	preload/malloc.c \

@@ -91,7 +91,7 @@ static void *take(size_t size, bool wanted)
 	if (!wanted)
 		return shim_real()->malloc(size);
 	p = external_take(size, 0);
-	if (!p && block_overflow(size))
+	if (!p && budget_overflow(size))
 		p = shim_real()->malloc(size);
 	if (!p)
 		errno = ENOMEM;
@@ -129,7 +129,7 @@ SHIM_EXPORT void *calloc(size_t count, size_t size)
 			memset(p, 0, total);
 		if (p)
 			return p;
-		if (!block_overflow(total)) {
+		if (!budget_overflow(total)) {
 			errno = ENOMEM;
 			return NULL;
 		}
@@ -185,7 +185,7 @@ static void *external_resize(void *p, size_t size)
 			q = external_take(more, 0);
 		if (!q)
 			q = external_take(size, 0);
-		if (!q && block_overflow(size))
+		if (!q && budget_overflow(size))
 			q = shim_real()->malloc(size);
 	}
 	if (!q) {
@@ -264,7 +264,7 @@ static int aligned(size_t alignment, size_t size, void **ret)
 	*ret = external_take(size, alignment);
 	if (*ret)
 		return 1;
-	if (block_overflow(size))
+	if (budget_overflow(size))
 		return 0;
 	errno = ENOMEM;
 	return 1;

@@ -243,7 +243,7 @@ SHIM_EXPORT void *mmap64(void *address, size_t size, int rights, int flags,
 		if ((flags & MAP_NORESERVE) != 0) {
 			atomic_fetch_add(&shim_shared->overflow_count, 1);
 			atomic_fetch_add(&shim_shared->overflow_bytes, size);
-		} else if (!block_overflow(size)) {
+		} else if (!budget_overflow(size)) {
 			errno = ENOMEM;
 			return MAP_FAILED;
 		}
@@ -314,7 +314,7 @@ static void *external_remap(void *address, size_t old_size, size_t size,
 	}
 	p = (flags & MREMAP_MAYMOVE) != 0 ? block_take(size, 0, BLOCK_MAP)
 					  : NULL;
-	if (!p && (flags & MREMAP_MAYMOVE) != 0 && block_overflow(size)) {
+	if (!p && (flags & MREMAP_MAYMOVE) != 0 && budget_overflow(size)) {
 		p = shim_real()->mmap(NULL, size, PROT_READ | PROT_WRITE,
 				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (p == MAP_FAILED)

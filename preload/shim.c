@@ -261,12 +261,32 @@ static void refresh(void)
 	shim_leave();
 }
 
+#define STATUS_TIMEOUT_MS 1000
+
+/* What the appliances have left, if growth.c wants to know. */
+static void note_free(void)
+{
+	uint64_t total = 0;
+
+	if (!growth_asks_free())
+		return;
+	for (uint32_t i = 0; i < shim_shared->appliance_count; i++) {
+		struct extmem_status status = { .size = sizeof(status) };
+
+		if (extmem_status(shim_shared->appliances[i].appliance,
+				  STATUS_TIMEOUT_MS, &status) >= 0)
+			total += status.free_run;
+	}
+	growth_note_free(total);
+}
+
 static void *refresh_thread(void *unused)
 {
 	const struct timespec nap = { .tv_nsec = REFRESH_MS * 1000000L };
 
 	(void)unused;
 	for (;;) {
+		note_free();
 		nanosleep(&nap, NULL);
 		refresh();
 	}

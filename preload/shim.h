@@ -3,7 +3,9 @@
  * The shim of `extmem run`: what its files share.
  *
  * shim.c	start, settings, statistics, fork
- * block.c	external memory in blocks: take, give, look up
+ * growth.c	the regions of external memory, and how they grow
+ * block.c	blocks in them: allocate, free, look up
+ * budget.c	--limit, --overflow, and a local budget in percent
  * arena.c	small objects in it
  * malloc.c	the malloc family
  * map.c	mmap and its relatives
@@ -384,7 +386,7 @@ static inline bool block_contains(const void *p, size_t size)
 	return block_contains_slow(first) || block_contains_slow(last);
 }
 
-/* Zeroed memory, or NULL with errno ENOMEM; then see block_overflow(). */
+/* Zeroed memory, or NULL with errno ENOMEM; then see budget_overflow(). */
 void *block_take(size_t size, size_t alignment, enum block_kind);
 /* The block that holds this live address; false: none. */
 bool block_find(const void *address, struct block *ret);
@@ -399,20 +401,10 @@ void block_give(void *address, size_t size);
 int block_advise(void *address, size_t size, enum extmem_advice);
 /* Copies and lets go of the source as it goes. */
 void block_move(void *to, void *from, size_t size);
-/* An allocation found no room: counts it, and says so the first few times.
- * True: it is to be served locally. */
-bool block_overflow(size_t size);
-/* True when so much more would be more than --limit. */
-bool block_limited(uint64_t size);
-
 /* The index-th region; false: there are fewer. */
 bool block_region(unsigned index, uintptr_t *ret_base, uint64_t *ret_size);
 /* Local memory for tables, zeroed, backed as it is used. NULL: none. */
 void *block_reserve(size_t size);
-/* More, or less, is external now; so many allocations were made of it. */
-void block_live(int64_t size);
-void block_counted(uint64_t count, uint64_t size);
-
 /* A slab whole, not a block; 0: no room. */
 uintptr_t block_slab_take(uint64_t size);
 void block_slab_give(uintptr_t base, uint64_t size);
@@ -431,6 +423,26 @@ static inline bool block_keeps_contents(void)
 }
 void block_lock_all(void);
 void block_unlock_all(void);
+
+/* --- growth.c -------------------------------------------------------------- */
+
+/* Since it was last asked so, memory was taken: what the appliances have left
+ * is to be asked and noted. For the thread of figures. */
+bool growth_asks_free(void);
+void growth_note_free(uint64_t bytes);
+
+/* --- budget.c -------------------------------------------------------------- */
+
+/* An allocation found no room: counts it, and says so the first few times.
+ * True: it is to be served locally. */
+bool budget_overflow(size_t size);
+/* True when so much more would be more than --limit. */
+bool budget_limited(uint64_t size);
+/* More, or less, is external now; so many allocations were made of it. */
+void budget_live(int64_t size);
+void budget_count(uint64_t count, uint64_t size);
+/* So much more is in use: a budget that is a share of that follows. */
+void budget_follow(uint64_t more);
 
 /* --- arena.c -------------------------------------------------------------- */
 

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the program may have, and what it has: counts of external memory in use,
+ * --limit, --overflow, and a local budget that is a share of what is in use.
+ */
+#include "preload/growth.h"
+
+#define LIMIT_SLACK (UINT64_C(256) << 10) /* the most arena.c takes at once */
+
+void budget_live(int64_t size)
+{
+	struct run_shared *s = shim_shared;
+	uint64_t now = atomic_fetch_add(&s->live_bytes, (uint64_t)size) +
+		       (uint64_t)size;
+	uint64_t peak = atomic_load(&s->live_bytes_peak);
+
+	while (size > 0 && now > peak &&
+	       !atomic_compare_exchange_weak(&s->live_bytes_peak, &peak, now))
+		;
+}
+
+void budget_count(uint64_t count, uint64_t size)
+{
+	atomic_fetch_add(&shim_shared->blocks_count, count);
+	atomic_fetch_add(&shim_shared->blocks_bytes, size);
+}
+
+bool budget_limited(uint64_t size)
+{
+	return shim_limit != 0 &&
+	       (size > SIZE_MAX_ASKED ||
+		atomic_load(&shim_shared->live_bytes) + size + LIMIT_SLACK >
+			shim_limit);
+}
+
+/* The budget follows the most that was ever in use, in steps: it is raised
+ * with everybody stopped. */
+void budget_follow(uint64_t more)
+{
+	uint64_t now = atomic_load(&shim_local), step = now / 16,
+		 use = atomic_load(&shim_shared->live_bytes) + more,
+		 peak = atomic_load(&shim_shared->live_bytes_peak), want;
+
+	want = (use > peak ? use : peak) / 100 * shim_percent;
+	if (step < SHIM_PAGE * 64)
+		step = SHIM_PAGE * 64;
+	if (shim_percent == 0 || want < now + step)
+		return;
+	/* Beyond what it was opened for it stays as it is. */
+	if (extmem_local(shim_client, want) == 0)
+		atomic_store(&shim_local, want);
+	else
+		shim_percent = 0;
+}
+
+static void say_full(size_t size)
+{
+	char words[512];
+
+	snprintf(words, sizeof(words), "%s", extmem_error());
+	if (budget_limited(size))
+		snprintf(words, sizeof(words), "--limit is %llu MiB",
+			 (unsigned long long)(shim_limit >> 20));
+	else if (size > SIZE_MAX_ASKED)
+		snprintf(words, sizeof(words), "no machine has that much");
+	else if (shim_external && growth_total() + size > shim_external)
+		snprintf(words, sizeof(words), "--external is %llu MiB",
+			 (unsigned long long)(shim_external >> 20));
+	shim_say("no external memory for %zu bytes: %s; %s", size, words,
+		 shim_overflow_local && !budget_limited(size)
+			 ? "it is local now"
+			 : "the program is told ENOMEM");
+}
+
+bool budget_overflow(size_t size)
+{
+	struct run_shared *s = shim_shared;
+
+	if (atomic_fetch_add(&s->refused_count, 1) < 8)
+		say_full(size);
+	atomic_fetch_add(&s->refused_bytes, size);
+	/* A limit is one on the program, wherever its memory is. */
+	if (!shim_overflow_local || budget_limited(size))
+		return false;
+	atomic_fetch_add(&s->overflow_count, 1);
+	atomic_fetch_add(&s->overflow_bytes, size);
+	return true;
+}
