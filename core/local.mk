@@ -60,18 +60,43 @@ libxm_first_la_SOURCES = \
 libxm_client_la_SOURCES += \
 	core/client/about.c \
 	core/client/access.c \
+	core/client/appliances.c \
+	core/client/appliances.h \
+	core/client/arena.c \
+	core/client/arena.h \
+	core/client/ask.c \
+	core/client/ask.h \
+	core/client/async.h \
 	core/client/client.c \
 	core/client/client.h \
+	core/client/entry.h \
+	core/client/error.c \
+	core/client/error.h \
+	core/client/faults.h \
+	core/client/lane.c \
+	core/client/lane.h \
+	core/client/latency.c \
+	core/client/latency.h \
 	core/client/mapping.c \
+	core/client/mapping.h \
 	core/client/objects.c \
+	core/client/objects.h \
 	core/client/outside.c \
+	core/client/piece.h \
+	core/client/range.h \
 	core/client/region.c \
+	core/client/region.h \
+	core/client/registered.h \
+	core/client/serve.h \
+	core/client/settings.c \
+	core/client/settings.h \
 	core/client/transfer.c \
 	core/client/transfer.h \
 	core/client/transfer_pager.c \
 	core/client/transfer_parts.h \
 	core/client/transfer_piece.c \
 	core/client/wait.c \
+	core/client/wait.h \
 	$(NULL)
 
 # skin/: doors to libc and to the kernel. The simulator has its own.

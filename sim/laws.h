@@ -26,7 +26,7 @@ void law_pages(uint32_t client);
 /* --- laws_bounds.c --- */
 
 /* A lane's counters are what the fabric saw. Not while its lock is held. */
-void law_counters(uint32_t client, const struct lane *);
+void law_counters(uint32_t client, const struct xm_lane *);
 /* So are the pages that the client says are present. */
 void law_present(uint32_t client, const extmem *, uint64_t frames);
 

@@ -14,7 +14,7 @@
 
 /* Between two of a lane's turns, all operations that were begun or have ended are
  * counted. */
-void law_counters(uint32_t index, const struct lane *lane)
+void law_counters(uint32_t index, const struct xm_lane *lane)
 {
 	const struct xm_engine *e = &lane->engine;
 	struct fabric_counts sum = { 0 };

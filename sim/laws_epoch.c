@@ -103,9 +103,9 @@ static void ask_undisturbed(uint32_t index, const struct xm_service *service,
 		extmem *x = program_client(i);
 		const struct xm_session *s;
 
-		if (x == NULL || x->keeper.control.count <= index)
+		if (x == NULL || x->ask.keeper.control.count <= index)
 			continue;
-		s = &x->keeper.control.peers[index].session;
+		s = &x->ask.keeper.control.peers[index].session;
 		if (s->state != XM_SESSION_READY ||
 		    s->hello.client != c->number ||
 		    s->welcome.incarnation != service->options.incarnation)

@@ -80,9 +80,9 @@ void law_names(uint32_t appliance)
 		extmem *x = program_client(i);
 		const struct xm_session *s;
 
-		if (x == NULL || x->keeper.control.count <= appliance)
+		if (x == NULL || x->ask.keeper.control.count <= appliance)
 			continue;
-		s = &x->keeper.control.peers[appliance].session;
+		s = &x->ask.keeper.control.peers[appliance].session;
 		if (s->state != XM_SESSION_READY)
 			continue;
 		sim_counts.laws_asked++;

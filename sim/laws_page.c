@@ -91,7 +91,7 @@ static void ask_fresh(uint32_t client, const extmem *x, uint64_t page)
 
 	if (still_equal(client, look, x, page, &none))
 		return;
-	if (memcmp(x->base + page * XM_PAGE, zeros, XM_PAGE) != 0)
+	if (memcmp(x->arena.base + page * XM_PAGE, zeros, XM_PAGE) != 0)
 		world_broken("page truth", "fresh page %llu is not zero",
 			     (unsigned long long)page);
 	*look = (struct look){ .when = sparse_now() };
@@ -100,7 +100,7 @@ static void ask_fresh(uint32_t client, const extmem *x, uint64_t page)
 static void ask_member(uint32_t client, const extmem *x, uint64_t page,
 		       uint32_t index, const struct member *m)
 {
-	const uint8_t *here = x->base + page * XM_PAGE, *there;
+	const uint8_t *here = x->arena.base + page * XM_PAGE, *there;
 	struct look *look = look_at(client, page, index);
 	uint64_t at;
 
@@ -157,8 +157,8 @@ void law_pages(uint32_t index)
 	if (x == NULL)
 		return;
 	looks_open(index);
-	for (uint32_t l = 0; l < x->lanes_count; l++) {
-		struct lane *lane = &x->lanes[l];
+	for (uint32_t l = 0; l < x->lanes.count; l++) {
+		struct xm_lane *lane = &x->lanes.lane[l];
 		const struct xm_pager *p = &lane->engine.pager;
 		const char *broken;
 

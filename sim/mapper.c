@@ -315,7 +315,7 @@ void xm_faults_end(extmem *x)
 
 bool touch_page(extmem *x, uint64_t page, bool write)
 {
-	const uint8_t *state = &x->mapper->states[page];
+	const uint8_t *state = &x->arena.mapper->states[page];
 
 	for (unsigned i = 0; i < 1000; i++) {
 		if (*state == OPEN || (*state == PROTECTED && !write))
@@ -334,19 +334,19 @@ bool touch_page(extmem *x, uint64_t page, bool write)
 
 uint64_t touch_changed(const extmem *x, uint64_t page)
 {
-	return sparse_changed(x->mapper->arena, page * x->mapper->page_size);
+	return sparse_changed(x->arena.mapper->arena, page * x->arena.mapper->page_size);
 }
 
 uint64_t touch_count(const extmem *x)
 {
-	return x->mapper->here;
+	return x->arena.mapper->here;
 }
 
 void touch_state(extmem *x, uint64_t page, bool *ret_here, bool *ret_open)
 {
-	*ret_here = x->mapper->states[page] == OPEN ||
-		    x->mapper->states[page] == PROTECTED;
-	*ret_open = x->mapper->states[page] == OPEN;
+	*ret_here = x->arena.mapper->states[page] == OPEN ||
+		    x->arena.mapper->states[page] == PROTECTED;
+	*ret_open = x->arena.mapper->states[page] == OPEN;
 }
 
 /* A page that is lost is SIGBUS to the library's own copying too, and ends
@@ -359,9 +359,9 @@ static void each_page(extmem *x, uint64_t address, uint8_t *to,
 		bool here = touch_page(x, address / XM_PAGE, from != NULL);
 
 		if (here && from != NULL)
-			memcpy(x->base + address, from, part);
+			memcpy(x->arena.base + address, from, part);
 		else if (here)
-			memcpy(to, x->base + address, part);
+			memcpy(to, x->arena.base + address, part);
 		address += part;
 		size -= part;
 		if (from != NULL)

@@ -339,7 +339,8 @@ static void race(struct program *p, uint64_t page)
 {
 	unsigned i = (unsigned)xm_rand_below(world_rand(WORLD_SCHEDULE), WORDS);
 	uint64_t arena = p->region->address + page * XM_PAGE;
-	uint64_t *at = (uint64_t *)(void *)(p->x->base + arena + word_places[i]);
+	uint64_t *at = (uint64_t *)(void *)(p->x->arena.base + arena +
+						 word_places[i]);
 
 	*at = word_fresh(p);
 	word_set(p, page, i, *at);

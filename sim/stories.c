@@ -255,17 +255,18 @@ static void lanes_apart(uint32_t client, extmem *x)
 
 	(void)client;
 	expect(take(x, 4 * XM_MIB, &r) == 0);
-	other = x->block_pages - r->address / XM_PAGE % x->block_pages;
+	other = x->lanes.block_pages -
+		r->address / XM_PAGE % x->lanes.block_pages;
 	expect(store(r, 0, 7));
 	expect(store(r, other, 8));
-	expect(xm_lane_of(x, r->address / XM_PAGE) !=
-	       xm_lane_of(x, r->address / XM_PAGE + other));
+	expect(xm_lane_index(&x->lanes, r->address / XM_PAGE) !=
+	       xm_lane_index(&x->lanes, r->address / XM_PAGE + other));
 	expect(advise(r, 0, 1, EXTMEM_COLD) == 0);
 	expect(advise(r, other, 1, EXTMEM_COLD) == 0);
 	/* One lane's pager is held; the other serves. */
-	os_lock_take(&x->lanes[xm_lane_of(x, r->address / XM_PAGE)].lock);
+	os_lock_take(&xm_lane_at(&x->lanes, r->address / XM_PAGE)->lock);
 	expect(load(r, other) == 8);
-	os_lock_give(&x->lanes[xm_lane_of(x, r->address / XM_PAGE)].lock);
+	os_lock_give(&xm_lane_at(&x->lanes, r->address / XM_PAGE)->lock);
 	expect(load(r, 0) == 7);
 	give(r);
 }
@@ -413,7 +414,7 @@ static void wrong_secret(uint32_t client, extmem *x)
 	expect(take(x, ALL, &r) == 0);
 	expect(store(r, 0, 7));
 	expect(advise(r, 0, 1, EXTMEM_COLD) == 0);
-	x->keeper.control.peers[0].session.hello.secret[0] ^= 1;
+	x->ask.keeper.control.peers[0].session.hello.secret[0] ^= 1;
 	fabric_hang_up(SIM_APPLIANCES_MAX, appliance_node(0), true);
 	rest(500 * XM_MS);
 	expect(load(r, 0) == LOST);

@@ -51,7 +51,7 @@ static uint64_t page_of(const extmem_region *r, uint64_t page)
 
 static uint64_t *word_at(const extmem_region *r, uint64_t page)
 {
-	return (uint64_t *)(void *)(r->client->base + r->address +
+	return (uint64_t *)(void *)(r->client->arena.base + r->address +
 				    page * XM_PAGE + 8);
 }
 

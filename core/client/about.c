@@ -5,31 +5,20 @@
  */
 #include "config.h"
 
-#include "core/client/client.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "core/pure/channel.h"
+#include "core/client/client.h"
+#include "core/client/entry.h"
+#include "core/client/error.h"
+#include "core/client/objects.h"
 #include "core/engine/control.h"
-
-int xm_give_sized(const char *call, void *ret, const void *from, uint64_t size)
-{
-	uint64_t room;
-
-	memcpy(&room, ret, sizeof(room));
-	if (room < sizeof(room) || room > 1u << 20)
-		return xm_fail(-EINVAL, "%s: set the struct's size first",
-			       call);
-	memcpy((char *)ret + sizeof(room), (const char *)from + sizeof(room),
-	       xm_min(room, size) - sizeof(room));
-	return 0;
-}
+#include "core/pure/channel.h"
 
 /* --- statistics ------------------------------------------------------------------- */
 
-static void add_lane(struct lane *lane, struct extmem_stats *s)
+static void add_lane(struct xm_lane *lane, struct extmem_stats *s)
 {
 	const struct xm_pager_counters *p = &lane->engine.pager.counters;
 	const struct xm_engine_counters *e = &lane->engine.counters;
@@ -56,31 +45,31 @@ static void add_lane(struct lane *lane, struct extmem_stats *s)
 		s->reconnects += up > 1 ? up - 1 : 0;
 	}
 	for (unsigned i = 0; i < EXTMEM_LATENCY_BUCKETS; i++)
-		s->latency[i] += lane->latency[i];
+		s->latency[i] += lane->latency.counts[i];
 }
 
 int extmem_stats(extmem *x, struct extmem_stats *ret)
 {
-	struct extmem_stats s = { .local_limit = x->local_limit,
+	struct extmem_stats s = { .local_limit = x->lanes.local_limit,
 				  .page_size = XM_PAGE };
 	int rc = xm_usable("extmem_stats");
 
 	if (rc != 0)
 		return rc;
-	for (uint32_t i = 0; i < x->lanes_count; i++) {
+	for (uint32_t i = 0; i < x->lanes.count; i++) {
 		struct os_signals old;
 
-		xm_lane_lock(&x->lanes[i], &old);
-		add_lane(&x->lanes[i], &s);
-		xm_lane_unlock(&x->lanes[i], &old);
+		xm_lane_lock(&x->lanes.lane[i], &old);
+		add_lane(&x->lanes.lane[i], &s);
+		xm_lane_unlock(&x->lanes.lane[i], &old);
 	}
-	s.pages_lost = atomic_load(&x->lost_pages);
-	os_mutex_take(&x->control_lock);
-	for (uint32_t i = 0; i < x->keeper.control.count; i++)
-		s.messages += x->keeper.control.peers[i].session.sent;
-	os_mutex_give(&x->control_lock);
-	os_mutex_take(&x->regions_lock);
-	XM_LIST_EACH (link, &x->regions) {
+	s.pages_lost = atomic_load(&x->lost.pages);
+	os_mutex_take(&x->ask.lock);
+	for (uint32_t i = 0; i < x->ask.keeper.control.count; i++)
+		s.messages += x->ask.keeper.control.peers[i].session.sent;
+	os_mutex_give(&x->ask.lock);
+	os_mutex_take(&x->regions.lock);
+	XM_LIST_EACH (link, &x->regions.list) {
 		extmem_region *region = XM_CONTAINER(link, extmem_region, link);
 
 		s.regions++;
@@ -90,8 +79,8 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 		s.objects += region->heap.objects - xm_caches_count(region);
 		os_mutex_give(&region->lock);
 	}
-	os_mutex_give(&x->regions_lock);
-	return xm_give_sized("extmem_stats", ret, &s, sizeof(s));
+	os_mutex_give(&x->regions.lock);
+	return xm_sized_copy("extmem_stats", ret, &s, sizeof(s));
 }
 
 int extmem_local(extmem *x, uint64_t size)
@@ -106,44 +95,26 @@ int extmem_local(extmem *x, uint64_t size)
 			       "was %llu when the client was opened",
 			       (unsigned long long)size,
 			       (unsigned long long)x->settings.local_max);
-	xm_lanes_lock(x, &old);
-	if (size > x->local_limit) {
+	xm_lanes_lock(&x->lanes, &old);
+	if (size > x->lanes.local_limit) {
 		uint64_t more = (size - x->settings.local) / XM_PAGE /
-				x->lanes_count;
+				x->lanes.count;
 
-		for (uint32_t i = 0; i < x->lanes_count; i++) {
-			struct xm_pager *p = &x->lanes[i].engine.pager;
+		for (uint32_t i = 0; i < x->lanes.count; i++) {
+			struct xm_pager *p = &x->lanes.lane[i].engine.pager;
 
-			xm_pager_raise(p, x->lanes[i].frames_first +
+			xm_pager_raise(p, x->lanes.lane[i].frames_first +
 						  (uint32_t)more);
 		}
-		x->local_limit = size;
+		x->lanes.local_limit = size;
 	}
-	xm_lanes_unlock(x, &old);
-	return 0;
-}
-
-uint64_t extmem_latency_ns(const struct extmem_stats *s, unsigned permille)
-{
-	uint64_t total = 0, seen = 0;
-
-	for (unsigned i = 0; i < EXTMEM_LATENCY_BUCKETS; i++)
-		total += s->latency[i];
-	for (unsigned i = 0; i < EXTMEM_LATENCY_BUCKETS; i++) {
-		seen += s->latency[i];
-		if (seen * 1000 < total * permille || seen == 0)
-			continue;
-		/* The bucket's upper end. */
-		if (i < 16)
-			return i;
-		return (uint64_t)(16 + i % 16 + 1) << (i / 16 - 1);
-	}
+	xm_lanes_unlock(&x->lanes, &old);
 	return 0;
 }
 
 const char *extmem_lost(const extmem *x)
 {
-	return atomic_load(&x->lost_said) == 2 ? x->lost_words : "";
+	return atomic_load(&x->lost.said) == 2 ? x->lost.words : "";
 }
 
 /* --- appliances --------------------------------------------------------------------- */
@@ -162,20 +133,20 @@ static const char *state_name(const struct xm_session *session)
 int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 {
 	static const char *const polling[] = { "adaptive", "busy", "block" };
-	struct extmem_info info = { .lanes = x->lanes_count };
+	struct extmem_info info = { .lanes = x->lanes.count };
 	const struct xm_transport_limits *limits;
 	const struct xm_session *session;
 	int rc = xm_usable("extmem_info");
 
 	if (rc != 0)
 		return rc;
-	if (index >= x->keeper.control.count)
+	if (index >= x->ask.keeper.control.count)
 		return xm_fail(-ERANGE, "extmem_info: there are %u appliances",
-			       x->keeper.control.count);
-	limits = &x->lanes[0].engine.peers[index].limits;
-	session = &x->keeper.control.peers[index].session;
+			       x->ask.keeper.control.count);
+	limits = &x->lanes.lane[0].engine.peers[index].limits;
+	session = &x->ask.keeper.control.peers[index].session;
 	snprintf(info.appliance, sizeof(info.appliance), "%s",
-		 xm_address_of(x, index));
+		 xm_ask_address(&x->ask, index));
 	snprintf(info.transport, sizeof(info.transport), "%s",
 		 limits->transport);
 	snprintf(info.provider, sizeof(info.provider), "%s",
@@ -187,17 +158,17 @@ int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 	snprintf(info.progress, sizeof(info.progress), "%s",
 		 limits->progress);
 	snprintf(info.paging, sizeof(info.paging), "%s",
-		 xm_uffd_ops(x->mapper)->name);
+		 xm_uffd_ops(x->arena.mapper)->name);
 	snprintf(info.paging_reason, sizeof(info.paging_reason), "%s",
-		 xm_uffd_reason(x->mapper));
+		 xm_uffd_reason(x->arena.mapper));
 	snprintf(info.polling, sizeof(info.polling), "%s",
 		 polling[x->settings.polling]);
-	os_mutex_take(&x->control_lock);
+	os_mutex_take(&x->ask.lock);
 	snprintf(info.name, sizeof(info.name), "%s", session->welcome.name);
 	snprintf(info.state, sizeof(info.state), "%s", state_name(session));
 	info.lease_ms = session->welcome.lease_ms;
-	os_mutex_give(&x->control_lock);
-	return xm_give_sized("extmem_info", ret, &info, sizeof(info));
+	os_mutex_give(&x->ask.lock);
+	return xm_sized_copy("extmem_info", ret, &info, sizeof(info));
 }
 
 int extmem_leases(extmem *x, struct extmem_lease *ret, unsigned count)
@@ -207,23 +178,23 @@ int extmem_leases(extmem *x, struct extmem_lease *ret, unsigned count)
 
 	if (rc != 0)
 		return rc;
-	os_mutex_take(&x->control_lock);
-	for (uint32_t i = 0; i < x->keeper.control.count && n < count; i++) {
+	os_mutex_take(&x->ask.lock);
+	for (uint32_t i = 0; i < x->ask.keeper.control.count && n < count; i++) {
 		const struct xm_session *session =
-			&x->keeper.control.peers[i].session;
+			&x->ask.keeper.control.peers[i].session;
 		const struct xm_hello *hello = &session->hello;
 
 		if (hello->client == 0)
 			continue;
 		memset(&ret[n], 0, sizeof(ret[n]));
 		snprintf(ret[n].appliance, sizeof(ret[n].appliance), "%s",
-			 xm_address_of(x, i));
+			 xm_ask_address(&x->ask, i));
 		ret[n].client = hello->client;
 		ret[n].incarnation = session->welcome.incarnation;
 		memcpy(ret[n].secret, hello->secret, sizeof(ret[n].secret));
 		n++;
 	}
-	os_mutex_give(&x->control_lock);
+	os_mutex_give(&x->ask.lock);
 	return (int)n;
 }
 
@@ -236,25 +207,25 @@ int extmem_region_list(extmem *x, uint64_t skip,
 
 	if (rc != 0)
 		return rc;
-	for (uint32_t a = 0; a < x->keeper.control.count; a++) {
+	for (uint32_t a = 0; a < x->ask.keeper.control.count; a++) {
 		struct xm_message list = { .kind = XM_LIST };
 
 		do {
-			struct waiter waiter;
+			struct xm_request request;
 			char words[256];
 
-			rc = xm_ask(x, a, &list, deadline_ns, &waiter);
+			rc = xm_ask(&x->ask, a, &list, deadline_ns, &request);
 			if (rc != 0) {
-				xm_ask_words(x, &waiter, words,
+				xm_ask_explain(&x->ask, &request, words,
 					     sizeof(words));
 				return xm_fail(rc, "extmem_region_list: %s",
 					       words);
 			}
-			got = xm_list_entries(&waiter.message.u.listed,
-					   xm_address_of(x, a), &skip, ret,
+			got = xm_list_entries(&request.message.u.listed,
+					   xm_ask_address(&x->ask, a), &skip, ret,
 					   got, count);
 			list.u.list.cursor =
-				waiter.message.u.listed.cursor;
+				request.message.u.listed.cursor;
 		} while (list.u.list.cursor != 0 && got < count);
 	}
 	return (int)got;
@@ -315,5 +286,6 @@ int extmem_capabilities(struct extmem_capabilities *ret)
 	capabilities.error = found.error;
 	capabilities.drops_many = found.drops_many;
 	memcpy(capabilities.missing, found.missing, sizeof(found.missing));
-	return xm_give_sized("extmem_capabilities", ret, &capabilities, sizeof(capabilities));
+	return xm_sized_copy("extmem_capabilities", ret, &capabilities,
+			     sizeof(capabilities));
 }

@@ -19,6 +19,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/client/error.h"
+#include "core/client/range.h"
+
 /* Asynchronous transfers that have not been collected. */
 #define ASYNC_MAX 4096
 /* Of those that are stuck, tried in one poll. */
@@ -26,20 +29,19 @@
 
 /* --- registered memory ----------------------------------------------------------- */
 
-/* Inside one registered span. */
-static bool is_registered(extmem *x, const void *memory, size_t size)
+bool xm_is_registered(struct xm_registered *r, const void *memory, size_t size)
 {
 	uintptr_t at = (uintptr_t)memory;
 	bool found = false;
 
-	os_mutex_take(&x->registered_lock);
-	for (uint32_t i = 0; i < x->registered_count && !found; i++) {
-		uintptr_t base = (uintptr_t)x->local[i].memory;
+	os_mutex_take(&r->lock);
+	for (uint32_t i = 0; i < r->count && !found; i++) {
+		uintptr_t base = (uintptr_t)r->spans[i].memory;
 
 		found = at >= base &&
-			xm_span_fits(at - base, size, x->local[i].size);
+			xm_span_fits(at - base, size, r->spans[i].size);
 	}
-	os_mutex_give(&x->registered_lock);
+	os_mutex_give(&r->lock);
 	return found;
 }
 
@@ -49,8 +51,8 @@ static int register_memory(extmem *x, void *memory, size_t size, bool on,
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < x->lanes_count && rc == 0; i++) {
-		struct lane *lane = &x->lanes[i];
+	for (uint32_t i = 0; i < x->lanes.count && rc == 0; i++) {
+		struct xm_lane *lane = &x->lanes.lane[i];
 		struct os_signals old;
 
 		xm_lane_lock(lane, &old);
@@ -85,12 +87,15 @@ static int register_span(extmem *x, void *memory, size_t size)
 	char words[256] = "";
 	int rc;
 
-	for (uint32_t i = 0; i < x->registered_count; i++) {
-		if (overlaps(memory, size, x->local[i].memory, x->local[i].size))
+	for (uint32_t i = 0; i < x->registered.count; i++) {
+		const struct xm_registered_span *other =
+			&x->registered.spans[i];
+
+		if (overlaps(memory, size, other->memory, other->size))
 			return xm_fail(-EEXIST, "extmem_register: part of it "
 				       "is registered already");
 	}
-	if (x->registered_count == XM_REGISTERED_MAX)
+	if (x->registered.count == XM_REGISTERED_MAX)
 		return xm_fail(-ENOSPC, "extmem_register: %d spans are "
 			       "registered, which is the limit: register "
 			       "larger ones", XM_REGISTERED_MAX);
@@ -99,7 +104,8 @@ static int register_span(extmem *x, void *memory, size_t size)
 		register_memory(x, memory, size, false, NULL, 0);
 		return xm_fail(rc, "extmem_register: %s", words);
 	}
-	x->local[x->registered_count++] = (struct registered_span){ memory, size };
+	x->registered.spans[x->registered.count++] =
+		(struct xm_registered_span){ memory, size };
 	return 0;
 }
 
@@ -113,29 +119,13 @@ int extmem_register(extmem *x, void *memory, size_t size)
 	    (uintptr_t)memory > UINTPTR_MAX - size)
 		return xm_fail(-EINVAL, "extmem_register: nothing to "
 			       "register: %zu bytes", size);
-	if (xm_in_arena(x, memory, size))
+	if (xm_arena_overlaps(&x->arena, memory, size))
 		return xm_fail(-EINVAL, "extmem_register: external memory is "
 			       "not the program's own");
-	os_mutex_take(&x->registered_lock);
+	os_mutex_take(&x->registered.lock);
 	rc = register_span(x, memory, size);
-	os_mutex_give(&x->registered_lock);
+	os_mutex_give(&x->registered.lock);
 	return rc;
-}
-
-/* Does an asynchronous call that has not ended have it? */
-static bool is_lent(extmem *x, const void *memory, size_t size)
-{
-	bool lent = false;
-
-	os_lock_take(&x->async_lock);
-	for (uint32_t i = 0; i < x->async_used && !lent; i++) {
-		const struct transfer *t = &x->async_memory[i];
-
-		lent = t->lent && overlaps(memory, size, t->span.buffer,
-					   t->span.size);
-	}
-	os_lock_give(&x->async_lock);
-	return lent;
 }
 
 int extmem_deregister(extmem *x, void *memory, size_t size)
@@ -145,21 +135,21 @@ int extmem_deregister(extmem *x, void *memory, size_t size)
 
 	if (rc != 0)
 		return rc;
-	os_mutex_take(&x->registered_lock);
-	while (i < x->registered_count && (x->local[i].memory != memory ||
-				     x->local[i].size != size))
+	os_mutex_take(&x->registered.lock);
+	while (i < x->registered.count && (x->registered.spans[i].memory != memory ||
+				     x->registered.spans[i].size != size))
 		i++;
-	if (i == x->registered_count) {
+	if (i == x->registered.count) {
 		rc = xm_fail(-EINVAL, "extmem_deregister: %zu bytes at %p were "
 			     "not registered so", size, memory);
-	} else if (is_lent(x, memory, size)) {
+	} else if (xm_async_has(&x->async, memory, size)) {
 		rc = xm_fail(-EBUSY, "extmem_deregister: an asynchronous call "
 			     "has it: poll");
 	} else {
 		register_memory(x, memory, size, false, NULL, 0);
-		x->local[i] = x->local[--x->registered_count];
+		x->registered.spans[i] = x->registered.spans[--x->registered.count];
 	}
-	os_mutex_give(&x->registered_lock);
+	os_mutex_give(&x->registered.lock);
 	return rc;
 }
 
@@ -185,8 +175,9 @@ static int check(const extmem_region *region, const char *call,
 static bool needs_bounce(extmem *x, const struct extmem_iov *iov)
 {
 	return iov->size > 0 &&
-	       (xm_in_arena(x, iov->buffer, iov->size) ||
-		(x->registers && !is_registered(x, iov->buffer, iov->size)));
+	       (xm_arena_overlaps(&x->arena, iov->buffer, iov->size) ||
+		(x->registered.needed &&
+		 !xm_is_registered(&x->registered, iov->buffer, iov->size)));
 }
 
 static int move(extmem_region *region, const char *call, bool write,
@@ -197,7 +188,7 @@ static int move(extmem_region *region, const char *call, bool write,
 	int rc = check(region, call, iov, count);
 
 	for (size_t i = 0, next; i < count && rc == 0; i = next) {
-		struct transfer t = { .bounced = needs_bounce(x, &iov[i]) };
+		struct xm_transfer t = { .bounced = needs_bounce(x, &iov[i]) };
 
 		/* Those that go the same way go together. */
 		for (next = i + 1; next < count; next++) {
@@ -247,31 +238,31 @@ int extmem_writev(extmem_region *region, const struct extmem_iov *iov,
 
 /* --- asynchronous --------------------------------------------------------------------------- */
 
-int xm_async_open(extmem *x)
+int xm_async_open(struct xm_async *a)
 {
-	x->async_memory = os_memory_take(ASYNC_MAX * sizeof(struct transfer));
-	if (x->async_memory == NULL)
+	a->memory = os_memory_take(ASYNC_MAX * sizeof(struct xm_transfer));
+	if (a->memory == NULL)
 		return xm_fail(-ENOMEM, "extmem_open: out of memory");
-	x->async_stuck.last = &x->async_stuck.first;
-	x->async_done.last = &x->async_done.first;
+	a->stuck.last = &a->stuck.first;
+	a->done.last = &a->done.first;
 	return 0;
 }
 
-void xm_async_close(extmem *x)
+void xm_async_close(struct xm_async *a)
 {
-	os_memory_give(x->async_memory, ASYNC_MAX * sizeof(struct transfer));
+	os_memory_give(a->memory, ASYNC_MAX * sizeof(struct xm_transfer));
 }
 
-static void queue_put(struct queue *queue, struct transfer *t)
+static void queue_put(struct xm_transfer_queue *queue, struct xm_transfer *t)
 {
 	t->next = NULL;
 	*queue->last = t;
 	queue->last = &t->next;
 }
 
-static struct transfer *queue_take(struct queue *queue)
+static struct xm_transfer *queue_take(struct xm_transfer_queue *queue)
 {
-	struct transfer *t = queue->first;
+	struct xm_transfer *t = queue->first;
 
 	if (t == NULL)
 		return NULL;
@@ -281,107 +272,123 @@ static struct transfer *queue_take(struct queue *queue)
 	return t;
 }
 
-static struct transfer *async_take(extmem *x, const struct extmem_iov *span)
+static struct xm_transfer *async_take(extmem *x, const struct extmem_iov *span)
 {
-	struct transfer *t;
+	struct xm_transfer *t;
 
-	os_lock_take(&x->async_lock);
-	t = x->async_free;
+	os_lock_take(&x->async.lock);
+	t = x->async.free;
 	if (t != NULL)
-		x->async_free = t->next;
-	else if (x->async_used < ASYNC_MAX)
-		t = &x->async_memory[x->async_used++];
+		x->async.free = t->next;
+	else if (x->async.used < ASYNC_MAX)
+		t = &x->async.memory[x->async.used++];
 	if (t != NULL) {
 		memset(t, 0, sizeof(*t));
 		t->async = t->lent = true;
 		t->span = *span;
 	}
-	os_lock_give(&x->async_lock);
+	os_lock_give(&x->async.lock);
 	return t;
 }
 
 /* With async_lock held. */
-static void async_give(extmem *x, struct transfer *t)
+static void async_give(extmem *x, struct xm_transfer *t)
 {
 	t->lent = false;
-	t->next = x->async_free;
-	x->async_free = t;
+	t->next = x->async.free;
+	x->async.free = t;
 }
 
-void xm_async_call(extmem *x, struct transfer *t)
+bool xm_async_has(struct xm_async *a, const void *memory, size_t size)
 {
-	struct transfer *first = atomic_load(&x->async_called);
+	bool lent = false;
+
+	os_lock_take(&a->lock);
+	for (uint32_t i = 0; i < a->used && !lent; i++) {
+		const struct xm_transfer *t = &a->memory[i];
+
+		lent = t->lent && overlaps(memory, size, t->span.buffer,
+					   t->span.size);
+	}
+	os_lock_give(&a->lock);
+	return lent;
+}
+
+void xm_async_call(struct xm_async *a, struct xm_transfer *t)
+{
+	struct xm_transfer *first = atomic_load(&a->called);
 
 	do
 		t->next = first;
-	while (!atomic_compare_exchange_weak(&x->async_called, &first, t));
+	while (!atomic_compare_exchange_weak(&a->called, &first, t));
 }
 
-static void async_put(extmem *x, struct queue *queue, struct transfer *t)
+static void async_put(extmem *x, struct xm_transfer_queue *queue,
+		      struct xm_transfer *t)
 {
-	os_lock_take(&x->async_lock);
-	if (queue == &x->async_done)
+	os_lock_take(&x->async.lock);
+	if (queue == &x->async.done)
 		t->lent = false;
 	queue_put(queue, t);
-	os_lock_give(&x->async_lock);
+	os_lock_give(&x->async.lock);
 }
 
 /* Until it waits for its pieces, is stuck, or has ended. */
-static void drive(extmem *x, struct transfer *t)
+static void drive(extmem *x, struct xm_transfer *t)
 {
-	atomic_store(&t->state, TRANSFER_DRIVEN);
+	atomic_store(&t->state, XM_TRANSFER_DRIVEN);
 	for (;;) {
-		enum transfer_progress progress = xm_transfer_step(t);
-		unsigned state = TRANSFER_DRIVEN;
+		enum xm_transfer_progress progress = xm_transfer_step(t);
+		unsigned state = XM_TRANSFER_DRIVEN;
 
-		if (progress == TRANSFER_ENDED)
+		if (progress == XM_TRANSFER_ENDED)
 			break;
-		if (progress == TRANSFER_STUCK) {
+		if (progress == XM_TRANSFER_STUCK) {
 			xm_transfer_give_up(t, os_now_ns());
 			if (t->status != 0)
 				continue;
 			xm_transfer_calm(t);
 			/* It is looked at again in any case. */
-			atomic_store(&t->state, TRANSFER_CALLED);
-			async_put(x, &x->async_stuck, t);
+			atomic_store(&t->state, XM_TRANSFER_CALLED);
+			async_put(x, &x->async.stuck, t);
 			return;
 		}
 		xm_transfer_calm(t);
 		if (atomic_compare_exchange_strong(&t->state, &state,
-						   TRANSFER_IDLE))
+						   XM_TRANSFER_IDLE))
 			return;
-		atomic_store(&t->state, TRANSFER_DRIVEN);
+		atomic_store(&t->state, XM_TRANSFER_DRIVEN);
 	}
 	/* Who gave us its last piece may still be about to look at it. */
 	for (unsigned turn = 0; atomic_load(&t->callers) > 0; turn++)
 		xm_rest(turn);
 	xm_transfer_end(t);
-	async_put(x, &x->async_done, t);
+	async_put(x, &x->async.done, t);
 }
 
 void xm_async_turn(extmem *x)
 {
-	struct transfer *t, *next, *stuck = NULL;
+	struct xm_transfer *t, *next, *stuck = NULL;
 	struct os_signals old;
 
-	for (uint32_t i = 0; i < x->lanes_count; i++) {
-		xm_lane_lock(&x->lanes[i], &old);
-		xm_lane_turn(&x->lanes[i]);
-		xm_lane_unlock(&x->lanes[i], &old);
+	for (uint32_t i = 0; i < x->lanes.count; i++) {
+		xm_lane_lock(&x->lanes.lane[i], &old);
+		xm_lane_turn(&x->lanes.lane[i]);
+		xm_lane_unlock(&x->lanes.lane[i], &old);
 	}
-	for (t = atomic_exchange(&x->async_called, NULL); t != NULL; t = next) {
+	for (t = atomic_exchange(&x->async.called, NULL); t != NULL; t = next) {
 		next = t->next;
 		drive(x, t);
 	}
-	os_lock_take(&x->async_lock);
+	os_lock_take(&x->async.lock);
 	for (unsigned i = 0; i < TRIES; i++) {
-		t = queue_take(&x->async_stuck);
+		t = queue_take(&x->async.stuck);
 		if (t == NULL)
 			break;
 		t->next = stuck;
 		stuck = t;
 	}
-	os_lock_give(&x->async_lock);
+	os_lock_give(&x->async.lock);
 	for (t = stuck; t != NULL; t = next) {
 		next = t->next;
 		drive(x, t);
@@ -393,7 +400,7 @@ static int start(extmem_region *region, const char *call, bool write,
 {
 	extmem *x = region->client;
 	struct extmem_iov span = { offset, buffer, size };
-	struct transfer *t;
+	struct xm_transfer *t;
 	int rc = check(region, call, &span, 1);
 
 	if (rc != 0)
@@ -402,7 +409,7 @@ static int start(extmem_region *region, const char *call, bool write,
 		return xm_fail(-EINVAL, "%s: nothing to do: size 0", call);
 	if (needs_bounce(x, &span))
 		return xm_fail(-EINVAL, "%s: this buffer needs a copy: %s", call,
-			       xm_in_arena(x, buffer, size)
+			       xm_arena_overlaps(&x->arena, buffer, size)
 				       ? "use the plain calls"
 				       : "register it, by extmem_register()");
 	t = async_take(x, &span);
@@ -413,9 +420,9 @@ static int start(extmem_region *region, const char *call, bool write,
 	rc = xm_transfer_begin(t, region, write, &t->span, 1,
 			       os_now_ns() + x->settings.timeout_ns);
 	if (rc != 0) {
-		os_lock_take(&x->async_lock);
+		os_lock_take(&x->async.lock);
 		async_give(x, t);
-		os_lock_give(&x->async_lock);
+		os_lock_give(&x->async.lock);
 		return xm_fail(rc, "%s: %s", call, xm_why(rc));
 	}
 	drive(x, t);
@@ -438,21 +445,21 @@ int extmem_write_start(extmem_region *region, uint64_t offset,
 
 int extmem_poll(extmem *x, struct extmem_completion *ret, size_t count)
 {
-	struct transfer *t;
+	struct xm_transfer *t;
 	size_t got = 0;
 	int rc = xm_usable("extmem_poll");
 
 	if (rc != 0)
 		return rc;
 	xm_async_turn(x);
-	os_lock_take(&x->async_lock);
-	while (got < count && (t = queue_take(&x->async_done)) != NULL) {
+	os_lock_take(&x->async.lock);
+	while (got < count && (t = queue_take(&x->async.done)) != NULL) {
 		ret[got].context = t->context;
 		ret[got].status = t->status;
 		got++;
 		async_give(x, t);
 	}
-	os_lock_give(&x->async_lock);
+	os_lock_give(&x->async.lock);
 	return (int)got;
 }
 
@@ -467,12 +474,12 @@ int extmem_wait(extmem *x, struct extmem_completion *ret, size_t count,
 	for (;;) {
 		int got;
 
-		xm_lanes_seen(x, seen);
+		xm_lanes_seen(&x->lanes, seen);
 		got = extmem_poll(x, ret, count);
 		if (got != 0)
 			return got;
 		if (os_now_ns() >= wait.deadline_ns)
 			return 0;
-		xm_lanes_wait(x, seen, -1, &wait);
+		xm_lanes_wait(&x->lanes, seen, -1, &wait);
 	}
 }

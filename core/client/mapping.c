@@ -9,52 +9,42 @@
  * room), and waits (wait.c) until the pager says that the page is there. Nothing
  * is allocated, no other thread is woken.
  */
-#include "core/client/client.h"
+#include "core/client/mapping.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/client/client.h"
+#include "core/client/error.h"
+#include "core/client/range.h"
 #include "core/pure/plant.h"
 
 /* --- one fault ------------------------------------------------------------------ */
 
-static unsigned latency_bucket(uint64_t ns)
-{
-	unsigned octave;
-
-	if (ns < 16)
-		return (unsigned)ns;
-	octave = 63 - (unsigned)__builtin_clzll(ns);
-	if (octave > 34)
-		return EXTMEM_LATENCY_BUCKETS - 1;
-	return (octave - 3) * 16 + ((unsigned)(ns >> (octave - 4)) & 15);
-}
-
-/* Which appliance, for the person who will ask. Written once. */
-static void note_lost(extmem *x, uint64_t page)
+void xm_lost_note(extmem *x, uint64_t page)
 {
 	bool lost;
 	uint32_t appliances = xm_volume_appliances(&x->volume, page, &lost);
 	int none = 0;
 
-	atomic_fetch_add(&x->lost_pages, 1);
+	atomic_fetch_add(&x->lost.pages, 1);
 	if (appliances == 0 ||
-	    !atomic_compare_exchange_strong(&x->lost_said, &none, 1))
+	    !atomic_compare_exchange_strong(&x->lost.said, &none, 1))
 		return;
 	/* snprintf of strings and integers takes no lock and no memory. */
-	snprintf(x->lost_words, sizeof(x->lost_words),
+	snprintf(x->lost.words, sizeof(x->lost.words),
 		 "extmem: the page at %p is lost: appliance %s %s\n",
-		 (void *)(x->base + page * XM_PAGE),
-		 xm_address_of(x, (uint32_t)__builtin_ctz(appliances)),
+		 (void *)(x->arena.base + page * XM_PAGE),
+		 xm_ask_address(&x->ask, (uint32_t)__builtin_ctz(appliances)),
 		 lost ? "does not hold our memory any more "
 			"(it was restarted, or our lease ended)"
 		      : "is out of reach");
-	atomic_store(&x->lost_said, 2);
+	atomic_store(&x->lost.said, 2);
 }
 
 /* With the lane locked. */
-static enum xm_verdict serve_step(struct lane *lane, struct fault *f)
+static enum xm_verdict serve_step(struct xm_lane *lane, struct xm_serving *f)
 {
 	enum xm_verdict verdict;
 
@@ -66,18 +56,18 @@ static enum xm_verdict serve_step(struct lane *lane, struct fault *f)
 	return verdict;
 }
 
-static void served(extmem *x, struct lane *lane, const struct fault *f,
+static void served(extmem *x, struct xm_lane *lane, const struct xm_serving *f,
 		   enum xm_verdict verdict)
 {
 	if (verdict == XM_VERDICT_DONE)
-		lane->latency[latency_bucket(os_now_ns() - f->began_ns)]++;
+		xm_latency_add(&lane->latency, os_now_ns() - f->began_ns);
 	else if (verdict != XM_VERDICT_WAIT)
-		note_lost(x, f->page);
+		xm_lost_note(x, f->page);
 }
 
-enum xm_verdict xm_serve_once(extmem *x, struct fault *f)
+enum xm_verdict xm_serve_once(extmem *x, struct xm_serving *f)
 {
-	struct lane *lane = &x->lanes[xm_lane_of(x, f->page)];
+	struct xm_lane *lane = xm_lane_at(&x->lanes, f->page);
 	enum xm_verdict verdict;
 
 	/* Before the lock: who waits for it waits for his page. */
@@ -96,11 +86,11 @@ enum xm_verdict xm_serve_once(extmem *x, struct fault *f)
 
 enum xm_verdict xm_serve(extmem *x, uint64_t page, bool write)
 {
-	struct fault fault = { .page = page, .write = write,
+	struct xm_serving fault = { .page = page, .write = write,
 			       .began_ns = os_now_ns() };
 	struct xm_wait wait = { .deadline_ns = XM_NEVER,
 				.since_ns = fault.began_ns };
-	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
+	struct xm_lane *lane = xm_lane_at(&x->lanes, page);
 	enum xm_verdict verdict;
 
 	os_lock_take(&lane->lock);
@@ -121,7 +111,7 @@ static int range_piece(extmem *x, const struct xm_pager_event *like,
 		       uint64_t page, uint64_t limit, uint64_t deadline_ns,
 		       uint64_t *seq)
 {
-	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
+	struct xm_lane *lane = xm_lane_at(&x->lanes, page);
 	struct os_signals old;
 	struct xm_wait wait = { .deadline_ns = deadline_ns, .signals = &old };
 	bool again = false;
@@ -175,11 +165,12 @@ static int range_all(extmem *x, const struct xm_pager_event *like,
 	int rc = 0;
 
 	while (first < limit && rc == 0) {
-		uint64_t stop = xm_min(limit, (first | (x->block_pages - 1)) + 1);
+		uint64_t stop = xm_min(limit, xm_block_end(&x->lanes, first));
 
 		rc = range_piece(x, like, first, stop, deadline_ns,
-				 seq == NULL ? NULL
-					     : &seq[xm_lane_of(x, first)]);
+				 seq == NULL
+					 ? NULL
+					 : &seq[xm_lane_index(&x->lanes, first)]);
 		first = stop;
 	}
 	return rc;
@@ -201,9 +192,9 @@ int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
 	int rc = range_all(x, &ev, first, limit, deadline_ns, seq);
 
 	/* What was begun has to land. The write-back buffers tell, whichever block. */
-	for (uint32_t i = 0; rc == 0 && i < x->lanes_count &&
+	for (uint32_t i = 0; rc == 0 && i < x->lanes.count &&
 			     !(XM_PLANTED(sync_first_lane) && i > 0); i++) {
-		struct lane *lane = &x->lanes[i];
+		struct xm_lane *lane = &x->lanes.lane[i];
 		struct os_signals old;
 		struct xm_wait wait = {
 			.deadline_ns = XM_PLANTED(sync_endless) ? XM_NEVER
@@ -294,18 +285,18 @@ static void set_attached(extmem_region *region, uint64_t offset,
 	uint64_t limit = page + size / XM_PAGE;
 	struct os_signals old;
 
-	xm_lanes_lock(x, &old);
-	for (uint32_t i = 0; i < x->lanes_count; i++)
-		atomic_store(&x->lanes[i].mapped, true);
+	xm_lanes_lock(&x->lanes, &old);
+	for (uint32_t i = 0; i < x->lanes.count; i++)
+		atomic_store(&x->lanes.lane[i].mapped, true);
 	xm_volume_set_attached(&x->volume, page, limit, attached);
-	xm_lanes_unlock(x, &old);
+	xm_lanes_unlock(&x->lanes, &old);
 }
 
 int xm_attach(extmem_region *region, uint64_t offset, uint64_t size)
 {
 	extmem *x = region->client;
-	int rc = xm_uffd_ops(x->mapper)->attach(
-		x->mapper, (region->address + offset) / XM_PAGE,
+	int rc = xm_uffd_ops(x->arena.mapper)->attach(
+		x->arena.mapper, (region->address + offset) / XM_PAGE,
 		size / XM_PAGE);
 
 	if (rc == 0)
@@ -318,17 +309,17 @@ void xm_detach(extmem_region *region, uint64_t offset, uint64_t size)
 	extmem *x = region->client;
 
 	set_attached(region, offset, size, false);
-	xm_uffd_ops(x->mapper)->detach(x->mapper,
+	xm_uffd_ops(x->arena.mapper)->detach(x->arena.mapper,
 				       (region->address + offset) / XM_PAGE,
 				       size / XM_PAGE);
 }
 
 /* Size 0 is to the region's end, wherever resize() has moved that. */
-static struct mapping *mapping_find(extmem_region *region, uint64_t offset,
+static struct xm_mapping *mapping_find(extmem_region *region, uint64_t offset,
 				    uint64_t size)
 {
 	for (size_t i = 0; i < region->mappings_count; i++) {
-		struct mapping *m = &region->mappings[i];
+		struct xm_mapping *m = &region->mappings[i];
 		uint64_t own = m->size == 0 ? region->size - m->offset
 					    : m->size;
 
@@ -342,7 +333,7 @@ static struct mapping *mapping_find(extmem_region *region, uint64_t offset,
 
 static int mapping_add(extmem_region *region, uint64_t offset, uint64_t size)
 {
-	struct mapping *m = mapping_find(region, offset, size);
+	struct xm_mapping *m = mapping_find(region, offset, size);
 
 	if (m != NULL) {
 		m->count++;
@@ -361,7 +352,7 @@ static int mapping_add(extmem_region *region, uint64_t offset, uint64_t size)
 		region->mappings = m;
 		region->mappings_max = max;
 	}
-	region->mappings[region->mappings_count++] = (struct mapping){
+	region->mappings[region->mappings_count++] = (struct xm_mapping){
 		.offset = offset, .size = size, .count = 1,
 	};
 	return 0;
@@ -381,7 +372,7 @@ static int begin_tracking(extmem_region *region)
 	if (atomic_load(&region->tracked))
 		return 0;
 	atomic_store(&region->changing, true);
-	for (unsigned turn = 0; atomic_load(&region->straight) > 0; turn++) {
+	for (unsigned turn = 0; atomic_load(&region->direct) > 0; turn++) {
 		if (os_now_ns() >= deadline_ns) {
 			rc = -ETIMEDOUT;
 			break;
@@ -430,7 +421,7 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 			       region->name);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_map: %s", strerror(-rc));
-	*ret = x->base + region->address + offset;
+	*ret = x->arena.base + region->address + offset;
 	return 0;
 }
 
@@ -451,7 +442,7 @@ static int unmap_last(extmem_region *region)
 
 int extmem_unmap(extmem_region *region, uint64_t offset, uint64_t size)
 {
-	struct mapping *m;
+	struct xm_mapping *m;
 	int rc = xm_usable("extmem_unmap");
 
 	if (rc != 0)
@@ -475,20 +466,20 @@ int extmem_unmap(extmem_region *region, uint64_t offset, uint64_t size)
 
 void *extmem_region_address(const extmem_region *region)
 {
-	return region->client->base + region->address;
+	return region->client->arena.base + region->address;
 }
 
 int extmem_contains(const extmem *cx, const void *address)
 {
 	extmem *x = (extmem *)(uintptr_t)cx; /* its lock is taken */
-	uint64_t offset = (uint64_t)((const uint8_t *)address - x->base);
-	struct lane *lane;
+	uint64_t offset = (uint64_t)((const uint8_t *)address - x->arena.base);
+	struct xm_lane *lane;
 	struct os_signals old;
 	bool mapped;
 
-	if ((const uint8_t *)address < x->base || offset >= x->arena_size)
+	if ((const uint8_t *)address < x->arena.base || offset >= x->arena.size)
 		return 0;
-	lane = &x->lanes[xm_lane_of(x, offset / XM_PAGE)];
+	lane = xm_lane_at(&x->lanes, offset / XM_PAGE);
 	xm_lane_lock(lane, &old);
 	mapped = xm_engine_attached(&lane->engine, offset / XM_PAGE);
 	xm_lane_unlock(lane, &old);
@@ -561,7 +552,7 @@ int extmem_advise(extmem_region *region, uint64_t offset, uint64_t size,
 /* The first page from this one on that is mapped, or `limit`. */
 static uint64_t mapped_from(extmem *x, uint64_t page, uint64_t limit)
 {
-	struct lane *lane = &x->lanes[0];
+	struct xm_lane *lane = &x->lanes.lane[0];
 	struct os_signals old;
 	uint64_t next;
 
@@ -574,7 +565,7 @@ static uint64_t mapped_from(extmem *x, uint64_t page, uint64_t limit)
 /* 0: pinned; 1: no more can be; 2: not mapped; or an error. */
 static int pin_page(extmem *x, uint64_t page, bool write, uint64_t deadline_ns)
 {
-	struct lane *lane = &x->lanes[xm_lane_of(x, page)];
+	struct xm_lane *lane = xm_lane_at(&x->lanes, page);
 	struct xm_pager_event pin = {
 		.kind = XM_PAGER_PIN, .page = page, .limit = page + 1,
 		.write = write,
@@ -603,7 +594,7 @@ static int pin_page(extmem *x, uint64_t page, bool write, uint64_t deadline_ns)
 				xm_lane_wait(lane, &wait);
 		}
 		if (verdict == XM_VERDICT_LOST)
-			note_lost(x, page);
+			xm_lost_note(x, page);
 		xm_lane_unlock(lane, &old);
 		switch (verdict) {
 		case XM_VERDICT_DONE: return 0;
@@ -620,7 +611,7 @@ static int pin_page(extmem *x, uint64_t page, bool write, uint64_t deadline_ns)
 static bool arena_part(const extmem *x, const void *address, size_t size,
 		       uint64_t *ret_begin, uint64_t *ret_end)
 {
-	uintptr_t base = (uintptr_t)x->base, end = base + x->arena_size;
+	uintptr_t base = (uintptr_t)x->arena.base, end = base + x->arena.size;
 	uintptr_t from = (uintptr_t)address, to = from + size;
 
 	if (size == 0 || to <= base || from >= end)
@@ -633,7 +624,7 @@ static bool arena_part(const extmem *x, const void *address, size_t size,
 static void unpin_pages(extmem *x, uint64_t page, uint64_t limit)
 {
 	while (page < limit) {
-		struct lane *lane = &x->lanes[xm_lane_of(x, page)];
+		struct xm_lane *lane = xm_lane_at(&x->lanes, page);
 		struct xm_pager_event ev = {
 			.kind = XM_PAGER_UNPIN, .page = page,
 			.limit = page + 1,
@@ -673,7 +664,7 @@ int64_t extmem_pin(extmem *x, const void *address, size_t size, int write)
 		}
 		if (rc > 0 && page * XM_PAGE > begin)
 			/* Up to the end of the last page that is pinned. */
-			return (int64_t)(x->base + page * XM_PAGE -
+			return (int64_t)(x->arena.base + page * XM_PAGE -
 					 (const uint8_t *)address);
 		unpin_pages(x, begin / XM_PAGE, page);
 		return rc > 0 ? xm_fail(-ENOMEM, "extmem_pin: half of the "

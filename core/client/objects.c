@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Objects, through what each thread keeps of a region's slots (heap_cache.h).
- * See client.h for the locks.
+ * See region.h for the locks.
  *
  * A thread finds its cache of a region by a pointer of its own. Taking and giving
  * an object there is a few loads and stores: no lock, no system call, no message.
@@ -20,13 +20,15 @@
  * thread that ends gives its slots back. In a child of fork() nothing of this is
  * touched.
  */
-#include "core/client/client.h"
+#include "core/client/objects.h"
 
 #include <errno.h>
 #include <string.h>
 
 #include "common/heap_cache.h"
 #include "common/heap_slots.h"
+#include "core/client/error.h"
+#include "core/client/wait.h"
 
 #define CACHES 8 /* of one thread: so many regions */
 

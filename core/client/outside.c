@@ -5,14 +5,15 @@
  */
 #include "config.h"
 
-#include "core/client/client.h"
-
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "core/pure/channel.h"
+#include "core/client/entry.h"
+#include "core/client/error.h"
 #include "core/engine/control.h"
+#include "core/pure/channel.h"
+#include "core/skin/os.h"
 
 /* --- entries of lists ---------------------------------------------------------------- */
 
@@ -187,7 +188,7 @@ int extmem_status(const char *appliance, uint32_t timeout_ms,
 		status.refused = s->refused;
 		status.expired = s->expired;
 		status.leaving = s->leaving;
-		rc = xm_give_sized("extmem_status", ret, &status,
+		rc = xm_sized_copy("extmem_status", ret, &status,
 				sizeof(status));
 	}
 	question_close(q);

@@ -1,19 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Regions: taken from appliances by a message, and slabs and objects selected
- * inside them without one. See client.h for the locks.
+ * inside them without one. See region.h for the locks.
  *
  * The life of an allocation: extmem_region_alloc() reserves addresses, asks
  * appliances for extents (ALLOC), and adds them to the volume as segments;
  * extmem_slab_alloc() and extmem_object_alloc() then carve the region with
  * local tables only.
  */
-#include "core/client/client.h"
+#include "core/client/region.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/client/client.h"
+#include "core/client/error.h"
+#include "core/client/mapping.h"
+#include "core/client/objects.h"
+#include "core/client/range.h"
 #include "core/pure/plant.h"
 
 /* Public calls that ask appliances go one after the other. Each ends by its own
@@ -23,13 +28,13 @@ static void turn_take(extmem *x)
 {
 	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 
-	os_mutex_take(&x->regions_lock);
-	x->deadline_ns = deadline_ns;
+	os_mutex_take(&x->regions.lock);
+	x->regions.deadline_ns = deadline_ns;
 }
 
 static void turn_give(extmem *x)
 {
-	os_mutex_give(&x->regions_lock);
+	os_mutex_give(&x->regions.lock);
 }
 
 /* --- segments --------------------------------------------------------------------- */
@@ -39,9 +44,9 @@ static int segment_add(extmem *x, const struct xm_segment *segment)
 	struct os_signals old;
 	int rc;
 
-	xm_lanes_lock(x, &old);
+	xm_lanes_lock(&x->lanes, &old);
 	rc = xm_volume_add(&x->volume, segment);
-	xm_lanes_unlock(x, &old);
+	xm_lanes_unlock(&x->lanes, &old);
 	return rc;
 }
 
@@ -49,36 +54,26 @@ static void segment_remove(extmem *x, uint64_t page)
 {
 	struct os_signals old;
 
-	xm_lanes_lock(x, &old);
+	xm_lanes_lock(&x->lanes, &old);
 	xm_volume_remove(&x->volume, page);
-	xm_lanes_unlock(x, &old);
-}
-
-static bool is_ready(extmem *x, uint32_t appliance)
-{
-	bool ready;
-
-	os_mutex_take(&x->control_lock);
-	ready = x->keeper.peers[appliance].ready;
-	os_mutex_give(&x->control_lock);
-	return ready;
+	xm_lanes_unlock(&x->lanes, &old);
 }
 
 /* Tells the appliance. Not waited for where it cannot hear: its lease ends. */
 static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
 {
 	struct xm_message give = { .kind = XM_FREE };
-	struct waiter waiter;
+	struct xm_request request;
 	int rc;
 
-	if (!is_ready(x, appliance))
+	if (!xm_ask_is_ready(&x->ask, appliance))
 		return -ENOTCONN;
 	/* One that hangs is waited for once: BYE says it all again. */
-	if (x->closing && x->deaf[appliance])
+	if (x->regions.closing && x->regions.deaf[appliance])
 		return -ETIMEDOUT;
 	give.u.free.extent = extent;
-	rc = xm_ask(x, appliance, &give, x->deadline_ns, &waiter);
-	x->deaf[appliance] = rc == -ETIMEDOUT;
+	rc = xm_ask(&x->ask, appliance, &give, x->regions.deadline_ns, &request);
+	x->regions.deaf[appliance] = rc == -ETIMEDOUT;
 	return rc;
 }
 
@@ -98,33 +93,34 @@ static int segment_take(extmem *x, const extmem_region *region,
 	struct xm_segment segment = { .page = address / XM_PAGE,
 				      .members_count = 1 };
 	struct xm_member *member = &segment.members[0];
-	struct waiter waiter;
+	struct xm_request request;
 	const struct xm_allocated *taken;
 	int rc;
 
 	take.u.alloc.size = size;
 	memcpy(take.u.alloc.region, region->name, XM_NAME_SIZE);
 	ret->free = ret->free_run = ret->soon = 0;
-	ret->status = xm_ask(x, appliance, &take, x->deadline_ns, &waiter);
+	ret->status = xm_ask(&x->ask, appliance, &take,
+			     x->regions.deadline_ns, &request);
 	if (ret->status != 0) {
-		if (waiter.message.kind == XM_REFUSED) {
-			ret->free = waiter.message.u.refused.free;
-			ret->free_run = waiter.message.u.refused.free_run;
-			ret->soon = waiter.message.u.refused.soon;
+		if (request.message.kind == XM_REFUSED) {
+			ret->free = request.message.u.refused.free;
+			ret->free_run = request.message.u.refused.free_run;
+			ret->soon = request.message.u.refused.soon;
 		}
-		xm_ask_words(x, &waiter, ret->words, sizeof(ret->words));
+		xm_ask_explain(&x->ask, &request, ret->words, sizeof(ret->words));
 		return ret->status;
 	}
-	taken = &waiter.message.u.allocated;
+	taken = &request.message.u.allocated;
 	if (taken->size < size) {
 		snprintf(ret->words, sizeof(ret->words), "appliance %s gave "
-			 "less than was asked", xm_address_of(x, appliance));
+			 "less than was asked", xm_ask_address(&x->ask, appliance));
 		return ret->status = -EPROTO;
 	}
 	segment.count = size / XM_PAGE;
 	segment.region = region->number;
 	member->appliance = appliance;
-	member->lease = waiter.lease;
+	member->lease = request.lease;
 	member->extent = taken->extent;
 	member->remote = taken->remote;
 	rc = segment_add(x, &segment);
@@ -147,10 +143,10 @@ static int segments_give(extmem *x, uint64_t address, uint64_t end)
 		struct os_signals old;
 		bool there;
 
-		xm_lanes_lock(x, &old);
+		xm_lanes_lock(&x->lanes, &old);
 		there = xm_volume_segment(&x->volume, end / XM_PAGE - 1, &s);
 		XM_ASSERT(there && s.page * XM_PAGE >= address);
-		xm_lanes_unlock(x, &old);
+		xm_lanes_unlock(&x->lanes, &old);
 		segment_remove(x, s.page);
 		for (uint32_t k = 0; k < s.members_count; k++) {
 			const struct xm_member *member = &s.members[k];
@@ -173,7 +169,7 @@ static int segments_try(extmem *x, const extmem_region *region,
 			uint64_t address, uint64_t size, bool *ret_soon,
 			char *words, size_t words_size)
 {
-	uint32_t count = x->keeper.control.count;
+	uint32_t count = x->ask.keeper.control.count;
 	struct offer offers[XM_APPLIANCES_MAX];
 	uint64_t at = address, end = address + size;
 	uint64_t together = 0, soon = 0;
@@ -181,13 +177,13 @@ static int segments_try(extmem *x, const extmem_region *region,
 	int rc = -ENOSPC;
 
 	for (uint32_t a = 0; a < count; a++)
-		ready += is_ready(x, a);
+		ready += xm_ask_is_ready(&x->ask, a);
 	for (uint32_t a = 0; a < count; a++) {
 		/* One that is away is waited for only if all are. */
-		if (ready > 0 && !is_ready(x, a)) {
+		if (ready > 0 && !xm_ask_is_ready(&x->ask, a)) {
 			offers[a] = (struct offer){ .status = -ENOTCONN };
 			snprintf(offers[a].words, sizeof(offers[a].words),
-				 "appliance %s is away", xm_address_of(x, a));
+				 "appliance %s is away", xm_ask_address(&x->ask, a));
 			continue;
 		}
 		rc = segment_take(x, region, a, address, size, &offers[a]);
@@ -198,7 +194,7 @@ static int segments_try(extmem *x, const extmem_region *region,
 	/* Pieces that do not suffice are not taken: they would have to be
 	 * zeroed before anybody else could have them. */
 	for (uint32_t a = 0; a < count && at < end && together >= size;) {
-		uint64_t part = offers[a].free_run & ~(x->granule - 1);
+		uint64_t part = offers[a].free_run & ~(x->regions.granule - 1);
 		struct offer next;
 
 		part = xm_min(part, end - at);
@@ -242,7 +238,7 @@ static int segments_take(extmem *x, const extmem_region *region,
 			 uint64_t address, uint64_t size, char *words,
 			 size_t words_size)
 {
-	uint64_t deadline_ns = xm_min(x->deadline_ns, os_now_ns() + SOON);
+	uint64_t deadline_ns = xm_min(x->regions.deadline_ns, os_now_ns() + SOON);
 	bool soon = false;
 	int rc;
 
@@ -259,7 +255,7 @@ static int segments_take(extmem *x, const extmem_region *region,
 
 /* Can the lane reach the page? Else `words` says why not. *ret_next is the first
  * page of the next segment. */
-static enum xm_reach page_reach(extmem *x, struct lane *lane, uint64_t page,
+static enum xm_reach page_reach(extmem *x, struct xm_lane *lane, uint64_t page,
 				uint64_t *ret_next, char *words,
 				size_t words_size)
 {
@@ -280,7 +276,7 @@ static enum xm_reach page_reach(extmem *x, struct lane *lane, uint64_t page,
 		said = peer->ops->words(peer->transport);
 		snprintf(words, words_size, "appliance %s answers, but its "
 			 "memory cannot be reached%s%s",
-			 xm_address_of(x, at.appliance),
+			 xm_ask_address(&x->ask, at.appliance),
 			 said[0] != '\0' ? ": " : "", said);
 	}
 	xm_lane_unlock(lane, &old);
@@ -292,17 +288,17 @@ static int paths_wait(extmem *x, const extmem_region *region, char *words,
 		      size_t words_size)
 {
 	uint64_t began_ns = os_now_ns();
-	uint64_t deadline_ns = x->deadline_ns;
+	uint64_t deadline_ns = x->regions.deadline_ns;
 	uint64_t page = region->address / XM_PAGE;
 	uint64_t limit = page + region->size / XM_PAGE;
 
-	xm_kick(x);
-	for (uint32_t l = 0; l < x->lanes_count; l++) {
-		struct lane *lane = &x->lanes[l];
+	xm_ask_wake(&x->ask);
+	for (uint32_t l = 0; l < x->lanes.count; l++) {
+		struct xm_lane *lane = &x->lanes.lane[l];
 		struct xm_wait wait = { .deadline_ns = deadline_ns };
 
 		for (uint64_t p = page; p < limit;) {
-			uint32_t seen = xm_lane_seen(lane);
+			uint32_t seen = xm_waiting_seen(&lane->waiting);
 			uint64_t next, now_ns;
 			enum xm_reach reach = page_reach(x, lane, p, &next,
 							 words, words_size);
@@ -331,7 +327,7 @@ static int paths_wait(extmem *x, const extmem_region *region, char *words,
  * until they are used. */
 static uint64_t span_of(const extmem *x, uint64_t size)
 {
-	uint64_t most = x->arena_size / 16;
+	uint64_t most = x->arena.size / 16;
 	uint64_t span = xm_min(size, most / 16) * 16;
 
 	return xm_align_up(xm_max(span, size), XM_SPAN_GRANULE);
@@ -370,7 +366,7 @@ static int check_size(const extmem *x, const char *call, uint64_t *size)
 		return xm_fail(-EINVAL, "%s: a region of %llu bytes: the size "
 			       "must be at least 1 and fit in memory", call,
 			       (unsigned long long)*size);
-	*size = xm_align_up(*size, x->granule);
+	*size = xm_align_up(*size, x->regions.granule);
 	return 0;
 }
 
@@ -380,15 +376,15 @@ static int region_build(extmem *x, extmem_region *region)
 	char words[512] = "out of memory";
 	int rc;
 
-	if (x->regions_count == XM_REGIONS_MAX)
+	if (x->regions.count == XM_REGIONS_MAX)
 		return xm_fail(-ENOSPC, "extmem_region_alloc: %d regions are "
 			       "held, which is the limit: take larger ones",
 			       XM_REGIONS_MAX);
 	region->span = span_of(x, region->size);
-	rc = xm_extent_take(&x->arena, region->span, 0, &region->address);
+	rc = xm_extent_take(&x->arena.spans, region->span, 0, &region->address);
 	if (rc != 0) {
 		region->span = region->size;
-		rc = xm_extent_take(&x->arena, region->span, 0,
+		rc = xm_extent_take(&x->arena.spans, region->span, 0,
 				    &region->address);
 	}
 	if (rc != 0)
@@ -406,11 +402,11 @@ static int region_build(extmem *x, extmem_region *region)
 				      region->address + region->size);
 	}
 	if (rc != 0) {
-		xm_extent_give(&x->arena, region->address, NULL);
+		xm_extent_give(&x->arena.spans, region->address, NULL);
 		return xm_fail(rc, "extmem_region_alloc: %s", words);
 	}
-	xm_list_push_back(&x->regions, &region->link);
-	x->regions_count++;
+	xm_list_push_back(&x->regions.list, &region->link);
+	x->regions.count++;
 	return 0;
 }
 
@@ -438,7 +434,7 @@ int extmem_region_alloc(extmem *x, const char *name, uint64_t size,
 	os_mutex_open(&region->lock);
 	xm_list_open(&region->caches);
 	turn_take(x);
-	region->number = x->regions_count;
+	region->number = x->regions.count;
 	rc = region_build(x, region);
 	turn_give(x);
 	if (rc != 0)
@@ -482,9 +478,9 @@ int extmem_region_free(extmem_region *region)
 		xm_detach(region, 0, region->size);
 	told = segments_give(x, region->address,
 			     region->address + region->size);
-	xm_extent_give(&x->arena, region->address, NULL);
+	xm_extent_give(&x->arena.spans, region->address, NULL);
 	xm_list_remove(&region->link);
-	x->regions_count--;
+	x->regions.count--;
 	turn_give(x);
 	region_free(region);
 	if (rc == 0 && told != 0)
@@ -534,23 +530,24 @@ static int member_trim(extmem *x, uint64_t page, const struct xm_member *member,
 {
 	struct xm_message trim = { .kind = XM_TRIM };
 	struct os_signals old;
-	struct waiter waiter;
+	struct xm_request request;
 	int rc;
 
 	trim.u.trim.extent = member->extent;
 	trim.u.trim.size = size;
-	rc = xm_ask(x, member->appliance, &trim, x->deadline_ns, &waiter);
+	rc = xm_ask(&x->ask, member->appliance, &trim,
+		    x->regions.deadline_ns, &request);
 	if (rc == -ETIMEDOUT || rc == -ENOTCONN) {
 		/* The old key still reaches all of it, but what the number
 		 * names there now is not known. */
-		xm_lanes_lock(x, &old);
+		xm_lanes_lock(&x->lanes, &old);
 		xm_volume_set_unsure(&x->volume, page);
-		xm_lanes_unlock(x, &old);
+		xm_lanes_unlock(&x->lanes, &old);
 	}
 	if (rc != 0)
 		return rc;
-	ret->extent = waiter.message.u.allocated.extent;
-	ret->remote = waiter.message.u.allocated.remote;
+	ret->extent = request.message.u.allocated.extent;
+	ret->remote = request.message.u.allocated.remote;
 	return 0;
 }
 
@@ -564,10 +561,10 @@ static int trim_segment(extmem *x, uint64_t end)
 	bool there, full;
 	int rc = 0;
 
-	xm_lanes_lock(x, &old);
+	xm_lanes_lock(&x->lanes, &old);
 	there = xm_volume_segment(&x->volume, end / XM_PAGE, &whole);
 	full = xm_volume_full(&x->volume);
-	xm_lanes_unlock(x, &old);
+	xm_lanes_unlock(&x->lanes, &old);
 	XM_ASSERT(there);
 	if (whole.page * XM_PAGE == end)
 		return 0;
@@ -582,26 +579,26 @@ static int trim_segment(extmem *x, uint64_t end)
 		if (rc != 0)
 			return rc;
 	}
-	xm_lanes_lock(x, &old);
+	xm_lanes_lock(&x->lanes, &old);
 	xm_volume_divide(&x->volume, end / XM_PAGE,
 			 whole.lost ? NULL : heads);
-	xm_lanes_unlock(x, &old);
+	xm_lanes_unlock(&x->lanes, &old);
 	return 0;
 }
 
 /* Operations on the head that were posted under the key it had before. */
 static void quiesce(extmem *x)
 {
-	uint64_t deadline_ns = xm_min(x->deadline_ns,
+	uint64_t deadline_ns = xm_min(x->regions.deadline_ns,
 				      os_now_ns() + 2 * XM_SECOND);
 
-	for (uint32_t l = 0; l < x->lanes_count; l++) {
-		struct lane *lane = &x->lanes[l];
+	for (uint32_t l = 0; l < x->lanes.count; l++) {
+		struct xm_lane *lane = &x->lanes.lane[l];
 		struct xm_wait wait = { .deadline_ns = deadline_ns };
 		uint32_t flying = 1;
 
 		while (flying > 0 && os_now_ns() < deadline_ns) {
-			uint32_t seen = xm_lane_seen(lane);
+			uint32_t seen = xm_waiting_seen(&lane->waiting);
 			struct os_signals old;
 
 			xm_lane_lock(lane, &old);

@@ -11,9 +11,9 @@
 /* --- spans ------------------------------------------------------------------------- */
 
 /* The next span, where the last one has been begun. False: there is none. */
-static bool span_next(struct transfer *t)
+static bool span_next(struct xm_transfer *t)
 {
-	struct piece *piece = t->again;
+	struct xm_piece *piece = t->again;
 
 	if (t->size > 0)
 		return true;
@@ -38,9 +38,9 @@ static bool span_next(struct transfer *t)
 
 /* Where the piece that begins the span ends: at the end of what one operation
  * can move, else at a page's. With its lane held. 0: nothing lies there. */
-static uint64_t piece_end(const struct transfer *t)
+static uint64_t piece_end(const struct xm_transfer *t)
 {
-	uint64_t block = t->client->block_pages * XM_PAGE;
+	uint64_t block = t->client->lanes.block_pages * XM_PAGE;
 	uint64_t end = t->address + t->size, stop;
 	uint64_t most = xm_engine_most(&t->held->engine, t->address);
 
@@ -58,13 +58,13 @@ static uint64_t piece_end(const struct transfer *t)
 
 /* --- the whole ------------------------------------------------------------------------------ */
 
-static enum begun begin_piece(struct transfer *t)
+static enum xm_begun begin_piece(struct xm_transfer *t)
 {
-	struct piece *piece;
+	struct xm_piece *piece;
 	uint64_t end;
 
 	t->stuck_page = t->address / XM_PAGE;
-	xm_transfer_hold(t, lane_at(t->client, t->address));
+	xm_transfer_hold(t, xm_lane_at(&t->client->lanes, t->address / XM_PAGE));
 	end = piece_end(t);
 	if (end > 0 && t->bounced) {
 		piece = xm_piece_ready(t, end);
@@ -77,17 +77,17 @@ static enum begun begin_piece(struct transfer *t)
 		if (piece != NULL)
 			xm_piece_give(piece);
 		t->status = -ERANGE;
-		return FAILED;
+		return XM_FAILED;
 	}
 	if (piece == NULL)
-		return STUCK;
+		return XM_STUCK;
 	piece->size = end - t->address;
 	return t->by_pager ? xm_piece_tracked(t, piece)
-			   : xm_piece_post(t, piece, t->address, near_of(piece),
-				  piece->size);
+			   : xm_piece_post(t, piece, t->address,
+					   xm_piece_bytes(piece), piece->size);
 }
 
-static bool has_room(const struct transfer *t)
+static bool has_room(const struct xm_transfer *t)
 {
 	return t->flying_count == 0 ||
 	       (t->flying_count < PIECES_MAX &&
@@ -95,10 +95,10 @@ static bool has_room(const struct transfer *t)
 }
 
 /* What has failed before another did is not moved again. */
-static void drop_again(struct transfer *t)
+static void drop_again(struct xm_transfer *t)
 {
 	while (t->again != NULL) {
-		struct piece *piece = t->again;
+		struct xm_piece *piece = t->again;
 
 		t->again = piece->next;
 		xm_transfer_hold(t, piece->lane);
@@ -106,42 +106,42 @@ static void drop_again(struct transfer *t)
 	}
 }
 
-enum transfer_progress xm_transfer_step(struct transfer *t)
+enum xm_transfer_progress xm_transfer_step(struct xm_transfer *t)
 {
-	enum begun begun = BEGUN;
+	enum xm_begun begun = XM_BEGUN;
 
 	xm_pieces_collect(t);
 	while (t->status == 0 && span_next(t) && has_room(t)) {
 		begun = begin_piece(t);
-		if (begun == STUCK || begun == FAILED)
+		if (begun == XM_STUCK || begun == XM_FAILED)
 			break;
 	}
-	if (t->status == 0 && begun == STUCK)
-		return TRANSFER_STUCK;
+	if (t->status == 0 && begun == XM_STUCK)
+		return XM_TRANSFER_STUCK;
 	if (t->status != 0)
 		drop_again(t);
 	if (t->flying_count > 0)
-		return TRANSFER_WAITS;
+		return XM_TRANSFER_WAITS;
 	if (XM_PLANTED(write_unflushed))
-		return TRANSFER_ENDED;
+		return XM_TRANSFER_ENDED;
 	if (t->status == 0)
 		begun = xm_transfer_flush(t);
-	if (t->status == 0 && begun == BEGUN)
+	if (t->status == 0 && begun == XM_BEGUN)
 		begun = xm_transfer_flushed(t);
-	return begun == STUCK ? TRANSFER_STUCK : TRANSFER_ENDED;
+	return begun == XM_STUCK ? XM_TRANSFER_STUCK : XM_TRANSFER_ENDED;
 }
 
 /* Whether a stuck transfer still has hope. */
-static bool is_lost(struct transfer *t)
+static bool is_lost(struct xm_transfer *t)
 {
-	struct lane *lane = lane_at(t->client, t->stuck_page * XM_PAGE);
+	struct xm_lane *lane = xm_lane_at(&t->client->lanes, t->stuck_page);
 
 	xm_transfer_hold(t, lane);
 	return xm_engine_reach(&lane->engine, t->stuck_page) ==
 	       XM_REACH_LOST;
 }
 
-void xm_transfer_give_up(struct transfer *t, uint64_t now_ns)
+void xm_transfer_give_up(struct xm_transfer *t, uint64_t now_ns)
 {
 	if (t->status != 0)
 		return;
@@ -152,13 +152,13 @@ void xm_transfer_give_up(struct transfer *t, uint64_t now_ns)
 }
 
 /* The one lane that it waits for; NULL: there are several. */
-static struct lane *only_lane(const struct transfer *t, bool stuck)
+static struct xm_lane *only_lane(const struct xm_transfer *t, bool stuck)
 {
-	struct lane *lane = NULL;
+	struct xm_lane *lane = NULL;
 
 	if (stuck || t->flying == NULL)
-		lane = lane_at(t->client, t->stuck_page * XM_PAGE);
-	for (struct piece *p = t->flying; p != NULL; p = p->other) {
+		lane = xm_lane_at(&t->client->lanes, t->stuck_page);
+	for (struct xm_piece *p = t->flying; p != NULL; p = p->other) {
 		if (lane != NULL && p->lane != lane)
 			return NULL;
 		lane = p->lane;
@@ -167,56 +167,56 @@ static struct lane *only_lane(const struct transfer *t, bool stuck)
 }
 
 /* `seen` is of before the step that made it wait. */
-static void wait_for(struct transfer *t, bool stuck, const uint32_t *seen,
+static void wait_for(struct xm_transfer *t, bool stuck, const uint32_t *seen,
 		     struct xm_wait *w)
 {
 	extmem *x = t->client;
-	struct lane *lane = only_lane(t, stuck);
+	struct xm_lane *lane = only_lane(t, stuck);
 
 	if (lane == NULL) {
-		for (struct piece *p = t->flying; p != NULL; p = p->other) {
+		for (struct xm_piece *p = t->flying; p != NULL; p = p->other) {
 			xm_transfer_hold(t, p->lane);
 			xm_lane_turn(p->lane);
 		}
 		xm_transfer_calm(t);
-		xm_lanes_wait(x, seen, -1, w);
+		xm_lanes_wait(&x->lanes, seen, -1, w);
 		return;
 	}
 	xm_transfer_hold(t, lane);
 	w->signals = &t->signals;
-	if (lane->engine.turns == seen[lane - x->lanes])
+	if (lane->engine.turns == seen[lane - x->lanes.lane])
 		xm_lane_wait(lane, w);
 }
 
 /* Ends whatever is under way: the memory is the caller's again in any case. */
-static void cut(struct transfer *t)
+static void cut(struct xm_transfer *t)
 {
 	t->cut = true;
 	if (t->status == 0)
 		t->status = -ETIMEDOUT;
-	for (struct piece *p = t->flying; p != NULL; p = p->other) {
+	for (struct xm_piece *p = t->flying; p != NULL; p = p->other) {
 		xm_transfer_hold(t, p->lane);
 		xm_engine_cut(&p->lane->engine, p->address / XM_PAGE);
 	}
 }
 
-int xm_transfer_run(struct transfer *t)
+int xm_transfer_run(struct xm_transfer *t)
 {
 	struct xm_wait wait = { .deadline_ns = t->deadline_ns };
 
 	for (;;) {
-		enum transfer_progress progress;
+		enum xm_transfer_progress progress;
 		uint32_t seen[XM_LANES_MAX];
 		uint64_t now_ns;
 
-		xm_lanes_seen(t->client, seen);
+		xm_lanes_seen(&t->client->lanes, seen);
 		if (t->held != NULL) /* what we did has not been told */
-			seen[t->held - t->client->lanes] =
+			seen[t->held - t->client->lanes.lane] =
 				t->held->engine.turns;
 		progress = xm_transfer_step(t);
-		if (progress == TRANSFER_ENDED)
+		if (progress == XM_TRANSFER_ENDED)
 			break;
-		wait_for(t, progress == TRANSFER_STUCK, seen, &wait);
+		wait_for(t, progress == XM_TRANSFER_STUCK, seen, &wait);
 		if (atomic_load(&t->ended) != NULL) {
 			/* Faults of others wait for the lane, too. */
 			if (t->held != NULL && os_lock_wanted(&t->held->lock)) {
@@ -229,7 +229,7 @@ int xm_transfer_run(struct transfer *t)
 		}
 		now_ns = t->held != NULL ? t->held->engine.seen_ns
 					 : os_now_ns();
-		if (progress == TRANSFER_STUCK)
+		if (progress == XM_TRANSFER_STUCK)
 			xm_transfer_give_up(t, now_ns);
 		if (!t->cut && now_ns >= t->deadline_ns) {
 			cut(t);
@@ -242,7 +242,7 @@ int xm_transfer_run(struct transfer *t)
 
 /* A region that is being mapped for the first time has its pages' history told
  * to the pager; meanwhile nothing may go past it. */
-static int enter(struct transfer *t)
+static int enter(struct xm_transfer *t)
 {
 	extmem_region *region = t->region;
 
@@ -250,17 +250,17 @@ static int enter(struct transfer *t)
 		t->by_pager = atomic_load(&region->tracked);
 		if (t->by_pager)
 			return 0;
-		atomic_fetch_add(&region->straight, 1);
+		atomic_fetch_add(&region->direct, 1);
 		if (!atomic_load(&region->changing))
 			break;
-		atomic_fetch_sub(&region->straight, 1);
+		atomic_fetch_sub(&region->direct, 1);
 		if (os_now_ns() >= t->deadline_ns)
 			return -ETIMEDOUT;
 		xm_rest(turn);
 	}
 	/* It may have been mapped between the two looks. */
 	if (atomic_load(&region->tracked)) {
-		atomic_fetch_sub(&region->straight, 1);
+		atomic_fetch_sub(&region->direct, 1);
 		t->by_pager = true;
 	} else if (t->write) {
 		atomic_store(&region->written, true);
@@ -268,7 +268,7 @@ static int enter(struct transfer *t)
 	return 0;
 }
 
-int xm_transfer_begin(struct transfer *t, extmem_region *region, bool write,
+int xm_transfer_begin(struct xm_transfer *t, extmem_region *region, bool write,
 		      const struct extmem_iov *spans, size_t count,
 		      uint64_t deadline_ns)
 {
@@ -282,9 +282,9 @@ int xm_transfer_begin(struct transfer *t, extmem_region *region, bool write,
 	return enter(t);
 }
 
-void xm_transfer_end(struct transfer *t)
+void xm_transfer_end(struct xm_transfer *t)
 {
 	xm_transfer_calm(t);
 	if (!t->by_pager)
-		atomic_fetch_sub(&t->region->straight, 1);
+		atomic_fetch_sub(&t->region->direct, 1);
 }

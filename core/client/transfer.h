@@ -30,35 +30,19 @@
 
 #include "common/base.h"
 #include "core/extmem.h"
+#include "core/client/piece.h"
 #include "core/engine/keeper.h"
 #include "core/skin/os.h"
 
-#define XM_BOUNCE_PAGES 16 /* of each lane */
-
-struct lane;
-struct transfer;
-
-struct piece {
-	struct transfer *transfer;
-	struct piece *next;  /* ended, to be moved again, or free */
-	struct piece *other; /* of the same transfer's, under way */
-	struct lane *lane;
-	uint64_t address, size;		   /* in the arena, bytes */
-	uint8_t *local;			   /* the caller's */
-	uint64_t io_lock_first, io_lock_limit; /* pages; equal: none */
-	int8_t bounce;			   /* its page, or -1 */
-	int status;
-};
-
 /* Where a transfer of the asynchronous calls is. */
-enum transfer_state {
-	TRANSFER_IDLE,	   /* pieces are under way; their end will call */
-	TRANSFER_CALLED,   /* somebody shall drive it: in the list of those */
-	TRANSFER_DRIVEN,   /* somebody does */
-	TRANSFER_RECALLED, /* and a piece has ended meanwhile */
+enum xm_transfer_state {
+	XM_TRANSFER_IDLE,     /* pieces are under way; their end will call */
+	XM_TRANSFER_CALLED,   /* in the list of those that a thread shall drive */
+	XM_TRANSFER_DRIVEN,   /* a thread drives it */
+	XM_TRANSFER_RECALLED, /* and a piece has ended meanwhile */
 };
 
-struct transfer {
+struct xm_transfer {
 	extmem *client;
 	extmem_region *region;
 	bool write, by_pager, bounced, async;
@@ -69,12 +53,12 @@ struct transfer {
 	uint8_t *local;
 	const struct extmem_iov *spans;
 	size_t spans_count;
-	struct piece *again;
+	struct xm_piece *again;
 
-	struct piece *flying; /* chained by `other` */
+	struct xm_piece *flying; /* chained by `other` */
 	uint32_t flying_count;
 	uint64_t flying_bytes;
-	_Atomic(struct piece *) ended;
+	_Atomic(struct xm_piece *) ended;
 
 	/* Pages that are here and were written to: those not yet asked to be
 	 * stored, and all; the stores they need, by lane. */
@@ -85,7 +69,7 @@ struct transfer {
 	uint64_t stuck_page; /* where it is stuck */
 	bool cut;
 	int status;
-	struct lane *held; /* by the thread that drives it */
+	struct xm_lane *held; /* by the thread that drives it */
 	struct os_signals signals;
 
 	/* asynchronous */
@@ -93,39 +77,30 @@ struct transfer {
 	atomic_uint callers; /* threads that hand a piece back just now */
 	bool lent; /* its memory is not the caller's */
 	void *context;
-	struct transfer *next;
+	struct xm_transfer *next;
 	struct extmem_iov span;
 };
 
-/* The memory a lane keeps for pieces. 0 or -ENOMEM. */
-int xm_pieces_open(struct lane *, uint32_t depth);
-void xm_pieces_close(struct lane *);
-
 /* Zeroed but for what is asynchronous. `spans` stay the caller's, and stay.
  * -ETIMEDOUT: the region is being mapped for the first time all the while. */
-int xm_transfer_begin(struct transfer *, extmem_region *, bool write,
+int xm_transfer_begin(struct xm_transfer *, extmem_region *, bool write,
 		      const struct extmem_iov *spans, size_t count,
 		      uint64_t deadline_ns);
-enum transfer_progress {
-	TRANSFER_ENDED,	 /* with `status` */
-	TRANSFER_WAITS,	 /* for pieces under way, for nothing else */
-	TRANSFER_STUCK,	 /* for a page, or a connection, or room: try again */
+enum xm_transfer_progress {
+	XM_TRANSFER_ENDED, /* with `status` */
+	XM_TRANSFER_WAITS, /* for pieces under way, for nothing else */
+	XM_TRANSFER_STUCK, /* for a page, or a connection, or room: try again */
 };
-enum transfer_progress xm_transfer_step(struct transfer *);
+enum xm_transfer_progress xm_transfer_step(struct xm_transfer *);
 /* Drives it until it has ended; past the deadline what is under way is cut
  * off. */
-int xm_transfer_run(struct transfer *);
+int xm_transfer_run(struct xm_transfer *);
 /* Of one that is stuck: fails it where there is no hope, or no time. */
-void xm_transfer_give_up(struct transfer *, uint64_t now_ns);
+void xm_transfer_give_up(struct xm_transfer *, uint64_t now_ns);
 /* Of one that has ended, or that waits and is left alone for a while: signals
  * and locks are as they were. */
-void xm_transfer_calm(struct transfer *);
+void xm_transfer_calm(struct xm_transfer *);
 /* Of one that has ended. */
-void xm_transfer_end(struct transfer *);
-
-/* Whether memory overlaps that which this client maps. */
-bool xm_in_arena(const extmem *, const void *memory, size_t size);
-/* With the lane locked: a piece's operation is over. */
-void xm_piece_end(extmem *, struct lane *, struct piece *, int status);
+void xm_transfer_end(struct xm_transfer *);
 
 #endif

@@ -3,20 +3,20 @@
 #include "core/client/transfer_parts.h"
 
 /* Begins to store what was written to pages that are here. */
-enum begun xm_transfer_flush(struct transfer *t)
+enum xm_begun xm_transfer_flush(struct xm_transfer *t)
 {
 	extmem *x = t->client;
 
 	while (t->dirty_first < t->dirty_limit) {
-		struct lane *lane = &x->lanes[xm_lane_of(x, t->dirty_first)];
+		struct xm_lane *lane = xm_lane_at(&x->lanes, t->dirty_first);
 		struct xm_pager_event ev = {
 			.kind = XM_PAGER_FLUSH, .page = t->dirty_first,
 			.floor = t->dirty_first, .again = t->again_flush,
 			.limit = xm_min(t->dirty_limit,
 					(t->dirty_first |
-					 (x->block_pages - 1)) + 1),
+					 (x->lanes.block_pages - 1)) + 1),
 		};
-		uint64_t *seq = &t->seq[lane - x->lanes];
+		uint64_t *seq = &t->seq[lane - x->lanes.lane];
 		enum xm_verdict verdict;
 
 		t->stuck_page = ev.page;
@@ -26,7 +26,7 @@ enum begun xm_transfer_flush(struct transfer *t)
 		*seq = xm_max(*seq, lane->engine.effects.seq);
 		if (verdict == XM_VERDICT_LOST) {
 			t->status = -ESTALE;
-			return FAILED;
+			return XM_FAILED;
 		}
 		t->dirty_first = verdict == XM_VERDICT_DONE
 					 ? ev.limit
@@ -34,18 +34,18 @@ enum begun xm_transfer_flush(struct transfer *t)
 						  lane->engine.effects.next);
 		t->again_flush = verdict == XM_VERDICT_WAIT;
 		if (t->again_flush)
-			return STUCK;
+			return XM_STUCK;
 	}
-	return BEGUN;
+	return XM_BEGUN;
 }
 
 /* Have they landed? */
-enum begun xm_transfer_flushed(struct transfer *t)
+enum xm_begun xm_transfer_flushed(struct xm_transfer *t)
 {
 	extmem *x = t->client;
 
-	for (uint32_t i = 0; i < x->lanes_count; i++) {
-		struct lane *lane = &x->lanes[i];
+	for (uint32_t i = 0; i < x->lanes.count; i++) {
+		struct xm_lane *lane = &x->lanes.lane[i];
 		struct xm_pager_event ev = {
 			.kind = XM_PAGER_FLUSHED, .page = t->dirty_from,
 			.limit = t->dirty_to, .seq = t->seq[i],
@@ -59,19 +59,19 @@ enum begun xm_transfer_flushed(struct transfer *t)
 		if (verdict == XM_VERDICT_WAIT) {
 			/* Of the page that is waited for. */
 			t->stuck_page = lane->engine.effects.next;
-			return STUCK;
+			return XM_STUCK;
 		}
 		if (verdict == XM_VERDICT_LOST) {
 			t->status = -ESTALE;
-			return FAILED;
+			return XM_FAILED;
 		}
 		t->seq[i] = 0;
 	}
-	return BEGUN;
+	return XM_BEGUN;
 }
 
 /* By the mapping; should the page leave meanwhile, a fault brings it back. */
-static enum begun here(struct transfer *t, uint64_t end)
+static enum xm_begun here(struct xm_transfer *t, uint64_t end)
 {
 	extmem *x = t->client;
 	uint64_t page = t->address / XM_PAGE;
@@ -81,9 +81,9 @@ static enum begun here(struct transfer *t, uint64_t end)
 	size = xm_min(end, (page + 1) * XM_PAGE) - t->address;
 	if (t->write && t->dirty_first < t->dirty_limit &&
 	    t->dirty_limit != page && t->dirty_limit != page + 1) {
-		enum begun begun = xm_transfer_flush(t);
+		enum xm_begun begun = xm_transfer_flush(t);
 
-		if (begun != BEGUN)
+		if (begun != XM_BEGUN)
 			return begun;
 	}
 	xm_transfer_calm(t);
@@ -105,12 +105,12 @@ static enum begun here(struct transfer *t, uint64_t end)
 		t->dirty_from = xm_min(t->dirty_from, page);
 		t->dirty_to = xm_max(t->dirty_to, page + 1);
 	}
-	span_advance(t, size);
-	return AGAIN;
+	xm_transfer_advance(t, size);
+	return XM_AGAIN;
 }
 
 /* It reads as zero, up to `end`. */
-static enum begun fresh_read(struct transfer *t, uint64_t end)
+static enum xm_begun fresh_read(struct xm_transfer *t, uint64_t end)
 {
 	static const uint8_t zeros[XM_PAGE];
 
@@ -119,36 +119,36 @@ static enum begun fresh_read(struct transfer *t, uint64_t end)
 		xm_user_store(t->client, t->local, zeros, end - t->address);
 	else
 		memset(t->local, 0, end - t->address);
-	span_advance(t, end - t->address);
-	return AGAIN;
+	xm_transfer_advance(t, end - t->address);
+	return XM_AGAIN;
 }
 
 /* Part of one fresh page is written: the rest of it is zero, and goes too.
  * Who says that it is fresh holds its lane: it still is. */
-static enum begun fresh_write(struct transfer *t, struct piece *piece)
+static enum xm_begun fresh_write(struct xm_transfer *t, struct xm_piece *piece)
 {
-	struct lane *lane = piece->lane;
+	struct xm_lane *lane = piece->lane;
 	uint64_t page = t->address / XM_PAGE;
 	struct xm_pager_event ev = {
 		.kind = XM_PAGER_IO_LOCK, .page = page, .limit = page + 1,
 		.whole = true,
 	};
-	int8_t bounce = bounce_take(lane);
+	int8_t bounce = xm_bounce_take(&lane->pieces);
 	uint8_t *image;
 
 	if (bounce < 0) {
 		xm_piece_give(piece);
-		return STUCK;
+		return XM_STUCK;
 	}
-	image = bounce_at(lane, bounce);
+	image = xm_bounce_at(&lane->pieces, bounce);
 	if (!XM_PLANTED(fresh_not_zeroed))
 		memset(image, 0, XM_PAGE);
-	memcpy(image + t->address % XM_PAGE, near_of(piece), piece->size);
-	bounce_give(lane, piece->bounce);
+	memcpy(image + t->address % XM_PAGE, xm_piece_bytes(piece), piece->size);
+	xm_bounce_give(&lane->pieces, piece->bounce);
 	piece->bounce = bounce;
 	if (xm_engine_event(&lane->engine, &ev) != XM_VERDICT_DONE) {
 		xm_piece_give(piece);
-		return STUCK;
+		return XM_STUCK;
 	}
 	piece->io_lock_first = page;
 	piece->io_lock_limit = page + 1;
@@ -157,9 +157,9 @@ static enum begun fresh_write(struct transfer *t, struct piece *piece)
 
 /* Asks the pager about the pages that a piece would touch, and does what is
  * right for those that it begins with. */
-enum begun xm_piece_tracked(struct transfer *t, struct piece *piece)
+enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
 {
-	struct lane *lane = piece->lane;
+	struct xm_lane *lane = piece->lane;
 	uint64_t page = t->address / XM_PAGE;
 	uint64_t end = t->address + piece->size;
 	struct xm_pager_event ev = { .kind = XM_PAGER_IO_LOCK, .page = page };
@@ -178,7 +178,7 @@ enum begun xm_piece_tracked(struct transfer *t, struct piece *piece)
 		piece->io_lock_limit = lane->engine.effects.next;
 		end = xm_min(end, piece->io_lock_limit * XM_PAGE);
 		piece->size = end - t->address;
-		return xm_piece_post(t, piece, t->address, near_of(piece),
+		return xm_piece_post(t, piece, t->address, xm_piece_bytes(piece),
 			    piece->size);
 	case XM_VERDICT_PRESENT:
 		xm_piece_give(piece);
@@ -192,9 +192,9 @@ enum begun xm_piece_tracked(struct transfer *t, struct piece *piece)
 	case XM_VERDICT_LOST:
 		xm_piece_give(piece);
 		t->status = -ESTALE;
-		return FAILED;
+		return XM_FAILED;
 	default:
 		xm_piece_give(piece);
-		return STUCK;
+		return XM_STUCK;
 	}
 }

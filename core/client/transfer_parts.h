@@ -16,46 +16,25 @@
 #include "core/pure/plant.h"
 #include "core/client/transfer.h"
 
-enum begun { BEGUN, AGAIN, STUCK, FAILED };
+/* What came of the beginning of a piece. */
+enum xm_begun {
+	XM_BEGUN,  /* it is under way */
+	XM_AGAIN,  /* some of it was moved at once: begin with the rest */
+	XM_STUCK,  /* not now: xm_transfer.stuck_page says where */
+	XM_FAILED, /* for good: xm_transfer.status says why */
+};
 
-/* --- bounce pages ----------------------------------------------------------- */
-
-static inline int8_t bounce_take(struct lane *lane)
-{
-	int8_t page;
-
-	if (lane->bounce_free == 0)
-		return -1;
-	page = (int8_t)__builtin_ctz(lane->bounce_free);
-	lane->bounce_free &= lane->bounce_free - 1;
-	return page;
-}
-
-static inline uint8_t *bounce_at(struct lane *lane, int8_t page)
-{
-	return lane->bounce + (uint64_t)page * XM_PAGE;
-}
-
-static inline void bounce_give(struct lane *lane, int8_t page)
-{
-	if (page >= 0)
-		lane->bounce_free |= UINT32_C(1) << page;
-}
-
-static inline uint8_t *near_of(const struct piece *piece)
+/* Where its bytes are or go: the caller's memory, or its bounce page. */
+static inline uint8_t *xm_piece_bytes(const struct xm_piece *piece)
 {
 	return piece->bounce < 0 ? piece->local
-				 : bounce_at(piece->lane, piece->bounce);
+				 : xm_bounce_at(&piece->lane->pieces,
+						piece->bounce);
 }
 
 /* --- transfer.c ------------------------------------------------------------- */
 
-static inline struct lane *lane_at(extmem *x, uint64_t address)
-{
-	return &x->lanes[xm_lane_of(x, address / XM_PAGE)];
-}
-
-static inline void span_advance(struct transfer *t, uint64_t size)
+static inline void xm_transfer_advance(struct xm_transfer *t, uint64_t size)
 {
 	t->address += size;
 	t->local += size;
@@ -66,8 +45,8 @@ static inline void span_advance(struct transfer *t, uint64_t size)
 
 /* Holds this lane's lock, and no other. Signals stay blocked, where they have to
  * be, from lane to lane: two system calls for a transfer, not for each look. */
-void xm_transfer_hold(struct transfer *, struct lane *);
-void xm_transfer_let_go(struct transfer *);
+void xm_transfer_hold(struct xm_transfer *, struct xm_lane *);
+void xm_transfer_let_go(struct xm_transfer *);
 
 /* The caller's memory, which may be external itself. */
 void xm_user_load(extmem *, const uint8_t *from, void *ret, size_t size);
@@ -76,22 +55,22 @@ void xm_user_store(extmem *, uint8_t *to, const void *bytes, size_t size);
 /* A piece of [t->address, end), with a bounce page or without; with the lane
  * held. For a write the page has the caller's bytes. NULL: there is none for
  * now. */
-struct piece *xm_piece_ready(struct transfer *, uint64_t end);
-void xm_piece_give(struct piece *);
+struct xm_piece *xm_piece_ready(struct xm_transfer *, uint64_t end);
+void xm_piece_give(struct xm_piece *);
 /* Posts it. `near` is where its bytes are or go: the caller's memory, or a bounce
  * page. */
-enum begun xm_piece_post(struct transfer *, struct piece *, uint64_t address,
-			 uint8_t *local, uint64_t size);
+enum xm_begun xm_piece_post(struct xm_transfer *, struct xm_piece *,
+			    uint64_t address, uint8_t *local, uint64_t size);
 /* Takes back the pieces that have ended. */
-void xm_pieces_collect(struct transfer *);
+void xm_pieces_collect(struct xm_transfer *);
 
 /* --- transfer_pager.c ------------------------------------------------------- */
 
 /* Asks the pager about the pages that a piece would touch, and does what is
  * right for those that it begins with. */
-enum begun xm_piece_tracked(struct transfer *, struct piece *);
+enum xm_begun xm_piece_tracked(struct xm_transfer *, struct xm_piece *);
 /* Begins to store what was written to pages that are here; and: has it landed? */
-enum begun xm_transfer_flush(struct transfer *);
-enum begun xm_transfer_flushed(struct transfer *);
+enum xm_begun xm_transfer_flush(struct xm_transfer *);
+enum xm_begun xm_transfer_flushed(struct xm_transfer *);
 
 #endif

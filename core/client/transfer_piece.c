@@ -1,53 +1,54 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Pieces of transfers; see transfer.h, and client.h for the locks. */
+/* Pieces of transfers; see piece.h, and transfer.h. */
 #include "core/client/transfer_parts.h"
 
 /* --- what a lane keeps ----------------------------------------------------------- */
 
-int xm_pieces_open(struct lane *lane, uint32_t depth)
+int xm_pieces_open(struct xm_pieces *p, uint32_t count, uint8_t *bounce)
 {
-	lane->pieces_size = depth * sizeof(struct piece);
-	lane->pieces = os_memory_take(lane->pieces_size);
-	if (lane->pieces == NULL)
+	p->memory_size = count * sizeof(struct xm_piece);
+	p->memory = os_memory_take(p->memory_size);
+	if (p->memory == NULL)
 		return -ENOMEM;
-	for (uint32_t i = depth; i > 0; i--) {
-		lane->pieces[i - 1].next = lane->pieces_free;
-		lane->pieces_free = &lane->pieces[i - 1];
+	for (uint32_t i = count; i > 0; i--) {
+		p->memory[i - 1].next = p->free;
+		p->free = &p->memory[i - 1];
 	}
-	lane->bounce_free = UINT32_MAX >> (32 - XM_BOUNCE_PAGES);
+	p->bounce = bounce;
+	p->bounce_free = UINT32_MAX >> (32 - XM_BOUNCE_PAGES);
 	return 0;
 }
 
-void xm_pieces_close(struct lane *lane)
+void xm_pieces_close(struct xm_pieces *p)
 {
-	os_memory_give(lane->pieces, lane->pieces_size);
+	os_memory_give(p->memory, p->memory_size);
 }
 
-static struct piece *piece_take(struct lane *lane)
+static struct xm_piece *piece_take(struct xm_lane *lane)
 {
-	struct piece *piece = lane->pieces_free;
+	struct xm_piece *piece = lane->pieces.free;
 
 	if (piece == NULL)
 		return NULL;
-	lane->pieces_free = piece->next;
+	lane->pieces.free = piece->next;
 	memset(piece, 0, sizeof(*piece));
 	piece->lane = lane;
 	piece->bounce = -1;
 	return piece;
 }
 
-void xm_piece_give(struct piece *piece)
+void xm_piece_give(struct xm_piece *piece)
 {
-	struct lane *lane = piece->lane;
+	struct xm_lane *lane = piece->lane;
 
-	bounce_give(lane, piece->bounce);
-	piece->next = lane->pieces_free;
-	lane->pieces_free = piece;
+	xm_bounce_give(&lane->pieces, piece->bounce);
+	piece->next = lane->pieces.free;
+	lane->pieces.free = piece;
 }
 
 /* --- locks ------------------------------------------------------------------------- */
 
-void xm_transfer_let_go(struct transfer *t)
+void xm_transfer_let_go(struct xm_transfer *t)
 {
 	if (t->held != NULL)
 		xm_lane_give(t->held);
@@ -56,7 +57,7 @@ void xm_transfer_let_go(struct transfer *t)
 
 /* Signals stay blocked, where they have to be, from lane to lane: two system
  * calls for a transfer, not for each look. */
-void xm_transfer_hold(struct transfer *t, struct lane *lane)
+void xm_transfer_hold(struct xm_transfer *t, struct xm_lane *lane)
 {
 	if (t->held == lane)
 		return;
@@ -69,7 +70,7 @@ void xm_transfer_hold(struct transfer *t, struct lane *lane)
 }
 
 /* Before memory is touched that may fault, and before a rest. */
-void xm_transfer_calm(struct transfer *t)
+void xm_transfer_calm(struct xm_transfer *t)
 {
 	xm_transfer_let_go(t);
 	os_signals_restore(&t->signals);
@@ -78,32 +79,26 @@ void xm_transfer_calm(struct transfer *t)
 
 /* --- the caller's memory, which may be external itself ------------------------------- */
 
-bool xm_in_arena(const extmem *x, const void *memory, size_t size)
-{
-	uintptr_t base = (uintptr_t)x->base, at = (uintptr_t)memory;
-
-	return at < base + x->arena_size && at + size > base;
-}
-
 void xm_user_load(extmem *x, const uint8_t *from, void *ret, size_t size)
 {
-	if (xm_in_arena(x, from, size))
-		xm_arena_read(x, (uint64_t)(from - x->base), ret, size);
+	if (xm_arena_overlaps(&x->arena, from, size))
+		xm_arena_read(x, (uint64_t)(from - x->arena.base), ret, size);
 	else
 		memcpy(ret, from, size);
 }
 
 void xm_user_store(extmem *x, uint8_t *to, const void *bytes, size_t size)
 {
-	if (xm_in_arena(x, to, size))
-		xm_arena_write(x, (uint64_t)(to - x->base), bytes, size);
+	if (xm_arena_overlaps(&x->arena, to, size))
+		xm_arena_write(x, (uint64_t)(to - x->arena.base), bytes, size);
 	else
 		memcpy(to, bytes, size);
 }
 
 /* --- the beginning of a piece ------------------------------------------------ */
 
-static void io_unlock(struct lane *lane, const struct piece *piece, bool written)
+static void io_unlock(struct xm_lane *lane, const struct xm_piece *piece,
+		    bool written)
 {
 	struct xm_pager_event ev = {
 		.kind = XM_PAGER_IO_UNLOCK, .page = piece->io_lock_first,
@@ -121,9 +116,9 @@ static bool comes_back(int status)
 	       status == -EAGAIN || status == -EACCES;
 }
 
-static void unlink_flying(struct transfer *t, struct piece *piece)
+static void unlink_flying(struct xm_transfer *t, struct xm_piece *piece)
 {
-	struct piece **at = &t->flying;
+	struct xm_piece **at = &t->flying;
 
 	while (*at != piece)
 		at = &(*at)->other;
@@ -133,10 +128,10 @@ static void unlink_flying(struct transfer *t, struct piece *piece)
 }
 
 /* `near` is where its bytes are or go: the caller's memory, or a bounce page. */
-enum begun xm_piece_post(struct transfer *t, struct piece *piece,
+enum xm_begun xm_piece_post(struct xm_transfer *t, struct xm_piece *piece,
 		       uint64_t address, uint8_t *local, uint64_t size)
 {
-	struct lane *lane = piece->lane;
+	struct xm_lane *lane = piece->lane;
 	uint64_t taken = piece->size;
 	uint32_t turns = lane->engine.turns;
 	int64_t got;
@@ -150,8 +145,8 @@ enum begun xm_piece_post(struct transfer *t, struct piece *piece,
 			     (uint64_t)(uintptr_t)piece);
 	if (got > 0) {
 		XM_ASSERT((uint64_t)got == size);
-		span_advance(t, taken);
-		return BEGUN;
+		xm_transfer_advance(t, taken);
+		return XM_BEGUN;
 	}
 	unlink_flying(t, piece);
 	io_unlock(lane, piece, false);
@@ -159,17 +154,17 @@ enum begun xm_piece_post(struct transfer *t, struct piece *piece,
 	lane->engine.turns = turns;
 	xm_piece_give(piece);
 	if (comes_back((int)got))
-		return STUCK;
+		return XM_STUCK;
 	t->status = (int)got;
-	return FAILED;
+	return XM_FAILED;
 }
 
 /* A piece with a bounce page, or without; with the lane held. For a write the
  * page has the caller's bytes. NULL: there is none for now. */
-struct piece *xm_piece_ready(struct transfer *t, uint64_t end)
+struct xm_piece *xm_piece_ready(struct xm_transfer *t, uint64_t end)
 {
-	struct lane *lane = t->held;
-	struct piece *piece = piece_take(lane);
+	struct xm_lane *lane = t->held;
+	struct xm_piece *piece = piece_take(lane);
 
 	if (piece == NULL)
 		return NULL;
@@ -178,15 +173,15 @@ struct piece *xm_piece_ready(struct transfer *t, uint64_t end)
 	piece->size = end - t->address;
 	if (!t->bounced)
 		return piece;
-	piece->bounce = bounce_take(lane);
+	piece->bounce = xm_bounce_take(&lane->pieces);
 	if (piece->bounce < 0) {
 		xm_piece_give(piece);
 		return NULL;
 	}
 	if (t->write) {
 		xm_transfer_calm(t);
-		xm_user_load(t->client, t->local, bounce_at(lane, piece->bounce),
-			  piece->size);
+		xm_user_load(t->client, t->local, xm_piece_bytes(piece),
+			     piece->size);
 		xm_transfer_hold(t, lane);
 	}
 	return piece;
@@ -194,9 +189,9 @@ struct piece *xm_piece_ready(struct transfer *t, uint64_t end)
 
 /* --- the end of a piece ---------------------------------------------------------------- */
 
-static void push(_Atomic(struct piece *) *list, struct piece *piece)
+static void push(_Atomic(struct xm_piece *) *list, struct xm_piece *piece)
 {
-	struct piece *first = atomic_load_explicit(list, memory_order_relaxed);
+	struct xm_piece *first = atomic_load_explicit(list, memory_order_relaxed);
 
 	do
 		piece->next = first;
@@ -204,29 +199,29 @@ static void push(_Atomic(struct piece *) *list, struct piece *piece)
 }
 
 /* Whose transfer waits for nothing else is called to drive it. */
-static void call(extmem *x, struct transfer *t)
+static void call(struct xm_transfer *t)
 {
 	unsigned state = atomic_load(&t->state), next;
 
 	do {
-		if (state == TRANSFER_CALLED || state == TRANSFER_RECALLED)
+		if (state == XM_TRANSFER_CALLED || state == XM_TRANSFER_RECALLED)
 			return;
-		next = state == TRANSFER_IDLE ? TRANSFER_CALLED
-					      : TRANSFER_RECALLED;
+		next = state == XM_TRANSFER_IDLE ? XM_TRANSFER_CALLED
+					      : XM_TRANSFER_RECALLED;
 	} while (!atomic_compare_exchange_weak(&t->state, &state, next));
-	if (next == TRANSFER_CALLED)
-		xm_async_call(x, t);
+	if (next == XM_TRANSFER_CALLED)
+		xm_async_call(&t->client->async, t);
 }
 
-void xm_piece_end(extmem *x, struct lane *lane, struct piece *piece, int status)
+void xm_piece_end(struct xm_piece *piece, int status)
 {
-	struct transfer *t = piece->transfer;
+	struct xm_transfer *t = piece->transfer;
 
 	piece->status = status;
 	/* A fresh page stays fresh where its write failed: behind it lies what
 	 * it was before it was discarded. */
-	io_unlock(lane, piece, t->write && (status == 0 ||
-					  XM_PLANTED(failed_write_marks)));
+	io_unlock(piece->lane, piece,
+		t->write && (status == 0 || XM_PLANTED(failed_write_marks)));
 	piece->io_lock_limit = piece->io_lock_first;
 	/* Who drives it may end it as soon as he has all its pieces. */
 	if (!t->async) {
@@ -235,14 +230,14 @@ void xm_piece_end(extmem *x, struct lane *lane, struct piece *piece, int status)
 	}
 	atomic_fetch_add(&t->callers, 1);
 	push(&t->ended, piece);
-	call(x, t);
+	call(t);
 	atomic_fetch_sub(&t->callers, 1);
 }
 
 /* Takes back the pieces that have ended. */
-void xm_pieces_collect(struct transfer *t)
+void xm_pieces_collect(struct xm_transfer *t)
 {
-	struct piece *piece, *next;
+	struct xm_piece *piece, *next;
 
 	if (atomic_load_explicit(&t->ended, memory_order_relaxed) == NULL)
 		return;
@@ -253,12 +248,11 @@ void xm_pieces_collect(struct transfer *t)
 		if (piece->status == 0 && t->bounced && !t->write) {
 			xm_transfer_calm(t);
 			xm_user_store(t->client, piece->local,
-				   bounce_at(piece->lane, piece->bounce),
-				   piece->size);
+				      xm_piece_bytes(piece), piece->size);
 		}
 		xm_transfer_hold(t, piece->lane);
 		if (piece->status != 0 && comes_back(piece->status)) {
-			bounce_give(piece->lane, piece->bounce);
+			xm_bounce_give(&piece->lane->pieces, piece->bounce);
 			piece->bounce = -1;
 			piece->next = t->again;
 			t->again = piece;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * How threads wait for what a lane does: one looks, the others follow, and all
- * of them sleep when it takes long. See client.h for the locks.
+ * of them sleep when it takes long.
  *
  * A thread whose fault (or call) the engine answers with WAIT holds the lane's
  * lock, and calls xm_lane_wait() until the answer is another. Meanwhile it is
@@ -50,7 +50,7 @@
  *
  * Floor: client.
  */
-#include "core/client/client.h"
+#include "core/client/lane.h"
 
 #include <errno.h>
 
@@ -67,37 +67,61 @@
 /* Of looking in one wait, however often something else happens meanwhile. */
 #define LOOKING_MAX (10 * XM_SPIN_MAX_NS)
 
-void xm_lane_tell(struct lane *lane)
+int xm_waiting_open(struct xm_waiting *w)
+{
+	w->all_wakeup = -1;
+	w->wakeup = os_kick_open();
+	return w->wakeup < 0 ? w->wakeup : 0;
+}
+
+void xm_waiting_close(struct xm_waiting *w)
+{
+	os_kick_close(w->wakeup);
+}
+
+int xm_all_waiting_open(struct xm_all_waiting *w)
+{
+	w->wakeup = os_kick_open();
+	return w->wakeup < 0 ? w->wakeup : 0;
+}
+
+void xm_all_waiting_close(struct xm_all_waiting *w)
+{
+	os_kick_close(w->wakeup);
+}
+
+void xm_lane_tell(struct xm_lane *lane)
 {
 	/* First: one who waits for an explicit operation is woken for this. */
 	xm_lane_collect(lane);
-	atomic_store_explicit(&lane->turns, lane->engine.turns,
+	atomic_store_explicit(&lane->waiting.turns, lane->engine.turns,
 			      memory_order_release);
-	if (lane->sleepers > 0 && !XM_PLANTED(sleepers_untold))
-		os_word_wake(&lane->turns);
-	if (lane->watched && !lane->rung && !XM_PLANTED(bell_unrung)) {
-		lane->rung = true;
-		os_kick(lane->bell);
+	if (lane->waiting.sleepers > 0 && !XM_PLANTED(sleepers_untold))
+		os_word_wake(&lane->waiting.turns);
+	if (lane->waiting.watched && !lane->waiting.woken &&
+	    !XM_PLANTED(bell_unrung)) {
+		lane->waiting.woken = true;
+		os_kick(lane->waiting.wakeup);
 	}
-	if (lane->all_bell >= 0)
-		os_kick(lane->all_bell);
+	if (lane->waiting.all_wakeup >= 0)
+		os_kick(lane->waiting.all_wakeup);
 }
 
 /* --- looking ---------------------------------------------------------------------- */
 
 /* Where several threads wait there may be no processor left for the one that is
  * waited for. */
-static void look_again(const struct lane *lane, unsigned turn,
+static void look_again(const struct xm_lane *lane, unsigned turn,
 		       uint64_t most_ns)
 {
 	os_look_again(turn,
-		      atomic_load_explicit(&lane->client->waiting,
+		      atomic_load_explicit(&lane->lanes->waiting.count,
 					   memory_order_relaxed) > 1,
 		      most_ns);
 }
 
 /* Between two looks somebody else may have the lock, who waits for it. */
-static void let_others(struct lane *lane)
+static void let_others(struct xm_lane *lane)
 {
 	if (XM_PLANTED(lock_kept))
 		return;
@@ -105,19 +129,19 @@ static void let_others(struct lane *lane)
 	os_lock_yield(&lane->lock);
 }
 
-static void let_us(struct lane *lane)
+static void let_us(struct xm_lane *lane)
 {
 	if (!XM_PLANTED(lock_kept))
 		os_lock_take(&lane->lock);
 }
 
 /* Both return the time. */
-static uint64_t look(struct lane *lane, uint64_t until_ns)
+static uint64_t look(struct xm_lane *lane, uint64_t until_ns)
 {
 	uint32_t seen = lane->engine.turns;
 	uint64_t now_ns;
 
-	atomic_store_explicit(&lane->looking, true, memory_order_relaxed);
+	atomic_store_explicit(&lane->waiting.looking, true, memory_order_relaxed);
 	for (unsigned turn = 0;; turn++) {
 		xm_lane_turn(lane);
 		now_ns = lane->engine.seen_ns;
@@ -132,21 +156,21 @@ static uint64_t look(struct lane *lane, uint64_t until_ns)
 		if (lane->engine.turns != seen)
 			break;
 	}
-	atomic_store_explicit(&lane->looking, false, memory_order_relaxed);
+	atomic_store_explicit(&lane->waiting.looking, false, memory_order_relaxed);
 	return now_ns;
 }
 
 /* The transport took nothing more, and may in a moment. Not with the lock, either:
  * with an appliance that moves nothing such moments follow each other, and the
  * keeper, who has to be heard of there, waits for the lock. */
-static void look_eagerly(struct lane *lane, struct xm_wait *w, uint64_t most_ns)
+static void look_eagerly(struct xm_lane *lane, struct xm_wait *w, uint64_t most_ns)
 {
 	let_others(lane);
 	os_look_again(w->looks++, true, most_ns);
 	let_us(lane);
 }
 
-static uint64_t follow(struct lane *lane, uint64_t until_ns)
+static uint64_t follow(struct xm_lane *lane, uint64_t until_ns)
 {
 	uint32_t seen = lane->engine.turns;
 	uint64_t now_ns;
@@ -154,9 +178,8 @@ static uint64_t follow(struct lane *lane, uint64_t until_ns)
 	xm_lane_give(lane);
 	for (unsigned turn = 0;; turn++) {
 		now_ns = os_now_ns();
-		if (atomic_load_explicit(&lane->turns, memory_order_acquire) !=
-			    seen ||
-		    !atomic_load_explicit(&lane->looking,
+		if (xm_waiting_seen(&lane->waiting) != seen ||
+		    !atomic_load_explicit(&lane->waiting.looking,
 					  memory_order_relaxed) ||
 		    now_ns >= until_ns)
 			break;
@@ -175,7 +198,7 @@ static uint64_t nap_ns(const struct xm_wait *w)
 
 /* False: there is something to look at now. Adds to `fds`; *most_ns becomes
  * less where there is no descriptor. */
-static bool arm(struct lane *lane, const struct xm_wait *w,
+static bool arm(struct xm_lane *lane, const struct xm_wait *w,
 		struct pollfd *fds, unsigned *count, uint64_t *most_ns)
 {
 	struct xm_engine *engine = &lane->engine;
@@ -195,44 +218,44 @@ static bool arm(struct lane *lane, const struct xm_wait *w,
 }
 
 /* Silences the bell, and has somebody else watch. */
-static void watch_ended(struct lane *lane)
+static void watch_ended(struct xm_lane *lane)
 {
-	lane->watched = false;
-	if (lane->rung)
-		os_kick_drain(lane->bell);
-	lane->rung = false;
-	if (lane->sleepers > 0)
-		os_word_wake(&lane->turns);
+	lane->waiting.watched = false;
+	if (lane->waiting.woken)
+		os_kick_drain(lane->waiting.wakeup);
+	lane->waiting.woken = false;
+	if (lane->waiting.sleepers > 0)
+		os_word_wake(&lane->waiting.turns);
 }
 
-static void sleep_locked(struct lane *lane, struct xm_wait *w,
+static void sleep_locked(struct xm_lane *lane, struct xm_wait *w,
 			 uint64_t now_ns)
 {
 	struct pollfd fds[XM_APPLIANCES_MAX + 1];
 	unsigned count = 0;
 	uint64_t most_ns = lane->engine.eager ? nap_ns(w) : SLEEP_MAX;
 	uint32_t seen = lane->engine.turns;
-	bool watch = !lane->watched;
+	bool watch = !lane->waiting.watched;
 
 	if (watch && !arm(lane, w, fds, &count, &most_ns))
 		return;
 	most_ns = xm_min(most_ns, w->deadline_ns - now_ns);
 	if (watch) {
-		fds[count++] = (struct pollfd){ lane->bell, POLLIN, 0 };
-		lane->watched = true;
+		fds[count++] = (struct pollfd){ lane->waiting.wakeup, POLLIN, 0 };
+		lane->waiting.watched = true;
 	} else {
-		lane->sleepers++;
+		lane->waiting.sleepers++;
 	}
 	xm_lane_give(lane);
 	if (watch)
-		os_sleep_on(fds, count, &lane->turns, seen, most_ns);
+		os_sleep_on(fds, count, &lane->waiting.turns, seen, most_ns);
 	else
-		os_word_sleep(&lane->turns, seen, most_ns);
+		os_word_sleep(&lane->waiting.turns, seen, most_ns);
 	os_lock_take(&lane->lock);
 	if (watch)
 		watch_ended(lane);
 	else
-		lane->sleepers--;
+		lane->waiting.sleepers--;
 	if (w->naps < 8)
 		w->naps++;
 }
@@ -240,7 +263,7 @@ static void sleep_locked(struct lane *lane, struct xm_wait *w,
 /* --- either -------------------------------------------------------------------------- */
 
 /* For the program's handlers: with nothing of ours in hand. */
-static void let_signals_in(struct lane *lane, const struct xm_wait *w)
+static void let_signals_in(struct xm_lane *lane, const struct xm_wait *w)
 {
 	struct os_signals blocked;
 
@@ -252,7 +275,7 @@ static void let_signals_in(struct lane *lane, const struct xm_wait *w)
 	os_lock_take(&lane->lock);
 }
 
-static void lane_sleep(struct lane *lane, struct xm_wait *w, uint64_t now_ns)
+static void lane_sleep(struct xm_lane *lane, struct xm_wait *w, uint64_t now_ns)
 {
 	struct os_signals open = { .blocked = false };
 
@@ -266,7 +289,7 @@ static void lane_sleep(struct lane *lane, struct xm_wait *w, uint64_t now_ns)
 }
 
 /* Until when looking is worth while. */
-static uint64_t looking_ends(const struct lane *lane, const struct xm_wait *w)
+static uint64_t looking_ends(const struct xm_lane *lane, const struct xm_wait *w)
 {
 	uint64_t ns = xm_spin_ns(&lane->spin);
 
@@ -277,7 +300,7 @@ static uint64_t looking_ends(const struct lane *lane, const struct xm_wait *w)
 	return xm_min(ns, w->deadline_ns);
 }
 
-void xm_lane_wait(struct lane *lane, struct xm_wait *w)
+void xm_lane_wait(struct xm_lane *lane, struct xm_wait *w)
 {
 	uint32_t seen = lane->engine.turns;
 	uint64_t ends_ns, now_ns;
@@ -290,16 +313,16 @@ void xm_lane_wait(struct lane *lane, struct xm_wait *w)
 	if (w->began_ns == 0)
 		w->began_ns = w->since_ns;
 	ends_ns = looking_ends(lane, w);
-	atomic_fetch_add_explicit(&lane->client->waiting, 1,
+	atomic_fetch_add_explicit(&lane->lanes->waiting.count, 1,
 				  memory_order_relaxed);
 	do {
-		now_ns = atomic_load_explicit(&lane->looking,
+		now_ns = atomic_load_explicit(&lane->waiting.looking,
 					      memory_order_relaxed)
 				 ? follow(lane, ends_ns)
 				 : look(lane, ends_ns);
 	} while (lane->engine.turns == seen && !lane->engine.eager &&
 		 now_ns < ends_ns);
-	atomic_fetch_sub_explicit(&lane->client->waiting, 1,
+	atomic_fetch_sub_explicit(&lane->lanes->waiting.count, 1,
 				  memory_order_relaxed);
 	if (lane->engine.turns == seen) {
 		if (lane->engine.eager && now_ns < ends_ns)
@@ -320,7 +343,7 @@ void xm_lane_wait(struct lane *lane, struct xm_wait *w)
 	w->naps = 0;
 }
 
-void xm_lane_await(struct lane *lane, uint32_t seen, struct xm_wait *w)
+void xm_lane_await(struct xm_lane *lane, uint32_t seen, struct xm_wait *w)
 {
 	struct os_signals old;
 
@@ -344,16 +367,16 @@ void xm_rest(unsigned turn)
 
 /* --- several lanes -------------------------------------------------------------------- */
 
-void xm_lanes_seen(extmem *x, uint32_t seen[XM_LANES_MAX])
+void xm_lanes_seen(struct xm_lanes *lanes, uint32_t seen[XM_LANES_MAX])
 {
-	for (uint32_t i = 0; i < x->lanes_count; i++)
-		seen[i] = xm_lane_seen(&x->lanes[i]);
+	for (uint32_t i = 0; i < lanes->count; i++)
+		seen[i] = xm_waiting_seen(&lanes->lane[i].waiting);
 }
 
-static bool any_moved(extmem *x, const uint32_t seen[XM_LANES_MAX])
+static bool any_moved(struct xm_lanes *lanes, const uint32_t seen[XM_LANES_MAX])
 {
-	for (uint32_t i = 0; i < x->lanes_count; i++) {
-		if (xm_lane_seen(&x->lanes[i]) != seen[i])
+	for (uint32_t i = 0; i < lanes->count; i++) {
+		if (xm_waiting_seen(&lanes->lane[i].waiting) != seen[i])
 			return true;
 	}
 	return false;
@@ -361,14 +384,14 @@ static bool any_moved(extmem *x, const uint32_t seen[XM_LANES_MAX])
 
 /* Hangs the bell of all in each lane, and arms the transports. False: there is
  * something to look at. The thread has signals blocked. */
-static bool hang_bells(extmem *x, const uint32_t seen[XM_LANES_MAX],
+static bool hang_bells(struct xm_lanes *lanes, const uint32_t seen[XM_LANES_MAX],
 		       const struct xm_wait *w, struct pollfd *fds,
 		       unsigned *count, uint64_t *most_ns)
 {
 	bool nothing = true;
 
-	for (uint32_t i = 0; nothing && i < x->lanes_count; i++) {
-		struct lane *lane = &x->lanes[i];
+	for (uint32_t i = 0; nothing && i < lanes->count; i++) {
+		struct xm_lane *lane = &lanes->lane[i];
 
 		os_lock_take(&lane->lock);
 		nothing = lane->engine.turns == seen[i] &&
@@ -376,25 +399,26 @@ static bool hang_bells(extmem *x, const uint32_t seen[XM_LANES_MAX],
 		if (lane->engine.eager)
 			*most_ns = xm_min(*most_ns, nap_ns(w));
 		lane->engine.eager = false;
-		lane->all_bell = x->all_bell;
+		lane->waiting.all_wakeup = lanes->waiting.wakeup;
 		xm_lane_give(lane);
 	}
 	return nothing;
 }
 
-static void take_bells_down(extmem *x)
+static void take_bells_down(struct xm_lanes *lanes)
 {
-	for (uint32_t i = 0; i < x->lanes_count; i++) {
-		struct lane *lane = &x->lanes[i];
+	for (uint32_t i = 0; i < lanes->count; i++) {
+		struct xm_lane *lane = &lanes->lane[i];
 
 		os_lock_take(&lane->lock);
-		lane->all_bell = -1;
+		lane->waiting.all_wakeup = -1;
 		xm_lane_give(lane);
 	}
-	os_kick_drain(x->all_bell);
+	os_kick_drain(lanes->waiting.wakeup);
 }
 
-static void sleep_on_all(extmem *x, const uint32_t seen[XM_LANES_MAX], int fd,
+static void sleep_on_all(struct xm_lanes *lanes,
+			 const uint32_t seen[XM_LANES_MAX], int fd,
 			 struct xm_wait *w, uint64_t now_ns)
 {
 	struct pollfd fds[XM_LANES_MAX * XM_APPLIANCES_MAX + 2];
@@ -403,39 +427,39 @@ static void sleep_on_all(extmem *x, const uint32_t seen[XM_LANES_MAX], int fd,
 	unsigned count = 0;
 
 	/* There is one such bell; a second sleeper has naps. */
-	if (atomic_exchange(&x->all_watched, true)) {
+	if (atomic_exchange(&lanes->waiting.watched, true)) {
 		os_sleep(xm_min(most_ns, nap_ns(w)));
 		return;
 	}
 	os_signals_block(&old);
-	fds[count++] = (struct pollfd){ x->all_bell, POLLIN, 0 };
+	fds[count++] = (struct pollfd){ lanes->waiting.wakeup, POLLIN, 0 };
 	fds[count++] = (struct pollfd){ fd, POLLIN, 0 };
-	if (hang_bells(x, seen, w, fds, &count, &most_ns))
+	if (hang_bells(lanes, seen, w, fds, &count, &most_ns))
 		os_sleep_on(fds, count, NULL, 0, most_ns);
-	take_bells_down(x);
-	atomic_store(&x->all_watched, false);
+	take_bells_down(lanes);
+	atomic_store(&lanes->waiting.watched, false);
 	os_signals_restore(&old);
 }
 
-void xm_lanes_wait(extmem *x, const uint32_t seen[XM_LANES_MAX], int fd,
+void xm_lanes_wait(struct xm_lanes *lanes, const uint32_t seen[XM_LANES_MAX], int fd,
 		   struct xm_wait *w)
 {
 	uint64_t now_ns = os_now_ns(), spin_ns = 0;
 
-	if (w->since_ns == 0 || any_moved(x, seen)) {
+	if (w->since_ns == 0 || any_moved(lanes, seen)) {
 		w->since_ns = now_ns;
 		w->naps = w->looks = 0;
 		return;
 	}
-	for (uint32_t i = 0; i < x->lanes_count; i++)
-		spin_ns = xm_max(spin_ns, xm_spin_ns(&x->lanes[i].spin));
+	for (uint32_t i = 0; i < lanes->count; i++)
+		spin_ns = xm_max(spin_ns, xm_spin_ns(&lanes->lane[i].spin));
 	if (now_ns >= w->deadline_ns)
 		return;
 	if (now_ns - w->since_ns < spin_ns) {
 		os_look_again(w->looks++, false, w->deadline_ns - now_ns);
 		return;
 	}
-	sleep_on_all(x, seen, fd, w, now_ns);
+	sleep_on_all(lanes, seen, fd, w, now_ns);
 	if (w->naps < 8)
 		w->naps++;
 }

@@ -4,7 +4,7 @@
  * as messages to a handler thread. What is done about them is xm_serve()'s
  * (mapping.c). The simulator has its own in place of this file.
  */
-#include "core/client/client.h"
+#include "core/client/faults.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -17,6 +17,9 @@
 #include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
+
+#include "core/client/client.h"
+#include "core/client/error.h"
 
 /* --- who may touch ------------------------------------------------------------------ */
 
@@ -43,10 +46,10 @@ static void check_thread(const extmem *x, const void *address, int thread,
 
 	if (thread == 0)
 		return;
-	while (lane < x->lanes_count &&
-	       os_lock_owner(&x->lanes[lane].lock) != thread)
+	while (lane < x->lanes.count &&
+	       os_lock_owner(&x->lanes.lane[lane].lock) != thread)
 		lane++;
-	if (lane < x->lanes_count)
+	if (lane < x->lanes.count)
 		snprintf(holds, sizeof(holds), " that holds lane %u",
 			 (unsigned)lane);
 	else if (!ours)
@@ -107,8 +110,8 @@ static extmem *client_at(const void *address)
 		extmem *x = atomic_load_explicit(&clients[i],
 						 memory_order_acquire);
 
-		if (x != NULL && (const uint8_t *)address >= x->base &&
-		    (const uint8_t *)address < x->base + x->arena_size)
+		if (x != NULL && (const uint8_t *)address >= x->arena.base &&
+		    (const uint8_t *)address < x->arena.base + x->arena.size)
 			return x;
 	}
 	return NULL;
@@ -125,9 +128,9 @@ static bool holds_any_lane(void)
 		const extmem *x = atomic_load_explicit(&clients[i],
 						       memory_order_acquire);
 
-		for (uint32_t lane = 0; x != NULL && lane < x->lanes_count;
+		for (uint32_t lane = 0; x != NULL && lane < x->lanes.count;
 		     lane++) {
-			if (os_lock_owner(&x->lanes[lane].lock) == me)
+			if (os_lock_owner(&x->lanes.lane[lane].lock) == me)
 				return true;
 		}
 	}
@@ -181,12 +184,12 @@ static void on_sigbus(const struct sigaction *to, int number, siginfo_t *info,
 		return;
 	}
 	check_thread(x, info->si_addr, os_thread_id(), os_thread_is_ours());
-	page = (uint64_t)((uint8_t *)info->si_addr - x->base) / XM_PAGE;
+	page = (uint64_t)((uint8_t *)info->si_addr - x->arena.base) / XM_PAGE;
 	if (xm_serve(x, page, was_write(context)) != XM_VERDICT_DONE) {
-		if (atomic_load(&x->lost_said) == 2 &&
+		if (atomic_load(&x->lost.said) == 2 &&
 		    to->sa_handler == SIG_DFL)
-			syscall(SYS_write, STDERR_FILENO, x->lost_words,
-				strlen(x->lost_words));
+			syscall(SYS_write, STDERR_FILENO, x->lost.words,
+				strlen(x->lost.words));
 		pass_on(to, number, info, context);
 	}
 	errno = error;
@@ -305,20 +308,27 @@ static void inline_end(extmem *x)
 	pthread_mutex_unlock(&clients_lock);
 }
 
+struct xm_faults {
+	extmem *client;
+	bool threaded;
+	struct os_thread thread;
+	atomic_bool stopping; /* the thread shall end */
+};
+
 /* --- thread: a handler of its own ---------------------------------------------------- */
 
 #define PENDING_MAX 256
 
 struct pending {
 	extmem *client;
-	struct fault faults[PENDING_MAX];
+	struct xm_serving faults[PENDING_MAX];
 	int count;
 };
 
 /* One try of each; true when any is served. */
 static bool serve_pending(extmem *x, struct pending *p)
 {
-	const struct xm_mapper_ops *ops = xm_uffd_ops(x->mapper);
+	const struct xm_mapper_ops *ops = xm_uffd_ops(x->arena.mapper);
 	bool any = false;
 
 	for (int i = 0; i < p->count;) {
@@ -331,9 +341,9 @@ static bool serve_pending(extmem *x, struct pending *p)
 		}
 		/* Nobody is left asleep: it is there, or poisoned. */
 		if (verdict == XM_VERDICT_DONE)
-			ops->wake(x->mapper, page, 1);
+			ops->wake(x->arena.mapper, page, 1);
 		else
-			ops->poison(x->mapper, page, 1);
+			ops->poison(x->arena.mapper, page, 1);
 		p->faults[i] = p->faults[--p->count];
 		any = true;
 	}
@@ -345,14 +355,14 @@ static int read_faults(extmem *x, struct pending *p)
 {
 	struct xm_fault faults[16];
 	int room = PENDING_MAX - p->count;
-	int got = xm_uffd_faults(x->mapper, faults, room < 16 ? room : 16);
+	int got = xm_uffd_faults(x->arena.mapper, faults, room < 16 ? room : 16);
 
 	for (int i = 0; i < got; i++) {
 		int thread = faults[i].thread;
 
-		check_thread(x, x->base + faults[i].page * XM_PAGE, thread,
-			     thread == atomic_load(&x->keeper_thread.id));
-		p->faults[p->count++] = (struct fault){
+		check_thread(x, x->arena.base + faults[i].page * XM_PAGE, thread,
+			     thread == atomic_load(&x->ask.thread.id));
+		p->faults[p->count++] = (struct xm_serving){
 			.page = faults[i].page,
 			.write = faults[i].write,
 		};
@@ -375,22 +385,23 @@ static void look_meanwhile(void *context)
  * and then sleeps on the descriptor; while faults are served, on both. */
 static void *fault_run(void *argument)
 {
-	extmem *x = argument;
+	struct xm_faults *own = argument;
+	extmem *x = own->client;
 	struct pending pending = { .client = x };
 	struct xm_wait wait = { .deadline_ns = XM_NEVER };
 	struct xm_spin spin;
 	uint64_t idle_ns = os_now_ns();
 	bool slept = false;
-	struct pollfd fd = { .fd = xm_uffd_descriptor(x->mapper),
+	struct pollfd fd = { .fd = xm_uffd_descriptor(x->arena.mapper),
 			     .events = POLLIN };
 
 	os_lock_meanwhile(look_meanwhile, &pending);
 	xm_spin_init(&spin, (enum xm_polling)x->settings.polling);
-	while (!atomic_load(&x->stopping)) {
+	while (!atomic_load(&own->stopping)) {
 		uint32_t seen[XM_LANES_MAX];
 		int got;
 
-		xm_lanes_seen(x, seen);
+		xm_lanes_seen(&x->lanes, seen);
 		got = read_faults(x, &pending);
 		if (got > 0 && pending.count == got)
 			xm_spin_learn(&spin, os_now_ns() - idle_ns, slept);
@@ -399,7 +410,7 @@ static void *fault_run(void *argument)
 			idle_ns = os_now_ns();
 			slept = false;
 		} else if (pending.count > 0) {
-			xm_lanes_wait(x, seen, fd.fd, &wait);
+			xm_lanes_wait(&x->lanes, seen, fd.fd, &wait);
 		} else if (os_now_ns() - idle_ns >=
 			   xm_min(xm_spin_ns(&spin), IDLE_MAX)) {
 			poll(&fd, 1, 100);
@@ -413,24 +424,20 @@ static void *fault_run(void *argument)
 
 /* --- either ----------------------------------------------------------------------------- */
 
-struct faults {
-	bool threaded;
-	struct os_thread thread;
-};
-
 int xm_faults_begin(extmem *x, char *words, size_t words_size)
 {
-	struct faults *faults = os_alloc(sizeof(*faults));
+	struct xm_faults *faults = os_alloc(sizeof(*faults));
 	int rc;
 
 	if (faults == NULL)
 		return -ENOMEM;
 	undo_providers();
-	faults->threaded = xm_uffd_descriptor(x->mapper) >= 0;
+	faults->client = x;
+	faults->threaded = xm_uffd_descriptor(x->arena.mapper) >= 0;
 	if (!faults->threaded) {
 		rc = inline_begin(x, words, words_size);
 	} else {
-		rc = os_thread_start(&faults->thread, fault_run, x);
+		rc = os_thread_start(&faults->thread, fault_run, faults);
 		if (rc != 0)
 			snprintf(words, words_size, "no thread: %s",
 				 strerror(-rc));
@@ -446,10 +453,12 @@ void xm_faults_end(extmem *x)
 {
 	if (x->faults == NULL)
 		return;
-	if (x->faults->threaded)
+	if (x->faults->threaded) {
+		atomic_store(&x->faults->stopping, true);
 		os_thread_join(&x->faults->thread);
-	else
+	} else {
 		inline_end(x);
+	}
 	os_free(x->faults);
 	x->faults = NULL;
 }
@@ -469,17 +478,17 @@ int extmem_watch(extmem *x, const struct extmem_watch *watch)
 			.change = watch->change, .changed = watch->changed,
 			.context = watch->context,
 		};
-	xm_uffd_watch(x->mapper, watch != NULL ? &x->watch : NULL);
+	xm_uffd_watch(x->arena.mapper, watch != NULL ? &x->watch : NULL);
 	return 0;
 }
 
 void xm_arena_read(extmem *x, uint64_t address, void *ret, size_t size)
 {
-	memcpy(ret, x->base + address, size);
+	memcpy(ret, x->arena.base + address, size);
 }
 
 void xm_arena_write(extmem *x, uint64_t address, const void *bytes,
 		    size_t size)
 {
-	memcpy(x->base + address, bytes, size);
+	memcpy(x->arena.base + address, bytes, size);
 }

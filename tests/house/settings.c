@@ -3,7 +3,7 @@
  * them: tests/house/man.sh looks for them in extmem(5). */
 #include <stdio.h>
 
-#include "core/client/client.h"
+#include "core/client/settings.h"
 
 int main(void)
 {

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The arena: the addresses that a client reserves when it is opened, of which
+ * each region gets a span, and the mapper that makes pages appear there.
+ *
+ * `base`, `size` and `mapper` are constant while the client is open. `spans` is
+ * changed with the lock of the regions (region.h).
+ */
+#ifndef XM_ARENA_H
+#define XM_ARENA_H
+
+#include "common/base.h"
+#include "common/extent.h"
+#include "core/client/settings.h"
+#include "core/pure/mapper.h"
+#include "core/pure/volume.h"
+
+#define XM_SPAN_GRANULE (2 * XM_MIB) /* spans are multiples of it */
+#define XM_REGIONS_MAX 256
+#define XM_SEGMENTS_MAX 4096
+
+struct xm_arena {
+	struct xm_mapper *mapper;
+	uint8_t *base;
+	uint64_t size; /* bytes, a power of two */
+	struct xm_extent spans;
+	void *spans_memory;
+	size_t spans_memory_size;
+	void *volume_memory;
+};
+
+/* From zeros, with an empty volume. The arena may be smaller than the setting,
+ * where the system has no room. 0, or -errno with a message; close it in either
+ * case. */
+int xm_arena_open(struct xm_arena *, const struct xm_client_settings *,
+		  struct xm_volume *);
+void xm_arena_close(struct xm_arena *);
+
+/* Whether memory overlaps the arena. */
+static inline bool xm_arena_overlaps(const struct xm_arena *a,
+				     const void *memory, size_t size)
+{
+	uintptr_t base = (uintptr_t)a->base, at = (uintptr_t)memory;
+
+	return at < base + a->size && at + size > base;
+}
+
+#endif

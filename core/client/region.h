@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Regions of a client, as the calls that work on them see them.
+ *
+ * `struct xm_regions`: its lock is held by the public calls that ask appliances
+ * for memory (alloc, free, resize), one at a time. `struct extmem_region`: its
+ * lock protects slabs, objects, mappings. Order: regions.lock, cache lock
+ * (objects.c), region->lock.
+ */
+#ifndef XM_REGION_H
+#define XM_REGION_H
+
+#include <stdatomic.h>
+
+#include "common/base.h"
+#include "common/extent.h"
+#include "common/heap.h"
+#include "common/list.h"
+#include "core/client/arena.h"
+#include "core/engine/control.h"
+#include "core/extmem.h"
+#include "core/pure/wire.h"
+#include "core/skin/os.h"
+
+struct xm_mapping {
+	uint64_t offset, size; /* as asked: size 0 is to the end */
+	uint32_t count;	       /* how often */
+};
+
+struct extmem_region {
+	struct xm_link link;
+	extmem *client;
+	char name[XM_NAME_SIZE];
+	uint32_t number;
+	uint64_t address; /* of offset 0, in bytes from the arena's start */
+	uint64_t size;	  /* bytes, a multiple of the granule */
+	uint64_t span;	  /* bytes of addresses reserved */
+	struct os_mutex lock;
+	struct xm_extent slabs;
+	void *slabs_memory;
+	size_t slabs_memory_size;
+	struct xm_heap heap;
+	void *heap_memory;
+	size_t heap_memory_size;
+	struct xm_link caches; /* threads' of its objects */
+	uint64_t slabs_count;
+	struct xm_mapping *mappings;
+	size_t mappings_count, mappings_max;
+	bool attached; /* the mapper has it */
+	/* The pager knows this region's pages: it has been mapped once. */
+	atomic_bool tracked;
+	atomic_bool written; /* explicitly, before it was tracked */
+	/* It is about to be tracked; and the transfers under way that go past
+	 * the pager. */
+	atomic_bool changing;
+	atomic_uint direct;
+};
+
+struct xm_regions {
+	struct os_mutex lock;
+	/* Of the public call that holds the lock: one for all it does, counted
+	 * from before it had the lock. */
+	uint64_t deadline_ns;
+	struct xm_link list;
+	uint32_t count;
+	uint64_t granule; /* sizes are multiples of it: the appliances' */
+	bool closing;
+	bool deaf[XM_APPLIANCES_MAX]; /* the last FREE there timed out */
+};
+
+/* With the region's lock held, for freed slabs: cached pages are dropped without
+ * being written back, and read as zero from now on. Size 0 is nothing. */
+void xm_discard(extmem_region *, uint64_t offset, uint64_t size);
+
+#endif

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Memory of the caller's that the transports know, by extmem_register(). Where a
+ * transport needs that, explicit calls go by bounce pages with any other memory.
+ *
+ * Lock order: `lock`, then async.lock, then a lane's.
+ */
+#ifndef XM_REGISTERED_H
+#define XM_REGISTERED_H
+
+#include "common/base.h"
+#include "core/skin/os.h"
+
+#define XM_REGISTERED_MAX 32 /* spans */
+
+/* Its size is at least 1. */
+struct xm_registered_span {
+	uint8_t *memory;
+	size_t size;
+};
+
+struct xm_registered {
+	bool needed; /* by some transport; constant once the client is open */
+	struct os_mutex lock; /* of what follows */
+	struct xm_registered_span spans[XM_REGISTERED_MAX];
+	uint32_t count;
+};
+
+/* Whether all of it lies in one registered span. */
+bool xm_is_registered(struct xm_registered *, const void *memory, size_t size);
+
+#endif

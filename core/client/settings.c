@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The settings of a client; see settings.h. */
+#include "config.h"
+
+#include "core/client/settings.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <unistd.h>
+
+#include "common/spin.h"
+#include "core/client/error.h"
+#include "core/engine/control.h"
+#include "core/engine/keeper.h"
+#include "core/pure/pager.h"
+
+#define LOCAL_MAX (8192 * XM_GIB) /* frames are counted in 32 bits */
+
+static const struct xm_option options[] = {
+	{ .name = "appliance", .kind = XM_OPTION_LIST, .unit = "ADDR",
+	  .help = "Where memory is: ofi+tcp://host:7470, ofi+shm://name. May "
+		  "be repeated.",
+	  .destination = offsetof(struct xm_client_settings, appliance) },
+	{ .name = "local", .kind = XM_OPTION_SIZE, .value = "64M",
+	  .min = XM_MIB,
+	  .help = "Local memory, most: cached pages and buffers.",
+	  .destination = offsetof(struct xm_client_settings, local) },
+	{ .name = "local_max", .kind = XM_OPTION_SIZE, .value = "0",
+	  .help = "What extmem_local() may raise it to; 0: not at all. Costs "
+		  "addresses, and tables for what is used of it.",
+	  .destination = offsetof(struct xm_client_settings, local_max) },
+	{ .name = "timeout", .kind = XM_OPTION_DURATION, .value = "30s",
+	  .min = XM_MS,
+	  .help = "How long any call may wait.",
+	  .destination = offsetof(struct xm_client_settings, timeout_ns) },
+	{ .name = "loss_timeout", .kind = XM_OPTION_DURATION,
+	  .value = "10s", .min = 10 * XM_MS,
+	  .help = "How long a page may be out of reach before it is lost; where "
+		  "nobody listens at its appliance's address any more, a "
+		  "second at most.",
+	  .destination = offsetof(struct xm_client_settings, loss_timeout_ns) },
+	{ .name = "paging", .kind = XM_OPTION_CHOICE, .value = "auto",
+	  .choices = "auto|inline|thread",
+	  .help = "Who serves a fault: the faulting thread itself, or a "
+		  "thread of its own, which can serve the kernel's touches "
+		  "too, with privilege.",
+	  .destination = offsetof(struct xm_client_settings, paging) },
+	{ .name = "polling", .kind = XM_OPTION_CHOICE, .value = "adaptive",
+	  .choices = XM_POLLING_CHOICES,
+	  .help = "How threads wait for the network: adaptive looks for as long "
+		  "as an answer is likely to come soon, then sleeps; busy "
+		  "never sleeps; block always does.",
+	  .destination = offsetof(struct xm_client_settings, polling) },
+	{ .name = "lanes", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
+	  .max = XM_LANES_MAX,
+	  .help = "Connections to each appliance, each with its own lock and "
+		  "share of the pages and of the local memory.",
+	  .destination = offsetof(struct xm_client_settings, lanes) },
+	{ .name = "prefetch", .kind = XM_OPTION_COUNT, .value = "64",
+	  .min = 1, .max = XM_PAGER_WINDOW_MAX,
+	  .help = "Pages read ahead at once, most.",
+	  .destination = offsetof(struct xm_client_settings, prefetch) },
+	{ .name = "reclaim", .kind = XM_OPTION_CHOICE, .value = "2q",
+	  .choices = "clock|2q",
+	  .help = "Which pages leave local memory first: the oldest, with a "
+		  "second chance, or those that did not come back (2q: what is "
+		  "read once leaves what is read often alone).",
+	  .destination = offsetof(struct xm_client_settings, reclaim) },
+	{ .name = "arena", .kind = XM_OPTION_SIZE, .value = "1T",
+	  .min = 64 * XM_MIB,
+	  .help = "Addresses reserved for mappings, most. Costs no memory.",
+	  .destination = offsetof(struct xm_client_settings, arena) },
+	{ .name = "provider", .kind = XM_OPTION_TEXT,
+	  .help = "This libfabric provider and no other.",
+	  .destination = offsetof(struct xm_client_settings, provider) },
+	{ .name = "name", .kind = XM_OPTION_TEXT,
+	  .help = "What the appliance's lists call this client.",
+	  .destination = offsetof(struct xm_client_settings, name) },
+	{ .name = "config", .kind = XM_OPTION_TEXT, .unit = "FILE",
+	  .help = "A file with settings, one name = value a line.",
+	  .destination = offsetof(struct xm_client_settings, config) },
+};
+
+const struct xm_option_table xm_client_options = {
+	.program = "extmem",
+	.prefix = "EXTMEM",
+	.options = options,
+	.count = XM_COUNT(options),
+};
+
+static int check(const struct xm_client_settings *s)
+{
+	if (s->appliance.count == 0)
+		return xm_fail(-EINVAL, "extmem_open: no appliance is named: "
+			       "give appliance=ofi+tcp://HOST:PORT, or set "
+			       "EXTMEM_APPLIANCE");
+	if (s->appliance.count > XM_APPLIANCES_MAX)
+		return xm_fail(-EINVAL, "extmem_open: %zu appliances: at most "
+			       "%d", s->appliance.count, XM_APPLIANCES_MAX);
+	if (s->local / s->lanes < XM_MIB)
+		return xm_fail(-EINVAL, "extmem_open: local=%llu is less than "
+			       "1 MiB for each of %llu lanes",
+			       (unsigned long long)s->local,
+			       (unsigned long long)s->lanes);
+	if (s->local_max > LOCAL_MAX)
+		return xm_fail(-EINVAL, "extmem_open: local_max=%llu: at most "
+			       "%llu", (unsigned long long)s->local_max,
+			       (unsigned long long)LOCAL_MAX);
+	return 0;
+}
+
+int xm_client_settings_read(const char *const settings[],
+			    struct xm_client_settings *ret,
+			    struct xm_options **ret_options)
+{
+	int rc = xm_options_open(&xm_client_options, ret, ret_options);
+
+	if (rc != 0)
+		return xm_fail(rc, "extmem_open: out of memory");
+	rc = xm_options_read_environment(*ret_options, environ);
+	if (rc == 0)
+		rc = xm_options_read_settings(*ret_options, settings);
+	/* A file ranks below both, whenever it is read. */
+	if (rc == 0 && ret->config[0] != '\0')
+		rc = xm_options_read_file(*ret_options, ret->config);
+	if (rc != 0)
+		return xm_fail(rc, "extmem_open: %s",
+			       xm_options_words(*ret_options));
+	return check(ret);
+}

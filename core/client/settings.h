@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The settings of a client: the table of their names, types and defaults, and
+ * where their values are put.
+ *
+ * Values come from the built-in default, a configuration file, the environment
+ * (EXTMEM_*) and the settings given to extmem_open(); the later one wins.
+ * Read once, when a client is opened, and constant from then on: any thread may
+ * read them without a lock.
+ */
+#ifndef XM_CLIENT_SETTINGS_H
+#define XM_CLIENT_SETTINGS_H
+
+#include "common/base.h"
+#include "common/options.h"
+
+struct xm_client_settings {
+	struct xm_option_list appliance; /* addresses; at least one */
+	uint64_t local, local_max;	 /* bytes of local memory */
+	uint64_t timeout_ns;		 /* of any call */
+	uint64_t loss_timeout_ns; /* out of reach for this long: lost */
+	uint32_t paging;	  /* enum xm_paging */
+	uint32_t polling;	  /* enum xm_polling */
+	uint32_t reclaim;	  /* enum xm_reclaim */
+	uint64_t lanes;
+	uint64_t arena;	   /* bytes of addresses */
+	uint64_t prefetch; /* pages read ahead, most */
+	const char *provider; /* "": any */
+	const char *name;     /* "": made from host, process and program */
+	const char *config;   /* path of a file, or "" */
+};
+
+extern const struct xm_option_table xm_client_options;
+
+/*
+ * Reads all sources, with `settings` ("name=value", NULL at the end) on top, and
+ * checks what a single option's limits cannot say. Strings of *ret live in
+ * *ret_options, which the caller closes by xm_options_close() also after a
+ * failure, unless it is NULL. 0, or -errno with a message (error.h).
+ */
+int xm_client_settings_read(const char *const settings[],
+			    struct xm_client_settings *ret,
+			    struct xm_options **ret_options);
+
+#endif
