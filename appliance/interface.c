@@ -86,6 +86,7 @@ static int send_setup(int fd, const struct xm_interface_options *o)
 		.bank_size = pool->bank_size,
 		.page = pool->page,
 		.parent = getpid(),
+		.data_port = o->data_port,
 	};
 	union {
 		struct cmsghdr head;
@@ -98,12 +99,16 @@ static int send_setup(int fd, const struct xm_interface_options *o)
 
 	if (strlen(o->address) >= sizeof(setup.address) ||
 	    (o->provider != NULL &&
-	     strlen(o->provider) >= sizeof(setup.provider)))
+	     strlen(o->provider) >= sizeof(setup.provider)) ||
+	    (o->advertise != NULL &&
+	     strlen(o->advertise) >= sizeof(setup.advertise)))
 		return -ENAMETOOLONG;
 	snprintf(setup.scheme, sizeof(setup.scheme), "%s", o->ops->scheme);
 	snprintf(setup.address, sizeof(setup.address), "%s", o->address);
 	snprintf(setup.provider, sizeof(setup.provider), "%s",
 		 o->provider != NULL ? o->provider : "");
+	snprintf(setup.advertise, sizeof(setup.advertise), "%s",
+		 o->advertise != NULL ? o->advertise : "");
 	memset(&control, 0, sizeof(control));
 	control.head.cmsg_level = SOL_SOCKET;
 	control.head.cmsg_type = SCM_RIGHTS;

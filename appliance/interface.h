@@ -34,6 +34,8 @@ struct xm_interface_options {
 	const struct xm_transport_ops *ops;
 	const char *address;
 	const char *provider; /* or NULL */
+	uint16_t data_port;    /* as in xm_transport_options */
+	const char *advertise; /* likewise; or NULL */
 	const struct xm_pool *pool;
 	uint32_t clients_max;
 	enum xm_polling polling;

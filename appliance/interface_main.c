@@ -245,6 +245,9 @@ static int child_open(struct child *c, const struct xm_interface_setup *setup,
 		.target = true,
 		.clients_max = setup->clients_max,
 		.bank_size = setup->bank_size,
+		.data_port = setup->data_port,
+		.advertise = setup->advertise[0] != '\0' ? setup->advertise
+							 : NULL,
 	};
 	struct xm_target_client *clients;
 	int rc = xm_pool_map(pool, start->words, sizeof(start->words));

@@ -22,7 +22,9 @@ struct xm_interface_setup {
 	pid_t parent;
 	char scheme[32];
 	char address[512];
-	char provider[64]; /* "": the scheme's own */
+	char provider[64];  /* "": the scheme's own */
+	char advertise[64]; /* "": nothing else than `address` */
+	uint16_t data_port;
 };
 
 /* The first datagram from it. */

@@ -2,6 +2,7 @@
 /*
  * extmemd's options; see settings.h. Floor: skin.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,6 +34,17 @@ static const struct xm_option options[] = {
 	  AT(provider),
 	  .help = "The libfabric provider to use, if not the scheme's own. It"
 		  " is an error if it is not there." },
+	{ .name = "data_port", .kind = XM_OPTION_COUNT, .max = 65535,
+	  .unit = "PORT", AT(data_port),
+	  .help = "The port of the data path, for firewalls that must know it."
+		  " Default: any free one." },
+	{ .name = "advertise", .kind = XM_OPTION_TEXT, .unit = "HOST",
+	  AT(advertise),
+	  .help = "The numeric address at which clients reach the data path,"
+		  " where it is not the one listened at: behind an address"
+		  " translation, in a container or a guest. Default: the host"
+		  " of --listen, or, where that is 0.0.0.0, the address at"
+		  " which the client reached this appliance." },
 	{ .name = "lease", .kind = XM_OPTION_DURATION, .live = true, .value = "10s",
 	  .min = 100 * XM_MS, .max = 86400 * XM_SECOND, AT(lease),
 	  .help = "Silence after which a client is taken for dead and its"
@@ -86,6 +98,14 @@ const struct xm_option_table xm_settings_table = {
 	.count = XM_COUNT(options),
 };
 
+static bool is_numeric_host(const char *host)
+{
+	struct in6_addr ignored;
+
+	return inet_pton(AF_INET, host, &ignored) == 1 ||
+	       inet_pton(AF_INET6, host, &ignored) == 1;
+}
+
 int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		      char *words, size_t words_size)
 {
@@ -115,6 +135,19 @@ int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 				 "--name is to be printable ASCII");
 			return -EINVAL;
 		}
+	}
+	if (s->advertise[0] != '\0' && !is_numeric_host(s->advertise)) {
+		snprintf(words, words_size,
+			 "--advertise %s is no numeric address: write 10.1.2.3"
+			 " or fd00::1", s->advertise);
+		return -EINVAL;
+	}
+	if (strncmp(s->listen, "ofi+shm:", 8) == 0 &&
+	    (s->advertise[0] != '\0' || s->data_port != 0)) {
+		snprintf(words, words_size,
+			 "--data-port and --advertise have no meaning for"
+			 " ofi+shm: leave them out");
+		return -EINVAL;
 	}
 	/* The default of the one gives way to the other. */
 	if (s->extents_per_client > s->extents_max &&

@@ -166,6 +166,9 @@ static int open_interface(struct xm_daemon *d)
 		.address = d->settings.listen,
 		.provider = d->settings.provider[0] != '\0'
 			? d->settings.provider : NULL,
+		.data_port = (uint16_t)d->settings.data_port,
+		.advertise = d->settings.advertise[0] != '\0'
+			? d->settings.advertise : NULL,
 		.pool = &d->pool,
 		.clients_max = (uint32_t)d->settings.clients_max,
 		.polling = (enum xm_polling)d->settings.polling,

@@ -114,6 +114,12 @@ struct xm_transport_options {
 	bool target;	      /* will listen, admit and expose */
 	uint32_t depth;	      /* outstanding operations wanted; 0: default */
 	uint32_t clients_max; /* target: clients at once; 0: default */
+	/* target, where addresses are host:port: the port of the data path; 0:
+	 * any free one. And the numeric host that clients are told to connect
+	 * to; NULL: the one of `address`, or, where that is every host of this
+	 * machine, the one at which a client reached control. */
+	uint16_t data_port;
+	const char *advertise;
 	/* target: the pool is mapped from several files, each but the last of
 	 * so many bytes, one behind the other; 0: from one. */
 	uint64_t bank_size;

@@ -63,6 +63,9 @@ refuses 2 'not an address' --listen ofi+tcp://127.0.0.1 --memory 1M
 refuses 2 'not an address' --listen ofi+tcp://127.0.0.1:65536 --memory 1M
 refuses 2 'not an address' --listen ofi+shm://a/b --memory 1M
 refuses 1 'address of this machine' --listen ofi+tcp://192.0.2.1:0 --memory 1M
+refuses 2 'no numeric address' --listen $tcp --memory 1M --advertise myhost
+refuses 2 'no meaning for' --listen ofi+shm://x --memory 1M --data-port 7471
+refuses 2 'data' --listen $tcp --memory 1M --data-port 65536
 refuses 1 'no provider nosuch' --listen $tcp --memory 1M --provider nosuch
 refuses 2 'own use' --interface-process
 refuses 2 'too little' --listen $tcp --memory 1M --lease 1ms
@@ -148,6 +151,23 @@ kill -HUP "$daemon"
 await said 'nothing is changed' && said colour
 verdict 'a bad file changes nothing' $?
 finish 'and the daemon is as before'
+
+# The data path on a port and at an address of its own: clients are told. A port
+# that was free a moment ago will do.
+start --listen $tcp --memory 2M
+port=${address##*:}
+finish 'a daemon that shows a free port ends'
+start --listen ofi+tcp://0.0.0.0:0 --memory 80M --data-port "$port" \
+	--advertise 127.0.0.2
+"$XM_BUILDDIR/extmem-bench" rma --appliance "ofi+tcp://127.0.0.1:${address##*:}" \
+	--no-raw --bytes 4096 --depth 1 --time 2s >"$scratch/out" 2>"$scratch/err" &
+bench=$!
+# As the kernel lists connections: 127.0.0.2, and the port, in hexadecimal.
+await grep -q " 0200007F:$(printf %04X "$port") 01 " /proc/net/tcp
+verdict 'data goes to the port and the address that were given' $?
+wait $bench
+verdict 'and comes back' $?
+finish 'which ends like any other'
 
 # 300 MiB are five banks of 64 MiB, the last of 44; a client gets all of it.
 start --listen $tcp --memory 300M

@@ -407,7 +407,9 @@ int xm_ofi_locator_make(struct xm_transport *t, fid_t fid,
 	n = snprintf(line, sizeof(line), "%s %u.%u %s %s %s", t->provider,
 		     FI_MAJOR(library), FI_MINOR(library),
 		     t->scheme->type == FI_EP_MSG ? "MSG" : "RDM",
-		     t->scheme->inet ? host : name, service);
+		     !t->scheme->inet ? name
+		     : t->target.advertise[0] != '\0' ? t->target.advertise
+						     : host, service);
 	if (n < 0 || n > XM_LOCATOR_SIZE)
 		return xm_ofi_say(t, -ENOSPC, "the provider's address is too "
 					      "long for a locator");

@@ -199,14 +199,16 @@ static int open_fabric(struct xm_transport *t,
 		       const struct xm_transport_options *options)
 {
 	bool inet = t->scheme->inet, everywhere;
+	char port[OFI_SERVICE_SIZE];
 	int error = xm_ofi_address(t, options->address);
 
 	if (error)
 		return error;
 	environment_prepare();
-	/* The provider's own address: its port is the system's to choose. */
+	/* The provider's own address, beside that of control. */
+	snprintf(port, sizeof(port), "%u", options->data_port);
 	if (t->is_target)
-		return xm_ofi_info(t, inet ? t->host : NULL, inet ? "0" : NULL,
+		return xm_ofi_info(t, inet ? t->host : NULL, inet ? port : NULL,
 				   inet, &t->info);
 	/* Any port will do: connections have their own; see
 	 * xm_ofi_info_to(). */
@@ -241,6 +243,9 @@ static int ofi_open(const struct xm_transport_options *options, char *words,
 	t->target.unarmed = OFI_NONE;
 	limits_set(t, options->clients_max);
 	t->target.bank_size = options->bank_size;
+	if (options->advertise != NULL)
+		snprintf(t->target.advertise, sizeof(t->target.advertise), "%s",
+			 options->advertise);
 	t->nap_ns = NAP_MIN_NS;
 	t->initiator.depth = options->depth ? options->depth : OFI_DEPTH_DEFAULT;
 	if (t->initiator.depth > OFI_DEPTH_MAX)

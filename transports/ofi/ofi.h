@@ -176,6 +176,7 @@ struct ofi_target {
 	struct fid_eq *eq; /* MSG: the next two as well */
 	int eq_fd;
 	struct fid_pep *pep;
+	char advertise[OFI_HOST_SIZE]; /* "": the host listened at */
 	uint8_t *pool;
 	size_t pool_size;
 	uint64_t bank_size; /* of the pool; 0: it is one mapping */
