@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "appliance/service_parts.h"
+#include "core/pure/plant.h"
 
 static void expose(const struct xm_service *s,
 		   const struct xm_service_grant *g,
@@ -226,6 +227,10 @@ void xm_lease_free(struct xm_service *s, const struct xm_service_event *event,
 	e = extent_named(s, event->message->u.free.extent, client, requester, ret);
 	if (e == NULL)
 		return;
+	if (XM_PLANTED(freed_kept)) {
+		xm_service_answer(s, ret, requester, XM_FREED);
+		return;
+	}
 	s->grants[e->grant].requester = *requester;
 	s->grants[e->grant].asked = true;
 	conceal(s, e, ret);

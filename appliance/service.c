@@ -328,7 +328,8 @@ static bool end_the_silent(struct xm_service *s, uint64_t now_ns,
 							  c->lease_ns),
 				     0, 0);
 		}
-		if (silence_ns < c->lease_ns ||
+		if (silence_ns < c->lease_ns +
+			    (XM_PLANTED(lease_overdue) ? c->lease_ns / 2 : 0) ||
 		    (XM_PLANTED(own_life) && c->peer != XM_SERVICE_NONE))
 			continue;
 		if (ended == 1) /* three effects each */

@@ -158,7 +158,7 @@ static void ask_silent(uint32_t index, const struct life *life,
 		    life->clients[i].number != c->number)
 			continue;
 		sim_counts.laws_asked++;
-		if (silence_ns > 2 * c->lease_ns + 2 * XM_SECOND)
+		if (silence_ns > c->lease_ns + c->lease_ns / 4 + 100 * XM_MS)
 			world_broken("epoch", "appliance %u has heard nothing "
 				     "of %s for %llu ms, and its lease of %llu "
 				     "goes on", index, c->name,

@@ -64,6 +64,38 @@ void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
 			     (unsigned long long)client, appliance);
 }
 
+/* Not asked of a client that was ever cut off while it waited for an answer: what
+ * an ALLOC of that kind was granted stays with it until its lease ends, and it
+ * never hears of it. */
+void oracle_all_given(uint32_t client)
+{
+	extmem *x = program_client(client);
+
+	if (x == NULL || world_reached(program_process(client),
+				       XM_TRACE_SESSION_CUT) > 0)
+		return;
+	for (uint32_t a = 0; a < x->ask.keeper.control.count; a++) {
+		const struct xm_service *service = appliance_service(a);
+		uint64_t number =
+			x->ask.keeper.control.peers[a].session.hello.client;
+
+		if (service == NULL || number == 0)
+			continue;
+		sim_counts.laws_asked++;
+		for (uint32_t i = 0; i < service->options.extents_max; i++) {
+			const struct xm_service_extent *e = &service->extents[i];
+
+			if (e->state == XM_EXTENT_OWNED &&
+			    service->clients[e->owner].number == number)
+				world_broken("ownership", "client %u has given "
+					     "back all its memory, and %llu "
+					     "bytes of appliance %u are its own "
+					     "still", client,
+					     (unsigned long long)e->size, a);
+		}
+	}
+}
+
 void law_keys(uint32_t appliance)
 {
 	if (appliance_service(appliance) != NULL &&

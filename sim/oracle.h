@@ -14,6 +14,9 @@ void oracle_heard(uint32_t appliance, uint32_t peer);
 /* A key of this client's opens [offset, + size) of the pool. */
 void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
 		uint64_t size);
+/* The client has given back all memory that it had, and each appliance has said so:
+ * none of it is the client's any more. */
+void oracle_all_given(uint32_t client);
 /* A touch found that its page is lost. */
 void oracle_page_lost(void);
 /* A remote access is about to succeed at this appliance. */

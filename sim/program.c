@@ -18,6 +18,7 @@
 #include "sim/notes.h"
 #include "sim/outcomes.h"
 #include "sim/plan.h"
+#include "sim/oracle.h"
 #include "sim/program.h"
 #include "sim/programs.h"
 #include "sim/shape.h"
@@ -113,6 +114,11 @@ const char *around_address(uint32_t appliance)
 	return address;
 }
 
+void around_given(const struct program *p)
+{
+	oracle_all_given(p->index);
+}
+
 bool around_finishing(void)
 {
 	return finishing;
@@ -178,6 +184,7 @@ bool around_open(struct program *p)
 	rc = CALL(extmem_open, (const char *const *)list, &x);
 	if (rc == 0) {
 		p->x = x;
+		p->unsettled = false;
 		p->pause_ns = 0;
 		return true;
 	}

@@ -37,6 +37,7 @@ static bool region_take(struct program *p)
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	if (rc != 0) {
+		p->unsettled = true;
 		world_note("program.refused: client {client}: no region: "
 			   "{error:error}", p->index, (uint64_t)-rc, 0);
 		p->region = NULL;
@@ -112,8 +113,11 @@ void region_give(struct program *p, bool look)
 	sim_counts.lost_regions += p->lost;
 	rc = CALL(extmem_region_free, p->region);
 	around_outcome(p, OUTCOME_GIVE, outcome_result(rc));
-	call_went(p, rc);
+	if (!call_went(p, rc))
+		p->unsettled = true;
 	p->region = NULL;
+	if (!p->unsettled)
+		around_given(p);
 }
 
 /* The client goes, and another comes in its place, when it can; seldom, as that

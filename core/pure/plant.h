@@ -77,6 +77,8 @@
 	/* appliance/ */                                                      \
 	X(own_pause_expires, "an appliance's own pause ends clients' leases") \
 	X(own_life, "a stream that is merely open counts as a sign of life")  \
+	X(lease_overdue, "a silent client's lease lasts half as long again") \
+	X(freed_kept, "what is given back stays its client's")                \
 	X(any_secret, "a client may resume with any secret")                  \
 	X(unzeroed, "an extent is free without being zeroed")                 \
 	X(quarantine_skipped, "an extent is reused before its key is dead")   \
