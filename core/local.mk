@@ -83,10 +83,13 @@ libxm_client_la_SOURCES += \
 	core/client/objects.h \
 	core/client/outside.c \
 	core/client/piece.h \
+	core/client/pin.c \
+	core/client/range.c \
 	core/client/range.h \
 	core/client/region.c \
 	core/client/region.h \
 	core/client/registered.h \
+	core/client/serve.c \
 	core/client/serve.h \
 	core/client/settings.c \
 	core/client/settings.h \

@@ -112,11 +112,6 @@ int extmem_local(extmem *x, uint64_t size)
 	return 0;
 }
 
-const char *extmem_lost(const extmem *x)
-{
-	return atomic_load(&x->lost.said) == 2 ? x->lost.words : "";
-}
-
 /* --- appliances --------------------------------------------------------------------- */
 
 static const char *state_name(const struct xm_session *session)

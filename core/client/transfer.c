@@ -278,6 +278,7 @@ int xm_transfer_begin(struct xm_transfer *t, extmem_region *region, bool write,
 	t->spans = spans;
 	t->spans_count = count;
 	t->deadline_ns = deadline_ns;
+	t->dirty.like.kind = XM_PAGER_FLUSH;
 	t->dirty_from = UINT64_MAX;
 	return enter(t);
 }

@@ -31,6 +31,7 @@
 #include "common/base.h"
 #include "core/extmem.h"
 #include "core/client/piece.h"
+#include "core/client/range.h"
 #include "core/engine/keeper.h"
 #include "core/skin/os.h"
 
@@ -61,10 +62,9 @@ struct xm_transfer {
 	_Atomic(struct xm_piece *) ended;
 
 	/* Pages that are here and were written to: those not yet asked to be
-	 * stored, and all; the stores they need, by lane. */
-	uint64_t dirty_first, dirty_limit, dirty_from, dirty_to;
-	uint64_t seq[XM_LANES_MAX];
-	bool again_flush;
+	 * stored, with the stores begun, and from the first to the last. */
+	struct xm_range_walk dirty;
+	uint64_t dirty_from, dirty_to;
 
 	uint64_t stuck_page; /* where it is stuck */
 	bool cut;

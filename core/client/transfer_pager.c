@@ -2,70 +2,46 @@
 /* Pieces of regions that are mapped; see transfer.h. */
 #include "core/client/transfer_parts.h"
 
-/* Begins to store what was written to pages that are here. */
 enum xm_begun xm_transfer_flush(struct xm_transfer *t)
 {
-	extmem *x = t->client;
-
-	while (t->dirty_first < t->dirty_limit) {
-		struct xm_lane *lane = xm_lane_at(&x->lanes, t->dirty_first);
-		struct xm_pager_event ev = {
-			.kind = XM_PAGER_FLUSH, .page = t->dirty_first,
-			.floor = t->dirty_first, .again = t->again_flush,
-			.limit = xm_min(t->dirty_limit,
-					(t->dirty_first |
-					 (x->lanes.block_pages - 1)) + 1),
-		};
-		uint64_t *seq = &t->seq[lane - x->lanes.lane];
+	while (t->dirty.page < t->dirty.limit) {
 		enum xm_verdict verdict;
 
-		t->stuck_page = ev.page;
-		xm_transfer_hold(t, lane);
-		ev.reach = xm_engine_reach(&lane->engine, ev.page);
-		verdict = xm_engine_event(&lane->engine, &ev);
-		*seq = xm_max(*seq, lane->engine.effects.seq);
+		t->stuck_page = t->dirty.page;
+		xm_transfer_hold(t, xm_lane_at(&t->client->lanes,
+					       t->dirty.page));
+		verdict = xm_range_step(t->held, &t->dirty);
 		if (verdict == XM_VERDICT_LOST) {
 			t->status = -ESTALE;
 			return XM_FAILED;
 		}
-		t->dirty_first = verdict == XM_VERDICT_DONE
-					 ? ev.limit
-					 : xm_max(t->dirty_first,
-						  lane->engine.effects.next);
-		t->again_flush = verdict == XM_VERDICT_WAIT;
-		if (t->again_flush)
+		if (verdict == XM_VERDICT_WAIT)
 			return XM_STUCK;
 	}
 	return XM_BEGUN;
 }
 
-/* Have they landed? */
 enum xm_begun xm_transfer_flushed(struct xm_transfer *t)
 {
-	extmem *x = t->client;
+	struct xm_lanes *lanes = &t->client->lanes;
 
-	for (uint32_t i = 0; i < x->lanes.count; i++) {
-		struct xm_lane *lane = &x->lanes.lane[i];
-		struct xm_pager_event ev = {
-			.kind = XM_PAGER_FLUSHED, .page = t->dirty_from,
-			.limit = t->dirty_to, .seq = t->seq[i],
-		};
+	for (uint32_t i = 0; i < lanes->count; i++) {
 		enum xm_verdict verdict;
 
-		if (t->seq[i] == 0)
+		if (t->dirty.seq[i] == 0)
 			continue;
-		xm_transfer_hold(t, lane);
-		verdict = xm_engine_event(&lane->engine, &ev);
+		xm_transfer_hold(t, &lanes->lane[i]);
+		verdict = xm_range_landed(t->held, t->dirty_from, t->dirty_to,
+					  t->dirty.seq[i]);
 		if (verdict == XM_VERDICT_WAIT) {
-			/* Of the page that is waited for. */
-			t->stuck_page = lane->engine.effects.next;
+			t->stuck_page = t->held->engine.effects.next;
 			return XM_STUCK;
 		}
 		if (verdict == XM_VERDICT_LOST) {
 			t->status = -ESTALE;
 			return XM_FAILED;
 		}
-		t->seq[i] = 0;
+		t->dirty.seq[i] = 0;
 	}
 	return XM_BEGUN;
 }
@@ -79,8 +55,8 @@ static enum xm_begun here(struct xm_transfer *t, uint64_t end)
 	uint64_t size;
 
 	size = xm_min(end, (page + 1) * XM_PAGE) - t->address;
-	if (t->write && t->dirty_first < t->dirty_limit &&
-	    t->dirty_limit != page && t->dirty_limit != page + 1) {
+	if (t->write && t->dirty.page < t->dirty.limit &&
+	    t->dirty.limit != page && t->dirty.limit != page + 1) {
 		enum xm_begun begun = xm_transfer_flush(t);
 
 		if (begun != XM_BEGUN)
@@ -99,9 +75,9 @@ static enum xm_begun here(struct xm_transfer *t, uint64_t end)
 		xm_arena_read(x, t->address, t->local, size);
 	}
 	if (t->write) {
-		if (t->dirty_first >= t->dirty_limit)
-			t->dirty_first = page;
-		t->dirty_limit = page + 1;
+		if (t->dirty.page >= t->dirty.limit)
+			t->dirty.page = page;
+		t->dirty.limit = page + 1;
 		t->dirty_from = xm_min(t->dirty_from, page);
 		t->dirty_to = xm_max(t->dirty_to, page + 1);
 	}

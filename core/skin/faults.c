@@ -2,7 +2,7 @@
 /*
  * How faults reach a client: as SIGBUS on the thread that touched the page, or
  * as messages to a handler thread. What is done about them is xm_serve()'s
- * (mapping.c). The simulator has its own in place of this file.
+ * (serve.c). The simulator has its own in place of this file.
  */
 #include "core/client/faults.h"
 

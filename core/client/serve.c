@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Serving faults; see serve.h.
+ *
+ * The life of an inline fault: the kernel sends SIGBUS to the thread that
+ * touched the page; on_sigbus() (faults.c) finds the client; xm_serve() locks
+ * the lane, sends the fault to the pager (which posts the read, then makes
+ * room), and waits (wait.c) until the pager says that the page is there. Nothing
+ * is allocated, no other thread is woken.
+ */
+#include "core/client/serve.h"
+
+#include <stdio.h>
+
+#include "core/client/client.h"
+
+/* --- losses ----------------------------------------------------------------- */
+
+void xm_lost_note(extmem *x, uint64_t page)
+{
+	bool lost;
+	uint32_t appliances = xm_volume_appliances(&x->volume, page, &lost);
+	int none = 0;
+
+	atomic_fetch_add(&x->lost.pages, 1);
+	if (appliances == 0 ||
+	    !atomic_compare_exchange_strong(&x->lost.said, &none, 1))
+		return;
+	/* snprintf of strings and integers takes no lock and no memory. */
+	snprintf(x->lost.words, sizeof(x->lost.words),
+		 "extmem: the page at %p is lost: appliance %s %s\n",
+		 (void *)(x->arena.base + page * XM_PAGE),
+		 xm_ask_address(&x->ask, (uint32_t)__builtin_ctz(appliances)),
+		 lost ? "does not hold our memory any more "
+			"(it was restarted, or our lease ended)"
+		      : "is out of reach");
+	atomic_store(&x->lost.said, 2);
+}
+
+const char *extmem_lost(const extmem *x)
+{
+	return atomic_load(&x->lost.said) == 2 ? x->lost.words : "";
+}
+
+/* --- one fault -------------------------------------------------------------- */
+
+/* With the lane locked. */
+static enum xm_verdict serve_step(struct xm_lane *lane, struct xm_serving *f)
+{
+	enum xm_verdict verdict;
+
+	if (!f->again)
+		f->since_ns = xm_engine_clock(&lane->engine);
+	verdict = xm_engine_fault(&lane->engine, f->page, f->write, f->again,
+				  f->since_ns);
+	f->again = true;
+	return verdict;
+}
+
+static void served(extmem *x, struct xm_lane *lane, const struct xm_serving *f,
+		   enum xm_verdict verdict)
+{
+	if (verdict == XM_VERDICT_DONE)
+		xm_latency_add(&lane->latency, os_now_ns() - f->began_ns);
+	else if (verdict != XM_VERDICT_WAIT)
+		xm_lost_note(x, f->page);
+}
+
+enum xm_verdict xm_serve_once(extmem *x, struct xm_serving *f)
+{
+	struct xm_lane *lane = xm_lane_at(&x->lanes, f->page);
+	enum xm_verdict verdict;
+
+	/* Before the lock: who waits for it waits for his page. */
+	if (!f->again)
+		f->began_ns = os_now_ns();
+	os_lock_take(&lane->lock);
+	verdict = serve_step(lane, f);
+	if (verdict == XM_VERDICT_WAIT) {
+		xm_lane_turn(lane);
+		verdict = serve_step(lane, f);
+	}
+	served(x, lane, f, verdict);
+	xm_lane_give(lane);
+	return verdict;
+}
+
+enum xm_verdict xm_serve(extmem *x, uint64_t page, bool write)
+{
+	struct xm_serving fault = { .page = page, .write = write,
+			       .began_ns = os_now_ns() };
+	struct xm_wait wait = { .deadline_ns = XM_NEVER,
+				.since_ns = fault.began_ns };
+	struct xm_lane *lane = xm_lane_at(&x->lanes, page);
+	enum xm_verdict verdict;
+
+	os_lock_take(&lane->lock);
+	verdict = serve_step(lane, &fault);
+	while (verdict == XM_VERDICT_WAIT) {
+		xm_lane_wait(lane, &wait);
+		verdict = serve_step(lane, &fault);
+	}
+	served(x, lane, &fault, verdict);
+	xm_lane_give(lane);
+	return verdict;
+}
