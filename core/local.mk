@@ -60,12 +60,14 @@ libxm_first_la_SOURCES = \
 libxm_client_la_SOURCES += \
 	core/client/about.c \
 	core/client/access.c \
+	core/client/access.h \
 	core/client/appliances.c \
 	core/client/appliances.h \
 	core/client/arena.c \
 	core/client/arena.h \
 	core/client/ask.c \
 	core/client/ask.h \
+	core/client/async.c \
 	core/client/async.h \
 	core/client/client.c \
 	core/client/client.h \
@@ -88,6 +90,7 @@ libxm_client_la_SOURCES += \
 	core/client/range.h \
 	core/client/region.c \
 	core/client/region.h \
+	core/client/registered.c \
 	core/client/registered.h \
 	core/client/serve.c \
 	core/client/serve.h \

@@ -26,6 +26,13 @@ struct xm_registered {
 	uint32_t count;
 };
 
+static inline bool xm_memory_overlaps(const void *a, size_t a_size,
+				      const void *b, size_t b_size)
+{
+	return (uintptr_t)a < (uintptr_t)b + b_size &&
+	       (uintptr_t)b < (uintptr_t)a + a_size;
+}
+
 /* Whether all of it lies in one registered span. */
 bool xm_is_registered(struct xm_registered *, const void *memory, size_t size);
 

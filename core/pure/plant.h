@@ -56,7 +56,7 @@
 	X(write_unflushed, "an explicit write by the mapping stays there")    \
 	X(last_page_kept, "a region's last page is not forgotten")            \
 	X(trim_key_kept, "a head that was trimmed is used by its old key")    \
-	/* core/client/range.c, mapping.c, serve.c */                                               \
+	/* core/client/range.c, mapping.c */                                  \
 	X(sync_endless, "a sync whose time is up waits on")                   \
 	X(sync_nothing, "a sync does nothing")                                \
 	X(sync_first_lane, "a sync waits for the first lane alone")           \
