@@ -16,6 +16,7 @@
 #include "appliance/log.h"
 #include "appliance/notify.h"
 #include "common/clock.h"
+#include "core/pure/scheme.h"
 
 #define PROGRESS_SIZE (1 * XM_GIB) /* smaller pools are there at once */
 #define PROGRESS_STEPS 20
@@ -68,13 +69,6 @@ static const struct xm_link_ops link_ops = {
 
 /* --- the start ------------------------------------------------------------ */
 
-static bool scheme_is(const char *address, const char *scheme)
-{
-	size_t size = strlen(scheme);
-
-	return strncmp(address, scheme, size) == 0 && address[size] == ':';
-}
-
 int xm_daemon_choose_scheme(struct xm_daemon *d)
 {
 	const char *address = d->settings.listen;
@@ -91,7 +85,7 @@ int xm_daemon_choose_scheme(struct xm_daemon *d)
 		/* `loop` ends within one process. */
 		if (xm_channels[j] == NULL || strcmp(scheme, "loop") == 0)
 			continue;
-		if (scheme_is(address, scheme)) {
+		if (xm_scheme_is(address, scheme)) {
 			d->transport_ops = xm_transports[i];
 			d->channel_ops = xm_channels[j];
 			return 0;

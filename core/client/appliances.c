@@ -12,35 +12,9 @@
 #include "core/client/client.h"
 #include "core/client/error.h"
 #include "core/pure/channel.h"
-#include "core/pure/transport.h"
+#include "core/pure/scheme.h"
 
 /* --- connecting ------------------------------------------------------------- */
-
-static bool scheme_is(const char *address, const char *scheme)
-{
-	size_t length = strlen(scheme);
-
-	return strncmp(address, scheme, length) == 0 &&
-	       address[length] == ':';
-}
-
-static const struct xm_transport_ops *transport_of(const char *address)
-{
-	for (unsigned i = 0; xm_transports[i] != NULL; i++) {
-		if (scheme_is(address, xm_transports[i]->scheme))
-			return xm_transports[i];
-	}
-	return NULL;
-}
-
-static const struct xm_channel_ops *channel_of(const char *address)
-{
-	for (unsigned i = 0; xm_channels[i] != NULL; i++) {
-		if (scheme_is(address, xm_channels[i]->scheme))
-			return xm_channels[i];
-	}
-	return NULL;
-}
 
 static int no_scheme(const char *address)
 {
@@ -154,8 +128,8 @@ static int lane_connect(extmem *x, struct xm_lane *lane, const char *address,
 
 static int appliance_open(extmem *x, const char *address)
 {
-	const struct xm_transport_ops *transport = transport_of(address);
-	const struct xm_channel_ops *ops = channel_of(address);
+	const struct xm_transport_ops *transport = xm_scheme_transport(address);
+	const struct xm_channel_ops *ops = xm_scheme_channel(address);
 	struct xm_channel *channel;
 	struct xm_hello hello;
 	int rc;

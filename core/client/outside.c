@@ -13,6 +13,7 @@
 #include "core/client/error.h"
 #include "core/engine/control.h"
 #include "core/pure/channel.h"
+#include "core/pure/scheme.h"
 #include "core/skin/os.h"
 
 /* --- entries of lists ---------------------------------------------------------------- */
@@ -91,13 +92,8 @@ static int question_open(struct question *q, const char *call,
 	char words[256] = "";
 	int rc;
 
-	for (unsigned i = 0; xm_channels[i] != NULL; i++) {
-		if (strlen(xm_channels[i]->scheme) == length &&
-		    strncmp(xm_channels[i]->scheme, address, length) == 0)
-			q->ops = xm_channels[i];
-	}
-	if (q->ops == NULL || address[length] == '\0' ||
-	    strlen(address) >= XM_ADDRESS_SIZE)
+	q->ops = xm_scheme_channel(address);
+	if (q->ops == NULL || strlen(address) >= XM_ADDRESS_SIZE)
 		return xm_fail(-EINVAL, "%s: %s: no such transport: an address "
 			       "is like ofi+tcp://host:7470", call, address);
 	rc = q->ops->open(&o, words, sizeof(words), &q->channel);

@@ -108,7 +108,7 @@ arrows() {
 		sed 's| | includes |'
 }
 
-contracts='core/pure/(channel|plant|trace|transport)\.h'
+contracts='core/pure/(channel|plant|scheme|trace|transport)\.h'
 {
 	arrows common ''
 	arrows core/pure 'common/.*'
