@@ -12,15 +12,16 @@
 int xm_access_check(const extmem_region *region, const char *call,
 		    const struct extmem_iov *iov, size_t count)
 {
+	uint64_t end = region->size; /* it may be resized meanwhile */
 	int rc = xm_usable(call);
 
 	for (size_t i = 0; i < count && rc == 0; i++) {
-		if (!xm_span_fits(iov[i].offset, iov[i].size, region->size))
+		if (!xm_span_fits(iov[i].offset, iov[i].size, end))
 			rc = xm_fail(-ERANGE, "%s: [%llu, +%zu) is outside the "
 				     "region of %llu bytes", call,
 				     (unsigned long long)iov[i].offset,
 				     iov[i].size,
-				     (unsigned long long)region->size);
+				     (unsigned long long)end);
 	}
 	return rc;
 }

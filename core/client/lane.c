@@ -109,11 +109,10 @@ static int lane_open(struct xm_lanes *lanes, struct xm_lane *lane,
 	if (rc != 0)
 		return xm_fail(rc, "extmem_open: out of memory");
 	lane->lanes = lanes;
-	rc = xm_waiting_open(&lane->waiting);
+	rc = xm_waiting_open(lane, (enum xm_polling)s->polling);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_open: no descriptor: %s",
 			       strerror(-rc));
-	xm_spin_init(&lane->spin, (enum xm_polling)s->polling);
 	xm_engine_init(&lane->engine, &o, lane->memory, os_now_ns());
 	return 0;
 }

@@ -48,7 +48,8 @@ struct xm_lane {
 struct xm_lanes {
 	uint32_t count;
 	uint64_t block_pages; /* consecutive pages of one lane; a power of two */
-	uint64_t local_limit; /* bytes; changed with all lanes locked */
+	/* Bytes; changed with all lanes locked, read by any thread. */
+	_Atomic uint64_t local_limit;
 	struct xm_all_waiting waiting;
 	struct xm_lane lane[XM_LANES_MAX];
 };

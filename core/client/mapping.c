@@ -20,14 +20,16 @@ static int pages_of(const extmem_region *region, const char *call,
 		    uint64_t offset, uint64_t *size, bool aligned,
 		    uint64_t *ret_first, uint64_t *ret_limit)
 {
-	if (*size == 0 && offset <= region->size)
-		*size = region->size - offset;
-	if (!xm_span_fits(offset, *size, region->size))
+	uint64_t end = region->size; /* it may be resized meanwhile */
+
+	if (*size == 0 && offset <= end)
+		*size = end - offset;
+	if (!xm_span_fits(offset, *size, end))
 		return xm_fail(-ERANGE, "%s: [%llu, +%llu) is outside the "
 			       "region of %llu bytes", call,
 			       (unsigned long long)offset,
 			       (unsigned long long)*size,
-			       (unsigned long long)region->size);
+			       (unsigned long long)end);
 	if (aligned && (!xm_is_aligned(offset, XM_PAGE) ||
 			!xm_is_aligned(*size, XM_PAGE)))
 		return xm_fail(-EINVAL, "%s: offset %llu and size %llu must be "

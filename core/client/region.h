@@ -33,7 +33,11 @@ struct extmem_region {
 	char name[XM_NAME_SIZE];
 	uint32_t number;
 	uint64_t address; /* of offset 0, in bytes from the arena's start */
-	uint64_t size;	  /* bytes, a multiple of the granule */
+	/* Bytes, a multiple of the granule. Changed with the region's lock held,
+	 * read by any thread: a call that checks its arguments without the lock
+	 * reads it once, and one that runs while the region is resized sees the
+	 * old size or the new one. */
+	_Atomic uint64_t size;
 	uint64_t span;	  /* bytes of addresses reserved */
 	struct os_mutex lock;
 	struct xm_extent slabs;

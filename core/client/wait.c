@@ -67,8 +67,18 @@
 /* Of looking in one wait, however often something else happens meanwhile. */
 #define LOOKING_MAX (10 * XM_SPIN_MAX_NS)
 
-int xm_waiting_open(struct xm_waiting *w)
+static void publish_spin(struct xm_lane *lane)
 {
+	atomic_store_explicit(&lane->waiting.spin_ns, xm_spin_ns(&lane->spin),
+			      memory_order_relaxed);
+}
+
+int xm_waiting_open(struct xm_lane *lane, enum xm_polling polling)
+{
+	struct xm_waiting *w = &lane->waiting;
+
+	xm_spin_init(&lane->spin, polling);
+	publish_spin(lane);
 	w->all_wakeup = -1;
 	w->wakeup = os_kick_open();
 	return w->wakeup < 0 ? w->wakeup : 0;
@@ -338,6 +348,7 @@ void xm_lane_wait(struct xm_lane *lane, struct xm_wait *w)
 	}
 	now_ns = xm_max(now_ns, w->since_ns);
 	xm_spin_learn(&lane->spin, now_ns - w->since_ns, w->slept);
+	publish_spin(lane);
 	w->since_ns = now_ns;
 	w->slept = false;
 	w->naps = 0;
@@ -452,7 +463,10 @@ void xm_lanes_wait(struct xm_lanes *lanes, const uint32_t seen[XM_LANES_MAX], in
 		return;
 	}
 	for (uint32_t i = 0; i < lanes->count; i++)
-		spin_ns = xm_max(spin_ns, xm_spin_ns(&lanes->lane[i].spin));
+		spin_ns = xm_max(spin_ns,
+				 atomic_load_explicit(
+					 &lanes->lane[i].waiting.spin_ns,
+					 memory_order_relaxed));
 	if (now_ns >= w->deadline_ns)
 		return;
 	if (now_ns - w->since_ns < spin_ns) {

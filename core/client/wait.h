@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "common/base.h"
+#include "common/spin.h"
 #include "core/engine/keeper.h"
 #include "core/skin/os.h"
 
@@ -20,6 +21,9 @@ struct xm_lanes;
 /* Of a lane. */
 struct xm_waiting {
 	_Atomic uint32_t turns; /* the engine's, as last published */
+	/* For how long looking is worth while: the spin's answer, for threads
+	 * that wait for several lanes without their locks. */
+	_Atomic uint64_t spin_ns;
 	atomic_bool looking;	/* a thread takes completions */
 	/* A thread sleeps on descriptors, and its wakeup descriptor is
 	 * readable. */
@@ -47,7 +51,7 @@ struct xm_wait {
 };
 
 /* Descriptors. 0, or -errno; close them in either case. */
-int xm_waiting_open(struct xm_waiting *);
+int xm_waiting_open(struct xm_lane *, enum xm_polling);
 void xm_waiting_close(struct xm_waiting *);
 int xm_all_waiting_open(struct xm_all_waiting *);
 void xm_all_waiting_close(struct xm_all_waiting *);
