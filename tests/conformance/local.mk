@@ -6,8 +6,19 @@ xm_tests += \
 	$(NULL)
 
 tests_conformance_conformance_SOURCES = \
+	tests/conformance/admission.c \
 	tests/conformance/conformance.c \
+	tests/conformance/data.c \
+	tests/conformance/death.c \
 	tests/conformance/far_side.c \
+	tests/conformance/keys.c \
+	tests/conformance/load.c \
+	tests/conformance/rig.c \
+	tests/conformance/surroundings.c \
+	tests/conformance/wait.c \
 	$(NULL)
 
-noinst_HEADERS += tests/conformance/far_side.h
+noinst_HEADERS += \
+	tests/conformance/far_side.h \
+	tests/conformance/rig.h \
+	$(NULL)
