@@ -8,8 +8,11 @@ libxm_transports_la_SOURCES = \
 	transports/address.h \
 	transports/frame.c \
 	transports/frame.h \
-	transports/loop.c \
-	transports/loop_channel.c \
+	transports/loop/loop.c \
+	transports/loop/loop_channel.c \
+	transports/loop/loop_parts.h \
+	transports/loop/loop_peer.c \
+	transports/loop/loop_target.c \
 	transports/ofi/fabric.c \
 	transports/ofi/link.c \
 	transports/ofi/mute.c \
