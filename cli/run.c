@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * `extmem run`: starts an appliance if none was named, starts the program
- * with the shim, and stays: forwards signals, shows progress, and when the
+ * with the shim, and stays: forwards signals (stop.h), shows progress, and when the
  * program has ended says what became of it and writes the statistics.
  *
  * The shim keeps its figures in a memory file that both have mapped
@@ -29,6 +29,7 @@
 #include "cli/daemon.h"
 #include "cli/program.h"
 #include "cli/report.h"
+#include "cli/stop.h"
 #include "preload/shared.h"
 
 #define SHARED_FD_GOOD 100 /* away from what programs use and close */
@@ -37,7 +38,7 @@
 
 struct settings {
 	struct xm_option_share local;
-	uint64_t external, limit, threshold;
+	uint64_t external, limit, threshold, kill_after_ns;
 	struct xm_option_list appliance;
 	const char *stats;
 	uint32_t advise, paging, calls, overflow, children, fork;
@@ -135,6 +136,13 @@ static const struct xm_option options[] = {
 	  .help = "What a child made by fork() has of the external memory: all, "
 		  "as it was then; nothing; or there is no fork().",
 	  .destination = offsetof(struct settings, fork) },
+	{ .name = "kill_after",
+	  .kind = XM_OPTION_DURATION,
+	  .letter = 'k',
+	  .value = "10s",
+	  .help = "A program that has not ended so long after SIGTERM is "
+		  "killed; after a second SIGTERM at once. 0: only then.",
+	  .destination = offsetof(struct settings, kill_after_ns) },
 	{ .name = "progress",
 	  .kind = XM_OPTION_FLAG,
 	  .letter = 'p',
@@ -507,8 +515,10 @@ static void end_all(struct run *run)
 
 static void supervise(struct run *run)
 {
-	uint64_t shown_ns = run->started_ns, now;
-	struct timespec wait = { .tv_sec = 1 };
+	struct stop stop = { .pid = run->pid,
+			     .patience_ns = run->settings.kill_after_ns };
+	uint64_t shown_ns = run->started_ns, now = shown_ns, wait_ns;
+	struct timespec wait;
 	sigset_t set;
 	siginfo_t info;
 
@@ -517,8 +527,12 @@ static void supervise(struct run *run)
 	for (size_t i = 0; i < XM_COUNT(forwarded); i++)
 		sigaddset(&set, forwarded[i]);
 	while (!reap(run)) {
-		int number = sigtimedwait(&set, &info, &wait);
+		int number;
 
+		wait_ns = stop_look(&stop, now, XM_SECOND);
+		wait.tv_sec = (time_t)(wait_ns / XM_SECOND);
+		wait.tv_nsec = (long)(wait_ns % XM_SECOND);
+		number = sigtimedwait(&set, &info, &wait);
 		now = now_ns();
 		if (run->settings.progress && now - shown_ns >= XM_SECOND) {
 			show_progress(run);
@@ -533,7 +547,7 @@ static void supervise(struct run *run)
 		    (number == SIGINT || number == SIGQUIT ||
 		     number == SIGWINCH || number == SIGCONT))
 			continue;
-		kill(run->pid, number);
+		stop_signal(&stop, number, now);
 	}
 	run->outcome.wall_s = (double)(now_ns() - run->started_ns) / 1e9;
 	end_all(run);

@@ -11,6 +11,7 @@ xm_shell_tests += \
 	tests/run/test_run_places.sh \
 	tests/run/test_run_raw.sh \
 	tests/run/test_run_signals.sh \
+	tests/run/test_run_stop.sh \
 	$(NULL)
 dist_noinst_SCRIPTS += \
 	tests/run/programs.sh \

@@ -1,0 +1,101 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Signals to `extmem run` itself: the program has them, its end is what they make
+# of it, and one that cannot end because it hangs in a page fault is killed.
+. "$XM_SRCDIR/tests/support/run.sh"
+
+ulimit -c 0
+frozen=
+stop() {
+	[ -z "$frozen" ] || kill -CONT $frozen 2>/dev/null
+	[ -z "${run-}" ] || kill -KILL "$run" 2>/dev/null
+	end
+}
+trap stop EXIT
+
+gone() {
+	! kill -0 "$run"
+}
+
+# usage: start [OPTION...]: a program at work; $run is the run. What a shell
+# starts in the background is deaf to SIGINT, unless env says otherwise.
+start() {
+	: >"$scratch/out"
+	EXTMEM_LOSS_TIMEOUT=600s env --default-signal=INT,QUIT "$extmem" run \
+		--local 4M --appliance "$address" "$@" -- $program \
+		>"$scratch/out" 2>"$scratch/err" &
+	run=$!
+	await grep -q "$begins" "$scratch/out"
+}
+
+# usage: ends: the run's status, in $status.
+ends() {
+	await gone || {
+		echo "extmem run does not end" >>"$scratch/err"
+		kill -KILL "$run"
+	}
+	status=0
+	wait "$run" || status=$?
+	run=
+}
+
+appliance 128M
+program="$XM_BUILDDIR/tests/run/run_program touch-forever 32"
+begins=touching
+for signal in HUP:129 INT:130 QUIT:131 TERM:143 USR1:138; do
+	start
+	kill -"${signal%:*}" "$run"
+	ends
+	[ "$status" -eq "${signal#*:}" ]
+	verdict "SIG${signal%:*}: the program has it, and the status is ${signal#*:}" $?
+done
+
+cat >"$scratch/heeds" <<'SCRIPT'
+trap 'exit 5' TERM
+echo begun
+while :; do sleep 0.1; done
+SCRIPT
+program="sh $scratch/heeds"
+begins=begun
+start
+kill "$run"
+ends
+[ "$status" -eq 5 ]
+verdict "SIGTERM: a program that handles it ends by itself" $?
+
+cat >"$scratch/deaf" <<'SCRIPT'
+trap '' TERM
+echo begun
+while :; do sleep 0.1; done
+SCRIPT
+program="sh $scratch/deaf"
+start --kill-after 300ms
+kill "$run"
+ends
+says 'did not end by SIGTERM' 137
+verdict "SIGTERM: a program that is deaf to it is killed after a while" $?
+
+# It waits for a page for ten minutes.
+program="$XM_BUILDDIR/tests/run/run_program touch-forever 32"
+begins=touching
+start --kill-after 300ms
+frozen=$(cat "/proc/$daemon/task/$daemon/children")
+kill -STOP $frozen
+kill "$run"
+ends
+says 'did not end by SIGTERM' 137
+verdict "SIGTERM: a program that hangs in a page fault is killed after a while" $?
+kill -CONT $frozen
+
+# How long it takes until the first has been seen is not known.
+ends_by_another() {
+	kill "$run"
+	gone
+}
+start --kill-after 0
+kill -STOP $frozen
+await ends_by_another
+ends
+says 'did not end by SIGTERM' 137
+verdict "SIGTERM: and by a second one at once" $?
+summary
