@@ -223,6 +223,8 @@ static void *run(void *unused)
 	thread_ours(true);
 	thread_begin();
 	for (;;) {
+		/* The kernel writes what is left of it. */
+		struct timespec most = { .tv_nsec = more ? 0 : 100000000 };
 		unsigned n = atomic_load(&connection_count);
 
 		for (unsigned i = 0; i < n; i++)
@@ -230,8 +232,7 @@ static void *run(void *unused)
 				.fd = connections[i].fd, .events = POLLIN
 			};
 		polled[0] = (struct pollfd){ .fd = wake_fd, .events = POLLIN };
-		shim_raw(SYS_poll, (long)polled, n + 1, more ? 0 : 100, 0, 0,
-			 0);
+		shim_raw(SYS_ppoll, (long)polled, n + 1, (long)&most, 0, 0, 0);
 		more = false;
 		if ((polled[0].revents & POLLIN) != 0)
 			shim_raw(SYS_read, wake_fd, (long)&count,

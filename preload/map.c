@@ -20,6 +20,10 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
+#ifndef MAP_32BIT /* of x86-64 alone */
+#define MAP_32BIT 0
+#endif
+
 #define LOCAL_FLAGS                                                           \
 	(MAP_SHARED | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB | MAP_LOCKED |  \
 	 MAP_32BIT | MAP_FIXED | MAP_FIXED_NOREPLACE)
