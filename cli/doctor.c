@@ -114,6 +114,9 @@ static void try_userfaultfd(struct findings *f)
 	struct finding *finding;
 
 	extmem_capabilities(&capabilities);
+	find_out(f, "pages", sysconf(_SC_PAGESIZE) == (long)XM_PAGE ? FINE : MISSING,
+		 "of %ld bytes; extmem is built for %llu",
+		 sysconf(_SC_PAGESIZE), (unsigned long long)XM_PAGE);
 	find_out(f, "/dev/userfaultfd", capabilities.device ? FINE : LIMITED, "%s",
 		 capabilities.device ? "can be opened"
 		 : device     ? "is there, and not for this user"
