@@ -16,6 +16,7 @@ include tests/run/local.mk
 include tests/shell/local.mk
 include tests/fuzz/local.mk
 include tests/house/local.mk
+include tests/kernels/local.mk
 
 if HAVE_CUNIT
 check_PROGRAMS += $(xm_tests)
@@ -104,7 +105,7 @@ lint:
 
 CLEANFILES += tests/unit/*.valgrind.log
 clean-local:
-	rm -rf bench-report bench-peers
-	rm -rf build-asan build-ubsan build-tsan build-coverage build-fuzz build-sim-*
+	rm -rf bench-report bench-peers kernels
+	rm -rf build-asan build-ubsan build-tsan build-arm64 build-coverage build-fuzz build-sim-*
 
 .PHONY: check-asan check-ubsan check-tsan check-valgrind coverage lint
