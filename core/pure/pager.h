@@ -1,65 +1,69 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The pager: which pages are here, dirty, on their way; whom to evict, what
- * to prefetch. A pure machine: one event in, its effects out, in the order in
- * which they must be carried out.
+ * The pager: decides which remote pages are present in local memory, which of them are
+ * dirty, which are on their way, which is evicted next and which is read ahead.
+ *
+ * It is a pure machine. The owner (core/engine) sends one event to xm_pager_step() and
+ * carries out the effects that it returns, in their order; the end of a read or write
+ * is an event again. The pager itself moves no byte.
  *
  *	page:	ABSENT -> FETCHING -> CLEAN <-> DIRTY -> ABSENT
- *		ABSENT <-> GUARDED	explicit I/O holds it
- *		any -> POISONED		its region is lost
+ *		ABSENT <-> IO_LOCKED	explicit I/O moves its bytes
+ *		any -> POISONED		its bytes cannot be had any more
  *
- * and beside the state two facts: STORING, a write-back buffer still has bytes of
- * this page that the remote side has not acknowledged; WRITTEN, the remote memory
- * holds the page's contents (else it is fresh, and reads as zero without a
- * transfer). A table of zero bytes is a table of absent, fresh pages.
+ * Two more facts are kept of a page. STORING: a write-back buffer holds bytes of it
+ * that the remote side has not acknowledged. WRITTEN: the remote memory holds its
+ * contents; a page that is not WRITTEN is fresh, and reads as zero without a transfer.
+ * A page table of zero bytes is a table of absent, fresh pages.
  *
- * How bytes are kept safe. A dirty page leaves in this order: protect (no
- * store can reach it), copy into a write-back buffer, drop, and only the remote side's
- * acknowledgement frees the write-back buffer. Until then a fault on the page is served
- * from the write-back buffer. A failed store keeps its write-back buffer and is tried again. At most one
- * store per page is under way, so that no older one can land on a newer.
+ * Memory. Page contents are in two places: in the mapping, at most frames_max pages at
+ * once, and in the staging area, which is
  *
- * How reads run ahead. A miss that continues a stream (sequential, up or
- * down, or with a stride that most misses of late have kept) fetches a window
- * that doubles with each success up to window_max, halves when it was for
- * nothing, and is followed by the next two while it is used. A fetched window
- * waits in its fetch buffer of the staging area and is installed whole by the first touch. So
- * reading ahead costs no frame, and never more than the staging area.
+ *	fetch_buffers * window_max pages	reads arrive here
+ *	+ writeback_buffers pages		copies of dirty pages, until acknowledged
  *
- * What is read ahead and wasted. A window that nobody touches is overwritten
- * unseen, and all of it was wasted; so were the pages before the first that is
- * touched. Which of those behind it are nobody tells: all are held to be used when the touch after that is
- * of the very page behind it, and all wasted when it is not, or does not come
- * before XM_PAGER_WINDOWS others. The page behind is a sample of the window:
- * where a share of the pages is touched, about that share of the windows is
- * proven. So that a stride does not hit that page each time, one window in
- * eight ends early, at random. A page used or missed earns one page of credit,
- * one wasted costs one; at most XM_PAGER_CREDIT are kept, and the less is left
- * the shorter are the windows; without any a miss brings one page. So, counted
- * like this, whatever is touched:
+ * Example: frames_max 4,096, 16 fetch buffers of 64 pages and 256 write-back buffers
+ * are 4,096 + 1,024 + 256 pages, 21 MiB. A page of the staging area is named by its
+ * index there (staging_index): fetch buffer 2 begins at 128, write-back buffer 0 at
+ * 1,024. The pager's own tables take 8 bytes for each remote page and 24 for each
+ * frame.
  *
- *	wasted <= used + XM_PAGER_CREDIT + stage + XM_PAGER_WINDOWS windows
+ * A fault. The owner sends FAULT and, as long as the verdict is WAIT, sends it again
+ * after the next completion; so the pager need not know threads, and no wake-up can be
+ * lost. Example, a read of page 7, which is WRITTEN and absent:
  *
- * The true number is within an eighth of the pages used, and such a constant,
- * of the one counted (tests/unit/test_pager_ahead.c asks many patterns): too many are
- * counted where runs end within a window, or more than XM_PAGER_WINDOWS streams
- * take turns, or threads of one stream overtake each other; too few where
- * touches are dense but not complete. What XM_PAGER_WILLNEED asked for is counted
- * only if it is overwritten in the staging area.
+ *	FAULT 7			-> FETCH 7 into staging_index 0; WAIT
+ *	FETCHED 0, status 0	-> nothing to do
+ *	FAULT 7, again		-> INSTALL 7 from 0, protected; DONE
+ *	FAULT 7, write		-> UNPROTECT 7; DONE
  *
- * Reclaim is CLOCK or 2Q, by faults alone: user space has no referenced bit.
+ * Writing back. A dirty page is evicted by PROTECT (no store can reach it any more), COPY
+ * into a write-back buffer, STORE, DROP. The buffer is free when the remote side has
+ * acknowledged the store; until then a fault on the page is served from it. A failed
+ * store keeps its buffer and is posted again at the next TICK. Of one page at most one
+ * store is under way, so that an older one cannot overwrite a newer one.
  *
- * Reading and then writing a page costs two faults, unless the first installs
- * it writable; then it must be stored, written to or not. Which is better is
- * predicted by block of pages, from what came of those installed for reading.
+ * Reading ahead. A fault that continues a stream (up, down, or by a stride) fetches a
+ * window of pages. The window doubles with each success, up to window_max, and halves
+ * with each failure; from 4 pages on, two more windows are fetched ahead. What has
+ * arrived waits in its fetch buffer, and the first touch installs the whole window. So
+ * reading ahead evicts nothing, and takes no more memory than the staging area.
+ * pager_stream.c has the details. Pages read for nothing are bounded, whatever the
+ * program does: by the pages used and a constant (pager_ledger.c).
  *
- * Bounds: frames_max + staging pages is all the local memory page contents ever
- * take. A step returns at most XM_PAGER_EFFECTS effects; a range event that
- * has more to do says so by its verdict, and is sent again from `next`.
+ * Reclaim is CLOCK or 2Q (pager_frame.c). Whether a page that is read will be written too
+ * is predicted (pager_predict.c), since to install it writable saves the second fault.
  *
- * It deliberately does not: know regions, peers or addresses; wake threads (a
- * fault is sent again until its verdict is not WAIT, which loses no wake-up);
- * allocate.
+ * Bounds. A step returns at most XM_PAGER_EFFECTS effects. An event for a long range that
+ * has more to do is answered MORE and a page `next`, from which it is sent again.
+ *
+ * Errors. There are none: an event out of the table, or that contradicts the state of
+ * a page, is a broken promise of the caller's and fails an XM_ASSERT.
+ *
+ * Threads: one at a time for each pager. It never allocates; the owner hands it its
+ * memory once, and keeps it until the pager is not used any more.
+ *
+ * It knows nothing of regions, appliances or addresses; it wakes no thread.
  *
  * Floor: ground.
  */
@@ -70,25 +74,26 @@
 #include "common/rand.h"
 #include "core/pure/trace.h"
 
-#define XM_PAGER_EFFECTS 640
-#define XM_PAGER_WINDOW_MAX 64
-#define XM_PAGER_BATCH 32 /* neighbours stored by one write, most */
-#define XM_PAGER_SCATTER_MAX 8 /* and pages that are not neighbours */
-#define XM_PAGER_STREAMS 8
-#define XM_PAGER_WINDOWS 16
-#define XM_PAGER_MISSED 16
-#define XM_PAGER_PREDICTIONS 1024
-#define XM_PAGER_CREDIT 512 /* pages read ahead and wasted beyond those used */
+#define XM_PAGER_EFFECTS 640	   /* of one step, at most */
+#define XM_PAGER_WINDOW_MAX 64	   /* pages fetched or installed by one effect */
+#define XM_PAGER_BATCH 32	   /* neighbours stored by one write, at most */
+#define XM_PAGER_SCATTER_MAX 8	   /* pages that lie apart, stored by one write */
+#define XM_PAGER_STREAMS 8	   /* sequences of faults that are followed */
+#define XM_PAGER_WINDOWS 16	   /* installed windows not yet known to be used */
+#define XM_PAGER_MISSED 16	   /* last misses, from which strides are found */
+#define XM_PAGER_PREDICTIONS 1024  /* counters of blocks written to */
+#define XM_PAGER_CREDIT 512	   /* pages that may be read ahead for nothing */
 #define XM_PAGER_WRITEBACK_BUFFERS_MAX 4096
 #define XM_PAGER_FETCH_BUFFERS_MAX 64
 
 enum xm_page_state {
 	XM_PAGE_ABSENT = 0,
-	XM_PAGE_FETCHING,
-	XM_PAGE_CLEAN, /* here, protected, equal to the remote memory or a write-back buffer */
-	XM_PAGE_DIRTY, /* here, stores go through */
-	XM_PAGE_IO_LOCKED,
-	XM_PAGE_POISONED,
+	XM_PAGE_FETCHING,  /* a fetch buffer has it, or will when its read ends */
+	XM_PAGE_CLEAN,	   /* present, protected; equals the remote memory, or a
+			    * write-back buffer */
+	XM_PAGE_DIRTY,	   /* present and writable */
+	XM_PAGE_IO_LOCKED, /* absent; explicit I/O is moving its bytes */
+	XM_PAGE_POISONED,  /* a touch is SIGBUS */
 };
 
 /* One entry of the page table: eight bytes for each remote page. */
@@ -102,39 +107,65 @@ struct xm_page {
 #define XM_PAGE_FLAGS 0xfffU
 _Static_assert(sizeof(struct xm_page) == 8, "the page table is 8 bytes a page");
 
+/* --- events ------------------------------------------------------------------------ */
+
+/* Members that are not named are not looked at. A range is [page, limit). */
 enum xm_pager_event_kind {
-	/* A thread touched a page: page, write, reach, limit. DONE: let it
-	 * try again; WAIT: send the event again after the next completion;
-	 * LOST: it can not be had. `again` when it is not the first time. */
+	/* A thread touched the page; it waits. {page, write, floor, limit, unit, reach,
+	 * again}. DONE: let it repeat its instruction. WAIT. LOST: it cannot be had. */
 	XM_PAGER_FAULT = 1,
-	XM_PAGER_FETCHED, /* staging_index, status: of a FETCH effect */
-	XM_PAGER_STORED,  /* staging_index, count, status: of a STORE effect */
-	/* Range events: page, limit (end), answered by verdict and next. */
-	XM_PAGER_FLUSH,	  /* begin to store what is dirty; seq returned */
-	XM_PAGER_FLUSHED, /* are the stores up to seq in this range done? */
-	XM_PAGER_EVICT,	  /* store, and let go */
-	XM_PAGER_DISCARD, /* contents not needed: fresh from now on */
-	XM_PAGER_MARK_BACKED,	  /* the remote memory was written without us */
-	XM_PAGER_FORGET,  /* the range gets another meaning: all to zero */
-	XM_PAGER_ADVISE,  /* advice */
-	XM_PAGER_WILLNEED, /* floor, reach: fetched while there is room */
-	/* Explicit I/O on pages: takes a run of absent ones, so that no fault
-	 * meets bytes half way. DONE: [page, next) is guarded. HERE: page is
-	 * present (use the mapping). FRESH: [page, next) reads as zero; for
-	 * write, only pages wholly overwritten may be guarded (`whole`). */
+
+	/* A FETCH has ended. {staging_index of the effect, status} */
+	XM_PAGER_FETCHED,
+	/* A STORE, or `count` pages of it from staging_index on, has ended.
+	 * {staging_index, count, status} */
+	XM_PAGER_STORED,
+
+	/* The range is to be stored. DONE: all stores are posted; `seq` is the number to
+	 * ask FLUSHED with. MORE. WAIT. LOST: a page of the range is. {page, limit} */
+	XM_PAGER_FLUSH,
+	/* Have the stores of the range up to number seq ended? {page, limit, seq}
+	 * DONE, WAIT. */
+	XM_PAGER_FLUSHED,
+	/* Like FLUSH; pages that are not pinned also become absent. */
+	XM_PAGER_EVICT,
+
+	/* {page, limit}; DONE, MORE, WAIT. */
+	XM_PAGER_DISCARD,     /* the contents are not needed: fresh from now on */
+	XM_PAGER_MARK_BACKED, /* the remote memory was written by another way */
+	XM_PAGER_FORGET,      /* the range is for other memory: all facts to zero */
+	XM_PAGER_LOST,	      /* its remote memory is gone for good */
+
+	/* {page, limit, advice}; DONE, MORE. */
+	XM_PAGER_ADVISE,
+	/* Fetch the range as far as there is room. The owner sends it from `next` on until
+	 * DONE. {page, limit, floor: where the range began, unit, reach} */
+	XM_PAGER_WILLNEED,
+
+	/* Explicit I/O begins: keeps faults away from a run of absent pages, so that none
+	 * sees bytes half moved. {page, limit, whole: a write of whole pages}
+	 * DONE: [page, next) is locked. PRESENT: the page is; use the mapping. FRESH:
+	 * [page, next) reads as zero, and is not locked. WAIT. LOST. */
 	XM_PAGER_IO_LOCK,
-	XM_PAGER_IO_UNLOCK, /* page, limit; write: the remote memory has it now */
-	XM_PAGER_PIN,	  /* page is present and stays; write: and writable */
-	XM_PAGER_UNPIN,	  /* page */
-	XM_PAGER_LOST,	  /* range: its remote memory is gone for good */
-	XM_PAGER_REFUSED, /* the mapper would not install: page, limit */
-	XM_PAGER_TICK,	  /* try failed stores again */
+	/* It has ended. {page, limit, write: the remote memory has contents now} */
+	XM_PAGER_IO_UNLOCK,
+
+	/* The page stays present until UNPIN, for each PIN one; with `write` also
+	 * writable. {page, write} DONE. WAIT: touch it first. FULL. */
+	XM_PAGER_PIN,
+	XM_PAGER_UNPIN,
+
+	/* The mapper would not install these pages: they are poisoned. {page, limit} */
+	XM_PAGER_REFUSED,
+	/* Failed stores are posted again. */
+	XM_PAGER_TICK,
 };
 
+/* Can the remote memory of a page be reached? */
 enum xm_reach {
 	XM_REACH_UP,
-	XM_REACH_DOWN, /* for the moment */
-	XM_REACH_LOST, /* for longer than anyone shall wait */
+	XM_REACH_DOWN, /* not now: a fault waits */
+	XM_REACH_LOST, /* not for longer than the user will wait: a fault ends */
 };
 
 enum xm_advice {
@@ -147,8 +178,8 @@ struct xm_pager_event {
 	enum xm_pager_event_kind kind;
 	uint64_t now_ns;
 	uint64_t page;
-	/* FAULT: runs stay in [floor, limit). WILLNEED: what lies there and
-	 * has arrived may be installed. */
+	/* FAULT: what the page's run and its stream may touch is [floor, limit), for
+	 * example its region's part of the table. */
 	uint64_t floor;
 	uint64_t limit;
 	/* FAULT, WILLNEED: a power of two of pages, or 0 for none. No FETCH crosses a
@@ -158,84 +189,97 @@ struct xm_pager_event {
 	uint64_t unit;
 	uint64_t seq;
 	uint32_t staging_index, count;
-	int status;
+	int status; /* 0, or -errno: the bytes did not move, or it is not known */
 	enum xm_reach reach;
 	enum xm_advice advice;
 	bool write, whole;
-	bool again; /* the same event was sent before, and had to wait */
+	bool again; /* this event was sent before, and had to wait */
 };
+
+/* --- what a step returns ------------------------------------------------------------- */
 
 enum xm_verdict {
 	XM_VERDICT_DONE,
-	XM_VERDICT_WAIT, /* for a completion; then the same event again */
-	XM_VERDICT_MORE, /* go on from `next`, at once */
-	XM_VERDICT_LOST,
+	XM_VERDICT_WAIT, /* send it again after a completion; a range from `next` */
+	XM_VERDICT_MORE, /* send it again from `next`, at once */
+	XM_VERDICT_LOST, /* the page cannot be had */
 	XM_VERDICT_PRESENT,
 	XM_VERDICT_FRESH,
-	XM_VERDICT_FULL, /* PIN: no more can be pinned */
+	XM_VERDICT_FULL, /* PIN: pins_max frames are pinned, or this one too often */
 };
 
+/* `count` pages from `page` on; in the staging area from staging_index on. */
 enum xm_pager_effect_kind {
-	XM_FETCH = 1, /* read far [page, +count) into the staging area at staging_index */
-	XM_STORE,     /* write the staging area at staging_index to far [page, +count) */
-	XM_INSTALL,   /* the staging area at staging_index, or zeros; protect or not */
-	XM_PROTECT,
+	XM_FETCH = 1, /* read the remote pages into the staging area */
+	XM_STORE,     /* write the staging area to the remote pages */
+	XM_INSTALL,   /* map the staging area's bytes, or zeros; protected or not */
+	XM_PROTECT,   /* a store to the pages faults from now on */
 	XM_UNPROTECT,
-	XM_COPY, /* the pages into the staging area at staging_index */
-	XM_DROP,
-	XM_POISON,
+	XM_COPY,   /* copy the mapped pages into the staging area */
+	XM_DROP,   /* unmap them: a touch faults from now on */
+	XM_POISON, /* a touch is SIGBUS from now on */
 };
 
-#define XM_STAGING_ZERO UINT32_MAX /* INSTALL: zeros, no write-back buffer */
+#define XM_STAGING_ZERO UINT32_MAX /* staging_index of an INSTALL of zeros */
 
 struct xm_pager_effect {
 	uint8_t kind;
 	bool protect : 1;
-	bool scattered : 1; /* STORE: each page as xm_pager_staged_page() says */
-	uint16_t count;	    /* pages, 1 .. XM_PAGER_WINDOW_MAX */
-	uint32_t staging_index;	/* in the staging area, in pages */
+	bool scattered : 1; /* STORE: the pages lie apart, see xm_pager_staged_page() */
+	uint16_t count;	    /* 1 .. XM_PAGER_WINDOW_MAX */
+	uint32_t staging_index;
 	uint64_t page;
 };
 
 struct xm_pager_effects {
 	enum xm_verdict verdict;
-	uint64_t next;
+	uint64_t next; /* of a range: all before it is done */
 	uint64_t seq;
 	uint32_t count;
 	struct xm_pager_effect list[XM_PAGER_EFFECTS];
 };
 
-/* Who leaves first; pager_frame.c says how. */
+/* --- the pager ------------------------------------------------------------------------- */
+
+/* Which page is evicted first; see pager_frame.c. */
 enum xm_reclaim {
 	XM_RECLAIM_CLOCK,
 	XM_RECLAIM_2Q,
 };
 
 struct xm_pager_options {
-	uint64_t pages_max;  /* size of the page table, < 2^40 */
-	uint32_t frames_max; /* pages present at once, >= 2 * window_max */
-	uint32_t frames_room; /* as many at least fit in the memory given */
-	uint32_t window_max; /* pages, a power of two, <= WINDOW_MAX */
-	uint32_t fetch_buffers;	/* fetch buffers of window_max pages, >= 2 */
-	uint32_t writeback_buffers;     /* write-back buffers of one page, >= 2 */
-	uint32_t pins_max;   /* frames pinned at once, < frames_max */
-	uint32_t scatter;    /* pages apart in one write, 1 .. SCATTER_MAX */
+	uint64_t pages_max;	    /* size of the page table, < 2^40 */
+	uint32_t frames_max;	    /* pages present at once, >= 2; better 2 * window_max */
+	uint32_t frames_room;	    /* xm_pager_raise() may go so far; 0: no further */
+	uint32_t window_max;	    /* pages, a power of two, <= XM_PAGER_WINDOW_MAX */
+	uint32_t fetch_buffers;	    /* of window_max pages, 2 .. FETCH_BUFFERS_MAX */
+	uint32_t writeback_buffers; /* of one page, 2 .. WRITEBACK_BUFFERS_MAX */
+	uint32_t pins_max;	    /* frames pinned at once, < frames_max */
+	uint32_t scatter; /* pages that lie apart in one write, 1 .. SCATTER_MAX */
 	enum xm_reclaim reclaim;
 };
 
+/* Since the pager was initialised; pages unless another unit is named. */
 struct xm_pager_counters {
-	uint64_t faults, faults_write, misses, zero_fills;
-	uint64_t pages_read, pages_written, evictions;
-	uint64_t prefetched, prefetched_wasted, rescued, pages_lost;
-	uint64_t frames_peak;
-	uint64_t refaults; /* pages that came back soon after they had left */
+	uint64_t faults;	/* events, not counted again when sent again */
+	uint64_t faults_write;	/* of these: stores to present, protected pages */
+	uint64_t misses;	/* of these: such that had to wait */
+	uint64_t zero_fills;	/* installed fresh */
+	uint64_t pages_read, pages_written;
+	uint64_t evictions;
+	uint64_t prefetched;	/* read while no thread waited for them */
+	uint64_t prefetched_wasted; /* of these, and of windows: not used */
+	uint64_t rescued;	/* installed from a write-back buffer */
+	uint64_t pages_lost;	/* poisoned */
+	uint64_t frames_peak;	/* the most present at once */
+	uint64_t refaults;	/* came back soon after they were evicted */
 };
 
 struct xm_frame {
 	uint64_t page;
 	uint32_t next, previous; /* in its queue; next: of the free ones */
 	uint16_t pins;
-	uint8_t pins_write;
+	uint8_t pins_write; /* one of the pins is for writing */
 	uint8_t queue;
 };
 
@@ -244,41 +288,42 @@ struct xm_queue {
 };
 
 struct xm_fetch_buffer {
-	uint64_t page;
+	uint64_t page; /* its run is [page, page + count) */
 	uint16_t count;
-	uint16_t own;	/* pages of it that were not here when it was posted */
-	uint8_t state;	 /* free, flying, arrived */
+	uint16_t own;	 /* pages of it that were absent when it was posted */
+	uint8_t state;	 /* FETCH_FREE, FETCH_IN_FLIGHT, FETCH_ARRIVED */
 	uint8_t backward;
-	uint8_t stream; /* that it was read for; XM_PAGER_STREAMS: none */
-	uint16_t demand; /* pages of it that somebody waited for */
-	uint64_t used;	 /* order of use, for taking back the oldest */
+	uint8_t stream;	 /* that it was read for; XM_PAGER_STREAMS: for none */
+	uint16_t demand; /* pages of it that a thread waited for */
+	uint64_t used;	 /* when it was posted, as a number of xm_pager.order */
 };
 
 struct xm_writeback_buffer {
 	uint64_t page;
-	uint64_t seq;
-	uint8_t state; /* free, flying, failed */
+	uint64_t seq;  /* of its store */
+	uint8_t state; /* WRITEBACK_FREE, WRITEBACK_IN_FLIGHT, WRITEBACK_FAILED */
 };
 
 struct xm_stream {
-	uint64_t first; /* of the last window */
-	uint64_t next;	/* the page whose miss continues it */
+	uint64_t first; /* page of the last window */
+	uint64_t next;	/* the page whose fault continues the stream */
 	uint64_t edge;	/* the page that is read ahead next */
-	uint64_t used;
-	int64_t step; /* in pages; not 0 */
-	uint32_t window;
-	uint32_t cut;	   /* by so much the next ones are shorter */
-	bool proven;	   /* the last was come into at its first page */
+	uint64_t used;	/* when it last went on, as a number of xm_pager.order */
+	int64_t step;	/* in pages; not 0 */
+	uint32_t window; /* pages fetched at once */
+	uint32_t cut;	 /* by so many pages the next windows are shorter */
+	bool proven;	 /* the last window was entered where it was expected */
 };
 
-/* Of which one page was touched: a touch of `next` proves that the others were
- * too. */
+/* A window of which one page was touched: a fault on `next` will prove that the others
+ * were used too. See pager_ledger.c. */
 struct xm_window {
 	uint64_t page, next;
-	uint16_t others; /* 0: there is none */
-	int8_t step;
+	uint16_t others; /* pages; 0: no window */
+	int8_t step;	 /* 1 or -1 */
 };
 
+/* The owner may read `options`, `counters` and `pages`, and set `trace`. */
 struct xm_pager {
 	struct xm_pager_options options;
 	struct xm_pager_counters counters;
@@ -289,45 +334,45 @@ struct xm_pager {
 	struct xm_stream streams[XM_PAGER_STREAMS];
 	struct xm_window windows[XM_PAGER_WINDOWS];
 	uint32_t windows_recorded; /* ever; modulo XM_PAGER_WINDOWS the next one */
-	struct xm_queue queues[3]; /* of the last the pinned */
+	struct xm_queue queues[3]; /* COLD, HOT, PINNED */
 	uint32_t frames_used, frames_fresh, frame_free;
-	uint32_t evicted; /* pages that have left, ever; never 0 */
-	int32_t cold_more; /* frames that COLD may keep beyond its share */
-	uint32_t left[2];  /* of late, from COLD and from HOT */
+	uint32_t evicted;  /* pages that were evicted, ever; never 0 */
+	int32_t cold_more; /* frames that COLD may keep beyond its first share */
+	uint32_t left[2];  /* pages evicted lately, from COLD and from HOT */
 	uint32_t writeback_used, writeback_failed, writeback_cursor;
-	uint32_t pinned;
-	uint64_t missed[XM_PAGER_MISSED]; /* that continued no stream */
+	uint32_t pinned;		  /* frames */
+	uint64_t missed[XM_PAGER_MISSED]; /* pages whose miss continued no stream */
 	uint32_t misses;		  /* of those, ever */
 	int32_t credit;			  /* for reading ahead, in pages */
 	struct xm_rand rand;		  /* where windows end */
-	/* Of what is installed for reading in a block, is most written to? */
 	uint8_t write_predictions[XM_PAGER_PREDICTIONS];
 	uint32_t predictions;
-	uint64_t seq, order;
-	uint64_t now_ns;	/* of the event under way */
-	bool again;		/* likewise */
-	struct xm_trace *trace; /* NULL at first; the owner may set it */
+	uint64_t seq;	 /* of the last store posted */
+	uint64_t order;	 /* of the last fetch or step of a stream */
+	uint64_t now_ns; /* of the event under way */
+	bool again;	 /* likewise */
+	struct xm_trace *trace; /* NULL at first */
 };
 
-/* Bytes of memory that init wants, aligned to 16; zeroed, and may be lazily
- * backed: init touches little of it. */
+/* Bytes that xm_pager_init() wants, aligned to 16 and zeroed; they may be backed
+ * lazily, since init touches little of them. */
 size_t xm_pager_memory_size(const struct xm_pager_options *);
 void xm_pager_init(struct xm_pager *, const struct xm_pager_options *,
 		   void *memory);
 void xm_pager_step(struct xm_pager *, const struct xm_pager_event *,
 		   struct xm_pager_effects *ret);
 
-/* From now on so many frames, as many as before or more; up to frames_room. */
+/* Raises frames_max, to at most frames_room; half of the new frames may be pinned. */
 void xm_pager_raise(struct xm_pager *, uint32_t frames_max);
 
 /* The page whose bytes a STORE takes from this page of the staging area. */
 uint64_t xm_pager_staged_page(const struct xm_pager *, uint32_t staging_index);
 
-/* Pages of local memory beside the frames: fetch buffers, then write-back buffers. */
+/* Pages of the staging area: fetch buffers, then write-back buffers. */
 uint32_t xm_pager_staging_pages(const struct xm_pager_options *);
 
-/* For oracles and tests: asks every invariant that can be asked of the
- * machine alone; returns NULL or the broken one in words. Slow. */
+/* For oracles and tests: checks every invariant that concerns the pager alone. Returns
+ * NULL, or the broken one in words. Slow. */
 const char *xm_pager_check(const struct xm_pager *);
 
 #endif
