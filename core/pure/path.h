@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The path: one lane's one-sided connection to one appliance. A pure machine
- * that decides when to ask for a ticket, when to connect, when a connection
- * that says nothing is hung, and when waiting for it has an end.
+ * The path: one lane's one-sided connection to one appliance. A pure machine that
+ * decides when to ask for a ticket, when to connect, when a silent connection counts as
+ * hung, and when faults stop waiting for it.
  *
- *	DOWN -> ASKED -> CONNECTING -> UP -> DOWN
+ *	DOWN -> ASKED (for a ticket) -> CONNECTING -> UP -> DOWN
  *
- * No provider reports a hung or partitioned peer, so the oldest operation
- * outstanding is the heartbeat: one that has not completed for hang_ns means
- * that the path is down since that operation was posted. While it is down it
- * is tried again every retry_ns, for ever; but from loss_ns on it counts as
- * out of reach, and those who wait hear so. Silence may end; a death is a
- * death: where the appliance's host says that nobody listens there any more
- * (`gone`), gone_ns is patience enough, for one that is being restarted.
+ * Heartbeat. No libfabric provider reports a peer that hangs or is partitioned away, so
+ * the path watches the oldest operation outstanding. If it has not completed for
+ * hang_ns, the path is disconnected, and counts as down since this operation was
+ * posted.
  *
- * Times are engine time, which a pause of our own process does not advance
- * (engine.h): who was stopped does not declare others dead.
+ * Reach. While the path is down it is tried again every retry_ns, without end. Until
+ * it has been down for loss_ns, faults wait (XM_REACH_DOWN); after that they end
+ * (XM_REACH_LOST), and what they needed counts as out of reach until the path is up
+ * again. If the appliance's host says that nobody listens at its address (`gone`), the
+ * process has died, so faults wait only gone_ns, which is long enough for a restart.
  *
- * Floor: ground.
+ * Example, loss_ns 5 s: hang_ns is 750 ms. An operation posted at 10.0 s does not
+ * complete. At 10.75 s the path goes down, since 10.0 s. A fault at 12 s waits. At
+ * 15.0 s the reach is LOST and the fault ends. At 60 s the appliance is back, the path
+ * comes up, and the next fault is served.
+ *
+ * Times are engine time (engine.h), which stands still while our own process is
+ * stopped: a client that was stopped for 10 s does not declare its appliances dead.
+ *
+ * One thread at a time, that of the lane. Floor: ground.
  */
 #ifndef XM_PATH_H
 #define XM_PATH_H
@@ -26,9 +34,9 @@
 #include "core/pure/pager.h"
 #include "core/pure/trace.h"
 
-#define XM_PATH_HANG (750 * XM_MS) /* at most; half of loss_ns if less */
-#define XM_PATH_GONE XM_SECOND
-#define XM_PATH_ATTEMPT (2 * XM_SECOND) /* for a ticket; to connect */
+#define XM_PATH_HANG (750 * XM_MS)	/* hang_ns; half of loss_ns if that is less */
+#define XM_PATH_GONE XM_SECOND		/* gone_ns */
+#define XM_PATH_ATTEMPT (2 * XM_SECOND) /* to get a ticket, and to connect */
 
 enum xm_path_state {
 	XM_PATH_DOWN,
@@ -43,19 +51,19 @@ enum xm_path_event_kind {
 	XM_PATH_REFUSED, /* no ticket, or connect() failed at once */
 	XM_PATH_CAME_UP,
 	XM_PATH_WENT_DOWN,
-	XM_PATH_FENCED, /* an access was refused: the key is not ours now */
+	XM_PATH_FENCED, /* an access was refused: the key is not valid any more */
 };
 
 struct xm_path_event {
 	enum xm_path_event_kind kind;
 	uint64_t now_ns;
-	bool wanted;	    /* a segment lies there */
+	bool wanted;	    /* a segment lies at this appliance */
 	bool ready;	    /* the session can ask for a ticket */
 	bool gone;	    /* nobody listens at its address */
-	uint64_t oldest_ns; /* when the oldest operation was posted; NEVER */
+	uint64_t oldest_ns; /* when the oldest operation was posted; XM_NEVER: none */
 };
 
-/* What to do; any of them at once. */
+/* What to do; several at once, or none. */
 struct xm_path_effects {
 	bool ask, connect, disconnect;
 };
@@ -72,6 +80,7 @@ struct xm_path {
 	struct xm_trace *trace;	  /* NULL at first; the owner may set it */
 };
 
+/* It begins DOWN, as if it had gone down now. */
 void xm_path_init(struct xm_path *, uint64_t loss_ns, uint64_t now_ns);
 void xm_path_step(struct xm_path *, const struct xm_path_event *,
 		  struct xm_path_effects *ret);

@@ -1,22 +1,37 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The session: a client's dealings with one appliance's control process.
+ * The session: a client's messages to and from one appliance's control process. A pure
+ * machine; core/engine/control.c owns it and its stream.
  *
- *	AWAY -> GREETING -> READY -> AWAY
+ *	AWAY -> CONNECTING -> GREETING -> READY -> AWAY
  *
- * It greets, keeps the lease alive, carries requests to their answers or
- * their deadlines, and resumes as the same client when the stream broke.
- * When the appliance does not know us any more (it restarted, or our lease
- * ended) everything held there is lost: said once, and the next greeting is
- * a new client's.
+ * It greets the appliance (HELLO, WELCOME), keeps the client's lease alive (PING),
+ * sends requests and returns their answers, and connects again when the stream
+ * breaks. It then greets with the client number and secret of before, and so keeps
+ * the lease. If the appliance does not know the client any more, because it was
+ * restarted or the lease ended, everything held there is lost: the session reports
+ * IS_LOST once and greets as a new client.
  *
- * A request that was sent on a stream that broke ends with -ENOTCONN, its
- * outcome unknown; one that was not sent yet waits for the next stream. A
- * silent control process ends nothing here but requests, by their deadlines:
- * data does not go through it. What it grants to a ALLOC whose deadline has
- * passed is given back, else nobody would hold it and nobody could have it.
+ * A request ends once, in one of these ways:
  *
- * Floor: ground.
+ *	the appliance answers			status 0, and the answer
+ *	the appliance refuses			its code, for example -ENOSPC, and REFUSED
+ *	the stream breaks after it was sent	-ENOTCONN; its outcome is unknown
+ *	its deadline passes			-ETIMEDOUT
+ *	XM_SESSION_REQUESTS are under way	-EAGAIN, at once
+ *
+ * A request that was not sent when the stream broke waits for the next stream. If an
+ * ALLOC is answered after its deadline, the session frees the extent again, since
+ * nobody else knows of it.
+ *
+ * A control process that is silent does not affect data, which does not go through
+ * it: only requests end, by their deadlines.
+ *
+ * Example, with an appliance that is restarted after 5 s: READY; at 5 s DOWN, IS_AWAY;
+ * CONNECT again after 50 ms, 100 ms, ... 1 s; UP; HELLO with the old number; WELCOME with a
+ * new incarnation: IS_LOST, IS_READY.
+ *
+ * One thread at a time. Floor: ground.
  */
 #ifndef XM_SESSION_H
 #define XM_SESSION_H
@@ -25,7 +40,7 @@
 #include "core/pure/trace.h"
 #include "core/pure/wire.h"
 
-#define XM_SESSION_REQUESTS 32
+#define XM_SESSION_REQUESTS 32 /* at once; one more is answered -EAGAIN */
 #define XM_SESSION_SENDS (XM_SESSION_REQUESTS + 1)
 
 enum xm_session_state {
@@ -37,11 +52,11 @@ enum xm_session_state {
 
 enum xm_session_event_kind {
 	XM_SESSION_TICK = 1,
-	XM_SESSION_UP,	    /* the stream is there */
-	XM_SESSION_DOWN,    /* status */
+	XM_SESSION_UP,	    /* the stream is connected */
+	XM_SESSION_DOWN,    /* it is not, or not any more: status says why */
 	XM_SESSION_MESSAGE, /* message */
 	XM_SESSION_REQUEST, /* message, token, deadline_ns */
-	XM_SESSION_END,	    /* say BYE, hang up, stay away */
+	XM_SESSION_END,	    /* send BYE, disconnect, and do not connect again */
 };
 
 struct xm_session_event {
@@ -56,18 +71,18 @@ struct xm_session_event {
 enum xm_session_effect_kind {
 	XM_SESSION_CONNECT = 1,
 	XM_SESSION_DISCONNECT,
-	XM_SESSION_SEND,   /* requests[request].message, or `say` */
-	XM_SESSION_ANSWER, /* token, status; the event's message if 0 */
+	XM_SESSION_SEND,   /* message */
+	XM_SESSION_ANSWER, /* to request `token`: status; the event's message, or NULL */
 	XM_SESSION_IS_READY,
 	XM_SESSION_IS_AWAY, /* status: why */
-	XM_SESSION_IS_LOST, /* what was held there is gone */
+	XM_SESSION_IS_LOST, /* everything that was held there is gone */
 };
 
 struct xm_session_effect {
 	enum xm_session_effect_kind kind;
 	int status;
 	uint64_t token;
-	const struct xm_message *message; /* SEND: valid until next step */
+	const struct xm_message *message; /* SEND: valid until the next step */
 };
 
 struct xm_session_effects {
@@ -78,7 +93,7 @@ struct xm_session_effects {
 struct xm_session_request {
 	uint32_t number; /* 0: free */
 	bool sent;
-	bool abandoned; /* past its deadline; what it takes is given back */
+	bool abandoned; /* past its deadline: an extent granted is freed again */
 	uint64_t token;
 	uint64_t deadline_ns;
 	struct xm_message message;
@@ -86,14 +101,14 @@ struct xm_session_request {
 
 struct xm_session {
 	enum xm_session_state state;
-	struct xm_hello hello; /* as we greet; client and secret of WELCOME */
+	struct xm_hello hello; /* the next one; client and secret from WELCOME */
 	struct xm_welcome welcome;
 	struct xm_message say; /* HELLO, PING or BYE under way */
 	uint64_t deadline_ns;  /* of connecting and greeting */
 	uint64_t retry_at_ns, retry_ns;
 	uint64_t ping_at_ns;
 	uint64_t heard_ns; /* last message */
-	uint64_t due_ns;   /* no request's deadline is earlier */
+	uint64_t due_ns;   /* the earliest deadline of a request, or before it */
 	uint64_t timeout_ns;
 	uint64_t sent; /* messages */
 	uint32_t number;
@@ -104,7 +119,7 @@ struct xm_session {
 	struct xm_session_request requests[XM_SESSION_REQUESTS];
 };
 
-/* `hello` needs name, transport, library and flags. timeout_ns bounds one
+/* `hello` needs name, transport, library and flags; it is copied. timeout_ns bounds one
  * attempt to connect and greet. */
 void xm_session_init(struct xm_session *, const struct xm_hello *,
 		     uint64_t timeout_ns);

@@ -1,12 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every trace point of extmem, listed once; a ring of records; their text.
+ * The trace: all trace points of extmem, a ring of records, and their text.
  *
- * The machines record decisions as small binary records; whoever owns the
- * ring makes sentences of them, or none. The running hash over all records
- * is the simulator's witness that one seed gives one story.
+ * A machine records each decision as a binary record of 48 bytes. The owner of the ring
+ * may write the records as sentences, for example
  *
- * One thread at a time for each ring. Floor: ground.
+ *	pager.fetch: page 7 is fetched into buffer 2, 1 in all
+ *
+ * A hash runs over all records. The simulator compares it: two runs of one seed have
+ * taken the same decisions exactly if their hashes are equal.
+ *
+ * One thread at a time for each ring; the owner hands it its memory. Nothing fails.
+ * Floor: ground.
  */
 #ifndef XM_TRACE_H
 #define XM_TRACE_H
@@ -19,8 +24,8 @@
  *   (none)  decimal          hex    0x1f           bytes  64 KiB, 4097 B
  *   ns      1.5 ms           error  ENOSPC (28)    -- of a negative errno
  *   bool    yes or no        page  a page's state, in a word
- * Add points at the end of their room's block. A point is a decision taken
- * or a fact learned, not a line of code reached.
+ * Add a point at the end of its machine's block. A point is a decision taken or a
+ * fact learned, not a line of code reached.
  */
 #define XM_TRACE_POINTS(X)                                                    \
 	X(SESSION_CONNECTING, "session.connecting",                           \
@@ -217,8 +222,8 @@ struct xm_trace_record {
 struct xm_trace {
 	struct xm_trace_record *records;
 	uint64_t mask;	/* ring size - 1 */
-	uint64_t count; /* recorded since init, of which the ring has the last */
-	uint64_t hash;	/* over all of them */
+	uint64_t count; /* records since init; the ring has the last of them */
+	uint64_t hash;	/* over all records since init */
 };
 
 #define XM_TRACE_TEXT_SIZE 256 /* bytes; any sentence fits */
@@ -231,9 +236,9 @@ void xm_trace_init(struct xm_trace *, struct xm_trace_record *memory,
 void xm_trace_record(struct xm_trace *, uint64_t now_ns, enum xm_trace_id,
 		     uint64_t a, uint64_t b, uint64_t c, uint64_t d);
 
-/* The same; a NULL trace, which is what machines have outside of tests, takes
- * nothing and costs one branch. Unused fields are 0; negative errnos are
- * cast: (uint64_t)(int64_t)status. */
+/* The same, or nothing if the trace is NULL, as it is in production: that costs one
+ * branch. Fields that the sentence does not name are 0; a negative errno is cast,
+ * (uint64_t)(int64_t)status. */
 static inline void xm_trace_put(struct xm_trace *t, uint64_t now_ns,
 				enum xm_trace_id id, uint64_t a, uint64_t b,
 				uint64_t c, uint64_t d)
@@ -242,18 +247,18 @@ static inline void xm_trace_put(struct xm_trace *t, uint64_t now_ns,
 		xm_trace_record(t, now_ns, id, a, b, c, d);
 }
 
-/* The index-th record since init (from 0), or NULL when it is not in the ring
- * any more, or not yet. A sink keeps the index of the next one to write. */
+/* The index-th record since init, from 0; NULL if it is not in the ring any more, or not
+ * yet. A reader keeps the index of its next record. */
 const struct xm_trace_record *xm_trace_get(const struct xm_trace *,
 					   uint64_t index);
 
-/* "pager.fetch"; "?" for no point. */
+/* For example "pager.fetch"; "?" if there is no such point. */
 const char *xm_trace_name(uint64_t id);
 
-/* Writes "pager.fetch: page 7 is fetched into frame 2" (without the time) and
- * a NUL, cut to `size` (at least 1), and returns its length. */
+/* Writes the name, the sentence and a NUL, cut to `size` bytes (at least 1), without
+ * the time. Returns the length. */
 size_t xm_trace_text(const struct xm_trace_record *, char *buffer, size_t size);
-/* The same for a sentence of the caller's own, with up to four fields. */
+/* The same for a sentence of the caller's, with up to four fields. */
 size_t xm_trace_sentence(const char *sentence, const uint64_t fields[4],
 			 char *buffer, size_t size);
 
