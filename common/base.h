@@ -2,9 +2,11 @@
 /*
  * Sizes, assertions and small arithmetic that every room of extmem may use.
  *
- * Floor: ground.  Nothing here calls the operating system, except that a
- * broken assertion ends in xm_assert_failed(), which the program supplies
- * (core/skin/os.c in production, the simulator's world in simulation).
+ * Nothing here calls the operating system, with one exception: a broken assertion ends
+ * in xm_assert_failed(), which the program supplies (core/skin/os.c in production, the
+ * simulator in simulation).
+ *
+ * Floor: ground.
  */
 #ifndef XM_BASE_H
 #define XM_BASE_H
@@ -13,13 +15,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A promise of our own that did not hold; see HOUSE rules in HACKING.md.
- * Never compiled out. Not for peers' input and not for the world's refusals. */
+/* For promises of our own; if one is broken, the program ends. Never compiled out. Input
+ * of a peer and refusals of the system are not asserted but returned as -errno: see
+ * "Three kinds of wrong" in HACKING.md. */
 #define XM_ASSERT(condition)                                                  \
 	((condition) ? (void)0                                                \
 		     : xm_assert_failed(#condition, __FILE__, __LINE__))
 
-/* Prints the broken promise and ends the process. Defined by the skin. */
+/* Prints the broken promise and ends the process. Defined by the program. */
 _Noreturn void xm_assert_failed(const char *condition, const char *file,
 				int line);
 
@@ -31,7 +34,7 @@ _Noreturn void xm_assert_failed(const char *condition, const char *file,
 #define XM_KIB (UINT64_C(1) << 10)
 #define XM_MIB (UINT64_C(1) << 20)
 #define XM_GIB (UINT64_C(1) << 30)
-#define XM_PAGE UINT64_C(4096) /* of mappings */
+#define XM_PAGE UINT64_C(4096) /* bytes in a page of a mapping */
 
 /* All times are nanoseconds on a clock that never goes back. */
 #define XM_US UINT64_C(1000)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Carves a span of bytes into ranges and puts them together again.
+ * Divides a span of bytes into ranges, and merges ranges that are free again.
  *
  * Algorithm: address-ordered first fit. All ranges, taken and free, are the
  * nodes of one AVL tree in order of address (Adelson-Velsky and Landis 1962),
@@ -25,7 +25,7 @@
  *    ranges does better than half of this).
  *  - 96 bytes of memory per range, touched when first needed.
  *
- * It does not know who took what, and does not touch the span.
+ * It does not know whose a range is, and does not touch the span.
  *
  * Floor: ground.
  */

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Carves a span of bytes into ranges and puts them together again.
+ * Divides a span of bytes into ranges, and merges ranges that are free again.
  *
- * One allocator serves three times: an appliance's pool into extents, a
- * client's region into slabs, a client's address arena into regions. It
- * deals in offsets and never touches the span, which may be far away.
+ * One allocator has three uses: it divides an appliance's pool into extents, a client's
+ * region into slabs, and a client's address space into regions. It computes with
+ * offsets and never touches the span, which may be remote memory.
  *
- * A span is a multiple of the granule (a power of two), and so is every
- * range. Where several places fit, the lowest is chosen, so that the tail of
- * the span stays free and can be cut off. See extent.c for the algorithm and
- * its bounds.
+ * The size of a span is a multiple of the granule (a power of two), and so is the size
+ * of every range. A range is allocated at the lowest place where it fits, so that the
+ * end of the span stays free and can be cut off. extent.c has the algorithm and its
+ * bounds.
  *
- * One thread at a time. Floor: ground.
+ * Errors are -errno and change nothing. One thread at a time. Floor: ground.
  */
 #ifndef XM_EXTENT_H
 #define XM_EXTENT_H
@@ -40,12 +40,12 @@ struct xm_extent_range {
 };
 
 /* Bytes of memory needed for at most `ranges_max` (1 .. 2^30) ranges taken at
- * once. The memory need not be cleared, is not touched before it is needed,
- * is aligned to 8 bytes, and outlives the extent. */
+ * once. The memory is aligned to 8 bytes and outlives the struct; it need not be
+ * cleared, and is not touched before it is needed. */
 size_t xm_extent_memory_size(uint32_t ranges_max);
 
 /* All of [0, size) is free. `size` is a multiple of the granule and may be 0.
- * Ends by forgetting the memory; there is no close. */
+ * There is no close: the caller frees the memory. */
 void xm_extent_init(struct xm_extent *, uint64_t size, uint64_t granule,
 		    uint32_t ranges_max, void *memory);
 
@@ -61,20 +61,20 @@ int xm_extent_take(struct xm_extent *, uint64_t size, uint64_t alignment,
  * -ENOSPC: ranges_max. */
 int xm_extent_take_at(struct xm_extent *, uint64_t offset, uint64_t size);
 
-/* Gives back the range that begins at `offset`. ret_size may be NULL.
+/* Frees the range that begins at `offset`. ret_size may be NULL.
  * -EINVAL: no taken range begins there. */
 int xm_extent_give(struct xm_extent *, uint64_t offset, uint64_t *ret_size);
 
-/* Cuts the taken range that begins at `offset` in two; the second begins at
- * `at`, inside the first. Each is given by itself from then on.
+/* Cuts the taken range that begins at `offset` in two; the second one begins at `at`,
+ * inside it. From then on each is freed by itself.
  * -EINVAL: no such range, or `at` unaligned or not inside; -ENOSPC:
  * ranges_max. */
 int xm_extent_split(struct xm_extent *, uint64_t offset, uint64_t at);
 
-/* Grows or shrinks the taken range that begins at `offset`, where it is, to
- * `size` bytes rounded up to the granule.
- * -EINVAL: no such range, or size 0 or too large to round; -ENOSPC: what lies
- * behind it is not free. */
+/* Grows or shrinks the taken range that begins at `offset` to `size` bytes, rounded up
+ * to the granule; its offset stays.
+ * -EINVAL: no such range, or size 0 or too large to round; -ENOSPC: the bytes behind it
+ * are not free. */
 int xm_extent_resize(struct xm_extent *, uint64_t offset, uint64_t size);
 
 /* Makes the span longer or shorter. -EINVAL: not a multiple of the granule;
@@ -85,13 +85,13 @@ int xm_extent_set_size(struct xm_extent *, uint64_t size);
 int xm_extent_find(const struct xm_extent *, uint64_t offset,
 		   struct xm_extent_range *ret);
 
-/* The range, taken or free, that contains or comes after `offset`: start at
- * 0 and go on at ret->offset + ret->size. -ENOENT past the last. Changes
- * between calls are harmless. */
+/* The first range, taken or free, that ends behind `offset`: for a walk, begin with 0
+ * and go on with ret->offset + ret->size, until -ENOENT. The ranges may change between
+ * two calls. */
 int xm_extent_next(const struct xm_extent *, uint64_t offset,
 		   struct xm_extent_range *ret);
 
-/* Bytes in the largest free run: what could be taken now, unaligned. */
+/* Bytes in the largest free run: so many could be taken now, without alignment. */
 uint64_t xm_extent_free_run(const struct xm_extent *);
 
 /* Asserts every invariant. For tests: visits all ranges. */

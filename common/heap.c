@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Objects of any size inside slabs, with all metadata in local memory.
+ * A heap of objects of any size in remote memory, whose metadata is local.
  *
  * Algorithm. Segregated size classes in slabs (Bonwick 1994), the classes
  * those of jemalloc (Evans 2006; its "size classes" manual section): 16, 32,
@@ -13,9 +13,9 @@
  * object for which no slab can be had gets pages of its own too.
  *
  * A class allocates from the slab that last changed from full to not full,
- * whose pages are likeliest to be near. A slab without objects goes back to
- * the extent, except that each class keeps one, so that an object freed and
- * taken in turn does not move slabs about.
+ * whose pages are the most likely to be in local memory. A slab without objects
+ * goes back to the extent allocator, except that each class keeps one, so that a
+ * program that frees and allocates one object in turn does not move slabs about.
  *
  * Bounds that hold:
  *  - alloc and free of small objects are O(1), except that making and giving

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Objects of any size inside slabs, with all metadata in local memory.
+ * A heap of objects of any size in remote memory, whose metadata is local.
  *
- * The heap deals in offsets into a region that may be far away, and never
- * touches it: alloc and free read and write only the memory handed to init.
- * Slabs come from, and go back to, an extent allocator, which others may use
- * beside the heap.
+ * The heap computes with offsets into a region and never touches the region: alloc and
+ * free read and write only the memory that was handed to init. Objects lie in slabs,
+ * which the heap takes from an extent allocator (extent.h); others may use this
+ * allocator beside the heap.
  *
- * Objects are aligned to 16 bytes, those whose size is a power of two to
- * their size up to a page. See heap.c for classes, slabs and bounds.
+ * An object is aligned to 16 bytes; if its size is a power of two, to its size, up to a
+ * page. For example, 100 bytes take 112, and 128 bytes are aligned to 128. heap.c has
+ * the classes, the slabs and the bounds.
  *
- * One thread at a time, except where it says otherwise. Floor: ground.
+ * Errors are -errno and change nothing. One thread at a time, except for functions that
+ * say otherwise. Floor: ground.
  */
 #ifndef XM_HEAP_H
 #define XM_HEAP_H
@@ -48,11 +50,11 @@ struct xm_heap {
 	struct xm_heap_slab *records;
 };
 
-/* What a free gave up, for the caller to discard cached pages by. */
+/* What a free has freed, so that the caller can discard cached pages. */
 struct xm_heap_freed {
-	uint64_t size;	      /* usable bytes the object had */
-	uint64_t slab_offset; /* slab given back to the extent ... */
-	uint64_t slab_size;   /* ... or size 0: none */
+	uint64_t size;	      /* usable bytes of the object */
+	uint64_t slab_offset; /* the slab that went back to the extent allocator */
+	uint64_t slab_size;   /* bytes; 0: no slab did */
 };
 
 /* The smallest class that holds size, 1 .. XM_HEAP_SMALL_MAX; see heap.c. */
@@ -70,10 +72,10 @@ static inline uint32_t xm_heap_class_of(uint64_t size)
  * XM_HEAP_SIZE_MAX): 80 for each page, touched only as slabs are made. */
 size_t xm_heap_memory_size(uint64_t size_max);
 
-/* The memory reads as zero (fresh from mmap), is aligned to 64 bytes, and
- * outlives the heap. The extent's granule is XM_HEAP_PAGE to 64 KiB, its size
- * never exceeds size_max, and what the heap took from it is left alone.
- * There is no close. */
+/* The memory reads as zero (as mmap() returns it), is aligned to 64 bytes, and outlives
+ * the heap. The granule of the extent allocator is XM_HEAP_PAGE to 64 KiB and its size
+ * at most size_max; nobody else frees or resizes ranges that the heap took. There is
+ * no close. */
 void xm_heap_init(struct xm_heap *, struct xm_extent *, uint64_t size_max,
 		  void *memory);
 
@@ -83,37 +85,37 @@ void xm_heap_init(struct xm_heap *, struct xm_extent *, uint64_t size_max,
 int xm_heap_alloc(struct xm_heap *, uint64_t size, uint64_t alignment,
 		  uint64_t *ret_offset);
 
-/* -EINVAL: no object begins at `offset` (never did, or was freed already);
- * nothing is changed then. The caller discards what it has cached of the slab
- * in *ret before it takes anything from the extent again. */
+/* -EINVAL: no object begins at `offset`; it never did, or was freed already. The caller
+ * discards what it has cached of the slab in *ret before it takes anything from the
+ * extent allocator again. */
 int xm_heap_free(struct xm_heap *, uint64_t offset, struct xm_heap_freed *ret);
 
 /* Usable bytes of the object; -EINVAL as above. */
 int xm_heap_size(const struct xm_heap *, uint64_t offset, uint64_t *ret_size);
 
-/* --- for caches: slots are taken and given in numbers, by one thread at a time,
- * and handed out and back one by one, by any thread at any time (heap_slots.h). */
+/* --- for caches (heap_cache.h): one thread at a time takes and gives back several slots
+ * at once; any thread may hand single slots out and back at any time (heap_slots.h). */
 
-/* Takes up to `count` slots, each by a handle; returns how many there were. */
+/* Takes up to `count` slots of a class and returns how many; *ret gets a handle of
+ * each. */
 uint32_t xm_heap_take(struct xm_heap *, uint32_t class, uint64_t *ret,
 		      uint32_t count);
-/* Of a slot that was taken and is not handed out. `ret`: as of xm_heap_free(). */
+/* Gives back a slot that was taken and is not handed out. `ret`: as xm_heap_free(). */
 void xm_heap_give(struct xm_heap *, uint64_t handle, struct xm_heap_freed *ret);
 /* The object that contains `offset`: -ENOENT when none does. */
 int xm_heap_find(const struct xm_heap *, uint64_t offset, uint64_t *ret_offset,
 		 uint64_t *ret_size);
 
-/* True when the range of the extent that begins at `offset` is the heap's, so
- * that nobody else may give it back. */
+/* Does the heap own the range of the extent allocator that begins at `offset`? */
 bool xm_heap_owns(const struct xm_heap *, uint64_t offset);
 
-/* Gives one empty slab, kept for the next object of its class, back to the
- * extent. False: there are no more, and *ret is untouched. */
+/* Frees one empty slab that was kept for the next object of its class. False: there is
+ * none, and *ret is untouched. */
 bool xm_heap_trim(struct xm_heap *, struct xm_heap_freed *ret);
 
-/* The region, and with it the extent, grows or shrinks to `size` bytes.
- * -EINVAL: beyond size_max, or unaligned; -EBUSY: a slab would be cut. Trim
- * before shrinking. */
+/* The region, and with it the extent allocator, grows or shrinks to `size` bytes.
+ * -EINVAL: above size_max, or unaligned; -EBUSY: a slab would be cut, so call
+ * xm_heap_trim() before. */
 int xm_heap_resize(struct xm_heap *, uint64_t size);
 
 /* Asserts every invariant. For tests: visits all slabs. */

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What one thread keeps of a heap's slots, so that most objects are taken and
- * given without the heap's lock.
+ * A thread's cache of slots, so that most objects are allocated and freed without the
+ * heap's lock.
  *
- * For each size class a stack of slots that are taken from the heap and not
- * handed out. An empty one is refilled, a full one loses its older half. How
- * much is fetched at once begins small, doubles with each refill up to half of
- * what the stack holds, and halves when a full stack was emptied: so a thread
- * that takes a few objects keeps a few slots.
+ * The cache has a stack for each size class: slots that were taken from the heap and
+ * are not handed out. When a stack is empty, it is refilled; when it is full, it loses
+ * its older half. A refill takes 4 slots at first, twice as many the next time, up to
+ * half a stack, and half as many after a full stack was flushed. So a thread that
+ * allocates few objects keeps few slots.
  *
- * Bounds: at most XM_HEAP_CACHE_SLOTS slots of a class, fewer of large ones, 64
- * KiB of them but 8 in any case; 2.3 MiB of a region in all 36 classes at most.
+ * Bounds: a stack holds at most XM_HEAP_CACHE_SLOTS slots; of large classes 64 KiB, but
+ * at least 8 slots. All 36 classes together hold at most 2.3 MiB of a region.
  *
- * One thread at a time, its own. Floor: ground.
+ * A cache belongs to one thread. Floor: ground.
  */
 #ifndef XM_HEAP_CACHE_H
 #define XM_HEAP_CACHE_H
@@ -24,7 +24,7 @@
 #define XM_HEAP_CACHE_SLOTS 64
 
 struct xm_heap_cache_bin {
-	_Atomic uint16_t count; /* others may read it */
+	_Atomic uint16_t count; /* any thread may read it */
 	uint16_t max;		/* slots it holds */
 	uint16_t batch;		/* fetched by the next refill */
 	uint64_t handles[XM_HEAP_CACHE_SLOTS]; /* the last is the newest */
@@ -35,7 +35,7 @@ struct xm_heap_cache {
 };
 
 void xm_heap_cache_init(struct xm_heap_cache *, const struct xm_heap *);
-/* False: there is none, refill. */
+/* Pops a slot. False: there is none; refill. */
 static inline bool xm_heap_cache_take(struct xm_heap_cache *c, uint32_t class,
 				      uint64_t *ret_handle)
 {
@@ -50,7 +50,7 @@ static inline bool xm_heap_cache_take(struct xm_heap_cache *c, uint32_t class,
 	return true;
 }
 
-/* False: there is no room, flush. */
+/* Pushes a slot. False: the stack is full; flush. */
 static inline bool xm_heap_cache_give(struct xm_heap_cache *c, uint32_t class,
 				      uint64_t handle)
 {
@@ -65,16 +65,16 @@ static inline bool xm_heap_cache_give(struct xm_heap_cache *c, uint32_t class,
 	return true;
 }
 
-/* With the heap's lock held. False: the heap has no slot either. */
+/* Needs the heap's lock. False: the heap has no slot either. */
 bool xm_heap_cache_refill(struct xm_heap_cache *, struct xm_heap *,
 			  uint32_t class);
-/* With the heap's lock held: gives all but the newest `keep` slots of a class
- * back. Returns how many slabs became free by that, for the caller to discard
- * before anything is taken from the extent again. */
+/* Gives back all but the newest `keep` slots of a class; needs the heap's lock. Returns
+ * how many slabs became free, which the caller discards before anything is taken from
+ * the extent allocator again. */
 uint32_t xm_heap_cache_flush(struct xm_heap_cache *, struct xm_heap *,
 			     uint32_t class, uint32_t keep,
 			     struct xm_heap_freed ret[XM_HEAP_CACHE_SLOTS]);
-/* Slots it has. Any thread; then it may have changed already. */
+/* Slots in the cache. Any thread may ask; the answer may be out of date. */
 uint64_t xm_heap_cache_count(const struct xm_heap_cache *);
 
 #endif

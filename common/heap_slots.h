@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The inside of the heap that is on the path of every small object, inline:
- * from an offset to its slot and back, and who has it. Included by heap.c and by
- * those who hand slots out (heap.h, "for caches").
+ * The inline part of the heap, on the path of every small object: from an offset to its
+ * slot and back, and whether the slot is handed out. Included by heap.c and by callers
+ * that hand slots out (heap.h, "for caches").
  *
- * Any thread, at any time, where a function does not say otherwise: see heap.c
- * for why that is sound.
+ * Any thread may call these functions at any time, unless one says otherwise; heap.c
+ * says why this is sound.
  *
  * Floor: ground.
  */
@@ -100,7 +100,7 @@ static inline bool xm_heap_is_live(const struct xm_heap *h,
 		slot->slot % 64 & 1) != 0;
 }
 
-/* Returns what it was before. */
+/* Returns whether it was live before. */
 static inline bool xm_heap_set_live(struct xm_heap *h,
 				    const struct xm_heap_slot *slot, bool live)
 {
@@ -114,7 +114,7 @@ static inline bool xm_heap_set_live(struct xm_heap *h,
 	return (before & bit) != 0;
 }
 
-/* The slot, which was taken and is the caller's, is an object from now on. */
+/* Makes an object of a slot that the caller took. */
 static inline uint64_t xm_heap_hand_out(struct xm_heap *h, uint64_t handle)
 {
 	struct xm_heap_slot slot;
@@ -124,8 +124,8 @@ static inline uint64_t xm_heap_hand_out(struct xm_heap *h, uint64_t handle)
 	return slot.offset;
 }
 
-/* The slot of an object is the caller's. -EINVAL: no object begins there, or
- * another thread was first. -EAGAIN: the object has a slab of its own, use
+/* Ends an object; its slot is the caller's. -EINVAL: no object begins at `offset`, or
+ * another thread was first. -EAGAIN: the object has a slab of its own; use
  * xm_heap_free(). */
 static inline int xm_heap_hand_back(struct xm_heap *h, uint64_t offset,
 				    uint32_t *ret_class, uint64_t *ret_handle)

@@ -1,21 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Lists whose links lie in the things that are listed.
+ * Intrusive lists: the link is a member of the struct that is listed.
  *
  *	struct page { struct xm_link link; ... };
- *	struct xm_link clean;			the head is a link, too
+ *	struct xm_link clean;			the head is a link too
  *
  *	xm_list_open(&clean);
  *	xm_list_push_back(&clean, &page->link);
  *	XM_LIST_EACH (link, &clean)
  *		use(XM_CONTAINER(link, struct page, link));
  *
- * Doubly linked and circular, as in Knuth, TAOCP 1, 2.2.5: every operation
- * but count is constant time, and nothing is allocated, so nothing can fail.
- * A link that is in no list points at itself; it must be made so (alone)
- * before it is first asked about or removed. The order is the order of the
- * calls, never that of addresses. What is removed inside XM_LIST_EACH must be
- * removed with XM_LIST_EACH_SAFE, which has taken the next one already.
+ * The lists are doubly linked and circular, as in Knuth, TAOCP 1, 2.2.5. Every operation
+ * but count takes constant time, and nothing is allocated, so nothing can fail. A link
+ * that is in no list points at itself; call xm_link_alone() before the first
+ * xm_link_is_alone() or xm_list_remove(). The order is that of the calls. A loop that
+ * removes its link uses XM_LIST_EACH_SAFE, which reads the next one beforehand.
+ *
+ * The caller owns all memory, and locks.
  *
  * Floor: ground.
  */
@@ -57,7 +58,7 @@ static inline bool xm_list_is_empty(const struct xm_link *head)
 	return xm_link_is_alone(head);
 }
 
-/* Between `after` and the one that follows it. `link` is in no list. */
+/* Inserts `link`, which is in no list, behind `after`. */
 static inline void xm_list_insert(struct xm_link *after, struct xm_link *link)
 {
 	link->previous = after;
@@ -78,7 +79,7 @@ static inline void xm_list_push_back(struct xm_link *head,
 	xm_list_insert(head->previous, link);
 }
 
-/* Takes a link out of the list it is in, if any; it is alone afterwards. */
+/* Removes a link from its list, if it is in one; it is alone afterwards. */
 static inline void xm_list_remove(struct xm_link *link)
 {
 	link->next->previous = link->previous;
@@ -86,7 +87,7 @@ static inline void xm_list_remove(struct xm_link *link)
 	xm_link_alone(link);
 }
 
-/* The first or last one, or NULL. */
+/* The first or the last link, or NULL. */
 static inline struct xm_link *xm_list_front(const struct xm_link *head)
 {
 	return head->next == head ? NULL : head->next;
@@ -115,7 +116,7 @@ static inline struct xm_link *xm_list_pop_back(struct xm_link *head)
 	return link;
 }
 
-/* Walks the list: for tests and assertions. */
+/* Takes time in proportion to the length: for tests and assertions. */
 static inline uint64_t xm_list_count(const struct xm_link *head)
 {
 	uint64_t count = 0;

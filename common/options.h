@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Options: one table says what there is; values come from defaults, files,
- * the environment, flags and the API; --help and the manual come from it too.
+ * Options: one table lists them; their values come from defaults, files, the
+ * environment, flags and the API; --help is printed from the table too.
  *
  *	struct settings { uint64_t local; const char *config; };
  *	static const struct xm_option options[] = {
@@ -25,12 +25,12 @@
  * Flags of kind XM_OPTION_FLAG also have --no-NAME, and take yes/no, on/off,
  * true/false, 1/0 elsewhere.
  *
- * Precedence: default < file < environment < flag < API, in whatever order
- * they are read. Given twice at one level, the last wins, except that a list
- * adds up, and that a file which gives a scalar twice is refused. A list from
- * a higher level replaces one from a lower. In the environment and in files
- * list items are parted by commas or blanks; a flag or API setting is one
- * item.
+ * Precedence: default < file < environment < flag < API, in whatever order they are
+ * read. If an option is given twice at one level, the last value counts, with two
+ * exceptions: the items of a list are added, and a file that gives another option
+ * twice is an error. A list from a higher level replaces one from a lower level. In
+ * the environment and in files, commas or blanks separate the items of a list; a flag
+ * or an API setting is one item.
  *
  * Every failure is -errno, with a sentence in words() that names the source,
  * the option, the value, and what would be right; what was set before stays.
@@ -85,8 +85,8 @@ struct xm_option_table {
 	const char *about;   /* a paragraph for --help, or NULL */
 	const struct xm_option *options;
 	size_t count;
-	/* Other variables with the prefix that are someone else's, ended by
-	 * NULL; unknown ones are refused then. NULL: unknown are ignored. */
+	/* Variables with this prefix that belong to other programs, ended by NULL; any
+	 * further unknown variable is an error. NULL: unknown variables are ignored. */
 	const char *const *strangers;
 };
 
@@ -94,8 +94,8 @@ struct xm_options;
 
 enum { XM_OPTIONS_HELP = 1, XM_OPTIONS_VERSION = 2 };
 
-/* Puts the defaults into `values`, the caller's struct, which stays at its
- * place until close. Texts and lists in it live until close. -ENOMEM. */
+/* Puts the defaults into `values`, the caller's struct, which must not move before close.
+ * Texts and lists in it are valid until close. -ENOMEM. */
 int xm_options_open(const struct xm_option_table *, void *values,
 		    struct xm_options **ret);
 void xm_options_close(struct xm_options *);
@@ -123,12 +123,12 @@ int xm_options_read_flags(struct xm_options *, int argc, char *const argv[],
 int xm_options_read_settings(struct xm_options *,
 			     const char *const settings[]);
 
-/* The sentence that belongs to the last failure; "" before any. */
+/* The sentence for the last failure; "" before the first. */
 const char *xm_options_words(const struct xm_options *);
 /* Where the value came from: "default", "EXTMEM_LOCAL", "--local",
  * "/etc/extmem.conf:3", "settings". NULL: no such option. */
 const char *xm_options_origin(const struct xm_options *, const char *name);
-/* True when some source gave it. */
+/* Has a source given it? */
 bool xm_options_given(const struct xm_options *, const char *name);
 
 /* The name of an option whose value differs between two structs that were

@@ -6,12 +6,14 @@
  * generators", ACM TOMS 47:4, 2021), its state filled from a seed by
  * SplitMix64 (Steele, Lea and Flood, OOPSLA 2014). Numbers below a bound come
  * from Lemire's multiply-and-reject (ACM TOMACS 29:1, 2019), without bias.
- * Period 2^256 - 1. Not for secrets: those come from the system, in the skin.
+ * The period is 2^256 - 1. Not for secrets: these come from the system, in the skin.
  *
- * Split by purpose: a child depends on the parent's state and on the words
- * given, and leaves the parent as it was. So one more purpose, or one more
- * draw for one of them, disturbs none of the others, and splitting twice for
- * the same purpose gives the same stream twice.
+ * A generator is split by purpose. The child's state depends on the parent's state and
+ * on the text of the purpose; the parent does not change. So a further purpose, or a
+ * further number drawn for one purpose, changes the numbers of no other, and two
+ * splits for one purpose give the same numbers.
+ *
+ * Nothing fails, and nothing is shared: one thread at a time for each struct.
  *
  * Floor: ground.
  */
@@ -24,8 +26,7 @@ struct xm_rand {
 	uint64_t s[4]; /* never all zero */
 };
 
-/* One step of SplitMix64. A bijection of its argument's next value: good for
- * spreading a counter, too. */
+/* One step of SplitMix64. It is a bijection, so it also spreads a counter well. */
 static inline uint64_t xm_rand_mix(uint64_t *state)
 {
 	uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
@@ -48,7 +49,7 @@ static inline uint64_t xm_rand_rotate(uint64_t x, unsigned k)
 	return (x << k) | (x >> (64 - k));
 }
 
-/* Any of the 2^64. */
+/* Each of the 2^64 numbers is equally likely. */
 static inline uint64_t xm_rand_next(struct xm_rand *r)
 {
 	uint64_t result = xm_rand_rotate(r->s[1] * 5, 7) * 9;
@@ -63,7 +64,7 @@ static inline uint64_t xm_rand_next(struct xm_rand *r)
 	return result;
 }
 
-/* One of 0 .. bound - 1, each as likely. bound > 0. */
+/* 0 .. bound - 1, each equally likely; bound > 0. */
 static inline uint64_t xm_rand_below(struct xm_rand *r, uint64_t bound)
 {
 	unsigned __int128 product;
@@ -79,7 +80,7 @@ static inline uint64_t xm_rand_below(struct xm_rand *r, uint64_t bound)
 	return (uint64_t)(product >> 64);
 }
 
-/* One of low .. high, both included. */
+/* low .. high, both included, each equally likely. */
 static inline uint64_t xm_rand_between(struct xm_rand *r, uint64_t low,
 				       uint64_t high)
 {
@@ -107,8 +108,8 @@ static inline void xm_rand_fill(struct xm_rand *r, void *ret, size_t size)
 	}
 }
 
-/* A stream of its own for a purpose ("weather"), and for the index-th of
- * several with that purpose. Purposes are told apart by 64-bit FNV-1a. */
+/* A generator for one purpose, for example "weather", and for the index-th of several
+ * with this purpose. Purposes are told apart by their 64-bit FNV-1a hash. */
 static inline void xm_rand_split(const struct xm_rand *parent,
 				 const char *purpose, uint64_t index,
 				 struct xm_rand *ret)

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How long to go on looking before going to sleep: the one rule of both ends.
+ * Decides for how long a thread polls before it sleeps; client and appliance use the
+ * same rule.
  *
- * Sleeping costs a switch and a wake-up, some 50 us here; looking costs a
- * processor that another thread, perhaps the very one that is waited for, could
- * use. Who looks for as long as a sleep costs, and sleeps then, never pays more
- * than twice the best choice (Karlin, Li, Manasse, Owicki, SOSP 1991). Adaptive:
- * most waits take about as long as the ones before, so looking is worth while
- * for three times the median of those that it saw the end of, within bounds.
+ * To sleep costs a context switch and a wake-up, some 50 us; to poll costs a processor
+ * that another thread, perhaps the one waited for, could use. A thread that polls for as
+ * long as a sleep costs, and then sleeps, pays at most twice the best choice (Karlin,
+ * Li, Manasse, Owicki, SOSP 1991). Most waits are about as long as the last ones, so
+ * the thread polls for XM_SPIN_MEDIANS (3) times the median wait, within 50 to 200 us.
+ * Example: with a median of 30 us it polls for 90 us.
  *
- * But what a wait takes depends on the looking itself: where both ends share a
- * processor nothing comes before one of them sleeps. So looking has a credit
- * that each success raises and each failure lowers by more; without credit
- * there is no looking, but for a probe of the longest kind now and then, ever
- * more seldom while they fail. One that succeeds sets the median anew.
+ * If both ends share one processor, polling delays the answer. So polling has a credit:
+ * a wait that ended while polling adds 1, one that ended in a sleep subtracts 2. At 0 the
+ * thread sleeps at once, except for a probe of 200 us every 32 waits, then every 64, and
+ * so on up to 512 while probes fail. A probe that succeeds sets credit and median anew.
  *
- * The median is followed without a memory of samples (frugal streaming; Ma,
- * Muthukrishnan, Sandler 2013): a sample above moves it up by an eighth, one
- * below down by as much, however far away it is.
+ * The median is estimated without keeping samples (frugal streaming; Ma, Muthukrishnan,
+ * Sandler 2013): a longer wait raises it by an eighth, a shorter one lowers it by an
+ * eighth, however large the difference is.
  *
- * Floor: ground.
+ * Owned by one thread at a time. Nothing fails. Floor: ground.
  */
 #ifndef XM_SPIN_H
 #define XM_SPIN_H
@@ -38,7 +38,7 @@
 /* As the options name them, in this order. */
 enum xm_polling {
 	XM_POLLING_ADAPTIVE,
-	XM_POLLING_BUSY,  /* never sleeps while anything is awaited */
+	XM_POLLING_BUSY,  /* never sleeps during a wait */
 	XM_POLLING_BLOCK, /* always sleeps */
 };
 #define XM_POLLING_CHOICES "adaptive|busy|block"
@@ -56,11 +56,11 @@ static inline void xm_spin_init(struct xm_spin *s, enum xm_polling polling)
 	s->credit = XM_SPIN_CREDIT;
 	s->waits = 0;
 	s->probe_every = XM_SPIN_PROBE_MIN;
-	/* Long looks at first: the first samples are true ones then. */
+	/* Poll long at first, so that the first samples are not cut off. */
 	s->median_ns = XM_SPIN_MAX_NS / XM_SPIN_MEDIANS;
 }
 
-/* The next wait, from its beginning on. The same until the next learn(). */
+/* For how long to poll in the next wait. It stays the same until xm_spin_learn(). */
 static inline uint64_t xm_spin_ns(const struct xm_spin *s)
 {
 	if (s->polling == XM_POLLING_BUSY)
@@ -106,7 +106,7 @@ static inline void xm_spin_failed(struct xm_spin *s)
 	}
 }
 
-/* A wait has ended, after so long, with a sleep in it or without. */
+/* A wait has ended after waited_ns. `slept`: the thread had to sleep. */
 static inline void xm_spin_learn(struct xm_spin *s, uint64_t waited_ns,
 				 bool slept)
 {

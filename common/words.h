@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Sentences without stdio: machines say in words why they refuse, and the
- * ground floor may not call snprintf(). A text that does not fit is cut; it
- * always ends with a NUL.
+ * Writes sentences without stdio. Machines give the reason of a refusal in words, and
+ * the ground floor may not call snprintf(). A text that does not fit is cut; it always
+ * ends with a NUL. The memory is the caller's.
  *
  * Floor: ground.
  */
@@ -24,7 +24,7 @@ void xm_words_number(struct xm_words *, uint64_t number);
 /* "4.0 KiB", "1.5 GiB": rounded down to a tenth. */
 void xm_words_bytes(struct xm_words *, uint64_t bytes);
 
-/* Copies a text that may lack its NUL; `size` is that of both. */
+/* Copies a text that may lack its NUL; both arrays have `size` bytes. */
 void xm_words_copy(char *to, const char *from, size_t size);
 
 #endif
