@@ -74,6 +74,8 @@ static int print_link(const char *address)
 	}
 	printf("\nappliance  %s (%s), %s\n", info.appliance, info.name,
 	       info.state);
+	if (info.reason[0] != '\0')
+		printf("why        %s\n", info.reason);
 	printf("transport  %s, provider %s, version %s\n", info.transport,
 	       info.provider, info.version);
 	printf("endpoint   %s, %u lane%s\n", info.endpoint, info.lanes,

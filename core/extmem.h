@@ -88,10 +88,14 @@ const char *extmem_error(void);
  *	polling      how threads wait: adaptive, busy, or block
  *	lanes        connections to each appliance, 1..16 (1)
  *
+ * At least one appliance has to answer. Those that do not are connected to in the
+ * background, and used from then on; extmem_info() says which are away, and why.
+ *
  * Errors: -EINVAL a setting is unknown or malformed; -ECONNREFUSED,
- * -ETIMEDOUT, -EPROTO no appliance at an address; -ENOSYS no such transport;
+ * -ETIMEDOUT, -EPROTO no address has an appliance; -ENOSYS no such transport;
  * -EPERM userfaultfd is not allowed here; -ENOTSUP the kernel's pages are not
  * those that this build is made for (4 KiB). */
+#define EXTMEM_APPLIANCES_MAX 16
 int extmem_open(const char *const settings[], extmem **ret);
 
 /* Gives every region back, with its contents, unmaps and disconnects. NULL is
@@ -310,10 +314,14 @@ struct extmem_info {
 	char endpoint[16], mr_mode[96], progress[16];
 	char paging[16];	/* inline or thread */
 	char paging_reason[128]; /* why that one */
-	char state[16];		/* away, greeting, ready, lost */
+	char state[16]; /* away, greeting (about to be ready), or ready */
 	uint64_t lease_ms;
 	uint32_t lanes;
 	char polling[16]; /* adaptive, busy, or block */
+	/* 1: the kernel's touches of mapped memory are served too, so any system
+	 * call can be given an absent page; 0: pin it, or it fails with EFAULT. */
+	uint32_t kernel_touches;
+	char reason[512]; /* why it is not ready; or "" */
 };
 
 /* About the index-th appliance; -ERANGE past the last. */

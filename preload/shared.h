@@ -22,7 +22,7 @@
 #include "core/extmem.h"
 
 #define RUN_MAGIC UINT32_C(0x58524e31)
-#define RUN_APPLIANCES_MAX 16
+#define RUN_APPLIANCES_MAX EXTMEM_APPLIANCES_MAX
 #define RUN_FORMER_MAX 64
 #define RUN_FOLDER "/dev/shm"
 #define RUN_FILE_PREFIX "extmem-run."

@@ -545,13 +545,12 @@ static int open_client(void)
 static void start_calls(void)
 {
 	const char *text = setting(RUN_ENV_CALLS);
+	struct extmem_info info = { .size = sizeof(info) };
 	bool wrap = text && strcmp(text, "wrap") == 0;
 	int error = 0;
 
-	shim_kernel_faults =
-		strcmp(shim_shared->appliances[0].paging, "thread") == 0 &&
-		strstr(shim_shared->appliances[0].paging_reason,
-		       "kernel's touches are served") != NULL;
+	shim_kernel_faults = extmem_info(shim_client, 0, &info) == 0 &&
+			     info.kernel_touches != 0;
 	if (!wrap)
 		error = trap_start();
 	if (error < 0 && !shim_kernel_faults && text &&

@@ -129,6 +129,7 @@ int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 {
 	static const char *const polling[] = { "adaptive", "busy", "block" };
 	struct extmem_info info = { .lanes = x->lanes.count };
+	char words[XM_AWAY_WORDS];
 	const struct xm_transport_limits *limits;
 	const struct xm_session *session;
 	int rc = xm_usable("extmem_info");
@@ -156,6 +157,7 @@ int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 		 xm_uffd_ops(x->arena.mapper)->name);
 	snprintf(info.paging_reason, sizeof(info.paging_reason), "%s",
 		 xm_uffd_reason(x->arena.mapper));
+	info.kernel_touches = xm_uffd_serves_kernel(x->arena.mapper);
 	snprintf(info.polling, sizeof(info.polling), "%s",
 		 polling[x->settings.polling]);
 	os_mutex_take(&x->ask.lock);
@@ -163,6 +165,10 @@ int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 	snprintf(info.state, sizeof(info.state), "%s", state_name(session));
 	info.lease_ms = session->welcome.lease_ms;
 	os_mutex_give(&x->ask.lock);
+	if (!xm_ask_is_ready(&x->ask, index)) {
+		xm_ask_why_away(&x->ask, index, words, sizeof(words));
+		snprintf(info.reason, sizeof(info.reason), "%s", words);
+	}
 	return xm_sized_copy("extmem_info", ret, &info, sizeof(info));
 }
 

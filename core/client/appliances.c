@@ -165,54 +165,23 @@ int xm_appliances_open(extmem *x)
 
 /* --- waiting for them -------------------------------------------------------- */
 
-/* Extents come in the appliance's granules; a region may need several
- * appliances, so the largest counts. With the control lock held. */
-static int granule_of(extmem *x, uint32_t appliance, char *words,
-		      size_t words_size)
-{
-	uint64_t granule = x->ask.keeper.control.peers[appliance]
-				   .session.welcome.granule;
-
-	if (!xm_is_power_of_two(granule) || granule < XM_PAGE ||
-	    granule > XM_GIB) {
-		snprintf(words, words_size, "%s: its granule of %llu bytes is "
-			 "not one this client can use",
-			 xm_ask_address(&x->ask, appliance),
-			 (unsigned long long)granule);
-		return -EPROTO;
-	}
-	x->regions.granule = xm_max(x->regions.granule, granule);
-	return 0;
-}
-
 int xm_appliances_wait(extmem *x)
 {
-	char words[XM_WORDS_SIZE + XM_ADDRESS_SIZE + 64];
-	int rc = 0;
+	struct xm_ask *ask = &x->ask;
+	uint32_t count = ask->keeper.control.count, ready = 0;
+	char words[XM_AWAY_WORDS];
+	int rc;
 
-	os_mutex_take(&x->ask.lock);
-	for (uint32_t i = 0; i < x->ask.keeper.control.count && rc == 0; i++) {
-		const struct xm_keeper_peer *peer = &x->ask.keeper.peers[i];
-		const char *address = xm_ask_address(&x->ask, i);
-
+	os_mutex_take(&ask->lock);
+	for (uint32_t i = 0; i < count; i++) {
 		/* One attempt has its own deadline in the session. */
-		while (!x->ask.tried[i])
-			os_cond_wait(&x->ask.changed,
-					  &x->ask.lock);
-		if (peer->ready) {
-			rc = granule_of(x, i, words, sizeof(words));
-			continue;
-		}
-		rc = peer->status;
-		if (peer->words[0] != '\0')
-			snprintf(words, sizeof(words), "%s: %s", address,
-				 peer->words);
-		else
-			xm_channel_explain(address, rc, false, words,
-					   sizeof(words));
+		while (!ask->tried[i])
+			os_cond_wait(&ask->changed, &ask->lock);
+		ready += ask->keeper.peers[i].ready && !ask->unusable[i];
 	}
-	os_mutex_give(&x->ask.lock);
-	if (rc != 0)
-		xm_fail(rc, "extmem_open: %s", words);
-	return rc;
+	os_mutex_give(&ask->lock);
+	if (ready > 0)
+		return 0;
+	rc = xm_ask_why_away(ask, 0, words, sizeof(words));
+	return xm_fail(rc, "extmem_open: %s", words);
 }

@@ -12,8 +12,10 @@
 
 /* Adds those that the settings name. 0, or -errno with a message. */
 int xm_appliances_open(extmem *);
-/* With the background thread running: waits until every appliance is ready, or
- * one is known not to be. 0, or -errno with a message. */
+/* With the background thread running: waits until each appliance is ready, or one
+ * attempt to reach it has failed, which takes 5 s at most. 0: at least one is
+ * ready; the background thread goes on connecting to the others. -errno with a
+ * message: none is, and this is why the first is not. */
 int xm_appliances_wait(extmem *);
 
 #endif

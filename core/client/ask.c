@@ -32,6 +32,18 @@ static void lane_unlock(void *owner, uint32_t lane)
 		xm_lane_give(&ask->lanes->lane[lane]);
 }
 
+/* With the lock held: it may have been away until now, or be another one. */
+static void on_ready(struct xm_ask *ask, uint32_t appliance)
+{
+	uint64_t granule = ask->keeper.control.peers[appliance]
+				   .session.welcome.granule;
+
+	ask->unusable[appliance] = !xm_is_power_of_two(granule) ||
+				   granule < XM_PAGE || granule > XM_GIB;
+	if (!ask->unusable[appliance])
+		ask->granule = xm_max(ask->granule, granule);
+}
+
 /* With the lock held. The token of an answer is the request's address. */
 static void request_report(void *owner, const struct xm_control_report *report)
 {
@@ -49,6 +61,8 @@ static void request_report(void *owner, const struct xm_control_report *report)
 			request->message.kind = 0;
 		request->done = true;
 	} else {
+		if (report->kind == XM_CONTROL_READY)
+			on_ready(ask, report->appliance);
 		ask->tried[report->appliance] = true;
 	}
 	os_cond_wake_all(&ask->changed);
@@ -203,7 +217,32 @@ bool xm_ask_is_ready(struct xm_ask *ask, uint32_t appliance)
 	bool ready;
 
 	os_mutex_take(&ask->lock);
-	ready = ask->keeper.peers[appliance].ready;
+	ready = ask->keeper.peers[appliance].ready &&
+		!ask->unusable[appliance];
 	os_mutex_give(&ask->lock);
 	return ready;
+}
+
+int xm_ask_why_away(struct xm_ask *ask, uint32_t appliance, char *words,
+		    size_t words_size)
+{
+	const struct xm_keeper_peer *peer = &ask->keeper.peers[appliance];
+	const char *address = xm_ask_address(ask, appliance);
+	int rc;
+
+	os_mutex_take(&ask->lock);
+	rc = peer->status;
+	if (ask->unusable[appliance]) {
+		rc = -EPROTO;
+		snprintf(words, words_size, "%s: its granule of %llu bytes is "
+			 "not one this client can use", address,
+			 (unsigned long long)ask->keeper.control
+				 .peers[appliance].session.welcome.granule);
+	} else if (peer->words[0] != '\0') {
+		snprintf(words, words_size, "%s: %s", address, peer->words);
+	} else {
+		xm_channel_explain(address, rc, false, words, words_size);
+	}
+	os_mutex_give(&ask->lock);
+	return rc != 0 ? rc : -ENOTCONN;
 }

@@ -40,6 +40,11 @@ struct xm_ask {
 	struct xm_request *queue; /* oldest first */
 	struct xm_keeper keeper;
 	bool tried[XM_APPLIANCES_MAX]; /* ready or away has been heard */
+	/* Its extents come in granules that this client cannot use. */
+	bool unusable[XM_APPLIANCES_MAX];
+	/* The largest granule of those that have been ready, of which regions are
+	 * multiples: one may need extents of several. Read by any thread. */
+	_Atomic uint64_t granule;
 	struct xm_lanes *lanes;
 	struct os_thread thread;
 	bool runs;
@@ -68,8 +73,13 @@ int xm_ask(struct xm_ask *, uint32_t appliance, const struct xm_message *,
  * status means there. */
 void xm_ask_explain(const struct xm_ask *, const struct xm_request *,
 		    char *words, size_t words_size);
-/* Whether its session is open now. */
+/* Whether its session is open now, and it can be asked for memory. */
 bool xm_ask_is_ready(struct xm_ask *, uint32_t appliance);
+/* Of one that is not: the status that says why, never 0, and words that begin with
+ * its address. */
+#define XM_AWAY_WORDS (XM_WORDS_SIZE + XM_ADDRESS_SIZE + 64)
+int xm_ask_why_away(struct xm_ask *, uint32_t appliance, char *words,
+		    size_t words_size);
 
 /* Constant once the appliance was added. */
 static inline const char *xm_ask_address(const struct xm_ask *ask,

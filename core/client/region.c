@@ -194,7 +194,7 @@ static int segments_try(extmem *x, const extmem_region *region,
 	/* Pieces that do not suffice are not taken: they would have to be
 	 * zeroed before anybody else could have them. */
 	for (uint32_t a = 0; a < count && at < end && together >= size;) {
-		uint64_t part = offers[a].free_run & ~(x->regions.granule - 1);
+		uint64_t part = offers[a].free_run & ~(x->ask.granule - 1);
 		struct offer next;
 
 		part = xm_min(part, end - at);
@@ -366,7 +366,7 @@ static int check_size(const extmem *x, const char *call, uint64_t *size)
 		return xm_fail(-EINVAL, "%s: a region of %llu bytes: the size "
 			       "must be at least 1 and fit in memory", call,
 			       (unsigned long long)*size);
-	*size = xm_align_up(*size, x->regions.granule);
+	*size = xm_align_up(*size, x->ask.granule);
 	return 0;
 }
 

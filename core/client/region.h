@@ -67,7 +67,6 @@ struct xm_regions {
 	uint64_t deadline_ns;
 	struct xm_link list;
 	uint32_t count;
-	uint64_t granule; /* sizes are multiples of it: the appliances' */
 	bool closing;
 	bool deaf[XM_APPLIANCES_MAX]; /* the last FREE there timed out */
 };

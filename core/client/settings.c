@@ -12,7 +12,11 @@
 #include "core/client/error.h"
 #include "core/engine/control.h"
 #include "core/engine/keeper.h"
+#include "core/extmem.h"
 #include "core/pure/pager.h"
+
+_Static_assert(XM_APPLIANCES_MAX == EXTMEM_APPLIANCES_MAX,
+	       "the tables have room for as many as extmem.h promises");
 
 #define LOCAL_MAX (8192 * XM_GIB) /* frames are counted in 32 bits */
 

@@ -168,17 +168,95 @@ static void a_server_that_hangs_up_is_no_appliance(void)
 	stranger_close(&s);
 }
 
-static void one_appliance_of_two_that_is_missing_is_named(void)
+static void where_no_appliance_of_two_answers_the_first_is_named(void)
 {
+	struct stranger s[2];
+	char first[160], second[160];
+
+	CU_ASSERT_FATAL(stranger_bind(&s[0]) && stranger_bind(&s[1]));
+	snprintf(first, sizeof(first), "appliance=%s", s[0].address);
+	snprintf(second, sizeof(second), "appliance=%s", s[1].address);
+	CU_ASSERT(refused(first, second) == -ECONNREFUSED);
+	CU_ASSERT(words_have(s[0].address));
+	close(s[0].fd);
+	close(s[1].fd);
+}
+
+static bool second_is_ready(void *context)
+{
+	struct extmem_info info = { .size = sizeof(info) };
+
+	return extmem_info(context, 1, &info) == 0 &&
+	       strcmp(info.state, "ready") == 0;
+}
+
+/* `first` says which address comes first in the settings: the one that answers
+ * or the one that does not. */
+static extmem *open_both(const char *first, const char *second)
+{
+	char settings[2][160];
+	const char *const list[] = { settings[0], settings[1], "local=4M",
+				     NULL };
+	extmem *x = NULL;
+
+	snprintf(settings[0], sizeof(settings[0]), "appliance=%s", first);
+	snprintf(settings[1], sizeof(settings[1]), "appliance=%s", second);
+	if (extmem_open(list, &x) != 0)
+		fprintf(stderr, "%s\n", extmem_error());
+	return x;
+}
+
+static void one_appliance_of_two_that_is_away_is_used_when_it_comes(void)
+{
+	struct extmem_info info = { .size = sizeof(info) };
+	struct appliance late;
+	extmem_region *region;
+	uint8_t byte = 0;
 	struct stranger s;
-	char here[160], missing[160];
+	extmem *x;
 
 	CU_ASSERT_FATAL(stranger_bind(&s));
-	snprintf(here, sizeof(here), "appliance=%s", home.address);
-	snprintf(missing, sizeof(missing), "appliance=%s", s.address);
-	CU_ASSERT(refused(here, missing) == -ECONNREFUSED);
-	CU_ASSERT(words_have(s.address));
+	x = open_both(home.address, s.address);
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT(extmem_info(x, 0, &info) == 0);
+	CU_ASSERT(strcmp(info.state, "ready") == 0 && info.reason[0] == '\0');
+	CU_ASSERT(extmem_info(x, 1, &info) == 0);
+	CU_ASSERT(strcmp(info.state, "away") == 0);
+	CU_ASSERT(strstr(info.reason, s.address) != NULL);
+	/* What the other has room for can be had. */
+	CU_ASSERT(extmem_region_alloc(x, "some", MIB, &region) == 0);
+	CU_ASSERT(extmem_region_free(region) == 0);
+	CU_ASSERT(extmem_region_alloc(x, "more", POOL_BYTES + MIB, &region) ==
+		  -ENOSPC);
+
 	close(s.fd);
+	CU_ASSERT_FATAL(appliance_start(&late, s.address, POOL, NULL));
+	CU_ASSERT(until(second_is_ready, x));
+	CU_ASSERT(extmem_info(x, 1, &info) == 0 && info.reason[0] == '\0');
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "more", POOL_BYTES + MIB,
+					    &region) == 0);
+	CU_ASSERT(extmem_write(region, POOL_BYTES, "x", 1) == 0);
+	CU_ASSERT(extmem_read(region, POOL_BYTES, &byte, 1) == 0);
+	CU_ASSERT(byte == 'x');
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(appliance_stop(&late) == 0);
+	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
+}
+
+static void it_does_not_matter_which_of_two_appliances_answers(void)
+{
+	struct stranger s;
+	extmem_region *region;
+	extmem *x;
+
+	CU_ASSERT_FATAL(stranger_bind(&s));
+	x = open_both(s.address, home.address);
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT(second_is_ready(x));
+	CU_ASSERT(extmem_region_alloc(x, "some", MIB, &region) == 0);
+	CU_ASSERT(extmem_close(x) == 0);
+	close(s.fd);
+	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 }
 
 static void an_unknown_setting_is_named(void)
@@ -878,7 +956,9 @@ int main(int argc, char **argv)
 		XM_TEST(another_protocol_on_the_port_is_said_to_be_one),
 		XM_TEST(a_server_that_says_nothing_is_given_up_by_the_timeout),
 		XM_TEST(a_server_that_hangs_up_is_no_appliance),
-		XM_TEST(one_appliance_of_two_that_is_missing_is_named),
+		XM_TEST(where_no_appliance_of_two_answers_the_first_is_named),
+		XM_TEST(one_appliance_of_two_that_is_away_is_used_when_it_comes),
+		XM_TEST(it_does_not_matter_which_of_two_appliances_answers),
 		XM_TEST(an_unknown_setting_is_named),
 		XM_TEST(a_bad_value_is_refused_and_its_setting_named),
 		XM_TEST(more_lanes_than_local_memory_are_refused),
