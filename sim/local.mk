@@ -11,6 +11,7 @@ libxm_world_la_SOURCES = \
 	sim/counts.h \
 	sim/crash.c \
 	sim/crash.h \
+	sim/draw.c \
 	sim/fabric.c \
 	sim/fabric.h \
 	sim/fabric_flight.c \
@@ -36,6 +37,8 @@ libxm_world_la_SOURCES = \
 	sim/notes.c \
 	sim/notes.h \
 	sim/operations.c \
+	sim/operations_explicit.c \
+	sim/operations_select.c \
 	sim/oracle.c \
 	sim/oracle.h \
 	sim/os.c \
@@ -60,6 +63,10 @@ libxm_world_la_SOURCES = \
 	sim/stacks.h \
 	sim/stories.c \
 	sim/stories.h \
+	sim/stories_leases.c \
+	sim/stories_paging.c \
+	sim/stories_parts.h \
+	sim/stories_paths.c \
 	sim/story.c \
 	sim/story.h \
 	sim/streams.c \
@@ -104,6 +111,8 @@ extmem_sim_SOURCES = \
 	sim/predict.h \
 	sim/ranks.c \
 	sim/ranks.h \
+	sim/report.c \
+	sim/report.h \
 	$(NULL)
 extmem_sim_CPPFLAGS = $(libxm_world_la_CPPFLAGS) $(MPI_CFLAGS)
 extmem_sim_LDADD = libxm_world.la $(JANSSON_LIBS) $(INIH_LIBS) $(MPI_LIBS)

@@ -137,7 +137,7 @@ int64_t call_ends(int64_t rc);
 /* The law, of a worker at this moment. */
 void call_ask(const struct worker *);
 
-/* --- operations.c ----------------------------------------------------------------- */
+/* --- operations.c, operations_explicit.c, operations_select.c ----------------------------------------------------------------- */
 
 #define PARTS_MAX 12
 
@@ -151,6 +151,8 @@ struct part {
 	int status;
 };
 
+/* The address of a page of the region, mapped or not. */
+uint8_t *page_address(const struct program *, uint64_t page);
 void op_touch(struct program *);
 void op_explicit(struct program *, bool write);
 void op_vector(struct program *);

@@ -204,6 +204,12 @@ void requests_blocked(uint32_t client, bool blocked)
 	fabric_block(node_of(client), appliance_node(0), blocked);
 }
 
+void link_blocked(uint32_t client, bool blocked)
+{
+	requests_blocked(client, blocked);
+	answers_blocked(client, blocked);
+}
+
 /* --- telling one ------------------------------------------------------------------------ */
 
 static void quiet_shape(struct sim_shape *s)

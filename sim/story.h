@@ -60,5 +60,6 @@ void join(struct thread *);
 /* Between a client and appliance 0, control and data alike. */
 void answers_blocked(uint32_t client, bool blocked);
 void requests_blocked(uint32_t client, bool blocked);
+void link_blocked(uint32_t client, bool blocked); /* both */
 
 #endif

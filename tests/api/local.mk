@@ -36,6 +36,8 @@ tests_api_reality_SOURCES = \
 	sim/fibers.h \
 	sim/notes.h \
 	sim/operations.c \
+	sim/operations_explicit.c \
+	sim/operations_select.c \
 	sim/oracle.h \
 	sim/outcomes.c \
 	sim/outcomes.h \

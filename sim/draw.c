@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The shape of a run, drawn from its seed: sizes, limits, the provider, links, and
+ * the faults that there will be. Each run gets a part of all that can go wrong, so
+ * that no kind of trouble hides another (swarm testing; Groce et al., ISSTA 2012).
+ */
+#include <string.h>
+
+#include "common/spin.h"
+#include "sim/counts.h"
+#include "sim/programs.h"
+#include "sim/shape.h"
+#include "sim/weather.h"
+#include "sim/world.h"
+
+struct sim_shape sim_shape;
+
+static uint64_t pick(struct xm_rand *r, const uint64_t *from, size_t count)
+{
+	return from[xm_rand_below(r, count)];
+}
+
+#define PICK(r, ...)                                                          \
+	pick(r, (const uint64_t[]){ __VA_ARGS__ },                            \
+	     sizeof((const uint64_t[]){ __VA_ARGS__ }) / sizeof(uint64_t))
+
+static bool coin(struct xm_rand *r)
+{
+	return xm_rand_below(r, 2) == 0;
+}
+
+static void draw_provider(struct xm_rand *r, struct sim_provider *ret)
+{
+	/* As measured: tcp and verbs; net and rxm; shm. */
+	switch (xm_rand_below(r, 5)) {
+	case 0:
+	case 1:
+		*ret = (struct sim_provider){
+			.revokes = true, .admits = true,
+			.reports_death = true,
+		};
+		break;
+	case 2:
+		*ret = (struct sim_provider){
+			.revokes = coin(r), .admits = true,
+			.reports_death = false,
+		};
+		break;
+	case 3: /* connectionless: keys are all there is */
+		*ret = (struct sim_provider){
+			.revokes = true, .admits = false,
+			.reports_death = false, .refuses = coin(r),
+		};
+		break;
+	default:
+		*ret = (struct sim_provider){
+			.revokes = true, .admits = true,
+			.reports_death = coin(r), .refuses = true,
+		};
+		break;
+	}
+	ret->registers = xm_rand_below(r, 8) == 0;
+	ret->depth = (uint32_t)PICK(r, 2000, 2000, 64, 64, 7, 3, 2, 1);
+	ret->size_max = PICK(r, XM_GIB, 256 * XM_KIB, 256 * XM_KIB,
+			     28 * XM_KIB, 4 * XM_KIB);
+	ret->sticks = !ret->reports_death && coin(r);
+	if (ret->reports_death)
+		ret->late_ns = PICK(r, 0, 0, XM_MS, 700 * XM_MS);
+}
+
+static uint32_t draw_polling(struct xm_rand *r)
+{
+	return (uint32_t)PICK(r, XM_POLLING_ADAPTIVE, XM_POLLING_ADAPTIVE,
+			      XM_POLLING_BLOCK, XM_POLLING_BUSY);
+}
+
+/* How many of what there are, and how large they are. */
+static void draw_sizes(struct xm_rand *r, struct sim_shape *s)
+{
+	s->appliances = 1 + (uint32_t)xm_rand_below(r, 3);
+	s->clients = 1 + (uint32_t)xm_rand_below(r, 3);
+	s->threads = 1 + (uint32_t)xm_rand_below(r, 3);
+	s->lanes = (uint32_t)PICK(r, 1, 1, 2, 3);
+	s->granule = (uint32_t)PICK(r, 4096, 16384, 65536);
+	s->pool_size = s->granule * PICK(r, 8, 17, 40);
+	/* The least the settings allow: a lane's frames are then some 190. */
+	s->local = s->lanes * PICK(r, 1, 1, 1, 2, 5) * XM_MIB;
+	if (coin(r))
+		s->pool_size = xm_max(s->pool_size, 2 * XM_MIB);
+	/* Lanes take turns every 2 MiB: what is watched lies in two of them. */
+	if (s->lanes > 1 && s->pool_size > 2 * XM_MIB)
+		s->pool_size = 4 * XM_MIB;
+	s->arena = 64 * XM_MIB;
+	s->prefetch = (uint32_t)PICK(r, 64, 64, 1, 2, 5);
+}
+
+/* Terms and limits, and what programs do. */
+static void draw_limits(struct xm_rand *r, struct sim_shape *s)
+{
+	s->lease_ms = (uint32_t)PICK(r, 10000, 2000, 500);
+	s->timeout_ms = PICK(r, 30000, 3000, 1500, 700);
+	s->loss_ms = PICK(r, 1500, 300, 5000);
+	s->extents_max = (uint32_t)PICK(r, 64, 64, 7, 3, 2, 1);
+	s->extents_each = coin(r) ? s->extents_max : (s->extents_max + 1) / 2;
+	s->zero_size = (uint32_t)PICK(r, 64 * XM_KIB, 64 * XM_KIB, 4096);
+	s->handshake_ms = (uint32_t)PICK(r, 5000, 5000, 300);
+	s->clients_max = (uint32_t)xm_max(s->clients, PICK(r, 2, 4, 16));
+	s->streams_tight = xm_rand_below(r, 3) == 0;
+	s->operations = 20 + (uint32_t)xm_rand_below(r, 150);
+	s->think_ns = PICK(r, 0, XM_MS, 20 * XM_MS, 200 * XM_MS);
+	s->safety_ns = (2 + xm_rand_below(r, 20)) * XM_SECOND;
+}
+
+/* Which faults there are, and how often they come. */
+static void draw_faults(struct xm_rand *r, struct sim_shape *s)
+{
+	s->again = (uint32_t)PICK(r, 0, 0, 50, 5);
+	s->no_memory = (uint32_t)PICK(r, 0, 0, 20, 3);
+	s->no_memory_client = (uint32_t)PICK(r, 0, 0, 0, 100, 30);
+	s->weather_ms = (uint32_t)PICK(r, 0, 300, 1000, 4000);
+	s->hang = coin(r);
+	/* Control, interface, or both, at the same time and apart. */
+	s->hang_halves = 1 + (uint32_t)xm_rand_below(r, 3);
+	s->kill_appliance = coin(r);
+	s->kill_client = coin(r);
+	s->partition = coin(r);
+	s->clog = coin(r);
+	s->slow = coin(r);
+	s->skew = coin(r);
+	s->pauses = xm_rand_below(r, 12) == 0;
+	if (s->pauses) {
+		s->hang = s->kill_appliance = s->kill_client = false;
+		s->partition = s->clog = s->slow = false;
+		s->link.loss_permille = 0;
+	}
+}
+
+void weather_draw(uint64_t seed, struct sim_shape *s)
+{
+	struct xm_rand *r = world_rand(WORLD_SHAPE);
+	bool calm = xm_rand_below(r, 10) == 0;
+
+	memset(s, 0, sizeof(*s));
+	s->seed = seed;
+	s->drawn = true;
+	draw_sizes(r, s);
+	draw_limits(r, s);
+	draw_provider(r, &s->provider);
+	s->link = (struct sim_link){
+		.latency_ns = PICK(r, 2 * XM_US, 10 * XM_US, 500 * XM_US),
+		.jitter_ns = PICK(r, 0, 5 * XM_US, 2 * XM_MS),
+		.bytes_per_us = PICK(r, 12000, 2000, 100),
+		.loss_permille = (uint32_t)PICK(r, 0, 0, 1, 20),
+	};
+	s->races = true;
+	s->reclaim = (uint32_t)xm_rand_below(r, 2);
+	s->provider.scatter = (uint32_t)PICK(r, 4, 8, 1, 3);
+	s->kinds = program_kinds_draw(r);
+	/* A window is fetched by one read. */
+	s->prefetch = (uint32_t)xm_min(s->prefetch,
+				       s->provider.size_max / 4096);
+	if (calm)
+		s->link.loss_permille = 0;
+	else
+		draw_faults(r, s);
+	s->polling = draw_polling(r);
+}
+
+/* Each host's clock has a beginning and a rate of its own. */
+void weather_clock(struct process *p)
+{
+	struct xm_rand *r = world_rand(WORLD_MISFORTUNE);
+
+	if (!sim_shape.skew)
+		return;
+	sim_counts.faults[SIM_FAULT_SKEW]++;
+	p->skew_ns = (int64_t)xm_rand_below(r, 1000000 * XM_SECOND);
+	p->drift_ppm = (int32_t)PICK(r, 0, 20, 1000, 50000);
+	if (coin(r))
+		p->drift_ppm = -p->drift_ppm;
+}
