@@ -10,23 +10,24 @@ struct process;
 
 void appliance_open(uint32_t index);
 void appliance_close(uint32_t index);
-/* What stands at an address ("sim:3"). */
+/* The index in an address: 3 for "sim:3". */
 uint32_t appliance_of(const char *address);
 uint32_t appliance_node(uint32_t index);
 struct process *appliance_control(uint32_t index);
 struct process *appliance_interface(uint32_t index);
 struct xm_service *appliance_service(uint32_t index);
 uint8_t *appliance_pool(uint32_t index);
-/* These bytes of its pool are about to be written. */
+/* To be called before these bytes of its pool are written. */
 void appliance_written(uint32_t index, uint64_t offset, uint64_t size);
 /* When the page of this byte changed last, by sparse_now(); UINT64_MAX: there is
  * no pool. */
 uint64_t appliance_changed(uint32_t index, uint64_t offset);
 /* Which appliance's interface process this is; UINT32_MAX: none. */
 uint32_t appliance_at_interface(const struct process *);
-/* Ends both processes now; they come again, empty, after `pause_ns`. */
+/* Ends both processes now; they are started again, with an empty pool, after
+ * `pause_ns`. */
 void appliance_kill(uint32_t index, uint64_t pause_ns);
-/* Ends the interface process; extmemd sees it and ends as a whole. */
+/* Ends the interface process; the control process notices and ends, too. */
 void appliance_kill_interface(uint32_t index, uint64_t pause_ns);
 
 #endif

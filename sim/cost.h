@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What things cost in the world, where that is asked (predict.c): else all is
- * done in no time, and only links take any.
+ * What things cost in the world, in predictions (predict.c). Elsewhere everything
+ * but links takes no time.
  *
- * A link is known by two curves, as `extmem-bench rma --calibrate` measures
- * them: how long one operation of so many bytes takes by itself, and how many
- * bytes come through a second when many are under way. So an operation ends when
- * its time by itself is over, or the one before it has ended and it has been
- * served, whichever is later. Of that time the initiator's processor posts and
- * polls for a part, in which it does nothing else.
+ * A link is described by two curves, as `extmem-bench rma --calibrate` measures
+ * them: how long one operation of so many bytes takes alone, and how many bytes a
+ * second come through when many are under way. An operation ends when its time
+ * alone has passed and the operation before it has ended and it has been served,
+ * whichever is later. For a part of that time the initiator's processor posts and
+ * polls, and does nothing else.
  */
 #ifndef XM_COST_H
 #define XM_COST_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the runs of this process have done so far: reports print it. */
+/* What the runs of this process have done so far, for reports. */
 #ifndef XM_SIM_COUNTS_H
 #define XM_SIM_COUNTS_H
 
@@ -28,7 +28,7 @@ struct sim_counts {
 	uint64_t laws_asked;
 	uint64_t operations, loads, stores, reads, writes, lost, failed;
 	uint64_t lost_regions, regions, restarts;
-	uint64_t points[XM_TRACE_IDS]; /* how often each was reached */
+	uint64_t points[XM_TRACE_IDS]; /* how often each trace point was reached */
 	outcome_counts outcomes;
 };
 

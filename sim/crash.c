@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A process that crashes, or never comes back from a step, says in which seed.
- * The words are made before, as a handler may do little more than write(). */
+/* Prints the seed when the process crashes or a step does not end. The text is made
+ * when a run begins, because a signal handler may do little more than write(). */
 #include "sim/crash.h"
 
 #include <signal.h>
@@ -11,13 +11,13 @@
 #include "sim/notes.h"
 #include "sim/world.h"
 
-/* Of processor time; a step takes microseconds. */
+/* Processor time; a step takes microseconds. */
 #define STEP_SECONDS 20
 
 static const int fatal[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT,
 			     SIGVTALRM };
 static struct sigaction before[XM_COUNT(fatal)];
-static char words[2][256]; /* of a crash; of a step without an end */
+static char words[2][256]; /* for a crash; for a step without an end */
 static volatile sig_atomic_t words_size[2];
 static uint64_t events_seen;
 static bool watched;
@@ -45,8 +45,9 @@ void crash_nowhere(void)
 	words_size[0] = words_size[1] = 0;
 }
 
-/* To whom it would have gone: to nobody, most likely, and that is the end. What
- * the processor raised comes again by itself. */
+/* Prints the text, and restores the action that was there before (most likely the
+ * default, which ends the process). A signal that an instruction raised is raised
+ * again when the handler returns; the others are sent again. */
 static void on_signal(int number, siginfo_t *info, void *context)
 {
 	unsigned which = number == SIGVTALRM;

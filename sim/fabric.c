@@ -4,17 +4,17 @@
  * channel contract is in streams.c), behaving as libfabric and TCP were measured
  * to, not as documented:
  *
- *  - a target moves nothing unless its process polls, whatever has arrived;
- *  - an operation that was cancelled may still happen, later, if its bytes had
- *    left: half of all writes carry a copy made when they were posted, the
- *    others read their buffer at the last moment (so that a buffer given back
- *    too early shows);
+ *  - a target moves no bytes unless its process polls, whatever has arrived;
+ *  - a cancelled operation may still be executed later, if its bytes were sent:
+ *    half of all writes carry a copy made when they were posted, the others read
+ *    their buffer at the last moment (so that a buffer freed too early shows);
  *  - completions of one connection come in any order;
- *  - death is reported late, or, by some providers, never; a hang never is;
- *  - a link that is blocked delays what it carries until it opens (TCP sends
- *    again), and costs a retransmission's wait now and then;
- *  - keys may live on after conceal, where the provider does not revoke;
- *  - control messages and one-sided traffic know nothing of each other.
+ *  - the death of a peer is reported late, or by some providers never; a hang is
+ *    never reported;
+ *  - a blocked link delays what it carries until it opens (TCP sends again), and
+ *    now and then costs the time of a retransmission;
+ *  - keys may stay valid after conceal(), where the provider does not revoke;
+ *  - control messages and one-sided operations are not ordered with each other.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -68,7 +68,7 @@ static int transport_open(const struct xm_transport_options *o, char *words,
 	return 0;
 }
 
-/* Out of the list that is gone through at every step; it may be named still. */
+/* Takes it out of the list of open ones; connections may still refer to it. */
 static void put_away(struct xm_transport *t)
 {
 	struct xm_transport **at = &fabric.transports;
@@ -82,7 +82,7 @@ static void put_away(struct xm_transport *t)
 	t->open = false;
 }
 
-/* Whoever ends a transport, by close() or by dying. */
+/* By close(), or because its process has died. */
 static void transport_end(struct xm_transport *t)
 {
 	if (!t->open)
@@ -238,8 +238,8 @@ static int transport_listen(struct xm_transport *t, void *pool,
 	return 0;
 }
 
-/* Who finds out one finds out nothing about another, least of all if it was
- * there before. */
+/* A law: no key or ticket is ever used twice, so whoever learns one learns nothing
+ * about another. */
 static void token_note(struct xm_transport *t, const char *what,
 		       const void *bytes, size_t size)
 {
@@ -438,8 +438,8 @@ const struct xm_transport_ops fabric_transport = {
 	.wait = transport_wait,
 };
 
-/* Does a connection that is open now know this key? Where keys are all there
- * is, a concealed one is waited out. */
+/* Can this key be used through a connection that is open now? Where connections
+ * need no ticket, the service waits until a concealed key cannot be used. */
 static bool key_opens(const struct xm_transport *t, const struct exposed *e)
 {
 	if (!sim_shape.provider.admits)

@@ -14,33 +14,34 @@ void fabric_open(void);
 void fabric_close(void);
 extern const struct xm_transport_ops fabric_transport;
 extern const struct xm_channel_ops fabric_channel;
-/* The kernel of the process's host hangs up for it. */
+/* The kernel closes its connections and streams. */
 void fabric_process_died(struct process *);
-/* From node to node, this way only. */
+/* Faults of links, which work from node to node in one direction, or at one node.
+ * A blocked link delivers nothing until it is unblocked. */
 void fabric_block(uint32_t from, uint32_t to, bool blocked);
 void fabric_clog(uint32_t node, uint64_t until_ns);
 void fabric_slow(uint32_t node, uint64_t until_ns);
-/* Every connection between two nodes ends, as by a router's whim. */
+/* Ends every transport connection between two nodes. */
 void fabric_break(uint32_t a, uint32_t b);
-/* The same for control streams; if half, node b never hears of it. */
+/* Ends every control stream between them; half: node b is not told. */
 void fabric_hang_up(uint32_t a, uint32_t b, bool half);
-void fabric_clear(void);
-/* Where in the pool a live key's span begins. */
+void fabric_clear(void); /* ends all faults of links */
+/* Where in the pool begins what this key opens. False: it is not valid. */
 bool fabric_key(const struct process *interface, uint64_t key,
 		uint64_t *ret_offset);
 
 struct fabric_counts {
 	uint64_t reads, writes, bytes_read, bytes_written; /* ever accepted */
-	uint32_t flying; /* accepted, and their ends not yet polled */
+	uint32_t flying; /* accepted, their completions not yet polled */
 };
 
-/* Adds what a transport was asked to do. */
+/* Adds the counts of a transport to a sum. */
 void fabric_count(const struct xm_transport *, struct fabric_counts *sum);
 
-/* Asks of an interface's connections and keys; see oracle_key(). */
+/* Laws about an interface's connections and keys; see oracle_key(). */
 void fabric_ask(uint32_t appliance);
 
-/* Has poll() something, at the transport whose arm() gave this? */
+/* Does poll() have something at the transport whose arm() returned this? */
 bool fabric_readable(int door);
 
 #endif

@@ -107,7 +107,7 @@ static void arrive_reset(void *argument, uint64_t again)
 	});
 }
 
-/* What is known of a connection's end comes when it comes. */
+/* The initiator is told of its connection's end, after some time. */
 void fabric_reset(struct connection *c)
 {
 	uint64_t late_ns = 0;
@@ -121,7 +121,7 @@ void fabric_reset(struct connection *c)
 		 0);
 }
 
-/* Of a process, or its host: whoever is at the other end may hear of it. */
+/* Whether the other end is told that this process, or its host, has died. */
 bool fabric_death_is_told(void)
 {
 	sim_counts.faults[SIM_FAULT_UNTOLD_DEATH] +=
@@ -186,7 +186,7 @@ static struct exposed *key_find(struct xm_transport *t, uint64_t client,
 	return NULL;
 }
 
-/* It does nothing. */
+/* The operation is not executed. */
 static void shut(const struct operation *op)
 {
 	world_note("fabric.shut: what node {from} posted to node {to} finds its "
@@ -404,9 +404,9 @@ static bool ticket_use(struct xm_transport *t, const uint8_t *bytes,
 	return false;
 }
 
-/* What the client had on this lane ends before the new one is accepted. Where
- * connections are not known the provider's queue between two endpoints keeps
- * the order: what was posted before does not happen after. */
+/* A lane's former connections end before the new one is accepted. Where a target
+ * does not know lanes, the provider's queue between two endpoints keeps the order
+ * instead: what was posted earlier is not executed later. */
 static void supersede(struct xm_transport *t, const struct connection *by)
 {
 	if (XM_PLANTED(not_superseded))
@@ -438,7 +438,7 @@ void fabric_arrive_knock(void *argument, uint64_t number)
 		world_at(world_now() + LINKS_RETRY, fabric_arrive_knock, k, 0);
 		return;
 	}
-	/* A hung target's kernel holds the door; nobody opens it. */
+	/* A hung target's kernel keeps the request; nobody accepts it. */
 	if (t != NULL && t->process->hung) {
 		world_at(world_now() + LINKS_RETRY, fabric_arrive_knock, k, 0);
 		return;
@@ -450,7 +450,7 @@ void fabric_arrive_knock(void *argument, uint64_t number)
 		return;
 	}
 	free(k);
-	/* Where keys are all there is, nobody knows whose this one is. */
+	/* Without tickets the target does not know whose connection this is. */
 	c->joined = sim_shape.provider.admits;
 	supersede(t, c);
 	if (c->joined) {

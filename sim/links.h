@@ -10,12 +10,13 @@
 #include "common/base.h"
 #include "sim/world.h"
 
-#define LINKS_RETRY (40 * XM_MS) /* of a blocked link */
+#define LINKS_RETRY (40 * XM_MS)
 
 void links_open(void);
-/* When so many bytes, sent now, arrive: behind those sent before. */
+/* The time at which so many bytes arrive that are sent now, behind those sent
+ * before. */
 uint64_t links_arrive(uint32_t from, uint32_t to, uint64_t size);
-/* Nothing arrives for the time being; try again. */
+/* True: nothing arrives at present. The caller tries again after LINKS_RETRY. */
 bool links_blocked(uint32_t from, uint32_t to);
 
 void streams_open(void);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The mapper in the world: an arena of ordinary memory and the state of each
- * of its pages. It stands where core/skin/uffd.c and core/skin/faults.c do. A touch of
- * a page that is not there, or of a protected one, calls xm_serve(), as the
- * kernel would by SIGBUS; and every promise of core/pure/mapper.h is asserted.
+ * The simulated mapper: an arena of ordinary memory and the state of each of its
+ * pages. It takes the place of core/skin/uffd.c and core/skin/faults.c. A touch of
+ * an absent or protected page calls xm_serve(), as the kernel would by SIGBUS. Every
+ * promise of core/pure/mapper.h is asserted.
  */
 #include "core/pure/mapper.h"
 
@@ -38,8 +38,7 @@ struct xm_mapper {
 /* Those of live processes. */
 static struct xm_mapper *mappers;
 
-/* Other threads run on while the kernel works for this one: what they store
- * meanwhile goes where it can. */
+/* Other threads run while the kernel works for this one, and may store meanwhile. */
 #define PREEMPT 8
 
 static void meanwhile(void)
@@ -50,7 +49,7 @@ static void meanwhile(void)
 
 #define LINE 64
 
-/* Or one of them stores into just one of these pages, if it may. */
+/* Another thread stores into one of these pages, if it is mapped writable. */
 #define RACE 6
 
 static void race(const struct xm_mapper *m, uint64_t page, uint64_t count)
@@ -62,8 +61,8 @@ static void race(const struct xm_mapper *m, uint64_t page, uint64_t count)
 		program_races(world_current(), page);
 }
 
-/* What was dropped, or belongs to nobody, reads as nothing good: a few lines of
- * the page, among them those of the words that programs watch (word_places). */
+/* Overwrites some lines of a page that is dropped, among them those of the words
+ * that programs watch (word_places), so that a read of it is noticed. */
 static void spoil(struct xm_mapper *m, uint64_t page, int byte)
 {
 	uint8_t *at = m->base + page * m->page_size;
@@ -229,7 +228,7 @@ int xm_uffd_open(const struct xm_uffd_options *o, char *words,
 	return 0;
 }
 
-/* Its memory goes with the process, all but the arena. */
+/* The rest of its memory is freed with the process. */
 static void forget(struct xm_mapper *m)
 {
 	struct xm_mapper **link = &mappers;
@@ -349,8 +348,8 @@ void touch_state(extmem *x, uint64_t page, bool *ret_here, bool *ret_open)
 	*ret_open = x->arena.mapper->states[page] == OPEN;
 }
 
-/* A page that is lost is SIGBUS to the library's own copying too, and ends
- * the process; here the caller goes on with bytes of no worth. */
+/* In reality the library's own access to a lost page is a SIGBUS, too, and ends the
+ * process. Here the caller goes on with undefined bytes. */
 static void each_page(extmem *x, uint64_t address, uint8_t *to,
 		      const uint8_t *from, size_t size)
 {

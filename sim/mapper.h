@@ -7,7 +7,7 @@
 
 struct process;
 
-/* Its arena is gone, if it had one. */
+/* Frees its arena, if it had one. */
 void mapper_process_died(const struct process *);
 
 #endif

@@ -5,19 +5,19 @@
 
 #include "common/base.h"
 
-/* After every event that can have changed an answer. */
+/* To be called after every event. */
 void oracle_ask(void);
-/* An appliance begins, with nothing known about anyone. */
+/* An appliance begins; it knows no client. */
 void oracle_begin(uint32_t appliance);
-/* Its control process is handed a message by this peer of its channel. */
+/* Its control process receives a message from this peer of its channel. */
 void oracle_heard(uint32_t appliance, uint32_t peer);
-/* A key of this client's opens [offset, + size) of the pool. */
+/* A key of this client opens [offset, + size) of the pool: may it? */
 void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
 		uint64_t size);
 /* The client has given back all memory that it had, and each appliance has said so:
  * none of it is the client's any more. */
 void oracle_all_given(uint32_t client);
-/* A touch found that its page is lost. */
+/* A load or store got SIGBUS, because its page is lost. */
 void oracle_page_lost(void);
 /* A remote access is about to succeed at this appliance. */
 void oracle_access(uint32_t appliance, uint64_t client, uint64_t offset,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * core/skin/os.h on virtual time: a thread is a fiber of the process that started
- * it, a wait is a switch. This file stands where core/skin/os.c does in the
- * library; everything above it is linked unchanged.
+ * core/skin/os.h on virtual time. A thread is a fiber of the process that started
+ * it; a wait is a switch to another fiber. This file takes the place of
+ * core/skin/os.c; everything above it is linked unchanged.
  */
 #include "core/skin/os.h"
 
@@ -64,8 +64,8 @@ void os_free(void *memory)
 	world_free(memory);
 }
 
-/* Where a real scheduler could take the processor away, the seed sometimes
- * does: after a lock is given. */
+/* A real scheduler may preempt a thread anywhere. Here one in PREEMPT releases of a
+ * lock lets other fibers run. */
 #define PREEMPT 4
 
 void os_lock_take(struct os_lock *lock)
@@ -83,7 +83,7 @@ void os_lock_give(struct os_lock *lock)
 		world_yield();
 }
 
-/* Who could want it cannot run before it is given. */
+/* Whoever wants it cannot run, and so cannot say so, before it is released. */
 bool os_lock_wanted(const struct os_lock *lock)
 {
 	(void)lock;
@@ -116,8 +116,8 @@ void os_sleep(uint64_t ns)
 void os_look_again(unsigned turn, bool crowded, uint64_t most_ns)
 {
 	(void)crowded;
-	/* Whatever arrives for this process ends the wait; the timeout only
-	 * has to keep deadlines passing. */
+	/* Anything that arrives for this process ends the wait. The timeout is
+	 * for deadlines only. */
 	most_ns = xm_min(most_ns, 20 * XM_MS);
 	world_wait(world_current(),
 		   xm_min((8 * XM_US) << xm_min(2 * turn, 20), most_ns));
@@ -184,7 +184,7 @@ void os_barrier(void)
 {
 }
 
-/* A mutex is its first word. */
+/* Of a mutex only the first word is used. */
 static uint32_t *word_of(struct os_mutex *m)
 {
 	return (uint32_t *)(void *)m;
@@ -250,8 +250,8 @@ static struct kick {
 	bool rung;
 } kicks[KICKS];
 
-/* Who sleeps on a word, so that one who oversleeps is found out: that it has
- * moved, and nobody has woken him. */
+/* The threads that sleep on a word. A law: none sleeps on until its timeout while
+ * the word has changed, without being woken. */
 static struct sleeper {
 	bool asleep;
 	struct process *process;

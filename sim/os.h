@@ -7,13 +7,13 @@
 
 struct process;
 
-/* What wakes a thread of this process that waits for its channel: anything that
- * comes to the process, so that more can happen in more orders; but where it
- * matters what things cost, only what would. */
+/* The key (world_wait()) on which a thread of this process waits for its channel.
+ * Anything that arrives for the process wakes it, so that more orders of events are
+ * possible; but in predictions (cost.h) only the channel does, as in reality. */
 const void *sim_door(const struct process *);
 
-#define SIM_KICKS 1024 /* descriptors from here on are the fabric's */
+#define SIM_KICKS 1024 /* kick descriptors are below, the fabric's from here on */
 void sim_os_open(void);
-bool sim_kicked(int kick);
+bool sim_kicked(int kick); /* and not yet drained */
 
 #endif

@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What calls may come to, by what is being done to the appliance: the list
- * that the simulated fabric and real ones are both held against.
- * `extmem-sim --outcomes` counts what the simulator produces, tests/api/reality.c
- * what happens to real processes; an outcome that is not in the list fails
- * either, and one that the simulator never produces has no place in the list.
+ * Outcomes: which results each call may have, by what was done to the appliance
+ * meanwhile. `extmem-sim --outcomes` counts the simulator's outcomes,
+ * tests/api/reality.c those of real processes. An outcome that is not in the list
+ * fails either of them; one that the simulator never produces must not be in it.
  *
- * A trouble is told by the worst of all that has happened since the client
- * took its region; for a take: since it took the one before. When one is over
- * it takes a while until all is as before: connections are made anew, and
- * leases end that nobody could renew.
+ * An outcome counts under the worst trouble since the client allocated its region,
+ * or for an allocation since the one before. When a trouble ends it takes
+ * OUTCOME_SETTLES until all is as before: connections are made again, and leases
+ * end that nobody could renew.
  */
 #ifndef XM_OUTCOMES_H
 #define XM_OUTCOMES_H
@@ -43,7 +42,7 @@ enum outcome_result {
 typedef uint64_t
 	outcome_counts[OUTCOME_CALLS][OUTCOME_TROUBLES][OUTCOME_RESULTS];
 
-/* Of a call's return value. */
+/* The outcome of a return value. */
 enum outcome_result outcome_result(int rc);
 bool outcome_listed(enum outcome_call, enum outcome_trouble,
 		    enum outcome_result);
@@ -53,7 +52,7 @@ const char *outcome_result_name(enum outcome_result);
 
 #define OUTCOME_SETTLES (5 * XM_SECOND)
 
-/* Of one client: what has happened since, and until when it goes on. */
+/* Of one client: which troubles there were since, and when each ends. */
 struct outcome_watch {
 	bool since[OUTCOME_TROUBLES];
 	uint64_t until_ns[OUTCOME_TROUBLES];
@@ -61,7 +60,7 @@ struct outcome_watch {
 
 void outcome_begin(struct outcome_watch *, enum outcome_trouble);
 void outcome_end(struct outcome_watch *, enum outcome_trouble, uint64_t now_ns);
-/* A region was taken: what is not going on now is forgotten. */
+/* A region was allocated: troubles that are over are forgotten. */
 void outcome_taken(struct outcome_watch *, uint64_t now_ns);
 enum outcome_trouble outcome_worst(const struct outcome_watch *);
 

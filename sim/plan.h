@@ -9,15 +9,15 @@
 
 #define SIM_MASK_MAX 1024
 
-/* Of things that are numbered: all, or those whose bit is set. */
+/* A set of numbered things: all, or those whose bit is set. */
 struct sim_mask {
 	bool some; /* else all */
 	uint64_t bits[SIM_MASK_MAX / 64];
 };
 
-/* All zero: everything, as the seed has it. */
+/* All zero: the whole run, as the seed draws it. */
 struct sim_plan {
-	/* Instead of the seed's own; 0: its own. */
+	/* In place of what the seed draws; 0: as drawn. */
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	uint64_t weather_ms;
 	bool snapshot;		    /* the world is that of snapshot.h */
@@ -25,8 +25,8 @@ struct sim_plan {
 	struct sim_mask weather;    /* events of weather.c, by number */
 	struct sim_mask operations_of; /* each thread's operations, likewise */
 	const char *fail_on;	    /* a note that breaks a law; or NULL */
-	FILE *show;		    /* what happens; or NULL */
-	uint64_t until;		    /* the run ends with this line; 0: as it does */
+	FILE *show;		    /* the trace; or NULL */
+	uint64_t until;		    /* the last line; 0: the run's own end */
 };
 
 extern struct sim_plan sim_plan;

@@ -130,8 +130,8 @@ bool around_finishing(void)
  * of its places (core/client/objects.c). */
 #define KEPT_MOST 9
 
-/* All that the library took for a client is given back; what its threads keep goes
- * with them. */
+/* A law: after a client was closed, the library holds none of its memory, but what its
+ * threads keep until they end. */
 static void leaks(const struct program *p)
 {
 	uint64_t kept = KEPT_MOST * world_owners(p->process);
@@ -147,7 +147,7 @@ static void leaks(const struct program *p)
 #define PAUSE_MIN (200 * XM_MS)
 #define PAUSE_MAX (4 * XM_SECOND)
 
-/* Who could not open tries again in a while, and then in twice that. */
+/* After a failure it is tried again after a pause that doubles each time. */
 bool around_open(struct program *p)
 {
 	char texts[10][96], addresses[SIM_APPLIANCES_MAX][32];
@@ -199,7 +199,7 @@ bool around_open(struct program *p)
 	return false;
 }
 
-/* Nobody looks into a client that is being closed. */
+/* p->x is NULL first: the laws do not look into a client that is being closed. */
 void around_close(struct program *p)
 {
 	extmem *x = p->x;
@@ -331,7 +331,7 @@ void program_close(uint32_t client)
 	memset(&programs[client], 0, sizeof(programs[client]));
 }
 
-/* One who is between two operations. */
+/* True: one of its threads is between two operations. */
 static bool somebody_is_free(const struct program *p)
 {
 	for (uint32_t i = 0; i < sim_shape.threads; i++) {

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The programs that clients run: random operations over the whole client
- * interface (operations.c), one after the other over one region after another
- * (workload.c), kept against a shadow (shadow.c), on several threads of clients
- * that live and die (program.c).
+ * The programs that clients run: random operations of the whole client interface
+ * (operations*.c) on one region after another (workload.c), checked against a
+ * shadow (shadow.c), on several threads of processes that begin and die
+ * (program.c).
  *
- * The first three know of extmem.h alone, and of what is declared below as
- * around them. In the simulator that is the world; tests/api/reality.c has it of
- * this machine's clock, memory and processes, and so runs the same operations.
+ * The first three use extmem.h and what is declared at the end of this header as
+ * "around them". In the simulator that is the world. tests/api/reality_around.c
+ * implements it with this machine's clock, memory and processes, and so runs the
+ * same operations on real ones.
  *
- * A program holds one region at a time, mapped, and its threads load, store,
- * read, write, sync, advise, pin and allocate in it. Of every page a few words
- * are watched: the shadow has the value of the last completed store or write,
- * and, after an operation whose outcome is unknown, what else it may be. A
- * load or read must give one of these, or fail. A region that is lost is given
- * back and another taken.
+ * A program holds one mapped region at a time. Its threads load, store, read,
+ * write, sync, advise, pin and allocate in it. A few words of every page are
+ * watched: the shadow has the value of the last completed store or write and,
+ * after an operation whose outcome is unknown, the other possible value. Each load
+ * or read must return one of these, or fail. A lost region is freed and another
+ * one allocated.
  *
- * A page is one thread's at a time where a thread waits in the middle of an
- * operation on it; loads and stores do not wait after the page is there.
+ * While an operation that waits is under way on a page, only its thread uses that
+ * page (pages_claim()). Loads and stores do not wait once the page is present.
  */
 #ifndef XM_PROGRAM_H
 #define XM_PROGRAM_H

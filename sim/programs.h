@@ -13,28 +13,28 @@ struct process;
 
 void program_open(uint32_t client);
 void program_close(uint32_t client);
-/* Its handle, or NULL. */
+/* Its open client; NULL: there is none at the moment. */
 extmem *program_client(uint32_t client);
 struct process *program_process(uint32_t client);
-/* Ends the client's process; it begins anew after `pause_ns`. */
+/* Ends the client's process now; it is started again after `pause_ns`. */
 void program_kill(uint32_t client, uint64_t pause_ns);
-/* The mapper is at work for a thread of this process, on a page of the arena that
- * is open: another thread may store into it, without a fault. */
+/* The mapper works on a page of this process's arena that is mapped writable:
+ * another thread of the process may store into it meanwhile, without a fault. */
 void program_races(const struct process *, uint64_t page);
-/* From now on clients do this once, and end; NULL: random operations. One
- * that is killed does not come back. */
+/* Clients that begin from now on run this once and end. A killed one is not
+ * started again. NULL: random operations. */
 void programs_script(void (*)(uint32_t client, extmem *));
-/* No new operations: what is under way ends. */
+/* Programs begin no more operations, and end. */
 void programs_finish(void);
 bool programs_ended(void);
-/* Asks whether any of their calls is past its deadline. */
+/* A law: no call is past its deadline. */
 void programs_ask(void);
-/* Says what the ones that have not ended are doing. */
+/* Writes into `ret` what the programs are doing that have not ended. */
 void programs_stuck(char *ret, size_t size);
-/* Something begins, for so long, that has a name among outcomes. */
+/* A trouble of this kind begins, and lasts so long; see outcomes.h. */
 void programs_trouble(enum outcome_trouble, uint64_t ns);
 const char *program_operation_name(uint32_t operation); /* NULL: none */
-/* All kinds of operations, or for some runs a part of them. */
+/* The kinds of operations of a run: all, or in one run of three a part. */
 uint64_t program_kinds_draw(struct xm_rand *);
 
 #endif

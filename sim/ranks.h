@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Many runs at once: seeds are dealt to processes, those of this machine
- * (jobs) and, under mpirun, those of others (ranks), and what they report is
- * added up. Sums alone, so that the report does not depend on who ran what.
+ * Many runs at once. Seeds are dealt to processes of this machine (jobs) and, under
+ * mpirun, of others (ranks), and their reports are added up. A report has nothing
+ * but sums, so it does not depend on which process ran which seed.
  */
 #ifndef XM_RANKS_H
 #define XM_RANKS_H
@@ -13,7 +13,7 @@
 #define RANKS_FAILED_MAX 256 /* failed seeds named; all are counted */
 #define RANKS_JOBS_MAX 256
 
-/* All of it 64-bit numbers that add up, but for what is at its end. */
+/* 64-bit numbers that are added up, but for the two lists at its end. */
 struct report {
 	uint64_t runs, failures, simulated_ns, events;
 	uint64_t hash; /* of the runs' hashes, in whatever order */

@@ -6,20 +6,20 @@
 #include "common/base.h"
 
 struct sim_result {
-	bool held; /* every law */
+	bool held; /* no law was broken */
 	uint64_t hash, events, simulated_ns;
-	uint64_t weather; /* events numbered, the one under way too */
+	uint64_t weather; /* number of weather events, with the one under way */
 };
 
-/* As sim_plan has it. What broke is in world_law() and world_why(). */
+/* Runs the seed as sim_plan has it. world_law() and world_why() say what broke. */
 void sim_run(uint64_t seed, struct sim_result *ret);
-/* A world in which `live` happens, instead. */
+/* Runs live(seed) in a new world instead. */
 void sim_live(uint64_t seed, void (*live)(uint64_t seed),
 	      struct sim_result *ret);
 
-/* minimize.c: makes sim_plan as small as it gets while the seed breaks the same law, tells
- * of its progress on stderr, and prints the command line that does it.
- * Returns an exit status. */
+/* minimize.c: makes sim_plan as small as possible while the seed breaks the same
+ * law, reports its progress on stderr, and prints the command line for it. Returns
+ * an exit status. */
 int sim_minimize(uint64_t seed, bool quiet);
 
 #endif

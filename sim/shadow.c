@@ -11,8 +11,8 @@
 #include "sim/shape.h"
 #include "sim/world.h"
 
-/* Every operation of a thread has numbers of its own, so that one more or less
- * of them changes no other. */
+/* Each operation of a thread has random numbers of its own, so that leaving one
+ * out changes no other. */
 void dice_cast(struct worker *w, uint64_t number)
 {
 	const struct program *p = w->program;
@@ -22,13 +22,12 @@ void dice_cast(struct worker *w, uint64_t number)
 		       w->index) << 32 | number, &w->rand);
 }
 
-/* Whose fiber runs. */
+/* The worker of the running fiber. */
 static struct worker *worker(void)
 {
 	return world_argument();
 }
 
-/* Nobody else rolls its dice. */
 uint64_t below(uint64_t n)
 {
 	return xm_rand_below(&worker()->rand, n);
@@ -53,7 +52,8 @@ void shadow_clear(struct shadow *s)
 	memset(s->page, 0, s->pages_max * sizeof(s->page[0]));
 }
 
-/* No page is torn: what one of its words shows of a write, the others do too. */
+/* A law: no page is torn. If one word shows that a write has come or not, so it is
+ * for the page's other words of that write. */
 static void settle(struct program *p, struct shadow_page *page,
 		   const struct word *by, bool came)
 {
@@ -199,7 +199,7 @@ void pages_unclaim(struct program *p, uint64_t page, uint64_t count)
 
 /* --- calls ---------------------------------------------------------------------------- */
 
-/* A clock may run so much too slow, and deadlines are by it. */
+/* A clock may be slow by one part in so many, and deadlines are measured by it. */
 #define DRIFT 20
 
 void call_begins(const char *name, uint64_t most_ns)

@@ -13,24 +13,24 @@
 #define SIM_CLIENTS_MAX 8
 #define SIM_NODES (SIM_APPLIANCES_MAX + SIM_CLIENTS_MAX)
 
-/* How the provider under the fabric behaves; see PITFALLS in ARCHITECTURE. */
+/* How the simulated libfabric provider behaves: what real ones differ in. */
 struct sim_provider {
-	bool revokes;	    /* a concealed key is dead at once */
-	bool admits;	    /* connections with tickets; else keys alone */
+	bool revokes;	    /* conceal() makes the key invalid at once */
+	bool admits;	    /* connections need a ticket; else a key is enough */
 	bool reports_death; /* a dead peer's connection is shut down */
-	bool refuses;	    /* a bad key is -EACCES; else the connection ends */
-	bool registers;
-	bool sticks;	    /* posts to one that is gone say -EAGAIN for ever */
-	uint64_t late_ns;   /* a connection's end is told up to this late */
-	uint32_t depth;
-	uint64_t size_max;
-	uint32_t scatter; /* pieces in one write */
+	bool refuses;	    /* an invalid key gives -EACCES; else the connection ends */
+	bool registers;	    /* local buffers must be registered */
+	bool sticks;	    /* posts to a dead peer return -EAGAIN for ever */
+	uint64_t late_ns;   /* a connection's end is reported up to so late */
+	uint32_t depth;	    /* operations in flight, most */
+	uint64_t size_max;  /* bytes of one operation */
+	uint32_t scatter;   /* pieces of one write */
 };
 
 struct sim_link {
 	uint64_t latency_ns, jitter_ns;
 	uint64_t bytes_per_us;
-	uint32_t loss_permille; /* each costs a retransmission's wait */
+	uint32_t loss_permille; /* a lost message is sent again, later */
 };
 
 struct sim_shape {
@@ -42,25 +42,25 @@ struct sim_shape {
 	uint64_t timeout_ms, loss_ms;
 	uint32_t extents_max, extents_each, clients_max;
 	uint32_t streams_max;
-	bool streams_tight; /* as many as clients */
+	bool streams_tight; /* streams_max is the number of clients */
 	uint32_t zero_size, handshake_ms;
 	uint32_t operations; /* of each thread */
-	uint64_t kinds;	     /* of operations: a bit of each that there is */
+	uint64_t kinds;	     /* of operations in this run: a bit for each */
 	uint64_t think_ns;   /* between them, on average */
 	uint32_t polling;    /* enum xm_polling, of clients */
 	uint64_t safety_ns;
 	struct sim_provider provider;
 	struct sim_link link;
-	/* One in so many; 0: never. */
-	uint32_t again;	     /* posts that say -EAGAIN */
-	uint32_t no_memory;  /* exposures and admissions that fail */
+	/* One in so many fails; 0: none. */
+	uint32_t again;	     /* posts (-EAGAIN) */
+	uint32_t no_memory;  /* exposures and admissions */
 	uint32_t no_memory_client; /* allocations, threads, registrations */
 	uint32_t weather_ms; /* between weather events, mean; 0: none */
 	uint32_t hang_halves; /* of appliances: 1 control, 2 interface, 3 both */
 	bool hang, kill_appliance, kill_client, partition, clog, slow, skew;
-	bool drawn;  /* by weather_draw(): nothing disturbs but the weather */
+	bool drawn;  /* by weather_draw(): all faults are weather.c's */
 	bool races;  /* threads store while the mapper is at work */
-	bool pauses; /* nothing but clients that hang */
+	bool pauses; /* the only faults are clients that hang */
 };
 
 

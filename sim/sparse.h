@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Large memory that reads as zero and is mostly never touched: an appliance's
- * pool, a client's arena. Whoever writes to it says where; only that is
- * cleared, and the memory is kept for the next run. So a run costs what it
- * touches, and neither a memset() of all nor the kernel's faults.
+ * pool, a client's arena. A writer marks the pages that it is about to write. Only
+ * these are cleared when the memory is given back, and it is kept for the next
+ * run. So a run pays for what it touches: neither for a memset() of all of it nor
+ * for the kernel's page faults.
  */
 #ifndef XM_SPARSE_H
 #define XM_SPARSE_H
@@ -21,7 +22,7 @@ struct sparse {
 /* All zero. Never NULL. */
 struct sparse *sparse_take(size_t size);
 void sparse_give(struct sparse *);
-/* [offset, + size) is about to be written. */
+/* To be called before [offset, + size) is written. */
 void sparse_mark(struct sparse *, size_t offset, size_t size);
 /* It reads as zero again. */
 void sparse_clear(struct sparse *, size_t offset, size_t size);

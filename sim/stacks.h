@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Stacks of our own, and how to go from one to another. For world.c alone,
- * which includes it once.
+ * Stacks of coroutines, and the switch from one to another. Included by fibers.c
+ * alone.
  */
 #ifndef XM_STACKS_H
 #define XM_STACKS_H
 
 #include <stdint.h>
 
-/* From one stack to another. swapcontext() would do, and does elsewhere, but
- * asks the kernel for the signal mask each time, which none of us changes: a
- * third of a run's time. Where the compiler keeps books of stacks of its own
- * (sanitizers, shadow stacks) it is left to the library, too. */
+/* Switches from one stack to another. swapcontext() makes a system call for the
+ * signal mask each time, which took a third of a run's time, and no fiber changes
+ * that mask. On other processors, and where the compiler itself tracks stacks
+ * (sanitizers, shadow stacks), swapcontext() is used. */
 #if defined(__x86_64__) && !defined(__CET__) &&                                \
 	!defined(XM_SANITIZE_ADDRESS) && !defined(XM_SANITIZE_THREAD)
 
@@ -19,8 +19,8 @@ struct context {
 	void *stack;
 };
 
-/* What a called function keeps, by the System V ABI for x86-64: rbx, rbp, r12
- * to r15, the rounding modes; the rest is the caller's to save. */
+/* By the System V ABI for x86-64 a called function preserves rbx, rbp, r12 to r15
+ * and the rounding modes; its caller saves the rest. No fiber changes the modes. */
 void world_switch(struct context *from, const struct context *to);
 __asm__(".text\n"
 	".type world_switch, @function\n"

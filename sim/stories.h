@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* story.c: scripted runs, whose traces are known. */
+/* Stories: scripted runs whose traces are kept (story.c). */
 #ifndef XM_SIM_STORIES_H
 #define XM_SIM_STORIES_H
 
@@ -9,10 +9,10 @@
 
 /* The index-th story's name (a sentence, with _), or NULL. */
 const char *story_name(uint32_t index);
-/* Tells it to `trace` (or NULL); true when all it expects came true. */
+/* Runs it, with its trace to `trace` (or NULL). True: all that it expects was so. */
 bool story_run(uint32_t index, FILE *trace);
-/* Runs them all, and compares with the traces in a folder, or writes them.
- * Returns an exit status; the last line is "N passed, M failed". */
+/* Runs all, and compares their traces with those in a folder, or writes them there.
+ * Returns an exit status. The last line printed is "N passed, M failed". */
 int stories_run(const char *folder, bool write);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The words stories are told in. Each call leaves a line of its own in the
- * trace. Pages are a region's, from 0; a page's value is one word of it.
+ * What stories are written with. Each call writes a line of its own to the trace.
+ * Pages are numbered from 0 in a region. The value of a page is one word of it.
  */
 #ifndef XM_STORY_H
 #define XM_STORY_H

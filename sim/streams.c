@@ -157,9 +157,8 @@ static bool end_attach(struct end *e, struct xm_channel *c)
 	return false;
 }
 
-/* A connection request has come to the listener's host: its kernel answers,
- * be the process hung or not. One stream too many is closed when that is
- * accepted. */
+/* A connection request arrives at the listener's host: its kernel answers, even if
+ * the process hangs. A stream beyond the limit is accepted and then closed. */
 static void attach_listener(struct stream *s)
 {
 	struct xm_channel *c = listener_at(s->ends[1].node);

@@ -75,7 +75,7 @@ static uint64_t some(uint64_t most)
 	return xm_rand_below(world_rand(WORLD_WEATHER), most);
 }
 
-/* Short troubles are common, long ones pass every deadline there is. */
+/* Most are short. The longest, 8 s, is longer than most deadlines. */
 static uint64_t a_while(void)
 {
 	static const uint64_t scales[] = { 5, 100, 1000, 4000 };
@@ -141,12 +141,11 @@ static const char *const sentences[SIM_FAULTS] = {
 
 #define NOBODY UINT32_MAX
 
-/* One that the plan leaves out is drawn all the same, and does nothing: what
- * comes after it stays as it is. */
+/* An event that the plan leaves out is drawn all the same, and does nothing. */
 static bool muted;
 static uint64_t numbered;
 
-/* Whom it hits: a client, an appliance, or both. */
+/* The trouble of an event, as outcomes.h counts it. */
 static enum outcome_trouble trouble_of(enum sim_fault fault)
 {
 	switch (fault) {
@@ -193,7 +192,7 @@ static void unhang(void *argument, uint64_t index)
 	struct process *p = world_process((uint32_t)(index & 0xff));
 
 	(void)argument;
-	/* Another may live there by now. */
+	/* Another process may have that index by now. */
 	if (!p->alive || p->incarnation != (uint32_t)(index >> 8))
 		return;
 	world_note("weather.wakes: process {index} goes on", p->index, 0, 0);
@@ -223,8 +222,9 @@ static void block(uint32_t from, uint32_t to, uint64_t ns)
 	world_at(world_now() + ns, unblock, NULL, (uint64_t)from << 8 | to);
 }
 
-/* Forward only, as a monotonic clock's jumps are: the host was stopped, and does
- * not know. What an appliance does not take for a pause it has lived through. */
+/* Monotonic clocks jump forward only: the host was stopped and does not know. A jump
+ * that is too short for an appliance to be taken for a pause counts as time in
+ * which it listened. */
 static void jump(struct process *p, enum sim_fault fault, uint32_t client,
 		 uint32_t appliance, uint64_t ns)
 {

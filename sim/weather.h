@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Weather: the faults that are injected into a run (weather.c). */
+/* Weather: the faults that are injected into a run. draw.c draws the shape of a run
+ * and weather_clock(); the rest is weather.c. */
 #ifndef XM_SIM_WEATHER_H
 #define XM_SIM_WEATHER_H
 
@@ -11,17 +12,18 @@ struct process;
 void weather_draw(uint64_t seed, struct sim_shape *ret);
 void weather_begin(void);
 void weather_clear(void);
-/* This client is about to do something in several messages: now and then its
- * streams break in the middle of it. */
+/* To be called before a call that takes several messages: now and then the
+ * client's streams break in the middle of it. */
 void weather_strike(uint32_t client);
-uint64_t weather_events(void); /* so many have been numbered */
-/* Until when links, streams or clients were disturbed, of late; or will be. */
+uint64_t weather_events(void); /* numbered so far */
+/* The end of the last disturbance of links, streams or clients that has begun. */
 uint64_t weather_disturbs(void);
-/* So far nothing has gone wrong but that clients hung, and lost their streams. */
+/* True: the only faults so far were clients that hung or lost their streams, and
+ * clocks that jumped. */
 bool weather_only_pauses(void);
-/* A process begins on a host whose clock is its own. */
+/* Draws the clock of a process that begins. */
 void weather_clock(struct process *);
-/* Is there, for once, nothing to be had by a client? */
+/* True: this allocation of a client fails. */
 bool weather_no_memory(void);
 
 #endif

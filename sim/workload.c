@@ -68,7 +68,7 @@ static bool region_take(struct program *p)
 	return true;
 }
 
-/* Everything that is watched, read explicitly once more. */
+/* Reads all watched words explicitly once more. */
 static void verify(struct program *p)
 {
 	uint8_t *bytes = malloc(XM_PAGE);
@@ -78,8 +78,7 @@ static void verify(struct program *p)
 		uint64_t began_ns = world_now();
 		int rc;
 
-		/* In clear weather a page is there, or lost for good and said
-		 * to be. */
+		/* Without faults each page is present, or reported lost. */
 		do {
 			rc = CALL(extmem_read, p->region, i * XM_PAGE, bytes,
 				  XM_PAGE);
@@ -120,8 +119,8 @@ void region_give(struct program *p, bool look)
 		around_given(p);
 }
 
-/* The client goes, and another comes in its place, when it can; seldom, as that
- * takes us longer than all the rest of an operation. */
+/* The region is freed and now and then the client closed and opened again: seldom,
+ * because that takes longer than all other operations. */
 static void reopen(struct program *p)
 {
 	region_give(p, true);
@@ -170,7 +169,7 @@ const char *program_operation_name(uint32_t operation)
 	return operation < XM_COUNT(kinds) ? kinds[operation].name : NULL;
 }
 
-/* Of those that this run has. */
+/* One of the kinds of this run, by weight. */
 static unsigned kind_draw(void)
 {
 	unsigned weights[XM_COUNT(kinds)], kind = 0;
@@ -224,7 +223,7 @@ void program_operate(struct program *p, struct worker *w, bool idle)
 	program_leave(p, alone);
 	w->doing = NULL;
 replace:
-	/* A lost region is replaced by whoever comes next, alone. */
+	/* The next thread that comes by replaces a lost region. */
 	if (p->region == NULL || p->lost) {
 		w->doing = "replace";
 		w->since_ns = world_now();
