@@ -7,6 +7,20 @@
 
 #define LIMIT_SLACK (UINT64_C(256) << 10) /* the most arena.c takes at once */
 
+static _Atomic uint64_t local; /* bytes, as it is now */
+static uint32_t percent;       /* of what is in use; 0: it does not follow */
+
+void budget_start(void)
+{
+	atomic_store(&local, shim_shared->stats.local_limit);
+	percent = shim_shared->percent = shim_options.local.percent;
+}
+
+uint64_t budget_local(void)
+{
+	return atomic_load(&local);
+}
+
 void budget_live(int64_t size)
 {
 	struct run_shared *s = shim_shared;
@@ -27,30 +41,30 @@ void budget_count(uint64_t count, uint64_t size)
 
 bool budget_limited(uint64_t size)
 {
-	return shim_limit != 0 &&
+	return shim_options.limit != 0 &&
 	       (size > SIZE_MAX_ASKED ||
 		atomic_load(&shim_shared->live_bytes) + size + LIMIT_SLACK >
-			shim_limit);
+			shim_options.limit);
 }
 
 /* The budget follows the most that was ever in use, in steps: it is raised
  * with everybody stopped. */
 void budget_follow(uint64_t more)
 {
-	uint64_t now = atomic_load(&shim_local), step = now / 16,
+	uint64_t now = atomic_load(&local), step = now / 16,
 		 use = atomic_load(&shim_shared->live_bytes) + more,
 		 peak = atomic_load(&shim_shared->live_bytes_peak), want;
 
-	want = (use > peak ? use : peak) / 100 * shim_percent;
+	want = (use > peak ? use : peak) / 100 * percent;
 	if (step < SHIM_PAGE * 64)
 		step = SHIM_PAGE * 64;
-	if (shim_percent == 0 || want < now + step)
+	if (percent == 0 || want < now + step)
 		return;
 	/* Beyond what it was opened for it stays as it is. */
 	if (extmem_local(shim_client, want) == 0)
-		atomic_store(&shim_local, want);
+		atomic_store(&local, want);
 	else
-		shim_percent = 0;
+		percent = 0;
 }
 
 static void say_full(size_t size)
@@ -60,14 +74,14 @@ static void say_full(size_t size)
 	snprintf(words, sizeof(words), "%s", extmem_error());
 	if (budget_limited(size))
 		snprintf(words, sizeof(words), "--limit is %llu MiB",
-			 (unsigned long long)(shim_limit >> 20));
+			 (unsigned long long)(shim_options.limit >> 20));
 	else if (size > SIZE_MAX_ASKED)
 		snprintf(words, sizeof(words), "no machine has that much");
-	else if (shim_external && growth_total() + size > shim_external)
+	else if (shim_options.external && growth_total() + size > shim_options.external)
 		snprintf(words, sizeof(words), "--external is %llu MiB",
-			 (unsigned long long)(shim_external >> 20));
+			 (unsigned long long)(shim_options.external >> 20));
 	shim_say("no external memory for %zu bytes: %s; %s", size, words,
-		 shim_overflow_local && !budget_limited(size)
+		 shim_options.overflow_local && !budget_limited(size)
 			 ? "it is local now"
 			 : "the program is told ENOMEM");
 }
@@ -80,7 +94,7 @@ bool budget_overflow(size_t size)
 		say_full(size);
 	atomic_fetch_add(&s->refused_bytes, size);
 	/* A limit is one on the program, wherever its memory is. */
-	if (!shim_overflow_local || budget_limited(size))
+	if (!shim_options.overflow_local || budget_limited(size))
 		return false;
 	atomic_fetch_add(&s->overflow_count, 1);
 	atomic_fetch_add(&s->overflow_bytes, size);

@@ -143,10 +143,10 @@ static bool ready(void)
 
 static void limits(void)
 {
-	ring_size = shim_local / 4 / SHIM_PAGE;
+	ring_size = budget_local() / 4 / SHIM_PAGE;
 	if (ring_size < 4 * FORK_WINDOW)
 		ring_size = 4 * FORK_WINDOW;
-	written_max = (shim_local > WRITTEN_MIN ? shim_local : WRITTEN_MIN) /
+	written_max = (budget_local() > WRITTEN_MIN ? budget_local() : WRITTEN_MIN) /
 		      SHIM_PAGE;
 }
 
@@ -400,12 +400,12 @@ static bool count_written(void)
 			 "has no more to spare; %s",
 			 (int)getpid(),
 			 (unsigned long long)(written_max * SHIM_PAGE >> 20),
-			 shim_overflow_local
+			 shim_options.overflow_local
 				 ? "it takes more"
 				 : "it is ended (--overflow=local: it takes "
 				   "more)");
 	}
-	return shim_overflow_local;
+	return shim_options.overflow_local;
 }
 
 static void ring_add(unsigned region, uint64_t page)

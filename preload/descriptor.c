@@ -74,7 +74,7 @@ static void choose_numbers(void)
 	if (most < 4)
 		most = 4;
 	if (most >= NUMBERS_MIN)
-		most -= shim_nesting * ROOM;
+		most -= shim_options.nesting * ROOM;
 	last_number = most - 1;
 	first_number = most > 2 * ROOM ? most - ROOM : most / 2;
 }

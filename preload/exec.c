@@ -72,20 +72,20 @@ static char *other_preloads(const char *preload)
 	return NULL;
 }
 
-void exec_start(bool plain_children)
+void exec_start(void)
 {
 	const char *preload = exec_variable("LD_PRELOAD");
 	char **to = environ, *others = preload ? other_preloads(preload) : NULL;
 	char *digits = nesting + sizeof(nesting) - 3;
 
-	digits[0] = (char)('0' + (shim_nesting + 1) / 10);
-	digits[1] = (char)('0' + (shim_nesting + 1) % 10);
+	digits[0] = (char)('0' + (shim_options.nesting + 1) / 10);
+	digits[1] = (char)('0' + (shim_options.nesting + 1) % 10);
 
 	for (char **e = environ; e && *e; e++) {
 		bool ours = is_ours(*e),
 		     loads = strncmp(*e, "LD_PRELOAD=", 11) == 0;
 
-		if (!plain_children) {
+		if (shim_options.children_same) {
 			if (strncmp(*e, RUN_ENV_SHARED_FD "=",
 				    strlen(RUN_ENV_SHARED_FD "=")) != 0)
 				*to++ = *e;

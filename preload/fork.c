@@ -18,8 +18,6 @@
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
-enum fork_policy fork_policy;
-
 static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Of the fork under way, by the thread that makes it. */
@@ -75,7 +73,7 @@ void fork_prepare(void)
 	now.signals = signals;
 	now.serves = false;
 	now.from_child = atomic_load(&child_serves);
-	if (ready && fork_policy == FORK_SNAPSHOT &&
+	if (ready && shim_options.fork == FORK_SNAPSHOT &&
 	    atomic_load(&block_high) != 0)
 		now.serves = begin_snapshot();
 	if (now.from_child) {
@@ -171,7 +169,7 @@ SHIM_EXPORT int __register_atfork(void (*before)(void), void (*parent)(void),
 int fork_start(void)
 {
 	register_first();
-	return fork_policy == FORK_SNAPSHOT ? snapshots_watch() : 0;
+	return shim_options.fork == FORK_SNAPSHOT ? snapshots_watch() : 0;
 }
 
 /* What libc forks by itself (daemon(3), forkpty(3)) comes by the handlers
@@ -183,9 +181,9 @@ bool fork_refused(void)
 	int error;
 
 	if (!atomic_load(&shim_ready) || atomic_load(&block_high) == 0 ||
-	    fork_policy == FORK_ABSENT)
+	    shim_options.fork == FORK_ABSENT)
 		return false;
-	if (fork_policy == FORK_REFUSE) {
+	if (shim_options.fork == FORK_REFUSE) {
 		shim_say("fork: refused, by --fork=refuse: this process has "
 			 "external memory");
 		return true;

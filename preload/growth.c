@@ -89,6 +89,15 @@ static void note_bounds(const struct region *r, uint64_t size)
 		atomic_store(&block_high, r->base + size);
 }
 
+/* As --advise has it. */
+static void advise_all(extmem_region *handle, uint64_t size)
+{
+	if (shim_options.advise == ADVISE_SEQUENTIAL)
+		extmem_advise(handle, 0, size, EXTMEM_SEQUENTIAL);
+	else if (shim_options.advise == ADVISE_RANDOM)
+		extmem_advise(handle, 0, size, EXTMEM_RANDOM);
+}
+
 static int region_take(uint64_t size)
 {
 	unsigned n = atomic_load(&region_count);
@@ -116,9 +125,7 @@ static int region_take(uint64_t size)
 		extmem_region_free(handle);
 		return error < 0 ? error : -ENOMEM;
 	}
-	if (shim_advice >= 0)
-		extmem_advise(handle, 0, size,
-			      (enum extmem_advice)shim_advice);
+	advise_all(handle, size);
 	r->index = n;
 	r->base = (uintptr_t)base;
 	r->size_max = most;
@@ -151,9 +158,7 @@ static int region_grow(struct region *r, uint64_t more)
 	size = extmem_region_size(r->handle);
 	if (size > r->size_max)
 		size = r->size_max;
-	if (shim_advice >= 0)
-		extmem_advise(r->handle, 0, size,
-			      (enum extmem_advice)shim_advice);
+	advise_all(r->handle, size);
 	atomic_store(&r->size, size);
 	atomic_store(&r->reach, size);
 	return 0;
@@ -228,8 +233,8 @@ static int grow(uint64_t size, uint64_t seen)
 	total = growth_total();
 	if (total != seen)
 		goto out; /* another thread was here: look again */
-	left = !shim_external	       ? UINT64_MAX
-	       : shim_external > total ? shim_external - total
+	left = !shim_options.external	       ? UINT64_MAX
+	       : shim_options.external > total ? shim_options.external - total
 				       : 0;
 	left &= ~(GRANULE - 1);
 	if (need > left) {

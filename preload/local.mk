@@ -6,6 +6,12 @@
 # tree) or one folder up (installed).
 pkglib_LTLIBRARIES += libextmem-run.la
 libextmem_run_la_SOURCES = \
+	common/options.c \
+	common/options.h \
+	common/options_parse.c \
+	common/options_parts.h \
+	common/options_print.c \
+	common/options_value.c \
 	core/pure/snapshot.c \
 	core/pure/snapshot.h \
 	preload/arena.c \
@@ -19,6 +25,7 @@ libextmem_run_la_SOURCES = \
 	preload/descriptor.c \
 	preload/environment.c \
 	preload/exec.c \
+	preload/figures.c \
 	preload/fork.c \
 	preload/fork.h \
 	preload/growth.c \
@@ -28,6 +35,8 @@ libextmem_run_la_SOURCES = \
 	preload/malloc.c \
 	preload/map.c \
 	preload/message.c \
+	preload/options.c \
+	preload/options.h \
 	preload/other_process.c \
 	preload/path.c \
 	preload/present.c \
@@ -42,7 +51,8 @@ libextmem_run_la_SOURCES = \
 	preload/trap.c \
 	preload/vector.c \
 	preload/vector.h \
+	preload/whose.c \
 	$(NULL)
 libextmem_run_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
 	-Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'
-libextmem_run_la_LIBADD = libextmem.la
+libextmem_run_la_LIBADD = libextmem.la $(INIH_LIBS)

@@ -168,7 +168,7 @@ static void *external_resize(void *p, size_t size)
 		q = shim_real()->malloc(size);
 		return q ? memcpy(q, p, capacity) : NULL;
 	}
-	if (size <= capacity && size >= shim_threshold) {
+	if (size <= capacity && size >= shim_options.threshold) {
 		if (size > capacity / 2)
 			return p;
 		if (size > SHRINK_MOVES) {
@@ -177,7 +177,7 @@ static void *external_resize(void *p, size_t size)
 			return p;
 		}
 	}
-	if (size < shim_threshold) {
+	if (size < shim_options.threshold) {
 		q = shim_real()->malloc(size);
 	} else {
 		more = capacity + capacity / 2;

@@ -46,7 +46,7 @@ static void *arena_hint(void)
 {
 	const uint32_t *random = (const uint32_t *)getauxval(AT_RANDOM);
 
-	return (void *)(ARENA_FIRST + shim_nesting * ARENA_STRIDE +
+	return (void *)(ARENA_FIRST + shim_options.nesting * ARENA_STRIDE +
 			(random ? *random % ARENA_PLACES : 0) *
 				(UINT64_C(1) << 30));
 }

@@ -85,7 +85,7 @@ void local_give(void *p, size_t size)
 
 size_t present_piece_max(void)
 {
-	size_t n = shim_local / 8 & ~(SHIM_PAGE - 1);
+	size_t n = budget_local() / 8 & ~(SHIM_PAGE - 1);
 
 	return n < SHIM_PAGE ? SHIM_PAGE : n < PIECE_MAX ? n : PIECE_MAX;
 }

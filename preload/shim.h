@@ -2,7 +2,10 @@
 /*
  * The shim of `extmem run`: what its files share.
  *
- * shim.c	start, settings, statistics, fork
+ * shim.c	start and end; the functions of libc that we stand in front of
+ * options.c	what was asked for (options.h)
+ * whose.c	whose memory an allocation is: the program's, or a library's
+ * figures.c	statistics, in a file that `extmem run` and `extmem top` read
  * growth.c	the regions of external memory, and how they grow
  * block.c	blocks in them: allocate, free, look up
  * budget.c	--limit, --overflow, and a local budget in percent
@@ -59,6 +62,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "preload/options.h"
 #include "preload/shared.h"
 
 #define SHIM_PAGE UINT64_C(4096)
@@ -245,14 +249,6 @@ extern _Thread_local int shim_inside __attribute__((tls_model("initial-exec")));
 extern _Atomic bool shim_ready;
 extern extmem *shim_client;
 extern struct run_shared *shim_shared; /* never NULL */
-extern uint64_t shim_threshold;
-extern uint64_t shim_external; /* most to take; 0: no limit of ours */
-extern uint64_t shim_limit;    /* most the program is given; 0: no limit */
-extern _Atomic uint64_t shim_local; /* the budget as it is now */
-extern uint32_t shim_percent;  /* of what is used, that it is; 0: it is fixed */
-extern int shim_advice;	       /* enum extmem_advice, of all; -1: none */
-extern bool shim_overflow_local;
-extern unsigned shim_nesting;  /* programs with external memory before us */
 extern pid_t shim_owner;       /* the process that has it, not its children */
 extern bool shim_kernel_faults; /* the kernel may touch absent pages */
 
@@ -282,33 +278,14 @@ void shim_section_end(const struct shim_section *);
 /* One line on stderr, "extmem run: ...", in one write; no heap, no locks. */
 void shim_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* True when `address`, a return address, lies in the library or in what it
- * stands on: its memory is local. */
-bool shim_called_by_library(const void *address);
-
-/* What libc itself allocates (a stream and its buffer, a directory's entries)
- * is local, unless it is as large as this; what the loader does is in any
- * case: it includes the threads' own variables. */
-#define SHIM_LIBC_SIZE ((size_t)2 << 20)
-struct shim_span {
-	uintptr_t first, last;
-};
-extern struct shim_span shim_libc, shim_loader;
-
-static inline bool shim_may_be_external(const void *caller, size_t size)
-{
-	uintptr_t a = (uintptr_t)caller;
-
-	if (a - shim_libc.first < shim_libc.last - shim_libc.first)
-		return size >= SHIM_LIBC_SIZE;
-	return a - shim_loader.first >= shim_loader.last - shim_loader.first;
-}
+/* Ends the program before it has begun, with these words. */
+_Noreturn void shim_refuse(const char *words);
 
 #define SHIM_WANTED(size)                                                     \
-	((size) >= shim_threshold &&                                          \
+	((size) >= shim_options.threshold &&                                          \
 	 atomic_load_explicit(&shim_ready, memory_order_acquire) &&           \
 	 !shim_inside &&                                                      \
-	 shim_may_be_external(__builtin_return_address(0), size))
+	 whose_external(__builtin_return_address(0), size))
 
 /* The library itself works on external memory: not ours to look at. Only
  * asked once external memory is known to be involved. */
@@ -316,10 +293,44 @@ static inline bool shim_may_be_external(const void *caller, size_t size)
 	(shim_inside ||                                                       \
 	 !atomic_load_explicit(&shim_ready, memory_order_relaxed))
 
+/* --- whose.c --------------------------------------------------------------- */
+
+/* True when `address`, a return address, lies in the library or in what it
+ * stands on: its memory is local. */
+bool whose_library(const void *address);
+
+/* What libc itself allocates (a stream and its buffer, a directory's entries)
+ * is local, unless it is as large as this; what the loader does is in any
+ * case: it includes the threads' own variables. */
+#define WHOSE_LIBC_SIZE ((size_t)2 << 20)
+struct whose_span {
+	uintptr_t first, last;
+};
+extern struct whose_span whose_libc, whose_loader;
+
+static inline bool whose_external(const void *caller, size_t size)
+{
+	uintptr_t a = (uintptr_t)caller;
+
+	if (a - whose_libc.first < whose_libc.last - whose_libc.first)
+		return size >= WHOSE_LIBC_SIZE;
+	return a - whose_loader.first >= whose_loader.last - whose_loader.first;
+}
+
+/* Reads where libraries lie; again when more have been loaded. */
+void whose_learn(void);
+
+/* --- figures.c ------------------------------------------------------------- */
+
+/* shim_shared is a file that others read, if there is to be one. */
+void figures_open(void);
+void figures_refresh(void);
+void figures_start(void); /* a thread that refreshes them */
+void figures_end(void);
+void figures_forked(void);
+
 /* --- fork() (more in fork.h) ------------------------------------------------ */
 
-enum fork_policy { FORK_SNAPSHOT, FORK_ABSENT, FORK_REFUSE };
-extern enum fork_policy fork_policy;
 extern _Atomic unsigned fork_readers; /* children that may ask */
 
 /* Once the library is open. 0 or -errno. */
@@ -441,6 +452,9 @@ bool budget_limited(uint64_t size);
 /* More, or less, is external now; so many allocations were made of it. */
 void budget_live(int64_t size);
 void budget_count(uint64_t count, uint64_t size);
+/* When the client is open. */
+void budget_start(void);
+uint64_t budget_local(void); /* the local budget, in bytes, as it is now */
 /* So much more is in use: a budget that is a share of that follows. */
 void budget_follow(uint64_t more);
 
@@ -614,7 +628,7 @@ void environment_start(void);
 
 /* Keeps what exec needs, and takes it out of the environment if children are
  * to run plain. */
-void exec_start(bool plain_children);
+void exec_start(void);
 /* getenv(3), before main() of any program. */
 const char *exec_variable(const char *name);
 

@@ -140,7 +140,7 @@ static void remove_handlers_of_libraries(void)
 		if (shim_real()->sigaction(number, NULL, &action) == 0 &&
 		    action.sa_handler != SIG_DFL &&
 		    action.sa_handler != SIG_IGN &&
-		    shim_called_by_library((void *)action.sa_handler))
+		    whose_library((void *)action.sa_handler))
 			shim_real()->sigaction(number, &plain, NULL);
 }
 

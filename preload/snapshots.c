@@ -145,8 +145,8 @@ bool snapshots_prepare(void)
 			xm_snapshot_add_region(&machine, i, pages, memory);
 	}
 	pthread_mutex_unlock(&lock);
-	atomic_store(&frame_bytes_max, shim_local / 4 > SAVED_MIN
-					       ? shim_local / 4
+	atomic_store(&frame_bytes_max, budget_local() / 4 > SAVED_MIN
+					       ? budget_local() / 4
 					       : SAVED_MIN);
 	return well;
 }

@@ -323,7 +323,7 @@ SHIM_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attributes,
 			       void *(*routine)(void *), void *argument)
 {
 	bool inside = shim_inside ||
-		      shim_called_by_library(__builtin_return_address(0));
+		      whose_library(__builtin_return_address(0));
 	struct begin *b;
 	int r;
 

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The figures of this process, in a file that `extmem run` and `extmem top`
+ * read (shared.h): which file, and a thread that keeps it current.
+ *
+ * `extmem run` hands the file down; a client that nobody made one for makes its
+ * own. A child of fork() has figures of its own that nobody sees.
+ */
+#include "preload/shim.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define REFRESH_MS 100
+
+static struct run_shared shared_here;
+struct run_shared *shim_shared = &shared_here;
+static pthread_mutex_t refresh_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* --- the file ----------------------------------------------------------------- */
+
+static char own_file[64]; /* "": somebody else's, or none */
+
+/* A file of our own, for `extmem top`. Without one there are no figures to be
+ * seen, and that is all. */
+static void make_shared(void)
+{
+	struct run_shared *p;
+	int fd;
+
+	snprintf(own_file, sizeof(own_file), RUN_FOLDER "/" RUN_FILE_PREFIX
+		 "%u.%d", (unsigned)getuid(), (int)getpid());
+	fd = shim_real()->open64(own_file,
+				 O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0) {
+		own_file[0] = '\0';
+		return;
+	}
+	fd = descriptor_keep(fd);
+	p = ftruncate(fd, sizeof(*p)) < 0 || flock(fd, LOCK_SH) < 0
+		    ? MAP_FAILED
+		    : shim_real()->mmap(NULL, sizeof(*p),
+					PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+					0);
+	if (p == MAP_FAILED) {
+		shim_real()->unlink(own_file);
+		own_file[0] = '\0';
+		return;
+	}
+	p->pid = (uint32_t)getpid();
+	snprintf(p->program, sizeof(p->program), "%.63s",
+		 program_invocation_short_name);
+	p->magic = RUN_MAGIC;
+	shim_shared = p;
+}
+
+/* What this process was before exec() is gone, and its leases may end. Those
+ * that find no room end by themselves. */
+static void become_former(void)
+{
+	struct run_shared *s = shim_shared;
+	uint32_t n = atomic_load(&s->former_count);
+
+	for (uint32_t i = 0; i < s->lease_count && n < RUN_FORMER_MAX; i++)
+		s->former[n++] = s->leases[i];
+	s->lease_count = 0;
+	atomic_store(&s->former_count, n);
+}
+
+void figures_open(void)
+{
+	const char *text = exec_variable(RUN_ENV_SHARED_FD);
+	struct stat status;
+	void *p;
+	int fd;
+
+	if (!text || !*text) {
+		make_shared();
+		return;
+	}
+	fd = atoi(text);
+	if (fd < 3 || shim_real()->fstat(fd, &status) < 0 ||
+	    status.st_size != sizeof(struct run_shared))
+		return;
+	p = shim_real()->mmap(NULL, sizeof(struct run_shared),
+			      PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return;
+	if (((struct run_shared *)p)->magic != RUN_MAGIC ||
+	    ((struct run_shared *)p)->pid != (uint32_t)getpid()) {
+		shim_real()->munmap(p, sizeof(struct run_shared));
+		return;
+	}
+	shim_shared = p;
+	become_former();
+}
+
+void figures_end(void)
+{
+	atomic_store(&shim_shared->state, RUN_ENDED);
+	if (own_file[0])
+		shim_real()->unlink(own_file);
+}
+
+void figures_forked(void)
+{
+	shim_shared = &shared_here; /* the parent's figures are its own */
+}
+
+/* --- keeping it current --------------------------------------------------------- */
+
+void figures_refresh(void)
+{
+	static struct extmem_stats stats; /* both under refresh_lock */
+	static struct extmem_info info;
+	struct run_shared *s = shim_shared;
+
+	shim_enter();
+	pthread_mutex_lock(&refresh_lock);
+	stats.size = sizeof(stats);
+	if (shim_client && extmem_stats(shim_client, &stats) >= 0) {
+		atomic_fetch_add(&s->generation, 1);
+		s->stats = stats;
+		snprintf(s->lost, sizeof(s->lost), "%s",
+			 extmem_lost(shim_client));
+		s->lost[strcspn(s->lost, "\n")] = '\0';
+		if (stats.region_bytes > s->region_bytes_peak)
+			s->region_bytes_peak = stats.region_bytes;
+		for (unsigned i = 0; i < RUN_APPLIANCES_MAX; i++) {
+			struct run_appliance *a = &s->appliances[i];
+
+			info.size = sizeof(info);
+			if (extmem_info(shim_client, i, &info) < 0)
+				break;
+			s->appliance_count = i + 1;
+			memcpy(a->appliance, info.appliance,
+			       sizeof(a->appliance));
+			memcpy(a->name, info.name, sizeof(a->name));
+			memcpy(a->transport, info.transport,
+			       sizeof(a->transport));
+			memcpy(a->provider, info.provider,
+			       sizeof(a->provider));
+			memcpy(a->version, info.version, sizeof(a->version));
+			memcpy(a->endpoint, info.endpoint,
+			       sizeof(a->endpoint));
+			memcpy(a->paging, info.paging, sizeof(a->paging));
+			memcpy(a->paging_reason, info.paging_reason,
+			       sizeof(a->paging_reason));
+			memcpy(a->state, info.state, sizeof(a->state));
+		}
+		s->lease_count = (uint32_t)extmem_leases(
+			shim_client, s->leases, RUN_APPLIANCES_MAX);
+		atomic_fetch_add(&s->generation, 1);
+	}
+	pthread_mutex_unlock(&refresh_lock);
+	shim_leave();
+}
+
+#define STATUS_TIMEOUT_MS 1000
+
+/* What the appliances have left, if growth.c wants to know. */
+static void note_free(void)
+{
+	uint64_t total = 0;
+
+	if (!growth_asks_free())
+		return;
+	for (uint32_t i = 0; i < shim_shared->appliance_count; i++) {
+		struct extmem_status status = { .size = sizeof(status) };
+
+		if (extmem_status(shim_shared->appliances[i].appliance,
+				  STATUS_TIMEOUT_MS, &status) >= 0)
+			total += status.free_run;
+	}
+	growth_note_free(total);
+}
+
+static void *refresh_thread(void *unused)
+{
+	const struct timespec nap = { .tv_nsec = REFRESH_MS * 1000000L };
+
+	(void)unused;
+	for (;;) {
+		note_free();
+		nanosleep(&nap, NULL);
+		figures_refresh();
+	}
+	return NULL;
+}
+
+void figures_start(void)
+{
+	pthread_attr_t attributes;
+	sigset_t all, before;
+	pthread_t thread;
+
+	/* The program's signals are for the program's threads. */
+	sigfillset(&all);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &all, &before);
+	pthread_attr_init(&attributes);
+	pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+	pthread_attr_setstacksize(&attributes, 256 << 10);
+	shim_inside++;
+	if (pthread_create(&thread, &attributes, refresh_thread, NULL) != 0)
+		shim_say("no thread for statistics; they come at exit alone");
+	shim_inside--;
+	pthread_attr_destroy(&attributes);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &before, NULL);
+}

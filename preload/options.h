@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the shim was asked for, read once at the start and not changed after.
+ *
+ * `extmem run` has checked it and hands it down as EXTMEM_RUN_NAME. Where the
+ * shim is loaded by LD_PRELOAD alone, the variables are those of `extmem run`
+ * itself, EXTMEM_NAME.
+ */
+#ifndef EXTMEM_RUN_OPTIONS_H
+#define EXTMEM_RUN_OPTIONS_H
+
+#include "common/options.h"
+
+enum options_advise { ADVISE_NORMAL, ADVISE_SEQUENTIAL, ADVISE_RANDOM };
+enum options_calls { CALLS_AUTO, CALLS_TRAP, CALLS_WRAP };
+enum options_fork { FORK_SNAPSHOT, FORK_ABSENT, FORK_REFUSE };
+
+struct shim_options {
+	struct xm_option_share local; /* percent 0: a fixed budget */
+	bool local_given;
+	uint64_t external;  /* bytes, most to allocate; 0: no limit of ours */
+	uint64_t limit;	    /* bytes, most the program is given; 0: none */
+	uint64_t threshold; /* bytes, from where on; 0: as --calls has it */
+	uint32_t advise;    /* enum options_advise */
+	uint32_t calls;	    /* enum options_calls */
+	uint32_t fork;	    /* enum options_fork */
+	uint32_t overflow_local; /* 1: what finds no room is local */
+	uint32_t children_same;	 /* 1: what is started has a client too */
+	unsigned nesting; /* programs with external memory before this one */
+};
+
+extern struct shim_options shim_options;
+
+/* Before the others. False: too many programs that this one comes from have
+ * external memory, and this one is to have none. */
+bool options_nesting(void);
+/* Reads all others. Ends the process with words if one is wrong. */
+void options_read(void);
+/* Opens shim_client with what was asked for. Returns as extmem_open(). */
+int options_open_client(void);
+
+#endif
