@@ -40,7 +40,7 @@ extmem_bench_SOURCES = \
 	bench/umap.h \
 	$(NULL)
 extmem_bench_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
-extmem_bench_LDADD = libxm_inside.la $(XM_WHOLE) $(JANSSON_LIBS) $(MPI_LIBS) -lm
+extmem_bench_LDADD = libxm_inside.la libxm_spawn.la $(XM_WHOLE) $(JANSSON_LIBS) $(MPI_LIBS) -lm
 
 # A page with plots, of some two minutes of measuring; OPTIONS go to each run.
 bench: extmem-bench$(EXEEXT) extmemd$(EXEEXT)

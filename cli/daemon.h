@@ -5,13 +5,10 @@
 #ifndef EXTMEM_DAEMON_H
 #define EXTMEM_DAEMON_H
 
-#include <stdint.h>
-#include <sys/types.h>
+#include "common/spawn.h"
 
 struct daemon {
-	pid_t pid;
-	int log_fd; /* what it said, for when it fails */
-	char address[128];
+	struct xm_spawned process;
 };
 
 /* Half of the memory that is free here, at most 2 GiB. */

@@ -21,6 +21,6 @@ extmem_SOURCES = \
 	$(NULL)
 extmem_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DEXTMEM_PKGLIBDIR='"$(pkglibdir)"' -DEXTMEM_BINDIR='"$(bindir)"'
-extmem_LDADD = $(XM_WHOLE) $(JANSSON_LIBS)
+extmem_LDADD = libxm_spawn.la $(XM_WHOLE) $(JANSSON_LIBS)
 
 dist_man_MANS += docs/man/extmem.1

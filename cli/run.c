@@ -335,7 +335,7 @@ static int set_environment(const struct run *run)
 				 used ? "\n" : "", s->appliance.items[i]);
 	}
 	if (run->daemon_started)
-		snprintf(list, sizeof(list), "%s", run->daemon.address);
+		snprintf(list, sizeof(list), "%s", run->daemon.process.address);
 	setenv(RUN_ENV_APPLIANCES, list, 1);
 	if (s->local.percent > 0) {
 		snprintf(share, sizeof(share), "%u%%", s->local.percent);
@@ -471,11 +471,11 @@ static bool reap(struct run *run)
 						usage.ru_stime.tv_usec / 1e6;
 			return true;
 		}
-		if (run->daemon_started && pid == run->daemon.pid) {
+		if (run->daemon_started && pid == run->daemon.process.pid) {
 			run->daemon_ended = true;
 			command_say("run", "the appliance of this run, %s, has "
 					   "ended",
-				    run->daemon.address);
+				    run->daemon.process.address);
 		}
 	}
 	return false;

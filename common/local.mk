@@ -33,3 +33,10 @@ libxm_client_la_SOURCES = \
 	common/options_print.c \
 	common/options_value.c \
 	$(NULL)
+
+# Programs that start an appliance of their own.
+noinst_LTLIBRARIES += libxm_spawn.la
+libxm_spawn_la_SOURCES = \
+	common/spawn.c \
+	common/spawn.h \
+	$(NULL)
