@@ -4,7 +4,6 @@
 
 #include <signal.h>
 
-
 void stop_signal(struct stop *stop, int number, uint64_t now_ns)
 {
 	kill(stop->pid, number);
