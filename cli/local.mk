@@ -14,6 +14,8 @@ extmem_SOURCES = \
 	cli/report.c \
 	cli/report.h \
 	cli/run.c \
+	cli/run_options.c \
+	cli/run_options.h \
 	cli/stop.c \
 	cli/stop.h \
 	cli/top.c \

@@ -29,141 +29,16 @@
 #include "cli/daemon.h"
 #include "cli/program.h"
 #include "cli/report.h"
+#include "cli/run_options.h"
 #include "cli/stop.h"
+#include "common/clock.h"
 #include "preload/shared.h"
 
 #define SHARED_FD_GOOD 100 /* away from what programs use and close */
 #define LEASE_END_MS 1000
-#define PRELOAD_NAME "libextmem-run.so"
-
-struct settings {
-	struct xm_option_share local;
-	uint64_t external, limit, threshold, kill_after_ns;
-	struct xm_option_list appliance;
-	const char *stats;
-	uint32_t advise, paging, calls, overflow, children, fork;
-	bool progress;
-};
-
-static const char *const advise_names[] = { "", "sequential", "random" };
-static const char *const paging_names[] = { "auto", "inline", "thread" };
-static const char *const fork_names[] = { "snapshot", "absent", "refuse" };
-static const char *const calls_names[] = { "auto", "trap", "wrap" };
-
-static const struct xm_option options[] = {
-	{ .name = "local",
-	  .kind = XM_OPTION_SHARE,
-	  .letter = 'l',
-	  .value = "64M",
-	  .min = XM_MIB,
-	  .help = "Local memory, most, for what is external: so much, or such "
-		  "a share of the most that the program has used so far, 4 "
-		  "MiB at least.",
-	  .destination = offsetof(struct settings, local) },
-	{ .name = "appliance",
-	  .kind = XM_OPTION_LIST,
-	  .letter = 'a',
-	  .unit = "ADDR",
-	  .help = "Where the memory is: ofi+tcp://host:7470. May be repeated. "
-		  "Without it an appliance is started on this machine for the "
-		  "run.",
-	  .destination = offsetof(struct settings, appliance) },
-	{ .name = "external",
-	  .kind = XM_OPTION_SIZE,
-	  .letter = 'e',
-	  .help = "External memory, most. It is taken as it is needed; "
-		  "without this, as long as the appliance has some.",
-	  .destination = offsetof(struct settings, external) },
-	{ .name = "limit",
-	  .kind = XM_OPTION_SIZE,
-	  .help = "More than this the program is not given: its malloc() "
-		  "fails with ENOMEM. 0: no limit.",
-	  .destination = offsetof(struct settings, limit) },
-	{ .name = "advise",
-	  .kind = XM_OPTION_CHOICE,
-	  .value = "normal",
-	  .choices = "normal|sequential|random",
-	  .help = "How the program goes about its memory, as far as it does "
-		  "not say so itself by madvise().",
-	  .destination = offsetof(struct settings, advise) },
-	{ .name = "threshold",
-	  .kind = XM_OPTION_SIZE,
-	  .letter = 't',
-	  .value = "0",
-	  .help = "Allocations of this size and more are external. 0: all, "
-		  "where every system call can be served (--calls), else from "
-		  "2 MiB on.",
-	  .destination = offsetof(struct settings, threshold) },
-	{ .name = "stats",
-	  .kind = XM_OPTION_TEXT,
-	  .letter = 's',
-	  .unit = "FILE",
-	  .help = "Write statistics there at the end, as JSON; - is stderr.",
-	  .destination = offsetof(struct settings, stats) },
-	{ .name = "paging",
-	  .kind = XM_OPTION_CHOICE,
-	  .value = "auto",
-	  .choices = "auto|inline|thread",
-	  .help = "Who serves a fault: the thread that met it, or another, so "
-		  "that the kernel can meet one too (needs privilege).",
-	  .destination = offsetof(struct settings, paging) },
-	{ .name = "calls",
-	  .kind = XM_OPTION_CHOICE,
-	  .value = "auto",
-	  .choices = "auto|trap|wrap",
-	  .help = "System calls that are given external memory: all are served, "
-		  "by a seccomp filter that traps them, or those alone that are "
-		  "made through libc's functions.",
-	  .destination = offsetof(struct settings, calls) },
-	{ .name = "overflow",
-	  .kind = XM_OPTION_CHOICE,
-	  .value = "fail",
-	  .choices = "fail|local",
-	  .help = "When no external memory is left: tell the program that "
-		  "there is no memory, or use local memory and count it.",
-	  .destination = offsetof(struct settings, overflow) },
-	{ .name = "children",
-	  .kind = XM_OPTION_CHOICE,
-	  .value = "plain",
-	  .choices = "plain|same",
-	  .help = "Programs that the program starts run without external "
-		  "memory, or with the same settings and a budget each.",
-	  .destination = offsetof(struct settings, children) },
-	{ .name = "fork",
-	  .kind = XM_OPTION_CHOICE,
-	  .value = "snapshot",
-	  .choices = "snapshot|absent|refuse",
-	  .help = "What a child made by fork() has of the external memory: all, "
-		  "as it was then; nothing; or there is no fork().",
-	  .destination = offsetof(struct settings, fork) },
-	{ .name = "kill_after",
-	  .kind = XM_OPTION_DURATION,
-	  .letter = 'k',
-	  .value = "10s",
-	  .help = "A program that has not ended so long after SIGTERM is "
-		  "killed; after a second SIGTERM at once. 0: only then.",
-	  .destination = offsetof(struct settings, kill_after_ns) },
-	{ .name = "progress",
-	  .kind = XM_OPTION_FLAG,
-	  .letter = 'p',
-	  .help = "A line a second on stderr.",
-	  .destination = offsetof(struct settings, progress) },
-};
-
-static const struct xm_option_table table = {
-	.program = "extmem run",
-	.prefix = "EXTMEM",
-	.usage = "[OPTION]... [--] PROGRAM [ARGUMENT]...",
-	.about = "Runs PROGRAM, unmodified, with its large allocations in the "
-		 "memory of appliances, and exits with its status: 128+N when "
-		 "signal N ended it, 125 when the run could not begin, 126 and "
-		 "127 when PROGRAM cannot be executed or found.",
-	.options = options,
-	.count = XM_COUNT(options),
-};
 
 struct run {
-	struct settings settings;
+	struct run_settings settings;
 	struct daemon daemon;
 	bool daemon_started, daemon_ended;
 	struct run_shared *shared;
@@ -176,68 +51,7 @@ struct run {
 	struct run_outcome outcome;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * XM_SECOND + (uint64_t)t.tv_nsec;
-}
-
 /* --- before ------------------------------------------------------------------ */
-
-static int find_preload(char path[PATH_MAX])
-{
-	char self[PATH_MAX - 64];
-	const char *const places[] = {
-		"%s/.libs/" PRELOAD_NAME,
-		"%s/" PRELOAD_NAME,
-		"%s/../lib/extmem/" PRELOAD_NAME,
-	};
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n > 0) {
-		self[n] = '\0';
-		*strrchr(self, '/') = '\0';
-		for (size_t i = 0; i < XM_COUNT(places); i++) {
-			snprintf(path, PATH_MAX, places[i], self);
-			if (access(path, R_OK) == 0)
-				return 0;
-		}
-	}
-#ifdef EXTMEM_PKGLIBDIR
-	snprintf(path, PATH_MAX, "%s", EXTMEM_PKGLIBDIR "/" PRELOAD_NAME);
-	if (access(path, R_OK) == 0)
-		return 0;
-#endif
-	return -ENOENT;
-}
-
-static int set_preload(void)
-{
-	char path[PATH_MAX], value[PATH_MAX * 2];
-	const char *others = getenv("LD_PRELOAD");
-
-	if (find_preload(path) < 0) {
-		command_say("run", "%s is not beside this program, nor where "
-				   "it was installed", PRELOAD_NAME);
-		return -1;
-	}
-	if (strpbrk(path, ": ")) {
-		command_say("run", "%s: a path with a blank or a colon cannot "
-				   "be preloaded; install extmem elsewhere",
-			    path);
-		return -1;
-	}
-	if ((size_t)snprintf(value, sizeof(value), "%s%s%s", path,
-			     others && *others ? ":" : "",
-			     others && *others ? others : "") >= sizeof(value) ||
-	    setenv("LD_PRELOAD", value, 1) < 0) {
-		command_say("run", "LD_PRELOAD is too long");
-		return -1;
-	}
-	return 0;
-}
 
 /* A file that `extmem top` finds; or one without a name, where there can be
  * none. The lock says that somebody keeps it. */
@@ -307,57 +121,6 @@ static int make_shared(struct run *run, const char *program)
 	return 0;
 }
 
-static void set_number(const char *name, uint64_t value)
-{
-	char text[32];
-
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	setenv(name, text, 1);
-}
-
-static int set_environment(const struct run *run)
-{
-	const struct settings *s = &run->settings;
-	char list[RUN_APPLIANCES_MAX * 160] = "", share[16];
-	size_t used = 0;
-
-	if (s->appliance.count > RUN_APPLIANCES_MAX) {
-		command_say("run", "at most %d appliances", RUN_APPLIANCES_MAX);
-		return -1;
-	}
-	for (size_t i = 0; i < s->appliance.count; i++) {
-		if (strlen(s->appliance.items[i]) > 127) {
-			command_say("run", "--appliance %s is too long",
-				    s->appliance.items[i]);
-			return -1;
-		}
-		used += snprintf(list + used, sizeof(list) - used, "%s%s",
-				 used ? "\n" : "", s->appliance.items[i]);
-	}
-	if (run->daemon_started)
-		snprintf(list, sizeof(list), "%s", run->daemon.process.address);
-	setenv(RUN_ENV_APPLIANCES, list, 1);
-	if (s->local.percent > 0) {
-		snprintf(share, sizeof(share), "%u%%", s->local.percent);
-		setenv(RUN_ENV_LOCAL, share, 1);
-		unsetenv("EXTMEM_LOCAL"); /* no share, there */
-	} else {
-		set_number(RUN_ENV_LOCAL, s->local.size);
-	}
-	set_number(RUN_ENV_LIMIT, s->limit);
-	setenv(RUN_ENV_ADVISE, advise_names[s->advise], 1);
-	set_number(RUN_ENV_EXTERNAL, s->external);
-	set_number(RUN_ENV_THRESHOLD, s->threshold);
-	setenv(RUN_ENV_PAGING, paging_names[s->paging], 1);
-	setenv(RUN_ENV_CALLS, calls_names[s->calls], 1);
-	setenv(RUN_ENV_OVERFLOW, s->overflow ? "local" : "fail", 1);
-	setenv(RUN_ENV_CHILDREN, s->children ? "same" : "plain", 1);
-	setenv(RUN_ENV_FORK, fork_names[s->fork], 1);
-	setenv(RUN_ENV_NESTING, "00", 0);
-	set_number(RUN_ENV_SHARED_FD, (uint64_t)run->shared_fd);
-	return set_preload();
-}
-
 static int start_daemon(struct run *run)
 {
 	uint64_t size = run->settings.external;
@@ -407,7 +170,7 @@ static int start_program(struct run *run, const char *path, char *argv[])
 
 	if (pipe2(pipes, O_CLOEXEC) < 0)
 		return errno;
-	run->started_ns = now_ns();
+	run->started_ns = xm_clock_ns();
 	run->pid = fork();
 	if (run->pid < 0) {
 		error = errno;
@@ -421,7 +184,11 @@ static int start_program(struct run *run, const char *path, char *argv[])
 			_exit(COMMAND_RUN_FAILED);
 		sigprocmask(SIG_SETMASK, &run->before, NULL);
 		run->shared->pid = (uint32_t)getpid();
-		if (set_environment(run) < 0)
+		if (run_environment_set(&run->settings,
+					run->daemon_started
+						? run->daemon.process.address
+						: NULL,
+					run->shared_fd) < 0)
 			_exit(COMMAND_RUN_FAILED);
 		execvp(path, argv);
 		error = errno;
@@ -445,7 +212,7 @@ static void show_progress(const struct run *run)
 	fprintf(stderr,
 		"extmem run: %3llu s, moved %.0f MiB (in %.0f, out %.0f), "
 		"faults %llu, local %.1f of %.1f MiB\n",
-		(unsigned long long)((now_ns() - run->started_ns) / XM_SECOND),
+		(unsigned long long)((xm_clock_ns() - run->started_ns) / XM_SECOND),
 		(double)(s->bytes_read + s->bytes_written) / XM_MIB,
 		(double)s->bytes_read / XM_MIB,
 		(double)s->bytes_written / XM_MIB,
@@ -533,7 +300,7 @@ static void supervise(struct run *run)
 		wait.tv_sec = (time_t)(wait_ns / XM_SECOND);
 		wait.tv_nsec = (long)(wait_ns % XM_SECOND);
 		number = sigtimedwait(&set, &info, &wait);
-		now = now_ns();
+		now = xm_clock_ns();
 		if (run->settings.progress && now - shown_ns >= XM_SECOND) {
 			show_progress(run);
 			shown_ns += XM_SECOND;
@@ -549,7 +316,7 @@ static void supervise(struct run *run)
 			continue;
 		stop_signal(&stop, number, now);
 	}
-	run->outcome.wall_s = (double)(now_ns() - run->started_ns) / 1e9;
+	run->outcome.wall_s = (double)(xm_clock_ns() - run->started_ns) / 1e9;
 	end_all(run);
 }
 
@@ -619,11 +386,8 @@ static int begin(struct run *run, char *argv[])
 	}
 	if (run->settings.stats[0] && report_check(run->settings.stats) < 0)
 		return COMMAND_RUN_FAILED;
-	if (find_preload(words) < 0) {
-		command_say("run", "%s is not beside this program, nor where "
-				   "it was installed", PRELOAD_NAME);
+	if (run_preload_find(words, sizeof(words)) < 0)
 		return COMMAND_RUN_FAILED;
-	}
 	block_signals(&run->before);
 	if (make_shared(run, path) < 0 || start_daemon(run) < 0)
 		return COMMAND_RUN_FAILED;
@@ -642,7 +406,8 @@ int command_run(int argc, char *argv[])
 	struct xm_options *o;
 	int rest, status;
 
-	status = command_options(&table, &run.settings, argc, argv, &o, &rest);
+	status = command_options(&run_options, &run.settings, argc, argv, &o,
+				 &rest);
 	if (status < 0 && rest >= argc) {
 		command_say("run", "which program? `extmem run --help` says "
 				   "more");

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "common/clock.h"
 #include "preload/shared.h"
 
 #ifdef HAVE_JANSSON
@@ -90,14 +91,6 @@ struct row {
 };
 
 /* --- reading ------------------------------------------------------------------ */
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * XM_SECOND + (uint64_t)t.tv_nsec;
-}
 
 /* Whole, not half of one time and half of another. Read, not mapped: whose file
  * it is may shorten it at any moment. */
@@ -183,7 +176,7 @@ static void take(struct sample *sample)
 			look_at(entry->d_name, sample);
 	if (folder)
 		closedir(folder);
-	sample->time_ns = now_ns();
+	sample->time_ns = xm_clock_ns();
 }
 
 /* --- the interval ----------------------------------------------------------------- */
