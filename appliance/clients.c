@@ -102,6 +102,16 @@ static struct xm_service_client *client_new(struct xm_service *s,
 	return c;
 }
 
+/* "2", or "2 to 4" */
+static void add_versions(struct xm_words *words, uint16_t min, uint16_t max)
+{
+	xm_words_number(words, min);
+	if (max == min)
+		return;
+	xm_words_add(words, " to ");
+	xm_words_number(words, max);
+}
+
 /* What of a HELLO cannot be agreed to; true: it was refused. */
 static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
 			  const struct xm_service_requester *requester,
@@ -115,14 +125,11 @@ static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
 		if (xm_service_refuse(s, ret, requester, EPROTONOSUPPORT,
 				      &words) == NULL)
 			return true;
-		xm_words_add(&words, "this appliance speaks protocol ");
-		xm_words_number(&words, XM_PROTOCOL_VERSION_MIN);
-		xm_words_add(&words, " to ");
-		xm_words_number(&words, XM_PROTOCOL_VERSION);
+		xm_words_add(&words, "this appliance speaks protocol version ");
+		add_versions(&words, XM_PROTOCOL_VERSION_MIN,
+			     XM_PROTOCOL_VERSION);
 		xm_words_add(&words, ", the client ");
-		xm_words_number(&words, hello->version_min);
-		xm_words_add(&words, " to ");
-		xm_words_number(&words, hello->version_max);
+		add_versions(&words, hello->version_min, hello->version_max);
 		xm_words_add(&words, ": install matching versions");
 		return true;
 	}
@@ -178,6 +185,7 @@ static void welcome(struct xm_service *s, const struct xm_service_client *c,
 	memcpy(w->name, s->options.name, sizeof(w->name));
 	memcpy(w->provider, s->options.provider, sizeof(w->provider));
 	memcpy(w->library, s->options.library, sizeof(w->library));
+	memcpy(w->zone, s->options.zone, sizeof(w->zone));
 	if (c != NULL) {
 		w->client = c->number;
 		w->lease_ms = (uint32_t)(c->lease_ns / XM_MS);

@@ -154,6 +154,8 @@ struct xm_service_extent *xm_service_extent_cut(struct xm_service *s,
 	s->bytes_owned -= size;
 	head = xm_service_extent_new(s, tail->owner, offset, size);
 	head->covers += tail->covers;
+	head->id = tail->id;
+	head->member = tail->member;
 	memcpy(head->region, tail->region, sizeof(head->region));
 	xm_list_insert(tail->piece.previous, &head->piece);
 	tail->trimming = xm_service_extent_slot(s, head);

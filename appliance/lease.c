@@ -82,6 +82,36 @@ static bool refused_for_count(struct xm_service *s, uint32_t client,
 	return false;
 }
 
+/* What of a request needs more than memory that is lent to its client. */
+static bool refused_for_features(struct xm_service *s,
+				 const struct xm_alloc *alloc,
+				 const struct xm_service_requester *requester,
+				 struct xm_service_effects *ret)
+{
+	static const char *const names[] = { "keep", "share", "durable" };
+	struct xm_words words;
+
+	if (alloc->flags == 0 && alloc->bank == XM_BANK_MEMORY)
+		return false;
+	if (xm_service_refuse(s, ret, requester, EOPNOTSUPP, &words) == NULL)
+		return true;
+	xm_words_add(&words, "this appliance lends memory to one client at a"
+			     " time, and only while that one lives; asked was:");
+	for (uint32_t i = 0; i < XM_COUNT(names); i++) {
+		if ((alloc->flags >> i & 1) == 0)
+			continue;
+		xm_words_add(&words, " ");
+		xm_words_add(&words, names[i]);
+	}
+	if ((alloc->flags >> XM_COUNT(names)) != 0)
+		xm_words_add(&words, " an unknown flag");
+	if (alloc->bank != XM_BANK_MEMORY) {
+		xm_words_add(&words, " bank ");
+		xm_words_number(&words, alloc->bank);
+	}
+	return true;
+}
+
 static void refuse_for_space(struct xm_service *s, uint64_t size,
 			     const struct xm_service_requester *requester,
 			     struct xm_service_effects *ret)
@@ -122,30 +152,33 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 		   uint32_t client, const struct xm_service_requester *requester,
 		   struct xm_service_effects *ret)
 {
-	const struct xm_alloc *take = &event->message->u.alloc;
+	const struct xm_alloc *alloc = &event->message->u.alloc;
 	struct xm_service_extent *e;
 	struct xm_service_grant *g;
 	uint64_t offset, size;
 
-	if (refused_for_count(s, client, requester, ret))
+	if (refused_for_count(s, client, requester, ret) ||
+	    refused_for_features(s, alloc, requester, ret))
 		return;
-	if (take->size == 0) {
+	if (alloc->size == 0) {
 		xm_service_refuse_plainly(s, ret, requester, EINVAL,
 					  "asked for an extent of 0 bytes: ask"
 					  " for at least 1");
 		return;
 	}
-	if (take->size > s->options.pool_size) {
-		refuse_for_space(s, take->size, requester, ret);
+	if (alloc->size > s->options.pool_size) {
+		refuse_for_space(s, alloc->size, requester, ret);
 		return;
 	}
-	size = xm_align_up(take->size, s->options.granule);
+	size = xm_align_up(alloc->size, s->options.granule);
 	if (xm_extent_take(s->pool, size, 0, &offset) != 0) {
 		refuse_for_space(s, size, requester, ret);
 		return;
 	}
 	e = xm_service_extent_new(s, client, offset, size);
-	memcpy(e->region, take->region, sizeof(e->region));
+	e->id = alloc->id;
+	e->member = alloc->member;
+	memcpy(e->region, alloc->region, sizeof(e->region));
 	g = &s->grants[e->grant];
 	g->requester = *requester;
 	g->asked = true;
@@ -262,6 +295,8 @@ void xm_lease_list(struct xm_service *s, const struct xm_service_event *event,
 			return;
 		}
 		entry = &listed->entries[listed->count++];
+		entry->id = e->id;
+		entry->member = e->member;
 		memcpy(entry->region, e->region, sizeof(entry->region));
 		memcpy(entry->owner, s->clients[e->owner].name,
 		       sizeof(entry->owner));
@@ -324,7 +359,7 @@ void xm_lease_exposed(struct xm_service *s,
 		answer->u.allocated.size = e->size;
 		answer->u.allocated.epoch = e->epoch;
 		answer->u.allocated.remote = g->remote;
-		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_TAKEN,
+		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_ALLOCATED,
 			     s->clients[g->client].number, e->number, e->size,
 			     e->epoch);
 	} else if (!g->head) {

@@ -123,29 +123,50 @@ void xm_service_refuse_plainly(struct xm_service *s,
 		xm_words_add(&words, sentence);
 }
 
+/* Clients, in thousandths of what there may be. */
+static uint64_t load_of(const struct xm_service *s)
+{
+	return (uint64_t)s->clients_count * 1000 / s->options.clients_max;
+}
+
 void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 		      struct xm_state *ret)
 {
+	const struct xm_service_options *o = &s->options;
+	struct xm_figures *f = &ret->figures;
+
 	memset(ret, 0, sizeof(*ret));
-	memcpy(ret->name, s->options.name, sizeof(ret->name));
-	memcpy(ret->provider, s->options.provider, sizeof(ret->provider));
-	memcpy(ret->library, s->options.library, sizeof(ret->library));
-	ret->incarnation = s->options.incarnation;
-	ret->uptime_ms = (now_ns - s->started_ns) / XM_MS;
-	ret->pool = s->options.pool_size;
-	ret->free = s->pool->free;
-	ret->free_run = xm_extent_free_run(s->pool);
-	ret->leased = s->bytes_owned;
-	ret->quarantined = s->bytes_parting;
-	ret->clients = s->clients_count;
-	ret->clients_max = s->options.clients_max;
-	ret->extents = s->extents_count;
-	ret->extents_max = s->options.extents_max;
-	ret->messages = s->messages;
-	ret->malformed = s->malformed;
-	ret->refused = s->refused;
-	ret->expired = s->expired;
-	ret->leaving = s->leaving;
+	memcpy(ret->name, o->name, sizeof(ret->name));
+	memcpy(ret->provider, o->provider, sizeof(ret->provider));
+	memcpy(ret->library, o->library, sizeof(ret->library));
+	memcpy(ret->zone, o->zone, sizeof(ret->zone));
+	xm_figures_add(f, XM_FIGURE_INCARNATION, o->incarnation);
+	xm_figures_add(f, XM_FIGURE_UPTIME_MS,
+		       (now_ns - s->started_ns) / XM_MS);
+	xm_figures_add(f, XM_FIGURE_POOL, o->pool_size);
+	xm_figures_add(f, XM_FIGURE_FREE, s->pool->free);
+	xm_figures_add(f, XM_FIGURE_FREE_RUN, xm_extent_free_run(s->pool));
+	xm_figures_add(f, XM_FIGURE_LEASED, s->bytes_owned);
+	xm_figures_add(f, XM_FIGURE_QUARANTINED, s->bytes_parting);
+	xm_figures_add(f, XM_FIGURE_CLIENTS, s->clients_count);
+	xm_figures_add(f, XM_FIGURE_CLIENTS_MAX, o->clients_max);
+	xm_figures_add(f, XM_FIGURE_EXTENTS, s->extents_count);
+	xm_figures_add(f, XM_FIGURE_EXTENTS_MAX, o->extents_max);
+	xm_figures_add(f, XM_FIGURE_MESSAGES, s->messages);
+	xm_figures_add(f, XM_FIGURE_MALFORMED, s->malformed);
+	xm_figures_add(f, XM_FIGURE_REFUSED, s->refused);
+	xm_figures_add(f, XM_FIGURE_EXPIRED, s->expired);
+	xm_figures_add(f, XM_FIGURE_LEAVING, s->leaving);
+	xm_figures_add(f, XM_FIGURE_LOAD, load_of(s));
+}
+
+/* What clients choose an appliance by. */
+static void pong(const struct xm_service *s, struct xm_figures *ret)
+{
+	xm_figures_add(ret, XM_FIGURE_FREE, s->pool->free);
+	xm_figures_add(ret, XM_FIGURE_FREE_RUN, xm_extent_free_run(s->pool));
+	xm_figures_add(ret, XM_FIGURE_LEAVING, s->leaving);
+	xm_figures_add(ret, XM_FIGURE_LOAD, load_of(s));
 }
 
 /* --- messages ------------------------------------------------------------- */
@@ -157,6 +178,28 @@ static void nonsense(struct xm_service *s, uint32_t peer,
 	xm_client_drop_peer(s, peer, ret);
 }
 
+/* A request of a kind whose number is reserved: this appliance has none of
+ * the features that serve it. False: it is none of these. */
+static bool on_reserved(struct xm_service *s,
+			const struct xm_service_event *event,
+			const struct xm_service_requester *requester,
+			struct xm_service_effects *ret)
+{
+	enum xm_message_kind kind = event->message->kind;
+	struct xm_words words;
+
+	/* PARTED is said by appliances alone. */
+	if (!xm_message_is_reserved(kind) || kind == XM_PARTED)
+		return false;
+	if (xm_service_refuse(s, ret, requester, EOPNOTSUPP, &words) != NULL) {
+		xm_words_add(&words, "this appliance does not serve ");
+		xm_words_add(&words, xm_message_name(kind));
+		xm_words_add(&words, ": ask one whose WELCOME says that it has"
+				     " that feature");
+	}
+	return true;
+}
+
 /* What anybody who said HELLO may ask. False: it is none of these. */
 static bool on_question(struct xm_service *s,
 			const struct xm_service_event *event,
@@ -165,7 +208,8 @@ static bool on_question(struct xm_service *s,
 {
 	switch (event->message->kind) {
 	case XM_PING:
-		xm_service_answer(s, ret, requester, XM_PONG);
+		pong(s, &xm_service_answer(s, ret, requester, XM_PONG)
+				 ->u.pong.figures);
 		return true;
 	case XM_STATUS:
 		xm_service_state(s, event->now_ns,
@@ -191,6 +235,11 @@ static void on_observer(struct xm_service *s,
 	case XM_TRIM:
 	case XM_FREE:
 	case XM_TICKET:
+	case XM_OFFER:
+	case XM_CLAIM:
+	case XM_GRANT:
+	case XM_PERSIST:
+	case XM_COPY_BYTES:
 		xm_service_refuse_plainly(s, ret, requester, EPERM,
 					  "an observer may only ask STATUS and"
 					  " LIST: say HELLO as a client");
@@ -239,7 +288,8 @@ static void on_client(struct xm_service *s,
 		xm_client_end(s, c, ret);
 		break;
 	default:
-		if (!on_question(s, event, requester, ret))
+		if (!on_question(s, event, requester, ret) &&
+		    !on_reserved(s, event, requester, ret))
 			nonsense(s, event->peer, ret);
 	}
 }

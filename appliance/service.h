@@ -91,6 +91,7 @@ struct xm_service_options {
 	char transport[32];	 /* scheme of the data path */
 	char provider[64];
 	char library[32];
+	char zone[XM_ZONE_SIZE]; /* appliances in one zone may fail together */
 	uint64_t incarnation;
 	uint64_t pool_size; /* a multiple of the granule */
 	uint32_t granule;   /* a power of two */
@@ -247,6 +248,8 @@ struct xm_service_extent {
 	uint64_t zeroed;      /* bytes */
 	struct xm_link owned; /* in the owner's list */
 	struct xm_link piece; /* ring of those cut from one another, by offset */
+	struct xm_region_id id;
+	uint16_t member; /* which of the region's copies or columns */
 	char region[XM_NAME_SIZE];
 };
 

@@ -314,7 +314,7 @@ struct extmem_info {
 	char endpoint[16], mr_mode[96], progress[16];
 	char paging[16];	/* inline or thread */
 	char paging_reason[128]; /* why that one */
-	char state[16]; /* away, greeting (about to be ready), or ready */
+	char state[16]; /* away, greeting (about to be ready), ready, or leaving (it drains) */
 	uint64_t lease_ms;
 	uint32_t lanes;
 	char polling[16]; /* adaptive, busy, or block */

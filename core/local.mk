@@ -28,6 +28,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/path.c \
 	core/pure/path.h \
 	core/pure/plant.h \
+	core/pure/region_id.h \
 	core/pure/scheme.c \
 	core/pure/scheme.h \
 	core/pure/session.c \

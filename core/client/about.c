@@ -120,7 +120,7 @@ static const char *state_name(const struct xm_session *session)
 	case XM_SESSION_AWAY:
 	case XM_SESSION_CONNECTING: return "away";
 	case XM_SESSION_GREETING: return "greeting";
-	case XM_SESSION_READY: return "ready";
+	case XM_SESSION_READY: return session->leaving ? "leaving" : "ready";
 	}
 	return "?";
 }

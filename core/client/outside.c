@@ -75,6 +75,7 @@ static void question_report(void *owner, const struct xm_control_report *report)
 		q->ready = true;
 		break;
 	case XM_CONTROL_LOST:
+	case XM_CONTROL_LEAVING:
 		q->failed = true;
 		q->status = -ESTALE;
 		break;
@@ -149,6 +150,31 @@ static void question_close(struct question *q)
 	os_free(q);
 }
 
+static void figures_read(const struct xm_figures *f, struct extmem_status *ret)
+{
+	ret->incarnation = xm_figures_get(f, XM_FIGURE_INCARNATION);
+	ret->uptime_ms = xm_figures_get(f, XM_FIGURE_UPTIME_MS);
+	ret->pool = xm_figures_get(f, XM_FIGURE_POOL);
+	ret->free = xm_figures_get(f, XM_FIGURE_FREE);
+	ret->free_run = xm_figures_get(f, XM_FIGURE_FREE_RUN);
+	ret->leased = xm_figures_get(f, XM_FIGURE_LEASED);
+	ret->quarantined = xm_figures_get(f, XM_FIGURE_QUARANTINED);
+	ret->clients =
+		(uint32_t)xm_figures_get(f, XM_FIGURE_CLIENTS);
+	ret->clients_max =
+		(uint32_t)xm_figures_get(f, XM_FIGURE_CLIENTS_MAX);
+	ret->extents =
+		(uint32_t)xm_figures_get(f, XM_FIGURE_EXTENTS);
+	ret->extents_max =
+		(uint32_t)xm_figures_get(f, XM_FIGURE_EXTENTS_MAX);
+	ret->messages = xm_figures_get(f, XM_FIGURE_MESSAGES);
+	ret->malformed = xm_figures_get(f, XM_FIGURE_MALFORMED);
+	ret->refused = xm_figures_get(f, XM_FIGURE_REFUSED);
+	ret->expired = xm_figures_get(f, XM_FIGURE_EXPIRED);
+	ret->leaving =
+		(uint32_t)xm_figures_get(f, XM_FIGURE_LEAVING);
+}
+
 int extmem_status(const char *appliance, uint32_t timeout_ms,
 		  struct extmem_status *ret)
 {
@@ -168,22 +194,7 @@ int extmem_status(const char *appliance, uint32_t timeout_ms,
 		memcpy(status.name, s->name, sizeof(status.name));
 		memcpy(status.provider, s->provider, sizeof(status.provider));
 		memcpy(status.library, s->library, sizeof(status.library));
-		status.incarnation = s->incarnation;
-		status.uptime_ms = s->uptime_ms;
-		status.pool = s->pool;
-		status.free = s->free;
-		status.free_run = s->free_run;
-		status.leased = s->leased;
-		status.quarantined = s->quarantined;
-		status.clients = s->clients;
-		status.clients_max = s->clients_max;
-		status.extents = s->extents;
-		status.extents_max = s->extents_max;
-		status.messages = s->messages;
-		status.malformed = s->malformed;
-		status.refused = s->refused;
-		status.expired = s->expired;
-		status.leaving = s->leaving;
+		figures_read(&s->figures, &status);
 		rc = xm_sized_copy("extmem_status", ret, &status,
 				sizeof(status));
 	}

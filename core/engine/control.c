@@ -109,6 +109,9 @@ static int carry_out(struct xm_control *control, uint32_t index,
 	case XM_SESSION_IS_LOST:
 		report.kind = XM_CONTROL_LOST;
 		break;
+	case XM_SESSION_IS_LEAVING:
+		report.kind = XM_CONTROL_LEAVING;
+		break;
 	}
 	control->report(control->owner, &report);
 	return 0;

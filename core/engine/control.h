@@ -19,6 +19,7 @@ enum xm_control_report_kind {
 	XM_CONTROL_READY,
 	XM_CONTROL_AWAY, /* status; message: a REFUSED, or NULL */
 	XM_CONTROL_LOST,
+	XM_CONTROL_LEAVING, /* it drains; what is held there still works */
 };
 
 /* What a turn has to tell; message is valid during the call only. */

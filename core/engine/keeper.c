@@ -65,6 +65,8 @@ static void on_report(void *owner, const struct xm_control_report *report)
 	case XM_CONTROL_LOST:
 		peer->lease++;
 		break;
+	case XM_CONTROL_LEAVING: /* the session knows; extmem_info() asks it */
+		break;
 	}
 	k->report(k->owner, report);
 }

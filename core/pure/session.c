@@ -133,6 +133,7 @@ static void on_welcome(struct xm_session *s, const struct xm_session_event *ev,
 				     w->incarnation != s->welcome.incarnation))
 		forget_lease(s, fx);
 	s->welcome = *w;
+	s->leaving = false; /* it says so again */
 	s->hello.client = w->client;
 	memcpy(s->hello.secret, w->secret, sizeof(w->secret));
 	s->state = XM_SESSION_READY;
@@ -196,10 +197,50 @@ static void note_answer(const struct xm_session *s, const struct xm_message *m,
 	else if (!answers(m->kind, request->message.kind))
 		note(s, XM_TRACE_SESSION_NONSENSE, request->number, 0, 0);
 	else if (m->kind == XM_ALLOCATED)
-		note(s, XM_TRACE_SESSION_TAKEN, m->u.allocated.extent,
+		note(s, XM_TRACE_SESSION_ALLOCATED, m->u.allocated.extent,
 		     m->u.allocated.size, m->u.allocated.epoch);
 	else if (m->kind == XM_FREED)
-		note(s, XM_TRACE_SESSION_GIVEN, request->number, 0, 0);
+		note(s, XM_TRACE_SESSION_FREED, request->number, 0, 0);
+}
+
+static void is_leaving(struct xm_session *s, uint64_t at_ns,
+		       struct xm_session_effects *fx)
+{
+	s->leaving_at_ns = at_ns;
+	if (s->leaving)
+		return;
+	s->leaving = true;
+	note(s, XM_TRACE_SESSION_LEAVING, 0, 0, 0);
+	effect(fx, XM_SESSION_IS_LEAVING);
+}
+
+/* Messages that answer no request. False: it is none of them. */
+static bool on_notice(struct xm_session *s, const struct xm_session_event *ev,
+		      struct xm_session_effects *fx)
+{
+	const struct xm_message *m = ev->message;
+	const struct xm_figures *figures = &m->u.pong.figures;
+
+	switch (m->kind) {
+	case XM_PONG:
+		s->offer.free = xm_figures_get(figures, XM_FIGURE_FREE);
+		s->offer.free_run = xm_figures_get(figures, XM_FIGURE_FREE_RUN);
+		s->offer.load =
+			(uint32_t)xm_figures_get(figures, XM_FIGURE_LOAD);
+		if (xm_figures_get(figures, XM_FIGURE_LEAVING) != 0 &&
+		    !s->leaving)
+			is_leaving(s, XM_NEVER, fx);
+		return true;
+	case XM_LEAVING:
+		is_leaving(s, xm_time_after(ev->now_ns,
+					    m->u.leaving.ms * XM_MS), fx);
+		return true;
+	case XM_WANTED: /* nothing of ours can be moved */
+	case XM_PARTED: /* nor claimed */
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void on_message(struct xm_session *s, const struct xm_session_event *ev,
@@ -214,7 +255,7 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 	}
 	if (s->state != XM_SESSION_READY)
 		return;
-	if (m->kind == XM_PONG || m->kind == XM_LEAVING)
+	if (on_notice(s, ev, fx))
 		return;
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];

@@ -76,6 +76,7 @@ enum xm_session_effect_kind {
 	XM_SESSION_IS_READY,
 	XM_SESSION_IS_AWAY, /* status: why */
 	XM_SESSION_IS_LOST, /* everything that was held there is gone */
+	XM_SESSION_IS_LEAVING, /* it drains: `leaving_at_ns` */
 };
 
 struct xm_session_effect {
@@ -99,6 +100,12 @@ struct xm_session_request {
 	struct xm_message message;
 };
 
+/* What the appliance could lend, as its last PONG said. */
+struct xm_session_offer {
+	uint64_t free, free_run; /* bytes */
+	uint32_t load;		 /* thousandths */
+};
+
 struct xm_session {
 	enum xm_session_state state;
 	struct xm_hello hello; /* the next one; client and secret from WELCOME */
@@ -111,6 +118,9 @@ struct xm_session {
 	uint64_t due_ns;   /* the earliest deadline of a request, or before it */
 	uint64_t timeout_ns;
 	uint64_t sent; /* messages */
+	struct xm_session_offer offer;
+	bool leaving;
+	uint64_t leaving_at_ns; /* leases end then; XM_NEVER: it did not say */
 	uint32_t number;
 	bool ended;
 	uint32_t appliance;	/* as traces name it */

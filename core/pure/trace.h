@@ -42,11 +42,11 @@
 	  "more: what was held there is lost")                                \
 	X(SESSION_REFUSED, "session.refused",                                 \
 	  "appliance {appliance} refused request {request}: {code:error}")    \
-	X(SESSION_TAKEN, "session.taken",                                     \
+	X(SESSION_ALLOCATED, "session.allocated",                             \
 	  "appliance {appliance} gave extent {extent:hex} of {size:bytes}, "  \
 	  "epoch {epoch}")                                                    \
-	X(SESSION_GIVEN, "session.given",                                     \
-	  "appliance {appliance} has back what request {request} gave")       \
+	X(SESSION_FREED, "session.freed",                                     \
+	  "appliance {appliance} has freed what request {request} names")       \
 	X(SESSION_OVERDUE, "session.overdue",                                 \
 	  "appliance {appliance} did not answer request {request} in time")   \
 	X(SESSION_CUT, "session.cut",                                         \
@@ -62,6 +62,8 @@
 	  "appliance {appliance} said what does not answer request {request}") \
 	X(SESSION_BUSY, "session.busy",                                       \
 	  "appliance {appliance} has no room for one more request")           \
+	X(SESSION_LEAVING, "session.leaving",                                 \
+	  "appliance {appliance} is leaving")                                 \
 	X(SERVICE_KNOWN, "service.known",                                     \
 	  "client {client:hex} is known, as peer {peer}")                     \
 	X(SERVICE_SILENT, "service.silent",                                   \
@@ -70,8 +72,8 @@
 	  "client {client:hex} expired, with {extents} extents")              \
 	X(SERVICE_REFUSED, "service.refused",                                 \
 	  "client {client:hex} was refused: {code:error}")                    \
-	X(SERVICE_TAKEN, "service.taken",                                     \
-	  "client {client:hex} took extent {extent:hex} of {size:bytes}, "    \
+	X(SERVICE_ALLOCATED, "service.allocated",                             \
+	  "client {client:hex} has extent {extent:hex} of {size:bytes}, "     \
 	  "epoch {epoch}")                                                    \
 	X(SERVICE_EXPOSED, "service.exposed",                                 \
 	  "extent {extent:hex} was exposed to client {client:hex}")           \

@@ -9,14 +9,14 @@
  * from it gives zeros and moves nothing.
  *
  * Bounds: a message is 8 bytes and a body of at most XM_MESSAGE_SIZE_MAX - 8;
- * the largest, a full LISTED, has 2,612 (see the assertion below). Decoding
+ * the largest, a full LISTED, has 2,932 (see the assertion below). Decoding
  * looks at every byte once.
  *
  * The form is canonical: what decodes to a message is exactly what that
- * message encodes to. So there is one length for everything of fixed size,
- * no flag or truth value but those that are written, and nothing after the
- * last field. What the fields mean together is not looked at here: whether a
- * version range is sensible or an extent exists is the machines' business.
+ * message encodes to. So there is one length for everything of fixed size, no
+ * flag in the head, figures come by rising tag, and nothing follows the last
+ * field. What the fields mean together is not looked at here: whether a version
+ * range is sensible or an extent exists is the machines' business.
  *
  * Our own words are made fit while they are encoded (a byte that is not
  * printable UTF-8 becomes '?'), so that a strange program name cannot make a
@@ -33,9 +33,11 @@
 
 #define TEXT_SIZE_MAX(size) (2 + (size) - 1)
 #define LISTED_SIZE_MAX                                                       \
-	(HEAD_SIZE + 8 + 4 + XM_LIST_MAX * (2 * TEXT_SIZE_MAX(XM_NAME_SIZE) + 4 * 8))
+	(HEAD_SIZE + 8 + 4 +                                                  \
+	 XM_LIST_MAX * (2 + XM_REGION_ID_SIZE + 2 +                           \
+			2 * TEXT_SIZE_MAX(XM_NAME_SIZE) + 4 * 8))
 
-_Static_assert(LISTED_SIZE_MAX == 2612, "the bound in this file's comment");
+_Static_assert(LISTED_SIZE_MAX == 2932, "the bound in this file's comment");
 _Static_assert(LISTED_SIZE_MAX <= XM_MESSAGE_SIZE_MAX, "any message fits");
 _Static_assert(XM_MESSAGE_KINDS <= 256, "a kind is one byte");
 
@@ -99,14 +101,6 @@ static void pass_i32(struct cursor *c, int32_t *value)
 	memcpy(value, &bits, sizeof(bits));
 }
 
-static void pass_bool(struct cursor *c, uint8_t *value)
-{
-	XM_ASSERT(!c->put || *value <= 1);
-	*value = (uint8_t)pass_integer(c, 1, *value);
-	if (*value > 1)
-		c->bad = true;
-}
-
 /* --- bytes and texts ----------------------------------------------------- */
 
 /* A 2-byte length of `size`, neither more nor less, and the bytes. */
@@ -124,6 +118,23 @@ static void pass_bytes(struct cursor *c, uint8_t *bytes, uint16_t size)
 	else
 		memcpy(bytes, c->get + c->at, size);
 	c->at += size;
+}
+
+/* What there is up to the end of the body. */
+static void pass_rest(struct cursor *c, struct xm_reserved *m)
+{
+	XM_ASSERT(!c->put || m->size <= XM_RESERVED_SIZE);
+	if (!c->put && !c->bad && c->size - c->at > XM_RESERVED_SIZE)
+		c->bad = true;
+	if (!c->put && !c->bad)
+		m->size = (uint16_t)(c->size - c->at);
+	if (!cursor_has(c, m->size))
+		return;
+	if (c->put)
+		memcpy(c->put + c->at, m->bytes, m->size);
+	else
+		memcpy(m->bytes, c->get + c->at, m->size);
+	c->at += m->size;
 }
 
 static void pass_locator(struct cursor *c, struct xm_locator *locator)
@@ -238,6 +249,7 @@ static void pass_text(struct cursor *c, char *text, size_t size)
 }
 
 #define PASS_TEXT(cursor, array) pass_text(cursor, array, sizeof(array))
+#define PASS_ID(cursor, id) pass_bytes(cursor, (id).bytes, XM_REGION_ID_SIZE)
 
 /* --- the messages -------------------------------------------------------- */
 
@@ -261,9 +273,11 @@ static void pass_welcome(struct cursor *c, struct xm_welcome *m)
 	pass_u64(c, &m->incarnation);
 	pass_u32(c, &m->lease_ms);
 	pass_u32(c, &m->granule);
+	pass_u64(c, &m->features);
 	PASS_TEXT(c, m->name);
 	PASS_TEXT(c, m->provider);
 	PASS_TEXT(c, m->library);
+	PASS_TEXT(c, m->zone);
 }
 
 static void pass_refused(struct cursor *c, struct xm_refused *m)
@@ -284,7 +298,12 @@ static void pass_ticketed(struct cursor *c, struct xm_ticketed *m)
 static void pass_alloc(struct cursor *c, struct xm_alloc *m)
 {
 	pass_u64(c, &m->size);
+	PASS_ID(c, m->id);
 	PASS_TEXT(c, m->region);
+	pass_u16(c, &m->member);
+	pass_u16(c, &m->bank);
+	pass_u32(c, &m->flags);
+	pass_u32(c, &m->keep_ms);
 }
 
 static void pass_allocated(struct cursor *c, struct xm_allocated *m)
@@ -304,6 +323,8 @@ static void pass_trim(struct cursor *c, struct xm_trim *m)
 
 static void pass_entry(struct cursor *c, struct xm_list_entry *m)
 {
+	PASS_ID(c, m->id);
+	pass_u16(c, &m->member);
 	PASS_TEXT(c, m->region);
 	PASS_TEXT(c, m->owner);
 	pass_u64(c, &m->client);
@@ -323,27 +344,32 @@ static void pass_listed(struct cursor *c, struct xm_listed *m)
 		pass_entry(c, &m->entries[i]);
 }
 
+/* Rising tags, so that there is one form; 0 is no tag. */
+static void pass_figures(struct cursor *c, struct xm_figures *m)
+{
+	uint16_t last = 0;
+
+	XM_ASSERT(!c->put || m->count <= XM_FIGURES_MAX);
+	pass_u16(c, &m->count);
+	if (m->count > XM_FIGURES_MAX)
+		c->bad = true;
+	for (uint16_t i = 0; i < m->count && !c->bad; i++) {
+		pass_u16(c, &m->tags[i]);
+		pass_u64(c, &m->values[i]);
+		XM_ASSERT(!c->put || m->tags[i] > last);
+		if (m->tags[i] <= last)
+			c->bad = true;
+		last = m->tags[i];
+	}
+}
+
 static void pass_state(struct cursor *c, struct xm_state *m)
 {
 	PASS_TEXT(c, m->name);
 	PASS_TEXT(c, m->provider);
 	PASS_TEXT(c, m->library);
-	pass_u64(c, &m->incarnation);
-	pass_u64(c, &m->uptime_ms);
-	pass_u64(c, &m->pool);
-	pass_u64(c, &m->free);
-	pass_u64(c, &m->free_run);
-	pass_u64(c, &m->leased);
-	pass_u64(c, &m->quarantined);
-	pass_u32(c, &m->clients);
-	pass_u32(c, &m->clients_max);
-	pass_u32(c, &m->extents);
-	pass_u32(c, &m->extents_max);
-	pass_u64(c, &m->messages);
-	pass_u64(c, &m->malformed);
-	pass_u64(c, &m->refused);
-	pass_u64(c, &m->expired);
-	pass_bool(c, &m->leaving);
+	PASS_TEXT(c, m->zone);
+	pass_figures(c, &m->figures);
 }
 
 /* False when there is no such kind. */
@@ -386,13 +412,27 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 	case XM_LEAVING:
 		pass_u32(c, &m->u.leaving.ms);
 		return true;
+	case XM_PONG:
+		pass_figures(c, &m->u.pong.figures);
+		return true;
+	case XM_WANTED:
+		pass_u64(c, &m->u.wanted.extent);
+		pass_u32(c, &m->u.wanted.ms);
+		return true;
+	case XM_OFFER:
+	case XM_CLAIM:
+	case XM_GRANT:
+	case XM_PARTED:
+	case XM_PERSIST:
+	case XM_COPY_BYTES:
+		pass_rest(c, &m->u.reserved);
+		return true;
 	case XM_TICKET:
 		pass_u32(c, &m->u.ticket.lane);
 		return true;
 	case XM_FREED:
 	case XM_STATUS:
 	case XM_PING:
-	case XM_PONG:
 	case XM_BYE:
 		return true;
 	case XM_MESSAGE_KINDS:
@@ -449,16 +489,41 @@ const char *xm_message_name(enum xm_message_kind kind)
 		[XM_HELLO] = "HELLO",	    [XM_WELCOME] = "WELCOME",
 		[XM_REFUSED] = "REFUSED",   [XM_TICKET] = "TICKET",
 		[XM_TICKETED] = "TICKETED", [XM_ALLOC] = "ALLOC",
-		[XM_ALLOCATED] = "ALLOCATED",	    [XM_TRIM] = "TRIM",
+		[XM_ALLOCATED] = "ALLOCATED", [XM_TRIM] = "TRIM",
 		[XM_FREE] = "FREE",	    [XM_FREED] = "FREED",
 		[XM_LIST] = "LIST",	    [XM_LISTED] = "LISTED",
 		[XM_STATUS] = "STATUS",	    [XM_STATE] = "STATE",
 		[XM_PING] = "PING",	    [XM_PONG] = "PONG",
 		[XM_BYE] = "BYE",	    [XM_LEAVING] = "LEAVING",
+		[XM_WANTED] = "WANTED",	    [XM_OFFER] = "OFFER",
+		[XM_CLAIM] = "CLAIM",	    [XM_GRANT] = "GRANT",
+		[XM_PARTED] = "PARTED",	    [XM_PERSIST] = "PERSIST",
+		[XM_COPY_BYTES] = "COPY",
 	};
 
 	_Static_assert(XM_COUNT(names) == XM_MESSAGE_KINDS, "all are named");
 	if ((size_t)kind >= XM_COUNT(names) || !names[kind])
 		return "?";
 	return names[kind];
+}
+
+bool xm_message_is_reserved(enum xm_message_kind kind)
+{
+	return kind >= XM_OFFER && kind <= XM_COPY_BYTES;
+}
+
+void xm_figures_add(struct xm_figures *f, enum xm_figure tag, uint64_t value)
+{
+	XM_ASSERT(f->count < XM_FIGURES_MAX && tag <= UINT16_MAX);
+	XM_ASSERT(f->count == 0 || f->tags[f->count - 1] < tag);
+	f->tags[f->count] = (uint16_t)tag;
+	f->values[f->count++] = value;
+}
+
+uint64_t xm_figures_get(const struct xm_figures *f, enum xm_figure tag)
+{
+	for (uint16_t i = 0; i < f->count; i++)
+		if (f->tags[i] == tag)
+			return f->values[i];
+	return 0;
 }

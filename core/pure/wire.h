@@ -2,13 +2,24 @@
 /*
  * Control messages, and their form as bytes.
  *
- * The form: a 4-byte head (kind, flags 0, and the body's size, all
- * little-endian), a 4-byte request number, then the fields in the order of
- * the structs below, integers little-endian at their natural width, texts and
- * byte strings as a 2-byte length and the bytes. docs/PROTOCOL.md is the
- * table. Encoding and decoding are total: any bytes at all decode to a
- * message or to -EPROTO, every field is bounds-checked, trailing bytes are
- * an error, texts hold printable UTF-8 or ASCII without control characters.
+ * The form: an 8-byte head (kind, flags 0, the body's size, a request number),
+ * then the fields in the order of the structs below, integers little-endian at
+ * their natural width, texts and byte strings as a 2-byte length and the
+ * bytes. docs/PROTOCOL.md has the table.
+ *
+ * Encoding and decoding are total. Any bytes at all decode to one message or to
+ * -EPROTO: every field is bounds-checked, bytes behind the last field are an
+ * error, and texts hold printable UTF-8 without control characters. The form is
+ * canonical: bytes that decode encode to themselves.
+ *
+ * Two things let the protocol grow without a new version:
+ *   figures   STATE and PONG carry numbers as pairs of a tag and a value. A
+ *             receiver asks for the tags it knows; others are kept, and not
+ *             looked at. A figure that was not sent reads as 0.
+ *   features  WELCOME says in bits what an appliance can do beyond lending
+ *             memory. Kinds and flags that need a feature have their numbers
+ *             already, and are refused with EOPNOTSUPP by an appliance without
+ *             it.
  *
  * Floor: ground.
  */
@@ -17,40 +28,64 @@
 
 #include "common/base.h"
 #include "core/pure/channel.h"
+#include "core/pure/region_id.h"
 #include "core/pure/transport.h"
 
-#define XM_PROTOCOL_VERSION 1
-#define XM_PROTOCOL_VERSION_MIN 1
+#define XM_PROTOCOL_VERSION 2
+#define XM_PROTOCOL_VERSION_MIN 2
 
 #define XM_NAME_SIZE 64	  /* with its NUL: a region's, a client's name */
+#define XM_ZONE_SIZE 32	  /* with its NUL */
 #define XM_WORDS_SIZE 192 /* with its NUL: a sentence for a person */
 #define XM_SECRET_SIZE 16
-#define XM_LIST_MAX 16 /* regions in one LISTED */
+#define XM_LIST_MAX 16	     /* extents in one LISTED */
+#define XM_FIGURES_MAX 64    /* in one STATE or PONG */
+#define XM_RESERVED_SIZE 256 /* bytes in the body of a reserved kind */
 
 enum xm_message_kind {
 	XM_HELLO = 1, /* client: who I am; first on every stream */
-	XM_WELCOME,   /* appliance: you are known as; here are my terms */
+	XM_WELCOME,   /* appliance: you are known as this client, on these terms */
 	XM_REFUSED,   /* appliance: no, to request N; words say why */
 	XM_TICKET,    /* client: let a connection of this lane in */
-	XM_TICKETED,  /* appliance: with this ticket, there */
-	XM_ALLOC,      /* client: an extent of this size, for this region */
-	XM_ALLOCATED,     /* appliance: yours, under this key and epoch */
+	XM_TICKETED,  /* appliance: connect there, with this ticket */
+	XM_ALLOC,     /* client: an extent of this size, for this region */
+	XM_ALLOCATED, /* appliance: it is yours, under this key and epoch */
 	XM_TRIM,      /* client: make the first bytes an extent of their own */
-	XM_FREE,      /* client: take this extent back */
-	XM_FREED,      /* appliance: it is no longer yours */
-	XM_LIST,      /* client: regions from this cursor on */
+	XM_FREE,      /* client: this extent is not needed any more */
+	XM_FREED,     /* appliance: it is no longer yours */
+	XM_LIST,      /* client: the extents from this cursor on */
 	XM_LISTED,    /* appliance: those, and the next cursor (0: no more) */
-	XM_STATUS,    /* client: how are you? */
-	XM_STATE,     /* appliance: so */
+	XM_STATUS,    /* client: how is the appliance? */
+	XM_STATE,     /* appliance: its names and figures */
 	XM_PING,      /* client: I live; keep my leases */
-	XM_PONG,      /* appliance: seen */
-	XM_BYE,	      /* client: I end; everything of mine is given back */
+	XM_PONG,      /* appliance: seen; and some figures */
+	XM_BYE,	      /* client: I end; everything of mine is freed */
 	XM_LEAVING,   /* appliance: I shall stop; leases end in so many ms */
+	XM_WANTED,    /* appliance: free this extent within so many ms */
+	/* Reserved: numbered, and refused. */
+	XM_OFFER,   /* client: let another client claim these extents */
+	XM_CLAIM,   /* client: with this token, give them to me */
+	XM_GRANT,   /* client: let that client reach this extent, too */
+	XM_PARTED,  /* appliance: an extent of yours was claimed */
+	XM_PERSIST, /* client: make these bytes durable */
+	XM_COPY_BYTES,    /* client: copy these bytes to another extent */
 	XM_MESSAGE_KINDS,
 };
 
 /* HELLO.flags */
 #define XM_HELLO_OBSERVER UINT32_C(1) /* asks STATUS and LIST only; no lease */
+
+/* WELCOME.features. The first three are also ALLOC.flags, which ask for it. */
+#define XM_FEATURE_KEEP UINT64_C(1)    /* extents outlive their client */
+#define XM_FEATURE_SHARE UINT64_C(2)   /* GRANT */
+#define XM_FEATURE_DURABLE UINT64_C(4) /* PERSIST */
+#define XM_FEATURE_CLAIM UINT64_C(8)   /* OFFER, CLAIM, PARTED */
+#define XM_FEATURE_COPY UINT64_C(16)   /* COPY */
+#define XM_FEATURE_WANTED UINT64_C(32) /* may ask for extents back */
+
+/* ALLOC.bank */
+#define XM_BANK_MEMORY 0 /* its RAM */
+#define XM_BANK_FILE 1	 /* a file behind it: larger and slower */
 
 struct xm_hello {
 	uint16_t version_min, version_max;
@@ -69,9 +104,11 @@ struct xm_welcome {
 	uint64_t incarnation; /* of the appliance: changes when it restarts */
 	uint32_t lease_ms;    /* silence that ends the client's leases */
 	uint32_t granule;     /* extents are multiples of this many bytes */
+	uint64_t features;    /* XM_FEATURE_ */
 	char name[XM_NAME_SIZE];
 	char provider[64]; /* the interface's, with its version */
 	char library[32];
+	char zone[XM_ZONE_SIZE]; /* what fails together has one; "": unknown */
 };
 
 struct xm_refused {
@@ -93,7 +130,12 @@ struct xm_ticketed {
 
 struct xm_alloc {
 	uint64_t size;
-	char region[XM_NAME_SIZE]; /* "": anonymous */
+	struct xm_region_id id; /* of the region this is for */
+	char region[XM_NAME_SIZE]; /* its name; "": anonymous */
+	uint16_t member;	   /* which of the region's copies or columns */
+	uint16_t bank;		   /* XM_BANK_ */
+	uint32_t flags;		   /* XM_FEATURE_KEEP, _SHARE, _DURABLE */
+	uint32_t keep_ms;	   /* with KEEP: so long without its client */
 };
 
 struct xm_allocated {
@@ -117,6 +159,8 @@ struct xm_list {
 };
 
 struct xm_list_entry {
+	struct xm_region_id id;
+	uint16_t member;
 	char region[XM_NAME_SIZE];
 	char owner[XM_NAME_SIZE];
 	uint64_t client;
@@ -131,24 +175,60 @@ struct xm_listed {
 	struct xm_list_entry entries[XM_LIST_MAX];
 };
 
+/* Tags of figures. Numbers are never used for another meaning. */
+enum xm_figure {
+	XM_FIGURE_INCARNATION = 1,
+	XM_FIGURE_UPTIME_MS,
+	XM_FIGURE_POOL,	       /* bytes lent in all */
+	XM_FIGURE_FREE,	       /* of these, free */
+	XM_FIGURE_FREE_RUN,    /* the largest extent that could be had now */
+	XM_FIGURE_LEASED,      /* bytes that clients own */
+	XM_FIGURE_QUARANTINED, /* bytes on their way to being free */
+	XM_FIGURE_CLIENTS,
+	XM_FIGURE_CLIENTS_MAX,
+	XM_FIGURE_EXTENTS,
+	XM_FIGURE_EXTENTS_MAX,
+	XM_FIGURE_MESSAGES,  /* understood, since the start */
+	XM_FIGURE_MALFORMED, /* streams closed for nonsense */
+	XM_FIGURE_REFUSED,   /* requests answered with REFUSED */
+	XM_FIGURE_EXPIRED,   /* clients whose leases ended by silence */
+	XM_FIGURE_LEAVING,   /* 1: it drains */
+	XM_FIGURE_LOAD,	     /* clients, in thousandths of clients_max */
+	XM_FIGURE_LAPSED,    /* tickets that were not used in time */
+};
+
+/* By rising tag. */
+struct xm_figures {
+	uint16_t count;
+	uint16_t tags[XM_FIGURES_MAX];
+	uint64_t values[XM_FIGURES_MAX];
+};
+
 struct xm_state {
 	char name[XM_NAME_SIZE];
 	char provider[64];
 	char library[32];
-	uint64_t incarnation;
-	uint64_t uptime_ms;
-	uint64_t pool, free, free_run, leased, quarantined; /* bytes */
-	uint32_t clients, clients_max;
-	uint32_t extents, extents_max;
-	uint64_t messages;	/* understood, since start */
-	uint64_t malformed;	/* streams closed for nonsense */
-	uint64_t refused;	/* requests answered with REFUSED */
-	uint64_t expired;	/* clients whose leases ended by silence */
-	uint8_t leaving;	/* 1: draining */
+	char zone[XM_ZONE_SIZE];
+	struct xm_figures figures; /* all of the above */
+};
+
+struct xm_pong {
+	struct xm_figures figures; /* FREE, FREE_RUN, LEAVING and LOAD */
 };
 
 struct xm_leaving {
 	uint32_t ms;
+};
+
+struct xm_wanted {
+	uint64_t extent;
+	uint32_t ms;
+};
+
+/* The body of a kind that nobody serves yet, as it is. */
+struct xm_reserved {
+	uint16_t size;
+	uint8_t bytes[XM_RESERVED_SIZE];
 };
 
 struct xm_message {
@@ -167,8 +247,11 @@ struct xm_message {
 		struct xm_list list;
 		struct xm_listed listed;
 		struct xm_state state;
+		struct xm_pong pong;
 		struct xm_leaving leaving;
-	} u; /* FREED, STATUS, PING, PONG and BYE have no body */
+		struct xm_wanted wanted;
+		struct xm_reserved reserved;
+	} u; /* FREED, STATUS, PING and BYE have no body */
 };
 
 /* Writes the message into `bytes` (at least XM_MESSAGE_SIZE_MAX) and returns
@@ -181,5 +264,12 @@ int xm_wire_decode(const uint8_t *bytes, size_t size, struct xm_message *ret);
 
 /* "ALLOC", "ALLOCATED", ...; "?" for no kind. */
 const char *xm_message_name(enum xm_message_kind);
+/* One of those that have a number and that nobody serves yet. */
+bool xm_message_is_reserved(enum xm_message_kind);
+
+/* Adds a figure; its tag is above that of the last one. */
+void xm_figures_add(struct xm_figures *, enum xm_figure, uint64_t value);
+/* Its value; 0 when it was not sent. */
+uint64_t xm_figures_get(const struct xm_figures *, enum xm_figure);
 
 #endif

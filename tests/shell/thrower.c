@@ -256,6 +256,7 @@ static void throw_one(int *held)
 
 int main(int argc, char **argv)
 {
+	const struct xm_figures *figures;
 	struct xm_message question = { .kind = XM_PING };
 	struct xm_message answer;
 	int held[HELD_MAX];
@@ -281,12 +282,15 @@ int main(int argc, char **argv)
 	}
 	question.kind = XM_STATUS;
 	answer = ask(question, XM_STATE);
+	figures = &answer.u.state.figures;
 	printf("thrown %" PRIu64 ": %" PRIu64 " counted as nonsense, %" PRIu64
-	       " refused, %u clients, %" PRIu64 " bytes leased\n",
-	       count, answer.u.state.malformed, answer.u.state.refused,
-	       answer.u.state.clients, answer.u.state.leased);
-	if (answer.u.state.malformed < count / 10 ||
-	    answer.u.state.leased < TAKE_SIZE)
+	       " refused, %" PRIu64 " clients, %" PRIu64 " bytes leased\n",
+	       count, xm_figures_get(figures, XM_FIGURE_MALFORMED),
+	       xm_figures_get(figures, XM_FIGURE_REFUSED),
+	       xm_figures_get(figures, XM_FIGURE_CLIENTS),
+	       xm_figures_get(figures, XM_FIGURE_LEASED));
+	if (xm_figures_get(figures, XM_FIGURE_MALFORMED) < count / 10 ||
+	    xm_figures_get(figures, XM_FIGURE_LEASED) < TAKE_SIZE)
 		die("the daemon's counts are wrong");
 	question.kind = XM_BYE;
 	ask(question, XM_FREED);

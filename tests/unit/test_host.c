@@ -424,17 +424,21 @@ static void a_false_report_changes_nothing(void)
 {
 	struct world *w = world_new();
 	struct xm_service_effects effects;
+	struct xm_message m;
 	struct xm_allocated t;
+	uint64_t grant;
 	int kind;
 
 	join(w);
 	t = take(w, GRANULE);
+	grant = xm_host_service(w->host)->grants[0].number;
 	/* As an interface that went wrong might send them. */
 	for (kind = XM_SERVICE_EXPOSED; kind <= XM_SERVICE_ZEROED; kind++) {
 		struct xm_service_event event = {
 			.kind = (enum xm_service_event_kind)kind,
 			.now_ns = w->now_ns,
 			.extent = t.extent,
+			.grant = grant,
 			.client = UINT64_MAX,
 			.cookie = UINT32_MAX,
 			.connections = UINT32_MAX,
@@ -442,12 +446,14 @@ static void a_false_report_changes_nothing(void)
 		};
 
 		xm_service_step(xm_host_service(w->host), &event, &effects);
-		event.extent = UINT64_MAX;
+		event.extent = event.grant = UINT64_MAX;
 		event.client = xm_host_service(w->host)->clients[0].number;
 		xm_service_step(xm_host_service(w->host), &event, &effects);
 		CU_ASSERT_PTR_NULL(xm_service_check(xm_host_service(w->host)));
 	}
-	CU_ASSERT_EQUAL(ask_kind(w, XM_STATUS).u.state.leased, GRANULE);
+	m = ask_kind(w, XM_STATUS);
+	CU_ASSERT_EQUAL(xm_figures_get(&m.u.state.figures, XM_FIGURE_LEASED),
+			GRANULE);
 	world_free(w);
 }
 

@@ -32,10 +32,15 @@ static void a_version_that_does_not_meet_is_refused_with_both(void)
 	rig_up(r, 0);
 	m.u.hello.version_min = XM_PROTOCOL_VERSION + 1;
 	m.u.hello.version_max = XM_PROTOCOL_VERSION + 3;
-	CU_ASSERT(rig_refused(rig_say(r, 0, m), EPROTONOSUPPORT, "2 to 4"));
+	CU_ASSERT(rig_refused(rig_say(r, 0, m), EPROTONOSUPPORT, "3 to 5"));
 	m.u.hello.version_min = 3;
 	m.u.hello.version_max = 2;
-	CU_ASSERT(rig_refused(rig_say(r, 0, m), EPROTONOSUPPORT, "speaks protocol 1"));
+	CU_ASSERT(rig_refused(rig_say(r, 0, m), EPROTONOSUPPORT,
+			      "speaks protocol version 2"));
+	/* Version 1 is not served any more. */
+	m.u.hello.version_min = m.u.hello.version_max = 1;
+	CU_ASSERT(rig_refused(rig_say(r, 0, m), EPROTONOSUPPORT,
+			      "protocol version 2, the client 1:"));
 	/* A refused stream may try again. */
 	m = rig_hello();
 	m.u.hello.version_max = XM_PROTOCOL_VERSION + 7;
@@ -53,6 +58,54 @@ static void another_transport_is_refused_by_name(void)
 	memcpy(m.u.hello.transport, "ofi+shm", 8);
 	CU_ASSERT(rig_refused(rig_say(r, 0, m), EPROTONOSUPPORT, "over loop, not over"
 							 " ofi+shm"));
+	rig_free(r);
+}
+
+/* Their numbers stand for what appliances will do one day. */
+static void a_reserved_kind_is_refused_by_its_name(void)
+{
+	static const enum xm_message_kind kinds[] = {
+		XM_OFFER, XM_CLAIM, XM_GRANT, XM_PERSIST, XM_COPY_BYTES,
+	};
+	struct rig *r = rig_new();
+	struct xm_message m = rig_hello();
+
+	CU_ASSERT_EQUAL(rig_join(r, 0).features, 0);
+	for (size_t i = 0; i < XM_COUNT(kinds); i++)
+		CU_ASSERT(rig_refused(rig_say_kind(r, 0, kinds[i]), EOPNOTSUPP,
+				      xm_message_name(kinds[i])));
+	CU_ASSERT_FALSE(r->dropped[0]);
+	/* PARTED comes from an appliance alone, and so does WANTED. */
+	rig_say_kind(r, 0, XM_PARTED);
+	CU_ASSERT_TRUE(r->dropped[0]);
+	rig_join(r, 1);
+	rig_say_kind(r, 1, XM_WANTED);
+	CU_ASSERT_TRUE(r->dropped[1]);
+	rig_up(r, 2);
+	m.u.hello.flags = XM_HELLO_OBSERVER;
+	CU_ASSERT_EQUAL(rig_say(r, 2, m)->kind, XM_WELCOME);
+	CU_ASSERT(rig_refused(rig_say_kind(r, 2, XM_OFFER), EPERM,
+			      "observer"));
+	rig_free(r);
+}
+
+static void a_pong_says_what_could_be_had(void)
+{
+	struct rig *r = rig_new();
+	const struct xm_figures *f = &r->sent[0].u.pong.figures;
+
+	rig_join(r, 0);
+	rig_alloc(r, 0, 5 * GRANULE);
+	CU_ASSERT_EQUAL(rig_say_kind(r, 0, XM_PING)->kind, XM_PONG);
+	CU_ASSERT_EQUAL(xm_figures_get(f, XM_FIGURE_FREE), POOL - 5 * GRANULE);
+	CU_ASSERT_EQUAL(xm_figures_get(f, XM_FIGURE_FREE_RUN),
+			POOL - 5 * GRANULE);
+	CU_ASSERT_EQUAL(xm_figures_get(f, XM_FIGURE_LOAD), 1000 / CLIENTS);
+	CU_ASSERT_EQUAL(xm_figures_get(f, XM_FIGURE_LEAVING), 0);
+	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_DRAIN,
+					       .drain_ms = 1 });
+	CU_ASSERT_EQUAL(rig_say_kind(r, 0, XM_PING)->kind, XM_PONG);
+	CU_ASSERT_EQUAL(xm_figures_get(f, XM_FIGURE_LEAVING), 1);
 	rig_free(r);
 }
 
@@ -279,6 +332,7 @@ static void an_observer_asks_and_takes_nothing(void)
 {
 	struct rig *r = rig_new();
 	struct xm_message m = rig_hello();
+	const struct xm_figures *f = &r->sent[1].u.state.figures;
 
 	rig_join(r, 0);
 	rig_alloc(r, 0, 2 * GRANULE);
@@ -291,10 +345,10 @@ static void an_observer_asks_and_takes_nothing(void)
 	CU_ASSERT(rig_refused(rig_ask_alloc(r, 1, 1), EPERM, "observer"));
 	CU_ASSERT(rig_refused(rig_say_kind(r, 1, XM_TICKET), EPERM, "observer"));
 	CU_ASSERT_EQUAL(rig_say_kind(r, 1, XM_STATUS)->kind, XM_STATE);
-	CU_ASSERT_EQUAL(r->sent[1].u.state.clients, 1);
-	CU_ASSERT_EQUAL(r->sent[1].u.state.leased, 2 * GRANULE);
-	CU_ASSERT_EQUAL(r->sent[1].u.state.free, POOL - 2 * GRANULE);
-	CU_ASSERT_EQUAL(r->sent[1].u.state.pool, POOL);
+	CU_ASSERT_EQUAL(xm_figures_get(f, XM_FIGURE_CLIENTS), 1);
+	CU_ASSERT_EQUAL(xm_figures_get(f, XM_FIGURE_LEASED), 2 * GRANULE);
+	CU_ASSERT_EQUAL(xm_figures_get(f, XM_FIGURE_FREE), POOL - 2 * GRANULE);
+	CU_ASSERT_EQUAL(xm_figures_get(f, XM_FIGURE_POOL), POOL);
 	CU_ASSERT_EQUAL(rig_say_kind(r, 1, XM_LIST)->kind, XM_LISTED);
 	CU_ASSERT_EQUAL(r->sent[1].u.listed.count, 1);
 	CU_ASSERT_STRING_EQUAL(r->sent[1].u.listed.entries[0].owner,
@@ -428,6 +482,8 @@ int main(void)
 		XM_TEST(a_client_is_told_the_terms),
 		XM_TEST(a_version_that_does_not_meet_is_refused_with_both),
 		XM_TEST(another_transport_is_refused_by_name),
+		XM_TEST(a_reserved_kind_is_refused_by_its_name),
+		XM_TEST(a_pong_says_what_could_be_had),
 		XM_TEST(nothing_goes_before_hello_and_no_hello_twice),
 		XM_TEST(an_answer_from_a_client_ends_its_stream),
 		XM_TEST(one_client_more_than_the_limit_is_refused),

@@ -42,6 +42,49 @@ static void sizes_that_make_no_sense_are_refused(void)
 	rig_free(r);
 }
 
+static void what_needs_a_feature_is_refused_in_words(void)
+{
+	struct rig *r = rig_new();
+	struct xm_message m = { .kind = XM_ALLOC };
+
+	rig_join(r, 0);
+	m.u.alloc.size = GRANULE;
+	m.u.alloc.flags = XM_FEATURE_KEEP | XM_FEATURE_DURABLE;
+	CU_ASSERT(rig_refused(rig_say(r, 0, m), EOPNOTSUPP, "keep durable"));
+	m.u.alloc.flags = UINT32_C(1) << 31;
+	CU_ASSERT(rig_refused(rig_say(r, 0, m), EOPNOTSUPP, "unknown flag"));
+	m.u.alloc.flags = 0;
+	m.u.alloc.bank = XM_BANK_FILE;
+	CU_ASSERT(rig_refused(rig_say(r, 0, m), EOPNOTSUPP, "bank 1"));
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
+	rig_free(r);
+}
+
+static void the_list_names_regions_and_their_parts(void)
+{
+	struct rig *r = rig_new();
+	struct xm_message m = { .kind = XM_ALLOC };
+	const struct xm_listed *listed = &r->sent[0].u.listed;
+
+	rig_join(r, 0);
+	m.u.alloc.size = 4 * GRANULE;
+	memset(m.u.alloc.id.bytes, 0x77, XM_REGION_ID_SIZE);
+	m.u.alloc.member = 3;
+	rig_say(r, 0, m);
+	rig_settle(r);
+	/* What is cut off it is of the same region. */
+	rig_ask_trim(r, 0, r->sent[0].u.allocated.extent, GRANULE);
+	rig_settle(r);
+	rig_say_kind(r, 0, XM_LIST);
+	CU_ASSERT_EQUAL_FATAL(listed->count, 2);
+	for (uint32_t i = 0; i < 2; i++) {
+		CU_ASSERT_EQUAL(listed->entries[i].member, 3);
+		CU_ASSERT_EQUAL(memcmp(&listed->entries[i].id, &m.u.alloc.id,
+				       XM_REGION_ID_SIZE), 0);
+	}
+	rig_free(r);
+}
+
 static void a_fragmented_pool_says_what_can_be_had(void)
 {
 	struct rig *r = rig_new();
@@ -294,6 +337,8 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		XM_TEST(an_extent_is_told_after_it_is_exposed),
 		XM_TEST(sizes_that_make_no_sense_are_refused),
+		XM_TEST(what_needs_a_feature_is_refused_in_words),
+		XM_TEST(the_list_names_regions_and_their_parts),
 		XM_TEST(a_fragmented_pool_says_what_can_be_had),
 		XM_TEST(memory_on_its_way_back_is_said_to_come),
 		XM_TEST(extents_are_limited_in_all_and_for_each_client),

@@ -307,9 +307,55 @@ static void answers_to_nobody_are_passed_over(void)
 	open_and_ready();
 	hear((struct xm_message){ .kind = XM_ALLOCATED, .request = 999 });
 	hear((struct xm_message){ .kind = XM_ALLOCATED, .request = 0 });
-	hear((struct xm_message){ .kind = XM_LEAVING });
+	hear((struct xm_message){ .kind = XM_WANTED });
+	hear((struct xm_message){ .kind = XM_PARTED });
 	CU_ASSERT_EQUAL(fx.count, 0);
 	CU_ASSERT_EQUAL(session.state, XM_SESSION_READY);
+}
+
+static void an_appliance_that_leaves_is_told_of_once(void)
+{
+	open_and_ready();
+	hear((struct xm_message){ .kind = XM_LEAVING, .u.leaving.ms = 30000 });
+	CU_ASSERT_EQUAL(fx.count, 1);
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_IS_LEAVING));
+	CU_ASSERT_TRUE(session.leaving);
+	CU_ASSERT_EQUAL(session.leaving_at_ns, now + 30 * XM_SECOND);
+	CU_ASSERT_EQUAL(session.state, XM_SESSION_READY);
+	hear((struct xm_message){ .kind = XM_LEAVING, .u.leaving.ms = 10000 });
+	CU_ASSERT_EQUAL(fx.count, 0);
+	CU_ASSERT_EQUAL(session.leaving_at_ns, now + 10 * XM_SECOND);
+	/* It is another one when it is greeted again, or says so again. */
+	down(-ECONNRESET);
+	greet();
+	hear_welcome(11, 5);
+	CU_ASSERT_FALSE(session.leaving);
+}
+
+static void a_pong_says_what_the_appliance_could_lend(void)
+{
+	struct xm_message m = { .kind = XM_PONG };
+	struct xm_figures *f = &m.u.pong.figures;
+
+	open_and_ready();
+	xm_figures_add(f, XM_FIGURE_FREE, 4 * XM_GIB);
+	xm_figures_add(f, XM_FIGURE_FREE_RUN, XM_GIB);
+	xm_figures_add(f, XM_FIGURE_LOAD, 250);
+	xm_figures_add(f, (enum xm_figure)5000, 1);
+	hear(m);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	CU_ASSERT_EQUAL(session.offer.free, 4 * XM_GIB);
+	CU_ASSERT_EQUAL(session.offer.free_run, XM_GIB);
+	CU_ASSERT_EQUAL(session.offer.load, 250);
+	/* And that it leaves, should LEAVING have been lost with a stream. */
+	m = (struct xm_message){ .kind = XM_PONG };
+	xm_figures_add(f, XM_FIGURE_LEAVING, 1);
+	hear(m);
+	CU_ASSERT_EQUAL(fx.count, 1);
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_IS_LEAVING));
+	CU_ASSERT_EQUAL(session.leaving_at_ns, XM_NEVER);
+	hear(m);
+	CU_ASSERT_EQUAL(fx.count, 0);
 }
 
 static void a_request_ends_by_its_deadline_and_a_late_grant_is_given_back(void)
@@ -446,6 +492,8 @@ int main(void)
 		XM_TEST(an_answer_of_the_wrong_kind_ends_the_stream),
 		XM_TEST(answers_to_nobody_are_passed_over),
 		XM_TEST(a_request_ends_by_its_deadline_and_a_late_grant_is_given_back),
+		XM_TEST(an_appliance_that_leaves_is_told_of_once),
+		XM_TEST(a_pong_says_what_the_appliance_could_lend),
 		XM_TEST(a_sent_request_ends_with_its_stream_an_unsent_one_waits),
 		XM_TEST(an_unsent_request_ends_by_its_deadline_too),
 		XM_TEST(requests_end_at_their_limit_and_all_at_once),

@@ -47,24 +47,26 @@ static inline uint64_t sample_u64(struct xm_rand *r)
 
 #define SAMPLE_TEXT(r, array) sample_text(r, array, sizeof(array))
 
-static inline void sample_state(struct xm_rand *r, struct xm_state *m)
+/* Known tags and unknown ones, by rising tag. */
+static inline void sample_figures(struct xm_rand *r, struct xm_figures *m)
 {
-	uint64_t *const longs[] = {
-		&m->incarnation, &m->uptime_ms, &m->pool,     &m->free,
-		&m->free_run,	 &m->leased,	&m->quarantined, &m->messages,
-		&m->malformed,	 &m->refused,	&m->expired,
-	};
+	uint16_t tag = 0;
 
-	SAMPLE_TEXT(r, m->name);
-	SAMPLE_TEXT(r, m->provider);
-	SAMPLE_TEXT(r, m->library);
-	for (size_t i = 0; i < XM_COUNT(longs); i++)
-		*longs[i] = sample_u64(r);
-	m->clients = (uint32_t)sample_u64(r);
-	m->clients_max = (uint32_t)sample_u64(r);
-	m->extents = (uint32_t)sample_u64(r);
-	m->extents_max = (uint32_t)sample_u64(r);
-	m->leaving = (uint8_t)xm_rand_below(r, 2);
+	m->count = xm_rand_chance(r, 300)
+			   ? XM_FIGURES_MAX
+			   : (uint16_t)xm_rand_below(r, XM_FIGURES_MAX + 1);
+	for (uint16_t i = 0; i < m->count; i++) {
+		tag = (uint16_t)(tag + 1 + (xm_rand_chance(r, 200)
+						    ? xm_rand_below(r, 900)
+						    : 0));
+		m->tags[i] = tag;
+		m->values[i] = sample_u64(r);
+	}
+}
+
+static inline void sample_id(struct xm_rand *r, struct xm_region_id *m)
+{
+	xm_rand_fill(r, m->bytes, sizeof(m->bytes));
 }
 
 static inline void sample_listed(struct xm_rand *r, struct xm_listed *m)
@@ -76,6 +78,8 @@ static inline void sample_listed(struct xm_rand *r, struct xm_listed *m)
 	for (uint32_t i = 0; i < m->count; i++) {
 		struct xm_list_entry *e = &m->entries[i];
 
+		sample_id(r, &e->id);
+		e->member = (uint16_t)sample_u64(r);
 		SAMPLE_TEXT(r, e->region);
 		SAMPLE_TEXT(r, e->owner);
 		e->client = sample_u64(r);
@@ -106,6 +110,8 @@ static inline void sample_handshake(struct xm_rand *r, struct xm_message *m)
 		welcome->incarnation = sample_u64(r);
 		welcome->lease_ms = (uint32_t)sample_u64(r);
 		welcome->granule = (uint32_t)sample_u64(r);
+		welcome->features = sample_u64(r);
+		SAMPLE_TEXT(r, welcome->zone);
 		SAMPLE_TEXT(r, welcome->name);
 		SAMPLE_TEXT(r, welcome->provider);
 		SAMPLE_TEXT(r, welcome->library);
@@ -139,7 +145,12 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 		break;
 	case XM_ALLOC:
 		ret->u.alloc.size = sample_u64(r);
+		sample_id(r, &ret->u.alloc.id);
 		SAMPLE_TEXT(r, ret->u.alloc.region);
+		ret->u.alloc.member = (uint16_t)sample_u64(r);
+		ret->u.alloc.bank = (uint16_t)sample_u64(r);
+		ret->u.alloc.flags = (uint32_t)sample_u64(r);
+		ret->u.alloc.keep_ms = (uint32_t)sample_u64(r);
 		break;
 	case XM_ALLOCATED:
 		ret->u.allocated.extent = sample_u64(r);
@@ -162,7 +173,28 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 		sample_listed(r, &ret->u.listed);
 		break;
 	case XM_STATE:
-		sample_state(r, &ret->u.state);
+		SAMPLE_TEXT(r, ret->u.state.name);
+		SAMPLE_TEXT(r, ret->u.state.provider);
+		SAMPLE_TEXT(r, ret->u.state.library);
+		SAMPLE_TEXT(r, ret->u.state.zone);
+		sample_figures(r, &ret->u.state.figures);
+		break;
+	case XM_PONG:
+		sample_figures(r, &ret->u.pong.figures);
+		break;
+	case XM_WANTED:
+		ret->u.wanted.extent = sample_u64(r);
+		ret->u.wanted.ms = (uint32_t)sample_u64(r);
+		break;
+	case XM_OFFER:
+	case XM_CLAIM:
+	case XM_GRANT:
+	case XM_PARTED:
+	case XM_PERSIST:
+	case XM_COPY_BYTES:
+		ret->u.reserved.size = (uint16_t)xm_rand_below(
+			r, XM_RESERVED_SIZE + 1);
+		xm_rand_fill(r, ret->u.reserved.bytes, ret->u.reserved.size);
 		break;
 	case XM_LEAVING:
 		ret->u.leaving.ms = (uint32_t)sample_u64(r);
