@@ -249,15 +249,26 @@ static double mib(uint64_t bytes)
 	return (double)bytes / XM_MIB;
 }
 
+static bool is_leaving(const struct run_shared *s)
+{
+	for (uint32_t i = 0; i < s->appliance_count && i < RUN_APPLIANCES_MAX;
+	     i++)
+		if (strncmp(s->appliances[i].state, "leaving",
+			    sizeof(s->appliances[i].state)) == 0)
+			return true;
+	return false;
+}
+
 static const char *place_of(const struct run_shared *s)
 {
 	static char text[192];
 
 	if (s->lost[0])
 		return "memory is lost";
-	snprintf(text, sizeof(text), "%.127s%s",
+	snprintf(text, sizeof(text), "%.127s%s%s",
 		 s->appliance_count ? s->appliances[0].appliance : "",
-		 s->appliance_count > 1 ? " and others" : "");
+		 s->appliance_count > 1 ? " and others" : "",
+		 is_leaving(s) ? " leaving" : "");
 	return text;
 }
 

@@ -103,6 +103,13 @@ if [ -n "$unprivileged" ]; then
 	verdict "top: other users' programs are counted, not shown" \
 		$((status + $?))
 fi
+# An appliance that is told to end drains, and its clients are told so.
+top_says_leaving() {
+	"$extmem" top --once --interval 50ms | grep -q "$address leaving"
+}
+kill -TERM "$daemon"
+await top_says_leaving
+verdict "top: an appliance that drains is leaving" $?
 kill "$run"
 wait "$run" 2>/dev/null
 ! top_has
