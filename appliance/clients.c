@@ -11,6 +11,8 @@
 #include "core/pure/plant.h"
 #include "appliance/service_parts.h"
 
+#define LAPSES_MAX 2 /* tickets retracted in one step */
+
 /* --- streams and clients -------------------------------------------------- */
 
 struct xm_service_client *xm_client_find(struct xm_service *s,
@@ -65,6 +67,13 @@ static bool secrets_equal(const uint8_t *a, const uint8_t *b)
 	return difference == 0 || XM_PLANTED(any_secret);
 }
 
+static void ticket_end(struct xm_service_ticket *t)
+{
+	if (t->state == XM_TICKET_ISSUED)
+		xm_list_remove(&t->link);
+	memset(t, 0, sizeof(*t));
+}
+
 void xm_client_end(struct xm_service *s, struct xm_service_client *c,
 		   struct xm_service_effects *ret)
 {
@@ -72,6 +81,10 @@ void xm_client_end(struct xm_service *s, struct xm_service_client *c,
 		  c->state != XM_CLIENT_EXPIRED);
 	c->state = XM_CLIENT_EXPIRED;
 	memset(c->secret, 0, sizeof(c->secret));
+	/* The expulsion takes its tickets, too. */
+	for (uint32_t i = 0; i < XM_SERVICE_TICKETS_MAX; i++)
+		if (c->tickets[i].state == XM_TICKET_ISSUED)
+			ticket_end(&c->tickets[i]);
 	xm_lease_end(s, xm_client_slot(s, c));
 	xm_service_effect(ret, XM_SERVICE_EXPEL)->client = c->number;
 }
@@ -251,73 +264,157 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 	}
 }
 
+/* --- tickets -------------------------------------------------------------- */
+
+static void ticket_retract(struct xm_service *s, struct xm_service_ticket *t,
+			   struct xm_service_effects *ret)
+{
+	struct xm_service_client *c = &s->clients[t->client];
+	struct xm_service_effect *effect =
+		xm_service_effect(ret, XM_SERVICE_RETRACT);
+
+	xm_list_remove(&t->link);
+	t->state = XM_TICKET_RETRACTING;
+	effect->client = c->number;
+	effect->cookie = (uint32_t)(t - c->tickets);
+	memcpy(effect->ticket, t->ticket, sizeof(effect->ticket));
+}
+
+/* The unused record, or, where there is none, NULL and the ISSUED one that is
+ * to end first, or NULL. */
+static struct xm_service_ticket *ticket_free(struct xm_service_client *c,
+					     struct xm_service_ticket **ret_first)
+{
+	*ret_first = NULL;
+	for (uint32_t i = 0; i < XM_SERVICE_TICKETS_MAX; i++) {
+		struct xm_service_ticket *t = &c->tickets[i];
+
+		if (t->state == XM_TICKET_UNUSED)
+			return t;
+		if (t->state == XM_TICKET_ISSUED &&
+		    (*ret_first == NULL ||
+		     t->until_ns < (*ret_first)->until_ns))
+			*ret_first = t;
+	}
+	return NULL;
+}
+
 void xm_client_ticket(struct xm_service *s, const struct xm_service_event *event,
 		      struct xm_service_client *c,
 		      const struct xm_service_requester *requester,
 		      struct xm_service_effects *ret)
 {
 	struct xm_service_effect *effect;
-	struct xm_service_ticket *t;
-	uint32_t i;
+	struct xm_service_ticket *t, *first;
 
-	for (i = 0; i < XM_SERVICE_TICKETS_MAX && c->tickets[i].used; i++)
-		;
-	if (i == XM_SERVICE_TICKETS_MAX) {
+	t = ticket_free(c, &first);
+	if (t == NULL) {
+		/* The oldest one was used, most likely. */
+		if (first != NULL)
+			ticket_retract(s, first, ret);
 		xm_service_refuse_plainly(s, ret, requester, EAGAIN,
-					  "too many tickets asked for at once:"
-					  " wait for the answers");
+					  "you have as many tickets as a client"
+					  " may have: try again, the oldest one"
+					  " is being retracted");
 		return;
 	}
-	if (s->options.admits &&
-	    c->admitted >= c->joined + XM_SERVICE_UNUSED_MAX) {
-		xm_service_refuse_plainly(s, ret, requester, ENOSPC,
-					  "too many tickets were taken and not"
-					  " used: say BYE and begin anew");
-		return;
-	}
-	t = &c->tickets[i];
-	t->used = true;
+	t->state = XM_TICKET_ADMITTING;
+	t->client = xm_client_slot(s, c);
 	t->requester = *requester;
 	memcpy(t->ticket, event->entropy, sizeof(t->ticket));
-	c->admitted++;
 	effect = xm_service_effect(ret, XM_SERVICE_ADMIT);
 	effect->client = c->number;
-	effect->cookie = i;
+	effect->cookie = (uint32_t)(t - c->tickets);
 	effect->lane = event->message->u.ticket.lane;
 	memcpy(effect->ticket, t->ticket, sizeof(effect->ticket));
+}
+
+/* The ticket that a report is about, if it is in this state. */
+static struct xm_service_ticket *
+ticket_find(struct xm_service *s, const struct xm_service_event *event,
+	    enum xm_service_ticket_state state)
+{
+	struct xm_service_client *c = xm_client_find(s, event->client);
+
+	if (c == NULL || event->cookie >= XM_SERVICE_TICKETS_MAX ||
+	    c->tickets[event->cookie].state != state)
+		return NULL;
+	return &c->tickets[event->cookie];
 }
 
 void xm_client_admitted(struct xm_service *s,
 			const struct xm_service_event *event,
 			struct xm_service_effects *ret)
 {
-	struct xm_service_client *c = xm_client_find(s, event->client);
-	struct xm_service_ticket *t;
+	struct xm_service_ticket *t = ticket_find(s, event, XM_TICKET_ADMITTING);
 	struct xm_message *answer;
 	struct xm_words words;
 
-	if (c == NULL || event->cookie >= XM_SERVICE_TICKETS_MAX ||
-	    !c->tickets[event->cookie].used)
+	if (t == NULL)
 		return;
-	t = &c->tickets[event->cookie];
-	t->used = false;
 	if (event->status != 0) {
-		c->admitted--;
 		if (xm_service_refuse(s, ret, &t->requester,
 				      event->status < 0 ? -event->status : EIO,
 				      &words) != NULL)
 			xm_words_add(&words, "the interface lets no more"
 					     " connections in: close some");
-	} else if (c->state != XM_CLIENT_EXPIRED) {
-		answer = xm_service_answer(s, ret, &t->requester, XM_TICKETED);
-		if (answer != NULL) {
-			memcpy(answer->u.ticketed.ticket, t->ticket,
-			       sizeof(t->ticket));
-			answer->u.ticketed.locator = s->options.locator;
-		}
+		ticket_end(t);
+		return;
 	}
-	memset(t->ticket, 0, sizeof(t->ticket));
+	if (s->clients[t->client].state == XM_CLIENT_EXPIRED) {
+		ticket_end(t); /* its expulsion is under way */
+		return;
+	}
+	t->state = XM_TICKET_ISSUED;
+	t->until_ns = xm_time_after(event->now_ns, s->options.handshake_ns);
+	answer = xm_service_answer(s, ret, &t->requester, XM_TICKETED);
+	if (answer != NULL) {
+		memcpy(answer->u.ticketed.ticket, t->ticket, sizeof(t->ticket));
+		answer->u.ticketed.locator = s->options.locator;
+		xm_list_push_back(&s->issued, &t->link);
+	} else { /* nobody will ever use it */
+		t->until_ns = event->now_ns;
+		xm_list_push_front(&s->issued, &t->link);
+	}
+	if (!s->options.admits)
+		ticket_end(t); /* it is not looked at there */
 }
+
+void xm_client_retracted(struct xm_service *s,
+			 const struct xm_service_event *event)
+{
+	struct xm_service_ticket *t =
+		ticket_find(s, event, XM_TICKET_RETRACTING);
+
+	if (t == NULL)
+		return;
+	if (event->status == 0) {
+		s->lapsed++;
+		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_LAPSED,
+			     s->clients[t->client].number, 0, 0, 0);
+	}
+	ticket_end(t);
+}
+
+bool xm_client_lapse(struct xm_service *s, uint64_t now_ns,
+		     struct xm_service_effects *ret)
+{
+	for (uint32_t i = 0; i <= LAPSES_MAX; i++) {
+		struct xm_link *link = xm_list_front(&s->issued);
+		struct xm_service_ticket *t;
+
+		if (link == NULL)
+			return false;
+		t = XM_CONTAINER(link, struct xm_service_ticket, link);
+		if (now_ns < t->until_ns)
+			return false;
+		if (i < LAPSES_MAX)
+			ticket_retract(s, t, ret);
+	}
+	return true;
+}
+
+/* --- the end -------------------------------------------------------------- */
 
 void xm_client_expelled(struct xm_service *s,
 			const struct xm_service_event *event,

@@ -161,6 +161,9 @@ static void apply(struct xm_host *h, uint64_t now_ns)
 		case XM_SERVICE_ADMIT:
 			command(h, XM_COMMAND_ADMIT, e);
 			break;
+		case XM_SERVICE_RETRACT:
+			command(h, XM_COMMAND_RETRACT, e);
+			break;
 		case XM_SERVICE_EXPEL:
 			command(h, XM_COMMAND_EXPEL, e);
 			break;
@@ -258,7 +261,6 @@ static void on_report(struct xm_host *h, uint64_t now_ns,
 		.client = report->client,
 		.cookie = report->cookie,
 		.connections = report->connections,
-		.joined = report->joined,
 		.remote = report->remote,
 	};
 
@@ -275,6 +277,9 @@ static void on_report(struct xm_host *h, uint64_t now_ns,
 		event.kind = XM_SERVICE_ADMITTED;
 		if (report->status != 0)
 			log_failure(h, report, "admit a connection");
+		break;
+	case XM_REPORT_RETRACTED:
+		event.kind = XM_SERVICE_RETRACTED;
 		break;
 	case XM_REPORT_EXPELLED:
 		event.kind = XM_SERVICE_EXPELLED;

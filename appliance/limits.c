@@ -79,15 +79,14 @@ void xm_daemon_print_limits(const struct xm_daemon *d)
 	       "extents per client  %" PRIu32 "\n"
 	       "control streams     %" PRIu32 "\n"
 	       "message             %d bytes\n"
-	       "tickets at once     %d per client\n"
-	       "tickets unused      %d per client\n"
+	       "tickets             %d per client\n"
 	       "lease               %" PRIu32 " ms\n"
-	       "handshake           %" PRIu64 " ms\n"
+	       "handshake, ticket   %" PRIu64 " ms\n"
 	       "zeroed at a time    %" PRIu64 " bytes\n"
 	       "bookkeeping         %zu bytes\n",
 	       d->pool.size, o.granule, o.clients_max, o.extents_max,
 	       o.extents_per_client_max, o.peers_max, XM_MESSAGE_SIZE_MAX,
-	       XM_SERVICE_TICKETS_MAX, XM_SERVICE_UNUSED_MAX, o.lease_ms,
+	       XM_SERVICE_TICKETS_MAX, o.lease_ms,
 	       o.handshake_ns / XM_MS, o.zero_size_max, xm_host_size(&o));
 }
 

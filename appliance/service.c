@@ -158,6 +158,7 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 	xm_figures_add(f, XM_FIGURE_EXPIRED, s->expired);
 	xm_figures_add(f, XM_FIGURE_LEAVING, s->leaving);
 	xm_figures_add(f, XM_FIGURE_LOAD, load_of(s));
+	xm_figures_add(f, XM_FIGURE_LAPSED, s->lapsed);
 }
 
 /* What clients choose an appliance by. */
@@ -484,10 +485,6 @@ static void on_connections(struct xm_service *s,
 	if (c == NULL)
 		return;
 	c->connections = event->connections;
-	if (event->joined > c->joined)
-		c->joined = event->joined;
-	/* An interface that counts more than was let in is not believed. */
-	c->joined = xm_min(c->joined, c->admitted);
 	if (c->connections == 0)
 		xm_service_grants_unquarantine(s, xm_client_slot(s, c));
 }
@@ -522,6 +519,9 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		break;
 	case XM_SERVICE_ADMITTED:
 		xm_client_admitted(s, event, ret);
+		break;
+	case XM_SERVICE_RETRACTED:
+		xm_client_retracted(s, event);
 		break;
 	case XM_SERVICE_EXPELLED:
 		xm_client_expelled(s, event, ret);
@@ -563,8 +563,8 @@ void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 		more = end_the_idle(s, now_ns, ret) || more;
 		s->tick_ns = xm_time_after(now_ns, tick_ns(s));
 	}
-	if (tell_leaving(s, ret))
-		more = true;
+	more = tell_leaving(s, ret) || more;
+	more = xm_client_lapse(s, now_ns, ret) || more;
 	xm_service_work(s, now_ns, ret);
 
 	ret->drained = s->leaving && s->clients_count == 0 && !s->telling;
@@ -680,6 +680,7 @@ struct xm_service *xm_service_init(const struct xm_service_options *o,
 	xm_slots_fill(&s->extents_free);
 	xm_slots_fill(&s->grants_free);
 	xm_list_open(&s->waiting);
+	xm_list_open(&s->issued);
 	for (uint32_t i = 0; i < o->clients_max; i++) {
 		xm_list_open(&s->clients[i].owned);
 		xm_list_open(&s->clients[i].grants);

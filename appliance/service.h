@@ -46,15 +46,15 @@
  * Bounds: peers_max streams, clients_max clients, extents_max extents and as
  * many grants, extents_per_client_max of them for one client,
  * XM_SERVICE_COVERS_MAX undead grants over one byte (TRIM is refused beyond),
- * XM_SERVICE_TICKETS_MAX unanswered and XM_SERVICE_UNUSED_MAX unused tickets a
- * client. At most XM_SERVICE_EFFECTS_MAX effects a step; a step with more to
- * do asks to be stepped again at once. At most one command is outstanding per
- * grant and one expulsion per client, so XM_SERVICE_COMMANDS_MAX() bounds the
+ * XM_SERVICE_TICKETS_MAX tickets of one client, each for handshake_ns. At most
+ * XM_SERVICE_EFFECTS_MAX effects a step; a step with more to do asks to be
+ * stepped again at once. At most one command is outstanding per grant and per
+ * ticket, and one expulsion per client, so XM_SERVICE_COMMANDS_MAX() bounds the
  * queue to the interface. Memory is handed over once, xm_service_size() bytes.
  * A step looks at the records it changes: a request at a few, a client's end at
  * that client's extents and grants, and at each extent once more for each grant
- * that covers it (2, mostly). Only a tick looks at every
- * client and stream, and LIST at XM_LIST_MAX extents.
+ * that covers it (2, mostly). Only a tick looks at every client and stream, and
+ * LIST at XM_LIST_MAX extents.
  *
  * Nothing a peer sends can break an assertion: it is refused in words, or
  * its stream is dropped, and counted.
@@ -75,8 +75,7 @@
 #define XM_SERVICE_EFFECTS_MAX 12
 #define XM_SERVICE_SENDS_MAX 2 /* messages among them */
 #define XM_SERVICE_ENTROPY_SIZE 32
-#define XM_SERVICE_TICKETS_MAX 8 /* TICKET requests under way, per client */
-#define XM_SERVICE_UNUSED_MAX 64 /* tickets given out and not used */
+#define XM_SERVICE_TICKETS_MAX 16 /* of one client: one for each of its lanes */
 #define XM_SERVICE_COVERS_MAX 64 /* undead grants that cover one extent */
 #define XM_SERVICE_NONE UINT32_MAX
 #define XM_SERVICE_SLOTS_MAX (UINT32_C(1) << 20) /* of clients; of extents */
@@ -100,7 +99,8 @@ struct xm_service_options {
 	uint32_t extents_max;
 	uint32_t extents_per_client_max;
 	uint32_t lease_ms;
-	uint64_t handshake_ns;	/* a stream without an accepted HELLO ends */
+	uint64_t handshake_ns;	/* for a stream's first accepted HELLO, and for
+				 * the use of a ticket */
 	uint64_t zero_size_max; /* bytes zeroed in one effect */
 	bool revokes, admits;	/* of the interface's transport */
 	struct xm_locator locator;
@@ -115,8 +115,9 @@ enum xm_service_event_kind {
 	XM_SERVICE_EXPOSED,	/* grant, status, remote */
 	XM_SERVICE_CONCEALED,	/* grant */
 	XM_SERVICE_ADMITTED,	/* client, cookie, status */
+	XM_SERVICE_RETRACTED,	/* client, cookie, status: 0, it was not used */
 	XM_SERVICE_EXPELLED,	/* client */
-	XM_SERVICE_CONNECTIONS, /* client, connections, joined */
+	XM_SERVICE_CONNECTIONS, /* client, connections */
 	XM_SERVICE_ZEROED,	/* extent */
 	XM_SERVICE_DRAIN,	/* drain_ms: LEAVING to all; no new leases */
 	XM_SERVICE_RELOAD,	/* lease_ms, for clients from now on */
@@ -134,7 +135,6 @@ struct xm_service_event {
 	uint64_t client;
 	uint32_t cookie;
 	uint32_t connections; /* up now */
-	uint64_t joined;      /* ever */
 	struct xm_remote_mr remote;
 	uint32_t lease_ms, drain_ms;
 };
@@ -145,6 +145,7 @@ enum xm_service_effect_kind {
 	XM_SERVICE_EXPOSE,   /* grant, client, offset, size, rights, key */
 	XM_SERVICE_CONCEAL,  /* grant, client, remote */
 	XM_SERVICE_ADMIT,    /* client, cookie, lane, ticket */
+	XM_SERVICE_RETRACT,  /* client, cookie, ticket */
 	XM_SERVICE_EXPEL,    /* client */
 	XM_SERVICE_ZERO,     /* extent, offset, size */
 	XM_SERVICE_LOG,	     /* level, words */
@@ -196,9 +197,21 @@ struct xm_service_requester {
 	uint64_t serial;
 };
 
+enum xm_service_ticket_state {
+	XM_TICKET_UNUSED, /* the record is */
+	XM_TICKET_ADMITTING,
+	XM_TICKET_ISSUED,
+	XM_TICKET_RETRACTING,
+};
+
+/* How long it is good for. The interface alone sees whether a ticket was used,
+ * so each one is retracted when its time is over, and is gone then either way. */
 struct xm_service_ticket {
-	bool used;
+	enum xm_service_ticket_state state;
+	uint32_t client; /* slot */
+	uint64_t until_ns;
 	struct xm_service_requester requester;
+	struct xm_link link; /* ISSUED: in `issued` */
 	uint8_t ticket[XM_TICKET_SIZE];
 };
 
@@ -215,7 +228,6 @@ struct xm_service_client {
 	uint32_t peer; /* or XM_SERVICE_NONE */
 	uint32_t extents; /* that it owns, those on their way back too */
 	uint32_t connections;
-	uint64_t joined, admitted;
 	uint64_t number;
 	uint64_t heard_ns, lease_ns;
 	uint8_t secret[XM_SECRET_SIZE];
@@ -296,6 +308,8 @@ struct xm_service {
 	uint32_t zeroing_now;	/* the one a ZERO effect is out for, or NONE */
 	uint32_t quarantined;	/* grants in QUARANTINE */
 	struct xm_link waiting; /* of these the ones that time ends, earliest first */
+	struct xm_link issued; /* tickets, the one that ends first in front */
+	uint64_t lapsed;       /* tickets that were not used in time */
 	uint64_t bytes_owned, bytes_parting; /* PARTING and ZEROING */
 	uint64_t looks; /* at extents and grants: what steps cost, for tests */
 	bool leaving;

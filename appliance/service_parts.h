@@ -62,6 +62,10 @@ void xm_client_ticket(struct xm_service *, const struct xm_service_event *,
 		      struct xm_service_effects *);
 void xm_client_admitted(struct xm_service *, const struct xm_service_event *,
 			struct xm_service_effects *);
+void xm_client_retracted(struct xm_service *, const struct xm_service_event *);
+/* Retracts tickets whose time is over. True: there are more. */
+bool xm_client_lapse(struct xm_service *, uint64_t now_ns,
+		     struct xm_service_effects *);
 void xm_client_expelled(struct xm_service *, const struct xm_service_event *,
 			struct xm_service_effects *);
 

@@ -55,12 +55,10 @@ static void client_count(struct xm_target *t, uint64_t client, bool joined)
 		t->unknown++;
 		return;
 	}
-	if (joined) {
+	if (joined)
 		c->connections++;
-		c->joined++;
-	} else if (c->connections > 0) {
+	else if (c->connections > 0)
 		c->connections--;
-	}
 	if (!c->changed) {
 		c->changed = true;
 		t->changed++;
@@ -94,7 +92,6 @@ bool xm_target_report(struct xm_target *t, struct xm_report *ret)
 	ret->kind = XM_REPORT_CONNECTIONS;
 	ret->client = c->client;
 	ret->connections = c->connections;
-	ret->joined = c->joined;
 	c->changed = false;
 	t->changed--;
 	return true;
@@ -139,6 +136,11 @@ void xm_target_do(struct xm_target *t, const struct xm_command *command,
 		ret->kind = XM_REPORT_ADMITTED;
 		ret->status = admit(t, command);
 		break;
+	case XM_COMMAND_RETRACT:
+		ret->kind = XM_REPORT_RETRACTED;
+		ret->status = t->ops->retract(t->transport, command->client,
+					      command->ticket);
+		return;
 	case XM_COMMAND_EXPEL:
 		ret->kind = XM_REPORT_EXPELLED;
 		if (!XM_PLANTED(expiry_unfenced))

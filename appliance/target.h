@@ -21,6 +21,7 @@ enum xm_command_kind {
 	XM_COMMAND_EXPOSE = 1, /* client, grant, offset, size, rights, key */
 	XM_COMMAND_CONCEAL,    /* client, grant, remote */
 	XM_COMMAND_ADMIT,      /* client, cookie, lane, ticket */
+	XM_COMMAND_RETRACT,    /* client, cookie, ticket */
 	XM_COMMAND_EXPEL,      /* client */
 };
 
@@ -36,8 +37,9 @@ enum xm_report_kind {
 	XM_REPORT_EXPOSED = 1, /* client, grant, status, remote, words */
 	XM_REPORT_CONCEALED,   /* client, grant */
 	XM_REPORT_ADMITTED,    /* client, cookie, status, words */
+	XM_REPORT_RETRACTED,   /* client, cookie, status: 0, it was not used */
 	XM_REPORT_EXPELLED,    /* client */
-	XM_REPORT_CONNECTIONS, /* client, connections, joined */
+	XM_REPORT_CONNECTIONS, /* client, connections */
 };
 
 #define XM_REPORT_WORDS_SIZE 256
@@ -47,7 +49,6 @@ struct xm_report {
 	int status;
 	uint32_t cookie;
 	uint32_t connections;
-	uint64_t joined;
 	uint64_t client, grant;
 	struct xm_remote_mr remote;
 	char words[XM_REPORT_WORDS_SIZE]; /* why, when status is not 0 */
@@ -57,7 +58,6 @@ struct xm_target_client {
 	uint64_t client; /* 0: unused */
 	uint32_t connections;
 	bool changed; /* since it was last reported */
-	uint64_t joined;
 };
 
 struct xm_target {

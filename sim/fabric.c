@@ -298,6 +298,19 @@ static void conceal(struct xm_transport *t, uint64_t client, uint64_t key,
 	}
 }
 
+static int transport_retract(struct xm_transport *t, uint64_t client,
+			     const uint8_t ticket[XM_TICKET_SIZE])
+{
+	for (size_t i = 0; i < t->tickets_count; i++) {
+		if (t->tickets[i].client != client ||
+		    memcmp(t->tickets[i].bytes, ticket, XM_TICKET_SIZE) != 0)
+			continue;
+		t->tickets[i] = t->tickets[--t->tickets_count];
+		return 0;
+	}
+	return -ENOENT;
+}
+
 static void transport_expel(struct xm_transport *t, uint64_t client)
 {
 	for (struct connection *c = fabric.connections; c != NULL;
@@ -430,6 +443,7 @@ const struct xm_transport_ops fabric_transport = {
 	.scatter = transport_scatter,
 	.listen = transport_listen,
 	.admit = transport_admit,
+	.retract = transport_retract,
 	.expel = transport_expel,
 	.expose = transport_expose,
 	.conceal = transport_conceal,

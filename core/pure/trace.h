@@ -103,6 +103,8 @@
 	  "{head:hex}")                                                       \
 	X(SERVICE_GUARDED, "service.guarded",                                 \
 	  "extent {extent:hex} waits: another key reaches its bytes")         \
+	X(SERVICE_LAPSED, "service.lapsed",                                   \
+	  "client {client:hex} did not use a ticket in time")                 \
 	X(PATH_ASKED, "path.asked",                                           \
 	  "appliance {appliance} lane {lane}: a ticket is asked for")         \
 	X(PATH_CONNECTING, "path.connecting",                                 \

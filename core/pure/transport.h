@@ -191,6 +191,10 @@ struct xm_transport_ops {
 	 * anything posted on the new one. */
 	int (*admit)(struct xm_transport *, uint64_t client, uint32_t lane,
 		     const uint8_t ticket[XM_TICKET_SIZE]);
+	/* Takes back a ticket of the client: 0; -ENOENT: it was used already, or
+	 * never admitted. */
+	int (*retract)(struct xm_transport *, uint64_t client,
+		       const uint8_t ticket[XM_TICKET_SIZE]);
 	/* Drops the client's connections and unused tickets, and conceals everything
 	 * that was exposed to it. */
 	void (*expel)(struct xm_transport *, uint64_t client);

@@ -31,6 +31,30 @@ void a_ticket_lets_one_connection_in_once(void)
 	world_close();
 }
 
+void a_retracted_ticket_lets_nobody_in(void)
+{
+	static const uint8_t second[XM_TICKET_SIZE] = "a good ticket 2";
+	struct command retract = { .verb = RETRACT, .client = 1 };
+	uint32_t peer;
+
+	if (!world_ready(XM_MIB) ||
+	    !world_has(w.limits.admits, "limits.admits is false"))
+		return;
+	CU_ASSERT_EQUAL(admit(1, second), 0);
+	memcpy(retract.ticket, second, XM_TICKET_SIZE);
+	retract.client = 2; /* whose it is not */
+	CU_ASSERT_EQUAL(far_call(&retract), -ENOENT);
+	retract.client = 1;
+	CU_ASSERT_EQUAL(far_call(&retract), 0);
+	CU_ASSERT_EQUAL(far_call(&retract), -ENOENT);
+	CU_ASSERT_FALSE(near_connect(&w.local, second, &peer));
+	/* The one that was used is not known any more. */
+	memcpy(retract.ticket, ticket, XM_TICKET_SIZE);
+	CU_ASSERT_EQUAL(far_call(&retract), -ENOENT);
+	CU_ASSERT_EQUAL(w.local.down[w.peer], 0);
+	world_close();
+}
+
 void a_new_connection_of_a_lane_ends_the_earlier_one(void)
 {
 	static const uint8_t tickets[3][XM_TICKET_SIZE] = {

@@ -96,6 +96,7 @@ static const CU_TestInfo tests[] = {
 	T(a_key_in_use_is_refused),
 	T(a_late_write_cannot_reach_the_next_owner),
 	T(a_ticket_lets_one_connection_in_once),
+	T(a_retracted_ticket_lets_nobody_in),
 	T(a_new_connection_of_a_lane_ends_the_earlier_one),
 	T(nobody_comes_in_on_an_expelled_clients_ticket),
 	T(disconnect_completes_what_is_outstanding),

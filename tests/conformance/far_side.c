@@ -82,6 +82,9 @@ void far_obey(struct far_side *f, const struct command *c,
 		answer->error = f->ops->admit(f->t, c->client, c->lane,
 					     c->ticket);
 		break;
+	case RETRACT:
+		answer->error = f->ops->retract(f->t, c->client, c->ticket);
+		break;
 	case EXPOSE:
 		answer->error = f->ops->expose(f->t, c->client, c->offset,
 					       c->size, c->rights, c->key,

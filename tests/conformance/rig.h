@@ -114,6 +114,7 @@ void a_key_in_use_is_refused(void);
 void a_late_write_cannot_reach_the_next_owner(void);
 void one_client_cannot_use_anothers_key(void);
 void a_ticket_lets_one_connection_in_once(void);
+void a_retracted_ticket_lets_nobody_in(void);
 void a_new_connection_of_a_lane_ends_the_earlier_one(void);
 void nobody_comes_in_on_an_expelled_clients_ticket(void);
 void the_target_is_told_when_a_client_leaves(void);

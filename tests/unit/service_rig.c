@@ -99,6 +99,10 @@ void rig_acknowledge(struct rig *r)
 		event.kind = XM_SERVICE_CONCEALED;
 		r->keys[c.remote.key].alive = false;
 		break;
+	case XM_SERVICE_RETRACT:
+		event.kind = XM_SERVICE_RETRACTED;
+		event.status = r->retract_status;
+		break;
 	case XM_SERVICE_ADMIT:
 		event.kind = XM_SERVICE_ADMITTED;
 		event.status = r->admit_status;
@@ -139,7 +143,7 @@ void rig_open(struct rig *r)
 		.extents_max = EXTENTS,
 		.extents_per_client_max = PER_CLIENT,
 		.lease_ms = LEASE_MS,
-		.handshake_ns = 400 * XM_MS,
+		.handshake_ns = HANDSHAKE_MS * XM_MS,
 		.zero_size_max = 2 * GRANULE,
 		.revokes = true,
 		.admits = true,

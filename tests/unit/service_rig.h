@@ -18,6 +18,7 @@
 #define EXTENTS 16
 #define PER_CLIENT 8
 #define LEASE_MS 800
+#define HANDSHAKE_MS 400
 #define KEYS 4096
 #define COMMANDS XM_SERVICE_COMMANDS_MAX(CLIENTS, EXTENTS)
 
@@ -43,7 +44,7 @@ struct rig {
 	/* the interface */
 	struct key keys[KEYS];
 	uint32_t keys_count;
-	int expose_status, admit_status;
+	int expose_status, admit_status, retract_status;
 	uint8_t bytes[POOL];
 };
 

@@ -442,7 +442,6 @@ static void a_false_report_changes_nothing(void)
 			.client = UINT64_MAX,
 			.cookie = UINT32_MAX,
 			.connections = UINT32_MAX,
-			.joined = UINT64_MAX,
 		};
 
 		xm_service_step(xm_host_service(w->host), &event, &effects);

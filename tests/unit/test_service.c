@@ -379,27 +379,111 @@ static void a_ticket_is_told_after_the_interface_knows_it(void)
 	rig_free(r);
 }
 
-static void tickets_under_way_and_unused_are_limited(void)
+static void tickets_are_limited_and_the_oldest_gives_way(void)
+{
+	struct rig *r = rig_new();
+	uint32_t i;
+
+	rig_join(r, 0);
+	for (i = 0; i < XM_SERVICE_TICKETS_MAX; i++)
+		CU_ASSERT_EQUAL(rig_say_kind(r, 0, XM_TICKET)->kind, 0);
+	/* None of them is given out yet. */
+	CU_ASSERT(rig_refused(rig_say_kind(r, 0, XM_TICKET), EAGAIN,
+			      "as many tickets"));
+	CU_ASSERT_EQUAL(r->commands_count, XM_SERVICE_TICKETS_MAX);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_TICKETED);
+	CU_ASSERT(rig_refused(rig_say_kind(r, 0, XM_TICKET), EAGAIN,
+			      "being retracted"));
+	CU_ASSERT_EQUAL_FATAL(r->commands_count, 1);
+	CU_ASSERT_EQUAL(r->commands[0].kind, XM_SERVICE_RETRACT);
+	CU_ASSERT_EQUAL(r->commands[0].cookie, 0);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_say_kind(r, 0, XM_TICKET)->kind, 0);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_TICKETED);
+	rig_free(r);
+}
+
+static void a_ticket_lapses(void)
+{
+	struct rig *r = rig_new();
+	struct xm_service_effect admitted[3];
+
+	rig_join(r, 0);
+	for (uint32_t i = 0; i < 3; i++) {
+		rig_say_kind(r, 0, XM_TICKET);
+		admitted[i] = r->commands[0];
+		rig_settle(r);
+	}
+	rig_pass(r, HANDSHAKE_MS - 50);
+	CU_ASSERT_EQUAL(r->commands_count, 0);
+	rig_say_kind(r, 0, XM_PING);
+	rig_pass(r, 100);
+	CU_ASSERT_EQUAL_FATAL(r->commands_count, 3);
+	for (uint32_t i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(r->commands[i].kind, XM_SERVICE_RETRACT);
+		CU_ASSERT_EQUAL(memcmp(r->commands[i].ticket,
+				       admitted[i].ticket, XM_TICKET_SIZE), 0);
+	}
+	/* The first one was used, the others were not. */
+	r->retract_status = -ENOENT;
+	rig_acknowledge(r);
+	r->retract_status = 0;
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->service->lapsed, 2);
+	rig_pass(r, HANDSHAKE_MS);
+	CU_ASSERT_EQUAL(r->commands_count, 0);
+	rig_free(r);
+}
+
+static void a_ticket_that_nobody_hears_of_is_retracted_at_once(void)
+{
+	struct rig *r = rig_new();
+
+	rig_join(r, 0);
+	rig_say_kind(r, 0, XM_TICKET);
+	rig_down(r, 0);
+	rig_acknowledge(r);
+	CU_ASSERT_EQUAL_FATAL(r->commands_count, 1);
+	CU_ASSERT_EQUAL(r->commands[0].kind, XM_SERVICE_RETRACT);
+	rig_free(r);
+}
+
+static void the_tickets_of_a_client_end_with_it(void)
 {
 	struct rig *r = rig_new();
 	struct xm_welcome w = rig_join(r, 0);
-	uint32_t i;
 
-	for (i = 0; i < XM_SERVICE_TICKETS_MAX; i++)
-		CU_ASSERT_EQUAL(rig_say_kind(r, 0, XM_TICKET)->kind, 0);
-	CU_ASSERT(rig_refused(rig_say_kind(r, 0, XM_TICKET), EAGAIN, "at once"));
+	rig_say_kind(r, 0, XM_TICKET);
 	rig_settle(r);
-	for (; i < XM_SERVICE_UNUSED_MAX; i++) {
-		rig_say_kind(r, 0, XM_TICKET);
-		rig_settle(r);
-		CU_ASSERT_EQUAL(r->sent[0].kind, XM_TICKETED);
-	}
-	CU_ASSERT(rig_refused(rig_say_kind(r, 0, XM_TICKET), ENOSPC, "not used"));
-	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_CONNECTIONS,
-					   .client = w.client,
-					   .connections = 1,
-					   .joined = 1 });
-	CU_ASSERT_EQUAL(rig_say_kind(r, 0, XM_TICKET)->kind, 0);
+	rig_say_kind(r, 0, XM_TICKET); /* not admitted yet */
+	rig_say_kind(r, 0, XM_BYE);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_FREED);
+	/* Another client in the same place has none of them. */
+	CU_ASSERT_NOT_EQUAL(rig_join(r, 1).client, w.client);
+	rig_pass(r, LEASE_MS / 2);
+	rig_say_kind(r, 1, XM_PING);
+	rig_pass(r, LEASE_MS / 2);
+	CU_ASSERT_EQUAL(r->commands_count, 0);
+	CU_ASSERT_EQUAL(r->service->lapsed, 0);
+	rig_free(r);
+}
+
+static void where_tickets_are_not_looked_at_none_is_retracted(void)
+{
+	struct rig *r = malloc(sizeof(*r));
+
+	rig_open(r);
+	r->options.admits = false;
+	rig_start(r);
+	rig_join(r, 0);
+	rig_say_kind(r, 0, XM_TICKET);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_TICKETED);
+	rig_pass(r, LEASE_MS - 100);
+	CU_ASSERT_EQUAL(r->commands_count, 0);
 	rig_free(r);
 }
 
@@ -496,7 +580,11 @@ int main(void)
 		XM_TEST(bye_gives_everything_back),
 		XM_TEST(an_observer_asks_and_takes_nothing),
 		XM_TEST(a_ticket_is_told_after_the_interface_knows_it),
-		XM_TEST(tickets_under_way_and_unused_are_limited),
+		XM_TEST(tickets_are_limited_and_the_oldest_gives_way),
+		XM_TEST(a_ticket_lapses),
+		XM_TEST(a_ticket_that_nobody_hears_of_is_retracted_at_once),
+		XM_TEST(the_tickets_of_a_client_end_with_it),
+		XM_TEST(where_tickets_are_not_looked_at_none_is_retracted),
 		XM_TEST(draining_tells_all_and_takes_nobody),
 		XM_TEST(a_new_lease_time_is_for_new_clients),
 		XM_TEST(options_that_make_no_sense_are_named),

@@ -61,16 +61,14 @@ static void without_revocation_the_owner_must_be_disconnected_first(void)
 	rig_settle(r);
 	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_CONNECTIONS,
 					   .client = w.client,
-					   .connections = 1,
-					   .joined = 1 });
+					   .connections = 1 });
 	rig_ask_free(r, 0, t.extent);
 	rig_settle(r);
 	CU_ASSERT_EQUAL(r->sent[0].kind, XM_FREED);
 	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - GRANULE);
 	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_CONNECTIONS,
 					   .client = w.client,
-					   .connections = 0,
-					   .joined = 1 });
+					   .connections = 0 });
 	rig_settle(r);
 	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
 	rig_free(r);

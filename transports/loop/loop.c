@@ -389,6 +389,7 @@ const struct xm_transport_ops xm_loop = {
 	.scatter = loop_scatter,
 	.listen = xm_loop_listen,
 	.admit = xm_loop_admit,
+	.retract = xm_loop_retract,
 	.expel = xm_loop_expel,
 	.expose = xm_loop_expose,
 	.conceal = xm_loop_conceal,

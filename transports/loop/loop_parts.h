@@ -94,6 +94,8 @@ int xm_loop_listen(struct xm_transport *, void *pool, size_t pool_size,
 		   struct xm_locator *ret);
 int xm_loop_admit(struct xm_transport *, uint64_t client, uint32_t lane,
 		  const uint8_t *ticket);
+int xm_loop_retract(struct xm_transport *, uint64_t client,
+		    const uint8_t *ticket);
 void xm_loop_expel(struct xm_transport *, uint64_t client);
 int xm_loop_expose(struct xm_transport *, uint64_t client, uint64_t offset,
 		   uint64_t size, uint32_t rights, uint64_t key,

@@ -52,6 +52,25 @@ int xm_loop_admit(struct xm_transport *t, uint64_t client, uint32_t lane,
 	return error ? xm_loop_say(t, error, "too many tickets not used yet") : 0;
 }
 
+int xm_loop_retract(struct xm_transport *t, uint64_t client,
+		    const uint8_t *ticket)
+{
+	int error = -ENOENT;
+
+	if (client == 0)
+		return error;
+	pthread_mutex_lock(&xm_loop_lock);
+	for (uint32_t i = 0; i < XM_LOOP_TICKETS_MAX && error; i++) {
+		if (t->tickets[i].client != client ||
+		    memcmp(t->tickets[i].bytes, ticket, XM_TICKET_SIZE) != 0)
+			continue;
+		memset(&t->tickets[i], 0, sizeof(t->tickets[i]));
+		error = 0;
+	}
+	pthread_mutex_unlock(&xm_loop_lock);
+	return error;
+}
+
 void xm_loop_expel(struct xm_transport *t, uint64_t client)
 {
 	if (client == 0)

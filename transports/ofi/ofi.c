@@ -549,6 +549,7 @@ static void ofi_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 		.scatter = ofi_scatter,                                       \
 		.listen = xm_ofi_listen,                                      \
 		.admit = xm_ofi_admit,                                        \
+		.retract = xm_ofi_retract,                                    \
 		.expel = xm_ofi_expel,                                        \
 		.expose = xm_ofi_expose,                                      \
 		.conceal = xm_ofi_conceal,                                    \

@@ -274,6 +274,8 @@ int xm_ofi_listen(struct xm_transport *, void *pool, size_t pool_size,
 		  struct xm_locator *ret);
 int xm_ofi_admit(struct xm_transport *, uint64_t client, uint32_t lane,
 		 const uint8_t *ticket);
+int xm_ofi_retract(struct xm_transport *, uint64_t client,
+		   const uint8_t ticket[XM_TICKET_SIZE]);
 void xm_ofi_expel(struct xm_transport *, uint64_t client);
 int xm_ofi_expose(struct xm_transport *, uint64_t client, uint64_t offset,
 		  uint64_t size, uint32_t rights, uint64_t key, struct xm_remote_mr *ret);

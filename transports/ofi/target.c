@@ -370,6 +370,26 @@ void xm_ofi_conceal(struct xm_transport *t, uint64_t client,
 	}
 }
 
+int xm_ofi_retract(struct xm_transport *t, uint64_t client,
+		   const uint8_t ticket[XM_TICKET_SIZE])
+{
+	uint32_t tenant = tenant_find(t, client);
+
+	if (client == 0 || !over_msg(t) || tenant == OFI_NONE)
+		return -ENOENT;
+	for (uint32_t i = 0; i < t->target.tickets_max; i++) {
+		struct ofi_ticket *mine = &t->target.tickets[i];
+
+		if (mine->client != client ||
+		    memcmp(mine->bytes, ticket, XM_TICKET_SIZE) != 0)
+			continue;
+		memset(mine, 0, sizeof(*mine));
+		tenant_settle(t, tenant);
+		return 0;
+	}
+	return -ENOENT;
+}
+
 void xm_ofi_expel(struct xm_transport *t, uint64_t client)
 {
 	uint32_t tenant;
