@@ -4,6 +4,7 @@
 # Ground floor (lease, service) and first floor (host, target).
 noinst_LTLIBRARIES += libxm_service.la
 libxm_service_la_SOURCES = \
+	appliance/answers.c \
 	appliance/clients.c \
 	appliance/extents.c \
 	appliance/host.c \
@@ -11,9 +12,11 @@ libxm_service_la_SOURCES = \
 	appliance/lease.c \
 	appliance/service.c \
 	appliance/service.h \
+	appliance/service_open.c \
 	appliance/service_parts.h \
 	appliance/target.c \
 	appliance/target.h \
+	appliance/terms.c \
 	$(NULL)
 
 # Skin: both ends in one process.

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the files of the service machine share: service.c (messages, time, the
- * step), clients.c (clients, streams, tickets), lease.c (requests for memory)
- * and extents.c (extents and grants). Only they include this. Floor: ground.
+ * What the files of the service machine share; service.c says which is which.
+ * Only they include this. Floor: ground.
  */
 #ifndef XM_SERVICE_PARTS_H
 #define XM_SERVICE_PARTS_H
@@ -10,9 +9,10 @@
 #include "appliance/service.h"
 #include "common/words.h"
 
+#define XM_TERM_MIN_NS (8 * XM_MS) /* of leases and handshakes */
 #define XM_SLOT_BITS 20 /* XM_SERVICE_SLOTS_MAX; of numbers, the rest is serial */
 
-/* --- service.c ----------------------------------------------------------- */
+/* --- answers.c ------------------------------------------------------------ */
 
 struct xm_service_effect *xm_service_effect(struct xm_service_effects *,
 					    enum xm_service_effect_kind);
@@ -38,6 +38,21 @@ void xm_service_refuse_plainly(struct xm_service *,
 			       const char *words);
 bool xm_service_requester_lives(const struct xm_service *,
 			    const struct xm_service_requester *);
+
+/* The figures by which clients choose an appliance. */
+void xm_service_pong(const struct xm_service *, struct xm_figures *ret);
+
+/* --- terms.c -------------------------------------------------------------- */
+
+/* Nobody is blamed for a time in which this machine was not stepped. */
+void xm_terms_shift(struct xm_service *, uint64_t now_ns);
+/* From one tick to the next. */
+uint64_t xm_terms_tick_ns(const struct xm_service *);
+/* Ends the leases and handshakes that are over. True: there are more. */
+bool xm_terms_tick(struct xm_service *, uint64_t now_ns,
+		   struct xm_service_effects *);
+/* LEAVING to those who have not been told. True: there are more. */
+bool xm_terms_tell_leaving(struct xm_service *, struct xm_service_effects *);
 
 /* --- clients.c ------------------------------------------------------------ */
 

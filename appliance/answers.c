@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the service machine says: effects, answers, refusals, lines for the log,
+ * and its figures. Floor: ground.
+ */
+#include <string.h>
+
+#include "appliance/service_parts.h"
+
+struct xm_service_effect *xm_service_effect(struct xm_service_effects *ret,
+					    enum xm_service_effect_kind kind)
+{
+	struct xm_service_effect *effect;
+
+	XM_ASSERT(ret->count < XM_SERVICE_EFFECTS_MAX);
+	effect = &ret->effects[ret->count++];
+	memset(effect, 0, sizeof(*effect));
+	effect->kind = kind;
+	return effect;
+}
+
+struct xm_message *xm_service_send(struct xm_service_effects *ret, uint32_t peer,
+				   uint32_t request, enum xm_message_kind kind)
+{
+	struct xm_service_effect *effect;
+	struct xm_message *message;
+
+	XM_ASSERT(ret->sends < XM_SERVICE_SENDS_MAX);
+	message = &ret->messages[ret->sends++];
+	memset(message, 0, sizeof(*message));
+	message->kind = kind;
+	message->request = request;
+	effect = xm_service_effect(ret, XM_SERVICE_SEND);
+	effect->peer = peer;
+	effect->message = message;
+	return message;
+}
+
+void xm_service_tell(struct xm_service_effects *ret, enum xm_level level,
+		     const struct xm_service_client *client, const char *what)
+{
+	struct xm_service_effect *effect =
+		xm_service_effect(ret, XM_SERVICE_LOG);
+	struct xm_words words;
+
+	effect->level = level;
+	xm_words_begin(&words, effect->words, sizeof(effect->words));
+	xm_words_add(&words, "client ");
+	xm_words_number(&words, client->number >> XM_SLOT_BITS);
+	xm_words_add(&words, ".");
+	xm_words_number(&words, client->number & (XM_SERVICE_SLOTS_MAX - 1));
+	xm_words_add(&words, " (");
+	xm_words_add(&words, client->name);
+	xm_words_add(&words, ") ");
+	xm_words_add(&words, what);
+}
+
+bool xm_service_requester_lives(const struct xm_service *s,
+			    const struct xm_service_requester *requester)
+{
+	return s->peers[requester->peer].state != XM_PEER_FREE &&
+	       s->peers[requester->peer].serial == requester->serial;
+}
+
+struct xm_message *xm_service_answer(const struct xm_service *s,
+				     struct xm_service_effects *ret,
+				     const struct xm_service_requester *requester,
+				     enum xm_message_kind kind)
+{
+	if (!xm_service_requester_lives(s, requester))
+		return NULL;
+	return xm_service_send(ret, requester->peer, requester->request, kind);
+}
+
+struct xm_message *xm_service_refuse(struct xm_service *s,
+				     struct xm_service_effects *ret,
+				     const struct xm_service_requester *requester,
+				     int code, struct xm_words *ret_words)
+{
+	struct xm_message *message;
+
+	s->refused++;
+	message = xm_service_answer(s, ret, requester, XM_REFUSED);
+	if (message == NULL)
+		return NULL;
+	xm_trace_put(s->trace, s->last_ns, XM_TRACE_SERVICE_REFUSED,
+		     s->peers[requester->peer].state == XM_PEER_CLIENT
+			     ? s->clients[s->peers[requester->peer].client].number
+			     : 0,
+		     (uint64_t)(int64_t)-code, 0, 0);
+	message->u.refused.code = code;
+	message->u.refused.free = s->pool->free;
+	message->u.refused.free_run = xm_extent_free_run(s->pool);
+	xm_words_begin(ret_words, message->u.refused.words, XM_WORDS_SIZE);
+	return message;
+}
+
+void xm_service_refuse_plainly(struct xm_service *s,
+			       struct xm_service_effects *ret,
+			       const struct xm_service_requester *requester, int code,
+			       const char *sentence)
+{
+	struct xm_words words;
+
+	if (xm_service_refuse(s, ret, requester, code, &words) != NULL)
+		xm_words_add(&words, sentence);
+}
+
+/* Clients, in thousandths of what there may be. */
+static uint64_t load_of(const struct xm_service *s)
+{
+	return (uint64_t)s->clients_count * 1000 / s->options.clients_max;
+}
+
+void xm_service_state(const struct xm_service *s, uint64_t now_ns,
+		      struct xm_state *ret)
+{
+	const struct xm_service_options *o = &s->options;
+	struct xm_figures *f = &ret->figures;
+
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->name, o->name, sizeof(ret->name));
+	memcpy(ret->provider, o->provider, sizeof(ret->provider));
+	memcpy(ret->library, o->library, sizeof(ret->library));
+	memcpy(ret->zone, o->zone, sizeof(ret->zone));
+	xm_figures_add(f, XM_FIGURE_INCARNATION, o->incarnation);
+	xm_figures_add(f, XM_FIGURE_UPTIME_MS,
+		       (now_ns - s->started_ns) / XM_MS);
+	xm_figures_add(f, XM_FIGURE_POOL, o->pool_size);
+	xm_figures_add(f, XM_FIGURE_FREE, s->pool->free);
+	xm_figures_add(f, XM_FIGURE_FREE_RUN, xm_extent_free_run(s->pool));
+	xm_figures_add(f, XM_FIGURE_LEASED, s->bytes_owned);
+	xm_figures_add(f, XM_FIGURE_QUARANTINED, s->bytes_parting);
+	xm_figures_add(f, XM_FIGURE_CLIENTS, s->clients_count);
+	xm_figures_add(f, XM_FIGURE_CLIENTS_MAX, o->clients_max);
+	xm_figures_add(f, XM_FIGURE_EXTENTS, s->extents_count);
+	xm_figures_add(f, XM_FIGURE_EXTENTS_MAX, o->extents_max);
+	xm_figures_add(f, XM_FIGURE_MESSAGES, s->messages);
+	xm_figures_add(f, XM_FIGURE_MALFORMED, s->malformed);
+	xm_figures_add(f, XM_FIGURE_REFUSED, s->refused);
+	xm_figures_add(f, XM_FIGURE_EXPIRED, s->expired);
+	xm_figures_add(f, XM_FIGURE_LEAVING, s->leaving);
+	xm_figures_add(f, XM_FIGURE_LOAD, load_of(s));
+	xm_figures_add(f, XM_FIGURE_LAPSED, s->lapsed);
+}
+
+void xm_service_pong(const struct xm_service *s, struct xm_figures *ret)
+{
+	xm_figures_add(ret, XM_FIGURE_FREE, s->pool->free);
+	xm_figures_add(ret, XM_FIGURE_FREE_RUN, xm_extent_free_run(s->pool));
+	xm_figures_add(ret, XM_FIGURE_LEAVING, s->leaving);
+	xm_figures_add(ret, XM_FIGURE_LOAD, load_of(s));
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The service machine's options, its memory, and its laws. Floor: ground.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "appliance/service_parts.h"
+
+int xm_service_options_check(const struct xm_service_options *o, char *words)
+{
+	struct xm_words w;
+	const char *wrong = NULL;
+
+	if (!xm_is_power_of_two(o->granule) || o->granule < 64)
+		wrong = "the granule must be a power of two of at least 64";
+	else if (o->pool_size == 0 || !xm_is_aligned(o->pool_size, o->granule))
+		wrong = "the pool must be a multiple of the granule, above 0";
+	else if (o->clients_max == 0 || o->clients_max > XM_SERVICE_SLOTS_MAX)
+		wrong = "clients-max must be 1 to 1048576";
+	else if (o->extents_max == 0 || o->extents_max > XM_SERVICE_SLOTS_MAX)
+		wrong = "extents-max must be 1 to 1048576";
+	else if (o->extents_per_client_max == 0)
+		wrong = "extents-per-client must be at least 1";
+	else if (o->peers_max < o->clients_max)
+		wrong = "there must be room for a stream of each client";
+	else if (o->lease_ms * XM_MS < XM_TERM_MIN_NS)
+		wrong = "the lease must be at least 8 ms";
+	else if (o->handshake_ns < XM_TERM_MIN_NS)
+		wrong = "the handshake timeout must be at least 8 ms";
+	else if (o->zero_size_max == 0)
+		wrong = "zeroing must make progress";
+	if (wrong == NULL)
+		return 0;
+	xm_words_begin(&w, words, XM_WORDS_SIZE);
+	xm_words_add(&w, wrong);
+	return -EINVAL;
+}
+
+/* The next `size` bytes, for an array: NULL where there is no memory yet. */
+static void *lay_down(size_t *at, uint8_t *memory, size_t size)
+{
+	size_t from = *at;
+
+	*at = xm_align_up(from + size, 16);
+	return memory == NULL ? NULL : memory + from;
+}
+
+/* Where the arrays lie behind the struct; returns the size of all. */
+static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
+		      struct xm_service *ret)
+{
+	size_t clients_bits = xm_slots_memory_size(o->clients_max);
+	size_t extents_bits = xm_slots_memory_size(o->extents_max);
+	size_t at = xm_align_up(sizeof(*ret), 16);
+	struct xm_service none = { 0 };
+	void *bits[5], *ranges;
+
+	if (ret == NULL)
+		ret = &none;
+	ret->peers = lay_down(&at, memory, o->peers_max * sizeof(*ret->peers));
+	ret->clients = lay_down(&at, memory,
+				o->clients_max * sizeof(*ret->clients));
+	ret->extents = lay_down(&at, memory,
+				o->extents_max * sizeof(*ret->extents));
+	ret->grants = lay_down(&at, memory,
+			       o->extents_max * sizeof(*ret->grants));
+	ret->pool = lay_down(&at, memory, sizeof(*ret->pool));
+	for (unsigned i = 0; i < XM_COUNT(bits); i++)
+		bits[i] = lay_down(&at, memory,
+				   i == 0 ? clients_bits : extents_bits);
+	if (memory != NULL) {
+		size_t head = sizeof(*ret);
+
+		memset(memory + head, 0, at - head);
+		xm_slots_init(&ret->clients_free, o->clients_max, bits[0]);
+		xm_slots_init(&ret->extents_free, o->extents_max, bits[1]);
+		xm_slots_init(&ret->grants_free, o->extents_max, bits[2]);
+		xm_slots_init(&ret->owned, o->extents_max, bits[3]);
+		xm_slots_init(&ret->zeroing, o->extents_max, bits[4]);
+	}
+	ranges = lay_down(&at, memory, xm_extent_memory_size(o->extents_max));
+	if (memory != NULL)
+		xm_extent_init(ret->pool, o->pool_size, o->granule,
+			       o->extents_max, ranges);
+	return at;
+}
+
+size_t xm_service_size(const struct xm_service_options *o)
+{
+	return lay_out(o, NULL, NULL);
+}
+
+struct xm_service *xm_service_init(const struct xm_service_options *o,
+				   void *memory, uint64_t now_ns)
+{
+	struct xm_service *s = memory;
+
+	memset(s, 0, sizeof(*s));
+	lay_out(o, memory, s);
+	s->options = *o;
+	s->started_ns = now_ns;
+	s->last_ns = now_ns;
+	s->tick_ns = now_ns;
+	s->lease_ns_min = o->lease_ms * XM_MS;
+	s->zeroing_now = XM_SERVICE_NONE;
+	xm_slots_fill(&s->clients_free);
+	xm_slots_fill(&s->extents_free);
+	xm_slots_fill(&s->grants_free);
+	xm_list_open(&s->waiting);
+	xm_list_open(&s->issued);
+	for (uint32_t i = 0; i < o->clients_max; i++) {
+		xm_list_open(&s->clients[i].owned);
+		xm_list_open(&s->clients[i].grants);
+		xm_list_open(&s->clients[i].quarantined);
+	}
+	return s;
+}
+
+const char *xm_service_check(const struct xm_service *s)
+{
+	return xm_service_extents_check(s);
+}
