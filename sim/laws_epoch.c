@@ -65,27 +65,41 @@ void oracle_begin(uint32_t appliance)
 	memset(&lives[appliance], 0, sizeof(lives[appliance]));
 }
 
+static void hear_peer(struct life *life, const struct xm_service *service,
+		      const struct process *control,
+		      const struct xm_service_peer *peer)
+{
+	if (peer->state != XM_PEER_CLIENT)
+		return;
+	life->clients[peer->client].number =
+		service->clients[peer->client].number;
+	life->clients[peer->client].at_ns = world_now();
+	life->clients[peer->client].heard_ns = world_awake_ns(control);
+	life->clients[peer->client].heard_least_ns =
+		world_awake_least_ns(control);
+}
+
+/* At once, as the stream may break in the same turn of the control process, and
+ * once more after it, when HELLO has said which client it is. */
 void oracle_heard(uint32_t appliance, uint32_t peer)
 {
+	const struct xm_service *service = appliance_service(appliance);
+	struct life *life = &lives[appliance];
+
 	XM_ASSERT(peer < XM_COUNT(lives[0].heard));
-	lives[appliance].heard[peer] = true;
-	lives[appliance].any = true;
+	if (service != NULL)
+		hear_peer(life, service, appliance_control(appliance),
+			  &service->peers[peer]);
+	life->heard[peer] = true;
+	life->any = true;
 }
 
 static void hear(struct life *life, const struct xm_service *service,
 		 const struct process *control)
 {
 	for (uint32_t i = 0; i < service->options.peers_max; i++) {
-		const struct xm_service_peer *peer = &service->peers[i];
-
-		if (!life->heard[i] || peer->state != XM_PEER_CLIENT)
-			continue;
-		life->clients[peer->client].number =
-			service->clients[peer->client].number;
-		life->clients[peer->client].at_ns = world_now();
-		life->clients[peer->client].heard_ns = world_awake_ns(control);
-		life->clients[peer->client].heard_least_ns =
-			world_awake_least_ns(control);
+		if (life->heard[i])
+			hear_peer(life, service, control, &service->peers[i]);
 	}
 	memset(life->heard, 0, sizeof(life->heard));
 	life->any = false;
