@@ -60,6 +60,7 @@ xm_daemon_service_options(const struct xm_daemon *d)
 		snprintf(o.name, sizeof(o.name), "%s", s->name);
 	else
 		host_name(o.name, sizeof(o.name));
+	snprintf(o.zone, sizeof(o.zone), "%s", s->zone);
 	snprintf(o.transport, sizeof(o.transport), "%s",
 		 d->transport_ops->scheme);
 	snprintf(o.provider, sizeof(o.provider), "%.30s %.31s",

@@ -30,6 +30,10 @@ static const struct xm_option options[] = {
 	{ .name = "name", .kind = XM_OPTION_TEXT, .unit = "NAME", AT(name),
 	  .help = "What clients call this appliance. Default: the host's"
 		  " name." },
+	{ .name = "zone", .kind = XM_OPTION_TEXT, .unit = "NAME", AT(zone),
+	  .help = "Where this appliance stands: a rack, a room, whatever fails"
+		  " together. Clients are told, so that copies can lie in"
+		  " different zones." },
 	{ .name = "provider", .kind = XM_OPTION_TEXT, .unit = "NAME",
 	  AT(provider),
 	  .help = "The libfabric provider to use, if not the scheme's own. It"
@@ -106,10 +110,30 @@ static bool is_numeric_host(const char *host)
 	       inet_pton(AF_INET6, host, &ignored) == 1;
 }
 
+/* What goes over the wire as a text of fewer than `size` bytes. */
+static int check_label(const char *option, const char *value, size_t size,
+		       char *words, size_t words_size)
+{
+	if (strlen(value) >= size) {
+		snprintf(words, words_size,
+			 "--%s is too long: %zu characters at most", option,
+			 size - 1);
+		return -EINVAL;
+	}
+	for (; *value != '\0'; value++) {
+		if (*value < ' ' || *value > '~') {
+			snprintf(words, words_size,
+				 "--%s is to be printable ASCII", option);
+			return -EINVAL;
+		}
+	}
+	return 0;
+}
+
 int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		      char *words, size_t words_size)
 {
-	const char *at;
+	int rc;
 
 	if (s->listen[0] == '\0') {
 		snprintf(words, words_size,
@@ -123,19 +147,12 @@ int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 			 " --memory 4G");
 		return -EINVAL;
 	}
-	if (strlen(s->name) >= XM_NAME_SIZE) {
-		snprintf(words, words_size,
-			 "--name is too long: %d characters at most",
-			 XM_NAME_SIZE - 1);
-		return -EINVAL;
-	}
-	for (at = s->name; *at != '\0'; at++) {
-		if (*at < ' ' || *at > '~') {
-			snprintf(words, words_size,
-				 "--name is to be printable ASCII");
-			return -EINVAL;
-		}
-	}
+	rc = check_label("name", s->name, XM_NAME_SIZE, words, words_size);
+	if (rc == 0)
+		rc = check_label("zone", s->zone, XM_ZONE_SIZE, words,
+				 words_size);
+	if (rc != 0)
+		return rc;
 	if (s->advertise[0] != '\0' && !is_numeric_host(s->advertise)) {
 		snprintf(words, words_size,
 			 "--advertise %s is no numeric address: write 10.1.2.3"

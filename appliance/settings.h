@@ -16,6 +16,7 @@ struct xm_settings {
 	uint64_t memory;
 	const char *config;
 	const char *name;
+	const char *zone;
 	const char *provider;
 	uint64_t data_port;
 	const char *advertise; /* numeric, or "" */

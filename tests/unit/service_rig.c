@@ -134,6 +134,7 @@ void rig_open(struct rig *r)
 	r->now_ns = 77 * XM_SECOND;
 	r->options = (struct xm_service_options){
 		.name = "test",
+		.zone = "rack 3",
 		.transport = "loop",
 		.incarnation = 5,
 		.pool_size = POOL,

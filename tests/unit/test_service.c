@@ -20,6 +20,7 @@ static void a_client_is_told_the_terms(void)
 	CU_ASSERT_EQUAL(w.granule, GRANULE);
 	CU_ASSERT_EQUAL(w.incarnation, 5);
 	CU_ASSERT_STRING_EQUAL(w.name, "test");
+	CU_ASSERT_STRING_EQUAL(w.zone, "rack 3");
 	CU_ASSERT_EQUAL(rig_say_kind(r, 0, XM_PING)->kind, XM_PONG);
 	rig_free(r);
 }

@@ -73,6 +73,10 @@ static void each_mistake_is_named(void)
 	longest[5 + 63] = '\0';
 	CU_ASSERT_STRING_EQUAL(WRONG(GOOD, longest), "");
 	CU_ASSERT_PTR_NOT_NULL(strstr(WRONG(GOOD, "name=a\nb"), "printable"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(WRONG(GOOD, "zone=\x7f"), "zone"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(WRONG(GOOD, "zone=0123456789abcdef"
+						  "0123456789abcdef"),
+				      "31 characters"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(WRONG(GOOD, "lease=1ms"), "too little"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(WRONG(GOOD, "clients_max=0"), "0"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(WRONG(GOOD, "extents_max=1048577"),
