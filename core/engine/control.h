@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control turn: carries channel events to the sessions of a client's
- * appliances, and their effects back. First floor: no thread, no clock of its
- * own, no system call but through the channel; one thread at a time.
+ * The control turn: one session (session.h) for each appliance of a client. It
+ * hands channel events to the sessions and carries their effects out: connects,
+ * disconnects, sends, and reports.
+ *
+ * What a session learns is handed on by report(): answers to requests, and the
+ * states READY, AWAY, LOST and LEAVING of an appliance. report() is called from
+ * within the turn, and must only store what it is told.
+ *
+ * One thread at a time. Floor: first; no clock, no system call but through the
+ * channel.
  */
 #ifndef XM_CONTROL_H
 #define XM_CONTROL_H
@@ -18,11 +25,11 @@ enum xm_control_report_kind {
 	XM_CONTROL_ANSWER = 1, /* token, status, message (or NULL) */
 	XM_CONTROL_READY,
 	XM_CONTROL_AWAY, /* status; message: a REFUSED, or NULL */
-	XM_CONTROL_LOST,
-	XM_CONTROL_LEAVING, /* it drains; what is held there still works */
+	XM_CONTROL_LOST,    /* what was held there is gone */
+	XM_CONTROL_LEAVING, /* it drains; what is held there works until it ends */
 };
 
-/* What a turn has to tell; message is valid during the call only. */
+/* `message` is valid during the call only. */
 struct xm_control_report {
 	enum xm_control_report_kind kind;
 	uint32_t appliance;
@@ -45,7 +52,6 @@ struct xm_control {
 	uint32_t channels_count;
 	const struct xm_channel_ops *ops[XM_APPLIANCES_MAX];
 	struct xm_channel *channels[XM_APPLIANCES_MAX];
-	/* Hands a report on; must only store it. */
 	void (*report)(void *owner, const struct xm_control_report *);
 	void *owner;
 	struct xm_trace *trace; /* NULL at first; of those added later */

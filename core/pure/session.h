@@ -24,6 +24,11 @@
  * ALLOC is answered after its deadline, the session frees the extent again, since
  * nobody else knows of it.
  *
+ * An appliance that drains says LEAVING, and PONG says so too, in case LEAVING was
+ * lost with a stream. It is reported once (IS_LEAVING) in each READY; what is held
+ * there works until `leaving_at_ns`. PONG also says what the appliance could lend
+ * (`offer`), for choosing one. Notices that nobody acts on yet are passed over.
+ *
  * A control process that is silent does not affect data, which does not go through
  * it: only requests end, by their deadlines.
  *
@@ -76,7 +81,7 @@ enum xm_session_effect_kind {
 	XM_SESSION_IS_READY,
 	XM_SESSION_IS_AWAY, /* status: why */
 	XM_SESSION_IS_LOST, /* everything that was held there is gone */
-	XM_SESSION_IS_LEAVING, /* it drains: `leaving_at_ns` */
+	XM_SESSION_IS_LEAVING, /* the appliance drains: see `leaving_at_ns` */
 };
 
 struct xm_session_effect {
@@ -119,7 +124,7 @@ struct xm_session {
 	uint64_t timeout_ns;
 	uint64_t sent; /* messages */
 	struct xm_session_offer offer;
-	bool leaving;
+	bool leaving;		/* since the last WELCOME it said so */
 	uint64_t leaving_at_ns; /* leases end then; XM_NEVER: it did not say */
 	uint32_t number;
 	bool ended;
