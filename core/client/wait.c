@@ -1,52 +1,58 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How threads wait for what a lane does: one looks, the others follow, and all
- * of them sleep when it takes long.
+ * How threads wait for what a lane does.
  *
  * A thread whose fault (or call) the engine answers with WAIT holds the lane's
- * lock, and calls xm_lane_wait() until the answer is another. Meanwhile it is
+ * lock, and calls xm_lane_wait() until the answer is another. Meanwhile it is in
+ * one of four states (wait.h has the enum):
  *
- *	looking		takes completions from the transports, with the lock, which
- *			it gives between two looks. One thread of a lane does.
- *	following	another looks: watches the lane's count of turns, without
- *			the lock.
- *	watching	what is likely to take longer than looking is worth
- *			(spin.h): asleep on the transports' descriptors and on the
- *			lane's bell. One thread of a lane does.
- *	sleeping	likewise, and another watches: asleep on the count (futex).
+ *	LOOKING		It takes completions from the transports, with the lock,
+ *			which it gives between two looks. One thread of a lane at
+ *			most.
+ *	FOLLOWING	Another thread looks; this one polls the lane's count of
+ *			turns, without the lock.
+ *	WATCHING	Looking has taken longer than it is worth (spin.h): the
+ *			thread sleeps on the descriptors of the transports, and on
+ *			the lane's wakeup descriptor. One thread of a lane at most.
+ *	SLEEPING	Likewise, and another thread watches: it sleeps on a word
+ *			that counts the calls to come back, by futex(2).
  *
- * Nobody misses what happens. Whatever can change an answer moves the engine's
- * own count (engine.turns), under the lock; and nobody lets go of the lock
- * without having told that (xm_lane_give()): the count is published, sleepers
- * are woken, the bell is rung for the watcher. The interleavings:
+ * The rule. Whatever may change an answer moves the engine's own count
+ * (engine.turns), under the lock. Whoever gives the lock publishes the count first
+ * if it has moved (xm_lane_give() calls xm_lane_tell()), wakes the sleepers, and
+ * makes the wakeup descriptor readable. So no thread misses a change:
  *
- *   - A looks at its answer: WAIT. B completes A's page. A goes to sleep. Not
- *     possible: between the answer and lane.sleepers++ A holds the lock, so B's
- *     change comes after, and B finds a sleeper to wake.
- *   - A, counted as a sleeper, has let go of the lock and is on its way into the
- *     kernel when B tells. The futex compares the count with the one A saw
- *     under the lock, in the kernel, under its own lock: it has moved, and A
- *     comes back at once.
- *   - A watches, B takes A's completion from the transport before A sleeps (or
- *     just as the descriptor wakes it: poll(2) looks again, finds nothing, and
- *     goes on sleeping). B rings the bell before it lets go of the lock, and
- *     the bell stays readable until A itself has silenced it, with the lock.
- *   - The bytes arrive between A's last look and its sleep. A has armed the
- *     transports after that look, with the lock: their descriptors are readable
- *     from the arrival on. If another thread has polled since, it was with the
- *     lock, so it has told of what it found.
- *   - The watcher leaves, its own page has come; sleepers are left with nobody
- *     to watch. It wakes them as it comes back, and one of them watches next.
- *   - The looker leaves, followers are left: they see that nobody looks, and the
- *     first to have the lock does.
+ *   - A is told WAIT, B completes A's page, A goes to sleep. This cannot be:
+ *     between the answer and A's entry in `sleepers` A holds the lock, so B's
+ *     change comes later, and B finds a sleeper to wake.
+ *   - A is counted as a sleeper, has given the lock and is on its way into the
+ *     kernel when B publishes. B moves the word that A is about to sleep on, and
+ *     the futex compares it, inside the kernel, with what A saw under the lock:
+ *     A does not sleep.
+ *   - A watches, and B takes A's completion from the transport before A sleeps
+ *     (or just as the descriptor wakes A: poll(2) checks again, finds nothing, and
+ *     goes on sleeping). B makes the wakeup descriptor readable before it gives
+ *     the lock, and it stays readable until A drains it, with the lock.
+ *   - Bytes arrive between A's last look and its sleep. A armed the transports
+ *     after that look, with the lock: their descriptors are readable from the
+ *     arrival on. If another thread has polled since, it did so with the lock, so
+ *     it has published what it found.
+ *   - The watcher's own page has come and it leaves, while others sleep or are on
+ *     their way. It moves the word, too, and one of them watches next.
+ *   - The looker leaves while others follow. They see that no thread looks, and
+ *     the first of them to have the lock does.
  *
- * Each sleep is short all the same (SLEEP_MAX): time itself decides that a page
- * is lost, the caller has a deadline, and a transport without a descriptor has
- * to be looked at.
+ * tests/unit/test_wait.c runs this file on every interleaving of two and three
+ * threads, with sleeps that have no end.
  *
- * All of this runs in the handler of SIGBUS: system calls, no allocation. Who
- * sleeps has its signals blocked, and opens them in between with no part of
- * this in its hands, because a handler of the program's may touch a page.
+ * Here each sleep ends after SLEEP_MAX all the same: time itself decides that a
+ * page is lost, the caller has a deadline, and a transport without a descriptor
+ * has to be polled.
+ *
+ * All of this runs in the handler of SIGBUS: system calls, no allocation. A
+ * sleeping thread has all signals blocked. It unblocks them only between two
+ * sleeps, with the lane unlocked and all state of its wait released, because a
+ * handler of the program's may touch a page itself.
  *
  * Floor: client.
  */
@@ -100,17 +106,27 @@ void xm_all_waiting_close(struct xm_all_waiting *w)
 	os_kick_close(w->wakeup);
 }
 
+/* With the lane's lock. A sleeper that is on its way into the kernel finds that
+ * the word has moved. */
+static void call_sleepers(struct xm_waiting *w)
+{
+	if (w->sleepers == 0)
+		return;
+	atomic_fetch_add_explicit(&w->calls, 1, memory_order_release);
+	if (!XM_PLANTED(sleepers_untold))
+		os_word_wake(&w->calls);
+}
+
 void xm_lane_tell(struct xm_lane *lane)
 {
-	/* First: one who waits for an explicit operation is woken for this. */
+	/* First: a thread that waits for an explicit operation is woken for it. */
 	xm_lane_collect(lane);
 	atomic_store_explicit(&lane->waiting.turns, lane->engine.turns,
 			      memory_order_release);
-	if (lane->waiting.sleepers > 0 && !XM_PLANTED(sleepers_untold))
-		os_word_wake(&lane->waiting.turns);
-	if (lane->waiting.watched && !lane->waiting.woken &&
+	call_sleepers(&lane->waiting);
+	if (lane->waiting.watcher == XM_WATCHER_ASLEEP &&
 	    !XM_PLANTED(bell_unrung)) {
-		lane->waiting.woken = true;
+		lane->waiting.watcher = XM_WATCHER_WOKEN;
 		os_kick(lane->waiting.wakeup);
 	}
 	if (lane->waiting.all_wakeup >= 0)
@@ -119,8 +135,8 @@ void xm_lane_tell(struct xm_lane *lane)
 
 /* --- looking ---------------------------------------------------------------------- */
 
-/* Where several threads wait there may be no processor left for the one that is
- * waited for. */
+/* Where several threads wait there may be no processor left for the one they wait
+ * for, so they give theirs up at once. */
 static void look_again(const struct xm_lane *lane, unsigned turn,
 		       uint64_t most_ns)
 {
@@ -130,7 +146,7 @@ static void look_again(const struct xm_lane *lane, unsigned turn,
 		      most_ns);
 }
 
-/* Between two looks somebody else may have the lock, who waits for it. */
+/* Between two looks a thread that waits for the lock can have it. */
 static void let_others(struct xm_lane *lane)
 {
 	if (XM_PLANTED(lock_kept))
@@ -146,11 +162,12 @@ static void let_us(struct xm_lane *lane)
 }
 
 /* Both return the time. */
-static uint64_t look(struct xm_lane *lane, uint64_t until_ns)
+static uint64_t look(struct xm_lane *lane, struct xm_wait *w, uint64_t until_ns)
 {
 	uint32_t seen = lane->engine.turns;
 	uint64_t now_ns;
 
+	w->state = XM_WAIT_LOOKING;
 	atomic_store_explicit(&lane->waiting.looking, true, memory_order_relaxed);
 	for (unsigned turn = 0;; turn++) {
 		xm_lane_turn(lane);
@@ -167,12 +184,13 @@ static uint64_t look(struct xm_lane *lane, uint64_t until_ns)
 			break;
 	}
 	atomic_store_explicit(&lane->waiting.looking, false, memory_order_relaxed);
+	w->state = XM_WAIT_BETWEEN;
 	return now_ns;
 }
 
-/* The transport took nothing more, and may in a moment. Not with the lock, either:
+/* The transport took no more, and may in a moment. The lock is given meanwhile:
  * with an appliance that moves nothing such moments follow each other, and the
- * keeper, who has to be heard of there, waits for the lock. */
+ * background thread, which finds out that it is gone, needs the lock. */
 static void look_eagerly(struct xm_lane *lane, struct xm_wait *w, uint64_t most_ns)
 {
 	let_others(lane);
@@ -180,11 +198,13 @@ static void look_eagerly(struct xm_lane *lane, struct xm_wait *w, uint64_t most_
 	let_us(lane);
 }
 
-static uint64_t follow(struct xm_lane *lane, uint64_t until_ns)
+static uint64_t follow(struct xm_lane *lane, struct xm_wait *w,
+		       uint64_t until_ns)
 {
 	uint32_t seen = lane->engine.turns;
 	uint64_t now_ns;
 
+	w->state = XM_WAIT_FOLLOWING;
 	xm_lane_give(lane);
 	for (unsigned turn = 0;; turn++) {
 		now_ns = os_now_ns();
@@ -196,6 +216,7 @@ static uint64_t follow(struct xm_lane *lane, uint64_t until_ns)
 		look_again(lane, turn, until_ns - now_ns);
 	}
 	os_lock_take(&lane->lock);
+	w->state = XM_WAIT_BETWEEN;
 	return now_ns;
 }
 
@@ -206,8 +227,9 @@ static uint64_t nap_ns(const struct xm_wait *w)
 	return xm_min(NAP_MIN << w->naps, NAP_MAX);
 }
 
-/* False: there is something to look at now. Adds to `fds`; *most_ns becomes
- * less where there is no descriptor. */
+/* Arms the transports: their descriptors, added to `fds`, are readable from the
+ * next arrival on. False: something has arrived already. Where a transport has no
+ * descriptor, *most_ns becomes the time after which to look again. */
 static bool arm(struct xm_lane *lane, const struct xm_wait *w,
 		struct pollfd *fds, unsigned *count, uint64_t *most_ns)
 {
@@ -227,15 +249,13 @@ static bool arm(struct xm_lane *lane, const struct xm_wait *w,
 	return true;
 }
 
-/* Silences the bell, and has somebody else watch. */
+/* The watcher is back. It wakes the sleepers, so that one of them watches next. */
 static void watch_ended(struct xm_lane *lane)
 {
-	lane->waiting.watched = false;
-	if (lane->waiting.woken)
+	if (lane->waiting.watcher == XM_WATCHER_WOKEN)
 		os_kick_drain(lane->waiting.wakeup);
-	lane->waiting.woken = false;
-	if (lane->waiting.sleepers > 0)
-		os_word_wake(&lane->waiting.turns);
+	lane->waiting.watcher = XM_WATCHER_NONE;
+	call_sleepers(&lane->waiting);
 }
 
 static void sleep_locked(struct xm_lane *lane, struct xm_wait *w,
@@ -245,34 +265,39 @@ static void sleep_locked(struct xm_lane *lane, struct xm_wait *w,
 	unsigned count = 0;
 	uint64_t most_ns = lane->engine.eager ? nap_ns(w) : SLEEP_MAX;
 	uint32_t seen = lane->engine.turns;
-	bool watch = !lane->waiting.watched;
+	uint32_t calls = atomic_load_explicit(&lane->waiting.calls,
+					      memory_order_relaxed);
+	bool watch = lane->waiting.watcher == XM_WATCHER_NONE;
 
 	if (watch && !arm(lane, w, fds, &count, &most_ns))
 		return;
 	most_ns = xm_min(most_ns, w->deadline_ns - now_ns);
 	if (watch) {
 		fds[count++] = (struct pollfd){ lane->waiting.wakeup, POLLIN, 0 };
-		lane->waiting.watched = true;
+		lane->waiting.watcher = XM_WATCHER_ASLEEP;
+		w->state = XM_WAIT_WATCHING;
 	} else {
 		lane->waiting.sleepers++;
+		w->state = XM_WAIT_SLEEPING;
 	}
 	xm_lane_give(lane);
 	if (watch)
 		os_sleep_on(fds, count, &lane->waiting.turns, seen, most_ns);
 	else
-		os_word_sleep(&lane->waiting.turns, seen, most_ns);
+		os_word_sleep(&lane->waiting.calls, calls, most_ns);
 	os_lock_take(&lane->lock);
 	if (watch)
 		watch_ended(lane);
 	else
 		lane->waiting.sleepers--;
+	w->state = XM_WAIT_BETWEEN;
 	if (w->naps < 8)
 		w->naps++;
 }
 
 /* --- either -------------------------------------------------------------------------- */
 
-/* For the program's handlers: with nothing of ours in hand. */
+/* The program's handlers may run here: the lock is given, nothing is held. */
 static void let_signals_in(struct xm_lane *lane, const struct xm_wait *w)
 {
 	struct os_signals blocked;
@@ -328,8 +353,8 @@ void xm_lane_wait(struct xm_lane *lane, struct xm_wait *w)
 	do {
 		now_ns = atomic_load_explicit(&lane->waiting.looking,
 					      memory_order_relaxed)
-				 ? follow(lane, ends_ns)
-				 : look(lane, ends_ns);
+				 ? follow(lane, w, ends_ns)
+				 : look(lane, w, ends_ns);
 	} while (lane->engine.turns == seen && !lane->engine.eager &&
 		 now_ns < ends_ns);
 	atomic_fetch_sub_explicit(&lane->lanes->waiting.count, 1,
@@ -393,9 +418,9 @@ static bool any_moved(struct xm_lanes *lanes, const uint32_t seen[XM_LANES_MAX])
 	return false;
 }
 
-/* Hangs the bell of all in each lane, and arms the transports. False: there is
+/* Has each lane wake this thread too, and arms the transports. False: there is
  * something to look at. The thread has signals blocked. */
-static bool hang_bells(struct xm_lanes *lanes, const uint32_t seen[XM_LANES_MAX],
+static bool all_arm(struct xm_lanes *lanes, const uint32_t seen[XM_LANES_MAX],
 		       const struct xm_wait *w, struct pollfd *fds,
 		       unsigned *count, uint64_t *most_ns)
 {
@@ -416,7 +441,7 @@ static bool hang_bells(struct xm_lanes *lanes, const uint32_t seen[XM_LANES_MAX]
 	return nothing;
 }
 
-static void take_bells_down(struct xm_lanes *lanes)
+static void all_disarm(struct xm_lanes *lanes)
 {
 	for (uint32_t i = 0; i < lanes->count; i++) {
 		struct xm_lane *lane = &lanes->lane[i];
@@ -437,7 +462,7 @@ static void sleep_on_all(struct xm_lanes *lanes,
 	struct os_signals old;
 	unsigned count = 0;
 
-	/* There is one such bell; a second sleeper has naps. */
+	/* There is one such descriptor: a second thread takes naps. */
 	if (atomic_exchange(&lanes->waiting.watched, true)) {
 		os_sleep(xm_min(most_ns, nap_ns(w)));
 		return;
@@ -445,9 +470,9 @@ static void sleep_on_all(struct xm_lanes *lanes,
 	os_signals_block(&old);
 	fds[count++] = (struct pollfd){ lanes->waiting.wakeup, POLLIN, 0 };
 	fds[count++] = (struct pollfd){ fd, POLLIN, 0 };
-	if (hang_bells(lanes, seen, w, fds, &count, &most_ns))
+	if (all_arm(lanes, seen, w, fds, &count, &most_ns))
 		os_sleep_on(fds, count, NULL, 0, most_ns);
-	take_bells_down(lanes);
+	all_disarm(lanes);
 	atomic_store(&lanes->waiting.watched, false);
 	os_signals_restore(&old);
 }

@@ -18,19 +18,37 @@
 struct xm_lane;
 struct xm_lanes;
 
-/* Of a lane. */
+/* What a waiting thread does; wait.c explains the states. */
+enum xm_wait_state {
+	XM_WAIT_BETWEEN, /* none of them: it has the lane's lock, or does not wait */
+	XM_WAIT_LOOKING,
+	XM_WAIT_FOLLOWING,
+	XM_WAIT_WATCHING,
+	XM_WAIT_SLEEPING,
+};
+
+/* A lane's watcher: NONE -> ASLEEP when a thread begins to watch, -> WOKEN when
+ * the lane's wakeup descriptor is made readable for it, -> NONE when it is back. */
+enum xm_watcher {
+	XM_WATCHER_NONE,
+	XM_WATCHER_ASLEEP,
+	XM_WATCHER_WOKEN,
+};
+
+/* Of a lane; with its lock, but for what is atomic. */
 struct xm_waiting {
 	_Atomic uint32_t turns; /* the engine's, as last published */
 	/* For how long looking is worth while: the spin's answer, for threads
 	 * that wait for several lanes without their locks. */
 	_Atomic uint64_t spin_ns;
-	atomic_bool looking;	/* a thread takes completions */
-	/* A thread sleeps on descriptors, and its wakeup descriptor is
-	 * readable. */
-	bool watched, woken;
-	uint32_t sleepers; /* threads that sleep on `turns` */
-	int wakeup;	   /* of the thread that watches this lane */
-	int all_wakeup;	   /* of the thread that watches all lanes; or -1 */
+	atomic_bool looking; /* a thread is LOOKING */
+	enum xm_watcher watcher;
+	uint32_t sleepers; /* threads that are SLEEPING, on `calls` */
+	/* Moves whenever they shall come back: `turns` has moved, or nobody
+	 * watches any more. */
+	_Atomic uint32_t calls;
+	int wakeup;	   /* descriptor of the thread that is WATCHING */
+	int all_wakeup;	   /* of one that watches all lanes; or -1 */
 };
 
 /* Of all lanes of a client. */
@@ -42,6 +60,7 @@ struct xm_all_waiting {
 
 /* One wait of one thread, from the first WAIT to the last; on its stack. */
 struct xm_wait {
+	enum xm_wait_state state;
 	uint64_t deadline_ns; /* sleep no longer; XM_NEVER */
 	uint64_t began_ns;
 	uint64_t since_ns; /* of what happened last, or of the beginning; or 0 */

@@ -35,6 +35,7 @@ xm_tests += \
 	tests/unit/test_stream \
 	tests/unit/test_trace \
 	tests/unit/test_volume \
+	tests/unit/test_wait \
 	tests/unit/test_wire \
 	tests/unit/test_words \
 	$(NULL)
@@ -113,3 +114,11 @@ xm_pure_tests = \
 	tests/unit/test_wire \
 	tests/unit/test_words \
 	$(NULL)
+
+# The real wait.c, with its planted bugs, on an os.h of the test's own.
+tests_unit_test_wait_SOURCES = \
+	core/client/wait.c \
+	tests/unit/test_wait.c \
+	$(NULL)
+tests_unit_test_wait_CPPFLAGS = $(AM_CPPFLAGS) -DXM_PLANT
+tests_unit_test_wait_LDADD = tests/support/assert.$(OBJEXT) $(CUNIT_LIBS)
