@@ -252,15 +252,14 @@ void extmem_unpin(extmem *, const void *address, size_t size);
 /* 1 when the address lies in mapped external memory of this client. */
 int extmem_contains(const extmem *, const void *address);
 
-/* For who keeps a past of mapped memory (a snapshot, a log of changes): told
- * whenever pages are about to become writable, with their contents so far
- * (NULL: zeros), and when they are. A page that stays writable is told once;
- * after it was away, or written back, it is told again.
+/* Write notification, for snapshots and logs of changes. `change` is called before
+ * pages become writable, with their contents so far (NULL: all zeros); `changed` is
+ * called after they have. A page that stays writable is reported once; after it has
+ * left local memory, or was written back, it is reported again.
  *
- * The functions are called on the thread that serves the fault, with locks
- * held and signals blocked: they must not call this library, nor touch
- * mapped memory but what `contents` leads to. `watch` is used until another
- * one, or NULL, is set, and for as long after as faults are under way.
+ * The functions are called on the thread that serves the fault, with locks held and
+ * signals blocked: they must not call this library, nor touch mapped memory except
+ * `contents`. When extmem_watch() returns, the watch before is not used any more.
  * Errors: -EINVAL the struct's size is wrong. */
 struct extmem_watch {
 	uint64_t size; /* of this struct, set by the caller */

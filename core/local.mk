@@ -106,6 +106,7 @@ libxm_client_la_SOURCES += \
 	core/client/transfer_piece.c \
 	core/client/wait.c \
 	core/client/wait.h \
+	core/client/watch.c \
 	$(NULL)
 
 # skin/: doors to libc and to the kernel. The simulator has its own.

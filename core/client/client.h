@@ -37,8 +37,8 @@ struct extmem {
 	struct xm_volume volume;
 	struct xm_ask ask;
 	struct xm_lanes lanes;
-	struct xm_faults *faults;   /* faults.c's own */
-	struct xm_uffd_watch watch; /* likewise */
+	struct xm_faults *faults;     /* faults.c's own */
+	struct xm_engine_watch watch; /* watch.c's own, changed with all lanes locked */
 	struct xm_registered registered;
 	struct xm_async async;
 	struct xm_lost lost;

@@ -399,6 +399,11 @@ void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
 	e->seen_ns = now_ns;
 }
 
+void xm_engine_watch(struct xm_engine *e, const struct xm_engine_watch *watch)
+{
+	e->watch = watch;
+}
+
 void xm_engine_add(struct xm_engine *e, const struct xm_transport_ops *ops,
 		   struct xm_transport *transport)
 {

@@ -72,6 +72,17 @@ struct xm_completion {
 	int status;
 };
 
+/* Functions that the engine calls before and after it makes pages writable.
+ * `contents` are the bytes of these pages until now (NULL: zeros), in the staging
+ * area or in the pages themselves; they are valid until change() returns. */
+struct xm_engine_watch {
+	void (*change)(void *context, void *address, const void *contents,
+		       size_t pages);
+	void (*changed)(void *context);
+	void *context;
+	uint8_t *base; /* the address of page 0 */
+};
+
 /* One appliance as a lane sees it. */
 struct xm_lane_peer {
 	const struct xm_transport_ops *ops;
@@ -115,6 +126,7 @@ struct xm_engine {
 	uint64_t tick_ns; /* engine time of the last tick */
 	uint64_t again_ns; /* and when failed stores were tried again */
 	struct xm_volume_io io;
+	const struct xm_engine_watch *watch; /* or NULL */
 	struct xm_pager_effects effects; /* of the event that was sent last */
 	/* Of what the pager is told while effects are carried out: FETCHED and
 	 * STORED, which have none, and REFUSED, which poisons only. */
@@ -129,6 +141,10 @@ void xm_engine_init(struct xm_engine *, const struct xm_engine_options *,
 /* The transport is open, and the staging area registered there. */
 void xm_engine_add(struct xm_engine *, const struct xm_transport_ops *,
 		   struct xm_transport *);
+
+/* Sets the watch of this lane; NULL: none. The struct stays the caller's, and is
+ * used until another one is set. */
+void xm_engine_watch(struct xm_engine *, const struct xm_engine_watch *);
 
 /* Takes in what has completed; paths and failed stores too, when a tick is
  * due. Returns true when anything happened. */

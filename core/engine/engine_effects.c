@@ -114,6 +114,52 @@ static uint32_t carry_out_drops(struct xm_engine *e, uint32_t first)
 	return count;
 }
 
+/* Calls the watch before a store can reach pages that no store could reach. */
+static void watch_change(const struct xm_engine *e, uint64_t page, uint64_t count,
+			 const void *contents)
+{
+	const struct xm_engine_watch *w = e->watch;
+
+	if (w != NULL)
+		w->change(w->context, w->base + page * e->options.page_size,
+			  contents, count);
+}
+
+static void watch_changed(const struct xm_engine *e)
+{
+	if (e->watch != NULL)
+		e->watch->changed(e->watch->context);
+}
+
+static int install(struct xm_engine *e, const struct xm_pager_effect *effect)
+{
+	const struct xm_mapper_ops *ops = e->options.mapper_ops;
+	uint64_t page = effect->page, count = effect->count;
+	const void *bytes = effect->staging_index == XM_STAGING_ZERO
+				    ? NULL
+				    : staging_at(e, effect->staging_index);
+	int rc;
+
+	if (effect->protect)
+		return ops->install(e->options.mapper, page, count, bytes, true);
+	watch_change(e, page, count, bytes);
+	rc = ops->install(e->options.mapper, page, count, bytes, false);
+	watch_changed(e);
+	return rc;
+}
+
+static int unprotect(struct xm_engine *e, uint64_t page, uint64_t count)
+{
+	int rc;
+
+	if (e->watch != NULL)
+		watch_change(e, page, count,
+			     e->watch->base + page * e->options.page_size);
+	rc = e->options.mapper_ops->unprotect(e->options.mapper, page, count);
+	watch_changed(e);
+	return rc;
+}
+
 /* False: the mapper would not. */
 static bool carry_out_one(struct xm_engine *e,
 		      const struct xm_pager_effect *effect)
@@ -121,7 +167,6 @@ static bool carry_out_one(struct xm_engine *e,
 	const struct xm_mapper_ops *ops = e->options.mapper_ops;
 	struct xm_mapper *mapper = e->options.mapper;
 	uint64_t page = effect->page, count = effect->count;
-	const void *bytes = NULL;
 	int rc = 0;
 
 	switch ((enum xm_pager_effect_kind)effect->kind) {
@@ -135,16 +180,13 @@ static bool carry_out_one(struct xm_engine *e,
 			store(e, effect);
 		break;
 	case XM_INSTALL:
-		if (effect->staging_index != XM_STAGING_ZERO)
-			bytes = staging_at(e, effect->staging_index);
-		rc = ops->install(mapper, page, count, bytes,
-				  effect->protect);
+		rc = install(e, effect);
 		break;
 	case XM_PROTECT:
 		rc = ops->protect(mapper, page, count);
 		break;
 	case XM_UNPROTECT:
-		rc = ops->unprotect(mapper, page, count);
+		rc = unprotect(e, page, count);
 		break;
 	case XM_COPY:
 		ops->copy(mapper, page, count, staging_at(e, effect->staging_index));

@@ -463,25 +463,6 @@ void xm_faults_end(extmem *x)
 	x->faults = NULL;
 }
 
-int extmem_watch(extmem *x, const struct extmem_watch *watch)
-{
-	int rc = xm_usable("extmem_watch");
-
-	if (rc != 0)
-		return rc;
-	if (watch != NULL && watch->size != sizeof(*watch))
-		return xm_fail(-EINVAL, "extmem_watch: a struct of %llu bytes: "
-			       "set its size",
-			       (unsigned long long)watch->size);
-	if (watch != NULL)
-		x->watch = (struct xm_uffd_watch){
-			.change = watch->change, .changed = watch->changed,
-			.context = watch->context,
-		};
-	xm_uffd_watch(x->arena.mapper, watch != NULL ? &x->watch : NULL);
-	return 0;
-}
-
 void xm_arena_read(extmem *x, uint64_t address, void *ret, size_t size)
 {
 	memcpy(ret, x->arena.base + address, size);

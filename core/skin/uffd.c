@@ -56,27 +56,8 @@ static void wake_none(struct xm_mapper *m, uint64_t page, uint64_t count)
 	(void)count;
 }
 
-/* Before a store can reach pages that none could reach; and when one can. */
-static const struct xm_uffd_watch *watch_begin(struct xm_mapper *m,
-					       uint64_t page, uint64_t count,
-					       const void *contents)
-{
-	const struct xm_uffd_watch *w =
-		atomic_load_explicit(&m->watch, memory_order_acquire);
-
-	if (w != NULL)
-		w->change(w->context, xm_uffd_pointer(m, page), contents, count);
-	return w;
-}
-
-static void watch_end(const struct xm_uffd_watch *w)
-{
-	if (w != NULL)
-		w->changed(w->context);
-}
-
-static int install_pages(struct xm_mapper *m, uint64_t page, uint64_t count,
-			 const void *bytes, bool protect)
+static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
+		   const void *bytes, bool protect)
 {
 	uint64_t done = 0, size = count * m->page_size, most = size;
 
@@ -118,17 +99,6 @@ static int install_pages(struct xm_mapper *m, uint64_t page, uint64_t count,
 	return 0;
 }
 
-static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
-		   const void *bytes, bool protect)
-{
-	const struct xm_uffd_watch *w =
-		protect ? NULL : watch_begin(m, page, count, bytes);
-	int rc = install_pages(m, page, count, bytes, protect);
-
-	watch_end(w);
-	return rc;
-}
-
 static int write_protect(struct xm_mapper *m, uint64_t page, uint64_t count,
 			 bool on)
 {
@@ -163,12 +133,7 @@ static int protect(struct xm_mapper *m, uint64_t page, uint64_t count)
 
 static int unprotect(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
-	const struct xm_uffd_watch *w =
-		watch_begin(m, page, count, xm_uffd_pointer(m, page));
-	int rc = write_protect(m, page, count, false);
-
-	watch_end(w);
-	return rc;
+	return write_protect(m, page, count, false);
 }
 
 #ifdef XM_SANITIZE_THREAD
@@ -471,11 +436,6 @@ const char *xm_uffd_reason(const struct xm_mapper *m)
 bool xm_uffd_serves_kernel(const struct xm_mapper *m)
 {
 	return m->serves_kernel;
-}
-
-void xm_uffd_watch(struct xm_mapper *m, const struct xm_uffd_watch *watch)
-{
-	atomic_store_explicit(&m->watch, watch, memory_order_release);
 }
 
 /* --- the thread's side -------------------------------------------------------------- */

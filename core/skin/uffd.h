@@ -57,16 +57,6 @@ const char *xm_uffd_reason(const struct xm_mapper *);
 /* True when the kernel's touches of absent pages are served. */
 bool xm_uffd_serves_kernel(const struct xm_mapper *);
 
-/* From now on told before and after pages become writable; `contents` is NULL
- * for zeros. With their lane locked. NULL: nobody any more. */
-struct xm_uffd_watch {
-	void (*change)(void *context, void *address, const void *contents,
-		       size_t pages);
-	void (*changed)(void *context);
-	void *context;
-};
-void xm_uffd_watch(struct xm_mapper *, const struct xm_uffd_watch *);
-
 /* thread: the descriptor to poll, and the faults that are there: count, or 0.
  * inline: -1, and none. */
 int xm_uffd_descriptor(const struct xm_mapper *);

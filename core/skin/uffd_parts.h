@@ -13,7 +13,6 @@
 #define XM_UFFD_PARTS_H
 
 #include <linux/userfaultfd.h>
-#include <stdatomic.h>
 #include <sys/syscall.h>
 
 #include "core/skin/uffd.h"
@@ -41,7 +40,6 @@ struct xm_mapper {
 	int self; /* for process_madvise(), or -1 */
 	int lost; /* an empty file to map over lost pages, or -1 */
 	bool serves_kernel, poisons;
-	_Atomic(const struct xm_uffd_watch *) watch;
 	void *zeros; /* XM_PAGER_WINDOW_MAX pages is what installs ask for */
 	size_t zeros_size;
 	char reason[128];
