@@ -6,6 +6,8 @@
 #ifndef XM_STACKS_H
 #define XM_STACKS_H
 
+#include "config.h" /* XM_SANITIZE_... */
+
 #include <stdint.h>
 
 /* Switches from one stack to another. swapcontext() makes a system call for the
