@@ -75,12 +75,24 @@ ends
 says 'did not end by SIGTERM' 137
 verdict "SIGTERM: a program that is deaf to it is killed after a while" $?
 
+# The program is in the handler of a fault, where SIGTERM is blocked, each time it
+# is looked at: it hangs.
+hangs() {
+	program_pid=$(cat "/proc/$run/task/$run/children")
+	for look in 1 2 3 4 5; do
+		grep -q '^SigBlk:.*[4567cdef]...$' \
+			"/proc/${program_pid%% *}/status" || return 1
+		sleep 0.0$look
+	done
+}
+
 # It waits for a page for ten minutes.
 program="$XM_BUILDDIR/tests/run/run_program touch-forever 32"
 begins=touching
 start --kill-after 300ms
 frozen=$(cat "/proc/$daemon/task/$daemon/children")
 kill -STOP $frozen
+await hangs
 kill "$run"
 ends
 says 'did not end by SIGTERM' 137
@@ -94,6 +106,7 @@ ends_by_another() {
 }
 start --kill-after 0
 kill -STOP $frozen
+await hangs
 await ends_by_another
 ends
 says 'did not end by SIGTERM' 137
