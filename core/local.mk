@@ -27,6 +27,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/pager_writeback.c \
 	core/pure/path.c \
 	core/pure/path.h \
+	core/pure/placement.c \
+	core/pure/placement.h \
 	core/pure/plant.h \
 	core/pure/region_id.h \
 	core/pure/scheme.c \

@@ -19,6 +19,7 @@
 #include "core/client/mapping.h"
 #include "core/client/objects.h"
 #include "core/client/range.h"
+#include "core/pure/placement.h"
 #include "core/pure/plant.h"
 
 /* Public calls that ask appliances go one after the other. Each ends by its own
@@ -77,17 +78,13 @@ static int extent_give(extmem *x, uint32_t appliance, uint64_t extent)
 	return rc;
 }
 
-/* What an appliance said to a ALLOC. */
-struct offer {
-	int status;
-	uint64_t free, free_run, soon;
-	char words[XM_WORDS_SIZE + XM_ADDRESS_SIZE];
-};
+/* Enough for any sentence about an appliance. */
+#define OFFER_WORDS (XM_WORDS_SIZE + XM_ADDRESS_SIZE)
 
 /* One extent of `size` bytes there, as the segment at this page. */
-static int segment_take(extmem *x, const extmem_region *region,
-			uint32_t appliance, uint64_t address, uint64_t size,
-			struct offer *ret)
+static void segment_take(extmem *x, const extmem_region *region,
+			 uint32_t appliance, uint64_t address, uint64_t size,
+			 struct xm_placement_offer *ret, char *words)
 {
 	struct xm_message take = { .kind = XM_ALLOC };
 	struct xm_segment segment = { .page = address / XM_PAGE,
@@ -95,11 +92,10 @@ static int segment_take(extmem *x, const extmem_region *region,
 	struct xm_member *member = &segment.members[0];
 	struct xm_request request;
 	const struct xm_allocated *taken;
-	int rc;
 
 	take.u.alloc.size = size;
 	memcpy(take.u.alloc.region, region->name, XM_NAME_SIZE);
-	ret->free = ret->free_run = ret->soon = 0;
+	memset(ret, 0, sizeof(*ret));
 	ret->status = xm_ask(&x->ask, appliance, &take,
 			     x->regions.deadline_ns, &request);
 	if (ret->status != 0) {
@@ -108,14 +104,15 @@ static int segment_take(extmem *x, const extmem_region *region,
 			ret->free_run = request.message.u.refused.free_run;
 			ret->soon = request.message.u.refused.soon;
 		}
-		xm_ask_explain(&x->ask, &request, ret->words, sizeof(ret->words));
-		return ret->status;
+		xm_ask_explain(&x->ask, &request, words, OFFER_WORDS);
+		return;
 	}
 	taken = &request.message.u.allocated;
 	if (taken->size < size) {
-		snprintf(ret->words, sizeof(ret->words), "appliance %s gave "
-			 "less than was asked", xm_ask_address(&x->ask, appliance));
-		return ret->status = -EPROTO;
+		snprintf(words, OFFER_WORDS, "appliance %s gave less than was "
+			 "asked", xm_ask_address(&x->ask, appliance));
+		ret->status = -EPROTO;
+		return;
 	}
 	segment.count = size / XM_PAGE;
 	segment.region = region->number;
@@ -123,14 +120,12 @@ static int segment_take(extmem *x, const extmem_region *region,
 	member->lease = request.lease;
 	member->extent = taken->extent;
 	member->remote = taken->remote;
-	rc = segment_add(x, &segment);
-	if (rc != 0) {
+	ret->status = segment_add(x, &segment);
+	if (ret->status != 0) {
 		extent_give(x, appliance, taken->extent);
-		snprintf(ret->words, sizeof(ret->words), "%d segments are in "
-			 "use, which is the limit", XM_SEGMENTS_MAX);
-		ret->status = rc;
+		snprintf(words, OFFER_WORDS, "%d segments are in use, which "
+			 "is the limit", XM_SEGMENTS_MAX);
 	}
-	return rc;
 }
 
 /* Gives back the segments of [address, end), last first. */
@@ -163,70 +158,45 @@ static int segments_give(extmem *x, uint64_t address, uint64_t end)
 	return rc;
 }
 
-/* Covers [address, + size) with extents: of one appliance if one has room for
- * it all, else of as many as it takes, largest runs first come. */
+/* Covers [address, + size) with extents, as placement.h decides; or none. */
 static int segments_try(extmem *x, const extmem_region *region,
 			uint64_t address, uint64_t size, bool *ret_soon,
 			char *words, size_t words_size)
 {
-	uint32_t count = x->ask.keeper.control.count;
-	struct offer offers[XM_APPLIANCES_MAX];
-	uint64_t at = address, end = address + size;
-	uint64_t together = 0, soon = 0;
-	uint32_t ready = 0, told = 0;
-	int rc = -ENOSPC;
+	uint32_t count = x->ask.keeper.control.count, ready = 0, told;
+	char said[XM_APPLIANCES_MAX][OFFER_WORDS] = { "" };
+	struct xm_placement placement;
+	struct xm_placement_ask ask;
 
 	for (uint32_t a = 0; a < count; a++)
 		ready += xm_ask_is_ready(&x->ask, a);
-	for (uint32_t a = 0; a < count; a++) {
-		/* One that is away is waited for only if all are. */
-		if (ready > 0 && !xm_ask_is_ready(&x->ask, a)) {
-			offers[a] = (struct offer){ .status = -ENOTCONN };
-			snprintf(offers[a].words, sizeof(offers[a].words),
-				 "appliance %s is away", xm_ask_address(&x->ask, a));
-			continue;
-		}
-		rc = segment_take(x, region, a, address, size, &offers[a]);
-		if (rc == 0)
-			return 0;
-		together += xm_min(offers[a].free, size);
-	}
-	/* Pieces that do not suffice are not taken: they would have to be
-	 * zeroed before anybody else could have them. */
-	for (uint32_t a = 0; a < count && at < end && together >= size;) {
-		uint64_t part = offers[a].free_run & ~(x->ask.granule - 1);
-		struct offer next;
+	xm_placement_init(&placement, size, x->ask.granule, count,
+			  ready);
+	while (xm_placement_next(&placement, &ask)) {
+		struct xm_placement_offer offer;
+		char piece_words[OFFER_WORDS];
 
-		part = xm_min(part, end - at);
-		if (offers[a].status != -ENOSPC || part == 0) {
-			a++;
+		if (ask.if_ready && !xm_ask_is_ready(&x->ask, ask.appliance)) {
+			xm_placement_away(&placement, ask.appliance);
+			snprintf(said[ask.appliance], OFFER_WORDS,
+				 "appliance %s is away",
+				 xm_ask_address(&x->ask, ask.appliance));
 			continue;
 		}
-		/* The words stay those about the whole. What is free after
-		 * this run, it tells when it refuses more than it has. */
-		if (segment_take(x, region, a, at, part, &next) == 0) {
-			at += part;
-			offers[a].free_run = xm_min(end - at, part);
-		} else {
-			offers[a].free_run =
-				next.free_run < part ? next.free_run : 0;
-		}
+		/* The words stay those about the whole. */
+		segment_take(x, region, ask.appliance,
+			     address + placement.placed, ask.size, &offer,
+			     ask.whole ? said[ask.appliance] : piece_words);
+		xm_placement_answer(&placement, &ask, &offer);
 	}
-	if (at == end)
+	if (placement.placed == size)
 		return 0;
-	segments_give(x, address, at);
-	for (uint32_t a = 0; a < count; a++) {
-		if (offers[a].status == -ENOSPC)
-			soon += xm_min(offers[a].soon, size);
-	}
-	*ret_soon = soon > 0 && together + soon >= size;
-	/* The first that is full has the word, else the first. */
-	for (uint32_t a = count; a-- > 0;)
-		told = offers[a].status == -ENOSPC ? a : told;
-	rc = offers[told].status;
-	snprintf(words, words_size, "%s%s", offers[told].words,
+	segments_give(x, address, address + placement.placed);
+	*ret_soon = xm_placement_soon(&placement);
+	told = xm_placement_told_by(&placement);
+	snprintf(words, words_size, "%s%s", said[told],
 		 count > 1 ? "; nor do the others have room together" : "");
-	return rc;
+	return placement.offers[told].status;
 }
 
 /* What others gave back is parted from them and zeroed before it is free, which

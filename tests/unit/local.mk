@@ -22,6 +22,7 @@ xm_tests += \
 	tests/unit/test_pager_writeback \
 	tests/unit/test_parsers \
 	tests/unit/test_path \
+	tests/unit/test_placement \
 	tests/unit/test_rand \
 	tests/unit/test_replay \
 	tests/unit/test_service \
