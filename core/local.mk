@@ -97,10 +97,13 @@ libxm_client_la_SOURCES += \
 	core/client/region.h \
 	core/client/registered.c \
 	core/client/registered.h \
+	core/client/segments.c \
+	core/client/segments.h \
 	core/client/serve.c \
 	core/client/serve.h \
 	core/client/settings.c \
 	core/client/settings.h \
+	core/client/slabs.c \
 	core/client/transfer.c \
 	core/client/transfer.h \
 	core/client/transfer_pager.c \

@@ -18,7 +18,7 @@ static uint8_t *staging_at(const struct xm_engine *e, uint32_t index)
 
 /* Posts the head of a fetch or store, as the volume has cut it; returns its
  * pages. Where it cannot be posted the pager hears so at once. */
-static inline uint32_t issue(struct xm_engine *e, struct xm_request *r,
+static inline uint32_t issue(struct xm_engine *e, struct xm_move *r,
 			     const struct xm_volume_posts *posts, int rc)
 {
 	/* Ranges lose their pages before they lose their segment. */
@@ -37,7 +37,7 @@ static inline uint32_t issue(struct xm_engine *e, struct xm_request *r,
 
 static void fetch(struct xm_engine *e, const struct xm_pager_effect *effect)
 {
-	struct xm_request r = { .kind = XM_OPERATION_FETCH,
+	struct xm_move r = { .kind = XM_OPERATION_FETCH,
 				.staging_index = effect->staging_index };
 	uint64_t size = effect->count * e->options.page_size;
 	struct xm_volume_posts posts;
@@ -51,7 +51,7 @@ static void fetch(struct xm_engine *e, const struct xm_pager_effect *effect)
 
 static void store(struct xm_engine *e, const struct xm_pager_effect *effect)
 {
-	struct xm_request r = { .kind = XM_OPERATION_STORE, .write = true,
+	struct xm_move r = { .kind = XM_OPERATION_STORE, .write = true,
 				.staging_index = effect->staging_index };
 	uint64_t page = effect->page, end = page + effect->count;
 	struct xm_volume_posts posts;
@@ -71,7 +71,7 @@ static void store(struct xm_engine *e, const struct xm_pager_effect *effect)
 static void store_scattered(struct xm_engine *e,
 			    const struct xm_pager_effect *effect)
 {
-	struct xm_request r = { .kind = XM_OPERATION_STORE, .write = true,
+	struct xm_move r = { .kind = XM_OPERATION_STORE, .write = true,
 				.scattered = true };
 	struct xm_volume_posts posts;
 

@@ -27,7 +27,7 @@ uint32_t xm_efforts_max(const struct xm_engine_options *);
 
 /* What is to be moved, between the volume and local memory. Whole pages for the
  * pager; bytes for explicit operations. */
-struct xm_request {
+struct xm_move {
 	enum xm_operation_kind kind;
 	bool write, scattered;
 	uint8_t *local;
@@ -37,14 +37,14 @@ struct xm_request {
 
 /* Posts what the volume answered to a read or write: 0, and its end will be
  * reported; or -errno, and nothing of it is under way. */
-int xm_engine_issue(struct xm_engine *, const struct xm_request *,
+int xm_engine_issue(struct xm_engine *, const struct xm_move *,
 		    const struct xm_volume_posts *);
 /* An operation of this token has ended: reports the end of the request to
  * which it belongs, if that has ended with it. */
 void xm_engine_ended(struct xm_engine *, struct xm_operation *, int status);
 /* The pager hears that its request has failed at once. This happens while
  * effects are carried out. */
-void xm_engine_not_posted(struct xm_engine *, const struct xm_request *,
+void xm_engine_not_posted(struct xm_engine *, const struct xm_move *,
 			  int status);
 /* The effects of the pager's last step. */
 void xm_engine_carry_out(struct xm_engine *);

@@ -105,7 +105,7 @@ static void note_post_result(struct xm_engine *e, struct xm_lane_peer *peer,
 	peer->refused_last_ns = e->clock_ns;
 }
 
-static inline int post(struct xm_engine *e, const struct xm_request *r,
+static inline int post(struct xm_engine *e, const struct xm_move *r,
 		       const struct xm_post *p, uint64_t size, uint64_t token)
 {
 	struct xm_lane_peer *peer = &e->peers[p->appliance];
@@ -122,7 +122,7 @@ static inline int post(struct xm_engine *e, const struct xm_request *r,
 				p->offsets[0], r->local, size, token);
 }
 
-int xm_engine_issue(struct xm_engine *e, const struct xm_request *r,
+int xm_engine_issue(struct xm_engine *e, const struct xm_move *r,
 		    const struct xm_volume_posts *posts)
 {
 	uint32_t effort = XM_NO_EFFORT;
@@ -189,7 +189,7 @@ static inline void tell_pager(struct xm_engine *e, enum xm_operation_kind kind,
 	XM_ASSERT(e->nested.count == 0);
 }
 
-void xm_engine_not_posted(struct xm_engine *e, const struct xm_request *r,
+void xm_engine_not_posted(struct xm_engine *e, const struct xm_move *r,
 			  int status)
 {
 	tell_pager(e, r->kind, r->staging_index, r->count, status);
@@ -222,7 +222,7 @@ uint64_t xm_engine_most(struct xm_engine *e, uint64_t address)
 int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
 		       void *local, uint64_t size, uint64_t token)
 {
-	struct xm_request r = {
+	struct xm_move r = {
 		.kind = XM_OPERATION_USER, .write = write, .local = local,
 		.token = token,
 	};

@@ -148,7 +148,7 @@ complaints "userfaultfd is named in the mapper, for forked children, and in a ya
 	"$scratch/out"
 # Where bytes are is the volume's to know; everybody else asks it.
 grep -nE '\bxm_(segment|member|layout)\b|\bxm_layout_' $(sources $rooms) |
-	grep -Ev '^(core/pure/(layout|volume|volume_io)\.[ch]|core/client/region\.c):' |
+	grep -Ev '^(core/pure/(layout|volume|volume_io)\.[ch]|core/client/segments\.c):' |
 	sed 's/:.*[^a-z_]\(xm_[a-z_]*\).*/: \1/' >"$scratch/out"
 complaints "nobody but the volume, and whoever takes memory for it, looks into a segment" \
 	"$scratch/out"

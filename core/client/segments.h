@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The memory behind regions: extents of appliances, allocated, trimmed and freed
+ * by messages, and entered into the volume as segments. Nobody else puts a
+ * segment there.
+ *
+ * All calls are made with regions.lock held, of the call whose deadline
+ * regions.deadline_ns is. Addresses and sizes are bytes, multiples of the
+ * granule. They wait, at most until that deadline.
+ */
+#ifndef XM_SEGMENTS_H
+#define XM_SEGMENTS_H
+
+#include "core/client/region.h"
+
+/* Covers [address, + size) as placement.h decides. 0, or -errno, with nothing
+ * covered and a message about it. */
+int xm_segments_alloc(extmem *, const extmem_region *, uint64_t address,
+		      uint64_t size, char *words, size_t words_size);
+/* Frees the segments of [address, end); both ends are those of segments. Nothing
+ * may be under way there. -errno: an appliance could not be told; it takes the
+ * memory back when our lease ends. */
+int xm_segments_free(extmem *, uint64_t address, uint64_t end);
+/* Waits until every lane can reach all of a region; -ENOTCONN, with a message. */
+int xm_segments_wait(extmem *, const extmem_region *, char *words,
+		     size_t words_size);
+/* Makes `end` the end of a segment, by dividing the one that it falls into.
+ * -ENOSPC: no more segments; -EBUSY: how an earlier division ended is not known;
+ * or what the appliance or the connection says. */
+int xm_segments_trim(extmem *, uint64_t end);
+/* Waits until no operation is under way that was posted before, up to 2 s: those
+ * on a trimmed segment have the key that it had. */
+void xm_segments_quiesce(extmem *);
+
+#endif
