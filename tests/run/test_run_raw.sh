@@ -76,7 +76,7 @@ if appliance 128M && [ -e "$shim" ]; then
 		EXTMEM_THRESHOLD=64K EXTMEM_LIMIT=1G
 	try env LD_PRELOAD="$shim" EXTMEM_APPLIANCE="$address" \
 		EXTMEM_LIMIT=much true
-	says "is no size" 125
+	says "is not a size" 125
 	verdict "a size without sense is refused in words" $?
 else
 	echo "skipped: by LD_PRELOAD alone: the shim is not at $shim"
