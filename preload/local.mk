@@ -19,6 +19,9 @@ libextmem_run_la_SOURCES = \
 	preload/broker.c \
 	preload/budget.c \
 	preload/call.c \
+	preload/call.h \
+	preload/call_copy.c \
+	preload/call_serve.c \
 	preload/child.c \
 	preload/clone.c \
 	preload/deferred.c \

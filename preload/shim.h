@@ -13,7 +13,9 @@
  * malloc.c	the malloc family
  * map.c	mmap and its relatives
  * trap.c	every system call that is given external memory
- * call.c	one such call, by its number
+ * call.c	the table of system calls; one such call, by its number
+ * call_copy.c	with local copies of what is external
+ * call_serve.c	those that have a function of their own
  * present.c	calls that read or write the program's memory
  * vector.c	those that take lists of buffers
  * message.c	those of messages: sendmsg(2) and its relatives

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A system call with local copies of its external arguments, or with these
+ * arguments pinned. Copies are on the stack up to 8 KiB, else in memory that is
+ * mapped for the call; of more than 64 MiB the call fails with ENOMEM.
+ */
+#include "preload/call.h"
+
+#include <limits.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#define STACK_SIZE 8192
+#define COPIES_MAX ((size_t)1 << 26)
+
+struct copies {
+	char stack[STACK_SIZE];
+	char *memory;
+	size_t size, used;
+	char *at[6];
+	size_t length[6];
+};
+
+static bool is_external(long argument)
+{
+	return block_contains((const void *)argument, 1);
+}
+
+/* Bytes behind an argument; 0: none to care for. */
+static size_t part_size(const struct call_part *part, long argument,
+			const long arguments[6])
+{
+	size_t size = part->size;
+	socklen_t length;
+
+	switch ((enum call_kind)part->kind) {
+	case VALUE:
+	case PINNED:
+	case SERVED:
+	case NAMED:
+		return 0;
+	case NAME:
+		return strnlen((const char *)argument, PATH_MAX) + 1;
+	case IN:
+	case OUT:
+	case BOTH:
+		return size;
+	case IN_BY:
+	case OUT_BY:
+		if (arguments[part->by] < 0 ||
+		    __builtin_mul_overflow(size, (size_t)arguments[part->by],
+					   &size))
+			return 0;
+		return size;
+	case OUT_LENGTH:
+		if (!arguments[part->by])
+			return 0;
+		length = *(const socklen_t *)arguments[part->by];
+		return length < 1 << 16 ? length : 1 << 16;
+	case BITS:
+		return arguments[part->by] <= 0
+			       ? 0
+			       : ((size_t)arguments[part->by] + 63) / 64 * 8;
+	}
+	return 0;
+}
+
+static bool is_written(const struct call_part *part)
+{
+	return part->kind != NAME && part->kind != IN && part->kind != IN_BY;
+}
+
+/* Room for all copies; false: too much, or no memory. */
+static bool copies_begin(struct copies *c, size_t size)
+{
+	c->used = 0;
+	c->size = sizeof(c->stack);
+	c->memory = c->stack;
+	if (size <= c->size)
+		return true;
+	if (size > COPIES_MAX)
+		return false;
+	c->size = size;
+	c->memory = (char *)shim_raw(SYS_mmap, 0, (long)size,
+				     PROT_READ | PROT_WRITE,
+				     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	return (uintptr_t)c->memory < (uintptr_t)-4096;
+}
+
+static void copies_end(struct copies *c)
+{
+	if (c->memory != c->stack)
+		shim_raw(SYS_munmap, (long)c->memory, (long)c->size, 0, 0, 0,
+			 0);
+}
+
+long call_by_copies(long number, const struct call_shape *shape,
+		    const long arguments[6])
+{
+	struct copies c;
+	long local[6], r;
+	size_t total = 0;
+
+	for (int i = 0; i < 6; i++) {
+		local[i] = arguments[i];
+		c.length[i] = is_external(arguments[i])
+				      ? part_size(&shape->part[i],
+						  arguments[i], arguments)
+				      : 0;
+		total += (c.length[i] + 15) & ~(size_t)15;
+	}
+	if (!copies_begin(&c, total))
+		return -ENOMEM;
+	for (int i = 0; i < 6; i++) {
+		if (c.length[i] == 0)
+			continue;
+		c.at[i] = c.memory + c.used;
+		c.used += (c.length[i] + 15) & ~(size_t)15;
+		/* What the kernel only writes too: it may write less. */
+		memcpy(c.at[i], (const void *)arguments[i], c.length[i]);
+		if (shape->part[i].kind == NAME)
+			c.at[i][c.length[i] - 1] =
+				c.length[i] > PATH_MAX ? 'x' : '\0';
+		local[i] = (long)c.at[i];
+	}
+	r = shim_raw(number, local[0], local[1], local[2], local[3], local[4],
+		     local[5]);
+	for (int i = 0; i < 6; i++)
+		if (c.length[i] > 0 && is_written(&shape->part[i]) &&
+		    (r >= 0 || r == -EINTR))
+			memcpy((void *)arguments[i], c.at[i], c.length[i]);
+	copies_end(&c);
+	return r;
+}
+
+/* --- pins ------------------------------------------------------------------------ */
+
+/* Memory of unknown shape: to the end of the second page behind it. */
+static size_t span_of(long number, int i, const long arguments[6])
+{
+	size_t size = 0;
+
+	if (number == SYS_ioctl && i == 2)
+		size = _IOC_SIZE((unsigned)arguments[1]);
+	if (size == 0)
+		size = 2 * SHIM_PAGE -
+		       ((uintptr_t)arguments[i] & (SHIM_PAGE - 1));
+	return size;
+}
+
+long call_by_pins(long number, const long arguments[6])
+{
+	size_t pinned[6] = { 0 };
+	long r;
+
+	for (int i = 0; i < 6; i++)
+		if (is_external(arguments[i]))
+			pinned[i] = present_begin((const void *)arguments[i],
+						  span_of(number, i, arguments),
+						  true);
+	r = shim_raw(number, arguments[0], arguments[1], arguments[2],
+		     arguments[3], arguments[4], arguments[5]);
+	for (int i = 0; i < 6; i++)
+		if (pinned[i])
+			present_end((const void *)arguments[i], pinned[i]);
+	return r;
+}
