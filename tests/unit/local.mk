@@ -42,6 +42,7 @@ xm_tests += \
 	$(NULL)
 noinst_HEADERS += \
 	tests/unit/pager_rig.h \
+	tests/unit/pager_world.h \
 	tests/unit/replay.h \
 	tests/unit/service_rig.h \
 	tests/unit/wire_sample.h \
@@ -60,6 +61,10 @@ tests_unit_test_settings_SOURCES = \
 tests_unit_test_service_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service.c \
+	$(NULL)
+tests_unit_test_pager_model_SOURCES = \
+	tests/unit/pager_world.c \
+	tests/unit/test_pager_model.c \
 	$(NULL)
 tests_unit_test_service_extents_SOURCES = \
 	tests/unit/service_rig.c \

@@ -1,27 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The pager against a model of the world around it.
+ * The pager against a model of the world around it (pager_world.h).
  *
- * A page's contents are one number, its version. The program's threads are
- * fakes that read and write through a fake mapper and fault into the pager;
- * the remote memory, the staging area and the address space are arrays. A seed decides
- * everything: geometry, weather, what threads and ranges do, in which order
- * reads and writes far away complete, in how many pieces, and which fail. A
- * store by another thread may fall between any two effects of a step, where
- * the page is writable. After every step these are asked:
+ * Five threads touch, pin, flush, discard, forget and access pages explicitly; a seed
+ * decides everything: sizes, what each thread does, the order in which reads and writes
+ * complete, in how many pieces, and which of them fail. Half of the runs have units,
+ * which no fetch may cross. Another thread may store to a writable page between any two
+ * effects of a step. After every step:
  *
- *  - what is here is what the program wrote last; what is not here is whole
- *    in the remote memory or in a write-back buffer;
- *  - a page is mapped as its state says; protected pages change never; frames
- *    stay within their budget; pinned pages stay, writable if promised;
- *  - effects come in an order in which they can be carried out: nothing is
- *    read from a stage write-back buffer that is being filled, one store a page flies;
- *  - a flush that says it is done has everything in the remote memory.
+ *  - a page that is present has the version that was written last; the version of any
+ *    other page is in the remote memory or in a write-back buffer;
+ *  - a page is mapped as its state says; protected pages do not change; the frames
+ *    stay within their budget; pinned pages stay present, and writable if promised;
+ *  - the effects can be carried out in their order: no page of the staging area is used
+ *    while a read fills it, and at most one store of a page is in flight;
+ *  - a flush that is done has stored what was there when it began.
  *
- * At the end the weather clears, and every thread and range must end within
- * a number of steps, and everything reads as it was written.
+ * At the end nothing fails any more; every thread must end within a number of steps, and
+ * every page must read as it was written.
  *
- *	XM_SEED=N tests/unit/test_pager_model	runs one seed, and tells it
+ *	XM_SEED=N tests/unit/test_pager_model	runs one seed, and prints it
  *	XM_SEEDS=N tests/unit/test_pager_model	runs so many
  */
 #include <signal.h>
@@ -30,428 +28,9 @@
 #include <unistd.h>
 
 #include "tests/support/cunit.h"
+#include "tests/unit/pager_world.h"
 
-#include "core/pure/pager.h"
-#include "common/rand.h"
-
-enum { PAGES_MOST = 512, THREADS = 5, STAGE_MOST = 1024, OPS_MOST = 256 };
-
-#define GARBAGE UINT32_MAX
-#define NOTHING 0 /* a page of zeros */
-
-enum mapped { MAP_ABSENT, MAP_READ, MAP_WRITE, MAP_POISON };
-
-struct op { /* a read or write on its way */
-	bool store;
-	uint64_t page;
-	uint32_t count, staging_index;
-	bool early; /* the bytes moved when it was posted */
-	/* Pages that lie apart; else they follow `page`. */
-	bool scattered;
-	uint64_t pages[XM_PAGER_SCATTER_MAX];
-};
-
-enum doing { IDLE, TOUCH, PIN, HOLD, EXPLICIT, GUARDING, RANGE, FLUSHING };
-
-struct thread {
-	enum doing doing;
-	uint64_t page, limit;
-	bool write, again, whole, rmw;
-	uint32_t patience;
-	struct xm_pager_event range;
-	uint64_t first, seq;
-	uint32_t wanted[PAGES_MOST]; /* FLUSHING: what must be stored */
-};
-
-struct world {
-	struct xm_pager pager;
-	struct xm_pager_options options;
-	struct xm_rand rand;
-	struct xm_pager_effects fx, fx_inner;
-	void *memory;
-
-	uint32_t remote[PAGES_MOST];
-	uint32_t staging[STAGE_MOST];
-	struct {
-		enum mapped how;
-		uint32_t version;
-	} map[PAGES_MOST];
-	uint32_t shadow[PAGES_MOST]; /* what the program wrote last */
-	bool lost[PAGES_MOST];	     /* nothing is promised any more */
-	bool poisoned[PAGES_MOST];
-	uint32_t born[PAGES_MOST]; /* as of which version it began anew */
-	uint8_t storing[PAGES_MOST]; /* stores that fly */
-	unsigned pins[PAGES_MOST], pins_write[PAGES_MOST];
-
-	struct op ops[OPS_MOST];
-	uint32_t ops_count;
-	struct thread threads[THREADS];
-	uint32_t version;
-
-	enum xm_reach reach;
-	unsigned fail, refuse, storm; /* permille */
-	bool clear, contents_may_go;
-	uint64_t steps;
-	const char *broken;
-	char words[160];
-};
-
-static struct world w;
 static uint64_t seed_now;
-static bool tracing;
-
-#define BROKEN(...)                                                           \
-	do {                                                                  \
-		if (w.broken == NULL) {                                       \
-			snprintf(w.words, sizeof(w.words), __VA_ARGS__);      \
-			w.broken = w.words;                                   \
-		}                                                             \
-	} while (0)
-
-#define MUST(condition, page)                                                 \
-	do {                                                                  \
-		if (!(condition))                                             \
-			BROKEN("line %d, page %llu: %s", __LINE__,            \
-			       (unsigned long long)(page), #condition);       \
-	} while (0)
-
-static bool chance(unsigned permille)
-{
-	return xm_rand_chance(&w.rand, permille);
-}
-
-static uint64_t below(uint64_t bound)
-{
-	return xm_rand_below(&w.rand, bound);
-}
-
-/* --- the laws ------------------------------------------------------------------ */
-
-/* Is this version of the page anywhere that survives its frame? */
-static bool kept(uint64_t page)
-{
-	uint32_t base = w.options.fetch_buffers * w.options.window_max;
-
-	if (w.shadow[page] == NOTHING || w.remote[page] == w.shadow[page])
-		return true; /* a wrong zero is found by the next read */
-	for (uint32_t i = 0; i < w.options.writeback_buffers; i++) {
-		if (w.pager.writeback_buffers[i].state != 0 &&
-		    w.pager.writeback_buffers[i].page == page &&
-		    w.staging[base + i] == w.shadow[page])
-			return true;
-	}
-	return false;
-}
-
-static void check_page(uint64_t page)
-{
-	static const enum mapped how[] = {
-		[XM_PAGE_ABSENT] = MAP_ABSENT,
-		[XM_PAGE_FETCHING] = MAP_ABSENT,
-		[XM_PAGE_CLEAN] = MAP_READ,
-		[XM_PAGE_DIRTY] = MAP_WRITE,
-		[XM_PAGE_IO_LOCKED] = MAP_ABSENT,
-		[XM_PAGE_POISONED] = MAP_POISON,
-	};
-	enum xm_page_state state =
-		(enum xm_page_state)w.pager.pages[page].state;
-
-	MUST(w.map[page].how == how[state], page);
-	if (state == XM_PAGE_CLEAN || state == XM_PAGE_DIRTY)
-		MUST(w.map[page].version == w.shadow[page], page);
-	if (state == XM_PAGE_POISONED)
-		MUST(w.lost[page] || w.poisoned[page], page);
-	else if (state != XM_PAGE_DIRTY && !w.lost[page])
-		MUST(kept(page), page);
-	if (w.pins[page] > 0)
-		MUST(w.map[page].how == MAP_READ ||
-			     w.map[page].how == MAP_WRITE || w.poisoned[page],
-		     page);
-	if (w.pins_write[page] > 0)
-		MUST(w.map[page].how == MAP_WRITE || w.poisoned[page], page);
-}
-
-static void check_world(void)
-{
-	const char *broken = xm_pager_check(&w.pager);
-	uint32_t here = 0;
-
-	if (broken != NULL)
-		BROKEN("%s", broken);
-	for (uint64_t page = 0; page < w.options.pages_max; page++) {
-		check_page(page);
-		here += w.map[page].how == MAP_READ ||
-			w.map[page].how == MAP_WRITE;
-	}
-	MUST(here <= w.options.frames_max, 0);
-	MUST(here == w.pager.frames_used, 0);
-}
-
-/* --- far away -------------------------------------------------------------------- */
-
-static uint64_t page_of(const struct op *op, uint32_t i)
-{
-	return op->scattered ? op->pages[i] : op->page + i;
-}
-
-static void move_bytes(const struct op *op)
-{
-	for (uint32_t i = 0; i < op->count; i++) {
-		if (op->store)
-			w.remote[page_of(op, i)] = w.staging[op->staging_index + i];
-		else
-			w.staging[op->staging_index + i] = w.remote[page_of(op, i)];
-	}
-}
-
-static void tell_end(const struct op *op, int status)
-{
-	struct xm_pager_event ev = {
-		.kind = op->store ? XM_PAGER_STORED : XM_PAGER_FETCHED,
-		.staging_index = op->staging_index, .count = op->count, .status = status,
-	};
-
-	for (uint32_t i = 0; op->store && i < op->count; i++)
-		w.storing[page_of(op, i)]--;
-	if (tracing)
-		printf("%s page %llu count %u cell %u status %d\n",
-		       op->store ? "stored" : "fetched",
-		       (unsigned long long)op->page, op->count, op->staging_index,
-		       status);
-	xm_pager_step(&w.pager, &ev, &w.fx_inner);
-	MUST(w.fx_inner.count == 0, op->page);
-}
-
-/* One operation ends: any of them, well or not. */
-static void complete_one(void)
-{
-	uint32_t index;
-	struct op op;
-	bool fails = !w.clear && chance(w.fail);
-
-	if (w.ops_count == 0)
-		return;
-	index = (uint32_t)below(w.ops_count);
-	op = w.ops[index];
-	w.ops[index] = w.ops[--w.ops_count];
-	/* A failed one may have happened all the same. */
-	if (!op.early && (!fails || chance(500)))
-		move_bytes(&op);
-	tell_end(&op, fails ? -1 : 0);
-	check_world();
-}
-
-static bool filling(uint32_t staging_index)
-{
-	for (uint32_t i = 0; i < w.ops_count; i++) {
-		const struct op *op = &w.ops[i];
-
-		if (!op->store && staging_index >= op->staging_index &&
-		    staging_index < op->staging_index + op->count)
-			return true;
-	}
-	return false;
-}
-
-static void post_piece(bool store, bool scattered, uint64_t page,
-		       uint32_t count, uint32_t staging_index)
-{
-	struct op op = { .store = store, .page = page, .count = count,
-			 .staging_index = staging_index, .early = chance(300),
-			 .scattered = scattered };
-
-	for (uint32_t i = 0; i < count; i++) {
-		MUST(!filling(staging_index + i), page);
-		if (!store) {
-			w.staging[staging_index + i] = GARBAGE;
-			continue;
-		}
-		if (scattered)
-			op.pages[i] = xm_pager_staged_page(&w.pager, staging_index + i);
-		MUST(w.storing[page_of(&op, i)] == 0, page_of(&op, i));
-		w.storing[page_of(&op, i)]++;
-	}
-	if (op.early)
-		move_bytes(&op);
-	/* It may be refused on the spot. */
-	if (!w.clear && chance(w.fail / 2)) {
-		tell_end(&op, -11);
-		return;
-	}
-	MUST(w.ops_count < OPS_MOST, page);
-	w.ops[w.ops_count++] = op;
-}
-
-static void post(bool store, const struct xm_pager_effect *e)
-{
-	/* A run of stores may lie in two segments. */
-	uint32_t head = store && e->count > 1 && chance(300)
-				? 1 + (uint32_t)below(e->count - 1U) : e->count;
-
-	if (e->scattered)
-		MUST(store && e->count > 1, e->page);
-	post_piece(store, e->scattered, e->page, head, e->staging_index);
-	if (head < e->count)
-		post_piece(store, e->scattered, e->page + head,
-			   e->count - head, e->staging_index + head);
-}
-
-/* --- the mapper --------------------------------------------------------------------- */
-
-static void write_page(uint64_t page)
-{
-	MUST(w.map[page].how == MAP_WRITE, page);
-	w.map[page].version = w.shadow[page] = ++w.version;
-}
-
-/* Somebody stores to whatever can be stored to, at the worst moment. */
-static void racing_store(void)
-{
-	uint64_t page = below(w.options.pages_max);
-
-	if (w.map[page].how == MAP_WRITE)
-		write_page(page);
-}
-
-static void install(const struct xm_pager_effect *e, bool refused)
-{
-	for (uint32_t i = 0; i < e->count; i++) {
-		uint64_t page = e->page + i;
-
-		MUST(w.map[page].how == MAP_ABSENT, page);
-		if (refused)
-			continue;
-		w.map[page].how = e->protect ? MAP_READ : MAP_WRITE;
-		w.map[page].version = NOTHING;
-		if (e->staging_index != XM_STAGING_ZERO) {
-			MUST(!filling(e->staging_index + i), page);
-			w.map[page].version = w.staging[e->staging_index + i];
-		}
-		MUST(w.map[page].version == w.shadow[page], page);
-	}
-}
-
-static void carry_out_page(const struct xm_pager_effect *e, uint32_t i)
-{
-	uint64_t page = e->page + i;
-	enum mapped how = w.map[page].how;
-
-	switch ((enum xm_pager_effect_kind)e->kind) {
-	case XM_PROTECT:
-		MUST(how == MAP_WRITE || how == MAP_READ, page);
-		w.map[page].how = MAP_READ;
-		break;
-	case XM_UNPROTECT:
-		MUST(how == MAP_READ, page);
-		w.map[page].how = MAP_WRITE;
-		break;
-	case XM_COPY:
-		/* Pinned for writing: by whom is not kept, see on_pin(). */
-		MUST(how == MAP_READ || w.pins[page] > 0, page);
-		MUST(!filling(e->staging_index + i), page);
-		MUST(w.storing[page] == 0, page);
-		w.staging[e->staging_index + i] = w.map[page].version;
-		break;
-	case XM_DROP:
-		MUST(how == MAP_READ || how == MAP_WRITE, page);
-		/* Only what nobody wants goes without protection. */
-		MUST(how == MAP_READ || w.contents_may_go || w.lost[page],
-		     page);
-		MUST(w.pins[page] == 0 || w.contents_may_go, page);
-		w.map[page].how = MAP_ABSENT;
-		break;
-	case XM_POISON:
-		MUST(how == MAP_ABSENT, page);
-		w.map[page].how = MAP_POISON;
-		break;
-	default:
-		break;
-	}
-}
-
-static void carry_out(const struct xm_pager_effect *e, bool refused)
-{
-	MUST(e->scattered || e->page + e->count <= w.options.pages_max,
-	     e->page);
-	if (w.broken != NULL)
-		return;
-	switch (e->kind) {
-	case XM_FETCH: post(false, e); return;
-	case XM_STORE: post(true, e); return;
-	case XM_INSTALL: install(e, refused); return;
-	default: break;
-	}
-	for (uint32_t i = 0; i < e->count; i++)
-		carry_out_page(e, i);
-}
-
-/* The page is gone under those who pinned it; they know. */
-static void unpinned(uint64_t page)
-{
-	w.pins[page] = w.pins_write[page] = 0;
-	for (unsigned i = 0; i < THREADS; i++) {
-		if (w.threads[i].doing == HOLD && w.threads[i].page == page)
-			w.threads[i].doing = IDLE;
-	}
-}
-
-static void refuse(const struct xm_pager_effect *e)
-{
-	struct xm_pager_event ev = {
-		.kind = XM_PAGER_REFUSED, .page = e->page,
-		.limit = e->page + e->count,
-	};
-
-	for (uint64_t page = ev.page; page < ev.limit; page++) {
-		w.lost[page] = w.poisoned[page] = true;
-		unpinned(page);
-	}
-	xm_pager_step(&w.pager, &ev, &w.fx_inner);
-	for (uint32_t i = 0; i < w.fx_inner.count; i++)
-		carry_out(&w.fx_inner.list[i], false);
-}
-
-static void trace(const struct xm_pager_event *ev)
-{
-	printf("event %d page %llu limit %llu write %d whole %d reach %d: "
-	       "verdict %d next %llu\n", ev->kind,
-	       (unsigned long long)ev->page, (unsigned long long)ev->limit,
-	       ev->write, ev->whole, ev->reach, w.fx.verdict,
-	       (unsigned long long)w.fx.next);
-	for (uint32_t i = 0; i < w.fx.count; i++)
-		printf("  effect %d page %llu count %u cell %u%s\n",
-		       w.fx.list[i].kind,
-		       (unsigned long long)w.fx.list[i].page,
-		       w.fx.list[i].count, w.fx.list[i].staging_index,
-		       w.fx.list[i].protect ? " protect" : "");
-}
-
-static void step(struct xm_pager_event *ev)
-{
-	struct xm_pager_effect sorry = { 0 };
-
-	ev->reach = w.clear ? XM_REACH_UP : w.reach;
-	w.contents_may_go = ev->kind == XM_PAGER_DISCARD ||
-			    ev->kind == XM_PAGER_FORGET;
-	xm_pager_step(&w.pager, ev, &w.fx);
-	if (tracing)
-		trace(ev);
-	MUST(w.fx.count <= XM_PAGER_EFFECTS, ev->page);
-	for (uint32_t i = 0; i < w.fx.count && w.broken == NULL; i++) {
-		const struct xm_pager_effect *e = &w.fx.list[i];
-		bool refused = e->kind == XM_INSTALL && sorry.count == 0 &&
-			       !w.clear && chance(w.refuse);
-
-		if (refused)
-			sorry = *e;
-		carry_out(e, refused);
-		if (chance(w.storm))
-			racing_store();
-	}
-	w.contents_may_go = false;
-	if (sorry.count > 0)
-		refuse(&sorry);
-}
 
 /* --- what the program does ---------------------------------------------------------- */
 
@@ -471,9 +50,10 @@ static bool fault(struct thread *t)
 		.floor = t->page / segment * segment,
 		.limit = xm_min((t->page / segment + 1) * segment,
 				w.options.pages_max),
+		.unit = w.unit,
 	};
 
-	step(&ev);
+	world_step(&ev);
 	t->again = true;
 	switch (w.fx.verdict) {
 	case XM_VERDICT_DONE:
@@ -486,7 +66,7 @@ static bool fault(struct thread *t)
 		return false;
 	default:
 		MUST(w.fx.verdict == XM_VERDICT_WAIT, t->page);
-		/* Nobody waits for what may never come. */
+		/* A fault does not wait for what may never come. */
 		MUST(ev.reach != XM_REACH_LOST ||
 			     w.pager.pages[t->page].state == XM_PAGE_IO_LOCKED,
 		     t->page);
@@ -502,7 +82,7 @@ static void touch(struct thread *t)
 	}
 	MUST(w.map[t->page].version == w.shadow[t->page], t->page);
 	if (t->write)
-		write_page(t->page);
+		world_write_page(t->page);
 	t->again = false;
 	if (t->rmw && !t->write)
 		t->write = true;
@@ -517,7 +97,7 @@ static void pin(struct thread *t)
 	};
 	uint32_t pinned = w.pager.pinned;
 
-	step(&ev);
+	world_step(&ev);
 	switch (w.fx.verdict) {
 	case XM_VERDICT_DONE:
 		MUST(can(t), t->page);
@@ -543,24 +123,24 @@ static void unpin(struct thread *t)
 
 	w.pins[t->page]--;
 	w.pins_write[t->page] -= t->write;
-	step(&ev);
+	world_step(&ev);
 	t->doing = IDLE;
 }
 
-static void guard(struct thread *t)
+static void io_lock(struct thread *t)
 {
 	struct xm_pager_event ev = {
 		.kind = XM_PAGER_IO_LOCK, .page = t->page, .limit = t->limit,
 		.whole = t->whole,
 	};
 
-	step(&ev);
+	world_step(&ev);
 	t->doing = IDLE;
 	switch (w.fx.verdict) {
 	case XM_VERDICT_DONE:
 		MUST(w.fx.next > t->page && w.fx.next <= t->limit, t->page);
 		t->limit = w.fx.next;
-		t->doing = GUARDING;
+		t->doing = LOCKED;
 		t->patience = (uint32_t)below(60);
 		for (uint64_t page = t->page; page < t->limit; page++)
 			MUST(w.storing[page] == 0, page);
@@ -598,24 +178,24 @@ static void io_unlock(struct thread *t)
 		else if (!w.lost[page])
 			MUST(w.remote[page] == w.shadow[page] || t->whole, page);
 	}
-	step(&ev);
+	world_step(&ev);
 	t->doing = IDLE;
 }
 
-/* The pages a range event has dealt with mean something else now. */
+/* The range event has changed the meaning of these pages. */
 static void changed(enum xm_pager_event_kind kind, uint64_t page,
 		    uint64_t next)
 {
 	for (; page < next; page++) {
 		if (kind == XM_PAGER_LOST) {
 			w.lost[page] = true;
-			w.remote[page] = GARBAGE; /* somebody else's */
+			w.remote[page] = GARBAGE; /* another client's */
 		} else if (kind == XM_PAGER_FORGET) {
 			w.lost[page] = w.poisoned[page] = false;
 			w.shadow[page] = NOTHING;
 			w.born[page] = ++w.version;
 			w.remote[page] = GARBAGE;
-			unpinned(page);
+			world_unpinned(page);
 			MUST(w.map[page].how == MAP_ABSENT ||
 				     w.map[page].how == MAP_POISON,
 			     page);
@@ -625,7 +205,7 @@ static void changed(enum xm_pager_event_kind kind, uint64_t page,
 			   w.map[page].how != MAP_POISON) {
 			w.shadow[page] = NOTHING;
 			w.born[page] = ++w.version;
-			unpinned(page);
+			world_unpinned(page);
 		}
 	}
 }
@@ -636,8 +216,7 @@ static void range(struct thread *t)
 	bool flush = ev.kind == XM_PAGER_FLUSH || ev.kind == XM_PAGER_EVICT;
 	uint64_t next;
 
-	/* What the flush has to bring about: what is there as it passes. */
-	step(&ev);
+	world_step(&ev);
 	next = w.fx.next;
 	if (w.fx.verdict == XM_VERDICT_LOST) {
 		MUST(flush, ev.page);
@@ -671,7 +250,7 @@ static void flushed(struct thread *t)
 		.limit = t->range.limit, .seq = t->seq,
 	};
 
-	step(&ev);
+	world_step(&ev);
 	if (w.fx.verdict != XM_VERDICT_DONE) {
 		MUST(w.fx.verdict == XM_VERDICT_WAIT, t->first);
 		if (!w.clear && w.reach == XM_REACH_LOST)
@@ -684,7 +263,7 @@ static void flushed(struct thread *t)
 		    t->wanted[page] < w.born[page] ||
 		    t->wanted[page] == NOTHING)
 			continue;
-		/* Versions only grow. */
+		/* Versions grow, so a later one is right too. */
 		MUST(w.remote[page] != GARBAGE && w.remote[page] >= t->wanted[page],
 		     page);
 	}
@@ -703,10 +282,10 @@ static void begin_range(struct thread *t)
 
 	t->range = (struct xm_pager_event){
 		.kind = kinds[below(XM_COUNT(kinds))],
-		.page = page, .limit = limit,
+		.page = page, .limit = limit, .unit = w.unit,
 		.advice = (enum xm_advice)below(3),
 	};
-	/* Loss and a new meaning are rarer, and of whole segments often. */
+	/* Loss and forgetting are rarer. */
 	if ((t->range.kind == XM_PAGER_LOST ||
 	     t->range.kind == XM_PAGER_FORGET) && chance(700))
 		t->range.kind = XM_PAGER_FLUSH;
@@ -716,8 +295,8 @@ static void begin_range(struct thread *t)
 	memcpy(t->wanted, w.shadow, sizeof(t->wanted));
 }
 
-/* The remote memory of fresh pages gets contents without us. */
-static void adopt(void)
+/* The remote memory of fresh pages is written by another way. */
+static void mark_backed(void)
 {
 	uint64_t page = below(w.options.pages_max), limit = page;
 	struct xm_pager_event ev = { .kind = XM_PAGER_MARK_BACKED, .page = page };
@@ -730,7 +309,7 @@ static void adopt(void)
 	}
 	ev.limit = limit;
 	if (limit > page)
-		step(&ev);
+		world_step(&ev);
 }
 
 static void begin(struct thread *t)
@@ -741,7 +320,7 @@ static void begin(struct thread *t)
 	t->again = false;
 	t->write = chance(400);
 	t->rmw = chance(200);
-	/* Streams up and down, and the odd jump. */
+	/* Streams up and down, and jumps. */
 	if (chance(650) && t->page + 1 < pages)
 		t->page += 1;
 	else if (chance(400) && t->page > 0)
@@ -759,7 +338,7 @@ static void begin(struct thread *t)
 	} else if (what < 980) {
 		begin_range(t);
 	} else if (!w.clear) {
-		adopt();
+		mark_backed();
 	}
 }
 
@@ -769,34 +348,43 @@ static void act(struct thread *t)
 	case IDLE: begin(t); break;
 	case TOUCH: touch(t); break;
 	case PIN: pin(t); break;
-	case EXPLICIT: guard(t); break;
+	case EXPLICIT: io_lock(t); break;
 	case RANGE: range(t); break;
 	case FLUSHING: flushed(t); break;
 	case HOLD:
 		if (t->patience-- == 0 || w.clear)
 			unpin(t);
 		break;
-	case GUARDING:
+	case LOCKED:
 		if (t->patience-- == 0 || w.clear)
 			io_unlock(t);
 		break;
 	}
-	check_world();
+	world_check();
 }
 
 static void tick(void)
 {
 	struct xm_pager_event ev = { .kind = XM_PAGER_TICK };
 
-	step(&ev);
-	check_world();
+	world_step(&ev);
+	world_check();
 }
 
-/* --- a world's life ------------------------------------------------------------------- */
+/* --- one run ------------------------------------------------------------------- */
 
 static uint64_t pick(const uint64_t *list, uint32_t count)
 {
 	return list[below(count)];
+}
+
+/* Half of the worlds have units, of 4 to 32 pages. */
+static uint64_t unit_of(uint64_t seed)
+{
+	struct xm_rand r;
+
+	xm_rand_split(&w.rand, "unit", seed, &r);
+	return xm_rand_chance(&r, 500) ? 0 : UINT64_C(4) << xm_rand_below(&r, 4);
 }
 
 static void open_world(uint64_t seed, bool big)
@@ -839,9 +427,10 @@ static void open_world(uint64_t seed, bool big)
 	w.storm = (unsigned)below(300);
 	for (unsigned i = 0; i < THREADS; i++)
 		w.threads[i].page = below(o->pages_max);
+	w.unit = unit_of(seed);
 }
 
-static void weather(void)
+static void change_reach(void)
 {
 	if (!chance(10))
 		return;
@@ -852,13 +441,13 @@ static void weather(void)
 
 static void live(uint64_t steps)
 {
-	/* Some days completions are quick, some days slow. */
-	unsigned eager = (unsigned)xm_rand_between(&w.rand, 100, 700);
+	/* In some runs completions are quick, in others slow. */
+	unsigned quick = (unsigned)xm_rand_between(&w.rand, 100, 700);
 
 	for (uint64_t i = 0; i < steps && w.broken == NULL; i++) {
-		weather();
-		if (chance(eager))
-			complete_one();
+		change_reach();
+		if (chance(quick))
+			world_complete_one();
 		else if (chance(30))
 			tick();
 		else
@@ -866,7 +455,7 @@ static void live(uint64_t steps)
 	}
 }
 
-/* Everybody ends what they do, and begins nothing. */
+/* No faults from now on: all threads must end what they do, and begin nothing. */
 static void calm_down(void)
 {
 	uint32_t busy = 1;
@@ -876,23 +465,23 @@ static void calm_down(void)
 		busy = w.ops_count + w.pager.writeback_failed;
 		for (unsigned i = 0; i < THREADS && w.broken == NULL; i++) {
 			busy += w.threads[i].doing != IDLE;
-			/* Not in lock step: with fewer frames than threads
-			 * they could take each other's for ever. */
+			/* In random order: with fewer frames than threads they
+			 * could take each other's frames for ever. */
 			if (w.threads[i].doing != IDLE && chance(500))
 				act(&w.threads[i]);
 		}
-		complete_one();
+		world_complete_one();
 		tick();
 		if (turn > 4000)
-			BROKEN("somebody never ends: thread doing %d %d %d %d "
-			       "%d, %u flying", w.threads[0].doing,
+			BROKEN("a thread never ends: thread doing %d %d %d %d "
+			       "%d, %u in flight", w.threads[0].doing,
 			       w.threads[1].doing, w.threads[2].doing,
 			       w.threads[3].doing, w.threads[4].doing,
 			       w.ops_count);
 	}
 }
 
-/* Everything reads as it was written. */
+/* Every page reads as it was written. */
 static void read_all(void)
 {
 	struct thread *t = &w.threads[0];
@@ -904,8 +493,8 @@ static void read_all(void)
 		for (unsigned turn = 0; t->doing == TOUCH && w.broken == NULL;
 		     turn++) {
 			touch(t);
-			complete_one();
-			check_world();
+			world_complete_one();
+			world_check();
 			MUST(turn < 1000, page);
 		}
 	}
@@ -915,7 +504,7 @@ static void dump(void)
 {
 	const struct xm_pager_options *o = &w.options;
 
-	printf("window %u slots %u cells %u frames %u pins %u\n",
+	printf("window %u fetch buffers %u write-back buffers %u frames %u pins %u\n",
 	       o->window_max, o->fetch_buffers, o->writeback_buffers, o->frames_max, o->pins_max);
 	for (unsigned i = 0; i < THREADS; i++)
 		printf("thread %u: doing %d page %llu write %d\n", i,
@@ -926,26 +515,26 @@ static void dump(void)
 		const struct xm_page *e = &w.pager.pages[page];
 
 		if (e->state != XM_PAGE_ABSENT || e->flags != 0)
-			printf("page %llu: state %d flags %x frame %u slot %u "
-			       "pins %u/%u lost %d shadow %u far %u\n",
+			printf("page %llu: state %d flags %x frame %u buffer %u "
+			       "pins %u/%u lost %d shadow %u remote %u\n",
 			       (unsigned long long)page, e->state, e->flags,
 			       e->frame, e->buffer, w.pins[page],
 			       w.pins_write[page], w.lost[page],
 			       w.shadow[page], w.remote[page]);
 	}
 	for (uint32_t i = 0; i < o->fetch_buffers; i++)
-		printf("slot %u: state %d page %llu count %u\n", i,
+		printf("fetch buffer %u: state %d page %llu count %u\n", i,
 		       w.pager.fetch_buffers[i].state,
 		       (unsigned long long)w.pager.fetch_buffers[i].page,
 		       w.pager.fetch_buffers[i].count);
-	printf("cells used %u failed %u, frames used %u\n",
+	printf("write-back buffers used %u failed %u, frames used %u\n",
 	       w.pager.writeback_used, w.pager.writeback_failed, w.pager.frames_used);
 }
 
 static void run_seed(uint64_t seed, bool big, uint64_t steps)
 {
 	seed_now = seed;
-	tracing = getenv("XM_SEED") != NULL;
+	world_tracing = getenv("XM_SEED") != NULL;
 	open_world(seed, big);
 	live(steps);
 	calm_down();
@@ -956,7 +545,7 @@ static void run_seed(uint64_t seed, bool big, uint64_t steps)
 		return;
 	printf("\nseed %llu (%s): %s\n", (unsigned long long)seed,
 	       big ? "big" : "small", w.broken);
-	if (tracing)
+	if (world_tracing)
 		dump();
 }
 
