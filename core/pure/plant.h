@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Planted bugs: mistakes that would be easy to make, each behind a switch, so
- * that the simulator can be asked whether it would have found them. The list
- * is here; the switches stand where the mistakes would.
+ * Planted bugs (mutants): mistakes that would be easy to make, each behind a switch, to
+ * test whether the simulator finds them. This file lists them; XM_PLANTED(name) stands in
+ * the code where the mistake would be made.
  *
- * In every build but that of extmem-sim-planted (-DXM_PLANT) XM_PLANTED() is
- * the constant false and leaves no code behind. See docs/SIMULATOR.md.
+ * In all builds but that of extmem-sim-planted (-DXM_PLANT) XM_PLANTED() is the constant
+ * false, and the compiler removes the code. See docs/SIMULATOR.md.
  *
  * Floor: ground.
  */
@@ -14,9 +14,9 @@
 
 #include <stdbool.h>
 
-/* Name, and what goes wrong. Sorted by the file it stands in. */
+/* X(name, what goes wrong), by the file in which it is. */
 #define XM_PLANTS(X)                                                          \
-	/* core/pager_*.c */                                                  \
+	/* core/pure/pager_*.c */                                             \
 	X(evict_unprotected, "a page is evicted without protecting it first") \
 	X(protect_after_copy, "a flushed page is protected after its copy")   \
 	X(drop_before_copy, "a page is dropped before its bytes are copied")  \
@@ -29,7 +29,7 @@
 	X(discard_races_fetch, "a discard does not wait for a read under way") \
 	X(discard_keeps_clean, "a discard leaves a clean page where it is")   \
 	X(two_stores, "two stores of one page are under way")                 \
-	X(forget_flying, "a page is forgotten while its store flies")         \
+	X(forget_flying, "a page is forgotten while its store is in flight")  \
 	X(budget_exceeded, "a read-ahead window is installed over the budget") \
 	X(window_whole, "a window is installed with what it did not bring")   \
 	X(last_page_ahead, "reading ahead goes one page past the end")        \
@@ -97,7 +97,7 @@ enum xm_plant {
 	XM_PLANTS(XM_PLANT_ONE)
 #undef XM_PLANT_ONE
 };
-extern enum xm_plant xm_plant; /* the one that is turned on */
+extern enum xm_plant xm_plant; /* the one that is switched on */
 #define XM_PLANTED(name) (xm_plant == XM_PLANT_##name)
 #else
 #define XM_PLANTED(name) false

@@ -133,7 +133,7 @@
 	X(PAGER_FETCHED, "pager.fetched",                                     \
 	  "page {page} has come, {count} in all: {status:error}")             \
 	X(PAGER_FETCHED_LOST, "pager.fetched_lost",                           \
-	  "page {page} has come, and is lost meanwhile: thrown away")         \
+	  "page {page} has come, but was lost meanwhile: thrown away")        \
 	X(PAGER_INSTALL, "pager.install",                                     \
 	  "page {page} is installed, {count} in all, writable "               \
 	  "{writable:bool}")                                                  \
@@ -163,11 +163,11 @@
 	X(PAGER_MARK_BACKED, "pager.mark_backed",                             \
 	  "page {page} has remote contents now, {count} in all")              \
 	X(PAGER_FORGET, "pager.forget",                                       \
-	  "page {page} gets another meaning, {count} in all")                 \
+	  "page {page} is forgotten, {count} in all")                         \
 	X(PAGER_LOSE, "pager.lose",                                           \
 	  "page {page} has lost its remote memory, {count} in all")           \
 	X(PAGER_LOSE_STORE, "pager.lose_store",                               \
-	  "page {page} is lost while its store flies")                        \
+	  "page {page} is lost while its store is in flight")                 \
 	X(PAGER_POISON, "pager.poison", "page {page} is poisoned")            \
 	X(PAGER_WASTE, "pager.waste",                                         \
 	  "page {page} was read ahead and wasted, {count} in all")            \
@@ -181,9 +181,9 @@
 	X(PAGER_HELD, "pager.held",                                           \
 	  "page {page} is held by explicit I/O: its fault waits")             \
 	X(PAGER_AFTER_STORE, "pager.after_store",                             \
-	  "page {page} waits for the store that flies")                       \
+	  "page {page} waits for its store in flight")                        \
 	X(PAGER_AFTER_FETCH, "pager.after_fetch",                             \
-	  "page {page} waits for the fetch that flies")                       \
+	  "page {page} waits for its fetch in flight")                        \
 	X(PAGER_FLUSH, "pager.flush",                                         \
 	  "pages {page} to {end} are flushed: as far as page {next}")         \
 	X(PAGER_IO_LOCK, "pager.io_lock",                                     \
