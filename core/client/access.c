@@ -12,9 +12,12 @@
 int xm_access_check(const extmem_region *region, const char *call,
 		    const struct extmem_iov *iov, size_t count)
 {
-	uint64_t end = region->size; /* it may be resized meanwhile */
-	int rc = xm_usable(call);
+	int rc = xm_region_usable(region, call);
+	uint64_t end;
 
+	if (rc != 0)
+		return rc;
+	end = region->size; /* it may be resized meanwhile */
 	for (size_t i = 0; i < count && rc == 0; i++) {
 		if (!xm_span_fits(iov[i].offset, iov[i].size, end))
 			rc = xm_fail(-ERANGE, "%s: [%llu, +%zu) is outside the "
@@ -38,9 +41,12 @@ static int move(extmem_region *region, const char *call, bool write,
 		const struct extmem_iov *iov, size_t count)
 {
 	extmem *x = region->client;
-	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	int rc = xm_access_check(region, call, iov, count);
+	uint64_t deadline_ns;
 
+	if (rc != 0)
+		return rc;
+	deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	for (size_t i = 0, next; i < count && rc == 0; i = next) {
 		struct xm_transfer t = { .bounced = xm_access_bounces(x, &iov[i]) };
 

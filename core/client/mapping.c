@@ -162,7 +162,7 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 {
 	extmem *x = region->client;
 	uint64_t first, limit, asked = size;
-	int rc = xm_usable("extmem_map");
+	int rc = xm_region_usable(region, "extmem_map");
 
 	if (rc == 0)
 		rc = pages_of(region, "extmem_map", offset, &size, true,
@@ -211,7 +211,7 @@ static int unmap_last(extmem_region *region)
 int extmem_unmap(extmem_region *region, uint64_t offset, uint64_t size)
 {
 	struct xm_mapping *m;
-	int rc = xm_usable("extmem_unmap");
+	int rc = xm_region_usable(region, "extmem_unmap");
 
 	if (rc != 0)
 		return rc;
@@ -260,7 +260,7 @@ int extmem_sync(extmem_region *region, uint64_t offset, uint64_t size)
 {
 	extmem *x = region->client;
 	uint64_t first, limit;
-	int rc = xm_usable("extmem_sync");
+	int rc = xm_region_usable(region, "extmem_sync");
 
 	if (rc == 0)
 		rc = pages_of(region, "extmem_sync", offset, &size, false,
@@ -281,9 +281,8 @@ int extmem_advise(extmem_region *region, uint64_t offset, uint64_t size,
 {
 	extmem *x = region->client;
 	struct xm_pager_event ev = { .kind = XM_PAGER_ADVISE };
-	uint64_t first, limit,
-		deadline_ns = os_now_ns() + x->settings.timeout_ns;
-	int rc = xm_usable("extmem_advise");
+	uint64_t first, limit, deadline_ns;
+	int rc = xm_region_usable(region, "extmem_advise");
 
 	if (rc == 0)
 		rc = pages_of(region, "extmem_advise", offset, &size, true,
@@ -304,6 +303,7 @@ int extmem_advise(extmem_region *region, uint64_t offset, uint64_t size,
 	if (!atomic_load(&region->tracked))
 		return xm_fail(-EINVAL, "extmem_advise: the region has never "
 			       "been mapped");
+	deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	rc = ev.kind == XM_PAGER_EVICT
 		     ? xm_flush(x, first, limit, true, deadline_ns)
 		     : xm_range(x, &ev, first, limit, deadline_ns);

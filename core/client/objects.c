@@ -321,7 +321,7 @@ int extmem_object_alloc(extmem_region *region, uint64_t size,
 {
 	uint32_t class = XM_HEAP_CLASSES;
 	struct cache *c;
-	int rc = xm_usable("extmem_object_alloc");
+	int rc = xm_region_usable(region, "extmem_object_alloc");
 
 	if (rc != 0)
 		return rc;
@@ -375,7 +375,7 @@ int extmem_object_free(extmem_region *region, uint64_t offset)
 {
 	uint64_t handle;
 	uint32_t class;
-	int rc = xm_usable("extmem_object_free");
+	int rc = xm_region_usable(region, "extmem_object_free");
 
 	if (rc != 0)
 		return rc;
@@ -403,7 +403,7 @@ int extmem_object_free(extmem_region *region, uint64_t offset)
 int extmem_object_size(extmem_region *region, uint64_t offset,
 		       uint64_t *ret_size)
 {
-	int rc = xm_usable("extmem_object_size");
+	int rc = xm_region_usable(region, "extmem_object_size");
 
 	if (rc != 0)
 		return rc;

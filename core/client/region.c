@@ -73,6 +73,7 @@ static void region_free(extmem_region *region)
 	os_memory_give(region->heap_memory, region->heap_memory_size);
 	os_mutex_close(&region->lock);
 	os_free(region->mappings);
+	region->magic = 0;
 	os_free(region);
 }
 
@@ -144,6 +145,7 @@ int extmem_region_alloc(extmem *x, const char *name, uint64_t size,
 	if (region == NULL)
 		return xm_fail(-ENOMEM, "extmem_region_alloc: out of memory");
 	region->client = x;
+	region->magic = XM_REGION_MAGIC;
 	region->size = size;
 	if (name != NULL)
 		memcpy(region->name, name, strlen(name));
@@ -184,7 +186,7 @@ int extmem_region_free(extmem_region *region)
 
 	if (region == NULL)
 		return 0;
-	rc = xm_usable("extmem_region_free");
+	rc = xm_region_usable(region, "extmem_region_free");
 	if (rc != 0)
 		return rc;
 	x = region->client;
@@ -281,7 +283,7 @@ static int shrink(extmem_region *region, uint64_t size)
 int extmem_region_resize(extmem_region *region, uint64_t size)
 {
 	extmem *x = region->client;
-	int rc = xm_usable("extmem_region_resize");
+	int rc = xm_region_usable(region, "extmem_region_resize");
 
 	if (rc == 0)
 		rc = check_size(x, "extmem_region_resize", &size);
@@ -307,4 +309,3 @@ const char *extmem_region_name(const extmem_region *region)
 {
 	return region->name;
 }
-

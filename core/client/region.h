@@ -10,6 +10,7 @@
 #ifndef XM_REGION_H
 #define XM_REGION_H
 
+#include <errno.h>
 #include <stdatomic.h>
 
 #include "common/base.h"
@@ -17,6 +18,7 @@
 #include "common/heap.h"
 #include "common/list.h"
 #include "core/client/arena.h"
+#include "core/client/error.h"
 #include "core/engine/control.h"
 #include "core/extmem.h"
 #include "core/pure/wire.h"
@@ -27,9 +29,14 @@ struct xm_mapping {
 	uint32_t count;	       /* how often */
 };
 
+/* "regn": a handle that was freed, and is used again, does not have it. (Varnish
+ * marks its objects so.) */
+#define XM_REGION_MAGIC UINT32_C(0x7265676e)
+
 struct extmem_region {
 	struct xm_link link;
 	extmem *client;
+	uint32_t magic;
 	char name[XM_NAME_SIZE];
 	uint32_t number;
 	uint64_t address; /* of offset 0, in bytes from the arena's start */
@@ -70,6 +77,18 @@ struct xm_regions {
 	bool closing;
 	bool deaf[XM_APPLIANCES_MAX]; /* the last FREE there timed out */
 };
+
+/* 0; -EINVAL for a handle that was freed, unless its memory is another region's by
+ * now; -ECHILD in a child of fork(). With a message. Nothing of the region may be
+ * used before. */
+static inline int xm_region_usable(const extmem_region *region,
+				   const char *call)
+{
+	if (region->magic != XM_REGION_MAGIC)
+		return xm_fail(-EINVAL, "%s: the handle is of no region: it "
+			       "was freed, or never was one", call);
+	return xm_usable(call);
+}
 
 /* With the region's lock held, for freed slabs: cached pages are dropped without
  * being written back, and read as zero from now on. Size 0 is nothing. */

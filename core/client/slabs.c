@@ -23,7 +23,7 @@ void xm_discard(extmem_region *region, uint64_t offset, uint64_t size)
 int extmem_slab_alloc(extmem_region *region, uint64_t size,
 		      uint64_t *ret_offset)
 {
-	int rc = xm_usable("extmem_slab_alloc");
+	int rc = xm_region_usable(region, "extmem_slab_alloc");
 
 	if (rc != 0)
 		return rc;
@@ -51,7 +51,7 @@ int extmem_slab_free(extmem_region *region, uint64_t offset)
 {
 	struct xm_extent_range range;
 	uint64_t start, size;
-	int rc = xm_usable("extmem_slab_free");
+	int rc = xm_region_usable(region, "extmem_slab_free");
 
 	if (rc != 0)
 		return rc;

@@ -243,6 +243,28 @@ static void one_appliance_of_two_that_is_away_is_used_when_it_comes(void)
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 }
 
+/* Under a sanitizer the read of freed memory itself is the finding. */
+static void a_region_that_was_freed_is_refused(void)
+{
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+	extmem *x = client_open(home.address, NULL);
+	extmem_region *region;
+	uint64_t offset;
+	void *address;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "gone", MIB, &region) == 0);
+	CU_ASSERT(extmem_region_free(region) == 0);
+	CU_ASSERT(extmem_map(region, 0, 0, &address) == -EINVAL);
+	CU_ASSERT(words_have("extmem_map") && words_have("freed"));
+	CU_ASSERT(extmem_read(region, 0, &offset, sizeof(offset)) == -EINVAL);
+	CU_ASSERT(extmem_advise(region, 0, 0, EXTMEM_RANDOM) == -EINVAL);
+	CU_ASSERT(extmem_object_alloc(region, 64, 0, &offset) == -EINVAL);
+	CU_ASSERT(extmem_region_free(region) == -EINVAL);
+	CU_ASSERT(extmem_close(x) == 0);
+#endif
+}
+
 static void it_does_not_matter_which_of_two_appliances_answers(void)
 {
 	struct stranger s;
@@ -959,6 +981,7 @@ int main(int argc, char **argv)
 		XM_TEST(where_no_appliance_of_two_answers_the_first_is_named),
 		XM_TEST(one_appliance_of_two_that_is_away_is_used_when_it_comes),
 		XM_TEST(it_does_not_matter_which_of_two_appliances_answers),
+		XM_TEST(a_region_that_was_freed_is_refused),
 		XM_TEST(an_unknown_setting_is_named),
 		XM_TEST(a_bad_value_is_refused_and_its_setting_named),
 		XM_TEST(more_lanes_than_local_memory_are_refused),
