@@ -2,26 +2,27 @@
 /*
  * Small allocations in external memory.
  *
- * Algorithm. Segregated size classes (those of common/heap.c: 16 .. 64 bytes by
- * 16, then four to each doubling, up to 32 KiB) in spans of 16, 64 or 256 KiB,
- * which are cut from chunks of 2 MiB; a chunk is one slab. Which objects of a
- * span are free is a bitmap, and what span a page belongs to is a word in its
- * region's table of owners: all of it in local memory, so that neither malloc
- * nor free touches an external page, and nothing of the program's can be
- * overwritten by a stray store but its own bytes. Each thread has a short
- * stack of free objects of each class; they are filled and emptied by half.
+ * Algorithm: segregated size classes (those of common/heap.c: 16 .. 64 bytes by
+ * 16, then four to each doubling, up to 32 KiB). Objects of one class lie in
+ * spans of 16, 64 or 256 KiB, which are cut from chunks of 2 MiB; a chunk is one
+ * slab. A bitmap for each span says which of its objects are free; the table of
+ * owners of a region (block.c) says which span a page belongs to. Both are in
+ * local memory. So neither malloc() nor free() touches an external page, and a
+ * stray store can overwrite nothing but the program's own bytes. Each thread has
+ * a short stack of free objects of each class (a magazine), which is filled and
+ * emptied by half.
  *
- * Objects of one class lie together, in the order in which they were asked
- * for: what was made together is paged together.
+ * Objects of one class lie together in the order in which they were allocated:
+ * what was allocated together is paged together.
  *
- * A span without objects is told DONTNEED and its pages serve other classes;
- * each class keeps one. A chunk without spans goes back, but for one.
+ * The pages of a span without objects are discarded and can serve another class;
+ * each class keeps one such span. A chunk without spans is freed, except one.
  *
- * Bounds. An object of s bytes takes less than 1.25 s above 64 bytes, at most
- * s + 15 below. Local memory: 168 bytes a span of 16 KiB or more, 1 % at
- * worst; and 12 KiB a thread.
+ * Bounds: an object of s bytes takes less than 1.25 s above 64 bytes, and at most
+ * s + 15 bytes below. Local memory: 168 bytes for each span, so at worst 1 %, and
+ * 12 KiB for each thread.
  *
- * Locks: one a class, held for bookkeeping alone; one for chunks.
+ * Locks: one for each class, held for bookkeeping alone; one for chunks.
  */
 #include "preload/shim.h"
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The broker: a thread that tells children of fork() what was in external
- * memory when they were made. It is begun with the first child that has any.
+ * The broker: a thread of the parent that sends forked children the pages they
+ * ask for. It is started with the first child that needs it.
  *
- * Each child has a connection; its end is the child's end, or its exec. While
- * there is one the parent does not exit: what it holds for the child would be
- * gone. It stays as the broker alone: the program's threads are stopped, its
- * descriptors closed, its signals blocked but SIGTERM, and no destructor of a
- * library runs after ours.
+ * Each child has a connection. The connection ends when the child ends or calls
+ * exec(). While there is a connection the parent does not exit, because the pages
+ * that it holds for the child would be gone. It goes on as the broker alone: the
+ * program's threads are stopped, its descriptors are closed, its signals except
+ * SIGTERM are blocked, and no library's destructor runs after ours.
  *
- * Pages are read by touching them, like anything else in this process: what is
- * away is faulted in. Bounds: 4096 connections; one more gets no answer.
+ * The broker reads a page by touching it, so an absent page is faulted in as for
+ * any other thread. Bounds: 4,096 connections; one more child gets no answer.
  */
 #include "preload/fork.h"
 
@@ -139,15 +139,15 @@ static void drop(unsigned index)
 	snapshots_reader(snapshot, false);
 }
 
-/* A page that is lost ends the program when it touches it; not for a child's
- * sake. */
+/* Touching a lost page raises SIGBUS. If the broker touched it for a child, only
+ * that answer fails, and the program goes on. */
 void broker_lost(void)
 {
 	if (lost)
 		siglongjmp(*lost, 1);
 }
 
-/* Fills the buffer, in order, as far as it goes. */
+/* Copies the pages in order, up to the first that cannot be had. */
 static void fill(const struct connection *c, const struct fork_request *request,
 		 volatile uint32_t *ret_count)
 {
@@ -237,7 +237,8 @@ static void *run(void *unused)
 		if ((polled[0].revents & POLLIN) != 0)
 			shim_raw(SYS_read, wake_fd, (long)&count,
 				 sizeof(count), 0, 0, 0);
-		/* From the last on: one that ends is replaced by the last. */
+		/* From the last to the first, because drop() moves the last
+		 * connection to the place of the one that ended. */
 		for (unsigned i = n; i > 0; i--)
 			if (polled[i].revents != 0 && !serve(i - 1))
 				drop(i - 1);
@@ -315,11 +316,11 @@ void broker_linger(bool flushes, int status)
 	block_signals();
 	thread_stop_others();
 	if (flushes)
-		fcloseall(); /* as exit() does: whoever has a lock is stopped */
+		fcloseall(); /* as exit() does, but no other thread runs */
 	descriptor_close_others();
 	while (atomic_load(&connection_count) > 0)
 		nanosleep(&nap, NULL);
-	/* What destructors would wait for is stopped. */
+	/* Destructors do not run: threads that they may wait for are stopped. */
 	lingered = true;
 	lingered_status = status >= 0 ? status : exit_status;
 }

@@ -2,19 +2,22 @@
 /*
  * External memory in a child of fork(), as it was when the child was made.
  *
- * libfabric cannot be used in a forked child, and so the library cannot. The
- * child watches the ranges with a userfaultfd of its own: what was present at
- * the fork it has by the kernel's copy on write; the rest it asks its parent's
- * broker for, in windows that double while it goes on in one direction. Pages
- * that came so and were not written to are its cache: the oldest go when they
- * are too many, and can be asked for again. What it writes stays local, and is
- * bounded: as --overflow says, more than that is counted or is the end of it.
+ * libfabric cannot be used in a forked child, so the library cannot either. The
+ * child registers the ranges with a userfaultfd of its own. Pages that were
+ * present at the fork it has by the kernel's copy on write. The others it asks the
+ * parent's broker for, in windows that double while it touches pages in order.
+ * Fetched pages that it has not written to are a cache: if there are too many, the
+ * oldest are dropped, and can be fetched again. Pages that it writes stay in local
+ * memory. Their number is bounded; beyond it --overflow decides whether the child
+ * goes on (and the page is counted) or ends.
  *
- *	page:	nothing (as the kernel has it, or absent) -> FETCHED -> WRITTEN
- *		any -> EMPTIED (told DONTNEED: reads as zero) -> WRITTEN
+ * State of a page:
+ * 	NOTHING: as the kernel has it (inherited, or absent)
+ * 	NOTHING -> FETCHED (protected against writes) -> WRITTEN
+ * 	any -> EMPTIED (MADV_DONTNEED: it reads as zero) -> WRITTEN
  *
- * One lock, held while a fault is served. A child's child begins with what is
- * present here and asks the same broker for the same snapshot.
+ * One lock is held while a fault is served. A child of this child inherits what is
+ * present here, and asks the same broker for the same snapshot.
  */
 #include "preload/fork.h"
 
@@ -30,7 +33,8 @@
 #endif
 
 #define WRITTEN_MIN (UINT64_C(64) << 20)
-/* Beyond it, so much at a time, while the machine has that much to spare. */
+/* The limit of written pages rises by WRITTEN_STEP as long as the machine has
+ * ROOM_MIN to spare. */
 #define WRITTEN_STEP (UINT64_C(16) << 20)
 #define ROOM_MIN (UINT64_C(128) << 20)
 
@@ -97,8 +101,8 @@ static bool watch(const struct child_region *r)
 			0) == 0;
 }
 
-/* No page may read as a zero that nobody wrote: without anybody to ask, a
- * touch is a segmentation fault. */
+/* Without a broker nobody has the pages: a touch must be a segmentation fault,
+ * since zeros would be wrong data. */
 void child_absent(void)
 {
 	uintptr_t base;
@@ -135,7 +139,8 @@ static bool open_connection(int fd)
 	return r == 0;
 }
 
-/* The buffer is made at the first fault: most children exec before. */
+/* The buffer is allocated at the first fault: most children call exec() before
+ * they have one. */
 static bool ready(void)
 {
 	return buffer || open_connection(connection);
@@ -242,8 +247,9 @@ void child_again(int fd)
 		child_absent();
 		return;
 	}
-	/* Pages are no longer protected: what had been fetched and could still
-	 * be let go would be written to unseen. It is asked for again. */
+	/* The new userfaultfd protects nothing: a write to a fetched page would
+	 * not be noticed, and the page might be dropped with it. So fetched
+	 * pages are dropped now; they can be fetched again. */
 	while (ring_used > 0) {
 		let_go(ring[ring_first]);
 		ring_first = (ring_first + 1) % ring_size;
@@ -328,7 +334,8 @@ static uint64_t number_after(const char *text, const char *name)
 	return p ? strtoull(p + strlen(name), NULL, 10) : 0;
 }
 
-/* What a cgroup may still take, with the files' pages that it would drop. */
+/* Bytes that a cgroup may still use. Inactive pages of files count as free,
+ * since the kernel drops them under pressure. */
 static uint64_t cgroup_room(const char *folder)
 {
 	char path[600], text[2048];
@@ -420,8 +427,8 @@ static void ring_add(unsigned region, uint64_t page)
 	ring_used++;
 }
 
-/* Answers are waited for without limit: the parent may have to wait for its
- * appliance, and its end is the end of the connection. */
+/* Waits for the answer without a limit: the parent may be waiting for its
+ * appliance, and if it ends, the connection ends. */
 static int ask(unsigned region, uint64_t page, uint32_t count)
 {
 	struct fork_request request = { .kind = FORK_PAGES, .region = region,
@@ -451,7 +458,7 @@ static bool fetch(struct child_region *r, uint64_t page, bool write)
 							    : FORK_WINDOW;
 	else
 		stream_window = 1;
-	/* With pages pinned nothing may go, so nothing more is fetched. */
+	/* While pages are pinned none may be dropped, so none is prefetched. */
 	while (want < stream_window && page + want < r->pages &&
 	       r->state[page + want] == NOTHING && atomic_load(&pins) == 0)
 		want++;
@@ -477,8 +484,9 @@ static bool fetch(struct child_region *r, uint64_t page, bool write)
 			       buffer + i * SHIM_PAGE, !mine);
 		if (done == FAILED)
 			return false;
-		/* What was inherited is the child's for good: its parent may
-		 * have changed its own since, unseen. */
+		/* An inherited page is never replaced: the parent's page may
+		 * have changed since the fork without being saved, because it
+		 * was writable already. */
 		if (done == WAS_HERE)
 			continue;
 		r->state[page + i] = mine ? WRITTEN : FETCHED;
@@ -495,7 +503,7 @@ static bool serve(struct child_region *r, uint64_t page, bool write)
 
 	switch ((enum page_state)r->state[page]) {
 	case FETCHED:
-		/* Here and protected; or another thread was faster. */
+		/* Present and protected; or another thread has fetched it. */
 		if (!write)
 			return true;
 		if (!count_written() || !unprotect(at))

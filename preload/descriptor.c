@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The library's descriptors, out of the program's way.
+ * The library's file descriptors, moved out of the program's way.
  *
- * Programs count on their numbers: a shell script opens 3 and 4 by name, and
- * a daemon closes all it does not know. If that met the descriptor that faults
- * come by, absent pages would read as zeros. So what the library opens (it is
- * known by its being at work on this thread, or by the thread's being its own)
- * is moved to the end of the numbers that are allowed; close() of one says
- * EBADF, as if it were not there, and dup2() onto one EBUSY. In a child of
- * fork() they are closed at once, so that an appliance hears of its client's
- * end whatever the child does.
+ * Programs rely on descriptor numbers: a shell script opens 3 and 4 by name, and a
+ * daemon closes all that it does not know. If a program closed the descriptor by
+ * which faults are served, absent pages would read as zeros. So each descriptor
+ * that the library opens is moved to the highest numbers that are allowed. (A call
+ * is the library's if the library is at work on the thread, or the thread is the
+ * library's own.) close() of such a descriptor fails with EBADF, as if it were not
+ * open, and dup2() onto it with EBUSY. In a child of fork() they are closed at
+ * once, so that an appliance notices the end of its client whatever the child does.
  *
- * What is not asked by libc's functions the filter answers (trap.c), by number
- * alone: a number at that end that is the program's is closed by these
- * functions, with the one instruction that the filter lets through.
+ * close() made without libc is rejected by the seccomp filter (trap.c) for every
+ * descriptor in our range of numbers, whoever owns it. If the program owns one
+ * there, our close() closes it through shim_raw(), which the filter allows.
  */
 #include "preload/shim.h"
 
@@ -54,11 +54,12 @@ static void set_mine(int fd, bool it_is)
 		atomic_fetch_and(&mine[fd / 64], ~bit);
 }
 
-/* Numbers by preference: the last that this process could be allowed, so that
- * what is refused to all (trap.c) is what hardly anybody uses; not too high,
- * since the kernel's table, which fork() copies, reaches to the highest. A
- * program's filter still applies to what it turns into or starts: each has
- * others, as with its addresses (map.c). */
+/* Our range of numbers: the highest that this process may ever be allowed,
+ * since the filter (trap.c) rejects close() there and programs rarely use them;
+ * but with a limit, because the kernel's table, which fork() copies, is as long
+ * as the highest number. A program's filter still applies after exec() and in
+ * its children, so each program of such a chain has a range of its own, as with
+ * addresses (map.c). */
 static unsigned first_number, last_number;
 
 static void choose_numbers(void)
@@ -93,7 +94,7 @@ static bool is_preferred(int fd)
 	       (unsigned)fd <= last_number;
 }
 
-/* As far up as it goes: beyond what the program may open now, if need be. */
+/* To the highest free number, if need be above the program's own soft limit. */
 static int move_up(int fd, int command)
 {
 	struct rlimit now, raised;
@@ -294,8 +295,8 @@ SHIM_EXPORT int ioctl(int fd, unsigned long request, ...)
 	return request == USERFAULTFD_IOC_NEW ? keep_if_inside(r) : r;
 }
 
-/* The one function through which a program, too, can give the kernel external
- * memory in a register that no wrapper sees; the filter does. */
+/* A program can give the kernel any address through this function. No wrapper
+ * looks at that; the filter does. */
 SHIM_EXPORT long syscall(long number, ...)
 {
 	va_list arguments;
@@ -365,7 +366,7 @@ SHIM_EXPORT int dup2(int fd, int to)
 	return dup3(fd, to, 0);
 }
 
-/* In runs between what is ours. */
+/* Closes the ranges between ours. */
 SHIM_EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
 	unsigned from = first;
@@ -396,8 +397,8 @@ SHIM_EXPORT void closefrom(int first)
 		close((int)fd);
 }
 
-/* What libc does for a child of posix_spawn() is not done by these functions,
- * and that child has nobody to ask. So what is open now is named. */
+/* In a child of posix_spawn() libc closes descriptors by itself, without these
+ * functions. So "close from N on" is replaced by the numbers that are open now. */
 SHIM_EXPORT int
 posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions,
 					 int first)

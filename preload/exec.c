@@ -2,15 +2,15 @@
 /*
  * Which programs run with the shim, beyond the first.
  *
- * LD_PRELOAD and EXTMEM_RUN_* are taken out of the environment at start, so
- * children run plain, however they are made. When the process itself execs,
- * as env, nice, nohup, a `#!/usr/bin/env` line and `sh -c` do, it is still
- * the program that the user meant: then they are put back. With
- * --children=same they stay, and every child opens a client of its own; the
- * statistics are the first process's alone.
+ * At the start LD_PRELOAD and EXTMEM_RUN_* are taken out of the environment, so
+ * that children run plain, however they are started. If this very process calls
+ * exec(), as env, nice, nohup, a `#!/usr/bin/env` line and `sh -c` do, the new
+ * program is still the one that the user meant: then the variables are put back.
+ * With --children=same they stay, and every child opens a client of its own; then
+ * the statistics are those of the first process alone.
  *
- * The names, arguments and environment of what is started may lie in external
- * memory: the kernel is given local copies.
+ * The name, arguments and environment of a new program may lie in external memory:
+ * the kernel is given local copies.
  */
 #include "preload/shim.h"
 
@@ -21,8 +21,8 @@
 
 static char *kept[KEPT_MAX]; /* "NAME=value" */
 static unsigned kept_count;
-/* For what we turn into, whatever environment it is given: it has this
- * program's filter, and needs other addresses. */
+/* In the environment of every program that this process executes: the filter of
+ * this program stays in force, so the next one needs other addresses. */
 static char nesting[] = RUN_ENV_NESTING "=00";
 
 static bool is_ours(const char *variable)
@@ -30,8 +30,8 @@ static bool is_ours(const char *variable)
 	return strncmp(variable, RUN_ENV_PREFIX, strlen(RUN_ENV_PREFIX)) == 0;
 }
 
-/* bash has a getenv and an unsetenv of its own, which do not work before its
- * main(): so the environment is read and changed by hand. */
+/* bash defines getenv() and unsetenv() itself, and they do not work before its
+ * main(). So the environment is read and changed here. */
 const char *exec_variable(const char *name)
 {
 	size_t n = strlen(name);
@@ -42,7 +42,7 @@ const char *exec_variable(const char *name)
 	return NULL;
 }
 
-/* The original may be written over by programs that set their title. */
+/* Programs that set their title overwrite the original. */
 static char *copy_of(const char *text)
 {
 	size_t size = strlen(text) + 1;
@@ -113,8 +113,8 @@ struct pack {
 	char *const *argv, *const *environment;
 };
 
-/* A child of vfork() shares this, and leaves its pack behind as it execs: the
- * next one frees it. */
+/* A child of vfork() shares our memory. When its exec() succeeds nobody frees its
+ * pack; the next call on this thread does. */
 static _Thread_local struct {
 	char *memory;
 	size_t size;
@@ -389,9 +389,9 @@ SHIM_EXPORT int execle(const char *path, const char *first, ...)
 
 /* --- spawn -------------------------------------------------------------------------- */
 
-/* The child that libc makes here has all signals blocked, so that it could not
- * be served: whatever it or the kernel looks at is local. What is behind the
- * actions libc has allocated itself. */
+/* In the child that libc makes here all signals are blocked, so no fault could be
+ * served: everything that it or the kernel reads must be local. The memory behind
+ * the file actions is libc's own, and so it is local. */
 static int spawn(int (*call)(pid_t *, const char *,
 			     const posix_spawn_file_actions_t *,
 			     const posix_spawnattr_t *, char *const[],

@@ -1,26 +1,25 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The program's signal handlers: when they run, and what is so meanwhile.
+ * The program's signal handlers: when they run, and jumps out of them.
  *
- * The kernel knows one handler for all signals but SIGBUS and SIGSYS
- * (signal.c): on_signal(), which calls the program's. Two things need it.
+ * The kernel is given one handler for all signals except SIGBUS and SIGSYS
+ * (signal.c): on_signal(), which calls the program's. There are two reasons.
  *
- * A signal that comes while the library is at work on this thread waits until
- * it is done: the program's handler would meet locks that are held, and its
- * own calls would be taken for the library's. So the signal is kept, all others
- * are blocked where the thread was interrupted, and the signal is sent again
- * when the library has returned. What the thread has done itself (SIGSEGV and
- * the like) cannot wait.
+ * A signal that arrives while the library works on this thread must wait: the
+ * program's handler could block on a lock that is held, and its own calls would be
+ * taken for the library's. So on_signal() notes the signal and blocks all others in
+ * the interrupted context; when the library returns, the signal is sent again.
+ * Signals that the thread has raised itself (SIGSEGV and the like) cannot wait.
  *
- * A handler runs as the program, whatever was interrupted: a call that was
- * being served, too. What that had pinned is noted here, and which handler
- * interrupted it; a jump out of a handler (siglongjmp(3), setcontext(3)) leaves
- * such calls for good, so it is looked at where it goes, and what they had is
- * let go. The address of the stack says that: a jump stays in a handler if it
- * goes to a frame between here and the handler's.
+ * A handler runs as part of the program whatever it interrupts, even a call that
+ * the shim is serving. Buffers that such a call has pinned are noted here with the
+ * nesting depth of handlers at that time. A jump out of a handler (siglongjmp(3),
+ * setcontext(3)) abandons the calls it interrupted, so their pins are released. The
+ * stack address says which: a jump stays inside a handler if its target frame lies
+ * between the present frame and the handler's.
  *
- * Bounds: the first 64 pins of a thread are noted; pins beyond, of a call with
- * more buffers that is left by a jump, stay.
+ * Bounds: the first 64 pins of a thread are noted. Further pins, of a call with
+ * more buffers that is left by a jump, are never released.
  */
 #include "preload/shim.h"
 
@@ -236,7 +235,7 @@ static void left_for(uintptr_t target)
 	here.frame = f;
 	shim_inside = 0;
 	trap_inside = false;
-	thread_carrier_left(here.level);
+	thread_bounce_left(here.level);
 	release_from(here.level);
 	handler_resume();
 }

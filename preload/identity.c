@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the threads of external memory stand in the way of.
+ * Changes of user, group and namespace that the library's threads prevent.
  *
- * A process's user and group are each thread's own for the kernel; libc changes
- * them in all threads, and ends the process if one of them fails where another
- * did not. What a thread may is its own too: one that has kept its capabilities
- * (PR_SET_KEEPCAPS, securebits) over a change may make the next, and the
- * library's, which have not, may not. So they are looked at before, and the
- * call is refused. A user namespace can be begun by a process of one thread
- * alone; that the kernel refuses, and here it is said why.
+ * For the kernel each thread has a user and a group of its own. libc changes them
+ * in all threads, and ends the process if that fails in one thread after it
+ * succeeded in another. Capabilities belong to each thread, too: if the program's
+ * thread has kept them over a change (PR_SET_KEEPCAPS, securebits), it may make the
+ * next change, but the library's threads may not. So their capabilities are
+ * compared before the call, and the call is refused if they would fail. A user
+ * namespace can be entered only by a process with one thread: the kernel refuses
+ * that, and here a message says why.
  */
 #include "preload/shim.h"
 

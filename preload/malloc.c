@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The malloc family: from the threshold on external, below it the next
- * malloc's; and so is what libc asks for itself, unless it is large.
+ * The malloc family: allocations of at least --threshold bytes are external, the
+ * others are the next malloc's. libc's own allocations are local unless they are
+ * large (whose.c).
  *
- * What block or object an address belongs to is looked up in local memory;
- * free() touches no external page. Blocks are zero when they are given out, so
- * calloc() has nothing to do there. realloc() that grows a block takes half as
- * much again, since it may have to move what is there; that costs external
- * addresses and no memory at all.
+ * Which block or object an address belongs to is looked up in local memory, so
+ * free() touches no external page. Blocks are zero when they are allocated, so
+ * calloc() clears nothing. realloc() of a growing block allocates half as much
+ * again, to move less often; unused pages cost addresses and no memory.
  *
- * The bootstrap arena serves what dlsym() asks for while the next malloc is
- * being looked up. It is never given back: free() ignores its addresses.
+ * While the next malloc is being looked up, dlsym() itself allocates. These few
+ * allocations come from a static buffer, and free() ignores its addresses.
  */
 #include <malloc.h>
 

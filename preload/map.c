@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mmap and its relatives, for private anonymous memory from the threshold on.
+ * mmap(2) and its relatives, for private anonymous memory from the threshold on.
  *
- * External: readable and writable, placed anywhere. Local, as before: what is
- * executable, not (yet) accessible, a stack, in huge pages, locked or at a
- * fixed place. A mapping without reserve that is too large for the external
- * memory stays local too, because it is a plan and not a need; it is counted.
+ * External: readable and writable memory at any address. Local, as without us:
+ * executable or (yet) inaccessible memory, stacks, huge pages, locked memory, and
+ * memory at a fixed address. A MAP_NORESERVE mapping that is too large for external
+ * memory stays local, too, since programs reserve far more than they use; it is
+ * counted.
  *
- * What external memory cannot do is refused, with errno and a line on stderr:
- * taking rights away (mprotect), and being replaced (MAP_FIXED) or moved to a
- * fixed place. Nothing of this may reach the kernel: it would take pages away
- * behind the library's back. A page that was unmapped reads as zero rather
- * than being a segmentation fault, until its whole mapping has gone.
+ * External memory cannot be protected (mprotect), replaced (MAP_FIXED) or moved to
+ * a fixed address. Such calls fail with errno and a line on stderr. They must not
+ * reach the kernel, which would take pages away without the library's knowledge.
+ * An unmapped page reads as zero, and is no segmentation fault, until its whole
+ * mapping is unmapped.
  */
 #include "preload/shim.h"
 
@@ -63,7 +64,8 @@ static void *reserve_arena(size_t size, int flags)
 	return p;
 }
 
-/* What is refused, and how often it was: a program may try again and again. */
+/* A refusal is counted: a program may try again and again, and a message is
+ * printed the first time, then at 10, 100, 1000, ... */
 struct refusal {
 	int error;
 	const char *words;
@@ -149,10 +151,10 @@ static bool is_within_region(const void *address, size_t size)
 
 /* --- the kernel's calls -------------------------------------------------------- */
 
-/* Where the filter (trap.c) would stop libc's own instruction. Whoever has
- * come this far means the call itself; inside the library, where signals are
- * blocked, there would be nobody to serve it. Upper halves are compared
- * there. */
+/* Whether the filter (trap.c) would trap this call if libc made it. Here the call
+ * itself is wanted; and inside the library, where signals are blocked, a trap
+ * would end the process. The filter compares only the upper halves of addresses,
+ * hence the slack. */
 static bool is_watched(const void *address, size_t size)
 {
 	const uintptr_t slack = UINT64_C(2) << 32;
@@ -466,8 +468,8 @@ SHIM_EXPORT int pkey_mprotect(void *address, size_t size, int rights, int key)
 	return -1;
 }
 
-/* Locked, a page cannot be let go of: with MCL_FUTURE not even one that comes
- * later. */
+/* A locked page cannot be evicted; with MCL_FUTURE that is true of later pages,
+ * too. */
 SHIM_EXPORT int mlock(const void *address, size_t size)
 {
 	if (map_touches(address, size) && !SHIM_BYPASSED()) {

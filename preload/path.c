@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * System calls that take names and small structs: where one lies in external
- * memory, the kernel is given a local copy, and the result is copied back.
- * Those that programs make with memory carved from large blocks; the others
- * see EFAULT there (extmem(1), LIMITS).
+ * libc functions whose system calls take names and small structs, for the case that
+ * calls are not trapped: an external name or struct is replaced by a local copy, and
+ * a result is copied back. These are the functions that programs call with memory
+ * from large blocks; other functions fail with EFAULT there (extmem(1), LIMITS).
  */
 #include "preload/shim.h"
 

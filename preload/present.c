@@ -2,19 +2,19 @@
 /*
  * System calls that read or write the program's memory.
  *
- * With faults served inline the kernel cannot touch an absent page: the call
- * would fail with EFAULT. So a buffer in external memory is pinned first, in
- * pieces of at most PIECE_MAX, and the call made for each piece. What is
- * little is carried in a local buffer, and so is a piece that cannot be
- * pinned (half of the local memory is, by other threads).
+ * With faults served inline the kernel cannot touch an absent page: the call would
+ * fail with EFAULT. So an external buffer is pinned first, in pieces of at most
+ * PIECE_MAX, and the call is made for each piece. Small buffers go through the
+ * thread's bounce buffer instead, and so does a piece that cannot be pinned because
+ * other threads have pinned half of the local memory.
  *
- * What the program sees is one call: a regular file is read, and anything
- * written, until the count is reached or a call comes back short; from a
- * pipe, a terminal or a stream socket one piece is read, which may be short,
- * as ever. Datagrams must go whole: when one cannot be pinned at once it is
- * carried in a local copy. So must what is peeked at, and what the kernel keeps
- * after the call (MSG_ZEROCOPY). What is written to a file in several pieces is
- * not mixed with what other threads of this process write there.
+ * The program sees one call. Reads of a regular file, and all writes, go on until
+ * the count is reached or a call comes back short. Of a pipe, a terminal or a
+ * stream socket one piece is read, which may be short, as it may be without us.
+ * Datagrams go as a whole: one that cannot be pinned at once is copied to local
+ * memory. So are buffers of MSG_PEEK, and buffers that the kernel keeps after the
+ * call (MSG_ZEROCOPY). If a write to a file takes several pieces, writes of other
+ * threads of this process to that file wait.
  */
 #include "preload/shim.h"
 
@@ -191,7 +191,7 @@ static ssize_t call_pinned(const struct call *c, void *p, size_t size,
 	return r;
 }
 
-static ssize_t call_carried(const struct call *c, char *p, size_t size,
+static ssize_t call_bounced(const struct call *c, char *p, size_t size,
 			    size_t done, char *local)
 {
 	ssize_t r;
@@ -219,7 +219,7 @@ static ssize_t call_piece(const struct call *c, char *p, size_t size,
 	}
 	n = size < BOUNCE_SIZE ? size : BOUNCE_SIZE;
 	*ret_tried = n;
-	return call_carried(c, p, n, done, bounce);
+	return call_bounced(c, p, n, done, bounce);
 }
 
 /* Message boundaries count: all at once or not at all. */
@@ -235,15 +235,15 @@ static ssize_t call_whole(const struct call *c, char *p, size_t size)
 		present_end(p, n);
 	local = local_take(size);
 	if (local) {
-		r = call_carried(c, p, size, 0, local);
+		r = call_bounced(c, p, size, 0, local);
 		local_give(local, size);
 	}
 	return r;
 }
 
-/* The kernel refers to the pages after the call, and says on the socket's error
- * queue when it has done with them. So each call has pages of its own, given
- * up at once: the kernel still has them, and nobody can write there. */
+/* MSG_ZEROCOPY: the kernel keeps the pages after the call, and reports on the
+ * socket's error queue when it is done. So each call has new pages, which are
+ * unmapped at once: the kernel still holds them, and nobody can write to them. */
 struct lent {
 	void *local;
 	size_t size;
@@ -267,7 +267,7 @@ static ssize_t call_lent(const struct call *c, char *p, size_t size)
 	if (!lent.local)
 		return -1;
 	pthread_cleanup_push(lent_give, &lent);
-	r = call_carried(c, p, lent.size, 0, lent.local);
+	r = call_bounced(c, p, lent.size, 0, lent.local);
 	pthread_cleanup_pop(1);
 	return r;
 }
@@ -355,18 +355,18 @@ bool present_is_regular(int fd)
 	return regular;
 }
 
-/* Up to CARRY_MAX a copy costs less than pinning, and is one call whatever
- * the descriptor is. Each thread has one buffer for that; a signal handler
- * that comes in between finds it taken. */
-static bool carry(const struct call *c, char *p, size_t size, ssize_t *ret)
+/* Up to BOUNCE_MAX bytes a copy costs less than pinning, and it is one call
+ * whatever the descriptor is. A signal handler that interrupts finds the thread's
+ * bounce buffer in use. */
+static bool call_small(const struct call *c, char *p, size_t size, ssize_t *ret)
 {
-	struct carrier carrier;
-	char *local = size <= CARRY_MAX ? thread_carrier_take(&carrier) : NULL;
+	struct bounce bounce;
+	char *local = size <= BOUNCE_MAX ? thread_bounce_take(&bounce) : NULL;
 
 	if (!local)
 		return false;
-	pthread_cleanup_push(thread_carrier_give, &carrier);
-	*ret = call_carried(c, p, size, 0, local);
+	pthread_cleanup_push(thread_bounce_give, &bounce);
+	*ret = call_bounced(c, p, size, 0, local);
 	pthread_cleanup_pop(1);
 	return true;
 }
@@ -394,7 +394,7 @@ static ssize_t call_pieces(const struct call *c, char *p, size_t size)
  * other processes; else nobody of this one comes in between. */
 static ssize_t call_alone(const struct call *c, char *p, size_t size)
 {
-	size_t n = size > CARRY_MAX ? present_begin(p, size, false) : 0;
+	size_t n = size > BOUNCE_MAX ? present_begin(p, size, false) : 0;
 
 	if (n == size)
 		return call_pinned(c, p, size, 0);
@@ -414,14 +414,14 @@ static ssize_t call_all(const struct call *c, const void *memory, size_t size)
 
 	if (c->kind == CALL_SENDTO && (c->flags & MSG_ZEROCOPY) != 0)
 		return call_lent(c, p, size);
-	if (file && (size > CARRY_MAX || present_alone_needed()) &&
+	if (file && (size > BOUNCE_MAX || present_alone_needed()) &&
 	    present_alone_begin(c->fd, &alone)) {
 		pthread_cleanup_push(present_alone_end, &alone);
 		r = call_alone(c, p, size);
 		pthread_cleanup_pop(1);
 		return r;
 	}
-	if (carry(c, p, size, &r))
+	if (call_small(c, p, size, &r))
 		return r;
 	/* What is peeked at is there again, piece by piece. */
 	if ((socket && (c->flags & MSG_PEEK) != 0) ||

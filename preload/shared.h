@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the shim and `extmem run` say to each other.
+ * What the shim and `extmem run` tell each other.
  *
- * Down, by environment: EXTMEM_RUN_*, listed here. Up, by a memory file that
- * both have mapped: the shim keeps it current several times a second and at
- * the end, so that it is there even when the program is killed. The version
- * is the product's own: both ends are always from one build.
+ * Down, in the environment: EXTMEM_RUN_*, listed here. Up, in a memory file that
+ * both have mapped: the shim updates it several times a second and at the end, so
+ * that the figures are there even if the program is killed. Both ends are always
+ * from one build.
  *
- * That file is RUN_FOLDER/RUN_FILE_PREFIX UID.PID, so that `extmem top` finds
- * all of them; whoever keeps it has a lock on it (flock(2)), so that one that
- * was left behind is known by having none. A client that nobody made a file for
- * (--children=same) makes one itself.
+ * The file is RUN_FOLDER/RUN_FILE_PREFIX UID.PID, where `extmem top` finds it. The
+ * process that maintains it holds a lock on it (flock(2)); a file without a lock
+ * was left behind. A client that was given no file (--children=same) makes its own.
  *
- * Floor: none of core's; interfaces stand on extmem.h alone.
+ * Floor: none of core's; preload and cli stand on extmem.h.
  */
 #ifndef EXTMEM_RUN_SHARED_H
 #define EXTMEM_RUN_SHARED_H

@@ -1,24 +1,23 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The shim's start and end: finds the real functions, opens the client,
- * keeps the statistics current, and says what became of a fork.
+ * The shim's start and end: finds the real functions, opens the client, and starts
+ * everything else in order.
  *
  * The real functions are looked up all at once by dlsym(RTLD_NEXT), which may
  * itself allocate: until they are known, allocations come from a small static
- * arena (malloc.c). The client is opened by a constructor, so that an
- * appliance that cannot be reached is said before the program begins, with
- * exit status 127; whatever allocates before that is local.
+ * buffer (malloc.c). The client is opened by a constructor. So if an appliance
+ * cannot be reached the message comes before the program begins, with exit status
+ * 125; all that was allocated before is local.
  *
- * What stays local: anything below the threshold, what libc and the loader ask
- * for themselves, everything on the library's own threads (those made while a
- * thread is inside the library), and what the library asks for while it works
- * on a thread of the program; so a fault that is served there cannot lead to
- * another.
+ * Local are: allocations below the threshold, those of libc and the loader
+ * (whose.c), all on the library's own threads (threads that are started while a
+ * thread is inside the library), and those that the library makes on a thread of
+ * the program. So serving a fault cannot cause another fault.
  *
- * Children. By default LD_PRELOAD and our variables leave the environment at
- * once, so that children run plain; what this very process turns itself into
- * by exec (env, nice, a script's interpreter, sh -c) has them back: exec.c.
- * What a child of fork() has of external memory: fork.h.
+ * Children: by default LD_PRELOAD and our variables are removed from the
+ * environment at once, so that children run plain. A program that this very process
+ * executes (env, nice, a script's interpreter, sh -c) gets them back: exec.c. What a
+ * child of fork() has of external memory: fork.h.
  */
 #include "preload/fork.h"
 

@@ -265,8 +265,8 @@ static inline const struct shim_reals *shim_real(void)
 	return &shim_reals;
 }
 
-/* Around what the library does for us on a thread of the program: it is not
- * to be cancelled in the middle of that, and what it allocates is local. */
+/* Around each call of the library on a thread of the program: the thread cannot
+ * be cancelled in between, and what the library allocates is local. */
 struct shim_section {
 	int cancel;
 };
@@ -289,21 +289,21 @@ _Noreturn void shim_refuse(const char *words);
 	 !shim_inside &&                                                      \
 	 whose_external(__builtin_return_address(0), size))
 
-/* The library itself works on external memory: not ours to look at. Only
- * asked once external memory is known to be involved. */
+/* The library itself makes the call: it is passed on as it is. Asked only when
+ * external memory is known to be involved. */
 #define SHIM_BYPASSED()                                                       \
 	(shim_inside ||                                                       \
 	 !atomic_load_explicit(&shim_ready, memory_order_relaxed))
 
 /* --- whose.c --------------------------------------------------------------- */
 
-/* True when `address`, a return address, lies in the library or in what it
- * stands on: its memory is local. */
+/* True when `address`, a return address, lies in the library or in a library that
+ * it uses: their memory is local. */
 bool whose_library(const void *address);
 
-/* What libc itself allocates (a stream and its buffer, a directory's entries)
- * is local, unless it is as large as this; what the loader does is in any
- * case: it includes the threads' own variables. */
+/* libc's own allocations (a stream and its buffer, a directory's entries) are
+ * local unless they have this size. The loader's are always local: threads' own
+ * variables are among them. */
 #define WHOSE_LIBC_SIZE ((size_t)2 << 20)
 struct whose_span {
 	uintptr_t first, last;
@@ -319,12 +319,12 @@ static inline bool whose_external(const void *caller, size_t size)
 	return a - whose_loader.first >= whose_loader.last - whose_loader.first;
 }
 
-/* Reads where libraries lie; again when more have been loaded. */
+/* Learns where libraries lie; to be called again when more have been loaded. */
 void whose_learn(void);
 
 /* --- figures.c ------------------------------------------------------------- */
 
-/* shim_shared is a file that others read, if there is to be one. */
+/* Maps the file that others read; without one shim_shared is private memory. */
 void figures_open(void);
 void figures_refresh(void);
 void figures_start(void); /* a thread that refreshes them */
@@ -347,7 +347,8 @@ uint64_t fork_free(unsigned region, uint64_t page, uint64_t count,
 		   bool *ret_kept);
 /* True: this system call, by number, was a fork, and has been made here. */
 bool fork_call(long number, const long arguments[6], long *ret);
-/* Before a fault is served: waits while too much of the past is in memory. */
+/* Before a fault is served: waits while too many saved pages are in local
+ * memory. */
 void fork_throttle(void);
 
 /* This process is a child that has its parent's external memory. */
@@ -361,14 +362,14 @@ void child_empty(void *address, size_t size);
 
 /* --- descriptor.c ------------------------------------------------------------ */
 
-/* This descriptor is ours: the one it is from now on. */
+/* Moves a descriptor of ours out of the program's way; returns its new number. */
 int descriptor_keep(int fd);
 void descriptor_close(int fd);
-/* All of ours but one; all that are not ours but stderr. */
+/* All of ours except one; all that are not ours except stderr. */
 void descriptor_close_all(int except);
 void descriptor_close_others(void);
-/* The numbers that are ours by preference; false: too few are allowed for any
- * to be. */
+/* The range of numbers that is ours; false: the process may have too few
+ * descriptors for that. */
 bool descriptor_numbers(unsigned *ret_first, unsigned *ret_last);
 
 /* --- block.c -------------------------------------------------------------- */
@@ -407,29 +408,29 @@ static inline size_t block_capacity(const struct block *b)
 {
 	return b->base + b->page_count * SHIM_PAGE - b->start;
 }
-/* Ends the pages of [address, address + size), which are the caller's; the
- * slab goes back when its last page has gone. */
+/* Frees the pages of [address, address + size), which are the caller's; a slab is
+ * freed with its last page. */
 void block_give(void *address, size_t size);
-/* For the whole pages inside; pages partly inside are left alone. */
+/* For the pages that lie inside as a whole. */
 int block_advise(void *address, size_t size, enum extmem_advice);
-/* Copies and lets go of the source as it goes. */
+/* Copies, and discards the source piece by piece. */
 void block_move(void *to, void *from, size_t size);
 /* The index-th region; false: there are fewer. */
 bool block_region(unsigned index, uintptr_t *ret_base, uint64_t *ret_size);
-/* Local memory for tables, zeroed, backed as it is used. NULL: none. */
+/* Local memory for tables: zeroed, and backed by pages as it is used. Or NULL. */
 void *block_reserve(size_t size);
-/* A slab whole, not a block; 0: no room. */
+/* A slab that is no block, for arena.c; 0: no room. */
 uintptr_t block_slab_take(uint64_t size);
 void block_slab_give(uintptr_t base, uint64_t size);
-/* Whose pages these are: a block, a span | BLOCK_SPAN, or 0. */
+/* The owner of pages: the number of a block, of a span | BLOCK_SPAN, or 0. */
 #define BLOCK_SPAN (UINT32_C(1) << 31)
 void block_own(uintptr_t base, uint64_t size, uint32_t owner);
 uint32_t block_owner(const void *address);
-/* Nobody needs what is in these pages. */
+/* Discards the contents of these pages. */
 void block_empty(uintptr_t base, uint64_t size);
-/* How many pages it may grow to. */
+/* The pages that the index-th region can grow to. */
 uint64_t block_region_pages_max(unsigned index);
-/* Contents are kept though nobody here needs them: a child may. */
+/* Contents must not be discarded: a child may ask for them. */
 static inline bool block_keeps_contents(void)
 {
 	return atomic_load_explicit(&fork_readers, memory_order_relaxed) > 0;
@@ -439,19 +440,19 @@ void block_unlock_all(void);
 
 /* --- growth.c -------------------------------------------------------------- */
 
-/* Since it was last asked so, memory was taken: what the appliances have left
- * is to be asked and noted. For the thread of figures. */
+/* True once after each growth: figures.c then asks the appliances what they have
+ * left, and notes it. */
 bool growth_asks_free(void);
 void growth_note_free(uint64_t bytes);
 
 /* --- budget.c -------------------------------------------------------------- */
 
-/* An allocation found no room: counts it, and says so the first few times.
- * True: it is to be served locally. */
+/* Counts an allocation that found no room, and prints a message the first few
+ * times. True: it is to be served locally. */
 bool budget_overflow(size_t size);
 /* True when so much more would be more than --limit. */
 bool budget_limited(uint64_t size);
-/* More, or less, is external now; so many allocations were made of it. */
+/* Adds to the external bytes in use (negative: freed); counts allocations. */
 void budget_live(int64_t size);
 void budget_count(uint64_t count, uint64_t size);
 /* When the client is open. */
@@ -469,7 +470,7 @@ void *arena_take(size_t size, size_t alignment);
 /* `owner` is what block_owner() says of it. */
 void arena_give(void *p, uint32_t owner);
 size_t arena_size(const char *call, const void *p, uint32_t owner);
-/* The thread gives back what it has for itself. */
+/* The thread returns the free objects that it has for itself. */
 void arena_thread_end(void);
 /* Around fork(). */
 void arena_lock(void);
@@ -492,7 +493,7 @@ bool map_touches(const void *address, size_t size);
 extern bool trap_installed;
 /* This thread is in a trapped call. */
 extern _Thread_local bool trap_inside __attribute__((tls_model("initial-exec")));
-/* A system call that is never trapped: a result, or -errno. */
+/* Makes a system call that the filter lets pass: a result, or -errno. */
 long shim_raw(long number, long a, long b, long c, long d, long e, long f);
 /* 0, or -errno: then the wrappers are all there is. */
 int trap_start(void);
@@ -502,9 +503,8 @@ void trap_serve(siginfo_t *, void *context);
 
 /* As shim_raw(), with arguments that may be external. */
 long call_serve(long number, const long arguments[6]);
-/* What of a call is looked at before it is made, by the filter and by
- * syscall(2)'s wrapper. Less than CALL_SETS: those arguments, a bit each, are
- * addresses; any of them may be external. */
+/* What the filter and the wrapper of syscall(2) look at before a call. Below
+ * CALL_SETS: a bit for each argument that is an address, and may be external. */
 enum {
 	CALL_SETS = 64,
 	CALL_NOSYS = CALL_SETS, /* ENOSYS, whatever it is given */
@@ -514,72 +514,75 @@ enum {
 	CALL_CLOSE_RANGE,  /* arguments 0 to 1 */
 	CALL_CHECKS,
 };
-/* Of numbers below call_count(). `kernel`: the kernel may touch absent pages,
- * only calls that would take something away are looked at. */
+/* For numbers below call_count(). `kernel`: the kernel may touch absent pages, so
+ * only calls that would take pages or descriptors away are looked at. */
 unsigned call_check(unsigned number, bool kernel);
 unsigned call_count(void);
-/* syscall(2), which sees what the filter does not: lists of buffers on a stack.
- * False: the call is none of ours; else its result, or -errno. */
+/* For syscall(2), which unlike the filter can look at lists of buffers on a
+ * stack. False: the call needs no help; else its result, or -errno. */
 bool call_made(long number, const long arguments[6], long *ret);
 
 /* --- thread.c ---------------------------------------------------------------- */
 
-#define CARRY_MAX ((size_t)64 << 10)
+#define BOUNCE_MAX ((size_t)64 << 10)
 
-struct carrier {
+struct bounce {
 	bool mine;
 };
 
 void thread_start(void);
-/* On a thread of the program's, before it touches external memory. */
+/* On a thread of the program, before it touches external memory. */
 void thread_begin(void);
-/* The thread's buffer of CARRY_MAX bytes; NULL: it is in use. */
-char *thread_carrier_take(struct carrier *ret);
-void thread_carrier_give(void *carrier);
-/* Whoever took it in so many handlers, or more, never gives it back. */
-void thread_carrier_left(unsigned level);
-/* A thread that libc began by itself: of the program from now on. */
+/* The thread's bounce buffer, BOUNCE_MAX bytes; NULL: it is in use. */
+char *thread_bounce_take(struct bounce *ret);
+void thread_bounce_give(void *bounce);
+/* After a longjmp() out of signal handlers: releases the bounce buffer if it was
+ * taken at a nesting depth of handlers >= level. */
+void thread_bounce_left(unsigned level);
+/* A thread that libc has started by itself is the program's from now on. */
 void thread_open(void);
-/* This thread is the library's, or is no longer; before it is begun, one more
+/* This thread is the library's, or is no longer. Before one is started: one more
  * is coming. */
 void thread_ours(bool is);
 void thread_ours_coming(int more);
-/* The index-th, or 0; false: there are no more. */
+/* The index-th thread of the library, or 0 if it has ended; false: no more. */
 bool thread_ours_at(unsigned index, int *ret);
-/* Nothing of the program runs any more, but the caller. */
+/* Stops all threads of the program except the caller. */
 void thread_stop_others(void);
 bool thread_stopping(void);
 _Noreturn void thread_park(void);
 
 /* --- present.c ------------------------------------------------------------- */
 
-/* Makes memory present for the kernel, for writing if `write`. Returns the
- * bytes from `address` on that are, at least 1, or 0 when none can be. */
+/* Makes memory present for the kernel and keeps it so (pins it), for writing if
+ * `write`. Returns how many bytes from `address` on are pinned, or 0 if none can
+ * be. */
 size_t present_begin(const void *address, size_t size, bool write);
 void present_end(const void *address, size_t size);
-/* Bytes worth pinning at once, so that many threads can. */
+/* The most bytes to pin at once, so that many threads can do it. */
 size_t present_piece_max(void);
-/* Whether any call may need care. */
+/* Whether the kernel may need help with external memory at all. */
 static inline bool present_possible(void)
 {
 	return !shim_kernel_faults && !shim_inside &&
 	       (atomic_load_explicit(&shim_ready, memory_order_relaxed) ||
 		atomic_load_explicit(&child_serves, memory_order_relaxed));
 }
-/* True when this one does. */
+/* Whether it does with this buffer. */
 static inline bool present_needed(const void *address, size_t size)
 {
 	return block_contains(address, size) && present_possible();
 }
-/* A system call with memory that was made present, or is local; a thread that
- * sleeps in it can be cancelled. -1 and errno. */
+/* Makes a system call with pinned or local memory; it is a cancellation point.
+ * -1 and errno on failure. */
 ssize_t present_call(long number, long a, long b, long c, long d, long e,
 		     long f);
 /* Once, and in a child of fork(). */
 void present_start(void);
-/* A write in pieces is under way somewhere: others to the same file wait. */
+/* True: some thread writes in pieces, so other writes to that file must wait. */
 bool present_alone_needed(void);
-/* False: there is nothing to wait for, or no way to. Else, end it. */
+/* Waits for the file's lock. False: there is nothing to wait for, or no way to;
+ * true: call present_alone_end(). */
 struct alone {
 	int lock;
 };
@@ -593,15 +596,15 @@ void local_give(void *, size_t size);
 
 /* --- signal.c -------------------------------------------------------------- */
 
-/* Ours goes in before the library's, so that the library passes on to it; and
- * when it has been opened, in front of it. */
+/* Installs on_bus() before the library opens, so that the library's handler
+ * passes on to it; and on_fault() after, in front of the library's. */
 void signal_start(void);
 void signal_opened(void);
 /* In a child of fork(). */
 void signal_forked(void);
 void signal_open_mask(sigset_t *);
 bool signal_blocks_ours(const sigset_t *);
-/* True: this system call, by number, has been made here. */
+/* True: this is a system call about signals, and it has been made here. */
 bool signal_call(long number, const long arguments[6], long *ret);
 
 /* --- handler.c ------------------------------------------------------------- */
@@ -609,27 +612,27 @@ bool signal_call(long number, const long arguments[6], long *ret);
 /* sigaction(2), but for SIGBUS and SIGSYS. */
 int handler_action(int number, const struct sigaction *action,
 		   struct sigaction *ret);
-/* Calls one as the program. */
+/* Calls a handler of the program, as the program. */
 void handler_call(void (*call)(int, siginfo_t *, void *), int number,
 		  siginfo_t *, void *context);
-/* The library has returned: a signal that has waited comes now. */
+/* When the library has returned: delivers a signal that has waited. */
 void handler_resume(void);
-/* This thread's call has pinned that; it does no longer. */
+/* A call on this thread has pinned this memory; it has unpinned it. */
 void handler_pinned(const void *address, size_t size);
 void handler_unpinned(const void *address);
-/* The signal comes when the library has returned. */
+/* Keeps a signal until handler_resume(). */
 void handler_wait(int number, const siginfo_t *, void *context);
 unsigned handler_level(void); /* handlers that run, one in another */
 
 /* --- environment.c --------------------------------------------------------- */
 
-/* From now on the library sees the environment as it is now. */
+/* The library sees the environment as it is now, from now on. */
 void environment_start(void);
 
 /* --- exec.c ---------------------------------------------------------------- */
 
-/* Keeps what exec needs, and takes it out of the environment if children are
- * to run plain. */
+/* Copies the variables that exec() needs, and removes them from the environment
+ * if children are to run plain. */
 void exec_start(void);
 /* getenv(3), before main() of any program. */
 const char *exec_variable(const char *name);

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * SIGBUS and SIGSYS stay ours and unblocked: faults arrive by the one, system
- * calls that are given external memory by the other.
+ * SIGBUS and SIGSYS stay ours and unblocked: faults are delivered as SIGBUS, and
+ * system calls that are given external memory as SIGSYS.
  *
- * In front of everything stands on_fault(): it hands a fault to the library as
- * the library's own work (what is allocated meanwhile is local, and the thread
- * cannot be cancelled in the middle of it). What is not the library's, and a
- * page that is lost, the library passes on to on_bus(), which was there
- * before; that passes it on to the program's handler, kept in `program`, which
- * is what the program sees when it asks. Masks that would block the two have
- * them taken out, wherever libc is given one. Handlers of other signals:
+ * Handlers of SIGBUS are a chain of three. on_fault() comes first: it marks the
+ * thread as working for the library (its allocations are local, and it cannot be
+ * cancelled) and calls the library's handler. That one passes on lost pages and
+ * addresses that are not its own to on_bus(), which was installed before it.
+ * on_bus() calls the program's handler, which is kept in `program`; sigaction()
+ * tells the program that this one is installed. Wherever a signal mask is set
+ * through libc, the two signals are taken out of it. For all other signals see
  * handler.c.
  *
- * Some providers' libraries (PSM's) install handlers for crashes as they are
- * loaded, which print and exit(1): a program that is ended by a signal has to
- * be seen as that, so those are removed before the program begins.
+ * Some libraries of providers (PSM's) install handlers for crashes when they are
+ * loaded, which print something and call exit(1). A program that is ended by a
+ * signal must be seen to be ended by it, so these handlers are removed before the
+ * program begins.
  */
 #include "preload/fork.h"
 

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * stdio with external memory, where calls are not trapped (trap.c).
+ * stdio with external memory, for the case that calls are not trapped (trap.c).
  *
- * libc's own calls to read() and write() cannot be seen from here then, and a
- * large fread() or fwrite() hands the program's buffer to them. So for such
- * buffers the call is made piece by piece, each pinned, or through a buffer
- * on the stack, under the stream's lock. A stream's own buffer stays local.
+ * libc's own calls of read() and write() cannot be intercepted then, and a large
+ * fread() or fwrite() passes the program's buffer to them. So for external buffers
+ * the call is made in pieces under the stream's lock, each piece pinned or copied
+ * through a buffer on the stack. A stream's own buffer stays local.
  *
- * Not reached: printf("%s") of an external string of a buffer's size or more.
+ * Not covered: printf("%s") of an external string as large as the stream's buffer.
  */
 #include "preload/shim.h"
 

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What each thread of the program has of its own here: a stack that faults and
- * trapped calls are served on, and a buffer that little data is carried in.
+ * What each thread of the program has of its own: a stack on which faults and
+ * trapped calls are served, and a bounce buffer for small data.
  *
- * A fault is served on the thread that met it. That thread's own stack may be
- * small, or nearly used up, or a coroutine's in external memory that is itself
- * not here; then the kernel could not even deliver the signal. So every thread
- * has an alternate signal stack in local memory. A program that sets one of
- * its own is told that it has it; if it is large enough and local it is really
- * used, else ours stays in its place.
+ * A fault is served on the thread that met it. That thread's stack may be small, or
+ * almost full, or belong to a coroutine and be in external memory that is absent;
+ * then the kernel could not even deliver the signal. So every thread has an
+ * alternate signal stack in local memory. A program that sets one of its own is
+ * told that it is set. If that one is local and large enough it is really used,
+ * else ours stays.
  *
- * Threads that are begun while the library is at work are the library's: all
+ * Threads that are started while the library is at work are the library's: all
  * their memory is local.
  */
 #include "preload/shim.h"
@@ -26,11 +26,11 @@
 #define STACK_MIN ((size_t)64 << 10)
 
 struct thread {
-	char *stack, *carrier;
+	char *stack, *bounce;
 	stack_t program; /* what the program has asked for */
 	bool parked;
-	unsigned carrier_level; /* of handlers, in which it was taken */
-	bool carrying, ended;
+	unsigned bounce_level; /* of handlers, in which it was taken */
+	bool bounce_taken, ended;
 };
 
 static _Thread_local struct thread thread
@@ -43,35 +43,35 @@ static int set_stack(const stack_t *stack)
 	return (int)shim_raw(SYS_sigaltstack, (long)stack, 0, 0, 0, 0, 0);
 }
 
-/* --- the carrier ---------------------------------------------------------------- */
+/* --- the bounce buffer ---------------------------------------------------------------- */
 
-char *thread_carrier_take(struct carrier *ret)
+char *thread_bounce_take(struct bounce *ret)
 {
 	ret->mine = false;
-	if (thread.carrying || thread.ended)
+	if (thread.bounce_taken || thread.ended)
 		return NULL;
-	if (!thread.carrier)
-		thread.carrier = local_take(CARRY_MAX);
-	if (!thread.carrier)
+	if (!thread.bounce)
+		thread.bounce = local_take(BOUNCE_MAX);
+	if (!thread.bounce)
 		return NULL;
-	thread.carrying = true;
-	thread.carrier_level = handler_level();
+	thread.bounce_taken = true;
+	thread.bounce_level = handler_level();
 	ret->mine = true;
-	return thread.carrier;
+	return thread.bounce;
 }
 
-void thread_carrier_give(void *p)
+void thread_bounce_give(void *p)
 {
-	struct carrier *carrier = p;
+	struct bounce *bounce = p;
 
-	if (carrier->mine)
-		thread.carrying = false;
+	if (bounce->mine)
+		thread.bounce_taken = false;
 }
 
-void thread_carrier_left(unsigned level)
+void thread_bounce_left(unsigned level)
 {
-	if (thread.carrying && thread.carrier_level >= level)
-		thread.carrying = false;
+	if (thread.bounce_taken && thread.bounce_level >= level)
+		thread.bounce_taken = false;
 }
 
 /* --- the stack ------------------------------------------------------------------- */
@@ -245,10 +245,10 @@ static void end(void *unused)
 	arena_thread_end();
 	if (thread.stack && set_stack(&none) >= 0)
 		local_give(thread.stack, STACK_SIZE);
-	if (thread.carrier && !thread.carrying)
-		local_give(thread.carrier, CARRY_MAX);
+	if (thread.bounce && !thread.bounce_taken)
+		local_give(thread.bounce, BOUNCE_MAX);
 	thread.stack = NULL;
-	thread.carrier = NULL;
+	thread.bounce = NULL;
 }
 
 void thread_begin(void)

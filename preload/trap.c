@@ -1,35 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Every system call that is given external memory, by whomever it is made.
+ * Every system call that is given external memory, whoever makes it.
  *
- * Wrappers of libc's functions see what the program calls, and nothing else:
- * not stdio's own reads, not a futex, not syscall(2), not the next function
- * nobody thought of. With faults served inline the kernel answers EFAULT
- * there. So a seccomp filter looks at the arguments of every call, and where
- * one lies in the addresses reserved for external memory, the kernel delivers
- * SIGSYS in place of the call; the handler makes the call with memory made
- * present, or with local copies, and puts its result where the program
- * expects it. A call that is given no such address costs the filter alone
- * (some 50 ns), one that is trapped about 2 us.
+ * Wrappers of libc's functions see only what the program calls: they do not see
+ * stdio's own reads, futexes, or syscall(2). With faults served inline the kernel
+ * answers EFAULT there. So a seccomp filter looks at the arguments of every call.
+ * If one lies in the range of addresses that is reserved for external memory, the
+ * kernel delivers SIGSYS instead of making the call; the handler makes it with
+ * pinned memory or with local copies, and puts the result where the program expects
+ * it. A call without such an argument costs the filter alone (about 50 ns), a
+ * trapped one about 2 us.
  *
- * What is made from shim_raw()'s own instruction is let through, so that a
- * call with pinned memory is not trapped again. Calls that would take pages
- * away (munmap, mprotect, madvise) are trapped too and treated as libc's are;
- * those that begin a process are let through, since a handler would be in
- * nobody's frame. What would close a descriptor that faults come by is
- * answered EBADF, or ENOSYS: absent pages would read as zeros.
+ * Calls made by shim_raw()'s own instruction pass, so that a call with pinned memory
+ * is not trapped again. Calls that take pages away (munmap, mprotect, madvise) are
+ * trapped, too, and served like libc's. Calls that start a process pass, because
+ * the handler's stack frame would be gone in the child. Calls that would close a
+ * descriptor by which faults are served are rejected by the filter with EBADF or
+ * ENOSYS, because absent pages would read as zeros after it.
  *
- * The filter stays for good, also in children that exec: there the external
- * addresses mean nothing, and are where no kernel and no allocator puts
- * anything by itself; and one that has external memory too has other addresses
- * (arena_hint()), or its own instruction would be trapped. A user without privilege gets
- * no_new_privs with it: setuid programs that the program starts have no more
- * rights than it. io_uring and aio are answered ENOSYS, because the kernel
- * would touch memory behind everybody's back; programs that use them have
- * another way.
+ * The filter stays in force after exec(), where the handler is gone. There it does
+ * no harm: no kernel and no allocator places memory at these addresses by itself,
+ * and a program with external memory of its own has other addresses (arena_hint()).
+ * Without privilege the filter needs no_new_privs, so setuid programs that the
+ * program starts get no more rights than it has. io_uring and aio are answered
+ * ENOSYS, because the kernel would touch memory outside of any call; programs that
+ * use them have another way.
  *
- * x86-64 alone; elsewhere, or where seccomp is not allowed, the wrappers are
- * all there is.
+ * On machines other than x86-64, or where seccomp is not allowed, there are only the
+ * wrappers.
  */
 #include "preload/shim.h"
 
@@ -153,9 +151,9 @@ static size_t argument(unsigned i, bool upper)
 	return offsetof(struct seccomp_data, args[0]) + 8 * i + (upper ? 4 : 0);
 }
 
-/* One that is in no set. What closes a descriptor of ours is answered, not
- * trapped: in a program that was begun by exec the filter is still there, and
- * the handler is not. There these numbers are free. */
+/* A check that is not a set of arguments. Calls that would close one of our
+ * descriptors are rejected and not trapped: after exec() the filter is in force
+ * but the handler is gone. */
 static void add_other(struct filter *f, uint32_t check, uint32_t first,
 		      uint32_t last)
 {
@@ -190,8 +188,8 @@ static void add_other(struct filter *f, uint32_t check, uint32_t first,
 	answer(f, SECCOMP_RET_ALLOW);
 }
 
-/* Halves of addresses are compared: a neighbour that is trapped too is seen to
- * be none of ours by the handler. */
+/* BPF compares 32 bits at a time, and the filter looks at the upper halves alone.
+ * The handler finds out that an address nearby is not external. */
 static void add_check(struct filter *f, uint32_t check, uint32_t first,
 		      uint32_t last)
 {

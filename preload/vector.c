@@ -3,7 +3,7 @@
  * Lists of buffers, and the calls that move bytes between them and a file:
  * readv(2) and its relatives.
  *
- * A list of at most CARRY_MAX bytes goes through the thread's bounce buffer in
+ * A list of at most BOUNCE_MAX bytes goes through the thread's bounce buffer in
  * one call. A larger one that has to go in one call (to a message socket) is
  * pinned, or copied if it cannot be. Any other is moved buffer by buffer until
  * a call comes back short, as the kernel would do.
@@ -118,8 +118,8 @@ int whole_begin(struct whole *w)
 
 	w->taken = false;
 	w->pinned_iov = NULL;
-	w->local = list->size <= CARRY_MAX && !w->lent
-			   ? thread_carrier_take(&w->carrier)
+	w->local = list->size <= BOUNCE_MAX && !w->lent
+			   ? thread_bounce_take(&w->bounce)
 			   : NULL;
 	if (!w->local) {
 		if (!w->lent && whole_pin(w))
@@ -150,7 +150,7 @@ void whole_end(void *p)
 	else if (w->taken)
 		local_give(w->local, w->list.size);
 	else
-		thread_carrier_give(&w->carrier);
+		thread_bounce_give(&w->bounce);
 }
 
 void whole_filled(struct whole *w, ssize_t size)
@@ -228,7 +228,7 @@ static ssize_t move(const struct move *m, const struct iovec *iov, int count)
 
 	if (list_open(iov, count, m->fills, &list) < 0)
 		return -1;
-	if (!m->fills && (list.size > CARRY_MAX || present_alone_needed()) &&
+	if (!m->fills && (list.size > BOUNCE_MAX || present_alone_needed()) &&
 	    present_alone_begin(m->fd, &alone)) {
 		pthread_cleanup_push(present_alone_end, &alone);
 		r = list.size <= WHOLE_MAX || m->flags != 0
@@ -237,7 +237,7 @@ static ssize_t move(const struct move *m, const struct iovec *iov, int count)
 		pthread_cleanup_pop(1);
 		return r;
 	}
-	if (list.size <= CARRY_MAX || m->flags != 0 ||
+	if (list.size <= BOUNCE_MAX || m->flags != 0 ||
 	    present_is_message_socket(m->fd))
 		return move_whole(m, &list);
 	return move_each(m, &list);

@@ -24,7 +24,7 @@ struct list {
 
 struct whole {
 	struct list list;
-	struct carrier carrier;
+	struct bounce bounce;
 	char *local;	   /* the bounce buffer, or taken for this call */
 	bool taken;
 	bool lent; /* the kernel keeps the bytes after the call (zerocopy) */

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An ordinary program for tests/run/test_run.sh that asks the kernel for things,
- * with everything the kernel is given in memory that was just pushed out by
- * other use: a block that is many times as large is walked over before each
- * call. Prints the same on any memory.
+ * A program for tests/run/test_run_calls.sh, of libc alone: libc's functions that
+ * pass memory to the kernel. Before each call a large block is walked over, so that
+ * all that the kernel is given has left local memory. The output is the same on
+ * any memory.
  *
- *	run_calls all|threads|stacks|cancel|descriptors [MIB]
+ * 	run_calls all|threads|stacks|cancel|descriptors [MIB]
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An ordinary program for tests/run/test_run.sh that forks: children look at what
- * the parent had, byte by byte, while the parent goes on changing it. Prints
- * the same on any memory.
+ * A program for tests/run/test_run_forks.sh, of libc alone, that forks: children
+ * compare what the parent had, byte by byte, while the parent goes on changing it.
+ * The output is the same on any memory.
  *
- *	run_forks snapshot|nested|many|exec|pool|write|orphan|steps|
- *		keep|clone|much|linger [MIB]
+ * 	run_forks snapshot|nested|many|exec|pool|write|orphan|steps|
+ * 		keep|clone|much|linger [MIB]
  */
 #include <errno.h>
 #include <pthread.h>

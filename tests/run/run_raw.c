@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An ordinary program for tests/run/test_run_raw.sh that goes past libc: it asks
- * the kernel by number, and by an instruction of its own, to take away
- * descriptors and pages, and gives it what it will look at after the call.
- * Prints the same on any memory.
+ * A program for tests/run/test_run_raw.sh, of libc alone: system calls that libc's
+ * functions do not make. They are made by number with syscall(2) and by an
+ * instruction of its own; they take descriptors and pages away, and the kernel reads
+ * some of their memory after the call has returned. The output is the same on any
+ * memory.
  *
- *	run_raw USE
+ * 	run_raw USE
  */
 #include <errno.h>
 #include <fcntl.h>

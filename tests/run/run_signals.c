@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * An ordinary program for tests/run/test_run_signals.sh: handlers that come at any
- * moment, jumps out of them, masks and handlers in all the ways that libc has,
- * here and in children of fork(). Prints the same on any memory.
+ * A program for tests/run/test_run_signals.sh, of libc alone: handlers of signals
+ * that arrive at any moment, jumps out of them, and masks and handlers set in all
+ * the ways that libc has, here and in children of fork(). The output is the same on
+ * any memory.
  *
- *	run_signals handler|jump|actions|masks|timer|children|forks
+ * 	run_signals handler|jump|actions|masks|timer|children|forks
  */
 #include <errno.h>
 #include <fcntl.h>
