@@ -2,7 +2,7 @@
 /*
  * extmem: use the memory of other machines as your own.
  *
- * This is the only header an application includes. In order:
+ * This is the only header that an application includes.
  *
  *	extmem *x;
  *	extmem_region *region;
@@ -18,31 +18,51 @@
  *	extmem_sync(region, 0, 0);
  *	extmem_close(x);
  *
- * Conventions. Functions return 0 or a count, or a negative errno; then
- * extmem_error() has the call, the thing and the way out in words, for this
- * thread. Out parameters come last and are untouched on failure. Sizes and
- * offsets are bytes; an offset counts from the start of its region. Every
- * call that can wait ends by the `timeout` setting with -ETIMEDOUT, or
- * sooner; the outcome of an operation that timed out is unknown.
+ * Words. An appliance is a daemon (extmemd) that lends memory. A client is what
+ * extmem_open() returns. A region is memory that a client has allocated at
+ * appliances; slabs and objects are parts of a region that the client selects by
+ * itself. A mapping makes a region visible at addresses; local memory caches its
+ * pages.
  *
- * Threads. All functions may be called by any number of threads at once,
- * except that close, give and unmap must not race with the use of what they
- * end. Handles belong to the process that opened them: after fork(), the
- * child must not use them, and mapped memory is absent there (SIGSEGV).
+ * Results. A function that returns int returns 0 or a count on success, and a
+ * negative errno on failure. After a failure extmem_error() returns a sentence for
+ * this thread. Out parameters are last and keep their value when a call fails.
  *
- * Signals. With faults served inline (see extmem_info) the library installs
- * a SIGBUS handler, which passes on what is not its own to the handler that
- * was there before. A thread that touches mapped memory must not block
- * SIGBUS. In that mode the kernel cannot touch absent pages: a system call
- * on them fails with EFAULT; extmem_pin() makes them present first.
+ * Units. Sizes and offsets are in bytes. An offset counts from the start of its
+ * region. A page has 4096 bytes.
  *
- * A completed write (extmem(7), WHAT A COMPLETED WRITE PROMISES): a store in a mapping is
- * *local*: other threads see it. extmem_sync() and explicit writes are
- * *remote*: the bytes are in the remote memory. Nothing else is implied, by
- * unmapping, exit or crash. The unit of atomicity is a page.
+ * Structs whose first member is `size`: the caller sets it to sizeof before the
+ * call, and the library fills in no more than that. A program that was compiled
+ * with an older header therefore still works.
  *
- * A page that cannot be had within `loss_timeout` is lost: the touching
- * thread gets SIGBUS, an explicit call -ENOTCONN or -ESTALE; never zeros.
+ * Waiting. A call that can wait returns -ETIMEDOUT after the setting `timeout`
+ * (30 s) at the latest. The operation may or may not have been carried out then.
+ *
+ * Threads. Any number of threads may call any function at the same time, with one
+ * rule: extmem_close(), extmem_region_free(), extmem_unmap() and a resize that
+ * shrinks must not run while another thread uses what they end. No function may be
+ * called in a signal handler.
+ *
+ * Processes. A handle belongs to the process that opened it. A child of fork() must
+ * not use it: functions that can fail return -ECHILD there. Mapped memory is absent
+ * in the child: touching it raises SIGSEGV.
+ *
+ * Signals. If faults are served inline (extmem_info() says so), the library has a
+ * SIGBUS handler. It calls the handler that was installed before it for every
+ * SIGBUS that is not a fault of mapped memory. A thread that touches mapped memory
+ * must not block SIGBUS. The kernel cannot fetch a page, unless extmem_info() says
+ * kernel_touches: a system call that is given a page which is not in local memory
+ * fails with EFAULT. Call extmem_pin() before such a system call.
+ *
+ * What a completed write means; extmem(7) has more.
+ *	local: a store in a mapping has executed. Other threads see it.
+ *	remote: extmem_sync() or an explicit write has returned. The appliance has
+ *		the bytes.
+ * Unmapping, exit and a crash promise nothing more. A page is the unit of atomicity.
+ *
+ * Loss. A page that cannot be fetched within the setting `loss_timeout` is lost:
+ * the touching thread gets SIGBUS, and an explicit call returns -ENOTCONN or
+ * -ESTALE. The library never gives zeros or older bytes instead.
  */
 #ifndef EXTMEM_H
 #define EXTMEM_H
@@ -54,7 +74,7 @@
 extern "C" {
 #endif
 
-/* The library is built with everything else hidden. */
+/* Everything else in the library is hidden. */
 #ifdef __GNUC__
 #pragma GCC visibility push(default)
 #endif
@@ -64,205 +84,262 @@ extern "C" {
 #define EXTMEM_VERSION_PATCH 0
 
 typedef struct extmem extmem;		    /* a client */
-typedef struct extmem_region extmem_region; /* external memory it holds */
+typedef struct extmem_region extmem_region; /* memory that a client has allocated */
 
-/* "0.1.0", of the library that is loaded. */
+/* The version of the loaded library: "0.1.0". */
 const char *extmem_version(void);
 
-/* What the last failing call of this thread has to say; "" before any. The
- * text stays until this thread's next failing call. */
+/* A sentence about the last call of this thread that failed: the call, the thing,
+ * and what to do about it. "" before the first failure. The library owns the text;
+ * it is valid until this thread's next failure. */
 const char *extmem_error(void);
 
 /* --- client ------------------------------------------------------------ */
 
-/* Opens a client and connects to its appliances. `settings` is a NULL-ended
- * list of "name=value"; extmem(5) lists them. Those not given come from the
- * environment (EXTMEM_LOCAL, ...), the configuration file, or the default.
+/* Opens a client and connects it to its appliances. `settings` is a list of
+ * "name=value", ended by NULL; the texts are copied. A setting that is not in the
+ * list comes from the environment (EXTMEM_LOCAL, ...), else from the configuration
+ * file, else it has its default. The most important ones; extmem(5) has all:
  *
- *	appliance    address, may be repeated: ofi+tcp://host:7470
- *	local        local memory, most, in bytes (64M); caches and buffers
- *	timeout      how long any call may wait (30s)
- *	loss_timeout how long a page may be out of reach before it is lost
- *		     (10s; where nobody listens any more, a second at most)
- *	paging       inline, thread, or auto
+ *	appliance    address: ofi+tcp://host:7470; may be given 16 times
+ *	local        limit of local memory, in bytes (64M)
+ *	timeout      how long a call may wait (30s)
+ *	loss_timeout how long a page may be unreachable before it is lost (10s; at
+ *		     most 1s if nobody listens at the appliance's address)
+ *	paging       who serves faults: inline, thread, or auto
  *	polling      how threads wait: adaptive, busy, or block
  *	lanes        connections to each appliance, 1..16 (1)
  *
- * At least one appliance has to answer. Those that do not are connected to in the
- * background, and used from then on; extmem_info() says which are away, and why.
+ * At least one appliance must answer. The client connects to the others in the
+ * background and uses them once they answer; extmem_info() says which are away.
  *
- * Errors: -EINVAL a setting is unknown or malformed; -ECONNREFUSED,
- * -ETIMEDOUT, -EPROTO no address has an appliance; -ENOSYS no such transport;
- * -EPERM userfaultfd is not allowed here; -ENOTSUP the kernel's pages are not
- * those that this build is made for (4 KiB). */
+ * Errors: -EINVAL a setting is unknown or malformed. -ECONNREFUSED, -ETIMEDOUT,
+ * -EPROTO, ... no appliance answers; the error is the first one's. -ENOSYS no such
+ * transport. -EPERM userfaultfd is not allowed here. -ENOTSUP the kernel's pages
+ * are not 4 KiB. -ENOMEM. -ENOSPC 16 clients are open in this process. -EBUSY too
+ * many SIGBUS handlers were installed over the library's. */
 #define EXTMEM_APPLIANCES_MAX 16
 int extmem_open(const char *const settings[], extmem **ret);
 
-/* Gives every region back, with its contents, unmaps and disconnects. NULL is
- * ignored. After a negative return the handle is gone all the same. */
+/* Frees every region of the client, with its contents, unmaps them, disconnects.
+ * Writes nothing back. NULL is ignored. The handle is gone whatever is returned,
+ * except -ECHILD.
+ * Errors: the first of extmem_region_free(). */
 int extmem_close(extmem *);
 
-/* --- regions: rare, a message to an appliance --------------------------- */
+/* --- regions: allocated by a message to an appliance ---------------------- */
 
-/* Takes `size` bytes of external memory, rounded up to the appliance's granule
- * (extmemd's is 64 KiB). Fresh memory reads as zero. Regions are exclusive to
- * this client. `name` (at most 63 bytes, or NULL) is for people and lists. A
- * region may be made of several segments, on one or more appliances.
- * Errors: -EINVAL size 0, or beyond what can be addressed, or a name that is
- * too long; -ENOSPC no appliance has room; -ETIMEDOUT, -ENOTCONN. */
+/* Allocates `size` bytes, rounded up to the appliances' granule (64 KiB). The
+ * memory reads as zero and belongs to this client alone. `name` is for people and
+ * lists: at most 63 bytes, or NULL; two regions may have the same name.
+ *
+ * The first appliance that has room for all of it is used; if none has, the region
+ * is divided into segments at several. At most 256 regions and 4096 segments.
+ *
+ * Errors: -EINVAL the size is 0 or too large, or the name is too long. -ENOSPC no
+ * room, or a limit above. -ENOMEM no addresses are left. -ETIMEDOUT. -ENOTCONN the
+ * appliance's memory cannot be reached. -EPROTO. */
 int extmem_region_alloc(extmem *, const char *name, uint64_t size,
 		       extmem_region **ret);
 
-/* Gives it back; its mappings and contents are gone, and the handle. The
- * handle is gone whatever is returned. NULL is ignored. */
+/* Frees a region: its mappings, its contents and the handle are gone, whatever is
+ * returned (except -ECHILD). NULL is ignored.
+ * Errors: -ENOTCONN, -ETIMEDOUT the appliance could not be told; it takes the memory
+ * back when the lease ends. */
 int extmem_region_free(extmem_region *);
 
-/* Grows or shrinks. Growth keeps mapped addresses where they are; -ENOMEM
- * when the addresses behind the region are in use. Shrinking refuses, with
- * -EBUSY, to cut off slabs in use. */
+/* Changes the size, rounded up as above. Addresses of mappings stay. What is added
+ * reads as zero, and is mapped if the region is. A region can grow to 16 times its
+ * first size, or to 1/16 of the setting `arena` if that is less.
+ *
+ * Errors: -EINVAL the size is 0 or too large. -ENOMEM the region cannot grow so far.
+ * -ENOSPC no room. -EBUSY slabs or objects are in use beyond the new size, or an
+ * earlier shrink timed out. -ETIMEDOUT, -ENOTCONN. If the appliance could not be
+ * told about the tail that it gets back, an error is returned although the region
+ * has shrunk: extmem_region_size() says. */
 int extmem_region_resize(extmem_region *, uint64_t size);
 
 uint64_t extmem_region_size(const extmem_region *);
+/* "" if it was allocated without a name. Valid as long as the region. */
 const char *extmem_region_name(const extmem_region *);
 
+/* One segment of a region. */
 struct extmem_region_entry {
-	char name[64], owner[64], appliance[128];
-	uint64_t client, extent, size, epoch;
+	char name[64];	     /* of the region */
+	char owner[64];	     /* the setting `name` of its client */
+	char appliance[128]; /* address */
+	uint64_t client;     /* the appliance's number for the client */
+	uint64_t extent;     /* the appliance's number for the segment */
+	uint64_t size;
+	uint64_t epoch; /* rises each time that memory changes hands */
 };
 
-/* Regions at the appliances, everyone's: fills up to `count` entries from
- * the `skip`-th on and returns how many. */
+/* The segments that the client's appliances have lent to any client. Skips `skip` of
+ * them, stores up to `count`, and returns how many it stored. Others may come and go
+ * between two calls.
+ * Errors: -ENOTCONN, -ETIMEDOUT. */
 int extmem_region_list(extmem *, uint64_t skip,
 		       struct extmem_region_entry *ret, size_t count);
 
-/* --- slabs and objects: selected here, no message, no remote access ------ */
+/* --- slabs and objects: selected by the client, without a message ---------- */
 
-/* Selects `size` bytes inside the region: a slab, page aligned, rounded up to
- * pages. In a region that is mapped it reads as zero; else its contents are
- * unspecified when it was in use before.
- * Errors: -EINVAL size 0; -ENOSPC no run of this size is free. */
+/* Selects a free run of `size` bytes, rounded up to pages, and stores its offset, a
+ * multiple of 4096. It reads as zero if the region has been mapped; otherwise its
+ * contents are unspecified if it was in use before.
+ * Errors: -EINVAL the size is 0 or too large. -ENOSPC no free run is long enough. */
 int extmem_slab_alloc(extmem_region *, uint64_t size, uint64_t *ret_offset);
-/* -EINVAL when no slab begins there. Pages of it that are cached locally are
- * dropped unwritten. */
+/* Frees it. Its pages leave local memory and are not written back.
+ * Errors: -EINVAL no slab begins there. */
 int extmem_slab_free(extmem_region *, uint64_t offset);
 
-/* Objects of any size from 1 byte, aligned to 16 bytes (to their size, for
- * powers of two up to a page). Metadata is local: no byte of the region is
- * touched. alignment: a power of two up to 2 MiB, or 0. */
+/* Selects `size` bytes, at least 1. The offset is a multiple of 16; if the size is a
+ * power of two up to 4096, it is a multiple of the size (an object of 512 bytes is
+ * aligned to 512). `alignment` asks for more: a power of two up to 2 MiB, or 0. The
+ * contents are unspecified. All bookkeeping is in local memory: the call touches no
+ * byte of the region.
+ * Errors: -EINVAL size or alignment. -ENOSPC no room. */
 int extmem_object_alloc(extmem_region *, uint64_t size, uint64_t alignment,
 			uint64_t *ret_offset);
+/* Any thread may free an object.
+ * Errors: -EINVAL no object begins there. */
 int extmem_object_free(extmem_region *, uint64_t offset);
-/* The usable size; -EINVAL when no object begins there. */
+/* The usable size, at least what was asked for.
+ * Errors: -EINVAL no object begins there. */
 int extmem_object_size(extmem_region *, uint64_t offset, uint64_t *ret_size);
 
 /* --- explicit access ----------------------------------------------------- */
 
-/* `buffer` may be any memory of the process, external memory that this client
- * mapped too (not another client's). Coherent with this client's
- * mappings. A write returns when the bytes are in the remote memory.
- * Errors: -ERANGE outside the region; -ENOTCONN, -ESTALE, -ETIMEDOUT. */
+/* Copies `size` bytes between the region and `buffer`. Offsets need no alignment.
+ * The buffer may be any memory of the process, including memory that this client has
+ * mapped (not another client's). The calls agree with this client's mappings: a read
+ * sees what was stored there, and a load sees what was written here. A write returns
+ * when the appliance has the bytes. After an error any part of a write may have been
+ * done.
+ * Errors: -ERANGE not all of it lies in the region. -ENOTCONN the appliance is
+ * unreachable. -ESTALE the memory is lost. -ETIMEDOUT. */
 int extmem_read(extmem_region *, uint64_t offset, void *buffer, size_t size);
 int extmem_write(extmem_region *, uint64_t offset, const void *buffer,
 		 size_t size);
 
 struct extmem_iov {
-	uint64_t offset;
+	uint64_t offset; /* in the region */
 	void *buffer;
 	size_t size;
 };
 
-/* Memory of the caller's that explicit calls shall move bytes to and from without
- * a copy, where the provider wants to know such memory beforehand (verbs does,
- * tcp and shm do not: there any memory will do, and this costs nothing). It stays
- * the caller's, who keeps it as it is until it is deregistered: neither freed
- * nor mapped anew. At most 32 spans that do not overlap.
- * Errors: -EINVAL size 0, or mapped external memory; -EEXIST part of it is
- * registered; -ENOSPC too many; -ENOMEM and others, the provider's. */
-int extmem_register(extmem *, void *memory, size_t size);
-/* The same memory and size. Not while another thread moves bytes there.
- * -EINVAL it was not registered so; -EBUSY an asynchronous call has it. */
-int extmem_deregister(extmem *, void *memory, size_t size);
-
-/* Several at a time, in any order; the first error is returned. -ERANGE: nothing
- * was moved. */
+/* Do `count` of these, several at a time and in any order. The first error ends the
+ * call. After -ERANGE nothing has been moved. */
 int extmem_readv(extmem_region *, const struct extmem_iov *, size_t count);
 int extmem_writev(extmem_region *, const struct extmem_iov *, size_t count);
 
-/* Started now, completed by extmem_poll() or extmem_wait(). The buffer is lent
- * until its completion, and the region stays until then; a load or store of a
- * mapped page whose bytes are under way waits for them. What cannot begin at once
- * is begun by later calls of these four. The status is that of the plain calls.
- * Errors: -EAGAIN 4096 have not been collected: poll. -EINVAL size 0, or the
- * buffer is mapped external memory, or not registered where the provider wants
- * that. */
+/* Registers memory of the caller's with the providers, so that explicit calls move
+ * bytes from and to it without a copy. Only some providers need that (verbs does;
+ * tcp and shm do not, and the call costs nothing there). The caller still owns the
+ * memory, and must neither free nor remap it before extmem_deregister(). At most 32
+ * spans, which must not overlap.
+ * Errors: -EINVAL the size is 0, or it is mapped external memory. -EEXIST part of it
+ * is registered. -ENOSPC 32 spans are registered. -ENOMEM and others: the
+ * provider's. */
+int extmem_register(extmem *, void *memory, size_t size);
+/* Takes the same address and size. No other thread may move bytes there meanwhile.
+ * Errors: -EINVAL no such span is registered. -EBUSY an asynchronous call uses it. */
+int extmem_deregister(extmem *, void *memory, size_t size);
+
 struct extmem_completion {
-	void *context;
-	int status; /* 0 or a negative errno */
+	void *context; /* of the call that started the operation */
+	int status;    /* what the plain call would have returned */
 };
 
+/* Start a read or a write and return. Each operation that was started gives exactly
+ * one completion, through extmem_poll() or extmem_wait(). Until then the library
+ * uses the buffer, and the region must not be freed. A load or store of a mapped page
+ * whose bytes are being moved waits. Operations that overlap have no order.
+ *
+ * Operations make progress only inside these four functions: keep polling.
+ *
+ * Errors: -EAGAIN 4096 completions have not been collected. -EINVAL the size is 0,
+ * or the buffer would need a copy: it is mapped external memory, or it is not
+ * registered and the provider needs that. -ERANGE. */
 int extmem_read_start(extmem_region *, uint64_t offset, void *buffer,
 		      size_t size, void *context);
 int extmem_write_start(extmem_region *, uint64_t offset, const void *buffer,
 		       size_t size, void *context);
-/* Up to `count` completions of this client, 0 if none is ready. */
+/* Stores up to `count` completions of this client, in any order; returns how many, 0
+ * if there is none. Each completion goes to one thread. */
 int extmem_poll(extmem *, struct extmem_completion *ret, size_t count);
-/* As poll, but waits for at least one, at most timeout_ms. */
+/* The same, but waits until there is one, for timeout_ms at most. */
 int extmem_wait(extmem *, struct extmem_completion *ret, size_t count,
 		uint32_t timeout_ms);
 
 /* --- mapping -------------------------------------------------------------- */
 
-/* Maps [offset, offset + size) of the region (size 0: to its end) and stores
- * its address. A region has one place in the address space: mapping a part,
- * the whole, before or after selecting, gives addresses that agree. Offset
- * and size are page aligned. Mapping what is mapped is counted. The first
- * mapping waits for explicit calls under way: -ETIMEDOUT. */
+/* Maps [offset, offset + size) and stores its address. Offset and size are multiples
+ * of 4096; size 0 means up to the region's end. All mappings of a region agree: byte
+ * n of the region is always at extmem_region_address() + n. The first mapping makes
+ * the whole region accessible, and waits until explicit calls under way have ended.
+ * Mapping the same range twice needs two calls of extmem_unmap().
+ * Errors: -EINVAL alignment. -ERANGE not all of it lies in the region. -ENOMEM the
+ * kernel has no room (vm.max_map_count). -EBUSY another userfaultfd has the range.
+ * -ETIMEDOUT. */
 int extmem_map(extmem_region *, uint64_t offset, uint64_t size, void **ret);
-/* Ends one mapping made with the same offset and size. Dirty pages are
- * written back first, if their appliance can be reached. */
+/* Ends one mapping that was made with the same offset and size. The last one writes
+ * dirty pages back first; if that fails, the region stays mapped.
+ * Errors: -EINVAL no such mapping. -ENOTCONN, -ESTALE, -ETIMEDOUT. */
 int extmem_unmap(extmem_region *, uint64_t offset, uint64_t size);
 
-/* The address that offset 0 of the region has, or would have, mapped. */
+/* The address of offset 0. It is the same before, between and after mappings. */
 void *extmem_region_address(const extmem_region *);
 
-/* Returns when every store made before the call is in the remote memory. Size
- * 0: to the region's end. */
+/* Returns when the appliances have every store to [offset, offset + size) that
+ * happened before the call. Needs no alignment; size 0 means up to the region's end.
+ * Errors: -ERANGE. -ENOTCONN, -ESTALE, -ETIMEDOUT not all of it was written; what was
+ * not is still in local memory, and dirty. */
 int extmem_sync(extmem_region *, uint64_t offset, uint64_t size);
 
 enum extmem_advice {
-	EXTMEM_NORMAL = 0, /* find out by yourself */
+	EXTMEM_NORMAL = 0, /* detect the pattern */
 	EXTMEM_SEQUENTIAL, /* read far ahead */
 	EXTMEM_RANDOM,	   /* do not read ahead */
-	EXTMEM_WILLNEED,   /* fetch now, as far as there is room */
-	EXTMEM_DONTNEED,   /* the contents are not needed: reads as zero now */
-	EXTMEM_COLD	   /* write back and drop, contents stay */
+	EXTMEM_WILLNEED,   /* fetch now, as much as free local memory holds */
+	EXTMEM_DONTNEED,   /* drop the contents: the range now reads as zero */
+	EXTMEM_COLD	   /* write back and leave local memory; contents stay */
 };
 
+/* Says how a range will be used. Offset and size as for extmem_map().
+ * Errors: -EINVAL alignment, no such advice, or the region has never been mapped.
+ * -ERANGE. -ENOTCONN, -ESTALE, -ETIMEDOUT (not for EXTMEM_WILLNEED: it does what it
+ * can in time). */
 int extmem_advise(extmem_region *, uint64_t offset, uint64_t size,
 		  enum extmem_advice);
 
-/* Makes the pages around [address, address + size) present, for writing if
- * `write`, and keeps them until unpin, so that the kernel can use them.
- * Parts that are not external memory are ignored. Counted per page. At most
- * half the local memory can be pinned at once: returns the number of bytes
- * from `address` on that are pinned, less than `size` where no more could
- * be, or an error when nothing could. Unpin with what was returned. */
+/* Brings all pages of [address, address + size) into local memory, writable if
+ * `write` is not 0, and keeps them there until extmem_unpin(). The kernel can use
+ * them then. Memory that is not mapped external memory counts as pinned. Pins are
+ * counted for each page. At most half of the local memory can be pinned at once.
+ *
+ * Returns how many bytes from `address` on are pinned: less than `size` if no more
+ * could be. Example: with 64 MiB of local memory, extmem_pin() of 100 MiB returns a
+ * little less than 32 MiB. Use that part, unpin it, and pin the next.
+ * Errors: -ENOMEM nothing could be pinned, since half of the local memory is.
+ * -ENOTCONN a page is lost. -ETIMEDOUT. */
 int64_t extmem_pin(extmem *, const void *address, size_t size, int write);
+/* Takes back one extmem_pin(); `size` is what that returned. */
 void extmem_unpin(extmem *, const void *address, size_t size);
-/* 1 when the address lies in mapped external memory of this client. */
+/* 1 if the address lies in memory that this client has mapped, else 0. */
 int extmem_contains(const extmem *, const void *address);
 
 /* Write notification, for snapshots and logs of changes. `change` is called before
- * pages become writable, with their contents so far (NULL: all zeros); `changed` is
- * called after they have. A page that stays writable is reported once; after it has
- * left local memory, or was written back, it is reported again.
+ * pages become writable, with their contents so far (NULL: all zeros). `changed` is
+ * called after they have become writable. A page that stays writable is reported
+ * once; it is reported again after it was written back or has left local memory.
  *
  * The functions are called on the thread that serves the fault, with locks held and
- * signals blocked: they must not call this library, nor touch mapped memory except
- * `contents`. When extmem_watch() returns, the watch before is not used any more.
+ * signals blocked. They must not call this library, and must not touch mapped memory
+ * except `contents`. A client has one watch: a call replaces it, NULL removes it, and
+ * when the call returns the old functions are not called any more.
  * Errors: -EINVAL the struct's size is wrong. */
 struct extmem_watch {
-	uint64_t size; /* of this struct, set by the caller */
+	uint64_t size; /* sizeof(struct extmem_watch) */
 	void (*change)(void *context, void *address, const void *contents,
 		       size_t pages);
 	void (*changed)(void *context);
@@ -270,115 +347,137 @@ struct extmem_watch {
 };
 int extmem_watch(extmem *, const struct extmem_watch *watch);
 
-/* Raises the local budget to `size`, from now on; what is lower than it is
- * changes nothing. Any thread.
- * Errors: -EINVAL more than the settings local and local_max. */
+/* Raises the limit of local memory to `size`. A size below the limit changes
+ * nothing.
+ * Errors: -EINVAL more than the settings `local` and `local_max` allow. */
 int extmem_local(extmem *, uint64_t size);
 
-/* --- what is going on ------------------------------------------------------ */
+/* --- figures ---------------------------------------------------------------- */
 
 #define EXTMEM_LATENCY_BUCKETS 512
 
+/* Counted since extmem_open(). */
 struct extmem_stats {
-	uint64_t size; /* of this struct, set by the caller */
-	uint64_t faults;	  /* delivered to us, of any kind */
-	uint64_t faults_write;	  /* of these, a store to a protected page */
-	uint64_t misses;	  /* faults that waited for the remote memory */
-	uint64_t zero_fills;	  /* pages that were fresh: no transfer */
-	uint64_t pages_read, pages_written;
-	uint64_t bytes_read, bytes_written; /* paging and explicit */
-	uint64_t evictions;
-	uint64_t prefetched, prefetched_wasted;
-	uint64_t reads, writes; /* one-sided operations */
+	uint64_t size;		  /* sizeof(struct extmem_stats) */
+	uint64_t faults;	  /* of any kind, delivered to the library */
+	uint64_t faults_write;	  /* of these: a store to a protected page */
+	uint64_t misses;	  /* faults that waited for an appliance */
+	uint64_t zero_fills;	  /* fresh pages, which needed no transfer */
+	uint64_t pages_read, pages_written;   /* by paging */
+	uint64_t bytes_read, bytes_written;   /* by paging and explicit calls */
+	uint64_t evictions;		      /* pages that left to make room */
+	uint64_t prefetched;		      /* pages read ahead */
+	uint64_t prefetched_wasted;	      /* of these: not used (an estimate) */
+	uint64_t reads, writes;		      /* one-sided operations */
 	uint64_t local_limit, local_now, local_peak; /* bytes */
-	uint64_t messages;				/* control, sent */
-	uint64_t reconnects, pages_lost;
-	uint64_t regions, region_bytes;
-	uint64_t slabs, objects; /* alive */
-	uint64_t page_size;
-	/* Fault service time, log-linear: bucket b < 16 holds b ns; above,
-	 * octave (b / 16) has 16 equal parts. See extmem_latency_ns(). */
+	uint64_t messages;   /* control messages sent */
+	uint64_t reconnects; /* connections that were replaced */
+	uint64_t pages_lost; /* faults on lost pages */
+	uint64_t regions, region_bytes; /* now */
+	uint64_t slabs, objects;	/* now */
+	uint64_t page_size;		/* 4096 */
+	/* Faults by service time. Bucket b < 16 counts faults of b ns. Above, each
+	 * power of two has 16 buckets of equal width. Read it with
+	 * extmem_latency_ns(). */
 	uint64_t latency[EXTMEM_LATENCY_BUCKETS];
 };
 
+/* Counters are read lane by lane: while faults are served, they need not add up.
+ * Errors: -EINVAL the struct's size is not set. */
 int extmem_stats(extmem *, struct extmem_stats *ret);
-/* The fault latency, in ns, that `permille` of the faults stayed within. */
+/* The time in ns within which `permille` of the faults were served: 500 is the
+ * median, 990 the 99th percentile. 0 if there were no faults. */
 uint64_t extmem_latency_ns(const struct extmem_stats *, unsigned permille);
 
 struct extmem_info {
-	uint64_t size; /* of this struct, set by the caller */
-	char appliance[128];
-	char name[64];
+	uint64_t size;	     /* sizeof(struct extmem_info) */
+	char appliance[128]; /* address */
+	char name[64];	     /* the appliance's own */
 	char transport[32], provider[64], version[32];
-	char endpoint[16], mr_mode[96], progress[16];
-	char paging[16];	/* inline or thread */
-	char paging_reason[128]; /* why that one */
-	char state[16]; /* away, greeting (about to be ready), ready, or leaving (it drains) */
-	uint64_t lease_ms;
-	uint32_t lanes;
-	char polling[16]; /* adaptive, busy, or block */
-	/* 1: the kernel's touches of mapped memory are served too, so any system
-	 * call can be given an absent page; 0: pin it, or it fails with EFAULT. */
+	char endpoint[16], mr_mode[96], progress[16]; /* libfabric's words */
+	char paging[16];	 /* inline or thread */
+	char paging_reason[128]; /* why */
+	/* "away"; "greeting": connected, not ready yet; "ready"; "leaving": it still
+	 * serves, but drains and lends nothing more. */
+	char state[16];
+	uint64_t lease_ms; /* of silence, after which it takes our memory back */
+	uint32_t lanes;	   /* connections to it */
+	char polling[16];  /* adaptive, busy, or block */
+	/* 1: the kernel's touches of mapped memory are served too, so any system call
+	 * may be given an absent page. 0: pin it first. */
 	uint32_t kernel_touches;
-	char reason[512]; /* why it is not ready; or "" */
+	char reason[512]; /* why it is away; else "" */
 };
 
-/* About the index-th appliance; -ERANGE past the last. */
+/* About one appliance; `index` counts from 0 in the order of the settings.
+ * Errors: -ERANGE no such index. -EINVAL the struct's size is not set. */
 int extmem_info(extmem *, unsigned index, struct extmem_info *ret);
-/* What the first page that was lost was lost to, in words; "" for none. */
+/* A sentence about the first page of this client that was lost: its address, its
+ * appliance and why. "" if none was. Valid until extmem_close(). */
 const char *extmem_lost(const extmem *);
 
 struct extmem_status {
-	uint64_t size; /* of this struct, set by the caller */
+	uint64_t size; /* sizeof(struct extmem_status) */
 	char name[64];
 	char provider[64], library[32];
-	uint64_t incarnation, uptime_ms;
+	uint64_t incarnation; /* another number after each start */
+	uint64_t uptime_ms;
 	uint64_t pool, free, free_run, leased, quarantined; /* bytes */
 	uint32_t clients, clients_max, extents, extents_max;
 	uint64_t messages, malformed, refused, expired;
 	uint32_t leaving; /* 1: it drains */
 };
 
-/* How an appliance is, without becoming its client. */
+/* Asks an appliance for its figures, without becoming its client.
+ * Errors: -EINVAL the address is malformed. -ECONNREFUSED, -EHOSTUNREACH,
+ * -ETIMEDOUT, -EPROTO, ... no appliance answers. -ENOMEM. */
 int extmem_status(const char *appliance, uint32_t timeout_ms,
 		  struct extmem_status *ret);
-/* Its regions, from the `skip`-th on; returns how many. */
+/* The segments that it has lent, as extmem_region_list(). Errors as above. */
 int extmem_status_regions(const char *appliance, uint32_t timeout_ms,
 			  uint64_t skip, struct extmem_region_entry *ret,
 			  size_t count);
 
-/* What proves that one is a client of an appliance. Who has it can end the lease
- * after the client's process has gone, or take everything it holds away from one
- * that lives: keep it as a secret. */
+/* What proves to an appliance that a process is this client. Whoever has it can end
+ * the client's lease, also while the client lives: keep it secret. */
 struct extmem_lease {
-	char appliance[128]; /* its address */
-	uint64_t client, incarnation; /* numbers: its, and the appliance's */
+	char appliance[128];  /* address */
+	uint64_t client;      /* the appliance's number for the client */
+	uint64_t incarnation; /* of the appliance */
 	uint8_t secret[16];
 };
 
-/* The leases of this client, one for each appliance that knows it; returns how
- * many, `count` at most. A lease changes when an appliance has restarted. */
+/* Stores up to `count` leases of this client, one for each appliance that knows it,
+ * and returns how many. Ask again after an appliance has restarted. */
 int extmem_leases(extmem *, struct extmem_lease *ret, unsigned count);
-/* For a client whose process is gone: all that it held is free again at once, and
- * not when its lease runs out. -ESTALE: it has ended already. -ETIMEDOUT,
- * -ENOTCONN, ...: it ends by itself, in time. Any process, any thread. */
+/* Ends the lease of a client whose process is gone, so that its memory is free at
+ * once and not only when the lease runs out. Any process may call it.
+ * Errors: -ESTALE it has ended already. -EINVAL that is no lease. -ETIMEDOUT,
+ * -ENOTCONN, ...: the lease will end by itself. */
 int extmem_lease_end(const struct extmem_lease *, uint32_t timeout_ms);
 
-/* One line per transport that is built in: scheme, and the provider it would
- * use here, or why it cannot. Returns the length of the whole text, which may
- * be more than fits in `size`. */
+/* Writes one line for each transport that is built in: its scheme, and the provider
+ * that it would use here, or why it cannot be used. Stores as much as fits in `size`
+ * bytes, with a NUL at the end; returns the length of the whole text. */
 int extmem_providers(char *ret, size_t size);
 
-/* What userfaultfd and the kernel's calls beside it offer this process; each 1
- * or 0. `missing` says in words which calls the kernel lacks that extmem would
- * use, and what it does instead; it is empty if all are there. */
+/* What the kernel offers this process. Each is 1 or 0, except `error`. */
 struct extmem_capabilities {
-	uint64_t size; /* of this struct, set by the caller */
-	uint32_t device, full, user, sigbus, protects, poisons, moves;
-	int32_t error; /* errno, when there is none of the first three */
-	uint32_t drops_many;
+	uint64_t size;	   /* sizeof(struct extmem_capabilities) */
+	uint32_t device;   /* /dev/userfaultfd can be opened */
+	uint32_t full;	   /* userfaultfd(2), for the kernel's faults too */
+	uint32_t user;	   /* userfaultfd(2), for faults in user mode */
+	uint32_t sigbus;   /* faults can be served inline */
+	uint32_t protects; /* write protection */
+	uint32_t poisons;  /* UFFDIO_POISON */
+	uint32_t moves;	   /* UFFDIO_MOVE */
+	int32_t error;	   /* an errno, if device, full and user are all 0 */
+	uint32_t drops_many; /* one call drops many ranges of pages */
+	/* The calls that the kernel lacks and extmem would use, each with what it does
+	 * instead. "" if none is missing. */
 	char missing[256];
 };
+/* Errors: -EINVAL the struct's size is not set. */
 int extmem_capabilities(struct extmem_capabilities *ret);
 
 #ifdef __GNUC__
