@@ -41,6 +41,7 @@ static struct appliance {
 	struct xm_transport_limits limits;
 	struct xm_locator locator;
 	bool listening;
+	uint32_t drain_ms; /* not 0: it is to drain for so long */
 	struct command *commands, **commands_last;
 	struct answer *answers, **answers_last;
 } appliances[SIM_APPLIANCES_MAX];
@@ -262,7 +263,12 @@ static void control_run(void *argument)
 	xm_host_service(a->host)->trace = world_trace(a->control);
 	for (;;) {
 		uint64_t now_ns = world_process_ns(a->control);
-		uint64_t next_ns = xm_host_turn(a->host, now_ns);
+		uint64_t next_ns;
+
+		if (a->drain_ms != 0)
+			xm_host_drain(a->host, now_ns, a->drain_ms);
+		a->drain_ms = 0;
+		next_ns = xm_host_turn(a->host, now_ns);
 
 		if (next_ns > now_ns && a->answers == NULL)
 			fabric_channel.wait(channel, -1, next_ns - now_ns);
@@ -320,6 +326,12 @@ void appliance_close(uint32_t index)
 	queues_clear(a);
 	sparse_give(a->pool);
 	memset(a, 0, sizeof(*a));
+}
+
+void appliance_drain(uint32_t index, uint32_t ms)
+{
+	appliances[index].drain_ms = ms;
+	world_wake(sim_door(appliances[index].control));
 }
 
 static void begin_again(void *argument, uint64_t index)

@@ -24,6 +24,8 @@ void appliance_written(uint32_t index, uint64_t offset, uint64_t size);
 uint64_t appliance_changed(uint32_t index, uint64_t offset);
 /* Which appliance's interface process this is; UINT32_MAX: none. */
 uint32_t appliance_at_interface(const struct process *);
+/* Tells its control process to end, as SIGTERM does: it drains for `ms`. */
+void appliance_drain(uint32_t index, uint32_t ms);
 /* Ends both processes now; they are started again, with an empty pool, after
  * `pause_ns`. */
 void appliance_kill(uint32_t index, uint64_t pause_ns);

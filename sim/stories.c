@@ -69,6 +69,8 @@ const struct story stories[] = {
 	  .script = story_wrong_secret },
 	{ .name = "a_new_connection_supersedes_the_former",
 	  .shape = deaths_unseen, .script = story_supersedes },
+	{ .name = "an_appliance_that_drains_says_so",
+	  .script = story_drains },
 	{ .name = "an_extent_is_zeroed_before_it_is_reused",
 	  .shape = two_clients, .script = story_zeroed_first },
 	{ .name = "an_explicit_write_meets_a_fault",

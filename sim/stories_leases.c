@@ -238,3 +238,23 @@ void story_zeroed_first(uint32_t client, extmem *x)
 		expect(load(r, page) == 0);
 	give(r);
 }
+
+/* An appliance that is told to end drains: its client is told so and gets no more
+ * memory, and what it holds goes on. */
+void story_drains(uint32_t client, extmem *x)
+{
+	struct extmem_info info = { .size = sizeof(info) };
+	extmem_region *r, *more;
+
+	(void)client;
+	expect(take(x, ONE, &r) == 0);
+	expect(store(r, 0, 7));
+	appliance_drain(0, 30000);
+	rest(100 * XM_MS);
+	expect(extmem_info(x, 0, &info) == 0);
+	expect(strcmp(info.state, "leaving") == 0);
+	expect(take(x, ONE, &more) == -ESHUTDOWN);
+	expect(advise(r, 0, 1, EXTMEM_COLD) == 0);
+	expect(load(r, 0) == 7);
+	give(r);
+}
