@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The service's clients: who they are, by what stream they come, their tickets,
- * and their end. See service.c for the machine, lease.c for what they hold.
+ * The clients of the service machine: HELLO, the stream that a client speaks on,
+ * tickets for its data connections, and its end. Its memory is in lease.c.
  *
  * Floor: ground.
  */
@@ -56,7 +56,8 @@ void xm_client_drop_peer(struct xm_service *s, uint32_t peer,
 	xm_service_effect(ret, XM_SERVICE_DROP)->peer = peer;
 }
 
-/* Every byte is looked at, so the time taken tells nothing. */
+/* Compares all bytes whatever it finds, so that its time does not tell how many
+ * of them were right. */
 static bool secrets_equal(const uint8_t *a, const uint8_t *b)
 {
 	volatile uint8_t difference = 0;
@@ -214,8 +215,8 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 	struct xm_service_peer *p = &s->peers[event->peer];
 	struct xm_service_client *c;
 
-	/* A refused stream stays, to read why; it may try again until its
-	 * handshake time is over. */
+	/* A stream whose HELLO is refused stays connected, so that its client
+	 * can read why, and may try again until its handshake time is over. */
 	if (hello_refused(s, hello, requester, ret))
 		return;
 	p->heard_ns = event->now_ns;
@@ -238,7 +239,8 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 				" here is gone");
 			return;
 		}
-		/* The newer stream counts; the older may be half open. */
+		/* The client has connected again, so its earlier stream is
+		 * broken, even if nothing told us so yet. */
 		if (c->peer != XM_SERVICE_NONE) {
 			xm_trace_put(s->trace, event->now_ns,
 				     XM_TRACE_SERVICE_SUPERSEDED, c->number,
@@ -257,7 +259,7 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 					: XM_TRACE_SERVICE_RESUMED,
 		     c->number, event->peer, 0, 0);
 	welcome(s, c, hello, requester, ret);
-	if (s->leaving) { /* resumed: tell it again, on this stream */
+	if (s->leaving) { /* LEAVING may have been lost with the old stream */
 		c->told = false;
 		s->telling = true;
 		s->telling_at = 0;
@@ -280,8 +282,8 @@ static void ticket_retract(struct xm_service *s, struct xm_service_ticket *t,
 	memcpy(effect->ticket, t->ticket, sizeof(effect->ticket));
 }
 
-/* The unused record, or, where there is none, NULL and the ISSUED one that is
- * to end first, or NULL. */
+/* Returns an unused record. If there is none, returns NULL, and in *ret_first
+ * the issued ticket that is to lapse first (NULL: none is issued). */
 static struct xm_service_ticket *ticket_free(struct xm_service_client *c,
 					     struct xm_service_ticket **ret_first)
 {
@@ -309,7 +311,7 @@ void xm_client_ticket(struct xm_service *s, const struct xm_service_event *event
 
 	t = ticket_free(c, &first);
 	if (t == NULL) {
-		/* The oldest one was used, most likely. */
+		/* It was used, most likely: a client connects at once. */
 		if (first != NULL)
 			ticket_retract(s, first, ret);
 		xm_service_refuse_plainly(s, ret, requester, EAGAIN,
@@ -372,12 +374,12 @@ void xm_client_admitted(struct xm_service *s,
 		memcpy(answer->u.ticketed.ticket, t->ticket, sizeof(t->ticket));
 		answer->u.ticketed.locator = s->options.locator;
 		xm_list_push_back(&s->issued, &t->link);
-	} else { /* nobody will ever use it */
+	} else { /* the client will never learn of it: it lapses at once */
 		t->until_ns = event->now_ns;
 		xm_list_push_front(&s->issued, &t->link);
 	}
 	if (!s->options.admits)
-		ticket_end(t); /* it is not looked at there */
+		ticket_end(t); /* the transport does not look at tickets */
 }
 
 void xm_client_retracted(struct xm_service *s,

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The control process's turn: channel events and the interface's reports go
- * into the service machine, its effects go out. No system calls here; what a
- * turn needs of the world are the channel's operations and the five of
- * xm_link_ops, so the same turn runs in extmemd, in tests and in the
- * simulator.
+ * The turn of the control process. It hands channel events and the interface's
+ * reports to the service machine (service.h) and carries the machine's effects
+ * out. It makes no system call: all it needs of the world are the operations of
+ * the channel and of xm_link_ops. So the same turn runs in extmemd, in tests and
+ * in the simulator.
  *
- * A turn is bounded: EVENTS_MAX messages, as many reports, one piece of
- * zeroing. So giving back a large extent delays nobody's answer by more than
- * one piece takes.
+ * A turn is bounded: it takes at most EVENTS_MAX messages and as many reports,
+ * and zeroes one piece. So when a client frees 64 GiB, another client's answer
+ * waits for one piece, not for all of it.
  *
- * A peer whose queue is full when we answer does not read: it is dropped.
+ * A peer that does not read is dropped: its queue is full when it is answered.
  *
  * Floor: first.
  */
@@ -24,7 +24,8 @@
 
 #define XM_GRANULE (64 * XM_KIB) /* extents of real appliances are multiples */
 
-/* The way to the interface process, and the few other doors. */
+/* What the turn needs besides the channel: the interface process, the pool, and
+ * randomness. */
 struct xm_link_ops {
 	/* 0, or -EAGAIN: not now. */
 	int (*command)(void *link, const struct xm_command *);
@@ -32,7 +33,7 @@ struct xm_link_ops {
 	int (*poll)(void *link, struct xm_report *ret);
 	/* Clears bytes of the pool, without giving its pages away. */
 	void (*zero)(void *link, uint64_t offset, uint64_t size);
-	/* Fresh bytes that nobody can guess. */
+	/* Fills with fresh bytes that nobody can guess. */
 	void (*draw)(void *link, uint8_t *bytes, size_t size);
 	void (*log)(void *link, enum xm_level, const char *words);
 };

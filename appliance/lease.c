@@ -46,7 +46,7 @@ static void conceal(struct xm_service *s, struct xm_service_extent *e,
 
 /* --- requests ------------------------------------------------------------- */
 
-/* What stands against `count` more extents for this client, or false. */
+/* Refuses when this client, or the appliance, may have no more extents. */
 static bool refused_for_count(struct xm_service *s, uint32_t client,
 			      const struct xm_service_requester *requester,
 			      struct xm_service_effects *ret)
@@ -82,7 +82,7 @@ static bool refused_for_count(struct xm_service *s, uint32_t client,
 	return false;
 }
 
-/* What of a request needs more than memory that is lent to its client. */
+/* Refuses what needs a feature: flags, and banks other than the pool. */
 static bool refused_for_features(struct xm_service *s,
 				 const struct xm_alloc *alloc,
 				 const struct xm_service_requester *requester,
@@ -185,7 +185,8 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 	expose(s, g, event, ret);
 }
 
-/* The extent a client names, if it is its own and nothing is under way. */
+/* The extent that a request names. NULL: the request was refused, because the
+ * client has no such extent, or because TRIM of it is under way. */
 static struct xm_service_extent *extent_named(struct xm_service *s,
 					      uint64_t number, uint32_t client,
 					      const struct xm_service_requester *by,

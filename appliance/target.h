@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The interface's whole knowledge: commands from the control process are done
- * on a transport, and what came of them is reported, in the order they came.
- * It also counts each client's connections, and reports them ahead of every
- * answer, so that the control never decides on an older count.
+ * What the interface process does: it carries out the control process's commands
+ * on a transport, and reports the outcome of each, in the order of the commands.
+ * It decides nothing.
  *
- * The counts are kept as numbers, not as a queue of events: while the control
- * process is stopped they change in place and nothing piles up.
+ * It also counts each client's connections. Changed counts are reported ahead of
+ * every outcome, so that the control process never decides on an older count.
+ * They are kept as numbers, not as a queue of events: while the control process
+ * is stopped, they change in place and nothing piles up.
  *
  * Floor: first (one thread, no system calls); the same code runs in the
  * interface process, in tests and in the simulator.
