@@ -336,6 +336,7 @@ void xm_service_zeroed(struct xm_service *s,
 		return;
 	e->zeroed += xm_min(e->size - e->zeroed, s->options.zero_size_max);
 	s->zeroing_now = XM_SERVICE_NONE;
+	s->zeroed_last = xm_service_extent_slot(s, e);
 	if (e->zeroed < e->size) {
 		zero_next(s, e, ret);
 		return;
@@ -366,7 +367,11 @@ void xm_service_work(struct xm_service *s, uint64_t now_ns,
 	}
 	if (s->zeroing_now != XM_SERVICE_NONE)
 		return;
-	slot = xm_slots_next(&s->zeroing, 0);
+	/* Round and round, so that none waits for ever while others come and go
+	 * in lower slots. */
+	slot = xm_slots_next(&s->zeroing, (uint64_t)s->zeroed_last + 1);
+	if (slot == XM_SLOTS_NONE)
+		slot = xm_slots_next(&s->zeroing, 0);
 	if (slot != XM_SLOTS_NONE)
 		zero_next(s, &s->extents[slot], ret);
 }

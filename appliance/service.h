@@ -306,6 +306,7 @@ struct xm_service {
 	struct xm_slots owned;	/* extents in OWNED */
 	struct xm_slots zeroing; /* extents in ZEROING */
 	uint32_t zeroing_now;	/* the one a ZERO effect is out for, or NONE */
+	uint32_t zeroed_last;	/* the one zeroed last: the next is behind it */
 	uint32_t quarantined;	/* grants in QUARANTINE */
 	struct xm_link waiting; /* of these the ones that time ends, earliest first */
 	struct xm_link issued; /* tickets, the one that ends first in front */

@@ -131,6 +131,41 @@ static void zeroing_goes_in_pieces(void)
 	rig_free(r);
 }
 
+/* Memory that comes and goes elsewhere does not keep an extent from being
+ * zeroed. */
+static void every_freed_extent_gets_its_turn(void)
+{
+	struct rig *r = rig_new();
+	struct xm_allocated t[3];
+	uint64_t waits;
+
+	rig_join(r, 0);
+	for (uint32_t i = 0; i < 3; i++)
+		t[i] = rig_alloc(r, 0, 8 * GRANULE);
+	waits = rig_offset(r, &t[2]);
+	rig_write(r, &t[2].remote, 7);
+	rig_ask_free(r, 0, t[0].extent);
+	rig_ask_free(r, 0, t[2].extent);
+	while (r->commands_count > 0)
+		rig_acknowledge(r);
+	/* Whenever one is zeroed, another one in a lower slot waits. */
+	for (uint32_t i = 0; i < 4; i++) {
+		uint64_t extent = r->zero.extent;
+
+		rig_ask_free(r, 0, t[(i + 1) % 2].extent);
+		while (r->commands_count > 0)
+			rig_acknowledge(r);
+		while (r->zero_wanted && r->zero.extent == extent)
+			rig_zero(r);
+		rig_ask_alloc(r, 0, 8 * GRANULE);
+		while (r->commands_count > 0)
+			rig_acknowledge(r);
+		t[i % 2] = r->sent[0].u.allocated;
+	}
+	CU_ASSERT_EQUAL(r->bytes[waits], 0);
+	rig_free(r);
+}
+
 /* --- all of it, at random -------------------------------------------------- */
 
 /* No key that works opens a byte that another client holds. */
@@ -282,6 +317,7 @@ int main(void)
 		XM_TEST(without_revocation_the_owner_must_be_disconnected_first),
 		XM_TEST(without_connections_quarantine_lasts_a_lease),
 		XM_TEST(zeroing_goes_in_pieces),
+		XM_TEST(every_freed_extent_gets_its_turn),
 		XM_TEST(no_story_breaks_isolation),
 		CU_TEST_INFO_NULL,
 	};
