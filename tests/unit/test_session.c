@@ -25,8 +25,12 @@ static void tick(uint64_t pass_ns)
 	step((struct xm_session_event){ .kind = XM_SESSION_TICK });
 }
 
-static void hear(struct xm_message message)
+/* The effects point to the message, so it outlives the step. */
+static void hear(struct xm_message m)
 {
+	static struct xm_message message;
+
+	message = m;
 	step((struct xm_session_event){ .kind = XM_SESSION_MESSAGE,
 					.message = &message });
 }
