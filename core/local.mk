@@ -79,6 +79,7 @@ libxm_client_la_SOURCES += \
 	core/client/entry.h \
 	core/client/error.c \
 	core/client/error.h \
+	core/client/faults.c \
 	core/client/faults.h \
 	core/client/lane.c \
 	core/client/lane.h \
@@ -117,11 +118,16 @@ libxm_client_la_SOURCES += \
 # skin/: doors to libc and to the kernel. The simulator has its own.
 noinst_LTLIBRARIES += libxm_skin.la
 libxm_skin_la_SOURCES = \
-	core/skin/faults.c \
+	core/skin/mappers.c \
 	core/skin/os.c \
 	core/skin/os.h \
+	core/skin/provider_signals.c \
+	core/skin/provider_signals.h \
+	core/skin/sigbus.c \
+	core/skin/sigbus.h \
 	core/skin/uffd.c \
-	core/skin/uffd.h \
+	core/skin/uffd_faults.c \
+	core/skin/uffd_pages.c \
 	core/skin/uffd_parts.h \
 	core/skin/uffd_poison.c \
 	core/skin/uffd_probe.c \

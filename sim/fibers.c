@@ -164,6 +164,16 @@ void *world_argument(void)
 	return running->argument;
 }
 
+int world_number(void)
+{
+	return (int)(running - fibers) + 1;
+}
+
+bool world_runs(void (*run)(void *))
+{
+	return running->run == run;
+}
+
 /* One of the fibers that can run, at random; NULL: none can. */
 static struct fiber *choose(void)
 {

@@ -18,6 +18,11 @@ struct fiber *world_fiber(struct process *, void (*run)(void *), void *argument)
 /* The argument of the running fiber. */
 void *world_argument(void);
 
+/* Of the running fiber: a number from 1 on, of no other fiber that lives; and whether it
+ * was started with this function. */
+int world_number(void);
+bool world_runs(void (*run)(void *));
+
 /* A value that the running fiber keeps, like thread-specific data. When the
  * fiber returns from run(), end(value) is called if `value` is not NULL. */
 struct world_own {

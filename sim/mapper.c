@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The simulated mapper: an arena of ordinary memory and the state of each of its
- * pages. It takes the place of core/skin/uffd.c and core/skin/faults.c. A touch of
- * an absent or protected page calls xm_serve(), as the kernel would by SIGBUS. Every
- * promise of core/pure/mapper.h is asserted.
+ * pages. A touch of a page that is not there, or a store to a protected one, calls the
+ * client's handler, as the kernel would by SIGBUS; every promise of core/pure/mapper.h
+ * is asserted.
  */
 #include "core/pure/mapper.h"
 
@@ -22,7 +22,6 @@
 #include "sim/touch.h"
 #include "sim/weather.h"
 #include "sim/world.h"
-#include "core/skin/uffd.h"
 
 enum page { DETACHED, ABSENT, OPEN, PROTECTED, POISONED };
 
@@ -33,6 +32,7 @@ struct xm_mapper {
 	uint8_t *base, *states;
 	uint64_t pages, page_size;
 	uint64_t here; /* pages that are */
+	struct xm_fault_handler handler;
 };
 
 /* Those of live processes. */
@@ -186,28 +186,15 @@ static void wake(struct xm_mapper *m, uint64_t page, uint64_t count)
 	(void)count;
 }
 
-static const struct xm_mapper_ops ops = {
-	.name = "sim",
-	.attach = attach,
-	.detach = detach,
-	.install = install,
-	.protect = protect,
-	.unprotect = unprotect,
-	.copy = copy,
-	.drop = drop,
-	.poison = poison,
-	.wake = wake,
-};
+/* --- opening ------------------------------------------------------------------------ */
 
-/* --- uffd.h ------------------------------------------------------------------------ */
-
-void xm_uffd_probe(struct xm_uffd_capabilities *ret)
+static void probe(struct xm_mapper_capabilities *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 }
 
-int xm_uffd_open(const struct xm_uffd_options *o, char *words,
-		 size_t words_size, struct xm_mapper **ret)
+static int open_mapper(const struct xm_mapper_options *o, char *words,
+		       size_t words_size, struct xm_mapper **ret)
 {
 	struct xm_mapper *m;
 
@@ -248,48 +235,45 @@ void mapper_process_died(const struct process *process)
 	}
 }
 
-void xm_uffd_close(struct xm_mapper *m)
+static void close_mapper(struct xm_mapper *m)
 {
+	XM_ASSERT(m->handler.serve == NULL);
 	forget(m);
 	world_free(m->states);
 	world_free(m);
 }
 
-const struct xm_mapper_ops *xm_uffd_ops(const struct xm_mapper *m)
+static void limits(const struct xm_mapper *m, struct xm_mapper_limits *ret)
 {
-	(void)m;
-	return &ops;
+	*ret = (struct xm_mapper_limits){
+		.paging = "inline",
+		.reason = "simulated",
+		.base = m->base,
+		.pages = m->pages,
+		.page_size = m->page_size,
+		.descriptor = -1,
+	};
 }
 
-uint8_t *xm_uffd_base(const struct xm_mapper *m)
+/* --- faults -------------------------------------------------------------------------- */
+
+static int begin(struct xm_mapper *m, const struct xm_fault_handler *handler,
+		 char *words, size_t words_size)
 {
-	return m->base;
+	(void)words;
+	(void)words_size;
+	XM_ASSERT(m->handler.serve == NULL);
+	m->handler = *handler;
+	return 0;
 }
 
-uint64_t xm_uffd_pages(const struct xm_mapper *m)
+static void end(struct xm_mapper *m)
 {
-	return m->pages;
+	XM_ASSERT(m->handler.serve != NULL);
+	m->handler = (struct xm_fault_handler){ .context = NULL };
 }
 
-const char *xm_uffd_reason(const struct xm_mapper *m)
-{
-	(void)m;
-	return "simulated";
-}
-
-bool xm_uffd_serves_kernel(const struct xm_mapper *m)
-{
-	(void)m;
-	return false;
-}
-
-int xm_uffd_descriptor(const struct xm_mapper *m)
-{
-	(void)m;
-	return -1;
-}
-
-int xm_uffd_faults(struct xm_mapper *m, struct xm_fault *ret, int count)
+static int faults(struct xm_mapper *m, struct xm_fault *ret, int count)
 {
 	(void)m;
 	(void)ret;
@@ -297,24 +281,9 @@ int xm_uffd_faults(struct xm_mapper *m, struct xm_fault *ret, int count)
 	return 0;
 }
 
-/* --- faults.c ------------------------------------------------------------------------ */
-
-int xm_faults_begin(extmem *x, char *words, size_t words_size)
+static bool touch(struct xm_mapper *m, uint64_t page, bool write)
 {
-	(void)x;
-	(void)words;
-	(void)words_size;
-	return 0;
-}
-
-void xm_faults_end(extmem *x)
-{
-	(void)x;
-}
-
-bool touch_page(extmem *x, uint64_t page, bool write)
-{
-	const uint8_t *state = &x->arena.mapper->states[page];
+	const uint8_t *state = &m->states[page];
 
 	for (unsigned i = 0; i < 1000; i++) {
 		if (*state == OPEN || (*state == PROTECTED && !write))
@@ -324,11 +293,75 @@ bool touch_page(extmem *x, uint64_t page, bool write)
 		/* SIGSEGV: the program of a run never does that. */
 		XM_ASSERT(*state != DETACHED);
 		cost_spend(cost.deliver + cost.step);
-		if (xm_serve(x, page, write) != XM_VERDICT_DONE)
+		if (!m->handler.serve(m->handler.context, page, write))
 			return false;
 	}
 	world_broken("liveness", "page %llu was served 1000 times and is "
 		     "still not there", (unsigned long long)page);
+}
+
+/* In reality the library's own access to a lost page is a SIGBUS, too, and ends the
+ * process. Here the caller goes on with undefined bytes. */
+static void each_page(struct xm_mapper *m, uint64_t offset, uint8_t *to,
+		      const uint8_t *from, size_t size)
+{
+	while (size > 0) {
+		size_t part = xm_min(size, m->page_size - offset % m->page_size);
+		bool here = touch(m, offset / m->page_size, from != NULL);
+
+		if (here && from != NULL)
+			memcpy(m->base + offset, from, part);
+		else if (here)
+			memcpy(to, m->base + offset, part);
+		offset += part;
+		size -= part;
+		if (from != NULL)
+			from += part;
+		else
+			to += part;
+	}
+}
+
+static void load(struct xm_mapper *m, uint64_t offset, void *ret, size_t size)
+{
+	each_page(m, offset, ret, NULL, size);
+}
+
+static void store(struct xm_mapper *m, uint64_t offset, const void *bytes,
+		  size_t size)
+{
+	each_page(m, offset, NULL, bytes, size);
+}
+
+static const struct xm_mapper_ops ops = {
+	.name = "sim",
+	.probe = probe,
+	.open = open_mapper,
+	.close = close_mapper,
+	.limits = limits,
+	.begin = begin,
+	.end = end,
+	.faults = faults,
+	.load = load,
+	.store = store,
+	.attach = attach,
+	.detach = detach,
+	.install = install,
+	.protect = protect,
+	.unprotect = unprotect,
+	.copy = copy,
+	.drop = drop,
+	.poison = poison,
+	.wake = wake,
+};
+
+const struct xm_mapper_ops *const xm_mappers[] = { &ops, NULL };
+
+/* --- what the world sees ----------------------------------------------------------------- */
+
+bool touch_page(extmem *x, uint64_t page, bool write)
+{
+	return touch(x->arena.mapper, page, write);
 }
 
 uint64_t touch_changed(const extmem *x, uint64_t page)
@@ -346,37 +379,4 @@ void touch_state(extmem *x, uint64_t page, bool *ret_here, bool *ret_open)
 	*ret_here = x->arena.mapper->states[page] == OPEN ||
 		    x->arena.mapper->states[page] == PROTECTED;
 	*ret_open = x->arena.mapper->states[page] == OPEN;
-}
-
-/* In reality the library's own access to a lost page is a SIGBUS, too, and ends the
- * process. Here the caller goes on with undefined bytes. */
-static void each_page(extmem *x, uint64_t address, uint8_t *to,
-		      const uint8_t *from, size_t size)
-{
-	while (size > 0) {
-		size_t part = xm_min(size, XM_PAGE - address % XM_PAGE);
-		bool here = touch_page(x, address / XM_PAGE, from != NULL);
-
-		if (here && from != NULL)
-			memcpy(x->arena.base + address, from, part);
-		else if (here)
-			memcpy(to, x->arena.base + address, part);
-		address += part;
-		size -= part;
-		if (from != NULL)
-			from += part;
-		else
-			to += part;
-	}
-}
-
-void xm_arena_read(extmem *x, uint64_t address, void *ret, size_t size)
-{
-	each_page(x, address, ret, NULL, size);
-}
-
-void xm_arena_write(extmem *x, uint64_t address, const void *bytes,
-		    size_t size)
-{
-	each_page(x, address, NULL, bytes, size);
 }

@@ -28,6 +28,11 @@ _Noreturn void xm_assert_failed(const char *condition, const char *file,
 		     slash != NULL ? slash + 1 : file, line, condition);
 }
 
+_Noreturn void os_end_in_words(const char *text)
+{
+	world_broken("a promise of our own", "%s", text);
+}
+
 uint64_t os_now_ns(void)
 {
 	return world_process_ns(world_current());
@@ -73,14 +78,29 @@ void os_lock_take(struct os_lock *lock)
 	while (atomic_load_explicit(&lock->word, memory_order_relaxed) != 0)
 		world_wait(lock, XM_NEVER);
 	atomic_store_explicit(&lock->word, 1, memory_order_relaxed);
+	atomic_store_explicit(&lock->owner, os_thread_id(),
+			      memory_order_relaxed);
 }
 
 void os_lock_give(struct os_lock *lock)
 {
+	atomic_store_explicit(&lock->owner, 0, memory_order_relaxed);
 	atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
 	world_wake(lock);
 	if (!cost.on && world_chance(WORLD_SCHEDULE, PREEMPT))
 		world_yield();
+}
+
+int os_lock_owner(const struct os_lock *lock)
+{
+	return atomic_load_explicit(&lock->owner, memory_order_relaxed);
+}
+
+/* Simulated threads look at nothing while they wait for a lock. */
+void os_lock_meanwhile(void (*look)(void *context), void *context)
+{
+	(void)look;
+	(void)context;
 }
 
 /* Whoever wants it cannot run, and so cannot say so, before it is released. */
@@ -161,6 +181,16 @@ void os_thread_join(struct os_thread *t)
 	while (!thread->ended)
 		world_wait(thread, XM_NEVER);
 	world_free(thread);
+}
+
+int os_thread_id(void)
+{
+	return world_number();
+}
+
+bool os_thread_is_ours(void)
+{
+	return world_runs(thread_main);
 }
 
 void *os_thread_own(void)

@@ -154,10 +154,10 @@ int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 	snprintf(info.progress, sizeof(info.progress), "%s",
 		 limits->progress);
 	snprintf(info.paging, sizeof(info.paging), "%s",
-		 xm_uffd_ops(x->arena.mapper)->name);
+		 x->arena.limits.paging);
 	snprintf(info.paging_reason, sizeof(info.paging_reason), "%s",
-		 xm_uffd_reason(x->arena.mapper));
-	info.kernel_touches = xm_uffd_serves_kernel(x->arena.mapper);
+		 x->arena.limits.reason);
+	info.kernel_touches = x->arena.limits.kernel_touches;
 	snprintf(info.polling, sizeof(info.polling), "%s",
 		 polling[x->settings.polling]);
 	os_mutex_take(&x->ask.lock);
@@ -274,9 +274,9 @@ int extmem_providers(char *ret, size_t size)
 int extmem_capabilities(struct extmem_capabilities *ret)
 {
 	struct extmem_capabilities capabilities = { .size = 0 };
-	struct xm_uffd_capabilities found;
+	struct xm_mapper_capabilities found;
 
-	xm_uffd_probe(&found);
+	xm_mappers[0]->probe(&found);
 	capabilities.device = found.device;
 	capabilities.full = found.full;
 	capabilities.user = found.user;

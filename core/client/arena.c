@@ -6,12 +6,11 @@
 
 #include "core/client/error.h"
 #include "core/skin/os.h"
-#include "core/skin/uffd.h"
 
 int xm_arena_open(struct xm_arena *a, const struct xm_client_settings *s,
 		  struct xm_volume *volume)
 {
-	struct xm_uffd_options o = {
+	struct xm_mapper_options o = {
 		.pages = 1,
 		.page_size = XM_PAGE,
 		.paging = (enum xm_paging)s->paging,
@@ -21,11 +20,13 @@ int xm_arena_open(struct xm_arena *a, const struct xm_client_settings *s,
 
 	while (o.pages * XM_PAGE * 2 <= s->arena)
 		o.pages *= 2;
-	rc = xm_uffd_open(&o, words, sizeof(words), &a->mapper);
+	a->ops = xm_mappers[0];
+	rc = a->ops->open(&o, words, sizeof(words), &a->mapper);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_open: %s", words);
-	a->base = xm_uffd_base(a->mapper);
-	a->size = xm_uffd_pages(a->mapper) * XM_PAGE;
+	a->ops->limits(a->mapper, &a->limits);
+	a->base = a->limits.base;
+	a->size = a->limits.pages * XM_PAGE;
 	a->spans_memory_size = xm_extent_memory_size(2 * XM_REGIONS_MAX);
 	a->spans_memory = os_memory_take(a->spans_memory_size);
 	a->volume_memory =
@@ -41,7 +42,7 @@ int xm_arena_open(struct xm_arena *a, const struct xm_client_settings *s,
 void xm_arena_close(struct xm_arena *a)
 {
 	if (a->mapper != NULL)
-		xm_uffd_close(a->mapper);
+		a->ops->close(a->mapper);
 	os_memory_give(a->spans_memory, a->spans_memory_size);
 	os_memory_give(a->volume_memory,
 		       xm_volume_memory_size(XM_SEGMENTS_MAX));

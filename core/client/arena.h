@@ -3,7 +3,7 @@
  * The arena: the addresses that a client reserves when it is opened, of which
  * each region gets a span, and the mapper that makes pages appear there.
  *
- * `base`, `size` and `mapper` are constant while the client is open. `spans` is
+ * All but `spans` is constant while the client is open. `spans` is
  * changed with the lock of the regions (region.h).
  */
 #ifndef XM_ARENA_H
@@ -20,7 +20,9 @@
 #define XM_SEGMENTS_MAX 4096
 
 struct xm_arena {
+	const struct xm_mapper_ops *ops;
 	struct xm_mapper *mapper;
+	struct xm_mapper_limits limits;
 	uint8_t *base;
 	uint64_t size; /* bytes, a power of two */
 	struct xm_extent spans;
@@ -35,6 +37,20 @@ struct xm_arena {
 int xm_arena_open(struct xm_arena *, const struct xm_client_settings *,
 		  struct xm_volume *);
 void xm_arena_close(struct xm_arena *);
+
+/* Copy bytes from or to mapped memory; `address` is in bytes from the arena's start. No
+ * lock may be held, since a page may not be there. */
+static inline void xm_arena_read(const struct xm_arena *a, uint64_t address,
+				 void *ret, size_t size)
+{
+	a->ops->load(a->mapper, address, ret, size);
+}
+
+static inline void xm_arena_write(const struct xm_arena *a, uint64_t address,
+				  const void *bytes, size_t size)
+{
+	a->ops->store(a->mapper, address, bytes, size);
+}
 
 /* Whether memory overlaps the arena. */
 static inline bool xm_arena_overlaps(const struct xm_arena *a,

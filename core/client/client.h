@@ -27,7 +27,6 @@
 #include "core/client/settings.h"
 #include "core/extmem.h"
 #include "core/pure/volume.h"
-#include "core/skin/uffd.h"
 
 struct extmem {
 	struct xm_client_settings settings;
@@ -37,7 +36,7 @@ struct extmem {
 	struct xm_volume volume;
 	struct xm_ask ask;
 	struct xm_lanes lanes;
-	struct xm_faults *faults;     /* faults.c's own */
+	struct xm_faults faults;
 	struct xm_engine_watch watch; /* watch.c's own, changed with all lanes locked */
 	struct xm_registered registered;
 	struct xm_async async;

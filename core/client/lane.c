@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/client/error.h"
-#include "core/skin/uffd.h"
 
 /* Dirty pages that lie apart in one write: as many as libfabric's tcp takes. */
 #define SCATTER 4
@@ -80,7 +79,7 @@ static int lane_open(struct xm_lanes *lanes, struct xm_lane *lane,
 		.block_pages = lanes->block_pages,
 		.depth = XM_LANE_DEPTH,
 		.loss_ns = s->loss_timeout_ns,
-		.mapper_ops = xm_uffd_ops(arena->mapper),
+		.mapper_ops = arena->ops,
 		.mapper = arena->mapper,
 		.volume = volume,
 		.lane = (uint32_t)(lane - lanes->lane),

@@ -63,9 +63,9 @@ static void set_attached(extmem_region *region, uint64_t offset,
 int xm_attach(extmem_region *region, uint64_t offset, uint64_t size)
 {
 	extmem *x = region->client;
-	int rc = xm_uffd_ops(x->arena.mapper)->attach(
-		x->arena.mapper, (region->address + offset) / XM_PAGE,
-		size / XM_PAGE);
+	int rc = x->arena.ops->attach(x->arena.mapper,
+				      (region->address + offset) / XM_PAGE,
+				      size / XM_PAGE);
 
 	if (rc == 0)
 		set_attached(region, offset, size, true);
@@ -77,9 +77,9 @@ void xm_detach(extmem_region *region, uint64_t offset, uint64_t size)
 	extmem *x = region->client;
 
 	set_attached(region, offset, size, false);
-	xm_uffd_ops(x->arena.mapper)->detach(x->arena.mapper,
-				       (region->address + offset) / XM_PAGE,
-				       size / XM_PAGE);
+	x->arena.ops->detach(x->arena.mapper,
+			     (region->address + offset) / XM_PAGE,
+			     size / XM_PAGE);
 }
 
 /* Size 0 is to the region's end, wherever resize() has moved that. */

@@ -3,7 +3,7 @@
  * Serving faults; see serve.h.
  *
  * The life of an inline fault: the kernel sends SIGBUS to the thread that
- * touched the page; on_sigbus() (faults.c) finds the client; xm_serve() locks
+ * touched the page; on_sigbus() (sigbus.c) finds the client; xm_serve() locks
  * the lane, sends the fault to the pager (which posts the read, then makes
  * room), and waits (wait.c) until the pager says that the page is there. Nothing
  * is allocated, no other thread is woken.

@@ -65,14 +65,14 @@ static enum xm_begun here(struct xm_transfer *t, uint64_t end)
 	xm_transfer_calm(t);
 	if (t->write && t->bounced) {
 		xm_user_load(x, t->local, image, size);
-		xm_arena_write(x, t->address, image, size);
+		xm_arena_write(&x->arena, t->address, image, size);
 	} else if (t->write) {
-		xm_arena_write(x, t->address, t->local, size);
+		xm_arena_write(&x->arena, t->address, t->local, size);
 	} else if (t->bounced) {
-		xm_arena_read(x, t->address, image, size);
+		xm_arena_read(&x->arena, t->address, image, size);
 		xm_user_store(x, t->local, image, size);
 	} else {
-		xm_arena_read(x, t->address, t->local, size);
+		xm_arena_read(&x->arena, t->address, t->local, size);
 	}
 	if (t->write) {
 		if (t->dirty.page >= t->dirty.limit)

@@ -82,7 +82,8 @@ void xm_transfer_calm(struct xm_transfer *t)
 void xm_user_load(extmem *x, const uint8_t *from, void *ret, size_t size)
 {
 	if (xm_arena_overlaps(&x->arena, from, size))
-		xm_arena_read(x, (uint64_t)(from - x->arena.base), ret, size);
+		xm_arena_read(&x->arena, (uint64_t)(from - x->arena.base), ret,
+			      size);
 	else
 		memcpy(ret, from, size);
 }
@@ -90,7 +91,8 @@ void xm_user_load(extmem *x, const uint8_t *from, void *ret, size_t size)
 void xm_user_store(extmem *x, uint8_t *to, const void *bytes, size_t size)
 {
 	if (xm_arena_overlaps(&x->arena, to, size))
-		xm_arena_write(x, (uint64_t)(to - x->arena.base), bytes, size);
+		xm_arena_write(&x->arena, (uint64_t)(to - x->arena.base), bytes,
+			       size);
 	else
 		memcpy(to, bytes, size);
 }

@@ -71,6 +71,15 @@ bool os_page_fits(char *words, size_t words_size)
 	return false;
 }
 
+/* Not by stdio, whose lock may be taken. A handler of the program's for SIGABRT would
+ * run on this thread, and may touch external memory itself. */
+_Noreturn void os_end_in_words(const char *text)
+{
+	syscall(SYS_write, STDERR_FILENO, text, strlen(text));
+	signal(SIGABRT, SIG_DFL);
+	abort();
+}
+
 void *os_memory_take(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,

@@ -26,6 +26,10 @@ void os_random(void *ret, size_t size);
  * this build is made for (XM_PAGE): kernels for arm64 have 4, 16 or 64 KiB. */
 bool os_page_fits(char *words, size_t words_size);
 
+/* Prints this text to stderr and ends the process by SIGABRT, without calling a handler
+ * for it. In a signal handler, or with a lock held. */
+_Noreturn void os_end_in_words(const char *text);
+
 /* Zeroed memory that costs only what is touched; NULL when there is none. */
 void *os_memory_take(size_t size);
 void os_memory_give(void *memory, size_t size);

@@ -44,7 +44,7 @@ void xm_uffd_poison_open(struct xm_mapper *m, bool kernel_poisons)
 {
 	m->poisons = kernel_poisons;
 	m->lost = -1;
-	if (m->ops->poison == xm_uffd_poison)
+	if (m->threaded)
 		m->lost = memfd_create("extmem-lost", MFD_CLOEXEC);
 }
 
@@ -60,7 +60,9 @@ void xm_uffd_wake(struct xm_mapper *m, uint64_t page, uint64_t count)
 		.start = xm_uffd_address(m, page), .len = count * m->page_size,
 	};
 
-	ioctl(m->fd, UFFDIO_WAKE, &range);
+	/* inline: the thread is in our handler, and returns from it. */
+	if (m->threaded)
+		ioctl(m->fd, UFFDIO_WAKE, &range);
 }
 
 static bool by_kernel(struct xm_mapper *m, uint64_t page, uint64_t count)
@@ -110,6 +112,10 @@ static _Noreturn void end_by_sigbus(const struct xm_mapper *m, uint64_t page,
 
 void xm_uffd_poison(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
+	/* inline: an absent page raises SIGBUS by itself, and the handler hears from
+	 * the pager that its bytes cannot be had. */
+	if (!m->threaded)
+		return;
 	/* The kernel refuses a range that the program has unmapped. */
 	if (!(m->poisons && by_kernel(m, page, count)) &&
 	    !by_file(m, page, count))

@@ -66,7 +66,7 @@ int xm_uffd_self_open(void)
 }
 
 /* What the kernel lacks, and what is done instead, in words. */
-static void name_missing(struct xm_uffd_capabilities *c)
+static void name_missing(struct xm_mapper_capabilities *c)
 {
 	snprintf(c->missing, sizeof(c->missing), "%s%s%s",
 		 c->poisons ? "" : "without UFFDIO_POISON (Linux 6.6): "
@@ -78,11 +78,12 @@ static void name_missing(struct xm_uffd_capabilities *c)
 				      "by a call for each range");
 }
 
-void xm_uffd_probe(struct xm_uffd_capabilities *ret)
+void xm_uffd_probe(struct xm_mapper_capabilities *ret)
 {
 	struct uffdio_api api = { .api = UFFD_API };
 	enum xm_uffd_way way;
 	int self = xm_uffd_self_open();
+	uint64_t features = 0; /* as UFFDIO_API gives them */
 
 	memset(ret, 0, sizeof(*ret));
 	for (way = XM_UFFD_DEVICE; way < XM_UFFD_NONE; way++) {
@@ -94,8 +95,8 @@ void xm_uffd_probe(struct xm_uffd_capabilities *ret)
 		}
 		/* The handshake is once per descriptor: this one is thrown
 		 * away. */
-		if (ret->features == 0 && ioctl(fd, UFFDIO_API, &api) == 0)
-			ret->features = api.features;
+		if (features == 0 && ioctl(fd, UFFDIO_API, &api) == 0)
+			features = api.features;
 		ret->device |= way == XM_UFFD_DEVICE;
 		ret->full |= way == XM_UFFD_FULL;
 		ret->user |= way == XM_UFFD_USER;
@@ -103,11 +104,11 @@ void xm_uffd_probe(struct xm_uffd_capabilities *ret)
 	}
 	if (ret->device || ret->full || ret->user)
 		ret->error = 0;
-	ret->sigbus = (ret->features & UFFD_FEATURE_SIGBUS) != 0;
+	ret->sigbus = (features & UFFD_FEATURE_SIGBUS) != 0;
 	ret->protects =
-		(ret->features & UFFD_FEATURE_PAGEFAULT_FLAG_WP) != 0;
-	ret->poisons = (ret->features & XM_UFFD_FEATURE_POISON) != 0;
-	ret->moves = (ret->features & XM_UFFD_FEATURE_MOVE) != 0;
+		(features & UFFD_FEATURE_PAGEFAULT_FLAG_WP) != 0;
+	ret->poisons = (features & XM_UFFD_FEATURE_POISON) != 0;
+	ret->moves = (features & XM_UFFD_FEATURE_MOVE) != 0;
 	ret->drops_many = self >= 0;
 	if (self >= 0)
 		close(self);

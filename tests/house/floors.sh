@@ -142,10 +142,14 @@ complaints "libfabric is named in transports/ofi alone, and in a yardstick" \
 	"$scratch/out"
 # A child of fork() cannot use the library: child.c serves it by itself.
 only 'linux/userfaultfd' \
-	'^(core/skin/(uffd|os)[a-z_]*\.[ch]|cli/doctor\.c|preload/child\.c|bench/(floor|costs)\.c)$' \
+	'^(core/skin/uffd_parts\.h|preload/child\.c|bench/(floor|costs)\.c)$' \
 	>"$scratch/out"
 complaints "userfaultfd is named in the mapper, for forked children, and in a yardstick" \
 	"$scratch/out"
+# Whoever uses a mapper does so by its contract.
+grep -noE '\bxm_(uffd|sigbus)\w*' $(sources $rooms) |
+	grep -Ev '^core/skin/(uffd|sigbus|mappers)[a-z_]*\.[ch]:' >"$scratch/out"
+complaints "nobody but the mapper itself names its functions" "$scratch/out"
 # Where bytes are is the volume's to know; everybody else asks it.
 grep -nE '\bxm_(segment|member|layout)\b|\bxm_layout_' $(sources $rooms) |
 	grep -Ev '^(core/pure/(layout|volume|volume_io)\.[ch]|core/client/segments\.c):' |
