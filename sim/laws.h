@@ -9,6 +9,8 @@
 
 #include "core/client/client.h"
 
+struct process;
+
 /* --- laws_ownership.c --- */
 void law_pool(uint32_t appliance);  /* extents make up the pool */
 void law_names(uint32_t appliance); /* each client has a number of its own */
@@ -22,6 +24,16 @@ void law_leases(uint32_t appliance, bool all);
 
 /* --- laws_page.c --- */
 void law_pages(uint32_t client);
+
+/* --- laws_watch.c --- */
+
+/* Sets a watch for this client of the running process, which the law is then about. 0, or
+ * what extmem_watch() returned. */
+int law_watch(extmem *);
+/* The process has no watched client any more. */
+void law_watch_forget(const struct process *);
+/* Pages have become writable, and no store has reached them yet. */
+void law_opened(const struct process *, const uint8_t *address, uint64_t size);
 
 /* --- laws_bounds.c --- */
 

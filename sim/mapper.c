@@ -13,6 +13,7 @@
 #include "core/client/client.h"
 #include "sim/cost.h"
 #include "sim/fibers.h"
+#include "sim/laws.h"
 #include "sim/mapper.h"
 #include "sim/memory.h"
 #include "sim/notes.h"
@@ -111,6 +112,9 @@ static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
 		m->states[page + i] = protect ? PROTECTED : OPEN;
 		m->here++;
 	}
+	if (!protect)
+		law_opened(m->process, m->base + page * m->page_size,
+			   count * m->page_size);
 	return 0;
 }
 
@@ -137,6 +141,8 @@ static int protect(struct xm_mapper *m, uint64_t page, uint64_t count)
 static int unprotect(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
 	cost_spend_pages(cost.protect, cost.protect_page, count);
+	law_opened(m->process, m->base + page * m->page_size,
+		   count * m->page_size);
 	return set(m, page, count, OPEN);
 }
 
@@ -223,6 +229,7 @@ static void forget(struct xm_mapper *m)
 	while (*link != m)
 		link = &(*link)->next;
 	*link = m->next;
+	law_watch_forget(m->process);
 	sparse_give(m->arena);
 }
 

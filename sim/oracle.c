@@ -7,6 +7,7 @@
  *   faithfulness, level   shadow.c: what programs read and what syncs promise
  *   epoch                 laws_epoch.c
  *   page truth            laws_page.c
+ *   watch                 laws_watch.c
  *   liveness, deadline    laws_liveness.c, run.c, shadow.c, os.c
  *   bounds, counters      laws_bounds.c, program.c, operations_select.c
  *   selection             operations_select.c: slabs and objects do not overlap

@@ -12,6 +12,7 @@
 #include "sim/counts.h"
 #include "sim/fabric.h"
 #include "sim/fibers.h"
+#include "sim/laws.h"
 #include "sim/mapper.h"
 #include "sim/members.h"
 #include "sim/memory.h"
@@ -183,6 +184,9 @@ bool around_open(struct program *p)
 	list[n] = NULL;
 	rc = CALL(extmem_open, (const char *const *)list, &x);
 	if (rc == 0) {
+		if (sim_shape.watches && CALL(law_watch, x) != 0)
+			world_broken("promise", "client %u cannot watch: %s",
+				     p->index, extmem_error());
 		p->x = x;
 		p->unsettled = false;
 		p->pause_ns = 0;

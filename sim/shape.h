@@ -59,6 +59,7 @@ struct sim_shape {
 	uint32_t hang_halves; /* of appliances: 1 control, 2 interface, 3 both */
 	bool hang, kill_appliance, kill_client, partition, clog, slow, skew;
 	bool drawn;  /* by weather_draw(): all faults are weather.c's */
+	bool watches; /* programs watch what becomes writable */
 	bool races;  /* threads store while the mapper is at work */
 	bool pauses; /* the only faults are clients that hang */
 };

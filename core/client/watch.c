@@ -8,6 +8,7 @@
 
 #include "core/client/client.h"
 #include "core/client/error.h"
+#include "core/pure/plant.h"
 
 int extmem_watch(extmem *x, const struct extmem_watch *watch)
 {
@@ -28,7 +29,8 @@ int extmem_watch(extmem *x, const struct extmem_watch *watch)
 			.context = watch->context,
 			.base = x->arena.base,
 		};
-	for (uint32_t i = 0; i < x->lanes.count; i++)
+	for (uint32_t i = 0; i < (XM_PLANTED(watch_first_lane)
+					   ? 1 : x->lanes.count); i++)
 		xm_engine_watch(&x->lanes.lane[i].engine,
 				watch != NULL ? &x->watch : NULL);
 	xm_lanes_unlock(&x->lanes, &old);

@@ -142,8 +142,11 @@ static int install(struct xm_engine *e, const struct xm_pager_effect *effect)
 
 	if (effect->protect)
 		return ops->install(e->options.mapper, page, count, bytes, true);
-	watch_change(e, page, count, bytes);
+	if (!XM_PLANTED(watch_late))
+		watch_change(e, page, count, bytes);
 	rc = ops->install(e->options.mapper, page, count, bytes, false);
+	if (XM_PLANTED(watch_late))
+		watch_change(e, page, count, bytes);
 	watch_changed(e);
 	return rc;
 }
@@ -152,6 +155,9 @@ static int unprotect(struct xm_engine *e, uint64_t page, uint64_t count)
 {
 	int rc;
 
+	if (XM_PLANTED(watch_misses_unprotect))
+		return e->options.mapper_ops->unprotect(e->options.mapper, page,
+							count);
 	if (e->watch != NULL)
 		watch_change(e, page, count,
 			     e->watch->base + page * e->options.page_size);

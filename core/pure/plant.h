@@ -39,6 +39,9 @@
 	/* core/engine/engine.c, engine_effects.c */                                   \
 	X(completion_lost, "what a dropped connection cancelled is not heard") \
 	X(staging_not_advanced, "a store over two segments sends one half twice") \
+	X(watch_late, "a watch is told of pages after they are writable")      \
+	X(watch_misses_unprotect, "a watch is not told of pages that were "    \
+				  "protected")                                \
 	X(own_pause_loses, "a client's own pause makes others late")          \
 	/* core/pure/path.c, keeper.c, session.c */                                \
 	X(refused_for_good, "a connection that was refused is not tried again") \
@@ -56,6 +59,8 @@
 	X(write_unflushed, "an explicit write by the mapping stays there")    \
 	X(last_page_kept, "a region's last page is not forgotten")            \
 	X(trim_key_kept, "a head that was trimmed is used by its old key")    \
+	/* core/client/watch.c */                                              \
+	X(watch_first_lane, "a watch is set for the first lane alone")        \
 	/* core/client/range.c, mapping.c */                                  \
 	X(sync_endless, "a sync whose time is up waits on")                   \
 	X(sync_nothing, "a sync does nothing")                                \
