@@ -89,9 +89,11 @@ static void *background_run(void *argument)
 	struct xm_ask *ask = argument;
 	struct xm_control *control = &ask->keeper.control;
 
+	os_lock_meanwhile(ask->look, ask->look_context);
 	while (!atomic_load(&ask->stopping)) {
 		uint64_t patience;
 
+		ask->look(ask->look_context);
 		os_mutex_take(&ask->lock);
 		pass_on_requests(ask, os_now_ns());
 		os_mutex_give(&ask->lock);
@@ -124,11 +126,14 @@ int xm_ask_open(struct xm_ask *ask, struct xm_lanes *lanes)
 	return ask->wakeup < 0 ? ask->wakeup : 0;
 }
 
-int xm_ask_start(struct xm_ask *ask, const struct xm_client_settings *s)
+int xm_ask_start(struct xm_ask *ask, const struct xm_client_settings *s,
+		 void (*look)(void *context), void *context)
 {
 	struct xm_keeper *k = &ask->keeper;
 	int rc;
 
+	ask->look = look;
+	ask->look_context = context;
 	k->lanes_count = ask->lanes->count;
 	for (uint32_t i = 0; i < k->lanes_count; i++)
 		k->lanes[i] = &ask->lanes->lane[i].engine;

@@ -47,6 +47,9 @@ struct xm_ask {
 	_Atomic uint64_t granule;
 	struct xm_lanes *lanes;
 	struct os_thread thread;
+	/* What the thread does besides, at each turn and while it waits for a lock. */
+	void (*look)(void *context);
+	void *look_context;
 	bool runs;
 	atomic_bool stopping;
 	int wakeup; /* descriptor that wakes the background thread */
@@ -55,8 +58,10 @@ struct xm_ask {
 /* From zeros: everything but the thread. 0, or -errno; close it in either
  * case. */
 int xm_ask_open(struct xm_ask *, struct xm_lanes *);
-/* Starts the background thread, once all appliances have been added. */
-int xm_ask_start(struct xm_ask *, const struct xm_client_settings *);
+/* Starts the background thread, once all appliances have been added. It calls `look` now
+ * and then. */
+int xm_ask_start(struct xm_ask *, const struct xm_client_settings *,
+		 void (*look)(void *context), void *context);
 /* Ends it, if it runs. Its last act is to say BYE: appliances take back what
  * this client still has. */
 void xm_ask_stop(struct xm_ask *);

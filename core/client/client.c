@@ -42,7 +42,7 @@ static int build(extmem *x, const char *const settings[])
 	if (rc == 0)
 		rc = xm_appliances_open(x);
 	if (rc == 0)
-		rc = xm_ask_start(&x->ask, &x->settings);
+		rc = xm_ask_start(&x->ask, &x->settings, xm_faults_look, x);
 	if (rc == 0)
 		rc = xm_appliances_wait(x);
 	if (rc != 0)

@@ -75,7 +75,6 @@ static const char *loss(const void *context)
 /* --- thread: a reader of faults ---------------------------------------------------------- */
 
 #define PENDING_MAX 256
-#define READ_MAX 16 /* faults by one call */
 
 struct pending {
 	extmem *client;
@@ -108,25 +107,49 @@ static bool serve_pending(extmem *x, struct pending *p)
 	return any;
 }
 
-/* Takes the faults that have come since; returns their number. */
-static int read_faults(extmem *x, struct pending *p)
+/* Takes faults from the mapper, and checks who has touched; returns their number. With
+ * the faults' lock, so that a fault is either taken by this call or not there yet. */
+static int take_faults(extmem *x, struct xm_fault *ret, int room)
 {
-	struct xm_fault faults[READ_MAX];
-	int room = PENDING_MAX - p->count;
-	int got = x->arena.ops->faults(x->arena.mapper, faults,
-				       room < READ_MAX ? room : READ_MAX);
+	int got = x->arena.ops->faults(x->arena.mapper, ret,
+				       (int)xm_min(room, XM_FAULTS_READ_MAX));
 
 	for (int i = 0; i < got; i++) {
-		int thread = faults[i].thread;
+		int thread = ret[i].thread;
 
-		check_thread(x, faults[i].page, thread,
-			     thread == atomic_load(&x->ask.thread.id));
+		check_thread(x, ret[i].page, thread,
+			     thread == atomic_load(&x->ask.thread.id) ||
+				     thread == atomic_load(&x->faults.thread.id));
+	}
+	return got;
+}
+
+static void pending_add(struct pending *p, const struct xm_fault *faults,
+			int count)
+{
+	for (int i = 0; i < count; i++)
 		p->faults[p->count++] = (struct xm_serving){
 			.page = faults[i].page,
 			.write = faults[i].write,
 		};
+}
+
+/* Takes the faults that have come since; returns their number. */
+static int read_faults(extmem *x, struct pending *p)
+{
+	struct xm_faults *f = &x->faults;
+	struct xm_fault faults[XM_FAULTS_READ_MAX];
+	int before = p->count;
+
+	atomic_fetch_add(&f->reads, 1);
+	os_lock_take(&f->lock);
+	if (f->found_count <= PENDING_MAX - p->count) {
+		pending_add(p, f->found, f->found_count);
+		f->found_count = 0;
 	}
-	return got;
+	pending_add(p, faults, take_faults(x, faults, PENDING_MAX - p->count));
+	os_lock_give(&f->lock);
+	return p->count - before;
 }
 
 /* The holder of the lock that this thread waits for may itself have touched external
@@ -183,6 +206,45 @@ static void *fault_run(void *argument)
 		}
 	}
 	return NULL;
+}
+
+/* --- who watches the reader ---------------------------------------------------------------- */
+
+/* If a fault is there for so long and the thread does not read it, the thread is stopped,
+ * or it waits for a touch of its own. */
+#define STUCK_NS XM_SECOND
+
+static bool fault_is_there(const extmem *x)
+{
+	struct pollfd fd = { .fd = x->arena.limits.descriptor,
+			     .events = POLLIN };
+
+	os_sleep_on(&fd, 1, NULL, 0, 0);
+	return fd.revents != 0;
+}
+
+/* What it takes in place of a thread that was merely stopped, that thread finds in
+ * `found`: after it has been woken by the fault, it reads. */
+void xm_faults_look(void *client)
+{
+	extmem *x = client;
+	struct xm_faults *f = &x->faults;
+	uint64_t reads = atomic_load(&f->reads), now_ns;
+
+	if (reads == 0)
+		return; /* there is no such thread, or not yet */
+	now_ns = os_now_ns();
+	if (reads != f->reads_seen || !fault_is_there(x)) {
+		f->reads_seen = reads;
+		f->seen_ns = now_ns;
+		return;
+	}
+	if (now_ns - f->seen_ns < STUCK_NS)
+		return;
+	os_lock_take(&f->lock);
+	f->found_count += take_faults(x, f->found + f->found_count,
+				      XM_FAULTS_READ_MAX - f->found_count);
+	os_lock_give(&f->lock);
 }
 
 /* --- either ----------------------------------------------------------------------------- */
