@@ -43,6 +43,7 @@ libextmem_run_la_SOURCES = \
 	preload/other_process.c \
 	preload/path.c \
 	preload/present.c \
+	preload/reals.h \
 	preload/shared.h \
 	preload/shim.c \
 	preload/shim.h \
