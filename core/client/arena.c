@@ -3,9 +3,25 @@
 #include "core/client/arena.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "core/client/error.h"
 #include "core/skin/os.h"
+
+/* The mapper of this name, which may be followed by ":" and its address; "": the first. */
+static const struct xm_mapper_ops *mapper_named(const char *setting)
+{
+	size_t length = strcspn(setting, ":");
+
+	if (setting[0] == '\0')
+		return xm_mappers[0];
+	for (unsigned i = 0; xm_mappers[i] != NULL; i++) {
+		if (strlen(xm_mappers[i]->name) == length &&
+		    memcmp(xm_mappers[i]->name, setting, length) == 0)
+			return xm_mappers[i];
+	}
+	return NULL;
+}
 
 int xm_arena_open(struct xm_arena *a, const struct xm_client_settings *s,
 		  struct xm_volume *volume)
@@ -15,12 +31,18 @@ int xm_arena_open(struct xm_arena *a, const struct xm_client_settings *s,
 		.page_size = XM_PAGE,
 		.paging = (enum xm_paging)s->paging,
 	};
+	const char *address = strchr(s->mapper, ':');
 	char words[256] = "";
 	int rc;
 
 	while (o.pages * XM_PAGE * 2 <= s->arena)
 		o.pages *= 2;
-	a->ops = xm_mappers[0];
+	o.address = address != NULL ? address + 1 : "";
+	a->ops = mapper_named(s->mapper);
+	if (a->ops == NULL)
+		return xm_fail(-EINVAL, "extmem_open: mapper=%s: there is no "
+			       "such mapper here; the default is %s",
+			       s->mapper, xm_mappers[0]->name);
 	rc = a->ops->open(&o, words, sizeof(words), &a->mapper);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_open: %s", words);

@@ -74,6 +74,10 @@ static const struct xm_option options[] = {
 	  .min = 64 * XM_MIB,
 	  .help = "Addresses reserved for mappings, most. Costs no memory.",
 	  .destination = offsetof(struct xm_client_settings, arena) },
+	{ .name = "mapper", .kind = XM_OPTION_TEXT,
+	  .help = "What makes pages appear in the address space: userfaultfd, "
+		  "which is the only one built in.",
+	  .destination = offsetof(struct xm_client_settings, mapper) },
 	{ .name = "provider", .kind = XM_OPTION_TEXT,
 	  .help = "This libfabric provider and no other.",
 	  .destination = offsetof(struct xm_client_settings, provider) },

@@ -25,6 +25,7 @@ struct xm_client_settings {
 	uint64_t lanes;
 	uint64_t arena;	   /* bytes of addresses */
 	uint64_t prefetch; /* pages read ahead, most */
+	const char *mapper;   /* "": the first; else a name, ":" and an address */
 	const char *provider; /* "": any */
 	const char *name;     /* "": made from host, process and program */
 	const char *config;   /* path of a file, or "" */

@@ -16,9 +16,9 @@
  *	installed -protect-> protected -unprotect-> installed
  *	absent -poison-> poisoned; any -detach-> detached
  *
- * A client opens one mapper: the first of xm_mappers[], the list of those that were
- * built in. Production has one, over userfaultfd (core/skin/uffd.c); the simulator has
- * its own (sim/mapper.c).
+ * A client opens one mapper: that which its setting `mapper` names, else the first of
+ * xm_mappers[], the list of those that were built in. Production has one, over
+ * userfaultfd (core/skin/uffd.c); the simulator has its own (sim/mapper.c).
  *
  * Faults are delivered between begin() and end(), in one of two ways, which limits()
  * tells:
@@ -56,6 +56,7 @@ struct xm_mapper_options {
 	uint64_t pages; /* of the arena, wanted; a power of two */
 	uint64_t page_size; /* bytes */
 	enum xm_paging paging;
+	const char *address; /* what follows "NAME:" in the setting; "": nothing */
 };
 
 /* Constant while the mapper is open. */

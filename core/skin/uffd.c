@@ -135,6 +135,12 @@ static int open_mapper(const struct xm_mapper_options *o, char *words,
 
 	if (m == NULL)
 		return -ENOMEM;
+	if (o->address[0] != '\0') {
+		snprintf(words, words_size, "mapper=userfaultfd takes no "
+			 "address");
+		free(m);
+		return -EINVAL;
+	}
 	if (!os_page_fits(words, words_size)) {
 		free(m);
 		return -ENOTSUP;

@@ -302,6 +302,8 @@ static void a_bad_value_is_refused_and_its_setting_named(void)
 		"lanes=two", "timeout=0", "timeout=-5s", "timeout=5",
 		"timeout=99999999999999999999s", "loss_timeout=1ns",
 		"paging=sometimes", "arena=1", "prefetch=0", "prefetch=65",
+		"mapper=user", "mapper=userfaultfd2", "mapper=:",
+		"mapper=userfaultfd:7",
 	};
 	char here[160], name[32];
 
