@@ -212,7 +212,9 @@ static size_t nonsense(uint8_t *at)
 		size += put_size(at + size, (uint32_t)n);
 		return size + put_noise(at + size, n);
 	case 8: /* another version */
-		size += put_hello(at + size, (uint16_t)(2 + draw(65000)));
+		size += put_hello(at + size,
+				  (uint16_t)(XM_PROTOCOL_VERSION + 1 +
+					     draw(65000)));
 		break;
 	case 9: /* a message with one byte changed */
 		n = put_hello(at + size, XM_PROTOCOL_VERSION);
@@ -224,7 +226,8 @@ static size_t nonsense(uint8_t *at)
 	default: /* in order, and then not */
 		size += put_hello(at + size, XM_PROTOCOL_VERSION);
 		m.kind = (enum xm_message_kind)(1 + draw(XM_MESSAGE_KINDS - 1));
-		m.u.alloc.size = draw(3) == 0 ? UINT64_MAX : 0;
+		if (m.kind == XM_ALLOC && draw(3) == 0)
+			m.u.alloc.size = UINT64_MAX;
 	}
 	return size + put_message(at + size, &m);
 }
