@@ -7,23 +7,24 @@
 xm_tests =
 xm_shell_tests =
 
+# In the order in which they begin: those that take longest first, so that
+# make -j check ends sooner.
 include tests/support/local.mk
-include tests/unit/local.mk
-include tests/conformance/local.mk
+include tests/shell/local.mk
+include tests/run/local.mk
 include tests/sim/local.mk
 include tests/api/local.mk
-include tests/run/local.mk
-include tests/shell/local.mk
+include tests/conformance/local.mk
+include tests/unit/local.mk
 include tests/fuzz/local.mk
 include tests/house/local.mk
 include tests/kernels/local.mk
 
+TESTS += $(xm_shell_tests)
 if HAVE_CUNIT
 check_PROGRAMS += $(xm_tests)
 TESTS += $(xm_tests)
 endif
-
-TESTS += $(xm_shell_tests)
 dist_check_SCRIPTS += $(xm_shell_tests)
 EXTRA_DIST += tests/README.md
 
