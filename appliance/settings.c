@@ -16,81 +16,88 @@
 static const struct xm_option options[] = {
 	{ .name = "listen", .kind = XM_OPTION_TEXT, .letter = 'l',
 	  .unit = "ADDR", AT(listen),
-	  .help = "Where clients reach this appliance: ofi+tcp://HOST:PORT, or"
-		  " ofi+shm://NAME for this machine alone. Port 0 is any free"
-		  " port; the one it became is printed." },
+	  .help = "Address at which clients reach this appliance: "
+		  "ofi+tcp://HOST:PORT, or ofi+shm://NAME for clients "
+		  "on this machine alone. Port 0 takes any free port, "
+		  "which is printed." },
 	{ .name = "memory", .kind = XM_OPTION_SIZE, .letter = 'm',
 	  .min = 64 * XM_KIB, .max = UINT64_C(1) << 46, AT(memory),
-	  .help = "Memory to lend, taken and touched at the start. Rounded up"
-		  " to 64 KiB, or to 2 MiB with huge pages." },
+	  .help = "Memory to lend. It is allocated and touched at the "
+		  "start. Rounded up to 64 KiB, or to 2 MiB with huge "
+		  "pages." },
 	{ .name = "config", .kind = XM_OPTION_TEXT, .letter = 'c',
 	  .unit = "FILE", AT(config),
-	  .help = "Read options from this file too: lines of NAME = VALUE."
-		  " Flags and variables go before it." },
+	  .help = "Read options from this file: lines of NAME = VALUE. "
+		  "Flags and environment variables go before the file." },
 	{ .name = "name", .kind = XM_OPTION_TEXT, .unit = "NAME", AT(name),
-	  .help = "What clients call this appliance. Default: the host's"
-		  " name." },
+	  .help = "Name of this appliance in messages and lists. "
+		  "Default: the host's name." },
 	{ .name = "zone", .kind = XM_OPTION_TEXT, .unit = "NAME", AT(zone),
-	  .help = "Where this appliance stands: a rack, a room, whatever fails"
-		  " together. Clients are told, so that copies can lie in"
-		  " different zones." },
+	  .help = "What fails together with this appliance, such as a "
+		  "rack or a room. Clients are told, so that copies can "
+		  "lie in different zones." },
 	{ .name = "provider", .kind = XM_OPTION_TEXT, .unit = "NAME",
 	  AT(provider),
-	  .help = "The libfabric provider to use, if not the scheme's own. It"
-		  " is an error if it is not there." },
+	  .help = "The libfabric provider to use instead of the "
+		  "scheme's own. It is an error if it is not installed." },
 	{ .name = "data_port", .kind = XM_OPTION_COUNT, .max = 65535,
 	  .unit = "PORT", AT(data_port),
-	  .help = "The port of the data path, for firewalls that must know it."
-		  " Default: any free one." },
+	  .help = "Port of the data path, for firewalls that must know "
+		  "it. Default: any free port." },
 	{ .name = "advertise", .kind = XM_OPTION_TEXT, .unit = "HOST",
 	  AT(advertise),
-	  .help = "The numeric address at which clients reach the data path,"
-		  " where it is not the one listened at: behind an address"
-		  " translation, in a container or a guest. Default: the host"
-		  " of --listen, or, where that is 0.0.0.0, the address at"
-		  " which the client reached this appliance." },
+	  .help = "Numeric address at which clients reach the data "
+		  "path, if it is not the address listened at: behind "
+		  "address translation, in a container or a guest. "
+		  "Default: the host of --listen, or, if that is "
+		  "0.0.0.0, the address at which the client reached "
+		  "this appliance." },
 	{ .name = "lease", .kind = XM_OPTION_DURATION, .live = true, .value = "10s",
 	  .min = 100 * XM_MS, .max = 86400 * XM_SECOND, AT(lease),
-	  .help = "Silence after which a client is taken for dead and its"
-		  " memory is taken back." },
+	  .help = "If a client is silent this long, it counts as dead "
+		  "and its memory is taken back." },
 	{ .name = "polling", .kind = XM_OPTION_CHOICE, .value = "adaptive",
 	  .choices = XM_POLLING_CHOICES, AT(polling),
-	  .help = "How the interface process waits for traffic: adaptive polls"
-		  " for as long as more is likely to come, then sleeps; busy"
-		  " never sleeps and takes a whole core; block always does." },
+	  .help = "How the interface process waits for traffic: "
+		  "adaptive polls as long as more is likely to come, "
+		  "then sleeps; busy never sleeps and takes a whole "
+		  "core; block always sleeps." },
 	{ .name = "clients_max", .kind = XM_OPTION_COUNT, .value = "64",
 	  .min = 1, .max = 16384, AT(clients_max),
-	  .help = "Clients at once." },
+	  .help = "Limit of clients at the same time." },
 	{ .name = "extents_max", .kind = XM_OPTION_COUNT, .value = "4096",
 	  .min = 1, .max = 1 << 20, AT(extents_max),
-	  .help = "Pieces the memory can be in at once." },
+	  .help = "Limit of pieces (extents) that the memory is divided "
+		  "into." },
 	{ .name = "extents_per_client", .kind = XM_OPTION_COUNT,
 	  .value = "1024", .min = 1, .max = 1 << 20, AT(extents_per_client),
-	  .help = "Pieces one client can hold." },
+	  .help = "Limit of pieces (extents) that one client holds." },
 	{ .name = "huge_pages", .kind = XM_OPTION_FLAG, AT(huge_pages),
-	  .help = "Take the memory from the kernel's pool of 2 MiB pages; see"
-		  " vm.nr_hugepages." },
+	  .help = "Take the memory from the kernel's pool of 2 MiB "
+		  "pages; see vm.nr_hugepages." },
 	{ .name = "handshake_timeout", .kind = XM_OPTION_DURATION,
 	  .value = "5s", .min = 100 * XM_MS, .max = 3600 * XM_SECOND,
 	  AT(handshake_timeout),
-	  .help = "A connection that has not introduced itself by then is"
-		  " closed." },
+	  .help = "A connection that has not identified itself by then "
+		  "is closed." },
 	{ .name = "drain_timeout", .kind = XM_OPTION_DURATION, .live = true, .value = "30s",
 	  .max = 86400 * XM_SECOND, AT(drain_timeout),
-	  .help = "How long to wait, after SIGTERM, for clients to leave." },
+	  .help = "How long to wait, after SIGTERM, until clients have "
+		  "left." },
 	{ .name = "log_level", .kind = XM_OPTION_CHOICE, .live = true, .value = "info",
 	  .choices = "error|warning|info|debug", AT(log_level),
-	  .help = "What is written to standard error." },
+	  .help = "The least important messages that are written to "
+		  "standard error." },
 	{ .name = "ready_fd", .kind = XM_OPTION_COUNT, .max = 1 << 20,
 	  .unit = "N", AT(ready_fd),
-	  .help = "Write the address to this descriptor, as a line, once"
-		  " clients may come; then close it." },
+	  .help = "When clients may connect, write the address as one "
+		  "line to this descriptor, and close it." },
 	{ .name = "check_config", .kind = XM_OPTION_FLAG, AT(check_config),
-	  .help = "Check the options, print them with their origins, and"
-		  " end." },
+	  .help = "Check the options, print them with their origins, "
+		  "and exit." },
 	{ .name = "print_limits", .kind = XM_OPTION_FLAG, AT(print_limits),
-	  .help = "Print every limit that follows from the options, and"
-		  " end." },
+	  .help = "Print every limit that follows from the options, and "
+		  "exit." },
 };
 
 const struct xm_option_table xm_settings_table = {

@@ -32,25 +32,27 @@ struct settings {
 static const struct xm_option options[] = {
 	{ .name = "kind", .kind = XM_OPTION_TEXT, .value = "all",
 	  .unit = "slabs|objects|program|all",
-	  .help = "Pages of a region; small pieces; sizes and lifetimes spread"
-		  " as those of programs are.",
+	  .help = "What is allocated: slabs (pages of a region), "
+		  "objects (small pieces), program (sizes and lifetimes "
+		  "as programs have them).",
 	  .destination = offsetof(struct settings, kind) },
 	{ .name = "trace", .kind = XM_OPTION_TEXT, .unit = "FILE",
-	  .help = "Lines of \"a SLOT SIZE\" and \"f SLOT\", instead.",
+	  .help = "Use this list instead: lines of \"a SLOT SIZE\" and "
+		  "\"f SLOT\".",
 	  .destination = offsetof(struct settings, trace) },
 	{ .name = "ops", .kind = XM_OPTION_COUNT, .value = "1000000",
 	  .min = 1000, .max = 100000000,
-	  .help = "Allocations and frees, together.",
+	  .help = "Number of allocations and frees together.",
 	  .destination = offsetof(struct settings, ops) },
 	{ .name = "seed", .kind = XM_OPTION_COUNT, .value = "1",
 	  .max = UINT64_C(1) << 62,
-	  .help = "What sizes and lifetimes are drawn from.",
+	  .help = "Seed of the sizes and lifetimes.",
 	  .destination = offsetof(struct settings, seed) },
 	{ .name = "threads", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
-	  .max = THREADS_MAX, .help = "Threads that do all of it, each.",
+	  .max = THREADS_MAX, .help = "Number of threads; each does the whole list.",
 	  .destination = offsetof(struct settings, threads) },
 	{ .name = "mapped", .kind = XM_OPTION_FLAG, .value = "yes",
-	  .help = "The region is mapped, as it is when it is used.",
+	  .help = "Map the region first, as programs do.",
 	  .destination = offsetof(struct settings, mapped) },
 	BENCH_OPTIONS(struct settings, common),
 };

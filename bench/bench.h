@@ -77,7 +77,7 @@ struct bench_common {
 #define BENCH_OPTIONS(TYPE, MEMBER)                                            \
 	{ .name = "appliance", .kind = XM_OPTION_LIST, .letter = 'a',          \
 	  .unit = "ADDR",                                                      \
-	  .help = "Where memory is; none is started then. Default: one is "   \
+	  .help = "Use this appliance. May be repeated. Default: one is "      \
 		  "started for the run.",                                      \
 	  .destination = offsetof(TYPE, MEMBER.appliance) },                   \
 	{ .name = "transport", .kind = XM_OPTION_TEXT, .value = "ofi+tcp",     \
@@ -86,38 +86,38 @@ struct bench_common {
 		  "ofi+shm, ofi+verbs; loop: within this process.",            \
 	  .destination = offsetof(TYPE, MEMBER.transport) },                   \
 	{ .name = "appliances", .kind = XM_OPTION_COUNT, .max = 4096,          \
-	  .help = "How many are started, 16 at most. Default: 1; under mpirun "\
+	  .help = "Appliances to start, 16 at most. Default: 1; under mpirun " \
 		  "half of the ranks.",                                        \
 	  .destination = offsetof(TYPE, MEMBER.appliances) },                  \
 	{ .name = "memory", .kind = XM_OPTION_SIZE, .min = 64 << 10,           \
-	  .help = "Memory of each that is started. Default: what the run "    \
+	  .help = "Memory of each started appliance. Default: what the run "  \
 		  "needs.",                                                    \
 	  .destination = offsetof(TYPE, MEMBER.memory) },                      \
 	{ .name = "lanes", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,    \
 	  .max = 16, .help = "Connections to each appliance.",                 \
 	  .destination = offsetof(TYPE, MEMBER.lanes) },                       \
 	{ .name = "prefetch", .kind = XM_OPTION_COUNT, .value = "64",          \
-	  .min = 1, .max = 64, .help = "Pages read ahead, most.",              \
+	  .min = 1, .max = 64, .help = "Limit of pages read ahead at once.",   \
 	  .destination = offsetof(TYPE, MEMBER.prefetch) },                    \
 	{ .name = "paging", .kind = XM_OPTION_TEXT, .value = "auto",           \
 	  .unit = "auto|inline|thread", .help = "Who serves a fault.",         \
 	  .destination = offsetof(TYPE, MEMBER.paging) },                      \
 	{ .name = "polling", .kind = XM_OPTION_TEXT, .value = "adaptive",      \
 	  .unit = "adaptive|busy|block",                                       \
-	  .help = "How both ends wait for each other.",                        \
+	  .help = "How client and appliance wait for the network.",            \
 	  .destination = offsetof(TYPE, MEMBER.polling) },                     \
 	{ .name = "setting", .kind = XM_OPTION_LIST, .unit = "NAME=VALUE",     \
 	  .help = "A setting of the client, see extmem(5).",                   \
 	  .destination = offsetof(TYPE, MEMBER.setting) },                     \
 	{ .name = "label", .kind = XM_OPTION_TEXT, .unit = "TEXT",             \
-	  .help = "Stands in every line of JSON.",                             \
+	  .help = "A text to put into every line of JSON.",                    \
 	  .destination = offsetof(TYPE, MEMBER.label) },                       \
 	{ .name = "repeat", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,   \
 	  .max = 99,                                                           \
-	  .help = "Times each measurement is made; medians are printed.",      \
+	  .help = "Repetitions of each measurement; medians are printed.",     \
 	  .destination = offsetof(TYPE, MEMBER.repeat) },                      \
 	{ .name = "json", .kind = XM_OPTION_FLAG,                              \
-	  .help = "One JSON object a line.",                                   \
+	  .help = "Print one JSON object in each line.",                       \
 	  .destination = offsetof(TYPE, MEMBER.json) }
 
 /* --- the run ------------------------------------------------------------- */

@@ -48,41 +48,45 @@ struct settings {
 static const struct xm_option options[] = {
 	{ .name = "pattern", .kind = XM_OPTION_TEXT, .value = "all",
 	  .unit = "NAME",
-	  .help = "random-read, random-write, random-rmw, seq-read, seq-write,"
-		  " seq-backward, stride, zipf, a list of these, or all.",
+	  .help = "Access patterns: random-read, random-write, "
+		  "random-rmw, seq-read, seq-write, seq-backward, "
+		  "stride, zipf, a list of these, or all.",
 	  .destination = offsetof(struct settings, pattern) },
 	{ .name = "local", .kind = XM_OPTION_TEXT, .value = "25",
 	  .unit = "PERCENT",
-	  .help = "Local memory, as a part of the pages; 75,50,12.5 measures"
-		  " at each.",
+	  .help = "Local memory as a percentage of the pages; a list "
+		  "such as 75,50,12.5 measures at each.",
 	  .destination = offsetof(struct settings, local) },
 	{ .name = "pages", .kind = XM_OPTION_COUNT, .value = "100000",
 	  .min = 256, .max = UINT64_C(1) << 31,
-	  .help = "Pages of 4 KiB touched.",
+	  .help = "Number of pages of 4 KiB.",
 	  .destination = offsetof(struct settings, pages) },
 	{ .name = "threads", .kind = XM_OPTION_TEXT, .value = "1",
 	  .unit = "LIST",
-	  .help = "Threads that touch them, 1 to 64, each a part of its own; 1,2"
-		  " measures with each.",
+	  .help = "Threads, 1 to 64, each with its own part of the "
+		  "pages; a list such as 1,2 measures with each.",
 	  .destination = offsetof(struct settings, threads_list) },
 	{ .name = "shared", .kind = XM_OPTION_FLAG,
-	  .help = "The threads touch all pages together instead.",
+	  .help = "All threads use all pages.",
 	  .destination = offsetof(struct settings, shared) },
 	{ .name = "cold", .kind = XM_OPTION_FLAG,
-	  .help = "No page is local when a pattern begins. With a local memory"
-		  " that holds them all: misses with nothing to evict.",
+	  .help = "Start each pattern with no page in local memory. If "
+		  "local memory holds all pages, this measures misses "
+		  "without evictions.",
 	  .destination = offsetof(struct settings, cold) },
 	{ .name = "stride", .kind = XM_OPTION_COUNT, .value = "7", .min = 1,
-	  .max = 4096, .help = "Pages from one touch of stride to the next.",
+	  .max = 4096, .help = "Distance in pages between two touches of the pattern "
+		  "stride.",
 	  .destination = offsetof(struct settings, stride) },
 	{ .name = "cgroup", .kind = XM_OPTION_TEXT, .unit = "DIR",
-	  .help = "On ordinary memory instead, in this memory cgroup, whose"
-		  " limit is set so that the share of the pages is local: the"
-		  " kernel swaps the rest.",
+	  .help = "Measure ordinary memory in this memory cgroup "
+		  "instead. Its limit is set so that --local holds, and "
+		  "the kernel swaps the rest.",
 	  .destination = offsetof(struct settings, cgroup) },
 	{ .name = "umap", .kind = XM_OPTION_TEXT, .unit = "FILE",
-	  .help = "On memory by UMap instead, whose store is a new file of "
-		  "this name: for a pager in user space without a network.",
+	  .help = "Measure memory of UMap instead, a pager in user "
+		  "space, with a new file of this name as its store and "
+		  "no network.",
 	  .destination = offsetof(struct settings, umap) },
 	/* For the tests: what must be noticed, on one page. */
 	{ .name = "spoil", .kind = XM_OPTION_TEXT, .unit = "NAME",

@@ -39,14 +39,16 @@ struct settings {
 
 static const struct xm_option options[] = {
 	{ .name = "clients", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
-	  .max = CLIENTS_MAX, .help = "Clients, each a process.",
+	  .max = CLIENTS_MAX, .help = "Number of clients, each a process.",
 	  .destination = offsetof(struct settings, clients) },
 	{ .name = "seconds", .kind = XM_OPTION_COUNT, .value = "60", .min = 1,
-	  .max = 86400, .help = "How long nothing is done.",
+	  .max = 86400, .help = "Time of the measurement, during which the clients do "
+		  "nothing.",
 	  .destination = offsetof(struct settings, seconds) },
 	{ .name = "pages", .kind = XM_OPTION_COUNT, .value = "256", .min = 1,
 	  .max = UINT64_C(1) << 30,
-	  .help = "Pages of 4 KiB that each client has mapped and written.",
+	  .help = "Pages of 4 KiB that each client maps and writes "
+		  "first.",
 	  .destination = offsetof(struct settings, pages) },
 	/* For the tests: what must be noticed. */
 	{ .name = "spoil", .kind = XM_OPTION_FLAG, .hidden = true,

@@ -45,20 +45,20 @@ struct settings {
 #define KERNEL_OPTIONS(SIZE)                                                   \
 	{ .name = "local", .kind = XM_OPTION_TEXT, .value = "100,50,25",       \
 	  .unit = "PERCENT",                                                   \
-	  .help = "Local memory, as a part of the working set; a list "       \
+	  .help = "Local memory as a percentage of the working set; a list "   \
 		  "measures at each.",                                         \
 	  .destination = offsetof(struct settings, local) },                   \
 	{ .name = "size", .kind = XM_OPTION_SIZE, .value = SIZE,               \
-	  .help = "Working set of each client, most.",                         \
+	  .help = "Limit of the working set of each client.",                  \
 	  .destination = offsetof(struct settings, size) },                    \
 	{ .name = "threads", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,  \
 	  .max = XM_KERNEL_THREADS_MAX, .help = "Threads of each client.",     \
 	  .destination = offsetof(struct settings, threads) },                 \
 	{ .name = "rounds", .kind = XM_OPTION_COUNT,                           \
-	  .help = "Rounds of the kernel. Default: as many as are usual.",      \
+	  .help = "Rounds of the kernel. Default: the usual number.",          \
 	  .destination = offsetof(struct settings, rounds) },                  \
 	{ .name = "seed", .kind = XM_OPTION_COUNT, .value = "1",               \
-	  .help = "What the data are drawn from.",                             \
+	  .help = "Seed of the data.",                                         \
 	  .destination = offsetof(struct settings, seed) },                    \
 	BENCH_OPTIONS(struct settings, common)
 
@@ -67,7 +67,7 @@ static const struct xm_option options_gups[] = { KERNEL_OPTIONS("4M") };
 static const struct xm_option options_usual[] = { KERNEL_OPTIONS("64M") };
 static const struct xm_option options_zipf[] = {
 	{ .name = "puts", .kind = XM_OPTION_COUNT, .value = "10",
-	  .unit = "PERCENT", .max = 100, .help = "Operations that are puts.",
+	  .unit = "PERCENT", .max = 100, .help = "Share of operations that are puts.",
 	  .destination = offsetof(struct settings, puts) },
 	KERNEL_OPTIONS("64M"),
 };

@@ -39,32 +39,34 @@ struct settings {
 
 static const struct xm_option options[] = {
 	{ .name = "op", .kind = XM_OPTION_TEXT, .value = "all",
-	  .unit = "read|write|all", .help = "What is measured.",
+	  .unit = "read|write|all", .help = "Operations to measure.",
 	  .destination = offsetof(struct settings, op) },
 	{ .name = "api", .kind = XM_OPTION_TEXT, .value = "all",
 	  .unit = "plain|async|all",
-	  .help = "Calls that wait (at a depth, one with as many parts), or"
-		  " that are started and polled for.",
+	  .help = "plain: calls that wait (at a depth, one call with "
+		  "that many parts). async: calls that start an "
+		  "operation, and polling.",
 	  .destination = offsetof(struct settings, api) },
 	{ .name = "bytes", .kind = XM_OPTION_TEXT,
 	  .value = "8,64,512,4K,16K,64K,256K,1M,4M", .unit = "LIST",
-	  .help = "Sizes, 8 bytes to 4M.",
+	  .help = "Sizes of operations, 8 bytes to 4M.",
 	  .destination = offsetof(struct settings, bytes) },
 	{ .name = "depth", .kind = XM_OPTION_TEXT, .value = "1,8,64",
 	  .unit = "LIST",
-	  .help = "Operations under way at once, 1 to 256. Sizes that would"
-		  " then be more than 64M together are left out.",
+	  .help = "Operations under way at the same time, 1 to 256. "
+		  "Sizes that would be more than 64M together are left "
+		  "out.",
 	  .destination = offsetof(struct settings, depth) },
 	{ .name = "time", .kind = XM_OPTION_DURATION, .value = "40ms",
 	  .min = XM_MS, .max = 60 * XM_SECOND,
-	  .help = "How long each point is measured, about.",
+	  .help = "Approximate time for each measurement.",
 	  .destination = offsetof(struct settings, time) },
 	{ .name = "raw", .kind = XM_OPTION_FLAG, .value = "yes",
-	  .help = "Measure libfabric's own calls beside.",
+	  .help = "Also measure libfabric's own calls.",
 	  .destination = offsetof(struct settings, raw) },
 	{ .name = "calibrate", .kind = XM_OPTION_TEXT, .unit = "FILE",
-	  .help = "Write there what a simulation needs to know of the link,"
-		  " as one JSON object.",
+	  .help = "Write to this file, as one JSON object, what "
+		  "extmem-sim --link needs to know of the link.",
 	  .destination = offsetof(struct settings, calibrate) },
 	BENCH_OPTIONS(struct settings, common),
 };

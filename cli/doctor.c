@@ -361,7 +361,7 @@ static const struct xm_option options[] = {
 	{ .name = "json",
 	  .kind = XM_OPTION_FLAG,
 	  .letter = 'j',
-	  .help = "For machines.",
+	  .help = "Print one JSON object.",
 	  .destination = offsetof(struct settings, json) },
 };
 

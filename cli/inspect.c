@@ -36,7 +36,8 @@ static const struct xm_option info_options[] = {
 	  .kind = XM_OPTION_LIST,
 	  .letter = 'a',
 	  .unit = "ADDR",
-	  .help = "Connect there, and say how.",
+	  .help = "Connect to this appliance and show how it is "
+		  "reached. May be repeated.",
 	  .destination = offsetof(struct info_settings, appliance) },
 };
 
@@ -126,7 +127,7 @@ static const struct xm_option status_options[] = {
 	{ .name = "json",
 	  .kind = XM_OPTION_FLAG,
 	  .letter = 'j',
-	  .help = "For machines.",
+	  .help = "Print one JSON object.",
 	  .destination = offsetof(struct status_settings, json) },
 };
 

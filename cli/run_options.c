@@ -24,97 +24,105 @@ static const struct xm_option options[] = {
 	  .letter = 'l',
 	  .value = "64M",
 	  .min = XM_MIB,
-	  .help = "Local memory, most, for what is external: so much, or such "
-		  "a share of the most that the program has used so far, 4 "
-		  "MiB at least.",
+	  .help = "Limit of local memory for external pages: a size, or "
+		  "a percentage of the largest amount of external "
+		  "memory that the program has had so far (4 MiB at "
+		  "least).",
 	  .destination = offsetof(struct run_settings, local) },
 	{ .name = "appliance",
 	  .kind = XM_OPTION_LIST,
 	  .letter = 'a',
 	  .unit = "ADDR",
-	  .help = "Where the memory is: ofi+tcp://host:7470. May be repeated. "
-		  "Without it an appliance is started on this machine for the "
-		  "run.",
+	  .help = "Address of an appliance: ofi+tcp://host:7470. May be "
+		  "repeated. Without it, an appliance is started on "
+		  "this machine for the run.",
 	  .destination = offsetof(struct run_settings, appliance) },
 	{ .name = "external",
 	  .kind = XM_OPTION_SIZE,
 	  .letter = 'e',
-	  .help = "External memory, most. It is taken as it is needed; "
-		  "without this, as long as the appliance has some.",
+	  .help = "Limit of external memory, which is allocated as the "
+		  "program needs it. Without it, the limit is what the "
+		  "appliances have.",
 	  .destination = offsetof(struct run_settings, external) },
 	{ .name = "limit",
 	  .kind = XM_OPTION_SIZE,
-	  .help = "More than this the program is not given: its malloc() "
-		  "fails with ENOMEM. 0: no limit.",
+	  .help = "The program gets at most this much external memory; "
+		  "beyond that malloc() fails with ENOMEM. 0: no limit.",
 	  .destination = offsetof(struct run_settings, limit) },
 	{ .name = "advise",
 	  .kind = XM_OPTION_CHOICE,
 	  .value = "normal",
 	  .choices = "normal|sequential|random",
-	  .help = "How the program goes about its memory, as far as it does "
-		  "not say so itself by madvise().",
+	  .help = "How the program uses its memory. Its own calls of "
+		  "madvise() go before.",
 	  .destination = offsetof(struct run_settings, advise) },
 	{ .name = "threshold",
 	  .kind = XM_OPTION_SIZE,
 	  .letter = 't',
 	  .value = "0",
-	  .help = "Allocations of this size and more are external. 0: all, "
-		  "where every system call can be served (--calls), else from "
-		  "2 MiB on.",
+	  .help = "Allocations of at least this size are external. 0: "
+		  "all of them if every system call can be served "
+		  "(--calls), else those of 2 MiB and more.",
 	  .destination = offsetof(struct run_settings, threshold) },
 	{ .name = "stats",
 	  .kind = XM_OPTION_TEXT,
 	  .letter = 's',
 	  .unit = "FILE",
-	  .help = "Write statistics there at the end, as JSON; - is stderr.",
+	  .help = "Write statistics to this file at the end, as JSON; - "
+		  "is stderr.",
 	  .destination = offsetof(struct run_settings, stats) },
 	{ .name = "paging",
 	  .kind = XM_OPTION_CHOICE,
 	  .value = "auto",
 	  .choices = "auto|inline|thread",
-	  .help = "Who serves a fault: the thread that met it, or another, so "
-		  "that the kernel can meet one too (needs privilege).",
+	  .help = "Who serves a page fault: the faulting thread "
+		  "(inline), or a thread of the library (thread), which "
+		  "with privilege serves the kernel's faults too.",
 	  .destination = offsetof(struct run_settings, paging) },
 	{ .name = "calls",
 	  .kind = XM_OPTION_CHOICE,
 	  .value = "auto",
 	  .choices = "auto|trap|wrap",
-	  .help = "System calls that are given external memory: all are served, "
-		  "by a seccomp filter that traps them, or those alone that are "
-		  "made through libc's functions.",
+	  .help = "Which system calls may be given external memory: "
+		  "all, since a seccomp filter traps them (trap), or "
+		  "those made through libc's functions (wrap).",
 	  .destination = offsetof(struct run_settings, calls) },
 	{ .name = "overflow",
 	  .kind = XM_OPTION_CHOICE,
 	  .value = "fail",
 	  .choices = "fail|local",
-	  .help = "When no external memory is left: tell the program that "
-		  "there is no memory, or use local memory and count it.",
+	  .help = "When no external memory is left: the program gets "
+		  "ENOMEM (fail), or local memory, which is counted "
+		  "(local).",
 	  .destination = offsetof(struct run_settings, overflow) },
 	{ .name = "children",
 	  .kind = XM_OPTION_CHOICE,
 	  .value = "plain",
 	  .choices = "plain|same",
-	  .help = "Programs that the program starts run without external "
-		  "memory, or with the same settings and a budget each.",
+	  .help = "Programs that the program starts: without external "
+		  "memory (plain), or with the same settings, and a "
+		  "client and local memory each (same).",
 	  .destination = offsetof(struct run_settings, children) },
 	{ .name = "fork",
 	  .kind = XM_OPTION_CHOICE,
 	  .value = "snapshot",
 	  .choices = "snapshot|absent|refuse",
-	  .help = "What a child made by fork() has of the external memory: all, "
-		  "as it was then; nothing; or there is no fork().",
+	  .help = "What a child of fork() has of the external memory: "
+		  "all of it, as it was then (snapshot); nothing "
+		  "(absent); or fork() fails (refuse).",
 	  .destination = offsetof(struct run_settings, fork) },
 	{ .name = "kill_after",
 	  .kind = XM_OPTION_DURATION,
 	  .letter = 'k',
 	  .value = "10s",
-	  .help = "A program that has not ended so long after SIGTERM is "
-		  "killed; after a second SIGTERM at once. 0: only then.",
+	  .help = "Kill the program if it has not ended this long after "
+		  "SIGTERM. A second SIGTERM kills it at once. 0: only "
+		  "a second SIGTERM does.",
 	  .destination = offsetof(struct run_settings, kill_after_ns) },
 	{ .name = "progress",
 	  .kind = XM_OPTION_FLAG,
 	  .letter = 'p',
-	  .help = "A line a second on stderr.",
+	  .help = "Print a line on stderr every second.",
 	  .destination = offsetof(struct run_settings, progress) },
 };
 

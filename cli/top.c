@@ -47,17 +47,18 @@ static const struct xm_option options[] = {
 	  .value = "1s",
 	  .min = 10 * XM_MS,
 	  .max = 3600 * XM_SECOND,
-	  .help = "Time that figures are of.",
+	  .help = "Time between two tables, over which figures are "
+		  "averaged.",
 	  .destination = offsetof(struct settings, interval_ns) },
 	{ .name = "once",
 	  .kind = XM_OPTION_FLAG,
 	  .letter = '1',
-	  .help = "Show it once, and end.",
+	  .help = "Print one table and exit.",
 	  .destination = offsetof(struct settings, once) },
 	{ .name = "json",
 	  .kind = XM_OPTION_FLAG,
 	  .letter = 'j',
-	  .help = "For machines: an object a line.",
+	  .help = "Print one JSON object in each line.",
 	  .destination = offsetof(struct settings, json) },
 };
 

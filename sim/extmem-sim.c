@@ -71,30 +71,32 @@ static const struct xm_option options[] = {
 	  .help = "The first seed.",
 	  .destination = offsetof(struct settings, seed) },
 	{ .name = "runs", .kind = XM_OPTION_COUNT,
-	  .help = "So many seeds, from the first on. Default: 1, or with "
-		  "--seconds as many as there is time for.",
+	  .help = "Number of seeds to run, from the first on. Default: "
+		  "1, or with --seconds as many as there is time for.",
 	  .destination = offsetof(struct settings, runs) },
 	{ .name = "jobs", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
 	  .max = RANKS_JOBS_MAX,
-	  .help = "In so many processes, each with a part of the seeds. Under "
-		  "mpirun so many on each rank.",
+	  .help = "Number of processes that share the seeds. Under "
+		  "mpirun: on each rank.",
 	  .destination = offsetof(struct settings, jobs) },
 	{ .name = "seconds", .kind = XM_OPTION_COUNT, .value = "0",
-	  .help = "Stop after so many seconds; 0: when the runs are done.",
+	  .help = "Stop after this many seconds; 0: when the runs are "
+		  "done.",
 	  .destination = offsetof(struct settings, seconds) },
 	{ .name = "twice", .kind = XM_OPTION_FLAG,
 	  .help = "Run each seed twice: its hashes must be equal.",
 	  .destination = offsetof(struct settings, twice) },
 	{ .name = "trace", .kind = XM_OPTION_FLAG,
-	  .help = "Print what happens, a line each.",
+	  .help = "Print each event as a line.",
 	  .destination = offsetof(struct settings, trace) },
 	{ .name = "kind", .kind = XM_OPTION_CHOICE, .value = "cluster",
 	  .choices = "cluster|snapshot",
-	  .help = "What a seed's run is: clients and appliances, or a process "
-		  "whose memory its children see as it was at the fork.",
+	  .help = "What a seed simulates: clients and appliances "
+		  "(cluster), or a process whose forked children see "
+		  "its memory as it was (snapshot).",
 	  .destination = offsetof(struct settings, kind) },
 	{ .name = "story", .kind = XM_OPTION_TEXT, .unit = "NAME",
-	  .help = "Tell one story, by its name, to stdout.",
+	  .help = "Run the story of this name and print it to stdout.",
 	  .destination = offsetof(struct settings, story) },
 	{ .name = "stories", .kind = XM_OPTION_TEXT, .unit = "FOLDER",
 	  .help = "Run every story, and compare with the traces in this "
@@ -105,38 +107,40 @@ static const struct xm_option options[] = {
 	  .help = "Run every story, and write its trace to this folder.",
 	  .destination = offsetof(struct settings, stories_write) },
 	{ .name = "until", .kind = XM_OPTION_COUNT, .value = "0",
-	  .help = "The run ends with this line of its trace, at the hash it has "
-		  "there; 0: when it is over.",
+	  .help = "End the run at this line of its trace, and print the "
+		  "hash up to there; 0: run to the end.",
 	  .destination = offsetof(struct settings, until) },
 	{ .name = "appliances", .kind = XM_OPTION_COUNT, .value = "0",
 	  .max = SIM_APPLIANCES_MAX,
-	  .help = "So many appliances in each run; 0: as the seed has it.",
+	  .help = "Appliances in each run; 0: the seed decides.",
 	  .destination = offsetof(struct settings, appliances) },
 	{ .name = "clients", .kind = XM_OPTION_COUNT, .value = "0",
 	  .max = SIM_CLIENTS_MAX,
-	  .help = "So many clients in each run; 0: as the seed has it.",
+	  .help = "Clients in each run; 0: the seed decides.",
 	  .destination = offsetof(struct settings, clients) },
 	{ .name = "threads", .kind = XM_OPTION_COUNT, .value = "0",
 	  .max = PREDICT_THREADS_MAX,
-	  .help = "So many threads in each client, 8 at most; 0: as the seed "
-		  "has it. With --link: that share the workload, 16 at most, "
-		  "each on a processor of its own; 0: one.",
+	  .help = "Threads of each client, 8 at most; 0: the seed "
+		  "decides. With --link: threads that share the "
+		  "workload, 16 at most, each on a processor of its "
+		  "own; 0: one.",
 	  .destination = offsetof(struct settings, threads) },
 	{ .name = "lanes", .kind = XM_OPTION_COUNT, .value = "0",
 	  .max = XM_LANES_MAX,
-	  .help = "So many lanes in each client, 3 at most; 0: as the seed has "
-		  "it. With --link: 16 at most; 0: one.",
+	  .help = "Lanes of each client, 3 at most; 0: the seed "
+		  "decides. With --link: 16 at most; 0: one.",
 	  .destination = offsetof(struct settings, lanes) },
 	{ .name = "operations", .kind = XM_OPTION_COUNT, .value = "0",
 	  .max = 1000000,
-	  .help = "So many operations in each thread; 0: as the seed has it.",
+	  .help = "Operations of each thread; 0: the seed decides.",
 	  .destination = offsetof(struct settings, operations) },
 	{ .name = "safety", .kind = XM_OPTION_DURATION, .value = "0",
-	  .help = "The weather clears after so long; 0: as the seed has it.",
+	  .help = "Time after which no more faults are injected; 0: the "
+		  "seed decides.",
 	  .destination = offsetof(struct settings, safety_ns) },
 	{ .name = "weather", .kind = XM_OPTION_DURATION, .value = "0",
-	  .help = "Something goes wrong every so often, in the mean; 0: as the "
-		  "seed has it.",
+	  .help = "Mean time between two injected faults; 0: the seed "
+		  "decides.",
 	  .destination = offsetof(struct settings, weather_ns) },
 	{ .name = "without", .kind = XM_OPTION_LIST, .unit = "KIND,...",
 	  .help = "Leave out these kinds of faults and operations. A report "
@@ -145,22 +149,23 @@ static const struct xm_option options[] = {
 		  "resize, renew and reopen.",
 	  .destination = offsetof(struct settings, without) },
 	{ .name = "only_weather", .kind = XM_OPTION_TEXT, .unit = "LIST",
-	  .help = "Of the weather only these events, by number: 3,7-9 or "
-		  "none.",
+	  .help = "Inject only these faults, by number: 3,7-9 or none.",
 	  .destination = offsetof(struct settings, only_weather) },
 	{ .name = "only_operations", .kind = XM_OPTION_TEXT, .unit = "LIST",
-	  .help = "Of each thread only these operations, by number.",
+	  .help = "Run only these operations of each thread, by number.",
 	  .destination = offsetof(struct settings, only_operations) },
 	{ .name = "fail_on", .kind = XM_OPTION_TEXT, .hidden = true,
 	  .help = "A line of the trace that breaks a law.",
 	  .destination = offsetof(struct settings, fail_on) },
 	{ .name = "outcomes", .kind = XM_OPTION_FLAG,
-	  .help = "Report instead what calls came to, by what was done to the "
-		  "appliance, against the list in sim/outcomes.c.",
+	  .help = "Instead, report what each kind of call returned "
+		  "under each kind of trouble, and compare with the "
+		  "list in sim/outcomes.c.",
 	  .destination = offsetof(struct settings, outcomes) },
 	{ .name = "link", .kind = XM_OPTION_TEXT, .unit = "FILE",
-	  .help = "Predict instead what --workload would take over this link, "
-		  "which extmem-bench rma --calibrate=FILE measured.",
+	  .help = "Instead, predict how long --workload takes over this "
+		  "link, which extmem-bench rma --calibrate=FILE "
+		  "measured.",
 	  .destination = offsetof(struct settings, link) },
 	{ .name = "workload", .kind = XM_OPTION_TEXT, .value = "all",
 	  .unit = "NAME",
@@ -169,16 +174,16 @@ static const struct xm_option options[] = {
 	  .destination = offsetof(struct settings, workload) },
 	{ .name = "local", .kind = XM_OPTION_TEXT, .value = "25",
 	  .unit = "PERCENT",
-	  .help = "With --link: local memory, as a part of the pages; 1 MiB a "
-		  "lane at least.",
+	  .help = "With --link: local memory as a percentage of the "
+		  "pages; at least 1 MiB for each lane.",
 	  .destination = offsetof(struct settings, local) },
 	{ .name = "pages", .kind = XM_OPTION_COUNT, .value = "20000",
 	  .min = 1024, .max = 1000000,
-	  .help = "With --link: pages of 4 KiB that the workload has.",
+	  .help = "With --link: the workload's pages, of 4 KiB.",
 	  .destination = offsetof(struct settings, pages) },
 	{ .name = "minimize", .kind = XM_OPTION_FLAG,
-	  .help = "Of the first seed, which fails: print the smallest command "
-		  "line that still breaks the same law.",
+	  .help = "Print the smallest command line that breaks the same "
+		  "law as the first seed.",
 	  .destination = offsetof(struct settings, minimize) },
 	{ .name = "first", .kind = XM_OPTION_FLAG,
 	  .help = "Stop at the first seed that breaks a law.",
@@ -195,7 +200,7 @@ static const struct xm_option options[] = {
 	  .help = "Report as one JSON object.",
 	  .destination = offsetof(struct settings, json) },
 	{ .name = "quiet", .kind = XM_OPTION_FLAG,
-	  .help = "No progress.",
+	  .help = "Print no progress.",
 	  .destination = offsetof(struct settings, quiet) },
 };
 
@@ -203,11 +208,11 @@ static const struct xm_option_table table = {
 	.program = "extmem-sim",
 	.prefix = "EXTMEM_SIM",
 	.usage = "[OPTION]...",
-	.about = "Runs clients and appliances in a simulated world, whose "
-		 "every schedule follows from a seed, and asks the laws of "
-		 "extmem: about accesses, keys and silences as they happen, "
-		 "about the rest in turns of 26 events. Exit status 1: a law "
-		 "was broken; 2: it could not be asked.",
+	.about = "Runs clients and appliances in a simulated world whose "
+		 "whole schedule follows from a seed, and checks the laws of "
+		 "extmem: those about accesses, keys and silences at each "
+		 "event, the others once in 26 events. Exit status 1: a law "
+		 "was broken; 2: a mistake in the command line.",
 	.options = options,
 	.count = XM_COUNT(options),
 };

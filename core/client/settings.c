@@ -22,70 +22,74 @@ _Static_assert(XM_APPLIANCES_MAX == EXTMEM_APPLIANCES_MAX,
 
 static const struct xm_option options[] = {
 	{ .name = "appliance", .kind = XM_OPTION_LIST, .unit = "ADDR",
-	  .help = "Where memory is: ofi+tcp://host:7470, ofi+shm://name. May "
-		  "be repeated.",
+	  .help = "Address of an appliance: ofi+tcp://host:7470, "
+		  "ofi+shm://name. May be repeated.",
 	  .destination = offsetof(struct xm_client_settings, appliance) },
 	{ .name = "local", .kind = XM_OPTION_SIZE, .value = "64M",
 	  .min = XM_MIB,
-	  .help = "Local memory, most: cached pages and buffers.",
+	  .help = "Limit of local memory: cached pages and buffers.",
 	  .destination = offsetof(struct xm_client_settings, local) },
 	{ .name = "local_max", .kind = XM_OPTION_SIZE, .value = "0",
-	  .help = "What extmem_local() may raise it to; 0: not at all. Costs "
-		  "addresses, and tables for what is used of it.",
+	  .help = "Limit up to which extmem_local() may raise local; 0: "
+		  "it may not. Costs addresses, and tables for the part "
+		  "that is used.",
 	  .destination = offsetof(struct xm_client_settings, local_max) },
 	{ .name = "timeout", .kind = XM_OPTION_DURATION, .value = "30s",
 	  .min = XM_MS,
-	  .help = "How long any call may wait.",
+	  .help = "How long a call may wait.",
 	  .destination = offsetof(struct xm_client_settings, timeout_ns) },
 	{ .name = "loss_timeout", .kind = XM_OPTION_DURATION,
 	  .value = "10s", .min = 10 * XM_MS,
-	  .help = "How long a page may be out of reach before it is lost; where "
-		  "nobody listens at its appliance's address any more, a "
-		  "second at most.",
+	  .help = "How long a page may be unreachable before it is "
+		  "lost; at most 1 s if nobody listens at its "
+		  "appliance's address.",
 	  .destination = offsetof(struct xm_client_settings, loss_timeout_ns) },
 	{ .name = "paging", .kind = XM_OPTION_CHOICE, .value = "auto",
 	  .choices = "auto|inline|thread",
-	  .help = "Who serves a fault: the faulting thread itself, or a "
-		  "thread of its own, which can serve the kernel's touches "
-		  "too, with privilege.",
+	  .help = "Who serves a page fault: the faulting thread "
+		  "(inline) or a thread of the library (thread), which "
+		  "with privilege serves the kernel's faults too.",
 	  .destination = offsetof(struct xm_client_settings, paging) },
 	{ .name = "polling", .kind = XM_OPTION_CHOICE, .value = "adaptive",
 	  .choices = XM_POLLING_CHOICES,
-	  .help = "How threads wait for the network: adaptive looks for as long "
-		  "as an answer is likely to come soon, then sleeps; busy "
-		  "never sleeps; block always does.",
+	  .help = "How threads wait for the network: adaptive polls as "
+		  "long as an answer is likely to come soon, then "
+		  "sleeps; busy never sleeps; block always sleeps.",
 	  .destination = offsetof(struct xm_client_settings, polling) },
 	{ .name = "lanes", .kind = XM_OPTION_COUNT, .value = "1", .min = 1,
 	  .max = XM_LANES_MAX,
-	  .help = "Connections to each appliance, each with its own lock and "
-		  "share of the pages and of the local memory.",
+	  .help = "Connections to each appliance. Each lane has its own "
+		  "lock, and its share of the pages and of local "
+		  "memory.",
 	  .destination = offsetof(struct xm_client_settings, lanes) },
 	{ .name = "prefetch", .kind = XM_OPTION_COUNT, .value = "64",
 	  .min = 1, .max = XM_PAGER_WINDOW_MAX,
-	  .help = "Pages read ahead at once, most.",
+	  .help = "Limit of pages read ahead at once.",
 	  .destination = offsetof(struct xm_client_settings, prefetch) },
 	{ .name = "reclaim", .kind = XM_OPTION_CHOICE, .value = "2q",
 	  .choices = "clock|2q",
-	  .help = "Which pages leave local memory first: the oldest, with a "
-		  "second chance, or those that did not come back (2q: what is "
-		  "read once leaves what is read often alone).",
+	  .help = "Which pages leave local memory first. clock: the "
+		  "oldest, with a second chance. 2q: pages that were "
+		  "used once, before pages that came back.",
 	  .destination = offsetof(struct xm_client_settings, reclaim) },
 	{ .name = "arena", .kind = XM_OPTION_SIZE, .value = "1T",
 	  .min = 64 * XM_MIB,
-	  .help = "Addresses reserved for mappings, most. Costs no memory.",
+	  .help = "Limit of addresses reserved for mappings. Costs no "
+		  "memory.",
 	  .destination = offsetof(struct xm_client_settings, arena) },
 	{ .name = "mapper", .kind = XM_OPTION_TEXT,
 	  .help = "What makes pages appear in the address space: userfaultfd, "
 		  "which is the only one built in.",
 	  .destination = offsetof(struct xm_client_settings, mapper) },
 	{ .name = "provider", .kind = XM_OPTION_TEXT,
-	  .help = "This libfabric provider and no other.",
+	  .help = "The libfabric provider to use instead of the "
+		  "scheme's own.",
 	  .destination = offsetof(struct xm_client_settings, provider) },
 	{ .name = "name", .kind = XM_OPTION_TEXT,
-	  .help = "What the appliance's lists call this client.",
+	  .help = "Name of this client in lists of the appliances.",
 	  .destination = offsetof(struct xm_client_settings, name) },
 	{ .name = "config", .kind = XM_OPTION_TEXT, .unit = "FILE",
-	  .help = "A file with settings, one name = value a line.",
+	  .help = "A file with settings, one NAME = VALUE in a line.",
 	  .destination = offsetof(struct xm_client_settings, config) },
 };
 
