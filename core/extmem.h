@@ -142,6 +142,22 @@ int extmem_close(extmem *);
 int extmem_region_alloc(extmem *, const char *name, uint64_t size,
 		       extmem_region **ret);
 
+/* As extmem_region_alloc(), for more than a size and a name. What is 0 is as
+ * there.
+ * Errors: -EINVAL also for a struct or flags that this library does not know. */
+struct extmem_request {
+	uint64_t size; /* of this struct, set by the caller */
+	uint64_t region_size;
+	const char *name;
+	uint64_t flags; /* EXTMEM_TRACKED, or 0 */
+};
+/* The pager tracks the region from the beginning, mapped or not. Explicit calls
+ * then cost a little more: they ask the pager which pages are fresh, and what is
+ * fresh is read without a transfer. */
+#define EXTMEM_TRACKED 1
+int extmem_region_request(extmem *, const struct extmem_request *,
+			  extmem_region **ret);
+
 /* Frees a region: its mappings, its contents and the handle are gone, whatever is
  * returned (except -ECHILD). NULL is ignored.
  * Errors: -ENOTCONN, -ETIMEDOUT the appliance could not be told; it takes the memory

@@ -105,6 +105,7 @@ libxm_client_la_SOURCES += \
 	core/client/settings.c \
 	core/client/settings.h \
 	core/client/slabs.c \
+	core/client/tracking.c \
 	core/client/transfer.c \
 	core/client/transfer.h \
 	core/client/transfer_pager.c \

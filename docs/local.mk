@@ -44,6 +44,7 @@ xm_man_names = \
 	docs/man/extmem_region_free.3 \
 	docs/man/extmem_region_list.3 \
 	docs/man/extmem_region_name.3 \
+	docs/man/extmem_region_request.3 \
 	docs/man/extmem_region_resize.3 \
 	docs/man/extmem_region_size.3 \
 	docs/man/extmem_register.3 \

@@ -126,37 +126,6 @@ static int mapping_add(extmem_region *region, uint64_t offset, uint64_t size)
 	return 0;
 }
 
-/* Before the first mapping the remote memory may have been written explicitly:
- * then its pages are not fresh. What is being moved past the pager has to end
- * first, and what begins after waits for us; see transfer.c. */
-static int begin_tracking(extmem_region *region)
-{
-	extmem *x = region->client;
-	struct xm_pager_event adopt = { .kind = XM_PAGER_MARK_BACKED };
-	uint64_t first = region->address / XM_PAGE;
-	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
-	int rc = 0;
-
-	if (atomic_load(&region->tracked))
-		return 0;
-	atomic_store(&region->changing, true);
-	for (unsigned turn = 0; atomic_load(&region->direct) > 0; turn++) {
-		if (os_now_ns() >= deadline_ns) {
-			rc = -ETIMEDOUT;
-			break;
-		}
-		xm_async_turn(x);
-		xm_rest(turn);
-	}
-	if (rc == 0 && atomic_load(&region->written))
-		rc = xm_range(x, &adopt, first, first + region->size / XM_PAGE,
-			      XM_NEVER);
-	if (rc == 0)
-		atomic_store(&region->tracked, true);
-	atomic_store(&region->changing, false);
-	return rc;
-}
-
 int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 	       void **ret)
 {
@@ -174,7 +143,7 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 			       "lies behind its end, %llu",
 			       (unsigned long long)offset);
 	os_mutex_take(&region->lock);
-	rc = begin_tracking(region);
+	rc = xm_region_track(region);
 	/* One registration serves every mapping of the region. */
 	if (rc == 0 && !region->attached) {
 		rc = xm_attach(region, 0, region->size);
@@ -276,6 +245,24 @@ int extmem_sync(extmem_region *region, uint64_t offset, uint64_t size)
 	return 0;
 }
 
+/* Reads as zero from now on. A region that was never mapped or tracked does so
+ * already where nothing was written to it; else the pager has to know. */
+static int discard(extmem_region *region, const struct xm_pager_event *ev,
+		   uint64_t first, uint64_t limit, uint64_t deadline_ns)
+{
+	int rc = 0;
+
+	if (!atomic_load(&region->tracked)) {
+		os_mutex_take(&region->lock);
+		if (atomic_load(&region->written))
+			rc = xm_region_track(region);
+		os_mutex_give(&region->lock);
+		if (rc != 0 || !atomic_load(&region->tracked))
+			return rc;
+	}
+	return xm_range(region->client, ev, first, limit, deadline_ns);
+}
+
 int extmem_advise(extmem_region *region, uint64_t offset, uint64_t size,
 		  enum extmem_advice advice)
 {
@@ -300,13 +287,16 @@ int extmem_advise(extmem_region *region, uint64_t offset, uint64_t size,
 		return xm_fail(-EINVAL, "extmem_advise: no advice has the "
 			       "number %d", (int)advice);
 	}
-	if (!atomic_load(&region->tracked))
-		return xm_fail(-EINVAL, "extmem_advise: the region has never "
-			       "been mapped");
 	deadline_ns = os_now_ns() + x->settings.timeout_ns;
-	rc = ev.kind == XM_PAGER_EVICT
-		     ? xm_flush(x, first, limit, true, deadline_ns)
-		     : xm_range(x, &ev, first, limit, deadline_ns);
+	if (ev.kind == XM_PAGER_DISCARD)
+		rc = discard(region, &ev, first, limit, deadline_ns);
+	else if (!atomic_load(&region->tracked))
+		return xm_fail(-EINVAL, "extmem_advise: the region is neither "
+			       "mapped nor tracked");
+	else if (ev.kind == XM_PAGER_EVICT)
+		rc = xm_flush(x, first, limit, true, deadline_ns);
+	else
+		rc = xm_range(x, &ev, first, limit, deadline_ns);
 	/* As far as it could in that time. */
 	if (rc == -ETIMEDOUT && ev.kind == XM_PAGER_WILLNEED)
 		rc = 0;

@@ -10,6 +10,7 @@
 #include "core/client/region.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -88,14 +89,15 @@ static int check_size(const extmem *x, const char *call, uint64_t *size)
 }
 
 /* With regions_lock held. */
-static int region_build(extmem *x, extmem_region *region)
+static int region_build(extmem *x, const char *call,
+			extmem_region *region)
 {
 	char words[512] = "out of memory";
 	int rc;
 
 	if (x->regions.count == XM_REGIONS_MAX)
-		return xm_fail(-ENOSPC, "extmem_region_alloc: %d regions are "
-			       "held, which is the limit: take larger ones",
+		return xm_fail(-ENOSPC, "%s: %d regions are held, which is "
+			       "the limit: allocate larger ones", call,
 			       XM_REGIONS_MAX);
 	region->span = span_of(x, region->size);
 	rc = xm_extent_take(&x->arena.spans, region->span, 0, &region->address);
@@ -105,8 +107,8 @@ static int region_build(extmem *x, extmem_region *region)
 				    &region->address);
 	}
 	if (rc != 0)
-		return xm_fail(-ENOMEM, "extmem_region_alloc: no %llu MiB of "
-			       "addresses left: raise the setting arena",
+		return xm_fail(-ENOMEM, "%s: no %llu MiB of addresses left: "
+			       "raise the setting arena", call,
 			       (unsigned long long)(region->size / XM_MIB));
 	rc = region_tables(region);
 	if (rc == 0)
@@ -116,50 +118,101 @@ static int region_build(extmem *x, extmem_region *region)
 		rc = xm_segments_wait(x, region, words, sizeof(words));
 		if (rc != 0)
 			xm_segments_free(x, region->address,
-				      region->address + region->size);
+					 region->address + region->size);
 	}
 	if (rc != 0) {
 		xm_extent_give(&x->arena.spans, region->address, NULL);
-		return xm_fail(rc, "extmem_region_alloc: %s", words);
+		return xm_fail(rc, "%s: %s", call, words);
 	}
 	xm_list_push_back(&x->regions.list, &region->link);
 	x->regions.count++;
 	return 0;
 }
 
-int extmem_region_alloc(extmem *x, const char *name, uint64_t size,
-		       extmem_region **ret)
+/* What the caller's struct says, whose size may be another version's: what it has
+ * not is 0, and what we do not know must be 0. */
+static int request_read(const struct extmem_request *from,
+			struct extmem_request *ret)
+{
+	const uint8_t *bytes = (const uint8_t *)from;
+
+	if (from->size < offsetof(struct extmem_request, name))
+		return xm_fail(-EINVAL, "extmem_region_request: a struct of "
+			       "%llu bytes",
+			       (unsigned long long)from->size);
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret, from, xm_min(from->size, sizeof(*ret)));
+	for (uint64_t i = sizeof(*ret); i < from->size; i++) {
+		if (bytes[i] != 0)
+			return xm_fail(-EINVAL, "extmem_region_request: it "
+				       "asks for what this library has not");
+	}
+	return 0;
+}
+
+static int region_alloc(extmem *x, const char *call,
+			const struct extmem_request *request,
+			extmem_region **ret)
 {
 	extmem_region *region;
-	int rc = xm_usable("extmem_region_alloc");
+	uint64_t size = request->region_size;
+	int rc = check_size(x, call, &size);
 
-	if (rc == 0)
-		rc = check_size(x, "extmem_region_alloc", &size);
 	if (rc != 0)
 		return rc;
-	if (name != NULL && strlen(name) >= XM_NAME_SIZE)
-		return xm_fail(-EINVAL, "extmem_region_alloc: a name of %zu "
-			       "characters: at most %d", strlen(name),
+	if (request->name != NULL && strlen(request->name) >= XM_NAME_SIZE)
+		return xm_fail(-EINVAL, "%s: a name of %zu characters: at most "
+			       "%d", call, strlen(request->name),
 			       XM_NAME_SIZE - 1);
+	if ((request->flags & ~(uint64_t)EXTMEM_TRACKED) != 0)
+		return xm_fail(-EINVAL, "%s: flags 0x%llx: this library knows "
+			       "0x%x", call,
+			       (unsigned long long)request->flags,
+			       EXTMEM_TRACKED);
 	region = os_alloc(sizeof(*region));
 	if (region == NULL)
-		return xm_fail(-ENOMEM, "extmem_region_alloc: out of memory");
+		return xm_fail(-ENOMEM, "%s: out of memory", call);
 	region->client = x;
 	region->magic = XM_REGION_MAGIC;
 	region->size = size;
-	if (name != NULL)
-		memcpy(region->name, name, strlen(name));
+	if (request->name != NULL)
+		memcpy(region->name, request->name, strlen(request->name));
+	/* No page of it has been touched, and zeros in the page table say so. */
+	region->tracked = (request->flags & EXTMEM_TRACKED) != 0;
 	os_mutex_open(&region->lock);
 	xm_list_open(&region->caches);
 	turn_take(x);
 	region->number = x->regions.count;
-	rc = region_build(x, region);
+	rc = region_build(x, call, region);
 	turn_give(x);
 	if (rc != 0)
 		region_free(region);
 	else
 		*ret = region;
 	return rc;
+}
+
+int extmem_region_alloc(extmem *x, const char *name, uint64_t size,
+			extmem_region **ret)
+{
+	struct extmem_request request = { .size = sizeof(request),
+					  .region_size = size, .name = name };
+	int rc = xm_usable("extmem_region_alloc");
+
+	return rc != 0 ? rc
+		       : region_alloc(x, "extmem_region_alloc", &request, ret);
+}
+
+int extmem_region_request(extmem *x, const struct extmem_request *request,
+			  extmem_region **ret)
+{
+	struct extmem_request own;
+	int rc = xm_usable("extmem_region_request");
+
+	if (rc == 0)
+		rc = request_read(request, &own);
+	return rc != 0 ? rc
+		       : region_alloc(x, "extmem_region_request", &own, ret);
 }
 
 /* --- give ------------------------------------------------------------------------------------ */

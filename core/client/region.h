@@ -38,7 +38,7 @@ struct extmem_region {
 	extmem *client;
 	uint32_t magic;
 	char name[XM_NAME_SIZE];
-	uint32_t number;
+	uint32_t number; /* picks its caches; not unique */
 	uint64_t address; /* of offset 0, in bytes from the arena's start */
 	/* Bytes, a multiple of the granule. Changed with the region's lock held,
 	 * read by any thread: a call that checks its arguments without the lock
@@ -58,7 +58,9 @@ struct extmem_region {
 	struct xm_mapping *mappings;
 	size_t mappings_count, mappings_max;
 	bool attached; /* the mapper has it */
-	/* The pager knows this region's pages: it has been mapped once. */
+	/* The pager knows this region's pages: because that was asked for as it
+	 * was allocated, or since it was mapped, or something of it discarded,
+	 * for the first time. */
 	atomic_bool tracked;
 	atomic_bool written; /* explicitly, before it was tracked */
 	/* It is about to be tracked; and the transfers under way that go past
@@ -89,6 +91,10 @@ static inline int xm_region_usable(const extmem_region *region,
 			       "was freed, or never was one", call);
 	return xm_usable(call);
 }
+
+/* With the region's lock held: the pager knows its pages from now on. -ETIMEDOUT:
+ * explicit calls under way did not end. */
+int xm_region_track(extmem_region *);
 
 /* With the region's lock held, for freed slabs: cached pages are dropped without
  * being written back, and read as zero from now on. Size 0 is nothing. */

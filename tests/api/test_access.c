@@ -817,6 +817,78 @@ static void cold_pages_leave_and_come_back(void)
 	close_well(x);
 }
 
+/* A region that was never mapped. */
+static void what_is_not_needed_reads_as_zero_unmapped(void)
+{
+	extmem_region *region;
+	extmem *x = open_small(&region);
+
+	/* Nothing was written: nothing is to be done. */
+	CU_ASSERT(extmem_advise(region, 0, REGION, EXTMEM_DONTNEED) == 0);
+	CU_ASSERT(extmem_advise(region, 0, REGION, EXTMEM_COLD) == -EINVAL);
+	pattern_fill(buffer, 0, REGION, 1);
+	CU_ASSERT(extmem_write(region, 0, buffer, REGION) == 0);
+	CU_ASSERT(extmem_advise(region, MIB, 6 * MIB, EXTMEM_DONTNEED) == 0);
+	CU_ASSERT(extmem_read(region, 0, buffer, REGION) == 0);
+	CU_ASSERT(pattern_is(buffer, 0, MIB, 1));
+	CU_ASSERT(all_zero(buffer + MIB, 6 * MIB));
+	CU_ASSERT(pattern_is(buffer + 7 * MIB, 7 * MIB, MIB, 1));
+	/* Part of a discarded page: the rest of it stays zero. */
+	CU_ASSERT(extmem_write(region, 2 * MIB + 10, "abc", 3) == 0);
+	CU_ASSERT(extmem_read(region, 2 * MIB, buffer, PAGE) == 0);
+	CU_ASSERT(all_zero(buffer, 10));
+	CU_ASSERT(memcmp(buffer + 10, "abc", 3) == 0);
+	CU_ASSERT(all_zero(buffer + 13, PAGE - 13));
+	/* And a mapping sees the same. */
+	CU_ASSERT(memcmp(map_all(region) + 2 * MIB + 10, "abc", 3) == 0);
+	close_well(x);
+}
+
+static void a_region_can_be_tracked_before_it_is_mapped(void)
+{
+	struct extmem_request request = {
+		.size = sizeof(request), .region_size = REGION,
+		.name = "tracked", .flags = EXTMEM_TRACKED,
+	};
+	struct {
+		struct extmem_request known;
+		uint64_t more;
+	} newer = { .known = request };
+	extmem_region *first, *region;
+	extmem *x = open_small(&first);
+	uint64_t reads;
+
+	CU_ASSERT_FATAL(extmem_region_request(x, &request, &region) == 0);
+	CU_ASSERT(extmem_region_size(region) == REGION);
+	CU_ASSERT(strcmp(extmem_region_name(region), "tracked") == 0);
+	/* What is fresh needs no transfer. */
+	reads = client_stats(x).reads;
+	memset(buffer, 1, REGION);
+	CU_ASSERT(extmem_read(region, 0, buffer, REGION) == 0);
+	CU_ASSERT(all_zero(buffer, REGION));
+	CU_ASSERT(client_stats(x).reads == reads);
+	pattern_fill(buffer, 0, REGION, 1);
+	CU_ASSERT(extmem_write(region, 0, buffer, REGION) == 0);
+	CU_ASSERT(extmem_advise(region, 0, 0, EXTMEM_COLD) == 0);
+	CU_ASSERT(explicit_is(region, 1));
+	CU_ASSERT(extmem_advise(region, 0, 0, EXTMEM_DONTNEED) == 0);
+	CU_ASSERT(extmem_read(region, 0, buffer, REGION) == 0);
+	CU_ASSERT(all_zero(buffer, REGION));
+	CU_ASSERT(extmem_region_free(region) == 0);
+
+	request.flags = 0x100;
+	CU_ASSERT(extmem_region_request(x, &request, &region) == -EINVAL);
+	request.flags = 0;
+	request.size = 8;
+	CU_ASSERT(extmem_region_request(x, &request, &region) == -EINVAL);
+	newer.known.size = sizeof(newer);
+	CU_ASSERT(extmem_region_request(x, &newer.known, &region) == 0);
+	CU_ASSERT(extmem_region_free(region) == 0);
+	newer.more = 1;
+	CU_ASSERT(extmem_region_request(x, &newer.known, &region) == -EINVAL);
+	close_well(x);
+}
+
 static void advice_that_makes_no_sense_is_refused(void)
 {
 	extmem_region *region;
@@ -975,6 +1047,8 @@ static const CU_TestInfo tests[] = {
 	XM_TEST(advice_changes_no_contents),
 	XM_TEST(what_is_not_needed_reads_as_zero),
 	XM_TEST(cold_pages_leave_and_come_back),
+	XM_TEST(what_is_not_needed_reads_as_zero_unmapped),
+	XM_TEST(a_region_can_be_tracked_before_it_is_mapped),
 	XM_TEST(advice_that_makes_no_sense_is_refused),
 	XM_TEST(the_kernel_can_use_pinned_pages),
 	XM_TEST(at_most_half_of_the_local_memory_is_pinned),

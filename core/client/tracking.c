@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * When the pager begins to know a region's pages; see region.h.
+ *
+ * Explicit reads and writes of a region that is not tracked go straight to the
+ * transport (direct I/O). The pager knows nothing of them; so, before it can say
+ * of a page that it is fresh, those under way must have ended, and if any of them
+ * was a write, all pages count as backed by remote memory.
+ */
+#include <errno.h>
+
+#include "core/client/async.h"
+#include "core/client/client.h"
+#include "core/client/range.h"
+#include "core/client/region.h"
+#include "core/client/wait.h"
+
+/* What is being moved past the pager ends, and what begins after waits for us;
+ * see transfer.c. */
+static int await_direct(extmem_region *region)
+{
+	extmem *x = region->client;
+	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
+
+	for (unsigned turn = 0; atomic_load(&region->direct) > 0; turn++) {
+		if (os_now_ns() >= deadline_ns)
+			return -ETIMEDOUT;
+		xm_async_turn(x);
+		xm_rest(turn);
+	}
+	return 0;
+}
+
+int xm_region_track(extmem_region *region)
+{
+	struct xm_pager_event backed = { .kind = XM_PAGER_MARK_BACKED };
+	uint64_t first = region->address / XM_PAGE;
+	int rc;
+
+	if (atomic_load(&region->tracked))
+		return 0;
+	atomic_store(&region->changing, true);
+	rc = await_direct(region);
+	if (rc == 0 && atomic_load(&region->written))
+		rc = xm_range(region->client, &backed, first,
+			      first + region->size / XM_PAGE, XM_NEVER);
+	if (rc == 0)
+		atomic_store(&region->tracked, true);
+	atomic_store(&region->changing, false);
+	return rc;
+}
