@@ -31,11 +31,33 @@ static void segment_remove(extmem *x, uint64_t page)
 	xm_lanes_unlock(&x->lanes, &old);
 }
 
+/* A closing client waits so long for an appliance whose pages are lost. */
+#define LAST_WORD XM_SECOND
+
+/* True where a lane has not reached the appliance for loss_timeout. */
+static bool out_of_reach(extmem *x, uint32_t appliance)
+{
+	enum xm_reach reach = XM_REACH_UP;
+
+	for (uint32_t i = 0; i < x->lanes.count && reach != XM_REACH_LOST; i++) {
+		struct xm_lane *lane = &x->lanes.lane[i];
+		struct os_signals old;
+
+		xm_lane_lock(lane, &old);
+		reach = xm_path_reach(&lane->engine.peers[appliance].path,
+				      os_now_ns());
+		xm_lane_unlock(lane, &old);
+	}
+	return reach == XM_REACH_LOST;
+}
+
 /* Tells the appliance; one that is away is not waited for, because our lease there
- * ends by itself. */
+ * ends by itself. An appliance whose machine was switched off is not away: its
+ * connections live on. As the client closes it does not have the whole timeout. */
 static int extent_free(extmem *x, uint32_t appliance, uint64_t extent)
 {
 	struct xm_message give = { .kind = XM_FREE };
+	uint64_t deadline_ns = x->regions.deadline_ns;
 	struct xm_request request;
 	int rc;
 
@@ -45,8 +67,10 @@ static int extent_free(extmem *x, uint32_t appliance, uint64_t extent)
 	 * once: BYE frees everything. */
 	if (x->regions.closing && x->regions.deaf[appliance])
 		return -ETIMEDOUT;
+	if (x->regions.closing && out_of_reach(x, appliance))
+		deadline_ns = xm_min(deadline_ns, os_now_ns() + LAST_WORD);
 	give.u.free.extent = extent;
-	rc = xm_ask(&x->ask, appliance, &give, x->regions.deadline_ns, &request);
+	rc = xm_ask(&x->ask, appliance, &give, deadline_ns, &request);
 	x->regions.deaf[appliance] = rc == -ETIMEDOUT;
 	return rc;
 }
