@@ -5,6 +5,7 @@
 xm_tests += \
 	tests/api/test_access \
 	tests/api/test_client \
+	tests/api/test_explicit \
 	tests/api/test_faults \
 	tests/api/test_loss \
 	tests/api/test_objects \
@@ -15,7 +16,12 @@ xm_shell_tests += \
 	$(NULL)
 
 xm_api = libextmem.la $(CUNIT_LIBS)
-tests_api_test_access_SOURCES = tests/support/appliance.c tests/api/test_access.c
+# Two programs, so that they run side by side.
+xm_access = tests/api/access_rig.c tests/support/appliance.c
+noinst_HEADERS += tests/api/access_rig.h
+tests_api_test_explicit_SOURCES = $(xm_access) tests/api/test_explicit.c
+tests_api_test_explicit_LDADD = $(xm_api)
+tests_api_test_access_SOURCES = $(xm_access) tests/api/test_access.c
 tests_api_test_access_LDADD = $(xm_api)
 tests_api_test_client_SOURCES = tests/support/appliance.c tests/api/test_client.c
 tests_api_test_client_LDADD = $(xm_api)
