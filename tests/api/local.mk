@@ -9,6 +9,7 @@ xm_tests += \
 	tests/api/test_faults \
 	tests/api/test_loss \
 	tests/api/test_objects \
+	tests/api/test_open \
 	tests/api/test_polling \
 	$(NULL)
 xm_shell_tests += \
@@ -25,6 +26,8 @@ tests_api_test_access_SOURCES = $(xm_access) tests/api/test_access.c
 tests_api_test_access_LDADD = $(xm_api)
 tests_api_test_client_SOURCES = tests/support/appliance.c tests/api/test_client.c
 tests_api_test_client_LDADD = $(xm_api)
+tests_api_test_open_SOURCES = tests/support/appliance.c tests/api/test_open.c
+tests_api_test_open_LDADD = $(xm_api)
 tests_api_test_faults_SOURCES = tests/support/appliance.c tests/api/test_faults.c
 tests_api_test_faults_LDADD = $(xm_api)
 tests_api_test_polling_SOURCES = tests/support/appliance.c tests/api/test_polling.c

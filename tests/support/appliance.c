@@ -494,3 +494,11 @@ int touch_write(volatile uint8_t *at, uint8_t byte)
 	touching = 0;
 	return got;
 }
+
+bool words_have(const char *part)
+{
+	if (strstr(extmem_error(), part) != NULL)
+		return true;
+	fprintf(stderr, "\"%s\" is not in: %s\n", part, extmem_error());
+	return false;
+}

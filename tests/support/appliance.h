@@ -97,4 +97,7 @@ bool all_zero(const void *bytes, size_t size);
 
 #include "tests/support/touching.h"
 
+/* The last error has this part; else prints it. */
+bool words_have(const char *part);
+
 #endif
