@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -95,8 +94,7 @@ void xm_daemon_warn_of_memlock(const struct xm_daemon *d)
 {
 	struct rlimit limit;
 
-	/* Devices pin what they register; tcp and shm do not. */
-	if (strstr(d->settings.listen, "verbs") == NULL ||
+	if (!d->transport_ops->pins ||
 	    getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
 	    limit.rlim_cur >= d->pool.size)
 		return;

@@ -240,17 +240,12 @@ int extmem_providers(char *ret, size_t size)
 
 	for (unsigned i = 0; xm_transports[i] != NULL; i++) {
 		const struct xm_transport_ops *ops = xm_transports[i];
-		struct xm_transport_options o = { .address = NULL };
+		struct xm_transport_options o = { .address = ops->sample };
 		struct xm_transport_limits limits;
 		struct xm_transport *transport;
-		char address[64], words[256] = "", line[512];
-		bool named = strstr(ops->scheme, "shm") != NULL;
+		char words[256] = "", line[512];
 		size_t length;
 
-		snprintf(address, sizeof(address), "%s%s", ops->scheme,
-			 strcmp(ops->scheme, "loop") == 0 ? ":probe"
-			 : named ? "://probe" : "://127.0.0.1:0");
-		o.address = address;
 		if (ops->open(&o, words, sizeof(words), &transport) == 0) {
 			ops->limits(transport, &limits);
 			snprintf(line, sizeof(line), "%-12s %s %s, %s, "

@@ -136,6 +136,11 @@ struct xm_transport; /* each transport's own, begins with nothing public */
 
 struct xm_transport_ops {
 	const char *scheme; /* "loop", "ofi+tcp", "ofi+shm", "ofi+verbs", ... */
+	/* An address of this scheme. open() of it, not as a target, succeeds if the
+	 * transport can be used on this machine; no appliance need be there. */
+	const char *sample;
+	/* A target's exposed memory is pinned, so it counts against RLIMIT_MEMLOCK. */
+	bool pins;
 
 	/* Opens an instance: one set of connections with one completion queue. The
 	 * options need not outlive the call. On failure *ret is untouched and `words` (at least 256

@@ -376,6 +376,7 @@ static void loop_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 
 const struct xm_transport_ops xm_loop = {
 	.scheme = "loop",
+	.sample = "loop:sample",
 	.open = loop_open,
 	.close = loop_close,
 	.limits = loop_limits,

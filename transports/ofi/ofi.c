@@ -533,9 +533,11 @@ static void ofi_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 	ppoll(fds, 2, &time, NULL); /* those below 0 are passed over */
 }
 
-#define OFI_OPS(name, text)                                                   \
+#define OFI_OPS(name, text, rest, pinned)                                     \
 	const struct xm_transport_ops xm_ofi_##name = {                       \
 		.scheme = text,                                               \
+		.sample = text "://" rest,                                    \
+		.pins = pinned,                                               \
 		.open = ofi_open,                                             \
 		.close = ofi_close,                                           \
 		.limits = ofi_limits,                                         \
@@ -558,9 +560,9 @@ static void ofi_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 		.wait = ofi_wait,                                             \
 	}
 
-OFI_OPS(tcp, "ofi+tcp");
-OFI_OPS(verbs, "ofi+verbs");
-OFI_OPS(shm, "ofi+shm");
-OFI_OPS(net, "ofi+net");
-OFI_OPS(rxm, "ofi+rxm");
-OFI_OPS(sockets, "ofi+sockets");
+OFI_OPS(tcp, "ofi+tcp", "127.0.0.1:0", false);
+OFI_OPS(verbs, "ofi+verbs", "127.0.0.1:0", true);
+OFI_OPS(shm, "ofi+shm", "sample", false);
+OFI_OPS(net, "ofi+net", "127.0.0.1:0", false);
+OFI_OPS(rxm, "ofi+rxm", "127.0.0.1:0", false);
+OFI_OPS(sockets, "ofi+sockets", "127.0.0.1:0", false);
