@@ -242,9 +242,23 @@ ssize_t read(int fd, void *ret, size_t size)
 	return syscall(SYS_read, fd, ret, size);
 }
 
+/* ThreadSanitizer calls handlers with every signal blocked, and the kernel ends a
+ * process whose blocked SIGBUS is due to a touch. */
+static void unblock_faults(void)
+{
+#ifdef XM_SANITIZE_THREAD
+	sigset_t fault;
+
+	sigemptyset(&fault);
+	sigaddset(&fault, SIGBUS);
+	pthread_sigmask(SIG_UNBLOCK, &fault, NULL);
+#endif
+}
+
 static void touch_away(void *context, void *address, const void *contents,
 		       size_t pages)
 {
+	unblock_faults();
 	(void)context;
 	(void)address;
 	(void)contents;
@@ -336,14 +350,7 @@ static volatile sig_atomic_t handler_sum;
 static void touch_in_handler(int number)
 {
 	(void)number;
-#ifdef XM_SANITIZE_THREAD
-	/* It calls handlers late, with every signal blocked. */
-	sigset_t fault;
-
-	sigemptyset(&fault);
-	sigaddset(&fault, SIGBUS);
-	pthread_sigmask(SIG_UNBLOCK, &fault, NULL);
-#endif
+	unblock_faults();
 	for (uint64_t at = 0; at < REGION; at += 64 * PAGE)
 		handler_sum += handler_memory[at];
 }
