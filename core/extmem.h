@@ -28,6 +28,9 @@
  * negative errno on failure. After a failure extmem_error() returns a sentence for
  * this thread. Out parameters are last and keep their value when a call fails.
  *
+ * Handles. A handle of a region that was freed gives -EINVAL, as far as that can be
+ * noticed: its memory may be in use again.
+ *
  * Units. Sizes and offsets are in bytes. An offset counts from the start of its
  * region. A page has 4096 bytes.
  *
@@ -142,19 +145,21 @@ int extmem_close(extmem *);
 int extmem_region_alloc(extmem *, const char *name, uint64_t size,
 		       extmem_region **ret);
 
-/* As extmem_region_alloc(), for more than a size and a name. What is 0 is as
- * there.
- * Errors: -EINVAL also for a struct or flags that this library does not know. */
+/* What extmem_region_request() allocates. A member that is 0 has its default. */
 struct extmem_request {
-	uint64_t size; /* of this struct, set by the caller */
-	uint64_t region_size;
-	const char *name;
-	uint64_t flags; /* EXTMEM_TRACKED, or 0 */
+	uint64_t size;	      /* sizeof(struct extmem_request) */
+	uint64_t region_size; /* bytes; must not be 0 */
+	const char *name;     /* as for extmem_region_alloc() */
+	uint64_t flags;	      /* EXTMEM_TRACKED, or 0 */
 };
-/* The pager tracks the region from the beginning, mapped or not. Explicit calls
- * then cost a little more: they ask the pager which pages are fresh, and what is
- * fresh is read without a transfer. */
+/* The library tracks the region's pages from the beginning. (Otherwise it does so from
+ * the first mapping, or the first EXTMEM_DONTNEED after a write.) It then knows which
+ * pages are fresh and reads these without a transfer; explicit calls cost a little
+ * more. */
 #define EXTMEM_TRACKED 1
+/* As extmem_region_alloc().
+ * Errors: also -EINVAL the struct's size is wrong, or it has members or flags that this
+ * library does not know. */
 int extmem_region_request(extmem *, const struct extmem_request *,
 			  extmem_region **ret);
 
@@ -200,8 +205,8 @@ int extmem_region_list(extmem *, uint64_t skip,
 /* --- slabs and objects: selected by the client, without a message ---------- */
 
 /* Selects a free run of `size` bytes, rounded up to pages, and stores its offset, a
- * multiple of 4096. It reads as zero if the region has been mapped; otherwise its
- * contents are unspecified if it was in use before.
+ * multiple of 4096. It reads as zero if the region is tracked; otherwise its contents are
+ * unspecified if it was in use before.
  * Errors: -EINVAL the size is 0 or too large. -ENOSPC no free run is long enough. */
 int extmem_slab_alloc(extmem_region *, uint64_t size, uint64_t *ret_offset);
 /* Frees it. Its pages leave local memory and are not written back.
@@ -322,7 +327,8 @@ enum extmem_advice {
 };
 
 /* Says how a range will be used. Offset and size as for extmem_map().
- * Errors: -EINVAL alignment, no such advice, or the region has never been mapped.
+ * Errors: -EINVAL alignment, no such advice, or (except for EXTMEM_DONTNEED) the region
+ * is not tracked: it has never been mapped, and was allocated without EXTMEM_TRACKED.
  * -ERANGE. -ENOTCONN, -ESTALE, -ETIMEDOUT (not for EXTMEM_WILLNEED: it does what it
  * can in time). */
 int extmem_advise(extmem_region *, uint64_t offset, uint64_t size,

@@ -240,7 +240,7 @@ int extmem_sync(extmem_region *region, uint64_t offset, uint64_t size)
 	rc = xm_flush(x, first, limit, false,
 		      os_now_ns() + x->settings.timeout_ns);
 	if (rc != 0)
-		return xm_fail(rc, "extmem_sync: not all is in the far "
+		return xm_fail(rc, "extmem_sync: not all is in the remote "
 			       "memory: %s", xm_why(rc));
 	return 0;
 }
