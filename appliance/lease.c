@@ -44,6 +44,27 @@ static void conceal(struct xm_service *s, struct xm_service_extent *e,
 	effect->remote = g->remote;
 }
 
+/* Says what the owner got. False: the stream that asked is gone. */
+static bool allocated(const struct xm_service *s,
+		      const struct xm_service_extent *e,
+		      const struct xm_service_requester *requester,
+		      struct xm_service_effects *ret)
+{
+	const struct xm_service_grant *g = &s->grants[e->grant];
+	struct xm_message *answer =
+		xm_service_answer(s, ret, requester, XM_ALLOCATED);
+
+	if (answer == NULL)
+		return false;
+	answer->u.allocated.extent = e->number;
+	answer->u.allocated.size = e->size;
+	answer->u.allocated.epoch = e->epoch;
+	answer->u.allocated.remote = g->remote;
+	xm_trace_put(s->trace, s->last_ns, XM_TRACE_SERVICE_ALLOCATED,
+		     s->clients[g->client].number, e->number, e->size, e->epoch);
+	return true;
+}
+
 /* --- requests ------------------------------------------------------------- */
 
 /* Refuses when this client, or the appliance, may have no more extents. */
@@ -148,6 +169,41 @@ static void refuse_for_space(struct xm_service *s, uint64_t size,
 	}
 }
 
+/* An ALLOC of 0 bytes asks what extent the request of the same number got, after its
+ * answer was lost with a stream. The extent itself remembers the number, so there
+ * are no answers to be kept. */
+static void answer_again(struct xm_service *s, uint32_t client,
+			 const struct xm_service_requester *requester,
+			 struct xm_service_effects *ret)
+{
+	struct xm_link *owned = &s->clients[client].owned;
+	struct xm_link *link = owned->previous;
+
+	for (uint32_t i = 0; i < XM_SERVICE_ASKED_MAX && link != owned;
+	     i++, link = link->previous) {
+		struct xm_service_extent *e =
+			XM_CONTAINER(link, struct xm_service_extent, owned);
+		struct xm_service_grant *g;
+
+		s->looks++;
+		if (e->state != XM_EXTENT_OWNED ||
+		    e->request != requester->request)
+			continue;
+		g = &s->grants[e->grant];
+		if (g->state == XM_GRANT_LIVE) {
+			allocated(s, e, requester, ret);
+			return;
+		}
+		/* EXPOSING: whoever asked before is not there any more. */
+		g->requester = *requester;
+		return;
+	}
+	xm_service_refuse_plainly(s, ret, requester, EINVAL,
+				  "asked for an extent of 0 bytes, and no"
+				  " extent of yours was asked for under this"
+				  " number: ask for at least 1");
+}
+
 void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 		   uint32_t client, const struct xm_service_requester *requester,
 		   struct xm_service_effects *ret)
@@ -157,15 +213,13 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 	struct xm_service_grant *g;
 	uint64_t offset, size;
 
+	if (alloc->size == 0) {
+		answer_again(s, client, requester, ret);
+		return;
+	}
 	if (refused_for_count(s, client, requester, ret) ||
 	    refused_for_features(s, alloc, requester, ret))
 		return;
-	if (alloc->size == 0) {
-		xm_service_refuse_plainly(s, ret, requester, EINVAL,
-					  "asked for an extent of 0 bytes: ask"
-					  " for at least 1");
-		return;
-	}
 	if (alloc->size > s->options.pool_size) {
 		refuse_for_space(s, alloc->size, requester, ret);
 		return;
@@ -176,6 +230,7 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 		return;
 	}
 	e = xm_service_extent_new(s, client, offset, size);
+	e->request = requester->request;
 	e->id = alloc->id;
 	e->member = alloc->member;
 	memcpy(e->region, alloc->region, sizeof(e->region));
@@ -244,6 +299,7 @@ void xm_lease_trim(struct xm_service *s, const struct xm_service_event *event,
 		return;
 	}
 	head = xm_service_extent_cut(s, tail, trim->size);
+	head->request = requester->request;
 	g = &s->grants[head->grant];
 	g->requester = *requester;
 	g->asked = true;
@@ -333,7 +389,6 @@ void xm_lease_exposed(struct xm_service *s,
 {
 	struct xm_service_grant *g = xm_service_grant_find(s, event->grant);
 	struct xm_service_extent *e;
-	struct xm_message *answer;
 
 	/* If its client has ended meanwhile, the grant is CONCEALING: the
 	 * expulsion was sent after the exposure and takes care of the key. */
@@ -354,16 +409,7 @@ void xm_lease_exposed(struct xm_service *s,
 	g->asked = false;
 	if (g->head)
 		xm_service_extent_behind(e)->trimming = XM_SERVICE_NONE;
-	answer = xm_service_answer(s, ret, &g->requester, XM_ALLOCATED);
-	if (answer != NULL) {
-		answer->u.allocated.extent = e->number;
-		answer->u.allocated.size = e->size;
-		answer->u.allocated.epoch = e->epoch;
-		answer->u.allocated.remote = g->remote;
-		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_ALLOCATED,
-			     s->clients[g->client].number, e->number, e->size,
-			     e->epoch);
-	} else if (!g->head) {
+	if (!allocated(s, e, &g->requester, ret) && !g->head) {
 		/* The stream that asked is gone, so the client will never
 		 * learn of this extent. What TRIM cut off stays: those bytes
 		 * are the client's, under the old key too. */

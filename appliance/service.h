@@ -77,6 +77,9 @@
 #define XM_SERVICE_ENTROPY_SIZE 32
 #define XM_SERVICE_TICKETS_MAX 16 /* of one client: one for each of its lanes */
 #define XM_SERVICE_COVERS_MAX 64 /* undead grants that cover one extent */
+/* Of a client's newest extents, that a repeated question looks at. A client of
+ * session.h has at most 32 requests unanswered. */
+#define XM_SERVICE_ASKED_MAX 64
 #define XM_SERVICE_NONE UINT32_MAX
 #define XM_SERVICE_SLOTS_MAX (UINT32_C(1) << 20) /* of clients; of extents */
 
@@ -258,6 +261,7 @@ struct xm_service_extent {
 	uint64_t number, epoch;
 	uint64_t offset, size;
 	uint64_t zeroed;      /* bytes */
+	uint32_t request;     /* its owner's, that it was made for */
 	struct xm_link owned; /* in the owner's list */
 	struct xm_link piece; /* ring of those cut from one another, by offset */
 	struct xm_region_id id;

@@ -64,22 +64,23 @@ void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
 			     (unsigned long long)client, appliance);
 }
 
-/* Not asked of a client that was ever cut off while it waited for an answer: what
- * an ALLOC of that kind was granted stays with it until its lease ends, and it
- * never hears of it. */
+/* Not asked where an appliance is away, or where the session is still freeing what
+ * it was granted without hearing of it. */
 void oracle_all_given(uint32_t client)
 {
 	extmem *x = program_client(client);
 
-	if (x == NULL || world_reached(program_process(client),
-				       XM_TRACE_SESSION_CUT) > 0)
+	if (x == NULL)
 		return;
 	for (uint32_t a = 0; a < x->ask.keeper.control.count; a++) {
 		const struct xm_service *service = appliance_service(a);
-		uint64_t number =
-			x->ask.keeper.control.peers[a].session.hello.client;
+		const struct xm_session *session =
+			&x->ask.keeper.control.peers[a].session;
+		uint64_t number = session->hello.client;
 
-		if (service == NULL || number == 0)
+		if (service == NULL || number == 0 ||
+		    session->state != XM_SESSION_READY ||
+		    !xm_session_is_settled(session))
 			continue;
 		sim_counts.laws_asked++;
 		for (uint32_t i = 0; i < service->options.extents_max; i++) {

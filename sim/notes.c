@@ -22,7 +22,6 @@ struct line {
 
 static struct xm_trace traces[WORLD_PROCESSES];
 static uint64_t traced[WORLD_PROCESSES]; /* records taken of each */
-static uint32_t reached[WORLD_PROCESSES][XM_TRACE_IDS]; /* by kind */
 static struct xm_trace_record records[WORLD_PROCESSES][RECORDS];
 
 static struct notes {
@@ -109,14 +108,8 @@ void notes_take(const struct process *p)
 		l->note = NULL;
 		l->record = *xm_trace_get(t, (*seen)++);
 		sim_counts.points[l->record.id]++;
-		reached[p->index][l->record.id]++;
 		line_show(l);
 	}
-}
-
-uint32_t world_reached(const struct process *p, uint32_t id)
-{
-	return reached[p->index][id];
 }
 
 struct xm_trace *world_trace(const struct process *p)
@@ -210,7 +203,6 @@ void notes_process_begins(const struct process *p)
 {
 	xm_trace_init(&traces[p->index], records[p->index], RECORDS);
 	traced[p->index] = 0;
-	memset(reached[p->index], 0, sizeof(reached[p->index]));
 }
 
 void notes_open(uint64_t seed)

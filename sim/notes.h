@@ -22,8 +22,6 @@ void world_note(const char *what, uint64_t a, uint64_t b, uint64_t c);
 void world_note_all(const char *what, const uint64_t fields[4]);
 /* Where the machines of a process record. */
 struct xm_trace *world_trace(const struct process *);
-/* How often they have recorded this (XM_TRACE_...), up to their last wait. */
-uint32_t world_reached(const struct process *, uint32_t id);
 uint64_t world_hash(void);
 /* Prints each line in columns (time, process, name, sentence); NULL: nowhere. */
 void world_show(FILE *);

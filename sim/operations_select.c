@@ -267,7 +267,6 @@ void op_resize(struct program *p)
 	around_outcome(p, OUTCOME_RESIZE, outcome_result(rc));
 	world_note("program.resize: client {client} to {size:bytes}: "
 		   "{error:error}", p->index, size, (uint64_t)-rc);
-	p->unsettled |= rc != 0;
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	else if (rc != -EBUSY && rc != -ENOMEM)

@@ -188,7 +188,6 @@ bool around_open(struct program *p)
 			world_broken("promise", "client %u cannot watch: %s",
 				     p->index, extmem_error());
 		p->x = x;
-		p->unsettled = false;
 		p->pause_ns = 0;
 		return true;
 	}

@@ -86,7 +86,6 @@ struct program {
 	uint32_t readers; /* threads in an operation on the region */
 	bool changing;	  /* one changes the region itself */
 	bool lost;
-	bool unsettled; /* a call failed that takes or gives back memory */
 	uint32_t workers_ended;
 	bool ended;
 	struct worker workers[8];
@@ -206,7 +205,7 @@ bool around_open(struct program *);
 void around_close(struct program *);
 /* The weather is clear, and all is to end. */
 bool around_finishing(void);
-/* The program has given back all its memory, and no call failed meanwhile. */
+/* The program has given back all its memory. */
 void around_given(const struct program *);
 /* What a call came to. */
 void around_outcome(struct program *, enum outcome_call, enum outcome_result);

@@ -37,10 +37,10 @@ static bool region_take(struct program *p)
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	if (rc != 0) {
-		p->unsettled = true;
 		world_note("program.refused: client {client}: no region: "
 			   "{error:error}", p->index, (uint64_t)-rc, 0);
 		p->region = NULL;
+		around_given(p);
 		return false;
 	}
 	sim_counts.regions++;
@@ -112,11 +112,9 @@ void region_give(struct program *p, bool look)
 	sim_counts.lost_regions += p->lost;
 	rc = CALL(extmem_region_free, p->region);
 	around_outcome(p, OUTCOME_GIVE, outcome_result(rc));
-	if (!call_went(p, rc))
-		p->unsettled = true;
+	call_went(p, rc);
 	p->region = NULL;
-	if (!p->unsettled)
-		around_given(p);
+	around_given(p);
 }
 
 /* The region is freed and now and then the client closed and opened again: seldom,

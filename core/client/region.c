@@ -256,8 +256,8 @@ int extmem_region_free(extmem_region *region)
 	region_free(region);
 	if (rc == 0 && told != 0)
 		rc = xm_fail(told, "extmem_region_free: its appliance could "
-			     "not be told; it takes the memory back when our "
-			     "lease ends");
+			     "not be told yet; it is told when it is back, or "
+			     "our lease ends before");
 	return rc;
 }
 
@@ -328,8 +328,8 @@ static int shrink(extmem_region *region, uint64_t size)
 	region->size = size;
 	if (rc != 0)
 		return xm_fail(rc, "extmem_region_resize: the appliance could "
-			       "not be told; it takes the tail back when our "
-			       "lease ends");
+			       "not be told yet; it is told when it is back, "
+			       "or our lease ends before");
 	return 0;
 }
 

@@ -51,9 +51,10 @@ static bool out_of_reach(extmem *x, uint32_t appliance)
 	return reach == XM_REACH_LOST;
 }
 
-/* Tells the appliance; one that is away is not waited for, because our lease there
- * ends by itself. An appliance whose machine was switched off is not away: its
- * connections live on. As the client closes it does not have the whole timeout. */
+/* Tells the appliance. One that is away is not waited for: the session answers
+ * -ENOTCONN at once, and tells the appliance when it is back. An appliance whose
+ * machine was switched off is not away: its connections live on. As the client
+ * closes it does not have the whole timeout. */
 static int extent_free(extmem *x, uint32_t appliance, uint64_t extent)
 {
 	struct xm_message give = { .kind = XM_FREE };
@@ -61,8 +62,6 @@ static int extent_free(extmem *x, uint32_t appliance, uint64_t extent)
 	struct xm_request request;
 	int rc;
 
-	if (!xm_ask_is_ready(&x->ask, appliance))
-		return -ENOTCONN;
 	/* As the client closes, an appliance that hangs is waited for only
 	 * once: BYE frees everything. */
 	if (x->regions.closing && x->regions.deaf[appliance])
@@ -106,6 +105,7 @@ static void member_alloc(extmem *x, const extmem_region *region,
 	}
 	taken = &request.message.u.allocated;
 	if (taken->size < size) {
+		extent_free(x, appliance, taken->extent);
 		snprintf(words, OFFER_WORDS, "appliance %s gave less than was "
 			 "asked", xm_ask_address(&x->ask, appliance));
 		ret->status = -EPROTO;

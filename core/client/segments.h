@@ -18,8 +18,8 @@
 int xm_segments_alloc(extmem *, const extmem_region *, uint64_t address,
 		      uint64_t size, char *words, size_t words_size);
 /* Frees the segments of [address, end); both ends are those of segments. Nothing
- * may be under way there. -errno: an appliance could not be told; it takes the
- * memory back when our lease ends. */
+ * may be under way there. -errno: an appliance could not be told yet; its session
+ * tells it later, unless our lease there ends before. */
 int xm_segments_free(extmem *, uint64_t address, uint64_t end);
 /* Waits until every lane can reach all of a region; -ENOTCONN, with a message. */
 int xm_segments_wait(extmem *, const extmem_region *, char *words,

@@ -83,6 +83,9 @@
 	X(own_pause_expires, "an appliance's own pause ends clients' leases") \
 	X(own_life, "a stream that is merely open counts as a sign of life")  \
 	X(lease_overdue, "a silent client's lease lasts half as long again") \
+	X(cut_alloc_forgotten, "what an ALLOC that was cut off got is kept")  \
+	X(cut_free_forgotten, "a FREE that was cut off is not said again")    \
+	X(cut_trim_forgotten, "what a TRIM that was cut off got is kept")     \
 	X(freed_kept, "what is given back stays its client's")                \
 	X(any_secret, "a client may resume with any secret")                  \
 	X(unzeroed, "an extent is free without being zeroed")                 \

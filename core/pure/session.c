@@ -72,9 +72,113 @@ static void answer(struct xm_session_request *request, int status,
 		request->number = 0;
 }
 
+/* --- what is owed ------------------------------------------------------------- */
+
+static void owe(struct xm_session *s, uint64_t extent, uint32_t request)
+{
+	if (s->owed_count == XM_SESSION_OWED_MAX)
+		return;
+	s->owed[(s->owed_first + s->owed_count++) % XM_SESSION_OWED_MAX] =
+		(struct xm_session_owed){ .extent = extent,
+					  .request = request };
+}
+
+/* A request was sent, and how it ends will not be known. */
+static void owe_outcome(struct xm_session *s,
+			const struct xm_session_request *request)
+{
+	switch (request->message.kind) {
+	case XM_ALLOC:
+		if (!XM_PLANTED(cut_alloc_forgotten))
+			owe(s, 0, request->number);
+		break;
+	case XM_FREE:
+		if (!XM_PLANTED(cut_free_forgotten))
+			owe(s, request->message.u.free.extent, 0);
+		break;
+	case XM_TRIM:
+		if (s->unsure_count < XM_SESSION_UNSURE_MAX)
+			s->unsure[s->unsure_count++] = (struct xm_session_owed){
+				.extent = request->message.u.trim.extent,
+				.request = request->number,
+			};
+		break;
+	default:
+		break;
+	}
+}
+
+/* The extent is being freed: so is what an unanswered TRIM may have cut off it. */
+static void owe_heads(struct xm_session *s, uint64_t extent)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < s->unsure_count; i++) {
+		if (s->unsure[i].extent != extent)
+			s->unsure[kept++] = s->unsure[i];
+		else if (!XM_PLANTED(cut_trim_forgotten))
+			owe(s, 0, s->unsure[i].request);
+	}
+	s->unsure_count = kept;
+}
+
+static void settle_next(struct xm_session *s, struct xm_session_effects *fx)
+{
+	const struct xm_session_owed *owed = &s->owed[s->owed_first];
+
+	if (s->state != XM_SESSION_READY || s->settling != 0 ||
+	    s->owed_count == 0)
+		return;
+	memset(&s->settle, 0, sizeof(s->settle));
+	if (owed->request != 0) {
+		s->settle.kind = XM_ALLOC; /* of 0 bytes: a question */
+		s->settle.request = owed->request;
+	} else {
+		s->settle.kind = XM_FREE;
+		s->settle.u.free.extent = owed->extent;
+		s->settle.request = next_number(s);
+	}
+	s->settling = s->settle.request;
+	effect(fx, XM_SESSION_SEND)->message = &s->settle;
+	s->sent++;
+}
+
+static void give_back(struct xm_session *s, uint64_t extent)
+{
+	note(s, XM_TRACE_SESSION_LATE_GRANT, extent, 0, 0);
+	owe(s, extent, 0);
+}
+
+static void on_settled(struct xm_session *s, const struct xm_message *m)
+{
+	bool asked = s->owed[s->owed_first].request != 0;
+
+	s->settling = 0;
+	s->owed_first = (s->owed_first + 1) % XM_SESSION_OWED_MAX;
+	s->owed_count--;
+	if (asked && m->kind == XM_ALLOCATED)
+		give_back(s, m->u.allocated.extent);
+}
+
+bool xm_session_is_settled(const struct xm_session *s)
+{
+	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
+		if (s->requests[i].number != 0 && s->requests[i].sent)
+			return false;
+	}
+	return s->owed_count == 0 && s->unsure_count == 0;
+}
+
+/* --- the stream --------------------------------------------------------------- */
+
 static void cut_off(struct xm_session *s, struct xm_session_request *request,
 		    struct xm_session_effects *fx)
 {
+	owe_outcome(s, request);
+	if (request->abandoned) {
+		request->number = 0;
+		return;
+	}
 	note(s, XM_TRACE_SESSION_CUT, request->number, 0, 0);
 	answer(request, -ENOTCONN, NULL, fx);
 }
@@ -85,11 +189,10 @@ static void go_away(struct xm_session *s, int status, uint64_t now_ns,
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];
 
-		if (request->number != 0 && request->abandoned)
-			request->number = 0;
-		else if (request->number != 0 && request->sent)
+		if (request->number != 0 && request->sent)
 			cut_off(s, request, fx);
 	}
+	s->settling = 0; /* it is asked again */
 	note(s, XM_TRACE_SESSION_AWAY, (uint64_t)(int64_t)status, 0, 0);
 	s->state = XM_SESSION_AWAY;
 	if (s->say.kind == XM_REFUSED)
@@ -119,6 +222,8 @@ static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
 		return;
 	}
 	note(s, XM_TRACE_SESSION_LOST, s->hello.client, 0, 0);
+	s->owed_count = 0;
+	s->unsure_count = 0;
 	s->hello.client = 0;
 	memset(s->hello.secret, 0, sizeof(s->hello.secret));
 	effect(fx, XM_SESSION_IS_LOST);
@@ -257,6 +362,10 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 		return;
 	if (on_notice(s, ev, fx))
 		return;
+	if (s->settling != 0 && m->request == s->settling) {
+		on_settled(s, m);
+		return;
+	}
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];
 
@@ -265,16 +374,15 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 			continue;
 		if (request->abandoned) {
 			request->number = 0;
-			if (m->kind != XM_ALLOCATED)
-				return;
-			note(s, XM_TRACE_SESSION_LATE_GRANT,
-			     m->u.allocated.extent, 0, 0);
-			say(s, XM_FREE, fx);
-			s->say.u.free.extent = m->u.allocated.extent;
+			if (m->kind == XM_ALLOCATED)
+				give_back(s, m->u.allocated.extent);
 			return;
 		}
 		/* Their number becomes our status: 0 would be a yes. */
 		note_answer(s, m, request);
+		if (m->kind == XM_REFUSED && m->u.refused.code == EBUSY &&
+		    request->message.kind == XM_FREE)
+			owe_outcome(s, request); /* its TRIM is under way */
 		if (m->kind == XM_REFUSED && m->u.refused.code > 0)
 			answer(request, -(int)m->u.refused.code, m, fx);
 		else if (answers(m->kind, request->message.kind))
@@ -287,9 +395,28 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 	note(s, XM_TRACE_SESSION_STRAY, m->request, 0, 0);
 }
 
+/* A request that gets no place among those under way. */
+static void turn_away(struct xm_session *s, const struct xm_session_event *ev,
+		      int status, struct xm_session_effects *fx)
+{
+	struct xm_session_effect *e = effect(fx, XM_SESSION_ANSWER);
+
+	if (ev->message->kind == XM_FREE && s->hello.client != 0)
+		owe(s, ev->message->u.free.extent, 0);
+	e->status = status;
+	e->token = ev->token;
+}
+
 static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 		       struct xm_session_effects *fx)
 {
+	if (ev->message->kind == XM_FREE) {
+		owe_heads(s, ev->message->u.free.extent);
+		if (s->state != XM_SESSION_READY) {
+			turn_away(s, ev, -ENOTCONN, fx);
+			return;
+		}
+	}
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];
 
@@ -308,8 +435,7 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 		return;
 	}
 	note(s, XM_TRACE_SESSION_BUSY, 0, 0, 0);
-	effect(fx, XM_SESSION_ANSWER)->status = -EAGAIN;
-	fx->list[fx->count - 1].token = ev->token;
+	turn_away(s, ev, -EAGAIN, fx);
 }
 
 static void overdue(struct xm_session *s, uint64_t now_ns,
@@ -328,6 +454,8 @@ static void overdue(struct xm_session *s, uint64_t now_ns,
 		}
 		request->abandoned = request->sent &&
 				     request->message.kind == XM_ALLOC;
+		if (request->sent && !request->abandoned)
+			owe_outcome(s, request);
 		note(s, XM_TRACE_SESSION_OVERDUE, request->number, 0, 0);
 		answer(request, -ETIMEDOUT, NULL, fx);
 	}
@@ -398,4 +526,5 @@ void xm_session_step(struct xm_session *s, const struct xm_session_event *ev,
 			go_away(s, 0, ev->now_ns, fx);
 		break;
 	}
+	settle_next(s, fx);
 }

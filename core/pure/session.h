@@ -20,9 +20,25 @@
  *	its deadline passes			-ETIMEDOUT
  *	XM_SESSION_REQUESTS are under way	-EAGAIN, at once
  *
- * A request that was not sent when the stream broke waits for the next stream. If an
- * ALLOC is answered after its deadline, the session frees the extent again, since
- * nobody else knows of it.
+ * A request that was not sent when the stream broke waits for the next stream.
+ *
+ * No extent stays with the appliance without an owner who knows of it. The session
+ * remembers what its owner was not told and settles it as soon as it is READY under
+ * the same lease, one message at a time, in order (`owed`):
+ *
+ *	an ALLOC cut off before its answer	it asks what extent that request got
+ *						(ALLOC of 0 bytes under the same
+ *						number) and frees that extent
+ *	an ALLOC answered after its deadline	it frees the extent
+ *	a FREE cut off, late, or asked for	it frees the extent, again if need be;
+ *	while not READY (-ENOTCONN at once)	an extent freed before is refused
+ *	a TRIM cut off or late			nothing is freed, as the bytes are in
+ *						use; when the extent it named is
+ *						freed, so is the one it cut off
+ *
+ * Example: ALLOC is request 7, and the stream breaks: -ENOTCONN. After the next
+ * WELCOME the session sends ALLOC of 0 bytes as request 7. ALLOCATED names extent 5:
+ * it sends FREE of 5. REFUSED instead: request 7 got nothing.
  *
  * An appliance that drains says LEAVING, and PONG says so too, in case LEAVING was
  * lost with a stream. It is reported once (IS_LEAVING) in each READY; what is held
@@ -47,6 +63,8 @@
 
 #define XM_SESSION_REQUESTS 32 /* at once; one more is answered -EAGAIN */
 #define XM_SESSION_SENDS (XM_SESSION_REQUESTS + 1)
+#define XM_SESSION_OWED_MAX 1024 /* more are left to the end of the lease */
+#define XM_SESSION_UNSURE_MAX 64 /* likewise */
 
 enum xm_session_state {
 	XM_SESSION_AWAY,
@@ -105,6 +123,13 @@ struct xm_session_request {
 	struct xm_message message;
 };
 
+/* What is to be freed: `extent`, or, if `request` is not 0, the extent that this
+ * earlier request got, if it got one. */
+struct xm_session_owed {
+	uint64_t extent;
+	uint32_t request;
+};
+
 /* What the appliance could lend, as its last PONG said. */
 struct xm_session_offer {
 	uint64_t free, free_run; /* bytes */
@@ -132,12 +157,22 @@ struct xm_session {
 	uint64_t now_ns;	/* of the event under way */
 	struct xm_trace *trace; /* NULL at first; the owner may set it */
 	struct xm_session_request requests[XM_SESSION_REQUESTS];
+	struct xm_message settle; /* about the first of `owed` */
+	uint32_t settling;	  /* its request number while under way, or 0 */
+	uint32_t owed_first, owed_count;
+	struct xm_session_owed owed[XM_SESSION_OWED_MAX]; /* a ring */
+	uint32_t unsure_count;
+	/* TRIMs whose outcome is unknown: their number, and the extent named. */
+	struct xm_session_owed unsure[XM_SESSION_UNSURE_MAX];
 };
 
 /* `hello` needs name, transport, library and flags; it is copied. timeout_ns bounds one
  * attempt to connect and greet. */
 void xm_session_init(struct xm_session *, const struct xm_hello *,
 		     uint64_t timeout_ns);
+/* Nothing is owed or being asked: what the appliance holds for this client is what
+ * its owner was told, and not more. */
+bool xm_session_is_settled(const struct xm_session *);
 void xm_session_step(struct xm_session *, const struct xm_session_event *,
 		     struct xm_session_effects *ret);
 

@@ -129,7 +129,7 @@ struct xm_ticketed {
 };
 
 struct xm_alloc {
-	uint64_t size;
+	uint64_t size; /* 0: what extent did a request of this number get? */
 	struct xm_region_id id; /* of the region this is for */
 	char region[XM_NAME_SIZE]; /* its name; "": anonymous */
 	uint16_t member;	   /* which of the region's copies or columns */

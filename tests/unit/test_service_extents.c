@@ -191,6 +191,94 @@ static void an_extent_whose_asker_is_gone_is_taken_back(void)
 	rig_free(r);
 }
 
+/* An ALLOC of 0 bytes under the number of an earlier request. */
+static const struct xm_message *ask_what_it_got(struct rig *r, uint32_t peer,
+						uint32_t request)
+{
+	r->requests = request - 1;
+	return rig_ask_alloc(r, peer, 0);
+}
+
+static void resume(struct rig *r, const struct xm_welcome *w)
+{
+	struct xm_message m = rig_hello();
+
+	m.u.hello.client = w->client;
+	memcpy(m.u.hello.secret, w->secret, sizeof(w->secret));
+	rig_down(r, 0);
+	rig_up(r, 0);
+	CU_ASSERT_EQUAL_FATAL(rig_say(r, 0, m)->kind, XM_WELCOME);
+}
+
+static void what_a_request_got_is_told_again_after_a_stream_broke(void)
+{
+	struct rig *r = rig_new();
+	struct xm_welcome w = rig_join(r, 0);
+	struct xm_allocated t = rig_alloc(r, 0, 2 * GRANULE);
+	uint32_t alloc = r->requests, trim;
+
+	resume(r, &w);
+	CU_ASSERT_EQUAL(ask_what_it_got(r, 0, alloc)->kind, XM_ALLOCATED);
+	CU_ASSERT_EQUAL(memcmp(&r->sent[0].u.allocated, &t, sizeof(t)), 0);
+	/* Nothing new is granted. */
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - 2 * GRANULE);
+	r->requests = alloc + 100;
+	rig_ask_trim(r, 0, t.extent, GRANULE);
+	trim = r->requests;
+	/* The head is being exposed: the answer goes to who asks now. */
+	resume(r, &w);
+	CU_ASSERT_EQUAL(ask_what_it_got(r, 0, trim)->kind, 0);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_ALLOCATED);
+	CU_ASSERT_EQUAL(r->sent[0].request, trim);
+	CU_ASSERT_EQUAL(r->sent[0].u.allocated.size, GRANULE);
+	/* While it drains, too. */
+	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_DRAIN });
+	CU_ASSERT_EQUAL(ask_what_it_got(r, 0, trim)->kind, XM_ALLOCATED);
+	/* Not what was freed. */
+	rig_ask_free(r, 0, t.extent);
+	CU_ASSERT(rig_refused(ask_what_it_got(r, 0, alloc), EINVAL,
+			      "under this number"));
+	rig_settle(r);
+	CU_ASSERT(rig_refused(ask_what_it_got(r, 0, alloc), EINVAL, ""));
+	rig_free(r);
+}
+
+static void what_another_client_asked_for_is_not_told(void)
+{
+	struct rig *r = rig_new();
+	uint32_t alloc;
+
+	rig_join(r, 0);
+	rig_join(r, 1);
+	rig_alloc(r, 0, GRANULE);
+	alloc = r->requests;
+	CU_ASSERT(rig_refused(ask_what_it_got(r, 1, alloc), EINVAL, ""));
+	rig_free(r);
+}
+
+static void only_the_newest_extents_are_looked_at(void)
+{
+	struct rig *r = malloc(sizeof(*r));
+	uint32_t first;
+
+	rig_open(r);
+	r->options.granule = 1024;
+	r->options.extents_max = XM_SERVICE_ASKED_MAX + 1;
+	r->options.extents_per_client_max = XM_SERVICE_ASKED_MAX + 1;
+	rig_start(r);
+	rig_join(r, 0);
+	rig_alloc(r, 0, 1);
+	first = r->requests;
+	for (uint32_t i = 1; i < XM_SERVICE_ASKED_MAX; i++)
+		rig_alloc(r, 0, 1);
+	CU_ASSERT_EQUAL(ask_what_it_got(r, 0, first)->kind, XM_ALLOCATED);
+	r->requests = first + 100;
+	rig_alloc(r, 0, 1);
+	CU_ASSERT(rig_refused(ask_what_it_got(r, 0, first), EINVAL, ""));
+	rig_free(r);
+}
+
 static void the_list_goes_on_at_its_cursor(void)
 {
 	struct rig *r = malloc(sizeof(*r));
@@ -345,6 +433,9 @@ int main(void)
 		XM_TEST(anothers_extent_is_as_good_as_none),
 		XM_TEST(an_extent_that_cannot_be_exposed_is_refused_and_free),
 		XM_TEST(an_extent_whose_asker_is_gone_is_taken_back),
+		XM_TEST(what_a_request_got_is_told_again_after_a_stream_broke),
+		XM_TEST(what_another_client_asked_for_is_not_told),
+		XM_TEST(only_the_newest_extents_are_looked_at),
 		XM_TEST(the_list_goes_on_at_its_cursor),
 		XM_TEST(trim_cuts_the_head_off),
 		XM_TEST(a_given_head_waits_for_the_key_that_covers_it),

@@ -405,6 +405,182 @@ static void a_sent_request_ends_with_its_stream_an_unsent_one_waits(void)
 	answered(2, 0);
 }
 
+/* --- what nobody waits for any more ------------------------------------------------------------- */
+
+static void ask_about(enum xm_message_kind kind, uint64_t extent, uint64_t deadline)
+{
+	struct xm_message m = { .kind = kind };
+
+	if (kind == XM_FREE)
+		m.u.free.extent = extent;
+	else
+		m.u.trim.extent = extent;
+	step((struct xm_session_event){ .kind = XM_SESSION_REQUEST,
+					.message = &m, .token = 1,
+					.deadline_ns = deadline });
+}
+
+static void hear_allocated(uint32_t request, uint64_t extent)
+{
+	hear((struct xm_message){ .kind = XM_ALLOCATED, .request = request,
+				  .u.allocated.extent = extent });
+}
+
+/* Its last effect is to free this extent; the answer comes. */
+static void frees(uint64_t extent)
+{
+	const struct xm_message *m;
+
+	CU_ASSERT_FATAL(fx.count > 0 &&
+			fx.list[fx.count - 1].kind == XM_SESSION_SEND);
+	m = fx.list[fx.count - 1].message;
+	CU_ASSERT_EQUAL(m->kind, XM_FREE);
+	CU_ASSERT_EQUAL(m->u.free.extent, extent);
+	CU_ASSERT_FALSE(xm_session_is_settled(&session));
+	hear((struct xm_message){ .kind = XM_FREED, .request = m->request });
+}
+
+/* Its last effect is to ask what this request got. */
+static void asks_what_it_got(uint32_t request)
+{
+	const struct xm_message *m;
+
+	CU_ASSERT_FATAL(fx.count > 0 &&
+			fx.list[fx.count - 1].kind == XM_SESSION_SEND);
+	m = fx.list[fx.count - 1].message;
+	CU_ASSERT_EQUAL(m->kind, XM_ALLOC);
+	CU_ASSERT_EQUAL(m->u.alloc.size, 0);
+	CU_ASSERT_EQUAL(m->request, request);
+}
+
+static void resume(void)
+{
+	greet();
+	hear_welcome(11, 5);
+}
+
+static void what_an_alloc_got_that_was_cut_off_is_given_back(void)
+{
+	uint32_t number;
+
+	open_and_ready();
+	ask(XM_ALLOC, 1, XM_NEVER);
+	number = session.number;
+	down(-ECONNRESET);
+	answered(1, -ENOTCONN);
+	/* Asked again when the stream breaks again. */
+	resume();
+	asks_what_it_got(number);
+	down(-ECONNRESET);
+	resume();
+	asks_what_it_got(number);
+	hear_allocated(number, 5);
+	frees(5);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	CU_ASSERT_TRUE(xm_session_is_settled(&session));
+	/* It was late and then cut off; and it got nothing. */
+	ask(XM_ALLOC, 2, now + XM_SECOND);
+	number = session.number;
+	tick(XM_SECOND);
+	answered(2, -ETIMEDOUT);
+	CU_ASSERT_FALSE(xm_session_is_settled(&session));
+	down(-ECONNRESET);
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_ANSWER));
+	resume();
+	asks_what_it_got(number);
+	hear_refusal(number, EINVAL);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	CU_ASSERT_TRUE(xm_session_is_settled(&session));
+}
+
+static void a_free_that_was_not_heard_is_said_again(void)
+{
+	open_and_ready();
+	ask_about(XM_FREE, 5, XM_NEVER);
+	down(-ECONNRESET);
+	answered(1, -ENOTCONN);
+	/* While the appliance is away nobody waits for it. */
+	ask_about(XM_FREE, 6, XM_NEVER);
+	answered(1, -ENOTCONN);
+	resume();
+	frees(5);
+	frees(6);
+	CU_ASSERT_TRUE(xm_session_is_settled(&session));
+	ask_about(XM_FREE, 7, now + 1);
+	tick(1);
+	answered(1, -ETIMEDOUT);
+	frees(7);
+	/* One more than there may be under way. */
+	for (uint64_t i = 0; i < XM_SESSION_REQUESTS; i++)
+		ask(XM_STATUS, i, XM_NEVER);
+	ask_about(XM_FREE, 8, XM_NEVER);
+	answered(1, -EAGAIN);
+	frees(8);
+}
+
+static void what_a_trim_got_that_was_cut_off_goes_with_the_rest(void)
+{
+	uint32_t number;
+
+	open_and_ready();
+	ask_about(XM_TRIM, 5, XM_NEVER);
+	number = session.number;
+	down(-ECONNRESET);
+	resume();
+	/* Both parts are in use. */
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_SEND));
+	ask_about(XM_FREE, 4, XM_NEVER);
+	CU_ASSERT_EQUAL(fx.count, 1);
+	ask_about(XM_FREE, 5, XM_NEVER);
+	CU_ASSERT_EQUAL(fx.count, 2);
+	CU_ASSERT_TRUE(sends(XM_FREE));
+	asks_what_it_got(number);
+	/* The TRIM is under way still: the rest goes when that has ended. */
+	hear_refusal(session.number, EBUSY);
+	answered(1, -EBUSY);
+	hear_allocated(number, 6);
+	frees(5);
+	frees(6);
+}
+
+static void nothing_is_owed_where_all_is_lost(void)
+{
+	open_and_ready();
+	ask(XM_ALLOC, 1, XM_NEVER);
+	ask_about(XM_FREE, 5, XM_NEVER);
+	ask_about(XM_TRIM, 6, XM_NEVER);
+	down(-ECONNRESET);
+	greet();
+	hear_welcome(12, 6);
+	CU_ASSERT_PTR_NOT_NULL(effect(XM_SESSION_IS_LOST));
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_SEND));
+	CU_ASSERT_TRUE(xm_session_is_settled(&session));
+	/* Nor before there was a lease. */
+	open_session();
+	ask_about(XM_FREE, 5, XM_NEVER);
+	answered(1, -ENOTCONN);
+	CU_ASSERT_TRUE(xm_session_is_settled(&session));
+}
+
+static void what_is_owed_is_bounded(void)
+{
+	open_and_ready();
+	down(-ECONNRESET);
+	for (uint64_t i = 0; i <= XM_SESSION_OWED_MAX; i++)
+		ask_about(XM_FREE, i + 1, XM_NEVER);
+	resume();
+	for (uint64_t i = 0; i < XM_SESSION_OWED_MAX; i++)
+		frees(i + 1);
+	CU_ASSERT_EQUAL(fx.count, 0);
+	for (uint64_t i = 0; i <= XM_SESSION_UNSURE_MAX; i++) {
+		ask_about(XM_TRIM, 5, now + 1);
+		tick(1);
+	}
+	CU_ASSERT_EQUAL(session.unsure_count, XM_SESSION_UNSURE_MAX);
+	ask_about(XM_FREE, 5, XM_NEVER);
+	CU_ASSERT_EQUAL(session.owed_count, XM_SESSION_UNSURE_MAX);
+}
+
 static void an_unsent_request_ends_by_its_deadline_too(void)
 {
 	open_session();
@@ -499,6 +675,11 @@ int main(void)
 		XM_TEST(an_appliance_that_leaves_is_told_of_once),
 		XM_TEST(a_pong_says_what_the_appliance_could_lend),
 		XM_TEST(a_sent_request_ends_with_its_stream_an_unsent_one_waits),
+		XM_TEST(what_an_alloc_got_that_was_cut_off_is_given_back),
+		XM_TEST(a_free_that_was_not_heard_is_said_again),
+		XM_TEST(what_a_trim_got_that_was_cut_off_goes_with_the_rest),
+		XM_TEST(nothing_is_owed_where_all_is_lost),
+		XM_TEST(what_is_owed_is_bounded),
 		XM_TEST(an_unsent_request_ends_by_its_deadline_too),
 		XM_TEST(requests_end_at_their_limit_and_all_at_once),
 		XM_TEST(it_says_bye_hangs_up_and_stays_away),
