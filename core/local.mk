@@ -7,6 +7,8 @@ include_HEADERS += core/extmem.h
 libxm_ground_la_SOURCES += \
 	core/pure/channel.c \
 	core/pure/channel.h \
+	core/pure/code.c \
+	core/pure/code.h \
 	core/pure/layout.c \
 	core/pure/layout.h \
 	core/pure/mapper.h \
@@ -33,6 +35,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/region_id.h \
 	core/pure/scheme.c \
 	core/pure/scheme.h \
+	core/pure/seal.c \
+	core/pure/seal.h \
 	core/pure/session.c \
 	core/pure/session.h \
 	core/pure/snapshot.c \
@@ -57,6 +61,7 @@ libxm_first_la_SOURCES = \
 	core/engine/engine_effects.c \
 	core/engine/engine_parts.h \
 	core/engine/engine_post.c \
+	core/engine/engine_seal.c \
 	core/engine/keeper.c \
 	core/engine/keeper.h \
 	$(NULL)

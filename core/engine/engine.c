@@ -188,17 +188,20 @@ static void on_done(struct xm_engine *e, uint32_t appliance,
 	struct xm_lane_peer *peer = &e->peers[appliance];
 	uint32_t index = (uint32_t)te->token;
 	struct xm_operation *op;
+	int status = te->status;
 
 	XM_ASSERT(index < e->operations_max);
 	op = &e->operations[index];
 	/* Each accepted operation completes exactly once. */
 	XM_ASSERT(op->kind != XM_OPERATION_FREE);
 	XM_ASSERT(op->generation == (uint32_t)(te->token >> 32));
-	if (te->status == 0)
+	if (status == 0 && op->sealed)
+		status = xm_engine_open_read(e, op);
+	if (status == 0)
 		peer->progress_ns = e->clock_ns;
 	else
 		e->counters.errors++;
-	xm_engine_ended(e, op, te->status);
+	xm_engine_ended(e, op, status);
 	if (te->status == -EACCES)
 		path_event(e, appliance, XM_PATH_FENCED);
 }
@@ -370,7 +373,8 @@ size_t xm_engine_memory_size(const struct xm_engine_options *o)
 	       xm_align_up(xm_operations_max(o) * sizeof(struct xm_operation),
 			   64) +
 	       xm_align_up(o->depth * sizeof(struct xm_completion), 64) +
-	       xm_volume_io_memory_size(xm_efforts_max(o));
+	       xm_align_up(xm_volume_io_memory_size(xm_efforts_max(o)), 64) +
+	       (o->seal_ops->plain ? 0 : o->page_size);
 }
 
 void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
@@ -381,6 +385,8 @@ void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
 
 	XM_ASSERT(xm_is_power_of_two(o->block_pages));
 	XM_ASSERT(o->depth > 0);
+	/* No layout of the volume has parities that are not copies. */
+	XM_ASSERT(o->code_ops->plain);
 	memset(e, 0, sizeof(*e));
 	e->options = *o;
 	xm_pager_init(&e->pager, &o->pager, bytes);
@@ -390,6 +396,10 @@ void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
 	e->completions = (struct xm_completion *)bytes;
 	bytes += xm_align_up(o->depth * sizeof(struct xm_completion), 64);
 	xm_volume_io_init(&e->io, o->volume, xm_efforts_max(o), bytes);
+	bytes += xm_align_up(xm_volume_io_memory_size(xm_efforts_max(o)), 64);
+	e->sealing = !o->seal_ops->plain;
+	if (e->sealing)
+		e->scratch = (uint8_t *)bytes;
 	for (uint32_t i = 0; i < max; i++)
 		e->operations[i].next = i + 1 < max ? i + 1 : XM_NO_OPERATION;
 	e->operations_free = 0;

@@ -25,9 +25,11 @@
 #define XM_ENGINE_H
 
 #include "common/base.h"
+#include "core/pure/code.h"
 #include "core/pure/mapper.h"
 #include "core/pure/pager.h"
 #include "core/pure/path.h"
+#include "core/pure/seal.h"
 #include "core/pure/transport.h"
 #include "core/pure/volume.h"
 
@@ -41,6 +43,10 @@ struct xm_engine_options {
 	uint64_t loss_ns;
 	const struct xm_mapper_ops *mapper_ops;
 	struct xm_mapper *mapper;
+	const struct xm_seal_ops *seal_ops; /* for segments that are sealed */
+	struct xm_seal *seal;
+	const struct xm_code_ops *code_ops; /* xm_code_plain */
+	const struct xm_code *code;
 	struct xm_volume *volume;
 	uint32_t members_max; /* of a segment; 0 is 1 */
 	uint8_t *staging; /* xm_pager_staging_pages() pages, page aligned */
@@ -65,6 +71,9 @@ struct xm_operation {
 	uint64_t posted_ns;
 	uint32_t effort; /* of which it is a part; XM_NO_EFFORT: it is alone */
 	uint8_t member;
+	bool sealed; /* a read whose pages are to be opened; the next two are set */
+	uint8_t *local;
+	uint64_t page;
 };
 
 struct xm_completion {
@@ -126,6 +135,8 @@ struct xm_engine {
 	uint64_t tick_ns; /* engine time of the last tick */
 	uint64_t again_ns; /* and when failed stores were tried again */
 	struct xm_volume_io io;
+	bool sealing;	  /* seal_ops is not plain */
+	uint8_t *scratch; /* if sealing: one page */
 	const struct xm_engine_watch *watch; /* or NULL */
 	struct xm_pager_effects effects; /* of the event that was sent last */
 	/* Of what the pager is told while effects are carried out: FETCHED and
@@ -165,7 +176,11 @@ enum xm_verdict xm_engine_event(struct xm_engine *, struct xm_pager_event *);
 uint64_t xm_engine_most(struct xm_engine *, uint64_t address);
 /* Posts an explicit operation at a byte of the arena; it may be shorter than
  * asked: returns the bytes accepted, or -EAGAIN, -ENOTCONN, -ERANGE.
- * Completed through xm_engine_completion() with `token`. */
+ * Completed through xm_engine_completion() with `token`.
+ *
+ * In a sealed segment only whole pages can be moved (else -EINVAL), and a write
+ * seals the bytes in `local`: if it fails after it was posted, the caller fills
+ * `local` again before it repeats the write. */
 int64_t xm_engine_post(struct xm_engine *, bool write, uint64_t address,
 		       void *local, uint64_t size, uint64_t token);
 /* Pops one; false when there is none. */

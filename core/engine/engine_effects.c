@@ -131,6 +131,14 @@ static void watch_changed(const struct xm_engine *e)
 		e->watch->changed(e->watch->context);
 }
 
+/* Do the bytes come from a write-back buffer, whose pages are sealed? */
+static bool in_writeback(const struct xm_engine *e,
+			 const struct xm_pager_effect *effect)
+{
+	return effect->staging_index >= e->options.pager.fetch_buffers *
+						e->options.pager.window_max;
+}
+
 static int install(struct xm_engine *e, const struct xm_pager_effect *effect)
 {
 	const struct xm_mapper_ops *ops = e->options.mapper_ops;
@@ -139,6 +147,11 @@ static int install(struct xm_engine *e, const struct xm_pager_effect *effect)
 				    ? NULL
 				    : staging_at(e, effect->staging_index);
 	int rc;
+
+	if (e->sealing && bytes != NULL && in_writeback(e, effect)) {
+		XM_ASSERT(count == 1);
+		bytes = xm_engine_open_copy(e, page, bytes);
+	}
 
 	if (effect->protect)
 		return ops->install(e->options.mapper, page, count, bytes, true);
@@ -164,6 +177,18 @@ static int unprotect(struct xm_engine *e, uint64_t page, uint64_t count)
 	rc = e->options.mapper_ops->unprotect(e->options.mapper, page, count);
 	watch_changed(e);
 	return rc;
+}
+
+/* A write-back buffer holds sealed bytes from here on, so that a repeated store sends
+ * the same. */
+static void copy(struct xm_engine *e, const struct xm_pager_effect *effect)
+{
+	uint8_t *bytes = staging_at(e, effect->staging_index);
+
+	e->options.mapper_ops->copy(e->options.mapper, effect->page,
+				    effect->count, bytes);
+	if (e->sealing)
+		xm_engine_seal(e, effect->page, effect->count, bytes);
 }
 
 /* False: the mapper would not. */
@@ -195,7 +220,7 @@ static bool carry_out_one(struct xm_engine *e,
 		rc = unprotect(e, page, count);
 		break;
 	case XM_COPY:
-		ops->copy(mapper, page, count, staging_at(e, effect->staging_index));
+		copy(e, effect);
 		break;
 	case XM_DROP:
 		rc = ops->drop(mapper, &(struct xm_page_range){ page, count },

@@ -5,6 +5,7 @@
  * engine.c	    events, turns, paths, losses
  * engine_post.c    operations: posted as the volume says, and their ends
  * engine_effects.c  the pager's effects
+ * engine_seal.c    seals and opens pages, where segments are sealed
  *
  * Floor: first.
  */
@@ -48,5 +49,20 @@ void xm_engine_not_posted(struct xm_engine *, const struct xm_move *,
 			  int status);
 /* The effects of the pager's last step. */
 void xm_engine_carry_out(struct xm_engine *);
+
+/* --- engine_seal.c: only called if e->sealing ---------------------------------- */
+
+/* Seals those of these pages that lie in sealed segments, in place. */
+void xm_engine_seal(struct xm_engine *, uint64_t page, uint64_t count,
+		    uint8_t *bytes);
+/* Opens what a read has brought, in place. 0; -EBADMSG; -ESTALE: the segment is gone. */
+int xm_engine_open_read(struct xm_engine *, const struct xm_operation *);
+/* Opens those of these pages that xm_engine_seal() has sealed last, in place. */
+void xm_engine_open_written(struct xm_engine *, uint64_t page, uint64_t count,
+			    uint8_t *bytes);
+/* The page as it was before xm_engine_seal(); `bytes`, a write-back buffer, stay
+ * sealed. Valid until the next call. */
+const uint8_t *xm_engine_open_copy(struct xm_engine *, uint64_t page,
+				   const uint8_t *bytes);
 
 #endif

@@ -140,6 +140,11 @@ int xm_engine_issue(struct xm_engine *e, const struct xm_move *r,
 		op->token = r->token;
 		op->effort = effort;
 		op->member = p->member;
+		op->sealed = posts->sealed && e->sealing && !r->write;
+		if (op->sealed) {
+			op->local = r->local;
+			op->page = posts->page;
+		}
 		rc = post(e, r, p, posts->size, token_of(e, op));
 		note_post_result(e, &e->peers[p->appliance], rc);
 		if (rc != 0) {
@@ -219,6 +224,25 @@ uint64_t xm_engine_most(struct xm_engine *e, uint64_t address)
 	return xm_volume_most(&e->io, address);
 }
 
+/* Whole pages of a sealed segment. */
+static int issue_sealed(struct xm_engine *e, struct xm_move *r,
+			const struct xm_volume_posts *posts, uint64_t skip)
+{
+	uint64_t size = e->options.page_size;
+	int rc;
+
+	if (skip != 0 || posts->size % size != 0)
+		return -EINVAL;
+	r->count = (uint32_t)(posts->size / size);
+	if (r->write)
+		xm_engine_seal(e, posts->page, r->count, r->local);
+	rc = xm_engine_issue(e, r, posts);
+	/* Nothing of it is under way: the caller posts the same bytes again. */
+	if (rc != 0 && r->write)
+		xm_engine_open_written(e, posts->page, r->count, r->local);
+	return rc;
+}
+
 int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
 		       void *local, uint64_t size, uint64_t token)
 {
@@ -237,7 +261,10 @@ int64_t xm_engine_post(struct xm_engine *e, bool write, uint64_t address,
 	/* One completion place for each that is under way or not collected. */
 	if (e->completions_count + e->users >= e->options.depth)
 		return -EAGAIN;
-	rc = xm_engine_issue(e, &r, &posts);
+	if (posts.sealed && e->sealing)
+		rc = issue_sealed(e, &r, &posts, skip);
+	else
+		rc = xm_engine_issue(e, &r, &posts);
 	if (rc != 0)
 		return rc;
 	e->users++;

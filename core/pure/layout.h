@@ -14,6 +14,7 @@
 #define XM_LAYOUT_H
 
 #include "common/base.h"
+#include "core/pure/region_id.h"
 #include "core/pure/transport.h"
 
 #define XM_APPLIANCES_MAX 16
@@ -34,6 +35,9 @@ struct xm_segment {
 	uint64_t count; /* pages */
 	uint64_t unit;	/* no run of pages crosses a multiple of it; 0: none */
 	uint32_t region; /* the client's number for it */
+	bool sealed;	 /* its bytes at members are sealed (seal.h) */
+	struct xm_region_id region_id;
+	uint64_t region_page; /* its first page, in its region */
 	uint8_t members_count;
 	_Atomic bool attached; /* the mapper has its pages */
 	_Atomic bool lost;     /* every member is */

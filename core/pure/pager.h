@@ -368,6 +368,11 @@ void xm_pager_raise(struct xm_pager *, uint32_t frames_max);
 /* The page whose bytes a STORE takes from this page of the staging area. */
 uint64_t xm_pager_staged_page(const struct xm_pager *, uint32_t staging_index);
 
+/* Whether this fetch buffer (the staging_index of its FETCH) was asked for this page, and
+ * still is: its run may hold other pages too, for example present ones. */
+bool xm_pager_fetches(const struct xm_pager *, uint32_t staging_index,
+		      uint64_t page);
+
 /* Pages of the staging area: fetch buffers, then write-back buffers. */
 uint32_t xm_pager_staging_pages(const struct xm_pager_options *);
 

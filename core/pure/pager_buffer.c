@@ -141,6 +141,13 @@ static bool read_over_loss(const struct xm_pager *p, uint32_t index)
 	return false;
 }
 
+bool xm_pager_fetches(const struct xm_pager *p, uint32_t staging_index,
+		      uint64_t page)
+{
+	return in_buffer(&p->pages[page],
+			 staging_index / p->options.window_max);
+}
+
 void xm_pager_on_fetched(struct xm_pager *p, const struct xm_pager_event *ev)
 {
 	uint32_t index = ev->staging_index / p->options.window_max;

@@ -69,6 +69,7 @@ void xm_volume_divide(struct xm_volume *v, uint64_t page,
 	tail.page = page;
 	tail.count = s->page + s->count - page;
 	s->count = page - s->page;
+	tail.region_page += s->count;
 	for (uint32_t k = 0; k < s->members_count; k++) {
 		struct xm_member *head = &s->members[k];
 

@@ -40,6 +40,7 @@
 #include "core/pure/layout.h"
 #include "core/pure/pager.h"
 #include "core/pure/path.h"
+#include "core/pure/seal.h"
 
 /* --- the table -------------------------------------------------------------- */
 
@@ -157,6 +158,7 @@ struct xm_volume_posts {
 	uint64_t page; /* the first */
 	uint64_t size; /* bytes that they move; set unless -ERANGE */
 	uint32_t count;
+	bool sealed; /* the bytes are whole pages, and sealed on their way (seal.h) */
 	struct xm_post list[XM_MEMBERS_MAX];
 };
 
@@ -217,6 +219,11 @@ static inline enum xm_reach xm_volume_reach(struct xm_volume_io *io,
 						     : XM_REACH_LOST;
 }
 
+/* Which page of which sealed region this is; `lane` is not set. False: it is not
+ * sealed, or no segment holds it. */
+bool xm_volume_sealed_page(struct xm_volume_io *, uint64_t page,
+			   struct xm_seal_page *ret);
+
 /* What one read or write at this byte of the arena can move, at most; 0: there
  * is no segment. */
 uint64_t xm_volume_most(struct xm_volume_io *, uint64_t address);
@@ -271,6 +278,7 @@ static inline int xm_volume_post_one(struct xm_volume_io *io,
 	if (io->peers[member->appliance].path->state != XM_PATH_UP)
 		return -ENOTCONN;
 	ret->count = 1;
+	ret->sealed = s->sealed;
 	post->appliance = member->appliance;
 	post->member = 0;
 	post->remote = &member->remote;

@@ -75,6 +75,19 @@ enum xm_reach xm_volume_reach_best(const struct xm_volume_io *io,
 	return best;
 }
 
+bool xm_volume_sealed_page(struct xm_volume_io *io, uint64_t page,
+			   struct xm_seal_page *ret)
+{
+	const struct xm_segment *s = xm_layout_find(&io->volume->layout, page,
+						    &io->write_hint);
+
+	if (s == NULL || !s->sealed)
+		return false;
+	ret->region = s->region_id;
+	ret->page = s->region_page + (page - s->page);
+	return true;
+}
+
 /* --- posts ------------------------------------------------------------------ */
 
 uint64_t xm_volume_most(struct xm_volume_io *io, uint64_t address)
@@ -100,12 +113,14 @@ static inline struct xm_post *post_add(struct xm_volume_posts *posts,
 	return post;
 }
 
-static void posts_begin(struct xm_volume_posts *posts, uint64_t page,
+static void posts_begin(struct xm_volume_posts *posts,
+			const struct xm_segment *s, uint64_t page,
 			uint64_t size)
 {
 	posts->page = page;
 	posts->size = size;
 	posts->count = 0;
+	posts->sealed = s->sealed;
 }
 
 int xm_volume_read_best(struct xm_volume_io *io, const struct xm_segment *s,
@@ -114,7 +129,7 @@ int xm_volume_read_best(struct xm_volume_io *io, const struct xm_segment *s,
 {
 	uint32_t k = best_member(io, s);
 
-	posts_begin(ret, page, xm_volume_cut(io, s, page, skip, size));
+	posts_begin(ret, s, page, xm_volume_cut(io, s, page, skip, size));
 	if (s->lost)
 		return -ESTALE;
 	if (!is_up(io, &s->members[k]))
@@ -139,7 +154,7 @@ int xm_volume_write_all(struct xm_volume_io *io, const struct xm_segment *s,
 			uint64_t page, uint64_t skip, uint64_t size,
 			struct xm_volume_posts *ret)
 {
-	posts_begin(ret, page, xm_volume_cut(io, s, page, skip, size));
+	posts_begin(ret, s, page, xm_volume_cut(io, s, page, skip, size));
 	if (s->lost)
 		return -ESTALE;
 	if (!all_up(io, s))
@@ -178,7 +193,7 @@ int xm_volume_scatter(struct xm_volume_io *io, const uint64_t *pages,
 	max = xm_min(count, scatter_max(io, s));
 	while (n < max && pages[n] - s->page < s->count)
 		n++;
-	posts_begin(ret, pages[0], (uint64_t)n << shift);
+	posts_begin(ret, s, pages[0], (uint64_t)n << shift);
 	if (s->lost)
 		return -ESTALE;
 	if (!all_up(io, s))

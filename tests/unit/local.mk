@@ -3,6 +3,7 @@
 
 xm_tests += \
 	tests/unit/test_engine \
+	tests/unit/test_engine_seal \
 	tests/unit/test_extent \
 	tests/unit/test_heap \
 	tests/unit/test_heap_cache \
@@ -41,6 +42,7 @@ xm_tests += \
 	tests/unit/test_words \
 	$(NULL)
 noinst_HEADERS += \
+	tests/unit/engine_rig.h \
 	tests/unit/pager_rig.h \
 	tests/unit/pager_world.h \
 	tests/unit/replay.h \

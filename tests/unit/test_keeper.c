@@ -242,6 +242,8 @@ static void open_lane(uint32_t lane)
 		.depth = 4,
 		.loss_ns = XM_SECOND,
 		.mapper_ops = &mapper_ops,
+		.seal_ops = &xm_seal_plain,
+		.code_ops = &xm_code_plain,
 		.volume = &volume,
 		.staging = stage[lane],
 	};
