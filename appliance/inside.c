@@ -173,7 +173,7 @@ static int open_ends(struct xm_inside *x, const char *address, char *words,
 	rc = x->transport_ops->listen(x->transport, x->pool, x->size, ret);
 	if (rc != 0)
 		snprintf(words, words_size, "%s",
-			 x->transport_ops->words(x->transport));
+			 x->transport_ops->last_error(x->transport));
 	return rc;
 }
 

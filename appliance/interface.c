@@ -17,7 +17,7 @@
 #define STOP_MS 1000
 
 /* The child's texts end with a NUL, whatever it sent. */
-static int start_wait(struct xm_interface *interface, char *words,
+static int await_started(struct xm_interface *interface, char *words,
 		      size_t words_size, struct xm_interface_started *ret)
 {
 	struct pollfd ready = { .fd = interface->fd, .events = POLLIN };
@@ -151,7 +151,7 @@ int xm_interface_start(const struct xm_interface_options *o, char *words,
 		snprintf(words, words_size, "cannot hand the pool to the"
 			 " interface process: %s", strerror(-rc));
 	else
-		rc = start_wait(&interface, words, words_size, &start);
+		rc = await_started(&interface, words, words_size, &start);
 	if (rc != 0) {
 		xm_interface_stop(&interface);
 		return rc;

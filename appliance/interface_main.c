@@ -263,7 +263,7 @@ static int child_open(struct child *c, const struct xm_interface_setup *setup,
 			    &start->locator);
 	if (rc != 0) {
 		snprintf(start->words, sizeof(start->words), "%s",
-			 c->ops->words(c->transport));
+			 c->ops->last_error(c->transport));
 		return rc;
 	}
 	c->ops->limits(c->transport, &start->limits);

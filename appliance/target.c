@@ -149,6 +149,6 @@ void xm_target_do(struct xm_target *t, const struct xm_command *command,
 		break;
 	}
 	if (ret->status != 0)
-		xm_words_copy(ret->words, t->ops->words(t->transport),
+		xm_words_copy(ret->words, t->ops->last_error(t->transport),
 			      sizeof(ret->words));
 }

@@ -109,7 +109,7 @@ void child_absent(void)
 	uint64_t size;
 
 	atomic_store(&child_serves, false);
-	for (unsigned i = 0; block_region(i, &base, &size); i++)
+	for (unsigned i = 0; block_region_at(i, &base, &size); i++)
 		shim_raw(SYS_mmap, (long)base, (long)size, PROT_NONE,
 			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
 			 -1, 0);
@@ -169,7 +169,7 @@ void child_begin(int fd)
 	uffd = open_uffd();
 	well = uffd >= 0 && ring;
 	for (region_count = 0; well && region_count < FORK_REGIONS_MAX &&
-			       block_region(region_count, &base, &size);
+			       block_region_at(region_count, &base, &size);
 	     region_count++) {
 		struct child_region *r = &regions[region_count];
 

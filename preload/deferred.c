@@ -47,7 +47,7 @@ void deferred_give_back(void)
 		any = xm_snapshot_next_free(snapshots_lock(), &region, &page,
 					    &count);
 		snapshots_unlock();
-		if (!any || !block_region(region, &base, &size))
+		if (!any || !block_region_at(region, &base, &size))
 			return;
 		giving = true;
 		block_give((void *)(base + page * SHIM_PAGE),

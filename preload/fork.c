@@ -34,7 +34,7 @@ static void advise_all(int advice)
 	uintptr_t base;
 	uint64_t size;
 
-	for (unsigned i = 0; block_region(i, &base, &size); i++)
+	for (unsigned i = 0; block_region_at(i, &base, &size); i++)
 		shim_raw(SYS_madvise, (long)base, (long)size, advice, 0, 0, 0);
 }
 

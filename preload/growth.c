@@ -56,7 +56,7 @@ bool block_contains_slow(uintptr_t address)
 	return growth_region_of(address) != NULL;
 }
 
-bool block_region(unsigned index, uintptr_t *ret_base, uint64_t *ret_size)
+bool block_region_at(unsigned index, uintptr_t *ret_base, uint64_t *ret_size)
 {
 	if (index >= atomic_load(&region_count))
 		return false;

@@ -37,7 +37,7 @@ libextmem_run_la_SOURCES = \
 	preload/identity.c \
 	preload/malloc.c \
 	preload/map.c \
-	preload/message.c \
+	preload/msghdr.c \
 	preload/options.c \
 	preload/options.h \
 	preload/other_process.c \

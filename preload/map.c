@@ -132,7 +132,7 @@ bool map_touches(const void *address, size_t size)
 		return true;
 	if (last < atomic_load(&block_low) || first >= atomic_load(&block_high))
 		return false;
-	for (unsigned i = 0; block_region(i, &base, &n); i++)
+	for (unsigned i = 0; block_region_at(i, &base, &n); i++)
 		if (first < base + n && last >= base)
 			return true;
 	return false;
@@ -143,7 +143,7 @@ static bool is_within_region(const void *address, size_t size)
 	uintptr_t at = (uintptr_t)address, base;
 	uint64_t n;
 
-	for (unsigned i = 0; block_region(i, &base, &n); i++)
+	for (unsigned i = 0; block_region_at(i, &base, &n); i++)
 		if (at >= base && at - base < n && size <= n - (at - base))
 			return true;
 	return false;

@@ -19,7 +19,7 @@
  * call_serve.c	those that have a function of their own
  * present.c	calls that read or write the program's memory
  * vector.c	those that take lists of buffers
- * message.c	those of messages: sendmsg(2) and its relatives
+ * msghdr.c	those of messages: sendmsg(2) and its relatives
  * other_process.c	those of other processes' memory
  * stdio.c	the same for stdio
  * path.c	calls that take names and small structs
@@ -225,7 +225,7 @@ int block_advise(void *address, size_t size, enum extmem_advice);
 /* Copies, and discards the source piece by piece. */
 void block_move(void *to, void *from, size_t size);
 /* The index-th region; false: there are fewer. */
-bool block_region(unsigned index, uintptr_t *ret_base, uint64_t *ret_size);
+bool block_region_at(unsigned index, uintptr_t *ret_base, uint64_t *ret_size);
 /* Local memory for tables: zeroed, and backed by pages as it is used. Or NULL. */
 void *block_reserve(size_t size);
 /* A slab that is no block, for arena.c; 0: no room. */

@@ -130,7 +130,7 @@ bool snapshots_prepare(void)
 	if (machine.options.page_size == 0)
 		xm_snapshot_init(&machine, &options);
 	for (unsigned i = 0; i < FORK_REGIONS_MAX && well &&
-			     block_region(i, &base, &size);
+			     block_region_at(i, &base, &size);
 	     i++) {
 		uint64_t pages = block_region_pages_max(i);
 		void *memory;
@@ -200,7 +200,7 @@ bool snapshots_find_page(uintptr_t address, uint32_t *ret_region,
 	uintptr_t base;
 	uint64_t size;
 
-	for (unsigned i = 0; block_region(i, &base, &size); i++)
+	for (unsigned i = 0; block_region_at(i, &base, &size); i++)
 		if (address - base < size) {
 			*ret_region = i;
 			*ret_page = (address - base) / SHIM_PAGE;
@@ -313,7 +313,7 @@ bool snapshots_page(uint32_t region, uint64_t page, uint32_t number, void *ret)
 	uintptr_t base;
 	uint64_t size;
 
-	if (!block_region(region, &base, &size) || page >= size / SHIM_PAGE)
+	if (!block_region_at(region, &base, &size) || page >= size / SHIM_PAGE)
 		return false;
 	answer = copy_saved(region, page, number, ret);
 	if (answer != NONE)

@@ -77,7 +77,7 @@ static uint64_t step_size(void)
 	uint64_t size = GRANULE, other;
 	uintptr_t base;
 
-	for (unsigned i = 0; block_region(i, &base, &other); i++)
+	for (unsigned i = 0; block_region_at(i, &base, &other); i++)
 		size += other / 16 & ~(GRANULE - 1);
 	return size;
 }

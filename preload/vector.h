@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Lists of buffers (struct iovec[]) of which some may be external, for the
- * calls in vector.c, message.c and other_process.c.
+ * calls in vector.c, msghdr.c and other_process.c.
  *
  * A `whole` is what the kernel is given for a list in one call: a local buffer
  * with all of its bytes, or, if it is too large for the thread's bounce buffer,

@@ -131,7 +131,7 @@ static void transport_limits(struct xm_transport *t,
 	ret->waits = true;
 }
 
-static const char *transport_words(struct xm_transport *t)
+static const char *transport_last_error(struct xm_transport *t)
 {
 	(void)t;
 	return "";
@@ -433,7 +433,7 @@ const struct xm_transport_ops fabric_transport = {
 	.open = transport_open,
 	.close = transport_close,
 	.limits = transport_limits,
-	.words = transport_words,
+	.last_error = transport_last_error,
 	.connect = transport_connect,
 	.disconnect = transport_disconnect,
 	.register_memory = transport_enlist,

@@ -116,7 +116,7 @@ static int lane_connect(extmem *x, struct xm_lane *lane, const char *address,
 	rc = ops->register_memory(transport, lane->staging, lane->staging_size);
 	if (rc != 0) {
 		xm_fail(rc, "extmem_open: %s: %s", address,
-			ops->words(transport));
+			ops->last_error(transport));
 		ops->close(transport);
 		return rc;
 	}

@@ -309,7 +309,7 @@ static int shrink(extmem_region *region, uint64_t size)
 		return xm_fail(rc, "extmem_region_resize: slabs or objects are "
 			       "in use beyond %llu bytes: free them first",
 			       (unsigned long long)size);
-	rc = xm_segments_trim(x, region->address + size);
+	rc = xm_segments_split(x, region->address + size);
 	if (rc != 0) {
 		xm_heap_resize(&region->heap, region->size);
 		return xm_fail(rc, "extmem_region_resize: %s",

@@ -47,7 +47,7 @@ static int register_memory(extmem *x, void *memory, size_t size, bool on,
 			rc = peer->ops->register_memory(peer->transport, memory, size);
 			if (rc != 0)
 				snprintf(words, words_size, "%s",
-					 peer->ops->words(peer->transport));
+					 peer->ops->last_error(peer->transport));
 		}
 		xm_lane_unlock(lane, &old);
 	}

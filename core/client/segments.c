@@ -240,7 +240,7 @@ static enum xm_reach page_reach(extmem *x, struct xm_lane *lane, uint64_t page,
 	*ret_next = at.limit;
 	if (at.reach != XM_REACH_UP) {
 		peer = &lane->engine.peers[at.appliance];
-		said = peer->ops->words(peer->transport);
+		said = peer->ops->last_error(peer->transport);
 		snprintf(words, words_size, "appliance %s answers, but its "
 			 "memory cannot be reached%s%s",
 			 xm_ask_address(&x->ask, at.appliance),
@@ -320,7 +320,7 @@ static int member_trim(extmem *x, uint64_t page, const struct xm_member *member,
 
 /* The segment that the new end falls into: its head becomes an extent of its
  * own, so that its tail can be given back. */
-int xm_segments_trim(extmem *x, uint64_t end)
+int xm_segments_split(extmem *x, uint64_t end)
 {
 	struct xm_member heads[XM_MEMBERS_MAX];
 	struct xm_segment whole;

@@ -27,7 +27,7 @@ int xm_segments_wait(extmem *, const extmem_region *, char *words,
 /* Makes `end` the end of a segment, by dividing the one that it falls into.
  * -ENOSPC: no more segments; -EBUSY: how an earlier division ended is not known;
  * or what the appliance or the connection says. */
-int xm_segments_trim(extmem *, uint64_t end);
+int xm_segments_split(extmem *, uint64_t end);
 /* Waits until no operation is under way that was posted before, up to 2 s: those
  * on a trimmed segment have the key that it had. */
 void xm_segments_quiesce(extmem *);

@@ -45,7 +45,7 @@
  *	-ENOMEM, -ENOSPC	a limit was reached
  *	-EADDRINUSE, -ECONNREFUSED, -ETIMEDOUT	as in the sockets API
  *
- * After a failed open, connect, listen, expose or register_memory, words() says why.
+ * After a failed open, connect, listen, expose or register_memory, last_error() says why.
  *
  * Every function is required: no entry is NULL. Transports differ in their limits.
  */
@@ -151,7 +151,7 @@ struct xm_transport_ops {
 	void (*close)(struct xm_transport *);
 	void (*limits)(struct xm_transport *, struct xm_transport_limits *ret);
 	/* The sentence for the last failure of this instance. */
-	const char *(*words)(struct xm_transport *);
+	const char *(*last_error)(struct xm_transport *);
 
 	/* --- initiator ------------------------------------------------- */
 	/* Starts a connection; poll() reports UP or DOWN. *ret is the peer's number,

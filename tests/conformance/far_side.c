@@ -65,7 +65,7 @@ static int far_open(struct far_side *f, const char *scheme, bool anywhere,
 	error = f->ops->listen(f->t, far_pool, FAR_POOL_SIZE, &answer->locator);
 	if (error)
 		snprintf(answer->words, sizeof(answer->words), "%s",
-			 f->ops->words(f->t));
+			 f->ops->last_error(f->t));
 	return error;
 }
 

@@ -153,7 +153,7 @@ static void loop_limits(struct xm_transport *t,
 	};
 }
 
-static const char *loop_words(struct xm_transport *t)
+static const char *loop_last_error(struct xm_transport *t)
 {
 	return t->words;
 }
@@ -380,7 +380,7 @@ const struct xm_transport_ops xm_loop = {
 	.open = loop_open,
 	.close = loop_close,
 	.limits = loop_limits,
-	.words = loop_words,
+	.last_error = loop_last_error,
 	.connect = loop_connect,
 	.disconnect = loop_disconnect,
 	.register_memory = loop_register_memory,

@@ -71,7 +71,7 @@ struct xm_transport {
 extern pthread_mutex_t xm_loop_lock;
 extern struct xm_transport *xm_loop_registry; /* listening, by their `next` */
 
-/* Keeps the sentence for words(); returns `error`. */
+/* Keeps the sentence for last_error(); returns `error`. */
 int xm_loop_say(struct xm_transport *, int error, const char *words);
 /* Ends the sleep of somebody who waits for this instance. */
 void xm_loop_wake(struct xm_transport *);

@@ -308,7 +308,7 @@ static void ofi_limits(struct xm_transport *t,
 	*ret = limits;
 }
 
-static const char *ofi_words(struct xm_transport *t)
+static const char *ofi_last_error(struct xm_transport *t)
 {
 	return t->words;
 }
@@ -541,7 +541,7 @@ static void ofi_wait(struct xm_transport *t, int fd, uint64_t timeout_ns)
 		.open = ofi_open,                                             \
 		.close = ofi_close,                                           \
 		.limits = ofi_limits,                                         \
-		.words = ofi_words,                                           \
+		.last_error = ofi_last_error,                                     \
 		.connect = xm_ofi_connect,                                    \
 		.disconnect = xm_ofi_disconnect,                              \
 		.register_memory = xm_ofi_register_memory,                                      \

@@ -9,7 +9,7 @@
 
 #include <sys/syscall.h>
 
-static bool message_needed(const struct msghdr *m)
+static bool msghdr_needed(const struct msghdr *m)
 {
 	return present_needed(m, sizeof(*m)) ||
 	       present_needed(m->msg_name, 1) ||
@@ -17,7 +17,7 @@ static bool message_needed(const struct msghdr *m)
 	       list_needed(m->msg_iov, (long)m->msg_iovlen);
 }
 
-struct message {
+struct local_msghdr {
 	struct whole whole;
 	struct msghdr local;
 	struct sockaddr_storage name;
@@ -25,9 +25,9 @@ struct message {
 	size_t control_size;
 };
 
-static void message_end(void *p)
+static void msghdr_end(void *p)
 {
-	struct message *m = p;
+	struct local_msghdr *m = p;
 
 	if (m->control)
 		local_give(m->control, m->control_size);
@@ -35,7 +35,7 @@ static void message_end(void *p)
 }
 
 /* Message and vectors: as the program's, with whatever is external local. */
-static int message_begin(struct message *m, const struct msghdr *h, bool fills)
+static int msghdr_begin(struct local_msghdr *m, const struct msghdr *h, bool fills)
 {
 	m->local = *h;
 	m->control = NULL;
@@ -64,7 +64,7 @@ static int message_begin(struct message *m, const struct msghdr *h, bool fills)
 	return 0;
 }
 
-static void message_received(struct message *m, struct msghdr *h, ssize_t size)
+static void msghdr_received(struct local_msghdr *m, struct msghdr *h, ssize_t size)
 {
 	if (size < 0)
 		return;
@@ -83,32 +83,32 @@ static void message_received(struct message *m, struct msghdr *h, ssize_t size)
 
 SHIM_EXPORT ssize_t recvmsg(int fd, struct msghdr *h, int flags)
 {
-	struct message m;
+	struct local_msghdr m;
 	ssize_t r;
 
-	if (!message_needed(h))
+	if (!msghdr_needed(h))
 		return shim_real()->recvmsg(fd, h, flags);
 	m.whole.lent = false;
-	if (message_begin(&m, h, true) < 0)
+	if (msghdr_begin(&m, h, true) < 0)
 		return -1;
-	pthread_cleanup_push(message_end, &m);
+	pthread_cleanup_push(msghdr_end, &m);
 	r = present_call(SYS_recvmsg, fd, (long)&m.local, flags, 0, 0, 0);
-	message_received(&m, h, r);
+	msghdr_received(&m, h, r);
 	pthread_cleanup_pop(1);
 	return r;
 }
 
 SHIM_EXPORT ssize_t sendmsg(int fd, const struct msghdr *h, int flags)
 {
-	struct message m;
+	struct local_msghdr m;
 	ssize_t r;
 
-	if (!message_needed(h))
+	if (!msghdr_needed(h))
 		return shim_real()->sendmsg(fd, h, flags);
 	m.whole.lent = (flags & MSG_ZEROCOPY) != 0;
-	if (message_begin(&m, h, false) < 0)
+	if (msghdr_begin(&m, h, false) < 0)
 		return -1;
-	pthread_cleanup_push(message_end, &m);
+	pthread_cleanup_push(msghdr_end, &m);
 	r = present_call(SYS_sendmsg, fd, (long)&m.local, flags, 0, 0, 0);
 	pthread_cleanup_pop(1);
 	return r;
@@ -121,7 +121,7 @@ static bool messages_needed(const struct mmsghdr *list, unsigned count)
 	if (present_needed(list, count * sizeof(*list)))
 		return true;
 	for (unsigned i = 0; i < count; i++)
-		if (message_needed(&list[i].msg_hdr))
+		if (msghdr_needed(&list[i].msg_hdr))
 			return true;
 	return false;
 }
