@@ -366,7 +366,7 @@ static void draw_zipf(struct run *r)
 	free(pages);
 }
 
-/* Who touches what. Zipf's pages are everyone's in any case. */
+/* Divides the pages among the threads. Under zipf all threads share all pages. */
 static void divide(struct run *r)
 {
 	uint64_t pages = r->s->pages, threads = r->s->threads;

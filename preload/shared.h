@@ -95,13 +95,13 @@ struct run_shared {
 	_Atomic uint64_t call_count;	 /* system calls given such memory */
 	_Atomic uint64_t trap_count;	 /* of these, seen by the filter alone */
 	_Atomic uint64_t fork_count;	 /* snapshots for children */
-	_Atomic uint64_t fork_spilled;	 /* pages of theirs, stored far away */
+	_Atomic uint64_t fork_spilled;	 /* pages saved for them in external memory */
 	_Atomic uint64_t fork_saved_bytes_peak; /* of these, in local memory */
 	_Atomic uint64_t lost_address;	 /* of the first lost page touched */
 	uint32_t appliance_count;
 	struct run_appliance appliances[RUN_APPLIANCES_MAX];
-	/* Whoever waits for the program ends its leases when it is gone; and those
-	 * of what it was before exec(), of which the first are counted. */
+	/* The leases of the program, and (`former`) of the programs that this process
+	 * was before exec(). `extmem run` ends them when the process is gone. */
 	uint32_t lease_count;
 	struct extmem_lease leases[RUN_APPLIANCES_MAX];
 	_Atomic uint32_t former_count;

@@ -145,7 +145,7 @@ static void drive(extmem *x, struct xm_transfer *t)
 			return;
 		atomic_store(&t->state, XM_TRANSFER_DRIVEN);
 	}
-	/* Who gave us its last piece may still be about to look at it. */
+	/* The thread that ended its last piece may still read the transfer. */
 	for (unsigned turn = 0; atomic_load(&t->callers) > 0; turn++)
 		xm_rest(turn);
 	xm_transfer_end(t);

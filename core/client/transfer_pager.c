@@ -99,8 +99,8 @@ static enum xm_begun fresh_read(struct xm_transfer *t, uint64_t end)
 	return XM_AGAIN;
 }
 
-/* Part of one fresh page is written: the rest of it is zero, and goes too.
- * Who says that it is fresh holds its lane: it still is. */
+/* Writes a part of one fresh page: the rest of the page is zero and is written too. The
+ * caller has seen that it is fresh and still holds its lane's lock, so it is fresh now. */
 static enum xm_begun fresh_write(struct xm_transfer *t, struct xm_piece *piece)
 {
 	struct xm_lane *lane = piece->lane;

@@ -220,12 +220,12 @@ void xm_piece_end(struct xm_piece *piece, int status)
 	struct xm_transfer *t = piece->transfer;
 
 	piece->status = status;
-	/* A fresh page stays fresh where its write failed: behind it lies what
-	 * it was before it was discarded. */
+	/* If the write of a fresh page failed, the page stays fresh: the appliance
+	 * may still have its bytes from before it was discarded. */
 	io_unlock(piece->lane, piece,
 		t->write && (status == 0 || XM_PLANTED(failed_write_marks)));
 	piece->io_lock_limit = piece->io_lock_first;
-	/* Who drives it may end it as soon as he has all its pieces. */
+	/* After this the thread that drives the transfer may end it at any moment. */
 	if (!t->async) {
 		push(&t->ended, piece);
 		return;

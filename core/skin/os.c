@@ -281,7 +281,7 @@ void os_sleep(uint64_t ns)
 void os_look_again(unsigned turn, bool crowded, uint64_t most_ns)
 {
 	(void)most_ns;
-	/* Who waits may be standing where the one it waits for would run. */
+	/* The thread that the caller waits for may need this processor. */
 	if (turn < RELAXES && !crowded)
 		relax();
 	else
@@ -297,7 +297,7 @@ static void *thread_run(void *argument)
 
 	is_ours = true;
 	atomic_store(&thread->id, os_thread_id());
-	/* Whoever made it may have had that one blocked. */
+	/* The thread that started this one may have had SIGBUS blocked. */
 	syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &bus, NULL, sizeof(bus));
 	return thread->run(thread->argument);
 }
