@@ -132,13 +132,33 @@ static bool send(struct xm_host *h, const struct xm_service_effect *effect)
 
 static void step(struct xm_host *h, struct xm_service_event *event);
 
+/* Peers whose queue was full: each is dropped, and the service hears of it. The
+ * effects are used up by then, as this steps again. */
+static void drop_lost(struct xm_host *h, const uint32_t *lost, uint32_t count,
+		      uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		struct xm_service_event event = {
+			.kind = XM_SERVICE_PEER_DOWN,
+			.now_ns = now_ns,
+			.peer = lost[i],
+			.status = -ENOBUFS,
+		};
+
+		if (lost[i] == XM_SERVICE_NONE ||
+		    (i > 0 && lost[i] == lost[i - 1]))
+			continue;
+		h->channel_ops->disconnect(h->channel, lost[i]);
+		step(h, &event);
+	}
+}
+
 static void apply(struct xm_host *h, uint64_t now_ns)
 {
 	uint32_t lost[XM_SERVICE_SENDS_MAX];
 	uint32_t lost_count = 0;
-	uint32_t i, j;
 
-	for (i = 0; i < h->effects.count; i++) {
+	for (uint32_t i = 0; i < h->effects.count; i++) {
 		const struct xm_service_effect *e = &h->effects.effects[i];
 
 		switch (e->kind) {
@@ -148,7 +168,7 @@ static void apply(struct xm_host *h, uint64_t now_ns)
 			break;
 		case XM_SERVICE_DROP:
 			h->channel_ops->disconnect(h->channel, e->peer);
-			for (j = 0; j < lost_count; j++)
+			for (uint32_t j = 0; j < lost_count; j++)
 				if (lost[j] == e->peer)
 					lost[j] = XM_SERVICE_NONE;
 			break;
@@ -181,21 +201,7 @@ static void apply(struct xm_host *h, uint64_t now_ns)
 	}
 	h->deadline_ns = h->effects.deadline_ns;
 	h->drained = h->effects.drained;
-	/* The effects are used up; what follows steps again. */
-	for (j = 0; j < lost_count; j++) {
-		struct xm_service_event event = {
-			.kind = XM_SERVICE_PEER_DOWN,
-			.now_ns = now_ns,
-			.peer = lost[j],
-			.status = -ENOBUFS,
-		};
-
-		if (lost[j] == XM_SERVICE_NONE ||
-		    (j > 0 && lost[j] == lost[j - 1]))
-			continue;
-		h->channel_ops->disconnect(h->channel, lost[j]);
-		step(h, &event);
-	}
+	drop_lost(h, lost, lost_count, now_ns);
 }
 
 static void step(struct xm_host *h, struct xm_service_event *event)

@@ -378,47 +378,47 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 	switch (m->kind) {
 	case XM_HELLO:
 		pass_hello(c, &m->u.hello);
-		return true;
+		break;
 	case XM_WELCOME:
 		pass_welcome(c, &m->u.welcome);
-		return true;
+		break;
 	case XM_REFUSED:
 		pass_refused(c, &m->u.refused);
-		return true;
+		break;
 	case XM_TICKETED:
 		pass_ticketed(c, &m->u.ticketed);
-		return true;
+		break;
 	case XM_ALLOC:
 		pass_alloc(c, &m->u.alloc);
-		return true;
+		break;
 	case XM_ALLOCATED:
 		pass_allocated(c, &m->u.allocated);
-		return true;
+		break;
 	case XM_TRIM:
 		pass_trim(c, &m->u.trim);
-		return true;
+		break;
 	case XM_FREE:
 		pass_u64(c, &m->u.free.extent);
-		return true;
+		break;
 	case XM_LIST:
 		pass_u64(c, &m->u.list.cursor);
-		return true;
+		break;
 	case XM_LISTED:
 		pass_listed(c, &m->u.listed);
-		return true;
+		break;
 	case XM_STATE:
 		pass_state(c, &m->u.state);
-		return true;
+		break;
 	case XM_LEAVING:
 		pass_u32(c, &m->u.leaving.ms);
-		return true;
+		break;
 	case XM_PONG:
 		pass_figures(c, &m->u.pong.figures);
-		return true;
+		break;
 	case XM_WANTED:
 		pass_u64(c, &m->u.wanted.extent);
 		pass_u32(c, &m->u.wanted.ms);
-		return true;
+		break;
 	case XM_OFFER:
 	case XM_CLAIM:
 	case XM_GRANT:
@@ -426,19 +426,20 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 	case XM_PERSIST:
 	case XM_COPY_BYTES:
 		pass_rest(c, &m->u.reserved);
-		return true;
+		break;
 	case XM_TICKET:
 		pass_u32(c, &m->u.ticket.lane);
-		return true;
+		break;
 	case XM_FREED:
 	case XM_STATUS:
 	case XM_PING:
 	case XM_BYE:
-		return true;
-	case XM_MESSAGE_KINDS:
 		break;
+	case XM_MESSAGE_KINDS:
+	default: /* a peer may say any number */
+		return false;
 	}
-	return false;
+	return true;
 }
 
 size_t xm_wire_encode(const struct xm_message *message, uint8_t *bytes)

@@ -114,13 +114,31 @@ static int near_desc(struct xm_transport *t, struct ofi_link *link,
 	return -EINVAL;
 }
 
+/* The first free operation is posted on this link from now on. */
+static void op_posted(struct xm_transport *t, uint32_t peer, uint64_t token)
+{
+	struct ofi_link *link = &t->links[peer];
+	uint32_t index = t->initiator.op_free;
+	struct ofi_op *op = &t->initiator.ops[index];
+
+	t->initiator.op_free = op->next;
+	op->state = OFI_OP_POSTED;
+	op->token = token;
+	op->link = peer;
+	op->prev = OFI_NONE;
+	op->next = link->first;
+	if (link->first != OFI_NONE)
+		t->initiator.ops[link->first].prev = index;
+	link->first = index;
+	link->posted++;
+}
+
 int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_remote_mr *remote,
 	       const uint64_t *offsets, uint32_t count, void *local,
 	       size_t piece, uint64_t token, bool write)
 {
 	struct fi_rma_iov spans[OFI_SCATTER_MAX];
 	struct ofi_link *link;
-	struct ofi_op *op;
 	uint32_t index = t->initiator.op_free;
 	size_t size = count * piece;
 	void *desc = NULL;
@@ -144,7 +162,6 @@ int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_remote_mr 
 		return -EINVAL;
 	if (index == OFI_NONE)
 		return -EAGAIN;
-	op = &t->initiator.ops[index];
 
 	struct iovec iov = { local, size };
 	struct fi_msg_rma message = {
@@ -172,16 +189,7 @@ int xm_ofi_rma(struct xm_transport *t, uint32_t peer, const struct xm_remote_mr 
 		return -ENOTCONN;
 	}
 
-	t->initiator.op_free = op->next;
-	op->state = OFI_OP_POSTED;
-	op->token = token;
-	op->link = peer;
-	op->prev = OFI_NONE;
-	op->next = link->first;
-	if (link->first != OFI_NONE)
-		t->initiator.ops[link->first].prev = index;
-	link->first = index;
-	link->posted++;
+	op_posted(t, peer, token);
 	return 0;
 }
 
