@@ -165,8 +165,8 @@ int extmem_region_request(extmem *, const struct extmem_request *,
 
 /* Frees a region: its mappings, its contents and the handle are gone, whatever is
  * returned (except -ECHILD). NULL is ignored.
- * Errors: -ENOTCONN, -ETIMEDOUT the appliance could not be told; it takes the memory
- * back when the lease ends. */
+ * Errors: -ENOTCONN, -ETIMEDOUT the appliance could not be told yet. It is told when it
+ * is back, or takes the memory back when the lease ends. */
 int extmem_region_free(extmem_region *);
 
 /* Changes the size, rounded up as above. Addresses of mappings stay. What is added
