@@ -27,6 +27,9 @@
  *
  * It does not know whose a range is, and does not touch the span.
  *
+ * The file is above 600 lines because the tree, the ranges in it and their
+ * check all use struct xm_extent_node, which nobody else may see.
+ *
  * Floor: ground.
  */
 #include "common/extent.h"

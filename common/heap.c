@@ -424,11 +424,6 @@ int xm_heap_find(const struct xm_heap *h, uint64_t offset, uint64_t *ret_offset,
 	return 0;
 }
 
-bool xm_heap_owns(const struct xm_heap *h, uint64_t offset)
-{
-	return offset < h->size_max && xm_heap_mark(h, offset) != XM_HEAP_NO_SLAB;
-}
-
 bool xm_heap_trim(struct xm_heap *h, struct xm_heap_freed *ret)
 {
 	for (uint32_t class = 0; class < XM_HEAP_CLASSES; class++) {

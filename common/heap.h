@@ -106,9 +106,6 @@ void xm_heap_give(struct xm_heap *, uint64_t handle, struct xm_heap_freed *ret);
 int xm_heap_find(const struct xm_heap *, uint64_t offset, uint64_t *ret_offset,
 		 uint64_t *ret_size);
 
-/* Does the heap own the range of the extent allocator that begins at `offset`? */
-bool xm_heap_owns(const struct xm_heap *, uint64_t offset);
-
 /* Frees one empty slab that was kept for the next object of its class. False: there is
  * none, and *ret is untouched. */
 bool xm_heap_trim(struct xm_heap *, struct xm_heap_freed *ret);

@@ -28,6 +28,7 @@ libxm_client_la_SOURCES = \
 	common/clock.h \
 	common/options.c \
 	common/options.h \
+	common/options_file.c \
 	common/options_parse.c \
 	common/options_parts.h \
 	common/options_print.c \

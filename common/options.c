@@ -7,7 +7,7 @@
  * before; so the order in which sources are read does not matter. Flags are
  * parsed here and not by getopt_long(), which keeps global state, prints by
  * itself, and takes abbreviations that change meaning when an option is
- * added. Files are read by inih. The nearest name is the one with the least
+ * added. Files are read in options_file.c. The nearest name is the one with the least
  * edit distance (Levenshtein 1966; swapped neighbours count once, Damerau
  * 1964).
  *
@@ -23,10 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef HAVE_INIH
-#include <ini.h>
-#endif
-
 /* "loss-timeout" and "loss_timeout" are one name. */
 static bool name_is(const char *name, const char *given, size_t size)
 {
@@ -36,7 +32,7 @@ static bool name_is(const char *name, const char *given, size_t size)
 	return *name == '\0';
 }
 
-static size_t find_option(const struct xm_options *o, const char *given,
+size_t xm_options_find(const struct xm_options *o, const char *given,
 			  size_t size)
 {
 	for (size_t i = 0; i < o->table->count; i++)
@@ -123,7 +119,7 @@ static const char *spell(const struct xm_options *o,
 	return buffer;
 }
 
-static int fail_unknown(struct xm_options *o, const struct xm_option_source *source,
+int xm_options_fail_unknown(struct xm_options *o, const struct xm_option_source *source,
 			const char *given, size_t size)
 {
 	const struct xm_option *local = nearest(o, given, size);
@@ -214,7 +210,7 @@ int xm_options_read_settings(struct xm_options *o, const char *const settings[])
 
 	for (; settings && *settings; settings++) {
 		size_t size = strcspn(*settings, "=");
-		size_t index = find_option(o, *settings, size);
+		size_t index = xm_options_find(o, *settings, size);
 		struct xm_option_shown shown;
 		int r;
 
@@ -224,7 +220,7 @@ int xm_options_read_settings(struct xm_options *o, const char *const settings[])
 				    "\"name=value\"",
 				    xm_option_show(*settings, size, &shown));
 		if (index == SIZE_MAX)
-			return fail_unknown(o, &source, *settings, size);
+			return xm_options_fail_unknown(o, &source, *settings, size);
 		r = xm_options_set(o, index, &source, *settings + size + 1);
 		if (r < 0)
 			return r;
@@ -266,12 +262,12 @@ static int read_variable(struct xm_options *o, const char *entry)
 					 ? '?' /* variables are upper case */
 					 : entry[i];
 	if (length == size - prefix - 1)
-		index = find_option(o, name, length);
+		index = xm_options_find(o, name, length);
 	if (index != SIZE_MAX)
 		return xm_options_set_several(o, index, &source, entry + size + 1);
 	if (is_stranger(o->table, entry, size))
 		return 0;
-	return fail_unknown(o, &source, entry + prefix + 1, size - prefix - 1);
+	return xm_options_fail_unknown(o, &source, entry + prefix + 1, size - prefix - 1);
 }
 
 int xm_options_read_environment(struct xm_options *o, char *const environment[])
@@ -316,7 +312,7 @@ static int read_long(struct xm_options *o, struct flags *f)
 	struct xm_option_shown shown;
 
 	value = given[size] ? given + size + 1 : NULL;
-	index = find_option(o, given, size);
+	index = xm_options_find(o, given, size);
 	if (index == SIZE_MAX && !value) {
 		if (name_is("help", given, size))
 			return XM_OPTIONS_HELP;
@@ -325,7 +321,7 @@ static int read_long(struct xm_options *o, struct flags *f)
 	}
 	if (index == SIZE_MAX && !value && size > 3 &&
 	    strncmp(given, "no-", 3) == 0) {
-		index = find_option(o, given + 3, size - 3);
+		index = xm_options_find(o, given + 3, size - 3);
 		if (index != SIZE_MAX &&
 		    o->table->options[index].kind == XM_OPTION_FLAG)
 			value = "no";
@@ -335,7 +331,7 @@ static int read_long(struct xm_options *o, struct flags *f)
 	if (index == SIZE_MAX) {
 		snprintf(name, sizeof(name), "--%s", xm_option_show(given, size, &shown));
 		source.origin = name;
-		return fail_unknown(o, &source, given, size);
+		return xm_options_fail_unknown(o, &source, given, size);
 	}
 	option = &o->table->options[index];
 	source.origin = spell(o, option, XM_LEVEL_FLAG, name, sizeof(name));
@@ -422,125 +418,7 @@ int xm_options_read_flags(struct xm_options *o, int argc, char *const argv[],
 	return 0;
 }
 
-/* --- files -------------------------------------------------------------------------------- */
-
-#ifdef HAVE_INIH
-
-struct reading {
-	struct xm_options *o;
-	FILE *file;
-	const char *path;
-	uint32_t line;
-	int status; /* of the first failure */
-};
-
-/* One line for inih, without what it would make of the blanks at its start: a
- * continuation of the line before. */
-static char *read_line(char *buffer, int size, void *context)
-{
-	struct reading *reading = context;
-	int length = 0, c;
-	bool blank = true;
-
-	if (reading->status < 0)
-		return NULL;
-	reading->line++;
-	while ((c = getc(reading->file)) != EOF) {
-		if (blank && (c == ' ' || c == '\t'))
-			continue;
-		blank = false;
-		if (c == '\0' || length + 2 > size) {
-			reading->status = xm_options_fail(
-				reading->o, -EINVAL,
-				c ? "%s:%u: the line is too long"
-				  : "%s:%u: there is a zero byte; this is not "
-				    "a text file",
-				reading->path, reading->line);
-			return NULL;
-		}
-		buffer[length++] = (char)c;
-		if (c == '\n')
-			break;
-	}
-	if (ferror(reading->file)) {
-		reading->status = xm_options_fail(reading->o, -errno, "%s: %s",
-				       reading->path, strerror(errno));
-		return NULL;
-	}
-	buffer[length] = '\0';
-	return length > 0 || c != EOF ? buffer : NULL;
-}
-
-static int read_pair(void *context, const char *section, const char *name,
-		     const char *value)
-{
-	struct reading *reading = context;
-	struct xm_options *o = reading->o;
-	size_t index = find_option(o, name, strlen(name));
-	struct xm_option_source source = { .level = XM_LEVEL_FILE,
-				 .file = o->files,
-				 .line = reading->line };
-	char origin[256];
-	struct xm_option_shown shown;
-
-	if (reading->status < 0)
-		return 0;
-	snprintf(origin, sizeof(origin), "%.200s:%u", reading->path,
-		 reading->line);
-	source.origin = origin;
-	if (*section && strcmp(section, o->table->program) != 0)
-		reading->status = xm_options_fail(
-			o, -EINVAL, "%s: section [%s] is not for %s; its "
-			"settings stand in no section, or in [%s]",
-			origin, xm_option_show(section, strlen(section), &shown),
-			o->table->program, o->table->program);
-	else if (index == SIZE_MAX)
-		reading->status = fail_unknown(o, &source, name, strlen(name));
-	else if (strcmp(o->table->options[index].name, "config") == 0)
-		reading->status = xm_options_fail(o, -EINVAL,
-				       "%s: config: a file cannot name another",
-				       origin);
-	else
-		reading->status = xm_options_set_several(o, index, &source, value);
-	return reading->status == 0;
-}
-
-int xm_options_read_file(struct xm_options *o, const char *path)
-{
-	struct reading reading = { .o = o, .path = path };
-	int r;
-
-	reading.file = fopen(path, "re");
-	if (!reading.file) {
-		r = -errno;
-		return xm_options_fail(o, r, "%s: %s", path, strerror(-r));
-	}
-	o->files++;
-	r = ini_parse_stream(read_line, &reading, read_pair, &reading);
-	fclose(reading.file);
-	/* inih tells the first line that is wrong: ours, or one of its own. */
-	if (r > 0 && (reading.status == 0 || (uint32_t)r < reading.line))
-		return xm_options_fail(o, -EINVAL,
-			    "%s:%d: this is neither \"name = value\" nor "
-			    "\"[%s]\" nor a comment",
-			    path, r, o->table->program);
-	if (r < 0 && reading.status == 0)
-		return xm_options_fail(o, -ENOMEM, "%s: no memory", path);
-	return reading.status;
-}
-
-#else
-
-int xm_options_read_file(struct xm_options *o, const char *path)
-{
-	return xm_options_fail(o, -ENOSYS,
-		    "%s: this build cannot read configuration files: inih was "
-		    "not there; use flags or the environment, or build with "
-		    "it (Debian: libinih-dev)",
-		    path);
-}
-
-#endif
+/* --- all of them ---------------------------------------------------------------------------- */
 
 /* What a file is that is not there, or in a build that reads none. */
 #ifdef HAVE_INIH
@@ -552,7 +430,7 @@ int xm_options_read_file(struct xm_options *o, const char *path)
 /* The files named by "config". One that only a default names may be absent. */
 static int read_config(struct xm_options *o)
 {
-	size_t index = find_option(o, "config", 6);
+	size_t index = xm_options_find(o, "config", 6);
 	const struct xm_option *option;
 	bool given;
 	void *at;
@@ -601,14 +479,14 @@ const char *xm_options_words(const struct xm_options *o)
 
 const char *xm_options_origin(const struct xm_options *o, const char *name)
 {
-	size_t index = find_option(o, name, strlen(name));
+	size_t index = xm_options_find(o, name, strlen(name));
 
 	return index == SIZE_MAX ? NULL : o->values[index].origin;
 }
 
 bool xm_options_given(const struct xm_options *o, const char *name)
 {
-	size_t index = find_option(o, name, strlen(name));
+	size_t index = xm_options_find(o, name, strlen(name));
 
 	return index != SIZE_MAX && o->values[index].level > XM_LEVEL_DEFAULT;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the three files of core/options share. Nobody else includes this.
+ * What the files of common/options share. Nobody else includes this.
  *
  * Floor: skin.
  */
@@ -53,6 +53,15 @@ struct xm_option_shown {
 };
 
 #define XM_OPTION_NAME_SIZE 64 /* with its NUL */
+
+/* --- options.c --------------------------------------------------------------- */
+
+/* The index of the option that has this name; SIZE_MAX: none. */
+size_t xm_options_find(const struct xm_options *o,
+		       const char *given, size_t size);
+/* Says that there is no such option, and which one is nearest. -EINVAL. */
+int xm_options_fail_unknown(struct xm_options *o,
+			    const struct xm_option_source *source, const char *given, size_t size);
 
 /* --- options_value.c --------------------------------------------------------- */
 

@@ -89,6 +89,7 @@ check-valgrind: $(check_PROGRAMS)
 xm_parsers_objects = \
 	appliance/settings.$(OBJEXT) \
 	common/options.lo \
+	common/options_file.lo \
 	common/options_parse.lo \
 	common/options_print.lo \
 	common/options_value.lo \
