@@ -124,6 +124,20 @@ const char *extmem_error(void);
 #define EXTMEM_APPLIANCES_MAX 16
 int extmem_open(const char *const settings[], extmem **ret);
 
+/* Adds an appliance to an open client. Looks the address up, connects, and returns when
+ * the appliance has answered, or the attempt has failed (5 s at most, less if the
+ * setting `timeout` is less). Returns its index for extmem_info(). An appliance that
+ * has not answered stays, and is used once it answers; extmem_info() says why it is
+ * away. Regions that are allocated or grow from now on may use it; what is allocated
+ * already stays where it is. Any thread; other threads may use the client meanwhile.
+ *
+ * Errors, after which nothing has been added: -EINVAL the address is malformed, or the
+ * provider moves less than the setting `prefetch` at once. -EADDRNOTAVAIL no such host.
+ * -EHOSTUNREACH the resolver does not answer. -ENOSYS no such transport. -EEXIST the
+ * client has this address. -ENOSPC it has EXTMEM_APPLIANCES_MAX. -ENOMEM and others:
+ * the provider's. */
+int extmem_appliance_add(extmem *, const char *address);
+
 /* Frees every region of the client, with its contents, unmaps them, disconnects.
  * Writes nothing back. NULL is ignored. The handle is gone whatever is returned,
  * except -ECHILD.
@@ -431,7 +445,8 @@ struct extmem_info {
 	char reason[512]; /* why it is away; else "" */
 };
 
-/* About one appliance; `index` counts from 0 in the order of the settings.
+/* About one appliance; `index` counts from 0 in the order of the settings, then of
+ * extmem_appliance_add().
  * Errors: -ERANGE no such index. -EINVAL the struct's size is not set. */
 int extmem_info(extmem *, unsigned index, struct extmem_info *ret);
 /* A sentence about the first page of this client that was lost: its address, its

@@ -20,6 +20,7 @@ xm_man_pages = \
 # which says in what page its name is.
 xm_man_names = \
 	docs/man/extmem_advise.3 \
+	docs/man/extmem_appliance_add.3 \
 	docs/man/extmem_capabilities.3 \
 	docs/man/extmem_close.3 \
 	docs/man/extmem_contains.3 \

@@ -224,10 +224,11 @@ static void channel_end(struct xm_channel *c)
 	}
 }
 
-static void channel_resolve(struct xm_channel *c, const char *address)
+static int channel_resolve(struct xm_channel *c, const char *address)
 {
 	(void)c;
 	(void)address;
+	return 0;
 }
 
 static int channel_connect(struct xm_channel *c, const char *address,

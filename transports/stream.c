@@ -34,16 +34,17 @@
 
 static void stream_close(struct xm_channel *c)
 {
+	struct xm_stream_target *target = atomic_load(&c->targets);
 	uint32_t i;
 
 	for (i = 0; i < c->peers_high; i++)
 		if (c->peers[i].state != XM_STREAM_FREE)
 			xm_stream_peer_free(c, &c->peers[i]);
-	while (c->targets != NULL) {
-		struct xm_stream_target *target = c->targets;
+	while (target != NULL) {
+		struct xm_stream_target *next = target->next;
 
-		c->targets = target->next;
 		free(target);
+		target = next;
 	}
 	if (c->listener >= 0)
 		close(c->listener);
@@ -95,28 +96,30 @@ static int stream_open(const struct xm_channel_options *o, char *words,
 static struct xm_stream_target *target_find(const struct xm_channel *c,
 				  const char *address)
 {
-	struct xm_stream_target *target = c->targets;
+	struct xm_stream_target *target = atomic_load(&c->targets);
 
 	while (target != NULL && strcmp(target->text, address) != 0)
 		target = target->next;
 	return target;
 }
 
-static void stream_resolve(struct xm_channel *c, const char *address)
+static int stream_resolve(struct xm_channel *c, const char *address)
 {
-	struct xm_stream_target *target;
+	struct xm_stream_target *target = target_find(c, address);
 
-	/* One that is too long is no address; connect() says so. */
-	if (xm_address_rest(address) == NULL || target_find(c, address) != NULL)
-		return;
+	if (xm_address_rest(address) == NULL)
+		return -EINVAL; /* or too long; connect() says so, too */
+	if (target != NULL && target->status == 0)
+		return 0;
 	target = calloc(1, sizeof(*target));
 	if (target == NULL)
-		return;
+		return -ENOMEM;
 	snprintf(target->text, sizeof(target->text), "%s", address);
 	target->status = xm_address_resolve(address, false, target->addresses,
-				 &target->count);
-	target->next = c->targets;
-	c->targets = target;
+					    &target->count);
+	target->next = atomic_load(&c->targets);
+	atomic_store(&c->targets, target);
+	return target->status;
 }
 
 static int stream_connect(struct xm_channel *c, const char *address,

@@ -11,6 +11,8 @@
 #ifndef XM_STREAM_PARTS_H
 #define XM_STREAM_PARTS_H
 
+#include <stdatomic.h>
+
 #include "transports/address.h"
 #include "transports/frame.h"
 #include "transports/stream.h"
@@ -59,7 +61,9 @@ struct xm_channel {
 	uint64_t handshake_ns;
 	uint32_t peers_max, peers_high; /* above, none was ever used */
 	uint32_t peers_count, cursor;
-	struct xm_stream_target *targets;
+	/* Newest first, and never changed but at its head: resolve() runs beside the
+	 * other functions. */
+	struct xm_stream_target *_Atomic targets;
 	char address[XM_ADDRESS_SIZE + 32];
 	struct xm_stream_peer peers[];
 };

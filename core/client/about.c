@@ -132,13 +132,15 @@ int extmem_info(extmem *x, unsigned index, struct extmem_info *ret)
 	char words[XM_AWAY_WORDS];
 	const struct xm_transport_limits *limits;
 	const struct xm_session *session;
+	uint32_t count;
 	int rc = xm_usable("extmem_info");
 
 	if (rc != 0)
 		return rc;
-	if (index >= x->ask.keeper.control.count)
+	count = atomic_load(&x->ask.count);
+	if (index >= count)
 		return xm_fail(-ERANGE, "extmem_info: there are %u appliances",
-			       x->ask.keeper.control.count);
+			       count);
 	limits = &x->lanes.lane[0].engine.peers[index].limits;
 	session = &x->ask.keeper.control.peers[index].session;
 	snprintf(info.appliance, sizeof(info.appliance), "%s",
@@ -208,7 +210,7 @@ int extmem_region_list(extmem *x, uint64_t skip,
 
 	if (rc != 0)
 		return rc;
-	for (uint32_t a = 0; a < x->ask.keeper.control.count; a++) {
+	for (uint32_t a = 0; a < atomic_load(&x->ask.count); a++) {
 		struct xm_message list = { .kind = XM_LIST };
 
 		do {

@@ -33,7 +33,8 @@ bool xm_access_bounces(extmem *x, const struct extmem_iov *iov)
 {
 	return iov->size > 0 &&
 	       (xm_arena_overlaps(&x->arena, iov->buffer, iov->size) ||
-		(x->registered.needed &&
+		(atomic_load_explicit(&x->registered.needed,
+				      memory_order_relaxed) &&
 		 !xm_is_registered(&x->registered, iov->buffer, iov->size)));
 }
 

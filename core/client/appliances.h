@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The appliances of a client: connecting to them when it is opened.
+ * The appliances of a client: those of its settings, and those that are added while
+ * it is open (extmem_appliance_add()).
  *
  * Each gets a session on the control channel of its scheme, and a transport on
- * every lane. On the thread that opens the client.
+ * every lane. All of it is opened on the thread that opens the client or adds the
+ * appliance, and is then handed over: a transport under its lane's lock, the session
+ * under ask.lock. An appliance is never removed, so that its index stays valid.
  */
 #ifndef XM_APPLIANCES_H
 #define XM_APPLIANCES_H

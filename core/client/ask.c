@@ -92,16 +92,18 @@ static void *background_run(void *argument)
 	os_lock_meanwhile(ask->look, ask->look_context);
 	while (!atomic_load(&ask->stopping)) {
 		uint64_t patience;
+		bool several;
 
 		ask->look(ask->look_context);
 		os_mutex_take(&ask->lock);
 		pass_on_requests(ask, os_now_ns());
+		several = control->channels_count > 1;
 		os_mutex_give(&ask->lock);
 		xm_keeper_turn(&ask->keeper, os_now_ns());
 		patience = xm_keeper_patience_ns(&ask->keeper);
 		/* The thread can sleep on one channel only: with more of them
 		 * it looks at the others every 10 ms. */
-		if (control->channels_count > 1)
+		if (several)
 			patience = xm_min(patience, 10 * XM_MS);
 		if (patience > 0)
 			control->ops[0]->wait(control->channels[0], ask->wakeup,
@@ -119,6 +121,7 @@ int xm_ask_open(struct xm_ask *ask, struct xm_lanes *lanes)
 {
 	xm_keeper_init(&ask->keeper);
 	ask->keeper.control.trace = os_trace();
+	os_mutex_open(&ask->adding);
 	os_mutex_open(&ask->lock);
 	os_cond_open(&ask->changed);
 	ask->lanes = lanes;
@@ -166,6 +169,7 @@ void xm_ask_close(struct xm_ask *ask)
 	for (uint32_t i = 0; i < control->channels_count; i++)
 		control->ops[i]->close(control->channels[i]);
 	os_kick_close(ask->wakeup);
+	os_mutex_close(&ask->adding);
 	os_mutex_close(&ask->lock);
 	os_cond_close(&ask->changed);
 }

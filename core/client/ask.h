@@ -8,7 +8,7 @@
  * until the answer is in the request. The same thread takes the keeper's turns
  * (keeper.h): leases kept alive, tickets fetched, losses told to every lane.
  *
- * The lock protects all members but `stopping`, `wakeup`, `thread`, `runs` and
+ * `lock` protects all members but `adding`, `stopping`, `wakeup`, `thread`, `runs` and
  * what keeper.h says of lanes. It may be held for long, and never in a handler;
  * no lane's lock is taken under it.
  */
@@ -35,10 +35,16 @@ struct xm_request {
 };
 
 struct xm_ask {
+	/* Held by a thread that adds an appliance, while it looks up the address and
+	 * opens transports. Taken before any other lock. */
+	struct os_mutex adding;
 	struct os_mutex lock;
 	struct os_cond changed; /* an answer has come, or `tried` has changed */
 	struct xm_request *queue; /* oldest first */
 	struct xm_keeper keeper;
+	/* Appliances: keeper.control.count, for threads without the lock. It never
+	 * falls, and whoever reads it may use the addresses of so many. */
+	_Atomic uint32_t count;
 	bool tried[XM_APPLIANCES_MAX]; /* ready or away has been heard */
 	/* Its extents come in granules that this client cannot use. */
 	bool unusable[XM_APPLIANCES_MAX];
@@ -58,8 +64,8 @@ struct xm_ask {
 /* From zeros: everything but the thread. 0, or -errno; close it in either
  * case. */
 int xm_ask_open(struct xm_ask *, struct xm_lanes *);
-/* Starts the background thread, once all appliances have been added. It calls `look` now
- * and then. */
+/* Starts the background thread, once the appliances of the settings have been added. It
+ * calls `look` now and then. */
 int xm_ask_start(struct xm_ask *, const struct xm_client_settings *,
 		 void (*look)(void *context), void *context);
 /* Ends it, if it runs. Its last act is to say BYE: appliances take back what

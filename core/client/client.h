@@ -4,6 +4,7 @@
  * owns it; its header says who may call, and with which lock.
  *
  * Locks, in the order in which they may be taken:
+ *	ask.adding		adding an appliance
  *	regions.lock		alloc, free, resize of regions; the arena's spans
  *	cache.lock		a thread's cache of objects, as it ends (objects.c)
  *	extmem_region.lock	slabs, objects, mappings of one region

@@ -111,6 +111,7 @@ static int question_open(struct question *q, const char *call,
 		 (int)length, address);
 	snprintf(hello.library, sizeof(hello.library), "extmem %s",
 		 PACKAGE_VERSION);
+	q->ops->resolve(q->channel, address); /* connect() reports a failure */
 	xm_control_init(&q->control, question_report, q);
 	xm_control_add(&q->control, address, q->ops, q->channel, &hello,
 		       timeout_ms * XM_MS);

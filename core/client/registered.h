@@ -8,6 +8,8 @@
 #ifndef XM_REGISTERED_H
 #define XM_REGISTERED_H
 
+#include <stdatomic.h>
+
 #include "common/base.h"
 #include "core/skin/os.h"
 
@@ -20,7 +22,7 @@ struct xm_registered_span {
 };
 
 struct xm_registered {
-	bool needed; /* by some transport; constant once the client is open */
+	atomic_bool needed; /* by some transport; set before anything uses it */
 	struct os_mutex lock; /* of what follows */
 	struct xm_registered_span spans[XM_REGISTERED_MAX];
 	uint32_t count;

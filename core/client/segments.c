@@ -160,7 +160,7 @@ static int segments_try(extmem *x, const extmem_region *region,
 			uint64_t address, uint64_t size, bool *ret_soon,
 			char *words, size_t words_size)
 {
-	uint32_t count = x->ask.keeper.control.count, ready = 0, told;
+	uint32_t count = atomic_load(&x->ask.count), ready = 0, told;
 	char said[XM_APPLIANCES_MAX][OFFER_WORDS] = { "" };
 	struct xm_placement placement;
 	struct xm_placement_ask ask;

@@ -47,7 +47,6 @@ uint32_t xm_control_add(struct xm_control *control, const char *address,
 	memcpy(peer->address, address, length + 1);
 	peer->channel = i;
 	peer->connected = false;
-	ops->resolve(channel, address);
 	xm_session_init(&peer->session, hello, timeout_ns);
 	peer->session.appliance = control->count;
 	peer->session.trace = control->trace;

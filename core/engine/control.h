@@ -63,8 +63,9 @@ struct xm_control {
 void xm_control_init(struct xm_control *,
 		     void (*report)(void *, const struct xm_control_report *),
 		     void *owner);
-/* Adds an appliance, reached over this open channel, by which its address is
- * looked up here and now; the control closes no channel. Returns its index. */
+/* Adds an appliance, which is reached over this open channel; resolve() has been
+ * called there. The caller closes channels. Returns the appliance's index. Appliances
+ * can be added between turns at any time. */
 uint32_t xm_control_add(struct xm_control *, const char *address,
 			const struct xm_channel_ops *, struct xm_channel *,
 			const struct xm_hello *, uint64_t timeout_ns);

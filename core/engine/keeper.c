@@ -154,9 +154,10 @@ static void turn_lane(struct xm_keeper *k, uint32_t lane, uint64_t now_ns)
 {
 	struct news news[XM_APPLIANCES_MAX];
 	bool ask[XM_APPLIANCES_MAX];
-	uint32_t count = k->control.count;
+	uint32_t count;
 
 	k->lock(k->owner, XM_KEEPER_CONTROL);
+	count = k->control.count; /* every lane has these already */
 	for (uint32_t a = 0; a < count; a++)
 		collect(k, lane, a, &news[a]);
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
@@ -192,7 +193,7 @@ uint64_t xm_keeper_patience_ns(struct xm_keeper *k)
 		struct xm_engine *engine = k->lanes[l];
 
 		k->lock(k->owner, l);
-		for (uint32_t a = 0; a < k->control.count; a++) {
+		for (uint32_t a = 0; a < engine->peers_count; a++) {
 			const struct xm_lane_peer *peer = &engine->peers[a];
 
 			if (peer->flying > 0 ||

@@ -48,7 +48,9 @@ struct xm_keeper {
 };
 
 /* lanes, lock, unlock, report, owner and ticket_timeout_ns are set by the
- * caller afterwards; requests from outside carry even tokens. */
+ * caller afterwards; requests from outside carry even tokens. To add an appliance
+ * between two turns, or during one on another thread: first xm_engine_add() on each
+ * lane, under its lock; then xm_control_add(), under the control lock. */
 void xm_keeper_init(struct xm_keeper *);
 void xm_keeper_turn(struct xm_keeper *, uint64_t now_ns);
 /* When the next turn is due, at the latest, seen from now. */

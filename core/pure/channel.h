@@ -63,10 +63,12 @@ struct xm_channel_ops {
 		    size_t words_size, struct xm_channel **ret);
 	void (*close)(struct xm_channel *);
 	/* Looks up an address, for all later connect() calls with it. This may wait for
-	 * the system's resolver and reads the environment, so it is called while a
-	 * client is opened, on the thread that opens it. An error is reported by
-	 * connect(). */
-	void (*resolve)(struct xm_channel *, const char *address);
+	 * the system's resolver and reads the environment, so it is called on the thread
+	 * that opens a client or adds an appliance to it; meanwhile another thread may
+	 * be in the channel's other functions. -EINVAL malformed, -EADDRNOTAVAIL no such
+	 * host, -EHOSTUNREACH the resolver does not answer, -ENOMEM; connect() returns
+	 * the same. */
+	int (*resolve)(struct xm_channel *, const char *address);
 	/* Starts a connection to an address that was resolved; UP or DOWN
 	 * follows. */
 	int (*connect)(struct xm_channel *, const char *address,

@@ -4,6 +4,7 @@
 
 xm_tests += \
 	tests/api/test_access \
+	tests/api/test_appliances \
 	tests/api/test_client \
 	tests/api/test_explicit \
 	tests/api/test_faults \
@@ -24,6 +25,8 @@ tests_api_test_explicit_SOURCES = $(xm_access) tests/api/test_explicit.c
 tests_api_test_explicit_LDADD = $(xm_api)
 tests_api_test_access_SOURCES = $(xm_access) tests/api/test_access.c
 tests_api_test_access_LDADD = $(xm_api)
+tests_api_test_appliances_SOURCES = tests/support/appliance.c tests/api/test_appliances.c
+tests_api_test_appliances_LDADD = $(xm_api)
 tests_api_test_client_SOURCES = tests/support/appliance.c tests/api/test_client.c
 tests_api_test_client_LDADD = $(xm_api)
 tests_api_test_open_SOURCES = tests/support/appliance.c tests/api/test_open.c

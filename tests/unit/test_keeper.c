@@ -41,10 +41,11 @@ static int channel_connect(struct xm_channel *c, const char *address,
 	return 0;
 }
 
-static void channel_resolve(struct xm_channel *c, const char *address)
+static int channel_resolve(struct xm_channel *c, const char *address)
 {
-	CU_ASSERT_FALSE(c->connected);
-	CU_ASSERT_STRING_EQUAL(address, "fake:1");
+	(void)c;
+	(void)address;
+	return 0;
 }
 
 static void channel_disconnect(struct xm_channel *c, uint32_t peer)
