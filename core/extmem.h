@@ -211,8 +211,10 @@ struct extmem_region_entry {
 
 /* The segments that the client's appliances have lent to any client. Skips `skip` of
  * them, stores up to `count`, and returns how many it stored. Others may come and go
- * between two calls.
- * Errors: -ENOTCONN, -ETIMEDOUT. */
+ * between two calls. The list has no segments of an appliance that is away, or that
+ * does not answer within its share of the setting `timeout` (with 3 appliances and 30 s,
+ * at least 10 s each); extmem_info() says which are away, and why.
+ * Errors, if no appliance answers: that of the first; -ENOTCONN, -ETIMEDOUT, ... */
 int extmem_region_list(extmem *, uint64_t skip,
 		       struct extmem_region_entry *ret, size_t count);
 

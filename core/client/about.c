@@ -201,37 +201,73 @@ int extmem_leases(extmem *x, struct extmem_lease *ret, unsigned count)
 	return (int)n;
 }
 
+/* What has been listed so far. */
+struct listing {
+	uint64_t skip; /* entries that are still to be skipped */
+	struct extmem_region_entry *entries;
+	size_t got, count;
+};
+
+/* The segments of one appliance. If it has not answered by the deadline, `words` says
+ * why. */
+static int list_appliance(extmem *x, uint32_t appliance, uint64_t deadline_ns,
+			  struct listing *l, char *words, size_t words_size)
+{
+	struct xm_message list = { .kind = XM_LIST };
+	int rc;
+
+	do {
+		struct xm_request request;
+
+		rc = xm_ask(&x->ask, appliance, &list, deadline_ns, &request);
+		if (rc != 0) {
+			xm_ask_explain(&x->ask, &request, words, words_size);
+			return rc;
+		}
+		l->got = xm_list_entries(&request.message.u.listed,
+					 xm_ask_address(&x->ask, appliance),
+					 &l->skip, l->entries, l->got,
+					 l->count);
+		list.u.list.cursor = request.message.u.listed.cursor;
+	} while (list.u.list.cursor != 0 && l->got < l->count);
+	return 0;
+}
+
 int extmem_region_list(extmem *x, uint64_t skip,
 		       struct extmem_region_entry *ret, size_t count)
 {
-	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
-	size_t got = 0;
-	int rc = xm_usable("extmem_region_list");
+	struct listing l = { .skip = skip, .entries = ret, .count = count };
+	uint64_t now_ns = os_now_ns();
+	uint64_t deadline_ns = now_ns + x->settings.timeout_ns;
+	char words[XM_AWAY_WORDS], first_words[XM_AWAY_WORDS] = "";
+	uint32_t appliances, ready = 0, answered = 0;
+	int rc = xm_usable("extmem_region_list"), first_rc = 0;
 
 	if (rc != 0)
 		return rc;
-	for (uint32_t a = 0; a < atomic_load(&x->ask.count); a++) {
-		struct xm_message list = { .kind = XM_LIST };
-
-		do {
-			struct xm_request request;
-			char words[256];
-
-			rc = xm_ask(&x->ask, a, &list, deadline_ns, &request);
-			if (rc != 0) {
-				xm_ask_explain(&x->ask, &request, words,
-					     sizeof(words));
-				return xm_fail(rc, "extmem_region_list: %s",
-					       words);
-			}
-			got = xm_list_entries(&request.message.u.listed,
-					   xm_ask_address(&x->ask, a), &skip, ret,
-					   got, count);
-			list.u.list.cursor =
-				request.message.u.listed.cursor;
-		} while (list.u.list.cursor != 0 && got < count);
+	appliances = atomic_load(&x->ask.count);
+	for (uint32_t a = 0; a < appliances; a++)
+		ready += xm_ask_is_ready(&x->ask, a);
+	for (uint32_t a = 0; a < appliances; a++) {
+		if (ready > 0 && !xm_ask_is_ready(&x->ask, a))
+			continue;
+		/* Each has its share of what is left of the time, so that one that
+		 * does not answer leaves some to the others. */
+		now_ns = xm_min(os_now_ns(), deadline_ns);
+		rc = list_appliance(x, a, now_ns + (deadline_ns - now_ns) /
+						   (appliances - a),
+				    &l, words, sizeof(words));
+		answered += rc == 0;
+		if (rc != 0 && first_rc == 0) {
+			first_rc = rc;
+			snprintf(first_words, sizeof(first_words), "%s", words);
+		}
+		if (l.got == count && answered > 0)
+			break;
 	}
-	return (int)got;
+	if (answered == 0)
+		return xm_fail(first_rc, "extmem_region_list: %s", first_words);
+	return (int)l.got;
 }
 
 /* --- without any appliance --------------------------------------------------------- */

@@ -52,6 +52,11 @@ static bool second_is_ready(void *x)
 	return state_is(x, 1, "ready");
 }
 
+static bool second_is_away(void *x)
+{
+	return state_is(x, 1, "away");
+}
+
 /* --- joining -------------------------------------------------------------------- */
 
 static void an_appliance_that_is_added_lends_memory(void)
@@ -323,6 +328,47 @@ static void a_seventeenth_appliance_is_refused(void)
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 }
 
+/* --- lists -------------------------------------------------------------------------- */
+
+static void regions_are_listed_while_an_appliance_is_away(void)
+{
+	extmem *x = client_open(home.address, "local=4M", NULL);
+	struct extmem_region_entry entries[8];
+	struct appliance more;
+	extmem_region *region;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(appliance_start(&more, LOOPBACK, POOL, NULL));
+	CU_ASSERT(extmem_appliance_add(x, more.address) == 1);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "both", POOL_BYTES + MIB,
+					    &region) == 0);
+	CU_ASSERT(extmem_region_list(x, 0, entries, 8) == 2);
+	appliance_kill(&more);
+	CU_ASSERT(until(second_is_away, x));
+	CU_ASSERT(extmem_region_list(x, 0, entries, 8) == 1);
+	CU_ASSERT(strcmp(entries[0].appliance, home.address) == 0);
+	CU_ASSERT(strcmp(entries[0].name, "both") == 0);
+	CU_ASSERT(extmem_region_list(x, 1, entries, 8) == 0);
+	extmem_close(x);
+	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
+}
+
+static void a_list_of_which_no_appliance_answers_is_an_error(void)
+{
+	struct extmem_region_entry entries[8];
+	struct appliance only;
+	extmem *x;
+
+	CU_ASSERT_FATAL(appliance_start(&only, LOOPBACK, POOL, NULL));
+	x = client_open(only.address, "local=4M", "timeout=2s", NULL);
+	CU_ASSERT_FATAL(x != NULL);
+	appliance_kill(&only);
+	CU_ASSERT(extmem_region_list(x, 0, entries, 8) < 0);
+	CU_ASSERT(words_have("extmem_region_list") &&
+		  words_have(only.address));
+	extmem_close(x);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct act acts[] = { { NULL, NULL } };
@@ -336,6 +382,8 @@ int main(int argc, char **argv)
 		XM_TEST(an_address_twice_is_refused),
 		XM_TEST(what_is_no_address_adds_nothing),
 		XM_TEST(a_seventeenth_appliance_is_refused),
+		XM_TEST(regions_are_listed_while_an_appliance_is_away),
+		XM_TEST(a_list_of_which_no_appliance_answers_is_an_error),
 		CU_TEST_INFO_NULL,
 	};
 	int rc;
