@@ -53,45 +53,90 @@ static const struct xm_option_table info_table = {
 	.count = XM_COUNT(info_options),
 };
 
-static int print_link(const char *address)
+/* The address, and how it is reached. Of one that is away, why. */
+static void print_appliance(const struct extmem_info *info)
 {
-	char setting[160];
-	const char *settings[] = { setting, "local=4M", NULL };
-	struct extmem_info info = { .size = sizeof(info) };
+	printf("\nappliance  %s%s%s%s, %s\n", info->appliance,
+	       info->name[0] != '\0' ? " (" : "", info->name,
+	       info->name[0] != '\0' ? ")" : "", info->state);
+	if (info->reason[0] != '\0')
+		printf("why        %s\n", info->reason);
+	printf("transport  %s, provider %s, version %s\n", info->transport,
+	       info->provider, info->version);
+	printf("endpoint   %s, %u lane%s\n", info->endpoint, info->lanes,
+	       info->lanes == 1 ? "" : "s");
+	printf("memory     registered as %s\n", info->mr_mode);
+	printf("progress   %s\n", info->progress);
+	if (info->lease_ms > 0)
+		printf("lease      ends after %.1f s of silence\n",
+		       (double)info->lease_ms / 1000);
+}
+
+/* What is the same for every appliance. */
+static int print_client(const struct extmem_info *info)
+{
 	struct extmem_capabilities capabilities = {
 		.size = sizeof(capabilities),
 	};
-	extmem *x;
 
-	if ((size_t)snprintf(setting, sizeof(setting), "appliance=%s",
-			     address) >= sizeof(setting)) {
-		command_say("info", "%s: too long", address);
-		return COMMAND_USAGE;
-	}
-	if (extmem_open(settings, &x) < 0 || extmem_info(x, 0, &info) < 0 ||
-	    extmem_capabilities(&capabilities) < 0) {
+	if (extmem_capabilities(&capabilities) < 0) {
 		command_say("info", "%s", extmem_error());
 		return COMMAND_NO;
 	}
-	printf("\nappliance  %s (%s), %s\n", info.appliance, info.name,
-	       info.state);
-	if (info.reason[0] != '\0')
-		printf("why        %s\n", info.reason);
-	printf("transport  %s, provider %s, version %s\n", info.transport,
-	       info.provider, info.version);
-	printf("endpoint   %s, %u lane%s\n", info.endpoint, info.lanes,
-	       info.lanes == 1 ? "" : "s");
-	printf("memory     registered as %s\n", info.mr_mode);
-	printf("progress   %s\n", info.progress);
-	printf("paging     %s: %s\n", info.paging, info.paging_reason);
+	printf("\npaging     %s: %s\n", info->paging, info->paging_reason);
 	printf("kernel     %s\n", capabilities.missing[0] == '\0'
 					? "every call that extmem uses"
 					: capabilities.missing);
-	printf("polling    %s\n", info.polling);
-	printf("lease      ends after %.1f s of silence\n",
-	       (double)info.lease_ms / 1000);
-	extmem_close(x);
+	printf("polling    %s\n", info->polling);
 	return COMMAND_OK;
+}
+
+static int print_appliances(extmem *x)
+{
+	struct extmem_info info = { .size = sizeof(info) };
+	int status = COMMAND_OK, rest;
+
+	for (unsigned i = 0; extmem_info(x, i, &info) == 0; i++) {
+		print_appliance(&info);
+		if (info.reason[0] != '\0')
+			status = COMMAND_NO;
+	}
+	rest = print_client(&info);
+	return rest > status ? rest : status;
+}
+
+/* As one client of all of them, so that one that is away stops none of the others.
+ * If no appliance answers, each is tried alone, for its own reason. */
+static int print_links(const char *const *addresses, size_t count)
+{
+	static char texts[EXTMEM_APPLIANCES_MAX][160];
+	const char *settings[EXTMEM_APPLIANCES_MAX + 2] = { "local=4M" };
+	int status;
+	extmem *x;
+
+	if (count > EXTMEM_APPLIANCES_MAX) {
+		command_say("info", "at most %d appliances at a time",
+			    EXTMEM_APPLIANCES_MAX);
+		return COMMAND_USAGE;
+	}
+	for (size_t i = 0; i < count; i++) {
+		if ((size_t)snprintf(texts[i], sizeof(texts[i]), "appliance=%s",
+				     addresses[i]) >= sizeof(texts[i])) {
+			command_say("info", "%s: too long", addresses[i]);
+			return COMMAND_USAGE;
+		}
+		settings[i + 1] = texts[i];
+	}
+	if (extmem_open(settings, &x) == 0) {
+		status = print_appliances(x);
+		extmem_close(x);
+		return status;
+	}
+	if (count == 1)
+		command_say("info", "%s", extmem_error());
+	for (size_t i = 0; count > 1 && i < count; i++)
+		print_links(addresses + i, 1);
+	return COMMAND_NO;
 }
 
 int command_info(int argc, char *argv[])
@@ -107,11 +152,9 @@ int command_info(int argc, char *argv[])
 		if (extmem_providers(providers, sizeof(providers)) >= 0)
 			fputs(providers, stdout);
 		status = COMMAND_OK;
-		for (size_t i = 0; i < settings.appliance.count; i++) {
-			int r = print_link(settings.appliance.items[i]);
-
-			status = r > status ? r : status;
-		}
+		if (settings.appliance.count > 0)
+			status = print_links(settings.appliance.items,
+					     settings.appliance.count);
 	}
 	xm_options_close(o);
 	return status;

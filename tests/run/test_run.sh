@@ -174,6 +174,17 @@ verdict "status shows an idle appliance" $((status + $?))
 try "$extmem" info --appliance "$address"
 grep -q '^endpoint' "$scratch/out" && grep -q '^paging' "$scratch/out"
 verdict "info shows how an appliance is reached" $((status + $?))
+try "$extmem" info --appliance "ofi+shm://nobody.$$" --appliance "$address"
+grep -q "^appliance .*nobody.$$, away" "$scratch/out" &&
+	grep -q "^why .*nobody.$$" "$scratch/out" &&
+	grep -q ', ready$' "$scratch/out" && grep -q '^paging' "$scratch/out"
+verdict "info shows one that is away beside one that is ready" \
+	$(($? + (status != 1)))
+try "$extmem" info --appliance "ofi+shm://nobody.$$" \
+	--appliance "ofi+shm://nobody-else.$$"
+grep -q "nobody.$$" "$scratch/err" && grep -q "nobody-else.$$" "$scratch/err"
+verdict "info says of each why it is away, where all are" \
+	$(($? + (status != 1)))
 
 # --- the end of a run ----------------------------------------------------------------------
 
