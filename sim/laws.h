@@ -14,6 +14,7 @@ struct process;
 /* --- laws_ownership.c --- */
 void law_pool(uint32_t appliance);  /* extents make up the pool */
 void law_names(uint32_t appliance); /* each client has a number of its own */
+void law_region_ids(uint32_t appliance); /* it knows extents by their regions' ids */
 void law_keys(uint32_t appliance);  /* each key opens its client's bytes only */
 
 /* --- laws_epoch.c --- */

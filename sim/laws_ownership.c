@@ -9,10 +9,13 @@
  * one number. That no key or ticket comes twice is checked in fabric.c; that
  * fresh bytes and slabs are zero in operations_select.c and by the shadow.
  */
+#include <string.h>
+
 #include "sim/appliance.h"
 #include "sim/counts.h"
 #include "sim/fabric.h"
 #include "sim/laws.h"
+#include "sim/members.h"
 #include "sim/notes.h"
 #include "sim/oracle.h"
 #include "sim/programs.h"
@@ -130,5 +133,74 @@ void law_names(uint32_t appliance)
 					     appliance);
 		}
 		count++;
+	}
+}
+
+/* NULL: the client owns no byte there; that is the subject of other laws. */
+static const struct xm_service_extent *
+extent_at(const struct xm_service *service, uint64_t client, uint64_t offset)
+{
+	for (uint32_t i = 0; i < service->options.extents_max; i++) {
+		const struct xm_service_extent *e = &service->extents[i];
+
+		if (e->state == XM_EXTENT_OWNED &&
+		    offset - e->offset < e->size &&
+		    service->clients[e->owner].number == client)
+			return e;
+	}
+	return NULL;
+}
+
+static void ask_region_id(extmem_region *region, uint64_t offset,
+			  const struct xm_service *service, uint32_t appliance,
+			  uint64_t number)
+{
+	uint64_t page = (region->address + offset) / XM_PAGE, at;
+	const struct xm_service_extent *e;
+	struct member member;
+
+	if (!members_find(region->client, page, 0, &member) ||
+	    member.appliance != appliance || members_bytes(&member, &at) == NULL)
+		return;
+	e = extent_at(service, number, at);
+	if (e == NULL)
+		return;
+	sim_counts.laws_asked++;
+	if (memcmp(&e->id, &region->id, sizeof(e->id)) != 0)
+		world_broken("ownership", "appliance %u knows an extent of "
+			     "client %llu by an id that is not its region's",
+			     appliance, (unsigned long long)number);
+}
+
+/* Of each region the first page and the last. */
+static void ask_region_ids(extmem *x, const struct xm_service *service,
+			   uint32_t appliance, uint64_t number)
+{
+
+	XM_LIST_EACH (link, &x->regions.list) {
+		extmem_region *region = XM_CONTAINER(link, extmem_region, link);
+
+		ask_region_id(region, 0, service, appliance, number);
+		ask_region_id(region, region->size - XM_PAGE, service,
+			      appliance, number);
+	}
+}
+
+void law_region_ids(uint32_t appliance)
+{
+	const struct xm_service *service = appliance_service(appliance);
+
+	if (service == NULL)
+		return;
+	for (uint32_t i = 0; i < sim_shape.clients; i++) {
+		extmem *x = program_client(i);
+		const struct xm_session *s;
+
+		if (x == NULL || x->ask.keeper.control.count <= appliance)
+			continue;
+		s = &x->ask.keeper.control.peers[appliance].session;
+		if (s->state == XM_SESSION_READY &&
+		    s->welcome.incarnation == service->options.incarnation)
+			ask_region_ids(x, service, appliance, s->hello.client);
 	}
 }

@@ -45,6 +45,7 @@ void oracle_ask(void)
 
 		law_leases(index, true);
 		law_names(index);
+		law_region_ids(index);
 		law_keys(index);
 	}
 	programs_ask();

@@ -177,12 +177,13 @@ static int region_alloc(extmem *x, const char *call,
 	region->size = size;
 	if (request->name != NULL)
 		memcpy(region->name, request->name, strlen(request->name));
+	os_random(region->id.bytes, sizeof(region->id.bytes));
 	/* No page of it has been touched, and zeros in the page table say so. */
 	region->tracked = (request->flags & EXTMEM_TRACKED) != 0;
 	os_mutex_open(&region->lock);
 	xm_list_open(&region->caches);
 	turn_take(x);
-	region->number = x->regions.count;
+	region->number = ++x->regions.numbered;
 	rc = region_build(x, call, region);
 	turn_give(x);
 	if (rc != 0)

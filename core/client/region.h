@@ -38,7 +38,10 @@ struct extmem_region {
 	extmem *client;
 	uint32_t magic;
 	char name[XM_NAME_SIZE];
-	uint32_t number; /* picks its caches; not unique */
+	struct xm_region_id id; /* what appliances know it by; random */
+	/* From 1; of no other region that this client has had. It picks the
+	 * region's caches. */
+	uint64_t number;
 	uint64_t address; /* of offset 0, in bytes from the arena's start */
 	/* Bytes, a multiple of the granule. Changed with the region's lock held,
 	 * read by any thread: a call that checks its arguments without the lock
@@ -76,6 +79,7 @@ struct xm_regions {
 	uint64_t deadline_ns;
 	struct xm_link list;
 	uint32_t count;
+	uint64_t numbered; /* the number of the last one */
 	bool closing;
 	bool deaf[XM_APPLIANCES_MAX]; /* the last FREE there timed out */
 };

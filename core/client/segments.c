@@ -90,6 +90,7 @@ static void member_alloc(extmem *x, const extmem_region *region,
 	const struct xm_allocated *taken;
 
 	take.u.alloc.size = size;
+	take.u.alloc.id = region->id;
 	memcpy(take.u.alloc.region, region->name, XM_NAME_SIZE);
 	memset(ret, 0, sizeof(*ret));
 	ret->status = xm_ask(&x->ask, appliance, &take,
@@ -113,6 +114,8 @@ static void member_alloc(extmem *x, const extmem_region *region,
 	}
 	segment.count = size / XM_PAGE;
 	segment.region = region->number;
+	segment.region_id = region->id;
+	segment.region_page = (address - region->address) / XM_PAGE;
 	member->appliance = appliance;
 	member->lease = request.lease;
 	member->extent = taken->extent;
