@@ -176,7 +176,6 @@ static void ask_region_id(extmem_region *region, uint64_t offset,
 static void ask_region_ids(extmem *x, const struct xm_service *service,
 			   uint32_t appliance, uint64_t number)
 {
-
 	XM_LIST_EACH (link, &x->regions.list) {
 		extmem_region *region = XM_CONTAINER(link, extmem_region, link);
 
