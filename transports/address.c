@@ -65,7 +65,7 @@ static int split_host(const char *rest, char *host, char *port)
 	return 0;
 }
 
-static int resolve_failure(int failure)
+int xm_address_failure(int failure)
 {
 	switch (failure) {
 	case EAI_MEMORY:
@@ -107,7 +107,7 @@ int xm_address_resolve(const char *address, bool passive,
 		rc = getaddrinfo(host, port, &hints, &found);
 	}
 	if (rc != 0)
-		return resolve_failure(rc);
+		return xm_address_failure(rc);
 	for (at = found; at != NULL && count < XM_ADDRESSES_MAX; at = at->ai_next) {
 		if (at->ai_addrlen > sizeof(ret->u))
 			continue;

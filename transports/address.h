@@ -44,5 +44,7 @@ const char *xm_address_rest(const char *address);
 int xm_address_resolve(const char *address, bool passive,
 		       struct xm_address ret[XM_ADDRESSES_MAX],
 		       uint32_t *ret_count);
+/* The -errno for what getaddrinfo() returned; errno is read, too. */
+int xm_address_failure(int failure);
 
 #endif

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "transports/address.h"
 #include "transports/ofi/ofi.h"
 
 static const struct ofi_scheme schemes[] = {
@@ -136,14 +137,14 @@ int xm_ofi_address(struct xm_transport *t, const char *address)
 	name[end - host] = '\0';
 	error = getaddrinfo(name, NULL, &hints, &found);
 	if (error)
-		return xm_ofi_say(t, -EINVAL, "%s: %s: %s", address, name,
-				  gai_strerror(error));
+		return xm_ofi_say(t, xm_address_failure(error), "host %s: %s",
+				  name, gai_strerror(error));
 	error = getnameinfo(found->ai_addr, found->ai_addrlen, t->host,
 			    sizeof(t->host), NULL, 0, NI_NUMERICHOST);
 	freeaddrinfo(found);
 	if (error)
-		return xm_ofi_say(t, -EINVAL, "%s: %s", address,
-				  gai_strerror(error));
+		return xm_ofi_say(t, xm_address_failure(error), "host %s: %s",
+				  name, gai_strerror(error));
 	return 0;
 }
 
