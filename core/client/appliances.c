@@ -137,7 +137,19 @@ static int newcomer_transport(const extmem *x, const struct xm_lane *lane,
 	return 0;
 }
 
-/* Close it if that fails. */
+static int newcomer_resolve(const struct newcomer *n)
+{
+	char words[XM_AWAY_WORDS];
+	int rc = n->channel_ops->resolve(n->channel, n->address);
+
+	if (rc == 0)
+		return 0;
+	xm_channel_explain(n->address, rc, false, words, sizeof(words));
+	return xm_fail(rc, "%s: %s", n->call, words);
+}
+
+/* The channel looks the address up before a transport does: the channel's errors are
+ * those of extmem.h. Close the newcomer if this fails. */
 static int newcomer_open(const extmem *x, struct newcomer *n)
 {
 	int rc;
@@ -150,6 +162,8 @@ static int newcomer_open(const extmem *x, struct newcomer *n)
 		return xm_fail(-EINVAL, "%s: an address of more than %d "
 			       "characters", n->call, XM_ADDRESS_SIZE - 1);
 	rc = newcomer_channel(x, n);
+	if (rc == 0)
+		rc = newcomer_resolve(n);
 	for (uint32_t i = 0; rc == 0 && i < x->lanes.count; i++)
 		rc = newcomer_transport(x, &x->lanes.lane[i], n);
 	return rc;
@@ -194,7 +208,6 @@ static int appliance_open(extmem *x, const char *address)
 		newcomer_close(&n);
 		return rc;
 	}
-	n.channel_ops->resolve(n.channel, address); /* connect() says if it failed */
 	lanes_add(x, &n);
 	control_add(x, &n);
 	return 0;
@@ -256,17 +269,6 @@ static int may_join(const extmem *x, const struct newcomer *n)
 	return 0;
 }
 
-static int newcomer_resolve(const struct newcomer *n)
-{
-	char words[XM_AWAY_WORDS];
-	int rc = n->channel_ops->resolve(n->channel, n->address);
-
-	if (rc == 0)
-		return 0;
-	xm_channel_explain(n->address, rc, false, words, sizeof(words));
-	return xm_fail(rc, "%s: %s", n->call, words);
-}
-
 /* With registered.lock held: the spans that other transports know already. */
 static int newcomer_register(const extmem *x, const struct newcomer *n)
 {
@@ -310,8 +312,6 @@ static int appliance_add(extmem *x, struct newcomer *n, uint32_t *ret_index)
 {
 	int rc = newcomer_open(x, n);
 
-	if (rc == 0)
-		rc = newcomer_resolve(n);
 	if (rc == 0) {
 		os_mutex_take(&x->registered.lock);
 		rc = newcomer_register(x, n);

@@ -308,6 +308,33 @@ static void what_is_no_address_adds_nothing(void)
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 }
 
+static void a_host_that_is_not_known_adds_nothing(void)
+{
+	static const char address[] = "ofi+tcp://nobody.invalid:7470";
+	extmem *x = client_open(home.address, "local=4M", "lanes=2", NULL);
+	struct extmem_info info = { .size = sizeof(info) };
+	const char *said;
+
+	CU_ASSERT_FATAL(x != NULL);
+	/* Looked up twice: the first failure leaves nothing that is in the way. */
+	for (int i = 0; i < 2; i++) {
+		int rc = extmem_appliance_add(x, address);
+
+		/* Without a network a resolver may say that it cannot know. */
+		CU_ASSERT(rc == -EADDRNOTAVAIL || rc == -EHOSTUNREACH);
+		CU_ASSERT(words_have("extmem_appliance_add"));
+		said = strstr(extmem_error(), address);
+		CU_ASSERT_FATAL(said != NULL);
+		CU_ASSERT(strstr(said + 1, address) == NULL);
+	}
+	/* No resolver is asked for a name with an empty label. */
+	CU_ASSERT(extmem_appliance_add(x, "ofi+tcp://a..invalid:7470") ==
+		  -EADDRNOTAVAIL);
+	CU_ASSERT(words_have("is not known"));
+	CU_ASSERT(extmem_info(x, 1, &info) == -ERANGE);
+	CU_ASSERT(extmem_close(x) == 0);
+}
+
 static void a_seventeenth_appliance_is_refused(void)
 {
 	extmem *x = client_open(home.address, "local=4M", NULL);
@@ -381,6 +408,7 @@ int main(int argc, char **argv)
 		XM_TEST(an_added_appliance_that_is_away_is_used_when_it_comes),
 		XM_TEST(an_address_twice_is_refused),
 		XM_TEST(what_is_no_address_adds_nothing),
+		XM_TEST(a_host_that_is_not_known_adds_nothing),
 		XM_TEST(a_seventeenth_appliance_is_refused),
 		XM_TEST(regions_are_listed_while_an_appliance_is_away),
 		XM_TEST(a_list_of_which_no_appliance_answers_is_an_error),
