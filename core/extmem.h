@@ -114,9 +114,11 @@ const char *extmem_error(void);
  *	lanes        connections to each appliance, 1..16 (1)
  *
  * At least one appliance must answer. The client connects to the others in the
- * background and uses them once they answer; extmem_info() says which are away.
+ * background and uses them once they answer; extmem_info() says which are away. The name
+ * of a host is looked up once, here: an appliance whose name is not found now stays away
+ * until the client is closed.
  *
- * Errors: -EINVAL a setting is unknown or malformed. -ECONNREFUSED, -ETIMEDOUT,
+ * Errors: -EINVAL a setting is unknown or malformed. -EADDRNOTAVAIL, -ECONNREFUSED, -ETIMEDOUT,
  * -EPROTO, ... no appliance answers; the error is the first one's. -ENOSYS no such
  * transport. -EPERM userfaultfd is not allowed here. -ENOTSUP the kernel's pages
  * are not 4 KiB. -ENOMEM. -ENOSPC 16 clients are open in this process. -EBUSY too

@@ -60,6 +60,8 @@ struct newcomer {
 	uint32_t transports_count;
 	struct xm_channel *channel;
 	bool channel_is_new; /* else other appliances have it, too */
+	bool may_be_away;    /* a host whose name is not found is no error */
+	bool is_unknown;     /* the name was not found */
 };
 
 static void newcomer_close(struct newcomer *n)
@@ -112,8 +114,9 @@ static int newcomer_transport(const extmem *x, const struct xm_lane *lane,
 {
 	const struct xm_pager_options *p = &lane->engine.options.pager;
 	const struct xm_transport_ops *ops = n->transport_ops;
+	char no_host[64];
 	struct xm_transport_options o = {
-		.address = n->address,
+		.address = n->is_unknown ? no_host : n->address,
 		.provider = x->settings.provider[0] != '\0'
 				    ? x->settings.provider : NULL,
 		.depth = p->fetch_buffers + p->writeback_buffers + XM_LANE_DEPTH,
@@ -121,8 +124,10 @@ static int newcomer_transport(const extmem *x, const struct xm_lane *lane,
 	struct xm_transport_limits limits;
 	struct xm_transport *transport;
 	char words[256] = "";
-	int rc = ops->open(&o, words, sizeof(words), &transport);
+	int rc;
 
+	snprintf(no_host, sizeof(no_host), "%s://", ops->scheme);
+	rc = ops->open(&o, words, sizeof(words), &transport);
 	if (rc != 0)
 		return xm_fail(rc, "%s: %s: %s", n->call, n->address, words);
 	n->transports[n->transports_count++] = transport;
@@ -137,12 +142,17 @@ static int newcomer_transport(const extmem *x, const struct xm_lane *lane,
 	return 0;
 }
 
-static int newcomer_resolve(const struct newcomer *n)
+/* An appliance that may be away and whose name is not found stays in the list: its
+ * transports are opened without a host, and connect() of the channel goes on to return
+ * the error, so they never get a peer. */
+static int newcomer_resolve(struct newcomer *n)
 {
 	char words[XM_AWAY_WORDS];
 	int rc = n->channel_ops->resolve(n->channel, n->address);
 
-	if (rc == 0)
+	n->is_unknown = rc != 0 && rc != -EINVAL && rc != -ENOMEM &&
+			n->may_be_away;
+	if (rc == 0 || n->is_unknown)
 		return 0;
 	xm_channel_explain(n->address, rc, false, words, sizeof(words));
 	return xm_fail(rc, "%s: %s", n->call, words);
@@ -201,7 +211,8 @@ static uint32_t control_add(extmem *x, const struct newcomer *n)
 
 static int appliance_open(extmem *x, const char *address)
 {
-	struct newcomer n = { .call = "extmem_open", .address = address };
+	struct newcomer n = { .call = "extmem_open", .address = address,
+			      .may_be_away = true };
 	int rc = newcomer_open(x, &n);
 
 	if (rc != 0) {

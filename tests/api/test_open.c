@@ -249,6 +249,50 @@ static void it_does_not_matter_which_of_two_appliances_answers(void)
 	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
 }
 
+static void a_host_that_is_not_known_is_away_if_another_answers(void)
+{
+	static const char unknown[] = "ofi+tcp://a..invalid:7470";
+
+	for (unsigned at = 0; at < 2; at++) {
+		struct extmem_info info = { .size = sizeof(info) };
+		extmem_region *region;
+		extmem *x = at == 0 ? open_both(unknown, home.address)
+				    : open_both(home.address, unknown);
+
+		CU_ASSERT_FATAL(x != NULL);
+		CU_ASSERT(extmem_info(x, 1 - at, &info) == 0);
+		CU_ASSERT(strcmp(info.state, "ready") == 0);
+		CU_ASSERT(extmem_info(x, at, &info) == 0);
+		CU_ASSERT(strcmp(info.state, "away") == 0);
+		CU_ASSERT(strstr(info.reason, unknown) != NULL);
+		CU_ASSERT(strstr(info.reason, "is not known") != NULL);
+		CU_ASSERT(extmem_region_alloc(x, "some", MIB, &region) == 0);
+		CU_ASSERT(extmem_region_free(region) == 0);
+		CU_ASSERT(extmem_appliance_add(x, unknown) == -EEXIST);
+		CU_ASSERT(extmem_close(x) == 0);
+	}
+	CU_ASSERT(appliance_frees(&home, POOL_BYTES));
+}
+
+static void a_host_that_is_not_known_is_named_if_no_appliance_answers(void)
+{
+	struct stranger s;
+	char second[160];
+	int rc;
+
+	CU_ASSERT_FATAL(stranger_bind(&s));
+	snprintf(second, sizeof(second), "appliance=%s", s.address);
+	CU_ASSERT(refused("appliance=ofi+tcp://a..invalid:7470", second) ==
+		  -EADDRNOTAVAIL);
+	CU_ASSERT(words_have("extmem_open") &&
+		  words_have("ofi+tcp://a..invalid:7470"));
+	close(s.fd);
+	rc = refused("appliance=ofi+tcp://nobody.invalid:7470", NULL);
+	/* Without a network a resolver may say that it cannot know. */
+	CU_ASSERT(rc == -EADDRNOTAVAIL || rc == -EHOSTUNREACH);
+	CU_ASSERT(words_have("ofi+tcp://nobody.invalid:7470"));
+}
+
 static void an_unknown_setting_is_named(void)
 {
 	char here[160];
@@ -394,6 +438,8 @@ int main(int argc, char **argv)
 		XM_TEST(where_no_appliance_of_two_answers_the_first_is_named),
 		XM_TEST(one_appliance_of_two_that_is_away_is_used_when_it_comes),
 		XM_TEST(it_does_not_matter_which_of_two_appliances_answers),
+		XM_TEST(a_host_that_is_not_known_is_away_if_another_answers),
+		XM_TEST(a_host_that_is_not_known_is_named_if_no_appliance_answers),
 		XM_TEST(an_unknown_setting_is_named),
 		XM_TEST(a_bad_value_is_refused_and_its_setting_named),
 		XM_TEST(more_lanes_than_local_memory_are_refused),
