@@ -4,9 +4,9 @@
  * written, frame.h how messages lie in the stream, stream_io.h how the bytes
  * pass the socket.
  *
- * resolve() looks a name up once; each connect() tries the addresses that were
- * found then, one after the other. An appliance that moves to an address that
- * its name did not have is found by clients opened after that.
+ * resolve() looks a name up until it is found; each connect() tries the
+ * addresses that were found then, one after the other. An appliance that moves
+ * to an address that its name did not have is found by clients opened after that.
  *
  * Every stream has one buffer (frame.h), made when the stream is and freed
  * with it. There are at most peers_max streams; what comes beyond is closed
@@ -103,23 +103,37 @@ static struct xm_stream_target *target_find(const struct xm_channel *c,
 	return target;
 }
 
+static struct xm_stream_target *target_add(struct xm_channel *c,
+					   const char *address)
+{
+	struct xm_stream_target *target = calloc(1, sizeof(*target));
+
+	if (target == NULL)
+		return NULL;
+	snprintf(target->text, sizeof(target->text), "%s", address);
+	atomic_init(&target->status, -EADDRNOTAVAIL); /* not looked up yet */
+	target->next = atomic_load(&c->targets);
+	atomic_store(&c->targets, target);
+	return target;
+}
+
 static int stream_resolve(struct xm_channel *c, const char *address)
 {
 	struct xm_stream_target *target = target_find(c, address);
+	int rc;
 
 	if (xm_address_rest(address) == NULL)
 		return -EINVAL; /* or too long; connect() says so, too */
-	if (target != NULL && target->status == 0)
+	if (target != NULL && atomic_load(&target->status) == 0)
 		return 0;
-	target = calloc(1, sizeof(*target));
+	if (target == NULL)
+		target = target_add(c, address);
 	if (target == NULL)
 		return -ENOMEM;
-	snprintf(target->text, sizeof(target->text), "%s", address);
-	target->status = xm_address_resolve(address, false, target->addresses,
-					    &target->count);
-	target->next = atomic_load(&c->targets);
-	atomic_store(&c->targets, target);
-	return target->status;
+	rc = xm_address_resolve(address, false, target->addresses,
+				&target->count);
+	atomic_store(&target->status, rc);
+	return rc;
 }
 
 static int stream_connect(struct xm_channel *c, const char *address,
@@ -131,8 +145,9 @@ static int stream_connect(struct xm_channel *c, const char *address,
 
 	if (target == NULL)
 		return xm_address_rest(address) == NULL ? -EINVAL : -ENOMEM;
-	if (target->status != 0)
-		return target->status;
+	rc = atomic_load(&target->status);
+	if (rc != 0)
+		return rc;
 	rc = xm_stream_peer_new(c, &p);
 	if (rc != 0)
 		return rc;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the files of the stream channel share; included from nowhere else.
+ * What the files of the stream channel share; only their test includes it, too.
  *
  *	stream.c	the operations of channel.h
  *	stream_peer.c	one stream, from connect or accept to its end
@@ -33,7 +33,8 @@ enum xm_stream_state {
 struct xm_stream_target {
 	struct xm_stream_target *next;
 	char text[XM_ADDRESS_SIZE];
-	int status; /* why there are no addresses; or 0 */
+	/* Why there are no addresses; or 0, and then nothing changes any more. */
+	_Atomic int status;
 	uint32_t count;
 	struct xm_address addresses[XM_ADDRESSES_MAX];
 };
@@ -61,8 +62,8 @@ struct xm_channel {
 	uint64_t handshake_ns;
 	uint32_t peers_max, peers_high; /* above, none was ever used */
 	uint32_t peers_count, cursor;
-	/* Newest first, and never changed but at its head: resolve() runs beside the
-	 * other functions. */
+	/* Newest first. resolve() runs beside the other functions: it puts a target at
+	 * the head, and writes the addresses of one whose status is not 0. */
 	struct xm_stream_target *_Atomic targets;
 	char address[XM_ADDRESS_SIZE + 32];
 	struct xm_stream_peer peers[];

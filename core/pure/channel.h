@@ -62,7 +62,8 @@ struct xm_channel_ops {
 	int (*open)(const struct xm_channel_options *, char *words,
 		    size_t words_size, struct xm_channel **ret);
 	void (*close)(struct xm_channel *);
-	/* Looks up an address, for all later connect() calls with it. This may wait for
+	/* Looks up an address, for all later connect() calls with it; after a failure, a
+	 * second call looks it up again. This may wait for
 	 * the system's resolver and reads the environment, so it is called on the thread
 	 * that opens a client or adds an appliance to it; meanwhile another thread may
 	 * be in the channel's other functions. -EINVAL malformed, -EADDRNOTAVAIL no such

@@ -5,6 +5,7 @@
  * for time, except where a timeout itself is the matter.
  */
 #include <arpa/inet.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 #include "tests/support/cunit.h"
-#include "transports/stream.h"
+#include "transports/stream_parts.h"
 
 #define ROUNDS_MAX 2000 /* of a tenth of a second: the world is broken */
 #define PEERS 4
@@ -292,6 +293,52 @@ static void nobody_there_is_refused_in_words(void)
 			-ECONNREFUSED);
 }
 
+/* In the place of libc's: "nobody.invalid" is not found at first. */
+static bool name_is_known;
+
+int getaddrinfo(const char *host, const char *port,
+		const struct addrinfo *hints, struct addrinfo **ret)
+{
+	static int (*next)(const char *, const char *,
+			   const struct addrinfo *, struct addrinfo **);
+
+	if (next == NULL)
+		*(void **)&next = dlsym(RTLD_NEXT, "getaddrinfo");
+	if (strcmp(host, "nobody.invalid") != 0)
+		return next(host, port, hints, ret);
+	return name_is_known ? next("127.0.0.1", port, hints, ret)
+			     : EAI_NONAME;
+}
+
+static void a_name_that_was_not_found_is_looked_up_again(void)
+{
+	static const char address[] = "ofi+tcp://nobody.invalid:1";
+	struct xm_channel *c = open_initiator(&xm_stream_tcp);
+	const struct xm_stream_target *target;
+	uint32_t peer = 7;
+
+	name_is_known = false;
+	for (int i = 0; i < 3; i++) {
+		CU_ASSERT_EQUAL(xm_stream_tcp.resolve(c, address),
+				-EADDRNOTAVAIL);
+		CU_ASSERT_EQUAL(xm_stream_tcp.connect(c, address, &peer),
+				-EADDRNOTAVAIL);
+	}
+	CU_ASSERT_EQUAL(peer, 7);
+	name_is_known = true;
+	CU_ASSERT_EQUAL(xm_stream_tcp.connect(c, address, &peer),
+			-EADDRNOTAVAIL);
+	CU_ASSERT_EQUAL(xm_stream_tcp.resolve(c, address), 0);
+	CU_ASSERT_EQUAL(xm_stream_tcp.connect(c, address, &peer), 0);
+	/* What was found stays. */
+	name_is_known = false;
+	CU_ASSERT_EQUAL(xm_stream_tcp.resolve(c, address), 0);
+	target = atomic_load(&c->targets);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(target);
+	CU_ASSERT_PTR_NULL(target->next); /* one for all attempts */
+	xm_stream_tcp.close(c);
+}
+
 static void malformed_addresses_are_refused(void)
 {
 	static const char *const addresses[] = {
@@ -533,6 +580,7 @@ int main(void)
 		XM_TEST(a_full_queue_takes_nothing_more),
 		XM_TEST(a_last_word_is_heard_before_the_end),
 		XM_TEST(nobody_there_is_refused_in_words),
+		XM_TEST(a_name_that_was_not_found_is_looked_up_again),
 		XM_TEST(malformed_addresses_are_refused),
 		XM_TEST(an_address_in_use_says_so),
 		XM_TEST(nonsense_ends_a_stream),
