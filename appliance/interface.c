@@ -56,6 +56,7 @@ static _Noreturn void become_interface(int fd)
 	static char name[] = "extmemd-interface", flag[] = XM_INTERFACE_FLAG;
 	char *const argv[] = { name, flag, NULL };
 	struct xm_interface_started start;
+	const char *words = "cannot hand over the socket to the new process";
 
 	/* dup2() onto itself would leave close-on-exec set. */
 	if (fd == XM_INTERFACE_FD ? fcntl(fd, F_SETFD, 0) == 0
@@ -63,13 +64,15 @@ static _Noreturn void become_interface(int fd)
 		/* What we inherited without close-on-exec, from whoever
 		 * started us. Linux 5.9; before, it stays open. */
 		(void)close_range(XM_INTERFACE_FD + 1, ~0U, 0);
+		fd = XM_INTERFACE_FD; /* close_range() may have closed fd */
 		execv("/proc/self/exe", argv);
+		words = "cannot execute /proc/self/exe again: is /proc"
+			" mounted?";
 	}
 	memset(&start, 0, sizeof(start));
 	start.status = -errno;
-	snprintf(start.words, sizeof(start.words),
-		 "cannot execute /proc/self/exe again: is /proc mounted?");
-	(void)send(XM_INTERFACE_FD, &start, sizeof(start), MSG_NOSIGNAL);
+	snprintf(start.words, sizeof(start.words), "%s", words);
+	(void)send(fd, &start, sizeof(start), MSG_NOSIGNAL);
 	_exit(1);
 }
 
