@@ -160,21 +160,31 @@ void figures_refresh(void)
 
 #define STATUS_TIMEOUT_MS 1000
 
-/* What the appliances have left, if growth.c wants to know. */
+/* Asks the appliances what they have left, if growth.c wants to know. An appliance
+ * that is away or leaves lends nothing and is not asked. If one of the others does
+ * not answer, a sum without it would be too small, and growth would go on in small
+ * steps: growth.c keeps what it knew, and wants to know again after it has grown.
+ * Before the first figures the appliances are not known yet. */
 static void note_free(void)
 {
 	uint64_t total = 0;
+	bool asked = false;
 
-	if (!growth_asks_free())
+	if (shim_shared->appliance_count == 0 || !growth_asks_free())
 		return;
 	for (uint32_t i = 0; i < shim_shared->appliance_count; i++) {
+		const struct run_appliance *a = &shim_shared->appliances[i];
 		struct extmem_status status = { .size = sizeof(status) };
 
-		if (extmem_status(shim_shared->appliances[i].appliance,
-				  STATUS_TIMEOUT_MS, &status) >= 0)
-			total += status.free_run;
+		if (strcmp(a->state, "ready") != 0)
+			continue;
+		if (extmem_status(a->appliance, STATUS_TIMEOUT_MS, &status) < 0)
+			return;
+		asked = true;
+		total += status.free_run;
 	}
-	growth_note_free(total);
+	if (asked)
+		growth_note_free(total);
 }
 
 static void *refresh_thread(void *unused)
