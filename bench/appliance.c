@@ -83,7 +83,7 @@ bool appliance_start(const struct bench_common *common, bool one_host,
 		flags[2] = "--clients-max";
 		flags[3] = clients;
 	}
-	rc = xm_spawn(listen, memory, flags, READY_TIMEOUT_MS, s);
+	rc = xm_spawn(listen, memory, flags, READY_TIMEOUT_MS, -1, s);
 	started_count += s->pid > 0;
 	if (rc != 0 && !xm_spawned_show(s, stderr))
 		fprintf(stderr, "extmem-bench: %s could not be started: %s\n",

@@ -63,13 +63,17 @@ static bool show_end(struct daemon *daemon)
 	return true;
 }
 
-int daemon_start(struct daemon *daemon, uint64_t size)
+int daemon_start(struct daemon *daemon, uint64_t size, int cancel_fd)
 {
 	int rc = xm_spawn(LISTEN_ADDRESS, size, NULL, READY_TIMEOUT_MS,
-			  &daemon->process);
+			  cancel_fd, &daemon->process);
 
 	if (rc == 0)
 		return 0;
+	if (rc == -EINTR) {
+		daemon_stop(daemon);
+		return rc;
+	}
 	command_say("run", "an appliance of %llu MiB on this machine did not "
 			   "come up:", (unsigned long long)(size / XM_MIB));
 	if (daemon->process.pid > 0 && !show_end(daemon))
@@ -78,7 +82,7 @@ int daemon_start(struct daemon *daemon, uint64_t size)
 		command_say("run", "%s: %s", daemon->process.path,
 			    rc == -ECHILD ? "it could not be started"
 					  : strerror(-rc));
-	return -1;
+	return rc;
 }
 
 void daemon_stop(struct daemon *daemon)

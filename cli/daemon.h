@@ -13,9 +13,11 @@ struct daemon {
 
 /* Half of the memory that is free here, at most 2 GiB. */
 uint64_t daemon_size_default(void);
-/* Starts it with that much memory and waits until it is ready. -1 and words
- * on stderr when it cannot be. It ends with this process at the latest. */
-int daemon_start(struct daemon *, uint64_t size);
+/* Starts it with that much memory and waits until it is ready. 0; -EINTR, and
+ * the appliance is stopped: cancel_fd became readable before it was ready; any
+ * other -errno: it did not come up, and stderr says why. It ends with this
+ * process at the latest. */
+int daemon_start(struct daemon *, uint64_t size, int cancel_fd);
 /* Asks it to end, and makes it end after five seconds. */
 void daemon_stop(struct daemon *);
 

@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -48,6 +49,7 @@ struct run {
 	pid_t pid;
 	uint64_t started_ns;
 	sigset_t before;
+	sigset_t ending; /* what ends the run before the program is started */
 	struct run_outcome outcome;
 };
 
@@ -124,6 +126,7 @@ static int make_shared(struct run *run, const char *program)
 static int start_daemon(struct run *run)
 {
 	uint64_t size = run->settings.external;
+	int signal_fd, rc;
 
 	if (run->settings.appliance.count > 0)
 		return 0;
@@ -132,10 +135,13 @@ static int start_daemon(struct run *run)
 	size = size ? size + 4 * XM_MIB +
 			      (run->settings.fork == 0 ? size / 4 : 0)
 		    : daemon_size_default();
-	if (daemon_start(&run->daemon, size) < 0)
-		return -1;
-	run->daemon_started = true;
-	return 0;
+	/* Without a descriptor left, a signal is seen after the start. */
+	signal_fd = signalfd(-1, &run->ending, SFD_CLOEXEC);
+	rc = daemon_start(&run->daemon, size, signal_fd);
+	run->daemon_started = rc == 0;
+	if (signal_fd >= 0)
+		close(signal_fd);
+	return rc;
 }
 
 static void stop_daemon(struct run *run)
@@ -160,6 +166,41 @@ static void block_signals(sigset_t *ret_before)
 	for (size_t i = 0; i < XM_COUNT(forwarded); i++)
 		sigaddset(&set, forwarded[i]);
 	sigprocmask(SIG_BLOCK, &set, ret_before);
+}
+
+/* After block_signals(). The signals that would have ended this process, had they
+ * not been blocked. A signal that is ignored (SIGHUP under nohup) or was blocked
+ * before is left to the program, which inherits that. A handler is none of ours:
+ * a library, such as a provider of libfabric, has set it. */
+static void find_ending_signals(struct run *run)
+{
+	sigemptyset(&run->ending);
+	for (size_t i = 0; i < XM_COUNT(forwarded); i++) {
+		int number = forwarded[i];
+		struct sigaction action;
+
+		if (number != SIGWINCH && number != SIGCONT &&
+		    sigaction(number, NULL, &action) == 0 &&
+		    action.sa_handler != SIG_IGN &&
+		    !sigismember(&run->before, number))
+			sigaddset(&run->ending, number);
+	}
+}
+
+/* True if a signal has come that ends the run; *ret_status is then its exit
+ * status. The program, which is not there yet, cannot have had it, even if it
+ * came from the terminal. */
+static bool ended_early(const struct run *run, int *ret_status)
+{
+	const struct timespec now = { 0 };
+	int number = sigtimedwait(&run->ending, NULL, &now);
+
+	if (number <= 0)
+		return false;
+	command_say("run", "signal %d (%s) came before the program was started",
+		    number, strsignal(number));
+	*ret_status = 128 + number;
+	return true;
 }
 
 /* Returns 0, or the errno of exec. */
@@ -376,7 +417,7 @@ static int conclude(struct run *run)
 static int begin(struct run *run, char *argv[])
 {
 	char path[PROGRAM_PATH_SIZE], words[PROGRAM_PATH_SIZE + 256];
-	int r = program_find(argv[0], path, words, sizeof(words));
+	int r = program_find(argv[0], path, words, sizeof(words)), status;
 
 	if (r < 0) {
 		command_say("run", "%s", words);
@@ -389,7 +430,13 @@ static int begin(struct run *run, char *argv[])
 	if (run_preload_find(words, sizeof(words)) < 0)
 		return COMMAND_RUN_FAILED;
 	block_signals(&run->before);
-	if (make_shared(run, path) < 0 || start_daemon(run) < 0)
+	find_ending_signals(run);
+	if (make_shared(run, path) < 0)
+		return COMMAND_RUN_FAILED;
+	r = start_daemon(run);
+	if (ended_early(run, &status))
+		return status;
+	if (r < 0)
 		return COMMAND_RUN_FAILED;
 	r = start_program(run, path, argv);
 	if (r != 0) {

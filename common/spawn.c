@@ -74,19 +74,23 @@ static pid_t start(const char *path, char *const argv[], int ready_fd,
 }
 
 /* Reads the line that says where it is. */
-static int await_address(struct xm_spawned *s, int fd, int timeout_ms)
+static int await_address(struct xm_spawned *s, int fd, int timeout_ms,
+			 int cancel_fd)
 {
 	char line[sizeof(s->address) + 64] = "", *address;
 	size_t used = 0;
 
 	while (strchr(line, '\n') == NULL) {
-		struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+		struct pollfd fds[] = { { .fd = fd, .events = POLLIN },
+					{ .fd = cancel_fd, .events = POLLIN } };
 		ssize_t n;
 
 		if (used == sizeof(line) - 1)
 			return -EPROTO;
-		if (poll(&poll_fd, 1, timeout_ms) <= 0)
+		if (poll(fds, XM_COUNT(fds), timeout_ms) <= 0)
 			return -ETIMEDOUT;
+		if (fds[1].revents != 0)
+			return -EINTR;
 		n = read(fd, line + used, sizeof(line) - 1 - used);
 		if (n <= 0)
 			return -ECHILD; /* it ended */
@@ -105,7 +109,7 @@ static int await_address(struct xm_spawned *s, int fd, int timeout_ms)
 }
 
 int xm_spawn(const char *listen, uint64_t memory, const char *const *flags,
-	     int timeout_ms, struct xm_spawned *ret)
+	     int timeout_ms, int cancel_fd, struct xm_spawned *ret)
 {
 	char size[32], ready[16];
 	/* execvp() changes none of them. */
@@ -133,7 +137,7 @@ int xm_spawn(const char *listen, uint64_t memory, const char *const *flags,
 	rc = ret->pid < 0 ? -errno : 0;
 	close(pipes[1]);
 	if (rc == 0)
-		rc = await_address(ret, pipes[0], timeout_ms);
+		rc = await_address(ret, pipes[0], timeout_ms, cancel_fd);
 	close(pipes[0]);
 	return rc;
 }

@@ -25,11 +25,13 @@ struct xm_spawned {
 
 /* `listen` is the address, `memory` bytes. `flags`: more of its flags, ended by
  * NULL, at most XM_SPAWN_FLAGS_MAX, or NULL. Looks for extmemd beside this
- * program, then where it was installed, then by PATH. 0; or -errno: it cannot
- * be started, did not come up, or took longer than timeout_ms. After an error
- * only xm_spawned_show(), xm_spawned_stop() and xm_spawned_close() may follow. */
+ * program, then where it was installed, then by PATH. The wait ends early when
+ * `cancel_fd` (-1: none) becomes readable. 0; -EINTR: it did; another -errno:
+ * extmemd cannot be started, did not come up, or took longer than timeout_ms.
+ * After an error only xm_spawned_show(), xm_spawned_stop() and
+ * xm_spawned_close() may follow. */
 int xm_spawn(const char *listen, uint64_t memory, const char *const *flags,
-	     int timeout_ms, struct xm_spawned *ret);
+	     int timeout_ms, int cancel_fd, struct xm_spawned *ret);
 /* Prints what it said; false: it said nothing. */
 bool xm_spawned_show(const struct xm_spawned *, FILE *);
 /* Asks it to end, and makes it end after timeout_ms. */

@@ -111,4 +111,54 @@ await ends_by_another
 ends
 says 'did not end by SIGTERM' 137
 verdict "SIGTERM: and by a second one at once" $?
+
+# Before the program is started: `extmem run` takes the appliance beside it, which
+# is a script here. $folder/begun: the program was started.
+folder=$scratch/beside
+mkdir "$folder"
+cp "$extmem" "$folder/extmem"
+ln -s "$XM_BUILDDIR/.libs" "$folder/.libs"
+
+# usage: start_early: $run waits for an appliance that never becomes ready.
+start_early() {
+	rm -f "$folder/appliance"
+	env --default-signal=INT,QUIT "$folder/extmem" run -- \
+		touch "$folder/begun" >"$scratch/out" 2>"$scratch/err" &
+	run=$!
+	await test -s "$folder/appliance"
+}
+
+# usage: ended_early STATUS: so did the appliance, and the program did not begin.
+ended_early() {
+	says 'before the program was started' "$1" &&
+		! kill -0 "$(cat "$folder/appliance")" 2>/dev/null &&
+		[ ! -e "$folder/begun" ]
+}
+
+cat >"$folder/extmemd" <<'SCRIPT'
+#!/bin/sh
+echo $$ >"${0%/*}/appliance"
+exec sleep 1000
+SCRIPT
+chmod 755 "$folder/extmemd"
+for signal in INT:130 TERM:143; do
+	start_early
+	kill -"${signal%:*}" "$run"
+	ends
+	ended_early "${signal#*:}"
+	verdict "SIG${signal%:*}: ends the start of an appliance that hangs" $?
+done
+
+# The arguments of --ready-fd are the sixth and the seventh.
+cat >"$folder/extmemd" <<'SCRIPT'
+#!/bin/sh
+echo $$ >"${0%/*}/appliance"
+kill -INT $PPID
+eval "echo ofi+tcp://127.0.0.1:1 >&$6"
+exec sleep 1000
+SCRIPT
+start_early
+ends
+ended_early 130
+verdict "SIGINT: ends a run whose appliance becomes ready at the same time" $?
 summary
