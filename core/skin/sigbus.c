@@ -89,22 +89,30 @@ static bool was_write(const ucontext_t *context)
 #endif
 }
 
-/* Calls the handler that would have been called without ours. */
+/* Calls the handler that would have been called without ours. The kernel would have
+ * blocked SIGBUS for it, so SIGBUS is blocked: a handler that touches the lost page
+ * itself ends the process, and does not call itself until the stack is full. */
 static void pass_on(const struct sigaction *to, int number, siginfo_t *info,
 		    void *context)
 {
-	if ((to->sa_flags & SA_SIGINFO) != 0 && to->sa_sigaction != NULL) {
+	bool with_info = (to->sa_flags & SA_SIGINFO) != 0;
+	uint64_t fault = (to->sa_flags & SA_NODEFER) != 0
+				 ? 0 : (uint64_t)1 << (SIGBUS - 1);
+	uint64_t old;
+
+	if (to->sa_handler == SIG_DFL || to->sa_handler == SIG_IGN) {
+		/* Back to the default: the instruction runs again, and this time
+		 * the signal ends the process, with its own address. */
+		signal(SIGBUS, SIG_DFL);
+		return;
+	}
+	syscall(SYS_rt_sigprocmask, SIG_BLOCK, &fault, &old, sizeof(old));
+	if (with_info)
 		to->sa_sigaction(number, info, context);
-		return;
-	}
-	if ((to->sa_flags & SA_SIGINFO) == 0 && to->sa_handler != SIG_DFL &&
-	    to->sa_handler != SIG_IGN) {
+	else
 		to->sa_handler(number);
-		return;
-	}
-	/* Back to the default: the instruction runs again, and this time the
-	 * signal ends the process, with its own address. */
-	signal(SIGBUS, SIG_DFL);
+	/* A handler set after ours may have called ours, and goes on now. */
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &old, NULL, sizeof(old));
 }
 
 /* Serves a fault, or prints why the program is about to end. */
@@ -170,8 +178,9 @@ static int handler_begin(char *words, size_t words_size)
 	}
 	action.sa_sigaction = handlers[level];
 	/* While a lane is locked no other handler may run on this thread. SIGBUS
-	 * stays open, so that a touch that must not be ends the process in words;
-	 * the kernel would end it without any. */
+	 * is not blocked, so that a forbidden touch by the library's own part of
+	 * this handler ends the process in words; the kernel would end it without
+	 * any. pass_on() blocks it for the handler before ours. */
 	sigfillset(&action.sa_mask);
 	sigdelset(&action.sa_mask, SIGBUS);
 	if (sigaction(SIGBUS, &action, &before[level]) == 0)

@@ -227,6 +227,74 @@ static void a_foreign_sigbus_without_a_handler_ends_the_program(void)
 	CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
 }
 
+/* Looks at the page whose touch failed; called twice, it ends the process. */
+static void look_at_lost(int number, siginfo_t *info, void *context)
+{
+	static volatile sig_atomic_t calls;
+
+	(void)number;
+	(void)context;
+	if (calls++ > 0)
+		_exit(3);
+	syscall(SYS_write, STDOUT_FILENO, "handled\n", 8);
+	(void)*(volatile uint8_t *)info->si_addr;
+}
+
+/* Arguments: the appliance's address and the way of paging. Fetches a page again and
+ * again, until it is lost. */
+static int act_lost(int argc, char **argv)
+{
+	struct sigaction action = { .sa_sigaction = look_at_lost,
+				    .sa_flags = SA_SIGINFO };
+	extmem_region *region;
+	void *memory;
+	extmem *x;
+
+	if (argc < 2 || sigaction(SIGBUS, &action, NULL) != 0)
+		return 1;
+	x = client_open(argv[0], argv[1], "local=2M", "loss_timeout=300ms",
+			NULL);
+	if (x == NULL)
+		return 2;
+	if (extmem_region_alloc(x, "lost", REGION, &region) != 0 ||
+	    extmem_map(region, 0, 0, &memory) != 0)
+		return 1;
+	pattern_fill(memory, 0, REGION, 1);
+	puts("ready");
+	fflush(stdout);
+	for (;;) {
+		extmem_advise(region, 0, 0, EXTMEM_COLD);
+		(void)*(volatile uint8_t *)memory;
+	}
+}
+
+/* As without the library: SIGBUS is blocked in the handler, and a signal that is
+ * blocked and due to a touch ends the process. */
+static void a_handler_that_touches_the_lost_page_ends_by_sigbus(void)
+{
+	for (int i = 0; i < 2; i++) {
+		struct appliance a;
+		const char *arguments[] = { a.address, pagings[i], NULL };
+		int out, status;
+		bool ready;
+		pid_t pid;
+
+		CU_ASSERT_FATAL(appliance_start(&a, LOOPBACK, "16M", NULL));
+		pid = act_start("lost", arguments, &out);
+		CU_ASSERT_FATAL(pid > 0);
+		ready = act_says(out, "ready");
+		appliance_kill(&a);
+		status = act_wait(pid);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == 2) {
+			close(out);
+			continue; /* that paging is not permitted here */
+		}
+		CU_ASSERT(ready && act_says(out, "handled"));
+		CU_ASSERT(WIFSIGNALED(status) && WTERMSIG(status) == SIGBUS);
+		close(out);
+	}
+}
+
 /* --- touches that would wait for themselves ------------------------------------------ */
 
 static uint8_t *away; /* a page that is not here */
@@ -722,12 +790,14 @@ int main(int argc, char **argv)
 {
 	static const struct act acts[] = { { "foreign", act_foreign },
 					   { "touch", act_touch },
+					   { "lost", act_lost },
 					   { NULL, NULL } };
 	static const CU_TestInfo tests[] = {
 		XM_TEST(the_way_of_paging_is_visible),
 		XM_TEST(a_foreign_sigbus_reaches_the_programs_handler),
 		XM_TEST(handlers_that_stand_on_each_other_end_at_the_programs),
 		XM_TEST(a_foreign_sigbus_without_a_handler_ends_the_program),
+		XM_TEST(a_handler_that_touches_the_lost_page_ends_by_sigbus),
 		XM_TEST(a_touch_that_would_wait_for_itself_ends_in_words),
 		XM_TEST(a_signal_handler_may_touch_external_memory),
 		XM_TEST(a_watch_is_told_the_contents_before_each_page_can_change),
