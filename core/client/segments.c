@@ -34,7 +34,8 @@ static void segment_remove(extmem *x, uint64_t page)
 /* A closing client waits so long for an appliance whose pages are lost. */
 #define LAST_WORD XM_SECOND
 
-/* True where a lane has not reached the appliance for loss_timeout. */
+/* True if a lane has not reached the appliance for loss_timeout. Asked while a segment
+ * still lies there: a path without one does not count how long it is down. */
 static bool out_of_reach(extmem *x, uint32_t appliance)
 {
 	enum xm_reach reach = XM_REACH_UP;
@@ -45,17 +46,18 @@ static bool out_of_reach(extmem *x, uint32_t appliance)
 
 		xm_lane_lock(lane, &old);
 		reach = xm_path_reach(&lane->engine.peers[appliance].path,
-				      os_now_ns());
+				      xm_engine_clock(&lane->engine));
 		xm_lane_unlock(lane, &old);
 	}
 	return reach == XM_REACH_LOST;
 }
 
-/* Tells the appliance. One that is away is not waited for: the session answers
- * -ENOTCONN at once, and tells the appliance when it is back. An appliance whose
- * machine was switched off is not away: its connections live on. As the client
- * closes it does not have the whole timeout. */
-static int extent_free(extmem *x, uint32_t appliance, uint64_t extent)
+/* Sends FREE to the appliance. If its connection is down, this does not wait: the
+ * session answers -ENOTCONN at once, and sends FREE when the connection is back. If its
+ * machine was switched off, the connection looks healthy until the deadline. An
+ * appliance that is `unreachable` as the client closes does not get the whole timeout. */
+static int extent_free(extmem *x, uint32_t appliance, uint64_t extent,
+		       bool unreachable)
 {
 	struct xm_message give = { .kind = XM_FREE };
 	uint64_t deadline_ns = x->regions.deadline_ns;
@@ -66,7 +68,7 @@ static int extent_free(extmem *x, uint32_t appliance, uint64_t extent)
 	 * once: BYE frees everything. */
 	if (x->regions.closing && x->regions.deaf[appliance])
 		return -ETIMEDOUT;
-	if (x->regions.closing && out_of_reach(x, appliance))
+	if (unreachable)
 		deadline_ns = xm_min(deadline_ns, os_now_ns() + LAST_WORD);
 	give.u.free.extent = extent;
 	rc = xm_ask(&x->ask, appliance, &give, deadline_ns, &request);
@@ -106,7 +108,7 @@ static void member_alloc(extmem *x, const extmem_region *region,
 	}
 	taken = &request.message.u.allocated;
 	if (taken->size < size) {
-		extent_free(x, appliance, taken->extent);
+		extent_free(x, appliance, taken->extent, false);
 		snprintf(words, OFFER_WORDS, "appliance %s gave less than was "
 			 "asked", xm_ask_address(&x->ask, appliance));
 		ret->status = -EPROTO;
@@ -122,7 +124,7 @@ static void member_alloc(extmem *x, const extmem_region *region,
 	member->remote = taken->remote;
 	ret->status = segment_add(x, &segment);
 	if (ret->status != 0) {
-		extent_free(x, appliance, taken->extent);
+		extent_free(x, appliance, taken->extent, false);
 		snprintf(words, OFFER_WORDS, "%d segments are in use, which "
 			 "is the limit", XM_SEGMENTS_MAX);
 	}
@@ -134,6 +136,7 @@ int xm_segments_free(extmem *x, uint64_t address, uint64_t end)
 	int rc = 0;
 
 	while (end > address) {
+		bool unreachable[XM_MEMBERS_MAX];
 		struct xm_segment s;
 		struct os_signals old;
 		bool there;
@@ -142,13 +145,18 @@ int xm_segments_free(extmem *x, uint64_t address, uint64_t end)
 		there = xm_volume_segment(&x->volume, end / XM_PAGE - 1, &s);
 		XM_ASSERT(there && s.page * XM_PAGE >= address);
 		xm_lanes_unlock(&x->lanes, &old);
+		for (uint32_t k = 0; k < s.members_count; k++)
+			unreachable[k] =
+				x->regions.closing &&
+				out_of_reach(x, s.members[k].appliance);
 		segment_remove(x, s.page);
 		for (uint32_t k = 0; k < s.members_count; k++) {
 			const struct xm_member *member = &s.members[k];
 			int last = member->lost
 					   ? 0
 					   : extent_free(x, member->appliance,
-							 member->extent);
+							 member->extent,
+							 unreachable[k]);
 
 			if (rc == 0)
 				rc = last;

@@ -279,6 +279,29 @@ static void a_hanging_appliance_is_sigbus_and_errors_in_words(void)
 	appliance_kill(&s.appliance);
 }
 
+/* It hangs for longer than a path needs to go down, 750 ms, and for less than
+ * loss_timeout, so it may still answer. Close gives 1 s to an appliance that is lost. */
+static void an_appliance_that_is_not_lost_yet_has_the_timeout_at_close(void)
+{
+	struct appliance a;
+	extmem_region *region;
+	uint64_t began;
+	extmem *x;
+
+	CU_ASSERT_FATAL(appliance_start(&a, scheme, POOL, NULL));
+	x = client_open(a.address, "local=2M", "timeout=3s",
+			"loss_timeout=600s", paging, NULL);
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "late", REGION, &region) == 0);
+	CU_ASSERT(extmem_write(region, 0, buffer, REGION) == 0);
+	appliance_signal(&a, PART_BOTH, SIGSTOP);
+	CU_ASSERT(extmem_read(region, 0, buffer, PAGE) == -ETIMEDOUT);
+	began = now_ms();
+	CU_ASSERT(extmem_close(x) == -ETIMEDOUT);
+	CU_ASSERT(now_ms() - began > 2500);
+	appliance_kill(&a);
+}
+
 static void a_killed_appliance_does_not_keep_a_clean_client_from_closing(void)
 {
 	struct scene s;
@@ -822,6 +845,7 @@ static const CU_TestInfo tests[] = {
 	XM_TEST(a_killed_appliance_is_sigbus_and_errors_in_words),
 	XM_TEST(a_killed_interface_process_is_sigbus_and_errors_in_words),
 	XM_TEST(a_hanging_appliance_is_sigbus_and_errors_in_words),
+	XM_TEST(an_appliance_that_is_not_lost_yet_has_the_timeout_at_close),
 	XM_TEST(a_killed_appliance_does_not_keep_a_clean_client_from_closing),
 	XM_TEST(a_killed_appliance_does_not_keep_a_dirty_client_from_closing),
 	XM_TEST(other_appliances_go_on_when_one_is_killed),
