@@ -210,6 +210,7 @@ static int receive_setup(struct xm_interface_setup *ret, struct xm_pool *pool)
 	struct cmsghdr *head;
 	ssize_t n;
 
+	memset(ret, 0, sizeof(*ret));
 	do
 		n = recvmsg(XM_INTERFACE_FD, &message, MSG_CMSG_CLOEXEC);
 	while (n < 0 && errno == EINTR);

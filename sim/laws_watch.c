@@ -63,7 +63,8 @@ static void changed(void *context)
 	if (a == NULL)
 		world_broken("watch", "a watch is told of the end of a change "
 			     "that had not begun");
-	a->size = 0;
+	else
+		a->size = 0;
 }
 
 int law_watch(extmem *x)

@@ -109,7 +109,7 @@ static void ask_records(void)
 		    "after a sweep a record has a reader", r->from, r->to);
 	}
 	for (const void *f = p.machine.free_frames; f != NULL; unused++)
-		memcpy(&f, f, sizeof(f));
+		f = *(const void *const *)f;
 	law(used == p.machine.records_used, "records are counted", used,
 	    p.machine.records_used);
 	law(framed == p.machine.frames_used &&

@@ -115,7 +115,7 @@ verdict 'an address in use' $?
 child=$(interface_of "$daemon")
 # It is executed anew, with standard streams, its socket and its banks; what
 # else it has open it opened by itself, none of it as the control process has.
-inherited=$(for fd in /proc/${child% }/fd/*; do
+inherited=$(for fd in "/proc/${child% }/fd"/*; do
 	[ "${fd##*/}" -le 2 ] || readlink "$fd"
 done | grep -Ev '^(/dev/|pipe:|anon_inode:|socket:|/memfd:extmem-bank)')
 [ -z "$inherited" ] &&
