@@ -110,7 +110,7 @@ static int bank_open(const struct xm_pool *p, uint32_t index, bool huge_pages,
 static int refuse(const struct xm_pool *p, const char *what, int rc,
 		  char *words, size_t words_size)
 {
-	if (p->page == HUGE_PAGE_SIZE)
+	if (p->page == HUGE_PAGE_SIZE && rc == -ENOMEM)
 		return refuse_huge(p->size, words, words_size);
 	snprintf(words, words_size, "cannot %s a pool of %" PRIu64 " MiB: %s%s",
 		 what, p->size / XM_MIB, strerror(-rc),
@@ -121,13 +121,23 @@ static int refuse(const struct xm_pool *p, const char *what, int rc,
 
 int xm_pool_map(struct xm_pool *p, char *words, size_t words_size)
 {
-	/* One span first, so that the banks lie one behind the other. */
-	void *base = mmap(NULL, p->size, PROT_NONE,
+	/* One span first, so that the banks lie one behind the other; with room
+	 * to align it: huge pages want it, and only Linux 6.7 and later align
+	 * by themselves. */
+	size_t room = p->page == HUGE_PAGE_SIZE ? HUGE_PAGE_SIZE : 0;
+	void *span = mmap(NULL, p->size + room, PROT_NONE,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uintptr_t base, end;
 
-	if (base == MAP_FAILED)
+	if (span == MAP_FAILED)
 		return refuse(p, "map", -errno, words, words_size);
-	p->base = base;
+	base = (uintptr_t)xm_align_up((uintptr_t)span, room > 0 ? room : 1);
+	end = (uintptr_t)span + p->size + room;
+	if (base > (uintptr_t)span)
+		munmap(span, base - (uintptr_t)span);
+	if (end > base + p->size)
+		munmap((void *)(base + p->size), end - base - p->size);
+	p->base = (uint8_t *)base;
 	for (uint32_t i = 0; i < p->banks_count; i++) {
 		if (mmap(p->base + i * p->bank_size, bank_bytes(p, i),
 			 PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,

@@ -24,7 +24,7 @@
  * itself. A mapping makes a region visible at addresses; local memory caches its
  * pages.
  *
- * Results. A function that returns int returns 0 or a count on success, and a
+ * Results. A function that returns int returns 0, a count or an index on success, and a
  * negative errno on failure. After a failure extmem_error() returns a sentence for
  * this thread. Out parameters are last and keep their value when a call fails.
  *

@@ -10,8 +10,9 @@
  * does not see what the program changes after that, and never needs to.
  *
  * Bounds: what libc reads by itself (setlocale, strerror, the resolver, time
- * zones) does not come by here. The library calls none of these on a thread of
- * its own after it was opened.
+ * zones) does not come by here. No thread that holds a lane's lock calls any of
+ * these; the thread that keeps the figures calls the resolver, and a fault of
+ * its own is served as any other.
  */
 #include "preload/shim.h"
 

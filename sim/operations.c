@@ -164,7 +164,8 @@ void op_pin(struct program *p)
 	bool write = below(2) == 0;
 	int64_t got;
 
-	/* Who discards what another has pinned gets what he deserves. */
+	/* Discarding memory that another thread has pinned is a mistake of the
+	 * caller's; the call that uses it fails. */
 	if (!pages_claim(p, page, count))
 		return;
 	call_begins("extmem_pin", sim_shape.timeout_ms * XM_MS);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The oracle: when each law (invariant) is asked. The laws are those of the
- * contract, docs/ARCHITECTURE.md, "Laws":
+ * contract, docs/SIMULATOR.md, "Laws":
  *
  *   ownership, isolation  laws_ownership.c
  *   faithfulness, level   shadow.c: what programs read and what syncs promise

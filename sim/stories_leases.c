@@ -199,7 +199,7 @@ void story_same_secret(uint32_t client, extmem *x)
 	give(r);
 }
 
-/* Who has the number but not the secret is a stranger. */
+/* A client that knows the number but not the secret is refused. */
 void story_wrong_secret(uint32_t client, extmem *x)
 {
 	extmem_region *r;

@@ -71,7 +71,7 @@ enum xm_verdict xm_serve_once(extmem *x, struct xm_serving *f)
 	struct xm_lane *lane = xm_lane_at(&x->lanes, f->page);
 	enum xm_verdict verdict;
 
-	/* Before the lock: who waits for it waits for his page. */
+	/* Before the lock: waiting for it is waiting for the page. */
 	if (!f->again)
 		f->began_ns = os_now_ns();
 	os_lock_take(&lane->lock);

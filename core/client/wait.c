@@ -43,7 +43,8 @@
  *     the first of them to have the lock does.
  *
  * tests/unit/test_wait.c runs this file on every interleaving of two and three
- * threads, with sleeps that have no end.
+ * threads that sleep (polling=block), with sleeps that have no end. Polling
+ * between sleeps, and a wait for all lanes, are exercised by the simulator alone.
  *
  * Here each sleep ends after SLEEP_MAX all the same: time itself decides that a
  * page is lost, the caller has a deadline, and a transport without a descriptor
@@ -125,7 +126,7 @@ void xm_lane_tell(struct xm_lane *lane)
 			      memory_order_release);
 	call_sleepers(&lane->waiting);
 	if (lane->waiting.watcher == XM_WATCHER_ASLEEP &&
-	    !XM_PLANTED(bell_unrung)) {
+	    !XM_PLANTED(wakeup_unsent)) {
 		lane->waiting.watcher = XM_WATCHER_WOKEN;
 		os_kick(lane->waiting.wakeup);
 	}

@@ -51,7 +51,7 @@
  * pager_stream.c has the details. Pages read for nothing are bounded, whatever the
  * program does: by the pages used and a constant (pager_ledger.c).
  *
- * Reclaim is CLOCK or 2Q (pager_frame.c). Whether a page that is read will be written too
+ * Reclaim is CLOCK or 2Q (pager_reclaim.c). Whether a page that is read will be written too
  * is predicted (pager_predict.c), since to install it writable saves the second fault.
  *
  * Bounds. A step returns at most XM_PAGER_EFFECTS effects. An event for a long range that
@@ -241,7 +241,7 @@ struct xm_pager_effects {
 
 /* --- the pager ------------------------------------------------------------------------- */
 
-/* Which page is evicted first; see pager_frame.c. */
+/* Which page is evicted first; see pager_reclaim.c. */
 enum xm_reclaim {
 	XM_RECLAIM_CLOCK,
 	XM_RECLAIM_2Q,

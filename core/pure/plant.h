@@ -49,10 +49,10 @@
 	X(old_lease_kept, "a lease is kept across an appliance's restart")    \
 	X(request_endless, "a request whose time is up is waited for")        \
 	/* core/client/wait.c */                                                     \
-	X(sleepers_untold, "who sleeps on a lane does not hear of what happens") \
-	X(bell_unrung, "who sleeps on descriptors hears of nothing else")    \
-	X(lock_kept, "who looks keeps the lane's lock between two looks")     \
-	/* core/transfer*.c, region.c */                                      \
+	X(sleepers_untold, "a thread asleep on a lane is not told of a completion") \
+	X(wakeup_unsent, "a thread asleep on descriptors gets no wakeup")    \
+	X(lock_kept, "the polling thread keeps the lane's lock between two polls")     \
+	/* core/client/transfer*.c, segments.c */                                      \
 	X(failed_write_marks, "a failed write marks a fresh page written")    \
 	X(fresh_not_zeroed, "the rest of a fresh page is not zeroed")         \
 	X(page_torn, "an explicit write moves a page by halves")              \

@@ -8,9 +8,11 @@ seconds=$1
 corpus=$XM_SRCDIR/tests/fuzz/corpus/wire
 mkdir -p "$XM_BUILDDIR/build-fuzz/corpus"
 cd "$XM_BUILDDIR/build-fuzz"
+sources="$XM_SRCDIR/tests/fuzz/fuzz_wire.c $XM_SRCDIR/core/pure/wire.c
+	$XM_SRCDIR/core/pure/scheme.c $XM_SRCDIR/tests/support/assert.c"
 if clang -std=gnu11 -g -O1 -DXM_LIBFUZZER -fsanitize=fuzzer,address,undefined \
 	-fno-sanitize-recover=all -I"$XM_SRCDIR" \
-	"$XM_SRCDIR/tests/fuzz/fuzz_wire.c" "$XM_SRCDIR/core/wire.c" \
+	"$XM_SRCDIR/tests/fuzz/fuzz_wire.c" "$XM_SRCDIR/core/pure/wire.c" \
 	"$XM_SRCDIR/tests/support/assert.c" -o fuzz_wire 2>clang.log; then
 	exec ./fuzz_wire -max_total_time="$seconds" -max_len=4200 \
 		-print_final_stats=1 corpus "$corpus"

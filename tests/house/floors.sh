@@ -9,7 +9,7 @@
 
 # --- what objects call --------------------------------------------------
 
-# core/wire.lo -> core/.libs/wire.o
+# core/pure/wire.lo -> core/pure/.libs/wire.o
 objects() {
 	for lo in $1; do
 		echo "$XM_BUILDDIR/$(dirname "$lo")/.libs/$(basename "$lo" .lo).o"

@@ -3,6 +3,7 @@
 # What `make install` leaves behind is complete, and a stranger's program
 # builds against it by pkg-config alone: the example of README.md as C, a
 # small one as C++, which then finds the library it was built for.
+XM_ALONE=yes
 . "$XM_SRCDIR/tests/support/count.sh"
 
 installed() {

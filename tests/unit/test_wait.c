@@ -17,6 +17,9 @@
  *   - at most one thread looks, and at most one watches;
  *   - where nobody can go on, no page of a waiting thread has come;
  *   - and one of those that wait watches: it will wake the others.
+ *
+ * Not modelled: threads that poll before they sleep (the clock stands still, so
+ * no thread polls for any time), and the wait for all lanes.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -563,7 +566,7 @@ static void a_watcher_that_nobody_wakes_is_found(void)
 {
 	struct shape shape = { 2, 0, 0, true };
 
-	xm_plant = XM_PLANT_bell_unrung;
+	xm_plant = XM_PLANT_wakeup_unsent;
 	CU_ASSERT(explore(&shape).broken != NULL);
 	xm_plant = XM_PLANT_NONE;
 }

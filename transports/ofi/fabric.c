@@ -148,7 +148,7 @@ int xm_ofi_address(struct xm_transport *t, const char *address)
 	return 0;
 }
 
-/* The names of what is there, for who asked for what is not. */
+/* The providers that are here, for a message about one that is not. */
 static void providers_list(char *ret, size_t size)
 {
 	struct fi_info *all = NULL;
