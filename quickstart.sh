@@ -176,10 +176,10 @@ if [ "${1-}" = check ]; then
 	status=0
 	run "building the tests" tests.log make -j"$jobs" check TESTS=
 	rm -f tests/*/*.trs tests/*/*.log
-	# Most tests wait most of the time, for processes and deadlines: twice as
-	# many as there are processors run at once.
-	say "testing, $((2 * jobs)) tests at once"
-	make -j"$((2 * jobs))" check </dev/null || status=$?
+	# Most tests wait most of the time, for processes and deadlines: as many as
+	# there are processors run at once.
+	say "testing, $jobs tests at once"
+	make -j"$jobs" check </dev/null || status=$?
 	say "done"
 	"$here/tests/support/summary.sh" "$build" || status=1
 	exit "$status"
