@@ -115,7 +115,6 @@ static void member_alloc(extmem *x, const extmem_region *region,
 		return;
 	}
 	segment.count = size / XM_PAGE;
-	segment.region = region->number;
 	segment.region_id = region->id;
 	segment.region_page = (address - region->address) / XM_PAGE;
 	member->appliance = appliance;

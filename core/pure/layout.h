@@ -34,7 +34,6 @@ struct xm_segment {
 	uint64_t page;	/* its first page in the arena */
 	uint64_t count; /* pages */
 	uint64_t unit;	/* no run of pages crosses a multiple of it; 0: none */
-	uint64_t region; /* the client's number for it */
 	bool sealed;	 /* its bytes at members are sealed (seal.h) */
 	struct xm_region_id region_id;
 	uint64_t region_page; /* its first page, in its region */

@@ -15,7 +15,7 @@ static struct xm_layout layout;
 static int add(uint64_t page, uint64_t count, uint32_t region)
 {
 	struct xm_segment s = { .page = page, .count = count,
-				.region = region };
+				.region_page = region };
 
 	return xm_layout_add(&layout, &s);
 }
@@ -24,7 +24,7 @@ static uint32_t region_at(uint64_t page, uint32_t *hint)
 {
 	const struct xm_segment *s = xm_layout_find(&layout, page, hint);
 
-	return s == NULL ? 0 : s->region;
+	return s == NULL ? 0 : s->region_page;
 }
 
 static void an_empty_layout_holds_no_page(void)
