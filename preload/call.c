@@ -20,6 +20,7 @@
 #include "preload/call.h"
 
 #include <limits.h>
+#include <linux/futex.h>
 #include <sys/syscall.h>
 
 #define V { VALUE, 0, 0 }
@@ -170,7 +171,7 @@ static const struct call_shape shapes[] = {
 	SERVE(recvfrom, V, D, V, V, D, D), SERVE(sendto, V, D, V, V, D),
 	LIST(recvmsg, V, D), LIST(sendmsg, V, D),
 	LIST(recvmmsg, V, D, V, V, D), LIST(sendmmsg, V, D),
-	SERVE(getrandom, D), SERVE(execve, D, D, D), SERVE(futex, D, V, V, D, D),
+	SERVE(getrandom, D), SERVE(execve, D, D, D), TAKE(futex, CALL_FUTEX),
 	/* Of its caller's mask syscall(2)'s wrapper knows nothing: the filter's
 	 * handler does. */
 	[SYS_rt_sigprocmask] = { { V, D, D }, .trapped = true }, SERVE(sigaltstack, D, D),
@@ -219,7 +220,7 @@ unsigned call_check(unsigned number, bool kernel)
 
 	if (number >= SHAPES_COUNT)
 		return 0;
-	if (shape->check == CALL_NOSYS && kernel)
+	if ((shape->check == CALL_NOSYS || shape->check == CALL_FUTEX) && kernel)
 		return 0;
 	if (shape->check != 0)
 		return shape->check;
@@ -230,6 +231,26 @@ unsigned call_check(unsigned number, bool kernel)
 			set |= 1u << i;
 	}
 	return set;
+}
+
+unsigned call_futex_set(unsigned operation)
+{
+	switch (operation & FUTEX_CMD_MASK) {
+	case FUTEX_WAIT:
+	case FUTEX_LOCK_PI:
+	case FUTEX_WAIT_BITSET:
+	case CALL_FUTEX_LOCK_PI2:
+		return 1u << 0 | 1u << 3; /* the word, how long */
+	case FUTEX_REQUEUE:
+	case FUTEX_CMP_REQUEUE:
+	case FUTEX_WAKE_OP:
+	case FUTEX_CMP_REQUEUE_PI:
+		return 1u << 0 | 1u << 4; /* two words */
+	case FUTEX_WAIT_REQUEUE_PI:
+		return 1u << 0 | 1u << 3 | 1u << 4;
+	default:
+		return 1u << 0;
+	}
 }
 
 static long serve(long number, const long arguments[6])
@@ -266,6 +287,8 @@ bool call_made(long number, const long arguments[6], long *ret)
 		*ret = -ENOSYS;
 		return true;
 	}
+	if (check == CALL_FUTEX)
+		check = call_futex_set((unsigned)arguments[1]);
 	for (int i = 0; check < CALL_SETS && i < 6; i++)
 		ours |= (check >> i & 1) != 0 &&
 			map_touches((const void *)arguments[i], 1);

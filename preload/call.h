@@ -21,6 +21,7 @@
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
 #endif
+#define CALL_FUTEX_LOCK_PI2 13
 #ifndef SYS_futex_wake
 #define SYS_futex_wake 454
 #define SYS_futex_wait 455

@@ -254,12 +254,10 @@ CALL_SERVE(process_madvise)
 CALL_SERVE(futex)
 {
 	struct timespec time, *timeout = (struct timespec *)a[3];
-	int operation = a[1] & FUTEX_CMD_MASK;
+	const unsigned set = call_futex_set((unsigned)a[1]);
 	long r;
 
-	if ((operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET ||
-	     operation == FUTEX_LOCK_PI || operation == FUTEX_WAIT_REQUEUE_PI) &&
-	    block_contains(timeout, 1)) {
+	if ((set & 1u << 3) != 0 && block_contains(timeout, 1)) {
 		time = *timeout;
 		timeout = &time;
 	}
@@ -271,7 +269,7 @@ CALL_SERVE(futex)
 			return r;
 		if (block_contains((const void *)a[0], 1))
 			atomic_fetch_add((_Atomic uint32_t *)a[0], 0);
-		if (block_contains((const void *)a[4], 1))
+		if ((set & 1u << 4) != 0 && block_contains((const void *)a[4], 1))
 			atomic_fetch_add((_Atomic uint32_t *)a[4], 0);
 	}
 }

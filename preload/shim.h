@@ -317,6 +317,7 @@ long call_serve(long number, const long arguments[6]);
 enum {
 	CALL_SETS = 64,
 	CALL_NOSYS = CALL_SETS, /* ENOSYS, whatever it is given */
+	CALL_FUTEX,	   /* what argument 1 makes of them: call_futex_set() */
 	CALL_PLACE,	   /* memory from argument 0 on, argument 1 bytes */
 	CALL_CLOSE,	   /* ends descriptor argument 0 */
 	CALL_DUP,	   /* argument 1 */
@@ -327,6 +328,8 @@ enum {
  * only calls that would take pages or descriptors away are looked at. */
 unsigned call_check(unsigned number, bool kernel);
 unsigned call_count(void);
+/* A bit for each argument of futex(2) that is an address in this operation. */
+unsigned call_futex_set(unsigned operation);
 /* For syscall(2), which unlike the filter can look at lists of buffers on a
  * stack. False: the call needs no help; else its result, or -errno. */
 bool call_made(long number, const long arguments[6], long *ret);

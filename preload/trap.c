@@ -35,6 +35,7 @@
 
 #include <linux/audit.h>
 #include <linux/filter.h>
+#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <stddef.h>
 #include <sys/prctl.h>
@@ -151,6 +152,47 @@ static size_t argument(unsigned i, bool upper)
 	return offsetof(struct seccomp_data, args[0]) + 8 * i + (upper ? 4 : 0);
 }
 
+/* BPF compares 32 bits at a time, and the filter looks at the upper halves alone.
+ * The handler finds out that an address nearby is not external. */
+static void add_address(struct filter *f, unsigned i, uint32_t first,
+			uint32_t last)
+{
+	load(f, argument(i, true));
+	add(f, BPF_JMP | BPF_JGE | BPF_K, first, 0, 2);
+	add(f, BPF_JMP | BPF_JGT | BPF_K, last, 1, 0);
+	answer(f, SECCOMP_RET_TRAP);
+}
+
+#define FUTEX_OPERATIONS 32 /* of which some are there yet */
+
+/* Where libc has all signals blocked it may still wait for a lock of its own, with
+ * anything in the registers that such a wait does not use: a trap would end the
+ * program. So the operation says which are looked at. */
+static void add_futex(struct filter *f, uint32_t first, uint32_t last)
+{
+	add_address(f, 0, first, last);
+	load(f, argument(1, false));
+	add(f, BPF_ALU | BPF_AND | BPF_K, (uint32_t)FUTEX_CMD_MASK, 0, 0);
+	add(f, BPF_JMP | BPF_JGE | BPF_K, FUTEX_OPERATIONS, 0, 1);
+	answer(f, SECCOMP_RET_ALLOW);
+	add(f, BPF_MISC | BPF_TAX, 0, 0, 0);
+	add(f, BPF_LD | BPF_IMM, 1, 0, 0);
+	add(f, BPF_ALU | BPF_LSH | BPF_X, 0, 0, 0);
+	add(f, BPF_ST, 0, 0, 0);
+	for (unsigned i = 1; i < 6; i++) {
+		uint32_t operations = 0;
+
+		for (unsigned op = 0; op < FUTEX_OPERATIONS; op++)
+			operations |= (call_futex_set(op) >> i & 1) << op;
+		if (operations == 0)
+			continue;
+		add(f, BPF_LD | BPF_MEM, 0, 0, 0);
+		add(f, BPF_JMP | BPF_JSET | BPF_K, operations, 0, 4);
+		add_address(f, i, first, last);
+	}
+	answer(f, SECCOMP_RET_ALLOW);
+}
+
 /* A check that is not a set of arguments. Calls that would close one of our
  * descriptors are rejected and not trapped: after exec() the filter is in force
  * but the handler is gone. */
@@ -162,6 +204,10 @@ static void add_other(struct filter *f, uint32_t check, uint32_t first,
 
 	if (check == CALL_NOSYS) {
 		answer(f, SECCOMP_RET_ERRNO | ENOSYS);
+		return;
+	}
+	if (check == CALL_FUTEX) {
+		add_futex(f, first, last);
 		return;
 	}
 	if (check == CALL_PLACE) { /* ends there or behind, begins before */
@@ -188,8 +234,6 @@ static void add_other(struct filter *f, uint32_t check, uint32_t first,
 	answer(f, SECCOMP_RET_ALLOW);
 }
 
-/* BPF compares 32 bits at a time, and the filter looks at the upper halves alone.
- * The handler finds out that an address nearby is not external. */
 static void add_check(struct filter *f, uint32_t check, uint32_t first,
 		      uint32_t last)
 {
@@ -197,14 +241,9 @@ static void add_check(struct filter *f, uint32_t check, uint32_t first,
 		add_other(f, check, first, last);
 		return;
 	}
-	for (unsigned i = 0; i < 6; i++) {
-		if ((check >> i & 1) == 0)
-			continue;
-		load(f, argument(i, true));
-		add(f, BPF_JMP | BPF_JGE | BPF_K, first, 0, 2);
-		add(f, BPF_JMP | BPF_JGT | BPF_K, last, 1, 0);
-		answer(f, SECCOMP_RET_TRAP);
-	}
+	for (unsigned i = 0; i < 6; i++)
+		if ((check >> i & 1) != 0)
+			add_address(f, i, first, last);
 	answer(f, SECCOMP_RET_ALLOW);
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/errqueue.h>
+#include <linux/futex.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -608,6 +609,39 @@ static void newer(void)
 	printf("newer: known\n");
 }
 
+/* A register that a call does not use holds anything, and while all signals are
+ * blocked, as they are for a moment in pthread_create() and fork(), nobody can serve
+ * a call for its sake. */
+static void blocked(void)
+{
+	static uint32_t word, other;
+	const uint64_t all = UINT64_MAX;
+	const long at = (long)&word, p = (long)place(PAGE);
+	uint64_t before;
+
+	CHECK(kernel(SYS_rt_sigprocmask, SIG_SETMASK, (long)&all, (long)&before,
+		     8, p, p) == 0);
+	CHECK(kernel(SYS_futex, at, FUTEX_WAKE_PRIVATE, 1, p, p, p) == 0);
+	CHECK(kernel(SYS_futex, at, FUTEX_WAIT_PRIVATE, 1, 0, p, p) == -EAGAIN);
+	CHECK(kernel(SYS_futex, at, FUTEX_WAIT_BITSET | FUTEX_CLOCK_REALTIME, 1,
+		     0, p, -1) == -EAGAIN);
+	CHECK(kernel(SYS_futex, at, FUTEX_REQUEUE, 1, 1, (long)&other, p) == 0);
+	CHECK(kernel(SYS_rt_sigprocmask, SIG_SETMASK, (long)&before, 0, 8, 0,
+		     0) == 0);
+#define SERVED(result, ...)                                                   \
+	CHECK((push(), kernel(SYS_futex, __VA_ARGS__)) == (result))
+	SERVED(-ETIMEDOUT, at, FUTEX_WAIT, 0, p, 0, 0);
+	SERVED(-ETIMEDOUT, at, FUTEX_WAIT_BITSET_PRIVATE, 0, p, 0, -1);
+	SERVED(0, at, FUTEX_REQUEUE_PRIVATE, 1, 1, p, 0);
+	SERVED(0, at, FUTEX_CMP_REQUEUE, 1, 1, p, 0);
+	SERVED(0, at, FUTEX_WAKE_OP, 1, 1, p, 0);
+	SERVED(0, p, FUTEX_WAKE, 1, 0, 0, 0);
+	SERVED(0, at, FUTEX_LOCK_PI, 0, p, 0, 0);
+	CHECK(kernel(SYS_futex, at, FUTEX_UNLOCK_PI, 0, 0, 0, 0) == 0);
+	CHECK((push(), kernel(SYS_futex, at, 13, 0, p, 0, 0)) != -EFAULT);
+	printf("blocked: waits and wakes\n");
+}
+
 static const struct {
 	const char *name;
 	void (*use)(void);
@@ -615,7 +649,7 @@ static const struct {
 	{ "closed", closed },   { "turned", turned }, { "places", places },
 	{ "refused", refused }, { "nosys", nosys },   { "sizes", sizes },
 	{ "appended", appended }, { "peeked", peeked }, { "lent", lent },
-	{ "lists", lists },	{ "newer", newer },
+	{ "lists", lists },	{ "newer", newer },	{ "blocked", blocked },
 };
 
 int main(int argc, char *argv[])
