@@ -17,7 +17,8 @@ trap stop EXIT
 
 # --- programs, each at work for as long as it is let ----------------------------------
 
-# usage: start NAME: runs it with an appliance of its own; $run is the run.
+# usage: start NAME: runs it with an appliance of its own; $run is the run,
+# $program_pid the program.
 start() {
 	mkdir -p "$scratch/$1"
 	run_it="$extmem run --local 4M --external 128M --"
@@ -27,11 +28,8 @@ start() {
 }
 # usage: pages RUN: its program's pages come and go.
 pages() {
-	set -- $(cat "/proc/$1/task/$1/children")
-	for pid; do
-		"$extmem" top --once --json --interval 50ms |
-			grep -q "\"pid\":$pid,.*\"faults\":[1-9][0-9][0-9]" &&
-			return
+	for program_pid in $(children_of "$1"); do
+		top_row "$program_pid" | grep -q '"faults":[1-9][0-9][0-9]' && return
 	done
 	return 1
 }
@@ -71,18 +69,25 @@ milliseconds() {
 
 # usage: appliance_of RUN: its process.
 appliance_of() {
-	for pid in $(cat "/proc/$1/task/$1/children"); do
+	for pid in $(children_of "$1"); do
 		[ "$(cat "/proc/$pid/comm")" = extmemd ] && echo "$pid"
 	done
 }
 
 # usage: kill_under NAME: leaves what it took in $took, the status in $status.
 kill_under() {
-	start "$1" || return 1
-	victims=$(cat "/proc/$run/task/$run/children")
+	status=1000
+	took=0
+	start "$1" || {
+		echo "no page has come or gone in twenty seconds" >>"$scratch/err"
+		kill "$run"
+		wait "$run"
+		return 1
+	}
+	victims=$(children_of "$run")
 	killed=$(appliance_of "$run")
-	address=$("$extmem" top --once --json --interval 10ms |
-		sed -n 's/.*"program":"[a-z-]*","appliance":"\([^"]*\)".*/\1/p')
+	address=$(top_row "$program_pid" 10ms |
+		sed -n 's/.*"appliance":"\([^"]*\)".*/\1/p')
 	began=$(milliseconds)
 	kill -KILL "$killed"
 	status=0

@@ -28,6 +28,19 @@ says() {
 	[ "$status" -eq "$2" ] && grep -qF -e "$1" "$scratch/err"
 }
 
+# usage: children_of PROCESS: their numbers, in one line.
+children_of() {
+	cat "/proc/$1/task/$1/children"
+}
+
+# usage: top_row PROCESS [INTERVAL]: what `extmem top` says of that program, which
+# is not the only one here: other tests run at the same time. Fails if it is not
+# there.
+top_row() {
+	"$extmem" top --once --json --interval "${2:-50ms}" >"$scratch/top" &&
+		tr '{}' '\n\n' <"$scratch/top" | grep "^\"pid\":$1,"
+}
+
 # usage: number NAME [FILE]: of the statistics that a run wrote, $scratch/stats.
 number() {
 	sed -n "s/^  \"$1\": \([0-9.]*\).*/\1/p" "${2:-$scratch/stats}"
