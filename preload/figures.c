@@ -39,7 +39,8 @@ static void make_shared(void)
 		return;
 	}
 	fd = descriptor_keep(fd);
-	p = ftruncate(fd, sizeof(*p)) < 0 || flock(fd, LOCK_SH) < 0
+	/* Locked before it has its size: until then `extmem top` leaves it alone. */
+	p = flock(fd, LOCK_SH) < 0 || ftruncate(fd, sizeof(*p)) < 0
 		    ? MAP_FAILED
 		    : shim_real()->mmap(NULL, sizeof(*p),
 					PROT_READ | PROT_WRITE, MAP_SHARED, fd,
