@@ -115,35 +115,33 @@ void child_absent(void)
 			 -1, 0);
 }
 
-static bool open_connection(int fd)
+static int open_connection(void)
 {
 	struct fork_request request = { .kind = FORK_BUFFER };
 	int memory, r;
 
-	connection = fd;
-	buffer = NULL;
 	memory = (int)shim_raw(SYS_memfd_create, (long)"extmem-fork",
 			       MFD_CLOEXEC, 0, 0, 0, 0);
 	if (memory < 0 ||
 	    shim_raw(SYS_ftruncate, memory, FORK_BUFFER_SIZE, 0, 0, 0, 0) < 0)
-		return false;
+		return -ENOMEM;
 	buffer = (char *)shim_raw(SYS_mmap, 0, FORK_BUFFER_SIZE,
 				  PROT_READ | PROT_WRITE, MAP_SHARED, memory,
 				  0);
 	if ((uintptr_t)buffer >= (uintptr_t)-4096) {
 		buffer = NULL;
-		return false;
+		return -ENOMEM;
 	}
 	r = fork_send(connection, &request, sizeof(request), memory);
 	shim_raw(SYS_close, memory, 0, 0, 0, 0, 0);
-	return r == 0;
+	return r;
 }
 
 /* The buffer is allocated at the first fault: most children call exec() before
  * they have one. */
-static bool ready(void)
+static int ready(void)
 {
-	return buffer || open_connection(connection);
+	return buffer ? 0 : open_connection();
 }
 
 static void limits(void)
@@ -434,7 +432,7 @@ static int ask(unsigned region, uint64_t page, uint32_t count)
 	struct fork_request request = { .kind = FORK_PAGES, .region = region,
 					.page = page, .count = count };
 	struct fork_answer answer;
-	int none, r = ready() ? 0 : -ENOMEM;
+	int none, r = ready();
 	ssize_t n;
 
 	if (r == 0)
