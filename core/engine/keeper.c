@@ -29,10 +29,10 @@ static void on_ticket(struct xm_keeper *k, const struct xm_control_report *repor
 		     XM_TRACE_KEEPER_TICKET, appliance, lane,
 		     (uint64_t)(int64_t)report->status, 0);
 	if (report->status == 0) {
-		peer->lanes[lane].state = XM_TICKET_HERE;
-		peer->lanes[lane].ticketed = report->message->u.ticketed;
+		peer->tickets[lane] = XM_TICKET_HERE;
+		peer->ticketed[lane] = report->message->u.ticketed;
 	} else {
-		peer->lanes[lane].state = XM_TICKET_REFUSED_;
+		peer->tickets[lane] = XM_TICKET_REFUSED_;
 	}
 }
 
@@ -73,28 +73,33 @@ static void on_report(void *owner, const struct xm_control_report *report)
 
 void xm_keeper_init(struct xm_keeper *k)
 {
-	memset(k->peers, 0, sizeof(k->peers));
+	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++)
+		memset(&k->peers[a], 0, offsetof(struct xm_keeper_peer, ticketed));
 	memset(k->lost, 0, sizeof(k->lost));
 	k->lanes_count = 0;
 	xm_control_init(&k->control, on_report, k);
 }
 
+static void ask_ticket(struct xm_keeper *k, uint32_t lane, uint32_t appliance,
+		       uint64_t now_ns)
+{
+	const struct xm_message ticket = { .kind = XM_TICKET,
+					   .u.ticket.lane = lane };
+
+	k->peers[appliance].tickets[lane] = XM_TICKET_ASKED;
+	xm_control_request(&k->control, appliance, &ticket,
+			   ticket_token(lane, appliance),
+			   xm_time_after(now_ns, k->ticket_timeout_ns), now_ns);
+}
+
 /* Under the control lock: sessions, and the tickets the lanes asked for. */
 static void turn_control(struct xm_keeper *k, uint64_t now_ns)
 {
-	struct xm_message ticket = { .kind = XM_TICKET };
-
 	xm_control_turn(&k->control, now_ns);
 	for (uint32_t a = 0; a < k->control.count; a++) {
 		for (uint32_t l = 0; l < k->lanes_count; l++) {
-			if (k->peers[a].lanes[l].state != XM_TICKET_WANTED)
-				continue;
-			k->peers[a].lanes[l].state = XM_TICKET_ASKED;
-			ticket.u.ticket.lane = l;
-			xm_control_request(
-				&k->control, a, &ticket, ticket_token(l, a),
-				xm_time_after(now_ns, k->ticket_timeout_ns),
-				now_ns);
+			if (k->peers[a].tickets[l] == XM_TICKET_WANTED)
+				ask_ticket(k, l, a, now_ns);
 		}
 	}
 }
@@ -117,11 +122,11 @@ static void collect(struct xm_keeper *k, uint32_t lane, uint32_t appliance,
 	ret->gone = peer->gone;
 	ret->lease = peer->lease;
 	ret->ticket = XM_TICKET_NONE;
-	if (peer->lanes[lane].state == XM_TICKET_HERE ||
-	    peer->lanes[lane].state == XM_TICKET_REFUSED_) {
-		ret->ticket = (int)peer->lanes[lane].state;
-		ret->ticketed = peer->lanes[lane].ticketed;
-		peer->lanes[lane].state = XM_TICKET_NONE;
+	if (peer->tickets[lane] == XM_TICKET_HERE ||
+	    peer->tickets[lane] == XM_TICKET_REFUSED_) {
+		ret->ticket = peer->tickets[lane];
+		ret->ticketed = peer->ticketed[lane];
+		peer->tickets[lane] = XM_TICKET_NONE;
 	}
 }
 
@@ -170,8 +175,8 @@ static void turn_lane(struct xm_keeper *k, uint32_t lane, uint64_t now_ns)
 
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	for (uint32_t a = 0; a < count; a++) {
-		if (ask[a] && k->peers[a].lanes[lane].state == XM_TICKET_NONE)
-			k->peers[a].lanes[lane].state = XM_TICKET_WANTED;
+		if (ask[a] && k->peers[a].tickets[lane] == XM_TICKET_NONE)
+			k->peers[a].tickets[lane] = XM_TICKET_WANTED;
 	}
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 }
@@ -207,7 +212,7 @@ uint64_t xm_keeper_patience_ns(struct xm_keeper *k)
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	for (uint32_t a = 0; a < k->control.count; a++) {
 		for (uint32_t l = 0; l < k->lanes_count; l++) {
-			if (k->peers[a].lanes[l].state == XM_TICKET_WANTED)
+			if (k->peers[a].tickets[l] == XM_TICKET_WANTED)
 				patience = 0;
 		}
 	}

@@ -18,18 +18,25 @@
 #define XM_LANES_MAX 16
 #define XM_KEEPER_CONTROL UINT32_MAX /* as a lane number: the control lock */
 
+enum xm_ticket_state {
+	XM_TICKET_NONE,
+	XM_TICKET_WANTED,
+	XM_TICKET_ASKED,
+	XM_TICKET_HERE,
+	XM_TICKET_REFUSED_,
+};
+
 struct xm_keeper_peer {
 	bool ready;
 	bool gone;	/* away, and nobody listens there any more */
 	int status;	/* why it is away */
 	uint32_t lease; /* counts leases that were lost there */
+	/* By lane: an enum xm_ticket_state. Each turn looks at these, so they
+	 * stand apart from the tickets. */
+	uint8_t tickets[XM_LANES_MAX];
 	/* A refusal's words, or "". */
 	char words[XM_WORDS_SIZE];
-	struct {
-		enum { XM_TICKET_NONE, XM_TICKET_WANTED, XM_TICKET_ASKED,
-		       XM_TICKET_HERE, XM_TICKET_REFUSED_ } state;
-		struct xm_ticketed ticketed;
-	} lanes[XM_LANES_MAX];
+	struct xm_ticketed ticketed[XM_LANES_MAX]; /* of those that are HERE */
 };
 
 struct xm_keeper {

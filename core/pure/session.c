@@ -31,7 +31,11 @@ static void note(const struct xm_session *s, enum xm_trace_id id, uint64_t a,
 void xm_session_init(struct xm_session *s, const struct xm_hello *hello,
 		     uint64_t timeout_ns)
 {
-	memset(s, 0, sizeof(*s));
+	/* The rest is written before it is read. */
+	memset(s, 0, offsetof(struct xm_session, messages));
+	s->settling = 0;
+	s->owed_first = s->owed_count = 0;
+	s->unsure_count = 0;
 	s->hello = *hello;
 	s->hello.version_min = XM_PROTOCOL_VERSION_MIN;
 	s->hello.version_max = XM_PROTOCOL_VERSION;
@@ -47,10 +51,17 @@ static uint32_t next_number(struct xm_session *s)
 	return s->number;
 }
 
+/* What the request says. */
+static struct xm_message *message_of(struct xm_session *s,
+				     const struct xm_session_request *request)
+{
+	return &s->messages[request - s->requests];
+}
+
+/* HELLO, and PING and BYE, which have no body. */
 static void say(struct xm_session *s, enum xm_message_kind kind,
 		struct xm_session_effects *fx)
 {
-	memset(&s->say, 0, sizeof(s->say));
 	s->say.kind = kind;
 	s->say.request = next_number(s);
 	if (kind == XM_HELLO)
@@ -87,19 +98,21 @@ static void owe(struct xm_session *s, uint64_t extent, uint32_t request)
 static void owe_outcome(struct xm_session *s,
 			const struct xm_session_request *request)
 {
-	switch (request->message.kind) {
+	const struct xm_message *message = message_of(s, request);
+
+	switch (message->kind) {
 	case XM_ALLOC:
 		if (!XM_PLANTED(cut_alloc_forgotten))
 			owe(s, 0, request->number);
 		break;
 	case XM_FREE:
 		if (!XM_PLANTED(cut_free_forgotten))
-			owe(s, request->message.u.free.extent, 0);
+			owe(s, message->u.free.extent, 0);
 		break;
 	case XM_TRIM:
 		if (s->unsure_count < XM_SESSION_UNSURE_MAX)
 			s->unsure[s->unsure_count++] = (struct xm_session_owed){
-				.extent = request->message.u.trim.extent,
+				.extent = message->u.trim.extent,
 				.request = request->number,
 			};
 		break;
@@ -196,7 +209,7 @@ static void go_away(struct xm_session *s, int status, uint64_t now_ns,
 	note(s, XM_TRACE_SESSION_AWAY, (uint64_t)(int64_t)status, 0, 0);
 	s->state = XM_SESSION_AWAY;
 	if (s->say.kind == XM_REFUSED)
-		memset(&s->say, 0, sizeof(s->say)); /* of an earlier stream */
+		s->say.kind = 0; /* of an earlier stream */
 	s->retry_at_ns = xm_time_after(now_ns, s->retry_ns);
 	s->retry_ns = xm_min(2 * s->retry_ns, RETRY_MOST);
 	effect(fx, XM_SESSION_DISCONNECT);
@@ -208,7 +221,7 @@ static void send_request(struct xm_session *s,
 			 struct xm_session_effects *fx)
 {
 	request->sent = true;
-	effect(fx, XM_SESSION_SEND)->message = &request->message;
+	effect(fx, XM_SESSION_SEND)->message = message_of(s, request);
 	s->sent++;
 }
 
@@ -293,13 +306,13 @@ static bool answers(enum xm_message_kind kind, enum xm_message_kind request)
 	}
 }
 
-static void note_answer(const struct xm_session *s, const struct xm_message *m,
+static void note_answer(struct xm_session *s, const struct xm_message *m,
 			const struct xm_session_request *request)
 {
 	if (m->kind == XM_REFUSED && m->u.refused.code > 0)
 		note(s, XM_TRACE_SESSION_REFUSED, request->number,
 		     (uint64_t)m->u.refused.code, 0);
-	else if (!answers(m->kind, request->message.kind))
+	else if (!answers(m->kind, message_of(s, request)->kind))
 		note(s, XM_TRACE_SESSION_NONSENSE, request->number, 0, 0);
 	else if (m->kind == XM_ALLOCATED)
 		note(s, XM_TRACE_SESSION_ALLOCATED, m->u.allocated.extent,
@@ -381,11 +394,11 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 		/* Their number becomes our status: 0 would be a yes. */
 		note_answer(s, m, request);
 		if (m->kind == XM_REFUSED && m->u.refused.code == EBUSY &&
-		    request->message.kind == XM_FREE)
+		    message_of(s, request)->kind == XM_FREE)
 			owe_outcome(s, request); /* its TRIM is under way */
 		if (m->kind == XM_REFUSED && m->u.refused.code > 0)
 			answer(request, -(int)m->u.refused.code, m, fx);
-		else if (answers(m->kind, request->message.kind))
+		else if (answers(m->kind, message_of(s, request)->kind))
 			answer(request, 0, m, fx);
 		else
 			go_away(s, -EPROTO, ev->now_ns, fx);
@@ -428,8 +441,8 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 		request->token = ev->token;
 		request->deadline_ns = ev->deadline_ns;
 		s->due_ns = xm_min(s->due_ns, ev->deadline_ns);
-		request->message = *ev->message;
-		request->message.request = request->number;
+		*message_of(s, request) = *ev->message;
+		message_of(s, request)->request = request->number;
 		if (s->state == XM_SESSION_READY)
 			send_request(s, request, fx);
 		return;
@@ -453,7 +466,7 @@ static void overdue(struct xm_session *s, uint64_t now_ns,
 			continue;
 		}
 		request->abandoned = request->sent &&
-				     request->message.kind == XM_ALLOC;
+				     message_of(s, request)->kind == XM_ALLOC;
 		if (request->sent && !request->abandoned)
 			owe_outcome(s, request);
 		note(s, XM_TRACE_SESSION_OVERDUE, request->number, 0, 0);
@@ -464,7 +477,7 @@ static void overdue(struct xm_session *s, uint64_t now_ns,
 static void on_tick(struct xm_session *s, const struct xm_session_event *ev,
 		    struct xm_session_effects *fx)
 {
-	/* Ticks are many, and requests lie far apart. */
+	/* Ticks are many. */
 	if (ev->now_ns >= s->due_ns)
 		overdue(s, ev->now_ns, fx);
 	switch (s->state) {

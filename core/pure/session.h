@@ -120,7 +120,6 @@ struct xm_session_request {
 	bool abandoned; /* past its deadline: an extent granted is freed again */
 	uint64_t token;
 	uint64_t deadline_ns;
-	struct xm_message message;
 };
 
 /* What is to be freed: `extent`, or, if `request` is not 0, the extent that this
@@ -157,6 +156,9 @@ struct xm_session {
 	uint64_t now_ns;	/* of the event under way */
 	struct xm_trace *trace; /* NULL at first; the owner may set it */
 	struct xm_session_request requests[XM_SESSION_REQUESTS];
+	/* What they say, of those that are not free. Apart, since a message takes
+	 * 3 KiB, and most steps only look which requests there are. */
+	struct xm_message messages[XM_SESSION_REQUESTS];
 	struct xm_message settle; /* about the first of `owed` */
 	uint32_t settling;	  /* its request number while under way, or 0 */
 	uint32_t owed_first, owed_count;

@@ -571,7 +571,7 @@ static void patience_is_short_while_a_path_is_to_come_up(void)
 	idle = xm_keeper_patience_ns(&keeper);
 	CU_ASSERT_TRUE(busy < idle);
 	/* A ticket that was just asked for is fetched in the next turn. */
-	keeper.peers[0].lanes[1].state = XM_TICKET_WANTED;
+	keeper.peers[0].tickets[1] = XM_TICKET_WANTED;
 	CU_ASSERT_EQUAL(xm_keeper_patience_ns(&keeper), 0);
 }
 
