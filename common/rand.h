@@ -99,12 +99,14 @@ static inline bool xm_rand_chance(struct xm_rand *r, unsigned permille)
 static inline void xm_rand_fill(struct xm_rand *r, void *ret, size_t size)
 {
 	uint8_t *bytes = ret;
-	uint64_t word = 0;
 
-	for (size_t i = 0; i < size; i++) {
-		if (i % 8 == 0)
-			word = xm_rand_next(r);
-		bytes[i] = (uint8_t)(word >> (i % 8 * 8));
+	for (size_t i = 0; i < size; i += 8) {
+		uint64_t word = xm_rand_next(r);
+
+		for (size_t k = i; k < i + 8 && k < size; k++) {
+			bytes[k] = (uint8_t)word;
+			word >>= 8;
+		}
 	}
 }
 

@@ -156,6 +156,12 @@ static void pass_locator(struct cursor *c, struct xm_locator *locator)
 	c->at += length;
 }
 
+/* Printable, and one byte. Most are. */
+static bool is_ascii(uint8_t byte)
+{
+	return byte >= 0x20 && byte < 0x7f;
+}
+
 /* The size of the printable character that begins here, or 0: UTF-8 as in
  * RFC 3629 (shortest form, no surrogates, up to U+10FFFF), without U+0000 to
  * U+001F and U+007F to U+009F, which steer terminals. */
@@ -165,7 +171,7 @@ static size_t character_size(const uint8_t *bytes, size_t size)
 	size_t count;
 
 	if (bytes[0] < 0x80)
-		return bytes[0] >= 0x20 && bytes[0] != 0x7f;
+		return is_ascii(bytes[0]);
 	if ((bytes[0] & 0xe0) == 0xc0) {
 		count = 2;
 		code = bytes[0] & 0x1f;
@@ -207,7 +213,8 @@ static void put_text(struct cursor *c, const char *text, size_t size)
 	bytes = c->put + c->at;
 	memcpy(bytes, text, length);
 	for (size_t i = 0; i < length; i += count) {
-		count = character_size(bytes + i, length - i);
+		count = is_ascii(bytes[i])
+				? 1 : character_size(bytes + i, length - i);
 		if (count == 0) {
 			bytes[i] = '?';
 			count = 1;
@@ -229,7 +236,8 @@ static void get_text(struct cursor *c, char *text, size_t size)
 		return;
 	bytes = c->get + c->at;
 	for (size_t i = 0; i < length; i += count) {
-		count = character_size(bytes + i, length - i);
+		count = is_ascii(bytes[i])
+				? 1 : character_size(bytes + i, length - i);
 		if (count == 0) {
 			c->bad = true;
 			return;
