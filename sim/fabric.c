@@ -569,11 +569,7 @@ static void transports_free(struct xm_transport *t)
 void fabric_close(void)
 {
 	streams_close();
-	for (struct operation *op = fabric.operations, *next; op; op = next) {
-		next = op->next_all;
-		free(op->bytes);
-		free(op);
-	}
+	fabric_operations_close();
 	for (struct connection *c = fabric.connections, *next; c; c = next) {
 		next = c->next_all;
 		free(c);

@@ -46,14 +46,93 @@ static struct queued *push(struct xm_transport *t,
 
 /* --- operations ------------------------------------------------------------------- */
 
+/* Those that have ended, with the room for a page that most of them need: both are
+ * used again while they are in the processor's cache. Kept from run to run. */
+static struct operation *spare;
+static struct page {
+	struct page *next;
+	uint8_t rest[XM_PAGE - sizeof(struct page *)];
+} *spare_pages;
+
+static uint8_t *bytes_take(size_t size)
+{
+	struct page *page = spare_pages;
+
+	if (size <= sizeof(*page) && page != NULL) {
+		spare_pages = page->next;
+		return (uint8_t *)page;
+	}
+	page = malloc(xm_max(size, sizeof(*page)));
+	XM_ASSERT(page != NULL);
+	return (uint8_t *)page;
+}
+
+static void bytes_give(struct operation *op)
+{
+	struct page *page = (struct page *)(void *)op->bytes;
+
+	op->bytes = NULL;
+	if (page != NULL && op->size <= sizeof(*page)) {
+		page->next = spare_pages;
+		spare_pages = page;
+	} else {
+		free(page);
+	}
+}
+
+static struct operation *operation_take(struct xm_transport *t)
+{
+	struct operation *op = spare;
+
+	if (op != NULL)
+		spare = op->next_all;
+	else
+		op = malloc(sizeof(*op));
+	XM_ASSERT(op != NULL);
+	*op = (struct operation){
+		.next = t->operations, .link = &t->operations,
+		.next_all = fabric.operations, .link_all = &fabric.operations,
+		.initiator = t, .holders = 2,
+	};
+	if (op->next != NULL)
+		op->next->link = &op->next;
+	if (op->next_all != NULL)
+		op->next_all->link_all = &op->next_all;
+	t->operations = fabric.operations = op;
+	return op;
+}
+
+static void operation_free(struct operation *op)
+{
+	bytes_give(op);
+	*op->link_all = op->next_all;
+	if (op->next_all != NULL)
+		op->next_all->link_all = op->link_all;
+	op->next_all = spare;
+	spare = op;
+}
+
+/* One of its holders has done with it. */
+static void operation_leave(struct operation *op)
+{
+	XM_ASSERT(op->holders > 0);
+	if (--op->holders == 0)
+		operation_free(op);
+}
+
+void fabric_operations_close(void)
+{
+	while (fabric.operations != NULL)
+		operation_free(fabric.operations);
+}
+
 static void forget_near(struct operation *op, int status)
 {
-	struct operation **link = &op->initiator->operations;
 	struct queued *q;
 
-	while (*link != op)
-		link = &(*link)->next;
-	*link = op->next;
+	*op->link = op->next;
+	if (op->next != NULL)
+		op->next->link = op->link;
 	op->initiator->flying--;
 	op->cancelled = true;
 	op->local = NULL;
@@ -69,6 +148,7 @@ static void forget_near(struct operation *op, int status)
 			.kind = XM_TRANSPORT_DONE, .token = op->token,
 			.status = status,
 		});
+	operation_leave(op);
 }
 
 void fabric_cancel(struct connection *c)
@@ -160,17 +240,15 @@ static void arrive_response(void *argument, uint64_t number)
 	struct connection *c = op->connection;
 
 	(void)number;
-	if (op->cancelled)
-		return;
-	if (links_blocked(c->to, c->from)) {
+	if (!op->cancelled && links_blocked(c->to, c->from)) {
 		world_at(world_now() + LINKS_RETRY, arrive_response, op, 0);
 		return;
 	}
-	if (!op->write && op->status == 0)
+	if (!op->cancelled && !op->write && op->status == 0)
 		memcpy(op->local, op->bytes, op->size);
-	free(op->bytes);
-	op->bytes = NULL;
-	forget_near(op, op->status);
+	if (!op->cancelled)
+		forget_near(op, op->status);
+	operation_leave(op);
 }
 
 static struct exposed *key_find(struct xm_transport *t, uint64_t client,
@@ -187,11 +265,12 @@ static struct exposed *key_find(struct xm_transport *t, uint64_t client,
 }
 
 /* The operation is not executed. */
-static void shut(const struct operation *op)
+static void shut(struct operation *op)
 {
 	world_note("fabric.shut: what node {from} posted to node {to} finds its "
 		   "connection gone, write {write:bool}",
 		   op->connection->from, op->connection->to, op->write);
+	operation_leave(op);
 }
 
 static bool fits(const struct operation *op, const struct exposed *e)
@@ -225,14 +304,17 @@ void fabric_execute(struct xm_transport *t, struct operation *op)
 		if (!sim_shape.provider.refuses) {
 			fabric_target_close(c);
 			fabric_reset(c);
+			operation_leave(op);
 			return;
 		}
 		op->status = -EACCES;
 	} else if (op->write) {
 		const uint8_t *from = op->bytes != NULL ? op->bytes : op->local;
 
-		if (from == NULL)
-			return; /* cancelled before its bytes had left */
+		if (from == NULL) { /* cancelled before its bytes had left */
+			operation_leave(op);
+			return;
+		}
 		sim_counts.faults[SIM_FAULT_LATE_WRITE] += op->cancelled;
 		at = appliance_at_interface(t->process);
 		for (uint32_t i = 0; i < op->count; i++) {
@@ -245,8 +327,7 @@ void fabric_execute(struct xm_transport *t, struct operation *op)
 	} else {
 		oracle_access(appliance_at_interface(t->process), e->client,
 			      e->offset + op->offsets[0], op->size, false);
-		op->bytes = malloc(op->size);
-		XM_ASSERT(op->bytes != NULL);
+		op->bytes = bytes_take(op->size);
 		memcpy(op->bytes, t->pool + e->offset + op->offsets[0],
 		       op->size);
 	}
@@ -274,7 +355,7 @@ static void arrive_request(void *argument, uint64_t number)
 		return;
 	}
 	if (c->target == NULL) {
-		shut(op);
+		shut(op); /* which may be its end */
 		if (fabric_death_is_told())
 			fabric_reset(c);
 		return;
@@ -323,14 +404,10 @@ int fabric_post(struct xm_transport *t, uint32_t peer, bool write,
 		return -EAGAIN;
 	}
 	cost_post(write, size);
-	op = calloc(1, sizeof(*op));
-	XM_ASSERT(op != NULL);
+	op = operation_take(t);
 	if (cost.on)
 		op->ends_ns = cost_ends(write, size, &c->busy_ns);
-	op->next_all = fabric.operations;
-	fabric.operations = op;
 	op->connection = c;
-	op->initiator = t;
 	op->write = write;
 	op->remote = *remote;
 	memcpy(op->offsets, offsets, count * sizeof(offsets[0]));
@@ -342,12 +419,9 @@ int fabric_post(struct xm_transport *t, uint32_t peer, bool write,
 	XM_ASSERT(is_enlisted(t, local, size));
 	if (write && (world_chance(WORLD_NETWORK, 2) ||
 		      XM_PLANTED(early_acknowledgement))) {
-		op->bytes = malloc(size);
-		XM_ASSERT(op->bytes != NULL);
+		op->bytes = bytes_take(size);
 		memcpy(op->bytes, local, size);
 	}
-	op->next = t->operations;
-	t->operations = op;
 	t->flying++;
 	t->counts.writes += write;
 	t->counts.bytes_written += write ? size : 0;

@@ -27,8 +27,9 @@ struct connection {
 };
 
 struct operation {
-	struct operation *next; /* outstanding of its transport */
-	struct operation *next_all;
+	struct operation *next, **link; /* outstanding of its transport */
+	struct operation *next_all, **link_all;
+	unsigned holders; /* its initiator, and what is to come of it at the target */
 	struct connection *connection;
 	struct xm_transport *initiator;
 	bool write, cancelled, done;
@@ -120,6 +121,8 @@ struct knock {
 int fabric_post(struct xm_transport *, uint32_t peer, bool write,
 		const struct xm_remote_mr *, const uint64_t *offsets, uint32_t count,
 		void *local, size_t piece, uint64_t token);
+/* Frees all that are left. */
+void fabric_operations_close(void);
 /* The target does what has arrived. */
 void fabric_execute(struct xm_transport *, struct operation *);
 /* All that a connection's initiator waits for ends now. */
