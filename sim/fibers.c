@@ -16,7 +16,6 @@
 
 #define STACK (256 * XM_KIB)
 #define GUARD (4 * XM_KIB)
-#define BUCKETS 64
 
 enum fiber_state { FIBER_FREE, FIBER_READY, FIBER_WAITING, FIBER_ENDED };
 
@@ -38,7 +37,8 @@ static struct fiber fibers[WORLD_FIBERS];
 static uint32_t fibers_used;		    /* entries ever used */
 static uint64_t ready[WORLD_FIBERS / 64];   /* those that can run */
 static uint32_t ready_count;
-static uint64_t waiting[BUCKETS][WORLD_FIBERS / 64]; /* by key */
+static uint64_t waiting[WORLD_BUCKETS][WORLD_FIBERS / 64]; /* by key */
+uint32_t world_waiting[WORLD_BUCKETS];
 static struct fiber *running;
 static struct context home; /* the stack of world_run() */
 
@@ -54,15 +54,6 @@ static unsigned word_of(const struct fiber *fiber)
 	return (unsigned)((fiber - fibers) / 64);
 }
 
-static unsigned bucket_of(const void *key)
-{
-	uint64_t hash = (uint64_t)(uintptr_t)key *
-			UINT64_C(0x9e3779b97f4a7c15);
-
-	return (unsigned)(hash >> 58);
-}
-_Static_assert(BUCKETS == 64, "six bits of the hash");
-
 /* To be called when the fiber's state, or its process's, has changed. */
 static void fiber_can_run(const struct fiber *fiber)
 {
@@ -77,15 +68,18 @@ static void fiber_can_run(const struct fiber *fiber)
 
 static void fiber_set(struct fiber *fiber, enum fiber_state state)
 {
-	uint64_t *bucket = waiting[bucket_of(fiber->key)];
+	unsigned bucket = world_bucket(fiber->key);
 
 	if (fiber->state == FIBER_WAITING) {
-		bucket[word_of(fiber)] &= ~bit_of(fiber);
+		waiting[bucket][word_of(fiber)] &= ~bit_of(fiber);
+		world_waiting[bucket]--;
 		world_timer_drop(&fiber->alarm);
 	}
 	fiber->state = state;
-	if (state == FIBER_WAITING)
-		bucket[word_of(fiber)] |= bit_of(fiber);
+	if (state == FIBER_WAITING) {
+		waiting[bucket][word_of(fiber)] |= bit_of(fiber);
+		world_waiting[bucket]++;
+	}
 	fiber_can_run(fiber);
 }
 
@@ -225,9 +219,9 @@ bool world_wait(const void *key, uint64_t timeout_ns)
 	return fiber->woken;
 }
 
-void world_wake(const void *key)
+void world_wake_waiting(const void *key)
 {
-	const uint64_t *bucket = waiting[bucket_of(key)];
+	const uint64_t *bucket = waiting[world_bucket(key)];
 
 	for (unsigned i = 0; 64 * i < fibers_used; i++) {
 		uint64_t word = bucket[i];
@@ -245,9 +239,9 @@ void world_wake(const void *key)
 	}
 }
 
+/* What runs is ready, and stays so. */
 void world_yield(void)
 {
-	fiber_set(running, FIBER_READY);
 	pass_on();
 }
 
@@ -315,6 +309,7 @@ void fibers_open(void)
 		fibers[i] = (struct fiber){ .stack = fibers[i].stack };
 	memset(ready, 0, sizeof(ready));
 	memset(waiting, 0, sizeof(waiting));
+	memset(world_waiting, 0, sizeof(world_waiting));
 	fibers_used = ready_count = 0;
 	running = NULL;
 }

@@ -41,7 +41,25 @@ bool world_wait(const void *key, uint64_t timeout_ns);
 /* Lets others run. */
 void world_yield(void);
 
-/* Wakes all fibers that wait for `key`. */
-void world_wake(const void *key);
+#define WORLD_BUCKETS 64
+
+/* How many fibers wait, by the hash of the key that they wait for. */
+extern uint32_t world_waiting[WORLD_BUCKETS];
+
+static inline unsigned world_bucket(const void *key)
+{
+	_Static_assert(WORLD_BUCKETS == 64, "six bits of the hash");
+	return (unsigned)((uint64_t)(uintptr_t)key *
+			  UINT64_C(0x9e3779b97f4a7c15) >> 58);
+}
+
+/* Wakes all fibers that wait for `key`. Mostly there are none: each lock that is given
+ * asks. */
+void world_wake_waiting(const void *key);
+static inline void world_wake(const void *key)
+{
+	if (world_waiting[world_bucket(key)] > 0)
+		world_wake_waiting(key);
+}
 
 #endif

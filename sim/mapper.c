@@ -103,10 +103,11 @@ static int install(struct xm_mapper *m, uint64_t page, uint64_t count,
 		uint8_t *at = m->base + (page + i) * m->page_size;
 
 		XM_ASSERT(m->states[page + i] == ABSENT);
-		sparse_mark(m->arena, (page + i) * m->page_size, m->page_size);
 		if (bytes == NULL)
-			memset(at, 0, m->page_size);
-		else
+			sparse_clear(m->arena, (page + i) * m->page_size,
+				     m->page_size);
+		sparse_mark(m->arena, (page + i) * m->page_size, m->page_size);
+		if (bytes != NULL)
 			memcpy(at, (const uint8_t *)bytes + i * m->page_size,
 			       m->page_size);
 		m->states[page + i] = protect ? PROTECTED : OPEN;

@@ -22,7 +22,8 @@ struct line {
 
 static struct xm_trace traces[WORLD_PROCESSES];
 static uint64_t traced[WORLD_PROCESSES]; /* records taken of each */
-static struct xm_trace_record records[WORLD_PROCESSES][RECORDS];
+/* Of the process that runs: what it recorded is taken before another one runs. */
+static struct xm_trace_record records[RECORDS];
 
 static struct notes {
 	uint64_t seed, hash, notes;
@@ -201,7 +202,7 @@ _Noreturn void world_broken(const char *law, const char *format, ...)
 
 void notes_process_begins(const struct process *p)
 {
-	xm_trace_init(&traces[p->index], records[p->index], RECORDS);
+	xm_trace_init(&traces[p->index], records, RECORDS);
 	traced[p->index] = 0;
 }
 

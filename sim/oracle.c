@@ -30,14 +30,14 @@
 
 void oracle_ask(void)
 {
-	uint64_t turn = world_events() / EVERY;
+	uint64_t events = world_events(), turn = events / EVERY;
 	const struct process *ran = world_ran();
 
 	/* A lease can end only in a step of its appliance's control process. */
 	if (ran != NULL && ran->node < sim_shape.appliances &&
 	    ran == appliance_control(ran->node))
 		law_leases(ran->node, false);
-	if (world_events() % EVERY != 0)
+	if (events % EVERY != 0)
 		return;
 	law_pool((uint32_t)(turn % sim_shape.appliances));
 	if (turn % 4 == 0) {

@@ -36,6 +36,7 @@ enum world_purpose {
 	WORLD_SECRETS,
 	WORLD_SHAPE,
 	WORLD_MISFORTUNE,
+	WORLD_PURPOSES,
 };
 
 struct process {
@@ -60,9 +61,21 @@ struct process {
 void world_open(uint64_t seed);
 void world_close(void);
 uint64_t world_now(void);
-struct xm_rand *world_rand(enum world_purpose);
-/* True once in `n` calls, at random; never for n == 0. */
-bool world_chance(enum world_purpose, uint64_t n);
+
+/* By purpose. */
+extern struct xm_rand world_rands[WORLD_PURPOSES];
+
+static inline struct xm_rand *world_rand(enum world_purpose purpose)
+{
+	return &world_rands[purpose];
+}
+
+/* True once in `n` calls, at random; never for n == 0. Here, because each lock that is
+ * given asks. */
+static inline bool world_chance(enum world_purpose purpose, uint64_t n)
+{
+	return n != 0 && xm_rand_below(world_rand(purpose), n) == 0;
+}
 
 /* --- processes ---------------------------------------------------------------- */
 

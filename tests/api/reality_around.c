@@ -35,7 +35,6 @@
 
 static struct {
 	struct program program;
-	struct xm_rand work; /* as the simulator's for this seed */
 	char address[128];
 	bool finishing;
 	uint64_t seeds, unlisted;
@@ -75,7 +74,10 @@ bool world_wait(const void *key, uint64_t timeout_ns)
 	return false;
 }
 
-void world_wake(const void *key)
+/* Nobody waits for a key. */
+uint32_t world_waiting[WORLD_BUCKETS];
+
+void world_wake_waiting(const void *key)
 {
 	(void)key;
 }
@@ -85,11 +87,8 @@ void *world_argument(void)
 	return &around.program.workers[0];
 }
 
-struct xm_rand *world_rand(enum world_purpose purpose)
-{
-	XM_ASSERT(purpose == WORLD_WORK);
-	return &around.work;
-}
+/* WORLD_WORK alone is used: as the simulator's for this seed. */
+struct xm_rand world_rands[WORLD_PURPOSES];
 
 void world_note(const char *what, uint64_t a, uint64_t b, uint64_t c)
 {
@@ -278,7 +277,8 @@ static void draw(uint64_t seed)
 	struct xm_rand root, shape;
 
 	xm_rand_seed(&root, seed);
-	xm_rand_split(&root, "world", WORLD_WORK, &around.work);
+	xm_rand_split(&root, "world", WORLD_WORK,
+		      &world_rands[WORLD_WORK]);
 	xm_rand_split(&root, "reality", 0, &shape);
 	sim_shape.kinds = program_kinds_draw(&shape);
 	sim_shape.operations = 20 + (uint32_t)xm_rand_below(&shape, 150);
