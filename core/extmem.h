@@ -121,7 +121,8 @@ const char *extmem_error(void);
  * Errors: -EINVAL a setting is unknown or malformed. -EADDRNOTAVAIL, -ECONNREFUSED, -ETIMEDOUT,
  * -EPROTO, ... no appliance answers; the error is the first one's. -ENOSYS no such
  * transport. -EPERM userfaultfd is not allowed here. -ENOTSUP the kernel's pages
- * are not 4 KiB. -ENOMEM. -ENOSPC 16 clients are open in this process. -EBUSY too
+ * are not 4 KiB. -ENODEV the appliances that answer cannot meet the setting `strategy`,
+ * however much they have free. -ENOMEM. -ENOSPC 16 clients are open in this process. -EBUSY too
  * many SIGBUS handlers were installed over the library's. */
 #define EXTMEM_APPLIANCES_MAX 16
 int extmem_open(const char *const settings[], extmem **ret);
@@ -155,6 +156,8 @@ int extmem_close(extmem *);
  * The first appliance that has room for all of it is used; if none has, the region
  * is divided into segments at several. At most 256 regions and 4096 segments.
  *
+ * Under a strategy (the setting `strategy`) memory goes where that says.
+ *
  * Errors: -EINVAL the size is 0 or too large, or the name is too long. -ENOSPC no
  * room, or a limit above. -ENOMEM no addresses are left. -ETIMEDOUT. -ENOTCONN the
  * appliance's memory cannot be reached. -EPROTO. */
@@ -167,6 +170,7 @@ struct extmem_request {
 	uint64_t region_size; /* bytes; must not be 0 */
 	const char *name;     /* as for extmem_region_alloc() */
 	uint64_t flags;	      /* EXTMEM_TRACKED, or 0 */
+	const char *strategy; /* extmem(5) says how; NULL: that of the settings */
 };
 /* The library tracks the region's pages from the beginning. (Otherwise it does so from
  * the first mapping, or the first EXTMEM_DONTNEED after a write.) It then knows which
@@ -174,8 +178,9 @@ struct extmem_request {
  * more. */
 #define EXTMEM_TRACKED 1
 /* As extmem_region_alloc().
- * Errors: also -EINVAL the struct's size is wrong, or it has members or flags that this
- * library does not know. */
+ * Errors: also -EINVAL the struct's size is wrong, it has members or flags that this
+ * library does not know, or the strategy is malformed, or has mirrors where the client's
+ * settings have none. -ENODEV as for extmem_open(). */
 int extmem_region_request(extmem *, const struct extmem_request *,
 			  extmem_region **ret);
 

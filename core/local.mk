@@ -31,6 +31,9 @@ libxm_ground_la_SOURCES += \
 	core/pure/path.h \
 	core/pure/placement.c \
 	core/pure/placement.h \
+	core/pure/plan.c \
+	core/pure/plan.h \
+	core/pure/plan_words.c \
 	core/pure/plant.h \
 	core/pure/region_id.h \
 	core/pure/scheme.c \
@@ -41,6 +44,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/session.h \
 	core/pure/snapshot.c \
 	core/pure/snapshot.h \
+	core/pure/strategy.c \
+	core/pure/strategy.h \
 	core/pure/trace.c \
 	core/pure/trace.h \
 	core/pure/transport.h \
@@ -94,9 +99,13 @@ libxm_client_la_SOURCES += \
 	core/client/mapping.h \
 	core/client/objects.c \
 	core/client/objects.h \
+	core/client/offers.c \
+	core/client/offers.h \
 	core/client/outside.c \
 	core/client/piece.h \
 	core/client/pin.c \
+	core/client/planned.c \
+	core/client/planned.h \
 	core/client/range.c \
 	core/client/range.h \
 	core/client/region.c \
@@ -105,11 +114,14 @@ libxm_client_la_SOURCES += \
 	core/client/registered.h \
 	core/client/segments.c \
 	core/client/segments.h \
+	core/client/segments_parts.h \
 	core/client/serve.c \
 	core/client/serve.h \
 	core/client/settings.c \
 	core/client/settings.h \
 	core/client/slabs.c \
+	core/client/strategies.c \
+	core/client/strategies.h \
 	core/client/tracking.c \
 	core/client/transfer.c \
 	core/client/transfer.h \

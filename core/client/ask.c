@@ -181,26 +181,37 @@ void xm_ask_wake(struct xm_ask *ask)
 	os_kick(ask->wakeup);
 }
 
+void xm_ask_several(struct xm_ask *ask, struct xm_request *requests,
+		    uint32_t count)
+{
+	struct xm_request **last = &ask->queue;
+
+	os_mutex_take(&ask->lock);
+	while (*last != NULL)
+		last = &(*last)->next;
+	for (uint32_t i = 0; i < count; i++) {
+		requests[i].next = NULL;
+		requests[i].done = false;
+		*last = &requests[i];
+		last = &requests[i].next;
+	}
+	xm_ask_wake(ask);
+	/* Each is answered by its deadline: the session sees to that. */
+	for (uint32_t i = 0; i < count; i++) {
+		while (!requests[i].done)
+			os_cond_wait(&ask->changed, &ask->lock);
+	}
+	os_mutex_give(&ask->lock);
+}
+
 int xm_ask(struct xm_ask *ask, uint32_t appliance,
 	   const struct xm_message *message, uint64_t deadline_ns,
 	   struct xm_request *ret)
 {
-	struct xm_request **last = &ask->queue;
-
-	ret->next = NULL;
 	ret->appliance = appliance;
 	ret->deadline_ns = deadline_ns;
-	ret->done = false;
 	ret->message = *message;
-	os_mutex_take(&ask->lock);
-	while (*last != NULL)
-		last = &(*last)->next;
-	*last = ret;
-	xm_ask_wake(ask);
-	/* It is answered by its deadline: the session sees to that. */
-	while (!ret->done)
-		os_cond_wait(&ask->changed, &ask->lock);
-	os_mutex_give(&ask->lock);
+	xm_ask_several(ask, ret, 1);
 	return ret->status;
 }
 

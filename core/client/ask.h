@@ -80,6 +80,9 @@ void xm_ask_wake(struct xm_ask *);
  * `ret->status` is returned. */
 int xm_ask(struct xm_ask *, uint32_t appliance, const struct xm_message *,
 	   uint64_t deadline_ns, struct xm_request *ret);
+/* Likewise several at the same time, whose appliance, deadline_ns and message the caller
+ * has set. Returns when all of them are answered. */
+void xm_ask_several(struct xm_ask *, struct xm_request *, uint32_t count);
 /* A message about an answer that was no: what the appliance said, or what the
  * status means there. */
 void xm_ask_explain(const struct xm_ask *, const struct xm_request *,

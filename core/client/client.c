@@ -10,6 +10,8 @@
 
 #include "core/client/appliances.h"
 #include "core/client/error.h"
+#include "core/client/planned.h"
+#include "core/client/strategies.h"
 
 static void destroy(extmem *x)
 {
@@ -20,6 +22,7 @@ static void destroy(extmem *x)
 	xm_ask_close(&x->ask);
 	xm_arena_close(&x->arena);
 	xm_async_close(&x->async);
+	xm_strategies_close(x);
 	if (x->options != NULL)
 		xm_options_close(x->options);
 	os_mutex_close(&x->regions.lock);
@@ -33,6 +36,8 @@ static int build(extmem *x, const char *const settings[])
 	int rc = xm_client_settings_read(settings, &x->settings, &x->options);
 
 	if (rc == 0)
+		rc = xm_strategies_open(x);
+	if (rc == 0)
 		rc = xm_arena_open(&x->arena, &x->settings, &x->volume);
 	if (rc == 0)
 		rc = xm_lanes_open(&x->lanes, &x->settings, &x->arena,
@@ -45,6 +50,8 @@ static int build(extmem *x, const char *const settings[])
 		rc = xm_ask_start(&x->ask, &x->settings, xm_faults_look, x);
 	if (rc == 0)
 		rc = xm_appliances_wait(x);
+	if (rc == 0)
+		rc = xm_planned_check(x);
 	if (rc != 0)
 		return rc;
 	/* After the transports: a provider may have installed handlers. */

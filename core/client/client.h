@@ -32,6 +32,7 @@
 struct extmem {
 	struct xm_client_settings settings;
 	struct xm_options *options; /* the settings' strings */
+	struct xm_strategy *strategy; /* of regions that ask for none; or NULL */
 	struct xm_arena arena;
 	struct xm_regions regions;
 	struct xm_volume volume;

@@ -20,6 +20,7 @@
 #include "core/client/objects.h"
 #include "core/client/range.h"
 #include "core/client/segments.h"
+#include "core/client/strategies.h"
 #include "core/pure/plant.h"
 
 /* Public calls that ask appliances go one after the other. The deadline of each
@@ -74,18 +75,10 @@ static void region_free(extmem_region *region)
 	os_memory_give(region->heap_memory, region->heap_memory_size);
 	os_mutex_close(&region->lock);
 	os_free(region->mappings);
+	if (region->strategy != region->client->strategy)
+		os_free((void *)region->strategy);
 	region->magic = 0;
 	os_free(region);
-}
-
-static int check_size(const extmem *x, const char *call, uint64_t *size)
-{
-	if (*size == 0 || *size > UINT64_MAX / 2)
-		return xm_fail(-EINVAL, "%s: a region of %llu bytes: the size "
-			       "must be at least 1 and fit in memory", call,
-			       (unsigned long long)*size);
-	*size = xm_align_up(*size, x->ask.granule);
-	return 0;
 }
 
 /* With regions_lock held. */
@@ -150,16 +143,9 @@ static int request_read(const struct extmem_request *from,
 	return 0;
 }
 
-static int region_alloc(extmem *x, const char *call,
-			const struct extmem_request *request,
-			extmem_region **ret)
+static int request_check(const char *call,
+			 const struct extmem_request *request)
 {
-	extmem_region *region;
-	uint64_t size = request->region_size;
-	int rc = check_size(x, call, &size);
-
-	if (rc != 0)
-		return rc;
 	if (request->name != NULL && strlen(request->name) >= XM_NAME_SIZE)
 		return xm_fail(-EINVAL, "%s: a name of %zu characters: at most "
 			       "%d", call, strlen(request->name),
@@ -169,12 +155,20 @@ static int region_alloc(extmem *x, const char *call,
 			       "0x%x", call,
 			       (unsigned long long)request->flags,
 			       EXTMEM_TRACKED);
-	region = os_alloc(sizeof(*region));
-	if (region == NULL)
-		return xm_fail(-ENOMEM, "%s: out of memory", call);
+	return 0;
+}
+
+/* From zeros; free it in either case. */
+static int region_begin(extmem *x, const char *call,
+			const struct extmem_request *request,
+			extmem_region *region)
+{
+	struct xm_strategy *own = x->strategy;
+	uint64_t size = request->region_size;
+	int rc = 0;
+
 	region->client = x;
 	region->magic = XM_REGION_MAGIC;
-	region->size = size;
 	if (request->name != NULL)
 		memcpy(region->name, request->name, strlen(request->name));
 	os_random(region->id.bytes, sizeof(region->id.bytes));
@@ -182,10 +176,36 @@ static int region_alloc(extmem *x, const char *call,
 	region->tracked = (request->flags & EXTMEM_TRACKED) != 0;
 	os_mutex_open(&region->lock);
 	xm_list_open(&region->caches);
-	turn_take(x);
-	region->number = ++x->regions.numbered;
-	rc = region_build(x, call, region);
-	turn_give(x);
+	if (request->strategy != NULL)
+		rc = xm_strategy_of_text(x, call, request->strategy, &own);
+	region->strategy = own;
+	if (rc == 0)
+		rc = xm_strategy_size(x, call, own, &size);
+	region->size = size;
+	/* Of a page that has copies the pager knows which of them lack it. */
+	region->tracked |= own != NULL && xm_strategy_mirrors(own) > 1;
+	return rc;
+}
+
+static int region_alloc(extmem *x, const char *call,
+			const struct extmem_request *request,
+			extmem_region **ret)
+{
+	extmem_region *region;
+	int rc = request_check(call, request);
+
+	if (rc != 0)
+		return rc;
+	region = os_alloc(sizeof(*region));
+	if (region == NULL)
+		return xm_fail(-ENOMEM, "%s: out of memory", call);
+	rc = region_begin(x, call, request, region);
+	if (rc == 0) {
+		turn_take(x);
+		region->number = ++x->regions.numbered;
+		rc = region_build(x, call, region);
+		turn_give(x);
+	}
 	if (rc != 0)
 		region_free(region);
 	else
@@ -340,7 +360,8 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 	int rc = xm_region_usable(region, "extmem_region_resize");
 
 	if (rc == 0)
-		rc = check_size(x, "extmem_region_resize", &size);
+		rc = xm_strategy_size(x, "extmem_region_resize",
+				      region->strategy, &size);
 	if (rc != 0)
 		return rc;
 	turn_take(x);

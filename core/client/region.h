@@ -39,6 +39,7 @@ struct extmem_region {
 	uint32_t magic;
 	char name[XM_NAME_SIZE];
 	struct xm_region_id id; /* what appliances know it by; random */
+	const struct xm_strategy *strategy; /* the client's, or its own; or NULL */
 	/* From 1; of no other region that this client has had. It picks the
 	 * region's caches. */
 	uint64_t number;

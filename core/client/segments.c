@@ -7,11 +7,12 @@
 #include <string.h>
 
 #include "core/client/client.h"
+#include "core/client/segments_parts.h"
 #include "core/pure/placement.h"
 
 /* --- one segment ------------------------------------------------------------ */
 
-static int segment_add(extmem *x, const struct xm_segment *segment)
+int xm_segment_add(extmem *x, const struct xm_segment *segment)
 {
 	struct os_signals old;
 	int rc;
@@ -56,8 +57,8 @@ static bool out_of_reach(extmem *x, uint32_t appliance)
  * session answers -ENOTCONN at once, and sends FREE when the connection is back. If its
  * machine was switched off, the connection looks healthy until the deadline. An
  * appliance that is `unreachable` as the client closes does not get the whole timeout. */
-static int extent_free(extmem *x, uint32_t appliance, uint64_t extent,
-		       bool unreachable)
+int xm_extent_free(extmem *x, uint32_t appliance, uint64_t extent,
+		   bool unreachable)
 {
 	struct xm_message give = { .kind = XM_FREE };
 	uint64_t deadline_ns = x->regions.deadline_ns;
@@ -76,55 +77,75 @@ static int extent_free(extmem *x, uint32_t appliance, uint64_t extent,
 	return rc;
 }
 
-/* Enough for any sentence about an appliance. */
-#define OFFER_WORDS (XM_WORDS_SIZE + XM_ADDRESS_SIZE)
+int xm_extent_alloc(extmem *x, const extmem_region *region, uint32_t appliance,
+		    uint64_t size, uint32_t number, struct xm_member *ret,
+		    struct xm_refused *ret_refused, char *words)
+{
+	struct xm_message take = { .kind = XM_ALLOC };
+	struct xm_request request;
+	const struct xm_allocated *taken;
+	int rc;
+
+	take.u.alloc.size = size;
+	take.u.alloc.id = region->id;
+	take.u.alloc.member = (uint16_t)number;
+	memcpy(take.u.alloc.region, region->name, XM_NAME_SIZE);
+	memset(ret_refused, 0, sizeof(*ret_refused));
+	rc = xm_ask(&x->ask, appliance, &take, x->regions.deadline_ns,
+		    &request);
+	if (rc != 0) {
+		if (request.message.kind == XM_REFUSED)
+			*ret_refused = request.message.u.refused;
+		xm_ask_explain(&x->ask, &request, words, XM_OFFER_WORDS);
+		return rc;
+	}
+	taken = &request.message.u.allocated;
+	if (taken->size < size) {
+		xm_extent_free(x, appliance, taken->extent, false);
+		snprintf(words, XM_OFFER_WORDS, "appliance %s gave less than "
+			 "was asked", xm_ask_address(&x->ask, appliance));
+		return -EPROTO;
+	}
+	memset(ret, 0, sizeof(*ret));
+	ret->appliance = appliance;
+	ret->lease = request.lease;
+	ret->extent = taken->extent;
+	ret->remote = taken->remote;
+	return 0;
+}
+
+void xm_segment_begin(const extmem_region *region, uint64_t address,
+		      uint64_t size, struct xm_segment *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->page = address / XM_PAGE;
+	ret->count = size / XM_PAGE;
+	ret->region_id = region->id;
+	ret->region_page = (address - region->address) / XM_PAGE;
+}
 
 /* One extent of `size` bytes there, as the segment at this page. */
 static void member_alloc(extmem *x, const extmem_region *region,
 			 uint32_t appliance, uint64_t address, uint64_t size,
 			 struct xm_placement_offer *ret, char *words)
 {
-	struct xm_message take = { .kind = XM_ALLOC };
-	struct xm_segment segment = { .page = address / XM_PAGE,
-				      .members_count = 1 };
-	struct xm_member *member = &segment.members[0];
-	struct xm_request request;
-	const struct xm_allocated *taken;
+	struct xm_refused refused;
+	struct xm_segment segment;
 
-	take.u.alloc.size = size;
-	take.u.alloc.id = region->id;
-	memcpy(take.u.alloc.region, region->name, XM_NAME_SIZE);
+	xm_segment_begin(region, address, size, &segment);
+	segment.members_count = 1;
 	memset(ret, 0, sizeof(*ret));
-	ret->status = xm_ask(&x->ask, appliance, &take,
-			     x->regions.deadline_ns, &request);
-	if (ret->status != 0) {
-		if (request.message.kind == XM_REFUSED) {
-			ret->free = request.message.u.refused.free;
-			ret->free_run = request.message.u.refused.free_run;
-			ret->soon = request.message.u.refused.soon;
-		}
-		xm_ask_explain(&x->ask, &request, words, OFFER_WORDS);
+	ret->status = xm_extent_alloc(x, region, appliance, size, 0,
+				      &segment.members[0], &refused, words);
+	ret->free = refused.free;
+	ret->free_run = refused.free_run;
+	ret->soon = refused.soon;
+	if (ret->status != 0)
 		return;
-	}
-	taken = &request.message.u.allocated;
-	if (taken->size < size) {
-		extent_free(x, appliance, taken->extent, false);
-		snprintf(words, OFFER_WORDS, "appliance %s gave less than was "
-			 "asked", xm_ask_address(&x->ask, appliance));
-		ret->status = -EPROTO;
-		return;
-	}
-	segment.count = size / XM_PAGE;
-	segment.region_id = region->id;
-	segment.region_page = (address - region->address) / XM_PAGE;
-	member->appliance = appliance;
-	member->lease = request.lease;
-	member->extent = taken->extent;
-	member->remote = taken->remote;
-	ret->status = segment_add(x, &segment);
+	ret->status = xm_segment_add(x, &segment);
 	if (ret->status != 0) {
-		extent_free(x, appliance, taken->extent, false);
-		snprintf(words, OFFER_WORDS, "%d segments are in use, which "
+		xm_extent_free(x, appliance, segment.members[0].extent, false);
+		snprintf(words, XM_OFFER_WORDS, "%d segments are in use, which "
 			 "is the limit", XM_SEGMENTS_MAX);
 	}
 }
@@ -153,9 +174,9 @@ int xm_segments_free(extmem *x, uint64_t address, uint64_t end)
 			const struct xm_member *member = &s.members[k];
 			int last = member->lost
 					   ? 0
-					   : extent_free(x, member->appliance,
-							 member->extent,
-							 unreachable[k]);
+					   : xm_extent_free(x, member->appliance,
+							    member->extent,
+							    unreachable[k]);
 
 			if (rc == 0)
 				rc = last;
@@ -171,7 +192,7 @@ static int segments_try(extmem *x, const extmem_region *region,
 			char *words, size_t words_size)
 {
 	uint32_t count = atomic_load(&x->ask.count), ready = 0, told;
-	char said[XM_APPLIANCES_MAX][OFFER_WORDS] = { "" };
+	char said[XM_APPLIANCES_MAX][XM_OFFER_WORDS] = { "" };
 	struct xm_placement placement;
 	struct xm_placement_ask ask;
 
@@ -181,11 +202,11 @@ static int segments_try(extmem *x, const extmem_region *region,
 			  ready);
 	while (xm_placement_next(&placement, &ask)) {
 		struct xm_placement_offer offer;
-		char piece_words[OFFER_WORDS];
+		char piece_words[XM_OFFER_WORDS];
 
 		if (ask.if_ready && !xm_ask_is_ready(&x->ask, ask.appliance)) {
 			xm_placement_away(&placement, ask.appliance);
-			snprintf(said[ask.appliance], OFFER_WORDS,
+			snprintf(said[ask.appliance], XM_OFFER_WORDS,
 				 "appliance %s is away",
 				 xm_ask_address(&x->ask, ask.appliance));
 			continue;
@@ -206,25 +227,24 @@ static int segments_try(extmem *x, const extmem_region *region,
 	return placement.offers[told].status;
 }
 
-/* Memory that another client has freed is revoked and zeroed before it is free,
- * which takes a moment: an appliance that says so is asked again. */
-#define SOON (5 * XM_SECOND)
-#define SOON_STEP (5 * XM_MS)
-
 int xm_segments_alloc(extmem *x, const extmem_region *region,
 			 uint64_t address, uint64_t size, char *words,
 			 size_t words_size)
 {
-	uint64_t deadline_ns = xm_min(x->regions.deadline_ns, os_now_ns() + SOON);
+	uint64_t deadline_ns = xm_min(x->regions.deadline_ns,
+				      os_now_ns() + XM_SOON);
 	bool soon = false;
 	int rc;
 
 	for (;;) {
-		rc = segments_try(x, region, address, size, &soon, words,
-				  words_size);
+		rc = region->strategy != NULL
+			     ? xm_planned_try(x, region, address, size, &soon,
+					      words, words_size)
+			     : segments_try(x, region, address, size, &soon,
+					    words, words_size);
 		if (rc != -ENOSPC || !soon || os_now_ns() >= deadline_ns)
 			return rc;
-		os_sleep(SOON_STEP);
+		os_sleep(XM_SOON_STEP);
 	}
 }
 

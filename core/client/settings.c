@@ -85,6 +85,11 @@ static const struct xm_option options[] = {
 	  .help = "The libfabric provider to use instead of the "
 		  "scheme's own.",
 	  .destination = offsetof(struct xm_client_settings, provider) },
+	{ .name = "strategy", .kind = XM_OPTION_TEXT, .unit = "TEXT",
+	  .help = "How many appliances have each byte, over how many a region "
+		  "is spread, and which of them: \"mirror 2, rank free\". "
+		  "Without it, the first appliance that has room.",
+	  .destination = offsetof(struct xm_client_settings, strategy) },
 	{ .name = "name", .kind = XM_OPTION_TEXT,
 	  .help = "Name of this client in lists of the appliances.",
 	  .destination = offsetof(struct xm_client_settings, name) },

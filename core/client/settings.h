@@ -27,6 +27,8 @@ struct xm_client_settings {
 	uint64_t prefetch; /* pages read ahead, most */
 	const char *mapper;   /* "": the first; else a name, ":" and an address */
 	const char *provider; /* "": any */
+	const char *strategy; /* strategy.h; "": none */
+	uint32_t members_max; /* of a segment, under any strategy; from 1 */
 	const char *name;     /* "": made from host, process and program */
 	const char *config;   /* path of a file, or "" */
 };

@@ -18,7 +18,7 @@
 #include "core/pure/transport.h"
 
 #define XM_APPLIANCES_MAX 16
-#define XM_MEMBERS_MAX 3 /* of one segment */
+#define XM_MEMBERS_MAX 4 /* of one segment */
 
 /* The bytes of a segment at one appliance. */
 struct xm_member {

@@ -12,6 +12,7 @@ xm_tests += \
 	tests/api/test_objects \
 	tests/api/test_open \
 	tests/api/test_polling \
+	tests/api/test_strategies \
 	$(NULL)
 xm_shell_tests += \
 	tests/api/torture.sh \
@@ -35,6 +36,8 @@ tests_api_test_faults_SOURCES = tests/support/appliance.c tests/api/test_faults.
 tests_api_test_faults_LDADD = $(xm_api)
 tests_api_test_polling_SOURCES = tests/support/appliance.c tests/api/test_polling.c
 tests_api_test_polling_LDADD = $(xm_api)
+tests_api_test_strategies_SOURCES = tests/support/appliance.c tests/api/test_strategies.c
+tests_api_test_strategies_LDADD = $(xm_api)
 tests_api_test_loss_SOURCES = tests/support/appliance.c tests/api/test_loss.c
 tests_api_test_loss_LDADD = $(xm_api)
 tests_api_test_objects_SOURCES = tests/support/appliance.c tests/api/test_objects.c

@@ -152,7 +152,7 @@ grep -noE '\bxm_(uffd|sigbus)\w*' $(sources $rooms) |
 complaints "nobody but the mapper itself names its functions" "$scratch/out"
 # Where bytes are is the volume's to know; everybody else asks it.
 grep -nE '\bxm_(segment|member|layout)\b|\bxm_layout_' $(sources $rooms) |
-	grep -Ev '^(core/pure/(layout|volume|volume_io)\.[ch]|core/client/segments\.c):' |
+	grep -Ev '^(core/pure/(layout|volume|volume_io)\.[ch]|core/client/(segments|segments_parts|planned)\.[ch]):' |
 	sed 's/:.*[^a-z_]\(xm_[a-z_]*\).*/: \1/' >"$scratch/out"
 complaints "nobody but the volume, and whoever takes memory for it, looks into a segment" \
 	"$scratch/out"

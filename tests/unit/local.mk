@@ -24,6 +24,7 @@ xm_tests += \
 	tests/unit/test_parsers \
 	tests/unit/test_path \
 	tests/unit/test_placement \
+	tests/unit/test_plan \
 	tests/unit/test_rand \
 	tests/unit/test_replay \
 	tests/unit/test_service \
@@ -34,6 +35,7 @@ xm_tests += \
 	tests/unit/test_settings \
 	tests/unit/test_slots \
 	tests/unit/test_spin \
+	tests/unit/test_strategy \
 	tests/unit/test_stream \
 	tests/unit/test_trace \
 	tests/unit/test_volume \

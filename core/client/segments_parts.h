@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files about the memory behind regions share (segments.c, planned.c). Nobody
+ * else includes this. See segments.h for the lock.
+ */
+#ifndef XM_SEGMENTS_PARTS_H
+#define XM_SEGMENTS_PARTS_H
+
+#include "core/client/region.h"
+#include "core/pure/layout.h"
+#include "core/pure/wire.h"
+
+/* Enough for any sentence about an appliance. */
+#define XM_OFFER_WORDS (XM_WORDS_SIZE + XM_ADDRESS_SIZE)
+
+/* Memory that another client has freed is revoked and zeroed before it is free,
+ * which takes a moment: an appliance that says so is asked again. */
+#define XM_SOON (5 * XM_SECOND)
+#define XM_SOON_STEP (5 * XM_MS)
+
+/* --- segments.c --- */
+
+/* -ENOSPC: no more segments. */
+int xm_segment_add(extmem *, const struct xm_segment *);
+/* A segment of a region, without members. */
+void xm_segment_begin(const extmem_region *, uint64_t address, uint64_t size,
+		      struct xm_segment *ret);
+/* An extent of `size` bytes there, as a member; `number` tells the appliance which of
+ * the region's columns and copies it is. If it is refused, *ret_refused has the
+ * figures, and words[XM_OFFER_WORDS] why. */
+int xm_extent_alloc(extmem *, const extmem_region *, uint32_t appliance,
+		    uint64_t size, uint32_t number, struct xm_member *ret,
+		    struct xm_refused *ret_refused, char *words);
+int xm_extent_free(extmem *, uint32_t appliance, uint64_t extent,
+		   bool unreachable);
+
+/* --- planned.c --- */
+
+/* One try to cover [address, + size) as the region's strategy says. 0, or -errno with
+ * nothing covered and a message; *ret_soon: another try in a moment may do. */
+int xm_planned_try(extmem *, const extmem_region *, uint64_t address,
+		   uint64_t size, bool *ret_soon, char *words,
+		   size_t words_size);
+
+#endif

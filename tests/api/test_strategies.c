@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Regions under strategies, at real appliances. */
+#include "tests/support/appliance.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tests/support/cunit.h"
+
+#define POOL "16M"
+#define POOL_BYTES (16 * MIB)
+#define COUNT 3
+
+static struct appliance all[COUNT];
+static char settings_all[COUNT][160];
+
+/* A client of all of them, under this strategy (or NULL). NULL: refused. */
+static extmem *open_under(const char *strategy)
+{
+	char text[256];
+	const char *settings[COUNT + 4] = { "local=4M" };
+	extmem *x = NULL;
+	int rc;
+
+	for (unsigned i = 0; i < COUNT; i++)
+		settings[i + 1] = settings_all[i];
+	snprintf(text, sizeof(text), "strategy=%s",
+		 strategy != NULL ? strategy : "");
+	settings[COUNT + 1] = text;
+	settings[COUNT + 2] = NULL;
+	rc = extmem_open(settings, &x);
+	return rc == 0 ? x : NULL;
+}
+
+/* MiB that are in use at each of them, as "8 8 0"; what is being zeroed counts. */
+static const char *used(void)
+{
+	static char text[64];
+	size_t at = 0;
+
+	for (unsigned i = 0; i < COUNT; i++)
+		at += (size_t)snprintf(
+			text + at, sizeof(text) - at, "%s%lld", i ? " " : "",
+			(long long)(POOL_BYTES - appliance_free(&all[i])) /
+				(long long)MIB);
+	return text;
+}
+
+static bool all_free(void)
+{
+	for (unsigned i = 0; i < COUNT; i++) {
+		if (!appliance_frees(&all[i], POOL_BYTES))
+			return false;
+	}
+	return true;
+}
+
+static void two_copies_lie_at_two_appliances(void)
+{
+	extmem *x = open_under("mirror 2");
+	static uint8_t bytes[4 * MIB], seen[4 * MIB];
+	extmem_region *region;
+	uint8_t *memory;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "twice", 4 * MIB, &region) == 0);
+	CU_ASSERT_STRING_EQUAL(used(), "4 4 0");
+	pattern_fill(bytes, 0, sizeof(bytes), 3);
+	CU_ASSERT(extmem_write(region, 0, bytes, sizeof(bytes)) == 0);
+	CU_ASSERT(client_stats(x).bytes_written >= 2 * sizeof(bytes));
+	CU_ASSERT(extmem_read(region, 0, seen, sizeof(seen)) == 0);
+	CU_ASSERT(pattern_is(seen, 0, sizeof(seen), 3));
+	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
+	CU_ASSERT(pattern_is(memory, 0, sizeof(bytes), 3));
+	pattern_fill(memory, 0, sizeof(bytes), 4);
+	CU_ASSERT(extmem_sync(region, 0, 0) == 0);
+	CU_ASSERT(pattern_is(memory, 0, sizeof(bytes), 4));
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(all_free());
+}
+
+static void a_mirror_grows_and_shrinks(void)
+{
+	extmem *x = open_under("mirror 2, rank free");
+	extmem_region *region;
+	uint8_t *memory;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "grows", 2 * MIB, &region) == 0);
+	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
+	pattern_fill(memory, 0, 2 * MIB, 9);
+	CU_ASSERT(extmem_region_resize(region, 6 * MIB) == 0);
+	/* The third had most free by then. */
+	CU_ASSERT_STRING_EQUAL(used(), "6 2 4");
+	CU_ASSERT(all_zero(memory + 2 * MIB, 4 * MIB));
+	pattern_fill(memory + 2 * MIB, 2 * MIB, 4 * MIB, 9);
+	CU_ASSERT(extmem_region_resize(region, 3 * MIB) == 0);
+	CU_ASSERT(pattern_is(memory, 0, 3 * MIB, 9));
+	CU_ASSERT(extmem_region_free(region) == 0);
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(all_free());
+}
+
+static void a_region_has_a_strategy_of_its_own(void)
+{
+	struct extmem_request request = { .size = sizeof(request),
+					  .region_size = MIB };
+	extmem *x = open_under("mirror 2");
+	extmem_region *one, *three;
+
+	CU_ASSERT_FATAL(x != NULL);
+	request.strategy = "rank free, not name mem0 mem1";
+	CU_ASSERT(extmem_region_request(x, &request, &one) == 0);
+	CU_ASSERT_STRING_EQUAL(used(), "0 0 1");
+	request.strategy = "mirror 3";
+	CU_ASSERT(extmem_region_request(x, &request, &three) == 0);
+	CU_ASSERT_STRING_EQUAL(used(), "1 1 2");
+	request.strategy = "mirror 3, rank best";
+	CU_ASSERT(extmem_region_request(x, &request, &three) == -EINVAL);
+	CU_ASSERT(words_have("not \"best\" at character 16"));
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(all_free());
+	x = open_under(NULL);
+	CU_ASSERT_FATAL(x != NULL);
+	request.strategy = "mirror 2";
+	CU_ASSERT(extmem_region_request(x, &request, &three) == -EINVAL);
+	CU_ASSERT(words_have("opened without mirrors"));
+	CU_ASSERT(extmem_close(x) == 0);
+}
+
+static void what_no_set_of_appliances_meets_is_refused_as_the_client_opens(void)
+{
+	CU_ASSERT(open_under("mirror 4") == NULL);
+	CU_ASSERT(words_have("\"mirror 3\" could be met"));
+	CU_ASSERT(open_under("mirror 3, spread zone") == NULL);
+	CU_ASSERT(words_have("\"mirror 3\" could be met"));
+	CU_ASSERT(open_under("mirror 2, zone east") == NULL);
+	CU_ASSERT(words_have("is in zone west"));
+	CU_ASSERT(open_under("mirrors 2") == NULL);
+	CU_ASSERT(words_have("strategy \"mirrors 2\": a clause begins with"));
+}
+
+static void copies_lie_in_different_zones(void)
+{
+	extmem *x = open_under("mirror 4 else mirror 2, spread zone");
+	extmem_region *region;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT(extmem_region_alloc(x, "zones", MIB, &region) == 0);
+	CU_ASSERT_STRING_EQUAL(used(), "1 0 1");
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(all_free());
+}
+
+static void what_has_no_room_is_refused_with_the_nearest_that_has(void)
+{
+	extmem *x = open_under("mirror 2");
+	extmem_region *region;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT(extmem_region_alloc(x, "large", 40 * MIB, &region) == -ENOSPC);
+	CU_ASSERT(words_have("room for 24.0 MiB of 40.0 MiB") &&
+		  words_have("\"mirror 1\" could be met"));
+	CU_ASSERT(extmem_region_alloc(x, "fits", 24 * MIB, &region) == 0);
+	CU_ASSERT_STRING_EQUAL(used(), "16 16 16");
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(all_free());
+}
+
+static void two_addresses_of_one_appliance_are_one(void)
+{
+	const char *settings[] = { "local=4M", "strategy=mirror 2",
+				   settings_all[0], NULL, NULL };
+	char other[160];
+	extmem *x;
+
+	snprintf(other, sizeof(other), "appliance=ofi+tcp://127.0.0.2%s",
+		 strrchr(all[0].address, ':'));
+	settings[3] = other;
+	CU_ASSERT(extmem_open(settings, &x) == -ENODEV);
+	CU_ASSERT(words_have("is the same appliance as") &&
+		  words_have("1 of 2 can be chosen"));
+	settings[1] = "strategy=mirror 2 else mirror 1";
+	CU_ASSERT(extmem_open(settings, &x) == 0);
+	CU_ASSERT(extmem_close(x) == 0);
+}
+
+static void without_a_strategy_nothing_more_is_said(void)
+{
+	extmem *x = client_open(all[0].address, "local=4M", NULL);
+	extmem_region *region;
+	uint64_t before;
+
+	CU_ASSERT_FATAL(x != NULL);
+	before = client_stats(x).messages;
+	CU_ASSERT(extmem_region_alloc(x, "plain", MIB, &region) == 0);
+	CU_ASSERT(extmem_region_free(region) == 0);
+	/* ALLOC and FREE; a PING and a TICKET may fall between. */
+	CU_ASSERT(client_stats(x).messages - before <= 4);
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(all_free());
+}
+
+int main(int argc, char **argv)
+{
+	static const struct act acts[] = { { NULL, NULL } };
+	static const CU_TestInfo tests[] = {
+		XM_TEST(two_copies_lie_at_two_appliances),
+		XM_TEST(a_mirror_grows_and_shrinks),
+		XM_TEST(a_region_has_a_strategy_of_its_own),
+		XM_TEST(what_no_set_of_appliances_meets_is_refused_as_the_client_opens),
+		XM_TEST(copies_lie_in_different_zones),
+		XM_TEST(what_has_no_room_is_refused_with_the_nearest_that_has),
+		XM_TEST(two_addresses_of_one_appliance_are_one),
+		XM_TEST(without_a_strategy_nothing_more_is_said),
+		CU_TEST_INFO_NULL,
+	};
+	static const char *const zones[COUNT] = { "west", "west", "east" };
+	static const char *const listen[COUNT] = { "ofi+tcp://0.0.0.0:0",
+						   LOOPBACK, LOOPBACK };
+	int rc = 0;
+
+	act_begin(argc, argv, acts);
+	for (unsigned i = 0; i < COUNT; i++) {
+		char name[16];
+		const char *const more[] = { "--zone", zones[i], "--name", name,
+					     NULL };
+
+		snprintf(name, sizeof(name), "mem%u", i);
+		if (!appliance_start(&all[i], listen[i], POOL, more)) {
+			printf("0 passed, 1 failed\n");
+			return 1;
+		}
+		snprintf(settings_all[i], sizeof(settings_all[i]),
+			 "appliance=%s", all[i].address);
+	}
+	rc = xm_tests_run("strategies", tests);
+	for (unsigned i = 0; i < COUNT; i++)
+		appliance_stop(&all[i]);
+	return rc;
+}
