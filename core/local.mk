@@ -22,6 +22,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/pager_frame.c \
 	core/pure/pager_ledger.c \
 	core/pure/pager_meaning.c \
+	core/pure/pager_mend.c \
 	core/pure/pager_parts.h \
 	core/pure/pager_predict.c \
 	core/pure/pager_reclaim.c \
@@ -65,6 +66,7 @@ libxm_first_la_SOURCES = \
 	core/engine/engine.h \
 	core/engine/engine_effects.c \
 	core/engine/engine_parts.h \
+	core/engine/engine_mend.c \
 	core/engine/engine_post.c \
 	core/engine/engine_seal.c \
 	core/engine/keeper.c \

@@ -172,7 +172,7 @@ int xm_segments_free(extmem *x, uint64_t address, uint64_t end)
 		segment_remove(x, s.page);
 		for (uint32_t k = 0; k < s.members_count; k++) {
 			const struct xm_member *member = &s.members[k];
-			int last = member->lost
+			int last = member->state == XM_MEMBER_LOST
 					   ? 0
 					   : xm_extent_free(x, member->appliance,
 							    member->extent,

@@ -100,11 +100,11 @@ void xm_user_store(extmem *x, uint8_t *to, const void *bytes, size_t size)
 /* --- the beginning of a piece ------------------------------------------------ */
 
 static void io_unlock(struct xm_lane *lane, const struct xm_piece *piece,
-		    bool written)
+		    bool written, bool torn)
 {
 	struct xm_pager_event ev = {
 		.kind = XM_PAGER_IO_UNLOCK, .page = piece->io_lock_first,
-		.limit = piece->io_lock_limit, .write = written,
+		.limit = piece->io_lock_limit, .write = written, .torn = torn,
 	};
 
 	if (piece->io_lock_first < piece->io_lock_limit)
@@ -151,7 +151,7 @@ enum xm_begun xm_piece_post(struct xm_transfer *t, struct xm_piece *piece,
 		return XM_BEGUN;
 	}
 	unlink_flying(t, piece);
-	io_unlock(lane, piece, false);
+	io_unlock(lane, piece, false, false);
 	/* Nobody has seen the I/O lock, so its end helps nobody. */
 	lane->engine.turns = turns;
 	xm_piece_give(piece);
@@ -223,7 +223,8 @@ void xm_piece_end(struct xm_piece *piece, int status)
 	/* If the write of a fresh page failed, the page stays fresh: the appliance
 	 * may still have its bytes from before it was discarded. */
 	io_unlock(piece->lane, piece,
-		t->write && (status == 0 || XM_PLANTED(failed_write_marks)));
+		  t->write && (status == 0 || XM_PLANTED(failed_write_marks)),
+		  t->write && status != 0);
 	piece->io_lock_limit = piece->io_lock_first;
 	/* After this the thread that drives the transfer may end it at any moment. */
 	if (!t->async) {

@@ -3,6 +3,7 @@
 #include "core/engine/engine_parts.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "core/pure/plant.h"
@@ -23,8 +24,11 @@ static void path_step(struct xm_engine *e, uint32_t appliance,
 	struct xm_lane_peer *peer = &e->peers[appliance];
 	struct xm_path_effects fx;
 
+	enum xm_path_state before = peer->path.state;
+
 	ev->now_ns = e->clock_ns;
 	xm_path_step(&peer->path, ev, &fx);
+	e->changes += peer->path.state != before;
 	if (fx.ask)
 		peer->ask = true;
 	if (fx.disconnect && peer->connected) {
@@ -73,6 +77,7 @@ static void tick(struct xm_engine *e)
 			.wanted = xm_volume_needs(e->options.volume, i),
 			.ready = peer->ready,
 			.gone = peer->gone,
+			.spared = xm_volume_spares(e->options.volume, i),
 			.oldest_ns = XM_NEVER,
 		};
 
@@ -110,7 +115,8 @@ bool xm_engine_attached(struct xm_engine *e, uint64_t page)
 static bool may_help(enum xm_pager_event_kind kind, enum xm_verdict verdict)
 {
 	return verdict != XM_VERDICT_WAIT && kind != XM_PAGER_TICK &&
-	       kind != XM_PAGER_IO_LOCK && kind != XM_PAGER_FLUSHED;
+	       kind != XM_PAGER_IO_LOCK && kind != XM_PAGER_FLUSHED &&
+	       kind != XM_PAGER_MEND;
 }
 
 /* A fetch lies in one segment, and what is not mapped cannot be installed. */
@@ -129,6 +135,17 @@ static void bound_willneed(struct xm_engine *e, struct xm_pager_event *ev)
 		ev->reach = XM_REACH_LOST;
 }
 
+/* An explicit write has ended. What it has not reached is copied there later. */
+static void note_members(struct xm_engine *e, struct xm_pager_event *ev)
+{
+	bool several = e->options.members_max > 1 &&
+		       xm_volume_is_several(&e->io, ev->page);
+
+	ev->stale = several && ev->write &&
+		    !xm_volume_is_whole(&e->io, ev->page);
+	ev->torn &= several;
+}
+
 enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
 {
 	struct xm_pager_effects *fx = &e->effects;
@@ -137,6 +154,8 @@ enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
 	ev->now_ns = e->clock_ns;
 	if (ev->kind == XM_PAGER_WILLNEED)
 		bound_willneed(e, ev);
+	if (ev->kind == XM_PAGER_IO_UNLOCK)
+		note_members(e, ev);
 	xm_pager_step(&e->pager, ev, fx);
 	if (ev->limit < limit && fx->verdict == XM_VERDICT_DONE)
 		fx->verdict = XM_VERDICT_MORE;
@@ -195,6 +214,10 @@ static void on_done(struct xm_engine *e, uint32_t appliance,
 	/* Each accepted operation completes exactly once. */
 	XM_ASSERT(op->kind != XM_OPERATION_FREE);
 	XM_ASSERT(op->generation == (uint32_t)(te->token >> 32));
+	/* Its member may have been lost, and its memory be anything, since. */
+	if (status == 0 && op->several && op->effort == XM_NO_EFFORT &&
+	    !xm_volume_trusts(&e->io, op->page, op->member, op->taken))
+		status = -ECANCELED;
 	if (status == 0 && op->sealed)
 		status = xm_engine_open_read(e, op);
 	if (status == 0)
@@ -257,6 +280,30 @@ static bool any_path_up(const struct xm_engine *e)
 	return false;
 }
 
+/* Is there any sense in it? Not while the paths that they need are down: with one of two
+ * members away all 256 would be tried every 50 us. */
+static bool may_try_again(const struct xm_engine *e, bool any)
+{
+	if (e->clock_ns - e->again_ns >= TICK)
+		return any_path_up(e);
+	if (e->again_futile && e->again_changes == e->changes &&
+	    e->again_volume == atomic_load(&e->options.volume->changes))
+		return false;
+	return (any || e->clock_ns - e->again_ns >= AGAIN) && any_path_up(e);
+}
+
+static void try_again(struct xm_engine *e)
+{
+	struct xm_pager_event ev = { .kind = XM_PAGER_TICK };
+
+	e->again_ns = e->clock_ns;
+	e->again_reached = false;
+	e->again_changes = e->changes;
+	e->again_volume = atomic_load(&e->options.volume->changes);
+	xm_engine_event(e, &ev);
+	e->again_futile = !e->again_reached;
+}
+
 bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 {
 	bool any = false;
@@ -274,13 +321,10 @@ bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 		any |= poll_peer(e, i);
 	if (e->clock_ns - e->tick_ns >= TICK)
 		tick(e);
-	if (e->pager.writeback_failed > 0 &&
-	    (any || e->clock_ns - e->again_ns >= AGAIN) && any_path_up(e)) {
-		struct xm_pager_event ev = { .kind = XM_PAGER_TICK };
-
-		e->again_ns = e->clock_ns;
-		xm_engine_event(e, &ev);
-	}
+	if (e->pager.writeback_failed > 0 && may_try_again(e, any))
+		try_again(e);
+	if (e->options.members_max > 1)
+		xm_engine_mend(e);
 	return any;
 }
 
@@ -428,7 +472,7 @@ void xm_engine_add(struct xm_engine *e, const struct xm_transport_ops *ops,
 	peer->path.appliance = e->peers_count;
 	peer->path.lane = e->options.lane;
 	peer->path.trace = e->options.trace;
-	xm_volume_io_add(&e->io, &peer->path, peer->limits.size_max,
-			 peer->limits.scatter_max);
+	xm_volume_io_add(&e->io, &peer->path, &peer->flying,
+			 peer->limits.size_max, peer->limits.scatter_max);
 	e->peers_count++;
 }

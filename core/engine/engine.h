@@ -35,6 +35,16 @@
 
 #define XM_ENGINE_GAP (100 * XM_MS)
 
+/* Runs of pages that a lane mends at once, and how long they are. */
+#define XM_MEND_SLOTS 4
+#define XM_MEND_PAGES 8
+#define XM_ENGINE_LEDGER_SIZE 512 /* bytes written by xm_engine_post_far(), most */
+#define XM_ENGINE_LEDGER_PAGES \
+	(XM_APPLIANCES_MAX * XM_ENGINE_LEDGER_SIZE / 4096)
+/* Registered memory that a lane needs besides, where segments have several members. */
+#define XM_ENGINE_ASIDE_PAGES \
+	(XM_ENGINE_LEDGER_PAGES + XM_MEND_SLOTS * XM_MEND_PAGES)
+
 struct xm_engine_options {
 	struct xm_pager_options pager;
 	uint64_t page_size;
@@ -50,7 +60,9 @@ struct xm_engine_options {
 	struct xm_volume *volume;
 	uint32_t members_max; /* of a segment; 0 is 1 */
 	uint8_t *staging; /* xm_pager_staging_pages() pages, page aligned */
+	uint8_t *aside; /* if members_max > 1: XM_ENGINE_ASIDE_PAGES, likewise */
 	uint32_t lane;		/* as traces name it */
+	uint32_t lanes;		/* that share the volume; 0 is 1 */
 	struct xm_trace *trace; /* or NULL */
 };
 
@@ -59,6 +71,8 @@ enum xm_operation_kind {
 	XM_OPERATION_FETCH,
 	XM_OPERATION_STORE,
 	XM_OPERATION_USER,
+	XM_OPERATION_MEND,
+	XM_OPERATION_FAR,
 };
 
 struct xm_operation {
@@ -67,10 +81,11 @@ struct xm_operation {
 	uint32_t next, previous; /* oldest first, per appliance; or free */
 	uint32_t appliance;
 	uint32_t staging_index, count;
-	uint64_t token; /* USER: the skin's */
+	uint64_t token; /* USER: the skin's; MEND: the slot; FAR: the appliance */
 	uint64_t posted_ns;
-	uint32_t effort; /* of which it is a part; XM_NO_EFFORT: it is alone */
-	uint8_t member;
+	uint32_t effort; /* of which it is a part; XM_NO_EFFORT: it is of none */
+	uint8_t member, taken;
+	bool several; /* its segment has several members: page is set */
 	bool sealed; /* a read whose pages are to be opened; the next two are set */
 	uint8_t *local;
 	uint64_t page;
@@ -78,6 +93,40 @@ struct xm_operation {
 
 struct xm_completion {
 	uint64_t token;
+	int status;
+};
+
+/* A run of pages that is being mended; see engine_mend.c. */
+enum xm_mend_state {
+	XM_MEND_FREE,
+	XM_MEND_READS,
+	XM_MEND_READ, /* or that has failed */
+	XM_MEND_WRITES,
+	XM_MEND_WRITTEN,
+	XM_MEND_STORES, /* the pager stores it */
+};
+
+struct xm_mend_slot {
+	enum xm_mend_state state;
+	uint64_t page;
+	uint32_t count, left; /* writes that have not ended */
+	int status;
+	bool torn;
+	uint32_t changes; /* of the volume, when it was written */
+};
+
+struct xm_mend {
+	struct xm_mend_slot slots[XM_MEND_SLOTS];
+	bool sweeps;
+	uint32_t number; /* of the sweep that was begun last */
+	uint64_t cursor, again; /* pages; again: the first that has failed */
+	uint64_t misses, missed_ns, rest_ns;
+	uint64_t bytes; /* mended, ever */
+};
+
+/* A write to memory that is in no segment. */
+struct xm_far {
+	enum { XM_FAR_IDLE, XM_FAR_FLIES, XM_FAR_ENDED } state;
 	int status;
 };
 
@@ -134,7 +183,15 @@ struct xm_engine {
 	uint64_t clock_ns, seen_ns;
 	uint64_t tick_ns; /* engine time of the last tick */
 	uint64_t again_ns; /* and when failed stores were tried again */
+	uint32_t changes; /* of paths' states */
+	/* The last time, every path that failed stores need was down, and nothing has
+	 * changed since, as far as these counts say. */
+	bool again_futile;
+	bool again_reached; /* one of them was up */
+	uint32_t again_changes, again_volume;
 	struct xm_volume_io io;
+	struct xm_mend mend;
+	struct xm_far far[XM_APPLIANCES_MAX];
 	bool sealing;	  /* seal_ops is not plain */
 	uint8_t *scratch; /* if sealing: one page */
 	const struct xm_engine_watch *watch; /* or NULL */
@@ -196,6 +253,17 @@ void xm_engine_cut(struct xm_engine *, uint64_t page);
  * that were taken under a lease before `lease`. */
 void xm_engine_lose(struct xm_engine *, uint32_t appliance, uint32_t lease,
 		    uint32_t lane, uint32_t lanes);
+/* Members are FILLING from now on: what they lack is copied to them in the engine's
+ * turns. It has been when mend.number == number and !mend.sweeps. */
+void xm_engine_sweep(struct xm_engine *, uint32_t number);
+/* Is anything being mended? */
+bool xm_engine_mends(const struct xm_engine *);
+/* Writes up to XM_ENGINE_LEDGER_SIZE bytes to memory at an appliance; one write there at
+ * a time, whose end is in far[appliance], which the caller sets to IDLE again. 0;
+ * -EAGAIN, -ENOTCONN. Needs `aside`. */
+int xm_engine_post_far(struct xm_engine *, uint32_t appliance,
+		       const struct xm_remote_mr *, uint64_t offset,
+		       const void *bytes, uint32_t size);
 /* Operations outstanding. */
 uint32_t xm_engine_flying(const struct xm_engine *);
 uint64_t xm_engine_clock(const struct xm_engine *);

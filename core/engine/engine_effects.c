@@ -27,6 +27,7 @@ static inline uint32_t issue(struct xm_engine *e, struct xm_move *r,
 	r->count = (uint32_t)(posts->size >> e->options.volume->page_shift);
 	if (rc == 0)
 		rc = xm_engine_issue(e, r, posts);
+	e->again_reached |= rc != -ENOTCONN;
 	if (rc != 0) {
 		note(e, XM_TRACE_ENGINE_POST_FAILED, posts->page,
 		     (uint64_t)(int64_t)rc, 0, 0);

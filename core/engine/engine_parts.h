@@ -5,6 +5,7 @@
  * engine.c	    events, turns, paths, losses
  * engine_post.c    operations: posted as the volume says, and their ends
  * engine_effects.c  the pager's effects
+ * engine_mend.c    what members lack is copied to them
  * engine_seal.c    seals and opens pages, where segments are sealed
  *
  * Floor: first.
@@ -33,7 +34,7 @@ struct xm_move {
 	bool write, scattered;
 	uint8_t *local;
 	uint32_t staging_index, count; /* FETCH, STORE: pages there */
-	uint64_t token;	      /* USER */
+	uint64_t token;	      /* USER, MEND, FAR */
 };
 
 /* Posts what the volume answered to a read or write: 0, and its end will be
@@ -49,6 +50,13 @@ void xm_engine_not_posted(struct xm_engine *, const struct xm_move *,
 			  int status);
 /* The effects of the pager's last step. */
 void xm_engine_carry_out(struct xm_engine *);
+
+/* --- engine_mend.c: only called if members_max > 1 ------------------------------ */
+
+/* One step, in each turn. */
+void xm_engine_mend(struct xm_engine *);
+/* An operation of this slot has ended. */
+void xm_engine_mend_ended(struct xm_engine *, uint32_t slot, int status);
 
 /* --- engine_seal.c: only called if e->sealing ---------------------------------- */
 

@@ -4,6 +4,7 @@
 #include "core/engine/engine_parts.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* --- the table of operations ------------------------------------------------ */
 
@@ -17,12 +18,17 @@ uint32_t xm_operations_max(const struct xm_engine_options *o)
 	/* Every fetch buffer and every write-back buffer can be under way,
 	 * whatever the explicit operations do. */
 	return o->pager.fetch_buffers +
-	       members_max(o) * (o->pager.writeback_buffers + o->depth);
+	       members_max(o) * (o->pager.writeback_buffers + o->depth) +
+	       (members_max(o) == 1
+			? 0
+			: members_max(o) * XM_MEND_SLOTS + XM_APPLIANCES_MAX);
 }
 
 uint32_t xm_efforts_max(const struct xm_engine_options *o)
 {
-	return members_max(o) == 1 ? 0 : o->pager.writeback_buffers + o->depth;
+	return members_max(o) == 1 ? 0
+				   : o->pager.writeback_buffers + o->depth +
+					     XM_MEND_SLOTS;
 }
 
 static struct xm_operation *operation_take(struct xm_engine *e,
@@ -126,9 +132,10 @@ int xm_engine_issue(struct xm_engine *e, const struct xm_move *r,
 		    const struct xm_volume_posts *posts)
 {
 	uint32_t effort = XM_NO_EFFORT;
+	struct xm_effort_end end;
 	int rc = 0;
 
-	if (posts->count > 1)
+	if (posts->several && r->write)
 		effort = xm_effort_begin(&e->io, posts);
 	for (uint32_t i = 0; i < posts->count; i++) {
 		const struct xm_post *p = &posts->list[i];
@@ -140,8 +147,10 @@ int xm_engine_issue(struct xm_engine *e, const struct xm_move *r,
 		op->token = r->token;
 		op->effort = effort;
 		op->member = p->member;
+		op->taken = p->taken;
+		op->several = posts->several;
 		op->sealed = posts->sealed && e->sealing && !r->write;
-		if (op->sealed) {
+		if (op->sealed || op->several) {
 			op->local = r->local;
 			op->page = posts->page;
 		}
@@ -150,8 +159,8 @@ int xm_engine_issue(struct xm_engine *e, const struct xm_move *r,
 		if (rc != 0) {
 			operation_give(e, op);
 			if (effort != XM_NO_EFFORT)
-				xm_effort_end(&e->io, effort, p->member, rc,
-					      &rc);
+				xm_effort_part_ended(&e->io, effort, p->member,
+						     p->taken, rc, &end);
 		} else if (r->write) {
 			e->counters.writes++;
 			e->counters.bytes_written += posts->size;
@@ -162,7 +171,8 @@ int xm_engine_issue(struct xm_engine *e, const struct xm_move *r,
 	}
 	if (effort == XM_NO_EFFORT)
 		return rc;
-	return xm_effort_end(&e->io, effort, XM_MEMBERS_MAX, 0, &rc) ? rc : 0;
+	/* One that has posted nothing is over; it cannot have succeeded. */
+	return xm_effort_posted(&e->io, effort, &end) ? end.status : 0;
 }
 
 /* --- ends ------------------------------------------------------------------- */
@@ -180,7 +190,8 @@ static void complete_user(struct xm_engine *e, uint64_t token, int status)
 
 /* Here and inlined, because each fetch and store ends so. */
 static inline void tell_pager(struct xm_engine *e, enum xm_operation_kind kind,
-			      uint32_t index, uint32_t count, int status)
+			      uint32_t index, uint32_t count, int status,
+			      bool lacking)
 {
 	struct xm_pager_event *ev = &e->ended;
 
@@ -190,6 +201,7 @@ static inline void tell_pager(struct xm_engine *e, enum xm_operation_kind kind,
 	ev->staging_index = index;
 	ev->count = count;
 	ev->status = status;
+	ev->stale = lacking;
 	xm_pager_step(&e->pager, ev, &e->nested);
 	XM_ASSERT(e->nested.count == 0);
 }
@@ -197,24 +209,63 @@ static inline void tell_pager(struct xm_engine *e, enum xm_operation_kind kind,
 void xm_engine_not_posted(struct xm_engine *e, const struct xm_move *r,
 			  int status)
 {
-	tell_pager(e, r->kind, r->staging_index, r->count, status);
+	tell_pager(e, r->kind, r->staging_index, r->count, status, false);
 }
 
 void xm_engine_ended(struct xm_engine *e, struct xm_operation *op, int status)
 {
 	enum xm_operation_kind kind = op->kind;
+	struct xm_effort_end end = { .status = status };
 
 	/* What it was for stays in its entry until another one takes it. */
 	operation_give(e, op);
 	if (op->effort != XM_NO_EFFORT &&
-	    !xm_effort_end(&e->io, op->effort, op->member, status, &status))
+	    !xm_effort_part_ended(&e->io, op->effort, op->member, op->taken,
+				  status, &end))
 		return;
-	if (kind == XM_OPERATION_USER) {
+	switch (kind) {
+	case XM_OPERATION_USER:
 		e->users--;
-		complete_user(e, op->token, status);
+		complete_user(e, op->token, end.status);
 		return;
+	case XM_OPERATION_MEND:
+		xm_engine_mend_ended(e, (uint32_t)op->token, end.status);
+		return;
+	case XM_OPERATION_FAR:
+		e->far[op->token].state = XM_FAR_ENDED;
+		e->far[op->token].status = end.status;
+		return;
+	default:
+		break;
 	}
-	tell_pager(e, kind, op->staging_index, op->count, status);
+	tell_pager(e, kind, op->staging_index, op->count, end.status,
+		   end.lacking);
+}
+
+/* --- other memory ----------------------------------------------------------- */
+
+int xm_engine_post_far(struct xm_engine *e, uint32_t appliance,
+		       const struct xm_remote_mr *remote, uint64_t offset,
+		       const void *bytes, uint32_t size)
+{
+	uint8_t *local = e->options.aside + appliance * XM_ENGINE_LEDGER_SIZE;
+	struct xm_move r = { .kind = XM_OPERATION_FAR, .write = true,
+			     .local = local, .token = appliance };
+	struct xm_volume_posts posts = { .size = size, .count = 1 };
+	int rc;
+
+	XM_ASSERT(size <= XM_ENGINE_LEDGER_SIZE);
+	XM_ASSERT(e->far[appliance].state == XM_FAR_IDLE);
+	if (e->peers[appliance].path.state != XM_PATH_UP)
+		return -ENOTCONN;
+	memcpy(local, bytes, size);
+	posts.list[0].appliance = appliance;
+	posts.list[0].remote = remote;
+	posts.list[0].offsets[0] = offset;
+	rc = xm_engine_issue(e, &r, &posts);
+	if (rc == 0)
+		e->far[appliance].state = XM_FAR_FLIES;
+	return rc;
 }
 
 /* --- explicit operations ---------------------------------------------------- */

@@ -5,7 +5,7 @@
  *
  * A region is an ordered run of segments. Each segment is backed by one or more
  * members: extents (or heads of extents) of the same size, one at each of so
- * many appliances, which hold the same bytes. Today a segment has one member.
+ * many appliances, which hold the same bytes.
  *
  * Lookup is a binary search, after a look at where the last one ended.
  * Floor: ground.
@@ -20,6 +20,14 @@
 #define XM_APPLIANCES_MAX 16
 #define XM_MEMBERS_MAX 4 /* of one segment */
 
+/* What one member is worth. Its appliance's view decides (view.h). */
+enum xm_member_state {
+	XM_MEMBER_IN = 0,  /* it has the segment's bytes: read and written */
+	XM_MEMBER_FILLING, /* it is being given what it lacks: written, never read */
+	XM_MEMBER_OUT,	   /* it lacks what was written since it left: neither */
+	XM_MEMBER_LOST,	   /* its lease ended: the bytes are gone */
+};
+
 /* The bytes of a segment at one appliance. */
 struct xm_member {
 	uint32_t appliance;
@@ -27,7 +35,8 @@ struct xm_member {
 	uint64_t extent; /* the appliance's number for it */
 	struct xm_remote_mr remote;
 	uint64_t offset; /* of the segment's first byte in remote's span */
-	_Atomic bool lost; /* that lease ended: the bytes are gone */
+	_Atomic uint8_t state; /* enum xm_member_state */
+	uint8_t taken; /* counts those that were the segment's member of this index */
 };
 
 struct xm_segment {
@@ -39,7 +48,7 @@ struct xm_segment {
 	uint64_t region_page; /* its first page, in its region */
 	uint8_t members_count;
 	_Atomic bool attached; /* the mapper has its pages */
-	_Atomic bool lost;     /* every member is */
+	_Atomic bool lost;     /* no member is IN any more */
 	bool unsure; /* a TRIM was sent and not answered: no other may follow */
 	struct xm_member members[XM_MEMBERS_MAX];
 };

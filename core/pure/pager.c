@@ -62,6 +62,9 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	case XM_PAGER_UNPIN: xm_pager_on_unpin(p, ev, fx); break;
 	case XM_PAGER_REFUSED: xm_pager_on_refused(p, ev, fx); break;
 	case XM_PAGER_TICK: xm_pager_on_tick(p, fx); break;
+	case XM_PAGER_MEND: xm_pager_on_mend(p, ev, fx); break;
+	case XM_PAGER_MENDED: xm_pager_on_mended(p, ev, fx); break;
+	case XM_PAGER_STALE: xm_pager_on_stale(p, ev, fx); break;
 	}
 }
 

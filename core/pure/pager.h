@@ -118,7 +118,7 @@ enum xm_pager_event_kind {
 	/* A FETCH has ended. {staging_index of the effect, status} */
 	XM_PAGER_FETCHED,
 	/* A STORE, or `count` pages of it from staging_index on, has ended.
-	 * {staging_index, count, status} */
+	 * {staging_index, count, status, stale: a member lacks these bytes} */
 	XM_PAGER_STORED,
 
 	/* The range is to be stored. DONE: all stores are posted; `seq` is the number to
@@ -147,7 +147,8 @@ enum xm_pager_event_kind {
 	 * DONE: [page, next) is locked. PRESENT: the page is; use the mapping. FRESH:
 	 * [page, next) reads as zero, and is not locked. WAIT. LOST. */
 	XM_PAGER_IO_LOCK,
-	/* It has ended. {page, limit, write: the remote memory has contents now} */
+	/* It has ended. {page, limit, write: the remote memory has contents now, stale;
+	 * torn: it may have reached some members and not others} */
 	XM_PAGER_IO_UNLOCK,
 
 	/* The page stays present until UNPIN, for each PIN one; with `write` also
@@ -159,6 +160,18 @@ enum xm_pager_event_kind {
 	XM_PAGER_REFUSED,
 	/* Failed stores are posted again. */
 	XM_PAGER_TICK,
+
+	/* Of pages whose members differ; see pager_mend.c. Begins to mend the first such
+	 * page of the range, and up to `count` with it. {page, limit, count} MEND: the
+	 * caller moves the bytes of [seq, next), and then says MENDED. STORED: they are
+	 * stored again. DONE: nothing is to be mended up to `next`. WAIT: likewise, and
+	 * page `next` is busy. */
+	XM_PAGER_MEND,
+	/* {page, limit, status, stale} */
+	XM_PAGER_MENDED,
+	/* A new member lacks all that the remote memory of the range holds. {page,
+	 * limit} DONE, MORE. */
+	XM_PAGER_STALE,
 };
 
 /* Can the remote memory of a page be reached? */
@@ -193,6 +206,7 @@ struct xm_pager_event {
 	enum xm_reach reach;
 	enum xm_advice advice;
 	bool write, whole;
+	bool stale, torn; /* of segments with several members */
 	bool again; /* this event was sent before, and had to wait */
 };
 
@@ -206,6 +220,8 @@ enum xm_verdict {
 	XM_VERDICT_PRESENT,
 	XM_VERDICT_FRESH,
 	XM_VERDICT_FULL, /* PIN: pins_max frames are pinned, or this one too often */
+	XM_VERDICT_MEND,
+	XM_VERDICT_STORED,
 };
 
 /* `count` pages from `page` on; in the staging area from staging_index on. */
@@ -341,6 +357,8 @@ struct xm_pager {
 	uint32_t left[2];  /* pages evicted lately, from COLD and from HOT */
 	uint32_t writeback_used, writeback_failed, writeback_cursor;
 	uint32_t pinned;		  /* frames */
+	uint32_t torn;			  /* pages, and where they are */
+	uint64_t torn_first, torn_limit;
 	uint64_t missed[XM_PAGER_MISSED]; /* pages whose miss continued no stream */
 	uint32_t misses;		  /* of those, ever */
 	int32_t credit;			  /* for reading ahead, in pages */
@@ -372,6 +390,10 @@ uint64_t xm_pager_staged_page(const struct xm_pager *, uint32_t staging_index);
  * still is: its run may hold other pages too, for example present ones. */
 bool xm_pager_fetches(const struct xm_pager *, uint32_t staging_index,
 		      uint64_t page);
+
+/* Shall the mender make its members equal? Is a store of it under way, or failed? */
+bool xm_pager_is_torn(const struct xm_pager *, uint64_t page);
+bool xm_pager_is_storing(const struct xm_pager *, uint64_t page);
 
 /* Pages of the staging area: fetch buffers, then write-back buffers. */
 uint32_t xm_pager_staging_pages(const struct xm_pager_options *);

@@ -31,6 +31,8 @@ static bool lockable(const struct xm_pager *p, uint64_t page, bool whole)
 {
 	const struct xm_page *entry = &p->pages[page];
 
+	if (p->torn > 0 && xm_pager_torn(entry))
+		return whole;
 	return idle(entry) && !flagged(entry, FLAG_LOST) &&
 	       (whole || flagged(entry, FLAG_WRITTEN));
 }
@@ -62,10 +64,14 @@ void xm_pager_on_io_lock(struct xm_pager *p, const struct xm_pager_event *ev,
 	if (entry->state == XM_PAGE_FETCHING &&
 	    p->fetch_buffers[entry->buffer].state == FETCH_ARRIVED)
 		xm_pager_buffer_clear(p, entry->buffer, true);
-	while (page < end && lockable(p, page, ev->whole))
-		p->pages[page++].state = ev->whole && XM_PLANTED(io_unlocked)
+	for (; page < end && lockable(p, page, ev->whole); page++) {
+		if (p->torn > 0 && xm_pager_torn(&p->pages[page]))
+			xm_pager_untear(p, page);
+		p->pages[page].buffer = LOCK_CALLER;
+		p->pages[page].state = ev->whole && XM_PLANTED(io_unlocked)
 						 ? XM_PAGE_ABSENT
 						 : XM_PAGE_IO_LOCKED;
+	}
 	if (page > ev->page) {
 		trace(p, XM_TRACE_PAGER_IO_LOCK, ev->page, page - ev->page, 0);
 		fx->verdict = XM_VERDICT_DONE;
@@ -83,8 +89,15 @@ void xm_pager_on_io_unlock(struct xm_pager *p, const struct xm_pager_event *ev,
 			  XM_PLANTED(io_unlocked));
 		if (!XM_PLANTED(io_unlocked) || entry->state == XM_PAGE_IO_LOCKED)
 			entry->state = XM_PAGE_ABSENT;
-		if (ev->write)
+		if (ev->write) {
 			flag_set(entry, FLAG_WRITTEN);
+			flag_clear(entry, FLAG_STALE);
+			if (ev->stale)
+				flag_set(entry, FLAG_STALE);
+		} else if (ev->torn && flagged(entry, FLAG_WRITTEN) &&
+			   !flagged(entry, FLAG_LOST)) {
+			xm_pager_tear(p, page);
+		}
 	}
 	trace(p, XM_TRACE_PAGER_IO_UNLOCK, ev->page, ev->limit - ev->page,
 	      ev->write);

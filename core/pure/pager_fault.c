@@ -296,6 +296,8 @@ void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		return;
 	case XM_PAGE_IO_LOCKED:
 		trace_wait(p, XM_TRACE_PAGER_HELD, page);
+		if (ev->reach == XM_REACH_LOST && xm_pager_torn(entry))
+			fx->verdict = XM_VERDICT_LOST;
 		return;
 	case XM_PAGE_FETCHING:
 		if (p->fetch_buffers[entry->buffer].state == FETCH_ARRIVED)

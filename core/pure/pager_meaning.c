@@ -55,6 +55,8 @@ static bool make_absent(struct xm_pager *p, uint64_t page,
 		}
 		xm_pager_buffer_clear(p, entry->buffer, true);
 	}
+	if (xm_pager_torn(entry))
+		xm_pager_untear(p, page);
 	return entry->state != XM_PAGE_IO_LOCKED;
 }
 
@@ -70,7 +72,7 @@ static bool discard_page(struct xm_pager *p, uint64_t page,
 		return true;
 	if (!make_absent(p, page, fx))
 		return false;
-	flag_clear(entry, FLAG_WRITTEN);
+	flag_clear(entry, FLAG_WRITTEN | FLAG_STALE);
 	entry->frame = 0; /* when it was evicted tells nothing about new contents */
 	return true;
 }
@@ -99,6 +101,8 @@ static void lose_page(struct xm_pager *p, uint64_t page)
 {
 	struct xm_page *entry = &p->pages[page];
 
+	if (xm_pager_torn(entry))
+		xm_pager_untear(p, page);
 	flag_set(entry, FLAG_LOST);
 	if (!flagged(entry, FLAG_STORING))
 		return;

@@ -15,6 +15,7 @@
  *	pager_meaning.c		DISCARD, MARK_BACKED, FORGET, LOST, REFUSED
  *	pager_advice.c		ADVISE, WILLNEED
  *	pager_explicit.c	IO_LOCK, IO_UNLOCK, PIN, UNPIN
+ *	pager_mend.c		MEND, MENDED, STALE
  *
  * Every function takes the pager first. `fx` are the effects of the step under way;
  * a function that takes them may add to them.
@@ -28,11 +29,9 @@
 #include "core/pure/plant.h"
 
 /*
- * Flags of a page. Twelve bits are there; five are free: 128, 256, 512, 1024 and
- * 2048. Redundancy and a durable store will want four of them, so take others
- * first:
+ * Flags of a page. Twelve bits are there; four are free: 256, 512, 1024 and 2048.
+ * A durable store will want three of them, so take others first:
  *
- *	 128  STALE	 an appliance that has a copy of the page lacks these bytes
  *	 256  UNDURABLE	 these bytes are in no durable store yet
  *	 512  HELD	 no store of the page may be posted: it is being copied
  *	1024  FOUL	 fresh here, while the remote memory holds older bytes
@@ -45,11 +44,20 @@ enum {
 	FLAG_SEQUENTIAL = 16, /* advice: read ahead by whole windows at once */
 	FLAG_LOST = 32,	      /* its remote memory is gone for good */
 	FLAG_HOT = 64,	      /* it stood in queue HOT when it was evicted */
+	FLAG_STALE = 128,     /* a member of its segment lacks these bytes */
 };
 
 enum { FETCH_FREE, FETCH_IN_FLIGHT, FETCH_ARRIVED };
 enum { WRITEBACK_FREE, WRITEBACK_IN_FLIGHT, WRITEBACK_FAILED };
 enum { QUEUE_COLD, QUEUE_HOT, QUEUE_PINNED };
+
+/* Whose an I/O lock is: in `buffer` of a page that is IO_LOCKED. */
+enum {
+	LOCK_CALLER,	 /* explicit I/O is under way */
+	LOCK_TORN_WAITS, /* the mender shall make its members equal */
+	LOCK_TORN,	 /* and does */
+	LOCK_STALE,	 /* the mender copies it to members that lack it */
+};
 
 /* What a store is for, and so what becomes of its pages. */
 enum store_purpose {
@@ -299,6 +307,14 @@ bool xm_pager_fresh(const struct xm_pager *, uint64_t page);
 void xm_pager_poison(struct xm_pager *, uint64_t page,
 		     struct xm_pager_effects *);
 
+/* --- pager_mend.c --------------------------------------------------------- */
+
+/* Is the page torn, and nobody is mending it? */
+bool xm_pager_torn(const struct xm_page *);
+void xm_pager_tear(struct xm_pager *, uint64_t page);
+/* It is absent from now on; what its bytes are is of no interest. */
+void xm_pager_untear(struct xm_pager *, uint64_t page);
+
 /* --- events: one function for each kind, or for several ------------------- */
 
 void xm_pager_on_fault(struct xm_pager *, const struct xm_pager_event *,
@@ -319,6 +335,12 @@ void xm_pager_on_io_lock(struct xm_pager *, const struct xm_pager_event *,
 			 struct xm_pager_effects *);
 void xm_pager_on_io_unlock(struct xm_pager *, const struct xm_pager_event *,
 			   struct xm_pager_effects *);
+void xm_pager_on_mend(struct xm_pager *, const struct xm_pager_event *,
+		      struct xm_pager_effects *);
+void xm_pager_on_mended(struct xm_pager *, const struct xm_pager_event *,
+			struct xm_pager_effects *);
+void xm_pager_on_stale(struct xm_pager *, const struct xm_pager_event *,
+		       struct xm_pager_effects *);
 void xm_pager_on_pin(struct xm_pager *, const struct xm_pager_event *,
 		     struct xm_pager_effects *);
 void xm_pager_on_unpin(struct xm_pager *, const struct xm_pager_event *,

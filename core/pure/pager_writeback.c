@@ -152,7 +152,8 @@ uint32_t xm_pager_store_scattered(struct xm_pager *p, const uint64_t *pages,
 
 /* --- events --------------------------------------------------------------------- */
 
-static void store_ended(struct xm_pager *p, uint32_t index, int status)
+static void store_ended(struct xm_pager *p, uint32_t index, int status,
+			bool stale)
 {
 	struct xm_writeback_buffer *buffer = &p->writeback_buffers[index];
 
@@ -169,7 +170,9 @@ static void store_ended(struct xm_pager *p, uint32_t index, int status)
 		p->writeback_failed++;
 		return;
 	}
-	flag_clear(&p->pages[buffer->page], FLAG_STORING);
+	flag_clear(&p->pages[buffer->page], FLAG_STORING | FLAG_STALE);
+	if (stale)
+		flag_set(&p->pages[buffer->page], FLAG_STALE);
 	p->counters.pages_written++;
 	xm_pager_writeback_free(p, index);
 }
@@ -181,7 +184,7 @@ void xm_pager_on_stored(struct xm_pager *p, const struct xm_pager_event *ev)
 	XM_ASSERT(ev->staging_index >= writeback_base(p));
 	XM_ASSERT(first + ev->count <= p->options.writeback_buffers);
 	for (uint32_t i = 0; i < ev->count; i++)
-		store_ended(p, first + i, ev->status);
+		store_ended(p, first + i, ev->status, ev->stale);
 }
 
 /* Posts failed stores again, neighbours by one write where they still are. */

@@ -32,6 +32,16 @@ static void go_down(struct xm_path *path, uint64_t since_ns, uint64_t now_ns)
 	path->retry_at_ns = xm_time_after(now_ns, path->retry_ns);
 }
 
+/* After so much silence of its oldest operation the path is given up. */
+static uint64_t patience(const struct xm_path *path,
+			 const struct xm_path_event *ev)
+{
+	if (!ev->spared)
+		return path->hang_ns;
+	return xm_min(path->hang_ns,
+		      ev->ready ? XM_PATH_HANG_SPARED : XM_PATH_HANG_AWAY);
+}
+
 static void on_tick(struct xm_path *path, const struct xm_path_event *ev,
 		    struct xm_path_effects *fx)
 {
@@ -66,7 +76,7 @@ static void on_tick(struct xm_path *path, const struct xm_path_event *ev,
 		break;
 	case XM_PATH_UP:
 		if (ev->oldest_ns < ev->now_ns &&
-		    ev->now_ns - ev->oldest_ns >= path->hang_ns) {
+		    ev->now_ns - ev->oldest_ns >= patience(path, ev)) {
 			fx->disconnect = true;
 			note(path, ev->now_ns, XM_TRACE_PATH_HUNG,
 			     ev->now_ns - ev->oldest_ns);

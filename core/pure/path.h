@@ -9,7 +9,8 @@
  * Heartbeat. No libfabric provider reports a peer that hangs or is partitioned away, so
  * the path watches the oldest operation outstanding. If it has not completed for
  * hang_ns, the path is disconnected, and counts as down since this operation was
- * posted.
+ * posted. Where another appliance has all the same bytes a mistake costs little, so less
+ * silence is enough.
  *
  * Reach. While the path is down it is tried again every retry_ns, without end. Until
  * it has been down for loss_ns, faults wait (XM_REACH_DOWN); after that they end
@@ -35,6 +36,10 @@
 #include "core/pure/trace.h"
 
 #define XM_PATH_HANG (750 * XM_MS)	/* hang_ns; half of loss_ns if that is less */
+/* Likewise, where all that lies there has a member elsewhere too: and if the
+ * appliance's session is away, too, which alone would prove nothing. */
+#define XM_PATH_HANG_SPARED (400 * XM_MS)
+#define XM_PATH_HANG_AWAY (50 * XM_MS)
 #define XM_PATH_GONE XM_SECOND		/* gone_ns */
 #define XM_PATH_ATTEMPT (2 * XM_SECOND) /* to get a ticket, and to connect */
 
@@ -60,6 +65,7 @@ struct xm_path_event {
 	bool wanted;	    /* a segment lies at this appliance */
 	bool ready;	    /* the session can ask for a ticket */
 	bool gone;	    /* nobody listens at its address */
+	bool spared;	    /* all segments there have a member elsewhere, too */
 	uint64_t oldest_ns; /* when the oldest operation was posted; XM_NEVER: none */
 };
 

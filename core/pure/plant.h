@@ -43,6 +43,15 @@
 	X(watch_misses_unprotect, "a watch is not told of pages that were "    \
 				  "protected")                                \
 	X(own_pause_loses, "a client's own pause makes others late")          \
+	/* core/pure/volume*.c, pager_mend.c, view.c */                        \
+	X(ack_first_member, "a write is done when one member has it")         \
+	X(out_read, "a member that has left is read")                         \
+	X(filling_read, "a member that is being filled is read")              \
+	X(rejoin_trusted, "a member that comes back is read at once")         \
+	X(mend_unguarded, "a page is copied while it may be stored")          \
+	X(mend_skips_storing, "a page whose store is under way is not copied") \
+	X(mend_skips_here, "a page that is present is not copied")            \
+	X(stale_cleared_early, "a page is not stale though a member lacks it") \
 	/* core/pure/path.c, keeper.c, session.c */                                \
 	X(refused_for_good, "a connection that was refused is not tried again") \
 	X(lane_untold, "the last lane is not told of a lost lease")           \

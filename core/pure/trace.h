@@ -195,6 +195,12 @@
 	  "page {page} cannot be pinned: {pinned} are")                       \
 	X(PAGER_REFUSED, "pager.refused",                                     \
 	  "page {page} could not be installed, {count} in all")               \
+	X(PAGER_TORN, "pager.torn",                                           \
+	  "page {page} may differ between its members, and stays locked")     \
+	X(PAGER_MEND, "pager.mend",                                           \
+	  "page {page} is copied to members that lack it, {count} in all")    \
+	X(PAGER_MENDED, "pager.mended",                                       \
+	  "page {page} was copied, {count} in all: {status:error}")           \
 	X(ENGINE_GAP, "engine.gap",                                           \
 	  "lane {lane}: nobody looked for {gap:ns}: a pause of our own")      \
 	X(ENGINE_STALLED, "engine.stalled",                                   \

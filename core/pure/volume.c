@@ -38,8 +38,11 @@ int xm_volume_add(struct xm_volume *v, const struct xm_segment *segment)
 
 	XM_ASSERT(segment->members_count >= 1);
 	XM_ASSERT(segment->members_count <= XM_MEMBERS_MAX);
-	for (uint32_t k = 0; rc == 0 && k < segment->members_count; k++)
+	for (uint32_t k = 0; rc == 0 && k < segment->members_count; k++) {
 		v->members_at[segment->members[k].appliance]++;
+		v->redundant_at[segment->members[k].appliance] +=
+			segment->members_count > 1;
+	}
 	if (rc == 0 && segment->lost)
 		atomic_fetch_add(&v->lost_count, 1);
 	return rc;
@@ -50,8 +53,11 @@ void xm_volume_remove(struct xm_volume *v, uint64_t page)
 	const struct xm_segment *s = find(v, page);
 
 	XM_ASSERT(s != NULL);
-	for (uint32_t k = 0; k < s->members_count; k++)
+	for (uint32_t k = 0; k < s->members_count; k++) {
 		v->members_at[s->members[k].appliance]--;
+		v->redundant_at[s->members[k].appliance] -=
+			s->members_count > 1;
+	}
 	if (s->lost)
 		atomic_fetch_sub(&v->lost_count, 1);
 	xm_layout_remove(&v->layout, page);
@@ -122,10 +128,12 @@ static bool lose_members(struct xm_volume *v, struct xm_segment *s,
 		struct xm_member *member = &s->members[k];
 
 		if (member->appliance == appliance && member->lease < lease) {
-			member->lost = true;
+			if (member->state != XM_MEMBER_LOST)
+				atomic_fetch_add(&v->changes, 1);
+			member->state = XM_MEMBER_LOST;
 			any = true;
 		}
-		left |= !member->lost;
+		left |= member->state == XM_MEMBER_IN;
 	}
 	if (!any || left)
 		return false;
@@ -153,6 +161,124 @@ bool xm_volume_lose(struct xm_volume *v, uint32_t appliance, uint32_t lease,
 	return false;
 }
 
+/* --- views ------------------------------------------------------------------ */
+
+static bool is_at(const struct xm_member *member, uint32_t appliances)
+{
+	return (appliances & 1u << member->appliance) != 0;
+}
+
+static bool any_in_elsewhere(const struct xm_segment *s, uint32_t appliances)
+{
+	for (uint32_t k = 0; k < s->members_count; k++) {
+		if (s->members[k].state == XM_MEMBER_IN &&
+		    !is_at(&s->members[k], appliances))
+			return true;
+	}
+	return false;
+}
+
+/* Members there that are in one of the states `from` (a bit for each) are `to`. */
+static uint32_t set_members(struct xm_segment *s, uint32_t appliances,
+			    uint32_t from, enum xm_member_state to)
+{
+	uint32_t count = 0;
+
+	for (uint32_t k = 0; k < s->members_count; k++) {
+		struct xm_member *member = &s->members[k];
+
+		if (!is_at(member, appliances) ||
+		    (from & 1u << member->state) == 0)
+			continue;
+		member->state = (uint8_t)to;
+		count++;
+	}
+	return count;
+}
+
+#define IN (1u << XM_MEMBER_IN)
+#define FILLING (1u << XM_MEMBER_FILLING)
+#define OUT (1u << XM_MEMBER_OUT)
+
+uint32_t xm_volume_drop(struct xm_volume *v, uint32_t appliances)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		struct xm_segment *s = &v->layout.segments[i];
+		bool others = any_in_elsewhere(s, appliances);
+
+		if (s->members_count > 1)
+			count += set_members(s, appliances,
+					     others ? IN | FILLING : FILLING,
+					     XM_MEMBER_OUT);
+	}
+	atomic_fetch_add(&v->changes, 1);
+	return count;
+}
+
+uint32_t xm_volume_fill(struct xm_volume *v, uint32_t appliances)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < v->layout.count; i++)
+		count += set_members(&v->layout.segments[i], appliances, OUT,
+				     XM_PLANTED(rejoin_trusted)
+					     ? XM_MEMBER_IN
+					     : XM_MEMBER_FILLING);
+	atomic_fetch_add(&v->changes, 1);
+	return count;
+}
+
+void xm_volume_admit(struct xm_volume *v, uint32_t appliances)
+{
+	for (uint32_t i = 0; i < v->layout.count; i++)
+		set_members(&v->layout.segments[i], appliances, FILLING,
+			    XM_MEMBER_IN);
+	atomic_fetch_add(&v->changes, 1);
+}
+
+uint32_t xm_volume_redundant(const struct xm_volume *v)
+{
+	uint32_t appliances = 0;
+
+	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++)
+		appliances |= (uint32_t)(v->redundant_at[a] > 0) << a;
+	return appliances;
+}
+
+bool xm_volume_filling(const struct xm_volume *v, uint64_t page,
+		       uint64_t *ret_page, uint64_t *ret_limit)
+{
+	for (uint32_t i = xm_layout_from(&v->layout, page);
+	     i < v->layout.count; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		for (uint32_t k = 0; k < s->members_count; k++) {
+			if (s->members[k].state != XM_MEMBER_FILLING)
+				continue;
+			*ret_page = xm_max(page, s->page);
+			*ret_limit = s->page + s->count;
+			return true;
+		}
+	}
+	return false;
+}
+
+void xm_volume_members(const struct xm_volume *v,
+		       struct xm_volume_census *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		if (s->members_count < 2)
+			continue;
+		for (uint32_t k = 0; k < s->members_count; k++)
+			ret->members[s->members[k].state]++;
+	}
+}
+
 /* --- questions -------------------------------------------------------------- */
 
 bool xm_volume_segment(const struct xm_volume *v, uint64_t page,
@@ -172,7 +298,8 @@ bool xm_volume_place(const struct xm_volume *v, uint64_t page, uint32_t member,
 	const struct xm_segment *s = find(v, page);
 	const struct xm_member *m;
 
-	if (s == NULL || member >= s->members_count || s->members[member].lost)
+	if (s == NULL || member >= s->members_count ||
+	    s->members[member].state != XM_MEMBER_IN)
 		return false;
 	m = &s->members[member];
 	ret->appliance = m->appliance;

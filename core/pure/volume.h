@@ -11,10 +11,14 @@
  * and which writes are under way at several members. It turns a read or write
  * of pages into posts, one transport operation each:
  *
- *	read	one post, to one member
- *	write	one post to each member that is not lost; the write ends when
- *		all of them have ended, and has succeeded if every member that is
- *		not lost by then has the bytes
+ *	read	one post, to one member that is IN
+ *	write	one post to each member that is IN or FILLING; the write ends
+ *		when all of them have ended, and has succeeded if every member
+ *		that is IN or FILLING *by then* has the bytes
+ *
+ * A member that cannot be reached makes writes fail, so that they are repeated,
+ * until the client's view (view.h) has dropped its appliance: then it is OUT, and
+ * what is written from then on is STALE there (pager.h).
  *
  * The caller (engine.h) carries out the posts and reports their ends. A read or
  * write that is too long for one operation, or that crosses the end of a
@@ -22,7 +26,7 @@
  * caller asks again for the rest. Example: 6 pages, of which the first 2 lie in
  * one segment and 4 in the next, are two writes.
  *
- * A write with one post has no state of its own. One with several has an
+ * A write to a segment with one member has no state of its own. Any other has an
  * effort (struct xm_effort), from a table that is given at the beginning.
  *
  * It deliberately does not: post, retry (the pager keeps the bytes of a failed
@@ -50,6 +54,8 @@ struct xm_volume {
 	uint32_t page_shift;
 	_Atomic uint32_t lost_count; /* segments that are lost */
 	uint32_t members_at[XM_APPLIANCES_MAX];
+	uint32_t redundant_at[XM_APPLIANCES_MAX]; /* of segments with others */
+	_Atomic uint32_t changes; /* of members' states */
 };
 
 /* Where a page begins at one member. */
@@ -92,13 +98,34 @@ void xm_volume_set_attached(struct xm_volume *, uint64_t page, uint64_t limit,
 bool xm_volume_lose(struct xm_volume *, uint32_t appliance, uint32_t lease,
 		    uint32_t *cursor, uint64_t *ret_page, uint64_t *ret_count);
 
+/* --- views, under any lane's lock, by one thread. Appliances are a bit each. --- */
+
+/* Members at these appliances are OUT from now on: those that were FILLING, and
+ * those that were IN, where another one of their segment is IN elsewhere. Returns
+ * how many. */
+uint32_t xm_volume_drop(struct xm_volume *, uint32_t appliances);
+/* Those that are OUT there are FILLING. Returns how many. */
+uint32_t xm_volume_fill(struct xm_volume *, uint32_t appliances);
+/* Those that are FILLING there are IN. */
+void xm_volume_admit(struct xm_volume *, uint32_t appliances);
+/* Where segments with several members have some. */
+uint32_t xm_volume_redundant(const struct xm_volume *);
+/* The pages from this one on of the next segment with a member that is FILLING. */
+bool xm_volume_filling(const struct xm_volume *, uint64_t page,
+		       uint64_t *ret_page, uint64_t *ret_limit);
+/* Members of segments that have several, by state. */
+struct xm_volume_census {
+	uint32_t members[XM_MEMBER_LOST + 1];
+};
+void xm_volume_members(const struct xm_volume *, struct xm_volume_census *ret);
+
 /* --- questions, under any lane's lock --- */
 
 /* A copy of the segment that holds the page, for whoever gives it back. */
 bool xm_volume_segment(const struct xm_volume *, uint64_t page,
 		       struct xm_segment *ret);
 /* Where the page is at one of its members, from 0. False: there is no such
- * member, or it is lost. */
+ * member, or it is not IN. */
 bool xm_volume_place(const struct xm_volume *, uint64_t page, uint32_t member,
 		     struct xm_place *ret);
 /* The appliances of the segment that holds the page, a bit for each, whether
@@ -117,12 +144,19 @@ static inline bool xm_volume_needs(const struct xm_volume *v,
 {
 	return v->members_at[appliance] > 0;
 }
+/* Has every segment there another member elsewhere? */
+static inline bool xm_volume_spares(const struct xm_volume *v,
+				    uint32_t appliance)
+{
+	return v->members_at[appliance] > 0 &&
+	       v->redundant_at[appliance] == v->members_at[appliance];
+}
 
 /* --- a lane ----------------------------------------------------------------- */
 
 #define XM_NO_EFFORT UINT32_MAX
 
-/* A write with several posts. */
+/* A write to a segment with several members. */
 struct xm_effort {
 	uint64_t page; /* its first; or: the next free effort */
 	uint32_t left; /* posts that have not ended, and 1 until begun */
@@ -130,8 +164,15 @@ struct xm_effort {
 	int status;    /* the first failure */
 };
 
+/* How a write has ended. */
+struct xm_effort_end {
+	int status;
+	bool lacking; /* a member that is OUT does not have these bytes */
+};
+
 struct xm_volume_peer {
 	const struct xm_path *path;
+	const uint32_t *flying; /* operations under way there */
 	uint64_t size_max;    /* bytes of one operation */
 	uint32_t scatter_max; /* pieces of one scattered write */
 };
@@ -149,7 +190,7 @@ struct xm_volume_io {
  * scattered write, a page at each of the offsets. */
 struct xm_post {
 	uint32_t appliance;
-	uint8_t member;
+	uint8_t member, taken; /* which, as xm_effort_part_ended() wants them */
 	const struct xm_remote_mr *remote; /* valid until the layout changes */
 	uint64_t offsets[XM_PAGER_SCATTER_MAX];
 };
@@ -158,6 +199,7 @@ struct xm_volume_posts {
 	uint64_t page; /* the first */
 	uint64_t size; /* bytes that they move; set unless -ERANGE */
 	uint32_t count;
+	bool several; /* the segment has several members: a write has an effort */
 	bool sealed; /* the bytes are whole pages, and sealed on their way (seal.h) */
 	struct xm_post list[XM_MEMBERS_MAX];
 };
@@ -174,15 +216,16 @@ struct xm_volume_page {
 size_t xm_volume_io_memory_size(uint32_t efforts_max);
 void xm_volume_io_init(struct xm_volume_io *, struct xm_volume *,
 		       uint32_t efforts_max, void *memory);
-/* The next appliance. The path is the caller's, and stays. */
+/* The next appliance. The path is the caller's, and stays; so does `flying`. */
 void xm_volume_io_add(struct xm_volume_io *, const struct xm_path *,
-		      uint64_t size_max, uint32_t scatter_max);
+		      const uint32_t *flying, uint64_t size_max,
+		      uint32_t scatter_max);
 
 /* Of a segment with several members: the best reach, and the appliance to which
  * a read goes. */
 enum xm_reach xm_volume_reach_best(const struct xm_volume_io *,
-				   const struct xm_segment *, uint64_t now_ns,
-				   uint32_t *ret_appliance);
+				   const struct xm_segment *, uint64_t page,
+				   uint64_t now_ns, uint32_t *ret_appliance);
 
 /* False: no segment holds the page. Every fault asks, so it is here. */
 static inline bool xm_volume_look(struct xm_volume_io *io, uint64_t page,
@@ -198,7 +241,7 @@ static inline bool xm_volume_look(struct xm_volume_io *io, uint64_t page,
 	ret->unit = s->unit;
 	ret->attached = s->attached;
 	if (s->members_count > 1) {
-		ret->reach = xm_volume_reach_best(io, s, now_ns,
+		ret->reach = xm_volume_reach_best(io, s, page, now_ns,
 						  &ret->appliance);
 		return true;
 	}
@@ -278,9 +321,10 @@ static inline int xm_volume_post_one(struct xm_volume_io *io,
 	if (io->peers[member->appliance].path->state != XM_PATH_UP)
 		return -ENOTCONN;
 	ret->count = 1;
+	ret->several = false;
 	ret->sealed = s->sealed;
 	post->appliance = member->appliance;
-	post->member = 0;
+	post->member = post->taken = 0;
 	post->remote = &member->remote;
 	post->offsets[0] = member->offset + skip +
 			   ((page - s->page) << io->volume->page_shift);
@@ -323,12 +367,31 @@ static inline int xm_volume_write(struct xm_volume_io *io, uint64_t page,
 int xm_volume_scatter(struct xm_volume_io *, const uint64_t *pages,
 		      uint32_t count, struct xm_volume_posts *ret);
 
-/* A write with several posts begins: its effort's number. There is one left. */
+/* For the mender: the read of a run, and its write to one member that is FILLING.
+ * -ENOENT: no member of the segment is. */
+int xm_volume_mend(struct xm_volume_io *, uint64_t page, uint64_t count,
+		   struct xm_volume_posts *ret);
+/* Is this still the member that was read, and has it not been lost meanwhile? Else
+ * what the read has brought may be anything. */
+bool xm_volume_trusts(struct xm_volume_io *, uint64_t page, uint8_t member,
+		      uint8_t taken);
+/* Has the page's segment several members? And does none of them lack bytes that
+ * another has? */
+bool xm_volume_is_several(struct xm_volume_io *, uint64_t page);
+bool xm_volume_is_whole(struct xm_volume_io *, uint64_t page);
+/* Does a member that is OUT lack what is written now? */
+bool xm_volume_lacks(struct xm_volume_io *, uint64_t page);
+
+/* A write to a segment with several members begins: its effort's number. There is
+ * one left. */
 uint32_t xm_effort_begin(struct xm_volume_io *,
 			 const struct xm_volume_posts *);
-/* One of its posts has ended or was refused (`member`); or all have been posted
- * (member XM_MEMBERS_MAX). True: so has the write, with this status. */
-bool xm_effort_end(struct xm_volume_io *, uint32_t effort, uint32_t member,
-		   int status, int *ret_status);
+/* One of its posts has ended or was refused. True: so has the write. */
+bool xm_effort_part_ended(struct xm_volume_io *, uint32_t effort,
+			  uint8_t member, uint8_t taken, int status,
+			  struct xm_effort_end *ret);
+/* All have been posted. True: the write has ended already. */
+bool xm_effort_posted(struct xm_volume_io *, uint32_t effort,
+		      struct xm_effort_end *ret);
 
 #endif

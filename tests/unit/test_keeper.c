@@ -450,7 +450,8 @@ static void a_lost_lease_is_told_to_every_lane_once(void)
 	CU_ASSERT_EQUAL(engines[1].pager.pages[BLOCK + 1].state,
 			XM_PAGE_POISONED);
 	/* What is taken under the new lease is not lost by the old loss. */
-	segments[0].lost = segments[0].members[0].lost = false;
+	segments[0].lost = false;
+	segments[0].members[0].state = XM_MEMBER_IN;
 	segments[0].members[0].lease = keeper.peers[0].lease;
 	turns(50);
 	CU_ASSERT_FALSE(segments[0].lost);

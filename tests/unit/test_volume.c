@@ -13,6 +13,7 @@ static struct xm_volume volume;
 static struct xm_segment memory[SEGMENTS];
 static struct xm_volume_io io;
 static struct xm_path paths[APPLIANCES];
+static uint32_t flying[APPLIANCES];
 static struct xm_effort efforts[EFFORTS];
 static struct xm_volume_posts posts;
 
@@ -46,8 +47,9 @@ static void begin(void)
 		xm_path_init(&paths[i], XM_SECOND, 0);
 		paths[i].state = XM_PATH_UP;
 		/* Appliance 1 moves 4 pages at once, the others 8. */
-		xm_volume_io_add(&io, &paths[i], i == 1 ? 4 * PAGE : 8 * PAGE,
-				 i == 2 ? 2 : 4);
+		flying[i] = 0;
+		xm_volume_io_add(&io, &paths[i], &flying[i],
+				 i == 1 ? 4 * PAGE : 8 * PAGE, i == 2 ? 2 : 4);
 	}
 }
 
@@ -300,74 +302,238 @@ static void a_scattered_write_ends_with_its_segment_and_its_limits(void)
 	CU_ASSERT_EQUAL(posts.list[1].offsets[1], 4 * PAGE);
 }
 
+static struct xm_effort_end ended;
+
+static uint32_t effort_begin(void)
+{
+	CU_ASSERT_EQUAL_FATAL(xm_volume_write(&io, 0, 0, PAGE, &posts), 0);
+	CU_ASSERT_TRUE(posts.several);
+	ended.status = 1;
+	return xm_effort_begin(&io, &posts);
+}
+
+static bool effort_end(uint32_t effort, uint8_t member, int status)
+{
+	return xm_effort_part_ended(&io, effort, member, 0, status, &ended);
+}
+
 static void a_write_to_several_ends_once_when_all_have_ended(void)
 {
 	uint32_t effort;
-	int status = 1;
 
 	begin();
 	add(0, 8, all, 2, 0);
-	xm_volume_write(&io, 0, 0, PAGE, &posts);
-	effort = xm_effort_begin(&io, &posts);
-	CU_ASSERT_FALSE(xm_effort_end(&io, effort, 0, 0, &status));
-	CU_ASSERT_FALSE(xm_effort_end(&io, effort, XM_MEMBERS_MAX, 0, &status));
-	CU_ASSERT_TRUE(xm_effort_end(&io, effort, 1, 0, &status));
-	CU_ASSERT_EQUAL(status, 0);
+	effort = effort_begin();
+	CU_ASSERT_FALSE(effort_end(effort, 0, 0));
+	CU_ASSERT_FALSE(xm_effort_posted(&io, effort, &ended));
+	CU_ASSERT_TRUE(effort_end(effort, 1, 0));
+	CU_ASSERT_EQUAL(ended.status, 0);
+	CU_ASSERT_FALSE(ended.lacking);
 }
 
 static void a_write_fails_with_a_member_that_is_not_lost(void)
 {
 	uint32_t effort;
-	int status = 1;
 
 	begin();
 	add(0, 8, all, 2, 0);
-	xm_volume_write(&io, 0, 0, PAGE, &posts);
-	effort = xm_effort_begin(&io, &posts);
-	CU_ASSERT_FALSE(xm_effort_end(&io, effort, 1, -EAGAIN, &status));
-	CU_ASSERT_FALSE(xm_effort_end(&io, effort, 0, 0, &status));
-	CU_ASSERT_TRUE(xm_effort_end(&io, effort, XM_MEMBERS_MAX, 0, &status));
-	CU_ASSERT_EQUAL(status, -EAGAIN);
+	effort = effort_begin();
+	CU_ASSERT_FALSE(effort_end(effort, 1, -EAGAIN));
+	CU_ASSERT_FALSE(effort_end(effort, 0, 0));
+	CU_ASSERT_TRUE(xm_effort_posted(&io, effort, &ended));
+	CU_ASSERT_EQUAL(ended.status, -EAGAIN);
 }
 
 static void a_member_that_is_lost_meanwhile_is_not_needed(void)
 {
 	uint64_t page, count;
 	uint32_t effort, cursor = 0;
-	int status = 1;
 
 	begin();
 	add(0, 8, all, 2, 0);
-	xm_volume_write(&io, 0, 0, PAGE, &posts);
-	effort = xm_effort_begin(&io, &posts);
-	xm_effort_end(&io, effort, XM_MEMBERS_MAX, 0, &status);
-	xm_effort_end(&io, effort, 0, 0, &status);
+	effort = effort_begin();
+	xm_effort_posted(&io, effort, &ended);
+	effort_end(effort, 0, 0);
 	xm_volume_lose(&volume, 1, 1, &cursor, &page, &count);
-	CU_ASSERT_TRUE(xm_effort_end(&io, effort, 1, -ECANCELED, &status));
-	CU_ASSERT_EQUAL(status, 0);
+	CU_ASSERT_TRUE(effort_end(effort, 1, -ECANCELED));
+	CU_ASSERT_EQUAL(ended.status, 0);
+	CU_ASSERT_FALSE(ended.lacking);
+}
+
+static void a_member_that_has_left_meanwhile_is_not_needed_and_lacks_it(void)
+{
+	uint32_t effort;
+
+	begin();
+	add(0, 8, all, 2, 0);
+	effort = effort_begin();
+	xm_effort_posted(&io, effort, &ended);
+	effort_end(effort, 0, 0);
+	CU_ASSERT_EQUAL(xm_volume_drop(&volume, 1 << 1), 1);
+	CU_ASSERT_TRUE(effort_end(effort, 1, -ECANCELED));
+	CU_ASSERT_EQUAL(ended.status, 0);
+	CU_ASSERT_TRUE(ended.lacking);
+}
+
+static void a_member_that_comes_back_meanwhile_is_needed(void)
+{
+	uint32_t effort;
+
+	begin();
+	add(0, 8, all, 2, 0);
+	xm_volume_drop(&volume, 1 << 1);
+	effort = effort_begin();
+	CU_ASSERT_EQUAL(posts.count, 1);
+	xm_effort_posted(&io, effort, &ended);
+	CU_ASSERT_EQUAL(xm_volume_fill(&volume, 1 << 1), 1);
+	CU_ASSERT_TRUE(effort_end(effort, 0, 0));
+	CU_ASSERT_EQUAL(ended.status, -ECANCELED);
+}
+
+static void what_another_in_the_same_place_has_does_not_count(void)
+{
+	uint32_t effort;
+
+	begin();
+	add(0, 8, all, 2, 0);
+	effort = effort_begin();
+	xm_effort_posted(&io, effort, &ended);
+	effort_end(effort, 0, 0);
+	memory[0].members[1].taken++;
+	CU_ASSERT_TRUE(effort_end(effort, 1, 0));
+	CU_ASSERT_NOT_EQUAL(ended.status, 0);
+	CU_ASSERT_FALSE(xm_volume_trusts(&io, 0, 1, 0));
+	CU_ASSERT_TRUE(xm_volume_trusts(&io, 0, 1, 1));
 }
 
 static void efforts_are_used_again(void)
 {
-	int status;
+	begin();
+	add(0, 8, all, 2, 0);
+	for (unsigned i = 0; i < 5; i++) {
+		uint32_t a = effort_begin(), b = effort_begin();
+
+		CU_ASSERT_NOT_EQUAL(a, b);
+		for (uint8_t member = 0; member < 2; member++) {
+			effort_end(a, member, 0);
+			effort_end(b, member, 0);
+		}
+		CU_ASSERT_TRUE(xm_effort_posted(&io, a, &ended));
+		CU_ASSERT_TRUE(xm_effort_posted(&io, b, &ended));
+	}
+}
+
+/* --- views ------------------------------------------------------------------ */
+
+static void a_member_that_has_left_is_neither_read_nor_written(void)
+{
+	struct xm_place place;
 
 	begin();
 	add(0, 8, all, 2, 0);
-	xm_volume_write(&io, 0, 0, PAGE, &posts);
-	for (unsigned i = 0; i < 5; i++) {
-		uint32_t a = xm_effort_begin(&io, &posts);
-		uint32_t b = xm_effort_begin(&io, &posts);
+	CU_ASSERT_TRUE(xm_volume_is_whole(&io, 0));
+	CU_ASSERT_EQUAL(xm_volume_drop(&volume, 1 << 0), 1);
+	CU_ASSERT_EQUAL(xm_volume_read(&io, 0, 0, PAGE, &posts), 0);
+	CU_ASSERT_EQUAL(posts.list[0].appliance, 1);
+	CU_ASSERT_EQUAL(xm_volume_write(&io, 0, 0, PAGE, &posts), 0);
+	CU_ASSERT_EQUAL(posts.count, 1);
+	CU_ASSERT_EQUAL(posts.list[0].appliance, 1);
+	CU_ASSERT_FALSE(xm_volume_place(&volume, 0, 0, &place));
+	CU_ASSERT_TRUE(xm_volume_lacks(&io, 0));
+	paths[0].state = XM_PATH_DOWN; /* of no concern any more */
+	CU_ASSERT_EQUAL(xm_volume_write(&io, 0, 0, PAGE, &posts), 0);
+}
 
-		CU_ASSERT_NOT_EQUAL(a, b);
-		for (uint32_t member = 0; member < 2; member++) {
-			xm_effort_end(&io, a, member, 0, &status);
-			xm_effort_end(&io, b, member, 0, &status);
-		}
-		CU_ASSERT_TRUE(xm_effort_end(&io, a, XM_MEMBERS_MAX, 0,
-					     &status));
-		CU_ASSERT_TRUE(xm_effort_end(&io, b, XM_MEMBERS_MAX, 0,
-					     &status));
-	}
+static void a_member_that_is_filled_is_written_and_not_read(void)
+{
+	uint64_t page = 0, limit = 0;
+
+	begin();
+	add(10, 8, all, 2, 0);
+	CU_ASSERT_FALSE(xm_volume_filling(&volume, 0, &page, &limit));
+	xm_volume_drop(&volume, 1 << 0);
+	xm_volume_fill(&volume, 1 << 0);
+	CU_ASSERT_TRUE_FATAL(xm_volume_filling(&volume, 12, &page, &limit));
+	CU_ASSERT_EQUAL(page, 12);
+	CU_ASSERT_EQUAL(limit, 18);
+	CU_ASSERT_FALSE(xm_volume_filling(&volume, 18, &page, &limit));
+	xm_volume_read(&io, 10, 0, PAGE, &posts);
+	CU_ASSERT_EQUAL(posts.list[0].appliance, 1);
+	xm_volume_write(&io, 10, 0, PAGE, &posts);
+	CU_ASSERT_EQUAL(posts.count, 2);
+	CU_ASSERT_EQUAL(xm_volume_mend(&io, 11, 2, &posts), 0);
+	CU_ASSERT_EQUAL_FATAL(posts.count, 1);
+	CU_ASSERT_EQUAL(posts.list[0].appliance, 0);
+	CU_ASSERT_EQUAL(posts.list[0].offsets[0], 2 * PAGE);
+	CU_ASSERT_EQUAL(posts.size, 2 * PAGE);
+	CU_ASSERT_FALSE(xm_volume_lacks(&io, 10));
+	CU_ASSERT_FALSE(xm_volume_is_whole(&io, 10));
+	xm_volume_admit(&volume, 1 << 0);
+	CU_ASSERT_TRUE(xm_volume_is_whole(&io, 10));
+	CU_ASSERT_EQUAL(xm_volume_mend(&io, 11, 2, &posts), -ENOENT);
+}
+
+static void the_last_member_that_is_in_stays(void)
+{
+	struct xm_volume_census census;
+
+	begin();
+	add(0, 8, all, 2, 0);
+	add(8, 8, all, 3, 0);
+	add(16, 8, all, 1, 0); /* is of no view */
+	CU_ASSERT_EQUAL(xm_volume_drop(&volume, 1 << 0 | 1 << 1), 2);
+	xm_volume_members(&volume, &census);
+	CU_ASSERT_EQUAL(census.members[XM_MEMBER_IN], 3);
+	CU_ASSERT_EQUAL(census.members[XM_MEMBER_OUT], 2);
+	CU_ASSERT_EQUAL(memory[0].members[0].state, XM_MEMBER_IN);
+	CU_ASSERT_EQUAL(memory[1].members[0].state, XM_MEMBER_OUT);
+	CU_ASSERT_EQUAL(memory[2].members[0].state, XM_MEMBER_IN);
+	/* Appliance 0 is back, so 1 can go where it is. */
+	xm_volume_fill(&volume, 1 << 0);
+	xm_volume_admit(&volume, 1 << 0);
+	CU_ASSERT_EQUAL(xm_volume_drop(&volume, 1 << 1), 1);
+	CU_ASSERT_EQUAL(memory[0].members[1].state, XM_MEMBER_OUT);
+}
+
+static void a_segment_whose_only_member_that_is_in_is_lost_is_lost(void)
+{
+	uint64_t page, count;
+	uint32_t cursor = 0;
+
+	begin();
+	add(0, 8, all, 2, 0);
+	xm_volume_drop(&volume, 1 << 1);
+	CU_ASSERT_TRUE(xm_volume_lose(&volume, 0, 1, &cursor, &page, &count));
+	CU_ASSERT_EQUAL(xm_volume_read(&io, 0, 0, PAGE, &posts), -ESTALE);
+}
+
+static void reads_take_turns_and_avoid_the_busy(void)
+{
+	begin();
+	add(0, 256, all, 2, 0);
+	xm_volume_read(&io, 0, 0, PAGE, &posts);
+	CU_ASSERT_EQUAL(posts.list[0].appliance, 0);
+	xm_volume_read(&io, 64, 0, PAGE, &posts);
+	CU_ASSERT_EQUAL(posts.list[0].appliance, 1);
+	flying[1] = 3;
+	xm_volume_read(&io, 64, 0, PAGE, &posts);
+	CU_ASSERT_EQUAL(posts.list[0].appliance, 0);
+}
+
+static void appliances_of_which_all_is_elsewhere_too_are_known(void)
+{
+	begin();
+	CU_ASSERT_FALSE(xm_volume_spares(&volume, 0));
+	add(0, 8, all, 2, 0);
+	CU_ASSERT_TRUE(xm_volume_spares(&volume, 0));
+	CU_ASSERT_EQUAL(xm_volume_redundant(&volume), 3);
+	add(8, 8, all, 1, 0);
+	CU_ASSERT_FALSE(xm_volume_spares(&volume, 0));
+	CU_ASSERT_TRUE(xm_volume_spares(&volume, 1));
+	xm_volume_remove(&volume, 8);
+	CU_ASSERT_TRUE(xm_volume_spares(&volume, 0));
+	xm_volume_remove(&volume, 0);
+	CU_ASSERT_EQUAL(xm_volume_redundant(&volume), 0);
 }
 
 int main(void)
@@ -389,7 +555,16 @@ int main(void)
 		XM_TEST(a_write_to_several_ends_once_when_all_have_ended),
 		XM_TEST(a_write_fails_with_a_member_that_is_not_lost),
 		XM_TEST(a_member_that_is_lost_meanwhile_is_not_needed),
+		XM_TEST(a_member_that_has_left_meanwhile_is_not_needed_and_lacks_it),
+		XM_TEST(a_member_that_comes_back_meanwhile_is_needed),
+		XM_TEST(what_another_in_the_same_place_has_does_not_count),
 		XM_TEST(efforts_are_used_again),
+		XM_TEST(a_member_that_has_left_is_neither_read_nor_written),
+		XM_TEST(a_member_that_is_filled_is_written_and_not_read),
+		XM_TEST(the_last_member_that_is_in_stays),
+		XM_TEST(a_segment_whose_only_member_that_is_in_is_lost_is_lost),
+		XM_TEST(reads_take_turns_and_avoid_the_busy),
+		XM_TEST(appliances_of_which_all_is_elsewhere_too_are_known),
 		CU_TEST_INFO_NULL,
 	};
 
