@@ -85,6 +85,7 @@ void fork_prepare(void)
 		return;
 	arena_lock();
 	block_lock_all();
+	allocator_lock();
 	now.serves = now.serves && snapshots_begin(&now.number);
 	if (!now.serves)
 		return;
@@ -94,6 +95,7 @@ void fork_prepare(void)
 
 static void unlock(void)
 {
+	allocator_unlock();
 	block_unlock_all();
 	arena_unlock();
 }

@@ -6,6 +6,10 @@
 # tree) or one folder up (installed).
 pkglib_LTLIBRARIES += libextmem-run.la
 libextmem_run_la_SOURCES = \
+	common/extent.c \
+	common/extent.h \
+	common/heap.c \
+	common/heap.h \
 	common/options.c \
 	common/options.h \
 	common/options_parse.c \
@@ -14,6 +18,7 @@ libextmem_run_la_SOURCES = \
 	common/options_value.c \
 	core/pure/snapshot.c \
 	core/pure/snapshot.h \
+	preload/allocator.c \
 	preload/arena.c \
 	preload/block.c \
 	preload/broker.c \
@@ -44,6 +49,7 @@ libextmem_run_la_SOURCES = \
 	preload/path.c \
 	preload/present.c \
 	preload/reals.h \
+	preload/redirect.c \
 	preload/shared.h \
 	preload/shim.c \
 	preload/shim.h \
@@ -51,6 +57,8 @@ libextmem_run_la_SOURCES = \
 	preload/snapshots.c \
 	preload/spill.c \
 	preload/stdio.c \
+	preload/symbols.c \
+	preload/symbols.h \
 	preload/thread.c \
 	preload/trap.c \
 	preload/vector.c \

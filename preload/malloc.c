@@ -9,6 +9,9 @@
  * calloc() clears nothing. realloc() of a growing block allocates half as much
  * again, to move less often; unused pages cost addresses and no memory.
  *
+ * Other names and ways lead here, too (redirect.c), so that a block is always freed
+ * by whoever has it; a program with an allocator of its own keeps that (allocator.c).
+ *
  * While the next malloc is being looked up, dlsym() itself allocates. These few
  * allocations come from a static buffer, and free() ignores its addresses.
  */
@@ -17,6 +20,11 @@
 #include "preload/shim.h"
 
 #define BOOTSTRAP_SIZE (64 << 10)
+/* What the library or the loader asks for where another allocator has the rest. */
+#define MUST_BE_LOCAL()                                                       \
+	(allocator_passes &&                                                  \
+	 (shim_inside || whose_is_loader(__builtin_return_address(0))))
+#define WANTED(size) (!allocator_passes && SHIM_WANTED(size))
 #define SHRINK_MOVES ((size_t)1 << 20) /* up to this, to where it fits */
 
 static _Alignas(16) char bootstrap[BOOTSTRAP_SIZE];
@@ -84,6 +92,21 @@ static size_t external_capacity(const char *call, const void *p)
 	return block_capacity(&b);
 }
 
+/* Where another allocator has the rest, what is external and begins no block of
+ * ours is part of memory that it has mapped. */
+static bool is_ours(const void *p)
+{
+	return !allocator_passes && block_contains(p, 1);
+}
+
+static void other_give(void *p)
+{
+	if (allocator_passes && allocator_has_local(p))
+		allocator_give(p);
+	else
+		shim_real()->free(p);
+}
+
 static void *take(size_t size, bool wanted)
 {
 	void *p;
@@ -106,8 +129,10 @@ SHIM_EXPORT void *malloc(size_t size)
 
 	if (!real->malloc)
 		return bootstrap_take(size);
-	if (SHIM_WANTED(size))
+	if (WANTED(size))
 		return take(size, true);
+	if (MUST_BE_LOCAL())
+		return allocator_take(size, 0);
 	return real->malloc(size);
 }
 
@@ -122,7 +147,7 @@ SHIM_EXPORT void *calloc(size_t count, size_t size)
 	}
 	if (!real->calloc)
 		return bootstrap_take(total); /* static: zero */
-	if (SHIM_WANTED(total)) {
+	if (WANTED(total)) {
 		void *p = external_take(total, 0);
 
 		if (p && total <= ARENA_SIZE_MAX)
@@ -134,6 +159,11 @@ SHIM_EXPORT void *calloc(size_t count, size_t size)
 			return NULL;
 		}
 	}
+	if (MUST_BE_LOCAL()) {
+		void *p = allocator_take(total, 0);
+
+		return p ? memset(p, 0, total) : NULL;
+	}
 	return real->calloc(count, size);
 }
 
@@ -141,10 +171,10 @@ SHIM_EXPORT void free(void *p)
 {
 	if (!p || bootstrap_contains(p))
 		return;
-	if (block_contains(p, 1))
+	if (is_ours(p))
 		external_give(p);
 	else
-		shim_real()->free(p);
+		other_give(p);
 }
 
 /* Gone from glibc's headers, still called by old programs. */
@@ -215,13 +245,15 @@ static void *resize(void *p, size_t size, bool wanted)
 			memcpy(q, p, n < size ? n : size);
 		return q;
 	}
-	if (block_contains(p, 1)) {
+	if (is_ours(p)) {
 		if (size == 0) {
 			external_give(p);
 			return NULL;
 		}
 		return external_resize(p, size);
 	}
+	if (allocator_passes && allocator_has_local(p))
+		return allocator_resize(p, size);
 	if (!wanted)
 		return real->realloc(p, size);
 	n = real->malloc_usable_size(p);
@@ -239,9 +271,12 @@ SHIM_EXPORT void *realloc(void *p, size_t size)
 {
 	if (!shim_real()->realloc && !p)
 		return bootstrap_take(size);
-	return resize(p, size, SHIM_WANTED(size));
+	if (!p && MUST_BE_LOCAL())
+		return allocator_take(size, 0);
+	return resize(p, size, WANTED(size));
 }
 
+/* As libc has it, by the realloc() of whoever has that. */
 SHIM_EXPORT void *reallocarray(void *p, size_t count, size_t size)
 {
 	size_t total;
@@ -250,31 +285,41 @@ SHIM_EXPORT void *reallocarray(void *p, size_t count, size_t size)
 		errno = ENOMEM;
 		return NULL;
 	}
-	return resize(p, total, SHIM_WANTED(total));
+	return realloc(p, total);
 }
 
 /* --- aligned ------------------------------------------------------------------ */
 
+static bool is_alignment(size_t alignment)
+{
+	return alignment != 0 && (alignment & (alignment - 1)) == 0;
+}
+
 /* 1: *ret is the answer; 0: ask the next malloc. */
-static int aligned(size_t alignment, size_t size, void **ret)
+static int aligned(size_t alignment, size_t size, bool wanted, bool local,
+		   void **ret)
 {
 	*ret = NULL;
-	if (alignment == 0 || (alignment & (alignment - 1)) != 0)
+	if ((!wanted && !local) || !is_alignment(alignment))
 		return 0; /* its own words for that */
-	*ret = external_take(size, alignment);
+	*ret = local ? allocator_take(size, alignment)
+		     : external_take(size, alignment);
 	if (*ret)
 		return 1;
-	if (budget_overflow(size))
+	if (wanted && budget_overflow(size))
 		return 0;
 	errno = ENOMEM;
 	return 1;
 }
 
+#define ALIGNED(alignment, size, ret)                                         \
+	aligned(alignment, size, WANTED(size), MUST_BE_LOCAL(), ret)
+
 SHIM_EXPORT void *memalign(size_t alignment, size_t size)
 {
 	void *p;
 
-	if (SHIM_WANTED(size) && aligned(alignment, size, &p))
+	if (ALIGNED(alignment, size, &p))
 		return p;
 	return shim_real()->memalign(alignment, size);
 }
@@ -283,7 +328,7 @@ SHIM_EXPORT void *aligned_alloc(size_t alignment, size_t size)
 {
 	void *p;
 
-	if (SHIM_WANTED(size) && aligned(alignment, size, &p))
+	if (ALIGNED(alignment, size, &p))
 		return p;
 	return shim_real()->aligned_alloc(alignment, size);
 }
@@ -292,8 +337,7 @@ SHIM_EXPORT int posix_memalign(void **ret, size_t alignment, size_t size)
 {
 	void *p;
 
-	if (alignment % sizeof(void *) == 0 && SHIM_WANTED(size) &&
-	    aligned(alignment, size, &p)) {
+	if (alignment % sizeof(void *) == 0 && ALIGNED(alignment, size, &p)) {
 		if (!p)
 			return ENOMEM;
 		*ret = p;
@@ -306,7 +350,7 @@ SHIM_EXPORT void *valloc(size_t size)
 {
 	void *p;
 
-	if (SHIM_WANTED(size) && aligned(SHIM_PAGE, size, &p))
+	if (ALIGNED(SHIM_PAGE, size, &p))
 		return p;
 	return shim_real()->valloc(size);
 }
@@ -315,7 +359,7 @@ SHIM_EXPORT void *pvalloc(size_t size)
 {
 	void *p;
 
-	if (SHIM_WANTED(size) && aligned(SHIM_PAGE, size, &p))
+	if (ALIGNED(SHIM_PAGE, size, &p))
 		return p;
 	return shim_real()->pvalloc(size);
 }
@@ -326,7 +370,66 @@ SHIM_EXPORT size_t malloc_usable_size(void *p)
 		return 0;
 	if (bootstrap_contains(p))
 		return ((size_t *)p)[-1];
-	if (block_contains(p, 1))
+	if (is_ours(p))
 		return external_capacity("malloc_usable_size", p);
+	if (allocator_passes && allocator_has_local(p))
+		return allocator_size(p);
 	return shim_real()->malloc_usable_size(p);
+}
+
+/* --- libc's other names ---------------------------------------------------------- */
+
+/* Where another allocator has the rest, they are its own, or what it stands on. */
+void *__libc_malloc(size_t);
+void *__libc_calloc(size_t, size_t);
+void *__libc_realloc(void *, size_t);
+void __libc_free(void *);
+void *__libc_memalign(size_t, size_t);
+void *__libc_valloc(size_t);
+void *__libc_pvalloc(size_t);
+
+SHIM_EXPORT void *__libc_malloc(size_t size)
+{
+	return WANTED(size) ? take(size, true)
+			    : shim_real()->__libc_malloc(size);
+}
+
+SHIM_EXPORT void *__libc_calloc(size_t count, size_t size)
+{
+	return allocator_passes ? shim_real()->__libc_calloc(count, size)
+				: calloc(count, size);
+}
+
+SHIM_EXPORT void *__libc_realloc(void *p, size_t size)
+{
+	return allocator_passes ? shim_real()->__libc_realloc(p, size)
+				: resize(p, size, WANTED(size));
+}
+
+SHIM_EXPORT void __libc_free(void *p)
+{
+	if (p && is_ours(p))
+		external_give(p);
+	else if (!bootstrap_contains(p))
+		shim_real()->__libc_free(p);
+}
+
+SHIM_EXPORT void *__libc_memalign(size_t alignment, size_t size)
+{
+	void *p;
+
+	if (WANTED(size) && aligned(alignment, size, true, false, &p))
+		return p;
+	return shim_real()->__libc_memalign(alignment, size);
+}
+
+SHIM_EXPORT void *__libc_valloc(size_t size)
+{
+	return __libc_memalign(SHIM_PAGE, size);
+}
+
+SHIM_EXPORT void *__libc_pvalloc(size_t size)
+{
+	return __libc_memalign(SHIM_PAGE, (size + SHIM_PAGE - 1) &
+						  ~(SHIM_PAGE - 1));
 }

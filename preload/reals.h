@@ -41,6 +41,12 @@
 	X(void *, valloc, (size_t))                                           \
 	X(void *, pvalloc, (size_t))                                          \
 	X(size_t, malloc_usable_size, (void *))                               \
+	X(void *, __libc_malloc, (size_t))                                    \
+	X(void *, __libc_calloc, (size_t, size_t))                            \
+	X(void *, __libc_realloc, (void *, size_t))                           \
+	X(void, __libc_free, (void *))                                        \
+	X(void *, __libc_memalign, (size_t, size_t))                          \
+	X(void *, sbrk, (intptr_t))                                           \
 	X(void *, mmap, (void *, size_t, int, int, int, off_t))               \
 	X(int, munmap, (void *, size_t))                                      \
 	X(void *, mremap, (void *, size_t, size_t, int, ...))                 \

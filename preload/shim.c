@@ -91,6 +91,8 @@ void shim_resolve(void)
 	*(void **)&shim_reals.name = dlsym(RTLD_NEXT, #name);
 		SHIM_REALS(SHIM_REAL_FIND)
 #undef SHIM_REAL_FIND
+		allocator_start();
+		redirect_start();
 		atomic_store_explicit(&shim_resolved, true,
 				      memory_order_release);
 		busy = false;

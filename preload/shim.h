@@ -4,6 +4,9 @@
  *
  * shim.c	start and end; the functions of libc that we stand in front of
  * reals.h	the functions of libc that are called in the next library
+ * allocator.c	a program that has another allocator than libc's
+ * redirect.c	other ways to these functions lead to ours too
+ * symbols.c	the symbols of a loaded object (symbols.h)
  * options.c	what was asked for (options.h)
  * whose.c	whose memory an allocation is: the program's, or a library's
  * figures.c	statistics, in a file that `extmem run` and `extmem top` read
@@ -104,6 +107,34 @@ _Noreturn void shim_refuse(const char *words);
 	(shim_inside ||                                                       \
 	 !atomic_load_explicit(&shim_ready, memory_order_relaxed))
 
+/* --- redirect.c ------------------------------------------------------------ */
+
+/* Once the real functions are known: after it they cannot be looked up. */
+void redirect_start(void);
+/* A library that the library uses, by an address in it: what it allocates goes by us,
+ * whoever stands in front of us. */
+void redirect_library(const void *address);
+
+/* --- allocator.c ------------------------------------------------------------ */
+
+/* The program's allocator is not libc's: malloc and its family pass everything on, but
+ * for what must be local. */
+extern bool allocator_passes;
+extern bool allocator_in_front; /* it is the program's own: the library finds it */
+/* Before redirect_start(). */
+void allocator_start(void);
+/* The allocator asks the system for memory that must be local. */
+bool allocator_keeps_local(const void *caller);
+bool allocator_has_local(const void *p);
+/* Local memory, as malloc() and memalign() give it; then what the others do. */
+void *allocator_take(size_t size, size_t alignment);
+void *allocator_resize(void *p, size_t size);
+size_t allocator_size(const void *p);
+void allocator_give(void *p);
+/* Around fork(). */
+void allocator_lock(void);
+void allocator_unlock(void);
+
 /* --- whose.c --------------------------------------------------------------- */
 
 /* True when `address`, a return address, lies in the library or in a library that
@@ -119,13 +150,20 @@ struct whose_span {
 };
 extern struct whose_span whose_libc, whose_loader;
 
+static inline bool whose_is_loader(const void *caller)
+{
+	return (uintptr_t)caller - whose_loader.first <
+	       whose_loader.last - whose_loader.first;
+}
+
 static inline bool whose_external(const void *caller, size_t size)
 {
 	uintptr_t a = (uintptr_t)caller;
 
 	if (a - whose_libc.first < whose_libc.last - whose_libc.first)
 		return size >= WHOSE_LIBC_SIZE;
-	return a - whose_loader.first >= whose_loader.last - whose_loader.first;
+	return !whose_is_loader(caller) &&
+	       !(allocator_passes && allocator_keeps_local(caller));
 }
 
 /* Learns where libraries lie; to be called again when more have been loaded. */

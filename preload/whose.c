@@ -67,6 +67,8 @@ static int note_library(struct dl_phdr_info *info, size_t size, void *context)
 		note_span(info, &whose_loader);
 	if (!is_library(info->dlpi_name))
 		return 0;
+	if (allocator_in_front)
+		redirect_library(info->dlpi_phdr);
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *h = &info->dlpi_phdr[i];
 

@@ -8,6 +8,7 @@ xm_shell_tests += \
 	tests/run/test_run_forks.sh \
 	tests/run/test_run_limits.sh \
 	tests/run/test_run_loss.sh \
+	tests/run/test_run_owners.sh \
 	tests/run/test_run_places.sh \
 	tests/run/test_run_raw.sh \
 	tests/run/test_run_signals.sh \
@@ -30,6 +31,24 @@ tests_run_run_environ_LDADD =
 tests_run_run_forks_LDADD =
 tests_run_run_raw_LDADD =
 tests_run_run_signals_LDADD =
+
+# Who owns memory: a plugin, and an allocator of its own, to be preloaded or linked.
+check_PROGRAMS += tests/run/run_owners tests/run/run_owners_own
+check_LTLIBRARIES += tests/run/run_plugin.la tests/run/run_allocator.la
+tests_run_run_owners_LDADD =
+tests_run_run_owners_own_SOURCES = tests/run/run_allocator.c \
+	tests/run/run_owners.c
+tests_run_run_owners_own_CFLAGS = $(AM_CFLAGS) -fvisibility=default -fno-builtin
+tests_run_run_owners_own_LDADD =
+tests_run_run_owners_own_LDFLAGS = $(AM_LDFLAGS) -rdynamic
+tests_run_run_plugin_la_SOURCES = tests/run/run_plugin.c
+tests_run_run_plugin_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
+tests_run_run_plugin_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
+	-rpath /nowhere
+tests_run_run_allocator_la_SOURCES = tests/run/run_allocator.c
+tests_run_run_allocator_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default -fno-builtin
+tests_run_run_allocator_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
+	-shared -rpath /nowhere
 
 # Real programs under `extmem run`, with half and a quarter of their memory
 # local: all of them, or ONLY="sort redis".
