@@ -7,7 +7,8 @@
  * copied to local memory, the call is made, and what it wrote is copied back
  * (call_copy.c). Calls that move data, take lists of buffers, or take pages or
  * descriptors away have a function of their own (call_serve.c), which in most
- * cases is the one that serves libc's callers. Where the number does not tell
+ * cases is the one that serves libc's callers; so have some that wait for long
+ * (call_wait.c). Where the number does not tell
  * the shape (ioctl, above all) the memory is pinned: as much as an ioctl's
  * number says, else to the end of the next page, which is enough for anything
  * flat. A struct that leads to another one, in such a call, is out of reach: the
@@ -32,6 +33,9 @@
 #define OB(by, size) { OUT_BY, by, size }
 #define OL(by) { OUT_LENGTH, by, 0 }
 #define B(by) { BITS, by, 0 }
+#define L(by) { POLLED, by, 0 }
+#define M { MASK, 0, 0 }
+#define MP { MASK_PAIR, 0, 0 }
 #define P { PINNED, 0, 0 }
 #define D { SERVED, 0, 0 }
 #define A { NAMED, 0, 0 }
@@ -39,13 +43,15 @@
 #define SERVE(name, ...) [SYS_##name] = { { __VA_ARGS__ }, .serve = call_##name }
 #define LIST(name, ...)                                                       \
 	[SYS_##name] = { { __VA_ARGS__ }, .serve = call_##name, .always = true }
+/* With a mask: syscall(2)'s wrapper takes our signals out of it. */
+#define MASKED(name, ...) [SYS_##name] = { { __VA_ARGS__ }, .always = true }
 #define TAKE(name, what) [SYS_##name] = { .serve = call_##name, .check = what }
 #define REFUSE(name) [SYS_##name] = { .check = CALL_NOSYS }
 
 /* Sizes are the kernel's, of 64-bit machines. */
 enum {
 	STAT = 144, STATX = 256, STATFS = 120, TIMESPEC = 16, TIMEVAL = 16,
-	SIGSET = 8, SIGINFO = 128, RUSAGE = 144, EPOLL = 12, POLLFD = 8,
+	SIGSET = 8, SIGINFO = 128, RUSAGE = 144, EPOLL = 12,
 	TIMER = 32, LIMIT = 16, SIGACTION = 32, UTSNAME = 390,
 };
 
@@ -58,7 +64,7 @@ static const struct call_shape shapes[] = {
 	SHAPE(chmod, S), SHAPE(chown, S), SHAPE(lchown, S), SHAPE(mknod, S),
 	SHAPE(utime, S, I(16)), SHAPE(utimes, S, I(2 * TIMEVAL)),
 	SHAPE(futimesat, V, S, I(2 * TIMEVAL)),
-	SHAPE(getdents, V, OB(2, 1)), SHAPE(poll, OB(1, POLLFD)),
+	SHAPE(getdents, V, OB(2, 1)), SHAPE(poll, L(1)),
 	SHAPE(select, V, B(0), B(0), B(0), X(TIMEVAL)),
 	SHAPE(epoll_wait, V, OB(2, EPOLL)), SHAPE(pipe, O(8)),
 	SHAPE(time, O(8)), SHAPE(signalfd, V, I(SIGSET)),
@@ -82,12 +88,12 @@ static const struct call_shape shapes[] = {
 	SHAPE(lremovexattr, S, S), SHAPE(fremovexattr, V, S),
 	SHAPE(inotify_add_watch, V, S), SHAPE(memfd_create, S),
 	SHAPE(getdents64, V, OB(2, 1)),
-	SHAPE(ppoll, OB(1, POLLFD), X(TIMESPEC), I(SIGSET)),
-	SHAPE(pselect6, V, B(0), B(0), B(0), X(TIMESPEC), I(16)),
+	MASKED(ppoll, L(1), V, X(TIMESPEC), M),
+	MASKED(pselect6, V, B(0), B(0), B(0), X(TIMESPEC), MP),
 	SHAPE(epoll_ctl, V, V, V, I(EPOLL)),
-	SHAPE(epoll_pwait, V, OB(2, EPOLL), V, V, I(SIGSET)),
+	MASKED(epoll_pwait, V, OB(2, EPOLL), V, V, M),
 #ifdef SYS_epoll_pwait2
-	SHAPE(epoll_pwait2, V, OB(2, EPOLL), V, I(TIMESPEC), I(SIGSET)),
+	MASKED(epoll_pwait2, V, OB(2, EPOLL), V, I(TIMESPEC), M),
 #endif
 #ifdef SYS_faccessat2
 	SHAPE(faccessat2, V, S), SHAPE(openat2, V, S, IB(3, 1)),
@@ -117,7 +123,7 @@ static const struct call_shape shapes[] = {
 	SHAPE(rt_sigtimedwait, I(SIGSET), O(SIGINFO), I(TIMESPEC)),
 	SHAPE(rt_sigqueueinfo, V, V, I(SIGINFO)),
 	SHAPE(rt_tgsigqueueinfo, V, V, V, I(SIGINFO)),
-	SHAPE(rt_sigsuspend, I(SIGSET)), SHAPE(signalfd4, V, I(SIGSET)),
+	MASKED(rt_sigsuspend, M), SHAPE(signalfd4, V, I(SIGSET)),
 	SHAPE(timerfd_settime, V, V, I(TIMER), O(TIMER)),
 	SHAPE(timerfd_gettime, V, O(TIMER)),
 	SHAPE(timer_create, V, I(64), O(4)),
@@ -141,7 +147,7 @@ static const struct call_shape shapes[] = {
 	SHAPE(clock_settime, V, I(TIMESPEC)), SHAPE(sethostname, IB(1, 1)),
 	SHAPE(setdomainname, IB(1, 1)),
 
-	SERVE(ioctl, V, V, P), SHAPE(fcntl, V, V, P),
+	SERVE(ioctl, V, V, P), SERVE(fcntl, V, V, D),
 	SHAPE(prctl, V, P, P, P, P), SHAPE(mount, P, P, P, V, P),
 	SHAPE(bpf, V, P), SHAPE(perf_event_open, P),
 	SHAPE(keyctl, V, P, P, P, P), SHAPE(name_to_handle_at, V, P, P, P),
@@ -151,7 +157,7 @@ static const struct call_shape shapes[] = {
 	SHAPE(mbind, V, V, V, P), SHAPE(move_pages, V, V, P, P, P),
 	SHAPE(migrate_pages, V, V, P, P), SHAPE(shmctl, V, V, P),
 	SHAPE(semctl, V, V, V, P), SHAPE(msgctl, V, V, P),
-	SHAPE(msgsnd, V, P), SHAPE(msgrcv, V, P),
+	SERVE(msgsnd, V, D), SERVE(msgrcv, V, D),
 	SHAPE(sched_setattr, V, P), SHAPE(sched_getattr, V, P),
 	SHAPE(adjtimex, P), SHAPE(clock_adjtime, V, P),
 	SHAPE(seccomp, V, V, P), SHAPE(quotactl, V, P, V, P),
@@ -159,9 +165,6 @@ static const struct call_shape shapes[] = {
 	SHAPE(mq_notify, V, P), SHAPE(swapon, P), SHAPE(swapoff, P),
 #ifdef SYS_arch_prctl
 	SHAPE(arch_prctl, V, P), SHAPE(modify_ldt, V, P),
-#endif
-#ifdef SYS_futex_waitv
-	SHAPE(futex_waitv, P, V, V, P),
 #endif
 
 	SERVE(read, V, D), SERVE(write, V, D), SERVE(pread64, V, D),
@@ -176,7 +179,8 @@ static const struct call_shape shapes[] = {
 	 * handler does. */
 	[SYS_rt_sigprocmask] = { { V, D, D }, .trapped = true }, SERVE(sigaltstack, D, D),
 	SERVE(execveat, V, D, D, D), SERVE(futex_wait, D, V, V, V, D),
-	SERVE(futex_wake, D), SERVE(clone3, D),
+	SERVE(futex_wake, D), LIST(futex_waitv, D, V, V, D),
+	LIST(futex_requeue, D), SERVE(clone3, D),
 
 	SHAPE(landlock_create_ruleset, IB(1, 1)),
 	SHAPE(landlock_add_rule, V, V, I(16)), SHAPE(cachestat, V, I(16), O(40)),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What call.c, call_copy.c and call_serve.c share: the shape of a system call,
- * and the functions that serve one.
+ * What call.c, call_copy.c, call_serve.c and call_wait.c share: the shape of a
+ * system call, and the functions that serve one.
  */
 #ifndef EXTMEM_CALL_H
 #define EXTMEM_CALL_H
@@ -27,6 +27,9 @@
 #define SYS_futex_wait 455
 #define SYS_futex_requeue 456
 #endif
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
 
 /* What an argument is. */
 enum call_kind {
@@ -39,6 +42,9 @@ enum call_kind {
 	OUT_BY,
 	OUT_LENGTH, /* *(socklen_t *)argument `by` bytes */
 	BITS,	    /* a set of as many bits as argument `by` says */
+	POLLED,	    /* argument `by` times a struct pollfd */
+	MASK,	    /* of signals, for as long as the call waits */
+	MASK_PAIR,  /* where such a mask is, and its size */
 	PINNED,	    /* of a shape that is not told here */
 	SERVED,	    /* by a function of its own */
 	NAMED,	    /* an address, and no more: what is there is not looked at */
@@ -89,11 +95,8 @@ CALL_SERVE(recvmmsg);
 CALL_SERVE(sendmmsg);
 CALL_SERVE(getrandom);
 CALL_SERVE(execve);
-CALL_SERVE(futex);
 CALL_SERVE(sigaltstack);
 CALL_SERVE(execveat);
-CALL_SERVE(futex_wait);
-CALL_SERVE(futex_wake);
 CALL_SERVE(clone3);
 CALL_SERVE(process_vm_readv);
 CALL_SERVE(process_vm_writev);
@@ -113,5 +116,16 @@ CALL_SERVE(close);
 CALL_SERVE(dup2);
 CALL_SERVE(dup3);
 CALL_SERVE(close_range);
+
+/* --- call_wait.c ----------------------------------------------------------------- */
+
+CALL_SERVE(futex);
+CALL_SERVE(futex_wait);
+CALL_SERVE(futex_wake);
+CALL_SERVE(futex_waitv);
+CALL_SERVE(futex_requeue);
+CALL_SERVE(fcntl);
+CALL_SERVE(msgsnd);
+CALL_SERVE(msgrcv);
 
 #endif

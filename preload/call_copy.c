@@ -3,16 +3,29 @@
  * A system call with local copies of its external arguments, or with these
  * arguments pinned. Copies are on the stack up to 8 KiB, else in memory that is
  * mapped for the call; of more than 64 MiB the call fails with ENOMEM.
+ *
+ * A call may wait for hours, while other threads change the memory that it was
+ * given. So what is copied back is what the kernel has written, and not a byte
+ * more: the events of epoll_wait(2) by their number, of a list of poll(2) the
+ * field `revents` of each.
  */
 #include "preload/call.h"
 
 #include <limits.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
 #define STACK_SIZE 8192
 #define COPIES_MAX ((size_t)1 << 26)
+
+/* As the kernel has a signal mask, and the last argument of pselect6(2). */
+#define MASK_SIZE sizeof(uint64_t)
+struct mask_pair {
+	const uint64_t *mask;
+	size_t size;
+};
 
 struct copies {
 	char stack[STACK_SIZE];
@@ -22,9 +35,12 @@ struct copies {
 	size_t length[6];
 };
 
-static bool is_external(long argument)
+/* Masks are copied wherever they are: two signals are taken out of them. */
+static bool is_copied(const struct call_part *part, long argument)
 {
-	return block_contains((const void *)argument, 1);
+	return block_contains((const void *)argument, 1) ||
+	       (argument != 0 &&
+		(part->kind == MASK || part->kind == MASK_PAIR));
 }
 
 /* Bytes behind an argument; 0: none to care for. */
@@ -62,13 +78,92 @@ static size_t part_size(const struct call_part *part, long argument,
 		return arguments[part->by] <= 0
 			       ? 0
 			       : ((size_t)arguments[part->by] + 63) / 64 * 8;
+	case POLLED:
+		return arguments[part->by] <= 0
+			       ? 0
+			       : (size_t)arguments[part->by] *
+					 sizeof(struct pollfd);
+	case MASK:
+		return MASK_SIZE;
+	case MASK_PAIR:
+		return sizeof(struct mask_pair) + MASK_SIZE;
 	}
 	return 0;
 }
 
-static bool is_written(const struct call_part *part)
+static void fill_mask(uint64_t *to, const uint64_t *from)
 {
-	return part->kind != NAME && part->kind != IN && part->kind != IN_BY;
+	*to = *from & ~(UINT64_C(1) << (SIGBUS - 1) |
+			UINT64_C(1) << (SIGSYS - 1));
+}
+
+/* The copy of an argument, before the call. */
+static void fill(const struct call_part *part, char *to, size_t size,
+		 const void *from)
+{
+	struct mask_pair pair;
+
+	switch ((enum call_kind)part->kind) {
+	case MASK:
+		fill_mask((uint64_t *)(void *)to, from);
+		return;
+	case MASK_PAIR:
+		pair = *(const struct mask_pair *)from;
+		if (pair.mask && pair.size == MASK_SIZE) {
+			uint64_t *mask = (uint64_t *)(void *)(to + sizeof(pair));
+
+			fill_mask(mask, pair.mask);
+			pair.mask = mask;
+		}
+		memcpy(to, &pair, sizeof(pair));
+		return;
+	default:
+		/* What the kernel only writes too: it may write less. */
+		memcpy(to, from, size);
+	}
+	if (part->kind == NAME)
+		to[size - 1] = size > PATH_MAX ? 'x' : '\0';
+}
+
+static void take_polled(struct pollfd *to, const struct pollfd *from,
+			size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		to[i].revents = from[i].revents;
+}
+
+/* What the kernel has written to copy `i`, after the call has said `r`. */
+static void take(const struct copies *c, int i, const struct call_part *part,
+		 const long arguments[6], const long local[6], long r)
+{
+	void *to = (void *)arguments[i];
+	size_t size = 0, said;
+
+	switch ((enum call_kind)part->kind) {
+	case OUT:
+	case BOTH:
+		size = c->length[i];
+		break;
+	case BITS:
+		size = r >= 0 ? c->length[i] : 0;
+		break;
+	case OUT_BY:
+		if (r > 0 && !__builtin_mul_overflow((size_t)r, part->size, &said))
+			size = said < c->length[i] ? said : c->length[i];
+		break;
+	case OUT_LENGTH:
+		said = r >= 0 ? *(const socklen_t *)local[part->by] : 0;
+		size = said < c->length[i] ? said : c->length[i];
+		break;
+	case POLLED:
+		if (r >= 0)
+			take_polled(to, (const void *)c->at[i],
+				    c->length[i] / sizeof(struct pollfd));
+		return;
+	default:
+		return;
+	}
+	memcpy(to, c->at[i], size);
 }
 
 /* Room for all copies; false: too much, or no memory. */
@@ -104,7 +199,7 @@ long call_by_copies(long number, const struct call_shape *shape,
 
 	for (int i = 0; i < 6; i++) {
 		local[i] = arguments[i];
-		c.length[i] = is_external(arguments[i])
+		c.length[i] = is_copied(&shape->part[i], arguments[i])
 				      ? part_size(&shape->part[i],
 						  arguments[i], arguments)
 				      : 0;
@@ -117,19 +212,15 @@ long call_by_copies(long number, const struct call_shape *shape,
 			continue;
 		c.at[i] = c.memory + c.used;
 		c.used += (c.length[i] + 15) & ~(size_t)15;
-		/* What the kernel only writes too: it may write less. */
-		memcpy(c.at[i], (const void *)arguments[i], c.length[i]);
-		if (shape->part[i].kind == NAME)
-			c.at[i][c.length[i] - 1] =
-				c.length[i] > PATH_MAX ? 'x' : '\0';
+		fill(&shape->part[i], c.at[i], c.length[i],
+		     (const void *)arguments[i]);
 		local[i] = (long)c.at[i];
 	}
 	r = shim_raw(number, local[0], local[1], local[2], local[3], local[4],
 		     local[5]);
 	for (int i = 0; i < 6; i++)
-		if (c.length[i] > 0 && is_written(&shape->part[i]) &&
-		    (r >= 0 || r == -EINTR))
-			memcpy((void *)arguments[i], c.at[i], c.length[i]);
+		if (c.length[i] > 0 && (r >= 0 || r == -EINTR))
+			take(&c, i, &shape->part[i], arguments, local, r);
 	copies_end(&c);
 	return r;
 }
@@ -155,7 +246,7 @@ long call_by_pins(long number, const long arguments[6])
 	long r;
 
 	for (int i = 0; i < 6; i++)
-		if (is_external(arguments[i]))
+		if (block_contains((const void *)arguments[i], 1))
 			pinned[i] = present_begin((const void *)arguments[i],
 						  span_of(number, i, arguments),
 						  true);

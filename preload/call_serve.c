@@ -7,7 +7,6 @@
 #include "preload/call.h"
 
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -242,66 +241,6 @@ CALL_SERVE(process_madvise)
 		done += r;
 	}
 	return done;
-}
-
-/* --- calls that wait on a word ----------------------------------------------------------- */
-
-/* The kernel reads the word before it sleeps, or says EFAULT and has done
- * nothing: so it is touched, and asked again. Nothing is kept pinned while a
- * thread sleeps; a wake-up goes by the address. */
-#define FUTEX_TRIES 10000 /* it may leave again in between */
-
-CALL_SERVE(futex)
-{
-	struct timespec time, *timeout = (struct timespec *)a[3];
-	const unsigned set = call_futex_set((unsigned)a[1]);
-	long r;
-
-	if ((set & 1u << 3) != 0 && block_contains(timeout, 1)) {
-		time = *timeout;
-		timeout = &time;
-	}
-	for (int i = 0;; i++) {
-		r = shim_raw(SYS_futex, a[0], a[1],
-			     a[2], (long)timeout, a[4],
-			     a[5]);
-		if (r != -EFAULT || i == FUTEX_TRIES)
-			return r;
-		if (block_contains((const void *)a[0], 1))
-			atomic_fetch_add((_Atomic uint32_t *)a[0], 0);
-		if ((set & 1u << 4) != 0 && block_contains((const void *)a[4], 1))
-			atomic_fetch_add((_Atomic uint32_t *)a[4], 0);
-	}
-}
-
-/* The newer calls: the word first, the time a thread sleeps for fifth. */
-static long newer_futex(long number, const long arguments[6])
-{
-	struct timespec time, *timeout = (struct timespec *)arguments[4];
-	long r;
-
-	if (number == SYS_futex_wait && block_contains(timeout, 1)) {
-		time = *timeout;
-		timeout = &time;
-	}
-	for (int i = 0;; i++) {
-		r = shim_raw(number, arguments[0], arguments[1], arguments[2],
-			     arguments[3], (long)timeout, arguments[5]);
-		if (r != -EFAULT || i == FUTEX_TRIES ||
-		    !block_contains((const void *)arguments[0], 1))
-			return r;
-		atomic_fetch_add((_Atomic uint32_t *)arguments[0], 0);
-	}
-}
-
-CALL_SERVE(futex_wait)
-{
-	return newer_futex(SYS_futex_wait, a);
-}
-
-CALL_SERVE(futex_wake)
-{
-	return newer_futex(SYS_futex_wake, a);
 }
 
 /* --- others ------------------------------------------------------------------------------ */

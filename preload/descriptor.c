@@ -94,14 +94,17 @@ static bool is_preferred(int fd)
 	       (unsigned)fd <= last_number;
 }
 
-/* To the highest free number, if need be above the program's own soft limit. */
-static int move_up(int fd, int command)
+/* To the highest free number, if need be above the program's own soft limit. Closed
+ * on exec, whatever libfabric asked for: in the next program the filter keeps such
+ * a number open, so what closes all that is open there (closefrom(3)) would never
+ * come to its end, and an appliance would not notice the end of its client. */
+static int move_up(int fd)
 {
 	struct rlimit now, raised;
 	int moved;
 
 	choose_numbers();
-	moved = (int)shim_raw(SYS_fcntl, fd, command, (long)first_number, 0, 0,
+	moved = (int)shim_raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC, (long)first_number, 0, 0,
 			      0);
 	if (moved >= 0 || getrlimit(RLIMIT_NOFILE, &now) < 0)
 		return moved;
@@ -109,12 +112,12 @@ static int move_up(int fd, int command)
 	raised.rlim_cur = now.rlim_max;
 	if (now.rlim_cur < now.rlim_max &&
 	    setrlimit(RLIMIT_NOFILE, &raised) == 0) {
-		moved = (int)shim_raw(SYS_fcntl, fd, command,
+		moved = (int)shim_raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC,
 				      (long)first_number, 0, 0, 0);
 		setrlimit(RLIMIT_NOFILE, &now);
 	}
 	if (moved < 0) /* it was lowered for good */
-		moved = (int)shim_raw(SYS_fcntl, fd, command,
+		moved = (int)shim_raw(SYS_fcntl, fd, F_DUPFD_CLOEXEC,
 				      (long)now.rlim_cur / 2, 0, 0, 0);
 	return moved;
 }
@@ -122,16 +125,15 @@ static int move_up(int fd, int command)
 int descriptor_keep(int fd)
 {
 	int error = errno, moved;
-	long flags;
 
 	if (fd < 0)
 		return fd;
-	flags = shim_raw(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0);
-	moved = move_up(fd, (flags & FD_CLOEXEC) != 0 ? F_DUPFD_CLOEXEC
-						      : F_DUPFD);
+	moved = move_up(fd);
 	if (moved >= 0) {
 		shim_raw(SYS_close, fd, 0, 0, 0, 0, 0);
 		fd = moved;
+	} else {
+		shim_raw(SYS_fcntl, fd, F_SETFD, FD_CLOEXEC, 0, 0, 0);
 	}
 	if (fd < NUMBERS_MAX)
 		set_mine(fd, true);

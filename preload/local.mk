@@ -27,6 +27,7 @@ libextmem_run_la_SOURCES = \
 	preload/call.h \
 	preload/call_copy.c \
 	preload/call_serve.c \
+	preload/call_wait.c \
 	preload/child.c \
 	preload/clone.c \
 	preload/deferred.c \

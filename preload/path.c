@@ -241,28 +241,44 @@ SHIM_EXPORT char *getcwd(char *ret, size_t size)
 	return r ? strcpy(ret, r) : NULL;
 }
 
+#define POLLED_MAX (1u << 20) /* more than a process has descriptors */
+
+struct polled {
+	struct pollfd *local;
+	size_t size;
+};
+
+static void polled_give(void *p)
+{
+	const struct polled *polled = p;
+	int error = errno;
+
+	if (polled->size > 0)
+		local_give(polled->local, polled->size);
+	errno = error;
+}
+
+/* The kernel writes `revents` alone, and other threads may change the rest in the
+ * meantime. */
 SHIM_EXPORT int poll(struct pollfd *list, nfds_t count, int timeout_ms)
 {
-	struct pollfd few[64], *local = few;
+	struct pollfd few[64];
+	struct polled polled = { .local = few };
 	int r;
 
-	if (!present_needed(list, count * sizeof(*list)))
+	if (count > POLLED_MAX || !present_needed(list, count * sizeof(*list)))
 		return shim_real()->poll(list, count, timeout_ms);
-	if (count > 64)
-		local = shim_real()->malloc(count * sizeof(*list));
-	if (!local) {
-		errno = ENOMEM;
+	if (count > 64) {
+		polled.size = count * sizeof(*list);
+		polled.local = local_take(polled.size);
+	}
+	if (!polled.local)
 		return -1;
-	}
-	memcpy(local, list, count * sizeof(*list));
-	r = shim_real()->poll(local, count, timeout_ms);
-	if (r >= 0)
-		memcpy(list, local, count * sizeof(*list));
-	if (local != few) {
-		int error = errno;
-
-		shim_real()->free(local);
-		errno = error;
-	}
+	memcpy(polled.local, list, count * sizeof(*list));
+	pthread_cleanup_push(polled_give, &polled);
+	r = shim_real()->poll(polled.local, count, timeout_ms);
+	for (nfds_t i = 0; r >= 0 && i < count; i++)
+		list[i].revents = polled.local[i].revents;
+	pthread_cleanup_pop(1);
 	return r;
 }

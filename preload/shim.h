@@ -20,6 +20,7 @@
  * call.c	the table of system calls; one such call, by its number
  * call_copy.c	with local copies of what is external
  * call_serve.c	those that have a function of their own
+ * call_wait.c	those of them that wait
  * present.c	calls that read or write the program's memory
  * vector.c	those that take lists of buffers
  * msghdr.c	those of messages: sendmsg(2) and its relatives

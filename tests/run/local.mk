@@ -13,6 +13,7 @@ xm_shell_tests += \
 	tests/run/test_run_raw.sh \
 	tests/run/test_run_signals.sh \
 	tests/run/test_run_stop.sh \
+	tests/run/test_run_waits.sh \
 	$(NULL)
 dist_noinst_SCRIPTS += \
 	tests/run/programs.sh \
@@ -25,12 +26,13 @@ tests_run_run_program_LDADD =
 
 # The same for calls to the kernel, for fork(), for signals, and past libc.
 check_PROGRAMS += tests/run/run_calls tests/run/run_environ tests/run/run_forks \
-	tests/run/run_raw tests/run/run_signals
+	tests/run/run_raw tests/run/run_signals tests/run/run_waits
 tests_run_run_calls_LDADD =
 tests_run_run_environ_LDADD =
 tests_run_run_forks_LDADD =
 tests_run_run_raw_LDADD =
 tests_run_run_signals_LDADD =
+tests_run_run_waits_LDADD =
 
 # Who owns memory: a plugin, and an allocator of its own, to be preloaded or linked.
 check_PROGRAMS += tests/run/run_owners tests/run/run_owners_own
