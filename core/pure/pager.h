@@ -81,6 +81,7 @@
 #define XM_PAGER_STREAMS 8	   /* sequences of faults that are followed */
 #define XM_PAGER_WINDOWS 16	   /* installed windows not yet known to be used */
 #define XM_PAGER_MISSED 16	   /* last misses, from which strides are found */
+#define XM_PAGER_LAGS 4		   /* strides of so many streams that take turns */
 #define XM_PAGER_PREDICTIONS 1024  /* counters of blocks written to */
 #define XM_PAGER_CREDIT 512	   /* pages that may be read ahead for nothing */
 #define XM_PAGER_WRITEBACK_BUFFERS_MAX 4096
@@ -361,6 +362,7 @@ struct xm_pager {
 	uint64_t torn_first, torn_limit;
 	uint64_t missed[XM_PAGER_MISSED]; /* pages whose miss continued no stream */
 	uint32_t misses;		  /* of those, ever */
+	uint8_t repeats[XM_PAGER_LAGS];	  /* see pager_stream.c; the last miss is bit 0 */
 	int32_t credit;			  /* for reading ahead, in pages */
 	struct xm_rand rand;		  /* where windows end */
 	uint8_t write_predictions[XM_PAGER_PREDICTIONS];

@@ -20,7 +20,7 @@
  * The stride is found by Boyer and Moore's majority vote over the last VOTES misses
  * that continued no stream, as in Leap (Al Maruf and Chowdhury, ATC 2020). The vote
  * is repeated for the distance to the miss before, to the one before that, and so
- * on up to LAGS, for programs whose streams take turns.
+ * on up to XM_PAGER_LAGS, for programs whose streams take turns.
  *
  * Floor: ground.
  */
@@ -30,9 +30,10 @@
 #define SLACK 8
 /* Pages looked at for the next one that can be fetched ahead. */
 #define SKIP_MAX 64
-/* Misses that vote, and how far back they look for the one before. */
+/* Misses that vote, and of xm_pager.repeats the bits about these. They look back for the
+ * one before up to XM_PAGER_LAGS misses. */
 #define VOTES 8
-#define LAGS 4
+#define REPEATS ((1U << (VOTES - 1)) - 1)
 /* The longest stride, in pages. */
 #define STRIDE_MAX 65536
 /* One window in CUT_EVERY is cut short, by up to 1 / CUT_SHARE of it. */
@@ -46,6 +47,11 @@ static bool strided(const struct xm_stream *s)
 
 /* --- strides -------------------------------------------------------------------- */
 
+static uint64_t missed(const struct xm_pager *p, uint32_t miss)
+{
+	return p->missed[miss % XM_PAGER_MISSED];
+}
+
 /* The step that most of the last misses took, each from the miss `lag` before it;
  * 0 when there is no majority. */
 static int64_t vote(const struct xm_pager *p, unsigned lag)
@@ -57,9 +63,8 @@ static int64_t vote(const struct xm_pager *p, unsigned lag)
 		return 0;
 	for (unsigned pass = 0; pass < 2; pass++) {
 		for (uint32_t i = p->misses - VOTES; i < p->misses; i++) {
-			int64_t step = (int64_t)(
-				p->missed[i % XM_PAGER_MISSED] -
-				p->missed[(i - lag) % XM_PAGER_MISSED]);
+			int64_t step =
+				(int64_t)(missed(p, i) - missed(p, i - lag));
 
 			if (pass == 1) {
 				votes += step == candidate;
@@ -76,12 +81,32 @@ static int64_t vote(const struct xm_pager *p, unsigned lag)
 		       ? candidate : 0;
 }
 
+/* Notes, for each lag, whether this miss took the step of the one before it. Among
+ * VOTES steps of which more than half are equal, two neighbours are: without any
+ * such there need be no vote, as with pages touched at random. */
+static void note_repeats(struct xm_pager *p, uint64_t page)
+{
+	uint32_t miss = p->misses++;
+	uint64_t distance = page - missed(p, miss - 1);
+
+	p->missed[miss % XM_PAGER_MISSED] = page;
+	/* From the miss `lag` before, two misses took the same step if and only if
+	 * the misses `lag` before them lie as far apart as they do. */
+	for (unsigned lag = 1; lag <= XM_PAGER_LAGS; lag++) {
+		uint64_t then = missed(p, miss - lag) - missed(p, miss - lag - 1);
+
+		p->repeats[lag - 1] = (uint8_t)(2 * p->repeats[lag - 1] +
+						(then == distance));
+	}
+}
+
 /* The step of a stream that begins with a miss of `page`. */
 static int64_t first_step(struct xm_pager *p, uint64_t page)
 {
-	p->missed[p->misses++ % XM_PAGER_MISSED] = page;
-	for (unsigned lag = 1; lag <= LAGS; lag++) {
-		int64_t step = vote(p, lag);
+	note_repeats(p, page);
+	for (unsigned lag = 1; lag <= XM_PAGER_LAGS; lag++) {
+		int64_t step = (p->repeats[lag - 1] & REPEATS) != 0
+				       ? vote(p, lag) : 0;
 
 		if (step != 0 && page + (uint64_t)step < p->options.pages_max)
 			return step;

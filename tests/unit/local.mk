@@ -96,6 +96,23 @@ policies: tests/unit/policies
 	@tests/unit/policies
 .PHONY: policies
 
+# The instructions of a page that is read and makes room, in the engine and the pager
+# alone, by callgrind.
+check_PROGRAMS += tests/unit/miss
+tests_unit_miss_SOURCES = tests/support/assert.c tests/unit/miss.c
+tests_unit_miss_LDADD = libxm_first.la libxm_ground.la
+miss-cost: tests/unit/miss
+	@for pattern in read write seq-read seq-write; do \
+		$(LIBTOOL) --mode=execute valgrind --tool=callgrind \
+			--callgrind-out-file=/dev/null '--toggle-collect=touch_all*' \
+			tests/unit/miss $$pattern 2>&1 | \
+		awk '/pages read/ { line = $$0; pages = $$4 } /Collected/ { count = $$NF } \
+			END { if (count == 0) { print "callgrind counted nothing"; exit 1 } \
+			printf "%s, %.0f instructions for each of these\n", line, \
+			count / pages }' || exit 1; \
+	done
+.PHONY: miss-cost
+
 # Under valgrind, which knows nothing of userfaultfd.
 xm_pure_tests = \
 	tests/unit/test_extent \

@@ -205,6 +205,50 @@ static void a_stride_behind_a_sequence_is_not_held_to_be_one(void)
 	}
 }
 
+static unsigned streams_by(int64_t step)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < XM_PAGER_STREAMS; i++)
+		count += pager.streams[i].used > 0 &&
+			 pager.streams[i].step == step;
+	return count;
+}
+
+/* Of up to four sequences, since the steps are votes on the distance to the miss one, two,
+ * three and four before. */
+static void the_stride_of_sequences_that_take_turns_is_found(void)
+{
+	static const uint64_t firsts[] = { 1000, 30000, 9000, 50000 };
+
+	for (unsigned count = 1; count <= XM_COUNT(firsts); count++) {
+		open_large();
+		for (unsigned round = 0; round < 12; round++) {
+			for (unsigned i = 0; i < count; i++)
+				visit(firsts[i] + round * 7);
+		}
+		CU_ASSERT_EQUAL(streams_by(7), count);
+	}
+}
+
+/* Five of eight steps are as long; at least two of these are neighbours. */
+static void a_bare_majority_of_steps_is_a_stride(void)
+{
+	static const uint64_t pages[] = { 1000, 1007, 1014, 4000, 4007, 4014,
+					  9000, 9007, 12000 };
+	static const uint64_t fewer[] = { 1000, 1007, 4000, 4007, 9000, 9007,
+					  12000, 12007, 15000 };
+
+	open_large();
+	for (unsigned i = 0; i < XM_COUNT(pages); i++)
+		visit(pages[i]);
+	CU_ASSERT_EQUAL(streams_by(7), 1);
+	open_large();
+	for (unsigned i = 0; i < XM_COUNT(fewer); i++)
+		visit(fewer[i]);
+	CU_ASSERT_EQUAL(streams_by(7), 0);
+}
+
 static void runs_that_end_are_read_ahead_of_no_more_than_they_are_long(void)
 {
 	struct xm_rand r;
@@ -622,6 +666,8 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		XM_TEST(a_stride_is_read_ahead_once_most_misses_have_kept_it),
 		XM_TEST(a_stride_behind_a_sequence_is_not_held_to_be_one),
+		XM_TEST(the_stride_of_sequences_that_take_turns_is_found),
+		XM_TEST(a_bare_majority_of_steps_is_a_stride),
 		XM_TEST(runs_that_end_are_read_ahead_of_no_more_than_they_are_long),
 		XM_TEST(pages_left_out_of_a_sequence_are_counted),
 		XM_TEST(sequential_advice_that_is_not_true_is_soon_not_believed),
