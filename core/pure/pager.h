@@ -312,6 +312,7 @@ struct xm_fetch_buffer {
 	uint8_t backward;
 	uint8_t stream;	 /* that it was read for; XM_PAGER_STREAMS: for none */
 	uint16_t demand; /* pages of it that a thread waited for */
+	uint32_t losses; /* those that had happened when it was posted */
 	uint64_t used;	 /* when it was posted, as a number of xm_pager.order */
 };
 
@@ -358,6 +359,7 @@ struct xm_pager {
 	uint32_t left[2];  /* pages evicted lately, from COLD and from HOT */
 	uint32_t writeback_used, writeback_failed, writeback_cursor;
 	uint32_t pinned;		  /* frames */
+	uint32_t losses;		  /* pages that were lost, ever */
 	uint32_t torn;			  /* pages, and where they are */
 	uint64_t torn_first, torn_limit;
 	uint64_t missed[XM_PAGER_MISSED]; /* pages whose miss continued no stream */

@@ -32,7 +32,7 @@ void xm_pager_buffer_clear(struct xm_pager *p, uint32_t index, bool wasted)
 {
 	struct xm_fetch_buffer *buffer = &p->fetch_buffers[index];
 
-	for (uint32_t i = 0; i < buffer->count; i++) {
+	for (uint32_t i = 0; i < buffer->count && buffer->own > 0; i++) {
 		struct xm_page *entry = &p->pages[buffer->page + i];
 
 		if (in_buffer(entry, index))
@@ -114,6 +114,7 @@ bool xm_pager_fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
 	buffer->backward = s != NULL && s->step < 0;
 	buffer->stream = stream;
 	buffer->used = ++p->order;
+	buffer->losses = p->losses;
 	for (uint32_t i = 0; i < count; i++) {
 		if (present(&p->pages[page + i]))
 			continue;
@@ -132,6 +133,8 @@ static bool read_over_loss(const struct xm_pager *p, uint32_t index)
 {
 	const struct xm_fetch_buffer *buffer = &p->fetch_buffers[index];
 
+	if (buffer->losses == p->losses)
+		return false;
 	for (uint32_t i = 0; i < buffer->count; i++) {
 		const struct xm_page *entry = &p->pages[buffer->page + i];
 
@@ -180,11 +183,7 @@ void xm_pager_become_present(struct xm_pager *p, uint64_t page, uint32_t count,
 {
 	if (count == 0)
 		return;
-	for (uint32_t i = 0; i < count; i++) {
-		xm_pager_frame_alloc(p, page + i);
-		p->pages[page + i].state = dirty ? XM_PAGE_DIRTY
-						 : XM_PAGE_CLEAN;
-	}
+	xm_pager_frames_alloc(p, page, count, dirty);
 	if (staging_index == XM_STAGING_ZERO)
 		trace(p, XM_TRACE_PAGER_ZERO, page, count, dirty);
 	else if (staging_index < writeback_base(p))
@@ -205,19 +204,25 @@ void xm_pager_buffer_install(struct xm_pager *p, uint32_t index, uint64_t first,
 			     uint32_t count, uint64_t written, bool dirty,
 			     struct xm_pager_effects *fx)
 {
-	uint32_t staging_index = buffer_staging(p, index) +
-				 (uint32_t)(first - p->fetch_buffers[index].page);
+	struct xm_fetch_buffer *buffer = &p->fetch_buffers[index];
+	uint64_t page = first, end = first + count;
 
-	for (uint32_t i = 0; i < count;) {
-		bool writable = dirty || first + i == written;
+	while (page < end) {
+		/* What is installed by one effect is all writable, or all not. */
+		bool writable = dirty || page == written;
+		uint64_t stop = dirty || written < page ? end
+				: page == written	? page + 1
+							: xm_min(end, written);
 		uint32_t run = 0;
 
-		while (i + run < count && installs(p, index, first + i + run) &&
-		       writable == (dirty || first + i + run == written))
+		while (page + run < stop && installs(p, index, page + run))
 			run++;
-		xm_pager_become_present(p, first + i, run, staging_index + i,
+		xm_pager_become_present(p, page, run,
+					buffer_staging(p, index) +
+						(uint32_t)(page - buffer->page),
 					writable, fx);
-		i += run > 0 ? run : 1;
+		buffer->own -= (uint16_t)xm_min(run, buffer->own);
+		page += run > 0 ? run : 1;
 	}
 }
 

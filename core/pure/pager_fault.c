@@ -192,12 +192,10 @@ static void fault_from_fetch(struct xm_pager *p, uint64_t page,
 		xm_pager_write_predicted(p, page);
 	xm_pager_buffer_install(p, index, first, count,
 				ev->write ? page : NOBODY, dirty, fx);
-	if (alone && window.own > 1) {
-		p->fetch_buffers[index].own--;
+	if (alone && p->fetch_buffers[index].own > 0)
 		p->fetch_buffers[index].state = FETCH_ARRIVED;
-	} else {
+	else
 		xm_pager_buffer_clear(p, index, false);
-	}
 	fx->verdict = XM_VERDICT_DONE;
 }
 
@@ -232,8 +230,7 @@ static void fault_absent(struct xm_pager *p, uint64_t page,
 	}
 	xm_pager_ledger_earn(p, 1);
 	if (s != NULL) {
-		uint32_t own = xm_pager_buffer_own(p, p->pages[page].buffer,
-						   first, run);
+		uint32_t own = p->fetch_buffers[p->pages[page].buffer].own;
 
 		xm_pager_stream_moved(p, s, first, run, own - 1, ev);
 		xm_pager_stream_ahead(p, s, ev, fx);

@@ -45,7 +45,7 @@ static struct xm_queue *queue_of(struct xm_pager *p,
 	return &p->queues[frame->pins > 0 ? QUEUE_PINNED : frame->queue];
 }
 
-static void queue_append(struct xm_pager *p, uint32_t index)
+static inline void queue_append(struct xm_pager *p, uint32_t index)
 {
 	struct xm_frame *frame = &p->frames[index];
 	struct xm_queue *q = queue_of(p, frame);
@@ -60,7 +60,7 @@ static void queue_append(struct xm_pager *p, uint32_t index)
 	q->count++;
 }
 
-static void queue_remove(struct xm_pager *p, uint32_t index)
+static inline void queue_remove(struct xm_pager *p, uint32_t index)
 {
 	struct xm_frame *frame = &p->frames[index];
 	struct xm_queue *q = queue_of(p, frame);
@@ -142,7 +142,7 @@ uint32_t xm_pager_frame_oldest(const struct xm_pager *p)
 
 /* --- frames ------------------------------------------------------------------- */
 
-void xm_pager_frame_alloc(struct xm_pager *p, uint64_t page)
+static inline void frame_alloc(struct xm_pager *p, uint64_t page)
 {
 	struct xm_page *entry = &p->pages[page];
 	uint32_t index = p->frame_free;
@@ -166,12 +166,21 @@ void xm_pager_frame_alloc(struct xm_pager *p, uint64_t page)
 								    : QUEUE_COLD;
 	queue_append(p, index);
 	entry->frame = index;
-	p->frames_used++;
+}
+
+void xm_pager_frames_alloc(struct xm_pager *p, uint64_t page, uint32_t count,
+			   bool dirty)
+{
+	for (uint64_t end = page + count; page < end; page++) {
+		frame_alloc(p, page);
+		p->pages[page].state = dirty ? XM_PAGE_DIRTY : XM_PAGE_CLEAN;
+	}
+	p->frames_used += count;
 	p->counters.frames_peak = xm_max(p->counters.frames_peak,
 					 p->frames_used);
 }
 
-void xm_pager_frame_free(struct xm_pager *p, uint64_t page)
+static inline void frame_free(struct xm_pager *p, uint64_t page)
 {
 	uint32_t index = p->pages[page].frame;
 	struct xm_frame *frame = &p->frames[index];
@@ -185,6 +194,11 @@ void xm_pager_frame_free(struct xm_pager *p, uint64_t page)
 	p->frame_free = index;
 	p->frames_used--;
 	remember_eviction(p, &p->pages[page], frame);
+}
+
+void xm_pager_frame_free(struct xm_pager *p, uint64_t page)
+{
+	frame_free(p, page);
 }
 
 void xm_pager_frame_pin(struct xm_pager *p, uint32_t index)
@@ -207,7 +221,7 @@ void xm_pager_frame_unpin(struct xm_pager *p, uint32_t index)
 void xm_pager_frames_release(struct xm_pager *p, uint64_t page, uint32_t count)
 {
 	for (uint32_t i = 0; i < count; i++) {
-		xm_pager_frame_free(p, page + i);
+		frame_free(p, page + i);
 		p->pages[page + i].state = XM_PAGE_ABSENT;
 		flag_clear(&p->pages[page + i], FLAG_RECENT);
 	}

@@ -104,6 +104,7 @@ static void lose_page(struct xm_pager *p, uint64_t page)
 	if (xm_pager_torn(entry))
 		xm_pager_untear(p, page);
 	flag_set(entry, FLAG_LOST);
+	p->losses++;
 	if (!flagged(entry, FLAG_STORING))
 		return;
 	trace(p, XM_TRACE_PAGER_LOSE_STORE, page, 0, 0);

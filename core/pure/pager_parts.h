@@ -166,8 +166,9 @@ void xm_pager_emit(struct xm_pager_effects *, enum xm_pager_effect_kind,
 
 /* --- pager_frame.c -------------------------------------------------------- */
 
-/* Gives the page a frame; one must be free. */
-void xm_pager_frame_alloc(struct xm_pager *, uint64_t page);
+/* Gives each of these pages a frame, which must be free; they are present from now on. */
+void xm_pager_frames_alloc(struct xm_pager *, uint64_t page, uint32_t count,
+			   bool dirty);
 /* Takes the page's frame from it, with its pins. */
 void xm_pager_frame_free(struct xm_pager *, uint64_t page);
 /* The first pin of a frame, and the last unpin. */
