@@ -175,7 +175,7 @@ int xm_interface_command(struct xm_interface *interface,
 	return n == (ssize_t)sizeof(*command) ? 0 : -EAGAIN;
 }
 
-int xm_interface_poll(struct xm_interface *interface, struct xm_report *ret)
+int xm_interface_next_report(struct xm_interface *interface, struct xm_report *ret)
 {
 	struct xm_report report;
 	ssize_t n = recv(interface->fd, &report, sizeof(report), MSG_DONTWAIT);

@@ -54,7 +54,7 @@ int xm_interface_start(const struct xm_interface_options *, char *words,
 		       struct xm_locator *ret_locator);
 /* As in xm_link_ops. */
 int xm_interface_command(struct xm_interface *, const struct xm_command *);
-int xm_interface_poll(struct xm_interface *, struct xm_report *ret);
+int xm_interface_next_report(struct xm_interface *, struct xm_report *ret);
 /* Lets it end by itself, then, after a second, by force. */
 void xm_interface_stop(struct xm_interface *);
 

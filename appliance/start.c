@@ -34,7 +34,7 @@ static int link_poll(void *link, struct xm_report *ret)
 {
 	struct xm_daemon *d = link;
 
-	return xm_interface_poll(&d->interface, ret);
+	return xm_interface_next_report(&d->interface, ret);
 }
 
 static void link_zero(void *link, uint64_t offset, uint64_t size)

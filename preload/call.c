@@ -217,7 +217,7 @@ unsigned call_count(void)
 	return SHAPES_COUNT;
 }
 
-unsigned call_check(unsigned number, bool kernel)
+unsigned call_shape_check(unsigned number, bool kernel)
 {
 	const struct call_shape *shape = &shapes[number];
 	unsigned set = 0;
@@ -286,7 +286,7 @@ bool call_made(long number, const long arguments[6], long *ret)
 
 	if ((unsigned long)number >= SHAPES_COUNT)
 		return false;
-	check = call_check((unsigned)number, shim_kernel_faults);
+	check = call_shape_check((unsigned)number, shim_kernel_faults);
 	if (check == CALL_NOSYS) {
 		*ret = -ENOSYS;
 		return true;

@@ -149,7 +149,7 @@ void handler_wait(int number, const siginfo_t *info, void *machine)
 		sigdelset(&context->uc_sigmask, stay[i]);
 }
 
-void handler_resume(void)
+void handler_deliver_waiting(void)
 {
 	int number = here.number, error = errno;
 
@@ -237,7 +237,7 @@ static void left_for(uintptr_t target)
 	trap_inside = false;
 	thread_bounce_left(here.level);
 	release_from(here.level);
-	handler_resume();
+	handler_deliver_waiting();
 }
 
 #define JUMP_BUFFER_STACK 6

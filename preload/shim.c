@@ -111,7 +111,7 @@ void shim_section_end(const struct shim_section *section)
 	int unused;
 
 	if (--shim_inside == 0)
-		handler_resume();
+		handler_deliver_waiting();
 	pthread_setcancelstate(section->cancel, &unused);
 }
 

@@ -365,7 +365,7 @@ enum {
 };
 /* For numbers below call_count(). `kernel`: the kernel may touch absent pages, so
  * only calls that would take pages or descriptors away are looked at. */
-unsigned call_check(unsigned number, bool kernel);
+unsigned call_shape_check(unsigned number, bool kernel);
 unsigned call_count(void);
 /* A bit for each argument of futex(2) that is an address in this operation. */
 unsigned call_futex_set(unsigned operation);
@@ -467,11 +467,11 @@ int handler_action(int number, const struct sigaction *action,
 void handler_call(void (*call)(int, siginfo_t *, void *), int number,
 		  siginfo_t *, void *context);
 /* When the library has returned: delivers a signal that has waited. */
-void handler_resume(void);
+void handler_deliver_waiting(void);
 /* A call on this thread has pinned this memory; it has unpinned it. */
 void handler_pinned(const void *address, size_t size);
 void handler_unpinned(const void *address);
-/* Keeps a signal until handler_resume(). */
+/* Keeps a signal until handler_deliver_waiting(). */
 void handler_wait(int number, const siginfo_t *, void *context);
 unsigned handler_level(void); /* handlers that run, one in another */
 

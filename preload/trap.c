@@ -78,7 +78,7 @@ extern const char shim_raw_next[];
 
 struct interval {
 	uint32_t first; /* number; to the next one's */
-	uint32_t check; /* as call_check() says */
+	uint32_t check; /* as call_shape_check() says */
 };
 
 struct filter {
@@ -115,7 +115,7 @@ static void add_intervals(struct filter *f, bool kernel)
 	uint32_t last = CALL_CHECKS;
 
 	for (unsigned number = 0; number <= call_count(); number++) {
-		uint32_t check = call_check(number, kernel);
+		uint32_t check = call_shape_check(number, kernel);
 
 		if (check == last)
 			continue;

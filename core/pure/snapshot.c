@@ -69,7 +69,7 @@ static bool has_page(const struct xm_snapshot *s, uint32_t region,
 /* --- snapshots and their readers ------------------------------------------------ */
 
 /* Index of the first snapshot that is read and has this number or a later one. */
-static uint32_t read_from(const struct xm_snapshot *s, uint32_t number)
+static uint32_t first_with_reader(const struct xm_snapshot *s, uint32_t number)
 {
 	uint32_t low = 0, high = s->read_count;
 
@@ -87,7 +87,7 @@ static uint32_t read_from(const struct xm_snapshot *s, uint32_t number)
 /* Whether any of these snapshots is read. */
 static bool any_read(const struct xm_snapshot *s, uint32_t from, uint32_t to)
 {
-	uint32_t i = read_from(s, from);
+	uint32_t i = first_with_reader(s, from);
 
 	return i < s->read_count && s->options.read[i].number <= to;
 }
@@ -107,7 +107,7 @@ int xm_snapshot_begin(struct xm_snapshot *s, uint32_t *ret_number)
 
 static struct xm_snapshot_read *read_at(struct xm_snapshot *s, uint32_t number)
 {
-	uint32_t i = read_from(s, number);
+	uint32_t i = first_with_reader(s, number);
 
 	XM_ASSERT(i < s->read_count && s->options.read[i].number == number);
 	return &s->options.read[i];

@@ -401,7 +401,7 @@ static void use_keep(char *p, size_t pages)
 		_exit(0);
 	}
 	close(pipes[0]);
-	for (uint64_t i = 2; i < 100; i++) {
+	for (uint64_t i = 2; i < 50; i++) {
 		pid = fork();
 		CHECK(pid >= 0);
 		if (pid == 0)
@@ -421,7 +421,7 @@ static void use_keep(char *p, size_t pages)
 	}
 	close(pipes[1]);
 	reap(1);
-	check_all(p, pages, 99);
+	check_all(p, pages, 49);
 	printf("keep: one child lives long\n");
 }
 

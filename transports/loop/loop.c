@@ -34,7 +34,7 @@
 pthread_mutex_t xm_loop_lock = PTHREAD_MUTEX_INITIALIZER;
 struct xm_transport *xm_loop_registry;
 
-int xm_loop_say(struct xm_transport *t, int error, const char *words)
+int xm_loop_fail(struct xm_transport *t, int error, const char *words)
 {
 	snprintf(t->words, sizeof(t->words), "loop:%s: %s", t->name, words);
 	return error;
@@ -168,18 +168,18 @@ static int loop_connect(struct xm_transport *t,
 	uint32_t index;
 
 	if (t->target)
-		return xm_loop_say(t, -EINVAL, "a target does not connect");
+		return xm_loop_fail(t, -EINVAL, "a target does not connect");
 	if (locator->size == 0 || locator->size >= XM_LOOP_NAME_SIZE)
-		return xm_loop_say(t, -EINVAL, "a malformed locator");
+		return xm_loop_fail(t, -EINVAL, "a malformed locator");
 	memcpy(name, locator->bytes, locator->size);
 	name[locator->size] = '\0';
 	pthread_mutex_lock(&xm_loop_lock);
-	index = xm_loop_peer_take(t);
+	index = xm_loop_peer_claim(t);
 	if (index < XM_LOOP_PEERS_MAX)
 		xm_loop_peer_connect(t, index, name, ticket);
 	pthread_mutex_unlock(&xm_loop_lock);
 	if (index == XM_LOOP_PEERS_MAX)
-		return xm_loop_say(t, -ENOSPC, "too many peers");
+		return xm_loop_fail(t, -ENOSPC, "too many peers");
 	*ret = index;
 	return 0;
 }
@@ -195,7 +195,7 @@ static void loop_disconnect(struct xm_transport *t, uint32_t peer)
 
 static int loop_register_memory(struct xm_transport *t, void *memory, size_t size)
 {
-	return memory && size ? 0 : xm_loop_say(t, -EINVAL, "an empty span");
+	return memory && size ? 0 : xm_loop_fail(t, -EINVAL, "an empty span");
 }
 
 static void loop_deregister_memory(struct xm_transport *t, void *memory, size_t size)

@@ -74,7 +74,7 @@ static struct xm_channel *registry_find(const char *address)
 	return NULL;
 }
 
-static uint32_t peer_take(struct xm_channel *c)
+static uint32_t peer_claim(struct xm_channel *c)
 {
 	for (uint32_t i = 0; i < c->peers_max; i++) {
 		if (c->peers[i].used)
@@ -186,10 +186,10 @@ static int loop_connect(struct xm_channel *c, const char *address,
 	if (!address_good(address))
 		return -EINVAL;
 	pthread_mutex_lock(&lock);
-	index = peer_take(c);
+	index = peer_claim(c);
 	remote = index < PEERS_MAX ? registry_find(address) : NULL;
 	if (remote)
-		far_index = peer_take(remote);
+		far_index = peer_claim(remote);
 	if (index < PEERS_MAX && far_index == PEERS_MAX) {
 		peer_down(c, index, -ECONNREFUSED);
 	} else if (index < PEERS_MAX) {

@@ -72,7 +72,7 @@ extern pthread_mutex_t xm_loop_lock;
 extern struct xm_transport *xm_loop_registry; /* listening, by their `next` */
 
 /* Keeps the sentence for last_error(); returns `error`. */
-int xm_loop_say(struct xm_transport *, int error, const char *words);
+int xm_loop_fail(struct xm_transport *, int error, const char *words);
 /* Ends the sleep of somebody who waits for this instance. */
 void xm_loop_wake(struct xm_transport *);
 struct xm_transport *xm_loop_find(const char *name);
@@ -80,7 +80,7 @@ struct xm_transport *xm_loop_find(const char *name);
 /* --- loop_peer.c, with the lock held ---------------------------------------- */
 
 /* A free place, or XM_LOOP_PEERS_MAX. */
-uint32_t xm_loop_peer_take(struct xm_transport *);
+uint32_t xm_loop_peer_claim(struct xm_transport *);
 /* Lets it in at `remote`, or down. */
 void xm_loop_peer_connect(struct xm_transport *t, uint32_t index,
 			 const char *name, const uint8_t *ticket);

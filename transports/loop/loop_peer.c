@@ -5,7 +5,7 @@
 
 #include "transports/loop/loop_parts.h"
 
-uint32_t xm_loop_peer_take(struct xm_transport *t)
+uint32_t xm_loop_peer_claim(struct xm_transport *t)
 {
 	for (uint32_t i = 0; i < XM_LOOP_PEERS_MAX; i++)
 		if (t->peers[i].state == PEER_FREE) {
@@ -105,7 +105,7 @@ void xm_loop_peer_connect(struct xm_transport *t, uint32_t index,
 
 	if (client)
 		lane_drop(remote, client, lane);
-	remote_index = client ? xm_loop_peer_take(remote) : XM_LOOP_PEERS_MAX;
+	remote_index = client ? xm_loop_peer_claim(remote) : XM_LOOP_PEERS_MAX;
 
 	peer->state = PEER_UP;
 	if (remote_index == XM_LOOP_PEERS_MAX) {

@@ -11,7 +11,7 @@ int xm_loop_listen(struct xm_transport *t, void *pool, size_t pool_size,
 	int error = 0;
 
 	if (!t->target || t->listening || !pool || pool_size == 0)
-		return xm_loop_say(t, -EINVAL, "listen: not a target, no pool, or the "
+		return xm_loop_fail(t, -EINVAL, "listen: not a target, no pool, or the "
 				       "second time");
 	pthread_mutex_lock(&xm_loop_lock);
 	if (xm_loop_find(t->name)) {
@@ -25,7 +25,7 @@ int xm_loop_listen(struct xm_transport *t, void *pool, size_t pool_size,
 	}
 	pthread_mutex_unlock(&xm_loop_lock);
 	if (error)
-		return xm_loop_say(t, error, "the name is in use");
+		return xm_loop_fail(t, error, "the name is in use");
 	memset(ret, 0, sizeof(*ret));
 	ret->size = (uint32_t)strlen(t->name);
 	memcpy(ret->bytes, t->name, ret->size);
@@ -38,7 +38,7 @@ int xm_loop_admit(struct xm_transport *t, uint64_t client, uint32_t lane,
 	int error = -ENOSPC;
 
 	if (!t->listening || client == 0)
-		return xm_loop_say(t, -EINVAL, "admit: not listening, or no client");
+		return xm_loop_fail(t, -EINVAL, "admit: not listening, or no client");
 	pthread_mutex_lock(&xm_loop_lock);
 	for (uint32_t i = 0; i < XM_LOOP_TICKETS_MAX && error; i++) {
 		if (t->tickets[i].client)
@@ -49,7 +49,7 @@ int xm_loop_admit(struct xm_transport *t, uint64_t client, uint32_t lane,
 		error = 0;
 	}
 	pthread_mutex_unlock(&xm_loop_lock);
-	return error ? xm_loop_say(t, error, "too many tickets not used yet") : 0;
+	return error ? xm_loop_fail(t, error, "too many tickets not used yet") : 0;
 }
 
 int xm_loop_retract(struct xm_transport *t, uint64_t client,
@@ -94,9 +94,9 @@ int xm_loop_expose(struct xm_transport *t, uint64_t client,
 
 	if (!t->listening || client == 0 || size == 0 ||
 	    !xm_span_fits(offset, size, t->pool_size))
-		return xm_loop_say(t, -EINVAL, "expose: outside the pool");
+		return xm_loop_fail(t, -EINVAL, "expose: outside the pool");
 	if (rights == 0 || (rights & ~XM_RIGHTS_ALL) != 0)
-		return xm_loop_say(t, -EINVAL, "expose: no such rights");
+		return xm_loop_fail(t, -EINVAL, "expose: no such rights");
 	pthread_mutex_lock(&xm_loop_lock);
 	for (uint32_t i = 0; i < XM_LOOP_EXPOSED_MAX; i++) {
 		if (t->exposures[i].client == client &&
@@ -115,8 +115,8 @@ int xm_loop_expose(struct xm_transport *t, uint64_t client,
 	}
 	pthread_mutex_unlock(&xm_loop_lock);
 	if (error == -EINVAL)
-		return xm_loop_say(t, error, "expose: the key is in use");
-	return error ? xm_loop_say(t, error, "too many spans exposed") : 0;
+		return xm_loop_fail(t, error, "expose: the key is in use");
+	return error ? xm_loop_fail(t, error, "too many spans exposed") : 0;
 }
 
 void xm_loop_conceal(struct xm_transport *t, uint64_t client,

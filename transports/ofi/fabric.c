@@ -45,7 +45,7 @@ const struct ofi_scheme *xm_ofi_scheme(const char *address)
 	return NULL;
 }
 
-int xm_ofi_say(struct xm_transport *t, int error, const char *format, ...)
+int xm_ofi_fail(struct xm_transport *t, int error, const char *format, ...)
 {
 	va_list list;
 
@@ -121,14 +121,14 @@ int xm_ofi_address(struct xm_transport *t, const char *address)
 		host++;
 		end = strchr(host, ']');
 		if (!end)
-			return xm_ofi_say(t, -EINVAL, "%s: a [ without its ]",
-					  address);
+			return xm_ofi_fail(t, -EINVAL, "%s: a [ without its ]",
+					   address);
 	} else if (colon) {
 		end = colon;
 	}
 	if ((size_t)(end - host) >= sizeof(name))
-		return xm_ofi_say(t, -EINVAL, "%.64s...: the host is too long",
-				  address);
+		return xm_ofi_fail(t, -EINVAL, "%.64s...: the host is too long",
+				   address);
 	if (end == host) {
 		strcpy(t->host, "0.0.0.0");
 		return 0;
@@ -137,14 +137,14 @@ int xm_ofi_address(struct xm_transport *t, const char *address)
 	name[end - host] = '\0';
 	error = getaddrinfo(name, NULL, &hints, &found);
 	if (error)
-		return xm_ofi_say(t, xm_address_failure(error), "host %s: %s",
-				  name, gai_strerror(error));
+		return xm_ofi_fail(t, xm_address_failure(error), "host %s: %s",
+				   name, gai_strerror(error));
 	error = getnameinfo(found->ai_addr, found->ai_addrlen, t->host,
 			    sizeof(t->host), NULL, 0, NI_NUMERICHOST);
 	freeaddrinfo(found);
 	if (error)
-		return xm_ofi_say(t, xm_address_failure(error), "host %s: %s",
-				  name, gai_strerror(error));
+		return xm_ofi_fail(t, xm_address_failure(error), "host %s: %s",
+				   name, gai_strerror(error));
 	return 0;
 }
 
@@ -212,7 +212,7 @@ int xm_ofi_info(struct xm_transport *t, const char *host, const char *service,
 	int error;
 
 	if (!hints)
-		return xm_ofi_say(t, -ENOMEM, "no memory for hints");
+		return xm_ofi_fail(t, -ENOMEM, "no memory for hints");
 	if (host && t->scheme->inet)
 		hints->addr_format = strchr(host, ':') ? FI_SOCKADDR_IN6
 						       : FI_SOCKADDR_IN;
@@ -228,19 +228,19 @@ int xm_ofi_info(struct xm_transport *t, const char *host, const char *service,
 		*ret = fi_dupinfo(i);
 		fi_freeinfo(info);
 		if (!*ret)
-			return xm_ofi_say(t, -ENOMEM, "no memory for info");
+			return xm_ofi_fail(t, -ENOMEM, "no memory for info");
 		return 0;
 	}
 	if (info)
 		fi_freeinfo(info);
 	providers_list(list, sizeof(list));
-	return xm_ofi_say(t, -ENOSYS,
-			  "%s: libfabric has no provider %s with %s endpoints "
-			  "and RMA for %s%s; it has: %s",
-			  t->scheme->scheme, t->provider,
-			  t->scheme->type == FI_EP_MSG ? "MSG" : "RDM",
-			  host ? "host " : "this machine", host ? host : "",
-			  list);
+	return xm_ofi_fail(t, -ENOSYS,
+			   "%s: libfabric has no provider %s with %s endpoints "
+			   "and RMA for %s%s; it has: %s",
+			   t->scheme->scheme, t->provider,
+			   t->scheme->type == FI_EP_MSG ? "MSG" : "RDM",
+			   host ? "host " : "this machine", host ? host : "",
+			   list);
 }
 
 /* "10.1.2.3" or "fe80::1%eth0", and a port. */
@@ -324,7 +324,7 @@ int xm_ofi_info_to(struct xm_transport *t, const char *host,
 	int error = 0;
 
 	if (!info)
-		return xm_ofi_say(t, -ENOMEM, "no memory for info");
+		return xm_ofi_fail(t, -ENOMEM, "no memory for info");
 	if (t->scheme->inet) {
 		error = address_read(host, service, &far);
 		if (!error)
@@ -339,8 +339,8 @@ int xm_ofi_info_to(struct xm_transport *t, const char *host,
 	}
 	if (error) {
 		fi_freeinfo(info);
-		return xm_ofi_say(t, xm_ofi_errno(error), "host %s: %s", host,
-				  xm_ofi_error_words(error));
+		return xm_ofi_fail(t, xm_ofi_errno(error), "host %s: %s", host,
+				   xm_ofi_error_words(error));
 	}
 	*ret = info;
 	return 0;
@@ -394,16 +394,16 @@ int xm_ofi_locator_make(struct xm_transport *t, fid_t fid,
 	int n;
 
 	if (error)
-		return xm_ofi_say(t, xm_ofi_errno(error), "fi_getname: %s",
-				  xm_ofi_error_words(error));
+		return xm_ofi_fail(t, xm_ofi_errno(error), "fi_getname: %s",
+				   xm_ofi_error_words(error));
 	if (t->scheme->inet) {
 		error = getnameinfo((struct sockaddr *)name, (socklen_t)size,
 				    host, sizeof(host), service,
 				    sizeof(service),
 				    NI_NUMERICHOST | NI_NUMERICSERV);
 		if (error)
-			return xm_ofi_say(t, -EINVAL, "getnameinfo: %s",
-					  gai_strerror(error));
+			return xm_ofi_fail(t, -EINVAL, "getnameinfo: %s",
+					   gai_strerror(error));
 	}
 	n = snprintf(line, sizeof(line), "%s %u.%u %s %s %s", t->provider,
 		     FI_MAJOR(library), FI_MINOR(library),
@@ -412,7 +412,7 @@ int xm_ofi_locator_make(struct xm_transport *t, fid_t fid,
 		     : t->target.advertise[0] != '\0' ? t->target.advertise
 						     : host, service);
 	if (n < 0 || n > XM_LOCATOR_SIZE)
-		return xm_ofi_say(t, -ENOSPC, "the provider's address is too "
+		return xm_ofi_fail(t, -ENOSPC, "the provider's address is too "
 					      "long for a locator");
 	memset(ret, 0, sizeof(*ret));
 	ret->size = (uint32_t)n;
@@ -434,16 +434,16 @@ int xm_ofi_locator_read(struct xm_transport *t, const struct xm_locator *l,
 	unsigned major, minor;
 
 	if (l->size == 0 || l->size > XM_LOCATOR_SIZE)
-		return xm_ofi_say(t, -EINVAL, "a locator of %u bytes",
-				  (unsigned)l->size);
+		return xm_ofi_fail(t, -EINVAL, "a locator of %u bytes",
+				   (unsigned)l->size);
 	memcpy(line, l->bytes, l->size);
 	line[l->size] = '\0';
 	if (sscanf(line, "%63s %u.%u %7s %127s %15s", provider, &major, &minor,
 		   type, host, service) != 6)
-		return xm_ofi_say(t, -EINVAL, "a malformed locator");
+		return xm_ofi_fail(t, -EINVAL, "a malformed locator");
 	if (strcmp(provider, t->provider) || !versions_meet(minor) ||
 	    strcmp(type, t->scheme->type == FI_EP_MSG ? "MSG" : "RDM"))
-		return xm_ofi_say(
+		return xm_ofi_fail(
 			t, -ENOSYS,
 			"the appliance speaks %s (%s, libfabric %u.%u), this "
 			"side %s (%s, libfabric %u.%u): they do not "
@@ -455,8 +455,8 @@ int xm_ofi_locator_read(struct xm_transport *t, const struct xm_locator *l,
 	if (t->scheme->inet &&
 	    (!strcmp(host, "0.0.0.0") || !strcmp(host, "::"))) {
 		if (!t->host[0])
-			return xm_ofi_say(t, -EINVAL,
-					  "the locator names no host");
+			return xm_ofi_fail(t, -EINVAL,
+					   "the locator names no host");
 		strcpy(host, t->host);
 	}
 	return 0;

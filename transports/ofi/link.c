@@ -175,10 +175,10 @@ static int link_enlist(struct xm_transport *t, struct ofi_link *link,
 
 	if (error) {
 		link->local_mr[span] = NULL;
-		return xm_ofi_say(t, xm_ofi_errno(error),
-				  "registering %zu bytes of local memory: %s",
-				  t->initiator.spans[span].size,
-				  xm_ofi_error_words(error));
+		return xm_ofi_fail(t, xm_ofi_errno(error),
+				   "registering %zu bytes of local memory: %s",
+				   t->initiator.spans[span].size,
+				   xm_ofi_error_words(error));
 	}
 	return 0;
 }
@@ -192,10 +192,10 @@ int xm_ofi_register_memory(struct xm_transport *t, void *memory, size_t size)
 		if (!t->initiator.spans[span].memory)
 			break;
 	if (span == OFI_SPANS_MAX)
-		return xm_ofi_say(t, -ENOSPC, "more than %d spans registered",
-				  OFI_SPANS_MAX);
+		return xm_ofi_fail(t, -ENOSPC, "more than %d spans registered",
+				   OFI_SPANS_MAX);
 	if (!memory || size == 0)
-		return xm_ofi_say(t, -EINVAL, "an empty span");
+		return xm_ofi_fail(t, -EINVAL, "an empty span");
 	t->initiator.spans[span] = (struct ofi_span){ memory, size };
 	for (uint32_t i = 0; i < t->links_used && !error; i++) {
 		struct ofi_link *link = &t->links[i];
@@ -225,8 +225,8 @@ void xm_ofi_deregister_memory(struct xm_transport *t, void *memory, size_t size)
 /* The call that failed, and libfabric's own word for it. */
 static int failed(struct xm_transport *t, const char *call, int error)
 {
-	return xm_ofi_say(t, xm_ofi_errno(error), "%s: %s: %s", t->provider,
-			  call, xm_ofi_error_words(error));
+	return xm_ofi_fail(t, xm_ofi_errno(error), "%s: %s: %s", t->provider,
+			   call, xm_ofi_error_words(error));
 }
 
 static int link_open_rdm(struct xm_transport *t, struct ofi_link *link,
@@ -328,11 +328,11 @@ int xm_ofi_connect(struct xm_transport *t, const struct xm_locator *locator,
 	int error;
 
 	if (t->is_target)
-		return xm_ofi_say(t, -EINVAL, "a target does not connect");
+		return xm_ofi_fail(t, -EINVAL, "a target does not connect");
 	index = xm_ofi_link_take(t);
 	if (index == OFI_NONE)
-		return xm_ofi_say(t, -ENOSPC, "more than %u peers",
-				  t->links_max);
+		return xm_ofi_fail(t, -ENOSPC, "more than %u peers",
+				   t->links_max);
 	xm_ofi_handlers_keep(&handlers);
 	error = link_open(t, &t->links[index], locator, ticket);
 	xm_ofi_handlers_restore(&handlers);

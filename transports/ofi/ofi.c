@@ -74,8 +74,8 @@ int xm_ofi_cq_open(struct xm_transport *t, struct fid_domain *domain,
 		error = fi_cq_open(domain, &attr, &cq, NULL);
 	}
 	if (error)
-		return xm_ofi_say(t, xm_ofi_errno(error), "%s: fi_cq_open: %s",
-				  t->provider, xm_ofi_error_words(error));
+		return xm_ofi_fail(t, xm_ofi_errno(error), "%s: fi_cq_open: %s",
+				   t->provider, xm_ofi_error_words(error));
 	*ret_fd = -1;
 	if (t->fd_waits && fi_control(&cq->fid, FI_GETWAIT, ret_fd))
 		*ret_fd = -1;
@@ -91,8 +91,8 @@ int xm_ofi_eq_open(struct xm_transport *t, struct fid_fabric *fabric,
 	int error = fi_eq_open(fabric, &attr, &eq, NULL);
 
 	if (error)
-		return xm_ofi_say(t, xm_ofi_errno(error), "%s: fi_eq_open: %s",
-				  t->provider, xm_ofi_error_words(error));
+		return xm_ofi_fail(t, xm_ofi_errno(error), "%s: fi_eq_open: %s",
+				   t->provider, xm_ofi_error_words(error));
 	if (fi_control(&eq->fid, FI_GETWAIT, ret_fd))
 		*ret_fd = -1;
 	*ret = eq;
@@ -255,8 +255,8 @@ static int ofi_open(const struct xm_transport_options *options, char *words,
 	t->wakeups = epoll_create1(EPOLL_CLOEXEC);
 	error = t->wakeups < 0 ? -errno : open_memory(t);
 	if (error)
-		xm_ofi_say(t, error, "no %s for a transport",
-			   t->wakeups < 0 ? "descriptor" : "memory");
+		xm_ofi_fail(t, error, "no %s for a transport",
+			    t->wakeups < 0 ? "descriptor" : "memory");
 	xm_ofi_handlers_keep(&handlers);
 	if (!error)
 		error = open_fabric(t, options);

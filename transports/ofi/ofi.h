@@ -239,7 +239,7 @@ int xm_ofi_locator_read(struct xm_transport *, const struct xm_locator *,
 			char service[OFI_SERVICE_SIZE]);
 int xm_ofi_errno(ssize_t fi_error);
 const char *xm_ofi_error_words(int error);
-int xm_ofi_say(struct xm_transport *, int error, const char *format, ...)
+int xm_ofi_fail(struct xm_transport *, int error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 int xm_ofi_enable(struct fid_ep *);

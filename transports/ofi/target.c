@@ -33,8 +33,8 @@
 
 static int failed(struct xm_transport *t, const char *call, int error)
 {
-	return xm_ofi_say(t, xm_ofi_errno(error), "%s: %s: %s", t->provider,
-			  call, xm_ofi_error_words(error));
+	return xm_ofi_fail(t, xm_ofi_errno(error), "%s: %s: %s", t->provider,
+			   call, xm_ofi_error_words(error));
 }
 
 static bool over_msg(const struct xm_transport *t)
@@ -63,8 +63,8 @@ static int tenant_open(struct xm_transport *t, uint64_t client, uint32_t *ret)
 	for (i = 0; i < t->target.tenants_max && t->target.tenants[i].client; i++)
 		;
 	if (i == t->target.tenants_max)
-		return xm_ofi_say(t, -ENOSPC, "more than %u clients",
-				  t->target.tenants_max);
+		return xm_ofi_fail(t, -ENOSPC, "more than %u clients",
+				   t->target.tenants_max);
 	tenant = &t->target.tenants[i];
 	memset(tenant, 0, sizeof(*tenant));
 	tenant->cq_fd = -1;
@@ -151,7 +151,7 @@ int xm_ofi_admit(struct xm_transport *t, uint64_t client, uint32_t lane,
 	int error;
 
 	if (!t->target.pool || client == 0)
-		return xm_ofi_say(t, -EINVAL, "admit: not listening, or no "
+		return xm_ofi_fail(t, -EINVAL, "admit: not listening, or no "
 					      "client");
 	if (!over_msg(t))
 		return 0;
@@ -166,8 +166,8 @@ int xm_ofi_admit(struct xm_transport *t, uint64_t client, uint32_t lane,
 		memcpy(t->target.tickets[i].bytes, ticket, XM_TICKET_SIZE);
 		return 0;
 	}
-	return xm_ofi_say(t, -ENOSPC, "more than %u tickets not used yet",
-			  t->target.tickets_max);
+	return xm_ofi_fail(t, -ENOSPC, "more than %u tickets not used yet",
+			   t->target.tickets_max);
 }
 
 /* Whose ticket this is, or 0; used up by asking. Looks at every byte of
@@ -275,17 +275,17 @@ int xm_ofi_expose(struct xm_transport *t, uint64_t client, uint64_t offset,
 
 	if (!t->target.pool || client == 0 || size == 0 ||
 	    !xm_span_fits(offset, size, t->target.pool_size))
-		return xm_ofi_say(t, -EINVAL, "expose: outside the pool");
+		return xm_ofi_fail(t, -EINVAL, "expose: outside the pool");
 	if (rights == 0 || (rights & ~XM_RIGHTS_ALL) != 0)
-		return xm_ofi_say(t, -EINVAL, "expose: no such rights");
+		return xm_ofi_fail(t, -EINVAL, "expose: no such rights");
 	if (rights != XM_RIGHTS_ALL && !t->scheme->revokes)
-		return xm_ofi_say(t, -EOPNOTSUPP, "expose: this provider lets"
-				  " whoever can read also write");
+		return xm_ofi_fail(t, -EOPNOTSUPP, "expose: this provider lets"
+				   " whoever can read also write");
 	for (i = 0; i < t->target.exposures_max && t->target.exposures[i].client; i++)
 		;
 	if (i == t->target.exposures_max)
-		return xm_ofi_say(t, -ENOSPC, "more than %u spans exposed",
-				  t->target.exposures_max);
+		return xm_ofi_fail(t, -ENOSPC, "more than %u spans exposed",
+				   t->target.exposures_max);
 	e = &t->target.exposures[i];
 	error = tenant_have(t, client, &index);
 	if (error)
@@ -528,7 +528,7 @@ int xm_ofi_listen(struct xm_transport *t, void *pool, size_t pool_size,
 	int error;
 
 	if (!t->is_target || t->target.pool || !pool || pool_size == 0)
-		return xm_ofi_say(t, -EINVAL, "listen: not a target, no pool, "
+		return xm_ofi_fail(t, -EINVAL, "listen: not a target, no pool, "
 					      "or the second time");
 	xm_ofi_handlers_keep(&handlers);
 	error = fi_fabric(t->info->fabric_attr, &t->target.fabric, NULL);
