@@ -519,7 +519,7 @@ judge() {
 	folder=$scratch/$name.$user.$percent
 	eval "options=\${${name}_options-}"
 	[ "$user" = nobody ] && as=$unprivileged || as=
-	under="$as timeout ${XM_PROGRAMS_TIMEOUT:-100} $extmem run --local $4 \
+	under="$as timeout ${XM_PROGRAMS_TIMEOUT:-300} $extmem run --local $4 \
 		--external 512M ${XM_PROGRAMS_OPTIONS-} $options \
 		--stats $folder.stats --"
 	: >"$folder.stats"

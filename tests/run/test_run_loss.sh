@@ -79,7 +79,7 @@ kill_under() {
 	status=1000
 	took=0
 	start "$1" || {
-		echo "no page has come or gone in twenty seconds" >>"$scratch/err"
+		echo "no page has come or gone in a minute" >>"$scratch/err"
 		kill "$run"
 		wait "$run"
 		return 1

@@ -7,7 +7,7 @@
 
 bench=$XM_BUILDDIR/extmem-bench
 # A run that hangs ends.
-limit="timeout $((120 * ${XM_SLOW:-1}))"
+limit="timeout $((300 * ${XM_SLOW:-1}))"
 
 # usage: run STATUS COMMAND...: true when it ends with that status
 run() {

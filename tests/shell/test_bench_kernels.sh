@@ -33,7 +33,7 @@ says() {
 run() {
 	lines=$1
 	shift
-	timeout $((120 * ${XM_SLOW:-1})) "$@" >"$scratch/out" 2>"$scratch/log" || return 1
+	timeout $((300 * ${XM_SLOW:-1})) "$@" >"$scratch/out" 2>"$scratch/log" || return 1
 	test "$(wc -l <"$scratch/out")" -eq "$lines"
 }
 

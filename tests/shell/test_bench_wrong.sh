@@ -6,7 +6,7 @@
 . "$XM_SRCDIR/tests/support/count.sh"
 
 bench=$XM_BUILDDIR/extmem-bench
-limit="timeout $((120 * ${XM_SLOW:-1}))"
+limit="timeout $((300 * ${XM_SLOW:-1}))"
 
 # usage: notices WORDS OPTION...: status 1, and these words on stderr
 notices() {

@@ -14,7 +14,7 @@
 #	need_simulator                  skips where extmem-sim, $sim, is not built
 #	configured NAME                 config.h defines HAVE_NAME
 #	can_mpirun                      $mpirun starts processes: -n 2 PROGRAM...
-#	await COMMAND...                until it succeeds, twenty seconds at most
+#	await COMMAND...                until it succeeds, a minute at most
 #
 # $passed and $failed count. $scratch is a folder that ends with the test, as
 # does the process $daemon, if it names one: end() sees to that, for tests that
@@ -108,6 +108,6 @@ await() {
 	until "$@" >/dev/null 2>&1; do
 		sleep 0.1
 		waited=$((waited + 1))
-		[ $waited -lt $((200 * ${XM_SLOW:-1})) ] || return 1
+		[ $waited -lt $((600 * ${XM_SLOW:-1})) ] || return 1
 	done
 }
