@@ -36,8 +36,8 @@ static void count_used(extmem *x, const extmem_region *region,
 	       xm_volume_segment(&x->volume, page, &s)) {
 		for (uint32_t k = 0; k < s.members_count; k++)
 			offers->list[s.members[k].appliance].used +=
-				s.count * XM_PAGE;
-		page = s.page + s.count;
+				xm_segment_size(&s) * XM_PAGE;
+		page = xm_segment_after(&s);
 	}
 	xm_lanes_unlock(&x->lanes, &old);
 }
@@ -60,6 +60,13 @@ static void members_free(extmem *x, const struct xm_member *members,
 			       false);
 }
 
+static void columns_free(extmem *x, const struct xm_segment *columns,
+			 uint32_t count)
+{
+	for (uint32_t c = 0; c < count; c++)
+		members_free(x, columns[c].members, columns[c].members_count);
+}
+
 /* The members of one column. */
 static int column_alloc(struct attempt *t, const struct xm_plan_run *run,
 			uint64_t part, struct xm_segment *s, uint32_t first)
@@ -80,22 +87,46 @@ static int column_alloc(struct attempt *t, const struct xm_plan_run *run,
 	return 0;
 }
 
+/* All columns of a run, or none. */
+static int columns_alloc(struct attempt *t, const struct xm_plan_run *run,
+			 const struct xm_strategy_choice *c, uint64_t address,
+			 struct xm_segment *columns)
+{
+	uint32_t done = 0;
+	int rc = 0;
+
+	while (rc == 0 && done < c->columns) {
+		struct xm_segment *s = &columns[done];
+
+		xm_segment_begin(t->region, address, run->size, s);
+		s->members_count = (uint8_t)c->mirrors;
+		if (c->columns > 1) {
+			s->unit = c->unit / XM_PAGE;
+			s->columns = (uint8_t)c->columns;
+			s->column = (uint8_t)done;
+		}
+		rc = column_alloc(t, run, run->size / c->columns, s,
+				  done * c->mirrors);
+		done += rc == 0;
+	}
+	if (rc != 0)
+		columns_free(t->x, columns, done);
+	return rc;
+}
+
 static int run_alloc(struct attempt *t, const struct xm_plan_run *run,
 		     uint64_t address)
 {
 	const struct xm_strategy_choice *c =
 		&t->region->strategy->choices[t->plan.choice];
-	struct xm_segment s;
-	int rc;
+	struct xm_segment columns[XM_APPLIANCES_MAX];
+	int rc = columns_alloc(t, run, c, address, columns);
 
-	xm_segment_begin(t->region, address, run->size, &s);
-	s.members_count = (uint8_t)c->mirrors;
-	rc = column_alloc(t, run, run->size, &s, 0);
 	if (rc != 0)
 		return rc;
-	rc = xm_segment_add(t->x, &s);
+	rc = xm_segments_add(t->x, columns, c->columns);
 	if (rc != 0) {
-		members_free(t->x, s.members, s.members_count);
+		columns_free(t->x, columns, c->columns);
 		snprintf(t->words, sizeof(t->words), "%d segments are in use, "
 			 "which is the limit", XM_SEGMENTS_MAX);
 	}

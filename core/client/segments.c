@@ -12,13 +12,16 @@
 
 /* --- one segment ------------------------------------------------------------ */
 
-int xm_segment_add(extmem *x, const struct xm_segment *segment)
+int xm_segments_add(extmem *x, const struct xm_segment *columns,
+		    uint32_t count)
 {
 	struct os_signals old;
 	int rc;
 
 	xm_lanes_lock(&x->lanes, &old);
-	rc = xm_volume_add(&x->volume, segment);
+	rc = xm_volume_room(&x->volume) < count ? -ENOSPC : 0;
+	for (uint32_t c = 0; rc == 0 && c < count; c++)
+		rc = xm_volume_add(&x->volume, &columns[c]);
 	xm_lanes_unlock(&x->lanes, &old);
 	return rc;
 }
@@ -142,7 +145,7 @@ static void member_alloc(extmem *x, const extmem_region *region,
 	ret->soon = refused.soon;
 	if (ret->status != 0)
 		return;
-	ret->status = xm_segment_add(x, &segment);
+	ret->status = xm_segments_add(x, &segment, 1);
 	if (ret->status != 0) {
 		xm_extent_free(x, appliance, segment.members[0].extent, false);
 		snprintf(words, XM_OFFER_WORDS, "%d segments are in use, which "
@@ -150,38 +153,88 @@ static void member_alloc(extmem *x, const extmem_region *region,
 	}
 }
 
-/* Last first. */
-int xm_segments_free(extmem *x, uint64_t address, uint64_t end)
+/* A copy of the segment that holds the page, or of another column of its run. */
+static void segment_copy(extmem *x, uint64_t page, struct xm_segment *ret)
+{
+	struct os_signals old;
+	bool there;
+
+	xm_lanes_lock(&x->lanes, &old);
+	there = xm_volume_segment(&x->volume, page, ret);
+	XM_ASSERT(there);
+	xm_lanes_unlock(&x->lanes, &old);
+}
+
+/* The same for column c of the run that begins at this page. */
+static void column_copy(extmem *x, uint64_t page, uint32_t c,
+			struct xm_segment *ret)
+{
+	segment_copy(x, page, ret);
+	if (c > 0)
+		segment_copy(x, page + c * ret->unit, ret);
+}
+
+/* The members of a segment that is not in the volume any more. */
+static int members_give(extmem *x, const struct xm_segment *s,
+			const bool *unreachable)
 {
 	int rc = 0;
 
-	while (end > address) {
-		bool unreachable[XM_MEMBERS_MAX];
-		struct xm_segment s;
-		struct os_signals old;
-		bool there;
+	for (uint32_t k = 0; k < s->members_count; k++) {
+		const struct xm_member *member = &s->members[k];
+		int last = 0;
 
-		xm_lanes_lock(&x->lanes, &old);
-		there = xm_volume_segment(&x->volume, end / XM_PAGE - 1, &s);
-		XM_ASSERT(there && s.page * XM_PAGE >= address);
-		xm_lanes_unlock(&x->lanes, &old);
-		for (uint32_t k = 0; k < s.members_count; k++)
-			unreachable[k] =
+		/* 0: a head has it, from which the tail was not cut off. */
+		if (member->state != XM_MEMBER_LOST && member->extent != 0)
+			last = xm_extent_free(x, member->appliance,
+					      member->extent, unreachable[k]);
+		if (rc == 0)
+			rc = last;
+	}
+	return rc;
+}
+
+/* Last first. The columns of a run leave the volume together: all are copied before. */
+static int run_free(extmem *x, uint64_t page, struct xm_segment *columns)
+{
+	bool unreachable[XM_APPLIANCES_MAX][XM_MEMBERS_MAX];
+	uint32_t count = 1;
+	int rc = 0;
+
+	for (uint32_t c = 0; c < count; c++) {
+		struct xm_segment *s = &columns[c];
+
+		column_copy(x, page, c, s);
+		count = xm_segment_columns(s);
+		for (uint32_t k = 0; k < s->members_count; k++)
+			unreachable[c][k] =
 				x->regions.closing &&
-				out_of_reach(x, s.members[k].appliance);
-		segment_remove(x, s.page);
-		for (uint32_t k = 0; k < s.members_count; k++) {
-			const struct xm_member *member = &s.members[k];
-			int last = member->state == XM_MEMBER_LOST
-					   ? 0
-					   : xm_extent_free(x, member->appliance,
-							    member->extent,
-							    unreachable[k]);
+				out_of_reach(x, s->members[k].appliance);
+	}
+	segment_remove(x, page);
+	for (uint32_t c = 0; c < count; c++) {
+		int last = members_give(x, &columns[c], unreachable[c]);
 
-			if (rc == 0)
-				rc = last;
-		}
-		end = s.page * XM_PAGE;
+		if (rc == 0)
+			rc = last;
+	}
+	return rc;
+}
+
+int xm_segments_free(extmem *x, uint64_t address, uint64_t end)
+{
+	struct xm_segment columns[XM_APPLIANCES_MAX];
+	int rc = 0;
+
+	while (end > address) {
+		int last;
+
+		segment_copy(x, end / XM_PAGE - 1, &columns[0]);
+		XM_ASSERT(columns[0].page * XM_PAGE >= address);
+		last = run_free(x, columns[0].page, columns);
+		if (rc == 0)
+			rc = last;
+		end = columns[0].page * XM_PAGE;
 	}
 	return rc;
 }
@@ -251,13 +304,14 @@ int xm_segments_alloc(extmem *x, const extmem_region *region,
 /* --- paths ------------------------------------------------------------------- */
 
 /* Can the lane reach the page? Else `words` says why not. *ret_next is the first
- * page of the next segment. */
+ * page of the next segment or column. */
 static enum xm_reach page_reach(extmem *x, struct xm_lane *lane, uint64_t page,
 				uint64_t *ret_next, char *words,
 				size_t words_size)
 {
 	struct xm_volume_page at;
 	struct xm_lane_peer *peer;
+	struct xm_segment s;
 	struct os_signals old;
 	const char *said;
 	bool there;
@@ -266,8 +320,8 @@ static enum xm_reach page_reach(extmem *x, struct xm_lane *lane, uint64_t page,
 	xm_lane_turn(lane);
 	there = xm_volume_look(&lane->engine.io, page,
 			       xm_engine_clock(&lane->engine), &at);
-	XM_ASSERT(there);
-	*ret_next = at.limit;
+	XM_ASSERT(there && xm_volume_segment(&x->volume, page, &s));
+	*ret_next = xm_segment_after(&s);
 	if (at.reach != XM_REACH_UP) {
 		peer = &lane->engine.peers[at.appliance];
 		said = peer->ops->last_error(peer->transport);
@@ -348,37 +402,60 @@ static int member_trim(extmem *x, uint64_t page, const struct xm_member *member,
 	return 0;
 }
 
+/* The members of one column. *any: a head has been cut off, here or before. What fails
+ * from then on leaves that member's head in its whole extent, which goes on to work. */
+static int column_trim(extmem *x, const struct xm_segment *s, uint64_t page,
+		       uint64_t size, struct xm_member *heads, bool *any)
+{
+	for (uint32_t k = 0; !s->lost && k < s->members_count; k++) {
+		int rc = 0;
+
+		if (s->members[k].state != XM_MEMBER_LOST)
+			rc = member_trim(x, page, &s->members[k], size,
+					 &heads[k]);
+		if (rc != 0 && !*any)
+			return rc;
+		*any |= heads[k].extent != 0;
+	}
+	return 0;
+}
+
 /* The segment that the new end falls into: its head becomes an extent of its
  * own, so that its tail can be given back. */
 int xm_segments_split(extmem *x, uint64_t end)
 {
-	struct xm_member heads[XM_MEMBERS_MAX];
-	struct xm_segment whole;
+	struct xm_member heads[XM_APPLIANCES_MAX][XM_MEMBERS_MAX] = { 0 };
+	struct xm_segment s;
 	struct os_signals old;
-	bool there, full;
+	uint32_t columns, room;
+	bool any = false;
 	int rc = 0;
 
-	xm_lanes_lock(&x->lanes, &old);
-	there = xm_volume_segment(&x->volume, end / XM_PAGE, &whole);
-	full = xm_volume_full(&x->volume);
-	xm_lanes_unlock(&x->lanes, &old);
-	XM_ASSERT(there);
-	if (whole.page * XM_PAGE == end)
+	segment_copy(x, end / XM_PAGE, &s);
+	columns = xm_segment_columns(&s);
+	if (s.page * XM_PAGE == end)
 		return 0;
-	if (full)
-		return -ENOSPC;
-	if (whole.unsure)
-		return -EBUSY;
-	/* What is lost is divided here alone. */
-	for (uint32_t k = 0; !whole.lost && k < whole.members_count; k++) {
-		rc = member_trim(x, whole.page, &whole.members[k],
-				 end - whole.page * XM_PAGE, &heads[k]);
-		if (rc != 0)
-			return rc;
-	}
 	xm_lanes_lock(&x->lanes, &old);
-	xm_volume_divide(&x->volume, end / XM_PAGE,
-			 whole.lost ? NULL : heads);
+	room = xm_volume_room(&x->volume);
+	xm_lanes_unlock(&x->lanes, &old);
+	if (room < columns)
+		return -ENOSPC;
+	for (uint32_t c = 0; c < columns; c++) {
+		column_copy(x, s.page, c, &s);
+		if (s.unsure)
+			return -EBUSY;
+	}
+	/* What is lost is divided here alone. */
+	for (uint32_t c = 0; rc == 0 && c < columns; c++) {
+		column_copy(x, s.page, c, &s);
+		rc = column_trim(x, &s, s.page + c * s.unit,
+				 (end - s.page * XM_PAGE) / columns, heads[c],
+				 &any);
+	}
+	if (rc != 0)
+		return rc;
+	xm_lanes_lock(&x->lanes, &old);
+	xm_volume_divide(&x->volume, end / XM_PAGE, heads[0]);
 	xm_lanes_unlock(&x->lanes, &old);
 	return 0;
 }

@@ -20,8 +20,8 @@
 
 /* --- segments.c --- */
 
-/* -ENOSPC: no more segments. */
-int xm_segment_add(extmem *, const struct xm_segment *);
+/* One segment, or the columns of a run. -ENOSPC: no more segments. */
+int xm_segments_add(extmem *, const struct xm_segment *columns, uint32_t count);
 /* A segment of a region, without members. */
 void xm_segment_begin(const extmem_region *, uint64_t address, uint64_t size,
 		      struct xm_segment *ret);

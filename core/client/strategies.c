@@ -19,14 +19,6 @@ static int parse(const char *call, const char *text, struct xm_strategy **ret)
 		return xm_fail(-EINVAL, "%s: strategy \"%.200s\": %s", call,
 			       text, error.words);
 	}
-	for (uint32_t i = 0; i < s->count; i++) {
-		if (s->choices[i].columns > 1) {
-			os_free(s);
-			return xm_fail(-ENOTSUP, "%s: strategy \"%.200s\": "
-				       "this version has no stripes", call,
-				       text);
-		}
-	}
 	*ret = s;
 	return 0;
 }

@@ -384,14 +384,17 @@ static void lose_pages(struct xm_engine *e, uint64_t page, uint64_t end,
 void xm_engine_lose(struct xm_engine *e, uint32_t appliance, uint32_t lease,
 		    uint32_t lane, uint32_t lanes)
 {
-	uint64_t page, count;
+	uint64_t page, count, end, stop;
 	uint32_t cursor = 0;
 
 	while (xm_volume_lose(e->options.volume, appliance, lease, &cursor,
 			      &page, &count)) {
 		e->turns++;
 		note(e, XM_TRACE_ENGINE_LOSE, lane, page, count, appliance);
-		lose_pages(e, page, page + count, lane, lanes);
+		end = page + count;
+		for (; xm_volume_lost_run(e->options.volume, &page, end, &stop);
+		     page = stop)
+			lose_pages(e, page, stop, lane, lanes);
 	}
 }
 

@@ -34,6 +34,26 @@ static bool holds(const struct xm_segment *segment, uint64_t page)
 	return page >= segment->page && page - segment->page < segment->count;
 }
 
+/* Is it the next column of the same run? */
+static bool follows(const struct xm_segment *before,
+		    const struct xm_segment *segment)
+{
+	return before->page == segment->page &&
+	       before->count == segment->count &&
+	       before->unit == segment->unit &&
+	       before->columns == segment->columns &&
+	       before->column + 1 == segment->column;
+}
+
+/* Whole rows of units that begin where units do. */
+static bool is_whole(const struct xm_segment *s)
+{
+	return xm_is_power_of_two(s->unit) && s->unit >= 16 &&
+	       xm_is_aligned(s->page, s->unit) &&
+	       s->count % (s->columns * s->unit) == 0 &&
+	       s->column < s->columns;
+}
+
 int xm_layout_add(struct xm_layout *layout, const struct xm_segment *segment)
 {
 	uint32_t at = segments_until(layout, segment->page);
@@ -41,7 +61,13 @@ int xm_layout_add(struct xm_layout *layout, const struct xm_segment *segment)
 	XM_ASSERT(segment->count > 0);
 	if (layout->count == layout->max)
 		return -ENOSPC;
-	XM_ASSERT(at == 0 || !holds(&layout->segments[at - 1], segment->page));
+	if (xm_segment_is_striped(segment) && segment->column > 0)
+		XM_ASSERT(at > 0 && follows(&layout->segments[at - 1], segment));
+	else
+		XM_ASSERT(at == 0 ||
+			  !holds(&layout->segments[at - 1], segment->page));
+	if (xm_segment_is_striped(segment))
+		XM_ASSERT(is_whole(segment));
 	XM_ASSERT(at == layout->count || segment->page + segment->count <=
 						 layout->segments[at].page);
 	memmove(&layout->segments[at + 1], &layout->segments[at],
@@ -53,19 +79,22 @@ int xm_layout_add(struct xm_layout *layout, const struct xm_segment *segment)
 
 void xm_layout_remove(struct xm_layout *layout, uint64_t page)
 {
-	uint32_t at = segments_until(layout, page);
+	uint32_t at = segments_until(layout, page), columns;
 
 	XM_ASSERT(at > 0 && layout->segments[at - 1].page == page);
-	memmove(&layout->segments[at - 1], &layout->segments[at],
+	columns = xm_segment_columns(&layout->segments[at - 1]);
+	memmove(&layout->segments[at - columns], &layout->segments[at],
 		(layout->count - at) * sizeof(struct xm_segment));
-	layout->count--;
+	layout->count -= columns;
 }
 
 uint32_t xm_layout_from(const struct xm_layout *layout, uint64_t page)
 {
 	uint32_t at = segments_until(layout, page);
 
-	return at > 0 && holds(&layout->segments[at - 1], page) ? at - 1 : at;
+	return at > 0 && holds(&layout->segments[at - 1], page)
+		       ? at - xm_segment_columns(&layout->segments[at - 1])
+		       : at;
 }
 
 struct xm_segment *xm_layout_search(const struct xm_layout *layout,
@@ -76,5 +105,7 @@ struct xm_segment *xm_layout_search(const struct xm_layout *layout,
 	if (at == 0 || !holds(&layout->segments[at - 1], page))
 		return NULL;
 	*hint = at - 1;
-	return &layout->segments[at - 1];
+	return xm_segment_is_striped(&layout->segments[at - 1])
+		       ? xm_segment_column(&layout->segments[at - 1], page)
+		       : &layout->segments[at - 1];
 }

@@ -7,6 +7,13 @@
  * members: extents (or heads of extents) of the same size, one at each of so
  * many appliances, which hold the same bytes.
  *
+ * Stripes: a run of pages can be dealt out to several columns, unit by unit. Each
+ * column is a segment. They stand one behind the other in the table, and all have the
+ * run's first page and count. Example, with 2 columns and units of 16 pages: pages 0 to
+ * 15 and 32 to 47 are the first 32 pages of column 0, pages 16 to 31 the first 16 of
+ * column 1. A run is whole rows (columns x unit), and units begin at multiples of the
+ * unit in the arena.
+ *
  * Lookup is a binary search, after a look at where the last one ended.
  * Floor: ground.
  */
@@ -40,9 +47,10 @@ struct xm_member {
 };
 
 struct xm_segment {
-	uint64_t page;	/* its first page in the arena */
-	uint64_t count; /* pages */
+	uint64_t page;	/* its first page in the arena, or that of all columns */
+	uint64_t count; /* pages, of all columns together */
 	uint64_t unit;	/* no run of pages crosses a multiple of it; 0: none */
+	uint8_t columns, column; /* more than one: it has each `columns`th unit */
 	bool sealed;	 /* its bytes at members are sealed (seal.h) */
 	struct xm_region_id region_id;
 	uint64_t region_page; /* its first page, in its region */
@@ -58,18 +66,96 @@ struct xm_layout {
 	struct xm_segment *segments;
 };
 
+static inline bool xm_segment_is_striped(const struct xm_segment *s)
+{
+	return s->columns > 1;
+}
+
+/* How many segments its run has. */
+static inline uint32_t xm_segment_columns(const struct xm_segment *s)
+{
+	return xm_segment_is_striped(s) ? s->columns : 1;
+}
+
+/* Which unit of its run the page is in. Units are at least 16 pages. */
+static inline uint32_t xm_segment_units(const struct xm_segment *s,
+					uint64_t page)
+{
+	return (uint32_t)((page - s->page) >> __builtin_ctzll(s->unit));
+}
+
+/* Where a page of this segment lies at its members, in pages. */
+static inline uint64_t xm_segment_row(const struct xm_segment *s, uint64_t page)
+{
+	if (!xm_segment_is_striped(s))
+		return page - s->page;
+	return xm_segment_units(s, page) / s->columns * s->unit +
+	       (page & (s->unit - 1));
+}
+
+/* Does this segment have the page? */
+static inline bool xm_segment_has(const struct xm_segment *s, uint64_t page)
+{
+	return page - s->page < s->count &&
+	       (!xm_segment_is_striped(s) ||
+		xm_segment_units(s, page) % s->columns == s->column);
+}
+
+/* Where the pages of this segment that begin with this one end: at the end of its unit,
+ * or of the segment. */
+static inline uint64_t xm_segment_end(const struct xm_segment *s, uint64_t page)
+{
+	return xm_segment_is_striped(s) ? (page | (s->unit - 1)) + 1
+					: s->page + s->count;
+}
+
+/* The first page from this one on that this segment has; none: its end, or more. */
+static inline uint64_t xm_segment_next(const struct xm_segment *s,
+				       uint64_t page)
+{
+	page = xm_max(page, s->page);
+	while (page < s->page + s->count && !xm_segment_has(s, page))
+		page = xm_segment_end(s, page);
+	return page;
+}
+
+/* The bytes of each member, in pages. */
+static inline uint64_t xm_segment_size(const struct xm_segment *s)
+{
+	return s->count / xm_segment_columns(s);
+}
+
+/* The first page of the next column, or the end of the run: whoever begins with the
+ * run's first page and goes on so meets every segment once. */
+static inline uint64_t xm_segment_after(const struct xm_segment *s)
+{
+	return xm_segment_is_striped(s) && s->column + 1 < s->columns
+		       ? s->page + (s->column + 1) * s->unit
+		       : s->page + s->count;
+}
+
 void xm_layout_init(struct xm_layout *, struct xm_segment *memory,
 		    uint32_t max);
-/* 0; -ENOSPC when the table is full. Must not overlap another segment. */
+/* 0; -ENOSPC when the table is full. Must not overlap another segment, except the
+ * columns before it, which are added in order. */
 int xm_layout_add(struct xm_layout *, const struct xm_segment *);
-/* Removes the segment that begins at this page; it must exist. */
+/* Removes the segment that begins at this page, with all of its columns; it must
+ * exist. */
 void xm_layout_remove(struct xm_layout *, uint64_t page);
-/* The index of the first segment that ends behind the page, or `count`. */
+/* The index of the first segment that ends behind the page, or `count`; the first
+ * column of it. */
 uint32_t xm_layout_from(const struct xm_layout *, uint64_t page);
 /* The segment that holds the page, by binary search, or NULL. Valid until the
  * layout changes. *hint is the caller's to keep between calls. */
 struct xm_segment *xm_layout_search(const struct xm_layout *, uint64_t page,
 				    uint32_t *hint);
+
+/* The column of the same run that has the page. */
+static inline struct xm_segment *xm_segment_column(struct xm_segment *s,
+						   uint64_t page)
+{
+	return s - s->column + xm_segment_units(s, page) % s->columns;
+}
 
 /* Likewise, but looks where the hint points first; begin with 0. */
 static inline struct xm_segment *xm_layout_find(const struct xm_layout *layout,
@@ -78,7 +164,9 @@ static inline struct xm_segment *xm_layout_find(const struct xm_layout *layout,
 	struct xm_segment *segment = &layout->segments[*hint];
 
 	if (*hint < layout->count && page - segment->page < segment->count)
-		return segment;
+		return xm_segment_is_striped(segment)
+			       ? xm_segment_column(segment, page)
+			       : segment;
 	return xm_layout_search(layout, page, hint);
 }
 

@@ -177,6 +177,21 @@ static uint32_t member_choose(struct board *b, const struct draft *d)
 	return best;
 }
 
+/* Where no appliance is left that has nothing of the run, copies go round in a chain:
+ * each appliance then gets as many. */
+static uint32_t copy_choose(struct board *b, const struct draft *d,
+			    const struct xm_plan_run *run, uint32_t column)
+{
+	const struct xm_strategy_choice *c = b->choice;
+	uint32_t other = (column + d->copies) % c->columns;
+	uint32_t a = member_choose(b, d);
+	uint32_t chained = run->appliances[other * c->mirrors];
+
+	if (a < b->count && d->held[a] > 0 && may_have(b, d, chained))
+		return chained;
+	return a;
+}
+
 /* Copies are chosen in rounds, first of all columns, then second ones. */
 static bool run_place(struct board *b, uint64_t size, struct xm_plan_run *ret)
 {
@@ -190,7 +205,8 @@ static bool run_place(struct board *b, uint64_t size, struct xm_plan_run *ret)
 
 			d.members = &ret->appliances[column * c->mirrors];
 			d.copies = copy;
-			a = member_choose(b, &d);
+			a = copy == 0 ? member_choose(b, &d)
+				      : copy_choose(b, &d, ret, column);
 			if (a == XM_APPLIANCES_MAX)
 				return false;
 			d.members[copy] = (uint8_t)a;

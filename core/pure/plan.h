@@ -10,11 +10,13 @@
  *
  *	mirror 2, stripe 2	column 0 at a and b, column 1 at c and d
  *	with 3 appliances	column 0 at a and c, column 1 at b and a
+ *	stripe 3 there		column 0 at a and b, 1 at b and c, 2 at c and a
  *
  * The rule, for each run: first copies of columns are at different appliances, and so
  * are the copies of one column (in different zones or on different hosts if asked for).
- * Each next column or copy goes to the appliance that has least of this run so far; of
- * these, to the first by the strategy's rank. `random of N` draws N of them and
+ * Each next column or copy goes to an appliance that has nothing of this run, the first
+ * by the strategy's rank; when there is none, copies go round (a chain: Hsiao and DeWitt,
+ * ICDE 1990), or else to the appliance that has least. `random of N` draws N of them and
  * takes the freest (power of two choices: Mitzenmacher 2001; Infiniswap, NSDI 2017).
  *
  * One run if there is room for it; else several, as large as possible; if that does not

@@ -171,7 +171,7 @@ static int read_mirror(struct reader *r, struct xm_strategy_choice *c)
 static int read_stripe(struct reader *r, struct xm_strategy_choice *c)
 {
 	static const char what[] = "a stripe's unit is a power of two from 64K "
-				   "to 1G";
+				   "to 2M";
 	struct reader unit;
 	int rc = read_count(r, XM_APPLIANCES_MAX,
 			    "stripe wants a number from 1 to 16", &c->columns);

@@ -11,7 +11,7 @@
  *
  *	mirror N		N appliances have each byte, 1..4 (1)
  *	stripe K [x UNIT]	runs of UNIT bytes go to K columns in turn, 1..16 (1);
- *				UNIT is a power of two, 64K..1G (256K)
+ *				UNIT is a power of two, 64K..2M (256K)
  *	spread zone|host	the copies of a byte lie in different zones, or on
  *				different hosts
  *	rank listed|free|load|random of N
@@ -41,7 +41,7 @@
 #define XM_STRATEGY_TEXT_SIZE 1024 /* with its NUL: longer texts are refused */
 #define XM_STRATEGY_WORDS_SIZE 256
 #define XM_STRATEGY_UNIT_MIN (64 * XM_KIB)
-#define XM_STRATEGY_UNIT_MAX XM_GIB
+#define XM_STRATEGY_UNIT_MAX (2 * XM_MIB) /* to which regions are aligned */
 
 enum xm_strategy_spread {
 	XM_SPREAD_NONE, /* different appliances */

@@ -48,52 +48,83 @@ int xm_volume_add(struct xm_volume *v, const struct xm_segment *segment)
 	return rc;
 }
 
-void xm_volume_remove(struct xm_volume *v, uint64_t page)
+/* The first column of the run that holds the page. */
+static struct xm_segment *run_find(const struct xm_volume *v, uint64_t page)
 {
-	const struct xm_segment *s = find(v, page);
+	struct xm_segment *s = find(v, page);
 
 	XM_ASSERT(s != NULL);
-	for (uint32_t k = 0; k < s->members_count; k++) {
-		v->members_at[s->members[k].appliance]--;
-		v->redundant_at[s->members[k].appliance] -=
-			s->members_count > 1;
+	return xm_segment_is_striped(s) ? s - s->column : s;
+}
+
+void xm_volume_remove(struct xm_volume *v, uint64_t page)
+{
+	const struct xm_segment *run = run_find(v, page);
+
+	for (uint32_t c = 0; c < xm_segment_columns(run); c++) {
+		const struct xm_segment *s = &run[c];
+
+		for (uint32_t k = 0; k < s->members_count; k++) {
+			uint32_t a = s->members[k].appliance;
+
+			v->members_at[a]--;
+			v->redundant_at[a] -= s->members_count > 1;
+		}
+		if (s->lost)
+			atomic_fetch_sub(&v->lost_count, 1);
 	}
-	if (s->lost)
-		atomic_fetch_sub(&v->lost_count, 1);
 	xm_layout_remove(&v->layout, page);
+}
+
+/* One member of a segment that is divided: its head, and what is its tail's. */
+static void member_divide(struct xm_member *head, struct xm_member *tail,
+			  const struct xm_member *own, uint64_t size)
+{
+	tail->offset += size;
+	if (own->extent == 0) {
+		tail->extent = 0;
+		return;
+	}
+	head->extent = own->extent;
+	head->offset = 0;
+	if (!XM_PLANTED(trim_key_kept))
+		head->remote = own->remote;
 }
 
 void xm_volume_divide(struct xm_volume *v, uint64_t page,
 		      const struct xm_member *heads)
 {
-	struct xm_segment *s = find(v, page);
-	struct xm_segment tail;
+	static const struct xm_member kept;
+	struct xm_segment *run = run_find(v, page);
+	uint32_t columns = xm_segment_columns(run);
+	struct xm_segment tails[XM_APPLIANCES_MAX];
+	uint64_t count = page - run->page, end = run->page + run->count;
 	int rc;
 
-	XM_ASSERT(s != NULL && page > s->page);
-	tail = *s;
-	tail.page = page;
-	tail.count = s->page + s->count - page;
-	s->count = page - s->page;
-	tail.region_page += s->count;
-	for (uint32_t k = 0; k < s->members_count; k++) {
-		struct xm_member *head = &s->members[k];
+	XM_ASSERT(page > run->page && count % columns == 0);
+	for (uint32_t c = 0; c < columns; c++) {
+		struct xm_segment *s = &run[c], *tail = &tails[c];
 
-		tail.members[k].offset += s->count * v->page_size;
-		if (heads == NULL)
-			continue;
-		head->extent = heads[k].extent;
-		head->offset = 0;
-		if (!XM_PLANTED(trim_key_kept))
-			head->remote = heads[k].remote;
+		*tail = *s;
+		tail->page = page;
+		tail->count = end - page;
+		tail->region_page += count;
+		s->count = count;
+		for (uint32_t k = 0; k < s->members_count; k++)
+			member_divide(&s->members[k], &tail->members[k],
+				      heads == NULL ? &kept
+				      : &heads[c * XM_MEMBERS_MAX + k],
+				      xm_segment_size(s) * v->page_size);
 	}
-	rc = xm_volume_add(v, &tail);
-	XM_ASSERT(rc == 0);
+	for (uint32_t c = 0; c < columns; c++) {
+		rc = xm_volume_add(v, &tails[c]);
+		XM_ASSERT(rc == 0);
+	}
 }
 
-bool xm_volume_full(const struct xm_volume *v)
+uint32_t xm_volume_room(const struct xm_volume *v)
 {
-	return v->layout.count == v->layout.max;
+	return v->layout.max - v->layout.count;
 }
 
 void xm_volume_set_unsure(struct xm_volume *v, uint64_t page)
@@ -108,11 +139,11 @@ void xm_volume_set_attached(struct xm_volume *v, uint64_t page, uint64_t limit,
 			    bool attached)
 {
 	while (page < limit) {
-		struct xm_segment *s = find(v, page);
+		struct xm_segment *run = run_find(v, page);
 
-		XM_ASSERT(s != NULL);
-		s->attached = attached;
-		page = s->page + s->count;
+		for (uint32_t c = 0; c < xm_segment_columns(run); c++)
+			run[c].attached = attached;
+		page = run->page + run->count;
 	}
 }
 
@@ -157,6 +188,24 @@ bool xm_volume_lose(struct xm_volume *v, uint32_t appliance, uint32_t lease,
 		*ret_page = s->page;
 		*ret_count = s->count;
 		return true;
+	}
+	return false;
+}
+
+bool xm_volume_lost_run(const struct xm_volume *v, uint64_t *page, uint64_t end,
+			uint64_t *ret_end)
+{
+	while (*page < end) {
+		const struct xm_segment *s = find(v, *page);
+		uint64_t stop;
+
+		XM_ASSERT(s != NULL);
+		stop = xm_min(end, xm_segment_end(s, *page));
+		if (s->lost) {
+			*ret_end = stop;
+			return true;
+		}
+		*page = stop;
 	}
 	return false;
 }
@@ -247,22 +296,34 @@ uint32_t xm_volume_redundant(const struct xm_volume *v)
 	return appliances;
 }
 
+static bool has_filling(const struct xm_segment *s)
+{
+	for (uint32_t k = 0; k < s->members_count; k++) {
+		if (s->members[k].state == XM_MEMBER_FILLING)
+			return true;
+	}
+	return false;
+}
+
+/* Of several columns the one whose pages come first. */
 bool xm_volume_filling(const struct xm_volume *v, uint64_t page,
 		       uint64_t *ret_page, uint64_t *ret_limit)
 {
-	for (uint32_t i = xm_layout_from(&v->layout, page);
-	     i < v->layout.count; i++) {
-		const struct xm_segment *s = &v->layout.segments[i];
+	uint64_t best = UINT64_MAX;
 
-		for (uint32_t k = 0; k < s->members_count; k++) {
-			if (s->members[k].state != XM_MEMBER_FILLING)
-				continue;
-			*ret_page = xm_max(page, s->page);
-			*ret_limit = s->page + s->count;
-			return true;
-		}
+	for (uint32_t i = xm_layout_from(&v->layout, page);
+	     i < v->layout.count && v->layout.segments[i].page < best; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+		uint64_t first = xm_segment_next(s, page);
+
+		if (!has_filling(s) || first >= best ||
+		    first >= s->page + s->count)
+			continue;
+		best = first;
+		*ret_page = first;
+		*ret_limit = xm_segment_end(s, first);
 	}
-	return false;
+	return best != UINT64_MAX;
 }
 
 void xm_volume_members(const struct xm_volume *v,
@@ -304,7 +365,7 @@ bool xm_volume_place(const struct xm_volume *v, uint64_t page, uint32_t member,
 	m = &s->members[member];
 	ret->appliance = m->appliance;
 	ret->remote = m->remote;
-	ret->offset = m->offset + (page - s->page) * v->page_size;
+	ret->offset = m->offset + xm_segment_row(s, page) * v->page_size;
 	return true;
 }
 
@@ -327,7 +388,9 @@ bool xm_volume_any_lost(const struct xm_volume *v, uint64_t page,
 		return false;
 	for (uint32_t i = xm_layout_from(&v->layout, page);
 	     i < v->layout.count && v->layout.segments[i].page < limit; i++) {
-		if (v->layout.segments[i].lost)
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		if (s->lost && xm_segment_next(s, page) < limit)
 			return true;
 	}
 	return false;

@@ -72,17 +72,20 @@ void xm_volume_init(struct xm_volume *, uint32_t segments_max,
 
 /* --- changes, under the locks of all lanes --- */
 
-/* 0; -ENOSPC: no more segments. Its pages must not be backed yet. */
+/* 0; -ENOSPC: no more segments. Its pages must not be backed yet. The columns of a
+ * run are added in order, with nothing between. */
 int xm_volume_add(struct xm_volume *, const struct xm_segment *);
-/* Removes the segment that begins at this page. */
+/* Removes the segment that begins at this page, with all of its columns. */
 void xm_volume_remove(struct xm_volume *, uint64_t page);
-/* Divides a segment in two at `page`, which lies inside of it. `heads`: the
- * extents that its members' heads are now (extent, remote), one for each
- * member; NULL: the segment is lost, and nothing changes at appliances. The
- * caller knows that there is room: xm_volume_full(). */
+/* Divides a segment, with all of its columns, in two at `page`, which lies inside of it
+ * (and begins a row). `heads`: for each column XM_MEMBERS_MAX of them, the extents that
+ * its members' heads are now (extent, remote). A head of extent 0 stays in the extent of
+ * before, which its tail then shares; the tail's extent is 0. NULL: so do all. The caller knows that
+ * there is room: xm_volume_room(). */
 void xm_volume_divide(struct xm_volume *, uint64_t page,
 		      const struct xm_member *heads);
-bool xm_volume_full(const struct xm_volume *);
+/* How many more segments there can be. */
+uint32_t xm_volume_room(const struct xm_volume *);
 /* A TRIM of the segment that holds `page` was not answered. */
 void xm_volume_set_unsure(struct xm_volume *, uint64_t page);
 /* The mapper has these pages now, or does not any more. Both ends are those of
@@ -94,9 +97,14 @@ void xm_volume_set_attached(struct xm_volume *, uint64_t page, uint64_t limit,
 
 /* Members at `appliance` that were taken under a lease before `lease` are lost.
  * Returns the segments that have no other member, one at each call, to every
- * lane that asks; *cursor begins with 0. False: there are no more. */
+ * lane that asks; *cursor begins with 0. The pages of a column lie apart:
+ * xm_volume_lost_run(). False: there are no more. */
 bool xm_volume_lose(struct xm_volume *, uint32_t appliance, uint32_t lease,
 		    uint32_t *cursor, uint64_t *ret_page, uint64_t *ret_count);
+/* The first run of lost pages in [*page, end), which lies in one segment or its
+ * columns; *ret_end is where it ends. False: there is none. */
+bool xm_volume_lost_run(const struct xm_volume *, uint64_t *page, uint64_t end,
+			uint64_t *ret_end);
 
 /* --- views, under any lane's lock, by one thread. Appliances are a bit each. --- */
 
@@ -110,7 +118,8 @@ uint32_t xm_volume_fill(struct xm_volume *, uint32_t appliances);
 void xm_volume_admit(struct xm_volume *, uint32_t appliances);
 /* Where segments with several members have some. */
 uint32_t xm_volume_redundant(const struct xm_volume *);
-/* The pages from this one on of the next segment with a member that is FILLING. */
+/* The pages from this one on of the next segment (of a column: of its next unit) with a
+ * member that is FILLING. */
 bool xm_volume_filling(const struct xm_volume *, uint64_t page,
 		       uint64_t *ret_page, uint64_t *ret_limit);
 /* Members of segments that have several, by state. */
@@ -327,7 +336,7 @@ static inline int xm_volume_post_one(struct xm_volume_io *io,
 	post->member = post->taken = 0;
 	post->remote = &member->remote;
 	post->offsets[0] = member->offset + skip +
-			   ((page - s->page) << io->volume->page_shift);
+			   (xm_segment_row(s, page) << io->volume->page_shift);
 	return 0;
 }
 

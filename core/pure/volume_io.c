@@ -172,7 +172,7 @@ int xm_volume_read_best(struct xm_volume_io *io, const struct xm_segment *s,
 		return -ENOTCONN;
 	post_add(ret, s, k)->offsets[0] =
 		s->members[k].offset + skip +
-		((page - s->page) << io->volume->page_shift);
+		(xm_segment_row(s, page) << io->volume->page_shift);
 	return 0;
 }
 
@@ -195,7 +195,7 @@ int xm_volume_write_all(struct xm_volume_io *io, const struct xm_segment *s,
 		return -ESTALE;
 	if (!all_up(io, s))
 		return -ENOTCONN;
-	skip += (page - s->page) << io->volume->page_shift;
+	skip += xm_segment_row(s, page) << io->volume->page_shift;
 	for (uint32_t k = 0; k < s->members_count; k++) {
 		if (is_written(&s->members[k]))
 			post_add(ret, s, k)->offsets[0] =
@@ -227,7 +227,7 @@ int xm_volume_scatter(struct xm_volume_io *io, const uint64_t *pages,
 	if (s == NULL)
 		return -ERANGE;
 	max = xm_min(count, scatter_max(io, s));
-	while (n < max && pages[n] - s->page < s->count)
+	while (n < max && xm_segment_has(s, pages[n]))
 		n++;
 	posts_begin(ret, s, pages[0], (uint64_t)n << shift);
 	if (s->lost)
@@ -242,8 +242,9 @@ int xm_volume_scatter(struct xm_volume_io *io, const uint64_t *pages,
 			continue;
 		post = post_add(ret, s, k);
 		for (uint32_t i = 0; i < n; i++)
-			post->offsets[i] = member->offset +
-					   ((pages[i] - s->page) << shift);
+			post->offsets[i] =
+				member->offset +
+				(xm_segment_row(s, pages[i]) << shift);
 	}
 	return 0;
 }
@@ -267,7 +268,7 @@ int xm_volume_mend(struct xm_volume_io *io, uint64_t page, uint64_t count,
 		if (!is_up(io, &s->members[k]))
 			return -ENOTCONN;
 		post_add(ret, s, k)->offsets[0] =
-			s->members[k].offset + ((page - s->page) << shift);
+			s->members[k].offset + (xm_segment_row(s, page) << shift);
 	}
 	return ret->count > 0 ? 0 : -ENOENT;
 }

@@ -102,6 +102,136 @@ static void a_mirror_grows_and_shrinks(void)
 	CU_ASSERT(all_free());
 }
 
+/* Whether bytes are where they belong after they left local memory and came back. */
+static bool travels(extmem_region *region, uint64_t size, uint64_t seed)
+{
+	static uint8_t seen[3 * MIB];
+	uint8_t *memory;
+	bool same;
+
+	if (extmem_map(region, 0, 0, (void **)&memory) != 0)
+		return false;
+	pattern_fill(memory, 0, size, seed);
+	if (extmem_sync(region, 0, 0) != 0 ||
+	    extmem_advise(region, 0, 0, EXTMEM_COLD) != 0)
+		return false;
+	same = pattern_is(memory, 0, size, seed);
+	/* Past the pager's back, over many units at a time. */
+	for (uint64_t at = 0; at < size; at += sizeof(seen)) {
+		size_t part = size - at < sizeof(seen) ? size - at
+						       : sizeof(seen);
+
+		same = same && extmem_read(region, at, seen, part) == 0 &&
+		       pattern_is(seen, at, part, seed);
+	}
+	return extmem_unmap(region, 0, 0) == 0 && same;
+}
+
+static void stripes_are_dealt_out_to_all_appliances(void)
+{
+	extmem *x = open_under("stripe 3 x 64K");
+	extmem_region *region;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "wide", 9 * MIB, &region) == 0);
+	CU_ASSERT_STRING_EQUAL(used(), "3 3 3");
+	CU_ASSERT(travels(region, 9 * MIB, 11));
+	CU_ASSERT(extmem_region_resize(region, 18 * MIB) == 0);
+	CU_ASSERT_STRING_EQUAL(used(), "6 6 6");
+	CU_ASSERT(travels(region, 18 * MIB, 12));
+	/* In the middle of the first run; whole rows of 192 KiB. */
+	CU_ASSERT(extmem_region_resize(region, 3 * MIB - 1) == 0);
+	CU_ASSERT_EQUAL(extmem_region_size(region), 16 * 192 * 1024);
+	CU_ASSERT(travels(region, 3 * MIB, 13));
+	CU_ASSERT(extmem_region_resize(region, 12 * MIB) == 0);
+	CU_ASSERT(travels(region, 12 * MIB, 14));
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(all_free());
+}
+
+static void stripes_have_copies_in_a_chain(void)
+{
+	extmem *x = open_under("mirror 2, stripe 3");
+	extmem_region *region;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "both", 6 * MIB, &region) == 0);
+	CU_ASSERT_STRING_EQUAL(used(), "4 4 4");
+	CU_ASSERT(travels(region, 6 * MIB, 21));
+	CU_ASSERT(extmem_region_resize(region, 3 * MIB) == 0);
+	CU_ASSERT(travels(region, 3 * MIB, 22));
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(all_free());
+}
+
+static void stripes_are_shared_out_to_lanes_too(void)
+{
+	const char *settings[] = { "local=4M", "lanes=3",
+				   "strategy=stripe 2 x 2M", settings_all[0],
+				   settings_all[1], NULL };
+	extmem_region *region;
+	extmem *x;
+
+	CU_ASSERT_FATAL(extmem_open(settings, &x) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "lanes", 12 * MIB, &region) == 0);
+	CU_ASSERT(travels(region, 12 * MIB, 31));
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(all_free());
+}
+
+static void a_region_below_a_row_of_stripes_is_refused(void)
+{
+	extmem *x = open_under("stripe 3");
+	extmem_region *region;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT(extmem_region_alloc(x, "small", 3 * 256 * 1024 - 1,
+				      &region) == -EINVAL);
+	CU_ASSERT(words_have("less than one row of the strategy's stripes, "
+			     "which has 786432"));
+	CU_ASSERT(extmem_region_alloc(x, "row", 3 * 256 * 1024, &region) == 0);
+	CU_ASSERT(extmem_region_resize(region, 4096) == -EINVAL);
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(open_under("stripe 4") == NULL);
+	CU_ASSERT(words_have("\"mirror 1, stripe 3 x 256K\" could be met"));
+}
+
+/* Its stripes are lost, every third unit; what lies between is not. */
+static void a_column_that_is_lost_loses_its_units_alone(void)
+{
+	static uint8_t bytes[64 * 1024];
+	struct appliance more;
+	char address[160];
+	const char *settings[] = { "local=4M", "loss_timeout=100ms",
+				   "strategy=stripe 3 x 64K", settings_all[0],
+				   address, settings_all[1], NULL };
+	extmem_region *region;
+	extmem *x;
+
+	CU_ASSERT_FATAL(appliance_start(&more, LOOPBACK, POOL, NULL));
+	snprintf(address, sizeof(address), "appliance=%s", more.address);
+	CU_ASSERT_FATAL(extmem_open(settings, &x) == 0);
+	CU_ASSERT_FATAL(extmem_region_alloc(x, "wide", 3 * MIB, &region) == 0);
+	for (unsigned u = 0; u < 48; u++) {
+		pattern_fill(bytes, u * sizeof(bytes), sizeof(bytes), 41);
+		CU_ASSERT(extmem_write(region, u * sizeof(bytes), bytes,
+				       sizeof(bytes)) == 0);
+	}
+	appliance_kill(&more);
+	for (unsigned u = 0; u < 48; u++) {
+		int rc = extmem_read(region, u * sizeof(bytes), bytes,
+				     sizeof(bytes));
+
+		CU_ASSERT(u % 3 == 1 ? rc < 0
+				     : rc == 0 && pattern_is(bytes,
+							     u * sizeof(bytes),
+							     sizeof(bytes),
+							     41));
+	}
+	extmem_close(x);
+	CU_ASSERT(all_free());
+}
+
 static void a_region_has_a_strategy_of_its_own(void)
 {
 	struct extmem_request request = { .size = sizeof(request),
@@ -208,6 +338,11 @@ int main(int argc, char **argv)
 	static const CU_TestInfo tests[] = {
 		XM_TEST(two_copies_lie_at_two_appliances),
 		XM_TEST(a_mirror_grows_and_shrinks),
+		XM_TEST(stripes_are_dealt_out_to_all_appliances),
+		XM_TEST(stripes_have_copies_in_a_chain),
+		XM_TEST(stripes_are_shared_out_to_lanes_too),
+		XM_TEST(a_region_below_a_row_of_stripes_is_refused),
+		XM_TEST(a_column_that_is_lost_loses_its_units_alone),
 		XM_TEST(a_region_has_a_strategy_of_its_own),
 		XM_TEST(what_no_set_of_appliances_meets_is_refused_as_the_client_opens),
 		XM_TEST(copies_lie_in_different_zones),

@@ -36,6 +36,7 @@ xm_tests += \
 	tests/unit/test_slots \
 	tests/unit/test_spin \
 	tests/unit/test_strategy \
+	tests/unit/test_stripes \
 	tests/unit/test_stream \
 	tests/unit/test_trace \
 	tests/unit/test_volume \

@@ -107,9 +107,9 @@ static void copies_lie_at_different_appliances(void)
 static void stripes_with_copies_need_no_more_appliances_than_columns(void)
 {
 	OFFERS("a 10", "b 10", "c 10");
-	is("mirror 2, stripe 3", 3 * XM_MIB, "3072K: ab ba ca;");
+	is("mirror 2, stripe 3", 3 * XM_MIB, "3072K: ab bc ca;");
 	is("mirror 2, stripe 2", XM_MIB, "1024K: ac ba;");
-	is("mirror 3, stripe 3", 3 * XM_MIB, "3072K: abc bac cab;");
+	is("mirror 3, stripe 3", 3 * XM_MIB, "3072K: abc bca cab;");
 }
 
 static void the_rank_says_who_comes_first(void)
