@@ -45,7 +45,8 @@ in_container "in namespaces of its own but for the network's" \
 	unshare -Urmpiuf --mount-proc
 in_container "in bubblewrap, with devices of its own" \
 	bwrap --ro-bind / / --dev /dev --proc /proc --tmpfs /tmp \
-	--bind "$scratch" "$scratch" --unshare-pid --unshare-ipc
+	--ro-bind "$XM_BUILDDIR" "$XM_BUILDDIR" --bind "$scratch" "$scratch" \
+	--unshare-pid --unshare-ipc
 [ "$(id -u)" -ne 0 ] || in_container "by chroot" chroot /
 
 # Begun by the program itself.
