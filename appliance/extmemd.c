@@ -28,6 +28,7 @@
 #include "appliance/log.h"
 #include "appliance/notify.h"
 #include "common/clock.h"
+#include "common/standard.h"
 
 #define EXIT_WORLD 1
 #define EXIT_USAGE 2
@@ -192,6 +193,7 @@ int main(int argc, char **argv)
 	struct xm_daemon d = { .argc = argc, .argv = argv };
 	int r;
 
+	xm_standard_hold();
 	if (argc == 2 && strcmp(argv[1], XM_INTERFACE_FLAG) == 0)
 		return xm_interface_main();
 	r = serve(&d);

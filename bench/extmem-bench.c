@@ -11,6 +11,7 @@
 
 #include "bench/alone.h"
 #include "bench/bench.h"
+#include "common/standard.h"
 
 static const struct {
 	const char *name;
@@ -44,6 +45,7 @@ int main(int argc, char *argv[])
 {
 	const char *name = argc > 1 ? argv[1] : "";
 
+	xm_standard_hold();
 	alone_main(argc, argv);
 	for (unsigned i = 0; i < XM_COUNT(subcommands); i++) {
 		if (strcmp(subcommands[i].name, name) == 0)

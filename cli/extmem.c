@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "common/standard.h"
 #include "core/extmem.h"
 
 static int command_help(int argc, char *argv[]);
@@ -112,6 +113,7 @@ int main(int argc, char *argv[])
 {
 	const struct command *command;
 
+	xm_standard_hold();
 	if (argc < 2) {
 		print_help(stderr);
 		return COMMAND_USAGE;

@@ -20,6 +20,7 @@ extmem_SOURCES = \
 	cli/stop.h \
 	cli/top.c \
 	preload/shared.h \
+	preload/shared_file.c \
 	$(NULL)
 extmem_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DEXTMEM_PKGLIBDIR='"$(pkglibdir)"' -DEXTMEM_BINDIR='"$(bindir)"'

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -56,20 +55,22 @@ struct run {
 /* --- before ------------------------------------------------------------------ */
 
 /* A file that `extmem top` finds; or one without a name, where there can be
- * none. The lock says that somebody keeps it. */
+ * none: that is said where there could, had it room. */
 static int open_shared(struct run *run)
 {
-	int fd;
+	int fd = run_shared_make(run->file, sizeof(run->file));
 
-	snprintf(run->file, sizeof(run->file), RUN_FOLDER "/" RUN_FILE_PREFIX
-		 "%u.%d", (unsigned)getuid(), (int)getpid());
-	fd = open(run->file, O_RDWR | O_CREAT | O_EXCL, 0600);
-	if (fd >= 0 && flock(fd, LOCK_SH) == 0)
-		return fd;
 	if (fd >= 0)
+		return fd;
+	if (fd == -ENOSPC || fd == -EDQUOT)
+		command_say("run", "%s has no room for the figures: `extmem "
+			    "top` does not show this program", RUN_FOLDER);
+	fd = memfd_create("extmem-run", MFD_CLOEXEC);
+	if (fd >= 0 && ftruncate(fd, sizeof(struct run_shared)) < 0) {
 		close(fd);
-	run->file[0] = '\0';
-	return memfd_create("extmem-run", 0);
+		fd = -1;
+	}
+	return fd;
 }
 
 static void close_shared(struct run *run)
@@ -102,11 +103,9 @@ static int make_shared(struct run *run, const char *program)
 		close(fd);
 		errno = error;
 	}
-	if (fd < 0 || run->shared_fd < 0 ||
-	    ftruncate(run->shared_fd, sizeof(struct run_shared)) < 0) {
+	if (fd < 0 || run->shared_fd < 0) {
 		command_say("run", "no memory file for statistics: %s; is "
-			    "%s full, or ulimit -n too low?",
-			    strerror(errno), RUN_FOLDER);
+			    "ulimit -n too low?", strerror(errno));
 		return -1;
 	}
 	run->shared = mmap(NULL, sizeof(struct run_shared),
@@ -225,6 +224,7 @@ static int start_program(struct run *run, const char *path, char *argv[])
 			_exit(COMMAND_RUN_FAILED);
 		sigprocmask(SIG_SETMASK, &run->before, NULL);
 		run->shared->pid = (uint32_t)getpid();
+		run->shared->pid_space = run_shared_space();
 		if (run_environment_set(&run->settings,
 					run->daemon_started
 						? run->daemon.process.address

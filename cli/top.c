@@ -75,6 +75,7 @@ static const struct xm_option_table table = {
 
 struct client {
 	uid_t uid;
+	ino_t file; /* processes of two namespaces may have one number */
 	struct run_shared at;
 };
 
@@ -111,11 +112,14 @@ static bool copy(int fd, struct run_shared *ret)
 	return false;
 }
 
+/* Where the program's number is one of another namespace the lock alone says it: here
+ * that number is another process's, or nobody's. */
 static bool is_kept(int fd, const struct run_shared *s)
 {
 	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 		return false;
-	return s->pid == 0 || kill((pid_t)s->pid, 0) == 0 || errno == EPERM;
+	return s->pid == 0 || s->pid_space != run_shared_space() ||
+	       kill((pid_t)s->pid, 0) == 0 || errno == EPERM;
 }
 
 /* Others' words are shown on our terminal. */
@@ -137,6 +141,7 @@ static bool read_client(int fd, struct client *ret, bool *ret_kept)
 		return false;
 	*ret_kept = is_kept(fd, s);
 	ret->uid = status.st_uid;
+	ret->file = status.st_ino;
 	make_plain(s->program, sizeof(s->program));
 	make_plain(s->lost, sizeof(s->lost));
 	make_plain(s->appliances[0].appliance,
@@ -186,7 +191,7 @@ static const struct client *earlier(const struct sample *before,
 				    const struct client *client)
 {
 	for (unsigned i = 0; i < before->count; i++)
-		if (before->clients[i].at.pid == client->at.pid)
+		if (before->clients[i].file == client->file)
 			return &before->clients[i];
 	return NULL;
 }
@@ -323,8 +328,8 @@ static json_t *row_json(const struct row *row)
 	const struct run_shared *s = &row->client->at;
 
 	return json_pack(
-		"{si ss ss ss sI sI sI sI sI sI sI sf sf sf sf sf}", "pid",
-		(int)s->pid, "user", user_of(row->client->uid), "program",
+		"{si sI ss ss ss sI sI sI sI sI sI sI sf sf sf sf sf}", "pid",
+		(int)s->pid, "pid_namespace", (json_int_t)s->pid_space, "user", user_of(row->client->uid), "program",
 		s->program, "appliance", place_of(s), "external_bytes",
 		(json_int_t)atomic_load(&s->live_bytes), "region_bytes",
 		(json_int_t)s->stats.region_bytes, "local_bytes",

@@ -18,6 +18,7 @@ libxm_ground_la_SOURCES = \
 	common/slots.c \
 	common/slots.h \
 	common/spin.h \
+	common/standard.h \
 	common/words.c \
 	common/words.h \
 	$(NULL)

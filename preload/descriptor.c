@@ -146,6 +146,33 @@ static int keep_if_inside(int fd)
 	return shim_inside ? descriptor_keep(fd) : fd;
 }
 
+/* --- the program's first three ---------------------------------------------------- */
+
+static bool standard_closed[3];
+
+void descriptor_standard_hold(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		standard_closed[fd] =
+			shim_raw(SYS_fcntl, fd, F_GETFD, 0, 0, 0, 0) < 0 &&
+			shim_raw(SYS_openat, AT_FDCWD, (long)"/",
+				 O_PATH | O_CLOEXEC, 0, 0, 0) >= 0;
+}
+
+void descriptor_standard_give(void)
+{
+	for (int fd = 0; fd < 3; fd++)
+		if (standard_closed[fd])
+			shim_raw(SYS_close, fd, 0, 0, 0, 0, 0);
+}
+
+bool descriptor_standard_closed(int fd)
+{
+	return standard_closed[fd];
+}
+
+/* --- one of ours, and all --------------------------------------------------------- */
+
 void descriptor_close(int fd)
 {
 	if (fd < 0)

@@ -8,8 +8,6 @@
  */
 #include "preload/shim.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -28,29 +26,20 @@ static char own_file[64]; /* "": somebody else's, or none */
 static void make_shared(void)
 {
 	struct run_shared *p;
-	int fd;
+	int fd = run_shared_make(own_file, sizeof(own_file));
 
-	snprintf(own_file, sizeof(own_file), RUN_FOLDER "/" RUN_FILE_PREFIX
-		 "%u.%d", (unsigned)getuid(), (int)getpid());
-	fd = shim_real()->open64(own_file,
-				 O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0) {
-		own_file[0] = '\0';
+	if (fd < 0)
 		return;
-	}
 	fd = descriptor_keep(fd);
-	/* Locked before it has its size: until then `extmem top` leaves it alone. */
-	p = flock(fd, LOCK_SH) < 0 || ftruncate(fd, sizeof(*p)) < 0
-		    ? MAP_FAILED
-		    : shim_real()->mmap(NULL, sizeof(*p),
-					PROT_READ | PROT_WRITE, MAP_SHARED, fd,
-					0);
+	p = shim_real()->mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
+			      MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED) {
 		shim_real()->unlink(own_file);
 		own_file[0] = '\0';
 		return;
 	}
 	p->pid = (uint32_t)getpid();
+	p->pid_space = run_shared_space();
 	snprintf(p->program, sizeof(p->program), "%.63s",
 		 program_invocation_short_name);
 	p->magic = RUN_MAGIC;

@@ -52,6 +52,7 @@ libextmem_run_la_SOURCES = \
 	preload/reals.h \
 	preload/redirect.c \
 	preload/shared.h \
+	preload/shared_file.c \
 	preload/shim.c \
 	preload/shim.h \
 	preload/signal.c \

@@ -7,8 +7,9 @@
  * that the figures are there even if the program is killed. Both ends are always
  * from one build.
  *
- * The file is RUN_FOLDER/RUN_FILE_PREFIX UID.PID, where `extmem top` finds it. The
- * process that maintains it holds a lock on it (flock(2)); a file without a lock
+ * The file is RUN_FOLDER/RUN_FILE_PREFIX UID.PID.CHANCE, where `extmem top` finds it;
+ * where there is no room for one, the figures are in memory that only these two have.
+ * The process that maintains it holds a lock on it (flock(2)); a file without a lock
  * was left behind. A client that was given no file (--children=same) makes its own.
  *
  * Floor: none of core's; preload and cli stand on extmem.h.
@@ -74,6 +75,7 @@ struct run_appliance {
 struct run_shared {
 	uint32_t magic;
 	uint32_t pid; /* whose figures these are */
+	uint64_t pid_space; /* the namespace of that number (inode); 0: unknown */
 	char program[64];
 	uint32_t percent; /* of what is used, that the budget is; 0: fixed */
 	_Atomic uint32_t state;
@@ -107,5 +109,11 @@ struct run_shared {
 	_Atomic uint32_t former_count;
 	struct extmem_lease former[RUN_FORMER_MAX];
 };
+
+/* Makes the file, with room for all of it, locked and close-on-exec, and says its name.
+ * Returns its descriptor; or -errno, and the name is "". */
+int run_shared_make(char *ret_name, size_t size);
+/* The namespace of this process's numbers of processes; 0: unknown. */
+uint64_t run_shared_space(void);
 
 #endif

@@ -53,6 +53,8 @@ void shim_say(const char *format, ...)
 	if ((size_t)n > sizeof(line) - 2)
 		n = sizeof(line) - 2;
 	line[n++] = '\n';
+	if (descriptor_standard_closed(STDERR_FILENO))
+		return; /* what is there now is a file of the program's */
 	if (shim_real()->write(STDERR_FILENO, line, n) < 0)
 		return; /* there is nobody to tell */
 	errno = error;
@@ -182,6 +184,7 @@ __attribute__((constructor)) static void start(void)
 	shim_real();
 	if (!options_nesting())
 		return;
+	descriptor_standard_hold();
 	figures_open();
 	options_read();
 	whose_learn();
@@ -206,6 +209,7 @@ __attribute__((constructor)) static void start(void)
 	fork_start();
 	atomic_store(&shim_shared->state, RUN_ATTACHED);
 	figures_start();
+	descriptor_standard_give();
 	shim_inside--;
 	atomic_store_explicit(&shim_ready, true, memory_order_release);
 }

@@ -210,6 +210,14 @@ void child_empty(void *address, size_t size);
 
 /* --- descriptor.c ------------------------------------------------------------ */
 
+/* While the library opens: of descriptors 0 to 2 those that the program was begun
+ * without are held, so that none of ours is there even for a moment; then they are
+ * closed again. */
+void descriptor_standard_hold(void);
+void descriptor_standard_give(void);
+/* It was closed when the program was begun: what is there now is the program's. */
+bool descriptor_standard_closed(int fd);
+
 /* Moves a descriptor of ours out of the program's way; returns its new number. */
 int descriptor_keep(int fd);
 void descriptor_close(int fd);

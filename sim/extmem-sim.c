@@ -19,6 +19,7 @@
 #include "core/engine/keeper.h"
 #include "common/options.h"
 #include "core/pure/plant.h"
+#include "common/standard.h"
 #include "sim/commit.h"
 #include "sim/counts.h"
 #include "sim/crash.h"
@@ -516,6 +517,7 @@ int main(int argc, char *argv[])
 	struct xm_options *o;
 	int rc;
 
+	xm_standard_hold();
 	keep_memory();
 	began = wall();
 	world_commit = XM_COMMIT;

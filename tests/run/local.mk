@@ -3,6 +3,7 @@
 
 xm_shell_tests += \
 	tests/run/test_run.sh \
+	tests/run/test_run_begun.sh \
 	tests/run/test_run_calls.sh \
 	tests/run/test_run_environ.sh \
 	tests/run/test_run_forks.sh \

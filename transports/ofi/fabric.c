@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "transports/address.h"
@@ -202,6 +203,25 @@ static struct fi_info *hints_make(struct xm_transport *t)
 	return hints;
 }
 
+/* An endpoint of shm is a file named by the number of its process; in another
+ * namespace, with the same /dev/shm, that is another process, whose file the provider
+ * would take away. */
+static int name_apart(const struct xm_transport *t, struct fi_info *info)
+{
+	char name[64];
+	struct stat status;
+
+	if (strcmp(t->provider, "shm") != 0 ||
+	    stat("/proc/self/ns/pid", &status) != 0)
+		return 0;
+	snprintf(name, sizeof(name), "fi_shm://%llu-%d",
+		 (unsigned long long)status.st_ino, (int)getpid());
+	free(info->src_addr);
+	info->src_addr = strdup(name);
+	info->src_addrlen = strlen(name) + 1;
+	return info->src_addr ? 0 : -ENOMEM;
+}
+
 /* `source`: host and service are ours, else the remote side's. */
 int xm_ofi_info(struct xm_transport *t, const char *host, const char *service,
 		bool source, struct fi_info **ret)
@@ -227,7 +247,7 @@ int xm_ofi_info(struct xm_transport *t, const char *host, const char *service,
 			continue;
 		*ret = fi_dupinfo(i);
 		fi_freeinfo(info);
-		if (!*ret)
+		if (!*ret || name_apart(t, *ret) != 0)
 			return xm_ofi_fail(t, -ENOMEM, "no memory for info");
 		return 0;
 	}
@@ -236,11 +256,12 @@ int xm_ofi_info(struct xm_transport *t, const char *host, const char *service,
 	providers_list(list, sizeof(list));
 	return xm_ofi_fail(t, -ENOSYS,
 			   "%s: libfabric has no provider %s with %s endpoints "
-			   "and RMA for %s%s; it has: %s",
+			   "and RMA for %s%s; it has: %s%s",
 			   t->scheme->scheme, t->provider,
 			   t->scheme->type == FI_EP_MSG ? "MSG" : "RDM",
 			   host ? "host " : "this machine", host ? host : "",
-			   list);
+			   list, strcmp(t->provider, "shm") != 0 ? ""
+				 : " (shm needs room in /dev/shm)");
 }
 
 /* "10.1.2.3" or "fe80::1%eth0", and a port. */
