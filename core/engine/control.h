@@ -39,11 +39,11 @@ struct xm_control_report {
 };
 
 struct xm_control_peer {
-	char address[XM_ADDRESS_SIZE];
-	struct xm_session session;
 	uint32_t channel; /* index in channels */
 	uint32_t peer;
 	bool connected; /* peer is valid */
+	struct xm_session session;
+	char address[XM_ADDRESS_SIZE];
 };
 
 struct xm_control {

@@ -30,7 +30,7 @@ static void on_ticket(struct xm_keeper *k, const struct xm_control_report *repor
 		     (uint64_t)(int64_t)report->status, 0);
 	if (report->status == 0) {
 		peer->tickets[lane] = XM_TICKET_HERE;
-		peer->ticketed[lane] = report->message->u.ticketed;
+		k->ticketed[appliance][lane] = report->message->u.ticketed;
 	} else {
 		peer->tickets[lane] = XM_TICKET_REFUSED_;
 	}
@@ -73,8 +73,7 @@ static void on_report(void *owner, const struct xm_control_report *report)
 
 void xm_keeper_init(struct xm_keeper *k)
 {
-	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++)
-		memset(&k->peers[a], 0, offsetof(struct xm_keeper_peer, ticketed));
+	memset(k->peers, 0, sizeof(k->peers));
 	memset(k->lost, 0, sizeof(k->lost));
 	k->lanes_count = 0;
 	xm_control_init(&k->control, on_report, k);
@@ -125,7 +124,7 @@ static void collect(struct xm_keeper *k, uint32_t lane, uint32_t appliance,
 	if (peer->tickets[lane] == XM_TICKET_HERE ||
 	    peer->tickets[lane] == XM_TICKET_REFUSED_) {
 		ret->ticket = peer->tickets[lane];
-		ret->ticketed = peer->ticketed[lane];
+		ret->ticketed = k->ticketed[appliance][lane];
 		peer->tickets[lane] = XM_TICKET_NONE;
 	}
 }

@@ -31,17 +31,16 @@ struct xm_keeper_peer {
 	bool gone;	/* away, and nobody listens there any more */
 	int status;	/* why it is away */
 	uint32_t lease; /* counts leases that were lost there */
-	/* By lane: an enum xm_ticket_state. Each turn looks at these, so they
-	 * stand apart from the tickets. */
-	uint8_t tickets[XM_LANES_MAX];
+	uint8_t tickets[XM_LANES_MAX]; /* by lane: an enum xm_ticket_state */
 	/* A refusal's words, or "". */
 	char words[XM_WORDS_SIZE];
-	struct xm_ticketed ticketed[XM_LANES_MAX]; /* of those that are HERE */
 };
 
 struct xm_keeper {
 	struct xm_control control;
 	struct xm_keeper_peer peers[XM_APPLIANCES_MAX];
+	/* Of those that are HERE. Apart, as each turn looks at all peers. */
+	struct xm_ticketed ticketed[XM_APPLIANCES_MAX][XM_LANES_MAX];
 	uint32_t lanes_count;
 	struct xm_engine *lanes[XM_LANES_MAX];
 	uint32_t lost[XM_LANES_MAX][XM_APPLIANCES_MAX]; /* leases applied */

@@ -32,10 +32,7 @@ void xm_session_init(struct xm_session *s, const struct xm_hello *hello,
 		     uint64_t timeout_ns)
 {
 	/* The rest is written before it is read. */
-	memset(s, 0, offsetof(struct xm_session, messages));
-	s->settling = 0;
-	s->owed_first = s->owed_count = 0;
-	s->unsure_count = 0;
+	memset(s, 0, offsetof(struct xm_session, settle));
 	s->hello = *hello;
 	s->hello.version_min = XM_PROTOCOL_VERSION_MIN;
 	s->hello.version_max = XM_PROTOCOL_VERSION;
