@@ -236,11 +236,10 @@ static bool is_current(const struct xm_lane_peer *peer,
 	return peer->connected && te->peer == peer->peer;
 }
 
-static bool poll_peer(struct xm_engine *e, uint32_t appliance)
+static void on_events(struct xm_engine *e, uint32_t appliance,
+		      const struct xm_transport_event *events, int count)
 {
 	struct xm_lane_peer *peer = &e->peers[appliance];
-	struct xm_transport_event events[EVENTS_PER_POLL];
-	int count = peer->ops->poll(peer->transport, events, EVENTS_PER_POLL);
 
 	for (int i = 0; i < count; i++) {
 		switch (events[i].kind) {
@@ -267,8 +266,20 @@ static bool poll_peer(struct xm_engine *e, uint32_t appliance)
 			break; /* a target's events */
 		}
 	}
-	e->turns += count > 0;
-	return count > 0;
+}
+
+/* Most looks find nothing. */
+static bool poll_peer(struct xm_engine *e, uint32_t appliance)
+{
+	struct xm_lane_peer *peer = &e->peers[appliance];
+	struct xm_transport_event events[EVENTS_PER_POLL];
+	int count = peer->ops->poll(peer->transport, events, EVENTS_PER_POLL);
+
+	if (count <= 0)
+		return false;
+	on_events(e, appliance, events, count);
+	e->turns++;
+	return true;
 }
 
 static bool any_path_up(const struct xm_engine *e)
@@ -434,7 +445,9 @@ void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
 	XM_ASSERT(o->depth > 0);
 	/* No layout of the volume has parities that are not copies. */
 	XM_ASSERT(o->code_ops->plain);
-	memset(e, 0, sizeof(*e));
+	/* Lists of effects are written before they are read. */
+	memset(e, 0, offsetof(struct xm_engine, effects));
+	memset(&e->ended, 0, sizeof(e->ended));
 	e->options = *o;
 	xm_pager_init(&e->pager, &o->pager, bytes);
 	bytes += xm_align_up(xm_pager_memory_size(&o->pager), 64);
