@@ -16,6 +16,10 @@
 
 #define STACK (256 * XM_KIB)
 #define GUARD (4 * XM_KIB)
+/* Stacks begin at different places in their pages. Else the upper ends of all, which are
+ * in use, would have the same few lines of the processor's cache. */
+#define COLOURS 24
+#define COLOUR 640
 
 enum fiber_state { FIBER_FREE, FIBER_READY, FIBER_WAITING, FIBER_ENDED };
 
@@ -144,7 +148,8 @@ struct fiber *world_fiber(struct process *process, void (*run)(void *),
 	fiber->ending = false;
 	fiber->alarm = (struct timer){ HEAP_NOWHERE, on_alarm };
 	fiber_set(fiber, FIBER_READY);
-	context_make(&fiber->context, fiber->stack, STACK, fiber_main);
+	context_make(&fiber->context, fiber->stack,
+		     STACK - i % COLOURS * COLOUR, fiber_main);
 	return fiber;
 }
 

@@ -135,7 +135,7 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 		world_broken("page truth", "clean page %llu is not protected",
 			     (unsigned long long)page);
 	/* While it is being stored, the write-back buffer has its bytes. */
-	if (!members_find(x, page, 0, &m) || (entry->flags & FLAG_STORING) != 0)
+	if ((entry->flags & FLAG_STORING) != 0 || !members_find(x, page, 0, &m))
 		return;
 	sim_counts.laws_asked++;
 	if ((entry->flags & FLAG_WRITTEN) == 0) {
@@ -143,7 +143,7 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 		return;
 	}
 	for (uint32_t i = 0; i < MEMBERS; i++) {
-		if (members_find(x, page, i, &m))
+		if (i == 0 || members_find(x, page, i, &m))
 			ask_member(client, x, page, i, &m);
 	}
 }
