@@ -18,6 +18,7 @@ extmem_SOURCES = \
 	cli/run_options.h \
 	cli/stop.c \
 	cli/stop.h \
+	cli/strategy.c \
 	cli/top.c \
 	preload/shared.h \
 	preload/shared_file.c \

@@ -37,6 +37,12 @@ static const struct xm_option options[] = {
 		  "repeated. Without it, an appliance is started on "
 		  "this machine for the run.",
 	  .destination = offsetof(struct run_settings, appliance) },
+	{ .name = "strategy",
+	  .kind = XM_OPTION_TEXT,
+	  .help = "How many appliances have each byte, over how many the "
+		  "memory is spread, and which of them: \"mirror 2, rank "
+		  "free\", or the name of a stored one; see extmem(5).",
+	  .destination = offsetof(struct run_settings, strategy) },
 	{ .name = "external",
 	  .kind = XM_OPTION_SIZE,
 	  .letter = 'e',
@@ -229,6 +235,8 @@ int run_environment_set(const struct run_settings *s, const char *daemon,
 	} else {
 		set_number(RUN_ENV_LOCAL, s->local.size);
 	}
+	if (s->strategy[0] != '\0')
+		setenv("EXTMEM_STRATEGY", s->strategy, 1);
 	set_number(RUN_ENV_LIMIT, s->limit);
 	setenv(RUN_ENV_ADVISE, advise_names[s->advise], 1);
 	set_number(RUN_ENV_EXTERNAL, s->external);

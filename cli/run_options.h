@@ -12,6 +12,7 @@ struct run_settings {
 	struct xm_option_share local;
 	uint64_t external, limit, threshold, kill_after_ns;
 	struct xm_option_list appliance;
+	const char *strategy;
 	const char *stats;
 	uint32_t advise, paging, calls, overflow, children, fork;
 	bool progress;

@@ -35,9 +35,16 @@ static bool name_is(const char *name, const char *given, size_t size)
 size_t xm_options_find(const struct xm_options *o, const char *given,
 			  size_t size)
 {
-	for (size_t i = 0; i < o->table->count; i++)
-		if (name_is(o->table->options[i].name, given, size))
+	const char *dot = memchr(given, '.', size);
+	size_t plain = dot ? (size_t)(dot - given) : size;
+
+	for (size_t i = 0; i < o->table->count; i++) {
+		const struct xm_option *option = &o->table->options[i];
+
+		if ((option->kind == XM_OPTION_NAMED) == (dot != NULL) &&
+		    name_is(option->name, given, plain))
 			return i;
+	}
 	return SIZE_MAX;
 }
 
@@ -153,7 +160,7 @@ static void check_option(const struct xm_option *option)
 	XM_ASSERT(strspn(option->name, "abcdefghijklmnopqrstuvwxyz0123456789_")
 		  == length);
 	XM_ASSERT(option->kind >= XM_OPTION_SIZE &&
-		  option->kind <= XM_OPTION_CHOICE);
+		  option->kind <= XM_OPTION_NAMED);
 	XM_ASSERT((option->kind == XM_OPTION_CHOICE) == !!option->choices);
 	XM_ASSERT(option->help);
 }
@@ -221,6 +228,7 @@ int xm_options_read_settings(struct xm_options *o, const char *const settings[])
 				    xm_option_show(*settings, size, &shown));
 		if (index == SIZE_MAX)
 			return xm_options_fail_unknown(o, &source, *settings, size);
+		source.given = *settings;
 		r = xm_options_set(o, index, &source, *settings + size + 1);
 		if (r < 0)
 			return r;
@@ -261,6 +269,8 @@ static int read_variable(struct xm_options *o, const char *entry)
 				 : entry[i] >= 'a' && entry[i] <= 'z'
 					 ? '?' /* variables are upper case */
 					 : entry[i];
+	name[length] = '\0';
+	source.given = name;
 	if (length == size - prefix - 1)
 		index = xm_options_find(o, name, length);
 	if (index != SIZE_MAX)
@@ -334,6 +344,7 @@ static int read_long(struct xm_options *o, struct flags *f)
 		return xm_options_fail_unknown(o, &source, given, size);
 	}
 	option = &o->table->options[index];
+	source.given = given;
 	source.origin = spell(o, option, XM_LEVEL_FLAG, name, sizeof(name));
 	if (!value && option->kind == XM_OPTION_FLAG)
 		value = "yes";

@@ -25,6 +25,10 @@
  * Flags of kind XM_OPTION_FLAG also have --no-NAME, and take yes/no, on/off,
  * true/false, 1/0 elsewhere.
  *
+ * An option of kind XM_OPTION_NAMED is a family: NAME.ITEM has a text for each ITEM,
+ * as strategy.fast. It may have the name of another option. (In the environment names
+ * have no dots, as shells go.)
+ *
  * Precedence: default < file < environment < flag < API, in whatever order they are
  * read. If an option is given twice at one level, the last value counts, with two
  * exceptions: the items of a list are added, and a file that gives another option
@@ -52,6 +56,7 @@ enum xm_option_kind {	    /* destination */
 	XM_OPTION_FLAG,	    /* bool */
 	XM_OPTION_LIST,	    /* struct xm_option_list of texts */
 	XM_OPTION_CHOICE,   /* uint32_t, index in choices */
+	XM_OPTION_NAMED,    /* struct xm_option_list of "ITEM=text" */
 };
 
 struct xm_option_share {

@@ -94,8 +94,10 @@ static int read_pair(void *context, const char *section, const char *name,
 		reading->status = xm_options_fail(o, -EINVAL,
 				       "%s: config: a file cannot name another",
 				       origin);
-	else
+	else {
+		source.given = name;
 		reading->status = xm_options_set_several(o, index, &source, value);
+	}
 	return reading->status == 0;
 }
 

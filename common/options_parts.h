@@ -45,6 +45,7 @@ struct xm_option_source {
 	uint32_t file, line;
 	const char *origin; /* as xm_options_origin() */
 	bool names;	    /* the origin names the option already */
+	const char *given; /* the name as it was given: of a family, with its item */
 };
 
 /* A text of others, fit to be shown: short, and without control bytes. */

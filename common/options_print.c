@@ -30,6 +30,7 @@ const char *xm_option_unit(const struct xm_option *option)
 	case XM_OPTION_TEXT:
 	case XM_OPTION_LIST:
 	case XM_OPTION_FLAG:
+	case XM_OPTION_NAMED:
 		break;
 	}
 	return "TEXT";

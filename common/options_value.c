@@ -88,6 +88,7 @@ const char *xm_option_expected(const struct xm_option *option)
 	case XM_OPTION_TEXT:
 	case XM_OPTION_LIST:
 	case XM_OPTION_CHOICE:
+	case XM_OPTION_NAMED:
 		break;
 	}
 	return "a text";
@@ -227,6 +228,7 @@ static int judge(struct xm_options *o, const struct xm_option *option,
 		break;
 	case XM_OPTION_TEXT:
 	case XM_OPTION_LIST:
+	case XM_OPTION_NAMED:
 		ret->number = strlen(text);
 		break;
 	case XM_OPTION_FLAG:
@@ -306,6 +308,7 @@ static int store(struct xm_options *o, const struct xm_option *option,
 	case XM_OPTION_CHOICE:
 		*(uint32_t *)to = parsed->choice;
 		break;
+	case XM_OPTION_NAMED:
 	case XM_OPTION_LIST:
 		if (anew) {
 			list->items = nothing;
@@ -328,6 +331,60 @@ static int store(struct xm_options *o, const struct xm_option *option,
 	return 0;
 }
 
+#define ITEM_MAX 31 /* characters */
+
+/* "fast=mirror 2", kept, with the source's level in the byte before. */
+static char *keep_item(struct xm_options *o, const struct xm_option_source *source,
+		       const char *item, size_t size, const char *text)
+{
+	size_t length = size + strlen(text) + 3;
+	char *kept = reserve(o, length);
+
+	if (!kept)
+		return NULL;
+	kept[0] = (char)source->level;
+	snprintf(kept + 1, length - 1, "%.*s=%s", (int)size, item, text);
+	return kept + 1;
+}
+
+/* One item of a family: the highest level counts, and of one level the last, but a file
+ * must not say it twice. */
+static int set_item(struct xm_options *o, size_t index,
+		    const struct xm_option_source *source, const char *text)
+{
+	const struct xm_option *option = &o->table->options[index];
+	struct xm_option_list *list =
+		(void *)((char *)o->destination + option->destination);
+	const char *item = strchr(source->given, '.') + 1;
+	size_t size = strcspn(item, "=");
+	char *kept;
+
+	if (size == 0 || size > ITEM_MAX ||
+	    strspn(item, "abcdefghijklmnopqrstuvwxyz0123456789_-") != size)
+		return xm_options_fail(o, -EINVAL, "%s: %s.: a name behind the "
+			    "dot has 1 to %d small letters, digits, - or _",
+			    source->origin, option->name, ITEM_MAX);
+	kept = keep_item(o, source, item, size, text);
+	if (!kept)
+		return xm_options_fail(o, -ENOMEM, "%s: no memory", source->origin);
+	for (size_t i = 0; i < list->count; i++) {
+		const char **old = (const char **)&list->items[i];
+
+		if (strncmp(*old, kept, size + 1) != 0)
+			continue;
+		if (source->file != 0 && (*old)[-1] == kept[-1])
+			return xm_options_fail(o, -EINVAL, "%s: %s.%.*s: it was "
+				    "given already; keep one of the two",
+				    source->origin, option->name, (int)size, item);
+		if ((*old)[-1] <= kept[-1])
+			*old = kept;
+		return 0;
+	}
+	return add_item(o, list, kept) < 0
+		       ? xm_options_fail(o, -ENOMEM, "%s: no memory", source->origin)
+		       : 0;
+}
+
 /* One text for one option, from one source. */
 int xm_options_set(struct xm_options *o, size_t index,
 		      const struct xm_option_source *source, const char *text)
@@ -341,6 +398,8 @@ int xm_options_set(struct xm_options *o, size_t index,
 
 	if (r < 0)
 		return r;
+	if (option->kind == XM_OPTION_NAMED)
+		return set_item(o, index, source, text);
 	if (!list && source->file != 0 && value->file == source->file)
 		return xm_options_fail(o, -EINVAL,
 			    "%s: %s: it was given already, in line %u; keep "
@@ -414,7 +473,8 @@ int xm_options_set_nothing(struct xm_options *o, size_t index)
 	} else {
 		text = option->kind == XM_OPTION_FLAG	      ? "no"
 		       : option->kind == XM_OPTION_TEXT ||
-				       option->kind == XM_OPTION_LIST
+				       option->kind == XM_OPTION_LIST ||
+				       option->kind == XM_OPTION_NAMED
 			       ? ""
 			       : "0";
 	}
@@ -452,6 +512,7 @@ static bool same_value(const struct xm_option *option, const void *a,
 	case XM_OPTION_FLAG:
 		return *(const bool *)a == *(const bool *)b;
 	case XM_OPTION_LIST:
+	case XM_OPTION_NAMED:
 		return same_list(a, b);
 	case XM_OPTION_CHOICE:
 		return memcmp(a, b, sizeof(uint32_t)) == 0;

@@ -86,6 +86,7 @@ libxm_client_la_SOURCES += \
 	core/client/ask.h \
 	core/client/async.c \
 	core/client/async.h \
+	core/client/check.c \
 	core/client/client.c \
 	core/client/client.h \
 	core/client/entry.h \

@@ -14,6 +14,7 @@ xm_man_pages = \
 	docs/man/extmem_region.3 \
 	docs/man/extmem_slab.3 \
 	docs/man/extmem_stats.3 \
+	docs/man/extmem_strategy.3 \
 	$(NULL)
 
 # The other names that these pages have. Each becomes a file of one line,
@@ -53,6 +54,9 @@ xm_man_names = \
 	docs/man/extmem_slab_free.3 \
 	docs/man/extmem_status.3 \
 	docs/man/extmem_status_regions.3 \
+	docs/man/extmem_strategy_check.3 \
+	docs/man/extmem_strategy_list.3 \
+	docs/man/extmem_strategy_read.3 \
 	docs/man/extmem_sync.3 \
 	docs/man/extmem_unmap.3 \
 	docs/man/extmem_unpin.3 \

@@ -98,6 +98,19 @@ static void advise_all(extmem_region *handle, uint64_t size)
 		extmem_advise(handle, 0, size, EXTMEM_RANDOM);
 }
 
+#define ROW_MAX (UINT64_C(64) << 20)
+
+int growth_alloc(const char *name, uint64_t size, extmem_region **ret)
+{
+	int error = extmem_region_alloc(shim_client, name, size, ret);
+
+	while (error == -EINVAL && size < ROW_MAX) {
+		size *= 2;
+		error = extmem_region_alloc(shim_client, name, size, ret);
+	}
+	return error;
+}
+
 static int region_take(uint64_t size)
 {
 	unsigned n = atomic_load(&region_count);
@@ -109,7 +122,7 @@ static int region_take(uint64_t size)
 	int error;
 
 	snprintf(name, sizeof(name), "run.%d.%u", (int)getpid(), n);
-	error = extmem_region_alloc(shim_client, name, size, &handle);
+	error = growth_alloc(name, size, &handle);
 	if (error < 0)
 		return error;
 	size = extmem_region_size(handle);

@@ -31,6 +31,9 @@ uint64_t growth_total(void); /* bytes of all regions */
  * extmem_region_alloc() and extmem_region_resize() return; -ENOSPC too where
  * --external allows no more. */
 int growth_slab(uint64_t size, uint64_t *ret_region, uint64_t *ret_offset);
+/* A region of at least so much, where --strategy may have rows of stripes that are
+ * larger (of at most 32 MiB). As extmem_region_alloc(). */
+int growth_alloc(const char *name, uint64_t size, extmem_region **ret);
 void growth_lock(void); /* around fork() */
 void growth_unlock(void);
 

@@ -10,6 +10,7 @@
  * is while it is read.
  */
 #include "preload/fork.h"
+#include "preload/growth.h"
 
 #define GRANULE (UINT64_C(2) << 20)
 #define REGIONS_MAX 64
@@ -89,8 +90,7 @@ static int region_open(uint64_t size)
 
 	snprintf(name, sizeof(name), "run.%d.fork.%u", (int)getpid(),
 		 region_count);
-	r = extmem_region_alloc(shim_client, name, size,
-				&regions[region_count].handle);
+	r = growth_alloc(name, size, &regions[region_count].handle);
 	if (r >= 0)
 		regions[region_count++].places = 0;
 	return r;

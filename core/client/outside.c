@@ -174,6 +174,7 @@ static void figures_read(const struct xm_figures *f, struct extmem_status *ret)
 	ret->expired = xm_figures_get(f, XM_FIGURE_EXPIRED);
 	ret->leaving =
 		(uint32_t)xm_figures_get(f, XM_FIGURE_LEAVING);
+	ret->load = (uint32_t)xm_figures_get(f, XM_FIGURE_LOAD);
 }
 
 int extmem_status(const char *appliance, uint32_t timeout_ms,
@@ -195,6 +196,7 @@ int extmem_status(const char *appliance, uint32_t timeout_ms,
 		memcpy(status.name, s->name, sizeof(status.name));
 		memcpy(status.provider, s->provider, sizeof(status.provider));
 		memcpy(status.library, s->library, sizeof(status.library));
+		memcpy(status.zone, s->zone, sizeof(status.zone));
 		figures_read(&s->figures, &status);
 		rc = xm_sized_copy("extmem_status", ret, &status,
 				sizeof(status));

@@ -180,7 +180,7 @@ static int region_begin(extmem *x, const char *call,
 		rc = xm_strategy_of_text(x, call, request->strategy, &own);
 	region->strategy = own;
 	if (rc == 0)
-		rc = xm_strategy_size(x, call, own, &size);
+		rc = xm_strategy_size(call, own, x->ask.granule, &size);
 	region->size = size;
 	/* Of a page that has copies the pager knows which of them lack it. */
 	region->tracked |= own != NULL && xm_strategy_mirrors(own) > 1;
@@ -360,8 +360,8 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 	int rc = xm_region_usable(region, "extmem_region_resize");
 
 	if (rc == 0)
-		rc = xm_strategy_size(x, "extmem_region_resize",
-				      region->strategy, &size);
+		rc = xm_strategy_size("extmem_region_resize", region->strategy,
+				      x->ask.granule, &size);
 	if (rc != 0)
 		return rc;
 	turn_take(x);

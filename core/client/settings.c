@@ -90,6 +90,9 @@ static const struct xm_option options[] = {
 		  "is spread, and which of them: \"mirror 2, rank free\". "
 		  "Without it, the first appliance that has room.",
 	  .destination = offsetof(struct xm_client_settings, strategy) },
+	{ .name = "strategy", .kind = XM_OPTION_NAMED, .hidden = true,
+	  .help = "strategy.NAME: a strategy that is stored under a name.",
+	  .destination = offsetof(struct xm_client_settings, strategies) },
 	{ .name = "name", .kind = XM_OPTION_TEXT,
 	  .help = "Name of this client in lists of the appliances.",
 	  .destination = offsetof(struct xm_client_settings, name) },
@@ -126,14 +129,14 @@ static int check(const struct xm_client_settings *s)
 	return 0;
 }
 
-int xm_client_settings_read(const char *const settings[],
+int xm_client_settings_load(const char *call, const char *const settings[],
 			    struct xm_client_settings *ret,
 			    struct xm_options **ret_options)
 {
 	int rc = xm_options_open(&xm_client_options, ret, ret_options);
 
 	if (rc != 0)
-		return xm_fail(rc, "extmem_open: out of memory");
+		return xm_fail(rc, "%s: out of memory", call);
 	rc = xm_options_read_environment(*ret_options, environ);
 	if (rc == 0)
 		rc = xm_options_read_settings(*ret_options, settings);
@@ -141,7 +144,17 @@ int xm_client_settings_read(const char *const settings[],
 	if (rc == 0 && ret->config[0] != '\0')
 		rc = xm_options_read_file(*ret_options, ret->config);
 	if (rc != 0)
-		return xm_fail(rc, "extmem_open: %s",
+		return xm_fail(rc, "%s: %s", call,
 			       xm_options_words(*ret_options));
-	return check(ret);
+	return 0;
+}
+
+int xm_client_settings_read(const char *const settings[],
+			    struct xm_client_settings *ret,
+			    struct xm_options **ret_options)
+{
+	int rc = xm_client_settings_load("extmem_open", settings, ret,
+					 ret_options);
+
+	return rc != 0 ? rc : check(ret);
 }

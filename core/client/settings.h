@@ -28,6 +28,7 @@ struct xm_client_settings {
 	const char *mapper;   /* "": the first; else a name, ":" and an address */
 	const char *provider; /* "": any */
 	const char *strategy; /* strategy.h; "": none */
+	struct xm_option_list strategies; /* stored ones, "NAME=text" */
 	uint32_t members_max; /* of a segment, under any strategy; from 1 */
 	const char *name;     /* "": made from host, process and program */
 	const char *config;   /* path of a file, or "" */
@@ -42,6 +43,11 @@ extern const struct xm_option_table xm_client_options;
  * failure, unless it is NULL. 0, or -errno with a message (error.h).
  */
 int xm_client_settings_read(const char *const settings[],
+			    struct xm_client_settings *ret,
+			    struct xm_options **ret_options);
+/* Likewise, for a call of this name, and without the checks: for whoever opens no client
+ * and may need no appliance. */
+int xm_client_settings_load(const char *call, const char *const settings[],
 			    struct xm_client_settings *ret,
 			    struct xm_options **ret_options);
 

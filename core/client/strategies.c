@@ -4,36 +4,114 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "core/client/client.h"
 
-static int parse(const char *call, const char *text, struct xm_strategy **ret)
+/* --- names ------------------------------------------------------------------ */
+
+/* No text is one word: each clause has a value. */
+static bool is_name(const char *text)
 {
+	return text[0] != '\0' &&
+	       text[strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789_-")] ==
+		       '\0';
+}
+
+static const char *stored(const struct xm_option_list *list, const char *name)
+{
+	size_t size = strlen(name);
+
+	for (size_t i = 0; i < list->count; i++) {
+		if (strncmp(list->items[i], name, size) == 0 &&
+		    list->items[i][size] == '=')
+			return list->items[i] + size + 1;
+	}
+	return NULL;
+}
+
+/* "a, b" */
+static void names_of(const struct xm_option_list *list, char *ret, size_t size)
+{
+	size_t at = 0;
+
+	ret[0] = '\0';
+	for (size_t i = 0; i < list->count && at < size; i++)
+		at += (size_t)snprintf(ret + at, size - at, "%s%.*s",
+				       i > 0 ? ", " : "",
+				       (int)strcspn(list->items[i], "="),
+				       list->items[i]);
+}
+
+int xm_strategy_read(const char *call, const struct xm_option_list *list,
+		     const char *text, struct xm_strategy *ret)
+{
+	const char *meant = is_name(text) ? stored(list, text) : text;
 	struct xm_strategy_error error;
+	char names[256];
+
+	if (meant == NULL) {
+		names_of(list, names, sizeof(names));
+		return xm_fail(-EINVAL, "%s: strategy \"%.40s\": no strategy has "
+			       "this name (%s%s), and a text has clauses such as "
+			       "\"mirror 2\"", call, text,
+			       names[0] != '\0' ? "there are: " : "none is stored",
+			       names);
+	}
+	if (xm_strategy_parse(meant, ret, &error) == 0)
+		return 0;
+	return xm_fail(-EINVAL, "%s: strategy %s%s\"%.200s\": %s", call,
+		       meant != text ? text : "", meant != text ? " = " : "",
+		       meant, error.words);
+}
+
+/* --- of a client ------------------------------------------------------------ */
+
+static int strategy_alloc(const extmem *x, const char *call, const char *text,
+			  struct xm_strategy **ret)
+{
 	struct xm_strategy *s = os_alloc(sizeof(*s));
+	int rc;
 
 	if (s == NULL)
 		return xm_fail(-ENOMEM, "%s: out of memory", call);
-	if (xm_strategy_parse(text, s, &error) != 0) {
+	rc = xm_strategy_read(call, &x->settings.strategies, text, s);
+	if (rc != 0)
 		os_free(s);
-		return xm_fail(-EINVAL, "%s: strategy \"%.200s\": %s", call,
-			       text, error.words);
-	}
-	*ret = s;
-	return 0;
+	else
+		*ret = s;
+	return rc;
+}
+
+/* A segment has one member more than its copies while one is replaced. */
+static void needs(extmem *x, const struct xm_strategy *s)
+{
+	if (xm_strategy_mirrors(s) > 1)
+		x->settings.members_max = XM_MEMBERS_MAX;
 }
 
 int xm_strategies_open(extmem *x)
 {
-	int rc;
+	const struct xm_option_list *list = &x->settings.strategies;
+	struct xm_strategy *s;
+	int rc = 0;
 
 	x->settings.members_max = 1;
-	if (x->settings.strategy[0] == '\0')
-		return 0;
-	rc = parse("extmem_open", x->settings.strategy, &x->strategy);
-	/* A segment has one member more than its copies while one is replaced. */
-	if (rc == 0 && xm_strategy_mirrors(x->strategy) > 1)
-		x->settings.members_max = XM_MEMBERS_MAX;
+	/* A region may ask for any of them later. */
+	for (size_t i = 0; rc == 0 && i < list->count; i++) {
+		rc = strategy_alloc(x, "extmem_open",
+				    strchr(list->items[i], '=') + 1, &s);
+		if (rc != 0)
+			break;
+		needs(x, s);
+		os_free(s);
+	}
+	if (rc != 0 || x->settings.strategy[0] == '\0')
+		return rc;
+	rc = strategy_alloc(x, "extmem_open", x->settings.strategy,
+			    &x->strategy);
+	if (rc == 0)
+		needs(x, x->strategy);
 	return rc;
 }
 
@@ -46,7 +124,7 @@ int xm_strategy_of_text(extmem *x, const char *call, const char *text,
 			struct xm_strategy **ret)
 {
 	struct xm_strategy *s;
-	int rc = parse(call, text, &s);
+	int rc = strategy_alloc(x, call, text, &s);
 
 	if (rc != 0)
 		return rc;
@@ -60,10 +138,10 @@ int xm_strategy_of_text(extmem *x, const char *call, const char *text,
 	return 0;
 }
 
-int xm_strategy_size(const extmem *x, const char *call,
-		     const struct xm_strategy *s, uint64_t *size)
+int xm_strategy_size(const char *call, const struct xm_strategy *s,
+		     uint64_t granule, uint64_t *size)
 {
-	uint64_t granule = x->ask.granule, row = granule;
+	uint64_t row = granule;
 
 	if (*size == 0 || *size > UINT64_MAX / 2)
 		return xm_fail(-EINVAL, "%s: a region of %llu bytes: the size "

@@ -259,6 +259,68 @@ static void a_region_has_a_strategy_of_its_own(void)
 	CU_ASSERT(extmem_close(x) == 0);
 }
 
+static void a_strategy_can_be_stored_under_a_name(void)
+{
+	struct extmem_strategy list[4], one = { .size = sizeof(one) };
+	struct extmem_request request = { .size = sizeof(request),
+					  .region_size = MIB };
+	const char *settings[] = { "local=4M", "strategy=wide",
+				   "strategy.wide=stripe 3",
+				   "strategy.safe=mirror 2, rank free",
+				   settings_all[0], settings_all[1],
+				   settings_all[2], NULL };
+	extmem_region *region;
+	extmem *x;
+
+	CU_ASSERT(extmem_strategy_list(settings, 0, list, 4) == 2);
+	CU_ASSERT_STRING_EQUAL(list[0].name, "wide");
+	CU_ASSERT_STRING_EQUAL(list[1].text, "mirror 2, rank free");
+	CU_ASSERT(extmem_strategy_read(settings, NULL, &one) == 0);
+	CU_ASSERT_STRING_EQUAL(one.text, "mirror 1, stripe 3 x 256K");
+	CU_ASSERT_FATAL(extmem_open(settings, &x) == 0);
+	CU_ASSERT(extmem_region_alloc(x, "wide", 3 * MIB, &region) == 0);
+	CU_ASSERT_STRING_EQUAL(used(), "1 1 1");
+	request.strategy = "safe";
+	CU_ASSERT(extmem_region_request(x, &request, &region) == 0);
+	CU_ASSERT_STRING_EQUAL(used(), "2 2 1");
+	request.strategy = "fast";
+	CU_ASSERT(extmem_region_request(x, &request, &region) == -EINVAL);
+	CU_ASSERT(words_have("no strategy has this name (there are: wide, "
+			     "safe)"));
+	CU_ASSERT(extmem_close(x) == 0);
+	CU_ASSERT(all_free());
+	settings[2] = "strategy.wide=stripes 3";
+	CU_ASSERT(extmem_open(settings, &x) == -EINVAL);
+	CU_ASSERT(words_have("\"stripes 3\": a clause begins with"));
+}
+
+static void a_check_says_where_a_region_would_go(void)
+{
+	struct extmem_plan plan = { .size = sizeof(plan) };
+	const char *settings[] = { settings_all[0], settings_all[1],
+				   settings_all[2],
+				   "appliance=ofi+tcp://127.0.0.1:1", NULL };
+
+	CU_ASSERT_FATAL(extmem_strategy_check(settings, "mirror 2, stripe 2",
+					      3 * MIB, &plan) == 0);
+	CU_ASSERT(plan.status == 0 && plan.columns == 2 && plan.copies == 2);
+	CU_ASSERT_EQUAL(plan.region_size, 3 * MIB);
+	CU_ASSERT_EQUAL(plan.runs_count, 1);
+	CU_ASSERT_EQUAL(plan.appliances_count, 4);
+	CU_ASSERT_EQUAL(plan.appliances[0].bytes + plan.appliances[1].bytes +
+				plan.appliances[2].bytes, 6 * MIB);
+	CU_ASSERT_STRING_EQUAL(plan.appliances[2].zone, "east");
+	CU_ASSERT_STRING_EQUAL(plan.appliances[3].reason, "is away");
+	CU_ASSERT(extmem_strategy_check(settings, "mirror 4", MIB, &plan) == 0);
+	CU_ASSERT_EQUAL(plan.status, -ENODEV);
+	CU_ASSERT(strstr(plan.words, "\"mirror 3\" could be met") != NULL);
+	CU_ASSERT(extmem_strategy_check(settings, "mirror 9", MIB, &plan) ==
+		  -EINVAL);
+	CU_ASSERT(extmem_strategy_check(settings + 4, "mirror 1", MIB, &plan) ==
+		  -EINVAL);
+	CU_ASSERT(all_free());
+}
+
 static void what_no_set_of_appliances_meets_is_refused_as_the_client_opens(void)
 {
 	CU_ASSERT(open_under("mirror 4") == NULL);
@@ -344,6 +406,8 @@ int main(int argc, char **argv)
 		XM_TEST(a_region_below_a_row_of_stripes_is_refused),
 		XM_TEST(a_column_that_is_lost_loses_its_units_alone),
 		XM_TEST(a_region_has_a_strategy_of_its_own),
+		XM_TEST(a_strategy_can_be_stored_under_a_name),
+		XM_TEST(a_check_says_where_a_region_would_go),
 		XM_TEST(what_no_set_of_appliances_meets_is_refused_as_the_client_opens),
 		XM_TEST(copies_lie_in_different_zones),
 		XM_TEST(what_has_no_room_is_refused_with_the_nearest_that_has),

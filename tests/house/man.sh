@@ -129,7 +129,7 @@ for command in $("$XM_BUILDDIR/extmem-bench" --help |
 done
 complaints "every option of extmem-bench is in extmem-bench(1)" "$out"
 if [ -f docs/man/extmem.1 ]; then
-	for command in run info status doctor; do
+	for command in run info status strategy doctor; do
 		options docs/man/extmem.1 "$XM_BUILDDIR/extmem" $command
 	done
 	complaints "every option of extmem is in extmem(1)" "$out"

@@ -8,6 +8,7 @@ xm_shell_tests += \
 	tests/shell/test_bench_wrong.sh \
 	tests/shell/test_extmemd.sh \
 	tests/shell/test_programs.sh \
+	tests/shell/test_strategy.sh \
 	$(NULL)
 
 # What tests/shell/test_extmemd.sh throws with.

@@ -718,6 +718,62 @@ static void the_manual_has_every_option_and_no_bare_dash(void)
 	free(text);
 }
 
+/* --- families ------------------------------------------------------------------- */
+
+static const struct xm_option family_options[] = {
+	{ .name = "way", .kind = XM_OPTION_TEXT, .help = "One.",
+	  .destination = 0 },
+	{ .name = "way", .kind = XM_OPTION_NAMED, .hidden = true, .help = "All.",
+	  .destination = sizeof(const char *) },
+};
+static const struct xm_option_table family = {
+	.program = "tester", .prefix = "XMT", .options = family_options,
+	.count = XM_COUNT(family_options),
+};
+static struct {
+	const char *way;
+	struct xm_option_list ways;
+} ways;
+
+/* All of them, "a=1; b=2". */
+static const char *all_ways(void)
+{
+	static char text[256];
+	size_t at = 0;
+
+	text[0] = '\0';
+	for (size_t i = 0; i < ways.ways.count; i++)
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%s",
+				       i > 0 ? "; " : "", ways.ways.items[i]);
+	return text;
+}
+
+static void a_family_has_a_text_for_each_name(void)
+{
+	CU_ASSERT_EQUAL_FATAL(xm_options_open(&family, &ways, &o), 0);
+	CU_ASSERT_STRING_EQUAL(all_ways(), "");
+	CU_ASSERT_EQUAL(setting("way.a=first, of all"), 0);
+	CU_ASSERT_EQUAL(setting("way=a"), 0);
+	CU_ASSERT_EQUAL(flag("--way.b", "flag"), 0);
+	CU_ASSERT_STRING_EQUAL(ways.way, "a");
+	CU_ASSERT_STRING_EQUAL(all_ways(), "a=first, of all; b=flag");
+	/* The higher level counts, whichever comes first. */
+	CU_ASSERT_EQUAL(flag("--way.a=lower", NULL), 0);
+	CU_ASSERT_EQUAL(setting("way.b=higher"), 0);
+	CU_ASSERT_EQUAL(setting("way.b=last"), 0);
+	CU_ASSERT_STRING_EQUAL(all_ways(), "a=first, of all; b=last");
+	CU_ASSERT_EQUAL(setting("way.x-1_y="), 0);
+	FAILS(setting("way.=x"), "settings: way.: a name behind the dot has 1 "
+				 "to 31 small letters, digits, - or _");
+	FAILS(setting("way.A=x"), "settings: way.: a name behind the dot has 1 "
+				  "to 31 small letters, digits, - or _");
+	FAILS(setting("other.a=x"), "settings: there is no such option "
+				    "\"other.a\"");
+	CU_ASSERT_EQUAL(variable("XMT_WAY=b"), 0);
+	CU_ASSERT_STRING_EQUAL(ways.way, "a");
+	end();
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -746,6 +802,7 @@ int main(void)
 		XM_TEST(values_are_shown_with_their_origin),
 		XM_TEST(what_changed_is_named_unless_it_is_live),
 		XM_TEST(the_manual_has_every_option_and_no_bare_dash),
+		XM_TEST(a_family_has_a_text_for_each_name),
 		CU_TEST_INFO_NULL,
 	};
 
