@@ -39,7 +39,8 @@ int xm_arena_open(struct xm_arena *, const struct xm_client_settings *,
 void xm_arena_close(struct xm_arena *);
 
 /* Copy bytes from or to mapped memory; `address` is in bytes from the arena's start. No
- * lock may be held, since a page may not be there. */
+ * lock may be held, since a page may not be there; but that of a page's lane where the
+ * page is known to be present, and for a write dirty. */
 static inline void xm_arena_read(const struct xm_arena *a, uint64_t address,
 				 void *ret, size_t size)
 {

@@ -46,43 +46,65 @@ enum xm_begun xm_transfer_flushed(struct xm_transfer *t)
 	return XM_BEGUN;
 }
 
-/* By the mapping; should the page leave meanwhile, a fault brings it back. */
-static enum xm_begun here(struct xm_transfer *t, uint64_t end)
+/* By the mapping, with the lane's lock held: the page is present and stays so, whatever
+ * becomes of the program's right to touch it. The caller's memory, which may fault, is
+ * stored to without the lock. */
+static enum xm_begun read_here(struct xm_transfer *t, uint64_t size)
 {
-	extmem *x = t->client;
-	uint64_t page = t->address / XM_PAGE;
 	uint8_t image[XM_PAGE];
-	uint64_t size;
 
-	size = xm_min(end, (page + 1) * XM_PAGE) - t->address;
-	if (t->write && t->dirty.page < t->dirty.limit &&
-	    t->dirty.limit != page && t->dirty.limit != page + 1) {
-		enum xm_begun begun = xm_transfer_flush(t);
-
-		if (begun != XM_BEGUN)
-			return begun;
-	}
+	xm_arena_read(&t->client->arena, t->address, image, size);
 	xm_transfer_calm(t);
-	if (t->write && t->bounced) {
-		xm_user_load(x, t->local, image, size);
-		xm_arena_write(&x->arena, t->address, image, size);
-	} else if (t->write) {
-		xm_arena_write(&x->arena, t->address, t->local, size);
-	} else if (t->bounced) {
-		xm_arena_read(&x->arena, t->address, image, size);
-		xm_user_store(x, t->local, image, size);
-	} else {
-		xm_arena_read(&x->arena, t->address, t->local, size);
-	}
-	if (t->write) {
-		if (t->dirty.page >= t->dirty.limit)
-			t->dirty.page = page;
-		t->dirty.limit = page + 1;
-		t->dirty_from = xm_min(t->dirty_from, page);
-		t->dirty_to = xm_max(t->dirty_to, page + 1);
-	}
+	if (t->bounced)
+		xm_user_store(t->client, t->local, image, size);
+	else
+		memcpy(t->local, image, size);
 	xm_transfer_advance(t, size);
 	return XM_AGAIN;
+}
+
+/* Likewise; the page becomes dirty as by a store of the program's. */
+static enum xm_begun write_here(struct xm_transfer *t, struct xm_piece *piece,
+				uint64_t size)
+{
+	struct xm_engine *e = &piece->lane->engine;
+	uint64_t page = t->address / XM_PAGE;
+	enum xm_verdict verdict = XM_VERDICT_DONE;
+
+	if (e->pager.pages[page].state != XM_PAGE_DIRTY)
+		verdict = xm_engine_fault(e, page, true, false, e->clock_ns);
+	if (verdict == XM_VERDICT_DONE)
+		xm_arena_write(&t->client->arena, t->address,
+			       xm_piece_bytes(piece), size);
+	xm_piece_give(piece);
+	if (verdict != XM_VERDICT_DONE)
+		return XM_STUCK;
+	xm_transfer_calm(t);
+	if (t->dirty.page >= t->dirty.limit)
+		t->dirty.page = page;
+	t->dirty.limit = page + 1;
+	t->dirty_from = xm_min(t->dirty_from, page);
+	t->dirty_to = xm_max(t->dirty_to, page + 1);
+	xm_transfer_advance(t, size);
+	return XM_AGAIN;
+}
+
+static enum xm_begun here(struct xm_transfer *t, struct xm_piece *piece,
+			  uint64_t end)
+{
+	uint64_t page = t->address / XM_PAGE;
+	uint64_t size = xm_min(end, (page + 1) * XM_PAGE) - t->address;
+	enum xm_begun begun;
+
+	if (t->write && (t->dirty.page >= t->dirty.limit ||
+			 t->dirty.limit == page || t->dirty.limit == page + 1))
+		return write_here(t, piece, size);
+	xm_piece_give(piece);
+	if (!t->write)
+		return read_here(t, size);
+	begun = xm_transfer_flush(t);
+	/* The lane was given up, maybe: the page is asked for again. */
+	return begun == XM_BEGUN ? XM_AGAIN : begun;
 }
 
 /* It reads as zero, up to `end`. */
@@ -107,7 +129,7 @@ static enum xm_begun fresh_write(struct xm_transfer *t, struct xm_piece *piece)
 	uint64_t page = t->address / XM_PAGE;
 	struct xm_pager_event ev = {
 		.kind = XM_PAGER_IO_LOCK, .page = page, .limit = page + 1,
-		.whole = true,
+		.write = true, .whole = true,
 	};
 	int8_t bounce = xm_bounce_take(&lane->pieces);
 	uint8_t *image;
@@ -146,6 +168,7 @@ enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
 	else if (t->write)
 		end &= ~(XM_PAGE - 1);
 	piece->size = end - t->address;
+	ev.write = t->write;
 	ev.whole = t->write && piece->size >= XM_PAGE;
 	ev.limit = (end + XM_PAGE - 1) / XM_PAGE;
 	switch (xm_engine_event(&lane->engine, &ev)) {
@@ -157,8 +180,7 @@ enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
 		return xm_piece_post(t, piece, t->address, xm_piece_bytes(piece),
 			    piece->size);
 	case XM_VERDICT_PRESENT:
-		xm_piece_give(piece);
-		return here(t, end);
+		return here(t, piece, end);
 	case XM_VERDICT_FRESH:
 		if (t->write)
 			return fresh_write(t, piece);
