@@ -334,6 +334,30 @@ int extmem_unmap(extmem_region *, uint64_t offset, uint64_t size);
 /* The address of offset 0. It is the same before, between and after mappings. */
 void *extmem_region_address(const extmem_region *);
 
+enum extmem_rights {
+	EXTMEM_READ_WRITE = 0, /* what every page has at first */
+	EXTMEM_READ_ONLY,      /* a store is SIGSEGV */
+	EXTMEM_NO_ACCESS       /* a load too */
+};
+
+/* Says what the program may do with pages of a mapped region, as mprotect(2) does for
+ * other memory, which must not be used here. Offset and size as for extmem_map(). A touch
+ * without the right is SIGSEGV with SEGV_ACCERR and its address, wherever the page is; when
+ * the program's handler returns, the instruction is repeated. A system call that is given
+ * the page fails with EFAULT. The contents stay, and so does advice; pages are written back
+ * whatever rights they have, and explicit calls (extmem_read() and others) are bound by
+ * none. Pages have all rights again when their region is not mapped any more, and when
+ * their slab is freed. To take all rights makes the pages leave local memory.
+ *
+ * Unlike other functions it may be called in a handler of that SIGSEGV.
+ *
+ * Errors: -EINVAL alignment, no such rights, or the region is not mapped. -ERANGE.
+ * -ENOTSUP with paging=thread no touch can be denied. -ENOTCONN, -ETIMEDOUT (only for
+ * EXTMEM_NO_ACCESS): some pages are dirty and could not leave in time; pages before the
+ * first of these have the new rights. */
+int extmem_protect(extmem_region *, uint64_t offset, uint64_t size,
+		   enum extmem_rights);
+
 /* Returns when the appliances have every store to [offset, offset + size) that
  * happened before the call. Needs no alignment; size 0 means up to the region's end.
  * Errors: -ERANGE. -ENOTCONN, -ESTALE, -ETIMEDOUT not all of it was written; what was
@@ -365,7 +389,10 @@ int extmem_advise(extmem_region *, uint64_t offset, uint64_t size,
  * Returns how many bytes from `address` on are pinned: less than `size` if no more
  * could be. Example: with 64 MiB of local memory, extmem_pin() of 100 MiB returns a
  * little less than 32 MiB. Use that part, unpin it, and pin the next.
- * Errors: -ENOMEM nothing could be pinned, since half of the local memory is.
+ * It ends at a page that has not the right (extmem_protect()); a page that is deprived of
+ * it while it is pinned is pinned no longer.
+ * Errors: -ENOMEM nothing could be pinned, since half of the local memory is. -EFAULT the
+ * first page has not the right.
  * -ENOTCONN a page is lost. -ETIMEDOUT. */
 int64_t extmem_pin(extmem *, const void *address, size_t size, int write);
 /* Takes back one extmem_pin(); `size` is what that returned. */

@@ -26,6 +26,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/pager_parts.h \
 	core/pure/pager_predict.c \
 	core/pure/pager_reclaim.c \
+	core/pure/pager_rights.c \
 	core/pure/pager_stream.c \
 	core/pure/pager_writeback.c \
 	core/pure/path.c \
@@ -115,6 +116,7 @@ libxm_client_la_SOURCES += \
 	core/client/region.h \
 	core/client/registered.c \
 	core/client/registered.h \
+	core/client/rights.c \
 	core/client/segments.c \
 	core/client/segments.h \
 	core/client/segments_parts.h \

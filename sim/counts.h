@@ -26,7 +26,7 @@ enum sim_fault {
 struct sim_counts {
 	uint64_t faults[SIM_FAULTS];
 	uint64_t laws_asked;
-	uint64_t operations, loads, stores, reads, writes, lost, failed;
+	uint64_t operations, loads, stores, reads, writes, lost, failed, denied;
 	uint64_t lost_regions, regions, restarts;
 	uint64_t points[XM_TRACE_IDS]; /* how often each trace point was reached */
 	outcome_counts outcomes;

@@ -165,6 +165,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		draw_faults(r, s);
 	s->polling = draw_polling(r);
 	s->watches = xm_rand_below(r, 4) == 0;
+	s->rights = xm_rand_below(r, 3) == 0;
 }
 
 /* Each host's clock has a beginning and a rate of its own. */

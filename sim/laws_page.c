@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Page truth: a present clean page equals the remote bytes; a dirty one is stored
- * before it is dropped (which the shadow would notice); a stopped thread is woken
- * exactly once (sim/os.c); the local budget is never exceeded (xm_pager_check,
- * and operations_select.c by the public figures).
+ * Page truth: a present clean page equals the remote bytes, and is protected, as is one
+ * that may not be stored to; a dirty one is stored before it is dropped (which the shadow
+ * would notice); a stopped thread is woken exactly once (sim/os.c); the local budget is
+ * never exceeded (xm_pager_check, and operations_select.c by the public figures).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -129,6 +129,9 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 			     "absent to the mapper",
 			     (unsigned long long)page,
 			     entry->state == XM_PAGE_CLEAN ? "clean" : "dirty");
+	if (is_open && (entry->flags & FLAG_READ_ONLY) != 0)
+		world_broken("page truth", "page %llu may not be stored to, and "
+			     "is not protected", (unsigned long long)page);
 	if (entry->state == XM_PAGE_DIRTY)
 		return;
 	if (is_open)

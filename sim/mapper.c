@@ -259,6 +259,7 @@ static void limits(const struct xm_mapper *m, struct xm_mapper_limits *ret)
 		.base = m->base,
 		.pages = m->pages,
 		.page_size = m->page_size,
+		.denies = true,
 		.descriptor = -1,
 	};
 }
@@ -289,20 +290,22 @@ static int faults(struct xm_mapper *m, struct xm_fault *ret, int count)
 	return 0;
 }
 
-static bool touch(struct xm_mapper *m, uint64_t page, bool write)
+static enum xm_touched touch(struct xm_mapper *m, uint64_t page, bool write)
 {
 	const uint8_t *state = &m->states[page];
+	enum xm_touched touched;
 
 	for (unsigned i = 0; i < 1000; i++) {
 		if (*state == OPEN || (*state == PROTECTED && !write))
-			return true;
+			return XM_TOUCHED_SERVED;
 		if (*state == POISONED)
-			return false;
+			return XM_TOUCHED_LOST;
 		/* SIGSEGV: the program of a run never does that. */
 		XM_ASSERT(*state != DETACHED);
 		cost_spend(cost.deliver + cost.step);
-		if (!m->handler.serve(m->handler.context, page, write))
-			return false;
+		touched = m->handler.serve(m->handler.context, page, write);
+		if (touched != XM_TOUCHED_SERVED)
+			return touched;
 	}
 	world_broken("liveness", "page %llu was served 1000 times and is "
 		     "still not there", (unsigned long long)page);
@@ -315,7 +318,8 @@ static void each_page(struct xm_mapper *m, uint64_t offset, uint8_t *to,
 {
 	while (size > 0) {
 		size_t part = xm_min(size, m->page_size - offset % m->page_size);
-		bool here = touch(m, offset / m->page_size, from != NULL);
+		bool here = touch(m, offset / m->page_size, from != NULL) ==
+			    XM_TOUCHED_SERVED;
 
 		if (here && from != NULL)
 			memcpy(m->base + offset, from, part);
@@ -367,7 +371,7 @@ const struct xm_mapper_ops *const xm_mappers[] = { &ops, NULL };
 
 /* --- what the world sees ----------------------------------------------------------------- */
 
-bool touch_page(extmem *x, uint64_t page, bool write)
+enum xm_touched touch_page(extmem *x, uint64_t page, bool write)
 {
 	return touch(x->arena.mapper, page, write);
 }

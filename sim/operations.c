@@ -18,26 +18,62 @@ uint8_t *page_address(const struct program *p, uint64_t page)
 
 /* --- loads and stores ------------------------------------------------------------------- */
 
+/* Touches a page. A law: it is denied if it has not the right, and only then, wherever it
+ * is. Others may change its rights meanwhile. */
+static enum xm_touched touch(struct program *p, uint64_t page, bool write)
+{
+	const struct shadow_page *s = &p->shadow->page[page];
+	uint32_t turns = s->turns;
+	bool turning = s->turning;
+	enum xm_touched touched = around_touch(p, page, write);
+
+	if (touched == XM_TOUCHED_SERVED)
+		rights_ask(p, page, write);
+	if (touched == XM_TOUCHED_DENIED)
+		sim_counts.denied++;
+	if (touched == XM_TOUCHED_DENIED && !turning && !s->turning &&
+	    s->turns == turns && rights_allow(p, page, write))
+		world_broken("rights", "client %u is denied a %s page %llu of its "
+			     "region (arena page %llu), and has the right",
+			     p->index, write ? "store to" : "load from",
+			     (unsigned long long)page,
+			     (unsigned long long)around_page(p, page));
+	return touched;
+}
+
+/* What is seen of it is anybody's guess. */
+static bool is_unclear(const struct program *p, uint64_t page)
+{
+	return p->shadow->page[page].busy && !p->shadow->page[page].turning;
+}
+
+static bool lost_page(void)
+{
+	sim_counts.lost++;
+	oracle_page_lost();
+	return false;
+}
+
 /* Returns false when the page is lost. A page that another thread writes
  * explicitly is left alone: what a load sees then is either. */
 static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 {
 	unsigned i = (unsigned)below(WORDS);
 	uint64_t *at = (uint64_t *)(void *)(page_address(p, page) + word_places[i]);
-	bool here;
+	enum xm_touched touched;
 
-	/* What is seen of one that is busy is anybody's guess. */
-	if (p->shadow->page[page].busy)
-		return below(4) != 0 || around_touch(p, page, false);
-	here = around_touch(p, page, store && !load);
+	if (is_unclear(p, page))
+		return below(4) != 0 ||
+		       touch(p, page, false) != XM_TOUCHED_LOST;
+	touched = touch(p, page, store && !load);
+	if (touched == XM_TOUCHED_DENIED)
+		return true;
 	around_outcome(p, load ? OUTCOME_LOAD : OUTCOME_STORE,
-		here ? OUTCOME_OK : OUTCOME_SIGBUS);
-	if (!here) {
-		sim_counts.lost++;
-		oracle_page_lost();
-		return false;
-	}
-	if (p->shadow->page[page].busy)
+		       touched == XM_TOUCHED_SERVED ? OUTCOME_OK
+						    : OUTCOME_SIGBUS);
+	if (touched == XM_TOUCHED_LOST)
+		return lost_page();
+	if (is_unclear(p, page))
 		return true;
 	if (load) {
 		word_check(p, page, i, *at, "loaded");
@@ -47,12 +83,12 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 		return true;
 	/* Between the load and the store of a read-modify-write the page may
 	 * go, and others may be there first. */
-	if (load && !around_touch(p, page, true)) {
-		sim_counts.lost++;
-		oracle_page_lost();
-		return false;
+	if (load) {
+		touched = touch(p, page, true);
+		if (touched != XM_TOUCHED_SERVED)
+			return touched == XM_TOUCHED_DENIED || lost_page();
 	}
-	if (p->shadow->page[page].busy)
+	if (is_unclear(p, page))
 		return true;
 	*at = word_fresh(p);
 	word_set(p, page, i, *at);
@@ -154,6 +190,60 @@ void op_advise(struct program *p)
 	pages_unclaim(p, page, count);
 }
 
+static void rights_set(struct program *p, uint64_t page, uint64_t count,
+		       enum extmem_rights rights, bool turning)
+{
+	for (uint64_t i = page; i < page + count; i++) {
+		p->shadow->page[i].rights = rights;
+		p->shadow->page[i].turning = turning;
+		p->shadow->page[i].turns++;
+	}
+}
+
+/* Takes rights from pages, or gives them back. Only to take all of them can fail; then
+ * they are given back, and this never does. */
+void op_protect(struct program *p)
+{
+	uint64_t page = below(p->shadow->pages);
+	uint64_t most = below(8) == 0 ? p->shadow->pages : 8;
+	uint64_t count = 1 + below(xm_min(most, p->shadow->pages - page));
+	enum extmem_rights rights = (enum extmem_rights)below(3);
+	int rc;
+
+	if (!pages_claim(p, page, count))
+		return;
+	rights_set(p, page, count, p->shadow->page[page].rights, true);
+	rc = CALL(extmem_protect, p->region, page * XM_PAGE, count * XM_PAGE,
+		  rights);
+	world_note("program.protect: from page {page} on, rights {rights}: "
+		   "{error:error}", page, rights, (uint64_t)-rc);
+	if (rc != 0 && (rights != EXTMEM_NO_ACCESS ||
+			(rc != -ENOTCONN && rc != -ETIMEDOUT)))
+		world_broken("promise", "client %u cannot set rights: %d",
+			     p->index, rc);
+	if (!call_went(p, rc)) {
+		rights = EXTMEM_READ_WRITE;
+		rc = CALL(extmem_protect, p->region, page * XM_PAGE,
+			  count * XM_PAGE, rights);
+		if (rc != 0)
+			world_broken("promise", "client %u cannot have its rights "
+				     "back: %d", p->index, rc);
+	}
+	rights_set(p, page, count, rights, false);
+	pages_unclaim(p, page, count);
+}
+
+/* How many pages from this one on may be pinned so. */
+static uint64_t pinnable(const struct program *p, uint64_t page, uint64_t count,
+			 bool write)
+{
+	uint64_t can = 0;
+
+	while (can < count && rights_allow(p, page + can, write))
+		can++;
+	return can;
+}
+
 void op_pin(struct program *p)
 {
 	uint64_t page = below(p->shadow->pages);
@@ -162,6 +252,7 @@ void op_pin(struct program *p)
 	uint64_t count = 1 + below(xm_min(most, p->shadow->pages - page));
 	uint8_t *at = page_address(p, page);
 	bool write = below(2) == 0;
+	uint64_t can;
 	int64_t got;
 
 	/* Discarding memory that another thread has pinned is a mistake of the
@@ -170,6 +261,16 @@ void op_pin(struct program *p)
 		return;
 	call_begins("extmem_pin", sim_shape.timeout_ms * XM_MS);
 	got = call_ends(extmem_pin(p->x, at, count * XM_PAGE, write));
+	can = pinnable(p, page, count, write);
+	if ((got == -EFAULT) != (can == 0) || got > (int64_t)(can * XM_PAGE))
+		world_broken("rights", "client %u pins %lld bytes of %llu pages, "
+			     "and has the right to %llu pages", p->index,
+			     (long long)got, (unsigned long long)count,
+			     (unsigned long long)can);
+	if (got == -EFAULT) {
+		pages_unclaim(p, page, count);
+		return;
+	}
 	around_outcome(p, OUTCOME_PIN, outcome_result(got < 0 ? (int)got : 0));
 	if (got == -ENOMEM || (got < 0 && !call_went(p, (int)got))) {
 		pages_unclaim(p, page, count);

@@ -19,7 +19,7 @@ static void slab_look(struct program *p, uint64_t offset, uint64_t pages)
 	uint64_t *at = (uint64_t *)(void *)page_address(p, page) +
 		       below(XM_PAGE / 8);
 
-	if (!around_touch(p, page, true)) {
+	if (around_touch(p, page, true) != XM_TOUCHED_SERVED) {
 		sim_counts.lost++;
 		oracle_page_lost();
 		return;
@@ -214,6 +214,8 @@ void op_remap(struct program *p)
 		world_broken("selection", "a part is mapped somewhere else");
 	if (!region_unmap(p, 0, 0))
 		return;
+	if (part == NULL)
+		rights_forget(p);
 	op_explicit(p, false);
 	op_explicit(p, true);
 	if (!region_map(p, 0, 0, (void **)&all))

@@ -41,7 +41,7 @@ static void touch(struct job *job, uint64_t page, bool write)
 		cost_spend(job->owed_ns);
 		job->owed_ns = 0;
 	}
-	if (!touch_page(job->x, job->base + page, write))
+	if (touch_page(job->x, job->base + page, write) != XM_TOUCHED_SERVED)
 		world_broken("prediction", "page %llu is lost",
 			     (unsigned long long)page);
 }

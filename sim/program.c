@@ -96,7 +96,7 @@ uint64_t around_page(const struct program *p, uint64_t page)
 	return p->region->address / XM_PAGE + page;
 }
 
-bool around_touch(const struct program *p, uint64_t page, bool write)
+enum xm_touched around_touch(const struct program *p, uint64_t page, bool write)
 {
 	return touch_page(p->x, around_page(p, page), write);
 }
@@ -352,6 +352,7 @@ static void race(struct program *p, uint64_t page)
 	uint64_t *at = (uint64_t *)(void *)(p->x->arena.base + arena +
 						 word_places[i]);
 
+	rights_ask(p, page, true);
 	*at = word_fresh(p);
 	word_set(p, page, i, *at);
 	sim_counts.stores++;
@@ -370,7 +371,8 @@ void program_races(const struct process *process, uint64_t page)
 			continue;
 		first = p->region->address / XM_PAGE;
 		if (page >= first && page - first < p->shadow->pages &&
-		    !p->shadow->page[page - first].busy)
+		    (!p->shadow->page[page - first].busy ||
+		     p->shadow->page[page - first].turning))
 			race(p, page - first);
 	}
 }

@@ -26,6 +26,7 @@
 #include "common/base.h"
 #include "common/rand.h"
 #include "core/extmem.h"
+#include "core/pure/mapper.h"
 #include "sim/outcomes.h"
 #include "sim/shape.h"
 #include "sim/world.h"
@@ -42,6 +43,9 @@ struct word {
 
 struct shadow_page {
 	bool busy; /* a thread is in the middle of something here */
+	bool turning; /* of getting it other rights; whether it has them is not known */
+	enum extmem_rights rights;
+	uint32_t turns; /* how often its rights changed */
 	struct word words[WORDS];
 };
 
@@ -115,6 +119,11 @@ void pages_remote(const struct program *, uint64_t page, uint64_t count,
 		  uint64_t changes, const char *how);
 /* One that nobody has written yet. */
 uint64_t word_fresh(struct program *);
+/* Whether the page's rights allow such a touch. */
+bool rights_allow(const struct program *, uint64_t page, bool write);
+void rights_forget(struct program *); /* all pages have all rights */
+/* The law, of a page that was just made accessible so. */
+void rights_ask(const struct program *, uint64_t page, bool write);
 /* One operation on the region itself at a time (alone), or several in it. */
 void program_enter(struct program *, bool alone);
 void program_leave(struct program *, bool alone);
@@ -163,6 +172,7 @@ void op_async(struct program *);
 void op_sync(struct program *);
 void op_advise(struct program *);
 void op_pin(struct program *);
+void op_protect(struct program *);
 void op_select(struct program *);
 void op_stats(struct program *);
 void op_remap(struct program *);
@@ -186,9 +196,9 @@ void region_give(struct program *, bool look);
 
 /* Time in which the program's process could run. */
 uint64_t around_clock(const struct program *);
-/* Makes a page of the region accessible as a load or store would; false: SIGBUS.
+/* Makes a page of the region accessible as a load or store would, or says why it cannot.
  * It stays so until the caller waits. */
-bool around_touch(const struct program *, uint64_t page, bool write);
+enum xm_touched around_touch(const struct program *, uint64_t page, bool write);
 /* What is there: the page; may it be stored into? */
 void around_look(const struct program *, uint64_t page, bool *ret_here,
 		 bool *ret_open);

@@ -99,6 +99,33 @@ void word_set(struct program *p, uint64_t page, unsigned i,
 						  .since = ++p->shadow->changes };
 }
 
+/* --- its rights -------------------------------------------------------------------- */
+
+bool rights_allow(const struct program *p, uint64_t page, bool write)
+{
+	enum extmem_rights rights = p->shadow->page[page].rights;
+
+	return rights == EXTMEM_READ_WRITE ||
+	       (rights == EXTMEM_READ_ONLY && !write);
+}
+
+void rights_forget(struct program *p)
+{
+	for (uint64_t i = 0; i < p->shadow->pages_max; i++)
+		p->shadow->page[i].rights = EXTMEM_READ_WRITE;
+}
+
+void rights_ask(const struct program *p, uint64_t page, bool write)
+{
+	sim_counts.laws_asked++;
+	if (!p->shadow->page[page].turning && !rights_allow(p, page, write))
+		world_broken("rights", "client %u can %s page %llu of its region "
+			     "(arena page %llu), and has not the right",
+			     p->index, write ? "store to" : "load from",
+			     (unsigned long long)page,
+			     (unsigned long long)around_page(p, page));
+}
+
 /* --- its level ----------------------------------------------------------------------- */
 
 /* One word of one copy. A page whose value is zero may be fresh: then the library

@@ -60,6 +60,7 @@ struct sim_shape {
 	bool hang, kill_appliance, kill_client, partition, clog, slow, skew;
 	bool drawn;  /* by weather_draw(): all faults are weather.c's */
 	bool watches; /* programs watch what becomes writable */
+	bool rights; /* programs take rights from pages and give them back */
 	bool races;  /* threads store while the mapper is at work */
 	bool pauses; /* the only faults are clients that hang */
 };

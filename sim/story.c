@@ -57,7 +57,8 @@ static uint64_t *word_at(const extmem_region *r, uint64_t page)
 
 bool store(extmem_region *r, uint64_t page, uint64_t value)
 {
-	bool here = touch_page(r->client, page_of(r, page), true);
+	bool here = touch_page(r->client, page_of(r, page), true) ==
+		    XM_TOUCHED_SERVED;
 
 	if (here)
 		*word_at(r, page) = value;
@@ -71,7 +72,8 @@ uint64_t load(extmem_region *r, uint64_t page)
 {
 	uint64_t value;
 
-	if (!touch_page(r->client, page_of(r, page), false)) {
+	if (touch_page(r->client, page_of(r, page), false) !=
+	    XM_TOUCHED_SERVED) {
 		world_note("story.sigbus: a load from page {page}", page, 0,
 			   0);
 		return LOST;

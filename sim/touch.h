@@ -5,9 +5,9 @@
 
 #include "core/client/client.h"
 
-/* Makes the page accessible as a load or store would; false: SIGBUS. No other
+/* Makes the page accessible as a load or store would, or says why it cannot. No other
  * fiber runs between its return and the caller's next wait. */
-bool touch_page(extmem *, uint64_t page, bool write);
+enum xm_touched touch_page(extmem *, uint64_t page, bool write);
 /* What the mapper has there. */
 void touch_state(extmem *, uint64_t page, bool *ret_here, bool *ret_open);
 /* When its contents changed last, by sparse_now(), while it cannot be stored to. */

@@ -135,7 +135,11 @@ enum kind {
 	KIND_TOUCH, KIND_READ, KIND_WRITE, KIND_VECTOR, KIND_ASYNC, KIND_SYNC,
 	KIND_ADVISE, KIND_PIN, KIND_SELECT, KIND_STATS, KIND_REMAP,
 	KIND_RESIZE, KIND_RENEW, KIND_REOPEN,
+	KIND_PROTECT, /* of runs with rights alone */
 };
+
+/* Of those before: not in place of others, so that runs without rights are as they were. */
+#define PROTECT_SHARE 6
 
 static const struct {
 	const char *name;
@@ -148,6 +152,7 @@ static const struct {
 	[KIND_SELECT] = { "select", 5 }, [KIND_STATS] = { "stats", 2 },
 	[KIND_REMAP] = { "remap", 1 }, [KIND_RESIZE] = { "resize", 2 },
 	[KIND_RENEW] = { "renew", 1 }, [KIND_REOPEN] = { "reopen", 1 },
+	[KIND_PROTECT] = { "protect", 0 },
 };
 
 uint64_t program_kinds_draw(struct xm_rand *r)
@@ -155,9 +160,9 @@ uint64_t program_kinds_draw(struct xm_rand *r)
 	uint64_t some;
 
 	if (xm_rand_below(r, 3) != 0)
-		return (UINT64_C(1) << XM_COUNT(kinds)) - 1;
+		return (UINT64_C(1) << KIND_PROTECT) - 1;
 	do
-		some = xm_rand_below(r, UINT64_C(1) << XM_COUNT(kinds));
+		some = xm_rand_below(r, UINT64_C(1) << KIND_PROTECT);
 	while (some == 0);
 	return some;
 }
@@ -173,6 +178,8 @@ static unsigned kind_draw(void)
 	unsigned weights[XM_COUNT(kinds)], kind = 0;
 	uint64_t sum = 0, roll;
 
+	if (sim_shape.rights && below(PROTECT_SHARE) == 0)
+		return KIND_PROTECT;
 	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {
 		weights[i] = (sim_shape.kinds >> i & 1) != 0 ? kinds[i].weight
 							     : 0;
@@ -187,7 +194,7 @@ static unsigned kind_draw(void)
 void program_operate(struct program *p, struct worker *w, bool idle)
 {
 	unsigned kind = kind_draw();
-	bool alone = kind >= KIND_REMAP;
+	bool alone = kind >= KIND_REMAP && kind != KIND_PROTECT;
 
 	if (idle || sim_without(sim_kind_of_operation(kind)))
 		goto replace;
@@ -216,6 +223,7 @@ void program_operate(struct program *p, struct worker *w, bool idle)
 	case KIND_RESIZE: op_resize(p); break;
 	case KIND_RENEW: region_give(p, true); break;
 	case KIND_REOPEN: reopen(p); break;
+	case KIND_PROTECT: op_protect(p); break;
 	default: break;
 	}
 	program_leave(p, alone);

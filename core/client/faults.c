@@ -52,12 +52,16 @@ static void check_thread(const extmem *x, uint64_t page, int thread, bool ours)
 
 /* --- inline: on the thread that touched the page --------------------------------------- */
 
-static bool serve(void *context, uint64_t page, bool write)
+static enum xm_touched serve(void *context, uint64_t page, bool write)
 {
 	extmem *x = context;
 
 	check_thread(x, page, os_thread_id(), os_thread_is_ours());
-	return xm_serve(x, page, write) == XM_VERDICT_DONE;
+	switch (xm_serve(x, page, write)) {
+	case XM_VERDICT_DONE: return XM_TOUCHED_SERVED;
+	case XM_VERDICT_DENIED: return XM_TOUCHED_DENIED;
+	default: return XM_TOUCHED_LOST;
+	}
 }
 
 static bool holds_lock(const void *context)
@@ -96,6 +100,8 @@ static bool serve_pending(extmem *x, struct pending *p)
 			i++;
 			continue;
 		}
+		/* extmem_protect() has refused where nobody can be denied. */
+		XM_ASSERT(verdict != XM_VERDICT_DENIED);
 		/* No thread is left asleep: the page is there, or poisoned. */
 		if (verdict == XM_VERDICT_DONE)
 			ops->wake(x->arena.mapper, page, 1);

@@ -15,10 +15,9 @@
 #include "core/client/range.h"
 #include "core/pure/plant.h"
 
-/* Offset and size as pages of the arena; size 0 is to the end. */
-static int pages_of(const extmem_region *region, const char *call,
-		    uint64_t offset, uint64_t *size, bool aligned,
-		    uint64_t *ret_first, uint64_t *ret_limit)
+int xm_pages_of(const extmem_region *region, const char *call,
+		uint64_t offset, uint64_t *size, bool aligned,
+		uint64_t *ret_first, uint64_t *ret_limit)
 {
 	uint64_t end = region->size; /* it may be resized meanwhile */
 
@@ -134,7 +133,7 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 	int rc = xm_region_usable(region, "extmem_map");
 
 	if (rc == 0)
-		rc = pages_of(region, "extmem_map", offset, &size, true,
+		rc = xm_pages_of(region, "extmem_map", offset, &size, true,
 			      &first, &limit);
 	if (rc != 0)
 		return rc;
@@ -174,6 +173,7 @@ static int unmap_last(extmem_region *region)
 		return rc;
 	xm_detach(region, 0, region->size);
 	region->attached = false;
+	xm_rights_return(region, 0, region->size);
 	return 0;
 }
 
@@ -232,7 +232,7 @@ int extmem_sync(extmem_region *region, uint64_t offset, uint64_t size)
 	int rc = xm_region_usable(region, "extmem_sync");
 
 	if (rc == 0)
-		rc = pages_of(region, "extmem_sync", offset, &size, false,
+		rc = xm_pages_of(region, "extmem_sync", offset, &size, false,
 			      &first, &limit);
 	if (rc != 0 || !atomic_load(&region->tracked) ||
 	    XM_PLANTED(sync_nothing))
@@ -272,7 +272,7 @@ int extmem_advise(extmem_region *region, uint64_t offset, uint64_t size,
 	int rc = xm_region_usable(region, "extmem_advise");
 
 	if (rc == 0)
-		rc = pages_of(region, "extmem_advise", offset, &size, true,
+		rc = xm_pages_of(region, "extmem_advise", offset, &size, true,
 			      &first, &limit);
 	if (rc != 0)
 		return rc;

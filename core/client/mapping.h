@@ -10,4 +10,13 @@
 int xm_attach(extmem_region *, uint64_t offset, uint64_t size);
 void xm_detach(extmem_region *, uint64_t offset, uint64_t size);
 
+/* Offset and size as pages of the arena; size 0 is to the end, and is set so. 0; or
+ * -ERANGE, -EINVAL (not aligned), with a message of this call's. */
+int xm_pages_of(const extmem_region *, const char *call, uint64_t offset,
+		uint64_t *size, bool aligned, uint64_t *ret_first,
+		uint64_t *ret_limit);
+
+/* All rights to [offset, + size) again, whatever extmem_protect() has taken. */
+void xm_rights_return(extmem_region *, uint64_t offset, uint64_t size);
+
 #endif

@@ -23,7 +23,8 @@ static uint64_t mapped_from(extmem *x, uint64_t page, uint64_t limit)
 	return next;
 }
 
-/* 0: pinned; 1: no more can be; 2: not mapped; or an error. */
+/* 0: pinned; 1: no more can be; 2: not mapped; or an error; -EFAULT: it has not that
+ * right. */
 static int pin_page(extmem *x, uint64_t page, bool write, uint64_t deadline_ns)
 {
 	struct xm_lane *lane = xm_lane_at(&x->lanes, page);
@@ -61,6 +62,7 @@ static int pin_page(extmem *x, uint64_t page, bool write, uint64_t deadline_ns)
 		case XM_VERDICT_DONE: return 0;
 		case XM_VERDICT_FULL: return 1;
 		case XM_VERDICT_LOST: return -ENOTCONN;
+		case XM_VERDICT_DENIED: return -EFAULT;
 		default: break; /* it has waited */
 		}
 		if (os_now_ns() >= deadline_ns)
@@ -123,14 +125,18 @@ int64_t extmem_pin(extmem *x, const void *address, size_t size, int write)
 					   (end + XM_PAGE - 1) / XM_PAGE) - 1;
 			continue;
 		}
-		if (rc > 0 && page * XM_PAGE > begin)
+		if ((rc > 0 || rc == -EFAULT) && page * XM_PAGE > begin)
 			/* Up to the end of the last page that is pinned. */
 			return (int64_t)(x->arena.base + page * XM_PAGE -
 					 (const uint8_t *)address);
 		unpin_pages(x, begin / XM_PAGE, page);
-		return rc > 0 ? xm_fail(-ENOMEM, "extmem_pin: half of the "
-					"local memory is pinned already")
-			      : xm_fail(rc, "extmem_pin: %s", xm_why(rc));
+		if (rc > 0)
+			return xm_fail(-ENOMEM, "extmem_pin: half of the local "
+				       "memory is pinned already");
+		return xm_fail(rc, "extmem_pin: %s",
+			       rc == -EFAULT ? "the first page has not the right "
+					       "(extmem_protect())"
+					     : xm_why(rc));
 	}
 	return (int64_t)size;
 }

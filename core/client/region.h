@@ -61,7 +61,9 @@ struct extmem_region {
 	uint64_t slabs_count;
 	struct xm_mapping *mappings;
 	size_t mappings_count, mappings_max;
-	bool attached; /* the mapper has it */
+	atomic_bool attached; /* the mapper has it */
+	/* Some page may have less than all rights. */
+	atomic_bool deprived;
 	/* The pager knows this region's pages: because that was asked for as it
 	 * was allocated, or since it was mapped, or something of it discarded,
 	 * for the first time. */

@@ -62,7 +62,7 @@ static void served(extmem *x, struct xm_lane *lane, const struct xm_serving *f,
 {
 	if (verdict == XM_VERDICT_DONE)
 		xm_latency_add(&lane->latency, os_now_ns() - f->began_ns);
-	else if (verdict != XM_VERDICT_WAIT)
+	else if (verdict == XM_VERDICT_LOST)
 		xm_lost_note(x, f->page);
 }
 

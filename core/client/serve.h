@@ -21,7 +21,7 @@ struct xm_lost {
 };
 
 /*
- * Serves a fault on this page: DONE or LOST, after however long it takes; at most
+ * Serves a fault on this page: DONE, LOST or DENIED, after however long it takes; at most
  * twice the loss timeout. On the thread that faulted, with signals blocked and no
  * lock held.
  */
@@ -35,7 +35,7 @@ struct xm_serving {
 	uint64_t since_ns; /* engine time */
 	uint64_t began_ns;
 };
-/* One try, which does not wait: DONE, LOST, or WAIT. */
+/* One try, which does not wait: DONE, LOST, DENIED, or WAIT. */
 enum xm_verdict xm_serve_once(extmem *, struct xm_serving *);
 
 /* With the lane locked: a page is lost. Counts it; the first becomes the message

@@ -5,6 +5,7 @@
 
 #include "core/client/client.h"
 #include "core/client/error.h"
+#include "core/client/mapping.h"
 #include "core/client/range.h"
 #include "core/client/region.h"
 
@@ -62,7 +63,8 @@ int extmem_slab_free(extmem_region *region, uint64_t offset)
 	    xm_heap_find(&region->heap, offset, &start, &size) == 0)
 		rc = -EINVAL;
 	if (rc == 0) {
-		/* Discarded while it is still nobody else's. */
+		/* While it is still nobody else's. */
+		xm_rights_return(region, offset, range.size);
 		xm_discard(region, offset, range.size);
 		rc = xm_extent_give(&region->slabs, offset, &size);
 		region->slabs_count--;

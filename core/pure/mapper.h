@@ -31,8 +31,9 @@
  *
  * Ranges are in pages; they do not wrap, and all their pages are attached. Calls for
  * pages are made with the lane of these pages locked, so no two calls for one page
- * overlap. load() and store() are made with no lock held, because they may fault. The
- * other calls are made by one thread at a time.
+ * overlap. load() and store() are made with no lock held, because they may fault; or with
+ * the lane locked, of pages that are installed, and for store() not protected. The other
+ * calls are made by one thread at a time.
  *
  * Errors are -errno. -ENOMEM from install means that the system has no memory. Any
  * other failure of install, protect, unprotect or drop means that the program has
@@ -68,6 +69,7 @@ struct xm_mapper_limits {
 			      * room; a power of two */
 	uint64_t page_size;  /* bytes */
 	bool kernel_touches; /* touches by the kernel, in system calls, are served */
+	bool denies;	     /* a touch that the handler denies is SIGSEGV */
 	int descriptor;	     /* faults are to be read when it is readable; -1: inline */
 };
 
@@ -87,13 +89,21 @@ struct xm_mapper_capabilities {
 	char missing[256];
 };
 
+/* What came of a touch. */
+enum xm_touched {
+	XM_TOUCHED_SERVED, /* the instruction is repeated */
+	XM_TOUCHED_LOST,   /* SIGBUS: the page cannot be had */
+	XM_TOUCHED_DENIED, /* SIGSEGV, with SEGV_ACCERR and the address: the page has not
+			    * that right. The instruction is repeated if the program's
+			    * handler returns. */
+};
+
 /* What a mapper calls about faults that it delivers inline. All functions are called in
  * a signal handler, on any thread. */
 struct xm_fault_handler {
 	void *context;
-	/* Serves a fault on the thread that touched the page, however long it takes.
-	 * False: the page cannot be had. */
-	bool (*serve)(void *context, uint64_t page, bool write);
+	/* Serves a fault on the thread that touched the page, however long it takes. */
+	enum xm_touched (*serve)(void *context, uint64_t page, bool write);
 	/* Whether the calling thread holds a lock that serve() would take. */
 	bool (*holds_lock)(const void *context);
 	/* A line about the first page that could not be had, or "". */

@@ -54,6 +54,7 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	case XM_PAGER_MARK_BACKED:
 	case XM_PAGER_FORGET:
 	case XM_PAGER_LOST: xm_pager_on_change(p, ev, fx); break;
+	case XM_PAGER_RIGHTS: xm_pager_on_rights(p, ev, fx); break;
 	case XM_PAGER_ADVISE: xm_pager_on_advise(p, ev, fx); break;
 	case XM_PAGER_WILLNEED: xm_pager_on_willneed(p, ev, fx); break;
 	case XM_PAGER_IO_LOCK: xm_pager_on_io_lock(p, ev, fx); break;
@@ -148,6 +149,8 @@ static const char *check_frames(const struct xm_pager *p)
 			return "a frame belongs to a page that is not here";
 		if (p->pages[frame->page].frame != i)
 			return "a page and its frame disagree";
+		if (flagged(&p->pages[frame->page], FLAG_NO_ACCESS))
+			return "a page that may not be touched is here";
 	}
 	if (used != p->frames_used)
 		return "frames in use are miscounted";

@@ -14,7 +14,8 @@
  * Two more facts are kept of a page. STORING: a write-back buffer holds bytes of it
  * that the remote side has not acknowledged. WRITTEN: the remote memory holds its
  * contents; a page that is not WRITTEN is fresh, and reads as zero without a transfer.
- * A page table of zero bytes is a table of absent, fresh pages.
+ * A page table of zero bytes is a table of absent, fresh pages that may be loaded from
+ * and stored to.
  *
  * Memory. Page contents are in two places: in the mapping, at most frames_max pages at
  * once, and in the staging area, which is
@@ -50,6 +51,10 @@
  * reading ahead evicts nothing, and takes no more memory than the staging area.
  * pager_stream.c has the details. Pages read for nothing are bounded, whatever the
  * program does: by the pages used and a constant (pager_ledger.c).
+ *
+ * Rights. A page may be loaded from and stored to until RIGHTS says less. A touch without
+ * the right is answered DENIED, wherever the page is; what is done by the pager itself,
+ * and by explicit I/O, is bound by no right. pager_rights.c has the details.
  *
  * Reclaim is CLOCK or 2Q (pager_reclaim.c). Whether a page that is read will be written too
  * is predicted (pager_predict.c), since to install it writable saves the second fault.
@@ -102,10 +107,10 @@ struct xm_page {
 	uint32_t frame;	     /* CLEAN, DIRTY: its frame; otherwise the number of the
 			      * eviction that it left by, or 0 */
 	uint16_t buffer;     /* FETCHING: its fetch buffer; STORING: its write-back buffer */
-	uint16_t state : 4;  /* enum xm_page_state */
-	uint16_t flags : 12; /* FLAG_..., see pager_parts.h */
+	uint16_t state : 3;  /* enum xm_page_state */
+	uint16_t flags : 13; /* FLAG_..., see pager_parts.h */
 };
-#define XM_PAGE_FLAGS 0xfffU
+#define XM_PAGE_FLAGS 0x1fffU
 _Static_assert(sizeof(struct xm_page) == 8, "the page table is 8 bytes a page");
 
 /* --- events ------------------------------------------------------------------------ */
@@ -113,7 +118,8 @@ _Static_assert(sizeof(struct xm_page) == 8, "the page table is 8 bytes a page");
 /* Members that are not named are not looked at. A range is [page, limit). */
 enum xm_pager_event_kind {
 	/* A thread touched the page; it waits. {page, write, floor, limit, unit, reach,
-	 * again}. DONE: let it repeat its instruction. WAIT. LOST: it cannot be had. */
+	 * again}. DONE: let it repeat its instruction. WAIT. LOST: it cannot be had.
+	 * DENIED: the page has not that right. */
 	XM_PAGER_FAULT = 1,
 
 	/* A FETCH has ended. {staging_index of the effect, status} */
@@ -137,6 +143,10 @@ enum xm_pager_event_kind {
 	XM_PAGER_FORGET,      /* the range is for other memory: all facts to zero */
 	XM_PAGER_LOST,	      /* its remote memory is gone for good */
 
+	/* What a thread may do with the pages from now on. {page, limit, rights}; DONE,
+	 * MORE, WAIT: of none until a dirty page can leave. */
+	XM_PAGER_RIGHTS,
+
 	/* {page, limit, advice}; DONE, MORE. */
 	XM_PAGER_ADVISE,
 	/* Fetch the range as far as there is room. The owner sends it from `next` on until
@@ -144,7 +154,7 @@ enum xm_pager_event_kind {
 	XM_PAGER_WILLNEED,
 
 	/* Explicit I/O begins: keeps faults away from a run of absent pages, so that none
-	 * sees bytes half moved. {page, limit, whole: a write of whole pages}
+	 * sees bytes half moved. {page, limit, write, whole: a write of whole pages}
 	 * DONE: [page, next) is locked. PRESENT: the page is; use the mapping. FRESH:
 	 * [page, next) reads as zero, and is not locked. WAIT. LOST. */
 	XM_PAGER_IO_LOCK,
@@ -153,7 +163,8 @@ enum xm_pager_event_kind {
 	XM_PAGER_IO_UNLOCK,
 
 	/* The page stays present until UNPIN, for each PIN one; with `write` also
-	 * writable. {page, write} DONE. WAIT: touch it first. FULL. */
+	 * writable. But RIGHTS takes the right from it. {page, write} DONE. WAIT: touch
+	 * it first. FULL. */
 	XM_PAGER_PIN,
 	XM_PAGER_UNPIN,
 
@@ -188,6 +199,12 @@ enum xm_advice {
 	XM_ADVICE_RANDOM,
 };
 
+enum xm_page_rights {
+	XM_PAGE_RIGHTS_ALL,  /* to load and to store */
+	XM_PAGE_RIGHTS_LOAD, /* not to store */
+	XM_PAGE_RIGHTS_NONE,
+};
+
 struct xm_pager_event {
 	enum xm_pager_event_kind kind;
 	uint64_t now_ns;
@@ -206,6 +223,7 @@ struct xm_pager_event {
 	int status; /* 0, or -errno: the bytes did not move, or it is not known */
 	enum xm_reach reach;
 	enum xm_advice advice;
+	enum xm_page_rights rights;
 	bool write, whole;
 	bool stale, torn; /* of segments with several members */
 	bool again; /* this event was sent before, and had to wait */
@@ -223,6 +241,7 @@ enum xm_verdict {
 	XM_VERDICT_FULL, /* PIN: pins_max frames are pinned, or this one too often */
 	XM_VERDICT_MEND,
 	XM_VERDICT_STORED,
+	XM_VERDICT_DENIED, /* the page has not the right to be touched so */
 };
 
 /* `count` pages from `page` on; in the staging area from staging_index on. */

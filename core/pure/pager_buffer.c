@@ -86,7 +86,7 @@ bool xm_pager_fetchable(const struct xm_pager *p, uint64_t page)
 	    entry->state == XM_PAGE_ABSENT && flagged(entry, FLAG_STORING))
 		return !flagged(entry, FLAG_LOST);
 	return idle(entry) && flagged(entry, FLAG_WRITTEN) &&
-	       !flagged(entry, FLAG_LOST);
+	       !flagged(entry, FLAG_LOST | FLAG_NO_ACCESS);
 }
 
 bool xm_pager_fetch_run(struct xm_pager *p, uint64_t page, uint32_t count,
@@ -194,10 +194,21 @@ void xm_pager_become_present(struct xm_pager *p, uint64_t page, uint32_t count,
 	xm_pager_emit(fx, XM_INSTALL, page, count, staging_index, !dirty);
 }
 
+/* A page that was deprived of its rights since stays in the remote memory. */
 static bool installs(const struct xm_pager *p, uint32_t index, uint64_t page)
 {
-	return in_buffer(&p->pages[page], index) ||
+	return (in_buffer(&p->pages[page], index) &&
+		!flagged(&p->pages[page], FLAG_NO_ACCESS)) ||
 	       (XM_PLANTED(window_whole) && idle(&p->pages[page]));
+}
+
+/* `dirty`, but for pages that may not be stored to. */
+static bool writable(const struct xm_pager *p, uint64_t page, uint64_t written,
+		     bool dirty)
+{
+	return (dirty || page == written) &&
+	       (!flagged(&p->pages[page], FLAG_READ_ONLY) ||
+		XM_PLANTED(rights_window));
 }
 
 void xm_pager_buffer_install(struct xm_pager *p, uint32_t index, uint64_t first,
@@ -209,18 +220,16 @@ void xm_pager_buffer_install(struct xm_pager *p, uint32_t index, uint64_t first,
 
 	while (page < end) {
 		/* What is installed by one effect is all writable, or all not. */
-		bool writable = dirty || page == written;
-		uint64_t stop = dirty || written < page ? end
-				: page == written	? page + 1
-							: xm_min(end, written);
+		bool open = writable(p, page, written, dirty);
 		uint32_t run = 0;
 
-		while (page + run < stop && installs(p, index, page + run))
+		while (page + run < end && installs(p, index, page + run) &&
+		       open == writable(p, page + run, written, dirty))
 			run++;
 		xm_pager_become_present(p, page, run,
 					buffer_staging(p, index) +
 						(uint32_t)(page - buffer->page),
-					writable, fx);
+					open, fx);
 		buffer->own -= (uint16_t)xm_min(run, buffer->own);
 		page += run > 0 ? run : 1;
 	}

@@ -13,6 +13,9 @@
  *	WAIT	 a store or fetch of the page is under way, or a lock is held
  *	LOST	 the page's remote memory is gone
  *
+ * No right binds it: a write to a present page that may not be stored to makes the page
+ * leave, and goes to the remote memory.
+ *
  * A write passes `whole` if it overwrites whole pages; only then are fresh pages
  * locked, since after a partial write the rest would be undefined.
  *
@@ -50,7 +53,11 @@ void xm_pager_on_io_lock(struct xm_pager *p, const struct xm_pager_event *ev,
 		fx->verdict = XM_VERDICT_LOST;
 		return;
 	}
-	if (present(entry)) {
+	if (present(entry) && ev->write && flagged(entry, FLAG_READ_ONLY) &&
+	    !XM_PLANTED(rights_bind_explicit)) {
+		if (!xm_pager_make_way(p, page, fx))
+			return;
+	} else if (present(entry)) {
 		fx->verdict = XM_VERDICT_PRESENT;
 		return;
 	}
@@ -114,7 +121,9 @@ void xm_pager_on_pin(struct xm_pager *p, const struct xm_pager_event *ev,
 	struct xm_frame *frame;
 
 	fx->verdict = XM_VERDICT_WAIT;
-	if (!present(entry) || (ev->write && entry->state != XM_PAGE_DIRTY))
+	if (!present(entry) ||
+	    (ev->write && (entry->state != XM_PAGE_DIRTY ||
+			   flagged(entry, FLAG_READ_ONLY))))
 		return;
 	frame = &p->frames[entry->frame];
 	if (frame->pins == UINT16_MAX ||

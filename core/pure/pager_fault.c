@@ -8,6 +8,9 @@
  *	fresh: install zeros				fault_fresh()
  *	in the remote memory alone: post a fetch, WAIT	fault_absent()
  *
+ * What is installed or unprotected beside the page that was touched has all rights, or
+ * is installed protected if it may be loaded from.
+ *
  * Floor: ground.
  */
 #include "core/pure/pager_parts.h"
@@ -30,7 +33,9 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 			continue;
 		while (run < XM_PAGER_WINDOW_MAX && page + run < s->next &&
 		       page + run < ev->limit &&
-		       p->pages[page + run].state == XM_PAGE_CLEAN)
+		       p->pages[page + run].state == XM_PAGE_CLEAN &&
+		       (!flagged(&p->pages[page + run], FLAG_READ_ONLY) ||
+			XM_PLANTED(rights_neighbour)))
 			run++;
 		break;
 	}
@@ -42,6 +47,13 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 	trace(p, XM_TRACE_PAGER_OPEN, page, run, 0);
 	xm_pager_emit(fx, XM_UNPROTECT, page, run, 0, false);
 	fx->verdict = XM_VERDICT_DONE;
+}
+
+static bool fresh_with_all_rights(const struct xm_pager *p, uint64_t page)
+{
+	return xm_pager_fresh(p, page) &&
+	       (!flagged(&p->pages[page], FLAG_RIGHTS) ||
+		XM_PLANTED(rights_fresh));
 }
 
 /* A page that reads as zero: no transfer. A stream of stores gets its whole window at
@@ -56,8 +68,8 @@ static void fault_fresh(struct xm_pager *p, uint64_t page,
 	if (!flagged(&p->pages[page], FLAG_RANDOM)) {
 		struct xm_stream *s = xm_pager_stream_at(p, page, 1, page);
 
-		run = xm_pager_stream_run(p, s, page, ev, xm_pager_fresh, 0,
-					  &first);
+		run = xm_pager_stream_run(p, s, page, ev, fresh_with_all_rights,
+					  0, &first);
 		xm_pager_make_room(p, run, fx);
 		if (frames_unused(p) < run) {
 			first = page;
@@ -89,7 +101,9 @@ static void fault_from_writeback(struct xm_pager *p, uint64_t page,
 	p->counters.rescued++;
 	xm_pager_become_present(p, page, 1,
 				writeback_base(p) + p->pages[page].buffer,
-				ev->write || xm_pager_write_predicted(p, page),
+				ev->write ||
+					(!flagged(&p->pages[page], FLAG_READ_ONLY) &&
+					 xm_pager_write_predicted(p, page)),
 				fx);
 	flag_set(&p->pages[page], FLAG_RECENT);
 	fx->verdict = XM_VERDICT_DONE;
@@ -276,6 +290,11 @@ void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 	if (!ev->again) {
 		p->counters.faults++;
 		trace(p, XM_TRACE_PAGER_FAULT, page, ev->write, entry->state);
+	}
+	if (flagged(entry, FLAG_RIGHTS) &&
+	    xm_pager_denies(p, page, ev->write)) {
+		fx->verdict = XM_VERDICT_DENIED;
+		return;
 	}
 	fx->verdict = XM_VERDICT_WAIT;
 	switch ((enum xm_page_state)entry->state) {

@@ -224,6 +224,8 @@ void xm_pager_frames_release(struct xm_pager *p, uint64_t page, uint32_t count)
 		frame_free(p, page + i);
 		p->pages[page + i].state = XM_PAGE_ABSENT;
 		flag_clear(&p->pages[page + i], FLAG_RECENT);
+		if (XM_PLANTED(rights_evicted))
+			flag_clear(&p->pages[page + i], FLAG_RIGHTS);
 	}
 	p->evicted += count;
 	if (p->evicted < count)

@@ -13,6 +13,7 @@
  *	pager_writeback.c	write-back buffers: stores
  *	pager_flush.c		FLUSH, EVICT, FLUSHED
  *	pager_meaning.c		DISCARD, MARK_BACKED, FORGET, LOST, REFUSED
+ *	pager_rights.c		RIGHTS, and whether a touch is denied
  *	pager_advice.c		ADVISE, WILLNEED
  *	pager_explicit.c	IO_LOCK, IO_UNLOCK, PIN, UNPIN
  *	pager_mend.c		MEND, MENDED, STALE
@@ -29,8 +30,8 @@
 #include "core/pure/plant.h"
 
 /*
- * Flags of a page. Twelve bits are there; four are free: 256, 512, 1024 and 2048.
- * A durable store will want three of them, so take others first:
+ * Flags of a page. Thirteen bits are there; three are free: 256, 512 and 1024. A durable
+ * store will want them:
  *
  *	 256  UNDURABLE	 these bytes are in no durable store yet
  *	 512  HELD	 no store of the page may be posted: it is being copied
@@ -45,7 +46,10 @@ enum {
 	FLAG_LOST = 32,	      /* its remote memory is gone for good */
 	FLAG_HOT = 64,	      /* it stood in queue HOT when it was evicted */
 	FLAG_STALE = 128,     /* a member of its segment lacks these bytes */
+	FLAG_READ_ONLY = 2048, /* RIGHTS_LOAD: if it is dirty, it is protected all the same */
+	FLAG_NO_ACCESS = 4096, /* RIGHTS_NONE: it is never present */
 };
+#define FLAG_RIGHTS (FLAG_READ_ONLY | FLAG_NO_ACCESS)
 
 enum { FETCH_FREE, FETCH_IN_FLIGHT, FETCH_ARRIVED };
 enum { WRITEBACK_FREE, WRITEBACK_IN_FLIGHT, WRITEBACK_FAILED };
@@ -316,6 +320,15 @@ void xm_pager_tear(struct xm_pager *, uint64_t page);
 /* It is absent from now on; what its bytes are is of no interest. */
 void xm_pager_untear(struct xm_pager *, uint64_t page);
 
+/* --- pager_rights.c ------------------------------------------------------- */
+
+/* The page has a right less than all, and not that to be touched so. */
+bool xm_pager_denies(const struct xm_pager *, uint64_t page, bool write);
+/* A present page that may not be stored to, and is to be written explicitly, leaves:
+ * this cannot go by the mapping. Returns false while a store of it is under way. */
+bool xm_pager_make_way(struct xm_pager *, uint64_t page,
+		       struct xm_pager_effects *);
+
 /* --- events: one function for each kind, or for several ------------------- */
 
 void xm_pager_on_fault(struct xm_pager *, const struct xm_pager_event *,
@@ -328,6 +341,8 @@ void xm_pager_on_change(struct xm_pager *, const struct xm_pager_event *,
 			struct xm_pager_effects *);
 void xm_pager_on_refused(struct xm_pager *, const struct xm_pager_event *,
 			 struct xm_pager_effects *);
+void xm_pager_on_rights(struct xm_pager *, const struct xm_pager_event *,
+			struct xm_pager_effects *);
 void xm_pager_on_advise(struct xm_pager *, const struct xm_pager_event *,
 			struct xm_pager_effects *);
 void xm_pager_on_willneed(struct xm_pager *, const struct xm_pager_event *,

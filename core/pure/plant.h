@@ -36,6 +36,16 @@
 	X(pinned_evicted, "a pinned page is evicted")                         \
 	X(io_unlocked, "an explicit write does not lock its pages")            \
 	X(newest_store_ignored, "a sync does not wait for the newest store")  \
+	X(rights_open, "a dirty page that may not be stored to stays writable") \
+	X(rights_closed, "a dirty page that may be stored to again stays protected") \
+	X(rights_clean_stays, "a clean page that may not be touched stays here") \
+	X(rights_unsaved, "a dirty page that may not be touched is not stored") \
+	X(rights_evicted, "an evicted page has all rights again")             \
+	X(rights_neighbour, "a store opens pages that may not be stored to")  \
+	X(rights_fresh, "zeros are installed for pages without the right")    \
+	X(rights_window, "a window opens pages that may not be stored to")    \
+	X(rights_bind_explicit, "an explicit write goes by a mapping that is protected") \
+	X(rights_load_denied, "a page that may be loaded from is denied a load") \
 	/* core/engine/engine.c, engine_effects.c */                                   \
 	X(completion_lost, "what a dropped connection cancelled is not heard") \
 	X(staging_not_advanced, "a store over two segments sends one half twice") \

@@ -201,6 +201,14 @@
 	  "page {page} is copied to members that lack it, {count} in all")    \
 	X(PAGER_MENDED, "pager.mended",                                       \
 	  "page {page} was copied, {count} in all: {status:error}")           \
+	X(PAGER_RIGHTS, "pager.rights",                                       \
+	  "page {page}, {count} in all, may be loaded from: {load:bool}, "    \
+	  "and stored to: {store:bool}")                                      \
+	X(PAGER_DENIED, "pager.denied",                                       \
+	  "page {page} was touched without the right, by a store: "           \
+	  "{write:bool}")                                                     \
+	X(PAGER_MAKE_WAY, "pager.make_way",                                   \
+	  "page {page} leaves, to be written explicitly")                     \
 	X(ENGINE_GAP, "engine.gap",                                           \
 	  "lane {lane}: nobody looked for {gap:ns}: a pause of our own")      \
 	X(ENGINE_STALLED, "engine.stalled",                                   \

@@ -2,7 +2,8 @@
 /*
  * Faults that the kernel reports by SIGBUS: one handler for the process, which finds the
  * arena that was touched and has its handler serve the fault on the thread that touched
- * it. A SIGBUS anywhere else goes to the handler that was there before.
+ * it. A SIGBUS anywhere else goes to the handler that was there before. A touch that the
+ * arena's handler denies becomes SIGSEGV, as it would be on any memory.
  *
  * The first span that is added installs the handler, the last one to be removed takes it
  * away. Any thread. Skin.

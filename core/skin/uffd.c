@@ -178,6 +178,7 @@ static void limits(const struct xm_mapper *m, struct xm_mapper_limits *ret)
 		.pages = m->pages,
 		.page_size = m->page_size,
 		.kernel_touches = m->kernel_touches,
+		.denies = !m->threaded,
 		.descriptor = m->threaded ? m->fd : -1,
 	};
 	snprintf(ret->paging, sizeof(ret->paging), "%s",

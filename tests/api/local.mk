@@ -12,6 +12,7 @@ xm_tests += \
 	tests/api/test_objects \
 	tests/api/test_open \
 	tests/api/test_polling \
+	tests/api/test_rights \
 	tests/api/test_strategies \
 	$(NULL)
 xm_shell_tests += \
@@ -38,6 +39,8 @@ tests_api_test_polling_SOURCES = tests/support/appliance.c tests/api/test_pollin
 tests_api_test_polling_LDADD = $(xm_api)
 tests_api_test_strategies_SOURCES = tests/support/appliance.c tests/api/test_strategies.c
 tests_api_test_strategies_LDADD = $(xm_api)
+tests_api_test_rights_SOURCES = $(xm_access) tests/api/test_rights.c
+tests_api_test_rights_LDADD = $(xm_api)
 tests_api_test_loss_SOURCES = tests/support/appliance.c tests/api/test_loss.c
 tests_api_test_loss_LDADD = $(xm_api)
 tests_api_test_objects_SOURCES = tests/support/appliance.c tests/api/test_objects.c

@@ -177,12 +177,15 @@ static uint8_t *page_at(const struct program *p, uint64_t page)
 }
 
 /* The touched page stays, as no other thread needs room. */
-bool around_touch(const struct program *p, uint64_t page, bool write)
+enum xm_touched around_touch(const struct program *p, uint64_t page, bool write)
 {
 	int byte = touch_read(page_at(p, page));
 
-	return byte >= 0 &&
-	       (!write || touch_write(page_at(p, page), (uint8_t)byte) >= 0);
+	if (byte >= 0 && write)
+		byte = touch_write(page_at(p, page), (uint8_t)byte);
+	return byte >= 0	      ? XM_TOUCHED_SERVED
+	       : byte == TOUCH_DENIED ? XM_TOUCHED_DENIED
+				      : XM_TOUCHED_LOST;
 }
 
 #define PAGEMAP_HERE 63
@@ -283,6 +286,7 @@ static void draw(uint64_t seed)
 	sim_shape.kinds = program_kinds_draw(&shape);
 	sim_shape.operations = 20 + (uint32_t)xm_rand_below(&shape, 150);
 	sim_shape.think_ns = xm_rand_below(&shape, 3) == 0 ? 5 * XM_MS : 0;
+	sim_shape.rights = xm_rand_below(&shape, 3) == 0;
 }
 
 /* One seed's operations; their region goes at the end, looked through. */

@@ -452,47 +452,48 @@ bool all_zero(const void *bytes, size_t size)
 /* --- touching ---------------------------------------------------------------------------------- */
 
 static _Thread_local sigjmp_buf touch_back;
-static _Thread_local volatile sig_atomic_t touching;
+static _Thread_local volatile sig_atomic_t touching, touched;
 
-static void touch_failed(int number)
+/* SIGSEGV is the answer to a touch without the right, and to nothing else here. */
+static void touch_failed(int number, siginfo_t *info, void *context)
 {
-	if (!touching) {
+	(void)context;
+	if (!touching || (number == SIGSEGV && info->si_code != SEGV_ACCERR)) {
 		signal(number, SIG_DFL);
 		raise(number);
 	}
+	touched = number == SIGSEGV ? TOUCH_DENIED : -1;
 	siglongjmp(touch_back, 1);
 }
 
 void touch_begin(void)
 {
-	struct sigaction action = { .sa_handler = touch_failed };
+	struct sigaction action = { .sa_sigaction = touch_failed,
+				    .sa_flags = SA_SIGINFO };
 
 	sigaction(SIGBUS, &action, NULL);
+	sigaction(SIGSEGV, &action, NULL);
 }
 
 int touch_read(const volatile uint8_t *at)
 {
-	volatile int got = -1;
-
 	if (sigsetjmp(touch_back, 1) == 0) {
 		touching = 1;
-		got = *at;
+		touched = *at;
 	}
 	touching = 0;
-	return got;
+	return touched;
 }
 
 int touch_write(volatile uint8_t *at, uint8_t byte)
 {
-	volatile int got = -1;
-
 	if (sigsetjmp(touch_back, 1) == 0) {
 		touching = 1;
 		*at = byte;
-		got = byte;
+		touched = byte;
 	}
 	touching = 0;
-	return got;
+	return touched;
 }
 
 bool words_have(const char *part)

@@ -20,6 +20,7 @@ xm_tests += \
 	tests/unit/test_pager_meaning \
 	tests/unit/test_pager_model \
 	tests/unit/test_pager_reclaim \
+	tests/unit/test_pager_rights \
 	tests/unit/test_pager_writeback \
 	tests/unit/test_parsers \
 	tests/unit/test_path \
@@ -129,6 +130,7 @@ xm_pure_tests = \
 	tests/unit/test_pager_meaning \
 	tests/unit/test_pager_model \
 	tests/unit/test_pager_reclaim \
+	tests/unit/test_pager_rights \
 	tests/unit/test_pager_writeback \
 	tests/unit/test_path \
 	tests/unit/test_rand \

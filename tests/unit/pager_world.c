@@ -36,7 +36,12 @@ static void check_page(uint64_t page)
 	enum xm_page_state state =
 		(enum xm_page_state)w.pager.pages[page].state;
 
-	MUST(w.map[page].how == how[state], page);
+	if (state == XM_PAGE_DIRTY && !allowed(page, true))
+		MUST(w.map[page].how == MAP_READ, page);
+	else
+		MUST(w.map[page].how == how[state], page);
+	if (w.map[page].how == MAP_READ || w.map[page].how == MAP_WRITE)
+		MUST(allowed(page, w.map[page].how == MAP_WRITE), page);
 	if (state == XM_PAGE_CLEAN || state == XM_PAGE_DIRTY)
 		MUST(w.map[page].version == w.shadow[page], page);
 	if (state == XM_PAGE_POISONED)
@@ -48,7 +53,9 @@ static void check_page(uint64_t page)
 			     w.map[page].how == MAP_WRITE || w.poisoned[page],
 		     page);
 	if (w.pins_write[page] > 0)
-		MUST(w.map[page].how == MAP_WRITE || w.poisoned[page], page);
+		MUST(w.map[page].how == MAP_WRITE || w.poisoned[page] ||
+			     !allowed(page, true),
+		     page);
 }
 
 void world_check(void)
@@ -239,7 +246,8 @@ static void carry_out_page(const struct xm_pager_effect *e, uint32_t i)
 		/* A writable page is dropped only if its contents are not wanted. */
 		MUST(how == MAP_READ || w.contents_may_go || w.lost[page],
 		     page);
-		MUST(w.pins[page] == 0 || w.contents_may_go, page);
+		MUST(w.pins[page] == 0 || w.contents_may_go || w.pins_may_go,
+		     page);
 		w.map[page].how = MAP_ABSENT;
 		break;
 	case XM_POISON:
@@ -314,6 +322,8 @@ void world_step(struct xm_pager_event *ev)
 	ev->reach = w.clear ? XM_REACH_UP : w.reach;
 	w.contents_may_go = ev->kind == XM_PAGER_DISCARD ||
 			    ev->kind == XM_PAGER_FORGET;
+	w.pins_may_go = ev->kind == XM_PAGER_RIGHTS &&
+			ev->rights == XM_PAGE_RIGHTS_NONE;
 	xm_pager_step(&w.pager, ev, &w.fx);
 	if (world_tracing)
 		trace(ev);

@@ -63,6 +63,7 @@ struct pager_world {
 	uint32_t born[PAGES_MOST]; /* the version since which its contents are new */
 	uint8_t storing[PAGES_MOST]; /* stores in flight */
 	unsigned pins[PAGES_MOST], pins_write[PAGES_MOST];
+	enum xm_page_rights rights[PAGES_MOST];
 
 	struct op ops[OPS_MOST];
 	uint32_t ops_count;
@@ -72,7 +73,7 @@ struct pager_world {
 	enum xm_reach reach;
 	uint64_t unit; /* of each fault and WILLNEED; 0: none */
 	unsigned fail, refuse, storm; /* permille */
-	bool clear, contents_may_go;
+	bool clear, contents_may_go, pins_may_go;
 	uint64_t steps;
 	const char *broken;
 	char words[160];
@@ -105,6 +106,13 @@ static inline bool chance(unsigned permille)
 static inline uint64_t below(uint64_t bound)
 {
 	return xm_rand_below(&w.rand, bound);
+}
+
+/* Whether the page may be touched so. */
+static inline bool allowed(uint64_t page, bool write)
+{
+	return w.rights[page] == XM_PAGE_RIGHTS_ALL ||
+	       (w.rights[page] == XM_PAGE_RIGHTS_LOAD && !write);
 }
 
 /* Checks every page, and the pager itself. */

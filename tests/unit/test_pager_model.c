@@ -10,8 +10,10 @@
  *
  *  - a page that is present has the version that was written last; the version of any
  *    other page is in the remote memory or in a write-back buffer;
- *  - a page is mapped as its state says; protected pages do not change; the frames
- *    stay within their budget; pinned pages stay present, and writable if promised;
+ *  - a page is mapped as its state says and its rights allow; protected pages do not
+ *    change; the frames stay within their budget; pinned pages stay present, and writable
+ *    if promised, as long as they have the right;
+ *  - a touch is denied if the page has not the right, and only then;
  *  - the effects can be carried out in their order: no page of the staging area is used
  *    while a read fills it, and at most one store of a page is in flight;
  *  - a flush that is done has stored what was there when it began.
@@ -60,12 +62,17 @@ static bool fault(struct thread *t)
 		MUST(can(t) || w.poisoned[t->page], t->page);
 		t->again = false;
 		return true;
+	case XM_VERDICT_DENIED:
+		MUST(!allowed(t->page, t->write), t->page);
+		t->doing = IDLE;
+		return false;
 	case XM_VERDICT_LOST:
 		MUST(w.lost[t->page] || ev.reach == XM_REACH_LOST, t->page);
 		t->doing = IDLE;
 		return false;
 	default:
 		MUST(w.fx.verdict == XM_VERDICT_WAIT, t->page);
+		MUST(allowed(t->page, t->write), t->page);
 		/* A fault does not wait for what may never come. */
 		MUST(ev.reach != XM_REACH_LOST ||
 			     w.pager.pages[t->page].state == XM_PAGE_IO_LOCKED,
@@ -131,7 +138,7 @@ static void io_lock(struct thread *t)
 {
 	struct xm_pager_event ev = {
 		.kind = XM_PAGER_IO_LOCK, .page = t->page, .limit = t->limit,
-		.whole = t->whole,
+		.write = t->write, .whole = t->whole,
 	};
 
 	world_step(&ev);
@@ -149,6 +156,7 @@ static void io_lock(struct thread *t)
 		MUST(w.map[t->page].how == MAP_READ ||
 			     w.map[t->page].how == MAP_WRITE,
 		     t->page);
+		MUST(allowed(t->page, t->write), t->page);
 		break;
 	case XM_VERDICT_FRESH:
 		MUST(w.fx.next > t->page, t->page);
@@ -184,14 +192,19 @@ static void io_unlock(struct thread *t)
 
 /* The range event has changed the meaning of these pages. */
 static void changed(enum xm_pager_event_kind kind, uint64_t page,
-		    uint64_t next)
+		    uint64_t next, enum xm_page_rights rights)
 {
 	for (; page < next; page++) {
-		if (kind == XM_PAGER_LOST) {
+		if (kind == XM_PAGER_RIGHTS) {
+			w.rights[page] = rights;
+			if (rights == XM_PAGE_RIGHTS_NONE)
+				world_unpinned(page);
+		} else if (kind == XM_PAGER_LOST) {
 			w.lost[page] = true;
 			w.remote[page] = GARBAGE; /* another client's */
 		} else if (kind == XM_PAGER_FORGET) {
 			w.lost[page] = w.poisoned[page] = false;
+			w.rights[page] = XM_PAGE_RIGHTS_ALL;
 			w.shadow[page] = NOTHING;
 			w.born[page] = ++w.version;
 			w.remote[page] = GARBAGE;
@@ -225,7 +238,7 @@ static void range(struct thread *t)
 	}
 	if (ev.kind != XM_PAGER_WILLNEED)
 		MUST(next >= ev.page && next <= ev.limit, ev.page);
-	changed(ev.kind, ev.page, next);
+	changed(ev.kind, ev.page, next, ev.rights);
 	t->range.page = next;
 	t->seq = xm_max(t->seq, w.fx.seq);
 	if (w.fx.verdict == XM_VERDICT_WAIT) {
@@ -276,6 +289,7 @@ static void begin_range(struct thread *t)
 		XM_PAGER_EVICT, XM_PAGER_EVICT, XM_PAGER_DISCARD,
 		XM_PAGER_WILLNEED, XM_PAGER_WILLNEED, XM_PAGER_ADVISE,
 		XM_PAGER_FORGET, XM_PAGER_LOST,
+		XM_PAGER_RIGHTS, XM_PAGER_RIGHTS,
 	};
 	uint64_t pages = w.options.pages_max, page = below(pages);
 	uint64_t limit = page + 1 + below(xm_min(pages - page, 1 + pages / 3));
@@ -284,6 +298,7 @@ static void begin_range(struct thread *t)
 		.kind = kinds[below(XM_COUNT(kinds))],
 		.page = page, .limit = limit, .unit = w.unit,
 		.advice = (enum xm_advice)below(3),
+		.rights = (enum xm_page_rights)below(3),
 	};
 	/* Loss and forgetting are rarer. */
 	if ((t->range.kind == XM_PAGER_LOST ||
@@ -486,6 +501,10 @@ static void read_all(void)
 {
 	struct thread *t = &w.threads[0];
 
+	t->range = (struct xm_pager_event){ .kind = XM_PAGER_RIGHTS,
+					    .limit = w.options.pages_max };
+	for (t->doing = RANGE; t->doing == RANGE && w.broken == NULL;)
+		range(t);
 	for (uint64_t page = 0; page < w.options.pages_max; page++) {
 		t->page = page;
 		t->write = t->rmw = t->again = false;
