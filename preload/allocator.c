@@ -20,6 +20,8 @@
  *
  * Bounds: 4 GiB for what must be local.
  */
+#include "config.h"
+
 #include "common/extent.h"
 #include "common/heap.h"
 #include "preload/shim.h"
@@ -85,6 +87,14 @@ void allocator_start(void)
 		next.base != libc.base &&
 		symbols_segment(&next, (const void *)shim_reals.malloc,
 				&span.first, &span.last, &rights);
+}
+
+/* Or the library would load it in the middle of its work, and what it takes from one
+ * allocator would be given to the other. */
+void allocator_load(void)
+{
+	if (allocator_in_front && dlopen(XM_FI_LIBRARY, RTLD_NOW | RTLD_LOCAL))
+		whose_learn();
 }
 
 static bool is_allocator(const void *caller)

@@ -190,6 +190,7 @@ __attribute__((constructor)) static void start(void)
 	whose_learn();
 	shim_inside++;
 	signal_start();
+	allocator_load();
 	if (options_open_client() < 0) {
 		snprintf(words, sizeof(words), "%s", extmem_error());
 		shim_refuse(words);

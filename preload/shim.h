@@ -124,6 +124,8 @@ extern bool allocator_passes;
 extern bool allocator_in_front; /* it is the program's own: the library finds it */
 /* Before redirect_start(). */
 void allocator_start(void);
+/* Before the client is opened: loads what the library would. */
+void allocator_load(void);
 /* The allocator asks the system for memory that must be local. */
 bool allocator_keeps_local(const void *caller);
 bool allocator_has_local(const void *p);

@@ -14,6 +14,7 @@ libxm_transports_la_SOURCES = \
 	transports/loop/loop_peer.c \
 	transports/loop/loop_target.c \
 	transports/ofi/fabric.c \
+	transports/ofi/library.c \
 	transports/ofi/link.c \
 	transports/ofi/mute.c \
 	transports/ofi/ofi.c \

@@ -195,6 +195,12 @@ grep -oE '\bextmem_[a-z_]+\(' core/extmem.h | tr -d '(' | sort -u |
 			echo "$name is declared and not exported"
 	done >"$scratch/out"
 complaints "libextmem.so exports all that extmem.h declares" "$scratch/out"
+# It is loaded when a client is opened: transports/ofi/library.c.
+for file in "$library" "$XM_BUILDDIR/.libs/libextmem-run.so" "$XM_BUILDDIR/extmem"; do
+	readelf -d "$file" 2>/dev/null | grep 'NEEDED.*libfabric' |
+		sed "s|^|$file needs |"
+done >"$scratch/out"
+complaints "nothing loads libfabric before it is needed" "$scratch/out"
 
 cat >"$scratch/use.c" <<'END'
 #include "extmem.h"

@@ -247,4 +247,14 @@ END
 fi
 finish 'SIGTERM ends with 0 after all that'
 
+# libfabric is loaded when it is needed, and may not be there.
+mkdir "$scratch/none"
+: >"$scratch/none/libfabric.so.1"
+if ! grep -q 'XM_FI_LIBRARY "/' "$XM_BUILDDIR/config.h"; then
+	LD_LIBRARY_PATH=$scratch/none
+	export LD_LIBRARY_PATH
+	refuses 1 'libfabric cannot be loaded: .*libfabric.so.1' \
+		--listen ofi+tcp://127.0.0.1:0 --memory 4M
+	unset LD_LIBRARY_PATH
+fi
 summary

@@ -226,11 +226,13 @@ static int name_apart(const struct xm_transport *t, struct fi_info *info)
 int xm_ofi_info(struct xm_transport *t, const char *host, const char *service,
 		bool source, struct fi_info **ret)
 {
-	struct fi_info *hints = hints_make(t);
-	struct fi_info *info = NULL;
+	struct fi_info *hints, *info = NULL;
 	char list[256];
 	int error;
 
+	if (fi_version() == 0) /* it is not there */
+		return xm_ofi_fail(t, -ENOSYS, "%s", fi_strerror(0));
+	hints = hints_make(t);
 	if (!hints)
 		return xm_ofi_fail(t, -ENOMEM, "no memory for hints");
 	if (host && t->scheme->inet)
