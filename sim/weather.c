@@ -231,6 +231,7 @@ static void jump(struct process *p, enum sim_fault fault, uint32_t client,
 	if (sim_shape.skew && p != NULL && p->alive &&
 	    happens(fault, client, appliance, ns)) {
 		p->skew_ns += (int64_t)ns;
+		p->jumps++;
 		if (ns <= p->hang_counts_ns)
 			p->asleep_ns -= ns;
 	}

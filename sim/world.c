@@ -153,6 +153,7 @@ struct process *world_spawn(const char *name, uint32_t node)
 	p->asleep_ns = 0;
 	p->hangs_ns = 0;
 	p->skew_ns = 0;
+	p->jumps = 0;
 	p->drift_ppm = 0;
 	p->started_ns = w.now_ns;
 	p->incarnation++;

@@ -49,6 +49,7 @@ struct process {
 	uint64_t asleep_ns; /* sum of the longer hangs, less short jumps */
 	uint64_t hangs_ns;  /* sum of all hangs */
 	int64_t skew_ns;    /* its clock minus the world's */
+	uint32_t jumps;	    /* of its clock, by the weather */
 	int32_t drift_ppm;  /* its clock's rate error */
 	uint64_t started_ns;
 	uint32_t incarnation;
