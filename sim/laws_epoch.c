@@ -96,12 +96,24 @@ void oracle_heard(uint32_t appliance, uint32_t peer)
 	life->any = true;
 }
 
+/* A stream that said HELLO and broke in one turn: nobody knows any more whose it was. */
+static void hear_somebody(struct life *life, const struct process *control)
+{
+	for (uint32_t i = 0; i < XM_COUNT(life->clients); i++) {
+		life->clients[i].heard_least_ns = world_awake_least_ns(control);
+		life->clients[i].heard_jumps = control->jumps;
+	}
+}
+
 static void hear(struct life *life, const struct xm_service *service,
 		 const struct process *control)
 {
 	for (uint32_t i = 0; i < service->options.peers_max; i++) {
-		if (life->heard[i])
-			hear_peer(life, service, control, &service->peers[i]);
+		if (!life->heard[i])
+			continue;
+		hear_peer(life, service, control, &service->peers[i]);
+		if (service->peers[i].state == XM_PEER_FREE)
+			hear_somebody(life, control);
 	}
 	memset(life->heard, 0, sizeof(life->heard));
 	life->any = false;
