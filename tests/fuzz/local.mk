@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# fuzz: the decoder of control messages, and its corpus.
+# fuzz: the decoder of control messages, the parser of strategies, and their corpora.
 
 xm_shell_tests += \
+	tests/fuzz/fuzz_strategy.sh \
 	tests/fuzz/fuzz_wire.sh \
 	$(NULL)
 dist_noinst_SCRIPTS += tests/fuzz/fuzz.sh
 EXTRA_DIST += tests/fuzz/corpus
+noinst_HEADERS += tests/fuzz/driver.h
 
-# The fuzzer with its own driver; fuzz.sh builds the one of libFuzzer.
-check_PROGRAMS += tests/fuzz/fuzz_wire
+# The fuzzers with their own driver; fuzz.sh builds those of libFuzzer.
+check_PROGRAMS += tests/fuzz/fuzz_strategy tests/fuzz/fuzz_wire
+tests_fuzz_fuzz_strategy_SOURCES = tests/fuzz/driver.c tests/fuzz/fuzz_strategy.c
+tests_fuzz_fuzz_strategy_LDADD = $(XM_WHOLE)
+tests_fuzz_fuzz_wire_SOURCES = tests/fuzz/driver.c tests/fuzz/fuzz_wire.c
 tests_fuzz_fuzz_wire_LDADD = $(XM_WHOLE)
 
-# FUZZ_SECONDS of libFuzzer where clang has it, else of the fuzzer's own
+# FUZZ_SECONDS of libFuzzer each where clang has it, else of the fuzzers' own
 # driver, which says its seed.
 FUZZ_SECONDS = 60
-fuzz: tests/fuzz/fuzz_wire
-	@XM_SRCDIR='$(abs_top_srcdir)' XM_BUILDDIR='$(abs_top_builddir)' \
-		'$(top_srcdir)/tests/fuzz/fuzz.sh' $(FUZZ_SECONDS)
+fuzz: tests/fuzz/fuzz_strategy tests/fuzz/fuzz_wire
+	@for name in strategy wire; do XM_SRCDIR='$(abs_top_srcdir)' \
+		XM_BUILDDIR='$(abs_top_builddir)' \
+		'$(top_srcdir)/tests/fuzz/fuzz.sh' $$name $(FUZZ_SECONDS) || exit; done
 .PHONY: fuzz
