@@ -209,7 +209,8 @@ static void print_status(const char *address, const struct listing *l)
 	mib(s->free_run, run);
 	mib(s->leased, leased);
 	mib(s->quarantined, quarantine);
-	printf("appliance    %s (%s), provider %s %s%s\n", address, s->name,
+	printf("appliance    %s (%s%s%s), provider %s %s%s\n", address,
+	       s->name, s->zone[0] != '\0' ? ", zone " : "", s->zone,
 	       s->provider, s->library, s->leaving ? ", leaving" : "");
 	printf("up           %.0f s, incarnation %llx\n",
 	       (double)s->uptime_ms / 1000,
@@ -231,12 +232,13 @@ static void print_status(const char *address, const struct listing *l)
 	if (l->count == 0)
 		printf("regions      none\n");
 	else
-		printf("\n%-24s %-28s %12s %6s\n", "REGION", "OWNER", "MIB",
-		       "EPOCH");
+		printf("\n%-24s %-28s %4s %12s %6s\n", "REGION", "OWNER",
+		       "PART", "MIB", "EPOCH");
 	for (int i = 0; i < l->count; i++)
-		printf("%-24s %-28s %12.1f %6llu\n",
+		printf("%-24s %-28s %4u %12.1f %6llu\n",
 		       l->entries[i].name[0] ? l->entries[i].name : "-",
-		       l->entries[i].owner, (double)l->entries[i].size / XM_MIB,
+		       l->entries[i].owner, l->entries[i].part,
+		       (double)l->entries[i].size / XM_MIB,
 		       (unsigned long long)l->entries[i].epoch);
 	if (l->count == LIST_COUNT)
 		printf("... the first %d\n", LIST_COUNT);
@@ -253,14 +255,15 @@ static int print_status_json(const char *address, const struct listing *l)
 
 		json_array_append_new(
 			regions,
-			json_pack("{ss ss sI sI sI}", "name", e->name, "owner",
-				  e->owner, "client", (json_int_t)e->client,
+			json_pack("{ss ss si sI sI sI}", "name", e->name,
+				  "owner", e->owner, "part", (int)e->part,
+				  "client", (json_int_t)e->client,
 				  "size", (json_int_t)e->size, "epoch",
 				  (json_int_t)e->epoch));
 	}
 	root = json_pack(
-		"{ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb so}",
-		"address", address, "name", s->name, "library", s->library,
+		"{ss ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb so}",
+		"address", address, "name", s->name, "zone", s->zone, "library", s->library,
 		"provider", s->provider, "uptime_ms", (json_int_t)s->uptime_ms,
 		"pool", (json_int_t)s->pool, "free", (json_int_t)s->free,
 		"free_run", (json_int_t)s->free_run, "leased",

@@ -85,6 +85,9 @@ static void set_paging(json_t *root, const struct run_shared *s)
 	set(root, "reconnects", t->reconnects);
 	set(root, "pages_lost", t->pages_lost);
 	set(root, "page_size", t->page_size);
+	set(root, "segments", t->segments);
+	set(root, "stripes", t->stripes);
+	set(root, "copies", t->copies);
 	json_object_set_new(
 		root, "fault_p50_us",
 		json_real((double)extmem_latency_ns(t, 500) / 1000.0));

@@ -214,6 +214,9 @@ struct extmem_region_entry {
 	uint64_t extent;     /* the appliance's number for the segment */
 	uint64_t size;
 	uint64_t epoch; /* rises each time that memory changes hands */
+	/* Which part of the region's stripes and copies it is, in the order of struct
+	 * extmem_plan_run; 0 in a region that has neither. */
+	uint32_t part;
 };
 
 /* The segments that the client's appliances have lent to any client. Skips `skip` of
@@ -452,6 +455,9 @@ struct extmem_stats {
 	 * power of two has 16 buckets of equal width. Read it with
 	 * extmem_latency_ns(). */
 	uint64_t latency[EXTMEM_LATENCY_BUCKETS];
+	uint64_t segments;  /* of all regions now; each column of stripes is one */
+	uint64_t stripes;   /* the most columns that one of them has */
+	uint64_t copies;    /* the most appliances that have one byte */
 };
 
 /* Counters are read lane by lane: while faults are served, they need not add up.

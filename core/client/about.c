@@ -48,6 +48,19 @@ static void add_lane(struct xm_lane *lane, struct extmem_stats *s)
 		s->latency[i] += lane->latency.counts[i];
 }
 
+static void add_shape(extmem *x, struct extmem_stats *s)
+{
+	struct xm_volume_shape shape;
+	struct os_signals old;
+
+	xm_lane_lock(&x->lanes.lane[0], &old);
+	xm_volume_shape(&x->volume, &shape);
+	xm_lane_unlock(&x->lanes.lane[0], &old);
+	s->segments = shape.segments;
+	s->stripes = shape.columns;
+	s->copies = shape.copies;
+}
+
 int extmem_stats(extmem *x, struct extmem_stats *ret)
 {
 	struct extmem_stats s = { .local_limit = x->lanes.local_limit,
@@ -63,6 +76,7 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 		add_lane(&x->lanes.lane[i], &s);
 		xm_lane_unlock(&x->lanes.lane[i], &old);
 	}
+	add_shape(x, &s);
 	s.pages_lost = atomic_load(&x->lost.pages);
 	os_mutex_take(&x->ask.lock);
 	for (uint32_t i = 0; i < x->ask.keeper.control.count; i++)

@@ -29,6 +29,7 @@ static void entry_of(const struct xm_list_entry *from, const char *appliance,
 	ret->extent = from->extent;
 	ret->size = from->size;
 	ret->epoch = from->epoch;
+	ret->part = from->member;
 }
 
 size_t xm_list_entries(const struct xm_listed *listed, const char *appliance,

@@ -342,6 +342,19 @@ void xm_volume_members(const struct xm_volume *v,
 
 /* --- questions -------------------------------------------------------------- */
 
+void xm_volume_shape(const struct xm_volume *v, struct xm_volume_shape *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->segments = v->layout.count;
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		ret->columns = (uint32_t)xm_max(ret->columns,
+						xm_segment_columns(s));
+		ret->copies = (uint32_t)xm_max(ret->copies, s->members_count);
+	}
+}
+
 bool xm_volume_segment(const struct xm_volume *v, uint64_t page,
 		       struct xm_segment *ret)
 {

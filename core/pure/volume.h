@@ -130,6 +130,11 @@ void xm_volume_members(const struct xm_volume *, struct xm_volume_census *ret);
 
 /* --- questions, under any lane's lock --- */
 
+/* How many segments there are, and the most columns and members that one has. */
+struct xm_volume_shape {
+	uint32_t segments, columns, copies;
+};
+void xm_volume_shape(const struct xm_volume *, struct xm_volume_shape *ret);
 /* A copy of the segment that holds the page, for whoever gives it back. */
 bool xm_volume_segment(const struct xm_volume *, uint64_t page,
 		       struct xm_segment *ret);

@@ -149,6 +149,19 @@ static void stripes_are_dealt_out_to_all_appliances(void)
 	CU_ASSERT(all_free());
 }
 
+/* A bit for each part of the region that some appliance has lent. */
+static uint32_t parts_of(extmem *x, const char *name)
+{
+	struct extmem_region_entry list[32];
+	uint32_t parts = 0;
+	int count = extmem_region_list(x, 0, list, 32);
+
+	for (int i = 0; i < count; i++)
+		parts |= strcmp(list[i].name, name) == 0 ? 1u << list[i].part
+							 : 0;
+	return parts;
+}
+
 static void stripes_have_copies_in_a_chain(void)
 {
 	extmem *x = open_under("mirror 2, stripe 3");
@@ -157,6 +170,10 @@ static void stripes_have_copies_in_a_chain(void)
 	CU_ASSERT_FATAL(x != NULL);
 	CU_ASSERT_FATAL(extmem_region_alloc(x, "both", 6 * MIB, &region) == 0);
 	CU_ASSERT_STRING_EQUAL(used(), "4 4 4");
+	CU_ASSERT_EQUAL(client_stats(x).copies, 2);
+	CU_ASSERT_EQUAL(client_stats(x).stripes, 3);
+	CU_ASSERT_EQUAL(client_stats(x).segments, 3);
+	CU_ASSERT(parts_of(x, "both") == 0x3f);
 	CU_ASSERT(travels(region, 6 * MIB, 21));
 	CU_ASSERT(extmem_region_resize(region, 3 * MIB) == 0);
 	CU_ASSERT(travels(region, 3 * MIB, 22));

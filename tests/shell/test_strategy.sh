@@ -72,7 +72,13 @@ run_sorts() {
 		sha256sum <"$scratch/out" | cmp - "$scratch/sum"
 }
 check "sort sorts in stripes" run_sorts wide
+check "statistics have its shape" grep -q '"stripes": 3' "$scratch/stats"
 check "sort sorts in a mirror" run_sorts safe
+check "statistics have its copies" grep -q '"copies": 2' "$scratch/stats"
+status_says() {
+	"$extmem" status "$a" >"$scratch/out" && grep -q "(a, zone zonea)" "$scratch/out"
+}
+check "status shows the zone" status_says
 check "sort sorts in stripes with copies" run_sorts 'mirror 2, stripe 3 x 2M'
 run_refused() {
 	! "$extmem" run -a "$a" -a "$b" -a "$c" --strategy 'mirror 4' -- true 2>"$scratch/err" &&
