@@ -313,11 +313,13 @@ void broker_linger(bool flushes, int status)
 
 	if (here || atomic_load(&connection_count) == 0)
 		return;
-	block_signals();
-	thread_stop_others();
-	if (flushes)
-		fcloseall(); /* as exit() does, but no other thread runs */
-	descriptor_close_others();
+	if (!confine_is()) { /* a filter may forbid all that */
+		block_signals();
+		thread_stop_others();
+		if (flushes)
+			fcloseall(); /* as exit() does, but no other thread runs */
+		descriptor_close_others();
+	}
 	while (atomic_load(&connection_count) > 0)
 		nanosleep(&nap, NULL);
 	/* Destructors do not run: threads that they may wait for are stopped. */

@@ -335,7 +335,11 @@ SHIM_EXPORT long syscall(long number, ...)
 	for (int i = 0; i < 6; i++)
 		a[i] = va_arg(arguments, long);
 	va_end(arguments);
-	if (signal_call(number, a, &r) || fork_call(number, a, &r))
+	if (number == SYS_exit && is_running() && !shim_inside &&
+	    thread_is_last())
+		_exit((int)a[0]); /* the library's threads would go on */
+	if (signal_call(number, a, &r) || fork_call(number, a, &r) ||
+	    confine_call(number, a, &r))
 		return r;
 	if (shim_inside) {
 		r = shim_raw(number, a[0], a[1], a[2], a[3], a[4], a[5]);

@@ -90,7 +90,8 @@ void figures_open(void)
 void figures_end(void)
 {
 	atomic_store(&shim_shared->state, RUN_ENDED);
-	if (own_file[0])
+	/* Else `extmem top` does it. */
+	if (own_file[0] && !confine_is())
 		shim_real()->unlink(own_file);
 }
 

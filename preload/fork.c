@@ -203,6 +203,19 @@ bool fork_refused(void)
 	return !possible;
 }
 
+void fork_get_ready(void)
+{
+	sigset_t signals;
+
+	if (!atomic_load(&shim_ready) || shim_options.fork != FORK_SNAPSHOT)
+		return;
+	block_signals(&signals);
+	pthread_mutex_lock(&fork_lock);
+	broker_start();
+	pthread_mutex_unlock(&fork_lock);
+	shim_real()->pthread_sigmask(SIG_SETMASK, &signals, NULL);
+}
+
 /* libc has locks of its own here, which a handler that forks would want: so no
  * handler runs, but faults are served. */
 SHIM_EXPORT pid_t fork(void)

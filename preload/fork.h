@@ -53,6 +53,8 @@ void fork_in_parent(void);
 void fork_in_child(void);
 /* True: there is to be no child; words were said. */
 bool fork_refused(void);
+/* Begins now what a first fork would begin. */
+void fork_get_ready(void);
 
 /* --- snapshots.c ------------------------------------------------------------------------- */
 
@@ -122,6 +124,8 @@ unsigned broker_connections(void);
 void child_begin(int fd);
 /* Without one: external memory is absent. */
 void child_absent(void);
+/* Begins now what a first fault would begin. */
+void child_get_ready(void);
 /* Before and after a fork of its own: the connection for its child, or -1. */
 int child_prepare(void);
 void child_again(int fd);

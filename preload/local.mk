@@ -30,6 +30,7 @@ libextmem_run_la_SOURCES = \
 	preload/call_wait.c \
 	preload/child.c \
 	preload/clone.c \
+	preload/confine.c \
 	preload/deferred.c \
 	preload/descriptor.c \
 	preload/environment.c \

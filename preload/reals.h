@@ -169,6 +169,7 @@
 	X(pid_t, fork, (void))                                                \
 	X(pid_t, _Fork, (void))                                               \
 	X(int, clone, (int (*)(void *), void *, int, void *, ...))            \
+	X(int, prctl, (int, ...))                                             \
 	X(int, unshare, (int))                                                \
 	X(int, setuid, (uid_t))                                               \
 	X(int, seteuid, (uid_t))                                              \

@@ -132,6 +132,7 @@ void shim_forked(void)
 
 	signal_forked();
 	figures_forked();
+	thread_forked();
 	present_start();
 	/* What served the kernel's touches has stayed with the parent. */
 	if (shim_kernel_faults) {

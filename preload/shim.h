@@ -30,6 +30,7 @@
  * signal.c	SIGBUS and SIGSYS stay ours and unblocked
  * handler.c	when the program's handlers run, and jumps out of them
  * thread.c	what each thread has of its own
+ * confine.c	seccomp filters of the program's own
  * exec.c	which children run plain
  * environment.c	the environment that the library sees
  * identity.c	users, groups and namespaces, which threads of ours hinder
@@ -349,8 +350,13 @@ bool map_touches(const void *address, size_t size);
 /* --- trap.c ------------------------------------------------------------------ */
 
 extern bool trap_installed;
+/* What the kernel says (si_errno) of a call that our filter trapped, and not one of
+ * the program's. */
+#define TRAP_MARK 0x786d
 /* This thread is in a trapped call. */
 extern _Thread_local bool trap_inside __attribute__((tls_model("initial-exec")));
+/* Where the kernel says that shim_raw()'s calls come from; on x86-64. */
+extern const char shim_raw_next[] __attribute__((visibility("hidden")));
 /* Makes a system call that the filter lets pass: a result, or -errno. */
 long shim_raw(long number, long a, long b, long c, long d, long e, long f);
 /* 0, or -errno: then the wrappers are all there is. */
@@ -411,6 +417,13 @@ bool thread_ours_at(unsigned index, int *ret);
 /* Stops all threads of the program except the caller. */
 void thread_stop_others(void);
 bool thread_stopping(void);
+/* The program has no other thread: the end of this one is the end of the process. */
+bool thread_is_last(void);
+void thread_forked(void);
+/* Sends each thread of the program but this one a SIGSYS; how many there are. */
+unsigned thread_signal_others(void);
+/* It is one of these. */
+bool thread_signaled(const siginfo_t *);
 _Noreturn void thread_park(void);
 
 /* --- present.c ------------------------------------------------------------- */
@@ -489,6 +502,16 @@ unsigned handler_level(void); /* handlers that run, one in another */
 
 /* The library sees the environment as it is now, from now on. */
 void environment_start(void);
+
+/* --- confine.c ------------------------------------------------------------- */
+
+/* The program has set a filter: calls that it forbids end this process. */
+bool confine_is(void);
+/* True: this system call set a filter, or asked for one, and has been made here. */
+bool confine_call(long number, const long arguments[6], long *ret);
+/* A thread asks the others to set its filter, and this one does. */
+bool confine_is_asked(void);
+void confine_thread(void);
 
 /* --- exec.c ---------------------------------------------------------------- */
 

@@ -126,12 +126,17 @@ static void on_fault(int number, siginfo_t *info, void *context)
 
 static void on_call(int number, siginfo_t *info, void *context)
 {
-	if (info->si_code == SYS_SECCOMP && trap_installed)
+	const bool ours = thread_signaled(info);
+
+	if (info->si_code == SYS_SECCOMP && trap_installed &&
+	    info->si_errno == TRAP_MARK)
 		trap_serve(info, context);
-	else if (info->si_code == SI_TKILL && thread_stopping() && shim_inside)
+	else if (ours && shim_inside && (thread_stopping() || confine_is_asked()))
 		handler_wait(number, info, context);
-	else if (info->si_code == SI_TKILL && thread_stopping())
+	else if (ours && thread_stopping())
 		thread_park();
+	else if (ours)
+		confine_thread(); /* or it came too late */
 	else
 		pass_on(number, info, context);
 }
@@ -170,7 +175,7 @@ void signal_start(void)
 void signal_opened(void)
 {
 	struct sigaction action = {
-		.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK,
+		.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK | SA_RESTART,
 	};
 
 	shim_real()->sigaction(SIGBUS, NULL, &library);

@@ -30,7 +30,8 @@ struct thread {
 	stack_t program; /* what the program has asked for */
 	bool parked;
 	unsigned bounce_level; /* of handlers, in which it was taken */
-	bool bounce_taken, ended;
+	bool bounce_taken, ended, counted;
+	bool leaving; /* its other keys' destructors run first */
 };
 
 static _Thread_local struct thread thread
@@ -189,9 +190,20 @@ _Noreturn void thread_park(void)
 			 0);
 }
 
-/* Sends each of the program's threads but this one a signal; how many. */
-static unsigned stop_each(void)
+/* The first thread has ended: it is among the others until the process ends. */
+static _Atomic bool first_ended;
+static const char mark; /* what a signal of ours has with it */
+
+bool thread_signaled(const siginfo_t *info)
 {
+	return info->si_code == SI_QUEUE && info->si_value.sival_ptr == &mark;
+}
+
+/* The program's threads but this one: how many; each is sent a signal, or not. */
+static unsigned others(bool signals)
+{
+	siginfo_t info = { .si_signo = SIGSYS, .si_code = SI_QUEUE };
+
 	_Alignas(struct dirent64) char buffer[4096];
 	int fd = (int)shim_raw(SYS_openat, AT_FDCWD, (long)"/proc/self/task",
 			       O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0, 0, 0);
@@ -200,6 +212,9 @@ static unsigned stop_each(void)
 
 	if (fd < 0)
 		return 0;
+	info.si_pid = getpid();
+	info.si_uid = getuid();
+	info.si_value.sival_ptr = (void *)(uintptr_t)&mark;
 	while ((n = shim_raw(SYS_getdents64, fd, (long)buffer, sizeof(buffer),
 			     0, 0, 0)) > 0)
 		for (long at = 0; at < n;) {
@@ -208,13 +223,21 @@ static unsigned stop_each(void)
 			int tid = atoi(e->d_name);
 
 			at += e->d_reclen;
-			if (tid <= 0 || tid == gettid() || is_ours(tid))
+			if (tid <= 0 || tid == gettid() || is_ours(tid) ||
+			    (tid == getpid() && atomic_load(&first_ended)))
 				continue;
 			count++;
-			shim_raw(SYS_tgkill, getpid(), tid, SIGSYS, 0, 0, 0);
+			if (signals)
+				shim_raw(SYS_rt_tgsigqueueinfo, getpid(), tid,
+					 SIGSYS, (long)&info, 0, 0);
 		}
 	shim_raw(SYS_close, fd, 0, 0, 0, 0, 0);
 	return count;
+}
+
+unsigned thread_signal_others(void)
+{
+	return others(true);
 }
 
 #define STOP_TRIES 500
@@ -228,7 +251,7 @@ void thread_stop_others(void)
 	atomic_store(&stopping, true);
 	for (int i = 0; i < STOP_TRIES; i++) {
 		if (atomic_load(&ours_coming) == 0 &&
-		    stop_each() <= atomic_load(&parked_count))
+		    thread_signal_others() <= atomic_load(&parked_count))
 			return;
 		nanosleep(&nap, NULL);
 	}
@@ -236,11 +259,38 @@ void thread_stop_others(void)
 
 /* --- begin and end ------------------------------------------------------------------ */
 
+static _Atomic int counted; /* threads of the program that are known here */
+
+/* A filter of the program's own may forbid to look; then the count says it. */
+bool thread_is_last(void)
+{
+	return thread.counted && atomic_load(&counted) == 1 &&
+	       (confine_is() || others(false) == 0);
+}
+
+void thread_forked(void)
+{
+	atomic_store(&counted, 1);
+	atomic_store(&first_ended, false);
+}
+
+/* libc ends the process with its last thread, and ours are threads to it. */
 static void end(void *unused)
 {
 	const stack_t none = { .ss_flags = SS_DISABLE };
 
 	(void)unused;
+	if (!thread.leaving) {
+		thread.leaving = true;
+		pthread_setspecific(key, &thread); /* in the next round */
+		return;
+	}
+	if (thread_is_last())
+		exit(0);
+	if (thread.counted)
+		atomic_fetch_sub(&counted, 1);
+	if (gettid() == getpid())
+		atomic_store(&first_ended, true);
 	thread.ended = true;
 	arena_thread_end();
 	if (thread.stack && set_stack(&none) >= 0)
@@ -261,6 +311,9 @@ void thread_begin(void)
 	if (!thread.stack)
 		return;
 	shim_raw(SYS_sigaltstack, 0, (long)&now, 0, 0, 0, 0);
+	thread.counted = shim_inside == 0;
+	if (thread.counted)
+		atomic_fetch_add(&counted, 1);
 	thread.program = now;
 	ours = (stack_t){ .ss_sp = thread.stack, .ss_size = STACK_SIZE };
 	if (!suffices(&now))
@@ -272,6 +325,8 @@ void thread_start(void)
 {
 	key_made = pthread_key_create(&key, end) == 0;
 	thread_begin();
+	thread.counted = true; /* although the library is at work */
+	atomic_fetch_add(&counted, 1);
 }
 
 struct begin {

@@ -61,11 +61,12 @@ __asm__(".text\n"
 	"	mov %r9, %r8\n"
 	"	mov 8(%rsp), %r9\n"
 	"	syscall\n"
+	".globl shim_raw_next\n"
+	".hidden shim_raw_next\n"
 	"shim_raw_next:\n"
 	"	ret\n"
 	".cfi_endproc\n"
 	".size shim_raw, . - shim_raw\n");
-extern const char shim_raw_next[];
 
 /* --- the filter --------------------------------------------------------------- */
 
@@ -160,7 +161,7 @@ static void add_address(struct filter *f, unsigned i, uint32_t first,
 	load(f, argument(i, true));
 	add(f, BPF_JMP | BPF_JGE | BPF_K, first, 0, 2);
 	add(f, BPF_JMP | BPF_JGT | BPF_K, last, 1, 0);
-	answer(f, SECCOMP_RET_TRAP);
+	answer(f, SECCOMP_RET_TRAP | TRAP_MARK);
 }
 
 #define FUTEX_OPERATIONS 32 /* of which some are there yet */
@@ -217,7 +218,7 @@ static void add_other(struct filter *f, uint32_t check, uint32_t first,
 		add(f, BPF_JMP | BPF_JGT | BPF_K, last, 3, 0);
 		add(f, BPF_ALU | BPF_ADD | BPF_X, 0, 0, 0);
 		add(f, BPF_JMP | BPF_JGE | BPF_K, first - 1, 0, 1);
-		answer(f, SECCOMP_RET_TRAP);
+		answer(f, SECCOMP_RET_TRAP | TRAP_MARK);
 	} else if (descriptor_numbers(&from, &to)) {
 		load(f, argument(which, false));
 		if (check == CALL_CLOSE_RANGE) {

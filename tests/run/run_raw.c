@@ -642,6 +642,30 @@ static void blocked(void)
 	printf("blocked: waits and wakes\n");
 }
 
+/* Threads that end one by one: the last one ends the process. */
+static void *leaves(void *unused)
+{
+	(void)unused;
+	usleep(20000);
+	printf("left: by the last\n");
+	return NULL;
+}
+
+static void left(void)
+{
+	pthread_t thread;
+
+	CHECK(pthread_create(&thread, NULL, leaves, NULL) == 0);
+	pthread_exit(NULL);
+}
+
+static void left_alone(void)
+{
+	printf("left: alone\n");
+	fflush(stdout);
+	syscall(SYS_exit, 0);
+}
+
 static const struct {
 	const char *name;
 	void (*use)(void);
@@ -650,6 +674,7 @@ static const struct {
 	{ "refused", refused }, { "nosys", nosys },   { "sizes", sizes },
 	{ "appended", appended }, { "peeked", peeked }, { "lent", lent },
 	{ "lists", lists },	{ "newer", newer },	{ "blocked", blocked },
+	{ "left", left },	{ "left-alone", left_alone },
 };
 
 int main(int argc, char *argv[])

@@ -20,7 +20,8 @@ compare() {
 	verdict "$use: $name" $((status + $?))
 }
 
-for use in closed turned places sizes appended peeked lent lists newer blocked; do
+for use in closed turned places sizes appended peeked lent lists newer blocked \
+	left left-alone; do
 	"$program" "$use" >"$scratch/plain" 2>&1
 	compare "as plain" "$extmem" run --local 3M --external 128M --
 	case $use in
