@@ -12,6 +12,7 @@ xm_shell_tests += \
 	tests/run/test_run_loss.sh \
 	tests/run/test_run_owners.sh \
 	tests/run/test_run_places.sh \
+	tests/run/test_run_random.sh \
 	tests/run/test_run_raw.sh \
 	tests/run/test_run_signals.sh \
 	tests/run/test_run_stop.sh \
@@ -19,6 +20,7 @@ xm_shell_tests += \
 	$(NULL)
 dist_noinst_SCRIPTS += \
 	tests/run/programs.sh \
+	tests/run/random.sh \
 	tests/run/soak_redis.sh \
 	$(NULL)
 
@@ -66,6 +68,17 @@ check-programs: all tests/run/run_cxx
 		XM_FLAGS='$(XM_SANITIZE)' \
 		'$(top_srcdir)/tests/run/programs.sh' $(ONLY)
 .PHONY: check-programs
+
+# What programs do with memory, by chance, on external memory and on ordinary memory:
+# COUNT sequences; WITHOUT="protect fixed" leaves out kinds of steps.
+check_PROGRAMS += tests/run/run_random
+tests_run_run_random_LDADD =
+COUNT = 1000
+WITHOUT =
+random: all tests/run/run_random
+	@'$(top_srcdir)/tests/run/random.sh' '$(abs_top_builddir)' '$(SEED)' \
+		'$(COUNT)' 40 $(WITHOUT)
+.PHONY: random
 
 # Redis under load with a quarter of its memory local, for an hour or SECONDS=30.
 SECONDS = 3600
