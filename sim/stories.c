@@ -75,6 +75,8 @@ const struct story stories[] = {
 	  .shape = two_clients, .script = story_zeroed_first },
 	{ .name = "an_explicit_write_meets_a_fault",
 	  .script = story_write_meets_fault },
+	{ .name = "a_right_is_taken_and_given_back",
+	  .script = story_right_is_taken },
 	{ .name = "a_stopped_client_declares_nobody_dead",
 	  .script = story_stopped_client },
 	{ .name = "an_interface_process_dies_alone",

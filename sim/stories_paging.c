@@ -163,3 +163,36 @@ void story_write_meets_fault(uint32_t client, extmem *x)
 	join(&t);
 	give(r);
 }
+
+/* A touch without the right is denied wherever its page is, at once: here and dirty, away,
+ * on its way out. An explicit write is bound by none. The bytes stay. */
+void story_right_is_taken(uint32_t client, extmem *x)
+{
+	extmem_region *r;
+	uint64_t before;
+
+	(void)client;
+	expect(take(x, ALL, &r) == 0);
+	expect(store(r, 0, 7));
+	expect(protect(r, 0, 1, EXTMEM_READ_ONLY) == 0);
+	expect(!store(r, 0, 8));
+	expect(load(r, 0) == 7);
+	expect(advise(r, 0, 1, EXTMEM_COLD) == 0);
+	before = world_now();
+	expect(!store(r, 0, 8));
+	expect(world_now() == before);
+	expect(load(r, 0) == 7);
+	expect(write_page(r, 0, 9) == 0);
+	expect(!store(r, 0, 8));
+	expect(load(r, 0) == 9);
+	expect(protect(r, 0, 1, EXTMEM_READ_WRITE) == 0);
+	expect(store(r, 0, 10));
+	expect(protect(r, 0, 1, EXTMEM_NO_ACCESS) == 0);
+	before = world_now();
+	expect(load(r, 0) == DENIED);
+	expect(!store(r, 0, 11));
+	expect(world_now() == before);
+	expect(protect(r, 0, 1, EXTMEM_READ_WRITE) == 0);
+	expect(load(r, 0) == 10);
+	give(r);
+}

@@ -25,6 +25,7 @@ void story_prefetch_meets_write_back(uint32_t client, extmem *);
 void story_second_store(uint32_t client, extmem *);
 void story_discard_under_store(uint32_t client, extmem *);
 void story_write_meets_fault(uint32_t client, extmem *);
+void story_right_is_taken(uint32_t client, extmem *);
 
 /* --- stories_paths.c --- */
 void story_control_stops(uint32_t client, extmem *);

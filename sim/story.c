@@ -57,23 +57,29 @@ static uint64_t *word_at(const extmem_region *r, uint64_t page)
 
 bool store(extmem_region *r, uint64_t page, uint64_t value)
 {
-	bool here = touch_page(r->client, page_of(r, page), true) ==
-		    XM_TOUCHED_SERVED;
+	enum xm_touched touched = touch_page(r->client, page_of(r, page), true);
+	bool here = touched == XM_TOUCHED_SERVED;
 
 	if (here)
 		*word_at(r, page) = value;
 	world_note(here ? "story.store: page {page} has {value} now"
-			: "story.sigbus: a store to page {page} of {value}",
+		   : touched == XM_TOUCHED_DENIED
+			   ? "story.denied: a store to page {page} of {value}"
+			   : "story.sigbus: a store to page {page} of {value}",
 		   page, value, 0);
 	return here;
 }
 
 uint64_t load(extmem_region *r, uint64_t page)
 {
+	enum xm_touched touched = touch_page(r->client, page_of(r, page), false);
 	uint64_t value;
 
-	if (touch_page(r->client, page_of(r, page), false) !=
-	    XM_TOUCHED_SERVED) {
+	if (touched == XM_TOUCHED_DENIED) {
+		world_note("story.denied: a load from page {page}", page, 0, 0);
+		return DENIED;
+	}
+	if (touched != XM_TOUCHED_SERVED) {
 		world_note("story.sigbus: a load from page {page}", page, 0,
 			   0);
 		return LOST;
@@ -111,6 +117,18 @@ int sync_pages(extmem_region *r)
 	int rc = extmem_sync(r, 0, 0);
 
 	said("story.sync: the region: {error:error}", rc);
+	return rc;
+}
+
+int protect(extmem_region *r, uint64_t page, uint64_t count,
+	    enum extmem_rights rights)
+{
+	int rc = extmem_protect(r, page * XM_PAGE, count * XM_PAGE, rights);
+
+	said(rights == EXTMEM_READ_WRITE  ? "story.read_write: {error:error}"
+	     : rights == EXTMEM_READ_ONLY ? "story.read_only: {error:error}"
+					  : "story.no_access: {error:error}",
+	     rc);
 	return rc;
 }
 

@@ -29,7 +29,8 @@ extern struct cast {
 	unsigned scene; /* who waits for whom */
 } cast;
 
-#define LOST UINT64_MAX /* load(): SIGBUS */
+#define LOST UINT64_MAX	       /* load(): SIGBUS */
+#define DENIED (UINT64_MAX - 1) /* load(): SIGSEGV */
 
 void story_expect(bool held, const char *what);
 #define expect(condition) story_expect(condition, #condition)
@@ -42,6 +43,7 @@ int take(extmem *, uint64_t size, extmem_region **ret); /* and maps it */
 int give(extmem_region *);
 int sync_pages(extmem_region *);
 int advise(extmem_region *, uint64_t page, uint64_t count, enum extmem_advice);
+int protect(extmem_region *, uint64_t page, uint64_t count, enum extmem_rights);
 /* Each the next value. */
 int write_pages(extmem_region *, uint64_t page, uint64_t count,
 		uint64_t value);
