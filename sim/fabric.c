@@ -64,6 +64,10 @@ static int transport_open(const struct xm_transport_options *o, char *words,
 		XM_ASSERT(fabric.doors != NULL);
 	}
 	fabric.doors[t->uid] = t;
+	if (t->target) {
+		XM_ASSERT(fabric.targets[t->process->index] == NULL);
+		fabric.targets[t->process->index] = t;
+	}
 	*ret = t;
 	return 0;
 }
@@ -79,6 +83,8 @@ static void put_away(struct xm_transport *t)
 	t->next_all = fabric.ended;
 	fabric.ended = t;
 	fabric.doors[t->uid] = NULL;
+	if (t->target)
+		fabric.targets[t->process->index] = NULL;
 	t->open = false;
 }
 
@@ -452,31 +458,42 @@ const struct xm_transport_ops fabric_transport = {
 	.wait = transport_wait,
 };
 
-/* Can this key be used through a connection that is open now? Where connections
- * need no ticket, the service waits until a concealed key cannot be used. */
-static bool key_opens(const struct xm_transport *t, const struct exposed *e)
+/* The connections that are open at this target now. Those that have ended stay in the
+ * list of all, which is long, so the questions of a law look it through once. */
+static struct connection *open_connections(const struct xm_transport *t)
+{
+	struct connection *first = NULL;
+
+	for (struct connection *c = fabric.connections; c != NULL;
+	     c = c->next_all) {
+		if (c->target != t)
+			continue;
+		c->next_open = first;
+		first = c;
+	}
+	return first;
+}
+
+/* Can this key be used through one of these? Where connections need no ticket, the
+ * service waits until a concealed key cannot be used. */
+static bool key_opens(const struct connection *open, const struct exposed *e)
 {
 	if (!sim_shape.provider.admits)
 		return !e->concealed;
-	for (struct connection *c = fabric.connections; c != NULL;
-	     c = c->next_all) {
-		if (c->target == t && c->client == e->client &&
+	for (const struct connection *c = open; c != NULL; c = c->next_open) {
+		if (c->client == e->client &&
 		    (!e->concealed || c->serial <= e->serial))
 			return true;
 	}
 	return false;
 }
 
-static void ask_lanes(const struct xm_transport *t)
+static void ask_lanes(const struct connection *open)
 {
-	for (struct connection *c = fabric.connections; c != NULL;
-	     c = c->next_all) {
-		if (c->target != t)
-			continue;
-		for (struct connection *d = c->next_all; d != NULL;
-		     d = d->next_all) {
-			if (d->target == t && d->client == c->client &&
-			    d->lane == c->lane)
+	for (const struct connection *c = open; c != NULL; c = c->next_open) {
+		for (const struct connection *d = c->next_open; d != NULL;
+		     d = d->next_open) {
+			if (d->client == c->client && d->lane == c->lane)
 				world_broken("faithfulness", "client %llu has "
 					     "two connections of lane %u, and "
 					     "writes of both can land",
@@ -486,40 +503,41 @@ static void ask_lanes(const struct xm_transport *t)
 	}
 }
 
+/* NULL: the process is dead, or has not opened it. */
+static const struct xm_transport *target_of(const struct process *interface)
+{
+	return interface != NULL ? fabric.targets[interface->index] : NULL;
+}
+
 void fabric_ask(uint32_t appliance)
 {
-	struct process *interface = appliance_interface(appliance);
+	const struct process *interface = appliance_interface(appliance);
+	const struct xm_transport *t = target_of(interface);
+	const struct connection *open;
 
-	for (struct xm_transport *t = fabric.transports; t != NULL;
-	     t = t->next_all) {
-		if (t->process != interface ||
-		    t->incarnation != interface->incarnation)
-			continue;
-		if (sim_shape.provider.admits)
-			ask_lanes(t);
-		for (size_t i = 0; i < t->exposed_count; i++) {
-			const struct exposed *e = &t->exposed[i];
+	if (t == NULL || t->incarnation != interface->incarnation)
+		return;
+	open = open_connections(t);
+	if (sim_shape.provider.admits)
+		ask_lanes(open);
+	for (size_t i = 0; i < t->exposed_count; i++) {
+		const struct exposed *e = &t->exposed[i];
 
-			if (key_opens(t, e))
-				oracle_key(appliance, e->client, e->offset,
-					   e->size);
-		}
+		if (key_opens(open, e))
+			oracle_key(appliance, e->client, e->offset, e->size);
 	}
 }
 
 bool fabric_key(const struct process *interface, uint64_t key,
 		uint64_t *ret_offset)
 {
-	for (struct xm_transport *t = fabric.transports; t != NULL;
-	     t = t->next_all) {
-		if (t->process != interface)
+	const struct xm_transport *t = target_of(interface);
+
+	for (size_t i = 0; t != NULL && i < t->exposed_count; i++) {
+		if (t->exposed[i].key != key || t->exposed[i].concealed)
 			continue;
-		for (size_t i = 0; i < t->exposed_count; i++) {
-			if (t->exposed[i].key != key || t->exposed[i].concealed)
-				continue;
-			*ret_offset = t->exposed[i].offset;
-			return true;
-		}
+		*ret_offset = t->exposed[i].offset;
+		return true;
 	}
 	return false;
 }

@@ -15,6 +15,7 @@ struct operation;
 
 struct connection {
 	struct connection *next_all;
+	struct connection *next_open; /* see fabric_ask() */
 	struct xm_transport *initiator, *target; /* NULL: that side is gone */
 	const struct xm_transport *home;	 /* who made it */
 	uint32_t from, to;			 /* nodes */
@@ -102,6 +103,7 @@ struct xm_transport {
 
 struct fabric {
 	struct xm_transport *transports, *ended;
+	struct xm_transport *targets[WORLD_PROCESSES]; /* of interface processes */
 	struct xm_transport **doors; /* by uid; NULL: it has ended */
 	uint64_t doors_max;
 	struct connection *connections;

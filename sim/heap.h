@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Timers of the world in a binary heap: the earliest on top, those of equal
- * time in the order in which they were put in. A timer is embedded in what it
- * belongs to, and can be taken out before its time.
+ * Timers of the world in a heap of four children each: the earliest on top, those
+ * of equal time in the order in which they were put in. A timer is embedded in what
+ * it belongs to, and can be taken out before its time. Each that moves is written to,
+ * wherever it is, so a heap of few levels is best.
  */
 #ifndef XM_SIM_HEAP_H
 #define XM_SIM_HEAP_H
@@ -12,6 +13,7 @@
 #include "common/base.h"
 
 #define HEAP_NOWHERE SIZE_MAX
+#define HEAP_CHILDREN 4
 
 struct timer {
 	size_t at; /* its index in the heap; HEAP_NOWHERE: not in it */
@@ -45,25 +47,34 @@ static inline void heap_place(struct heap *h, size_t at,
 /* Puts `e` at `at`, or above it, where it belongs. */
 static inline void heap_rise(struct heap *h, size_t at, struct heap_entry e)
 {
-	while (at > 0 && heap_before(&e, &h->entries[(at - 1) / 2])) {
-		heap_place(h, at, &h->entries[(at - 1) / 2]);
-		at = (at - 1) / 2;
+	while (at > 0) {
+		size_t parent = (at - 1) / HEAP_CHILDREN;
+
+		if (!heap_before(&e, &h->entries[parent]))
+			break;
+		heap_place(h, at, &h->entries[parent]);
+		at = parent;
 	}
 	heap_place(h, at, &e);
 }
 
 /* Puts the last entry where one was taken out. It belongs near the end again: so first
- * the lesser children move up, as far as there are any, then it rises from there, which
- * compares half as often (Wegener 1993, "Bottom-up heapsort"). */
+ * the least children move up, as far as there are any, then it rises from there
+ * (Wegener 1993, "Bottom-up heapsort"). */
 static inline void heap_fill(struct heap *h, size_t at)
 {
 	struct heap_entry e = h->entries[h->count];
 
-	for (size_t child; (child = 2 * at + 1) < h->count; at = child) {
-		if (child + 1 < h->count)
-			child += heap_before(&h->entries[child + 1],
-					     &h->entries[child]);
-		heap_place(h, at, &h->entries[child]);
+	for (size_t child; (child = HEAP_CHILDREN * at + 1) < h->count;) {
+		size_t least = child;
+		size_t end = xm_min(child + HEAP_CHILDREN, h->count);
+
+		while (++child < end) {
+			if (heap_before(&h->entries[child], &h->entries[least]))
+				least = child;
+		}
+		heap_place(h, at, &h->entries[least]);
+		at = least;
 	}
 	heap_rise(h, at, e);
 }
