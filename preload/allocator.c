@@ -43,6 +43,16 @@ static struct xm_heap local_heap;
 static uintptr_t local_base; /* 0: none yet */
 static bool local_failed;
 
+/* Whether the object that has this code calls it so. A program that is linked to fixed
+ * addresses and takes that of malloc() has an entry of its table of calls there, which
+ * leads to us. */
+static bool is_defined(const void *code, const char *name)
+{
+	struct symbols object;
+
+	return symbols_find(code, &object) && symbols_code(&object, name) == code;
+}
+
 /* The program itself defines some of the family: those are the next ones in line for
  * what goes by us. Found like this, since a program's own functions may be hidden from
  * RTLD_NEXT, but not from the loader. */
@@ -56,7 +66,8 @@ static void look_in_front(void)
 	do {                                                                  \
 		void *first = dlsym(RTLD_DEFAULT, #name);                     \
                                                                               \
-		if (first && first != symbols_code(&mine, #name)) {           \
+		if (first && first != symbols_code(&mine, #name) &&           \
+		    is_defined(first, #name)) {                               \
 			*(void **)&shim_reals.name = first;                   \
 			allocator_in_front = true;                            \
 		}                                                             \

@@ -48,6 +48,10 @@ tests_run_run_owners_own_SOURCES = tests/run/run_allocator.c \
 tests_run_run_owners_own_CFLAGS = $(AM_CFLAGS) -fvisibility=default -fno-builtin
 tests_run_run_owners_own_LDADD =
 tests_run_run_owners_own_LDFLAGS = $(AM_LDFLAGS) -rdynamic
+check_PROGRAMS += tests/run/run_fixed
+tests_run_run_fixed_CFLAGS = $(AM_CFLAGS) -fno-pie
+tests_run_run_fixed_LDFLAGS = $(AM_LDFLAGS) -no-pie
+tests_run_run_fixed_LDADD =
 tests_run_run_plugin_la_SOURCES = tests/run/run_plugin.c
 tests_run_run_plugin_la_CFLAGS = $(AM_CFLAGS) -fvisibility=default
 tests_run_run_plugin_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \

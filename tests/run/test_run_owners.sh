@@ -37,6 +37,7 @@ right "a plugin with another libc" "$program" namespace \
 right "by libc itself" "$program" libc
 right "in an obstack" "$program" obstack
 right "libc's other functions by its handle" "$program" others
+right "a program at fixed addresses" "$XM_BUILDDIR/tests/run/run_fixed"
 right "an allocator in the program" "$XM_BUILDDIR/tests/run/run_owners_own" own
 
 # A preloaded one: extmem run keeps what LD_PRELOAD has.
