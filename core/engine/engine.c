@@ -236,8 +236,10 @@ static bool is_current(const struct xm_lane_peer *peer,
 	return peer->connected && te->peer == peer->peer;
 }
 
-static void on_events(struct xm_engine *e, uint32_t appliance,
-		      const struct xm_transport_event *events, int count)
+/* Not inlined into poll_all(), most of whose looks find nothing. */
+__attribute__((noinline)) static void
+on_events(struct xm_engine *e, uint32_t appliance,
+	  const struct xm_transport_event *events, int count)
 {
 	struct xm_lane_peer *peer = &e->peers[appliance];
 
@@ -268,18 +270,23 @@ static void on_events(struct xm_engine *e, uint32_t appliance,
 	}
 }
 
-/* Most looks find nothing. */
-static bool poll_peer(struct xm_engine *e, uint32_t appliance)
+static bool poll_all(struct xm_engine *e)
 {
-	struct xm_lane_peer *peer = &e->peers[appliance];
 	struct xm_transport_event events[EVENTS_PER_POLL];
-	int count = peer->ops->poll(peer->transport, events, EVENTS_PER_POLL);
+	bool any = false;
 
-	if (count <= 0)
-		return false;
-	on_events(e, appliance, events, count);
-	e->turns++;
-	return true;
+	for (uint32_t i = 0; i < e->peers_count; i++) {
+		const struct xm_lane_peer *peer = &e->peers[i];
+		int count = peer->ops->poll(peer->transport, events,
+					    EVENTS_PER_POLL);
+
+		if (count <= 0)
+			continue;
+		on_events(e, i, events, count);
+		e->turns++;
+		any = true;
+	}
+	return any;
 }
 
 static bool any_path_up(const struct xm_engine *e)
@@ -317,7 +324,7 @@ static void try_again(struct xm_engine *e)
 
 bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 {
-	bool any = false;
+	bool any;
 
 	if (now_ns > e->seen_ns) {
 		if (now_ns - e->seen_ns > 2 * XM_ENGINE_GAP)
@@ -328,8 +335,7 @@ bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 			: xm_min(now_ns - e->seen_ns, XM_ENGINE_GAP);
 		e->seen_ns = now_ns;
 	}
-	for (uint32_t i = 0; i < e->peers_count; i++)
-		any |= poll_peer(e, i);
+	any = poll_all(e);
 	if (e->clock_ns - e->tick_ns >= TICK)
 		tick(e);
 	if (e->pager.writeback_failed > 0 && may_try_again(e, any))
