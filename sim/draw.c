@@ -135,6 +135,14 @@ static void draw_faults(struct xm_rand *r, struct sim_shape *s)
 	}
 }
 
+/* Stripes, where there are appliances for them, and room for some rows. */
+static void draw_stripes(struct xm_rand *r, struct sim_shape *s)
+{
+	s->stripes = (uint32_t)xm_min(PICK(r, 1, 1, 2, 3), s->appliances);
+	if (s->pool_size < 4 * sim_row(s))
+		s->stripes = 1;
+}
+
 void weather_draw(uint64_t seed, struct sim_shape *s)
 {
 	struct xm_rand *r = world_rand(WORLD_SHAPE);
@@ -166,6 +174,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->polling = draw_polling(r);
 	s->watches = xm_rand_below(r, 4) == 0;
 	s->rights = xm_rand_below(r, 3) == 0;
+	draw_stripes(r, s);
 }
 
 /* Each host's clock has a beginning and a rate of its own. */

@@ -243,10 +243,10 @@ bool slab_take(struct program *p)
 
 void op_resize(struct program *p)
 {
-	uint64_t granules = p->shadow->pages_max * XM_PAGE / sim_shape.granule;
+	uint64_t rows = p->shadow->pages_max * XM_PAGE / sim_row(&sim_shape);
 	/* Now and then more than there are addresses for behind the region. */
-	uint64_t most = below(8) == 0 ? 20 * granules : granules;
-	uint64_t size = (1 + below(most)) * sim_shape.granule;
+	uint64_t most = below(8) == 0 ? 20 * rows : rows;
+	uint64_t size = (1 + below(most)) * sim_row(&sim_shape);
 	bool shrink = size < extmem_region_size(p->region);
 	int rc;
 

@@ -60,9 +60,12 @@ void around_outcome(struct program *p, enum outcome_call call,
 {
 	enum outcome_trouble worst = outcome_worst(&p->watch);
 
-	sim_counts.outcomes[call][worst][result]++;
 	if (call == OUTCOME_TAKE && result == OUTCOME_OK)
 		outcome_taken(&p->watch, world_now());
+	/* The list is of regions that one appliance at a time can have. */
+	if (sim_shape.stripes > 1)
+		return;
+	sim_counts.outcomes[call][worst][result]++;
 	if (!outcome_listed(call, worst, result))
 		world_note("outcome not in the list", call, worst, result);
 }
@@ -151,8 +154,8 @@ static void leaks(const struct program *p)
 /* After a failure it is tried again after a pause that doubles each time. */
 bool around_open(struct program *p)
 {
-	char texts[10][96], addresses[SIM_APPLIANCES_MAX][32];
-	char *list[SIM_APPLIANCES_MAX + 12];
+	char texts[11][96], addresses[SIM_APPLIANCES_MAX][32];
+	char *list[SIM_APPLIANCES_MAX + 13];
 	unsigned n = 0;
 	extmem *x;
 	int rc;
@@ -175,6 +178,9 @@ bool around_open(struct program *p)
 	snprintf(texts[n++], 96, "loss_timeout=%llums",
 		 (unsigned long long)sim_shape.loss_ms);
 	snprintf(texts[n++], 96, "name=client%u", p->index);
+	if (sim_shape.stripes > 1)
+		snprintf(texts[n++], 96, "strategy=stripe %u x 64K",
+			 sim_shape.stripes);
 	for (unsigned i = 0; i < n; i++)
 		list[i] = texts[i];
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {

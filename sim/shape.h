@@ -33,9 +33,12 @@ struct sim_link {
 	uint32_t loss_permille; /* a lost message is sent again, later */
 };
 
+#define SIM_UNIT (64 * XM_KIB) /* of stripes: the least there is */
+
 struct sim_shape {
 	uint64_t seed;
 	uint32_t appliances, clients, threads, lanes;
+	uint32_t stripes; /* columns of each region; 0, 1: none */
 	uint64_t pool_size, local, arena;
 	uint32_t granule, prefetch, lease_ms;
 	uint32_t reclaim; /* enum xm_reclaim */
@@ -67,5 +70,11 @@ struct sim_shape {
 
 
 extern struct sim_shape sim_shape;
+
+/* Regions are multiples of it: the granule, or a row of stripes. */
+static inline uint64_t sim_row(const struct sim_shape *s)
+{
+	return s->stripes > 1 ? s->stripes * SIM_UNIT : s->granule;
+}
 
 #endif

@@ -23,8 +23,8 @@
 
 static bool region_take(struct program *p)
 {
-	uint64_t granules = p->shadow->pages_max * XM_PAGE / sim_shape.granule;
-	uint64_t size = (1 + below(granules)) * sim_shape.granule;
+	uint64_t rows = p->shadow->pages_max * XM_PAGE / sim_row(&sim_shape);
+	uint64_t size = (1 + below(rows)) * sim_row(&sim_shape);
 	struct part parts[PARTS_MAX];
 	unsigned count = 0;
 	void *at;

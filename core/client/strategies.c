@@ -149,6 +149,13 @@ int xm_strategy_size(const char *call, const struct xm_strategy *s,
 			       (unsigned long long)*size);
 	if (s != NULL)
 		row = xm_strategy_row(s, granule);
+	for (uint32_t i = 0; s != NULL && i < s->count; i++) {
+		if (s->choices[i].columns > 1 && s->choices[i].unit < granule)
+			return xm_fail(-EINVAL, "%s: stripes of %llu bytes: the "
+				       "appliances lend multiples of %llu", call,
+				       (unsigned long long)s->choices[i].unit,
+				       (unsigned long long)granule);
+	}
 	if (row > granule && *size < row)
 		return xm_fail(-EINVAL, "%s: a region of %llu bytes is less "
 			       "than one row of the strategy's stripes, which "

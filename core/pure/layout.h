@@ -21,6 +21,7 @@
 #define XM_LAYOUT_H
 
 #include "common/base.h"
+#include "core/pure/plant.h"
 #include "core/pure/region_id.h"
 #include "core/pure/transport.h"
 
@@ -89,6 +90,8 @@ static inline uint64_t xm_segment_row(const struct xm_segment *s, uint64_t page)
 {
 	if (!xm_segment_is_striped(s))
 		return page - s->page;
+	if (XM_PLANTED(stripe_rows_collide))
+		return page & (s->unit - 1);
 	return xm_segment_units(s, page) / s->columns * s->unit +
 	       (page & (s->unit - 1));
 }

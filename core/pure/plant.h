@@ -62,6 +62,9 @@
 	X(mend_skips_storing, "a page whose store is under way is not copied") \
 	X(mend_skips_here, "a page that is present is not copied")            \
 	X(stale_cleared_early, "a page is not stale though a member lacks it") \
+	X(stripe_rows_collide, "rows of stripes lie at one place")            \
+	X(stripe_read_on, "a read goes on past the end of its unit")          \
+	X(stripe_scatter_mixed, "a scattered write has pages of other columns") \
 	/* core/pure/path.c, keeper.c, session.c */                                \
 	X(refused_for_good, "a connection that was refused is not tried again") \
 	X(lane_untold, "the last lane is not told of a lost lease")           \

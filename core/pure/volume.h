@@ -304,7 +304,7 @@ static inline uint64_t xm_volume_cut(const struct xm_volume_io *io,
 {
 	uint64_t left = s->page + s->count - page;
 
-	if (s->unit != 0)
+	if (s->unit != 0 && !XM_PLANTED(stripe_read_on))
 		left = xm_min(left, s->unit - (page & (s->unit - 1)));
 	size = xm_min(size, (left << io->volume->page_shift) - skip);
 	return xm_min(size, xm_volume_size_max(io, s));

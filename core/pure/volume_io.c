@@ -227,7 +227,9 @@ int xm_volume_scatter(struct xm_volume_io *io, const uint64_t *pages,
 	if (s == NULL)
 		return -ERANGE;
 	max = xm_min(count, scatter_max(io, s));
-	while (n < max && xm_segment_has(s, pages[n]))
+	while (n < max && (xm_segment_has(s, pages[n]) ||
+			   (XM_PLANTED(stripe_scatter_mixed) &&
+			    pages[n] - s->page < s->count)))
 		n++;
 	posts_begin(ret, s, pages[0], (uint64_t)n << shift);
 	if (s->lost)
