@@ -167,16 +167,25 @@ int extmem_region_alloc(extmem *, const char *name, uint64_t size,
 /* What extmem_region_request() allocates. A member that is 0 has its default. */
 struct extmem_request {
 	uint64_t size;	      /* sizeof(struct extmem_request) */
-	uint64_t region_size; /* bytes; must not be 0 */
+	uint64_t region_size; /* bytes; not 0, unless it is sparse */
 	const char *name;     /* as for extmem_region_alloc() */
 	uint64_t flags;	      /* EXTMEM_TRACKED, or 0 */
 	const char *strategy; /* extmem(5) says how; NULL: that of the settings */
+	/* Bytes of addresses; then the region is sparse, and region_size is 0. */
+	uint64_t reserve;
 };
 /* The library tracks the region's pages from the beginning. (Otherwise it does so from
  * the first mapping, or the first EXTMEM_DONTNEED after a write.) It then knows which
  * pages are fresh and reads these without a transfer; explicit calls cost a little
  * more. */
 #define EXTMEM_TRACKED 1
+/* What a program may do with pages: see extmem_protect(). */
+enum extmem_rights {
+	EXTMEM_READ_WRITE = 0, /* what every page has at first */
+	EXTMEM_READ_ONLY,      /* a store is SIGSEGV */
+	EXTMEM_NO_ACCESS       /* a load too */
+};
+
 /* As extmem_region_alloc().
  * Errors: also -EINVAL the struct's size is wrong, it has members or flags that this
  * library does not know, or the strategy is malformed, or has mirrors where the client's
@@ -200,6 +209,34 @@ int extmem_region_free(extmem_region *);
  * told about the tail that it gets back, an error is returned although the region
  * has shrunk: extmem_region_size() says. */
 int extmem_region_resize(extmem_region *, uint64_t size);
+
+/* A sparse region, one that was requested with `reserve`, has addresses and no memory:
+ * they cost nothing. It is tracked. commit() allocates memory for the granules (64 KiB)
+ * that [offset, + size) touches and that have none, which asks an appliance once for
+ * each gap (an extent, if one appliance has room for it); what it adds reads as zero, and has
+ * these rights (extmem_protect()). decommit() discards the contents of the range. Of
+ * the granules that lie inside as a whole it frees the memory, but not that of the middle
+ * of an extent, which stays, reads as zero, and is there for the next commit. Offset and
+ * size are multiples of 4096. A touch of a mapped page without memory is SIGSEGV
+ * (SIGBUS with paging=thread); sync,
+ * advice and pins pass over it, and an explicit call is -ERANGE there. A sparse region
+ * has no slabs and no objects, and is not resized; extmem_region_size() is that of its
+ * addresses.
+ *
+ * Threads: no other thread may touch what decommit() takes away.
+ *
+ * Errors: -EINVAL the region is not sparse, or alignment. -ERANGE not all of it lies in
+ * the region. commit() as extmem_region_alloc(); part of the range may have memory then.
+ * decommit() -ENOTCONN, -ETIMEDOUT an appliance could not be told: it is told when it
+ * is back, or the memory stays, and is discarded all the same. */
+int extmem_region_commit(extmem_region *, uint64_t offset, uint64_t size,
+			 enum extmem_rights);
+int extmem_region_decommit(extmem_region *, uint64_t offset, uint64_t size);
+/* The program has mapped something else at addresses of a mapped sparse region, where no
+ * page had contents or rights; now these addresses are the region's again. What the
+ * program has mapped there is gone. Errors: -EINVAL, -ERANGE as above; -ENOMEM, -EBUSY
+ * as extmem_map(). */
+int extmem_region_restore(extmem_region *, uint64_t offset, uint64_t size);
 
 uint64_t extmem_region_size(const extmem_region *);
 /* "" if it was allocated without a name. Valid as long as the region. */
@@ -337,11 +374,6 @@ int extmem_unmap(extmem_region *, uint64_t offset, uint64_t size);
 /* The address of offset 0. It is the same before, between and after mappings. */
 void *extmem_region_address(const extmem_region *);
 
-enum extmem_rights {
-	EXTMEM_READ_WRITE = 0, /* what every page has at first */
-	EXTMEM_READ_ONLY,      /* a store is SIGSEGV */
-	EXTMEM_NO_ACCESS       /* a load too */
-};
 
 /* Says what the program may do with pages of a mapped region, as mprotect(2) does for
  * other memory, which must not be used here. Offset and size as for extmem_map(). A touch

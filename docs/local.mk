@@ -44,11 +44,14 @@ xm_man_names = \
 	docs/man/extmem_readv.3 \
 	docs/man/extmem_region_address.3 \
 	docs/man/extmem_region_alloc.3 \
+	docs/man/extmem_region_commit.3 \
+	docs/man/extmem_region_decommit.3 \
 	docs/man/extmem_region_free.3 \
 	docs/man/extmem_region_list.3 \
 	docs/man/extmem_region_name.3 \
 	docs/man/extmem_region_request.3 \
 	docs/man/extmem_region_resize.3 \
+	docs/man/extmem_region_restore.3 \
 	docs/man/extmem_region_size.3 \
 	docs/man/extmem_register.3 \
 	docs/man/extmem_slab_alloc.3 \

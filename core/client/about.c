@@ -87,7 +87,7 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 		extmem_region *region = XM_CONTAINER(link, extmem_region, link);
 
 		s.regions++;
-		s.region_bytes += region->size;
+		s.region_bytes += xm_region_memory(region);
 		os_mutex_take(&region->lock);
 		s.slabs += region->slabs_count;
 		s.objects += region->heap.objects - xm_caches_count(region);

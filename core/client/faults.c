@@ -100,9 +100,9 @@ static bool serve_pending(extmem *x, struct pending *p)
 			i++;
 			continue;
 		}
-		/* extmem_protect() has refused where nobody can be denied. */
-		XM_ASSERT(verdict != XM_VERDICT_DENIED);
-		/* No thread is left asleep: the page is there, or poisoned. */
+		/* No thread is left asleep: the page is there, or poisoned. Where nobody
+		 * can be denied, extmem_protect() refuses; but a page of a sparse region
+		 * may have no memory. */
 		if (verdict == XM_VERDICT_DONE)
 			ops->wake(x->arena.mapper, page, 1);
 		else

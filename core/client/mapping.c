@@ -44,8 +44,8 @@ int xm_pages_of(const extmem_region *region, const char *call,
 
 /* --- map and unmap ---------------------------------------------------------- */
 
-static void set_attached(extmem_region *region, uint64_t offset,
-			 uint64_t size, bool attached)
+void xm_set_attached(extmem_region *region, uint64_t offset, uint64_t size,
+		     bool attached)
 {
 	extmem *x = region->client;
 	uint64_t page = (region->address + offset) / XM_PAGE;
@@ -67,7 +67,7 @@ int xm_attach(extmem_region *region, uint64_t offset, uint64_t size)
 				      size / XM_PAGE);
 
 	if (rc == 0)
-		set_attached(region, offset, size, true);
+		xm_set_attached(region, offset, size, true);
 	return rc;
 }
 
@@ -75,7 +75,7 @@ void xm_detach(extmem_region *region, uint64_t offset, uint64_t size)
 {
 	extmem *x = region->client;
 
-	set_attached(region, offset, size, false);
+	xm_set_attached(region, offset, size, false);
 	x->arena.ops->detach(x->arena.mapper,
 			     (region->address + offset) / XM_PAGE,
 			     size / XM_PAGE);

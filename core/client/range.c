@@ -50,6 +50,21 @@ enum xm_verdict xm_range_landed(struct xm_lane *lane, uint64_t first,
 
 /* --- until it is done ----------------------------------------------------------- */
 
+/* In a sparse region there are pages that nothing is known of: those that no segment
+ * holds are passed over. With the lane of r->page locked; false: the next page that
+ * there is may be another lane's. */
+static bool at_backed(const struct xm_lane *lane, struct xm_range_walk *r)
+{
+	uint64_t page = xm_volume_backed_from(lane->engine.options.volume,
+					      r->page, r->limit);
+
+	if (page == r->page)
+		return true;
+	r->page = page;
+	r->again = false;
+	return false;
+}
+
 /* Whether such an event needs its appliance. Where it does not, what is under way
  * ends by itself. */
 static bool needs_appliance(enum xm_pager_event_kind kind)
@@ -71,6 +86,11 @@ static int walk(struct xm_lanes *lanes, struct xm_range_walk *r,
 		enum xm_verdict verdict;
 
 		xm_lane_lock(lane, &old);
+		if (!at_backed(lane, r)) {
+			xm_lane_unlock(lane, &old);
+			wait = fresh;
+			continue;
+		}
 		verdict = xm_range_step(lane, r);
 		if (verdict == XM_VERDICT_WAIT)
 			xm_lane_wait(lane, &wait);

@@ -23,10 +23,7 @@
 #include "core/client/strategies.h"
 #include "core/pure/plant.h"
 
-/* Public calls that ask appliances go one after the other. The deadline of each
- * counts from before it waited for its turn. As this is true of those before it,
- * too, no call takes longer than the timeout. */
-static void turn_take(extmem *x)
+void xm_regions_lock(extmem *x)
 {
 	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 
@@ -34,7 +31,7 @@ static void turn_take(extmem *x)
 	x->regions.deadline_ns = deadline_ns;
 }
 
-static void turn_give(extmem *x)
+void xm_regions_unlock(extmem *x)
 {
 	os_mutex_give(&x->regions.lock);
 }
@@ -51,20 +48,21 @@ static uint64_t span_of(const extmem *x, uint64_t size)
 	return xm_align_up(xm_max(span, size), XM_SPAN_GRANULE);
 }
 
+/* A sparse region has none of either: its tables are of no bytes. */
 static int region_tables(extmem_region *region)
 {
-	uint64_t slabs_max = xm_min(region->span / XM_PAGE, 1u << 28);
+	uint64_t span = region->sparse ? XM_SPAN_GRANULE : region->span;
+	uint64_t slabs_max = xm_min(span / XM_PAGE, 1u << 28);
 
 	region->slabs_memory_size = xm_extent_memory_size((uint32_t)slabs_max);
 	region->slabs_memory = os_memory_take(region->slabs_memory_size);
-	region->heap_memory_size = xm_heap_memory_size(region->span);
+	region->heap_memory_size = xm_heap_memory_size(span);
 	region->heap_memory = os_memory_take(region->heap_memory_size);
 	if (region->slabs_memory == NULL || region->heap_memory == NULL)
 		return -ENOMEM;
-	xm_extent_init(&region->slabs, region->size, XM_PAGE,
-		       (uint32_t)slabs_max, region->slabs_memory);
-	xm_heap_init(&region->heap, &region->slabs, region->span,
-		     region->heap_memory);
+	xm_extent_init(&region->slabs, region->sparse ? 0 : region->size,
+		       XM_PAGE, (uint32_t)slabs_max, region->slabs_memory);
+	xm_heap_init(&region->heap, &region->slabs, span, region->heap_memory);
 	return 0;
 }
 
@@ -81,6 +79,26 @@ static void region_free(extmem_region *region)
 	os_free(region);
 }
 
+/* Its memory, if it is not sparse. */
+static int region_back(extmem *x, extmem_region *region, char *words,
+		       size_t words_size)
+{
+	int rc = 0;
+
+	if (region->sparse)
+		return 0;
+	rc = xm_segments_alloc(x, region, region->address, region->size, words,
+			       words_size);
+	if (rc != 0)
+		return rc;
+	rc = xm_segments_wait(x, region->address, region->size, words,
+			      words_size);
+	if (rc != 0)
+		xm_segments_free(x, region->address,
+				 region->address + region->size);
+	return rc;
+}
+
 /* With regions_lock held. */
 static int region_build(extmem *x, const char *call,
 			extmem_region *region)
@@ -92,7 +110,7 @@ static int region_build(extmem *x, const char *call,
 		return xm_fail(-ENOSPC, "%s: %d regions are held, which is "
 			       "the limit: allocate larger ones", call,
 			       XM_REGIONS_MAX);
-	region->span = span_of(x, region->size);
+	region->span = region->sparse ? region->size : span_of(x, region->size);
 	rc = xm_extent_take(&x->arena.spans, region->span, 0, &region->address);
 	if (rc != 0) {
 		region->span = region->size;
@@ -105,14 +123,7 @@ static int region_build(extmem *x, const char *call,
 			       (unsigned long long)(region->size / XM_MIB));
 	rc = region_tables(region);
 	if (rc == 0)
-		rc = xm_segments_alloc(x, region, region->address, region->size,
-				   words, sizeof(words));
-	if (rc == 0) {
-		rc = xm_segments_wait(x, region, words, sizeof(words));
-		if (rc != 0)
-			xm_segments_free(x, region->address,
-					 region->address + region->size);
-	}
+		rc = region_back(x, region, words, sizeof(words));
 	if (rc != 0) {
 		xm_extent_give(&x->arena.spans, region->address, NULL);
 		return xm_fail(rc, "%s: %s", call, words);
@@ -146,6 +157,9 @@ static int request_read(const struct extmem_request *from,
 static int request_check(const char *call,
 			 const struct extmem_request *request)
 {
+	if (request->reserve != 0 && request->region_size != 0)
+		return xm_fail(-EINVAL, "%s: a sparse region gets its memory "
+			       "later: region_size must be 0", call);
 	if (request->name != NULL && strlen(request->name) >= XM_NAME_SIZE)
 		return xm_fail(-EINVAL, "%s: a name of %zu characters: at most "
 			       "%d", call, strlen(request->name),
@@ -169,11 +183,15 @@ static int region_begin(extmem *x, const char *call,
 
 	region->client = x;
 	region->magic = XM_REGION_MAGIC;
+	region->sparse = request->reserve != 0;
+	if (region->sparse)
+		size = request->reserve;
 	if (request->name != NULL)
 		memcpy(region->name, request->name, strlen(request->name));
 	os_random(region->id.bytes, sizeof(region->id.bytes));
 	/* No page of it has been touched, and zeros in the page table say so. */
-	region->tracked = (request->flags & EXTMEM_TRACKED) != 0;
+	region->tracked = region->sparse ||
+			  (request->flags & EXTMEM_TRACKED) != 0;
 	os_mutex_open(&region->lock);
 	xm_list_open(&region->caches);
 	if (request->strategy != NULL)
@@ -181,7 +199,8 @@ static int region_begin(extmem *x, const char *call,
 	region->strategy = own;
 	if (rc == 0)
 		rc = xm_strategy_size(call, own, x->ask.granule, &size);
-	region->size = size;
+	region->size = region->sparse ? xm_align_up(size, XM_SPAN_GRANULE)
+				      : size;
 	/* Of a page that has copies the pager knows which of them lack it. */
 	region->tracked |= own != NULL && xm_strategy_mirrors(own) > 1;
 	return rc;
@@ -201,10 +220,10 @@ static int region_alloc(extmem *x, const char *call,
 		return xm_fail(-ENOMEM, "%s: out of memory", call);
 	rc = region_begin(x, call, request, region);
 	if (rc == 0) {
-		turn_take(x);
+		xm_regions_lock(x);
 		region->number = ++x->regions.numbered;
 		rc = region_build(x, call, region);
-		turn_give(x);
+		xm_regions_unlock(x);
 	}
 	if (rc != 0)
 		region_free(region);
@@ -238,9 +257,7 @@ int extmem_region_request(extmem *x, const struct extmem_request *request,
 
 /* --- give ------------------------------------------------------------------------------------ */
 
-/* Pages of [offset, + size) get no other meaning before nothing of their old
- * one is under way. */
-static int forget(extmem_region *region, uint64_t offset, uint64_t size)
+int xm_region_forget(extmem_region *region, uint64_t offset, uint64_t size)
 {
 	extmem *x = region->client;
 	struct xm_pager_event ev = { .kind = XM_PAGER_FORGET };
@@ -264,8 +281,8 @@ int extmem_region_free(extmem_region *region)
 	if (rc != 0)
 		return rc;
 	x = region->client;
-	turn_take(x);
-	rc = forget(region, 0, region->size);
+	xm_regions_lock(x);
+	rc = xm_region_forget(region, 0, region->size);
 	if (region->attached)
 		xm_detach(region, 0, region->size);
 	told = xm_segments_free(x, region->address,
@@ -273,7 +290,7 @@ int extmem_region_free(extmem_region *region)
 	xm_extent_give(&x->arena.spans, region->address, NULL);
 	xm_list_remove(&region->link);
 	x->regions.count--;
-	turn_give(x);
+	xm_regions_unlock(x);
 	region_free(region);
 	if (rc == 0 && told != 0)
 		rc = xm_fail(told, "extmem_region_free: its appliance could "
@@ -340,7 +357,7 @@ static int shrink(extmem_region *region, uint64_t size)
 					    : xm_why(rc));
 	}
 	/* Only now: had it failed, the tail would be as it was. */
-	forget(region, size, less);
+	xm_region_forget(region, size, less);
 	if (region->attached)
 		xm_detach(region, size, less);
 	xm_segments_quiesce(x);
@@ -359,19 +376,22 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 	extmem *x = region->client;
 	int rc = xm_region_usable(region, "extmem_region_resize");
 
+	if (rc == 0 && region->sparse)
+		rc = xm_fail(-EINVAL, "extmem_region_resize: the region is "
+			     "sparse: extmem_region_commit() gives it memory");
 	if (rc == 0)
 		rc = xm_strategy_size("extmem_region_resize", region->strategy,
 				      x->ask.granule, &size);
 	if (rc != 0)
 		return rc;
-	turn_take(x);
+	xm_regions_lock(x);
 	os_mutex_take(&region->lock);
 	if (size > region->size)
 		rc = grow(region, size);
 	else if (size < region->size)
 		rc = shrink(region, size);
 	os_mutex_give(&region->lock);
-	turn_give(x);
+	xm_regions_unlock(x);
 	return rc;
 }
 

@@ -50,6 +50,10 @@ struct extmem_region {
 	 * old size or the new one. */
 	_Atomic uint64_t size;
 	uint64_t span;	  /* bytes of addresses reserved */
+	/* Its addresses and its memory are apart (commit.c): `size` is of the
+	 * addresses, `backed` of the memory. */
+	bool sparse;
+	_Atomic uint64_t backed;
 	struct os_mutex lock;
 	struct xm_extent slabs;
 	void *slabs_memory;
@@ -75,6 +79,12 @@ struct extmem_region {
 	atomic_uint direct;
 };
 
+/* Bytes of appliances' memory that it holds. */
+static inline uint64_t xm_region_memory(const extmem_region *region)
+{
+	return region->sparse ? region->backed : region->size;
+}
+
 struct xm_regions {
 	struct os_mutex lock;
 	/* Of the public call that holds the lock: one for all it does, counted
@@ -98,6 +108,15 @@ static inline int xm_region_usable(const extmem_region *region,
 			       "was freed, or never was one", call);
 	return xm_usable(call);
 }
+
+/* Public calls that ask appliances go one after the other. The deadline of each counts
+ * from before it waited for its turn. As this is true of those before it, too, no call
+ * takes longer than the timeout. */
+void xm_regions_lock(extmem *);
+void xm_regions_unlock(extmem *);
+/* Pages of [offset, + size) get no other meaning before nothing of their old one is
+ * under way. */
+int xm_region_forget(extmem_region *, uint64_t offset, uint64_t size);
 
 /* With the region's lock held: the pager knows its pages from now on. -ETIMEDOUT:
  * explicit calls under way did not end. */

@@ -33,14 +33,26 @@ void xm_rights_return(extmem_region *region, uint64_t offset, uint64_t size)
 			   XM_PAGE_RIGHTS_ALL);
 }
 
+static const enum xm_page_rights known[] = {
+	[EXTMEM_READ_WRITE] = XM_PAGE_RIGHTS_ALL,
+	[EXTMEM_READ_ONLY] = XM_PAGE_RIGHTS_LOAD,
+	[EXTMEM_NO_ACCESS] = XM_PAGE_RIGHTS_NONE,
+};
+
+int xm_rights_take(extmem_region *region, uint64_t offset, uint64_t size,
+		   enum extmem_rights rights)
+{
+	uint64_t first = (region->address + offset) / XM_PAGE;
+
+	if (rights == EXTMEM_READ_WRITE)
+		return 0; /* every page has all at first */
+	atomic_store(&region->deprived, true);
+	return set_rights(region, first, first + size / XM_PAGE, known[rights]);
+}
+
 int extmem_protect(extmem_region *region, uint64_t offset, uint64_t size,
 		   enum extmem_rights rights)
 {
-	static const enum xm_page_rights known[] = {
-		[EXTMEM_READ_WRITE] = XM_PAGE_RIGHTS_ALL,
-		[EXTMEM_READ_ONLY] = XM_PAGE_RIGHTS_LOAD,
-		[EXTMEM_NO_ACCESS] = XM_PAGE_RIGHTS_NONE,
-	};
 	uint64_t first, limit;
 	int rc = xm_region_usable(region, "extmem_protect");
 

@@ -221,16 +221,29 @@ static int run_free(extmem *x, uint64_t page, struct xm_segment *columns)
 	return rc;
 }
 
+/* The last that has a byte of [address, end). */
+static bool last_copy(extmem *x, uint64_t address, uint64_t end,
+		      struct xm_segment *ret)
+{
+	struct os_signals old;
+	bool there;
+
+	xm_lanes_lock(&x->lanes, &old);
+	there = xm_volume_last(&x->volume, address / XM_PAGE, end / XM_PAGE, ret);
+	xm_lanes_unlock(&x->lanes, &old);
+	return there;
+}
+
 int xm_segments_free(extmem *x, uint64_t address, uint64_t end)
 {
 	struct xm_segment columns[XM_APPLIANCES_MAX];
 	int rc = 0;
 
-	while (end > address) {
+	while (end > address && last_copy(x, address, end, &columns[0])) {
 		int last;
 
-		segment_copy(x, end / XM_PAGE - 1, &columns[0]);
-		XM_ASSERT(columns[0].page * XM_PAGE >= address);
+		XM_ASSERT(columns[0].page * XM_PAGE >= address &&
+			  (columns[0].page + columns[0].count) * XM_PAGE <= end);
 		last = run_free(x, columns[0].page, columns);
 		if (rc == 0)
 			rc = last;
@@ -301,6 +314,22 @@ int xm_segments_alloc(extmem *x, const extmem_region *region,
 	}
 }
 
+bool xm_segments_last(extmem *x, uint64_t address, uint64_t *end, uint64_t *ret_size,
+		      bool *ret_whole)
+{
+	struct xm_segment s;
+	uint64_t first, last;
+
+	if (address >= *end || !last_copy(x, address, *end, &s))
+		return false;
+	first = xm_max(s.page * XM_PAGE, address);
+	last = (s.page + s.count) * XM_PAGE;
+	*ret_whole = last <= *end;
+	*ret_size = xm_min(last, *end) - first;
+	*end = first;
+	return true;
+}
+
 /* --- paths ------------------------------------------------------------------- */
 
 /* Can the lane reach the page? Else `words` says why not. *ret_next is the first
@@ -335,13 +364,13 @@ static enum xm_reach page_reach(extmem *x, struct xm_lane *lane, uint64_t page,
 }
 
 /* Memory that cannot be reached is of no use: wait until every lane can. */
-int xm_segments_wait(extmem *x, const extmem_region *region, char *words,
+int xm_segments_wait(extmem *x, uint64_t address, uint64_t size, char *words,
 		     size_t words_size)
 {
 	uint64_t began_ns = os_now_ns();
 	uint64_t deadline_ns = x->regions.deadline_ns;
-	uint64_t page = region->address / XM_PAGE;
-	uint64_t limit = page + region->size / XM_PAGE;
+	uint64_t page = address / XM_PAGE;
+	uint64_t limit = page + size / XM_PAGE;
 
 	xm_ask_wake(&x->ask);
 	for (uint32_t l = 0; l < x->lanes.count; l++) {
@@ -431,10 +460,9 @@ int xm_segments_split(extmem *x, uint64_t end)
 	bool any = false;
 	int rc = 0;
 
-	segment_copy(x, end / XM_PAGE, &s);
-	columns = xm_segment_columns(&s);
-	if (s.page * XM_PAGE == end)
+	if (!last_copy(x, end, end + XM_PAGE, &s) || s.page * XM_PAGE == end)
 		return 0;
+	columns = xm_segment_columns(&s);
 	xm_lanes_lock(&x->lanes, &old);
 	room = xm_volume_room(&x->volume);
 	xm_lanes_unlock(&x->lanes, &old);

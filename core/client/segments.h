@@ -17,14 +17,20 @@
  * covered and a message about it. */
 int xm_segments_alloc(extmem *, const extmem_region *, uint64_t address,
 		      uint64_t size, char *words, size_t words_size);
-/* Frees the segments of [address, end); both ends are those of segments. Nothing
- * may be under way there. -errno: an appliance could not be told yet; its session
+/* Frees the segments of [address, end); both ends are those of segments, or lie
+ * between segments. Nothing may be under way there. -errno: an appliance could not be told yet; its session
  * tells it later, unless our lease there ends before. */
 int xm_segments_free(extmem *, uint64_t address, uint64_t end);
-/* Waits until every lane can reach all of a region; -ENOTCONN, with a message. */
-int xm_segments_wait(extmem *, const extmem_region *, char *words,
+/* Waits until every lane can reach all of [address, + size), which segments hold;
+ * -ENOTCONN, with a message. */
+int xm_segments_wait(extmem *, uint64_t address, uint64_t size, char *words,
 		     size_t words_size);
-/* Makes `end` the end of a segment, by dividing the one that it falls into.
+/* The last segment that has a byte of [address, *end), as far as it lies there: its end
+ * there is *end, from now on its beginning; *ret_whole: its own end is. False: none. */
+bool xm_segments_last(extmem *, uint64_t address, uint64_t *end, uint64_t *ret_size,
+		      bool *ret_whole);
+/* Makes `end` the end of a segment, by dividing the one that it falls into, if it
+ * falls into one.
  * -ENOSPC: no more segments; -EBUSY: how an earlier division ended is not known;
  * or what the appliance or the connection says. */
 int xm_segments_split(extmem *, uint64_t end);

@@ -180,9 +180,10 @@ enum xm_verdict xm_engine_fault(struct xm_engine *e, uint64_t page, bool write,
 	};
 	struct xm_volume_page at;
 
-	/* A page that is not mapped cannot be installed. */
+	/* A page that is not mapped cannot be installed; in a sparse region, where it has
+	 * no memory, its addresses are reserved all the same. */
 	if (!xm_volume_look(&e->io, page, e->clock_ns, &at) || !at.attached)
-		return XM_VERDICT_LOST;
+		return XM_VERDICT_DENIED;
 	ev.reach = at.reach;
 	/* A path that is up and brings nothing, however often it is asked, has
 	 * lost the page as surely as one that is down. */

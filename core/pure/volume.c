@@ -138,13 +138,9 @@ void xm_volume_set_unsure(struct xm_volume *v, uint64_t page)
 void xm_volume_set_attached(struct xm_volume *v, uint64_t page, uint64_t limit,
 			    bool attached)
 {
-	while (page < limit) {
-		struct xm_segment *run = run_find(v, page);
-
-		for (uint32_t c = 0; c < xm_segment_columns(run); c++)
-			run[c].attached = attached;
-		page = run->page + run->count;
-	}
+	for (uint32_t i = xm_layout_from(&v->layout, page);
+	     i < v->layout.count && v->layout.segments[i].page < limit; i++)
+		v->layout.segments[i].attached = attached;
 }
 
 /* --- loss ------------------------------------------------------------------- */
@@ -364,6 +360,44 @@ bool xm_volume_segment(const struct xm_volume *v, uint64_t page,
 		return false;
 	*ret = *s;
 	return true;
+}
+
+bool xm_volume_last(const struct xm_volume *v, uint64_t page, uint64_t limit,
+		    struct xm_segment *ret)
+{
+	uint32_t i = xm_layout_from(&v->layout, limit - 1);
+	const struct xm_segment *s = &v->layout.segments[i];
+
+	XM_ASSERT(page < limit);
+	/* The first one that ends at the limit or behind it may begin there, too. */
+	if (i == v->layout.count || s->page >= limit) {
+		if (i-- == 0)
+			return false;
+		s = &v->layout.segments[i];
+	}
+	if (s->page + s->count <= page)
+		return false;
+	*ret = *s;
+	return true;
+}
+
+uint64_t xm_volume_backed_from(const struct xm_volume *v, uint64_t page,
+			       uint64_t limit)
+{
+	uint32_t i = xm_layout_from(&v->layout, page);
+
+	if (i == v->layout.count)
+		return limit;
+	return xm_min(limit, xm_max(page, v->layout.segments[i].page));
+}
+
+uint64_t xm_volume_hole_from(const struct xm_volume *v, uint64_t page,
+			     uint64_t limit)
+{
+	for (uint32_t i = xm_layout_from(&v->layout, page);
+	     i < v->layout.count && v->layout.segments[i].page <= page; i++)
+		page = v->layout.segments[i].page + v->layout.segments[i].count;
+	return xm_min(page, limit);
 }
 
 bool xm_volume_place(const struct xm_volume *v, uint64_t page, uint32_t member,

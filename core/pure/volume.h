@@ -89,7 +89,7 @@ uint32_t xm_volume_room(const struct xm_volume *);
 /* A TRIM of the segment that holds `page` was not answered. */
 void xm_volume_set_unsure(struct xm_volume *, uint64_t page);
 /* The mapper has these pages now, or does not any more. Both ends are those of
- * segments. */
+ * segments, or lie between segments. */
 void xm_volume_set_attached(struct xm_volume *, uint64_t page, uint64_t limit,
 			    bool attached);
 
@@ -149,6 +149,15 @@ uint32_t xm_volume_appliances(const struct xm_volume *, uint64_t page,
 /* Is any of these pages lost? */
 bool xm_volume_any_lost(const struct xm_volume *, uint64_t page,
 			uint64_t limit);
+/* A copy of the last segment that has a page of [page, limit). False: none has. */
+bool xm_volume_last(const struct xm_volume *, uint64_t page, uint64_t limit,
+		    struct xm_segment *ret);
+/* The first page from this one on that a segment holds, or that none holds, or
+ * `limit`. */
+uint64_t xm_volume_backed_from(const struct xm_volume *, uint64_t page,
+			       uint64_t limit);
+uint64_t xm_volume_hole_from(const struct xm_volume *, uint64_t page,
+			     uint64_t limit);
 /* The first page from this one on that the mapper has, or `limit`. */
 uint64_t xm_volume_attached_from(const struct xm_volume *, uint64_t page,
 				 uint64_t limit);

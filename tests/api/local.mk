@@ -14,6 +14,7 @@ xm_tests += \
 	tests/api/test_polling \
 	tests/api/test_rights \
 	tests/api/test_strategies \
+	tests/api/test_sparse \
 	$(NULL)
 xm_shell_tests += \
 	tests/api/torture.sh \
@@ -41,6 +42,8 @@ tests_api_test_strategies_SOURCES = tests/support/appliance.c tests/api/test_str
 tests_api_test_strategies_LDADD = $(xm_api)
 tests_api_test_rights_SOURCES = $(xm_access) tests/api/test_rights.c
 tests_api_test_rights_LDADD = $(xm_api)
+tests_api_test_sparse_SOURCES = tests/support/appliance.c tests/api/test_sparse.c
+tests_api_test_sparse_LDADD = $(xm_api)
 tests_api_test_loss_SOURCES = tests/support/appliance.c tests/api/test_loss.c
 tests_api_test_loss_LDADD = $(xm_api)
 tests_api_test_objects_SOURCES = tests/support/appliance.c tests/api/test_objects.c

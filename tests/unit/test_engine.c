@@ -407,12 +407,12 @@ static void pages_that_lie_apart_are_stored_by_few_writes_and_dropped_at_once(vo
 	}
 }
 
-static void a_page_outside_every_segment_is_lost_to_who_touches_it(void)
+static void a_page_outside_every_segment_is_denied_to_who_touches_it(void)
 {
 	open_and_up();
-	CU_ASSERT_EQUAL(fault(200, false), XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(fault(200, false), XM_VERDICT_DENIED);
 	segments[0].attached = false;
-	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DENIED);
 }
 
 /* --- explicit operations ---------------------------------------------------------------------------- */
@@ -519,7 +519,7 @@ int main(void)
 		XM_TEST(a_flush_whose_store_was_lost_does_not_say_done),
 		XM_TEST(only_the_pages_the_mapper_refused_are_poisoned),
 		XM_TEST(pages_that_lie_apart_are_stored_by_few_writes_and_dropped_at_once),
-		XM_TEST(a_page_outside_every_segment_is_lost_to_who_touches_it),
+		XM_TEST(a_page_outside_every_segment_is_denied_to_who_touches_it),
 		XM_TEST(an_explicit_operation_is_cut_at_its_segment),
 		XM_TEST(explicit_operations_end_at_their_depth_until_collected),
 		XM_TEST(a_cut_ends_what_is_outstanding),
