@@ -6,6 +6,8 @@
 noinst_LTLIBRARIES += libxm_ground.la
 libxm_ground_la_SOURCES = \
 	common/base.h \
+	common/areas.c \
+	common/areas.h \
 	common/extent.c \
 	common/extent.h \
 	common/heap.c \

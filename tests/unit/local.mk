@@ -2,6 +2,7 @@
 # unit: machines and small libraries, each alone in one process, without a network.
 
 xm_tests += \
+	tests/unit/test_areas \
 	tests/unit/test_engine \
 	tests/unit/test_engine_seal \
 	tests/unit/test_extent \
@@ -117,6 +118,7 @@ miss-cost: tests/unit/miss
 
 # Under valgrind, which knows nothing of userfaultfd.
 xm_pure_tests = \
+	tests/unit/test_areas \
 	tests/unit/test_extent \
 	tests/unit/test_heap \
 	tests/unit/test_heap_cache \
