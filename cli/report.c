@@ -118,6 +118,8 @@ static json_t *report_json(const struct run_shared *s,
 	set(root, "external_peak_bytes", s->live_bytes_peak);
 	set(root, "refused", s->refused_count);
 	set(root, "refused_bytes", s->refused_bytes);
+	set(root, "local_rest_bytes", s->rest_bytes);
+	set(root, "local_rest_bytes_peak", s->rest_bytes_peak);
 	set(root, "overflow", s->overflow_count);
 	set(root, "overflow_bytes", s->overflow_bytes);
 	set(root, "buffers_made_present", s->call_count);

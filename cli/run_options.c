@@ -15,6 +15,7 @@
 
 static const char *const advise_names[] = { "", "sequential", "random" };
 static const char *const paging_names[] = { "auto", "inline", "thread" };
+static const char *const rest_names[] = { "count", "warn", "refuse" };
 static const char *const fork_names[] = { "snapshot", "absent", "refuse" };
 static const char *const calls_names[] = { "auto", "trap", "wrap" };
 
@@ -93,6 +94,15 @@ static const struct xm_option options[] = {
 		  "all, since a seccomp filter traps them (trap), or "
 		  "those made through libc's functions (wrap).",
 	  .destination = offsetof(struct run_settings, calls) },
+	{ .name = "local_rest",
+	  .kind = XM_OPTION_CHOICE,
+	  .value = "count",
+	  .choices = "count|warn|refuse",
+	  .help = "Local memory besides what is external (executable, "
+		  "shared, stacks, huge pages): count it; also say when it "
+		  "is more than --local (warn); or answer ENOMEM to "
+		  "mappings by which it would be (refuse).",
+	  .destination = offsetof(struct run_settings, local_rest) },
 	{ .name = "overflow",
 	  .kind = XM_OPTION_CHOICE,
 	  .value = "fail",
@@ -246,6 +256,7 @@ int run_environment_set(const struct run_settings *s, const char *daemon,
 	setenv(RUN_ENV_OVERFLOW, s->overflow ? "local" : "fail", 1);
 	setenv(RUN_ENV_CHILDREN, s->children ? "same" : "plain", 1);
 	setenv(RUN_ENV_FORK, fork_names[s->fork], 1);
+	setenv(RUN_ENV_LOCAL_REST, rest_names[s->local_rest], 1);
 	setenv(RUN_ENV_NESTING, "00", 0);
 	set_number(RUN_ENV_SHARED_FD, (uint64_t)shared_fd);
 	return set_preload();

@@ -14,7 +14,7 @@ struct run_settings {
 	struct xm_option_list appliance;
 	const char *strategy;
 	const char *stats;
-	uint32_t advise, paging, calls, overflow, children, fork;
+	uint32_t advise, paging, calls, overflow, children, fork, local_rest;
 	bool progress;
 };
 

@@ -304,20 +304,21 @@ static void print_sums(const struct row *rows, unsigned count, unsigned hidden)
 static void print_table(const struct row *rows, unsigned count, unsigned hidden)
 {
 	print_sums(rows, count, hidden);
-	printf("%7s %-8s %-15s %9s %8s %8s %9s %7s %7s %7s %7s %6s %7s  %s\n",
+	printf("%7s %-8s %-15s %9s %8s %8s %8s %9s %7s %7s %7s %7s %6s %7s  %s\n",
 	       "PID", "USER", "PROGRAM", "EXTERNAL", "LOCAL", "BUDGET",
-	       "FAULTS/S", "IN/S", "OUT/S", "P50 us", "P99 us", "COPIES",
+	       "REST", "FAULTS/S", "IN/S", "OUT/S", "P50 us", "P99 us", "COPIES",
 	       "STRIPES", "APPLIANCE");
 	for (unsigned i = 0; i < count; i++) {
 		const struct run_shared *s = &rows[i].client->at;
 
-		printf("%7u %-8.8s %-15.15s %9.1f %8.1f %8.1f %9.0f %7.1f "
+		printf("%7u %-8.8s %-15.15s %9.1f %8.1f %8.1f %8.1f %9.0f %7.1f "
 		       "%7.1f %7.1f %7.1f %6llu %7llu  %s\n",
 		       s->pid, user_of(rows[i].client->uid), s->program,
 		       mib(atomic_load(&s->live_bytes)),
 		       mib(s->stats.local_now), mib(s->stats.local_limit),
-		       rows[i].faults, rows[i].in, rows[i].out, rows[i].p50_us,
-		       rows[i].p99_us, (unsigned long long)s->stats.copies,
+		       mib(atomic_load(&s->rest_bytes)), rows[i].faults,
+		       rows[i].in, rows[i].out, rows[i].p50_us, rows[i].p99_us,
+		       (unsigned long long)s->stats.copies,
 		       (unsigned long long)s->stats.stripes, place_of(s));
 	}
 	fflush(stdout);
@@ -330,14 +331,15 @@ static json_t *row_json(const struct row *row)
 	const struct run_shared *s = &row->client->at;
 
 	return json_pack(
-		"{si sI ss ss ss sI sI sI sI sI sI sI sI sI sf sf sf sf sf}",
+		"{si sI ss ss ss sI sI sI sI sI sI sI sI sI sI sf sf sf sf sf}",
 		"pid", (int)s->pid, "pid_namespace", (json_int_t)s->pid_space,
 		"user", user_of(row->client->uid), "program",
 		s->program, "appliance", place_of(s), "external_bytes",
 		(json_int_t)atomic_load(&s->live_bytes), "region_bytes",
 		(json_int_t)s->stats.region_bytes, "local_bytes",
 		(json_int_t)s->stats.local_now, "budget_bytes",
-		(json_int_t)s->stats.local_limit, "budget_percent",
+		(json_int_t)s->stats.local_limit, "rest_bytes",
+		(json_int_t)atomic_load(&s->rest_bytes), "budget_percent",
 		(json_int_t)s->percent, "faults", (json_int_t)s->stats.faults,
 		"pages_lost", (json_int_t)s->stats.pages_lost, "copies",
 		(json_int_t)s->stats.copies, "stripes",

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * External memory in blocks: a block is one slab of a mapped region (growth.c),
- * given to one malloc() or mmap().
+ * given to one malloc().
  *
  * Each region has a table `owner`: for every page the number of the block that
  * it is part of, or of the span of small objects (arena.c), or 0. The table
  * takes four bytes a page of local memory, so that finding and freeing a block
- * never touches external memory. munmap() of a part clears the entries of its
- * pages; the slab is freed with its last page.
+ * never touches external memory. The slab is freed with its last page, since a child
+ * of fork() may keep some of them longer.
  *
  * Pages that belong to nobody read as zero: the library discards the contents
  * of a slab when it is freed, which costs no transfer.
@@ -113,10 +113,10 @@ static uint32_t block_enter(const struct block *block)
 	return i;
 }
 
-void *block_take(size_t size, size_t alignment, enum block_kind kind)
+void *block_take(size_t size, size_t alignment)
 {
 	uint64_t total = size, region, offset;
-	struct block b = { .kind = kind };
+	struct block b = { 0 };
 	uint32_t index;
 	int r;
 
@@ -268,6 +268,23 @@ int block_advise(void *address, size_t size, enum extmem_advice advice)
 	}
 	shim_enter();
 	error = extmem_advise(r->handle, at - r->base, end - at, advice);
+	shim_leave();
+	return error;
+}
+
+int block_protect(void *address, size_t size, int rights)
+{
+	struct region *r = growth_region_of((uintptr_t)address);
+	uint64_t offset = (uintptr_t)address - (r ? r->base : 0);
+	int error;
+
+	if (!r || size > atomic_load(&r->size) - offset)
+		return -ENOMEM;
+	shim_enter();
+	error = extmem_protect(r->handle, offset, size,
+			       (rights & PROT_WRITE) != 0  ? EXTMEM_READ_WRITE
+			       : (rights & PROT_READ) != 0 ? EXTMEM_READ_ONLY
+							   : EXTMEM_NO_ACCESS);
 	shim_leave();
 	return error;
 }

@@ -152,7 +152,7 @@ static const struct call_shape shapes[] = {
 	SHAPE(bpf, V, P), SHAPE(perf_event_open, P),
 	SHAPE(keyctl, V, P, P, P, P), SHAPE(name_to_handle_at, V, P, P, P),
 	SHAPE(open_by_handle_at, V, P), LIST(process_vm_readv, V, D, V, D),
-	LIST(process_vm_writev, V, D, V, D), SHAPE(mincore, V, V, P),
+	LIST(process_vm_writev, V, D, V, D), SERVE(mincore, A, V, P),
 	SHAPE(get_mempolicy, P, P), SHAPE(set_mempolicy, V, P),
 	SHAPE(mbind, V, V, V, P), SHAPE(move_pages, V, V, P, P, P),
 	SHAPE(migrate_pages, V, V, P, P), SHAPE(shmctl, V, V, P),

@@ -108,6 +108,7 @@ CALL_SERVE(shmat);
 CALL_SERVE(munmap);
 CALL_SERVE(madvise);
 CALL_SERVE(mprotect);
+CALL_SERVE(mincore);
 CALL_SERVE(pkey_mprotect);
 CALL_SERVE(mlock);
 CALL_SERVE(mlock2);

@@ -168,6 +168,11 @@ CALL_SERVE(mprotect)
 	return result_of(mprotect((void *)a[0], a[1], (int)a[2]));
 }
 
+CALL_SERVE(mincore)
+{
+	return result_of(mincore((void *)a[0], a[1], (unsigned char *)a[2]));
+}
+
 CALL_SERVE(pkey_mprotect)
 {
 	return result_of(pkey_mprotect((void *)a[0], a[1], (int)a[2],

@@ -20,6 +20,7 @@
  * present here, and asks the same broker for the same snapshot.
  */
 #include "preload/fork.h"
+#include "preload/area.h"
 
 #include <fcntl.h>
 #include <linux/userfaultfd.h>
@@ -86,19 +87,24 @@ static int open_uffd(void)
 	return (int)fd;
 }
 
-static bool watch(const struct child_region *r)
+static bool watch_range(void *address, size_t size)
 {
 	struct uffdio_register range = {
-		.range = { .start = r->base, .len = r->pages * SHIM_PAGE },
+		.range = { .start = (uintptr_t)address, .len = size },
 		.mode = UFFDIO_REGISTER_MODE_MISSING |
 			UFFDIO_REGISTER_MODE_WP,
 	};
 
-	return shim_raw(SYS_ioctl, uffd, UFFDIO_REGISTER, (long)&range, 0, 0,
-			0) == 0 &&
-	       shim_raw(SYS_madvise, (long)r->base,
-			(long)(r->pages * SHIM_PAGE), MADV_DONTFORK, 0, 0,
-			0) == 0;
+	return shim_raw(SYS_ioctl, uffd, UFFDIO_REGISTER, (long)&range, 0, 0, 0) == 0 &&
+	       shim_raw(SYS_madvise, (long)address, (long)size, MADV_DONTFORK, 0, 0, 0) == 0;
+}
+
+/* `again`: in a child of a child. */
+static bool watch(unsigned i, bool again)
+{
+	return block_is_reserve(i) ? area_child_begin(again, watch_range)
+				   : watch_range((void *)regions[i].base,
+						 regions[i].pages * SHIM_PAGE);
 }
 
 /* Without a broker nobody has the pages: a touch must be a segmentation fault,
@@ -173,20 +179,28 @@ void child_begin(int fd)
 	ring = block_reserve(ring_size * sizeof(*ring));
 	uffd = open_uffd();
 	well = uffd >= 0 && ring;
-	for (region_count = 0; well && region_count < FORK_REGIONS_MAX &&
-			       block_region_at(region_count, &base, &size);
-	     region_count++) {
-		struct child_region *r = &regions[region_count];
+	region_count = 0;
+	for (unsigned i = 0; well && i < FORK_REGIONS_MAX &&
+			     block_region_at(i, &base, &size); i++) {
+		struct child_region *r = &regions[i];
 
 		r->base = base;
 		r->pages = size / SHIM_PAGE;
 		r->state = block_reserve(r->pages);
-		well = r->state && watch(r);
+		region_count += r->state != NULL;
+		well = r->state && watch(i, false);
 	}
 	if (well)
 		atomic_store(&child_serves, true);
 	else
 		child_absent();
+}
+
+static void advise_all(int advice)
+{
+	for (unsigned i = 0; i < region_count; i++)
+		shim_raw(SYS_madvise, (long)regions[i].base,
+			 (long)(regions[i].pages * SHIM_PAGE), advice, 0, 0, 0);
 }
 
 /* --- its own children ----------------------------------------------------------------- */
@@ -205,20 +219,8 @@ int child_prepare(void)
 		shim_raw(SYS_close, pair[1], 0, 0, 0, 0, 0);
 		return -1;
 	}
-	for (unsigned i = 0; i < region_count; i++)
-		shim_raw(SYS_madvise, (long)regions[i].base,
-			 (long)(regions[i].pages * SHIM_PAGE), MADV_DOFORK, 0,
-			 0, 0);
+	advise_all(MADV_DOFORK);
 	return descriptor_keep(pair[1]);
-}
-
-/* After it, in the one that was there before. */
-static void dont_fork(void)
-{
-	for (unsigned i = 0; i < region_count; i++)
-		shim_raw(SYS_madvise, (long)regions[i].base,
-			 (long)(regions[i].pages * SHIM_PAGE), MADV_DONTFORK,
-			 0, 0, 0);
 }
 
 static void let_go(uint64_t entry)
@@ -247,7 +249,7 @@ void child_again(int fd)
 	uffd = well ? open_uffd() : -1;
 	well = uffd >= 0;
 	for (unsigned i = 0; well && i < region_count; i++)
-		well = watch(&regions[i]);
+		well = watch(i, true);
 	if (!well) {
 		child_absent();
 		return;
@@ -270,7 +272,7 @@ void child_lock(void)
 void child_unlock(void)
 {
 	if (atomic_load(&child_serves))
-		dont_fork();
+		advise_all(MADV_DONTFORK);
 	pthread_mutex_unlock(&lock);
 }
 

@@ -114,6 +114,7 @@ void figures_refresh(void)
 	if (shim_client && extmem_stats(shim_client, &stats) >= 0) {
 		atomic_fetch_add(&s->generation, 1);
 		s->stats = stats;
+		rest_measure(&stats);
 		snprintf(s->lost, sizeof(s->lost), "%s",
 			 extmem_lost(shim_client));
 		s->lost[strcspn(s->lost, "\n")] = '\0';

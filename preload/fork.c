@@ -8,11 +8,12 @@
  * has no pages there at all, rather than zeros. vfork(), posix_spawn() and
  * system() come nowhere near this.
  *
- * Locks, in the order in which they are taken: the fork's, arena.c's,
+ * Locks, in the order in which they are taken: the fork's, area.c's, arena.c's,
  * block.c's, that of the snapshot machine. They are held across the call, so
  * that the child finds all of them free and its tables whole.
  */
 #include "preload/fork.h"
+#include "preload/area.h"
 
 #include <sched.h>
 #include <sys/mman.h>
@@ -83,6 +84,7 @@ void fork_prepare(void)
 	}
 	if (!ready)
 		return;
+	area_lock();
 	arena_lock();
 	block_lock_all();
 	allocator_lock();
@@ -98,6 +100,7 @@ static void unlock(void)
 	allocator_unlock();
 	block_unlock_all();
 	arena_unlock();
+	area_unlock();
 }
 
 static void finish_fork(void)

@@ -16,9 +16,13 @@
  * does not answer. Until the first answer a region grows by its first size, or
  * by what is needed.
  *
+ * One of the regions is the reserve (reserve.c), which has no blocks and takes memory
+ * by itself, under the same limits.
+ *
  * One lock, held while a region is taken or grows. Bounds: 64 regions.
  */
 #include "preload/growth.h"
+#include "preload/reserve.h"
 
 #include <sys/mman.h>
 
@@ -54,6 +58,11 @@ struct region *growth_region_of(uintptr_t address)
 bool block_contains_slow(uintptr_t address)
 {
 	return growth_region_of(address) != NULL;
+}
+
+bool block_is_reserve(unsigned index)
+{
+	return !regions[index].handle;
 }
 
 bool block_region_at(unsigned index, uintptr_t *ret_base, uint64_t *ret_size)
@@ -109,6 +118,21 @@ int growth_alloc(const char *name, uint64_t size, extmem_region **ret)
 		error = extmem_region_alloc(shim_client, name, size, ret);
 	}
 	return error;
+}
+
+bool growth_add_reserve(uintptr_t base, uint64_t size)
+{
+	unsigned n = atomic_load(&region_count);
+	struct region *r = &regions[n];
+	void *owner = block_reserve(size / SHIM_PAGE * sizeof(uint32_t));
+
+	if (n == REGIONS_MAX || !owner)
+		return false;
+	*r = (struct region){ .index = n, .base = base, .size = size,
+			      .reach = size, .size_max = size, .owner = owner };
+	note_bounds(r, size);
+	atomic_store_explicit(&region_count, n + 1, memory_order_release);
+	return true;
 }
 
 static int region_take(uint64_t size)
@@ -182,7 +206,8 @@ uint64_t growth_total(void)
 	uint64_t total = 0;
 
 	for (unsigned i = 0; i < atomic_load(&region_count); i++)
-		total += atomic_load(&regions[i].size);
+		total += regions[i].handle ? atomic_load(&regions[i].size)
+					   : reserve_bytes();
 	return total;
 }
 
@@ -203,7 +228,7 @@ void growth_note_free(uint64_t bytes)
 	atomic_store(&remote_free, bytes);
 }
 
-static void note_growth(uint64_t bytes)
+void growth_note(uint64_t bytes)
 {
 	uint64_t was = atomic_load(&remote_free);
 
@@ -216,17 +241,27 @@ static void note_growth(uint64_t bytes)
 
 /* --- growth ------------------------------------------------------------------ */
 
+/* The last region that has blocks; NULL: none has. */
+static struct region *region_last(void)
+{
+	unsigned n = atomic_load(&region_count);
+
+	while (n > 0 && !regions[n - 1].handle)
+		n--;
+	return n > 0 ? &regions[n - 1] : NULL;
+}
+
 /* Takes `want` more, or `need` if that is all there is. */
 static int take_more(uint64_t want, uint64_t need)
 {
-	unsigned n = atomic_load(&region_count);
-	int r = n > 0 ? region_grow(&regions[n - 1], want) : -ENOMEM;
+	struct region *last = region_last();
+	int r = last ? region_grow(last, want) : -ENOMEM;
 
 	if (r == -ENOSPC && want > need)
-		r = region_grow(&regions[n - 1], need);
+		r = region_grow(last, need);
 	if (r != -ENOMEM)
 		return r;
-	if (n == REGIONS_MAX)
+	if (atomic_load(&region_count) == REGIONS_MAX)
 		return -ENOSPC;
 	r = region_take(want);
 	if (r == -ENOSPC && want > need)
@@ -234,11 +269,28 @@ static int take_more(uint64_t want, uint64_t need)
 	return r;
 }
 
+uint64_t growth_allowance(uint64_t need, uint64_t want)
+{
+	uint64_t total = growth_total(), left, there;
+
+	left = !shim_options.external	       ? UINT64_MAX
+	       : shim_options.external > total ? shim_options.external - total
+				       : 0;
+	left &= ~(GRANULE - 1);
+	there = atomic_load(&remote_free);
+	there = there == UNKNOWN ? REGION_SIZE_FIRST : there / 2 & ~(GRANULE - 1);
+	if (want > there)
+		want = there;
+	if (want < need)
+		want = need;
+	return want < left ? want : left;
+}
+
 /* More external memory, with room for `size`; there were `seen` bytes when
  * there was none. */
 static int grow(uint64_t size, uint64_t seen)
 {
-	uint64_t total, want, there, left,
+	uint64_t total, want,
 		need = (size + GRANULE - 1) & ~(GRANULE - 1);
 	int r = 0;
 
@@ -246,27 +298,12 @@ static int grow(uint64_t size, uint64_t seen)
 	total = growth_total();
 	if (total != seen)
 		goto out; /* another thread was here: look again */
-	left = !shim_options.external	       ? UINT64_MAX
-	       : shim_options.external > total ? shim_options.external - total
-				       : 0;
-	left &= ~(GRANULE - 1);
-	if (need > left) {
-		r = -ENOSPC;
-		goto out;
-	}
 	want = total & ~(GRANULE - 1);
 	if (want < REGION_SIZE_FIRST)
 		want = REGION_SIZE_FIRST;
-	there = atomic_load(&remote_free);
-	there = there == UNKNOWN ? REGION_SIZE_FIRST : there / 2 & ~(GRANULE - 1);
-	if (want > there)
-		want = there;
-	if (want > left)
-		want = left;
-	if (want < need)
-		want = need;
-	r = take_more(want, need);
-	note_growth(growth_total() - total);
+	want = growth_allowance(need, want);
+	r = want < need ? -ENOSPC : take_more(want, need);
+	growth_note(growth_total() - total);
 out:
 	pthread_mutex_unlock(&grow_lock);
 	return r;
@@ -281,7 +318,8 @@ int growth_slab(uint64_t size, uint64_t *ret_region, uint64_t *ret_offset)
 		unsigned n = atomic_load(&region_count);
 
 		for (unsigned i = 0; i < n; i++) {
-			if (extmem_slab_alloc(regions[i].handle, size,
+			if (!regions[i].handle ||
+			    extmem_slab_alloc(regions[i].handle, size,
 					      ret_offset) < 0)
 				continue;
 			*ret_region = i;

@@ -20,7 +20,7 @@ struct region {
 	_Atomic uint64_t size;
 	_Atomic uint64_t reach; /* of its addresses: size, or more as it grows */
 	uint64_t size_max; /* the table of owners is made for */
-	extmem_region *handle;
+	extmem_region *handle; /* NULL: the reserve, which has no blocks */
 	_Atomic uint32_t *owner;
 };
 
@@ -34,7 +34,11 @@ int growth_slab(uint64_t size, uint64_t *ret_region, uint64_t *ret_offset);
 /* A region of at least so much, where --strategy may have rows of stripes that are
  * larger (of at most 32 MiB). As extmem_region_alloc(). */
 int growth_alloc(const char *name, uint64_t size, extmem_region **ret);
-void growth_lock(void); /* around fork() */
+/* With the lock held: how much may be taken where `need` is needed and `want` would be
+ * welcome; less than `need`: --external allows no more. And: so much has been taken. */
+uint64_t growth_allowance(uint64_t need, uint64_t want);
+void growth_note(uint64_t bytes);
+void growth_lock(void); /* around fork(), too */
 void growth_unlock(void);
 
 #endif

@@ -21,7 +21,7 @@
  * Bounds: the first 64 pins of a thread are noted. Further pins, of a call with
  * more buffers that is left by a jump, are never released.
  */
-#include "preload/shim.h"
+#include "preload/area.h"
 
 #include <setjmp.h>
 #include <sys/syscall.h>
@@ -175,6 +175,10 @@ static void on_signal(int number, siginfo_t *info, void *context)
 	}
 	if ((atomic_load(&handler_flags[number]) & SA_RESETHAND) != 0)
 		shim_reals.sigaction(number, &plain, NULL);
+	/* The library denies both, and knows no difference. */
+	if (number == SIGSEGV && info->si_code == SEGV_ACCERR && !shim_inside &&
+	    atomic_load(&shim_ready) && area_misses(info->si_addr))
+		info->si_code = SEGV_MAPERR;
 	if (handler)
 		handler_call(handler, number, info, context);
 }

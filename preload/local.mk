@@ -19,6 +19,13 @@ libextmem_run_la_SOURCES = \
 	core/pure/snapshot.c \
 	core/pure/snapshot.h \
 	preload/allocator.c \
+	common/areas.c \
+	common/areas.h \
+	preload/area.c \
+	preload/area.h \
+	preload/area_child.c \
+	preload/area_parts.h \
+	preload/area_remap.c \
 	preload/arena.c \
 	preload/block.c \
 	preload/broker.c \
@@ -44,6 +51,8 @@ libextmem_run_la_SOURCES = \
 	preload/identity.c \
 	preload/malloc.c \
 	preload/map.c \
+	preload/map.h \
+	preload/map_kernel.c \
 	preload/msghdr.c \
 	preload/options.c \
 	preload/options.h \
@@ -52,6 +61,9 @@ libextmem_run_la_SOURCES = \
 	preload/present.c \
 	preload/reals.h \
 	preload/redirect.c \
+	preload/reserve.c \
+	preload/reserve.h \
+	preload/rest.c \
 	preload/shared.h \
 	preload/shared_file.c \
 	preload/shim.c \

@@ -59,7 +59,7 @@ static void *external_take(size_t size, size_t alignment)
 {
 	if (size <= ARENA_SIZE_MAX && alignment <= SHIM_PAGE)
 		return arena_take(size, alignment);
-	return block_take(size, alignment, BLOCK_MALLOC);
+	return block_take(size, alignment);
 }
 
 static void external_give(void *p)
@@ -73,8 +73,7 @@ static void external_give(void *p)
 	if ((owner & BLOCK_SPAN) != 0) {
 		arena_give(p, owner);
 	} else {
-		if (!block_find(p, &b) || b.start != (uintptr_t)p ||
-		    b.kind != BLOCK_MALLOC)
+		if (!block_find(p, &b) || b.start != (uintptr_t)p)
 			malloc_bad_pointer("free", p);
 		block_give((void *)b.base, b.page_count * SHIM_PAGE);
 	}

@@ -1,68 +1,43 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * mmap(2) and its relatives, for private anonymous memory from the threshold on.
+ * mmap(2) and its relatives.
  *
- * External: readable and writable memory at any address. Local, as without us:
- * executable or (yet) inaccessible memory, stacks, huge pages, locked memory, and
- * memory at a fixed address. A MAP_NORESERVE mapping that is too large for external
- * memory stays local, too, since programs reserve far more than they use; it is
+ * External: private anonymous memory from the threshold on, whatever rights it has or
+ * gets, but to execute. It lies in the reserve, where area.c knows what is mapped; so a
+ * program may reserve addresses without rights, give parts of them rights, map over them,
+ * and take all of that back. A MAP_NORESERVE mapping that is readable, and too large for
+ * external memory, stays local, since programs reserve far more than they use; it is
  * counted.
  *
- * External memory cannot be protected (mprotect), replaced (MAP_FIXED) or moved to
- * a fixed address. Such calls fail with errno and a line on stderr. They must not
- * reach the kernel, which would take pages away without the library's knowledge.
- * An unmapped page reads as zero, and is no segmentation fault, until its whole
- * mapping is unmapped.
+ * Local, as without us: executable and shared memory, files, stacks, huge pages, locked
+ * memory. At addresses of the reserve such a mapping is put in the place of external
+ * memory.
+ *
+ * Memory of malloc() is not the program's to map over, unmap or move: such calls fail
+ * with errno and a line on stderr. They must not reach the kernel, which would take pages
+ * away without the library's knowledge. Its rights can be changed.
  */
-#include "preload/shim.h"
+#include "preload/map.h"
 
 #include <stdarg.h>
-#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+
+#include "preload/area.h"
+#include "preload/reserve.h"
 
 #ifndef MAP_32BIT /* of x86-64 alone */
 #define MAP_32BIT 0
 #endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
 
 #define LOCAL_FLAGS                                                           \
 	(MAP_SHARED | MAP_STACK | MAP_GROWSDOWN | MAP_HUGETLB | MAP_LOCKED |  \
-	 MAP_32BIT | MAP_FIXED | MAP_FIXED_NOREPLACE)
-
-uintptr_t map_arena;
-uint64_t map_arena_size;
-
-/* The library reserves the addresses of all its mappings at once. They are put
- * where nobody else's memory is: between what V8 and others choose at random
- * (below 2^46) and where programs and their heaps are loaded, so that a
- * pointer to external memory is known by its upper half (trap.c). The place
- * within differs from run to run, and no program has the place of one that it
- * comes from, whose filter still applies. */
-#define ARENA_FIRST (UINT64_C(0x48) << 40)
-#define ARENA_PLACES 256
-#define ARENA_STRIDE (UINT64_C(0x14) << 36) /* 1 TiB, and the places */
-#define ARENA_SIZE_MIN (UINT64_C(64) << 20)
-
-static void *arena_hint(void)
-{
-	const uint32_t *random = (const uint32_t *)getauxval(AT_RANDOM);
-
-	return (void *)(ARENA_FIRST + shim_options.nesting * ARENA_STRIDE +
-			(random ? *random % ARENA_PLACES : 0) *
-				(UINT64_C(1) << 30));
-}
-
-static void *reserve_arena(size_t size, int flags)
-{
-	void *p = shim_real()->mmap(sizeof(void *) == 8 ? arena_hint() : NULL,
-				    size, PROT_NONE, flags, -1, 0);
-
-	if (p != MAP_FAILED) {
-		map_arena = (uintptr_t)p;
-		map_arena_size = size;
-	}
-	return p;
-}
+	 MAP_32BIT)
+#define FIXED_FLAGS (MAP_FIXED | MAP_FIXED_NOREPLACE)
+#define ADDRESSES_END (UINT64_C(1) << 47)
 
 /* A refusal is counted: a program may try again and again, and a message is
  * printed the first time, then at 10, 100, 1000, ... */
@@ -87,25 +62,25 @@ static void *map_refuse(struct refusal *r)
 	return MAP_FAILED;
 }
 
-static struct refusal fixed_over = {
+static struct refusal over_heap = {
 	.error = ENOTSUP,
-	.words = "mmap: MAP_FIXED over external memory is not possible; a "
+	.words = "mmap: MAP_FIXED over memory of malloc() is not possible; a "
 		 "higher --threshold keeps such memory local",
 };
 static struct refusal moved = {
 	.error = EINVAL,
-	.words = "mremap: external memory cannot be moved to a fixed place or "
-		 "be in two places",
+	.words = "mremap: external memory cannot be moved to this place, or be "
+		 "in two places",
 };
-static struct refusal moved_over = {
-	.error = EINVAL,
-	.words = "mremap: external memory cannot be replaced",
-};
-static struct refusal protected = {
+static struct refusal heap_protected = {
 	.error = EACCES,
-	.words = "mprotect: external memory is always readable and writable, "
-		 "and never executable; a higher --threshold keeps such "
-		 "memory local",
+	.words = "mprotect: memory of malloc() cannot be executable here; a "
+		 "higher --threshold keeps such memory local",
+};
+static struct refusal keyed = {
+	.error = EINVAL,
+	.words = "pkey_mprotect: external memory has no protection keys; a "
+		 "higher --threshold keeps such memory local",
 };
 static struct refusal locked = {
 	.error = ENOMEM,
@@ -120,133 +95,89 @@ static struct refusal all_locked = {
 /* The addresses that are reserved for more count too. */
 bool map_touches(const void *address, size_t size)
 {
-	uintptr_t first = (uintptr_t)address, last = first + size - 1, base;
-	uint64_t n;
+	uintptr_t first = (uintptr_t)address, last = first + size - 1;
 
 	if (size == 0)
 		return false;
 	if (last < first)
 		last = UINTPTR_MAX;
-	if (map_arena_size != 0 && first < map_arena + map_arena_size &&
-	    last >= map_arena)
-		return true;
-	if (last < atomic_load(&block_low) || first >= atomic_load(&block_high))
-		return false;
-	for (unsigned i = 0; block_region_at(i, &base, &n); i++)
-		if (first < base + n && last >= base)
-			return true;
-	return false;
+	return map_arena_size != 0 && first < map_arena + map_arena_size &&
+	       last >= map_arena;
 }
 
-static bool is_within_region(const void *address, size_t size)
+static int fail(int error)
 {
-	uintptr_t at = (uintptr_t)address, base;
-	uint64_t n;
-
-	for (unsigned i = 0; block_region_at(i, &base, &n); i++)
-		if (at >= base && at - base < n && size <= n - (at - base))
-			return true;
-	return false;
+	errno = error;
+	return -1;
 }
 
-/* --- the kernel's calls -------------------------------------------------------- */
-
-/* Whether the filter (trap.c) would trap this call if libc made it. Here the call
- * itself is wanted; and inside the library, where signals are blocked, a trap
- * would end the process. The filter compares only the upper halves of addresses,
- * hence the slack. */
-static bool is_watched(const void *address, size_t size)
+/* Whole pages, the last one by its first byte, as the kernel has it. False: EINVAL. */
+static bool rounded(const void *address, size_t *size)
 {
-	const uintptr_t slack = UINT64_C(2) << 32;
-	uintptr_t at = (uintptr_t)address;
-
-	return map_arena_size != 0 && at < map_arena + map_arena_size + slack &&
-	       (at + size >= map_arena - slack || at + size < at);
+	if ((uintptr_t)address % SHIM_PAGE != 0 || *size > ADDRESSES_END)
+		return fail(EINVAL) == 0;
+	*size = (*size + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
+	return true;
 }
-
-static long raw_result(long r)
-{
-	if (r < 0 && r >= -4095) {
-		errno = (int)-r;
-		return -1;
-	}
-	return r;
-}
-
-static void *kernel_mmap(void *address, size_t size, int rights, int flags,
-			 int fd, off64_t offset)
-{
-	if (!is_watched(address, size))
-		return shim_real()->mmap(address, size, rights, flags, fd,
-					 offset);
-	return (void *)raw_result(shim_raw(SYS_mmap, (long)address, (long)size,
-					   rights, flags, fd, offset));
-}
-
-static int kernel_munmap(void *address, size_t size)
-{
-	if (!is_watched(address, size))
-		return shim_real()->munmap(address, size);
-	return (int)raw_result(shim_raw(SYS_munmap, (long)address, (long)size,
-					0, 0, 0, 0));
-}
-
-static void *kernel_mremap(void *address, size_t old_size, size_t size,
-			   int flags, void *place)
-{
-	if (!is_watched(address, old_size) && !is_watched(place, size))
-		return shim_real()->mremap(address, old_size, size, flags,
-					   place);
-	return (void *)raw_result(shim_raw(SYS_mremap, (long)address,
-					   (long)old_size, (long)size, flags,
-					   (long)place, 0));
-}
-
-static int kernel_madvise(void *address, size_t size, int advice)
-{
-	if (!is_watched(address, size))
-		return shim_real()->madvise(address, size, advice);
-	return (int)raw_result(shim_raw(SYS_madvise, (long)address, (long)size,
-					advice, 0, 0, 0));
-}
-
-static int kernel_mprotect(void *address, size_t size, int rights)
-{
-	if (!is_watched(address, size))
-		return shim_real()->mprotect(address, size, rights);
-	return (int)raw_result(shim_raw(SYS_mprotect, (long)address, (long)size,
-					rights, 0, 0, 0));
-}
-
-static int advise(void *address, size_t size, int advice);
 
 /* --- mmap -------------------------------------------------------------------------- */
+
+/* Over addresses of the arena. */
+static void *map_over(void *address, size_t size, int rights, int flags, int fd,
+		      off64_t offset)
+{
+	bool over = (flags & MAP_FIXED_NOREPLACE) == 0;
+	void *p;
+	int r;
+
+	if (size == 0 || !rounded(address, &size))
+		return (void *)(intptr_t)fail(EINVAL);
+	if (!area_holds(address, size))
+		return map_refuse(&over_heap);
+	if ((flags & MAP_ANONYMOUS) != 0 && (flags & LOCAL_FLAGS) == 0 &&
+	    (rights & PROT_EXEC) == 0) {
+		r = area_map(address, size, rights, over);
+		if (r >= 0)
+			return address;
+		if (r == -EEXIST || (r != -ENOTSUP && !budget_overflow(size)))
+			return (void *)(intptr_t)fail(r == -EEXIST ? EEXIST
+								   : ENOMEM);
+	}
+	if (!rest_allows(size, rights, flags))
+		return (void *)(intptr_t)fail(ENOMEM);
+	p = area_plant(address, size, rights, flags, fd, offset);
+	return (void *)map_raw_result((long)p);
+}
 
 SHIM_EXPORT void *mmap64(void *address, size_t size, int rights, int flags,
 			 int fd, off64_t offset)
 {
+	bool external = (flags & MAP_ANONYMOUS) != 0 &&
+			(flags & (LOCAL_FLAGS | FIXED_FLAGS)) == 0 &&
+			(rights & PROT_EXEC) == 0 && SHIM_WANTED(size);
+	size_t all = size;
 	void *p;
 
-	if (shim_inside && !address && rights == PROT_NONE &&
-	    size >= ARENA_SIZE_MIN && map_arena_size == 0)
-		return reserve_arena(size, flags);
-	if ((flags & MAP_FIXED) != 0 && map_touches(address, size) &&
-	    !SHIM_BYPASSED()) {
-		if ((flags & MAP_ANONYMOUS) == 0 ||
-		    (flags & MAP_SHARED) != 0 ||
-		    rights != (PROT_READ | PROT_WRITE) ||
-		    !is_within_region(address, size) ||
-		    advise(address, size, MADV_DONTNEED) < 0)
-			return map_refuse(&fixed_over);
-		return address;
+	if (map_reserves(address, size, rights, flags, &p))
+		return p;
+	if ((flags & FIXED_FLAGS) != 0 && map_touches(address, size)) {
+		if (!SHIM_BYPASSED())
+			return map_over(address, size, rights, flags, fd,
+					offset);
+		p = map_kernel(address, size, rights, flags, fd, offset);
+		if (p != MAP_FAILED && !shim_inside && rounded(p, &all))
+			area_child_planted(p, all);
+		return p;
 	}
-	if (rights == (PROT_READ | PROT_WRITE) &&
-	    (flags & MAP_ANONYMOUS) != 0 && (flags & LOCAL_FLAGS) == 0 &&
-	    SHIM_WANTED(size)) {
-		p = block_take(size, 0, BLOCK_MAP);
+	if (external && size != 0 && rounded(NULL, &all)) {
+		p = area_take((uintptr_t)address % SHIM_PAGE == 0 ? address
+								  : NULL,
+			      all, rights);
 		if (p)
 			return p;
-		if ((flags & MAP_NORESERVE) != 0) {
+		if (rights != (PROT_READ | PROT_WRITE))
+			; /* of no weight, wherever it is */
+		else if ((flags & MAP_NORESERVE) != 0) {
 			atomic_fetch_add(&shim_shared->overflow_count, 1);
 			atomic_fetch_add(&shim_shared->overflow_bytes, size);
 		} else if (!budget_overflow(size)) {
@@ -254,86 +185,78 @@ SHIM_EXPORT void *mmap64(void *address, size_t size, int rights, int flags,
 			return MAP_FAILED;
 		}
 	}
-	return kernel_mmap(address, size, rights, flags, fd, offset);
+	if (!rest_allows(size, rights, flags)) {
+		errno = ENOMEM;
+		return MAP_FAILED;
+	}
+	return map_kernel(address, size, rights, flags, fd, offset);
 }
 
 SHIM_EXPORT void *mmap(void *address, size_t size, int rights, int flags,
 		       int fd, off_t offset)
 	__attribute__((alias("mmap64")));
 
-#define ADDRESSES_END (UINT64_C(1) << 47)
-#define MUNMAP_MAX (UINT64_C(1) << 40) /* its pages are looked at one by one */
-
-SHIM_EXPORT int munmap(void *address, size_t size)
+/* The end of the part of [at, end) that lies in the reserve, or does not. */
+static uintptr_t part_end(uintptr_t at, uintptr_t end, bool *ret_in)
 {
-	uintptr_t at = (uintptr_t)address, end = at + size;
+	uintptr_t first = reserve_base;
+	uintptr_t last = first + reserve_pages * SHIM_PAGE;
 
-	if (!map_touches(address, size) || SHIM_BYPASSED())
-		return kernel_munmap(address, size);
-	if (at % SHIM_PAGE != 0 || at >= ADDRESSES_END ||
-	    size > ADDRESSES_END - at || size > MUNMAP_MAX) {
-		errno = EINVAL;
-		return -1;
-	}
-	end = (end + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
-	while (at < end) {
-		uintptr_t to = at + SHIM_PAGE;
-		bool external = block_contains((void *)at, 1);
+	*ret_in = first != 0 && at >= first && at < last;
+	if (*ret_in)
+		return end < last ? end : last;
+	return first != 0 && at < first && end > first ? first : end;
+}
 
-		while (to < end && block_contains((void *)to, 1) == external)
-			to += SHIM_PAGE;
-		if (external)
-			block_give((void *)at, to - at);
-		else if (!map_touches((void *)at, to - at) &&
-			 kernel_munmap((void *)at, to - at) < 0)
-			return -1;
-		at = to;
-	}
+/* --- munmap ------------------------------------------------------------------------- */
+
+/* Of the arena, but not of the reserve: it is malloc()'s, or nobody's. */
+static int unmap_heap(uintptr_t at, uintptr_t end)
+{
+	for (; at < end; at += SHIM_PAGE)
+		if (block_contains((void *)at, 1))
+			return fail(EINVAL);
 	return 0;
 }
 
-static void *external_remap(void *address, size_t old_size, size_t size,
-			    int flags)
+static int unmap_part(uintptr_t at, uintptr_t end, bool in)
 {
-	uintptr_t at = (uintptr_t)address;
-	struct block b;
-	void *p;
+	int r;
 
-	if ((flags & ~MREMAP_MAYMOVE) != 0 || old_size == 0)
-		return map_refuse(&moved);
-	if (at % SHIM_PAGE != 0 || size == 0 || size > ADDRESSES_END ||
-	    old_size > ADDRESSES_END) {
-		errno = EINVAL;
-		return MAP_FAILED;
-	}
-	old_size = (old_size + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
-	size = (size + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
-	if (!block_find(address, &b) ||
-	    at + old_size > b.base + b.page_count * SHIM_PAGE) {
-		errno = EFAULT;
-		return MAP_FAILED;
-	}
-	if (size <= old_size) {
-		if (size < old_size)
-			block_give((char *)address + size, old_size - size);
-		return address;
-	}
-	p = (flags & MREMAP_MAYMOVE) != 0 ? block_take(size, 0, BLOCK_MAP)
-					  : NULL;
-	if (!p && (flags & MREMAP_MAYMOVE) != 0 && budget_overflow(size)) {
-		p = shim_real()->mmap(NULL, size, PROT_READ | PROT_WRITE,
-				      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		if (p == MAP_FAILED)
-			p = NULL;
-	}
-	if (!p) {
-		errno = ENOMEM;
-		return MAP_FAILED;
-	}
-	block_move(p, address, old_size);
-	block_give(address, old_size);
-	return p;
+	if (!in)
+		return map_touches((void *)at, end - at)
+			       ? unmap_heap(at, end)
+			       : map_kernel_unmap((void *)at, end - at);
+	r = area_unmap((void *)at, end - at);
+	return r < 0 ? fail(-r) : 0;
 }
+
+SHIM_EXPORT int munmap(void *address, size_t size)
+{
+	uintptr_t at = (uintptr_t)address, end;
+	size_t all = size;
+	bool in;
+	int r = 0;
+
+	if (!map_touches(address, size) || SHIM_BYPASSED()) {
+		r = map_kernel_unmap(address, size);
+		if (r == 0 && !shim_inside && rounded(address, &all))
+			area_child_unmapped(address, all);
+		return r;
+	}
+	if (at >= ADDRESSES_END || size > ADDRESSES_END - at ||
+	    !rounded(address, &all))
+		return fail(EINVAL);
+	for (end = at + all; at < end && r == 0;) {
+		uintptr_t to = part_end(at, end, &in);
+
+		r = unmap_part(at, to, in);
+		at = to;
+	}
+	return r;
+}
+
+/* --- mremap ------------------------------------------------------------------------- */
 
 /* In a child the kernel would leave the new place without anybody to serve
  * it. */
@@ -343,15 +266,59 @@ static void *child_remap(void *address, size_t old_size, size_t size, int flags)
 
 	if ((flags & ~MREMAP_MAYMOVE) != 0)
 		return map_refuse(&moved);
-	if (size <= old_size)
+	if (size <= old_size) {
+		if (size < old_size)
+			munmap((char *)address + size, old_size - size);
 		return address;
+	}
 	if ((flags & MREMAP_MAYMOVE) == 0) {
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
 	p = shim_real()->mmap(NULL, size, PROT_READ | PROT_WRITE,
 			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	return p == MAP_FAILED ? p : memcpy(p, address, old_size);
+	if (p == MAP_FAILED)
+		return p;
+	memcpy(p, address, old_size);
+	munmap(address, old_size);
+	return p;
+}
+
+static void *external_remap(void *address, size_t old_size, size_t size,
+			    int flags, void *place)
+{
+	bool fixed = (flags & MREMAP_FIXED) != 0;
+	void *p;
+
+	if (old_size == 0)
+		return map_refuse(&moved); /* a second place of shared memory */
+	if (!rounded(address, &old_size) || !rounded(fixed ? place : NULL, &size) ||
+	    size == 0 ||
+	    (flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0 ||
+	    ((flags & (MREMAP_FIXED | MREMAP_DONTUNMAP)) != 0 &&
+	     (flags & MREMAP_MAYMOVE) == 0) ||
+	    ((flags & MREMAP_DONTUNMAP) != 0 && size != old_size))
+		return (void *)(intptr_t)fail(EINVAL);
+	if (!area_holds(address, old_size))
+		return (void *)(intptr_t)fail(EFAULT);
+	p = area_remap(address, old_size, size, flags, place);
+	if (p == (void *)-EOPNOTSUPP)
+		return map_refuse(&moved);
+	return (void *)map_raw_result((long)p);
+}
+
+/* The program's own memory, from elsewhere into the reserve. */
+static void *remap_into(void *address, size_t old_size, size_t size, int flags,
+			void *place)
+{
+	if (!rounded(place, &size) || size == 0 || !area_holds(place, size))
+		return map_refuse(&moved);
+	/* A mapping that the kernel can put the other over. */
+	if (area_plant(place, size, PROT_NONE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) !=
+	    place)
+		return (void *)(intptr_t)fail(ENOMEM);
+	return map_kernel_remap(address, old_size, size, flags, place);
 }
 
 SHIM_EXPORT void *mremap(void *address, size_t old_size, size_t size, int flags,
@@ -364,96 +331,135 @@ SHIM_EXPORT void *mremap(void *address, size_t old_size, size_t size, int flags,
 		va_start(arguments, flags);
 		place = va_arg(arguments, void *);
 		va_end(arguments);
-		if (map_touches(place, size) && !SHIM_BYPASSED())
-			return map_refuse(&moved_over);
 	}
 	if (block_contains(address, old_size) && atomic_load(&child_serves))
 		return child_remap(address, old_size, size, flags);
-	if (block_contains(address, old_size) && !SHIM_BYPASSED())
-		return external_remap(address, old_size, size, flags);
-	return kernel_mremap(address, old_size, size, flags, place);
+	if (SHIM_BYPASSED())
+		return map_kernel_remap(address, old_size, size, flags, place);
+	if (map_touches(address, old_size ? old_size : 1))
+		return external_remap(address, old_size, size, flags, place);
+	if (place && map_touches(place, size))
+		return remap_into(address, old_size, size, flags, place);
+	return map_kernel_remap(address, old_size, size, flags, place);
 }
 
-/* As the kernel has it: whole pages, the last one by its first byte. */
-static int advise(void *address, size_t size, int advice)
-{
-	int r;
+/* --- madvise ------------------------------------------------------------------------ */
 
-	if ((uintptr_t)address % SHIM_PAGE != 0 || size > ADDRESSES_END) {
-		errno = EINVAL;
-		return -1;
-	}
-	size = (size + SHIM_PAGE - 1) & ~(SHIM_PAGE - 1);
+int map_advice(int advice)
+{
 	switch (advice) {
 	case MADV_NORMAL:
-		r = block_advise(address, size, EXTMEM_NORMAL);
-		break;
+		return EXTMEM_NORMAL;
 	case MADV_RANDOM:
-		r = block_advise(address, size, EXTMEM_RANDOM);
-		break;
+		return EXTMEM_RANDOM;
 	case MADV_SEQUENTIAL:
-		r = block_advise(address, size, EXTMEM_SEQUENTIAL);
-		break;
+		return EXTMEM_SEQUENTIAL;
 	case MADV_WILLNEED:
 	case 22: /* MADV_POPULATE_READ, newer than some headers */
 	case 23: /* MADV_POPULATE_WRITE */
-		r = block_advise(address, size, EXTMEM_WILLNEED);
-		break;
+		return EXTMEM_WILLNEED;
 	case MADV_DONTNEED:
 	case MADV_FREE:
-		r = block_advise(address, size, EXTMEM_DONTNEED);
-		break;
+		return EXTMEM_DONTNEED;
 	case 20: /* MADV_COLD */
 	case 21: /* MADV_PAGEOUT */
-		r = block_advise(address, size, EXTMEM_COLD);
-		break;
-	case MADV_HUGEPAGE:
-	case MADV_NOHUGEPAGE:
-	case MADV_MERGEABLE:
-	case MADV_UNMERGEABLE:
-	case MADV_DONTDUMP:
-	case MADV_DODUMP:
-	case MADV_DONTFORK:
-		return 0; /* hints, or so already */
+		return EXTMEM_COLD;
 	default:
-		r = -EINVAL;
-	}
-	if (r < 0) {
-		errno = -r;
 		return -1;
 	}
-	return 0;
+}
+
+/* What is a hint, and nothing must come of it. */
+static bool is_hint(int advice)
+{
+	return advice == MADV_HUGEPAGE || advice == MADV_NOHUGEPAGE ||
+	       advice == MADV_MERGEABLE || advice == MADV_UNMERGEABLE ||
+	       advice == MADV_DONTDUMP || advice == MADV_DODUMP;
+}
+
+/* What decides what a child of fork() has; of malloc()'s memory it cannot be decided. */
+static bool is_for_forks(int advice)
+{
+	return advice == MADV_DONTFORK || advice == MADV_DOFORK ||
+	       advice == 18 || advice == 19; /* WIPEONFORK, KEEPONFORK */
+}
+
+static int advise(void *address, size_t size, int advice)
+{
+	bool in_child = atomic_load(&child_serves);
+	int r = -EINVAL;
+
+	if (!rounded(address, &size))
+		return -1;
+	if (!in_child && area_holds(address, size) &&
+	    (map_advice(advice) >= 0 || is_hint(advice) || is_for_forks(advice)))
+		r = area_advise(address, size, advice);
+	else if (map_advice(advice) >= 0)
+		r = block_advise(address, size,
+				 (enum extmem_advice)map_advice(advice));
+	else if (is_hint(advice) || advice == MADV_DOFORK)
+		r = 0;
+	return r < 0 ? fail(-r) : 0;
 }
 
 SHIM_EXPORT int madvise(void *address, size_t size, int advice)
 {
-	if (block_contains(address, size) &&
-	    (!SHIM_BYPASSED() || (atomic_load(&child_serves) && !shim_inside)))
+	if (map_touches(address, size) &&
+	    (!SHIM_BYPASSED() || (atomic_load(&child_serves) && !shim_inside &&
+				  block_contains(address, size))))
 		return advise(address, size, advice);
-	return kernel_madvise(address, size, advice);
+	return map_kernel_advise(address, size, advice);
 }
 
 SHIM_EXPORT int posix_madvise(void *address, size_t size, int advice)
 {
-	if (!block_contains(address, size) || SHIM_BYPASSED())
+	if (!map_touches(address, size) || SHIM_BYPASSED())
 		return shim_real()->posix_madvise(address, size, advice);
 	if (advice == POSIX_MADV_DONTNEED)
 		return 0; /* POSIX: contents stay */
 	return advise(address, size, advice) < 0 ? errno : 0;
 }
 
-SHIM_EXPORT int mprotect(void *address, size_t size, int rights)
+/* --- rights, locks ------------------------------------------------------------------ */
+
+static int protect_part(uintptr_t at, uintptr_t end, bool in, int rights)
 {
-	if (!map_touches(address, size) || SHIM_BYPASSED())
-		return kernel_mprotect(address, size, rights);
-	if ((uintptr_t)address % SHIM_PAGE != 0) {
-		errno = EINVAL;
+	void *address = (void *)at;
+	int r;
+
+	if (in)
+		r = area_protect(address, end - at, rights);
+	else if (!map_touches(address, 1))
+		return map_kernel_protect(address, end - at, rights);
+	else if ((rights & PROT_EXEC) != 0)
+		r = -ENOTSUP;
+	else
+		r = block_protect(address, end - at, rights);
+	if (r == -ENOTSUP) {
+		map_refuse(&heap_protected);
 		return -1;
 	}
-	if (rights == (PROT_READ | PROT_WRITE))
-		return 0;
-	map_refuse(&protected);
-	return -1;
+	return r < 0 ? fail(-r) : 0;
+}
+
+SHIM_EXPORT int mprotect(void *address, size_t size, int rights)
+{
+	uintptr_t at = (uintptr_t)address, end;
+	bool in;
+	int r = 0;
+
+	if (!map_touches(address, size) || SHIM_BYPASSED())
+		return map_kernel_protect(address, size, rights);
+	if ((rights & ~(PROT_READ | PROT_WRITE | PROT_EXEC)) != 0 ||
+	    !rounded(address, &size))
+		return fail(EINVAL);
+	for (end = at + size; at < end && r == 0;) {
+		uintptr_t to = part_end(at, end, &in);
+
+		r = protect_part(at, to, in, rights);
+		at = to;
+	}
+	return r;
 }
 
 SHIM_EXPORT int pkey_mprotect(void *address, size_t size, int rights, int key)
@@ -461,10 +467,10 @@ SHIM_EXPORT int pkey_mprotect(void *address, size_t size, int rights, int key)
 	if (map_touches(address, size) && !SHIM_BYPASSED() && key == -1)
 		return mprotect(address, size, rights);
 	if (!map_touches(address, size) || SHIM_BYPASSED())
-		return (int)raw_result(shim_raw(SYS_pkey_mprotect,
-						(long)address, (long)size,
-						rights, key, 0, 0));
-	map_refuse(&protected);
+		return (int)map_raw_result(shim_raw(SYS_pkey_mprotect,
+						    (long)address, (long)size,
+						    rights, key, 0, 0));
+	map_refuse(&keyed);
 	return -1;
 }
 
@@ -476,7 +482,7 @@ SHIM_EXPORT int mlock(const void *address, size_t size)
 		map_refuse(&locked);
 		return -1;
 	}
-	return (int)raw_result(
+	return (int)map_raw_result(
 		shim_raw(SYS_mlock, (long)address, (long)size, 0, 0, 0, 0));
 }
 
@@ -486,8 +492,8 @@ SHIM_EXPORT int mlock2(const void *address, size_t size, unsigned flags)
 		map_refuse(&locked);
 		return -1;
 	}
-	return (int)raw_result(shim_raw(SYS_mlock2, (long)address, (long)size,
-					(long)flags, 0, 0, 0));
+	return (int)map_raw_result(shim_raw(SYS_mlock2, (long)address,
+					    (long)size, (long)flags, 0, 0, 0));
 }
 
 SHIM_EXPORT int mlockall(int flags)
@@ -496,12 +502,42 @@ SHIM_EXPORT int mlockall(int flags)
 		map_refuse(&all_locked);
 		return -1;
 	}
-	return (int)raw_result(shim_raw(SYS_mlockall, flags, 0, 0, 0, 0, 0));
+	return (int)map_raw_result(
+		shim_raw(SYS_mlockall, flags, 0, 0, 0, 0, 0));
 }
 
+/* Anonymous memory has nothing behind it. */
 SHIM_EXPORT int msync(void *address, size_t size, int flags)
 {
-	if (map_touches(address, size) && !SHIM_BYPASSED())
-		return 0; /* anonymous: nothing behind it */
-	return shim_real()->msync(address, size, flags);
+	if (!map_touches(address, size) || SHIM_BYPASSED())
+		return shim_real()->msync(address, size, flags);
+	if (!rounded(address, &size) ||
+	    (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) != 0)
+		return fail(EINVAL);
+	return area_holds(address, size) && area_mapped(address, size) < 0
+		       ? fail(ENOMEM) : 0;
+}
+
+/* What is in local memory, as the kernel knows; of what is not mapped nothing is. */
+SHIM_EXPORT int mincore(void *address, size_t size, unsigned char *ret)
+{
+	unsigned char some[1024];
+	size_t pages;
+	long r = 0;
+
+	if (!rounded(address, &size))
+		return -1;
+	if (!SHIM_BYPASSED() && area_holds(address, size) &&
+	    area_mapped(address, size) < 0)
+		return fail(ENOMEM);
+	pages = size / SHIM_PAGE;
+	for (size_t at = 0; at < pages && r >= 0; at += sizeof(some)) {
+		size_t n = pages - at < sizeof(some) ? pages - at : sizeof(some);
+
+		r = shim_raw(SYS_mincore, (long)address + (long)(at * SHIM_PAGE),
+			     (long)(n * SHIM_PAGE), (long)some, 0, 0, 0);
+		if (r >= 0)
+			memcpy(ret + at, some, n);
+	}
+	return (int)map_raw_result(r);
 }

@@ -13,6 +13,11 @@
 
 enum options_advise { ADVISE_NORMAL, ADVISE_SEQUENTIAL, ADVISE_RANDOM };
 enum options_calls { CALLS_AUTO, CALLS_TRAP, CALLS_WRAP };
+enum options_local_rest {
+	LOCAL_REST_COUNT,
+	LOCAL_REST_WARN,
+	LOCAL_REST_REFUSE,
+};
 enum options_fork { FORK_SNAPSHOT, FORK_ABSENT, FORK_REFUSE };
 
 struct shim_options {
@@ -24,6 +29,7 @@ struct shim_options {
 	uint32_t advise;    /* enum options_advise */
 	uint32_t calls;	    /* enum options_calls */
 	uint32_t fork;	    /* enum options_fork */
+	uint32_t local_rest; /* enum options_local_rest */
 	uint32_t overflow_local; /* 1: what finds no room is local */
 	uint32_t children_same;	 /* 1: what is started has a client too */
 	unsigned nesting; /* programs with external memory before this one */

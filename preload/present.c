@@ -16,7 +16,7 @@
  * call (MSG_ZEROCOPY). If a write to a file takes several pieces, writes of other
  * threads of this process to that file wait.
  */
-#include "preload/shim.h"
+#include "preload/reserve.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -31,10 +31,14 @@
 size_t present_begin(const void *address, size_t size, bool write)
 {
 	int error = errno;
+	bool local;
 	int64_t n;
 
 	if (size == 0)
 		return 0;
+	size = reserve_alike(address, size, &local);
+	if (local)
+		return size;
 	if (atomic_load(&child_serves)) {
 		handler_pinned(address, size);
 		return child_pin(address, size, write);
@@ -54,7 +58,11 @@ size_t present_begin(const void *address, size_t size, bool write)
 void present_end(const void *address, size_t size)
 {
 	int error = errno;
+	bool local;
 
+	reserve_alike(address, size, &local);
+	if (local)
+		return;
 	handler_unpinned(address);
 	if (atomic_load(&child_serves)) {
 		child_unpin();

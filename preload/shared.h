@@ -38,6 +38,7 @@
 #define RUN_ENV_PAGING "EXTMEM_RUN_PAGING"
 #define RUN_ENV_OVERFLOW "EXTMEM_RUN_OVERFLOW"	 /* "fail", "local" */
 #define RUN_ENV_CHILDREN "EXTMEM_RUN_CHILDREN"	 /* "plain", "same" */
+#define RUN_ENV_LOCAL_REST "EXTMEM_RUN_LOCAL_REST" /* "count", "warn", "refuse" */
 #define RUN_ENV_FORK "EXTMEM_RUN_FORK" /* "snapshot", "absent", "refuse" */
 #define RUN_ENV_SHARED_FD "EXTMEM_RUN_SHARED_FD"
 #define RUN_ENV_PREFIX "EXTMEM_RUN_"
@@ -90,6 +91,8 @@ struct run_shared {
 	_Atomic uint64_t refused_bytes;
 	_Atomic uint64_t overflow_count; /* of these, served locally */
 	_Atomic uint64_t overflow_bytes;
+	_Atomic uint64_t rest_bytes; /* local, and not counted in stats.local_now */
+	_Atomic uint64_t rest_bytes_peak;
 	_Atomic uint64_t blocks_count;	 /* served externally, ever */
 	_Atomic uint64_t blocks_bytes;
 	_Atomic uint64_t live_bytes; /* served externally and not given back */

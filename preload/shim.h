@@ -12,10 +12,15 @@
  * figures.c	statistics, in a file that `extmem run` and `extmem top` read
  * growth.c	the regions of external memory, and how they grow
  * block.c	blocks in them: allocate, free, look up
+ * rest.c	local memory besides that: --local-rest
  * budget.c	--limit, --overflow, and a local budget in percent
  * arena.c	small objects in it
  * malloc.c	the malloc family
- * map.c	mmap and its relatives
+ * map.c	mmap and its relatives: what is local, what goes to area.c
+ * map_kernel.c	the kernel's calls of that kind
+ * area.c	what they mean for external memory (area_remap.c: mremap,
+ *		area_child.c: in children of fork())
+ * reserve.c	the addresses and the memory of that
  * trap.c	every system call that is given external memory
  * call.c	the table of system calls; one such call, by its number
  * call_copy.c	with local copies of what is external
@@ -233,22 +238,20 @@ bool descriptor_numbers(unsigned *ret_first, unsigned *ret_last);
 
 /* --- block.c -------------------------------------------------------------- */
 
-enum block_kind { BLOCK_MALLOC = 1, BLOCK_MAP };
-
 struct block {
 	uint64_t region;     /* index */
 	uint64_t page;	     /* first, in its region */
 	uint64_t page_count; /* of the slab */
-	uint64_t live_count; /* pages of it not yet unmapped */
+	uint64_t live_count; /* pages of it not yet freed */
 	uintptr_t base;	     /* where the slab begins */
 	uintptr_t start;     /* what the program was given, in its first pages */
-	enum block_kind kind;
 };
 
 extern _Atomic uintptr_t block_low, block_high; /* bounds of all regions */
 bool block_contains_slow(uintptr_t address);
 
-/* True when [p, p + size) begins or ends in external memory. */
+/* True when [p, p + size) begins or ends in external memory, or where external memory is
+ * reserved. */
 static inline bool block_contains(const void *p, size_t size)
 {
 	uintptr_t first = (uintptr_t)p, last = first + (size ? size - 1 : 0);
@@ -260,7 +263,7 @@ static inline bool block_contains(const void *p, size_t size)
 }
 
 /* Zeroed memory, or NULL with errno ENOMEM; then see budget_overflow(). */
-void *block_take(size_t size, size_t alignment, enum block_kind);
+void *block_take(size_t size, size_t alignment);
 /* The block that holds this live address; false: none. */
 bool block_find(const void *address, struct block *ret);
 static inline size_t block_capacity(const struct block *b)
@@ -272,10 +275,13 @@ static inline size_t block_capacity(const struct block *b)
 void block_give(void *address, size_t size);
 /* For the pages that lie inside as a whole. */
 int block_advise(void *address, size_t size, enum extmem_advice);
+/* PROT_READ, PROT_WRITE; 0, -ENOTSUP: it cannot be done with this paging, or -errno. */
+int block_protect(void *address, size_t size, int rights);
 /* Copies, and discards the source piece by piece. */
 void block_move(void *to, void *from, size_t size);
 /* The index-th region; false: there are fewer. */
 bool block_region_at(unsigned index, uintptr_t *ret_base, uint64_t *ret_size);
+bool block_is_reserve(unsigned index);
 /* Local memory for tables: zeroed, and backed by pages as it is used. Or NULL. */
 void *block_reserve(size_t size);
 /* A slab that is no block, for arena.c; 0: no room. */
@@ -303,6 +309,8 @@ void block_unlock_all(void);
  * left, and notes it. */
 bool growth_asks_free(void);
 void growth_note_free(uint64_t bytes);
+/* The reserve is a region from now on; false: there are too many. */
+bool growth_add_reserve(uintptr_t base, uint64_t size);
 
 /* --- budget.c -------------------------------------------------------------- */
 
@@ -319,6 +327,13 @@ void budget_start(void);
 uint64_t budget_local(void); /* the local budget, in bytes, as it is now */
 /* So much more is in use: a budget that is a share of that follows. */
 void budget_follow(uint64_t more);
+
+/* --- rest.c ----------------------------------------------------------------- */
+
+/* Measures what is local besides what the library has. */
+void rest_measure(const struct extmem_stats *);
+/* Whether a mapping of the kernel's may be made; else it is refused with ENOMEM. */
+bool rest_allows(size_t size, int rights, int flags);
 
 /* --- arena.c -------------------------------------------------------------- */
 
@@ -344,8 +359,10 @@ _Noreturn void malloc_bad_pointer(const char *call, const void *p);
 /* Where the library has reserved the addresses of external memory. */
 extern uintptr_t map_arena;
 extern uint64_t map_arena_size;
-/* True when any page of the range is external. */
+/* True when any page of the range is in the arena. */
 bool map_touches(const void *address, size_t size);
+/* The library's advice for this one of madvise(2), or -1. */
+int map_advice(int advice);
 
 /* --- trap.c ------------------------------------------------------------------ */
 

@@ -18,6 +18,7 @@
  * to the system when no child is left.
  */
 #include "preload/fork.h"
+#include "preload/reserve.h"
 
 #include <sched.h>
 #include <time.h>
@@ -318,7 +319,11 @@ bool snapshots_page(uint32_t region, uint64_t page, uint32_t number, void *ret)
 	answer = copy_saved(region, page, number, ret);
 	if (answer != NONE)
 		return answer == COPIED;
-	memcpy(ret, (const void *)(base + page * SHIM_PAGE), SHIM_PAGE);
+	/* The program may have no right to read what it reserved. */
+	if (!block_is_reserve(region))
+		memcpy(ret, (const void *)(base + page * SHIM_PAGE), SHIM_PAGE);
+	else if (!reserve_read(page, ret))
+		return false;
 	/* If the page became writable before this copy was complete, it was
 	 * saved before that. */
 	return copy_saved(region, page, number, ret) != LOST;

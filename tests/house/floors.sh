@@ -125,7 +125,7 @@ complaints "transports include the contracts, common and each other" \
 	arrows cli 'core/extmem\.h|common/(clock|options|spawn|standard)\.h|preload/shared\.h'
 	# The snapshot machine is pure, so that the simulator runs it; the shim
 	# is who uses it, and has its object file besides libextmem.so.
-	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(base|extent|heap|options)\.h'
+	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options)\.h'
 	# Where both ends are to be in one process, bench is the daemon too.
 	arrows bench 'core/extmem\.h|common/(options|spawn|standard)\.h' |
 		grep -vx 'bench/appliance.c includes appliance/inside.h'

@@ -46,7 +46,7 @@ compare "with external memory again" "$extmem" run --local 3M \
 
 try "$extmem" run --local 3M --external 64M -- "$program" refused
 says "mlockall: external memory cannot be locked" 0 &&
-	[ "$(grep -c 'mprotect: ' "$scratch/err")" -le 5 ]
+	[ "$(grep -c 'mlock: ' "$scratch/err")" -le 5 ]
 verdict "what is refused is said, and not each time" $?
 
 for calls in trap wrap; do
