@@ -11,7 +11,11 @@ libxm_ground_la_SOURCES += \
 	core/pure/code.h \
 	core/pure/layout.c \
 	core/pure/layout.h \
+	core/pure/ledger.c \
+	core/pure/ledger.h \
 	core/pure/mapper.h \
+	core/pure/mender.c \
+	core/pure/mender.h \
 	core/pure/pager.c \
 	core/pure/pager.h \
 	core/pure/pager_advice.c \
@@ -51,6 +55,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/trace.c \
 	core/pure/trace.h \
 	core/pure/transport.h \
+	core/pure/view.c \
+	core/pure/view.h \
 	core/pure/volume.c \
 	core/pure/volume.h \
 	core/pure/volume_io.c \
@@ -72,6 +78,8 @@ libxm_first_la_SOURCES = \
 	core/engine/engine_seal.c \
 	core/engine/keeper.c \
 	core/engine/keeper.h \
+	core/engine/keeper_mend.c \
+	core/engine/keeper_view.c \
 	$(NULL)
 
 # client/: the public functions, on threads and locks that os.h names.
@@ -100,6 +108,8 @@ libxm_client_la_SOURCES += \
 	core/client/lane.h \
 	core/client/latency.c \
 	core/client/latency.h \
+	core/client/ledgers.c \
+	core/client/ledgers.h \
 	core/client/mapping.c \
 	core/client/mapping.h \
 	core/client/objects.c \

@@ -143,6 +143,26 @@ static void draw_stripes(struct xm_rand *r, struct sim_shape *s)
 		s->stripes = 1;
 }
 
+/* Mirrors, where there are appliances for them. */
+static void draw_copies(struct xm_rand *r, struct sim_shape *s)
+{
+	uint64_t copies = PICK(r, 1, 1, 2, 2, 2, 3);
+
+	s->copies = (uint32_t)xm_min(copies, s->appliances);
+	/* A mirror has a ledger at each appliance besides. */
+	if (s->copies > 1) {
+		s->stripes = 1;
+		s->extents_max = xm_max(s->extents_max, 3);
+		s->extents_each = xm_max(s->extents_each, 2);
+	}
+	s->victim = (uint32_t)xm_rand_below(r, s->appliances);
+	s->one_victim = s->copies > 1 && coin(r);
+	if (s->one_victim) {
+		s->no_memory = s->no_memory_client = 0;
+		s->link.loss_permille = 0;
+	}
+}
+
 void weather_draw(uint64_t seed, struct sim_shape *s)
 {
 	struct xm_rand *r = world_rand(WORLD_SHAPE);
@@ -175,6 +195,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->watches = xm_rand_below(r, 4) == 0;
 	s->rights = xm_rand_below(r, 3) == 0;
 	draw_stripes(r, s);
+	draw_copies(r, s);
 }
 
 /* Each host's clock has a beginning and a rate of its own. */

@@ -26,6 +26,11 @@ void law_leases(uint32_t appliance, bool all);
 /* --- laws_page.c --- */
 void law_pages(uint32_t client);
 
+/* --- laws_view.c --- */
+void law_view(uint32_t client);
+/* A client begins, or has ended. */
+void law_view_forget(uint32_t client);
+
 /* --- laws_watch.c --- */
 
 /* Sets a watch for this client of the running process, which the law is then about. 0, or

@@ -5,6 +5,9 @@
  * returns by its deadline all the same (shadow.c), a thread is woken when what it
  * waits for has happened (os.c), and clients that merely hang lose no page: that
  * is checked here.
+ *
+ * Survival: where all trouble has come to one appliance, and each page has a copy
+ * elsewhere, none is lost.
  */
 #include "sim/appliance.h"
 #include "sim/notes.h"
@@ -16,6 +19,9 @@
  * page is lost. */
 void oracle_page_lost(void)
 {
+	if (sim_shape.one_victim)
+		world_broken("survival", "a page was lost, and only appliance "
+			     "%u has had trouble", sim_shape.victim);
 	if (!weather_only_pauses())
 		return;
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {

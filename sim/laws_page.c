@@ -121,7 +121,7 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 {
 	const struct xm_page *entry = &p->pages[page];
 	struct member m;
-	bool is_here, is_open;
+	bool is_here, is_open, lost;
 
 	touch_state(x, page, &is_here, &is_open);
 	if (!is_here)
@@ -138,7 +138,8 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 		world_broken("page truth", "clean page %llu is not protected",
 			     (unsigned long long)page);
 	/* While it is being stored, the write-back buffer has its bytes. */
-	if ((entry->flags & FLAG_STORING) != 0 || !members_find(x, page, 0, &m))
+	if (xm_volume_appliances(&x->volume, page, &lost) == 0 || lost ||
+	    (entry->flags & FLAG_STORING) != 0)
 		return;
 	sim_counts.laws_asked++;
 	if ((entry->flags & FLAG_WRITTEN) == 0) {
@@ -146,7 +147,7 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 		return;
 	}
 	for (uint32_t i = 0; i < MEMBERS; i++) {
-		if (i == 0 || members_find(x, page, i, &m))
+		if (members_find(x, page, i, &m))
 			ask_member(client, x, page, i, &m);
 	}
 }

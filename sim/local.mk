@@ -25,6 +25,7 @@ libxm_world_la_SOURCES = \
 	sim/laws_liveness.c \
 	sim/laws_ownership.c \
 	sim/laws_page.c \
+	sim/laws_view.c \
 	sim/laws_watch.c \
 	sim/links.c \
 	sim/links.h \

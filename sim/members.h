@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The members of a page: its copies in remote memory. Today each page has one; the
- * oracle asks for all of MEMBERS, so that a second one is a matter of members.c.
+ * The members of a page: its copies in remote memory, of which the oracle asks for all
+ * that are IN.
  */
 #ifndef XM_SIM_MEMBERS_H
 #define XM_SIM_MEMBERS_H
 
 #include "core/client/client.h"
 
-#define MEMBERS 1
+#define MEMBERS XM_MEMBERS_MAX
 
 /* Where a member lies: `offset` bytes into what a key opens. */
 struct member {
@@ -16,7 +16,7 @@ struct member {
 	uint64_t key, offset;
 };
 
-/* False: there is no such member, or it is lost. */
+/* False: there is no such member, or it is not IN. */
 bool members_find(extmem *, uint64_t page, uint32_t member, struct member *ret);
 /* Its bytes as an access would reach them, at byte *ret_at of the appliance's
  * pool. NULL: nobody can by this key, because its lease has ended. */

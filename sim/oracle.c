@@ -7,6 +7,7 @@
  *   faithfulness, level   shadow.c: what programs read and what syncs promise
  *   epoch                 laws_epoch.c
  *   page truth            laws_page.c
+ *   view, survival        laws_view.c
  *   watch                 laws_watch.c
  *   liveness, deadline    laws_liveness.c, run.c, shadow.c, os.c
  *   bounds, counters      laws_bounds.c, program.c, operations_select.c
@@ -49,6 +50,8 @@ void oracle_ask(void)
 		law_keys(index);
 	}
 	programs_ask();
+	if (sim_shape.copies > 1)
+		law_view((uint32_t)(turn % sim_shape.clients));
 	if (turn % 8 == 0)
 		law_pages((uint32_t)(turn / 8 % sim_shape.clients));
 }

@@ -63,7 +63,7 @@ void around_outcome(struct program *p, enum outcome_call call,
 	if (call == OUTCOME_TAKE && result == OUTCOME_OK)
 		outcome_taken(&p->watch, world_now());
 	/* The list is of regions that one appliance at a time can have. */
-	if (sim_shape.stripes > 1)
+	if (sim_shape.stripes > 1 || sim_shape.copies > 1)
 		return;
 	sim_counts.outcomes[call][worst][result]++;
 	if (!outcome_listed(call, worst, result))
@@ -181,6 +181,9 @@ bool around_open(struct program *p)
 	if (sim_shape.stripes > 1)
 		snprintf(texts[n++], 96, "strategy=stripe %u x 64K",
 			 sim_shape.stripes);
+	if (sim_shape.copies > 1)
+		snprintf(texts[n++], 96, "strategy=mirror %u",
+			 sim_shape.copies);
 	for (unsigned i = 0; i < n; i++)
 		list[i] = texts[i];
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {
@@ -193,6 +196,7 @@ bool around_open(struct program *p)
 		if (sim_shape.watches && CALL(law_watch, x) != 0)
 			world_broken("promise", "client %u cannot watch: %s",
 				     p->index, extmem_error());
+		law_view_forget(p->index);
 		p->x = x;
 		p->pause_ns = 0;
 		return true;

@@ -7,6 +7,7 @@
 #include "sim/counts.h"
 #include "sim/fibers.h"
 #include "sim/notes.h"
+#include "sim/oracle.h"
 #include "sim/program.h"
 #include "sim/shape.h"
 #include "sim/world.h"
@@ -269,8 +270,11 @@ bool call_went(struct program *p, int rc)
 	if (rc >= 0)
 		return true;
 	sim_counts.failed++;
-	if (rc == -ESTALE)
+	if (rc == -ESTALE) {
 		p->lost = true;
+		if (sim_shape.one_victim)
+			oracle_page_lost();
+	}
 	world_note("program.failed: client {client}: a call failed: "
 		   "{error:error}", p->index, (uint64_t)-rc, 0);
 	return false;

@@ -39,6 +39,7 @@ struct sim_shape {
 	uint64_t seed;
 	uint32_t appliances, clients, threads, lanes;
 	uint32_t stripes; /* columns of each region; 0, 1: none */
+	uint32_t copies; /* of each region; 0, 1: no strategy */
 	uint64_t pool_size, local, arena;
 	uint32_t granule, prefetch, lease_ms;
 	uint32_t reclaim; /* enum xm_reclaim */
@@ -61,6 +62,9 @@ struct sim_shape {
 	uint32_t weather_ms; /* between weather events, mean; 0: none */
 	uint32_t hang_halves; /* of appliances: 1 control, 2 interface, 3 both */
 	bool hang, kill_appliance, kill_client, partition, clog, slow, skew;
+	/* All trouble comes to this appliance, and to its links: what is mirrored lives. */
+	bool one_victim;
+	uint32_t victim;
 	bool drawn;  /* by weather_draw(): all faults are weather.c's */
 	bool watches; /* programs watch what becomes writable */
 	bool rights; /* programs take rights from pages and give them back */

@@ -262,7 +262,7 @@ static void blow_links(uint32_t appliance, uint32_t client)
 			block(c, a, ns);
 		break;
 	case 2:
-		first = some(2) == 0;
+		first = some(2) == 0 || sim_shape.one_victim;
 		if (!sim_shape.clog ||
 		    !happens(SIM_FAULT_CLOG, client, appliance, ns))
 			return;
@@ -274,7 +274,7 @@ static void blow_links(uint32_t appliance, uint32_t client)
 			fabric_hang_up(c, a, first);
 		break;
 	case 4:
-		first = some(2) == 0;
+		first = some(2) == 0 || sim_shape.one_victim;
 		if (!sim_shape.slow ||
 		    !happens(SIM_FAULT_SLOW, client, appliance, ns))
 			return;
@@ -349,6 +349,8 @@ static void blow(void *argument, uint64_t number)
 	(void)argument;
 	if (!blowing || number != generation)
 		return;
+	if (sim_shape.one_victim)
+		appliance = sim_shape.victim;
 	muted = !sim_mask_has(&sim_plan.weather, numbered);
 	if (some(2) == 0)
 		blow_links(appliance, client);

@@ -46,6 +46,12 @@ void xm_lane_turn(struct xm_lane *lane)
 
 /* --- opening and closing ------------------------------------------------------ */
 
+/* What its engine wants besides. */
+static uint64_t aside_pages(const struct xm_client_settings *s)
+{
+	return s->members_max > 1 ? XM_ENGINE_ASIDE_PAGES : 0;
+}
+
 /* How a lane divides its share of the local memory; see pager.h. */
 static void share_out(const struct xm_client_settings *s, uint64_t pages,
 		      struct xm_pager_options *ret)
@@ -60,7 +66,7 @@ static void share_out(const struct xm_client_settings *s, uint64_t pages,
 	ret->fetch_buffers = (uint32_t)xm_min(xm_max(pages / 8 / window, 4), 16);
 	ret->writeback_buffers = (uint32_t)xm_min(xm_max(pages / 16, 8), 256);
 	ret->frames_max = (uint32_t)(pages - xm_pager_staging_pages(ret) -
-				     XM_BOUNCE_PAGES);
+				     XM_BOUNCE_PAGES - aside_pages(s));
 	ret->frames_room = ret->frames_max;
 	if (s->local_max > s->local)
 		ret->frames_room += (uint32_t)((s->local_max - s->local) /
@@ -86,6 +92,7 @@ static int lane_open(struct xm_lanes *lanes, struct xm_lane *lane,
 		.mapper = arena->mapper,
 		.volume = volume,
 		.lane = (uint32_t)(lane - lanes->lane),
+		.lanes = lanes->count,
 		.trace = os_trace(),
 	};
 	uint64_t staging;
@@ -94,7 +101,8 @@ static int lane_open(struct xm_lanes *lanes, struct xm_lane *lane,
 	share_out(s, lanes->local_limit / XM_PAGE / lanes->count, &o.pager);
 	lane->frames_first = o.pager.frames_max;
 	o.pager.pages_max = arena->size / XM_PAGE;
-	staging = xm_pager_staging_pages(&o.pager) + XM_BOUNCE_PAGES;
+	staging = xm_pager_staging_pages(&o.pager) + XM_BOUNCE_PAGES +
+		  aside_pages(s);
 	lane->staging_size = staging * XM_PAGE;
 	lane->staging = os_memory_take(lane->staging_size);
 	lane->memory_size = xm_engine_memory_size(&o);
@@ -105,6 +113,8 @@ static int lane_open(struct xm_lanes *lanes, struct xm_lane *lane,
 			       "smaller arena",
 			       (unsigned long long)(arena->size / XM_GIB));
 	o.staging = lane->staging;
+	o.aside = lane->staging +
+		  (xm_pager_staging_pages(&o.pager) + XM_BOUNCE_PAGES) * XM_PAGE;
 	rc = xm_pieces_open(&lane->pieces, XM_LANE_DEPTH,
 			    lane->staging +
 				    xm_pager_staging_pages(&o.pager) * XM_PAGE);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/client/client.h"
+#include "core/client/ledgers.h"
 #include "core/client/offers.h"
 #include "core/client/segments.h"
 #include "core/client/segments_parts.h"
@@ -48,6 +49,7 @@ struct attempt {
 	const extmem_region *region;
 	struct xm_offers offers;
 	struct xm_plan plan;
+	uint32_t ledgers; /* appliances that have one, a bit each */
 	uint64_t run_max[XM_APPLIANCES_MAX]; /* more was refused */
 	char words[XM_OFFER_WORDS];
 };
@@ -161,8 +163,12 @@ static int attempt_plan(struct attempt *t, uint64_t address, uint64_t size,
 	if (rc != 0)
 		return rc;
 	count_used(t->x, t->region, address, &t->offers);
-	for (uint32_t a = 0; a < t->offers.count; a++)
+	for (uint32_t a = 0; a < t->offers.count; a++) {
+		/* Without room for a ledger there is none for a mirror. */
+		if ((t->ledgers & 1u << a) == 0)
+			list[a].free = list[a].free_run = 0;
 		list[a].free_run = xm_min(list[a].free_run, t->run_max[a]);
+	}
 	rc = xm_plan_make(s, list, t->offers.count, size, granule, seed_draw(),
 			  &t->plan);
 	if (rc == 0)
@@ -188,6 +194,9 @@ int xm_planned_try(extmem *x, const extmem_region *region, uint64_t address,
 		return rc;
 	t->x = x;
 	t->region = region;
+	t->ledgers = UINT32_MAX;
+	if (xm_strategy_mirrors(region->strategy) > 1)
+		t->ledgers = xm_ledgers_take(x);
 	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++)
 		t->run_max[a] = UINT64_MAX;
 	for (uint32_t try = 0; try < TRIES; try++) {

@@ -188,7 +188,9 @@ static int members_give(extmem *x, const struct xm_segment *s,
 		if (member->state != XM_MEMBER_LOST && member->extent != 0)
 			last = xm_extent_free(x, member->appliance,
 					      member->extent, unreachable[k]);
-		if (rc == 0)
+		/* One that has left is told when it is back, or its lease ends
+		 * before. */
+		if (rc == 0 && member->state == XM_MEMBER_IN)
 			rc = last;
 	}
 	return rc;

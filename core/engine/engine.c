@@ -339,6 +339,8 @@ bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 	any = poll_all(e);
 	if (e->clock_ns - e->tick_ns >= TICK)
 		tick(e);
+	if (e->held.count > 0)
+		xm_engine_held_go_on(e);
 	if (e->pager.writeback_failed > 0 && may_try_again(e, any))
 		try_again(e);
 	if (e->options.members_max > 1)

@@ -96,6 +96,25 @@ struct xm_completion {
 	int status;
 };
 
+/* What is to be moved, between the volume and local memory. Whole pages for the
+ * pager; bytes for explicit operations. */
+struct xm_move {
+	enum xm_operation_kind kind;
+	bool write, scattered;
+	uint8_t *local;
+	uint32_t staging_index, count; /* FETCH, STORE: pages there */
+	uint64_t token;	      /* USER, MEND, FAR */
+};
+
+/* Parts of one write to several members for which there was no room; see engine_post.c. */
+struct xm_held {
+	uint32_t count; /* of posts.list */
+	uint32_t effort;
+	struct xm_move move;
+	struct xm_volume_posts posts;
+	struct xm_remote_mr remotes[XM_MEMBERS_MAX];
+};
+
 /* A run of pages that is being mended; see engine_mend.c. */
 enum xm_mend_state {
 	XM_MEND_FREE,
@@ -190,6 +209,7 @@ struct xm_engine {
 	bool again_reached; /* one of them was up */
 	uint32_t again_changes, again_volume;
 	struct xm_volume_io io;
+	struct xm_held held;
 	struct xm_mend mend;
 	struct xm_far far[XM_APPLIANCES_MAX];
 	bool sealing;	  /* seal_ops is not plain */
@@ -256,6 +276,8 @@ void xm_engine_lose(struct xm_engine *, uint32_t appliance, uint32_t lease,
 /* Members are FILLING from now on: what they lack is copied to them in the engine's
  * turns. It has been when mend.number == number and !mend.sweeps. */
 void xm_engine_sweep(struct xm_engine *, uint32_t number);
+/* A member of these pages is new, and lacks all that was ever written. */
+void xm_engine_stale(struct xm_engine *, uint64_t page, uint64_t limit);
 /* Is anything being mended? */
 bool xm_engine_mends(const struct xm_engine *);
 /* Writes up to XM_ENGINE_LEDGER_SIZE bytes to memory at an appliance; one write there at

@@ -313,6 +313,23 @@ bool xm_engine_mends(const struct xm_engine *e)
 	return false;
 }
 
+void xm_engine_stale(struct xm_engine *e, uint64_t page, uint64_t limit)
+{
+	while (page < limit) {
+		uint64_t stop = own_end(e, page);
+		struct xm_pager_event ev = { .kind = XM_PAGER_STALE };
+
+		if (stop == 0) {
+			page = (page | (e->options.block_pages - 1)) + 1;
+			continue;
+		}
+		ev.page = page;
+		ev.limit = xm_min(limit, stop);
+		xm_engine_event(e, &ev);
+		page = e->effects.next;
+	}
+}
+
 void xm_engine_sweep(struct xm_engine *e, uint32_t number)
 {
 	e->mend.sweeps = true;

@@ -27,20 +27,12 @@ static inline void note(const struct xm_engine *e, enum xm_trace_id id,
 uint32_t xm_operations_max(const struct xm_engine_options *);
 uint32_t xm_efforts_max(const struct xm_engine_options *);
 
-/* What is to be moved, between the volume and local memory. Whole pages for the
- * pager; bytes for explicit operations. */
-struct xm_move {
-	enum xm_operation_kind kind;
-	bool write, scattered;
-	uint8_t *local;
-	uint32_t staging_index, count; /* FETCH, STORE: pages there */
-	uint64_t token;	      /* USER, MEND, FAR */
-};
-
 /* Posts what the volume answered to a read or write: 0, and its end will be
  * reported; or -errno, and nothing of it is under way. */
 int xm_engine_issue(struct xm_engine *, const struct xm_move *,
 		    const struct xm_volume_posts *);
+/* What was held for want of room is posted, as far as there is some. */
+void xm_engine_held_go_on(struct xm_engine *);
 /* An operation of this token has ended: reports the end of the request to
  * which it belongs, if that has ended with it. */
 void xm_engine_ended(struct xm_engine *, struct xm_operation *, int status);

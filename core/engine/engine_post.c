@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/pure/plant.h"
+
 /* --- the table of operations ------------------------------------------------ */
 
 static uint32_t members_max(const struct xm_engine_options *o)
@@ -128,51 +130,85 @@ static inline int post(struct xm_engine *e, const struct xm_move *r,
 				p->offsets[0], r->local, size, token);
 }
 
+/* One operation, of an effort or of none. */
+static int issue_one(struct xm_engine *e, const struct xm_move *r,
+		     const struct xm_volume_posts *posts,
+		     const struct xm_post *p, uint32_t effort)
+{
+	struct xm_operation *op = operation_take(e, p->appliance);
+	int rc;
+
+	op->kind = r->kind;
+	op->staging_index = r->staging_index;
+	op->count = r->count;
+	op->token = r->token;
+	op->effort = effort;
+	op->member = p->member;
+	op->taken = p->taken;
+	op->several = posts->several;
+	op->sealed = posts->sealed && e->sealing && !r->write;
+	if (op->sealed || op->several) {
+		op->local = r->local;
+		op->page = posts->page;
+	}
+	rc = post(e, r, p, posts->size, token_of(e, op));
+	note_post_result(e, &e->peers[p->appliance], rc);
+	if (rc != 0) {
+		operation_give(e, op);
+	} else if (r->write) {
+		e->counters.writes++;
+		e->counters.bytes_written += posts->size;
+	} else {
+		e->counters.reads++;
+		e->counters.bytes_read += posts->size;
+	}
+	return rc;
+}
+
+/* A write to several members. Either none of it is under way, or all is: what a
+ * transport has no room for is held until it has. For if two writes each got one of the
+ * two places they need, and gave up for want of the other, they could do so for ever. So
+ * while some is held no other begins. */
+static int issue_several(struct xm_engine *e, const struct xm_move *r,
+			 const struct xm_volume_posts *posts)
+{
+	struct xm_effort_end end;
+	uint32_t effort, posted = 0;
+	bool over = false;
+
+	if (e->held.count > 0)
+		return -EAGAIN;
+	effort = xm_effort_begin(&e->io, posts);
+	for (uint32_t i = 0; i < posts->count; i++) {
+		const struct xm_post *p = &posts->list[i];
+		int rc = i > posted + e->held.count
+				 ? -EAGAIN
+				 : issue_one(e, r, posts, p, effort);
+
+		posted += rc == 0;
+		if (rc == -EAGAIN && posted > 0 &&
+		    !XM_PLANTED(efforts_starve)) {
+			e->held.move = *r;
+			e->held.posts = *posts;
+			e->held.effort = effort;
+			e->held.remotes[e->held.count] = *p->remote;
+			e->held.posts.list[e->held.count++] = *p;
+		} else if (rc != 0) {
+			xm_effort_part_ended(&e->io, effort, p->member,
+					     p->taken, rc, &end);
+		}
+	}
+	/* One that has posted nothing is over; it cannot have succeeded. */
+	over = xm_effort_posted(&e->io, effort, &end);
+	return over ? end.status : 0;
+}
+
 int xm_engine_issue(struct xm_engine *e, const struct xm_move *r,
 		    const struct xm_volume_posts *posts)
 {
-	uint32_t effort = XM_NO_EFFORT;
-	struct xm_effort_end end;
-	int rc = 0;
-
 	if (posts->several && r->write)
-		effort = xm_effort_begin(&e->io, posts);
-	for (uint32_t i = 0; i < posts->count; i++) {
-		const struct xm_post *p = &posts->list[i];
-		struct xm_operation *op = operation_take(e, p->appliance);
-
-		op->kind = r->kind;
-		op->staging_index = r->staging_index;
-		op->count = r->count;
-		op->token = r->token;
-		op->effort = effort;
-		op->member = p->member;
-		op->taken = p->taken;
-		op->several = posts->several;
-		op->sealed = posts->sealed && e->sealing && !r->write;
-		if (op->sealed || op->several) {
-			op->local = r->local;
-			op->page = posts->page;
-		}
-		rc = post(e, r, p, posts->size, token_of(e, op));
-		note_post_result(e, &e->peers[p->appliance], rc);
-		if (rc != 0) {
-			operation_give(e, op);
-			if (effort != XM_NO_EFFORT)
-				xm_effort_part_ended(&e->io, effort, p->member,
-						     p->taken, rc, &end);
-		} else if (r->write) {
-			e->counters.writes++;
-			e->counters.bytes_written += posts->size;
-		} else {
-			e->counters.reads++;
-			e->counters.bytes_read += posts->size;
-		}
-	}
-	if (effort == XM_NO_EFFORT)
-		return rc;
-	/* One that has posted nothing is over; it cannot have succeeded. */
-	return xm_effort_posted(&e->io, effort, &end) ? end.status : 0;
+		return issue_several(e, r, posts);
+	return issue_one(e, r, posts, &posts->list[0], XM_NO_EFFORT);
 }
 
 /* --- ends ------------------------------------------------------------------- */
@@ -212,6 +248,28 @@ void xm_engine_not_posted(struct xm_engine *e, const struct xm_move *r,
 	tell_pager(e, r->kind, r->staging_index, r->count, status, false);
 }
 
+static void move_ended(struct xm_engine *e, enum xm_operation_kind kind,
+		       uint64_t token, uint32_t staging_index, uint32_t count,
+		       const struct xm_effort_end *end)
+{
+	switch (kind) {
+	case XM_OPERATION_USER:
+		e->users--;
+		complete_user(e, token, end->status);
+		return;
+	case XM_OPERATION_MEND:
+		xm_engine_mend_ended(e, (uint32_t)token, end->status);
+		return;
+	case XM_OPERATION_FAR:
+		e->far[token].state = XM_FAR_ENDED;
+		e->far[token].status = end->status;
+		return;
+	default:
+		tell_pager(e, kind, staging_index, count, end->status,
+			   end->lacking);
+	}
+}
+
 void xm_engine_ended(struct xm_engine *e, struct xm_operation *op, int status)
 {
 	enum xm_operation_kind kind = op->kind;
@@ -223,23 +281,39 @@ void xm_engine_ended(struct xm_engine *e, struct xm_operation *op, int status)
 	    !xm_effort_part_ended(&e->io, op->effort, op->member, op->taken,
 				  status, &end))
 		return;
-	switch (kind) {
-	case XM_OPERATION_USER:
-		e->users--;
-		complete_user(e, op->token, end.status);
-		return;
-	case XM_OPERATION_MEND:
-		xm_engine_mend_ended(e, (uint32_t)op->token, end.status);
-		return;
-	case XM_OPERATION_FAR:
-		e->far[op->token].state = XM_FAR_ENDED;
-		e->far[op->token].status = end.status;
-		return;
-	default:
-		break;
+	move_ended(e, kind, op->token, op->staging_index, op->count, &end);
+}
+
+void xm_engine_held_go_on(struct xm_engine *e)
+{
+	struct xm_held held = e->held;
+
+	e->held.count = 0;
+	for (uint32_t i = 0; i < held.count; i++) {
+		struct xm_post *p = &held.posts.list[i];
+		struct xm_effort_end end;
+		int rc = -ENOTCONN;
+
+		p->remote = &held.remotes[i];
+		if (e->peers[p->appliance].path.state == XM_PATH_UP)
+			rc = issue_one(e, &held.move, &held.posts, p,
+				       held.effort);
+		if (rc == -EAGAIN) {
+			e->held.move = held.move;
+			e->held.effort = held.effort;
+			e->held.posts.page = held.posts.page;
+			e->held.posts.size = held.posts.size;
+			e->held.remotes[e->held.count] = held.remotes[i];
+			e->held.posts.list[e->held.count++] = *p;
+		} else if (rc != 0 &&
+			   xm_effort_part_ended(&e->io, held.effort, p->member,
+						p->taken, rc, &end)) {
+			move_ended(e, held.move.kind, held.move.token,
+				   held.move.staging_index, held.move.count,
+				   &end);
+			e->turns++;
+		}
 	}
-	tell_pager(e, kind, op->staging_index, op->count, end.status,
-		   end.lacking);
 }
 
 /* --- other memory ----------------------------------------------------------- */

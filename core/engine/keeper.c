@@ -10,6 +10,9 @@
 /* Nothing is under way / something is. */
 #define PATIENCE_IDLE (100 * XM_MS)
 #define PATIENCE_BUSY (5 * XM_MS)
+/* A view is to be committed, or a member filled, which is the keeper's turns alone if no
+ * thread waits. */
+#define PATIENCE_VIEW (200 * XM_US)
 
 /* Tokens of ticket requests are odd. */
 static uint64_t ticket_token(uint32_t lane, uint32_t appliance)
@@ -44,7 +47,12 @@ static void on_report(void *owner, const struct xm_control_report *report)
 	switch (report->kind) {
 	case XM_CONTROL_ANSWER:
 		if ((report->token & 1) != 0) {
-			on_ticket(k, report);
+			if ((report->token & XM_KEEPER_LEDGER_TOKEN) != 0)
+				xm_keeper_views_answer(k, report);
+			else if ((report->token & XM_KEEPER_MEND_TOKEN) != 0)
+				xm_keeper_mend_answer(k, report);
+			else if ((report->token & XM_KEEPER_FREE_TOKEN) == 0)
+				on_ticket(k, report);
 			return;
 		}
 		break;
@@ -75,6 +83,10 @@ void xm_keeper_init(struct xm_keeper *k)
 {
 	memset(k->peers, 0, sizeof(k->peers));
 	memset(k->lost, 0, sizeof(k->lost));
+	memset(&k->views, 0, sizeof(k->views));
+	memset(&k->mend, 0, sizeof(k->mend));
+	xm_view_init(&k->views.view);
+	xm_mender_init(&k->mend.mender);
 	k->lanes_count = 0;
 	xm_control_init(&k->control, on_report, k);
 }
@@ -187,6 +199,8 @@ void xm_keeper_turn(struct xm_keeper *k, uint64_t now_ns)
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 	for (uint32_t l = 0; l < k->lanes_count; l++)
 		turn_lane(k, l, now_ns);
+	if (k->lanes_count > 0 && k->lanes[0]->options.members_max > 1)
+		xm_keeper_views_turn(k, now_ns);
 }
 
 uint64_t xm_keeper_patience_ns(struct xm_keeper *k)
@@ -209,6 +223,8 @@ uint64_t xm_keeper_patience_ns(struct xm_keeper *k)
 	}
 	/* A ticket that was asked for is to be fetched at once. */
 	k->lock(k->owner, XM_KEEPER_CONTROL);
+	if (k->views.busy)
+		patience = PATIENCE_VIEW;
 	for (uint32_t a = 0; a < k->control.count; a++) {
 		for (uint32_t l = 0; l < k->lanes_count; l++) {
 			if (k->peers[a].tickets[l] == XM_TICKET_WANTED)

@@ -6,7 +6,8 @@
  * now and then, so that write-back ends and deadlines pass without a fault.
  *
  * First floor: locks are the caller's, handed in as functions (no-ops in the
- * simulator). Lock order: a turn never holds two.
+ * simulator). Lock order: lanes by their numbers, where a member is replaced; else a
+ * turn never holds two.
  */
 #ifndef XM_KEEPER_H
 #define XM_KEEPER_H
@@ -14,6 +15,8 @@
 #include "common/base.h"
 #include "core/engine/control.h"
 #include "core/engine/engine.h"
+#include "core/pure/mender.h"
+#include "core/pure/view.h"
 
 #define XM_LANES_MAX 16
 #define XM_KEEPER_CONTROL UINT32_MAX /* as a lane number: the control lock */
@@ -36,6 +39,49 @@ struct xm_keeper_peer {
 	char words[XM_WORDS_SIZE];
 };
 
+/* What a client with mirrors leaves at an appliance about its view; see ledger.h. */
+struct xm_keeper_ledger {
+	enum { XM_LEDGER_NONE, XM_LEDGER_ASKED, XM_LEDGER_HELD } state;
+	bool refused; /* the last time */
+	uint64_t retry_ns;
+	uint32_t lease; /* under which it was asked for */
+	struct xm_remote_mr remote;
+	uint64_t version; /* being written */
+};
+
+/* Since the client was opened. */
+struct xm_keeper_tally {
+	uint32_t failovers; /* appliances that left the view */
+	uint64_t failover_most_ns; /* from the end of its path to that */
+	uint64_t degraded_ns; /* in which some had left and were not back */
+	uint64_t mended; /* bytes */
+};
+
+/* Of a client whose segments may have several members; keeper_view.c. Under the control
+ * lock. */
+struct xm_keeper_views {
+	struct xm_view view;
+	struct xm_keeper_ledger ledgers[XM_APPLIANCES_MAX];
+	uint32_t leases[XM_APPLIANCES_MAX]; /* as the view knows them */
+	bool wanted;	/* ledgers are, at every appliance */
+	uint32_t spares; /* appliances with members that replace others, and are swept */
+	uint32_t sweep; /* the number of the last one */
+	bool busy;	/* it wants another turn soon */
+	uint64_t clock_ns; /* of the last turn */
+	struct xm_keeper_tally tally;
+};
+
+/* Of the same: a member that is replaced; keeper_mend.c. */
+struct xm_keeper_mend {
+	struct xm_mender mender;
+	struct xm_vacancy vacancy; /* for which the mender asks */
+	uint32_t lease;
+	bool answered; /* with this: */
+	int status;
+	struct xm_member member;
+	uint64_t look_ns; /* the next time */
+};
+
 struct xm_keeper {
 	struct xm_control control;
 	struct xm_keeper_peer peers[XM_APPLIANCES_MAX];
@@ -44,6 +90,8 @@ struct xm_keeper {
 	uint32_t lanes_count;
 	struct xm_engine *lanes[XM_LANES_MAX];
 	uint32_t lost[XM_LANES_MAX][XM_APPLIANCES_MAX]; /* leases applied */
+	struct xm_keeper_views views;
+	struct xm_keeper_mend mend;
 	uint64_t ticket_timeout_ns;
 	void (*lock)(void *owner, uint32_t lane);
 	void (*unlock)(void *owner, uint32_t lane);
@@ -59,6 +107,17 @@ struct xm_keeper {
  * lane, under its lock; then xm_control_add(), under the control lock. */
 void xm_keeper_init(struct xm_keeper *);
 void xm_keeper_turn(struct xm_keeper *, uint64_t now_ns);
+/* keeper_view.c: the view's part of a turn, and the answer to a request for a ledger. */
+void xm_keeper_views_turn(struct xm_keeper *, uint64_t now_ns);
+void xm_keeper_views_answer(struct xm_keeper *,
+			    const struct xm_control_report *);
+#define XM_KEEPER_LEDGER_TOKEN (UINT64_C(1) << 32) /* + 2 * appliance + 1 */
+/* keeper_mend.c, likewise. */
+void xm_keeper_mend_turn(struct xm_keeper *, uint32_t count, uint64_t now_ns);
+void xm_keeper_mend_answer(struct xm_keeper *,
+			   const struct xm_control_report *);
+#define XM_KEEPER_MEND_TOKEN (UINT64_C(1) << 33) /* + 1 */
+#define XM_KEEPER_FREE_TOKEN (UINT64_C(1) << 34) /* + 1: nobody waits for it */
 /* When the next turn is due, at the latest, seen from now. */
 uint64_t xm_keeper_patience_ns(struct xm_keeper *);
 

@@ -101,7 +101,8 @@ void xm_pager_on_io_unlock(struct xm_pager *p, const struct xm_pager_event *ev,
 			flag_clear(entry, FLAG_STALE);
 			if (ev->stale)
 				flag_set(entry, FLAG_STALE);
-		} else if (ev->torn && flagged(entry, FLAG_WRITTEN) &&
+		} else if (ev->torn && !XM_PLANTED(torn_unlocked) &&
+			   flagged(entry, FLAG_WRITTEN) &&
 			   !flagged(entry, FLAG_LOST)) {
 			xm_pager_tear(p, page);
 		}

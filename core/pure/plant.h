@@ -65,6 +65,13 @@
 	X(stripe_rows_collide, "rows of stripes lie at one place")            \
 	X(stripe_read_on, "a read goes on past the end of its unit")          \
 	X(stripe_scatter_mixed, "a scattered write has pages of other columns") \
+	X(torn_unlocked, "a write that is cut off leaves members that differ") \
+	X(efforts_starve, "a write to two members gives up for want of room at " \
+			  "one")                                              \
+	X(have_kept, "what a member has counts for the one that replaces it") \
+	X(drop_uncommitted, "a member is left out before a ledger says so")   \
+	X(view_first_ledger_only, "one ledger of several is enough")          \
+	X(lost_with_first_member, "a segment is lost with its first member")  \
 	/* core/pure/path.c, keeper.c, session.c */                                \
 	X(refused_for_good, "a connection that was refused is not tried again") \
 	X(lane_untold, "the last lane is not told of a lost lease")           \

@@ -220,6 +220,18 @@
 	  "{appliance} are lost")                                             \
 	X(ENGINE_POST_FAILED, "engine.post_failed",                           \
 	  "page {page} was not posted: {status:error}")                       \
+	X(VIEW_PROPOSED, "view.proposed",                                     \
+	  "view {number} is proposed, of appliances {mask:hex}")              \
+	X(VIEW_COMMITTED, "view.committed",                                   \
+	  "view {number} is committed, of appliances {mask:hex}")             \
+	X(VIEW_FILLING, "view.filling",                                       \
+	  "view {number}: appliances {mask:hex} are back, and are given "     \
+	  "what they lack")                                                   \
+	X(KEEPER_LEDGER, "keeper.ledger",                                     \
+	  "appliance {appliance}: a ledger: {status:error}")                  \
+	X(KEEPER_SPARE, "keeper.spare",                                       \
+	  "appliance {appliance} is asked to replace a member at page {page}: " \
+	  "{status:error}")                                                   \
 	X(KEEPER_TICKET, "keeper.ticket",                                     \
 	  "appliance {appliance} lane {lane}: a ticket: {status:error}")
 

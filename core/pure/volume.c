@@ -162,7 +162,7 @@ static bool lose_members(struct xm_volume *v, struct xm_segment *s,
 		}
 		left |= member->state == XM_MEMBER_IN;
 	}
-	if (!any || left)
+	if (!any || (left && !XM_PLANTED(lost_with_first_member)))
 		return false;
 	if (!s->lost) {
 		/* In this order: another lane that sees a lost segment must
@@ -281,6 +281,78 @@ void xm_volume_admit(struct xm_volume *v, uint32_t appliances)
 		set_members(&v->layout.segments[i], appliances, FILLING,
 			    XM_MEMBER_IN);
 	atomic_fetch_add(&v->changes, 1);
+}
+
+static bool is_vacant(const struct xm_member *member, uint32_t appliances)
+{
+	return member->state == XM_MEMBER_LOST ||
+	       (member->state == XM_MEMBER_OUT && is_at(member, appliances));
+}
+
+static void vacancy_set(const struct xm_volume *v, const struct xm_segment *s,
+			uint32_t k, struct xm_vacancy *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->page = xm_segment_next(s, s->page);
+	ret->count = s->page + s->count - ret->page;
+	ret->size = xm_segment_size(s) * v->page_size;
+	ret->region_id = s->region_id;
+	ret->member = k;
+	ret->taken = s->members[k].taken;
+	ret->lost = s->members[k].state == XM_MEMBER_LOST;
+	ret->appliance = s->members[k].appliance;
+	ret->extent = s->members[k].extent;
+	/* Where it was lost there is room for it now, if that answers. */
+	for (uint32_t i = 0; i < s->members_count; i++) {
+		if (s->members[i].state != XM_MEMBER_LOST)
+			ret->used |= 1u << s->members[i].appliance;
+	}
+}
+
+bool xm_volume_vacancy(const struct xm_volume *v, uint32_t appliances,
+		       struct xm_vacancy *ret)
+{
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		/* What its extents are is not sure after half a TRIM. */
+		if (s->members_count < 2 || s->lost || s->unsure)
+			continue;
+		for (uint32_t k = 0; k < s->members_count; k++) {
+			if (is_vacant(&s->members[k], appliances)) {
+				vacancy_set(v, s, k, ret);
+				return true;
+			}
+		}
+	}
+	return false;
+}
+
+bool xm_volume_replace(struct xm_volume *v, const struct xm_vacancy *at,
+		       const struct xm_member *member)
+{
+	struct xm_segment *s = find(v, at->page);
+	struct xm_member *m;
+	uint8_t taken;
+
+	if (s == NULL || xm_segment_next(s, s->page) != at->page ||
+	    s->page + s->count != at->page + at->count || s->lost || s->unsure || at->member >= s->members_count ||
+	    memcmp(&s->region_id, &at->region_id, sizeof(s->region_id)) != 0)
+		return false;
+	m = &s->members[at->member];
+	taken = m->taken;
+	if (taken != at->taken || (m->state != XM_MEMBER_LOST &&
+				   m->state != XM_MEMBER_OUT))
+		return false;
+	v->members_at[m->appliance]--;
+	v->redundant_at[m->appliance]--;
+	*m = *member;
+	m->taken = (uint8_t)(taken + 1);
+	m->state = XM_MEMBER_FILLING;
+	v->members_at[m->appliance]++;
+	v->redundant_at[m->appliance]++;
+	atomic_fetch_add(&v->changes, 1);
+	return true;
 }
 
 uint32_t xm_volume_redundant(const struct xm_volume *v)

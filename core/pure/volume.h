@@ -122,6 +122,27 @@ uint32_t xm_volume_redundant(const struct xm_volume *);
  * member that is FILLING. */
 bool xm_volume_filling(const struct xm_volume *, uint64_t page,
 		       uint64_t *ret_page, uint64_t *ret_limit);
+/* A member that is to be replaced, of a segment that lives. */
+struct xm_vacancy {
+	uint64_t page, count; /* the segment's first, and from there to its end */
+	uint64_t size;	      /* bytes of a member */
+	struct xm_region_id region_id;
+	uint32_t member, used; /* its index; the appliances of all members */
+	uint8_t taken;
+	bool lost; /* else it is out */
+	uint32_t appliance;
+	uint64_t extent;
+};
+
+/* The first member that is LOST, or OUT at one of these appliances. */
+bool xm_volume_vacancy(const struct xm_volume *, uint32_t appliances,
+		       struct xm_vacancy *ret);
+/* The vacancy's member is this one from now on, FILLING; with all lanes locked. False:
+ * the segment or the member is not what it was. Then each lane forgets what writes
+ * under way have reached: xm_effort_forget(). */
+bool xm_volume_replace(struct xm_volume *, const struct xm_vacancy *,
+		       const struct xm_member *);
+
 /* Members of segments that have several, by state. */
 struct xm_volume_census {
 	uint32_t members[XM_MEMBER_LOST + 1];
@@ -206,7 +227,7 @@ struct xm_volume_io {
 	uint32_t peers_count;
 	uint32_t read_hint, write_hint; /* for the layout */
 	struct xm_effort *efforts;
-	uint32_t efforts_free;
+	uint32_t efforts_free, efforts_max;
 };
 
 /* What one transport operation does: `size` bytes at offsets[0]; or, in a
@@ -413,6 +434,9 @@ uint32_t xm_effort_begin(struct xm_volume_io *,
 bool xm_effort_part_ended(struct xm_volume_io *, uint32_t effort,
 			  uint8_t member, uint8_t taken, int status,
 			  struct xm_effort_end *ret);
+/* What this member of the segment has is that of another one. */
+void xm_effort_forget(struct xm_volume_io *, uint64_t page, uint64_t count,
+		      uint32_t member);
 /* All have been posted. True: the write has ended already. */
 bool xm_effort_posted(struct xm_volume_io *, uint32_t effort,
 		      struct xm_effort_end *ret);

@@ -17,6 +17,7 @@ void xm_volume_io_init(struct xm_volume_io *io, struct xm_volume *volume,
 	memset(io, 0, sizeof(*io));
 	io->volume = volume;
 	io->efforts = memory;
+	io->efforts_max = efforts_max;
 	io->efforts_free = efforts_max > 0 ? 0 : XM_NO_EFFORT;
 	for (uint32_t i = 0; i < efforts_max; i++)
 		io->efforts[i].page = i + 1 < efforts_max ? i + 1
@@ -376,6 +377,18 @@ static bool end(struct xm_volume_io *io, uint32_t index,
 	effort->page = io->efforts_free;
 	io->efforts_free = index;
 	return true;
+}
+
+void xm_effort_forget(struct xm_volume_io *io, uint64_t page, uint64_t count,
+		      uint32_t member)
+{
+	for (uint32_t i = 0; i < io->efforts_max; i++) {
+		struct xm_effort *effort = &io->efforts[i];
+
+		if (effort->left > 0 && effort->page - page < count &&
+		    !XM_PLANTED(have_kept))
+			effort->have &= ~(1u << member);
+	}
 }
 
 bool xm_effort_posted(struct xm_volume_io *io, uint32_t index,

@@ -14,6 +14,7 @@ xm_tests += \
 	tests/unit/test_layout \
 	tests/unit/test_list \
 	tests/unit/test_loop \
+	tests/unit/test_mender \
 	tests/unit/test_options \
 	tests/unit/test_pager \
 	tests/unit/test_pager_ahead \
@@ -41,6 +42,7 @@ xm_tests += \
 	tests/unit/test_stripes \
 	tests/unit/test_stream \
 	tests/unit/test_trace \
+	tests/unit/test_view \
 	tests/unit/test_volume \
 	tests/unit/test_wait \
 	tests/unit/test_wire \

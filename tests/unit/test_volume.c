@@ -507,6 +507,40 @@ static void a_segment_whose_only_member_that_is_in_is_lost_is_lost(void)
 	CU_ASSERT_EQUAL(xm_volume_read(&io, 0, 0, PAGE, &posts), -ESTALE);
 }
 
+static void a_member_that_will_not_come_back_is_replaced(void)
+{
+	struct xm_member member = { .appliance = 2, .extent = 9,
+				    .remote = { .key = 90 } };
+	struct xm_vacancy vacancy;
+	uint32_t effort;
+
+	begin();
+	add(0, 8, all, 1, 0); /* is no mirror */
+	add(8, 8, all, 2, 0);
+	CU_ASSERT_FALSE(xm_volume_vacancy(&volume, 3, &vacancy));
+	CU_ASSERT_EQUAL_FATAL(xm_volume_write(&io, 8, 0, PAGE, &posts), 0);
+	effort = xm_effort_begin(&io, &posts);
+	effort_end(effort, 0, 0);
+	effort_end(effort, 1, 0); /* the one that leaves has it */
+	xm_volume_drop(&volume, 1 << 1);
+	CU_ASSERT_FALSE(xm_volume_vacancy(&volume, 1, &vacancy));
+	CU_ASSERT_TRUE_FATAL(xm_volume_vacancy(&volume, 2, &vacancy));
+	CU_ASSERT_EQUAL(vacancy.page, 8);
+	CU_ASSERT_EQUAL(vacancy.size, 8 * PAGE);
+	CU_ASSERT_EQUAL(vacancy.member, 1);
+	CU_ASSERT_EQUAL(vacancy.used, 3);
+	CU_ASSERT_FALSE(vacancy.lost);
+	CU_ASSERT_TRUE(xm_volume_replace(&volume, &vacancy, &member));
+	xm_effort_forget(&io, vacancy.page, vacancy.count, vacancy.member);
+	CU_ASSERT_FALSE(xm_volume_needs(&volume, 1));
+	CU_ASSERT_TRUE(xm_volume_needs(&volume, 2));
+	CU_ASSERT_EQUAL(memory[1].members[1].state, XM_MEMBER_FILLING);
+	/* It is another one now, and what that had does not count. */
+	CU_ASSERT_TRUE(xm_effort_posted(&io, effort, &ended));
+	CU_ASSERT_NOT_EQUAL(ended.status, 0);
+	CU_ASSERT_FALSE(xm_volume_replace(&volume, &vacancy, &member));
+}
+
 static void reads_take_turns_and_avoid_the_busy(void)
 {
 	begin();
@@ -563,6 +597,7 @@ int main(void)
 		XM_TEST(a_member_that_is_filled_is_written_and_not_read),
 		XM_TEST(the_last_member_that_is_in_stays),
 		XM_TEST(a_segment_whose_only_member_that_is_in_is_lost_is_lost),
+		XM_TEST(a_member_that_will_not_come_back_is_replaced),
 		XM_TEST(reads_take_turns_and_avoid_the_busy),
 		XM_TEST(appliances_of_which_all_is_elsewhere_too_are_known),
 		CU_TEST_INFO_NULL,

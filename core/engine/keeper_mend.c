@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The keeper's part in replacing members (core/pure/mender.h): it finds a vacancy, asks
+ * the appliance that the machine has chosen for an extent, and makes that the segment's
+ * member, with all lanes locked, in the order of their numbers.
+ *
+ * Floor: first.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/engine/keeper.h"
+
+#define LOOK (20 * XM_MS)
+
+static void lock_all(struct xm_keeper *k)
+{
+	for (uint32_t l = 0; l < k->lanes_count; l++)
+		k->lock(k->owner, l);
+}
+
+static void unlock_all(struct xm_keeper *k)
+{
+	for (uint32_t l = k->lanes_count; l > 0; l--)
+		k->unlock(k->owner, l - 1);
+}
+
+static void give_back(struct xm_keeper *k, uint32_t appliance, uint64_t extent,
+		      uint64_t now_ns)
+{
+	struct xm_message give = { .kind = XM_FREE };
+
+	give.u.free.extent = extent;
+	/* One that is away is told when it is back. */
+	xm_control_request(&k->control, appliance, &give,
+			   XM_KEEPER_FREE_TOKEN + 1,
+			   xm_time_after(now_ns, k->ticket_timeout_ns), now_ns);
+}
+
+/* --- asking ------------------------------------------------------------------- */
+
+static void ask(struct xm_keeper *k, uint64_t now_ns)
+{
+	struct xm_keeper_mend *mend = &k->mend;
+	struct xm_message take = { .kind = XM_ALLOC };
+
+	take.u.alloc.size = mend->vacancy.size;
+	take.u.alloc.id = mend->vacancy.region_id;
+	take.u.alloc.member = (uint16_t)mend->vacancy.member;
+	memcpy(take.u.alloc.region, "mirror", sizeof("mirror"));
+	mend->lease = k->peers[mend->mender.spare].lease;
+	mend->answered = false;
+	xm_control_request(&k->control, mend->mender.spare, &take,
+			   XM_KEEPER_MEND_TOKEN + 1,
+			   xm_time_after(now_ns, k->ticket_timeout_ns), now_ns);
+}
+
+/* With the control lock held. */
+void xm_keeper_mend_answer(struct xm_keeper *k,
+			   const struct xm_control_report *report)
+{
+	struct xm_keeper_mend *mend = &k->mend;
+	uint32_t a = report->appliance;
+
+	mend->answered = true;
+	mend->status = report->status;
+	memset(&mend->member, 0, sizeof(mend->member));
+	xm_trace_put(k->control.trace, k->control.peers[a].session.now_ns,
+		     XM_TRACE_KEEPER_SPARE, a, mend->vacancy.page,
+		     (uint64_t)(int64_t)report->status, 0);
+	if (report->status != 0)
+		return;
+	mend->member.appliance = a;
+	mend->member.lease = mend->lease;
+	mend->member.extent = report->message->u.allocated.extent;
+	mend->member.remote = report->message->u.allocated.remote;
+	if (mend->lease != k->peers[a].lease ||
+	    report->message->u.allocated.size < mend->vacancy.size)
+		mend->status = -ESTALE;
+}
+
+/* --- the answer ---------------------------------------------------------------- */
+
+static bool replace(struct xm_keeper *k, const struct xm_vacancy *vacancy,
+		    const struct xm_member *member)
+{
+	struct xm_volume *v = k->lanes[0]->options.volume;
+	bool done;
+
+	lock_all(k);
+	done = xm_volume_replace(v, vacancy, member);
+	for (uint32_t l = 0; done && l < k->lanes_count; l++)
+		xm_effort_forget(&k->lanes[l]->io, vacancy->page,
+				 vacancy->count, vacancy->member);
+	unlock_all(k);
+	return done;
+}
+
+static void take_in(struct xm_keeper *k, uint64_t now_ns)
+{
+	struct xm_keeper_mend *mend = &k->mend;
+	struct xm_mender_event ev = { .kind = XM_MENDER_ANSWERED,
+				      .now_ns = k->views.clock_ns,
+				      .status = mend->status };
+	uint32_t sweep = k->views.sweep + 1;
+	bool done = mend->status == 0 &&
+		    replace(k, &mend->vacancy, &mend->member);
+
+	mend->answered = false;
+	xm_mender_step(&mend->mender, &ev);
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	if (!done && mend->member.extent != 0)
+		give_back(k, mend->member.appliance, mend->member.extent,
+			  now_ns);
+	if (done && !mend->vacancy.lost && mend->vacancy.extent != 0)
+		give_back(k, mend->vacancy.appliance, mend->vacancy.extent,
+			  now_ns);
+	if (done) {
+		k->views.sweep = sweep;
+		k->views.spares |= 1u << mend->member.appliance;
+		k->views.busy = true;
+	}
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	for (uint32_t l = 0; done && l < k->lanes_count; l++) {
+		k->lock(k->owner, l);
+		xm_engine_stale(k->lanes[l], mend->vacancy.page,
+				mend->vacancy.page + mend->vacancy.count);
+		xm_engine_sweep(k->lanes[l], sweep);
+		k->unlock(k->owner, l);
+	}
+}
+
+/* --- turns ----------------------------------------------------------------------- */
+
+static void look(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
+{
+	struct xm_keeper_mend *mend = &k->mend;
+	const struct xm_view *view = &k->views.view;
+	struct xm_mender_event ev = { .kind = XM_MENDER_TICK,
+				      .now_ns = k->views.clock_ns };
+	bool found;
+
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	ev.out = view->known & ~view->record.in;
+	for (uint32_t a = 0; a < count; a++) {
+		const struct xm_session *s = &k->control.peers[a].session;
+
+		ev.lease_ns[a] = s->welcome.lease_ms * XM_MS;
+		ev.free_run[a] = s->offer.free_run;
+		ev.gone |= (uint32_t)k->peers[a].gone << a;
+		/* One without a ledger could not do without another member. */
+		if (k->peers[a].ready && !s->leaving &&
+		    k->views.ledgers[a].state == XM_LEDGER_HELD &&
+		    (ev.out & 1u << a) == 0)
+			ev.ready |= 1u << a;
+	}
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	xm_mender_step(&mend->mender, &ev);
+	if (!mend->mender.looks)
+		return;
+	k->lock(k->owner, 0);
+	found = xm_volume_vacancy(k->lanes[0]->options.volume,
+				  mend->mender.given_up, &mend->vacancy);
+	k->unlock(k->owner, 0);
+	if (!found)
+		return;
+	ev.kind = XM_MENDER_VACANCY;
+	ev.used = mend->vacancy.used;
+	ev.size = mend->vacancy.size;
+	if (!xm_mender_step(&mend->mender, &ev))
+		return;
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	ask(k, now_ns);
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+}
+
+void xm_keeper_mend_turn(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
+{
+	struct xm_keeper_mend *mend = &k->mend;
+
+	if (mend->answered)
+		take_in(k, now_ns);
+	if (!mend->mender.asks && k->views.clock_ns >= mend->look_ns) {
+		mend->look_ns = xm_time_after(k->views.clock_ns, LOOK);
+		look(k, count, now_ns);
+	}
+}

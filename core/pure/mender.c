@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The mender machine; see mender.h. */
+#include "core/pure/mender.h"
+
+#include <string.h>
+
+void xm_mender_init(struct xm_mender *m)
+{
+	memset(m, 0, sizeof(*m));
+}
+
+/* Since when this has been so without a break; 0: it is not so. */
+static void since(uint64_t *since_ns, bool is, uint64_t now_ns)
+{
+	if (!is)
+		*since_ns = 0;
+	else if (*since_ns == 0)
+		*since_ns = xm_max(now_ns, 1);
+}
+
+static void on_tick(struct xm_mender *m, const struct xm_mender_event *ev)
+{
+	m->given_up = 0;
+	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++) {
+		uint32_t bit = 1u << a;
+		bool out = (ev->out & bit) != 0;
+
+		since(&m->out_since_ns[a], out, ev->now_ns);
+		since(&m->gone_since_ns[a], out && (ev->gone & bit) != 0,
+		      ev->now_ns);
+		if ((m->gone_since_ns[a] != 0 &&
+		     ev->now_ns - m->gone_since_ns[a] >= XM_MENDER_GONE) ||
+		    (out && ev->now_ns - m->out_since_ns[a] >=
+				    xm_max(ev->lease_ns[a], XM_MENDER_GONE)))
+			m->given_up |= bit;
+	}
+	m->looks = !m->asks && ev->now_ns >= m->retry_ns;
+}
+
+static bool choose(struct xm_mender *m, const struct xm_mender_event *ev)
+{
+	uint32_t best = XM_APPLIANCES_MAX;
+
+	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++) {
+		if ((ev->ready & ~ev->used & 1u << a) == 0 ||
+		    ev->free_run[a] < ev->size)
+			continue;
+		if (best == XM_APPLIANCES_MAX ||
+		    ev->free_run[a] > ev->free_run[best])
+			best = a;
+	}
+	if (best == XM_APPLIANCES_MAX) {
+		m->retry_ns = xm_time_after(ev->now_ns, XM_MENDER_RETRY);
+		return false;
+	}
+	m->spare = best;
+	m->asks = true;
+	return true;
+}
+
+bool xm_mender_step(struct xm_mender *m, const struct xm_mender_event *ev)
+{
+	switch (ev->kind) {
+	case XM_MENDER_TICK:
+		on_tick(m, ev);
+		break;
+	case XM_MENDER_VACANCY:
+		return choose(m, ev);
+	case XM_MENDER_ANSWERED:
+		m->asks = false;
+		if (ev->status != 0)
+			m->retry_ns = xm_time_after(ev->now_ns,
+						    XM_MENDER_RETRY);
+		break;
+	}
+	return false;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The mender: a member that will not come back is replaced at another appliance. A pure
+ * machine, one for each client with mirrors; the keeper owns it (keeper_mend.c).
+ *
+ *	WATCHES -> ASKS (for an extent, for one vacancy) -> WATCHES
+ *
+ * A vacancy is a member that is lost, or one that is out at an appliance that was given
+ * up: nobody listens there any more, and so for gone_ns, or it has been out for longer
+ * than its lease, which has ended then. The spare is the appliance, of those that
+ * answer, do not drain, and have no member of the segment, with the largest free run.
+ * The new member is FILLING until a sweep has copied everything to it (engine_mend.c).
+ *
+ * Example: of members at 0 and 1, appliance 1 is killed. 0.1 s later it is out, and
+ * nobody listens at its address. A second later appliance 2, which has the most room,
+ * is asked for an extent; it becomes the segment's second member, and is filled.
+ *
+ * One vacancy at a time; where no spare has room, it is looked for again every retry_ns.
+ * One thread at a time. Floor: ground.
+ */
+#ifndef XM_MENDER_H
+#define XM_MENDER_H
+
+#include "common/base.h"
+#include "core/pure/layout.h"
+
+#define XM_MENDER_GONE XM_SECOND
+#define XM_MENDER_RETRY XM_SECOND
+
+struct xm_mender_event {
+	enum {
+		XM_MENDER_TICK = 1, /* out, gone, lease_ns */
+		XM_MENDER_VACANCY,  /* used, size, ready, free_run */
+		XM_MENDER_ANSWERED, /* status */
+	} kind;
+	uint64_t now_ns;
+	uint32_t out;	/* appliances that are out of the view */
+	uint32_t gone;	/* nobody listens there */
+	uint32_t used;	/* appliances of the segment's members, the vacancy's too */
+	uint32_t ready; /* they answer, and do not drain */
+	uint64_t size;	/* bytes wanted */
+	int status;
+	uint64_t lease_ns[XM_APPLIANCES_MAX];
+	uint64_t free_run[XM_APPLIANCES_MAX];
+};
+
+struct xm_mender {
+	uint32_t given_up; /* appliances; read after TICK */
+	bool looks;	   /* so is this: it wants a VACANCY, if there is one */
+	bool asks;
+	uint32_t spare; /* that is asked */
+	uint64_t retry_ns;
+	uint64_t out_since_ns[XM_APPLIANCES_MAX]; /* 0: it is not */
+	uint64_t gone_since_ns[XM_APPLIANCES_MAX];
+};
+
+void xm_mender_init(struct xm_mender *);
+/* True: appliance `spare` is to be asked for an extent. */
+bool xm_mender_step(struct xm_mender *, const struct xm_mender_event *);
+
+#endif

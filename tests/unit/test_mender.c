@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The mender machine: which appliances are given up, and who takes their place. */
+#include <errno.h>
+#include <string.h>
+
+#include "core/pure/mender.h"
+#include "tests/support/cunit.h"
+
+static struct xm_mender mender;
+static struct xm_mender_event ev;
+
+static void begin(void)
+{
+	xm_mender_init(&mender);
+	memset(&ev, 0, sizeof(ev));
+	ev.kind = XM_MENDER_TICK;
+	ev.now_ns = 5 * XM_SECOND;
+	ev.size = XM_MIB;
+	for (unsigned a = 0; a < 4; a++) {
+		ev.lease_ns[a] = 10 * XM_SECOND;
+		ev.free_run[a] = (1 + a) * XM_MIB;
+	}
+}
+
+static bool step(int kind)
+{
+	ev.kind = kind;
+	return xm_mender_step(&mender, &ev);
+}
+
+static void who_is_in_is_not_given_up(void)
+{
+	begin();
+	ev.gone = 2;
+	step(XM_MENDER_TICK);
+	ev.now_ns += 60 * XM_SECOND;
+	step(XM_MENDER_TICK);
+	CU_ASSERT_EQUAL(mender.given_up, 0);
+}
+
+static void who_is_gone_is_given_up_after_a_second(void)
+{
+	begin();
+	ev.out = ev.gone = 2;
+	step(XM_MENDER_TICK);
+	ev.now_ns += XM_MENDER_GONE - 1;
+	step(XM_MENDER_TICK);
+	CU_ASSERT_EQUAL(mender.given_up, 0);
+	ev.now_ns++;
+	step(XM_MENDER_TICK);
+	CU_ASSERT_EQUAL(mender.given_up, 2);
+	ev.gone = 0; /* it is back */
+	step(XM_MENDER_TICK);
+	CU_ASSERT_EQUAL(mender.given_up, 0);
+}
+
+static void who_is_silent_is_given_up_when_its_lease_has_ended(void)
+{
+	begin();
+	ev.out = 4;
+	step(XM_MENDER_TICK);
+	ev.now_ns += 10 * XM_SECOND - 1;
+	step(XM_MENDER_TICK);
+	CU_ASSERT_EQUAL(mender.given_up, 0);
+	ev.now_ns++;
+	step(XM_MENDER_TICK);
+	CU_ASSERT_EQUAL(mender.given_up, 4);
+}
+
+static void the_spare_is_the_one_with_most_room(void)
+{
+	begin();
+	step(XM_MENDER_TICK);
+	CU_ASSERT_TRUE(mender.looks);
+	ev.ready = 0xf;
+	ev.used = 0x8;
+	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
+	CU_ASSERT_EQUAL(mender.spare, 2);
+	/* One at a time. */
+	step(XM_MENDER_TICK);
+	CU_ASSERT_FALSE(mender.looks);
+	ev.status = 0;
+	step(XM_MENDER_ANSWERED);
+	step(XM_MENDER_TICK);
+	CU_ASSERT_TRUE(mender.looks);
+}
+
+static void without_room_it_looks_again_later(void)
+{
+	begin();
+	ev.ready = 1;
+	ev.size = 2 * XM_MIB;
+	CU_ASSERT_FALSE(step(XM_MENDER_VACANCY));
+	step(XM_MENDER_TICK);
+	CU_ASSERT_FALSE(mender.looks);
+	ev.now_ns += XM_MENDER_RETRY;
+	step(XM_MENDER_TICK);
+	CU_ASSERT_TRUE(mender.looks);
+	ev.free_run[0] = 2 * XM_MIB; /* just enough */
+	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
+	CU_ASSERT_EQUAL(mender.spare, 0);
+	ev.status = -ENOSPC;
+	step(XM_MENDER_ANSWERED);
+	step(XM_MENDER_TICK);
+	CU_ASSERT_FALSE(mender.looks);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		XM_TEST(who_is_in_is_not_given_up),
+		XM_TEST(who_is_gone_is_given_up_after_a_second),
+		XM_TEST(who_is_silent_is_given_up_when_its_lease_has_ended),
+		XM_TEST(the_spare_is_the_one_with_most_room),
+		XM_TEST(without_room_it_looks_again_later),
+		CU_TEST_INFO_NULL,
+	};
+
+	return xm_tests_run("mender", tests);
+}
