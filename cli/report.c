@@ -88,6 +88,14 @@ static void set_paging(json_t *root, const struct run_shared *s)
 	set(root, "segments", t->segments);
 	set(root, "stripes", t->stripes);
 	set(root, "copies", t->copies);
+	set(root, "members", t->members);
+	set(root, "members_missing", t->members_missing);
+	set(root, "failovers", t->failovers);
+	json_object_set_new(root, "failover_ms_max",
+			    json_real((double)t->failover_ns_max / 1e6));
+	set(root, "mended_bytes", t->mended_bytes);
+	json_object_set_new(root, "degraded_s",
+			    json_real((double)t->degraded_ms / 1e3));
 	json_object_set_new(
 		root, "fault_p50_us",
 		json_real((double)extmem_latency_ns(t, 500) / 1000.0));

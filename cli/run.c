@@ -45,6 +45,8 @@ struct run {
 	int shared_fd;
 	char file[64]; /* its name; "": it has none */
 	uint32_t former_ended;
+	uint64_t failovers_said;
+	bool degraded; /* and that was said */
 	pid_t pid;
 	uint64_t started_ns;
 	sigset_t before;
@@ -261,6 +263,29 @@ static void show_progress(const struct run *run)
 		(double)s->local_limit / XM_MIB);
 }
 
+/* Once when mirrors have lost a member, and once when they are whole again. */
+static void say_redundancy(struct run *run)
+{
+	const struct extmem_stats *s = &run->shared->stats;
+
+	if (s->failovers > run->failovers_said && !run->degraded) {
+		command_say("run", "redundancy is lost: an appliance does not "
+				   "answer, and %llu of %llu copies of external "
+				   "memory are missing; the program goes on",
+			    (unsigned long long)s->members_missing,
+			    (unsigned long long)(s->members +
+						 s->members_missing));
+		run->degraded = true;
+	}
+	run->failovers_said = s->failovers;
+	if (run->degraded && s->members_missing == 0) {
+		command_say("run", "redundancy is back: all copies of external "
+				   "memory are whole (%.1f MiB were copied)",
+			    (double)s->mended_bytes / XM_MIB);
+		run->degraded = false;
+	}
+}
+
 /* True when the program has ended. */
 static bool reap(struct run *run)
 {
@@ -346,6 +371,7 @@ static void supervise(struct run *run)
 			show_progress(run);
 			shown_ns += XM_SECOND;
 		}
+		say_redundancy(run);
 		if (!run->daemon_started)
 			end_former(run);
 		if (number <= 0 || number == SIGCHLD)
@@ -402,6 +428,7 @@ static int conclude(struct run *run)
 	else if (WIFSIGNALED(o->status) && WTERMSIG(o->status) != SIGPIPE)
 		command_say("run", "the program was ended by signal %d (%s)",
 			    WTERMSIG(o->status), strsignal(WTERMSIG(o->status)));
+	say_redundancy(run);
 	if (s->overflow_count > 0)
 		command_say("run", "%llu allocations, %.1f MiB, found no "
 				   "external memory and were local",

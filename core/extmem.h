@@ -490,6 +490,13 @@ struct extmem_stats {
 	uint64_t segments;  /* of all regions now; each column of stripes is one */
 	uint64_t stripes;   /* the most columns that one of them has */
 	uint64_t copies;    /* the most appliances that have one byte */
+	/* Of mirrors. A member is one copy of a piece of a region; it is missing while
+	 * it is out of reach, lost, or being given what it lacks. */
+	uint64_t members, members_missing; /* now */
+	uint64_t failovers;	  /* appliances that mirrors went on without */
+	uint64_t failover_ns_max; /* from the end of its connection until then */
+	uint64_t mended_bytes;	  /* copied to members that lacked them */
+	uint64_t degraded_ms;	  /* in which an appliance was missing */
 };
 
 /* Counters are read lane by lane: while faults are served, they need not add up.

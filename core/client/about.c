@@ -61,6 +61,30 @@ static void add_shape(extmem *x, struct extmem_stats *s)
 	s->copies = shape.copies;
 }
 
+/* Only of a client that may have mirrors. */
+static void add_mirrors(extmem *x, struct extmem_stats *s)
+{
+	const struct xm_keeper_tally *t = &x->ask.keeper.views.tally;
+	struct xm_volume_census census;
+	struct os_signals old;
+
+	if (x->settings.members_max <= 1)
+		return;
+	xm_lane_lock(&x->lanes.lane[0], &old);
+	xm_volume_members(&x->volume, &census);
+	xm_lane_unlock(&x->lanes.lane[0], &old);
+	s->members = census.members[XM_MEMBER_IN];
+	s->members_missing = census.members[XM_MEMBER_FILLING] +
+			     census.members[XM_MEMBER_OUT] +
+			     census.members[XM_MEMBER_LOST];
+	os_mutex_take(&x->ask.lock);
+	s->failovers = t->failovers;
+	s->failover_ns_max = t->failover_most_ns;
+	s->mended_bytes = t->mended;
+	s->degraded_ms = t->degraded_ns / XM_MS;
+	os_mutex_give(&x->ask.lock);
+}
+
 int extmem_stats(extmem *x, struct extmem_stats *ret)
 {
 	struct extmem_stats s = { .local_limit = x->lanes.local_limit,
@@ -77,6 +101,7 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 		xm_lane_unlock(&x->lanes.lane[i], &old);
 	}
 	add_shape(x, &s);
+	add_mirrors(x, &s);
 	s.pages_lost = atomic_load(&x->lost.pages);
 	os_mutex_take(&x->ask.lock);
 	for (uint32_t i = 0; i < x->ask.keeper.control.count; i++)
