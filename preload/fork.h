@@ -9,6 +9,7 @@
  * deferred.c	memory that is freed while a child can see it (parent)
  * broker.c	the thread that answers what children ask for (parent)
  * child.c	faults in a child
+ * room.c	what local memory there is for them
  *
  * The kernel's copy on write gives a child the pages that were present when it
  * was made. Pages that were absent it asks the parent's broker for, over a
@@ -131,6 +132,13 @@ int child_prepare(void);
 void child_again(int fd);
 void child_lock(void);
 void child_unlock(void);
+
+/* --- room.c -------------------------------------------------------------------------- */
+
+/* Bytes that this machine, and the cgroups that this process is in, have to spare. */
+uint64_t room_here(void);
+
+/* --- child.c, broker.c --------------------------------------------------------------- */
 
 /* One message, with a descriptor or without (-1). 0 or -errno. */
 int fork_send(int fd, const void *message, size_t size, int descriptor);

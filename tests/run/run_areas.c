@@ -326,6 +326,15 @@ static int grandchild_sees(char *p)
 	return r != 0 ? r : is(p, MIB, 11) ? 0 : 20;
 }
 
+static int sees_parts(char *p)
+{
+	for (size_t at = 0; at < MIB; at += PAGE)
+		if (at / PAGE % 16 == 2 ? touch(p + at, false) != SEGV_MAPERR
+					: !is(p + at, PAGE, 11 + (unsigned)at))
+			return 1;
+	return 0;
+}
+
 static int does_not_see(char *p)
 {
 	return touch(p, false) == SEGV_MAPERR ? 0 : 1;
@@ -349,6 +358,10 @@ static void use_forks(void)
 	CHECK(child(p, sees_all) == 0);
 	CHECK(child(p, grandchild_sees) == 0);
 	CHECK(is(p, MIB, 11) && touch(p + MIB, false) == SEGV_ACCERR);
+	/* What the child reads ahead ends where nothing is mapped. */
+	for (size_t at = 2 * PAGE; at < MIB; at += 16 * PAGE)
+		CHECK(munmap(p + at, PAGE) == 0);
+	CHECK(child(p, sees_parts) == 0);
 	q = map(MIB, RW, 0);
 	fill(q, MIB, 1);
 	CHECK(madvise(q, MIB, MADV_DONTFORK) == 0);
