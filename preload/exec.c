@@ -158,7 +158,7 @@ static bool vector_external(char *const vector[])
 	return false;
 }
 
-static char *pack_text(struct pack *p, const char *text)
+static char *pack_if_external(struct pack *p, const char *text)
 {
 	size_t size;
 	char *copy;
@@ -179,7 +179,7 @@ static char **pack_vector(struct pack *p, char ***at, char *const vector[],
 
 	for (size_t i = 0; vector && vector[i]; i++)
 		if (!restore || !is_kept(vector[i]))
-			*to++ = pack_text(p, vector[i]);
+			*to++ = pack_if_external(p, vector[i]);
 	for (unsigned i = 0; restore && i < kept_count; i++)
 		if (kept[i])
 			*to++ = kept[i];
@@ -221,7 +221,7 @@ static bool pack_begin(struct pack *p, const char *path, char *const argv[],
 	left_behind.size = p->size;
 	at = (char **)(void *)p->memory;
 	p->used = pointers * sizeof(char *);
-	p->path = pack_text(p, path);
+	p->path = pack_if_external(p, path);
 	if (argv)
 		p->argv = pack_vector(p, &at, argv, false);
 	if (environment)

@@ -157,12 +157,12 @@ void figures_refresh(void)
  * not answer, a sum without it would be too small, and growth would go on in small
  * steps: growth.c keeps what it knew, and wants to know again after it has grown.
  * Before the first figures the appliances are not known yet. */
-static void note_free(void)
+static void ask_remote_free(void)
 {
 	uint64_t total = 0;
 	bool asked = false;
 
-	if (shim_shared->appliance_count == 0 || !growth_asks_free())
+	if (shim_shared->appliance_count == 0 || !growth_take_question())
 		return;
 	for (uint32_t i = 0; i < shim_shared->appliance_count; i++) {
 		const struct run_appliance *a = &shim_shared->appliances[i];
@@ -176,7 +176,7 @@ static void note_free(void)
 		total += status.free_run;
 	}
 	if (asked)
-		growth_note_free(total);
+		growth_set_remote_free(total);
 }
 
 static void *refresh_thread(void *unused)
@@ -185,7 +185,7 @@ static void *refresh_thread(void *unused)
 
 	(void)unused;
 	for (;;) {
-		note_free();
+		ask_remote_free();
 		nanosleep(&nap, NULL);
 		figures_refresh();
 	}

@@ -218,12 +218,12 @@ uint64_t growth_total(void)
 static _Atomic uint64_t remote_free = UNKNOWN;
 static _Atomic bool remote_asks = true;
 
-bool growth_asks_free(void)
+bool growth_take_question(void)
 {
 	return atomic_exchange(&remote_asks, false);
 }
 
-void growth_note_free(uint64_t bytes)
+void growth_set_remote_free(uint64_t bytes)
 {
 	atomic_store(&remote_free, bytes);
 }

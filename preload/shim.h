@@ -307,8 +307,8 @@ void block_unlock_all(void);
 
 /* True once after each growth: figures.c then asks the appliances what they have
  * left, and notes it. */
-bool growth_asks_free(void);
-void growth_note_free(uint64_t bytes);
+bool growth_take_question(void);
+void growth_set_remote_free(uint64_t bytes);
 /* The reserve is a region from now on; false: there are too many. */
 bool growth_add_reserve(uintptr_t base, uint64_t size);
 

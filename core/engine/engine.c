@@ -225,7 +225,7 @@ static void on_done(struct xm_engine *e, uint32_t appliance,
 		peer->progress_ns = e->clock_ns;
 	else
 		e->counters.errors++;
-	xm_engine_ended(e, op, status);
+	xm_engine_operation_ended(e, op, status);
 	if (te->status == -EACCES)
 		path_event(e, appliance, XM_PATH_FENCED);
 }

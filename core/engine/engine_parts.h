@@ -33,9 +33,10 @@ int xm_engine_issue(struct xm_engine *, const struct xm_move *,
 		    const struct xm_volume_posts *);
 /* What was held for want of room is posted, as far as there is some. */
 void xm_engine_held_go_on(struct xm_engine *);
-/* An operation of this token has ended: reports the end of the request to
- * which it belongs, if that has ended with it. */
-void xm_engine_ended(struct xm_engine *, struct xm_operation *, int status);
+/* Reports the end of the request to which this operation belongs, if that has
+ * ended with it. Posts nothing, and carries out no effect. */
+void xm_engine_operation_ended(struct xm_engine *, struct xm_operation *,
+			       int status);
 /* The pager hears that its request has failed at once. This happens while
  * effects are carried out. */
 void xm_engine_not_posted(struct xm_engine *, const struct xm_move *,

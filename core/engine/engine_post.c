@@ -33,7 +33,7 @@ uint32_t xm_efforts_max(const struct xm_engine_options *o)
 					     XM_MEND_SLOTS;
 }
 
-static struct xm_operation *operation_take(struct xm_engine *e,
+static struct xm_operation *operation_begin(struct xm_engine *e,
 					   uint32_t appliance)
 {
 	struct xm_lane_peer *peer = &e->peers[appliance];
@@ -56,7 +56,7 @@ static struct xm_operation *operation_take(struct xm_engine *e,
 	return op;
 }
 
-static inline void operation_give(struct xm_engine *e, struct xm_operation *op)
+static inline void operation_end(struct xm_engine *e, struct xm_operation *op)
 {
 	struct xm_lane_peer *peer = &e->peers[op->appliance];
 	uint32_t index = (uint32_t)(op - e->operations);
@@ -135,7 +135,7 @@ static int issue_one(struct xm_engine *e, const struct xm_move *r,
 		     const struct xm_volume_posts *posts,
 		     const struct xm_post *p, uint32_t effort)
 {
-	struct xm_operation *op = operation_take(e, p->appliance);
+	struct xm_operation *op = operation_begin(e, p->appliance);
 	int rc;
 
 	op->kind = r->kind;
@@ -154,7 +154,7 @@ static int issue_one(struct xm_engine *e, const struct xm_move *r,
 	rc = post(e, r, p, posts->size, token_of(e, op));
 	note_post_result(e, &e->peers[p->appliance], rc);
 	if (rc != 0) {
-		operation_give(e, op);
+		operation_end(e, op);
 	} else if (r->write) {
 		e->counters.writes++;
 		e->counters.bytes_written += posts->size;
@@ -270,13 +270,13 @@ static void move_ended(struct xm_engine *e, enum xm_operation_kind kind,
 	}
 }
 
-void xm_engine_ended(struct xm_engine *e, struct xm_operation *op, int status)
+void xm_engine_operation_ended(struct xm_engine *e, struct xm_operation *op, int status)
 {
 	enum xm_operation_kind kind = op->kind;
 	struct xm_effort_end end = { .status = status };
 
 	/* What it was for stays in its entry until another one takes it. */
-	operation_give(e, op);
+	operation_end(e, op);
 	if (op->effort != XM_NO_EFFORT &&
 	    !xm_effort_part_ended(&e->io, op->effort, op->member, op->taken,
 				  status, &end))
