@@ -11,7 +11,7 @@
  * namespace can be entered only by a process with one thread: the kernel refuses
  * that, and here a message says why.
  */
-#include "preload/shim.h"
+#include "preload/fork.h"
 
 #include <grp.h>
 #include <linux/capability.h>
@@ -111,10 +111,26 @@ SHIM_EXPORT int setgroups(size_t count, const gid_t *list)
 		       : shim_real()->setgroups(count, list);
 }
 
+/* Once the namespace of its children's numbers is another one, a process can have no
+ * more threads. */
+static void before_namespace(int flags)
+{
+	if ((flags & CLONE_NEWPID) != 0 && !shim_inside)
+		fork_get_ready();
+}
+
+SHIM_EXPORT int setns(int fd, int type)
+{
+	before_namespace(type == 0 ? CLONE_NEWPID : type);
+	return shim_real()->setns(fd, type);
+}
+
 SHIM_EXPORT int unshare(int flags)
 {
-	int r = shim_real()->unshare(flags);
+	int r;
 
+	before_namespace(flags);
+	r = shim_real()->unshare(flags);
 	if (r < 0 && errno == EINVAL && (flags & CLONE_NEWUSER) != 0 &&
 	    getpid() == shim_owner && atomic_load(&shim_ready))
 		shim_say("a user namespace cannot be begun here: this process "

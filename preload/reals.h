@@ -170,6 +170,7 @@
 	X(pid_t, _Fork, (void))                                               \
 	X(int, clone, (int (*)(void *), void *, int, void *, ...))            \
 	X(int, prctl, (int, ...))                                             \
+	X(int, setns, (int, int))                                             \
 	X(int, unshare, (int))                                                \
 	X(int, setuid, (uid_t))                                               \
 	X(int, seteuid, (uid_t))                                              \

@@ -533,6 +533,26 @@ static void use_linger(char *p, size_t pages)
 	_exit(0);
 }
 
+/* A child in a namespace of numbers that its parent has begun, after which no thread
+ * could be. It has its parent's number; what it executes runs plain all the same. */
+static void use_number(char *p, size_t pages)
+{
+	pid_t pid;
+
+	put_all(p, pages, 1);
+	CHECK(getpid() == 1 && unshare(CLONE_NEWPID) == 0);
+	pid = fork();
+	CHECK(pid >= 0);
+	if (pid == 0) {
+		CHECK(getpid() == 1);
+		check_all(p, pages, 1);
+		execlp("sh", "sh", "-c", "echo \"number: ${LD_PRELOAD-plain}\"",
+		       NULL);
+		_exit(1);
+	}
+	reap(1);
+}
+
 static const struct {
 	const char *name;
 	void (*use)(char *p, size_t pages);
@@ -543,6 +563,7 @@ static const struct {
 	{ "orphan", use_orphan },     { "steps", use_steps },
 	{ "keep", use_keep },	      { "clone", use_clone },
 	{ "much", use_much },	      { "linger", use_linger },
+	{ "number", use_number },
 };
 
 int main(int argc, char *argv[])

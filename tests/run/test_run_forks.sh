@@ -54,6 +54,18 @@ try "$extmem" run --fork perhaps -- true
 says '--fork' 2
 verdict "no such policy" $?
 
+# The first process of a namespace, and the first of another one.
+shim=$XM_BUILDDIR/.libs/libextmem-run.so
+if [ ! -e "$shim" ] || ! unshare -pf --mount-proc true 2>/dev/null ||
+	! appliance 128M; then
+	echo "skipped: a child with its parent's number: no such namespace here"
+else
+	try unshare -pf --mount-proc env LD_PRELOAD="$shim" \
+		EXTMEM_APPLIANCE="$address" EXTMEM_LOCAL=2M "$program" number 8
+	[ "$(cat "$scratch/out")" = 'number: plain' ]
+	verdict "a child in a new namespace, with its parent's number, runs plain" $((status + $?))
+fi
+
 # A shell whose lines are external, and its subshells.
 cat >"$scratch/script" <<'END'
 i=0
