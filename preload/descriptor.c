@@ -336,7 +336,7 @@ SHIM_EXPORT long syscall(long number, ...)
 		a[i] = va_arg(arguments, long);
 	va_end(arguments);
 	if (number == SYS_exit && is_running() && !shim_inside &&
-	    thread_is_last())
+	    thread_leave())
 		_exit((int)a[0]); /* the library's threads would go on */
 	if (signal_call(number, a, &r) || fork_call(number, a, &r) ||
 	    confine_call(number, a, &r))

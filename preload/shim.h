@@ -434,8 +434,8 @@ bool thread_ours_at(unsigned index, int *ret);
 /* Stops all threads of the program except the caller. */
 void thread_stop_others(void);
 bool thread_stopping(void);
-/* The program has no other thread: the end of this one is the end of the process. */
-bool thread_is_last(void);
+/* This thread ends. True: it was the program's last, and the process is to end. */
+bool thread_leave(void);
 void thread_forked(void);
 /* Sends each thread of the program but this one a SIGSYS; how many there are. */
 unsigned thread_signal_others(void);

@@ -260,12 +260,39 @@ void thread_stop_others(void)
 /* --- begin and end ------------------------------------------------------------------ */
 
 static _Atomic int counted; /* threads of the program that are known here */
+#define NAP_MAX 50000000
 
-/* A filter of the program's own may forbid to look; then the count says it. */
-bool thread_is_last(void)
+static void count(void)
 {
-	return thread.counted && atomic_load(&counted) == 1 &&
-	       (confine_is() || others(false) == 0);
+	if (thread.counted)
+		return;
+	thread.counted = true;
+	atomic_fetch_add(&counted, 1);
+}
+
+/* Those that are counted have all left, and some are still to be seen: on their way out,
+ * or begun by an instruction of the program's own. The process goes on as long as
+ * these do. A filter of the program's own may forbid to look. */
+static bool are_gone(void)
+{
+	struct timespec nap = { .tv_nsec = 100000 };
+
+	while (atomic_load(&counted) == 0 && !confine_is() && others(false) > 0) {
+		nanosleep(&nap, NULL);
+		if (nap.tv_nsec < NAP_MAX)
+			nap.tv_nsec *= 2;
+	}
+	return atomic_load(&counted) == 0;
+}
+
+bool thread_leave(void)
+{
+	if (gettid() == getpid())
+		atomic_store(&first_ended, true);
+	if (!thread.counted)
+		return false;
+	thread.counted = false;
+	return atomic_fetch_sub(&counted, 1) == 1 && are_gone();
 }
 
 void thread_forked(void)
@@ -285,12 +312,8 @@ static void end(void *unused)
 		pthread_setspecific(key, &thread); /* in the next round */
 		return;
 	}
-	if (thread_is_last())
+	if (thread_leave())
 		exit(0);
-	if (thread.counted)
-		atomic_fetch_sub(&counted, 1);
-	if (gettid() == getpid())
-		atomic_store(&first_ended, true);
 	thread.ended = true;
 	arena_thread_end();
 	if (thread.stack && set_stack(&none) >= 0)
@@ -311,9 +334,8 @@ void thread_begin(void)
 	if (!thread.stack)
 		return;
 	shim_raw(SYS_sigaltstack, 0, (long)&now, 0, 0, 0, 0);
-	thread.counted = shim_inside == 0;
-	if (thread.counted)
-		atomic_fetch_add(&counted, 1);
+	if (shim_inside == 0)
+		count();
 	thread.program = now;
 	ours = (stack_t){ .ss_sp = thread.stack, .ss_size = STACK_SIZE };
 	if (!suffices(&now))
@@ -325,8 +347,7 @@ void thread_start(void)
 {
 	key_made = pthread_key_create(&key, end) == 0;
 	thread_begin();
-	thread.counted = true; /* although the library is at work */
-	atomic_fetch_add(&counted, 1);
+	count(); /* although the library is at work */
 }
 
 struct begin {
@@ -363,6 +384,7 @@ static void *begin(void *p)
 
 	shim_real()->free(p);
 	if (!b.inside) {
+		thread.counted = true; /* by its parent */
 		thread_open();
 		return b.routine(b.argument);
 	}
@@ -391,11 +413,15 @@ SHIM_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attributes,
 	*b = (struct begin){ routine, argument, inside };
 	if (inside)
 		thread_ours_coming(1);
+	else
+		atomic_fetch_add(&counted, 1);
 	r = shim_real()->pthread_create(ret, attributes, begin, b);
 	if (r == 0)
 		return 0;
 	if (inside)
 		thread_ours_coming(-1);
+	else
+		atomic_fetch_sub(&counted, 1);
 	shim_real()->free(b);
 	return r;
 }

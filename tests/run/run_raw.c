@@ -659,6 +659,30 @@ static void left(void)
 	pthread_exit(NULL);
 }
 
+/* The first by number, the others by libc; some while others begin. */
+static void *leaves_more(void *n)
+{
+	pthread_t thread;
+
+	if ((intptr_t)n > 0)
+		CHECK(pthread_create(&thread, NULL, leaves_more,
+				     (void *)((intptr_t)n - 1)) == 0);
+	else
+		printf("left: one by one\n");
+	fflush(stdout); /* libc does not know how the first one has ended */
+	return NULL;
+}
+
+static void left_by_number(void)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 10; i++)
+		CHECK(pthread_create(&thread, NULL, leaves_more,
+				     (void *)(intptr_t)i) == 0);
+	syscall(SYS_exit, 0);
+}
+
 static void left_alone(void)
 {
 	printf("left: alone\n");
@@ -674,7 +698,7 @@ static const struct {
 	{ "refused", refused }, { "nosys", nosys },   { "sizes", sizes },
 	{ "appended", appended }, { "peeked", peeked }, { "lent", lent },
 	{ "lists", lists },	{ "newer", newer },	{ "blocked", blocked },
-	{ "left", left },	{ "left-alone", left_alone },
+	{ "left-by-number", left_by_number }, { "left", left },	{ "left-alone", left_alone },
 };
 
 int main(int argc, char *argv[])

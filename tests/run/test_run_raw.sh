@@ -21,7 +21,7 @@ compare() {
 }
 
 for use in closed turned places sizes appended peeked lent lists newer blocked \
-	left left-alone; do
+	left left-alone left-by-number; do
 	"$program" "$use" >"$scratch/plain" 2>&1
 	compare "as plain" "$extmem" run --local 3M --external 128M --
 	case $use in
