@@ -10,14 +10,13 @@ uintptr_t map_arena;
 uint64_t map_arena_size;
 
 /* The library reserves the addresses of all its mappings at once. They are put
- * where nobody else's memory is: between what V8 and others choose at random
- * (below 2^46) and where programs and their heaps are loaded, so that a
- * pointer to external memory is known by its upper half (trap.c). The place
+ * where nobody else's memory is: between where programs and their heaps are
+ * loaded and what the kernel maps from the end downwards, so that a pointer to external memory is known by its upper half (trap.c). The place
  * within differs from run to run, and no program has the place of one that it
  * comes from, whose filter still applies. */
-#define ARENA_FIRST (UINT64_C(0x48) << 40)
+#define ARENA_FIRST (UINT64_C(0x58) << 40)
 #define ARENA_PLACES 256
-#define ARENA_STRIDE (UINT64_C(0x14) << 36) /* 1 TiB, and the places */
+#define ARENA_STRIDE (UINT64_C(0x24) << 36) /* 2 TiB, and the places */
 #define ARENA_SIZE_MIN (UINT64_C(64) << 20)
 
 static void *arena_hint(void)

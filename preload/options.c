@@ -172,7 +172,7 @@ static void open_without_share(const char *const settings[], int *ret)
 int options_open_client(void)
 {
 	static char texts[RUN_APPLIANCES_MAX + 3][160];
-	const char *settings[RUN_APPLIANCES_MAX + 4];
+	const char *settings[RUN_APPLIANCES_MAX + 5];
 	const char *text;
 	unsigned count = 0;
 	int r;
@@ -197,6 +197,9 @@ int options_open_client(void)
 		settings[count] = texts[count];
 		count++;
 	}
+	/* Programs reserve a terabyte, and use little of it. */
+	if (!getenv("EXTMEM_ARENA"))
+		settings[count++] = "arena=2T";
 	settings[count] = NULL;
 	open_without_share(settings, &r);
 	return r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The reserve is one sparse region: half of the client's arena, or less if that cannot be
- * had. A bitmap says which granules have memory. What a request needs is committed
+ * The reserve is one sparse region: three quarters of the client's arena, or less if that
+ * cannot be had. A bitmap says which granules have memory. What a request needs is committed
  * together with what will be asked for next: up to the end of 2 MiB, or, behind what has
  * memory already, as much as a quarter of all. So a heap that grows by 64 KiB asks an
  * appliance a few dozen times in all, and one that is used here and there has 2 MiB at
@@ -58,7 +58,7 @@ static bool map(void **ret)
 bool reserve_open(void)
 {
 	static bool tried;
-	uint64_t size = map_arena_size / 2, pages;
+	uint64_t size = map_arena_size / 4 * 3, pages;
 	void *base;
 
 	if (tried || size == 0)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "tests/support/cunit.h"
 
@@ -169,6 +170,68 @@ static void commits_that_come_and_go_leave_nothing_behind(void)
 	CU_ASSERT(extmem_close(x) == 0);
 }
 
+static void what_is_committed_without_rights_has_none(void)
+{
+	extmem *x = client_open(home.address, "local=1M", "paging=inline", NULL);
+	extmem_region *region;
+	uint8_t *memory;
+
+	CU_ASSERT_FATAL(x != NULL);
+	region = sparse(x, GIB);
+	CU_ASSERT_FATAL(region != NULL);
+	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
+	CU_ASSERT(extmem_region_commit(region, MIB, MIB, EXTMEM_NO_ACCESS) == 0);
+	CU_ASSERT(extmem_region_commit(region, 2 * MIB, MIB, EXTMEM_READ_ONLY) == 0);
+	CU_ASSERT(touch_read(memory + MIB) == TOUCH_DENIED);
+	CU_ASSERT(touch_write(memory + 2 * MIB, 1) == TOUCH_DENIED);
+	CU_ASSERT(touch_read(memory + 2 * MIB) == 0);
+	/* What had memory keeps its rights. */
+	CU_ASSERT(extmem_region_commit(region, 0, 4 * MIB, EXTMEM_READ_WRITE) == 0);
+	CU_ASSERT(touch_write(memory, 1) != TOUCH_DENIED);
+	CU_ASSERT(touch_read(memory + MIB) == TOUCH_DENIED);
+	CU_ASSERT(extmem_protect(region, MIB, MIB, EXTMEM_READ_WRITE) == 0);
+	CU_ASSERT(all_zero(memory + MIB, MIB));
+	/* And what comes again has those that it is given then. */
+	CU_ASSERT(extmem_protect(region, 0, 4 * MIB, EXTMEM_NO_ACCESS) == 0);
+	CU_ASSERT(extmem_region_decommit(region, 0, 4 * MIB) == 0);
+	CU_ASSERT(extmem_region_commit(region, 0, MIB, EXTMEM_READ_WRITE) == 0);
+	CU_ASSERT(all_zero(memory, MIB));
+	CU_ASSERT(extmem_close(x) == 0);
+	x = client_open(home.address, "local=1M", "paging=thread", NULL);
+	CU_ASSERT_FATAL(x != NULL);
+	region = sparse(x, GIB);
+	CU_ASSERT_FATAL(region != NULL);
+	CU_ASSERT(extmem_region_commit(region, 0, MIB, EXTMEM_NO_ACCESS) == -ENOTSUP);
+	CU_ASSERT(extmem_region_commit(region, 0, MIB, EXTMEM_READ_WRITE) == 0);
+	CU_ASSERT(extmem_close(x) == 0);
+}
+
+static void what_the_program_maps_there_is_gone_when_it_is_restored(void)
+{
+	extmem *x = client_open(home.address, "local=1M", NULL);
+	extmem_region *region;
+	uint8_t *memory, *mine;
+
+	CU_ASSERT_FATAL(x != NULL);
+	region = sparse(x, GIB);
+	CU_ASSERT_FATAL(region != NULL);
+	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
+	CU_ASSERT(extmem_region_commit(region, 0, 4 * MIB, EXTMEM_READ_WRITE) == 0);
+	pattern_fill(memory, 0, MIB, 9);
+	mine = mmap(memory + MIB, MIB, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	CU_ASSERT_FATAL(mine == memory + MIB);
+	memset(mine, 7, MIB);
+	CU_ASSERT(extmem_region_restore(region, GIB, PAGE) == -ERANGE);
+	CU_ASSERT(extmem_region_restore(region, 1, PAGE) == -EINVAL);
+	CU_ASSERT(mine[MIB - 1] == 7);
+	CU_ASSERT(extmem_region_restore(region, MIB, MIB) == 0);
+	CU_ASSERT(all_zero(memory + MIB, MIB));
+	pattern_fill(memory + MIB, MIB, 3 * MIB, 9);
+	CU_ASSERT(pattern_is(memory, 0, 4 * MIB, 9));
+	CU_ASSERT(extmem_close(x) == 0);
+}
+
 static void what_makes_no_sense_is_refused_in_words(void)
 {
 	struct extmem_request both = { .size = sizeof(both), .region_size = MIB,
@@ -215,6 +278,8 @@ int main(int argc, char **argv)
 		XM_TEST(a_commit_of_what_has_memory_sends_nothing),
 		XM_TEST(decommitted_memory_goes_back_and_its_neighbours_stay),
 		XM_TEST(commits_that_come_and_go_leave_nothing_behind),
+		XM_TEST(what_is_committed_without_rights_has_none),
+		XM_TEST(what_the_program_maps_there_is_gone_when_it_is_restored),
 		XM_TEST(what_makes_no_sense_is_refused_in_words),
 		CU_TEST_INFO_NULL,
 	};

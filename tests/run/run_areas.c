@@ -123,7 +123,8 @@ static bool is(const char *p, size_t size, unsigned seed)
 /* As Java, Go and V8 do it: far more reserved than is used, committed in pieces. */
 static void use_heap(void)
 {
-	char *h = map(64 * GIB, PROT_NONE, MAP_NORESERVE);
+	const size_t all = 1024 * GIB;
+	char *h = map(all, PROT_NONE, MAP_NORESERVE);
 
 	for (size_t at = 0; at < 64 * MIB; at += MIB) {
 		CHECK(mprotect(h + at, MIB, RW) == 0);
@@ -143,7 +144,7 @@ static void use_heap(void)
 	CHECK(mprotect(h, 32 * MIB, RW) == 0);
 	CHECK(zero(h, 32 * MIB));
 	CHECK(is(h + 33 * MIB, MIB, 33 * MIB));
-	CHECK(munmap(h, 64 * GIB) == 0);
+	CHECK(munmap(h, all) == 0);
 	CHECK(touch(h + 8 * GIB, false) == SEGV_MAPERR);
 }
 

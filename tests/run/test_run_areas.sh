@@ -22,7 +22,7 @@ for use in $uses; do
 		$((status + $?))
 done
 
-# 80 MiB are used, 64 GiB reserved.
+# 80 MiB are used, a terabyte is reserved.
 try "$extmem" run --local 8M --stats "$scratch/stats" -- "$program" heap
 [ "$status" -eq 0 ] &&
 	[ "$(number region_bytes)" -lt $((512 * 1048576)) ]
