@@ -8,6 +8,7 @@
 
 #include "common/spin.h"
 #include "sim/counts.h"
+#include "sim/plan.h"
 #include "sim/programs.h"
 #include "sim/shape.h"
 #include "sim/weather.h"
@@ -149,6 +150,8 @@ static void draw_copies(struct xm_rand *r, struct sim_shape *s)
 	uint64_t copies = PICK(r, 1, 1, 2, 2, 2, 3);
 
 	s->copies = (uint32_t)xm_min(copies, s->appliances);
+	if (sim_plan.one_copy)
+		s->copies = 1;
 	/* A mirror has a ledger at each appliance besides. */
 	if (s->copies > 1) {
 		s->stripes = 1;

@@ -481,6 +481,8 @@ static int perform(void)
 		s.runs = s.seconds > 0 ? UINT64_MAX / 2 : 1;
 	if (plan() != 0)
 		return 2;
+	/* The list of outcomes is of regions without mirrors. */
+	sim_plan.one_copy = s.outcomes;
 #ifdef XM_PLANT
 	xm_plant = (enum xm_plant)s.plant;
 #endif

@@ -77,8 +77,7 @@ void law_view(uint32_t client)
 	seen[client].x = x;
 	seen[client].number = views->view.record.number;
 	for (uint32_t a = 0; a < x->ask.keeper.control.count; a++) {
-		if ((views->view.record.in & 1u << a) != 0 &&
-		    x->volume.redundant_at[a] > 0)
+		if ((views->view.relied & 1u << a) != 0)
 			ask_ledger(client, views, a);
 	}
 }

@@ -17,6 +17,7 @@ struct sim_mask {
 
 /* All zero: the whole run, as the seed draws it. */
 struct sim_plan {
+	bool one_copy; /* no region is mirrored */
 	/* In place of what the seed draws; 0: as drawn. */
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	uint64_t weather_ms;

@@ -311,7 +311,9 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 		hang(appliance_interface(appliance), ns);
 		break;
 	case 3:
+		/* While it hangs, its leases may end everywhere. */
 		if ((sim_shape.hang || sim_shape.pauses) &&
+		    !sim_shape.one_victim &&
 		    happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
 			hang(program_process(client), ns);
 		break;
@@ -332,6 +334,8 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 			program_kill(client, ns);
 		break;
 	case 6:
+		if (sim_shape.one_victim)
+			break;
 		jump(program_process(client), SIM_FAULT_JUMP_CLIENT, client,
 		     NOBODY, ns);
 		break;

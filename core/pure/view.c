@@ -42,7 +42,7 @@ static bool is_written(const struct xm_view *v, uint32_t members)
 		       __builtin_popcount(before);
 }
 
-static void commit(struct xm_view *v, uint64_t now_ns,
+static void commit(struct xm_view *v, uint64_t now_ns, uint32_t members,
 		   struct xm_view_effects *fx)
 {
 	struct xm_view_record *r = &v->record;
@@ -56,6 +56,7 @@ static void commit(struct xm_view *v, uint64_t now_ns,
 	}
 	r->number = r->proposed;
 	r->in = r->next;
+	v->relied = r->in & members;
 	r->proposed = r->next = 0;
 	r->version++;
 	v->filling &= ~joined;
@@ -178,7 +179,7 @@ static void on_tick(struct xm_view *v, const struct xm_view_event *ev,
 	}
 	propose(v, ev->now_ns, wanted(v, ev, gone));
 	if (v->record.proposed != 0 && is_written(v, ev->members))
-		commit(v, ev->now_ns, fx);
+		commit(v, ev->now_ns, ev->members, fx);
 	/* The last one that is in has lost its memory, and begins anew. */
 	if ((v->record.in & ~v->lost) == 0)
 		v->lost = 0;
@@ -203,11 +204,13 @@ void xm_view_step(struct xm_view *v, const struct xm_view_event *ev,
 		break;
 	case XM_VIEW_LOST:
 		v->written[a] = 0;
+		v->relied &= ~(1u << a);
 		if ((v->record.in & 1u << a) != 0)
 			v->lost |= 1u << a;
 		break;
 	case XM_VIEW_LEDGER:
 		v->written[a] = 0;
+		v->relied &= ~(1u << a);
 		break;
 	case XM_VIEW_SWEPT:
 		v->swept = v->filling;

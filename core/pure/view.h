@@ -94,6 +94,7 @@ struct xm_view {
 	uint64_t last;	    /* the highest number that was proposed */
 	uint64_t needed;    /* the version that ledgers must have for it to be committed */
 	uint32_t known;	    /* appliances that have had members */
+	uint32_t relied;    /* whose ledgers must have the view that is committed */
 	uint32_t filling;
 	uint32_t swept; /* of those that are filling */
 	uint32_t lost;	/* they are IN, and what they held is gone */
