@@ -24,6 +24,28 @@ void xm_offer_set(struct xm_plan_offer *offer, const struct xm_state *state)
 	memcpy(offer->zone, state->zone, sizeof(offer->zone));
 }
 
+void xm_offers_known(extmem *x, struct xm_offers *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->count = atomic_load(&x->ask.count);
+	for (uint32_t a = 0; a < ret->count; a++) {
+		struct xm_plan_offer *offer = &ret->list[a];
+		const struct xm_session *session =
+			&x->ask.keeper.control.peers[a].session;
+
+		offer->address = xm_ask_address(&x->ask, a);
+		xm_host_of(offer->address, offer->host);
+		offer->ready = xm_ask_is_ready(&x->ask, a);
+		offer->free = offer->free_run = UINT64_MAX / 2;
+		os_mutex_take(&x->ask.lock);
+		offer->leaving = session->leaving;
+		offer->incarnation = session->welcome.incarnation;
+		memcpy(offer->name, session->welcome.name, sizeof(offer->name));
+		memcpy(offer->zone, session->welcome.zone, sizeof(offer->zone));
+		os_mutex_give(&x->ask.lock);
+	}
+}
+
 int xm_offers_ask(extmem *x, uint64_t deadline_ns, struct xm_offers *ret)
 {
 	struct xm_request *requests = os_alloc(XM_APPLIANCES_MAX *

@@ -17,6 +17,9 @@ struct xm_offers {
 /* An appliance that does not answer by the deadline, or within 2 s, counts as away.
  * -ENOMEM. */
 int xm_offers_ask(extmem *, uint64_t deadline_ns, struct xm_offers *ret);
+/* What is known of each without asking: who it is and whether it is there. Its memory
+ * counts as free without end. */
+void xm_offers_known(extmem *, struct xm_offers *ret);
 /* One offer, from an appliance's answer. */
 void xm_offer_set(struct xm_plan_offer *, const struct xm_state *);
 

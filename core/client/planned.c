@@ -227,9 +227,7 @@ int xm_planned_check(extmem *x)
 
 	if (s == NULL)
 		return 0;
-	rc = xm_offers_ask(x, os_now_ns() + x->settings.timeout_ns, &offers);
-	if (rc != 0)
-		return xm_fail(rc, "extmem_open: out of memory");
+	xm_offers_known(x, &offers);
 	rc = xm_plan_make(s, offers.list, offers.count, row, x->ask.granule, 0,
 			  &plan);
 	if (rc != -ENODEV)
