@@ -10,6 +10,7 @@
 #include "sim/counts.h"
 #include "sim/plan.h"
 #include "sim/programs.h"
+#include "sim/plan.h"
 #include "sim/shape.h"
 #include "sim/weather.h"
 #include "sim/world.h"
@@ -197,8 +198,10 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	s->polling = draw_polling(r);
 	s->watches = xm_rand_below(r, 4) == 0;
 	s->rights = xm_rand_below(r, 3) == 0;
-	draw_stripes(r, s);
-	draw_copies(r, s);
+	if (!sim_plan.plain) {
+		draw_stripes(r, s);
+		draw_copies(r, s);
+	}
 }
 
 /* Each host's clock has a beginning and a rate of its own. */

@@ -57,6 +57,7 @@ struct settings {
 	uint32_t kind;
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	uint64_t weather_ns;
+	bool plain;
 	struct xm_option_list without;
 	const char *only_weather, *only_operations, *fail_on;
 	const char *story, *stories, *stories_write;
@@ -143,6 +144,10 @@ static const struct xm_option options[] = {
 	  .help = "Mean time between two injected faults; 0: the seed "
 		  "decides.",
 	  .destination = offsetof(struct settings, weather_ns) },
+	{ .name = "plain", .kind = XM_OPTION_FLAG,
+	  .help = "Regions have neither stripes nor copies, whatever the seed "
+		  "says.",
+	  .destination = offsetof(struct settings, plain) },
 	{ .name = "without", .kind = XM_OPTION_LIST, .unit = "KIND,...",
 	  .help = "Leave out these kinds of faults and operations. A report "
 		  "names the faults; operations are touch, read, write, "
@@ -270,6 +275,7 @@ static int plan(void)
 	p->show = s.trace ? stderr : NULL;
 	p->until = s.until;
 	p->snapshot = s.kind == 1;
+	p->plain = s.plain;
 	if (sim_mask_parse(s.only_weather, &p->weather) != 0 ||
 	    sim_mask_parse(s.only_operations, &p->operations_of) != 0) {
 		fprintf(stderr, "extmem-sim: a list of numbers up to %d is "

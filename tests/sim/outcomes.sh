@@ -3,7 +3,7 @@
 # usage: outcomes.sh [-w] [RUNS]
 # The simulator against the list of outcomes in sim/outcomes.c, which
 # tests/api/reality holds real processes against. Troubles of networks and clients
-# are left out, as they are there. Asked in both directions:
+# are left out, as they are there, and so are stripes and copies. Asked in both directions:
 #
 #   what the simulator produces in RUNS seeds is in the list;
 #   what is in the list has a line in tests/sim/outcomes.txt, with a seed whose run
@@ -28,7 +28,7 @@ runs=${1:-200}
 
 # What runs came to: call, trouble, outcome, how often, first seed.
 outcomes() {
-	"$sim" --weather 300ms --operations 400 --outcomes --quiet \
+	"$sim" --plain --weather 300ms --operations 400 --outcomes --quiet \
 		--without partition,one_way_partition,clog,slow_node,loss \
 		--without connection_broken,stream_broken,clock_skew \
 		--without hang_client,kill_client,no_memory,no_memory_client \
