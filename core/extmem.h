@@ -392,6 +392,10 @@ void *extmem_region_address(const extmem_region *);
  * first of these have the new rights. */
 int extmem_protect(extmem_region *, uint64_t offset, uint64_t size,
 		   enum extmem_rights);
+/* How many bytes from `address` on can be loaded from, or stored to if `write` is not 0,
+ * until a touch is denied. All addresses that belong to no client can.
+ * Errors: -ECHILD. */
+int64_t extmem_permits(extmem *, const void *address, size_t size, int write);
 
 /* Returns when the appliances have every store to [offset, offset + size) that
  * happened before the call. Needs no alignment; size 0 means up to the region's end.

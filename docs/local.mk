@@ -38,6 +38,7 @@ xm_man_names = \
 	docs/man/extmem_object_size.3 \
 	docs/man/extmem_pin.3 \
 	docs/man/extmem_poll.3 \
+	docs/man/extmem_permits.3 \
 	docs/man/extmem_protect.3 \
 	docs/man/extmem_providers.3 \
 	docs/man/extmem_read_start.3 \

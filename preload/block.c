@@ -280,6 +280,7 @@ int block_protect(void *address, size_t size, int rights)
 
 	if (!r || size > atomic_load(&r->size) - offset)
 		return -ENOMEM;
+	rights_of_blocks();
 	shim_enter();
 	error = extmem_protect(r->handle, offset, size,
 			       (rights & PROT_WRITE) != 0  ? EXTMEM_READ_WRITE

@@ -166,6 +166,29 @@ static void take(const struct copies *c, int i, const struct call_part *part,
 	memcpy(to, c->at[i], size);
 }
 
+static bool is_written(const struct call_part *part)
+{
+	return part->kind == OUT || part->kind == BOTH || part->kind == BITS ||
+	       part->kind == OUT_BY || part->kind == OUT_LENGTH ||
+	       part->kind == POLLED;
+}
+
+/* How many bytes of an argument are copied; 0: none. False: there is no right to. */
+static bool length_of(const struct call_part *part, long argument,
+		      const long arguments[6], size_t *ret)
+{
+	const void *p = (const void *)argument;
+
+	*ret = 0;
+	if (!is_copied(part, argument))
+		return true;
+	/* A name, or a length, is read to know. */
+	if (rights_permit(p, 1, false) == 0)
+		return false;
+	*ret = part_size(part, argument, arguments);
+	return rights_permit(p, *ret, is_written(part)) == *ret;
+}
+
 /* Room for all copies; false: too much, or no memory. */
 static bool copies_begin(struct copies *c, size_t size)
 {
@@ -199,10 +222,9 @@ long call_by_copies(long number, const struct call_shape *shape,
 
 	for (int i = 0; i < 6; i++) {
 		local[i] = arguments[i];
-		c.length[i] = is_copied(&shape->part[i], arguments[i])
-				      ? part_size(&shape->part[i],
-						  arguments[i], arguments)
-				      : 0;
+		if (!length_of(&shape->part[i], arguments[i], arguments,
+			       &c.length[i]))
+			return -EFAULT;
 		total += (c.length[i] + 15) & ~(size_t)15;
 	}
 	if (!copies_begin(&c, total))

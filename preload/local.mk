@@ -64,6 +64,7 @@ libextmem_run_la_SOURCES = \
 	preload/reserve.c \
 	preload/reserve.h \
 	preload/rest.c \
+	preload/rights.c \
 	preload/room.c \
 	preload/shared.h \
 	preload/shared_file.c \

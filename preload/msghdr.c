@@ -39,6 +39,13 @@ static int msghdr_begin(struct local_msghdr *m, const struct msghdr *h, bool fil
 {
 	m->local = *h;
 	m->control = NULL;
+	if (rights_permit(h->msg_name, h->msg_name ? h->msg_namelen : 0, fills) <
+		    (h->msg_name ? h->msg_namelen : 0) ||
+	    rights_permit(h->msg_control, h->msg_controllen, fills) <
+		    h->msg_controllen) {
+		errno = EFAULT;
+		return -1;
+	}
 	if (list_open(h->msg_iov, (long)h->msg_iovlen, fills, &m->whole.list) <
 		    0 ||
 	    whole_begin(&m->whole) < 0)

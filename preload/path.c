@@ -15,14 +15,24 @@ struct name {
 	char text[PATH_MAX];
 };
 
-/* A name too long for the kernel stays too long. */
+/* A result that is copied back. Where there is no right to, the kernel says so. */
+static bool is_written(void *p, size_t size)
+{
+	return present_needed(p, size) && rights_permit(p, size, true) == size;
+}
+
+/* A name too long for the kernel stays too long; one that may not be read is the kernel's
+ * to refuse. */
 static const char *local_name(const char *name, struct name *local)
 {
-	size_t n;
+	size_t n, may;
 
 	if (!name || !present_needed(name, 1))
 		return name;
-	n = strnlen(name, PATH_MAX);
+	may = rights_permit(name, PATH_MAX, false);
+	n = strnlen(name, may);
+	if (n == may && may < PATH_MAX)
+		return name;
 	if (n == PATH_MAX) {
 		memset(local->text, 'x', PATH_MAX - 1);
 		local->text[PATH_MAX - 1] = '\0';
@@ -138,7 +148,7 @@ static int stat_done(int r, struct stat *ret, const struct stat *local)
 SHIM_EXPORT int stat(const char *name, struct stat *ret)
 {
 	struct name local;
-	struct stat s, *to = present_needed(ret, sizeof(s)) ? &s : ret;
+	struct stat s, *to = is_written(ret, sizeof(s)) ? &s : ret;
 
 	return stat_done(shim_real()->stat(local_name(name, &local), to), ret,
 			 to);
@@ -147,7 +157,7 @@ SHIM_EXPORT int stat(const char *name, struct stat *ret)
 SHIM_EXPORT int lstat(const char *name, struct stat *ret)
 {
 	struct name local;
-	struct stat s, *to = present_needed(ret, sizeof(s)) ? &s : ret;
+	struct stat s, *to = is_written(ret, sizeof(s)) ? &s : ret;
 
 	return stat_done(shim_real()->lstat(local_name(name, &local), to), ret,
 			 to);
@@ -155,7 +165,7 @@ SHIM_EXPORT int lstat(const char *name, struct stat *ret)
 
 SHIM_EXPORT int fstat(int fd, struct stat *ret)
 {
-	struct stat s, *to = present_needed(ret, sizeof(s)) ? &s : ret;
+	struct stat s, *to = is_written(ret, sizeof(s)) ? &s : ret;
 
 	return stat_done(shim_real()->fstat(fd, to), ret, to);
 }
@@ -163,7 +173,7 @@ SHIM_EXPORT int fstat(int fd, struct stat *ret)
 SHIM_EXPORT int fstatat(int at, const char *name, struct stat *ret, int flags)
 {
 	struct name local;
-	struct stat s, *to = present_needed(ret, sizeof(s)) ? &s : ret;
+	struct stat s, *to = is_written(ret, sizeof(s)) ? &s : ret;
 
 	return stat_done(shim_real()->fstatat(at, local_name(name, &local), to,
 					      flags),
@@ -199,7 +209,7 @@ SHIM_EXPORT int statx(int at, const char *name, int flags, unsigned wanted,
 		      struct statx *ret)
 {
 	struct name local;
-	struct statx s, *to = present_needed(ret, sizeof(s)) ? &s : ret;
+	struct statx s, *to = is_written(ret, sizeof(s)) ? &s : ret;
 	int r = shim_real()->statx(at, local_name(name, &local), flags, wanted,
 				   to);
 
@@ -213,7 +223,7 @@ SHIM_EXPORT ssize_t readlinkat(int at, const char *name, char *ret, size_t size)
 	struct name local, result;
 	ssize_t r;
 
-	if (!present_needed(ret, size))
+	if (!is_written(ret, size))
 		return shim_real()->readlinkat(at, local_name(name, &local),
 					       ret, size);
 	r = shim_real()->readlinkat(at, local_name(name, &local), result.text,
@@ -225,7 +235,7 @@ SHIM_EXPORT ssize_t readlinkat(int at, const char *name, char *ret, size_t size)
 
 SHIM_EXPORT ssize_t readlink(const char *name, char *ret, size_t size)
 {
-	if (!present_needed(ret, size) && !present_needed(name, 1))
+	if (!is_written(ret, size) && !present_needed(name, 1))
 		return shim_real()->readlink(name, ret, size);
 	return readlinkat(AT_FDCWD, name, ret, size);
 }
@@ -235,7 +245,7 @@ SHIM_EXPORT char *getcwd(char *ret, size_t size)
 	struct name result;
 	char *r;
 
-	if (!ret || !present_needed(ret, size))
+	if (!ret || !is_written(ret, size))
 		return shim_real()->getcwd(ret, size);
 	r = shim_real()->getcwd(result.text, size < PATH_MAX ? size : PATH_MAX);
 	return r ? strcpy(ret, r) : NULL;
@@ -266,7 +276,7 @@ SHIM_EXPORT int poll(struct pollfd *list, nfds_t count, int timeout_ms)
 	struct polled polled = { .local = few };
 	int r;
 
-	if (count > POLLED_MAX || !present_needed(list, count * sizeof(*list)))
+	if (count > POLLED_MAX || !is_written(list, count * sizeof(*list)))
 		return shim_real()->poll(list, count, timeout_ms);
 	if (count > 64) {
 		polled.size = count * sizeof(*list);

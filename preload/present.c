@@ -416,10 +416,16 @@ static ssize_t call_all(const struct call *c, const void *memory, size_t size)
 {
 	bool socket = c->kind == CALL_RECVFROM || c->kind == CALL_SENDTO,
 	     file = c->kind == CALL_WRITE || c->kind == CALL_PWRITE;
+	size_t may = rights_permit(memory, size, call_fills(c));
 	char *p = (char *)memory;
 	struct alone alone;
 	ssize_t r;
 
+	if (may < size && (may == 0 || present_is_message_socket(c->fd))) {
+		errno = EFAULT;
+		return -1;
+	}
+	size = may;
 	if (c->kind == CALL_SENDTO && (c->flags & MSG_ZEROCOPY) != 0)
 		return call_lent(c, p, size);
 	if (file && (size > BOUNCE_MAX || present_alone_needed()) &&
@@ -509,6 +515,12 @@ SHIM_EXPORT ssize_t recvfrom(int fd, void *p, size_t size, int flags,
 					     from_size);
 	if (!from || !from_size)
 		return receive(&c, p, size);
+	if (rights_permit(from_size, sizeof(*from_size), true) <
+		    sizeof(*from_size) ||
+	    rights_permit(from, *from_size, true) < *from_size) {
+		errno = EFAULT;
+		return -1;
+	}
 	local_size = *from_size < sizeof(local) ? *from_size : sizeof(local);
 	c.from = (struct sockaddr *)&local;
 	c.from_size = &local_size;
@@ -538,7 +550,8 @@ SHIM_EXPORT ssize_t sendto(int fd, const void *p, size_t size, int flags,
 
 	if (!present_needed(p, size) && !present_needed(to, 1))
 		return shim_real()->sendto(fd, p, size, flags, to, to_size);
-	if (present_needed(to, 1) && to_size <= sizeof(local)) {
+	if (present_needed(to, 1) && to_size <= sizeof(local) &&
+	    rights_permit(to, to_size, false) == to_size) {
 		memcpy(&local, to, to_size);
 		c.to = (struct sockaddr *)&local;
 	}

@@ -443,6 +443,14 @@ unsigned thread_signal_others(void);
 bool thread_signaled(const siginfo_t *);
 _Noreturn void thread_park(void);
 
+/* --- rights.c -------------------------------------------------------------- */
+
+/* How many bytes from here on can be loaded from, or stored to, until a touch is
+ * denied. */
+size_t rights_permit(const void *address, size_t size, bool write);
+/* Memory of malloc() may be without a right from now on. */
+void rights_of_blocks(void);
+
 /* --- present.c ------------------------------------------------------------- */
 
 /* Makes memory present for the kernel and keeps it so (pins it), for writing if

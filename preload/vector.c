@@ -112,10 +112,23 @@ static bool whole_pin(struct whole *w)
 	return true;
 }
 
+static bool list_permitted(const struct list *list)
+{
+	for (int i = 0; i < list->count; i++)
+		if (rights_permit(list->iov[i].iov_base, list->iov[i].iov_len,
+				  list->fills) < list->iov[i].iov_len)
+			return false;
+	return true;
+}
+
 int whole_begin(struct whole *w)
 {
 	const struct list *list = &w->list;
 
+	if (!list_permitted(list)) {
+		errno = EFAULT;
+		return -1;
+	}
 	w->taken = false;
 	w->pinned_iov = NULL;
 	w->local = list->size <= BOUNCE_MAX && !w->lent

@@ -79,3 +79,32 @@ int extmem_protect(extmem_region *region, uint64_t offset, uint64_t size,
 			       "leave local memory: %s", xm_why(rc));
 	return 0;
 }
+
+int64_t extmem_permits(extmem *x, const void *address, size_t size, int write)
+{
+	uintptr_t base = (uintptr_t)x->arena.base, end = base + x->arena.size;
+	uintptr_t from = (uintptr_t)address, to = from + size;
+	uint64_t page, limit;
+	int rc = xm_usable("extmem_permits");
+
+	if (rc != 0)
+		return rc;
+	if (!xm_arena_overlaps(&x->arena, address, size))
+		return (int64_t)size;
+	page = ((from > base ? from : base) - base) / XM_PAGE;
+	limit = ((to < end ? to : end) - base + XM_PAGE - 1) / XM_PAGE;
+	while (page < limit) {
+		struct xm_lane *lane = xm_lane_at(&x->lanes, page);
+		uint64_t stop = xm_min(limit, xm_block_end(&x->lanes, page));
+		struct os_signals old;
+
+		xm_lane_lock(lane, &old);
+		page = xm_engine_permitted(&lane->engine, page, stop, write != 0);
+		xm_lane_unlock(lane, &old);
+		if (page < stop)
+			return base + page * XM_PAGE <= from
+				       ? 0
+				       : (int64_t)(base + page * XM_PAGE - from);
+	}
+	return (int64_t)size;
+}

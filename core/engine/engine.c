@@ -200,6 +200,22 @@ enum xm_verdict xm_engine_fault(struct xm_engine *e, uint64_t page, bool write,
 	return xm_engine_event(e, &ev);
 }
 
+uint64_t xm_engine_permitted(struct xm_engine *e, uint64_t page, uint64_t limit,
+			     bool write)
+{
+	struct xm_volume_page at;
+
+	while (page < limit &&
+	       xm_volume_look(&e->io, page, e->clock_ns, &at) && at.attached) {
+		uint64_t stop = xm_min(limit, at.limit);
+
+		page = xm_pager_permitted(&e->pager, page, stop, write);
+		if (page < stop)
+			break;
+	}
+	return page;
+}
+
 /* --- turns ------------------------------------------------------------------------------ */
 
 static void on_done(struct xm_engine *e, uint32_t appliance,

@@ -262,6 +262,9 @@ int64_t xm_engine_post(struct xm_engine *, bool write, uint64_t address,
 		       void *local, uint64_t size, uint64_t token);
 /* Pops one; false when there is none. */
 bool xm_engine_completion(struct xm_engine *, struct xm_completion *ret);
+/* The first page of [page, limit) of which a touch would be denied, or `limit`. */
+uint64_t xm_engine_permitted(struct xm_engine *, uint64_t page, uint64_t limit,
+			     bool write);
 /* Has the mapper this page? */
 bool xm_engine_attached(struct xm_engine *, uint64_t page);
 /* Can bytes at this page be reached? */

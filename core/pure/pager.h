@@ -409,6 +409,11 @@ void xm_pager_raise(struct xm_pager *, uint32_t frames_max);
 /* The page whose bytes a STORE takes from this page of the staging area. */
 uint64_t xm_pager_staged_page(const struct xm_pager *, uint32_t staging_index);
 
+/* The first page of [page, limit) that may not be loaded from (`write`: stored to), or
+ * `limit`. */
+uint64_t xm_pager_permitted(const struct xm_pager *, uint64_t page,
+			    uint64_t limit, bool write);
+
 /* Whether this fetch buffer (the staging_index of its FETCH) was asked for this page, and
  * still is: its run may hold other pages too, for example present ones. */
 bool xm_pager_fetches(const struct xm_pager *, uint32_t staging_index,

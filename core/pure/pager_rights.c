@@ -41,6 +41,16 @@ bool xm_pager_denies(const struct xm_pager *p, uint64_t page, bool write)
 	return denies;
 }
 
+uint64_t xm_pager_permitted(const struct xm_pager *p, uint64_t page,
+			    uint64_t limit, bool write)
+{
+	unsigned without = write ? FLAG_RIGHTS : FLAG_NO_ACCESS;
+
+	while (page < limit && !flagged(&p->pages[page], without))
+		page++;
+	return page;
+}
+
 /* How many pages from this one on, at most `most`, have its state and these of its
  * flags. */
 static uint32_t alike(const struct xm_pager *p, uint64_t page, uint64_t limit,

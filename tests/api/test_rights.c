@@ -311,6 +311,14 @@ static void a_system_call_without_the_right_fails_with_efault(void)
 	close(ends[0]);
 	close(ends[1]);
 
+	CU_ASSERT(extmem_permits(x, memory, 4 * PAGE, 0) == 2 * PAGE);
+	CU_ASSERT(extmem_permits(x, memory + 5, 4 * PAGE, 1) == PAGE - 5);
+	CU_ASSERT(extmem_permits(x, memory + 2 * PAGE + 1, 9, 0) == 0);
+	CU_ASSERT(extmem_permits(x, memory + 3 * PAGE, 9, 1) == 9);
+	CU_ASSERT(extmem_permits(x, memory, REGION, 0) == 2 * PAGE);
+	CU_ASSERT(extmem_permits(x, memory + 3 * PAGE, REGION - 3 * PAGE, 1) ==
+		  REGION - 3 * PAGE);
+	CU_ASSERT(extmem_permits(x, ends, sizeof(ends), 1) == sizeof(ends));
 	CU_ASSERT(extmem_pin(x, memory, 4 * PAGE, 0) == 2 * PAGE);
 	extmem_unpin(x, memory, 2 * PAGE);
 	CU_ASSERT(extmem_pin(x, memory, 4 * PAGE, 1) == PAGE);

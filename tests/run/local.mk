@@ -15,6 +15,7 @@ xm_shell_tests += \
 	tests/run/test_run_places.sh \
 	tests/run/test_run_random.sh \
 	tests/run/test_run_raw.sh \
+	tests/run/test_run_rights.sh \
 	tests/run/test_run_signals.sh \
 	tests/run/test_run_stop.sh \
 	tests/run/test_run_waits.sh \
@@ -31,14 +32,15 @@ tests_run_run_program_LDADD =
 
 # The same for calls to the kernel, for fork(), for signals, and past libc.
 check_PROGRAMS += tests/run/run_areas tests/run/run_calls tests/run/run_confined \
-	tests/run/run_environ tests/run/run_forks tests/run/run_raw tests/run/run_signals \
-	tests/run/run_waits
+	tests/run/run_environ tests/run/run_forks tests/run/run_raw tests/run/run_rights \
+	tests/run/run_signals tests/run/run_waits
 tests_run_run_areas_LDADD =
 tests_run_run_calls_LDADD =
 tests_run_run_confined_LDADD =
 tests_run_run_environ_LDADD =
 tests_run_run_forks_LDADD =
 tests_run_run_raw_LDADD =
+tests_run_run_rights_LDADD =
 tests_run_run_signals_LDADD =
 tests_run_run_waits_LDADD =
 
