@@ -46,7 +46,7 @@ static extmem *open_rights(extmem_region **ret, uint8_t **ret_memory)
 	return NULL;
 }
 
-/* --- where a page is ---------------------------------------------------------------- */
+/* --- where a page is ---------------------------- */
 
 /* Eight pages, each somewhere else: fresh; read as zero; dirty; stored and here; away; away
  * and read again; in a window that was read ahead, maybe; away and discarded. */
@@ -120,7 +120,7 @@ static void a_load_without_the_right_is_denied_wherever_the_page_is(void)
 	close_well(x);
 }
 
-/* --- the program's handler ------------------------------------------------------------- */
+/* --- the program's handler ---------------------------- */
 
 static struct {
 	extmem_region *region;
@@ -190,7 +190,7 @@ static void a_handler_gives_the_right_and_the_store_is_repeated(void)
 	close_well(x);
 }
 
-/* --- contents -------------------------------------------------------------------------------- */
+/* --- contents ---------------------------- */
 
 static uint8_t bytes[PAGES];	   /* of each page, all the same */
 static enum extmem_rights had[PAGES];
@@ -288,7 +288,7 @@ static void rights_end_with_the_mapping_and_with_the_slab(void)
 	close_well(x);
 }
 
-/* --- the kernel ------------------------------------------------------------------------------- */
+/* --- the kernel ---------------------------- */
 
 static void a_system_call_without_the_right_fails_with_efault(void)
 {
@@ -362,7 +362,7 @@ static void rights_take_no_mapping_of_the_kernels(void)
 	close_well(x);
 }
 
-/* --- several threads -------------------------------------------------------------------------- */
+/* --- several threads ---------------------------- */
 
 #define TURNS 3000
 
@@ -425,7 +425,7 @@ static void no_store_comes_through_once_the_right_is_taken(void)
 	close_well(x);
 }
 
-/* --- a signal that cannot be delivered ----------------------------------------------------------- */
+/* --- a signal that cannot be delivered ---------------------------- */
 
 /* As on any memory: who has the signal blocked, or ignores it, is ended by it. */
 static int act_store(int argc, char **argv)
@@ -465,7 +465,7 @@ static void a_signal_that_cannot_be_delivered_ends_the_process(void)
 	}
 }
 
-/* --- mistakes -------------------------------------------------------------------------------------- */
+/* --- mistakes ---------------------------- */
 
 static void a_mistake_is_refused_in_words(void)
 {

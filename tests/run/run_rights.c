@@ -50,7 +50,7 @@ static void protect(char *at, size_t size, int rights)
 	CHECK(mprotect(at, size, rights) == 0);
 }
 
-/* --- touches that may be denied ------------------------------------------------------ */
+/* --- touches that may be denied ---------------------------- */
 
 static _Thread_local sigjmp_buf back;
 static _Thread_local volatile sig_atomic_t touching;
@@ -102,7 +102,7 @@ static bool load(const char *at, char *ret)
 	return false;
 }
 
-/* --- guards ------------------------------------------------------------------------------ */
+/* --- guards ---------------------------- */
 
 static void guards(void)
 {
@@ -127,7 +127,7 @@ static void guards(void)
 	puts("guards hold");
 }
 
-/* --- barrier ----------------------------------------------------------------------------- */
+/* --- barrier ---------------------------- */
 
 static volatile sig_atomic_t barriers;
 
@@ -168,7 +168,7 @@ static void barrier(void)
 	puts("each page had its barrier, each time");
 }
 
-/* --- system calls --------------------------------------------------------------------------- */
+/* --- system calls ---------------------------- */
 
 static void is_refused(ssize_t r)
 {
@@ -217,7 +217,7 @@ static void calls(void)
 	puts("calls are refused as touches are");
 }
 
-/* --- large ranges ------------------------------------------------------------------------------ */
+/* --- large ranges ---------------------------- */
 
 static void large(void)
 {
@@ -246,7 +246,7 @@ static void large(void)
 	puts("large ranges have their rights, and their bytes");
 }
 
-/* --- storm --------------------------------------------------------------------------------------- */
+/* --- storm ---------------------------- */
 
 #define THREADS 4
 #define OWN 200 /* pages of each thread; with THREADS more than is local */
@@ -346,7 +346,7 @@ static void storm(void)
 	puts("each thread found the rights and the bytes that it had left");
 }
 
-/* --- children ---------------------------------------------------------------------------------------- */
+/* --- children ---------------------------- */
 
 static void child_looks(char *p)
 {

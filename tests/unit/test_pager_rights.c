@@ -20,7 +20,7 @@ static enum xm_verdict io_lock_to_write(uint64_t page, bool whole)
 		.write = true, .whole = whole });
 }
 
-/* --- what is denied ---------------------------------------------------------------- */
+/* --- what is denied ---------------------------- */
 
 static void a_page_is_denied_by_its_rights_wherever_it_is(void)
 {
@@ -81,7 +81,7 @@ static void rights_stay_until_the_page_is_forgotten(void)
 	CU_ASSERT_EQUAL(fault(5, true), XM_VERDICT_DONE);
 }
 
-/* --- what becomes of pages ------------------------------------------------------------ */
+/* --- what becomes of pages ---------------------------- */
 
 static void a_dirty_page_is_protected_and_stays_dirty(void)
 {
@@ -183,7 +183,7 @@ static void what_is_here_of_lost_memory_goes_with_all_rights(void)
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DENIED);
 }
 
-/* --- neighbours -------------------------------------------------------------------------- */
+/* --- neighbours ---------------------------- */
 
 static void nothing_is_installed_for_who_has_no_right(void)
 {
@@ -242,7 +242,7 @@ static void a_store_opens_no_neighbour_without_the_right(void)
 	CU_ASSERT_EQUAL(state(9), XM_PAGE_CLEAN);
 }
 
-/* --- explicit I/O --------------------------------------------------------------------------- */
+/* --- explicit I/O ---------------------------- */
 
 static void an_explicit_write_makes_a_page_leave_that_may_not_be_stored_to(void)
 {
@@ -272,7 +272,7 @@ static void an_explicit_write_makes_a_page_leave_that_may_not_be_stored_to(void)
 	CU_ASSERT_EQUAL(fx.count, 0);
 }
 
-/* --- bounds ------------------------------------------------------------------------------------ */
+/* --- bounds ---------------------------- */
 
 static void a_long_range_of_runs_keeps_to_its_effects(void)
 {
