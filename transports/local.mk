@@ -21,7 +21,7 @@ libxm_transports_la_SOURCES = \
 	transports/ofi/ofi.h \
 	transports/ofi/rma.c \
 	transports/ofi/target.c \
-	transports/ofi/view.c \
+	transports/ofi/pool_view.c \
 	transports/stream.c \
 	transports/stream.h \
 	transports/stream_io.c \

@@ -15,7 +15,7 @@
  * fabric.c which provider, addresses, locators
  * link.c   peers of an initiator, links taken apart
  * target.c tickets, tenants, connection requests, exposures
- * view.c   a second mapping of exposed memory that can be pulled away
+ * pool_view.c   a second mapping of exposed memory that can be pulled away
  * mute.c   a completion queue that need not wake anybody
  * rma.c    reads and writes, the table of outstanding operations
  */
@@ -286,7 +286,7 @@ void xm_ofi_request(struct xm_transport *, struct fi_info *,
 void xm_ofi_tenant_leave(struct xm_transport *, uint32_t tenant);
 void xm_ofi_target_close(struct xm_transport *);
 
-/* view.c */
+/* pool_view.c */
 int xm_ofi_view_open(uint8_t *pool, uint64_t bank_size, uint64_t offset,
 		     size_t size, struct ofi_view *,
 		     void **ret);

@@ -11,7 +11,7 @@
  * Over RDM there is no admission: one domain, one endpoint, and the 64-bit
  * keys are all that stands between clients. limits.admits says so.
  *
- * What is registered is a view of the pool (view.c), which conceal() pulls
+ * What is registered is a view of the pool (pool_view.c), which conceal() pulls
  * away; a view stays reserved until its client's connections are gone (over
  * RDM: until RETIRED_MAX others were retired after it). Where the pool cannot
  * be viewed twice, conceal() drops the client's connections instead, and over

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * A view: a second mapping of a part of the pool that can be pulled away.
+ * A pool view: a second mapping of a part of the pool that can be pulled away.
  *
  * Closing a memory registration stops later requests, but not one that the
  * provider has begun: tcp looks a key up when a request's header arrives and
