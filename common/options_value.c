@@ -201,7 +201,8 @@ static int judge_limits(struct xm_options *o, const struct xm_option *option,
 		    limit);
 }
 
-/* Is this text a value of the option? */
+/* Is this text a value of the option? A case for each kind of option: a little longer
+ * than 60 lines. */
 static int judge(struct xm_options *o, const struct xm_option *option,
 		 const struct xm_option_source *source, const char *text,
 		 union parsed *ret)

@@ -2,7 +2,8 @@
 /*
  * extmem: use the memory of other machines as your own.
  *
- * This is the only header that an application includes.
+ * This is the only header that an application includes, and so it is longer than others
+ * may be.
  *
  *	extmem *x;
  *	extmem_region *region;

@@ -380,7 +380,8 @@ static void pass_state(struct cursor *c, struct xm_state *m)
 	pass_figures(c, &m->figures);
 }
 
-/* False when there is no such kind. */
+/* False when there is no such kind. A line or two for each kind of message: longer than
+ * 60 lines, and no clearer in parts. */
 static bool pass_body(struct cursor *c, struct xm_message *m)
 {
 	switch (m->kind) {
