@@ -137,7 +137,6 @@ static bool local_open(void)
 {
 	size_t heap_size = xm_heap_memory_size(LOCAL_SIZE);
 	void *base, *ranges, *heap;
-	const int dump = MADV_DONTDUMP; /* a core would be as large */
 
 	if (local_base || local_failed)
 		return local_base != 0;
@@ -148,8 +147,6 @@ static bool local_open(void)
 		local_failed = true;
 		return false;
 	}
-	shim_real()->madvise(base, LOCAL_SIZE, dump);
-	shim_real()->madvise(heap, heap_size, dump);
 	xm_extent_init(&local_extent, LOCAL_SIZE, XM_HEAP_PAGE, RANGES_MAX,
 		       ranges);
 	xm_heap_init(&local_heap, &local_extent, LOCAL_SIZE, heap);

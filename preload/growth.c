@@ -85,7 +85,10 @@ void *block_reserve(size_t size)
 				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
 				    -1, 0);
 
-	return p == MAP_FAILED ? NULL : p;
+	if (p == MAP_FAILED)
+		return NULL;
+	shim_real()->madvise(p, size, MADV_DONTDUMP); /* a core would be as large */
+	return p;
 }
 
 /* --- regions ---------------------------------------------------------------- */
