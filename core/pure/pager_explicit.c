@@ -72,9 +72,10 @@ void xm_pager_on_io_lock(struct xm_pager *p, const struct xm_pager_event *ev,
 	    p->fetch_buffers[entry->buffer].state == FETCH_ARRIVED)
 		xm_pager_buffer_clear(p, entry->buffer, true);
 	for (; page < end && lockable(p, page, ev->whole); page++) {
-		if (p->torn > 0 && xm_pager_torn(&p->pages[page]))
-			xm_pager_untear(p, page);
-		p->pages[page].buffer = LOCK_CALLER;
+		bool torn = p->torn > 0 && xm_pager_torn(&p->pages[page]);
+
+		p->torn -= torn;
+		p->pages[page].buffer = torn ? LOCK_CALLER_TORN : LOCK_CALLER;
 		p->pages[page].state = ev->whole && XM_PLANTED(io_unlocked)
 						 ? XM_PAGE_ABSENT
 						 : XM_PAGE_IO_LOCKED;
@@ -91,6 +92,8 @@ void xm_pager_on_io_unlock(struct xm_pager *p, const struct xm_pager_event *ev,
 {
 	for (uint64_t page = ev->page; page < ev->limit; page++) {
 		struct xm_page *entry = &p->pages[page];
+		/* A write that was not even posted leaves the page as it was. */
+		bool was_torn = entry->buffer == LOCK_CALLER_TORN;
 
 		XM_ASSERT(entry->state == XM_PAGE_IO_LOCKED ||
 			  XM_PLANTED(io_unlocked));
@@ -101,7 +104,7 @@ void xm_pager_on_io_unlock(struct xm_pager *p, const struct xm_pager_event *ev,
 			flag_clear(entry, FLAG_STALE);
 			if (ev->stale)
 				flag_set(entry, FLAG_STALE);
-		} else if (ev->torn && !XM_PLANTED(torn_unlocked) &&
+		} else if ((was_torn || (ev->torn && !XM_PLANTED(torn_unlocked))) &&
 			   flagged(entry, FLAG_WRITTEN) &&
 			   !flagged(entry, FLAG_LOST)) {
 			xm_pager_tear(p, page);

@@ -31,7 +31,8 @@
 /* Is it locked by the mender, or waits for it? */
 static bool is_menders(const struct xm_page *entry)
 {
-	return entry->state == XM_PAGE_IO_LOCKED && entry->buffer != LOCK_CALLER;
+	return entry->state == XM_PAGE_IO_LOCKED && entry->buffer != LOCK_CALLER &&
+	       entry->buffer != LOCK_CALLER_TORN;
 }
 
 bool xm_pager_torn(const struct xm_page *entry)

@@ -58,6 +58,7 @@ enum { QUEUE_COLD, QUEUE_HOT, QUEUE_PINNED };
 /* Whose an I/O lock is: in `buffer` of a page that is IO_LOCKED. */
 enum {
 	LOCK_CALLER,	 /* explicit I/O is under way */
+	LOCK_CALLER_TORN, /* and its page is torn until it has written all of it */
 	LOCK_TORN_WAITS, /* the mender shall make its members equal */
 	LOCK_TORN,	 /* and does */
 	LOCK_STALE,	 /* the mender copies it to members that lack it */

@@ -69,6 +69,26 @@ static void an_io_lock_stops_where_memory_is_lost(void)
 	CU_ASSERT_EQUAL(io_lock(8, 12, false), XM_VERDICT_LOST);
 }
 
+static void a_torn_page_stays_torn_until_it_was_overwritten(void)
+{
+	open_written(usual);
+	CU_ASSERT_EQUAL(io_lock(5, 6, true), XM_VERDICT_DONE);
+	send_event((struct xm_pager_event){ .kind = XM_PAGER_IO_UNLOCK,
+					    .page = 5, .limit = 6, .torn = true });
+	CU_ASSERT_TRUE(xm_pager_is_torn(&pager, 5));
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(io_lock(5, 6, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(io_lock(5, 6, true), XM_VERDICT_DONE);
+	io_unlock(5, 6, false);
+	CU_ASSERT_TRUE(xm_pager_is_torn(&pager, 5));
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), 0);
+	CU_ASSERT_EQUAL(io_lock(5, 6, true), XM_VERDICT_DONE);
+	io_unlock(5, 6, true);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(effects(XM_FETCH), 1);
+}
+
 /* --- pins -------------------------------------------------------------------- */
 
 static void a_pinned_page_is_discarded_all_the_same(void)
@@ -133,6 +153,7 @@ int main(void)
 		XM_TEST(an_io_lock_says_which_pages_are_fresh),
 		XM_TEST(an_io_lock_waits_for_a_store_and_throws_a_prefetched_window_away),
 		XM_TEST(an_io_lock_stops_where_memory_is_lost),
+		XM_TEST(a_torn_page_stays_torn_until_it_was_overwritten),
 		CU_TEST_INFO_NULL,
 	};
 
