@@ -407,11 +407,10 @@ int xm_segments_wait(extmem *x, uint64_t address, uint64_t size, char *words,
 
 /* Asks the appliance of one member to make an extent of its own of the member's
  * head, of `size` bytes; *ret becomes that extent. */
-static int member_trim(extmem *x, uint64_t page, const struct xm_member *member,
-		       uint64_t size, struct xm_member *ret)
+static int member_trim(extmem *x, const struct xm_member *member, uint64_t size,
+		       struct xm_member *ret)
 {
 	struct xm_message trim = { .kind = XM_TRIM };
-	struct os_signals old;
 	struct xm_request request;
 	int rc;
 
@@ -419,13 +418,6 @@ static int member_trim(extmem *x, uint64_t page, const struct xm_member *member,
 	trim.u.trim.size = size;
 	rc = xm_ask(&x->ask, member->appliance, &trim,
 		    x->regions.deadline_ns, &request);
-	if (rc == -ETIMEDOUT || rc == -ENOTCONN) {
-		/* The old key still reaches all of it, but what the number
-		 * names there now is not known. */
-		xm_lanes_lock(&x->lanes, &old);
-		xm_volume_set_unsure(&x->volume, page);
-		xm_lanes_unlock(&x->lanes, &old);
-	}
 	if (rc != 0)
 		return rc;
 	ret->extent = request.message.u.allocated.extent;
@@ -434,16 +426,18 @@ static int member_trim(extmem *x, uint64_t page, const struct xm_member *member,
 }
 
 /* The members of one column. *any: a head has been cut off, here or before. What fails
- * from then on leaves that member's head in its whole extent, which goes on to work. */
-static int column_trim(extmem *x, const struct xm_segment *s, uint64_t page,
-		       uint64_t size, struct xm_member *heads, bool *any)
+ * from then on leaves that member's head in its whole extent, which goes on to work.
+ * *ret_unsure: the old key still reaches all of it, but what the number of a member's
+ * extent names now is not known. */
+static int column_trim(extmem *x, const struct xm_segment *s, uint64_t size,
+		       struct xm_member *heads, bool *any, bool *ret_unsure)
 {
 	for (uint32_t k = 0; !s->lost && k < s->members_count; k++) {
 		int rc = 0;
 
 		if (s->members[k].state != XM_MEMBER_LOST)
-			rc = member_trim(x, page, &s->members[k], size,
-					 &heads[k]);
+			rc = member_trim(x, &s->members[k], size, &heads[k]);
+		*ret_unsure |= rc == -ETIMEDOUT || rc == -ENOTCONN;
 		/* Lost while it was asked: as if it had been before. */
 		if (rc == -ESTALE && s->members_count > 1)
 			rc = 0;
@@ -454,43 +448,66 @@ static int column_trim(extmem *x, const struct xm_segment *s, uint64_t page,
 	return 0;
 }
 
+/* The first page of column c. */
+static uint64_t column_page(const struct xm_segment *columns, uint32_t c)
+{
+	return columns[0].page + c * columns[0].unit;
+}
+
+/* Copies the columns of the run that holds the page, and makes them unsure: none of
+ * their members is replaced from now on. Returns how many there are, or -errno. */
+static int columns_hold(extmem *x, uint64_t page, struct xm_segment *columns)
+{
+	struct os_signals old;
+	uint32_t count = 1;
+	int rc = 0;
+
+	xm_lanes_lock(&x->lanes, &old);
+	for (uint32_t c = 0; rc == 0 && c < count; c++) {
+		uint64_t at = c == 0 ? page : column_page(columns, c);
+		bool there = xm_volume_segment(&x->volume, at, &columns[c]);
+
+		XM_ASSERT(there);
+		count = xm_segment_columns(&columns[0]);
+		rc = columns[c].unsure ? -EBUSY : 0;
+	}
+	if (rc == 0 && xm_volume_room(&x->volume) < count)
+		rc = -ENOSPC;
+	for (uint32_t c = 0; rc == 0 && c < count; c++)
+		xm_volume_set_unsure(&x->volume, column_page(columns, c), true);
+	xm_lanes_unlock(&x->lanes, &old);
+	return rc != 0 ? rc : (int)count;
+}
+
 /* The segment that the new end falls into: its head becomes an extent of its
  * own, so that its tail can be given back. */
 int xm_segments_split(extmem *x, uint64_t end)
 {
 	struct xm_member heads[XM_APPLIANCES_MAX][XM_MEMBERS_MAX] = { 0 };
-	struct xm_segment s;
+	struct xm_segment columns[XM_APPLIANCES_MAX];
+	bool unsure[XM_APPLIANCES_MAX] = { false }, any = false;
 	struct os_signals old;
-	uint32_t columns, room;
-	bool any = false;
-	int rc = 0;
+	uint64_t size;
+	int count, rc = 0;
 
-	if (!last_copy(x, end, end + XM_PAGE, &s) || s.page * XM_PAGE == end)
+	if (!last_copy(x, end, end + XM_PAGE, &columns[0]) ||
+	    columns[0].page * XM_PAGE == end)
 		return 0;
-	columns = xm_segment_columns(&s);
-	xm_lanes_lock(&x->lanes, &old);
-	room = xm_volume_room(&x->volume);
-	xm_lanes_unlock(&x->lanes, &old);
-	if (room < columns)
-		return -ENOSPC;
-	for (uint32_t c = 0; c < columns; c++) {
-		column_copy(x, s.page, c, &s);
-		if (s.unsure)
-			return -EBUSY;
-	}
+	count = columns_hold(x, columns[0].page, columns);
+	if (count < 0)
+		return count;
 	/* What is lost is divided here alone. */
-	for (uint32_t c = 0; rc == 0 && c < columns; c++) {
-		column_copy(x, s.page, c, &s);
-		rc = column_trim(x, &s, s.page + c * s.unit,
-				 (end - s.page * XM_PAGE) / columns, heads[c],
-				 &any);
-	}
-	if (rc != 0)
-		return rc;
+	size = (end - columns[0].page * XM_PAGE) / (uint32_t)count;
+	for (int c = 0; rc == 0 && c < count; c++)
+		rc = column_trim(x, &columns[c], size, heads[c], &any, &unsure[c]);
 	xm_lanes_lock(&x->lanes, &old);
-	xm_volume_divide(&x->volume, end / XM_PAGE, heads[0]);
+	for (int c = 0; c < count; c++)
+		xm_volume_set_unsure(&x->volume, column_page(columns, (uint32_t)c),
+				     unsure[c]);
+	if (rc == 0)
+		xm_volume_divide(&x->volume, end / XM_PAGE, heads[0]);
 	xm_lanes_unlock(&x->lanes, &old);
-	return 0;
+	return rc;
 }
 
 /* Operations on the head that were posted under the key it had before. */

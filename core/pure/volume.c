@@ -127,12 +127,12 @@ uint32_t xm_volume_room(const struct xm_volume *v)
 	return v->layout.max - v->layout.count;
 }
 
-void xm_volume_set_unsure(struct xm_volume *v, uint64_t page)
+void xm_volume_set_unsure(struct xm_volume *v, uint64_t page, bool unsure)
 {
 	struct xm_segment *s = find(v, page);
 
 	XM_ASSERT(s != NULL);
-	s->unsure = true;
+	s->unsure = unsure;
 }
 
 void xm_volume_set_attached(struct xm_volume *v, uint64_t page, uint64_t limit,
@@ -315,7 +315,7 @@ bool xm_volume_vacancy(const struct xm_volume *v, uint32_t appliances,
 	for (uint32_t i = 0; i < v->layout.count; i++) {
 		const struct xm_segment *s = &v->layout.segments[i];
 
-		/* What its extents are is not sure after half a TRIM. */
+		/* What its extents are is not sure during and after half a TRIM. */
 		if (s->members_count < 2 || s->lost || s->unsure)
 			continue;
 		for (uint32_t k = 0; k < s->members_count; k++) {
@@ -336,7 +336,8 @@ bool xm_volume_replace(struct xm_volume *v, const struct xm_vacancy *at,
 	uint8_t taken;
 
 	if (s == NULL || xm_segment_next(s, s->page) != at->page ||
-	    s->page + s->count != at->page + at->count || s->lost || s->unsure || at->member >= s->members_count ||
+	    s->page + s->count != at->page + at->count || s->lost || s->unsure ||
+	    at->member >= s->members_count ||
 	    memcmp(&s->region_id, &at->region_id, sizeof(s->region_id)) != 0)
 		return false;
 	m = &s->members[at->member];

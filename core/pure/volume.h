@@ -86,8 +86,9 @@ void xm_volume_divide(struct xm_volume *, uint64_t page,
 		      const struct xm_member *heads);
 /* How many more segments there can be. */
 uint32_t xm_volume_room(const struct xm_volume *);
-/* A TRIM of the segment that holds `page` was not answered. */
-void xm_volume_set_unsure(struct xm_volume *, uint64_t page);
+/* A TRIM of the segment that holds `page` was sent, and is not answered yet, or never
+ * was. Meanwhile no member of it is replaced. */
+void xm_volume_set_unsure(struct xm_volume *, uint64_t page, bool unsure);
 /* The mapper has these pages now, or does not any more. Both ends are those of
  * segments, or lie between segments. */
 void xm_volume_set_attached(struct xm_volume *, uint64_t page, uint64_t limit,

@@ -541,6 +541,24 @@ static void a_member_that_will_not_come_back_is_replaced(void)
 	CU_ASSERT_FALSE(xm_volume_replace(&volume, &vacancy, &member));
 }
 
+static void no_member_is_replaced_while_its_segment_is_trimmed(void)
+{
+	struct xm_member member = { .appliance = 2, .extent = 9,
+				    .remote = { .key = 90 } };
+	struct xm_vacancy vacancy;
+
+	begin();
+	add(8, 8, all, 2, 0);
+	xm_volume_drop(&volume, 1 << 1);
+	CU_ASSERT_TRUE_FATAL(xm_volume_vacancy(&volume, 2, &vacancy));
+	xm_volume_set_unsure(&volume, 8, true);
+	CU_ASSERT_FALSE(xm_volume_replace(&volume, &vacancy, &member));
+	CU_ASSERT_FALSE(xm_volume_vacancy(&volume, 2, &vacancy));
+	xm_volume_set_unsure(&volume, 8, false);
+	CU_ASSERT_TRUE_FATAL(xm_volume_vacancy(&volume, 2, &vacancy));
+	CU_ASSERT_TRUE(xm_volume_replace(&volume, &vacancy, &member));
+}
+
 static void reads_take_turns_and_avoid_the_busy(void)
 {
 	begin();
@@ -598,6 +616,7 @@ int main(void)
 		XM_TEST(the_last_member_that_is_in_stays),
 		XM_TEST(a_segment_whose_only_member_that_is_in_is_lost_is_lost),
 		XM_TEST(a_member_that_will_not_come_back_is_replaced),
+		XM_TEST(no_member_is_replaced_while_its_segment_is_trimmed),
 		XM_TEST(reads_take_turns_and_avoid_the_busy),
 		XM_TEST(appliances_of_which_all_is_elsewhere_too_are_known),
 		CU_TEST_INFO_NULL,
