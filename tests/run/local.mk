@@ -67,7 +67,8 @@ tests_run_run_allocator_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 	-shared -rpath /nowhere
 
 # Real programs under `extmem run`, with half and a quarter of their memory
-# local: all of them, or ONLY="sort redis".
+# local: all of them, or ONLY="sort redis 'java*'", or ONLY=--list.
+EXTRA_DIST += tests/run/programs
 check_PROGRAMS += tests/run/run_cxx
 tests_run_run_cxx_SOURCES = tests/run/run_cxx.cc
 tests_run_run_cxx_LDADD =
