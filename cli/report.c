@@ -96,6 +96,9 @@ static void set_paging(json_t *root, const struct run_shared *s)
 	set(root, "mended_bytes", t->mended_bytes);
 	json_object_set_new(root, "degraded_s",
 			    json_real((double)t->degraded_ms / 1e3));
+	set(root, "view", t->view);
+	set(root, "mending_bytes", t->mending_bytes);
+	set(root, "mending_ms", t->mending_ms);
 	json_object_set_new(
 		root, "fault_p50_us",
 		json_real((double)extmem_latency_ns(t, 500) / 1000.0));

@@ -27,6 +27,7 @@
 
 #include "cli/command.h"
 #include "common/clock.h"
+#include "common/progress.h"
 #include "preload/shared.h"
 
 #ifdef HAVE_JANSSON
@@ -278,6 +279,26 @@ static const char *place_of(const struct run_shared *s)
 	return text;
 }
 
+/* Of a program with mirrors: a second line. */
+static void print_mirrors(const struct extmem_stats *s)
+{
+	char text[96];
+	struct xm_words words;
+
+	if (s->members + s->members_missing == 0)
+		return;
+	printf("%7s copies: %llu of %llu are whole, view %llu", "",
+	       (unsigned long long)s->members,
+	       (unsigned long long)(s->members + s->members_missing),
+	       (unsigned long long)s->view);
+	if (s->mending_bytes > 0) {
+		xm_words_begin(&words, text, sizeof(text));
+		xm_progress_words(&words, s->mending_bytes, s->mending_ms);
+		printf(", mending: %s", text);
+	}
+	putchar('\n');
+}
+
 static void print_sums(const struct row *rows, unsigned count, unsigned hidden)
 {
 	double faults = 0, in = 0, out = 0, local = 0, budget = 0, external = 0;
@@ -320,6 +341,7 @@ static void print_table(const struct row *rows, unsigned count, unsigned hidden)
 		       rows[i].in, rows[i].out, rows[i].p50_us, rows[i].p99_us,
 		       (unsigned long long)s->stats.copies,
 		       (unsigned long long)s->stats.stripes, place_of(s));
+		print_mirrors(&s->stats);
 	}
 	fflush(stdout);
 }
@@ -331,7 +353,8 @@ static json_t *row_json(const struct row *row)
 	const struct run_shared *s = &row->client->at;
 
 	return json_pack(
-		"{si sI ss ss ss sI sI sI sI sI sI sI sI sI sI sf sf sf sf sf}",
+		"{si sI ss ss ss sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI "
+		"sf sf sf sf sf}",
 		"pid", (int)s->pid, "pid_namespace", (json_int_t)s->pid_space,
 		"user", user_of(row->client->uid), "program",
 		s->program, "appliance", place_of(s), "external_bytes",
@@ -343,7 +366,13 @@ static json_t *row_json(const struct row *row)
 		(json_int_t)s->percent, "faults", (json_int_t)s->stats.faults,
 		"pages_lost", (json_int_t)s->stats.pages_lost, "copies",
 		(json_int_t)s->stats.copies, "stripes",
-		(json_int_t)s->stats.stripes, "faults_per_s",
+		(json_int_t)s->stats.stripes, "members",
+		(json_int_t)s->stats.members, "members_missing",
+		(json_int_t)s->stats.members_missing, "view",
+		(json_int_t)s->stats.view, "mended_bytes",
+		(json_int_t)s->stats.mended_bytes, "mending_bytes",
+		(json_int_t)s->stats.mending_bytes, "mending_ms",
+		(json_int_t)s->stats.mending_ms, "faults_per_s",
 		row->faults, "in_mb_per_s", row->in, "out_mb_per_s", row->out,
 		"fault_p50_us", row->p50_us, "fault_p99_us", row->p99_us);
 }

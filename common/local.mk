@@ -21,6 +21,8 @@ libxm_ground_la_SOURCES = \
 	common/slots.h \
 	common/spin.h \
 	common/standard.h \
+	common/progress.c \
+	common/progress.h \
 	common/words.c \
 	common/words.h \
 	$(NULL)

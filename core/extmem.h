@@ -502,6 +502,10 @@ struct extmem_stats {
 	uint64_t failover_ns_max; /* from the end of its connection until then */
 	uint64_t mended_bytes;	  /* copied to members that lacked them */
 	uint64_t degraded_ms;	  /* in which an appliance was missing */
+	uint64_t view;		  /* number of the set of appliances in use */
+	/* What a copy that is being made still has to look at, and the time that will
+	 * take at the rate so far; 0: not known yet. */
+	uint64_t mending_bytes, mending_ms;
 };
 
 /* Counters are read lane by lane: while faults are served, they need not add up.

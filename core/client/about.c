@@ -82,6 +82,9 @@ static void add_mirrors(extmem *x, struct extmem_stats *s)
 	s->failover_ns_max = t->failover_most_ns;
 	s->mended_bytes = t->mended;
 	s->degraded_ms = t->degraded_ns / XM_MS;
+	s->view = x->ask.keeper.views.view.record.number;
+	s->mending_bytes = t->mends.left;
+	s->mending_ms = xm_progress_ms(&t->mends);
 	os_mutex_give(&x->ask.lock);
 }
 

@@ -281,6 +281,8 @@ void xm_engine_lose(struct xm_engine *, uint32_t appliance, uint32_t lease,
 void xm_engine_sweep(struct xm_engine *, uint32_t number);
 /* A member of these pages is new, and lacks all that was ever written. */
 void xm_engine_stale(struct xm_engine *, uint64_t page, uint64_t limit);
+/* Bytes that the sweep has not come to, about: lanes have equal shares. */
+uint64_t xm_engine_unswept(const struct xm_engine *);
 /* Is anything being mended? */
 bool xm_engine_mends(const struct xm_engine *);
 /* Writes up to XM_ENGINE_LEDGER_SIZE bytes to memory at an appliance; one write there at

@@ -302,6 +302,16 @@ void xm_engine_mend(struct xm_engine *e)
 		sweep(e);
 }
 
+uint64_t xm_engine_unswept(const struct xm_engine *e)
+{
+	uint64_t from = xm_min(e->mend.cursor, e->mend.again);
+
+	if (!e->mend.sweeps || from == XM_NEVER)
+		return 0;
+	return xm_volume_filling_pages(e->options.volume, from) *
+	       e->options.page_size / xm_max(e->options.lanes, 1);
+}
+
 bool xm_engine_mends(const struct xm_engine *e)
 {
 	if (e->mend.sweeps || e->pager.torn > 0)

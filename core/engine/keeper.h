@@ -13,6 +13,7 @@
 #define XM_KEEPER_H
 
 #include "common/base.h"
+#include "common/progress.h"
 #include "core/engine/control.h"
 #include "core/engine/engine.h"
 #include "core/pure/mender.h"
@@ -55,6 +56,7 @@ struct xm_keeper_tally {
 	uint64_t failover_most_ns; /* from the end of its path to that */
 	uint64_t degraded_ns; /* in which some had left and were not back */
 	uint64_t mended; /* bytes */
+	struct xm_progress mends;
 };
 
 /* Of a client whose segments may have several members; keeper_view.c. Under the control

@@ -27,7 +27,7 @@ struct sight {
 	bool swept;   /* every lane has */
 	uint32_t whole; /* appliances whose spare members have everything */
 	bool mending; /* some lane is */
-	uint64_t mended;
+	uint64_t mended, unswept;
 };
 
 static void see_lane(const struct xm_keeper *k, const struct xm_engine *e,
@@ -36,6 +36,7 @@ static void see_lane(const struct xm_keeper *k, const struct xm_engine *e,
 	ret->swept &= !e->mend.sweeps && e->mend.number == k->views.sweep;
 	ret->mending |= xm_engine_mends(e);
 	ret->mended += e->mend.bytes;
+	ret->unswept += xm_engine_unswept(e);
 	for (uint32_t a = 0; a < count; a++) {
 		const struct xm_path *path = &e->peers[a].path;
 
@@ -188,6 +189,7 @@ static void tally(struct xm_keeper *k, const struct sight *sight,
 				       sight->tick.now_ns - since_ns);
 	}
 	t->mended = sight->mended;
+	xm_progress_look(&t->mends, sight->unswept, sight->tick.now_ns);
 	if ((sight->tick.members & ~v->record.in) != 0 ||
 	    k->views.spares != 0)
 		t->degraded_ns += passed_ns;

@@ -395,6 +395,21 @@ bool xm_volume_filling(const struct xm_volume *v, uint64_t page,
 	return best != UINT64_MAX;
 }
 
+uint64_t xm_volume_filling_pages(const struct xm_volume *v, uint64_t page)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t i = xm_layout_from(&v->layout, page);
+	     i < v->layout.count; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		if (has_filling(s))
+			pages += (s->page + s->count - xm_max(page, s->page)) /
+				 xm_segment_columns(s);
+	}
+	return pages;
+}
+
 void xm_volume_members(const struct xm_volume *v,
 		       struct xm_volume_census *ret)
 {

@@ -123,6 +123,8 @@ uint32_t xm_volume_redundant(const struct xm_volume *);
  * member that is FILLING. */
 bool xm_volume_filling(const struct xm_volume *, uint64_t page,
 		       uint64_t *ret_page, uint64_t *ret_limit);
+/* How many pages from this one on such segments have. */
+uint64_t xm_volume_filling_pages(const struct xm_volume *, uint64_t page);
 /* A member that is to be replaced, of a segment that lives. */
 struct xm_vacancy {
 	uint64_t page, count; /* the segment's first, and from there to its end */

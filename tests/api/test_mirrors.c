@@ -190,6 +190,8 @@ static void a_copy_that_is_gone_is_made_anew_elsewhere(void)
 	CU_ASSERT_FATAL(until(is_whole, NULL));
 	CU_ASSERT_EQUAL(client_stats(s.x).members, 2);
 	CU_ASSERT(client_stats(s.x).mended_bytes > 0);
+	CU_ASSERT(client_stats(s.x).view > 1);
+	CU_ASSERT_EQUAL(client_stats(s.x).mending_bytes, 0);
 	CU_ASSERT(work(PAGES / 4));
 	/* So another one may die. */
 	appliance_kill(&s.all[1]);

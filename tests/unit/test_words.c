@@ -6,6 +6,7 @@
 
 #include "tests/support/cunit.h"
 #include "core/pure/channel.h"
+#include "common/progress.h"
 #include "common/words.h"
 
 static char text[256];
@@ -82,6 +83,37 @@ static void numbers_and_sizes_are_in_words(void)
 	CU_ASSERT_STRING_EQUAL(text, "0 18446744073709551615");
 }
 
+static const char *progress(uint64_t left, uint64_t ms)
+{
+	struct xm_words w;
+
+	xm_words_begin(&w, text, sizeof(text));
+	xm_progress_words(&w, left, ms);
+	return text;
+}
+
+static void what_is_left_and_how_long_it_takes(void)
+{
+	struct xm_progress p = { 0 };
+
+	CU_ASSERT_STRING_EQUAL(progress(75 * XM_MIB, 0), "75.0 MiB left");
+	CU_ASSERT_STRING_EQUAL(progress(XM_MIB, 2001),
+			       "1.0 MiB left, about 3 s");
+	CU_ASSERT_STRING_EQUAL(progress(XM_MIB, 600 * 1000),
+			       "1.0 MiB left, about 10 min");
+	CU_ASSERT_STRING_EQUAL(progress(XM_MIB, 7200 * 1000),
+			       "1.0 MiB left, about 2 h");
+	xm_progress_look(&p, 100 * XM_MIB, XM_SECOND);
+	CU_ASSERT_EQUAL(xm_progress_ms(&p), 0);
+	xm_progress_look(&p, 75 * XM_MIB, 2 * XM_SECOND);
+	CU_ASSERT_EQUAL(xm_progress_ms(&p), 3001);
+	/* More than before is another task. */
+	xm_progress_look(&p, 80 * XM_MIB, 3 * XM_SECOND);
+	CU_ASSERT_EQUAL(xm_progress_ms(&p), 0);
+	xm_progress_look(&p, 0, 4 * XM_SECOND);
+	CU_ASSERT_EQUAL(xm_progress_ms(&p), 0);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -89,6 +121,7 @@ int main(void)
 		XM_TEST(a_connection_that_was_up_is_told_from_one_that_never_was),
 		XM_TEST(a_sentence_that_does_not_fit_is_cut_and_ended),
 		XM_TEST(numbers_and_sizes_are_in_words),
+		XM_TEST(what_is_left_and_how_long_it_takes),
 		CU_TEST_INFO_NULL,
 	};
 
