@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `extmem run`: starts an appliance if none was named, starts the program
- * with the shim, and stays: forwards signals (stop.h), shows progress, and when the
+ * `extmem run`: starts the program with the shim, starts an appliance when the program
+ * needs it if none was named, and stays: forwards signals (stop.h), shows progress, and when the
  * program has ended says what became of it and writes the statistics.
  *
  * The shim keeps its figures in a memory file that both have mapped
@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -143,6 +146,59 @@ static int start_daemon(struct run *run)
 	if (signal_fd >= 0)
 		close(signal_fd);
 	return rc;
+}
+
+/* A program that needs none is not to wait for it. Others open their clients
+ * before they begin, and children have nobody whom they could ask. */
+static bool starts_by_need(const struct run *run)
+{
+	return run->settings.appliance.count == 0 &&
+	       run->settings.open_after > 0 && !run->settings.children;
+}
+
+/* The program has asked. It sleeps on the word that is written. */
+static void start_asked(struct run *run)
+{
+	_Atomic uint32_t *asks = &run->shared->appliance_asks;
+	uint32_t answer = RUN_APPLIANCE_FAILED;
+
+	if (start_daemon(run) == 0) {
+		snprintf(run->shared->appliance_address,
+			 sizeof(run->shared->appliance_address), "%.127s",
+			 run->daemon.process.address);
+		answer = RUN_APPLIANCE_THERE;
+	}
+	atomic_store(asks, answer);
+	syscall(SYS_futex, asks, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* Makes the wait for signals end when the program asks. */
+static void *await_ask(void *p)
+{
+	_Atomic uint32_t *asks = p;
+
+	while (atomic_load(asks) == RUN_APPLIANCE_BY_NEED)
+		syscall(SYS_futex, asks, FUTEX_WAIT, RUN_APPLIANCE_BY_NEED,
+			NULL, NULL, 0);
+	kill(getpid(), SIGCHLD);
+	return NULL;
+}
+
+/* With all signals blocked, as the thread's are then. */
+static int watch_for_ask(struct run *run)
+{
+	pthread_t thread;
+	int error;
+
+	atomic_store(&run->shared->appliance_asks, RUN_APPLIANCE_BY_NEED);
+	error = pthread_create(&thread, NULL, await_ask,
+			       &run->shared->appliance_asks);
+	if (error != 0) {
+		command_say("run", "no thread: %s", strerror(error));
+		return -error;
+	}
+	pthread_detach(thread);
+	return 0;
 }
 
 static void stop_daemon(struct run *run)
@@ -371,6 +427,9 @@ static void supervise(struct run *run)
 			show_progress(run);
 			shown_ns += XM_SECOND;
 		}
+		if (atomic_load(&run->shared->appliance_asks) ==
+		    RUN_APPLIANCE_ASKED)
+			start_asked(run);
 		say_redundancy(run);
 		if (!run->daemon_started)
 			end_former(run);
@@ -460,7 +519,7 @@ static int begin(struct run *run, char *argv[])
 	find_ending_signals(run);
 	if (make_shared(run, path) < 0)
 		return COMMAND_RUN_FAILED;
-	r = start_daemon(run);
+	r = starts_by_need(run) ? watch_for_ask(run) : start_daemon(run);
 	if (ended_early(run, &status))
 		return status;
 	if (r < 0)

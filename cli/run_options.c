@@ -51,6 +51,13 @@ static const struct xm_option options[] = {
 		  "program needs it. Without it, the limit is what the "
 		  "appliances have.",
 	  .destination = offsetof(struct run_settings, external) },
+	{ .name = "open_after",
+	  .kind = XM_OPTION_SIZE,
+	  .value = "8M",
+	  .help = "The program's first memory stays local up to this size, "
+		  "and nothing is opened before it has more. 0: external "
+		  "memory is opened before the program begins.",
+	  .destination = offsetof(struct run_settings, open_after) },
 	{ .name = "limit",
 	  .kind = XM_OPTION_SIZE,
 	  .help = "The program gets at most this much external memory; "
@@ -250,6 +257,7 @@ int run_environment_set(const struct run_settings *s, const char *daemon,
 	set_number(RUN_ENV_LIMIT, s->limit);
 	setenv(RUN_ENV_ADVISE, advise_names[s->advise], 1);
 	set_number(RUN_ENV_EXTERNAL, s->external);
+	set_number(RUN_ENV_OPEN_AFTER, s->open_after);
 	set_number(RUN_ENV_THRESHOLD, s->threshold);
 	setenv(RUN_ENV_PAGING, paging_names[s->paging], 1);
 	setenv(RUN_ENV_CALLS, calls_names[s->calls], 1);

@@ -10,7 +10,7 @@
 
 struct run_settings {
 	struct xm_option_share local;
-	uint64_t external, limit, threshold, kill_after_ns;
+	uint64_t external, limit, open_after, threshold, kill_after_ns;
 	struct xm_option_list appliance;
 	const char *strategy;
 	const char *stats;

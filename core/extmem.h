@@ -127,6 +127,10 @@ const char *extmem_error(void);
  * many SIGBUS handlers were installed over the library's. */
 #define EXTMEM_APPLIANCES_MAX 16
 int extmem_open(const char *const settings[], extmem **ret);
+/* What extmem_open() would find wrong with these settings by itself: nothing is opened,
+ * nobody is asked, and a host's name is not looked up. -EINVAL, -ENOSYS, -ENOMEM as
+ * above. */
+int extmem_check(const char *const settings[]);
 
 /* Adds an appliance to an open client. Looks the address up, connects, and returns when
  * the appliance has answered, or the attempt has failed (5 s at most, less if the

@@ -23,6 +23,7 @@ xm_man_names = \
 	docs/man/extmem_advise.3 \
 	docs/man/extmem_appliance_add.3 \
 	docs/man/extmem_capabilities.3 \
+	docs/man/extmem_check.3 \
 	docs/man/extmem_close.3 \
 	docs/man/extmem_contains.3 \
 	docs/man/extmem_deregister.3 \

@@ -71,7 +71,8 @@ static void say_full(size_t size)
 {
 	char words[512];
 
-	snprintf(words, sizeof(words), "%s", extmem_error());
+	snprintf(words, sizeof(words), "%s",
+		 opening_failure() ? opening_failure() : extmem_error());
 	if (budget_limited(size))
 		snprintf(words, sizeof(words), "--limit is %llu MiB",
 			 (unsigned long long)(shim_options.limit >> 20));

@@ -432,8 +432,9 @@ static long set_strict(bool by_prctl)
 
 static bool is_active(void)
 {
-	return !shim_inside && (atomic_load(&shim_ready) ||
-				atomic_load(&child_serves));
+	return !shim_inside &&
+	       (atomic_load(&shim_ready) || atomic_load(&child_serves) ||
+		(shim_begun && getpid() == shim_owner));
 }
 
 static bool made(long number, const long a[6], long *ret)
@@ -444,6 +445,9 @@ static bool made(long number, const long a[6], long *ret)
 	     strict = number == SYS_seccomp && a[0] == SECCOMP_SET_MODE_STRICT &&
 		      a[1] == 0 && a[2] == 0;
 
+	if (number == SYS_seccomp ||
+	    (number == SYS_prctl && a[0] == PR_SET_SECCOMP))
+		opening_confined();
 	if (!is_active())
 		return false;
 	if (number == SYS_prctl) {

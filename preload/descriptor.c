@@ -338,6 +338,7 @@ SHIM_EXPORT long syscall(long number, ...)
 	if (number == SYS_exit && is_running() && !shim_inside &&
 	    thread_leave())
 		_exit((int)a[0]); /* the library's threads would go on */
+	opening_call(number);
 	if (signal_call(number, a, &r) || fork_call(number, a, &r) ||
 	    confine_call(number, a, &r))
 		return r;

@@ -130,8 +130,7 @@ static bool is_kept(const char *variable)
 /* Whether the environment gets back what was taken out of it. */
 static bool restores(void)
 {
-	return getpid() == shim_owner && kept_count > 0 &&
-	       atomic_load(&shim_ready);
+	return getpid() == shim_owner && kept_count > 0 && shim_begun;
 }
 
 static size_t vector_size(char *const vector[])

@@ -23,6 +23,7 @@ static pthread_mutex_t fork_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Of the fork under way, by the thread that makes it. */
 static struct {
+	bool ready;	  /* this process has external memory */
 	bool serves;	  /* the child is to have the memory */
 	bool from_child;  /* this process is a child itself */
 	int mine, childs; /* ends of the connection */
@@ -66,13 +67,15 @@ static void block_signals(sigset_t *ret)
 
 void fork_prepare(void)
 {
-	bool ready = atomic_load(&shim_ready);
 	sigset_t signals;
+	bool ready;
 
 	block_signals(&signals);
+	opening_fork();
 	pthread_mutex_lock(&fork_lock);
 	now.signals = signals;
 	now.serves = false;
+	now.ready = ready = atomic_load(&shim_ready);
 	now.from_child = atomic_load(&child_serves);
 	if (ready && shim_options.fork == FORK_SNAPSHOT &&
 	    atomic_load(&block_high) != 0)
@@ -116,7 +119,7 @@ void fork_in_parent(void)
 {
 	if (now.from_child) {
 		child_unlock();
-	} else if (atomic_load(&shim_ready)) {
+	} else if (now.ready) {
 		if (now.serves) {
 			advise_all(MADV_DONTFORK);
 			snapshots_forked();
@@ -125,26 +128,26 @@ void fork_in_parent(void)
 		unlock();
 	}
 	descriptor_close(now.childs);
+	opening_forked(false);
 	finish_fork();
 }
 
 void fork_in_child(void)
 {
-	bool was_ready = atomic_load(&shim_ready);
-
 	broker_forked();
 	descriptor_close_all(now.childs);
 	atomic_store(&shim_ready, false);
 	if (now.from_child) {
 		child_again(now.childs);
 		child_unlock();
-	} else if (was_ready) {
+	} else if (now.ready) {
 		if (now.serves) {
 			snapshots_in_child();
 			child_begin(now.childs);
 		}
 		unlock();
 	}
+	opening_forked(true);
 	shim_forked();
 	finish_fork();
 }
@@ -171,9 +174,13 @@ SHIM_EXPORT int __register_atfork(void (*before)(void), void (*parent)(void),
 	return shim_real()->__register_atfork(before, parent, child, library);
 }
 
-int fork_start(void)
+void fork_begin(void)
 {
 	register_first();
+}
+
+int fork_start(void)
+{
 	return shim_options.fork == FORK_SNAPSHOT ? snapshots_watch() : 0;
 }
 

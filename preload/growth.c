@@ -316,6 +316,8 @@ int growth_slab(uint64_t size, uint64_t *ret_region, uint64_t *ret_offset)
 {
 	int r = -ENOSPC;
 
+	if (!shim_client)
+		return -ENOTCONN;
 	for (;;) {
 		uint64_t seen = growth_total();
 		unsigned n = atomic_load(&region_count);

@@ -37,6 +37,7 @@ static bool refused(const char *call, int capability)
 	bool mine = false, other = false;
 	int tid;
 
+	opening_now(); /* afterwards it may not be allowed */
 	if (!atomic_load(&shim_ready) || shim_inside ||
 	    getpid() != shim_owner || !may(gettid(), capability, &mine) ||
 	    !mine)
@@ -121,6 +122,7 @@ static void before_namespace(int flags)
 
 SHIM_EXPORT int setns(int fd, int type)
 {
+	opening_call(SYS_setns);
 	before_namespace(type == 0 ? CLONE_NEWPID : type);
 	return shim_real()->setns(fd, type);
 }
@@ -129,6 +131,8 @@ SHIM_EXPORT int unshare(int flags)
 {
 	int r;
 
+	if ((flags & CLONE_NEWUSER) == 0) /* with threads it cannot be begun */
+		opening_now();
 	before_namespace(flags);
 	r = shim_real()->unshare(flags);
 	if (r < 0 && errno == EINVAL && (flags & CLONE_NEWUSER) != 0 &&

@@ -54,6 +54,7 @@ libextmem_run_la_SOURCES = \
 	preload/map.h \
 	preload/map_kernel.c \
 	preload/msghdr.c \
+	preload/opening.c \
 	preload/options.c \
 	preload/options.h \
 	preload/other_process.c \

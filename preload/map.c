@@ -152,9 +152,10 @@ static void *map_over(void *address, size_t size, int rights, int flags, int fd,
 SHIM_EXPORT void *mmap64(void *address, size_t size, int rights, int flags,
 			 int fd, off64_t offset)
 {
-	bool external = (flags & MAP_ANONYMOUS) != 0 &&
-			(flags & (LOCAL_FLAGS | FIXED_FLAGS)) == 0 &&
-			(rights & PROT_EXEC) == 0 && SHIM_WANTED(size);
+	bool can_be = (flags & MAP_ANONYMOUS) != 0 &&
+		      (flags & (LOCAL_FLAGS | FIXED_FLAGS)) == 0 &&
+		      (rights & PROT_EXEC) == 0,
+	     external = can_be && SHIM_WANTED(size);
 	size_t all = size;
 	void *p;
 
@@ -189,6 +190,8 @@ SHIM_EXPORT void *mmap64(void *address, size_t size, int rights, int flags,
 		errno = ENOMEM;
 		return MAP_FAILED;
 	}
+	if (can_be && !shim_inside)
+		opening_mapped(size);
 	return map_kernel(address, size, rights, flags, fd, offset);
 }
 

@@ -28,21 +28,41 @@ static void *arena_hint(void)
 				(UINT64_C(1) << 30));
 }
 
-bool map_reserves(const void *address, size_t size, int rights, int flags,
-		  void **ret)
+static bool early; /* they are there, and the library has not asked for them yet */
+
+static void *reserve_arena(size_t size, int flags)
 {
 	void *p;
 
-	if (!shim_inside || address || rights != PROT_NONE ||
-	    size < ARENA_SIZE_MIN || map_arena_size != 0)
-		return false;
+	if (early && size <= map_arena_size) {
+		early = false;
+		return (void *)map_arena;
+	}
 	p = shim_real()->mmap(sizeof(void *) == 8 ? arena_hint() : NULL, size,
 			      PROT_NONE, flags, -1, 0);
 	if (p != MAP_FAILED) {
 		map_arena = (uintptr_t)p;
 		map_arena_size = size;
 	}
-	*ret = p;
+	return p;
+}
+
+/* As much as the library asks for, if it is not told otherwise. */
+bool map_reserve(void)
+{
+	early = reserve_arena((size_t)2 << 40,
+			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE) !=
+		MAP_FAILED;
+	return early;
+}
+
+bool map_reserves(const void *address, size_t size, int rights, int flags,
+		  void **ret)
+{
+	if (!shim_inside || address || rights != PROT_NONE ||
+	    size < ARENA_SIZE_MIN || (map_arena_size != 0 && !early))
+		return false;
+	*ret = reserve_arena(size, flags);
 	return true;
 }
 

@@ -14,6 +14,9 @@ static const struct xm_option table_options[] = {
 	{ .name = "external", .kind = XM_OPTION_SIZE,
 	  .help = "External memory, most.",
 	  .destination = offsetof(struct shim_options, external) },
+	{ .name = "open_after", .kind = XM_OPTION_SIZE, .value = "8M",
+	  .help = "Memory that stays local before external memory is opened.",
+	  .destination = offsetof(struct shim_options, open_after) },
 	{ .name = "limit", .kind = XM_OPTION_SIZE,
 	  .help = "Memory that the program is given, most.",
 	  .destination = offsetof(struct shim_options, limit) },
@@ -147,11 +150,13 @@ static unsigned local_settings(char texts[2][160])
 }
 
 /* The library knows of no shares: it is not to see that variable. */
-static void open_without_share(const char *const settings[], int *ret)
+static int without_share(int (*call)(const char *const settings[]),
+			 const char *const settings[])
 {
 	static char nothing[] = RUN_ENV_PREFIX "NOTHING=";
 	char **e = environ, *share = NULL;
 	size_t n;
+	int r;
 
 	for (; e && *e; e++) {
 		n = strlen(*e);
@@ -162,45 +167,90 @@ static void open_without_share(const char *const settings[], int *ret)
 			break;
 		}
 	}
-	*ret = extmem_open(settings, &shim_client);
+	r = call(settings);
 	if (share)
 		*e = share;
+	return r;
 }
 
-/* The settings for extmem_open() that were given to us; what was not, the
- * library finds by itself. */
-int options_open_client(void)
-{
-	static char texts[RUN_APPLIANCES_MAX + 3][160];
-	const char *settings[RUN_APPLIANCES_MAX + 5];
-	const char *text;
-	unsigned count = 0;
-	int r;
+static char texts[RUN_APPLIANCES_MAX + 5][160];
+static unsigned text_count;
 
-	text = exec_variable(RUN_ENV_APPLIANCES);
-	while (text && *text && count < RUN_APPLIANCES_MAX) {
+static void add(const char *name, const char *value, size_t size)
+{
+	snprintf(texts[text_count++], sizeof(texts[0]), "%s=%.*s", name,
+		 (int)size, value);
+}
+
+void options_add_appliance(const char *address)
+{
+	if (text_count < XM_COUNT(texts))
+		add("appliance", address, strlen(address));
+}
+
+bool options_paging_by_thread(void)
+{
+	const char *run = exec_variable(RUN_ENV_PAGING),
+		   *own = exec_variable("EXTMEM_PAGING");
+
+	return (run && strcmp(run, "thread") == 0) ||
+	       (own && strcmp(own, "thread") == 0);
+}
+
+/* What was not given to us the library finds by itself. */
+void options_prepare_client(void)
+{
+	const char *text = exec_variable(RUN_ENV_APPLIANCES);
+
+	while (text && *text && text_count < RUN_APPLIANCES_MAX) {
 		size_t n = strcspn(text, "\n");
 
-		snprintf(texts[count], sizeof(texts[count]), "appliance=%.*s",
-			 (int)n, text);
-		settings[count] = texts[count];
-		count++;
+		add("appliance", text, n);
 		text += n + (text[n] == '\n');
 	}
-	for (unsigned n = local_settings(texts + count); n > 0; n--) {
-		settings[count] = texts[count];
-		count++;
-	}
+	text_count += local_settings(texts + text_count);
 	text = exec_variable(RUN_ENV_PAGING);
-	if (text && *text) {
-		snprintf(texts[count], sizeof(texts[count]), "paging=%s", text);
-		settings[count] = texts[count];
-		count++;
-	}
+	if (text && *text)
+		add("paging", text, strlen(text));
 	/* Programs reserve a terabyte, and use little of it. */
-	if (!getenv("EXTMEM_ARENA"))
-		settings[count++] = "arena=2T";
-	settings[count] = NULL;
-	open_without_share(settings, &r);
+	if (!exec_variable("EXTMEM_ARENA"))
+		add("arena", "2T", 2);
+}
+
+static int check(const char *const settings[])
+{
+	return extmem_check(settings);
+}
+
+static int open_it(const char *const settings[])
+{
+	return extmem_open(settings, &shim_client);
+}
+
+static int with_settings(int (*call)(const char *const settings[]))
+{
+	const char *settings[XM_COUNT(texts) + 1];
+
+	for (unsigned i = 0; i < text_count; i++)
+		settings[i] = texts[i];
+	settings[text_count] = NULL;
+	return without_share(call, settings);
+}
+
+int options_open_client(void)
+{
+	return with_settings(open_it);
+}
+
+/* An appliance that comes by need has no address yet. */
+int options_check_client(void)
+{
+	unsigned count = text_count;
+	int r;
+
+	if (atomic_load(&shim_shared->appliance_asks) != RUN_APPLIANCE_NAMED)
+		options_add_appliance("ofi+tcp://127.0.0.1:1");
+	r = with_settings(check);
+	text_count = count;
 	return r;
 }

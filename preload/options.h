@@ -26,6 +26,7 @@ struct shim_options {
 	uint64_t external;  /* bytes, most to allocate; 0: no limit of ours */
 	uint64_t limit;	    /* bytes, most the program is given; 0: none */
 	uint64_t threshold; /* bytes, from where on; 0: as --calls has it */
+	uint64_t open_after; /* bytes that stay local first; 0: open at once */
 	uint32_t advise;    /* enum options_advise */
 	uint32_t calls;	    /* enum options_calls */
 	uint32_t fork;	    /* enum options_fork */
@@ -42,7 +43,14 @@ extern struct shim_options shim_options;
 bool options_nesting(void);
 /* Reads all others. Ends the process with words if one is wrong. */
 void options_read(void);
-/* Opens shim_client with what was asked for. Returns as extmem_open(). */
+/* What was asked for of the client, before it is taken out of the environment. */
+void options_prepare_client(void);
+/* Opens shim_client with that. Returns as extmem_open(). */
 int options_open_client(void);
+/* Returns as extmem_check(). */
+int options_check_client(void);
+/* One more appliance, for that. */
+void options_add_appliance(const char *address);
+bool options_paging_by_thread(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <aio.h>
 #include <dirent.h>
 #include <errno.h>
+#include <linux/capability.h>
 #include <mqueue.h>
 #include <netdb.h>
 #include <poll.h>
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/select.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -170,6 +172,11 @@
 	X(pid_t, _Fork, (void))                                               \
 	X(int, clone, (int (*)(void *), void *, int, void *, ...))            \
 	X(int, prctl, (int, ...))                                             \
+	X(int, chroot, (const char *))                                        \
+	X(int, capset, (cap_user_header_t, const cap_user_data_t))            \
+	X(int, setrlimit64, (__rlimit_resource_t, const struct rlimit64 *))   \
+	X(int, prlimit64, (pid_t, enum __rlimit_resource,                     \
+			   const struct rlimit64 *, struct rlimit64 *))       \
 	X(int, setns, (int, int))                                             \
 	X(int, unshare, (int))                                                \
 	X(int, setuid, (uid_t))                                               \

@@ -61,7 +61,7 @@ bool reserve_open(void)
 	uint64_t size = map_arena_size / 4 * 3, pages;
 	void *base;
 
-	if (tried || size == 0)
+	if (tried || size == 0 || !shim_client)
 		return reserve_base != 0;
 	tried = true;
 	while (size >= SIZE_MIN && !request(size))

@@ -40,6 +40,7 @@
 #define RUN_ENV_CHILDREN "EXTMEM_RUN_CHILDREN"	 /* "plain", "same" */
 #define RUN_ENV_LOCAL_REST "EXTMEM_RUN_LOCAL_REST" /* "count", "warn", "refuse" */
 #define RUN_ENV_FORK "EXTMEM_RUN_FORK" /* "snapshot", "absent", "refuse" */
+#define RUN_ENV_OPEN_AFTER "EXTMEM_RUN_OPEN_AFTER" /* bytes; 0: at once */
 #define RUN_ENV_SHARED_FD "EXTMEM_RUN_SHARED_FD"
 #define RUN_ENV_PREFIX "EXTMEM_RUN_"
 /* Two digits, for all that is started, plain or not: how many programs of
@@ -65,6 +66,15 @@ enum run_state {
 	RUN_ENDED,
 };
 
+/* The appliance that `extmem run` starts: the program asks for it with a futex. */
+enum run_appliance_asks {
+	RUN_APPLIANCE_NAMED = 0, /* there are others, by name */
+	RUN_APPLIANCE_BY_NEED,
+	RUN_APPLIANCE_ASKED,
+	RUN_APPLIANCE_THERE,
+	RUN_APPLIANCE_FAILED, /* `extmem run` has said why */
+};
+
 struct run_appliance {
 	char appliance[128];
 	char name[64];
@@ -80,6 +90,8 @@ struct run_shared {
 	char program[64];
 	uint32_t percent; /* of what is used, that the budget is; 0: fixed */
 	_Atomic uint32_t state;
+	_Atomic uint32_t appliance_asks; /* enum run_appliance_asks */
+	char appliance_address[128];
 	_Atomic uint32_t generation; /* of all below: odd while written */
 	char words[512]; /* of RUN_REFUSED */
 	char lost[512];	 /* to what the first lost page was lost; "" */

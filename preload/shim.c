@@ -5,9 +5,11 @@
  *
  * The real functions are looked up all at once by dlsym(RTLD_NEXT), which may
  * itself allocate: until they are known, allocations come from a small static
- * buffer (malloc.c). The client is opened by a constructor. So if an appliance
- * cannot be reached the message comes before the program begins, with exit status
- * 125; all that was allocated before is local.
+ * buffer (malloc.c). A constructor makes all ready for external memory: signals, the
+ * filter of calls, addresses. The client is opened when the program needs it, or by
+ * that constructor (opening.c). Then, if an appliance cannot be reached, the message
+ * comes before the program begins, with exit status 125. All that was allocated before
+ * is local.
  *
  * Local are: allocations below the threshold, those of libc and the loader
  * (whose.c), all on the library's own threads (threads that are started while a
@@ -27,6 +29,7 @@
 struct shim_reals shim_reals;
 _Atomic bool shim_resolved;
 _Thread_local int shim_inside __attribute__((tls_model("initial-exec")));
+bool shim_begun;
 _Atomic bool shim_ready;
 extmem *shim_client;
 bool shim_kernel_faults;
@@ -157,7 +160,8 @@ static void start_calls(void)
 	enum options_calls calls = shim_options.calls;
 	int error = 0;
 
-	shim_kernel_faults = extmem_info(shim_client, 0, &info) >= 0 &&
+	shim_kernel_faults = shim_client &&
+			     extmem_info(shim_client, 0, &info) >= 0 &&
 			     info.kernel_touches;
 	if (calls != CALLS_WRAP)
 		error = trap_start();
@@ -178,9 +182,32 @@ static void start_calls(void)
 						 : RUN_THRESHOLD_WRAPPED;
 }
 
+static void start_client(void)
+{
+	signal_opened();
+	whose_learn(); /* providers may have been loaded */
+	figures_refresh();
+	budget_start();
+}
+
+/* It is ready last. */
+static void start_serving(void)
+{
+	fork_start();
+	figures_start();
+	atomic_store_explicit(&shim_ready, true, memory_order_release);
+}
+
+void shim_opened(void)
+{
+	start_client();
+	start_serving();
+}
+
 __attribute__((constructor)) static void start(void)
 {
 	char words[512];
+	bool first;
 
 	shim_real();
 	if (!options_nesting())
@@ -190,43 +217,49 @@ __attribute__((constructor)) static void start(void)
 	options_read();
 	whose_learn();
 	shim_inside++;
+	shim_owner = getpid();
 	signal_start();
-	allocator_load();
-	if (options_open_client() < 0) {
+	environment_start();
+	options_prepare_client();
+	first = opening_is_first();
+	if (first) {
+		opening_first();
+		start_client();
+	} else if (options_check_client() < 0) {
 		snprintf(words, sizeof(words), "%s", extmem_error());
 		shim_refuse(words);
 	}
-	environment_start();
-	signal_opened();
-	whose_learn(); /* providers may have been loaded */
-	shim_owner = getpid();
-	figures_refresh();
-	budget_start();
+	signal_begin();
 	start_calls();
 	exec_start();
 	shim_shared->threshold = shim_options.threshold;
 	arena_start();
 	present_start();
 	thread_start();
-	fork_start();
+	fork_begin();
 	atomic_store(&shim_shared->state, RUN_ATTACHED);
-	figures_start();
+	if (first)
+		start_serving();
 	descriptor_standard_give();
 	shim_inside--;
-	atomic_store_explicit(&shim_ready, true, memory_order_release);
+	opening_start(first);
+	shim_begun = true;
 }
 
 /* The client is left open: other threads, and destructors after ours, may
  * still use what is in it. `extmem run` ends its lease. */
 static void finish(bool flushes, int status)
 {
-	if (!shim_client || getpid() != shim_owner ||
-	    !atomic_load(&shim_ready))
+	bool ready = atomic_load(&shim_ready);
+
+	if (!shim_begun || getpid() != shim_owner ||
+	    (!ready && opening_under_way()))
 		return;
-	broker_linger(flushes, status);
+	if (ready)
+		broker_linger(flushes, status);
 	figures_refresh();
 	figures_end();
-	if (broker_lingered(&status))
+	if (ready && broker_lingered(&status))
 		shim_real()->_exit(status);
 }
 

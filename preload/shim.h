@@ -10,6 +10,7 @@
  * options.c	what was asked for (options.h)
  * whose.c	whose memory an allocation is: the program's, or a library's
  * figures.c	statistics, in a file that `extmem run` and `extmem top` read
+ * opening.c	when the far side is opened
  * growth.c	the regions of external memory, and how they grow
  * block.c	blocks in them: allocate, free, look up
  * rest.c	local memory besides that: --local-rest
@@ -66,6 +67,8 @@ extern _Atomic bool shim_resolved;
 /* Depth of our own calls into the library on this thread; non-zero on the
  * library's own threads: their memory is local. */
 extern _Thread_local int shim_inside __attribute__((tls_model("initial-exec")));
+/* Set when the program begins: what it asks of libc goes by us. */
+extern bool shim_begun;
 /* Set once external memory can be had; cleared in a forked child. */
 extern _Atomic bool shim_ready;
 extern extmem *shim_client;
@@ -74,6 +77,8 @@ extern pid_t shim_owner;       /* the process that has it, not its children */
 extern bool shim_kernel_faults; /* the kernel may touch absent pages */
 
 void shim_resolve(void);
+/* The client has been opened. */
+void shim_opened(void);
 /* This process is a child of fork() now. */
 void shim_forked(void);
 
@@ -103,16 +108,42 @@ void shim_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 _Noreturn void shim_refuse(const char *words);
 
 #define SHIM_WANTED(size)                                                     \
-	((size) >= shim_options.threshold &&                                          \
-	 atomic_load_explicit(&shim_ready, memory_order_acquire) &&           \
-	 !shim_inside &&                                                      \
-	 whose_external(__builtin_return_address(0), size))
+	((size) >= shim_options.threshold && !shim_inside &&                  \
+	 whose_external(__builtin_return_address(0), size) &&                 \
+	 (atomic_load_explicit(&shim_ready, memory_order_acquire) ||          \
+	  opening_wants(size)))
 
 /* The library itself makes the call: it is passed on as it is. Asked only when
  * external memory is known to be involved. */
 #define SHIM_BYPASSED()                                                       \
 	(shim_inside ||                                                       \
 	 !atomic_load_explicit(&shim_ready, memory_order_relaxed))
+
+/* --- opening.c -------------------------------------------------------------- */
+
+/* External memory is not there yet: true, it is to be used for this allocation, or
+ * it cannot be had, and the allocation is to fail as --overflow has it. */
+bool opening_wants(size_t size);
+/* The program has mapped private memory that is local. */
+void opening_mapped(size_t size);
+/* Opens the client, unless it is open: before it could not be any more. */
+void opening_now(void);
+/* The same before that system call, if it is one that may take away the right to; and
+ * before the program confines itself: afterwards an attempt could be its end. */
+void opening_call(long number);
+void opening_confined(void);
+/* Why there is no external memory; NULL: there is, or may be. */
+const char *opening_failure(void);
+/* A thread is at it. */
+bool opening_under_way(void);
+/* At the start: whether it is to be opened before the program begins; then it is, or
+ * the process ends with words. */
+bool opening_is_first(void);
+void opening_first(void);
+void opening_start(bool is_open);
+/* Around fork(). */
+void opening_fork(void);
+void opening_forked(bool in_child);
 
 /* --- redirect.c ------------------------------------------------------------ */
 
@@ -191,6 +222,8 @@ void figures_forked(void);
 
 extern _Atomic unsigned fork_readers; /* children that may ask */
 
+/* At the start. */
+void fork_begin(void);
 /* Once the library is open. 0 or -errno. */
 int fork_start(void);
 /* These pages have been allocated: children that were made before do not see
@@ -359,6 +392,8 @@ _Noreturn void malloc_bad_pointer(const char *call, const void *p);
 /* Where the library has reserved the addresses of external memory. */
 extern uintptr_t map_arena;
 extern uint64_t map_arena_size;
+/* Reserves them before the client is open; false: they cannot be had. */
+bool map_reserve(void);
 /* True when any page of the range is in the arena. */
 bool map_touches(const void *address, size_t size);
 /* The library's advice for this one of madvise(2), or -1. */
@@ -499,6 +534,8 @@ void local_give(void *, size_t size);
  * passes on to it; and on_fault() after, in front of the library's. */
 void signal_start(void);
 void signal_opened(void);
+/* When the program begins: the two signals are ours from now on. */
+void signal_begin(void);
 /* In a child of fork(). */
 void signal_forked(void);
 void signal_open_mask(sigset_t *);

@@ -174,10 +174,6 @@ void signal_start(void)
 
 void signal_opened(void)
 {
-	struct sigaction action = {
-		.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK | SA_RESTART,
-	};
-
 	shim_real()->sigaction(SIGBUS, NULL, &library);
 	if (library.sa_sigaction != on_bus) {
 		/* Its mask is all signals: no handler runs in between. */
@@ -186,6 +182,14 @@ void signal_opened(void)
 		front.sa_sigaction = on_fault;
 		shim_real()->sigaction(SIGBUS, &front, NULL);
 	}
+}
+
+void signal_begin(void)
+{
+	struct sigaction action = {
+		.sa_flags = SA_SIGINFO | SA_NODEFER | SA_ONSTACK | SA_RESTART,
+	};
+
 	action.sa_sigaction = on_call;
 	shim_real()->sigaction(SIGSYS, &action, &program[1]);
 	self = getpid();
@@ -199,6 +203,14 @@ void signal_forked(void)
 
 /* --- what the program asks for ------------------------------------------------------ */
 
+/* What libraries of providers ask for as they are loaded is not done: the program
+ * has its own handlers by then. The library's handler is for SIGBUS. */
+static bool strange(int number, const void *caller)
+{
+	return shim_inside && opening_under_way() &&
+	       !(number == SIGBUS && whose_library(caller));
+}
+
 /* In children of fork() too, with the parent's memory or without: what they
  * ask for is never in the kernel's table alone. */
 static bool ours(void)
@@ -211,6 +223,8 @@ SHIM_EXPORT int sigaction(int number, const struct sigaction *action,
 {
 	struct sigaction open, before;
 
+	if (action && strange(number, __builtin_return_address(0)))
+		action = NULL;
 	if (!ours() || number < 1 || number >= NSIG)
 		return shim_real()->sigaction(number, action, ret);
 	if (action) {
@@ -257,6 +271,8 @@ SHIM_EXPORT int siginterrupt(int number, int interrupt)
 
 SHIM_EXPORT sighandler_t signal(int number, sighandler_t handler)
 {
+	if (strange(number, NULL))
+		return SIG_DFL;
 	if (!ours() || number < 1 || number >= NSIG)
 		return shim_real()->signal(number, handler);
 	return set_handler(number, handler,

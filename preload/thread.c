@@ -404,7 +404,7 @@ SHIM_EXPORT int pthread_create(pthread_t *ret, const pthread_attr_t *attributes,
 	struct begin *b;
 	int r;
 
-	if (!inside && !atomic_load(&shim_ready) && !atomic_load(&child_serves))
+	if (!inside && !shim_begun)
 		return shim_real()->pthread_create(ret, attributes, routine,
 						   argument);
 	b = shim_real()->malloc(sizeof(*b));

@@ -224,6 +224,20 @@ static int appliance_open(extmem *x, const char *address)
 	return 0;
 }
 
+int xm_appliances_check(const extmem *x)
+{
+	const struct xm_option_list *addresses = &x->settings.appliance;
+
+	for (size_t i = 0; i < addresses->count; i++) {
+		const char *address = addresses->items[i];
+
+		if (xm_scheme_transport(address) == NULL ||
+		    xm_scheme_channel(address) == NULL)
+			return no_scheme("extmem_open", address);
+	}
+	return 0;
+}
+
 int xm_appliances_open(extmem *x)
 {
 	const struct xm_option_list *addresses = &x->settings.appliance;

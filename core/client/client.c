@@ -99,6 +99,28 @@ int extmem_open(const char *const settings[], extmem **ret)
 	return 0;
 }
 
+int extmem_check(const char *const settings[])
+{
+	int rc = xm_usable("extmem_open");
+	extmem *x;
+
+	if (rc != 0)
+		return rc;
+	x = os_memory_take(sizeof(*x));
+	if (x == NULL)
+		return xm_fail(-ENOMEM, "extmem_open: out of memory");
+	rc = xm_client_settings_read(settings, &x->settings, &x->options);
+	if (rc == 0)
+		rc = xm_strategies_open(x);
+	if (rc == 0)
+		rc = xm_appliances_check(x);
+	xm_strategies_close(x);
+	if (x->options != NULL)
+		xm_options_close(x->options);
+	os_memory_give(x, sizeof(*x));
+	return rc;
+}
+
 int extmem_close(extmem *x)
 {
 	int rc = 0;

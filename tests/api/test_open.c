@@ -376,6 +376,30 @@ static void a_malformed_address_is_refused(void)
 	CU_ASSERT(words_have("extmem_open"));
 }
 
+static int checked(const char *first, const char *second)
+{
+	const char *const settings[] = { first, second, NULL };
+
+	return extmem_check(settings);
+}
+
+static void settings_are_checked_and_nobody_is_asked(void)
+{
+	/* Nobody listens there, and nothing has that name. */
+	CU_ASSERT(checked("appliance=ofi+tcp://127.0.0.1:1", "local=8M") == 0);
+	CU_ASSERT(checked("appliance=ofi+tcp://no.such.name.invalid:7470",
+			  NULL) == 0);
+	CU_ASSERT(checked("appliance=ofi+tcp://127.0.0.1:1", "locla=8M") ==
+		  -EINVAL);
+	CU_ASSERT(words_have("locla"));
+	CU_ASSERT(checked("appliance=ofi+tcp://127.0.0.1:1",
+			  "strategy=nonsense") == -EINVAL);
+	CU_ASSERT(words_have("nonsense"));
+	CU_ASSERT(checked("appliance=carrier+pigeon://x:1", NULL) == -ENOSYS);
+	CU_ASSERT(words_have("carrier+pigeon"));
+	CU_ASSERT(checked(NULL, NULL) == -EINVAL);
+}
+
 static void no_appliance_at_all_is_refused_with_the_way_out(void)
 {
 	CU_ASSERT(refused(NULL, NULL) == -EINVAL);
@@ -445,6 +469,7 @@ int main(int argc, char **argv)
 		XM_TEST(more_lanes_than_local_memory_are_refused),
 		XM_TEST(an_unknown_scheme_lists_the_known_ones),
 		XM_TEST(a_malformed_address_is_refused),
+		XM_TEST(settings_are_checked_and_nobody_is_asked),
 		XM_TEST(no_appliance_at_all_is_refused_with_the_way_out),
 		XM_TEST(a_provider_that_is_not_there_is_an_error),
 		XM_TEST(opening_and_closing_leaves_nothing_behind),

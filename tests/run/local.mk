@@ -11,6 +11,7 @@ xm_shell_tests += \
 	tests/run/test_run_forks.sh \
 	tests/run/test_run_limits.sh \
 	tests/run/test_run_loss.sh \
+	tests/run/test_run_opens.sh \
 	tests/run/test_run_owners.sh \
 	tests/run/test_run_places.sh \
 	tests/run/test_run_random.sh \
@@ -32,8 +33,9 @@ tests_run_run_program_LDADD =
 
 # The same for calls to the kernel, for fork(), for signals, and past libc.
 check_PROGRAMS += tests/run/run_areas tests/run/run_calls tests/run/run_confined \
-	tests/run/run_environ tests/run/run_forks tests/run/run_raw tests/run/run_rights \
-	tests/run/run_signals tests/run/run_waits
+	tests/run/run_environ tests/run/run_forks tests/run/run_opens tests/run/run_raw \
+	tests/run/run_rights tests/run/run_signals tests/run/run_waits
+tests_run_run_opens_LDADD =
 tests_run_run_areas_LDADD =
 tests_run_run_calls_LDADD =
 tests_run_run_confined_LDADD =

@@ -5,6 +5,9 @@
 . "$XM_SRCDIR/tests/support/count.sh"
 
 extmem=$XM_BUILDDIR/extmem
+# Programs of tests are small: all that they allocate is to be external.
+EXTMEM_OPEN_AFTER=0
+export EXTMEM_OPEN_AFTER
 # Seconds after which a program hangs: on a busy machine some need a minute.
 patience=$((300 * ${XM_SLOW:-1}))
 # Another user reads there, too.
