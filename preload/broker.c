@@ -307,21 +307,28 @@ static void block_signals(void)
 	shim_real()->sigaction(SIGTERM, &plain, NULL);
 }
 
-void broker_linger(bool flushes, int status)
+static void await_children(void)
 {
 	const struct timespec nap = { .tv_nsec = 5000000 };
 
-	if (here || atomic_load(&connection_count) == 0)
-		return;
-	if (!confine_is()) { /* a filter may forbid all that */
-		block_signals();
-		thread_stop_others();
-		if (flushes)
-			fcloseall(); /* as exit() does, but no other thread runs */
-		descriptor_close_others();
-	}
 	while (atomic_load(&connection_count) > 0)
 		nanosleep(&nap, NULL);
+}
+
+void broker_linger(bool flushes, int status)
+{
+	if (here || atomic_load(&connection_count) == 0)
+		return;
+	if (confine_is()) { /* a filter may forbid the rest: it ends as it would */
+		await_children();
+		return;
+	}
+	block_signals();
+	thread_stop_others();
+	if (flushes)
+		fcloseall(); /* as exit() does, but no other thread runs */
+	descriptor_close_others();
+	await_children();
 	/* Destructors do not run: threads that they may wait for are stopped. */
 	lingered = true;
 	lingered_status = status >= 0 ? status : exit_status;

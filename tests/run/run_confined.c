@@ -218,6 +218,20 @@ static void forks(void)
 	say("forks: right\n");
 }
 
+/* What is in a stream's buffer is written although a child is there still. */
+static void leaves(void)
+{
+	take();
+	confine(&no_parent, true, 0);
+	if (fork() == 0) {
+		usleep(300000);
+		nothing();
+		_exit(0);
+	}
+	printf("leaves: right\n");
+	exit(0);
+}
+
 static _Atomic int trapped_mark;
 
 static void on_trapped(int number, siginfo_t *info, void *machine)
@@ -315,7 +329,7 @@ static const struct {
 	{ "strict", strict },	{ "grows", grows },
 	{ "stays", stays },	{ "forks", forks },
 	{ "traps", traps },	{ "threads", threads },
-	{ "wrong", wrong },
+	{ "leaves", leaves },	{ "wrong", wrong },
 };
 
 int main(int argc, char **argv)

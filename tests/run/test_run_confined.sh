@@ -18,7 +18,8 @@ compare() {
 	verdict "$use: $name" $((status + $?))
 }
 
-for use in touches external strict grows stays forks traps threads wrong; do
+for use in touches external strict grows stays forks leaves traps threads \
+	wrong; do
 	"$program" "$use" >"$scratch/plain" 2>&1
 	compare "as plain" "$extmem" run
 	[ -z "$unprivileged" ] ||
