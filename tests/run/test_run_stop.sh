@@ -18,10 +18,11 @@ gone() {
 }
 
 # usage: start [OPTION...]: a program at work; $run is the run. What a shell
-# starts in the background is deaf to SIGINT, unless env says otherwise.
+# starts in the background is deaf to SIGINT, and what nohup(1) starts to SIGHUP, unless
+# env says otherwise.
 start() {
 	: >"$scratch/out"
-	EXTMEM_LOSS_TIMEOUT=600s env --default-signal=INT,QUIT "$extmem" run \
+	EXTMEM_LOSS_TIMEOUT=600s env --default-signal=HUP,INT,QUIT "$extmem" run \
 		--local 4M --appliance "$address" "$@" -- $program \
 		>"$scratch/out" 2>"$scratch/err" &
 	run=$!
