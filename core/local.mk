@@ -46,6 +46,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/scheme.h \
 	core/pure/seal.c \
 	core/pure/seal.h \
+	core/pure/seals.c \
+	core/pure/seals.h \
 	core/pure/session.c \
 	core/pure/session.h \
 	core/pure/snapshot.c \

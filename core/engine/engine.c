@@ -135,7 +135,8 @@ static void bound_willneed(struct xm_engine *e, struct xm_pager_event *ev)
 		ev->reach = XM_REACH_LOST;
 }
 
-/* An explicit write has ended. What it has not reached is copied there later. */
+/* An explicit write has ended. What it has not reached is copied there later. What a
+ * sealed page has become must be found out. */
 static void note_members(struct xm_engine *e, struct xm_pager_event *ev)
 {
 	bool several = e->options.members_max > 1 &&
@@ -143,7 +144,7 @@ static void note_members(struct xm_engine *e, struct xm_pager_event *ev)
 
 	ev->stale = several && ev->write &&
 		    !xm_volume_is_whole(&e->io, ev->page);
-	ev->torn &= several;
+	ev->torn &= several || xm_engine_is_sealed(e, ev->page);
 }
 
 enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
@@ -156,7 +157,12 @@ enum xm_verdict xm_engine_event(struct xm_engine *e, struct xm_pager_event *ev)
 		bound_willneed(e, ev);
 	if (ev->kind == XM_PAGER_IO_UNLOCK)
 		note_members(e, ev);
+	else if (ev->kind == XM_PAGER_IO_LOCK && e->sealing)
+		ev->settle = xm_engine_is_sealed(e, ev->page) &&
+			     !XM_PLANTED(seal_third_version);
 	xm_pager_step(&e->pager, ev, fx);
+	if (ev->kind == XM_PAGER_IO_UNLOCK && e->sealing)
+		xm_engine_unlocked(e, ev->page, limit);
 	if (ev->limit < limit && fx->verdict == XM_VERDICT_DONE)
 		fx->verdict = XM_VERDICT_MORE;
 	ev->limit = limit;
@@ -225,6 +231,7 @@ static void on_done(struct xm_engine *e, uint32_t appliance,
 	uint32_t index = (uint32_t)te->token;
 	struct xm_operation *op;
 	int status = te->status;
+	uint64_t bad = 0;
 
 	XM_ASSERT(index < e->operations_max);
 	op = &e->operations[index];
@@ -236,12 +243,14 @@ static void on_done(struct xm_engine *e, uint32_t appliance,
 	    !xm_volume_trusts(&e->io, op->page, op->member, op->taken))
 		status = -ECANCELED;
 	if (status == 0 && op->sealed)
-		status = xm_engine_open_read(e, op);
+		status = xm_engine_open_read(e, op, &bad);
 	if (status == 0)
 		peer->progress_ns = e->clock_ns;
 	else
 		e->counters.errors++;
 	xm_engine_operation_ended(e, op, status);
+	if (status == -EBADMSG && te->status == 0)
+		xm_engine_doubt(e, bad);
 	if (te->status == -EACCES)
 		path_event(e, appliance, XM_PATH_FENCED);
 }
@@ -359,7 +368,7 @@ bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 		xm_engine_held_go_on(e);
 	if (e->pager.writeback_failed > 0 && may_try_again(e, any))
 		try_again(e);
-	if (e->options.members_max > 1)
+	if (e->options.members_max > 1 || e->sealing)
 		xm_engine_mend(e);
 	return any;
 }
@@ -483,8 +492,11 @@ void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
 	xm_volume_io_init(&e->io, o->volume, xm_efforts_max(o), bytes);
 	bytes += xm_align_up(xm_volume_io_memory_size(xm_efforts_max(o)), 64);
 	e->sealing = !o->seal_ops->plain;
-	if (e->sealing)
+	if (e->sealing) {
 		e->scratch = (uint8_t *)bytes;
+		xm_seals_init(&e->seals, o->seal_ops, o->seal, o->seal_table,
+			      o->lane);
+	}
 	for (uint32_t i = 0; i < max; i++)
 		e->operations[i].next = i + 1 < max ? i + 1 : XM_NO_OPERATION;
 	e->operations_free = 0;

@@ -29,7 +29,7 @@
 #include "core/pure/mapper.h"
 #include "core/pure/pager.h"
 #include "core/pure/path.h"
-#include "core/pure/seal.h"
+#include "core/pure/seals.h"
 #include "core/pure/transport.h"
 #include "core/pure/volume.h"
 
@@ -41,7 +41,8 @@
 #define XM_ENGINE_LEDGER_SIZE 512 /* bytes written by xm_engine_post_far(), most */
 #define XM_ENGINE_LEDGER_PAGES \
 	(XM_APPLIANCES_MAX * XM_ENGINE_LEDGER_SIZE / 4096)
-/* Registered memory that a lane needs besides, where segments have several members. */
+/* Registered memory that a lane needs besides, where segments have several members or
+ * are sealed. */
 #define XM_ENGINE_ASIDE_PAGES \
 	(XM_ENGINE_LEDGER_PAGES + XM_MEND_SLOTS * XM_MEND_PAGES)
 
@@ -55,12 +56,15 @@ struct xm_engine_options {
 	struct xm_mapper *mapper;
 	const struct xm_seal_ops *seal_ops; /* for segments that are sealed */
 	struct xm_seal *seal;
+	/* If that is not plain: for pager.pages_max pages; all lanes share it. */
+	struct xm_seal_entry *seal_table;
 	const struct xm_code_ops *code_ops; /* xm_code_plain */
 	const struct xm_code *code;
 	struct xm_volume *volume;
 	uint32_t members_max; /* of a segment; 0 is 1 */
 	uint8_t *staging; /* xm_pager_staging_pages() pages, page aligned */
-	uint8_t *aside; /* if members_max > 1: XM_ENGINE_ASIDE_PAGES, likewise */
+	/* If members_max > 1 or something is sealed: XM_ENGINE_ASIDE_PAGES, likewise. */
+	uint8_t *aside;
 	uint32_t lane;		/* as traces name it */
 	uint32_t lanes;		/* that share the volume; 0 is 1 */
 	struct xm_trace *trace; /* or NULL */
@@ -132,6 +136,10 @@ struct xm_mend_slot {
 	int status;
 	bool torn;
 	uint32_t changes; /* of the volume, when it was written */
+	/* Sealed: from which member it was read, and which have it wrong (a bit each); and
+	 * whether it is the page's former version. */
+	uint8_t member, wrong;
+	bool former;
 };
 
 struct xm_mend {
@@ -181,6 +189,8 @@ struct xm_lane_peer {
 struct xm_engine_counters {
 	uint64_t reads, writes, bytes_read, bytes_written;
 	uint64_t errors;
+	uint64_t bad_tags; /* sealed pages that came and were not what was sealed */
+	uint64_t tampered; /* of these: no member had a right one: they are lost */
 };
 
 struct xm_engine {
@@ -214,6 +224,7 @@ struct xm_engine {
 	struct xm_far far[XM_APPLIANCES_MAX];
 	bool sealing;	  /* seal_ops is not plain */
 	uint8_t *scratch; /* if sealing: one page */
+	struct xm_seals seals;
 	const struct xm_engine_watch *watch; /* or NULL */
 	struct xm_pager_effects effects; /* of the event that was sent last */
 	/* Of what the pager is told while effects are carried out: FETCHED and
@@ -267,6 +278,8 @@ uint64_t xm_engine_permitted(struct xm_engine *, uint64_t page, uint64_t limit,
 			     bool write);
 /* Has the mapper this page? */
 bool xm_engine_attached(struct xm_engine *, uint64_t page);
+/* Is the page lost because what came back was not what was sealed? */
+bool xm_engine_is_tampered(const struct xm_engine *, uint64_t page);
 /* Can bytes at this page be reached? */
 enum xm_reach xm_engine_reach(struct xm_engine *, uint64_t page);
 /* Drops the connection behind this page: whatever is outstanding there ends,

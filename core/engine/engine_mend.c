@@ -49,7 +49,11 @@ static void slot_end(struct xm_engine *e, struct xm_mend_slot *slot)
 			   !XM_PLANTED(stale_cleared_early);
 		e->mend.bytes += slot->count * e->options.page_size;
 	}
+	if (slot->status == 0 && slot->former)
+		xm_seals_restore(&e->seals, slot->page);
 	xm_engine_event(e, &ev);
+	if (e->sealing)
+		xm_engine_unlocked(e, ev.page, ev.limit);
 	/* The sweep comes back to what has failed. */
 	if (slot->status != 0) {
 		e->mend.rest_ns = e->clock_ns + REST;
@@ -127,6 +131,7 @@ void xm_engine_mend_ended(struct xm_engine *e, uint32_t index, int status)
 
 /* --- the beginning of a run ---------------------------------------------------- */
 
+/* From a member that has not been found to have it wrong. */
 static void slot_read(struct xm_engine *e, struct xm_mend_slot *slot)
 {
 	uint32_t index = (uint32_t)(slot - e->mend.slots);
@@ -134,20 +139,60 @@ static void slot_read(struct xm_engine *e, struct xm_mend_slot *slot)
 			     .local = slot_bytes(e, index), .token = index };
 	struct xm_volume_posts posts;
 	uint64_t size = slot->count * e->options.page_size;
-	int rc = xm_volume_read(&e->io, slot->page, 0, size, &posts);
+	int rc = slot->wrong != 0
+			 ? xm_volume_read_other(&e->io, slot->page, size,
+						slot->wrong, &posts)
+			 : xm_volume_read(&e->io, slot->page, 0, size, &posts);
 
 	slot->state = XM_MEND_READS;
 	if (rc == 0 && posts.size != size)
 		rc = -EAGAIN;
 	if (rc == 0) {
 		posts.sealed = false; /* members are to be equal, not read */
+		slot->member = posts.list[0].member;
 		r.count = slot->count;
 		rc = xm_engine_issue(e, &r, &posts);
 	}
 	if (rc == 0)
 		return;
+	/* Each member has been asked. */
+	if (rc == -ENODATA && slot->changes ==
+				      atomic_load(&e->options.volume->changes)) {
+		xm_engine_tampered(e, slot->page);
+		rc = -EBADMSG;
+	}
 	slot->status = rc;
 	slot_end(e, slot);
+}
+
+/* What was read goes to the members that lack it, if it is right. */
+static void slot_was_read(struct xm_engine *e, struct xm_mend_slot *slot)
+{
+	uint32_t index = (uint32_t)(slot - e->mend.slots);
+	uint64_t page = slot->page, limit = page + slot->count;
+	const uint8_t *bytes = slot_bytes(e, index);
+
+	while (e->sealing && page < limit &&
+	       xm_engine_is_right(e, page, bytes, &slot->former)) {
+		bytes += e->options.page_size;
+		page++;
+	}
+	if (!e->sealing || page == limit) {
+		if (XM_PLANTED(seal_settled_early) && slot->former)
+			xm_seals_restore(&e->seals, slot->page);
+		else if (XM_PLANTED(seal_settled_early) && slot->torn && e->sealing)
+			xm_seals_settle(&e->seals, slot->page);
+		slot_write(e, slot);
+	} else if (slot->torn) {
+		slot->wrong |= (uint8_t)(1u << slot->member);
+		if (XM_PLANTED(seal_first_decides))
+			slot->wrong = UINT8_MAX;
+		slot_read(e, slot);
+	} else {
+		slot->status = -EBADMSG;
+		slot_end(e, slot);
+		xm_engine_doubt(e, page);
+	}
 }
 
 /* Where the page's block ends, if it is the lane's; else 0. */
@@ -162,7 +207,7 @@ static uint64_t own_end(const struct xm_engine *e, uint64_t page)
 
 /* Begins the next run from *page on. False: for now no more can be done. */
 static bool begin(struct xm_engine *e, struct xm_mend_slot *slot,
-		  uint64_t *page, uint64_t limit, bool torn)
+		  uint64_t *page, uint64_t limit)
 {
 	struct xm_pager_event ev = { .kind = XM_PAGER_MEND, .page = *page };
 	uint64_t stop = own_end(e, *page);
@@ -185,7 +230,9 @@ static bool begin(struct xm_engine *e, struct xm_mend_slot *slot,
 		slot->page = e->effects.seq;
 		slot->count = (uint32_t)(e->effects.next - e->effects.seq);
 		slot->status = 0;
-		slot->torn = torn;
+		slot->torn = xm_pager_mends_torn(&e->pager, slot->page);
+		slot->wrong = 0;
+		slot->former = false;
 		slot->changes = atomic_load(&e->options.volume->changes);
 		slot->state = XM_MEND_STORES;
 	}
@@ -218,7 +265,7 @@ static void slots_go_on(struct xm_engine *e)
 		switch (slot->state) {
 		case XM_MEND_READ:
 			if (slot->status == 0)
-				slot_write(e, slot);
+				slot_was_read(e, slot);
 			else
 				slot_end(e, slot);
 			break;
@@ -267,7 +314,7 @@ static void sweep(struct xm_engine *e)
 			return;
 		}
 		e->mend.cursor = page;
-		if (!begin(e, slot, &e->mend.cursor, limit, false))
+		if (!begin(e, slot, &e->mend.cursor, limit))
 			return;
 	}
 }
@@ -283,7 +330,7 @@ static void mend_torn(struct xm_engine *e)
 		if (slot == NULL)
 			return;
 		if (xm_pager_is_torn(&e->pager, page)) {
-			if (!begin(e, slot, &page, page + 1, true))
+			if (!begin(e, slot, &page, page + 1))
 				return;
 		} else {
 			page++;

@@ -44,7 +44,7 @@ void xm_engine_not_posted(struct xm_engine *, const struct xm_move *,
 /* The effects of the pager's last step. */
 void xm_engine_carry_out(struct xm_engine *);
 
-/* --- engine_mend.c: only called if members_max > 1 ------------------------------ */
+/* --- engine_mend.c: only called if members_max > 1, or e->sealing --------------- */
 
 /* One step, in each turn. */
 void xm_engine_mend(struct xm_engine *);
@@ -53,17 +53,35 @@ void xm_engine_mend_ended(struct xm_engine *, uint32_t slot, int status);
 
 /* --- engine_seal.c: only called if e->sealing ---------------------------------- */
 
-/* Seals those of these pages that lie in sealed segments, in place. */
+/* For the pager's stores: seals those of these pages that lie in sealed segments, in
+ * place. */
 void xm_engine_seal(struct xm_engine *, uint64_t page, uint64_t count,
 		    uint8_t *bytes);
-/* Opens what a read has brought, in place. 0; -EBADMSG; -ESTALE: the segment is gone. */
-int xm_engine_open_read(struct xm_engine *, const struct xm_operation *);
-/* Opens those of these pages that xm_engine_seal() has sealed last, in place. */
-void xm_engine_open_written(struct xm_engine *, uint64_t page, uint64_t count,
+/* For an explicit write. 0; -EAGAIN: too many of them have not been settled. */
+int xm_engine_seal_write(struct xm_engine *, uint64_t page, uint64_t count,
+			 uint8_t *bytes);
+/* That was not posted: in place, as it was before. */
+void xm_engine_unseal_write(struct xm_engine *, uint64_t page, uint64_t count,
 			    uint8_t *bytes);
+/* Opens what a read has brought, in place. 0; -ESTALE: the segment is gone; -EBADMSG, and
+ * page *ret_bad is the first that is wrong. */
+int xm_engine_open_read(struct xm_engine *, const struct xm_operation *,
+			uint64_t *ret_bad);
 /* The page as it was before xm_engine_seal(); `bytes`, a write-back buffer, stay
  * sealed. Valid until the next call. */
 const uint8_t *xm_engine_open_copy(struct xm_engine *, uint64_t page,
 				   const uint8_t *bytes);
+/* Are these sealed bytes a right version of the page? They stay. *ret_former: it is the
+ * former one. */
+bool xm_engine_is_right(struct xm_engine *, uint64_t page, const uint8_t *bytes,
+			bool *ret_former);
+bool xm_engine_is_sealed(struct xm_engine *, uint64_t page);
+/* A read brought wrong bytes of it: the mender looks for right ones. */
+void xm_engine_doubt(struct xm_engine *, uint64_t page);
+/* There are none. */
+void xm_engine_tampered(struct xm_engine *, uint64_t page);
+/* Explicit writes of these pages have ended: where that is known, their seals are
+ * settled. */
+void xm_engine_unlocked(struct xm_engine *, uint64_t page, uint64_t limit);
 
 #endif

@@ -21,7 +21,7 @@ uint32_t xm_operations_max(const struct xm_engine_options *o)
 	 * whatever the explicit operations do. */
 	return o->pager.fetch_buffers +
 	       members_max(o) * (o->pager.writeback_buffers + o->depth) +
-	       (members_max(o) == 1
+	       (members_max(o) == 1 && o->seal_ops->plain
 			? 0
 			: members_max(o) * XM_MEND_SLOTS + XM_APPLIANCES_MAX);
 }
@@ -359,12 +359,14 @@ static int issue_sealed(struct xm_engine *e, struct xm_move *r,
 	if (skip != 0 || posts->size % size != 0)
 		return -EINVAL;
 	r->count = (uint32_t)(posts->size / size);
-	if (r->write)
-		xm_engine_seal(e, posts->page, r->count, r->local);
+	rc = r->write ? xm_engine_seal_write(e, posts->page, r->count, r->local)
+		      : 0;
+	if (rc != 0)
+		return rc;
 	rc = xm_engine_issue(e, r, posts);
 	/* Nothing of it is under way: the caller posts the same bytes again. */
 	if (rc != 0 && r->write)
-		xm_engine_open_written(e, posts->page, r->count, r->local);
+		xm_engine_unseal_write(e, posts->page, r->count, r->local);
 	return rc;
 }
 

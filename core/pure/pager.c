@@ -66,6 +66,7 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	case XM_PAGER_MEND: xm_pager_on_mend(p, ev, fx); break;
 	case XM_PAGER_MENDED: xm_pager_on_mended(p, ev, fx); break;
 	case XM_PAGER_STALE: xm_pager_on_stale(p, ev, fx); break;
+	case XM_PAGER_TEAR: xm_pager_on_tear(p, ev, fx); break;
 	}
 }
 

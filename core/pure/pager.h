@@ -184,6 +184,8 @@ enum xm_pager_event_kind {
 	/* A new member lacks all that the remote memory of the range holds. {page,
 	 * limit} DONE, MORE. */
 	XM_PAGER_STALE,
+	/* A read of the page brought what cannot be its bytes: it is torn. {page} */
+	XM_PAGER_TEAR,
 };
 
 /* Can the remote memory of a page be reached? */
@@ -225,7 +227,8 @@ struct xm_pager_event {
 	enum xm_advice advice;
 	enum xm_page_rights rights;
 	bool write, whole;
-	bool stale, torn; /* of segments with several members */
+	bool stale, torn; /* of segments with several members, or sealed ones */
+	bool settle; /* IO_LOCK: a torn page is mended first, even if all of it is written */
 	bool again; /* this event was sent before, and had to wait */
 };
 
@@ -422,6 +425,11 @@ bool xm_pager_fetches(const struct xm_pager *, uint32_t staging_index,
 /* Shall the mender make its members equal? Is a store of it under way, or failed? */
 bool xm_pager_is_torn(const struct xm_pager *, uint64_t page);
 bool xm_pager_is_storing(const struct xm_pager *, uint64_t page);
+/* Has the remote memory its contents? Is it I/O-locked, or torn? Is it torn, and the
+ * mender has begun? */
+bool xm_pager_is_written(const struct xm_pager *, uint64_t page);
+bool xm_pager_is_locked(const struct xm_pager *, uint64_t page);
+bool xm_pager_mends_torn(const struct xm_pager *, uint64_t page);
 
 /* Pages of the staging area: fetch buffers, then write-back buffers. */
 uint32_t xm_pager_staging_pages(const struct xm_pager_options *);

@@ -30,14 +30,15 @@
 
 /* --- I/O locks ----------------------------------------------------------------------- */
 
-static bool lockable(const struct xm_pager *p, uint64_t page, bool whole)
+static bool lockable(const struct xm_pager *p, uint64_t page,
+		     const struct xm_pager_event *ev)
 {
 	const struct xm_page *entry = &p->pages[page];
 
 	if (p->torn > 0 && xm_pager_torn(entry))
-		return whole;
+		return ev->whole && !ev->settle;
 	return idle(entry) && !flagged(entry, FLAG_LOST) &&
-	       (whole || flagged(entry, FLAG_WRITTEN));
+	       (ev->whole || flagged(entry, FLAG_WRITTEN));
 }
 
 void xm_pager_on_io_lock(struct xm_pager *p, const struct xm_pager_event *ev,
@@ -71,7 +72,7 @@ void xm_pager_on_io_lock(struct xm_pager *p, const struct xm_pager_event *ev,
 	if (entry->state == XM_PAGE_FETCHING &&
 	    p->fetch_buffers[entry->buffer].state == FETCH_ARRIVED)
 		xm_pager_buffer_clear(p, entry->buffer, true);
-	for (; page < end && lockable(p, page, ev->whole); page++) {
+	for (; page < end && lockable(p, page, ev); page++) {
 		bool torn = p->torn > 0 && xm_pager_torn(&p->pages[page]);
 
 		p->torn -= torn;

@@ -8,7 +8,9 @@
  *	"torn"		An explicit write has ended, and it is not known at which
  *			members. The page stays IO_LOCKED, since two readings of it
  *			might differ, until it was read from one member and written to
- *			all, or an explicit write overwrites all of it.
+ *			all, or an explicit write overwrites all of it. Or: a sealed page
+ *			(seals.h) was read, and what came was not its bytes (TEAR), or an
+ *			explicit write of it has ended so, in a segment of one member too.
  *
  * MEND finds the next page that has to be mended, and begins:
  *
@@ -49,6 +51,21 @@ bool xm_pager_is_torn(const struct xm_pager *p, uint64_t page)
 bool xm_pager_is_storing(const struct xm_pager *p, uint64_t page)
 {
 	return flagged(&p->pages[page], FLAG_STORING);
+}
+
+bool xm_pager_is_written(const struct xm_pager *p, uint64_t page)
+{
+	return flagged(&p->pages[page], FLAG_WRITTEN);
+}
+
+bool xm_pager_is_locked(const struct xm_pager *p, uint64_t page)
+{
+	return p->pages[page].state == XM_PAGE_IO_LOCKED;
+}
+
+bool xm_pager_mends_torn(const struct xm_pager *p, uint64_t page)
+{
+	return xm_pager_is_locked(p, page) && p->pages[page].buffer == LOCK_TORN;
 }
 
 void xm_pager_tear(struct xm_pager *p, uint64_t page)
@@ -92,12 +109,20 @@ static bool movable(const struct xm_page *entry)
 	return mendable(entry) && (idle(entry) || xm_pager_torn(entry));
 }
 
+/* A torn page is a run of its own: it is mended in another way. */
 static uint64_t lock_run(struct xm_pager *p, uint64_t page, uint64_t limit)
 {
+	uint64_t first = page;
+
 	while (page < limit && movable(&p->pages[page])) {
-		struct xm_page *entry = &p->pages[page++];
+		struct xm_page *entry = &p->pages[page];
 		bool was_torn = xm_pager_torn(entry);
 
+		if (was_torn && page > first)
+			break;
+		if (was_torn)
+			limit = page + 1;
+		page++;
 		p->torn -= was_torn;
 		if (!XM_PLANTED(mend_unguarded) || was_torn)
 			entry->state = XM_PAGE_IO_LOCKED;
@@ -213,4 +238,20 @@ void xm_pager_on_stale(struct xm_pager *p, const struct xm_pager_event *ev,
 	}
 	fx->verdict = end < ev->limit ? XM_VERDICT_MORE : XM_VERDICT_DONE;
 	fx->next = end;
+}
+
+void xm_pager_on_tear(struct xm_pager *p, const struct xm_pager_event *ev,
+		      struct xm_pager_effects *fx)
+{
+	struct xm_page *entry = &p->pages[ev->page];
+
+	fx->verdict = XM_VERDICT_DONE;
+	fx->next = ev->page + 1;
+	if (!flagged(entry, FLAG_WRITTEN) || flagged(entry, FLAG_LOST))
+		return;
+	/* Who has locked it has the bytes in hand, and unlocks it soon. */
+	if (entry->state == XM_PAGE_IO_LOCKED && entry->buffer == LOCK_CALLER)
+		entry->buffer = LOCK_CALLER_TORN;
+	else if (idle(entry))
+		xm_pager_tear(p, ev->page);
 }

@@ -16,7 +16,7 @@
  *	pager_rights.c		RIGHTS, and whether a touch is denied
  *	pager_advice.c		ADVISE, WILLNEED
  *	pager_explicit.c	IO_LOCK, IO_UNLOCK, PIN, UNPIN
- *	pager_mend.c		MEND, MENDED, STALE
+ *	pager_mend.c		MEND, MENDED, STALE, TEAR
  *
  * Every function takes the pager first. `fx` are the effects of the step under way;
  * a function that takes them may add to them.
@@ -358,6 +358,8 @@ void xm_pager_on_mended(struct xm_pager *, const struct xm_pager_event *,
 			struct xm_pager_effects *);
 void xm_pager_on_stale(struct xm_pager *, const struct xm_pager_event *,
 		       struct xm_pager_effects *);
+void xm_pager_on_tear(struct xm_pager *, const struct xm_pager_event *,
+		      struct xm_pager_effects *);
 void xm_pager_on_pin(struct xm_pager *, const struct xm_pager_event *,
 		     struct xm_pager_effects *);
 void xm_pager_on_unpin(struct xm_pager *, const struct xm_pager_event *,

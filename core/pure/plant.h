@@ -88,6 +88,24 @@
 	X(write_unflushed, "an explicit write by the mapping stays there")    \
 	X(last_page_kept, "a region's last page is not forgotten")            \
 	X(trim_key_kept, "a head that was trimmed is used by its old key")    \
+	/* core/pure/seals.c, core/engine/engine_seal.c, engine_mend.c */      \
+	X(seal_version_kept, "all pages of a lane are sealed under one version") \
+	X(seal_version_back, "a write that was not posted gives its version back") \
+	X(seal_lanes_share, "all lanes seal under the same versions")         \
+	X(seal_tag_ignored, "a page whose tag is wrong is taken")             \
+	X(seal_plain_store, "a page is stored as it is")                      \
+	X(seal_plain_write, "an explicit write is posted as it is")           \
+	X(seal_rescue_sealed, "a fault that a write-back buffer serves gets " \
+			      "sealed bytes")                                 \
+	X(seal_brought_opened, "pages that a read brings along are opened, too") \
+	X(seal_former_dropped, "an explicit write forgets the former seal")   \
+	X(seal_former_lost, "the mender finds the former version and keeps the " \
+			    "other one's seal")                               \
+	X(seal_settled_early, "a seal is settled before all members have the page") \
+	X(seal_third_version, "a page is written before its last write is settled") \
+	X(seal_bad_kept, "a member whose tag is wrong is not mended")         \
+	X(seal_first_decides, "a page is lost when one member has it wrong")  \
+	X(seal_part_unread, "a part of a page is written without the rest")   \
 	/* core/client/watch.c */                                              \
 	X(watch_first_lane, "a watch is set for the first lane alone")        \
 	/* core/client/range.c, mapping.c */                                  \

@@ -3,9 +3,10 @@
  * The seal contract: how the bytes of pages are encrypted and authenticated before
  * they leave the client, so that an appliance can neither read nor change them.
  *
- * The engine calls it for the pages of segments that are marked as sealed:
+ * An implementation is a cipher and its keys. Which version of a page is right, and what
+ * its tag was, is kept by the table of seals (seals.h), which calls it:
  *
- *	seal()	once after each XM_COPY of a page into a write-back buffer, and before an
+ *	seal()	after each XM_COPY of a page into a write-back buffer, and before an
  *		explicit write is posted. The buffer holds sealed bytes from then on, so
  *		a store that failed is repeated with the same bytes.
  *	open()	when a read has ended well, before the pager hears FETCHED or the caller
@@ -13,27 +14,24 @@
  *		that the read brought along. Also on a copy of a write-back buffer, when
  *		a fault is served from there.
  *
- * If open() fails, the read has failed with its error. The pager drops what came, and
- * the fault is repeated: bytes with a bad tag are never installed. Reads that end so
- * do not count as progress of the appliance.
- *
  * Bytes are changed in place and keep their size and offset: mirrors, stripes, parity
- * and rebuilding move sealed bytes as they move plain ones. So nonces and tags are kept
- * by the implementation, in the client, and not beside the page at the appliance.
+ * and rebuilding move sealed bytes as they move plain ones. So versions and tags stay in
+ * the client, and not beside the page at the appliance.
  *
- * An implementation with AES-GCM must keep these rules:
+ * What an implementation must keep, with AES-256-GCM for example:
  *
- *	- The region's id and the page's number in the region (struct xm_seal_page) are
- *	  associated data, so that one page's bytes are not accepted for another page.
- *	- Each seal() uses a new nonce, even for bytes that did not change. A later seal()
- *	  of the page replaces its tag, so that older bytes are not accepted any more.
+ *	- All of struct xm_seal_page but the lane, and a number that names this format, are
+ *	  associated data, so that one page's bytes are not accepted for another page, or
+ *	  for another version of it.
+ *	- The nonce is the version. The table never uses one twice, whatever fails, as long
+ *	  as the client's keys are: these are derived from random bytes of its process.
+ *	- open() gives plain text only if the tag is right; otherwise it wipes the bytes, or
+ *	  leaves them sealed.
  *	- Another thread may store to a page while it is copied, but not to the buffer: the
  *	  tag is that of the bytes that seal() leaves.
- *	- After open() has failed, the bytes are not plain text: it wipes them, or leaves
- *	  them sealed.
  *
  * Errors: open() returns 0 or -EBADMSG, the tag does not match. seal() cannot fail: the
- * implementation obtains what it needs when it is opened, and renews it ahead.
+ * implementation obtains what it needs when it is opened.
  *
  * Threads and locks: calls are made with the page's lane locked, on any thread, in a
  * signal handler too. So neither function allocates memory, takes a lock or makes a
@@ -50,10 +48,14 @@
 #include "common/base.h"
 #include "core/pure/region_id.h"
 
-/* Which page the bytes are. It is the same for every client that holds the region. */
+#define XM_SEAL_TAG_SIZE 16
+
+/* Which page the bytes are, and which version of it. */
 struct xm_seal_page {
 	struct xm_region_id region;
 	uint64_t page; /* from 0, the region's first */
+	uint64_t version; /* 48 bits, not 0 */
+	uint16_t key; /* whose number in the client it is */
 	uint32_t lane; /* the caller's: whose state may be used */
 };
 
@@ -66,9 +68,11 @@ struct xm_seal_ops {
 	bool plain;
 
 	void (*seal)(struct xm_seal *, const struct xm_seal_page *,
-		     uint8_t *bytes, size_t size);
+		     uint8_t *bytes, size_t size,
+		     uint8_t ret_tag[XM_SEAL_TAG_SIZE]);
 	int (*open)(struct xm_seal *, const struct xm_seal_page *,
-		    uint8_t *bytes, size_t size);
+		    uint8_t *bytes, size_t size,
+		    const uint8_t tag[XM_SEAL_TAG_SIZE]);
 };
 
 /* Seals nothing; its struct xm_seal is NULL. */

@@ -233,7 +233,11 @@
 	  "appliance {appliance} is asked to replace a member at page {page}: " \
 	  "{status:error}")                                                   \
 	X(KEEPER_TICKET, "keeper.ticket",                                     \
-	  "appliance {appliance} lane {lane}: a ticket: {status:error}")
+	  "appliance {appliance} lane {lane}: a ticket: {status:error}")      \
+	X(ENGINE_BAD_TAG, "engine.bad_tag",                                   \
+	  "what came for page {page} is not what was sealed")                 \
+	X(ENGINE_TAMPERED, "engine.tampered",                                 \
+	  "no member has a right version of page {page}: it is lost")
 
 enum xm_trace_id {
 	XM_TRACE_NONE = 0,

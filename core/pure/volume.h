@@ -347,6 +347,10 @@ static inline uint64_t xm_volume_cut(const struct xm_volume_io *io,
 int xm_volume_read_best(struct xm_volume_io *, const struct xm_segment *,
 			uint64_t page, uint64_t skip, uint64_t size,
 			struct xm_volume_posts *ret);
+/* Whole pages, from a member that is IN and not one of `wrong` (a bit each). -ENODATA: there
+ * is no such; -ENOTCONN: none of them can be reached now. */
+int xm_volume_read_other(struct xm_volume_io *, uint64_t page, uint64_t size,
+			 uint32_t wrong, struct xm_volume_posts *ret);
 int xm_volume_write_all(struct xm_volume_io *, const struct xm_segment *,
 			uint64_t page, uint64_t skip, uint64_t size,
 			struct xm_volume_posts *ret);

@@ -177,6 +177,30 @@ int xm_volume_read_best(struct xm_volume_io *io, const struct xm_segment *s,
 	return 0;
 }
 
+int xm_volume_read_other(struct xm_volume_io *io, uint64_t page, uint64_t size,
+			 uint32_t wrong, struct xm_volume_posts *ret)
+{
+	uint32_t shift = io->volume->page_shift;
+	const struct xm_segment *s = xm_layout_find(&io->volume->layout, page,
+						    &io->read_hint);
+	int rc = -ENODATA;
+
+	if (s == NULL || s->lost)
+		return -ESTALE;
+	posts_begin(ret, s, page, xm_volume_cut(io, s, page, 0, size));
+	for (uint32_t k = 0; k < s->members_count; k++) {
+		if ((wrong & 1u << k) != 0 || !is_in(&s->members[k]))
+			continue;
+		rc = -ENOTCONN;
+		if (!is_up(io, &s->members[k]))
+			continue;
+		post_add(ret, s, k)->offsets[0] =
+			s->members[k].offset + (xm_segment_row(s, page) << shift);
+		return 0;
+	}
+	return rc;
+}
+
 /* A write needs all of its members. */
 static bool all_up(const struct xm_volume_io *io, const struct xm_segment *s)
 {

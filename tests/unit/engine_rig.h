@@ -312,6 +312,8 @@ static uint32_t frames = FRAMES;
 /* What new engines seal with. */
 static const struct xm_seal_ops *seal_ops = &xm_seal_plain;
 static struct xm_seal *seal_state;
+static struct xm_seal_entry seal_table[PAGES];
+static uint8_t aside[XM_ENGINE_ASIDE_PAGES * PAGE];
 
 /* Pages 0..31 at appliance 0, 32..95 at 1, 96..127 at 0. */
 static inline void open_engine(void)
@@ -327,6 +329,8 @@ static inline void open_engine(void)
 		.mapper_ops = &mapper_ops,
 		.seal_ops = seal_ops,
 		.seal = seal_state,
+		.seal_table = seal_table,
+		.aside = aside,
 		.code_ops = &xm_code_plain,
 		.mapper = &mapper,
 		.volume = &volume,
