@@ -419,7 +419,7 @@ static int hint(uint64_t page, uint64_t limit, int advice)
 
 	while (page < limit) {
 		struct xm_area a = xm_areas_at(&area_table, page, limit);
-		int means = map_advice(advice);
+		int means = map_advice_meaning(advice);
 
 		if (a.is.kind == XM_AREA_LOCAL)
 			shim_raw(SYS_madvise, (long)reserve_at(page),

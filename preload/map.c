@@ -348,7 +348,7 @@ SHIM_EXPORT void *mremap(void *address, size_t old_size, size_t size, int flags,
 
 /* --- madvise ------------------------------------------------------------------------ */
 
-int map_advice(int advice)
+int map_advice_meaning(int advice)
 {
 	switch (advice) {
 	case MADV_NORMAL:
@@ -395,11 +395,11 @@ static int advise(void *address, size_t size, int advice)
 	if (!rounded(address, &size))
 		return -1;
 	if (!in_child && area_holds(address, size) &&
-	    (map_advice(advice) >= 0 || is_hint(advice) || is_for_forks(advice)))
+	    (map_advice_meaning(advice) >= 0 || is_hint(advice) || is_for_forks(advice)))
 		r = area_advise(address, size, advice);
-	else if (map_advice(advice) >= 0)
+	else if (map_advice_meaning(advice) >= 0)
 		r = block_advise(address, size,
-				 (enum extmem_advice)map_advice(advice));
+				 (enum extmem_advice)map_advice_meaning(advice));
 	else if (is_hint(advice) || advice == MADV_DOFORK)
 		r = 0;
 	return r < 0 ? fail(-r) : 0;

@@ -397,7 +397,7 @@ bool map_reserve(void);
 /* True when any page of the range is in the arena. */
 bool map_touches(const void *address, size_t size);
 /* The library's advice for this one of madvise(2), or -1. */
-int map_advice(int advice);
+int map_advice_meaning(int advice);
 
 /* --- trap.c ------------------------------------------------------------------ */
 
