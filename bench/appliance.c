@@ -2,6 +2,7 @@
 /* Appliances of our own; see appliance.h. */
 #include "bench/appliance.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -99,6 +100,68 @@ bool appliance_start(const struct bench_common *common, bool one_host,
 long appliance_pid(void)
 {
 	return started_count > 0 ? (long)started[0].pid : 0;
+}
+
+int appliance_count(void)
+{
+	return started_count;
+}
+
+long appliance_pid_of(int index)
+{
+	return (long)started[index].pid;
+}
+
+long appliance_child(long pid)
+{
+	char path[64];
+	long child = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", pid, pid);
+	file = fopen(path, "re");
+	if (file != NULL && fscanf(file, "%ld", &child) != 1)
+		child = 0;
+	if (file != NULL)
+		fclose(file);
+	return child;
+}
+
+void appliance_signal(int index, int number)
+{
+	pid_t pid = started[index].pid;
+	pid_t child = pid > 0 ? (pid_t)appliance_child(pid) : 0;
+
+	/* The interface process first: it ends by itself when the other one does. */
+	if (child > 0)
+		kill(child, number);
+	if (pid > 0)
+		kill(pid, number);
+}
+
+void appliance_kill(int index)
+{
+	appliance_signal(index, SIGKILL);
+	xm_spawned_stop(&started[index], STOP_TIMEOUT_MS);
+	started[index].pid = 0;
+}
+
+bool appliance_restart(const struct bench_common *common, int index,
+		       uint64_t memory)
+{
+	const char *flags[] = { "--polling", common->polling, NULL };
+	struct xm_spawned *s = &started[index];
+	char address[sizeof(s->address)];
+	int rc;
+
+	snprintf(address, sizeof(address), "%s", s->address);
+	rc = xm_spawn(address, memory, flags, READY_TIMEOUT_MS, -1, s);
+	if (rc != 0 && !xm_spawned_show(s, stderr))
+		fprintf(stderr, "extmem-bench: %s could not be started again: "
+				"%s\n",
+			s->path, strerror(-rc));
+	xm_spawned_close(s);
+	return rc == 0;
 }
 
 bool appliances_are_well(void)

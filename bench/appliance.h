@@ -19,6 +19,18 @@ bool appliance_start(const struct bench_common *, bool one_host, uint64_t memory
 		     char ret_address[BENCH_ADDRESS_SIZE]);
 /* The control process of the first that was started, or 0. */
 long appliance_pid(void);
+/* The interface process, whose parent is this control process; 0: there is none. */
+long appliance_child(long pid);
+/* How many processes were started, and the control process of one; 0: it is gone. */
+int appliance_count(void);
+long appliance_pid_of(int index);
+/* Sends the signal to all of its processes. */
+void appliance_signal(int index, int number);
+/* Kills all of its processes, and waits for their end. */
+void appliance_kill(int index);
+/* Starts it again at the address that it had, empty. False: it did not come up; what
+ * it said is on stderr. */
+bool appliance_restart(const struct bench_common *, int index, uint64_t memory);
 /* False when one that was started is gone, which is said. */
 bool appliances_are_well(void);
 /* Asks them to end, and makes them end after five seconds. */

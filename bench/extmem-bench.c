@@ -19,6 +19,7 @@ static const struct {
 	const char *about;
 } subcommands[] = {
 	{ "alloc", bench_alloc, "slabs and objects, beside malloc, jemalloc" },
+	{ "failover", bench_failover, "what a mirror's user sees of a death" },
 	{ "fault", bench_fault, "touch pages of which a part is local" },
 	{ "gups", bench_gups, "random updates of a table (HPCC RandomAccess)" },
 	{ "idle", bench_idle, "connected clients of which nothing is asked" },

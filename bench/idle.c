@@ -210,22 +210,6 @@ static struct used used_by(long pid)
 	return (struct used){ cpu_s_of(pid), KiB_of(pid), files_of(pid) };
 }
 
-/* The interface process, whose parent is the control process. */
-static long child_of(long pid)
-{
-	char path[64];
-	long child = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%ld/task/%ld/children", pid, pid);
-	file = fopen(path, "re");
-	if (file != NULL && fscanf(file, "%ld", &child) != 1)
-		child = 0;
-	if (file != NULL)
-		fclose(file);
-	return child;
-}
-
 /* --- the run --------------------------------------------------------------------------- */
 
 struct run {
@@ -330,7 +314,7 @@ static void begin(struct run *r)
 				   (unsigned long long)i);
 	}
 	r->control = appliance_pid();
-	r->interface = r->control != 0 ? child_of(r->control) : 0;
+	r->interface = r->control != 0 ? appliance_child(r->control) : 0;
 }
 
 static double pct(double cpu_s, double took_us)

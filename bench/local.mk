@@ -19,6 +19,7 @@ extmem_bench_SOURCES = \
 	bench/costs.c \
 	bench/costs.h \
 	bench/extmem-bench.c \
+	bench/failover.c \
 	bench/fault.c \
 	bench/floor.c \
 	bench/idle.c \

@@ -215,6 +215,21 @@ if [ $json = yes ]; then
 		"$(value interface_cpu_pct)" != null
 fi
 
+# --- failover -------------------------------------------------------------------
+
+check "failover of appliances that are named" refuses 'only what it has started' \
+	failover --appliance ofi+tcp://127.0.0.1:9
+check "failover, how else" refuses 'kill or hang' failover --how sleep
+check "failover, too little local" refuses "at least" failover --pages 512
+check "failover, in columns" run 0 "$bench" failover --rounds 2 --pages 1024
+if [ $json = yes ]; then
+	check "failover, an appliance that hangs" run 0 "$bench" failover \
+		--how hang --rounds 1 --pages 1024 --threads 2 --json
+	check "with its names" has 1 $stamp how strategy rounds pages threads \
+		stall_ms_p50 stall_ms_p99 stall_ms_max recover_ms_p99 \
+		whole_ms_p50 mend_MBps touches touches_per_ms
+fi
+
 # --- alloc --------------------------------------------------------------------
 
 check "alloc, in columns" run 0 "$bench" alloc --ops 20000 --threads 2

@@ -57,6 +57,9 @@ done
 }
 check "a client that was idle notices a bit that has changed" \
 	notices 'page 10 is wrong' idle --seconds 1 --pages 20 --spoil
+check "a mirror's user notices a store that is lost" \
+	notices 'page 1023 is wrong' failover --how hang --rounds 1 --pages 1024 \
+	--spoil
 
 # Whose appliance is killed under it: one line, and 1.
 "$XM_BUILDDIR/extmemd" --listen ofi+tcp://127.0.0.1:0 --memory 256M \
