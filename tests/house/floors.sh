@@ -122,7 +122,7 @@ arrows transports "common/.*|$contracts" >"$scratch/out"
 complaints "transports include the contracts, common and each other" \
 	"$scratch/out"
 {
-	arrows cli 'core/extmem\.h|common/(clock|options|spawn|standard)\.h|preload/shared\.h'
+	arrows cli 'core/extmem\.h|common/(clock|options|progress|spawn|standard)\.h|preload/shared\.h'
 	# The snapshot machine is pure, so that the simulator runs it; the shim
 	# is who uses it, and has its object file besides libextmem.so.
 	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options)\.h'

@@ -70,7 +70,15 @@ tests_run_run_allocator_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 
 # Real programs under `extmem run`, with half and a quarter of their memory
 # local: all of them, or ONLY="sort redis 'java*'", or ONLY=--list.
-EXTRA_DIST += tests/run/programs
+EXTRA_DIST += \
+	tests/run/programs/compilers.sh \
+	tests/run/programs/databases.sh \
+	tests/run/programs/languages.sh \
+	tests/run/programs/media.sh \
+	tests/run/programs/pack.sh \
+	tests/run/programs/python.sh \
+	tests/run/programs/text.sh \
+	$(NULL)
 check_PROGRAMS += tests/run/run_cxx
 tests_run_run_cxx_SOURCES = tests/run/run_cxx.cc
 tests_run_run_cxx_LDADD =
