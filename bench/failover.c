@@ -38,7 +38,7 @@
 
 struct settings {
 	struct bench_common common;
-	const char *how, *strategy;
+	const char *how, *strategy, *strike, *heal;
 	uint64_t rounds, pages, threads, local;
 	bool spoil;
 };
@@ -49,6 +49,13 @@ static const struct xm_option options[] = {
 	  .help = "How an appliance is struck: its processes are killed, and "
 		  "started again, empty; or stopped, and continued.",
 	  .destination = offsetof(struct settings, how) },
+	{ .name = "strike", .kind = XM_OPTION_TEXT, .unit = "COMMAND",
+	  .help = "Instead of --how: a command of the shell that strikes appliance "
+		  "number $VICTIM (0: the first) of those named.",
+	  .destination = offsetof(struct settings, strike) },
+	{ .name = "heal", .kind = XM_OPTION_TEXT, .unit = "COMMAND",
+	  .help = "And one that undoes it.",
+	  .destination = offsetof(struct settings, heal) },
 	{ .name = "rounds", .kind = XM_OPTION_COUNT, .value = "20", .min = 1,
 	  .max = 1000000, .help = "How often, one appliance after the other.",
 	  .destination = offsetof(struct settings, rounds) },
@@ -98,14 +105,19 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 	if (strcmp(s->common.transport, "loop") == 0)
 		return "--transport loop is within one process: there is none to "
 		       "strike";
-	if (s->common.appliance.count > 0)
-		return "--appliance: failover kills only what it has started; "
-		       "--appliances says how many";
-	if (strcmp(s->how, "kill") != 0 && strcmp(s->how, "hang") != 0)
+	if ((s->strike != NULL) != (s->heal != NULL))
+		return "--strike and --heal: both are needed";
+	if ((s->common.appliance.count > 0) != (s->strike != NULL))
+		return "--appliance: failover kills only what it has started "
+		       "(--appliances says how many); --strike and --heal are "
+		       "for those that are named";
+	if (s->strike != NULL)
+		s->how = "command";
+	else if (strcmp(s->how, "kill") != 0 && strcmp(s->how, "hang") != 0)
 		return "--how: kill or hang";
 	if (s->common.repeat > 1)
 		return "--repeat: --rounds says how often";
-	if (s->common.appliances == 0)
+	if (s->common.appliances == 0 && s->strike == NULL)
 		s->common.appliances = 2;
 	wrong = bench_check_local(&s->common, s->pages * BENCH_PAGE, &local, 1);
 	if (wrong != NULL)
@@ -315,11 +327,40 @@ static double until_whole(void)
 	return bench_now_us() - began_us;
 }
 
+static void command_run(const char *command, int victim)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%d", victim);
+	setenv("VICTIM", number, 1);
+	if (system(command) != 0)
+		bench_fail("the command failed: %s", command);
+}
+
+static void strike(int victim)
+{
+	if (r.s->strike != NULL)
+		command_run(r.s->strike, victim);
+	else if (strcmp(r.s->how, "kill") == 0)
+		appliance_kill(victim);
+	else
+		appliance_signal(victim, SIGSTOP);
+}
+
+static void heal(int victim)
+{
+	if (r.s->heal != NULL)
+		command_run(r.s->heal, victim);
+	else if (strcmp(r.s->how, "hang") == 0)
+		appliance_signal(victim, SIGCONT);
+	else if (!appliance_restart(&r.s->common, victim, r.memory_size))
+		bench_fail("an appliance did not come again");
+}
+
 static void round_run(uint64_t n)
 {
 	static struct samples all;
-	int victim = (int)(n % (uint64_t)appliance_count());
-	bool kills = strcmp(r.s->how, "kill") == 0;
+	int victim = (int)(n % (uint64_t)r.client.bench->appliances);
 	struct extmem_stats before;
 	uint64_t from = touches();
 	double rate;
@@ -329,17 +370,11 @@ static void round_run(uint64_t n)
 	r.rate_sum += rate;
 	before = stats();
 	atomic_store(&r.longest_ns, 0);
-	if (kills)
-		appliance_kill(victim);
-	else
-		appliance_signal(victim, SIGSTOP);
+	strike(victim);
 	sample_all(&all, before.failovers);
 	r.stall_ms[n] = (double)atomic_load(&r.longest_ns) / 1e6;
 	r.recover_ms[n] = recovered_us(&all, rate) / 1e3;
-	if (kills && !appliance_restart(&r.s->common, victim, r.memory_size))
-		bench_fail("an appliance did not come again");
-	if (!kills)
-		appliance_signal(victim, SIGCONT);
+	heal(victim);
 	r.whole_ms[n] = until_whole() / 1e3;
 	r.mended_bytes += (double)(stats().mended_bytes - before.mended_bytes);
 	r.mended_us += r.whole_ms[n] * 1e3;

@@ -54,6 +54,7 @@ bench-programs: all
 .PHONY: bench-programs
 
 dist_noinst_SCRIPTS += \
+	bench/cuts.sh \
 	bench/lines.sh \
 	bench/peers.sh \
 	bench/programs.sh \

@@ -219,6 +219,7 @@ fi
 
 check "failover of appliances that are named" refuses 'only what it has started' \
 	failover --appliance ofi+tcp://127.0.0.1:9
+check "failover, a command alone" refuses 'both are needed' failover --strike true
 check "failover, how else" refuses 'kill or hang' failover --how sleep
 check "failover, too little local" refuses "at least" failover --pages 512
 check "failover, in columns" run 0 "$bench" failover --rounds 2 --pages 1024
