@@ -234,13 +234,14 @@ done >"$scratch/out"
 complaints "files begin with their licence and leave nothing for later" \
 	"$scratch/out"
 
-# What no local.mk names would be missing from the tarball.
+# What no local.mk names, alone or with its folder, would be missing from the tarball.
 for room in $rooms tests; do
 	for file in $(find $room -type f \( -name '*.[ch]' -o -name '*.sh' -o \
 		-name '*.map' \) | sort); do
 		# A test that says nothing else is made from tests/test_x.c.
 		cat $room/local.mk $room/*/local.mk 2>/dev/null | grep -v '^#' |
-			grep -qE "(^|[	 ])(${file}|${file%.c})( |$)" ||
+			grep -qE -e "(^|[	 ])(${file}|${file%.c})( |$)" \
+				-e "^EXTRA_DIST \+= ${file%/*}\$" ||
 			echo "$file is not in $room/local.mk"
 	done
 done >"$scratch/out"
