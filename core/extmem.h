@@ -510,6 +510,13 @@ struct extmem_stats {
 	/* What a copy that is being made still has to look at, and the time that will
 	 * take at the rate so far; 0: not known yet. */
 	uint64_t mending_bytes, mending_ms;
+	/* Time that threads waited in faults; of this, for pages that had been local and
+	 * had made room for others. */
+	uint64_t waited_ns, returned_ns;
+	/* Faults on such pages: [0] what there were, [i] what there would have been with
+	 * 2^(i/8) times the local memory, an estimate. */
+#define EXTMEM_LOCAL_STEPS 49
+	uint64_t returned[EXTMEM_LOCAL_STEPS];
 };
 
 /* Counters are read lane by lane: while faults are served, they need not add up.
@@ -518,6 +525,11 @@ int extmem_stats(extmem *, struct extmem_stats *ret);
 /* The time in ns within which `permille` of the faults were served: 500 is the
  * median, 990 the 99th percentile. 0 if there were no faults. */
 uint64_t extmem_latency_ns(const struct extmem_stats *, unsigned permille);
+/* The local memory in bytes with which threads would have waited in faults for at most
+ * `permille` of their time: an estimate. time_ns is their time as it was, of which they
+ * waited for waited_ns. 0: more than 64 times as much, or no local memory helps. */
+uint64_t extmem_local_for(const struct extmem_stats *, uint64_t time_ns,
+			  unsigned permille);
 
 struct extmem_info {
 	uint64_t size;	     /* sizeof(struct extmem_info) */

@@ -42,6 +42,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/plan_words.c \
 	core/pure/plant.h \
 	core/pure/region_id.h \
+	core/pure/returns.c \
+	core/pure/returns.h \
 	core/pure/scheme.c \
 	core/pure/scheme.h \
 	core/pure/seal.c \

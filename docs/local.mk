@@ -30,6 +30,7 @@ xm_man_names = \
 	docs/man/extmem_error.3 \
 	docs/man/extmem_info.3 \
 	docs/man/extmem_latency_ns.3 \
+	docs/man/extmem_local_for.3 \
 	docs/man/extmem_lease_end.3 \
 	docs/man/extmem_leases.3 \
 	docs/man/extmem_local.3 \

@@ -46,6 +46,10 @@ static void add_lane(struct xm_lane *lane, struct extmem_stats *s)
 	}
 	for (unsigned i = 0; i < EXTMEM_LATENCY_BUCKETS; i++)
 		s->latency[i] += lane->latency.counts[i];
+	s->waited_ns += lane->latency.sum_ns;
+	s->returned_ns += lane->returned_ns;
+	xm_returns_project(&lane->engine.pager.returns,
+			   lane->engine.pager.options.frames_max, s->returned);
 }
 
 static void add_shape(extmem *x, struct extmem_stats *s)

@@ -43,6 +43,7 @@ struct xm_lane {
 	size_t staging_size;
 	struct xm_pieces pieces;
 	struct xm_latency latency;
+	uint64_t returned_ns; /* of its sum: faults on pages that had been here */
 };
 
 struct xm_lanes {

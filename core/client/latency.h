@@ -15,6 +15,7 @@
 
 struct xm_latency {
 	uint64_t counts[EXTMEM_LATENCY_BUCKETS];
+	uint64_t sum_ns;
 };
 
 void xm_latency_add(struct xm_latency *, uint64_t ns);

@@ -47,12 +47,15 @@ const char *extmem_lost(const extmem *x)
 /* With the lane locked. */
 static enum xm_verdict serve_step(struct xm_lane *lane, struct xm_serving *f)
 {
+	const uint64_t *returned = &lane->engine.pager.counters.returned;
+	uint64_t before = *returned;
 	enum xm_verdict verdict;
 
 	if (!f->again)
 		f->since_ns = xm_engine_clock(&lane->engine);
 	verdict = xm_engine_fault(&lane->engine, f->page, f->write, f->again,
 				  f->since_ns);
+	f->returned |= *returned != before;
 	f->again = true;
 	return verdict;
 }
@@ -60,10 +63,15 @@ static enum xm_verdict serve_step(struct xm_lane *lane, struct xm_serving *f)
 static void served(extmem *x, struct xm_lane *lane, const struct xm_serving *f,
 		   enum xm_verdict verdict)
 {
-	if (verdict == XM_VERDICT_DONE)
-		xm_latency_add(&lane->latency, os_now_ns() - f->began_ns);
-	else if (verdict == XM_VERDICT_LOST)
+	uint64_t took_ns;
+
+	if (verdict == XM_VERDICT_DONE) {
+		took_ns = os_now_ns() - f->began_ns;
+		xm_latency_add(&lane->latency, took_ns);
+		lane->returned_ns += f->returned ? took_ns : 0;
+	} else if (verdict == XM_VERDICT_LOST) {
 		xm_lost_note(x, f->page);
+	}
 }
 
 enum xm_verdict xm_serve_once(extmem *x, struct xm_serving *f)

@@ -32,6 +32,7 @@ enum xm_verdict xm_serve(extmem *, uint64_t page, bool write);
 struct xm_serving {
 	uint64_t page;
 	bool write, again;
+	bool returned; /* the page has been local before */
 	uint64_t since_ns; /* engine time */
 	uint64_t began_ns;
 };

@@ -77,6 +77,7 @@
 
 #include "common/base.h"
 #include "common/rand.h"
+#include "core/pure/returns.h"
 #include "core/pure/trace.h"
 
 #define XM_PAGER_EFFECTS 640	   /* of one step, at most */
@@ -312,6 +313,7 @@ struct xm_pager_counters {
 	uint64_t pages_lost;	/* poisoned */
 	uint64_t frames_peak;	/* the most present at once */
 	uint64_t refaults;	/* came back soon after they were evicted */
+	uint64_t returned;	/* faults that brought pages that had been evicted */
 };
 
 struct xm_frame {
@@ -363,10 +365,11 @@ struct xm_window {
 	int8_t step;	 /* 1 or -1 */
 };
 
-/* The owner may read `options`, `counters` and `pages`, and set `trace`. */
+/* The owner may read `options`, `counters`, `returns` and `pages`, and set `trace`. */
 struct xm_pager {
 	struct xm_pager_options options;
 	struct xm_pager_counters counters;
+	struct xm_returns returns;
 	struct xm_page *pages;
 	struct xm_frame *frames;
 	struct xm_fetch_buffer fetch_buffers[XM_PAGER_FETCH_BUFFERS_MAX];

@@ -168,9 +168,24 @@ static inline void frame_alloc(struct xm_pager *p, uint64_t page)
 	entry->frame = index;
 }
 
+/* One fault brings these pages, which mostly left together, too. */
+static inline void note_return(struct xm_pager *p, const struct xm_page *entry,
+			       uint32_t count)
+{
+	unsigned bucket;
+
+	if (entry->frame == 0)
+		return;
+	bucket = xm_returns_bucket(p->evicted - entry->frame);
+	p->returns.pages[bucket] += count;
+	p->returns.faults[bucket]++;
+	p->counters.returned++;
+}
+
 void xm_pager_frames_alloc(struct xm_pager *p, uint64_t page, uint32_t count,
 			   bool dirty)
 {
+	note_return(p, &p->pages[page], count);
 	for (uint64_t end = page + count; page < end; page++) {
 		frame_alloc(p, page);
 		p->pages[page].state = dirty ? XM_PAGE_DIRTY : XM_PAGE_CLEAN;
@@ -227,6 +242,7 @@ void xm_pager_frames_release(struct xm_pager *p, uint64_t page, uint32_t count)
 		if (XM_PLANTED(rights_evicted))
 			flag_clear(&p->pages[page + i], FLAG_RIGHTS);
 	}
+	p->returns.left += count;
 	p->evicted += count;
 	if (p->evicted < count)
 		p->evicted = 1; /* 0 stands for pages that were never evicted */

@@ -68,6 +68,7 @@ static void drop_at_end(struct xm_pager *p, struct sweep *s, uint64_t page,
 {
 	xm_pager_frames_release(p, page, count);
 	p->counters.evictions += count;
+	p->returns.evicted += count;
 	s->gone[s->gone_count].page = page;
 	s->gone[s->gone_count++].count = count;
 }

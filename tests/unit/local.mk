@@ -30,6 +30,7 @@ xm_tests += \
 	tests/unit/test_plan \
 	tests/unit/test_rand \
 	tests/unit/test_replay \
+	tests/unit/test_returns \
 	tests/unit/test_service \
 	tests/unit/test_service_extents \
 	tests/unit/test_service_isolation \
