@@ -16,6 +16,8 @@ extmem_SOURCES = \
 	cli/run.c \
 	cli/run_options.c \
 	cli/run_options.h \
+	cli/slow.c \
+	cli/slow.h \
 	cli/stop.c \
 	cli/stop.h \
 	cli/strategy.c \

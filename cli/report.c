@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "cli/slow.h"
 
 #ifdef HAVE_JANSSON
 #include <jansson.h>
@@ -107,6 +108,20 @@ static void set_paging(json_t *root, const struct run_shared *s)
 		json_real((double)extmem_latency_ns(t, 990) / 1000.0));
 }
 
+static void set_slow(json_t *root, const struct run_shared *s,
+		     const struct run_outcome *o)
+{
+	struct slow slow;
+
+	slow_find(s, NULL, o->wall_s, &slow);
+	json_object_set_new(root, "waited_s",
+			    json_real((double)s->stats.waited_ns / 1e9));
+	json_object_set_new(root, "waited", json_real(slow.share));
+	json_object_set_new(root, "misses_per_s",
+			    json_real(slow.misses_per_s));
+	set(root, "local_for_a_tenth_bytes", slow.local);
+}
+
 static json_t *report_json(const struct run_shared *s,
 			   const struct run_outcome *o)
 {
@@ -121,6 +136,7 @@ static json_t *report_json(const struct run_shared *s,
 			    json_boolean(s->state == RUN_ATTACHED ||
 					 s->state == RUN_ENDED));
 	set_paging(root, s);
+	set_slow(root, s, o);
 	set(root, "local_percent", s->percent);
 	set(root, "region_bytes", s->region_bytes_peak);
 	set(root, "threshold_bytes", s->threshold);

@@ -33,6 +33,7 @@
 #include "cli/program.h"
 #include "cli/report.h"
 #include "cli/run_options.h"
+#include "cli/slow.h"
 #include "cli/stop.h"
 #include "common/clock.h"
 #include "preload/shared.h"
@@ -466,6 +467,21 @@ static void say_lost(const struct run *run)
 				    s->appliances[i].state);
 }
 
+#define SLOW_LEAST_NS XM_SECOND /* it waited so long: what is shorter is no matter */
+
+static void say_slow(const struct run *run)
+{
+	struct slow slow;
+	char words[160];
+
+	slow_find(run->shared, NULL, run->outcome.wall_s, &slow);
+	if (!slow_is(&slow) || run->shared->stats.waited_ns < SLOW_LEAST_NS)
+		return;
+	slow_words(&slow, "waited", words, sizeof(words));
+	command_say("run", "the program %s; see --local, --advise and "
+			   "extmem-run(7), SLOW PROGRAMS", words);
+}
+
 static int conclude(struct run *run)
 {
 	struct run_shared *s = run->shared;
@@ -488,6 +504,7 @@ static int conclude(struct run *run)
 		command_say("run", "the program was ended by signal %d (%s)",
 			    WTERMSIG(o->status), strsignal(WTERMSIG(o->status)));
 	say_redundancy(run);
+	say_slow(run);
 	if (s->overflow_count > 0)
 		command_say("run", "%llu allocations, %.1f MiB, found no "
 				   "external memory and were local",

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/slow.h"
 #include "common/clock.h"
 #include "common/progress.h"
 #include "preload/shared.h"
@@ -91,6 +92,7 @@ struct row {
 	const struct client *client;
 	double faults, in, out; /* a second; MB */
 	double p50_us, p99_us;
+	struct slow slow;
 };
 
 /* --- reading ------------------------------------------------------------------ */
@@ -216,6 +218,7 @@ static struct row row_of(const struct sample *before,
 		  seconds / 1e6;
 	row.p50_us = (double)extmem_latency_ns(&part, 500) / 1000;
 	row.p99_us = (double)extmem_latency_ns(&part, 990) / 1000;
+	slow_find(&client->at, &then->at, seconds, &row.slow);
 	return row;
 }
 
@@ -299,6 +302,17 @@ static void print_mirrors(const struct extmem_stats *s)
 	putchar('\n');
 }
 
+/* Of a program that waits: one more. */
+static void print_slow(const struct slow *slow)
+{
+	char words[160];
+
+	if (!slow_is(slow))
+		return;
+	slow_words(slow, "waits", words, sizeof(words));
+	printf("%7s %s\n", "", words);
+}
+
 static void print_sums(const struct row *rows, unsigned count, unsigned hidden)
 {
 	double faults = 0, in = 0, out = 0, local = 0, budget = 0, external = 0;
@@ -341,6 +355,7 @@ static void print_table(const struct row *rows, unsigned count, unsigned hidden)
 		       rows[i].in, rows[i].out, rows[i].p50_us, rows[i].p99_us,
 		       (unsigned long long)s->stats.copies,
 		       (unsigned long long)s->stats.stripes, place_of(s));
+		print_slow(&rows[i].slow);
 		print_mirrors(&s->stats);
 	}
 	fflush(stdout);
@@ -354,7 +369,7 @@ static json_t *row_json(const struct row *row)
 
 	return json_pack(
 		"{si sI ss ss ss sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI "
-		"sf sf sf sf sf}",
+		"sf sf sf sf sf sf sf sI}",
 		"pid", (int)s->pid, "pid_namespace", (json_int_t)s->pid_space,
 		"user", user_of(row->client->uid), "program",
 		s->program, "appliance", place_of(s), "external_bytes",
@@ -374,7 +389,10 @@ static json_t *row_json(const struct row *row)
 		(json_int_t)s->stats.mending_bytes, "mending_ms",
 		(json_int_t)s->stats.mending_ms, "faults_per_s",
 		row->faults, "in_mb_per_s", row->in, "out_mb_per_s", row->out,
-		"fault_p50_us", row->p50_us, "fault_p99_us", row->p99_us);
+		"fault_p50_us", row->p50_us, "fault_p99_us", row->p99_us,
+		"waits", row->slow.share, "misses_per_s",
+		row->slow.misses_per_s, "local_for_a_tenth_bytes",
+		(json_int_t)row->slow.local);
 }
 
 static int print_json(const struct row *rows, unsigned count, unsigned hidden)

@@ -17,6 +17,40 @@ static struct run_shared shared_here;
 struct run_shared *shim_shared = &shared_here;
 static pthread_mutex_t refresh_lock = PTHREAD_MUTEX_INITIALIZER;
 
+/* --- the program's time ----------------------------------------------------------- */
+
+static _Atomic uint32_t interval = 1, waiting;
+static _Thread_local uint32_t waited_in __attribute__((tls_model("initial-exec")));
+static uint64_t interval_began_ns;
+
+void figures_waits(void)
+{
+	uint32_t now = atomic_load_explicit(&interval, memory_order_relaxed);
+
+	if (waited_in == now)
+		return;
+	waited_in = now;
+	atomic_fetch_add(&waiting, 1);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void end_interval(void)
+{
+	uint64_t now = now_ns(), count = atomic_exchange(&waiting, 0);
+
+	atomic_fetch_add(&interval, 1);
+	atomic_fetch_add(&shim_shared->threads_ns,
+			 (now - interval_began_ns) * (count > 0 ? count : 1));
+	interval_began_ns = now;
+}
+
 /* --- the file ----------------------------------------------------------------- */
 
 static char own_file[64]; /* "": somebody else's, or none */
@@ -66,6 +100,7 @@ void figures_open(void)
 	void *p;
 	int fd;
 
+	interval_began_ns = now_ns();
 	if (!text || !*text) {
 		make_shared();
 		return;
@@ -84,6 +119,7 @@ void figures_open(void)
 		return;
 	}
 	shim_shared = p;
+	atomic_store(&shim_shared->threads_ns, 0); /* of before exec() */
 	become_former();
 }
 
@@ -111,6 +147,7 @@ void figures_refresh(void)
 	shim_enter();
 	pthread_mutex_lock(&refresh_lock);
 	stats.size = sizeof(stats);
+	end_interval();
 	if (shim_client && extmem_stats(shim_client, &stats) >= 0) {
 		atomic_fetch_add(&s->generation, 1);
 		s->stats = stats;

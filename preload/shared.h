@@ -96,6 +96,9 @@ struct run_shared {
 	char words[512]; /* of RUN_REFUSED */
 	char lost[512];	 /* to what the first lost page was lost; "" */
 	struct extmem_stats stats;
+	/* Time of the program: of each thread that waited for a page, in each tenth of a
+	 * second in which it did, and of one thread at least. */
+	_Atomic uint64_t threads_ns;
 	char calls[16]; /* how they meet external memory: "trapped", ... */
 	uint64_t threshold;
 	uint64_t region_bytes_peak;

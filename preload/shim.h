@@ -217,6 +217,8 @@ void figures_refresh(void);
 void figures_start(void); /* a thread that refreshes them */
 void figures_end(void);
 void figures_forked(void);
+/* This thread waits for a page. */
+void figures_waits(void);
 
 /* --- fork() (more in fork.h) ------------------------------------------------ */
 

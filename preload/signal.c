@@ -117,6 +117,7 @@ static void on_fault(int number, siginfo_t *info, void *context)
 	}
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
 	shim_inside++;
+	figures_waits();
 	if (block_keeps_contents())
 		fork_throttle();
 	library.sa_sigaction(number, info, context);

@@ -18,6 +18,7 @@ xm_shell_tests += \
 	tests/run/test_run_raw.sh \
 	tests/run/test_run_rights.sh \
 	tests/run/test_run_signals.sh \
+	tests/run/test_run_slow.sh \
 	tests/run/test_run_stop.sh \
 	tests/run/test_run_waits.sh \
 	$(NULL)

@@ -5,7 +5,7 @@
  * asked again for any byte) and prints what it did, the same on any memory.
  *
  *	run_program malloc|map|io|stdio|socket|threads|signals [MIB]
- *	run_program fork-touch|fork-exec|touch-forever|too-much [MIB]
+ *	run_program fork-touch|fork-exec|touch-forever|too-much|waits|computes [MIB]
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,6 +23,7 @@
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MIB ((size_t)1 << 20)
@@ -501,6 +502,37 @@ static void touch_forever(size_t mib)
 		sum = sum + *(volatile char *)(p + mix(i) % size);
 }
 
+/* For two seconds: pages here and there, or one page. */
+static void a_while(size_t size, size_t reach, const char *name)
+{
+	char *p = malloc(size);
+	volatile uint64_t sum = 0;
+	struct timespec begun, now;
+
+	CHECK(p);
+	memset(p, 1, size);
+	clock_gettime(CLOCK_MONOTONIC, &begun);
+	for (uint64_t i = 0;; i++) {
+		sum = sum + *(volatile char *)(p + mix(i) % reach);
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec >= begun.tv_sec + 2 &&
+		    now.tv_nsec >= begun.tv_nsec)
+			break;
+	}
+	free(p);
+	printf("%s: as it should be\n", name);
+}
+
+static void use_waits(size_t mib)
+{
+	a_while(mib * MIB, mib * MIB, "waits");
+}
+
+static void use_computes(size_t mib)
+{
+	a_while(mib * MIB, 1000, "computes");
+}
+
 static void use_too_much(size_t mib)
 {
 	void *p = malloc(mib * MIB);
@@ -521,6 +553,7 @@ static const struct {
 	{ "growth", use_growth },	  { "signals", use_signals },
 	{ "fork-exec", use_fork_exec },	  { "fork-touch", use_fork_touch },
 	{ "touch-forever", touch_forever }, { "too-much", use_too_much },
+	{ "waits", use_waits },		  { "computes", use_computes },
 };
 
 int main(int argc, char *argv[])
