@@ -188,8 +188,10 @@ static int issue_several(struct xm_engine *e, const struct xm_move *r,
 		posted += rc == 0;
 		if (rc == -EAGAIN && posted > 0 &&
 		    !XM_PLANTED(efforts_starve)) {
+			/* Once: the list is then of those that are held. */
+			if (e->held.count == 0)
+				e->held.posts = *posts;
 			e->held.move = *r;
-			e->held.posts = *posts;
 			e->held.effort = effort;
 			e->held.remotes[e->held.count] = *p->remote;
 			e->held.posts.list[e->held.count++] = *p;
