@@ -218,6 +218,8 @@ static const struct xm_link_ops link_ops = {
 	.log = link_log,
 };
 
+#define NARROW 2 /* extents: one of them is a ledger */
+
 static void options_of(const struct appliance *a,
 		       struct xm_service_options *ret)
 {
@@ -232,7 +234,10 @@ static void options_of(const struct appliance *a,
 	ret->peers_max = sim_shape.streams_max;
 	ret->clients_max = sim_shape.clients_max;
 	ret->extents_max = sim_shape.extents_max;
-	ret->extents_per_client_max = sim_shape.extents_each;
+	if ((sim_shape.narrow & 1u << a->index) != 0)
+		ret->extents_max = NARROW;
+	ret->extents_per_client_max = (uint32_t)xm_min(sim_shape.extents_each,
+						       ret->extents_max);
 	ret->lease_ms = sim_shape.lease_ms;
 	ret->handshake_ns = sim_shape.handshake_ms * XM_MS;
 	ret->zero_size_max = sim_shape.zero_size;

@@ -15,6 +15,9 @@
 #include "sim/weather.h"
 #include "sim/world.h"
 
+/* One seed of so many. */
+#define STORMS 4
+
 struct sim_shape sim_shape;
 
 static uint64_t pick(struct xm_rand *r, const uint64_t *from, size_t count)
@@ -145,6 +148,13 @@ static void draw_stripes(struct xm_rand *r, struct sim_shape *s)
 		s->stripes = 1;
 }
 
+/* Nothing goes wrong but at the victims. */
+static void spare_the_rest(struct sim_shape *s)
+{
+	s->no_memory = s->no_memory_client = 0;
+	s->link.loss_permille = 0;
+}
+
 /* Mirrors, where there are appliances for them. */
 static void draw_copies(struct xm_rand *r, struct sim_shape *s)
 {
@@ -159,12 +169,78 @@ static void draw_copies(struct xm_rand *r, struct sim_shape *s)
 		s->extents_max = xm_max(s->extents_max, 3);
 		s->extents_each = xm_max(s->extents_each, 2);
 	}
-	s->victim = (uint32_t)xm_rand_below(r, s->appliances);
-	s->one_victim = s->copies > 1 && coin(r);
-	if (s->one_victim) {
-		s->no_memory = s->no_memory_client = 0;
-		s->link.loss_permille = 0;
-	}
+	s->victims = 1u << xm_rand_below(r, s->appliances);
+	s->survives = s->copies > 1 && coin(r);
+	if (!s->survives)
+		s->victims = 0;
+	else
+		spare_the_rest(s);
+}
+
+/* Which appliances have trouble: all; fewer than there are copies; or some. */
+static void draw_victims(struct xm_rand *r, struct sim_shape *s)
+{
+	uint32_t most = s->copies - 1, kind = (uint32_t)xm_rand_below(r, 4);
+
+	s->victims = 0;
+	if (kind == 0)
+		most = 0;
+	else if (kind == 1)
+		most = 1 + (uint32_t)xm_rand_below(r, s->appliances);
+	while ((uint32_t)__builtin_popcount(s->victims) < most)
+		s->victims |= 1u << xm_rand_below(r, s->appliances);
+	s->survives = s->victims != 0 && most < s->copies;
+	if (!s->survives)
+		return;
+	spare_the_rest(s);
+	/* One that comes and goes can keep a fault waiting for longer than this, and
+	 * what is given up is not lost. */
+	s->loss_ms = 60000;
+}
+
+static bool mostly(struct xm_rand *r)
+{
+	return xm_rand_below(r, 4) != 0;
+}
+
+/* A small world, in which much happens to the copies. It has random numbers of its own,
+ * and leaves the other seeds as they are. */
+static void draw_storm(struct xm_rand *r, struct sim_shape *s)
+{
+	s->storm = true;
+	s->stripes = 1;
+	s->appliances = 2 + (uint32_t)xm_rand_below(r, 4);
+	s->copies = (uint32_t)xm_min(PICK(r, 2, 2, 3, 3, 4), s->appliances);
+	s->clients = (uint32_t)PICK(r, 1, 1, 2);
+	s->threads = 1 + (uint32_t)xm_rand_below(r, 3);
+	s->lanes = (uint32_t)PICK(r, 1, 1, 2);
+	s->granule = (uint32_t)PICK(r, 4096, 16384, 65536);
+	s->pool_size = xm_max(8 * s->granule,
+			      s->lanes > 1 ? 4 * XM_MIB
+					   : PICK(r, 256 * XM_KIB, XM_MIB,
+						  2 * XM_MIB));
+	s->local = s->lanes * XM_MIB;
+	s->lease_ms = (uint32_t)PICK(r, 2000, 2000, 500);
+	s->timeout_ms = PICK(r, 30000, 3000, 1500);
+	s->extents_max = (uint32_t)PICK(r, 64, 64, 8);
+	s->extents_each = s->extents_max;
+	s->narrow = xm_rand_below(r, 3) == 0
+			    ? (uint32_t)xm_rand_below(r, 1u << s->appliances)
+			    : 0;
+	s->streams_tight = false;
+	s->operations = 60 + (uint32_t)xm_rand_below(r, 200);
+	s->think_ns = PICK(r, 0, XM_MS, 5 * XM_MS, 20 * XM_MS);
+	s->safety_ns = (2 + xm_rand_below(r, 6)) * XM_SECOND;
+	s->weather_ms = (uint32_t)PICK(r, 30, 100, 300);
+	s->hang = mostly(r);
+	s->kill_appliance = mostly(r);
+	s->kill_client = xm_rand_below(r, 6) == 0;
+	s->partition = mostly(r);
+	s->clog = mostly(r);
+	s->slow = mostly(r);
+	s->pauses = false;
+	s->zones = 1 + (uint32_t)xm_rand_below(r, 3);
+	draw_victims(r, s);
 }
 
 void weather_draw(uint64_t seed, struct sim_shape *s)
@@ -201,6 +277,9 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	if (!sim_plan.plain) {
 		draw_stripes(r, s);
 		draw_copies(r, s);
+		if (!calm && !sim_plan.one_copy &&
+		    world_chance(WORLD_STORM, STORMS))
+			draw_storm(world_rand(WORLD_STORM), s);
 	}
 }
 

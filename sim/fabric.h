@@ -23,6 +23,10 @@ void fabric_clog(uint32_t node, uint64_t until_ns);
 void fabric_slow(uint32_t node, uint64_t until_ns);
 /* Ends every transport connection between two nodes. */
 void fabric_break(uint32_t a, uint32_t b);
+/* Until then one of node a's transports, which is one lane's, and node b do not reach each
+ * other; `choice` says which. False: it has none. */
+bool fabric_cut_lane(uint32_t a, uint32_t b, uint64_t choice, uint64_t until_ns);
+void fabric_join_lanes(void); /* at once */
 /* Ends every control stream between them; half: node b is not told. */
 void fabric_hang_up(uint32_t a, uint32_t b, bool half);
 void fabric_clear(void); /* ends all faults of links */

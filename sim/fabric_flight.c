@@ -17,7 +17,9 @@
 #include "sim/notes.h"
 #include "sim/oracle.h"
 #include "sim/shape.h"
+#include "sim/weather.h"
 #include "sim/world.h"
+#include "core/pure/ledger.h"
 #include "core/pure/plant.h"
 
 struct fabric fabric;
@@ -164,6 +166,13 @@ void fabric_cancel(struct connection *c)
 	}
 }
 
+bool fabric_waits(const struct connection *c, bool back)
+{
+	return c->home->cut_ns[c->to] > world_now() ||
+	       (back ? links_blocked(c->to, c->from)
+		     : links_blocked(c->from, c->to));
+}
+
 /* The initiator hears that its connection is gone. */
 static void arrive_reset(void *argument, uint64_t again)
 {
@@ -172,7 +181,7 @@ static void arrive_reset(void *argument, uint64_t again)
 	(void)again;
 	if (c->initiator == NULL || c->down)
 		return;
-	if (links_blocked(c->to, c->from)) {
+	if (fabric_waits(c, true)) {
 		world_at(world_now() + LINKS_RETRY, arrive_reset, c, 1);
 		return;
 	}
@@ -227,7 +236,7 @@ void fabric_arrive_close(void *argument, uint64_t number)
 	struct connection *c = argument;
 
 	(void)number;
-	if (links_blocked(c->from, c->to)) {
+	if (fabric_waits(c, false)) {
 		world_at(world_now() + LINKS_RETRY, fabric_arrive_close, c, 0);
 		return;
 	}
@@ -240,7 +249,7 @@ static void arrive_response(void *argument, uint64_t number)
 	struct connection *c = op->connection;
 
 	(void)number;
-	if (!op->cancelled && links_blocked(c->to, c->from)) {
+	if (!op->cancelled && fabric_waits(c, true)) {
 		world_at(world_now() + LINKS_RETRY, arrive_response, op, 0);
 		return;
 	}
@@ -284,15 +293,33 @@ static bool fits(const struct operation *op, const struct exposed *e)
 	return true;
 }
 
+/* The connection ends as this is executed, and its initiator does not hear whether it
+ * was. */
+static void end_with(struct connection *c, struct operation *op)
+{
+	world_note("fabric.unknown: the connection of node {from} to node {to} ends "
+		   "with a write of a ledger", c->from, c->to, 0);
+	fabric_target_close(c);
+	fabric_reset(c);
+	operation_leave(op);
+}
+
 /* One access, at the target, when it polls. */
 void fabric_execute(struct xm_transport *t, struct operation *op)
 {
 	struct connection *c = op->connection;
+	enum weather_end end = WEATHER_NO_END;
 	struct exposed *e;
 	uint32_t at;
 
 	if (c->target != t) {
 		shut(op); /* it was closed in between */
+		return;
+	}
+	if (op->write && op->size == XM_LEDGER_SLOT)
+		end = weather_ledger(c->to);
+	if (end == WEATHER_END_BEFORE) {
+		end_with(c, op);
 		return;
 	}
 	e = key_find(t, c->client, &op->remote);
@@ -337,6 +364,10 @@ void fabric_execute(struct xm_transport *t, struct operation *op)
 				     : "fabric.read: node {from} reads byte "
 				       "{offset:hex} and on, {size:bytes}",
 			   c->from, e->offset + op->offsets[0], op->size);
+	if (end == WEATHER_END_BEHIND) {
+		end_with(c, op);
+		return;
+	}
 	world_at(xm_max(links_arrive(c->to, c->from,
 				     op->write ? 64 : op->size),
 			op->ends_ns),
@@ -350,7 +381,7 @@ static void arrive_request(void *argument, uint64_t number)
 	struct arrival *a;
 
 	(void)number;
-	if (links_blocked(c->from, c->to)) {
+	if (fabric_waits(c, false)) {
 		world_at(world_now() + LINKS_RETRY, arrive_request, op, 0);
 		return;
 	}
@@ -454,7 +485,7 @@ static void arrive_accept(void *argument, uint64_t number)
 	(void)number;
 	if (c->initiator == NULL || c->down || c->target == NULL)
 		return;
-	if (links_blocked(c->to, c->from)) {
+	if (fabric_waits(c, true)) {
 		world_at(world_now() + LINKS_RETRY, arrive_accept, c, 0);
 		return;
 	}
@@ -508,7 +539,7 @@ void fabric_arrive_knock(void *argument, uint64_t number)
 	struct xm_transport *t = transport_uid(k->uid);
 
 	(void)number;
-	if (links_blocked(c->from, c->to)) {
+	if (fabric_waits(c, false)) {
 		world_at(world_now() + LINKS_RETRY, fabric_arrive_knock, k, 0);
 		return;
 	}
@@ -537,15 +568,4 @@ void fabric_arrive_knock(void *argument, uint64_t number)
 	world_note("fabric.accept: a connection of node {from} to "
 		   "node {to} is accepted for client {client:hex}", c->from, c->to, c->client);
 	world_at(links_arrive(c->to, c->from, 64), arrive_accept, c, 0);
-}
-
-void fabric_break(uint32_t a, uint32_t b)
-{
-	for (struct connection *c = fabric.connections; c != NULL;
-	     c = c->next_all) {
-		if (c->from == a && c->to == b && c->target != NULL) {
-			fabric_target_close(c);
-			fabric_reset(c);
-		}
-	}
 }

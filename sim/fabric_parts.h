@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* What the fabric's two files share: what is under way between two transports
- * (fabric_flight.c), and the contract on top of it (fabric.c). */
+/* What the fabric's files share: what is under way between two transports
+ * (fabric_flight.c), its faults (fabric_faults.c), and the contract on top of it
+ * (fabric.c). */
 #ifndef XM_FABRIC_PARTS_H
 #define XM_FABRIC_PARTS_H
 
 #include "sim/fabric.h"
+#include "sim/shape.h"
 #include "sim/world.h"
 
 #define PEERS 64
@@ -82,6 +84,7 @@ struct xm_transport {
 	bool open, target;
 	uint64_t uid;
 	struct connection *peers[PEERS];
+	uint64_t cut_ns[SIM_NODES]; /* until then nothing passes between it and a node */
 	struct operation *operations;
 	struct queued *first, **last;
 	struct {
@@ -132,6 +135,8 @@ void fabric_cancel(struct connection *);
 /* The initiator is told that its connection is gone; or the target ends it. */
 void fabric_reset(struct connection *);
 void fabric_target_close(struct connection *);
+/* Does what it carries wait, on the way there or back? */
+bool fabric_waits(const struct connection *, bool back);
 /* By this provider, this time. */
 bool fabric_death_is_told(void);
 /* Events: the initiator's end arrives; it asks to be let in (a struct knock). */

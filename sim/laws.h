@@ -26,6 +26,13 @@ void law_leases(uint32_t appliance, bool all);
 /* --- laws_page.c --- */
 void law_pages(uint32_t client);
 
+/* --- laws_members.c --- */
+
+/* Members that are IN agree; of a part of the client's pages, in turns. */
+void law_members(uint32_t client);
+/* A client begins. */
+void law_members_forget(uint32_t client);
+
 /* --- laws_view.c --- */
 void law_view(uint32_t client);
 /* A client begins, or has ended. */

@@ -6,8 +6,8 @@
  * waits for has happened (os.c), and clients that merely hang lose no page: that
  * is checked here.
  *
- * Survival: where all trouble has come to one appliance, and each page has a copy
- * elsewhere, none is lost.
+ * Survival: where all trouble has come to fewer appliances than each page has copies,
+ * none is lost.
  */
 #include "sim/appliance.h"
 #include "sim/notes.h"
@@ -19,9 +19,10 @@
  * page is lost. */
 void oracle_page_lost(void)
 {
-	if (sim_shape.one_victim)
-		world_broken("survival", "a page was lost, and only appliance "
-			     "%u has had trouble", sim_shape.victim);
+	if (sim_shape.survives)
+		world_broken("survival", "a page was lost, and only appliances "
+			     "%#x of %u have had trouble, fewer than its copies",
+			     sim_shape.victims, sim_shape.appliances);
 	if (!weather_only_pauses())
 		return;
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {

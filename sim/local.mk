@@ -14,6 +14,7 @@ libxm_world_la_SOURCES = \
 	sim/draw.c \
 	sim/fabric.c \
 	sim/fabric.h \
+	sim/fabric_faults.c \
 	sim/fabric_flight.c \
 	sim/fabric_parts.h \
 	sim/fibers.c \
@@ -23,6 +24,7 @@ libxm_world_la_SOURCES = \
 	sim/laws_bounds.c \
 	sim/laws_epoch.c \
 	sim/laws_liveness.c \
+	sim/laws_members.c \
 	sim/laws_ownership.c \
 	sim/laws_page.c \
 	sim/laws_view.c \
@@ -63,6 +65,7 @@ libxm_world_la_SOURCES = \
 	sim/sparse.c \
 	sim/sparse.h \
 	sim/stacks.h \
+	sim/storm.c \
 	sim/stories.c \
 	sim/stories.h \
 	sim/stories_leases.c \
@@ -75,6 +78,7 @@ libxm_world_la_SOURCES = \
 	sim/touch.h \
 	sim/weather.c \
 	sim/weather.h \
+	sim/weather_parts.h \
 	sim/workload.c \
 	sim/world.c \
 	sim/world.h \

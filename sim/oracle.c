@@ -7,9 +7,11 @@
  *   faithfulness, level   shadow.c: what programs read and what syncs promise
  *   epoch                 laws_epoch.c
  *   page truth            laws_page.c
- *   view, survival        laws_view.c
+ *   members               laws_members.c
+ *   view                  laws_view.c
  *   watch                 laws_watch.c
  *   liveness, deadline    laws_liveness.c, run.c, shadow.c, os.c
+ *   survival              laws_liveness.c
  *   bounds, counters      laws_bounds.c, program.c, operations_select.c
  *   selection             operations_select.c: slabs and objects do not overlap
  *   promise               XM_ASSERT of the machines and of the contracts
@@ -50,8 +52,10 @@ void oracle_ask(void)
 		law_keys(index);
 	}
 	programs_ask();
-	if (sim_shape.copies > 1)
+	if (sim_shape.copies > 1) {
 		law_view((uint32_t)(turn % sim_shape.clients));
+		law_members((uint32_t)(turn % sim_shape.clients));
+	}
 	if (turn % 8 == 0)
 		law_pages((uint32_t)(turn / 8 % sim_shape.clients));
 }

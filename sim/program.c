@@ -197,6 +197,7 @@ bool around_open(struct program *p)
 			world_broken("promise", "client %u cannot watch: %s",
 				     p->index, extmem_error());
 		law_view_forget(p->index);
+		law_members_forget(p->index);
 		p->x = x;
 		p->pause_ns = 0;
 		return true;
@@ -300,6 +301,13 @@ static void died(struct process *process)
 	mapper_process_died(process);
 }
 
+/* In a storm appliances have room for a spare, if they are not full for another reason. */
+static uint64_t region_max(void)
+{
+	return sim_shape.storm ? sim_shape.pool_size / (2 * sim_shape.clients)
+			       : sim_shape.pool_size;
+}
+
 void program_open(uint32_t client)
 {
 	struct program *p = &programs[client];
@@ -319,7 +327,7 @@ void program_open(uint32_t client)
 	p->index = client;
 	p->shadow = shadow != NULL
 			    ? shadow
-			    : shadow_open(sim_shape.pool_size / XM_PAGE);
+			    : shadow_open(region_max() / XM_PAGE);
 	snprintf(name, sizeof(name), "client %u", client);
 	p->process = world_spawn(name, SIM_APPLIANCES_MAX + client);
 	p->process->died = died;

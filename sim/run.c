@@ -52,6 +52,13 @@ static void shape(uint64_t seed)
 	instead(&sim_shape.weather_ms, sim_plan.weather_ms);
 	if (sim_plan.safety_ns > 0)
 		sim_shape.safety_ns = sim_plan.safety_ns;
+	/* Fewer than the seed drew: a mirror is of those that there are. */
+	sim_shape.copies = (uint32_t)xm_min(sim_shape.copies,
+					    sim_shape.appliances);
+	if (sim_shape.victims >> sim_shape.appliances != 0)
+		sim_shape.victims = 1;
+	sim_shape.survives &= (uint32_t)__builtin_popcount(sim_shape.victims) <
+			      sim_shape.copies;
 	sim_shape.local = xm_max(sim_shape.local, sim_shape.lanes * XM_MIB);
 	sim_shape.clients_max = (uint32_t)xm_max(sim_shape.clients_max,
 						 sim_shape.clients);

@@ -272,7 +272,7 @@ bool call_went(struct program *p, int rc)
 	sim_counts.failed++;
 	if (rc == -ESTALE) {
 		p->lost = true;
-		if (sim_shape.one_victim)
+		if (sim_shape.survives)
 			oracle_page_lost();
 	}
 	world_note("program.failed: client {client}: a call failed: "

@@ -39,7 +39,7 @@ struct sim_shape {
 	uint64_t seed;
 	uint32_t appliances, clients, threads, lanes;
 	uint32_t stripes; /* columns of each region; 0, 1: none */
-	uint32_t copies; /* of each region; 0, 1: no strategy */
+	uint32_t copies;  /* of each region; 0, 1: no strategy */
 	uint64_t pool_size, local, arena;
 	uint32_t granule, prefetch, lease_ms;
 	uint32_t reclaim; /* enum xm_reclaim */
@@ -62,9 +62,15 @@ struct sim_shape {
 	uint32_t weather_ms; /* between weather events, mean; 0: none */
 	uint32_t hang_halves; /* of appliances: 1 control, 2 interface, 3 both */
 	bool hang, kill_appliance, kill_client, partition, clog, slow, skew;
-	/* All trouble comes to this appliance, and to its links: what is mirrored lives. */
-	bool one_victim;
-	uint32_t victim;
+	/* All trouble comes to these appliances, and to their links; 0: to all. If they
+	 * are fewer than the copies, what is mirrored survives. */
+	uint32_t victims;
+	bool survives;
+	/* A storm is at the copies: its faults come in pairs, while members are mended,
+	 * and to all appliances of a zone at once. */
+	bool storm;
+	uint32_t zones;
+	uint32_t narrow; /* appliances with room for so few extents that a spare is refused */
 	bool drawn;  /* by weather_draw(): all faults are weather.c's */
 	bool watches; /* programs watch what becomes writable */
 	bool rights; /* programs take rights from pages and give them back */

@@ -15,6 +15,7 @@
 #include "sim/programs.h"
 #include "sim/shape.h"
 #include "sim/weather.h"
+#include "sim/weather_parts.h"
 #include "sim/world.h"
 
 struct sim_counts sim_counts;
@@ -50,6 +51,9 @@ const char *sim_fault_name(enum sim_fault fault)
 		[SIM_FAULT_STREAMS] = "streams_full",
 		[SIM_FAULT_MEMORY] = "no_memory",
 		[SIM_FAULT_CLIENT_MEMORY] = "no_memory_client",
+		[SIM_FAULT_KILL_ZONE] = "kill_zone",
+		[SIM_FAULT_LANE] = "lane_cut",
+		[SIM_FAULT_LEDGER] = "ledger_unknown",
 	};
 
 	return names[fault];
@@ -137,9 +141,13 @@ static const char *const sentences[SIM_FAULTS] = {
 		"weather.slow: the links of client {client} or "
 		"appliance {appliance} are slow for {time:ns} "
 		"(event {number})",
+	[SIM_FAULT_KILL_ZONE] =
+		"weather.kill_zone: all of zone {zone} are killed; they "
+		"begin again after {time:ns} (event {number})",
+	[SIM_FAULT_LANE] =
+		"weather.lane: one lane of client {client} and appliance "
+		"{appliance} are apart for {time:ns} (event {number})",
 };
-
-#define NOBODY UINT32_MAX
 
 /* An event that the plan leaves out is drawn all the same, and does nothing. */
 static bool muted;
@@ -153,13 +161,14 @@ static enum outcome_trouble trouble_of(enum sim_fault fault)
 	case SIM_FAULT_HANG_INTERFACE:
 	case SIM_FAULT_HANG_APPLIANCE: return OUTCOME_INTERFACE_STOPPED;
 	case SIM_FAULT_KILL_APPLIANCE:
+	case SIM_FAULT_KILL_ZONE:
 	case SIM_FAULT_KILL_INTERFACE: return OUTCOME_KILLED;
 	default: return OUTCOME_OTHER;
 	}
 }
 
-static bool happens(enum sim_fault fault, uint32_t client, uint32_t appliance,
-		    uint64_t ns)
+bool weather_happens(enum sim_fault fault, uint32_t client, uint32_t appliance,
+		     uint64_t ns)
 {
 	uint64_t fields[4];
 	unsigned n = 0;
@@ -229,7 +238,7 @@ static void jump(struct process *p, enum sim_fault fault, uint32_t client,
 		 uint32_t appliance, uint64_t ns)
 {
 	if (sim_shape.skew && p != NULL && p->alive &&
-	    happens(fault, client, appliance, ns)) {
+	    weather_happens(fault, client, appliance, ns)) {
 		p->skew_ns += (int64_t)ns;
 		p->jumps++;
 		if (ns <= p->hang_counts_ns)
@@ -246,7 +255,7 @@ static void blow_links(uint32_t appliance, uint32_t client)
 	switch (some(6)) {
 	case 0:
 		if (!sim_shape.partition ||
-		    !happens(SIM_FAULT_PARTITION, client, appliance, ns))
+		    !weather_happens(SIM_FAULT_PARTITION, client, appliance, ns))
 			return;
 		block(a, c, ns);
 		block(c, a, ns);
@@ -254,7 +263,7 @@ static void blow_links(uint32_t appliance, uint32_t client)
 	case 1:
 		first = some(2) == 0;
 		if (!sim_shape.partition ||
-		    !happens(SIM_FAULT_ONE_WAY, client, appliance, ns))
+		    !weather_happens(SIM_FAULT_ONE_WAY, client, appliance, ns))
 			return;
 		if (first)
 			block(a, c, ns);
@@ -262,27 +271,27 @@ static void blow_links(uint32_t appliance, uint32_t client)
 			block(c, a, ns);
 		break;
 	case 2:
-		first = some(2) == 0 || sim_shape.one_victim;
+		first = some(2) == 0 || sim_shape.survives;
 		if (!sim_shape.clog ||
-		    !happens(SIM_FAULT_CLOG, client, appliance, ns))
+		    !weather_happens(SIM_FAULT_CLOG, client, appliance, ns))
 			return;
 		fabric_clog(first ? a : c, world_now() + ns);
 		break;
 	case 3:
 		first = some(2) == 0;
-		if (happens(SIM_FAULT_STREAM, client, appliance, 0))
+		if (weather_happens(SIM_FAULT_STREAM, client, appliance, 0))
 			fabric_hang_up(c, a, first);
 		break;
 	case 4:
-		first = some(2) == 0 || sim_shape.one_victim;
+		first = some(2) == 0 || sim_shape.survives;
 		if (!sim_shape.slow ||
-		    !happens(SIM_FAULT_SLOW, client, appliance, ns))
+		    !weather_happens(SIM_FAULT_SLOW, client, appliance, ns))
 			return;
 		fabric_slow(first ? a : c, world_now() + ns);
 		break;
 	default:
 		if (!sim_shape.pauses &&
-		    happens(SIM_FAULT_BREAK, client, appliance, 0))
+		    weather_happens(SIM_FAULT_BREAK, client, appliance, 0))
 			fabric_break(c, a);
 	}
 }
@@ -295,17 +304,17 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 	switch (some(8)) {
 	case 0:
 		if (sim_shape.hang && (sim_shape.hang_halves & 1) != 0 &&
-		    happens(SIM_FAULT_HANG_CONTROL, NOBODY, appliance, ns))
+		    weather_happens(SIM_FAULT_HANG_CONTROL, NOBODY, appliance, ns))
 			hang(appliance_control(appliance), ns);
 		break;
 	case 1:
 		if (sim_shape.hang && (sim_shape.hang_halves & 2) != 0 &&
-		    happens(SIM_FAULT_HANG_INTERFACE, NOBODY, appliance, ns))
+		    weather_happens(SIM_FAULT_HANG_INTERFACE, NOBODY, appliance, ns))
 			hang(appliance_interface(appliance), ns);
 		break;
 	case 2:
 		if (!sim_shape.hang || sim_shape.hang_halves != 3 ||
-		    !happens(SIM_FAULT_HANG_APPLIANCE, NOBODY, appliance, ns))
+		    !weather_happens(SIM_FAULT_HANG_APPLIANCE, NOBODY, appliance, ns))
 			return;
 		hang(appliance_control(appliance), ns);
 		hang(appliance_interface(appliance), ns);
@@ -313,8 +322,8 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 	case 3:
 		/* While it hangs, its leases may end everywhere. */
 		if ((sim_shape.hang || sim_shape.pauses) &&
-		    !sim_shape.one_victim &&
-		    happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
+		    !sim_shape.survives &&
+		    weather_happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
 			hang(program_process(client), ns);
 		break;
 	case 4:
@@ -322,19 +331,19 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 			break;
 		first = some(3) != 0;
 		if (first && sim_shape.kill_appliance &&
-		    happens(SIM_FAULT_KILL_APPLIANCE, NOBODY, appliance, ns))
+		    weather_happens(SIM_FAULT_KILL_APPLIANCE, NOBODY, appliance, ns))
 			appliance_kill(appliance, ns);
 		if (!first && sim_shape.kill_appliance &&
-		    happens(SIM_FAULT_KILL_INTERFACE, NOBODY, appliance, ns))
+		    weather_happens(SIM_FAULT_KILL_INTERFACE, NOBODY, appliance, ns))
 			appliance_kill_interface(appliance, ns);
 		break;
 	case 5:
 		if (some(3) == 0 && sim_shape.kill_client &&
-		    happens(SIM_FAULT_KILL_CLIENT, client, NOBODY, ns))
+		    weather_happens(SIM_FAULT_KILL_CLIENT, client, NOBODY, ns))
 			program_kill(client, ns);
 		break;
 	case 6:
-		if (sim_shape.one_victim)
+		if (sim_shape.survives)
 			break;
 		jump(program_process(client), SIM_FAULT_JUMP_CLIENT, client,
 		     NOBODY, ns);
@@ -345,24 +354,55 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 	}
 }
 
-static void blow(void *argument, uint64_t number)
+/* In place of an appliance that has no trouble in this run, one that has. */
+static uint32_t victim_of(uint32_t appliance)
+{
+	if (sim_shape.victims == 0)
+		return appliance;
+	while ((sim_shape.victims & 1u << appliance) == 0)
+		appliance = (appliance + 1) % sim_shape.appliances;
+	return appliance;
+}
+
+void weather_event(void)
 {
 	uint32_t appliance = (uint32_t)some(sim_shape.appliances);
 	uint32_t client = (uint32_t)some(sim_shape.clients);
 
-	(void)argument;
-	if (!blowing || number != generation)
-		return;
-	if (sim_shape.one_victim)
-		appliance = sim_shape.victim;
+	appliance = victim_of(appliance);
 	muted = !sim_mask_has(&sim_plan.weather, numbered);
-	if (some(2) == 0)
+	if (sim_shape.storm && storm_blows(appliance, client))
+		; /* that was it */
+	else if (some(2) == 0)
 		blow_links(appliance, client);
 	else
 		blow_processes(appliance, client);
 	numbered++;
-	world_at(world_now() + some(2 * sim_shape.weather_ms) * XM_MS,
-		 blow, NULL, generation);
+}
+
+static void blow(void *argument, uint64_t number)
+{
+	uint64_t pause_ns;
+
+	(void)argument;
+	if (!blowing || number != generation)
+		return;
+	weather_event();
+	pause_ns = sim_shape.storm ? storm_pause()
+				   : some(2 * sim_shape.weather_ms) * XM_MS;
+	world_at(world_now() + pause_ns, blow, NULL, generation);
+}
+
+void weather_trouble(void)
+{
+	programs_trouble(OUTCOME_OTHER, 0);
+	only_pauses = false;
+	disturbs_ns = xm_max(disturbs_ns, world_now());
+}
+
+bool weather_blows(void)
+{
+	return blowing;
 }
 
 static void strike(void *argument, uint64_t client)
@@ -402,6 +442,8 @@ void weather_begin(void)
 	if (blowing)
 		world_at(world_now() + sim_shape.weather_ms * XM_MS, blow,
 			 NULL, generation);
+	if (blowing && sim_shape.storm)
+		storm_begin();
 }
 
 void weather_clear(void)
@@ -409,6 +451,7 @@ void weather_clear(void)
 	blowing = false;
 	world_note("weather.clears: the weather clears", 0, 0, 0);
 	fabric_clear();
+	fabric_join_lanes();
 	for (uint32_t i = 0; i < WORLD_PROCESSES; i++)
 		world_hang(world_process(i), false);
 	sim_shape.again = 0;

@@ -21,6 +21,9 @@ uint64_t weather_disturbs(void);
 /* True: the only faults so far were clients that hung or lost their streams, and
  * clocks that jumped. */
 bool weather_only_pauses(void);
+/* What becomes of a write of a ledger at this node, and of its connection. */
+enum weather_end { WEATHER_NO_END, WEATHER_END_BEFORE, WEATHER_END_BEHIND };
+enum weather_end weather_ledger(uint32_t node);
 /* Draws the clock of a process that begins. */
 void weather_clock(struct process *);
 /* True: this allocation of a client fails. */

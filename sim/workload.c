@@ -103,10 +103,32 @@ static void verify(struct program *p)
 	free(bytes);
 }
 
+/* What is dirty can be stored when nothing is in its way. */
+static void settle(struct program *p)
+{
+	uint64_t began_ns = world_now();
+	int rc;
+
+	while (!p->lost) {
+		rc = CALL(extmem_sync, p->region, 0, 0);
+		if (rc != -ENOTCONN && rc != -ETIMEDOUT) {
+			call_went(p, rc);
+			return;
+		}
+		if (world_now() - began_ns >= 100 * XM_SECOND)
+			world_broken("liveness", "client %u cannot sync its "
+				     "region, 100 s after the weather cleared, "
+				     "and it is not lost", p->index);
+		world_wait(p, 100 * XM_MS);
+	}
+}
+
 void region_give(struct program *p, bool look)
 {
 	int rc;
 
+	if (look && !p->lost && around_finishing())
+		settle(p);
 	if (look && !p->lost)
 		verify(p);
 	sim_counts.lost_regions += p->lost;
