@@ -72,8 +72,10 @@ tests_run_run_allocator_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version \
 # Real programs under `extmem run`, with half and a quarter of their memory
 # local: all of them, or ONLY="sort redis 'java*'", or ONLY=--list.
 EXTRA_DIST += \
+	tests/run/programs/allocators.sh \
 	tests/run/programs/compilers.sh \
 	tests/run/programs/databases.sh \
+	tests/run/programs/java.sh \
 	tests/run/programs/languages.sh \
 	tests/run/programs/media.sh \
 	tests/run/programs/pack.sh \

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# usage: programs.sh [--list] [--short] [--percents "100 50 25"] [--results FILE]
-#	[PROGRAM|PATTERN]...
+# usage: programs.sh [--list] [--short] [--one-user] [--percents "100 50 25"]
+#	[--results FILE] [PROGRAM|PATTERN]...
 #
 # Programs that nobody here wrote, each run plain and under `extmem run` with
 # 100, 50 and 25 % of what it comes to use local, as root and as another user,
@@ -10,7 +10,8 @@
 # a run that never paged proves nothing. All local memory that is resident must
 # be within the budget and 32 MiB. What is not installed is skipped, in words.
 # `make check-programs` runs all of them, `make check` the short list at 25 %.
-# FILE gets a line of figures, parted by tabs, for each run.
+# FILE gets a line of figures, parted by tabs, for each run; --one-user leaves out
+# the other user.
 #
 # The programs stand in programs/, a file for each kind. A program is two
 # functions: NAME_input makes what it reads, in $in; NAME_ runs it, in a folder of
@@ -56,7 +57,9 @@ text() {
 }
 
 all=
+python=/usr/bin/python3
 for file in "$XM_SRCDIR"/tests/run/programs/*.sh; do
+	# shellcheck source=/dev/null
 	. "$file"
 done
 
@@ -243,6 +246,7 @@ while [ $# -gt 0 ]; do
 		percents=$2
 		shift
 		;;
+	--one-user) unprivileged= ;;
 	--results)
 		results=$2
 		: >"$results"
@@ -260,6 +264,7 @@ chosen=
 for pattern; do
 	found=
 	for name in $all; do
+		# shellcheck disable=SC2254
 		case $name in
 		$pattern) found="$found $name" ;;
 		esac

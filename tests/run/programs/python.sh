@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=sh
 # Python.
-all="$all python numpy fork_python"
+all="$all python numpy fork_python pandas"
 
-python=/usr/bin/python3
 python_needs=$python
 python_input() {
 	cat >"$in/python" <<'END'
@@ -73,3 +72,24 @@ if __name__ == "__main__":
 END
 }
 fork_python_() { $under $python "$in/fork_python" >digests; }
+
+pandas_needs=$python
+pandas_has() { $python -c 'import pandas' 2>/dev/null; }
+pandas_input() {
+	cat >"$in/pandas" <<'END'
+import numpy as np, pandas as pd
+rng = np.random.default_rng(7)
+n = 100_000
+d = pd.DataFrame({"k": rng.integers(0, 500, n), "v": rng.integers(0, 1 << 20, n),
+                  "s": np.char.add("name ", rng.integers(0, 5000, n).astype(str))})
+g = d.groupby("k").v.agg(["sum", "max", "count"])
+print(g.iloc[::50])
+m = d.merge(g.reset_index(), on="k").sort_values(["v", "k", "s"])
+print(m.iloc[::5000])
+p = d.pivot_table(index=d.k % 10, columns=d.v % 7, values="v", aggfunc="sum")
+print(p)
+m.to_csv("table.csv", index=False)
+print(pd.read_csv("table.csv").describe())
+END
+}
+pandas_() { $under $python "$in/pandas" >tables; }

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=sh
 # Programs that read and write texts and files.
-all="$all sort shuf diff gawk bc tar bash"
+all="$all sort shuf diff gawk bc tar bash jq xmllint z3"
 
 sort_needs=sort
 sort_input() { text 150000 >"$in/sort"; }
@@ -90,3 +90,49 @@ END
 	text 60000 >"$in/bash.text"
 }
 bash_() { $under bash "$in/bash" "$in/bash.text" >counts; }
+
+jq_needs=jq
+jq_input() {
+	awk 'BEGIN {
+		print "["
+		for (i = 0; i < 10000; i++)
+			printf "%s{\"id\": %d, \"key\": %d, \"name\": \"row %d\", \"list\": [%d, %d]}\n",
+				i ? "," : "", i, i * 7919 % 10007, i, i + 1, i * 3
+		print "]"
+	}' >"$in/jq"
+}
+jq_() {
+	$under jq 'sort_by(.key, -.id) | group_by(.key % 97) |
+		map({n: length, sum: (map(.id) | add), last: .[-1].name})' \
+		"$in/jq" >groups
+}
+
+xmllint_needs=xmllint
+xmllint_input() {
+	awk 'BEGIN {
+		print "<?xml version=\"1.0\"?><all>"
+		for (i = 0; i < 24000; i++)
+			printf "<item id=\"%d\" key=\"%d\"><name>row %d</name><v>%d</v></item>\n",
+				i, i * 7919 % 10007, i, i * 3
+		print "</all>"
+	}' >"$in/xmllint"
+}
+xmllint_() {
+	$under xmllint --format "$in/xmllint" >formatted &&
+		$under xmllint --xpath 'count(//item[@key > 5000]/v[. mod 2 = 1])' \
+			"$in/xmllint" >count
+}
+
+z3_needs=z3
+z3_input() {
+	awk 'BEGIN {
+		print "(set-option :smt.random_seed 7)"
+		for (i = 0; i < 40; i++)
+			printf "(declare-const x%d (_ BitVec 16))\n", i
+		for (i = 0; i < 37; i++)
+			printf "(assert (= (bvmul (bvadd x%d #x%04x) x%d) (bvxor x%d #x%04x)))\n",
+				i, i * 7919 % 65536, i + 1, i + 2, i * 31 % 65536
+		print "(assert (bvugt x3 #x0100))\n(check-sat)\n(eval x7)"
+	}' >"$in/z3"
+}
+z3_() { $under z3 "$in/z3" >model; }
