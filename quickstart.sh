@@ -34,7 +34,7 @@ usage() {
 # --- packages -------------------------------------------------------------
 
 packages='autoconf automake g++ gcc libc6-dev libcunit1-dev libfabric-dev
-	libinih-dev libjansson-dev libtool make pkg-config'
+	libinih-dev libjansson-dev libssl-dev libtool make pkg-config'
 
 # Some tests say that they are skipped without these.
 test_packages='iproute2 libjemalloc2 libopenmpi-dev openmpi-bin sqlite3'
@@ -52,7 +52,8 @@ have_tools() {
 	for tool in autoreconf automake libtoolize make pkg-config cc c++; do
 		command -v $tool >/dev/null || return 1
 	done
-	pkg-config --exists 'libfabric >= 1.17' cunit 'jansson >= 2.7' inih
+	pkg-config --exists 'libfabric >= 1.17' cunit 'jansson >= 2.7' inih \
+		'openssl >= 3.0'
 }
 
 install_packages() {
@@ -61,7 +62,7 @@ install_packages() {
 		have_tools && return
 		fail "this is not Debian. Needed: autoconf automake libtool make" \
 			"pkg-config, a C and a C++ compiler, and the headers of" \
-			"libfabric >= 1.17, CUnit, jansson, inih"
+			"libfabric >= 1.17, CUnit, jansson, inih, OpenSSL >= 3.0"
 	fi
 	# shellcheck disable=SC2086
 	missing=$(missing_packages $packages | tr '\n' ' ')

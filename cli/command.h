@@ -28,6 +28,7 @@ int command_info(int argc, char *argv[]);
 int command_status(int argc, char *argv[]);
 int command_doctor(int argc, char *argv[]);
 int command_top(int argc, char *argv[]);
+int command_auth(int argc, char *argv[]);
 int command_strategy(int argc, char *argv[]);
 
 /* Reads a subcommand's options into `values`. *ret_rest: what follows them;

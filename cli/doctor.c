@@ -16,12 +16,14 @@
 #include <linux/seccomp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "cli/auth.h"
 #include "cli/command.h"
 #include "core/extmem.h"
 
@@ -290,6 +292,23 @@ static void try_memory(struct findings *f)
 	find_out(f, "memory", FINE, "%lld MiB available here", n / 1024);
 }
 
+static void try_credentials(struct findings *f)
+{
+	const char *file = getenv("EXTMEM_AUTH");
+	char words[256];
+	bool good;
+
+	if (!file || !*file) {
+		remedy(find_out(f, "credentials", LIMITED,
+				"none: appliances on this machine alone"),
+		       "extmem auth init keys; export EXTMEM_AUTH=FILE");
+		return;
+	}
+	good = auth_check(file, words, sizeof(words));
+	remedy(find_out(f, "credentials", good ? FINE : MISSING, "%s", words),
+	       good ? "" : "extmem auth renew DIR NAME; copy the file again");
+}
+
 static void try_providers(struct findings *f)
 {
 	static char text[4096];
@@ -393,6 +412,7 @@ int command_doctor(int argc, char *argv[])
 		try_steps(&findings);
 		try_cgroup(&findings);
 		try_memory(&findings);
+		try_credentials(&findings);
 		try_providers(&findings);
 		status = COMMAND_OK;
 		for (unsigned i = 0; i < findings.count; i++)

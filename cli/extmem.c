@@ -22,6 +22,7 @@ static const struct command {
 	{ "info", command_info, "this build, and how an appliance is reached" },
 	{ "status", command_status, "what an appliance has, and who has it" },
 	{ "strategy", command_strategy, "where memory would go under a strategy" },
+	{ "auth", command_auth, "credentials of appliances and clients" },
 	{ "top", command_top, "the programs that have external memory here" },
 	{ "doctor", command_doctor, "what this machine allows, and how to "
 				    "allow more" },

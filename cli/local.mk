@@ -3,6 +3,8 @@
 
 bin_PROGRAMS += extmem
 extmem_SOURCES = \
+	cli/auth.c \
+	cli/auth.h \
 	cli/command.h \
 	cli/daemon.c \
 	cli/daemon.h \
@@ -29,4 +31,16 @@ extmem_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DEXTMEM_PKGLIBDIR='"$(pkglibdir)"' -DEXTMEM_BINDIR='"$(bindir)"'
 extmem_LDADD = libxm_spawn.la $(XM_WHOLE) $(JANSSON_LIBS)
 
-dist_man_MANS += docs/man/extmem.1
+# What `extmem auth` executes, so that nothing else of `extmem` needs OpenSSL.
+if HAVE_OPENSSL
+bin_PROGRAMS += extmem-auth
+endif
+extmem_auth_SOURCES = \
+	cli/auth_main.c \
+	cli/authority.c \
+	cli/authority.h \
+	cli/authority_issued.c \
+	$(NULL)
+extmem_auth_LDADD = $(XM_WHOLE) $(OPENSSL_LIBS)
+
+dist_man_MANS += docs/man/extmem.1 docs/man/extmem-auth.1

@@ -128,6 +128,10 @@ for command in $("$XM_BUILDDIR/extmem-bench" --help |
 		echo "extmem-bench.1: no section $command" >>"$out"
 done
 complaints "every option of extmem-bench is in extmem-bench(1)" "$out"
+if [ -x "$XM_BUILDDIR/extmem-auth" ]; then
+	options docs/man/extmem-auth.1 "$XM_BUILDDIR/extmem-auth"
+	complaints "every option of extmem-auth is in extmem-auth(1)" "$out"
+fi
 if [ -f docs/man/extmem.1 ]; then
 	for command in run info status strategy doctor; do
 		options docs/man/extmem.1 "$XM_BUILDDIR/extmem" $command

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * An authority: a folder from which the credential files of appliances and clients come
+ * (transports/tls.h has what is in one).
+ *
+ *	authority.key	its private key; who has it can make certificates
+ *	authority.pem	its certificate
+ *	NAME.pem	a credential file: all that its owner's machine needs
+ *	revoked.pem	signed list of what is no longer accepted; lies beside the
+ *			credential file of every appliance, once it is there
+ *	issued		one line for each certificate: SERIAL NAME ROLE UNTIL STATE,
+ *			UNTIL in seconds since 1970, STATE good or revoked
+ *
+ * Keys are Ed25519. Files are written beside their place and renamed, so that none is
+ * ever half there; those with a key have mode 600.
+ *
+ * Every failure is -errno and a sentence in `words`. Floor: skin.
+ */
+#ifndef EXTMEM_AUTHORITY_H
+#define EXTMEM_AUTHORITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#define AUTHORITY_NAME_SIZE 64	/* with its NUL */
+#define AUTHORITY_SERIAL_SIZE 33 /* 16 bytes in hexadecimal */
+#define AUTHORITY_ISSUED_MAX 10000
+#define AUTHORITY_WORDS 512
+
+enum authority_role { AUTHORITY_CLIENT, AUTHORITY_APPLIANCE };
+
+/* A line of `issued`. */
+struct authority_entry {
+	char serial[AUTHORITY_SERIAL_SIZE];
+	char name[AUTHORITY_NAME_SIZE];
+	enum authority_role role;
+	time_t until;
+	bool revoked;
+};
+
+/* Makes the folder, if it is not there, and an authority in it. -EEXIST. */
+int authority_init(const char *folder, char words[AUTHORITY_WORDS]);
+/* Writes NAME.pem, valid between these times. `again`: in place of one that is there,
+ * which -EEXIST protects otherwise. */
+int authority_issue(const char *folder, const char *name,
+		    enum authority_role, bool again, time_t from, time_t until,
+		    char words[AUTHORITY_WORDS]);
+/* Every certificate of this name is in revoked.pem from now on; NAME.pem is removed.
+ * -ENOENT: none was good. */
+int authority_revoke(const char *folder, const char *name,
+		     char words[AUTHORITY_WORDS]);
+/* All that was issued, oldest first; free() it. Returns how many. */
+int authority_list(const char *folder, struct authority_entry **ret,
+		   char words[AUTHORITY_WORDS]);
+/* Looks at a credential file: name, role and end of its certificate. -EACCES others may
+ * read it, -EKEYEXPIRED by the clock here it is not valid, -EINVAL it is none. */
+int authority_check(const char *path, struct authority_entry *ret,
+		    char words[AUTHORITY_WORDS]);
+/* One line of `issued`, without its newline. Pure. */
+bool authority_parse(const char *line, struct authority_entry *ret);
+
+#endif
