@@ -72,6 +72,7 @@ static void reload(struct xm_daemon *d)
 {
 	struct xm_daemon fresh = { .argc = d->argc, .argv = d->argv };
 	const struct xm_settings *a = &d->settings, *b = &fresh.settings;
+	char words[XM_WORDS_MAX] = "";
 	const char *fixed;
 
 	if (read_options(&fresh) != 0) {
@@ -92,6 +93,9 @@ static void reload(struct xm_daemon *d)
 		xm_host_reload(d->host, xm_clock_ns(),
 			       (uint32_t)(b->lease / XM_MS));
 	}
+	if (d->channel_ops->renew(d->channel, words, sizeof(words)) != 0)
+		xm_log(XM_LEVEL_ERROR, "reload: the credentials are still those"
+		       " that were read before: %s", words);
 	xm_log(XM_LEVEL_INFO, "reloaded: lease %" PRIu64 " ms for new clients",
 	    a->lease / XM_MS);
 	xm_options_close(fresh.options);

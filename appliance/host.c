@@ -14,6 +14,9 @@
  * comes first: a report mostly does, and makes room. */
 #define ROOM (10 * XM_MS)
 
+#define STRANGER_WORDS 640
+#define STRANGERS_SAID 5 /* in a second */
+
 struct xm_host {
 	struct xm_service *service;
 	const struct xm_channel_ops *channel_ops;
@@ -26,6 +29,9 @@ struct xm_host {
 	 * more outstanding than fit. */
 	struct xm_command *commands;
 	size_t commands_max, commands_begin, commands_count;
+	/* Lines about strangers: when there may be more, how many were left out. */
+	uint64_t strangers_ns, strangers_unsaid;
+	unsigned strangers_said;
 	bool zeroing; /* a piece is to be zeroed */
 	uint64_t zero_extent, zero_offset, zero_size;
 	struct xm_service_effects effects;
@@ -214,6 +220,32 @@ static void step(struct xm_host *h, struct xm_service_event *event)
 
 /* --- events --------------------------------------------------------------- */
 
+/* Whoever knocks ten thousand times a second shall not fill the log. */
+static void log_stranger(struct xm_host *h, uint64_t now_ns, const char *why)
+{
+	char text[STRANGER_WORDS];
+	struct xm_words words;
+
+	if (now_ns >= h->strangers_ns)
+		h->strangers_said = 0;
+	if (h->strangers_said == STRANGERS_SAID) {
+		h->strangers_unsaid++;
+		return;
+	}
+	if (h->strangers_said++ == 0)
+		h->strangers_ns = xm_time_after(now_ns, XM_SECOND);
+	xm_words_begin(&words, text, sizeof(text));
+	xm_words_add(&words, "turned away ");
+	xm_words_add(&words, why);
+	if (h->strangers_unsaid > 0) {
+		xm_words_add(&words, "; and since the last line ");
+		xm_words_number(&words, h->strangers_unsaid);
+		xm_words_add(&words, " more");
+	}
+	h->strangers_unsaid = 0;
+	h->link_ops->log(h->link, XM_LEVEL_WARNING, text);
+}
+
 static void on_channel(struct xm_host *h, uint64_t now_ns,
 		       const struct xm_channel_event *from)
 {
@@ -237,6 +269,9 @@ static void on_channel(struct xm_host *h, uint64_t now_ns,
 			event.message = &h->message;
 		}
 		break;
+	case XM_CHANNEL_STRANGER:
+		log_stranger(h, now_ns, from->words);
+		return;
 	}
 	step(h, &event);
 }

@@ -25,6 +25,15 @@ static const struct xm_option options[] = {
 	  .help = "Memory to lend. It is allocated and touched at the "
 		  "start. Rounded up to 64 KiB, or to 2 MiB with huge "
 		  "pages." },
+	{ .name = "auth", .kind = XM_OPTION_TEXT, .unit = "FILE", AT(auth),
+	  .help = "Credential file of this appliance, of `extmem auth init`. "
+		  "Only clients with a certificate of the same authority "
+		  "get in, over TLS. SIGHUP reads it again." },
+	{ .name = "insecure_plaintext", .kind = XM_OPTION_FLAG,
+	  AT(insecure_plaintext),
+	  .help = "Without credentials, listen to other machines all the "
+		  "same: whoever reaches the port can take memory and read "
+		  "what passes by." },
 	{ .name = "config", .kind = XM_OPTION_TEXT, .letter = 'c',
 	  .unit = "FILE", AT(config),
 	  .help = "Read options from this file: lines of NAME = VALUE. "

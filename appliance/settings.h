@@ -14,6 +14,8 @@
 struct xm_settings {
 	const char *listen;
 	uint64_t memory;
+	const char *auth; /* path of a credential file, or "" */
+	bool insecure_plaintext;
 	const char *config;
 	const char *name;
 	const char *zone;

@@ -207,6 +207,8 @@ static int open_channel(struct xm_daemon *d)
 		.target = true,
 		.peers_max = xm_daemon_streams_max(&d->settings),
 		.handshake_ns = d->settings.handshake_timeout,
+		.auth = d->settings.auth,
+		.insecure_plaintext = d->settings.insecure_plaintext,
 	};
 	char words[XM_WORDS_MAX] = "";
 	int r;

@@ -223,6 +223,19 @@ static void set_number(const char *name, uint64_t value)
 	setenv(name, text, 1);
 }
 
+/* They are read when the program needs memory, and it may be in another folder then. An
+ * appliance of the run's own has none. */
+static void set_credentials(bool named)
+{
+	const char *file = getenv("EXTMEM_AUTH");
+	char path[PATH_MAX];
+
+	if (!named)
+		unsetenv("EXTMEM_AUTH");
+	else if (file && *file && realpath(file, path))
+		setenv("EXTMEM_AUTH", path, 1);
+}
+
 int run_environment_set(const struct run_settings *s, const char *daemon,
 			int shared_fd)
 {
@@ -245,6 +258,7 @@ int run_environment_set(const struct run_settings *s, const char *daemon,
 	if (daemon)
 		snprintf(list, sizeof(list), "%s", daemon);
 	setenv(RUN_ENV_APPLIANCES, list, 1);
+	set_credentials(s->appliance.count > 0);
 	if (s->local.percent > 0) {
 		snprintf(share, sizeof(share), "%u%%", s->local.percent);
 		setenv(RUN_ENV_LOCAL, share, 1);

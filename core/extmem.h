@@ -120,7 +120,8 @@ const char *extmem_error(void);
  * until the client is closed.
  *
  * Errors: -EINVAL a setting is unknown or malformed. -EADDRNOTAVAIL, -ECONNREFUSED, -ETIMEDOUT,
- * -EPROTO, ... no appliance answers; the error is the first one's. -ENOSYS no such
+ * -EPROTO, ... no appliance answers; the error is the first one's. -ENOKEY, -EPROTONOSUPPORT,
+ * -EKEYEXPIRED, -EKEYREVOKED, -EKEYREJECTED: credentials, on one side or the other. -ENOSYS no such
  * transport. -EPERM userfaultfd is not allowed here. -ENOTSUP the kernel's pages
  * are not 4 KiB. -ENODEV the appliances that answer cannot meet the setting `strategy`,
  * however much they have free. -ENOMEM. -ENOSPC 16 clients are open in this process. -EBUSY too
@@ -575,7 +576,8 @@ struct extmem_status {
 
 /* Asks an appliance for its figures, without becoming its client.
  * Errors: -EINVAL the address is malformed. -ECONNREFUSED, -EHOSTUNREACH,
- * -ETIMEDOUT, -EPROTO, ... no appliance answers. -ENOMEM. */
+ * -ETIMEDOUT, -EPROTO, ... no appliance answers. -ENOKEY, ... credentials, which
+ * EXTMEM_AUTH names, as for extmem_open(). -ENOMEM. */
 int extmem_status(const char *appliance, uint32_t timeout_ms,
 		  struct extmem_status *ret);
 /* The segments that it has lent, as extmem_region_list(). Errors as above. */

@@ -25,7 +25,7 @@ static bool is_library(const char *path)
 	static const char *const names[] = {
 		"libextmem", "libfabric", "libibverbs", "librdmacm",
 		"libpsm",    "libnl-",	  "libnuma",	"libefa",
-		"libucp",    "libmlx",	  "libinfinipath",
+		"libucp",    "libmlx",	  "libinfinipath", "libssl",  "libcrypto",
 	};
 	const char *name = strrchr(path, '/');
 

@@ -288,6 +288,7 @@ static bool channel_next(struct xm_channel *c, struct end *e,
 	case PARCEL_UP:
 		ret->kind = XM_CHANNEL_UP;
 		ret->accepted = c->target;
+		ret->identity = "";
 		break;
 	case PARCEL_END:
 		ret->kind = XM_CHANNEL_DOWN;
@@ -338,6 +339,15 @@ static const char *channel_address(struct xm_channel *c)
 	return c->address;
 }
 
+/* Nobody has credentials here. */
+static int channel_renew(struct xm_channel *c, char *words, size_t words_size)
+{
+	(void)c;
+	(void)words;
+	(void)words_size;
+	return 0;
+}
+
 const struct xm_channel_ops fabric_channel = {
 	.scheme = "sim",
 	.open = channel_open,
@@ -348,6 +358,7 @@ const struct xm_channel_ops fabric_channel = {
 	.send = channel_send,
 	.poll = channel_poll,
 	.wait = channel_wait,
+	.renew = channel_renew,
 	.address = channel_address,
 };
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See address.h. Floor: skin. */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,6 +65,44 @@ static int split_host(const char *rest, char *host, char *port)
 		return -EINVAL;
 	memcpy(port, colon + 1, size + 1);
 	return 0;
+}
+
+bool xm_address_is_local(const struct xm_address *a, bool passive)
+{
+	static const uint8_t mapped[] = { 0, 0, 0, 0, 0, 0,    0,   0,
+					  0, 0, 0xff, 0xff, 127 };
+
+	switch (a->u.any.sa_family) {
+	case AF_UNIX:
+		return true;
+	case AF_INET:
+		return ntohl(a->u.in.sin_addr.s_addr) >> 24 == 127 ||
+		       (!passive && a->u.in.sin_addr.s_addr == 0);
+	case AF_INET6:
+		return IN6_IS_ADDR_LOOPBACK(&a->u.in6.sin6_addr) ||
+		       (!passive &&
+			IN6_IS_ADDR_UNSPECIFIED(&a->u.in6.sin6_addr)) ||
+		       memcmp(&a->u.in6.sin6_addr, mapped, sizeof(mapped)) == 0;
+	default:
+		return false;
+	}
+}
+
+void xm_address_print(const struct sockaddr *from, char *text, size_t size)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)from;
+	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
+	char host[INET6_ADDRSTRLEN] = "?";
+
+	if (from->sa_family == AF_INET) {
+		inet_ntop(AF_INET, &in->sin_addr, host, sizeof(host));
+		snprintf(text, size, "%s:%u", host, ntohs(in->sin_port));
+	} else if (from->sa_family == AF_INET6) {
+		inet_ntop(AF_INET6, &in6->sin6_addr, host, sizeof(host));
+		snprintf(text, size, "[%s]:%u", host, ntohs(in6->sin6_port));
+	} else {
+		snprintf(text, size, "a process of this machine");
+	}
 }
 
 int xm_address_failure(int failure)

@@ -44,6 +44,11 @@ const char *xm_address_rest(const char *address);
 int xm_address_resolve(const char *address, bool passive,
 		       struct xm_address ret[XM_ADDRESSES_MAX],
 		       uint32_t *ret_count);
+/* A unix socket, or an address of the loopback interface; to connect to, also the
+ * unspecified one, which is this machine. */
+bool xm_address_is_local(const struct xm_address *, bool passive);
+/* "10.1.2.3:7470", for people. */
+void xm_address_print(const struct sockaddr *, char *text, size_t size);
 /* The -errno for what getaddrinfo() returned; errno is read, too. */
 int xm_address_failure(int failure);
 

@@ -30,7 +30,23 @@ libxm_transports_la_SOURCES = \
 	transports/stream_parts.h \
 	transports/stream_peer.c \
 	transports/table.c \
+	transports/tls.h \
 	$(NULL)
+
+if HAVE_OPENSSL
+libxm_transports_la_SOURCES += \
+	transports/tls.c \
+	transports/tls_io.c \
+	transports/tls_library.c \
+	transports/tls_library.h \
+	transports/tls_parts.h \
+	transports/tls_words.c \
+	$(NULL)
+else
+libxm_transports_la_SOURCES += \
+	transports/tls_none.c \
+	$(NULL)
+endif
 
 EXTRA_DIST += \
 	transports/ofi/README.md \

@@ -8,9 +8,17 @@
  * addresses that were found then, one after the other. An appliance that moves
  * to an address that its name did not have is found by clients opened after that.
  *
+ * A stream over a unix socket is not encrypted, and neither is one that stays on this
+ * machine, unless there are credentials: then every other stream is. Without them a
+ * stream to or from another machine must be asked for by name (insecure_plaintext).
+ *
+ * Of the streams that were accepted at most XM_STREAM_SHAKING_MAX are in their
+ * handshake; one more, or one beyond peers_max, ends the one that has been at it for the
+ * longest time. So idle strangers, however many, do not keep out who is quick.
+ *
  * Every stream has one buffer (frame.h), made when the stream is and freed
- * with it. There are at most peers_max streams; what comes beyond is closed
- * when it is accepted. A stream that was accepted is reported UP as soon as the
+ * with it. There are at most peers_max streams; what comes beyond and finds
+ * no handshake to end is closed when it is accepted. A stream that was accepted is reported UP as soon as the
  * handshake of stream_io is done, so that the service counts it; one that we
  * opened is UP when the other side has shown the magic, so that whatever else
  * listens there is never taken for an appliance.
@@ -46,11 +54,26 @@ static void stream_close(struct xm_channel *c)
 		free(target);
 		target = next;
 	}
+	xm_tls_close(c->tls);
 	if (c->listener >= 0)
 		close(c->listener);
 	if (c->epoll >= 0)
 		close(c->epoll);
 	free(c);
+}
+
+static int stream_authenticate(struct xm_channel *c,
+			       const struct xm_channel_options *o, char *words,
+			       size_t words_size)
+{
+	if (o->auth == NULL || o->auth[0] == '\0')
+		return 0;
+	if (o->insecure_plaintext) {
+		snprintf(words, words_size, "auth and insecure_plaintext"
+			 " contradict each other: leave one of them out");
+		return -EINVAL;
+	}
+	return xm_tls_open(o->auth, o->target, words, words_size, &c->tls);
 }
 
 static int stream_open(const struct xm_channel_options *o, char *words,
@@ -69,7 +92,7 @@ static int stream_open(const struct xm_channel_options *o, char *words,
 		snprintf(words, words_size, "out of memory for a channel");
 		return -ENOMEM;
 	}
-	c->io_ops = &xm_stream_io_plain;
+	c->insecure_plaintext = o->insecure_plaintext;
 	c->listener = -1;
 	c->peers_max = o->peers_max;
 	c->handshake_ns = o->handshake_ns;
@@ -82,12 +105,12 @@ static int stream_open(const struct xm_channel_options *o, char *words,
 	}
 	snprintf(c->address, sizeof(c->address), "%s",
 		 o->address == NULL ? "" : o->address);
-	if (o->target) {
+	rc = stream_authenticate(c, o, words, words_size);
+	if (rc == 0 && o->target)
 		rc = xm_stream_listen(c, o->address, words, words_size);
-		if (rc != 0) {
-			stream_close(c);
-			return rc;
-		}
+	if (rc != 0) {
+		stream_close(c);
+		return rc;
 	}
 	*ret = c;
 	return 0;
@@ -210,6 +233,7 @@ static void pump(struct xm_channel *c)
 	struct epoll_event events[EVENTS_MAX];
 	int count = epoll_wait(c->epoll, events, EVENTS_MAX, 0);
 
+	c->shakes = 0;
 	for (int i = 0; i < count; i++) {
 		uint32_t peer = events[i].data.u32;
 
@@ -270,6 +294,23 @@ static void stream_wait(struct xm_channel *c, int fd, uint64_t timeout_ns)
 	(void)ppoll(fds, fd >= 0 ? 2 : 1, &timeout, NULL);
 }
 
+static int stream_renew(struct xm_channel *c, char *words, size_t words_size)
+{
+	int rc = c->tls == NULL ? 0 : xm_tls_reload(c->tls, words, words_size);
+
+	for (uint32_t i = 0; rc == 0 && c->tls != NULL && i < c->peers_high; i++) {
+		struct xm_stream_peer *p = &c->peers[i];
+
+		if (p->state != XM_STREAM_OPEN || p->io.tls == NULL ||
+		    !xm_tls_refuses(c->tls, &p->io))
+			continue;
+		snprintf(p->io.words, sizeof(p->io.words),
+			 "its certificate is no longer accepted");
+		xm_stream_peer_fail(c, p, -EKEYREVOKED);
+	}
+	return rc;
+}
+
 static const char *stream_address(struct xm_channel *c)
 {
 	return c->address;
@@ -286,6 +327,7 @@ static const char *stream_address(struct xm_channel *c)
 		.send = stream_send,                                          \
 		.poll = stream_poll,                                          \
 		.wait = stream_wait,                                          \
+		.renew = stream_renew,                                        \
 		.address = stream_address,                                    \
 	}
 

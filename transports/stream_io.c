@@ -1,13 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Streams without encryption; see stream_io.h. Floor: skin. */
 #include <errno.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 #include "transports/stream_io.h"
 
 static int plain_begin(struct xm_stream_io *io)
 {
+	struct ucred user;
+	socklen_t size = sizeof(user);
+	int family = 0;
+	socklen_t family_size = sizeof(family);
+
 	io->blocked = false;
+	if (io->accepted &&
+	    getsockopt(io->fd, SOL_SOCKET, SO_DOMAIN, &family, &family_size) == 0 &&
+	    family == AF_UNIX &&
+	    getsockopt(io->fd, SOL_SOCKET, SO_PEERCRED, &user, &size) == 0)
+		snprintf(io->identity, sizeof(io->identity), "uid:%u", user.uid);
 	return 0;
 }
 
@@ -47,6 +58,12 @@ static ssize_t plain_send(struct xm_stream_io *io, const void *bytes,
 	return n;
 }
 
+static bool plain_holds(const struct xm_stream_io *io)
+{
+	(void)io;
+	return false;
+}
+
 static unsigned plain_wants(const struct xm_stream_io *io)
 {
 	return XM_WANTS_READ | (io->blocked ? XM_WANTS_WRITE : 0);
@@ -67,6 +84,7 @@ const struct xm_stream_io_ops xm_stream_io_plain = {
 	.shake = plain_shake,
 	.recv = plain_recv,
 	.send = plain_send,
+	.holds = plain_holds,
 	.wants = plain_wants,
 	.finish = plain_finish,
 	.end = plain_end,

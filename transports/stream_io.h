@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How the bytes of a control stream pass its socket: as they are, or, later,
- * encrypted. A vtable in the shape of libnbd's socket_ops; stream.c calls it and
+ * How the bytes of a control stream pass its socket: as they are, or encrypted
+ * (tls.h). A vtable in the shape of libnbd's socket_ops; stream.c calls it and
  * nothing else reads or writes a stream's socket.
  *
  * Every function is required and none blocks. -EAGAIN: nothing moved; wants()
@@ -13,7 +13,9 @@
 
 #include <sys/types.h>
 
-#include "common/base.h"
+#include "core/pure/channel.h"
+
+struct xm_tls;
 
 /* What wants() returns, or-ed. */
 #define XM_WANTS_READ 1U
@@ -24,6 +26,10 @@ struct xm_stream_io {
 	bool accepted; /* the other side connected */
 	bool blocked;  /* the last send() took nothing */
 	void *state;   /* the implementation's own */
+	struct xm_tls *tls; /* the caller's, of an encrypted stream */
+	/* Who the other side is, once the handshake is done; "": unknown. */
+	char identity[XM_IDENTITY_SIZE];
+	char words[256]; /* why it failed, or "": there is no more to say */
 };
 
 struct xm_stream_io_ops {
@@ -35,13 +41,15 @@ struct xm_stream_io_ops {
 	/* Up to `size` bytes that came. 0: the stream has ended. */
 	ssize_t (*recv)(struct xm_stream_io *, void *bytes, size_t size);
 	ssize_t (*send)(struct xm_stream_io *, const void *bytes, size_t size);
+	/* Is there more to recv() that the socket does not show? */
+	bool (*holds)(const struct xm_stream_io *);
 	unsigned (*wants)(const struct xm_stream_io *);
 	/* Tells the other side that nothing more comes from here. */
 	void (*finish)(struct xm_stream_io *);
 	void (*end)(struct xm_stream_io *);
 };
 
-/* The bytes as they are: no encryption, no authentication. */
+/* The bytes as they are: no encryption; who connects by a unix socket is known. */
 extern const struct xm_stream_io_ops xm_stream_io_plain;
 
 #endif

@@ -34,6 +34,28 @@ uint64_t xm_stream_accept_again(struct xm_channel *c, uint64_t now_ns)
 	return XM_NEVER;
 }
 
+/* A place for one more: the one whose handshake has lasted for the longest time makes
+ * room. */
+static int place(struct xm_channel *c, struct xm_stream_peer **ret)
+{
+	struct xm_stream_peer *oldest = NULL;
+	uint32_t shaking = 0;
+
+	for (uint32_t i = 0; c->tls != NULL && i < c->peers_high; i++) {
+		struct xm_stream_peer *p = &c->peers[i];
+
+		if (p->state != XM_STREAM_SHAKING || !p->accepted)
+			continue;
+		shaking++;
+		if (oldest == NULL || p->deadline_ns < oldest->deadline_ns)
+			oldest = p;
+	}
+	if (oldest != NULL && (shaking >= XM_STREAM_SHAKING_MAX ||
+			       c->peers_count == c->peers_max))
+		xm_stream_peer_free(c, oldest);
+	return xm_stream_peer_new(c, ret);
+}
+
 void xm_stream_accept(struct xm_channel *c)
 {
 	for (int i = 0; i < BACKLOG; i++) {
@@ -54,10 +76,11 @@ void xm_stream_accept(struct xm_channel *c)
 			continue;
 		if (fd < 0)
 			return;
-		if (xm_stream_peer_new(c, &p) != 0)
+		if (place(c, &p) != 0)
 			close(fd);
 		else
-			xm_stream_peer_accepted(c, p, fd, from.ss_family);
+			xm_stream_peer_accepted(c, p, fd,
+						(struct sockaddr *)&from);
 	}
 }
 
@@ -111,6 +134,14 @@ int xm_stream_listen(struct xm_channel *c, const char *address, char *words,
 			 rc == -EADDRNOTAVAIL ? "" : ": ",
 			 rc == -EADDRNOTAVAIL ? "" : strerror(-rc));
 		return rc;
+	}
+	if (c->tls == NULL && !c->insecure_plaintext &&
+	    !xm_address_is_local(&addresses[0], true)) {
+		snprintf(words, words_size, "%s is reached from other machines:"
+			 " give --auth FILE (see extmem-auth(1)), so that only"
+			 " those get in who are let in, or --insecure-plaintext"
+			 " where the network is yours alone", address);
+		return -EINVAL;
 	}
 	c->listener = socket(addresses[0].u.any.sa_family,
 			     SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

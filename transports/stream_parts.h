@@ -17,7 +17,10 @@
 #include "transports/frame.h"
 #include "transports/stream.h"
 #include "transports/stream_io.h"
+#include "transports/tls.h"
 
+#define XM_STREAM_SHAKING_MAX 64 /* accepted streams, at once */
+#define XM_STREAM_SHAKES 4	 /* steps of handshakes in one turn */
 #define XM_STREAM_LISTENER UINT32_MAX /* in epoll data; else the peer's index */
 
 enum xm_stream_state {
@@ -41,20 +44,26 @@ struct xm_stream_target {
 
 struct xm_stream_peer {
 	enum xm_stream_state state;
+	const struct xm_stream_io_ops *io_ops;
 	struct xm_stream_io io;
 	bool io_begun;
 	int status; /* of FAILED */
 	bool accepted;
+	bool opened;	  /* the handshake is done */
 	bool up;	  /* reported */
 	unsigned watched; /* what epoll looks out for: XM_WANTS_... */
 	uint64_t deadline_ns; /* of the handshake and the first message */
 	struct xm_frames frames;
 	const struct xm_stream_target *target; /* of connect() */
 	uint32_t address; /* of the target's, to be tried next */
+	char from[64];	  /* of accept(), for people */
 };
 
 struct xm_channel {
-	const struct xm_stream_io_ops *io_ops;
+	struct xm_tls *tls; /* our credentials, or NULL */
+	bool insecure_plaintext;
+	unsigned shakes; /* of this turn */
+	char words[512]; /* of the last STRANGER */
 	int epoll;
 	int listener; /* or -1 */
 	bool accepting;
@@ -76,7 +85,7 @@ int xm_stream_peer_new(struct xm_channel *, struct xm_stream_peer **ret);
 void xm_stream_peer_free(struct xm_channel *, struct xm_stream_peer *);
 /* What accept() gave. */
 void xm_stream_peer_accepted(struct xm_channel *, struct xm_stream_peer *,
-			     int fd, int family);
+			     int fd, const struct sockaddr *from);
 /* Tries the target's addresses that are left until one does not fail at once;
  * fails with `status` when none is left. */
 void xm_stream_peer_try(struct xm_channel *, struct xm_stream_peer *,

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -30,7 +31,7 @@ static void watch(struct xm_channel *c, struct xm_stream_peer *p,
 
 static void watch_for_wants(struct xm_channel *c, struct xm_stream_peer *p)
 {
-	unsigned wants = c->io_ops->wants(&p->io);
+	unsigned wants = p->io_ops->wants(&p->io);
 
 	if ((wants ^ p->watched) & XM_WANTS_WRITE)
 		watch(c, p, EPOLL_CTL_MOD, wants);
@@ -39,7 +40,7 @@ static void watch_for_wants(struct xm_channel *c, struct xm_stream_peer *p)
 static void close_socket(struct xm_channel *c, struct xm_stream_peer *p)
 {
 	if (p->io_begun)
-		c->io_ops->end(&p->io);
+		p->io_ops->end(&p->io);
 	p->io_begun = false;
 	if (p->io.fd >= 0)
 		close(p->io.fd); /* leaves the epoll set with it */
@@ -111,8 +112,12 @@ static void socket_prepare(int fd, int family)
 
 static void go_on_shaking(struct xm_channel *c, struct xm_stream_peer *p)
 {
-	int rc = c->io_ops->shake(&p->io);
+	int rc;
 
+	/* They cost most of what a stranger can cost us. */
+	if (p->accepted && c->shakes++ >= XM_STREAM_SHAKES)
+		return;
+	rc = p->io_ops->shake(&p->io);
 	if (rc == -EAGAIN) {
 		watch_for_wants(c, p);
 		return;
@@ -122,30 +127,38 @@ static void go_on_shaking(struct xm_channel *c, struct xm_stream_peer *p)
 		return;
 	}
 	p->state = XM_STREAM_OPEN;
+	p->opened = true;
 	xm_stream_peer_flush(c, p);
 }
 
-static void begin(struct xm_channel *c, struct xm_stream_peer *p)
+static void begin(struct xm_channel *c, struct xm_stream_peer *p, int family)
 {
-	int rc = c->io_ops->begin(&p->io);
+	int rc;
 
+	p->io.tls = family == AF_UNIX ? NULL : c->tls;
+	p->io_ops = p->io.tls == NULL ? &xm_stream_io_plain : &xm_stream_io_tls;
+	p->io.words[0] = '\0';
+	rc = p->io_ops->begin(&p->io);
 	if (rc != 0) {
 		xm_stream_peer_fail(c, p, rc);
 		return;
 	}
 	p->io_begun = true;
 	p->state = XM_STREAM_SHAKING;
-	go_on_shaking(c, p);
+	/* A stranger begins, and waits for its turn. */
+	if (!p->accepted || p->io.tls == NULL)
+		go_on_shaking(c, p);
 }
 
 void xm_stream_peer_accepted(struct xm_channel *c, struct xm_stream_peer *p,
-			     int fd, int family)
+			     int fd, const struct sockaddr *from)
 {
-	socket_prepare(fd, family);
+	socket_prepare(fd, from->sa_family);
+	xm_address_print(from, p->from, sizeof(p->from));
 	p->io.fd = fd;
 	p->io.accepted = p->accepted = true;
 	watch(c, p, EPOLL_CTL_ADD, XM_WANTS_READ);
-	begin(c, p);
+	begin(c, p, from->sa_family);
 }
 
 void xm_stream_peer_try(struct xm_channel *c, struct xm_stream_peer *p,
@@ -156,6 +169,17 @@ void xm_stream_peer_try(struct xm_channel *c, struct xm_stream_peer *p,
 			&p->target->addresses[p->address++];
 
 		close_socket(c, p);
+		p->io.words[0] = '\0';
+		if (c->tls == NULL && !c->insecure_plaintext &&
+		    !xm_address_is_local(a, false)) {
+			status = -ENOKEY;
+			snprintf(p->io.words, sizeof(p->io.words),
+				 "is on another machine, and there are no"
+				 " credentials: give auth=FILE (see"
+				 " extmem-auth(1)), or insecure_plaintext=yes"
+				 " where the network is yours alone");
+			continue;
+		}
 		p->io.fd = socket(a->u.any.sa_family,
 				  SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
 				  0);
@@ -187,7 +211,8 @@ static void connected(struct xm_channel *c, struct xm_stream_peer *p)
 	if (error != 0)
 		xm_stream_peer_try(c, p, -error);
 	else
-		begin(c, p);
+		begin(c, p, p->target->addresses[p->address - 1]
+				    .u.any.sa_family);
 }
 
 /* --- bytes ---------------------------------------------------------------- */
@@ -198,7 +223,7 @@ void xm_stream_peer_flush(struct xm_channel *c, struct xm_stream_peer *p)
 	size_t size;
 
 	while ((size = xm_frames_pending(&p->frames, &bytes)) > 0) {
-		ssize_t n = c->io_ops->send(&p->io, bytes, size);
+		ssize_t n = p->io_ops->send(&p->io, bytes, size);
 
 		if (n == -EAGAIN)
 			break;
@@ -213,6 +238,13 @@ void xm_stream_peer_flush(struct xm_channel *c, struct xm_stream_peer *p)
 	watch_for_wants(c, p);
 }
 
+/* What an appliance that has TLS says to who has not. */
+static bool is_alert(const struct xm_stream_peer *p, const uint8_t *first)
+{
+	return !p->accepted && p->io.tls == NULL && !p->frames.greeted &&
+	       p->frames.in_used == 0 && first[0] == 21;
+}
+
 static void receive(struct xm_channel *c, struct xm_stream_peer *p)
 {
 	uint8_t *at;
@@ -221,16 +253,20 @@ static void receive(struct xm_channel *c, struct xm_stream_peer *p)
 
 	if (room == 0)
 		return; /* poll() hands messages out first */
-	n = c->io_ops->recv(&p->io, at, room);
+	n = p->io_ops->recv(&p->io, at, room);
 	if (n == -EAGAIN) {
 		watch_for_wants(c, p);
+		return;
+	}
+	if (n > 0 && is_alert(p, at)) {
+		xm_stream_peer_fail(c, p, -ENOKEY);
 		return;
 	}
 	if (n <= 0) {
 		int status = n == 0 ? -ECONNRESET : (int)n;
 
 		/* An end within the magic or a message is nonsense, too. */
-		if (xm_frames_is_torn(&p->frames))
+		if (xm_frames_is_torn(&p->frames) && p->io.words[0] == '\0')
 			status = -EPROTO;
 		xm_stream_peer_fail(c, p, status);
 		return;
@@ -242,6 +278,8 @@ static void receive(struct xm_channel *c, struct xm_stream_peer *p)
 void xm_stream_peer_ready(struct xm_channel *c, struct xm_stream_peer *p,
 			  bool readable)
 {
+	/* What recv() had to send first may be why the socket is watched. */
+	readable = readable || (p->watched & XM_WANTS_WRITE) != 0;
 	if (p->state == XM_STREAM_CONNECTING)
 		connected(c, p);
 	else if (p->state == XM_STREAM_SHAKING)
@@ -260,10 +298,38 @@ void xm_stream_peer_farewell(struct xm_channel *c, struct xm_stream_peer *p)
 	if (p->state != XM_STREAM_OPEN)
 		return;
 	xm_stream_peer_flush(c, p);
-	c->io_ops->finish(&p->io);
+	p->io_ops->finish(&p->io);
 	for (int i = 0; i < 64; i++)
-		if (c->io_ops->recv(&p->io, unread, sizeof(unread)) <= 0)
+		if (p->io_ops->recv(&p->io, unread, sizeof(unread)) <= 0)
 			break;
+}
+
+/* Its place is free again: whoever is told knows no number of it. */
+static void turned_away(struct xm_channel *c, struct xm_stream_peer *p,
+			struct xm_channel_event *ret)
+{
+	ret->kind = XM_CHANNEL_STRANGER;
+	ret->status = p->status;
+	snprintf(c->words, sizeof(c->words), "%s: %s", p->from,
+		 p->io.words[0] != '\0' ? p->io.words
+		 : p->status == -ETIMEDOUT ? "no handshake in time"
+					   : strerror(-p->status));
+	ret->words = c->words;
+	xm_stream_peer_free(c, p);
+}
+
+/* The next message, from what has been received or is held by the encryption. */
+static int take(struct xm_channel *c, struct xm_stream_peer *p,
+		struct xm_channel_event *ret)
+{
+	int rc = xm_frames_take(&p->frames, &ret->bytes, &ret->size);
+
+	while (rc == 0 && p->state == XM_STREAM_OPEN &&
+	       p->io_ops->holds(&p->io)) {
+		receive(c, p);
+		rc = xm_frames_take(&p->frames, &ret->bytes, &ret->size);
+	}
+	return rc;
 }
 
 bool xm_stream_peer_event(struct xm_channel *c, struct xm_stream_peer *p,
@@ -273,16 +339,21 @@ bool xm_stream_peer_event(struct xm_channel *c, struct xm_stream_peer *p,
 			 p->state == XM_STREAM_FAILED;
 	int rc;
 
+	if (p->state == XM_STREAM_FAILED && p->accepted && !p->opened) {
+		turned_away(c, p, ret);
+		return true;
+	}
 	if (may_speak && !p->up && (p->accepted || p->frames.greeted)) {
 		p->up = true;
 		if (!p->accepted && p->state == XM_STREAM_OPEN)
 			p->deadline_ns = XM_NEVER;
 		ret->kind = XM_CHANNEL_UP;
 		ret->accepted = p->accepted;
+		ret->identity = p->io.identity;
 		return true;
 	}
 	if (may_speak) {
-		rc = xm_frames_take(&p->frames, &ret->bytes, &ret->size);
+		rc = take(c, p, ret);
 		if (rc == 1) {
 			ret->kind = XM_CHANNEL_MESSAGE;
 			p->deadline_ns = XM_NEVER;
@@ -298,6 +369,7 @@ bool xm_stream_peer_event(struct xm_channel *c, struct xm_stream_peer *p,
 	p->state = XM_STREAM_DOWN;
 	ret->kind = XM_CHANNEL_DOWN;
 	ret->status = p->status;
+	ret->words = p->io.words[0] == '\0' ? NULL : p->io.words;
 	ret->accepted = p->accepted;
 	return true;
 }

@@ -78,8 +78,10 @@ static int newcomer_channel(const extmem *x, struct newcomer *n)
 	const struct xm_control *control = &x->ask.keeper.control;
 	struct xm_channel_options o = {
 		.address = n->address, .peers_max = XM_APPLIANCES_MAX,
+		.auth = x->settings.auth,
+		.insecure_plaintext = x->settings.insecure_plaintext,
 	};
-	char words[256] = "";
+	char words[512] = "";
 	int rc;
 
 	for (uint32_t i = 0; i < control->channels_count; i++) {

@@ -91,7 +91,7 @@ void xm_ask_explain(const struct xm_ask *, const struct xm_request *,
 bool xm_ask_is_ready(struct xm_ask *, uint32_t appliance);
 /* Of one that is not: the status that says why, never 0, and words that begin with
  * its address. */
-#define XM_AWAY_WORDS (XM_WORDS_SIZE + XM_ADDRESS_SIZE + 64)
+#define XM_AWAY_WORDS (XM_WORDS_MORE + XM_ADDRESS_SIZE + 64)
 int xm_ask_why_away(struct xm_ask *, uint32_t appliance, char *words,
 		    size_t words_size);
 

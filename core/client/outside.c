@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/client/ask.h"
 #include "core/client/entry.h"
 #include "core/client/error.h"
+#include "core/client/settings.h"
 #include "core/engine/control.h"
 #include "core/pure/channel.h"
 #include "core/pure/scheme.h"
@@ -55,6 +57,9 @@ struct question {
 	bool ready, answered, failed;
 	int status;
 	struct xm_message answer;
+	char words[XM_WORDS_MORE]; /* of AWAY, or "" */
+	struct xm_client_settings settings; /* its credentials */
+	struct xm_options *options;
 };
 
 static void question_report(void *owner, const struct xm_control_report *report)
@@ -71,6 +76,9 @@ static void question_report(void *owner, const struct xm_control_report *report)
 	case XM_CONTROL_AWAY:
 		q->failed = true;
 		q->status = report->status;
+		if (report->words != NULL)
+			snprintf(q->words, sizeof(q->words), "%s",
+				 report->words);
 		break;
 	case XM_CONTROL_READY:
 		q->ready = true;
@@ -91,13 +99,18 @@ static int question_open(struct question *q, const char *call,
 	struct xm_channel_options o = { .address = address, .peers_max = 1 };
 	struct xm_hello hello = { .flags = XM_HELLO_OBSERVER };
 	size_t length = strcspn(address, ":");
-	char words[256] = "";
+	char words[512] = "";
 	int rc;
 
 	q->ops = xm_scheme_channel(address);
 	if (q->ops == NULL || strlen(address) >= XM_ADDRESS_SIZE)
 		return xm_fail(-EINVAL, "%s: %s: no such transport: an address "
 			       "is like ofi+tcp://host:7470", call, address);
+	rc = xm_client_settings_load(call, NULL, &q->settings, &q->options);
+	if (rc != 0)
+		return rc;
+	o.auth = q->settings.auth;
+	o.insecure_plaintext = q->settings.insecure_plaintext;
 	rc = q->ops->open(&o, words, sizeof(words), &q->channel);
 	if (rc != 0)
 		return xm_fail(rc, "%s: %s: %s", call, address, words);
@@ -122,11 +135,21 @@ static int question_open(struct question *q, const char *call,
 	return 0;
 }
 
+static void question_why(const struct question *q, char *words,
+			 size_t words_size)
+{
+	if (q->words[0] != '\0')
+		snprintf(words, words_size, "%s: %s", q->address, q->words);
+	else
+		xm_channel_explain(q->address, q->status, false, words,
+				   words_size);
+}
+
 static int question_ask(struct question *q, const char *call,
 			const struct xm_message *message, uint32_t timeout_ms)
 {
 	uint64_t deadline_ns = os_now_ns() + timeout_ms * XM_MS;
-	char words[256];
+	char words[XM_AWAY_WORDS];
 
 	q->answered = q->failed = false;
 	xm_control_request(&q->control, 0, message, 0, deadline_ns,
@@ -138,8 +161,7 @@ static int question_ask(struct question *q, const char *call,
 	}
 	if (q->status == 0)
 		return 0;
-	xm_channel_explain(q->address, q->status, false, words,
-			   sizeof(words));
+	question_why(q, words, sizeof(words));
 	return xm_fail(q->status, "%s: %s", call, words);
 }
 
@@ -149,6 +171,8 @@ static void question_close(struct question *q)
 		xm_control_end(&q->control, os_now_ns());
 		q->ops->close(q->channel);
 	}
+	if (q->options != NULL)
+		xm_options_close(q->options);
 	os_free(q);
 }
 
@@ -238,7 +262,7 @@ int extmem_lease_end(const struct extmem_lease *lease, uint32_t timeout_ms)
 {
 	uint64_t deadline_ns = os_now_ns() + timeout_ms * XM_MS;
 	struct question *q;
-	char words[256];
+	char words[XM_AWAY_WORDS];
 	int rc;
 
 	if (memchr(lease->appliance, '\0', sizeof(lease->appliance)) == NULL ||
@@ -261,8 +285,7 @@ int extmem_lease_end(const struct extmem_lease *lease, uint32_t timeout_ms)
 		q->ops->wait(q->channel, -1, 5 * XM_MS);
 	}
 	if (rc == 0 && q->failed) {
-		xm_channel_explain(q->address, q->status, false, words,
-				   sizeof(words));
+		question_why(q, words, sizeof(words));
 		rc = xm_fail(q->status, "extmem_lease_end: %s",
 			     q->status == -ESTALE ? "it has ended already"
 						  : words);

@@ -96,6 +96,16 @@ static const struct xm_option options[] = {
 	{ .name = "name", .kind = XM_OPTION_TEXT,
 	  .help = "Name of this client in lists of the appliances.",
 	  .destination = offsetof(struct xm_client_settings, name) },
+	{ .name = "auth", .kind = XM_OPTION_TEXT, .unit = "FILE",
+	  .help = "Credential file of this client, of `extmem auth add`. With "
+		  "it, appliances reached over a network must show theirs, and "
+		  "control messages are encrypted.",
+	  .destination = offsetof(struct xm_client_settings, auth) },
+	{ .name = "insecure_plaintext", .kind = XM_OPTION_FLAG,
+	  .help = "Without credentials, connect to other machines all the same: "
+		  "whoever is on the network between can read everything, and "
+		  "be the appliance.",
+	  .destination = offsetof(struct xm_client_settings, insecure_plaintext) },
 	{ .name = "config", .kind = XM_OPTION_TEXT, .unit = "FILE",
 	  .help = "A file with settings, one NAME = VALUE in a line.",
 	  .destination = offsetof(struct xm_client_settings, config) },

@@ -31,6 +31,8 @@ struct xm_client_settings {
 	struct xm_option_list strategies; /* stored ones, "NAME=text" */
 	uint32_t members_max; /* of a segment, under any strategy; from 1 */
 	const char *name;     /* "": made from host, process and program */
+	const char *auth;     /* path of a credential file, or "" */
+	bool insecure_plaintext;
 	const char *config;   /* path of a file, or "" */
 };
 

@@ -47,6 +47,7 @@ uint32_t xm_control_add(struct xm_control *control, const char *address,
 	memcpy(peer->address, address, length + 1);
 	peer->channel = i;
 	peer->connected = false;
+	peer->words[0] = '\0';
 	xm_session_init(&peer->session, hello, timeout_ns);
 	peer->session.appliance = control->count;
 	peer->session.trace = control->trace;
@@ -104,6 +105,8 @@ static int carry_out(struct xm_control *control, uint32_t index,
 		report.kind = XM_CONTROL_AWAY;
 		if (peer->session.say.kind == XM_REFUSED)
 			report.message = &peer->session.say;
+		else if (peer->words[0] != '\0')
+			report.words = peer->words;
 		break;
 	case XM_SESSION_IS_LOST:
 		report.kind = XM_CONTROL_LOST;
@@ -138,6 +141,15 @@ static void step(struct xm_control *control, uint32_t index,
 		step(control, index, &down);
 }
 
+static void note_words(struct xm_control_peer *peer, const char *words)
+{
+	struct xm_words w;
+
+	xm_words_begin(&w, peer->words, sizeof(peer->words));
+	if (words != NULL)
+		xm_words_add(&w, words);
+}
+
 static void on_channel(struct xm_control *control, uint32_t channel,
 		       const struct xm_channel_event *ce, uint64_t now_ns)
 {
@@ -154,10 +166,12 @@ static void on_channel(struct xm_control *control, uint32_t channel,
 	switch (ce->kind) {
 	case XM_CHANNEL_UP:
 		ev.kind = XM_SESSION_UP;
+		control->peers[index].words[0] = '\0';
 		break;
 	case XM_CHANNEL_DOWN:
 		ev.kind = XM_SESSION_DOWN;
 		ev.status = ce->status;
+		note_words(&control->peers[index], ce->words);
 		break;
 	case XM_CHANNEL_MESSAGE:
 		ev.kind = XM_SESSION_MESSAGE;
@@ -167,6 +181,8 @@ static void on_channel(struct xm_control *control, uint32_t channel,
 			ev.status = -EPROTO;
 		}
 		break;
+	case XM_CHANNEL_STRANGER: /* nobody connects to a client */
+		return;
 	}
 	step(control, index, &ev);
 }

@@ -18,8 +18,10 @@
 #include "core/pure/channel.h"
 #include "core/pure/layout.h"
 #include "core/pure/session.h"
+#include "common/words.h"
 
 #define XM_ADDRESS_SIZE 128
+#define XM_WORDS_MORE 256 /* of a channel, with the NUL */
 
 enum xm_control_report_kind {
 	XM_CONTROL_ANSWER = 1, /* token, status, message (or NULL) */
@@ -36,6 +38,7 @@ struct xm_control_report {
 	int status;
 	uint64_t token;
 	const struct xm_message *message;
+	const char *words; /* AWAY: more than the status says, or NULL; likewise */
 };
 
 struct xm_control_peer {
@@ -44,6 +47,7 @@ struct xm_control_peer {
 	bool connected; /* peer is valid */
 	struct xm_session session;
 	char address[XM_ADDRESS_SIZE];
+	char words[XM_WORDS_MORE]; /* why the stream went down, or "" */
 };
 
 struct xm_control {

@@ -39,6 +39,20 @@ static void on_ticket(struct xm_keeper *k, const struct xm_control_report *repor
 	}
 }
 
+/* An appliance's words, or else the channel's. */
+static void note_why(struct xm_keeper_peer *peer,
+		     const struct xm_control_report *report)
+{
+	struct xm_words w;
+
+	xm_words_begin(&w, peer->words, sizeof(peer->words));
+	if (report->message != NULL)
+		memcpy(peer->words, report->message->u.refused.words,
+		       sizeof(report->message->u.refused.words));
+	else if (report->words != NULL)
+		xm_words_add(&w, report->words);
+}
+
 static void on_report(void *owner, const struct xm_control_report *report)
 {
 	struct xm_keeper *k = owner;
@@ -65,10 +79,7 @@ static void on_report(void *owner, const struct xm_control_report *report)
 		peer->ready = false;
 		peer->gone = report->status == -ECONNREFUSED;
 		peer->status = report->status;
-		peer->words[0] = '\0';
-		if (report->message != NULL)
-			memcpy(peer->words, report->message->u.refused.words,
-			       sizeof(peer->words));
+		note_why(peer, report);
 		break;
 	case XM_CONTROL_LOST:
 		peer->lease++;

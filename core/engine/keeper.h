@@ -36,8 +36,8 @@ struct xm_keeper_peer {
 	int status;	/* why it is away */
 	uint32_t lease; /* counts leases that were lost there */
 	uint8_t tickets[XM_LANES_MAX]; /* by lane: an enum xm_ticket_state */
-	/* A refusal's words, or "". */
-	char words[XM_WORDS_SIZE];
+	/* A refusal's words, the channel's, or "". */
+	char words[XM_WORDS_MORE];
 };
 
 /* What a client with mirrors leaves at an appliance about its view; see ledger.h. */

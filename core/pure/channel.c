@@ -52,6 +52,18 @@ static void explain_before(struct xm_words *w, const char *address, int status)
 				" such as ofi+tcp://host:7470, or"
 				" ofi+shm://NAME");
 		break;
+	case -ENOKEY:
+		xm_words_add(w, address);
+		xm_words_add(w, " wants credentials: give auth=FILE, or set"
+				" EXTMEM_AUTH; see extmem-auth(1)");
+		break;
+	case -EKEYEXPIRED:
+	case -EKEYREVOKED:
+	case -EKEYREJECTED:
+		xm_words_add(w, "certificates of this side and of ");
+		xm_words_add(w, address);
+		xm_words_add(w, " do not agree; see extmem-auth(1)");
+		break;
 	case -EACCES:
 		xm_words_add(w, "not permitted to connect to ");
 		xm_words_add(w, address);

@@ -16,6 +16,9 @@
  *    again only after disconnect().
  *  - A stream of another protocol (wrong magic, or a message size of 0 or above the
  *    maximum) is closed and its peer reported DOWN with -EPROTO.
+ *  - A stream to or from another machine is encrypted, and both sides have shown who
+ *    they are, before it is UP; or the user has said that it need not be. Who connects
+ *    and does not get so far is a STRANGER.
  *  - send() returns -EAGAIN if the queue to the peer is full, and has taken nothing.
  *  - One thread at a time for each instance.
  *
@@ -29,11 +32,14 @@
 #include "common/base.h"
 
 #define XM_MESSAGE_SIZE_MAX 4096
+#define XM_IDENTITY_SIZE 64 /* with its NUL */
 
 enum xm_channel_event_kind {
 	XM_CHANNEL_UP = 1,  /* connect() succeeded, or a peer was accepted */
 	XM_CHANNEL_DOWN,    /* status: why */
 	XM_CHANNEL_MESSAGE, /* bytes, size: valid until the next poll() */
+	/* Somebody connected and was turned away: status, words. No peer. */
+	XM_CHANNEL_STRANGER,
 };
 
 struct xm_channel_event {
@@ -41,6 +47,11 @@ struct xm_channel_event {
 	int status;
 	uint32_t peer;
 	bool accepted; /* UP: the peer connected to us */
+	/* UP: who the peer is, as it was proved: the name in a certificate, "uid:N" for
+	 * a user of this machine; "": nothing was proved. Valid until the next poll(). */
+	const char *identity;
+	/* DOWN, STRANGER: more than the status says, or NULL. Likewise. */
+	const char *words;
 	const uint8_t *bytes;
 	size_t size;
 };
@@ -52,6 +63,10 @@ struct xm_channel_options {
 	/* A stream that has not sent its first whole message after so long is
 	 * closed with -ETIMEDOUT. 0: no limit. The clock is the channel's own. */
 	uint64_t handshake_ns;
+	/* Path of a credential file (transports/tls.h), or NULL: without one, the other
+	 * side is on this machine, unless... */
+	const char *auth;
+	bool insecure_plaintext; /* ...anybody on the network may be the other side */
 };
 
 struct xm_channel;
@@ -80,6 +95,9 @@ struct xm_channel_ops {
 	/* Accepts, reads and writes what can be. Returns 1 with an event, or 0. */
 	int (*poll)(struct xm_channel *, struct xm_channel_event *ret);
 	void (*wait)(struct xm_channel *, int fd, uint64_t timeout_ns);
+	/* Reads the credentials again. Streams stay up, but for those whose credentials
+	 * are no longer accepted. -errno and a sentence: nothing is changed. */
+	int (*renew)(struct xm_channel *, char *words, size_t words_size);
 	/* The address that peers should use; a port of 0 is replaced by the one that
 	 * the system chose. Valid until close(). */
 	const char *(*address)(struct xm_channel *);

@@ -7,6 +7,7 @@
 . "$XM_SRCDIR/tests/support/run.sh"
 
 address=ofi+tcp://10.66.0.1:7000
+export EXTMEM_INSECURE_PLAINTEXT=yes
 await "$extmem" info --appliance "$address"
 verdict "the appliance is reached" $?
 

@@ -3,6 +3,7 @@
 
 xm_shell_tests += \
 	tests/shell/example.sh \
+	tests/shell/test_auth.sh \
 	tests/shell/test_bench.sh \
 	tests/shell/test_bench_kernels.sh \
 	tests/shell/test_bench_wrong.sh \
@@ -11,6 +12,6 @@ xm_shell_tests += \
 	tests/shell/test_strategy.sh \
 	$(NULL)
 
-# What tests/shell/test_extmemd.sh throws with.
+# What tests/shell/test_extmemd.sh and test_auth.sh throw with.
 check_PROGRAMS += tests/shell/thrower
 tests_shell_thrower_LDADD = $(XM_WHOLE)

@@ -62,7 +62,12 @@ refuses 2 'built in' --listen loop:a --memory 1M
 refuses 2 'not an address' --listen ofi+tcp://127.0.0.1 --memory 1M
 refuses 2 'not an address' --listen ofi+tcp://127.0.0.1:65536 --memory 1M
 refuses 2 'not an address' --listen ofi+shm://a/b --memory 1M
-refuses 1 'address of this machine' --listen ofi+tcp://192.0.2.1:0 --memory 1M
+refuses 1 'address of this machine' --listen ofi+tcp://192.0.2.1:0 --memory 1M \
+	--insecure-plaintext
+refuses 2 'reached from other machines' --listen ofi+tcp://0.0.0.0:0 --memory 1M
+refuses 1 'No such file' --listen $tcp --memory 1M --auth "$scratch/none"
+refuses 2 'contradict each other' --listen $tcp --memory 1M --insecure-plaintext \
+	--auth "$scratch/none"
 refuses 2 'no numeric address' --listen $tcp --memory 1M --advertise myhost
 refuses 2 'no meaning for' --listen ofi+shm://x --memory 1M --data-port 7471
 refuses 2 'data' --listen $tcp --memory 1M --data-port 65536
@@ -157,8 +162,8 @@ finish 'and the daemon is as before'
 start --listen $tcp --memory 2M
 port=${address##*:}
 finish 'a daemon that shows a free port ends'
-start --listen ofi+tcp://0.0.0.0:0 --memory 80M --data-port "$port" \
-	--advertise 127.0.0.2
+start --listen ofi+tcp://0.0.0.0:0 --insecure-plaintext --memory 80M \
+	--data-port "$port" --advertise 127.0.0.2
 "$XM_BUILDDIR/extmem-bench" rma --appliance "ofi+tcp://127.0.0.1:${address##*:}" \
 	--no-raw --bytes 4096 --depth 1 --time 2s >"$scratch/out" 2>"$scratch/err" &
 bench=$!

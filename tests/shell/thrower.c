@@ -5,7 +5,8 @@
  *
  *	thrower ADDRESS COUNT SEED
  *
- * ADDRESS is ofi+tcp://IPV4:PORT. Ends with 0 when all COUNT were thrown, the
+ * ADDRESS is ofi+tcp://IPV4:PORT. If EXTMEM_AUTH names a credential file, the good
+ * client has it, and the others do not get past the handshake. Ends with 0 when all COUNT were thrown, the
  * good client was served to the end, and the daemon counted nonsense and freed
  * nothing of the good client's.
  */
@@ -55,6 +56,7 @@ _Noreturn static void die(const char *what)
 
 static struct xm_channel *channel;
 static uint32_t peer;
+static const char *auth; /* or NULL */
 static uint32_t requests;
 
 static struct xm_message ask(struct xm_message question,
@@ -98,10 +100,10 @@ static struct xm_message ask(struct xm_message question,
 
 static void good_begin(const char *address)
 {
-	struct xm_channel_options options = { .peers_max = 1 };
+	struct xm_channel_options options = { .peers_max = 1, .auth = auth };
 	struct xm_message m = { .kind = XM_HELLO };
 	struct xm_channel_event event;
-	char words[256];
+	char words[512];
 	int r;
 
 	if (xm_stream_tcp.open(&options, words, sizeof(words), &channel) != 0)
@@ -191,8 +193,11 @@ static size_t nonsense(uint8_t *at)
 	case 0: /* another protocol */
 		memcpy(at, http, sizeof(http) - 1);
 		return sizeof(http) - 1;
-	case 1:
-		return put_noise(at, 1 + draw(3000));
+	case 1: /* or what may be the first record of a handshake */
+		size = put_noise(at, 6 + draw(3000));
+		if (auth != NULL)
+			memcpy(at, "\x16\x03\x01\x01\x00\x01", 6);
+		return size;
 	case 2: /* half of the magic */
 		return 2;
 	case 3: /* sizes that cannot be */
@@ -270,6 +275,7 @@ int main(int argc, char **argv)
 	if (argc != 4 ||
 	    sscanf(argv[1], "ofi+tcp://%63[0-9.]:%u", host, &port) != 2)
 		die("usage: thrower ofi+tcp://IPV4:PORT COUNT SEED");
+	auth = getenv("EXTMEM_AUTH");
 	count = strtoull(argv[2], NULL, 10);
 	random_state = strtoull(argv[3], NULL, 10);
 	target.sin_family = AF_INET;
@@ -292,7 +298,10 @@ int main(int argc, char **argv)
 	       xm_figures_get(figures, XM_FIGURE_REFUSED),
 	       xm_figures_get(figures, XM_FIGURE_CLIENTS),
 	       xm_figures_get(figures, XM_FIGURE_LEASED));
-	if (xm_figures_get(figures, XM_FIGURE_MALFORMED) < count / 10 ||
+	if ((auth == NULL &&
+	     xm_figures_get(figures, XM_FIGURE_MALFORMED) < count / 10) ||
+	    (auth != NULL &&
+	     xm_figures_get(figures, XM_FIGURE_MALFORMED) > 0) ||
 	    xm_figures_get(figures, XM_FIGURE_LEASED) < TAKE_SIZE)
 		die("the daemon's counts are wrong");
 	question.kind = XM_BYE;

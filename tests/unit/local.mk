@@ -49,7 +49,11 @@ xm_tests += \
 	tests/unit/test_wire \
 	tests/unit/test_words \
 	$(NULL)
+if HAVE_OPENSSL
+xm_tests += tests/unit/test_tls
+endif
 noinst_HEADERS += \
+	tests/unit/tls_rig.h \
 	tests/unit/engine_rig.h \
 	tests/unit/pager_rig.h \
 	tests/unit/pager_world.h \
@@ -84,6 +88,15 @@ tests_unit_test_service_isolation_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service_isolation.c \
 	$(NULL)
+
+# Credentials are made as `extmem auth` makes them.
+tests_unit_test_tls_SOURCES = \
+	cli/authority.c \
+	cli/authority_issued.c \
+	tests/unit/test_tls.c \
+	tests/unit/tls_rig.c \
+	$(NULL)
+tests_unit_test_tls_LDADD = $(LDADD) $(OPENSSL_LIBS)
 
 tests_unit_test_kernels_LDADD = libxm_kernels.la $(CUNIT_LIBS)
 

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Credentials: from files to what OpenSSL wants; see tls.h. Floor: skin. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "transports/tls_parts.h"
+
+#define FILE_MAX (256 * 1024)
+#define REVOKED "revoked.pem" /* beside the credential file */
+#define SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:" \
+	       "TLS_CHACHA20_POLY1305_SHA256"
+
+/* --- files ------------------------------------------------------------------- */
+
+struct text {
+	char *bytes;
+	size_t size;
+};
+
+static void text_free(struct text *t)
+{
+	if (t->bytes != NULL) {
+		explicit_bzero(t->bytes, t->size);
+		free(t->bytes);
+	}
+	t->bytes = NULL;
+}
+
+static int fill(int fd, struct text *ret)
+{
+	while (ret->size < FILE_MAX) {
+		ssize_t n = read(fd, ret->bytes + ret->size,
+				 FILE_MAX - ret->size);
+
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			ret->size += (size_t)n;
+	}
+	return -EFBIG;
+}
+
+/* `secret`: nobody else may be able to read it. */
+static int text_read(const char *path, bool secret, struct text *ret,
+		     char *words, size_t words_size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct stat status;
+	int rc = fd < 0 || fstat(fd, &status) != 0 ? -errno : 0;
+
+	memset(ret, 0, sizeof(*ret));
+	if (rc == 0 && !S_ISREG(status.st_mode))
+		rc = -EINVAL;
+	if (rc == 0 && secret && (status.st_mode & 077) != 0) {
+		close(fd);
+		snprintf(words, words_size, "%.160s has a private key, and its"
+			 " mode lets others at it: chmod 600", path);
+		return -EACCES;
+	}
+	if (rc == 0 && (ret->bytes = malloc(FILE_MAX)) == NULL)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = fill(fd, ret);
+	if (fd >= 0)
+		close(fd);
+	if (rc != 0) {
+		text_free(ret);
+		snprintf(words, words_size, "%.160s: %s", path, strerror(-rc));
+	}
+	return rc;
+}
+
+/* --- what is in them ----------------------------------------------------------- */
+
+/* OpenSSL would ask for a password at the terminal. */
+static int no_password(char *to, int size, int writing, void *context)
+{
+	(void)to;
+	(void)size;
+	(void)writing;
+	(void)context;
+	return -1;
+}
+
+static X509 *next_certificate(BIO *from)
+{
+	X509 *x = xm_ssl.X509_new_ex(xm_ssl.context, NULL);
+
+	if (x != NULL && xm_ssl.PEM_read_bio_X509(from, &x, no_password,
+						  NULL) == NULL) {
+		xm_ssl.X509_free(x);
+		x = NULL;
+	}
+	return x;
+}
+
+static bool take_key(SSL_CTX *c, const struct text *t)
+{
+	BIO *from = xm_ssl.BIO_new_mem_buf(t->bytes, (int)t->size);
+	EVP_PKEY *key = from == NULL ? NULL
+		: xm_ssl.PEM_read_bio_PrivateKey_ex(from, NULL, no_password,
+						    NULL, xm_ssl.context, NULL);
+	bool good = key != NULL && xm_ssl.SSL_CTX_use_PrivateKey(c, key) == 1;
+
+	xm_ssl.EVP_PKEY_free(key);
+	xm_ssl.BIO_free(from);
+	return good && xm_ssl.SSL_CTX_check_private_key(c) == 1;
+}
+
+/* The first is our own, the others those of authorities. */
+static bool take_certificates(SSL_CTX *c, const struct text *t, X509 **ret_own)
+{
+	BIO *from = xm_ssl.BIO_new_mem_buf(t->bytes, (int)t->size);
+	X509_STORE *store = xm_ssl.SSL_CTX_get_cert_store(c);
+	X509 *own = from == NULL ? NULL : next_certificate(from), *x;
+	uint32_t authorities = 0;
+
+	if (own != NULL && xm_ssl.SSL_CTX_use_certificate(c, own) == 1) {
+		while ((x = next_certificate(from)) != NULL) {
+			authorities += xm_ssl.X509_STORE_add_cert(store, x) == 1;
+			xm_ssl.X509_free(x);
+		}
+	}
+	xm_ssl.BIO_free(from);
+	if (authorities == 0) {
+		xm_ssl.X509_free(own);
+		return false;
+	}
+	*ret_own = own;
+	return true;
+}
+
+static int take_revoked(SSL_CTX *c, const char *path, char *words,
+			size_t words_size)
+{
+	X509_STORE *store = xm_ssl.SSL_CTX_get_cert_store(c);
+	X509_CRL *list = xm_ssl.X509_CRL_new_ex(xm_ssl.context, NULL);
+	struct text t;
+	BIO *from = NULL;
+	int rc = text_read(path, false, &t, words, words_size);
+
+	if (rc == 0)
+		from = xm_ssl.BIO_new_mem_buf(t.bytes, (int)t.size);
+	if (rc == 0 &&
+	    (from == NULL || list == NULL ||
+	     xm_ssl.PEM_read_bio_X509_CRL(from, &list, no_password, NULL) == NULL ||
+	     xm_ssl.X509_STORE_add_crl(store, list) != 1)) {
+		snprintf(words, words_size, "%.160s is no list of revoked"
+			 " certificates: copy it again", path);
+		rc = -EINVAL;
+	}
+	if (rc == 0)
+		(void)xm_ssl.X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	xm_ssl.BIO_free(from);
+	xm_ssl.X509_CRL_free(list);
+	text_free(&t);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+static SSL_CTX *context_new(void)
+{
+	SSL_CTX *c = xm_ssl.SSL_CTX_new_ex(xm_ssl.context, NULL,
+					   xm_ssl.TLS_method());
+
+	if (c == NULL)
+		return NULL;
+	/* Nothing is resumed: who was revoked must not come back by a ticket. */
+	if (xm_ssl.SSL_CTX_ctrl(c, SSL_CTRL_SET_MIN_PROTO_VERSION, TLS1_3_VERSION,
+				NULL) != 1 ||
+	    xm_ssl.SSL_CTX_ctrl(c, SSL_CTRL_SET_MAX_PROTO_VERSION, TLS1_3_VERSION,
+				NULL) != 1 ||
+	    xm_ssl.SSL_CTX_set_ciphersuites(c, SUITES) != 1 ||
+	    xm_ssl.SSL_CTX_set_num_tickets(c, 0) != 1) {
+		xm_ssl.SSL_CTX_free(c);
+		return NULL;
+	}
+	(void)xm_ssl.SSL_CTX_set_options(c, SSL_OP_NO_TICKET);
+	(void)xm_ssl.SSL_CTX_ctrl(c, SSL_CTRL_SET_SESS_CACHE_MODE,
+				  SSL_SESS_CACHE_OFF, NULL);
+	(void)xm_ssl.SSL_CTX_ctrl(c, SSL_CTRL_SET_MAX_CERT_LIST,
+				  XM_TLS_HANDSHAKE_SIZE, NULL);
+	(void)xm_ssl.SSL_CTX_ctrl(c, SSL_CTRL_MODE,
+				  SSL_MODE_ENABLE_PARTIAL_WRITE |
+					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+					  SSL_MODE_RELEASE_BUFFERS,
+				  NULL);
+	xm_ssl.SSL_CTX_set_verify(c, SSL_VERIFY_PEER |
+					     SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
+				  xm_tls_verified);
+	return c;
+}
+
+static void beside(const char *path, char *ret, size_t size)
+{
+	const char *slash = strrchr(path, '/');
+	int length = slash == NULL ? 0 : (int)(slash + 1 - path);
+
+	snprintf(ret, size, "%.*s" REVOKED, length, path);
+}
+
+static int context_fill(SSL_CTX *c, const char *path, X509 **ret_own,
+			char *words, size_t words_size)
+{
+	char revoked[4096 + sizeof(REVOKED)], name[XM_IDENTITY_SIZE];
+	struct text t;
+	X509 *own = NULL;
+	int rc = text_read(path, true, &t, words, words_size);
+
+	if (rc != 0)
+		return rc;
+	/* The key is compared with the certificate, so it comes second. */
+	if (!take_certificates(c, &t, &own) || !take_key(c, &t) ||
+	    !xm_tls_name(own, name)) {
+		snprintf(words, words_size, "%.160s is no credential file: a"
+			 " private key, its certificate, and its authority's,"
+			 " as extmem auth writes them", path);
+		rc = -EINVAL;
+	}
+	text_free(&t);
+	beside(path, revoked, sizeof(revoked));
+	if (rc == 0)
+		rc = xm_tls_own_dates(own, path, words, words_size);
+	if (rc == 0)
+		rc = take_revoked(c, revoked, words, words_size);
+	if (rc != 0)
+		xm_ssl.X509_free(own);
+	else
+		*ret_own = own;
+	return rc;
+}
+
+/* --- tls.h --------------------------------------------------------------------- */
+
+static int read_files(struct xm_tls *tls, char *words, size_t words_size)
+{
+	X509 *own = NULL;
+	SSL_CTX *c = context_new();
+	int rc = -ENOMEM;
+
+	if (c == NULL)
+		snprintf(words, words_size, "OpenSSL has no TLS 1.3");
+	else
+		rc = context_fill(c, tls->path, &own, words, words_size);
+	xm_ssl.ERR_clear_error();
+	if (rc != 0) {
+		xm_ssl.SSL_CTX_free(c);
+		return rc;
+	}
+	xm_ssl.X509_free(tls->own);
+	xm_ssl.SSL_CTX_free(tls->context);
+	tls->own = own;
+	tls->context = c;
+	return 0;
+}
+
+int xm_tls_open(const char *path, bool accepts, char *words, size_t words_size,
+		struct xm_tls **ret)
+{
+	struct xm_tls *tls;
+	int rc = xm_ssl_load(accepts, words, words_size);
+
+	if (rc != 0)
+		return rc;
+	if (strlen(path) >= sizeof(tls->path)) {
+		snprintf(words, words_size, "the path of a credential file is"
+			 " too long");
+		return -EINVAL;
+	}
+	tls = calloc(1, sizeof(*tls));
+	if (tls == NULL) {
+		snprintf(words, words_size, "out of memory for credentials");
+		return -ENOMEM;
+	}
+	tls->accepts = accepts;
+	snprintf(tls->path, sizeof(tls->path), "%s", path);
+	rc = xm_tls_reload(tls, words, words_size);
+	if (rc != 0)
+		free(tls);
+	else
+		*ret = tls;
+	return rc;
+}
+
+int xm_tls_reload(struct xm_tls *tls, char *words, size_t words_size)
+{
+	int rc = -ESHUTDOWN;
+
+	if (xm_ssl_enter()) {
+		rc = read_files(tls, words, words_size);
+		xm_ssl_leave();
+	}
+	return rc;
+}
+
+void xm_tls_close(struct xm_tls *tls)
+{
+	if (tls == NULL)
+		return;
+	if (xm_ssl_enter()) {
+		xm_ssl.X509_free(tls->own);
+		xm_ssl.SSL_CTX_free(tls->context);
+		xm_ssl_leave();
+	}
+	free(tls);
+}
+
+bool xm_tls_refuses(struct xm_tls *tls, const struct xm_stream_io *io)
+{
+	const struct xm_tls_stream *s = io->state;
+	X509_STORE_CTX *check;
+	bool refused = false;
+
+	if (s == NULL || !s->done || !xm_ssl_enter())
+		return false;
+	check = xm_ssl.X509_STORE_CTX_new_ex(xm_ssl.context, NULL);
+	if (check != NULL &&
+	    xm_ssl.X509_STORE_CTX_init(
+		    check, xm_ssl.SSL_CTX_get_cert_store(tls->context),
+		    xm_ssl.SSL_get0_peer_certificate(s->ssl), NULL) == 1)
+		/* A certificate that ended meanwhile does not end its stream. */
+		refused = xm_ssl.X509_verify_cert(check) != 1 &&
+			  xm_ssl.X509_STORE_CTX_get_error(check) !=
+				  X509_V_ERR_CERT_HAS_EXPIRED;
+	xm_ssl.X509_STORE_CTX_free(check);
+	xm_ssl.ERR_clear_error();
+	xm_ssl_leave();
+	return refused;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of tls.h share. Floor: skin. */
+#ifndef XM_TLS_PARTS_H
+#define XM_TLS_PARTS_H
+
+#include "transports/tls.h"
+#include "transports/tls_library.h"
+
+struct xm_tls {
+	bool accepts;
+	SSL_CTX *context;
+	X509 *own; /* the context's */
+	char path[4096];
+};
+
+struct xm_tls_stream {
+	SSL *ssl;
+	struct xm_stream_io *io;
+	bool done;     /* the handshake */
+	int status;    /* of the socket, where it failed */
+	int refused;   /* why we do not accept the other's certificate, or 0 */
+	uint32_t came; /* bytes before the handshake was done */
+	uint8_t first[4];
+};
+
+/* --- tls_words.c ------------------------------------------------------------- */
+
+/* The name in a certificate; false: there is none that can be one. */
+bool xm_tls_name(const X509 *, char ret[XM_IDENTITY_SIZE]);
+/* 0, or -EKEYEXPIRED and words: by the clock here our own is not valid. */
+int xm_tls_own_dates(const X509 *, const char *path, char *words,
+		     size_t words_size);
+/* Is called for what is wrong with the other side's certificate. */
+int xm_tls_verified(int good, X509_STORE_CTX *);
+/* Has the other side begun a stream without TLS? */
+bool xm_tls_is_plain(const struct xm_tls_stream *);
+/* Why the last call on this stream failed: -errno, and words in io->words. */
+int xm_tls_why(struct xm_tls_stream *);
+
+#endif
