@@ -15,6 +15,7 @@
 #include "appliance/interface.h"
 #include "appliance/pool.h"
 #include "appliance/settings.h"
+#include "common/progress.h"
 #include "core/pure/channel.h"
 
 #define XM_WORDS_MAX 512 /* bytes of a sentence */
@@ -36,6 +37,8 @@ struct xm_daemon {
 	int wakeups; /* epoll of `signals` and the interface's socket */
 	bool draining;
 	uint64_t drain_until_ns;
+	struct xm_progress drains; /* what it has to move */
+	uint64_t say_ns; /* it, the next time */
 	uint64_t progress; /* steps shown while the pool is prepared */
 };
 

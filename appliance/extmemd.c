@@ -32,6 +32,7 @@
 
 #define EXIT_WORLD 1
 #define EXIT_USAGE 2
+#define EXIT_HELD 3 /* it ended while clients had memory here */
 
 /* A fresh reading of all sources into d->settings. 0, or the exit status + 1
  * (so that 0 can be "go on"). */
@@ -64,6 +65,8 @@ static int read_options(struct xm_daemon *d)
 	}
 	return 0;
 }
+
+#define SAY (2 * XM_SECOND)
 
 /* --- running -------------------------------------------------------------- */
 
@@ -111,8 +114,10 @@ static void drain(struct xm_daemon *d)
 	}
 	d->draining = true;
 	d->drain_until_ns = xm_time_after(now_ns, d->settings.drain_timeout);
-	xm_log(XM_LEVEL_INFO, "draining: waiting up to %" PRIu64
-	    " ms for clients to leave", d->settings.drain_timeout / XM_MS);
+	xm_log(XM_LEVEL_INFO, "draining: clients have %" PRIu64 " ms to move "
+	       "%.1f MiB elsewhere; a second signal ends this at once",
+	       d->settings.drain_timeout / XM_MS,
+	       (double)xm_host_held(d->host) / XM_MIB);
 	xm_notify("STOPPING=1");
 	xm_host_drain(d->host, now_ns,
 		      (uint32_t)(d->settings.drain_timeout / XM_MS));
@@ -140,8 +145,49 @@ static bool serve_signals(struct xm_daemon *d)
 	return true;
 }
 
+/* Every few seconds while it drains: what there is still to move. */
+static void say_progress(struct xm_daemon *d, uint64_t now_ns)
+{
+	char text[96];
+	struct xm_words words;
+
+	xm_progress_look(&d->drains, xm_host_held(d->host), now_ns);
+	if (now_ns < d->say_ns)
+		return;
+	d->say_ns = xm_time_after(now_ns, SAY);
+	xm_words_begin(&words, text, sizeof(text));
+	xm_progress_words(&words, d->drains.left,
+			  xm_progress_ms(&d->drains));
+	xm_log(XM_LEVEL_INFO, "draining: %s; this ends in %" PRIu64 " s", text,
+	       (d->drain_until_ns - now_ns) / XM_SECOND);
+}
+
+/* True: this is the end, with this exit status. */
+static bool is_over(struct xm_daemon *d, uint64_t now_ns, int *ret)
+{
+	*ret = 0;
+	if (xm_host_is_drained(d->host)) {
+		xm_log(XM_LEVEL_INFO, "drained");
+		return true;
+	}
+	if (now_ns < d->drain_until_ns) {
+		say_progress(d, now_ns);
+		return false;
+	}
+	if (xm_host_held(d->host) == 0)
+		return true;
+	xm_log(XM_LEVEL_WARNING, "ending though clients have %.1f MiB here, "
+	       "which is lost; `extmem status` lists whose memory lies at an "
+	       "appliance", (double)xm_host_held(d->host) / XM_MIB);
+	/* Nobody was to wait: that is no failure. */
+	*ret = d->settings.drain_timeout > 0 ? EXIT_HELD : 0;
+	return true;
+}
+
 static int run(struct xm_daemon *d)
 {
+	int status;
+
 	for (;;) {
 		uint64_t next_ns, now_ns;
 
@@ -149,17 +195,11 @@ static int run(struct xm_daemon *d)
 			return EXIT_WORLD;
 		next_ns = xm_host_turn(d->host, xm_clock_ns());
 		now_ns = xm_clock_ns();
-		if (d->draining && xm_host_is_drained(d->host)) {
-			xm_log(XM_LEVEL_INFO, "drained");
-			return 0;
-		}
-		if (d->draining && now_ns >= d->drain_until_ns) {
-			xm_log(XM_LEVEL_WARNING, "clients are still here; ending"
-			    " all the same");
-			return 0;
-		}
+		if (d->draining && is_over(d, now_ns, &status))
+			return status;
 		if (d->draining)
-			next_ns = xm_min(next_ns, d->drain_until_ns);
+			next_ns = xm_min(next_ns,
+					 xm_min(d->say_ns, d->drain_until_ns));
 		if (next_ns > now_ns)
 			d->channel_ops->wait(d->channel, d->wakeups,
 					     next_ns - now_ns);

@@ -88,6 +88,11 @@ struct xm_service *xm_host_service(struct xm_host *h)
 	return h->service;
 }
 
+uint64_t xm_host_held(const struct xm_host *h)
+{
+	return h->service->bytes_owned;
+}
+
 bool xm_host_is_drained(const struct xm_host *h)
 {
 	return h->drained;
@@ -381,6 +386,14 @@ void xm_host_drain(struct xm_host *h, uint64_t now_ns, uint32_t ms)
 	struct xm_service_event event = { .kind = XM_SERVICE_DRAIN,
 					  .now_ns = now_ns,
 					  .drain_ms = ms };
+
+	step(h, &event);
+}
+
+void xm_host_stay(struct xm_host *h, uint64_t now_ns)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_STAY,
+					  .now_ns = now_ns };
 
 	step(h, &event);
 }

@@ -52,7 +52,9 @@ uint64_t xm_host_turn(struct xm_host *, uint64_t now_ns);
 
 /* No new leases; clients are told that they have `ms`. */
 void xm_host_drain(struct xm_host *, uint64_t now_ns, uint32_t ms);
+void xm_host_stay(struct xm_host *, uint64_t now_ns);
 bool xm_host_is_drained(const struct xm_host *);
+uint64_t xm_host_held(const struct xm_host *); /* bytes that clients own */
 void xm_host_reload(struct xm_host *, uint64_t now_ns, uint32_t lease_ms);
 
 /* For tests, the simulator and the log. */

@@ -223,6 +223,13 @@ static void on_drain(struct xm_service *s, const struct xm_service_event *event)
 		s->clients[i].told = false;
 }
 
+/* Clients hear of it with the next PONG. */
+static void on_stay(struct xm_service *s)
+{
+	s->leaving = s->telling = false;
+	s->leaving_ms = 0;
+}
+
 static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		     struct xm_service_effects *ret)
 {
@@ -257,6 +264,9 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 	case XM_SERVICE_DRAIN:
 		on_drain(s, event);
 		break;
+	case XM_SERVICE_STAY:
+		on_stay(s);
+		break;
 	case XM_SERVICE_RELOAD:
 		s->options.lease_ms = event->lease_ms;
 		s->lease_ns_min = xm_min(s->lease_ns_min,
@@ -286,7 +296,8 @@ void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 	more = xm_client_lapse(s, now_ns, ret) || more;
 	xm_service_work(s, now_ns, ret);
 
-	ret->drained = s->leaving && s->clients_count == 0 && !s->telling;
+	/* Clients that hold nothing may stay: they know. */
+	ret->drained = s->leaving && !s->telling && s->bytes_owned == 0;
 	if (more)
 		ret->deadline_ns = now_ns;
 	else if (s->clients_count + s->peers_count + s->quarantined == 0)

@@ -123,6 +123,7 @@ enum xm_service_event_kind {
 	XM_SERVICE_CONNECTIONS, /* client, connections */
 	XM_SERVICE_ZEROED,	/* extent */
 	XM_SERVICE_DRAIN,	/* drain_ms: LEAVING to all; no new leases */
+	XM_SERVICE_STAY,	/* as if it had not been asked to */
 	XM_SERVICE_RELOAD,	/* lease_ms, for clients from now on */
 };
 

@@ -91,8 +91,8 @@ static const struct xm_option options[] = {
 		  "is closed." },
 	{ .name = "drain_timeout", .kind = XM_OPTION_DURATION, .live = true, .value = "30s",
 	  .max = 86400 * XM_SECOND, AT(drain_timeout),
-	  .help = "How long to wait, after SIGTERM, until clients have "
-		  "left." },
+	  .help = "How long clients have, after SIGTERM, to move what "
+		  "they have here elsewhere." },
 	{ .name = "log_level", .kind = XM_OPTION_CHOICE, .live = true, .value = "info",
 	  .choices = "error|warning|info|debug", AT(log_level),
 	  .help = "The least important messages that are written to "

@@ -64,6 +64,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/volume.c \
 	core/pure/volume.h \
 	core/pure/volume_io.c \
+	core/pure/volume_move.c \
 	core/pure/wire.c \
 	core/pure/wire.h \
 	$(NULL)
@@ -83,6 +84,7 @@ libxm_first_la_SOURCES = \
 	core/engine/keeper.c \
 	core/engine/keeper.h \
 	core/engine/keeper_mend.c \
+	core/engine/keeper_move.c \
 	core/engine/keeper_view.c \
 	$(NULL)
 
@@ -142,6 +144,8 @@ libxm_client_la_SOURCES += \
 	core/client/slabs.c \
 	core/client/strategies.c \
 	core/client/strategies.h \
+	core/client/moving.c \
+	core/client/moving.h \
 	core/client/tracking.c \
 	core/client/transfer.c \
 	core/client/transfer.h \

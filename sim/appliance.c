@@ -42,6 +42,7 @@ static struct appliance {
 	struct xm_locator locator;
 	bool listening;
 	uint32_t drain_ms; /* not 0: it is to drain for so long */
+	bool stays;	   /* it is not to drain any more */
 	struct command *commands, **commands_last;
 	struct answer *answers, **answers_last;
 } appliances[SIM_APPLIANCES_MAX];
@@ -272,7 +273,10 @@ static void control_run(void *argument)
 
 		if (a->drain_ms != 0)
 			xm_host_drain(a->host, now_ns, a->drain_ms);
+		if (a->stays)
+			xm_host_stay(a->host, now_ns);
 		a->drain_ms = 0;
+		a->stays = false;
 		next_ns = xm_host_turn(a->host, now_ns);
 
 		if (next_ns > now_ns && a->answers == NULL)
@@ -337,6 +341,33 @@ void appliance_drain(uint32_t index, uint32_t ms)
 {
 	appliances[index].drain_ms = ms;
 	world_wake(sim_door(appliances[index].control));
+}
+
+static void stay(void *argument, uint64_t incarnation)
+{
+	struct appliance *a = argument;
+
+	if (a->pool == NULL || a->control->incarnation != incarnation)
+		return;
+	world_note("weather.stays: appliance {index} is not to drain any more",
+		   a->index, 0, 0);
+	a->stays = true;
+	world_wake(sim_door(a->control));
+}
+
+void appliance_drain_for(uint32_t index, uint64_t ns)
+{
+	struct appliance *a = &appliances[index];
+
+	if (a->pool == NULL)
+		return;
+	appliance_drain(index, (uint32_t)(ns / XM_MS));
+	world_at(world_now() + ns, stay, a, a->control->incarnation);
+}
+
+uint64_t appliance_held(uint32_t index)
+{
+	return xm_host_held(appliances[index].host);
 }
 
 static void begin_again(void *argument, uint64_t index)

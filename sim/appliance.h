@@ -26,6 +26,10 @@ uint64_t appliance_changed(uint32_t index, uint64_t offset);
 uint32_t appliance_at_interface(const struct process *);
 /* Tells its control process to end, as SIGTERM does: it drains for `ms`. */
 void appliance_drain(uint32_t index, uint32_t ms);
+/* Likewise, and after that time it is to stay. */
+void appliance_drain_for(uint32_t index, uint64_t ns);
+/* Bytes that clients own there. */
+uint64_t appliance_held(uint32_t index);
 /* Ends both processes now; they are started again, with an empty pool, after
  * `pause_ns`. */
 void appliance_kill(uint32_t index, uint64_t pause_ns);

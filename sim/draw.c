@@ -281,6 +281,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		    world_chance(WORLD_STORM, STORMS))
 			draw_storm(world_rand(WORLD_STORM), s);
 	}
+	s->drains = !calm && s->appliances > 1 && xm_rand_below(r, 3) != 0;
 }
 
 /* Each host's clock has a beginning and a rate of its own. */

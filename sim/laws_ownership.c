@@ -69,12 +69,14 @@ void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
 }
 
 /* Not asked where an appliance is away, or where the session is still freeing what
- * it was granted without hearing of it. */
+ * it was granted without hearing of it, or the keeper holds an extent to which a copy
+ * was to move. */
 void oracle_all_given(uint32_t client)
 {
 	extmem *x = program_client(client);
 
-	if (x == NULL)
+	if (x == NULL || x->ask.keeper.mend.answered ||
+	    x->ask.keeper.move.state != XM_MOVE_NONE)
 		return;
 	for (uint32_t a = 0; a < x->ask.keeper.control.count; a++) {
 		const struct xm_service *service = appliance_service(a);

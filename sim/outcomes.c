@@ -105,6 +105,7 @@ enum outcome_result outcome_result(int rc)
 {
 	switch (rc < 0 ? rc : 0) {
 	case 0: return OUTCOME_OK;
+	case -ESHUTDOWN: /* of appliances that drain none has room */
 	case -ENOSPC: return OUTCOME_ENOSPC;
 	case -ENOTCONN: return OUTCOME_ENOTCONN;
 	case -ESTALE: return OUTCOME_ESTALE;

@@ -71,6 +71,7 @@ struct sim_shape {
 	bool storm;
 	uint32_t zones;
 	uint32_t narrow; /* appliances with room for so few extents that a spare is refused */
+	bool drains; /* appliances do, for a while */
 	bool drawn;  /* by weather_draw(): all faults are weather.c's */
 	bool watches; /* programs watch what becomes writable */
 	bool rights; /* programs take rights from pages and give them back */

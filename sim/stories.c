@@ -71,6 +71,8 @@ const struct story stories[] = {
 	  .shape = deaths_unseen, .script = story_supersedes },
 	{ .name = "an_appliance_that_drains_says_so",
 	  .script = story_drains },
+	{ .name = "an_appliance_drains_onto_another",
+	  .shape = two_appliances, .script = story_moves },
 	{ .name = "an_extent_is_zeroed_before_it_is_reused",
 	  .shape = two_clients, .script = story_zeroed_first },
 	{ .name = "an_explicit_write_meets_a_fault",

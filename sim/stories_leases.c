@@ -258,3 +258,49 @@ void story_drains(uint32_t client, extmem *x)
 	expect(load(r, 0) == 7);
 	give(r);
 }
+
+/* Another thread, which works on while the region moves. */
+static void works_on(extmem_region *r)
+{
+	for (uint64_t value = 100; cast.scene == 0; value++) {
+		uint64_t page = value % 16;
+
+		if (!store(r, page, value) || load(r, page) != value)
+			return;
+		if (value % 7 == 0)
+			expect(write_page(r, 32 + page, value) == 0);
+		rest(200 * XM_US);
+	}
+}
+
+/* An appliance drains onto the other one while a program works. It holds nothing then,
+ * and can go. */
+void story_moves(uint32_t client, extmem *x)
+{
+	struct extmem_stats stats = { .size = sizeof(stats) };
+	struct thread other;
+	extmem_region *r;
+	uint64_t value = 0;
+
+	(void)client;
+	cast.scene = 0;
+	expect(take(x, ALL, &r) == 0);
+	expect(store(r, 60, 7));
+	expect(write_page(r, 61, 8) == 0);
+	expect(sync_pages(r) == 0);
+	begin(&other, works_on, r);
+	appliance_drain(0, 30000);
+	for (unsigned n = 0; n < 100 && appliance_held(0) > 0; n++)
+		rest(10 * XM_MS);
+	expect(appliance_held(0) == 0);
+	cast.scene = 1;
+	join(&other);
+	expect(extmem_stats(x, &stats) == 0);
+	expect(stats.moved_bytes == ALL);
+	expect(stats.leaving_bytes == 0);
+	appliance_kill(0, 10 * XM_SECOND);
+	expect(advise(r, 0, 64, EXTMEM_COLD) == 0);
+	expect(load(r, 60) == 7);
+	expect(read_page(r, 61, &value) == 0 && value == 8);
+	give(r);
+}

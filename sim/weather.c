@@ -54,6 +54,7 @@ const char *sim_fault_name(enum sim_fault fault)
 		[SIM_FAULT_KILL_ZONE] = "kill_zone",
 		[SIM_FAULT_LANE] = "lane_cut",
 		[SIM_FAULT_LEDGER] = "ledger_unknown",
+		[SIM_FAULT_DRAIN] = "drain",
 	};
 
 	return names[fault];
@@ -137,6 +138,9 @@ static const char *const sentences[SIM_FAULTS] = {
 	[SIM_FAULT_JUMP_APPLIANCE] =
 		"weather.jump: the clock of appliance {appliance} jumps "
 		"{time:ns} (event {number})",
+	[SIM_FAULT_DRAIN] =
+		"weather.drain: appliance {appliance} drains for "
+		"{time:ns} (event {number})",
 	[SIM_FAULT_SLOW] =
 		"weather.slow: the links of client {client} or "
 		"appliance {appliance} are slow for {time:ns} "
@@ -184,12 +188,15 @@ bool weather_happens(enum sim_fault fault, uint32_t client, uint32_t appliance,
 	fields[n++] = numbered;
 	while (n < 4)
 		fields[n++] = 0;
-	programs_trouble(trouble_of(fault), ns);
+	/* A drain is no trouble: no call fails. */
+	if (fault != SIM_FAULT_DRAIN)
+		programs_trouble(trouble_of(fault), ns);
 	only_pauses &= fault == SIM_FAULT_HANG_CLIENT ||
 		       fault == SIM_FAULT_STREAM ||
 		       fault == SIM_FAULT_JUMP_CLIENT ||
 		       fault == SIM_FAULT_JUMP_APPLIANCE;
-	if (trouble_of(fault) == OUTCOME_OTHER && fault != SIM_FAULT_BREAK)
+	if (trouble_of(fault) == OUTCOME_OTHER && fault != SIM_FAULT_DRAIN &&
+	    fault != SIM_FAULT_BREAK)
 		disturbs_ns = xm_max(disturbs_ns, world_now() + ns);
 	sim_counts.faults[fault]++;
 	world_note_all(sentences[fault], fields);
@@ -327,8 +334,12 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 			hang(program_process(client), ns);
 		break;
 	case 4:
-		if (some(3) != 0)
+		if (some(3) != 0) {
+			if (sim_shape.drains &&
+			    weather_happens(SIM_FAULT_DRAIN, NOBODY, appliance, ns))
+				appliance_drain_for(appliance, ns);
 			break;
+		}
 		first = some(3) != 0;
 		if (first && sim_shape.kill_appliance &&
 		    weather_happens(SIM_FAULT_KILL_APPLIANCE, NOBODY, appliance, ns))

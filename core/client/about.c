@@ -65,7 +65,24 @@ static void add_shape(extmem *x, struct extmem_stats *s)
 	s->copies = shape.copies;
 }
 
-/* Only of a client that may have mirrors. */
+/* What lies at appliances that drain. A client of one appliance cannot move it. */
+static void add_leaving(extmem *x, struct extmem_stats *s)
+{
+	struct os_signals old;
+	uint32_t leaving;
+
+	os_mutex_take(&x->ask.lock);
+	leaving = xm_keeper_leaving(&x->ask.keeper);
+	os_mutex_give(&x->ask.lock);
+	if (leaving == 0)
+		return;
+	xm_lane_lock(&x->lanes.lane[0], &old);
+	s->leaving_bytes = xm_volume_bytes_at(&x->volume, leaving);
+	xm_lane_unlock(&x->lanes.lane[0], &old);
+	s->stranded_bytes = s->leaving_bytes;
+}
+
+/* Only of a client that may have mirrors or move. */
 static void add_mirrors(extmem *x, struct extmem_stats *s)
 {
 	const struct xm_keeper_tally *t = &x->ask.keeper.views.tally;
@@ -89,6 +106,8 @@ static void add_mirrors(extmem *x, struct extmem_stats *s)
 	s->view = x->ask.keeper.views.view.record.number;
 	s->mending_bytes = t->mends.left;
 	s->mending_ms = xm_progress_ms(&t->mends);
+	s->moved_bytes = t->moved;
+	s->stranded_bytes = xm_min(t->stranded, s->leaving_bytes);
 	os_mutex_give(&x->ask.lock);
 }
 
@@ -108,6 +127,7 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 		xm_lane_unlock(&x->lanes.lane[i], &old);
 	}
 	add_shape(x, &s);
+	add_leaving(x, &s);
 	add_mirrors(x, &s);
 	s.pages_lost = atomic_load(&x->lost.pages);
 	os_mutex_take(&x->ask.lock);

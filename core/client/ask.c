@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/client/client.h"
 #include "core/client/error.h"
+#include "core/client/moving.h"
 #include "core/pure/channel.h"
 
 /* --- what the keeper is given ------------------------------------------------- */
@@ -129,6 +131,11 @@ int xm_ask_open(struct xm_ask *ask, struct xm_lanes *lanes)
 	return ask->wakeup < 0 ? ask->wakeup : 0;
 }
 
+static bool region_track(void *owner, const struct xm_region_id *id)
+{
+	return xm_moving_track(XM_CONTAINER(owner, extmem, ask), id);
+}
+
 int xm_ask_start(struct xm_ask *ask, const struct xm_client_settings *s,
 		 void (*look)(void *context), void *context)
 {
@@ -144,6 +151,7 @@ int xm_ask_start(struct xm_ask *ask, const struct xm_client_settings *s,
 	k->unlock = lane_unlock;
 	k->report = request_report;
 	k->owner = ask;
+	k->track = region_track;
 	k->ticket_timeout_ns = xm_min(s->loss_timeout_ns, XM_PATH_ATTEMPT);
 	rc = os_thread_start(&ask->thread, background_run, ask);
 	if (rc != 0)

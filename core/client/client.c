@@ -26,6 +26,7 @@ static void destroy(extmem *x)
 	if (x->options != NULL)
 		xm_options_close(x->options);
 	os_mutex_close(&x->regions.lock);
+	os_mutex_close(&x->regions.links);
 	os_mutex_close(&x->registered.lock);
 	os_memory_give(x, sizeof(*x));
 }
@@ -68,6 +69,7 @@ static int begin(extmem *x)
 
 	xm_list_open(&x->regions.list);
 	os_mutex_open(&x->regions.lock);
+	os_mutex_open(&x->regions.links);
 	os_mutex_open(&x->registered.lock);
 	ask = xm_ask_open(&x->ask, &x->lanes);
 	all = xm_all_waiting_open(&x->lanes.waiting);

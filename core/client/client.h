@@ -8,6 +8,7 @@
  *	regions.lock		alloc, free, resize of regions; the arena's spans
  *	cache.lock		a thread's cache of objects, as it ends (objects.c)
  *	extmem_region.lock	slabs, objects, mappings of one region
+ *	regions.links		the list of regions, which the keeper reads
  *	registered.lock		memory that was registered
  *	ask.lock		sessions, requests
  *	async.lock		transfers that are free, stuck, or done

@@ -128,7 +128,9 @@ static int region_build(extmem *x, const char *call,
 		xm_extent_give(&x->arena.spans, region->address, NULL);
 		return xm_fail(rc, "%s: %s", call, words);
 	}
+	os_mutex_take(&x->regions.links);
 	xm_list_push_back(&x->regions.list, &region->link);
+	os_mutex_give(&x->regions.links);
 	x->regions.count++;
 	return 0;
 }
@@ -282,13 +284,15 @@ int extmem_region_free(extmem_region *region)
 		return rc;
 	x = region->client;
 	xm_regions_lock(x);
+	os_mutex_take(&x->regions.links);
+	xm_list_remove(&region->link);
+	os_mutex_give(&x->regions.links);
 	rc = xm_region_forget(region, 0, region->size);
 	if (region->attached)
 		xm_detach(region, 0, region->size);
 	told = xm_segments_free(x, region->address,
 			     region->address + region->size);
 	xm_extent_give(&x->arena.spans, region->address, NULL);
-	xm_list_remove(&region->link);
 	x->regions.count--;
 	xm_regions_unlock(x);
 	region_free(region);

@@ -90,6 +90,7 @@ struct xm_regions {
 	/* Of the public call that holds the lock: one for all it does, counted
 	 * from before it had the lock. */
 	uint64_t deadline_ns;
+	struct os_mutex links; /* of the list, for the keeper: nobody waits with it */
 	struct xm_link list;
 	uint32_t count;
 	uint64_t numbered; /* the number of the last one */

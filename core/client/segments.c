@@ -125,6 +125,7 @@ void xm_segment_begin(const extmem_region *region, uint64_t address,
 	ret->count = size / XM_PAGE;
 	ret->region_id = region->id;
 	ret->region_page = (address - region->address) / XM_PAGE;
+	ret->direct = !atomic_load(&region->tracked);
 }
 
 /* One extent of `size` bytes there, as the segment at this page. */
@@ -196,6 +197,21 @@ static int members_give(extmem *x, const struct xm_segment *s,
 	return rc;
 }
 
+/* No member is replaced any more. */
+static void run_hold(extmem *x, uint64_t page)
+{
+	struct xm_segment s;
+	struct os_signals old;
+	bool there;
+
+	xm_lanes_lock(&x->lanes, &old);
+	there = xm_volume_segment(&x->volume, page, &s);
+	XM_ASSERT(there);
+	for (uint32_t c = 0; c < xm_segment_columns(&s); c++)
+		xm_volume_set_unsure(&x->volume, page + c * s.unit, true);
+	xm_lanes_unlock(&x->lanes, &old);
+}
+
 /* Last first. The columns of a run leave the volume together: all are copied before. */
 static int run_free(extmem *x, uint64_t page, struct xm_segment *columns)
 {
@@ -203,6 +219,7 @@ static int run_free(extmem *x, uint64_t page, struct xm_segment *columns)
 	uint32_t count = 1;
 	int rc = 0;
 
+	run_hold(x, page);
 	for (uint32_t c = 0; c < count; c++) {
 		struct xm_segment *s = &columns[c];
 

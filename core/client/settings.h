@@ -29,7 +29,8 @@ struct xm_client_settings {
 	const char *provider; /* "": any */
 	const char *strategy; /* strategy.h; "": none */
 	struct xm_option_list strategies; /* stored ones, "NAME=text" */
-	uint32_t members_max; /* of a segment, under any strategy; from 1 */
+	uint32_t members_max; /* of a segment, under any strategy, guests too; from 1 */
+	uint32_t copies_max;  /* without guests */
 	const char *name;     /* "": made from host, process and program */
 	const char *auth;     /* path of a credential file, or "" */
 	bool insecure_plaintext;

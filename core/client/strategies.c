@@ -83,11 +83,12 @@ static int strategy_alloc(const extmem *x, const char *call, const char *text,
 	return rc;
 }
 
-/* A segment has one member more than its copies while one is replaced. */
 static void needs(extmem *x, const struct xm_strategy *s)
 {
-	if (xm_strategy_mirrors(s) > 1)
+	if (xm_strategy_mirrors(s) > 1) {
+		x->settings.copies_max = XM_COPIES_MAX;
 		x->settings.members_max = XM_MEMBERS_MAX;
+	}
 }
 
 int xm_strategies_open(extmem *x)
@@ -96,7 +97,10 @@ int xm_strategies_open(extmem *x)
 	struct xm_strategy *s;
 	int rc = 0;
 
-	x->settings.members_max = 1;
+	x->settings.copies_max = 1;
+	/* Where there is another appliance memory can move to, from one that drains: a
+	 * segment has a guest meanwhile. */
+	x->settings.members_max = x->settings.appliance.count > 1 ? 2 : 1;
 	/* A region may ask for any of them later. */
 	for (size_t i = 0; rc == 0 && i < list->count; i++) {
 		rc = strategy_alloc(x, "extmem_open",
@@ -128,7 +132,7 @@ int xm_strategy_of_text(extmem *x, const char *call, const char *text,
 
 	if (rc != 0)
 		return rc;
-	if (xm_strategy_mirrors(s) > x->settings.members_max) {
+	if (xm_strategy_mirrors(s) > x->settings.copies_max) {
 		os_free(s);
 		return xm_fail(-EINVAL, "%s: strategy \"%.200s\": the client "
 			       "was opened without mirrors: give it a strategy "

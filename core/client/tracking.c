@@ -31,6 +31,24 @@ static int await_direct(extmem_region *region)
 	return 0;
 }
 
+/* The keeper may be at it, too (moving.c). */
+static int begin(extmem_region *region)
+{
+	extmem *x = region->client;
+	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
+	bool changing = false;
+
+	for (unsigned turn = 0; !atomic_compare_exchange_strong(
+		     &region->changing, &changing, true); turn++) {
+		if (os_now_ns() >= deadline_ns)
+			return -ETIMEDOUT;
+		changing = false;
+		xm_async_turn(x);
+		xm_rest(turn);
+	}
+	return 0;
+}
+
 int xm_region_track(extmem_region *region)
 {
 	struct xm_pager_event backed = { .kind = XM_PAGER_MARK_BACKED };
@@ -39,9 +57,13 @@ int xm_region_track(extmem_region *region)
 
 	if (atomic_load(&region->tracked))
 		return 0;
-	atomic_store(&region->changing, true);
-	rc = await_direct(region);
-	if (rc == 0 && atomic_load(&region->written))
+	rc = begin(region);
+	if (rc != 0)
+		return rc;
+	if (!atomic_load(&region->tracked))
+		rc = await_direct(region);
+	if (rc == 0 && !atomic_load(&region->tracked) &&
+	    atomic_load(&region->written))
 		rc = xm_range(region->client, &backed, first,
 			      first + region->size / XM_PAGE, XM_NEVER);
 	if (rc == 0)

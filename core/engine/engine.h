@@ -304,6 +304,9 @@ bool xm_engine_mends(const struct xm_engine *);
 int xm_engine_post_far(struct xm_engine *, uint32_t appliance,
 		       const struct xm_remote_mr *, uint64_t offset,
 		       const void *bytes, uint32_t size);
+/* Is anything under way at the appliance that was posted at this engine time, or before? */
+bool xm_engine_flies_since(const struct xm_engine *, uint32_t appliance,
+			   uint64_t posted_ns);
 /* Operations outstanding. */
 uint32_t xm_engine_flying(const struct xm_engine *);
 uint64_t xm_engine_clock(const struct xm_engine *);

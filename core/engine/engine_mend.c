@@ -349,6 +349,16 @@ void xm_engine_mend(struct xm_engine *e)
 		sweep(e);
 }
 
+bool xm_engine_flies_since(const struct xm_engine *e, uint32_t appliance,
+			   uint64_t posted_ns)
+{
+	uint32_t oldest = e->peers[appliance].oldest;
+
+	return e->held.count > 0 ||
+	       (oldest != XM_NO_OPERATION &&
+		e->operations[oldest].posted_ns <= posted_ns);
+}
+
 uint64_t xm_engine_unswept(const struct xm_engine *e)
 {
 	uint64_t from = xm_min(e->mend.cursor, e->mend.again);

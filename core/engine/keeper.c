@@ -96,6 +96,8 @@ void xm_keeper_init(struct xm_keeper *k)
 	memset(k->lost, 0, sizeof(k->lost));
 	memset(&k->views, 0, sizeof(k->views));
 	memset(&k->mend, 0, sizeof(k->mend));
+	memset(&k->move, 0, sizeof(k->move));
+	k->track = NULL;
 	xm_view_init(&k->views.view);
 	xm_mender_init(&k->mend.mender);
 	k->lanes_count = 0;

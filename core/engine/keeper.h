@@ -46,6 +46,7 @@ struct xm_keeper_ledger {
 	bool refused; /* the last time */
 	uint64_t retry_ns;
 	uint32_t lease; /* under which it was asked for */
+	uint64_t extent;
 	struct xm_remote_mr remote;
 	uint64_t version; /* being written */
 };
@@ -57,6 +58,8 @@ struct xm_keeper_tally {
 	uint64_t degraded_ns; /* in which some had left and were not back */
 	uint64_t mended; /* bytes */
 	struct xm_progress mends;
+	uint64_t moved;	   /* bytes of copies that have left appliances which drain */
+	uint64_t stranded; /* bytes there for which no other appliance has room */
 };
 
 /* Of a client whose segments may have several members; keeper_view.c. Under the control
@@ -73,10 +76,39 @@ struct xm_keeper_views {
 	struct xm_keeper_tally tally;
 };
 
+/* A copy that moves from an appliance that drains to another one; keeper_move.c.
+ *
+ *	CONNECTS	every lane to the other appliance, which has lent an extent
+ *	JOINS		it is the segment's guest; writes from before are to end
+ *	FILLS		a sweep copies to it
+ *	PARTS		it has taken the place; what is under way at the old one is to
+ *			end, before that is given back
+ */
+#define XM_MOVE_PARTED 8
+struct xm_keeper_move {
+	enum {
+		XM_MOVE_NONE,
+		XM_MOVE_CONNECTS,
+		XM_MOVE_JOINS,
+		XM_MOVE_FILLS,
+		XM_MOVE_PARTS,
+	} state;
+	struct xm_vacancy vacancy;
+	struct xm_member guest;
+	uint32_t sweep;
+	uint64_t since_ns; /* it CONNECTS */
+	uint64_t posted_ns[XM_LANES_MAX]; /* JOINS, PARTS: engine times */
+	uint32_t parts; /* the appliance at which `parted` extents lie */
+	uint32_t parted_count;
+	uint64_t parted[XM_MOVE_PARTED];
+	uint64_t bytes; /* moved, ever */
+};
+
 /* Of the same: a member that is replaced; keeper_mend.c. */
 struct xm_keeper_mend {
 	struct xm_mender mender;
 	struct xm_vacancy vacancy; /* for which the mender asks */
+	bool moves; /* it is a copy at an appliance that drains */
 	uint32_t lease;
 	bool answered; /* with this: */
 	int status;
@@ -94,12 +126,16 @@ struct xm_keeper {
 	uint32_t lost[XM_LANES_MAX][XM_APPLIANCES_MAX]; /* leases applied */
 	struct xm_keeper_views views;
 	struct xm_keeper_mend mend;
+	struct xm_keeper_move move;
 	uint64_t ticket_timeout_ns;
 	void (*lock)(void *owner, uint32_t lane);
 	void (*unlock)(void *owner, uint32_t lane);
 	/* Answers to requests that are not the keeper's own, and every other
 	 * report. Called with the control lock held; only stores. */
 	void (*report)(void *owner, const struct xm_control_report *);
+	/* A region's pages are to be tracked, before they move. False: not yet. Called
+	 * without a lock. NULL: all are. */
+	bool (*track)(void *owner, const struct xm_region_id *);
 	void *owner;
 };
 
@@ -118,6 +154,17 @@ void xm_keeper_views_answer(struct xm_keeper *,
 void xm_keeper_mend_turn(struct xm_keeper *, uint32_t count, uint64_t now_ns);
 void xm_keeper_mend_answer(struct xm_keeper *,
 			   const struct xm_control_report *);
+/* Gives an extent back; with the control lock held. */
+void xm_keeper_give_back(struct xm_keeper *, uint32_t appliance,
+			 uint64_t extent, uint64_t now_ns);
+void xm_keeper_lock_all(struct xm_keeper *);
+void xm_keeper_unlock_all(struct xm_keeper *);
+/* keeper_move.c, likewise. */
+uint32_t xm_keeper_leaving(const struct xm_keeper *); /* with the control lock held */
+bool xm_keeper_move_find(struct xm_keeper *, uint32_t leaving,
+			 struct xm_mender_event *);
+void xm_keeper_move_begin(struct xm_keeper *, uint64_t now_ns);
+void xm_keeper_move_turn(struct xm_keeper *, uint64_t now_ns);
 #define XM_KEEPER_MEND_TOKEN (UINT64_C(1) << 33) /* + 1 */
 #define XM_KEEPER_FREE_TOKEN (UINT64_C(1) << 34) /* + 1: nobody waits for it */
 /* When the next turn is due, at the latest, seen from now. */

@@ -13,20 +13,20 @@
 
 #define LOOK (20 * XM_MS)
 
-static void lock_all(struct xm_keeper *k)
+void xm_keeper_lock_all(struct xm_keeper *k)
 {
 	for (uint32_t l = 0; l < k->lanes_count; l++)
 		k->lock(k->owner, l);
 }
 
-static void unlock_all(struct xm_keeper *k)
+void xm_keeper_unlock_all(struct xm_keeper *k)
 {
 	for (uint32_t l = k->lanes_count; l > 0; l--)
 		k->unlock(k->owner, l - 1);
 }
 
-static void give_back(struct xm_keeper *k, uint32_t appliance, uint64_t extent,
-		      uint64_t now_ns)
+void xm_keeper_give_back(struct xm_keeper *k, uint32_t appliance,
+			 uint64_t extent, uint64_t now_ns)
 {
 	struct xm_message give = { .kind = XM_FREE };
 
@@ -87,12 +87,12 @@ static bool replace(struct xm_keeper *k, const struct xm_vacancy *vacancy,
 	struct xm_volume *v = k->lanes[0]->options.volume;
 	bool done;
 
-	lock_all(k);
+	xm_keeper_lock_all(k);
 	done = xm_volume_replace(v, vacancy, member);
 	for (uint32_t l = 0; done && l < k->lanes_count; l++)
 		xm_effort_forget(&k->lanes[l]->io, vacancy->page,
 				 vacancy->count, vacancy->member);
-	unlock_all(k);
+	xm_keeper_unlock_all(k);
 	return done;
 }
 
@@ -103,18 +103,22 @@ static void take_in(struct xm_keeper *k, uint64_t now_ns)
 				      .now_ns = k->views.clock_ns,
 				      .status = mend->status };
 	uint32_t sweep = k->views.sweep + 1;
-	bool done = mend->status == 0 &&
-		    replace(k, &mend->vacancy, &mend->member);
+	bool done;
 
 	mend->answered = false;
 	xm_mender_step(&mend->mender, &ev);
+	if (mend->moves) {
+		xm_keeper_move_begin(k, now_ns);
+		return;
+	}
+	done = mend->status == 0 && replace(k, &mend->vacancy, &mend->member);
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	if (!done && mend->member.extent != 0)
-		give_back(k, mend->member.appliance, mend->member.extent,
-			  now_ns);
+		xm_keeper_give_back(k, mend->member.appliance,
+				    mend->member.extent, now_ns);
 	if (done && !mend->vacancy.lost && mend->vacancy.extent != 0)
-		give_back(k, mend->vacancy.appliance, mend->vacancy.extent,
-			  now_ns);
+		xm_keeper_give_back(k, mend->vacancy.appliance,
+				    mend->vacancy.extent, now_ns);
 	if (done) {
 		k->views.sweep = sweep;
 		k->views.spares |= 1u << mend->member.appliance;
@@ -138,9 +142,11 @@ static void look(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 	const struct xm_view *view = &k->views.view;
 	struct xm_mender_event ev = { .kind = XM_MENDER_TICK,
 				      .now_ns = k->views.clock_ns };
+	uint32_t leaving;
 	bool found;
 
 	k->lock(k->owner, XM_KEEPER_CONTROL);
+	leaving = xm_keeper_leaving(k);
 	ev.out = view->known & ~view->record.in;
 	for (uint32_t a = 0; a < count; a++) {
 		const struct xm_session *s = &k->control.peers[a].session;
@@ -150,7 +156,8 @@ static void look(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 		ev.gone |= (uint32_t)k->peers[a].gone << a;
 		/* One without a ledger could not do without another member. */
 		if (k->peers[a].ready && !s->leaving &&
-		    k->views.ledgers[a].state == XM_LEDGER_HELD &&
+		    (k->views.ledgers[a].state == XM_LEDGER_HELD ||
+		     !k->views.wanted) &&
 		    (ev.out & 1u << a) == 0)
 			ev.ready |= 1u << a;
 	}
@@ -160,14 +167,19 @@ static void look(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 		return;
 	k->lock(k->owner, 0);
 	found = xm_volume_vacancy(k->lanes[0]->options.volume,
-				  mend->mender.given_up, &mend->vacancy);
+				  mend->mender.given_up | leaving,
+				  &mend->vacancy);
 	k->unlock(k->owner, 0);
+	mend->moves = !found;
+	if (found) {
+		ev.kind = XM_MENDER_VACANCY;
+		ev.used = mend->vacancy.used;
+		ev.size = mend->vacancy.size;
+		found = xm_mender_step(&mend->mender, &ev);
+	} else {
+		found = xm_keeper_move_find(k, leaving, &ev);
+	}
 	if (!found)
-		return;
-	ev.kind = XM_MENDER_VACANCY;
-	ev.used = mend->vacancy.used;
-	ev.size = mend->vacancy.size;
-	if (!xm_mender_step(&mend->mender, &ev))
 		return;
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	ask(k, now_ns);
@@ -180,7 +192,9 @@ void xm_keeper_mend_turn(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 
 	if (mend->answered)
 		take_in(k, now_ns);
-	if (!mend->mender.asks && k->views.clock_ns >= mend->look_ns) {
+	xm_keeper_move_turn(k, now_ns);
+	if (!mend->mender.asks && k->move.state == XM_MOVE_NONE &&
+	    k->views.clock_ns >= mend->look_ns) {
 		mend->look_ns = xm_time_after(k->views.clock_ns, LOOK);
 		look(k, count, now_ns);
 	}

@@ -91,6 +91,7 @@ void xm_keeper_views_answer(struct xm_keeper *k,
 		return;
 	ledger->state = XM_LEDGER_HELD;
 	ledger->refused = false;
+	ledger->extent = report->message->u.allocated.extent;
 	ledger->remote = report->message->u.allocated.remote;
 	xm_view_step(&k->views.view, &ev, &none);
 }
@@ -109,6 +110,20 @@ static void ask_for_ledger(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
 	xm_control_request(&k->control, a, &take,
 			   XM_KEEPER_LEDGER_TOKEN + 2 * a + 1,
 			   xm_time_after(now_ns, k->ticket_timeout_ns), now_ns);
+}
+
+/* An appliance that drains, and has no member any more, is given its ledger back. */
+static void give_ledger_back(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
+{
+	struct xm_keeper_ledger *ledger = &k->views.ledgers[a];
+	struct xm_view_event ev = { .kind = XM_VIEW_LEDGER, .appliance = a };
+	struct xm_view_effects none;
+
+	ledger->state = XM_LEDGER_NONE;
+	ledger->refused = true;
+	ledger->retry_ns = xm_time_after(k->views.clock_ns, RETRY);
+	xm_view_step(&k->views.view, &ev, &none);
+	xm_keeper_give_back(k, a, ledger->extent, now_ns);
 }
 
 static void see_sessions(struct xm_keeper *k, uint32_t count, uint64_t now_ns,
@@ -132,6 +147,10 @@ static void see_sessions(struct xm_keeper *k, uint32_t count, uint64_t now_ns,
 				ledger->state = XM_LEDGER_NONE;
 			xm_view_step(&views->view, &ev, &none);
 		}
+		if (ledger->state == XM_LEDGER_HELD &&
+		    k->control.peers[a].session.leaving &&
+		    ((ret->tick.members | views->view.flying) & bit) == 0)
+			give_ledger_back(k, a, now_ns);
 		if (ledger->state == XM_LEDGER_HELD)
 			ret->tick.ledgers |= bit;
 		else if (ledger->state == XM_LEDGER_NONE &&
@@ -279,16 +298,21 @@ void xm_keeper_views_turn(struct xm_keeper *k, uint64_t now_ns)
 	struct xm_view_effects fx;
 	uint32_t count, sweep;
 	bool wanted;
+	uint32_t leaving;
 
 	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++)
 		sight.down_since_ns[a] = XM_NEVER;
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	count = k->control.count;
 	wanted = k->views.wanted;
+	leaving = xm_keeper_leaving(k);
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 	see_lanes(k, count, &sight);
-	if (sight.tick.members == 0 && !wanted)
+	if (sight.tick.members == 0 && !wanted && leaving == 0 &&
+	    k->move.state == XM_MOVE_NONE && !k->mend.mender.asks) {
+		k->views.busy = false;
 		return;
+	}
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	step(k, count, now_ns, &sight, &fx);
 	memcpy(ledgers, k->views.ledgers, sizeof(ledgers));

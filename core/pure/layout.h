@@ -26,7 +26,8 @@
 #include "core/pure/transport.h"
 
 #define XM_APPLIANCES_MAX 16
-#define XM_MEMBERS_MAX 4 /* of one segment */
+#define XM_COPIES_MAX 4 /* of one segment */
+#define XM_MEMBERS_MAX (XM_COPIES_MAX + 1) /* with one that is to take another's place */
 
 /* What one member is worth. Its appliance's view decides (view.h). */
 enum xm_member_state {
@@ -59,6 +60,9 @@ struct xm_segment {
 	_Atomic bool attached; /* the mapper has its pages */
 	_Atomic bool lost;     /* no member is IN any more */
 	bool unsure; /* a TRIM was sent and not answered: no other may follow */
+	/* Its last member is a guest: FILLING, and no copy yet; see volume_move.c. */
+	bool guest;
+	bool direct; /* its region is not tracked: writes may go past the pager */
 	struct xm_member members[XM_MEMBERS_MAX];
 };
 
@@ -120,6 +124,12 @@ static inline uint64_t xm_segment_next(const struct xm_segment *s,
 	while (page < s->page + s->count && !xm_segment_has(s, page))
 		page = xm_segment_end(s, page);
 	return page;
+}
+
+/* How many members are copies: a guest is not. */
+static inline uint32_t xm_segment_copies(const struct xm_segment *s)
+{
+	return s->members_count - (uint32_t)s->guest;
 }
 
 /* The bytes of each member, in pages. */

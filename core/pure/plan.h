@@ -41,7 +41,7 @@
 #include "core/pure/wire.h"
 
 #define XM_PLAN_RUNS_MAX 16
-#define XM_PLAN_MEMBERS_MAX (XM_APPLIANCES_MAX * XM_MEMBERS_MAX) /* of a run */
+#define XM_PLAN_MEMBERS_MAX (XM_APPLIANCES_MAX * XM_COPIES_MAX) /* of a run */
 #define XM_HOST_SIZE 64
 
 /* What is known of one appliance. */

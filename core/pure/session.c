@@ -345,6 +345,8 @@ static bool on_notice(struct xm_session *s, const struct xm_session_event *ev,
 		if (xm_figures_get(figures, XM_FIGURE_LEAVING) != 0 &&
 		    !s->leaving)
 			is_leaving(s, XM_NEVER, fx);
+		/* Or it was told to stay after all. */
+		s->leaving = xm_figures_get(figures, XM_FIGURE_LEAVING) != 0;
 		return true;
 	case XM_LEAVING:
 		is_leaving(s, xm_time_after(ev->now_ns,

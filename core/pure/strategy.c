@@ -164,7 +164,7 @@ static int read_size(struct reader *r, const char *what, uint64_t *ret)
 
 static int read_mirror(struct reader *r, struct xm_strategy_choice *c)
 {
-	return read_count(r, XM_MEMBERS_MAX, "mirror wants a number from 1 to 4",
+	return read_count(r, XM_COPIES_MAX, "mirror wants a number from 1 to 4",
 			  &c->mirrors);
 }
 

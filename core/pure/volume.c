@@ -30,6 +30,12 @@ static struct xm_segment *find(const struct xm_volume *v, uint64_t page)
 	return xm_layout_search(&v->layout, page, &hint);
 }
 
+/* Is this member one of several copies? */
+static bool is_redundant(const struct xm_segment *s, uint32_t k)
+{
+	return xm_segment_copies(s) > 1 && k < xm_segment_copies(s);
+}
+
 /* --- changes ---------------------------------------------------------------- */
 
 int xm_volume_add(struct xm_volume *v, const struct xm_segment *segment)
@@ -41,7 +47,7 @@ int xm_volume_add(struct xm_volume *v, const struct xm_segment *segment)
 	for (uint32_t k = 0; rc == 0 && k < segment->members_count; k++) {
 		v->members_at[segment->members[k].appliance]++;
 		v->redundant_at[segment->members[k].appliance] +=
-			segment->members_count > 1;
+			is_redundant(segment, k);
 	}
 	if (rc == 0 && segment->lost)
 		atomic_fetch_add(&v->lost_count, 1);
@@ -68,7 +74,7 @@ void xm_volume_remove(struct xm_volume *v, uint64_t page)
 			uint32_t a = s->members[k].appliance;
 
 			v->members_at[a]--;
-			v->redundant_at[a] -= s->members_count > 1;
+			v->redundant_at[a] -= is_redundant(s, k);
 		}
 		if (s->lost)
 			atomic_fetch_sub(&v->lost_count, 1);
@@ -277,9 +283,16 @@ uint32_t xm_volume_fill(struct xm_volume *v, uint32_t appliances)
 
 void xm_volume_admit(struct xm_volume *v, uint32_t appliances)
 {
-	for (uint32_t i = 0; i < v->layout.count; i++)
-		set_members(&v->layout.segments[i], appliances, FILLING,
-			    XM_MEMBER_IN);
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		struct xm_segment *s = &v->layout.segments[i];
+		uint32_t last = s->members_count - 1u;
+
+		/* A guest is not relied on before it takes its place. */
+		set_members(s, s->guest && !XM_PLANTED(guest_admitted)
+				       ? appliances & ~(1u << s->members[last].appliance)
+				       : appliances,
+			    FILLING, XM_MEMBER_IN);
+	}
 	atomic_fetch_add(&v->changes, 1);
 }
 
@@ -289,8 +302,8 @@ static bool is_vacant(const struct xm_member *member, uint32_t appliances)
 	       (member->state == XM_MEMBER_OUT && is_at(member, appliances));
 }
 
-static void vacancy_set(const struct xm_volume *v, const struct xm_segment *s,
-			uint32_t k, struct xm_vacancy *ret)
+void xm_vacancy_set(const struct xm_volume *v, const struct xm_segment *s,
+		    uint32_t k, struct xm_vacancy *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->page = xm_segment_next(s, s->page);
@@ -316,16 +329,26 @@ bool xm_volume_vacancy(const struct xm_volume *v, uint32_t appliances,
 		const struct xm_segment *s = &v->layout.segments[i];
 
 		/* What its extents are is not sure during and after half a TRIM. */
-		if (s->members_count < 2 || s->lost || s->unsure)
+		if (xm_segment_copies(s) < 2 || s->guest || s->lost ||
+		    s->unsure)
 			continue;
 		for (uint32_t k = 0; k < s->members_count; k++) {
 			if (is_vacant(&s->members[k], appliances)) {
-				vacancy_set(v, s, k, ret);
+				xm_vacancy_set(v, s, k, ret);
 				return true;
 			}
 		}
 	}
 	return false;
+}
+
+bool xm_vacancy_is(const struct xm_segment *s, const struct xm_vacancy *at)
+{
+	return s != NULL && xm_segment_next(s, s->page) == at->page &&
+	       s->page + s->count == at->page + at->count && !s->lost &&
+	       !s->unsure && !s->guest && at->member < s->members_count &&
+	       s->members[at->member].taken == at->taken &&
+	       memcmp(&s->region_id, &at->region_id, sizeof(s->region_id)) == 0;
 }
 
 bool xm_volume_replace(struct xm_volume *v, const struct xm_vacancy *at,
@@ -335,15 +358,11 @@ bool xm_volume_replace(struct xm_volume *v, const struct xm_vacancy *at,
 	struct xm_member *m;
 	uint8_t taken;
 
-	if (s == NULL || xm_segment_next(s, s->page) != at->page ||
-	    s->page + s->count != at->page + at->count || s->lost || s->unsure ||
-	    at->member >= s->members_count ||
-	    memcmp(&s->region_id, &at->region_id, sizeof(s->region_id)) != 0)
+	if (!xm_vacancy_is(s, at))
 		return false;
 	m = &s->members[at->member];
 	taken = m->taken;
-	if (taken != at->taken || (m->state != XM_MEMBER_LOST &&
-				   m->state != XM_MEMBER_OUT))
+	if (m->state != XM_MEMBER_LOST && m->state != XM_MEMBER_OUT)
 		return false;
 	v->members_at[m->appliance]--;
 	v->redundant_at[m->appliance]--;
@@ -417,9 +436,9 @@ void xm_volume_members(const struct xm_volume *v,
 	for (uint32_t i = 0; i < v->layout.count; i++) {
 		const struct xm_segment *s = &v->layout.segments[i];
 
-		if (s->members_count < 2)
+		if (xm_segment_copies(s) < 2)
 			continue;
-		for (uint32_t k = 0; k < s->members_count; k++)
+		for (uint32_t k = 0; k < xm_segment_copies(s); k++)
 			ret->members[s->members[k].state]++;
 	}
 }
@@ -435,7 +454,8 @@ void xm_volume_shape(const struct xm_volume *v, struct xm_volume_shape *ret)
 
 		ret->columns = (uint32_t)xm_max(ret->columns,
 						xm_segment_columns(s));
-		ret->copies = (uint32_t)xm_max(ret->copies, s->members_count);
+		ret->copies = (uint32_t)xm_max(ret->copies,
+					       xm_segment_copies(s));
 	}
 }
 

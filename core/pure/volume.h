@@ -132,7 +132,8 @@ struct xm_vacancy {
 	struct xm_region_id region_id;
 	uint32_t member, used; /* its index; the appliances of all members */
 	uint8_t taken;
-	bool lost; /* else it is out */
+	bool lost; /* else it is out, or is to leave */
+	bool direct;
 	uint32_t appliance;
 	uint64_t extent;
 };
@@ -145,6 +146,44 @@ bool xm_volume_vacancy(const struct xm_volume *, uint32_t appliances,
  * under way have reached: xm_effort_forget(). */
 bool xm_volume_replace(struct xm_volume *, const struct xm_vacancy *,
 		       const struct xm_member *);
+
+/* --- moves (volume_move.c): a copy's bytes go elsewhere while programs run. A guest is
+ * added to its segment, is FILLING until a sweep has copied everything to it, and then
+ * takes the copy's place at once. It is no copy before, so views do not know it. One
+ * move at a time: all guests are of that one. --- */
+
+/* The next segment with a copy IN at one of these appliances that may be moved; *cursor
+ * begins with 0. ret->direct: not before its region is tracked. */
+bool xm_volume_leaver(const struct xm_volume *, uint32_t appliances,
+		      uint32_t *cursor, struct xm_vacancy *ret);
+/* Paths to the appliance are wanted, or not any more; under lane 0's lock. */
+void xm_volume_want(struct xm_volume *, uint32_t appliance, bool wanted);
+/* With all lanes locked: this member joins the vacancy's segment, as its guest. False:
+ * the segment is not what it was. */
+bool xm_volume_invite(struct xm_volume *, const struct xm_vacancy *,
+		      const struct xm_member *);
+/* How many segments have a guest; *ret_bad: one of them can take no place. */
+uint32_t xm_volume_guests(const struct xm_volume *, bool *ret_bad);
+/* With all lanes locked: the next guest takes the place of its segment's copy at
+ * `appliance`; or, if it is dismissed, leaves. *ret is what parts: the lanes forget what
+ * writes under way have reached there. False: there is none that may. */
+struct xm_parted {
+	uint64_t page, count; /* of the segment */
+	uint32_t member;
+	uint32_t appliance;
+	uint64_t extent; /* to give back; 0: another segment lies in it, or it is lost */
+};
+bool xm_volume_settle(struct xm_volume *, uint32_t appliance,
+		      struct xm_parted *ret);
+bool xm_volume_dismiss(struct xm_volume *, struct xm_parted *ret);
+/* Bytes of copies that lie there. */
+uint64_t xm_volume_bytes_at(const struct xm_volume *, uint32_t appliances);
+/* The segments of this region are not direct any more; with all lanes locked. */
+void xm_volume_tracked(struct xm_volume *, const struct xm_region_id *);
+/* Of volume.c, for volume_move.c. */
+void xm_vacancy_set(const struct xm_volume *, const struct xm_segment *,
+		    uint32_t member, struct xm_vacancy *ret);
+bool xm_vacancy_is(const struct xm_segment *, const struct xm_vacancy *);
 
 /* Members of segments that have several, by state. */
 struct xm_volume_census {

@@ -12,6 +12,7 @@ xm_tests += \
 	tests/api/test_objects \
 	tests/api/test_open \
 	tests/api/test_polling \
+	tests/api/test_drain \
 	tests/api/test_mirrors \
 	tests/api/test_rights \
 	tests/api/test_strategies \
@@ -39,6 +40,8 @@ tests_api_test_faults_SOURCES = tests/support/appliance.c tests/api/test_faults.
 tests_api_test_faults_LDADD = $(xm_api)
 tests_api_test_polling_SOURCES = tests/support/appliance.c tests/api/test_polling.c
 tests_api_test_polling_LDADD = $(xm_api)
+tests_api_test_drain_SOURCES = tests/support/appliance.c tests/api/test_drain.c
+tests_api_test_drain_LDADD = $(xm_api)
 tests_api_test_mirrors_SOURCES = tests/support/appliance.c tests/api/test_mirrors.c
 tests_api_test_mirrors_LDADD = $(xm_api)
 tests_api_test_strategies_SOURCES = tests/support/appliance.c tests/api/test_strategies.c

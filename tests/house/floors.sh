@@ -153,7 +153,7 @@ complaints "nobody but the mapper itself names its functions" "$scratch/out"
 # Where bytes are is the volume's to know; everybody else asks it. The mender takes
 # memory for it, as a region does.
 grep -nE '\bxm_(segment|member|layout)\b|\bxm_layout_' $(sources $rooms) |
-	grep -Ev '^(core/pure/(layout|volume|volume_io)\.[ch]|core/client/(segments|segments_parts|planned)\.[ch]|core/engine/keeper(_mend\.c|\.h)):' |
+	grep -Ev '^(core/pure/(layout|volume|volume_io|volume_move)\.[ch]|core/client/(segments|segments_parts|planned)\.[ch]|core/engine/keeper(_mend\.c|_move\.c|\.h)):' |
 	sed 's/:.*[^a-z_]\(xm_[a-z_]*\).*/: \1/' >"$scratch/out"
 complaints "nobody but the volume, and whoever takes memory for it, looks into a segment" \
 	"$scratch/out"

@@ -497,6 +497,7 @@ static void draining_tells_all_and_takes_nobody(void)
 
 	for (i = 0; i < 3; i++)
 		rig_join(r, i);
+	rig_alloc(r, 1, 1);
 	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_DRAIN,
 					   .drain_ms = 4321 });
 	while (r->effects.deadline_ns <= r->now_ns)

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the keeper needs of regions whose memory moves (core/engine/keeper_move.c). */
+#ifndef XM_MOVING_H
+#define XM_MOVING_H
+
+#include "core/client/region.h"
+
+/* One step to where the region's pages are tracked; on the keeper's thread, with no
+ * lock. True: they are. A region that is gone is none of ours any more: false. */
+bool xm_moving_track(extmem *, const struct xm_region_id *);
+
+#endif

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The keeper's part in a drain: copies that lie at an appliance that drains move to
+ * other ones, one after the other, while programs run (keeper.h has the states,
+ * volume.h says what a guest is). Segments with one copy move like those with several.
+ *
+ * Two waits keep it safe. Before the sweep begins, what was posted before the guest
+ * joined has ended: a write to a segment with one copy does not know of the guest. And
+ * before the old extent is given back, what was posted to it has ended.
+ *
+ * Floor: first.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "core/engine/keeper.h"
+
+#define CONNECT (2 * XM_SECOND) /* by then each lane has a path, or it is tried again */
+
+static struct xm_volume *volume(const struct xm_keeper *k)
+{
+	return k->lanes[0]->options.volume;
+}
+
+uint32_t xm_keeper_leaving(const struct xm_keeper *k)
+{
+	uint32_t ret = 0;
+
+	for (uint32_t a = 0; a < k->control.count; a++)
+		ret |= (uint32_t)k->control.peers[a].session.leaving << a;
+	return ret;
+}
+
+/* --- what is to move ------------------------------------------------------------ */
+
+static bool next_leaver(struct xm_keeper *k, uint32_t leaving, uint32_t *cursor,
+			struct xm_vacancy *ret)
+{
+	bool found;
+
+	k->lock(k->owner, 0);
+	found = xm_volume_leaver(volume(k), leaving, cursor, ret);
+	k->unlock(k->owner, 0);
+	return found;
+}
+
+bool xm_keeper_move_find(struct xm_keeper *k, uint32_t leaving,
+			 struct xm_mender_event *ev)
+{
+	struct xm_keeper_mend *mend = &k->mend;
+	uint32_t cursor = 0;
+	uint64_t stranded = 0;
+	bool found = false;
+
+	while (!found && next_leaver(k, leaving, &cursor, &mend->vacancy)) {
+		ev->kind = XM_MENDER_VACANCY;
+		ev->used = mend->vacancy.used;
+		ev->size = mend->vacancy.size;
+		if (!xm_mender_step(&mend->mender, ev)) {
+			stranded += ev->size;
+			continue;
+		}
+		found = !mend->vacancy.direct || k->track == NULL ||
+			k->track(k->owner, &mend->vacancy.region_id);
+		mend->mender.asks = found;
+	}
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	k->views.tally.stranded = stranded;
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	return found;
+}
+
+/* --- lanes ---------------------------------------------------------------------- */
+
+static void posted_note(struct xm_keeper *k)
+{
+	for (uint32_t l = 0; l < k->lanes_count; l++)
+		k->move.posted_ns[l] = xm_engine_clock(k->lanes[l]);
+}
+
+/* Has all ended that was posted there until then? */
+static bool posted_ended(struct xm_keeper *k, uint32_t appliance)
+{
+	bool ended = true;
+
+	for (uint32_t l = 0; ended && l < k->lanes_count; l++) {
+		k->lock(k->owner, l);
+		ended = !xm_engine_flies_since(k->lanes[l], appliance,
+					       k->move.posted_ns[l]);
+		k->unlock(k->owner, l);
+	}
+	return ended;
+}
+
+/* Is every lane's path there up; or, with grace, has none been down for long? */
+static bool reached(struct xm_keeper *k, uint32_t appliance, uint64_t grace_ns)
+{
+	bool ret = true;
+
+	for (uint32_t l = 0; ret && l < k->lanes_count; l++) {
+		struct xm_engine *e = k->lanes[l];
+		const struct xm_path *path = &e->peers[appliance].path;
+
+		k->lock(k->owner, l);
+		ret = path->state == XM_PATH_UP ||
+		      (grace_ns > 0 && xm_engine_clock(e) - path->down_since_ns <
+					       grace_ns);
+		k->unlock(k->owner, l);
+	}
+	return ret;
+}
+
+static bool held_there(struct xm_keeper *k, const struct xm_member *member)
+{
+	bool ret;
+
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	ret = k->peers[member->appliance].lease == member->lease;
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	return ret;
+}
+
+/* --- states --------------------------------------------------------------------- */
+
+static void over(struct xm_keeper *k, bool failed)
+{
+	k->move.state = XM_MOVE_NONE;
+	k->mend.look_ns = k->views.clock_ns;
+	k->mend.mender.retry_ns =
+		failed ? xm_time_after(k->views.clock_ns, XM_MENDER_RETRY) : 0;
+}
+
+static void want(struct xm_keeper *k, bool wanted)
+{
+	xm_keeper_lock_all(k);
+	xm_volume_want(volume(k), k->move.guest.appliance, wanted);
+	xm_keeper_unlock_all(k);
+}
+
+void xm_keeper_move_begin(struct xm_keeper *k, uint64_t now_ns)
+{
+	struct xm_keeper_move *move = &k->move;
+
+	if (k->mend.status != 0) {
+		k->lock(k->owner, XM_KEEPER_CONTROL);
+		if (k->mend.member.extent != 0)
+			xm_keeper_give_back(k, k->mend.member.appliance,
+					    k->mend.member.extent, now_ns);
+		k->unlock(k->owner, XM_KEEPER_CONTROL);
+		return;
+	}
+	move->vacancy = k->mend.vacancy;
+	move->guest = k->mend.member;
+	move->since_ns = k->views.clock_ns;
+	move->state = XM_MOVE_CONNECTS;
+	want(k, true);
+}
+
+static void connects(struct xm_keeper *k, uint64_t now_ns)
+{
+	struct xm_keeper_move *move = &k->move;
+	bool held = held_there(k, &move->guest), joined = false;
+
+	if (held && !reached(k, move->guest.appliance, 0) &&
+	    k->views.clock_ns - move->since_ns < CONNECT)
+		return;
+	if (held && reached(k, move->guest.appliance, 0)) {
+		xm_keeper_lock_all(k);
+		joined = xm_volume_invite(volume(k), &move->vacancy,
+					  &move->guest);
+		posted_note(k);
+		xm_keeper_unlock_all(k);
+	}
+	want(k, false);
+	if (joined) {
+		move->state = XM_MOVE_JOINS;
+		return;
+	}
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	if (held)
+		xm_keeper_give_back(k, move->guest.appliance,
+				    move->guest.extent, now_ns);
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	over(k, true);
+}
+
+/* Under all locks: who has parted, and the lanes forget what that member has. */
+static void parts(struct xm_keeper *k, bool settles)
+{
+	struct xm_keeper_move *move = &k->move;
+	struct xm_parted gone = { .appliance = settles
+				  ? move->vacancy.appliance
+				  : move->guest.appliance };
+
+	move->parts = gone.appliance;
+	move->parted_count = 0;
+	while (move->parted_count < XM_MOVE_PARTED &&
+	       (settles ? xm_volume_settle(volume(k), move->vacancy.appliance,
+					   &gone)
+			: xm_volume_dismiss(volume(k), &gone))) {
+		for (uint32_t l = 0; l < k->lanes_count; l++)
+			xm_effort_forget(&k->lanes[l]->io, gone.page,
+					 gone.count, gone.member);
+		if (gone.extent != 0)
+			move->parted[move->parted_count++] = gone.extent;
+		if (settles)
+			move->bytes += move->vacancy.size;
+	}
+	posted_note(k);
+	move->state = XM_MOVE_PARTS;
+}
+
+static void abandon(struct xm_keeper *k)
+{
+	xm_keeper_lock_all(k);
+	parts(k, false);
+	xm_keeper_unlock_all(k);
+}
+
+static void joins(struct xm_keeper *k)
+{
+	struct xm_keeper_move *move = &k->move;
+	const struct xm_vacancy *at = &move->vacancy;
+
+	if (!posted_ended(k, at->appliance) && !XM_PLANTED(drain_in_flight))
+		return;
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	move->sweep = ++k->views.sweep;
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	for (uint32_t l = 0; l < k->lanes_count; l++) {
+		k->lock(k->owner, l);
+		xm_engine_stale(k->lanes[l], at->page, at->page + at->count);
+		xm_engine_sweep(k->lanes[l], move->sweep);
+		k->unlock(k->owner, l);
+	}
+	move->state = XM_MOVE_FILLS;
+}
+
+/* With all lanes locked. */
+static bool is_filled(const struct xm_keeper *k)
+{
+	for (uint32_t l = 0; l < k->lanes_count; l++) {
+		const struct xm_engine *e = k->lanes[l];
+
+		if (xm_engine_mends(e) || e->mend.number != k->views.sweep)
+			return false;
+	}
+	return true;
+}
+
+static void fills(struct xm_keeper *k)
+{
+	xm_keeper_lock_all(k);
+	if (is_filled(k) || XM_PLANTED(drain_gives_early))
+		parts(k, true);
+	xm_keeper_unlock_all(k);
+}
+
+static void gives(struct xm_keeper *k, uint64_t now_ns)
+{
+	struct xm_keeper_move *move = &k->move;
+	bool bad;
+
+	if (!posted_ended(k, move->parts))
+		return;
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	for (uint32_t i = 0; i < move->parted_count; i++)
+		xm_keeper_give_back(k, move->parts, move->parted[i], now_ns);
+	k->views.tally.moved = move->bytes;
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	k->lock(k->owner, 0);
+	bad = xm_volume_guests(volume(k), &bad) > 0;
+	k->unlock(k->owner, 0);
+	if (bad) /* more than could be noted */
+		move->state = XM_MOVE_FILLS;
+	else
+		over(k, move->parts != move->vacancy.appliance);
+}
+
+void xm_keeper_move_turn(struct xm_keeper *k, uint64_t now_ns)
+{
+	struct xm_keeper_move *move = &k->move;
+	uint32_t guests = 0;
+	bool bad = false;
+
+	if (move->state == XM_MOVE_JOINS || move->state == XM_MOVE_FILLS) {
+		k->lock(k->owner, 0);
+		guests = xm_volume_guests(volume(k), &bad);
+		k->unlock(k->owner, 0);
+		if (guests == 0) /* the program has freed the segment */
+			over(k, false);
+		else if (bad || !reached(k, move->guest.appliance,
+					 XM_VIEW_GRACE))
+			abandon(k);
+	}
+	switch (move->state) {
+	case XM_MOVE_CONNECTS:
+		connects(k, now_ns);
+		break;
+	case XM_MOVE_JOINS:
+		joins(k);
+		break;
+	case XM_MOVE_FILLS:
+		fills(k);
+		break;
+	case XM_MOVE_PARTS:
+		gives(k, now_ns);
+		break;
+	case XM_MOVE_NONE:
+		break;
+	}
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	k->views.busy |= move->state != XM_MOVE_NONE;
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Moves: a copy's bytes go to another appliance; see volume.h. */
+#include "core/pure/volume.h"
+
+#include <stdatomic.h>
+#include <string.h>
+
+#include "core/pure/plant.h"
+
+static bool is_at(const struct xm_member *member, uint32_t appliances)
+{
+	return (appliances & 1u << member->appliance) != 0;
+}
+
+bool xm_volume_leaver(const struct xm_volume *v, uint32_t appliances,
+		      uint32_t *cursor, struct xm_vacancy *ret)
+{
+	while (*cursor < v->layout.count) {
+		const struct xm_segment *s = &v->layout.segments[(*cursor)++];
+
+		if (s->guest || s->lost || s->unsure)
+			continue;
+		for (uint32_t k = 0; k < s->members_count; k++) {
+			if (!is_at(&s->members[k], appliances) ||
+			    s->members[k].state != XM_MEMBER_IN)
+				continue;
+			xm_vacancy_set(v, s, k, ret);
+			ret->direct = s->direct;
+			return true;
+		}
+	}
+	return false;
+}
+
+void xm_volume_want(struct xm_volume *v, uint32_t appliance, bool wanted)
+{
+	if (wanted)
+		v->members_at[appliance]++;
+	else
+		v->members_at[appliance]--;
+}
+
+bool xm_volume_invite(struct xm_volume *v, const struct xm_vacancy *at,
+		      const struct xm_member *member)
+{
+	uint32_t hint = 0;
+	struct xm_segment *s = xm_layout_search(&v->layout, at->page, &hint);
+	struct xm_member *guest;
+	uint8_t taken;
+
+	if (!xm_vacancy_is(s, at) || s->members_count == XM_MEMBERS_MAX)
+		return false;
+	guest = &s->members[s->members_count];
+	taken = guest->taken;
+	*guest = *member;
+	guest->taken = (uint8_t)(taken + 1);
+	guest->state = XM_PLANTED(guest_read) ? XM_MEMBER_IN : XM_MEMBER_FILLING;
+	s->members_count++;
+	s->guest = true;
+	v->members_at[guest->appliance]++;
+	atomic_fetch_add(&v->changes, 1);
+	return true;
+}
+
+uint32_t xm_volume_guests(const struct xm_volume *v, bool *ret_bad)
+{
+	uint32_t count = 0;
+
+	*ret_bad = false;
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		if (!s->guest)
+			continue;
+		count++;
+		*ret_bad |= s->lost || s->members[s->members_count - 1].state >
+					       XM_MEMBER_FILLING;
+	}
+	return count;
+}
+
+/* Does another segment lie in this member's extent, too? Then that one is to give it
+ * back. */
+static bool leave_to_another(struct xm_volume *v, const struct xm_segment *own,
+			     const struct xm_member *member)
+{
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		struct xm_segment *s = &v->layout.segments[i];
+
+		for (uint32_t k = 0; s != own && k < s->members_count; k++) {
+			struct xm_member *m = &s->members[k];
+
+			if (m->appliance != member->appliance ||
+			    m->remote.key != member->remote.key ||
+			    m->remote.base != member->remote.base)
+				continue;
+			if (m->extent == 0)
+				m->extent = member->extent;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void part(struct xm_volume *v, const struct xm_segment *s, uint32_t k,
+		 const struct xm_member *member, struct xm_parted *ret)
+{
+	ret->page = s->page;
+	ret->count = s->count;
+	ret->member = k;
+	ret->appliance = member->appliance;
+	ret->extent = member->extent;
+	if (member->state == XM_MEMBER_LOST || leave_to_another(v, s, member))
+		ret->extent = 0;
+	v->members_at[member->appliance]--;
+	atomic_fetch_add(&v->changes, 1);
+}
+
+/* The guest's place in the table is nobody's any more. */
+static void guest_take(struct xm_segment *s, struct xm_member *ret)
+{
+	struct xm_member *place = &s->members[--s->members_count];
+
+	*ret = *place;
+	s->guest = false;
+	place->taken++;
+	place->state = XM_MEMBER_LOST;
+}
+
+static struct xm_segment *next_guest(const struct xm_volume *v)
+{
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		struct xm_segment *s = &v->layout.segments[i];
+
+		if (s->guest && !s->unsure)
+			return s;
+	}
+	return NULL;
+}
+
+bool xm_volume_settle(struct xm_volume *v, uint32_t appliance,
+		      struct xm_parted *ret)
+{
+	struct xm_segment *s = next_guest(v);
+	struct xm_member guest, parts;
+	uint32_t k = 0, several;
+
+	if (s == NULL)
+		return false;
+	guest_take(s, &guest);
+	while (s->members[k].appliance != appliance) {
+		k++;
+		XM_ASSERT(k < s->members_count);
+	}
+	parts = s->members[k];
+	s->members[k] = guest;
+	s->members[k].taken = (uint8_t)(parts.taken + 1);
+	s->members[k].state = XM_MEMBER_IN;
+	several = s->members_count > 1;
+	v->redundant_at[guest.appliance] += several;
+	v->redundant_at[parts.appliance] -= several;
+	part(v, s, k, &parts, ret);
+	return true;
+}
+
+bool xm_volume_dismiss(struct xm_volume *v, struct xm_parted *ret)
+{
+	struct xm_segment *s = next_guest(v);
+	struct xm_member guest;
+
+	if (s == NULL)
+		return false;
+	guest_take(s, &guest);
+	part(v, s, s->members_count, &guest, ret);
+	return true;
+}
+
+uint64_t xm_volume_bytes_at(const struct xm_volume *v, uint32_t appliances)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		for (uint32_t k = 0; k < xm_segment_copies(s); k++) {
+			if (is_at(&s->members[k], appliances) &&
+			    s->members[k].state != XM_MEMBER_LOST)
+				bytes += xm_segment_size(s) * v->page_size;
+		}
+	}
+	return bytes;
+}
+
+void xm_volume_tracked(struct xm_volume *v, const struct xm_region_id *id)
+{
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		struct xm_segment *s = &v->layout.segments[i];
+
+		if (memcmp(&s->region_id, id, sizeof(*id)) == 0)
+			s->direct = false;
+	}
+}

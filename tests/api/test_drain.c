@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Appliances that drain while programs run on them: what they hold moves to others, no
+ * call fails, no byte is lost, and the appliance ends empty. */
+#include "tests/support/appliance.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "tests/support/cunit.h"
+
+#define COUNT 3
+#define REGION (8 * MIB)
+#define PAGES (REGION / PAGE)
+
+struct scene {
+	struct appliance all[COUNT];
+	extmem *x;
+	extmem_region *region;
+	uint8_t *memory; /* NULL: it is not mapped */
+	uint64_t seeds[PAGES]; /* of the pattern that each page has */
+	uint64_t seed;
+	atomic_bool stops;
+	bool right;
+	pthread_t thread;
+};
+
+static struct scene s;
+static uint8_t buffer[REGION];
+
+static const char *const patient[] = { "--drain-timeout=600s", NULL };
+
+/* The first `count` appliances, and a client of all. */
+static void begin(unsigned count, const char *lanes, const char *strategy)
+{
+	char texts[COUNT][160];
+	const char *settings[COUNT + 4] = { "local=4M", lanes };
+	unsigned n = 2;
+
+	memset(&s, 0, sizeof(s));
+	for (unsigned i = 0; i < count; i++) {
+		CU_ASSERT_FATAL(appliance_start(&s.all[i], LOOPBACK, "32M",
+						patient));
+		snprintf(texts[i], sizeof(texts[i]), "appliance=%s",
+			 s.all[i].address);
+		settings[n++] = texts[i];
+	}
+	if (strategy != NULL)
+		settings[n] = strategy;
+	CU_ASSERT_EQUAL_FATAL(extmem_open(settings, &s.x), 0);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_alloc(s.x, "drained", REGION,
+						  &s.region), 0);
+}
+
+static void map(void)
+{
+	void *memory;
+
+	CU_ASSERT_EQUAL_FATAL(extmem_map(s.region, 0, 0, &memory), 0);
+	s.memory = memory;
+}
+
+static void end(void)
+{
+	extmem_close(s.x);
+	for (unsigned i = 0; i < COUNT; i++)
+		appliance_kill(&s.all[i]);
+}
+
+/* Writes and checks pages that lie apart, by the mapping or explicitly. */
+static bool work(uint64_t count)
+{
+	static uint64_t at;
+	uint8_t page[PAGE], *bytes;
+
+	for (uint64_t i = 0; i < count; i++) {
+		at = (at * 5 + 4093) % PAGES; /* comes to all of them */
+		bytes = s.memory != NULL ? s.memory + at * PAGE : page;
+		if (s.memory == NULL &&
+		    extmem_read(s.region, at * PAGE, page, PAGE) != 0)
+			return false;
+		if (s.seeds[at] != 0 &&
+		    !pattern_is(bytes, at * PAGE, PAGE, s.seeds[at]))
+			return false;
+		pattern_fill(bytes, at * PAGE, PAGE, ++s.seed);
+		s.seeds[at] = s.seed;
+		if (s.memory == NULL &&
+		    extmem_write(s.region, at * PAGE, page, PAGE) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool all_right(void)
+{
+	if (extmem_read(s.region, 0, buffer, REGION) != 0)
+		return false;
+	for (uint64_t page = 0; page < PAGES; page++) {
+		const uint8_t *bytes = buffer + page * PAGE;
+
+		if (s.seeds[page] == 0
+			    ? !all_zero(bytes, PAGE)
+			    : !pattern_is(bytes, page * PAGE, PAGE,
+					  s.seeds[page]))
+			return false;
+	}
+	return true;
+}
+
+static void *work_on(void *context)
+{
+	(void)context;
+	s.right = true;
+	while (s.right && !atomic_load(&s.stops))
+		s.right = work(64);
+	return NULL;
+}
+
+static void load_begins(void)
+{
+	CU_ASSERT_FATAL(pthread_create(&s.thread, NULL, work_on, NULL) == 0);
+}
+
+static void load_ends(void)
+{
+	atomic_store(&s.stops, true);
+	pthread_join(s.thread, NULL);
+	CU_ASSERT(s.right);
+}
+
+static bool has_ended(void *context)
+{
+	struct appliance *a = context;
+	int status;
+
+	if (waitpid(a->control, &status, WNOHANG) != a->control)
+		return false;
+	CU_ASSERT(WIFEXITED(status));
+	CU_ASSERT_EQUAL(WEXITSTATUS(status), 0);
+	memset(a, 0, sizeof(*a));
+	return true;
+}
+
+/* The appliance at which the region lies. */
+static struct appliance *home(void)
+{
+	for (unsigned i = 0; i < COUNT; i++) {
+		if (s.all[i].control > 0 &&
+		    appliance_free(&s.all[i]) < (int64_t)(32 * MIB))
+			return &s.all[i];
+	}
+	return NULL;
+}
+
+static bool drains(struct appliance *a)
+{
+	appliance_signal(a, PART_CONTROL, SIGTERM);
+	return until(has_ended, a);
+}
+
+/* --- tests ---------------------------------------------------------------------- */
+
+static void what_has_one_copy_moves(void)
+{
+	struct appliance *a;
+
+	begin(2, "lanes=2", NULL);
+	map();
+	CU_ASSERT(work(2 * PAGES));
+	load_begins();
+	a = home();
+	CU_ASSERT_FATAL(a != NULL);
+	CU_ASSERT_FATAL(drains(a));
+	load_ends();
+	CU_ASSERT(work(PAGES));
+	CU_ASSERT(all_right());
+	CU_ASSERT_EQUAL(client_stats(s.x).pages_lost, 0);
+	CU_ASSERT_EQUAL(client_stats(s.x).moved_bytes, REGION);
+	end();
+}
+
+static void so_does_what_was_never_mapped(void)
+{
+	begin(2, "lanes=1", NULL);
+	CU_ASSERT(work(2 * PAGES));
+	load_begins();
+	CU_ASSERT_FATAL(drains(home()));
+	load_ends();
+	CU_ASSERT(work(PAGES));
+	CU_ASSERT(all_right());
+	end();
+}
+
+static void a_member_of_a_mirror_is_replaced(void)
+{
+	begin(3, "lanes=1", "strategy=mirror 2");
+	map();
+	CU_ASSERT(work(2 * PAGES));
+	load_begins();
+	CU_ASSERT_FATAL(drains(home()));
+	CU_ASSERT_EQUAL(client_stats(s.x).members, 2);
+	CU_ASSERT_EQUAL(client_stats(s.x).failovers, 0);
+	load_ends();
+	/* It is whole: another one may die. */
+	appliance_kill(home());
+	CU_ASSERT(work(PAGES));
+	CU_ASSERT(all_right());
+	CU_ASSERT_EQUAL(client_stats(s.x).pages_lost, 0);
+	end();
+}
+
+static bool is_stranded(void *context)
+{
+	(void)context;
+	return client_stats(s.x).stranded_bytes > 0;
+}
+
+static void without_a_place_to_go_the_appliance_stays(void)
+{
+	struct appliance *a;
+	int status = -1;
+
+	begin(1, "lanes=1", NULL);
+	map();
+	CU_ASSERT(work(PAGES));
+	a = home();
+	appliance_signal(a, PART_CONTROL, SIGTERM);
+	CU_ASSERT(until(is_stranded, NULL));
+	CU_ASSERT(work(PAGES));
+	CU_ASSERT(all_right());
+	/* Asked twice it ends at once, and says that memory was in use. */
+	appliance_signal(a, PART_CONTROL, SIGTERM);
+	CU_ASSERT_EQUAL(waitpid(a->control, &status, 0), a->control);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	memset(a, 0, sizeof(*a));
+	end();
+}
+
+int main(int argc, char **argv)
+{
+	static const struct act acts[] = { { 0 } };
+	static const CU_TestInfo tests[] = {
+		XM_TEST(what_has_one_copy_moves),
+		XM_TEST(so_does_what_was_never_mapped),
+		XM_TEST(a_member_of_a_mirror_is_replaced),
+		XM_TEST(without_a_place_to_go_the_appliance_stays),
+		CU_TEST_INFO_NULL,
+	};
+
+	act_begin(argc, argv, acts);
+	return xm_tests_run("drain", tests);
+}
