@@ -26,6 +26,7 @@ dist_noinst_SCRIPTS += \
 	tests/run/programs.sh \
 	tests/run/random.sh \
 	tests/run/soak_redis.sh \
+	tests/run/survive.sh \
 	$(NULL)
 
 # What tests/run/test_run.sh runs: an ordinary program, of libc alone.
@@ -91,6 +92,14 @@ check-programs: all tests/run/run_cxx
 		XM_FLAGS='$(XM_SANITIZE)' \
 		'$(top_srcdir)/tests/run/programs.sh' $(ONLY)
 .PHONY: check-programs
+
+# The same programs, mirrored over appliances that are killed and stopped meanwhile.
+ROUNDS = 25
+check-survival: all
+	@XM_BUILDDIR='$(abs_top_builddir)' XM_SRCDIR='$(abs_top_srcdir)' \
+		XM_FLAGS='$(XM_SANITIZE)' \
+		'$(top_srcdir)/tests/run/survive.sh' $(ROUNDS) $(ONLY)
+.PHONY: check-survival
 
 # What programs do with memory, by chance, on external memory and on ordinary memory:
 # COUNT sequences; WITHOUT="protect fixed" leaves out kinds of steps.

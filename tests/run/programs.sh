@@ -23,6 +23,8 @@
 export TZ=UTC
 # All that they allocate is to be external.
 export EXTMEM_OPEN_AFTER=0
+# Where their memory goes; survive.sh sets it.
+[ -z "${XM_PROGRAMS_STRATEGY-}" ] || export EXTMEM_STRATEGY="$XM_PROGRAMS_STRATEGY"
 
 short='sort perl sqlite gcc cxx'
 skipped=0
