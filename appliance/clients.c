@@ -90,6 +90,33 @@ void xm_client_end(struct xm_service *s, struct xm_service_client *c,
 	xm_service_effect(ret, XM_SERVICE_EXPEL)->client = c->number;
 }
 
+/* A user of this machine ("uid:N") is not asked for again: a process may change its user
+ * between two streams, and keeps its secret. */
+static bool comes_back(const struct xm_service_client *c,
+		       const struct xm_service_peer *p, const uint8_t *secret)
+{
+	bool is_user = memcmp(c->identity, "uid:", 4) == 0;
+
+	return secrets_equal(c->secret, secret) &&
+	       (is_user || memcmp(c->identity, p->identity,
+				  sizeof(c->identity)) == 0);
+}
+
+static void say_arrival(const struct xm_service_client *c, const char *how,
+			struct xm_service_effects *ret)
+{
+	char text[XM_IDENTITY_SIZE + 64];
+	struct xm_words words;
+
+	xm_words_begin(&words, text, sizeof(text));
+	xm_words_add(&words, how);
+	if (c->identity[0] != '\0') {
+		xm_words_add(&words, ", known as ");
+		xm_words_add(&words, c->identity);
+	}
+	xm_service_tell(ret, XM_LEVEL_INFO, c, text);
+}
+
 static struct xm_service_client *client_new(struct xm_service *s,
 					    const struct xm_hello *hello,
 					    const struct xm_service_event *event)
@@ -112,6 +139,8 @@ static struct xm_service_client *client_new(struct xm_service *s,
 	c->told = !s->leaving;
 	memcpy(c->secret, event->entropy, sizeof(c->secret));
 	xm_words_copy(c->name, hello->name, sizeof(c->name));
+	memcpy(c->identity, s->peers[event->peer].identity,
+	       sizeof(c->identity));
 	s->clients_count++;
 	return c;
 }
@@ -227,11 +256,11 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 	}
 	if (hello->client == 0) {
 		c = client_new(s, hello, event);
-		xm_service_tell(ret, XM_LEVEL_INFO, c, "is here");
+		say_arrival(c, "is here", ret);
 	} else {
 		c = xm_client_find(s, hello->client);
 		if (c == NULL || c->state == XM_CLIENT_EXPIRED ||
-		    !secrets_equal(c->secret, hello->secret)) {
+		    !comes_back(c, p, hello->secret)) {
 			xm_service_refuse_plainly(
 				s, ret, requester, ESTALE,
 				"this appliance does not know you: it was"
@@ -247,7 +276,7 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 				     c->peer, 0, 0);
 			xm_client_drop_peer(s, c->peer, ret);
 		}
-		xm_service_tell(ret, XM_LEVEL_INFO, c, "is back");
+		say_arrival(c, "is back", ret);
 	}
 	c->state = XM_CLIENT_KNOWN;
 	c->peer = event->peer;

@@ -261,6 +261,7 @@ static void on_channel(struct xm_host *h, uint64_t now_ns,
 	switch (from->kind) {
 	case XM_CHANNEL_UP:
 		event.kind = XM_SERVICE_PEER_UP;
+		event.identity = from->identity;
 		break;
 	case XM_CHANNEL_DOWN:
 		/* First, as the number is free for others after it. */

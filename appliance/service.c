@@ -168,6 +168,16 @@ static void on_message(struct xm_service *s,
 
 /* --- the step ------------------------------------------------------------- */
 
+static void identity_set(struct xm_service_peer *p, const char *identity)
+{
+	struct xm_words words;
+
+	memset(p->identity, 0, sizeof(p->identity)); /* it is compared whole */
+	xm_words_begin(&words, p->identity, sizeof(p->identity));
+	if (identity != NULL)
+		xm_words_add(&words, identity);
+}
+
 static void on_peer(struct xm_service *s, const struct xm_service_event *event,
 		    struct xm_service_effects *ret)
 {
@@ -180,6 +190,7 @@ static void on_peer(struct xm_service *s, const struct xm_service_event *event,
 		p->state = XM_PEER_NEW;
 		p->serial = ++s->serial;
 		p->heard_ns = event->now_ns;
+		identity_set(p, event->identity);
 		s->peers_count++;
 		return;
 	}

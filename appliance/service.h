@@ -56,6 +56,10 @@
  * that covers it (2, mostly). Only a tick looks at every client and stream, and
  * LIST at XM_LIST_MAX extents.
  *
+ * A client that comes back on another stream proves itself by its secret and, if it
+ * began with a certificate, by one of the same name. So a secret that got out is of no
+ * use to others.
+ *
  * Nothing a peer sends can break an assertion: it is refused in words, or
  * its stream is dropped, and counted.
  *
@@ -68,6 +72,7 @@
 #include "common/extent.h"
 #include "common/list.h"
 #include "common/slots.h"
+#include "core/pure/channel.h"
 #include "core/pure/trace.h"
 #include "core/pure/transport.h"
 #include "core/pure/wire.h"
@@ -111,7 +116,7 @@ struct xm_service_options {
 
 enum xm_service_event_kind {
 	XM_SERVICE_TICK = 1,	/* the deadline of the last step, or sooner */
-	XM_SERVICE_PEER_UP,	/* peer */
+	XM_SERVICE_PEER_UP,	/* peer, identity */
 	XM_SERVICE_PEER_DOWN,	/* peer, status */
 	XM_SERVICE_MESSAGE,	/* peer, message */
 	XM_SERVICE_MALFORMED,	/* peer: bytes that are no message */
@@ -132,6 +137,7 @@ struct xm_service_event {
 	uint64_t now_ns;
 	uint8_t entropy[XM_SERVICE_ENTROPY_SIZE]; /* fresh, secret */
 	uint32_t peer;
+	const char *identity; /* PEER_UP: channel.h; NULL is "" */
 	int status;
 	const struct xm_message *message;
 	uint64_t extent;
@@ -190,6 +196,7 @@ struct xm_service_peer {
 	uint32_t client; /* slot */
 	uint64_t serial; /* tells this stream from an earlier one */
 	uint64_t heard_ns;
+	char identity[XM_IDENTITY_SIZE];
 };
 
 /* Which request of which stream is to be answered. The answer is dropped if
@@ -235,7 +242,8 @@ struct xm_service_client {
 	uint64_t number;
 	uint64_t heard_ns, lease_ns;
 	uint8_t secret[XM_SECRET_SIZE];
-	char name[XM_NAME_SIZE];
+	char name[XM_NAME_SIZE]; /* as it says; proves nothing */
+	char identity[XM_IDENTITY_SIZE]; /* of the stream that began it */
 	bool bye;  /* answer `requester` once it is expelled */
 	bool told; /* that we drain */
 	struct xm_service_requester requester;

@@ -108,6 +108,8 @@ EXTMEM_AUTH=$scratch/there/client.pem "$XM_BUILDDIR/extmem-bench" rma \
 	--appliance "$address" --no-raw --bytes 4096 --depth 1 --time 2s \
 	>"$scratch/bench.out" 2>"$scratch/bench.err" &
 bench=$!
+await grep -q 'is here, known as client$' "$scratch/log"
+verdict 'a client is known by its certificate' $?
 arrived() { [ "$(grep -c 'is here' "$scratch/log")" -ge "$1" ]; }
 await arrived 3
 "$extmem" auth renew "$keys" appliance >"$scratch/out"

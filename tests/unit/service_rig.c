@@ -179,11 +179,17 @@ void rig_free(struct rig *r)
 
 /* --- what peers do -------------------------------------------------------- */
 
-void rig_up(struct rig *r, uint32_t peer)
+void rig_up_as(struct rig *r, uint32_t peer, const char *identity)
 {
 	r->dropped[peer] = false;
 	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_PEER_UP,
-					   .peer = peer });
+					   .peer = peer,
+					   .identity = identity });
+}
+
+void rig_up(struct rig *r, uint32_t peer)
+{
+	rig_up_as(r, peer, "");
 }
 
 void rig_down(struct rig *r, uint32_t peer)

@@ -69,6 +69,7 @@ void rig_free(struct rig *);
 /* What peers do. Returned is the answer that the step sent; its kind is 0
  * where there was none. */
 void rig_up(struct rig *, uint32_t peer);
+void rig_up_as(struct rig *, uint32_t peer, const char *identity);
 void rig_down(struct rig *, uint32_t peer);
 const struct xm_message *rig_say(struct rig *, uint32_t peer, struct xm_message);
 const struct xm_message *rig_say_kind(struct rig *, uint32_t peer,

@@ -310,6 +310,71 @@ static void no_story_breaks_isolation(void)
 	free(r);
 }
 
+/* --- identity --------------------------------------------------------------- */
+
+/* A stream of this identity, with the number and the secret of `w`. */
+static const struct xm_message *come_back(struct rig *r, const char *identity,
+					  const struct xm_welcome *w)
+{
+	struct xm_message m = rig_hello();
+
+	rig_up_as(r, 1, identity);
+	m.u.hello.client = w->client;
+	memcpy(m.u.hello.secret, w->secret, sizeof(w->secret));
+	return rig_say(r, 1, m);
+}
+
+static struct xm_welcome join_as(struct rig *r, const char *identity)
+{
+	rig_up_as(r, 0, identity);
+	CU_ASSERT_EQUAL_FATAL(rig_say(r, 0, rig_hello())->kind, XM_WELCOME);
+	return r->sent[0].u.welcome;
+}
+
+static void a_secret_is_of_no_use_under_another_certificate(void)
+{
+	static const char *const others[] = { "bob", "", "alic", "alice2",
+					      "uid:0" };
+	struct rig *r = rig_new();
+	struct xm_welcome w;
+
+	/* The place of an earlier stream with a longer name. */
+	rig_up_as(r, 1, "a-name-that-is-longer");
+	rig_down(r, 1);
+	w = join_as(r, "alice");
+	for (unsigned i = 0; i < XM_COUNT(others); i++) {
+		CU_ASSERT(rig_refused(come_back(r, others[i], &w), ESTALE,
+				      "does not know you"));
+		CU_ASSERT_FALSE(r->dropped[0]);
+		rig_down(r, 1);
+	}
+	rig_down(r, 0);
+	CU_ASSERT_EQUAL(come_back(r, "alice", &w)->kind, XM_WELCOME);
+	rig_free(r);
+}
+
+static void who_had_no_certificate_does_not_get_one_later(void)
+{
+	struct rig *r = rig_new();
+	struct xm_welcome w = join_as(r, "");
+
+	rig_down(r, 0);
+	CU_ASSERT(rig_refused(come_back(r, "alice", &w), ESTALE, ""));
+	rig_down(r, 1);
+	CU_ASSERT_EQUAL(come_back(r, "", &w)->kind, XM_WELCOME);
+	rig_free(r);
+}
+
+static void a_process_may_change_its_user_and_come_back(void)
+{
+	struct rig *r = rig_new();
+	struct xm_welcome w = join_as(r, "uid:0");
+
+	rig_down(r, 0);
+	CU_ASSERT_EQUAL(come_back(r, "uid:1000", &w)->kind, XM_WELCOME);
+	rig_free(r);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -319,6 +384,9 @@ int main(void)
 		XM_TEST(zeroing_goes_in_pieces),
 		XM_TEST(every_freed_extent_gets_its_turn),
 		XM_TEST(no_story_breaks_isolation),
+		XM_TEST(a_secret_is_of_no_use_under_another_certificate),
+		XM_TEST(who_had_no_certificate_does_not_get_one_later),
+		XM_TEST(a_process_may_change_its_user_and_come_back),
 		CU_TEST_INFO_NULL,
 	};
 
