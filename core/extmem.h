@@ -216,18 +216,24 @@ int extmem_region_free(extmem_region *);
  * has shrunk: extmem_region_size() says. */
 int extmem_region_resize(extmem_region *, uint64_t size);
 
-/* A sparse region, one that was requested with `reserve`, has addresses and no memory:
- * they cost nothing. It is tracked. commit() allocates memory for the granules (64 KiB)
- * that [offset, + size) touches and that have none, which asks an appliance once for
- * each gap (an extent, if one appliance has room for it); what it adds reads as zero, and has
- * these rights (extmem_protect()). decommit() discards the contents of the range. Of
- * the granules that lie inside as a whole it frees the memory, but not that of the middle
- * of an extent, which stays, reads as zero, and is there for the next commit. Offset and
- * size are multiples of 4096. A touch of a mapped page without memory is SIGSEGV
- * (SIGBUS with paging=thread); sync,
- * advice and pins pass over it, and an explicit call is -ERANGE there. A sparse region
- * has no slabs and no objects, and is not resized; extmem_region_size() is that of its
- * addresses.
+/* A sparse region is one that was requested with `reserve`. It is tracked. At first
+ * it has addresses and no memory, which costs nothing.
+ *
+ * commit() allocates memory for each granule (64 KiB) that [offset, + size) touches
+ * and that has none. It sends one request for each gap (more if no appliance has room
+ * for all of it), and gets an extent for it. The new memory reads as zero and has
+ * these rights (extmem_protect()).
+ *
+ * decommit() discards the contents of the range, and frees whole granules at the end
+ * of an extent. An appliance cannot take back other parts of an extent: they stay,
+ * read as zero, and serve the next commit() there. Example: one commit() of 1 MiB got
+ * one extent. decommit() of its last 512 KiB frees them; decommit() of its first
+ * 256 KiB frees nothing, and they read as zero.
+ *
+ * Offset and size are multiples of 4096. A touch of a mapped page without memory is
+ * SIGSEGV (SIGBUS with paging=thread); sync, advice and pins pass over it, and an
+ * explicit call is -ERANGE there. A sparse region has no slabs and no objects, and is
+ * not resized; extmem_region_size() is that of its addresses.
  *
  * Threads: no other thread may touch what decommit() takes away.
  *
@@ -238,10 +244,10 @@ int extmem_region_resize(extmem_region *, uint64_t size);
 int extmem_region_commit(extmem_region *, uint64_t offset, uint64_t size,
 			 enum extmem_rights);
 int extmem_region_decommit(extmem_region *, uint64_t offset, uint64_t size);
-/* The program has mapped something else at addresses of a mapped sparse region, where no
- * page had contents or rights; now these addresses are the region's again. What the
- * program has mapped there is gone. Errors: -EINVAL, -ERANGE as above; -ENOMEM, -EBUSY
- * as extmem_map(). */
+/* Gives addresses back to a mapped sparse region after the program has mapped
+ * something else there (mmap(2) with MAP_FIXED). That mapping is removed. When the
+ * program made it, no page of the range may have had contents or rights. Errors:
+ * -EINVAL, -ERANGE as above; -ENOMEM, -EBUSY as extmem_map(). */
 int extmem_region_restore(extmem_region *, uint64_t offset, uint64_t size);
 
 uint64_t extmem_region_size(const extmem_region *);

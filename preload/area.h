@@ -42,9 +42,11 @@ void area_unlock(void);
 /* In a child of fork(): what the kernel has done to these addresses there. */
 void area_child_planted(void *address, size_t size);
 void area_child_unmapped(void *address, size_t size);
-/* Makes the kernel's mappings of the reserve those of the parent, and calls `watch` for
- * all that the parent's pages are to be fetched for; false if it once was. `again`: the
- * parent is such a child itself. */
+/* Makes the kernel's mappings in the reserve agree with what the parent had mapped
+ * there, and calls `watch` for each run of addresses whose pages are fetched from the
+ * parent. `again`: the parent is a forked child itself, so its mappings were inherited
+ * and are right already. False: `watch` has returned false, or the kernel has
+ * refused. */
 bool area_child_begin(bool again, bool (*watch)(void *address, size_t size));
 
 #endif

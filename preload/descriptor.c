@@ -59,7 +59,7 @@ static void set_mine(int fd, bool it_is)
  * but with a limit, because the kernel's table, which fork() copies, is as long
  * as the highest number. A program's filter still applies after exec() and in
  * its children, so each program of such a chain has a range of its own, as with
- * addresses (map.c). */
+ * addresses (map_kernel.c). */
 static unsigned first_number, last_number;
 
 static void choose_numbers(void)

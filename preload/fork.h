@@ -110,10 +110,12 @@ void broker_add(int fd, uint32_t snapshot);
 bool broker_is_here(void); /* this thread is the broker */
 /* Where a page that is lost makes the broker go on. */
 void broker_lost(void);
-/* Until no child needs this process any more; streams are written first, or
- * not. The status is -1 where only exit(3) knows it. */
+/* Waits until no child needs this process any more. `flushes`: writes stdio's
+ * streams first. `status`: what the process is to end with; -1: what exit(3) was
+ * given. */
 void broker_linger(bool flushes, int status);
-/* True: it has been waited for so, and this is the process's status. */
+/* True: broker_linger() has waited, and the process is to end with
+ * *ret_status. */
 bool broker_lingered(int *ret_status);
 /* In a child: there is no broker here. */
 void broker_forked(void);

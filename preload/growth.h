@@ -34,8 +34,10 @@ int growth_slab(uint64_t size, uint64_t *ret_region, uint64_t *ret_offset);
 /* A region of at least so much, where --strategy may have rows of stripes that are
  * larger (of at most 32 MiB). As extmem_region_alloc(). */
 int growth_alloc(const char *name, uint64_t size, extmem_region **ret);
-/* With the lock held: how much may be taken where `need` is needed and `want` would be
- * welcome; less than `need`: --external allows no more. And: so much has been taken. */
+/* Both with the lock held. How many bytes may be taken now by a caller that needs
+ * `need` and would like `want`: `want`, but at most half of what the appliances have
+ * left, and at least `need`. Less than `need`: --external allows no more.
+ * growth_note(): so many bytes have been taken. */
 uint64_t growth_allowance(uint64_t need, uint64_t want);
 void growth_note(uint64_t bytes);
 void growth_lock(void); /* around fork(), too */

@@ -43,17 +43,18 @@
 #define RUN_ENV_OPEN_AFTER "EXTMEM_RUN_OPEN_AFTER" /* bytes; 0: at once */
 #define RUN_ENV_SHARED_FD "EXTMEM_RUN_SHARED_FD"
 #define RUN_ENV_PREFIX "EXTMEM_RUN_"
-/* Two digits, for all that is started, plain or not: how many programs of
- * those that this one comes from had external memory. A filter of system calls
- * outlives exec, so each has its addresses elsewhere. */
+/* Two digits: how many programs in the chain of exec() and fork() that led to
+ * this one had external memory. Set for every program that is started, plain or
+ * not: the seccomp filter of each is still in force, so this one must use other
+ * addresses. */
 #define RUN_ENV_NESTING "EXTMEM_NESTING"
 #define RUN_NESTING_MAX 10
 
-/* From where on allocations are external when only libc's functions are
- * watched: what one wants elsewhere comes in large blocks then (sort's buffer,
- * a numpy array, an allocator's chunk), while what small things are carved
- * from holds names and structs that go to system calls nobody sees. With every
- * call watched all allocations are. */
+/* The default of --threshold when only libc's functions are watched
+ * (RUN_ENV_CALLS "wrap"). Large blocks are data (sort's buffer, a numpy array, an
+ * allocator's chunk). Smaller ones also hold names and structs, which the program
+ * passes to system calls that are not watched then. When every system call is
+ * watched, all allocations are external. */
 #define RUN_THRESHOLD_WRAPPED (UINT64_C(2) << 20)
 
 /* A budget that is a share of what the program uses begins with this. */

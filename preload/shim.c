@@ -88,7 +88,7 @@ void shim_resolve(void)
 	static bool busy;
 
 	/* Recursive: dlsym may allocate, and comes back here; malloc.c sees
-	 * the empty slot and serves it from the static arena. */
+	 * the empty slot and serves it from the static buffer. */
 	pthread_mutex_lock(&resolve_lock);
 	if (!busy && !atomic_load(&shim_resolved)) {
 		busy = true;

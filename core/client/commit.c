@@ -6,8 +6,9 @@
  * Memory belongs to addresses: a range that is committed gets extents of its own, which
  * are segments like any other. So all that is known of segments (mirrors, loss, leases)
  * is true of these, and what has no segment has no memory. A program that commits small
- * pieces commits ahead of them: it knows what will be next to what. What was decommitted
- * and is the middle of an extent stays, empty, for the next commit there.
+ * pieces commits ahead of them: it knows what will be next to what. What was
+ * decommitted and does not reach the end of its extent stays, empty, for the next
+ * commit there.
  *
  * To the mapper the whole span is attached: one registration, and one mapping of the
  * kernel's, whatever has memory.

@@ -57,7 +57,7 @@ void xm_user_store(extmem *, uint8_t *to, const void *bytes, size_t size);
  * now. */
 struct xm_piece *xm_piece_ready(struct xm_transfer *, uint64_t end);
 void xm_piece_give(struct xm_piece *);
-/* Posts it. `near` is where its bytes are or go: the caller's memory, or a bounce
+/* Posts it. `local` is where its bytes are or go: the caller's memory, or a bounce
  * page. */
 enum xm_begun xm_piece_post(struct xm_transfer *, struct xm_piece *,
 			    uint64_t address, uint8_t *local, uint64_t size);

@@ -129,7 +129,7 @@ static void unlink_flying(struct xm_transfer *t, struct xm_piece *piece)
 	t->flying_bytes -= piece->size;
 }
 
-/* `near` is where its bytes are or go: the caller's memory, or a bounce page. */
+/* `local` is where its bytes are or go: the caller's memory, or a bounce page. */
 enum xm_begun xm_piece_post(struct xm_transfer *t, struct xm_piece *piece,
 		       uint64_t address, uint8_t *local, uint64_t size)
 {

@@ -69,9 +69,11 @@
 #define NAP_MAX (2 * XM_MS)
 /* Looks before the first nap, where nobody tells. */
 #define REST_LOOKS 256
-/* Looks end for the caller to check its deadline, and its signals. */
+/* With polling=busy a thread looks for this long at a time; then its caller
+ * checks the deadline and lets signals in. */
 #define LOOK_MAX XM_MS
-/* Of looking in one wait, however often something else happens meanwhile. */
+/* The longest that a thread looks in one wait, even if completions for others
+ * keep coming. */
 #define LOOKING_MAX (10 * XM_SPIN_MAX_NS)
 
 static void publish_spin(struct xm_lane *lane)

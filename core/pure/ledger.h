@@ -18,14 +18,19 @@
  *	64 16*8	by which view each was dropped, or 0
  *	192 16*8 the incarnation of each, or 0: its bits and indices mean nothing otherwise
  *
- * How it is to be read. The owner, as long as it lives, needs no ledger. Anybody else
- * first keeps the owner away from every appliance that can be reached, and then takes
- * the highest view that can have been committed: one that says so, or one that is
- * proposed and is written at each appliance in it that can be reached. He may go on if
- * he reaches all who are in that view, or a majority of those in the view before if
- * these are three or more, and one at least in it that holds each segment. Otherwise
- * somebody else may have gone on, and he must not. Of a segment all of whose members
- * were dropped, those that were dropped by the highest view have the newest bytes.
+ * Who reads it. While the owner lives it needs no ledger. A successor, which takes the
+ * owner's regions over (not built yet), does this:
+ *	1. It fences the owner at every appliance that it reaches, so that the owner can
+ *	   write nothing there any more.
+ *	2. It takes the view with the highest number that may have been committed: one
+ *	   that a ledger calls committed, or a proposed one that is in the ledger of
+ *	   each of its appliances that the successor reaches.
+ *	3. It goes on only if it reaches all appliances of that view, or a majority of
+ *	   those of the view before if these are three or more; and, for each segment,
+ *	   at least one appliance of that view that holds it. Otherwise somebody else
+ *	   may have gone on already.
+ *	4. Where all members of a segment were dropped, the newest bytes are at those
+ *	   that were dropped by the view with the highest number.
  *
  * Floor: ground.
  */

@@ -5,11 +5,12 @@
  *
  *	WATCHES -> ASKS (for an extent, for one vacancy) -> WATCHES
  *
- * A vacancy is a member that is lost, or one that is out at an appliance that was given
- * up: nobody listens there any more, and so for gone_ns, or it has been out for longer
- * than its lease, which has ended then. The spare is the appliance, of those that
- * answer, do not drain, and have no member of the segment, with the largest free run.
- * The new member is FILLING until a sweep has copied everything to it (engine_mend.c).
+ * A vacancy is a member that is LOST, or one that is OUT at an appliance that was given
+ * up: this one is out of the view, and nobody has listened at its address for 1 s
+ * (XM_MENDER_GONE), or it has been out for as long as its lease, which has ended by
+ * then. The spare is the appliance with the largest free run among those that answer,
+ * do not drain, and have no member of the segment. The new member is FILLING until a
+ * sweep has copied everything to it (engine_mend.c).
  *
  * Example: of members at 0 and 1, appliance 1 is killed. 0.1 s later it is out, and
  * nobody listens at its address. A second later appliance 2, which has the most room,

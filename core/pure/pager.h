@@ -163,9 +163,9 @@ enum xm_pager_event_kind {
 	 * torn: it may have reached some members and not others} */
 	XM_PAGER_IO_UNLOCK,
 
-	/* The page stays present until UNPIN, for each PIN one; with `write` also
-	 * writable. But RIGHTS takes the right from it. {page, write} DONE. WAIT: touch
-	 * it first. FULL. */
+	/* Keeps the page present, and with `write` also writable, until each PIN of it
+	 * has had its UNPIN. RIGHTS overrides a pin. {page, write} DONE. WAIT: touch it
+	 * first. FULL: no more pages can be pinned. */
 	XM_PAGER_PIN,
 	XM_PAGER_UNPIN,
 
@@ -174,11 +174,12 @@ enum xm_pager_event_kind {
 	/* Failed stores are posted again. */
 	XM_PAGER_TICK,
 
-	/* Of pages whose members differ; see pager_mend.c. Begins to mend the first such
-	 * page of the range, and up to `count` with it. {page, limit, count} MEND: the
-	 * caller moves the bytes of [seq, next), and then says MENDED. STORED: they are
-	 * stored again. DONE: nothing is to be mended up to `next`. WAIT: likewise, and
-	 * page `next` is busy. */
+	/* Looks for the first page of the range whose bytes differ among its members
+	 * (pager_mend.c), and begins to mend a run of up to `count` pages there. {page,
+	 * limit, count} MEND: [seq, next) is locked; the caller copies the bytes, then
+	 * sends MENDED. STORED: page seq was present, and is being stored again to all
+	 * members. DONE: no page before `next` needs mending. WAIT: the same, but page
+	 * `next` is busy. */
 	XM_PAGER_MEND,
 	/* {page, limit, status, stale} */
 	XM_PAGER_MENDED,

@@ -36,8 +36,9 @@
 #include "core/pure/trace.h"
 
 #define XM_PATH_HANG (750 * XM_MS)	/* hang_ns; half of loss_ns if that is less */
-/* Likewise, where all that lies there has a member elsewhere too: and if the
- * appliance's session is away, too, which alone would prove nothing. */
+/* hang_ns, if every segment at the appliance has another member elsewhere, so that a
+ * mistake costs little: while its session answers; and while its session is away as
+ * well (which proves nothing by itself). */
 #define XM_PATH_HANG_SPARED (400 * XM_MS)
 #define XM_PATH_HANG_AWAY (50 * XM_MS)
 #define XM_PATH_GONE XM_SECOND		/* gone_ns */

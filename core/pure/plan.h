@@ -108,7 +108,8 @@ void xm_plan_explain(const struct xm_strategy *,
 /* "is away", "has no room", ...; "" if it is usable. */
 void xm_plan_why(const struct xm_plan *, const struct xm_plan_offer *offers,
 		 uint32_t appliance, struct xm_words *);
-/* It has failed with -ENOSPC, and would not if what is free soon were free. */
+/* True if planning failed with -ENOSPC, but would succeed if the bytes that are free
+ * soon (`soon` of the offers) were free now. */
 bool xm_plan_soon(const struct xm_strategy *,
 		  const struct xm_plan_offer *offers, uint32_t count,
 		  uint64_t size, uint64_t granule);

@@ -5,20 +5,22 @@
  *
  *	IN -> OUT -> FILLING -> IN
  *
- * A write is acknowledged when all members IN the view have it (volume.h). So a member
- * that does not answer holds up writes until it is dropped, and one that was dropped
- * must never be relied on again before it has what it lacks. Both are decided here, and
- * are decided before anything relies on it: a view is numbered, and takes effect when
- * it is committed, which means that it is written to the ledgers (ledger.h) of
+ * A write is acknowledged when all members IN the view have it (volume.h). So a
+ * member that does not answer blocks writes until it is dropped from the view, and a
+ * dropped member must not be read again until it has been given what it lacks. Each
+ * such change is a new view with a higher number. It takes effect when it is
+ * committed, that is, when it is in the ledgers (ledger.h) of
  *
- *	every appliance IN the new view, for each holds data, and
- *	a majority of those IN the view before, where these are three or more.
+ *	every appliance IN the new view, because each holds data, and
+ *	a majority of those IN the view before, if these are three or more.
  *
- * So of two that cannot see each other at most one goes on, but of a pair the survivor
- * goes on alone: one who knows only the other one's ledger cannot know whether it
- * did, and must not use it. A proposal that is not needed any more is forgotten; that
- * some ledger has it does no harm, since ledgers say which view is committed too. Numbers
- * only rise; the last appliance is never dropped.
+ * With three or more appliances, therefore, of two clients that cannot see each other
+ * (the owner, and one that takes over) at most one can commit. With two, the owner
+ * goes on with the one that is left. A later client that reaches only the other one
+ * finds the old view in its ledger, cannot know whether that one was dropped since,
+ * and must not use it. A proposal that is no longer needed is forgotten. It does no
+ * harm in a ledger, since each ledger also says which view is committed. Numbers only
+ * rise; the last appliance is never dropped.
  * (Vertical Paxos: reads of one, writes to all, and a configuration that is committed
  * elsewhere than where the data goes. Lamport, Malkhi, Zhou, PODC 2009; FaRM, SOSP
  * 2015.)

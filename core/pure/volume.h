@@ -77,11 +77,13 @@ void xm_volume_init(struct xm_volume *, uint32_t segments_max,
 int xm_volume_add(struct xm_volume *, const struct xm_segment *);
 /* Removes the segment that begins at this page, with all of its columns. */
 void xm_volume_remove(struct xm_volume *, uint64_t page);
-/* Divides a segment, with all of its columns, in two at `page`, which lies inside of it
- * (and begins a row). `heads`: for each column XM_MEMBERS_MAX of them, the extents that
- * its members' heads are now (extent, remote). A head of extent 0 stays in the extent of
- * before, which its tail then shares; the tail's extent is 0. NULL: so do all. The caller knows that
- * there is room: xm_volume_room(). */
+/* Divides a segment, with all of its columns, at `page`, which lies inside of it and
+ * begins a row: the pages before are its head, the others its tail.
+ * heads[c * XM_MEMBERS_MAX + k] is the extent that TRIM has made of the head of member
+ * k of column c (extent, remote); the tail keeps the old one. If its extent is 0,
+ * nothing was trimmed: head and tail lie in the old extent, the head keeps its number,
+ * and the tail's is 0. NULL: that is so for all. The caller has asked
+ * xm_volume_room(). */
 void xm_volume_divide(struct xm_volume *, uint64_t page,
 		      const struct xm_member *heads);
 /* How many more segments there can be. */
@@ -96,10 +98,11 @@ void xm_volume_set_attached(struct xm_volume *, uint64_t page, uint64_t limit,
 
 /* --- loss, under any lane's lock, by one thread --- */
 
-/* Members at `appliance` that were taken under a lease before `lease` are lost.
- * Returns the segments that have no other member, one at each call, to every
- * lane that asks; *cursor begins with 0. The pages of a column lie apart:
- * xm_volume_lost_run(). False: there are no more. */
+/* Marks members at `appliance` whose lease is older than `lease` as LOST, and returns,
+ * one at each call, the segments that had such a member and have none that is IN: their
+ * bytes are lost. Each lane calls it with a cursor of its own, 0 at first, and gets all
+ * of them. The pages of a column lie apart: xm_volume_lost_run() finds them. False:
+ * there are no more. */
 bool xm_volume_lose(struct xm_volume *, uint32_t appliance, uint32_t lease,
 		    uint32_t *cursor, uint64_t *ret_page, uint64_t *ret_count);
 /* The first run of lost pages in [*page, end), which lies in one segment or its
