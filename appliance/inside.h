@@ -2,9 +2,9 @@
 /*
  * An appliance inside its client's own process, at "loop:NAME": the same
  * service and target as extmemd's, on one thread, over the loop transport. For
- * a program that wants to see what all of it costs without a network. There is
- * nothing behind it that outlives the process, and no wall between the two:
- * it is no way to lend memory.
+ * a program that wants to see what all of it costs without a network. Its
+ * memory ends with the process, and is not protected from the client, so this
+ * is no way to lend memory.
  *
  * Floor: skin.
  */

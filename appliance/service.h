@@ -82,8 +82,9 @@
 #define XM_SERVICE_ENTROPY_SIZE 32
 #define XM_SERVICE_TICKETS_MAX 16 /* of one client: one for each of its lanes */
 #define XM_SERVICE_COVERS_MAX 64 /* undead grants that cover one extent */
-/* Of a client's newest extents, that a repeated question looks at. A client of
- * session.h has at most 32 requests unanswered. */
+/* How many of a client's newest extents are searched for the one that an earlier
+ * request got (ALLOC of 0 bytes). A client of session.h has at most 32 requests
+ * unanswered. */
 #define XM_SERVICE_ASKED_MAX 64
 #define XM_SERVICE_NONE UINT32_MAX
 #define XM_SERVICE_SLOTS_MAX (UINT32_C(1) << 20) /* of clients; of extents */

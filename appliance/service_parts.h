@@ -44,7 +44,8 @@ void xm_service_pong(const struct xm_service *, struct xm_figures *ret);
 
 /* --- terms.c -------------------------------------------------------------- */
 
-/* Nobody is blamed for a time in which this machine was not stepped. */
+/* If this machine was not stepped for long, that time does not count as silence
+ * of clients and streams. */
 void xm_terms_shift(struct xm_service *, uint64_t now_ns);
 /* From one tick to the next. */
 uint64_t xm_terms_tick_ns(const struct xm_service *);
@@ -62,10 +63,11 @@ uint32_t xm_client_slot(const struct xm_service *,
 struct xm_service_client *xm_client_find(struct xm_service *, uint64_t number);
 /* The stream is gone; its client, if any, has the rest of its lease. */
 void xm_client_forget_peer(struct xm_service *, uint32_t peer);
-/* And is hung up. */
+/* Likewise, and closes the stream. */
 void xm_client_drop_peer(struct xm_service *, uint32_t peer,
 			 struct xm_service_effects *);
-/* All that was its is on the way back to the pool. */
+/* Ends the client's lease: its extents and grants begin their way back to the
+ * pool, and it is expelled. */
 void xm_client_end(struct xm_service *, struct xm_service_client *,
 		   struct xm_service_effects *);
 void xm_client_hello(struct xm_service *, const struct xm_service_event *,

@@ -77,8 +77,9 @@ void xm_target_init(struct xm_target *, const struct xm_transport_ops *,
 		    uint32_t clients_max);
 /* Polls the transport; the number of events seen. */
 int xm_target_poll(struct xm_target *);
-/* A count that has changed: true, and it is marked as told. All are to be
- * asked for before a command is done. */
+/* The next count of connections that has changed since it was last returned.
+ * False: there is none. The caller takes all of them before it does a
+ * command. */
 bool xm_target_report(struct xm_target *, struct xm_report *ret);
 /* Does one command; *ret is its answer. */
 void xm_target_do(struct xm_target *, const struct xm_command *,

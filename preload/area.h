@@ -18,10 +18,12 @@ bool area_holds(const void *address, size_t size);
 /* New external memory: `protection` has no right to execute. At `hint` if that is free,
  * else at an address of ours. NULL: there is no room for it. */
 void *area_take(const void *hint, size_t size, int protection);
-/* At this address, over what is there; or -EEXIST if it is to be over nothing. -ENOTSUP:
- * such rights are not to be had, see reserve_denies. */
+/* New external memory at this address. `over`: it replaces what is mapped there; else
+ * -EEXIST if anything is. -ENOTSUP: these rights cannot be given, see
+ * reserve_denies. */
 int area_map(void *address, size_t size, int protection, bool over);
-/* What external memory cannot be: the kernel maps it there, as by MAP_FIXED. */
+/* The kernel maps here, as with MAP_FIXED, something that external memory cannot be: a
+ * file, shared or executable memory. */
 void *area_plant(void *address, size_t size, int protection, int flags, int fd,
 		 off64_t offset);
 int area_unmap(void *address, size_t size);
@@ -29,8 +31,8 @@ int area_protect(void *address, size_t size, int protection);
 int area_advise(void *address, size_t size, int advice);
 /* -ENOMEM: not all of it is mapped. */
 int area_mapped(const void *address, size_t size);
-/* Whether a touch of this address, which was denied, is one of what is not mapped. In a
- * signal's handler, too, but not between shim_enter() and shim_leave(). */
+/* Whether a touch of this address was denied because nothing is mapped there. Also in a
+ * signal handler, but not between shim_enter() and shim_leave(). */
 bool area_misses(const void *address);
 /* `place`: of MREMAP_FIXED. -EOPNOTSUPP: that is not possible. */
 void *area_remap(void *address, size_t old_size, size_t size, int flags,
@@ -39,7 +41,8 @@ void *area_remap(void *address, size_t old_size, size_t size, int flags,
 void area_lock(void); /* around fork() */
 void area_unlock(void);
 
-/* In a child of fork(): what the kernel has done to these addresses there. */
+/* In a child of fork(): notes that the kernel has mapped something there, or unmapped
+ * it. */
 void area_child_planted(void *address, size_t size);
 void area_child_unmapped(void *address, size_t size);
 /* Makes the kernel's mappings in the reserve agree with what the parent had mapped

@@ -73,7 +73,7 @@ bool snapshots_begin(uint32_t *ret_number);
 void snapshots_forked(void); /* in the parent */
 void snapshots_in_child(void);
 void snapshots_reader(uint32_t number, bool begins);
-/* Where in which region; false: in none. */
+/* The region and the page that this address lies in; false: in no region. */
 bool snapshots_find_page(uintptr_t address, uint32_t *ret_region,
 			 uint64_t *ret_page);
 /* Copies the page as it was at the snapshot; false: it cannot be had. On the
@@ -92,7 +92,7 @@ bool snapshots_crowded(void);  /* frames are to be spilled */
 bool spill_some(void);
 bool spill_read(uint64_t place, void *ret);
 void spill_end(void); /* nothing is there any more */
-/* It could not be done; and may now. The first on any thread. */
+/* True: a spill has failed, and none is tried until spill_retry(). Any thread. */
 bool spill_failed(void);
 void spill_retry(void);
 
@@ -108,7 +108,8 @@ int broker_start(void);
 /* From now on this is a child's end of a connection. */
 void broker_add(int fd, uint32_t snapshot);
 bool broker_is_here(void); /* this thread is the broker */
-/* Where a page that is lost makes the broker go on. */
+/* Called for a touch of a lost page, on any thread. If it is the broker's, jumps
+ * out of the touch: only this answer fails. */
 void broker_lost(void);
 /* Waits until no child needs this process any more. `flushes`: writes stdio's
  * streams first. `status`: what the process is to end with; -1: what exit(3) was

@@ -38,8 +38,8 @@ struct shim_options {
 
 extern struct shim_options shim_options;
 
-/* Before the others. False: too many programs that this one comes from have
- * external memory, and this one is to have none. */
+/* Before the others. False: RUN_NESTING_MAX programs in the chain that led to
+ * this one had external memory, so this one gets none. */
 bool options_nesting(void);
 /* Reads all others. Ends the process with words if one is wrong. */
 void options_read(void);
@@ -49,7 +49,7 @@ void options_prepare_client(void);
 int options_open_client(void);
 /* Returns as extmem_check(). */
 int options_check_client(void);
-/* One more appliance, for that. */
+/* Adds an appliance to those that options_open_client() uses. */
 void options_add_appliance(const char *address);
 bool options_paging_by_thread(void);
 

@@ -34,16 +34,18 @@ int reserve_protect(uint64_t page, uint64_t limit, enum xm_area_rights rights);
 /* The memory of these pages, which are empty and have no rights, may go back. `used` is
  * how many pages are used. */
 void reserve_return(const struct xm_areas *, uint64_t page, uint64_t limit);
-/* The program's mappings are there now, or in their place external memory again. */
+/* Notes that mappings of the program's own lie on these pages now. */
 void reserve_planted(uint64_t page, uint64_t limit);
+/* Replaces such mappings by external memory again. 0, or -errno. */
 int reserve_restore(uint64_t page, uint64_t limit);
-/* Any thread, no lock: whether the program has a mapping of its own there; bytes of
- * external memory. And on a thread of ours, a page's contents, whatever rights it has. */
+/* Whether the program has a mapping of its own at this page. Any thread, no lock. */
 bool reserve_local_at(uint64_t page);
 /* How many bytes from this address on, up to `size`, are of the same kind: the program's
  * own mapping, or not. */
 size_t reserve_alike(const void *address, size_t size, bool *ret_local);
+/* Bytes of external memory that it has. Any thread, no lock. */
 uint64_t reserve_bytes(void);
+/* Copies a page's contents, whatever rights it has. On a thread of ours. */
 bool reserve_read(uint64_t page, void *ret);
 
 #endif

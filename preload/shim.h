@@ -121,15 +121,18 @@ _Noreturn void shim_refuse(const char *words);
 
 /* --- opening.c -------------------------------------------------------------- */
 
-/* External memory is not there yet: true, it is to be used for this allocation, or
- * it cannot be had, and the allocation is to fail as --overflow has it. */
+/* Called while external memory is not open. True: use it for this allocation; if it
+ * could not be opened, the allocation fails as --overflow says. False: use local
+ * memory. */
 bool opening_wants(size_t size);
 /* The program has mapped private memory that is local. */
 void opening_mapped(size_t size);
-/* Opens the client, unless it is open: before it could not be any more. */
+/* Opens the client, if it is not open, before something that would make this
+ * impossible. */
 void opening_now(void);
-/* The same before that system call, if it is one that may take away the right to; and
- * before the program confines itself: afterwards an attempt could be its end. */
+/* The same before a system call that may take rights away which opening needs
+ * (setuid(2), chroot(2), ...); and before the program sets a seccomp filter, which
+ * could kill it for opening later. */
 void opening_call(long number);
 void opening_confined(void);
 /* Why there is no external memory; NULL: there is, or may be. */
@@ -253,9 +256,9 @@ void child_empty(void *address, size_t size);
 
 /* --- descriptor.c ------------------------------------------------------------ */
 
-/* While the library opens: of descriptors 0 to 2 those that the program was begun
- * without are held, so that none of ours is there even for a moment; then they are
- * closed again. */
+/* If the program was begun with some of descriptors 0 to 2 closed: occupies these
+ * numbers while the library opens, so that no descriptor of ours ever has one; then
+ * closes them again. */
 void descriptor_standard_hold(void);
 void descriptor_standard_give(void);
 /* It was closed when the program was begun: what is there now is the program's. */
@@ -573,7 +576,8 @@ void environment_start(void);
 bool confine_is(void);
 /* True: this system call set a filter, or asked for one, and has been made here. */
 bool confine_call(long number, const long arguments[6], long *ret);
-/* A thread asks the others to set its filter, and this one does. */
+/* True: a thread wants all others to set its filter too. confine_thread() sets it
+ * on this thread. */
 bool confine_is_asked(void);
 void confine_thread(void);
 

@@ -13,9 +13,10 @@
 
 #include "core/extmem.h"
 
-/* Adds those that the settings name. 0, or -errno with a message. */
-/* That the addresses of the settings have transports. 0, or -ENOSYS with a message. */
+/* Checks that the addresses of the settings have transports. 0, or -ENOSYS with a
+ * message. */
 int xm_appliances_check(const extmem *);
+/* Adds the appliances that the settings name. 0, or -errno with a message. */
 int xm_appliances_open(extmem *);
 /* With the background thread running: waits until each appliance is ready, or one
  * attempt to reach it has failed, which takes 5 s at most. 0: at least one is

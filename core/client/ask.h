@@ -48,8 +48,9 @@ struct xm_ask {
 	bool tried[XM_APPLIANCES_MAX]; /* ready or away has been heard */
 	/* Its extents come in granules that this client cannot use. */
 	bool unusable[XM_APPLIANCES_MAX];
-	/* The largest granule of those that have been ready, of which regions are
-	 * multiples: one may need extents of several. Read by any thread. */
+	/* The largest granule of the appliances that have been ready. Regions are
+	 * multiples of it, since one may have extents at several. Read by any
+	 * thread. */
 	_Atomic uint64_t granule;
 	struct xm_lanes *lanes;
 	struct os_thread thread;

@@ -32,7 +32,7 @@ struct xm_faults {
 
 /* Faults are served from now on. 0, or -errno with a clause in `words`. */
 int xm_faults_begin(extmem *, char *words, size_t words_size);
-/* Until now. A client whose faults never began is left alone. */
+/* No fault is served any more. Does nothing for a client whose faults never began. */
 void xm_faults_end(extmem *);
 
 /* For the background thread, now and then, also while it waits for a lock. If the thread

@@ -3,10 +3,10 @@
  * Lanes: each has a share of the arena's pages, with an engine (pager and
  * connections) of its own, and a lock. A fault takes the lock of one lane only.
  *
- * While a lane's lock is held no mapped page is touched, nor ever by a thread of
- * the library's own (faults.c ends the process where one is). From the first mapping
- * on signals are blocked meanwhile, lest a handler of the program's touch a page
- * on a thread that holds the lock its fault needs.
+ * A thread that holds a lane's lock touches no mapped page. The library's own
+ * threads never touch one (faults.c ends the process if one does). From the first
+ * mapping on, signals are blocked while the lock is held: a handler of the
+ * program's could touch a page on this thread, and its fault would need the lock.
  *
  * Pages are dealt out in blocks: with 4 lanes and blocks of 512 pages, pages 0 to
  * 511 are lane 0's, 512 to 1023 lane 1's, and 2048 to 2559 lane 0's again.
@@ -43,7 +43,7 @@ struct xm_lane {
 	size_t staging_size;
 	struct xm_pieces pieces;
 	struct xm_latency latency;
-	uint64_t returned_ns; /* of its sum: faults on pages that had been here */
+	uint64_t returned_ns; /* of latency.sum_ns: pages that had been local */
 };
 
 struct xm_lanes {

@@ -110,13 +110,14 @@ static inline int xm_region_usable(const extmem_region *region,
 	return xm_usable(call);
 }
 
-/* Public calls that ask appliances go one after the other. The deadline of each counts
- * from before it waited for its turn. As this is true of those before it, too, no call
- * takes longer than the timeout. */
+/* Public calls that ask appliances run one at a time. A call's deadline counts from
+ * before it waits for this lock. The calls ahead of it began earlier, so they end
+ * before its deadline, and no call takes longer than the timeout. */
 void xm_regions_lock(extmem *);
 void xm_regions_unlock(extmem *);
-/* Pages of [offset, + size) get no other meaning before nothing of their old one is
- * under way. */
+/* Makes the pager forget all about the pages of [offset, + size), before their
+ * addresses are used for other memory. Waits until no operation on them is under
+ * way. */
 int xm_region_forget(extmem_region *, uint64_t offset, uint64_t size);
 
 /* With the region's lock held: the pager knows its pages from now on. -ETIMEDOUT:

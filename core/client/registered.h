@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Memory of the caller's that the transports know, by extmem_register(). Where a
- * transport needs that, explicit calls go by bounce pages with any other memory.
+ * The caller's memory that extmem_register() has made known to the transports. If a
+ * transport needs that, explicit calls move all other memory through bounce pages.
  *
  * Lock order: `lock`, then async.lock, then a lane's.
  */

@@ -18,24 +18,24 @@
 int xm_segments_alloc(extmem *, const extmem_region *, uint64_t address,
 		      uint64_t size, char *words, size_t words_size);
 /* Frees the segments of [address, end); both ends are those of segments, or lie
- * between segments. Nothing may be under way there. -errno: an appliance could not be told yet; its session
- * tells it later, unless our lease there ends before. */
+ * between segments. Nothing may be under way there. -errno: an appliance could not be
+ * told yet; its session tells it later, unless our lease there ends before. */
 int xm_segments_free(extmem *, uint64_t address, uint64_t end);
 /* Waits until every lane can reach all of [address, + size), which segments hold;
  * -ENOTCONN, with a message. */
 int xm_segments_wait(extmem *, uint64_t address, uint64_t size, char *words,
 		     size_t words_size);
-/* The last segment that has a byte of [address, *end), as far as it lies there: its end
- * there is *end, from now on its beginning; *ret_whole: its own end is. False: none. */
+/* Finds the part of the last segment that lies in [address, *end): it has *ret_size
+ * bytes, and *end becomes its first address, so repeated calls go down. *ret_whole: the
+ * part reaches the segment's end. False: there is none. */
 bool xm_segments_last(extmem *, uint64_t address, uint64_t *end, uint64_t *ret_size,
 		      bool *ret_whole);
-/* Makes `end` the end of a segment, by dividing the one that it falls into, if it
- * falls into one.
+/* If `end` lies inside of a segment, divides it there.
  * -ENOSPC: no more segments; -EBUSY: how an earlier division ended is not known;
  * or what the appliance or the connection says. */
 int xm_segments_split(extmem *, uint64_t end);
-/* Waits until no operation is under way that was posted before, up to 2 s: those
- * on a trimmed segment have the key that it had. */
+/* Waits, at most 2 s, for all operations posted before this call: those on a
+ * segment that was trimmed since use its old key. */
 void xm_segments_quiesce(extmem *);
 
 #endif

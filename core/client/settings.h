@@ -48,8 +48,8 @@ extern const struct xm_option_table xm_client_options;
 int xm_client_settings_read(const char *const settings[],
 			    struct xm_client_settings *ret,
 			    struct xm_options **ret_options);
-/* Likewise, for a call of this name, and without the checks: for whoever opens no client
- * and may need no appliance. */
+/* Likewise without the checks, for calls that open no client and may need no appliance.
+ * Messages begin with `call`. */
 int xm_client_settings_load(const char *call, const char *const settings[],
 			    struct xm_client_settings *ret,
 			    struct xm_options **ret_options);

@@ -11,8 +11,8 @@
  * -errno with a message. xm_strategies_close() in either case. */
 int xm_strategies_open(extmem *);
 void xm_strategies_close(extmem *);
-/* A strategy for one region, a text or a name, from os_alloc(). -EINVAL, -ENOMEM, with a message that
- * begins with the call. */
+/* A strategy for one region, from a text or a name; allocated by os_alloc(). -EINVAL,
+ * -ENOMEM, with a message that begins with the call. */
 int xm_strategy_of_text(extmem *, const char *call, const char *text,
 			struct xm_strategy **ret);
 /* The same for whoever has no client: `list` has the stored ones, "NAME=text". */

@@ -12,8 +12,9 @@
  * one that was, the pager is asked for each: pages that are here are used by
  * the mapping (and stored at the end, after a write), fresh ones read as zero,
  * and absent ones are I/O-locked while their bytes are under way, so that no fault
- * sees half of them. The lock ends with the piece, on whichever thread hears
- * of that; so who waits for a page never waits for the transfer's own thread.
+ * sees half of them. The thread that takes in the piece's completion ends the
+ * lock, so a thread that waits for a page never depends on the transfer's own
+ * thread.
  *
  * One thread drives a transfer at a time: it calls xm_transfer_step(), which
  * never waits. Pieces end on any thread, which only hands them back.

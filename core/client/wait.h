@@ -44,8 +44,8 @@ struct xm_waiting {
 	atomic_bool looking; /* a thread is LOOKING */
 	enum xm_watcher watcher;
 	uint32_t sleepers; /* threads that are SLEEPING, on `calls` */
-	/* Moves whenever they shall come back: `turns` has moved, or nobody
-	 * watches any more. */
+	/* Rises when sleepers are to wake: `turns` has risen, or no thread is
+	 * WATCHING any more. */
 	_Atomic uint32_t calls;
 	int wakeup;	   /* descriptor of the thread that is WATCHING */
 	int all_wakeup;	   /* of one that watches all lanes; or -1 */
@@ -75,7 +75,7 @@ void xm_waiting_close(struct xm_waiting *);
 int xm_all_waiting_open(struct xm_all_waiting *);
 void xm_all_waiting_close(struct xm_all_waiting *);
 
-/* With the lane's lock: publishes the engine's turns, and wakes who sleeps. */
+/* With the lane's lock: publishes the engine's turns, and wakes the sleepers. */
 void xm_lane_tell(struct xm_lane *);
 /* With the lane locked, and on return: something may have happened since, or
  * some time has passed. The lock may have been given meanwhile. */
@@ -93,7 +93,8 @@ static inline uint32_t xm_waiting_seen(const struct xm_waiting *w)
 void xm_lanes_seen(struct xm_lanes *, uint32_t seen[XM_LANES_MAX]);
 void xm_lanes_wait(struct xm_lanes *, const uint32_t seen[XM_LANES_MAX], int fd,
 		   struct xm_wait *);
-/* Between two looks at something nobody tells of; `turn` counts from 0. */
+/* Pauses between two looks at something that sends no wakeup; longer as `turn`
+ * grows, from 0. */
 void xm_rest(unsigned turn);
 
 #endif

@@ -205,16 +205,18 @@ struct xm_engine {
 	struct xm_completion *completions; /* ring of depth entries */
 	uint32_t completions_first, completions_count;
 	uint32_t users; /* explicit operations outstanding */
-	/* Moves with whatever may change the answer to one who was told to WAIT;
-	 * what time alone changes is the waiter's to ask again. */
+	/* Rises when something happens that may change the verdict of an event
+	 * that was answered WAIT. It does not rise when only time passes, so a
+	 * waiter also asks again by itself. */
 	uint32_t turns;
 	bool eager; /* a transport took no more: try again soon; its user clears it */
 	uint64_t clock_ns, seen_ns;
 	uint64_t tick_ns; /* engine time of the last tick */
 	uint64_t again_ns; /* and when failed stores were tried again */
 	uint32_t changes; /* of paths' states */
-	/* The last time, every path that failed stores need was down, and nothing has
-	 * changed since, as far as these counts say. */
+	/* At the last retry every path that failed stores need was down. While
+	 * the two counts below have not changed either, another retry is
+	 * useless. */
 	bool again_futile;
 	bool again_reached; /* one of them was up */
 	uint32_t again_changes, again_volume;
@@ -227,8 +229,8 @@ struct xm_engine {
 	struct xm_seals seals;
 	const struct xm_engine_watch *watch; /* or NULL */
 	struct xm_pager_effects effects; /* of the event that was sent last */
-	/* Of what the pager is told while effects are carried out: FETCHED and
-	 * STORED, which have none, and REFUSED, which poisons only. */
+	/* The effects of events that the pager gets while `effects` are carried
+	 * out: FETCHED and STORED have none, REFUSED only poisons. */
 	struct xm_pager_effects nested;
 	struct xm_pager_event ended; /* FETCHED, STORED; else it is zeros */
 };
@@ -282,15 +284,17 @@ bool xm_engine_attached(struct xm_engine *, uint64_t page);
 bool xm_engine_is_tampered(const struct xm_engine *, uint64_t page);
 /* Can bytes at this page be reached? */
 enum xm_reach xm_engine_reach(struct xm_engine *, uint64_t page);
-/* Drops the connection behind this page: whatever is outstanding there ends,
- * for a caller whose deadline has passed and who wants its memory back. */
+/* Drops the connection to the page's appliance, which ends all operations
+ * outstanding there. For a call whose deadline has passed: the transport stops
+ * using the caller's memory. */
 void xm_engine_cut(struct xm_engine *, uint64_t page);
-/* The lane's share of these segments is gone for good: those of `appliance`
- * that were taken under a lease before `lease`. */
+/* The memory that `appliance` lent under leases before `lease` is gone: members
+ * there become LOST, and this lane's pages of segments without a member IN are
+ * lost. */
 void xm_engine_lose(struct xm_engine *, uint32_t appliance, uint32_t lease,
 		    uint32_t lane, uint32_t lanes);
-/* Members are FILLING from now on: what they lack is copied to them in the engine's
- * turns. It has been when mend.number == number and !mend.sweeps. */
+/* Begins sweep `number`, which copies to FILLING members what they lack, in the
+ * engine's turns. It has ended when mend.number == number and !mend.sweeps. */
 void xm_engine_sweep(struct xm_engine *, uint32_t number);
 /* A member of these pages is new, and lacks all that was ever written. */
 void xm_engine_stale(struct xm_engine *, uint64_t page, uint64_t limit);

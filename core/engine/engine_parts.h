@@ -60,7 +60,7 @@ void xm_engine_seal(struct xm_engine *, uint64_t page, uint64_t count,
 /* For an explicit write. 0; -EAGAIN: too many of them have not been settled. */
 int xm_engine_seal_write(struct xm_engine *, uint64_t page, uint64_t count,
 			 uint8_t *bytes);
-/* That was not posted: in place, as it was before. */
+/* Undoes xm_engine_seal_write(), in place, for a write that was not posted. */
 void xm_engine_unseal_write(struct xm_engine *, uint64_t page, uint64_t count,
 			    uint8_t *bytes);
 /* Opens what a read has brought, in place. 0; -ESTALE: the segment is gone; -EBADMSG, and
@@ -78,7 +78,7 @@ bool xm_engine_is_right(struct xm_engine *, uint64_t page, const uint8_t *bytes,
 bool xm_engine_is_sealed(struct xm_engine *, uint64_t page);
 /* A read brought wrong bytes of it: the mender looks for right ones. */
 void xm_engine_doubt(struct xm_engine *, uint64_t page);
-/* There are none. */
+/* No member has right bytes of the page: it is lost. */
 void xm_engine_tampered(struct xm_engine *, uint64_t page);
 /* Explicit writes of these pages have ended: where that is known, their seals are
  * settled. */

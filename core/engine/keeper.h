@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The keeper: does what nobody waits for. Its turn joins a client's control
- * connections with its lanes: leases kept alive, tickets fetched for paths
- * that want to connect, losses told to every lane, and every lane looked at
- * now and then, so that write-back ends and deadlines pass without a fault.
+ * The keeper: a client's background work. In each turn it keeps leases alive,
+ * fetches tickets for paths that want to connect, tells every lane of losses,
+ * and gives lanes a turn now and then, so that write-back ends and deadlines
+ * pass even if no thread faults.
  *
  * First floor: locks are the caller's, handed in as functions (no-ops in the
- * simulator). Lock order: lanes by their numbers, where a member is replaced; else a
- * turn never holds two.
+ * simulator). Lock order: a turn holds one lock at a time, except to replace a
+ * member: then it holds those of all lanes, taken in the order of their numbers.
  */
 #ifndef XM_KEEPER_H
 #define XM_KEEPER_H

@@ -138,8 +138,8 @@ static inline uint64_t xm_segment_size(const struct xm_segment *s)
 	return s->count / xm_segment_columns(s);
 }
 
-/* The first page of the next column, or the end of the run: whoever begins with the
- * run's first page and goes on so meets every segment once. */
+/* The first page of the next column, or the end of the run: a loop that begins with
+ * the run's first page and goes on so visits every segment once. */
 static inline uint64_t xm_segment_after(const struct xm_segment *s)
 {
 	return xm_segment_is_striped(s) && s->column + 1 < s->columns

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The ledger: what a client leaves at each of its appliances about its view (view.h), so
- * that whoever comes after it knows whose bytes are the newest. It is an extent of one
- * granule, of which two slots of 512 bytes are used in turn: a record that is cut off as
- * it is written leaves the one before.
+ * The ledger: a client's record of its view (view.h), kept at each of its appliances,
+ * so that a successor can tell which appliances have the newest bytes. It is an extent
+ * of one granule, of which two slots of 512 bytes are used in turn: a record that is
+ * cut off as it is written leaves the one before.
  *
  *	 0  8	"xmledger"			all numbers little-endian
  *	 8  4	format, 1

@@ -47,7 +47,7 @@ struct xm_mender_event {
 
 struct xm_mender {
 	uint32_t given_up; /* appliances; read after TICK */
-	bool looks;	   /* so is this: it wants a VACANCY, if there is one */
+	bool looks;	   /* likewise: send VACANCY, if there is one */
 	bool asks;
 	uint32_t spare; /* that is asked */
 	uint64_t retry_ns;

@@ -426,14 +426,16 @@ uint64_t xm_pager_permitted(const struct xm_pager *, uint64_t page,
 bool xm_pager_fetches(const struct xm_pager *, uint32_t staging_index,
 		      uint64_t page);
 
-/* Shall the mender make its members equal? Is a store of it under way, or failed? */
+/* Does the page wait for the mender, because its members may differ? */
 bool xm_pager_is_torn(const struct xm_pager *, uint64_t page);
-bool xm_pager_is_storing(const struct xm_pager *, uint64_t page);
-/* Has the remote memory its contents? Is it I/O-locked, or torn? Is it torn, and the
- * mender has begun? */
-bool xm_pager_is_written(const struct xm_pager *, uint64_t page);
-bool xm_pager_is_locked(const struct xm_pager *, uint64_t page);
+/* Is the mender at work on a torn page? */
 bool xm_pager_mends_torn(const struct xm_pager *, uint64_t page);
+/* Is a store of it under way, or has one failed that will be repeated? */
+bool xm_pager_is_storing(const struct xm_pager *, uint64_t page);
+/* Does the remote memory hold its contents? */
+bool xm_pager_is_written(const struct xm_pager *, uint64_t page);
+/* Is it IO_LOCKED, by explicit I/O or because it is torn? */
+bool xm_pager_is_locked(const struct xm_pager *, uint64_t page);
 
 /* Pages of the staging area: fetch buffers, then write-back buffers. */
 uint32_t xm_pager_staging_pages(const struct xm_pager_options *);

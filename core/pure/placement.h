@@ -18,8 +18,8 @@
  * question to each is for the whole run, and after a piece was granted the next
  * question assumes another free run of that size.
  *
- * Pieces that do not suffice are not asked for: an appliance zeroes what it gets
- * back before anybody else can have it.
+ * If the pieces cannot cover the whole run, none of them is asked for: giving
+ * one back would keep it from other clients until the appliance has zeroed it.
  *
  * Floor: ground.
  */
@@ -67,8 +67,8 @@ void xm_placement_answer(struct xm_placement *, const struct xm_placement_ask *,
 			 const struct xm_placement_offer *answer);
 void xm_placement_away(struct xm_placement *, uint32_t appliance);
 
-/* Why it has failed: the appliance whose refusal tells most about it, the first
- * that is full, else the first. */
+/* The appliance whose refusal explains the failure best: the first that is
+ * full, else the first. */
 uint32_t xm_placement_told_by(const struct xm_placement *);
 /* It has failed, and will succeed soon, since enough is about to be free. */
 bool xm_placement_soon(const struct xm_placement *);

@@ -99,8 +99,8 @@ bool xm_plan_nearest(const struct xm_strategy *,
 		     const struct xm_plan_offer *offers, uint32_t count,
 		     uint64_t size, uint64_t granule,
 		     struct xm_strategy_choice *ret);
-/* A sentence about a plan that failed with this status: what was wanted, who stands
- * against it, and what could be met. */
+/* A sentence about a plan that failed with this status: what was wanted, which
+ * appliances cannot be used and why, and what could be met. */
 void xm_plan_explain(const struct xm_strategy *,
 		     const struct xm_plan_offer *offers, uint32_t count,
 		     uint64_t size, uint64_t granule, const struct xm_plan *,

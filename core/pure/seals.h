@@ -16,9 +16,9 @@
  * Which version is the page's?
  *
  *	pager's store	The write-back buffer keeps the bytes until all members have them, or
- *			the page is lost, and whoever wants the page meanwhile is served from
- *			there. No read of the page can happen in between: the new version
- *			replaces the old one at once.
+ *			the page is lost, and a fault on the page is served from there. The
+ *			page is not read meanwhile, so the new version replaces the old one
+ *			at once.
  *	explicit write	Nobody keeps the bytes. If its end is not known, members may have the
  *			former version or the new one, each of them. Both tags are kept (the
  *			former one in `formers`), and the page stays I/O-locked ("torn",
@@ -89,7 +89,7 @@ void xm_seals_restore(struct xm_seals *, uint64_t page);
 void xm_seals_purge(struct xm_seals *,
 		    bool (*keep)(const void *context, uint64_t page),
 		    const void *context);
-/* No member has a right version of the page: it was lost so. */
+/* Notes that the page is lost because no member has a right version of it. */
 void xm_seals_tampered(struct xm_seals *, uint64_t page);
 bool xm_seals_is_tampered(const struct xm_seals *, uint64_t page);
 

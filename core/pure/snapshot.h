@@ -27,8 +27,9 @@
  *
  * A record's contents are in a frame (local memory of one page), or, when
  * frames have become too many, at a place (one page of a file or region that
- * the caller has elsewhere). When memory is refused the past of that one page
- * is lost: a reader is told so, and is never given something else.
+ * the caller has elsewhere). If the caller cannot get memory for a record, the
+ * old contents of that one page are lost: a reader gets LOST, never other
+ * contents.
  *
  * The caller hands in all memory: tables when a region is made known, records
  * and frames when a call says that it needs them. Bounds: regions of less than

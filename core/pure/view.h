@@ -85,8 +85,8 @@ struct xm_view_record {
 	uint64_t version; /* of the record: it rises with each change */
 	uint64_t number;  /* of the view that is committed, */
 	uint32_t in;	  /* and who is in it */
-	uint64_t proposed; /* likewise; 0: none is */
-	uint32_t next;
+	uint64_t proposed; /* number of the view that is proposed; 0: none is */
+	uint32_t next;	   /* and who would be in it */
 	uint64_t left_at[XM_APPLIANCES_MAX]; /* the view that dropped it; 0: none */
 };
 

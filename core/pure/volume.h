@@ -112,21 +112,21 @@ bool xm_volume_lost_run(const struct xm_volume *, uint64_t *page, uint64_t end,
 
 /* --- views, under any lane's lock, by one thread. Appliances are a bit each. --- */
 
-/* Members at these appliances are OUT from now on: those that were FILLING, and
- * those that were IN, where another one of their segment is IN elsewhere. Returns
- * how many. */
+/* Makes members at these appliances OUT: every one that is FILLING, and each that
+ * is IN if its segment has a member IN at another appliance. Returns how many. */
 uint32_t xm_volume_drop(struct xm_volume *, uint32_t appliances);
-/* Those that are OUT there are FILLING. Returns how many. */
+/* Members there that are OUT become FILLING. Returns how many. */
 uint32_t xm_volume_fill(struct xm_volume *, uint32_t appliances);
-/* Those that are FILLING there are IN. */
+/* Members there that are FILLING become IN. */
 void xm_volume_admit(struct xm_volume *, uint32_t appliances);
-/* Where segments with several members have some. */
+/* The appliances that have members of segments with several members. */
 uint32_t xm_volume_redundant(const struct xm_volume *);
-/* The pages from this one on of the next segment (of a column: of its next unit) with a
- * member that is FILLING. */
+/* Finds the first page at or behind `page` whose segment has a member that is
+ * FILLING; *ret_limit is the end of that segment (in a column: of the unit). False:
+ * there is none. */
 bool xm_volume_filling(const struct xm_volume *, uint64_t page,
 		       uint64_t *ret_page, uint64_t *ret_limit);
-/* How many pages from this one on such segments have. */
+/* How many pages such segments have from this one on. */
 uint64_t xm_volume_filling_pages(const struct xm_volume *, uint64_t page);
 /* A member that is to be replaced, of a segment that lives. */
 struct xm_vacancy {
@@ -144,9 +144,9 @@ struct xm_vacancy {
 /* The first member that is LOST, or OUT at one of these appliances. */
 bool xm_volume_vacancy(const struct xm_volume *, uint32_t appliances,
 		       struct xm_vacancy *ret);
-/* The vacancy's member is this one from now on, FILLING; with all lanes locked. False:
- * the segment or the member is not what it was. Then each lane forgets what writes
- * under way have reached: xm_effort_forget(). */
+/* Puts this member in the vacancy's place, as FILLING; with all lanes locked. True:
+ * the caller calls xm_effort_forget() for each lane. False: the segment or the
+ * member is not what it was. */
 bool xm_volume_replace(struct xm_volume *, const struct xm_vacancy *,
 		       const struct xm_member *);
 
@@ -483,7 +483,8 @@ uint32_t xm_effort_begin(struct xm_volume_io *,
 bool xm_effort_part_ended(struct xm_volume_io *, uint32_t effort,
 			  uint8_t member, uint8_t taken, int status,
 			  struct xm_effort_end *ret);
-/* What this member of the segment has is that of another one. */
+/* This member of the segment was replaced: what writes under way have stored at the
+ * old one does not count for the new one. */
 void xm_effort_forget(struct xm_volume_io *, uint64_t page, uint64_t count,
 		      uint32_t member);
 /* All have been posted. True: the write has ended already. */
