@@ -182,6 +182,8 @@ const char *replay(const struct touches *t, const struct xm_pager_options *o,
 	f.pages_read = w->pager.counters.pages_read;
 	f.pages_written = w->pager.counters.pages_written;
 	f.wasted = w->pager.counters.prefetched_wasted;
+	f.returned = w->pager.counters.returned;
+	xm_returns_project(&w->pager.returns, o->frames_max, f.projected);
 	f.took_ns = w->now_ns;
 	free(memory);
 	free(w);

@@ -79,6 +79,8 @@ struct replay_figures {
 	uint64_t hits;		/* touches that found their page */
 	uint64_t faults, waits; /* of the others: that waited for the link */
 	uint64_t pages_read, pages_written, wasted;
+	uint64_t returned; /* faults that brought pages that had been here */
+	uint64_t projected[XM_RETURNS_STEPS]; /* and would have, with more frames */
 	uint64_t took_ns; /* by the model */
 };
 

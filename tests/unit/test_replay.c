@@ -207,6 +207,44 @@ static void a_recording_is_what_the_kernel_touches(void)
 	touches_close(&b);
 }
 
+static uint64_t returned(const struct touches *t, enum xm_reclaim policy,
+			 unsigned step, struct replay_figures *ret)
+{
+	struct xm_pager_options o = replay_options(CACHE, t->pages);
+
+	o.reclaim = policy;
+	o.frames_max = (uint32_t)xm_returns_step(o.frames_max, step);
+	CU_ASSERT_PTR_NULL_FATAL(replay(t, &o, &replay_loopback, ret));
+	return ret->returned;
+}
+
+/* The frames with which a tenth of what came back would, as foreseen: it is little
+ * then, and is not with two thirds of these frames. */
+static void project(struct touches *t, enum xm_reclaim policy)
+{
+	struct replay_figures few, more;
+	uint64_t all = returned(t, policy, 0, &few);
+	unsigned step = 0;
+
+	CU_ASSERT_EQUAL(few.projected[0], all);
+	while (few.projected[step] * 10 > all)
+		step++;
+	CU_ASSERT(returned(t, policy, step, &more) * 6 <= all);
+	if (step >= 5)
+		CU_ASSERT(returned(t, policy, step - 5, &more) * 6 > all);
+}
+
+static void more_frames_do_what_was_foreseen(void)
+{
+	for (unsigned i = 0; i < XM_COUNT(made) * XM_COUNT(policies); i++) {
+		struct touches t;
+
+		made[i / XM_COUNT(policies)](&t, CACHE);
+		project(&t, policies[i % XM_COUNT(policies)]);
+		touches_close(&t);
+	}
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -218,6 +256,7 @@ int main(void)
 		XM_TEST(a_sequence_is_read_ahead),
 		XM_TEST(what_was_good_is_forgotten_when_it_is_not_any_more),
 		XM_TEST(a_scan_leaves_what_is_hot_alone_under_2q),
+		XM_TEST(more_frames_do_what_was_foreseen),
 		XM_TEST(a_recording_is_what_the_kernel_touches),
 		CU_TEST_INFO_NULL,
 	};
