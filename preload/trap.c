@@ -279,23 +279,29 @@ static void build(struct filter *f, uintptr_t base, uint64_t size, bool kernel)
 	}
 }
 
+/* By number: libc's names lead to the shim, which would take it for the program's. */
+static long set_filter(const struct sock_fprog *program)
+{
+	const long flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW |
+			   SECCOMP_FILTER_FLAG_TSYNC;
+	long r = shim_raw(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags,
+			  (long)program, 0, 0, 0);
+
+	return r > 0 ? -EBUSY : r; /* a thread has another filter */
+}
+
 static int install(const struct filter *f, bool kernel)
 {
 	struct sock_fprog program = { (unsigned short)f->count,
 				      (struct sock_filter *)f->list };
-	const unsigned flags = SECCOMP_FILTER_FLAG_SPEC_ALLOW |
-			       SECCOMP_FILTER_FLAG_TSYNC;
+	long r = set_filter(&program);
 
-	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) == 0)
-		return 0;
 	/* Where calls need not be watched, programs with rights of their own are
 	 * worth more. */
-	if (errno != EACCES || kernel)
-		return -errno;
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	    syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program) != 0)
-		return -errno;
-	return 0;
+	if (r != -EACCES || kernel)
+		return (int)r;
+	r = shim_raw(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
+	return (int)(r < 0 ? r : set_filter(&program));
 }
 
 /* --- the handler ---------------------------------------------------------------- */

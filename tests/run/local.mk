@@ -34,12 +34,14 @@ check_PROGRAMS += tests/run/run_program
 tests_run_run_program_LDADD =
 
 # The same for calls to the kernel, for fork(), for signals, and past libc.
-check_PROGRAMS += tests/run/run_areas tests/run/run_calls tests/run/run_confined \
-	tests/run/run_environ tests/run/run_forks tests/run/run_opens tests/run/run_raw \
-	tests/run/run_rights tests/run/run_signals tests/run/run_waits
+check_PROGRAMS += tests/run/run_areas tests/run/run_calls tests/run/run_child \
+	tests/run/run_confined tests/run/run_environ tests/run/run_forks \
+	tests/run/run_opens tests/run/run_raw tests/run/run_rights tests/run/run_signals \
+	tests/run/run_waits
 tests_run_run_opens_LDADD =
 tests_run_run_areas_LDADD =
 tests_run_run_calls_LDADD =
+tests_run_run_child_LDADD =
 tests_run_run_confined_LDADD =
 tests_run_run_environ_LDADD =
 tests_run_run_forks_LDADD =

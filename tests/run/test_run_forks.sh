@@ -19,6 +19,27 @@ for use in snapshot nested many exec pool write orphan steps keep clone linger; 
 	verdict "$use: the same as an unprivileged user" $((status + $?))
 done
 
+# usage: child_calls NAME COMMAND...: what a child gives the kernel.
+child_calls() {
+	name=$1
+	shift
+	try "$@" --local 2M --external 128M -- "$XM_BUILDDIR/tests/run/run_child"
+	if grep -q 'not allowed\|not permitted\|EPERM' "$scratch/err"; then
+		echo "skipped: $name: not allowed here"
+		return
+	fi
+	cmp -s "$scratch/plain" "$scratch/out"
+	verdict "a child's calls: $name" $((status + $?))
+}
+
+if [ "$(uname -m)" = x86_64 ]; then
+	"$XM_BUILDDIR/tests/run/run_child" >"$scratch/plain"
+	child_calls "as plain" "$extmem" run
+	[ -z "$unprivileged" ] ||
+		child_calls "as an unprivileged user" $unprivileged "$extmem" run
+	child_calls "where a thread serves faults" "$extmem" run --paging thread
+fi
+
 for use in snapshot nested write; do
 	try "$extmem" run --local 2M --external 128M --paging thread -- \
 		"$program" "$use" 8
