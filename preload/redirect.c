@@ -48,6 +48,8 @@ static void change(struct symbols *libc, const char *name, uintptr_t from,
 	}
 }
 
+/* Only names that libc has are looked up: of one that is not found the loader makes words
+ * in memory of malloc(), and the program's own malloc() may have called us while it begins. */
 static void change_all(const struct symbols *mine, struct symbols *libc)
 {
 	uint32_t end = symbols_end(mine);
@@ -58,7 +60,8 @@ static void change_all(const struct symbols *mine, struct symbols *libc)
 		void *next;
 
 		if (s->st_shndx == SHN_UNDEF ||
-		    ELF64_ST_TYPE(s->st_info) != STT_FUNC)
+		    ELF64_ST_TYPE(s->st_info) != STT_FUNC ||
+		    !symbols_offers(libc, name))
 			continue;
 		next = dlsym(RTLD_NEXT, name);
 		if (next)

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define VERSION_HIDDEN 0x8000 /* for programs that were linked to it alone */
+
 /* The loader has put the base into the addresses, or, where the dynamic section is
  * not written to, has not. */
 static const void *at(const struct link_map *map, ElfW(Addr) address)
@@ -32,6 +34,8 @@ bool symbols_find(const void *address, struct symbols *ret)
 			ret->names = at(map, d->d_un.d_ptr);
 		else if (d->d_tag == DT_GNU_HASH)
 			hash = at(map, d->d_un.d_ptr);
+		else if (d->d_tag == DT_VERSYM)
+			ret->versions = at(map, d->d_un.d_ptr);
 		else if (d->d_tag == DT_JMPREL)
 			ret->calls = at(map, d->d_un.d_ptr);
 		else if (d->d_tag == DT_PLTRELSZ)
@@ -89,6 +93,18 @@ uint32_t symbols_next(const struct symbols *s, const char *name, uint32_t from)
 			break;
 	}
 	return 0;
+}
+
+bool symbols_offers(const struct symbols *s, const char *name)
+{
+	uint32_t i = 0;
+
+	while ((i = symbols_next(s, name, i)) != 0) {
+		if (!s->versions || (s->versions[i] & VERSION_HIDDEN) == 0)
+			return true;
+		i++;
+	}
+	return false;
 }
 
 void *symbols_code(const struct symbols *s, const char *name)

@@ -16,6 +16,7 @@ struct symbols {
 	ElfW(Sym) *list;
 	const char *names;
 	const uint32_t *buckets, *chain; /* of DT_GNU_HASH */
+	const uint16_t *versions;	 /* one of each symbol; NULL: they have none */
 	uint32_t bucket_count, first;	 /* symbol that has a chain */
 	/* Where it has addresses of others: DT_JMPREL and DT_RELA, bytes. */
 	const ElfW(Rela) *calls, *data;
@@ -28,6 +29,8 @@ uint32_t symbols_end(const struct symbols *);
 /* The next function of this name, of whatever version, from number `from` on (0: the
  * first); 0: there is none. */
 uint32_t symbols_next(const struct symbols *, const char *name, uint32_t from);
+/* Whether dlsym() would find a function of this name there. */
+bool symbols_offers(const struct symbols *, const char *name);
 /* Its code, or NULL. */
 void *symbols_code(const struct symbols *, const char *name);
 /* The segment that has this address: its addresses and rights (PROT_READ, ...). */

@@ -280,6 +280,17 @@ static void by_handle_others(void)
 	free(p);
 }
 
+/* Before any library's constructor, the shim's among them: an allocator of the program's
+ * asks for its first memory here. */
+static void *first;
+
+static void take_first(void)
+{
+	first = malloc(100);
+}
+__attribute__((section(".preinit_array"), used))
+static void (*const at_first)(void) = take_first;
+
 int main(int argc, char *argv[])
 {
 	const char *how = argc > 1 ? argv[1] : "",
@@ -311,6 +322,9 @@ int main(int argc, char *argv[])
 		by_handle_others();
 	else
 		fail("which way?");
+	if (!first)
+		fail("nothing at first");
+	free(first);
 	puts("ok");
 	return 0;
 }
