@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=sh
 # Allocators that a user preloads: what they map is external.
-all="$all mimalloc jemalloc"
+all="$all mimalloc jemalloc tcmalloc"
 
 # usage: allocator_has NAME: its library, in $library.
 allocator_has() {
@@ -11,7 +11,7 @@ allocator_has() {
 	return 1
 }
 allocator_run() {
-	LD_PRELOAD=$library $under "$XM_BUILDDIR/tests/run/run_cxx" 16 2500 >sums
+	LD_PRELOAD=$library $under "$XM_BUILDDIR/tests/run/run_cxx" 16 7000 >sums
 }
 mimalloc_needs=$XM_BUILDDIR/tests/run/run_cxx
 jemalloc_needs=$mimalloc_needs

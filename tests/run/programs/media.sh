@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # shellcheck shell=sh
 # Programs of pictures, sound and documents.
-all="$all imagemagick ffmpeg povray libreoffice"
+all="$all imagemagick ffmpeg povray libreoffice chromium"
 
 imagemagick_needs=/usr/bin/convert-im6.q16
 imagemagick_input() { :; }
@@ -62,7 +62,9 @@ libreoffice_() {
 	[ -s libreoffice.html ] && return $status
 }
 
-chromium_needs=chromium-headless-shell
+# The program proper is begun by a script.
+chromium_needs=/usr/lib/chromium/chromium-headless-shell
+chromium_rest="relocated tables, compiled code and shared memory of its own"
 chromium_input() {
 	cat >"$in/chromium.html" <<'END'
 <!DOCTYPE html><title>table</title><table id=t></table><p id=p></p><script>
@@ -85,7 +87,7 @@ document.getElementById('p').textContent = sum;
 END
 }
 chromium_() {
-	$under chromium-headless-shell --single-process --no-sandbox --no-zygote \
+	$under "$chromium_needs" --single-process --no-sandbox --no-zygote \
 		--disable-gpu --disable-dev-shm-usage --user-data-dir="$HOME/chromium" \
 		--dump-dom "file://$in/chromium.html" >page 2>said
 	status=$?
