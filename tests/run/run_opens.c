@@ -370,12 +370,16 @@ static void confine_there(int number)
 /* It cannot be opened in the handler, nor afterwards. */
 static void confined_in_handler(void)
 {
+	void *p;
+
 	signal(SIGUSR1, confine_there);
 	raise(SIGUSR1);
 	if (seen != SIGUSR1)
 		fail("the handler did not run");
-	if (malloc(64 * MIB))
+	p = malloc(64 * MIB);
+	if (p)
 		fail("there is memory");
+	free(p);
 }
 
 static void limited(void)
