@@ -175,7 +175,7 @@ struct extmem_request {
 	uint64_t size;	      /* sizeof(struct extmem_request) */
 	uint64_t region_size; /* bytes; not 0, unless it is sparse */
 	const char *name;     /* as for extmem_region_alloc() */
-	uint64_t flags;	      /* EXTMEM_TRACKED, or 0 */
+	uint64_t flags;	      /* EXTMEM_TRACKED, EXTMEM_SEALED, or 0 */
 	const char *strategy; /* extmem(5) says how; NULL: that of the settings */
 	/* Bytes of addresses; then the region is sparse, and region_size is 0. */
 	uint64_t reserve;
@@ -185,6 +185,11 @@ struct extmem_request {
  * pages are fresh and reads these without a transfer; explicit calls cost a little
  * more. */
 #define EXTMEM_TRACKED 1
+/* The region's pages are encrypted and authenticated before they leave the process, so that
+ * an appliance can neither read them nor give back others or older ones: a page that comes
+ * back wrong, and of which no copy is right, is lost. It is tracked. Needs a client opened
+ * with the setting seal=asked; with seal=all every region is sealed. */
+#define EXTMEM_SEALED 2
 /* What a program may do with pages: see extmem_protect(). */
 enum extmem_rights {
 	EXTMEM_READ_WRITE = 0, /* what every page has at first */
@@ -312,7 +317,8 @@ int extmem_object_size(extmem_region *, uint64_t offset, uint64_t *ret_size);
  * when the appliance has the bytes. After an error any part of a write may have been
  * done.
  * Errors: -ERANGE not all of it lies in the region. -ENOTCONN the appliance is
- * unreachable. -ESTALE the memory is lost. -ETIMEDOUT. */
+ * unreachable. -ESTALE the memory is lost. -EBADMSG it is lost, because what came back
+ * for a page of a sealed region is not what was sent (tampered). -ETIMEDOUT. */
 int extmem_read(extmem_region *, uint64_t offset, void *buffer, size_t size);
 int extmem_write(extmem_region *, uint64_t offset, const void *buffer,
 		 size_t size);

@@ -134,6 +134,8 @@ libxm_client_la_SOURCES += \
 	core/client/registered.c \
 	core/client/registered.h \
 	core/client/rights.c \
+	core/client/sealing.c \
+	core/client/sealing.h \
 	core/client/segments.c \
 	core/client/segments.h \
 	core/client/segments_parts.h \
@@ -160,6 +162,12 @@ libxm_client_la_SOURCES += \
 # skin/: doors to libc and to the kernel. The simulator has its own.
 noinst_LTLIBRARIES += libxm_skin.la
 libxm_skin_la_SOURCES = \
+	core/skin/cipher.c \
+	core/skin/cipher.h \
+	core/skin/cipher_ipsec_mb.c \
+	core/skin/cipher_keys.c \
+	core/skin/cipher_openssl.c \
+	core/skin/cipher_parts.h \
 	core/skin/mappers.c \
 	core/skin/os.c \
 	core/skin/os.h \

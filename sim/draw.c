@@ -11,6 +11,7 @@
 #include "sim/plan.h"
 #include "sim/programs.h"
 #include "sim/plan.h"
+#include "sim/seals.h"
 #include "sim/shape.h"
 #include "sim/weather.h"
 #include "sim/world.h"
@@ -282,6 +283,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 			draw_storm(world_rand(WORLD_STORM), s);
 	}
 	s->drains = !calm && s->appliances > 1 && xm_rand_below(r, 3) != 0;
+	seals_draw(s);
 }
 
 /* Each host's clock has a beginning and a rate of its own. */

@@ -57,7 +57,7 @@ struct settings {
 	uint32_t kind;
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	uint64_t weather_ns;
-	bool plain;
+	bool plain, unsealed;
 	struct xm_option_list without;
 	const char *only_weather, *only_operations, *fail_on;
 	const char *story, *stories, *stories_write;
@@ -145,9 +145,12 @@ static const struct xm_option options[] = {
 		  "decides.",
 	  .destination = offsetof(struct settings, weather_ns) },
 	{ .name = "plain", .kind = XM_OPTION_FLAG,
-	  .help = "Regions have neither stripes nor copies, whatever the seed "
-		  "says.",
+	  .help = "Regions have neither stripes nor copies nor seals, whatever "
+		  "the seed says.",
 	  .destination = offsetof(struct settings, plain) },
+	{ .name = "unsealed", .kind = XM_OPTION_FLAG,
+	  .help = "No region is sealed, whatever the seed says.",
+	  .destination = offsetof(struct settings, unsealed) },
 	{ .name = "without", .kind = XM_OPTION_LIST, .unit = "KIND,...",
 	  .help = "Leave out these kinds of faults and operations. A report "
 		  "names the faults; operations are touch, read, write, "
@@ -276,6 +279,7 @@ static int plan(void)
 	p->until = s.until;
 	p->snapshot = s.kind == 1;
 	p->plain = s.plain;
+	p->unsealed = s.unsealed;
 	if (sim_mask_parse(s.only_weather, &p->weather) != 0 ||
 	    sim_mask_parse(s.only_operations, &p->operations_of) != 0) {
 		fprintf(stderr, "extmem-sim: a list of numbers up to %d is "

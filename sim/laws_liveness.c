@@ -23,7 +23,7 @@ void oracle_page_lost(void)
 		world_broken("survival", "a page was lost, and only appliances "
 			     "%#x of %u have had trouble, fewer than its copies",
 			     sim_shape.victims, sim_shape.appliances);
-	if (!weather_only_pauses())
+	if (!weather_only_pauses() || sim_shape.lies_ms > 0)
 		return;
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {
 		if (appliance_service(i) == NULL ||

@@ -81,7 +81,7 @@ void law_members(uint32_t client)
 	uint64_t page, end = sim_shape.arena / XM_PAGE;
 	bool lost;
 
-	if (x == NULL || x->settings.members_max <= 1)
+	if (x == NULL || x->settings.members_max <= 1 || sim_shape.lies_ms > 0)
 		return;
 	page = cursors[client].x == x ? cursors[client].page : 0;
 	for (unsigned n = 0; n < PAGES && page < end; n++) {

@@ -16,6 +16,7 @@
 #include "sim/members.h"
 #include "sim/notes.h"
 #include "sim/programs.h"
+#include "sim/seals.h"
 #include "sim/shape.h"
 #include "sim/sparse.h"
 #include "sim/touch.h"
@@ -100,7 +101,7 @@ static void ask_fresh(uint32_t client, const extmem *x, uint64_t page)
 static void ask_member(uint32_t client, const extmem *x, uint64_t page,
 		       uint32_t index, const struct member *m)
 {
-	const uint8_t *here = x->arena.base + page * XM_PAGE, *there;
+	const uint8_t *here = x->arena.base + page * XM_PAGE, *there, *opened;
 	struct look *look = look_at(client, page, index);
 	uint64_t at;
 
@@ -109,6 +110,18 @@ static void ask_member(uint32_t client, const extmem *x, uint64_t page,
 	there = members_bytes(m, &at);
 	if (there == NULL)
 		return; /* its lease has ended, and the client will hear of it */
+	switch (seals_look((extmem *)(uintptr_t)x, page, there, here, &opened)) {
+	case SEALS_PLAIN: break;
+	case SEALS_RIGHT: there = opened; break;
+	case SEALS_WRONG:
+		if (sim_shape.lies_ms == 0)
+			world_broken("seal", "page %llu of client %u is not at "
+				     "appliance %u as it was sealed",
+				     (unsigned long long)page, client,
+				     m->appliance);
+		return;
+	case SEALS_BUSY: return;
+	}
 	if (memcmp(here, there, XM_PAGE) != 0)
 		broken_page(page, m->appliance, here, there);
 	*look = (struct look){ sparse_now(), *m, at };

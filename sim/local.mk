@@ -21,6 +21,7 @@ libxm_world_la_SOURCES = \
 	sim/fibers.h \
 	sim/heap.h \
 	sim/laws.h \
+	sim/lies.c \
 	sim/laws_bounds.c \
 	sim/laws_epoch.c \
 	sim/laws_liveness.c \
@@ -56,6 +57,8 @@ libxm_world_la_SOURCES = \
 	sim/programs.h \
 	sim/run.c \
 	sim/run.h \
+	sim/seals.c \
+	sim/seals.h \
 	sim/shadow.c \
 	sim/shape.h \
 	sim/snapshot.c \

@@ -26,6 +26,7 @@
 #include "sim/laws.h"
 #include "sim/oracle.h"
 #include "sim/programs.h"
+#include "sim/seals.h"
 #include "sim/shape.h"
 #include "sim/world.h"
 
@@ -52,6 +53,8 @@ void oracle_ask(void)
 		law_keys(index);
 	}
 	programs_ask();
+	if (sim_shape.sealed)
+		law_seals((uint32_t)(turn % sim_shape.clients));
 	if (sim_shape.copies > 1) {
 		law_view((uint32_t)(turn % sim_shape.clients));
 		law_members((uint32_t)(turn % sim_shape.clients));

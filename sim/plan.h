@@ -21,7 +21,8 @@ struct sim_plan {
 	/* In place of what the seed draws; 0: as drawn. */
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	uint64_t weather_ms;
-	bool plain;		    /* regions have neither stripes nor copies */
+	bool plain;		    /* regions have neither stripes nor copies nor seals */
+	bool unsealed;		    /* nor seals alone */
 	bool snapshot;		    /* the world is that of snapshot.h */
 	uint64_t without;	    /* a bit of each kind: sim_kind_name() */
 	struct sim_mask weather;    /* events of weather.c, by number */

@@ -22,6 +22,7 @@
 #include "sim/oracle.h"
 #include "sim/program.h"
 #include "sim/programs.h"
+#include "sim/seals.h"
 #include "sim/shape.h"
 #include "sim/touch.h"
 #include "sim/weather.h"
@@ -63,7 +64,8 @@ void around_outcome(struct program *p, enum outcome_call call,
 	if (call == OUTCOME_TAKE && result == OUTCOME_OK)
 		outcome_taken(&p->watch, world_now());
 	/* The list is of regions that one appliance at a time can have. */
-	if (sim_shape.stripes > 1 || sim_shape.copies > 1)
+	if (sim_shape.stripes > 1 || sim_shape.copies > 1 ||
+	    sim_shape.lies_ms > 0)
 		return;
 	sim_counts.outcomes[call][worst][result]++;
 	if (!outcome_listed(call, worst, result))
@@ -85,13 +87,21 @@ uint32_t around_members(void)
 bool around_remote(const struct program *p, uint64_t page, uint32_t member,
 		   struct remote_page *ret)
 {
+	const uint8_t *opened;
 	struct member m;
 
 	if (!members_find(p->x, around_page(p, page), member, &m))
 		return false;
 	ret->appliance = m.appliance;
 	ret->bytes = members_bytes(&m, &ret->at);
-	return ret->bytes != NULL;
+	if (ret->bytes == NULL)
+		return false;
+	switch (seals_look(p->x, around_page(p, page), ret->bytes, NULL, &opened)) {
+	case SEALS_PLAIN: return true;
+	case SEALS_RIGHT: ret->bytes = opened; return true;
+	/* What was found wrong is the law of pages to say. */
+	default: return false;
+	}
 }
 
 uint64_t around_page(const struct program *p, uint64_t page)
@@ -154,8 +164,8 @@ static void leaks(const struct program *p)
 /* After a failure it is tried again after a pause that doubles each time. */
 bool around_open(struct program *p)
 {
-	char texts[11][96], addresses[SIM_APPLIANCES_MAX][32];
-	char *list[SIM_APPLIANCES_MAX + 13];
+	char texts[12][96], addresses[SIM_APPLIANCES_MAX][32];
+	char *list[SIM_APPLIANCES_MAX + 14];
 	unsigned n = 0;
 	extmem *x;
 	int rc;
@@ -184,6 +194,8 @@ bool around_open(struct program *p)
 	if (sim_shape.copies > 1)
 		snprintf(texts[n++], 96, "strategy=mirror %u",
 			 sim_shape.copies);
+	if (sim_shape.sealed)
+		snprintf(texts[n++], 96, "seal=all");
 	for (unsigned i = 0; i < n; i++)
 		list[i] = texts[i];
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {

@@ -15,6 +15,7 @@
 #include "sim/plan.h"
 #include "sim/programs.h"
 #include "sim/run.h"
+#include "sim/seals.h"
 #include "sim/shape.h"
 #include "sim/snapshot.h"
 #include "sim/weather.h"
@@ -93,8 +94,10 @@ static void live(uint64_t seed)
 	for (uint32_t i = 0; i < sim_shape.clients; i++)
 		program_open(i);
 	weather_begin();
+	lies_begin();
 	world_run(world_now() + sim_shape.safety_ns, ask_and_go_on);
 	weather_clear();
+	lies_end();
 	programs_finish();
 	world_run(world_now() + LIVENESS, ask_until_ended);
 	if (!programs_ended()) {
@@ -119,6 +122,7 @@ void sim_live(uint64_t seed, void (*what)(uint64_t seed),
 
 	held = true;
 	world_open(seed);
+	seals_open();
 	sim_os_open();
 	world_show(sim_plan.show);
 	world_until(sim_plan.until);

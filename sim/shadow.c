@@ -270,7 +270,7 @@ bool call_went(struct program *p, int rc)
 	if (rc >= 0)
 		return true;
 	sim_counts.failed++;
-	if (rc == -ESTALE) {
+	if (rc == -ESTALE || rc == -EBADMSG) {
 		p->lost = true;
 		if (sim_shape.survives)
 			oracle_page_lost();

@@ -76,6 +76,8 @@ struct sim_shape {
 	bool watches; /* programs watch what becomes writable */
 	bool rights; /* programs take rights from pages and give them back */
 	bool races;  /* threads store while the mapper is at work */
+	bool sealed; /* all regions are */
+	uint32_t lies_ms; /* between lies of appliances, mean; 0: none */
 	bool pauses; /* the only faults are clients that hang */
 };
 

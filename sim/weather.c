@@ -55,6 +55,7 @@ const char *sim_fault_name(enum sim_fault fault)
 		[SIM_FAULT_LANE] = "lane_cut",
 		[SIM_FAULT_LEDGER] = "ledger_unknown",
 		[SIM_FAULT_DRAIN] = "drain",
+		[SIM_FAULT_LIE] = "lie",
 	};
 
 	return names[fault];

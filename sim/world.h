@@ -37,6 +37,7 @@ enum world_purpose {
 	WORLD_SHAPE,
 	WORLD_MISFORTUNE,
 	WORLD_STORM,
+	WORLD_SEALS,
 	WORLD_PURPOSES,
 };
 

@@ -18,6 +18,7 @@ static void destroy(extmem *x)
 	xm_ask_stop(&x->ask);
 	xm_faults_end(x);
 	xm_lanes_close(&x->lanes);
+	xm_sealing_close(&x->sealing);
 	xm_all_waiting_close(&x->lanes.waiting);
 	xm_ask_close(&x->ask);
 	xm_arena_close(&x->arena);
@@ -41,8 +42,10 @@ static int build(extmem *x, const char *const settings[])
 	if (rc == 0)
 		rc = xm_arena_open(&x->arena, &x->settings, &x->volume);
 	if (rc == 0)
+		rc = xm_sealing_open(&x->sealing, &x->settings, x->arena.size);
+	if (rc == 0)
 		rc = xm_lanes_open(&x->lanes, &x->settings, &x->arena,
-				   &x->volume);
+				   &x->volume, &x->sealing);
 	if (rc == 0)
 		rc = xm_async_open(&x->async);
 	if (rc == 0)

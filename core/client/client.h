@@ -25,6 +25,7 @@
 #include "core/client/lane.h"
 #include "core/client/region.h"
 #include "core/client/registered.h"
+#include "core/client/sealing.h"
 #include "core/client/serve.h"
 #include "core/client/settings.h"
 #include "core/extmem.h"
@@ -37,6 +38,7 @@ struct extmem {
 	struct xm_arena arena;
 	struct xm_regions regions;
 	struct xm_volume volume;
+	struct xm_sealing sealing;
 	struct xm_ask ask;
 	struct xm_lanes lanes;
 	struct xm_faults faults;

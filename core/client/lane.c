@@ -49,7 +49,9 @@ void xm_lane_turn(struct xm_lane *lane)
 /* What its engine wants besides. */
 static uint64_t aside_pages(const struct xm_client_settings *s)
 {
-	return s->members_max > 1 ? XM_ENGINE_ASIDE_PAGES : 0;
+	return s->members_max > 1 || s->seal != XM_SEAL_NO
+		       ? XM_ENGINE_ASIDE_PAGES
+		       : 0;
 }
 
 /* How a lane divides its share of the local memory; see pager.h. */
@@ -78,7 +80,8 @@ static void share_out(const struct xm_client_settings *s, uint64_t pages,
 
 static int lane_open(struct xm_lanes *lanes, struct xm_lane *lane,
 		     const struct xm_client_settings *s,
-		     const struct xm_arena *arena, struct xm_volume *volume)
+		     const struct xm_arena *arena, struct xm_volume *volume,
+		     const struct xm_sealing *sealing)
 {
 	struct xm_engine_options o = {
 		.page_size = XM_PAGE,
@@ -87,7 +90,9 @@ static int lane_open(struct xm_lanes *lanes, struct xm_lane *lane,
 		.members_max = s->members_max,
 		.loss_ns = s->loss_timeout_ns,
 		.mapper_ops = arena->ops,
-		.seal_ops = &xm_seal_plain,
+		.seal_ops = sealing->ops,
+		.seal = sealing->seal,
+		.seal_table = sealing->table,
 		.code_ops = &xm_code_plain,
 		.mapper = arena->mapper,
 		.volume = volume,
@@ -142,7 +147,8 @@ static void lane_close(struct xm_lane *lane)
 }
 
 int xm_lanes_open(struct xm_lanes *lanes, const struct xm_client_settings *s,
-		  const struct xm_arena *arena, struct xm_volume *volume)
+		  const struct xm_arena *arena, struct xm_volume *volume,
+		  const struct xm_sealing *sealing)
 {
 	int rc = 0;
 
@@ -154,7 +160,8 @@ int xm_lanes_open(struct xm_lanes *lanes, const struct xm_client_settings *s,
 	for (uint32_t i = 0; i < lanes->count; i++)
 		lanes->lane[i].waiting.wakeup = -1;
 	for (uint32_t i = 0; rc == 0 && i < lanes->count; i++)
-		rc = lane_open(lanes, &lanes->lane[i], s, arena, volume);
+		rc = lane_open(lanes, &lanes->lane[i], s, arena, volume,
+			       sealing);
 	return rc;
 }
 

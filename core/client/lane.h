@@ -21,6 +21,7 @@
 #include "core/client/arena.h"
 #include "core/client/latency.h"
 #include "core/client/piece.h"
+#include "core/client/sealing.h"
 #include "core/client/settings.h"
 #include "core/client/wait.h"
 #include "core/engine/engine.h"
@@ -58,7 +59,8 @@ struct xm_lanes {
 /* From zeros. The arena and the volume must outlive them. 0, or -errno with a
  * message; close them in either case, which closes their transports. */
 int xm_lanes_open(struct xm_lanes *, const struct xm_client_settings *,
-		  const struct xm_arena *, struct xm_volume *);
+		  const struct xm_arena *, struct xm_volume *,
+		  const struct xm_sealing *);
 void xm_lanes_close(struct xm_lanes *);
 
 static inline uint32_t xm_lane_index(const struct xm_lanes *lanes,

@@ -24,6 +24,12 @@ struct xm_piece {
 	uint8_t *local;			   /* the caller's */
 	uint64_t io_lock_first, io_lock_limit; /* pages; equal: none */
 	int8_t bounce;			   /* its page, or -1 */
+	/* Of a sealed region, where whole pages move: a page of it that is read to change
+	 * a part (`bounce` has the part), or -1; where in its page the part begins; and
+	 * whether its bytes have left, so that they may be there. */
+	int8_t image;
+	uint16_t skip;
+	bool posted;
 	int status;
 };
 

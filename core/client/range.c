@@ -184,6 +184,9 @@ const char *xm_why(int rc)
 		return "the region is lost: its appliance was restarted, or "
 		       "our lease ended";
 	case -ETIMEDOUT: return "it was not done within the timeout";
+	case -EBADMSG:
+		return "tampered: what came back for a sealed page is not what "
+		       "was sent, and no copy is right";
 	default: return strerror(-rc);
 	}
 }

@@ -156,6 +156,8 @@ static int request_read(const struct extmem_request *from,
 	return 0;
 }
 
+#define FLAGS (EXTMEM_TRACKED | EXTMEM_SEALED)
+
 static int request_check(const char *call,
 			 const struct extmem_request *request)
 {
@@ -166,11 +168,10 @@ static int request_check(const char *call,
 		return xm_fail(-EINVAL, "%s: a name of %zu characters: at most "
 			       "%d", call, strlen(request->name),
 			       XM_NAME_SIZE - 1);
-	if ((request->flags & ~(uint64_t)EXTMEM_TRACKED) != 0)
+	if ((request->flags & ~(uint64_t)FLAGS) != 0)
 		return xm_fail(-EINVAL, "%s: flags 0x%llx: this library knows "
 			       "0x%x", call,
-			       (unsigned long long)request->flags,
-			       EXTMEM_TRACKED);
+			       (unsigned long long)request->flags, FLAGS);
 	return 0;
 }
 
@@ -194,6 +195,8 @@ static int region_begin(extmem *x, const char *call,
 	/* No page of it has been touched, and zeros in the page table say so. */
 	region->tracked = region->sparse ||
 			  (request->flags & EXTMEM_TRACKED) != 0;
+	region->sealed = x->settings.seal == XM_SEAL_ALL ||
+			 (request->flags & EXTMEM_SEALED) != 0;
 	os_mutex_open(&region->lock);
 	xm_list_open(&region->caches);
 	if (request->strategy != NULL)
@@ -205,6 +208,11 @@ static int region_begin(extmem *x, const char *call,
 				      : size;
 	/* Of a page that has copies the pager knows which of them lack it. */
 	region->tracked |= own != NULL && xm_strategy_mirrors(own) > 1;
+	/* And of one that is sealed, whether it was. */
+	region->tracked |= region->sealed;
+	if (rc == 0 && region->sealed && x->settings.seal == XM_SEAL_NO)
+		rc = xm_fail(-EINVAL, "%s: to seal a region, open the client with "
+			     "seal=asked, or with seal=all", call);
 	return rc;
 }
 

@@ -53,6 +53,7 @@ struct extmem_region {
 	/* Its addresses and its memory are apart (commit.c): `size` is of the
 	 * addresses, `backed` of the memory. */
 	bool sparse;
+	bool sealed;
 	_Atomic uint64_t backed;
 	struct os_mutex lock;
 	struct xm_extent slabs;

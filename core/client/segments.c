@@ -126,6 +126,7 @@ void xm_segment_begin(const extmem_region *region, uint64_t address,
 	ret->region_id = region->id;
 	ret->region_page = (address - region->address) / XM_PAGE;
 	ret->direct = !atomic_load(&region->tracked);
+	ret->sealed = region->sealed;
 }
 
 /* One extent of `size` bytes there, as the segment at this page. */

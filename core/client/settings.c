@@ -93,6 +93,17 @@ static const struct xm_option options[] = {
 	{ .name = "strategy", .kind = XM_OPTION_NAMED, .hidden = true,
 	  .help = "strategy.NAME: a strategy that is stored under a name.",
 	  .destination = offsetof(struct xm_client_settings, strategies) },
+	{ .name = "seal", .kind = XM_OPTION_CHOICE, .value = "no",
+	  .choices = "no|asked|all",
+	  .help = "Which regions are sealed: encrypted and authenticated before "
+		  "they leave this process, so that an appliance can neither "
+		  "read nor change them. asked: those that ask for it.",
+	  .destination = offsetof(struct xm_client_settings, seal) },
+	{ .name = "seal_key", .kind = XM_OPTION_TEXT, .unit = "KEY",
+	  .help = "What the keys of seals are derived from: file:PATH, "
+		  "environment:NAME or credential:NAME. Without it, from random "
+		  "bytes.",
+	  .destination = offsetof(struct xm_client_settings, seal_key) },
 	{ .name = "name", .kind = XM_OPTION_TEXT,
 	  .help = "Name of this client in lists of the appliances.",
 	  .destination = offsetof(struct xm_client_settings, name) },

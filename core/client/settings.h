@@ -31,6 +31,8 @@ struct xm_client_settings {
 	struct xm_option_list strategies; /* stored ones, "NAME=text" */
 	uint32_t members_max; /* of a segment, under any strategy, guests too; from 1 */
 	uint32_t copies_max;  /* without guests */
+	uint32_t seal;	      /* enum xm_sealed_regions */
+	const char *seal_key; /* cipher.h; "": random */
 	const char *name;     /* "": made from host, process and program */
 	const char *auth;     /* path of a credential file, or "" */
 	bool insecure_plaintext;

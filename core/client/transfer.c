@@ -46,14 +46,17 @@ static uint64_t piece_end(const struct xm_transfer *t)
 
 	if (most == 0)
 		return 0;
-	most = xm_min(most, t->bounced ? XM_PAGE : PIECE);
+	most = xm_min(most, t->bounced || xm_transfer_moves_part(t) ? XM_PAGE
+								    : PIECE);
 	if (XM_PLANTED(page_torn) && t->write && !t->bounced &&
 	    t->size > XM_PAGE / 2)
 		return t->address + XM_PAGE / 2;
 	stop = xm_min(t->address + most, (t->address & ~(block - 1)) + block);
-	if (t->bounced)
+	if (t->bounced || xm_transfer_moves_part(t))
 		stop = xm_min(stop, (t->address & ~(XM_PAGE - 1)) + XM_PAGE);
-	return stop >= end ? end : stop & ~(XM_PAGE - 1);
+	if (stop >= end && (!t->sealed || t->size < XM_PAGE || t->bounced))
+		return end;
+	return xm_min(stop, end) & ~(XM_PAGE - 1);
 }
 
 /* --- the whole ------------------------------------------------------------------------------ */
@@ -83,8 +86,7 @@ static enum xm_begun begin_piece(struct xm_transfer *t)
 		return XM_STUCK;
 	piece->size = end - t->address;
 	return t->by_pager ? xm_piece_tracked(t, piece)
-			   : xm_piece_post(t, piece, t->address,
-					   xm_piece_bytes(piece), piece->size);
+			   : xm_piece_post_plain(t, piece);
 }
 
 static bool has_room(const struct xm_transfer *t)
@@ -280,6 +282,9 @@ int xm_transfer_begin(struct xm_transfer *t, extmem_region *region, bool write,
 	t->deadline_ns = deadline_ns;
 	t->dirty.like.kind = XM_PAGER_FLUSH;
 	t->dirty_from = UINT64_MAX;
+	t->sealed = region->sealed;
+	/* What is sealed in place must not be the caller's. */
+	t->bounced |= t->sealed && write;
 	return enter(t);
 }
 

@@ -23,6 +23,10 @@
  * want registered memory: such a transfer is bounced through pages of the lane,
  * one for each piece. A part of a fresh page is written as the whole of it,
  * from such a page too.
+ *
+ * Sealed regions move whole pages, and are tracked from the beginning. Writes go by bounce
+ * pages, where they are sealed; so do reads of parts. A part is written in two operations
+ * under one I/O lock: its page is read and opened, changed, sealed and written.
  */
 #ifndef XM_TRANSFER_H
 #define XM_TRANSFER_H
@@ -47,7 +51,7 @@ enum xm_transfer_state {
 struct xm_transfer {
 	extmem *client;
 	extmem_region *region;
-	bool write, by_pager, bounced, async;
+	bool write, by_pager, bounced, async, sealed;
 	uint64_t deadline_ns;
 
 	/* What is left to begin: the rest of a span, and the spans behind it. */

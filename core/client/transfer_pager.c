@@ -150,7 +150,30 @@ static enum xm_begun fresh_write(struct xm_transfer *t, struct xm_piece *piece)
 	}
 	piece->io_lock_first = page;
 	piece->io_lock_limit = page + 1;
-	return xm_piece_post(t, piece, page * XM_PAGE, image, XM_PAGE);
+	return xm_piece_post(t, piece, true, page * XM_PAGE, image, XM_PAGE);
+}
+
+/* A part of a sealed page that is locked: all of it is read, by a bounce page; for a write,
+ * xm_piece_end() goes on from there. */
+static enum xm_begun sealed_part(struct xm_transfer *t, struct xm_piece *piece)
+{
+	struct xm_pieces *pieces = &piece->lane->pieces;
+	int8_t *bounce = t->write ? &piece->image : &piece->bounce;
+
+	if (*bounce < 0)
+		*bounce = xm_bounce_take(pieces);
+	if (*bounce < 0) {
+		uint32_t turns = piece->lane->engine.turns;
+
+		xm_piece_unlock(piece, false, false);
+		/* Nobody has seen the I/O lock, so its end helps nobody. */
+		piece->lane->engine.turns = turns;
+		xm_piece_give(piece);
+		return XM_STUCK;
+	}
+	piece->skip = (uint16_t)(t->address % XM_PAGE);
+	return xm_piece_post(t, piece, false, t->address & ~(XM_PAGE - 1),
+			     xm_bounce_at(pieces, *bounce), XM_PAGE);
 }
 
 /* Asks the pager about the pages that a piece would touch, and does what is
@@ -162,10 +185,11 @@ enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
 	uint64_t end = t->address + piece->size;
 	struct xm_pager_event ev = { .kind = XM_PAGER_IO_LOCK, .page = page };
 
-	/* A write takes whole pages, or a part of one. */
-	if (t->write && (t->address % XM_PAGE != 0 || piece->size < XM_PAGE))
+	/* A write takes whole pages, or a part of one; what is sealed, too. */
+	if ((t->write || t->sealed) &&
+	    (t->address % XM_PAGE != 0 || piece->size < XM_PAGE))
 		end = xm_min(end, (page + 1) * XM_PAGE);
-	else if (t->write)
+	else if (t->write || t->sealed)
 		end &= ~(XM_PAGE - 1);
 	piece->size = end - t->address;
 	ev.write = t->write;
@@ -177,8 +201,9 @@ enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
 		piece->io_lock_limit = lane->engine.effects.next;
 		end = xm_min(end, piece->io_lock_limit * XM_PAGE);
 		piece->size = end - t->address;
-		return xm_piece_post(t, piece, t->address, xm_piece_bytes(piece),
-			    piece->size);
+		if (t->sealed && piece->size % XM_PAGE != 0)
+			return sealed_part(t, piece);
+		return xm_piece_post_plain(t, piece);
 	case XM_VERDICT_PRESENT:
 		return here(t, piece, end);
 	case XM_VERDICT_FRESH:
@@ -188,8 +213,10 @@ enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
 		return fresh_read(t, xm_min(end, lane->engine.effects.next *
 							 XM_PAGE));
 	case XM_VERDICT_LOST:
+		t->status = xm_engine_is_tampered(&lane->engine, page)
+				    ? -EBADMSG
+				    : -ESTALE;
 		xm_piece_give(piece);
-		t->status = -ESTALE;
 		return XM_FAILED;
 	default:
 		xm_piece_give(piece);

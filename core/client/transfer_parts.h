@@ -32,6 +32,13 @@ static inline uint8_t *xm_piece_bytes(const struct xm_piece *piece)
 						piece->bounce);
 }
 
+/* Is what comes next a part of a sealed page? */
+static inline bool xm_transfer_moves_part(const struct xm_transfer *t)
+{
+	return t->sealed &&
+	       (t->address % XM_PAGE != 0 || t->size < XM_PAGE);
+}
+
 /* --- transfer.c ------------------------------------------------------------- */
 
 static inline void xm_transfer_advance(struct xm_transfer *t, uint64_t size)
@@ -57,10 +64,20 @@ void xm_user_store(extmem *, uint8_t *to, const void *bytes, size_t size);
  * now. */
 struct xm_piece *xm_piece_ready(struct xm_transfer *, uint64_t end);
 void xm_piece_give(struct xm_piece *);
+/* Its pages are free for others, if it has locked some. */
+void xm_piece_unlock(struct xm_piece *, bool written, bool torn);
 /* Posts it. `local` is where its bytes are or go: the caller's memory, or a bounce
  * page. */
 enum xm_begun xm_piece_post(struct xm_transfer *, struct xm_piece *,
-			    uint64_t address, uint8_t *local, uint64_t size);
+			    bool write, uint64_t address, uint8_t *local,
+			    uint64_t size);
+/* Likewise, a piece of the whole transfer's kind. */
+static inline enum xm_begun xm_piece_post_plain(struct xm_transfer *t,
+						struct xm_piece *piece)
+{
+	return xm_piece_post(t, piece, t->write, t->address,
+			     xm_piece_bytes(piece), piece->size);
+}
 /* Takes back the pieces that have ended. */
 void xm_pieces_collect(struct xm_transfer *);
 

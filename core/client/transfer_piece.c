@@ -33,7 +33,7 @@ static struct xm_piece *piece_take(struct xm_lane *lane)
 	lane->pieces.free = piece->next;
 	memset(piece, 0, sizeof(*piece));
 	piece->lane = lane;
-	piece->bounce = -1;
+	piece->bounce = piece->image = -1;
 	return piece;
 }
 
@@ -42,6 +42,7 @@ void xm_piece_give(struct xm_piece *piece)
 	struct xm_lane *lane = piece->lane;
 
 	xm_bounce_give(&lane->pieces, piece->bounce);
+	xm_bounce_give(&lane->pieces, piece->image);
 	piece->next = lane->pieces.free;
 	lane->pieces.free = piece;
 }
@@ -99,8 +100,7 @@ void xm_user_store(extmem *x, uint8_t *to, const void *bytes, size_t size)
 
 /* --- the beginning of a piece ------------------------------------------------ */
 
-static void io_unlock(struct xm_lane *lane, const struct xm_piece *piece,
-		    bool written, bool torn)
+void xm_piece_unlock(struct xm_piece *piece, bool written, bool torn)
 {
 	struct xm_pager_event ev = {
 		.kind = XM_PAGER_IO_UNLOCK, .page = piece->io_lock_first,
@@ -108,14 +108,16 @@ static void io_unlock(struct xm_lane *lane, const struct xm_piece *piece,
 	};
 
 	if (piece->io_lock_first < piece->io_lock_limit)
-		xm_engine_event(&lane->engine, &ev);
+		xm_engine_event(&piece->lane->engine, &ev);
+	piece->io_lock_limit = piece->io_lock_first;
 }
 
 static bool comes_back(int status)
 {
 	/* A refused key may be a connection that was replaced. */
 	return status == -ECANCELED || status == -ENOTCONN ||
-	       status == -EAGAIN || status == -EACCES;
+	       status == -EAGAIN || status == -EACCES ||
+	       status == -EBADMSG; /* until its page is mended, or lost */
 }
 
 static void unlink_flying(struct xm_transfer *t, struct xm_piece *piece)
@@ -131,7 +133,8 @@ static void unlink_flying(struct xm_transfer *t, struct xm_piece *piece)
 
 /* `local` is where its bytes are or go: the caller's memory, or a bounce page. */
 enum xm_begun xm_piece_post(struct xm_transfer *t, struct xm_piece *piece,
-		       uint64_t address, uint8_t *local, uint64_t size)
+			    bool write, uint64_t address, uint8_t *local,
+			    uint64_t size)
 {
 	struct xm_lane *lane = piece->lane;
 	uint64_t taken = piece->size;
@@ -143,15 +146,16 @@ enum xm_begun xm_piece_post(struct xm_transfer *t, struct xm_piece *piece,
 	t->flying = piece;
 	t->flying_count++;
 	t->flying_bytes += piece->size;
-	got = xm_engine_post(&lane->engine, t->write, address, local, size,
+	got = xm_engine_post(&lane->engine, write, address, local, size,
 			     (uint64_t)(uintptr_t)piece);
+	piece->posted = got > 0 && write;
 	if (got > 0) {
 		XM_ASSERT((uint64_t)got == size);
 		xm_transfer_advance(t, taken);
 		return XM_BEGUN;
 	}
 	unlink_flying(t, piece);
-	io_unlock(lane, piece, false, false);
+	xm_piece_unlock(piece, false, false);
 	/* Nobody has seen the I/O lock, so its end helps nobody. */
 	lane->engine.turns = turns;
 	xm_piece_give(piece);
@@ -215,17 +219,41 @@ static void call(struct xm_transfer *t)
 		xm_async_call(&t->client->async, t);
 }
 
+/* The rest of a sealed page is here: the part is put into it, and all of it written.
+ * False: it could not be posted, and *status says why. */
+static bool write_part(struct xm_piece *piece, int *status)
+{
+	struct xm_pieces *pieces = &piece->lane->pieces;
+	uint8_t *image = xm_bounce_at(pieces, piece->image);
+	int64_t got;
+
+	if (XM_PLANTED(seal_part_unread))
+		memset(image, 0, XM_PAGE);
+	memcpy(image + piece->skip, xm_bounce_at(pieces, piece->bounce),
+	       piece->size);
+	got = xm_engine_post(&piece->lane->engine, true,
+			     piece->address & ~(uint64_t)(XM_PAGE - 1), image,
+			     XM_PAGE, (uint64_t)(uintptr_t)piece);
+	piece->posted = got > 0;
+	if (!piece->posted)
+		*status = (int)got;
+	return piece->posted;
+}
+
 void xm_piece_end(struct xm_piece *piece, int status)
 {
 	struct xm_transfer *t = piece->transfer;
 
+	if (status == 0 && piece->image >= 0 && !piece->posted &&
+	    write_part(piece, &status))
+		return;
 	piece->status = status;
 	/* If the write of a fresh page failed, the page stays fresh: the appliance
 	 * may still have its bytes from before it was discarded. */
-	io_unlock(piece->lane, piece,
-		  t->write && (status == 0 || XM_PLANTED(failed_write_marks)),
-		  t->write && status != 0);
-	piece->io_lock_limit = piece->io_lock_first;
+	xm_piece_unlock(piece,
+			t->write &&
+				(status == 0 || XM_PLANTED(failed_write_marks)),
+			piece->posted && status != 0);
 	/* After this the thread that drives the transfer may end it at any moment. */
 	if (!t->async) {
 		push(&t->ended, piece);
@@ -248,15 +276,17 @@ void xm_pieces_collect(struct xm_transfer *t)
 	     piece = next) {
 		next = piece->next;
 		unlink_flying(t, piece);
-		if (piece->status == 0 && t->bounced && !t->write) {
+		if (piece->status == 0 && piece->bounce >= 0 && !t->write) {
 			xm_transfer_calm(t);
 			xm_user_store(t->client, piece->local,
-				      xm_piece_bytes(piece), piece->size);
+				      xm_piece_bytes(piece) + piece->skip,
+				      piece->size);
 		}
 		xm_transfer_hold(t, piece->lane);
 		if (piece->status != 0 && comes_back(piece->status)) {
 			xm_bounce_give(&piece->lane->pieces, piece->bounce);
-			piece->bounce = -1;
+			xm_bounce_give(&piece->lane->pieces, piece->image);
+			piece->bounce = piece->image = -1;
 			piece->next = t->again;
 			t->again = piece;
 			continue;

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The door to the ciphers that seal pages (core/pure/seal.h), and to their keys.
+ *
+ * A key's source, as the setting seal_key says it:
+ *
+ *	""			random bytes, drawn when the client is opened
+ *	file:PATH		a file of 32 bytes, which its owner alone can read
+ *	environment:NAME	64 hexadecimal digits in this variable
+ *	credential:NAME		a file of 32 bytes that systemd has handed over
+ *
+ * What pages are sealed with is derived from it and from random bytes of this process, so no
+ * two processes, and no two clients, use the same keys.
+ *
+ * The simulator has a toy in its place (sim/seals.c).
+ *
+ * Floor: skin.
+ */
+#ifndef XM_CIPHER_H
+#define XM_CIPHER_H
+
+#include "core/pure/seal.h"
+
+/* 0, with ops and what they are called with; or -errno, with a sentence without a full stop.
+ * -ENOSYS: no library that can seal is here. */
+int xm_cipher_open(const char *key, uint32_t lanes,
+		   const struct xm_seal_ops **ret_ops, struct xm_seal **ret,
+		   char *words, size_t words_size);
+/* Wipes the keys. NULL is ignored. */
+void xm_cipher_close(struct xm_seal *);
+
+#endif
