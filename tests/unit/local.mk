@@ -3,6 +3,7 @@
 
 xm_tests += \
 	tests/unit/test_areas \
+	tests/unit/test_cipher \
 	tests/unit/test_engine \
 	tests/unit/test_engine_seal \
 	tests/unit/test_extent \
@@ -97,6 +98,8 @@ tests_unit_test_tls_SOURCES = \
 	tests/unit/tls_rig.c \
 	$(NULL)
 tests_unit_test_tls_LDADD = $(LDADD) $(OPENSSL_LIBS)
+
+tests_unit_test_cipher_LDADD = libxm_skin.la $(LDADD)
 
 tests_unit_test_kernels_LDADD = libxm_kernels.la $(CUNIT_LIBS)
 
