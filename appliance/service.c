@@ -43,6 +43,45 @@ static bool on_reserved(struct xm_service *s,
 	return true;
 }
 
+static void drain(struct xm_service *s, uint32_t ms)
+{
+	s->leaving = true;
+	s->telling = true;
+	s->telling_at = 0;
+	s->leaving_ms = ms;
+	for (uint32_t i = 0; i < s->options.clients_max; i++)
+		s->clients[i].told = false;
+}
+
+/* Clients hear of it with the next PONG. */
+static void stay(struct xm_service *s)
+{
+	s->leaving = s->telling = false;
+	s->leaving_ms = 0;
+}
+
+static void on_drain(struct xm_service *s, const struct xm_service_event *event,
+		     const struct xm_service_requester *requester,
+		     struct xm_service_effects *ret)
+{
+	const struct xm_drain *m = &event->message->u.drain;
+
+	if (m->incarnation != s->options.incarnation) {
+		xm_service_refuse_plainly(s, ret, requester, ESTALE,
+					  "this appliance has begun again: ask "
+					  "for its STATUS first");
+		return;
+	}
+	/* Who was told already is not told again. */
+	if (m->on != 0 && !s->leaving)
+		drain(s, UINT32_MAX);
+	else if (m->on == 0 && s->leaving)
+		stay(s);
+	xm_service_state(s, event->now_ns,
+			 &xm_service_answer(s, ret, requester, XM_STATE)
+				  ->u.state);
+}
+
 /* What anybody who said HELLO may ask. False: it is none of these. */
 static bool on_question(struct xm_service *s,
 			const struct xm_service_event *event,
@@ -61,6 +100,9 @@ static bool on_question(struct xm_service *s,
 		return true;
 	case XM_LIST:
 		xm_lease_list(s, event, requester, ret);
+		return true;
+	case XM_DRAIN:
+		on_drain(s, event, requester, ret);
 		return true;
 	default:
 		return false;
@@ -85,7 +127,7 @@ static void on_observer(struct xm_service *s,
 	case XM_COPY_BYTES:
 		xm_service_refuse_plainly(s, ret, requester, EPERM,
 					  "an observer may only ask STATUS and"
-					  " LIST: say HELLO as a client");
+					  " LIST, and DRAIN: say HELLO as a client");
 		break;
 	case XM_BYE:
 		xm_client_drop_peer(s, event->peer, ret);
@@ -222,25 +264,6 @@ static void on_connections(struct xm_service *s,
 		xm_service_grants_unquarantine(s, xm_client_slot(s, c));
 }
 
-static void on_drain(struct xm_service *s, const struct xm_service_event *event)
-{
-	uint32_t i;
-
-	s->leaving = true;
-	s->telling = true;
-	s->telling_at = 0;
-	s->leaving_ms = event->drain_ms;
-	for (i = 0; i < s->options.clients_max; i++)
-		s->clients[i].told = false;
-}
-
-/* Clients hear of it with the next PONG. */
-static void on_stay(struct xm_service *s)
-{
-	s->leaving = s->telling = false;
-	s->leaving_ms = 0;
-}
-
 static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		     struct xm_service_effects *ret)
 {
@@ -273,10 +296,10 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		xm_service_zeroed(s, event, ret);
 		break;
 	case XM_SERVICE_DRAIN:
-		on_drain(s, event);
+		drain(s, event->drain_ms);
 		break;
 	case XM_SERVICE_STAY:
-		on_stay(s);
+		stay(s);
 		break;
 	case XM_SERVICE_RELOAD:
 		s->options.lease_ms = event->lease_ms;

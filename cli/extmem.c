@@ -23,6 +23,7 @@ static const struct command {
 	{ "status", command_status, "what an appliance has, and who has it" },
 	{ "strategy", command_strategy, "where memory would go under a strategy" },
 	{ "auth", command_auth, "credentials of appliances and clients" },
+	{ "drain", command_drain, "empty an appliance while programs run" },
 	{ "top", command_top, "the programs that have external memory here" },
 	{ "doctor", command_doctor, "what this machine allows, and how to "
 				    "allow more" },

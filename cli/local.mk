@@ -22,6 +22,7 @@ extmem_SOURCES = \
 	cli/slow.h \
 	cli/stop.c \
 	cli/stop.h \
+	cli/drain.c \
 	cli/strategy.c \
 	cli/top.c \
 	preload/shared.h \

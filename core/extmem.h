@@ -601,6 +601,12 @@ int extmem_status_regions(const char *appliance, uint32_t timeout_ms,
 			  uint64_t skip, struct extmem_region_entry *ret,
 			  size_t count);
 
+/* Tells an appliance to drain (on 1): to lend nothing more, and its clients to move what
+ * they have there to their other appliances; or to lend again (on 0). It returns at once;
+ * extmem_status() says what is still `leased`.
+ * Errors: as extmem_status(); -ESTALE it has begun again meanwhile. */
+int extmem_drain(const char *appliance, uint32_t on, uint32_t timeout_ms);
+
 /* --- strategies -------------------------------------------------------------- */
 
 /* Where a region goes is said by a strategy: a text such as "mirror 2, rank free", or the

@@ -256,6 +256,29 @@ int extmem_status_regions(const char *appliance, uint32_t timeout_ms,
 	return rc != 0 ? rc : (int)got;
 }
 
+int extmem_drain(const char *appliance, uint32_t on, uint32_t timeout_ms)
+{
+	struct question *q = os_alloc(sizeof(*q));
+	struct xm_message message = { .kind = XM_STATUS };
+	int rc;
+
+	if (q == NULL)
+		return xm_fail(-ENOMEM, "extmem_drain: out of memory");
+	rc = question_open(q, "extmem_drain", appliance, NULL, timeout_ms);
+	if (rc == 0)
+		rc = question_ask(q, "extmem_drain", &message, timeout_ms);
+	if (rc == 0) {
+		message.kind = XM_DRAIN;
+		message.u.drain.incarnation =
+			xm_figures_get(&q->answer.u.state.figures,
+				       XM_FIGURE_INCARNATION);
+		message.u.drain.on = on;
+		rc = question_ask(q, "extmem_drain", &message, timeout_ms);
+	}
+	question_close(q);
+	return rc;
+}
+
 /* --- the end of a lease --------------------------------------------------------------------- */
 
 int extmem_lease_end(const struct extmem_lease *lease, uint32_t timeout_ms)

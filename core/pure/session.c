@@ -298,6 +298,7 @@ static bool answers(enum xm_message_kind kind, enum xm_message_kind request)
 	case XM_TRIM: return kind == XM_ALLOCATED;
 	case XM_FREE: return kind == XM_FREED;
 	case XM_LIST: return kind == XM_LISTED;
+	case XM_DRAIN:
 	case XM_STATUS: return kind == XM_STATE;
 	default: return false;
 	}

@@ -436,6 +436,10 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 	case XM_COPY_BYTES:
 		pass_rest(c, &m->u.reserved);
 		break;
+	case XM_DRAIN:
+		pass_u64(c, &m->u.drain.incarnation);
+		pass_u32(c, &m->u.drain.on);
+		break;
 	case XM_TICKET:
 		pass_u32(c, &m->u.ticket.lane);
 		break;
@@ -508,7 +512,7 @@ const char *xm_message_name(enum xm_message_kind kind)
 		[XM_WANTED] = "WANTED",	    [XM_OFFER] = "OFFER",
 		[XM_CLAIM] = "CLAIM",	    [XM_GRANT] = "GRANT",
 		[XM_PARTED] = "PARTED",	    [XM_PERSIST] = "PERSIST",
-		[XM_COPY_BYTES] = "COPY",
+		[XM_COPY_BYTES] = "COPY",   [XM_DRAIN] = "DRAIN",
 	};
 
 	_Static_assert(XM_COUNT(names) == XM_MESSAGE_KINDS, "all are named");

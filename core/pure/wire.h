@@ -69,6 +69,8 @@ enum xm_message_kind {
 	XM_PARTED,  /* appliance: an extent of yours was claimed */
 	XM_PERSIST, /* client: make these bytes durable */
 	XM_COPY_BYTES,    /* client: copy these bytes to another extent */
+	/* Served. */
+	XM_DRAIN, /* anybody: lend nothing more, until told otherwise; STATE answers */
 	XM_MESSAGE_KINDS,
 };
 
@@ -225,6 +227,11 @@ struct xm_wanted {
 	uint32_t ms;
 };
 
+struct xm_drain {
+	uint64_t incarnation; /* that is meant: another one refuses */
+	uint32_t on;	      /* 0: lend again */
+};
+
 /* The body of a kind that nobody serves yet, as it is. */
 struct xm_reserved {
 	uint16_t size;
@@ -250,6 +257,7 @@ struct xm_message {
 		struct xm_pong pong;
 		struct xm_leaving leaving;
 		struct xm_wanted wanted;
+		struct xm_drain drain;
 		struct xm_reserved reserved;
 	} u; /* FREED, STATUS, PING and BYE have no body */
 };

@@ -212,6 +212,49 @@ static void a_member_of_a_mirror_is_replaced(void)
 	end();
 }
 
+static uint64_t leased(const struct appliance *a)
+{
+	struct extmem_status status = { .size = sizeof(status) };
+
+	CU_ASSERT_EQUAL_FATAL(extmem_status(a->address, 5000, &status), 0);
+	return status.leased;
+}
+
+static bool is_empty(void *context)
+{
+	return leased(context) == 0;
+}
+
+static bool takes(void *context)
+{
+	extmem_region *region;
+
+	(void)context;
+	if (extmem_region_alloc(s.x, "more", 30 * MIB, &region) != 0)
+		return false;
+	extmem_region_free(region);
+	return true;
+}
+
+static void it_can_be_told_to_drain_and_to_lend_again(void)
+{
+	struct appliance *first, *other;
+
+	begin(2, "lanes=1", NULL);
+	map();
+	CU_ASSERT(work(PAGES));
+	first = home();
+	other = first == &s.all[0] ? &s.all[1] : &s.all[0];
+	CU_ASSERT_EQUAL(extmem_drain(first->address, 1, 5000), 0);
+	CU_ASSERT_FATAL(until(is_empty, first));
+	CU_ASSERT(leased(other) >= REGION);
+	CU_ASSERT_FALSE(takes(NULL));
+	CU_ASSERT_EQUAL(extmem_drain(first->address, 0, 5000), 0);
+	CU_ASSERT(until(takes, NULL));
+	CU_ASSERT(all_right());
+	end();
+}
+
 static bool is_stranded(void *context)
 {
 	(void)context;
@@ -246,6 +289,7 @@ int main(int argc, char **argv)
 		XM_TEST(what_has_one_copy_moves),
 		XM_TEST(so_does_what_was_never_mapped),
 		XM_TEST(a_member_of_a_mirror_is_replaced),
+		XM_TEST(it_can_be_told_to_drain_and_to_lend_again),
 		XM_TEST(without_a_place_to_go_the_appliance_stays),
 		CU_TEST_INFO_NULL,
 	};

@@ -7,6 +7,7 @@ xm_shell_tests += \
 	tests/shell/test_bench.sh \
 	tests/shell/test_bench_kernels.sh \
 	tests/shell/test_bench_wrong.sh \
+	tests/shell/test_drain.sh \
 	tests/shell/test_extmemd.sh \
 	tests/shell/test_programs.sh \
 	tests/shell/test_strategy.sh \

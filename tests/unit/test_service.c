@@ -517,6 +517,29 @@ static void draining_tells_all_and_takes_nobody(void)
 	rig_free(r);
 }
 
+static void anybody_may_have_it_drain_if_he_means_this_run(void)
+{
+	struct rig *r = rig_new();
+	struct xm_message m = { .kind = XM_DRAIN, .u.drain.on = 1 };
+	struct xm_message hello = rig_hello();
+	uint64_t incarnation;
+
+	incarnation = rig_join(r, 0).incarnation;
+	rig_up(r, 1);
+	hello.u.hello.flags = XM_HELLO_OBSERVER;
+	rig_say(r, 1, hello);
+	m.u.drain.incarnation = incarnation + 1;
+	CU_ASSERT(rig_refused(rig_say(r, 1, m), ESTALE, "begun again"));
+	CU_ASSERT_FALSE(r->effects.drained);
+	m.u.drain.incarnation = incarnation;
+	CU_ASSERT_EQUAL(rig_say(r, 1, m)->kind, XM_STATE);
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, 1), ESHUTDOWN, "draining"));
+	m.u.drain.on = 0;
+	CU_ASSERT_EQUAL(rig_say(r, 1, m)->kind, XM_STATE);
+	rig_alloc(r, 0, 1);
+	rig_free(r);
+}
+
 static void a_new_lease_time_is_for_new_clients(void)
 {
 	struct rig *r = rig_new();
@@ -587,6 +610,7 @@ int main(void)
 		XM_TEST(a_ticket_that_nobody_hears_of_is_retracted_at_once),
 		XM_TEST(the_tickets_of_a_client_end_with_it),
 		XM_TEST(where_tickets_are_not_looked_at_none_is_retracted),
+		XM_TEST(anybody_may_have_it_drain_if_he_means_this_run),
 		XM_TEST(draining_tells_all_and_takes_nobody),
 		XM_TEST(a_new_lease_time_is_for_new_clients),
 		XM_TEST(options_that_make_no_sense_are_named),

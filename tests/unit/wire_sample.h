@@ -196,6 +196,10 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 			r, XM_RESERVED_SIZE + 1);
 		xm_rand_fill(r, ret->u.reserved.bytes, ret->u.reserved.size);
 		break;
+	case XM_DRAIN:
+		ret->u.drain.incarnation = sample_u64(r);
+		ret->u.drain.on = (uint32_t)sample_u64(r);
+		break;
 	case XM_LEAVING:
 		ret->u.leaving.ms = (uint32_t)sample_u64(r);
 		break;
