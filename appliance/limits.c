@@ -79,6 +79,7 @@ void xm_daemon_print_limits(const struct xm_daemon *d)
 	       "extents per client  %" PRIu32 "\n"
 	       "control streams     %" PRIu32 "\n"
 	       "message             %d bytes\n"
+	       "TLS handshakes      %d at once, of %d bytes at most\n"
 	       "tickets             %d per client\n"
 	       "lease               %" PRIu32 " ms\n"
 	       "handshake, ticket   %" PRIu64 " ms\n"
@@ -86,6 +87,7 @@ void xm_daemon_print_limits(const struct xm_daemon *d)
 	       "bookkeeping         %zu bytes\n",
 	       d->pool.size, o.granule, o.clients_max, o.extents_max,
 	       o.extents_per_client_max, o.peers_max, XM_MESSAGE_SIZE_MAX,
+	       XM_CHANNEL_HANDSHAKES_MAX, XM_CHANNEL_HANDSHAKE_SIZE,
 	       XM_SERVICE_TICKETS_MAX, o.lease_ms,
 	       o.handshake_ns / XM_MS, o.zero_size_max, xm_host_size(&o));
 }

@@ -12,16 +12,16 @@
  * machine, unless there are credentials: then every other stream is. Without them a
  * stream to or from another machine must be asked for by name (insecure_plaintext).
  *
- * Of the streams that were accepted at most XM_STREAM_SHAKING_MAX are in their
+ * Of the streams that were accepted at most XM_CHANNEL_HANDSHAKES_MAX are in their
  * handshake; one more, or one beyond peers_max, ends the one that has been at it for the
  * longest time. So idle strangers, however many, do not keep out who is quick.
  *
- * Every stream has one buffer (frame.h), made when the stream is and freed
- * with it. There are at most peers_max streams; what comes beyond and finds
- * no handshake to end is closed when it is accepted. A stream that was accepted is reported UP as soon as the
- * handshake of stream_io is done, so that the service counts it; one that we
- * opened is UP when the other side has shown the magic, so that whatever else
- * listens there is never taken for an appliance.
+ * Every stream has one buffer (frame.h), made when the stream is and freed with it. There
+ * are at most peers_max streams; what comes beyond and finds no handshake to end is closed
+ * when it is accepted. A stream that was accepted is reported UP as soon as the handshake of
+ * stream_io is done, so that the service counts it; one that we opened is UP when the other
+ * side has shown the magic, so that whatever else listens there is never taken for an
+ * appliance.
  *
  * One thread at a time. Floor: skin.
  */

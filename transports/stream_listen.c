@@ -50,7 +50,7 @@ static int place(struct xm_channel *c, struct xm_stream_peer **ret)
 		if (oldest == NULL || p->deadline_ns < oldest->deadline_ns)
 			oldest = p;
 	}
-	if (oldest != NULL && (shaking >= XM_STREAM_SHAKING_MAX ||
+	if (oldest != NULL && (shaking >= XM_CHANNEL_HANDSHAKES_MAX ||
 			       c->peers_count == c->peers_max))
 		xm_stream_peer_free(c, oldest);
 	return xm_stream_peer_new(c, ret);

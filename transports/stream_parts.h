@@ -19,8 +19,7 @@
 #include "transports/stream_io.h"
 #include "transports/tls.h"
 
-#define XM_STREAM_SHAKING_MAX 64 /* accepted streams, at once */
-#define XM_STREAM_SHAKES 4	 /* steps of handshakes in one turn */
+#define XM_STREAM_SHAKES 4 /* steps of handshakes in one turn */
 #define XM_STREAM_LISTENER UINT32_MAX /* in epoll data; else the peer's index */
 
 enum xm_stream_state {

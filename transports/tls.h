@@ -21,9 +21,6 @@
 
 #include "transports/stream_io.h"
 
-/* Bytes that a stream may send before it is known who sends them. */
-#define XM_TLS_HANDSHAKE_SIZE (16 * 1024)
-
 struct xm_tls;
 
 /* Reads the credential file, and revoked.pem. `accepts`: for an appliance. -EACCES others

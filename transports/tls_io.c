@@ -31,7 +31,7 @@ static int socket_read(BIO *bio, char *bytes, int size)
 
 	xm_ssl.BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
 	if (!s->done)
-		limit = xm_min(limit, XM_TLS_HANDSHAKE_SIZE - s->came);
+		limit = xm_min(limit, XM_CHANNEL_HANDSHAKE_SIZE - s->came);
 	if (limit == 0) {
 		s->status = -EPROTO;
 		return -1;

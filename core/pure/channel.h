@@ -33,6 +33,10 @@
 
 #define XM_MESSAGE_SIZE_MAX 4096
 #define XM_IDENTITY_SIZE 64 /* with its NUL */
+/* Of encrypted streams: handshakes at once that others began, and bytes that one may
+ * send before it is known who sends them. */
+#define XM_CHANNEL_HANDSHAKES_MAX 64
+#define XM_CHANNEL_HANDSHAKE_SIZE (16 * 1024)
 
 enum xm_channel_event_kind {
 	XM_CHANNEL_UP = 1,  /* connect() succeeded, or a peer was accepted */
