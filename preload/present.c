@@ -280,6 +280,31 @@ static ssize_t call_lent(const struct call *c, char *p, size_t size)
 	return r;
 }
 
+/* A part of the memory has not the right: what the kernel does then, how much it does
+ * before and what it says, depends on what the descriptor is. So it is asked, with a copy
+ * that ends where the right does. Also bytes behind those that it counts may be filled. */
+static ssize_t call_denied(const struct call *c, char *p, size_t size, size_t may)
+{
+	size_t offset = (uintptr_t)p % SHIM_PAGE, end = may > 0 ? offset + may : 0;
+	struct lent lent = { .size = end + SHIM_PAGE };
+	char *local;
+	ssize_t r;
+
+	lent.local = local_take(lent.size);
+	if (!lent.local)
+		return -1;
+	local = (char *)lent.local + offset;
+	pthread_cleanup_push(lent_give, &lent);
+	memcpy(local, p, may);
+	shim_raw(SYS_mprotect, (long)lent.local + (long)end, SHIM_PAGE,
+		 PROT_NONE, 0, 0, 0);
+	r = call_make(c, local, size, 0);
+	if (call_fills(c))
+		memcpy(p, local, may);
+	pthread_cleanup_pop(1);
+	return r;
+}
+
 /* --- writes that others must not come between ----------------------------------- */
 
 /* The kernel writes to a file in one piece, for all who have it open to append,
@@ -421,11 +446,9 @@ static ssize_t call_all(const struct call *c, const void *memory, size_t size)
 	struct alone alone;
 	ssize_t r;
 
-	if (may < size && (may == 0 || present_is_message_socket(c->fd))) {
-		errno = EFAULT;
-		return -1;
-	}
-	size = may;
+	if (may < size && may <= LENT_MAX)
+		return call_denied(c, p, size, may);
+	size = may; /* a file, as a rule: it is short */
 	if (c->kind == CALL_SENDTO && (c->flags & MSG_ZEROCOPY) != 0)
 		return call_lent(c, p, size);
 	if (file && (size > BOUNCE_MAX || present_alone_needed()) &&

@@ -22,7 +22,7 @@ trap 'rm -f "$said"' EXIT
 run() {
 	first=$1 many=$2
 	shift 2
-	timeout 600 "$build/extmem" run --local 1M --external 128M -- \
+	timeout 600 "$build/extmem" run --open-after 0 --local 1M --external 128M -- \
 		"$build/tests/run/run_random" "$seed" "$many" "$first" \
 		"$steps" "$@" >"$said" 2>&1
 }
@@ -60,5 +60,5 @@ while [ "$step" -lt "$steps" ]; do
 done
 run "$failing" 1 "$@"
 cat "$said"
-echo "again: extmem run --local 1M --external 128M -- run_random $seed 1 $failing $steps $*"
+echo "again: extmem run --open-after 0 --local 1M --external 128M -- run_random $seed 1 $failing $steps $*"
 exit 1

@@ -5,10 +5,8 @@
 . "$XM_SRCDIR/tests/support/run.sh"
 
 program=$XM_BUILDDIR/tests/run/run_random
-# The kinds that are refused, as extmem-run(7) says.
-left_out="protect fixed"
 
-# usage: compare NAME COMMAND... -- SEED COUNT FIRST STEPS WITHOUT...
+# usage: compare NAME COMMAND...
 compare() {
 	name=$1
 	shift
@@ -20,9 +18,9 @@ compare() {
 compare "two ordinary memories are the same" "$program" 1 200 0 40
 for seed in 1 2; do
 	compare "seed $seed, as ordinary memory" "$extmem" run --local 1M \
-		--external 128M -- "$program" $seed 60 0 40 $left_out
+		--external 128M -- "$program" $seed 60 0 40
 done
 [ -z "$unprivileged" ] ||
 	compare "as an unprivileged user" $unprivileged "$extmem" run \
-		--local 1M --external 128M -- "$program" 3 60 0 40 $left_out
+		--local 1M --external 128M -- "$program" 3 60 0 40
 summary
