@@ -100,6 +100,9 @@ static void set_paging(json_t *root, const struct run_shared *s)
 	set(root, "view", t->view);
 	set(root, "mending_bytes", t->mending_bytes);
 	set(root, "mending_ms", t->mending_ms);
+	set(root, "moved_bytes", t->moved_bytes);
+	set(root, "leaving_bytes", t->leaving_bytes);
+	set(root, "stranded_bytes", t->stranded_bytes);
 	json_object_set_new(
 		root, "fault_p50_us",
 		json_real((double)extmem_latency_ns(t, 500) / 1000.0));

@@ -313,6 +313,18 @@ static void print_slow(const struct slow *slow)
 	printf("%7s %s\n", "", words);
 }
 
+/* Of a program with memory at an appliance that drains. */
+static void print_leaving(const struct extmem_stats *s)
+{
+	if (s->leaving_bytes == 0)
+		return;
+	printf("%7s leaving: %.1f MiB lie at an appliance that drains", "",
+	       mib(s->leaving_bytes));
+	if (s->stranded_bytes > 0)
+		printf("; %.1f MiB have nowhere to go", mib(s->stranded_bytes));
+	putchar('\n');
+}
+
 static void print_sums(const struct row *rows, unsigned count, unsigned hidden)
 {
 	double faults = 0, in = 0, out = 0, local = 0, budget = 0, external = 0;
@@ -357,6 +369,7 @@ static void print_table(const struct row *rows, unsigned count, unsigned hidden)
 		       (unsigned long long)s->stats.stripes, place_of(s));
 		print_slow(&rows[i].slow);
 		print_mirrors(&s->stats);
+		print_leaving(&s->stats);
 	}
 	fflush(stdout);
 }
@@ -369,6 +382,7 @@ static json_t *row_json(const struct row *row)
 
 	return json_pack(
 		"{si sI ss ss ss sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI "
+		"sI sI sI "
 		"sf sf sf sf sf sf sf sI}",
 		"pid", (int)s->pid, "pid_namespace", (json_int_t)s->pid_space,
 		"user", user_of(row->client->uid), "program",
@@ -387,7 +401,10 @@ static json_t *row_json(const struct row *row)
 		(json_int_t)s->stats.view, "mended_bytes",
 		(json_int_t)s->stats.mended_bytes, "mending_bytes",
 		(json_int_t)s->stats.mending_bytes, "mending_ms",
-		(json_int_t)s->stats.mending_ms, "faults_per_s",
+		(json_int_t)s->stats.mending_ms, "moved_bytes",
+		(json_int_t)s->stats.moved_bytes, "leaving_bytes",
+		(json_int_t)s->stats.leaving_bytes, "stranded_bytes",
+		(json_int_t)s->stats.stranded_bytes, "faults_per_s",
 		row->faults, "in_mb_per_s", row->in, "out_mb_per_s", row->out,
 		"fault_p50_us", row->p50_us, "fault_p99_us", row->p99_us,
 		"waits", row->slow.share, "misses_per_s",

@@ -222,7 +222,7 @@ static void joins(struct xm_keeper *k)
 	struct xm_keeper_move *move = &k->move;
 	const struct xm_vacancy *at = &move->vacancy;
 
-	if (!posted_ended(k, at->appliance) && !XM_PLANTED(drain_in_flight))
+	if (!posted_ended(k, at->appliance))
 		return;
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	move->sweep = ++k->views.sweep;

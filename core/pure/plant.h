@@ -65,10 +65,8 @@
 	X(stripe_rows_collide, "rows of stripes lie at one place")            \
 	X(stripe_read_on, "a read goes on past the end of its unit")          \
 	X(stripe_scatter_mixed, "a scattered write has pages of other columns") \
-	X(guest_admitted, "a guest counts before it has everything")          \
 	X(guest_read, "a guest is read from the beginning")                   \
 	X(drain_gives_early, "what is moved is given back before it was copied") \
-	X(drain_in_flight, "a write from before the move does not reach the guest") \
 	X(torn_unlocked, "a write that is cut off leaves members that differ") \
 	X(efforts_starve, "a write to two members gives up for want of room at " \
 			  "one")                                              \

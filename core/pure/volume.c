@@ -288,7 +288,7 @@ void xm_volume_admit(struct xm_volume *v, uint32_t appliances)
 		uint32_t last = s->members_count - 1u;
 
 		/* A guest is not relied on before it takes its place. */
-		set_members(s, s->guest && !XM_PLANTED(guest_admitted)
+		set_members(s, s->guest
 				       ? appliances & ~(1u << s->members[last].appliance)
 				       : appliances,
 			    FILLING, XM_MEMBER_IN);
