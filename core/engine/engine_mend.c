@@ -54,11 +54,11 @@ static void slot_end(struct xm_engine *e, struct xm_mend_slot *slot)
 	xm_engine_event(e, &ev);
 	if (e->sealing)
 		xm_engine_unlocked(e, ev.page, ev.limit);
-	/* The sweep comes back to what has failed. */
+	/* The sweep comes back to what has failed, and to torn pages too: until they are
+	 * mended, members that are being filled lack them. */
 	if (slot->status != 0) {
 		e->mend.rest_ns = e->clock_ns + REST;
-		if (!slot->torn)
-			e->mend.again = xm_min(e->mend.again, slot->page);
+		e->mend.again = xm_min(e->mend.again, slot->page);
 	}
 	slot->state = XM_MEND_FREE;
 }
