@@ -129,8 +129,12 @@ static int run_alloc(struct attempt *t, const struct xm_plan_run *run,
 	rc = xm_segments_add(t->x, columns, c->columns);
 	if (rc != 0) {
 		columns_free(t->x, columns, c->columns);
-		snprintf(t->words, sizeof(t->words), "%d segments are in use, "
-			 "which is the limit", XM_SEGMENTS_MAX);
+		if (rc == -ENOTCONN)
+			snprintf(t->words, sizeof(t->words), "appliances gave "
+				 "memory, and have lost it already");
+		else
+			snprintf(t->words, sizeof(t->words), "%d segments are in "
+				 "use, which is the limit", XM_SEGMENTS_MAX);
 	}
 	return rc;
 }

@@ -12,14 +12,34 @@
 
 /* --- one segment ------------------------------------------------------------ */
 
-int xm_segments_add(extmem *x, const struct xm_segment *columns,
-		    uint32_t count)
+/* Lanes are told once of a lease that has ended, and say so of the members that there
+ * are. So a member whose lease ended before it is added is lost from the beginning.
+ * -ENOTCONN: no other is left. With all lanes' locks. */
+static int lose_late(const extmem *x, struct xm_segment *s)
+{
+	uint32_t left = 0;
+
+	for (uint32_t k = 0; k < s->members_count; k++) {
+		struct xm_member *member = &s->members[k];
+
+		for (uint32_t l = 0; l < x->lanes.count; l++) {
+			if (x->ask.keeper.lost[l][member->appliance] > member->lease)
+				member->state = XM_MEMBER_LOST;
+		}
+		left += member->state != XM_MEMBER_LOST;
+	}
+	return left > 0 ? 0 : -ENOTCONN;
+}
+
+int xm_segments_add(extmem *x, struct xm_segment *columns, uint32_t count)
 {
 	struct os_signals old;
 	int rc;
 
 	xm_lanes_lock(&x->lanes, &old);
 	rc = xm_volume_room(&x->volume) < count ? -ENOSPC : 0;
+	for (uint32_t c = 0; rc == 0 && c < count; c++)
+		rc = lose_late(x, &columns[c]);
 	for (uint32_t c = 0; rc == 0 && c < count; c++)
 		rc = xm_volume_add(&x->volume, &columns[c]);
 	xm_lanes_unlock(&x->lanes, &old);
@@ -150,8 +170,13 @@ static void member_alloc(extmem *x, const extmem_region *region,
 	ret->status = xm_segments_add(x, &segment, 1);
 	if (ret->status != 0) {
 		xm_extent_free(x, appliance, segment.members[0].extent, false);
-		snprintf(words, XM_OFFER_WORDS, "%d segments are in use, which "
-			 "is the limit", XM_SEGMENTS_MAX);
+		if (ret->status == -ENOTCONN)
+			snprintf(words, XM_OFFER_WORDS, "appliance %s gave memory, "
+				 "and has lost it already",
+				 xm_ask_address(&x->ask, appliance));
+		else
+			snprintf(words, XM_OFFER_WORDS, "%d segments are in use, "
+				 "which is the limit", XM_SEGMENTS_MAX);
 	}
 }
 
@@ -190,6 +215,9 @@ static int members_give(extmem *x, const struct xm_segment *s,
 		if (member->state != XM_MEMBER_LOST && member->extent != 0)
 			last = xm_extent_free(x, member->appliance,
 					      member->extent, unreachable[k]);
+		/* Lost while it was asked: it has nothing to give back. */
+		if (last == -ESTALE && s->members_count > 1)
+			last = 0;
 		/* One that has left is told when it is back, or its lease ends
 		 * before. */
 		if (rc == 0 && member->state == XM_MEMBER_IN)

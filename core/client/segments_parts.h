@@ -20,8 +20,9 @@
 
 /* --- segments.c --- */
 
-/* One segment, or the columns of a run. -ENOSPC: no more segments. */
-int xm_segments_add(extmem *, const struct xm_segment *columns, uint32_t count);
+/* One segment, or the columns of a run, whose members may be lost from the beginning.
+ * -ENOSPC: no more segments. -ENOTCONN: all members of one are. */
+int xm_segments_add(extmem *, struct xm_segment *columns, uint32_t count);
 /* A segment of a region, without members. */
 void xm_segment_begin(const extmem_region *, uint64_t address, uint64_t size,
 		      struct xm_segment *ret);
