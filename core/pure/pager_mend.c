@@ -179,19 +179,16 @@ void xm_pager_on_mend(struct xm_pager *p, const struct xm_pager_event *ev,
 	for (uint64_t page = ev->page; page < end; page++) {
 		struct xm_page *entry = &p->pages[page];
 
-		/* A store that began before the member was written to ends without
-		 * it, and marks the page. */
-		if (flagged(entry, FLAG_STORING) && !XM_PLANTED(mend_skips_storing)) {
-			fx->verdict = XM_VERDICT_WAIT;
-			fx->next = page;
-			return;
-		}
-		/* So does an explicit write. */
+		/* An explicit write that began before the member was written to may end
+		 * without it, and marks the page. */
 		if (entry->state == XM_PAGE_IO_LOCKED && !is_menders(entry)) {
 			fx->verdict = XM_VERDICT_WAIT;
 			fx->next = page;
 			return;
 		}
+		/* A store ends when all have it that are to have it then (all_have() in
+		 * volume_io.c). So one under way is waited for only where a member lacks
+		 * what was stored before. */
 		if (mendable(entry) &&
 		    !(XM_PLANTED(mend_skips_here) && present(entry))) {
 			begin(p, page, xm_min(ev->limit, page + ev->count), fx);

@@ -59,7 +59,6 @@
 	X(filling_read, "a member that is being filled is read")              \
 	X(rejoin_trusted, "a member that comes back is read at once")         \
 	X(mend_unguarded, "a page is copied while it may be stored")          \
-	X(mend_skips_storing, "a page whose store is under way is not copied") \
 	X(mend_skips_here, "a page that is present is not copied")            \
 	X(stale_cleared_early, "a page is not stale though a member lacks it") \
 	X(stripe_rows_collide, "rows of stripes lie at one place")            \
