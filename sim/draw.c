@@ -204,6 +204,35 @@ static bool mostly(struct xm_rand *r)
 	return xm_rand_below(r, 4) != 0;
 }
 
+/* Many explicit writes to a few pages, all of which are in the remote memory: that is
+ * where they meet those who mend. */
+static void draw_crowd(struct xm_rand *r, struct sim_shape *s)
+{
+	s->kinds = program_kinds_explicit();
+	s->clients = s->lanes = 1;
+	s->threads = 3;
+	s->granule = 4096;
+	s->pool_size = PICK(r, 64 * XM_KIB, 128 * XM_KIB);
+	s->local = XM_MIB;
+	s->think_ns = PICK(r, 0, 0, XM_MS);
+	s->operations = 200 + (uint32_t)xm_rand_below(r, 200);
+}
+
+/* An appliance is lost while another one is late, time and again; between that all are
+ * well, and much is stored. */
+static void draw_pairs(struct xm_rand *r, struct sim_shape *s)
+{
+	s->victims = 0;
+	s->survives = false;
+	s->kill_appliance = s->clog = true;
+	s->weather_ms = (uint32_t)PICK(r, 300, 1000);
+	s->think_ns = PICK(r, 0, XM_MS);
+	s->lease_ms = 10000;
+	s->timeout_ms = 30000;
+	s->operations += 200;
+	s->narrow = 0;
+}
+
 /* A small world, in which much happens to the copies. It has random numbers of its own,
  * and leaves the other seeds as they are. */
 static void draw_storm(struct xm_rand *r, struct sim_shape *s)
@@ -216,10 +245,14 @@ static void draw_storm(struct xm_rand *r, struct sim_shape *s)
 	s->threads = 1 + (uint32_t)xm_rand_below(r, 3);
 	s->lanes = (uint32_t)PICK(r, 1, 1, 2);
 	s->granule = (uint32_t)PICK(r, 4096, 16384, 65536);
+	/* Of few pages much happens to each. */
 	s->pool_size = xm_max(8 * s->granule,
 			      s->lanes > 1 ? 4 * XM_MIB
-					   : PICK(r, 256 * XM_KIB, XM_MIB,
-						  2 * XM_MIB));
+					   : PICK(r, 64 * XM_KIB, 256 * XM_KIB,
+						  XM_MIB, 2 * XM_MIB));
+	/* A write to several members needs room for all of them. */
+	if (xm_rand_below(r, 3) == 0)
+		s->provider.depth = (uint32_t)PICK(r, 1, 2, 3, 7);
 	s->local = s->lanes * XM_MIB;
 	s->lease_ms = (uint32_t)PICK(r, 2000, 2000, 500);
 	s->timeout_ms = PICK(r, 30000, 3000, 1500);
@@ -241,7 +274,29 @@ static void draw_storm(struct xm_rand *r, struct sim_shape *s)
 	s->slow = mostly(r);
 	s->pauses = false;
 	s->zones = 1 + (uint32_t)xm_rand_below(r, 3);
+	if (xm_rand_below(r, 3) == 0)
+		draw_crowd(r, s);
 	draw_victims(r, s);
+	s->pairs = xm_rand_below(r, 4) == 0;
+	if (s->pairs)
+		draw_pairs(r, s);
+}
+
+/* Clients hang often, and something is on its way to most of them when they do. */
+static void draw_naps(struct xm_rand *r, struct sim_shape *s)
+{
+	s->link.latency_ns = 500 * XM_US;
+	s->think_ns = 0;
+	s->loss_ms = PICK(r, 300, 300, 1500);
+	s->lease_ms = 10000;
+	/* More pages than there are frames, so that they are faulted in again. */
+	s->lanes = 1;
+	s->local = XM_MIB;
+	s->pool_size = 4 * XM_MIB;
+	s->extents_max = s->extents_each = 64;
+	s->weather_ms = (uint32_t)PICK(r, 30, 100, 300);
+	s->operations = 100 + (uint32_t)xm_rand_below(r, 200);
+	s->naps = true;
 }
 
 void weather_draw(uint64_t seed, struct sim_shape *s)
@@ -281,6 +336,8 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		if (!calm && !sim_plan.one_copy &&
 		    world_chance(WORLD_STORM, STORMS))
 			draw_storm(world_rand(WORLD_STORM), s);
+		else if (s->pauses && world_chance(WORLD_STORM, 2))
+			draw_naps(world_rand(WORLD_STORM), s);
 	}
 	s->drains = !calm && s->appliances > 1 && xm_rand_below(r, 3) != 0;
 	seals_draw(s);

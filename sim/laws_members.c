@@ -79,7 +79,6 @@ void law_members(uint32_t client)
 {
 	extmem *x = program_client(client);
 	uint64_t page, end = sim_shape.arena / XM_PAGE;
-	bool lost;
 
 	if (x == NULL || x->settings.members_max <= 1 || sim_shape.lies_ms > 0)
 		return;
@@ -88,10 +87,7 @@ void law_members(uint32_t client)
 		page = xm_volume_backed_from(&x->volume, page, end);
 		if (page == end)
 			break;
-		xm_volume_appliances(&x->volume, page, &lost);
-		if (!lost)
-			ask_page(client, x, page);
-		page++;
+		ask_page(client, x, page++);
 	}
 	cursors[client].x = x;
 	cursors[client].page = page < end ? page : 0;

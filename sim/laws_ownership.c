@@ -68,6 +68,16 @@ void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
 			     (unsigned long long)client, appliance);
 }
 
+/* Has the keeper asked this appliance for a spare member, which it gives back when it
+ * finds that nobody wants it any more? */
+static bool asks_for_spare(const extmem *x, uint32_t appliance)
+{
+	const struct xm_keeper_mend *mend = &x->ask.keeper.mend;
+
+	return (mend->mender.asks || mend->answered) &&
+	       mend->mender.spare == appliance;
+}
+
 /* Not asked where an appliance is away, or where the session is still freeing what
  * it was granted without hearing of it, or the keeper holds an extent to which a copy
  * was to move. */
@@ -86,7 +96,7 @@ void oracle_all_given(uint32_t client)
 
 		if (service == NULL || number == 0 ||
 		    session->state != XM_SESSION_READY ||
-		    !xm_session_is_settled(session))
+		    !xm_session_is_settled(session) || asks_for_spare(x, a))
 			continue;
 		sim_counts.laws_asked++;
 		for (uint32_t i = 0; i < service->options.extents_max; i++) {

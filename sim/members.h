@@ -16,7 +16,7 @@ struct member {
 	uint64_t key, offset;
 };
 
-/* False: there is no such member, or it is not IN. */
+/* False: there is no such member, it is not IN, or the page is lost. */
 bool members_find(extmem *, uint64_t page, uint32_t member, struct member *ret);
 /* Its bytes as an access would reach them, at byte *ret_at of the appliance's
  * pool. NULL: nobody can by this key, because its lease has ended. */

@@ -36,5 +36,7 @@ void programs_trouble(enum outcome_trouble, uint64_t ns);
 const char *program_operation_name(uint32_t operation); /* NULL: none */
 /* The kinds of operations of a run: all, or in one run of three a part. */
 uint64_t program_kinds_draw(struct xm_rand *);
+/* Those that leave pages in the remote memory. */
+uint64_t program_kinds_explicit(void);
 
 #endif

@@ -69,6 +69,7 @@ struct sim_shape {
 	/* A storm is at the copies: its faults come in pairs, while members are mended,
 	 * and to all appliances of a zone at once. */
 	bool storm;
+	bool pairs; /* and nearly all are of two appliances at once, with time between */
 	uint32_t zones;
 	uint32_t narrow; /* appliances with room for so few extents that a spare is refused */
 	bool drains; /* appliances do, for a while */
@@ -79,6 +80,7 @@ struct sim_shape {
 	bool sealed; /* all regions are */
 	uint32_t lies_ms; /* between lies of appliances, mean; 0: none */
 	bool pauses; /* the only faults are clients that hang */
+	bool naps;   /* and that they do often, and soon again */
 };
 
 

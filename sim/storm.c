@@ -3,7 +3,7 @@
  * Storms: weather that is at the copies of what is mirrored (draw.c says in which runs).
  * One fault alone costs a mirror nothing, so a storm's faults meet:
  *
- *	in pairs	the next one comes within milliseconds as often as not
+ *	in pairs	the next one comes within milliseconds as often as not, or at once
  *	in zones	all appliances of a zone are killed at once
  *	while mending	soon after a member is filled or replaced there is an event
  *	one lane	is cut off from an appliance, and the client's others are not
@@ -17,6 +17,7 @@
 #include "sim/notes.h"
 #include "sim/outcomes.h"
 #include "sim/plan.h"
+#include "sim/programs.h"
 #include "sim/shape.h"
 #include "sim/weather_parts.h"
 #include "sim/world.h"
@@ -34,7 +35,7 @@ static bool is_victim(uint32_t appliance)
 	       (sim_shape.victims & 1u << appliance) != 0;
 }
 
-/* Appliances of every zone are hit, as far as they are to have trouble. */
+/* Its appliances, as far as they are to have trouble. */
 static void kill_zone(uint32_t zone, uint64_t ns)
 {
 	for (uint32_t a = 0; a < sim_shape.appliances; a++) {
@@ -43,11 +44,39 @@ static void kill_zone(uint32_t zone, uint64_t ns)
 	}
 }
 
+static void kill_now(void *argument, uint64_t packed)
+{
+	uint32_t appliance = (uint32_t)(packed & 0xff);
+
+	(void)argument;
+	if (weather_blows())
+		appliance_kill(appliance, packed >> 8);
+}
+
+/* What is on its way to one appliance is late, while another that has it already dies and
+ * is back, empty. */
+static void two_at_once(uint32_t appliance, uint32_t client)
+{
+	uint64_t clog_ns = (20 + some(400)) * XM_MS, late_ns = some(40) * XM_MS;
+	uint64_t kill_ns = (1 + some(30)) * XM_MS;
+	uint32_t other = (uint32_t)some(sim_shape.appliances);
+
+	if (other == appliance || !is_victim(other) || !sim_shape.clog ||
+	    !sim_shape.kill_appliance)
+		return;
+	if (weather_happens(SIM_FAULT_CLOG, client, other, clog_ns))
+		fabric_clog(appliance_node(other), world_now() + clog_ns);
+	if (weather_happens(SIM_FAULT_KILL_APPLIANCE, NOBODY, appliance, kill_ns))
+		world_at(world_now() + late_ns, kill_now, NULL,
+			 kill_ns << 8 | appliance);
+}
+
 bool storm_blows(uint32_t appliance, uint32_t client)
 {
 	uint32_t node = SIM_APPLIANCES_MAX + client;
 	uint32_t zone = appliance % sim_shape.zones;
-	uint64_t choice = some(8), ns = (1 + some(some(3) == 0 ? 2000 : 60)) * XM_MS;
+	uint64_t choice = sim_shape.pairs && some(4) != 0 ? 3 : some(9);
+	uint64_t ns = (1 + some(some(3) == 0 ? 2000 : 60)) * XM_MS;
 
 	switch (choice) {
 	case 0:
@@ -62,7 +91,15 @@ bool storm_blows(uint32_t appliance, uint32_t client)
 			appliance_kill(appliance, ns);
 		return true;
 	case 2:
+		if (sim_shape.slow && sim_shape.link.latency_ns >= 10 * XM_US &&
+		    weather_happens(SIM_FAULT_SLOW, client, appliance, 10 * ns))
+			fabric_slow(appliance_node(appliance),
+				    world_now() + 10 * ns);
+		return true;
 	case 3:
+		two_at_once(appliance, client);
+		return true;
+	case 4:
 		choice = some(8);
 		if (weather_happens(SIM_FAULT_LANE, client, appliance, ns))
 			fabric_cut_lane(node, appliance_node(appliance), choice,
@@ -73,9 +110,21 @@ bool storm_blows(uint32_t appliance, uint32_t client)
 	}
 }
 
+bool storm_naps(uint32_t client)
+{
+	uint64_t ns = (1 + some(some(2) == 0 ? 1500 : 5000)) * XM_MS;
+
+	if (some(3) == 0)
+		return false;
+	if (weather_happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
+		weather_hang(program_process(client), ns);
+	return true;
+}
+
 uint64_t storm_pause(void)
 {
-	return some(some(2) == 0 ? 20 : 2 * sim_shape.weather_ms) * XM_MS;
+	return some(some(2) == 0 && !sim_shape.pairs
+			    ? 20 : 2 * sim_shape.weather_ms) * XM_MS;
 }
 
 /* --- while members are mended ------------------------------------------------------ */

@@ -216,7 +216,7 @@ static void unhang(void *argument, uint64_t index)
 	world_hang(p, false);
 }
 
-static void hang(struct process *p, uint64_t ns)
+void weather_hang(struct process *p, uint64_t ns)
 {
 	if (p == NULL || !p->alive)
 		return;
@@ -313,26 +313,26 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 	case 0:
 		if (sim_shape.hang && (sim_shape.hang_halves & 1) != 0 &&
 		    weather_happens(SIM_FAULT_HANG_CONTROL, NOBODY, appliance, ns))
-			hang(appliance_control(appliance), ns);
+			weather_hang(appliance_control(appliance), ns);
 		break;
 	case 1:
 		if (sim_shape.hang && (sim_shape.hang_halves & 2) != 0 &&
 		    weather_happens(SIM_FAULT_HANG_INTERFACE, NOBODY, appliance, ns))
-			hang(appliance_interface(appliance), ns);
+			weather_hang(appliance_interface(appliance), ns);
 		break;
 	case 2:
 		if (!sim_shape.hang || sim_shape.hang_halves != 3 ||
 		    !weather_happens(SIM_FAULT_HANG_APPLIANCE, NOBODY, appliance, ns))
 			return;
-		hang(appliance_control(appliance), ns);
-		hang(appliance_interface(appliance), ns);
+		weather_hang(appliance_control(appliance), ns);
+		weather_hang(appliance_interface(appliance), ns);
 		break;
 	case 3:
 		/* While it hangs, its leases may end everywhere. */
 		if ((sim_shape.hang || sim_shape.pauses) &&
 		    !sim_shape.survives &&
 		    weather_happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
-			hang(program_process(client), ns);
+			weather_hang(program_process(client), ns);
 		break;
 	case 4:
 		if (some(3) != 0) {
@@ -385,6 +385,8 @@ void weather_event(void)
 	muted = !sim_mask_has(&sim_plan.weather, numbered);
 	if (sim_shape.storm && storm_blows(appliance, client))
 		; /* that was it */
+	else if (sim_shape.naps && storm_naps(client))
+		; /* likewise */
 	else if (some(2) == 0)
 		blow_links(appliance, client);
 	else
@@ -400,8 +402,9 @@ static void blow(void *argument, uint64_t number)
 	if (!blowing || number != generation)
 		return;
 	weather_event();
-	pause_ns = sim_shape.storm ? storm_pause()
-				   : some(2 * sim_shape.weather_ms) * XM_MS;
+	pause_ns = sim_shape.storm || sim_shape.naps
+			   ? storm_pause()
+			   : some(2 * sim_shape.weather_ms) * XM_MS;
 	world_at(world_now() + pause_ns, blow, NULL, generation);
 }
 

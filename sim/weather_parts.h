@@ -6,6 +6,8 @@
 #include "sim/counts.h"
 #include "sim/weather.h"
 
+struct process;
+
 #define NOBODY UINT32_MAX
 
 /* --- weather.c ------------------------------------------------------------------ */
@@ -13,6 +15,8 @@
 /* Counts and notes an event. False: the plan leaves it out, and it does not happen. */
 bool weather_happens(enum sim_fault, uint32_t client, uint32_t appliance,
 		     uint64_t ns);
+/* It hangs for so long. */
+void weather_hang(struct process *, uint64_t ns);
 /* One event, whatever it is. */
 void weather_event(void);
 /* No: it has not begun, or has cleared. */
@@ -25,6 +29,8 @@ void weather_trouble(void);
 void storm_begin(void);
 /* One of a storm's own events. False: it is not one of these. */
 bool storm_blows(uint32_t appliance, uint32_t client);
+/* Likewise, where clients take naps. */
+bool storm_naps(uint32_t client);
 /* Until the next event. */
 uint64_t storm_pause(void);
 

@@ -189,6 +189,14 @@ uint64_t program_kinds_draw(struct xm_rand *r)
 	return some;
 }
 
+uint64_t program_kinds_explicit(void)
+{
+	return UINT64_C(1) << KIND_READ | UINT64_C(1) << KIND_WRITE |
+	       UINT64_C(1) << KIND_VECTOR | UINT64_C(1) << KIND_ASYNC |
+	       UINT64_C(1) << KIND_SYNC | UINT64_C(1) << KIND_RESIZE |
+	       UINT64_C(1) << KIND_RENEW;
+}
+
 const char *program_operation_name(uint32_t operation)
 {
 	return operation < XM_COUNT(kinds) ? kinds[operation].name : NULL;
