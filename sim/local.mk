@@ -72,6 +72,7 @@ libxm_world_la_SOURCES = \
 	sim/stories.c \
 	sim/stories.h \
 	sim/stories_leases.c \
+	sim/stories_mirrors.c \
 	sim/stories_paging.c \
 	sim/stories_parts.h \
 	sim/stories_paths.c \

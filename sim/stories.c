@@ -32,6 +32,17 @@ static void two_appliances(struct sim_shape *s)
 	s->appliances = 2;
 }
 
+static void mirror(struct sim_shape *s)
+{
+	s->appliances = s->copies = 2;
+}
+
+static void mirror_with_a_spare(struct sim_shape *s)
+{
+	s->appliances = 3;
+	s->copies = 2;
+}
+
 const struct story stories[] = {
 	{ .name = "a_late_write_cannot_reach_the_next_owner",
 	  .shape = two_clients, .script = story_late_write },
@@ -85,6 +96,14 @@ const struct story stories[] = {
 	  .script = story_interface_dies },
 	{ .name = "a_region_on_two_appliances",
 	  .shape = two_appliances, .script = story_on_two_appliances },
+	{ .name = "a_member_is_killed_and_replaced",
+	  .shape = mirror_with_a_spare, .script = story_member_replaced },
+	{ .name = "a_member_is_cut_off_and_taken_back",
+	  .shape = mirror, .script = story_member_taken_back },
+	{ .name = "a_torn_write_is_mended",
+	  .shape = mirror, .script = story_torn_write },
+	{ .name = "both_members_are_lost",
+	  .shape = mirror, .script = story_both_members_lost },
 	{ .name = "a_child_sees_its_parents_past",
 	  .live = past_story_values },
 	{ .name = "freed_memory_waits_for_the_last_child",

@@ -19,6 +19,12 @@ void story_drains(uint32_t client, extmem *);
 void story_moves(uint32_t client, extmem *);
 void story_zeroed_first(uint32_t client, extmem *);
 
+/* --- stories_mirrors.c --- */
+void story_member_replaced(uint32_t client, extmem *);
+void story_member_taken_back(uint32_t client, extmem *);
+void story_torn_write(uint32_t client, extmem *);
+void story_both_members_lost(uint32_t client, extmem *);
+
 /* --- stories_paging.c --- */
 void story_fault_during_write_back(uint32_t client, extmem *);
 void story_lanes_apart(uint32_t client, extmem *);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stories of mirrors: one copy is lost, late, or different, and then both are gone. */
+#include <errno.h>
+
+#include "sim/appliance.h"
+#include "sim/fabric.h"
+#include "sim/programs.h"
+#include "sim/shape.h"
+#include "sim/stories_parts.h"
+#include "sim/story.h"
+
+#define PAGES 4
+
+static uint32_t missing(extmem *x)
+{
+	struct extmem_stats stats = { .size = sizeof(stats) };
+
+	expect(extmem_stats(x, &stats) == 0);
+	return (uint32_t)stats.members_missing;
+}
+
+static void wait_until_whole(extmem *x)
+{
+	for (unsigned n = 0; n < 100 && missing(x) > 0; n++)
+		rest(100 * XM_MS);
+	expect(missing(x) == 0);
+}
+
+static void fill(extmem_region *r, uint64_t value)
+{
+	for (uint64_t page = 0; page < PAGES; page++)
+		expect(store(r, page, value + page));
+	expect(advise(r, 0, PAGES, EXTMEM_COLD) == 0);
+}
+
+static void look(extmem_region *r, uint64_t value)
+{
+	expect(advise(r, 0, PAGES, EXTMEM_COLD) == 0);
+	for (uint64_t page = 0; page < PAGES; page++)
+		expect(load(r, page) == value + page);
+}
+
+/* An appliance is killed and stays away. A spare takes its member's place; so the other one
+ * may die, too. */
+void story_member_replaced(uint32_t client, extmem *x)
+{
+	extmem_region *r;
+
+	(void)client;
+	expect(take(x, PAGES * XM_PAGE, &r) == 0);
+	fill(r, 10);
+	appliance_kill(0, 60 * XM_SECOND);
+	look(r, 10);
+	fill(r, 20);
+	rest(3 * XM_SECOND);
+	wait_until_whole(x);
+	appliance_kill(1, 60 * XM_SECOND);
+	look(r, 20);
+	expect(give(r) == 0);
+}
+
+/* What a member sends is not heard for a while, though it hears everything. It is left out
+ * and, when it can be heard again, given what was written meanwhile. */
+void story_member_taken_back(uint32_t client, extmem *x)
+{
+	extmem_region *r;
+
+	expect(take(x, PAGES * XM_PAGE, &r) == 0);
+	fill(r, 10);
+	answers_blocked(client, true);
+	fill(r, 20);
+	look(r, 20);
+	answers_blocked(client, false);
+	rest(XM_SECOND);
+	wait_until_whole(x);
+	appliance_kill(1, 60 * XM_SECOND);
+	look(r, 20);
+	expect(give(r) == 0);
+}
+
+static void writes_a_word(extmem_region *r)
+{
+	uint64_t value = 30;
+	int rc = extmem_write(r, XM_PAGE + sizeof(value), &value, sizeof(value));
+
+	expect(rc == 0);
+}
+
+/* A write of a part of a page reaches one member, and its connection to the other ends. So
+ * the page is locked until one of them was read and its bytes are at both; then the write
+ * is done again. */
+void story_torn_write(uint32_t client, extmem *x)
+{
+	struct thread writer;
+	extmem_region *r;
+
+	expect(take(x, PAGES * XM_PAGE, &r) == 0);
+	fill(r, 10);
+	requests_blocked(client, true);
+	begin(&writer, writes_a_word, r);
+	rest(XM_MS);
+	fabric_break(SIM_APPLIANCES_MAX + client, appliance_node(0));
+	requests_blocked(client, false);
+	join(&writer);
+	expect(load(r, 1) == 30);
+	wait_until_whole(x);
+	appliance_kill(1, 60 * XM_SECOND);
+	expect(advise(r, 0, PAGES, EXTMEM_COLD) == 0);
+	expect(load(r, 1) == 30);
+	give(r); /* of which one has died just now */
+}
+
+/* Both members die: each page is lost, and says so. */
+void story_both_members_lost(uint32_t client, extmem *x)
+{
+	extmem_region *r;
+	uint64_t value;
+
+	(void)client;
+	expect(take(x, PAGES * XM_PAGE, &r) == 0);
+	fill(r, 10);
+	appliance_kill(0, 300 * XM_MS);
+	appliance_kill(1, 300 * XM_MS);
+	rest(2 * XM_SECOND);
+	expect(read_page(r, 0, &value) == -ESTALE);
+	for (uint64_t page = 0; page < PAGES; page++)
+		expect(load(r, page) == LOST);
+	give(r);
+	expect(take(x, PAGES * XM_PAGE, &r) == 0);
+	expect(load(r, 0) == 0);
+	expect(give(r) == 0);
+}
