@@ -44,6 +44,12 @@ static const struct xm_option options[] = {
 		  "memory is spread, and which of them: \"mirror 2, rank "
 		  "free\", or the name of a stored one; see extmem(5).",
 	  .destination = offsetof(struct run_settings, strategy) },
+	{ .name = "seal",
+	  .kind = XM_OPTION_FLAG,
+	  .help = "Encrypt and authenticate memory before it leaves this "
+		  "machine, so that appliances can neither read nor change it; "
+		  "see SEALS in extmem(5).",
+	  .destination = offsetof(struct run_settings, seal) },
 	{ .name = "external",
 	  .kind = XM_OPTION_SIZE,
 	  .letter = 'e',
@@ -268,6 +274,8 @@ int run_environment_set(const struct run_settings *s, const char *daemon,
 	}
 	if (s->strategy[0] != '\0')
 		setenv("EXTMEM_STRATEGY", s->strategy, 1);
+	if (s->seal)
+		setenv("EXTMEM_SEAL", "all", 1);
 	set_number(RUN_ENV_LIMIT, s->limit);
 	setenv(RUN_ENV_ADVISE, advise_names[s->advise], 1);
 	set_number(RUN_ENV_EXTERNAL, s->external);

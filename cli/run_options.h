@@ -13,6 +13,7 @@ struct run_settings {
 	uint64_t external, limit, open_after, threshold, kill_after_ns;
 	struct xm_option_list appliance;
 	const char *strategy;
+	bool seal;
 	const char *stats;
 	uint32_t advise, paging, calls, overflow, children, fork, local_rest;
 	bool progress;

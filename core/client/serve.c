@@ -21,6 +21,8 @@ void xm_lost_note(extmem *x, uint64_t page)
 	bool lost;
 	uint32_t appliances = xm_volume_appliances(&x->volume, page, &lost);
 	int none = 0;
+	bool tampered = xm_engine_is_tampered(
+		&xm_lane_at(&x->lanes, page)->engine, page);
 
 	atomic_fetch_add(&x->lost.pages, 1);
 	if (appliances == 0 ||
@@ -31,7 +33,9 @@ void xm_lost_note(extmem *x, uint64_t page)
 		 "extmem: the page at %p is lost: appliance %s %s\n",
 		 (void *)(x->arena.base + page * XM_PAGE),
 		 xm_ask_address(&x->ask, (uint32_t)__builtin_ctz(appliances)),
-		 lost ? "does not hold our memory any more "
+		 tampered ? "gave back what is not what was sealed: it was "
+			    "tampered with"
+		 : lost ? "does not hold our memory any more "
 			"(it was restarted, or our lease ended)"
 		      : "is out of reach");
 	atomic_store(&x->lost.said, 2);

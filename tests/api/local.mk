@@ -15,6 +15,7 @@ xm_tests += \
 	tests/api/test_drain \
 	tests/api/test_mirrors \
 	tests/api/test_rights \
+	tests/api/test_seal \
 	tests/api/test_strategies \
 	tests/api/test_sparse \
 	$(NULL)
@@ -48,6 +49,8 @@ tests_api_test_strategies_SOURCES = tests/support/appliance.c tests/api/test_str
 tests_api_test_strategies_LDADD = $(xm_api)
 tests_api_test_rights_SOURCES = $(xm_access) tests/api/test_rights.c
 tests_api_test_rights_LDADD = $(xm_api)
+tests_api_test_seal_SOURCES = tests/support/appliance.c tests/api/test_seal.c
+tests_api_test_seal_LDADD = $(xm_api)
 tests_api_test_sparse_SOURCES = tests/support/appliance.c tests/api/test_sparse.c
 tests_api_test_sparse_LDADD = $(xm_api)
 tests_api_test_loss_SOURCES = tests/support/appliance.c tests/api/test_loss.c

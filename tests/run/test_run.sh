@@ -52,6 +52,19 @@ verdict "the system's sort sorts" $((status + $?))
 	[ "$(number local_limit_bytes)" -eq 4194304 ]
 verdict "the statistics say that memory moved and the budget held" $?
 
+try "$extmem" run --seal --local 4M --external 64M -- \
+	sort -S 24M --parallel=1 -o "$scratch/sorted" "$scratch/text"
+if grep -q 'cannot be loaded' "$scratch/err"; then
+	echo "left out: $(cat "$scratch/err")"
+else
+	cmp -s "$scratch/plain" "$scratch/sorted"
+	verdict "sort sorts in sealed memory" $((status + $?))
+	try env EXTMEM_SEAL_KEY=nothing "$extmem" run --seal --local 4M \
+		--external 64M -- sort -S 24M --parallel=1 "$scratch/text"
+	grep -q 'extmem_open: seal: key nothing' "$scratch/err"
+	verdict "a key from nowhere is refused in words" $?
+fi
+
 try "$extmem" run --local 6M --external 64M --stats "$scratch/stats" -- \
 	env sh -c "exec '$program' malloc 24"
 verdict "env and sh hand external memory on when they exec" \
