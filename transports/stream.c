@@ -298,17 +298,12 @@ static int stream_renew(struct xm_channel *c, char *words, size_t words_size)
 {
 	int rc = c->tls == NULL ? 0 : xm_tls_reload(c->tls, words, words_size);
 
-	for (uint32_t i = 0; rc == 0 && c->tls != NULL && i < c->peers_high; i++) {
-		struct xm_stream_peer *p = &c->peers[i];
-
-		if (p->state != XM_STREAM_OPEN || p->io.tls == NULL ||
-		    !xm_tls_refuses(c->tls, &p->io))
-			continue;
-		snprintf(p->io.words, sizeof(p->io.words),
-			 "its certificate is no longer accepted");
-		xm_stream_peer_fail(c, p, -EKEYREVOKED);
-	}
-	return rc;
+	if (rc != 0 || c->tls == NULL)
+		return rc;
+	c->renewals++; /* who is in a handshake is looked at when it is done */
+	for (uint32_t i = 0; i < c->peers_high; i++)
+		xm_stream_peer_check(c, &c->peers[i]);
+	return 0;
 }
 
 static const char *stream_address(struct xm_channel *c)

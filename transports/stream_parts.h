@@ -49,6 +49,7 @@ struct xm_stream_peer {
 	int status; /* of FAILED */
 	bool accepted;
 	bool opened;	  /* the handshake is done */
+	uint32_t renewals; /* of the channel, when it began */
 	bool up;	  /* reported */
 	unsigned watched; /* what epoll looks out for: XM_WANTS_... */
 	uint64_t deadline_ns; /* of the handshake and the first message */
@@ -60,6 +61,7 @@ struct xm_stream_peer {
 
 struct xm_channel {
 	struct xm_tls *tls; /* our credentials, or NULL */
+	uint32_t renewals;  /* how often they were read again */
 	bool insecure_plaintext;
 	unsigned shakes; /* of this turn */
 	char words[512]; /* of the last STRANGER */
@@ -92,6 +94,8 @@ void xm_stream_peer_try(struct xm_channel *, struct xm_stream_peer *,
 /* Epoll says that the socket can be read or written. */
 void xm_stream_peer_ready(struct xm_channel *, struct xm_stream_peer *,
 			  bool readable);
+/* Ends an open stream whose certificate is no longer accepted. */
+void xm_stream_peer_check(struct xm_channel *, struct xm_stream_peer *);
 /* Sends what it can. */
 void xm_stream_peer_flush(struct xm_channel *, struct xm_stream_peer *);
 /* The stream is over: messages that came whole are still delivered, then

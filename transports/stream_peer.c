@@ -110,6 +110,16 @@ static void socket_prepare(int fd, int family)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
+void xm_stream_peer_check(struct xm_channel *c, struct xm_stream_peer *p)
+{
+	if (p->state != XM_STREAM_OPEN || p->io.tls == NULL ||
+	    !xm_tls_refuses(c->tls, &p->io))
+		return;
+	snprintf(p->io.words, sizeof(p->io.words),
+		 "its certificate is no longer accepted");
+	xm_stream_peer_fail(c, p, -EKEYREVOKED);
+}
+
 static void go_on_shaking(struct xm_channel *c, struct xm_stream_peer *p)
 {
 	int rc;
@@ -127,6 +137,11 @@ static void go_on_shaking(struct xm_channel *c, struct xm_stream_peer *p)
 		return;
 	}
 	p->state = XM_STREAM_OPEN;
+	/* It was looked at by what was accepted when it began. */
+	if (p->renewals != c->renewals)
+		xm_stream_peer_check(c, p);
+	if (p->state != XM_STREAM_OPEN)
+		return;
 	p->opened = true;
 	xm_stream_peer_flush(c, p);
 }
@@ -144,6 +159,7 @@ static void begin(struct xm_channel *c, struct xm_stream_peer *p, int family)
 		return;
 	}
 	p->io_begun = true;
+	p->renewals = c->renewals;
 	p->state = XM_STREAM_SHAKING;
 	/* A stranger begins, and waits for its turn. */
 	if (!p->accepted || p->io.tls == NULL)

@@ -191,6 +191,10 @@ static SSL_CTX *context_new(void)
 					  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 					  SSL_MODE_RELEASE_BUFFERS,
 				  NULL);
+	/* One call takes one record: whoever sends many that are not for us would keep
+	 * everybody else waiting. */
+	(void)xm_ssl.SSL_CTX_ctrl(c, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY,
+				  NULL);
 	xm_ssl.SSL_CTX_set_verify(c, SSL_VERIFY_PEER |
 					     SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
 				  xm_tls_verified);

@@ -32,7 +32,10 @@ static int socket_read(BIO *bio, char *bytes, int size)
 	xm_ssl.BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY);
 	if (!s->done)
 		limit = xm_min(limit, XM_CHANNEL_HANDSHAKE_SIZE - s->came);
-	if (limit == 0) {
+	/* New keys for ever, say. */
+	if (limit == 0 || s->idle > XM_TLS_IDLE_SIZE) {
+		snprintf(s->io->words, sizeof(s->io->words),
+			 "it sends TLS without end that carries no message");
 		s->status = -EPROTO;
 		return -1;
 	}
@@ -48,6 +51,8 @@ static int socket_read(BIO *bio, char *bytes, int size)
 		s->first[s->came + (size_t)i] = (uint8_t)bytes[i];
 	if (n > 0 && !s->done)
 		s->came += (uint32_t)n;
+	else if (n > 0)
+		s->idle += (uint32_t)n;
 	/* OpenSSL would wait for more than such a stream begins with. */
 	if (!s->done && s->came >= sizeof(s->first) && xm_tls_is_plain(s)) {
 		s->status = -EPROTO;
@@ -200,7 +205,9 @@ static ssize_t tls_recv(struct xm_stream_io *io, void *bytes, size_t size)
 		return -ESHUTDOWN;
 	xm_ssl.ERR_clear_error();
 	n = xm_ssl.SSL_read(s->ssl, bytes, (int)xm_min(size, INT32_MAX));
-	if (n <= 0)
+	if (n > 0)
+		s->idle = 0;
+	else
 		n = xm_ssl.SSL_get_error(s->ssl, n) == SSL_ERROR_ZERO_RETURN
 			    ? 0 : failed(s, n);
 	xm_ssl.ERR_clear_error();

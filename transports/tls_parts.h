@@ -6,6 +6,10 @@
 #include "transports/tls.h"
 #include "transports/tls_library.h"
 
+/* Bytes of records, one after the other, that have nothing in them for us; more than the
+ * longest record. */
+#define XM_TLS_IDLE_SIZE (32 * 1024)
+
 struct xm_tls {
 	bool accepts;
 	SSL_CTX *context;
@@ -20,6 +24,7 @@ struct xm_tls_stream {
 	int status;    /* of the socket, where it failed */
 	int refused;   /* why we do not accept the other's certificate, or 0 */
 	uint32_t came; /* bytes before the handshake was done */
+	uint32_t idle; /* bytes since then, or since the last that were for us */
 	uint8_t first[4];
 };
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "tests/unit/tls_rig.h"
+#include "transports/tls_parts.h"
 
 #define LOOPBACK "ofi+tcp://127.0.0.1:0"
 
@@ -267,6 +268,49 @@ static void who_is_revoked_is_hung_up_on_and_does_not_come_back(void)
 	do_not_meet(kept, rig_path("one", "appliance.pem"), -EKEYREVOKED,
 		    "our certificate was revoked",
 		    "its certificate (bad) was revoked");
+	unlink(rig_path("one", "revoked.pem"));
+	pair_close();
+}
+
+/* Has a stranger's first message come, and not yet its certificate? */
+static bool is_half_way(void)
+{
+	const struct xm_tls_stream *s;
+
+	for (uint32_t i = 0; i < target->peers_high; i++) {
+		s = target->peers[i].io.state;
+		if (target->peers[i].state == XM_STREAM_SHAKING && s->came > 100)
+			return true;
+	}
+	return false;
+}
+
+static void a_handshake_held_open_across_a_renewal_is_no_way_in(void)
+{
+	char words[AUTHORITY_WORDS] = "", kept[256];
+	struct xm_channel_event event;
+	struct xm_channel *other;
+	uint32_t peer;
+
+	pair_open();
+	snprintf(kept, sizeof(kept), "%s", rig_path("one", "kept"));
+	rig_copy(rig_issue("one", "slow", AUTHORITY_CLIENT, -60, DAY), kept);
+	other = rig_open(kept, NULL);
+	ops->resolve(other, ops->address(target));
+	CU_ASSERT_EQUAL(ops->connect(other, ops->address(target), &peer), 0);
+	for (int i = 0; i < 20000 && !is_half_way(); i++) {
+		CU_ASSERT_EQUAL(ops->poll(other, &event), 0);
+		ops->wait(target, -1, XM_MS / 10);
+		CU_ASSERT_EQUAL(ops->poll(target, &event), 0);
+	}
+	CU_ASSERT_FATAL(is_half_way());
+	CU_ASSERT_EQUAL(authority_revoke(rig_path("one", ""), "slow", words), 0);
+	CU_ASSERT_EQUAL(ops->renew(target, words, sizeof(words)), 0);
+	event = rig_next(target, other);
+	CU_ASSERT_EQUAL(event.kind, XM_CHANNEL_STRANGER);
+	CU_ASSERT_EQUAL(event.status, -EKEYREVOKED);
+	ops->close(other);
+	rig_talk(initiator, local, target, remote);
 	unlink(rig_path("one", "revoked.pem"));
 	pair_close();
 }
@@ -545,6 +589,24 @@ static void malformed_handshakes_cost_nothing_that_stays(void)
 	pair_close();
 }
 
+static void who_sends_records_without_messages_for_ever_is_hung_up_on(void)
+{
+	struct xm_channel_event event;
+
+	pair_open();
+	rig_flood(target, rig_path("one", "client.pem"));
+	event = rig_next(target, initiator);
+	CU_ASSERT_EQUAL_FATAL(event.kind, XM_CHANNEL_UP);
+	event = rig_next(target, initiator);
+	CU_ASSERT_EQUAL(event.kind, XM_CHANNEL_DOWN);
+	CU_ASSERT_EQUAL(event.status, -EPROTO);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(event.words);
+	CU_ASSERT_PTR_NOT_NULL(strstr(event.words, "no message"));
+	ops->disconnect(target, event.peer);
+	rig_talk(initiator, local, target, remote);
+	pair_close();
+}
+
 /* OpenSSL itself takes eight times as much for a ClientHello. */
 static void a_stranger_sends_16_kib_at_most(void)
 {
@@ -587,12 +649,14 @@ int main(void)
 		XM_TEST(a_side_without_credentials_is_told_so),
 		XM_TEST(strangers_are_refused_in_words_while_a_good_client_goes_on),
 		XM_TEST(who_is_revoked_is_hung_up_on_and_does_not_come_back),
+		XM_TEST(a_handshake_held_open_across_a_renewal_is_no_way_in),
 		XM_TEST(credentials_are_renewed_under_streams_that_stay),
 		XM_TEST(a_credential_file_is_looked_at),
 		XM_TEST(a_list_of_certificates_is_read_strictly),
 		XM_TEST(other_machines_need_credentials_or_an_open_word),
 		XM_TEST(idle_strangers_do_not_keep_a_client_out),
 		XM_TEST(malformed_handshakes_cost_nothing_that_stays),
+		XM_TEST(who_sends_records_without_messages_for_ever_is_hung_up_on),
 		XM_TEST(a_stranger_sends_16_kib_at_most),
 		CU_TEST_INFO_NULL,
 	};

@@ -218,7 +218,7 @@ int rig_socket(struct xm_channel *target)
 	return fd;
 }
 
-static void be_stranger(int fd, const char *auth)
+static void be_stranger(int fd, const char *auth, bool floods)
 {
 	SSL_CTX *c = SSL_CTX_new(TLS_client_method());
 	SSL *ssl;
@@ -230,12 +230,16 @@ static void be_stranger(int fd, const char *auth)
 		_exit(1);
 	ssl = SSL_new(c);
 	SSL_set_fd(ssl, fd);
-	if (SSL_connect(ssl) == 1)
-		(void)SSL_read(ssl, &byte, 1);
+	if (SSL_connect(ssl) != 1)
+		_exit(0);
+	while (floods && SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 &&
+	       SSL_do_handshake(ssl) == 1)
+		continue;
+	(void)SSL_read(ssl, &byte, 1);
 	_exit(0);
 }
 
-void rig_stranger(struct xm_channel *target, const char *auth)
+static void stranger(struct xm_channel *target, const char *auth, bool floods)
 {
 	int fd = rig_socket(target);
 	pid_t pid;
@@ -244,11 +248,21 @@ void rig_stranger(struct xm_channel *target, const char *auth)
 	pid = fork();
 	if (pid == 0) {
 		if (fork() == 0)
-			be_stranger(fd, auth);
+			be_stranger(fd, auth, floods);
 		_exit(0);
 	}
 	waitpid(pid, NULL, 0);
 	close(fd);
+}
+
+void rig_stranger(struct xm_channel *target, const char *auth)
+{
+	stranger(target, auth, false);
+}
+
+void rig_flood(struct xm_channel *target, const char *auth)
+{
+	stranger(target, auth, true);
 }
 
 int rig_descriptors(void)

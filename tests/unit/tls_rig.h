@@ -43,6 +43,8 @@ int rig_socket(struct xm_channel *target);
 /* In a process of its own: a TLS client with this credential file (NULL: without a
  * certificate) that trusts whomever. It ends when the other side hangs up. */
 void rig_stranger(struct xm_channel *target, const char *auth);
+/* Likewise one that is let in, and then has new keys made without end. */
+void rig_flood(struct xm_channel *target, const char *auth);
 
 int rig_descriptors(void);
 
