@@ -18,7 +18,6 @@
 
 #define EXIT_NO 1
 #define EXIT_USAGE 2
-#define BEFORE_S 600 /* other machines' clocks may be behind by so much */
 
 struct settings {
 	bool appliance;
@@ -82,7 +81,7 @@ static int issue(const struct settings *s, const char *folder, const char *name,
 	char words[AUTHORITY_WORDS];
 	time_t now = time(NULL);
 
-	if (authority_issue(folder, name, role, again, now - BEFORE_S,
+	if (authority_issue(folder, name, role, again, now - AUTHORITY_BEFORE_S,
 			    now + (time_t)s->days * 86400, words) != 0)
 		return say("%s", words);
 	return 0;

@@ -234,7 +234,7 @@ static X509 *make_authority(EVP_PKEY *key)
 	snprintf(name, sizeof(name), "extmem authority %02x%02x%02x%02x",
 		 bytes[0], bytes[1], bytes[2], bytes[3]);
 	if (x != NULL &&
-	    begin(x, key, name, now - 600, now + AUTHORITY_DAYS * 86400L, serial) &&
+	    begin(x, key, name, now - AUTHORITY_BEFORE_S, now + AUTHORITY_DAYS * 86400L, serial) &&
 	    X509_set_issuer_name(x, X509_get_subject_name(x)) == 1 &&
 	    extend(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
 	    extend(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
@@ -289,7 +289,7 @@ static int write_revoked(const char *folder, const struct authority *a,
 			 const struct authority_entry *list, int count)
 {
 	X509_CRL *crl = X509_CRL_new();
-	ASN1_TIME *now = ASN1_TIME_set(NULL, time(NULL));
+	ASN1_TIME *now = ASN1_TIME_set(NULL, time(NULL) - AUTHORITY_BEFORE_S);
 	bool good = crl != NULL && now != NULL &&
 		    X509_CRL_set_version(crl, X509_CRL_VERSION_2) == 1 &&
 		    X509_CRL_set_issuer_name(

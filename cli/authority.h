@@ -28,6 +28,7 @@
 #define AUTHORITY_SERIAL_SIZE 33 /* 16 bytes in hexadecimal */
 #define AUTHORITY_ISSUED_MAX 10000
 #define AUTHORITY_WORDS 512
+#define AUTHORITY_BEFORE_S 600 /* others' clocks may be behind by so much */
 
 enum authority_role { AUTHORITY_CLIENT, AUTHORITY_APPLIANCE };
 

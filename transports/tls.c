@@ -137,8 +137,8 @@ static bool take_certificates(SSL_CTX *c, const struct text *t, X509 **ret_own)
 	return true;
 }
 
-static int take_revoked(SSL_CTX *c, const char *path, char *words,
-			size_t words_size)
+static int take_revoked(SSL_CTX *c, const char *path, bool *ret_there,
+			char *words, size_t words_size)
 {
 	X509_STORE *store = xm_ssl.SSL_CTX_get_cert_store(c);
 	X509_CRL *list = xm_ssl.X509_CRL_new_ex(xm_ssl.context, NULL);
@@ -146,6 +146,7 @@ static int take_revoked(SSL_CTX *c, const char *path, char *words,
 	BIO *from = NULL;
 	int rc = text_read(path, false, &t, words, words_size);
 
+	*ret_there = rc == 0;
 	if (rc == 0)
 		from = xm_ssl.BIO_new_mem_buf(t.bytes, (int)t.size);
 	if (rc == 0 &&
@@ -162,6 +163,31 @@ static int take_revoked(SSL_CTX *c, const char *path, char *words,
 	xm_ssl.X509_CRL_free(list);
 	text_free(&t);
 	return rc == -ENOENT ? 0 : rc;
+}
+
+/* By our own certificate we see whether what was read goes together: else everybody
+ * else's would be refused. That ours is revoked is for the other side to say; the list
+ * is good. */
+static int own_check(SSL_CTX *c, X509 *own, const struct xm_tls *tls,
+		     char *words, size_t words_size)
+{
+	X509_STORE_CTX *check = xm_ssl.X509_STORE_CTX_new_ex(xm_ssl.context, NULL);
+	int why = X509_V_ERR_OUT_OF_MEM;
+
+	if (check != NULL &&
+	    xm_ssl.X509_STORE_CTX_init(check, xm_ssl.SSL_CTX_get_cert_store(c),
+				       own, NULL) == 1 &&
+	    xm_ssl.X509_STORE_CTX_set_purpose(
+		    check, tls->accepts ? X509_PURPOSE_SSL_SERVER
+					: X509_PURPOSE_SSL_CLIENT) == 1)
+		why = xm_ssl.X509_verify_cert(check) == 1
+			      ? X509_V_OK
+			      : xm_ssl.X509_STORE_CTX_get_error(check);
+	xm_ssl.X509_STORE_CTX_free(check);
+	return why == X509_V_OK || why == X509_V_ERR_CERT_REVOKED
+		       ? 0
+		       : xm_tls_own_wrong(own, tls->path, tls->accepts, why,
+					  words, words_size);
 }
 
 static SSL_CTX *context_new(void)
@@ -195,11 +221,22 @@ static SSL_CTX *context_new(void)
 	 * everybody else waiting. */
 	(void)xm_ssl.SSL_CTX_ctrl(c, SSL_CTRL_CLEAR_MODE, SSL_MODE_AUTO_RETRY,
 				  NULL);
+	/* Dates are ours to compare (tls_words.c): OpenSSL would ask libc's calendar, whose
+	 * lock a thread of the program's may hold that waits for a page. A list of revoked
+	 * certificates that is older or newer than this clock is a list all the same. */
+	(void)xm_ssl.X509_STORE_set_flags(xm_ssl.SSL_CTX_get_cert_store(c),
+					  X509_V_FLAG_NO_CHECK_TIME);
 	xm_ssl.SSL_CTX_set_verify(c, SSL_VERIFY_PEER |
 					     SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
 				  xm_tls_verified);
 	return c;
 }
+
+/* What a context is made of. */
+struct read {
+	X509 *own;
+	bool listed;
+};
 
 static void beside(const char *path, char *ret, size_t size)
 {
@@ -209,57 +246,68 @@ static void beside(const char *path, char *ret, size_t size)
 	snprintf(ret, size, "%.*s" REVOKED, length, path);
 }
 
-static int context_fill(SSL_CTX *c, const char *path, X509 **ret_own,
-			char *words, size_t words_size)
+static int take_credentials(SSL_CTX *c, const char *path, X509 **ret_own,
+			    char *words, size_t words_size)
 {
-	char revoked[4096 + sizeof(REVOKED)], name[XM_IDENTITY_SIZE];
+	char name[XM_IDENTITY_SIZE];
 	struct text t;
-	X509 *own = NULL;
 	int rc = text_read(path, true, &t, words, words_size);
 
 	if (rc != 0)
 		return rc;
 	/* The key is compared with the certificate, so it comes second. */
-	if (!take_certificates(c, &t, &own) || !take_key(c, &t) ||
-	    !xm_tls_name(own, name)) {
+	if (!take_certificates(c, &t, ret_own) || !take_key(c, &t) ||
+	    !xm_tls_name(*ret_own, name)) {
 		snprintf(words, words_size, "%.160s is no credential file: a"
 			 " private key, its certificate, and its authority's,"
 			 " as extmem auth writes them", path);
 		rc = -EINVAL;
 	}
 	text_free(&t);
-	beside(path, revoked, sizeof(revoked));
-	if (rc == 0)
-		rc = xm_tls_own_dates(own, path, words, words_size);
-	if (rc == 0)
-		rc = take_revoked(c, revoked, words, words_size);
-	if (rc != 0)
-		xm_ssl.X509_free(own);
-	else
-		*ret_own = own;
 	return rc;
+}
+
+static int context_fill(SSL_CTX *c, const struct xm_tls *tls, struct read *ret,
+			char *words, size_t words_size)
+{
+	char revoked[4096 + sizeof(REVOKED)];
+	int rc = take_credentials(c, tls->path, &ret->own, words, words_size);
+
+	beside(tls->path, revoked, sizeof(revoked));
+	if (rc == 0)
+		rc = xm_tls_own_dates(ret->own, tls->path, words, words_size);
+	if (rc == 0)
+		rc = take_revoked(c, revoked, &ret->listed, words, words_size);
+	if (rc == 0 && tls->listed && !ret->listed) {
+		snprintf(words, words_size, "%.160s is gone, and whoever was"
+			 " revoked would get in: copy it again", revoked);
+		rc = -ENOENT;
+	}
+	return rc == 0 ? own_check(c, ret->own, tls, words, words_size) : rc;
 }
 
 /* --- tls.h --------------------------------------------------------------------- */
 
 static int read_files(struct xm_tls *tls, char *words, size_t words_size)
 {
-	X509 *own = NULL;
+	struct read read = { .own = NULL };
 	SSL_CTX *c = context_new();
 	int rc = -ENOMEM;
 
 	if (c == NULL)
 		snprintf(words, words_size, "OpenSSL has no TLS 1.3");
 	else
-		rc = context_fill(c, tls->path, &own, words, words_size);
+		rc = context_fill(c, tls, &read, words, words_size);
 	xm_ssl.ERR_clear_error();
 	if (rc != 0) {
+		xm_ssl.X509_free(read.own);
 		xm_ssl.SSL_CTX_free(c);
 		return rc;
 	}
 	xm_ssl.X509_free(tls->own);
 	xm_ssl.SSL_CTX_free(tls->context);
-	tls->own = own;
+	tls->own = read.own;
+	tls->listed = read.listed;
 	tls->context = c;
 	return 0;
 }
@@ -315,11 +363,18 @@ void xm_tls_close(struct xm_tls *tls)
 	free(tls);
 }
 
+/* Only what we know to be so: a stream that is there is not ended for less. */
+static bool is_refusal(int why)
+{
+	return why == X509_V_ERR_CERT_REVOKED || why == X509_V_ERR_OUT_OF_MEM ||
+	       xm_tls_is_stranger(why);
+}
+
 bool xm_tls_refuses(struct xm_tls *tls, const struct xm_stream_io *io)
 {
 	const struct xm_tls_stream *s = io->state;
 	X509_STORE_CTX *check;
-	bool refused = false;
+	int why = X509_V_ERR_OUT_OF_MEM;
 
 	if (s == NULL || !s->done || !xm_ssl_enter())
 		return false;
@@ -328,12 +383,11 @@ bool xm_tls_refuses(struct xm_tls *tls, const struct xm_stream_io *io)
 	    xm_ssl.X509_STORE_CTX_init(
 		    check, xm_ssl.SSL_CTX_get_cert_store(tls->context),
 		    xm_ssl.SSL_get0_peer_certificate(s->ssl), NULL) == 1)
-		/* A certificate that ended meanwhile does not end its stream. */
-		refused = xm_ssl.X509_verify_cert(check) != 1 &&
-			  xm_ssl.X509_STORE_CTX_get_error(check) !=
-				  X509_V_ERR_CERT_HAS_EXPIRED;
+		why = xm_ssl.X509_verify_cert(check) == 1
+			      ? X509_V_OK
+			      : xm_ssl.X509_STORE_CTX_get_error(check);
 	xm_ssl.X509_STORE_CTX_free(check);
 	xm_ssl.ERR_clear_error();
 	xm_ssl_leave();
-	return refused;
+	return is_refusal(why);
 }

@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <stddef.h>
 
 #include "common/base.h"
@@ -76,10 +77,13 @@
 	X(X509_NAME_get_text_by_NID)                                          \
 	X(X509_STORE_CTX_free)                                                \
 	X(X509_STORE_CTX_get0_cert)                                           \
+	X(X509_STORE_CTX_get_current_cert)                                    \
 	X(X509_STORE_CTX_get_error)                                           \
 	X(X509_STORE_CTX_get_ex_data)                                         \
 	X(X509_STORE_CTX_init)                                                \
 	X(X509_STORE_CTX_new_ex)                                              \
+	X(X509_STORE_CTX_set_error)                                           \
+	X(X509_STORE_CTX_set_purpose)                                         \
 	X(X509_STORE_add_cert)                                                \
 	X(X509_STORE_add_crl)                                                 \
 	X(X509_STORE_set_flags)                                               \

@@ -13,7 +13,8 @@
 struct xm_tls {
 	bool accepts;
 	SSL_CTX *context;
-	X509 *own; /* the context's */
+	X509 *own;   /* the context's */
+	bool listed; /* there was a list of revoked certificates */
 	char path[4096];
 };
 
@@ -35,8 +36,13 @@ bool xm_tls_name(const X509 *, char ret[XM_IDENTITY_SIZE]);
 /* 0, or -EKEYEXPIRED and words: by the clock here our own is not valid. */
 int xm_tls_own_dates(const X509 *, const char *path, char *words,
 		     size_t words_size);
-/* Is called for what is wrong with the other side's certificate. */
+/* What is wrong with our own, by an X509_V_ERR_...; -EKEYREJECTED. */
+int xm_tls_own_wrong(const X509 *, const char *path, bool accepts, long why,
+		     char *words, size_t words_size);
+/* Is called for each certificate that is good, and for what is wrong with the other side's. */
 int xm_tls_verified(int good, X509_STORE_CTX *);
+/* Does this X509_V_ERR_... say that the certificate is of an authority we do not know? */
+bool xm_tls_is_stranger(long why);
 /* Has the other side begun a stream without TLS? */
 bool xm_tls_is_plain(const struct xm_tls_stream *);
 /* Why the last call on this stream failed: -errno, and words in io->words. */

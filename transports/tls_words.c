@@ -15,30 +15,55 @@
 
 #define DATE_SIZE 24
 
-/* "2026-01-31 23:59 UTC" */
-static void date(const struct tm *t, char ret[DATE_SIZE])
+/* The calendar without libc's, which takes a lock: days since 1970 of a day of the
+ * Gregorian calendar, counted in years that begin in March, and back. */
+static int64_t days_of(int64_t year, int month, int day)
 {
-	if (strftime(ret, DATE_SIZE, "%Y-%m-%d %H:%M UTC", t) == 0)
-		ret[0] = '\0';
+	int64_t y = month > 2 ? year : year - 1;
+
+	return 365 * y + y / 4 - y / 100 + y / 400 +
+	       (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 719469;
 }
 
-static time_t moment(const ASN1_TIME *at, char ret[DATE_SIZE])
+/* "2026-01-31 23:59 UTC" */
+static void date(int64_t at_s, char ret[DATE_SIZE])
 {
-	struct tm t = { .tm_mday = 1 };
+	int64_t days = at_s / 86400, minutes = at_s % 86400 / 60;
+	int64_t year = 1970 + days / 366;
+	int month = 1;
+
+	if (at_s < 0 || days > days_of(9999, 12, 31)) {
+		snprintf(ret, DATE_SIZE, "another age");
+		return;
+	}
+	while (days >= days_of(year + 1, 1, 1))
+		year++;
+	while (month < 12 && days >= days_of(year, month + 1, 1))
+		month++;
+	snprintf(ret, DATE_SIZE, "%04d-%02d-%02d %02d:%02d UTC", (int)(year % 10000),
+		 month % 100, (int)((days - days_of(year, month, 1) + 1) % 100),
+		 (int)(minutes / 60 % 24), (int)(minutes % 60));
+}
+
+static int64_t moment(const ASN1_TIME *at, char ret[DATE_SIZE])
+{
+	struct tm t = { .tm_mday = 1, .tm_year = 70 };
+	int64_t at_s;
 
 	if (at == NULL || xm_ssl.ASN1_TIME_to_tm(at, &t) != 1)
 		memset(&t, 0, sizeof(t));
-	date(&t, ret);
-	return timegm(&t);
+	at_s = days_of(t.tm_year + 1900, t.tm_mon + 1, t.tm_mday) * 86400 +
+	       t.tm_hour * 3600 + t.tm_min * 60 + t.tm_sec;
+	date(at_s, ret);
+	return at_s;
 }
 
-static time_t clock_says(char ret[DATE_SIZE])
+static int64_t clock_says(char ret[DATE_SIZE])
 {
-	time_t now = time(NULL);
-	struct tm t;
+	int64_t now_s = (int64_t)time(NULL);
 
-	date(gmtime_r(&now, &t), ret);
-	return now;
+	date(now_s, ret);
+	return now_s;
 }
 
 bool xm_tls_name(const X509 *x, char ret[XM_IDENTITY_SIZE])
@@ -63,7 +88,7 @@ int xm_tls_own_dates(const X509 *own, const char *path, char *words,
 		     size_t words_size)
 {
 	char from[DATE_SIZE], until[DATE_SIZE], now[DATE_SIZE];
-	time_t now_s = clock_says(now);
+	int64_t now_s = clock_says(now);
 
 	if (now_s < moment(xm_ssl.X509_get0_notBefore(own), from)) {
 		snprintf(words, words_size, "the certificate in %.80s is valid"
@@ -78,6 +103,40 @@ int xm_tls_own_dates(const X509 *own, const char *path, char *words,
 		return -EKEYEXPIRED;
 	}
 	return 0;
+}
+
+int xm_tls_own_wrong(const X509 *own, const char *path, bool accepts, long why,
+		     char *words, size_t words_size)
+{
+	char name[XM_IDENTITY_SIZE] = "?";
+
+	(void)xm_tls_name(own, name);
+	if (why == X509_V_ERR_INVALID_PURPOSE)
+		snprintf(words, words_size, "the certificate in %.80s (%s) is"
+			 " not for this side: %s", path, name, accepts
+			 ? "an appliance needs one of extmem auth add --appliance"
+			 : "a client needs one of extmem auth add");
+	else if (why == X509_V_ERR_UNABLE_TO_GET_CRL ||
+		 why == X509_V_ERR_CRL_SIGNATURE_FAILURE)
+		snprintf(words, words_size, "revoked.pem beside %.80s is of"
+			 " another authority than the certificate: copy it from"
+			 " this one's folder", path);
+	else
+		snprintf(words, words_size, "the certificate in %.80s (%s) does"
+			 " not go with its authority's there: %s", path, name,
+			 xm_ssl.X509_verify_cert_error_string(why));
+	return -EKEYREJECTED;
+}
+
+bool xm_tls_is_stranger(long why)
+{
+	return why == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT ||
+	       why == X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY ||
+	       why == X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE ||
+	       why == X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN ||
+	       why == X509_V_ERR_CERT_UNTRUSTED ||
+	       why == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT ||
+	       why == X509_V_ERR_CERT_SIGNATURE_FAILURE;
 }
 
 /* --- what we say of the other's ------------------------------------------------- */
@@ -117,22 +176,29 @@ static int refused(const struct xm_tls_stream *s, const X509 *x, long why)
 		snprintf(to, size, "its certificate (%s) is of another authority"
 			 " than revoked.pem here", name);
 		break;
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-	case X509_V_ERR_CERT_UNTRUSTED:
-	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
-		snprintf(to, size, "its certificate (%s) is of another authority:"
-			 " both sides' files are to come from one extmem auth"
-			 " init", name);
-		break;
 	default:
-		snprintf(to, size, "its certificate (%s) is not accepted: %s",
-			 name, xm_ssl.X509_verify_cert_error_string(why));
+		if (xm_tls_is_stranger(why))
+			snprintf(to, size, "its certificate (%s) is of another"
+				 " authority: both sides' files are to come from"
+				 " one extmem auth init", name);
+		else
+			snprintf(to, size, "its certificate (%s) is not accepted:"
+				 " %s", name,
+				 xm_ssl.X509_verify_cert_error_string(why));
 	}
 	return -EKEYREJECTED;
+}
+
+/* X509_V_OK, or what is wrong with its dates. */
+static int dates(const X509 *x)
+{
+	char text[DATE_SIZE];
+	int64_t now_s = clock_says(text);
+
+	if (x == NULL || now_s < moment(xm_ssl.X509_get0_notBefore(x), text))
+		return X509_V_ERR_CERT_NOT_YET_VALID;
+	return now_s > moment(xm_ssl.X509_get0_notAfter(x), text)
+		       ? X509_V_ERR_CERT_HAS_EXPIRED : X509_V_OK;
 }
 
 int xm_tls_verified(int good, X509_STORE_CTX *c)
@@ -141,11 +207,18 @@ int xm_tls_verified(int good, X509_STORE_CTX *c)
 		c, xm_ssl.SSL_get_ex_data_X509_STORE_CTX_idx());
 	struct xm_tls_stream *s = ssl == NULL ? NULL
 					      : xm_ssl.SSL_get_ex_data(ssl, 0);
+	const X509 *x = xm_ssl.X509_STORE_CTX_get_current_cert(c);
+	int why = good == 1 ? dates(x) : xm_ssl.X509_STORE_CTX_get_error(c);
 
-	if (good != 1 && s != NULL && s->refused == 0)
-		s->refused = refused(s, xm_ssl.X509_STORE_CTX_get0_cert(c),
-				     xm_ssl.X509_STORE_CTX_get_error(c));
-	return good == 1 && s != NULL;
+	if (good == 1 && why == X509_V_OK && s != NULL)
+		return 1;
+	if (good == 1)
+		xm_ssl.X509_STORE_CTX_set_error(c, why);
+	else
+		x = xm_ssl.X509_STORE_CTX_get0_cert(c);
+	if (s != NULL && s->refused == 0)
+		s->refused = refused(s, x, why);
+	return 0;
 }
 
 /* --- what the other says of ours -------------------------------------------------- */

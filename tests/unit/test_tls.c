@@ -131,12 +131,20 @@ static void a_user_of_this_machine_is_known_without_a_certificate(void)
 
 /* --- who does not ------------------------------------------------------------------- */
 
+static struct xm_channel *open_either(const char *auth, const char *address)
+{
+	bool wrong = auth != NULL &&
+		     (strstr(auth, "appliance") != NULL) != (address != NULL);
+
+	return wrong ? rig_pose(auth, address) : rig_open(auth, address);
+}
+
 /* Both sides' words: of the initiator's DOWN, and of the target's STRANGER. */
 static void do_not_meet(const char *client, const char *appliance, int status,
 			const char *here, const char *there)
 {
-	struct xm_channel *a = rig_open(appliance, LOOPBACK);
-	struct xm_channel *b = rig_open(client, NULL);
+	struct xm_channel *a = open_either(appliance, LOOPBACK);
+	struct xm_channel *b = open_either(client, NULL);
 	struct xm_channel_event event;
 	char said[512] = "";
 	uint32_t peer;
@@ -161,7 +169,7 @@ static void do_not_meet(const char *client, const char *appliance, int status,
 		printf("    there: %s\n", said);
 	CU_ASSERT_PTR_NOT_NULL(strstr(said, there));
 	ops->close(b);
-	b = rig_open(client, NULL);
+	b = open_either(client, NULL);
 	ops->resolve(b, ops->address(a));
 	CU_ASSERT_EQUAL(ops->connect(b, ops->address(a), &peer), 0);
 	event = rig_next(b, a);
@@ -315,6 +323,60 @@ static void a_handshake_held_open_across_a_renewal_is_no_way_in(void)
 	pair_close();
 }
 
+/* The list of revoked certificates, dated by a clock that is a day ahead. */
+static void postdate(const char *path)
+{
+	FILE *file = fopen(rig_path("one", "authority.key"), "r");
+	EVP_PKEY *key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
+	ASN1_TIME *then = ASN1_TIME_set(NULL, time(NULL) + DAY);
+	X509_CRL *list;
+
+	fclose(file);
+	file = fopen(path, "r+");
+	list = PEM_read_X509_CRL(file, NULL, NULL, NULL);
+	CU_ASSERT_EQUAL(X509_CRL_set1_lastUpdate(list, then), 1);
+	CU_ASSERT(X509_CRL_sign(list, key, NULL) > 0);
+	rewind(file);
+	CU_ASSERT_EQUAL(PEM_write_X509_CRL(file, list), 1);
+	fclose(file);
+	X509_CRL_free(list);
+	ASN1_TIME_free(then);
+	EVP_PKEY_free(key);
+}
+
+static void a_list_of_another_authority_or_clock_throws_nobody_out(void)
+{
+	char words[512] = "", list[256];
+	struct xm_channel *later;
+	uint32_t local2, remote2;
+
+	pair_open();
+	snprintf(list, sizeof(list), "%s", rig_path("one", "revoked.pem"));
+	rig_issue("two", "bad", AUTHORITY_CLIENT, -60, DAY);
+	CU_ASSERT_EQUAL(authority_revoke(rig_path("two", ""), "bad", words), 0);
+	rig_copy(rig_path("two", "revoked.pem"), list);
+	CU_ASSERT_EQUAL(ops->renew(target, words, sizeof(words)), -EKEYREJECTED);
+	CU_ASSERT_PTR_NOT_NULL(strstr(words, "is of another authority"));
+	rig_talk(initiator, local, target, remote);
+	rig_issue("one", "bad", AUTHORITY_CLIENT, -60, DAY);
+	rig_copy(rig_path("one", "bad.pem"), rig_path("one", "kept"));
+	CU_ASSERT_EQUAL(authority_revoke(rig_path("one", ""), "bad", words), 0);
+	postdate(list);
+	CU_ASSERT_EQUAL(ops->renew(target, words, sizeof(words)), 0);
+	rig_talk(initiator, local, target, remote);
+	refused(rig_path("one", "kept"), "its certificate (bad) was revoked");
+	later = rig_open(rig_path("one", "client.pem"), NULL);
+	rig_meet(later, target, &local2, &remote2);
+	ops->close(later);
+	CU_ASSERT_EQUAL(rig_next(target, initiator).kind, XM_CHANNEL_DOWN);
+	ops->disconnect(target, remote2);
+	unlink(list);
+	CU_ASSERT_EQUAL(ops->renew(target, words, sizeof(words)), -ENOENT);
+	CU_ASSERT_PTR_NOT_NULL(strstr(words, "is gone"));
+	refused(rig_path("one", "kept"), "its certificate (bad) was revoked");
+	pair_close();
+}
+
 static void credentials_are_renewed_under_streams_that_stay(void)
 {
 	char path[256], words[512] = "";
@@ -377,6 +439,8 @@ static void a_credential_file_is_looked_at(void)
 	fails(path, NULL, "too large");
 	unlink(path);
 	fails(path, NULL, "No such file");
+	fails(rig_path("one", "appliance.pem"), NULL, "not for this side");
+	fails(rig_path("one", "client.pem"), LOOPBACK, "not for this side");
 	fails("/", NULL, "Invalid argument");
 	fails(rig_path("one", "authority.key"), NULL, "no credential file");
 	fails(rig_issue("one", "late", AUTHORITY_CLIENT, -DAY, -60), NULL,
@@ -650,6 +714,7 @@ int main(void)
 		XM_TEST(strangers_are_refused_in_words_while_a_good_client_goes_on),
 		XM_TEST(who_is_revoked_is_hung_up_on_and_does_not_come_back),
 		XM_TEST(a_handshake_held_open_across_a_renewal_is_no_way_in),
+		XM_TEST(a_list_of_another_authority_or_clock_throws_nobody_out),
 		XM_TEST(credentials_are_renewed_under_streams_that_stay),
 		XM_TEST(a_credential_file_is_looked_at),
 		XM_TEST(a_list_of_certificates_is_read_strictly),

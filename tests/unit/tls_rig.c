@@ -130,6 +130,17 @@ struct xm_channel *rig_open(const char *auth, const char *address)
 	return c;
 }
 
+struct xm_channel *rig_pose(const char *auth, const char *address)
+{
+	struct xm_channel *c = rig_open(NULL, address);
+	char words[512] = "";
+
+	if (xm_tls_open(auth, address == NULL, words, sizeof(words), &c->tls) != 0)
+		printf("    %s\n", words);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(c->tls);
+	return c;
+}
+
 const char *rig_fails(const char *auth, const char *address)
 {
 	static char words[512];

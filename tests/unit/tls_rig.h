@@ -27,6 +27,8 @@ void rig_copy(const char *from, const char *to);
 
 /* With credentials of this file; NULL: with none. Listens if `address` is given. */
 struct xm_channel *rig_open(const char *auth, const char *address);
+/* Likewise with a file that is for the other side. */
+struct xm_channel *rig_pose(const char *auth, const char *address);
 /* Why that fails; NULL: it does not. */
 const char *rig_fails(const char *auth, const char *address);
 /* The next event of `c`, while `other`, or NULL, is looked after, too. */
