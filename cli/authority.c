@@ -13,12 +13,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-
 #define AUTHORITY_DAYS (20 * 365)
 #define LINE_SIZE 160
+/* A certificate that expired so long ago is refused by every clock. */
+#define FORGET_S (30 * 86400L)
 
 static int say(char words[AUTHORITY_WORDS], int rc, const char *what,
 	       const char *why)
@@ -36,8 +38,29 @@ static void path_of(const char *folder, const char *name, const char *end,
 	snprintf(ret, PATH_MAX, "%s/%s%s", folder, name, end);
 }
 
+/* One at a time: what two wrote at once would be missing from `issued`, and could not be
+ * revoked. Closing it ends that. */
+static int lock(const char *folder, char words[AUTHORITY_WORDS])
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return say(words, -errno, folder, errno == ENOENT
+			? "no authority is there: extmem auth init" : NULL);
+	while (flock(fd, LOCK_EX) != 0) {
+		int rc = -errno;
+
+		if (rc == -EINTR)
+			continue;
+		close(fd);
+		return say(words, rc, folder, NULL);
+	}
+	return fd;
+}
+
 /* A file that is renamed to its place when it is whole. */
 struct draft {
+	const char *folder;
 	char path[PATH_MAX], beside[PATH_MAX + 8];
 	FILE *file;
 };
@@ -47,12 +70,26 @@ static int draft_open(struct draft *d, const char *folder, const char *name,
 {
 	int fd;
 
+	d->folder = folder;
 	path_of(folder, name, end, d->path);
 	snprintf(d->beside, sizeof(d->beside), "%s.new", d->path);
 	(void)unlink(d->beside);
 	fd = open(d->beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	d->file = fd < 0 ? NULL : fdopen(fd, "w");
 	return d->file == NULL ? -errno : 0;
+}
+
+/* So that names, too, are on the disk. */
+static int sync_folder(const char *folder)
+{
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (fsync(fd) != 0 && errno != EINVAL)
+		rc = -errno;
+	close(fd);
+	return rc;
 }
 
 /* `good`: all was written; else the draft is thrown away. */
@@ -67,7 +104,7 @@ static int draft_close(struct draft *d, bool good)
 		rc = -errno;
 	if (rc != 0)
 		(void)unlink(d->beside);
-	return rc;
+	return rc == 0 ? sync_folder(d->folder) : rc;
 }
 
 /* --- what was issued ------------------------------------------------------------- */
@@ -301,7 +338,8 @@ static int write_revoked(const char *folder, const struct authority *a,
 	int rc = -ENOMEM;
 
 	for (int i = 0; good && i < count; i++)
-		good = !list[i].revoked || add_revoked(crl, &list[i], now);
+		good = !list[i].revoked || list[i].until < time(NULL) - FORGET_S ||
+		       add_revoked(crl, &list[i], now);
 	good = good && X509_CRL_sort(crl) == 1 && X509_CRL_sign(crl, a->key, NULL) > 0;
 	if (good)
 		rc = draft_open(&d, folder, "revoked", ".pem", 0644);
@@ -329,43 +367,50 @@ static int write_pair(const char *folder, EVP_PKEY *key, X509 *x)
 	return rc;
 }
 
+static const char *const own_files[][2] = {
+	{ "issued", "" }, { "authority", ".key" }, { "authority", ".pem" },
+};
+
+static int make_files(const char *folder)
+{
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	X509 *x = key == NULL ? NULL : make_authority(key);
+	int rc = x == NULL ? -ENOMEM : write_issued(folder, NULL, 0);
+	char path[PATH_MAX];
+
+	if (rc == 0)
+		rc = write_pair(folder, key, x);
+	for (unsigned i = 0; rc != 0 && i < sizeof(own_files) / sizeof(own_files[0]); i++) {
+		path_of(folder, own_files[i][0], own_files[i][1], path);
+		(void)unlink(path);
+	}
+	X509_free(x);
+	EVP_PKEY_free(key);
+	return rc;
+}
+
 int authority_init(const char *folder, char words[AUTHORITY_WORDS])
 {
 	char path[PATH_MAX];
-	EVP_PKEY *key;
-	X509 *x;
-	int rc;
+	int fd, rc = 0;
 
 	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
 		return say(words, -errno, folder, NULL);
-	path_of(folder, "authority", ".key", path);
-	if (access(path, F_OK) == 0)
-		return say(words, -EEXIST, folder, "an authority is there already");
-	key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	x = key == NULL ? NULL : make_authority(key);
-	rc = x == NULL ? -ENOMEM : write_issued(folder, NULL, 0);
-	if (rc == 0)
-		rc = write_pair(folder, key, x);
-	X509_free(x);
-	EVP_PKEY_free(key);
-	return rc == 0 ? 0 : say(words, rc, folder, NULL);
-}
-
-static int write_credentials(const char *folder, const struct authority *a,
-			     struct authority_entry *e, time_t from)
-{
-	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
-	X509 *x = key == NULL ? NULL : make_certificate(a, key, e, from);
-	struct draft d;
-	int rc = x == NULL ? -ENOMEM : draft_open(&d, folder, e->name, ".pem", 0600);
-
-	if (rc == 0)
-		rc = draft_close(&d, PEM_write_PrivateKey(d.file, key, NULL, NULL,
-							  0, NULL, NULL) == 1 &&
-				     PEM_write_X509(d.file, x) == 1 &&
-				     PEM_write_X509(d.file, a->certificate) == 1);
-	X509_free(x);
-	EVP_PKEY_free(key);
+	fd = lock(folder, words);
+	if (fd < 0)
+		return fd;
+	for (unsigned i = 0; rc == 0 && i < sizeof(own_files) / sizeof(own_files[0]); i++) {
+		path_of(folder, own_files[i][0], own_files[i][1], path);
+		if (access(path, F_OK) == 0)
+			rc = say(words, -EEXIST, folder,
+				 "an authority is there already");
+	}
+	if (rc == 0) {
+		rc = make_files(folder);
+		if (rc != 0)
+			say(words, rc, folder, NULL);
+	}
+	close(fd);
 	return rc;
 }
 
@@ -381,71 +426,151 @@ static bool is_name(const char *name)
 	       strcmp(name, "authority") != 0 && strcmp(name, "revoked") != 0;
 }
 
-int authority_issue(const char *folder, const char *name,
-		    enum authority_role role, bool again, time_t from,
-		    time_t until, char words[AUTHORITY_WORDS])
+static int write_credentials(const char *folder, const char *name, EVP_PKEY *key,
+			     X509 *x, X509 *authority)
 {
-	struct authority_entry *list = NULL, e = { .role = role, .until = until };
-	struct authority a;
-	char path[PATH_MAX];
-	int count, rc;
+	struct draft d;
+	int rc = draft_open(&d, folder, name, ".pem", 0600);
 
-	if (!is_name(name))
-		return say(words, -EINVAL, name, "no name for a certificate: up to"
-			   " 63 letters, digits, and . _ -");
-	snprintf(e.name, sizeof(e.name), "%s", name);
+	return rc != 0 ? rc
+		: draft_close(&d, PEM_write_PrivateKey(d.file, key, NULL, NULL, 0,
+						       NULL, NULL) == 1 &&
+				  PEM_write_X509(d.file, x) == 1 &&
+				  PEM_write_X509(d.file, authority) == 1);
+}
+
+/* First the line, as what is not in the list could not be revoked. `list` has room for
+ * it. */
+static int make_credentials(const char *folder, const struct authority *a,
+			    struct authority_entry *list, int count,
+			    struct authority_entry *e, time_t from)
+{
+	EVP_PKEY *key = EVP_PKEY_Q_keygen(NULL, NULL, "ED25519");
+	X509 *x = key == NULL ? NULL : make_certificate(a, key, e, from);
+	int rc = x == NULL ? -ENOMEM : 0;
+
+	if (rc == 0) {
+		list[count] = *e;
+		rc = write_issued(folder, list, count + 1);
+	}
+	if (rc == 0) {
+		rc = write_credentials(folder, e->name, key, x, a->certificate);
+		if (rc != 0)
+			(void)write_issued(folder, list, count);
+	}
+	X509_free(x);
+	EVP_PKEY_free(key);
+	return rc;
+}
+
+/* Two holders of one name would be one to every appliance. */
+static int is_free(const char *folder, const char *name,
+		   const struct authority_entry *list, int count,
+		   char words[AUTHORITY_WORDS])
+{
+	static const char there[] = "is there already: extmem auth renew, or revoke";
+	char path[PATH_MAX];
+
 	path_of(folder, name, ".pem", path);
-	if (!again && access(path, F_OK) == 0)
-		return say(words, -EEXIST, path,
-			   "is there already: extmem auth renew, or revoke");
-	count = authority_list(folder, &list, words);
+	if (access(path, F_OK) == 0)
+		return say(words, -EEXIST, path, there);
+	for (int i = 0; i < count; i++)
+		if (!list[i].revoked && list[i].until >= time(NULL) &&
+		    strcmp(list[i].name, name) == 0)
+			return say(words, -EEXIST, name, there);
+	return 0;
+}
+
+/* What outlives the authority's certificate is good for nothing. */
+static time_t end_of(const X509 *x, time_t until)
+{
+	struct tm t;
+	time_t end;
+
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(x), &t) != 1)
+		return until;
+	end = timegm(&t);
+	return end < until ? end : until;
+}
+
+static int issue(const char *folder, struct authority_entry *e, bool again,
+		 time_t from, char words[AUTHORITY_WORDS])
+{
+	struct authority_entry *list = NULL;
+	struct authority a;
+	int count = authority_list(folder, &list, words), rc;
+
 	if (count < 0)
 		return count;
-	rc = authority_open(folder, &a, words);
+	rc = again ? 0 : is_free(folder, e->name, list, count, words);
+	if (rc == 0)
+		rc = authority_open(folder, &a, words);
 	if (rc == 0) {
-		/* What is not in the list could not be revoked. */
+		e->until = end_of(a.certificate, e->until);
 		rc = count == AUTHORITY_ISSUED_MAX ? -ENOSPC
-			: write_credentials(folder, &a, &e, from);
-		if (rc == 0) {
-			list[count] = e;
-			rc = write_issued(folder, list, count + 1);
-		}
-		if (rc != 0) {
-			(void)unlink(path);
-			say(words, rc, path, NULL);
-		}
+			: make_credentials(folder, &a, list, count, e, from);
+		if (rc != 0)
+			say(words, rc, folder, NULL);
 		authority_close(&a);
 	}
 	free(list);
 	return rc;
 }
 
-int authority_revoke(const char *folder, const char *name,
-		     char words[AUTHORITY_WORDS])
+int authority_issue(const char *folder, const char *name,
+		    enum authority_role role, bool again, time_t from,
+		    time_t until, char words[AUTHORITY_WORDS])
 {
-	struct authority_entry *list = NULL;
-	struct authority a;
-	char path[PATH_MAX];
-	int count = authority_list(folder, &list, words), found = 0;
-	int rc;
+	struct authority_entry e = { .role = role, .until = until };
+	int fd, rc;
 
-	if (count < 0)
-		return count;
+	if (!is_name(name))
+		return say(words, -EINVAL, name, "no name for a certificate: up to"
+			   " 63 letters, digits, and . _ -");
+	snprintf(e.name, sizeof(e.name), "%s", name);
+	fd = lock(folder, words);
+	if (fd < 0)
+		return fd;
+	rc = issue(folder, &e, again, from, words);
+	close(fd);
+	return rc;
+}
+
+/* How many have this name; they are revoked from now on. */
+static int mark(struct authority_entry *list, int count, const char *name)
+{
+	int found = 0;
+
 	for (int i = 0; i < count; i++) {
-		if (list[i].revoked || strcmp(list[i].name, name) != 0)
+		if (strcmp(list[i].name, name) != 0)
 			continue;
 		list[i].revoked = true;
 		found++;
 	}
-	rc = found == 0 ? say(words, -ENOENT, name, "no certificate of this name"
-					" is good; see extmem auth show")
-			: authority_open(folder, &a, words);
+	return found;
+}
+
+static int revoke_all(const char *folder, const char *name,
+		      char words[AUTHORITY_WORDS])
+{
+	struct authority_entry *list = NULL;
+	struct authority a;
+	char path[PATH_MAX];
+	int count = authority_list(folder, &list, words), rc;
+
+	if (count < 0)
+		return count;
+	rc = mark(list, count, name) == 0
+		     ? say(words, -ENOENT, name, "no certificate has this name;"
+						 " see extmem auth show")
+		     : authority_open(folder, &a, words);
 	if (rc == 0) {
-		rc = write_revoked(folder, &a, list, count);
+		rc = write_issued(folder, list, count);
 		if (rc == 0)
-			rc = write_issued(folder, list, count);
+			rc = write_revoked(folder, &a, list, count);
 		if (rc != 0)
-			say(words, rc, folder, NULL);
+			say(words, rc, folder, "it is not in revoked.pem yet:"
+					       " revoke it again");
 		authority_close(&a);
 	}
 	path_of(folder, name, ".pem", path);
@@ -455,62 +580,14 @@ int authority_revoke(const char *folder, const char *name,
 	return rc;
 }
 
-/* --- a credential file ---------------------------------------------------------------- */
-
-static int dates(const X509 *x, const char *path, struct authority_entry *e,
-		 char words[AUTHORITY_WORDS])
+int authority_revoke(const char *folder, const char *name,
+		     char words[AUTHORITY_WORDS])
 {
-	struct tm from, until;
-	time_t now = time(NULL);
-	char text[32];
+	int fd = lock(folder, words), rc;
 
-	if (ASN1_TIME_to_tm(X509_get0_notBefore(x), &from) != 1 ||
-	    ASN1_TIME_to_tm(X509_get0_notAfter(x), &until) != 1)
-		return say(words, -EINVAL, path, "its dates are no dates");
-	e->until = timegm(&until);
-	if (now >= timegm(&from) && now <= e->until)
-		return 0;
-	strftime(text, sizeof(text), "%Y-%m-%d %H:%M UTC",
-		 now > e->until ? &until : &from);
-	snprintf(words, AUTHORITY_WORDS, "%.200s: %s on %s, by the clock here",
-		 path, now > e->until ? "it expired" : "it begins to be valid",
-		 text);
-	return -EKEYEXPIRED;
-}
-
-int authority_check(const char *path, struct authority_entry *ret,
-		    char words[AUTHORITY_WORDS])
-{
-	FILE *file = fopen(path, "re");
-	struct authority_entry e = { .until = 0 };
-	struct stat status;
-	EVP_PKEY *key;
-	X509 *x;
-	int rc = -EINVAL;
-
-	if (file == NULL)
-		return say(words, -errno, path, NULL);
-	if (fstat(fileno(file), &status) == 0 && (status.st_mode & 077) != 0) {
-		fclose(file);
-		return say(words, -EACCES, path,
-			   "its mode lets others at it: chmod 600");
-	}
-	key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
-	rewind(file);
-	x = PEM_read_X509(file, NULL, NULL, NULL);
-	fclose(file);
-	if (key != NULL && x != NULL && X509_check_private_key(x, key) == 1 &&
-	    X509_NAME_get_text_by_NID(X509_get_subject_name(x), NID_commonName,
-				      e.name, sizeof(e.name)) > 0) {
-		e.role = (X509_get_extended_key_usage(x) & XKU_SSL_SERVER) != 0
-				 ? AUTHORITY_APPLIANCE : AUTHORITY_CLIENT;
-		rc = dates(x, path, &e, words);
-		*ret = e;
-	} else {
-		say(words, rc, path, "no credential file: a private key, its"
-				     " certificate, and its authority's");
-	}
-	X509_free(x);
-	EVP_PKEY_free(key);
+	if (fd < 0)
+		return fd;
+	rc = revoke_all(folder, name, words);
+	close(fd);
 	return rc;
 }

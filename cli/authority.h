@@ -43,13 +43,13 @@ struct authority_entry {
 
 /* Makes the folder, if it is not there, and an authority in it. -EEXIST. */
 int authority_init(const char *folder, char words[AUTHORITY_WORDS]);
-/* Writes NAME.pem, valid between these times. `again`: in place of one that is there,
- * which -EEXIST protects otherwise. */
+/* Writes NAME.pem, valid between these times, but not for longer than the authority.
+ * `again`: although there is one; else -EEXIST, also if its file is elsewhere. */
 int authority_issue(const char *folder, const char *name,
 		    enum authority_role, bool again, time_t from, time_t until,
 		    char words[AUTHORITY_WORDS]);
-/* Every certificate of this name is in revoked.pem from now on; NAME.pem is removed.
- * -ENOENT: none was good. */
+/* Every certificate of this name is in revoked.pem from now on (but those that expired
+ * long ago); NAME.pem is removed. Again does no harm. -ENOENT: there was none. */
 int authority_revoke(const char *folder, const char *name,
 		     char words[AUTHORITY_WORDS]);
 /* All that was issued, oldest first; free() it. Returns how many. */

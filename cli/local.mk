@@ -40,6 +40,7 @@ extmem_auth_SOURCES = \
 	cli/auth_main.c \
 	cli/authority.c \
 	cli/authority.h \
+	cli/authority_check.c \
 	cli/authority_issued.c \
 	$(NULL)
 extmem_auth_LDADD = $(XM_WHOLE) $(OPENSSL_LIBS)

@@ -157,7 +157,7 @@ grep -nE '\bxm_(segment|member|layout)\b|\bxm_layout_' $(sources $rooms) |
 	sed 's/:.*[^a-z_]\(xm_[a-z_]*\).*/: \1/' >"$scratch/out"
 complaints "nobody but the volume, and whoever takes memory for it, looks into a segment" \
 	"$scratch/out"
-only 'openssl/' '^(core/skin/cipher_openssl\.c|transports/tls_library\.h|cli/(authority|auth_main)\.c)$' >"$scratch/out"
+only 'openssl/' '^(core/skin/cipher_openssl\.c|transports/tls_library\.h|cli/(authority|authority_check|auth_main)\.c)$' >"$scratch/out"
 complaints "OpenSSL is named where streams and pages are encrypted and credentials written" \
 	"$scratch/out"
 

@@ -42,6 +42,29 @@ says 'line 4' "$extmem" auth show "$keys"
 verdict 'a list with a bad line is refused, with its line' $?
 sed -i '$d' "$keys/issued"
 
+# What one command holds another waits for: none of the lines is lost.
+for i in 1 2 3 4 5 6 7 8; do
+	"$extmem" auth add "$keys" "at-once-$i" >>"$scratch/out" &
+	adders="${adders-} $!"
+done
+for pid in $adders; do wait "$pid"; done
+[ "$("$extmem" auth show "$keys" | grep -c '^at-once-.*good$')" -eq 8 ]
+verdict 'eight that are added at once are all in the list' $?
+mkdir "$keys/at-once-1.pem.new"
+! "$extmem" auth renew "$keys" at-once-1 2>"$scratch/err" &&
+	"$extmem" auth check "$keys/at-once-1.pem" >"$scratch/out"
+verdict 'a renewal that fails leaves the file that is good' $?
+[ "$("$extmem" auth show "$keys" | grep -c '^at-once-1 ')" -eq 1 ]
+verdict 'and the list as it was' $?
+rmdir "$keys/at-once-1.pem.new"
+mv "$keys/at-once-1.pem" "$scratch/moved.pem"
+says 'is there already' "$extmem" auth add "$keys" at-once-1
+verdict 'a name whose file is elsewhere is not given twice' $?
+"$extmem" auth add --days 7000 "$keys" long >"$scratch/out"
+mkdir "$scratch/half" && : >"$scratch/half/issued"
+says 'an authority is there already' "$extmem" auth init "$scratch/half"
+verdict 'a list that is there is not begun again' $?
+
 mkfifo "$scratch/ready"
 # With a socket to everybody, so that credentials are needed.
 "$extmemd" --auth "$keys/appliance.pem" --listen ofi+tcp://0.0.0.0:0 \
@@ -123,8 +146,11 @@ EXTMEM_AUTH=$scratch/there/other.pem "$extmem" status "$address" |
 verdict 'another client gets in' $?
 "$extmem" auth revoke "$keys" other >"$scratch/out" && [ ! -e "$keys/other.pem" ]
 verdict 'it is revoked' $?
-says 'no certificate of this name' "$extmem" auth revoke "$keys" other
-verdict 'once' $?
+rm "$keys/revoked.pem"
+"$extmem" auth revoke "$keys" other >"$scratch/out" && [ -e "$keys/revoked.pem" ]
+verdict 'and again, when its list was lost' $?
+says 'no certificate has this name' "$extmem" auth revoke "$keys" nobody
+verdict 'and who was never there is not' $?
 kill -HUP "$daemon"
 reloaded_twice() { [ "$(grep -c 'reloaded' "$scratch/log")" -eq 2 ]; }
 await reloaded_twice

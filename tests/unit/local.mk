@@ -93,6 +93,7 @@ tests_unit_test_service_isolation_SOURCES = \
 # Credentials are made as `extmem auth` makes them.
 tests_unit_test_tls_SOURCES = \
 	cli/authority.c \
+	cli/authority_check.c \
 	cli/authority_issued.c \
 	tests/unit/test_tls.c \
 	tests/unit/tls_rig.c \

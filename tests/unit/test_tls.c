@@ -435,7 +435,7 @@ static void a_credential_file_is_looked_at(void)
 	fails(path, NULL, "no credential file");
 	CU_ASSERT_EQUAL(truncate(path, 0), 0);
 	fails(path, NULL, "no credential file");
-	CU_ASSERT_EQUAL(truncate(path, 300 * 1024), 0);
+	CU_ASSERT_EQUAL(truncate(path, 1100 * 1024), 0);
 	fails(path, NULL, "too large");
 	unlink(path);
 	fails(path, NULL, "No such file");
