@@ -137,32 +137,26 @@ static bool take_certificates(SSL_CTX *c, const struct text *t, X509 **ret_own)
 	return true;
 }
 
-static int take_revoked(SSL_CTX *c, const char *path, bool *ret_there,
+static int take_revoked(SSL_CTX *c, const struct text *t, const char *path,
 			char *words, size_t words_size)
 {
 	X509_STORE *store = xm_ssl.SSL_CTX_get_cert_store(c);
 	X509_CRL *list = xm_ssl.X509_CRL_new_ex(xm_ssl.context, NULL);
-	struct text t;
-	BIO *from = NULL;
-	int rc = text_read(path, false, &t, words, words_size);
+	BIO *from = xm_ssl.BIO_new_mem_buf(t->bytes, (int)t->size);
+	int rc = 0;
 
-	*ret_there = rc == 0;
-	if (rc == 0)
-		from = xm_ssl.BIO_new_mem_buf(t.bytes, (int)t.size);
-	if (rc == 0 &&
-	    (from == NULL || list == NULL ||
-	     xm_ssl.PEM_read_bio_X509_CRL(from, &list, no_password, NULL) == NULL ||
-	     xm_ssl.X509_STORE_add_crl(store, list) != 1)) {
+	if (from == NULL || list == NULL ||
+	    xm_ssl.PEM_read_bio_X509_CRL(from, &list, no_password, NULL) == NULL ||
+	    xm_ssl.X509_STORE_add_crl(store, list) != 1) {
 		snprintf(words, words_size, "%.160s is no list of revoked"
 			 " certificates: copy it again", path);
 		rc = -EINVAL;
-	}
-	if (rc == 0)
+	} else {
 		(void)xm_ssl.X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+	}
 	xm_ssl.BIO_free(from);
 	xm_ssl.X509_CRL_free(list);
-	text_free(&t);
-	return rc == -ENOENT ? 0 : rc;
+	return rc;
 }
 
 /* By our own certificate we see whether what was read goes together: else everybody
@@ -232,10 +226,11 @@ static SSL_CTX *context_new(void)
 	return c;
 }
 
-/* What a context is made of. */
-struct read {
-	X509 *own;
-	bool listed;
+/* What is in the two files: read before OpenSSL is entered, which one stream at a time
+ * may be. */
+struct files {
+	struct text own, revoked; /* revoked.bytes NULL: there is no list */
+	char path[4096 + sizeof(REVOKED)]; /* of the list */
 };
 
 static void beside(const char *path, char *ret, size_t size)
@@ -246,68 +241,82 @@ static void beside(const char *path, char *ret, size_t size)
 	snprintf(ret, size, "%.*s" REVOKED, length, path);
 }
 
-static int take_credentials(SSL_CTX *c, const char *path, X509 **ret_own,
-			    char *words, size_t words_size)
+static void files_free(struct files *f)
 {
-	char name[XM_IDENTITY_SIZE];
-	struct text t;
-	int rc = text_read(path, true, &t, words, words_size);
+	text_free(&f->own);
+	text_free(&f->revoked);
+}
 
-	if (rc != 0)
-		return rc;
-	/* The key is compared with the certificate, so it comes second. */
-	if (!take_certificates(c, &t, ret_own) || !take_key(c, &t) ||
-	    !xm_tls_name(*ret_own, name)) {
-		snprintf(words, words_size, "%.160s is no credential file: a"
-			 " private key, its certificate, and its authority's,"
-			 " as extmem auth writes them", path);
-		rc = -EINVAL;
+static int files_read(const struct xm_tls *tls, struct files *ret, char *words,
+		      size_t words_size)
+{
+	int rc = text_read(tls->path, true, &ret->own, words, words_size);
+
+	memset(&ret->revoked, 0, sizeof(ret->revoked));
+	beside(tls->path, ret->path, sizeof(ret->path));
+	if (rc == 0)
+		rc = text_read(ret->path, false, &ret->revoked, words, words_size);
+	if (rc == -ENOENT && ret->own.bytes != NULL) {
+		if (!tls->listed)
+			return 0;
+		snprintf(words, words_size, "%.160s is gone, and whoever was"
+			 " revoked would get in: copy it again", ret->path);
 	}
-	text_free(&t);
+	if (rc != 0)
+		files_free(ret);
 	return rc;
 }
 
-static int context_fill(SSL_CTX *c, const struct xm_tls *tls, struct read *ret,
-			char *words, size_t words_size)
+static int take_credentials(SSL_CTX *c, const struct text *t, const char *path,
+			    X509 **ret_own, char *words, size_t words_size)
 {
-	char revoked[4096 + sizeof(REVOKED)];
-	int rc = take_credentials(c, tls->path, &ret->own, words, words_size);
+	char name[XM_IDENTITY_SIZE];
 
-	beside(tls->path, revoked, sizeof(revoked));
+	/* The key is compared with the certificate, so it comes second. */
+	if (take_certificates(c, t, ret_own) && take_key(c, t) &&
+	    xm_tls_name(*ret_own, name))
+		return 0;
+	snprintf(words, words_size, "%.160s is no credential file: a private"
+		 " key, its certificate, and its authority's, as extmem auth"
+		 " writes them", path);
+	return -EINVAL;
+}
+
+static int context_fill(SSL_CTX *c, const struct xm_tls *tls,
+			const struct files *f, X509 **ret_own, char *words,
+			size_t words_size)
+{
+	int rc = take_credentials(c, &f->own, tls->path, ret_own, words, words_size);
+
 	if (rc == 0)
-		rc = xm_tls_own_dates(ret->own, tls->path, words, words_size);
-	if (rc == 0)
-		rc = take_revoked(c, revoked, &ret->listed, words, words_size);
-	if (rc == 0 && tls->listed && !ret->listed) {
-		snprintf(words, words_size, "%.160s is gone, and whoever was"
-			 " revoked would get in: copy it again", revoked);
-		rc = -ENOENT;
-	}
-	return rc == 0 ? own_check(c, ret->own, tls, words, words_size) : rc;
+		rc = xm_tls_own_dates(*ret_own, tls->path, words, words_size);
+	if (rc == 0 && f->revoked.bytes != NULL)
+		rc = take_revoked(c, &f->revoked, f->path, words, words_size);
+	return rc == 0 ? own_check(c, *ret_own, tls, words, words_size) : rc;
 }
 
 /* --- tls.h --------------------------------------------------------------------- */
 
-static int read_files(struct xm_tls *tls, char *words, size_t words_size)
+static int take_files(struct xm_tls *tls, const struct files *f, char *words,
+		      size_t words_size)
 {
-	struct read read = { .own = NULL };
+	X509 *own = NULL;
 	SSL_CTX *c = context_new();
 	int rc = -ENOMEM;
 
 	if (c == NULL)
 		snprintf(words, words_size, "OpenSSL has no TLS 1.3");
 	else
-		rc = context_fill(c, tls, &read, words, words_size);
-	xm_ssl.ERR_clear_error();
+		rc = context_fill(c, tls, f, &own, words, words_size);
 	if (rc != 0) {
-		xm_ssl.X509_free(read.own);
+		xm_ssl.X509_free(own);
 		xm_ssl.SSL_CTX_free(c);
 		return rc;
 	}
 	xm_ssl.X509_free(tls->own);
 	xm_ssl.SSL_CTX_free(tls->context);
-	tls->own = read.own;
-	tls->listed = read.listed;
+	tls->own = own;
+	tls->listed = f->revoked.bytes != NULL;
 	tls->context = c;
 	return 0;
 }
@@ -342,12 +351,20 @@ int xm_tls_open(const char *path, bool accepts, char *words, size_t words_size,
 
 int xm_tls_reload(struct xm_tls *tls, char *words, size_t words_size)
 {
-	int rc = -ESHUTDOWN;
+	struct files files;
+	int rc = files_read(tls, &files, words, words_size);
 
+	if (rc != 0)
+		return rc;
+	rc = -ESHUTDOWN;
 	if (xm_ssl_enter()) {
-		rc = read_files(tls, words, words_size);
+		/* On a thread of the program's: what it has not looked at yet stays. */
+		(void)xm_ssl.ERR_set_mark();
+		rc = take_files(tls, &files, words, words_size);
+		(void)xm_ssl.ERR_pop_to_mark();
 		xm_ssl_leave();
 	}
+	files_free(&files);
 	return rc;
 }
 

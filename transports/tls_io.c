@@ -205,6 +205,7 @@ static ssize_t tls_recv(struct xm_stream_io *io, void *bytes, size_t size)
 		return -ESHUTDOWN;
 	xm_ssl.ERR_clear_error();
 	n = xm_ssl.SSL_read(s->ssl, bytes, (int)xm_min(size, INT32_MAX));
+	s->holds = xm_ssl.SSL_pending(s->ssl) > 0;
 	if (n > 0)
 		s->idle = 0;
 	else
@@ -234,13 +235,8 @@ static ssize_t tls_send(struct xm_stream_io *io, const void *bytes, size_t size)
 static bool tls_holds(const struct xm_stream_io *io)
 {
 	const struct xm_tls_stream *s = io->state;
-	bool holds;
 
-	if (!xm_ssl_enter())
-		return false;
-	holds = xm_ssl.SSL_pending(s->ssl) > 0;
-	xm_ssl_leave();
-	return holds;
+	return s->holds;
 }
 
 static unsigned tls_wants(const struct xm_stream_io *io)

@@ -14,7 +14,9 @@
  *
  * At the end of a process OpenSSL tears its global state down by a handler of atexit(),
  * while our background thread may still be in it. A handler of ours, registered later and
- * so called earlier, ends our use first.
+ * so called earlier, ends our use first; for that OpenSSL must begin, and register its own,
+ * before ours is. A child of fork() has no such thread, and perhaps a lock that nobody
+ * gives back: there the handler does nothing.
  *
  * A program that has given OpenSSL another allocator (CRYPTO_set_mem_functions()) would be
  * called on our threads: that is refused.
@@ -26,6 +28,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "transports/tls_library.h"
 
@@ -39,6 +42,7 @@ struct xm_ssl_library xm_ssl;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static bool tried, ended;
+static pid_t owner; /* the process that loaded it */
 static char why[256];
 
 bool xm_ssl_enter(void)
@@ -57,6 +61,8 @@ void xm_ssl_leave(void)
 
 static void end(void)
 {
+	if (getpid() != owner)
+		return;
 	pthread_mutex_lock(&lock);
 	ended = true;
 	pthread_mutex_unlock(&lock);
@@ -104,9 +110,12 @@ static void load(bool alone)
 			 " allocator of its own, which extmem cannot use");
 		return;
 	}
-	if (alone)
-		(void)xm_ssl.OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG,
-						 NULL);
+	owner = getpid();
+	if (xm_ssl.OPENSSL_init_ssl(alone ? OPENSSL_INIT_NO_LOAD_CONFIG : 0,
+				    NULL) != 1) {
+		snprintf(why, sizeof(why), "OpenSSL does not begin");
+		return;
+	}
 	xm_ssl.context = xm_ssl.OSSL_LIB_CTX_new();
 	if (xm_ssl.context == NULL ||
 	    xm_ssl.OSSL_PROVIDER_load(xm_ssl.context, "default") == NULL)

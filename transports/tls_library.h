@@ -37,9 +37,11 @@
 	X(CRYPTO_get_mem_functions)                                           \
 	X(ERR_clear_error)                                                    \
 	X(ERR_peek_error)                                                     \
+	X(ERR_pop_to_mark)                                                    \
 	X(ERR_reason_error_string)                                            \
+	X(ERR_set_mark)                                                       \
 	X(EVP_PKEY_free)                                                      \
-	X(OPENSSL_init_crypto)                                                \
+	X(OPENSSL_init_ssl)                                                   \
 	X(OSSL_LIB_CTX_new)                                                   \
 	X(OSSL_PROVIDER_load)                                                 \
 	X(PEM_read_bio_PrivateKey_ex)                                         \

@@ -22,6 +22,7 @@ struct xm_tls_stream {
 	SSL *ssl;
 	struct xm_stream_io *io;
 	bool done;     /* the handshake */
+	bool holds;    /* more of a record that came than was asked for */
 	int status;    /* of the socket, where it failed */
 	int refused;   /* why we do not accept the other's certificate, or 0 */
 	uint32_t came; /* bytes before the handshake was done */

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/tls_rig.h"
@@ -409,6 +410,26 @@ static void credentials_are_renewed_under_streams_that_stay(void)
 	pair_close();
 }
 
+/* Another thread may have been within OpenSSL when the program forked. */
+static void a_child_of_fork_ends_whoever_was_within_openssl(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	pair_open();
+	fflush(NULL);
+	CU_ASSERT_FATAL(xm_ssl_enter());
+	pid = fork();
+	if (pid == 0) {
+		alarm(60);
+		exit(0);
+	}
+	xm_ssl_leave();
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	pair_close();
+}
+
 /* --- files and addresses ------------------------------------------------------------------ */
 
 static void fails(const char *auth, const char *address, const char *words)
@@ -716,6 +737,7 @@ int main(void)
 		XM_TEST(a_handshake_held_open_across_a_renewal_is_no_way_in),
 		XM_TEST(a_list_of_another_authority_or_clock_throws_nobody_out),
 		XM_TEST(credentials_are_renewed_under_streams_that_stay),
+		XM_TEST(a_child_of_fork_ends_whoever_was_within_openssl),
 		XM_TEST(a_credential_file_is_looked_at),
 		XM_TEST(a_list_of_certificates_is_read_strictly),
 		XM_TEST(other_machines_need_credentials_or_an_open_word),
