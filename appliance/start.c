@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -200,6 +202,17 @@ static int open_host(struct xm_daemon *d)
 	return 0;
 }
 
+/* The keys of our credentials, and of sessions, are for nobody: for no core file, and for
+ * no other process of the same user, such as the interface. */
+static void hide_memory(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	if (prctl(PR_SET_DUMPABLE, 0) != 0 || setrlimit(RLIMIT_CORE, &none) != 0)
+		xm_log(XM_LEVEL_WARNING, "our memory cannot be hidden from other"
+		       " processes of this user: %s", strerror(errno));
+}
+
 static int open_channel(struct xm_daemon *d)
 {
 	struct xm_channel_options o = {
@@ -240,6 +253,8 @@ int xm_daemon_start(struct xm_daemon *d)
 	int r;
 
 	xm_daemon_raise_files(d);
+	if (d->settings.auth[0] != '\0')
+		hide_memory();
 	r = open_channel(d);
 	if (r != 0)
 		return r;

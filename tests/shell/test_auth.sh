@@ -72,6 +72,10 @@ mkfifo "$scratch/ready"
 daemon=$!
 read -r address <"$scratch/ready"
 address=ofi+tcp://127.0.0.1:${address##*:}
+awk '/^Max core file size/ { exit $5 != 0 || $6 != 0 }' "/proc/$daemon/limits"
+verdict 'and it dumps no core, as its keys would be in it' $?
+[ "$(stat -c %u "/proc/$daemon/environ")" -eq 0 ]
+verdict 'nor shows its memory to others of its user' $?
 # Copied to where the client is: this file is enough.
 mkdir "$scratch/there"
 cp "$keys/client.pem" "$keys/other.pem" "$scratch/there"
