@@ -198,10 +198,25 @@ static void use_rights(void)
 	CHECK(mprotect(p + 1, PAGE, RW) == -1 && errno == EINVAL);
 }
 
+/* mincore(2), whose answer has no place: a page without rights, no memory at all. */
+static void ask_present(char *p)
+{
+	char *denied = map(PAGE, PROT_NONE, 0), *volatile nowhere = (char *)PAGE;
+
+	errno = 0;
+	CHECK(mincore(p, 8 * PAGE, (unsigned char *)denied) == -1 &&
+	      errno == EFAULT);
+	errno = 0;
+	CHECK(mincore(p, 8 * PAGE, (unsigned char *)nowhere) == -1 &&
+	      errno == EFAULT);
+	CHECK(munmap(denied, PAGE) == 0);
+}
+
 static void use_unmap(void)
 {
 	char *p = map(4 * MIB, RW, 0);
 
+	ask_present(p);
 	fill(p, 4 * MIB, 2);
 	for (size_t at = PAGE; at < 4 * MIB; at += 4 * PAGE)
 		CHECK(munmap(p + at, PAGE) == 0);
