@@ -74,12 +74,6 @@ static bool refused_for_count(struct xm_service *s, uint32_t client,
 {
 	struct xm_words words;
 
-	if (s->leaving) {
-		xm_service_refuse_plainly(
-			s, ret, requester, ESHUTDOWN,
-			"this appliance is draining: take memory elsewhere");
-		return true;
-	}
 	if (s->clients[client].extents >= s->options.extents_per_client_max) {
 		if (xm_service_refuse(s, ret, requester, ENOSPC, &words) != NULL) {
 			xm_words_add(&words, "you hold all ");
@@ -215,6 +209,13 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 
 	if (alloc->size == 0) {
 		answer_again(s, client, requester, ret);
+		return;
+	}
+	if (s->leaving) {
+		/* TRIM is not refused: nobody takes more memory by it. */
+		xm_service_refuse_plainly(
+			s, ret, requester, ESHUTDOWN,
+			"this appliance is draining: take memory elsewhere");
 		return;
 	}
 	if (refused_for_count(s, client, requester, ret) ||

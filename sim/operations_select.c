@@ -266,7 +266,8 @@ void op_resize(struct program *p)
 	if (shrink)
 		weather_strike(p->index);
 	rc = CALL(extmem_region_resize, p->region, size);
-	around_outcome(p, OUTCOME_RESIZE, outcome_result(rc));
+	around_outcome(p, OUTCOME_RESIZE,
+		       shrink ? outcome_result(rc) : outcome_of_more(rc));
 	world_note("program.resize: client {client} to {size:bytes}: "
 		   "{error:error}", p->index, size, (uint64_t)-rc);
 	if (rc == -ENOSPC)

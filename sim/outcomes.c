@@ -105,7 +105,6 @@ enum outcome_result outcome_result(int rc)
 {
 	switch (rc < 0 ? rc : 0) {
 	case 0: return OUTCOME_OK;
-	case -ESHUTDOWN: /* of appliances that drain none has room */
 	case -ENOSPC: return OUTCOME_ENOSPC;
 	case -ENOTCONN: return OUTCOME_ENOTCONN;
 	case -ESTALE: return OUTCOME_ESTALE;
@@ -114,6 +113,12 @@ enum outcome_result outcome_result(int rc)
 	case -ENOMEM: return OUTCOME_ENOMEM;
 	default: return OUTCOME_ELSE;
 	}
+}
+
+enum outcome_result outcome_of_more(int rc)
+{
+	/* Of appliances that drain none has room. */
+	return outcome_result(rc == -ESHUTDOWN ? -ENOSPC : rc);
 }
 
 bool outcome_listed(enum outcome_call call, enum outcome_trouble trouble,

@@ -44,6 +44,8 @@ typedef uint64_t
 
 /* The outcome of a return value. */
 enum outcome_result outcome_result(int rc);
+/* Of a call that wants more memory. */
+enum outcome_result outcome_of_more(int rc);
 bool outcome_listed(enum outcome_call, enum outcome_trouble,
 		    enum outcome_result);
 const char *outcome_call_name(enum outcome_call);

@@ -33,7 +33,7 @@ static bool region_take(struct program *p)
 	if (p->x == NULL && !around_open(p))
 		return false;
 	rc = CALL(extmem_region_alloc, p->x, "r", size, &p->region);
-	around_outcome(p, OUTCOME_TAKE, outcome_result(rc));
+	around_outcome(p, OUTCOME_TAKE, outcome_of_more(rc));
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
 	if (rc != 0) {

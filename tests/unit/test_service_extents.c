@@ -332,6 +332,25 @@ static void trim_cuts_the_head_off(void)
 	rig_free(r);
 }
 
+static void trim_is_not_refused_while_it_drains(void)
+{
+	struct rig *r = rig_new();
+	struct xm_allocated t;
+
+	rig_join(r, 0);
+	t = rig_alloc(r, 0, 8 * GRANULE);
+	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_DRAIN,
+					       .drain_ms = 1000 });
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, 1), ESHUTDOWN, "draining"));
+	rig_ask_trim(r, 0, t.extent, 3 * GRANULE);
+	rig_settle(r);
+	CU_ASSERT_EQUAL_FATAL(r->sent[0].kind, XM_ALLOCATED);
+	rig_ask_free(r, 0, t.extent);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - 3 * GRANULE);
+	rig_free(r);
+}
+
 static void a_given_head_waits_for_the_key_that_covers_it(void)
 {
 	struct rig *r = rig_new();
@@ -438,6 +457,7 @@ int main(void)
 		XM_TEST(only_the_newest_extents_are_looked_at),
 		XM_TEST(the_list_goes_on_at_its_cursor),
 		XM_TEST(trim_cuts_the_head_off),
+		XM_TEST(trim_is_not_refused_while_it_drains),
 		XM_TEST(a_given_head_waits_for_the_key_that_covers_it),
 		XM_TEST(trim_refuses_what_is_no_head),
 		XM_TEST(a_trim_that_fails_leaves_the_extent_whole),
