@@ -21,6 +21,8 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -419,6 +421,7 @@ void xm_ofi_expel(struct xm_transport *t, uint64_t client)
 static void listener_guard(fid_t fid)
 {
 	struct timeval limit = { .tv_usec = 5000 };
+	int silent_s = 5;
 	struct sockaddr_storage ours, name;
 	size_t size = sizeof(ours);
 	struct dirent *entry;
@@ -439,6 +442,9 @@ static void listener_guard(fid_t fid)
 		    length != size || memcmp(&name, &ours, length))
 			continue;
 		setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+		/* Who says nothing is the kernel's to keep for that long. */
+		setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &silent_s,
+			   sizeof(silent_s));
 	}
 	if (dir)
 		closedir(dir);
