@@ -90,6 +90,25 @@ void xm_client_end(struct xm_service *s, struct xm_service_client *c,
 	xm_service_effect(ret, XM_SERVICE_EXPEL)->client = c->number;
 }
 
+void xm_client_revoked(struct xm_service *s, uint32_t peer,
+		       struct xm_service_effects *ret)
+{
+	const struct xm_service_peer *p = &s->peers[peer];
+	struct xm_service_client *c;
+
+	if (p->state != XM_PEER_CLIENT || s->clients[p->client].peer != peer)
+		return;
+	c = &s->clients[p->client];
+	if (c->state == XM_CLIENT_FREE || c->state == XM_CLIENT_EXPIRED)
+		return;
+	s->expired++;
+	xm_trace_put(s->trace, s->last_ns, XM_TRACE_SERVICE_EXPIRED, c->number,
+		     c->extents, 0, 0);
+	xm_service_tell(ret, XM_LEVEL_WARNING, c, "has a certificate that is no"
+			" longer accepted: its memory is taken back");
+	xm_client_end(s, c, ret);
+}
+
 /* A user of this machine ("uid:N") is not asked for again: a process may change its user
  * between two streams, and keeps its secret. */
 static bool comes_back(const struct xm_service_client *c,

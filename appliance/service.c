@@ -242,6 +242,8 @@ static void on_peer(struct xm_service *s, const struct xm_service_event *event,
 	case XM_SERVICE_PEER_DOWN:
 		if (event->status == -EPROTO)
 			s->malformed++;
+		if (event->status == -EKEYREVOKED)
+			xm_client_revoked(s, event->peer, ret);
 		xm_client_forget_peer(s, event->peer);
 		break;
 	case XM_SERVICE_MALFORMED:

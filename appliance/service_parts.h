@@ -70,6 +70,9 @@ void xm_client_drop_peer(struct xm_service *, uint32_t peer,
  * pool, and it is expelled. */
 void xm_client_end(struct xm_service *, struct xm_service_client *,
 		   struct xm_service_effects *);
+/* Likewise that of the stream's client, if it has one, for its certificate. */
+void xm_client_revoked(struct xm_service *, uint32_t peer,
+		       struct xm_service_effects *);
 void xm_client_hello(struct xm_service *, const struct xm_service_event *,
 		     const struct xm_service_requester *,
 		     struct xm_service_effects *);

@@ -310,8 +310,10 @@ int extmem_lease_end(const struct extmem_lease *lease, uint32_t timeout_ms)
 	if (rc == 0 && q->failed) {
 		question_why(q, words, sizeof(words));
 		rc = xm_fail(q->status, "extmem_lease_end: %s",
-			     q->status == -ESTALE ? "it has ended already"
-						  : words);
+			     q->status == -ESTALE
+				     ? "it has ended already, or was not"
+				       " made with this certificate"
+				     : words);
 	}
 	question_close(q); /* which says BYE, if it is ready */
 	return rc;

@@ -353,6 +353,21 @@ static void a_secret_is_of_no_use_under_another_certificate(void)
 	rig_free(r);
 }
 
+static void whose_certificate_is_revoked_has_no_memory_from_then_on(void)
+{
+	struct rig *r = rig_new();
+	struct xm_welcome w = join_as(r, "alice");
+
+	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_PEER_DOWN,
+					       .status = -EKEYREVOKED });
+	CU_ASSERT_EQUAL(r->service->expired, 1);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->service->clients[0].state, XM_CLIENT_FREE);
+	CU_ASSERT(rig_refused(come_back(r, "alice", &w), ESTALE,
+			      "does not know you"));
+	rig_free(r);
+}
+
 static void who_had_no_certificate_does_not_get_one_later(void)
 {
 	struct rig *r = rig_new();
@@ -385,6 +400,7 @@ int main(void)
 		XM_TEST(every_freed_extent_gets_its_turn),
 		XM_TEST(no_story_breaks_isolation),
 		XM_TEST(a_secret_is_of_no_use_under_another_certificate),
+		XM_TEST(whose_certificate_is_revoked_has_no_memory_from_then_on),
 		XM_TEST(who_had_no_certificate_does_not_get_one_later),
 		XM_TEST(a_process_may_change_its_user_and_come_back),
 		CU_TEST_INFO_NULL,
