@@ -16,6 +16,7 @@
 
 #define STRANGER_WORDS 640
 #define STRANGERS_SAID 5 /* in a second */
+#define STRANGERS_MAX 4	 /* in a turn: each stands for steps of handshakes */
 
 struct xm_host {
 	struct xm_service *service;
@@ -356,17 +357,20 @@ uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 	struct xm_channel_event from;
 	struct xm_report report;
 	bool more = false;
+	int strangers = 0;
 	int i;
 
 	for (i = 0; i < EVENTS_MAX && h->link_ops->poll(h->link, &report) > 0;
 	     i++)
 		on_report(h, now_ns, &report);
 	more = i == EVENTS_MAX;
-	for (i = 0; i < EVENTS_MAX &&
+	for (i = 0; i < EVENTS_MAX && strangers < STRANGERS_MAX &&
 		    h->channel_ops->poll(h->channel, &from) > 0;
-	     i++)
+	     i++) {
+		strangers += from.kind == XM_CHANNEL_STRANGER;
 		on_channel(h, now_ns, &from);
-	more = more || i == EVENTS_MAX;
+	}
+	more = more || i == EVENTS_MAX || strangers == STRANGERS_MAX;
 	if (h->zeroing)
 		zero_piece(h, now_ns);
 	if (now_ns >= h->deadline_ns) {

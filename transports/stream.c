@@ -14,7 +14,8 @@
  *
  * Of the streams that were accepted at most XM_CHANNEL_HANDSHAKES_MAX are in their
  * handshake; one more, or one beyond peers_max, ends the one that has been at it for the
- * longest time. So idle strangers, however many, do not keep out who is quick.
+ * longest time, of the machine that has most of them. So idle strangers, however many, do
+ * not keep out who is quick, nor one machine others.
  *
  * Every stream has one buffer (frame.h), made when the stream is and freed with it. There
  * are at most peers_max streams; what comes beyond and finds no handshake to end is closed
@@ -247,6 +248,20 @@ static void pump(struct xm_channel *c)
 	look_at_deadlines(c, xm_clock_ns());
 }
 
+static bool report_evicted(struct xm_channel *c, struct xm_channel_event *ret)
+{
+	if (c->evicted == 0)
+		return false;
+	memset(ret, 0, sizeof(*ret));
+	ret->kind = XM_CHANNEL_STRANGER;
+	ret->status = -ETIMEDOUT;
+	snprintf(c->words, sizeof(c->words), "%u that did not finish their"
+		 " handshake, for others", c->evicted);
+	ret->words = c->words;
+	c->evicted = 0;
+	return true;
+}
+
 static int stream_poll(struct xm_channel *c, struct xm_channel_event *ret)
 {
 	struct xm_channel_event event;
@@ -269,7 +284,7 @@ static int stream_poll(struct xm_channel *c, struct xm_channel_event *ret)
 		if (pass == 0)
 			pump(c);
 	}
-	return 0;
+	return report_evicted(c, ret) ? 1 : 0;
 }
 
 static void stream_wait(struct xm_channel *c, int fd, uint64_t timeout_ns)

@@ -34,25 +34,56 @@ uint64_t xm_stream_accept_again(struct xm_channel *c, uint64_t now_ns)
 	return XM_NEVER;
 }
 
-/* A place for one more: the one whose handshake has lasted for the longest time makes
- * room. */
+/* How many of these come from where the one does. */
+static uint32_t of_source(struct xm_stream_peer *const *shaking, uint32_t count,
+			  const struct xm_stream_peer *one)
+{
+	uint32_t of = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		of += memcmp(&shaking[i]->source, &one->source,
+			     sizeof(one->source)) == 0;
+	return of;
+}
+
+/* Of the machine that has most of them, the one that has lasted for the longest time: so
+ * one machine does not keep others out. */
+static struct xm_stream_peer *worst(struct xm_stream_peer *const *shaking,
+				    uint32_t count)
+{
+	struct xm_stream_peer *found = NULL;
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct xm_stream_peer *p = shaking[i];
+		uint32_t of = of_source(shaking, count, p);
+
+		if (of > most || (of == most && p->deadline_ns < found->deadline_ns)) {
+			found = p;
+			most = of;
+		}
+	}
+	return found;
+}
+
+/* A place for one more, for which another handshake may have to make room. */
 static int place(struct xm_channel *c, struct xm_stream_peer **ret)
 {
-	struct xm_stream_peer *oldest = NULL;
-	uint32_t shaking = 0;
+	struct xm_stream_peer *shaking[XM_CHANNEL_HANDSHAKES_MAX];
+	uint32_t count = 0;
 
-	for (uint32_t i = 0; c->tls != NULL && i < c->peers_high; i++) {
+	for (uint32_t i = 0; c->tls != NULL && i < c->peers_high &&
+			     count < XM_CHANNEL_HANDSHAKES_MAX; i++) {
 		struct xm_stream_peer *p = &c->peers[i];
 
-		if (p->state != XM_STREAM_SHAKING || !p->accepted)
-			continue;
-		shaking++;
-		if (oldest == NULL || p->deadline_ns < oldest->deadline_ns)
-			oldest = p;
+		if (p->state == XM_STREAM_SHAKING && p->accepted)
+			shaking[count++] = p;
 	}
-	if (oldest != NULL && (shaking >= XM_CHANNEL_HANDSHAKES_MAX ||
-			       c->peers_count == c->peers_max))
-		xm_stream_peer_free(c, oldest);
+	if (count > 0 && (count == XM_CHANNEL_HANDSHAKES_MAX ||
+			  c->peers_count == c->peers_max)) {
+		xm_stream_peer_free(c, worst(shaking, count));
+		c->evicted++;
+	}
 	return xm_stream_peer_new(c, ret);
 }
 

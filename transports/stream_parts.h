@@ -41,6 +41,12 @@ struct xm_stream_target {
 	struct xm_address addresses[XM_ADDRESSES_MAX];
 };
 
+/* The machine, or what one may have all the addresses of: 0 for a unix socket, 4 bytes of
+ * an IPv4 address, 8 of an IPv6 one. */
+struct xm_stream_source {
+	uint8_t bytes[8];
+};
+
 struct xm_stream_peer {
 	enum xm_stream_state state;
 	const struct xm_stream_io_ops *io_ops;
@@ -57,6 +63,7 @@ struct xm_stream_peer {
 	const struct xm_stream_target *target; /* of connect() */
 	uint32_t address; /* of the target's, to be tried next */
 	char from[64];	  /* of accept(), for people */
+	struct xm_stream_source source; /* likewise */
 };
 
 struct xm_channel {
@@ -64,6 +71,7 @@ struct xm_channel {
 	uint32_t renewals;  /* how often they were read again */
 	bool insecure_plaintext;
 	unsigned shakes; /* of this turn */
+	uint32_t evicted; /* made room for others, and not reported yet */
 	char words[512]; /* of the last STRANGER */
 	int epoll;
 	int listener; /* or -1 */

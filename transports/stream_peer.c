@@ -4,7 +4,9 @@
  * out where the other side connected. See stream.c. Floor: skin.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,11 +168,25 @@ static void begin(struct xm_channel *c, struct xm_stream_peer *p, int family)
 		go_on_shaking(c, p);
 }
 
+static struct xm_stream_source source_of(const struct sockaddr *from)
+{
+	struct xm_stream_source source = { .bytes = { 0 } };
+	const uint8_t *at = (const uint8_t *)from;
+
+	if (from->sa_family == AF_INET)
+		memcpy(source.bytes, at + offsetof(struct sockaddr_in, sin_addr), 4);
+	else if (from->sa_family == AF_INET6)
+		memcpy(source.bytes, at + offsetof(struct sockaddr_in6, sin6_addr),
+		       8);
+	return source;
+}
+
 void xm_stream_peer_accepted(struct xm_channel *c, struct xm_stream_peer *p,
 			     int fd, const struct sockaddr *from)
 {
 	socket_prepare(fd, from->sa_family);
 	xm_address_print(from, p->from, sizeof(p->from));
+	p->source = source_of(from);
 	p->io.fd = fd;
 	p->io.accepted = p->accepted = true;
 	watch(c, p, EPOLL_CTL_ADD, XM_WANTS_READ);

@@ -3,8 +3,10 @@
  * Tests of transports/tls*.c through the channel: who gets in, who does not and why, and
  * what strangers can cost. Everything waits for events, nothing for time.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -559,6 +561,48 @@ static void idle_strangers_do_not_keep_a_client_out(void)
 	CU_ASSERT_EQUAL(rig_descriptors(), before);
 }
 
+/* How many handshakes are under way with this machine. */
+static int count_from(const char *machine)
+{
+	int count = 0;
+
+	for (uint32_t i = 0; i < target->peers_high; i++)
+		count += target->peers[i].state == XM_STREAM_SHAKING &&
+			 strncmp(target->peers[i].from, machine,
+				 strlen(machine)) == 0;
+	return count;
+}
+
+static void one_machine_does_not_keep_another_out(void)
+{
+	struct sockaddr_in from = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(0x7f000002) };
+	struct xm_channel_event event = { .peer = 0 };
+	int slow = socket(AF_INET, SOCK_STREAM, 0), strangers[200];
+	struct sockaddr_in to = from;
+	unsigned said = 0;
+
+	pair_open();
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	to.sin_port = htons((uint16_t)atoi(strrchr(ops->address(target), ':') + 1));
+	CU_ASSERT_EQUAL_FATAL(bind(slow, (struct sockaddr *)&from, sizeof(from)), 0);
+	CU_ASSERT_EQUAL_FATAL(connect(slow, (struct sockaddr *)&to, sizeof(to)), 0);
+	for (unsigned i = 0; i < XM_COUNT(strangers); i++) {
+		strangers[i] = rig_socket(target);
+		if (ops->poll(target, &event) > 0 &&
+		    strstr(event.words, "for others") != NULL)
+			said += (unsigned)atoi(event.words);
+	}
+	CU_ASSERT_EQUAL(count_from("127.0.0.2:"), 1);
+	CU_ASSERT_EQUAL(count_from("127.0.0.1:"), XM_CHANNEL_HANDSHAKES_MAX - 1);
+	CU_ASSERT_EQUAL(said, XM_COUNT(strangers) + 1 - XM_CHANNEL_HANDSHAKES_MAX);
+	rig_talk(initiator, local, target, remote);
+	for (unsigned i = 0; i < XM_COUNT(strangers); i++)
+		close(strangers[i]);
+	close(slow);
+	pair_close();
+}
+
 /* A ClientHello as OpenSSL sends it, by listening to one. */
 static size_t record_hello(uint8_t *to, size_t size)
 {
@@ -742,6 +786,7 @@ int main(void)
 		XM_TEST(a_list_of_certificates_is_read_strictly),
 		XM_TEST(other_machines_need_credentials_or_an_open_word),
 		XM_TEST(idle_strangers_do_not_keep_a_client_out),
+		XM_TEST(one_machine_does_not_keep_another_out),
 		XM_TEST(malformed_handshakes_cost_nothing_that_stays),
 		XM_TEST(who_sends_records_without_messages_for_ever_is_hung_up_on),
 		XM_TEST(a_stranger_sends_16_kib_at_most),
