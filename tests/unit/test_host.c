@@ -99,6 +99,23 @@ static const struct xm_link_ops link_ops = {
 	.log = link_log,
 };
 
+/* The loop channel, at which strangers may knock without end. */
+static bool knocking;
+static unsigned knocks;
+
+static int poll_channel(struct xm_channel *c, struct xm_channel_event *ret)
+{
+	if (!knocking)
+		return xm_loop_channel.poll(c, ret);
+	memset(ret, 0, sizeof(*ret));
+	ret->kind = XM_CHANNEL_STRANGER;
+	ret->words = "somebody";
+	knocks++;
+	return 1;
+}
+
+static struct xm_channel_ops channel_ops;
+
 /* --- the world ------------------------------------------------------------ */
 
 static struct world *world_new(void)
@@ -143,7 +160,9 @@ static struct world *world_new(void)
 						   &w->local), 0);
 	xm_target_init(&w->target, &xm_loop, w->transport, w->target_clients,
 		       CLIENTS);
-	w->host = xm_host_init(&o, &xm_loop_channel, w->remote, &link_ops, w,
+	channel_ops = xm_loop_channel;
+	channel_ops.poll = poll_channel;
+	w->host = xm_host_init(&o, &channel_ops, w->remote, &link_ops, w,
 			       malloc(xm_host_size(&o)), w->now_ns);
 	return w;
 }
@@ -457,6 +476,17 @@ static void a_false_report_changes_nothing(void)
 	world_free(w);
 }
 
+static void a_turn_has_four_strangers_and_the_next_follows_at_once(void)
+{
+	struct world *w = world_new();
+
+	knocking = true;
+	CU_ASSERT_EQUAL(xm_host_turn(w->host, w->now_ns), w->now_ns);
+	CU_ASSERT_EQUAL(knocks, 4);
+	knocking = false;
+	world_free(w);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -468,6 +498,7 @@ int main(void)
 		XM_TEST(a_silent_client_is_expelled_from_the_transport),
 		XM_TEST(a_drain_ends_when_clients_hold_nothing),
 		XM_TEST(a_false_report_changes_nothing),
+		XM_TEST(a_turn_has_four_strangers_and_the_next_follows_at_once),
 		CU_TEST_INFO_NULL,
 	};
 
