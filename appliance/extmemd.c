@@ -99,6 +99,8 @@ static void reload(struct xm_daemon *d)
 	if (d->channel_ops->renew(d->channel, words, sizeof(words)) != 0)
 		xm_log(XM_LEVEL_ERROR, "reload: the credentials are still those"
 		       " that were read before: %s", words);
+	else if (words[0] != '\0')
+		xm_log(XM_LEVEL_INFO, "credentials: %s", words);
 	xm_log(XM_LEVEL_INFO, "reloaded: lease %" PRIu64 " ms for new clients",
 	    a->lease / XM_MS);
 	xm_options_close(fresh.options);

@@ -229,6 +229,8 @@ static int open_channel(struct xm_daemon *d)
 	r = d->channel_ops->open(&o, words, sizeof(words), &d->channel);
 	if (r != 0)
 		xm_log(XM_LEVEL_ERROR, "%s", words);
+	else if (words[0] != '\0')
+		xm_log(XM_LEVEL_INFO, "credentials: %s", words);
 	return r;
 }
 

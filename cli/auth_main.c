@@ -18,6 +18,7 @@
 
 #define EXIT_NO 1
 #define EXIT_USAGE 2
+#define SOON_S (30 * 86400L)
 
 struct settings {
 	bool appliance;
@@ -182,8 +183,9 @@ static int check(const char *path)
 		printf("%s\n", words);
 		return EXIT_NO;
 	}
-	printf("%s: %s %s, valid until %s\n", path, role_name(e.role), e.name,
-	       date(e.until, until));
+	printf("%s: %s %s, valid until %s%s\n", path, role_name(e.role), e.name,
+	       date(e.until, until),
+	       e.until - time(NULL) < SOON_S ? ": renew it soon" : "");
 	return 0;
 }
 

@@ -11,6 +11,7 @@
 #include "transports/tls_parts.h"
 
 #define FILE_MAX (1024 * 1024) /* a list of 10,000 has 650 KiB */
+#define SOON_S (30 * INT64_C(86400))
 #define REVOKED "revoked.pem" /* beside the credential file */
 #define SUITES "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:" \
 	       "TLS_CHACHA20_POLY1305_SHA256"
@@ -138,7 +139,7 @@ static bool take_certificates(SSL_CTX *c, const struct text *t, X509 **ret_own)
 }
 
 static int take_revoked(SSL_CTX *c, const struct text *t, const char *path,
-			char *words, size_t words_size)
+			int *ret_count, char *words, size_t words_size)
 {
 	X509_STORE *store = xm_ssl.SSL_CTX_get_cert_store(c);
 	X509_CRL *list = xm_ssl.X509_CRL_new_ex(xm_ssl.context, NULL);
@@ -153,6 +154,8 @@ static int take_revoked(SSL_CTX *c, const struct text *t, const char *path,
 		rc = -EINVAL;
 	} else {
 		(void)xm_ssl.X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK);
+		*ret_count = xm_ssl.OPENSSL_sk_num((const OPENSSL_STACK *)
+			xm_ssl.X509_CRL_get_REVOKED(list));
 	}
 	xm_ssl.BIO_free(from);
 	xm_ssl.X509_CRL_free(list);
@@ -283,15 +286,16 @@ static int take_credentials(SSL_CTX *c, const struct text *t, const char *path,
 }
 
 static int context_fill(SSL_CTX *c, const struct xm_tls *tls,
-			const struct files *f, X509 **ret_own, char *words,
-			size_t words_size)
+			const struct files *f, X509 **ret_own,
+			int *ret_revoked, char *words, size_t words_size)
 {
 	int rc = take_credentials(c, &f->own, tls->path, ret_own, words, words_size);
 
 	if (rc == 0)
 		rc = xm_tls_own_dates(*ret_own, tls->path, words, words_size);
 	if (rc == 0 && f->revoked.bytes != NULL)
-		rc = take_revoked(c, &f->revoked, f->path, words, words_size);
+		rc = take_revoked(c, &f->revoked, f->path, ret_revoked, words,
+				  words_size);
 	return rc == 0 ? own_check(c, *ret_own, tls, words, words_size) : rc;
 }
 
@@ -302,12 +306,12 @@ static int take_files(struct xm_tls *tls, const struct files *f, char *words,
 {
 	X509 *own = NULL;
 	SSL_CTX *c = context_new();
-	int rc = -ENOMEM;
+	int rc = -ENOMEM, revoked = 0;
 
 	if (c == NULL)
 		snprintf(words, words_size, "OpenSSL has no TLS 1.3");
 	else
-		rc = context_fill(c, tls, f, &own, words, words_size);
+		rc = context_fill(c, tls, f, &own, &revoked, words, words_size);
 	if (rc != 0) {
 		xm_ssl.X509_free(own);
 		xm_ssl.SSL_CTX_free(c);
@@ -317,8 +321,27 @@ static int take_files(struct xm_tls *tls, const struct files *f, char *words,
 	xm_ssl.SSL_CTX_free(tls->context);
 	tls->own = own;
 	tls->listed = f->revoked.bytes != NULL;
+	tls->revoked = revoked > 0 ? revoked : 0;
 	tls->context = c;
 	return 0;
+}
+
+/* What an administrator may not have meant. */
+static void remark(const struct xm_tls *tls, char *words, size_t size)
+{
+	char until[XM_TLS_DATE_SIZE];
+	int used;
+
+	if (tls->listed)
+		used = snprintf(words, size, "revoked.pem has %d certificate%s",
+				tls->revoked, tls->revoked == 1 ? "" : "s");
+	else
+		used = snprintf(words, size, "there is no revoked.pem beside the"
+				" credentials");
+	if (used > 0 && (size_t)used < size &&
+	    xm_tls_ends_within(tls->own, SOON_S, until))
+		snprintf(words + used, size - (size_t)used, "; our own ends on"
+			 " %s: extmem auth renew", until);
 }
 
 int xm_tls_open(const char *path, bool accepts, char *words, size_t words_size,
@@ -361,6 +384,8 @@ int xm_tls_reload(struct xm_tls *tls, char *words, size_t words_size)
 		/* On a thread of the program's: what it has not looked at yet stays. */
 		(void)xm_ssl.ERR_set_mark();
 		rc = take_files(tls, &files, words, words_size);
+		if (rc == 0)
+			remark(tls, words, words_size);
 		(void)xm_ssl.ERR_pop_to_mark();
 		xm_ssl_leave();
 	}

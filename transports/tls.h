@@ -25,7 +25,8 @@ struct xm_tls;
 
 /* Reads the credential file, and revoked.pem. `accepts`: for an appliance. -EACCES others
  * may read the file, -EKEYEXPIRED by the clock here it is not valid, -EINVAL its contents,
- * -ENOENT, ...; -ELIBACC no OpenSSL, -ENOSYS built without: `words` says it. */
+ * -ENOENT, ...; -ELIBACC no OpenSSL, -ENOSYS built without: `words` says it. After 0 they
+ * are a remark: how many are revoked, and whether our own ends soon. */
 int xm_tls_open(const char *path, bool accepts, char *words, size_t words_size,
 		struct xm_tls **ret);
 /* Reads the files again, for streams that begin from now on. After a failure what was

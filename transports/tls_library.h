@@ -42,6 +42,7 @@
 	X(ERR_set_mark)                                                       \
 	X(EVP_PKEY_free)                                                      \
 	X(OPENSSL_init_ssl)                                                   \
+	X(OPENSSL_sk_num)                                                     \
 	X(OSSL_LIB_CTX_new)                                                   \
 	X(OSSL_PROVIDER_load)                                                 \
 	X(PEM_read_bio_PrivateKey_ex)                                         \
@@ -75,6 +76,7 @@
 	X(SSL_write)                                                          \
 	X(TLS_method)                                                         \
 	X(X509_CRL_free)                                                      \
+	X(X509_CRL_get_REVOKED)                                               \
 	X(X509_CRL_new_ex)                                                    \
 	X(X509_NAME_get_text_by_NID)                                          \
 	X(X509_STORE_CTX_free)                                                \

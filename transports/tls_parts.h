@@ -10,11 +10,14 @@
  * longest record. */
 #define XM_TLS_IDLE_SIZE (32 * 1024)
 
+#define XM_TLS_DATE_SIZE 24
+
 struct xm_tls {
 	bool accepts;
 	SSL_CTX *context;
 	X509 *own;   /* the context's */
 	bool listed; /* there was a list of revoked certificates */
+	int revoked; /* how many it has */
 	char path[4096];
 };
 
@@ -37,6 +40,8 @@ bool xm_tls_name(const X509 *, char ret[XM_IDENTITY_SIZE]);
 /* 0, or -EKEYEXPIRED and words: by the clock here our own is not valid. */
 int xm_tls_own_dates(const X509 *, const char *path, char *words,
 		     size_t words_size);
+/* Does it end within so many seconds? */
+bool xm_tls_ends_within(const X509 *, int64_t seconds, char ret[XM_TLS_DATE_SIZE]);
 /* What is wrong with our own, by an X509_V_ERR_...; -EKEYREJECTED. */
 int xm_tls_own_wrong(const X509 *, const char *path, bool accepts, long why,
 		     char *words, size_t words_size);

@@ -13,8 +13,6 @@
 
 #include "transports/tls_parts.h"
 
-#define DATE_SIZE 24
-
 /* The calendar without libc's, which takes a lock: days since 1970 of a day of the
  * Gregorian calendar, counted in years that begin in March, and back. */
 static int64_t days_of(int64_t year, int month, int day)
@@ -26,26 +24,26 @@ static int64_t days_of(int64_t year, int month, int day)
 }
 
 /* "2026-01-31 23:59 UTC" */
-static void date(int64_t at_s, char ret[DATE_SIZE])
+static void date(int64_t at_s, char ret[XM_TLS_DATE_SIZE])
 {
 	int64_t days = at_s / 86400, minutes = at_s % 86400 / 60;
 	int64_t year = 1970 + days / 366;
 	int month = 1;
 
 	if (at_s < 0 || days > days_of(9999, 12, 31)) {
-		snprintf(ret, DATE_SIZE, "another age");
+		snprintf(ret, XM_TLS_DATE_SIZE, "another age");
 		return;
 	}
 	while (days >= days_of(year + 1, 1, 1))
 		year++;
 	while (month < 12 && days >= days_of(year, month + 1, 1))
 		month++;
-	snprintf(ret, DATE_SIZE, "%04d-%02d-%02d %02d:%02d UTC", (int)(year % 10000),
+	snprintf(ret, XM_TLS_DATE_SIZE, "%04d-%02d-%02d %02d:%02d UTC", (int)(year % 10000),
 		 month % 100, (int)((days - days_of(year, month, 1) + 1) % 100),
 		 (int)(minutes / 60 % 24), (int)(minutes % 60));
 }
 
-static int64_t moment(const ASN1_TIME *at, char ret[DATE_SIZE])
+static int64_t moment(const ASN1_TIME *at, char ret[XM_TLS_DATE_SIZE])
 {
 	struct tm t = { .tm_mday = 1, .tm_year = 70 };
 	int64_t at_s;
@@ -58,7 +56,7 @@ static int64_t moment(const ASN1_TIME *at, char ret[DATE_SIZE])
 	return at_s;
 }
 
-static int64_t clock_says(char ret[DATE_SIZE])
+static int64_t clock_says(char ret[XM_TLS_DATE_SIZE])
 {
 	int64_t now_s = (int64_t)time(NULL);
 
@@ -87,7 +85,7 @@ bool xm_tls_name(const X509 *x, char ret[XM_IDENTITY_SIZE])
 int xm_tls_own_dates(const X509 *own, const char *path, char *words,
 		     size_t words_size)
 {
-	char from[DATE_SIZE], until[DATE_SIZE], now[DATE_SIZE];
+	char from[XM_TLS_DATE_SIZE], until[XM_TLS_DATE_SIZE], now[XM_TLS_DATE_SIZE];
 	int64_t now_s = clock_says(now);
 
 	if (now_s < moment(xm_ssl.X509_get0_notBefore(own), from)) {
@@ -103,6 +101,14 @@ int xm_tls_own_dates(const X509 *own, const char *path, char *words,
 		return -EKEYEXPIRED;
 	}
 	return 0;
+}
+
+bool xm_tls_ends_within(const X509 *x, int64_t seconds, char ret[XM_TLS_DATE_SIZE])
+{
+	char now[XM_TLS_DATE_SIZE];
+	int64_t now_s = clock_says(now);
+
+	return moment(xm_ssl.X509_get0_notAfter(x), ret) - now_s < seconds;
 }
 
 int xm_tls_own_wrong(const X509 *own, const char *path, bool accepts, long why,
@@ -143,8 +149,8 @@ bool xm_tls_is_stranger(long why)
 
 static int refused(const struct xm_tls_stream *s, const X509 *x, long why)
 {
-	char name[XM_IDENTITY_SIZE] = "?", from[DATE_SIZE] = "";
-	char until[DATE_SIZE] = "", now[DATE_SIZE];
+	char name[XM_IDENTITY_SIZE] = "?", from[XM_TLS_DATE_SIZE] = "";
+	char until[XM_TLS_DATE_SIZE] = "", now[XM_TLS_DATE_SIZE];
 	char *to = s->io->words;
 	size_t size = sizeof(s->io->words);
 
@@ -192,7 +198,7 @@ static int refused(const struct xm_tls_stream *s, const X509 *x, long why)
 /* X509_V_OK, or what is wrong with its dates. */
 static int dates(const X509 *x)
 {
-	char text[DATE_SIZE];
+	char text[XM_TLS_DATE_SIZE];
 	int64_t now_s = clock_says(text);
 
 	if (x == NULL || now_s < moment(xm_ssl.X509_get0_notBefore(x), text))

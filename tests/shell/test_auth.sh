@@ -61,6 +61,10 @@ mv "$keys/at-once-1.pem" "$scratch/moved.pem"
 says 'is there already' "$extmem" auth add "$keys" at-once-1
 verdict 'a name whose file is elsewhere is not given twice' $?
 "$extmem" auth add --days 7000 "$keys" long >"$scratch/out"
+"$extmem" auth add --days 20 "$keys" short >"$scratch/out"
+"$extmem" auth check "$keys/short.pem" | grep -q 'renew it soon$' &&
+	! "$extmem" auth check "$keys/long.pem" | grep -q 'soon'
+verdict 'what ends soon is said to' $?
 mkdir "$scratch/half" && : >"$scratch/half/issued"
 says 'an authority is there already' "$extmem" auth init "$scratch/half"
 verdict 'a list that is there is not begun again' $?
@@ -158,6 +162,9 @@ verdict 'and who was never there is not' $?
 kill -HUP "$daemon"
 reloaded_twice() { [ "$(grep -c 'reloaded' "$scratch/log")" -eq 2 ]; }
 await reloaded_twice
+grep -q 'credentials: there is no revoked.pem' "$scratch/log" &&
+	grep -q 'credentials: revoked.pem has 1 certificate$' "$scratch/log"
+verdict 'how many are revoked is said' $?
 says 'our certificate was revoked' env EXTMEM_AUTH="$scratch/there/other.pem" \
 	"$extmem" status "$address"
 verdict 'and no longer gets in' $?
