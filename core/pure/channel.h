@@ -77,7 +77,8 @@ struct xm_channel;
 
 struct xm_channel_ops {
 	const char *scheme;
-	/* On failure *ret is untouched, and `words` has a sentence that says why. */
+	/* On failure *ret is untouched, and `words` has a sentence that says why. After
+	 * success they may have a remark about credentials, after renew() too. */
 	int (*open)(const struct xm_channel_options *, char *words,
 		    size_t words_size, struct xm_channel **ret);
 	void (*close)(struct xm_channel *);
