@@ -136,6 +136,27 @@ static void take_in(struct xm_keeper *k, uint64_t now_ns)
 
 /* --- turns ----------------------------------------------------------------------- */
 
+/* The first vacancy for which an appliance has room: one that must wait stops no other. */
+static bool vacancy_find(struct xm_keeper *k, uint32_t leaving,
+			 struct xm_mender_event *ev)
+{
+	struct xm_keeper_mend *mend = &k->mend;
+	uint32_t cursor = 0;
+	bool there;
+
+	ev->kind = XM_MENDER_VACANCY;
+	do {
+		k->lock(k->owner, 0);
+		there = xm_volume_vacancy(k->lanes[0]->options.volume,
+					  mend->mender.given_up | leaving,
+					  &cursor, &mend->vacancy);
+		k->unlock(k->owner, 0);
+		ev->used = mend->vacancy.used;
+		ev->size = mend->vacancy.size;
+	} while (there && !xm_mender_step(&mend->mender, ev));
+	return there && mend->mender.asks;
+}
+
 static void look(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 {
 	struct xm_keeper_mend *mend = &k->mend;
@@ -143,7 +164,6 @@ static void look(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 	struct xm_mender_event ev = { .kind = XM_MENDER_TICK,
 				      .now_ns = k->views.clock_ns };
 	uint32_t leaving;
-	bool found;
 
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	leaving = xm_keeper_leaving(k);
@@ -165,21 +185,8 @@ static void look(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 	xm_mender_step(&mend->mender, &ev);
 	if (!mend->mender.looks)
 		return;
-	k->lock(k->owner, 0);
-	found = xm_volume_vacancy(k->lanes[0]->options.volume,
-				  mend->mender.given_up | leaving,
-				  &mend->vacancy);
-	k->unlock(k->owner, 0);
-	mend->moves = !found;
-	if (found) {
-		ev.kind = XM_MENDER_VACANCY;
-		ev.used = mend->vacancy.used;
-		ev.size = mend->vacancy.size;
-		found = xm_mender_step(&mend->mender, &ev);
-	} else {
-		found = xm_keeper_move_find(k, leaving, &ev);
-	}
-	if (!found)
+	mend->moves = !vacancy_find(k, leaving, &ev);
+	if (mend->moves && !xm_keeper_move_find(k, leaving, &ev))
 		return;
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	ask(k, now_ns);

@@ -55,6 +55,7 @@ static bool choose(struct xm_mender *m, const struct xm_mender_event *ev)
 	}
 	m->spare = best;
 	m->asks = true;
+	m->retry_ns = 0; /* of one that found no place before */
 	return true;
 }
 

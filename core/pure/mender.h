@@ -16,7 +16,8 @@
  * nobody listens at its address. A second later appliance 2, which has the most room,
  * is asked for an extent; it becomes the segment's second member, and is filled.
  *
- * One vacancy at a time; where no spare has room, it is looked for again every retry_ns.
+ * One vacancy at a time, the first for which a spare has room; where none has, it is looked
+ * for again every retry_ns.
  * One thread at a time. Floor: ground.
  */
 #ifndef XM_MENDER_H

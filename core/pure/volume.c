@@ -323,10 +323,10 @@ void xm_vacancy_set(const struct xm_volume *v, const struct xm_segment *s,
 }
 
 bool xm_volume_vacancy(const struct xm_volume *v, uint32_t appliances,
-		       struct xm_vacancy *ret)
+		       uint32_t *cursor, struct xm_vacancy *ret)
 {
-	for (uint32_t i = 0; i < v->layout.count; i++) {
-		const struct xm_segment *s = &v->layout.segments[i];
+	while (*cursor < v->layout.count) {
+		const struct xm_segment *s = &v->layout.segments[(*cursor)++];
 
 		/* What its extents are is not sure during and after half a TRIM. */
 		if (xm_segment_copies(s) < 2 || s->guest || s->lost ||

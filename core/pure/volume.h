@@ -141,9 +141,11 @@ struct xm_vacancy {
 	uint64_t extent;
 };
 
-/* The first member that is LOST, or OUT at one of these appliances. */
+/* The next segment with a member that is LOST, or OUT at one of these appliances: its
+ * first such one. (Where no other appliance has room for that, none has for a second.)
+ * *cursor begins with 0. */
 bool xm_volume_vacancy(const struct xm_volume *, uint32_t appliances,
-		       struct xm_vacancy *ret);
+		       uint32_t *cursor, struct xm_vacancy *ret);
 /* Puts this member in the vacancy's place, as FILLING; with all lanes locked. True:
  * the caller calls xm_effort_forget() for each lane. False: the segment or the
  * member is not what it was. */

@@ -105,6 +105,20 @@ static void without_room_it_looks_again_later(void)
 	CU_ASSERT_FALSE(mender.looks);
 }
 
+static void one_that_must_wait_stops_no_other(void)
+{
+	begin();
+	ev.ready = 1;
+	ev.size = 2 * XM_MIB;
+	CU_ASSERT_FALSE(step(XM_MENDER_VACANCY));
+	ev.size = XM_MIB;
+	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
+	ev.status = 0;
+	step(XM_MENDER_ANSWERED);
+	step(XM_MENDER_TICK);
+	CU_ASSERT_TRUE(mender.looks);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -113,6 +127,7 @@ int main(void)
 		XM_TEST(who_is_silent_is_given_up_when_its_lease_has_ended),
 		XM_TEST(the_spare_is_the_one_with_most_room),
 		XM_TEST(without_room_it_looks_again_later),
+		XM_TEST(one_that_must_wait_stops_no_other),
 		CU_TEST_INFO_NULL,
 	};
 

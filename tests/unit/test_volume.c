@@ -507,6 +507,13 @@ static void a_segment_whose_only_member_that_is_in_is_lost_is_lost(void)
 	CU_ASSERT_EQUAL(xm_volume_read(&io, 0, 0, PAGE, &posts), -ESTALE);
 }
 
+static bool find_vacancy(uint32_t appliances, struct xm_vacancy *ret)
+{
+	uint32_t cursor = 0;
+
+	return xm_volume_vacancy(&volume, appliances, &cursor, ret);
+}
+
 static void a_member_that_will_not_come_back_is_replaced(void)
 {
 	struct xm_member member = { .appliance = 2, .extent = 9,
@@ -517,14 +524,14 @@ static void a_member_that_will_not_come_back_is_replaced(void)
 	begin();
 	add(0, 8, all, 1, 0); /* is no mirror */
 	add(8, 8, all, 2, 0);
-	CU_ASSERT_FALSE(xm_volume_vacancy(&volume, 3, &vacancy));
+	CU_ASSERT_FALSE(find_vacancy(3, &vacancy));
 	CU_ASSERT_EQUAL_FATAL(xm_volume_write(&io, 8, 0, PAGE, &posts), 0);
 	effort = xm_effort_begin(&io, &posts);
 	effort_end(effort, 0, 0);
 	effort_end(effort, 1, 0); /* the one that leaves has it */
 	xm_volume_drop(&volume, 1 << 1);
-	CU_ASSERT_FALSE(xm_volume_vacancy(&volume, 1, &vacancy));
-	CU_ASSERT_TRUE_FATAL(xm_volume_vacancy(&volume, 2, &vacancy));
+	CU_ASSERT_FALSE(find_vacancy(1, &vacancy));
+	CU_ASSERT_TRUE_FATAL(find_vacancy(2, &vacancy));
 	CU_ASSERT_EQUAL(vacancy.page, 8);
 	CU_ASSERT_EQUAL(vacancy.size, 8 * PAGE);
 	CU_ASSERT_EQUAL(vacancy.member, 1);
@@ -550,12 +557,12 @@ static void no_member_is_replaced_while_its_segment_is_trimmed(void)
 	begin();
 	add(8, 8, all, 2, 0);
 	xm_volume_drop(&volume, 1 << 1);
-	CU_ASSERT_TRUE_FATAL(xm_volume_vacancy(&volume, 2, &vacancy));
+	CU_ASSERT_TRUE_FATAL(find_vacancy(2, &vacancy));
 	xm_volume_set_unsure(&volume, 8, true);
 	CU_ASSERT_FALSE(xm_volume_replace(&volume, &vacancy, &member));
-	CU_ASSERT_FALSE(xm_volume_vacancy(&volume, 2, &vacancy));
+	CU_ASSERT_FALSE(find_vacancy(2, &vacancy));
 	xm_volume_set_unsure(&volume, 8, false);
-	CU_ASSERT_TRUE_FATAL(xm_volume_vacancy(&volume, 2, &vacancy));
+	CU_ASSERT_TRUE_FATAL(find_vacancy(2, &vacancy));
 	CU_ASSERT_TRUE(xm_volume_replace(&volume, &vacancy, &member));
 }
 
