@@ -186,7 +186,8 @@ static void look(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 	if (!mend->mender.looks)
 		return;
 	mend->moves = !vacancy_find(k, leaving, &ev);
-	if (mend->moves && !xm_keeper_move_find(k, leaving, &ev))
+	if (mend->moves && (k->move.state != XM_MOVE_NONE ||
+			    !xm_keeper_move_find(k, leaving, &ev)))
 		return;
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	ask(k, now_ns);
@@ -200,8 +201,7 @@ void xm_keeper_mend_turn(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 	if (mend->answered)
 		take_in(k, now_ns);
 	xm_keeper_move_turn(k, now_ns);
-	if (!mend->mender.asks && k->move.state == XM_MOVE_NONE &&
-	    k->views.clock_ns >= mend->look_ns) {
+	if (!mend->mender.asks && k->views.clock_ns >= mend->look_ns) {
 		mend->look_ns = xm_time_after(k->views.clock_ns, LOOK);
 		look(k, count, now_ns);
 	}

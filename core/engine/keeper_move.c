@@ -15,6 +15,7 @@
 
 #include "core/engine/keeper.h"
 
+#define SOURCE XM_SECOND /* a move waits so long for one to read from */
 #define CONNECT (2 * XM_SECOND) /* by then each lane has a path, or it is tried again */
 
 static struct xm_volume *volume(const struct xm_keeper *k)
@@ -31,15 +32,47 @@ uint32_t xm_keeper_leaving(const struct xm_keeper *k)
 	return ret;
 }
 
+/* The appliances to which every lane's path is up; or, with grace, of whose paths none
+ * has been down for that long. */
+static uint32_t reached(struct xm_keeper *k, uint64_t grace_ns)
+{
+	uint32_t ret = UINT32_MAX;
+
+	for (uint32_t l = 0; l < k->lanes_count; l++) {
+		struct xm_engine *e = k->lanes[l];
+		uint32_t here = 0;
+
+		k->lock(k->owner, l);
+		for (uint32_t a = 0; a < e->io.peers_count; a++) {
+			const struct xm_path *path = &e->peers[a].path;
+			uint64_t down_ns = xm_engine_clock(e) -
+					   path->down_since_ns;
+			bool is = path->state == XM_PATH_UP ||
+				  (grace_ns > 0 && down_ns < grace_ns);
+
+			here |= (uint32_t)is << a;
+		}
+		k->unlock(k->owner, l);
+		ret &= here;
+	}
+	return ret;
+}
+
+static bool is_reached(struct xm_keeper *k, uint32_t appliance,
+		       uint64_t grace_ns)
+{
+	return (reached(k, grace_ns) & 1u << appliance) != 0;
+}
+
 /* --- what is to move ------------------------------------------------------------ */
 
-static bool next_leaver(struct xm_keeper *k, uint32_t leaving, uint32_t *cursor,
-			struct xm_vacancy *ret)
+static bool next_leaver(struct xm_keeper *k, uint32_t leaving, uint32_t up,
+			uint32_t *cursor, struct xm_vacancy *ret)
 {
 	bool found;
 
 	k->lock(k->owner, 0);
-	found = xm_volume_leaver(volume(k), leaving, cursor, ret);
+	found = xm_volume_leaver(volume(k), leaving, up, cursor, ret);
 	k->unlock(k->owner, 0);
 	return found;
 }
@@ -48,11 +81,11 @@ bool xm_keeper_move_find(struct xm_keeper *k, uint32_t leaving,
 			 struct xm_mender_event *ev)
 {
 	struct xm_keeper_mend *mend = &k->mend;
-	uint32_t cursor = 0;
+	uint32_t up = leaving != 0 ? reached(k, 0) : 0, cursor = 0;
 	uint64_t stranded = 0;
 	bool found = false;
 
-	while (!found && next_leaver(k, leaving, &cursor, &mend->vacancy)) {
+	while (!found && next_leaver(k, leaving, up, &cursor, &mend->vacancy)) {
 		ev->kind = XM_MENDER_VACANCY;
 		ev->used = mend->vacancy.used;
 		ev->size = mend->vacancy.size;
@@ -92,24 +125,6 @@ static bool posted_ended(struct xm_keeper *k, uint32_t appliance)
 	return ended;
 }
 
-/* Is every lane's path there up; or, with grace, has none been down for long? */
-static bool reached(struct xm_keeper *k, uint32_t appliance, uint64_t grace_ns)
-{
-	bool ret = true;
-
-	for (uint32_t l = 0; ret && l < k->lanes_count; l++) {
-		struct xm_engine *e = k->lanes[l];
-		const struct xm_path *path = &e->peers[appliance].path;
-
-		k->lock(k->owner, l);
-		ret = path->state == XM_PATH_UP ||
-		      (grace_ns > 0 && xm_engine_clock(e) - path->down_since_ns <
-					       grace_ns);
-		k->unlock(k->owner, l);
-	}
-	return ret;
-}
-
 static bool held_there(struct xm_keeper *k, const struct xm_member *member)
 {
 	bool ret;
@@ -126,8 +141,10 @@ static void over(struct xm_keeper *k, bool failed)
 {
 	k->move.state = XM_MOVE_NONE;
 	k->mend.look_ns = k->views.clock_ns;
-	k->mend.mender.retry_ns =
-		failed ? xm_time_after(k->views.clock_ns, XM_MENDER_RETRY) : 0;
+	k->mend.mender.retry_ns = 0;
+	if (failed)
+		xm_mender_avoid(&k->mend.mender, k->move.guest.appliance,
+				k->views.clock_ns);
 }
 
 static void want(struct xm_keeper *k, bool wanted)
@@ -161,10 +178,10 @@ static void connects(struct xm_keeper *k, uint64_t now_ns)
 	struct xm_keeper_move *move = &k->move;
 	bool held = held_there(k, &move->guest), joined = false;
 
-	if (held && !reached(k, move->guest.appliance, 0) &&
+	if (held && !is_reached(k, move->guest.appliance, 0) &&
 	    k->views.clock_ns - move->since_ns < CONNECT)
 		return;
-	if (held && reached(k, move->guest.appliance, 0)) {
+	if (held && is_reached(k, move->guest.appliance, 0)) {
 		xm_keeper_lock_all(k);
 		joined = xm_volume_invite(volume(k), &move->vacancy,
 					  &move->guest);
@@ -269,7 +286,7 @@ static void gives(struct xm_keeper *k, uint64_t now_ns)
 	k->views.tally.moved = move->bytes;
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 	k->lock(k->owner, 0);
-	bad = xm_volume_guests(volume(k), &bad) > 0;
+	bad = xm_volume_guests(volume(k), UINT32_MAX, &bad) > 0;
 	k->unlock(k->owner, 0);
 	if (bad) /* more than could be noted */
 		move->state = XM_MOVE_FILLS;
@@ -280,17 +297,18 @@ static void gives(struct xm_keeper *k, uint64_t now_ns)
 void xm_keeper_move_turn(struct xm_keeper *k, uint64_t now_ns)
 {
 	struct xm_keeper_move *move = &k->move;
-	uint32_t guests = 0;
+	uint32_t guests = 0, sources;
 	bool bad = false;
 
 	if (move->state == XM_MOVE_JOINS || move->state == XM_MOVE_FILLS) {
+		sources = reached(k, SOURCE);
 		k->lock(k->owner, 0);
-		guests = xm_volume_guests(volume(k), &bad);
+		guests = xm_volume_guests(volume(k), sources, &bad);
 		k->unlock(k->owner, 0);
 		if (guests == 0) /* the program has freed the segment */
 			over(k, false);
-		else if (bad || !reached(k, move->guest.appliance,
-					 XM_VIEW_GRACE))
+		else if (bad || !is_reached(k, move->guest.appliance,
+					    XM_VIEW_GRACE))
 			abandon(k);
 	}
 	switch (move->state) {

@@ -37,6 +37,21 @@ static void on_tick(struct xm_mender *m, const struct xm_mender_event *ev)
 	m->looks = !m->asks && ev->now_ns >= m->retry_ns;
 }
 
+static bool is_avoided(const struct xm_mender *m, uint32_t a, uint64_t now_ns)
+{
+	return now_ns < m->avoided_until_ns[a];
+}
+
+static bool is_better(const struct xm_mender *m,
+		      const struct xm_mender_event *ev, uint32_t a, uint32_t b)
+{
+	bool avoided = is_avoided(m, a, ev->now_ns);
+
+	if (avoided != is_avoided(m, b, ev->now_ns))
+		return !avoided;
+	return ev->free_run[a] > ev->free_run[b];
+}
+
 static bool choose(struct xm_mender *m, const struct xm_mender_event *ev)
 {
 	uint32_t best = XM_APPLIANCES_MAX;
@@ -45,8 +60,7 @@ static bool choose(struct xm_mender *m, const struct xm_mender_event *ev)
 		if ((ev->ready & ~ev->used & 1u << a) == 0 ||
 		    ev->free_run[a] < ev->size)
 			continue;
-		if (best == XM_APPLIANCES_MAX ||
-		    ev->free_run[a] > ev->free_run[best])
+		if (best == XM_APPLIANCES_MAX || is_better(m, ev, a, best))
 			best = a;
 	}
 	if (best == XM_APPLIANCES_MAX) {
@@ -57,6 +71,12 @@ static bool choose(struct xm_mender *m, const struct xm_mender_event *ev)
 	m->asks = true;
 	m->retry_ns = 0; /* of one that found no place before */
 	return true;
+}
+
+void xm_mender_avoid(struct xm_mender *m, uint32_t appliance, uint64_t now_ns)
+{
+	m->avoided_until_ns[appliance] = xm_time_after(now_ns, XM_MENDER_AVOIDS);
+	m->retry_ns = xm_time_after(now_ns, XM_MENDER_RETRY);
 }
 
 bool xm_mender_step(struct xm_mender *m, const struct xm_mender_event *ev)
@@ -70,8 +90,7 @@ bool xm_mender_step(struct xm_mender *m, const struct xm_mender_event *ev)
 	case XM_MENDER_ANSWERED:
 		m->asks = false;
 		if (ev->status != 0)
-			m->retry_ns = xm_time_after(ev->now_ns,
-						    XM_MENDER_RETRY);
+			xm_mender_avoid(m, m->spare, ev->now_ns);
 		break;
 	}
 	return false;

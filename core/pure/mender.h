@@ -9,7 +9,8 @@
  * up: this one is out of the view, and nobody has listened at its address for 1 s
  * (XM_MENDER_GONE), or it has been out for as long as its lease, which has ended by
  * then. The spare is the appliance with the largest free run among those that answer,
- * do not drain, and have no member of the segment. The new member is FILLING until a
+ * do not drain, and have no member of the segment; one that has refused, or could not be
+ * filled, within the last 30 s (XM_MENDER_AVOIDS) is asked only if no other is there. The new member is FILLING until a
  * sweep has copied everything to it (engine_mend.c).
  *
  * Example: of members at 0 and 1, appliance 1 is killed. 0.1 s later it is out, and
@@ -28,6 +29,7 @@
 
 #define XM_MENDER_GONE XM_SECOND
 #define XM_MENDER_RETRY XM_SECOND
+#define XM_MENDER_AVOIDS (30 * XM_SECOND)
 
 struct xm_mender_event {
 	enum {
@@ -54,10 +56,13 @@ struct xm_mender {
 	uint64_t retry_ns;
 	uint64_t out_since_ns[XM_APPLIANCES_MAX]; /* 0: it is not */
 	uint64_t gone_since_ns[XM_APPLIANCES_MAX];
+	uint64_t avoided_until_ns[XM_APPLIANCES_MAX];
 };
 
 void xm_mender_init(struct xm_mender *);
 /* True: appliance `spare` is to be asked for an extent. */
 bool xm_mender_step(struct xm_mender *, const struct xm_mender_event *);
+/* What this appliance has lent could not be made use of. */
+void xm_mender_avoid(struct xm_mender *, uint32_t appliance, uint64_t now_ns);
 
 #endif

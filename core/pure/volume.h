@@ -157,18 +157,22 @@ bool xm_volume_replace(struct xm_volume *, const struct xm_vacancy *,
  * takes the copy's place at once. It is no copy before, so views do not know it. One
  * move at a time: all guests are of that one. --- */
 
-/* The next segment with a copy IN at one of these appliances that may be moved; *cursor
- * begins with 0. ret->direct: not before its region is tracked. */
+/* The next segment with a copy IN at one of these appliances that may be moved, and one
+ * IN, this or another, among those that can be reached; *cursor begins with 0.
+ * ret->direct: not before its region is tracked. */
 bool xm_volume_leaver(const struct xm_volume *, uint32_t appliances,
-		      uint32_t *cursor, struct xm_vacancy *ret);
+		      uint32_t reached, uint32_t *cursor,
+		      struct xm_vacancy *ret);
 /* Paths to the appliance are wanted, or not any more; under lane 0's lock. */
 void xm_volume_want(struct xm_volume *, uint32_t appliance, bool wanted);
 /* With all lanes locked: this member joins the vacancy's segment, as its guest. False:
  * the segment is not what it was. */
 bool xm_volume_invite(struct xm_volume *, const struct xm_vacancy *,
 		      const struct xm_member *);
-/* How many segments have a guest; *ret_bad: one of them can take no place. */
-uint32_t xm_volume_guests(const struct xm_volume *, bool *ret_bad);
+/* How many segments have a guest; *ret_bad: one of them can take no place, or has no copy
+ * IN at these appliances, from which it could be filled. */
+uint32_t xm_volume_guests(const struct xm_volume *, uint32_t reached,
+			  bool *ret_bad);
 /* With all lanes locked: the next guest takes the place of its segment's copy at
  * `appliance`; or, if it is dismissed, leaves. *ret is what parts: the lanes forget what
  * writes under way have reached there. False: there is none that may. */

@@ -12,13 +12,24 @@ static bool is_at(const struct xm_member *member, uint32_t appliances)
 	return (appliances & 1u << member->appliance) != 0;
 }
 
+static bool any_in(const struct xm_segment *s, uint32_t appliances)
+{
+	for (uint32_t k = 0; k < s->members_count; k++) {
+		if (s->members[k].state == XM_MEMBER_IN &&
+		    is_at(&s->members[k], appliances))
+			return true;
+	}
+	return false;
+}
+
 bool xm_volume_leaver(const struct xm_volume *v, uint32_t appliances,
-		      uint32_t *cursor, struct xm_vacancy *ret)
+		      uint32_t reached, uint32_t *cursor,
+		      struct xm_vacancy *ret)
 {
 	while (*cursor < v->layout.count) {
 		const struct xm_segment *s = &v->layout.segments[(*cursor)++];
 
-		if (s->guest || s->lost || s->unsure)
+		if (s->guest || s->lost || s->unsure || !any_in(s, reached))
 			continue;
 		for (uint32_t k = 0; k < s->members_count; k++) {
 			if (!is_at(&s->members[k], appliances) ||
@@ -62,7 +73,8 @@ bool xm_volume_invite(struct xm_volume *v, const struct xm_vacancy *at,
 	return true;
 }
 
-uint32_t xm_volume_guests(const struct xm_volume *v, bool *ret_bad)
+uint32_t xm_volume_guests(const struct xm_volume *v, uint32_t reached,
+			  bool *ret_bad)
 {
 	uint32_t count = 0;
 
@@ -73,7 +85,8 @@ uint32_t xm_volume_guests(const struct xm_volume *v, bool *ret_bad)
 		if (!s->guest)
 			continue;
 		count++;
-		*ret_bad |= s->lost || s->members[s->members_count - 1].state >
+		*ret_bad |= s->lost || !any_in(s, reached) ||
+			    s->members[s->members_count - 1].state >
 					       XM_MEMBER_FILLING;
 	}
 	return count;
@@ -91,6 +104,8 @@ static bool leave_to_another(struct xm_volume *v, const struct xm_segment *own,
 			struct xm_member *m = &s->members[k];
 
 			if (m->appliance != member->appliance ||
+			    m->lease != member->lease ||
+			    m->state == XM_MEMBER_LOST ||
 			    m->remote.key != member->remote.key ||
 			    m->remote.base != member->remote.base)
 				continue;

@@ -16,6 +16,7 @@ xm_tests += \
 	tests/unit/test_list \
 	tests/unit/test_loop \
 	tests/unit/test_mender \
+	tests/unit/test_move \
 	tests/unit/test_options \
 	tests/unit/test_pager \
 	tests/unit/test_pager_ahead \

@@ -105,6 +105,29 @@ static void without_room_it_looks_again_later(void)
 	CU_ASSERT_FALSE(mender.looks);
 }
 
+static void one_that_failed_is_asked_last(void)
+{
+	begin();
+	ev.ready = 0xc;
+	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
+	CU_ASSERT_EQUAL(mender.spare, 3);
+	ev.status = -ENOSPC;
+	step(XM_MENDER_ANSWERED);
+	ev.now_ns += XM_MENDER_RETRY;
+	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
+	CU_ASSERT_EQUAL(mender.spare, 2);
+	ev.status = 0;
+	step(XM_MENDER_ANSWERED);
+	ev.ready = 8; /* no other is there */
+	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
+	CU_ASSERT_EQUAL(mender.spare, 3);
+	step(XM_MENDER_ANSWERED);
+	ev.ready = 0xc;
+	ev.now_ns += XM_MENDER_AVOIDS;
+	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
+	CU_ASSERT_EQUAL(mender.spare, 3);
+}
+
 static void one_that_must_wait_stops_no_other(void)
 {
 	begin();
@@ -127,6 +150,7 @@ int main(void)
 		XM_TEST(who_is_silent_is_given_up_when_its_lease_has_ended),
 		XM_TEST(the_spare_is_the_one_with_most_room),
 		XM_TEST(without_room_it_looks_again_later),
+		XM_TEST(one_that_failed_is_asked_last),
 		XM_TEST(one_that_must_wait_stops_no_other),
 		CU_TEST_INFO_NULL,
 	};

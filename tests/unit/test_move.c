@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The volume's moves: which copies may leave, and what becomes of guests. */
+#include <string.h>
+
+#include "core/pure/volume.h"
+#include "tests/support/cunit.h"
+
+enum { PAGE = 4096, SEGMENTS = 8, COUNT = 8 };
+
+static struct xm_volume volume;
+static struct xm_segment memory[SEGMENTS];
+static struct xm_vacancy vacancy;
+static struct xm_parted gone;
+
+static void begin(void)
+{
+	memset(memory, 0, sizeof(memory));
+	memset(&vacancy, 0, sizeof(vacancy));
+	memset(&gone, 0, sizeof(gone));
+	xm_volume_init(&volume, SEGMENTS, PAGE, memory);
+}
+
+/* A segment at appliances 0 to members - 1. */
+static void add(uint64_t page, uint8_t members)
+{
+	struct xm_segment s = { .page = page, .count = COUNT,
+				.members_count = members };
+
+	for (uint8_t k = 0; k < members; k++) {
+		s.members[k].appliance = k;
+		s.members[k].extent = 100 + page + k;
+		s.members[k].remote.key = 200 + page + k;
+	}
+	CU_ASSERT_EQUAL_FATAL(xm_volume_add(&volume, &s), 0);
+}
+
+static bool leaver(uint32_t appliances, uint32_t reached)
+{
+	uint32_t cursor = 0;
+
+	return xm_volume_leaver(&volume, appliances, reached, &cursor, &vacancy);
+}
+
+/* The segment's copy at appliance 0 is to move to appliance 3. */
+static void invite(void)
+{
+	struct xm_member guest = { .appliance = 3, .extent = 9,
+				   .remote = { .key = 90 } };
+
+	CU_ASSERT_TRUE_FATAL(leaver(1, UINT32_MAX));
+	CU_ASSERT_TRUE_FATAL(xm_volume_invite(&volume, &vacancy, &guest));
+}
+
+static void what_cannot_be_read_does_not_leave(void)
+{
+	begin();
+	add(0, 1);
+	add(8, 2);
+	CU_ASSERT_TRUE(leaver(1, 1));
+	CU_ASSERT_EQUAL(vacancy.page, 0);
+	/* The other copy can be read. */
+	CU_ASSERT_TRUE(leaver(1, 2));
+	CU_ASSERT_EQUAL(vacancy.page, 8);
+	CU_ASSERT_EQUAL(vacancy.member, 0);
+	CU_ASSERT_FALSE(leaver(1, 4));
+}
+
+static void a_guest_that_nothing_can_fill_is_bad(void)
+{
+	bool bad = true;
+
+	begin();
+	add(0, 1);
+	invite();
+	CU_ASSERT_EQUAL(xm_volume_guests(&volume, 1, &bad), 1);
+	CU_ASSERT_FALSE(bad);
+	/* The guest itself is nothing to read from. */
+	CU_ASSERT_EQUAL(xm_volume_guests(&volume, 8, &bad), 1);
+	CU_ASSERT_TRUE(bad);
+	CU_ASSERT_TRUE(xm_volume_dismiss(&volume, &gone));
+	CU_ASSERT_EQUAL(gone.appliance, 3);
+	CU_ASSERT_EQUAL(gone.extent, 9);
+	CU_ASSERT_FALSE(xm_volume_needs(&volume, 3));
+	CU_ASSERT_EQUAL(xm_volume_guests(&volume, 8, &bad), 0);
+}
+
+static void a_guest_takes_the_place_of_the_copy_that_leaves(void)
+{
+	begin();
+	add(0, 2);
+	invite();
+	CU_ASSERT_TRUE(xm_volume_settle(&volume, 0, &gone));
+	CU_ASSERT_EQUAL(gone.appliance, 0);
+	CU_ASSERT_EQUAL(gone.extent, 100);
+	CU_ASSERT_FALSE(xm_volume_needs(&volume, 0));
+	CU_ASSERT_EQUAL(xm_volume_redundant(&volume), 2 | 8);
+	CU_ASSERT_FALSE(leaver(1, UINT32_MAX));
+}
+
+static void an_extent_is_left_to_the_other_segment_in_it_alone(void)
+{
+	begin();
+	add(0, 1);
+	xm_volume_divide(&volume, 4, NULL);
+	invite();
+	CU_ASSERT_TRUE(xm_volume_settle(&volume, 0, &gone));
+	CU_ASSERT_EQUAL(gone.extent, 0);
+	invite();
+	CU_ASSERT_EQUAL(vacancy.extent, 100);
+	/* The same bytes of an earlier lease are another extent. */
+	begin();
+	add(0, 1);
+	xm_volume_divide(&volume, 4, NULL);
+	memory[1].members[0].lease = 1;
+	invite();
+	CU_ASSERT_TRUE(xm_volume_settle(&volume, 0, &gone));
+	CU_ASSERT_EQUAL(gone.extent, 100);
+}
+
+int main(void)
+{
+	static const CU_TestInfo tests[] = {
+		XM_TEST(what_cannot_be_read_does_not_leave),
+		XM_TEST(a_guest_that_nothing_can_fill_is_bad),
+		XM_TEST(a_guest_takes_the_place_of_the_copy_that_leaves),
+		XM_TEST(an_extent_is_left_to_the_other_segment_in_it_alone),
+		CU_TEST_INFO_NULL,
+	};
+
+	return xm_tests_run("move", tests);
+}
