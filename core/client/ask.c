@@ -72,6 +72,13 @@ static void request_report(void *owner, const struct xm_control_report *report)
 
 /* --- the background thread ------------------------------------------------------ */
 
+/* Does it name an extent of a lease that has ended? */
+static bool is_too_late(const struct xm_ask *ask, const struct xm_request *r)
+{
+	return (r->message.kind == XM_FREE || r->message.kind == XM_TRIM) &&
+	       r->lease != ask->keeper.peers[r->appliance].lease;
+}
+
 /* With the lock held. */
 static void pass_on_requests(struct xm_ask *ask, uint64_t now_ns)
 {
@@ -79,6 +86,14 @@ static void pass_on_requests(struct xm_ask *ask, uint64_t now_ns)
 		struct xm_request *request = ask->queue;
 
 		ask->queue = request->next;
+		if (is_too_late(ask, request)) {
+			request->status = request->message.kind == XM_FREE
+						  ? 0 : -ESTALE;
+			request->message.kind = 0;
+			request->done = true;
+			os_cond_wake_all(&ask->changed);
+			continue;
+		}
 		xm_control_request(&ask->keeper.control, request->appliance,
 				   &request->message,
 				   (uint64_t)(uintptr_t)request,

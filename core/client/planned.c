@@ -58,8 +58,7 @@ static void members_free(extmem *x, const struct xm_member *members,
 			 uint32_t count)
 {
 	for (uint32_t k = 0; k < count; k++)
-		xm_extent_free(x, members[k].appliance, members[k].extent,
-			       false);
+		xm_extent_free(x, &members[k], false);
 }
 
 static void columns_free(extmem *x, const struct xm_segment *columns,

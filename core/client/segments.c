@@ -80,9 +80,9 @@ static bool out_of_reach(extmem *x, uint32_t appliance)
  * session answers -ENOTCONN at once, and sends FREE when the connection is back. If its
  * machine was switched off, the connection looks healthy until the deadline. An
  * appliance that is `unreachable` as the client closes does not get the whole timeout. */
-int xm_extent_free(extmem *x, uint32_t appliance, uint64_t extent,
-		   bool unreachable)
+int xm_extent_free(extmem *x, const struct xm_member *member, bool unreachable)
 {
+	uint32_t appliance = member->appliance;
 	struct xm_message give = { .kind = XM_FREE };
 	uint64_t deadline_ns = x->regions.deadline_ns;
 	struct xm_request request;
@@ -94,7 +94,8 @@ int xm_extent_free(extmem *x, uint32_t appliance, uint64_t extent,
 		return -ETIMEDOUT;
 	if (unreachable)
 		deadline_ns = xm_min(deadline_ns, os_now_ns() + LAST_WORD);
-	give.u.free.extent = extent;
+	give.u.free.extent = member->extent;
+	request.lease = member->lease;
 	rc = xm_ask(&x->ask, appliance, &give, deadline_ns, &request);
 	x->regions.deaf[appliance] = rc == -ETIMEDOUT;
 	return rc;
@@ -123,17 +124,17 @@ int xm_extent_alloc(extmem *x, const extmem_region *region, uint32_t appliance,
 		return rc;
 	}
 	taken = &request.message.u.allocated;
-	if (taken->size < size) {
-		xm_extent_free(x, appliance, taken->extent, false);
-		snprintf(words, XM_OFFER_WORDS, "appliance %s gave less than "
-			 "was asked", xm_ask_address(&x->ask, appliance));
-		return -EPROTO;
-	}
 	memset(ret, 0, sizeof(*ret));
 	ret->appliance = appliance;
 	ret->lease = request.lease;
 	ret->extent = taken->extent;
 	ret->remote = taken->remote;
+	if (taken->size < size) {
+		xm_extent_free(x, ret, false);
+		snprintf(words, XM_OFFER_WORDS, "appliance %s gave less than "
+			 "was asked", xm_ask_address(&x->ask, appliance));
+		return -EPROTO;
+	}
 	return 0;
 }
 
@@ -169,7 +170,7 @@ static void member_alloc(extmem *x, const extmem_region *region,
 		return;
 	ret->status = xm_segments_add(x, &segment, 1);
 	if (ret->status != 0) {
-		xm_extent_free(x, appliance, segment.members[0].extent, false);
+		xm_extent_free(x, &segment.members[0], false);
 		if (ret->status == -ENOTCONN)
 			snprintf(words, XM_OFFER_WORDS, "appliance %s gave memory, "
 				 "and has lost it already",
@@ -213,8 +214,7 @@ static int members_give(extmem *x, const struct xm_segment *s,
 
 		/* 0: a head has it, from which the tail was not cut off. */
 		if (member->state != XM_MEMBER_LOST && member->extent != 0)
-			last = xm_extent_free(x, member->appliance,
-					      member->extent, unreachable[k]);
+			last = xm_extent_free(x, member, unreachable[k]);
 		/* Lost while it was asked: it has nothing to give back. */
 		if (last == -ESTALE && s->members_count > 1)
 			last = 0;
@@ -462,6 +462,7 @@ static int member_trim(extmem *x, const struct xm_member *member, uint64_t size,
 
 	trim.u.trim.extent = member->extent;
 	trim.u.trim.size = size;
+	request.lease = member->lease;
 	rc = xm_ask(&x->ask, member->appliance, &trim,
 		    x->regions.deadline_ns, &request);
 	if (rc != 0)

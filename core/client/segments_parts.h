@@ -32,8 +32,9 @@ void xm_segment_begin(const extmem_region *, uint64_t address, uint64_t size,
 int xm_extent_alloc(extmem *, const extmem_region *, uint32_t appliance,
 		    uint64_t size, uint32_t number, struct xm_member *ret,
 		    struct xm_refused *ret_refused, char *words);
-int xm_extent_free(extmem *, uint32_t appliance, uint64_t extent,
-		   bool unreachable);
+/* Gives a member's extent back. 0 as well if the lease under which it was taken has ended:
+ * so has the extent, and its number may be another's. */
+int xm_extent_free(extmem *, const struct xm_member *, bool unreachable);
 
 /* --- planned.c --- */
 

@@ -101,6 +101,7 @@ struct xm_keeper_move {
 	uint32_t parts; /* the appliance at which `parted` extents lie */
 	uint32_t parted_count;
 	uint64_t parted[XM_MOVE_PARTED];
+	uint32_t parted_leases[XM_MOVE_PARTED];
 	uint64_t bytes; /* moved, ever */
 };
 
@@ -154,9 +155,10 @@ void xm_keeper_views_answer(struct xm_keeper *,
 void xm_keeper_mend_turn(struct xm_keeper *, uint32_t count, uint64_t now_ns);
 void xm_keeper_mend_answer(struct xm_keeper *,
 			   const struct xm_control_report *);
-/* Gives an extent back; with the control lock held. */
+/* Gives an extent back that was taken under this lease, if that goes on; with the control
+ * lock held. Under another one its number may be that of another extent. */
 void xm_keeper_give_back(struct xm_keeper *, uint32_t appliance,
-			 uint64_t extent, uint64_t now_ns);
+			 uint32_t lease, uint64_t extent, uint64_t now_ns);
 void xm_keeper_lock_all(struct xm_keeper *);
 void xm_keeper_unlock_all(struct xm_keeper *);
 /* keeper_move.c, likewise. */

@@ -26,10 +26,12 @@ void xm_keeper_unlock_all(struct xm_keeper *k)
 }
 
 void xm_keeper_give_back(struct xm_keeper *k, uint32_t appliance,
-			 uint64_t extent, uint64_t now_ns)
+			 uint32_t lease, uint64_t extent, uint64_t now_ns)
 {
 	struct xm_message give = { .kind = XM_FREE };
 
+	if (k->peers[appliance].lease != lease)
+		return;
 	give.u.free.extent = extent;
 	/* One that is away is told when it is back. */
 	xm_control_request(&k->control, appliance, &give,
@@ -71,7 +73,7 @@ void xm_keeper_mend_answer(struct xm_keeper *k,
 	if (report->status != 0)
 		return;
 	mend->member.appliance = a;
-	mend->member.lease = mend->lease;
+	mend->member.lease = k->peers[a].lease;
 	mend->member.extent = report->message->u.allocated.extent;
 	mend->member.remote = report->message->u.allocated.remote;
 	if (mend->lease != k->peers[a].lease ||
@@ -115,10 +117,12 @@ static void take_in(struct xm_keeper *k, uint64_t now_ns)
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	if (!done && mend->member.extent != 0)
 		xm_keeper_give_back(k, mend->member.appliance,
-				    mend->member.extent, now_ns);
+				    mend->member.lease, mend->member.extent,
+				    now_ns);
 	if (done && !mend->vacancy.lost && mend->vacancy.extent != 0)
 		xm_keeper_give_back(k, mend->vacancy.appliance,
-				    mend->vacancy.extent, now_ns);
+				    mend->vacancy.lease, mend->vacancy.extent,
+				    now_ns);
 	if (done) {
 		k->views.sweep = sweep;
 		k->views.spares |= 1u << mend->member.appliance;

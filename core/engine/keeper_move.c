@@ -162,6 +162,7 @@ void xm_keeper_move_begin(struct xm_keeper *k, uint64_t now_ns)
 		k->lock(k->owner, XM_KEEPER_CONTROL);
 		if (k->mend.member.extent != 0)
 			xm_keeper_give_back(k, k->mend.member.appliance,
+					    k->mend.member.lease,
 					    k->mend.member.extent, now_ns);
 		k->unlock(k->owner, XM_KEEPER_CONTROL);
 		return;
@@ -194,9 +195,8 @@ static void connects(struct xm_keeper *k, uint64_t now_ns)
 		return;
 	}
 	k->lock(k->owner, XM_KEEPER_CONTROL);
-	if (held)
-		xm_keeper_give_back(k, move->guest.appliance,
-				    move->guest.extent, now_ns);
+	xm_keeper_give_back(k, move->guest.appliance, move->guest.lease,
+			    move->guest.extent, now_ns);
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 	over(k, true);
 }
@@ -218,8 +218,10 @@ static void parts(struct xm_keeper *k, bool settles)
 		for (uint32_t l = 0; l < k->lanes_count; l++)
 			xm_effort_forget(&k->lanes[l]->io, gone.page,
 					 gone.count, gone.member);
-		if (gone.extent != 0)
+		if (gone.extent != 0) {
+			move->parted_leases[move->parted_count] = gone.lease;
 			move->parted[move->parted_count++] = gone.extent;
+		}
 		if (settles)
 			move->bytes += move->vacancy.size;
 	}
@@ -282,7 +284,8 @@ static void gives(struct xm_keeper *k, uint64_t now_ns)
 		return;
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	for (uint32_t i = 0; i < move->parted_count; i++)
-		xm_keeper_give_back(k, move->parts, move->parted[i], now_ns);
+		xm_keeper_give_back(k, move->parts, move->parted_leases[i],
+				    move->parted[i], now_ns);
 	k->views.tally.moved = move->bytes;
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 	k->lock(k->owner, 0);

@@ -123,7 +123,7 @@ static void give_ledger_back(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
 	ledger->refused = true;
 	ledger->retry_ns = xm_time_after(k->views.clock_ns, RETRY);
 	xm_view_step(&k->views.view, &ev, &none);
-	xm_keeper_give_back(k, a, ledger->extent, now_ns);
+	xm_keeper_give_back(k, a, ledger->lease, ledger->extent, now_ns);
 }
 
 static void see_sessions(struct xm_keeper *k, uint32_t count, uint64_t now_ns,

@@ -237,6 +237,14 @@ static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
 	s->hello.client = 0;
 	memset(s->hello.secret, 0, sizeof(s->hello.secret));
 	effect(fx, XM_SESSION_IS_LOST);
+	/* A TRIM that waits to be sent names an extent of that lease. */
+	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
+		struct xm_session_request *request = &s->requests[i];
+
+		if (request->number != 0 &&
+		    message_of(s, request)->kind == XM_TRIM)
+			answer(request, -ESTALE, NULL, fx);
+	}
 }
 
 static void on_welcome(struct xm_session *s, const struct xm_session_event *ev,

@@ -314,6 +314,7 @@ void xm_vacancy_set(const struct xm_volume *v, const struct xm_segment *s,
 	ret->taken = s->members[k].taken;
 	ret->lost = s->members[k].state == XM_MEMBER_LOST;
 	ret->appliance = s->members[k].appliance;
+	ret->lease = s->members[k].lease;
 	ret->extent = s->members[k].extent;
 	/* Where it was lost there is room for it now, if that answers. */
 	for (uint32_t i = 0; i < s->members_count; i++) {

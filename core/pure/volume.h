@@ -138,6 +138,7 @@ struct xm_vacancy {
 	bool lost; /* else it is out, or is to leave */
 	bool direct;
 	uint32_t appliance;
+	uint32_t lease; /* under which the extent was taken */
 	uint64_t extent;
 };
 
@@ -180,6 +181,7 @@ struct xm_parted {
 	uint64_t page, count; /* of the segment */
 	uint32_t member;
 	uint32_t appliance;
+	uint32_t lease;
 	uint64_t extent; /* to give back; 0: another segment lies in it, or it is lost */
 };
 bool xm_volume_settle(struct xm_volume *, uint32_t appliance,

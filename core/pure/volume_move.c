@@ -124,6 +124,7 @@ static void part(struct xm_volume *v, const struct xm_segment *s, uint32_t k,
 	ret->count = s->count;
 	ret->member = k;
 	ret->appliance = member->appliance;
+	ret->lease = member->lease;
 	ret->extent = member->extent;
 	if (member->state == XM_MEMBER_LOST || leave_to_another(v, s, member))
 		ret->extent = 0;

@@ -457,6 +457,23 @@ static void a_lost_lease_is_told_to_every_lane_once(void)
 	CU_ASSERT_FALSE(segments[0].lost);
 }
 
+static void an_extent_of_a_lease_that_ended_is_not_given_back(void)
+{
+	uint32_t lease;
+
+	open_and_up();
+	lease = keeper.peers[0].lease;
+	channel_event(XM_CHANNEL_DOWN)->status = -ECONNRESET;
+	turns(1);
+	welcome(12, 6);
+	turns(1);
+	/* Its number may be that of another extent now. */
+	xm_keeper_give_back(&keeper, 0, lease, 5, now);
+	CU_ASSERT_PTR_NULL(sent(XM_FREE));
+	xm_keeper_give_back(&keeper, 0, lease + 1, 5, now);
+	CU_ASSERT_PTR_NOT_NULL(sent(XM_FREE));
+}
+
 static void a_resumed_lease_loses_nothing(void)
 {
 	open_and_up();
@@ -597,6 +614,7 @@ int main(void)
 		XM_TEST(a_ticket_nobody_answers_is_asked_for_again),
 		XM_TEST(a_lane_whose_connection_ends_gets_another),
 		XM_TEST(a_lost_lease_is_told_to_every_lane_once),
+		XM_TEST(an_extent_of_a_lease_that_ended_is_not_given_back),
 		XM_TEST(a_resumed_lease_loses_nothing),
 		XM_TEST(requests_from_outside_are_answered_to_the_outside),
 		XM_TEST(a_stream_of_nonsense_is_hung_up),

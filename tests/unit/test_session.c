@@ -543,6 +543,19 @@ static void what_a_trim_got_that_was_cut_off_goes_with_the_rest(void)
 	frees(6);
 }
 
+static void a_trim_that_waits_is_not_sent_when_all_is_lost(void)
+{
+	open_and_ready();
+	down(-ECONNRESET);
+	ask_about(XM_TRIM, 6, XM_NEVER);
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_ANSWER));
+	greet();
+	hear_welcome(12, 6);
+	answered(1, -ESTALE);
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_SEND));
+	CU_ASSERT_EQUAL(fx.list[0].kind, XM_SESSION_IS_LOST);
+}
+
 static void nothing_is_owed_where_all_is_lost(void)
 {
 	open_and_ready();
@@ -679,6 +692,7 @@ int main(void)
 		XM_TEST(a_free_that_was_not_heard_is_said_again),
 		XM_TEST(what_a_trim_got_that_was_cut_off_goes_with_the_rest),
 		XM_TEST(nothing_is_owed_where_all_is_lost),
+		XM_TEST(a_trim_that_waits_is_not_sent_when_all_is_lost),
 		XM_TEST(what_is_owed_is_bounded),
 		XM_TEST(an_unsent_request_ends_by_its_deadline_too),
 		XM_TEST(requests_end_at_their_limit_and_all_at_once),
