@@ -237,7 +237,7 @@ static void run_hold(extmem *x, uint64_t page)
 	there = xm_volume_segment(&x->volume, page, &s);
 	XM_ASSERT(there);
 	for (uint32_t c = 0; c < xm_segment_columns(&s); c++)
-		xm_volume_set_unsure(&x->volume, page + c * s.unit, true);
+		xm_volume_hold(&x->volume, page + c * s.unit);
 	xm_lanes_unlock(&x->lanes, &old);
 }
 
@@ -479,14 +479,16 @@ static int member_trim(extmem *x, const struct xm_member *member, uint64_t size,
 static int column_trim(extmem *x, const struct xm_segment *s, uint64_t size,
 		       struct xm_member *heads, bool *any, bool *ret_unsure)
 {
-	for (uint32_t k = 0; !s->lost && k < s->members_count; k++) {
+	uint32_t copies = xm_segment_copies(s);
+
+	for (uint32_t k = 0; !s->lost && k < copies; k++) {
 		int rc = 0;
 
 		if (s->members[k].state != XM_MEMBER_LOST)
 			rc = member_trim(x, &s->members[k], size, &heads[k]);
 		*ret_unsure |= rc == -ETIMEDOUT || rc == -ENOTCONN;
 		/* Lost while it was asked: as if it had been before. */
-		if (rc == -ESTALE && s->members_count > 1)
+		if (rc == -ESTALE && copies > 1)
 			rc = 0;
 		if (rc != 0 && !*any)
 			return rc;
@@ -521,7 +523,7 @@ static int columns_hold(extmem *x, uint64_t page, struct xm_segment *columns)
 	if (rc == 0 && xm_volume_room(&x->volume) < count)
 		rc = -ENOSPC;
 	for (uint32_t c = 0; rc == 0 && c < count; c++)
-		xm_volume_set_unsure(&x->volume, column_page(columns, c), true);
+		xm_volume_hold(&x->volume, column_page(columns, c));
 	xm_lanes_unlock(&x->lanes, &old);
 	return rc != 0 ? rc : (int)count;
 }
@@ -549,8 +551,8 @@ int xm_segments_split(extmem *x, uint64_t end)
 		rc = column_trim(x, &columns[c], size, heads[c], &any, &unsure[c]);
 	xm_lanes_lock(&x->lanes, &old);
 	for (int c = 0; c < count; c++)
-		xm_volume_set_unsure(&x->volume, column_page(columns, (uint32_t)c),
-				     unsure[c]);
+		xm_volume_release(&x->volume, column_page(columns, (uint32_t)c),
+				  unsure[c]);
 	if (rc == 0)
 		xm_volume_divide(&x->volume, end / XM_PAGE, heads[0]);
 	xm_lanes_unlock(&x->lanes, &old);

@@ -60,6 +60,7 @@ struct xm_segment {
 	_Atomic bool attached; /* the mapper has its pages */
 	_Atomic bool lost;     /* no member is IN any more */
 	bool unsure; /* a TRIM was sent and not answered: no other may follow */
+	bool held;   /* a TRIM, or FREE of all members, is under way: and unsure */
 	/* Its last member is a guest: FILLING, and no copy yet; see volume_move.c. */
 	bool guest;
 	bool direct; /* its region is not tracked: writes may go past the pager */

@@ -133,11 +133,24 @@ uint32_t xm_volume_room(const struct xm_volume *v)
 	return v->layout.max - v->layout.count;
 }
 
-void xm_volume_set_unsure(struct xm_volume *v, uint64_t page, bool unsure)
+void xm_volume_hold(struct xm_volume *v, uint64_t page)
 {
 	struct xm_segment *s = find(v, page);
 
 	XM_ASSERT(s != NULL);
+	s->unsure = s->held = true;
+	if (!s->guest)
+		return;
+	s->members[s->members_count - 1].state = XM_MEMBER_OUT;
+	atomic_fetch_add(&v->changes, 1);
+}
+
+void xm_volume_release(struct xm_volume *v, uint64_t page, bool unsure)
+{
+	struct xm_segment *s = find(v, page);
+
+	XM_ASSERT(s != NULL);
+	s->held = false;
 	s->unsure = unsure;
 }
 
@@ -268,15 +281,27 @@ uint32_t xm_volume_drop(struct xm_volume *v, uint32_t appliances)
 	return count;
 }
 
+/* A guest is not relied on before it takes its place, and one that is OUT leaves. */
+static uint32_t but_guest(const struct xm_segment *s, uint32_t appliances)
+{
+	uint32_t last = s->members_count - 1u;
+
+	return s->guest ? appliances & ~(1u << s->members[last].appliance)
+			: appliances;
+}
+
 uint32_t xm_volume_fill(struct xm_volume *v, uint32_t appliances)
 {
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i < v->layout.count; i++)
-		count += set_members(&v->layout.segments[i], appliances, OUT,
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		struct xm_segment *s = &v->layout.segments[i];
+
+		count += set_members(s, but_guest(s, appliances), OUT,
 				     XM_PLANTED(rejoin_trusted)
 					     ? XM_MEMBER_IN
 					     : XM_MEMBER_FILLING);
+	}
 	atomic_fetch_add(&v->changes, 1);
 	return count;
 }
@@ -285,13 +310,8 @@ void xm_volume_admit(struct xm_volume *v, uint32_t appliances)
 {
 	for (uint32_t i = 0; i < v->layout.count; i++) {
 		struct xm_segment *s = &v->layout.segments[i];
-		uint32_t last = s->members_count - 1u;
 
-		/* A guest is not relied on before it takes its place. */
-		set_members(s, s->guest
-				       ? appliances & ~(1u << s->members[last].appliance)
-				       : appliances,
-			    FILLING, XM_MEMBER_IN);
+		set_members(s, but_guest(s, appliances), FILLING, XM_MEMBER_IN);
 	}
 	atomic_fetch_add(&v->changes, 1);
 }

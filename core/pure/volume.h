@@ -88,9 +88,11 @@ void xm_volume_divide(struct xm_volume *, uint64_t page,
 		      const struct xm_member *heads);
 /* How many more segments there can be. */
 uint32_t xm_volume_room(const struct xm_volume *);
-/* A TRIM of the segment that holds `page` was sent, and is not answered yet, or never
- * was. Meanwhile no member of it is replaced. */
-void xm_volume_set_unsure(struct xm_volume *, uint64_t page, bool unsure);
+/* A TRIM of the segment that holds `page` is sent, or FREE of all its members. From then
+ * on no member of it is replaced; a guest is OUT, and leaves after it was released. */
+void xm_volume_hold(struct xm_volume *, uint64_t page);
+/* The TRIM has ended. `unsure`: without an answer, so it goes on. */
+void xm_volume_release(struct xm_volume *, uint64_t page, bool unsure);
 /* The mapper has these pages now, or does not any more. Both ends are those of
  * segments, or lie between segments. */
 void xm_volume_set_attached(struct xm_volume *, uint64_t page, uint64_t limit,

@@ -143,12 +143,22 @@ static void guest_take(struct xm_segment *s, struct xm_member *ret)
 	place->state = XM_MEMBER_LOST;
 }
 
-static struct xm_segment *next_guest(const struct xm_volume *v)
+static struct xm_member *guest_of(struct xm_segment *s)
+{
+	return &s->members[s->members_count - 1];
+}
+
+/* The next guest that may settle: or, if not so, that may leave. No TRIM is asked of a
+ * guest, so what its extent is is always sure. */
+static struct xm_segment *next_guest(const struct xm_volume *v, bool settles)
 {
 	for (uint32_t i = 0; i < v->layout.count; i++) {
 		struct xm_segment *s = &v->layout.segments[i];
 
-		if (s->guest && !s->unsure)
+		if (!s->guest || s->held)
+			continue;
+		if (!settles ||
+		    (!s->unsure && guest_of(s)->state == XM_MEMBER_FILLING))
 			return s;
 	}
 	return NULL;
@@ -157,7 +167,7 @@ static struct xm_segment *next_guest(const struct xm_volume *v)
 bool xm_volume_settle(struct xm_volume *v, uint32_t appliance,
 		      struct xm_parted *ret)
 {
-	struct xm_segment *s = next_guest(v);
+	struct xm_segment *s = next_guest(v, true);
 	struct xm_member guest, parts;
 	uint32_t k = 0, several;
 
@@ -181,7 +191,7 @@ bool xm_volume_settle(struct xm_volume *v, uint32_t appliance,
 
 bool xm_volume_dismiss(struct xm_volume *v, struct xm_parted *ret)
 {
-	struct xm_segment *s = next_guest(v);
+	struct xm_segment *s = next_guest(v, false);
 	struct xm_member guest;
 
 	if (s == NULL)

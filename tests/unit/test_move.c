@@ -117,12 +117,44 @@ static void an_extent_is_left_to_the_other_segment_in_it_alone(void)
 	CU_ASSERT_EQUAL(gone.extent, 100);
 }
 
+/* A TRIM that is never answered keeps no guest, and no guest is filled because of it. */
+static void a_guest_leaves_when_its_segment_is_trimmed(void)
+{
+	struct xm_member heads[XM_MEMBERS_MAX] = { { .extent = 50 } };
+	bool bad = false;
+
+	begin();
+	add(0, 1);
+	invite();
+	xm_volume_hold(&volume, 0);
+	CU_ASSERT_EQUAL(memory[0].members[1].state, XM_MEMBER_OUT);
+	CU_ASSERT_EQUAL(xm_volume_guests(&volume, 1, &bad), 1);
+	CU_ASSERT_TRUE(bad);
+	CU_ASSERT_EQUAL(xm_volume_fill(&volume, 8), 0);
+	CU_ASSERT_FALSE(xm_volume_settle(&volume, 0, &gone));
+	CU_ASSERT_FALSE(xm_volume_dismiss(&volume, &gone));
+	xm_volume_release(&volume, 0, true);
+	xm_volume_divide(&volume, 4, heads);
+	CU_ASSERT_FALSE(xm_volume_settle(&volume, 0, &gone));
+	/* Head and tail have one extent there. */
+	CU_ASSERT_TRUE(xm_volume_dismiss(&volume, &gone));
+	CU_ASSERT_EQUAL(gone.extent, 0);
+	CU_ASSERT_TRUE(xm_volume_dismiss(&volume, &gone));
+	CU_ASSERT_EQUAL(gone.appliance, 3);
+	CU_ASSERT_EQUAL(gone.extent, 9);
+	CU_ASSERT_FALSE(xm_volume_dismiss(&volume, &gone));
+	CU_ASSERT_EQUAL(memory[0].members[0].extent, 50);
+	CU_ASSERT_EQUAL(memory[1].members[0].extent, 100);
+	CU_ASSERT_FALSE(leaver(1, UINT32_MAX));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		XM_TEST(what_cannot_be_read_does_not_leave),
 		XM_TEST(a_guest_that_nothing_can_fill_is_bad),
 		XM_TEST(a_guest_takes_the_place_of_the_copy_that_leaves),
+		XM_TEST(a_guest_leaves_when_its_segment_is_trimmed),
 		XM_TEST(an_extent_is_left_to_the_other_segment_in_it_alone),
 		CU_TEST_INFO_NULL,
 	};

@@ -558,10 +558,10 @@ static void no_member_is_replaced_while_its_segment_is_trimmed(void)
 	add(8, 8, all, 2, 0);
 	xm_volume_drop(&volume, 1 << 1);
 	CU_ASSERT_TRUE_FATAL(find_vacancy(2, &vacancy));
-	xm_volume_set_unsure(&volume, 8, true);
+	xm_volume_hold(&volume, 8);
 	CU_ASSERT_FALSE(xm_volume_replace(&volume, &vacancy, &member));
 	CU_ASSERT_FALSE(find_vacancy(2, &vacancy));
-	xm_volume_set_unsure(&volume, 8, false);
+	xm_volume_release(&volume, 8, false);
 	CU_ASSERT_TRUE_FATAL(find_vacancy(2, &vacancy));
 	CU_ASSERT_TRUE(xm_volume_replace(&volume, &vacancy, &member));
 }
