@@ -105,19 +105,19 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 	if (strcmp(s->common.transport, "loop") == 0)
 		return "--transport loop is within one process: there is none to "
 		       "strike";
-	if ((s->strike != NULL) != (s->heal != NULL))
+	if ((s->strike[0] != '\0') != (s->heal[0] != '\0'))
 		return "--strike and --heal: both are needed";
-	if ((s->common.appliance.count > 0) != (s->strike != NULL))
+	if ((s->common.appliance.count > 0) != (s->strike[0] != '\0'))
 		return "--appliance: failover kills only what it has started "
 		       "(--appliances says how many); --strike and --heal are "
 		       "for those that are named";
-	if (s->strike != NULL)
+	if (s->strike[0] != '\0')
 		s->how = "command";
 	else if (strcmp(s->how, "kill") != 0 && strcmp(s->how, "hang") != 0)
 		return "--how: kill or hang";
 	if (s->common.repeat > 1)
 		return "--repeat: --rounds says how often";
-	if (s->common.appliances == 0 && s->strike == NULL)
+	if (s->common.appliances == 0 && s->strike[0] == '\0')
 		s->common.appliances = 2;
 	wrong = bench_check_local(&s->common, s->pages * BENCH_PAGE, &local, 1);
 	if (wrong != NULL)
@@ -339,7 +339,7 @@ static void command_run(const char *command, int victim)
 
 static void strike(int victim)
 {
-	if (r.s->strike != NULL)
+	if (r.s->strike[0] != '\0')
 		command_run(r.s->strike, victim);
 	else if (strcmp(r.s->how, "kill") == 0)
 		appliance_kill(victim);
@@ -349,7 +349,7 @@ static void strike(int victim)
 
 static void heal(int victim)
 {
-	if (r.s->heal != NULL)
+	if (r.s->heal[0] != '\0')
 		command_run(r.s->heal, victim);
 	else if (strcmp(r.s->how, "hang") == 0)
 		appliance_signal(victim, SIGCONT);
