@@ -94,7 +94,9 @@ void oracle_all_given(uint32_t client)
 			&x->ask.keeper.control.peers[a].session;
 		uint64_t number = session->hello.client;
 
+		/* Numbers of clients begin again with each incarnation. */
 		if (service == NULL || number == 0 ||
+		    session->welcome.incarnation != service->options.incarnation ||
 		    session->state != XM_SESSION_READY ||
 		    !xm_session_is_settled(session) || asks_for_spare(x, a))
 			continue;
