@@ -15,12 +15,16 @@ trap 'kill -9 $daemons 2>/dev/null; rm -rf "$scratch"' EXIT
 
 # usage: start: a daemon; its address is in $address.
 start() {
-	mkfifo "$scratch/ready" 2>/dev/null
+	: >"$scratch/ready"
 	"$extmemd" --ready-fd 7 --listen $tcp --memory 256M 7>"$scratch/ready" \
 		2>>"$scratch/log" &
 	daemon=$!
 	daemons="$daemons $daemon"
-	read -r address <"$scratch/ready" || address=
+	await begins_or_ends
+	address=$(cat "$scratch/ready")
+}
+begins_or_ends() {
+	[ -s "$scratch/ready" ] || ! kill -0 "$daemon"
 }
 
 # usage: drains STATUS WORDS OPTION...

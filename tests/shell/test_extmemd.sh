@@ -12,10 +12,14 @@ thrower=$XM_BUILDDIR/tests/shell/thrower
 
 # usage: start OPTION...: a daemon; its address is in $address.
 start() {
-	mkfifo "$scratch/ready" 2>/dev/null
+	: >"$scratch/ready"
 	"$extmemd" --ready-fd 7 "$@" 7>"$scratch/ready" 2>"$scratch/log" &
 	daemon=$!
-	read -r address <"$scratch/ready" || address=
+	await begins_or_ends
+	address=$(cat "$scratch/ready")
+}
+begins_or_ends() {
+	[ -s "$scratch/ready" ] || ! kill -0 "$daemon"
 }
 
 # usage: finish NAME: SIGTERM, and the exit status must be 0.

@@ -10,13 +10,13 @@ end() {
 	rm -rf "$scratch"
 }
 
-mkfifo "$scratch/ready"
 for name in a b c; do
 	"$XM_BUILDDIR/extmemd" --listen ofi+tcp://127.0.0.1:0 --memory 64M \
 		--name $name --zone "zone$name" --ready-fd 7 \
-		7>"$scratch/ready" 2>>"$scratch/log" &
+		7>"$scratch/ready.$name" 2>>"$scratch/log" &
 	daemons="$daemons $!"
-	read -r address <"$scratch/ready" || address=
+	await test -s "$scratch/ready.$name"
+	address=$(cat "$scratch/ready.$name")
 	eval "$name=\$address"
 done
 cat >"$scratch/settings" <<END
@@ -81,7 +81,8 @@ status_says() {
 check "status shows the zone" status_says
 check "sort sorts in stripes with copies" run_sorts 'mirror 2, stripe 3 x 2M'
 run_refused() {
-	! "$extmem" run -a "$a" -a "$b" -a "$c" --strategy 'mirror 4' -- true 2>"$scratch/err" &&
+	! "$extmem" run -a "$a" -a "$b" -a "$c" --open-after 0 \
+		--strategy 'mirror 4' -- true 2>"$scratch/err" &&
 		grep -q '"mirror 3" could be met' "$scratch/err"
 }
 check "run refuses what cannot be met" run_refused
