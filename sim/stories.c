@@ -43,6 +43,12 @@ static void mirror_with_a_spare(struct sim_shape *s)
 	s->copies = 2;
 }
 
+static void mirror_with_many_spares(struct sim_shape *s)
+{
+	s->appliances = 8;
+	s->copies = 2;
+}
+
 const struct story stories[] = {
 	{ .name = "a_late_write_cannot_reach_the_next_owner",
 	  .shape = two_clients, .script = story_late_write },
@@ -102,6 +108,8 @@ const struct story stories[] = {
 	  .shape = mirror, .script = story_member_taken_back },
 	{ .name = "a_torn_write_is_mended",
 	  .shape = mirror, .script = story_torn_write },
+	{ .name = "a_move_without_a_source_is_given_up",
+	  .shape = mirror_with_many_spares, .script = story_no_source },
 	{ .name = "both_members_are_lost",
 	  .shape = mirror, .script = story_both_members_lost },
 	{ .name = "a_child_sees_its_parents_past",

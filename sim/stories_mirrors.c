@@ -2,6 +2,7 @@
 /* Stories of mirrors: one copy is lost, late, or different, and then both are gone. */
 #include <errno.h>
 
+#include "core/client/client.h"
 #include "sim/appliance.h"
 #include "sim/fabric.h"
 #include "sim/programs.h"
@@ -76,6 +77,46 @@ void story_member_taken_back(uint32_t client, extmem *x)
 	appliance_kill(1, 60 * XM_SECOND);
 	look(r, 20);
 	expect(give(r) == 0);
+}
+
+static bool has_guest(extmem *x)
+{
+	bool none;
+
+	return xm_volume_guests(&x->volume, UINT32_MAX, &none) > 0;
+}
+
+/* An appliance drains, and then it and the one with the other copy end for good while the
+ * move is under way. Nothing can fill the guest: the move is given up, and what is lost of
+ * another region elsewhere is replaced. */
+void story_no_source(uint32_t client, extmem *x)
+{
+	extmem_region *moves, *other, *third;
+	bool lost;
+
+	(void)client;
+	expect(take(x, 48 * XM_PAGE, &moves) == 0);
+	fill(moves, 10);
+	expect(take(x, 48 * XM_PAGE, &other) == 0);
+	fill(other, 20);
+	/* So that a majority of those in the view lives. */
+	expect(take(x, PAGES * XM_PAGE, &third) == 0);
+	appliance_drain(0, 60000);
+	for (unsigned n = 0; n < 50000 && !has_guest(x); n++)
+		rest(100 * XM_US);
+	expect(has_guest(x));
+	appliance_kill(0, 600 * XM_SECOND);
+	appliance_kill(1, 600 * XM_SECOND);
+	rest(XM_SECOND);
+	expect(has_guest(x));
+	appliance_kill(2, 600 * XM_SECOND);
+	rest(4 * XM_SECOND);
+	expect(!has_guest(x));
+	look(other, 20);
+	expect((xm_volume_appliances(&x->volume, other->address / XM_PAGE, &lost) &
+		7) == 0 && !lost);
+	expect(give(third) == 0 && give(other) == 0);
+	give(moves); /* of which nobody is left */
 }
 
 static void writes_a_word(extmem_region *r)
