@@ -81,6 +81,7 @@ void xm_client_end(struct xm_service *s, struct xm_service_client *c,
 	XM_ASSERT(c->state != XM_CLIENT_FREE &&
 		  c->state != XM_CLIENT_EXPIRED);
 	c->state = XM_CLIENT_EXPIRED;
+	s->expelling++;
 	memset(c->secret, 0, sizeof(c->secret));
 	/* The expulsion takes its tickets, too. */
 	for (uint32_t i = 0; i < XM_SERVICE_TICKETS_MAX; i++)
@@ -479,6 +480,7 @@ void xm_client_expelled(struct xm_service *s,
 	if (c->bye)
 		xm_service_answer(s, ret, &c->requester, XM_FREED);
 	c->state = XM_CLIENT_FREE;
+	s->expelling--;
 	xm_slots_add(&s->clients_free, xm_client_slot(s, c));
 	s->clients_count--;
 }

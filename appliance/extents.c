@@ -284,6 +284,8 @@ void xm_service_grant_died(struct xm_service *s, struct xm_service_grant *g,
 	struct xm_service_client *c = &s->clients[g->client];
 	struct xm_service_extent *e = &s->extents[g->extent];
 
+	XM_ASSERT(g->state == XM_GRANT_CONCEALING);
+	s->concealing--;
 	g->state = XM_GRANT_QUARANTINE;
 	g->until_ns = xm_time_after(now_ns, c->lease_ns);
 	e->grant = XM_SERVICE_NONE;

@@ -39,6 +39,7 @@ static void conceal(struct xm_service *s, struct xm_service_extent *e,
 
 	xm_service_extent_part(s, e);
 	g->state = XM_GRANT_CONCEALING;
+	s->concealing++;
 	effect->grant = g->number;
 	effect->client = s->clients[g->client].number;
 	effect->remote = g->remote;
@@ -456,9 +457,12 @@ void xm_lease_end(struct xm_service *s, uint32_t client)
 			xm_service_extent_part(s, e);
 	}
 	XM_LIST_EACH (link, &c->grants) {
+		struct xm_service_grant *g =
+			XM_CONTAINER(link, struct xm_service_grant, link);
+
 		s->looks++;
-		XM_CONTAINER(link, struct xm_service_grant, link)->state =
-			XM_GRANT_CONCEALING;
+		s->concealing += g->state != XM_GRANT_CONCEALING;
+		g->state = XM_GRANT_CONCEALING;
 	}
 }
 

@@ -332,8 +332,10 @@ void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 	more = xm_client_lapse(s, now_ns, ret) || more;
 	xm_service_work(s, now_ns, ret);
 
-	/* Clients that hold nothing may stay: they know. */
-	ret->drained = s->leaving && !s->telling && s->bytes_owned == 0;
+	/* Clients that hold nothing may stay: they know. Who gave something back, or
+	 * said BYE, gets an answer first. */
+	ret->drained = s->leaving && !s->telling && s->bytes_owned == 0 &&
+		       s->concealing + s->expelling == 0;
 	if (more)
 		ret->deadline_ns = now_ns;
 	else if (s->clients_count + s->peers_count + s->quarantined == 0)

@@ -322,6 +322,8 @@ struct xm_service {
 	uint32_t zeroing_now;	/* the one a ZERO effect is out for, or NONE */
 	uint32_t zeroed_last;	/* the one zeroed last: the next is behind it */
 	uint32_t quarantined;	/* grants in QUARANTINE */
+	uint32_t concealing;	/* grants in CONCEALING */
+	uint32_t expelling;	/* clients in EXPIRED */
 	struct xm_link waiting; /* of these the ones that time ends, earliest first */
 	struct xm_link issued; /* tickets, the one that ends first in front */
 	uint64_t lapsed;       /* tickets that were not used in time */

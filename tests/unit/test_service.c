@@ -517,6 +517,26 @@ static void draining_tells_all_and_takes_nobody(void)
 	rig_free(r);
 }
 
+static void who_gives_back_the_last_bytes_gets_an_answer_before_the_end(void)
+{
+	struct rig *r = rig_new();
+	struct xm_allocated taken;
+
+	rig_join(r, 0);
+	rig_join(r, 1);
+	taken = rig_alloc(r, 0, 1);
+	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_DRAIN,
+					   .drain_ms = 4321 });
+	while (r->effects.deadline_ns <= r->now_ns)
+		rig_tick(r);
+	rig_ask_free(r, 0, taken.extent);
+	CU_ASSERT_FALSE(r->effects.drained);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[0].kind, XM_FREED);
+	CU_ASSERT_TRUE(r->effects.drained);
+	rig_free(r);
+}
+
 static void anybody_may_have_it_drain_if_he_means_this_run(void)
 {
 	struct rig *r = rig_new();
@@ -612,6 +632,7 @@ int main(void)
 		XM_TEST(where_tickets_are_not_looked_at_none_is_retracted),
 		XM_TEST(anybody_may_have_it_drain_if_he_means_this_run),
 		XM_TEST(draining_tells_all_and_takes_nobody),
+		XM_TEST(who_gives_back_the_last_bytes_gets_an_answer_before_the_end),
 		XM_TEST(a_new_lease_time_is_for_new_clients),
 		XM_TEST(options_that_make_no_sense_are_named),
 		CU_TEST_INFO_NULL,
