@@ -329,7 +329,7 @@ int xm_plan_make(const struct xm_strategy *s,
 	int rc = 0, first_rc = 0;
 
 	XM_ASSERT(size > 0 && size % xm_strategy_row(s, granule) == 0);
-	XM_ASSERT(count <= XM_APPLIANCES_MAX);
+	XM_ASSERT(count <= XM_APPLIANCES_MAX && s->count > 0);
 	memset(ret, 0, sizeof(*ret));
 	for (uint32_t i = 0; i < s->count; i++) {
 		ret->choice = i;

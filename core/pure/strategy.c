@@ -224,7 +224,7 @@ static int read_rank(struct reader *r, struct xm_strategy_choice *c)
 }
 
 static int read_filter(struct reader *r, struct xm_strategy_choice *c,
-		       bool name, bool not)
+		       bool name, bool negated)
 {
 	if (is_end(r))
 		return fail(r, name ? "name wants names of appliances"
@@ -239,7 +239,7 @@ static int read_filter(struct reader *r, struct xm_strategy_choice *c,
 		memset(f, 0, sizeof(*f));
 		memcpy(f->pattern, r->text + r->word, r->size);
 		f->name = name;
-		f->not = not;
+		f->not = negated;
 		c->filters_count++;
 	}
 	return 0;
@@ -392,17 +392,17 @@ static void add_size(struct xm_words *w, uint64_t size)
 
 /* All words of one kind, as one clause; "not" may stand before. */
 static void add_filters(struct xm_words *w, const struct xm_strategy_choice *c,
-			bool name, bool not)
+			bool name, bool negated)
 {
 	bool any = false;
 
 	for (uint32_t i = 0; i < c->filters_count; i++) {
 		const struct xm_strategy_filter *f = &c->filters[i];
 
-		if (f->name != name || f->not != not)
+		if (f->name != name || f->not != negated)
 			continue;
 		if (!any) {
-			xm_words_add(w, not ? ", not " : ", ");
+			xm_words_add(w, negated ? ", not " : ", ");
 			xm_words_add(w, name ? "name" : "zone");
 		}
 		any = true;
