@@ -105,16 +105,6 @@ long appliance_pid(void)
 	return started_count > 0 ? (long)started[0].pid : 0;
 }
 
-int appliance_count(void)
-{
-	return started_count;
-}
-
-long appliance_pid_of(int index)
-{
-	return (long)started[index].pid;
-}
-
 long appliance_child(long pid)
 {
 	char path[64];

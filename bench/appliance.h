@@ -21,9 +21,6 @@ bool appliance_start(const struct bench_common *, bool one_host, uint64_t memory
 long appliance_pid(void);
 /* The interface process, whose parent is this control process; 0: there is none. */
 long appliance_child(long pid);
-/* How many processes were started, and the control process of one; 0: it is gone. */
-int appliance_count(void);
-long appliance_pid_of(int index);
 /* Sends the signal to all of its processes. */
 void appliance_signal(int index, int number);
 /* Kills all of its processes, and waits for their end. */
