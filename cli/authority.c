@@ -22,8 +22,8 @@
 /* A certificate that expired so long ago is refused by every clock. */
 #define FORGET_S (30 * 86400L)
 
-static int say(char words[AUTHORITY_WORDS], int rc, const char *what,
-	       const char *why)
+int authority_say(char words[AUTHORITY_WORDS], int rc, const char *what,
+		  const char *why)
 {
 	snprintf(words, AUTHORITY_WORDS, "%.200s: %.200s", what,
 		 why != NULL ? why : strerror(-rc));
@@ -45,7 +45,7 @@ static int lock(const char *folder, char words[AUTHORITY_WORDS])
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
 	if (fd < 0)
-		return say(words, -errno, folder, errno == ENOENT
+		return authority_say(words, -errno, folder, errno == ENOENT
 			? "no authority is there: extmem auth init" : NULL);
 	while (flock(fd, LOCK_EX) != 0) {
 		int rc = -errno;
@@ -53,7 +53,7 @@ static int lock(const char *folder, char words[AUTHORITY_WORDS])
 		if (rc == -EINTR)
 			continue;
 		close(fd);
-		return say(words, rc, folder, NULL);
+		return authority_say(words, rc, folder, NULL);
 	}
 	return fd;
 }
@@ -121,7 +121,7 @@ int authority_list(const char *folder, struct authority_entry **ret,
 	file = list == NULL ? NULL : fopen(path, "re");
 	if (file == NULL) {
 		free(list);
-		return say(words, -errno, path, errno == ENOENT
+		return authority_say(words, -errno, path, errno == ENOENT
 			? "no authority is there: extmem auth init" : NULL);
 	}
 	while (fgets(line, sizeof(line), file) != NULL) {
@@ -186,7 +186,7 @@ static int authority_open(const char *folder, struct authority *ret,
 	path_of(folder, "authority", ".pem", path);
 	file = fopen(path, "re");
 	if (file == NULL)
-		return say(words, -errno, path, errno == ENOENT
+		return authority_say(words, -errno, path, errno == ENOENT
 			? "no authority is there: extmem auth init" : NULL);
 	ret->certificate = PEM_read_X509(file, NULL, NULL, NULL);
 	fclose(file);
@@ -194,13 +194,13 @@ static int authority_open(const char *folder, struct authority *ret,
 	file = fopen(path, "re");
 	if (file == NULL) {
 		authority_close(ret);
-		return say(words, -errno, path, errno == ENOENT
+		return authority_say(words, -errno, path, errno == ENOENT
 			? "the authority's key is not here" : NULL);
 	}
 	if (fstat(fileno(file), &status) == 0 && (status.st_mode & 077) != 0) {
 		fclose(file);
 		authority_close(ret);
-		return say(words, -EACCES, path,
+		return authority_say(words, -EACCES, path,
 			   "its mode lets others at it: chmod 600");
 	}
 	ret->key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
@@ -209,7 +209,7 @@ static int authority_open(const char *folder, struct authority *ret,
 	    X509_check_private_key(ret->certificate, ret->key) == 1)
 		return 0;
 	authority_close(ret);
-	return say(words, -EINVAL, folder,
+	return authority_say(words, -EINVAL, folder,
 		   "authority.key and authority.pem are no pair");
 }
 
@@ -395,20 +395,20 @@ int authority_init(const char *folder, char words[AUTHORITY_WORDS])
 	int fd, rc = 0;
 
 	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-		return say(words, -errno, folder, NULL);
+		return authority_say(words, -errno, folder, NULL);
 	fd = lock(folder, words);
 	if (fd < 0)
 		return fd;
 	for (unsigned i = 0; rc == 0 && i < sizeof(own_files) / sizeof(own_files[0]); i++) {
 		path_of(folder, own_files[i][0], own_files[i][1], path);
 		if (access(path, F_OK) == 0)
-			rc = say(words, -EEXIST, folder,
+			rc = authority_say(words, -EEXIST, folder,
 				 "an authority is there already");
 	}
 	if (rc == 0) {
 		rc = make_files(folder);
 		if (rc != 0)
-			say(words, rc, folder, NULL);
+			authority_say(words, rc, folder, NULL);
 	}
 	close(fd);
 	return rc;
@@ -473,11 +473,11 @@ static int is_free(const char *folder, const char *name,
 
 	path_of(folder, name, ".pem", path);
 	if (access(path, F_OK) == 0)
-		return say(words, -EEXIST, path, there);
+		return authority_say(words, -EEXIST, path, there);
 	for (int i = 0; i < count; i++)
 		if (!list[i].revoked && list[i].until >= time(NULL) &&
 		    strcmp(list[i].name, name) == 0)
-			return say(words, -EEXIST, name, there);
+			return authority_say(words, -EEXIST, name, there);
 	return 0;
 }
 
@@ -510,7 +510,7 @@ static int issue(const char *folder, struct authority_entry *e, bool again,
 		rc = count == AUTHORITY_ISSUED_MAX ? -ENOSPC
 			: make_credentials(folder, &a, list, count, e, from);
 		if (rc != 0)
-			say(words, rc, folder, NULL);
+			authority_say(words, rc, folder, NULL);
 		authority_close(&a);
 	}
 	free(list);
@@ -525,7 +525,7 @@ int authority_issue(const char *folder, const char *name,
 	int fd, rc;
 
 	if (!is_name(name))
-		return say(words, -EINVAL, name, "no name for a certificate: up to"
+		return authority_say(words, -EINVAL, name, "no name for a certificate: up to"
 			   " 63 letters, digits, and . _ -");
 	snprintf(e.name, sizeof(e.name), "%s", name);
 	fd = lock(folder, words);
@@ -561,7 +561,7 @@ static int revoke_all(const char *folder, const char *name,
 	if (count < 0)
 		return count;
 	rc = mark(list, count, name) == 0
-		     ? say(words, -ENOENT, name, "no certificate has this name;"
+		     ? authority_say(words, -ENOENT, name, "no certificate has this name;"
 						 " see extmem auth show")
 		     : authority_open(folder, &a, words);
 	if (rc == 0) {
@@ -569,7 +569,7 @@ static int revoke_all(const char *folder, const char *name,
 		if (rc == 0)
 			rc = write_revoked(folder, &a, list, count);
 		if (rc != 0)
-			say(words, rc, folder, "it is not in revoked.pem yet:"
+			authority_say(words, rc, folder, "it is not in revoked.pem yet:"
 					       " revoke it again");
 		authority_close(&a);
 	}

@@ -62,4 +62,8 @@ int authority_check(const char *path, struct authority_entry *ret,
 /* One line of `issued`, without its newline. Pure. */
 bool authority_parse(const char *line, struct authority_entry *ret);
 
+/* Puts "WHAT: WHY" into words; WHY NULL: what -rc means. Returns rc. */
+int authority_say(char words[AUTHORITY_WORDS], int rc, const char *what,
+		  const char *why);
+
 #endif

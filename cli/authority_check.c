@@ -11,14 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int say(char words[AUTHORITY_WORDS], int rc, const char *path,
-	       const char *why)
-{
-	snprintf(words, AUTHORITY_WORDS, "%.200s: %.200s", path,
-		 why != NULL ? why : strerror(-rc));
-	return rc;
-}
-
 static int dates(const X509 *x, const char *path, struct authority_entry *e,
 		 char words[AUTHORITY_WORDS])
 {
@@ -28,7 +20,7 @@ static int dates(const X509 *x, const char *path, struct authority_entry *e,
 
 	if (ASN1_TIME_to_tm(X509_get0_notBefore(x), &from) != 1 ||
 	    ASN1_TIME_to_tm(X509_get0_notAfter(x), &until) != 1)
-		return say(words, -EINVAL, path, "its dates are no dates");
+		return authority_say(words, -EINVAL, path, "its dates are no dates");
 	e->until = timegm(&until);
 	if (now >= timegm(&from) && now <= e->until)
 		return 0;
@@ -51,10 +43,10 @@ int authority_check(const char *path, struct authority_entry *ret,
 	int rc = -EINVAL;
 
 	if (file == NULL)
-		return say(words, -errno, path, NULL);
+		return authority_say(words, -errno, path, NULL);
 	if (fstat(fileno(file), &status) == 0 && (status.st_mode & 077) != 0) {
 		fclose(file);
-		return say(words, -EACCES, path,
+		return authority_say(words, -EACCES, path,
 			   "its mode lets others at it: chmod 600");
 	}
 	key = PEM_read_PrivateKey(file, NULL, NULL, NULL);
@@ -69,7 +61,7 @@ int authority_check(const char *path, struct authority_entry *ret,
 		rc = dates(x, path, &e, words);
 		*ret = e;
 	} else {
-		say(words, rc, path, "no credential file: a private key, its"
+		authority_say(words, rc, path, "no credential file: a private key, its"
 				     " certificate, and its authority's");
 	}
 	X509_free(x);
