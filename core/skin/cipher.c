@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,19 +124,35 @@ static int key_find(const char *key, uint8_t ret[XM_KEY_SIZE],
 		    "credential:NAME", words, words_size);
 }
 
+/* The fastest implementation that can be loaded. */
+static int choose(const struct xm_cipher_kind **ret, char *words,
+		  size_t words_size)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	*ret = &xm_cipher_ipsec_mb;
+	rc = (*ret)->load(words, words_size);
+	if (rc != 0) {
+		*ret = &xm_cipher_openssl;
+		rc = (*ret)->load(words, words_size);
+	}
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
 int xm_cipher_open(const char *key, uint32_t lanes,
 		   const struct xm_seal_ops **ret_ops, struct xm_seal **ret,
 		   char *words, size_t words_size)
 {
-	const struct xm_cipher_kind *kind = &xm_cipher_ipsec_mb;
+	const struct xm_cipher_kind *kind;
 	uint8_t bytes[XM_KEY_SIZE], salt[XM_NONCE_SIZE];
 	bool salted;
 	int rc = key_find(key, bytes, &salted, words, words_size);
 
-	if (rc == 0 && kind->load(words, words_size) != 0) {
-		kind = &xm_cipher_openssl;
-		rc = kind->load(words, words_size);
-	}
+	if (rc == 0)
+		rc = choose(&kind, words, words_size);
 	if (rc == 0) {
 		os_random(salt, sizeof(salt));
 		rc = xm_cipher_keys_open(kind, lanes, bytes,

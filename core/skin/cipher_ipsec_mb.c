@@ -15,23 +15,25 @@
 
 #include <dlfcn.h>
 #include <intel-ipsec-mb.h>
-#include <pthread.h>
 
 #define LIBRARY "libIPSec_MB.so.1"
 
 static struct {
-	pthread_mutex_t lock;
 	IMB_MGR *manager; /* NULL: not loaded. It stays */
-} mb = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} mb;
 
-static int load_locked(char *words, size_t words_size)
+static int load(char *words, size_t words_size)
 {
-	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+	void *library;
 	IMB_MGR *(*alloc)(uint64_t);
 	void (*init)(IMB_MGR *, IMB_ARCH *);
+	void (*end)(IMB_MGR *);
 	IMB_ARCH arch = IMB_ARCH_NONE;
 	IMB_MGR *manager = NULL;
 
+	if (mb.manager != NULL)
+		return 0;
+	library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (library == NULL) {
 		snprintf(words, words_size, "%s cannot be loaded (Debian: "
 			 "libipsec-mb1)", LIBRARY);
@@ -39,29 +41,21 @@ static int load_locked(char *words, size_t words_size)
 	}
 	*(void **)(void *)&alloc = dlsym(library, "alloc_mb_mgr");
 	*(void **)(void *)&init = dlsym(library, "init_mb_mgr_auto");
-	if (alloc != NULL && init != NULL)
+	*(void **)(void *)&end = dlsym(library, "free_mb_mgr");
+	if (alloc != NULL && init != NULL && end != NULL)
 		manager = alloc(0);
 	if (manager != NULL)
 		init(manager, &arch);
 	/* The others are emulations, or no faster than OpenSSL. */
 	if (arch < IMB_ARCH_AVX2) {
+		if (manager != NULL)
+			end(manager);
 		snprintf(words, words_size, "%s has nothing for this processor",
 			 LIBRARY);
 		return -ENOSYS;
 	}
 	mb.manager = manager;
 	return 0;
-}
-
-static int load(char *words, size_t words_size)
-{
-	int rc = 0;
-
-	pthread_mutex_lock(&mb.lock);
-	if (mb.manager == NULL)
-		rc = load_locked(words, words_size);
-	pthread_mutex_unlock(&mb.lock);
-	return rc;
 }
 
 static bool place_open(void *place)

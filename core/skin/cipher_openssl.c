@@ -17,7 +17,6 @@
 #include <dlfcn.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <pthread.h>
 
 #define LIBRARY "libcrypto.so.3"
 
@@ -39,19 +38,21 @@
 	X(int, EVP_CipherFinal_ex, (EVP_CIPHER_CTX *, unsigned char *, int *))
 
 static struct {
-	pthread_mutex_t lock;
 	EVP_CIPHER *cipher; /* NULL: not loaded. It stays: contexts need it */
 #define CALL(type, name, arguments) type(*name) arguments;
 	CALLS(CALL)
 #undef CALL
-} ssl = { .lock = PTHREAD_MUTEX_INITIALIZER };
+} ssl;
 
-static int load_locked(char *words, size_t words_size)
+static int load(char *words, size_t words_size)
 {
-	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	const char *missing = NULL;
 	OSSL_LIB_CTX *own;
+	void *library;
 
+	if (ssl.cipher != NULL)
+		return 0;
+	library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 	if (library == NULL) {
 		snprintf(words, words_size, "%s cannot be loaded (Debian: "
 			 "libssl3)", LIBRARY);
@@ -76,17 +77,6 @@ static int load_locked(char *words, size_t words_size)
 		return 0;
 	snprintf(words, words_size, "OpenSSL gives no AES-256-GCM");
 	return -ENOSYS;
-}
-
-static int load(char *words, size_t words_size)
-{
-	int rc = 0;
-
-	pthread_mutex_lock(&ssl.lock);
-	if (ssl.cipher == NULL)
-		rc = load_locked(words, words_size);
-	pthread_mutex_unlock(&ssl.lock);
-	return rc;
 }
 
 /* Places are pointers to contexts. */

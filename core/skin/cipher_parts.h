@@ -42,7 +42,8 @@
 struct xm_cipher_kind {
 	const char *name;
 	size_t place_size;
-	/* Loads its library. 0; -ENOSYS, with a sentence. */
+	/* Loads its library, which stays; by one thread at a time. 0, at once if it is loaded
+	 * already; -ENOSYS, with a sentence. */
 	int (*load)(char *words, size_t words_size);
 	/* A place is made ready for any key; once, where memory may be allocated. */
 	bool (*open)(void *place);
