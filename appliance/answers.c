@@ -89,8 +89,11 @@ struct xm_message *xm_service_refuse(struct xm_service *s,
 			     : 0,
 		     (uint64_t)(int64_t)-code, 0, 0);
 	message->u.refused.code = code;
-	message->u.refused.free = s->pool->free;
-	message->u.refused.free_run = xm_extent_free_run(s->pool);
+	message->u.refused.free = xm_service_could_take(
+		s, s->peers[requester->peer].tenant);
+	message->u.refused.free_run = xm_min(message->u.refused.free,
+					     xm_extent_free_run(s->pool));
+	xm_service_use(s, s->peers[requester->peer].tenant)->refused++;
 	xm_words_begin(ret_words, message->u.refused.words, XM_WORDS_SIZE);
 	return message;
 }
@@ -106,10 +109,15 @@ void xm_service_refuse_plainly(struct xm_service *s,
 		xm_words_add(&words, sentence);
 }
 
-/* Clients, in thousandths of what there may be. */
-static uint64_t load_of(const struct xm_service *s)
+void xm_service_names(const struct xm_service *s, struct xm_state *ret)
 {
-	return (uint64_t)s->clients_count * 1000 / s->options.clients_max;
+	const struct xm_service_options *o = &s->options;
+
+	memset(ret, 0, sizeof(*ret));
+	memcpy(ret->name, o->name, sizeof(ret->name));
+	memcpy(ret->provider, o->provider, sizeof(ret->provider));
+	memcpy(ret->library, o->library, sizeof(ret->library));
+	memcpy(ret->zone, o->zone, sizeof(ret->zone));
 }
 
 void xm_service_state(const struct xm_service *s, uint64_t now_ns,
@@ -118,11 +126,7 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 	const struct xm_service_options *o = &s->options;
 	struct xm_figures *f = &ret->figures;
 
-	memset(ret, 0, sizeof(*ret));
-	memcpy(ret->name, o->name, sizeof(ret->name));
-	memcpy(ret->provider, o->provider, sizeof(ret->provider));
-	memcpy(ret->library, o->library, sizeof(ret->library));
-	memcpy(ret->zone, o->zone, sizeof(ret->zone));
+	xm_service_names(s, ret);
 	xm_figures_add(f, XM_FIGURE_INCARNATION, o->incarnation);
 	xm_figures_add(f, XM_FIGURE_UPTIME_MS,
 		       (now_ns - s->started_ns) / XM_MS);
@@ -140,14 +144,7 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 	xm_figures_add(f, XM_FIGURE_REFUSED, s->refused);
 	xm_figures_add(f, XM_FIGURE_EXPIRED, s->expired);
 	xm_figures_add(f, XM_FIGURE_LEAVING, s->leaving);
-	xm_figures_add(f, XM_FIGURE_LOAD, load_of(s));
+	xm_figures_add(f, XM_FIGURE_LOAD,
+		       (uint64_t)s->clients_count * 1000 / o->clients_max);
 	xm_figures_add(f, XM_FIGURE_LAPSED, s->lapsed);
-}
-
-void xm_service_pong(const struct xm_service *s, struct xm_figures *ret)
-{
-	xm_figures_add(ret, XM_FIGURE_FREE, s->pool->free);
-	xm_figures_add(ret, XM_FIGURE_FREE_RUN, xm_extent_free_run(s->pool));
-	xm_figures_add(ret, XM_FIGURE_LEAVING, s->leaving);
-	xm_figures_add(ret, XM_FIGURE_LOAD, load_of(s));
 }

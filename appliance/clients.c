@@ -46,6 +46,8 @@ void xm_client_forget_peer(struct xm_service *s, uint32_t peer)
 			c->state = XM_CLIENT_SILENT;
 	}
 	p->state = XM_PEER_FREE;
+	xm_service_use(s, p->tenant)->streams--;
+	p->tenant = XM_TENANT_NONE;
 	s->peers_count--;
 }
 
@@ -103,6 +105,7 @@ void xm_client_revoked(struct xm_service *s, uint32_t peer,
 	if (c->state == XM_CLIENT_FREE || c->state == XM_CLIENT_EXPIRED)
 		return;
 	s->expired++;
+	xm_service_use(s, c->tenant)->expired++;
 	xm_trace_put(s->trace, s->last_ns, XM_TRACE_SERVICE_EXPIRED, c->number,
 		     c->extents, 0, 0);
 	xm_service_tell(ret, XM_LEVEL_WARNING, c, "has a certificate that is no"
@@ -110,16 +113,18 @@ void xm_client_revoked(struct xm_service *s, uint32_t peer,
 	xm_client_end(s, c, ret);
 }
 
-/* A user of this machine ("uid:N") is not asked for again: a process may change its user
- * between two streams, and keeps its secret. */
+/* A user of this machine ("uid:N") need not be the same: a process may change its user
+ * between two streams, and keeps its secret. It does not change its tenant by that. */
 static bool comes_back(const struct xm_service_client *c,
 		       const struct xm_service_peer *p, const uint8_t *secret)
 {
 	bool is_user = memcmp(c->identity, "uid:", 4) == 0;
+	bool is_same = memcmp(c->identity, p->identity,
+			      sizeof(c->identity)) == 0;
 
 	return secrets_equal(c->secret, secret) &&
-	       (is_user || memcmp(c->identity, p->identity,
-				  sizeof(c->identity)) == 0);
+	       (is_same || (is_user && c->tenant == p->tenant) ||
+		XM_PLANTED(resume_other_tenant));
 }
 
 static void say_arrival(const struct xm_service_client *c, const char *how,
@@ -161,6 +166,10 @@ static struct xm_service_client *client_new(struct xm_service *s,
 	xm_words_copy(c->name, hello->name, sizeof(c->name));
 	memcpy(c->identity, s->peers[event->peer].identity,
 	       sizeof(c->identity));
+	if (XM_PLANTED(identity_from_hello))
+		memcpy(c->identity, c->name, sizeof(c->identity));
+	c->tenant = xm_tenants_of(&s->tenants, c->identity);
+	xm_service_use(s, c->tenant)->clients++;
 	s->clients_count++;
 	return c;
 }
@@ -173,6 +182,26 @@ static void add_versions(struct xm_words *words, uint16_t min, uint16_t max)
 		return;
 	xm_words_add(words, " to ");
 	xm_words_number(words, max);
+}
+
+/* Whether a stream of this tenant may be more than connected: as an observer, or with
+ * one more client. True: it was refused. */
+static bool refused_for_tenant(struct xm_service *s, bool observes,
+			       const struct xm_service_requester *requester,
+			       struct xm_service_effects *ret)
+{
+	uint32_t tenant = s->peers[requester->peer].tenant;
+	struct xm_tenant_use *use = xm_service_use(s, tenant);
+	struct xm_words words;
+
+	if ((observes && tenant != XM_TENANT_NONE) ||
+	    !xm_tenant_denies_client(&s->tenants, tenant, use, NULL))
+		return false;
+	if (xm_service_refuse(s, ret, requester,
+			      tenant == XM_TENANT_NONE ? EACCES : EUSERS,
+			      &words) != NULL)
+		xm_tenant_denies_client(&s->tenants, tenant, use, &words);
+	return true;
 }
 
 /* What of a HELLO cannot be agreed to; true: it was refused. */
@@ -197,7 +226,7 @@ static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
 		return true;
 	}
 	if ((hello->flags & XM_HELLO_OBSERVER) != 0)
-		return false;
+		return refused_for_tenant(s, true, requester, ret);
 	if (hello->transport[0] != '\0' &&
 	    memcmp(hello->transport, s->options.transport,
 		   sizeof(hello->transport)) != 0) {
@@ -219,6 +248,8 @@ static bool hello_refused(struct xm_service *s, const struct xm_hello *hello,
 			"this appliance is draining: use another");
 		return true;
 	}
+	if (refused_for_tenant(s, false, requester, ret))
+		return true;
 	if (s->clients_count == s->options.clients_max) {
 		if (xm_service_refuse(s, ret, requester, EUSERS, &words) == NULL)
 			return true;
@@ -441,6 +472,7 @@ void xm_client_retracted(struct xm_service *s,
 		return;
 	if (event->status == 0) {
 		s->lapsed++;
+		xm_service_use(s, s->clients[t->client].tenant)->lapsed++;
 		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_LAPSED,
 			     s->clients[t->client].number, 0, 0, 0);
 	}
@@ -480,6 +512,7 @@ void xm_client_expelled(struct xm_service *s,
 	if (c->bye)
 		xm_service_answer(s, ret, &c->requester, XM_FREED);
 	c->state = XM_CLIENT_FREE;
+	xm_service_use(s, c->tenant)->clients--;
 	s->expelling--;
 	xm_slots_add(&s->clients_free, xm_client_slot(s, c));
 	s->clients_count--;

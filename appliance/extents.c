@@ -134,6 +134,9 @@ struct xm_service_extent *xm_service_extent_new(struct xm_service *s,
 	s->bytes_owned += size;
 	s->extents_count++;
 	s->clients[client].extents++;
+	e->tenant = s->clients[client].tenant;
+	xm_service_use(s, e->tenant)->bytes += size;
+	xm_service_use(s, e->tenant)->extents++;
 	s->looks++;
 	grant_new(s, e);
 	return e;
@@ -152,6 +155,7 @@ struct xm_service_extent *xm_service_extent_cut(struct xm_service *s,
 	tail->offset += size;
 	tail->size -= size;
 	s->bytes_owned -= size;
+	xm_service_use(s, tail->tenant)->bytes -= size;
 	head = xm_service_extent_new(s, tail->owner, offset, size);
 	head->covers += tail->covers;
 	head->id = tail->id;
@@ -175,6 +179,7 @@ void xm_service_extent_part(struct xm_service *s, struct xm_service_extent *e)
 	xm_slots_remove(&s->owned, xm_service_extent_slot(s, e));
 	s->bytes_owned -= e->size;
 	s->bytes_parting += e->size;
+	xm_service_use(s, e->tenant)->parting += e->size;
 }
 
 void xm_service_extent_disown(struct xm_service *s, struct xm_service_extent *e)
@@ -190,7 +195,12 @@ void xm_service_extent_disown(struct xm_service *s, struct xm_service_extent *e)
 /* The record is not used any more; the bytes are the caller's business. */
 static void extent_free(struct xm_service *s, struct xm_service_extent *e)
 {
+	struct xm_tenant_use *use = xm_service_use(s, e->tenant);
+
 	xm_service_extent_disown(s, e);
+	use->bytes -= e->size;
+	use->parting -= e->size;
+	use->extents--;
 	xm_list_remove(&e->piece);
 	e->state = XM_EXTENT_FREE;
 	xm_slots_add(&s->extents_free, xm_service_extent_slot(s, e));
@@ -225,6 +235,7 @@ void xm_service_extent_undo(struct xm_service *s, struct xm_service_grant *g)
 	tail->size += e->size;
 	tail->trimming = XM_SERVICE_NONE;
 	s->bytes_owned += e->size;
+	xm_service_use(s, tail->tenant)->bytes += e->size;
 	extent_free(s, e);
 }
 

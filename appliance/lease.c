@@ -13,6 +13,9 @@
 #include "appliance/service_parts.h"
 #include "core/pure/plant.h"
 
+/* Other tenants' extents that one LIST passes over. */
+#define LOOKS_MAX 256
+
 static void expose(const struct xm_service *s,
 		   const struct xm_service_grant *g,
 		   const struct xm_service_event *event,
@@ -68,13 +71,64 @@ static bool allocated(const struct xm_service *s,
 
 /* --- requests ------------------------------------------------------------- */
 
-/* Refuses when this client, or the appliance, may have no more extents. */
+/* For a planted bug. */
+static uint64_t bytes_of(const struct xm_service *s, uint32_t client)
+{
+	uint64_t bytes = 0;
+
+	XM_LIST_EACH (link, &s->clients[client].owned)
+		bytes += XM_CONTAINER(link, struct xm_service_extent, owned)->size;
+	return bytes;
+}
+
+/* A refusal for the quota of a tenant, whose words the caller writes. NULL: nobody to
+ * tell. */
+static struct xm_message *refuse_for_tenant(struct xm_service *s, uint32_t tenant,
+					    const struct xm_service_requester *requester,
+					    struct xm_service_effects *ret,
+					    struct xm_words *ret_words)
+{
+	struct xm_message *message = xm_service_refuse(
+		s, ret, requester, tenant == XM_TENANT_NONE ? EACCES : ENOSPC,
+		ret_words);
+
+	if (message != NULL)
+		message->u.refused.soon = xm_service_use(s, tenant)->parting;
+	return message;
+}
+
+/* Refuses when the client's tenant may not have so many bytes more. */
+static bool refused_for_bytes(struct xm_service *s, uint32_t client, uint64_t size,
+			      const struct xm_service_requester *requester,
+			      struct xm_service_effects *ret)
+{
+	uint32_t tenant = s->clients[client].tenant;
+	struct xm_tenant_use use = *xm_service_use(s, tenant);
+	struct xm_words words;
+
+	if (XM_PLANTED(quota_by_client))
+		use.bytes = bytes_of(s, client);
+	if (!xm_tenant_denies_bytes(&s->tenants, tenant, &use, size, NULL))
+		return false;
+	if (refuse_for_tenant(s, tenant, requester, ret, &words) != NULL)
+		xm_tenant_denies_bytes(&s->tenants, tenant, &use, size, &words);
+	return true;
+}
+
+/* Refuses when this client, its tenant, or the appliance, may have no more extents. */
 static bool refused_for_count(struct xm_service *s, uint32_t client,
 			      const struct xm_service_requester *requester,
 			      struct xm_service_effects *ret)
 {
+	uint32_t tenant = s->clients[client].tenant;
+	const struct xm_tenant_use *use = xm_service_use(s, tenant);
 	struct xm_words words;
 
+	if (xm_tenant_denies_extent(&s->tenants, tenant, use, NULL)) {
+		if (refuse_for_tenant(s, tenant, requester, ret, &words) != NULL)
+			xm_tenant_denies_extent(&s->tenants, tenant, use, &words);
+		return true;
+	}
 	if (s->clients[client].extents >= s->options.extents_per_client_max) {
 		if (xm_service_refuse(s, ret, requester, ENOSPC, &words) != NULL) {
 			xm_words_add(&words, "you hold all ");
@@ -227,6 +281,8 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 		return;
 	}
 	size = xm_align_up(alloc->size, s->options.granule);
+	if (refused_for_bytes(s, client, size, requester, ret))
+		return;
 	if (xm_extent_take(s->pool, size, 0, &offset) != 0) {
 		refuse_for_space(s, size, requester, ret);
 		return;
@@ -335,7 +391,10 @@ void xm_lease_list(struct xm_service *s, const struct xm_service_event *event,
 	struct xm_message *answer;
 	struct xm_listed *listed;
 	uint64_t at = event->message->u.list.cursor;
-	uint32_t slot;
+	uint32_t tenant = s->peers[event->peer].tenant;
+	bool all = xm_service_is_admin(s, event->peer) ||
+		   XM_PLANTED(list_all_tenants);
+	uint32_t slot, looks = 0;
 
 	answer = xm_service_answer(s, ret, requester, XM_LISTED);
 	if (answer == NULL)
@@ -349,6 +408,12 @@ void xm_lease_list(struct xm_service *s, const struct xm_service_event *event,
 		s->looks++;
 		if (s->grants[e->grant].state != XM_GRANT_LIVE)
 			continue; /* its owner does not know of it yet */
+		if (!all && (e->tenant != tenant || tenant == XM_TENANT_NONE)) {
+			if (++looks < LOOKS_MAX)
+				continue;
+			listed->cursor = slot + 1;
+			return;
+		}
 		if (listed->count == XM_LIST_MAX) {
 			listed->cursor = slot;
 			return;

@@ -14,8 +14,11 @@ libxm_service_la_SOURCES = \
 	appliance/service.h \
 	appliance/service_open.c \
 	appliance/service_parts.h \
+	appliance/service_tenants.c \
 	appliance/target.c \
 	appliance/target.h \
+	appliance/tenants.c \
+	appliance/tenants.h \
 	appliance/terms.c \
 	$(NULL)
 

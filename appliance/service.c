@@ -72,6 +72,12 @@ static void on_drain(struct xm_service *s, const struct xm_service_event *event,
 					  "for its STATUS first");
 		return;
 	}
+	if (!xm_service_is_admin(s, event->peer)) {
+		xm_service_refuse_plainly(s, ret, requester, EPERM,
+					  "only a tenant with admin = yes may have"
+					  " this appliance drain");
+		return;
+	}
 	/* Who was told already is not told again. */
 	if (m->on != 0 && !s->leaving)
 		drain(s, UINT32_MAX);
@@ -82,6 +88,20 @@ static void on_drain(struct xm_service *s, const struct xm_service_event *event,
 				  ->u.state);
 }
 
+static void on_status(struct xm_service *s, const struct xm_service_event *event,
+		      const struct xm_service_requester *requester,
+		      struct xm_service_effects *ret)
+{
+	struct xm_state *state =
+		&xm_service_answer(s, ret, requester, XM_STATE)->u.state;
+
+	if (xm_service_is_admin(s, event->peer))
+		xm_service_state(s, event->now_ns, state);
+	else
+		xm_service_state_of(s, s->peers[event->peer].tenant,
+				    event->now_ns, state);
+}
+
 /* What anybody who said HELLO may ask. False: it is none of these. */
 static bool on_question(struct xm_service *s,
 			const struct xm_service_event *event,
@@ -90,13 +110,12 @@ static bool on_question(struct xm_service *s,
 {
 	switch (event->message->kind) {
 	case XM_PING:
-		xm_service_pong(s, &xm_service_answer(s, ret, requester, XM_PONG)
-					    ->u.pong.figures);
+		xm_service_pong(s, s->peers[event->peer].tenant,
+				&xm_service_answer(s, ret, requester, XM_PONG)
+					 ->u.pong.figures);
 		return true;
 	case XM_STATUS:
-		xm_service_state(s, event->now_ns,
-				 &xm_service_answer(s, ret, requester, XM_STATE)
-					  ->u.state);
+		on_status(s, event, requester, ret);
 		return true;
 	case XM_LIST:
 		xm_lease_list(s, event, requester, ret);
@@ -109,12 +128,39 @@ static bool on_question(struct xm_service *s,
 	}
 }
 
+/* Refuses what is one request too many for the tenant's quota a second. Not refused is
+ * what gives back, and what a client needs to keep what it has: a lease (PING), and the
+ * knowledge of what it got (ALLOC of 0 bytes). */
+static bool refused_for_requests(struct xm_service *s,
+				 const struct xm_service_event *event,
+				 const struct xm_service_requester *requester,
+				 struct xm_service_effects *ret)
+{
+	const struct xm_message *m = event->message;
+	uint32_t tenant = s->peers[event->peer].tenant;
+	struct xm_tenant_use *use = xm_service_use(s, tenant);
+	struct xm_words words;
+
+	if (m->kind == XM_HELLO || m->kind == XM_PING || m->kind == XM_FREE ||
+	    m->kind == XM_BYE ||
+	    (m->kind == XM_ALLOC && m->u.alloc.size == 0) ||
+	    !xm_tenant_denies_request(&s->tenants, tenant, use, event->now_ns,
+				      NULL))
+		return false;
+	if (xm_service_refuse(s, ret, requester, EAGAIN, &words) != NULL)
+		xm_tenant_denies_request(&s->tenants, tenant, use,
+					 event->now_ns, &words);
+	return true;
+}
+
 static void on_observer(struct xm_service *s,
 			const struct xm_service_event *event,
 			const struct xm_service_requester *requester,
 			struct xm_service_effects *ret)
 {
 	s->peers[event->peer].heard_ns = event->now_ns;
+	if (refused_for_requests(s, event, requester, ret))
+		return;
 	switch (event->message->kind) {
 	case XM_ALLOC:
 	case XM_TRIM:
@@ -148,6 +194,8 @@ static void on_client(struct xm_service *s,
 
 	c->heard_ns = event->now_ns;
 	c->state = XM_CLIENT_KNOWN;
+	if (refused_for_requests(s, event, requester, ret))
+		return;
 	switch (event->message->kind) {
 	case XM_ALLOC:
 		xm_lease_alloc(s, event, slot, requester, ret);
@@ -190,6 +238,7 @@ static void on_message(struct xm_service *s,
 	};
 
 	s->messages++;
+	xm_service_use(s, s->peers[event->peer].tenant)->messages++;
 	switch (s->peers[event->peer].state) {
 	case XM_PEER_NEW:
 		if (event->message->kind == XM_HELLO)
@@ -220,6 +269,25 @@ static void identity_set(struct xm_service_peer *p, const char *identity)
 		xm_words_add(&words, identity);
 }
 
+/* One more stream of its tenant, or one too many. */
+static void up(struct xm_service *s, uint32_t peer, struct xm_service_effects *ret)
+{
+	struct xm_service_peer *p = &s->peers[peer];
+	struct xm_tenant_use *use;
+	bool denied;
+
+	p->tenant = xm_tenants_of(&s->tenants, p->identity);
+	use = xm_service_use(s, p->tenant);
+	denied = xm_tenant_denies_stream(&s->tenants, p->tenant, use);
+	use->streams++;
+	s->peers_count++;
+	if (denied) {
+		s->refused++;
+		use->refused++;
+		xm_client_drop_peer(s, peer, ret);
+	}
+}
+
 static void on_peer(struct xm_service *s, const struct xm_service_event *event,
 		    struct xm_service_effects *ret)
 {
@@ -233,7 +301,7 @@ static void on_peer(struct xm_service *s, const struct xm_service_event *event,
 		p->serial = ++s->serial;
 		p->heard_ns = event->now_ns;
 		identity_set(p, event->identity);
-		s->peers_count++;
+		up(s, event->peer, ret);
 		return;
 	}
 	if (p->state == XM_PEER_FREE)
@@ -307,6 +375,9 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		s->options.lease_ms = event->lease_ms;
 		s->lease_ns_min = xm_min(s->lease_ns_min,
 					 event->lease_ms * XM_MS);
+		break;
+	case XM_SERVICE_TENANTS:
+		xm_service_set_tenants(s, event->tenants);
 		break;
 	case XM_SERVICE_TICK:
 		break;

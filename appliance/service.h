@@ -57,8 +57,12 @@
  * LIST at XM_LIST_MAX extents.
  *
  * A client that comes back on another stream proves itself by its secret and, if it
- * began with a certificate, by one of the same name. So a secret that got out is of no
- * use to others.
+ * began with a certificate, by one of the same name; else by an identity of the same
+ * tenant. So a secret that got out is of no use to others.
+ *
+ * Clients are of tenants (tenants.h): what a tenant may have is refused beyond its quota,
+ * and LIST and STATUS show it its own alone. At first all are of one tenant, which may
+ * have everything.
  *
  * Nothing a peer sends can break an assertion: it is refused in words, or
  * its stream is dropped, and counted.
@@ -71,6 +75,7 @@
 #include "common/base.h"
 #include "common/extent.h"
 #include "common/list.h"
+#include "appliance/tenants.h"
 #include "common/slots.h"
 #include "core/pure/channel.h"
 #include "core/pure/trace.h"
@@ -131,6 +136,7 @@ enum xm_service_event_kind {
 	XM_SERVICE_DRAIN,	/* drain_ms: LEAVING to all; no new leases */
 	XM_SERVICE_STAY,	/* as if it had not been asked to */
 	XM_SERVICE_RELOAD,	/* lease_ms, for clients from now on */
+	XM_SERVICE_TENANTS,	/* tenants: who they are from now on */
 };
 
 struct xm_service_event {
@@ -148,6 +154,7 @@ struct xm_service_event {
 	uint32_t connections; /* up now */
 	struct xm_remote_mr remote;
 	uint32_t lease_ms, drain_ms;
+	const struct xm_tenants *tenants;
 };
 
 enum xm_service_effect_kind {
@@ -195,6 +202,7 @@ enum xm_service_peer_state {
 struct xm_service_peer {
 	enum xm_service_peer_state state;
 	uint32_t client; /* slot */
+	uint32_t tenant; /* of `identity` */
 	uint64_t serial; /* tells this stream from an earlier one */
 	uint64_t heard_ns;
 	char identity[XM_IDENTITY_SIZE];
@@ -238,6 +246,7 @@ struct xm_service_client {
 	enum xm_service_client_state state;
 	uint32_t serial;
 	uint32_t peer; /* or XM_SERVICE_NONE */
+	uint32_t tenant; /* of `identity` */
 	uint32_t extents; /* that it owns, those on their way back too */
 	uint32_t connections;
 	uint64_t number;
@@ -265,6 +274,7 @@ struct xm_service_extent {
 	enum xm_service_extent_state state;
 	uint32_t serial;
 	uint32_t owner;	   /* slot of a client; NONE: it has ended */
+	uint32_t tenant;   /* of the owner, and after its end still */
 	uint32_t grant;	   /* slot of the owner's own; NONE: it is quarantined */
 	uint32_t covers;   /* undead grants that cover it */
 	uint32_t trimming; /* slot of the extent being cut off it, or NONE */
@@ -305,6 +315,8 @@ struct xm_service_grant {
 
 struct xm_service {
 	struct xm_service_options options;
+	struct xm_tenants tenants;
+	struct xm_tenant_use uses[XM_TENANTS_MAX + 1]; /* the last: of no tenant */
 	struct xm_service_peer *peers;
 	struct xm_service_client *clients;
 	struct xm_service_extent *extents;
@@ -345,7 +357,7 @@ struct xm_service *xm_service_init(const struct xm_service_options *,
 				   void *memory, uint64_t now_ns);
 void xm_service_step(struct xm_service *, const struct xm_service_event *,
 		     struct xm_service_effects *ret);
-/* What STATUS answers. */
+/* What STATUS answers to who sees all. */
 void xm_service_state(const struct xm_service *, uint64_t now_ns,
 		      struct xm_state *ret);
 /* The laws, for tests and the simulator: NULL, or the one that is broken. */

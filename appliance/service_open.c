@@ -99,6 +99,7 @@ struct xm_service *xm_service_init(const struct xm_service_options *o,
 	memset(s, 0, sizeof(*s));
 	lay_out(o, memory, s);
 	s->options = *o;
+	xm_tenants_everybody(&s->tenants);
 	s->started_ns = now_ns;
 	s->last_ns = now_ns;
 	s->tick_ns = now_ns;
@@ -119,5 +120,7 @@ struct xm_service *xm_service_init(const struct xm_service_options *o,
 
 const char *xm_service_check(const struct xm_service *s)
 {
-	return xm_service_extents_check(s);
+	const char *broken = xm_service_extents_check(s);
+
+	return broken != NULL ? broken : xm_service_tenants_check(s);
 }

@@ -39,8 +39,27 @@ void xm_service_refuse_plainly(struct xm_service *,
 bool xm_service_requester_lives(const struct xm_service *,
 			    const struct xm_service_requester *);
 
+/* Clears it, and writes the appliance's names into it. */
+void xm_service_names(const struct xm_service *, struct xm_state *ret);
+
+/* --- service_tenants.c ---------------------------------------------------- */
+
+struct xm_tenant_use *xm_service_use(struct xm_service *, uint32_t tenant);
+/* Sees all, and may have the appliance drain. */
+bool xm_service_is_admin(const struct xm_service *, uint32_t peer);
+/* Bytes that the tenant could take now, in whatever pieces. */
+uint64_t xm_service_could_take(const struct xm_service *, uint32_t tenant);
+uint64_t xm_service_clients_max(const struct xm_service *, uint32_t tenant);
+/* Another policy. Nobody loses anything by it. */
+void xm_service_set_tenants(struct xm_service *, const struct xm_tenants *);
 /* The figures by which clients choose an appliance. */
-void xm_service_pong(const struct xm_service *, struct xm_figures *ret);
+void xm_service_pong(const struct xm_service *, uint32_t tenant,
+		     struct xm_figures *ret);
+/* What STATUS answers to a tenant that sees its own alone. */
+void xm_service_state_of(const struct xm_service *, uint32_t tenant,
+			 uint64_t now_ns, struct xm_state *ret);
+/* The laws about tenants; see xm_service_check(). */
+const char *xm_service_tenants_check(const struct xm_service *);
 
 /* --- terms.c -------------------------------------------------------------- */
 

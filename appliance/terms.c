@@ -80,6 +80,7 @@ static bool end_the_silent(struct xm_service *s, uint64_t now_ns,
 			return true;
 		ended++;
 		s->expired++;
+		xm_service_use(s, c->tenant)->expired++;
 		xm_trace_put(s->trace, now_ns, XM_TRACE_SERVICE_EXPIRED,
 			     c->number, c->extents, 0, 0);
 		xm_service_tell(ret, XM_LEVEL_WARNING, c,

@@ -136,6 +136,10 @@
 	X(cut_trim_forgotten, "what a TRIM that was cut off got is kept")     \
 	X(freed_kept, "what is given back stays its client's")                \
 	X(any_secret, "a client may resume with any secret")                  \
+	X(resume_other_tenant, "a client may resume as another identity")     \
+	X(identity_from_hello, "a client is of the tenant that it says it is") \
+	X(quota_by_client, "each client may have its tenant's whole quota")    \
+	X(list_all_tenants, "a list shows what is others'")                    \
 	X(unzeroed, "an extent is free without being zeroed")                 \
 	X(quarantine_skipped, "an extent is reused before its key is dead")   \
 	X(guard_ignored, "a head is reused while its tail's key opens it")    \

@@ -37,6 +37,7 @@ xm_tests += \
 	tests/unit/test_service_extents \
 	tests/unit/test_service_isolation \
 	tests/unit/test_service_limits \
+	tests/unit/test_service_tenants \
 	tests/unit/test_session \
 	tests/unit/test_settings \
 	tests/unit/test_slots \
@@ -85,6 +86,10 @@ tests_unit_test_pager_model_SOURCES = \
 tests_unit_test_service_extents_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service_extents.c \
+	$(NULL)
+tests_unit_test_service_tenants_SOURCES = \
+	tests/unit/service_rig.c \
+	tests/unit/test_service_tenants.c \
 	$(NULL)
 tests_unit_test_service_isolation_SOURCES = \
 	tests/unit/service_rig.c \
@@ -161,6 +166,7 @@ xm_pure_tests = \
 	tests/unit/test_service_extents \
 	tests/unit/test_service_isolation \
 	tests/unit/test_service_limits \
+	tests/unit/test_service_tenants \
 	tests/unit/test_session \
 	tests/unit/test_slots \
 	tests/unit/test_spin \
