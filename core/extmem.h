@@ -256,6 +256,16 @@ int extmem_region_decommit(extmem_region *, uint64_t offset, uint64_t size);
 int extmem_region_restore(extmem_region *, uint64_t offset, uint64_t size);
 
 uint64_t extmem_region_size(const extmem_region *);
+/* Which parts of a region are fresh: nothing was written there since it was allocated, or
+ * since it was discarded, so it reads as zero without a transfer. Returns how many of
+ * `size` bytes from `offset` on are in pages that are all fresh (*ret 1), or of which none
+ * is (*ret 0). Needs no alignment; size 0 means up to the region's end. Example: of 1 MiB
+ * only the second page was written to. From offset 0 on 4096 bytes are fresh, from 4096
+ * on 4096 are not, from 8192 on all are. Writes under way may count or not. Of a region
+ * that is not tracked nothing is fresh. Memory that a sparse region lacks is.
+ * Errors: -ERANGE not all of it lies in the region. */
+int64_t extmem_region_fresh(extmem_region *, uint64_t offset, uint64_t size,
+			    int *ret);
 /* "" if it was allocated without a name. Valid as long as the region. */
 const char *extmem_region_name(const extmem_region *);
 

@@ -51,6 +51,7 @@ xm_man_names = \
 	docs/man/extmem_region_commit.3 \
 	docs/man/extmem_region_decommit.3 \
 	docs/man/extmem_region_free.3 \
+	docs/man/extmem_region_fresh.3 \
 	docs/man/extmem_region_list.3 \
 	docs/man/extmem_region_name.3 \
 	docs/man/extmem_region_request.3 \

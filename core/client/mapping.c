@@ -245,6 +245,52 @@ int extmem_sync(extmem_region *region, uint64_t offset, uint64_t size)
 	return 0;
 }
 
+/* The end of the run from `page` on of which all pages are fresh, or none. */
+static uint64_t alike(extmem *x, uint64_t page, uint64_t limit, bool *ret_fresh)
+{
+	bool fresh = false, here = false;
+
+	for (uint64_t first = page; page < limit;) {
+		struct xm_lane *lane = xm_lane_at(&x->lanes, page);
+		struct os_signals old;
+		uint64_t stop;
+
+		xm_lane_lock(lane, &old);
+		stop = xm_engine_alike(&lane->engine, page,
+				       xm_min(limit, xm_block_end(&x->lanes, page)),
+				       &here);
+		xm_lane_unlock(lane, &old);
+		if (page == first)
+			fresh = here;
+		if (here != fresh)
+			break;
+		page = stop;
+	}
+	*ret_fresh = fresh;
+	return page;
+}
+
+int64_t extmem_region_fresh(extmem_region *region, uint64_t offset, uint64_t size,
+			    int *ret)
+{
+	uint64_t page, limit, end;
+	bool fresh = false;
+	int rc = xm_region_usable(region, "extmem_region_fresh");
+
+	if (rc == 0)
+		rc = xm_pages_of(region, "extmem_region_fresh", offset, &size,
+				 false, &page, &limit);
+	if (rc != 0)
+		return rc;
+	end = offset + size;
+	if (atomic_load(&region->tracked)) {
+		page = alike(region->client, page, limit, &fresh);
+		end = xm_min(end, page * XM_PAGE - region->address);
+	}
+	*ret = fresh;
+	return (int64_t)(end - offset);
+}
+
 /* Reads as zero from now on. A region that was never mapped or tracked does so
  * already where nothing was written to it; else the pager has to know. */
 static int discard(extmem_region *region, const struct xm_pager_event *ev,

@@ -222,6 +222,12 @@ uint64_t xm_engine_permitted(struct xm_engine *e, uint64_t page, uint64_t limit,
 	return page;
 }
 
+uint64_t xm_engine_alike(struct xm_engine *e, uint64_t page, uint64_t limit,
+			 bool *ret_fresh)
+{
+	return xm_pager_alike(&e->pager, page, limit, ret_fresh);
+}
+
 /* --- turns ------------------------------------------------------------------------------ */
 
 static void on_done(struct xm_engine *e, uint32_t appliance,

@@ -278,6 +278,10 @@ bool xm_engine_completion(struct xm_engine *, struct xm_completion *ret);
 /* The first page of [page, limit) of which a touch would be denied, or `limit`. */
 uint64_t xm_engine_permitted(struct xm_engine *, uint64_t page, uint64_t limit,
 			     bool write);
+/* The end of the run of pages from `page` on that are all fresh, or none of which is,
+ * within [page, limit). Pages without memory are fresh. */
+uint64_t xm_engine_alike(struct xm_engine *, uint64_t page, uint64_t limit,
+			 bool *ret_fresh);
 /* Has the mapper this page? */
 bool xm_engine_attached(struct xm_engine *, uint64_t page);
 /* Is the page lost because what came back was not what was sealed? */

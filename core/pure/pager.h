@@ -421,6 +421,11 @@ uint64_t xm_pager_staged_page(const struct xm_pager *, uint32_t staging_index);
 uint64_t xm_pager_permitted(const struct xm_pager *, uint64_t page,
 			    uint64_t limit, bool write);
 
+/* The end of the run of pages that begins at `page`, within `limit`, and of which all are
+ * fresh, or none is. *ret_fresh: all are. */
+uint64_t xm_pager_alike(const struct xm_pager *, uint64_t page, uint64_t limit,
+			bool *ret_fresh);
+
 /* Whether this fetch buffer (the staging_index of its FETCH) was asked for this page, and
  * still is: its run may hold other pages too, for example present ones. */
 bool xm_pager_fetches(const struct xm_pager *, uint32_t staging_index,

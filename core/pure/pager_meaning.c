@@ -27,6 +27,17 @@ bool xm_pager_fresh(const struct xm_pager *p, uint64_t page)
 	       !flagged(entry, FLAG_LOST);
 }
 
+uint64_t xm_pager_alike(const struct xm_pager *p, uint64_t page, uint64_t limit,
+			bool *ret_fresh)
+{
+	bool fresh = page < limit && xm_pager_fresh(p, page);
+
+	while (page < limit && xm_pager_fresh(p, page) == fresh)
+		page++;
+	*ret_fresh = fresh;
+	return page;
+}
+
 void xm_pager_poison(struct xm_pager *p, uint64_t page,
 		     struct xm_pager_effects *fx)
 {

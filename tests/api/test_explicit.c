@@ -472,6 +472,42 @@ static void a_discarded_slab_reads_as_zero_both_ways(void)
 	close_well(x);
 }
 
+/* An explicit call, and both ways a page is left. */
+static void what_was_not_written_to_is_fresh(void)
+{
+	struct extmem_request request = { .size = sizeof(request),
+					  .region_size = REGION,
+					  .flags = EXTMEM_TRACKED };
+	extmem_region *plain, *region;
+	extmem *x = open_small(&plain);
+	int fresh = -1;
+
+	CU_ASSERT(extmem_region_fresh(plain, 0, 0, &fresh) == REGION);
+	CU_ASSERT(fresh == 0);
+	CU_ASSERT_FATAL(extmem_region_request(x, &request, &region) == 0);
+	CU_ASSERT(extmem_region_fresh(region, 0, 0, &fresh) == REGION);
+	CU_ASSERT(fresh == 1);
+	CU_ASSERT(extmem_write(region, PAGE + 5, "here", 4) == 0);
+	CU_ASSERT(extmem_region_fresh(region, 0, 0, &fresh) == PAGE);
+	CU_ASSERT(fresh == 1);
+	CU_ASSERT(extmem_region_fresh(region, PAGE + 100, 0, &fresh) == PAGE - 100);
+	CU_ASSERT(fresh == 0);
+	CU_ASSERT(extmem_region_fresh(region, PAGE, 10, &fresh) == 10);
+	CU_ASSERT(fresh == 0);
+	CU_ASSERT(extmem_region_fresh(region, 2 * PAGE, 0, &fresh) ==
+		  REGION - 2 * PAGE);
+	CU_ASSERT(fresh == 1);
+	CU_ASSERT(extmem_advise(region, 0, REGION, EXTMEM_DONTNEED) == 0);
+	CU_ASSERT(extmem_region_fresh(region, 3, REGION - 3, &fresh) == REGION - 3);
+	CU_ASSERT(fresh == 1);
+	pattern_fill(map_all(region), 0, REGION, 1);
+	CU_ASSERT(extmem_region_fresh(region, 0, 0, &fresh) == REGION);
+	CU_ASSERT(fresh == 0);
+	CU_ASSERT(extmem_region_fresh(region, REGION, 0, &fresh) == 0);
+	CU_ASSERT(extmem_region_fresh(region, 1, REGION, &fresh) == -ERANGE);
+	close_well(x);
+}
+
 int main(int argc, char **argv)
 {
 	static const CU_TestInfo tests[] = {
@@ -490,6 +526,7 @@ int main(int argc, char **argv)
 		XM_TEST(a_store_is_seen_by_a_read_and_a_write_by_a_load),
 		XM_TEST(a_partial_write_leaves_the_rest_of_a_fresh_page_zero),
 		XM_TEST(a_discarded_slab_reads_as_zero_both_ways),
+		XM_TEST(what_was_not_written_to_is_fresh),
 		CU_TEST_INFO_NULL,
 	};
 	static const struct act acts[] = { { NULL, NULL } };
