@@ -37,7 +37,8 @@ packages='autoconf automake g++ gcc libc6-dev libcunit1-dev libfabric-dev
 	libinih-dev libjansson-dev libssl-dev libtool make pkg-config'
 
 # Some tests say that they are skipped without these.
-test_packages='iproute2 libjemalloc2 libopenmpi-dev openmpi-bin sqlite3'
+test_packages='iproute2 libjemalloc2 libnbd-bin libopenmpi-dev nbdkit
+	nbdkit-plugin-dev openmpi-bin qemu-utils sqlite3'
 
 missing_packages() { # PACKAGE...
 	for package; do

@@ -22,6 +22,7 @@ static const struct command {
 	{ "info", command_info, "this build, and how an appliance is reached" },
 	{ "status", command_status, "what an appliance has, and who has it" },
 	{ "strategy", command_strategy, "where memory would go under a strategy" },
+	{ "disk", command_disk, "serve a disk in the memory of appliances" },
 	{ "auth", command_auth, "credentials of appliances and clients" },
 	{ "drain", command_drain, "empty an appliance while programs run" },
 	{ "top", command_top, "the programs that have external memory here" },

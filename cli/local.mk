@@ -8,6 +8,7 @@ extmem_SOURCES = \
 	cli/command.h \
 	cli/daemon.c \
 	cli/daemon.h \
+	cli/disk.c \
 	cli/doctor.c \
 	cli/extmem.c \
 	cli/inspect.c \
@@ -29,7 +30,8 @@ extmem_SOURCES = \
 	preload/shared_file.c \
 	$(NULL)
 extmem_CPPFLAGS = $(AM_CPPFLAGS) \
-	-DEXTMEM_PKGLIBDIR='"$(pkglibdir)"' -DEXTMEM_BINDIR='"$(bindir)"'
+	-DEXTMEM_PKGLIBDIR='"$(pkglibdir)"' -DEXTMEM_BINDIR='"$(bindir)"' \
+	-DEXTMEM_NBDKITDIR='"$(nbdkitplugindir)"'
 extmem_LDADD = libxm_spawn.la $(XM_WHOLE) $(JANSSON_LIBS)
 
 # What `extmem auth` executes, so that nothing else of `extmem` needs OpenSSL.

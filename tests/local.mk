@@ -12,6 +12,7 @@ xm_shell_tests =
 include tests/support/local.mk
 include tests/shell/local.mk
 include tests/run/local.mk
+include tests/faces/local.mk
 include tests/sim/local.mk
 include tests/api/local.mk
 include tests/conformance/local.mk

@@ -90,7 +90,7 @@ only() {
 		grep -Ev "$2" | sed "s|\$| includes <$1...>|"
 }
 
-rooms='common core transports appliance cli preload bench sim'
+rooms='common core transports appliance cli preload faces bench sim'
 
 # Includes are relative to the root, so each names its room.
 included $rooms tests examples | while read -r file header; do
@@ -129,8 +129,9 @@ complaints "transports include the contracts, common and each other" \
 	# Where both ends are to be in one process, bench is the daemon too.
 	arrows bench 'core/extmem\.h|common/(options|spawn|standard)\.h' |
 		grep -vx 'bench/appliance.c includes appliance/inside.h'
+	arrows faces 'core/extmem\.h'
 } >"$scratch/out"
-complaints "cli, preload and bench stand on extmem.h and what is common" \
+complaints "cli, preload, faces and bench stand on extmem.h and what is common" \
 	"$scratch/out"
 arrows appliance '(common|core/pure|core/engine|core/skin)/.*' >"$scratch/out"
 complaints "the appliance stands on core's floors, not on extmem.h" "$scratch/out"

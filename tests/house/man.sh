@@ -133,7 +133,7 @@ if [ -x "$XM_BUILDDIR/extmem-auth" ]; then
 	complaints "every option of extmem-auth is in extmem-auth(1)" "$out"
 fi
 if [ -f docs/man/extmem.1 ]; then
-	for command in run info status strategy doctor; do
+	for command in run info status strategy disk doctor; do
 		options docs/man/extmem.1 "$XM_BUILDDIR/extmem" $command
 	done
 	complaints "every option of extmem is in extmem(1)" "$out"

@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# faces: a region as something else than memory; each on extmem.h alone, and on the
+# library that its users know.
+
+include faces/disk/local.mk

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh
+# What the tests of faces begin with: read by them, not run. XM_BUILDDIR is set by
+# `make check`.
+#
+#	appliance [OPTION...]	starts one; $address is where, $appliance its process
+#	ends PROCESS		waits until it has ended; its status
+. "$XM_SRCDIR/tests/support/count.sh"
+
+extmem=$XM_BUILDDIR/extmem
+others=
+# shellcheck disable=SC2086 # several
+stop_all() {
+	[ -z "$others" ] || kill $others 2>/dev/null
+	wait 2>/dev/null
+	rm -rf "$scratch"
+}
+trap stop_all EXIT
+
+appliance() {
+	: >"$scratch/address"
+	"$XM_BUILDDIR/extmemd" --listen 'ofi+tcp://127.0.0.1:0' --memory 128M \
+		--ready-fd 7 "$@" 7>"$scratch/address" 2>>"$scratch/log" 8>&- &
+	appliance=$!
+	others="$others $appliance"
+	await begins_or_ends "$scratch/address" "$appliance"
+	address=$(cat "$scratch/address")
+	[ -n "$address" ]
+}
+
+# usage: begins_or_ends FILE PROCESS: the file is not empty, or the process has ended.
+begins_or_ends() {
+	[ -s "$1" ] || ! kill -0 "$2"
+}
+
+ends() {
+	wait "$1"
+}
+
+# What a disk's tests need.
+need_disk() {
+	configured NBDKIT ||
+		skip "the disk face is not built (Debian: nbdkit-plugin-dev)"
+	case ${XM_FLAGS-} in
+	*-fsanitize*)
+		skip "a sanitizer's library must be the first in a process: nbdkit cannot load the plugin"
+		;;
+	esac
+	for tool in nbdkit nbdinfo nbdcopy; do
+		command -v $tool >/dev/null ||
+			skip "$tool is not here (Debian: nbdkit libnbd-bin)"
+	done
+	plugin=$XM_BUILDDIR/.libs/nbdkit-extmem-plugin.so
+	uri="nbd+unix:///?socket=$scratch/socket"
+}
+
+# usage: disk OPTION...: `extmem disk` at $uri; its process is $disk. Fails if it ends at
+# once.
+disk() {
+	rm -f "$scratch/socket" "$scratch/pid"
+	"$extmem" disk --socket "$scratch/socket" "$@" "--pidfile=$scratch/pid" \
+		>"$scratch/disk" 2>&1 8>&- &
+	disk=$!
+	others="$others $disk"
+	await begins_or_ends "$scratch/pid" "$disk"
+	[ -s "$scratch/pid" ]
+}
