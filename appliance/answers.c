@@ -147,4 +147,6 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 	xm_figures_add(f, XM_FIGURE_LOAD,
 		       (uint64_t)s->clients_count * 1000 / o->clients_max);
 	xm_figures_add(f, XM_FIGURE_LAPSED, s->lapsed);
+	if (s->bytes_orphaned > 0) /* else it reads as 0 */
+		xm_figures_add(f, XM_FIGURE_ORPHANED, s->bytes_orphaned);
 }

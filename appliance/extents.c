@@ -130,7 +130,7 @@ struct xm_service_extent *xm_service_extent_new(struct xm_service *s,
 	e->epoch = ++s->epoch;
 	xm_link_alone(&e->piece);
 	xm_list_push_back(&s->clients[client].owned, &e->owned);
-	xm_slots_add(&s->owned, slot);
+	xm_slots_add(&s->lent, slot);
 	s->bytes_owned += size;
 	s->extents_count++;
 	s->clients[client].extents++;
@@ -172,14 +172,82 @@ struct xm_service_extent *xm_service_extent_behind(const struct xm_service_exten
 	return EXTENT(e->piece.next, piece);
 }
 
+/* No grant covers it any more. */
+static void zero_begin(struct xm_service *s, struct xm_service_extent *e)
+{
+	e->state = XM_EXTENT_ZEROING;
+	xm_slots_add(&s->zeroing, xm_service_extent_slot(s, e));
+}
+
 void xm_service_extent_part(struct xm_service *s, struct xm_service_extent *e)
 {
 	XM_ASSERT(e->state == XM_EXTENT_OWNED);
 	e->state = XM_EXTENT_PARTING;
-	xm_slots_remove(&s->owned, xm_service_extent_slot(s, e));
+	xm_service_unoffer(s, e);
+	xm_slots_remove(&s->lent, xm_service_extent_slot(s, e));
 	s->bytes_owned -= e->size;
 	s->bytes_parting += e->size;
 	xm_service_use(s, e->tenant)->parting += e->size;
+}
+
+void xm_service_extent_orphan(struct xm_service *s, struct xm_service_extent *e)
+{
+	XM_ASSERT(e->state == XM_EXTENT_OWNED);
+	e->state = XM_EXTENT_ORPHAN;
+	e->trimming = XM_SERVICE_NONE;
+	s->bytes_owned -= e->size;
+	s->bytes_orphaned += e->size;
+	xm_service_extent_disown(s, e);
+}
+
+/* What it is counted to. */
+static void tenant_set(struct xm_service *s, struct xm_service_extent *e,
+		       uint32_t tenant)
+{
+	xm_service_use(s, e->tenant)->bytes -= e->size;
+	xm_service_use(s, e->tenant)->extents--;
+	e->tenant = tenant;
+	xm_service_use(s, tenant)->bytes += e->size;
+	xm_service_use(s, tenant)->extents++;
+}
+
+void xm_service_extent_adopt(struct xm_service *s, struct xm_service_extent *e,
+			     uint32_t client)
+{
+	XM_ASSERT(e->state == XM_EXTENT_ORPHAN && e->owner == XM_SERVICE_NONE);
+	e->state = XM_EXTENT_OWNED;
+	e->owner = client;
+	e->epoch = ++s->epoch;
+	e->request = 0;
+	s->bytes_orphaned -= e->size;
+	s->bytes_owned += e->size;
+	s->clients[client].extents++;
+	tenant_set(s, e, s->clients[client].tenant);
+	xm_list_push_back(&s->clients[client].owned, &e->owned);
+	grant_new(s, e);
+	s->grants[e->grant].claim = true;
+}
+
+void xm_service_extent_abandon(struct xm_service *s, struct xm_service_extent *e)
+{
+	XM_ASSERT(e->state == XM_EXTENT_ORPHAN);
+	e->state = XM_EXTENT_PARTING;
+	xm_service_unoffer(s, e);
+	xm_slots_remove(&s->lent, xm_service_extent_slot(s, e));
+	s->bytes_orphaned -= e->size;
+	s->bytes_parting += e->size;
+	xm_service_use(s, e->tenant)->parting += e->size;
+	if (e->covers == 0)
+		zero_begin(s, e);
+}
+
+void xm_service_unoffer(struct xm_service *s, struct xm_service_extent *e)
+{
+	uint32_t slot = xm_service_extent_slot(s, e);
+
+	if (xm_slots_has(&s->offered, slot))
+		xm_slots_remove(&s->offered, slot);
+	memset(&e->offer, 0, sizeof(e->offer));
 }
 
 void xm_service_extent_disown(struct xm_service *s, struct xm_service_extent *e)
@@ -216,6 +284,11 @@ void xm_service_extent_undo(struct xm_service *s, struct xm_service_grant *g)
 		tail = xm_service_extent_behind(e);
 	grant_free(s, g);
 	e->covers--;
+	if (g->claim) {
+		e->grant = XM_SERVICE_NONE;
+		xm_service_extent_orphan(s, e);
+		return;
+	}
 	xm_service_extent_part(s, e);
 	s->bytes_parting -= e->size;
 	if (tail == NULL) {
@@ -250,10 +323,8 @@ static void uncover(struct xm_service *s, struct xm_service_extent *e)
 	if (e->state != XM_EXTENT_PARTING)
 		return;
 	if (e->covers == 0 ||
-	    (XM_PLANTED(guard_ignored) && e->grant == XM_SERVICE_NONE)) {
-		e->state = XM_EXTENT_ZEROING;
-		xm_slots_add(&s->zeroing, xm_service_extent_slot(s, e));
-	}
+	    (XM_PLANTED(guard_ignored) && e->grant == XM_SERVICE_NONE))
+		zero_begin(s, e);
 }
 
 /* No access under its key can happen any more. */
@@ -299,7 +370,8 @@ void xm_service_grant_died(struct xm_service *s, struct xm_service_grant *g,
 	s->concealing--;
 	g->state = XM_GRANT_QUARANTINE;
 	g->until_ns = xm_time_after(now_ns, c->lease_ns);
-	e->grant = XM_SERVICE_NONE;
+	if (e->grant == grant_slot(s, g))
+		e->grant = XM_SERVICE_NONE;
 	s->quarantined++;
 	xm_trace_put(s->trace, now_ns, XM_TRACE_SERVICE_QUARANTINED, e->number,
 		     g->until_ns - now_ns, 0, 0);
@@ -420,6 +492,31 @@ static const char *check_grants(const struct xm_service *s,
 	return NULL;
 }
 
+/* One owner; no other client's key opens what it owns; an orphan has a way back. */
+static const char *check_owner(const struct xm_service *s,
+			       const struct xm_service_extent *e)
+{
+	uint32_t slot = xm_service_extent_slot(s, e);
+	bool offered = xm_slots_has(&s->offered, slot);
+
+	if (e->state == XM_EXTENT_ORPHAN && e->owner != XM_SERVICE_NONE)
+		return "an orphan has an owner";
+	if (e->state == XM_EXTENT_ORPHAN && !offered)
+		return "an orphan has no token";
+	if (offered && e->state != XM_EXTENT_ORPHAN &&
+	    e->state != XM_EXTENT_OWNED)
+		return "what is not lent is offered";
+	for (uint32_t i = 0; e->state == XM_EXTENT_OWNED &&
+			     i < s->options.extents_max; i++) {
+		const struct xm_service_grant *g = &s->grants[i];
+
+		if (g->state != XM_GRANT_FREE && g->client != e->owner &&
+		    overlap(g->offset, g->size, e->offset, e->size))
+			return "another client's key opens what is owned";
+	}
+	return NULL;
+}
+
 const char *xm_service_extents_check(const struct xm_service *s)
 {
 	uint64_t held = 0;
@@ -434,6 +531,8 @@ const char *xm_service_extents_check(const struct xm_service *s)
 		if (!xm_span_fits(e->offset, e->size, s->options.pool_size))
 			return "an extent lies outside the pool";
 		broken = check_grants(s, e);
+		if (broken == NULL)
+			broken = check_owner(s, e);
 		if (broken != NULL)
 			return broken;
 		for (uint32_t j = 0; j < i; j++) {
@@ -444,7 +543,7 @@ const char *xm_service_extents_check(const struct xm_service *s)
 				return "two extents overlap";
 		}
 	}
-	if (held != s->bytes_owned + s->bytes_parting ||
+	if (held != s->bytes_owned + s->bytes_parting + s->bytes_orphaned ||
 	    held + s->pool->free != s->options.pool_size)
 		return "bytes of the pool are neither free nor held";
 	return NULL;

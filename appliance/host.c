@@ -91,7 +91,7 @@ struct xm_service *xm_host_service(struct xm_host *h)
 
 uint64_t xm_host_held(const struct xm_host *h)
 {
-	return h->service->bytes_owned;
+	return h->service->bytes_owned + h->service->bytes_orphaned;
 }
 
 bool xm_host_is_drained(const struct xm_host *h)

@@ -16,10 +16,10 @@
 /* Other tenants' extents that one LIST passes over. */
 #define LOOKS_MAX 256
 
-static void expose(const struct xm_service *s,
-		   const struct xm_service_grant *g,
-		   const struct xm_service_event *event,
-		   struct xm_service_effects *ret)
+void xm_lease_expose(const struct xm_service *s,
+		     const struct xm_service_grant *g,
+		     const struct xm_service_event *event,
+		     struct xm_service_effects *ret)
 {
 	struct xm_service_effect *effect =
 		xm_service_effect(ret, XM_SERVICE_EXPOSE);
@@ -32,20 +32,25 @@ static void expose(const struct xm_service *s,
 	memcpy(&effect->key, event->entropy, sizeof(effect->key));
 }
 
-/* The owner lets go of an extent: its own grant is concealed. */
-static void conceal(struct xm_service *s, struct xm_service_extent *e,
-		    struct xm_service_effects *ret)
+void xm_lease_conceal(struct xm_service *s, struct xm_service_grant *g,
+		      struct xm_service_effects *ret)
 {
 	struct xm_service_effect *effect =
 		xm_service_effect(ret, XM_SERVICE_CONCEAL);
-	struct xm_service_grant *g = &s->grants[e->grant];
 
-	xm_service_extent_part(s, e);
 	g->state = XM_GRANT_CONCEALING;
 	s->concealing++;
 	effect->grant = g->number;
 	effect->client = s->clients[g->client].number;
 	effect->remote = g->remote;
+}
+
+/* The owner lets go of an extent. */
+static void conceal(struct xm_service *s, struct xm_service_extent *e,
+		    struct xm_service_effects *ret)
+{
+	xm_service_extent_part(s, e);
+	xm_lease_conceal(s, &s->grants[e->grant], ret);
 }
 
 /* Says what the owner got. False: the stream that asked is gone. */
@@ -115,8 +120,8 @@ static bool refused_for_bytes(struct xm_service *s, uint32_t client, uint64_t si
 	return true;
 }
 
-/* Refuses when this client, its tenant, or the appliance, may have no more extents. */
-static bool refused_for_count(struct xm_service *s, uint32_t client,
+/* Refuses when the client, or its tenant (if `counts`), may have no more extents. */
+static bool refused_for_owner(struct xm_service *s, uint32_t client, bool counts,
 			      const struct xm_service_requester *requester,
 			      struct xm_service_effects *ret)
 {
@@ -124,7 +129,7 @@ static bool refused_for_count(struct xm_service *s, uint32_t client,
 	const struct xm_tenant_use *use = xm_service_use(s, tenant);
 	struct xm_words words;
 
-	if (xm_tenant_denies_extent(&s->tenants, tenant, use, NULL)) {
+	if (counts && xm_tenant_denies_extent(&s->tenants, tenant, use, NULL)) {
 		if (refuse_for_tenant(s, tenant, requester, ret, &words) != NULL)
 			xm_tenant_denies_extent(&s->tenants, tenant, use, &words);
 		return true;
@@ -139,6 +144,31 @@ static bool refused_for_count(struct xm_service *s, uint32_t client,
 		}
 		return true;
 	}
+	return false;
+}
+
+bool xm_lease_claim_denied(struct xm_service *s, uint32_t client,
+			   const struct xm_service_extent *e,
+			   const struct xm_service_requester *requester,
+			   struct xm_service_effects *ret)
+{
+	/* What is its tenant's already does not count once more. */
+	bool counts = e->tenant != s->clients[client].tenant;
+
+	return refused_for_owner(s, client, counts, requester, ret) ||
+	       (counts &&
+		refused_for_bytes(s, client, e->size, requester, ret));
+}
+
+/* Refuses when this client, its tenant, or the appliance, may have no more extents. */
+static bool refused_for_count(struct xm_service *s, uint32_t client,
+			      const struct xm_service_requester *requester,
+			      struct xm_service_effects *ret)
+{
+	struct xm_words words;
+
+	if (refused_for_owner(s, client, true, requester, ret))
+		return true;
 	if (s->extents_count >= s->options.extents_max) {
 		if (xm_service_refuse(s, ret, requester, ENOSPC, &words) != NULL) {
 			xm_words_add(&words, "all ");
@@ -295,15 +325,13 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 	g = &s->grants[e->grant];
 	g->requester = *requester;
 	g->asked = true;
-	expose(s, g, event, ret);
+	xm_lease_expose(s, g, event, ret);
 }
 
-/* The extent that a request names. NULL: the request was refused, because the
- * client has no such extent, or because TRIM of it is under way. */
-static struct xm_service_extent *extent_named(struct xm_service *s,
-					      uint64_t number, uint32_t client,
-					      const struct xm_service_requester *by,
-					      struct xm_service_effects *ret)
+struct xm_service_extent *xm_lease_named(struct xm_service *s,
+					 uint64_t number, uint32_t client,
+					 const struct xm_service_requester *by,
+					 struct xm_service_effects *ret)
 {
 	struct xm_service_extent *e = xm_service_extent_find(s, number);
 
@@ -333,7 +361,7 @@ void xm_lease_trim(struct xm_service *s, const struct xm_service_event *event,
 	struct xm_service_extent *tail, *head;
 	struct xm_service_grant *g;
 
-	tail = extent_named(s, trim->extent, client, requester, ret);
+	tail = xm_lease_named(s, trim->extent, client, requester, ret);
 	if (tail == NULL || refused_for_count(s, client, requester, ret))
 		return;
 	if (trim->size == 0 || trim->size >= tail->size ||
@@ -363,7 +391,7 @@ void xm_lease_trim(struct xm_service *s, const struct xm_service_event *event,
 	g->asked = true;
 	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_TRIM,
 		     tail->number, head->size, head->number, 0);
-	expose(s, g, event, ret);
+	xm_lease_expose(s, g, event, ret);
 }
 
 void xm_lease_free(struct xm_service *s, const struct xm_service_event *event,
@@ -372,7 +400,7 @@ void xm_lease_free(struct xm_service *s, const struct xm_service_event *event,
 {
 	struct xm_service_extent *e;
 
-	e = extent_named(s, event->message->u.free.extent, client, requester, ret);
+	e = xm_lease_named(s, event->message->u.free.extent, client, requester, ret);
 	if (e == NULL)
 		return;
 	if (XM_PLANTED(freed_kept)) {
@@ -400,13 +428,14 @@ void xm_lease_list(struct xm_service *s, const struct xm_service_event *event,
 	if (answer == NULL)
 		return;
 	listed = &answer->u.listed;
-	for (; (slot = xm_slots_next(&s->owned, at)) != XM_SLOTS_NONE;
+	for (; (slot = xm_slots_next(&s->lent, at)) != XM_SLOTS_NONE;
 	     at = slot + 1) {
 		const struct xm_service_extent *e = &s->extents[slot];
 		struct xm_list_entry *entry;
 
 		s->looks++;
-		if (s->grants[e->grant].state != XM_GRANT_LIVE)
+		if (e->state == XM_EXTENT_OWNED &&
+		    s->grants[e->grant].state != XM_GRANT_LIVE)
 			continue; /* its owner does not know of it yet */
 		if (!all && (e->tenant != tenant || tenant == XM_TENANT_NONE)) {
 			if (++looks < LOOKS_MAX)
@@ -422,9 +451,11 @@ void xm_lease_list(struct xm_service *s, const struct xm_service_event *event,
 		entry->id = e->id;
 		entry->member = e->member;
 		memcpy(entry->region, e->region, sizeof(entry->region));
-		memcpy(entry->owner, s->clients[e->owner].name,
-		       sizeof(entry->owner));
-		entry->client = s->clients[e->owner].number;
+		if (e->state == XM_EXTENT_OWNED) {
+			memcpy(entry->owner, s->clients[e->owner].name,
+			       sizeof(entry->owner));
+			entry->client = s->clients[e->owner].number;
+		}
 		entry->extent = e->number;
 		entry->size = e->size;
 		entry->epoch = e->epoch;
@@ -476,6 +507,10 @@ void xm_lease_exposed(struct xm_service *s,
 	g->asked = false;
 	if (g->head)
 		xm_service_extent_behind(e)->trimming = XM_SERVICE_NONE;
+	if (g->claim) {
+		xm_offer_claimed(s, g, ret);
+		return;
+	}
 	if (!allocated(s, e, &g->requester, ret) && !g->head) {
 		/* The stream that asked is gone, so the client will never
 		 * learn of this extent. What TRIM cut off stays: those bytes
@@ -492,7 +527,7 @@ void xm_lease_concealed(struct xm_service *s,
 {
 	struct xm_service_grant *g = xm_service_grant_find(s, event->grant);
 	struct xm_service_requester requester;
-	bool asked;
+	bool asked, parted;
 
 	if (g == NULL || g->state != XM_GRANT_CONCEALING)
 		return;
@@ -501,9 +536,11 @@ void xm_lease_concealed(struct xm_service *s,
 		     s->clients[g->client].number, 0, 0);
 	requester = g->requester;
 	asked = g->asked;
+	parted = s->extents[g->extent].state == XM_EXTENT_ORPHAN;
 	xm_service_grant_died(s, g, event->now_ns);
 	if (asked)
-		xm_service_answer(s, ret, &requester, XM_FREED);
+		xm_service_answer(s, ret, &requester,
+				  parted ? XM_OFFERED : XM_FREED);
 }
 
 /* --- the end of a client -------------------------------------------------- */
@@ -512,13 +549,13 @@ void xm_lease_end(struct xm_service *s, uint32_t client)
 {
 	struct xm_service_client *c = &s->clients[client];
 
-	XM_LIST_EACH (link, &c->owned) {
+	XM_LIST_EACH_SAFE (link, &c->owned) {
 		struct xm_service_extent *e =
 			XM_CONTAINER(link, struct xm_service_extent, owned);
 
 		s->looks++;
 		e->trimming = XM_SERVICE_NONE;
-		if (e->state == XM_EXTENT_OWNED)
+		if (e->state == XM_EXTENT_OWNED && !xm_offer_keeps(s, e))
 			xm_service_extent_part(s, e);
 	}
 	XM_LIST_EACH (link, &c->grants) {

@@ -10,6 +10,7 @@ libxm_service_la_SOURCES = \
 	appliance/host.c \
 	appliance/host.h \
 	appliance/lease.c \
+	appliance/offers.c \
 	appliance/service.c \
 	appliance/service.h \
 	appliance/service_open.c \

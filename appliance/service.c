@@ -2,7 +2,7 @@
 /*
  * The service machine: messages, reports, and the step. The whole story is in
  * service.h. Clients, streams and tickets are in clients.c; requests for memory
- * in lease.c; extents and grants in extents.c; time in terms.c; answers and
+ * in lease.c; OFFER and CLAIM in offers.c; extents and grants in extents.c; time in terms.c; answers and
  * figures in answers.c; options and memory in service_open.c.
  *
  * Floor: ground.
@@ -31,8 +31,7 @@ static bool on_reserved(struct xm_service *s,
 	enum xm_message_kind kind = event->message->kind;
 	struct xm_words words;
 
-	/* PARTED is said by appliances alone. */
-	if (!xm_message_is_reserved(kind) || kind == XM_PARTED)
+	if (!xm_message_is_reserved(kind))
 		return false;
 	if (xm_service_refuse(s, ret, requester, EOPNOTSUPP, &words) != NULL) {
 		xm_words_add(&words, "this appliance does not serve ");
@@ -202,6 +201,12 @@ static void on_client(struct xm_service *s,
 		break;
 	case XM_TRIM:
 		xm_lease_trim(s, event, slot, requester, ret);
+		break;
+	case XM_OFFER:
+		xm_offer_make(s, event, slot, requester, ret);
+		break;
+	case XM_CLAIM:
+		xm_offer_claim(s, event, slot, requester, ret);
 		break;
 	case XM_FREE:
 		xm_lease_free(s, event, slot, requester, ret);
@@ -405,11 +410,13 @@ void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 
 	/* Clients that hold nothing may stay: they know. Who gave something back, or
 	 * said BYE, gets an answer first. */
-	ret->drained = s->leaving && !s->telling && s->bytes_owned == 0 &&
+	ret->drained = s->leaving && !s->telling &&
+		       s->bytes_owned + s->bytes_orphaned == 0 &&
 		       s->concealing + s->expelling == 0;
 	if (more)
 		ret->deadline_ns = now_ns;
-	else if (s->clients_count + s->peers_count + s->quarantined == 0)
+	else if (s->clients_count + s->peers_count + s->quarantined == 0 &&
+		 s->bytes_orphaned == 0)
 		ret->deadline_ns = XM_NEVER;
 	else
 		ret->deadline_ns =

@@ -6,6 +6,7 @@
  *
  *	client:	NEW -> KNOWN <-> SILENT -> EXPIRED -> (forgotten)
  *	extent:	FREE -> OWNED -> PARTING -> ZEROING -> FREE
+ *		OWNED -> ORPHAN -> OWNED, or PARTING
  *	grant:	EXPOSING -> LIVE -> CONCEALING -> QUARANTINE -> (gone)
  *
  * NEW is a stream that has not said HELLO; it has no client number yet.
@@ -14,10 +15,17 @@
  *   extent  a run of bytes of the pool, a multiple of the granule;
  *   owner   the client that may free it, and whose end frees it;
  *   grant   one key that opens a run of bytes to one client.
- * Today each extent begins with one owner and one grant of that owner's.
- * Sharing (several grants of one extent), hand-over (another owner) and
- * extents kept without an owner need further states of these three, and
- * nothing else.
+ * Each extent begins with one owner and one grant of that owner's. Sharing
+ * (several grants of one extent) needs a further state of grants.
+ *
+ * An extent changes hands with its bytes by OFFER and CLAIM (offers.c). OFFER
+ * ties a token to it: it is an ORPHAN from then on or, with KEEP, from its
+ * owner's end on. Whoever has the token may CLAIM an ORPHAN, once no undead
+ * grant covers it: the rule below, without the zeroing. It stays tied to the
+ * token for the rest of its time, so a claimer that ends half-way leaves an
+ * ORPHAN again, until its owner says OFFER with KEEP and 0 ms. An ORPHAN whose
+ * time is over is PARTING. So there are never two owners, and a way back to the
+ * bytes as long as the token's time lasts.
  *
  * One function, xm_service_step(): an event with the time and fresh entropy
  * inside it goes in, effects come out. It does nothing itself: the host
@@ -54,7 +62,8 @@
  * A step looks at the records it changes: a request at a few, a client's end at
  * that client's extents and grants, and at each extent once more for each grant
  * that covers it (2, mostly). Only a tick looks at every client and stream, and
- * LIST at XM_LIST_MAX extents.
+ * LIST at XM_LIST_MAX extents; a tick and a CLAIM also look at all extents that a
+ * token is tied to.
  *
  * A client that comes back on another stream proves itself by its secret and, if it
  * began with a certificate, by one of the same name; else by an identity of the same
@@ -263,10 +272,21 @@ struct xm_service_client {
 	struct xm_link quarantined; /* those, where they wait for connections */
 };
 
+/* What ties a token to an extent. */
+struct xm_service_offer {
+	uint8_t token[XM_TOKEN_SIZE];
+	uint32_t keep_ms;  /* from its owner's end on; 0: not beyond until_ns */
+	uint64_t until_ns; /* when it ends, if it was parted with */
+	uint64_t by;	   /* number of the client that has parted with it, or 0 */
+	char identity[XM_IDENTITY_SIZE]; /* who alone may claim it */
+	struct xm_label label;
+};
+
 enum xm_service_extent_state {
 	XM_EXTENT_FREE,	   /* the record is unused */
 	XM_EXTENT_OWNED,
 	XM_EXTENT_PARTING, /* freed; some grant covers it still */
+	XM_EXTENT_ORPHAN,  /* without an owner; waits to be claimed */
 	XM_EXTENT_ZEROING,
 };
 
@@ -281,12 +301,13 @@ struct xm_service_extent {
 	uint64_t number, epoch;
 	uint64_t offset, size;
 	uint64_t zeroed;      /* bytes */
-	uint32_t request;     /* its owner's, that it was made for */
+	uint32_t request;     /* its owner's, that it was made for; 0: claimed */
 	struct xm_link owned; /* in the owner's list */
 	struct xm_link piece; /* ring of those cut from one another, by offset */
 	struct xm_region_id id;
 	uint16_t member; /* which of the region's copies or columns */
 	char region[XM_NAME_SIZE];
+	struct xm_service_offer offer; /* while it is in `offered` */
 };
 
 enum xm_service_grant_state {
@@ -305,6 +326,7 @@ struct xm_service_grant {
 	uint32_t rights; /* XM_RIGHT_ */
 	bool head;	 /* EXPOSING: the extent is being cut off by TRIM */
 	bool asked;	 /* `requester` waits for an answer */
+	bool claim;	 /* EXPOSING: to a claimer */
 	uint64_t number;
 	uint64_t offset, size; /* the bytes it covers */
 	uint64_t until_ns;     /* QUARANTINE: not before, where time decides */
@@ -329,7 +351,8 @@ struct xm_service {
 	uint64_t epoch, serial;
 	uint32_t peers_count, clients_count, extents_count;
 	struct xm_slots clients_free, extents_free, grants_free;
-	struct xm_slots owned;	/* extents in OWNED */
+	struct xm_slots lent;	/* extents in OWNED and ORPHAN */
+	struct xm_slots offered; /* those of them that a token is tied to */
 	struct xm_slots zeroing; /* extents in ZEROING */
 	uint32_t zeroing_now;	/* the one a ZERO effect is out for, or NONE */
 	uint32_t zeroed_last;	/* the one zeroed last: the next is behind it */
@@ -340,6 +363,7 @@ struct xm_service {
 	struct xm_link issued; /* tickets, the one that ends first in front */
 	uint64_t lapsed;       /* tickets that were not used in time */
 	uint64_t bytes_owned, bytes_parting; /* PARTING and ZEROING */
+	uint64_t bytes_orphaned;
 	uint64_t looks; /* at extents and grants: what steps cost, for tests */
 	bool leaving;
 	uint32_t leaving_ms;

@@ -54,7 +54,7 @@ static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
 	size_t extents_bits = xm_slots_memory_size(o->extents_max);
 	size_t at = xm_align_up(sizeof(*ret), 16);
 	struct xm_service none = { 0 };
-	void *bits[5], *ranges;
+	void *bits[6], *ranges;
 
 	if (ret == NULL)
 		ret = &none;
@@ -76,8 +76,9 @@ static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
 		xm_slots_init(&ret->clients_free, o->clients_max, bits[0]);
 		xm_slots_init(&ret->extents_free, o->extents_max, bits[1]);
 		xm_slots_init(&ret->grants_free, o->extents_max, bits[2]);
-		xm_slots_init(&ret->owned, o->extents_max, bits[3]);
+		xm_slots_init(&ret->lent, o->extents_max, bits[3]);
 		xm_slots_init(&ret->zeroing, o->extents_max, bits[4]);
+		xm_slots_init(&ret->offered, o->extents_max, bits[5]);
 	}
 	ranges = lay_down(&at, memory, xm_extent_memory_size(o->extents_max));
 	if (memory != NULL)

@@ -132,6 +132,40 @@ void xm_lease_end(struct xm_service *, uint32_t client);
 /* The interface has expelled the client: all of its keys are dead. */
 void xm_lease_expelled(struct xm_service *, uint32_t client, uint64_t now_ns);
 
+/* Commands that this grant be exposed; concealed. */
+void xm_lease_expose(const struct xm_service *, const struct xm_service_grant *,
+		     const struct xm_service_event *,
+		     struct xm_service_effects *);
+void xm_lease_conceal(struct xm_service *, struct xm_service_grant *,
+		      struct xm_service_effects *);
+/* Refuses when this client, or its tenant, may not have that orphan, too. */
+bool xm_lease_claim_denied(struct xm_service *, uint32_t client,
+			   const struct xm_service_extent *,
+			   const struct xm_service_requester *,
+			   struct xm_service_effects *);
+/* The extent that a request names. NULL: the request was refused, because the
+ * client has no such extent, or because TRIM of it is under way. */
+struct xm_service_extent *xm_lease_named(struct xm_service *, uint64_t number,
+					 uint32_t client,
+					 const struct xm_service_requester *,
+					 struct xm_service_effects *);
+
+/* --- offers.c ------------------------------------------------------------- */
+
+void xm_offer_make(struct xm_service *, const struct xm_service_event *,
+		   uint32_t client, const struct xm_service_requester *,
+		   struct xm_service_effects *);
+void xm_offer_claim(struct xm_service *, const struct xm_service_event *,
+		    uint32_t client, const struct xm_service_requester *,
+		    struct xm_service_effects *);
+/* The claimer's grant is LIVE: says so, or takes it back if nobody hears it. */
+void xm_offer_claimed(struct xm_service *, struct xm_service_grant *,
+		      struct xm_service_effects *);
+/* Its owner has ended. True: it is an orphan now, for as long as its offer says. */
+bool xm_offer_keeps(struct xm_service *, struct xm_service_extent *);
+/* Orphans whose time is over are parted with. */
+void xm_offers_lapse(struct xm_service *, uint64_t now_ns);
+
 /* --- extents.c ------------------------------------------------------------ */
 
 uint32_t xm_service_extent_slot(const struct xm_service *,
@@ -152,7 +186,7 @@ struct xm_service_extent *xm_service_extent_cut(struct xm_service *,
 						struct xm_service_extent *,
 						uint64_t size);
 /* The grant was never exposed. Its extent, if cut off another, becomes part of
- * that one again; else its bytes are free at once. */
+ * that one again; if claimed, an orphan again; else its bytes are free at once. */
 void xm_service_extent_undo(struct xm_service *, struct xm_service_grant *);
 /* The next one of those cut from one another: what TRIM left of the extent
  * that this one was cut off. */
@@ -160,6 +194,15 @@ struct xm_service_extent *
 xm_service_extent_behind(const struct xm_service_extent *);
 /* OWNED -> PARTING */
 void xm_service_extent_part(struct xm_service *, struct xm_service_extent *);
+/* OWNED -> ORPHAN; a token is tied to it. Its grant is the caller's business. */
+void xm_service_extent_orphan(struct xm_service *, struct xm_service_extent *);
+/* ORPHAN -> OWNED by this client, with a new epoch and a grant that is EXPOSING. */
+void xm_service_extent_adopt(struct xm_service *, struct xm_service_extent *,
+			     uint32_t client);
+/* ORPHAN -> PARTING, or ZEROING at once */
+void xm_service_extent_abandon(struct xm_service *, struct xm_service_extent *);
+/* No token is tied to it any more. */
+void xm_service_unoffer(struct xm_service *, struct xm_service_extent *);
 /* Its owner is gone. */
 void xm_service_extent_disown(struct xm_service *, struct xm_service_extent *);
 /* The key opens nothing any more: CONCEALING -> QUARANTINE, or gone at once. */

@@ -48,7 +48,7 @@ static void count_anew(struct xm_service *s)
 			continue;
 		use->extents++;
 		use->bytes += e->size;
-		use->parting += e->state == XM_EXTENT_OWNED ? 0 : e->size;
+		use->parting += xm_slots_has(&s->lent, i) ? 0 : e->size;
 	}
 }
 
@@ -199,7 +199,7 @@ const char *xm_service_tenants_check(const struct xm_service *s)
 			continue;
 		uses[e->tenant].extents++;
 		uses[e->tenant].bytes += e->size;
-		if (e->state != XM_EXTENT_OWNED)
+		if (!xm_slots_has(&s->lent, i))
 			uses[e->tenant].parting += e->size;
 		if (e->owner != XM_SERVICE_NONE &&
 		    s->clients[e->owner].tenant != e->tenant)

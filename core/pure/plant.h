@@ -144,6 +144,13 @@
 	X(quarantine_skipped, "an extent is reused before its key is dead")   \
 	X(guard_ignored, "a head is reused while its tail's key opens it")    \
 	X(expiry_unfenced, "a client whose lease ended keeps its connection") \
+	X(claim_unfenced, "an extent is claimed while its former owner's key " \
+			  "opens it")                                         \
+	X(claim_any_token, "any token claims an extent")                      \
+	X(token_twice, "a token claims an extent from a claimer that lives")  \
+	X(orphan_zeroed_early, "an orphan is zeroed before its time")         \
+	X(keep_forgotten, "what was to be kept is zeroed with its owner's end") \
+	X(claim_cut_zeroed, "a claim that nobody hears of frees the extent")  \
 	/* the transport: sim/fabric.c */                                     \
 	X(early_acknowledgement, "a write completes before it is delivered")  \
 	X(double_completion, "an operation completes twice")                  \

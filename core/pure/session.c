@@ -237,12 +237,13 @@ static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
 	s->hello.client = 0;
 	memset(s->hello.secret, 0, sizeof(s->hello.secret));
 	effect(fx, XM_SESSION_IS_LOST);
-	/* A TRIM that waits to be sent names an extent of that lease. */
+	/* A TRIM or OFFER that waits to be sent names an extent of that lease. */
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];
 
 		if (request->number != 0 &&
-		    message_of(s, request)->kind == XM_TRIM)
+		    (message_of(s, request)->kind == XM_TRIM ||
+		     message_of(s, request)->kind == XM_OFFER))
 			answer(request, -ESTALE, NULL, fx);
 	}
 }
@@ -305,6 +306,8 @@ static bool answers(enum xm_message_kind kind, enum xm_message_kind request)
 	case XM_ALLOC:
 	case XM_TRIM: return kind == XM_ALLOCATED;
 	case XM_FREE: return kind == XM_FREED;
+	case XM_OFFER: return kind == XM_OFFERED;
+	case XM_CLAIM: return kind == XM_CLAIMED;
 	case XM_LIST: return kind == XM_LISTED;
 	case XM_DRAIN:
 	case XM_STATUS: return kind == XM_STATE;
@@ -362,7 +365,7 @@ static bool on_notice(struct xm_session *s, const struct xm_session_event *ev,
 					    m->u.leaving.ms * XM_MS), fx);
 		return true;
 	case XM_WANTED: /* nothing of ours can be moved */
-	case XM_PARTED: /* nor claimed */
+	case XM_PARTED: /* we have parted with it before */
 		return true;
 	default:
 		return false;

@@ -35,6 +35,8 @@
  *	a TRIM cut off or late			nothing is freed, as the bytes are in
  *						use; when the extent it named is
  *						freed, so is the one it cut off
+ *	an OFFER or a CLAIM cut off or late	nothing: its owner asks again, and is
+ *						told what came of it
  *
  * Example: ALLOC is request 7, and the stream breaks: -ENOTCONN. After the next
  * WELCOME the session sends ALLOC of 0 bytes as request 7. ALLOCATED names extent 5:

@@ -105,6 +105,15 @@
 	  "extent {extent:hex} waits: another key reaches its bytes")         \
 	X(SERVICE_LAPSED, "service.lapsed",                                   \
 	  "client {client:hex} did not use a ticket in time")                 \
+	X(SERVICE_OFFERED, "service.offered",                                 \
+	  "client {client:hex} parts with extent {extent:hex}, which waits "  \
+	  "for {left:ns}")                                                    \
+	X(SERVICE_KEPT, "service.kept",                                       \
+	  "extent {extent:hex} outlives its owner, for {left:ns}")            \
+	X(SERVICE_CLAIMED, "service.claimed",                                 \
+	  "client {client:hex} claims extent {extent:hex}, epoch {epoch}")    \
+	X(SERVICE_ABANDONED, "service.abandoned",                             \
+	  "nobody has claimed extent {extent:hex} in time")                   \
 	X(PATH_ASKED, "path.asked",                                           \
 	  "appliance {appliance} lane {lane}: a ticket is asked for")         \
 	X(PATH_CONNECTING, "path.connecting",                                 \

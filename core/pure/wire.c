@@ -137,6 +137,21 @@ static void pass_rest(struct cursor *c, struct xm_reserved *m)
 	c->at += m->size;
 }
 
+static void pass_label(struct cursor *c, struct xm_label *m)
+{
+	XM_ASSERT(!c->put || m->size <= XM_LABEL_SIZE);
+	pass_u16(c, &m->size);
+	if (m->size > XM_LABEL_SIZE)
+		c->bad = true;
+	if (!cursor_has(c, m->size))
+		return;
+	if (c->put)
+		memcpy(c->put + c->at, m->bytes, m->size);
+	else
+		memcpy(m->bytes, c->get + c->at, m->size);
+	c->at += m->size;
+}
+
 static void pass_locator(struct cursor *c, struct xm_locator *locator)
 {
 	uint16_t length;
@@ -380,6 +395,28 @@ static void pass_state(struct cursor *c, struct xm_state *m)
 	pass_figures(c, &m->figures);
 }
 
+static void pass_offer(struct cursor *c, struct xm_offer *m)
+{
+	pass_u64(c, &m->extent);
+	pass_u32(c, &m->flags);
+	pass_u32(c, &m->ms);
+	pass_bytes(c, m->token, sizeof(m->token));
+	PASS_TEXT(c, m->identity);
+	pass_label(c, &m->label);
+}
+
+static void pass_claimed(struct cursor *c, struct xm_claimed *m)
+{
+	pass_u64(c, &m->extent);
+	pass_u64(c, &m->size);
+	pass_u64(c, &m->epoch);
+	pass_u64(c, &m->remote.key);
+	pass_u64(c, &m->remote.base);
+	PASS_ID(c, m->id);
+	PASS_TEXT(c, m->region);
+	pass_label(c, &m->label);
+}
+
 /* False when there is no such kind. A line or two for each kind of message: longer than
  * 60 lines, and no clearer in parts. */
 static bool pass_body(struct cursor *c, struct xm_message *m)
@@ -429,9 +466,19 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 		pass_u32(c, &m->u.wanted.ms);
 		break;
 	case XM_OFFER:
+		pass_offer(c, &m->u.offer);
+		break;
 	case XM_CLAIM:
-	case XM_GRANT:
+		pass_bytes(c, m->u.claim.token, XM_TOKEN_SIZE);
+		pass_u64(c, &m->u.claim.after);
+		break;
+	case XM_CLAIMED:
+		pass_claimed(c, &m->u.claimed);
+		break;
 	case XM_PARTED:
+		pass_u64(c, &m->u.parted.extent);
+		break;
+	case XM_GRANT:
 	case XM_PERSIST:
 	case XM_COPY_BYTES:
 		pass_rest(c, &m->u.reserved);
@@ -444,6 +491,7 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 		pass_u32(c, &m->u.ticket.lane);
 		break;
 	case XM_FREED:
+	case XM_OFFERED:
 	case XM_STATUS:
 	case XM_PING:
 	case XM_BYE:
@@ -513,6 +561,7 @@ const char *xm_message_name(enum xm_message_kind kind)
 		[XM_CLAIM] = "CLAIM",	    [XM_GRANT] = "GRANT",
 		[XM_PARTED] = "PARTED",	    [XM_PERSIST] = "PERSIST",
 		[XM_COPY_BYTES] = "COPY",   [XM_DRAIN] = "DRAIN",
+		[XM_OFFERED] = "OFFERED",   [XM_CLAIMED] = "CLAIMED",
 	};
 
 	_Static_assert(XM_COUNT(names) == XM_MESSAGE_KINDS, "all are named");
@@ -523,7 +572,8 @@ const char *xm_message_name(enum xm_message_kind kind)
 
 bool xm_message_is_reserved(enum xm_message_kind kind)
 {
-	return kind >= XM_OFFER && kind <= XM_COPY_BYTES;
+	return kind == XM_GRANT || kind == XM_PERSIST ||
+	       kind == XM_COPY_BYTES;
 }
 
 void xm_figures_add(struct xm_figures *f, enum xm_figure tag, uint64_t value)

@@ -38,6 +38,8 @@
 #define XM_ZONE_SIZE 32	  /* with its NUL */
 #define XM_WORDS_SIZE 192 /* with its NUL: a sentence for a person */
 #define XM_SECRET_SIZE 16
+#define XM_TOKEN_SIZE 16 /* proves the right to claim an extent */
+#define XM_LABEL_SIZE 128
 #define XM_LIST_MAX 16	     /* extents in one LISTED */
 #define XM_FIGURES_MAX 64    /* in one STATE or PONG */
 #define XM_RESERVED_SIZE 256 /* bytes in the body of a reserved kind */
@@ -62,15 +64,15 @@ enum xm_message_kind {
 	XM_BYE,	      /* client: I end; everything of mine is freed */
 	XM_LEAVING,   /* appliance: I shall stop; leases end in so many ms */
 	XM_WANTED,    /* appliance: free this extent within so many ms */
-	/* Reserved: numbered, and refused. */
-	XM_OFFER,   /* client: let another client claim these extents */
-	XM_CLAIM,   /* client: with this token, give them to me */
-	XM_GRANT,   /* client: let that client reach this extent, too */
-	XM_PARTED,  /* appliance: an extent of yours was claimed */
-	XM_PERSIST, /* client: make these bytes durable */
-	XM_COPY_BYTES,    /* client: copy these bytes to another extent */
-	/* Served. */
+	XM_OFFER,  /* client: whoever has this token may claim this extent */
+	XM_CLAIM,  /* client: give me the next extent of this token */
+	XM_GRANT,  /* reserved. client: let that client reach this extent, too */
+	XM_PARTED, /* appliance: an extent that you have offered was claimed */
+	XM_PERSIST, /* reserved. client: make these bytes durable */
+	XM_COPY_BYTES, /* reserved. client: copy these bytes to another extent */
 	XM_DRAIN, /* anybody: lend nothing more, until told otherwise; STATE answers */
+	XM_OFFERED, /* appliance: so it is */
+	XM_CLAIMED, /* appliance: it is yours, with its bytes */
 	XM_MESSAGE_KINDS,
 };
 
@@ -78,12 +80,16 @@ enum xm_message_kind {
 #define XM_HELLO_OBSERVER UINT32_C(1) /* asks STATUS and LIST only; no lease */
 
 /* WELCOME.features. The first three are also ALLOC.flags, which ask for it. */
-#define XM_FEATURE_KEEP UINT64_C(1)    /* extents outlive their client */
+#define XM_FEATURE_KEEP UINT64_C(1)    /* OFFER with XM_OFFER_KEEP */
 #define XM_FEATURE_SHARE UINT64_C(2)   /* GRANT */
 #define XM_FEATURE_DURABLE UINT64_C(4) /* PERSIST */
 #define XM_FEATURE_CLAIM UINT64_C(8)   /* OFFER, CLAIM, PARTED */
 #define XM_FEATURE_COPY UINT64_C(16)   /* COPY */
 #define XM_FEATURE_WANTED UINT64_C(32) /* may ask for extents back */
+
+/* OFFER.flags */
+#define XM_OFFER_KEEP UINT32_C(1) /* it stays mine; to be claimed after my end */
+#define XM_OFFER_FOR_EVER UINT32_MAX /* OFFER.ms */
 
 /* ALLOC.bank */
 #define XM_BANK_MEMORY 0 /* its RAM */
@@ -197,6 +203,7 @@ enum xm_figure {
 	XM_FIGURE_LEAVING,   /* 1: it drains */
 	XM_FIGURE_LOAD,	     /* clients, in thousandths of clients_max */
 	XM_FIGURE_LAPSED,    /* tickets that were not used in time */
+	XM_FIGURE_ORPHANED,  /* bytes without an owner that wait to be claimed */
 };
 
 /* By rising tag. */
@@ -232,6 +239,38 @@ struct xm_drain {
 	uint32_t on;	      /* 0: lend again */
 };
 
+/* What a claimer has to know of an extent, in its client's own form. */
+struct xm_label {
+	uint16_t size;
+	uint8_t bytes[XM_LABEL_SIZE];
+};
+
+struct xm_offer {
+	uint64_t extent;
+	uint32_t flags; /* XM_OFFER_ */
+	uint32_t ms;	/* so long it waits without an owner; 0 with KEEP: not at all */
+	uint8_t token[XM_TOKEN_SIZE];
+	char identity[XM_IDENTITY_SIZE]; /* who alone may claim it; "": anybody */
+	struct xm_label label;
+};
+
+struct xm_claim {
+	uint8_t token[XM_TOKEN_SIZE];
+	uint64_t after; /* the extent that the last CLAIMED was about; 0: none */
+};
+
+struct xm_claimed {
+	uint64_t extent, size, epoch;
+	struct xm_remote_mr remote;
+	struct xm_region_id id;
+	char region[XM_NAME_SIZE];
+	struct xm_label label;
+};
+
+struct xm_parted_extent {
+	uint64_t extent;
+};
+
 /* The body of a kind that nobody serves yet, as it is. */
 struct xm_reserved {
 	uint16_t size;
@@ -258,8 +297,12 @@ struct xm_message {
 		struct xm_leaving leaving;
 		struct xm_wanted wanted;
 		struct xm_drain drain;
+		struct xm_offer offer;
+		struct xm_claim claim;
+		struct xm_claimed claimed;
+		struct xm_parted_extent parted;
 		struct xm_reserved reserved;
-	} u; /* FREED, STATUS, PING and BYE have no body */
+	} u; /* FREED, OFFERED, STATUS, PING and BYE have no body */
 };
 
 /* Writes the message into `bytes` (at least XM_MESSAGE_SIZE_MAX) and returns

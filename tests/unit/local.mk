@@ -37,6 +37,7 @@ xm_tests += \
 	tests/unit/test_service_extents \
 	tests/unit/test_service_isolation \
 	tests/unit/test_service_limits \
+	tests/unit/test_service_offers \
 	tests/unit/test_service_tenants \
 	tests/unit/test_session \
 	tests/unit/test_settings \
@@ -94,6 +95,11 @@ tests_unit_test_service_tenants_SOURCES = \
 tests_unit_test_service_isolation_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service_isolation.c \
+	$(NULL)
+
+tests_unit_test_service_offers_SOURCES = \
+	tests/unit/service_rig.c \
+	tests/unit/test_service_offers.c \
 	$(NULL)
 
 # Credentials are made as `extmem auth` makes them.

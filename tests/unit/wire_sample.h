@@ -118,6 +118,40 @@ static inline void sample_handshake(struct xm_rand *r, struct xm_message *m)
 	}
 }
 
+static inline void sample_label(struct xm_rand *r, struct xm_label *m)
+{
+	m->size = (uint16_t)xm_rand_below(r, XM_LABEL_SIZE + 1);
+	xm_rand_fill(r, m->bytes, m->size);
+}
+
+static inline void sample_hand_over(struct xm_rand *r, struct xm_message *m)
+{
+	struct xm_claimed *claimed = &m->u.claimed;
+
+	if (m->kind == XM_OFFER) {
+		m->u.offer.extent = sample_u64(r);
+		m->u.offer.flags = (uint32_t)sample_u64(r);
+		m->u.offer.ms = (uint32_t)sample_u64(r);
+		xm_rand_fill(r, m->u.offer.token, XM_TOKEN_SIZE);
+		SAMPLE_TEXT(r, m->u.offer.identity);
+		sample_label(r, &m->u.offer.label);
+	} else if (m->kind == XM_CLAIM) {
+		xm_rand_fill(r, m->u.claim.token, XM_TOKEN_SIZE);
+		m->u.claim.after = sample_u64(r);
+	} else if (m->kind == XM_PARTED) {
+		m->u.parted.extent = sample_u64(r);
+	} else {
+		claimed->extent = sample_u64(r);
+		claimed->size = sample_u64(r);
+		claimed->epoch = sample_u64(r);
+		claimed->remote.key = sample_u64(r);
+		claimed->remote.base = sample_u64(r);
+		sample_id(r, &claimed->id);
+		SAMPLE_TEXT(r, claimed->region);
+		sample_label(r, &claimed->label);
+	}
+}
+
 static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 				  struct xm_message *ret)
 {
@@ -188,8 +222,11 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 		break;
 	case XM_OFFER:
 	case XM_CLAIM:
-	case XM_GRANT:
+	case XM_CLAIMED:
 	case XM_PARTED:
+		sample_hand_over(r, ret);
+		break;
+	case XM_GRANT:
 	case XM_PERSIST:
 	case XM_COPY_BYTES:
 		ret->u.reserved.size = (uint16_t)xm_rand_below(

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * How extents change hands with their bytes: OFFER ties a token to one, CLAIM gives
+ * the extents of a token to another client, one at each message. The states are in
+ * service.h.
+ *
+ * The life of a hand-over. A has extents 5 and 9:
+ *	1. A: OFFER 5, OFFER 9 with one token. Each is an ORPHAN at once, and A's key is
+ *	   concealed; OFFERED says that it is.
+ *	2. B: CLAIM after 0. Once A's grant is gone 5 is B's, under a new key and epoch:
+ *	   CLAIMED 5, and A is told PARTED 5. CLAIM after 5 is answered CLAIMED 9, CLAIM
+ *	   after 9 is refused with ENOENT.
+ *	3. B: OFFER 5 and 9 with KEEP and 0 ms: no token is tied to them any more.
+ *
+ * What is cut off. Both requests may be repeated: OFFER of an orphan by the client that
+ * has parted with it, and CLAIM of what the client owns by this token, are answered as
+ * before. If B ends before step 3, or its stream before CLAIMED, what it had is an
+ * ORPHAN again, for whoever has the token: A as well.
+ *
+ * Tokens are compared in a time that does not depend on them. A wrong one and one whose
+ * time is over get the same answer. A claim looks at every extent that some token is
+ * tied to.
+ *
+ * Floor: ground.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "appliance/service_parts.h"
+#include "core/pure/plant.h"
+
+static bool tokens_equal(const uint8_t *a, const uint8_t *b)
+{
+	volatile uint8_t difference = 0;
+
+	for (size_t i = 0; i < XM_TOKEN_SIZE; i++)
+		difference |= (uint8_t)(a[i] ^ b[i]);
+	return difference == 0 || XM_PLANTED(claim_any_token);
+}
+
+static uint64_t until(uint64_t now_ns, uint32_t ms)
+{
+	return ms == XM_OFFER_FOR_EVER ? XM_NEVER
+				       : xm_time_after(now_ns, ms * XM_MS);
+}
+
+/* --- offer ---------------------------------------------------------------- */
+
+/* The extent, if this client has parted with it under this token: it asks again. */
+static struct xm_service_extent *parted_before(struct xm_service *s,
+					       const struct xm_offer *offer,
+					       uint32_t client)
+{
+	struct xm_service_extent *e = xm_service_extent_find(s, offer->extent);
+
+	if (e == NULL || e->state != XM_EXTENT_ORPHAN ||
+	    e->offer.by != s->clients[client].number ||
+	    (offer->flags & XM_OFFER_KEEP) != 0 ||
+	    !tokens_equal(e->offer.token, offer->token))
+		return NULL;
+	return e;
+}
+
+static void offer_set(struct xm_service *s, struct xm_service_extent *e,
+		      const struct xm_offer *offer)
+{
+	xm_service_unoffer(s, e);
+	memcpy(e->offer.token, offer->token, XM_TOKEN_SIZE);
+	memcpy(e->offer.identity, offer->identity, sizeof(e->offer.identity));
+	e->offer.label = offer->label;
+	xm_slots_add(&s->offered, xm_service_extent_slot(s, e));
+}
+
+/* What its owner keeps, or does not keep any longer. */
+static void keep(struct xm_service *s, struct xm_service_extent *e,
+		 const struct xm_offer *offer,
+		 const struct xm_service_requester *requester,
+		 struct xm_service_effects *ret)
+{
+	if (offer->ms == 0) {
+		xm_service_unoffer(s, e);
+	} else {
+		offer_set(s, e, offer);
+		e->offer.keep_ms = offer->ms;
+	}
+	xm_service_answer(s, ret, requester, XM_OFFERED);
+}
+
+void xm_offer_make(struct xm_service *s, const struct xm_service_event *event,
+		   uint32_t client, const struct xm_service_requester *requester,
+		   struct xm_service_effects *ret)
+{
+	const struct xm_offer *offer = &event->message->u.offer;
+	struct xm_service_extent *e = parted_before(s, offer, client);
+	struct xm_service_grant *g;
+
+	if (e != NULL) {
+		if (e->covers > 0)
+			xm_service_refuse_plainly(
+				s, ret, requester, EAGAIN,
+				"its key is not dead yet: ask again");
+		else
+			xm_service_answer(s, ret, requester, XM_OFFERED);
+		return;
+	}
+	e = xm_lease_named(s, offer->extent, client, requester, ret);
+	if (e == NULL)
+		return;
+	if ((offer->flags & ~XM_OFFER_KEEP) != 0) {
+		xm_service_refuse_plainly(s, ret, requester, EOPNOTSUPP,
+					  "OFFER with a flag that this appliance"
+					  " does not know");
+		return;
+	}
+	if ((offer->flags & XM_OFFER_KEEP) != 0) {
+		keep(s, e, offer, requester, ret);
+		return;
+	}
+	offer_set(s, e, offer);
+	e->offer.by = s->clients[client].number;
+	e->offer.until_ns = until(event->now_ns, offer->ms);
+	g = &s->grants[e->grant];
+	g->requester = *requester;
+	g->asked = true;
+	xm_service_extent_orphan(s, e);
+	xm_lease_conceal(s, g, ret);
+	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_OFFERED,
+		     e->offer.by, e->number, e->offer.until_ns - event->now_ns,
+		     0);
+}
+
+/* --- claim ---------------------------------------------------------------- */
+
+/* The first one of this token in a slot behind that of `after`. */
+static struct xm_service_extent *find(struct xm_service *s,
+				      const struct xm_claim *claim)
+{
+	uint64_t at = claim->after == 0
+		? 0 : (claim->after & (XM_SERVICE_SLOTS_MAX - 1)) + 1;
+	uint32_t slot;
+
+	for (; (slot = xm_slots_next(&s->offered, at)) != XM_SLOTS_NONE;
+	     at = slot + 1) {
+		s->looks++;
+		if (tokens_equal(s->extents[slot].offer.token, claim->token))
+			return &s->extents[slot];
+	}
+	return NULL;
+}
+
+/* False: the stream that asked is gone. */
+static bool say_claimed(struct xm_service *s, const struct xm_service_extent *e,
+			const struct xm_service_requester *requester,
+			struct xm_service_effects *ret)
+{
+	const struct xm_service_grant *g = &s->grants[e->grant];
+	struct xm_message *answer =
+		xm_service_answer(s, ret, requester, XM_CLAIMED);
+	struct xm_claimed *claimed;
+
+	if (answer == NULL)
+		return false;
+	claimed = &answer->u.claimed;
+	claimed->extent = e->number;
+	claimed->size = e->size;
+	claimed->epoch = e->epoch;
+	claimed->remote = g->remote;
+	claimed->id = e->id;
+	memcpy(claimed->region, e->region, sizeof(claimed->region));
+	claimed->label = e->offer.label;
+	return true;
+}
+
+/* To who has parted with it, unless it takes it back. */
+static void say_parted(struct xm_service *s, const struct xm_service_extent *e,
+		       struct xm_service_effects *ret)
+{
+	const struct xm_service_client *by = xm_client_find(s, e->offer.by);
+
+	if (by != NULL && by->peer != XM_SERVICE_NONE &&
+	    xm_client_slot(s, by) != e->owner)
+		xm_service_send(ret, by->peer, 0, XM_PARTED)->u.parted.extent =
+			e->number;
+}
+
+/* True: it may not be claimed by this client, and that was said. */
+static bool claim_refused(struct xm_service *s, const struct xm_service_extent *e,
+			  uint32_t client,
+			  const struct xm_service_requester *requester,
+			  struct xm_service_effects *ret)
+{
+	const char *words = NULL;
+	int code = EBUSY;
+
+	if (e->state == XM_EXTENT_OWNED && !XM_PLANTED(token_twice)) {
+		words = "this memory has an owner, which lives: it was claimed"
+			" before, or not handed over";
+	} else if (e->offer.identity[0] != '\0' &&
+		   memcmp(e->offer.identity, s->clients[client].identity,
+			  XM_IDENTITY_SIZE) != 0) {
+		code = EACCES;
+		words = "this memory waits for a client of another name";
+	} else if (e->covers > 0 && !XM_PLANTED(claim_unfenced)) {
+		code = EAGAIN;
+		words = "the former owner's key is not dead yet: ask again";
+	}
+	if (words == NULL)
+		return xm_lease_claim_denied(s, client, e, requester, ret);
+	xm_service_refuse_plainly(s, ret, requester, code, words);
+	return true;
+}
+
+/* What it owns already, under this token. */
+static void claim_again(struct xm_service *s, struct xm_service_extent *e,
+			const struct xm_service_requester *requester,
+			struct xm_service_effects *ret)
+{
+	struct xm_service_grant *g = &s->grants[e->grant];
+
+	if (g->state == XM_GRANT_LIVE)
+		say_claimed(s, e, requester, ret);
+	else /* EXPOSING: whoever asked before is not there any more */
+		g->requester = *requester;
+}
+
+void xm_offer_claim(struct xm_service *s, const struct xm_service_event *event,
+		    uint32_t client, const struct xm_service_requester *requester,
+		    struct xm_service_effects *ret)
+{
+	struct xm_service_extent *e = find(s, &event->message->u.claim);
+	struct xm_service_grant *g;
+
+	if (e == NULL) {
+		xm_service_refuse_plainly(
+			s, ret, requester, ENOENT,
+			"no memory waits here under this token: it was used,"
+			" its time is over, or this appliance began again");
+		return;
+	}
+	if (e->state == XM_EXTENT_OWNED && e->owner == client) {
+		claim_again(s, e, requester, ret);
+		return;
+	}
+	if (claim_refused(s, e, client, requester, ret))
+		return;
+	if (XM_PLANTED(token_twice) && e->state == XM_EXTENT_OWNED)
+		xm_service_extent_orphan(s, e);
+	xm_service_extent_adopt(s, e, client);
+	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_CLAIMED,
+		     s->clients[client].number, e->number, e->epoch, 0);
+	g = &s->grants[e->grant];
+	g->requester = *requester;
+	g->asked = true;
+	xm_lease_expose(s, g, event, ret);
+}
+
+void xm_offer_claimed(struct xm_service *s, struct xm_service_grant *g,
+		      struct xm_service_effects *ret)
+{
+	struct xm_service_extent *e = &s->extents[g->extent];
+
+	g->claim = false;
+	if (say_claimed(s, e, &g->requester, ret)) {
+		say_parted(s, e, ret);
+		return;
+	}
+	/* The stream that asked is gone: back to the token. */
+	xm_trace_put(s->trace, s->last_ns, XM_TRACE_SERVICE_UNWANTED, e->number,
+		     0, 0, 0);
+	if (XM_PLANTED(claim_cut_zeroed))
+		xm_service_extent_part(s, e);
+	else
+		xm_service_extent_orphan(s, e);
+	xm_lease_conceal(s, g, ret);
+}
+
+/* --- the time of an offer ------------------------------------------------- */
+
+bool xm_offer_keeps(struct xm_service *s, struct xm_service_extent *e)
+{
+	uint64_t until_ns = e->offer.until_ns;
+
+	if (!xm_slots_has(&s->offered, xm_service_extent_slot(s, e)) ||
+	    XM_PLANTED(keep_forgotten))
+		return false;
+	if (e->offer.keep_ms > 0)
+		until_ns = until(s->last_ns, e->offer.keep_ms);
+	if (until_ns <= s->last_ns)
+		return false;
+	e->offer.until_ns = until_ns;
+	e->offer.by = 0;
+	xm_service_extent_orphan(s, e);
+	xm_trace_put(s->trace, s->last_ns, XM_TRACE_SERVICE_KEPT, e->number,
+		     until_ns - s->last_ns, 0, 0);
+	return true;
+}
+
+void xm_offers_lapse(struct xm_service *s, uint64_t now_ns)
+{
+	uint64_t at = 0;
+	uint32_t slot;
+
+	if (s->bytes_orphaned == 0)
+		return;
+	for (; (slot = xm_slots_next(&s->offered, at)) != XM_SLOTS_NONE;
+	     at = (uint64_t)slot + 1) {
+		struct xm_service_extent *e = &s->extents[slot];
+
+		s->looks++;
+		if (e->state != XM_EXTENT_ORPHAN ||
+		    (now_ns < e->offer.until_ns &&
+		     !XM_PLANTED(orphan_zeroed_early)))
+			continue;
+		xm_trace_put(s->trace, now_ns, XM_TRACE_SERVICE_ABANDONED,
+			     e->number, 0, 0, 0);
+		xm_service_extent_abandon(s, e);
+	}
+}
