@@ -250,9 +250,11 @@ int extmem_region_commit(extmem_region *, uint64_t offset, uint64_t size,
 			 enum extmem_rights);
 int extmem_region_decommit(extmem_region *, uint64_t offset, uint64_t size);
 /* Gives addresses back to a mapped sparse region after the program has mapped
- * something else there (mmap(2) with MAP_FIXED). That mapping is removed. When the
- * program made it, no page of the range may have had contents or rights. Errors:
- * -EINVAL, -ERANGE as above; -ENOMEM, -EBUSY as extmem_map(). */
+ * something else there (mmap(2) with MAP_FIXED). That mapping is removed, and what has
+ * memory reads as zero. Decommit a range, or discard it without rights, before you map
+ * over it: the library may evict a page whose contents it knows, and would then read and
+ * clear your mapping. Errors: -EINVAL, -ERANGE as above; -ENOMEM, -EBUSY as
+ * extmem_map(). */
 int extmem_region_restore(extmem_region *, uint64_t offset, uint64_t size);
 
 uint64_t extmem_region_size(const extmem_region *);

@@ -59,16 +59,22 @@ static uint64_t unit_of(const extmem_region *region)
 		       : xm_strategy_row(region->strategy, granule);
 }
 
-/* The next gap from *address on, in bytes of the arena; false: there is none. */
-static bool next_gap(extmem *x, uint64_t *address, uint64_t end, uint64_t *ret_size)
+/* The next run of addresses from *address on that has memory, or has none, in bytes of the
+ * arena; false: there is none. */
+static bool next_run(extmem *x, bool backed, uint64_t *address, uint64_t end,
+		     uint64_t *ret_size)
 {
+	uint64_t (*first)(const struct xm_volume *, uint64_t, uint64_t) =
+		backed ? xm_volume_backed_from : xm_volume_hole_from;
+	uint64_t (*behind)(const struct xm_volume *, uint64_t, uint64_t) =
+		backed ? xm_volume_hole_from : xm_volume_backed_from;
 	struct xm_lane *lane = &x->lanes.lane[0];
 	uint64_t limit = end / XM_PAGE, page, next;
 	struct os_signals old;
 
 	xm_lane_lock(lane, &old);
-	page = xm_volume_hole_from(&x->volume, *address / XM_PAGE, limit);
-	next = xm_volume_backed_from(&x->volume, page, limit);
+	page = first(&x->volume, *address / XM_PAGE, limit);
+	next = behind(&x->volume, page, limit);
 	xm_lane_unlock(lane, &old);
 	*address = page * XM_PAGE;
 	*ret_size = (next - page) * XM_PAGE;
@@ -131,7 +137,7 @@ int extmem_region_commit(extmem_region *region, uint64_t offset, uint64_t size,
 	at = region->address + offset / unit * unit;
 	end = region->address +
 	      xm_min(region->size / unit, (offset + size + unit - 1) / unit) * unit;
-	while (rc == 0 && next_gap(x, &at, end, &gap)) {
+	while (rc == 0 && next_run(x, false, &at, end, &gap)) {
 		rc = back(region, at, gap, rights);
 		at += gap;
 	}
@@ -194,6 +200,15 @@ int extmem_region_decommit(extmem_region *region, uint64_t offset, uint64_t size
 		       : xm_fail(rc, "extmem_region_decommit: %s", xm_why(rc));
 }
 
+/* The pager may still take pages for present that went with the program's mapping. */
+static void discard_backed(extmem_region *region, uint64_t offset, uint64_t size)
+{
+	uint64_t at = region->address + offset, end = at + size, run;
+
+	for (; next_run(region->client, true, &at, end, &run); at += run)
+		xm_discard(region, at - region->address, run);
+}
+
 /* The mapper may have nothing there: neither a page, which would be of the program's own
  * mapping, nor a registration. */
 int extmem_region_restore(extmem_region *region, uint64_t offset, uint64_t size)
@@ -210,6 +225,8 @@ int extmem_region_restore(extmem_region *region, uint64_t offset, uint64_t size)
 	if (region->attached) {
 		x->arena.ops->detach(x->arena.mapper, page, size / XM_PAGE);
 		rc = x->arena.ops->attach(x->arena.mapper, page, size / XM_PAGE);
+		if (rc == 0)
+			discard_backed(region, offset, size);
 	}
 	os_mutex_give(&region->lock);
 	return rc == 0 ? 0

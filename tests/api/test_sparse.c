@@ -236,6 +236,29 @@ static void what_the_program_maps_there_is_gone_when_it_is_restored(void)
 	CU_ASSERT(extmem_close(x) == 0);
 }
 
+static void what_had_contents_when_it_was_mapped_over_reads_as_zero(void)
+{
+	extmem *x = client_open(home.address, "local=8M", NULL);
+	extmem_region *region;
+	uint8_t *memory, *mine;
+
+	CU_ASSERT_FATAL(x != NULL);
+	region = sparse(x, GIB);
+	CU_ASSERT_FATAL(region != NULL);
+	CU_ASSERT_FATAL(extmem_map(region, 0, 0, (void **)&memory) == 0);
+	CU_ASSERT(extmem_region_commit(region, 0, MIB, EXTMEM_READ_WRITE) == 0);
+	pattern_fill(memory, 0, MIB, 9);
+	mine = mmap(memory, 2 * MIB, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	CU_ASSERT_FATAL(mine == memory);
+	memset(mine, 7, 2 * MIB);
+	CU_ASSERT(extmem_region_restore(region, 0, 2 * MIB) == 0);
+	CU_ASSERT(all_zero(memory, MIB));
+	pattern_fill(memory, 0, MIB, 8);
+	CU_ASSERT(pattern_is(memory, 0, MIB, 8));
+	CU_ASSERT(extmem_close(x) == 0);
+}
+
 static void what_makes_no_sense_is_refused_in_words(void)
 {
 	struct extmem_request both = { .size = sizeof(both), .region_size = MIB,
@@ -284,6 +307,7 @@ int main(int argc, char **argv)
 		XM_TEST(commits_that_come_and_go_leave_nothing_behind),
 		XM_TEST(what_is_committed_without_rights_has_none),
 		XM_TEST(what_the_program_maps_there_is_gone_when_it_is_restored),
+		XM_TEST(what_had_contents_when_it_was_mapped_over_reads_as_zero),
 		XM_TEST(what_makes_no_sense_is_refused_in_words),
 		CU_TEST_INFO_NULL,
 	};
