@@ -38,7 +38,8 @@ packages='autoconf automake g++ gcc libc6-dev libcunit1-dev libfabric-dev
 
 # Some tests say that they are skipped without these.
 test_packages='iproute2 libjemalloc2 libnbd-bin libopenmpi-dev nbdkit
-	nbdkit-plugin-dev openmpi-bin qemu-utils sqlite3'
+	nbdkit-plugin-dev openmpi-bin qemu-utils sqlite3
+	curl libmicrohttpd-dev prometheus python3'
 
 missing_packages() { # PACKAGE...
 	for package; do

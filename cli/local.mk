@@ -32,7 +32,7 @@ extmem_SOURCES = \
 extmem_CPPFLAGS = $(AM_CPPFLAGS) \
 	-DEXTMEM_PKGLIBDIR='"$(pkglibdir)"' -DEXTMEM_BINDIR='"$(bindir)"' \
 	-DEXTMEM_NBDKITDIR='"$(nbdkitplugindir)"'
-extmem_LDADD = libxm_spawn.la $(XM_WHOLE) $(JANSSON_LIBS)
+extmem_LDADD = libxm_figures.la libxm_spawn.la $(XM_WHOLE) $(JANSSON_LIBS)
 
 # What `extmem auth` executes, so that nothing else of `extmem` needs OpenSSL.
 if HAVE_OPENSSL

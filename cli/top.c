@@ -11,17 +11,11 @@
 #include <config.h>
 #endif
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -75,123 +69,31 @@ static const struct xm_option_table table = {
 	.count = XM_COUNT(options),
 };
 
-struct client {
-	uid_t uid;
-	ino_t file; /* processes of two namespaces may have one number */
-	struct run_shared at;
-};
-
 struct sample {
 	uint64_t time_ns;
 	unsigned count, hidden; /* hidden: not ours to read */
-	struct client clients[CLIENTS_MAX];
+	struct run_client clients[CLIENTS_MAX];
 };
 
 /* What a client did between two samples. */
 struct row {
-	const struct client *client;
+	const struct run_client *client;
 	double faults, in, out; /* a second; MB */
 	double p50_us, p99_us;
 	struct slow slow;
 };
 
-/* --- reading ------------------------------------------------------------------ */
-
-/* Whole, not half of one time and half of another. Read, not mapped: whose file
- * it is may shorten it at any moment. */
-static bool copy(int fd, struct run_shared *ret)
-{
-	uint32_t after;
-
-	for (int tries = 0; tries < 1000; tries++) {
-		if (pread(fd, ret, sizeof(*ret), 0) != sizeof(*ret) ||
-		    pread(fd, &after, sizeof(after),
-			  offsetof(struct run_shared, generation)) !=
-			    sizeof(after))
-			return false;
-		if (after % 2 == 0 && after == atomic_load(&ret->generation))
-			return true;
-	}
-	return false;
-}
-
-/* Where the program's number is one of another namespace the lock alone says it: here
- * that number is another process's, or nobody's. */
-static bool is_kept(int fd, const struct run_shared *s)
-{
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return false;
-	return s->pid == 0 || s->pid_space != run_shared_space() ||
-	       kill((pid_t)s->pid, 0) == 0 || errno == EPERM;
-}
-
-/* Others' words are shown on our terminal. */
-static void make_plain(char *text, size_t size)
-{
-	text[size - 1] = '\0';
-	for (; *text; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
-static bool read_client(int fd, struct client *ret, bool *ret_kept)
-{
-	struct run_shared *s = &ret->at;
-	struct stat status;
-
-	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
-	    status.st_size != sizeof(*s) || !copy(fd, s))
-		return false;
-	*ret_kept = is_kept(fd, s);
-	ret->uid = status.st_uid;
-	ret->file = status.st_ino;
-	make_plain(s->program, sizeof(s->program));
-	make_plain(s->lost, sizeof(s->lost));
-	make_plain(s->appliances[0].appliance,
-		   sizeof(s->appliances[0].appliance));
-	return s->magic == RUN_MAGIC && *ret_kept &&
-	       atomic_load(&s->state) == RUN_ATTACHED;
-}
-
-static void look_at(const char *name, struct sample *sample)
-{
-	char path[sizeof(RUN_FOLDER) + 256];
-	bool kept = true;
-	int fd;
-
-	snprintf(path, sizeof(path), RUN_FOLDER "/%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0) {
-		sample->hidden += errno == EACCES;
-		return;
-	}
-	if (read_client(fd, &sample->clients[sample->count], &kept))
-		sample->count++;
-	if (!kept)
-		unlink(path);
-	close(fd);
-}
-
 static void take(struct sample *sample)
 {
-	DIR *folder = opendir(RUN_FOLDER);
-	struct dirent *entry;
-
-	sample->count = sample->hidden = 0;
-	while (folder && (entry = readdir(folder)) != NULL)
-		if (strncmp(entry->d_name, RUN_FILE_PREFIX,
-			    strlen(RUN_FILE_PREFIX)) == 0 &&
-		    sample->count < CLIENTS_MAX)
-			look_at(entry->d_name, sample);
-	if (folder)
-		closedir(folder);
+	sample->count = run_clients_read(sample->clients, CLIENTS_MAX,
+					 &sample->hidden);
 	sample->time_ns = xm_clock_ns();
 }
 
 /* --- the interval ----------------------------------------------------------------- */
 
-static const struct client *earlier(const struct sample *before,
-				    const struct client *client)
+static const struct run_client *earlier(const struct sample *before,
+				    const struct run_client *client)
 {
 	for (unsigned i = 0; i < before->count; i++)
 		if (before->clients[i].file == client->file)
@@ -200,9 +102,9 @@ static const struct client *earlier(const struct sample *before,
 }
 
 static struct row row_of(const struct sample *before,
-			 const struct client *client, double seconds)
+			 const struct run_client *client, double seconds)
 {
-	const struct client *then = earlier(before, client);
+	const struct run_client *then = earlier(before, client);
 	const struct extmem_stats *s = &client->at.stats;
 	struct row row = { .client = client };
 	struct extmem_stats part = *s;

@@ -86,3 +86,10 @@ libextmem_run_la_SOURCES = \
 libextmem_run_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
 	-Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'
 libextmem_run_la_LIBADD = libextmem.la $(INIH_LIBS)
+
+# Who reads the figures of programs: `extmem top`, extmem-gateway.
+noinst_LTLIBRARIES += libxm_figures.la
+libxm_figures_la_SOURCES = \
+	preload/shared.h \
+	preload/shared_read.c \
+	$(NULL)

@@ -18,6 +18,8 @@
 #define EXTMEM_RUN_SHARED_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/types.h>
 
 #include "core/extmem.h"
 
@@ -132,6 +134,17 @@ struct run_shared {
 /* Makes the file, with room for all of it, locked and close-on-exec, and says its name.
  * Returns its descriptor; or -errno, and the name is "". */
 int run_shared_make(char *ret_name, size_t size);
+/* The figures of one program, as another process reads them. */
+struct run_client {
+	uid_t uid;
+	ino_t file; /* processes of two namespaces may have one number */
+	struct run_shared at; /* its texts end, and are printable */
+};
+/* The programs of this machine whose files this process may read, `count` of them at
+ * most; *ret_hidden: those that it may not read. Returns how many it stored. A file that
+ * nobody maintains any more is removed, if that is allowed. */
+unsigned run_clients_read(struct run_client *ret, unsigned count,
+			  unsigned *ret_hidden);
 /* The namespace of this process's numbers of processes; 0: unknown. */
 uint64_t run_shared_space(void);
 

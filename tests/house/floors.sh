@@ -90,7 +90,7 @@ only() {
 		grep -Ev "$2" | sed "s|\$| includes <$1...>|"
 }
 
-rooms='common core transports appliance cli preload faces bench sim'
+rooms='common core transports appliance cli preload faces gateway bench sim'
 
 # Includes are relative to the root, so each names its room.
 included $rooms tests examples | while read -r file header; do
@@ -126,12 +126,13 @@ complaints "transports include the contracts, common and each other" \
 	# The snapshot machine is pure, so that the simulator runs it; the shim
 	# is who uses it, and has its object file besides libextmem.so.
 	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options)\.h'
+	arrows gateway 'core/extmem\.h|common/(base|clock|list|options|standard|words)\.h|preload/shared\.h'
 	# Where both ends are to be in one process, bench is the daemon too.
 	arrows bench 'core/extmem\.h|common/(options|spawn|standard)\.h' |
 		grep -vx 'bench/appliance.c includes appliance/inside.h'
 	arrows faces 'core/extmem\.h'
 } >"$scratch/out"
-complaints "cli, preload, faces and bench stand on extmem.h and what is common" \
+complaints "cli, preload, faces, gateway and bench stand on extmem.h and what is common" \
 	"$scratch/out"
 arrows appliance '(common|core/pure|core/engine|core/skin)/.*' >"$scratch/out"
 complaints "the appliance stands on core's floors, not on extmem.h" "$scratch/out"
@@ -158,6 +159,8 @@ grep -nE '\bxm_(segment|member|layout)\b|\bxm_layout_' $(sources $rooms) |
 	sed 's/:.*[^a-z_]\(xm_[a-z_]*\).*/: \1/' >"$scratch/out"
 complaints "nobody but the volume, and whoever takes memory for it, looks into a segment" \
 	"$scratch/out"
+only 'microhttpd' '^gateway/(http_parts\.h|main\.c)$' >"$scratch/out"
+complaints "libmicrohttpd is named where the gateway speaks HTTP" "$scratch/out"
 only 'openssl/' '^(core/skin/cipher_openssl\.c|transports/tls_library\.h|cli/(authority|authority_check|auth_main)\.c)$' >"$scratch/out"
 complaints "OpenSSL is named where streams and pages are encrypted and credentials written" \
 	"$scratch/out"

@@ -9,6 +9,7 @@ xm_shell_tests += \
 	tests/shell/test_bench_wrong.sh \
 	tests/shell/test_drain.sh \
 	tests/shell/test_extmemd.sh \
+	tests/shell/test_gateway.sh \
 	tests/shell/test_programs.sh \
 	tests/shell/test_strategy.sh \
 	$(NULL)
@@ -16,3 +17,6 @@ xm_shell_tests += \
 # What tests/shell/test_extmemd.sh and test_auth.sh throw with.
 check_PROGRAMS += tests/shell/thrower
 tests_shell_thrower_LDADD = $(XM_WHOLE)
+
+# What tests/shell/test_gateway.sh compares answers to docs/openapi.json with.
+EXTRA_DIST += tests/shell/schema.py

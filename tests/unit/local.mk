@@ -7,6 +7,7 @@ xm_tests += \
 	tests/unit/test_engine \
 	tests/unit/test_engine_seal \
 	tests/unit/test_extent \
+	tests/unit/test_gateway \
 	tests/unit/test_heap \
 	tests/unit/test_heap_cache \
 	tests/unit/test_host \
@@ -69,6 +70,13 @@ noinst_HEADERS += \
 # Memory fails at will; see there.
 tests_unit_test_parsers_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc \
 	-Wl,--wrap=calloc -Wl,--wrap=ini_parse_stream
+
+# What the gateway decides, and its options; without libmicrohttpd.
+tests_unit_test_gateway_SOURCES = \
+	gateway/settings.c \
+	tests/unit/test_gateway.c \
+	$(NULL)
+tests_unit_test_gateway_LDADD = libxm_gateway.la $(LDADD)
 
 tests_unit_test_settings_SOURCES = \
 	appliance/settings.c \
@@ -152,6 +160,7 @@ miss-cost: tests/unit/miss
 xm_pure_tests = \
 	tests/unit/test_areas \
 	tests/unit/test_extent \
+	tests/unit/test_gateway \
 	tests/unit/test_heap \
 	tests/unit/test_heap_cache \
 	tests/unit/test_keeper \
