@@ -39,7 +39,8 @@ packages='autoconf automake g++ gcc libc6-dev libcunit1-dev libfabric-dev
 # Some tests say that they are skipped without these.
 test_packages='iproute2 libjemalloc2 libnbd-bin libopenmpi-dev nbdkit
 	nbdkit-plugin-dev openmpi-bin qemu-utils sqlite3
-	curl libmicrohttpd-dev prometheus python3'
+	curl libmicrohttpd-dev prometheus python3
+	python3-dev python3-numpy'
 
 missing_packages() { # PACKAGE...
 	for package; do

@@ -3,3 +3,4 @@
 # library that its users know.
 
 include faces/disk/local.mk
+include faces/python/local.mk

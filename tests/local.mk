@@ -15,6 +15,7 @@ include tests/run/local.mk
 include tests/faces/local.mk
 include tests/sim/local.mk
 include tests/api/local.mk
+include tests/python/local.mk
 include tests/conformance/local.mk
 include tests/unit/local.mk
 include tests/fuzz/local.mk
@@ -40,6 +41,8 @@ AM_TESTS_ENVIRONMENT = \
 	TSAN_OPTIONS='suppressions=$(abs_top_srcdir)/tests/support/tsan.supp'; \
 	export TSAN_OPTIONS; \
 	XM_SLOW="$${XM_SLOW-$(XM_SLOW)}"; export XM_SLOW; \
+	XM_FC='$(FC)'; export XM_FC; \
+	XM_PYTHON='$(PYTHON)'; export XM_PYTHON; \
 	XM_FLAGS='$(XM_SANITIZE) $(XM_COVERAGE)'; export XM_FLAGS; \
 	XM_OBJECTS='$(libxm_ground_la_OBJECTS)'; export XM_OBJECTS; \
 	XM_OBJECTS_FIRST='$(libxm_first_la_OBJECTS)'; export XM_OBJECTS_FIRST; \

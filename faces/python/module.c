@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The module extmem._extmem, and the functions that need no client; see python.h. */
+#include "faces/python/python.h"
+
+#include <stdlib.h>
+
+static PyObject *module_check(PyObject *module, PyObject *args)
+{
+	PyObject *list, *texts;
+	const char **settings;
+	int rc;
+
+	if (!PyArg_ParseTuple(args, "O", &list))
+		return NULL;
+	settings = xm_py_settings(list, &texts);
+	if (settings == NULL)
+		return NULL;
+	rc = extmem_check(settings);
+	PyMem_Free(settings);
+	Py_DECREF(texts);
+	return xm_py_done(rc);
+}
+
+static PyObject *module_status(PyObject *module, PyObject *args)
+{
+	struct extmem_status status = { .size = sizeof(status) };
+	const char *address;
+	unsigned timeout_ms;
+	int rc;
+
+	if (!PyArg_ParseTuple(args, "sI", &address, &timeout_ms))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	rc = extmem_status(address, timeout_ms, &status);
+	Py_END_ALLOW_THREADS
+	return rc < 0 ? xm_py_raise(rc) : xm_py_status_dict(&status);
+}
+
+static PyObject *module_drain(PyObject *module, PyObject *args)
+{
+	const char *address;
+	unsigned timeout_ms;
+	int on, rc;
+
+	if (!PyArg_ParseTuple(args, "spI", &address, &on, &timeout_ms))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	rc = extmem_drain(address, (uint32_t)on, timeout_ms);
+	Py_END_ALLOW_THREADS
+	return xm_py_done(rc);
+}
+
+static PyObject *module_capabilities(PyObject *module, PyObject *none)
+{
+	struct extmem_capabilities capabilities = { .size = sizeof(capabilities) };
+	int rc = extmem_capabilities(&capabilities);
+
+	return rc < 0 ? xm_py_raise(rc) : xm_py_capabilities_dict(&capabilities);
+}
+
+static PyObject *module_providers(PyObject *module, PyObject *none)
+{
+	char text[8192];
+
+	Py_BEGIN_ALLOW_THREADS
+	extmem_providers(text, sizeof(text));
+	Py_END_ALLOW_THREADS
+	return PyUnicode_DecodeUTF8(text, (Py_ssize_t)strlen(text), "replace");
+}
+
+static PyObject *module_strategy_read(PyObject *module, PyObject *args)
+{
+	struct extmem_strategy strategy = { .size = sizeof(strategy) };
+	const char *text, **settings;
+	PyObject *list, *texts;
+	int rc;
+
+	if (!PyArg_ParseTuple(args, "Oz", &list, &text))
+		return NULL;
+	settings = xm_py_settings(list, &texts);
+	if (settings == NULL)
+		return NULL;
+	rc = extmem_strategy_read(settings, text, &strategy);
+	PyMem_Free(settings);
+	Py_DECREF(texts);
+	return rc < 0 ? xm_py_raise(rc) : PyUnicode_FromString(strategy.text);
+}
+
+static PyObject *module_strategy_check(PyObject *module, PyObject *args)
+{
+	struct extmem_plan *plan = calloc(1, sizeof(*plan));
+	const char *text, **settings = NULL;
+	PyObject *list, *texts, *ret = NULL;
+	unsigned long long size;
+	int rc;
+
+	if (plan == NULL)
+		return PyErr_NoMemory();
+	if (PyArg_ParseTuple(args, "OzK", &list, &text, &size))
+		settings = xm_py_settings(list, &texts);
+	if (settings != NULL) {
+		plan->size = sizeof(*plan);
+		Py_BEGIN_ALLOW_THREADS
+		rc = extmem_strategy_check(settings, text, size, plan);
+		Py_END_ALLOW_THREADS
+		ret = rc < 0 ? xm_py_raise(rc) : xm_py_plan_dict(plan);
+		PyMem_Free(settings);
+		Py_DECREF(texts);
+	}
+	free(plan);
+	return ret;
+}
+
+static PyMethodDef functions[] = {
+	{ "check", module_check, METH_VARARGS, NULL },
+	{ "status", module_status, METH_VARARGS, NULL },
+	{ "drain", module_drain, METH_VARARGS, NULL },
+	{ "capabilities", module_capabilities, METH_NOARGS, NULL },
+	{ "providers", module_providers, METH_NOARGS, NULL },
+	{ "strategy_read", module_strategy_read, METH_VARARGS, NULL },
+	{ "strategy_check", module_strategy_check, METH_VARARGS, NULL },
+	{ NULL, NULL, 0, NULL },
+};
+
+static struct PyModuleDef definition = {
+	PyModuleDef_HEAD_INIT,
+	.m_name = "extmem._extmem",
+	.m_doc = "What `import extmem` stands on.",
+	.m_size = -1,
+	.m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit__extmem(void);
+
+PyMODINIT_FUNC PyInit__extmem(void)
+{
+	PyObject *module;
+
+	if (PyType_Ready(&xm_py_client_type) < 0 || PyType_Ready(&xm_py_region_type) < 0 ||
+	    PyType_Ready(&xm_py_part_type) < 0)
+		return NULL;
+	module = PyModule_Create(&definition);
+	if (module == NULL)
+		return NULL;
+	xm_py_error = PyErr_NewExceptionWithDoc(
+		"extmem.Error", "The library's error: errno, and a sentence that says what to do.",
+		PyExc_OSError, NULL);
+	if (xm_py_error == NULL ||
+	    PyModule_AddObjectRef(module, "Error", xm_py_error) < 0 ||
+	    PyModule_AddObjectRef(module, "Client", (PyObject *)&xm_py_client_type) < 0 ||
+	    PyModule_AddObjectRef(module, "Region", (PyObject *)&xm_py_region_type) < 0 ||
+	    PyModule_AddObjectRef(module, "Part", (PyObject *)&xm_py_part_type) < 0 ||
+	    PyModule_AddStringConstant(module, "version", extmem_version()) < 0) {
+		Py_DECREF(module);
+		return NULL;
+	}
+	return module;
+}
