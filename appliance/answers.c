@@ -130,8 +130,8 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 	xm_figures_add(f, XM_FIGURE_INCARNATION, o->incarnation);
 	xm_figures_add(f, XM_FIGURE_UPTIME_MS,
 		       (now_ns - s->started_ns) / XM_MS);
-	xm_figures_add(f, XM_FIGURE_POOL, o->pool_size);
-	xm_figures_add(f, XM_FIGURE_FREE, s->pool->free);
+	xm_figures_add(f, XM_FIGURE_POOL, xm_shrink_pool(s));
+	xm_figures_add(f, XM_FIGURE_FREE, xm_shrink_free(s));
 	xm_figures_add(f, XM_FIGURE_FREE_RUN, xm_extent_free_run(s->pool));
 	xm_figures_add(f, XM_FIGURE_LEASED, s->bytes_owned);
 	xm_figures_add(f, XM_FIGURE_QUARANTINED, s->bytes_parting);
@@ -149,4 +149,6 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 	xm_figures_add(f, XM_FIGURE_LAPSED, s->lapsed);
 	if (s->bytes_orphaned > 0) /* else it reads as 0 */
 		xm_figures_add(f, XM_FIGURE_ORPHANED, s->bytes_orphaned);
+	xm_figures_add(f, XM_FIGURE_GOAL, s->size.goal);
+	xm_figures_add(f, XM_FIGURE_WANTED, s->size.beyond);
 }

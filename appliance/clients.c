@@ -276,7 +276,7 @@ static void welcome(struct xm_service *s, const struct xm_service_client *c,
 	w->incarnation = s->options.incarnation;
 	w->lease_ms = s->options.lease_ms;
 	w->granule = s->options.granule;
-	w->features = XM_FEATURE_KEEP | XM_FEATURE_CLAIM;
+	w->features = XM_FEATURE_KEEP | XM_FEATURE_CLAIM | XM_FEATURE_WANTED;
 	memcpy(w->name, s->options.name, sizeof(w->name));
 	memcpy(w->provider, s->options.provider, sizeof(w->provider));
 	memcpy(w->library, s->options.library, sizeof(w->library));

@@ -295,6 +295,7 @@ void xm_service_extent_undo(struct xm_service *s, struct xm_service_grant *g)
 		/* Nobody ever had a key to it, so its bytes are still zero. */
 		XM_ASSERT(e->covers == 0);
 		XM_ASSERT(xm_extent_give(s->pool, e->offset, NULL) == 0);
+		xm_shrink_freed(s, e->offset, e->size);
 		extent_free(s, e);
 		return;
 	}
@@ -429,6 +430,7 @@ void xm_service_zeroed(struct xm_service *s,
 	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_ZEROED,
 		     e->number, e->zeroed, e->size, 0);
 	XM_ASSERT(xm_extent_give(s->pool, e->offset, NULL) == 0);
+	xm_shrink_freed(s, e->offset, e->size);
 	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_FREED,
 		     e->number, e->size, 0, 0);
 	xm_slots_remove(&s->zeroing, xm_service_extent_slot(s, e));

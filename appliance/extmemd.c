@@ -70,6 +70,22 @@ static int read_options(struct xm_daemon *d)
 
 /* --- running -------------------------------------------------------------- */
 
+static void resize(struct xm_daemon *d, const struct xm_settings *fresh)
+{
+	uint64_t size = xm_daemon_pool_size(fresh);
+
+	if (fresh->memory == d->settings.memory)
+		return;
+	if (size > d->pool.size) {
+		xm_log(XM_LEVEL_WARNING, "reload: memory was %" PRIu64 " MiB at "
+		       "the start, and cannot be more while the daemon runs; "
+		       "that needs a restart", d->pool.size / XM_MIB);
+		size = d->pool.size;
+	}
+	d->settings.memory = fresh->memory;
+	xm_host_resize(d->host, xm_clock_ns(), size);
+}
+
 /* Takes over the options that are marked `live`, and warns of the others. */
 static void reload(struct xm_daemon *d)
 {
@@ -91,6 +107,7 @@ static void reload(struct xm_daemon *d)
 	d->settings.drain_timeout = b->drain_timeout;
 	d->settings.log_level = b->log_level;
 	xm_log_set_level(b->log_level);
+	resize(d, b);
 	if (a->lease != b->lease) {
 		d->settings.lease = b->lease;
 		xm_host_reload(d->host, xm_clock_ns(),

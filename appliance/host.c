@@ -35,6 +35,8 @@ struct xm_host {
 	unsigned strangers_said;
 	bool zeroing; /* a piece is to be zeroed */
 	uint64_t zero_extent, zero_offset, zero_size;
+	enum xm_service_effect_kind sizing; /* RETURN, TAKE; 0: neither */
+	uint64_t size_offset, size_size;
 	struct xm_service_effects effects;
 	struct xm_message message;
 	uint8_t bytes[XM_MESSAGE_SIZE_MAX];
@@ -206,6 +208,13 @@ static void apply(struct xm_host *h, uint64_t now_ns)
 			h->zero_offset = e->offset;
 			h->zero_size = e->size;
 			break;
+		case XM_SERVICE_RETURN:
+		case XM_SERVICE_TAKE:
+			XM_ASSERT(h->sizing == 0);
+			h->sizing = e->kind;
+			h->size_offset = e->offset;
+			h->size_size = e->size;
+			break;
 		case XM_SERVICE_LOG:
 			h->link_ops->log(h->link, e->level, e->words);
 			break;
@@ -352,6 +361,22 @@ static void zero_piece(struct xm_host *h, uint64_t now_ns)
 	step(h, &event);
 }
 
+static void size_piece(struct xm_host *h, uint64_t now_ns)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_RETURNED,
+					  .now_ns = now_ns };
+
+	if (h->sizing == XM_SERVICE_RETURN) {
+		h->link_ops->release(h->link, h->size_offset, h->size_size);
+	} else {
+		event.kind = XM_SERVICE_TAKEN;
+		event.status = h->link_ops->take(h->link, h->size_offset,
+						 h->size_size);
+	}
+	h->sizing = 0;
+	step(h, &event);
+}
+
 uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 {
 	struct xm_channel_event from;
@@ -373,6 +398,8 @@ uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 	more = more || i == EVENTS_MAX || strangers == STRANGERS_MAX;
 	if (h->zeroing)
 		zero_piece(h, now_ns);
+	if (h->sizing != 0)
+		size_piece(h, now_ns);
 	if (now_ns >= h->deadline_ns) {
 		struct xm_service_event tick = { .kind = XM_SERVICE_TICK,
 						 .now_ns = now_ns };
@@ -380,7 +407,7 @@ uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 		step(h, &tick);
 	}
 	commands_push(h);
-	if (more || h->zeroing)
+	if (more || h->zeroing || h->sizing != 0)
 		return now_ns;
 	return h->commands_count == 0 ? h->deadline_ns
 				      : xm_min(h->deadline_ns, now_ns + ROOM);
@@ -408,6 +435,15 @@ void xm_host_reload(struct xm_host *h, uint64_t now_ns, uint32_t lease_ms)
 	struct xm_service_event event = { .kind = XM_SERVICE_RELOAD,
 					  .now_ns = now_ns,
 					  .lease_ms = lease_ms };
+
+	step(h, &event);
+}
+
+void xm_host_resize(struct xm_host *h, uint64_t now_ns, uint64_t size)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_RESIZE,
+					  .now_ns = now_ns,
+					  .size = size };
 
 	step(h, &event);
 }

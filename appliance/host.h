@@ -7,7 +7,7 @@
  * in the simulator.
  *
  * A turn is bounded: it takes at most EVENTS_MAX messages and as many reports,
- * and zeroes one piece. So when a client frees 64 GiB, another client's answer
+ * zeroes one piece, and gives one to the host. So when a client frees 64 GiB, another client's answer
  * waits for one piece, not for all of it.
  *
  * A peer that does not read is dropped: its queue is full when it is answered.
@@ -33,6 +33,11 @@ struct xm_link_ops {
 	int (*poll)(void *link, struct xm_report *ret);
 	/* Clears bytes of the pool, without giving its pages away. */
 	void (*zero)(void *link, uint64_t offset, uint64_t size);
+	/* Gives bytes that nobody can reach to the host: they read as zero, and take no
+	 * memory. */
+	void (*release)(void *link, uint64_t offset, uint64_t size);
+	/* Takes such bytes again. 0; -ENOMEM: the host has none to spare. */
+	int (*take)(void *link, uint64_t offset, uint64_t size);
 	/* Fills with fresh bytes that nobody can guess. */
 	void (*draw)(void *link, uint8_t *bytes, size_t size);
 	void (*log)(void *link, enum xm_level, const char *words);
@@ -55,6 +60,8 @@ void xm_host_drain(struct xm_host *, uint64_t now_ns, uint32_t ms);
 void xm_host_stay(struct xm_host *, uint64_t now_ns);
 bool xm_host_is_drained(const struct xm_host *);
 uint64_t xm_host_held(const struct xm_host *); /* bytes that clients own */
+/* The pool is to be so large: service.h says how. */
+void xm_host_resize(struct xm_host *, uint64_t now_ns, uint64_t size);
 void xm_host_reload(struct xm_host *, uint64_t now_ns, uint32_t lease_ms);
 
 /* For tests, the simulator and the log. */

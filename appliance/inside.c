@@ -98,6 +98,20 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 	memset(x->pool + offset, 0, size);
 }
 
+/* Nobody asks it to shrink. */
+static void link_release(void *link, uint64_t offset, uint64_t size)
+{
+	link_zero(link, offset, size);
+}
+
+static int link_take(void *link, uint64_t offset, uint64_t size)
+{
+	(void)link;
+	(void)offset;
+	(void)size;
+	return 0;
+}
+
 static void link_draw(void *link, uint8_t *bytes, size_t size)
 {
 	(void)link;
@@ -116,6 +130,8 @@ static const struct xm_link_ops link_ops = {
 	.command = link_command,
 	.poll = link_poll,
 	.zero = link_zero,
+	.release = link_release,
+	.take = link_take,
 	.draw = link_draw,
 	.log = link_log,
 };

@@ -218,6 +218,7 @@ static void refuse_for_space(struct xm_service *s, uint64_t size,
 {
 	struct xm_words words;
 	uint64_t run = xm_extent_free_run(s->pool);
+	uint64_t free = xm_shrink_free(s);
 
 	struct xm_message *message =
 		xm_service_refuse(s, ret, requester, ENOSPC, &words);
@@ -227,18 +228,18 @@ static void refuse_for_space(struct xm_service *s, uint64_t size,
 	message->u.refused.soon = s->bytes_parting;
 	xm_words_add(&words, "asked ");
 	xm_words_bytes(&words, size);
-	if (size > s->options.pool_size) {
+	if (size > s->size.limit) {
 		xm_words_add(&words, ", the whole pool is ");
-		xm_words_bytes(&words, s->options.pool_size);
-	} else if (size <= s->pool->free) {
+		xm_words_bytes(&words, s->size.limit);
+	} else if (size <= free) {
 		xm_words_add(&words, ", free ");
-		xm_words_bytes(&words, s->pool->free);
+		xm_words_bytes(&words, free);
 		xm_words_add(&words, " but in pieces of at most ");
 		xm_words_bytes(&words, run);
 		xm_words_add(&words, ": take smaller extents");
 	} else {
 		xm_words_add(&words, ", free ");
-		xm_words_bytes(&words, s->pool->free);
+		xm_words_bytes(&words, free);
 		if (s->bytes_parting > 0)
 			xm_words_add(&words, " and more soon, being zeroed:"
 					     " try again, or");
@@ -306,7 +307,7 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 	if (refused_for_count(s, client, requester, ret) ||
 	    refused_for_features(s, alloc, requester, ret))
 		return;
-	if (alloc->size > s->options.pool_size) {
+	if (alloc->size > s->size.limit) {
 		refuse_for_space(s, alloc->size, requester, ret);
 		return;
 	}

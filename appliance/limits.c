@@ -41,6 +41,7 @@ xm_daemon_service_options(const struct xm_daemon *d)
 	const struct xm_settings *s = &d->settings;
 	struct xm_service_options o = {
 		.pool_size = d->pool.size,
+		.pool_unit = d->pool.page,
 		.granule = XM_GRANULE,
 		.peers_max = xm_daemon_streams_max(s),
 		.clients_max = (uint32_t)s->clients_max,

@@ -16,6 +16,7 @@ libxm_service_la_SOURCES = \
 	appliance/service_open.c \
 	appliance/service_parts.h \
 	appliance/service_tenants.c \
+	appliance/shrink.c \
 	appliance/target.c \
 	appliance/target.h \
 	appliance/tenants.c \

@@ -3,6 +3,7 @@
  * The memory an appliance lends; see pool.h. Floor: skin.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -221,6 +222,42 @@ int xm_pool_prepare(struct xm_pool *p, xm_pool_progress *progress,
 			((volatile uint8_t *)p->base)[done + at] = 0;
 		done += size;
 		progress(context, done, p->size);
+	}
+	return 0;
+}
+
+void xm_pool_release(struct xm_pool *p, uint64_t offset, uint64_t size)
+{
+	uint64_t end = (offset + size) & -p->page;
+
+	for (uint64_t at = xm_align_up(offset, p->page); at < end;) {
+		uint64_t bank = at / p->bank_size, in = at % p->bank_size;
+		uint64_t piece = xm_min(end - at, p->bank_size - in);
+
+		/* An older kernel on hugetlbfs: they are kept, and zero. */
+		if (fallocate(p->banks[bank],
+			      FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			      (off_t)in, (off_t)piece) != 0)
+			memset(p->base + at, 0, piece);
+		at += piece;
+	}
+}
+
+int xm_pool_take(struct xm_pool *p, uint64_t offset, uint64_t size)
+{
+	uint64_t end = offset + size;
+
+	if (p->page != HUGE_PAGE_SIZE && size > xm_pool_available())
+		return -ENOMEM;
+	for (uint64_t at = offset; at < end;) {
+		uint64_t bank = at / p->bank_size, in = at % p->bank_size;
+		uint64_t piece = xm_min(end - at, p->bank_size - in);
+
+		/* It allocates what is a hole, and leaves the rest as it is. */
+		if (fallocate(p->banks[bank], FALLOC_FL_KEEP_SIZE, (off_t)in,
+			      (off_t)piece) != 0)
+			return -ENOMEM;
+		at += piece;
 	}
 	return 0;
 }

@@ -14,9 +14,9 @@
  *
  * Every page is touched at the start, so that it is there when a client's
  * bytes come, and so that a pool which is too large is refused in words at
- * once and not killed for want of memory later. The kernel gets no page back
- * while the daemon runs: a device's registrations would point at pages that
- * are not ours any more.
+ * once and not killed for want of memory later. The kernel gets a page back
+ * only when no key opens it (xm_pool_release()): a device's registrations
+ * would point at pages that are not ours any more.
  *
  * Errors are -errno with a sentence that says what to do. One thread at a
  * time. Floor: skin.
@@ -49,6 +49,10 @@ int xm_pool_open(uint64_t size, bool huge_pages, char *words,
 /* Touches every page. -ENOMEM: others took the memory meanwhile. */
 int xm_pool_prepare(struct xm_pool *, xm_pool_progress *, void *context,
 		    char *words, size_t words_size);
+/* Gives whole pages among these bytes to the host, and takes all of them again. 0;
+ * -ENOMEM: it has none to spare. In the process that opened the pool. */
+void xm_pool_release(struct xm_pool *, uint64_t offset, uint64_t size);
+int xm_pool_take(struct xm_pool *, uint64_t offset, uint64_t size);
 /* In a process that was handed the descriptors: fills in base. The struct says
  * the rest. */
 int xm_pool_map(struct xm_pool *, char *words, size_t words_size);

@@ -2,8 +2,9 @@
 /*
  * The service machine: messages, reports, and the step. The whole story is in
  * service.h. Clients, streams and tickets are in clients.c; requests for memory
- * in lease.c; OFFER and CLAIM in offers.c; extents and grants in extents.c; time in terms.c; answers and
- * figures in answers.c; options and memory in service_open.c.
+ * in lease.c; OFFER and CLAIM in offers.c; extents and grants in extents.c; time in terms.c;
+ * answers and figures in answers.c; options and memory in service_open.c; the pool's size in
+ * shrink.c.
  *
  * Floor: ground.
  */
@@ -101,6 +102,39 @@ static void on_status(struct xm_service *s, const struct xm_service_event *event
 				    event->now_ns, state);
 }
 
+static void on_resize(struct xm_service *s, const struct xm_service_event *event,
+		      const struct xm_service_requester *requester,
+		      struct xm_service_effects *ret)
+{
+	const struct xm_resize *m = &event->message->u.resize;
+	struct xm_words words;
+
+	if (m->incarnation != s->options.incarnation) {
+		xm_service_refuse_plainly(s, ret, requester, ESTALE,
+					  "this appliance has begun again: ask "
+					  "for its STATUS first");
+		return;
+	}
+	if (!xm_service_is_admin(s, event->peer)) {
+		xm_service_refuse_plainly(s, ret, requester, EPERM,
+					  "only a tenant with admin = yes may "
+					  "resize this appliance's pool");
+		return;
+	}
+	if (xm_shrink_resize(s, m->size, event->now_ns, ret) != 0) {
+		if (xm_service_refuse(s, ret, requester, EINVAL, &words) == NULL)
+			return;
+		xm_words_add(&words, "this appliance began with ");
+		xm_words_bytes(&words, s->options.pool_size);
+		xm_words_add(&words, ", and grows to no more while it runs: "
+				     "begin it again with a larger --memory");
+		return;
+	}
+	xm_service_state(s, event->now_ns,
+			 &xm_service_answer(s, ret, requester, XM_STATE)
+				  ->u.state);
+}
+
 /* What anybody who said HELLO may ask. False: it is none of these. */
 static bool on_question(struct xm_service *s,
 			const struct xm_service_event *event,
@@ -109,6 +143,8 @@ static bool on_question(struct xm_service *s,
 {
 	switch (event->message->kind) {
 	case XM_PING:
+		if (s->peers[event->peer].state == XM_PEER_CLIENT)
+			xm_shrink_tell_again(s, s->peers[event->peer].client);
 		xm_service_pong(s, s->peers[event->peer].tenant,
 				&xm_service_answer(s, ret, requester, XM_PONG)
 					 ->u.pong.figures);
@@ -121,6 +157,9 @@ static bool on_question(struct xm_service *s,
 		return true;
 	case XM_DRAIN:
 		on_drain(s, event, requester, ret);
+		return true;
+	case XM_RESIZE:
+		on_resize(s, event, requester, ret);
 		return true;
 	default:
 		return false;
@@ -172,7 +211,7 @@ static void on_observer(struct xm_service *s,
 	case XM_COPY_BYTES:
 		xm_service_refuse_plainly(s, ret, requester, EPERM,
 					  "an observer may only ask STATUS and"
-					  " LIST, and DRAIN: say HELLO as a client");
+					  " LIST, DRAIN and RESIZE: say HELLO as a client");
 		break;
 	case XM_BYE:
 		xm_client_drop_peer(s, event->peer, ret);
@@ -384,6 +423,13 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 	case XM_SERVICE_TENANTS:
 		xm_service_set_tenants(s, event->tenants);
 		break;
+	case XM_SERVICE_RESIZE:
+		(void)xm_shrink_resize(s, event->size, event->now_ns, ret);
+		break;
+	case XM_SERVICE_RETURNED:
+	case XM_SERVICE_TAKEN:
+		xm_shrink_done(s, event, ret);
+		break;
 	case XM_SERVICE_TICK:
 		break;
 	}
@@ -405,8 +451,10 @@ void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 	if (event->kind == XM_SERVICE_TICK)
 		more = xm_terms_tick(s, now_ns, ret);
 	more = xm_terms_tell_leaving(s, ret) || more;
+	more = xm_shrink_tell(s, ret) || more;
 	more = xm_client_lapse(s, now_ns, ret) || more;
 	xm_service_work(s, now_ns, ret);
+	xm_shrink_work(s, now_ns, ret);
 
 	/* Clients that hold nothing may stay: they know. Who gave something back, or
 	 * said BYE, gets an answer first. */

@@ -65,6 +65,10 @@
  * LIST at XM_LIST_MAX extents; a tick and a CLAIM also look at all extents that a
  * token is tied to.
  *
+ * The pool can shrink, and grow again up to the size that it began with (shrink.c). What
+ * lies beyond its new size is lent to nobody; free bytes there go back to the host at once,
+ * and owners of the others are asked for them (WANTED). Nobody's memory is taken away.
+ *
  * A client that comes back on another stream proves itself by its secret and, if it
  * began with a certificate, by one of the same name; else by an identity of the same
  * tenant. So a secret that got out is of no use to others.
@@ -91,7 +95,7 @@
 #include "core/pure/transport.h"
 #include "core/pure/wire.h"
 
-#define XM_SERVICE_EFFECTS_MAX 12
+#define XM_SERVICE_EFFECTS_MAX 16
 #define XM_SERVICE_SENDS_MAX 2 /* messages among them */
 #define XM_SERVICE_ENTROPY_SIZE 32
 #define XM_SERVICE_TICKETS_MAX 16 /* of one client: one for each of its lanes */
@@ -101,6 +105,7 @@
  * unanswered. */
 #define XM_SERVICE_ASKED_MAX 64
 #define XM_SERVICE_NONE UINT32_MAX
+#define XM_SERVICE_UNMOVED (30 * XM_SECOND) /* of what is asked back */
 #define XM_SERVICE_SLOTS_MAX (UINT32_C(1) << 20) /* of clients; of extents */
 
 /* Commands that can be outstanding at once. */
@@ -115,7 +120,8 @@ struct xm_service_options {
 	char library[32];
 	char zone[XM_ZONE_SIZE]; /* appliances in one zone may fail together */
 	uint64_t incarnation;
-	uint64_t pool_size; /* a multiple of the granule */
+	uint64_t pool_size; /* a multiple of the granule; the most there can be */
+	uint64_t pool_unit; /* what the host can be given back; 0: the granule */
 	uint32_t granule;   /* a power of two */
 	uint32_t peers_max;
 	uint32_t clients_max;
@@ -146,6 +152,9 @@ enum xm_service_event_kind {
 	XM_SERVICE_STAY,	/* as if it had not been asked to */
 	XM_SERVICE_RELOAD,	/* lease_ms, for clients from now on */
 	XM_SERVICE_TENANTS,	/* tenants: who they are from now on */
+	XM_SERVICE_RESIZE,	/* size: the pool is to be so large */
+	XM_SERVICE_RETURNED,	/* the host has the bytes of RETURN */
+	XM_SERVICE_TAKEN,	/* status: those of TAKE are there, or not */
 };
 
 struct xm_service_event {
@@ -164,6 +173,7 @@ struct xm_service_event {
 	struct xm_remote_mr remote;
 	uint32_t lease_ms, drain_ms;
 	const struct xm_tenants *tenants;
+	uint64_t size;
 };
 
 enum xm_service_effect_kind {
@@ -175,6 +185,8 @@ enum xm_service_effect_kind {
 	XM_SERVICE_RETRACT,  /* client, cookie, ticket */
 	XM_SERVICE_EXPEL,    /* client */
 	XM_SERVICE_ZERO,     /* extent, offset, size */
+	XM_SERVICE_RETURN,   /* offset, size: give these bytes to the host */
+	XM_SERVICE_TAKE,     /* offset, size: take them from it again */
 	XM_SERVICE_LOG,	     /* level, words */
 };
 
@@ -301,6 +313,7 @@ struct xm_service_extent {
 	uint64_t number, epoch;
 	uint64_t offset, size;
 	uint64_t zeroed;      /* bytes */
+	bool wanted; /* its owner was told that it is */
 	uint32_t request;     /* its owner's, that it was made for; 0: claimed */
 	struct xm_link owned; /* in the owner's list */
 	struct xm_link piece; /* ring of those cut from one another, by offset */
@@ -335,6 +348,22 @@ struct xm_service_grant {
 	struct xm_service_requester requester;
 };
 
+/* How large the pool is, and is to be; see shrink.c. */
+struct xm_service_size {
+	uint64_t goal;	/* bytes */
+	uint64_t limit; /* nothing is lent at or beyond it; below it all is there */
+	uint64_t beyond; /* bytes of extents there, in any state */
+	uint64_t at; /* free bytes from the limit to there are the host's */
+	bool busy;   /* a RETURN (or else a TAKE) is out, for these: */
+	bool returns;
+	uint64_t offset, size;
+	bool telling; /* some owners have not been told, none of them below */
+	uint32_t telling_at; /* this slot of an extent */
+	bool shrinks; /* since the goal was lowered; not all is the host's yet */
+	uint64_t said_ns; /* that something stays; 0: it was not */
+	uint64_t began_ns;
+};
+
 struct xm_service {
 	struct xm_service_options options;
 	struct xm_tenants tenants;
@@ -364,6 +393,7 @@ struct xm_service {
 	uint64_t lapsed;       /* tickets that were not used in time */
 	uint64_t bytes_owned, bytes_parting; /* PARTING and ZEROING */
 	uint64_t bytes_orphaned;
+	struct xm_service_size size;
 	uint64_t looks; /* at extents and grants: what steps cost, for tests */
 	bool leaving;
 	uint32_t leaving_ms;

@@ -16,6 +16,8 @@ int xm_service_options_check(const struct xm_service_options *o, char *words)
 		wrong = "the granule must be a power of two of at least 64";
 	else if (o->pool_size == 0 || !xm_is_aligned(o->pool_size, o->granule))
 		wrong = "the pool must be a multiple of the granule, above 0";
+	else if (o->pool_unit != 0 && !xm_is_power_of_two(o->pool_unit))
+		wrong = "the unit of the pool must be a power of two";
 	else if (o->clients_max == 0 || o->clients_max > XM_SERVICE_SLOTS_MAX)
 		wrong = "clients-max must be 1 to 1048576";
 	else if (o->extents_max == 0 || o->extents_max > XM_SERVICE_SLOTS_MAX)
@@ -106,6 +108,7 @@ struct xm_service *xm_service_init(const struct xm_service_options *o,
 	s->tick_ns = now_ns;
 	s->lease_ns_min = o->lease_ms * XM_MS;
 	s->zeroing_now = XM_SERVICE_NONE;
+	s->size.goal = s->size.limit = s->size.at = o->pool_size;
 	xm_slots_fill(&s->clients_free);
 	xm_slots_fill(&s->extents_free);
 	xm_slots_fill(&s->grants_free);
@@ -123,5 +126,7 @@ const char *xm_service_check(const struct xm_service *s)
 {
 	const char *broken = xm_service_extents_check(s);
 
-	return broken != NULL ? broken : xm_service_tenants_check(s);
+	if (broken == NULL)
+		broken = xm_service_tenants_check(s);
+	return broken != NULL ? broken : xm_shrink_check(s);
 }

@@ -74,6 +74,28 @@ bool xm_terms_tick(struct xm_service *, uint64_t now_ns,
 /* LEAVING to those who have not been told. True: there are more. */
 bool xm_terms_tell_leaving(struct xm_service *, struct xm_service_effects *);
 
+/* --- shrink.c ------------------------------------------------------------- */
+
+/* 0, or -EINVAL: the pool cannot be so large. */
+int xm_shrink_resize(struct xm_service *, uint64_t size, uint64_t now_ns,
+		     struct xm_service_effects *);
+/* This run of bytes, once an extent, is free. */
+void xm_shrink_freed(struct xm_service *, uint64_t offset, uint64_t size);
+/* The host has done what it was asked for. */
+void xm_shrink_done(struct xm_service *, const struct xm_service_event *,
+		    struct xm_service_effects *);
+/* A client may not know which of its extents are wanted: tell it again. */
+void xm_shrink_tell_again(struct xm_service *, uint32_t client);
+/* WANTED to those who have not been told. True: there are more. */
+bool xm_shrink_tell(struct xm_service *, struct xm_service_effects *);
+/* The next bytes to give to the host, or to take. */
+void xm_shrink_work(struct xm_service *, uint64_t now_ns,
+		    struct xm_service_effects *);
+/* Bytes that could be lent, and those that the pool has now. */
+uint64_t xm_shrink_free(const struct xm_service *);
+uint64_t xm_shrink_pool(const struct xm_service *);
+const char *xm_shrink_check(const struct xm_service *);
+
 /* --- clients.c ------------------------------------------------------------ */
 
 uint32_t xm_client_slot(const struct xm_service *,

@@ -20,11 +20,12 @@ static const struct xm_option options[] = {
 		  "ofi+tcp://HOST:PORT, or ofi+shm://NAME for clients "
 		  "on this machine alone. Port 0 takes any free port, "
 		  "which is printed." },
-	{ .name = "memory", .kind = XM_OPTION_SIZE, .letter = 'm',
+	{ .name = "memory", .kind = XM_OPTION_SIZE, .letter = 'm', .live = true,
 	  .min = 64 * XM_KIB, .max = UINT64_C(1) << 46, AT(memory),
 	  .help = "Memory to lend. It is allocated and touched at the "
 		  "start. Rounded up to 64 KiB, or to 2 MiB with huge "
-		  "pages." },
+		  "pages. With SIGHUP it can become smaller, and as large "
+		  "again as at the start." },
 	{ .name = "auth", .kind = XM_OPTION_TEXT, .unit = "FILE", AT(auth),
 	  .help = "Credential file of this appliance, of `extmem auth init`. "
 		  "Only clients with a certificate of the same authority "

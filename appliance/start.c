@@ -47,6 +47,20 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 	memset(d->pool.base + offset, 0, size);
 }
 
+static void link_release(void *link, uint64_t offset, uint64_t size)
+{
+	struct xm_daemon *d = link;
+
+	xm_pool_release(&d->pool, offset, size);
+}
+
+static int link_take(void *link, uint64_t offset, uint64_t size)
+{
+	struct xm_daemon *d = link;
+
+	return xm_pool_take(&d->pool, offset, size);
+}
+
 static void link_draw(void *link, uint8_t *bytes, size_t size)
 {
 	(void)link;
@@ -65,6 +79,8 @@ static const struct xm_link_ops link_ops = {
 	.command = link_command,
 	.poll = link_poll,
 	.zero = link_zero,
+	.release = link_release,
+	.take = link_take,
 	.draw = link_draw,
 	.log = link_log,
 };

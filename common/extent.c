@@ -315,6 +315,7 @@ void xm_extent_init(struct xm_extent *x, uint64_t size, uint64_t granule,
 	memset(x, 0, sizeof(*x));
 	x->granule = granule;
 	x->ranges_max = ranges_max;
+	x->limit = UINT64_MAX;
 	x->nodes = memory;
 	x->unused = 1;
 	memset(&x->nodes[NONE], 0, sizeof(x->nodes[NONE]));
@@ -386,6 +387,9 @@ int xm_extent_take(struct xm_extent *x, uint64_t size, uint64_t alignment,
 			return -ENOSPC;
 		offset = xm_align_up(x->nodes[n].start, alignment);
 	}
+	/* It is the lowest place: every other one is beyond the limit, too. */
+	if (!xm_span_fits(offset, size, x->limit))
+		return -ENOSPC;
 	carve(x, n, offset, size);
 	*ret_offset = offset;
 	return 0;
@@ -573,9 +577,32 @@ int xm_extent_next(const struct xm_extent *x, uint64_t offset,
 	return 0;
 }
 
+void xm_extent_set_limit(struct xm_extent *x, uint64_t limit)
+{
+	x->limit = limit;
+}
+
 uint64_t xm_extent_free_run(const struct xm_extent *x)
 {
-	return x->nodes[x->root].run;
+	uint32_t n = x->root;
+	uint64_t run = 0;
+
+	if (x->limit >= x->size)
+		return x->nodes[n].run;
+	while (n != NONE) {
+		const struct xm_extent_node *node = &x->nodes[n];
+
+		if (node->start + node->size <= x->limit) {
+			run = xm_max(run, own_run(node));
+			run = xm_max(run, x->nodes[node->left].run);
+			n = node->right;
+		} else {
+			if (!node->taken && node->start < x->limit)
+				run = xm_max(run, x->limit - node->start);
+			n = node->left;
+		}
+	}
+	return run;
 }
 
 void xm_extent_check(const struct xm_extent *x)

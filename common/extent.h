@@ -24,6 +24,7 @@ struct xm_extent {
 	uint64_t size;	  /* of the span, in bytes */
 	uint64_t granule; /* bytes */
 	uint64_t free;	  /* bytes not taken */
+	uint64_t limit;	  /* nothing is taken at or beyond it; UINT64_MAX: none */
 	uint32_t ranges_max;
 	uint32_t taken;	 /* ranges */
 	uint32_t root;	 /* of the tree of ranges, 0: none */
@@ -81,6 +82,10 @@ int xm_extent_resize(struct xm_extent *, uint64_t offset, uint64_t size);
  * -EBUSY: a taken range would be cut. */
 int xm_extent_set_size(struct xm_extent *, uint64_t size);
 
+/* From now on xm_extent_take() takes nothing at or beyond this offset. What is taken there
+ * already stays; it may be cut, and put together again. */
+void xm_extent_set_limit(struct xm_extent *, uint64_t limit);
+
 /* The taken range that contains `offset`; -ENOENT. */
 int xm_extent_find(const struct xm_extent *, uint64_t offset,
 		   struct xm_extent_range *ret);
@@ -91,7 +96,8 @@ int xm_extent_find(const struct xm_extent *, uint64_t offset,
 int xm_extent_next(const struct xm_extent *, uint64_t offset,
 		   struct xm_extent_range *ret);
 
-/* Bytes in the largest free run: so many could be taken now, without alignment. */
+/* Bytes in the largest free run below the limit: so many could be taken now, without
+ * alignment. */
 uint64_t xm_extent_free_run(const struct xm_extent *);
 
 /* Asserts every invariant. For tests: visits all ranges. */

@@ -542,7 +542,8 @@ struct extmem_stats {
 	 * 2^(i/8) times the local memory, an estimate. */
 #define EXTMEM_LOCAL_STEPS 49
 	uint64_t returned[EXTMEM_LOCAL_STEPS];
-	/* Of appliances that drain. What lies there moves, also what has one copy. */
+	/* Of appliances that drain, or whose pool shrinks. What lies there, or beyond their
+	 * new size, moves, also what has one copy. */
 	uint64_t moved_bytes;	 /* to other appliances */
 	uint64_t leaving_bytes;	 /* lie there now, */
 	uint64_t stranded_bytes; /* and of these: no other appliance has room for them */

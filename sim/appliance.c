@@ -43,6 +43,8 @@ static struct appliance {
 	bool listening;
 	uint32_t drain_ms; /* not 0: it is to drain for so long */
 	bool stays;	   /* it is not to drain any more */
+	bool resized;	   /* the pool is to have this many bytes: */
+	uint64_t size;
 	struct command *commands, **commands_last;
 	struct answer *answers, **answers_last;
 } appliances[SIM_APPLIANCES_MAX];
@@ -198,6 +200,24 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 	world_wait(a->pool, size * XM_US / ZEROED_PER_US);
 }
 
+static void link_release(void *link, uint64_t offset, uint64_t size)
+{
+	struct appliance *a = link;
+
+	sparse_clear(a->pool, offset, size);
+	oracle_returned(a->index, offset, size);
+}
+
+static int link_take(void *link, uint64_t offset, uint64_t size)
+{
+	struct appliance *a = link;
+
+	(void)offset;
+	(void)size;
+	(void)a;
+	return world_chance(WORLD_MISFORTUNE, sim_shape.no_memory) ? -12 : 0;
+}
+
 static void link_draw(void *link, uint8_t *bytes, size_t size)
 {
 	(void)link;
@@ -215,6 +235,8 @@ static const struct xm_link_ops link_ops = {
 	.command = link_command,
 	.poll = link_poll,
 	.zero = link_zero,
+	.release = link_release,
+	.take = link_take,
 	.draw = link_draw,
 	.log = link_log,
 };
@@ -275,6 +297,9 @@ static void control_run(void *argument)
 			xm_host_drain(a->host, now_ns, a->drain_ms);
 		if (a->stays)
 			xm_host_stay(a->host, now_ns);
+		if (a->resized)
+			xm_host_resize(a->host, now_ns, a->size);
+		a->resized = false;
 		a->drain_ms = 0;
 		a->stays = false;
 		next_ns = xm_host_turn(a->host, now_ns);
@@ -341,6 +366,38 @@ void appliance_drain(uint32_t index, uint32_t ms)
 {
 	appliances[index].drain_ms = ms;
 	world_wake(sim_door(appliances[index].control));
+}
+
+void appliance_resize(uint32_t index, uint64_t size)
+{
+	struct appliance *a = &appliances[index];
+
+	a->resized = true;
+	a->size = size;
+	world_wake(sim_door(a->control));
+}
+
+static void grow_again(void *argument, uint64_t incarnation)
+{
+	struct appliance *a = argument;
+
+	if (a->pool == NULL || a->control->incarnation != incarnation)
+		return;
+	world_note("weather.grows: appliance {index} is to have all of its pool "
+		   "again", a->index, 0, 0);
+	appliance_resize(a->index, sim_shape.pool_size);
+}
+
+void appliance_shrink_for(uint32_t index, uint64_t size, uint64_t ns)
+{
+	struct appliance *a = &appliances[index];
+
+	if (a->pool == NULL)
+		return;
+	appliance_resize(index, size);
+	if (ns > 0)
+		world_at(world_now() + ns, grow_again, a,
+			 a->control->incarnation);
 }
 
 static void stay(void *argument, uint64_t incarnation)

@@ -28,6 +28,9 @@ uint32_t appliance_at_interface(const struct process *);
 void appliance_drain(uint32_t index, uint32_t ms);
 /* Likewise, and after that time it is to stay. */
 void appliance_drain_for(uint32_t index, uint64_t ns);
+/* Its pool is to have so many bytes; and after `ns` all of them again (0: never). */
+void appliance_resize(uint32_t index, uint64_t size);
+void appliance_shrink_for(uint32_t index, uint64_t size, uint64_t ns);
 /* Bytes that clients own there. */
 uint64_t appliance_held(uint32_t index);
 /* Ends both processes now; they are started again, with an empty pool, after

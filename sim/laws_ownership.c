@@ -3,6 +3,8 @@
  * Ownership: no two live leases overlap; every byte of a pool is free, leased or
  * quarantined.
  *
+ * What an appliance gives back to its host is nobody's: no extent has a byte of it.
+ *
  * Isolation: nobody reads a byte that another client wrote. Checked here on the
  * way to the bytes: a key that some connection can use opens bytes of its own
  * client only, none opens bytes that are being zeroed, and no two clients go by
@@ -66,6 +68,22 @@ void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
 		world_broken("isolation", "a key of client %llu opens bytes of "
 			     "appliance %u that are free",
 			     (unsigned long long)client, appliance);
+}
+
+void oracle_returned(uint32_t appliance, uint64_t offset, uint64_t size)
+{
+	const struct xm_service *service = appliance_service(appliance);
+
+	sim_counts.laws_asked++;
+	for (uint32_t i = 0; i < service->options.extents_max; i++) {
+		const struct xm_service_extent *e = &service->extents[i];
+
+		if (e->state != XM_EXTENT_FREE &&
+		    e->offset < offset + size && offset < e->offset + e->size)
+			world_broken("ownership", "appliance %u gives its host "
+				     "%llu bytes, of which some are a client's",
+				     appliance, (unsigned long long)size);
+	}
 }
 
 /* Has the keeper asked this appliance for a spare member, which it gives back when it

@@ -9,6 +9,8 @@
 void oracle_ask(void);
 /* An appliance begins; it knows no client. */
 void oracle_begin(uint32_t appliance);
+/* Bytes of its pool are the host's from now on. */
+void oracle_returned(uint32_t appliance, uint64_t offset, uint64_t size);
 /* Its control process receives a message from this peer of its channel. */
 void oracle_heard(uint32_t appliance, uint32_t peer);
 /* A key of this client opens [offset, + size) of the pool: may it? */

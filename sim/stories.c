@@ -90,6 +90,8 @@ const struct story stories[] = {
 	  .script = story_drains },
 	{ .name = "an_appliance_drains_onto_another",
 	  .shape = two_appliances, .script = story_moves },
+	{ .name = "a_pool_shrinks_while_a_program_works",
+	  .shape = two_appliances, .script = story_shrinks },
 	{ .name = "an_extent_is_zeroed_before_it_is_reused",
 	  .shape = two_clients, .script = story_zeroed_first },
 	{ .name = "an_explicit_write_meets_a_fault",

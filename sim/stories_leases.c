@@ -273,6 +273,18 @@ static void works_on(extmem_region *r)
 	}
 }
 
+/* Likewise, in a region of one granule. */
+static void works_in(extmem_region *r)
+{
+	for (uint64_t value = 100; cast.scene == 0; value++) {
+		uint64_t page = 4 + value % 12;
+
+		if (!store(r, page, value) || load(r, page) != value)
+			return;
+		rest(XM_MS);
+	}
+}
+
 /* An appliance drains onto the other one while a program works. It holds nothing then,
  * and can go. */
 void story_moves(uint32_t client, extmem *x)
@@ -303,4 +315,46 @@ void story_moves(uint32_t client, extmem *x)
 	expect(load(r, 60) == 7);
 	expect(read_page(r, 61, &value) == 0 && value == 8);
 	give(r);
+}
+
+#define SHRINKS 4
+
+/* The pool of one of two appliances shrinks while a program works. What the program has
+ * beyond moves to the other appliance, and what is below stays. Later it grows again. */
+void story_shrinks(uint32_t client, extmem *x)
+{
+	struct extmem_stats stats = { .size = sizeof(stats) };
+	extmem_region *all[SHRINKS];
+	uint32_t at_first = 0;
+	struct thread other;
+	bool lost;
+
+	(void)client;
+	cast.scene = 0;
+	for (unsigned i = 0; i < SHRINKS; i++) {
+		expect(take(x, ONE, &all[i]) == 0);
+		expect(store(all[i], 3, i + 1));
+		expect(sync_pages(all[i]) == 0);
+	}
+	expect(appliance_held(0) > ONE);
+	begin(&other, works_in, all[0]);
+	appliance_resize(0, ONE);
+	for (unsigned n = 0; n < 100 && appliance_held(0) > ONE; n++)
+		rest(10 * XM_MS);
+	cast.scene = 1;
+	join(&other);
+	for (unsigned i = 0; i < SHRINKS; i++) {
+		uint64_t page = all[i]->address / XM_PAGE;
+
+		at_first += xm_volume_appliances(&x->volume, page, &lost) == 1;
+		expect(advise(all[i], 3, 1, EXTMEM_COLD) == 0);
+		expect(load(all[i], 3) == i + 1);
+	}
+	expect(at_first == 1);
+	expect(extmem_stats(x, &stats) == 0);
+	expect(stats.leaving_bytes == 0 && stats.stranded_bytes == 0);
+	appliance_resize(0, ALL);
+	rest(100 * XM_MS);
+	for (unsigned i = 0; i < SHRINKS; i++)
+		expect(give(all[i]) == 0);
 }

@@ -18,6 +18,7 @@ void story_wrong_secret(uint32_t client, extmem *);
 void story_drains(uint32_t client, extmem *);
 void story_no_source(uint32_t client, extmem *);
 void story_moves(uint32_t client, extmem *);
+void story_shrinks(uint32_t client, extmem *);
 void story_zeroed_first(uint32_t client, extmem *);
 
 /* --- stories_mirrors.c --- */

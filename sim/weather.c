@@ -56,6 +56,7 @@ const char *sim_fault_name(enum sim_fault fault)
 		[SIM_FAULT_LEDGER] = "ledger_unknown",
 		[SIM_FAULT_DRAIN] = "drain",
 		[SIM_FAULT_LIE] = "lie",
+		[SIM_FAULT_SHRINK] = "shrink",
 	};
 
 	return names[fault];
@@ -142,6 +143,9 @@ static const char *const sentences[SIM_FAULTS] = {
 	[SIM_FAULT_DRAIN] =
 		"weather.drain: appliance {appliance} drains for "
 		"{time:ns} (event {number})",
+	[SIM_FAULT_SHRINK] =
+		"weather.shrink: the pool of appliance {appliance} shrinks for "
+		"{time:ns} (event {number})",
 	[SIM_FAULT_SLOW] =
 		"weather.slow: the links of client {client} or "
 		"appliance {appliance} are slow for {time:ns} "
@@ -172,6 +176,11 @@ static enum outcome_trouble trouble_of(enum sim_fault fault)
 	}
 }
 
+static bool moves_only(enum sim_fault fault)
+{
+	return fault == SIM_FAULT_DRAIN || fault == SIM_FAULT_SHRINK;
+}
+
 bool weather_happens(enum sim_fault fault, uint32_t client, uint32_t appliance,
 		     uint64_t ns)
 {
@@ -189,14 +198,14 @@ bool weather_happens(enum sim_fault fault, uint32_t client, uint32_t appliance,
 	fields[n++] = numbered;
 	while (n < 4)
 		fields[n++] = 0;
-	/* A drain is no trouble: no call fails. */
-	if (fault != SIM_FAULT_DRAIN)
+	/* These are no trouble: no call fails. */
+	if (!moves_only(fault))
 		programs_trouble(trouble_of(fault), ns);
 	only_pauses &= fault == SIM_FAULT_HANG_CLIENT ||
 		       fault == SIM_FAULT_STREAM ||
 		       fault == SIM_FAULT_JUMP_CLIENT ||
 		       fault == SIM_FAULT_JUMP_APPLIANCE;
-	if (trouble_of(fault) == OUTCOME_OTHER && fault != SIM_FAULT_DRAIN &&
+	if (trouble_of(fault) == OUTCOME_OTHER && !moves_only(fault) &&
 	    fault != SIM_FAULT_BREAK)
 		disturbs_ns = xm_max(disturbs_ns, world_now() + ns);
 	sim_counts.faults[fault]++;
@@ -304,6 +313,24 @@ static void blow_links(uint32_t appliance, uint32_t client)
 	}
 }
 
+/* An appliance drains; or, one time in three, its pool shrinks to a part that follows from
+ * the time, so that nothing else is drawn for it. */
+static void blow_moves(uint32_t appliance, uint64_t ns)
+{
+	uint64_t ms = ns / XM_MS;
+
+	if (!sim_shape.drains)
+		return;
+	if (ms % 3 != 0) {
+		if (weather_happens(SIM_FAULT_DRAIN, NOBODY, appliance, ns))
+			appliance_drain_for(appliance, ns);
+	} else if (weather_happens(SIM_FAULT_SHRINK, NOBODY, appliance, ns)) {
+		appliance_shrink_for(appliance,
+				     sim_shape.pool_size / 8 * (ms / 3 % 8),
+				     ns);
+	}
+}
+
 static void blow_processes(uint32_t appliance, uint32_t client)
 {
 	uint64_t ns = a_while();
@@ -336,9 +363,7 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 		break;
 	case 4:
 		if (some(3) != 0) {
-			if (sim_shape.drains &&
-			    weather_happens(SIM_FAULT_DRAIN, NOBODY, appliance, ns))
-				appliance_drain_for(appliance, ns);
+			blow_moves(appliance, ns);
 			break;
 		}
 		first = some(3) != 0;

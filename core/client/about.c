@@ -65,19 +65,21 @@ static void add_shape(extmem *x, struct extmem_stats *s)
 	s->copies = shape.copies;
 }
 
-/* What lies at appliances that drain. A client of one appliance cannot move it. */
+/* What lies at appliances that drain, or is asked back by others. A client of one appliance cannot move it. */
 static void add_leaving(extmem *x, struct extmem_stats *s)
 {
 	struct os_signals old;
-	uint32_t leaving;
+	uint32_t leaving, wants;
 
 	os_mutex_take(&x->ask.lock);
 	leaving = xm_keeper_leaving(&x->ask.keeper);
+	wants = xm_keeper_wants(&x->ask.keeper) & ~leaving;
 	os_mutex_give(&x->ask.lock);
-	if (leaving == 0)
+	if ((leaving | wants) == 0)
 		return;
 	xm_lane_lock(&x->lanes.lane[0], &old);
-	s->leaving_bytes = xm_volume_bytes_at(&x->volume, leaving);
+	s->leaving_bytes = xm_volume_bytes_at(&x->volume, leaving) +
+			   xm_volume_bytes_wanted(&x->volume, wants);
 	xm_lane_unlock(&x->lanes.lane[0], &old);
 	s->stranded_bytes = s->leaving_bytes;
 }

@@ -85,6 +85,7 @@ static void question_report(void *owner, const struct xm_control_report *report)
 		break;
 	case XM_CONTROL_LOST:
 	case XM_CONTROL_LEAVING:
+	case XM_CONTROL_WANTED:
 		q->failed = true;
 		q->status = -ESTALE;
 		break;

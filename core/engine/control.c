@@ -114,6 +114,9 @@ static int carry_out(struct xm_control *control, uint32_t index,
 	case XM_SESSION_IS_LEAVING:
 		report.kind = XM_CONTROL_LEAVING;
 		break;
+	case XM_SESSION_IS_WANTED:
+		report.kind = XM_CONTROL_WANTED;
+		break;
 	}
 	control->report(control->owner, &report);
 	return 0;

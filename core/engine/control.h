@@ -29,6 +29,7 @@ enum xm_control_report_kind {
 	XM_CONTROL_AWAY, /* status; message: a REFUSED, or NULL */
 	XM_CONTROL_LOST,    /* what was held there is gone */
 	XM_CONTROL_LEAVING, /* it drains; what is held there works until it ends */
+	XM_CONTROL_WANTED, /* it asks for extent `token` back */
 };
 
 /* `message` is valid during the call only. */

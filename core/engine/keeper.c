@@ -84,6 +84,9 @@ static void on_report(void *owner, const struct xm_control_report *report)
 	case XM_CONTROL_LOST:
 		peer->lease++;
 		break;
+	case XM_CONTROL_WANTED:
+		xm_keeper_wanted(k, report->appliance, report->token);
+		return;
 	case XM_CONTROL_LEAVING: /* the session knows; extmem_info() asks it */
 		break;
 	}
@@ -97,6 +100,7 @@ void xm_keeper_init(struct xm_keeper *k)
 	memset(&k->views, 0, sizeof(k->views));
 	memset(&k->mend, 0, sizeof(k->mend));
 	memset(&k->move, 0, sizeof(k->move));
+	memset(&k->wanted, 0, sizeof(k->wanted));
 	k->track = NULL;
 	xm_view_init(&k->views.view);
 	xm_mender_init(&k->mend.mender);

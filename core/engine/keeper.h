@@ -49,6 +49,11 @@ struct xm_keeper_ledger {
 	uint64_t extent;
 	struct xm_remote_mr remote;
 	uint64_t version; /* being written */
+	bool wanted; /* the appliance asks for it back: another one is to come */
+	bool asked;  /* for that one */
+	uint64_t next; /* the other one's extent, which takes its place; 0: none */
+	struct xm_remote_mr next_remote;
+	uint64_t former; /* whose place it took, given back once it is written */
 };
 
 /* Since the client was opened. */
@@ -76,7 +81,20 @@ struct xm_keeper_views {
 	struct xm_keeper_tally tally;
 };
 
-/* A copy that moves from an appliance that drains to another one; keeper_move.c.
+/* Extents that appliances have asked for, until lane 0 has heard of them. Those that are
+ * too many are asked for again. Under the control lock. */
+#define XM_WANTED_MAX 64
+struct xm_keeper_wanted {
+	uint32_t appliances; /* that want some; as lane 0 knows */
+	uint32_t count;
+	struct {
+		uint32_t appliance, lease;
+		uint64_t extent;
+	} list[XM_WANTED_MAX];
+};
+
+/* A copy that moves from an appliance that drains, or asks for it, to another one;
+ * keeper_move.c.
  *
  *	CONNECTS	every lane to the other appliance, which has lent an extent
  *	JOINS		it is the segment's guest; writes from before are to end
@@ -128,6 +146,7 @@ struct xm_keeper {
 	struct xm_keeper_views views;
 	struct xm_keeper_mend mend;
 	struct xm_keeper_move move;
+	struct xm_keeper_wanted wanted;
 	uint64_t ticket_timeout_ns;
 	void (*lock)(void *owner, uint32_t lane);
 	void (*unlock)(void *owner, uint32_t lane);
@@ -163,6 +182,9 @@ void xm_keeper_lock_all(struct xm_keeper *);
 void xm_keeper_unlock_all(struct xm_keeper *);
 /* keeper_move.c, likewise. */
 uint32_t xm_keeper_leaving(const struct xm_keeper *); /* with the control lock held */
+uint32_t xm_keeper_wants(const struct xm_keeper *);   /* likewise */
+void xm_keeper_wanted(struct xm_keeper *, uint32_t appliance,
+		      uint64_t extent); /* likewise */
 bool xm_keeper_move_find(struct xm_keeper *, uint32_t leaving,
 			 struct xm_mender_event *);
 void xm_keeper_move_begin(struct xm_keeper *, uint64_t now_ns);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The keeper's part in a drain: copies that lie at an appliance that drains move to
- * other ones, one after the other, while programs run (keeper.h has the states,
+ * The keeper's part in a drain: copies that lie at an appliance that drains, or that asks
+ * for their extents back because its pool shrinks, move to other ones, one after the other, while programs run (keeper.h has the states,
  * volume.h says what a guest is). Segments with one copy move like those with several.
  *
  * Two waits keep it safe. Before the sweep begins, what was posted before the guest
@@ -30,6 +30,57 @@ uint32_t xm_keeper_leaving(const struct xm_keeper *k)
 	for (uint32_t a = 0; a < k->control.count; a++)
 		ret |= (uint32_t)k->control.peers[a].session.leaving << a;
 	return ret;
+}
+
+uint32_t xm_keeper_wants(const struct xm_keeper *k)
+{
+	uint32_t ret = 0;
+
+	for (uint32_t a = 0; a < k->control.count; a++)
+		ret |= (uint32_t)k->control.peers[a].session.wants << a;
+	return ret;
+}
+
+void xm_keeper_wanted(struct xm_keeper *k, uint32_t appliance, uint64_t extent)
+{
+	struct xm_keeper_wanted *w = &k->wanted;
+	struct xm_keeper_ledger *ledger = &k->views.ledgers[appliance];
+
+	xm_trace_put(k->control.trace,
+		     k->control.peers[appliance].session.now_ns,
+		     XM_TRACE_KEEPER_WANTED, appliance, extent, 0, 0);
+	if (ledger->state == XM_LEDGER_HELD && ledger->extent == extent) {
+		ledger->wanted = true;
+		return;
+	}
+	if (w->count == XM_WANTED_MAX)
+		return;
+	w->list[w->count].appliance = appliance;
+	w->list[w->count].lease = k->peers[appliance].lease;
+	w->list[w->count++].extent = extent;
+}
+
+/* Lane 0 hears of what was asked for, and of appliances that ask for nothing more. */
+static uint32_t tell_wanted(struct xm_keeper *k)
+{
+	struct xm_keeper_wanted new;
+	uint32_t wants;
+
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	wants = xm_keeper_wants(k);
+	new = k->wanted;
+	k->wanted.count = 0;
+	k->wanted.appliances = wants;
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	if (new.count == 0 && (new.appliances & ~wants) == 0)
+		return wants;
+	k->lock(k->owner, 0);
+	xm_volume_ask_no_more(volume(k), ~wants);
+	for (uint32_t i = 0; i < new.count; i++)
+		xm_volume_ask_back(volume(k), new.list[i].appliance,
+				   new.list[i].lease, new.list[i].extent);
+	k->unlock(k->owner, 0);
+	return wants;
 }
 
 /* The appliances to which every lane's path is up; or, with grace, of whose paths none
@@ -66,13 +117,14 @@ static bool is_reached(struct xm_keeper *k, uint32_t appliance,
 
 /* --- what is to move ------------------------------------------------------------ */
 
-static bool next_leaver(struct xm_keeper *k, uint32_t leaving, uint32_t up,
-			uint32_t *cursor, struct xm_vacancy *ret)
+static bool next_leaver(struct xm_keeper *k, uint32_t leaving, uint32_t wants,
+			uint32_t up, uint32_t *cursor,
+			struct xm_vacancy *ret)
 {
 	bool found;
 
 	k->lock(k->owner, 0);
-	found = xm_volume_leaver(volume(k), leaving, up, cursor, ret);
+	found = xm_volume_leaver(volume(k), leaving, wants, up, cursor, ret);
 	k->unlock(k->owner, 0);
 	return found;
 }
@@ -81,11 +133,13 @@ bool xm_keeper_move_find(struct xm_keeper *k, uint32_t leaving,
 			 struct xm_mender_event *ev)
 {
 	struct xm_keeper_mend *mend = &k->mend;
-	uint32_t up = leaving != 0 ? reached(k, 0) : 0, cursor = 0;
+	uint32_t wants = tell_wanted(k);
+	uint32_t up = (leaving | wants) != 0 ? reached(k, 0) : 0, cursor = 0;
 	uint64_t stranded = 0;
 	bool found = false;
 
-	while (!found && next_leaver(k, leaving, up, &cursor, &mend->vacancy)) {
+	while (!found && next_leaver(k, leaving, wants, up, &cursor,
+				     &mend->vacancy)) {
 		ev->kind = XM_MENDER_VACANCY;
 		ev->used = mend->vacancy.used;
 		ev->size = mend->vacancy.size;

@@ -72,6 +72,22 @@ static void see_lanes(struct xm_keeper *k, uint32_t count, struct sight *ret)
 
 /* --- ledgers -------------------------------------------------------------------- */
 
+/* For one that its appliance asks back. */
+static void another_came(struct xm_keeper *k, uint32_t a,
+			 const struct xm_control_report *report)
+{
+	struct xm_keeper_ledger *ledger = &k->views.ledgers[a];
+
+	ledger->asked = false;
+	ledger->retry_ns = xm_time_after(k->views.clock_ns, RETRY);
+	if (report->status != 0 || ledger->state != XM_LEDGER_HELD ||
+	    ledger->lease != k->peers[a].lease ||
+	    report->message->u.allocated.size < XM_LEDGER_SIZE)
+		return;
+	ledger->next = report->message->u.allocated.extent;
+	ledger->next_remote = report->message->u.allocated.remote;
+}
+
 void xm_keeper_views_answer(struct xm_keeper *k,
 			    const struct xm_control_report *report)
 {
@@ -83,6 +99,10 @@ void xm_keeper_views_answer(struct xm_keeper *k,
 	xm_trace_put(k->control.trace, k->control.peers[a].session.now_ns,
 		     XM_TRACE_KEEPER_LEDGER, a,
 		     (uint64_t)(int64_t)report->status, 0, 0);
+	if (ledger->asked) {
+		another_came(k, a, report);
+		return;
+	}
 	ledger->state = XM_LEDGER_NONE;
 	ledger->refused = true;
 	ledger->retry_ns = xm_time_after(k->views.clock_ns, RETRY);
@@ -96,13 +116,10 @@ void xm_keeper_views_answer(struct xm_keeper *k,
 	xm_view_step(&k->views.view, &ev, &none);
 }
 
-static void ask_for_ledger(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
+static void ask_for_extent(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
 {
 	struct xm_message take = { .kind = XM_ALLOC };
-	struct xm_keeper_ledger *ledger = &k->views.ledgers[a];
 
-	ledger->state = XM_LEDGER_ASKED;
-	ledger->lease = k->peers[a].lease;
 	take.u.alloc.size =
 		xm_max(k->control.peers[a].session.welcome.granule,
 		       XM_LEDGER_SIZE);
@@ -112,18 +129,74 @@ static void ask_for_ledger(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
 			   xm_time_after(now_ns, k->ticket_timeout_ns), now_ns);
 }
 
+static void ask_for_ledger(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
+{
+	struct xm_keeper_ledger *ledger = &k->views.ledgers[a];
+
+	ledger->state = XM_LEDGER_ASKED;
+	ledger->lease = k->peers[a].lease;
+	ask_for_extent(k, a, now_ns);
+}
+
+static void ledger_is_empty(struct xm_keeper *k, uint32_t a)
+{
+	struct xm_view_event ev = { .kind = XM_VIEW_LEDGER, .appliance = a };
+	struct xm_view_effects none;
+
+	xm_view_step(&k->views.view, &ev, &none);
+}
+
+/* One that its appliance asks back, and that no write is under way to: another one takes its
+ * place, and it is given back when that one has the record. */
+static void exchange_ledger(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
+{
+	struct xm_keeper_ledger *ledger = &k->views.ledgers[a];
+
+	if (ledger->former != 0) {
+		if (k->views.view.written[a] < k->views.view.record.version)
+			return;
+		xm_keeper_give_back(k, a, ledger->lease, ledger->former, now_ns);
+		ledger->former = 0;
+	} else if (ledger->next != 0) {
+		ledger->former = ledger->extent;
+		ledger->extent = ledger->next;
+		ledger->remote = ledger->next_remote;
+		ledger->next = 0;
+		ledger->wanted = false;
+		ledger_is_empty(k, a);
+	} else if (ledger->wanted && k->control.peers[a].session.wants &&
+		   k->peers[a].ready && !ledger->asked &&
+		   k->views.clock_ns >= ledger->retry_ns) {
+		ledger->asked = true;
+		ask_for_extent(k, a, now_ns);
+	}
+}
+
+/* It is not held any more, and nothing of it. */
+static void forget_ledger(struct xm_keeper_ledger *ledger)
+{
+	if (ledger->state == XM_LEDGER_HELD)
+		ledger->state = XM_LEDGER_NONE;
+	ledger->wanted = ledger->asked = false;
+	ledger->next = ledger->former = 0;
+}
+
 /* An appliance that drains, and has no member any more, is given its ledger back. */
 static void give_ledger_back(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
 {
 	struct xm_keeper_ledger *ledger = &k->views.ledgers[a];
-	struct xm_view_event ev = { .kind = XM_VIEW_LEDGER, .appliance = a };
-	struct xm_view_effects none;
+	const uint64_t extents[] = { ledger->extent, ledger->next,
+				     ledger->former };
 
-	ledger->state = XM_LEDGER_NONE;
+	forget_ledger(ledger);
 	ledger->refused = true;
 	ledger->retry_ns = xm_time_after(k->views.clock_ns, RETRY);
-	xm_view_step(&k->views.view, &ev, &none);
-	xm_keeper_give_back(k, a, ledger->lease, ledger->extent, now_ns);
+	ledger_is_empty(k, a);
+	for (unsigned i = 0; i < XM_COUNT(extents); i++) {
+		if (extents[i] != 0)
+			xm_keeper_give_back(k, a, ledger->lease, extents[i],
+					    now_ns);
+	}
 }
 
 static void see_sessions(struct xm_keeper *k, uint32_t count, uint64_t now_ns,
@@ -143,14 +216,16 @@ static void see_sessions(struct xm_keeper *k, uint32_t count, uint64_t now_ns,
 			struct xm_view_effects none;
 
 			views->leases[a] = k->peers[a].lease;
-			if (ledger->state == XM_LEDGER_HELD)
-				ledger->state = XM_LEDGER_NONE;
+			forget_ledger(ledger);
 			xm_view_step(&views->view, &ev, &none);
 		}
-		if (ledger->state == XM_LEDGER_HELD &&
+		if (ledger->state == XM_LEDGER_HELD && !ledger->asked &&
 		    k->control.peers[a].session.leaving &&
 		    ((ret->tick.members | views->view.flying) & bit) == 0)
 			give_ledger_back(k, a, now_ns);
+		if (ledger->state == XM_LEDGER_HELD &&
+		    (views->view.flying & bit) == 0)
+			exchange_ledger(k, a, now_ns);
 		if (ledger->state == XM_LEDGER_HELD)
 			ret->tick.ledgers |= bit;
 		else if (ledger->state == XM_LEDGER_NONE &&
@@ -298,7 +373,7 @@ void xm_keeper_views_turn(struct xm_keeper *k, uint64_t now_ns)
 	struct xm_view_effects fx;
 	uint32_t count, sweep;
 	bool wanted;
-	uint32_t leaving;
+	uint32_t leaving, wants;
 
 	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++)
 		sight.down_since_ns[a] = XM_NEVER;
@@ -306,9 +381,10 @@ void xm_keeper_views_turn(struct xm_keeper *k, uint64_t now_ns)
 	count = k->control.count;
 	wanted = k->views.wanted;
 	leaving = xm_keeper_leaving(k);
+	wants = xm_keeper_wants(k) | k->wanted.appliances;
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 	see_lanes(k, count, &sight);
-	if (sight.tick.members == 0 && !wanted && leaving == 0 &&
+	if (sight.tick.members == 0 && !wanted && (leaving | wants) == 0 &&
 	    k->move.state == XM_MOVE_NONE && !k->mend.mender.asks) {
 		k->views.busy = false;
 		return;

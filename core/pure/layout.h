@@ -46,6 +46,7 @@ struct xm_member {
 	uint64_t offset; /* of the segment's first byte in remote's span */
 	_Atomic uint8_t state; /* enum xm_member_state */
 	uint8_t taken; /* counts those that were the segment's member of this index */
+	bool wanted; /* its appliance has asked for its extent */
 };
 
 struct xm_segment {

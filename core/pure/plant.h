@@ -140,6 +140,8 @@
 	X(identity_from_hello, "a client is of the tenant that it says it is") \
 	X(quota_by_client, "each client may have its tenant's whole quota")    \
 	X(list_all_tenants, "a list shows what is others'")                    \
+	X(lends_beyond, "a pool that has shrunk lends what it gives to the host") \
+	X(returns_lent, "the host is given what a client owns")                \
 	X(unzeroed, "an extent is free without being zeroed")                 \
 	X(quarantine_skipped, "an extent is reused before its key is dead")   \
 	X(guard_ignored, "a head is reused while its tail's key opens it")    \

@@ -257,7 +257,7 @@ static void on_welcome(struct xm_session *s, const struct xm_session_event *ev,
 				     w->incarnation != s->welcome.incarnation))
 		forget_lease(s, fx);
 	s->welcome = *w;
-	s->leaving = false; /* it says so again */
+	s->leaving = s->wants = false; /* it says so again */
 	s->hello.client = w->client;
 	memcpy(s->hello.secret, w->secret, sizeof(w->secret));
 	s->state = XM_SESSION_READY;
@@ -359,12 +359,16 @@ static bool on_notice(struct xm_session *s, const struct xm_session_event *ev,
 			is_leaving(s, XM_NEVER, fx);
 		/* Or it was told to stay after all. */
 		s->leaving = xm_figures_get(figures, XM_FIGURE_LEAVING) != 0;
+		s->wants = xm_figures_get(figures, XM_FIGURE_WANTED) != 0;
 		return true;
 	case XM_LEAVING:
 		is_leaving(s, xm_time_after(ev->now_ns,
 					    m->u.leaving.ms * XM_MS), fx);
 		return true;
-	case XM_WANTED: /* nothing of ours can be moved */
+	case XM_WANTED:
+		s->wants = true;
+		effect(fx, XM_SESSION_IS_WANTED)->token = m->u.wanted.extent;
+		return true;
 	case XM_PARTED: /* we have parted with it before */
 		return true;
 	default:

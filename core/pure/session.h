@@ -45,7 +45,9 @@
  * An appliance that drains says LEAVING, and PONG says so too, in case LEAVING was
  * lost with a stream. It is reported once (IS_LEAVING) in each READY; what is held
  * there works until `leaving_at_ns`. PONG also says what the appliance could lend
- * (`offer`), for choosing one. Notices that nobody acts on yet are passed over.
+ * (`offer`), for choosing one. WANTED is reported each time it comes (IS_WANTED); it is
+ * void when PONG says that nothing is wanted any more (`wants`). Notices that nobody acts
+ * on yet are passed over.
  *
  * A control process that is silent does not affect data, which does not go through
  * it: only requests end, by their deadlines.
@@ -102,6 +104,7 @@ enum xm_session_effect_kind {
 	XM_SESSION_IS_AWAY, /* status: why */
 	XM_SESSION_IS_LOST, /* everything that was held there is gone */
 	XM_SESSION_IS_LEAVING, /* the appliance drains: see `leaving_at_ns` */
+	XM_SESSION_IS_WANTED, /* it asks for this extent (`token`) */
 };
 
 struct xm_session_effect {
@@ -142,6 +145,7 @@ struct xm_session {
 	enum xm_session_state state;
 	bool ended;
 	bool leaving; /* since the last WELCOME it said so */
+	bool wants;   /* it asks for extents, of us or of others */
 	uint32_t number;
 	uint32_t settling; /* the number of the request about `owed`, or 0 */
 	uint32_t owed_first, owed_count;

@@ -85,6 +85,14 @@
 	  "extent {extent:hex} was zeroed up to {done:bytes} of {size:bytes}") \
 	X(SERVICE_FREED, "service.freed",                                     \
 	  "extent {extent:hex} of {size:bytes} is free")                      \
+	X(SERVICE_RESIZED, "service.resized",                                 \
+	  "the pool is to have {goal:bytes}; clients own {beyond:bytes} beyond") \
+	X(SERVICE_WANTED, "service.wanted",                                   \
+	  "extent {extent:hex} is asked back from client {client:hex}")       \
+	X(SERVICE_RETURNED, "service.returned",                               \
+	  "{size:bytes} from {offset:hex} on are given back to the host")     \
+	X(SERVICE_TAKEN, "service.taken",                                     \
+	  "{size:bytes} from {offset:hex} on are the pool's again: {status:error}") \
 	X(SERVICE_RESUMED, "service.resumed",                                 \
 	  "client {client:hex} is back, as peer {peer}")                      \
 	X(SERVICE_SUPERSEDED, "service.superseded",                           \
@@ -238,6 +246,8 @@
 	  "what they lack")                                                   \
 	X(KEEPER_LEDGER, "keeper.ledger",                                     \
 	  "appliance {appliance}: a ledger: {status:error}")                  \
+	X(KEEPER_WANTED, "keeper.wanted",                                     \
+	  "appliance {appliance} asks for extent {extent:hex} back")           \
 	X(KEEPER_SPARE, "keeper.spare",                                       \
 	  "appliance {appliance} is asked to replace a member at page {page}: " \
 	  "{status:error}")                                                   \

@@ -160,12 +160,20 @@ bool xm_volume_replace(struct xm_volume *, const struct xm_vacancy *,
  * takes the copy's place at once. It is no copy before, so views do not know it. One
  * move at a time: all guests are of that one. --- */
 
-/* The next segment with a copy IN at one of these appliances that may be moved, and one
- * IN, this or another, among those that can be reached; *cursor begins with 0.
+/* The next segment with a copy IN that may be moved, at one of the appliances `leaving`, or
+ * in an extent that was asked back by one of those that still want some (`wants`); and with
+ * one IN, this or another, among those that can be reached. *cursor begins with 0.
  * ret->direct: not before its region is tracked. */
-bool xm_volume_leaver(const struct xm_volume *, uint32_t appliances,
-		      uint32_t reached, uint32_t *cursor,
+bool xm_volume_leaver(const struct xm_volume *, uint32_t leaving,
+		      uint32_t wants, uint32_t reached, uint32_t *cursor,
 		      struct xm_vacancy *ret);
+/* Under lane 0's lock: the appliance asks for this extent back. And: these do not any
+ * more. */
+void xm_volume_ask_back(struct xm_volume *, uint32_t appliance, uint32_t lease,
+			uint64_t extent);
+void xm_volume_ask_no_more(struct xm_volume *, uint32_t appliances);
+/* Bytes of copies in such extents. */
+uint64_t xm_volume_bytes_wanted(const struct xm_volume *, uint32_t wants);
 /* Paths to the appliance are wanted, or not any more; under lane 0's lock. */
 void xm_volume_want(struct xm_volume *, uint32_t appliance, bool wanted);
 /* With all lanes locked: this member joins the vacancy's segment, as its guest. False:

@@ -22,8 +22,67 @@ static bool any_in(const struct xm_segment *s, uint32_t appliances)
 	return false;
 }
 
-bool xm_volume_leaver(const struct xm_volume *v, uint32_t appliances,
-		      uint32_t reached, uint32_t *cursor,
+/* Do they lie in one extent? Of those that a segment was divided into, one alone may know
+ * its number. */
+static bool is_together(const struct xm_member *a, const struct xm_member *b)
+{
+	return a->appliance == b->appliance && a->lease == b->lease &&
+	       a->remote.key == b->remote.key &&
+	       a->remote.base == b->remote.base;
+}
+
+static const struct xm_member *extent_search(const struct xm_volume *v,
+					     uint32_t appliance, uint32_t lease,
+					     uint64_t extent)
+{
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		for (uint32_t k = 0; k < s->members_count; k++) {
+			const struct xm_member *m = &s->members[k];
+
+			if (m->appliance == appliance && m->lease == lease &&
+			    m->extent == extent && m->state != XM_MEMBER_LOST)
+				return m;
+		}
+	}
+	return NULL;
+}
+
+void xm_volume_ask_back(struct xm_volume *v, uint32_t appliance, uint32_t lease,
+			uint64_t extent)
+{
+	const struct xm_member *found = extent_search(v, appliance, lease,
+						      extent);
+
+	for (uint32_t i = 0; found != NULL && i < v->layout.count; i++) {
+		struct xm_segment *s = &v->layout.segments[i];
+
+		for (uint32_t k = 0; k < s->members_count; k++)
+			s->members[k].wanted |=
+				is_together(&s->members[k], found);
+	}
+}
+
+void xm_volume_ask_no_more(struct xm_volume *v, uint32_t appliances)
+{
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		struct xm_segment *s = &v->layout.segments[i];
+
+		for (uint32_t k = 0; k < s->members_count; k++)
+			s->members[k].wanted &= !is_at(&s->members[k],
+						       appliances);
+	}
+}
+
+static bool is_to_move(const struct xm_member *m, uint32_t leaving,
+		       uint32_t wants)
+{
+	return is_at(m, leaving) || (m->wanted && is_at(m, wants));
+}
+
+bool xm_volume_leaver(const struct xm_volume *v, uint32_t leaving,
+		      uint32_t wants, uint32_t reached, uint32_t *cursor,
 		      struct xm_vacancy *ret)
 {
 	while (*cursor < v->layout.count) {
@@ -32,7 +91,7 @@ bool xm_volume_leaver(const struct xm_volume *v, uint32_t appliances,
 		if (s->guest || s->lost || s->unsure || !any_in(s, reached))
 			continue;
 		for (uint32_t k = 0; k < s->members_count; k++) {
-			if (!is_at(&s->members[k], appliances) ||
+			if (!is_to_move(&s->members[k], leaving, wants) ||
 			    s->members[k].state != XM_MEMBER_IN)
 				continue;
 			xm_vacancy_set(v, s, k, ret);
@@ -103,11 +162,8 @@ static bool leave_to_another(struct xm_volume *v, const struct xm_segment *own,
 		for (uint32_t k = 0; s != own && k < s->members_count; k++) {
 			struct xm_member *m = &s->members[k];
 
-			if (m->appliance != member->appliance ||
-			    m->lease != member->lease ||
-			    m->state == XM_MEMBER_LOST ||
-			    m->remote.key != member->remote.key ||
-			    m->remote.base != member->remote.base)
+			if (m->state == XM_MEMBER_LOST ||
+			    !is_together(m, member))
 				continue;
 			if (m->extent == 0)
 				m->extent = member->extent;
@@ -210,6 +266,22 @@ uint64_t xm_volume_bytes_at(const struct xm_volume *v, uint32_t appliances)
 
 		for (uint32_t k = 0; k < xm_segment_copies(s); k++) {
 			if (is_at(&s->members[k], appliances) &&
+			    s->members[k].state != XM_MEMBER_LOST)
+				bytes += xm_segment_size(s) * v->page_size;
+		}
+	}
+	return bytes;
+}
+
+uint64_t xm_volume_bytes_wanted(const struct xm_volume *v, uint32_t wants)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < v->layout.count; i++) {
+		const struct xm_segment *s = &v->layout.segments[i];
+
+		for (uint32_t k = 0; k < xm_segment_copies(s); k++) {
+			if (is_to_move(&s->members[k], 0, wants) &&
 			    s->members[k].state != XM_MEMBER_LOST)
 				bytes += xm_segment_size(s) * v->page_size;
 		}

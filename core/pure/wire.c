@@ -487,6 +487,10 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 		pass_u64(c, &m->u.drain.incarnation);
 		pass_u32(c, &m->u.drain.on);
 		break;
+	case XM_RESIZE:
+		pass_u64(c, &m->u.resize.incarnation);
+		pass_u64(c, &m->u.resize.size);
+		break;
 	case XM_TICKET:
 		pass_u32(c, &m->u.ticket.lane);
 		break;
@@ -562,6 +566,7 @@ const char *xm_message_name(enum xm_message_kind kind)
 		[XM_PARTED] = "PARTED",	    [XM_PERSIST] = "PERSIST",
 		[XM_COPY_BYTES] = "COPY",   [XM_DRAIN] = "DRAIN",
 		[XM_OFFERED] = "OFFERED",   [XM_CLAIMED] = "CLAIMED",
+		[XM_RESIZE] = "RESIZE",
 	};
 
 	_Static_assert(XM_COUNT(names) == XM_MESSAGE_KINDS, "all are named");

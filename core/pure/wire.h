@@ -73,6 +73,7 @@ enum xm_message_kind {
 	XM_DRAIN, /* anybody: lend nothing more, until told otherwise; STATE answers */
 	XM_OFFERED, /* appliance: so it is */
 	XM_CLAIMED, /* appliance: it is yours, with its bytes */
+	XM_RESIZE, /* anybody: lend so many bytes at most; STATE answers */
 	XM_MESSAGE_KINDS,
 };
 
@@ -204,6 +205,8 @@ enum xm_figure {
 	XM_FIGURE_LOAD,	     /* clients, in thousandths of clients_max */
 	XM_FIGURE_LAPSED,    /* tickets that were not used in time */
 	XM_FIGURE_ORPHANED,  /* bytes without an owner that wait to be claimed */
+	XM_FIGURE_GOAL,	     /* bytes that the pool is to have */
+	XM_FIGURE_WANTED,    /* bytes beyond that, which clients own: asked back */
 };
 
 /* By rising tag. */
@@ -222,7 +225,7 @@ struct xm_state {
 };
 
 struct xm_pong {
-	struct xm_figures figures; /* FREE, FREE_RUN, LEAVING and LOAD */
+	struct xm_figures figures; /* FREE, FREE_RUN, LEAVING, LOAD, WANTED */
 };
 
 struct xm_leaving {
@@ -271,6 +274,11 @@ struct xm_parted_extent {
 	uint64_t extent;
 };
 
+struct xm_resize {
+	uint64_t incarnation; /* that is meant: another one refuses */
+	uint64_t size;	      /* bytes */
+};
+
 /* The body of a kind that nobody serves yet, as it is. */
 struct xm_reserved {
 	uint16_t size;
@@ -301,6 +309,7 @@ struct xm_message {
 		struct xm_claim claim;
 		struct xm_claimed claimed;
 		struct xm_parted_extent parted;
+		struct xm_resize resize;
 		struct xm_reserved reserved;
 	} u; /* FREED, OFFERED, STATUS, PING and BYE have no body */
 };

@@ -39,6 +39,7 @@ xm_tests += \
 	tests/unit/test_service_isolation \
 	tests/unit/test_service_limits \
 	tests/unit/test_service_offers \
+	tests/unit/test_service_shrink \
 	tests/unit/test_service_tenants \
 	tests/unit/test_session \
 	tests/unit/test_settings \
@@ -92,6 +93,12 @@ tests_unit_test_pager_model_SOURCES = \
 	tests/unit/pager_world.c \
 	tests/unit/test_pager_model.c \
 	$(NULL)
+tests_unit_test_service_shrink_SOURCES = \
+	tests/unit/service_rig.c \
+	tests/unit/service_rig.h \
+	tests/unit/test_service_shrink.c \
+	$(NULL)
+
 tests_unit_test_service_extents_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service_extents.c \
@@ -181,6 +188,7 @@ xm_pure_tests = \
 	tests/unit/test_service_extents \
 	tests/unit/test_service_isolation \
 	tests/unit/test_service_limits \
+	tests/unit/test_service_shrink \
 	tests/unit/test_service_tenants \
 	tests/unit/test_session \
 	tests/unit/test_slots \

@@ -34,7 +34,13 @@ void rig_step(struct rig *r, struct xm_service_event event)
 			r->zero_wanted = true;
 			r->zero = *e;
 			break;
+		case XM_SERVICE_RETURN:
+		case XM_SERVICE_TAKE:
+			CU_ASSERT_EQUAL_FATAL(r->sizing.kind, 0);
+			r->sizing = *e;
+			break;
 		case XM_SERVICE_LOG:
+			memcpy(r->log, e->words, sizeof(r->log));
 			break;
 		default:
 			CU_ASSERT_FATAL(r->commands_count < COMMANDS);
@@ -71,6 +77,25 @@ void rig_zero(struct rig *r)
 	memset(r->bytes + r->zero.offset, 0, r->zero.size);
 	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_ZEROED,
 					   .extent = r->zero.extent });
+}
+
+void rig_size(struct rig *r)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_RETURNED };
+
+	if (r->sizing.kind == XM_SERVICE_RETURN) {
+		memset(r->bytes + r->sizing.offset, 0, r->sizing.size);
+		memset(r->returned + r->sizing.offset / GRANULE, 1,
+		       r->sizing.size / GRANULE);
+	} else {
+		event.kind = XM_SERVICE_TAKEN;
+		event.status = r->take_status;
+		if (event.status == 0)
+			memset(r->returned + r->sizing.offset / GRANULE, 0,
+			       r->sizing.size / GRANULE);
+	}
+	r->sizing.kind = 0;
+	rig_step(r, event);
 }
 
 /* The interface does the oldest command and reports. */
@@ -118,9 +143,11 @@ void rig_acknowledge(struct rig *r)
 
 void rig_settle(struct rig *r)
 {
-	while (r->commands_count > 0 || r->zero_wanted) {
+	while (r->commands_count > 0 || r->zero_wanted || r->sizing.kind != 0) {
 		if (r->commands_count > 0)
 			rig_acknowledge(r);
+		else if (r->sizing.kind != 0)
+			rig_size(r);
 		else
 			rig_zero(r);
 	}
@@ -317,4 +344,13 @@ bool rig_is_zero(const struct rig *r, const struct xm_allocated *t)
 uint64_t rig_free_bytes(const struct rig *r)
 {
 	return r->service->pool->free;
+}
+
+uint64_t rig_returned(const struct rig *r)
+{
+	uint64_t count = 0;
+
+	for (uint32_t i = 0; i < POOL / GRANULE; i++)
+		count += r->returned[i];
+	return count * GRANULE;
 }

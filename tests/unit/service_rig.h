@@ -39,6 +39,10 @@ struct rig {
 	struct xm_service_effect commands[COMMANDS];
 	size_t commands_count;
 	bool zero_wanted;
+	struct xm_service_effect sizing; /* RETURN or TAKE; kind 0: neither */
+	int take_status;
+	bool returned[POOL / GRANULE]; /* the host has these */
+	char log[XM_WORDS_SIZE]; /* the last line */
 	struct xm_service_effect zero;
 	uint32_t requests;
 	/* the interface */
@@ -55,9 +59,11 @@ void rig_tick(struct rig *);
 void rig_pass(struct rig *, uint64_t ms);
 /* The piece that is to be zeroed is. */
 void rig_zero(struct rig *);
+/* The piece that is to be given to the host is, or taken from it. */
+void rig_size(struct rig *);
 /* The interface carries out the oldest command and reports. */
 void rig_acknowledge(struct rig *);
-/* It carries out all of them, and all is zeroed that is to be. */
+/* It carries out all of them, all is zeroed that is to be, and the host has what it shall. */
 void rig_settle(struct rig *);
 
 /* The options of rig_new(), to be changed before rig_start(). */
@@ -92,5 +98,6 @@ bool rig_write(struct rig *, const struct xm_remote_mr *, uint8_t value);
 uint64_t rig_offset(const struct rig *, const struct xm_allocated *);
 bool rig_is_zero(const struct rig *, const struct xm_allocated *);
 uint64_t rig_free_bytes(const struct rig *);
+uint64_t rig_returned(const struct rig *); /* bytes that the host has */
 
 #endif

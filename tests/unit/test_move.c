@@ -38,7 +38,7 @@ static bool leaver(uint32_t appliances, uint32_t reached)
 {
 	uint32_t cursor = 0;
 
-	return xm_volume_leaver(&volume, appliances, reached, &cursor, &vacancy);
+	return xm_volume_leaver(&volume, appliances, 0, reached, &cursor, &vacancy);
 }
 
 /* The segment's copy at appliance 0 is to move to appliance 3. */

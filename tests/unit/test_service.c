@@ -71,8 +71,8 @@ static void a_reserved_kind_is_refused_by_its_name(void)
 	struct rig *r = rig_new();
 	struct xm_message m = rig_hello();
 
-	CU_ASSERT_EQUAL(rig_join(r, 0).features,
-			XM_FEATURE_KEEP | XM_FEATURE_CLAIM);
+	CU_ASSERT_EQUAL(rig_join(r, 0).features, XM_FEATURE_KEEP |
+			XM_FEATURE_CLAIM | XM_FEATURE_WANTED);
 	for (size_t i = 0; i < XM_COUNT(kinds); i++)
 		CU_ASSERT(rig_refused(rig_say_kind(r, 0, kinds[i]), EOPNOTSUPP,
 				      xm_message_name(kinds[i])));

@@ -237,6 +237,10 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 		ret->u.drain.incarnation = sample_u64(r);
 		ret->u.drain.on = (uint32_t)sample_u64(r);
 		break;
+	case XM_RESIZE:
+		ret->u.resize.incarnation = sample_u64(r);
+		ret->u.resize.size = sample_u64(r);
+		break;
 	case XM_LEAVING:
 		ret->u.leaving.ms = (uint32_t)sample_u64(r);
 		break;
