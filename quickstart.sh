@@ -37,7 +37,8 @@ packages='autoconf automake g++ gcc libc6-dev libcunit1-dev libfabric-dev
 	libinih-dev libjansson-dev libssl-dev libtool make pkg-config'
 
 # Some tests say that they are skipped without these.
-test_packages='iproute2 libjemalloc2 libnbd-bin libopenmpi-dev nbdkit
+test_packages='fuse3 libfuse3-dev
+	iproute2 libjemalloc2 libnbd-bin libopenmpi-dev nbdkit
 	nbdkit-plugin-dev openmpi-bin qemu-utils sqlite3
 	curl libmicrohttpd-dev prometheus python3
 	python3-dev python3-numpy'

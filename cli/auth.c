@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -13,31 +12,17 @@
 
 #include "cli/auth.h"
 #include "cli/command.h"
-
-#define PROGRAM "/extmem-auth"
-
-bool auth_find(char *path, size_t size)
-{
-	char self[PATH_MAX - sizeof(PROGRAM)];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n <= 0)
-		return false;
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	snprintf(path, size, "%s" PROGRAM, self);
-	return access(path, X_OK) == 0;
-}
+#include "cli/program.h"
 
 bool auth_check(const char *file, char *words, size_t size)
 {
-	char path[PATH_MAX];
+	char path[PROGRAM_PATH_SIZE];
 	int ends[2], status = -1;
 	ssize_t n = 0;
 	pid_t pid;
 
 	snprintf(words, size, "this build has no TLS (Debian: libssl-dev)");
-	if (!auth_find(path, sizeof(path)) || pipe2(ends, O_CLOEXEC) != 0)
+	if (!program_beside("extmem-auth", path) || pipe2(ends, O_CLOEXEC) != 0)
 		return false;
 	pid = fork();
 	if (pid == 0) {
@@ -60,10 +45,10 @@ bool auth_check(const char *file, char *words, size_t size)
 int command_auth(int argc, char *argv[])
 {
 	static char name[] = "extmem-auth";
-	char path[PATH_MAX];
+	char path[PROGRAM_PATH_SIZE];
 
 	(void)argc;
-	if (!auth_find(path, sizeof(path))) {
+	if (!program_beside("extmem-auth", path)) {
 		command_say("auth", "extmem-auth is not beside this program: "
 				    "configure and build again with OpenSSL "
 				    "(Debian: libssl-dev)");

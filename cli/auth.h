@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* False: this build has none. */
-bool auth_find(char *path, size_t size);
 /* What it says of a credential file, one line. True: the file is good. */
 bool auth_check(const char *file, char *words, size_t size);
 

@@ -32,6 +32,8 @@ int command_auth(int argc, char *argv[]);
 int command_strategy(int argc, char *argv[]);
 int command_drain(int argc, char *argv[]);
 int command_disk(int argc, char *argv[]);
+int command_mount(int argc, char *argv[]);
+int command_unmount(int argc, char *argv[]);
 
 /* Reads a subcommand's options into `values`. *ret_rest: what follows them;
  * NULL: nothing may. Returns -1 to go on, or the status to exit with, having

@@ -23,6 +23,8 @@ static const struct command {
 	{ "status", command_status, "what an appliance has, and who has it" },
 	{ "strategy", command_strategy, "where memory would go under a strategy" },
 	{ "disk", command_disk, "serve a disk in the memory of appliances" },
+	{ "mount", command_mount, "make a folder of files in their memory" },
+	{ "unmount", command_unmount, "end such a folder" },
 	{ "auth", command_auth, "credentials of appliances and clients" },
 	{ "drain", command_drain, "empty an appliance while programs run" },
 	{ "top", command_top, "the programs that have external memory here" },

@@ -12,6 +12,7 @@ extmem_SOURCES = \
 	cli/doctor.c \
 	cli/extmem.c \
 	cli/inspect.c \
+	cli/mount.c \
 	cli/program.c \
 	cli/program.h \
 	cli/report.c \

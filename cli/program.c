@@ -141,3 +141,16 @@ int program_find(const char *name, char ret_path[PROGRAM_PATH_SIZE],
 	}
 	return look(ret_path, words, words_size, 0);
 }
+
+bool program_beside(const char *name, char ret_path[PROGRAM_PATH_SIZE])
+{
+	char self[PROGRAM_PATH_SIZE / 2];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n <= 0)
+		return false;
+	self[n] = '\0';
+	*strrchr(self, '/') = '\0';
+	snprintf(ret_path, PROGRAM_PATH_SIZE, "%s/%s", self, name);
+	return access(ret_path, X_OK) == 0;
+}

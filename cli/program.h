@@ -15,4 +15,7 @@
 int program_find(const char *name, char ret_path[PROGRAM_PATH_SIZE],
 		 char *words, size_t words_size);
 
+/* The program of this name in the folder of the one that runs. False: it is not there. */
+bool program_beside(const char *name, char ret_path[PROGRAM_PATH_SIZE]);
+
 #endif

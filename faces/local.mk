@@ -3,4 +3,5 @@
 # library that its users know.
 
 include faces/disk/local.mk
+include faces/file/local.mk
 include faces/python/local.mk

@@ -17,6 +17,7 @@ stop_all() {
 }
 trap stop_all EXIT
 
+# shellcheck disable=SC2120 # options are for those who need them
 appliance() {
 	: >"$scratch/address"
 	"$XM_BUILDDIR/extmemd" --listen 'ofi+tcp://127.0.0.1:0' --memory 128M \
@@ -64,4 +65,36 @@ disk() {
 	others="$others $disk"
 	await begins_or_ends "$scratch/pid" "$disk"
 	[ -s "$scratch/pid" ]
+}
+
+# What a folder's tests need. $folder is where.
+need_files() {
+	configured FUSE ||
+		skip "the file face is not built (Debian: libfuse3-dev)"
+	[ -r /dev/fuse ] && [ -w /dev/fuse ] ||
+		skip "/dev/fuse is not here, or not for this user"
+	command -v fusermount3 >/dev/null ||
+		skip "fusermount3 is not here (Debian: fuse3)"
+	folder=$scratch/folder
+	mkdir "$folder"
+	trap 'fusermount3 -u -q -z "$folder" 2>/dev/null; stop_all' EXIT
+}
+
+# usage: files OPTION...: `extmem mount` in the foreground at $folder; its process is
+# $files, what it says is in $scratch/files. Fails if it ends at once.
+files() {
+	"$extmem" mount --foreground "$@" "$folder" >"$scratch/files" 2>&1 8>&- &
+	files=$!
+	others="$others $files"
+	await mounted_or_ends
+	mountpoint -q "$folder"
+}
+mounted_or_ends() {
+	mountpoint -q "$folder" || ! kill -0 "$files"
+}
+# usage: need_mount OPTION...: skips where this user may not mount anything.
+need_mount() {
+	files "$@" && return
+	! grep -q 'cannot be mounted' "$scratch/files" ||
+		skip "nothing can be mounted here: $(tail -n 1 "$scratch/files")"
 }

@@ -7,7 +7,8 @@
 set -u
 build=$1
 status=0
-files=$(find common core transports appliance cli preload gateway bench sim tests -name '*.c' |
+files=$(find common core transports appliance cli preload faces gateway bench sim tests \
+	-name '*.c' |
 	sort)
 if command -v cppcheck >/dev/null; then
 	echo "cppcheck"

@@ -136,6 +136,10 @@ if [ -x "$XM_BUILDDIR/extmem-gateway" ]; then
 	options docs/man/extmem-gateway.8 "$XM_BUILDDIR/extmem-gateway"
 	complaints "every option of extmem-gateway is in extmem-gateway(8)" "$out"
 fi
+if [ -x "$XM_BUILDDIR/extmem-mount" ]; then
+	options docs/man/extmem-mount.1 "$XM_BUILDDIR/extmem-mount"
+	complaints "every option of extmem mount is in extmem-mount(1)" "$out"
+fi
 if [ -f docs/man/extmem.1 ]; then
 	for command in run info status strategy disk doctor; do
 		options docs/man/extmem.1 "$XM_BUILDDIR/extmem" $command

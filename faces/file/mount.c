@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The file face: `extmem mount`, which executes this program. A folder whose files are in
+ * the memory of appliances. See extmem-mount(1).
+ *
+ * The process forks before it opens the client, since libfabric does not survive a fork;
+ * the parent waits until the folder is there, and says what the child said if it is not.
+ *
+ * Requests are served by threads that are started once. The main thread waits for a
+ * signal, or for the end of the threads: they end when the folder has been unmounted.
+ */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/options.h"
+#include "common/standard.h"
+#include "faces/file/log.h"
+#include "faces/file/serve.h"
+
+#define THREADS_MAX 16
+#define SETTINGS_MAX 64
+
+struct mount_settings {
+	uint64_t size, threads;
+	struct xm_option_list appliance, setting;
+	const char *strategy;
+	bool seal, foreground, others;
+};
+
+static const struct xm_option options[] = {
+	{ .name = "size",
+	  .kind = XM_OPTION_SIZE,
+	  .letter = 's',
+	  .help = "Memory for all files, which is taken at once.",
+	  .destination = offsetof(struct mount_settings, size) },
+	{ .name = "appliance",
+	  .kind = XM_OPTION_LIST,
+	  .letter = 'a',
+	  .unit = "ADDR",
+	  .help = "An appliance that lends memory. May be repeated.",
+	  .destination = offsetof(struct mount_settings, appliance) },
+	{ .name = "strategy",
+	  .kind = XM_OPTION_TEXT,
+	  .unit = "TEXT",
+	  .help = "How many appliances have each byte, and which: "
+		  "\"mirror 2\".",
+	  .destination = offsetof(struct mount_settings, strategy) },
+	{ .name = "seal",
+	  .kind = XM_OPTION_FLAG,
+	  .help = "Encrypt what leaves this machine.",
+	  .destination = offsetof(struct mount_settings, seal) },
+	{ .name = "setting",
+	  .kind = XM_OPTION_LIST,
+	  .letter = 'o',
+	  .unit = "NAME=VALUE",
+	  .help = "Any other setting of extmem(5). May be repeated.",
+	  .destination = offsetof(struct mount_settings, setting) },
+	{ .name = "threads",
+	  .kind = XM_OPTION_COUNT,
+	  .value = "4",
+	  .min = 1,
+	  .max = THREADS_MAX,
+	  .help = "Threads that serve the kernel's requests.",
+	  .destination = offsetof(struct mount_settings, threads) },
+	{ .name = "others",
+	  .kind = XM_OPTION_FLAG,
+	  .help = "Let other users in, as far as files permit it. Where one is "
+		  "not root, /etc/fuse.conf must have user_allow_other.",
+	  .destination = offsetof(struct mount_settings, others) },
+	{ .name = "foreground",
+	  .kind = XM_OPTION_FLAG,
+	  .letter = 'f',
+	  .help = "Stay in the foreground, and write the log to standard "
+		  "error.",
+	  .destination = offsetof(struct mount_settings, foreground) },
+};
+
+static const struct xm_option_table table = {
+	.program = "extmem mount",
+	.prefix = "EXTMEM",
+	.usage = "--size SIZE [OPTION]... DIR",
+	.about = "Makes DIR a folder whose files are in the memory of "
+		 "appliances, until `extmem unmount DIR` or SIGTERM; then "
+		 "they are gone.",
+	.options = options,
+	.count = XM_COUNT(options),
+};
+
+static struct face face;
+static extmem *client;
+static extmem_region *region;
+static struct fuse_session *session;
+static char folder[PATH_MAX]; /* absolute */
+static pthread_t main_thread;
+static volatile sig_atomic_t threads_left;
+
+/* --- the client ------------------------------------------------------------------------- */
+
+static const char **make_settings(const struct mount_settings *s, char *strategy,
+				  size_t strategy_size)
+{
+	static const char *list[SETTINGS_MAX];
+	static char addresses[EXTMEM_APPLIANCES_MAX][160];
+	size_t count = 0;
+
+	for (size_t i = 0; i < s->appliance.count && i < EXTMEM_APPLIANCES_MAX; i++) {
+		snprintf(addresses[i], sizeof(addresses[i]), "appliance=%s",
+			 s->appliance.items[i]);
+		list[count++] = addresses[i];
+	}
+	if (s->strategy[0] != '\0') {
+		snprintf(strategy, strategy_size, "strategy=%s", s->strategy);
+		list[count++] = strategy;
+	}
+	if (s->seal)
+		list[count++] = "seal=all";
+	for (size_t i = 0; i < s->setting.count && count + 1 < SETTINGS_MAX; i++)
+		list[count++] = s->setting.items[i];
+	list[count] = NULL;
+	return list;
+}
+
+static int open_client(const char *const *settings, uint64_t size)
+{
+	const struct extmem_request request = {
+		.size = sizeof(request), .region_size = size, .name = "files",
+		.flags = EXTMEM_TRACKED,
+	};
+	int rc = extmem_open(settings, &client);
+
+	if (rc == 0)
+		rc = extmem_region_request(client, &request, &region);
+	if (rc != 0) {
+		face_say("%s", extmem_error());
+		return rc;
+	}
+	rc = face_store_open(&face.store, region);
+	if (rc == 0)
+		rc = face_tree_open(&face.tree, &face.store);
+	if (rc != 0) {
+		face_say("out of memory");
+		return rc;
+	}
+	face.tree.root->uid = getuid();
+	face.tree.root->gid = getgid();
+	return 0;
+}
+
+/* --- serving ------------------------------------------------------------------------------ */
+
+static void *serve(void *unused)
+{
+	struct fuse_buf request = { .mem = NULL };
+
+	(void)unused;
+	if (face_thread_begin(client) != 0)
+		face_say("a thread has no memory and serves nothing");
+	else
+		while (!fuse_session_exited(session)) {
+			int rc = fuse_session_receive_buf(session, &request);
+
+			if (rc == -EINTR)
+				continue;
+			if (rc <= 0)
+				break;
+			fuse_session_process_buf(session, &request);
+		}
+	free(request.mem);
+	__atomic_sub_fetch(&threads_left, 1, __ATOMIC_SEQ_CST);
+	pthread_kill(main_thread, SIGUSR2);
+	return NULL;
+}
+
+static int begin_threads(uint64_t count, pthread_t *threads)
+{
+	threads_left = (sig_atomic_t)count;
+	for (uint64_t i = 0; i < count; i++)
+		if (pthread_create(&threads[i], NULL, serve, NULL) != 0) {
+			face_say("no more threads");
+			return -1;
+		}
+	return 0;
+}
+
+/* --- the kernel's side ------------------------------------------------------------------------ */
+
+static bool tune(const char *bdi, const char *name, const char *value)
+{
+	char path[128];
+	FILE *file;
+	bool ok;
+
+	snprintf(path, sizeof(path), "%s/%s", bdi, name);
+	file = fopen(path, "we");
+	if (file == NULL)
+		return false;
+	ok = fputs(value, file) >= 0;
+	return fclose(file) == 0 && ok;
+}
+
+/* Without it the kernel writes the same pages again and again: a file that is stored to
+ * by a mapping is ten times slower. */
+static void tune_writeback(void)
+{
+	char bdi[64];
+	struct stat st;
+	bool ok = false;
+
+	if (stat(folder, &st) == 0) {
+		snprintf(bdi, sizeof(bdi), "/sys/class/bdi/%u:%u",
+			 major(st.st_dev), minor(st.st_dev));
+		ok = tune(bdi, "strict_limit", "0");
+		ok = tune(bdi, "max_ratio", "100") && ok;
+		ok = tune(bdi, "read_ahead_kb", "1024") && ok;
+	}
+	if (!ok)
+		face_say("stores to mapped files are slow: only root may tune "
+			 "%s (strict_limit 0, max_ratio 100, read_ahead_kb 1024)",
+			 bdi);
+}
+
+static int mount_folder(const struct mount_settings *s)
+{
+	char text[] = "fsname=extmem,subtype=extmem,default_permissions,allow_other";
+	char name[] = "extmem-mount", flag[] = "-o";
+	char *argv[] = { name, flag, text, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+
+	if (!s->others)
+		*strrchr(text, ',') = '\0';
+	session = fuse_session_new(&args, &face_operations, sizeof(face_operations),
+				   &face);
+	if (session != NULL && fuse_session_mount(session, folder) == 0)
+		return 0;
+	face_say("%s cannot be mounted%s", folder,
+		 access("/dev/fuse", R_OK | W_OK) == 0
+			 ? ""
+			 : ": /dev/fuse is not here, or not for this user");
+	return -1;
+}
+
+/* --- from the beginning to the end ------------------------------------------------------------- */
+
+static void signals_of(sigset_t *ret)
+{
+	sigemptyset(ret);
+	sigaddset(ret, SIGINT);
+	sigaddset(ret, SIGTERM);
+	sigaddset(ret, SIGHUP);
+	sigaddset(ret, SIGUSR2);
+}
+
+/* The programs' last stores are still the kernel's: it hands them over meanwhile, so the
+ * threads go on. */
+static void unmount_folder(void)
+{
+	char *argv[] = { (char[]){ "fusermount3" }, (char[]){ "-u" },
+			 (char[]){ "-q" }, (char[]){ "-z" }, folder, NULL };
+	pid_t child;
+
+	if (umount2(folder, 0) == 0)
+		return;
+	if (errno == EBUSY)
+		face_say("%s is in use: it ends when the last file there is "
+			 "closed, or at the next signal", folder);
+	if (umount2(folder, MNT_DETACH) == 0)
+		return;
+	child = fork();
+	if (child == 0) {
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	if (child > 0)
+		waitpid(child, NULL, 0);
+}
+
+/* Returns the exit status. */
+static int stay(void)
+{
+	bool asked = false;
+	sigset_t signals;
+
+	signals_of(&signals);
+	while (threads_left > 0) {
+		int number = 0;
+
+		sigwait(&signals, &number);
+		if (number == SIGUSR2)
+			continue;
+		if (asked) {
+			face_say("%s ends at once: what the kernel had not "
+				 "written is lost", folder);
+			return 1;
+		}
+		asked = true;
+		unmount_folder();
+	}
+	return 0;
+}
+
+/* In the process that serves. `ready_fd`: told when the folder is there; -1: nobody is. */
+static int live(const struct mount_settings *s, int ready_fd)
+{
+	pthread_t threads[THREADS_MAX];
+	char strategy[1100];
+	sigset_t signals;
+	int status;
+
+	signals_of(&signals);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	main_thread = pthread_self();
+	if (open_client((const char *const *)make_settings(s, strategy,
+							   sizeof(strategy)),
+			s->size) != 0)
+		return 1;
+	face.appliance = s->appliance.count > 0 ? s->appliance.items[0] : "";
+	face.strategy = s->strategy;
+	if (mount_folder(s) != 0 || begin_threads(s->threads, threads) != 0)
+		return 1;
+	tune_writeback();
+	if (ready_fd >= 0) {
+		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+		face_log_begin(true);
+		(void)!chdir("/");
+		for (int fd = 0; fd <= 2; fd++)
+			dup2(null, fd);
+		(void)!write(ready_fd, "", 1);
+		close(ready_fd);
+	}
+	status = stay();
+	if (status != 0)
+		_exit(status); /* threads are still in requests */
+	for (uint64_t i = 0; i < s->threads; i++)
+		pthread_join(threads[i], NULL);
+	fuse_session_unmount(session);
+	fuse_session_destroy(session);
+	extmem_close(client);
+	return 0;
+}
+
+static int live_in_background(const struct mount_settings *s)
+{
+	int ends[2], status = 1;
+	char ready;
+	pid_t child;
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return 1;
+	child = fork();
+	if (child == 0) {
+		close(ends[0]);
+		setsid();
+		exit(live(s, ends[1]));
+	}
+	close(ends[1]);
+	if (child > 0 && read(ends[0], &ready, 1) == 1)
+		return 0;
+	if (child > 0)
+		waitpid(child, &status, 0);
+	return 1;
+}
+
+static int check(const struct mount_settings *s, int argc, char *argv[], int rest)
+{
+	char strategy[1100];
+	struct stat st;
+
+	if (s->size == 0)
+		face_say("how much memory? `extmem mount --size 1G --appliance "
+			 "ofi+tcp://host:7470 DIR`");
+	else if (rest + 1 != argc)
+		face_say(rest >= argc ? "which folder?" : "one folder at a time");
+	else if (extmem_check((const char *const *)make_settings(
+			 s, strategy, sizeof(strategy))) != 0)
+		face_say("%s", extmem_error());
+	else if (realpath(argv[rest], folder) == NULL || stat(folder, &st) != 0)
+		face_say("%s: %s", argv[rest], strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		face_say("%s is no folder", argv[rest]);
+	else
+		return 0;
+	return 2;
+}
+
+int main(int argc, char *argv[])
+{
+	extern char **environ;
+	static struct mount_settings settings;
+	struct xm_options *o = NULL;
+	int rest = argc, rc;
+
+	xm_standard_hold();
+	if (xm_options_open(&table, &settings, &o) < 0)
+		return 1;
+	rc = xm_options_load(o, argc, argv, environ, &rest);
+	if (rc == XM_OPTIONS_HELP)
+		xm_options_print_help(&table, stdout);
+	else if (rc == XM_OPTIONS_VERSION)
+		printf("extmem %s\n", extmem_version());
+	else if (rc < 0)
+		face_say("%s", xm_options_words(o));
+	if (rc != 0)
+		rc = rc < 0 ? 2 : 0;
+	else if ((rc = check(&settings, argc, argv, rest)) == 0)
+		rc = settings.foreground ? live(&settings, -1)
+					 : live_in_background(&settings);
+	xm_options_close(o);
+	return rc;
+}

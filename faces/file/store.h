@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The bytes of the file face. One region is divided into chunks of 4 KiB; a file has a
+ * table of those that are its own, 4 bytes for each. What no chunk is there for is a hole, and reads as zero.
+ *
+ * A free chunk is fresh (extmem_region_fresh()), so a new one reads as zero. In a file
+ * what lies in a chunk behind the file's end is zero.
+ *
+ * Memory of this process is allocated when a file's table grows, which is doubled each
+ * time; so a file that was given its size and its chunks (face_allocate()) is read and
+ * written without.
+ *
+ * Any thread. Results are 0 or -errno; of those that mean that memory is out of reach the
+ * log has a sentence. Offsets and sizes are below 2^63.
+ */
+#ifndef XM_FACE_STORE_H
+#define XM_FACE_STORE_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/extmem.h"
+
+#define FACE_CHUNK ((uint64_t)4096) /* a page: what is freed can be discarded */
+
+struct face_store {
+	extmem_region *region;
+	pthread_mutex_t lock;
+	uint64_t *used;	/* a bit for each chunk */
+	uint64_t count; /* of chunks, less than 2^32 */
+	uint64_t free;
+	uint64_t next; /* where the next search begins, so that files lie in runs */
+};
+
+struct face_contents {
+	struct face_store *store;
+	/* Held for writing while the table changes or ranges become zero, for reading
+	 * while bytes move. */
+	pthread_rwlock_t lock;
+	uint32_t *chunks; /* number of the chunk + 1; 0: a hole */
+	uint64_t room;	  /* of the table */
+	/* Changed with the lock held for writing; anybody may look. */
+	_Atomic uint64_t size;
+	_Atomic uint64_t used; /* chunks that it has */
+};
+
+/* The region must be tracked. -ENOMEM. */
+int face_store_open(struct face_store *, extmem_region *);
+
+void face_contents_begin(struct face_contents *, struct face_store *);
+void face_contents_end(struct face_contents *);
+
+/* Returns how many bytes there were, at most `size`. */
+int64_t face_read(struct face_contents *, uint64_t offset, void *buffer, size_t size);
+/* -ENOSPC, -ENOMEM, -EFBIG. */
+int face_write(struct face_contents *, uint64_t offset, const void *buffer,
+	       size_t size);
+/* What is added reads as zero. -EFBIG. */
+int face_resize(struct face_contents *, uint64_t size);
+/* Chunks for the range, so that writes there find room. The size becomes at least
+ * `size_min`. */
+int face_allocate(struct face_contents *, uint64_t offset, uint64_t size,
+		  uint64_t size_min);
+/* The range reads as zero; whole chunks of it are free again. */
+int face_punch(struct face_contents *, uint64_t offset, uint64_t size);
+
+#endif

@@ -1,0 +1,72 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# A folder whose appliance dies: with a mirror nobody notices, without one it is an error in
+# words, and never zeros. And one whose own process dies.
+. "$XM_SRCDIR/tests/faces/rig.sh"
+need_files
+
+appliance || skip "no appliance came up"
+first=$address first_process=$appliance
+appliance || skip "no appliance came up"
+need_mount -s 16M --strategy 'mirror 2' -a "$first" -a "$address"
+head -c 5000000 /dev/urandom >"$scratch/in"
+# usage: drop FILE: the kernel forgets what it has of it.
+drop() {
+	dd if="$1" iflag=nocache count=0 2>/dev/null
+}
+check "a folder on two appliances is written to" eval \
+	'cp "$scratch/in" "$folder/f" && sync "$folder/f" && drop "$folder/f"'
+kill -9 "$first_process"
+wait "$first_process" 2>/dev/null
+check "when one has died it is read" cmp "$scratch/in" "$folder/f"
+check "and written" eval 'cp "$scratch/in" "$folder/g" && sync "$folder/g" &&
+	drop "$folder/g" && cmp "$scratch/in" "$folder/g"'
+check "and unmounted" "$extmem" unmount "$folder"
+ends "$files"
+verdict "with status 0" $? "$scratch/files"
+
+check "a folder on one appliance" files -s 16M -a "$address"
+check "is written to" eval \
+	'cp "$scratch/in" "$folder/f" && sync "$folder/f" && drop "$folder/f"'
+kill -9 "$appliance"
+wait "$appliance" 2>/dev/null
+wrong=
+# Its interface process may serve for a moment more.
+unreadable() {
+	drop "$folder/f"
+	if cat "$folder/f" >"$scratch/back" 2>"$scratch/err"; then
+		cmp -s "$scratch/in" "$scratch/back" || wrong=yes
+		return 1
+	fi
+	cmp -s -n "$(stat -c %s "$scratch/back")" "$scratch/in" "$scratch/back" ||
+		wrong=yes
+	grep -q 'Input/output error' "$scratch/err"
+}
+await unreadable
+verdict "when it has died a read is an input/output error" $? "$scratch/err"
+[ -z "$wrong" ]
+verdict "and never other bytes" $?
+unwritable() {
+	dd if=/dev/zero of="$folder/f" conv=notrunc,fsync bs=4k count=1 \
+		2>"$scratch/err"
+	grep -q 'Input/output error' "$scratch/err"
+}
+check "so is what fsync says of a write" unwritable
+grep -qE 'out of reach|is lost' "$scratch/files"
+verdict "the log says why" $? "$scratch/files"
+"$extmem" unmount "$folder"
+ends "$files"
+verdict "and it ends with status 0" $? "$scratch/files"
+
+appliance || skip "no appliance came up"
+check "a folder" files -s 16M -a "$address"
+check "whose process dies" eval 'echo text >"$folder/f" && kill -9 "$files"'
+wait "$files" 2>/dev/null
+check "is an error" eval '! cat "$folder/f" 2>/dev/null'
+check "and can be unmounted" "$extmem" unmount "$folder"
+check "and made again" files -s 16M -a "$address"
+check "empty" eval '[ -z "$(ls -A "$folder")" ]'
+kill "$files"
+ends "$files"
+verdict "and ends with status 0" $? "$scratch/files"
+summary
