@@ -159,7 +159,7 @@ static void data_moves_while_the_control_process_is_stopped(void)
 
 static void a_service_stopped_longer_than_the_lease_declares_nobody_dead(void)
 {
-	stop_control("--lease=500ms", 2500);
+	stop_control("--lease=2s", 3000);
 }
 
 static void a_request_to_a_stopped_control_process_ends_by_its_deadline(void)
