@@ -41,7 +41,7 @@ test_packages='fuse3 libfuse3-dev
 	iproute2 libjemalloc2 libnbd-bin libopenmpi-dev nbdkit
 	nbdkit-plugin-dev openmpi-bin qemu-utils sqlite3
 	curl libmicrohttpd-dev prometheus python3
-	python3-dev python3-numpy'
+	gfortran python3-dev python3-numpy'
 
 missing_packages() { # PACKAGE...
 	for package; do

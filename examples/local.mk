@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# examples: what people copy. tests/shell/example.sh compiles and runs hello.c;
+# examples: what people copy. tests/shell/example.sh compiles and runs them;
 # quickstart.sh ends with main-job.sh.
 
-dist_noinst_DATA += examples/hello.c
+dist_noinst_DATA += \
+	examples/hello.c \
+	examples/matrix.f90 \
+	examples/vector.cc \
+	$(NULL)
 dist_noinst_SCRIPTS += examples/main-job.sh
