@@ -7,11 +7,13 @@ xm_shell_tests += \
 	tests/shell/test_bench.sh \
 	tests/shell/test_bench_kernels.sh \
 	tests/shell/test_bench_wrong.sh \
+	tests/shell/test_completion.sh \
 	tests/shell/test_drain.sh \
 	tests/shell/test_extmemd.sh \
 	tests/shell/test_gateway.sh \
 	tests/shell/test_programs.sh \
 	tests/shell/test_strategy.sh \
+	tests/shell/test_units.sh \
 	$(NULL)
 
 # What tests/shell/test_extmemd.sh and test_auth.sh throw with.
