@@ -719,6 +719,8 @@ struct extmem_capabilities {
 /* Errors: -EINVAL the struct's size is not set. */
 int extmem_capabilities(struct extmem_capabilities *ret);
 
+#include "extmem_share.h"
+
 #ifdef __GNUC__
 #pragma GCC visibility pop
 #endif

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # core: the client library, and all thought that both ends share.
 
-include_HEADERS += core/extmem.h
+include_HEADERS += core/extmem.h core/extmem_share.h
 
 # pure/: the ground floor. tests/house/floors.sh looks at what these objects call.
 libxm_ground_la_SOURCES += \
@@ -9,6 +9,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/channel.h \
 	core/pure/code.c \
 	core/pure/code.h \
+	core/pure/label.c \
+	core/pure/label.h \
 	core/pure/layout.c \
 	core/pure/layout.h \
 	core/pure/ledger.c \
@@ -65,6 +67,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/volume.h \
 	core/pure/volume_io.c \
 	core/pure/volume_move.c \
+	core/pure/volume_part.c \
 	core/pure/wire.c \
 	core/pure/wire.h \
 	$(NULL)
@@ -93,6 +96,7 @@ libxm_client_la_SOURCES += \
 	core/client/about.c \
 	core/client/access.c \
 	core/client/access.h \
+	core/client/adopt.c \
 	core/client/appliances.c \
 	core/client/appliances.h \
 	core/client/arena.c \
@@ -114,6 +118,9 @@ libxm_client_la_SOURCES += \
 	core/client/lane.h \
 	core/client/latency.c \
 	core/client/latency.h \
+	core/client/handing.c \
+	core/client/handing.h \
+	core/client/handover.c \
 	core/client/ledgers.c \
 	core/client/ledgers.h \
 	core/client/mapping.c \

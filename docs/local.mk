@@ -8,6 +8,7 @@ xm_man_pages = \
 	docs/man/extmem.3 \
 	docs/man/extmem.5 \
 	docs/man/extmem.7 \
+	docs/man/extmem_hand_over.3 \
 	docs/man/extmem_map.3 \
 	docs/man/extmem_open.3 \
 	docs/man/extmem_read.3 \
@@ -47,11 +48,14 @@ xm_man_names = \
 	docs/man/extmem_read_start.3 \
 	docs/man/extmem_readv.3 \
 	docs/man/extmem_region_address.3 \
+	docs/man/extmem_region_adopt.3 \
 	docs/man/extmem_region_alloc.3 \
 	docs/man/extmem_region_commit.3 \
 	docs/man/extmem_region_decommit.3 \
 	docs/man/extmem_region_free.3 \
 	docs/man/extmem_region_fresh.3 \
+	docs/man/extmem_region_hand_over.3 \
+	docs/man/extmem_region_keep.3 \
 	docs/man/extmem_region_list.3 \
 	docs/man/extmem_region_name.3 \
 	docs/man/extmem_region_request.3 \

@@ -166,8 +166,10 @@ static int unmap_last(extmem_region *region)
 	extmem *x = region->client;
 	uint64_t first = region->address / XM_PAGE;
 	uint64_t limit = first + region->size / XM_PAGE;
-	int rc = xm_flush(x, first, limit, true,
-			  os_now_ns() + x->settings.timeout_ns);
+	int rc = atomic_load(&region->parted)
+			 ? 0
+			 : xm_flush(x, first, limit, true,
+				    os_now_ns() + x->settings.timeout_ns);
 
 	if (rc != 0)
 		return rc;
@@ -180,7 +182,7 @@ static int unmap_last(extmem_region *region)
 int extmem_unmap(extmem_region *region, uint64_t offset, uint64_t size)
 {
 	struct xm_mapping *m;
-	int rc = xm_region_usable(region, "extmem_unmap");
+	int rc = xm_region_exists(region, "extmem_unmap");
 
 	if (rc != 0)
 		return rc;
@@ -306,6 +308,7 @@ static int discard(extmem_region *region, const struct xm_pager_event *ev,
 		if (rc != 0 || !atomic_load(&region->tracked))
 			return rc;
 	}
+	atomic_store(&region->fouled, true);
 	return xm_range(region->client, ev, first, limit, deadline_ns);
 }
 

@@ -16,6 +16,7 @@
 
 #include "core/client/client.h"
 #include "core/client/error.h"
+#include "core/client/handing.h"
 #include "core/client/mapping.h"
 #include "core/client/objects.h"
 #include "core/client/range.h"
@@ -99,11 +100,9 @@ static int region_back(extmem *x, extmem_region *region, char *words,
 	return rc;
 }
 
-/* With regions_lock held. */
-static int region_build(extmem *x, const char *call,
-			extmem_region *region)
+/* Addresses and tables. With regions_lock held. */
+static int region_place(extmem *x, const char *call, extmem_region *region)
 {
-	char words[512] = "out of memory";
 	int rc;
 
 	if (x->regions.count == XM_REGIONS_MAX)
@@ -122,16 +121,38 @@ static int region_build(extmem *x, const char *call,
 			       "raise the setting arena", call,
 			       (unsigned long long)(region->size / XM_MIB));
 	rc = region_tables(region);
-	if (rc == 0)
-		rc = region_back(x, region, words, sizeof(words));
 	if (rc != 0) {
 		xm_extent_give(&x->arena.spans, region->address, NULL);
-		return xm_fail(rc, "%s: %s", call, words);
+		return xm_fail(rc, "%s: out of memory", call);
 	}
+	return 0;
+}
+
+void xm_region_enter(extmem_region *region)
+{
+	extmem *x = region->client;
+
 	os_mutex_take(&x->regions.links);
 	xm_list_push_back(&x->regions.list, &region->link);
 	os_mutex_give(&x->regions.links);
 	x->regions.count++;
+}
+
+/* With regions_lock held. */
+static int region_build(extmem *x, const char *call,
+			extmem_region *region)
+{
+	char words[512] = "out of memory";
+	int rc = region_place(x, call, region);
+
+	if (rc != 0)
+		return rc;
+	rc = region_back(x, region, words, sizeof(words));
+	if (rc != 0) {
+		xm_extent_give(&x->arena.spans, region->address, NULL);
+		return xm_fail(rc, "%s: %s", call, words);
+	}
+	xm_region_enter(region);
 	return 0;
 }
 
@@ -242,6 +263,36 @@ static int region_alloc(extmem *x, const char *call,
 	return rc;
 }
 
+int xm_region_new(extmem *x, const char *call,
+		  const struct extmem_request *request, extmem_region **ret)
+{
+	extmem_region *region = os_alloc(sizeof(*region));
+	int rc;
+
+	if (region == NULL)
+		return xm_fail(-ENOMEM, "%s: out of memory", call);
+	rc = region_begin(x, call, request, region);
+	if (rc == 0) {
+		/* What it is like was decided before. */
+		region->size = request->region_size;
+		region->sealed = false;
+		region->tracked = false;
+		region->number = ++x->regions.numbered;
+		rc = region_place(x, call, region);
+	}
+	if (rc != 0)
+		region_free(region);
+	else
+		*ret = region;
+	return rc;
+}
+
+void xm_region_drop(extmem_region *region)
+{
+	xm_extent_give(&region->client->arena.spans, region->address, NULL);
+	region_free(region);
+}
+
 int extmem_region_alloc(extmem *x, const char *name, uint64_t size,
 			extmem_region **ret)
 {
@@ -287,7 +338,7 @@ int extmem_region_free(extmem_region *region)
 
 	if (region == NULL)
 		return 0;
-	rc = xm_region_usable(region, "extmem_region_free");
+	rc = xm_region_exists(region, "extmem_region_free");
 	if (rc != 0)
 		return rc;
 	x = region->client;
@@ -298,6 +349,8 @@ int extmem_region_free(extmem_region *region)
 	rc = xm_region_forget(region, 0, region->size);
 	if (region->attached)
 		xm_detach(region, 0, region->size);
+	if (x->regions.closing && region->kept_ms != 0)
+		xm_segments_drop(region); /* our BYE leaves it to its token */
 	told = xm_segments_free(x, region->address,
 			     region->address + region->size);
 	xm_extent_give(&x->arena.spans, region->address, NULL);

@@ -74,6 +74,11 @@ struct extmem_region {
 	 * for the first time. */
 	atomic_bool tracked;
 	atomic_bool written; /* explicitly, before it was tracked */
+	/* Something was discarded: remote memory may have older bytes of fresh pages. */
+	atomic_bool fouled;
+	atomic_bool parted; /* handed over: none of its memory is ours */
+	uint64_t kept_ms;   /* beyond our end, by `token`; 0: not */
+	uint8_t token[XM_TOKEN_SIZE];
 	/* It is about to be tracked; and the transfers under way that go past
 	 * the pager. */
 	atomic_bool changing;
@@ -102,7 +107,7 @@ struct xm_regions {
 /* 0; -EINVAL for a handle that was freed, unless its memory is another region's by
  * now; -ECHILD in a child of fork(). With a message. Nothing of the region may be
  * used before. */
-static inline int xm_region_usable(const extmem_region *region,
+static inline int xm_region_exists(const extmem_region *region,
 				   const char *call)
 {
 	if (region->magic != XM_REGION_MAGIC)
@@ -111,11 +116,30 @@ static inline int xm_region_usable(const extmem_region *region,
 	return xm_usable(call);
 }
 
+/* And it was not handed over: -ESTALE. */
+static inline int xm_region_usable(const extmem_region *region, const char *call)
+{
+	int rc = xm_region_exists(region, call);
+
+	if (rc == 0 && atomic_load(&region->parted))
+		rc = xm_fail(-ESTALE, "%s: region %s was handed over: its bytes "
+			     "are not this client's any more", call,
+			     region->name);
+	return rc;
+}
+
 /* Public calls that ask appliances run one at a time. A call's deadline counts from
  * before it waits for this lock. The calls ahead of it began earlier, so they end
  * before its deadline, and no call takes longer than the timeout. */
 void xm_regions_lock(extmem *);
 void xm_regions_unlock(extmem *);
+/* A region of this request with addresses and tables and without memory, which no list
+ * has yet: it is entered, or dropped. With regions.lock held; 0, or -errno with a
+ * message. */
+int xm_region_new(extmem *, const char *call, const struct extmem_request *,
+		  extmem_region **ret);
+void xm_region_enter(extmem_region *);
+void xm_region_drop(extmem_region *);
 /* Makes the pager forget all about the pages of [offset, + size), before their
  * addresses are used for other memory. Waits until no operation on them is under
  * way. */

@@ -17,6 +17,7 @@ void xm_discard(extmem_region *region, uint64_t offset, uint64_t size)
 
 	if (size == 0 || !atomic_load(&region->tracked))
 		return;
+	atomic_store(&region->fouled, true);
 	xm_range(x, &ev, first, first + (size + XM_PAGE - 1) / XM_PAGE,
 		 XM_NEVER);
 }

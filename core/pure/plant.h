@@ -109,6 +109,10 @@
 	X(seal_part_unread, "a part of a page is written without the rest")   \
 	/* core/client/watch.c */                                              \
 	X(watch_first_lane, "a watch is set for the first lane alone")        \
+	/* core/client/handover.c, adopt.c */                                  \
+	X(offer_unflushed, "a region is handed over without what is dirty")   \
+	X(foul_untold, "what was discarded comes back when it is handed over") \
+	X(claim_zeroed, "what is adopted reads as zero")                      \
 	/* core/client/range.c, mapping.c */                                  \
 	X(sync_endless, "a sync whose time is up waits on")                   \
 	X(sync_nothing, "a sync does nothing")                                \

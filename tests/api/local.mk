@@ -8,6 +8,7 @@ xm_tests += \
 	tests/api/test_client \
 	tests/api/test_explicit \
 	tests/api/test_faults \
+	tests/api/test_hand_over \
 	tests/api/test_loss \
 	tests/api/test_objects \
 	tests/api/test_open \
@@ -39,6 +40,8 @@ tests_api_test_open_SOURCES = tests/support/appliance.c tests/api/test_open.c
 tests_api_test_open_LDADD = $(xm_api)
 tests_api_test_faults_SOURCES = tests/support/appliance.c tests/api/test_faults.c
 tests_api_test_faults_LDADD = $(xm_api)
+tests_api_test_hand_over_SOURCES = tests/support/appliance.c tests/api/test_hand_over.c
+tests_api_test_hand_over_LDADD = $(xm_api)
 tests_api_test_polling_SOURCES = tests/support/appliance.c tests/api/test_polling.c
 tests_api_test_polling_LDADD = $(xm_api)
 tests_api_test_drain_SOURCES = tests/support/appliance.c tests/api/test_drain.c

@@ -95,7 +95,7 @@ rooms='common core transports appliance cli preload faces gateway bench sim'
 # Includes are relative to the root, so each names its room.
 included $rooms tests examples | while read -r file header; do
 	case $header in
-	config.h | sim/commit.h) continue ;;
+	config.h | sim/commit.h | extmem_share.h) continue ;;
 	esac
 	[ -f "$header" ] || echo "$file includes $header, which is no path from the root"
 done >"$scratch/out"
@@ -155,7 +155,7 @@ complaints "nobody but the mapper itself names its functions" "$scratch/out"
 # Where bytes are is the volume's to know; everybody else asks it. The mender takes
 # memory for it, as a region does.
 grep -nE '\bxm_(segment|member|layout)\b|\bxm_layout_' $(sources $rooms) |
-	grep -Ev '^(core/pure/(layout|volume|volume_io|volume_move)\.[ch]|core/client/(segments|segments_parts|planned)\.[ch]|core/engine/keeper(_mend\.c|_move\.c|\.h)):' |
+	grep -Ev '^(core/pure/(layout|volume|volume_io|volume_move|volume_part)\.[ch]|core/client/(segments|segments_parts|planned|adopt|handing|handover)\.[ch]|core/engine/keeper(_mend\.c|_move\.c|\.h)):' |
 	sed 's/:.*[^a-z_]\(xm_[a-z_]*\).*/: \1/' >"$scratch/out"
 complaints "nobody but the volume, and whoever takes memory for it, looks into a segment" \
 	"$scratch/out"
@@ -193,10 +193,10 @@ complaints "libextmem.so exports extmem_* alone" "$scratch/out"
 sed 's/@.*//' >"$scratch/exported" <<END
 $(nm -D --defined-only "$library" | awk '$2 == "T" { print $3 }')
 END
-grep -oE '\bextmem_[a-z_]+\(' core/extmem.h | tr -d '(' | sort -u |
+grep -hoE '\bextmem_[a-z_]+\(' core/extmem*.h | tr -d '(' | sort -u |
 	while read -r name; do
 		# A declaration begins a line with its type; comments do not.
-		grep -qE "^[a-z].*\b$name\(" core/extmem.h || continue
+		grep -qE "^[a-z].*\b$name\(" core/extmem*.h || continue
 		grep -qx "$name" "$scratch/exported" ||
 			echo "$name is declared and not exported"
 	done >"$scratch/out"

@@ -19,7 +19,7 @@ pages=$(grep -L '^\.so ' docs/man/*)
 # --- the library ------------------------------------------------------------
 
 # Declarations begin in the first column, or are a comment's.
-sed -e 's/[*][*]//' core/extmem.h | grep -v '^ \*' |
+sed -e 's/[*][*]//' core/extmem*.h | grep -v '^ \*' |
 	grep -oE '\bextmem_[a-z_]+\(' | tr -d '(' | sort -u >"$scratch/header"
 nm -D --defined-only "$XM_BUILDDIR"/.libs/libextmem.so |
 	sed -n 's/.* T \(extmem_[a-z_]*\).*/\1/p' | sort -u >"$scratch/functions"

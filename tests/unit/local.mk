@@ -13,6 +13,7 @@ xm_tests += \
 	tests/unit/test_host \
 	tests/unit/test_keeper \
 	tests/unit/test_kernels \
+	tests/unit/test_label \
 	tests/unit/test_layout \
 	tests/unit/test_list \
 	tests/unit/test_loop \
@@ -172,6 +173,7 @@ xm_pure_tests = \
 	tests/unit/test_heap_cache \
 	tests/unit/test_keeper \
 	tests/unit/test_kernels \
+	tests/unit/test_label \
 	tests/unit/test_layout \
 	tests/unit/test_list \
 	tests/unit/test_pager \

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* OFFER and CLAIM of one extent after the other; see handing.h. */
+#include "core/client/handing.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/client/client.h"
+
+#define AGAIN XM_MS /* until a key that is dying, or a stream, is asked about again */
+
+struct xm_handed *xm_handed_add(struct xm_handed_list *l)
+{
+	struct xm_handed *h;
+
+	if (l->count == l->max) {
+		uint32_t max = l->max * 2 + 16;
+		struct xm_handed *list = os_alloc(max * sizeof(*list));
+
+		if (list == NULL)
+			return NULL;
+		if (l->count > 0)
+			memcpy(list, l->list, l->count * sizeof(*list));
+		os_free(l->list);
+		l->list = list;
+		l->max = max;
+	}
+	h = &l->list[l->count++];
+	memset(h, 0, sizeof(*h));
+	return h;
+}
+
+void xm_handed_end(struct xm_handed_list *l)
+{
+	os_free(l->list);
+	memset(l, 0, sizeof(*l));
+}
+
+/* Both requests may be repeated; see appliance/offers.c. */
+static bool is_worth_repeating(const extmem *x, int rc)
+{
+	return (rc == -EAGAIN || rc == -ENOTCONN) &&
+	       os_now_ns() < x->regions.deadline_ns;
+}
+
+static int ask(extmem *x, uint32_t appliance, const struct xm_message *m,
+	       uint32_t lease, struct xm_request *ret, char *words,
+	       size_t words_size)
+{
+	int rc;
+
+	for (;;) {
+		ret->lease = lease;
+		rc = xm_ask(&x->ask, appliance, m, x->regions.deadline_ns, ret);
+		if (!is_worth_repeating(x, rc))
+			break;
+		os_sleep(AGAIN);
+	}
+	if (rc != 0)
+		xm_ask_explain(&x->ask, ret, words, words_size);
+	return rc;
+}
+
+int xm_offer_extent(extmem *x, const struct xm_handed *h, const uint8_t *token,
+		    uint32_t flags, uint32_t ms, const char *identity,
+		    char *words, size_t words_size)
+{
+	struct xm_message m = { .kind = XM_OFFER };
+	struct xm_request request;
+
+	m.u.offer.extent = h->member.extent;
+	m.u.offer.flags = flags;
+	m.u.offer.ms = ms;
+	memcpy(m.u.offer.token, token, XM_TOKEN_SIZE);
+	snprintf(m.u.offer.identity, sizeof(m.u.offer.identity), "%s",
+		 identity == NULL ? "" : identity);
+	xm_label_encode(&h->label, &m.u.offer.label);
+	return ask(x, h->member.appliance, &m, h->member.lease, &request, words,
+		   words_size);
+}
+
+/* False: its label is of another version of this library, or contradicts it. */
+static bool take(struct xm_handed *h, uint32_t appliance,
+		 const struct xm_request *r)
+{
+	const struct xm_claimed *c = &r->message.u.claimed;
+
+	h->member.appliance = appliance;
+	h->member.lease = r->lease;
+	h->member.extent = c->extent;
+	h->member.remote = c->remote;
+	h->size = c->size;
+	h->id = c->id;
+	memcpy(h->name, c->region, sizeof(h->name));
+	return xm_label_decode(&c->label, &h->label) &&
+	       c->size >= h->label.count / h->label.columns * XM_PAGE;
+}
+
+int xm_claim_all(extmem *x, uint32_t appliance, const uint8_t *token,
+		 struct xm_handed_list *l, char *words, size_t words_size)
+{
+	struct xm_message m = { .kind = XM_CLAIM };
+	struct xm_request request;
+	int rc = 0;
+
+	memcpy(m.u.claim.token, token, XM_TOKEN_SIZE);
+	for (;;) {
+		struct xm_handed *h;
+
+		rc = ask(x, appliance, &m, 0, &request, words, words_size);
+		if (rc == -ENOENT && m.u.claim.after != 0)
+			return 0;
+		if (rc != 0)
+			return rc;
+		h = xm_handed_add(l);
+		if (h == NULL) {
+			snprintf(words, words_size, "out of memory");
+			return -ENOMEM;
+		}
+		if (!take(h, appliance, &request)) {
+			snprintf(words, words_size, "appliance %s: what it says of "
+				 "an extent is of another version of extmem",
+				 xm_ask_address(&x->ask, appliance));
+			return -EPROTO;
+		}
+		m.u.claim.after = h->member.extent;
+	}
+}
+
+void xm_segments_drop(extmem_region *region)
+{
+	extmem *x = region->client;
+	uint64_t page = region->address / XM_PAGE;
+	uint64_t limit = page + region->size / XM_PAGE;
+	struct os_signals old;
+	struct xm_segment s;
+
+	xm_lanes_lock(&x->lanes, &old);
+	while (page < limit && xm_volume_segment(&x->volume, page, &s)) {
+		xm_volume_remove(&x->volume, page);
+		page = s.page + s.count;
+	}
+	xm_lanes_unlock(&x->lanes, &old);
+}

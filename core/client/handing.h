@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What the files about regions that change hands share (handover.c, adopt.c). All calls
+ * are made with regions.lock held, of the call whose deadline regions.deadline_ns is.
+ */
+#ifndef XM_HANDING_H
+#define XM_HANDING_H
+
+#include "core/client/region.h"
+#include "core/pure/label.h"
+#include "core/pure/layout.h"
+
+/* An extent that is parted with or was claimed. */
+struct xm_handed {
+	uint64_t page; /* of the arena, by which the volume finds its segment; or 0 */
+	uint32_t k;    /* which of its members */
+	struct xm_member member;
+	uint64_t size;
+	struct xm_region_id id;
+	char name[XM_NAME_SIZE];
+	struct xm_place_label label;
+	bool told; /* OFFER was sent: it may be an orphan */
+};
+
+struct xm_handed_list {
+	uint32_t count, max;
+	struct xm_handed *list;
+};
+
+/* NULL: no memory. Zeros. */
+struct xm_handed *xm_handed_add(struct xm_handed_list *);
+void xm_handed_end(struct xm_handed_list *);
+
+/* Sends OFFER again and again until it is answered, or time is over. 0, or -errno with
+ * words. */
+int xm_offer_extent(extmem *, const struct xm_handed *, const uint8_t *token,
+		    uint32_t flags, uint32_t ms, const char *identity,
+		    char *words, size_t words_size);
+/* Claims all that waits at one appliance, behind what the list has. 0, -ENOENT for
+ * nothing, or -errno with words; the list has what was claimed before. */
+int xm_claim_all(extmem *, uint32_t appliance, const uint8_t *token,
+		 struct xm_handed_list *, char *words, size_t words_size);
+
+/* Takes the region's segments out of the volume; nobody is told. */
+void xm_segments_drop(extmem_region *);
+
+#endif

@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A region is handed over, or kept beyond its client's end (extmem_share.h).
+ *
+ * The life of a hand-over:
+ *	1. All pages are written back and leave local memory. Where bytes were discarded,
+ *	   the appliance has older ones still: zeros are written over them.
+ *	2. Each member that is IN is parted with (OFFER), under a token that was drawn for
+ *	   this, with a label that says where it belongs. From its answer on no key of ours
+ *	   opens it.
+ *	3. If one OFFER fails, what was parted with is claimed back, and the region is as it
+ *	   was. Else its segments are lost to this client, and every page with them: what
+ *	   touches them from now on ends in an error, like after any loss.
+ *	4. The other client claims (adopt.c).
+ *
+ * Members that lack bytes (OUT, FILLING) are not parted with, but given back when the
+ * region is freed here: so all copies that a claimer gets are equal.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/client/client.h"
+#include "core/client/error.h"
+#include "core/client/handing.h"
+#include "core/client/mapping.h"
+#include "core/client/range.h"
+#include "core/client/strategies.h"
+#include "core/pure/plant.h"
+
+#define MS_DEFAULT 60000
+#define WORDS 512
+#define CALL "extmem_region_hand_over"
+
+/* --- what there is -------------------------------------------------------- */
+
+static void label_of(const extmem_region *region, const struct xm_segment *s,
+		     struct xm_place_label *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->region_size = region->size;
+	ret->page = s->page - region->address / XM_PAGE;
+	ret->count = s->count;
+	ret->columns = (uint8_t)xm_segment_columns(s);
+	ret->unit = xm_segment_is_striped(s) ? s->unit : 0;
+	ret->column = xm_segment_is_striped(s) ? s->column : 0;
+}
+
+/* The members of one segment that are IN. */
+static int collect_members(const extmem_region *region, uint64_t page,
+			   const struct xm_segment *s, struct xm_handed_list *l)
+{
+	uint32_t copies = 0, first = l->count;
+
+	for (uint32_t k = 0; k < xm_segment_copies(s); k++) {
+		struct xm_handed *h;
+
+		if (s->members[k].state != XM_MEMBER_IN)
+			continue;
+		h = xm_handed_add(l);
+		if (h == NULL)
+			return -ENOMEM;
+		h->page = page;
+		h->k = k;
+		memcpy(&h->member, &s->members[k], sizeof(h->member));
+		label_of(region, s, &h->label);
+		h->label.copy = (uint8_t)copies++;
+	}
+	for (uint32_t i = first; i < l->count; i++)
+		l->list[i].label.copies = (uint8_t)copies;
+	return copies == 0 ? -ESTALE : 0;
+}
+
+/* All of the region's; `hold`: no member of it is replaced from now on. */
+static int collect(extmem_region *region, bool hold, struct xm_handed_list *l)
+{
+	extmem *x = region->client;
+	uint64_t page = region->address / XM_PAGE;
+	uint64_t limit = page + region->size / XM_PAGE;
+	struct os_signals old;
+	struct xm_segment s;
+	int rc = 0;
+
+	xm_lanes_lock(&x->lanes, &old);
+	for (uint64_t p = page; p < limit && rc == 0; p = xm_segment_after(&s)) {
+		if (!xm_volume_segment(&x->volume, p, &s) || s.lost)
+			rc = -ESTALE;
+		else if (s.unsure)
+			rc = -EBUSY;
+	}
+	while (page < limit && rc == 0) {
+		xm_volume_segment(&x->volume, page, &s);
+		if (hold)
+			xm_volume_hold(&x->volume, page);
+		rc = collect_members(region, page, &s, l);
+		page = xm_segment_after(&s);
+	}
+	xm_lanes_unlock(&x->lanes, &old);
+	return rc;
+}
+
+/* What collect() has held goes on as before. */
+static void release(extmem_region *region)
+{
+	extmem *x = region->client;
+	uint64_t page = region->address / XM_PAGE;
+	uint64_t limit = page + region->size / XM_PAGE;
+	struct os_signals old;
+	struct xm_segment s;
+
+	xm_lanes_lock(&x->lanes, &old);
+	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
+	     page = xm_segment_after(&s)) {
+		if (s.held)
+			xm_volume_release(&x->volume, page, false);
+	}
+	xm_lanes_unlock(&x->lanes, &old);
+}
+
+/* --- 1: the bytes --------------------------------------------------------- */
+
+/* The next run of fresh pages of the lane's block that has `page`; *ret_next is where
+ * to go on. Returns how many there are from *page on. */
+static uint64_t fresh_run(extmem *x, uint64_t *page, uint64_t limit)
+{
+	struct xm_lane *lane = xm_lane_at(&x->lanes, *page);
+	uint64_t end = xm_min(limit, xm_block_end(&x->lanes, *page));
+	struct os_signals old;
+	uint64_t stop;
+	bool fresh;
+
+	xm_lane_lock(lane, &old);
+	stop = xm_pager_alike(&lane->engine.pager, *page, end, &fresh);
+	if (!fresh && stop < end) {
+		*page = stop;
+		stop = xm_pager_alike(&lane->engine.pager, *page, end, &fresh);
+	}
+	xm_lane_unlock(lane, &old);
+	if (!fresh) {
+		*page = stop;
+		return 0;
+	}
+	return stop - *page;
+}
+
+/* What reads as zero here becomes zero there. */
+static int zero_fresh(extmem_region *region)
+{
+	static const uint8_t zeros[16 * XM_PAGE];
+	extmem *x = region->client;
+	uint64_t first = region->address / XM_PAGE;
+	uint64_t limit = first + region->size / XM_PAGE;
+	uint64_t page = first;
+	int rc = 0;
+
+	if (!atomic_load(&region->fouled) || XM_PLANTED(foul_untold))
+		return 0;
+	while (page < limit && rc == 0) {
+		uint64_t count = fresh_run(x, &page, limit);
+
+		count = xm_min(count, sizeof(zeros) / XM_PAGE);
+		if (count > 0)
+			rc = extmem_write(region, (page - first) * XM_PAGE,
+					  zeros, count * XM_PAGE);
+		page += count;
+	}
+	return rc;
+}
+
+static int write_back(extmem_region *region)
+{
+	extmem *x = region->client;
+	uint64_t first = region->address / XM_PAGE;
+	int rc = 0;
+
+	if (!XM_PLANTED(offer_unflushed))
+		rc = xm_flush(x, first, first + region->size / XM_PAGE, true,
+			      x->regions.deadline_ns);
+	return rc == 0 ? zero_fresh(region) : rc;
+}
+
+/* --- 2, 3: the extents ---------------------------------------------------- */
+
+/* The entry of this extent. */
+static struct xm_handed *find(const struct xm_handed_list *l, uint32_t appliance,
+			      uint64_t extent)
+{
+	for (uint32_t i = 0; i < l->count; i++) {
+		if (l->list[i].member.appliance == appliance &&
+		    l->list[i].member.extent == extent)
+			return &l->list[i];
+	}
+	return NULL;
+}
+
+static void renew(extmem *x, const struct xm_handed *h,
+		  const struct xm_remote_mr *remote)
+{
+	struct os_signals old;
+
+	xm_lanes_lock(&x->lanes, &old);
+	xm_volume_renew(&x->volume, h->page, h->k, remote);
+	xm_lanes_unlock(&x->lanes, &old);
+}
+
+/* Claims back what has been parted with at one appliance. */
+static void take_back(extmem *x, uint32_t appliance, const uint8_t *token,
+		      struct xm_handed_list *l)
+{
+	struct xm_handed_list back = { 0 };
+	char words[WORDS];
+	int rc = xm_claim_all(x, appliance, token, &back, words, sizeof(words));
+
+	for (uint32_t i = 0; i < back.count; i++) {
+		struct xm_handed *h = find(l, appliance,
+					   back.list[i].member.extent);
+
+		if (h == NULL)
+			continue;
+		renew(x, h, &back.list[i].member.remote);
+		h->told = false;
+		xm_offer_extent(x, h, token, XM_OFFER_KEEP, 0, NULL, words,
+				sizeof(words));
+	}
+	for (uint32_t i = 0; i < l->count; i++) {
+		struct xm_handed *h = &l->list[i];
+
+		/* -ENOENT: this OFFER never arrived, so it is ours as before. */
+		if (h->told && h->member.appliance == appliance && rc != 0 &&
+		    rc != -ENOENT)
+			renew(x, h, NULL);
+		if (h->member.appliance == appliance)
+			h->told = false;
+	}
+	xm_handed_end(&back);
+}
+
+static int part_with(extmem *x, struct xm_handed_list *l,
+		     const struct extmem_hand_over *o, const uint8_t *token,
+		     char *words, size_t words_size)
+{
+	uint32_t ms = (uint32_t)o->ms;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < l->count && rc == 0; i++) {
+		struct xm_handed *h = &l->list[i];
+
+		h->told = true;
+		h->label.ms = ms;
+		rc = xm_offer_extent(x, h, token, 0, ms, o->identity, words,
+				     words_size);
+	}
+	for (uint32_t i = 0; i < l->count && rc != 0; i++) {
+		if (l->list[i].told)
+			take_back(x, l->list[i].member.appliance, token, l);
+	}
+	return rc;
+}
+
+/* Nothing of it is ours any more. */
+static void lose(extmem_region *region, const struct xm_handed_list *l)
+{
+	extmem *x = region->client;
+	struct xm_pager_event ev = { .kind = XM_PAGER_LOST };
+	uint64_t first = region->address / XM_PAGE;
+	struct os_signals old;
+
+	xm_lanes_lock(&x->lanes, &old);
+	for (uint32_t i = 0; i < l->count; i++)
+		xm_volume_part(&x->volume, l->list[i].page);
+	xm_lanes_unlock(&x->lanes, &old);
+	xm_range(x, &ev, first, first + region->size / XM_PAGE, XM_NEVER);
+	atomic_store(&region->parted, true);
+}
+
+/* With the region's lock held. A page without rights is never present, so no store is
+ * lost between the write-back and the end. */
+static int stop_stores(extmem_region *region, bool *ret_stopped)
+{
+	*ret_stopped = region->attached && !atomic_load(&region->deprived) &&
+		       region->client->arena.limits.denies;
+	return *ret_stopped ? xm_rights_take(region, 0, region->size,
+					     EXTMEM_NO_ACCESS)
+			    : 0;
+}
+
+static void permit_stores(extmem_region *region, bool stopped)
+{
+	if (!stopped)
+		return;
+	xm_rights_return(region, 0, region->size);
+	atomic_store(&region->deprived, false);
+}
+
+static int relabel(extmem_region *region, char *words, size_t words_size);
+
+/* With all locks of a public call. */
+static int hand_over(extmem_region *region, const struct extmem_hand_over *o,
+		     const uint8_t *token, char *words, size_t words_size)
+{
+	struct xm_handed_list l = { 0 };
+	bool stopped = false;
+	int rc = xm_region_track(region);
+
+	if (rc == 0)
+		rc = stop_stores(region, &stopped);
+	if (rc == 0)
+		rc = write_back(region);
+	if (rc == 0)
+		rc = collect(region, true, &l);
+	snprintf(words, words_size, "%s", xm_why(rc));
+	if (rc == 0)
+		rc = part_with(region->client, &l, o, token, words, words_size);
+	if (rc == 0) {
+		lose(region, &l);
+	} else {
+		release(region);
+		if (region->kept_ms != 0)
+			relabel(region, (char[WORDS]){ 0 }, WORDS);
+	}
+	permit_stores(region, stopped);
+	xm_handed_end(&l);
+	return rc;
+}
+
+/* --- the public calls ----------------------------------------------------- */
+
+static int options_read(const struct extmem_hand_over *from,
+			struct extmem_hand_over *ret)
+{
+	*ret = (struct extmem_hand_over){ .size = sizeof(*ret) };
+	if (from != NULL && from->size != sizeof(*ret))
+		return xm_fail(-EINVAL, CALL ": a struct of %llu bytes: it has "
+			       "%zu", (unsigned long long)from->size,
+			       sizeof(*ret));
+	if (from != NULL)
+		*ret = *from;
+	if (ret->ms == 0)
+		ret->ms = MS_DEFAULT;
+	ret->ms = xm_min(ret->ms, XM_OFFER_FOR_EVER);
+	if (ret->identity != NULL && strlen(ret->identity) >= XM_IDENTITY_SIZE)
+		return xm_fail(-EINVAL, CALL ": an identity has at most %d "
+			       "characters", XM_IDENTITY_SIZE - 1);
+	return 0;
+}
+
+static int kind_check(const extmem_region *region, const char *call)
+{
+	if (region->sparse)
+		return xm_fail(-ENOTSUP, "%s: region %s is sparse: only one that "
+			       "has all of its memory can change hands", call,
+			       region->name);
+	if (region->sealed)
+		return xm_fail(-ENOTSUP, "%s: region %s is sealed, and its keys "
+			       "stay in this process", call, region->name);
+	return 0;
+}
+
+int extmem_region_hand_over(extmem_region *region,
+			    const struct extmem_hand_over *options,
+			    char ret_token[EXTMEM_TOKEN_SIZE])
+{
+	uint8_t token[XM_TOKEN_SIZE];
+	struct extmem_hand_over o;
+	char words[WORDS];
+	extmem *x;
+	int rc = xm_region_usable(region, CALL);
+
+	if (rc == 0)
+		rc = options_read(options, &o);
+	if (rc == 0)
+		rc = kind_check(region, CALL);
+	if (rc != 0)
+		return rc;
+	x = region->client;
+	os_random(token, sizeof(token));
+	xm_regions_lock(x);
+	os_mutex_take(&region->lock);
+	rc = hand_over(region, &o, token, words, sizeof(words));
+	os_mutex_give(&region->lock);
+	xm_regions_unlock(x);
+	if (rc != 0)
+		return xm_fail(rc, CALL ": the region stays here: %s", words);
+	xm_token_print(token, ret_token);
+	return 0;
+}
+
+/* Ties the region's token to each of its extents, or none. */
+static int relabel(extmem_region *region, char *words, size_t words_size)
+{
+	struct xm_handed_list l = { 0 };
+	uint32_t ms = (uint32_t)xm_min(region->kept_ms, XM_OFFER_FOR_EVER);
+	int rc = collect(region, false, &l);
+
+	snprintf(words, words_size, "%s", xm_why(rc));
+	for (uint32_t i = 0; i < l.count && rc == 0; i++) {
+		l.list[i].label.ms = ms;
+		rc = xm_offer_extent(region->client, &l.list[i], region->token,
+				     XM_OFFER_KEEP, ms, NULL, words, words_size);
+	}
+	xm_handed_end(&l);
+	return rc;
+}
+
+int extmem_region_keep(extmem_region *region, uint64_t ms,
+		       char ret_token[EXTMEM_TOKEN_SIZE])
+{
+	static const char call[] = "extmem_region_keep";
+	char words[WORDS];
+	extmem *x;
+	int rc = xm_region_usable(region, call);
+
+	if (rc == 0)
+		rc = kind_check(region, call);
+	if (rc == 0 && region->strategy != NULL &&
+	    xm_strategy_mirrors(region->strategy) > 1)
+		rc = xm_fail(-ENOTSUP, "%s: region %s has several copies, which "
+			     "a crash can leave unequal: hand it over instead",
+			     call, region->name);
+	if (rc != 0)
+		return rc;
+	x = region->client;
+	xm_regions_lock(x);
+	os_mutex_take(&region->lock);
+	if (region->kept_ms == 0)
+		os_random(region->token, sizeof(region->token));
+	region->kept_ms = ms;
+	rc = relabel(region, words, sizeof(words));
+	os_mutex_give(&region->lock);
+	xm_regions_unlock(x);
+	if (rc != 0)
+		return xm_fail(rc, "%s: %s", call, words);
+	if (ret_token != NULL)
+		xm_token_print(region->token, ret_token);
+	return 0;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * extmem: regions that outlive their client, and that move to another client without
+ * their bytes being copied. extmem.h includes this header: include that one, whose first
+ * lines say what holds for all calls.
+ *
+ * A token is a short text ("extmem1-00112233-..."). Whoever has it may become the owner
+ * of the region that it stands for, once, in its time, if it can reach the appliances.
+ * Keep it as secret as the data, and paste it wherever it is needed.
+ *
+ *	the first client			the second one
+ *	extmem_region_hand_over(region,
+ *				NULL, token);
+ *			--- token, by whatever way --->
+ *						extmem_region_adopt(x, token, 0,
+ *								    &region);
+ */
+#ifndef EXTMEM_SHARE_H
+#define EXTMEM_SHARE_H
+
+#define EXTMEM_TOKEN_SIZE 64 /* bytes, with its NUL */
+#define EXTMEM_FOR_EVER UINT64_MAX
+
+struct extmem_hand_over {
+	uint64_t size; /* sizeof(struct extmem_hand_over) */
+	/* How long the token is good for; 0: 60,000. Then the memory is free. */
+	uint64_t ms;
+	/* Who alone may adopt the region: a name in a certificate (extmem-auth(1)), or
+	 * uid:N. NULL: anybody. */
+	const char *identity;
+};
+
+/* Parts with a region: writes back what is dirty, and leaves the bytes at the appliances
+ * for whoever has the token. From then on nothing of this client can reach them; its cached
+ * copy is dropped, calls on the region are -ESTALE in words, and a touch of a mapping is
+ * SIGBUS. The handle is freed as ever, with extmem_region_free(), which frees none of these
+ * bytes; and nothing is lost when the client is closed. NULL for the options is the
+ * defaults. This client can adopt the region back by its token, as any other.
+ *
+ * What goes along: the bytes, the size, and the name. Tables of slabs and objects do not:
+ * the new owner gets the whole region as one slab at offset 0, so keep what is needed to
+ * find them (offsets) in the region itself.
+ *
+ * Threads: no other thread may use the region meanwhile. A store to a mapping that comes
+ * too late is SIGSEGV or SIGBUS, not lost.
+ *
+ * After an error the region is as it was, and stays this client's: it takes back what it
+ * had parted with. Errors: -ENOTSUP it is sparse, or sealed. -EINVAL the options. -EBUSY
+ * an earlier shrink timed out. -ENOTCONN, -ETIMEDOUT an appliance of it does not answer.
+ * -ESTALE (some of) it is lost. -EOPNOTSUPP an appliance does not serve this. */
+int extmem_region_hand_over(extmem_region *, const struct extmem_hand_over *,
+			    char ret_token[EXTMEM_TOKEN_SIZE]);
+
+/* Becomes the owner of the region of a token, by asking all appliances of this client. It
+ * has its size and its name, and its bytes are those that were written last. Nothing is
+ * read yet: pages come as they are touched. All of it is one slab at offset 0 (see
+ * above).
+ *
+ * If it fails, what was claimed waits under the token again. Errors: -EINVAL that is no
+ * token. -ENOENT nothing waits under it at the appliances of this client: it was used, its
+ * time is over, an appliance began again, or it is another's. -ENODATA a part of the region
+ * is missing, and the words say which. -EBUSY the region has an owner, which lives. -EACCES
+ * it waits for a client of another name. -ENOTSUP it has more copies than this client could
+ * serve: set a strategy with mirrors. -ENOSPC, -ENOMEM, -ETIMEDOUT, -ENOTCONN as for
+ * extmem_region_alloc(). */
+int extmem_region_adopt(extmem *, const char *token, uint64_t flags,
+			extmem_region **ret);
+
+/* Keeps a region beyond this client's end, whether it closes, is killed, or is not heard of
+ * for a lease: its bytes then wait for `ms` (EXTMEM_FOR_EVER) to be adopted by the token. 0:
+ * it is not kept any more, and no token stands for it. As long as this client lives the
+ * token gives nothing to anybody. What was written back is there (extmem_sync(), or an explicit write): what was only
+ * stored may be or not, and what was discarded may have its old contents. The token stays
+ * the same for as long as the region is kept. Call it again after extmem_region_resize().
+ *
+ * Errors: -ENOTSUP it is sparse or sealed, or has several copies, which a crash can leave
+ * unequal. -EOPNOTSUPP, -ENOTCONN, -ETIMEDOUT, -ESTALE as above; it may be kept in parts
+ * then: call it again. */
+int extmem_region_keep(extmem_region *, uint64_t ms,
+		       char ret_token[EXTMEM_TOKEN_SIZE]);
+
+#endif

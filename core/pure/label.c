@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Labels and tokens to bytes and text, and back; see label.h. */
+#include "core/pure/label.h"
+
+#include <string.h>
+
+#define FORMAT 1
+#define SIZE 44
+#define PREFIX "extmem1-"
+#define PREFIX_SIZE (sizeof(PREFIX) - 1)
+
+/* --- labels --------------------------------------------------------------- */
+
+static void put(uint8_t *at, uint64_t value, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		at[i] = (uint8_t)(value >> 8 * i);
+}
+
+static uint64_t get(const uint8_t *at, unsigned bytes)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < bytes; i++)
+		value |= (uint64_t)at[i] << 8 * i;
+	return value;
+}
+
+void xm_label_encode(const struct xm_place_label *l, struct xm_label *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->size = SIZE;
+	put(ret->bytes, FORMAT, 4);
+	put(ret->bytes + 4, l->ms, 4);
+	put(ret->bytes + 8, l->region_size, 8);
+	put(ret->bytes + 16, l->page, 8);
+	put(ret->bytes + 24, l->count, 8);
+	put(ret->bytes + 32, l->unit, 8);
+	ret->bytes[40] = l->column;
+	ret->bytes[41] = l->columns;
+	ret->bytes[42] = l->copy;
+	ret->bytes[43] = l->copies;
+}
+
+bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
+{
+	const uint8_t *bytes = label->bytes;
+	uint64_t pages;
+
+	if (label->size != SIZE || get(bytes, 4) != FORMAT)
+		return false;
+	ret->ms = (uint32_t)get(bytes + 4, 4);
+	ret->region_size = get(bytes + 8, 8);
+	ret->page = get(bytes + 16, 8);
+	ret->count = get(bytes + 24, 8);
+	ret->unit = get(bytes + 32, 8);
+	ret->column = bytes[40];
+	ret->columns = bytes[41];
+	ret->copy = bytes[42];
+	ret->copies = bytes[43];
+	pages = ret->region_size / XM_PAGE;
+	return ret->region_size % XM_PAGE == 0 && ret->count > 0 &&
+	       ret->page < pages && ret->count <= pages - ret->page &&
+	       ret->columns > 0 && ret->column < ret->columns &&
+	       ret->copies > 0 && ret->copy < ret->copies &&
+	       (ret->columns == 1 ||
+		(xm_is_power_of_two(ret->unit) && ret->unit >= 16 &&
+		 ret->count % (ret->unit * ret->columns) == 0));
+}
+
+/* --- tokens --------------------------------------------------------------- */
+
+/* Fletcher's sum of the bytes: it sees one wrong digit, and two that changed places. */
+static uint16_t checksum(const uint8_t *token)
+{
+	unsigned a = 1, b = 0;
+
+	for (unsigned i = 0; i < XM_TOKEN_SIZE; i++) {
+		a = (a + token[i]) % 251;
+		b = (b + a) % 251;
+	}
+	return (uint16_t)(b << 8 | a);
+}
+
+static char *print_bytes(char *at, const uint8_t *bytes, unsigned count)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (unsigned i = 0; i < count; i++) {
+		*at++ = digits[bytes[i] >> 4];
+		*at++ = digits[bytes[i] & 15];
+	}
+	return at;
+}
+
+void xm_token_print(const uint8_t token[XM_TOKEN_SIZE],
+		    char ret[XM_TOKEN_TEXT_SIZE])
+{
+	uint16_t sum = checksum(token);
+	uint8_t sum_bytes[2] = { (uint8_t)(sum >> 8), (uint8_t)sum };
+	char *at = ret + PREFIX_SIZE;
+
+	memcpy(ret, PREFIX, PREFIX_SIZE);
+	for (unsigned i = 0; i < XM_TOKEN_SIZE; i += 4) {
+		at = print_bytes(at, token + i, 4);
+		*at++ = '-';
+	}
+	at = print_bytes(at, sum_bytes, 2);
+	*at = '\0';
+}
+
+static int digit_of(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	if (c >= 'A' && c <= 'F')
+		return c - 'A' + 10;
+	return -1;
+}
+
+static bool is_space(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* Two digits of base 16 for each byte; hyphens between bytes do not count. */
+static bool parse_bytes(const char **text, uint8_t *ret, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		int high, low;
+
+		while (**text == '-')
+			(*text)++;
+		high = digit_of((*text)[0]);
+		low = high < 0 ? -1 : digit_of((*text)[1]);
+		if (low < 0)
+			return false;
+		ret[i] = (uint8_t)(high << 4 | low);
+		*text += 2;
+	}
+	return true;
+}
+
+bool xm_token_parse(const char *text, uint8_t ret[XM_TOKEN_SIZE])
+{
+	uint8_t token[XM_TOKEN_SIZE], sum[2];
+
+	while (is_space(*text))
+		text++;
+	for (unsigned i = 0; i < PREFIX_SIZE; i++) {
+		if (*text++ != PREFIX[i])
+			return false;
+	}
+	if (!parse_bytes(&text, token, sizeof(token)) ||
+	    !parse_bytes(&text, sum, sizeof(sum)))
+		return false;
+	while (is_space(*text))
+		text++;
+	if (*text != '\0' || checksum(token) != (sum[0] << 8 | sum[1]))
+		return false;
+	memcpy(ret, token, XM_TOKEN_SIZE);
+	return true;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Labels and tokens: what goes along when a region changes hands.
+ *
+ * A label stands at the appliance beside each extent (OFFER in wire.h), in this
+ * library's own form. It says where in the region the extent belongs, so a claimer
+ * finds the region's layout in the extents that it gets, and sees when one is missing:
+ *
+ *	 0  4	format, 1			all numbers little-endian
+ *	 4  4	ms: how long the token was good for
+ *	 8  8	bytes of the region
+ *	16  8	the segment's first page, in the region
+ *	24  8	its pages, of all columns together
+ *	32  8	unit, in pages; 0: no stripes
+ *	40  4	column, columns, copy, copies: a byte each
+ *
+ * A token as text is "extmem1-", 32 digits in base 16 in four groups, and 4 more of a
+ * checksum, so that a typing error is told from a token that is over:
+ *
+ *	extmem1-00112233-44556677-8899aabb-ccddeeff-5a0e
+ *
+ * Floor: ground.
+ */
+#ifndef XM_LABEL_H
+#define XM_LABEL_H
+
+#include "core/pure/wire.h"
+
+#define XM_TOKEN_TEXT_SIZE 64 /* with its NUL; the text is shorter */
+
+struct xm_place_label {
+	uint32_t ms;
+	uint64_t region_size; /* bytes */
+	uint64_t page, count, unit;
+	uint8_t column, columns, copy, copies;
+};
+
+void xm_label_encode(const struct xm_place_label *, struct xm_label *ret);
+/* False: it is of no form that this library knows, or makes no sense by itself. */
+bool xm_label_decode(const struct xm_label *, struct xm_place_label *ret);
+
+void xm_token_print(const uint8_t token[XM_TOKEN_SIZE],
+		    char ret[XM_TOKEN_TEXT_SIZE]);
+/* False: that is no token. Spaces and newlines around it do not count. */
+bool xm_token_parse(const char *text, uint8_t ret[XM_TOKEN_SIZE]);
+
+#endif
