@@ -472,14 +472,17 @@ static void say_lost(const struct run *run)
 static void say_slow(const struct run *run)
 {
 	struct slow slow;
-	char words[160];
+	char words[80], remedy[80];
 
 	slow_find(run->shared, NULL, run->outcome.wall_s, &slow);
 	if (!slow_is(&slow) || run->shared->stats.waited_ns < SLOW_LEAST_NS)
 		return;
 	slow_words(&slow, "waited", words, sizeof(words));
-	command_say("run", "the program %s; see --local, --advise and "
-			   "extmem-run(7), SLOW PROGRAMS", words);
+	slow_remedy(&slow, remedy, sizeof(remedy));
+	command_say("run", "the program %s:\n"
+		    "  %s\n"
+		    "  See --local, --advise and extmem-run(7), SLOW PROGRAMS.",
+		    words, remedy);
 }
 
 static int conclude(struct run *run)

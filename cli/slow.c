@@ -40,20 +40,17 @@ bool slow_is(const struct slow *s)
 
 void slow_words(const struct slow *s, const char *tense, char *ret, size_t size)
 {
-	int n = snprintf(ret, size,
-			 "%s for pages %.0f %% of its time, %.0f misses a "
-			 "second; ",
-			 tense, s->share * 100, s->misses_per_s);
+	snprintf(ret, size, "%s for pages %.0f %% of its time, %.0f misses a second",
+		 tense, s->share * 100, s->misses_per_s);
+}
 
-	if (n < 0 || (size_t)n >= size)
-		return;
+void slow_remedy(const struct slow *s, char *ret, size_t size)
+{
 	if (s->local != 0)
-		snprintf(ret + n, size - (size_t)n,
-			 "a tenth with --local=%lluM, %.0f %% of its memory",
+		snprintf(ret, size, "a tenth with --local=%lluM, %.0f %% of its memory",
 			 (unsigned long long)((s->local + MIB - 1) / MIB),
 			 (double)s->local * 100 / (double)s->all);
 	else
-		snprintf(ret + n, size - (size_t)n,
-			 "a tenth only with all of its %llu MiB local",
+		snprintf(ret, size, "a tenth only with all of its %llu MiB local",
 			 (unsigned long long)((s->all + MIB - 1) / MIB));
 }

@@ -29,5 +29,7 @@ void slow_find(const struct run_shared *now, const struct run_shared *before,
 bool slow_is(const struct slow *);
 /* "waited for pages 83 % of its time, ..."; `tense`: "waits", or "waited". */
 void slow_words(const struct slow *, const char *tense, char *ret, size_t size);
+/* With how much local memory it would wait a tenth: "a tenth with --local=24M, ...". */
+void slow_remedy(const struct slow *, char *ret, size_t size);
 
 #endif

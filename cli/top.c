@@ -204,14 +204,16 @@ static void print_mirrors(const struct extmem_stats *s)
 	putchar('\n');
 }
 
-/* Of a program that waits: one more. */
+/* Of a program that waits: two more. */
 static void print_slow(const struct slow *slow)
 {
-	char words[160];
+	char words[80];
 
 	if (!slow_is(slow))
 		return;
 	slow_words(slow, "waits", words, sizeof(words));
+	printf("%7s %s:\n", "", words);
+	slow_remedy(slow, words, sizeof(words));
 	printf("%7s %s\n", "", words);
 }
 

@@ -16,8 +16,10 @@ begin() {
 }
 
 begin waits --local 8M && [ "$(grep -c "$line" "$scratch/err")" -eq 1 ] &&
-	grep -q 'see --local, --advise and extmem-run(7)' "$scratch/err"
+	grep -q 'See --local, --advise and extmem-run(7)' "$scratch/err"
 verdict "a program that waits is told once" $?
+[ -z "$(grep -a '^extmem run\|^  ' "$scratch/err" | grep '.\{81\}')" ]
+verdict "within 80 columns" $?
 
 # At random: a tenth of its time needs nearly all of it.
 wanted=$(sed -n 's/.*with --local=\([0-9]*\)M.*/\1/p' "$scratch/err")
