@@ -483,6 +483,8 @@ void xm_client_retracted(struct xm_service *s,
 bool xm_client_lapse(struct xm_service *s, uint64_t now_ns,
 		     struct xm_service_effects *ret)
 {
+	if (XM_PLANTED(ticket_late))
+		return false;
 	for (uint32_t i = 0; i <= LAPSES_MAX; i++) {
 		struct xm_link *link = xm_list_front(&s->issued);
 		struct xm_service_ticket *t;

@@ -447,3 +447,13 @@ void xm_host_resize(struct xm_host *h, uint64_t now_ns, uint64_t size)
 
 	step(h, &event);
 }
+
+void xm_host_set_tenants(struct xm_host *h, uint64_t now_ns,
+			 const struct xm_tenants *tenants)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_TENANTS,
+					  .now_ns = now_ns,
+					  .tenants = tenants };
+
+	step(h, &event);
+}

@@ -62,6 +62,8 @@ bool xm_host_is_drained(const struct xm_host *);
 uint64_t xm_host_held(const struct xm_host *); /* bytes that clients own */
 /* The pool is to be so large: service.h says how. */
 void xm_host_resize(struct xm_host *, uint64_t now_ns, uint64_t size);
+/* Who the tenants are from now on; it is copied. */
+void xm_host_set_tenants(struct xm_host *, uint64_t now_ns, const struct xm_tenants *);
 void xm_host_reload(struct xm_host *, uint64_t now_ns, uint32_t lease_ms);
 
 /* For tests, the simulator and the log. */

@@ -19,6 +19,7 @@
 #include "sim/os.h"
 #include "sim/shape.h"
 #include "sim/sparse.h"
+#include "sim/tenants.h"
 #include "sim/weather.h"
 #include "sim/world.h"
 #include "appliance/target.h"
@@ -45,6 +46,7 @@ static struct appliance {
 	bool stays;	   /* it is not to drain any more */
 	bool resized;	   /* the pool is to have this many bytes: */
 	uint64_t size;
+	uint64_t quotas_ns; /* when its tenants may have something else */
 	struct command *commands, **commands_last;
 	struct answer *answers, **answers_last;
 } appliances[SIM_APPLIANCES_MAX];
@@ -269,6 +271,17 @@ static void options_of(const struct appliance *a,
 	ret->locator = a->locator;
 }
 
+/* As SIGHUP does. */
+static void change_quotas(struct appliance *a, uint64_t now_ns)
+{
+	if (sim_shape.quotas_ms == 0 || world_now() < a->quotas_ns ||
+	    !weather_blows())
+		return;
+	if (a->quotas_ns != 0)
+		xm_host_set_tenants(a->host, now_ns, tenants_change(a->index));
+	a->quotas_ns = world_now() + tenants_pause();
+}
+
 static void control_run(void *argument)
 {
 	struct appliance *a = argument;
@@ -289,6 +302,9 @@ static void control_run(void *argument)
 			       world_alloc(xm_host_size(&so)),
 			       world_process_ns(a->control));
 	xm_host_service(a->host)->trace = world_trace(a->control);
+	if (tenants_policy(a->index) != NULL)
+		xm_host_set_tenants(a->host, world_process_ns(a->control),
+				    tenants_policy(a->index));
 	for (;;) {
 		uint64_t now_ns = world_process_ns(a->control);
 		uint64_t next_ns;
@@ -302,6 +318,7 @@ static void control_run(void *argument)
 		a->resized = false;
 		a->drain_ms = 0;
 		a->stays = false;
+		change_quotas(a, now_ns);
 		next_ns = xm_host_turn(a->host, now_ns);
 
 		if (next_ns > now_ns && a->answers == NULL)
@@ -338,6 +355,7 @@ void appliance_open(uint32_t index)
 	a->index = index;
 	a->pool = sparse_take(sim_shape.pool_size);
 	oracle_begin(index);
+	tenants_begin(index);
 	queues_clear(a);
 	snprintf(name, sizeof(name), "control %u", index);
 	a->control = world_spawn(name, appliance_node(index));

@@ -13,6 +13,7 @@
 #include "sim/plan.h"
 #include "sim/seals.h"
 #include "sim/shape.h"
+#include "sim/tenants.h"
 #include "sim/weather.h"
 #include "sim/world.h"
 
@@ -341,6 +342,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	}
 	s->drains = !calm && s->appliances > 1 && xm_rand_below(r, 3) != 0;
 	seals_draw(s);
+	tenants_draw(s);
 }
 
 /* Each host's clock has a beginning and a rate of its own. */

@@ -57,7 +57,7 @@ struct settings {
 	uint32_t kind;
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	uint64_t weather_ns;
-	bool plain, unsealed;
+	bool plain, unsealed, one_tenant;
 	struct xm_option_list without;
 	const char *only_weather, *only_operations, *fail_on;
 	const char *story, *stories, *stories_write;
@@ -151,6 +151,9 @@ static const struct xm_option options[] = {
 	{ .name = "unsealed", .kind = XM_OPTION_FLAG,
 	  .help = "No region is sealed, whatever the seed says.",
 	  .destination = offsetof(struct settings, unsealed) },
+	{ .name = "one_tenant", .kind = XM_OPTION_FLAG,
+	  .help = "All clients may have everything, whatever the seed says.",
+	  .destination = offsetof(struct settings, one_tenant) },
 	{ .name = "without", .kind = XM_OPTION_LIST, .unit = "KIND,...",
 	  .help = "Leave out these kinds of faults and operations. A report "
 		  "names the faults; operations are touch, read, write, "
@@ -280,6 +283,7 @@ static int plan(void)
 	p->snapshot = s.kind == 1;
 	p->plain = s.plain;
 	p->unsealed = s.unsealed;
+	p->one_tenant = s.one_tenant;
 	if (sim_mask_parse(s.only_weather, &p->weather) != 0 ||
 	    sim_mask_parse(s.only_operations, &p->operations_of) != 0) {
 		fprintf(stderr, "extmem-sim: a list of numbers up to %d is "

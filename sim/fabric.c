@@ -272,6 +272,7 @@ static int transport_admit(struct xm_transport *t, uint64_t client,
 		return -ENOMEM;
 	}
 	token_note(t, "a ticket", ticket, XM_TICKET_SIZE);
+	fabric_ticket(t, ticket, false);
 	t->tickets = realloc(t->tickets,
 			     (t->tickets_count + 1) * sizeof(*t->tickets));
 	XM_ASSERT(t->tickets != NULL);

@@ -29,6 +29,8 @@ bool fabric_cut_lane(uint32_t a, uint32_t b, uint64_t choice, uint64_t until_ns)
 void fabric_join_lanes(void); /* at once */
 /* Ends every control stream between them; half: node b is not told. */
 void fabric_hang_up(uint32_t a, uint32_t b, bool half);
+/* From which node this peer of the listener at a node is; UINT32_MAX: there is none. */
+uint32_t fabric_peer_node(uint32_t node, uint32_t peer);
 void fabric_clear(void); /* ends all faults of links */
 /* Where in the pool begins what this key opens. False: it is not valid. */
 bool fabric_key(const struct process *interface, uint64_t key,
@@ -44,6 +46,9 @@ void fabric_count(const struct xm_transport *, struct fabric_counts *sum);
 
 /* Laws about an interface's connections and keys; see oracle_key(). */
 void fabric_ask(uint32_t appliance);
+
+/* Law: a ticket is good once, and for as long as it lasts. */
+void law_tickets(uint32_t appliance);
 
 /* Does poll() have something at the transport whose arm() returned this? */
 bool fabric_readable(int door);

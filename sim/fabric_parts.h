@@ -67,6 +67,15 @@ struct ticket {
 	uint8_t bytes[XM_TICKET_SIZE];
 };
 
+/* A ticket that was admitted, and what the law remembers of it. */
+struct past {
+	uint8_t bytes[XM_TICKET_SIZE];
+	bool used;
+	uint64_t interface_ns, control_ns; /* their time awake then */
+};
+
+#define PASTS 64
+
 struct token {
 	uint8_t bytes[XM_TICKET_SIZE];
 };
@@ -101,6 +110,8 @@ struct xm_transport {
 	/* Keys and tickets that it ever had, of which none may come again. */
 	struct token *tokens;
 	size_t tokens_count;
+	struct past pasts[PASTS]; /* a ring */
+	uint64_t pasts_count;
 	struct arrival *inbox, **inbox_last;
 };
 
@@ -115,6 +126,9 @@ struct fabric {
 };
 
 extern struct fabric fabric;
+
+/* A ticket was admitted, or used. */
+void fabric_ticket(struct xm_transport *, const uint8_t *bytes, bool used);
 
 struct knock {
 	struct connection *connection;

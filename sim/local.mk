@@ -28,6 +28,7 @@ libxm_world_la_SOURCES = \
 	sim/laws_members.c \
 	sim/laws_ownership.c \
 	sim/laws_page.c \
+	sim/laws_tickets.c \
 	sim/laws_view.c \
 	sim/laws_watch.c \
 	sim/links.c \
@@ -79,6 +80,9 @@ libxm_world_la_SOURCES = \
 	sim/story.c \
 	sim/story.h \
 	sim/streams.c \
+	sim/tenants.c \
+	sim/tenants.h \
+	sim/thief.c \
 	sim/touch.h \
 	sim/weather.c \
 	sim/weather.h \

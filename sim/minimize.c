@@ -275,8 +275,9 @@ static void print_command(void)
 	print_number("operations", sim_plan.operations, "");
 	print_number("safety", sim_plan.safety_ns / XM_MS, "ms");
 	print_number("weather", sim_plan.weather_ms, "ms");
-	printf("%s%s", sim_plan.plain ? " --plain" : "",
-	       sim_plan.unsealed ? " --unsealed" : "");
+	printf("%s%s%s", sim_plan.plain ? " --plain" : "",
+	       sim_plan.unsealed ? " --unsealed" : "",
+	       sim_plan.one_tenant ? " --one-tenant" : "");
 	for (uint32_t k = 0; sim_kind_name(k) != NULL; k++) {
 		if (!sim_without(k))
 			continue;

@@ -13,6 +13,8 @@
  *   liveness, deadline    laws_liveness.c, run.c, shadow.c, os.c
  *   survival              laws_liveness.c
  *   bounds, counters      laws_bounds.c, program.c, operations_select.c
+ *   tenant                tenants.c, thief.c
+ *   ticket                laws_tickets.c
  *   selection             operations_select.c: slabs and objects do not overlap
  *   promise               XM_ASSERT of the machines and of the contracts
  *
@@ -23,11 +25,13 @@
  * events, and each client's pages every 624.
  */
 #include "sim/appliance.h"
+#include "sim/fabric.h"
 #include "sim/laws.h"
 #include "sim/oracle.h"
 #include "sim/programs.h"
 #include "sim/seals.h"
 #include "sim/shape.h"
+#include "sim/tenants.h"
 #include "sim/world.h"
 
 #define EVERY 26 /* events */
@@ -39,8 +43,10 @@ void oracle_ask(void)
 
 	/* A lease can end only in a step of its appliance's control process. */
 	if (ran != NULL && ran->node < sim_shape.appliances &&
-	    ran == appliance_control(ran->node))
+	    ran == appliance_control(ran->node)) {
 		law_leases(ran->node, false);
+		law_tenants(ran->node);
+	}
 	if (events % EVERY != 0)
 		return;
 	law_pool((uint32_t)(turn % sim_shape.appliances));
@@ -51,6 +57,7 @@ void oracle_ask(void)
 		law_names(index);
 		law_region_ids(index);
 		law_keys(index);
+		law_tickets(index);
 	}
 	programs_ask();
 	if (sim_shape.sealed)

@@ -18,6 +18,7 @@
 #include "sim/seals.h"
 #include "sim/shape.h"
 #include "sim/snapshot.h"
+#include "sim/tenants.h"
 #include "sim/weather.h"
 #include "sim/world.h"
 
@@ -95,6 +96,7 @@ static void live(uint64_t seed)
 		program_open(i);
 	weather_begin();
 	lies_begin();
+	thief_begin();
 	world_run(world_now() + sim_shape.safety_ns, ask_and_go_on);
 	weather_clear();
 	lies_end();

@@ -79,6 +79,9 @@ struct sim_shape {
 	bool races;  /* threads store while the mapper is at work */
 	bool sealed; /* all regions are */
 	uint32_t lies_ms; /* between lies of appliances, mean; 0: none */
+	uint32_t tenants; /* that clients are of, in turns; 0: there is no policy */
+	uint32_t quotas_ms; /* between changes of what they may have, mean; 0: none */
+	bool thief; /* one tries to come back as a client of another tenant */
 	bool pauses; /* the only faults are clients that hang */
 	bool naps;   /* and that they do often, and soon again */
 };

@@ -16,6 +16,7 @@
 #include "sim/links.h"
 #include "sim/oracle.h"
 #include "sim/os.h"
+#include "sim/tenants.h"
 #include "sim/weather.h"
 #include "sim/world.h"
 
@@ -53,7 +54,7 @@ struct xm_channel {
 	struct process *process;
 	uint32_t incarnation;
 	bool open, target;
-	char address[64];
+	char address[64], identity[XM_IDENTITY_SIZE];
 	uint32_t peers_max; /* streams; more are refused */
 	struct end *peers[STREAMS];
 	struct parcel *last; /* the one whose bytes poll() handed out */
@@ -265,6 +266,8 @@ static int channel_send(struct xm_channel *c, uint32_t peer, const void *bytes,
 	struct stream *s = stream_of(e);
 
 	XM_ASSERT(size > 0 && size <= XM_MESSAGE_SIZE_MAX);
+	if (c->target)
+		law_listed(c->process->node, peer, bytes, size);
 	send_parcel(s, other_end(s, e), PARCEL_MESSAGE, 0, bytes, size);
 	return 0;
 }
@@ -288,7 +291,8 @@ static bool channel_next(struct xm_channel *c, struct end *e,
 	case PARCEL_UP:
 		ret->kind = XM_CHANNEL_UP;
 		ret->accepted = c->target;
-		ret->identity = "";
+		tenants_identity(other_end(stream_of(e), e)->node, c->identity);
+		ret->identity = c->identity;
 		break;
 	case PARCEL_END:
 		ret->kind = XM_CHANNEL_DOWN;
@@ -361,6 +365,15 @@ const struct xm_channel_ops fabric_channel = {
 	.renew = channel_renew,
 	.address = channel_address,
 };
+
+uint32_t fabric_peer_node(uint32_t node, uint32_t peer)
+{
+	const struct xm_channel *c = listener_at(node);
+
+	if (c == NULL || c->peers[peer] == NULL)
+		return UINT32_MAX;
+	return other_end(stream_of(c->peers[peer]), c->peers[peer])->node;
+}
 
 void fabric_hang_up(uint32_t a, uint32_t b, bool half)
 {

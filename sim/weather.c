@@ -57,6 +57,7 @@ const char *sim_fault_name(enum sim_fault fault)
 		[SIM_FAULT_DRAIN] = "drain",
 		[SIM_FAULT_LIE] = "lie",
 		[SIM_FAULT_SHRINK] = "shrink",
+		[SIM_FAULT_THIEF] = "thief",
 	};
 
 	return names[fault];

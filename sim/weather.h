@@ -12,6 +12,8 @@ struct process;
 void weather_draw(uint64_t seed, struct sim_shape *ret);
 void weather_begin(void);
 void weather_clear(void);
+/* No: it has not begun, or has cleared. */
+bool weather_blows(void);
 /* To be called before a call that takes several messages: now and then the
  * client's streams break in the middle of it. */
 void weather_strike(uint32_t client);

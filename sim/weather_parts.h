@@ -19,8 +19,6 @@ bool weather_happens(enum sim_fault, uint32_t client, uint32_t appliance,
 void weather_hang(struct process *, uint64_t ns);
 /* One event, whatever it is. */
 void weather_event(void);
-/* No: it has not begun, or has cleared. */
-bool weather_blows(void);
 /* A trouble that is not numbered has begun. */
 void weather_trouble(void);
 

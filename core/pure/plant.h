@@ -143,6 +143,7 @@
 	X(resume_other_tenant, "a client may resume as another identity")     \
 	X(identity_from_hello, "a client is of the tenant that it says it is") \
 	X(quota_by_client, "each client may have its tenant's whole quota")    \
+	X(ticket_late, "a ticket that nobody uses is good for ever")          \
 	X(list_all_tenants, "a list shows what is others'")                    \
 	X(lends_beyond, "a pool that has shrunk lends what it gives to the host") \
 	X(returns_lent, "the host is given what a client owns")                \
@@ -159,6 +160,7 @@
 	X(claim_cut_zeroed, "a claim that nobody hears of frees the extent")  \
 	/* the transport: sim/fabric.c */                                     \
 	X(early_acknowledgement, "a write completes before it is delivered")  \
+	X(ticket_twice, "a ticket is good for a second connection")           \
 	X(double_completion, "an operation completes twice")                  \
 	X(deaf_conceal, "a concealed key still opens, though keys revoke")    \
 	X(not_superseded, "a lane's earlier connection outlives the new one")

@@ -11,8 +11,9 @@ while read -r seed lesson; do
 	case $seed in '' | '#'*) continue ;; esac
 	check "seed $seed, whose lesson was: $lesson" \
 		"$sim" --quiet --twice --seed "$seed"
-	# Most are older than seals, which a third of them would have by now.
-	check "seed $seed, unsealed" "$sim" --quiet --unsealed --seed "$seed"
+	# Most are older than seals, which a third of them would have by now, and tenants.
+	check "seed $seed, unsealed, of one tenant" \
+		"$sim" --quiet --unsealed --one-tenant --seed "$seed"
 done <"$XM_SRCDIR/tests/sim/seeds.txt"
 
 if [ -n "${CI:-}" ]; then
