@@ -56,6 +56,9 @@ void xm_daemon_finish(struct xm_daemon *);
 void xm_daemon_tell_ready(struct xm_daemon *);
 /* False: the interface process is dead, as the log says. */
 bool xm_daemon_interface_lives(struct xm_daemon *);
+/* Reads the tenants file of these settings, if they name one, for the service, if
+ * there is one yet: 0, or -errno, said in the log, and nothing has changed. */
+int xm_daemon_read_tenants(struct xm_daemon *, const struct xm_settings *settings);
 
 /* --- limits.c ------------------------------------------------------------ */
 

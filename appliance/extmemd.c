@@ -27,6 +27,7 @@
 #include "appliance/daemon.h"
 #include "appliance/log.h"
 #include "appliance/notify.h"
+#include "appliance/tenants_file.h"
 #include "common/clock.h"
 #include "common/standard.h"
 
@@ -113,6 +114,9 @@ static void reload(struct xm_daemon *d)
 		xm_host_reload(d->host, xm_clock_ns(),
 			       (uint32_t)(b->lease / XM_MS));
 	}
+	if (xm_daemon_read_tenants(d, b) != 0)
+		xm_log(XM_LEVEL_ERROR, "reload: the tenants are still those that were"
+		       " read before");
 	if (d->channel_ops->renew(d->channel, words, sizeof(words)) != 0)
 		xm_log(XM_LEVEL_ERROR, "reload: the credentials are still those"
 		       " that were read before: %s", words);
@@ -225,6 +229,24 @@ static int run(struct xm_daemon *d)
 	}
 }
 
+/* For --check-config. False: the file is wrong, as the log says. */
+static bool print_tenants(const struct xm_daemon *d)
+{
+	static struct xm_tenants tenants;
+	char words[XM_WORDS_MAX];
+
+	if (d->settings.tenants[0] == '\0')
+		return true;
+	if (xm_tenants_read(d->settings.tenants, &tenants, words,
+			    sizeof(words)) != 0) {
+		xm_log(XM_LEVEL_ERROR, "tenants: %s", words);
+		return false;
+	}
+	printf("\n");
+	xm_tenants_print(&tenants, stdout);
+	return true;
+}
+
 /* The exit status. */
 static int serve(struct xm_daemon *d)
 {
@@ -238,8 +260,11 @@ static int serve(struct xm_daemon *d)
 		return EXIT_USAGE;
 	if (d->settings.check_config || d->settings.print_limits) {
 		d->pool.size = xm_daemon_pool_size(&d->settings);
-		if (d->settings.check_config)
+		if (d->settings.check_config) {
 			xm_options_print_values(d->options, stdout);
+			if (!print_tenants(d))
+				return EXIT_USAGE;
+		}
 		if (d->settings.print_limits)
 			xm_daemon_print_limits(d);
 		return 0;

@@ -51,6 +51,8 @@ extmemd_SOURCES = \
 	appliance/settings.c \
 	appliance/settings.h \
 	appliance/start.c \
+	appliance/tenants_file.c \
+	appliance/tenants_file.h \
 	$(NULL)
 extmemd_LDADD = libxm_service.la $(XM_WHOLE)
 

@@ -35,6 +35,11 @@ static const struct xm_option options[] = {
 	  .help = "Without credentials, listen to other machines all the "
 		  "same: whoever reaches the port can take memory and read "
 		  "what passes by." },
+	{ .name = "tenants", .kind = XM_OPTION_TEXT, .live = true, .unit = "FILE",
+	  AT(tenants),
+	  .help = "Who shares this appliance, and how much of it each may "
+		  "have: see extmemd(8). SIGHUP reads it again. Default: "
+		  "whoever gets in may have all." },
 	{ .name = "config", .kind = XM_OPTION_TEXT, .letter = 'c',
 	  .unit = "FILE", AT(config),
 	  .help = "Read options from this file: lines of NAME = VALUE. "

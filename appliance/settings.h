@@ -16,6 +16,7 @@ struct xm_settings {
 	uint64_t memory;
 	const char *auth; /* path of a credential file, or "" */
 	bool insecure_plaintext;
+	const char *tenants; /* path of a tenants file, or "" */
 	const char *config;
 	const char *name;
 	const char *zone;

@@ -17,6 +17,7 @@
 #include "appliance/daemon.h"
 #include "appliance/log.h"
 #include "appliance/notify.h"
+#include "appliance/tenants_file.h"
 #include "common/clock.h"
 #include "core/pure/scheme.h"
 
@@ -266,10 +267,38 @@ bool xm_daemon_interface_lives(struct xm_daemon *d)
 	return false;
 }
 
+int xm_daemon_read_tenants(struct xm_daemon *d, const struct xm_settings *settings)
+{
+	struct xm_tenants tenants;
+	char words[XM_WORDS_MAX];
+	int r;
+
+	xm_tenants_everybody(&tenants);
+	if (settings->tenants[0] != '\0') {
+		r = xm_tenants_read(settings->tenants, &tenants, words,
+				    sizeof(words));
+		if (r != 0) {
+			xm_log(XM_LEVEL_ERROR, "tenants: %s", words);
+			return r;
+		}
+		if (d->host != NULL)
+			xm_log(XM_LEVEL_INFO, "tenants: %" PRIu32 ", of %" PRIu32
+			       " identities", tenants.count,
+			       tenants.patterns_count);
+	}
+	if (d->host == NULL)
+		return 0;
+	xm_host_set_tenants(d->host, xm_clock_ns(), &tenants);
+	return 0;
+}
+
 int xm_daemon_start(struct xm_daemon *d)
 {
 	int r;
 
+	/* Before all that takes long; that it takes effect is further down. */
+	if (xm_daemon_read_tenants(d, &d->settings) != 0)
+		return -EINVAL;
 	xm_daemon_raise_files(d);
 	if (d->settings.auth[0] != '\0')
 		hide_memory();
@@ -292,6 +321,8 @@ int xm_daemon_start(struct xm_daemon *d)
 		    strerror(-r));
 	else
 		r = open_host(d);
+	if (r == 0 && xm_daemon_read_tenants(d, &d->settings) != 0)
+		r = -EINVAL;
 	if (r == 0 && !xm_daemon_interface_lives(d))
 		r = -EIO;
 	return r;

@@ -62,6 +62,14 @@ struct question {
 	struct xm_options *options;
 };
 
+/* The appliance's own words, where it refused. */
+static void question_note(struct question *q, const struct xm_message *message)
+{
+	if (message != NULL && message->kind == XM_REFUSED)
+		snprintf(q->words, sizeof(q->words), "%s",
+			 message->u.refused.words);
+}
+
 static void question_report(void *owner, const struct xm_control_report *report)
 {
 	struct question *q = owner;
@@ -72,6 +80,7 @@ static void question_report(void *owner, const struct xm_control_report *report)
 		q->status = report->status;
 		if (report->message != NULL)
 			q->answer = *report->message;
+		question_note(q, report->message);
 		break;
 	case XM_CONTROL_AWAY:
 		q->failed = true;
@@ -79,6 +88,7 @@ static void question_report(void *owner, const struct xm_control_report *report)
 		if (report->words != NULL)
 			snprintf(q->words, sizeof(q->words), "%s",
 				 report->words);
+		question_note(q, report->message);
 		break;
 	case XM_CONTROL_READY:
 		q->ready = true;

@@ -14,6 +14,7 @@ xm_shell_tests += \
 	tests/shell/test_programs.sh \
 	tests/shell/test_strategy.sh \
 	tests/shell/test_units.sh \
+	tests/shell/test_tenants.sh \
 	$(NULL)
 
 # What tests/shell/test_extmemd.sh and test_auth.sh throw with.
