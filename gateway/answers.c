@@ -68,8 +68,8 @@ static json_t *figures_json(const struct extmem_status *s)
 
 	snprintf(incarnation, sizeof(incarnation), "%016" PRIx64, s->incarnation);
 	return json_pack(
-		"{ss ss ss ss ss sf sI sI sI sI sI sI sI sI sI sI sI sI sI}",
-		"name", s->name, "zone", s->zone, "provider", s->provider,
+		"{ss ss ss ss sf sI sI sI sI sI sI sI sI sI sI sI sI sI}",
+		"zone", s->zone, "provider", s->provider,
 		"library", s->library, "incarnation", incarnation,
 		"uptime_seconds", (double)s->uptime_ms / 1000, "pool_bytes",
 		I(s->pool), "free_bytes", I(s->free), "free_run_bytes",
@@ -97,8 +97,8 @@ static json_t *appliance_json(const struct gateway_appliance *a)
 			     ? (double)(now_ns - a->asked_ns) / 1e9
 			     : 0;
 
-	return json_pack("{ss ss ss ss sf so*}", "id", a->id, "address",
-			 a->address, "state", state_of(a), "reason", a->words,
+	return json_pack("{ss ss ss ss ss sf so*}", "id", a->id, "address",
+			 a->address, "name", a->status.name, "state", state_of(a), "reason", a->words,
 			 "asked_seconds_ago", ago, "figures",
 			 a->up ? figures_json(&a->status) : NULL);
 }

@@ -63,6 +63,7 @@ gateway/embedded.c: gateway/embed.sh gateway/page.html gateway/page.js \
 CLEANFILES += gateway/embedded.c
 
 EXTRA_DIST += \
+	docs/gateway.png \
 	docs/openapi.json \
 	gateway/embed.sh \
 	gateway/page.css \

@@ -11,6 +11,7 @@ xm_shell_tests += \
 	tests/shell/test_drain.sh \
 	tests/shell/test_extmemd.sh \
 	tests/shell/test_gateway.sh \
+	tests/shell/test_gateway_hostile.sh \
 	tests/shell/test_programs.sh \
 	tests/shell/test_strategy.sh \
 	tests/shell/test_units.sh \
@@ -23,3 +24,9 @@ tests_shell_thrower_LDADD = $(XM_WHOLE)
 
 # What tests/shell/test_gateway.sh compares answers to docs/openapi.json with.
 EXTRA_DIST += tests/shell/schema.py
+# What it does with the page, in a browser.
+EXTRA_DIST += tests/shell/page.py
+
+# What tests/shell/test_gateway_hostile.sh throws with.
+check_PROGRAMS += tests/shell/gateway_thrower
+tests_shell_gateway_thrower_LDADD = $(XM_WHOLE)

@@ -204,6 +204,24 @@ answers 200 "/v1/appliances/$id/drain" -H "$acts" -X DELETE
 await state up
 verdict "it lends again" $?
 
+# --- the page, as an operator uses it -----------------------------------------------
+
+browser=
+for name in chromium-headless-shell chromium chromium-browser; do
+	browser=$(command -v $name) && break
+done
+if [ -z "$browser" ] || ! command -v python3 >/dev/null; then
+	echo "skipped: the page: no chromium, or no python3 (Debian: chromium)"
+else
+	start "$scratch/open" "$gateway" --listen 127.0.0.1:0 --interval 200ms \
+		--appliance "$red" --appliance "$blue" \
+		--token-file "$scratch/token" --read-without-token
+	timeout 300 python3 "$XM_SRCDIR/tests/shell/page.py" "$browser" "$address/" \
+		0123456789abcdef-acts blue "${XM_PICTURES:-}" >"$scratch/out" 2>&1
+	verdict "the page shows appliances, and acts on them with a token" $?
+	kill -TERM "$daemon"
+fi
+
 kill -9 "$red_pid"
 await state away
 verdict "an appliance that has died is away" $?
