@@ -65,10 +65,15 @@ CLEANFILES += gateway/embedded.c
 EXTRA_DIST += \
 	docs/gateway.png \
 	docs/openapi.json \
+	gateway/alerts_test.yml \
 	gateway/embed.sh \
 	gateway/page.css \
 	gateway/page.html \
 	gateway/page.js \
 	$(NULL)
+
+# For Prometheus and Grafana.
+xmexamplesdir = $(datadir)/extmem
+dist_xmexamples_DATA = gateway/alerts.yml gateway/grafana.json
 
 dist_man_MANS += docs/man/extmem-gateway.8

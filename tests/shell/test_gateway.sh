@@ -185,9 +185,20 @@ verdict "metrics have the appliances" $?
 if command -v promtool >/dev/null; then
 	promtool check metrics <"$scratch/out" >"$scratch/wrong" 2>&1
 	verdict "promtool has nothing to say about the metrics" $? "$scratch/wrong"
+	promtool check rules "$XM_SRCDIR/gateway/alerts.yml" >"$scratch/wrong" 2>&1 &&
+		promtool test rules "$XM_SRCDIR/gateway/alerts_test.yml" \
+			>"$scratch/wrong" 2>&1
+	verdict "alerts fire when they should" $? "$scratch/wrong"
 else
 	echo "skipped: promtool is not there (Debian: prometheus)"
 fi
+
+sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$scratch/out" >"$scratch/known"
+grep -ohE '\bextmem_(appliance|client|host|gateway)_[a-z_]+' \
+	"$XM_SRCDIR/gateway/alerts.yml" "$XM_SRCDIR/gateway/grafana.json" |
+	sed 's/_seconds_\(bucket\|count\|sum\)$/_seconds/' | sort -u |
+	grep -vxFf "$scratch/known" >"$scratch/wrong"
+complaints "alerts and the dashboard name metrics that there are" "$scratch/wrong"
 
 # --- an act ---------------------------------------------------------------------
 
