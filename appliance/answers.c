@@ -133,7 +133,7 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 	xm_figures_add(f, XM_FIGURE_POOL, xm_shrink_pool(s));
 	xm_figures_add(f, XM_FIGURE_FREE, xm_shrink_free(s));
 	xm_figures_add(f, XM_FIGURE_FREE_RUN, xm_extent_free_run(s->pool));
-	xm_figures_add(f, XM_FIGURE_LEASED, s->bytes_owned);
+	xm_figures_add(f, XM_FIGURE_LEASED, s->bytes_owned + s->bytes_orphaned);
 	xm_figures_add(f, XM_FIGURE_QUARANTINED, s->bytes_parting);
 	xm_figures_add(f, XM_FIGURE_CLIENTS, s->clients_count);
 	xm_figures_add(f, XM_FIGURE_CLIENTS_MAX, o->clients_max);

@@ -22,6 +22,7 @@ static const struct command {
 	{ "info", command_info, "this build, and how an appliance is reached" },
 	{ "status", command_status, "what an appliance has, and who has it" },
 	{ "strategy", command_strategy, "where memory would go under a strategy" },
+	{ "region", command_region, "regions that wait for a program" },
 	{ "disk", command_disk, "serve a disk in the memory of appliances" },
 	{ "mount", command_mount, "make a folder of files in their memory" },
 	{ "unmount", command_unmount, "end such a folder" },

@@ -16,6 +16,7 @@ extmem_SOURCES = \
 	cli/program.c \
 	cli/program.h \
 	cli/report.c \
+	cli/region.c \
 	cli/report.h \
 	cli/run.c \
 	cli/run_options.c \

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# examples: what people copy. tests/shell/example.sh compiles and runs them;
+# examples: what people copy. tests/shell/example.sh compiles and runs them
+# (tests/shell/test_region.sh hand-over.c);
 # quickstart.sh ends with main-job.sh.
 
 dist_noinst_DATA += \
+	examples/hand-over.c \
 	examples/hello.c \
 	examples/matrix.f90 \
 	examples/vector.cc \

@@ -342,7 +342,13 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	}
 	s->drains = !calm && s->appliances > 1 && xm_rand_below(r, 3) != 0;
 	seals_draw(s);
-	tenants_draw(s);
+	if (sim_plan.hands) {
+		s->hands = true;
+		s->sealed = false;
+		s->lies_ms = 0;
+	} else {
+		tenants_draw(s);
+	}
 }
 
 /* Each host's clock has a beginning and a rate of its own. */

@@ -92,10 +92,11 @@ static const struct xm_option options[] = {
 	  .help = "Print each event as a line.",
 	  .destination = offsetof(struct settings, trace) },
 	{ .name = "kind", .kind = XM_OPTION_CHOICE, .value = "cluster",
-	  .choices = "cluster|snapshot",
+	  .choices = "cluster|snapshot|hands",
 	  .help = "What a seed simulates: clients and appliances "
-		  "(cluster), or a process whose forked children see "
-		  "its memory as it was (snapshot).",
+		  "(cluster); these, with regions that change hands "
+		  "(hands); or a process whose forked children see its "
+		  "memory as it was (snapshot).",
 	  .destination = offsetof(struct settings, kind) },
 	{ .name = "story", .kind = XM_OPTION_TEXT, .unit = "NAME",
 	  .help = "Run the story of this name and print it to stdout.",
@@ -281,6 +282,7 @@ static int plan(void)
 	p->show = s.trace ? stderr : NULL;
 	p->until = s.until;
 	p->snapshot = s.kind == 1;
+	p->hands = s.kind == 2;
 	p->plain = s.plain;
 	p->unsealed = s.unsealed;
 	p->one_tenant = s.one_tenant;

@@ -44,6 +44,7 @@ libxm_world_la_SOURCES = \
 	sim/notes.h \
 	sim/operations.c \
 	sim/operations_explicit.c \
+	sim/operations_hand.c \
 	sim/operations_select.c \
 	sim/oracle.c \
 	sim/oracle.h \
@@ -72,6 +73,7 @@ libxm_world_la_SOURCES = \
 	sim/storm.c \
 	sim/stories.c \
 	sim/stories.h \
+	sim/stories_hand.c \
 	sim/stories_leases.c \
 	sim/stories_mirrors.c \
 	sim/stories_paging.c \

@@ -24,6 +24,7 @@ struct sim_plan {
 	bool plain;		    /* regions have neither stripes nor copies nor seals */
 	bool unsealed;		    /* nor seals alone */
 	bool one_tenant;	    /* all clients may have everything */
+	bool hands;		    /* regions change hands */
 	bool snapshot;		    /* the world is that of snapshot.h */
 	uint64_t without;	    /* a bit of each kind: sim_kind_name() */
 	struct sim_mask weather;    /* events of weather.c, by number */

@@ -360,6 +360,8 @@ void program_open(uint32_t client)
 
 void program_close(uint32_t client)
 {
+	if (client == 0)
+		hands_close();
 	free(programs[client].shadow);
 	memset(&programs[client], 0, sizeof(programs[client]));
 }

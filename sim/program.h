@@ -180,6 +180,13 @@ void op_resize(struct program *);
 /* The slab that is watched: most of the region. */
 bool slab_take(struct program *);
 
+/* --- operations_hand.c ------------------------------------------------------------ */
+
+void op_hand(struct program *);
+/* Instead of a fresh region; false: there is none, or it could not be had. */
+bool hand_adopt(struct program *);
+void hands_close(void); /* at the end of a run */
+
 /* --- workload.c --------------------------------------------------------------------- */
 
 /* One random operation, and what it needs: a client, a region. Idle: none, but

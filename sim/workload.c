@@ -32,6 +32,8 @@ static bool region_take(struct program *p)
 
 	if (p->x == NULL && !around_open(p))
 		return false;
+	if (sim_shape.hands && hand_adopt(p))
+		return true;
 	rc = CALL(extmem_region_alloc, p->x, "r", size, &p->region);
 	around_outcome(p, OUTCOME_TAKE, outcome_of_more(rc));
 	if (rc == -ENOSPC)
@@ -158,10 +160,12 @@ enum kind {
 	KIND_ADVISE, KIND_PIN, KIND_SELECT, KIND_STATS, KIND_REMAP,
 	KIND_RESIZE, KIND_RENEW, KIND_REOPEN,
 	KIND_PROTECT, /* of runs with rights alone */
+	KIND_HAND, /* of runs in which regions change hands */
 };
 
 /* Of those before: not in place of others, so that runs without rights are as they were. */
 #define PROTECT_SHARE 6
+#define HAND_SHARE 40
 
 static const struct {
 	const char *name;
@@ -174,7 +178,7 @@ static const struct {
 	[KIND_SELECT] = { "select", 5 }, [KIND_STATS] = { "stats", 2 },
 	[KIND_REMAP] = { "remap", 1 }, [KIND_RESIZE] = { "resize", 2 },
 	[KIND_RENEW] = { "renew", 1 }, [KIND_REOPEN] = { "reopen", 1 },
-	[KIND_PROTECT] = { "protect", 0 },
+	[KIND_PROTECT] = { "protect", 0 }, [KIND_HAND] = { "hand", 0 },
 };
 
 uint64_t program_kinds_draw(struct xm_rand *r)
@@ -210,6 +214,8 @@ static unsigned kind_draw(void)
 
 	if (sim_shape.rights && below(PROTECT_SHARE) == 0)
 		return KIND_PROTECT;
+	if (sim_shape.hands && below(HAND_SHARE) == 0)
+		return KIND_HAND;
 	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {
 		weights[i] = (sim_shape.kinds >> i & 1) != 0 ? kinds[i].weight
 							     : 0;
@@ -254,6 +260,7 @@ void program_operate(struct program *p, struct worker *w, bool idle)
 	case KIND_RENEW: region_give(p, true); break;
 	case KIND_REOPEN: reopen(p); break;
 	case KIND_PROTECT: op_protect(p); break;
+	case KIND_HAND: op_hand(p); break;
 	default: break;
 	}
 	program_leave(p, alone);

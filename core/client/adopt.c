@@ -30,10 +30,21 @@ struct adoption {
 	extmem *x;
 	uint8_t token[XM_TOKEN_SIZE];
 	struct xm_handed_list l;
+	uint32_t away; /* index and 1 of an appliance that does not answer; or 0 */
 	char words[WORDS];
 };
 
 /* --- claiming ------------------------------------------------------------- */
+
+/* What is not found may be there. */
+static int is_away(struct adoption *t, int rc)
+{
+	if (t->away == 0)
+		return rc;
+	snprintf(t->words, WORDS, "what is missing may be at appliance %s, which "
+		 "does not answer", xm_ask_address(&t->x->ask, t->away - 1));
+	return -ENOTCONN;
+}
 
 /* At all appliances that answer. */
 static int claim(struct adoption *t)
@@ -43,16 +54,17 @@ static int claim(struct adoption *t)
 	char nothing[WORDS];
 	int rc = 0;
 
-	snprintf(t->words, WORDS, "no appliance answers");
 	for (uint32_t a = 0; a < count && (rc == 0 || rc == -ENOENT); a++) {
-		if (!xm_ask_is_ready(&x->ask, a))
+		if (!xm_ask_is_ready(&x->ask, a)) {
+			t->away = a + 1;
 			continue;
+		}
 		rc = xm_claim_all(x, a, t->token, &t->l, nothing, WORDS);
 		if (rc != 0)
 			snprintf(t->words, WORDS, "%s", nothing);
 	}
 	if (rc == 0 || rc == -ENOENT)
-		rc = t->l.count > 0 ? 0 : -ENOENT;
+		rc = t->l.count > 0 ? 0 : is_away(t, -ENOENT);
 	return rc;
 }
 
@@ -88,7 +100,7 @@ static int missing(struct adoption *t, uint64_t page)
 	snprintf(t->words, WORDS, "a part of the region is missing, at offset "
 		 "%llu: connect to all appliances that it was at",
 		 (unsigned long long)(page * XM_PAGE));
-	return -ENODATA;
+	return is_away(t, -ENODATA);
 }
 
 /* Sorted, each entry is what follows from the one before. */

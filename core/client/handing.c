@@ -106,18 +106,20 @@ int xm_claim_all(extmem *x, uint32_t appliance, const uint8_t *token,
 
 	memcpy(m.u.claim.token, token, XM_TOKEN_SIZE);
 	for (;;) {
-		struct xm_handed *h;
+		/* Before: what has been claimed has to be known. */
+		struct xm_handed *h = xm_handed_add(l);
 
-		rc = ask(x, appliance, &m, 0, &request, words, words_size);
-		if (rc == -ENOENT && m.u.claim.after != 0)
-			return 0;
-		if (rc != 0)
-			return rc;
-		h = xm_handed_add(l);
 		if (h == NULL) {
 			snprintf(words, words_size, "out of memory");
 			return -ENOMEM;
 		}
+		rc = ask(x, appliance, &m, 0, &request, words, words_size);
+		if (rc != 0)
+			l->count--;
+		if (rc == -ENOENT && m.u.claim.after != 0)
+			return 0;
+		if (rc != 0)
+			return rc;
 		if (!take(h, appliance, &request)) {
 			snprintf(words, words_size, "appliance %s: what it says of "
 				 "an extent is of another version of extmem",

@@ -191,7 +191,7 @@ enum xm_figure {
 	XM_FIGURE_POOL,	       /* bytes lent in all */
 	XM_FIGURE_FREE,	       /* of these, free */
 	XM_FIGURE_FREE_RUN,    /* the largest extent that could be had now */
-	XM_FIGURE_LEASED,      /* bytes that clients own */
+	XM_FIGURE_LEASED,      /* bytes that clients own, or orphaned */
 	XM_FIGURE_QUARANTINED, /* bytes on their way to being free */
 	XM_FIGURE_CLIENTS,
 	XM_FIGURE_CLIENTS_MAX,

@@ -70,6 +70,7 @@ tests_api_reality_SOURCES = \
 	sim/notes.h \
 	sim/operations.c \
 	sim/operations_explicit.c \
+	sim/operations_hand.c \
 	sim/operations_select.c \
 	sim/oracle.h \
 	sim/outcomes.c \

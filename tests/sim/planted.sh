@@ -22,7 +22,10 @@ for bug; do
 	all=$((all + 1))
 	began=$(date +%s.%N)
 	kind=cluster
-	case $bug in snapshot_*) kind=snapshot ;; esac
+	case $bug in
+	snapshot_*) kind=snapshot ;;
+	claim_* | token_* | orphan_* | offer_* | foul_*) kind=hands ;;
+	esac
 	"$sim" --kind "$kind" --plant "$bug" --runs 10000000 --seconds "$seconds" --first \
 		--quiet >/dev/null 2>"$words"
 	rc=$?

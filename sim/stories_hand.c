@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Stories of regions that change hands. Each begins with what it shows; see story.c. */
+#include <errno.h>
+
+#include "sim/appliance.h"
+#include "sim/programs.h"
+#include "sim/stories_parts.h"
+
+#define SIZE (128 * XM_KIB)
+
+static char token[EXTMEM_TOKEN_SIZE];
+
+static void wait_for_scene(unsigned scene)
+{
+	while (cast.scene < scene)
+		rest(10 * XM_MS);
+}
+
+static int adopt(extmem *x, extmem_region **ret)
+{
+	int rc = extmem_region_adopt(x, token, 0, ret);
+	void *at;
+
+	return rc != 0 ? rc : extmem_map(*ret, 0, 0, &at);
+}
+
+/* What is dirty is written back, the key dies, the other client claims and reads; what
+ * was discarded stays zero. To the first one the region is lost. */
+void story_handed_over(uint32_t client, extmem *x)
+{
+	extmem_region *r;
+
+	if (client == 0) {
+		expect(take(x, SIZE, &r) == 0);
+		expect(write_pages(r, 0, 4, 10) == 0);
+		expect(store(r, 5, 55));
+		expect(advise(r, 1, 1, EXTMEM_DONTNEED) == 0);
+		expect(extmem_region_hand_over(r, NULL, token) == 0);
+		cast.scene = 1;
+		expect(load(r, 5) == LOST);
+		give(r);
+		wait_for_scene(2);
+		return;
+	}
+	wait_for_scene(1);
+	expect(adopt(x, &r) == 0);
+	expect(load(r, 0) == 10);
+	expect(load(r, 1) == 0);
+	expect(load(r, 3) == 13);
+	expect(load(r, 5) == 55);
+	expect(store(r, 5, 56));
+	give(r);
+	cast.scene = 2;
+}
+
+/* The claimer is killed when it has claimed and before it has untied the token: when its
+ * lease is over the first client takes its region back. */
+void story_claimer_dies(uint32_t client, extmem *x)
+{
+	extmem_region *r;
+	int rc;
+
+	if (client == 1) {
+		wait_for_scene(1);
+		adopt(x, &r);
+		rest(XM_NEVER);
+	}
+	expect(take(x, SIZE, &r) == 0);
+	expect(store(r, 0, 7));
+	expect(extmem_region_hand_over(r, NULL, token) == 0);
+	give(r);
+	cast.scene = 1;
+	while (appliance_service(0)->bytes_orphaned > 0)
+		rest(XM_US);
+	program_kill(1, XM_SECOND);
+	while ((rc = adopt(x, &r)) == -EBUSY)
+		rest(500 * XM_MS);
+	expect(rc == 0);
+	expect(load(r, 0) == 7);
+	give(r);
+}

@@ -1,0 +1,75 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# `extmem region`, and examples/hand-over.c: regions that wait for a program, and one that
+# goes from one program to another.
+. "$XM_SRCDIR/tests/support/count.sh"
+
+extmem="$XM_BUILDDIR/extmem"
+case $XM_FLAGS in
+*thread*)
+	echo "skipped: ThreadSanitizer has the addresses that are mapped"
+	exit 77
+	;;
+esac
+
+mkfifo "$scratch/ready"
+"$XM_BUILDDIR/extmemd" --listen ofi+tcp://127.0.0.1:0 --memory 64M \
+	--ready-fd 3 3>"$scratch/ready" &
+daemon=$!
+read -r address <"$scratch/ready"
+
+region() {
+	"$extmem" region "$@" --appliance "$address"
+}
+
+refused() { # WORDS ARGUMENT...
+	words=$1
+	shift
+	! region "$@" >"$scratch/out" 2>&1 && cat "$scratch/out" &&
+		grep -q "$words" "$scratch/out"
+}
+
+create() {
+	token=$(region create --size 8M --name wide) && [ -n "$token" ]
+}
+waits() {
+	region list | tee "$scratch/out" &&
+		grep -q '^wide  *(waits for a client)  *8.0  ' "$scratch/out"
+}
+renew() {
+	second=$(region hand-over "$token") && [ "$second" != "$token" ]
+}
+is_gone() {
+	region list >"$scratch/out" && ! grep -q wide "$scratch/out"
+}
+
+check "a region that waits is made, and has a token" create
+check "it is listed" waits
+check "it gets another token" renew
+check "the old one stands for nothing" refused 'no memory waits' rm "$token"
+check "what is no token is said" refused 'typing error' rm extmem1-0
+check "who is to free what is said" refused 'which region' rm
+check "it is freed" region rm "$second"
+check "and is gone" is_gone
+if "$extmem" region list --json --appliance "$address" >"$scratch/out" 2>&1 ||
+	! grep -q 'no jansson' "$scratch/out"; then
+	check "no regions are an empty list" grep -qx '\[\]' "$scratch/out"
+fi
+
+compile() {
+	$XM_CC $XM_FLAGS -std=c99 -Wall -Wextra -Werror \
+		"$XM_SRCDIR/examples/hand-over.c" -o "$scratch/hand-over" \
+		$(PKG_CONFIG_PATH="$XM_BUILDDIR" pkg-config \
+			--define-variable=includedir="$XM_SRCDIR/core" \
+			--define-variable=libdir="$XM_BUILDDIR/.libs" \
+			--cflags --libs extmem)
+}
+service() {
+	LD_LIBRARY_PATH=$XM_BUILDDIR/.libs "$scratch/hand-over" "$address" "$@"
+}
+goes_on() {
+	token=$(service) && [ "$(service "$token" 4711)" = $((4711 * 4711)) ]
+}
+check "the example builds by pkg-config" compile
+check "a new version goes on with the table of the old one" goes_on
+summary
