@@ -144,7 +144,8 @@ static bool on_question(struct xm_service *s,
 	switch (event->message->kind) {
 	case XM_PING:
 		if (s->peers[event->peer].state == XM_PEER_CLIENT)
-			xm_shrink_tell_again(s, s->peers[event->peer].client);
+			xm_shrink_tell_again(s, s->peers[event->peer].client,
+					     event->now_ns);
 		xm_service_pong(s, s->peers[event->peer].tenant,
 				&xm_service_answer(s, ret, requester, XM_PONG)
 					 ->u.pong.figures);

@@ -277,6 +277,7 @@ struct xm_service_client {
 	char identity[XM_IDENTITY_SIZE]; /* of the stream that began it */
 	bool bye;  /* answer `requester` once it is expelled */
 	bool told; /* that we drain */
+	uint64_t again_ns; /* when its PING had it told again what is WANTED */
 	struct xm_service_requester requester;
 	struct xm_service_ticket tickets[XM_SERVICE_TICKETS_MAX];
 	struct xm_link owned;	    /* its extents */
@@ -359,6 +360,7 @@ struct xm_service_size {
 	uint64_t offset, size;
 	bool telling; /* some owners have not been told, none of them below */
 	uint32_t telling_at; /* this slot of an extent */
+	bool again; /* some below it are to be told again: the next round does */
 	bool shrinks; /* since the goal was lowered; not all is the host's yet */
 	uint64_t said_ns; /* that something stays; 0: it was not */
 	uint64_t began_ns;

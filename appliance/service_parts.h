@@ -84,8 +84,10 @@ void xm_shrink_freed(struct xm_service *, uint64_t offset, uint64_t size);
 /* The host has done what it was asked for. */
 void xm_shrink_done(struct xm_service *, const struct xm_service_event *,
 		    struct xm_service_effects *);
-/* A client may not know which of its extents are wanted: tell it again. */
-void xm_shrink_tell_again(struct xm_service *, uint32_t client);
+/* A client may not know which of its extents are wanted: tell it again, but not more
+ * often than XM_SHRINK_AGAIN times in its lease, however often it asks. */
+#define XM_SHRINK_AGAIN 16
+void xm_shrink_tell_again(struct xm_service *, uint32_t client, uint64_t now_ns);
 /* WANTED to those who have not been told. True: there are more. */
 bool xm_shrink_tell(struct xm_service *, struct xm_service_effects *);
 /* The next bytes to give to the host, or to take. */

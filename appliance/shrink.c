@@ -112,6 +112,7 @@ static void tell_all(struct xm_service *s)
 		s->extents[i].wanted = false;
 	s->size.telling = s->size.beyond > 0;
 	s->size.telling_at = 0;
+	s->size.again = false;
 }
 
 int xm_shrink_resize(struct xm_service *s, uint64_t size, uint64_t now_ns,
@@ -167,15 +168,21 @@ static bool is_wanted(const struct xm_service *s,
 	       e->offset + e->size > s->size.limit;
 }
 
-void xm_shrink_tell_again(struct xm_service *s, uint32_t client)
+void xm_shrink_tell_again(struct xm_service *s, uint32_t client, uint64_t now_ns)
 {
-	if (s->size.beyond == 0)
+	struct xm_service_client *c = &s->clients[client];
+
+	if (s->size.beyond == 0 ||
+	    (c->again_ns != 0 &&
+	     now_ns - c->again_ns < c->lease_ns / XM_SHRINK_AGAIN))
 		return;
-	XM_LIST_EACH (link, &s->clients[client].owned)
+	c->again_ns = now_ns;
+	XM_LIST_EACH (link, &c->owned)
 		XM_CONTAINER(link, struct xm_service_extent, owned)->wanted =
 			false;
+	/* A round that has begun goes on to its end: nobody can keep it from others. */
+	s->size.again = s->size.telling;
 	s->size.telling = true;
-	s->size.telling_at = 0;
 }
 
 bool xm_shrink_tell(struct xm_service *s, struct xm_service_effects *ret)
@@ -210,8 +217,10 @@ bool xm_shrink_tell(struct xm_service *s, struct xm_service_effects *ret)
 		xm_trace_put(s->trace, s->last_ns, XM_TRACE_SERVICE_WANTED,
 			     e->number, s->clients[e->owner].number, 0, 0);
 	}
-	z->telling = false;
-	return false;
+	z->telling = z->again;
+	z->telling_at = 0;
+	z->again = false;
+	return z->telling;
 }
 
 /* --- the host -------------------------------------------------------------- */

@@ -105,6 +105,24 @@ static void who_was_away_is_told_when_it_is_back(void)
 	rig_free(r);
 }
 
+static void who_asks_all_the_time_keeps_nobody_from_being_told(void)
+{
+	struct rig *r = rig_new();
+	unsigned told = 0;
+
+	rig_join(r, 0);
+	rig_alloc(r, 0, POOL / 2);
+	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_RESIZE,
+					       .size = GRANULE });
+	for (unsigned i = 0; i < 100; i++) {
+		rig_say_kind(r, 0, XM_PING);
+		told += r->sent[0].kind == XM_WANTED;
+	}
+	/* Once more, and not a hundred times. */
+	CU_ASSERT_EQUAL(told, 1);
+	rig_free(r);
+}
+
 static void it_grows_as_the_host_gives(void)
 {
 	struct rig *r = rig_new();
@@ -200,6 +218,7 @@ int main(void)
 		XM_TEST(free_bytes_go_at_once_piece_by_piece),
 		XM_TEST(what_is_lent_beyond_is_asked_back_and_then_given),
 		XM_TEST(who_was_away_is_told_when_it_is_back),
+		XM_TEST(who_asks_all_the_time_keeps_nobody_from_being_told),
 		XM_TEST(it_grows_as_the_host_gives),
 		XM_TEST(minds_may_change_in_the_middle),
 		XM_TEST(whole_pages_of_the_host_are_given),
