@@ -35,6 +35,7 @@ struct xm_daemon {
 	struct xm_host *host;
 	int signals; /* signalfd */
 	int wakeups; /* epoll of `signals` and the interface's socket */
+	bool tenants_named; /* a file says who may have what */
 	bool draining;
 	uint64_t drain_until_ns;
 	struct xm_progress drains; /* what it has to move */

@@ -274,6 +274,12 @@ int xm_daemon_read_tenants(struct xm_daemon *d, const struct xm_settings *settin
 	int r;
 
 	xm_tenants_everybody(&tenants);
+	if (settings->tenants[0] == '\0' && d->tenants_named) {
+		/* It would open the appliance to everybody, and without a word. */
+		xm_log(XM_LEVEL_ERROR, "tenants: no file is named any more. To go on "
+		       "without tenants, begin again without --tenants");
+		return -EINVAL;
+	}
 	if (settings->tenants[0] != '\0') {
 		r = xm_tenants_read(settings->tenants, &tenants, words,
 				    sizeof(words));
@@ -289,6 +295,7 @@ int xm_daemon_read_tenants(struct xm_daemon *d, const struct xm_settings *settin
 	if (d->host == NULL)
 		return 0;
 	xm_host_set_tenants(d->host, xm_clock_ns(), &tenants);
+	d->tenants_named = settings->tenants[0] != '\0';
 	return 0;
 }
 

@@ -114,4 +114,22 @@ kill -TERM "$daemon"
 wait "$daemon"
 verdict 'the daemon ends like any other' $?
 
+# --- a configuration that names no file any more -----------------------------------------
+
+printf 'auth = %s\nlisten = ofi+tcp://127.0.0.1:0\nmemory = 64M\ntenants = %s\n' \
+	"$keys/appliance.pem" "$file" >"$scratch/conf"
+"$extmemd" --config "$scratch/conf" --ready-fd 7 7>"$scratch/ready" \
+	2>"$scratch/log" &
+daemon=$!
+read -r address <"$scratch/ready"
+sed -i '/^tenants/d' "$scratch/conf"
+kill -HUP "$daemon"
+await again 1
+grep -q 'no file is named any more' "$scratch/log" &&
+	! as nobody "$extmem" status "$address"
+verdict 'does not open the appliance to everybody' $?
+kill -TERM "$daemon"
+wait "$daemon"
+
+
 summary
