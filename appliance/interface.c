@@ -32,6 +32,7 @@ static int await_started(struct xm_interface *interface, char *words,
 		struct xm_transport_limits *l = &ret->limits;
 
 		ret->words[sizeof(ret->words) - 1] = '\0';
+		ret->confined[sizeof(ret->confined) - 1] = '\0';
 		l->transport[sizeof(l->transport) - 1] = '\0';
 		l->provider[sizeof(l->provider) - 1] = '\0';
 		l->version[sizeof(l->version) - 1] = '\0';
@@ -90,6 +91,7 @@ static int send_setup(int fd, const struct xm_interface_options *o)
 		.page = pool->page,
 		.parent = getpid(),
 		.data_port = o->data_port,
+		.confine = o->confine,
 	};
 	union {
 		struct cmsghdr head;
@@ -159,6 +161,7 @@ int xm_interface_start(const struct xm_interface_options *o, char *words,
 		xm_interface_stop(&interface);
 		return rc;
 	}
+	memcpy(interface.confined, start.confined, sizeof(interface.confined));
 	*ret = interface;
 	*ret_limits = start.limits;
 	*ret_locator = start.locator;

@@ -21,6 +21,7 @@
 
 #include <sys/types.h>
 
+#include "appliance/confine.h"
 #include "appliance/pool.h"
 #include "appliance/target.h"
 #include "common/base.h"
@@ -39,11 +40,13 @@ struct xm_interface_options {
 	const struct xm_pool *pool;
 	uint32_t clients_max;
 	enum xm_polling polling;
+	bool confine; /* give up what is not needed, once it listens */
 };
 
 struct xm_interface {
 	pid_t pid;
 	int fd; /* of the socket pair; readable: poll() */
+	char confined[XM_CONFINED_SIZE]; /* what holds; "": nothing was to */
 };
 
 /* Starts the process, and waits until its transport listens or has failed, a

@@ -304,6 +304,8 @@ int xm_interface_main(void)
 	c.ops = find_transport(setup.scheme);
 	XM_ASSERT(c.ops != NULL); /* the parent found it in the same table */
 	start.status = child_open(&c, &setup, &pool, &start);
+	if (start.status == 0 && setup.confine)
+		xm_confine(setup.scheme, c.ops->pins, start.confined);
 	if (send(c.fd, &start, sizeof(start), MSG_NOSIGNAL) !=
 		    (ssize_t)sizeof(start) ||
 	    start.status != 0)

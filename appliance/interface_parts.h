@@ -25,12 +25,14 @@ struct xm_interface_setup {
 	char provider[64];  /* "": the scheme's own */
 	char advertise[64]; /* "": nothing else than `address` */
 	uint16_t data_port;
+	bool confine;
 };
 
 /* The first datagram from it. */
 struct xm_interface_started {
 	int status;
 	char words[XM_REPORT_WORDS_SIZE];
+	char confined[XM_CONFINED_SIZE];
 	struct xm_transport_limits limits;
 	struct xm_locator locator;
 };

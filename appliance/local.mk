@@ -35,6 +35,8 @@ libxm_inside_la_LIBADD = libxm_service.la
 # Skin: the two processes.
 bin_PROGRAMS += extmemd
 extmemd_SOURCES = \
+	appliance/confine.c \
+	appliance/confine.h \
 	appliance/daemon.h \
 	appliance/extmemd.c \
 	appliance/interface.c \
@@ -54,6 +56,6 @@ extmemd_SOURCES = \
 	appliance/tenants_file.c \
 	appliance/tenants_file.h \
 	$(NULL)
-extmemd_LDADD = libxm_service.la $(XM_WHOLE)
+extmemd_LDADD = libxm_service.la $(XM_WHOLE) $(SECCOMP_LIBS)
 
 dist_man_MANS += docs/man/extmemd.8

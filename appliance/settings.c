@@ -90,6 +90,10 @@ static const struct xm_option options[] = {
 	{ .name = "huge_pages", .kind = XM_OPTION_FLAG, AT(huge_pages),
 	  .help = "Take the memory from the kernel's pool of 2 MiB "
 		  "pages; see vm.nr_hugepages." },
+	{ .name = "confine", .kind = XM_OPTION_FLAG, .value = "yes", AT(confine),
+	  .help = "The interface process gives up capabilities, files and "
+		  "most system calls once it listens. --no-confine is for "
+		  "a provider that cannot do without." },
 	{ .name = "handshake_timeout", .kind = XM_OPTION_DURATION,
 	  .value = "5s", .min = 100 * XM_MS, .max = 3600 * XM_SECOND,
 	  AT(handshake_timeout),

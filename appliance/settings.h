@@ -29,7 +29,7 @@ struct xm_settings {
 	uint64_t ready_fd; /* with xm_options_given() */
 	uint32_t log_level; /* enum xm_level */
 	uint32_t polling;   /* enum xm_polling */
-	bool huge_pages, check_config, print_limits;
+	bool confine, huge_pages, check_config, print_limits;
 };
 
 extern const struct xm_option_table xm_settings_table;

@@ -185,6 +185,7 @@ static int open_interface(struct xm_daemon *d)
 		.pool = &d->pool,
 		.clients_max = (uint32_t)d->settings.clients_max,
 		.polling = (enum xm_polling)d->settings.polling,
+		.confine = d->settings.confine,
 	};
 	char words[XM_WORDS_MAX] = "";
 	int r;
@@ -360,6 +361,9 @@ void xm_daemon_tell_ready(struct xm_daemon *d)
 	    d->pool.size < XM_GIB ? (double)d->pool.size / XM_MIB
 				  : (double)d->pool.size / XM_GIB,
 	    d->pool.size < XM_GIB ? "MiB" : "GiB", l->provider, l->version);
+	xm_log(XM_LEVEL_INFO, "the interface process is %s",
+	       d->interface.confined[0] != '\0' ? d->interface.confined
+						: "not confined");
 	xm_log(XM_LEVEL_INFO, "limits: %" PRIu64 " clients, %" PRIu32
 	    " connections, %" PRIu64 " extents, %" PRIu64 " per client, lease %"
 	    PRIu64 " ms",

@@ -8,6 +8,7 @@ xm_shell_tests += \
 	tests/shell/test_bench_kernels.sh \
 	tests/shell/test_bench_wrong.sh \
 	tests/shell/test_completion.sh \
+	tests/shell/test_confined.sh \
 	tests/shell/test_drain.sh \
 	tests/shell/test_extmemd.sh \
 	tests/shell/test_gateway.sh \
@@ -22,6 +23,9 @@ xm_shell_tests += \
 # What tests/shell/test_extmemd.sh and test_auth.sh throw with.
 check_PROGRAMS += tests/shell/thrower
 tests_shell_thrower_LDADD = $(XM_WHOLE)
+# What tests/shell/test_confined.sh looks with.
+check_PROGRAMS += tests/shell/witness
+tests_shell_witness_LDADD =
 
 # What tests/shell/test_gateway.sh compares answers to docs/openapi.json with.
 EXTRA_DIST += tests/shell/schema.py

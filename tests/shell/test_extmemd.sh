@@ -149,12 +149,13 @@ verdict 'the interface ends with the control' $?
 
 echo "listen = $tcp
 memory = 2M
+clients_max = 8
 lease = 5s" >"$scratch/conf"
 start --config "$scratch/conf"
-sed -i 's/5s/3s/; s/2M/4M/' "$scratch/conf"
+sed -i 's/5s/3s/; s/8/9/' "$scratch/conf"
 kill -HUP "$daemon"
-await said 'reloaded: lease 3000 ms' && said 'reload: memory cannot change while the daemon runs'
-verdict 'a new lease is taken up, a new size is not' $?
+await said 'reloaded: lease 3000 ms' && said 'reload: clients_max cannot change while the daemon runs'
+verdict 'a new lease is taken up, a new limit is not' $?
 echo 'colour = blue' >>"$scratch/conf"
 kill -HUP "$daemon"
 await said 'nothing is changed' && said colour
