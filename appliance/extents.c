@@ -162,6 +162,10 @@ struct xm_service_extent *xm_service_extent_cut(struct xm_service *s,
 	head->member = tail->member;
 	memcpy(head->region, tail->region, sizeof(head->region));
 	xm_list_insert(tail->piece.previous, &head->piece);
+	if (xm_slots_has(&s->offered, xm_service_extent_slot(s, tail))) {
+		head->offer = tail->offer;
+		xm_slots_add(&s->offered, xm_service_extent_slot(s, head));
+	}
 	tail->trimming = xm_service_extent_slot(s, head);
 	s->grants[head->grant].head = true;
 	return head;
@@ -190,16 +194,6 @@ void xm_service_extent_part(struct xm_service *s, struct xm_service_extent *e)
 	xm_service_use(s, e->tenant)->parting += e->size;
 }
 
-void xm_service_extent_orphan(struct xm_service *s, struct xm_service_extent *e)
-{
-	XM_ASSERT(e->state == XM_EXTENT_OWNED);
-	e->state = XM_EXTENT_ORPHAN;
-	e->trimming = XM_SERVICE_NONE;
-	s->bytes_owned -= e->size;
-	s->bytes_orphaned += e->size;
-	xm_service_extent_disown(s, e);
-}
-
 /* What it is counted to. */
 static void tenant_set(struct xm_service *s, struct xm_service_extent *e,
 		       uint32_t tenant)
@@ -209,6 +203,19 @@ static void tenant_set(struct xm_service *s, struct xm_service_extent *e,
 	e->tenant = tenant;
 	xm_service_use(s, tenant)->bytes += e->size;
 	xm_service_use(s, tenant)->extents++;
+}
+
+void xm_service_extent_orphan(struct xm_service *s, struct xm_service_extent *e)
+{
+	XM_ASSERT(e->state == XM_EXTENT_OWNED);
+	e->state = XM_EXTENT_ORPHAN;
+	e->trimming = XM_SERVICE_NONE;
+	s->bytes_owned -= e->size;
+	s->bytes_orphaned += e->size;
+	xm_service_extent_disown(s, e);
+	if (e->offer.claimed)
+		tenant_set(s, e, e->offer.tenant);
+	e->offer.claimed = false;
 }
 
 void xm_service_extent_adopt(struct xm_service *s, struct xm_service_extent *e,
@@ -222,6 +229,8 @@ void xm_service_extent_adopt(struct xm_service *s, struct xm_service_extent *e,
 	s->bytes_orphaned -= e->size;
 	s->bytes_owned += e->size;
 	s->clients[client].extents++;
+	e->offer.claimed = true;
+	e->offer.tenant = e->tenant;
 	tenant_set(s, e, s->clients[client].tenant);
 	xm_list_push_back(&s->clients[client].owned, &e->owned);
 	grant_new(s, e);

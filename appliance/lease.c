@@ -528,7 +528,7 @@ void xm_lease_concealed(struct xm_service *s,
 {
 	struct xm_service_grant *g = xm_service_grant_find(s, event->grant);
 	struct xm_service_requester requester;
-	bool asked, parted;
+	bool asked, parts;
 
 	if (g == NULL || g->state != XM_GRANT_CONCEALING)
 		return;
@@ -537,11 +537,11 @@ void xm_lease_concealed(struct xm_service *s,
 		     s->clients[g->client].number, 0, 0);
 	requester = g->requester;
 	asked = g->asked;
-	parted = s->extents[g->extent].state == XM_EXTENT_ORPHAN;
+	parts = g->parts;
 	xm_service_grant_died(s, g, event->now_ns);
 	if (asked)
 		xm_service_answer(s, ret, &requester,
-				  parted ? XM_OFFERED : XM_FREED);
+				  parts ? XM_OFFERED : XM_FREED);
 }
 
 /* --- the end of a client -------------------------------------------------- */

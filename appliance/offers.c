@@ -12,10 +12,15 @@
  *	   after 9 is refused with ENOENT.
  *	3. B: OFFER 5 and 9 with KEEP and 0 ms: no token is tied to them any more.
  *
- * What is cut off. Both requests may be repeated: OFFER of an orphan by the client that
- * has parted with it, and CLAIM of what the client owns by this token, are answered as
- * before. If B ends before step 3, or its stream before CLAIMED, what it had is an
- * ORPHAN again, for whoever has the token: A as well.
+ * What is cut off. Both requests may be repeated: OFFER by the client that has parted
+ * with the extent under this token is OFFERED again, whoever owns it by then, and CLAIM of
+ * what the client has claimed is CLAIMED again. If B ends before step 3, or its stream
+ * before CLAIMED, or if B does not come to step 3 in XM_SERVICE_CLAIM_TERM, what it had is
+ * an ORPHAN again, as if it had never been claimed: with the token, the time, the identity,
+ * the label and the tenant of the offer. A may always claim what it has parted with.
+ *
+ * OFFERED means that nothing more can be reached by a connection that is made later. Where
+ * keys cannot be revoked, those that are up are waited for: see the rule in service.h.
  *
  * Tokens are compared in a time that does not depend on them. A wrong one and one whose
  * time is over get the same answer. A claim looks at every extent that some token is
@@ -38,6 +43,11 @@ static bool tokens_equal(const uint8_t *a, const uint8_t *b)
 	return difference == 0 || XM_PLANTED(claim_any_token);
 }
 
+static bool is_offered(const struct xm_service *s, const struct xm_service_extent *e)
+{
+	return xm_slots_has(&s->offered, xm_service_extent_slot(s, e));
+}
+
 static uint64_t until(uint64_t now_ns, uint32_t ms)
 {
 	return ms == XM_OFFER_FOR_EVER ? XM_NEVER
@@ -53,7 +63,9 @@ static struct xm_service_extent *parted_before(struct xm_service *s,
 {
 	struct xm_service_extent *e = xm_service_extent_find(s, offer->extent);
 
-	if (e == NULL || e->state != XM_EXTENT_ORPHAN ||
+	if (e == NULL || !is_offered(s, e) ||
+	    (e->state != XM_EXTENT_ORPHAN && !e->offer.claimed) ||
+	    e->owner == client ||
 	    e->offer.by != s->clients[client].number ||
 	    (offer->flags & XM_OFFER_KEEP) != 0 ||
 	    !tokens_equal(e->offer.token, offer->token))
@@ -86,6 +98,43 @@ static void keep(struct xm_service *s, struct xm_service_extent *e,
 	xm_service_answer(s, ret, requester, XM_OFFERED);
 }
 
+/* It was parted with before: OFFERED comes when its key is concealed, or did. */
+static void offer_again(struct xm_service *s, struct xm_service_extent *e,
+			uint32_t client,
+			const struct xm_service_requester *requester,
+			struct xm_service_effects *ret)
+{
+	struct xm_service_grant *g =
+		e->grant == XM_SERVICE_NONE ? NULL : &s->grants[e->grant];
+
+	if (g != NULL && g->client == client && g->parts &&
+	    g->state == XM_GRANT_CONCEALING)
+		g->requester = *requester;
+	else
+		xm_service_answer(s, ret, requester, XM_OFFERED);
+}
+
+/* True: it is no offer that this appliance could keep, and that was said. */
+static bool offer_refused(struct xm_service *s, const struct xm_offer *offer,
+			  const struct xm_service_requester *requester,
+			  struct xm_service_effects *ret)
+{
+	if ((offer->flags & ~XM_OFFER_KEEP) != 0) {
+		xm_service_refuse_plainly(s, ret, requester, EOPNOTSUPP,
+					  "OFFER with a flag that this appliance"
+					  " does not know");
+		return true;
+	}
+	if (offer->flags == 0 && offer->ms == 0) {
+		xm_service_refuse_plainly(s, ret, requester, EINVAL,
+					  "an extent that waits for 0 ms is lost"
+					  " at once: offer it for longer, or free"
+					  " it");
+		return true;
+	}
+	return false;
+}
+
 void xm_offer_make(struct xm_service *s, const struct xm_service_event *event,
 		   uint32_t client, const struct xm_service_requester *requester,
 		   struct xm_service_effects *ret)
@@ -95,23 +144,12 @@ void xm_offer_make(struct xm_service *s, const struct xm_service_event *event,
 	struct xm_service_grant *g;
 
 	if (e != NULL) {
-		if (e->covers > 0)
-			xm_service_refuse_plainly(
-				s, ret, requester, EAGAIN,
-				"its key is not dead yet: ask again");
-		else
-			xm_service_answer(s, ret, requester, XM_OFFERED);
+		offer_again(s, e, client, requester, ret);
 		return;
 	}
 	e = xm_lease_named(s, offer->extent, client, requester, ret);
-	if (e == NULL)
+	if (e == NULL || offer_refused(s, offer, requester, ret))
 		return;
-	if ((offer->flags & ~XM_OFFER_KEEP) != 0) {
-		xm_service_refuse_plainly(s, ret, requester, EOPNOTSUPP,
-					  "OFFER with a flag that this appliance"
-					  " does not know");
-		return;
-	}
 	if ((offer->flags & XM_OFFER_KEEP) != 0) {
 		keep(s, e, offer, requester, ret);
 		return;
@@ -121,7 +159,7 @@ void xm_offer_make(struct xm_service *s, const struct xm_service_event *event,
 	e->offer.until_ns = until(event->now_ns, offer->ms);
 	g = &s->grants[e->grant];
 	g->requester = *requester;
-	g->asked = true;
+	g->asked = g->parts = true;
 	xm_service_extent_orphan(s, e);
 	xm_lease_conceal(s, g, ret);
 	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_OFFERED,
@@ -196,6 +234,7 @@ static bool claim_refused(struct xm_service *s, const struct xm_service_extent *
 		words = "this memory has an owner, which lives: it was claimed"
 			" before, or not handed over";
 	} else if (e->offer.identity[0] != '\0' &&
+		   e->offer.by != s->clients[client].number &&
 		   memcmp(e->offer.identity, s->clients[client].identity,
 			  XM_IDENTITY_SIZE) != 0) {
 		code = EACCES;
@@ -260,6 +299,7 @@ void xm_offer_claimed(struct xm_service *s, struct xm_service_grant *g,
 	struct xm_service_extent *e = &s->extents[g->extent];
 
 	g->claim = false;
+	e->offer.confirm_ns = xm_time_after(s->last_ns, XM_SERVICE_CLAIM_TERM);
 	if (say_claimed(s, e, &g->requester, ret)) {
 		say_parted(s, e, ret);
 		return;
@@ -278,35 +318,56 @@ void xm_offer_claimed(struct xm_service *s, struct xm_service_grant *g,
 
 bool xm_offer_keeps(struct xm_service *s, struct xm_service_extent *e)
 {
-	uint64_t until_ns = e->offer.until_ns;
-
-	if (!xm_slots_has(&s->offered, xm_service_extent_slot(s, e)) ||
-	    XM_PLANTED(keep_forgotten))
+	if (!is_offered(s, e) || XM_PLANTED(keep_forgotten))
 		return false;
+	/* From its first owner's end on: who claims it later does not prolong it. */
 	if (e->offer.keep_ms > 0)
-		until_ns = until(s->last_ns, e->offer.keep_ms);
-	if (until_ns <= s->last_ns)
+		e->offer.until_ns = until(s->last_ns, e->offer.keep_ms);
+	e->offer.keep_ms = 0;
+	if (e->offer.until_ns <= s->last_ns)
 		return false;
-	e->offer.until_ns = until_ns;
-	e->offer.by = 0;
 	xm_service_extent_orphan(s, e);
 	xm_trace_put(s->trace, s->last_ns, XM_TRACE_SERVICE_KEPT, e->number,
-		     until_ns - s->last_ns, 0, 0);
+		     e->offer.until_ns - s->last_ns, 0, 0);
 	return true;
 }
 
-void xm_offers_lapse(struct xm_service *s, uint64_t now_ns)
+/* Its claimer has not said in time that it keeps it. */
+static bool is_unconfirmed(const struct xm_service *s,
+			   const struct xm_service_extent *e)
+{
+	return e->state == XM_EXTENT_OWNED && e->offer.claimed &&
+	       e->trimming == XM_SERVICE_NONE &&
+	       s->grants[e->grant].state == XM_GRANT_LIVE &&
+	       s->last_ns >= e->offer.confirm_ns;
+}
+
+/* As if it had never been claimed. */
+static void unclaim(struct xm_service *s, struct xm_service_extent *e,
+		    struct xm_service_effects *ret)
+{
+	struct xm_service_grant *g = &s->grants[e->grant];
+
+	g->asked = false;
+	xm_service_extent_orphan(s, e);
+	xm_lease_conceal(s, g, ret);
+}
+
+bool xm_offers_lapse(struct xm_service *s, uint64_t now_ns,
+		     struct xm_service_effects *ret)
 {
 	uint64_t at = 0;
 	uint32_t slot;
 
-	if (s->bytes_orphaned == 0)
-		return;
 	for (; (slot = xm_slots_next(&s->offered, at)) != XM_SLOTS_NONE;
 	     at = (uint64_t)slot + 1) {
 		struct xm_service_extent *e = &s->extents[slot];
 
 		s->looks++;
+		if (is_unconfirmed(s, e)) {
+			unclaim(s, e, ret);
+			return true; /* the others next: each is an effect */
+		}
 		if (e->state != XM_EXTENT_ORPHAN ||
 		    (now_ns < e->offer.until_ns &&
 		     !XM_PLANTED(orphan_zeroed_early)))
@@ -315,4 +376,5 @@ void xm_offers_lapse(struct xm_service *s, uint64_t now_ns)
 			     e->number, 0, 0, 0);
 		xm_service_extent_abandon(s, e);
 	}
+	return false;
 }

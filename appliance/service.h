@@ -23,7 +23,8 @@
  * owner's end on. Whoever has the token may CLAIM an ORPHAN, once no undead
  * grant covers it: the rule below, without the zeroing. It stays tied to the
  * token for the rest of its time, so a claimer that ends half-way leaves an
- * ORPHAN again, until its owner says OFFER with KEEP and 0 ms. An ORPHAN whose
+ * ORPHAN again, until its owner says OFFER with KEEP and 0 ms (it unties the
+ * token), which it must in XM_SERVICE_CLAIM_TERM. An ORPHAN whose
  * time is over is PARTING. So there are never two owners, and a way back to the
  * bytes as long as the token's time lasts.
  *
@@ -104,6 +105,9 @@
  * request got (ALLOC of 0 bytes). A client of session.h has at most 32 requests
  * unanswered. */
 #define XM_SERVICE_ASKED_MAX 64
+/* So long may a claimer of a token wait before it says that it keeps what it has: a
+ * client's whole call takes 30 s, if it is not asked for more. */
+#define XM_SERVICE_CLAIM_TERM (300 * XM_SECOND)
 #define XM_SERVICE_NONE UINT32_MAX
 #define XM_SERVICE_UNMOVED (30 * XM_SECOND) /* of what is asked back */
 #define XM_SERVICE_SLOTS_MAX (UINT32_C(1) << 20) /* of clients; of extents */
@@ -291,6 +295,9 @@ struct xm_service_offer {
 	uint32_t keep_ms;  /* from its owner's end on; 0: not beyond until_ns */
 	uint64_t until_ns; /* when it ends, if it was parted with */
 	uint64_t by;	   /* number of the client that has parted with it, or 0 */
+	bool claimed; /* OWNED by who has the token; else by who has tied it */
+	uint32_t tenant;     /* claimed: what it was counted to before */
+	uint64_t confirm_ns; /* claimed: by then its owner unties the token */
 	char identity[XM_IDENTITY_SIZE]; /* who alone may claim it */
 	struct xm_label label;
 };
@@ -340,6 +347,7 @@ struct xm_service_grant {
 	uint32_t rights; /* XM_RIGHT_ */
 	bool head;	 /* EXPOSING: the extent is being cut off by TRIM */
 	bool asked;	 /* `requester` waits for an answer */
+	bool parts;	 /* CONCEALING: by OFFER */
 	bool claim;	 /* EXPOSING: to a claimer */
 	uint64_t number;
 	uint64_t offset, size; /* the bytes it covers */

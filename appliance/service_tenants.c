@@ -103,6 +103,8 @@ void xm_service_set_tenants(struct xm_service *s, const struct xm_tenants *fresh
 			e->tenant = now[e->tenant];
 		else
 			e->tenant = s->clients[e->owner].tenant;
+		if (e->offer.claimed)
+			e->offer.tenant = now[e->offer.tenant];
 	}
 	count_anew(s);
 }

@@ -119,8 +119,8 @@ static void a_claim_waits_until_the_former_key_is_dead(void)
 					   .connections = 1 });
 	part_with(r, A, t.extent, 1);
 	CU_ASSERT(rig_refused(say_claim(r, B, 1, 0), EAGAIN, "not dead"));
-	CU_ASSERT(rig_refused(say_offer(r, A, t.extent, 1, 0, OFFER_MS), EAGAIN,
-			      "not dead"));
+	CU_ASSERT_EQUAL(say_offer(r, A, t.extent, 1, 0, OFFER_MS)->kind,
+			XM_OFFERED);
 	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_CONNECTIONS,
 					   .client = w.client,
 					   .connections = 0 });
@@ -299,6 +299,140 @@ static void an_offer_may_name_who_claims_it(void)
 	rig_free(r);
 }
 
+static void who_has_parted_with_it_takes_it_back(void)
+{
+	struct rig *r = rig_new();
+	struct xm_message m = { .kind = XM_OFFER };
+	struct xm_allocated t;
+
+	rig_up_as(r, A, "alice");
+	rig_say(r, A, rig_hello());
+	t = rig_alloc(r, A, GRANULE);
+	CU_ASSERT_TRUE(rig_write(r, &t.remote, 7));
+	m.u.offer.extent = t.extent;
+	m.u.offer.ms = OFFER_MS;
+	m.u.offer.token[3] = 1;
+	memcpy(m.u.offer.identity, "bob", 3);
+	rig_say(r, A, m);
+	rig_settle(r);
+	t.remote = claim(r, A, 1, 0).remote;
+	CU_ASSERT_TRUE(has(r, &t.remote, 7));
+	rig_free(r);
+}
+
+static void an_offer_for_no_time_is_refused(void)
+{
+	struct xm_allocated t;
+	struct rig *r = three(&t, 7);
+
+	CU_ASSERT(rig_refused(say_offer(r, A, t.extent, 1, 0, 0), EINVAL, "0 ms"));
+	CU_ASSERT_TRUE(rig_write(r, &t.remote, 8));
+	rig_free(r);
+}
+
+/* Its time runs from its first owner's end, however many end after that. */
+static void the_time_of_what_is_kept_is_not_prolonged(void)
+{
+	struct xm_allocated t;
+	struct rig *r = three(&t, 7);
+
+	say_offer(r, A, t.extent, 4, XM_OFFER_KEEP, OFFER_MS);
+	rig_say_kind(r, A, XM_BYE);
+	rig_settle(r);
+	for (int i = 0; i < OFFER_MS / LEASE_MS + 1; i++) {
+		if (rig_free_bytes(r) == POOL)
+			break;
+		claim(r, B, 4, 0);
+		rig_say_kind(r, B, XM_BYE);
+		rig_settle(r);
+		rig_down(r, B);
+		rig_pass(r, LEASE_MS);
+		rig_settle(r);
+		rig_join(r, B);
+	}
+	rig_pass(r, LEASE_MS);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
+	rig_free(r);
+}
+
+/* Who neither keeps what it has claimed nor ends does not hold it for ever. */
+static void a_claim_that_is_not_confirmed_ends(void)
+{
+	struct xm_allocated t;
+	struct rig *r = three(&t, 7);
+	struct xm_claimed c;
+
+	say_offer(r, A, t.extent, 1, 0, 1u << 30);
+	rig_settle(r);
+	c = claim(r, B, 1, 0);
+	for (uint64_t ns = 0; ns < XM_SERVICE_CLAIM_TERM + LEASE_MS * XM_MS;
+	     ns += LEASE_MS / 2 * XM_MS) {
+		rig_pass(r, LEASE_MS / 2);
+		rig_say_kind(r, B, XM_PING);
+		rig_say_kind(r, C, XM_PING);
+	}
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->service->bytes_orphaned, GRANULE);
+	CU_ASSERT_FALSE(rig_write(r, &c.remote, 9));
+	CU_ASSERT(rig_refused(say_offer(r, B, t.extent, 0, XM_OFFER_KEEP, 0),
+			      ESTALE, ""));
+	c = claim(r, C, 1, 0);
+	CU_ASSERT_TRUE(has(r, &c.remote, 7));
+	rig_free(r);
+}
+
+static void what_is_cut_off_is_kept_too(void)
+{
+	struct xm_allocated t;
+	struct rig *r = rig_new();
+	uint64_t extent;
+
+	rig_join(r, A);
+	t = rig_alloc(r, A, 2 * GRANULE);
+	say_offer(r, A, t.extent, 4, XM_OFFER_KEEP, XM_OFFER_FOR_EVER);
+	rig_ask_trim(r, A, t.extent, GRANULE);
+	rig_settle(r);
+	CU_ASSERT_EQUAL_FATAL(r->sent[A].kind, XM_ALLOCATED);
+	extent = r->sent[A].u.allocated.extent;
+	rig_ask_free(r, A, t.extent);
+	rig_settle(r);
+	rig_say_kind(r, A, XM_BYE);
+	rig_settle(r);
+	rig_join(r, B);
+	CU_ASSERT_EQUAL(claim(r, B, 4, 0).extent, extent);
+	rig_free(r);
+}
+
+static void an_offer_is_answered_as_such_after_its_time(void)
+{
+	struct xm_allocated t;
+	struct rig *r = three(&t, 7);
+
+	say_offer(r, A, t.extent, 1, 0, 1);
+	rig_pass(r, LEASE_MS / 2);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[A].kind, XM_OFFERED);
+	rig_free(r);
+}
+
+static void an_offer_that_was_claimed_is_answered_again(void)
+{
+	struct xm_allocated t;
+	struct rig *r = three(&t, 7);
+	struct xm_claimed c;
+
+	say_offer(r, A, t.extent, 1, 0, OFFER_MS);
+	CU_ASSERT_EQUAL(say_offer(r, A, t.extent, 1, 0, OFFER_MS)->kind, 0);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[A].kind, XM_OFFERED);
+	c = claim(r, B, 1, 0);
+	CU_ASSERT_EQUAL(say_offer(r, A, t.extent, 1, 0, OFFER_MS)->kind,
+			XM_OFFERED);
+	CU_ASSERT_TRUE(rig_write(r, &c.remote, 9));
+	rig_free(r);
+}
+
 /* --- any order of it all ----------------------------------------------------- */
 
 #define TOKENS 3
@@ -425,6 +559,13 @@ int main(void)
 		XM_TEST(what_is_kept_outlives_its_owner),
 		XM_TEST(an_orphan_is_listed_without_an_owner),
 		XM_TEST(an_offer_may_name_who_claims_it),
+		XM_TEST(who_has_parted_with_it_takes_it_back),
+		XM_TEST(an_offer_for_no_time_is_refused),
+		XM_TEST(the_time_of_what_is_kept_is_not_prolonged),
+		XM_TEST(a_claim_that_is_not_confirmed_ends),
+		XM_TEST(what_is_cut_off_is_kept_too),
+		XM_TEST(an_offer_is_answered_as_such_after_its_time),
+		XM_TEST(an_offer_that_was_claimed_is_answered_again),
 		XM_TEST(never_two_owners_and_never_none),
 		CU_TEST_INFO_NULL,
 	};

@@ -166,6 +166,41 @@ static void what_a_client_had_counts_after_its_end(void)
 	rig_free(r);
 }
 
+/* A claim that comes to nothing leaves the extent to who offered it, in every way. */
+static void what_was_claimed_in_vain_is_counted_as_before(void)
+{
+	static struct xm_tenants t;
+	struct rig *r = rig_new();
+	struct xm_message m = { .kind = XM_OFFER };
+	uint32_t lab, all;
+
+	xm_tenants_begin(&t);
+	lab = add(&t, "lab", "lab-*");
+	all = add(&t, "all", "*");
+	set(r, &t);
+	join_as(r, 0, "lab-a");
+	m.u.offer.extent = rig_alloc(r, 0, 6 * GRANULE).extent;
+	m.u.offer.ms = 1u << 30;
+	rig_say(r, 0, m);
+	rig_settle(r);
+	join_as(r, 1, "bob");
+	r->expose_status = -ENOMEM;
+	rig_say_kind(r, 1, XM_CLAIM);
+	rig_settle(r);
+	CU_ASSERT(rig_refused(&r->sent[1], ENOMEM, ""));
+	CU_ASSERT_EQUAL(r->service->uses[lab].bytes, 6 * GRANULE);
+	r->expose_status = 0;
+	rig_say_kind(r, 1, XM_CLAIM);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->sent[1].kind, XM_CLAIMED);
+	CU_ASSERT_EQUAL(r->service->uses[all].bytes, 6 * GRANULE);
+	rig_say_kind(r, 1, XM_BYE);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->service->uses[lab].bytes, 6 * GRANULE);
+	CU_ASSERT_EQUAL(r->service->uses[all].bytes, 0);
+	rig_free(r);
+}
+
 static void clients_extents_and_streams_are_counted(void)
 {
 	static struct xm_tenants t;
@@ -545,6 +580,7 @@ int main(void)
 		XM_TEST(who_is_no_tenants_is_told_so),
 		XM_TEST(a_tenant_has_one_quota_for_all_its_clients),
 		XM_TEST(what_a_client_had_counts_after_its_end),
+		XM_TEST(what_was_claimed_in_vain_is_counted_as_before),
 		XM_TEST(clients_extents_and_streams_are_counted),
 		XM_TEST(requests_beyond_the_quota_wait_a_while),
 		XM_TEST(a_lower_quota_evicts_nobody_and_refuses_more),
