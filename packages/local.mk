@@ -40,8 +40,35 @@ CLEANFILES += \
 	$(xm_completed) \
 	$(NULL)
 EXTRA_DIST += \
+	debian/changelog \
+	debian/control \
+	debian/copyright \
+	debian/extmem-gateway.install \
+	debian/extmem-mount.install \
+	debian/extmem.docs \
+	debian/extmem.install \
+	debian/extmemd.examples \
+	debian/extmemd.install \
+	debian/extmemd.postrm \
+	debian/libextmem-dev.examples \
+	debian/libextmem-dev.install \
+	debian/libextmem0.install \
+	debian/nbdkit-extmem.install \
+	debian/not-installed \
+	debian/python3-extmem.install \
+	debian/rules \
+	debian/source/format \
+	debian/source/options \
+	debian/tests/control \
+	debian/tests/program \
 	packages/completion/extmem.bash \
+	packages/extmem.spec \
 	packages/extmem.sysusers \
 	packages/extmem.tmpfiles \
 	packages/extmemd.service.in \
 	$(NULL)
+dist_noinst_SCRIPTS += packages/check.sh
+
+check-packages:
+	@'$(abs_top_srcdir)/packages/check.sh'
+.PHONY: check-packages

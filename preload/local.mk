@@ -59,6 +59,7 @@ libextmem_run_la_SOURCES = \
 	preload/options.h \
 	preload/other_process.c \
 	preload/path.c \
+	preload/plain.h \
 	preload/present.c \
 	preload/reals.h \
 	preload/redirect.c \
@@ -83,6 +84,7 @@ libextmem_run_la_SOURCES = \
 	preload/vector.h \
 	preload/whose.c \
 	$(NULL)
+libextmem_run_la_CPPFLAGS = $(AM_CPPFLAGS) -include $(top_srcdir)/preload/plain.h
 libextmem_run_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version -shared \
 	-Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'
 libextmem_run_la_LIBADD = libextmem.la $(INIH_LIBS)

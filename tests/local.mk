@@ -111,7 +111,7 @@ lint:
 
 CLEANFILES += tests/unit/*.valgrind.log
 clean-local:
-	rm -rf bench-report bench-peers kernels
+	rm -rf bench-report bench-peers check-packages kernels
 	rm -rf build-asan build-ubsan build-tsan build-arm64 build-coverage build-fuzz build-sim-*
 
 .PHONY: check-asan check-ubsan check-tsan check-valgrind coverage lint

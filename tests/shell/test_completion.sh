@@ -71,7 +71,8 @@ for shell in bash zsh; do
 	done
 	for command in $(commands); do
 		[ "$command" != help ] || continue
-		[ "$command" != auth ] || [ -x "$XM_BUILDDIR/extmem-auth" ] || continue
+		# It may be a program that is not built.
+		extmem "$command" --help >/dev/null 2>&1 || continue
 		check "$shell: every option of extmem $command, and no other" \
 			same_in $shell extmem "$command"
 	done
