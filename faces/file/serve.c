@@ -533,6 +533,9 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 	conn->want |= conn->capable &
 		      (FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_PARALLEL_DIROPS |
 		       FUSE_CAP_ASYNC_READ | FUSE_CAP_CACHE_SYMLINKS);
+	/* libfuse promises these by itself: that open() truncates, and that a write
+	 * takes setuid away. Both are left to the kernel, which asks by setattr(). */
+	conn->want &= ~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_HANDLE_KILLPRIV);
 	if ((conn->capable & FUSE_CAP_WRITEBACK_CACHE) == 0)
 		face_say("this kernel has no writeback cache for FUSE: each "
 			 "write waits for an appliance");

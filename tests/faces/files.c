@@ -248,6 +248,17 @@ static void do_reopen(void)
 	must(fstat(fd, &st) == 0 && (size_t)st.st_size == size_now, "size");
 }
 
+/* As a program that saves a file again. */
+static void do_rewrite(void)
+{
+	note("open to rewrite, size %zu", size_now);
+	must(close(fd) == 0, "close");
+	fd = open(name, O_RDWR | O_TRUNC | O_CLOEXEC);
+	must(fd >= 0, "open");
+	memset(shadow, 0, size_now);
+	size_now = 0;
+}
+
 static void do_all(void)
 {
 	note("read all");
@@ -260,7 +271,7 @@ static int run(const char *folder, unsigned process, time_t end)
 	static void (*const operations[])(void) = {
 		do_write, do_write, do_write, do_read, do_read, do_read, do_load,
 		do_load, do_store, do_store, do_truncate, do_allocate, do_allocate,
-		do_sync, do_drop, do_reopen, do_all,
+		do_sync, do_drop, do_reopen, do_rewrite, do_all,
 	};
 
 	snprintf(name, sizeof(name), "%s/file.%u", folder, process);

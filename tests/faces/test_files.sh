@@ -59,6 +59,23 @@ holes() {
 		[ "$(free)" -eq $((60 * 1024)) ] && rm "$folder/f" "$folder/g"
 }
 check "holes take no memory" holes
+# As a compiler or a linker does: the file is opened, which empties it, and written in parts.
+rewritten() {
+	head -c 65536 /dev/urandom >"$folder/f" && sync "$folder/f" &&
+		head -c 4096 "$folder/f" >"$scratch/end" || return
+	{ head -c 8192 /dev/zero && cat "$scratch/end"; } >"$scratch/in"
+	: >"$folder/f" && [ "$(free)" -eq 65536 ] && dd if="$scratch/end" \
+		of="$folder/f" bs=4096 seek=2 conv=notrunc,fsync 2>"$scratch/out" &&
+		dd if="$folder/f" iflag=nocache count=0 2>"$scratch/out" &&
+		cmp "$scratch/in" "$folder/f" && [ "$(free)" -eq 65532 ] &&
+		rm "$folder/f"
+}
+check "a file that is opened to be rewritten is empty, and its memory free" rewritten
+rights() {
+	: >"$folder/f" && chmod 4755 "$folder/f" && chown "$(id -u)" "$folder/f" &&
+		[ "$(stat -c %a "$folder/f")" = 755 ] && rm "$folder/f"
+}
+check "a new owner takes setuid away" rights
 
 if command -v sqlite3 >/dev/null; then
 	cat >"$scratch/sql" <<-END
