@@ -30,6 +30,12 @@ int face_store_open(struct face_store *s, extmem_region *region)
 	return s->used != NULL ? 0 : -ENOMEM;
 }
 
+void face_store_close(struct face_store *s)
+{
+	free(s->used);
+	pthread_mutex_destroy(&s->lock);
+}
+
 static bool is_used(const struct face_store *s, uint64_t chunk)
 {
 	return (s->used[chunk / 64] >> chunk % 64 & 1) != 0;
@@ -269,18 +275,22 @@ static int punch(struct face_contents *c, uint64_t offset, uint64_t end)
 	return rc;
 }
 
-/* With the lock held for reading, if it succeeds: the table has all chunks. */
+/* With the lock held for reading, if it succeeds: the table has all chunks, and the file
+ * reaches to `end`. It does so before the bytes move: a write that fails has nothing to
+ * take back, and what lies behind the end is never written to. */
 static int lock_filled(struct face_contents *c, uint64_t offset, uint64_t end)
 {
 	for (;;) {
 		int rc;
 
 		pthread_rwlock_rdlock(&c->lock);
-		if (is_filled(c, offset, end))
+		if (end <= c->size && is_filled(c, offset, end))
 			return 0;
 		pthread_rwlock_unlock(&c->lock);
 		pthread_rwlock_wrlock(&c->lock);
 		rc = fill(c, offset, end);
+		if (rc == 0 && end > c->size)
+			c->size = end;
 		pthread_rwlock_unlock(&c->lock);
 		if (rc != 0)
 			return rc;
@@ -296,14 +306,6 @@ int face_write(struct face_contents *c, uint64_t offset, const void *buffer,
 	if (rc != 0)
 		return rc;
 	rc = move(c, true, offset, (uint8_t *)(uintptr_t)buffer, end);
-	pthread_rwlock_unlock(&c->lock);
-	if (end <= c->size)
-		return rc;
-	pthread_rwlock_wrlock(&c->lock);
-	if (rc == 0 && end > c->size)
-		c->size = end;
-	else if (end > c->size)
-		punch(c, c->size, end); /* what lies behind the end is zero */
 	pthread_rwlock_unlock(&c->lock);
 	return rc;
 }

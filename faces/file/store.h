@@ -47,13 +47,15 @@ struct face_contents {
 
 /* The region must be tracked. -ENOMEM. */
 int face_store_open(struct face_store *, extmem_region *);
+void face_store_close(struct face_store *);
 
 void face_contents_begin(struct face_contents *, struct face_store *);
 void face_contents_end(struct face_contents *);
 
 /* Returns how many bytes there were, at most `size`. */
 int64_t face_read(struct face_contents *, uint64_t offset, void *buffer, size_t size);
-/* -ENOSPC, -ENOMEM, -EFBIG. */
+/* After -EIO any part of it may have been done, and the file reaches to its end.
+ * -ENOSPC, -ENOMEM, -EFBIG: nothing was. */
 int face_write(struct face_contents *, uint64_t offset, const void *buffer,
 	       size_t size);
 /* What is added reads as zero. -EFBIG. */

@@ -7,6 +7,7 @@ xm_tests += \
 	tests/unit/test_engine \
 	tests/unit/test_engine_seal \
 	tests/unit/test_extent \
+	tests/unit/test_files_store \
 	tests/unit/test_gateway \
 	tests/unit/test_heap \
 	tests/unit/test_heap_cache \
@@ -79,6 +80,13 @@ tests_unit_test_gateway_SOURCES = \
 	tests/unit/test_gateway.c \
 	$(NULL)
 tests_unit_test_gateway_LDADD = libxm_gateway.la $(LDADD)
+
+# The bytes of `extmem mount`, on a region of the test's own; without libfuse.
+tests_unit_test_files_store_SOURCES = \
+	faces/file/store.c \
+	tests/unit/test_files_store.c \
+	$(NULL)
+tests_unit_test_files_store_LDADD = $(CUNIT_LIBS)
 
 tests_unit_test_settings_SOURCES = \
 	appliance/settings.c \
@@ -168,6 +176,7 @@ miss-cost: tests/unit/miss
 xm_pure_tests = \
 	tests/unit/test_areas \
 	tests/unit/test_extent \
+	tests/unit/test_files_store \
 	tests/unit/test_gateway \
 	tests/unit/test_heap \
 	tests/unit/test_heap_cache \
