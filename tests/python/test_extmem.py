@@ -397,6 +397,23 @@ class Arrays(Case):
         extmem.advise(a[5000:], "dontneed")
         self.assertEqual(a.sum(), 8192 + 100_000 % 4096)
 
+    def test_what_a_view_leaves_out_is_neither_dropped_nor_pinned(self) -> None:
+        a = self.array((200, 1000), "f8")
+        a[...] = 1
+        for view in (a[:, :500], a[::-1], a[:, 0], a.T[:500], memoryview(a)[::2]):
+            with self.assertRaisesRegex(ValueError, "contiguous"):
+                extmem.advise(view, "dontneed")
+            with self.assertRaisesRegex(ValueError, "contiguous"):
+                list(extmem.pinned(view, write=True))
+            extmem.advise(view, "willneed")
+            extmem.sync(view)
+        del view
+        self.assertEqual(a.sum(), a.size)
+        extmem.advise(a.T, "dontneed")
+        extmem.advise(memoryview(a[:100]), "dontneed")
+        self.assertLess(a.sum(), 1000)
+        self.assertEqual(sum(len(part) for part in extmem.pinned(memoryview(a[0]))), 8000)
+
     def test_a_product_four_times_local_is_numpys(self) -> None:
         random = numpy.random.default_rng(1)
         here = random.random((4 * LOCAL // 512, 64)), random.random((64, 64))

@@ -310,30 +310,36 @@ def region_of(shown: Any) -> Region:
     raise ValueError(f"a {type(shown).__name__} that shows no region: a copy, perhaps?")
 
 
-def _span(shown: Any) -> tuple[Region, int, int]:
-    """Region, offset and size of the bytes between the first and the last that are shown."""
+def _span(shown: Any, whole: bool) -> tuple[Region, int, int]:
+    """Region, offset and size of the bytes between the first and the last that are shown.
+    `whole`: all of them must be."""
     region = region_of(shown)
     if isinstance(shown, (Region, _Part)):
         return region, getattr(shown, "offset", 0), shown.size
     import numpy
 
-    first, end = numpy.lib.array_utils.byte_bounds(shown) if hasattr(
-        numpy.lib, "array_utils") else numpy.byte_bounds(numpy.asarray(shown))
+    array = numpy.asarray(shown)
+    if whole and not array.flags.forc:
+        raise ValueError("this array or view leaves out some of the bytes between its first and "
+                         "its last, and they would be taken too: give it in contiguous parts, "
+                         "row by row for example")
+    bounds = getattr(numpy.lib, "array_utils", numpy).byte_bounds
+    first, end = bounds(array)
     return region, first - region.address, end - first
 
 
 def sync(shown: Any) -> None:
     """Returns when the appliances have every store to what an array, a view or a region
     shows."""
-    region, offset, size = _span(shown)
+    region, offset, size = _span(shown, False)
     if size > 0:
         region.sync(offset, size)
 
 
 def advise(shown: Any, advice: str) -> None:
     """As Region.advise(), for the pages of an array, a view or a region. "dontneed", which
-    drops contents, takes only pages that it shows all of."""
-    region, offset, size = _span(shown)
+    drops contents, takes only pages that it shows all of, and no view that leaves out some."""
+    region, offset, size = _span(shown, advice == "dontneed")
     end = offset + size
     if advice == "dontneed":
         offset, end = -(-offset // _PAGE) * _PAGE, end // _PAGE * _PAGE
@@ -352,9 +358,9 @@ def pinned(shown: Any, write: bool = False) -> Iterator[memoryview]:
 
     At most half of the local memory is pinned at once. `write`: the kernel is to store there,
     as file.readinto(part) does. Where Client.appliances() says kernel_touches, no pin is
-    needed.
+    needed. A view that leaves out some bytes is refused.
     """
-    region, offset, size = _span(shown)
+    region, offset, size = _span(shown, True)
     return region.pinned(offset, size, write) if size > 0 else iter(())
 
 
