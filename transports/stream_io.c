@@ -6,6 +6,20 @@
 
 #include "transports/stream_io.h"
 
+/* The kernel says this user for all whom a user namespace does not show, so it is nobody. */
+static bool is_unknown(uid_t uid)
+{
+	FILE *file = fopen("/proc/sys/kernel/overflowuid", "re");
+	unsigned unknown = 65534;
+
+	if (file != NULL) {
+		if (fscanf(file, "%u", &unknown) != 1)
+			unknown = 65534;
+		fclose(file);
+	}
+	return uid == unknown;
+}
+
 static int plain_begin(struct xm_stream_io *io)
 {
 	struct ucred user;
@@ -17,7 +31,8 @@ static int plain_begin(struct xm_stream_io *io)
 	if (io->accepted &&
 	    getsockopt(io->fd, SOL_SOCKET, SO_DOMAIN, &family, &family_size) == 0 &&
 	    family == AF_UNIX &&
-	    getsockopt(io->fd, SOL_SOCKET, SO_PEERCRED, &user, &size) == 0)
+	    getsockopt(io->fd, SOL_SOCKET, SO_PEERCRED, &user, &size) == 0 &&
+	    !is_unknown(user.uid))
 		snprintf(io->identity, sizeof(io->identity), "uid:%u", user.uid);
 	return 0;
 }

@@ -9,12 +9,14 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/cunit.h"
@@ -169,6 +171,47 @@ static void messages_arrive_whole_and_in_order_over_a_unix_socket(void)
 	pair_open(&p, &xm_stream_shm, unix_address());
 	talk(&p);
 	pair_close(&p);
+}
+
+/* In a user namespace all users that it does not show are one to the kernel. */
+static void a_user_who_cannot_be_told_apart_has_no_identity(void)
+{
+	struct xm_channel_event event;
+	struct pair p;
+	int status = -1;
+	pid_t child = fork();
+
+	if (child == 0) {
+		char identity[XM_IDENTITY_SIZE] = "";
+		const char *address = unix_address();
+		struct xm_channel_options here = { .peers_max = 2 };
+		struct xm_channel_options there = { .target = true, .peers_max = 2,
+						    .address = address };
+		char words[512];
+		uint32_t peer;
+
+		if (unshare(CLONE_NEWUSER) != 0)
+			_exit(2);
+		p.ops = &xm_stream_shm;
+		if (p.ops->open(&there, words, sizeof(words), &p.target) != 0 ||
+		    p.ops->open(&here, words, sizeof(words), &p.initiator) != 0)
+			_exit(3);
+		p.ops->resolve(p.initiator, address);
+		if (p.ops->connect(p.initiator, address, &peer) != 0)
+			_exit(4);
+		event = next(p.ops, p.target);
+		if (event.kind != XM_CHANNEL_UP)
+			_exit(5);
+		snprintf(identity, sizeof(identity), "%s", event.identity);
+		if (identity[0] != '\0')
+			fprintf(stderr, "it is %s\n", identity);
+		_exit(identity[0] == '\0' ? 0 : 1);
+	}
+	CU_ASSERT_EQUAL(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 2)
+		printf("skipped: no user namespace can be made here ");
+	else
+		CU_ASSERT_EQUAL(status, 0);
 }
 
 static void a_name_and_ipv6_in_brackets_are_addresses(void)
@@ -576,6 +619,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		XM_TEST(messages_arrive_whole_and_in_order_over_tcp),
 		XM_TEST(messages_arrive_whole_and_in_order_over_a_unix_socket),
+		XM_TEST(a_user_who_cannot_be_told_apart_has_no_identity),
 		XM_TEST(a_name_and_ipv6_in_brackets_are_addresses),
 		XM_TEST(a_full_queue_takes_nothing_more),
 		XM_TEST(a_last_word_is_heard_before_the_end),
