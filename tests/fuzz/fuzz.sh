@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# usage: fuzz.sh wire|strategy SECONDS, with XM_SRCDIR and XM_BUILDDIR set (make fuzz).
-# Fuzzes the decoder of control messages, or the parser of strategies and the planner.
+# usage: fuzz.sh wire|strategy|tenants|issued SECONDS, with XM_SRCDIR and XM_BUILDDIR set (make fuzz).
+# Fuzzes the decoder of control messages, the parser of strategies and the planner, that of
+# tenants files, or that of what an authority has issued.
 # What breaks it is left in the folder build-fuzz; add it to tests/fuzz/corpus/NAME once it
 # is understood.
 set -eu
@@ -13,6 +14,10 @@ cd "$XM_BUILDDIR/build-fuzz"
 pure=$XM_SRCDIR/core/pure
 case $name in
 wire) set -- "$pure/wire.c" ;;
+issued) set -- "$XM_SRCDIR/cli/authority_issued.c" ;;
+tenants) set -- -I"$XM_BUILDDIR" "$XM_SRCDIR/appliance/tenants_file.c" \
+	"$XM_SRCDIR/appliance/tenants.c" "$XM_SRCDIR/common/words.c" \
+	"$XM_SRCDIR/common/options_parse.c" -linih ;;
 *) set -- "$pure/strategy.c" "$pure/plan.c" "$pure/plan_words.c" \
 	"$XM_SRCDIR/common/words.c" ;;
 esac

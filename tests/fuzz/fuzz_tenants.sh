@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# Replays the corpus of tenants, and 200,000 mutations of it.
+. "$XM_SRCDIR/tests/support/count.sh"
+configured INIH || skip "this build reads no tenants files (Debian: libinih-dev)"
+check "the parser survives the corpus and its mutations" \
+	"$XM_BUILDDIR/tests/fuzz/fuzz_tenants" -n 200000 -s 1 \
+	"$XM_SRCDIR"/tests/fuzz/corpus/tenants/*
+summary
