@@ -4,6 +4,7 @@
  *
  *	extmemd.c	main, the loop, signals
  *	start.c		from options to a daemon that is ready
+ *	give_back.c	memory that goes to this machine by itself
  *	limits.c	every limit that follows from the options
  *
  * One thread. Floor: skin.
@@ -14,6 +15,7 @@
 #include "appliance/host.h"
 #include "appliance/interface.h"
 #include "appliance/pool.h"
+#include "appliance/pressure.h"
 #include "appliance/settings.h"
 #include "common/progress.h"
 #include "core/pure/channel.h"
@@ -40,6 +42,8 @@ struct xm_daemon {
 	uint64_t drain_until_ns;
 	struct xm_progress drains; /* what it has to move */
 	uint64_t say_ns; /* it, the next time */
+	struct xm_pressure pressure;
+	uint64_t look_ns; /* at this machine's memory, the next time */
 	uint64_t progress; /* steps shown while the pool is prepared */
 };
 
@@ -60,6 +64,11 @@ bool xm_daemon_interface_lives(struct xm_daemon *);
 /* Reads the tenants file of these settings, if they name one, for the service, if
  * there is one yet: 0, or -errno, said in the log, and nothing has changed. */
 int xm_daemon_read_tenants(struct xm_daemon *, const struct xm_settings *settings);
+
+/* --- give_back.c --------------------------------------------------------- */
+
+/* Looks whether this machine needs memory, if it is time; returns when that is again. */
+uint64_t xm_daemon_give_back(struct xm_daemon *, uint64_t now_ns);
 
 /* --- limits.c ------------------------------------------------------------ */
 

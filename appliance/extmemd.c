@@ -106,6 +106,7 @@ static void reload(struct xm_daemon *d)
 		xm_log(XM_LEVEL_WARNING, "reload: %s cannot change while the"
 		       " daemon runs; that needs a restart", fixed);
 	d->settings.drain_timeout = b->drain_timeout;
+	d->settings.give_back = b->give_back;
 	d->settings.log_level = b->log_level;
 	xm_log_set_level(b->log_level);
 	resize(d, b);
@@ -223,6 +224,7 @@ static int run(struct xm_daemon *d)
 		if (d->draining)
 			next_ns = xm_min(next_ns,
 					 xm_min(d->say_ns, d->drain_until_ns));
+		next_ns = xm_min(next_ns, xm_daemon_give_back(d, now_ns));
 		if (next_ns > now_ns)
 			d->channel_ops->wait(d->channel, d->wakeups,
 					     next_ns - now_ns);

@@ -457,3 +457,8 @@ void xm_host_set_tenants(struct xm_host *h, uint64_t now_ns,
 
 	step(h, &event);
 }
+
+uint64_t xm_host_goal(const struct xm_host *h)
+{
+	return h->service->size.goal;
+}

@@ -64,6 +64,7 @@ uint64_t xm_host_held(const struct xm_host *); /* bytes that clients own */
 void xm_host_resize(struct xm_host *, uint64_t now_ns, uint64_t size);
 /* Who the tenants are from now on; it is copied. */
 void xm_host_set_tenants(struct xm_host *, uint64_t now_ns, const struct xm_tenants *);
+uint64_t xm_host_goal(const struct xm_host *); /* how large it is to be now */
 void xm_host_reload(struct xm_host *, uint64_t now_ns, uint32_t lease_ms);
 
 /* For tests, the simulator and the log. */

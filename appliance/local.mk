@@ -10,6 +10,8 @@ libxm_service_la_SOURCES = \
 	appliance/host.c \
 	appliance/host.h \
 	appliance/lease.c \
+	appliance/pressure.c \
+	appliance/pressure.h \
 	appliance/offers.c \
 	appliance/service.c \
 	appliance/service.h \
@@ -39,6 +41,7 @@ extmemd_SOURCES = \
 	appliance/confine.h \
 	appliance/daemon.h \
 	appliance/extmemd.c \
+	appliance/give_back.c \
 	appliance/interface.c \
 	appliance/interface.h \
 	appliance/interface_main.c \

@@ -94,6 +94,12 @@ static const struct xm_option options[] = {
 	  .help = "The interface process gives up capabilities, files and "
 		  "most system calls once it listens. --no-confine is for "
 		  "a provider that cannot do without." },
+	{ .name = "give_back", .kind = XM_OPTION_SIZE, .live = true, .value = "0",
+	  .max = UINT64_C(1) << 46, AT(give_back),
+	  .help = "When this machine has less than so much memory available "
+		  "for its programs, or they wait for memory, give some of "
+		  "what is lent back to it, and take it again later. 0: do "
+		  "not." },
 	{ .name = "handshake_timeout", .kind = XM_OPTION_DURATION,
 	  .value = "5s", .min = 100 * XM_MS, .max = 3600 * XM_SECOND,
 	  AT(handshake_timeout),

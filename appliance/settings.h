@@ -14,6 +14,7 @@
 struct xm_settings {
 	const char *listen;
 	uint64_t memory;
+	uint64_t give_back; /* bytes; 0: no */
 	const char *auth; /* path of a credential file, or "" */
 	bool insecure_plaintext;
 	const char *tenants; /* path of a tenants file, or "" */

@@ -50,7 +50,20 @@ uint64_t xm_shrink_free(const struct xm_service *s)
 
 uint64_t xm_shrink_pool(const struct xm_service *s)
 {
-	return s->size.limit + s->size.beyond;
+	const struct xm_service_size *z = &s->size;
+	uint64_t bytes = z->limit + z->beyond;
+	struct xm_extent_range range;
+
+	/* What is free and still on its way to the host. */
+	if (z->busy && z->returns)
+		bytes += z->size;
+	for (uint64_t at = xm_max(z->at, z->limit); at < s->options.pool_size;) {
+		XM_ASSERT(xm_extent_next(s->pool, at, &range) == 0);
+		if (!range.taken)
+			bytes += range.offset + range.size - at;
+		at = range.offset + range.size;
+	}
+	return bytes;
 }
 
 /* --- the goal -------------------------------------------------------------- */

@@ -9,22 +9,15 @@
 
 #include <stddef.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 #include "cli/command.h"
-#include "common/clock.h"
-#include "common/progress.h"
-#include "core/extmem.h"
+#include "cli/watch.h"
 
-#define TIMEOUT_MS 5000
-#define LOOK (200 * XM_MS)
-#define SAY (2 * XM_SECOND)
 #define SHOWN 16 /* regions that stay, most */
 
 struct settings {
 	uint64_t timeout_ns;
-	bool off, wait;
+	bool off, wait, json;
 };
 
 static const struct xm_option options[] = {
@@ -46,6 +39,11 @@ static const struct xm_option options[] = {
 	  .kind = XM_OPTION_FLAG,
 	  .help = "Let the appliance lend memory again.",
 	  .destination = offsetof(struct settings, off) },
+	{ .name = "json",
+	  .kind = XM_OPTION_FLAG,
+	  .letter = 'j',
+	  .help = "Print one JSON object at the end, and nothing before.",
+	  .destination = offsetof(struct settings, json) },
 };
 
 static const struct xm_option_table table = {
@@ -60,30 +58,11 @@ static const struct xm_option_table table = {
 	.count = XM_COUNT(options),
 };
 
-static void nap(uint64_t ns)
-{
-	const struct timespec t = { .tv_sec = (time_t)(ns / XM_SECOND),
-				    .tv_nsec = (long)(ns % XM_SECOND) };
-
-	nanosleep(&t, NULL);
-}
-
-static void say_left(const struct xm_progress *p)
-{
-	char text[96];
-	struct xm_words words;
-
-	xm_words_begin(&words, text, sizeof(text));
-	xm_progress_words(&words, p->left, xm_progress_ms(p));
-	printf("%s\n", text);
-	fflush(stdout);
-}
-
 /* Whose memory it is that has not moved. */
 static void say_who_stays(const char *address)
 {
 	static struct extmem_region_entry entries[SHOWN];
-	int count = extmem_status_regions(address, TIMEOUT_MS, 0, entries,
+	int count = extmem_status_regions(address, WATCH_ANSWER_MS, 0, entries,
 					  SHOWN);
 
 	for (int i = 0; i < count; i++)
@@ -95,50 +74,43 @@ static void say_who_stays(const char *address)
 		command_say("drain", "those are the first %d", SHOWN);
 }
 
-static int watch(const char *address, uint64_t timeout_ns)
+static uint64_t left(const struct watch *w, const struct extmem_status *s)
 {
-	struct extmem_status status = { .size = sizeof(status) };
-	uint64_t deadline_ns = xm_time_after(xm_clock_ns(), timeout_ns);
-	struct xm_progress progress = { 0 };
-	uint64_t say_ns = 0;
+	(void)w;
+	return s->leased;
+}
 
-	for (;;) {
-		uint64_t now_ns = xm_clock_ns();
+static bool is_void(const struct watch *w, const struct extmem_status *s)
+{
+	(void)w;
+	return s->leased > 0 && s->leaving == 0;
+}
 
-		if (extmem_status(address, TIMEOUT_MS, &status) < 0) {
-			command_say("drain", "%s", extmem_error());
-			return COMMAND_NO;
-		}
-		xm_progress_look(&progress, status.leased, now_ns);
-		if (status.leased == 0) {
-			printf("%s is empty, and lends nothing; it can be "
-			       "stopped\n", address);
-			return COMMAND_OK;
-		}
-		if (status.leaving == 0) {
-			command_say("drain", "somebody has told %s to lend "
-				    "memory again", address);
-			return COMMAND_NO;
-		}
-		if (now_ns >= deadline_ns)
-			break;
-		if (now_ns >= say_ns) {
-			say_left(&progress);
-			say_ns = xm_time_after(now_ns, SAY);
-		}
-		nap(LOOK);
-	}
-	say_who_stays(address);
+static void say_done(const struct watch *w, const struct extmem_status *s)
+{
+	(void)s;
+	printf("%s is empty, and lends nothing; it can be stopped\n",
+	       w->address);
+}
+
+static void say_left(const struct watch *w, const struct extmem_status *s,
+		     uint64_t bytes)
+{
+	(void)s;
+	(void)bytes;
+	say_who_stays(w->address);
 	command_say("drain", "%s is not empty: other appliances of these "
 		    "clients have no room, or there are none. It works on, "
 		    "and lends nothing more: give the clients room, or "
-		    "`extmem drain --off %s`", address, address);
-	return COMMAND_NO;
+		    "`extmem drain --off %s`", w->address, w->address);
 }
 
 int command_drain(int argc, char *argv[])
 {
 	static struct settings settings;
+	struct watch w = { .command = "drain", .left = left,
+			   .is_void = is_void, .say_done = say_done,
+			   .say_left = say_left };
 	struct xm_options *o;
 	int rest, status;
 
@@ -151,12 +123,15 @@ int command_drain(int argc, char *argv[])
 		status = COMMAND_USAGE;
 	}
 	if (status < 0 &&
-	    extmem_drain(argv[rest], settings.off ? 0 : 1, TIMEOUT_MS) < 0) {
+	    extmem_drain(argv[rest], settings.off ? 0 : 1, WATCH_ANSWER_MS) < 0) {
 		command_say("drain", "%s", extmem_error());
 		status = COMMAND_NO;
 	}
 	if (status < 0 && !settings.off && settings.wait) {
-		status = watch(argv[rest], settings.timeout_ns);
+		w.address = argv[rest];
+		w.timeout_ns = settings.timeout_ns;
+		w.json = settings.json;
+		status = watch(&w);
 	} else if (status < 0) {
 		printf("%s %s\n", argv[rest],
 		       settings.off ? "lends memory again" : "drains");

@@ -28,6 +28,7 @@ static const struct command {
 	{ "unmount", command_unmount, "end such a folder" },
 	{ "auth", command_auth, "credentials of appliances and clients" },
 	{ "drain", command_drain, "empty an appliance while programs run" },
+	{ "shrink", command_shrink, "give memory of an appliance to its host" },
 	{ "top", command_top, "the programs that have external memory here" },
 	{ "doctor", command_doctor, "what this machine allows, and how to "
 				    "allow more" },

@@ -218,6 +218,10 @@ static void print_status(const char *address, const struct listing *l)
 	printf("pool         %s: %s leased, %s free (largest run %s), "
 	       "%s in quarantine\n",
 	       pool, leased, available, run, quarantine);
+	if (s->goal != s->pool && s->goal != 0)
+		printf("shrinks      to %.1f MiB; %.1f MiB beyond that are lent, "
+		       "and asked back\n", (double)s->goal / XM_MIB,
+		       (double)s->wanted / XM_MIB);
 	printf("clients      %u of %u\n", s->clients, s->clients_max);
 	printf("extents      %u of %u\n", s->extents, s->extents_max);
 	printf("messages     %llu, refused %llu, malformed %llu; clients "
@@ -262,7 +266,7 @@ static int print_status_json(const char *address, const struct listing *l)
 				  (json_int_t)e->epoch));
 	}
 	root = json_pack(
-		"{ss ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb so}",
+		"{ss ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb sI sI so}",
 		"address", address, "name", s->name, "zone", s->zone, "library", s->library,
 		"provider", s->provider, "uptime_ms", (json_int_t)s->uptime_ms,
 		"pool", (json_int_t)s->pool, "free", (json_int_t)s->free,
@@ -273,8 +277,9 @@ static int print_status_json(const char *address, const struct listing *l)
 		"extents_max", (int)s->extents_max, "messages",
 		(json_int_t)s->messages, "malformed", (json_int_t)s->malformed,
 		"refused", (json_int_t)s->refused, "expired",
-		(json_int_t)s->expired, "leaving", (int)s->leaving, "regions",
-		regions);
+		(json_int_t)s->expired, "leaving", (int)s->leaving, "goal",
+		(json_int_t)s->goal, "wanted", (json_int_t)s->wanted,
+		"regions", regions);
 	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) < 0)
 		return COMMAND_NO;
 	putchar('\n');

@@ -21,6 +21,7 @@ extmem_SOURCES = \
 	cli/run.c \
 	cli/run_options.c \
 	cli/run_options.h \
+	cli/shrink.c \
 	cli/slow.c \
 	cli/slow.h \
 	cli/stop.c \
@@ -28,6 +29,8 @@ extmem_SOURCES = \
 	cli/drain.c \
 	cli/strategy.c \
 	cli/top.c \
+	cli/watch.c \
+	cli/watch.h \
 	preload/shared.h \
 	preload/shared_file.c \
 	$(NULL)

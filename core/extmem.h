@@ -601,6 +601,7 @@ struct extmem_status {
 	uint32_t leaving; /* 1: it drains */
 	uint32_t load;	  /* clients, in thousandths of clients_max */
 	char zone[32];	  /* "": it says none */
+	uint64_t goal, wanted; /* bytes: see extmem_shrink() */
 };
 
 /* Asks an appliance for its figures, without becoming its client.
@@ -619,6 +620,14 @@ int extmem_status_regions(const char *appliance, uint32_t timeout_ms,
  * extmem_status() says what is still `leased`.
  * Errors: as extmem_status(); -ESTALE it has begun again meanwhile. */
 int extmem_drain(const char *appliance, uint32_t on, uint32_t timeout_ms);
+
+/* Tells an appliance how many bytes its pool is to have: to lend nothing beyond that, to
+ * give what is free there to its host, and its clients to move what they have there. Or to
+ * grow again, up to what it began with. The size is rounded up to the host's pages. It
+ * returns at once; in extmem_status(), `goal` is that size, `pool` what it has still, and
+ * `wanted` what clients have beyond the goal.
+ * Errors: as extmem_drain(); -EINVAL more than it began with. */
+int extmem_shrink(const char *appliance, uint64_t size, uint32_t timeout_ms);
 
 /* --- strategies -------------------------------------------------------------- */
 

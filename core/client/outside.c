@@ -93,9 +93,10 @@ static void question_report(void *owner, const struct xm_control_report *report)
 	case XM_CONTROL_READY:
 		q->ready = true;
 		break;
+	case XM_CONTROL_WANTED: /* of whoever's lease this is */
+		break;
 	case XM_CONTROL_LOST:
 	case XM_CONTROL_LEAVING:
-	case XM_CONTROL_WANTED:
 		q->failed = true;
 		q->status = -ESTALE;
 		break;
@@ -211,6 +212,8 @@ static void figures_read(const struct xm_figures *f, struct extmem_status *ret)
 	ret->leaving =
 		(uint32_t)xm_figures_get(f, XM_FIGURE_LEAVING);
 	ret->load = (uint32_t)xm_figures_get(f, XM_FIGURE_LOAD);
+	ret->goal = xm_figures_get(f, XM_FIGURE_GOAL);
+	ret->wanted = xm_figures_get(f, XM_FIGURE_WANTED);
 }
 
 int extmem_status(const char *appliance, uint32_t timeout_ms,
@@ -267,27 +270,47 @@ int extmem_status_regions(const char *appliance, uint32_t timeout_ms,
 	return rc != 0 ? rc : (int)got;
 }
 
-int extmem_drain(const char *appliance, uint32_t on, uint32_t timeout_ms)
+/* Sends this message with the incarnation that answers now, which is its first field. */
+static int tell(const char *call, const char *appliance,
+		struct xm_message *message, uint32_t timeout_ms)
 {
 	struct question *q = os_alloc(sizeof(*q));
-	struct xm_message message = { .kind = XM_STATUS };
+	struct xm_message status = { .kind = XM_STATUS };
+	uint64_t incarnation;
 	int rc;
 
 	if (q == NULL)
-		return xm_fail(-ENOMEM, "extmem_drain: out of memory");
-	rc = question_open(q, "extmem_drain", appliance, NULL, timeout_ms);
+		return xm_fail(-ENOMEM, "%s: out of memory", call);
+	rc = question_open(q, call, appliance, NULL, timeout_ms);
 	if (rc == 0)
-		rc = question_ask(q, "extmem_drain", &message, timeout_ms);
+		rc = question_ask(q, call, &status, timeout_ms);
 	if (rc == 0) {
-		message.kind = XM_DRAIN;
-		message.u.drain.incarnation =
-			xm_figures_get(&q->answer.u.state.figures,
-				       XM_FIGURE_INCARNATION);
-		message.u.drain.on = on;
-		rc = question_ask(q, "extmem_drain", &message, timeout_ms);
+		incarnation = xm_figures_get(&q->answer.u.state.figures,
+					     XM_FIGURE_INCARNATION);
+		if (message->kind == XM_DRAIN)
+			message->u.drain.incarnation = incarnation;
+		else
+			message->u.resize.incarnation = incarnation;
+		rc = question_ask(q, call, message, timeout_ms);
 	}
 	question_close(q);
 	return rc;
+}
+
+int extmem_drain(const char *appliance, uint32_t on, uint32_t timeout_ms)
+{
+	struct xm_message message = { .kind = XM_DRAIN };
+
+	message.u.drain.on = on;
+	return tell("extmem_drain", appliance, &message, timeout_ms);
+}
+
+int extmem_shrink(const char *appliance, uint64_t size, uint32_t timeout_ms)
+{
+	struct xm_message message = { .kind = XM_RESIZE };
+
+	message.u.resize.size = size;
+	return tell("extmem_shrink", appliance, &message, timeout_ms);
 }
 
 /* --- the end of a lease --------------------------------------------------------------------- */

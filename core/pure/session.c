@@ -310,6 +310,7 @@ static bool answers(enum xm_message_kind kind, enum xm_message_kind request)
 	case XM_CLAIM: return kind == XM_CLAIMED;
 	case XM_LIST: return kind == XM_LISTED;
 	case XM_DRAIN:
+	case XM_RESIZE:
 	case XM_STATUS: return kind == XM_STATE;
 	default: return false;
 	}

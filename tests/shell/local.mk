@@ -15,6 +15,7 @@ xm_shell_tests += \
 	tests/shell/test_gateway_hostile.sh \
 	tests/shell/test_programs.sh \
 	tests/shell/test_region.sh \
+	tests/shell/test_shrink.sh \
 	tests/shell/test_strategy.sh \
 	tests/shell/test_units.sh \
 	tests/shell/test_tenants.sh \

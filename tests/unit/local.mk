@@ -33,6 +33,7 @@ xm_tests += \
 	tests/unit/test_path \
 	tests/unit/test_placement \
 	tests/unit/test_plan \
+	tests/unit/test_pressure \
 	tests/unit/test_rand \
 	tests/unit/test_replay \
 	tests/unit/test_returns \
@@ -194,6 +195,7 @@ xm_pure_tests = \
 	tests/unit/test_pager_rights \
 	tests/unit/test_pager_writeback \
 	tests/unit/test_path \
+	tests/unit/test_pressure \
 	tests/unit/test_rand \
 	tests/unit/test_service \
 	tests/unit/test_service_extents \
