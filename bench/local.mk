@@ -55,6 +55,7 @@ bench-programs: all
 
 dist_noinst_SCRIPTS += \
 	bench/cuts.sh \
+	bench/disk.sh \
 	bench/lines.sh \
 	bench/peers.sh \
 	bench/programs.sh \
