@@ -34,6 +34,7 @@ int command_region(int argc, char *argv[]);
 int command_drain(int argc, char *argv[]);
 int command_shrink(int argc, char *argv[]);
 int command_disk(int argc, char *argv[]);
+int command_swap(int argc, char *argv[]);
 int command_mount(int argc, char *argv[]);
 int command_unmount(int argc, char *argv[]);
 

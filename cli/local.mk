@@ -28,6 +28,7 @@ extmem_SOURCES = \
 	cli/stop.h \
 	cli/drain.c \
 	cli/strategy.c \
+	cli/swap.c \
 	cli/top.c \
 	cli/watch.c \
 	cli/watch.h \

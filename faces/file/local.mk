@@ -15,6 +15,8 @@ extmem_mount_SOURCES = \
 	faces/file/store.h \
 	faces/file/tree.c \
 	faces/file/tree.h \
+	faces/file/watchdog.c \
+	faces/file/watchdog.h \
 	$(NULL)
 extmem_mount_CPPFLAGS = $(AM_CPPFLAGS) $(FUSE_CFLAGS)
 extmem_mount_LDADD = $(XM_WHOLE) $(FUSE_LIBS)

@@ -17,7 +17,7 @@ void face_log_begin(bool background)
 {
 	to_system = background;
 	if (background)
-		openlog("extmem-mount", LOG_PID, LOG_DAEMON);
+		openlog("extmem-mount", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
 
 void face_say(const char *format, ...)

@@ -16,11 +16,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,15 +31,17 @@
 #include "common/standard.h"
 #include "faces/file/log.h"
 #include "faces/file/serve.h"
+#include "faces/file/watchdog.h"
 
 #define THREADS_MAX 16
 #define SETTINGS_MAX 64
+#define STACK_TOUCHED (128 * 1024)
 
 struct mount_settings {
-	uint64_t size, threads;
+	uint64_t size, threads, deadline_s;
 	struct xm_option_list appliance, setting;
 	const char *strategy;
-	bool seal, foreground, others;
+	bool seal, foreground, others, swap;
 };
 
 static const struct xm_option options[] = {
@@ -86,6 +90,19 @@ static const struct xm_option options[] = {
 	  .help = "Stay in the foreground, and write the log to standard "
 		  "error.",
 	  .destination = offsetof(struct mount_settings, foreground) },
+	{ .name = "swap",
+	  .kind = XM_OPTION_FLAG,
+	  .hidden = true, /* for `extmem swap` */
+	  .help = "The folder is to hold a swap file.",
+	  .destination = offsetof(struct mount_settings, swap) },
+	{ .name = "deadline",
+	  .kind = XM_OPTION_COUNT,
+	  .hidden = true,
+	  .value = "60",
+	  .min = 1,
+	  .help = "Seconds without an answer after which the watchdog ends the "
+		  "connection.",
+	  .destination = offsetof(struct mount_settings, deadline_s) },
 };
 
 static const struct xm_option_table table = {
@@ -106,6 +123,8 @@ static struct fuse_session *session;
 static char folder[PATH_MAX]; /* absolute */
 static pthread_t main_thread;
 static volatile sig_atomic_t threads_left;
+/* Answers so far, which the watchdog looks at. */
+static _Atomic uint64_t unwatched, *answered = &unwatched;
 
 /* --- the client ------------------------------------------------------------------------- */
 
@@ -161,9 +180,27 @@ static int open_client(const char *const *settings, uint64_t size)
 
 /* --- serving ------------------------------------------------------------------------------ */
 
+/* Pages of this process that are not there yet would be asked for by a request. */
+static void touch_all(void *memory, size_t size)
+{
+	volatile uint8_t *bytes = memory;
+
+	for (size_t i = 0; i < size; i += 4096)
+		bytes[i] = bytes[i];
+}
+
+static void touch_stack(void)
+{
+	uint8_t stack[STACK_TOUCHED];
+
+	stack[0] = 0;
+	touch_all(stack, sizeof(stack));
+}
+
 static void *serve(void *unused)
 {
 	struct fuse_buf request = { .mem = NULL };
+	const void *touched = NULL;
 
 	(void)unused;
 	if (face_thread_begin(client) != 0)
@@ -176,7 +213,14 @@ static void *serve(void *unused)
 				continue;
 			if (rc <= 0)
 				break;
+			if (request.mem != touched) {
+				touch_stack();
+				touch_all(request.mem,
+					  malloc_usable_size(request.mem));
+				touched = request.mem;
+			}
 			fuse_session_process_buf(session, &request);
+			(*answered)++;
 		}
 	free(request.mem);
 	__atomic_sub_fetch(&threads_left, 1, __ATOMIC_SEQ_CST);
@@ -252,6 +296,26 @@ static int mount_folder(const struct mount_settings *s)
 	return -1;
 }
 
+/* For a swap file. The library's tables are there once something was written into each
+ * page of them, which a discard does. */
+static int guard(const struct mount_settings *s)
+{
+	struct stat st;
+	int rc = extmem_advise(region, 0, 0, EXTMEM_DONTNEED);
+
+	if (rc != 0)
+		face_say("%s", extmem_error());
+	if (rc == 0 && (rc = face_lock_memory()) != 0)
+		face_say("memory cannot be locked: %s", strerror(-rc));
+	if (rc == 0 && stat(folder, &st) != 0)
+		rc = -errno;
+	if (rc == 0 && (rc = face_watchdog_begin(minor(st.st_dev), s->deadline_s,
+						 !s->foreground, &answered)) != 0)
+		face_say("there can be no watchdog: %s; are the files of "
+			 "/sys/fs/fuse/connections there?", strerror(-rc));
+	return rc;
+}
+
 /* --- from the beginning to the end ------------------------------------------------------------- */
 
 static void signals_of(sigset_t *ret)
@@ -316,6 +380,7 @@ static int live(const struct mount_settings *s, int ready_fd)
 {
 	pthread_t threads[THREADS_MAX];
 	char strategy[1100];
+	struct statvfs st;
 	sigset_t signals;
 	int status;
 
@@ -331,6 +396,10 @@ static int live(const struct mount_settings *s, int ready_fd)
 	if (mount_folder(s) != 0 || begin_threads(s->threads, threads) != 0)
 		return 1;
 	tune_writeback();
+	if (s->swap && guard(s) != 0) {
+		unmount_folder();
+		return 1;
+	}
 	if (ready_fd >= 0) {
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
@@ -346,6 +415,9 @@ static int live(const struct mount_settings *s, int ready_fd)
 		_exit(status); /* threads are still in requests */
 	for (uint64_t i = 0; i < s->threads; i++)
 		pthread_join(threads[i], NULL);
+	/* The connection was ended. (What stat() says the kernel may have kept.) */
+	if (statvfs(folder, &st) != 0 && (errno == ENOTCONN || errno == ECONNABORTED))
+		umount2(folder, MNT_DETACH);
 	fuse_session_unmount(session);
 	fuse_session_destroy(session);
 	extmem_close(client);

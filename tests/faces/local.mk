@@ -15,3 +15,13 @@ EXTRA_DIST += tests/faces/rig.sh
 check_PROGRAMS += tests/faces/files
 tests_faces_files_SOURCES = tests/faces/files.c
 tests_faces_files_LDADD =
+
+# As root: changes this machine's swap.
+check_PROGRAMS += tests/faces/hog
+tests_faces_hog_SOURCES = tests/faces/hog.c
+tests_faces_hog_LDADD =
+dist_noinst_SCRIPTS += tests/faces/swap.sh
+check-swap: tests/faces/hog$(EXEEXT) extmem$(EXEEXT) extmemd$(EXEEXT)
+	@XM_BUILDDIR='$(abs_top_builddir)' XM_SRCDIR='$(abs_top_srcdir)' \
+		'$(top_srcdir)/tests/faces/swap.sh'
+.PHONY: check-swap

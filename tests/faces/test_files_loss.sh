@@ -69,4 +69,24 @@ check "empty" eval '[ -z "$(ls -A "$folder")" ]'
 kill "$files"
 ends "$files"
 verdict "and ends with status 0" $? "$scratch/files"
+
+# What `extmem swap` stands on, without swap: a folder whose process hangs.
+connections=/sys/fs/fuse/connections
+mountpoint -q $connections || mount -t fusectl none $connections 2>/dev/null
+if [ -w $connections ] && mountpoint -q $connections; then
+	check "a folder with a watchdog" files -s 16M -a "$address" --swap --deadline 3
+	# It is there when the process has locked its memory.
+	check "which is there" await pgrep -P "$files" extmem-watchdog
+	check "and is written to" eval 'echo text >"$folder/f" && sync "$folder/f"'
+	kill -STOP "$files"
+	check "is an error when its process hangs" eval \
+		'! timeout 60 sh -c "for i in 1 2 3 4 5 6 7 8 9; do : >\"$folder/g\$i\"; done" 2>"$scratch/err"'
+	grep -q 'no request was answered for 3 s' "$scratch/files"
+	verdict "and the log says so" $? "$scratch/files"
+	kill -CONT "$files"
+	ends "$files"
+	check "and it is unmounted" eval '! mountpoint -q "$folder"'
+else
+	echo "skipped the watchdog: fusectl is not here, or not for this user"
+fi
 summary

@@ -16,6 +16,15 @@ refused() {
 refused 2 'which folder?' "$extmem" unmount
 refused 1 'No such file' "$extmem" unmount "$scratch/none"
 refused 1 'has made nothing of' "$extmem" unmount "$scratch"
+refused 2 'how much?' "$extmem" swap on
+refused 2 'how much?' "$extmem" swap on some
+refused 2 'swap on SIZE' "$extmem" swap
+if [ "$(id -u)" -eq 0 ]; then
+	[ -e /run/extmem-swap ] || refused 1 'it is not on' "$extmem" swap off
+else
+	refused 1 "root's" "$extmem" swap on 1M -a ofi+tcp://127.0.0.1:1
+	refused 1 "root's" "$extmem" swap off
+fi
 configured FUSE || {
 	refused 1 'libfuse3-dev' "$extmem" mount "$scratch"
 	summary

@@ -141,7 +141,7 @@ if [ -x "$XM_BUILDDIR/extmem-mount" ]; then
 	complaints "every option of extmem mount is in extmem-mount(1)" "$out"
 fi
 if [ -f docs/man/extmem.1 ]; then
-	for command in run info status strategy disk doctor; do
+	for command in run info status strategy disk swap doctor; do
 		options docs/man/extmem.1 "$XM_BUILDDIR/extmem" $command
 	done
 	complaints "every option of extmem is in extmem(1)" "$out"
