@@ -75,7 +75,7 @@ inside() {
 files() {
 	(cd "$into/root" && find . -xdev ! -path './proc/*' ! -path './dev/*' \
 		! -path './tmp/*' ! -path './var/cache/*' ! -path './var/lib/apt/*' \
-		! -path './var/lib/dpkg/*' ! -path './var/log/*' | sort)
+		! -path './var/lib/dpkg/*' ! -path './run/*' ! -path './var/log/*' | sort)
 }
 root() {
 	# What the packages need and the test uses is there before, so that what is left behind is theirs.

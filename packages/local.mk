@@ -11,8 +11,8 @@ bashcompletiondir = $(datadir)/bash-completion/completions
 zshcompletiondir = $(datadir)/zsh/site-functions
 
 nodist_systemdsystemunit_DATA = packages/extmemd.service
-packages/extmemd.service: packages/extmemd.service.in
-	$(AM_V_GEN)$(MKDIR_P) packages && sed 's|@bindir@|$(bindir)|' '$(srcdir)/packages/extmemd.service.in' >$@
+packages/extmemd.service: packages/extmemd.service.in Makefile
+	$(AM_V_GEN)$(MKDIR_P) packages && sed 's|[@]bindir@|$(bindir)|' '$(srcdir)/packages/extmemd.service.in' >$@
 nodist_sysusers_DATA = packages/extmem.conf
 packages/extmem.conf: packages/extmem.sysusers
 	$(AM_V_GEN)$(MKDIR_P) packages && cp '$(srcdir)/packages/extmem.sysusers' $@

@@ -12,6 +12,7 @@ libextmem_run_la_SOURCES = \
 	common/heap.h \
 	common/options.c \
 	common/options.h \
+	common/options_file.c \
 	common/options_parse.c \
 	common/options_parts.h \
 	common/options_print.c \

@@ -201,6 +201,11 @@ grep -hoE '\bextmem_[a-z_]+\(' core/extmem*.h | tr -d '(' | sort -u |
 			echo "$name is declared and not exported"
 	done >"$scratch/out"
 complaints "libextmem.so exports all that extmem.h declares" "$scratch/out"
+# With -z now a library that lacks a function of ours would not load, called or not.
+for file in "$library" "$XM_BUILDDIR"/.libs/*extmem*.so "$XM_BUILDDIR"/faces/*/.libs/*.so; do
+	[ ! -f "$file" ] || nm -D -u "$file" | grep ' xm_' | sed "s|^|$file lacks |"
+done >"$scratch/out"
+complaints "libraries have all functions of ours that they call" "$scratch/out"
 # They are loaded when they are needed: transports/ofi/library.c, tls_library.c.
 for file in "$library" "$XM_BUILDDIR/.libs/libextmem-run.so" "$XM_BUILDDIR/extmem"; do
 	readelf -d "$file" 2>/dev/null | grep -E 'NEEDED.*lib(fabric|ssl|crypto)' |

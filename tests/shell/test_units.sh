@@ -5,14 +5,16 @@
 
 example=$XM_SRCDIR/packages/extmemd.conf
 unit=$scratch/extmemd.service
-sed "s|@bindir@|$XM_BUILDDIR|" "$XM_SRCDIR/packages/extmemd.service.in" >"$unit"
+# As it is installed, but with the program that was built here.
+sed "s|^ExecStart=/[^ ]*/extmemd |ExecStart=$XM_BUILDDIR/extmemd |" \
+	"$XM_BUILDDIR/packages/extmemd.service" >"$unit"
 
 # Each option with its value, whether it is commented out or not.
 sed -n 's/^#\{0,1\}\([a-z-]* = .*\)/\1/p' "$example" >"$scratch/all.conf"
 
 # A valid configuration, when all that is commented out is turned on; but no credentials here.
 valid() {
-	grep -v '^auth' "$scratch/all.conf" >"$scratch/some.conf"
+	grep -vE '^(auth|tenants)' "$scratch/all.conf" >"$scratch/some.conf"
 	"$XM_BUILDDIR/extmemd" --config "$scratch/some.conf" --check-config
 }
 
