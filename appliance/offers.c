@@ -19,6 +19,9 @@
  * an ORPHAN again, as if it had never been claimed: with the token, the time, the identity,
  * the label and the tenant of the offer. A may always claim what it has parted with.
  *
+ * A claimer that does not go on says OFFER with RETURN, until that is refused with ENOENT:
+ * one extent after the other that it has claimed by this token is an ORPHAN again.
+ *
  * OFFERED means that nothing more can be reached by a connection that is made later. Where
  * keys cannot be revoked, those that are up are waited for: see the rule in service.h.
  *
@@ -135,15 +138,66 @@ static bool offer_refused(struct xm_service *s, const struct xm_offer *offer,
 	return false;
 }
 
+/* As if it had never been claimed. */
+static void unclaim(struct xm_service *s, struct xm_service_extent *e,
+		    struct xm_service_effects *ret)
+{
+	struct xm_service_grant *g = &s->grants[e->grant];
+
+	g->asked = false;
+	xm_service_extent_orphan(s, e);
+	xm_lease_conceal(s, g, ret);
+}
+
+/* One extent of those that the client has claimed by this token. */
+static void give_back(struct xm_service *s, const struct xm_offer *offer,
+		      uint32_t client,
+		      const struct xm_service_requester *requester,
+		      struct xm_service_effects *ret)
+{
+	uint64_t at = 0;
+	uint32_t slot;
+
+	for (; (slot = xm_slots_next(&s->offered, at)) != XM_SLOTS_NONE;
+	     at = (uint64_t)slot + 1) {
+		struct xm_service_extent *e = &s->extents[slot];
+		struct xm_service_grant *g;
+
+		s->looks++;
+		if (e->state != XM_EXTENT_OWNED || e->owner != client ||
+		    !e->offer.claimed ||
+		    !tokens_equal(e->offer.token, offer->token))
+			continue;
+		g = &s->grants[e->grant];
+		if (g->state == XM_GRANT_EXPOSING && g->requester.serial == 0)
+			continue;
+		/* That goes back when it is LIVE, as nobody waits for it. */
+		if (g->state == XM_GRANT_EXPOSING)
+			g->requester.serial = 0;
+		else
+			unclaim(s, e, ret);
+		xm_service_answer(s, ret, requester, XM_OFFERED);
+		return;
+	}
+	xm_service_refuse_plainly(s, ret, requester, ENOENT,
+				  "you have claimed nothing here by this token");
+}
+
 void xm_offer_make(struct xm_service *s, const struct xm_service_event *event,
 		   uint32_t client, const struct xm_service_requester *requester,
 		   struct xm_service_effects *ret)
 {
 	const struct xm_offer *offer = &event->message->u.offer;
-	struct xm_service_extent *e = parted_before(s, offer, client);
+	struct xm_service_extent *e;
 	struct xm_service_grant *g;
 
+	if (offer->flags == XM_OFFER_RETURN) {
+		give_back(s, offer, client, requester, ret);
+		return;
+	}
+	e = parted_before(s, offer, client);
 	if (e != NULL) {
+		e->offer.label = offer->label;
 		offer_again(s, e, client, requester, ret);
 		return;
 	}
@@ -276,7 +330,8 @@ void xm_offer_claim(struct xm_service *s, const struct xm_service_event *event,
 			" its time is over, or this appliance began again");
 		return;
 	}
-	if (e->state == XM_EXTENT_OWNED && e->owner == client) {
+	if (e->state == XM_EXTENT_OWNED && e->owner == client &&
+	    e->offer.claimed) {
 		claim_again(s, e, requester, ret);
 		return;
 	}
@@ -340,17 +395,6 @@ static bool is_unconfirmed(const struct xm_service *s,
 	       e->trimming == XM_SERVICE_NONE &&
 	       s->grants[e->grant].state == XM_GRANT_LIVE &&
 	       s->last_ns >= e->offer.confirm_ns;
-}
-
-/* As if it had never been claimed. */
-static void unclaim(struct xm_service *s, struct xm_service_extent *e,
-		    struct xm_service_effects *ret)
-{
-	struct xm_service_grant *g = &s->grants[e->grant];
-
-	g->asked = false;
-	xm_service_extent_orphan(s, e);
-	xm_lease_conceal(s, g, ret);
 }
 
 bool xm_offers_lapse(struct xm_service *s, uint64_t now_ns,

@@ -44,8 +44,12 @@ struct extmem_hand_over {
  * Threads: no other thread may use the region meanwhile. A store to a mapping that comes
  * too late is SIGSEGV or SIGBUS, not lost.
  *
+ * It takes at most twice the setting `timeout`, as zeros are written where something was
+ * discarded.
+ *
  * After an error the region is as it was, and stays this client's: it takes back what it
- * had parted with. Errors: -ENOTSUP it is sparse, or sealed. -EINVAL the options. -EBUSY
+ * had parted with. But after -EINPROGRESS it is half handed over, because an appliance does
+ * not answer: call this again, until it is done, or free the region. Errors: -ENOTSUP it is sparse, or sealed. -EINVAL the options. -EBUSY
  * an earlier shrink timed out. -ENOTCONN, -ETIMEDOUT an appliance of it does not answer.
  * -ESTALE (some of) it is lost. -EOPNOTSUPP an appliance does not serve this. */
 int extmem_region_hand_over(extmem_region *, const struct extmem_hand_over *,

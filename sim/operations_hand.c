@@ -21,6 +21,7 @@
 
 #define HANDS 4
 #define LONG_MS 100000000
+#define TRIES 20 /* to go on, after -EINPROGRESS */
 
 static struct hand {
 	bool full;
@@ -74,7 +75,7 @@ void op_hand(struct program *p)
 {
 	struct extmem_hand_over o = { .size = sizeof(o), .ms = LONG_MS };
 	struct hand *h = hand_find(false), made = { .full = true };
-	int rc;
+	int rc, tries = 0;
 
 	if (h == NULL)
 		return;
@@ -84,12 +85,21 @@ void op_hand(struct program *p)
 		o.ms = 1000 + below(20000);
 	made.until_ns = world_now() + o.ms * XM_MS;
 	made.restarts = sim_counts.restarts;
-	rc = CALL(extmem_region_hand_over, p->region, &o, made.token);
+	do {
+		if (tries > 0)
+			world_wait(p, 200 * XM_MS);
+		rc = CALL_WITHIN(2 * sim_shape.timeout_ms * XM_MS,
+				 extmem_region_hand_over, p->region, &o,
+				 made.token);
+	} while (rc == -EINPROGRESS && ++tries < TRIES);
 	world_note("program.hand: client {client} hands its region over: "
 		   "{error:error}", p->index, (uint64_t)-rc, 0);
 	if (rc != 0) {
 		memset(h, 0, sizeof(*h));
-		call_went(p, rc);
+		if (rc == -EINPROGRESS)
+			p->lost = true; /* to be freed, and no page was lost */
+		else
+			call_went(p, rc);
 		return;
 	}
 	rights_forget(p);

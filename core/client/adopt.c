@@ -71,13 +71,14 @@ static int claim(struct adoption *t)
 /* What was claimed waits under the token again. */
 static void give_back(struct adoption *t)
 {
-	char words[WORDS];
+	uint32_t done = 0; /* appliances, a bit each */
 
 	for (uint32_t i = 0; i < t->l.count; i++) {
-		const struct xm_handed *h = &t->l.list[i];
+		const struct xm_member *member = &t->l.list[i].member;
 
-		xm_offer_extent(t->x, h, t->token, 0, h->label.ms, NULL, words,
-				WORDS);
+		if ((done & 1u << member->appliance) == 0)
+			xm_return_claimed(t->x, member, t->token);
+		done |= 1u << member->appliance;
 	}
 }
 

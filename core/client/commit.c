@@ -91,7 +91,8 @@ static int prepare(extmem_region *region, uint64_t address, uint64_t size,
 	/* A thread that reads faults has poisoned what was touched too early. */
 	if (region->attached && !x->arena.limits.denies)
 		x->arena.ops->drop(x->arena.mapper, &range, 1);
-	return xm_rights_take(region, address - region->address, size, rights);
+	return xm_rights_take(region, address - region->address, size, rights,
+			      os_now_ns() + x->settings.timeout_ns);
 }
 
 static int back(extmem_region *region, uint64_t address, uint64_t size,

@@ -38,9 +38,10 @@ void xm_handed_end(struct xm_handed_list *l)
 }
 
 /* Both requests may be repeated; see appliance/offers.c. */
-static bool is_worth_repeating(const extmem *x, int rc)
+static bool is_worth_repeating(const extmem *x, int rc,
+			       enum xm_message_kind kind)
 {
-	return (rc == -EAGAIN || rc == -ENOTCONN) &&
+	return (rc == -EAGAIN || (rc == -ENOTCONN && kind == XM_OFFER)) &&
 	       os_now_ns() < x->regions.deadline_ns;
 }
 
@@ -53,7 +54,7 @@ static int ask(extmem *x, uint32_t appliance, const struct xm_message *m,
 	for (;;) {
 		ret->lease = lease;
 		rc = xm_ask(&x->ask, appliance, m, x->regions.deadline_ns, ret);
-		if (!is_worth_repeating(x, rc))
+		if (!is_worth_repeating(x, rc, m->kind))
 			break;
 		os_sleep(AGAIN);
 	}
@@ -80,6 +81,23 @@ int xm_offer_extent(extmem *x, const struct xm_handed *h, const uint8_t *token,
 		   words_size);
 }
 
+int xm_return_claimed(extmem *x, const struct xm_member *member,
+		      const uint8_t *token)
+{
+	struct xm_message m = { .kind = XM_OFFER };
+	struct xm_request request;
+	char words[256];
+	int rc;
+
+	m.u.offer.flags = XM_OFFER_RETURN;
+	memcpy(m.u.offer.token, token, XM_TOKEN_SIZE);
+	do
+		rc = ask(x, member->appliance, &m, member->lease, &request,
+			 words, sizeof(words));
+	while (rc == 0);
+	return rc == -ENOENT ? 0 : rc;
+}
+
 /* False: its label is of another version of this library, or contradicts it. */
 static bool take(struct xm_handed *h, uint32_t appliance,
 		 const struct xm_request *r)
@@ -102,6 +120,7 @@ int xm_claim_all(extmem *x, uint32_t appliance, const uint8_t *token,
 {
 	struct xm_message m = { .kind = XM_CLAIM };
 	struct xm_request request;
+	uint32_t first = l->count;
 	int rc = 0;
 
 	memcpy(m.u.claim.token, token, XM_TOKEN_SIZE);
@@ -116,6 +135,13 @@ int xm_claim_all(extmem *x, uint32_t appliance, const uint8_t *token,
 		rc = ask(x, appliance, &m, 0, &request, words, words_size);
 		if (rc != 0)
 			l->count--;
+		/* The session returns what was claimed here before. */
+		if (rc == -ENOTCONN && os_now_ns() < x->regions.deadline_ns) {
+			l->count = first;
+			m.u.claim.after = 0;
+			os_sleep(AGAIN);
+			continue;
+		}
 		if (rc == -ENOENT && m.u.claim.after != 0)
 			return 0;
 		if (rc != 0)

@@ -9,8 +9,10 @@
  *	   this, with a label that says where it belongs. From its answer on no key of ours
  *	   opens it.
  *	3. If one OFFER fails, what was parted with is claimed back, and the region is as it
- *	   was. Else its segments are lost to this client, and every page with them: what
- *	   touches them from now on ends in an error, like after any loss.
+ *	   was. If an appliance does not say whether it was, the region stays half handed
+ *	   over (-EINPROGRESS), and the next call goes on with step 2. Else its segments are
+ *	   lost to this client, and every page with them: what touches them from now on ends
+ *	   in an error, like after any loss.
  *	4. The other client claims (adopt.c).
  *
  * Members that lack bytes (OUT, FILLING) are not parted with, but given back when the
@@ -85,7 +87,7 @@ static int collect(extmem_region *region, bool hold, struct xm_handed_list *l)
 	for (uint64_t p = page; p < limit && rc == 0; p = xm_segment_after(&s)) {
 		if (!xm_volume_segment(&x->volume, p, &s) || s.lost)
 			rc = -ESTALE;
-		else if (s.unsure)
+		else if (s.unsure && !(region->half && s.held))
 			rc = -EBUSY;
 	}
 	while (page < limit && rc == 0) {
@@ -156,7 +158,11 @@ static int zero_fresh(extmem_region *region)
 	if (!atomic_load(&region->fouled) || XM_PLANTED(foul_untold))
 		return 0;
 	while (page < limit && rc == 0) {
-		uint64_t count = fresh_run(x, &page, limit);
+		uint64_t count;
+
+		if (os_now_ns() >= x->regions.deadline_ns)
+			return -ETIMEDOUT;
+		count = fresh_run(x, &page, limit);
 
 		count = xm_min(count, sizeof(zeros) / XM_PAGE);
 		if (count > 0)
@@ -203,8 +209,8 @@ static void renew(extmem *x, const struct xm_handed *h,
 	xm_lanes_unlock(&x->lanes, &old);
 }
 
-/* Claims back what has been parted with at one appliance. */
-static void take_back(extmem *x, uint32_t appliance, const uint8_t *token,
+/* Claims back what has been parted with at one appliance. False: it does not answer. */
+static bool take_back(extmem *x, uint32_t appliance, const uint8_t *token,
 		      struct xm_handed_list *l)
 {
 	struct xm_handed_list back = { 0 };
@@ -225,22 +231,32 @@ static void take_back(extmem *x, uint32_t appliance, const uint8_t *token,
 	for (uint32_t i = 0; i < l->count; i++) {
 		struct xm_handed *h = &l->list[i];
 
-		/* -ENOENT: this OFFER never arrived, so it is ours as before. */
-		if (h->told && h->member.appliance == appliance && rc != 0 &&
-		    rc != -ENOENT)
+		/* Its lease is over, or its time was. (-ENOENT: the OFFER never
+		 * arrived, so it is ours as before.) */
+		if (h->told && h->member.appliance == appliance && rc == -ESTALE)
 			renew(x, h, NULL);
 		if (h->member.appliance == appliance)
 			h->told = false;
 	}
 	xm_handed_end(&back);
+	return rc == 0 || rc == -ENOENT || rc == -ESTALE;
 }
 
-static int part_with(extmem *x, struct xm_handed_list *l,
-		     const struct extmem_hand_over *o, const uint8_t *token,
-		     char *words, size_t words_size)
+/* -EINPROGRESS: some of it may be parted with. */
+static int part_with(extmem_region *region, struct xm_handed_list *l,
+		     const struct extmem_hand_over *o, char *words,
+		     size_t words_size)
 {
+	extmem *x = region->client;
+	const uint8_t *token = region->hand_token;
+	uint64_t deadline_ns = x->regions.deadline_ns, now_ns = os_now_ns();
 	uint32_t ms = (uint32_t)o->ms;
+	bool back = true;
 	int rc = 0;
+
+	/* The other half is for taking back. */
+	if (!region->half && now_ns < deadline_ns)
+		x->regions.deadline_ns = now_ns + (deadline_ns - now_ns) / 2;
 
 	for (uint32_t i = 0; i < l->count && rc == 0; i++) {
 		struct xm_handed *h = &l->list[i];
@@ -250,15 +266,19 @@ static int part_with(extmem *x, struct xm_handed_list *l,
 		rc = xm_offer_extent(x, h, token, 0, ms, o->identity, words,
 				     words_size);
 	}
+	x->regions.deadline_ns = deadline_ns;
+	if (rc != 0 && region->half)
+		return -EINPROGRESS;
 	for (uint32_t i = 0; i < l->count && rc != 0; i++) {
 		if (l->list[i].told)
-			take_back(x, l->list[i].member.appliance, token, l);
+			back &= take_back(x, l->list[i].member.appliance, token,
+					  l);
 	}
-	return rc;
+	return back ? rc : -EINPROGRESS;
 }
 
-/* Nothing of it is ours any more. */
-static void lose(extmem_region *region, const struct xm_handed_list *l)
+/* Nothing of it is ours any more; or so it seems until all is known. */
+static void lose(extmem_region *region, const struct xm_handed_list *l, bool half)
 {
 	extmem *x = region->client;
 	struct xm_pager_event ev = { .kind = XM_PAGER_LOST };
@@ -266,10 +286,11 @@ static void lose(extmem_region *region, const struct xm_handed_list *l)
 	struct os_signals old;
 
 	xm_lanes_lock(&x->lanes, &old);
-	for (uint32_t i = 0; i < l->count; i++)
-		xm_volume_part(&x->volume, l->list[i].page);
+	for (uint32_t i = 0; i < l->count && !half; i++)
+		xm_volume_part(&x->volume, l->list[i].page, l->list[i].k);
 	xm_lanes_unlock(&x->lanes, &old);
 	xm_range(x, &ev, first, first + region->size / XM_PAGE, XM_NEVER);
+	region->half = half;
 	atomic_store(&region->parted, true);
 }
 
@@ -280,7 +301,8 @@ static int stop_stores(extmem_region *region, bool *ret_stopped)
 	*ret_stopped = region->attached && !atomic_load(&region->deprived) &&
 		       region->client->arena.limits.denies;
 	return *ret_stopped ? xm_rights_take(region, 0, region->size,
-					     EXTMEM_NO_ACCESS)
+					     EXTMEM_NO_ACCESS,
+					     region->client->regions.deadline_ns)
 			    : 0;
 }
 
@@ -296,24 +318,26 @@ static int relabel(extmem_region *region, char *words, size_t words_size);
 
 /* With all locks of a public call. */
 static int hand_over(extmem_region *region, const struct extmem_hand_over *o,
-		     const uint8_t *token, char *words, size_t words_size)
+		     char *words, size_t words_size)
 {
 	struct xm_handed_list l = { 0 };
-	bool stopped = false;
-	int rc = xm_region_track(region);
+	bool stopped = false, half = region->half;
+	int rc = half ? 0
+		      : xm_region_track_by(region,
+					   region->client->regions.deadline_ns);
 
-	if (rc == 0)
+	if (rc == 0 && !half)
 		rc = stop_stores(region, &stopped);
-	if (rc == 0)
+	if (rc == 0 && !half)
 		rc = write_back(region);
 	if (rc == 0)
 		rc = collect(region, true, &l);
 	snprintf(words, words_size, "%s", xm_why(rc));
 	if (rc == 0)
-		rc = part_with(region->client, &l, o, token, words, words_size);
-	if (rc == 0) {
-		lose(region, &l);
-	} else {
+		rc = part_with(region, &l, o, words, words_size);
+	if (rc == 0 || rc == -EINPROGRESS) {
+		lose(region, &l, rc != 0);
+	} else if (!half) {
 		release(region);
 		if (region->kept_ms != 0)
 			relabel(region, (char[WORDS]){ 0 }, WORDS);
@@ -360,12 +384,13 @@ int extmem_region_hand_over(extmem_region *region,
 			    const struct extmem_hand_over *options,
 			    char ret_token[EXTMEM_TOKEN_SIZE])
 {
-	uint8_t token[XM_TOKEN_SIZE];
 	struct extmem_hand_over o;
 	char words[WORDS];
 	extmem *x;
-	int rc = xm_region_usable(region, CALL);
+	int rc = xm_region_exists(region, CALL);
 
+	if (rc == 0 && !region->half)
+		rc = xm_region_usable(region, CALL);
 	if (rc == 0)
 		rc = options_read(options, &o);
 	if (rc == 0)
@@ -373,15 +398,19 @@ int extmem_region_hand_over(extmem_region *region,
 	if (rc != 0)
 		return rc;
 	x = region->client;
-	os_random(token, sizeof(token));
 	xm_regions_lock(x);
 	os_mutex_take(&region->lock);
-	rc = hand_over(region, &o, token, words, sizeof(words));
+	if (!region->half)
+		os_random(region->hand_token, sizeof(region->hand_token));
+	rc = hand_over(region, &o, words, sizeof(words));
 	os_mutex_give(&region->lock);
 	xm_regions_unlock(x);
+	if (rc == -EINPROGRESS)
+		return xm_fail(rc, CALL ": half of it is done: call it again: "
+			       "%s", words);
 	if (rc != 0)
 		return xm_fail(rc, CALL ": the region stays here: %s", words);
-	xm_token_print(token, ret_token);
+	xm_token_print(region->hand_token, ret_token);
 	return 0;
 }
 

@@ -21,7 +21,7 @@ int xm_pages_of(const extmem_region *, const char *call, uint64_t offset,
 
 /* These rights to [offset, + size), as extmem_protect() gives them. 0 or -errno. */
 int xm_rights_take(extmem_region *, uint64_t offset, uint64_t size,
-		   enum extmem_rights rights);
+		   enum extmem_rights rights, uint64_t deadline_ns);
 /* All rights to [offset, + size) again, whatever extmem_protect() has taken. */
 void xm_rights_return(extmem_region *, uint64_t offset, uint64_t size);
 

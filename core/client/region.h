@@ -77,8 +77,9 @@ struct extmem_region {
 	/* Something was discarded: remote memory may have older bytes of fresh pages. */
 	atomic_bool fouled;
 	atomic_bool parted; /* handed over: none of its memory is ours */
+	bool half; /* only some of it is known to be not: to be handed over again */
 	uint64_t kept_ms;   /* beyond our end, by `token`; 0: not */
-	uint8_t token[XM_TOKEN_SIZE];
+	uint8_t token[XM_TOKEN_SIZE], hand_token[XM_TOKEN_SIZE];
 	/* It is about to be tracked; and the transfers under way that go past
 	 * the pager. */
 	atomic_bool changing;
@@ -122,9 +123,10 @@ static inline int xm_region_usable(const extmem_region *region, const char *call
 	int rc = xm_region_exists(region, call);
 
 	if (rc == 0 && atomic_load(&region->parted))
-		rc = xm_fail(-ESTALE, "%s: region %s was handed over: its bytes "
-			     "are not this client's any more", call,
-			     region->name);
+		rc = xm_fail(-ESTALE, "%s: region %s was handed over%s", call,
+			     region->name, region->half
+			     ? " in part: hand it over again"
+			     : ": its bytes are not this client's any more");
 	return rc;
 }
 
@@ -148,6 +150,7 @@ int xm_region_forget(extmem_region *, uint64_t offset, uint64_t size);
 /* With the region's lock held: the pager knows its pages from now on. -ETIMEDOUT:
  * explicit calls under way did not end. */
 int xm_region_track(extmem_region *);
+int xm_region_track_by(extmem_region *, uint64_t deadline_ns);
 
 /* With the region's lock held, for freed slabs: cached pages are dropped without
  * being written back, and read as zero from now on. Size 0 is nothing. */

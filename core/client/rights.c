@@ -14,13 +14,12 @@
 #include "core/client/region.h"
 
 static int set_rights(extmem_region *region, uint64_t first, uint64_t limit,
-		      enum xm_page_rights rights)
+		      enum xm_page_rights rights, uint64_t deadline_ns)
 {
 	extmem *x = region->client;
 	struct xm_pager_event ev = { .kind = XM_PAGER_RIGHTS, .rights = rights };
 
-	return xm_range(x, &ev, first, limit,
-			os_now_ns() + x->settings.timeout_ns);
+	return xm_range(x, &ev, first, limit, deadline_ns);
 }
 
 void xm_rights_return(extmem_region *region, uint64_t offset, uint64_t size)
@@ -30,7 +29,7 @@ void xm_rights_return(extmem_region *region, uint64_t offset, uint64_t size)
 	/* To give rights never waits, so it cannot fail. */
 	if (atomic_load(&region->deprived))
 		set_rights(region, first, first + (size + XM_PAGE - 1) / XM_PAGE,
-			   XM_PAGE_RIGHTS_ALL);
+			   XM_PAGE_RIGHTS_ALL, XM_NEVER);
 }
 
 static const enum xm_page_rights known[] = {
@@ -40,14 +39,15 @@ static const enum xm_page_rights known[] = {
 };
 
 int xm_rights_take(extmem_region *region, uint64_t offset, uint64_t size,
-		   enum extmem_rights rights)
+		   enum extmem_rights rights, uint64_t deadline_ns)
 {
 	uint64_t first = (region->address + offset) / XM_PAGE;
 
 	if (rights == EXTMEM_READ_WRITE)
 		return 0; /* every page has all at first */
 	atomic_store(&region->deprived, true);
-	return set_rights(region, first, first + size / XM_PAGE, known[rights]);
+	return set_rights(region, first, first + size / XM_PAGE, known[rights],
+			  deadline_ns);
 }
 
 int extmem_protect(extmem_region *region, uint64_t offset, uint64_t size,
@@ -73,7 +73,8 @@ int extmem_protect(extmem_region *region, uint64_t offset, uint64_t size,
 		return xm_fail(-ENOTSUP, "extmem_protect: with paging=thread no "
 			       "touch can be denied: use paging=inline");
 	atomic_store(&region->deprived, true);
-	rc = set_rights(region, first, limit, known[rights]);
+	rc = set_rights(region, first, limit, known[rights],
+			os_now_ns() + region->client->settings.timeout_ns);
 	if (rc != 0)
 		return xm_fail(rc, "extmem_protect: what is dirty could not "
 			       "leave local memory: %s", xm_why(rc));

@@ -17,10 +17,9 @@
 
 /* What is being moved past the pager ends, and what begins after waits for us;
  * see transfer.c. */
-static int await_direct(extmem_region *region)
+static int await_direct(extmem_region *region, uint64_t deadline_ns)
 {
 	extmem *x = region->client;
-	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 
 	for (unsigned turn = 0; atomic_load(&region->direct) > 0; turn++) {
 		if (os_now_ns() >= deadline_ns)
@@ -32,10 +31,9 @@ static int await_direct(extmem_region *region)
 }
 
 /* The keeper may be at it, too (moving.c). */
-static int begin(extmem_region *region)
+static int begin(extmem_region *region, uint64_t deadline_ns)
 {
 	extmem *x = region->client;
-	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	bool changing = false;
 
 	for (unsigned turn = 0; !atomic_compare_exchange_strong(
@@ -51,17 +49,24 @@ static int begin(extmem_region *region)
 
 int xm_region_track(extmem_region *region)
 {
+	return xm_region_track_by(region, os_now_ns() +
+						  region->client->settings
+							  .timeout_ns);
+}
+
+int xm_region_track_by(extmem_region *region, uint64_t deadline_ns)
+{
 	struct xm_pager_event backed = { .kind = XM_PAGER_MARK_BACKED };
 	uint64_t first = region->address / XM_PAGE;
 	int rc;
 
 	if (atomic_load(&region->tracked))
 		return 0;
-	rc = begin(region);
+	rc = begin(region, deadline_ns);
 	if (rc != 0)
 		return rc;
 	if (!atomic_load(&region->tracked))
-		rc = await_direct(region);
+		rc = await_direct(region, deadline_ns);
 	if (rc == 0 && !atomic_load(&region->tracked) &&
 	    atomic_load(&region->written))
 		rc = xm_range(region->client, &backed, first,

@@ -91,6 +91,17 @@ static void owe(struct xm_session *s, uint64_t extent, uint32_t request)
 					  .request = request };
 }
 
+static void owe_return(struct xm_session *s, const uint8_t *token)
+{
+	struct xm_session_owed owed = { .returns = true };
+
+	if (s->owed_count == XM_SESSION_OWED_MAX)
+		return;
+	memcpy(owed.token, token, sizeof(owed.token));
+	s->owed[(s->owed_first + s->owed_count++) % XM_SESSION_OWED_MAX] = owed;
+	s->returns++;
+}
+
 /* A request was sent, and how it ends will not be known. */
 static void owe_outcome(struct xm_session *s,
 			const struct xm_session_request *request)
@@ -112,6 +123,13 @@ static void owe_outcome(struct xm_session *s,
 				.extent = message->u.trim.extent,
 				.request = request->number,
 			};
+		break;
+	case XM_CLAIM:
+		owe_return(s, message->u.claim.token);
+		break;
+	case XM_OFFER:
+		if (xm_message_returns(message))
+			owe_return(s, message->u.offer.token);
 		break;
 	default:
 		break;
@@ -140,7 +158,12 @@ static void settle_next(struct xm_session *s, struct xm_session_effects *fx)
 	    s->owed_count == 0)
 		return;
 	memset(&s->settle, 0, sizeof(s->settle));
-	if (owed->request != 0) {
+	if (owed->returns) {
+		s->settle.kind = XM_OFFER;
+		s->settle.u.offer.flags = XM_OFFER_RETURN;
+		memcpy(s->settle.u.offer.token, owed->token, XM_TOKEN_SIZE);
+		s->settle.request = next_number(s);
+	} else if (owed->request != 0) {
 		s->settle.kind = XM_ALLOC; /* of 0 bytes: a question */
 		s->settle.request = owed->request;
 	} else {
@@ -161,9 +184,13 @@ static void give_back(struct xm_session *s, uint64_t extent)
 
 static void on_settled(struct xm_session *s, const struct xm_message *m)
 {
-	bool asked = s->owed[s->owed_first].request != 0;
+	const struct xm_session_owed *owed = &s->owed[s->owed_first];
+	bool asked = owed->request != 0;
 
 	s->settling = 0;
+	if (owed->returns && m->kind == XM_OFFERED)
+		return; /* there may be others */
+	s->returns -= owed->returns;
 	s->owed_first = (s->owed_first + 1) % XM_SESSION_OWED_MAX;
 	s->owed_count--;
 	if (asked && m->kind == XM_ALLOCATED)
@@ -233,6 +260,7 @@ static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
 	}
 	note(s, XM_TRACE_SESSION_LOST, s->hello.client, 0, 0);
 	s->owed_count = 0;
+	s->returns = 0;
 	s->unsure_count = 0;
 	s->hello.client = 0;
 	memset(s->hello.secret, 0, sizeof(s->hello.secret));
@@ -267,8 +295,14 @@ static void on_welcome(struct xm_session *s, const struct xm_session_event *ev,
 	     w->lease_ms * XM_MS, 0);
 	effect(fx, XM_SESSION_IS_READY);
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
-		if (s->requests[i].number != 0)
-			send_request(s, &s->requests[i], fx);
+		struct xm_session_request *request = &s->requests[i];
+
+		if (request->number == 0)
+			continue;
+		if (s->returns > 0 && message_of(s, request)->kind == XM_CLAIM)
+			answer(request, -EAGAIN, NULL, fx);
+		else
+			send_request(s, request, fx);
 	}
 }
 
@@ -432,6 +466,8 @@ static void turn_away(struct xm_session *s, const struct xm_session_event *ev,
 
 	if (ev->message->kind == XM_FREE && s->hello.client != 0)
 		owe(s, ev->message->u.free.extent, 0);
+	if (xm_message_returns(ev->message) && s->hello.client != 0)
+		owe_return(s, ev->message->u.offer.token);
 	e->status = status;
 	e->token = ev->token;
 }
@@ -445,6 +481,10 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 			turn_away(s, ev, -ENOTCONN, fx);
 			return;
 		}
+	}
+	if (ev->message->kind == XM_CLAIM && s->returns > 0) {
+		turn_away(s, ev, -EAGAIN, fx);
+		return;
 	}
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];
@@ -483,7 +523,9 @@ static void overdue(struct xm_session *s, uint64_t now_ns,
 		}
 		request->abandoned = request->sent &&
 				     message_of(s, request)->kind == XM_ALLOC;
-		if (request->sent && !request->abandoned)
+		if (!request->abandoned &&
+		    (request->sent ||
+		     xm_message_returns(message_of(s, request))))
 			owe_outcome(s, request);
 		note(s, XM_TRACE_SESSION_OVERDUE, request->number, 0, 0);
 		answer(request, -ETIMEDOUT, NULL, fx);

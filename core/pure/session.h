@@ -35,8 +35,11 @@
  *	a TRIM cut off or late			nothing is freed, as the bytes are in
  *						use; when the extent it named is
  *						freed, so is the one it cut off
- *	an OFFER or a CLAIM cut off or late	nothing: its owner asks again, and is
+ *	an OFFER cut off or late		nothing: its owner asks again, and is
  *						told what came of it
+ *	a CLAIM cut off or late			what was claimed by that token goes
+ *						back to it, before any other CLAIM:
+ *						until then these are -EAGAIN
  *
  * Example: ALLOC is request 7, and the stream breaks: -ENOTCONN. After the next
  * WELCOME the session sends ALLOC of 0 bytes as request 7. ALLOCATED names extent 5:
@@ -132,6 +135,8 @@ struct xm_session_request {
 struct xm_session_owed {
 	uint64_t extent;
 	uint32_t request;
+	bool returns; /* what was claimed by `token`, instead */
+	uint8_t token[XM_TOKEN_SIZE];
 };
 
 /* What the appliance could lend, as its last PONG said. */
@@ -149,6 +154,7 @@ struct xm_session {
 	uint32_t number;
 	uint32_t settling; /* the number of the request about `owed`, or 0 */
 	uint32_t owed_first, owed_count;
+	uint32_t returns; /* how many of these are such */
 	uint32_t unsure_count;
 	uint32_t appliance;   /* as traces name it */
 	uint64_t deadline_ns; /* of connecting and greeting */

@@ -93,8 +93,9 @@ uint32_t xm_volume_room(const struct xm_volume *);
 void xm_volume_hold(struct xm_volume *, uint64_t page);
 /* The TRIM has ended. `unsure`: without an answer, so it goes on. */
 void xm_volume_release(struct xm_volume *, uint64_t page, bool unsure);
-/* The segment that holds `page`, and is held, is another client's now: lost to this one. */
-void xm_volume_part(struct xm_volume *, uint64_t page);
+/* The segment that holds `page`, and is held, is lost to this client, and the memory of its
+ * member k is another's. Members that were not parted with stay, to be freed. */
+void xm_volume_part(struct xm_volume *, uint64_t page, uint32_t k);
 /* It has come back, and its member k is reached by another key; NULL: that one is lost. */
 void xm_volume_renew(struct xm_volume *, uint64_t page, uint32_t k,
 		     const struct xm_remote_mr *);

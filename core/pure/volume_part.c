@@ -15,15 +15,12 @@ static struct xm_segment *segment(struct xm_volume *v, uint64_t page)
 	return s;
 }
 
-void xm_volume_part(struct xm_volume *v, uint64_t page)
+void xm_volume_part(struct xm_volume *v, uint64_t page, uint32_t k)
 {
 	struct xm_segment *s = segment(v, page);
 
-	XM_ASSERT(s->held);
-	for (uint32_t k = 0; k < s->members_count; k++) {
-		if (s->members[k].state == XM_MEMBER_IN)
-			s->members[k].state = XM_MEMBER_LOST;
-	}
+	XM_ASSERT(s->held && k < s->members_count);
+	s->members[k].state = XM_MEMBER_LOST;
 	s->lost = true;
 	atomic_fetch_add(&v->changes, 1);
 }

@@ -90,6 +90,7 @@ enum xm_message_kind {
 
 /* OFFER.flags */
 #define XM_OFFER_KEEP UINT32_C(1) /* it stays mine; to be claimed after my end */
+#define XM_OFFER_RETURN UINT32_C(2) /* what I have claimed by it: an extent at a time */
 #define XM_OFFER_FOR_EVER UINT32_MAX /* OFFER.ms */
 
 /* ALLOC.bank */
@@ -326,6 +327,12 @@ int xm_wire_decode(const uint8_t *bytes, size_t size, struct xm_message *ret);
 const char *xm_message_name(enum xm_message_kind);
 /* One of those that have a number and that nobody serves yet. */
 bool xm_message_is_reserved(enum xm_message_kind);
+
+/* Does it return what was claimed by a token? */
+static inline bool xm_message_returns(const struct xm_message *m)
+{
+	return m->kind == XM_OFFER && m->u.offer.flags == XM_OFFER_RETURN;
+}
 
 /* Adds a figure; its tag is above that of the last one. */
 void xm_figures_add(struct xm_figures *, enum xm_figure, uint64_t value);

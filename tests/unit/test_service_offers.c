@@ -213,6 +213,40 @@ static void an_offer_may_be_said_again(void)
 	rig_free(r);
 }
 
+static void what_was_claimed_can_be_returned(void)
+{
+	struct xm_allocated t, u;
+	struct rig *r = three(&t, 7);
+	struct xm_claimed c;
+
+	u = rig_alloc(r, A, 2 * GRANULE);
+	part_with(r, A, t.extent, 1);
+	part_with(r, A, u.extent, 1);
+	c = claim(r, B, 1, 0);
+	say_claim(r, B, 1, c.extent); /* whose answer B does not wait for */
+	say_offer(r, B, 0, 1, XM_OFFER_RETURN, 0);
+	CU_ASSERT_EQUAL(r->sent[B].kind, XM_OFFERED);
+	say_offer(r, B, 0, 1, XM_OFFER_RETURN, 0);
+	CU_ASSERT_EQUAL(r->sent[B].kind, XM_OFFERED);
+	CU_ASSERT(rig_refused(say_offer(r, B, 0, 1, XM_OFFER_RETURN, 0), ENOENT,
+			      "claimed nothing"));
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->service->bytes_orphaned, 3 * GRANULE);
+	CU_ASSERT_FALSE(rig_write(r, &c.remote, 9));
+	/* A has parted with it, and may say so again. */
+	CU_ASSERT_EQUAL(say_offer(r, A, t.extent, 1, 0, OFFER_MS)->kind,
+			XM_OFFERED);
+	c = claim(r, C, 1, 0);
+	CU_ASSERT_TRUE(has(r, &c.remote, 7));
+	/* What is kept, and was not claimed, is not returned by its owner. */
+	u = rig_alloc(r, B, GRANULE);
+	say_offer(r, B, u.extent, 3, XM_OFFER_KEEP, OFFER_MS);
+	CU_ASSERT(rig_refused(say_offer(r, B, 0, 3, XM_OFFER_RETURN, 0), ENOENT,
+			      ""));
+	CU_ASSERT(rig_refused(say_claim(r, B, 3, 0), EBUSY, "has an owner"));
+	rig_free(r);
+}
+
 static void an_offer_ends_with_its_time(void)
 {
 	struct xm_allocated t;
@@ -555,6 +589,7 @@ int main(void)
 		XM_TEST(a_claimer_that_ends_half_way_leaves_a_way_back),
 		XM_TEST(a_claim_that_nobody_hears_of_is_undone),
 		XM_TEST(an_offer_may_be_said_again),
+		XM_TEST(what_was_claimed_can_be_returned),
 		XM_TEST(an_offer_ends_with_its_time),
 		XM_TEST(what_is_kept_outlives_its_owner),
 		XM_TEST(an_orphan_is_listed_without_an_owner),

@@ -317,6 +317,36 @@ static void answers_to_nobody_are_passed_over(void)
 	CU_ASSERT_EQUAL(session.state, XM_SESSION_READY);
 }
 
+/* What a CLAIM that is cut off got is not known: it goes back to its token, extent by
+ * extent, before another CLAIM is sent. */
+static void a_claim_that_is_cut_off_is_returned(void)
+{
+	const struct xm_session_effect *e;
+
+	open_and_ready();
+	ask(XM_CLAIM, 77, XM_NEVER);
+	CU_ASSERT_TRUE(sends(XM_CLAIM));
+	down(-ECONNRESET);
+	answered(77, -ENOTCONN);
+	CU_ASSERT_FALSE(xm_session_is_settled(&session));
+	ask(XM_CLAIM, 78, XM_NEVER);
+	answered(78, -EAGAIN);
+	tick(XM_SECOND);
+	step((struct xm_session_event){ .kind = XM_SESSION_UP });
+	hear_welcome(11, 5);
+	e = effect(XM_SESSION_SEND);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e);
+	CU_ASSERT_EQUAL(e->message->kind, XM_OFFER);
+	CU_ASSERT_EQUAL(e->message->u.offer.flags, XM_OFFER_RETURN);
+	hear((struct xm_message){ .kind = XM_OFFERED,
+				  .request = e->message->request });
+	CU_ASSERT_TRUE(sends(XM_OFFER));
+	hear_refusal(effect(XM_SESSION_SEND)->message->request, ENOENT);
+	CU_ASSERT_TRUE(xm_session_is_settled(&session));
+	ask(XM_CLAIM, 79, XM_NEVER);
+	CU_ASSERT_TRUE(sends(XM_CLAIM));
+}
+
 static void an_appliance_that_leaves_is_told_of_once(void)
 {
 	open_and_ready();
@@ -685,6 +715,7 @@ int main(void)
 		XM_TEST(an_answer_of_the_wrong_kind_ends_the_stream),
 		XM_TEST(answers_to_nobody_are_passed_over),
 		XM_TEST(a_request_ends_by_its_deadline_and_a_late_grant_is_given_back),
+		XM_TEST(a_claim_that_is_cut_off_is_returned),
 		XM_TEST(an_appliance_that_leaves_is_told_of_once),
 		XM_TEST(a_pong_says_what_the_appliance_could_lend),
 		XM_TEST(a_sent_request_ends_with_its_stream_an_unsent_one_waits),
