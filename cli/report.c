@@ -103,6 +103,8 @@ static void set_paging(json_t *root, const struct run_shared *s)
 	set(root, "moved_bytes", t->moved_bytes);
 	set(root, "leaving_bytes", t->leaving_bytes);
 	set(root, "stranded_bytes", t->stranded_bytes);
+	set(root, "bad_tags", t->bad_tags);
+	set(root, "tampered", t->tampered);
 	json_object_set_new(
 		root, "fault_p50_us",
 		json_real((double)extmem_latency_ns(t, 500) / 1000.0));

@@ -11,6 +11,7 @@
 #include <config.h>
 #endif
 
+#include <inttypes.h>
 #include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -229,6 +230,18 @@ static void print_leaving(const struct extmem_stats *s)
 	putchar('\n');
 }
 
+/* Of a program that was given pages which are not what it sealed. */
+static void print_tampered(const struct extmem_stats *s)
+{
+	if (s->bad_tags == 0)
+		return;
+	printf("%7s sealed: a page came back wrong %" PRIu64 " times", "",
+	       s->bad_tags);
+	if (s->tampered > 0)
+		printf("; %" PRIu64 " are lost", s->tampered);
+	putchar('\n');
+}
+
 static void print_sums(const struct row *rows, unsigned count, unsigned hidden)
 {
 	double faults = 0, in = 0, out = 0, local = 0, budget = 0, external = 0;
@@ -274,6 +287,7 @@ static void print_table(const struct row *rows, unsigned count, unsigned hidden)
 		print_slow(&rows[i].slow);
 		print_mirrors(&s->stats);
 		print_leaving(&s->stats);
+		print_tampered(&s->stats);
 	}
 	fflush(stdout);
 }
@@ -286,7 +300,7 @@ static json_t *row_json(const struct row *row)
 
 	return json_pack(
 		"{si sI ss ss ss sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI "
-		"sI sI sI "
+		"sI sI sI sI sI "
 		"sf sf sf sf sf sf sf sI}",
 		"pid", (int)s->pid, "pid_namespace", (json_int_t)s->pid_space,
 		"user", user_of(row->client->uid), "program",
@@ -308,7 +322,9 @@ static json_t *row_json(const struct row *row)
 		(json_int_t)s->stats.mending_ms, "moved_bytes",
 		(json_int_t)s->stats.moved_bytes, "leaving_bytes",
 		(json_int_t)s->stats.leaving_bytes, "stranded_bytes",
-		(json_int_t)s->stats.stranded_bytes, "faults_per_s",
+		(json_int_t)s->stats.stranded_bytes, "bad_tags",
+		(json_int_t)s->stats.bad_tags, "tampered",
+		(json_int_t)s->stats.tampered, "faults_per_s",
 		row->faults, "in_mb_per_s", row->in, "out_mb_per_s", row->out,
 		"fault_p50_us", row->p50_us, "fault_p99_us", row->p99_us,
 		"waits", row->slow.share, "misses_per_s",

@@ -547,6 +547,9 @@ struct extmem_stats {
 	uint64_t moved_bytes;	 /* to other appliances */
 	uint64_t leaving_bytes;	 /* lie there now, */
 	uint64_t stranded_bytes; /* and of these: no other appliance has room for them */
+	/* Of sealed regions: how often a page came that is not what was sealed, and how many
+	 * pages no copy had right: they are lost. */
+	uint64_t bad_tags, tampered;
 };
 
 /* Counters are read lane by lane: while faults are served, they need not add up.

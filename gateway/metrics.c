@@ -209,6 +209,12 @@ static const struct figure client_figures[] = {
 	{ "extmem_client_moved_bytes_total", "counter",
 	  "Bytes moved away from appliances that drain.",
 	  CLIENT(stats.moved_bytes), U64 },
+	{ "extmem_client_bad_tags_total", "counter",
+	  "Sealed pages that came and were not what was sealed.",
+	  CLIENT(stats.bad_tags), U64 },
+	{ "extmem_client_tampered_pages_total", "counter",
+	  "Sealed pages of which no copy was right: they are lost.",
+	  CLIENT(stats.tampered), U64 },
 };
 
 static void client_labels(const struct gateway_client *c, char ret[LABEL_SIZE])

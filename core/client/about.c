@@ -46,6 +46,8 @@ static void add_lane(struct xm_lane *lane, struct extmem_stats *s)
 	}
 	for (unsigned i = 0; i < EXTMEM_LATENCY_BUCKETS; i++)
 		s->latency[i] += lane->latency.counts[i];
+	s->bad_tags += e->bad_tags;
+	s->tampered += e->tampered;
 	s->waited_ns += lane->latency.sum_ns;
 	s->returned_ns += lane->returned_ns;
 	xm_returns_project(&lane->engine.pager.returns,

@@ -294,6 +294,7 @@ static bool written_and_tampered(unsigned count)
 
 static void what_was_tampered_with_is_lost_in_words(void)
 {
+	struct extmem_stats stats = { .size = sizeof(stats) };
 	unsigned lost = 0;
 
 	if (!begin(1, "seal=all") || !written_and_tampered(1))
@@ -306,6 +307,8 @@ static void what_was_tampered_with_is_lost_in_words(void)
 			strstr(extmem_error(), "tampered") != NULL;
 	}
 	CU_ASSERT_EQUAL(lost, PAGES);
+	CU_ASSERT_EQUAL(extmem_stats(x, &stats), 0);
+	CU_ASSERT_TRUE(stats.bad_tags >= PAGES);
 	end(1);
 }
 
@@ -319,7 +322,8 @@ static bool read_right_and_mended(void *context)
 	CU_ASSERT_EQUAL(extmem_read(region, 0, buffer, REGION), 0);
 	CU_ASSERT_EQUAL(memcmp(buffer, shadow, REGION), 0);
 	CU_ASSERT_EQUAL(extmem_stats(x, &stats), 0);
-	return stats.mended_bytes >= PAGE;
+	return stats.mended_bytes >= PAGE && stats.bad_tags > 0 &&
+	       stats.tampered == 0;
 }
 
 static void a_mirror_heals_itself(void)
