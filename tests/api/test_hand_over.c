@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/support/cunit.h"
 
@@ -217,6 +218,89 @@ static void a_kept_region_outlives_a_client_that_closes(void)
 	end(&s);
 }
 
+/* In a process of its own: fills a region, keeps it or hands it over, prints the token, and
+ * waits to be killed. */
+static int lives(int argc, char **argv)
+{
+	char token[EXTMEM_TOKEN_SIZE];
+	extmem *x = client_open(argv[0], "local=2M", NULL);
+	extmem_region *region;
+	void *memory;
+	int rc;
+
+	if (x == NULL || argc != 2 ||
+	    extmem_region_alloc(x, "left", REGION, &region) != 0 ||
+	    extmem_map(region, 0, 0, &memory) != 0)
+		return 1;
+	pattern_fill(memory, 0, REGION, SEED);
+	rc = argv[1][0] == 'k'
+		     ? extmem_region_keep(region, EXTMEM_FOR_EVER, token)
+		     : extmem_region_hand_over(region, NULL, token);
+	if (rc == 0 && argv[1][0] == 'k')
+		rc = extmem_sync(region, 0, 0);
+	if (rc != 0) {
+		fprintf(stderr, "%s\n", extmem_error());
+		return 1;
+	}
+	printf("%s\n", token);
+	fflush(stdout);
+	for (;;)
+		pause();
+}
+
+static extmem_region *adopted;
+
+struct wanted {
+	extmem *x;
+	char token[EXTMEM_TOKEN_SIZE];
+	int rc;
+};
+
+/* True: it was adopted, or cannot be. */
+static bool adopts(void *context)
+{
+	struct wanted *w = context;
+
+	w->rc = extmem_region_adopt(w->x, w->token, 0, &adopted);
+	return w->rc != -EBUSY;
+}
+
+/* Whether it was kept, or handed over: who has the token has the bytes. */
+static void a_client_that_is_killed_leaves_the_bytes(void)
+{
+	static const char *const more[] = { "--lease", "1s", NULL };
+	static const char *const how[] = { "keeps", "hands" };
+	struct appliance a;
+
+	CU_ASSERT_FATAL(appliance_start(&a, LOOPBACK, "16M", more));
+	for (unsigned i = 0; i < 2; i++) {
+		const char *const arguments[] = { a.address, how[i], NULL };
+		struct wanted w = { .x = client_open(a.address, "local=2M", NULL) };
+		ssize_t got = 0;
+		int out;
+		pid_t pid = act_start("lives", arguments, &out);
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(w.x);
+		do
+			got += read(out, w.token + got, sizeof(w.token) - 1 -
+							(size_t)got);
+		while (got > 0 && memchr(w.token, '\n', (size_t)got) == NULL);
+		CU_ASSERT_FATAL(got > 0);
+		/* Kept, it is its client's as long as that lives. */
+		CU_ASSERT(i == 1 || (!adopts(&w) && w.rc == -EBUSY));
+		kill(pid, SIGKILL);
+		act_wait(pid);
+		CU_ASSERT(until(adopts, &w));
+		CU_ASSERT_EQUAL_FATAL(w.rc, 0);
+		CU_ASSERT(is_right(adopted, SEED));
+		CU_ASSERT_EQUAL(extmem_region_free(adopted), 0);
+		extmem_close(w.x);
+		close(out);
+	}
+	CU_ASSERT(appliance_frees(&a, 16 * MIB));
+	appliance_kill(&a);
+}
+
 int main(int argc, char **argv)
 {
 	static const CU_TestInfo tests[] = {
@@ -227,9 +311,10 @@ int main(int argc, char **argv)
 		XM_TEST(discarded_bytes_do_not_come_back),
 		XM_TEST(what_is_wrong_is_said),
 		XM_TEST(a_kept_region_outlives_a_client_that_closes),
+		XM_TEST(a_client_that_is_killed_leaves_the_bytes),
 		CU_TEST_INFO_NULL,
 	};
-	static const struct act acts[] = { { 0 } };
+	static const struct act acts[] = { { "lives", lives }, { 0 } };
 
 	act_begin(argc, argv, acts);
 	return xm_tests_run("hand_over", tests);
