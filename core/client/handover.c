@@ -27,6 +27,7 @@
 #include "core/client/handing.h"
 #include "core/client/mapping.h"
 #include "core/client/range.h"
+#include "core/client/segments_parts.h"
 #include "core/client/strategies.h"
 #include "core/pure/plant.h"
 
@@ -84,6 +85,7 @@ static int collect(extmem_region *region, bool hold, struct xm_handed_list *l)
 	int rc = 0;
 
 	xm_lanes_lock(&x->lanes, &old);
+	l->count = 0;
 	for (uint64_t p = page; p < limit && rc == 0; p = xm_segment_after(&s)) {
 		if (!xm_volume_segment(&x->volume, p, &s) || s.lost)
 			rc = -ESTALE;
@@ -221,7 +223,10 @@ static bool take_back(extmem *x, uint32_t appliance, const uint8_t *token,
 		struct xm_handed *h = find(l, appliance,
 					   back.list[i].member.extent);
 
-		if (h == NULL)
+		/* Under another lease: it counts as lost already. */
+		if (h != NULL && h->member.lease != back.list[i].member.lease)
+			xm_extent_free(x, &back.list[i].member, false);
+		if (h == NULL || h->member.lease != back.list[i].member.lease)
 			continue;
 		renew(x, h, &back.list[i].member.remote);
 		h->told = false;
@@ -316,6 +321,28 @@ static void permit_stores(extmem_region *region, bool stopped)
 
 static int relabel(extmem_region *region, char *words, size_t words_size);
 
+/* Again if a lease ended meanwhile: another copy may be there. */
+static int part_with_all(extmem_region *region, const struct extmem_hand_over *o,
+			 struct xm_handed_list *l, char *words,
+			 size_t words_size)
+{
+	extmem *x = region->client;
+
+	for (;;) {
+		int rc = collect(region, true, l);
+
+		snprintf(words, words_size, "%s", xm_why(rc));
+		if (rc != 0)
+			return rc;
+		rc = part_with(region, l, o, words, words_size);
+		if (rc != -ESTALE || os_now_ns() >= x->regions.deadline_ns)
+			return rc;
+		release(region);
+		xm_handed_end(l);
+		os_sleep(XM_MS);
+	}
+}
+
 /* With all locks of a public call. */
 static int hand_over(extmem_region *region, const struct extmem_hand_over *o,
 		     char *words, size_t words_size)
@@ -331,10 +358,9 @@ static int hand_over(extmem_region *region, const struct extmem_hand_over *o,
 	if (rc == 0 && !half)
 		rc = write_back(region);
 	if (rc == 0)
-		rc = collect(region, true, &l);
-	snprintf(words, words_size, "%s", xm_why(rc));
-	if (rc == 0)
-		rc = part_with(region, &l, o, words, words_size);
+		rc = part_with_all(region, o, &l, words, words_size);
+	else
+		snprintf(words, words_size, "%s", xm_why(rc));
 	if (rc == 0 || rc == -EINPROGRESS) {
 		lose(region, &l, rc != 0);
 	} else if (!half) {

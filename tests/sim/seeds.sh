@@ -17,8 +17,9 @@ while read -r seed lesson; do
 done <"$XM_SRCDIR/tests/sim/seeds.txt"
 
 # In which regions change hands: a claim whose answer is lost, an offer that times out,
-# no memory for what was claimed, a member that comes back during the hand-over.
-for seed in 34 75 37 417; do
+# no memory for what was claimed, a member that comes back, or is lost, during the
+# hand-over, and a lease that ends in it.
+for seed in 34 75 37 417 7192 7136; do
 	check "seed $seed, in which regions change hands" \
 		"$sim" --quiet --kind hands --twice --seed "$seed"
 done
