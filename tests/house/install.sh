@@ -24,6 +24,21 @@ check "the library, the header, the programs and the shim are there" \
 check "nothing else is in the include folder" \
 	test "$(find "$scratch/root" -name '*.h' | wc -l)" -eq 2
 
+# By their names: where Debian has them is another place.
+packaged() {
+	cat "$XM_SRCDIR"/debian/*.install "$XM_SRCDIR"/debian/not-installed |
+		sed 's,.*/,,' >"$scratch/patterns"
+	find "$scratch/root" ! -type d | sed 's,.*/,,' | grep -v '\.3$' |
+		while read -r name; do
+			while read -r pattern; do
+				case $name in $pattern) continue 2 ;; esac
+			done <"$scratch/patterns"
+			echo "$name is in no debian/*.install"
+		done >"$scratch/out"
+	[ ! -s "$scratch/out" ]
+}
+check "all of it is in a package of Debian's" packaged
+
 pc=$(find "$scratch/root" -name extmem.pc)
 lib=$(dirname "$(find "$scratch/root" -name libextmem.so)")
 export PKG_CONFIG_PATH="${pc%/*}" PKG_CONFIG_SYSROOT_DIR="$scratch/root"
