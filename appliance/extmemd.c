@@ -87,6 +87,16 @@ static void resize(struct xm_daemon *d, const struct xm_settings *fresh)
 	xm_host_resize(d->host, xm_clock_ns(), size);
 }
 
+/* They have been checked. */
+static void set_levels(const struct xm_settings *s)
+{
+	char text[XM_WORDS_MAX];
+	struct xm_words words;
+
+	xm_words_begin(&words, text, sizeof(text));
+	xm_logger_levels(s->log_level, &words);
+}
+
 /* Takes over the options that are marked `live`, and warns of the others. */
 static void reload(struct xm_daemon *d)
 {
@@ -107,8 +117,7 @@ static void reload(struct xm_daemon *d)
 		       " daemon runs; that needs a restart", fixed);
 	d->settings.drain_timeout = b->drain_timeout;
 	d->settings.give_back = b->give_back;
-	d->settings.log_level = b->log_level;
-	xm_log_set_level(b->log_level);
+	set_levels(b);
 	resize(d, b);
 	if (a->lease != b->lease) {
 		d->settings.lease = b->lease;
@@ -119,10 +128,10 @@ static void reload(struct xm_daemon *d)
 		xm_log(XM_LEVEL_ERROR, "reload: the tenants are still those that were"
 		       " read before");
 	if (d->channel_ops->renew(d->channel, words, sizeof(words)) != 0)
-		xm_log(XM_LEVEL_ERROR, "reload: the credentials are still those"
+		xm_log_of(XM_LOG_AUTH, XM_LEVEL_ERROR, "reload: the credentials are still those"
 		       " that were read before: %s", words);
 	else if (words[0] != '\0')
-		xm_log(XM_LEVEL_INFO, "credentials: %s", words);
+		xm_log_of(XM_LOG_AUTH, XM_LEVEL_INFO, "credentials: %s", words);
 	xm_log(XM_LEVEL_INFO, "reloaded: lease %" PRIu64 " ms for new clients",
 	    a->lease / XM_MS);
 	xm_options_close(fresh.options);
@@ -257,7 +266,7 @@ static int serve(struct xm_daemon *d)
 	r = read_options(d);
 	if (r != 0)
 		return r - 1;
-	xm_log_set_level(d->settings.log_level);
+	set_levels(&d->settings);
 	if (xm_daemon_choose_scheme(d) != 0)
 		return EXIT_USAGE;
 	if (d->settings.check_config || d->settings.print_limits) {
@@ -286,6 +295,7 @@ int main(int argc, char **argv)
 	xm_standard_hold();
 	if (argc == 2 && strcmp(argv[1], XM_INTERFACE_FLAG) == 0)
 		return xm_interface_main();
+	xm_logger_begin("extmemd", xm_log_names, XM_LOG_SUBSYSTEMS, XM_JOURNAL);
 	r = serve(&d);
 
 	xm_daemon_finish(&d);

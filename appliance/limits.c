@@ -101,7 +101,7 @@ void xm_daemon_warn_of_memlock(const struct xm_daemon *d)
 	    getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
 	    limit.rlim_cur >= d->pool.size)
 		return;
-	xm_log(XM_LEVEL_WARNING,
+	xm_log_of(XM_LOG_MEMORY, XM_LEVEL_WARNING,
 	    "RLIMIT_MEMLOCK is %" PRIu64 " KiB, below the pool's size, so the"
 	    " device may refuse to register it: run `ulimit -l unlimited`"
 	    " first, or put LimitMEMLOCK=infinity into the service's unit",
@@ -125,7 +125,7 @@ void xm_daemon_raise_files(const struct xm_daemon *d)
 			return;
 	}
 	if (limit.rlim_cur < need)
-		xm_log(XM_LEVEL_WARNING,
+		xm_log_of(XM_LOG_MEMORY, XM_LEVEL_WARNING,
 		    "only %" PRIu64 " files may be open, and %" PRIu64 " clients"
 		    " need %" PRIu64 ": run `ulimit -n %" PRIu64 "` first, put"
 		    " LimitNOFILE=%" PRIu64 " into the service's unit, or lower"

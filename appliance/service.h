@@ -89,6 +89,7 @@
 #include "common/base.h"
 #include "common/extent.h"
 #include "common/list.h"
+#include "common/log_rules.h"
 #include "appliance/tenants.h"
 #include "common/slots.h"
 #include "core/pure/channel.h"
@@ -193,8 +194,6 @@ enum xm_service_effect_kind {
 	XM_SERVICE_TAKE,     /* offset, size: take them from it again */
 	XM_SERVICE_LOG,	     /* level, words */
 };
-
-enum xm_level { XM_LEVEL_ERROR, XM_LEVEL_WARNING, XM_LEVEL_INFO, XM_LEVEL_DEBUG };
 
 struct xm_service_effect {
 	enum xm_service_effect_kind kind;

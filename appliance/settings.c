@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "appliance/log.h"
 #include "appliance/service.h"
 #include "appliance/settings.h"
 #include "common/spin.h"
@@ -109,10 +110,12 @@ static const struct xm_option options[] = {
 	  .max = 86400 * XM_SECOND, AT(drain_timeout),
 	  .help = "How long clients have, after SIGTERM, to move what "
 		  "they have here elsewhere." },
-	{ .name = "log_level", .kind = XM_OPTION_CHOICE, .live = true, .value = "info",
-	  .choices = "error|warning|info|debug", AT(log_level),
-	  .help = "The least important messages that are written to "
-		  "standard error." },
+	{ .name = "log_level", .kind = XM_OPTION_TEXT, .live = true, .value = "info",
+	  .unit = "LEVELS", AT(log_level),
+	  .help = "The least important messages that are written to the "
+		  "log: error, warning, info or debug; then, if some parts "
+		  "shall differ, those: info,control=debug. Parts are daemon, "
+		  "control, interface, memory and auth." },
 	{ .name = "ready_fd", .kind = XM_OPTION_COUNT, .max = 1 << 20,
 	  .unit = "N", AT(ready_fd),
 	  .help = "When clients may connect, write the address as one "
@@ -162,6 +165,23 @@ static int check_label(const char *option, const char *value, size_t size,
 	return 0;
 }
 
+const char *const xm_log_names[XM_LOG_SUBSYSTEMS] = {
+	"daemon", "control", "interface", "memory", "auth",
+};
+
+static int check_levels(const char *levels, char *words, size_t words_size)
+{
+	struct xm_log_rules rules;
+	struct xm_words text;
+
+	xm_log_rules_begin(&rules, xm_log_names, XM_LOG_SUBSYSTEMS);
+	xm_words_begin(&text, words, words_size);
+	xm_words_add(&text, "--log-level ");
+	xm_words_add(&text, levels);
+	xm_words_add(&text, ": ");
+	return xm_log_rules_read(&rules, levels, &text);
+}
+
 int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		      char *words, size_t words_size)
 {
@@ -183,6 +203,9 @@ int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 	if (rc == 0)
 		rc = check_label("zone", s->zone, XM_ZONE_SIZE, words,
 				 words_size);
+	if (rc != 0)
+		return rc;
+	rc = check_levels(s->log_level, words, words_size);
 	if (rc != 0)
 		return rc;
 	if (s->advertise[0] != '\0' && !is_numeric_host(s->advertise)) {

@@ -28,7 +28,7 @@ struct xm_settings {
 	uint64_t handshake_timeout, drain_timeout;
 	uint64_t clients_max, extents_max, extents_per_client;
 	uint64_t ready_fd; /* with xm_options_given() */
-	uint32_t log_level; /* enum xm_level */
+	const char *log_level; /* as xm_log_rules_read() reads it */
 	uint32_t polling;   /* enum xm_polling */
 	bool confine, huge_pages, check_config, print_limits;
 };

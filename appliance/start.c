@@ -73,7 +73,7 @@ static void link_draw(void *link, uint8_t *bytes, size_t size)
 static void link_log(void *link, enum xm_level level, const char *words)
 {
 	(void)link;
-	xm_log(level, "%s", words);
+	xm_log_of(XM_LOG_CONTROL, level, "%s", words);
 }
 
 static const struct xm_link_ops link_ops = {
@@ -125,7 +125,7 @@ static void show_progress(void *context, uint64_t done, uint64_t size)
 	if (size < PROGRESS_SIZE || (steps == d->progress && done < size))
 		return;
 	d->progress = steps;
-	xm_log(XM_LEVEL_INFO, "preparing memory: %" PRIu64 " of %" PRIu64
+	xm_log_of(XM_LOG_MEMORY, XM_LEVEL_INFO, "preparing memory: %" PRIu64 " of %" PRIu64
 	    " MiB", done / XM_MIB, size / XM_MIB);
 }
 
@@ -193,7 +193,7 @@ static int open_interface(struct xm_daemon *d)
 	r = xm_interface_start(&o, words, sizeof(words), &d->interface,
 			       &d->limits, &d->locator);
 	if (r != 0)
-		xm_log(XM_LEVEL_ERROR, "the interface cannot listen: %s",
+		xm_log_of(XM_LOG_INTERFACE, XM_LEVEL_ERROR, "the interface cannot listen: %s",
 		    words[0] != '\0' ? words : strerror(-r));
 	return r;
 }
@@ -248,7 +248,7 @@ static int open_channel(struct xm_daemon *d)
 	if (r != 0)
 		xm_log(XM_LEVEL_ERROR, "%s", words);
 	else if (words[0] != '\0')
-		xm_log(XM_LEVEL_INFO, "credentials: %s", words);
+		xm_log_of(XM_LOG_AUTH, XM_LEVEL_INFO, "credentials: %s", words);
 	return r;
 }
 
@@ -259,11 +259,11 @@ bool xm_daemon_interface_lives(struct xm_daemon *d)
 	if (waitpid(d->interface.pid, &status, WNOHANG) != d->interface.pid)
 		return true;
 	if (WIFSIGNALED(status))
-		xm_log(XM_LEVEL_ERROR, "the interface process was killed by signal"
+		xm_log_of(XM_LOG_INTERFACE, XM_LEVEL_ERROR, "the interface process was killed by signal"
 		    " %d (%s): what clients stored can no longer be trusted;"
 		    " ending", WTERMSIG(status), strsignal(WTERMSIG(status)));
 	else
-		xm_log(XM_LEVEL_ERROR, "the interface process ended with status"
+		xm_log_of(XM_LOG_INTERFACE, XM_LEVEL_ERROR, "the interface process ended with status"
 		    " %d: ending", WEXITSTATUS(status));
 	return false;
 }

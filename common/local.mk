@@ -16,6 +16,8 @@ libxm_ground_la_SOURCES = \
 	common/heap_cache.h \
 	common/heap_slots.h \
 	common/list.h \
+	common/log_rules.c \
+	common/log_rules.h \
 	common/rand.h \
 	common/slots.c \
 	common/slots.h \
@@ -27,10 +29,12 @@ libxm_ground_la_SOURCES = \
 	common/words.h \
 	$(NULL)
 
-# Settings from flags, the environment, files and calls; reads files.
+# Settings from flags, the environment, files and calls; reads files. The log.
 noinst_LTLIBRARIES += libxm_client.la
 libxm_client_la_SOURCES = \
 	common/clock.h \
+	common/logger.c \
+	common/logger.h \
 	common/options.c \
 	common/options.h \
 	common/options_file.c \

@@ -33,6 +33,8 @@ extmem_gateway_SOURCES = \
 	gateway/lines.h \
 	gateway/listen.c \
 	gateway/listen.h \
+	gateway/log.c \
+	gateway/log.h \
 	gateway/look.c \
 	gateway/look.h \
 	gateway/main.c \

@@ -22,6 +22,7 @@
 #include "common/standard.h"
 #include "gateway/http.h"
 #include "gateway/listen.h"
+#include "gateway/log.h"
 #include "gateway/settings.h"
 
 #define EXIT_WORLD 1
@@ -43,13 +44,11 @@ static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 static void say(const char *format, ...)
 {
-	char line[1024];
 	va_list arguments;
 
 	va_start(arguments, format);
-	vsnprintf(line, sizeof(line), format, arguments);
+	xm_logger_say(GATEWAY_ITSELF, XM_LEVEL_ERROR, format, arguments);
 	va_end(arguments);
-	dprintf(STDERR_FILENO, "extmem-gateway: %s\n", line);
 }
 
 /* --- what was asked for --------------------------------------------------------------------- */
@@ -151,11 +150,25 @@ static int read_tls(struct gateway *g)
 	return EXIT_USAGE;
 }
 
+static int set_levels(const char *levels)
+{
+	char text[512];
+	struct xm_words words;
+
+	xm_words_begin(&words, text, sizeof(text));
+	if (xm_logger_levels(levels, &words) == 0)
+		return -1;
+	say("--log-level %s: %s", levels, text);
+	return EXIT_USAGE;
+}
+
 /* What is read once, and what contradicts what. */
 static int check(struct gateway *g)
 {
-	int status = check_appliances(&g->settings.appliance);
+	int status = set_levels(g->settings.log_level);
 
+	if (status < 0)
+		status = check_appliances(&g->settings.appliance);
 	if (status < 0)
 		status = add_tokens(g, g->settings.token_file, true);
 	if (status < 0)
@@ -246,7 +259,7 @@ static void tell_ready(const struct gateway *g)
 	const char *scheme = g->key ? "https" : "http";
 	int fd = (int)g->settings.ready_fd;
 
-	say("ready at %s://%s/, %zu appliance%s, %s may act", scheme, g->name,
+	gateway_say(GATEWAY_ITSELF, XM_LEVEL_INFO, "ready at %s://%s/, %zu appliance%s, %s may act", scheme, g->name,
 	    g->settings.appliance.count,
 	    g->settings.appliance.count == 1 ? "" : "s",
 	    g->settings.token_file[0] != '\0' ? "who has a token" : "nobody");
@@ -301,6 +314,7 @@ int main(int argc, char *argv[])
 	int status;
 
 	xm_standard_hold();
+	xm_logger_begin("extmem-gateway", gateway_parts, GATEWAY_PARTS, XM_JOURNAL);
 	status = serve(&g, argc, argv);
 	gateway_http_close(g.http);
 	gateway_watch_close(g.watch);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* From a request to its answer; see http.h. */
 #include <dirent.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +12,7 @@
 #include "common/clock.h"
 #include "gateway/embedded.h"
 #include "gateway/http_parts.h"
+#include "gateway/log.h"
 #include "gateway/metrics.h"
 
 #define METRICS_MAX (4 * XM_MIB)
@@ -25,6 +28,22 @@ static const char *argument(struct MHD_Connection *c, const char *name)
 }
 
 /* --- who may ---------------------------------------------------------------------------- */
+
+static void say_who(struct request *r)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		r->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	char host[64] = "?";
+
+	if (info)
+		getnameinfo(info->client_addr,
+			    info->client_addr->sa_family == AF_INET6
+				    ? sizeof(struct sockaddr_in6)
+				    : sizeof(struct sockaddr_in),
+			    host, sizeof(host), NULL, 0, NI_NUMERICHOST);
+	gateway_say(GATEWAY_HTTP, XM_LEVEL_WARNING, "a wrong token from %s, for %s", host,
+		    r->path);
+}
 
 static void refuse(struct request *r, enum gateway_admission why)
 {
@@ -51,6 +70,7 @@ static void refuse(struct request *r, enum gateway_admission why)
 		pthread_mutex_lock(&r->http->lock);
 		r->http->served.tokens_wrong++;
 		pthread_mutex_unlock(&r->http->lock);
+		say_who(r);
 		gateway_answer_error(a, 401, "token_wrong",
 				     "send the header Authorization: Bearer "
 				     "TOKEN, with a token of --token-file",

@@ -65,6 +65,12 @@ static const struct xm_option options[] = {
 	  .min = 1, .max = 16384, AT(connections_max),
 	  .help = "Connections at the same time. One more ends that which "
 		  "has waited longest." },
+	{ .name = "log_level", .kind = XM_OPTION_TEXT, .value = "info",
+	  .unit = "LEVELS", AT(log_level),
+	  .help = "The least important messages that are written to the "
+		  "log: error, warning, info or debug; then, if some parts "
+		  "shall differ, those: info,http=debug. Parts are gateway, "
+		  "http and appliances." },
 	{ .name = "ready_fd", .kind = XM_OPTION_COUNT, .max = 1 << 20,
 	  .unit = "N", AT(ready_fd),
 	  .help = "When requests are answered, write the address as one "

@@ -18,6 +18,7 @@ struct gateway_settings {
 	struct xm_option_list server_name;
 	const char *tls_certificate, *tls_key;
 	const char *client_config;
+	const char *log_level; /* as xm_log_rules_read() reads it */
 	uint64_t interval, request_timeout; /* ns */
 	uint64_t connections_max;
 	uint64_t ready_fd; /* with xm_options_given() */

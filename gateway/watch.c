@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "gateway/log.h"
 #include "gateway/look.h"
 
 struct asker {
@@ -100,12 +101,31 @@ static void note(struct gateway_appliance *a, const struct extmem_status *status
 	       (size_t)count * sizeof(asker->extents[0]));
 }
 
+/* What an operator would miss; `before` is NULL at the first time. */
+static void say_change(const char *address, const char *before, const char *state,
+		       const char *words)
+{
+	if (before && strcmp(before, state) == 0)
+		return;
+	if (strcmp(state, "away") == 0)
+		gateway_say(GATEWAY_WATCHES, XM_LEVEL_WARNING, "%s is away: %s", address,
+			    words);
+	else
+		gateway_say(GATEWAY_WATCHES, XM_LEVEL_INFO, "%s %s", address, state);
+}
+
+static const char *state_of(const struct gateway_appliance *a)
+{
+	return !a->up ? "away" : a->status.leaving ? "drains" : "lends";
+}
+
 static void ask(struct asker *asker)
 {
 	struct gateway_watch *w = asker->watch;
 	struct gateway_appliance *a = &w->model.appliances[asker->index];
 	struct extmem_status status = { .size = sizeof(status) };
 	char words[GATEWAY_WORDS_SIZE] = "";
+	const char *before, *state;
 	uint64_t began_ns = xm_clock_ns();
 	int count = -1, rc;
 
@@ -120,6 +140,7 @@ static void ask(struct asker *asker)
 		qsort(asker->extents, (size_t)count, sizeof(asker->extents[0]),
 		      by_number);
 	pthread_mutex_lock(&w->lock);
+	before = a->asked ? state_of(a) : NULL;
 	a->asked_ns = xm_clock_ns();
 	a->took_ns = a->asked_ns - began_ns;
 	a->asked = true;
@@ -131,7 +152,9 @@ static void ask(struct asker *asker)
 		memcpy(a->words, words, sizeof(a->words));
 	}
 	asker->hurry = false;
+	state = state_of(a);
 	pthread_mutex_unlock(&w->lock);
+	say_change(a->address, before, state, words);
 }
 
 static void *ask_on(void *argument)

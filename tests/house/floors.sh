@@ -126,7 +126,7 @@ complaints "transports include the contracts, common and each other" \
 	# The snapshot machine is pure, so that the simulator runs it; the shim
 	# is who uses it, and has its object file besides libextmem.so.
 	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options)\.h'
-	arrows gateway 'core/extmem\.h|common/(base|clock|list|options|standard|words)\.h|preload/shared\.h'
+	arrows gateway 'core/extmem\.h|common/(base|clock|list|logger|options|standard|words)\.h|preload/shared\.h'
 	# Where both ends are to be in one process, bench is the daemon too.
 	arrows bench 'core/extmem\.h|common/(options|spawn|standard)\.h' |
 		grep -vx 'bench/appliance.c includes appliance/inside.h'

@@ -57,6 +57,7 @@ refuses 2 'go together' --read-without-token --tls-key "$scratch/token"
 refuses 2 'reverse proxy' --token-file "$scratch/token" --listen 0.0.0.0:0
 refuses 2 'its id' --read-without-token --appliance a:1 --appliance a/1
 refuses 2 'HOST:PORT' --read-without-token --listen localhost
+refuses 2 'gateway, http, appliances' --read-without-token --log-level network=info
 refuses 0 'listen' --read-without-token --check-config
 grep -q 0123456789abcdef "$scratch/out" "$scratch/log" 2>/dev/null
 verdict "no token is printed" $((! $?))
@@ -251,6 +252,12 @@ gone() {
 }
 await gone
 verdict "a program that has ended has no series" $?
+
+grep -q "appliances: $red drains" "$scratch/log" &&
+	grep -q "warning: appliances: $red is away" "$scratch/log"
+verdict "the log has what an operator would miss" $?
+grep -q 'warning: http: a wrong token from 127.0.0.1' "$scratch/log"
+verdict "and who tries tokens" $?
 
 kill -TERM "$gateway_pid"
 wait "$gateway_pid"

@@ -17,6 +17,7 @@ xm_tests += \
 	tests/unit/test_label \
 	tests/unit/test_layout \
 	tests/unit/test_list \
+	tests/unit/test_log \
 	tests/unit/test_loop \
 	tests/unit/test_mender \
 	tests/unit/test_move \
