@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See acts.h. */
-#include "gateway/acts.h"
+#include "gateway/acts_parts.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 /* --- errors ------------------------------------------------------------------------------- */
 
-static void appliance_error(struct gateway_answer *a, int rc)
+void acts_error(struct gateway_answer *a, int rc)
 {
 	switch (rc) {
 	case -ETIMEDOUT:
@@ -28,8 +28,31 @@ static void appliance_error(struct gateway_answer *a, int rc)
 				     "act if it is still wanted", "%s",
 				     extmem_error());
 		return;
-	case -EACCES:
+	case -EINVAL:
+	case -ENODEV:
+		gateway_answer_error(a, 422, "bad_request",
+				     "POST /v1/strategies/check says what could be met",
+				     "%s", extmem_error());
+		return;
+	case -ENOENT:
+	case -ENODATA:
+	case -EBUSY:
+		gateway_answer_error(a, 404, "no_such_region",
+				     "a token is good once, in its time", "%s",
+				     extmem_error());
+		return;
+	case -ENOSPC:
+		gateway_answer_error(a, 507, "no_room",
+				     "free memory, or add an appliance", "%s",
+				     extmem_error());
+		return;
 	case -EPERM:
+	case -ENOTSUP:
+		gateway_answer_error(a, 501, "not_here",
+				     "`extmem doctor` says what this machine allows",
+				     "%s", extmem_error());
+		return;
+	case -EACCES:
 	case -ENOKEY:
 	case -EKEYEXPIRED:
 	case -EKEYREVOKED:
@@ -75,7 +98,7 @@ static void drain(const struct gateway_acts *acts, const struct gateway_route *r
 	}
 	rc = extmem_drain(address, on, GATEWAY_ASK_TIMEOUT_MS);
 	if (rc < 0) {
-		appliance_error(a, rc);
+		acts_error(a, rc);
 		return;
 	}
 	gateway_watch_hurry(acts->watch, (unsigned)index);
@@ -85,13 +108,7 @@ static void drain(const struct gateway_acts *acts, const struct gateway_route *r
 
 /* --- strategies ----------------------------------------------------------------------------- */
 
-struct settings {
-	char texts[EXTMEM_APPLIANCES_MAX + 1][512];
-	const char *list[EXTMEM_APPLIANCES_MAX + 2];
-	unsigned count;
-};
-
-static void settings_add(struct settings *s, const char *name, const char *value)
+void acts_settings_add(struct acts_settings *s, const char *name, const char *value)
 {
 	snprintf(s->texts[s->count], sizeof(s->texts[0]), "%s=%s", name, value);
 	s->list[s->count] = s->texts[s->count];
@@ -99,17 +116,16 @@ static void settings_add(struct settings *s, const char *name, const char *value
 	s->list[s->count] = NULL;
 }
 
-static void settings_begin(struct settings *s, const struct gateway_acts *acts)
+void acts_settings_begin(struct acts_settings *s, const struct gateway_acts *acts)
 {
 	s->count = 0;
 	s->list[0] = NULL;
 	if (acts->client_config[0] != '\0')
-		settings_add(s, "config", acts->client_config);
+		acts_settings_add(s, "config", acts->client_config);
 }
 
-/* Those that answer: each that is away would be waited for. How many. */
-static unsigned settings_appliances(struct settings *s,
-				    const struct gateway_acts *acts)
+unsigned acts_settings_appliances(struct acts_settings *s,
+				  const struct gateway_acts *acts)
 {
 	const struct gateway_model *m = gateway_watch_take(acts->watch);
 	unsigned count = 0;
@@ -118,7 +134,7 @@ static unsigned settings_appliances(struct settings *s,
 			     count < EXTMEM_APPLIANCES_MAX; i++) {
 		if (!m->appliances[i].up)
 			continue;
-		settings_add(s, "appliance", m->appliances[i].address);
+		acts_settings_add(s, "appliance", m->appliances[i].address);
 		count++;
 	}
 	gateway_watch_give(acts->watch);
@@ -129,10 +145,10 @@ static void strategies(const struct gateway_acts *acts, struct gateway_answer *a
 {
 	struct extmem_strategy *list = calloc(STRATEGIES_MAX, sizeof(*list));
 	json_t *items = json_array();
-	struct settings settings;
+	struct acts_settings settings;
 	int count = -ENOMEM;
 
-	settings_begin(&settings, acts);
+	acts_settings_begin(&settings, acts);
 	if (list)
 		count = extmem_strategy_list(settings.list, 0, list,
 					     STRATEGIES_MAX);
@@ -205,7 +221,7 @@ static json_t *plan_json(const struct extmem_plan *p)
 }
 
 /* With the settings, and `text` and `size` of a body that is right. */
-static void plan(struct settings *settings, const char *text, uint64_t size,
+static void plan(struct acts_settings *settings, const char *text, uint64_t size,
 		 struct gateway_answer *a)
 {
 	struct extmem_plan *p = calloc(1, sizeof(*p));
@@ -220,7 +236,7 @@ static void plan(struct settings *settings, const char *text, uint64_t size,
 				     "extmem(5) has the language", "%s",
 				     extmem_error());
 	else if (rc < 0)
-		appliance_error(a, rc);
+		acts_error(a, rc);
 	else
 		gateway_answer_json(a, 200, plan_json(p));
 	free(p);
@@ -233,9 +249,9 @@ static void check(const struct gateway_acts *acts, const char *body,
 	json_t *root = json_loadb(body, body_size, JSON_REJECT_DUPLICATES, &where);
 	const char *text = NULL;
 	json_int_t bytes = 0;
-	struct settings settings;
+	struct acts_settings settings;
 
-	settings_begin(&settings, acts);
+	acts_settings_begin(&settings, acts);
 	if (!root || json_unpack_ex(root, &where, JSON_STRICT, "{s:s, s:I}",
 				    "strategy", &text, "bytes", &bytes) < 0)
 		gateway_answer_error(a, 400, "bad_body",
@@ -248,7 +264,7 @@ static void check(const struct gateway_acts *acts, const char *body,
 		gateway_answer_error(a, 422, "bad_strategy",
 				     "extmem(5) has the language",
 				     "the strategy has more than 1023 bytes");
-	else if (settings_appliances(&settings, acts) == 0)
+	else if (acts_settings_appliances(&settings, acts) == 0)
 		gateway_answer_error(a, 503, "appliances_away",
 				     "GET /v1/appliances says why",
 				     "no appliance answers");
@@ -258,11 +274,18 @@ static void check(const struct gateway_acts *acts, const char *body,
 }
 
 void gateway_act(const struct gateway_acts *acts, const struct gateway_route *route,
-		 const char *body, size_t body_size, struct gateway_answer *ret)
+		 const char *key, const char *body, size_t body_size,
+		 struct gateway_answer *ret)
 {
 	switch (route->thing) {
 	case GATEWAY_DRAIN:
 		drain(acts, route, ret);
+		break;
+	case GATEWAY_REGIONS:
+		acts_make(acts, key, body, body_size, ret);
+		break;
+	case GATEWAY_FREES:
+		acts_free(acts, body, body_size, ret);
 		break;
 	case GATEWAY_STRATEGIES:
 		strategies(acts, ret);

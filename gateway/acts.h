@@ -13,8 +13,9 @@ struct gateway_acts {
 	const char *client_config; /* a file of settings, with strategies, or "" */
 };
 
+/* `key` is the header Idempotency-Key, or NULL. */
 void gateway_act(const struct gateway_acts *, const struct gateway_route *,
-		 const char *body, size_t body_size,
+		 const char *key, const char *body, size_t body_size,
 		 struct gateway_answer *ret);
 
 #endif

@@ -23,6 +23,7 @@ endif
 extmem_gateway_SOURCES = \
 	gateway/acts.c \
 	gateway/acts.h \
+	gateway/acts_parts.h \
 	gateway/answers.c \
 	gateway/answers.h \
 	gateway/embedded.h \
@@ -38,6 +39,7 @@ extmem_gateway_SOURCES = \
 	gateway/look.c \
 	gateway/look.h \
 	gateway/main.c \
+	gateway/regions.c \
 	gateway/request.c \
 	gateway/settings.c \
 	gateway/settings.h \

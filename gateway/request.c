@@ -248,7 +248,8 @@ void request_work(void *job)
 	struct request *r = job;
 	struct gateway_http *h = r->http;
 
-	gateway_act(&h->o.acts, &r->route, r->body, r->body_size, &r->answer);
+	gateway_act(&h->o.acts, &r->route, header(r->connection, "Idempotency-Key"),
+		    r->body, r->body_size, &r->answer);
 	r->state = REQUEST_DONE;
 	if (r->line)
 		gateway_line_renew(h->lines, r->line, xm_clock_ns());

@@ -11,7 +11,7 @@ static const struct path {
 	const char *pattern;
 	enum gateway_thing thing;
 	unsigned methods;
-	enum gateway_right right; /* GATEWAY_ACTS: of all but GET */
+	enum gateway_right right;
 	bool waits;
 	const char *allowed;
 } paths[] = {
@@ -33,7 +33,10 @@ static const struct path {
 	{ "/v1/appliances/*/drain", GATEWAY_DRAIN, GATEWAY_PUT | GATEWAY_DELETE,
 	  GATEWAY_ACTS, true, "PUT, DELETE" },
 	{ "/v1/regions", GATEWAY_REGIONS, GATEWAY_GET, GATEWAY_READS, false,
-	  "GET, HEAD" },
+	  "GET, HEAD, POST" },
+	{ "/v1/regions", GATEWAY_REGIONS, GATEWAY_POST, GATEWAY_ACTS, true,
+	  "GET, HEAD, POST" },
+	{ "/v1/regions/free", GATEWAY_FREES, GATEWAY_POST, GATEWAY_ACTS, true, "POST" },
 	{ "/v1/clients", GATEWAY_CLIENTS, GATEWAY_GET, GATEWAY_READS, false,
 	  "GET, HEAD" },
 	{ "/v1/history", GATEWAY_HISTORY, GATEWAY_GET, GATEWAY_READS, false,
@@ -83,6 +86,7 @@ int gateway_route(const char *method, const char *path, struct gateway_route *re
 		  const char **ret_allowed)
 {
 	unsigned m = method_of(method);
+	int status = 404;
 
 	for (size_t i = 0; i < COUNT(paths); i++) {
 		struct gateway_route route = {
@@ -97,10 +101,11 @@ int gateway_route(const char *method, const char *path, struct gateway_route *re
 			continue;
 		if (m == 0 || (paths[i].methods & m) == 0) {
 			*ret_allowed = paths[i].allowed;
-			return m == 0 ? 501 : 405;
+			status = m == 0 ? 501 : 405;
+			continue;
 		}
 		*ret = route;
 		return 200;
 	}
-	return 404;
+	return status;
 }

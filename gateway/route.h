@@ -25,6 +25,7 @@ enum gateway_thing {
 	GATEWAY_HISTORY,
 	GATEWAY_STRATEGIES,
 	GATEWAY_CHECK,
+	GATEWAY_FREES, /* a region, by its token */
 	GATEWAY_DRAIN,
 };
 

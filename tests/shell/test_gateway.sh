@@ -216,6 +216,51 @@ answers 200 "/v1/appliances/$id/drain" -H "$acts" -X DELETE
 await state up
 verdict "it lends again" $?
 
+# --- a region for somebody else -------------------------------------------------------
+
+# usage: make_region STATUS JSON CURL-OPTION...: its token is in $token.
+make_region() {
+	wanted=$1 json=$2
+	shift 2
+	answers "$wanted" /v1/regions -H "$acts" -d "$json" "$@"
+	fits post /v1/regions "$wanted"
+	token=$(sed -n 's/.*"token":"\([^"]*\)".*/\1/p' "$scratch/out")
+}
+answers 403 /v1/regions -H "$reads" -d '{"bytes":65536}'
+make_region 400 '{"size":65536}'
+make_region 422 '{"bytes":65536,"strategy":"mirror 9"}'
+make_region 507 '{"bytes":1099511627776}'
+case ${XM_FLAGS-} in
+*-fsanitize*)
+	echo "skipped: a region for somebody else"
+	;;
+*)
+	make_region 201 '{"bytes":2097152,"name":"for-ann","strategy":"mirror 2"}' \
+		-H 'Idempotency-Key: one'
+	first=$token
+	make_region 201 '{"bytes":2097152,"name":"for-ann","strategy":"mirror 2"}' \
+		-H 'Idempotency-Key: one'
+	[ -n "$first" ] && [ "$token" = "$first" ]
+	verdict "a repeated request makes nothing" $?
+	make_region 422 '{"bytes":4194304}' -H 'Idempotency-Key: one'
+	listed() {
+		ask 200 /v1/regions -H "$reads" &&
+			[ "$(grep -o '"name":"for-ann"' "$scratch/out" | wc -l)" -eq 2 ]
+	}
+	await listed
+	verdict "the region waits, with both its copies" $?
+	answers 200 /v1/regions/free -H "$acts" -d "{\"token\":\"$first\"}"
+	fits post /v1/regions/free 200
+	answers 404 /v1/regions/free -H "$acts" -d "{\"token\":\"$first\"}"
+	fits post /v1/regions/free 404
+	unlisted() {
+		ask 200 /v1/regions -H "$reads" && ! has '"name":"for-ann"'
+	}
+	await unlisted
+	verdict "it is free again" $?
+	;;
+esac
+
 # --- the page, as an operator uses it -----------------------------------------------
 
 browser=
