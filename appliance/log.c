@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See log.h. Floor: skin. */
 #include "appliance/log.h"
+#include "common/clock.h"
 
 void xm_log(enum xm_level level, const char *format, ...)
 {
 	va_list arguments;
 
 	va_start(arguments, format);
-	xm_logger_say(XM_LOG_DAEMON, level, format, arguments);
+	xm_logger_say(XM_LOG_DAEMON, level, xm_clock_ns(), format, arguments);
 	va_end(arguments);
 }
 
@@ -17,6 +18,6 @@ void xm_log_of(enum xm_log_subsystem subsystem, enum xm_level level,
 	va_list arguments;
 
 	va_start(arguments, format);
-	xm_logger_say(subsystem, level, format, arguments);
+	xm_logger_say(subsystem, level, xm_clock_ns(), format, arguments);
 	va_end(arguments);
 }

@@ -11,8 +11,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-
 #define MESSAGE_SIZE 1001
 #define RECORD_SIZE 1280
 
@@ -90,14 +88,14 @@ static void put(unsigned subsystem, enum xm_level level, const char *message)
 		return; /* standard error is closed: nobody can be told */
 }
 
-void xm_logger_say(unsigned subsystem, enum xm_level level, const char *format,
-		   va_list arguments)
+void xm_logger_say(unsigned subsystem, enum xm_level level, uint64_t now_ns,
+		   const char *format, va_list arguments)
 {
 	char message[MESSAGE_SIZE], before[80];
 	uint32_t unsaid = 0;
 
 	pthread_mutex_lock(&lock);
-	if (xm_log_rules_pass(&rules, subsystem, level, xm_clock_ns(), &unsaid)) {
+	if (xm_log_rules_pass(&rules, subsystem, level, now_ns, &unsaid)) {
 		if (unsaid > 0) {
 			snprintf(before, sizeof(before),
 				 "%u messages before this were too many, and are "

@@ -21,6 +21,7 @@ void xm_logger_begin(const char *program, const char *const *subsystems,
 /* As xm_log_rules_read(). */
 int xm_logger_levels(const char *text, struct xm_words *ret_words);
 /* A sentence without a newline, of at most 1,000 bytes; more is cut off. */
-void xm_logger_say(unsigned subsystem, enum xm_level, const char *format, va_list);
+void xm_logger_say(unsigned subsystem, enum xm_level, uint64_t now_ns,
+		   const char *format, va_list);
 
 #endif

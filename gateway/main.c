@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/standard.h"
 #include "gateway/http.h"
 #include "gateway/listen.h"
@@ -47,7 +48,8 @@ static void say(const char *format, ...)
 	va_list arguments;
 
 	va_start(arguments, format);
-	xm_logger_say(GATEWAY_ITSELF, XM_LEVEL_ERROR, format, arguments);
+	xm_logger_say(GATEWAY_ITSELF, XM_LEVEL_ERROR, xm_clock_ns(), format,
+		      arguments);
 	va_end(arguments);
 }
 

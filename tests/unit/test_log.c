@@ -114,7 +114,7 @@ static void say(unsigned subsystem, enum xm_level level, const char *format, ...
 	va_list arguments;
 
 	va_start(arguments, format);
-	xm_logger_say(subsystem, level, format, arguments);
+	xm_logger_say(subsystem, level, 1, format, arguments);
 	va_end(arguments);
 }
 
