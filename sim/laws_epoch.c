@@ -18,6 +18,21 @@
 #include "sim/weather.h"
 #include "sim/world.h"
 
+/* It was parted with a moment ago, and its key is being concealed: nobody can have it
+ * yet. */
+static bool is_parting(const struct xm_service *service,
+		       const struct xm_service_extent *e, uint64_t client)
+{
+	const struct xm_service_grant *g;
+
+	if (e->state != XM_EXTENT_ORPHAN || e->grant == XM_SERVICE_NONE)
+		return false;
+	g = &service->grants[e->grant];
+	return g->state == XM_GRANT_CONCEALING &&
+	       g->client != XM_SERVICE_NONE &&
+	       service->clients[g->client].number == client;
+}
+
 void oracle_access(uint32_t appliance, uint64_t client, uint64_t offset,
 		   uint64_t size, bool write)
 {
@@ -31,6 +46,9 @@ void oracle_access(uint32_t appliance, uint64_t client, uint64_t offset,
 	for (uint32_t i = 0; i < service->options.extents_max; i++) {
 		const struct xm_service_extent *e = &service->extents[i];
 
+		if (!write && is_parting(service, e, client) &&
+		    offset >= e->offset && offset < e->offset + e->size)
+			return;
 		if (e->state == XM_EXTENT_FREE ||
 		    e->owner == XM_SERVICE_NONE ||
 		    service->clients[e->owner].number != client)

@@ -27,6 +27,7 @@
 #include "core/client/handing.h"
 #include "core/client/mapping.h"
 #include "core/client/range.h"
+#include "core/client/segments.h"
 #include "core/client/segments_parts.h"
 #include "core/client/strategies.h"
 #include "core/pure/plant.h"
@@ -184,7 +185,12 @@ static int write_back(extmem_region *region)
 	if (!XM_PLANTED(offer_unflushed))
 		rc = xm_flush(x, first, first + region->size / XM_PAGE, true,
 			      x->regions.deadline_ns);
-	return rc == 0 ? zero_fresh(region) : rc;
+	if (rc == 0)
+		rc = zero_fresh(region);
+	/* What was read ahead is still on its way. */
+	if (rc == 0)
+		xm_segments_quiesce(x);
+	return rc;
 }
 
 /* --- 2, 3: the extents ---------------------------------------------------- */
