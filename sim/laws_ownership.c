@@ -13,7 +13,6 @@
  */
 #include <string.h>
 
-#include "core/pure/ledger.h"
 #include "sim/appliance.h"
 #include "sim/counts.h"
 #include "sim/fabric.h"
@@ -86,25 +85,13 @@ void oracle_returned(uint32_t appliance, uint64_t offset, uint64_t size)
 	}
 }
 
-/* Has the keeper asked this appliance for a spare member, which it gives back when it
- * finds that nobody wants it any more? */
-static bool asks_for_spare(const extmem *x, uint32_t appliance)
-{
-	const struct xm_keeper_mend *mend = &x->ask.keeper.mend;
-
-	return (mend->mender.asks || mend->answered) &&
-	       mend->mender.spare == appliance;
-}
-
 /* Not asked where an appliance is away, or where the session is still freeing what
- * it was granted without hearing of it, or the keeper holds an extent to which a copy
- * was to move. */
+ * it was granted without hearing of it. What the keeper has, it says. */
 void oracle_all_given(uint32_t client)
 {
 	extmem *x = program_client(client);
 
-	if (x == NULL || x->ask.keeper.mend.answered ||
-	    x->ask.keeper.move.state != XM_MOVE_NONE)
+	if (x == NULL)
 		return;
 	for (uint32_t a = 0; a < x->ask.keeper.control.count; a++) {
 		const struct xm_service *service = appliance_service(a);
@@ -116,14 +103,14 @@ void oracle_all_given(uint32_t client)
 		if (service == NULL || number == 0 ||
 		    session->welcome.incarnation != service->options.incarnation ||
 		    session->state != XM_SESSION_READY ||
-		    !xm_session_is_settled(session) || asks_for_spare(x, a))
+		    !xm_session_is_settled(session))
 			continue;
 		sim_counts.laws_asked++;
 		for (uint32_t i = 0; i < service->options.extents_max; i++) {
 			const struct xm_service_extent *e = &service->extents[i];
 
 			if (e->state == XM_EXTENT_OWNED &&
-			    strcmp(e->region, XM_LEDGER_NAME) != 0 &&
+			    !xm_keeper_holds(&x->ask.keeper, a, e->number) &&
 			    service->clients[e->owner].number == number)
 				world_broken("ownership", "client %u has given "
 					     "back all its memory, and %llu "

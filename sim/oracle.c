@@ -8,6 +8,7 @@
  *   epoch                 laws_epoch.c
  *   page truth            laws_page.c
  *   members               laws_members.c
+ *   quiet                 laws_quiet.c
  *   view                  laws_view.c
  *   watch                 laws_watch.c
  *   liveness, deadline    laws_liveness.c, run.c, shadow.c, os.c

@@ -19,6 +19,9 @@ void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
 /* The client has given back all memory that it had, and each appliance has said so:
  * none of it is the client's any more. */
 void oracle_all_given(uint32_t client);
+/* The weather is clear, and the client's threads have ended: waits until what was begun for
+ * members and moves has, too. */
+void oracle_quiet(uint32_t client);
 /* A load or store got SIGBUS, or a call says that a page is lost. */
 void oracle_page_lost(void);
 /* A remote access is about to succeed at this appliance. */

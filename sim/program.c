@@ -295,6 +295,10 @@ static void program_run(void *argument)
 	/* So that nobody keeps anything any more; see leaks(). */
 	while (world_owners(p->process) > 0)
 		world_wait(p, XM_MS);
+	if (finishing && p->x != NULL) {
+		w->doing = NULL;
+		oracle_quiet(p->index);
+	}
 	w->doing = "close";
 	w->since_ns = world_now();
 	if (p->region != NULL)

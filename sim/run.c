@@ -98,6 +98,7 @@ static void live(uint64_t seed)
 	lies_begin();
 	thief_begin();
 	world_run(world_now() + sim_shape.safety_ns, ask_and_go_on);
+	weather_last();
 	weather_clear();
 	lies_end();
 	programs_finish();

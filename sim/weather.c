@@ -71,6 +71,8 @@ bool weather_no_memory(void)
 	return true;
 }
 
+#define FOR_GOOD (100000 * XM_SECOND)
+
 /* --- events ---------------------------------------------------------------------- */
 
 static bool blowing;
@@ -485,6 +487,40 @@ void weather_begin(void)
 			 NULL, generation);
 	if (blowing && sim_shape.storm)
 		storm_begin();
+}
+
+#define LASTS 3
+
+void weather_last(void)
+{
+	struct xm_rand *r = world_rand(WORLD_STORM);
+	uint32_t appliance;
+
+	if (!sim_shape.drains || !blowing || xm_rand_below(r, LASTS) != 0)
+		return;
+	appliance = victim_of((uint32_t)xm_rand_below(r, sim_shape.appliances));
+	numbered++;
+	muted = !sim_mask_has(&sim_plan.weather, numbered - 1);
+	switch (xm_rand_below(r, 3)) {
+	case 0:
+		/* Of a page that it alone has, nobody can say that it is lost. */
+		if (sim_shape.kill_appliance && sim_shape.survives &&
+		    weather_happens(SIM_FAULT_KILL_APPLIANCE, NOBODY, appliance,
+				    FOR_GOOD))
+			appliance_kill(appliance, FOR_GOOD);
+		break;
+	case 1:
+		if (weather_happens(SIM_FAULT_DRAIN, NOBODY, appliance, FOR_GOOD))
+			appliance_drain_for(appliance, FOR_GOOD);
+		break;
+	default:
+		if (weather_happens(SIM_FAULT_SHRINK, NOBODY, appliance,
+				    FOR_GOOD))
+			appliance_shrink_for(appliance,
+					     sim_shape.pool_size / 8 *
+						     xm_rand_below(r, 8),
+					     0);
+	}
 }
 
 void weather_clear(void)

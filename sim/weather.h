@@ -12,6 +12,9 @@ struct process;
 void weather_draw(uint64_t seed, struct sim_shape *ret);
 void weather_begin(void);
 void weather_clear(void);
+/* Right before: now and then an appliance ends for good, drains for good, or its pool stays
+ * small. */
+void weather_last(void);
 /* No: it has not begun, or has cleared. */
 bool weather_blows(void);
 /* To be called before a call that takes several messages: now and then the

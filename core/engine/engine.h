@@ -87,6 +87,7 @@ struct xm_operation {
 	uint32_t staging_index, count;
 	uint64_t token; /* USER: the skin's; MEND: the slot; FAR: the appliance */
 	uint64_t posted_ns;
+	uint64_t begun_ns; /* before that, if it was held for want of room */
 	uint32_t effort; /* of which it is a part; XM_NO_EFFORT: it is of none */
 	uint8_t member, taken;
 	bool several; /* its segment has several members: page is set */
@@ -114,6 +115,7 @@ struct xm_move {
 struct xm_held {
 	uint32_t count; /* of posts.list */
 	uint32_t effort;
+	uint64_t begun_ns;
 	struct xm_move move;
 	struct xm_volume_posts posts;
 	struct xm_remote_mr remotes[XM_MEMBERS_MAX];
@@ -147,6 +149,7 @@ struct xm_mend {
 	bool sweeps;
 	uint32_t number; /* of the sweep that was begun last */
 	uint64_t cursor, again; /* pages; again: the first that has failed */
+	uint64_t again_limit;	/* behind the last that has */
 	uint64_t misses, missed_ns, rest_ns;
 	uint64_t bytes; /* mended, ever */
 };
@@ -306,13 +309,17 @@ void xm_engine_stale(struct xm_engine *, uint64_t page, uint64_t limit);
 uint64_t xm_engine_unswept(const struct xm_engine *);
 /* Is anything being mended? */
 bool xm_engine_mends(const struct xm_engine *);
+/* Has this sweep, or one that came after it, copied all that members which are FILLING lack
+ * of these pages? */
+bool xm_engine_filled(const struct xm_engine *, uint32_t sweep, uint64_t page,
+		      uint64_t limit);
 /* Writes up to XM_ENGINE_LEDGER_SIZE bytes to memory at an appliance; one write there at
  * a time, whose end is in far[appliance], which the caller sets to IDLE again. 0;
  * -EAGAIN, -ENOTCONN. Needs `aside`. */
 int xm_engine_post_far(struct xm_engine *, uint32_t appliance,
 		       const struct xm_remote_mr *, uint64_t offset,
 		       const void *bytes, uint32_t size);
-/* Is anything under way at the appliance that was posted at this engine time, or before? */
+/* Is anything under way at the appliance that was begun at this engine time, or before? */
 bool xm_engine_flies_since(const struct xm_engine *, uint32_t appliance,
 			   uint64_t posted_ns);
 /* Operations outstanding. */

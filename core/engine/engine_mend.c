@@ -59,6 +59,8 @@ static void slot_end(struct xm_engine *e, struct xm_mend_slot *slot)
 	if (slot->status != 0) {
 		e->mend.rest_ns = e->clock_ns + REST;
 		e->mend.again = xm_min(e->mend.again, slot->page);
+		e->mend.again_limit = xm_max(e->mend.again_limit,
+					     slot->page + slot->count);
 	}
 	slot->state = XM_MEND_FREE;
 }
@@ -311,6 +313,7 @@ static void sweep(struct xm_engine *e)
 			e->mend.sweeps = e->mend.again != XM_NEVER;
 			e->mend.cursor = e->mend.again;
 			e->mend.again = XM_NEVER;
+			e->mend.again_limit = 0;
 			return;
 		}
 		e->mend.cursor = page;
@@ -352,11 +355,39 @@ void xm_engine_mend(struct xm_engine *e)
 bool xm_engine_flies_since(const struct xm_engine *e, uint32_t appliance,
 			   uint64_t posted_ns)
 {
-	uint32_t oldest = e->peers[appliance].oldest;
+	const struct xm_operation *op;
 
-	return e->held.count > 0 ||
-	       (oldest != XM_NO_OPERATION &&
-		e->operations[oldest].posted_ns <= posted_ns);
+	for (uint32_t i = 0; i < e->held.count; i++) {
+		if (e->held.posts.list[i].appliance == appliance &&
+		    e->held.begun_ns <= posted_ns)
+			return true;
+	}
+	for (uint32_t i = e->peers[appliance].oldest; i != XM_NO_OPERATION;
+	     i = op->next) {
+		op = &e->operations[i];
+		if (op->begun_ns <= posted_ns)
+			return true;
+	}
+	return false;
+}
+
+bool xm_engine_filled(const struct xm_engine *e, uint32_t sweep, uint64_t page,
+		      uint64_t limit)
+{
+	if (e->mend.number - sweep > UINT32_MAX / 2)
+		return false; /* it has not begun */
+	for (uint32_t i = 0; i < XM_MEND_SLOTS; i++) {
+		const struct xm_mend_slot *slot = &e->mend.slots[i];
+
+		if (slot->state != XM_MEND_FREE && slot->page < limit &&
+		    page < slot->page + slot->count &&
+		    !XM_PLANTED(fills_under_way))
+			return false;
+	}
+	/* Either it is over, or it is behind these pages, and will come back to others. */
+	return !e->mend.sweeps ||
+	       (e->mend.cursor >= limit &&
+		(e->mend.again >= limit || e->mend.again_limit <= page));
 }
 
 uint64_t xm_engine_unswept(const struct xm_engine *e)
@@ -403,5 +434,6 @@ void xm_engine_sweep(struct xm_engine *e, uint32_t number)
 	e->mend.number = number;
 	e->mend.cursor = 0;
 	e->mend.again = XM_NEVER;
+	e->mend.again_limit = 0;
 	e->turns++;
 }

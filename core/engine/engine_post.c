@@ -44,7 +44,7 @@ static struct xm_operation *operation_begin(struct xm_engine *e,
 	op = &e->operations[index];
 	e->operations_free = op->next;
 	op->appliance = appliance;
-	op->posted_ns = e->clock_ns;
+	op->posted_ns = op->begun_ns = e->clock_ns;
 	op->next = XM_NO_OPERATION;
 	op->previous = peer->newest;
 	if (peer->newest != XM_NO_OPERATION)
@@ -189,8 +189,10 @@ static int issue_several(struct xm_engine *e, const struct xm_move *r,
 		if (rc == -EAGAIN && posted > 0 &&
 		    !XM_PLANTED(efforts_starve)) {
 			/* Once: the list is then of those that are held. */
-			if (e->held.count == 0)
+			if (e->held.count == 0) {
 				e->held.posts = *posts;
+				e->held.begun_ns = e->clock_ns;
+			}
 			e->held.move = *r;
 			e->held.effort = effort;
 			e->held.remotes[e->held.count] = *p->remote;
@@ -300,6 +302,9 @@ void xm_engine_held_go_on(struct xm_engine *e)
 		if (e->peers[p->appliance].path.state == XM_PATH_UP)
 			rc = issue_one(e, &held.move, &held.posts, p,
 				       held.effort);
+		if (rc == 0)
+			e->operations[e->peers[p->appliance].newest].begun_ns =
+				held.begun_ns;
 		if (rc == -EAGAIN) {
 			e->held.move = held.move;
 			e->held.effort = held.effort;

@@ -75,6 +75,7 @@ struct xm_keeper_views {
 	uint32_t leases[XM_APPLIANCES_MAX]; /* as the view knows them */
 	bool wanted;	/* ledgers are, at every appliance */
 	uint32_t spares; /* appliances with members that replace others, and are swept */
+	uint32_t unswept; /* of these: the sweep for them has not ended */
 	uint32_t sweep; /* the number of the last one */
 	bool busy;	/* it wants another turn soon */
 	uint64_t clock_ns; /* of the last turn */
@@ -121,6 +122,13 @@ struct xm_keeper_move {
 	uint64_t parted[XM_MOVE_PARTED];
 	uint32_t parted_leases[XM_MOVE_PARTED];
 	uint64_t bytes; /* moved, ever */
+	uint64_t tried; /* pages below are of regions that were not to be tracked */
+};
+
+struct xm_keeper_parted {
+	uint32_t appliance, lease;
+	uint64_t extent;
+	uint64_t posted_ns[XM_LANES_MAX]; /* engine times */
 };
 
 /* Of the same: a member that is replaced; keeper_mend.c. */
@@ -133,6 +141,9 @@ struct xm_keeper_mend {
 	int status;
 	struct xm_member member;
 	uint64_t look_ns; /* the next time */
+	/* Extents of members that were replaced, given back when no write flies there. */
+	uint32_t parted_count;
+	struct xm_keeper_parted parted[XM_MOVE_PARTED];
 };
 
 struct xm_keeper {
@@ -178,6 +189,16 @@ void xm_keeper_mend_answer(struct xm_keeper *,
  * lock held. Under another one its number may be that of another extent. */
 void xm_keeper_give_back(struct xm_keeper *, uint32_t appliance,
 			 uint32_t lease, uint64_t extent, uint64_t now_ns);
+/* With all lanes locked: their times; and later whether all has ended that was begun at the
+ * appliance until then. */
+void xm_keeper_posted_note(const struct xm_keeper *,
+			   uint64_t ret_ns[XM_LANES_MAX]);
+bool xm_keeper_posted_ended(struct xm_keeper *, uint32_t appliance,
+			    const uint64_t posted_ns[XM_LANES_MAX]);
+/* Has the keeper this extent, of which no segment knows: a ledger, one for a member that is
+ * not in yet, or one that is to be given back? */
+bool xm_keeper_holds(const struct xm_keeper *, uint32_t appliance,
+		     uint64_t extent);
 void xm_keeper_lock_all(struct xm_keeper *);
 void xm_keeper_unlock_all(struct xm_keeper *);
 /* keeper_move.c, likewise. */

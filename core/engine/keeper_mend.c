@@ -83,7 +83,63 @@ void xm_keeper_mend_answer(struct xm_keeper *k,
 
 /* --- the answer ---------------------------------------------------------------- */
 
-static bool replace(struct xm_keeper *k, const struct xm_vacancy *vacancy,
+/* A write that was posted before the member was OUT may still fly to its extent. */
+static void part_later(struct xm_keeper *k, const struct xm_vacancy *vacancy)
+{
+	struct xm_keeper_parted *p = &k->mend.parted[k->mend.parted_count];
+
+	if (vacancy->extent == 0)
+		return;
+	XM_ASSERT(k->mend.parted_count < XM_MOVE_PARTED);
+	k->mend.parted_count++;
+	p->appliance = vacancy->appliance;
+	p->lease = vacancy->lease;
+	p->extent = vacancy->extent;
+	xm_keeper_posted_note(k, p->posted_ns);
+}
+
+static void give_parted(struct xm_keeper *k, uint64_t now_ns)
+{
+	struct xm_keeper_mend *mend = &k->mend;
+
+	for (uint32_t i = mend->parted_count; i > 0; i--) {
+		struct xm_keeper_parted *p = &mend->parted[i - 1];
+
+		if (!xm_keeper_posted_ended(k, p->appliance, p->posted_ns))
+			continue;
+		k->lock(k->owner, XM_KEEPER_CONTROL);
+		xm_keeper_give_back(k, p->appliance, p->lease, p->extent,
+				    now_ns);
+		*p = mend->parted[--mend->parted_count];
+		k->unlock(k->owner, XM_KEEPER_CONTROL);
+	}
+}
+
+bool xm_keeper_holds(const struct xm_keeper *k, uint32_t appliance,
+		     uint64_t extent)
+{
+	const struct xm_keeper_mend *mend = &k->mend;
+	const struct xm_keeper_move *move = &k->move;
+	const struct xm_keeper_ledger *ledger = &k->views.ledgers[appliance];
+	bool holds = (mend->answered && mend->member.appliance == appliance &&
+		      mend->member.extent == extent) ||
+		     (move->state == XM_MOVE_CONNECTS &&
+		      move->guest.appliance == appliance &&
+		      move->guest.extent == extent) ||
+		     (ledger->state == XM_LEDGER_HELD &&
+		      (ledger->extent == extent || ledger->next == extent ||
+		       ledger->former == extent));
+
+	for (uint32_t i = 0; i < mend->parted_count; i++)
+		holds |= mend->parted[i].appliance == appliance &&
+			 mend->parted[i].extent == extent;
+	for (uint32_t i = 0;
+	     move->state == XM_MOVE_PARTS && i < move->parted_count; i++)
+		holds |= move->parts == appliance && move->parted[i] == extent;
+	return holds;
+}
+
+static bool replace(struct xm_keeper *k, struct xm_vacancy *vacancy,
 		    const struct xm_member *member)
 {
 	struct xm_volume *v = k->lanes[0]->options.volume;
@@ -94,6 +150,8 @@ static bool replace(struct xm_keeper *k, const struct xm_vacancy *vacancy,
 	for (uint32_t l = 0; done && l < k->lanes_count; l++)
 		xm_effort_forget(&k->lanes[l]->io, vacancy->page,
 				 vacancy->count, vacancy->member);
+	if (done)
+		part_later(k, vacancy);
 	xm_keeper_unlock_all(k);
 	return done;
 }
@@ -107,10 +165,10 @@ static void take_in(struct xm_keeper *k, uint64_t now_ns)
 	uint32_t sweep = k->views.sweep + 1;
 	bool done;
 
-	mend->answered = false;
 	xm_mender_step(&mend->mender, &ev);
 	if (mend->moves) {
 		xm_keeper_move_begin(k, now_ns);
+		mend->answered = false;
 		return;
 	}
 	done = mend->status == 0 && replace(k, &mend->vacancy, &mend->member);
@@ -119,13 +177,11 @@ static void take_in(struct xm_keeper *k, uint64_t now_ns)
 		xm_keeper_give_back(k, mend->member.appliance,
 				    mend->member.lease, mend->member.extent,
 				    now_ns);
-	if (done && !mend->vacancy.lost && mend->vacancy.extent != 0)
-		xm_keeper_give_back(k, mend->vacancy.appliance,
-				    mend->vacancy.lease, mend->vacancy.extent,
-				    now_ns);
+	mend->answered = false;
 	if (done) {
 		k->views.sweep = sweep;
 		k->views.spares |= 1u << mend->member.appliance;
+		k->views.unswept |= 1u << mend->member.appliance;
 		k->views.busy = true;
 	}
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
@@ -205,7 +261,9 @@ void xm_keeper_mend_turn(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 	if (mend->answered)
 		take_in(k, now_ns);
 	xm_keeper_move_turn(k, now_ns);
-	if (!mend->mender.asks && k->views.clock_ns >= mend->look_ns) {
+	give_parted(k, now_ns);
+	if (!mend->mender.asks && mend->parted_count < XM_MOVE_PARTED &&
+	    k->views.clock_ns >= mend->look_ns) {
 		mend->look_ns = xm_time_after(k->views.clock_ns, LOOK);
 		look(k, count, now_ns);
 	}

@@ -129,27 +129,51 @@ static bool next_leaver(struct xm_keeper *k, uint32_t leaving, uint32_t wants,
 	return found;
 }
 
+/* Its region is tracked, or is now. That may wait for the end of a call: so it is tried with
+ * one region in each look, with another one each time. */
+static bool is_tracked(struct xm_keeper *k, const struct xm_vacancy *at,
+		       bool *tried)
+{
+	if (!at->direct || k->track == NULL)
+		return true;
+	if (*tried || at->page < k->move.tried)
+		return false;
+	*tried = true;
+	k->move.tried = at->page + 1;
+	return k->track(k->owner, &at->region_id);
+}
+
 bool xm_keeper_move_find(struct xm_keeper *k, uint32_t leaving,
 			 struct xm_mender_event *ev)
 {
 	struct xm_keeper_mend *mend = &k->mend;
 	uint32_t wants = tell_wanted(k);
 	uint32_t up = (leaving | wants) != 0 ? reached(k, 0) : 0, cursor = 0;
+	bool found = false, tried = false, waits = false;
+	struct xm_vacancy at, none = { 0 };
 	uint64_t stranded = 0;
-	bool found = false;
 
-	while (!found && next_leaver(k, leaving, wants, up, &cursor,
-				     &mend->vacancy)) {
-		ev->kind = XM_MENDER_VACANCY;
-		ev->used = mend->vacancy.used;
-		ev->size = mend->vacancy.size;
-		if (!xm_mender_step(&mend->mender, ev)) {
-			stranded += ev->size;
-			continue;
+	ev->kind = XM_MENDER_VACANCY;
+	while (next_leaver(k, leaving, wants, up, &cursor, &at)) {
+		ev->used = at.used;
+		ev->size = at.size;
+		if (!xm_mender_fits(ev)) {
+			stranded += at.size;
+			none = at;
+		} else if (!found && is_tracked(k, &at, &tried)) {
+			mend->vacancy = at;
+			found = true;
+		} else {
+			waits = true;
 		}
-		found = !mend->vacancy.direct || k->track == NULL ||
-			k->track(k->owner, &mend->vacancy.region_id);
-		mend->mender.asks = found;
+	}
+	if (!tried)
+		k->move.tried = 0;
+	/* Without a place for any the machine waits. */
+	if (found || (stranded > 0 && !waits)) {
+		ev->used = found ? mend->vacancy.used : none.used;
+		ev->size = found ? mend->vacancy.size : none.size;
+		XM_ASSERT(xm_mender_step(&mend->mender, ev) == found);
 	}
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	k->views.tally.stranded = stranded;
@@ -159,21 +183,22 @@ bool xm_keeper_move_find(struct xm_keeper *k, uint32_t leaving,
 
 /* --- lanes ---------------------------------------------------------------------- */
 
-static void posted_note(struct xm_keeper *k)
+void xm_keeper_posted_note(const struct xm_keeper *k,
+			   uint64_t ret_ns[XM_LANES_MAX])
 {
 	for (uint32_t l = 0; l < k->lanes_count; l++)
-		k->move.posted_ns[l] = xm_engine_clock(k->lanes[l]);
+		ret_ns[l] = xm_engine_clock(k->lanes[l]);
 }
 
-/* Has all ended that was posted there until then? */
-static bool posted_ended(struct xm_keeper *k, uint32_t appliance)
+bool xm_keeper_posted_ended(struct xm_keeper *k, uint32_t appliance,
+			    const uint64_t posted_ns[XM_LANES_MAX])
 {
 	bool ended = true;
 
 	for (uint32_t l = 0; ended && l < k->lanes_count; l++) {
 		k->lock(k->owner, l);
 		ended = !xm_engine_flies_since(k->lanes[l], appliance,
-					       k->move.posted_ns[l]);
+					       posted_ns[l]);
 		k->unlock(k->owner, l);
 	}
 	return ended;
@@ -240,7 +265,7 @@ static void connects(struct xm_keeper *k, uint64_t now_ns)
 		xm_keeper_lock_all(k);
 		joined = xm_volume_invite(volume(k), &move->vacancy,
 					  &move->guest);
-		posted_note(k);
+		xm_keeper_posted_note(k, k->move.posted_ns);
 		xm_keeper_unlock_all(k);
 	}
 	want(k, false);
@@ -277,9 +302,9 @@ static void parts(struct xm_keeper *k, bool settles)
 			move->parted[move->parted_count++] = gone.extent;
 		}
 		if (settles)
-			move->bytes += move->vacancy.size;
+			move->bytes += gone.size;
 	}
-	posted_note(k);
+	xm_keeper_posted_note(k, k->move.posted_ns);
 	move->state = XM_MOVE_PARTS;
 }
 
@@ -295,7 +320,7 @@ static void joins(struct xm_keeper *k)
 	struct xm_keeper_move *move = &k->move;
 	const struct xm_vacancy *at = &move->vacancy;
 
-	if (!posted_ended(k, at->appliance))
+	if (!xm_keeper_posted_ended(k, at->appliance, move->posted_ns))
 		return;
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	move->sweep = ++k->views.sweep;
@@ -309,13 +334,14 @@ static void joins(struct xm_keeper *k)
 	move->state = XM_MOVE_FILLS;
 }
 
-/* With all lanes locked. */
+/* With all lanes locked. Other members that are being filled are not waited for. */
 static bool is_filled(const struct xm_keeper *k)
 {
-	for (uint32_t l = 0; l < k->lanes_count; l++) {
-		const struct xm_engine *e = k->lanes[l];
+	const struct xm_vacancy *at = &k->move.vacancy;
 
-		if (xm_engine_mends(e) || e->mend.number != k->views.sweep)
+	for (uint32_t l = 0; l < k->lanes_count; l++) {
+		if (!xm_engine_filled(k->lanes[l], k->move.sweep, at->page,
+				      at->page + at->count))
 			return false;
 	}
 	return true;
@@ -334,7 +360,7 @@ static void gives(struct xm_keeper *k, uint64_t now_ns)
 	struct xm_keeper_move *move = &k->move;
 	bool bad;
 
-	if (!posted_ended(k, move->parts))
+	if (!xm_keeper_posted_ended(k, move->parts, move->posted_ns))
 		return;
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	for (uint32_t i = 0; i < move->parted_count; i++)

@@ -15,6 +15,7 @@
 
 #include "core/engine/keeper.h"
 #include "core/pure/ledger.h"
+#include "core/pure/plant.h"
 
 #define RETRY XM_SECOND /* of an ALLOC that was refused */
 
@@ -311,8 +312,13 @@ static void step(struct xm_keeper *k, uint32_t count, uint64_t now_ns,
 		/* The others are IN with the view that says so. */
 		sight->whole = views->spares & views->view.record.in;
 		views->spares &= ~sight->whole;
+		views->unswept = 0;
 	}
 	xm_view_step(&views->view, &sight->tick, fx);
+	/* A view that was proposed before its appliance was asked for a spare admits it, but
+	 * not that one: it is whole when its own sweep has ended. */
+	if (!XM_PLANTED(spare_trusted))
+		fx->admit &= ~views->unswept;
 	tally(k, sight, in_before, passed_ns);
 	if (fx->sweep)
 		views->sweep++;
@@ -385,7 +391,8 @@ void xm_keeper_views_turn(struct xm_keeper *k, uint64_t now_ns)
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 	see_lanes(k, count, &sight);
 	if (sight.tick.members == 0 && !wanted && (leaving | wants) == 0 &&
-	    k->move.state == XM_MOVE_NONE && !k->mend.mender.asks) {
+	    k->move.state == XM_MOVE_NONE && !k->mend.mender.asks &&
+	    k->mend.parted_count == 0) {
 		k->views.busy = false;
 		return;
 	}

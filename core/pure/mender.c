@@ -52,13 +52,27 @@ static bool is_better(const struct xm_mender *m,
 	return ev->free_run[a] > ev->free_run[b];
 }
 
+static bool fits(const struct xm_mender_event *ev, uint32_t a)
+{
+	return (ev->ready & ~ev->used & 1u << a) != 0 &&
+	       ev->free_run[a] >= ev->size;
+}
+
+bool xm_mender_fits(const struct xm_mender_event *ev)
+{
+	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++) {
+		if (fits(ev, a))
+			return true;
+	}
+	return false;
+}
+
 static bool choose(struct xm_mender *m, const struct xm_mender_event *ev)
 {
 	uint32_t best = XM_APPLIANCES_MAX;
 
 	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++) {
-		if ((ev->ready & ~ev->used & 1u << a) == 0 ||
-		    ev->free_run[a] < ev->size)
+		if (!fits(ev, a))
 			continue;
 		if (best == XM_APPLIANCES_MAX || is_better(m, ev, a, best))
 			best = a;

@@ -62,6 +62,8 @@ struct xm_mender {
 void xm_mender_init(struct xm_mender *);
 /* True: appliance `spare` is to be asked for an extent. */
 bool xm_mender_step(struct xm_mender *, const struct xm_mender_event *);
+/* Has any appliance room for this vacancy (used, size, ready, free_run)? */
+bool xm_mender_fits(const struct xm_mender_event *);
 /* What this appliance has lent could not be made use of. */
 void xm_mender_avoid(struct xm_mender *, uint32_t appliance, uint64_t now_ns);
 

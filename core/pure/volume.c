@@ -372,7 +372,7 @@ bool xm_vacancy_is(const struct xm_segment *s, const struct xm_vacancy *at)
 	       memcmp(&s->region_id, &at->region_id, sizeof(s->region_id)) == 0;
 }
 
-bool xm_volume_replace(struct xm_volume *v, const struct xm_vacancy *at,
+bool xm_volume_replace(struct xm_volume *v, struct xm_vacancy *at,
 		       const struct xm_member *member)
 {
 	struct xm_segment *s = find(v, at->page);
@@ -385,6 +385,8 @@ bool xm_volume_replace(struct xm_volume *v, const struct xm_vacancy *at,
 	taken = m->taken;
 	if (m->state != XM_MEMBER_LOST && m->state != XM_MEMBER_OUT)
 		return false;
+	if (m->state == XM_MEMBER_LOST || xm_volume_leave_to_another(v, s, m))
+		at->extent = 0;
 	v->members_at[m->appliance]--;
 	v->redundant_at[m->appliance]--;
 	*m = *member;

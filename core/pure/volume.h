@@ -156,9 +156,10 @@ struct xm_vacancy {
 bool xm_volume_vacancy(const struct xm_volume *, uint32_t appliances,
 		       uint32_t *cursor, struct xm_vacancy *ret);
 /* Puts this member in the vacancy's place, as FILLING; with all lanes locked. True:
- * the caller calls xm_effort_forget() for each lane. False: the segment or the
- * member is not what it was. */
-bool xm_volume_replace(struct xm_volume *, const struct xm_vacancy *,
+ * the caller calls xm_effort_forget() for each lane, and gives vacancy->extent back, which is
+ * 0 then if it was lost or another segment lies in it. False: the segment or the member is
+ * not what it was. */
+bool xm_volume_replace(struct xm_volume *, struct xm_vacancy *,
 		       const struct xm_member *);
 
 /* --- moves (volume_move.c): a copy's bytes go elsewhere while programs run. A guest is
@@ -199,6 +200,7 @@ struct xm_parted {
 	uint32_t appliance;
 	uint32_t lease;
 	uint64_t extent; /* to give back; 0: another segment lies in it, or it is lost */
+	uint64_t size;	 /* bytes */
 };
 bool xm_volume_settle(struct xm_volume *, uint32_t appliance,
 		      struct xm_parted *ret);
@@ -211,6 +213,10 @@ void xm_volume_tracked(struct xm_volume *, const struct xm_region_id *);
 void xm_vacancy_set(const struct xm_volume *, const struct xm_segment *,
 		    uint32_t member, struct xm_vacancy *ret);
 bool xm_vacancy_is(const struct xm_segment *, const struct xm_vacancy *);
+/* Does another segment lie in this member's extent, too? Then that one is to give it
+ * back. */
+bool xm_volume_leave_to_another(struct xm_volume *, const struct xm_segment *,
+				const struct xm_member *);
 
 /* Members of segments that have several, by state. */
 struct xm_volume_census {

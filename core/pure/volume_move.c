@@ -151,10 +151,8 @@ uint32_t xm_volume_guests(const struct xm_volume *v, uint32_t reached,
 	return count;
 }
 
-/* Does another segment lie in this member's extent, too? Then that one is to give it
- * back. */
-static bool leave_to_another(struct xm_volume *v, const struct xm_segment *own,
-			     const struct xm_member *member)
+bool xm_volume_leave_to_another(struct xm_volume *v, const struct xm_segment *own,
+				const struct xm_member *member)
 {
 	for (uint32_t i = 0; i < v->layout.count; i++) {
 		struct xm_segment *s = &v->layout.segments[i];
@@ -182,7 +180,9 @@ static void part(struct xm_volume *v, const struct xm_segment *s, uint32_t k,
 	ret->appliance = member->appliance;
 	ret->lease = member->lease;
 	ret->extent = member->extent;
-	if (member->state == XM_MEMBER_LOST || leave_to_another(v, s, member))
+	ret->size = xm_segment_size(s) * v->page_size;
+	if (member->state == XM_MEMBER_LOST ||
+	    xm_volume_leave_to_another(v, s, member))
 		ret->extent = 0;
 	v->members_at[member->appliance]--;
 	atomic_fetch_add(&v->changes, 1);

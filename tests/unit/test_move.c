@@ -97,6 +97,34 @@ static void a_guest_takes_the_place_of_the_copy_that_leaves(void)
 	CU_ASSERT_FALSE(leaver(1, UINT32_MAX));
 }
 
+static bool is_asked_back(uint32_t wants)
+{
+	uint32_t cursor = 0;
+
+	return xm_volume_leaver(&volume, 0, wants, 7, &cursor, &vacancy);
+}
+
+static void what_is_asked_back_is_to_move_as_long_as_it_is(void)
+{
+	begin();
+	add(0, 1);
+	add(8, 1);
+	xm_volume_divide(&volume, 4, NULL);
+	CU_ASSERT_FALSE(is_asked_back(1));
+	xm_volume_ask_back(&volume, 0, 1, 100); /* of another lease */
+	xm_volume_ask_back(&volume, 1, 0, 100); /* at another appliance */
+	CU_ASSERT_FALSE(is_asked_back(1));
+	xm_volume_ask_back(&volume, 0, 0, 100);
+	CU_ASSERT_TRUE(is_asked_back(1));
+	CU_ASSERT_EQUAL(vacancy.page, 0);
+	/* Both parts of the segment lie in it, and no other. */
+	CU_ASSERT_EQUAL(xm_volume_bytes_wanted(&volume, 1),
+			8 * volume.page_size);
+	CU_ASSERT_FALSE(is_asked_back(2));
+	xm_volume_ask_no_more(&volume, 1);
+	CU_ASSERT_FALSE(is_asked_back(1));
+}
+
 static void an_extent_is_left_to_the_other_segment_in_it_alone(void)
 {
 	begin();
@@ -105,6 +133,7 @@ static void an_extent_is_left_to_the_other_segment_in_it_alone(void)
 	invite();
 	CU_ASSERT_TRUE(xm_volume_settle(&volume, 0, &gone));
 	CU_ASSERT_EQUAL(gone.extent, 0);
+	CU_ASSERT_EQUAL(gone.size, 4 * volume.page_size); /* not all of it */
 	invite();
 	CU_ASSERT_EQUAL(vacancy.extent, 100);
 	/* The same bytes of an earlier lease are another extent. */
@@ -156,6 +185,7 @@ int main(void)
 		XM_TEST(a_guest_takes_the_place_of_the_copy_that_leaves),
 		XM_TEST(a_guest_leaves_when_its_segment_is_trimmed),
 		XM_TEST(an_extent_is_left_to_the_other_segment_in_it_alone),
+		XM_TEST(what_is_asked_back_is_to_move_as_long_as_it_is),
 		CU_TEST_INFO_NULL,
 	};
 

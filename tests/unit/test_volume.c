@@ -548,6 +548,28 @@ static void a_member_that_will_not_come_back_is_replaced(void)
 	CU_ASSERT_FALSE(xm_volume_replace(&volume, &vacancy, &member));
 }
 
+/* A segment was divided, and both parts lie in one extent: the last of them gives it back. */
+static void an_extent_of_two_segments_goes_with_the_second(void)
+{
+	struct xm_member member = { .appliance = 2, .extent = 9,
+				    .remote = { .key = 90 } };
+	struct xm_vacancy vacancy;
+
+	begin();
+	add(8, 8, all, 2, 0);
+	xm_volume_divide(&volume, 12, NULL);
+	xm_volume_drop(&volume, 1 << 1);
+	CU_ASSERT_TRUE_FATAL(find_vacancy(2, &vacancy));
+	CU_ASSERT_NOT_EQUAL(vacancy.extent, 0);
+	CU_ASSERT_TRUE(xm_volume_replace(&volume, &vacancy, &member));
+	CU_ASSERT_EQUAL(vacancy.extent, 0);
+	member.extent = 10;
+	member.remote.key = 91;
+	CU_ASSERT_TRUE_FATAL(find_vacancy(2, &vacancy));
+	CU_ASSERT_TRUE(xm_volume_replace(&volume, &vacancy, &member));
+	CU_ASSERT_NOT_EQUAL(vacancy.extent, 0);
+}
+
 static void no_member_is_replaced_while_its_segment_is_trimmed(void)
 {
 	struct xm_member member = { .appliance = 2, .extent = 9,
@@ -623,6 +645,7 @@ int main(void)
 		XM_TEST(the_last_member_that_is_in_stays),
 		XM_TEST(a_segment_whose_only_member_that_is_in_is_lost_is_lost),
 		XM_TEST(a_member_that_will_not_come_back_is_replaced),
+		XM_TEST(an_extent_of_two_segments_goes_with_the_second),
 		XM_TEST(no_member_is_replaced_while_its_segment_is_trimmed),
 		XM_TEST(reads_take_turns_and_avoid_the_busy),
 		XM_TEST(appliances_of_which_all_is_elsewhere_too_are_known),
