@@ -43,7 +43,7 @@ int face_complain(int rc)
 	struct timespec now;
 	bool speak;
 
-	if (rc >= 0)
+	if (rc >= 0 || rc == -EIO)
 		return rc;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	pthread_mutex_lock(&lock);

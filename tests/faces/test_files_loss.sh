@@ -25,6 +25,24 @@ check "and unmounted" "$extmem" unmount "$folder"
 ends "$files"
 verdict "with status 0" $? "$scratch/files"
 
+# Each has half of the bytes, in turns.
+appliance || skip "no appliance came up"
+other=$address other_process=$appliance
+appliance || skip "no appliance came up"
+check "a folder dealt out over two appliances" files -s 64M \
+	--strategy 'stripe 2 x 256K' -a "$other" -a "$address" -o timeout=5s \
+	-o loss_timeout=1s
+head -c 600000 "$scratch/in" >"$scratch/part"
+check "is written to" eval 'cp "$scratch/in" "$folder/f" && sync "$folder/f"'
+kill -9 "$other_process"
+wait "$other_process" 2>/dev/null
+check "when one has died the other takes what is written" eval \
+	'cp "$scratch/part" "$folder/g" && sync "$folder/g" && drop "$folder/g" &&
+	cmp "$scratch/part" "$folder/g"'
+kill "$files"
+ends "$files"
+verdict "and it ends with status 0" $? "$scratch/files"
+
 check "a folder on one appliance" files -s 16M -a "$address"
 check "is written to" eval \
 	'cp "$scratch/in" "$folder/f" && sync "$folder/f" && drop "$folder/f"'
