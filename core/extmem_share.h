@@ -35,7 +35,7 @@ struct extmem_hand_over {
  * copy is dropped, calls on the region are -ESTALE in words, and a touch of a mapping is
  * SIGBUS. The handle is freed as ever, with extmem_region_free(), which frees none of these
  * bytes; and nothing is lost when the client is closed. NULL for the options is the
- * defaults. This client can adopt the region back by its token, as any other.
+ * defaults. This client can adopt the region back by its token, whatever the identity.
  *
  * What goes along: the bytes, the size, and the name. Tables of slabs and objects do not:
  * the new owner gets the whole region as one slab at offset 0, so keep what is needed to
@@ -49,8 +49,9 @@ struct extmem_hand_over {
  *
  * After an error the region is as it was, and stays this client's: it takes back what it
  * had parted with. But after -EINPROGRESS it is half handed over, because an appliance does
- * not answer: call this again, until it is done, or free the region. Errors: -ENOTSUP it is sparse, or sealed. -EINVAL the options. -EBUSY
- * an earlier shrink timed out. -ENOTCONN, -ETIMEDOUT an appliance of it does not answer.
+ * not answer: call this again, until it is done, or free the region. Errors: -ENOTSUP it is
+ * sparse, or sealed. -EINVAL the options. -EBUSY an earlier shrink timed out, or parts of it
+ * share an extent. -ENOTCONN, -ETIMEDOUT an appliance of it does not answer.
  * -ESTALE (some of) it is lost. -EOPNOTSUPP an appliance does not serve this. */
 int extmem_region_hand_over(extmem_region *, const struct extmem_hand_over *,
 			    char ret_token[EXTMEM_TOKEN_SIZE]);
@@ -73,9 +74,11 @@ int extmem_region_adopt(extmem *, const char *token, uint64_t flags,
 /* Keeps a region beyond this client's end, whether it closes, is killed, or is not heard of
  * for a lease: its bytes then wait for `ms` (EXTMEM_FOR_EVER) to be adopted by the token. 0:
  * it is not kept any more, and no token stands for it. As long as this client lives the
- * token gives nothing to anybody. What was written back is there (extmem_sync(), or an explicit write): what was only
- * stored may be or not, and what was discarded may have its old contents. The token stays
- * the same for as long as the region is kept. Call it again after extmem_region_resize().
+ * token gives nothing to anybody. What was written back is there (extmem_sync(), or an
+ * explicit write): what was only stored may be or not, and what was discarded may have its
+ * old contents. The token stays the same for as long as the region is kept: when it is
+ * resized, and when its memory moves to another appliance because one drains or shrinks.
+ * If extmem_region_resize() or extmem_region_hand_over() fails, call this again.
  *
  * Errors: -ENOTSUP it is sparse or sealed, or has several copies, which a crash can leave
  * unequal. -EOPNOTSUPP, -ENOTCONN, -ETIMEDOUT, -ESTALE as above; it may be kept in parts

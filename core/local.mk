@@ -114,6 +114,7 @@ libxm_client_la_SOURCES += \
 	core/client/error.h \
 	core/client/faults.c \
 	core/client/faults.h \
+	core/client/keeping.c \
 	core/client/lane.c \
 	core/client/lane.h \
 	core/client/latency.c \

@@ -30,6 +30,7 @@ struct adoption {
 	extmem *x;
 	uint8_t token[XM_TOKEN_SIZE];
 	struct xm_handed_list l;
+	uint32_t stale; /* behind what the list counts: copies from before a move */
 	uint32_t away; /* index and 1 of an appliance that does not answer; or 0 */
 	char words[WORDS];
 };
@@ -93,7 +94,39 @@ static int compare(const void *a, const void *b)
 		return l->page < m->page ? -1 : 1;
 	if (l->column != m->column)
 		return l->column < m->column ? -1 : 1;
-	return (int)l->copy - (int)m->copy;
+	if (l->copy != m->copy)
+		return (int)l->copy - (int)m->copy;
+	return l->turn == m->turn ? 0 : l->turn > m->turn ? -1 : 1;
+}
+
+/* Sorts; of two for the same place, what has the earlier turn comes behind the others. */
+static int sort(struct adoption *t)
+{
+	struct xm_handed *list = t->l.list, *stale;
+	uint32_t kept = 0;
+
+	qsort(list, t->l.count, sizeof(*list), compare);
+	stale = os_alloc(t->l.count * sizeof(*list));
+	if (stale == NULL) {
+		snprintf(t->words, WORDS, "out of memory");
+		return -ENOMEM;
+	}
+	for (uint32_t i = 0; i < t->l.count; i++) {
+		const struct xm_place_label *last =
+			kept == 0 ? NULL : &list[kept - 1].label;
+		const struct xm_place_label *l = &list[i].label;
+
+		if (last != NULL && l->page == last->page &&
+		    l->column == last->column && l->copy == last->copy &&
+		    l->turn < last->turn)
+			memcpy(&stale[t->stale++], &list[i], sizeof(*list));
+		else
+			memmove(&list[kept++], &list[i], sizeof(*list));
+	}
+	memcpy(&list[kept], stale, t->stale * sizeof(*list));
+	os_free(stale);
+	t->l.count = kept;
+	return 0;
 }
 
 static int missing(struct adoption *t, uint64_t page)
@@ -256,6 +289,22 @@ static void settle(struct adoption *t)
 				NULL, words, WORDS);
 }
 
+/* Bytes from before a move, which came after them to nobody's ears. */
+static void free_stale(struct adoption *t)
+{
+	for (uint32_t i = 0; i < t->stale; i++) {
+		const struct xm_member *member =
+			&t->l.list[t->l.count + i].member;
+		struct xm_request request = { .lease = member->lease };
+		struct xm_message m = { .kind = XM_FREE };
+
+		/* Whatever comes of it: the session sees to it. */
+		m.u.free.extent = member->extent;
+		xm_ask(&t->x->ask, member->appliance, &m,
+		       t->x->regions.deadline_ns, &request);
+	}
+}
+
 /* With regions.lock held. */
 static int adopt(struct adoption *t, extmem_region **ret)
 {
@@ -264,8 +313,9 @@ static int adopt(struct adoption *t, extmem_region **ret)
 	int rc = claim(t);
 
 	if (rc == 0) {
-		qsort(t->l.list, t->l.count, sizeof(*t->l.list), compare);
-		rc = layout_check(t);
+		rc = sort(t);
+		if (rc == 0)
+			rc = layout_check(t);
 	}
 	if (rc == 0)
 		rc = capacity_check(t);
@@ -285,6 +335,7 @@ static int adopt(struct adoption *t, extmem_region **ret)
 		region->slabs_count++;
 	xm_region_enter(region);
 	settle(t);
+	free_stale(t);
 	*ret = region;
 	return 0;
 }
@@ -312,8 +363,10 @@ int extmem_region_adopt(extmem *x, const char *token, uint64_t flags,
 	}
 	xm_regions_lock(x);
 	rc = adopt(t, ret);
-	if (rc != 0)
+	if (rc != 0) {
+		t->l.count += t->stale;
 		give_back(t);
+	}
 	xm_regions_unlock(x);
 	if (rc != 0)
 		xm_fail(rc, CALL ": %s", t->words);

@@ -152,6 +152,12 @@ static bool region_track(void *owner, const struct xm_region_id *id)
 	return xm_moving_track(XM_CONTAINER(owner, extmem, ask), id);
 }
 
+static int region_tie(void *owner, const struct xm_vacancy *at,
+		      uint64_t extent, struct xm_message *ret)
+{
+	return xm_keeping_tie(XM_CONTAINER(owner, extmem, ask), at, extent, ret);
+}
+
 int xm_ask_start(struct xm_ask *ask, const struct xm_client_settings *s,
 		 void (*look)(void *context), void *context)
 {
@@ -168,6 +174,7 @@ int xm_ask_start(struct xm_ask *ask, const struct xm_client_settings *s,
 	k->report = request_report;
 	k->owner = ask;
 	k->track = region_track;
+	k->tie = region_tie;
 	k->ticket_timeout_ns = xm_min(s->loss_timeout_ns, XM_PATH_ATTEMPT);
 	rc = os_thread_start(&ask->thread, background_run, ask);
 	if (rc != 0)

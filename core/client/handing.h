@@ -44,6 +44,10 @@ int xm_return_claimed(extmem *, const struct xm_member *, const uint8_t *token);
 int xm_claim_all(extmem *, uint32_t appliance, const uint8_t *token,
 		 struct xm_handed_list *, char *words, size_t words_size);
 
+/* What the label of each of this segment's members says, but for copies. */
+void xm_handed_label(const extmem_region *, const struct xm_segment *,
+		     struct xm_place_label *ret);
+
 /* Takes the region's segments out of the volume; nobody is told. */
 void xm_segments_drop(extmem_region *);
 

@@ -38,7 +38,7 @@
 
 /* --- what there is -------------------------------------------------------- */
 
-static void label_of(const extmem_region *region, const struct xm_segment *s,
+void xm_handed_label(const extmem_region *region, const struct xm_segment *s,
 		     struct xm_place_label *ret)
 {
 	memset(ret, 0, sizeof(*ret));
@@ -48,6 +48,7 @@ static void label_of(const extmem_region *region, const struct xm_segment *s,
 	ret->columns = (uint8_t)xm_segment_columns(s);
 	ret->unit = xm_segment_is_striped(s) ? s->unit : 0;
 	ret->column = xm_segment_is_striped(s) ? s->column : 0;
+	ret->turn = region->turn;
 }
 
 /* The members of one segment that are IN. */
@@ -61,13 +62,16 @@ static int collect_members(const extmem_region *region, uint64_t page,
 
 		if (s->members[k].state != XM_MEMBER_IN)
 			continue;
+		/* A part of an extent does not change hands alone. */
+		if (s->members[k].extent == 0 || s->members[k].offset != 0)
+			return -EBUSY;
 		h = xm_handed_add(l);
 		if (h == NULL)
 			return -ENOMEM;
 		h->page = page;
 		h->k = k;
 		memcpy(&h->member, &s->members[k], sizeof(h->member));
-		label_of(region, s, &h->label);
+		xm_handed_label(region, s, &h->label);
 		h->label.copy = (uint8_t)copies++;
 	}
 	for (uint32_t i = first; i < l->count; i++)
@@ -446,21 +450,60 @@ int extmem_region_hand_over(extmem_region *region,
 	return 0;
 }
 
-/* Ties the region's token to each of its extents, or none. */
-static int relabel(extmem_region *region, char *words, size_t words_size)
+static bool are_equal(const struct xm_handed_list *l, const struct xm_handed_list *m)
 {
-	struct xm_handed_list l = { 0 };
+	for (uint32_t i = 0; i < l->count && l->count == m->count; i++) {
+		if (l->list[i].member.extent != m->list[i].member.extent ||
+		    l->list[i].member.appliance != m->list[i].member.appliance)
+			return false;
+	}
+	return l->count == m->count;
+}
+
+/* Ties the region's token to each of its extents, or none. */
+static int relabel_once(extmem_region *region, struct xm_handed_list *l,
+			char *words, size_t words_size)
+{
 	uint32_t ms = (uint32_t)xm_min(region->kept_ms, XM_OFFER_FOR_EVER);
-	int rc = collect(region, false, &l);
+	int rc = collect(region, false, l);
 
 	snprintf(words, words_size, "%s", xm_why(rc));
-	for (uint32_t i = 0; i < l.count && rc == 0; i++) {
-		l.list[i].label.ms = ms;
-		rc = xm_offer_extent(region->client, &l.list[i], region->token,
+	for (uint32_t i = 0; i < l->count && rc == 0; i++) {
+		l->list[i].label.ms = ms;
+		rc = xm_offer_extent(region->client, &l->list[i], region->token,
 				     XM_OFFER_KEEP, ms, NULL, words, words_size);
 	}
-	xm_handed_end(&l);
 	return rc;
+}
+
+/* Again, if a part of it has moved meanwhile: who moved it may have seen it as not kept
+ * (xm_keeping_tie()). */
+static int relabel(extmem_region *region, char *words, size_t words_size)
+{
+	bool same = false;
+	int rc = 0;
+
+	while (!same && rc == 0) {
+		struct xm_handed_list l = { 0 }, now = { 0 };
+
+		rc = relabel_once(region, &l, words, words_size);
+		if (rc == 0)
+			rc = collect(region, false, &now);
+		same = are_equal(&l, &now);
+		xm_handed_end(&l);
+		xm_handed_end(&now);
+	}
+	return rc;
+}
+
+int xm_region_keep_again(extmem_region *region, const char *call)
+{
+	char words[WORDS];
+	int rc = region->kept_ms == 0 ? 0 : relabel(region, words, WORDS);
+
+	return rc == 0 ? 0 : xm_fail(rc, "%s: it is done, but the region is not "
+				     "kept any more: call extmem_region_keep() "
+				     "again: %s", call, words);
 }
 
 int extmem_region_keep(extmem_region *region, uint64_t ms,
@@ -483,9 +526,11 @@ int extmem_region_keep(extmem_region *region, uint64_t ms,
 	x = region->client;
 	xm_regions_lock(x);
 	os_mutex_take(&region->lock);
+	os_mutex_take(&x->regions.links);
 	if (region->kept_ms == 0)
 		os_random(region->token, sizeof(region->token));
 	region->kept_ms = ms;
+	os_mutex_give(&x->regions.links);
 	rc = relabel(region, words, sizeof(words));
 	os_mutex_give(&region->lock);
 	xm_regions_unlock(x);

@@ -9,7 +9,7 @@
 #include "core/client/range.h"
 #include "core/client/wait.h"
 
-static extmem_region *find(extmem *x, const struct xm_region_id *id)
+extmem_region *xm_moving_find(extmem *x, const struct xm_region_id *id)
 {
 	XM_LIST_EACH (link, &x->regions.list) {
 		extmem_region *region = XM_CONTAINER(link, extmem_region, link);
@@ -62,7 +62,7 @@ bool xm_moving_track(extmem *x, const struct xm_region_id *id)
 	bool tracked;
 
 	os_mutex_take(&x->regions.links);
-	region = find(x, id);
+	region = xm_moving_find(x, id);
 	tracked = region != NULL && track(x, region);
 	os_mutex_give(&x->regions.links);
 	if (!tracked)

@@ -455,6 +455,8 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 		rc = grow(region, size);
 	else if (size < region->size)
 		rc = shrink(region, size);
+	if (rc == 0)
+		rc = xm_region_keep_again(region, "extmem_region_resize");
 	os_mutex_give(&region->lock);
 	xm_regions_unlock(x);
 	return rc;

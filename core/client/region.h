@@ -80,6 +80,9 @@ struct extmem_region {
 	bool half; /* only some of it is known to be not: to be handed over again */
 	uint64_t kept_ms;   /* beyond our end, by `token`; 0: not */
 	uint8_t token[XM_TOKEN_SIZE], hand_token[XM_TOKEN_SIZE];
+	/* Of its labels: how often a part of it has moved since it is kept. With
+	 * regions.links, like kept_ms and token. */
+	uint32_t turn;
 	/* It is about to be tracked; and the transfers under way that go past
 	 * the pager. */
 	atomic_bool changing;
@@ -118,6 +121,10 @@ static inline int xm_region_exists(const extmem_region *region,
 }
 
 /* And it was not handed over: -ESTALE. */
+/* After a change of its memory (handover.c): if it is kept, so is what it has now. 0, or
+ * -errno in words. With its lock and regions.lock. */
+int xm_region_keep_again(extmem_region *, const char *call);
+
 static inline int xm_region_usable(const extmem_region *region, const char *call)
 {
 	int rc = xm_region_exists(region, call);

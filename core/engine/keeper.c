@@ -65,6 +65,8 @@ static void on_report(void *owner, const struct xm_control_report *report)
 				xm_keeper_views_answer(k, report);
 			else if ((report->token & XM_KEEPER_MEND_TOKEN) != 0)
 				xm_keeper_mend_answer(k, report);
+			else if ((report->token & XM_KEEPER_TIE_TOKEN) != 0)
+				xm_keeper_move_answer(k, report);
 			else if ((report->token & XM_KEEPER_FREE_TOKEN) == 0)
 				on_ticket(k, report);
 			return;
@@ -102,6 +104,7 @@ void xm_keeper_init(struct xm_keeper *k)
 	memset(&k->move, 0, sizeof(k->move));
 	memset(&k->wanted, 0, sizeof(k->wanted));
 	k->track = NULL;
+	k->tie = NULL;
 	xm_view_init(&k->views.view);
 	xm_mender_init(&k->mend.mender);
 	k->lanes_count = 0;

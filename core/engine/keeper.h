@@ -100,6 +100,8 @@ struct xm_keeper_wanted {
  *	CONNECTS	every lane to the other appliance, which has lent an extent
  *	JOINS		it is the segment's guest; writes from before are to end
  *	FILLS		a sweep copies to it
+ *	TIES		it has all bytes, and its region is kept beyond our end: the token is
+ *			tied to it, before it takes the place of what has the token now
  *	PARTS		it has taken the place; what is under way at the old one is to
  *			end, before that is given back
  */
@@ -110,6 +112,7 @@ struct xm_keeper_move {
 		XM_MOVE_CONNECTS,
 		XM_MOVE_JOINS,
 		XM_MOVE_FILLS,
+		XM_MOVE_TIES,
 		XM_MOVE_PARTS,
 	} state;
 	struct xm_vacancy vacancy;
@@ -121,6 +124,8 @@ struct xm_keeper_move {
 	uint32_t parted_count;
 	uint64_t parted[XM_MOVE_PARTED];
 	uint32_t parted_leases[XM_MOVE_PARTED];
+	bool tied; /* TIES: the appliance has answered */
+	int tied_status;
 	uint64_t bytes; /* moved, ever */
 	uint64_t tried; /* pages below are of regions that were not to be tracked */
 };
@@ -167,6 +172,10 @@ struct xm_keeper {
 	/* A region's pages are to be tracked, before they move. False: not yet. Called
 	 * without a lock. NULL: all are. */
 	bool (*track)(void *owner, const struct xm_region_id *);
+	/* The OFFER that ties this extent of a guest to its region's token. 0; -ENOENT: the region is
+	 * not kept; else the guest must not take the place. Likewise; NULL: none is. */
+	int (*tie)(void *owner, const struct xm_vacancy *, uint64_t extent,
+		   struct xm_message *ret);
 	void *owner;
 };
 
@@ -210,6 +219,8 @@ bool xm_keeper_move_find(struct xm_keeper *, uint32_t leaving,
 			 struct xm_mender_event *);
 void xm_keeper_move_begin(struct xm_keeper *, uint64_t now_ns);
 void xm_keeper_move_turn(struct xm_keeper *, uint64_t now_ns);
+void xm_keeper_move_answer(struct xm_keeper *, const struct xm_control_report *);
+#define XM_KEEPER_TIE_TOKEN (UINT64_C(1) << 35) /* + 1 */
 #define XM_KEEPER_MEND_TOKEN (UINT64_C(1) << 33) /* + 1 */
 #define XM_KEEPER_FREE_TOKEN (UINT64_C(1) << 34) /* + 1: nobody waits for it */
 /* When the next turn is due, at the latest, seen from now. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The keeper's part in a drain: copies that lie at an appliance that drains, or that asks
- * for their extents back because its pool shrinks, move to other ones, one after the other, while programs run (keeper.h has the states,
- * volume.h says what a guest is). Segments with one copy move like those with several.
+ * for their extents back because its pool shrinks, move to other ones, one after the other,
+ * while programs run (keeper.h has the states, volume.h says what a guest is). Segments with
+ * one copy move like those with several.
  *
  * Two waits keep it safe. Before the sweep begins, what was posted before the guest
  * joined has ended: a write to a segment with one copy does not know of the guest. And
@@ -347,12 +348,81 @@ static bool is_filled(const struct xm_keeper *k)
 	return true;
 }
 
-static void fills(struct xm_keeper *k)
+static bool settle(struct xm_keeper *k)
 {
+	bool filled;
+
 	xm_keeper_lock_all(k);
-	if (is_filled(k) || XM_PLANTED(drain_gives_early))
+	filled = is_filled(k) || XM_PLANTED(drain_gives_early);
+	if (filled)
 		parts(k, true);
 	xm_keeper_unlock_all(k);
+	return filled;
+}
+
+static void ask_tie(struct xm_keeper *k, const struct xm_message *offer,
+		    uint64_t now_ns)
+{
+	struct xm_keeper_move *move = &k->move;
+	const struct xm_member *guest = &move->guest;
+
+	move->state = XM_MOVE_TIES;
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	move->tied_status = -ESTALE;
+	move->tied = k->peers[guest->appliance].lease != guest->lease;
+	if (!move->tied)
+		xm_control_request(&k->control, guest->appliance, offer,
+				   XM_KEEPER_TIE_TOKEN + 1,
+				   xm_time_after(now_ns, k->ticket_timeout_ns),
+				   now_ns);
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+}
+
+/* With the control lock held. */
+void xm_keeper_move_answer(struct xm_keeper *k,
+			   const struct xm_control_report *report)
+{
+	k->move.tied = true;
+	k->move.tied_status = report->status;
+}
+
+static void fills(struct xm_keeper *k, uint32_t guests, uint64_t now_ns)
+{
+	struct xm_message offer = { .kind = XM_OFFER };
+	int rc = -ENOENT;
+	bool filled;
+
+	xm_keeper_lock_all(k);
+	filled = is_filled(k) || XM_PLANTED(drain_gives_early);
+	xm_keeper_unlock_all(k);
+	if (!filled)
+		return;
+	if (k->tie != NULL)
+		rc = k->tie(k->owner, &k->move.vacancy,
+			    k->move.guest.extent, &offer);
+	if (rc == -ENOENT)
+		settle(k);
+	else if (rc == 0 && guests == 1)
+		ask_tie(k, &offer, now_ns);
+	else /* parts of one extent cannot have labels of their own */
+		abandon(k);
+}
+
+/* Until it is settled, both have the token, and this one the later turn. */
+static void ties(struct xm_keeper *k)
+{
+	struct xm_keeper_move *move = &k->move;
+	bool tied;
+
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	tied = move->tied;
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	if (!tied)
+		return;
+	if (move->tied_status != 0)
+		abandon(k);
+	else if (!settle(k))
+		move->state = XM_MOVE_FILLS;
 }
 
 static void gives(struct xm_keeper *k, uint64_t now_ns)
@@ -383,7 +453,8 @@ void xm_keeper_move_turn(struct xm_keeper *k, uint64_t now_ns)
 	uint32_t guests = 0, sources;
 	bool bad = false;
 
-	if (move->state == XM_MOVE_JOINS || move->state == XM_MOVE_FILLS) {
+	if (move->state == XM_MOVE_JOINS || move->state == XM_MOVE_FILLS ||
+	    (move->state == XM_MOVE_TIES && move->tied)) {
 		sources = reached(k, SOURCE);
 		k->lock(k->owner, 0);
 		guests = xm_volume_guests(volume(k), sources, &bad);
@@ -402,7 +473,10 @@ void xm_keeper_move_turn(struct xm_keeper *k, uint64_t now_ns)
 		joins(k);
 		break;
 	case XM_MOVE_FILLS:
-		fills(k);
+		fills(k, guests, now_ns);
+		break;
+	case XM_MOVE_TIES:
+		ties(k);
 		break;
 	case XM_MOVE_PARTS:
 		gives(k, now_ns);

@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-#define FORMAT 1
-#define SIZE 44
+#define FORMAT 2
+#define SIZE 48
 #define PREFIX "extmem1-"
 #define PREFIX_SIZE (sizeof(PREFIX) - 1)
 
@@ -40,6 +40,7 @@ void xm_label_encode(const struct xm_place_label *l, struct xm_label *ret)
 	ret->bytes[41] = l->columns;
 	ret->bytes[42] = l->copy;
 	ret->bytes[43] = l->copies;
+	put(ret->bytes + 44, l->turn, 4);
 }
 
 bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
@@ -58,6 +59,7 @@ bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
 	ret->columns = bytes[41];
 	ret->copy = bytes[42];
 	ret->copies = bytes[43];
+	ret->turn = (uint32_t)get(bytes + 44, 4);
 	pages = ret->region_size / XM_PAGE;
 	return ret->region_size % XM_PAGE == 0 && ret->count > 0 &&
 	       ret->page < pages && ret->count <= pages - ret->page &&

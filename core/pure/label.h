@@ -6,13 +6,15 @@
  * library's own form. It says where in the region the extent belongs, so a claimer
  * finds the region's layout in the extents that it gets, and sees when one is missing:
  *
- *	 0  4	format, 1			all numbers little-endian
+ *	 0  4	format, 2			all numbers little-endian
  *	 4  4	ms: how long the token was good for
  *	 8  8	bytes of the region
  *	16  8	the segment's first page, in the region
  *	24  8	its pages, of all columns together
  *	32  8	unit, in pages; 0: no stripes
  *	40  4	column, columns, copy, copies: a byte each
+ *	44  4	turn: of two for the same place the one with the higher turn counts.
+ *		The bytes were about to move from the other's extent to this one's
  *
  * A token as text is "extmem1-", 32 digits in base 16 in four groups, and 4 more of a
  * checksum, so that a typing error is told from a token that is over:
@@ -33,6 +35,7 @@ struct xm_place_label {
 	uint64_t region_size; /* bytes */
 	uint64_t page, count, unit;
 	uint8_t column, columns, copy, copies;
+	uint32_t turn;
 };
 
 void xm_label_encode(const struct xm_place_label *, struct xm_label *ret);

@@ -301,6 +301,58 @@ static void a_client_that_is_killed_leaves_the_bytes(void)
 	appliance_kill(&a);
 }
 
+static bool has_moved(void *context)
+{
+	return client_stats(((struct scene *)context)->a).moved_bytes >= REGION;
+}
+
+/* The appliance at which something lies. */
+static struct appliance *home(struct scene *s)
+{
+	return appliance_free(&s->all[0]) < (int64_t)(16 * MIB) ? &s->all[0]
+								: &s->all[1];
+}
+
+static void a_kept_region_that_moves_stays_kept(void)
+{
+	struct scene s = begin(2, "lanes=1");
+	char token[EXTMEM_TOKEN_SIZE];
+	extmem_region *first, *second = NULL;
+	uint8_t *memory;
+
+	first = filled(s.a, &memory);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_keep(first, EXTMEM_FOR_EVER, token), 0);
+	CU_ASSERT_EQUAL(extmem_drain(home(&s)->address, 1, 5000), 0);
+	CU_ASSERT_FATAL(until(has_moved, &s));
+	pattern_fill(memory, 0, REGION, SEED + 1);
+	CU_ASSERT_EQUAL(extmem_sync(first, 0, 0), 0);
+	extmem_close(s.a);
+	s.a = open_client(&s, "lanes=1");
+	CU_ASSERT_EQUAL_FATAL(extmem_region_adopt(s.b, token, 0, &second), 0);
+	CU_ASSERT(is_right(second, SEED + 1));
+	end(&s);
+}
+
+static void a_kept_region_that_is_resized_stays_kept(void)
+{
+	struct scene s = begin(1, "lanes=1");
+	char token[EXTMEM_TOKEN_SIZE];
+	extmem_region *first, *second = NULL;
+	uint8_t *memory;
+
+	first = filled(s.a, &memory);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_keep(first, EXTMEM_FOR_EVER, token), 0);
+	CU_ASSERT_EQUAL(extmem_region_resize(first, REGION / 2), 0);
+	CU_ASSERT_EQUAL(extmem_sync(first, 0, 0), 0);
+	extmem_close(s.a);
+	s.a = open_client(&s, "lanes=1");
+	CU_ASSERT_EQUAL_FATAL(extmem_region_adopt(s.b, token, 0, &second), 0);
+	CU_ASSERT_EQUAL(extmem_region_size(second), REGION / 2);
+	CU_ASSERT_EQUAL(extmem_read(second, 0, buffer, REGION / 2), 0);
+	CU_ASSERT(pattern_is(buffer, 0, REGION / 2, SEED));
+	end(&s);
+}
+
 int main(int argc, char **argv)
 {
 	static const CU_TestInfo tests[] = {
@@ -312,6 +364,8 @@ int main(int argc, char **argv)
 		XM_TEST(what_is_wrong_is_said),
 		XM_TEST(a_kept_region_outlives_a_client_that_closes),
 		XM_TEST(a_client_that_is_killed_leaves_the_bytes),
+		XM_TEST(a_kept_region_that_moves_stays_kept),
+		XM_TEST(a_kept_region_that_is_resized_stays_kept),
 		CU_TEST_INFO_NULL,
 	};
 	static const struct act acts[] = { { "lives", lives }, { 0 } };

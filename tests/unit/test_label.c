@@ -20,6 +20,7 @@ static struct xm_place_label sample(struct xm_rand *r)
 	l.page = xm_rand_below(r, 1000);
 	l.region_size = (l.page + l.count + xm_rand_below(r, 100)) * XM_PAGE;
 	l.ms = (uint32_t)xm_rand_next(r);
+	l.turn = (uint32_t)xm_rand_next(r);
 	return l;
 }
 
