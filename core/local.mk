@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # core: the client library, and all thought that both ends share.
 
-include_HEADERS += core/extmem.h core/extmem_share.h
+include_HEADERS += core/extmem.h core/extmem_figures.h \
+	core/extmem_share.h core/extmem_strategy.h
 
 # pure/: the ground floor. tests/house/floors.sh looks at what these objects call.
 libxm_ground_la_SOURCES += \

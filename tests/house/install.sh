@@ -19,10 +19,12 @@ unset MAKEFLAGS MFLAGS MAKELEVEL
 check "make install into an empty folder" \
 	make -C "$XM_BUILDDIR" install DESTDIR="$scratch/root"
 check "the library, the header, the programs and the shim are there" \
-	installed /include/extmem.h /include/extmem_share.h /lib/libextmem.so /lib/libextmem.so.0 \
+	installed /include/extmem.h /include/extmem_figures.h \
+	/include/extmem_share.h /include/extmem_strategy.h \
+	/lib/libextmem.so /lib/libextmem.so.0 \
 	/pkgconfig/extmem.pc /bin/extmem /bin/extmemd /extmem/libextmem-run.so
 check "nothing else is in the include folder" \
-	test "$(find "$scratch/root" -name '*.h' | wc -l)" -eq 2
+	test "$(find "$scratch/root" -name '*.h' | wc -l)" -eq 4
 
 # By their names: where Debian has them is another place.
 packaged() {

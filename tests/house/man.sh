@@ -58,8 +58,8 @@ for page in $(echo "$pages" | grep "_.*3\$"); do
 done
 complaints "every page of functions has its sections" "$out"
 
-for name in $(grep -oE '\bEXTMEM_[A-Z_]+\b' core/extmem.h | sort -u); do
-	case $name in EXTMEM_H | EXTMEM_LOCAL) continue ;; esac
+for name in $(grep -ohE '\bEXTMEM_[A-Z_]+\b' core/extmem*.h | sort -u); do
+	case $name in EXTMEM_H | EXTMEM_*_H | EXTMEM_LOCAL) continue ;; esac
 	cat docs/man/extmem*.3 | grep -q "\b$name\b" ||
 		echo "$name is in no page" >>"$out"
 done
@@ -67,7 +67,7 @@ complaints "every constant of extmem.h is in a page" "$out"
 
 # The members of the structs of figures.
 sed -n '/^struct extmem_\(stats\|info\|status\|capabilities\) {/,/^};/p' \
-	core/extmem.h | sed -e 's,/\*.*,,' -e 's,^.*\*/,,' |
+	core/extmem_figures.h | sed -e 's,/\*.*,,' -e 's,^.*\*/,,' |
 	grep -E '^	[a-z].*;?' | sed -e 's/^	[a-z0-9_]* //' |
 	grep -oE '\b[a-z][a-z_0-9]*\b' | sort -u >"$scratch/members"
 while read -r name; do
