@@ -15,9 +15,10 @@
  * What is cut off. Both requests may be repeated: OFFER by the client that has parted
  * with the extent under this token is OFFERED again, whoever owns it by then, and CLAIM of
  * what the client has claimed is CLAIMED again. If B ends before step 3, or its stream
- * before CLAIMED, or if B does not come to step 3 in XM_SERVICE_CLAIM_TERM, what it had is
- * an ORPHAN again, as if it had never been claimed: with the token, the time, the identity,
- * the label and the tenant of the offer. A may always claim what it has parted with.
+ * before CLAIMED, what it had is an ORPHAN again, as if it had never been claimed: with the
+ * token, the time, the identity, the label and the tenant of the offer. A may always claim
+ * what it has parted with. If step 3 is not heard of in XM_SERVICE_CLAIM_TERM it is done
+ * without: B lives and has the bytes, and whoever has the token must not get B's.
  *
  * A claimer that does not go on says OFFER with RETURN, until that is refused with ENOENT:
  * one extent after the other that it has claimed by this token is an ORPHAN again.
@@ -387,7 +388,7 @@ bool xm_offer_keeps(struct xm_service *s, struct xm_service_extent *e)
 	return true;
 }
 
-/* Its claimer has not said in time that it keeps it. */
+/* Its claimer has not untied it in time. */
 static bool is_unconfirmed(const struct xm_service *s,
 			   const struct xm_service_extent *e)
 {
@@ -397,8 +398,7 @@ static bool is_unconfirmed(const struct xm_service *s,
 	       s->last_ns >= e->offer.confirm_ns;
 }
 
-bool xm_offers_lapse(struct xm_service *s, uint64_t now_ns,
-		     struct xm_service_effects *ret)
+void xm_offers_lapse(struct xm_service *s, uint64_t now_ns)
 {
 	uint64_t at = 0;
 	uint32_t slot;
@@ -408,10 +408,8 @@ bool xm_offers_lapse(struct xm_service *s, uint64_t now_ns,
 		struct xm_service_extent *e = &s->extents[slot];
 
 		s->looks++;
-		if (is_unconfirmed(s, e)) {
-			unclaim(s, e, ret);
-			return true; /* the others next: each is an effect */
-		}
+		if (is_unconfirmed(s, e))
+			xm_service_unoffer(s, e);
 		if (e->state != XM_EXTENT_ORPHAN ||
 		    (now_ns < e->offer.until_ns &&
 		     !XM_PLANTED(orphan_zeroed_early)))
@@ -420,5 +418,4 @@ bool xm_offers_lapse(struct xm_service *s, uint64_t now_ns,
 			     e->number, 0, 0, 0);
 		xm_service_extent_abandon(s, e);
 	}
-	return false;
 }

@@ -24,7 +24,7 @@
  * grant covers it: the rule below, without the zeroing. It stays tied to the
  * token for the rest of its time, so a claimer that ends half-way leaves an
  * ORPHAN again, until its owner says OFFER with KEEP and 0 ms (it unties the
- * token), which it must in XM_SERVICE_CLAIM_TERM. An ORPHAN whose
+ * token), or XM_SERVICE_CLAIM_TERM has passed. An ORPHAN whose
  * time is over is PARTING. So there are never two owners, and a way back to the
  * bytes as long as the token's time lasts.
  *
@@ -106,8 +106,8 @@
  * request got (ALLOC of 0 bytes). A client of session.h has at most 32 requests
  * unanswered. */
 #define XM_SERVICE_ASKED_MAX 64
-/* So long may a claimer of a token wait before it says that it keeps what it has: a
- * client's whole call takes 30 s, if it is not asked for more. */
+/* So long after a claim the token is tied to the extent, if the claimer does not untie it:
+ * a client's whole call takes 30 s, if it is not asked for more. */
 #define XM_SERVICE_CLAIM_TERM (300 * XM_SECOND)
 #define XM_SERVICE_NONE UINT32_MAX
 #define XM_SERVICE_UNMOVED (30 * XM_SECOND) /* of what is asked back */

@@ -187,10 +187,8 @@ void xm_offer_claimed(struct xm_service *, struct xm_service_grant *,
 		      struct xm_service_effects *);
 /* Its owner has ended. True: it is an orphan now, for as long as its offer says. */
 bool xm_offer_keeps(struct xm_service *, struct xm_service_extent *);
-/* Orphans whose time is over are parted with, and claims that were not confirmed in time
- * are undone. True: there are more. */
-bool xm_offers_lapse(struct xm_service *, uint64_t now_ns,
-		     struct xm_service_effects *);
+/* Orphans whose time is over are parted with, and what was claimed long ago is untied. */
+void xm_offers_lapse(struct xm_service *, uint64_t now_ns);
 
 /* --- extents.c ------------------------------------------------------------ */
 

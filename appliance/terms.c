@@ -144,7 +144,7 @@ bool xm_terms_tick(struct xm_service *s, uint64_t now_ns,
 	bool more = end_the_silent(s, now_ns, ret);
 
 	more = end_the_idle(s, now_ns, ret) || more;
-	more = xm_offers_lapse(s, now_ns, ret) || more;
+	xm_offers_lapse(s, now_ns);
 	s->tick_ns = xm_time_after(now_ns, xm_terms_tick_ns(s));
 	return more;
 }
