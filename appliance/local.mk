@@ -12,7 +12,7 @@ libxm_service_la_SOURCES = \
 	appliance/lease.c \
 	appliance/pressure.c \
 	appliance/pressure.h \
-	appliance/offers.c \
+	appliance/tokens.c \
 	appliance/service.c \
 	appliance/service.h \
 	appliance/service_open.c \

@@ -18,7 +18,7 @@
  * Each extent begins with one owner and one grant of that owner's. Sharing
  * (several grants of one extent) needs a further state of grants.
  *
- * An extent changes hands with its bytes by OFFER and CLAIM (offers.c). OFFER
+ * An extent changes hands with its bytes by OFFER and CLAIM (tokens.c). OFFER
  * ties a token to it: it is an ORPHAN from then on or, with KEEP, from its
  * owner's end on. Whoever has the token may CLAIM an ORPHAN, once no undead
  * grant covers it: the rule below, without the zeroing. It stays tied to the

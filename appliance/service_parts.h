@@ -174,7 +174,7 @@ struct xm_service_extent *xm_lease_named(struct xm_service *, uint64_t number,
 					 const struct xm_service_requester *,
 					 struct xm_service_effects *);
 
-/* --- offers.c ------------------------------------------------------------- */
+/* --- tokens.c ------------------------------------------------------------- */
 
 void xm_offer_make(struct xm_service *, const struct xm_service_event *,
 		   uint32_t client, const struct xm_service_requester *,

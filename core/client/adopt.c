@@ -3,7 +3,7 @@
  * A region is adopted by its token (extmem_share.h): this client claims what waits at its
  * appliances, finds the layout in the labels, and only then, when no part is missing, tells
  * the appliances that the token is used up. Until that the token leads back to the bytes,
- * whatever happens to this client; see appliance/offers.c.
+ * whatever happens to this client; see appliance/tokens.c.
  *
  * Every copy that was handed over must be there. One that could not be claimed now could be
  * claimed later by somebody else, who would then have older bytes.

@@ -37,7 +37,7 @@ void xm_handed_end(struct xm_handed_list *l)
 	memset(l, 0, sizeof(*l));
 }
 
-/* Both requests may be repeated; see appliance/offers.c. */
+/* Both requests may be repeated; see appliance/tokens.c. */
 static bool is_worth_repeating(const extmem *x, int rc,
 			       enum xm_message_kind kind)
 {
