@@ -481,7 +481,7 @@ static void say_slow(const struct run *run)
 	slow_remedy(&slow, remedy, sizeof(remedy));
 	command_say("run", "the program %s:\n"
 		    "  %s\n"
-		    "  See --local, --advise and extmem-run(7), SLOW PROGRAMS.",
+		    "  see --local, --advise and extmem-run(7), SLOW PROGRAMS",
 		    words, remedy);
 }
 

@@ -40,17 +40,19 @@ bool slow_is(const struct slow *s)
 
 void slow_words(const struct slow *s, const char *tense, char *ret, size_t size)
 {
-	snprintf(ret, size, "%s for pages %.0f %% of its time, %.0f misses a second",
-		 tense, s->share * 100, s->misses_per_s);
+	snprintf(ret, size, "%s for pages %.0f %% of its time", tense,
+		 s->share * 100);
 }
 
 void slow_remedy(const struct slow *s, char *ret, size_t size)
 {
 	if (s->local != 0)
-		snprintf(ret, size, "a tenth with --local=%lluM, %.0f %% of its memory",
+		snprintf(ret, size, "%.0f misses a second; a tenth with --local=%lluM, "
+			 "%.0f %% of its memory", s->misses_per_s,
 			 (unsigned long long)((s->local + MIB - 1) / MIB),
 			 (double)s->local * 100 / (double)s->all);
 	else
-		snprintf(ret, size, "a tenth only with all of its %llu MiB local",
+		snprintf(ret, size, "%.0f misses a second; a tenth only with all of its "
+			 "%llu MiB local", s->misses_per_s,
 			 (unsigned long long)((s->all + MIB - 1) / MIB));
 }

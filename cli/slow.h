@@ -27,9 +27,10 @@ void slow_find(const struct run_shared *now, const struct run_shared *before,
 	       double seconds, struct slow *ret);
 /* It is worth a line. */
 bool slow_is(const struct slow *);
-/* "waited for pages 83 % of its time, ..."; `tense`: "waits", or "waited". */
+/* "waited for pages 83 % of its time"; `tense`: "waits", or "waited". */
 void slow_words(const struct slow *, const char *tense, char *ret, size_t size);
-/* With how much local memory it would wait a tenth: "a tenth with --local=24M, ...". */
+/* How often, and with how much local memory it would wait a tenth: "4123 misses a second; a
+ * tenth with --local=24M, 75 % of its memory". */
 void slow_remedy(const struct slow *, char *ret, size_t size);
 
 #endif
