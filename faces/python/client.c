@@ -107,7 +107,7 @@ static PyObject *client_raise_local(PyObject *object, PyObject *args)
 	unsigned long long size;
 	int rc;
 
-	if (!PyArg_ParseTuple(args, "K", &size) || xm_py_client_check(self) < 0)
+	if (!PyArg_ParseTuple(args, "O&", xm_py_u64, &size) || xm_py_client_check(self) < 0)
 		return NULL;
 	XM_PY_CALL(self, self, rc = extmem_local(self->x, size););
 	return xm_py_done(rc);

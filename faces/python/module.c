@@ -28,7 +28,7 @@ static PyObject *module_status(PyObject *module, PyObject *args)
 	unsigned timeout_ms;
 	int rc;
 
-	if (!PyArg_ParseTuple(args, "sI", &address, &timeout_ms))
+	if (!PyArg_ParseTuple(args, "sO&", &address, xm_py_u32, &timeout_ms))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	rc = extmem_status(address, timeout_ms, &status);
@@ -42,7 +42,7 @@ static PyObject *module_drain(PyObject *module, PyObject *args)
 	unsigned timeout_ms;
 	int on, rc;
 
-	if (!PyArg_ParseTuple(args, "spI", &address, &on, &timeout_ms))
+	if (!PyArg_ParseTuple(args, "spO&", &address, &on, xm_py_u32, &timeout_ms))
 		return NULL;
 	Py_BEGIN_ALLOW_THREADS
 	rc = extmem_drain(address, (uint32_t)on, timeout_ms);
@@ -96,7 +96,7 @@ static PyObject *module_strategy_check(PyObject *module, PyObject *args)
 
 	if (plan == NULL)
 		return PyErr_NoMemory();
-	if (PyArg_ParseTuple(args, "OzK", &list, &text, &size))
+	if (PyArg_ParseTuple(args, "OzO&", &list, &text, xm_py_u64, &size))
 		settings = xm_py_settings(list, &texts);
 	if (settings != NULL) {
 		plan->size = sizeof(*plan);

@@ -23,8 +23,9 @@ static PyObject *part_new(PyTypeObject *type, PyObject *args, PyObject *named)
 	uint64_t offset = 0;
 	int slab = 1, rc;
 
-	if (!PyArg_ParseTupleAndKeywords(args, named, "O!K|Kp", names, &xm_py_region_type, &region,
-					 &size, &alignment, &slab) ||
+	if (!PyArg_ParseTupleAndKeywords(args, named, "O!O&|O&p", names, &xm_py_region_type,
+					 &region, xm_py_u64, &size, xm_py_u64, &alignment,
+					 &slab) ||
 	    xm_py_region_check(region) < 0 || (slab && xm_py_region_map(region) < 0))
 		return NULL;
 	self = (struct xm_py_part *)type->tp_alloc(type, 0);
@@ -109,15 +110,19 @@ static int part_getbuffer(PyObject *object, Py_buffer *view, int flags)
 	struct xm_py_region *region = self->region;
 
 	view->obj = NULL;
-	if (part_check(self) < 0 || xm_py_region_map(region) < 0 ||
+	if (part_check(self) < 0)
+		return -1;
+	/* Before the mapping, which waits without Python's lock. */
+	self->exports++;
+	xm_py_region_hold(region);
+	if (xm_py_region_map(region) == 0 &&
 	    PyBuffer_FillInfo(view, object,
 			      (char *)extmem_region_address(region->region) + self->offset,
-			      (Py_ssize_t)self->size, 0, flags) < 0)
-		return -1;
-	self->exports++;
-	region->exports++;
-	region->client->exports++;
-	return 0;
+			      (Py_ssize_t)self->size, 0, flags) == 0)
+		return 0;
+	self->exports--;
+	xm_py_region_release(region);
+	return -1;
 }
 
 static void part_releasebuffer(PyObject *object, Py_buffer *view)
@@ -125,8 +130,7 @@ static void part_releasebuffer(PyObject *object, Py_buffer *view)
 	struct xm_py_part *self = (struct xm_py_part *)object;
 
 	self->exports--;
-	self->region->exports--;
-	self->region->client->exports--;
+	xm_py_region_release(self->region);
 }
 
 static PyMethodDef methods[] = {

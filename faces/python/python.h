@@ -40,6 +40,7 @@ struct xm_py_region {
 	struct xm_py_client *client;
 	Py_ssize_t exports, busy;
 	int mapped;
+	int shrinks; /* calls to resize() that make it smaller: nobody may look */
 };
 
 /* A slab or an object. */
@@ -62,10 +63,17 @@ PyObject *xm_py_done(int rc);
 /* 0, or -1 with an error set: it is closed, or another process's. */
 int xm_py_client_check(const struct xm_py_client *);
 int xm_py_region_check(const struct xm_py_region *);
+/* While it is held, its memory is neither freed nor made smaller, and its client is open. */
+void xm_py_region_hold(struct xm_py_region *);
+void xm_py_region_release(struct xm_py_region *);
 /* Maps a region, if it is not. 0, or -1 with an error set. */
 int xm_py_region_map(struct xm_py_region *);
 /* 0, or -1 with an error set: [offset, offset + size) is not in it. */
 int xm_py_region_within(const struct xm_py_region *, uint64_t offset, uint64_t size);
+
+/* For "O&": an int of Python's that fits; OverflowError, or TypeError, if not. */
+int xm_py_u64(PyObject *, void *ret_unsigned_long_long);
+int xm_py_u32(PyObject *, void *ret_unsigned_int);
 
 /* Around a call on a region or a client: without Python's lock, and counted. */
 #define XM_PY_CALL(self, client, call)                                                      \

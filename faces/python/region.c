@@ -28,11 +28,28 @@ int xm_py_region_within(const struct xm_py_region *self, uint64_t offset, uint64
 	return -1;
 }
 
+void xm_py_region_hold(struct xm_py_region *self)
+{
+	self->exports++;
+	self->client->exports++;
+}
+
+void xm_py_region_release(struct xm_py_region *self)
+{
+	self->exports--;
+	self->client->exports--;
+}
+
 int xm_py_region_map(struct xm_py_region *self)
 {
 	void *address;
 	int rc;
 
+	if (self->shrinks) {
+		xm_py_refuse(EBUSY, "extmem.Region: another thread makes it smaller: wait for "
+				    "that thread first");
+		return -1;
+	}
 	if (self->mapped)
 		return 0;
 	XM_PY_CALL(self, self->client, rc = extmem_map(self->region, 0, 0, &address););
@@ -53,8 +70,8 @@ static PyObject *region_new(PyTypeObject *type, PyObject *args, PyObject *named)
 	unsigned long long size;
 	int tracked = 0, sealed = 0, rc;
 
-	if (!PyArg_ParseTupleAndKeywords(args, named, "O!K|zzpp", names, &xm_py_client_type,
-					 &client, &size, &request.name, &request.strategy,
+	if (!PyArg_ParseTupleAndKeywords(args, named, "O!O&|zzpp", names, &xm_py_client_type,
+					 &client, xm_py_u64, &size, &request.name, &request.strategy,
 					 &tracked, &sealed) ||
 	    xm_py_client_check(client) < 0)
 		return NULL;
@@ -128,13 +145,16 @@ static PyObject *region_resize(PyObject *object, PyObject *args)
 {
 	struct xm_py_region *self = (struct xm_py_region *)object;
 	unsigned long long size;
-	int rc;
+	int rc, shrinks;
 
-	if (!PyArg_ParseTuple(args, "K", &size) || xm_py_region_check(self) < 0)
+	if (!PyArg_ParseTuple(args, "O&", xm_py_u64, &size) || xm_py_region_check(self) < 0)
 		return NULL;
 	if (size < extmem_region_size(self->region) && region_idle(self, "resize") < 0)
 		return NULL;
+	shrinks = size < extmem_region_size(self->region);
+	self->shrinks += shrinks;
 	XM_PY_CALL(self, self->client, rc = extmem_region_resize(self->region, size););
+	self->shrinks -= shrinks;
 	return xm_py_done(rc);
 }
 
@@ -146,7 +166,8 @@ static PyObject *region_read(PyObject *object, PyObject *args)
 	PyObject *ret;
 	int rc;
 
-	if (!PyArg_ParseTuple(args, "Kn", &offset, &size) || xm_py_region_check(self) < 0)
+	if (!PyArg_ParseTuple(args, "O&n", xm_py_u64, &offset, &size) ||
+	    xm_py_region_check(self) < 0)
 		return NULL;
 	if (size < 0) {
 		PyErr_SetString(PyExc_ValueError, "extmem.Region.read: the size is negative");
@@ -174,7 +195,7 @@ static PyObject *region_readinto(PyObject *object, PyObject *args)
 	Py_ssize_t size;
 	int rc;
 
-	if (!PyArg_ParseTuple(args, "Kw*", &offset, &view))
+	if (!PyArg_ParseTuple(args, "O&w*", xm_py_u64, &offset, &view))
 		return NULL;
 	if (xm_py_region_check(self) < 0) {
 		PyBuffer_Release(&view);
@@ -195,7 +216,7 @@ static PyObject *region_write(PyObject *object, PyObject *args)
 	Py_ssize_t size;
 	int rc;
 
-	if (!PyArg_ParseTuple(args, "Ky*", &offset, &view))
+	if (!PyArg_ParseTuple(args, "O&y*", xm_py_u64, &offset, &view))
 		return NULL;
 	if (xm_py_region_check(self) < 0) {
 		PyBuffer_Release(&view);
@@ -214,7 +235,8 @@ static PyObject *region_sync(PyObject *object, PyObject *args)
 	unsigned long long offset = 0, size = 0;
 	int rc;
 
-	if (!PyArg_ParseTuple(args, "|KK", &offset, &size) || xm_py_region_check(self) < 0)
+	if (!PyArg_ParseTuple(args, "|O&O&", xm_py_u64, &offset, xm_py_u64, &size) ||
+	    xm_py_region_check(self) < 0)
 		return NULL;
 	XM_PY_CALL(self, self->client, rc = extmem_sync(self->region, offset, size););
 	return xm_py_done(rc);
@@ -226,7 +248,7 @@ static PyObject *region_advise(PyObject *object, PyObject *args)
 	unsigned long long offset, size;
 	int advice, rc;
 
-	if (!PyArg_ParseTuple(args, "KKi", &offset, &size, &advice) ||
+	if (!PyArg_ParseTuple(args, "O&O&i", xm_py_u64, &offset, xm_py_u64, &size, &advice) ||
 	    xm_py_region_check(self) < 0)
 		return NULL;
 	XM_PY_CALL(self, self->client, rc = extmem_advise(self->region, offset, size,
@@ -281,21 +303,21 @@ static int region_getbuffer(PyObject *object, Py_buffer *view, int flags)
 	struct xm_py_region *self = (struct xm_py_region *)object;
 
 	view->obj = NULL;
-	if (xm_py_region_check(self) < 0 || xm_py_region_map(self) < 0 ||
-	    PyBuffer_FillInfo(view, object, extmem_region_address(self->region),
-			      (Py_ssize_t)extmem_region_size(self->region), 0, flags) < 0)
+	if (xm_py_region_check(self) < 0)
 		return -1;
-	self->exports++;
-	self->client->exports++;
-	return 0;
+	/* Before the mapping, which waits without Python's lock. */
+	xm_py_region_hold(self);
+	if (xm_py_region_map(self) == 0 &&
+	    PyBuffer_FillInfo(view, object, extmem_region_address(self->region),
+			      (Py_ssize_t)extmem_region_size(self->region), 0, flags) == 0)
+		return 0;
+	xm_py_region_release(self);
+	return -1;
 }
 
 static void region_releasebuffer(PyObject *object, Py_buffer *view)
 {
-	struct xm_py_region *self = (struct xm_py_region *)object;
-
-	self->exports--;
-	self->client->exports--;
+	xm_py_region_release((struct xm_py_region *)object);
 }
 
 static PyMethodDef methods[] = {

@@ -2,6 +2,7 @@
 /* Errors as exceptions, and texts for the library; see python.h. */
 #include "faces/python/python.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -74,4 +75,34 @@ const char **xm_py_settings(PyObject *list, PyObject **ret_texts)
 	}
 	*ret_texts = texts;
 	return ret;
+}
+
+int xm_py_u64(PyObject *object, void *ret)
+{
+	PyObject *number = PyNumber_Index(object);
+	unsigned long long value;
+
+	if (number == NULL)
+		return 0;
+	value = PyLong_AsUnsignedLongLong(number);
+	Py_DECREF(number);
+	if (value == (unsigned long long)-1 && PyErr_Occurred())
+		return 0;
+	*(unsigned long long *)ret = value;
+	return 1;
+}
+
+int xm_py_u32(PyObject *object, void *ret)
+{
+	unsigned long long value;
+
+	if (!xm_py_u64(object, &value))
+		return 0;
+	if (value > UINT_MAX) {
+		PyErr_Format(PyExc_OverflowError, "extmem: %llu is more than %u", value,
+			     UINT_MAX);
+		return 0;
+	}
+	*(unsigned int *)ret = (unsigned int)value;
+	return 1;
 }

@@ -191,6 +191,38 @@ class Regions(Case):
         self.assertRaises(TypeError, region.write, 0, "text")
         self.assertRaises(TypeError, extmem.Region, "no client", 65536)
 
+    def test_a_number_that_does_not_fit_is_refused(self) -> None:
+        region = self.client.region(65536)
+        for call in (lambda: self.client.raise_local(-1), lambda: self.client.region(2**64 + 4096),
+                     lambda: region.sync(2**64), lambda: region.read(-1, 1),
+                     lambda: region.write(2**70, b"x"), lambda: region.slab(-4096),
+                     lambda: extmem.status(appliance.address, timeout=4294968)):
+            self.assertRaises(OverflowError, call)
+        region.free()
+
+    def test_what_shrinks_is_not_shown_meanwhile(self) -> None:
+        region = self.client.region(1 << 20)
+        done = threading.Event()
+
+        def look() -> None:
+            while not done.is_set():
+                try:
+                    with memoryview(region) as view:
+                        view[len(view) - 1] = 1
+                except extmem.Error as error:
+                    self.assertEqual(error.errno, errno.EBUSY)
+
+        thread = threading.Thread(target=look)
+        thread.start()
+        for size in (1 << 16, 1 << 20) * 20:
+            try:
+                region.resize(size)
+            except extmem.Error as error:
+                self.assertEqual(error.errno, errno.EBUSY)
+        done.set()
+        thread.join()
+        region.free()
+
     def test_memory_that_is_shown_is_neither_freed_nor_closed(self) -> None:
         region = self.client.region(65536)
         view = memoryview(region)
