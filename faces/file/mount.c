@@ -128,28 +128,41 @@ static _Atomic uint64_t unwatched, *answered = &unwatched;
 
 /* --- the client ------------------------------------------------------------------------- */
 
-static const char **make_settings(const struct mount_settings *s, char *strategy,
-				  size_t strategy_size)
+/* "name=value", which stays; NULL: no memory. */
+static const char *setting(const char *name, const char *value)
+{
+	char *text;
+
+	return asprintf(&text, "%s=%s", name, value) < 0 ? NULL : text;
+}
+
+/* What the library is given, which stays; NULL: it was said why not. */
+static const char *const *make_settings(const struct mount_settings *s)
 {
 	static const char *list[SETTINGS_MAX];
-	static char addresses[EXTMEM_APPLIANCES_MAX][160];
 	size_t count = 0;
+	bool whole = true;
 
-	for (size_t i = 0; i < s->appliance.count && i < EXTMEM_APPLIANCES_MAX; i++) {
-		snprintf(addresses[i], sizeof(addresses[i]), "appliance=%s",
-			 s->appliance.items[i]);
-		list[count++] = addresses[i];
+	if (s->appliance.count + s->setting.count + 3 > SETTINGS_MAX) {
+		face_say("at most %d appliances and settings", SETTINGS_MAX - 3);
+		return NULL;
+	}
+	for (size_t i = 0; i < s->appliance.count; i++) {
+		list[count] = setting("appliance", s->appliance.items[i]);
+		whole = list[count++] != NULL && whole;
 	}
 	if (s->strategy[0] != '\0') {
-		snprintf(strategy, strategy_size, "strategy=%s", s->strategy);
-		list[count++] = strategy;
+		list[count] = setting("strategy", s->strategy);
+		whole = list[count++] != NULL && whole;
 	}
 	if (s->seal)
 		list[count++] = "seal=all";
-	for (size_t i = 0; i < s->setting.count && count + 1 < SETTINGS_MAX; i++)
+	for (size_t i = 0; i < s->setting.count; i++)
 		list[count++] = s->setting.items[i];
 	list[count] = NULL;
-	return list;
+	if (!whole)
+		face_say("out of memory");
+	return whole ? list : NULL;
 }
 
 static int open_client(const char *const *settings, uint64_t size)
@@ -259,7 +272,7 @@ static bool tune(const char *bdi, const char *name, const char *value)
  * by a mapping is ten times slower. */
 static void tune_writeback(void)
 {
-	char bdi[64];
+	char bdi[64] = "/sys/class/bdi/...";
 	struct stat st;
 	bool ok = false;
 
@@ -378,8 +391,8 @@ static int stay(void)
 /* In the process that serves. `ready_fd`: told when the folder is there; -1: nobody is. */
 static int live(const struct mount_settings *s, int ready_fd)
 {
+	const char *const *settings = make_settings(s);
 	pthread_t threads[THREADS_MAX];
-	char strategy[1100];
 	struct statvfs st;
 	sigset_t signals;
 	int status;
@@ -387,18 +400,20 @@ static int live(const struct mount_settings *s, int ready_fd)
 	signals_of(&signals);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	main_thread = pthread_self();
-	if (open_client((const char *const *)make_settings(s, strategy,
-							   sizeof(strategy)),
-			s->size) != 0)
+	if (settings == NULL || open_client(settings, s->size) != 0)
 		return 1;
 	face.appliance = s->appliance.count > 0 ? s->appliance.items[0] : "";
 	face.strategy = s->strategy;
-	if (mount_folder(s) != 0 || begin_threads(s->threads, threads) != 0)
+	if (mount_folder(s) != 0)
 		return 1;
-	tune_writeback();
-	if (s->swap && guard(s) != 0) {
+	status = begin_threads(s->threads, threads);
+	if (status == 0)
+		tune_writeback();
+	if (status == 0 && s->swap)
+		status = guard(s);
+	if (status != 0) {
 		unmount_folder();
-		return 1;
+		_exit(1); /* the threads that there are still serve */
 	}
 	if (ready_fd >= 0) {
 		int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -448,16 +463,17 @@ static int live_in_background(const struct mount_settings *s)
 
 static int check(const struct mount_settings *s, int argc, char *argv[], int rest)
 {
-	char strategy[1100];
+	const char *const *settings = make_settings(s);
 	struct stat st;
 
+	if (settings == NULL)
+		return 2;
 	if (s->size == 0)
 		face_say("how much memory? `extmem mount --size 1G --appliance "
 			 "ofi+tcp://host:7470 DIR`");
 	else if (rest + 1 != argc)
 		face_say(rest >= argc ? "which folder?" : "one folder at a time");
-	else if (extmem_check((const char *const *)make_settings(
-			 s, strategy, sizeof(strategy))) != 0)
+	else if (extmem_check(settings) != 0)
 		face_say("%s", extmem_error());
 	else if (realpath(argv[rest], folder) == NULL || stat(folder, &st) != 0)
 		face_say("%s: %s", argv[rest], strerror(errno));

@@ -41,6 +41,14 @@ refused 2 'no such option "lokal"' "$extmem" mount -s 1M -a $somewhere \
 refused 2 'no appliance is named' "$extmem" mount -s 1M "$scratch"
 refused 2 'strategy' "$extmem" mount -s 1M -a $somewhere --strategy mirrored "$scratch"
 refused 1 'nobody listens at' "$extmem" mount -s 1M -a $somewhere "$scratch"
+many=
+for i in $(seq 17); do
+	many="$many -a ofi+tcp://127.0.0.1:$i"
+done
+# shellcheck disable=SC2086
+refused 2 '16' "$extmem" mount -s 1M $many "$scratch"
+# shellcheck disable=SC2086
+refused 2 'at most' "$extmem" mount -s 1M $many $many $many $many "$scratch"
 appliance || skip "no appliance came up"
 refused 1 'the whole pool is' "$extmem" mount -s 64G -a "$address" "$scratch"
 summary
