@@ -16,7 +16,7 @@
 
 static uint64_t awake_ns(const struct process *p)
 {
-	return p == NULL ? 0 : world_awake_least_ns(p);
+	return p == NULL ? 0 : world_run_ns(p);
 }
 
 void fabric_ticket(struct xm_transport *t, const uint8_t *bytes, bool used)
