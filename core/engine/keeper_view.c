@@ -152,9 +152,12 @@ static void ledger_is_empty(struct xm_keeper *k, uint32_t a)
 static void exchange_ledger(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
 {
 	struct xm_keeper_ledger *ledger = &k->views.ledgers[a];
+	const struct xm_view *v = &k->views.view;
 
 	if (ledger->former != 0) {
-		if (k->views.view.written[a] < k->views.view.record.version)
+		/* At an appliance that the view does not name nothing is written. */
+		if (v->written[a] < v->record.version &&
+		    ((v->record.in | v->record.next | v->filling) & 1u << a) != 0)
 			return;
 		xm_keeper_give_back(k, a, ledger->lease, ledger->former, now_ns);
 		ledger->former = 0;
