@@ -2,6 +2,7 @@
 /* See admit.h. */
 #include "gateway/admit.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
 
@@ -24,8 +25,17 @@ static bool is_name(const char *host, const char *name)
 
 bool gateway_host_is_loopback(const char *host)
 {
-	return is_name(host, "localhost") || is_name(host, "[::1]") ||
-	       is_name(host, "127.0.0.1");
+	char text[INET_ADDRSTRLEN] = "";
+	size_t length = name_length(host);
+	struct in_addr address;
+
+	if (is_name(host, "localhost") || is_name(host, "[::1]"))
+		return true;
+	if (length >= sizeof(text))
+		return false;
+	memcpy(text, host, length);
+	return inet_pton(AF_INET, text, &address) == 1 &&
+	       ntohl(address.s_addr) >> 24 == 127;
 }
 
 static bool host_is_ours(const struct gateway_rules *r, const char *host)

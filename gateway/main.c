@@ -280,6 +280,8 @@ static void run(struct gateway *g, const sigset_t *signals)
 
 	while (sigtimedwait(signals, NULL, &turn) < 0)
 		gateway_http_turn(g->http);
+	/* Acts that wait for appliances are ended first; a second signal does not wait. */
+	sigprocmask(SIG_UNBLOCK, signals, NULL);
 }
 
 static int serve(struct gateway *g, int argc, char *argv[])

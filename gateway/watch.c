@@ -129,6 +129,10 @@ static void ask(struct asker *asker)
 	uint64_t began_ns = xm_clock_ns();
 	int count = -1, rc;
 
+	/* Before it asks: who is in a hurry from now on wants a later answer. */
+	pthread_mutex_lock(&w->lock);
+	asker->hurry = false;
+	pthread_mutex_unlock(&w->lock);
 	rc = extmem_status(a->address, GATEWAY_ASK_TIMEOUT_MS, &status);
 	if (rc == 0)
 		count = extmem_status_regions(a->address, GATEWAY_ASK_TIMEOUT_MS,
@@ -151,7 +155,6 @@ static void ask(struct asker *asker)
 		a->extents_count = 0;
 		memcpy(a->words, words, sizeof(a->words));
 	}
-	asker->hurry = false;
 	state = state_of(a);
 	pthread_mutex_unlock(&w->lock);
 	say_change(a->address, before, state, words);

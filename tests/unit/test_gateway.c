@@ -126,6 +126,10 @@ static void a_page_of_another_site_is_refused(void)
 	rules_begin();
 	CU_ASSERT_EQUAL(admit(GATEWAY_READS, "evil.example", NULL, NULL, NULL),
 			GATEWAY_FOREIGN_HOST);
+	CU_ASSERT_EQUAL(admit(GATEWAY_FREE, "127.evil.example", NULL, NULL, NULL),
+			GATEWAY_FOREIGN_HOST);
+	CU_ASSERT_EQUAL(admit(GATEWAY_FREE, "127.0.0.2:7480", NULL, NULL, NULL),
+			GATEWAY_ADMITTED);
 	CU_ASSERT_EQUAL(admit(GATEWAY_FREE, "localhost.evil.example", NULL, NULL,
 			      NULL), GATEWAY_FOREIGN_HOST);
 	CU_ASSERT_EQUAL(admit(GATEWAY_READS, "Gate.example:443", NULL, NULL, NULL),
