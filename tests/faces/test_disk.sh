@@ -68,6 +68,7 @@ if command -v fio >/dev/null && fio --enghelp 2>/dev/null | grep -qw nbd; then
 			timeout 300 fio --name=v --ioengine=nbd --uri="$uri" \
 			--rw=randwrite --bs=4k --size=32M --io_size=4M \
 			--iodepth=$depth --verify=crc32c --verify_fatal=1 \
+			--verify_state_save=0 \
 			--output="$scratch/fio"
 	done
 else
