@@ -4,47 +4,10 @@
 # while a program sorts under `extmem run`: the output is the same, and the pages are the
 # host's.
 # Run by `make check`, which sets XM_BUILDDIR.
-. "$XM_SRCDIR/tests/support/count.sh"
-unset NOTIFY_SOCKET
+. "$XM_SRCDIR/tests/support/daemons.sh"
 
-extmem=$XM_BUILDDIR/extmem
-extmemd=$XM_BUILDDIR/extmemd
-tcp='ofi+tcp://127.0.0.1:0'
-daemons=
-# shellcheck disable=SC2086 # several
-trap 'kill -9 $daemons 2>/dev/null; rm -rf "$scratch"' EXIT
-
-# usage: start OPTION...: a daemon; its address is in $address.
-start() {
-	: >"$scratch/ready"
-	"$extmemd" --ready-fd 7 --listen $tcp "$@" 7>"$scratch/ready" \
-		2>>"$scratch/log" &
-	daemon=$!
-	daemons="$daemons $daemon"
-	await begins_or_ends
-	address=$(cat "$scratch/ready")
-}
-begins_or_ends() {
-	[ -s "$scratch/ready" ] || ! kill -0 "$daemon"
-}
-
-# usage: shrinks STATUS WORDS OPTION...
 shrinks() {
-	status=$1 words=$2
-	shift 2
-	timeout 120 "$extmem" shrink "$@" >"$scratch/out" 2>&1
-	got=$?
-	if test $got -eq "$status" && grep -q -- "$words" "$scratch/out"; then
-		verdict "extmem shrink $*" 0
-	else
-		cat "$scratch/out" >>"$scratch/log"
-		echo "status $got, wanted $status and: $words" >>"$scratch/log"
-		verdict "extmem shrink $*" 1
-	fi
-}
-
-leased() {
-	"$extmem" status "$1" | sed -n 's/^pool.*: \([0-9]*\)\.[0-9]* MiB leased.*/\1/p'
+	says shrink "$@"
 }
 
 # usage: pool_mib PID: what the banks of this daemon take of the host's memory.

@@ -10,6 +10,7 @@ dist_noinst_SCRIPTS += tests/support/summary.sh
 EXTRA_DIST += \
 	tests/support/assert.c \
 	tests/support/count.sh \
+	tests/support/daemons.sh \
 	tests/support/lsan.supp \
 	tests/support/run.sh \
 	tests/support/tsan.supp \
