@@ -8,13 +8,13 @@
 #endif
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/program.h"
 #include "core/extmem.h"
 
 #define PLUGIN "nbdkit-extmem-plugin.so"
@@ -85,20 +85,12 @@ static const struct xm_option_table table = {
 	.count = XM_COUNT(options),
 };
 
-static bool plugin_find(char *path, size_t size)
+static bool plugin_find(char ret_path[PROGRAM_PATH_SIZE])
 {
-	char self[PATH_MAX - 64];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n > 0) {
-		self[n] = '\0';
-		*strrchr(self, '/') = '\0';
-		snprintf(path, size, "%s/.libs/" PLUGIN, self);
-		if (access(path, R_OK) == 0)
-			return true;
-	}
-	snprintf(path, size, "%s", EXTMEM_NBDKITDIR "/" PLUGIN);
-	return access(path, R_OK) == 0;
+	if (program_beside(".libs/" PLUGIN, ret_path))
+		return true;
+	snprintf(ret_path, PROGRAM_PATH_SIZE, "%s", EXTMEM_NBDKITDIR "/" PLUGIN);
+	return access(ret_path, R_OK) == 0;
 }
 
 /* The arguments of nbdkit. They live until the process is another program. */
@@ -155,14 +147,14 @@ static void make_line(struct line *line, const struct disk_settings *s,
 static int run(const struct disk_settings *s, int rest_count, char *const rest[])
 {
 	struct line line = { .max = 32 + s->appliance.count + (size_t)rest_count };
-	char plugin[PATH_MAX];
+	char plugin[PROGRAM_PATH_SIZE];
 
 	if (s->size == 0) {
 		command_say("disk", "how large? `extmem disk --size 1G "
 				    "--appliance ofi+tcp://host:7470`");
 		return COMMAND_USAGE;
 	}
-	if (!plugin_find(plugin, sizeof(plugin))) {
+	if (!plugin_find(plugin)) {
 		command_say("disk", PLUGIN " is neither beside this program nor "
 			    "in " EXTMEM_NBDKITDIR ": configure and build again "
 			    "with nbdkit's header (Debian: nbdkit-plugin-dev)");
