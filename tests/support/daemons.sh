@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
+# shellcheck shell=sh
 # What the tests of `extmem drain` and `extmem shrink` share: appliances that begin and
 # end, and a command that is asked to empty one. Sourced.
 . "$XM_SRCDIR/tests/support/count.sh"
