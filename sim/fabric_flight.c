@@ -304,13 +304,66 @@ static void end_with(struct connection *c, struct operation *op)
 	operation_leave(op);
 }
 
+/* A write of pieces into the pool. */
+static void write_pieces(struct xm_transport *t, const struct operation *op,
+			 const struct exposed *e, const uint8_t *from)
+{
+	uint32_t at = appliance_at_interface(t->process);
+
+	sim_counts.faults[SIM_FAULT_LATE_WRITE] += op->cancelled;
+	for (uint32_t i = 0; i < op->count; i++) {
+		uint64_t byte = e->offset + op->offsets[i];
+
+		oracle_access(at, e->client, byte, op->piece, true);
+		appliance_written(at, byte, op->piece);
+		memcpy(t->pool + byte, from + i * op->piece, op->piece);
+	}
+	world_note("fabric.write: node {from} writes byte {offset:hex} and on, "
+		   "{size:bytes}",
+		   op->connection->from, e->offset + op->offsets[0], op->size);
+}
+
+static void read_piece(struct xm_transport *t, struct operation *op,
+		       const struct exposed *e)
+{
+	uint64_t byte = e->offset + op->offsets[0];
+
+	oracle_access(appliance_at_interface(t->process), e->client, byte,
+		      op->size, false);
+	op->bytes = bytes_take(op->size);
+	memcpy(op->bytes, t->pool + byte, op->size);
+	world_note("fabric.read: node {from} reads byte {offset:hex} and on, "
+		   "{size:bytes}",
+		   op->connection->from, byte, op->size);
+}
+
+/* The key does not allow this access: one kind of provider answers, another resets the
+ * connection. Returns whether there is an answer. */
+static bool refuse_access(struct operation *op)
+{
+	struct connection *c = op->connection;
+
+	sim_counts.faults[SIM_FAULT_REFUSED_KEY]++;
+	world_note("fabric.refused: an access of node {from} to node {to} is "
+		   "refused, write {write:bool}",
+		   c->from, c->to, op->write);
+	if (sim_shape.provider.refuses) {
+		op->status = -EACCES;
+		return true;
+	}
+	fabric_target_close(c);
+	fabric_reset(c);
+	operation_leave(op);
+	return false;
+}
+
 /* One access, at the target, when it polls. */
 void fabric_execute(struct xm_transport *t, struct operation *op)
 {
 	struct connection *c = op->connection;
 	enum weather_end end = WEATHER_NO_END;
+	const uint8_t *from = op->bytes != NULL ? op->bytes : op->local;
 	struct exposed *e;
-	uint32_t at;
 
 	if (c->target != t) {
 		shut(op); /* it was closed in between */
@@ -324,46 +377,16 @@ void fabric_execute(struct xm_transport *t, struct operation *op)
 	}
 	e = key_find(t, c->client, &op->remote);
 	if (e == NULL || !fits(op, e)) {
-		sim_counts.faults[SIM_FAULT_REFUSED_KEY]++;
-		world_note("fabric.refused: an access of node {from} to "
-			   "node {to} is refused, write {write:bool}",
-			   c->from, c->to, op->write);
-		if (!sim_shape.provider.refuses) {
-			fabric_target_close(c);
-			fabric_reset(c);
-			operation_leave(op);
+		if (!refuse_access(op))
 			return;
-		}
-		op->status = -EACCES;
-	} else if (op->write) {
-		const uint8_t *from = op->bytes != NULL ? op->bytes : op->local;
-
-		if (from == NULL) { /* cancelled before its bytes had left */
-			operation_leave(op);
-			return;
-		}
-		sim_counts.faults[SIM_FAULT_LATE_WRITE] += op->cancelled;
-		at = appliance_at_interface(t->process);
-		for (uint32_t i = 0; i < op->count; i++) {
-			uint64_t byte = e->offset + op->offsets[i];
-
-			oracle_access(at, e->client, byte, op->piece, true);
-			appliance_written(at, byte, op->piece);
-			memcpy(t->pool + byte, from + i * op->piece, op->piece);
-		}
-	} else {
-		oracle_access(appliance_at_interface(t->process), e->client,
-			      e->offset + op->offsets[0], op->size, false);
-		op->bytes = bytes_take(op->size);
-		memcpy(op->bytes, t->pool + e->offset + op->offsets[0],
-		       op->size);
+	} else if (!op->write) {
+		read_piece(t, op, e);
+	} else if (from != NULL) {
+		write_pieces(t, op, e, from);
+	} else { /* cancelled before its bytes had left */
+		operation_leave(op);
+		return;
 	}
-	if (e != NULL)
-		world_note(op->write ? "fabric.write: node {from} writes byte "
-				       "{offset:hex} and on, {size:bytes}"
-				     : "fabric.read: node {from} reads byte "
-				       "{offset:hex} and on, {size:bytes}",
-			   c->from, e->offset + op->offsets[0], op->size);
 	if (end == WEATHER_END_BEHIND) {
 		end_with(c, op);
 		return;
