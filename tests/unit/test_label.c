@@ -24,6 +24,16 @@ static struct xm_place_label sample(struct xm_rand *r)
 	return l;
 }
 
+/* By members: what lies between them has any value. */
+static bool same(const struct xm_place_label *a, const struct xm_place_label *b)
+{
+	return a->ms == b->ms && a->region_size == b->region_size &&
+	       a->page == b->page && a->count == b->count &&
+	       a->unit == b->unit && a->column == b->column &&
+	       a->columns == b->columns && a->copy == b->copy &&
+	       a->copies == b->copies && a->turn == b->turn;
+}
+
 static void a_label_reads_as_it_was_written(void)
 {
 	struct xm_rand r;
@@ -35,7 +45,7 @@ static void a_label_reads_as_it_was_written(void)
 
 		xm_label_encode(&l, &bytes);
 		CU_ASSERT_TRUE_FATAL(xm_label_decode(&bytes, &got));
-		CU_ASSERT_EQUAL(memcmp(&l, &got, sizeof(l)), 0);
+		CU_ASSERT_TRUE(same(&l, &got));
 	}
 }
 
