@@ -19,6 +19,12 @@ libxm_service_la_SOURCES = \
 	appliance/service_parts.h \
 	appliance/service_tenants.c \
 	appliance/shrink.c \
+	appliance/store.c \
+	appliance/store.h \
+	appliance/store_form.c \
+	appliance/store_form.h \
+	appliance/store_open.c \
+	appliance/store_parts.h \
 	appliance/target.c \
 	appliance/target.h \
 	appliance/tenants.c \

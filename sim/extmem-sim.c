@@ -92,11 +92,12 @@ static const struct xm_option options[] = {
 	  .help = "Print each event as a line.",
 	  .destination = offsetof(struct settings, trace) },
 	{ .name = "kind", .kind = XM_OPTION_CHOICE, .value = "cluster",
-	  .choices = "cluster|snapshot|hands",
+	  .choices = "cluster|snapshot|hands|store",
 	  .help = "What a seed simulates: clients and appliances "
 		  "(cluster); these, with regions that change hands "
-		  "(hands); or a process whose forked children see its "
-		  "memory as it was (snapshot).",
+		  "(hands); a process whose forked children see its "
+		  "memory as it was (snapshot); or an appliance's "
+		  "durable store (store).",
 	  .destination = offsetof(struct settings, kind) },
 	{ .name = "story", .kind = XM_OPTION_TEXT, .unit = "NAME",
 	  .help = "Run the story of this name and print it to stdout.",
@@ -283,6 +284,7 @@ static int plan(void)
 	p->until = s.until;
 	p->snapshot = s.kind == 1;
 	p->hands = s.kind == 2;
+	p->store = s.kind == 3;
 	p->plain = s.plain;
 	p->unsealed = s.unsealed;
 	p->one_tenant = s.one_tenant;

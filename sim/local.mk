@@ -11,6 +11,8 @@ libxm_world_la_SOURCES = \
 	sim/counts.h \
 	sim/crash.c \
 	sim/crash.h \
+	sim/disk.c \
+	sim/disk.h \
 	sim/draw.c \
 	sim/fabric.c \
 	sim/fabric.h \
@@ -80,6 +82,9 @@ libxm_world_la_SOURCES = \
 	sim/stories_paging.c \
 	sim/stories_parts.h \
 	sim/stories_paths.c \
+	sim/store.c \
+	sim/store.h \
+	sim/store_seed.c \
 	sim/story.c \
 	sim/story.h \
 	sim/streams.c \

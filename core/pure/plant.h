@@ -160,6 +160,19 @@
 	X(orphan_zeroed_early, "an orphan is zeroed before its time")         \
 	X(keep_forgotten, "what was to be kept is zeroed with its owner's end") \
 	X(claim_cut_zeroed, "a claim that nobody hears of frees the extent")  \
+	/* appliance/store*.c, in runs of --kind=store */                     \
+	X(store_ack_unsynced, "a batch is acknowledged before it is synced")  \
+	X(store_image_first, "the image is written before the journal")       \
+	X(store_wraps_early, "the journal begins anew before the image is synced") \
+	X(store_torn_taken, "a batch is replayed though a page of it is torn") \
+	X(store_head_alone, "the checksum is of the head alone")              \
+	X(store_hole_taken, "a journal with a hole is taken for a shorter one") \
+	X(store_salt_kept, "batches of an earlier generation look like this one's") \
+	X(store_birth_ignored, "fresh memory has a former owner's durable bytes") \
+	X(store_entry_joins, "an entry is in one batch with pages of before it") \
+	X(store_batch_unseen, "a page changes back while its batch is gathered") \
+	X(store_error_unsaid, "a commit that failed is acknowledged")         \
+	X(store_error_forgotten, "a store goes on after a sync that failed")  \
 	/* the transport: sim/fabric.c */                                     \
 	X(early_acknowledgement, "a write completes before it is delivered")  \
 	X(ticket_twice, "a ticket is good for a second connection")           \

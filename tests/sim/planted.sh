@@ -24,6 +24,7 @@ for bug; do
 	kind=cluster
 	case $bug in
 	snapshot_*) kind=snapshot ;;
+	store_*) kind=store ;;
 	claim_* | token_* | orphan_* | offer_* | foul_*) kind=hands ;;
 	esac
 	"$sim" --kind "$kind" --plant "$bug" --runs 10000000 --seconds "$seconds" --first \

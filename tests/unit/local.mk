@@ -58,6 +58,7 @@ xm_tests += \
 	tests/unit/test_wait \
 	tests/unit/test_wire \
 	tests/unit/test_words \
+	tests/unit/test_xxh64 \
 	$(NULL)
 if HAVE_OPENSSL
 xm_tests += tests/unit/test_tls
@@ -209,6 +210,7 @@ xm_pure_tests = \
 	tests/unit/test_spin \
 	tests/unit/test_wire \
 	tests/unit/test_words \
+	tests/unit/test_xxh64 \
 	$(NULL)
 
 # The real wait.c, with its planted bugs, on an os.h of the test's own.
