@@ -4,6 +4,7 @@
  *
  *	extmemd.c	main, the loop, signals
  *	start.c		from options to a daemon that is ready
+ *	start_store.c	its durable store, if it has one
  *	give_back.c	memory that goes to this machine by itself
  *	limits.c	every limit that follows from the options
  *
@@ -17,10 +18,19 @@
 #include "appliance/pool.h"
 #include "appliance/pressure.h"
 #include "appliance/settings.h"
+#include "appliance/storage.h"
 #include "common/progress.h"
 #include "core/pure/channel.h"
 
 #define XM_WORDS_MAX 512 /* bytes of a sentence */
+
+/* What the store has brought back, until the service has it. */
+struct xm_daemon_kept {
+	struct xm_store_entry *entries; /* by slot */
+	uint32_t count;
+	uint64_t bytes;
+	uint64_t say_ns; /* how far it is, the next time */
+};
 
 struct xm_daemon {
 	struct xm_settings settings;
@@ -34,6 +44,8 @@ struct xm_daemon {
 	struct xm_locator locator;
 	struct xm_pool pool;
 	struct xm_interface interface;
+	struct xm_storage storage; /* zeros: there is none */
+	struct xm_daemon_kept kept;
 	struct xm_host *host;
 	int signals; /* signalfd */
 	int wakeups; /* epoll of `signals` and the interface's socket */
@@ -64,6 +76,17 @@ bool xm_daemon_interface_lives(struct xm_daemon *);
 /* Reads the tenants file of these settings, if they name one, for the service, if
  * there is one yet: 0, or -errno, said in the log, and nothing has changed. */
 int xm_daemon_read_tenants(struct xm_daemon *, const struct xm_settings *settings);
+
+/* --- start_store.c ------------------------------------------------------- */
+
+/* All but the last do nothing without --store. Puts what is durable into the pool, which
+ * nobody can reach yet; makes it orphans of the service; wakes the loop for its reports. 0, or
+ * -errno, said in the log. */
+int xm_daemon_open_store(struct xm_daemon *);
+int xm_daemon_restore(struct xm_daemon *);
+int xm_daemon_watch_store(struct xm_daemon *);
+/* A child has ended: if it was the store, that is said, and memory goes on. */
+void xm_daemon_look_at_store(struct xm_daemon *);
 
 /* --- give_back.c --------------------------------------------------------- */
 

@@ -183,10 +183,17 @@ static void zero_begin(struct xm_service *s, struct xm_service_extent *e)
 	xm_slots_add(&s->zeroing, xm_service_extent_slot(s, e));
 }
 
+/* No key opens it, and the store has forgotten it. */
+static bool may_zero(const struct xm_service_extent *e)
+{
+	return e->covers == 0 && xm_durable_is_settled(e);
+}
+
 void xm_service_extent_part(struct xm_service *s, struct xm_service_extent *e)
 {
 	XM_ASSERT(e->state == XM_EXTENT_OWNED);
 	e->state = XM_EXTENT_PARTING;
+	xm_durable_forget(s, e);
 	xm_service_unoffer(s, e);
 	xm_slots_remove(&s->lent, xm_service_extent_slot(s, e));
 	s->bytes_owned -= e->size;
@@ -241,13 +248,44 @@ void xm_service_extent_abandon(struct xm_service *s, struct xm_service_extent *e
 {
 	XM_ASSERT(e->state == XM_EXTENT_ORPHAN);
 	e->state = XM_EXTENT_PARTING;
+	xm_durable_forget(s, e);
 	xm_service_unoffer(s, e);
 	xm_slots_remove(&s->lent, xm_service_extent_slot(s, e));
 	s->bytes_orphaned -= e->size;
 	s->bytes_parting += e->size;
 	xm_service_use(s, e->tenant)->parting += e->size;
-	if (e->covers == 0)
+	if (may_zero(e))
 		zero_begin(s, e);
+}
+
+void xm_service_extent_settled(struct xm_service *s, struct xm_service_extent *e)
+{
+	if (e->state == XM_EXTENT_PARTING && may_zero(e))
+		zero_begin(s, e);
+}
+
+void xm_service_extent_restore(struct xm_service *s, struct xm_service_extent *e,
+			       const struct xm_store_entry *entry)
+{
+	uint32_t slot = xm_service_extent_slot(s, e);
+
+	memset(e, 0, sizeof(*e));
+	e->serial = 1;
+	e->number = number_of(e->serial, slot);
+	e->state = XM_EXTENT_ORPHAN;
+	e->owner = e->grant = e->trimming = XM_SERVICE_NONE;
+	e->offset = entry->offset;
+	e->size = entry->size;
+	e->epoch = entry->epoch;
+	e->id = entry->id;
+	e->member = entry->member;
+	memcpy(e->region, entry->region, sizeof(e->region));
+	xm_link_alone(&e->piece);
+	xm_slots_remove(&s->extents_free, slot);
+	xm_slots_add(&s->lent, slot);
+	s->bytes_orphaned += e->size;
+	s->extents_count++;
+	s->epoch = xm_max(s->epoch, e->epoch);
 }
 
 void xm_service_unoffer(struct xm_service *s, struct xm_service_extent *e)
@@ -332,7 +370,7 @@ static void uncover(struct xm_service *s, struct xm_service_extent *e)
 	e->covers--;
 	if (e->state != XM_EXTENT_PARTING)
 		return;
-	if (e->covers == 0 ||
+	if (may_zero(e) ||
 	    (XM_PLANTED(guard_ignored) && e->grant == XM_SERVICE_NONE))
 		zero_begin(s, e);
 }

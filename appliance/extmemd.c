@@ -170,6 +170,7 @@ static bool serve_signals(struct xm_daemon *d)
 		case SIGCHLD:
 			if (!xm_daemon_interface_lives(d))
 				return false;
+			xm_daemon_look_at_store(d);
 			break;
 		default:
 			drain(d);
@@ -295,6 +296,8 @@ int main(int argc, char **argv)
 	xm_standard_hold();
 	if (argc == 2 && strcmp(argv[1], XM_INTERFACE_FLAG) == 0)
 		return xm_interface_main();
+	if (argc == 2 && strcmp(argv[1], XM_STORAGE_FLAG) == 0)
+		return xm_storage_main();
 	xm_logger_begin("extmemd", xm_log_names, XM_LOG_SUBSYSTEMS, XM_JOURNAL);
 	r = serve(&d);
 

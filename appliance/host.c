@@ -24,12 +24,17 @@ struct xm_host {
 	struct xm_channel *channel;
 	const struct xm_link_ops *link_ops;
 	void *link;
+	const struct xm_store_link_ops *store_ops; /* NULL: there is no store */
+	void *store;
 	uint64_t deadline_ns;
 	bool drained;
 	/* A ring: commands the link could not take yet. The service never has
 	 * more outstanding than fit. */
 	struct xm_command *commands;
 	size_t commands_max, commands_begin, commands_count;
+	/* Likewise those that the store could not take yet. */
+	struct xm_store_command told[XM_STORE_COMMANDS_MAX];
+	uint32_t told_begin, told_count;
 	/* Lines about strangers: when there may be more, how many were left out. */
 	uint64_t strangers_ns, strangers_unsaid;
 	unsigned strangers_said;
@@ -96,6 +101,12 @@ uint64_t xm_host_held(const struct xm_host *h)
 	return h->service->bytes_owned + h->service->bytes_orphaned;
 }
 
+void xm_host_set_store(struct xm_host *h, const struct xm_store_link_ops *ops, void *link)
+{
+	h->store_ops = ops;
+	h->store = link;
+}
+
 bool xm_host_is_drained(const struct xm_host *h)
 {
 	return h->drained;
@@ -111,6 +122,22 @@ static void commands_push(struct xm_host *h)
 		h->commands_begin = (h->commands_begin + 1) % h->commands_max;
 		h->commands_count--;
 	}
+}
+
+static void store_push(struct xm_host *h)
+{
+	while (h->told_count > 0 &&
+	       h->store_ops->command(h->store, &h->told[h->told_begin]) == 0) {
+		h->told_begin = (h->told_begin + 1) % XM_STORE_COMMANDS_MAX;
+		h->told_count--;
+	}
+}
+
+static void store_tell(struct xm_host *h)
+{
+	XM_ASSERT(h->told_count < XM_STORE_COMMANDS_MAX);
+	h->told[(h->told_begin + h->told_count++) % XM_STORE_COMMANDS_MAX] =
+		h->effects.store;
 }
 
 static void command(struct xm_host *h, enum xm_command_kind kind,
@@ -214,6 +241,9 @@ static void apply(struct xm_host *h, uint64_t now_ns)
 			h->sizing = e->kind;
 			h->size_offset = e->offset;
 			h->size_size = e->size;
+			break;
+		case XM_SERVICE_STORE:
+			store_tell(h);
 			break;
 		case XM_SERVICE_LOG:
 			h->link_ops->log(h->link, e->level, e->words);
@@ -350,6 +380,24 @@ static void on_report(struct xm_host *h, uint64_t now_ns,
 	step(h, &event);
 }
 
+static void on_store(struct xm_host *h, uint64_t now_ns,
+		     const struct xm_store_report *report)
+{
+	struct xm_service_event event = {
+		.kind = report->kind == 0 ? XM_SERVICE_STORE_ENDED
+					  : XM_SERVICE_STORED,
+		.now_ns = now_ns,
+		.extent = report->extent,
+		.store_kind = report->kind,
+		.status = report->status,
+	};
+
+	/* What it was not told yet, it will not be. */
+	if (report->kind == 0)
+		h->told_count = 0;
+	step(h, &event);
+}
+
 static void zero_piece(struct xm_host *h, uint64_t now_ns)
 {
 	struct xm_service_event event = { .kind = XM_SERVICE_ZEROED,
@@ -377,6 +425,19 @@ static void size_piece(struct xm_host *h, uint64_t now_ns)
 	step(h, &event);
 }
 
+/* True: there is more. */
+static bool store_turn(struct xm_host *h, uint64_t now_ns)
+{
+	struct xm_store_report report;
+	int i = 0;
+
+	if (h->store_ops == NULL)
+		return false;
+	for (; i < EVENTS_MAX && h->store_ops->poll(h->store, &report) > 0; i++)
+		on_store(h, now_ns, &report);
+	return i == EVENTS_MAX;
+}
+
 uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 {
 	struct xm_channel_event from;
@@ -389,6 +450,7 @@ uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 	     i++)
 		on_report(h, now_ns, &report);
 	more = i == EVENTS_MAX;
+	more = store_turn(h, now_ns) || more;
 	for (i = 0; i < EVENTS_MAX && strangers < STRANGERS_MAX &&
 		    h->channel_ops->poll(h->channel, &from) > 0;
 	     i++) {
@@ -407,9 +469,10 @@ uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 		step(h, &tick);
 	}
 	commands_push(h);
+	store_push(h);
 	if (more || h->zeroing || h->sizing != 0)
 		return now_ns;
-	return h->commands_count == 0 ? h->deadline_ns
+	return h->commands_count + h->told_count == 0 ? h->deadline_ns
 				      : xm_min(h->deadline_ns, now_ns + ROOM);
 }
 

@@ -55,6 +55,8 @@ struct xm_host *xm_host_init(const struct xm_service_options *,
  * is more to do. */
 uint64_t xm_host_turn(struct xm_host *, uint64_t now_ns);
 
+/* Where what is durable goes; before the first turn, with options.durable. */
+void xm_host_set_store(struct xm_host *, const struct xm_store_link_ops *, void *link);
 /* No new leases; clients are told that they have `ms`. */
 void xm_host_drain(struct xm_host *, uint64_t now_ns, uint32_t ms);
 void xm_host_stay(struct xm_host *, uint64_t now_ns);

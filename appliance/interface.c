@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The control process's side of the interface; see interface.h. Floor: skin. */
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "appliance/child.h"
 #include "appliance/interface_parts.h"
 
 #define START_MS 60000
@@ -51,76 +48,30 @@ static int await_started(struct xm_interface *interface, char *words,
 	return r == 0 ? -ETIMEDOUT : -EIO;
 }
 
-/* In the child of fork(): only calls that are safe there. */
-static _Noreturn void become_interface(int fd)
+static int fill_setup(const struct xm_interface_options *o,
+		      struct xm_interface_setup *ret)
 {
-	static char name[] = "extmemd-interface", flag[] = XM_INTERFACE_FLAG;
-	char *const argv[] = { name, flag, NULL };
-	struct xm_interface_started start;
-	const char *words = "cannot hand over the socket to the new process";
-
-	/* dup2() onto itself would leave close-on-exec set. */
-	if (fd == XM_INTERFACE_FD ? fcntl(fd, F_SETFD, 0) == 0
-				  : dup2(fd, XM_INTERFACE_FD) >= 0) {
-		/* What we inherited without close-on-exec, from whoever
-		 * started us. Linux 5.9; before, it stays open. */
-		(void)close_range(XM_INTERFACE_FD + 1, ~0U, 0);
-		fd = XM_INTERFACE_FD; /* close_range() may have closed fd */
-		execv("/proc/self/exe", argv);
-		words = "cannot execute /proc/self/exe again: is /proc"
-			" mounted?";
-	}
-	memset(&start, 0, sizeof(start));
-	start.status = -errno;
-	snprintf(start.words, sizeof(start.words), "%s", words);
-	(void)send(fd, &start, sizeof(start), MSG_NOSIGNAL);
-	_exit(1);
-}
-
-static int send_setup(int fd, const struct xm_interface_options *o)
-{
-	const struct xm_pool *pool = o->pool;
-	size_t banks_size = pool->banks_count * sizeof(int);
-	struct xm_interface_setup setup = {
-		.size = sizeof(setup),
+	*ret = (struct xm_interface_setup){
+		.size = sizeof(*ret),
 		.clients_max = o->clients_max,
 		.polling = (uint32_t)o->polling,
-		.banks_count = pool->banks_count,
-		.pool_size = pool->size,
-		.bank_size = pool->bank_size,
-		.page = pool->page,
 		.parent = getpid(),
 		.data_port = o->data_port,
 		.confine = o->confine,
 	};
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(XM_BANKS_MAX * sizeof(int))];
-	} control;
-	struct iovec bytes = { .iov_base = &setup, .iov_len = sizeof(setup) };
-	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1,
-				  .msg_control = &control,
-				  .msg_controllen = CMSG_SPACE(banks_size) };
-
-	if (strlen(o->address) >= sizeof(setup.address) ||
+	if (strlen(o->address) >= sizeof(ret->address) ||
 	    (o->provider != NULL &&
-	     strlen(o->provider) >= sizeof(setup.provider)) ||
+	     strlen(o->provider) >= sizeof(ret->provider)) ||
 	    (o->advertise != NULL &&
-	     strlen(o->advertise) >= sizeof(setup.advertise)))
+	     strlen(o->advertise) >= sizeof(ret->advertise)))
 		return -ENAMETOOLONG;
-	snprintf(setup.scheme, sizeof(setup.scheme), "%s", o->ops->scheme);
-	snprintf(setup.address, sizeof(setup.address), "%s", o->address);
-	snprintf(setup.provider, sizeof(setup.provider), "%s",
+	snprintf(ret->scheme, sizeof(ret->scheme), "%s", o->ops->scheme);
+	snprintf(ret->address, sizeof(ret->address), "%s", o->address);
+	snprintf(ret->provider, sizeof(ret->provider), "%s",
 		 o->provider != NULL ? o->provider : "");
-	snprintf(setup.advertise, sizeof(setup.advertise), "%s",
+	snprintf(ret->advertise, sizeof(ret->advertise), "%s",
 		 o->advertise != NULL ? o->advertise : "");
-	memset(&control, 0, sizeof(control));
-	control.head.cmsg_level = SOL_SOCKET;
-	control.head.cmsg_type = SCM_RIGHTS;
-	control.head.cmsg_len = CMSG_LEN(banks_size);
-	memcpy(CMSG_DATA(&control.head), pool->banks, banks_size);
-	return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)sizeof(setup)
-		       ? 0 : -errno;
+	return 0;
 }
 
 int xm_interface_start(const struct xm_interface_options *o, char *words,
@@ -128,35 +79,29 @@ int xm_interface_start(const struct xm_interface_options *o, char *words,
 		       struct xm_transport_limits *ret_limits,
 		       struct xm_locator *ret_locator)
 {
+	static const struct xm_interface_started failure = {
+		.status = -ENOEXEC,
+		.words = "cannot execute /proc/self/exe again: is /proc mounted?",
+	};
+	struct xm_interface_setup setup;
+	const struct xm_child child = {
+		.name = "extmemd-interface", .flag = XM_INTERFACE_FLAG,
+		.setup = &setup, .setup_size = sizeof(setup), .pool = o->pool,
+		.failure = &failure, .failure_size = sizeof(failure),
+	};
 	struct xm_interface interface;
 	struct xm_interface_started start;
-	int fds[2];
-	int rc;
+	int rc = fill_setup(o, &setup);
 
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0) {
-		rc = -errno;
-		snprintf(words, words_size, "socketpair: %s", strerror(-rc));
+	if (rc == 0)
+		rc = xm_child_start(&child, &interface.pid, &interface.fd);
+	if (rc != 0) {
+		snprintf(words, words_size, "the interface process cannot be "
+			 "started: %s", strerror(-rc));
 		return rc;
 	}
-	interface.fd = fds[0];
-	interface.pid = fork();
-	if (interface.pid < 0) {
-		rc = -errno;
-		snprintf(words, words_size, "fork: %s", strerror(-rc));
-		close(fds[0]);
-		close(fds[1]);
-		return rc;
-	}
-	if (interface.pid == 0)
-		become_interface(fds[1]);
-	close(fds[1]);
 	memset(&start, 0, sizeof(start));
-	rc = send_setup(interface.fd, o);
-	if (rc != 0 && rc != -EPIPE) /* EPIPE: it has said why it ended */
-		snprintf(words, words_size, "cannot hand the pool to the"
-			 " interface process: %s", strerror(-rc));
-	else
-		rc = await_started(&interface, words, words_size, &start);
+	rc = await_started(&interface, words, words_size, &start);
 	if (rc != 0) {
 		xm_interface_stop(&interface);
 		return rc;
@@ -192,16 +137,6 @@ int xm_interface_next_report(struct xm_interface *interface, struct xm_report *r
 
 void xm_interface_stop(struct xm_interface *interface)
 {
-	struct timespec nap = { .tv_nsec = 10 * 1000 * 1000 };
-	int waited_ms;
-
-	close(interface->fd);
+	xm_child_stop(interface->pid, interface->fd, STOP_MS);
 	interface->fd = -1;
-	for (waited_ms = 0; waited_ms < STOP_MS; waited_ms += 10) {
-		if (waitpid(interface->pid, NULL, WNOHANG) != 0)
-			return; /* it ended, or was reaped before */
-		nanosleep(&nap, NULL);
-	}
-	kill(interface->pid, SIGKILL);
-	waitpid(interface->pid, NULL, 0);
 }

@@ -29,6 +29,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "appliance/child.h"
 #include "appliance/interface_parts.h"
 #include "common/clock.h"
 
@@ -197,37 +198,6 @@ static void child_loop(struct child *c)
 }
 
 /* The settings, and the banks' descriptors into `pool`. */
-static int receive_setup(struct xm_interface_setup *ret, struct xm_pool *pool)
-{
-	union {
-		struct cmsghdr head;
-		char room[CMSG_SPACE(XM_BANKS_MAX * sizeof(int))];
-	} control;
-	struct iovec bytes = { .iov_base = ret, .iov_len = sizeof(*ret) };
-	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1,
-				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
-	struct cmsghdr *head;
-	ssize_t n;
-
-	memset(ret, 0, sizeof(*ret));
-	do
-		n = recvmsg(XM_INTERFACE_FD, &message, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	head = n < 0 ? NULL : CMSG_FIRSTHDR(&message);
-	if (n != (ssize_t)sizeof(*ret) || ret->size != sizeof(*ret) ||
-	    head == NULL || head->cmsg_type != SCM_RIGHTS ||
-	    ret->banks_count > XM_BANKS_MAX ||
-	    head->cmsg_len != CMSG_LEN(ret->banks_count * sizeof(int)))
-		return -EPROTO;
-	pool->size = ret->pool_size;
-	pool->bank_size = ret->bank_size;
-	pool->page = ret->page;
-	pool->banks_count = ret->banks_count;
-	memcpy(pool->banks, CMSG_DATA(head), ret->banks_count * sizeof(int));
-	return 0;
-}
-
 static const struct xm_transport_ops *find_transport(const char *scheme)
 {
 	for (size_t i = 0; xm_transports[i] != NULL; i++)
@@ -245,7 +215,7 @@ static int child_open(struct child *c, const struct xm_interface_setup *setup,
 		.provider = setup->provider[0] != '\0' ? setup->provider : NULL,
 		.target = true,
 		.clients_max = setup->clients_max,
-		.bank_size = setup->bank_size,
+		.bank_size = pool->bank_size,
 		.data_port = setup->data_port,
 		.advertise = setup->advertise[0] != '\0' ? setup->advertise
 							 : NULL,
@@ -283,14 +253,15 @@ static int child_open(struct child *c, const struct xm_interface_setup *setup,
 
 int xm_interface_main(void)
 {
-	struct child c = { .fd = XM_INTERFACE_FD };
+	struct child c = { .fd = XM_CHILD_FD };
 	struct xm_interface_setup setup;
 	struct xm_interface_started start;
 	struct xm_pool pool;
 
 	memset(&start, 0, sizeof(start));
 	memset(&pool, 0, sizeof(pool));
-	if (receive_setup(&setup, &pool) != 0) {
+	if (xm_child_receive(&setup, sizeof(setup), &pool) != 0 ||
+	    setup.size != sizeof(setup)) {
 		fprintf(stderr, "extmemd: %s is for extmemd's own use\n",
 			XM_INTERFACE_FLAG);
 		return 2;

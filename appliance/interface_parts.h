@@ -9,16 +9,11 @@
 
 #include "appliance/interface.h"
 
-#define XM_INTERFACE_FD 3 /* of the socket, in the interface process */
-
-/* The first datagram to the process; the banks' descriptors come with it
- * (SCM_RIGHTS), in order. */
+/* What the process is handed, besides the pool (child.h). */
 struct xm_interface_setup {
 	uint32_t size; /* of this struct: both ends are of one build */
 	uint32_t clients_max;
 	uint32_t polling;
-	uint32_t banks_count;
-	uint64_t pool_size, bank_size, page;
 	pid_t parent;
 	char scheme[32];
 	char address[512];

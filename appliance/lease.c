@@ -363,7 +363,8 @@ void xm_lease_trim(struct xm_service *s, const struct xm_service_event *event,
 	struct xm_service_grant *g;
 
 	tail = xm_lease_named(s, trim->extent, client, requester, ret);
-	if (tail == NULL || refused_for_count(s, client, requester, ret))
+	if (tail == NULL || refused_for_count(s, client, requester, ret) ||
+	    xm_durable_refuses_trim(s, tail, requester, ret))
 		return;
 	if (trim->size == 0 || trim->size >= tail->size ||
 	    !xm_is_aligned(trim->size, s->options.granule)) {

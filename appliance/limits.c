@@ -51,6 +51,7 @@ xm_daemon_service_options(const struct xm_daemon *d)
 		.lease_ms = (uint32_t)(s->lease / XM_MS),
 		.handshake_ns = s->handshake_timeout,
 		.zero_size_max = ZERO_SIZE_MAX,
+		.durable = d->settings.store[0] != '\0',
 		.revokes = d->limits.revokes,
 		.admits = d->limits.admits,
 		.locator = d->locator,

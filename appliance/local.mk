@@ -6,6 +6,7 @@ noinst_LTLIBRARIES += libxm_service.la
 libxm_service_la_SOURCES = \
 	appliance/answers.c \
 	appliance/clients.c \
+	appliance/durable.c \
 	appliance/extents.c \
 	appliance/host.c \
 	appliance/host.h \
@@ -23,6 +24,7 @@ libxm_service_la_SOURCES = \
 	appliance/store.h \
 	appliance/store_form.c \
 	appliance/store_form.h \
+	appliance/store_link.h \
 	appliance/store_open.c \
 	appliance/store_parts.h \
 	appliance/target.c \
@@ -45,7 +47,11 @@ bin_PROGRAMS += extmemd
 extmemd_SOURCES = \
 	appliance/confine.c \
 	appliance/confine.h \
+	appliance/child.c \
+	appliance/child.h \
 	appliance/daemon.h \
+	appliance/disk.c \
+	appliance/disk.h \
 	appliance/extmemd.c \
 	appliance/give_back.c \
 	appliance/interface.c \
@@ -62,6 +68,11 @@ extmemd_SOURCES = \
 	appliance/settings.c \
 	appliance/settings.h \
 	appliance/start.c \
+	appliance/start_store.c \
+	appliance/storage.c \
+	appliance/storage.h \
+	appliance/storage_parts.h \
+	appliance/store_main.c \
 	appliance/tenants_file.c \
 	appliance/tenants_file.h \
 	$(NULL)

@@ -4,7 +4,7 @@
  * service.h. Clients, streams and tickets are in clients.c; requests for memory
  * in lease.c; OFFER and CLAIM in tokens.c; extents and grants in extents.c; time in terms.c;
  * answers and figures in answers.c; options and memory in service_open.c; the pool's size in
- * shrink.c.
+ * shrink.c; what is durable in durable.c.
  *
  * Floor: ground.
  */
@@ -248,6 +248,9 @@ static void on_client(struct xm_service *s,
 	case XM_CLAIM:
 		xm_offer_claim(s, event, slot, requester, ret);
 		break;
+	case XM_PERSIST:
+		xm_durable_persist(s, event, slot, requester, ret);
+		break;
 	case XM_FREE:
 		xm_lease_free(s, event, slot, requester, ret);
 		break;
@@ -431,6 +434,12 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 	case XM_SERVICE_TAKEN:
 		xm_shrink_done(s, event, ret);
 		break;
+	case XM_SERVICE_STORED:
+		xm_durable_stored(s, event, ret);
+		break;
+	case XM_SERVICE_STORE_ENDED:
+		s->store_failed = event->status;
+		break;
 	case XM_SERVICE_TICK:
 		break;
 	}
@@ -456,6 +465,7 @@ void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 	more = xm_client_lapse(s, now_ns, ret) || more;
 	xm_service_work(s, now_ns, ret);
 	xm_shrink_work(s, now_ns, ret);
+	more = (s->options.durable && xm_durable_work(s, ret)) || more;
 
 	/* Clients that hold nothing may stay: they know. Who gave something back, or
 	 * said BYE, gets an answer first. */

@@ -90,6 +90,7 @@
 #include "common/extent.h"
 #include "common/list.h"
 #include "common/log_rules.h"
+#include "appliance/store_link.h"
 #include "appliance/tenants.h"
 #include "common/slots.h"
 #include "core/pure/channel.h"
@@ -137,6 +138,7 @@ struct xm_service_options {
 				 * the use of a ticket */
 	uint64_t zero_size_max; /* bytes zeroed in one effect */
 	bool revokes, admits;	/* of the interface's transport */
+	bool durable;		/* there is a store (store_link.h) */
 	struct xm_locator locator;
 };
 
@@ -160,6 +162,8 @@ enum xm_service_event_kind {
 	XM_SERVICE_RESIZE,	/* size: the pool is to be so large */
 	XM_SERVICE_RETURNED,	/* the host has the bytes of RETURN */
 	XM_SERVICE_TAKEN,	/* status: those of TAKE are there, or not */
+	XM_SERVICE_STORED,	/* extent, store_kind, status */
+	XM_SERVICE_STORE_ENDED, /* status: it answers nothing any more */
 };
 
 struct xm_service_event {
@@ -179,6 +183,7 @@ struct xm_service_event {
 	uint32_t lease_ms, drain_ms;
 	const struct xm_tenants *tenants;
 	uint64_t size;
+	enum xm_store_command_kind store_kind;
 };
 
 enum xm_service_effect_kind {
@@ -192,6 +197,7 @@ enum xm_service_effect_kind {
 	XM_SERVICE_ZERO,     /* extent, offset, size */
 	XM_SERVICE_RETURN,   /* offset, size: give these bytes to the host */
 	XM_SERVICE_TAKE,     /* offset, size: take them from it again */
+	XM_SERVICE_STORE,    /* `store` of the effects */
 	XM_SERVICE_LOG,	     /* level, words */
 };
 
@@ -213,6 +219,7 @@ struct xm_service_effects {
 	uint32_t count, sends;
 	struct xm_service_effect effects[XM_SERVICE_EFFECTS_MAX];
 	struct xm_message messages[XM_SERVICE_SENDS_MAX];
+	struct xm_store_command store;
 };
 
 enum xm_service_peer_state {
@@ -301,6 +308,17 @@ struct xm_service_offer {
 	struct xm_label label;
 };
 
+/* What the store has of an extent, and is to be told; see durable.c. */
+struct xm_service_durable {
+	bool stored; /* it has an entry there, or will have */
+	bool fresh;  /* KEEP: its first one */
+	uint32_t wants, out; /* a bit of each kind of command: to be told; told */
+	uint32_t ms; /* so long it waits without an owner */
+	uint64_t offset, size; /* PERSIST */
+	struct xm_service_requester tier, persister; /* of KEEP, of PERSIST */
+	char owner[XM_IDENTITY_SIZE]; /* who tied it */
+};
+
 enum xm_service_extent_state {
 	XM_EXTENT_FREE,	   /* the record is unused */
 	XM_EXTENT_OWNED,
@@ -328,6 +346,7 @@ struct xm_service_extent {
 	uint16_t member; /* which of the region's copies or columns */
 	char region[XM_NAME_SIZE];
 	struct xm_service_offer offer; /* while it is in `offered` */
+	struct xm_service_durable durable;
 };
 
 enum xm_service_grant_state {
@@ -392,6 +411,11 @@ struct xm_service {
 	struct xm_slots lent;	/* extents in OWNED and ORPHAN */
 	struct xm_slots offered; /* those of them that a token is tied to */
 	struct xm_slots zeroing; /* extents in ZEROING */
+	struct xm_slots storing; /* extents of which the store is to be told */
+	uint32_t stored_last;	/* the one it was told of last */
+	uint32_t store_out;	/* commands that it has not answered */
+	int store_failed;	/* 0, or why it answers nothing any more */
+	uint32_t failing_at;	/* what it was told of extents below has failed */
 	uint32_t zeroing_now;	/* the one a ZERO effect is out for, or NONE */
 	uint32_t zeroed_last;	/* the one zeroed last: the next is behind it */
 	uint32_t quarantined;	/* grants in QUARANTINE */
@@ -420,6 +444,10 @@ struct xm_service *xm_service_init(const struct xm_service_options *,
 				   void *memory, uint64_t now_ns);
 void xm_service_step(struct xm_service *, const struct xm_service_event *,
 		     struct xm_service_effects *ret);
+/* At the start, before the first step: an extent that the store has kept is an orphan, in
+ * its slot. -EINVAL: there is no room for it there. */
+int xm_service_restore(struct xm_service *, uint32_t slot,
+		       const struct xm_store_entry *, uint64_t now_ns);
 /* What STATUS answers to who sees all. */
 void xm_service_state(const struct xm_service *, uint64_t now_ns,
 		      struct xm_state *ret);

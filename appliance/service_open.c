@@ -56,7 +56,7 @@ static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
 	size_t extents_bits = xm_slots_memory_size(o->extents_max);
 	size_t at = xm_align_up(sizeof(*ret), 16);
 	struct xm_service none = { 0 };
-	void *bits[6], *ranges;
+	void *bits[7], *ranges;
 
 	if (ret == NULL)
 		ret = &none;
@@ -81,6 +81,7 @@ static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
 		xm_slots_init(&ret->lent, o->extents_max, bits[3]);
 		xm_slots_init(&ret->zeroing, o->extents_max, bits[4]);
 		xm_slots_init(&ret->offered, o->extents_max, bits[5]);
+		xm_slots_init(&ret->storing, o->extents_max, bits[6]);
 	}
 	ranges = lay_down(&at, memory, xm_extent_memory_size(o->extents_max));
 	if (memory != NULL)

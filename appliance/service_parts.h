@@ -190,6 +190,32 @@ bool xm_offer_keeps(struct xm_service *, struct xm_service_extent *);
 /* Orphans whose time is over are parted with, and what was claimed long ago is untied. */
 void xm_offers_lapse(struct xm_service *, uint64_t now_ns);
 
+/* --- durable.c ------------------------------------------------------------ */
+
+/* Its token is to outlive the appliance; OFFERED comes when it does. False: that was
+ * refused. */
+bool xm_durable_tie(struct xm_service *, struct xm_service_extent *, uint32_t ms,
+		    const struct xm_service_requester *,
+		    struct xm_service_effects *);
+/* The claimer of what is durable has all parts: the token stays tied to it. False: it is
+ * not durable. */
+bool xm_durable_confirm(struct xm_service_extent *);
+void xm_durable_persist(struct xm_service *, const struct xm_service_event *,
+			uint32_t client, const struct xm_service_requester *,
+			struct xm_service_effects *);
+/* It is given back, or handed over. */
+void xm_durable_forget(struct xm_service *, struct xm_service_extent *);
+/* The store has been told all of it, and has answered. */
+bool xm_durable_is_settled(const struct xm_service_extent *);
+/* Refuses to cut it, if it is durable. */
+bool xm_durable_refuses_trim(struct xm_service *, const struct xm_service_extent *,
+			     const struct xm_service_requester *,
+			     struct xm_service_effects *);
+void xm_durable_stored(struct xm_service *, const struct xm_service_event *,
+		       struct xm_service_effects *);
+/* The next thing for the store, or about its end. True: there are more. */
+bool xm_durable_work(struct xm_service *, struct xm_service_effects *);
+
 /* --- extents.c ------------------------------------------------------------ */
 
 uint32_t xm_service_extent_slot(const struct xm_service *,
@@ -227,6 +253,12 @@ void xm_service_extent_adopt(struct xm_service *, struct xm_service_extent *,
 void xm_service_extent_abandon(struct xm_service *, struct xm_service_extent *);
 /* No token is tied to it any more. */
 void xm_service_unoffer(struct xm_service *, struct xm_service_extent *);
+/* The store has answered: if that was all that kept it from being zeroed, it is. */
+void xm_service_extent_settled(struct xm_service *, struct xm_service_extent *);
+/* An unused record is the ORPHAN of this entry, whose bytes are taken; without tenant and
+ * token. */
+void xm_service_extent_restore(struct xm_service *, struct xm_service_extent *,
+			       const struct xm_store_entry *);
 /* Its owner is gone. */
 void xm_service_extent_disown(struct xm_service *, struct xm_service_extent *);
 /* The key opens nothing any more: CONCEALING -> QUARANTINE, or gone at once. */

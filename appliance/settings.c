@@ -41,6 +41,10 @@ static const struct xm_option options[] = {
 	  .help = "Who shares this appliance, and how much of it each may "
 		  "have: see extmemd(8). SIGHUP reads it again. Default: "
 		  "whoever gets in may have all." },
+	{ .name = "store", .kind = XM_OPTION_TEXT, .unit = "DIR", AT(store),
+	  .help = "Keep here, on a disk, what clients make durable: it is there "
+		  "again after the daemon, or the machine, has ended in whatever "
+		  "way. Takes as much of the disk as --memory, and 70 MiB." },
 	{ .name = "config", .kind = XM_OPTION_TEXT, .letter = 'c',
 	  .unit = "FILE", AT(config),
 	  .help = "Read options from this file: lines of NAME = VALUE. "

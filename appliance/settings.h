@@ -18,6 +18,7 @@ struct xm_settings {
 	const char *auth; /* path of a credential file, or "" */
 	bool insecure_plaintext;
 	const char *tenants; /* path of a tenants file, or "" */
+	const char *store; /* path of the durable store's folder, or "" */
 	const char *config;
 	const char *name;
 	const char *zone;

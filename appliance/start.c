@@ -153,7 +153,7 @@ static int open_wakeups(struct xm_daemon *d)
 	    epoll_ctl(d->wakeups, EPOLL_CTL_ADD, d->signals, &event) != 0 ||
 	    epoll_ctl(d->wakeups, EPOLL_CTL_ADD, d->interface.fd, &event) != 0)
 		return -errno;
-	return 0;
+	return xm_daemon_watch_store(d);
 }
 
 static int open_pool(struct xm_daemon *d)
@@ -316,6 +316,9 @@ int xm_daemon_start(struct xm_daemon *d)
 	r = open_pool(d);
 	if (r != 0)
 		return r;
+	r = xm_daemon_open_store(d);
+	if (r != 0)
+		return r;
 	xm_daemon_warn_of_memlock(d);
 	r = open_interface(d);
 	if (r != 0)
@@ -331,6 +334,8 @@ int xm_daemon_start(struct xm_daemon *d)
 		r = open_host(d);
 	if (r == 0 && xm_daemon_read_tenants(d, &d->settings) != 0)
 		r = -EINVAL;
+	if (r == 0)
+		r = xm_daemon_restore(d);
 	if (r == 0 && !xm_daemon_interface_lives(d))
 		r = -EIO;
 	return r;
@@ -342,6 +347,8 @@ void xm_daemon_finish(struct xm_daemon *d)
 		d->channel_ops->close(d->channel);
 	if (d->interface.pid > 0)
 		xm_interface_stop(&d->interface);
+	xm_storage_stop(&d->storage);
+	free(d->kept.entries);
 	xm_pool_close(&d->pool);
 	free(d->host);
 	if (d->options != NULL)

@@ -93,13 +93,20 @@ static void keep(struct xm_service *s, struct xm_service_extent *e,
 		 const struct xm_service_requester *requester,
 		 struct xm_service_effects *ret)
 {
-	if (offer->ms == 0) {
-		xm_service_unoffer(s, e);
-	} else {
+	bool durable = offer->ms > 0 &&
+		       (e->durable.stored || (offer->flags & XM_OFFER_DURABLE) != 0);
+
+	if (durable && !xm_durable_tie(s, e, offer->ms, requester, ret))
+		return;
+	if (offer->ms > 0) {
 		offer_set(s, e, offer);
 		e->offer.keep_ms = offer->ms;
+	} else if (!e->offer.claimed || !xm_durable_confirm(e)) {
+		xm_durable_forget(s, e);
+		xm_service_unoffer(s, e);
 	}
-	xm_service_answer(s, ret, requester, XM_OFFERED);
+	if (!durable)
+		xm_service_answer(s, ret, requester, XM_OFFERED);
 }
 
 /* It was parted with before: OFFERED comes when its key is concealed, or did. */
@@ -123,7 +130,8 @@ static bool offer_refused(struct xm_service *s, const struct xm_offer *offer,
 			  const struct xm_service_requester *requester,
 			  struct xm_service_effects *ret)
 {
-	if ((offer->flags & ~XM_OFFER_KEEP) != 0) {
+	if ((offer->flags & ~(XM_OFFER_KEEP | XM_OFFER_DURABLE)) != 0 ||
+	    (offer->flags == XM_OFFER_DURABLE)) {
 		xm_service_refuse_plainly(s, ret, requester, EOPNOTSUPP,
 					  "OFFER with a flag that this appliance"
 					  " does not know");
@@ -209,6 +217,7 @@ void xm_offer_make(struct xm_service *s, const struct xm_service_event *event,
 		keep(s, e, offer, requester, ret);
 		return;
 	}
+	xm_durable_forget(s, e);
 	offer_set(s, e, offer);
 	e->offer.by = s->clients[client].number;
 	e->offer.until_ns = until(event->now_ns, offer->ms);
@@ -408,7 +417,7 @@ void xm_offers_lapse(struct xm_service *s, uint64_t now_ns)
 		struct xm_service_extent *e = &s->extents[slot];
 
 		s->looks++;
-		if (is_unconfirmed(s, e))
+		if (is_unconfirmed(s, e) && !xm_durable_confirm(e))
 			xm_service_unoffer(s, e);
 		if (e->state != XM_EXTENT_ORPHAN ||
 		    (now_ns < e->offer.until_ns &&

@@ -24,7 +24,7 @@ struct region_settings {
 	struct xm_option_list appliance;
 	const char *name, *strategy, *to;
 	uint64_t size, for_ns;
-	bool for_ever, json;
+	bool for_ever, durable, json;
 };
 
 static const struct xm_option options[] = {
@@ -64,6 +64,11 @@ static const struct xm_option options[] = {
 	  .kind = XM_OPTION_FLAG,
 	  .help = "It waits as long as its appliances run.",
 	  .destination = offsetof(struct region_settings, for_ever) },
+	{ .name = "durable",
+	  .kind = XM_OPTION_FLAG,
+	  .help = "create: it outlives its appliances, which need a store "
+		  "(extmemd --store), and its token is good for more than once.",
+	  .destination = offsetof(struct region_settings, durable) },
 	{ .name = "to",
 	  .kind = XM_OPTION_TEXT,
 	  .unit = "IDENTITY",
@@ -144,8 +149,12 @@ static int leave(const struct region_settings *s, extmem_region *region)
 		.identity = s->to,
 	};
 	char token[EXTMEM_TOKEN_SIZE];
-	int rc = extmem_region_hand_over(region, &o, token);
+	int rc;
 
+	if (s->durable)
+		rc = extmem_region_keep_durable(region, o.ms, token);
+	else
+		rc = extmem_region_hand_over(region, &o, token);
 	if (rc < 0) {
 		command_say("region", "%s", extmem_error());
 		return COMMAND_NO;
@@ -263,6 +272,10 @@ static int act(const struct region_settings *s, const char *what,
 	if (wants != (token != NULL)) {
 		command_say("region", wants ? "%s: which region? Give its token"
 					    : "%s takes no token", what);
+		return COMMAND_USAGE;
+	}
+	if (s->durable && (what[0] != 'c' || s->to != NULL)) {
+		command_say("region", "--durable is for create, and without --to");
 		return COMMAND_USAGE;
 	}
 	x = client_open(s);

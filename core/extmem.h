@@ -63,6 +63,7 @@
  *	local: a store in a mapping has executed. Other threads see it.
  *	remote: extmem_sync() or an explicit write has returned. The appliance has
  *		the bytes.
+ *	durable: extmem_sync_level() has returned. They are on the appliance's disk.
  * Unmapping, exit and a crash promise nothing more. A page is the unit of atomicity.
  *
  * Loss. A page that cannot be fetched within the setting `loss_timeout` is lost:
@@ -433,6 +434,24 @@ int64_t extmem_permits(extmem *, const void *address, size_t size, int write);
  * Errors: -ERANGE. -ENOTCONN, -ESTALE, -ETIMEDOUT not all of it was written; what was
  * not is still in local memory, and dirty. */
 int extmem_sync(extmem_region *, uint64_t offset, uint64_t size);
+
+enum extmem_level {
+	EXTMEM_REMOTE = 0, /* as extmem_sync() */
+	EXTMEM_DURABLE	   /* and on the disks of the appliances */
+};
+
+/* Like extmem_sync(), up to a level. EXTMEM_DURABLE is for regions that are kept with
+ * extmem_region_keep_durable(). When it has returned 0 the bytes survive kill -9 of
+ * everything and power cuts, but not the loss of the disk: whoever adopts the region by its
+ * token finds, page by page, what was made durable last, or whole newer pages. No other thread
+ * may write to the range meanwhile: a page that is being written could be kept half old, half
+ * new.
+ *
+ * Errors: as extmem_sync(). -EINVAL the region, or a part that it has grown by, is not
+ * durable. -EOPNOTSUPP its appliance has no durable store. -EIO that store has failed, as the
+ * appliance's log says. After an error what was not durable before may be or not. */
+int extmem_sync_level(extmem_region *, uint64_t offset, uint64_t size,
+		      enum extmem_level);
 
 enum extmem_advice {
 	EXTMEM_NORMAL = 0, /* detect the pattern */

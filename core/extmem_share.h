@@ -86,4 +86,20 @@ int extmem_region_adopt(extmem *, const char *token, uint64_t flags,
 int extmem_region_keep(extmem_region *, uint64_t ms,
 		       char ret_token[EXTMEM_TOKEN_SIZE]);
 
+/* Likewise, beyond the appliance's end too: with an extmemd that has a store (--store) the
+ * region waits under its token after the appliance, or its machine, has ended in whatever
+ * way. Its bytes are then those of the last extmem_sync_level(EXTMEM_DURABLE), page by page;
+ * those that never were durable read as zero. The time begins anew when the appliance does.
+ *
+ * The token stays good: who adopts the region by it has a region that is durable, and that
+ * waits under the same token again when that client ends. So a program keeps one token for
+ * as long as it keeps the data; extmem_region_free(), or extmem_region_keep() with 0, ends it.
+ * A durable region cannot shrink, and its memory does not move when its appliance drains. One
+ * that is handed over is not durable any more.
+ *
+ * Errors: as above. -EOPNOTSUPP also: an appliance of it has no store. -EIO its store has
+ * failed. */
+int extmem_region_keep_durable(extmem_region *, uint64_t ms,
+			       char ret_token[EXTMEM_TOKEN_SIZE]);
+
 #endif

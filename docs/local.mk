@@ -57,6 +57,7 @@ xm_man_names = \
 	docs/man/extmem_region_fresh.3 \
 	docs/man/extmem_region_hand_over.3 \
 	docs/man/extmem_region_keep.3 \
+	docs/man/extmem_region_keep_durable.3 \
 	docs/man/extmem_region_list.3 \
 	docs/man/extmem_region_name.3 \
 	docs/man/extmem_region_request.3 \
@@ -72,6 +73,7 @@ xm_man_names = \
 	docs/man/extmem_strategy_list.3 \
 	docs/man/extmem_strategy_read.3 \
 	docs/man/extmem_sync.3 \
+	docs/man/extmem_sync_level.3 \
 	docs/man/extmem_unmap.3 \
 	docs/man/extmem_unpin.3 \
 	docs/man/extmem_version.3 \

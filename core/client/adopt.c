@@ -278,6 +278,20 @@ static int mark_backed(extmem_region *region)
 			first + region->size / XM_PAGE, XM_NEVER);
 }
 
+/* Its token is good for the next time, too. */
+static void keep_durable(const struct adoption *t, extmem_region *region)
+{
+	bool durable = true;
+
+	for (uint32_t i = 0; i < t->l.count; i++)
+		durable &= t->l.list[i].label.durable;
+	if (!durable)
+		return;
+	region->durable = true;
+	region->kept_ms = t->l.list[0].label.ms;
+	memcpy(region->token, t->token, sizeof(region->token));
+}
+
 /* The token is used up. An appliance that does not hear it now lets the memory wait
  * for the token after our end, until its time is over. */
 static void settle(struct adoption *t)
@@ -333,6 +347,7 @@ static int adopt(struct adoption *t, extmem_region **ret)
 	}
 	if (xm_extent_take(&region->slabs, region->size, 0, &offset) == 0)
 		region->slabs_count++;
+	keep_durable(t, region);
 	xm_region_enter(region);
 	settle(t);
 	free_stale(t);

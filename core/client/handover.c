@@ -465,13 +465,18 @@ static int relabel_once(extmem_region *region, struct xm_handed_list *l,
 			char *words, size_t words_size)
 {
 	uint32_t ms = (uint32_t)xm_min(region->kept_ms, XM_OFFER_FOR_EVER);
+	uint32_t flags = XM_OFFER_KEEP;
 	int rc = collect(region, false, l);
+
+	if (region->durable && ms > 0)
+		flags |= XM_OFFER_DURABLE;
 
 	snprintf(words, words_size, "%s", xm_why(rc));
 	for (uint32_t i = 0; i < l->count && rc == 0; i++) {
 		l->list[i].label.ms = ms;
+		l->list[i].label.durable = region->durable;
 		rc = xm_offer_extent(region->client, &l->list[i], region->token,
-				     XM_OFFER_KEEP, ms, NULL, words, words_size);
+				     flags, ms, NULL, words, words_size);
 	}
 	return rc;
 }
@@ -506,10 +511,9 @@ int xm_region_keep_again(extmem_region *region, const char *call)
 				     "again: %s", call, words);
 }
 
-int extmem_region_keep(extmem_region *region, uint64_t ms,
-		       char ret_token[EXTMEM_TOKEN_SIZE])
+static int keep(extmem_region *region, const char *call, uint64_t ms, bool durable,
+		char ret_token[EXTMEM_TOKEN_SIZE])
 {
-	static const char call[] = "extmem_region_keep";
 	char words[WORDS];
 	extmem *x;
 	int rc = xm_region_usable(region, call);
@@ -530,6 +534,7 @@ int extmem_region_keep(extmem_region *region, uint64_t ms,
 	if (region->kept_ms == 0)
 		os_random(region->token, sizeof(region->token));
 	region->kept_ms = ms;
+	region->durable = durable && ms > 0;
 	os_mutex_give(&x->regions.links);
 	rc = relabel(region, words, sizeof(words));
 	os_mutex_give(&region->lock);
@@ -539,4 +544,16 @@ int extmem_region_keep(extmem_region *region, uint64_t ms,
 	if (ret_token != NULL)
 		xm_token_print(region->token, ret_token);
 	return 0;
+}
+
+int extmem_region_keep(extmem_region *region, uint64_t ms,
+		       char ret_token[EXTMEM_TOKEN_SIZE])
+{
+	return keep(region, "extmem_region_keep", ms, region->durable, ret_token);
+}
+
+int extmem_region_keep_durable(extmem_region *region, uint64_t ms,
+			       char ret_token[EXTMEM_TOKEN_SIZE])
+{
+	return keep(region, "extmem_region_keep_durable", ms, true, ret_token);
 }

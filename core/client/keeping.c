@@ -47,7 +47,9 @@ int xm_keeping_tie(extmem *x, const struct xm_vacancy *at,
 	os_mutex_take(&x->regions.links);
 	region = xm_moving_find(x, &at->region_id);
 	if (region != NULL && region->kept_ms != 0) {
-		rc = segment_find(x, at, extent, &s) ? 0 : -EBUSY;
+		/* What is on the disk there would have to be on the disk here first. */
+		rc = !region->durable && segment_find(x, at, extent, &s)
+			     ? 0 : -EBUSY;
 		if (rc == 0)
 			tie(region, &s, extent, ret);
 	}

@@ -79,6 +79,7 @@ struct extmem_region {
 	atomic_bool parted; /* handed over: none of its memory is ours */
 	bool half; /* only some of it is known to be not: to be handed over again */
 	uint64_t kept_ms;   /* beyond our end, by `token`; 0: not */
+	bool durable;	    /* beyond its appliance's end, too */
 	uint8_t token[XM_TOKEN_SIZE], hand_token[XM_TOKEN_SIZE];
 	/* Of its labels: how often a part of it has moved since it is kept. With
 	 * regions.links, like kept_ms and token. */

@@ -6,6 +6,7 @@
 
 #define FORMAT 2
 #define SIZE 48
+#define DURABLE 0x80 /* of the byte of copies */
 #define PREFIX "extmem1-"
 #define PREFIX_SIZE (sizeof(PREFIX) - 1)
 
@@ -39,7 +40,7 @@ void xm_label_encode(const struct xm_place_label *l, struct xm_label *ret)
 	ret->bytes[40] = l->column;
 	ret->bytes[41] = l->columns;
 	ret->bytes[42] = l->copy;
-	ret->bytes[43] = l->copies;
+	ret->bytes[43] = (uint8_t)(l->copies | (l->durable ? DURABLE : 0));
 	put(ret->bytes + 44, l->turn, 4);
 }
 
@@ -58,7 +59,8 @@ bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
 	ret->column = bytes[40];
 	ret->columns = bytes[41];
 	ret->copy = bytes[42];
-	ret->copies = bytes[43];
+	ret->copies = bytes[43] & (DURABLE - 1);
+	ret->durable = (bytes[43] & DURABLE) != 0;
 	ret->turn = (uint32_t)get(bytes + 44, 4);
 	pages = ret->region_size / XM_PAGE;
 	return ret->region_size % XM_PAGE == 0 && ret->count > 0 &&

@@ -12,7 +12,7 @@
  *	16  8	the segment's first page, in the region
  *	24  8	its pages, of all columns together
  *	32  8	unit, in pages; 0: no stripes
- *	40  4	column, columns, copy, copies: a byte each
+ *	40  4	column, columns, copy, copies: a byte each; copies + 128: it is durable
  *	44  4	turn: of two for the same place the one with the higher turn counts.
  *		The bytes were about to move from the other's extent to this one's
  *
@@ -35,6 +35,7 @@ struct xm_place_label {
 	uint64_t region_size; /* bytes */
 	uint64_t page, count, unit;
 	uint8_t column, columns, copy, copies;
+	bool durable; /* the token is not used up by a claim */
 	uint32_t turn;
 };
 

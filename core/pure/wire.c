@@ -478,8 +478,12 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 	case XM_PARTED:
 		pass_u64(c, &m->u.parted.extent);
 		break;
-	case XM_GRANT:
 	case XM_PERSIST:
+		pass_u64(c, &m->u.persist.extent);
+		pass_u64(c, &m->u.persist.offset);
+		pass_u64(c, &m->u.persist.size);
+		break;
+	case XM_GRANT:
 	case XM_COPY_BYTES:
 		pass_rest(c, &m->u.reserved);
 		break;
@@ -496,6 +500,7 @@ static bool pass_body(struct cursor *c, struct xm_message *m)
 		break;
 	case XM_FREED:
 	case XM_OFFERED:
+	case XM_PERSISTED:
 	case XM_STATUS:
 	case XM_PING:
 	case XM_BYE:
@@ -566,6 +571,7 @@ const char *xm_message_name(enum xm_message_kind kind)
 		[XM_PARTED] = "PARTED",	    [XM_PERSIST] = "PERSIST",
 		[XM_COPY_BYTES] = "COPY",   [XM_DRAIN] = "DRAIN",
 		[XM_OFFERED] = "OFFERED",   [XM_CLAIMED] = "CLAIMED",
+		[XM_PERSISTED] = "PERSISTED",
 		[XM_RESIZE] = "RESIZE",
 	};
 
@@ -577,7 +583,7 @@ const char *xm_message_name(enum xm_message_kind kind)
 
 bool xm_message_is_reserved(enum xm_message_kind kind)
 {
-	return kind == XM_GRANT || kind == XM_PERSIST ||
+	return kind == XM_GRANT ||
 	       kind == XM_COPY_BYTES;
 }
 

@@ -68,12 +68,13 @@ enum xm_message_kind {
 	XM_CLAIM,  /* client: give me the next extent of this token */
 	XM_GRANT,  /* reserved. client: let that client reach this extent, too */
 	XM_PARTED, /* appliance: an extent that you have offered was claimed */
-	XM_PERSIST, /* reserved. client: make these bytes durable */
+	XM_PERSIST, /* client: make these bytes durable */
 	XM_COPY_BYTES, /* reserved. client: copy these bytes to another extent */
 	XM_DRAIN, /* anybody: lend nothing more, until told otherwise; STATE answers */
 	XM_OFFERED, /* appliance: so it is */
 	XM_CLAIMED, /* appliance: it is yours, with its bytes */
 	XM_RESIZE, /* anybody: lend so many bytes at most; STATE answers */
+	XM_PERSISTED, /* appliance: they are on its disk */
 	XM_MESSAGE_KINDS,
 };
 
@@ -91,6 +92,7 @@ enum xm_message_kind {
 /* OFFER.flags */
 #define XM_OFFER_KEEP UINT32_C(1) /* it stays mine; to be claimed after my end */
 #define XM_OFFER_RETURN UINT32_C(2) /* what I have claimed by it: an extent at a time */
+#define XM_OFFER_DURABLE UINT32_C(4) /* with KEEP: beyond the appliance's end, too */
 #define XM_OFFER_FOR_EVER UINT32_MAX /* OFFER.ms */
 
 /* ALLOC.bank */
@@ -280,6 +282,11 @@ struct xm_resize {
 	uint64_t size;	      /* bytes */
 };
 
+/* Whole pages of an extent that was offered with XM_OFFER_DURABLE. */
+struct xm_persist {
+	uint64_t extent, offset, size;
+};
+
 /* The body of a kind that nobody serves yet, as it is. */
 struct xm_reserved {
 	uint16_t size;
@@ -311,8 +318,9 @@ struct xm_message {
 		struct xm_claimed claimed;
 		struct xm_parted_extent parted;
 		struct xm_resize resize;
+		struct xm_persist persist;
 		struct xm_reserved reserved;
-	} u; /* FREED, OFFERED, STATUS, PING and BYE have no body */
+	} u; /* FREED, OFFERED, PERSISTED, STATUS, PING and BYE have no body */
 };
 
 /* Writes the message into `bytes` (at least XM_MESSAGE_SIZE_MAX) and returns

@@ -16,6 +16,7 @@ xm_shell_tests += \
 	tests/shell/test_programs.sh \
 	tests/shell/test_region.sh \
 	tests/shell/test_shrink.sh \
+	tests/shell/test_store.sh \
 	tests/shell/test_strategy.sh \
 	tests/shell/test_units.sh \
 	tests/shell/test_tenants.sh \
@@ -24,6 +25,9 @@ xm_shell_tests += \
 # What tests/shell/test_extmemd.sh and test_auth.sh throw with.
 check_PROGRAMS += tests/shell/thrower
 tests_shell_thrower_LDADD = $(XM_WHOLE)
+# What tests/shell/test_store.sh kills with its appliance.
+check_PROGRAMS += tests/shell/durable
+tests_shell_durable_LDADD = libextmem.la
 # What tests/shell/test_confined.sh looks with.
 check_PROGRAMS += tests/shell/witness
 tests_shell_witness_LDADD =

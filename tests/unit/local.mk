@@ -39,6 +39,7 @@ xm_tests += \
 	tests/unit/test_replay \
 	tests/unit/test_returns \
 	tests/unit/test_service \
+	tests/unit/test_service_durable \
 	tests/unit/test_service_extents \
 	tests/unit/test_service_isolation \
 	tests/unit/test_service_limits \
@@ -111,6 +112,10 @@ tests_unit_test_service_shrink_SOURCES = \
 	tests/unit/test_service_shrink.c \
 	$(NULL)
 
+tests_unit_test_service_durable_SOURCES = \
+	tests/unit/service_rig.c \
+	tests/unit/test_service_durable.c \
+	$(NULL)
 tests_unit_test_service_extents_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service_extents.c \
@@ -200,6 +205,7 @@ xm_pure_tests = \
 	tests/unit/test_pressure \
 	tests/unit/test_rand \
 	tests/unit/test_service \
+	tests/unit/test_service_durable \
 	tests/unit/test_service_extents \
 	tests/unit/test_service_isolation \
 	tests/unit/test_service_limits \

@@ -34,6 +34,10 @@ void rig_step(struct rig *r, struct xm_service_event event)
 			r->zero_wanted = true;
 			r->zero = *e;
 			break;
+		case XM_SERVICE_STORE:
+			CU_ASSERT_FATAL(r->told_count < XM_COUNT(r->told));
+			r->told[r->told_count++] = r->effects.store;
+			break;
 		case XM_SERVICE_RETURN:
 		case XM_SERVICE_TAKE:
 			CU_ASSERT_EQUAL_FATAL(r->sizing.kind, 0);

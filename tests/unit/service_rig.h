@@ -43,6 +43,8 @@ struct rig {
 	int take_status;
 	bool returned[POOL / GRANULE]; /* the host has these */
 	char log[XM_WORDS_SIZE]; /* the last line */
+	struct xm_store_command told[8]; /* what the store was told, oldest first */
+	uint32_t told_count;
 	struct xm_service_effect zero;
 	uint32_t requests;
 	/* the interface */

@@ -66,7 +66,7 @@ static void another_transport_is_refused_by_name(void)
 static void a_reserved_kind_is_refused_by_its_name(void)
 {
 	static const enum xm_message_kind kinds[] = {
-		XM_GRANT, XM_PERSIST, XM_COPY_BYTES,
+		XM_GRANT, XM_COPY_BYTES,
 	};
 	struct rig *r = rig_new();
 	struct xm_message m = rig_hello();

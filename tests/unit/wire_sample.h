@@ -226,8 +226,12 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 	case XM_PARTED:
 		sample_hand_over(r, ret);
 		break;
-	case XM_GRANT:
 	case XM_PERSIST:
+		ret->u.persist.extent = sample_u64(r);
+		ret->u.persist.offset = sample_u64(r);
+		ret->u.persist.size = sample_u64(r);
+		break;
+	case XM_GRANT:
 	case XM_COPY_BYTES:
 		ret->u.reserved.size = (uint16_t)xm_rand_below(
 			r, XM_RESERVED_SIZE + 1);

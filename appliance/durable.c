@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Extents that outlive the appliance (OFFER with KEEP and DURABLE, PERSIST), as far as the
+ * service has to do with it: what the store process (store_link.h) is told, and when.
+ *
+ * For each extent it is told one thing of a kind at a time, in this order:
+ *
+ *	KEEP	the extent's entry: its place, token and label. OFFERED says that it is durable.
+ *	PERSIST	some of its bytes. PERSISTED says that they are.
+ *	FORGET	it is given back, or its time is over. It is zeroed when the store has
+ *		forgotten it, so no extent of a later owner is told of before.
+ *
+ * The entry has the token that is tied to the extent. It is not used up by a claim: when the
+ * claimer unties it, it stays tied for the next time. Were it not, the bytes would be lost
+ * with the appliance, or with the claimer, until that has tied another one.
+ *
+ * If the store has failed, what is asked for is refused, and memory goes on as without one.
+ *
+ * Floor: ground.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "appliance/service_parts.h"
+
+#define BIT(kind) (1U << (kind))
+
+static bool is_told(const struct xm_service_extent *e, enum xm_store_command_kind kind)
+{
+	return ((e->durable.wants | e->durable.out) & BIT(kind)) != 0;
+}
+
+static void want(struct xm_service *s, struct xm_service_extent *e,
+		 enum xm_store_command_kind kind)
+{
+	e->durable.wants |= BIT(kind);
+	xm_slots_add(&s->storing, xm_service_extent_slot(s, e));
+}
+
+/* True: it cannot be done here, and that was said. */
+static bool refused(struct xm_service *s, const struct xm_service_extent *e,
+		    enum xm_store_command_kind kind,
+		    const struct xm_service_requester *requester,
+		    struct xm_service_effects *ret)
+{
+	if (!s->options.durable)
+		xm_service_refuse_plainly(s, ret, requester, EOPNOTSUPP,
+					  "this appliance has no durable store: "
+					  "its extmemd was begun without --store");
+	else if (s->store_failed != 0)
+		xm_service_refuse_plainly(s, ret, requester, EIO,
+					  "the durable store of this appliance has "
+					  "failed, as its log says: nothing becomes "
+					  "durable until it begins again");
+	else if (is_told(e, kind) || is_told(e, XM_STORE_FORGET))
+		xm_service_refuse_plainly(s, ret, requester, EAGAIN,
+					  "the store is at it: ask again");
+	else
+		return false;
+	return true;
+}
+
+bool xm_durable_tie(struct xm_service *s, struct xm_service_extent *e, uint32_t ms,
+		    const struct xm_service_requester *requester,
+		    struct xm_service_effects *ret)
+{
+	if (refused(s, e, XM_STORE_KEEP, requester, ret))
+		return false;
+	e->durable.ms = ms;
+	e->durable.fresh = !e->durable.stored;
+	e->durable.stored = true;
+	e->durable.tier = *requester;
+	memcpy(e->durable.owner, s->clients[e->owner].identity,
+	       sizeof(e->durable.owner));
+	want(s, e, XM_STORE_KEEP);
+	return true;
+}
+
+void xm_durable_forget(struct xm_service *s, struct xm_service_extent *e)
+{
+	if (!e->durable.stored)
+		return;
+	e->durable.stored = false;
+	e->durable.wants = 0;
+	e->durable.tier.serial = e->durable.persister.serial = 0;
+	if (s->store_failed == 0)
+		want(s, e, XM_STORE_FORGET);
+}
+
+bool xm_durable_is_settled(const struct xm_service_extent *e)
+{
+	return (e->durable.wants | e->durable.out) == 0;
+}
+
+void xm_durable_persist(struct xm_service *s, const struct xm_service_event *event,
+			uint32_t client, const struct xm_service_requester *requester,
+			struct xm_service_effects *ret)
+{
+	const struct xm_persist *m = &event->message->u.persist;
+	struct xm_service_extent *e =
+		xm_lease_named(s, m->extent, client, requester, ret);
+
+	if (e == NULL)
+		return;
+	if (!e->durable.stored && s->options.durable && s->store_failed == 0) {
+		xm_service_refuse_plainly(s, ret, requester, EINVAL,
+					  "this extent is not durable: keep it so "
+					  "first (OFFER)");
+		return;
+	}
+	if (refused(s, e, XM_STORE_PERSIST, requester, ret))
+		return;
+	if (m->size == 0 || !xm_is_aligned(m->offset | m->size, XM_STORE_BLOCK) ||
+	    !xm_span_fits(m->offset, m->size, e->size)) {
+		xm_service_refuse_plainly(s, ret, requester, EINVAL,
+					  "whole pages within the extent become "
+					  "durable, and nothing else");
+		return;
+	}
+	e->durable.offset = m->offset;
+	e->durable.size = m->size;
+	e->durable.persister = *requester;
+	want(s, e, XM_STORE_PERSIST);
+}
+
+/* --- to the store --------------------------------------------------------- */
+
+static void entry_of(const struct xm_service_extent *e, struct xm_store_entry *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->offset = e->offset;
+	ret->size = e->size;
+	ret->epoch = e->epoch;
+	ret->keep_ms = e->durable.ms;
+	ret->member = e->member;
+	ret->id = e->id;
+	memcpy(ret->region, e->region, sizeof(ret->region));
+	memcpy(ret->owner, e->durable.owner, sizeof(ret->owner));
+	memcpy(ret->identity, e->offer.identity, sizeof(ret->identity));
+	memcpy(ret->token, e->offer.token, sizeof(ret->token));
+	ret->label = e->offer.label;
+}
+
+/* The first thing that the extent wants to be told. */
+static void tell(struct xm_service *s, struct xm_service_extent *e,
+		 struct xm_store_command *ret)
+{
+	enum xm_store_command_kind kind = XM_STORE_KEEP;
+
+	while ((e->durable.wants & BIT(kind)) == 0)
+		kind++;
+	e->durable.wants &= ~BIT(kind);
+	e->durable.out |= BIT(kind);
+	s->store_out++;
+	ret->kind = kind;
+	ret->slot = xm_service_extent_slot(s, e);
+	ret->extent = e->number;
+	if (kind == XM_STORE_KEEP) {
+		ret->fresh = e->durable.fresh;
+		entry_of(e, &ret->entry);
+	} else if (kind == XM_STORE_PERSIST) {
+		ret->offset = e->offset + e->durable.offset;
+		ret->size = e->durable.size;
+	}
+}
+
+static bool tell_next(struct xm_service *s, struct xm_service_effects *ret)
+{
+	struct xm_service_extent *e;
+	uint32_t slot;
+
+	/* Round and round, as for zeroing. */
+	slot = xm_slots_next(&s->storing, (uint64_t)s->stored_last + 1);
+	if (slot == XM_SLOTS_NONE)
+		slot = xm_slots_next(&s->storing, 0);
+	if (slot == XM_SLOTS_NONE)
+		return false;
+	s->stored_last = slot;
+	e = &s->extents[slot];
+	memset(&ret->store, 0, sizeof(ret->store));
+	tell(s, e, &ret->store);
+	xm_service_effect(ret, XM_SERVICE_STORE);
+	if (e->durable.wants == 0)
+		xm_slots_remove(&s->storing, slot);
+	return xm_slots_next(&s->storing, 0) != XM_SLOTS_NONE;
+}
+
+/* --- from it -------------------------------------------------------------- */
+
+static void answer(struct xm_service *s, enum xm_message_kind kind, int status,
+		   const struct xm_service_requester *requester,
+		   struct xm_service_effects *ret)
+{
+	if (!xm_service_requester_lives(s, requester))
+		return;
+	if (status == 0)
+		xm_service_answer(s, ret, requester, kind);
+	else
+		xm_service_refuse_plainly(s, ret, requester, -status,
+					  "the durable store has failed, as the "
+					  "appliance's log says: what was not "
+					  "durable before may be or not");
+}
+
+static void ended(struct xm_service *s, struct xm_service_extent *e,
+		  enum xm_store_command_kind kind, int status,
+		  struct xm_service_effects *ret)
+{
+	if (kind == XM_STORE_KEEP)
+		answer(s, XM_OFFERED, status, &e->durable.tier, ret);
+	else if (kind == XM_STORE_PERSIST)
+		answer(s, XM_PERSISTED, status, &e->durable.persister, ret);
+	xm_service_extent_settled(s, e);
+}
+
+void xm_durable_stored(struct xm_service *s, const struct xm_service_event *event,
+		       struct xm_service_effects *ret)
+{
+	struct xm_service_extent *e = xm_service_extent_find(s, event->extent);
+	enum xm_store_command_kind kind = event->store_kind;
+
+	if (e == NULL || kind < XM_STORE_KEEP || kind > XM_STORE_PERSIST ||
+	    (e->durable.out & BIT(kind)) == 0)
+		return;
+	e->durable.out &= ~BIT(kind);
+	s->store_out--;
+	ended(s, e, kind, event->status, ret);
+}
+
+/* One thing of one extent. */
+static bool fail_one(struct xm_service *s, struct xm_service_extent *e,
+		     struct xm_service_effects *ret)
+{
+	for (enum xm_store_command_kind kind = XM_STORE_KEEP;
+	     kind <= XM_STORE_PERSIST; kind++) {
+		if (!is_told(e, kind))
+			continue;
+		s->store_out -= (e->durable.out & BIT(kind)) != 0;
+		e->durable.wants &= ~BIT(kind);
+		e->durable.out &= ~BIT(kind);
+		ended(s, e, kind, s->store_failed, ret);
+		return true;
+	}
+	return false;
+}
+
+static bool fail_next(struct xm_service *s, struct xm_service_effects *ret)
+{
+	for (; s->failing_at < s->options.extents_max; s->failing_at++) {
+		struct xm_service_extent *e = &s->extents[s->failing_at];
+
+		if (xm_slots_has(&s->storing, s->failing_at))
+			xm_slots_remove(&s->storing, s->failing_at);
+		if (e->state != XM_EXTENT_FREE && fail_one(s, e, ret))
+			return true;
+	}
+	return false;
+}
+
+bool xm_durable_work(struct xm_service *s, struct xm_service_effects *ret)
+{
+	bool room = ret->count < XM_SERVICE_EFFECTS_MAX;
+
+	if (s->store_failed != 0)
+		return room && ret->sends == 0
+			? fail_next(s, ret)
+			: s->failing_at < s->options.extents_max;
+	if (s->store_out >= XM_STORE_COMMANDS_MAX)
+		return false;
+	return room ? tell_next(s, ret) : true;
+}
+
+bool xm_durable_confirm(struct xm_service_extent *e)
+{
+	if (!e->durable.stored)
+		return false;
+	e->offer.claimed = false;
+	e->offer.keep_ms = e->durable.ms;
+	return true;
+}
+
+bool xm_durable_refuses_trim(struct xm_service *s, const struct xm_service_extent *e,
+			     const struct xm_service_requester *requester,
+			     struct xm_service_effects *ret)
+{
+	if (!e->durable.stored)
+		return false;
+	xm_service_refuse_plainly(s, ret, requester, EOPNOTSUPP,
+				  "what is durable keeps its size: untie it first");
+	return true;
+}
+
+/* --- at the start --------------------------------------------------------- */
+
+int xm_service_restore(struct xm_service *s, uint32_t slot,
+		       const struct xm_store_entry *entry, uint64_t now_ns)
+{
+	struct xm_service_extent *e = &s->extents[slot];
+	struct xm_tenant_use *use;
+
+	if (slot >= s->options.extents_max || e->state != XM_EXTENT_FREE ||
+	    !xm_is_aligned(entry->offset | entry->size, s->options.granule) ||
+	    xm_extent_take_at(s->pool, entry->offset, entry->size) != 0)
+		return -EINVAL;
+	xm_service_extent_restore(s, e, entry);
+	e->tenant = xm_tenants_of(&s->tenants, entry->owner);
+	use = xm_service_use(s, e->tenant);
+	use->bytes += e->size;
+	use->extents++;
+	e->durable.stored = true;
+	e->durable.ms = entry->keep_ms;
+	memcpy(e->durable.owner, entry->owner, sizeof(e->durable.owner));
+	e->offer.until_ns = entry->keep_ms == XM_OFFER_FOR_EVER
+				    ? XM_NEVER
+				    : xm_time_after(now_ns, entry->keep_ms * XM_MS);
+	memcpy(e->offer.token, entry->token, sizeof(e->offer.token));
+	memcpy(e->offer.identity, entry->identity, sizeof(e->offer.identity));
+	e->offer.label = entry->label;
+	xm_slots_add(&s->offered, slot);
+	return 0;
+}

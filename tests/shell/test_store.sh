@@ -1,0 +1,92 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# extmemd --store: what was durable is there after kill -9 of everything, as long as there
+# was an answer that said so; XM_KILLS=N kills so many times. And what is refused.
+. "$XM_SRCDIR/tests/support/daemons.sh"
+
+client=$XM_BUILDDIR/tests/shell/durable
+store=$scratch/store
+kills=${XM_KILLS:-8}
+
+begin() {
+	start --memory 16M --store "$store" "$@"
+	[ -n "$address" ]
+}
+
+# Every process of it, at once.
+kill_all() {
+	# shellcheck disable=SC2046 # several
+	kill -9 $(pgrep -P "$daemon") "$daemon" 2>/dev/null
+	wait "$daemon" 2>/dev/null
+	await is_unlocked
+}
+is_unlocked() {
+	flock -n "$store/lock" true
+}
+
+has_rounds() {
+	[ "$(wc -l <"$scratch/rounds")" -ge "$1" ]
+}
+
+# Kills while a client writes; $round is the last one that it was told is durable.
+write_and_kill() {
+	: >"$scratch/rounds"
+	"$client" "$address" "$token" write $((round + 1)) >"$scratch/rounds" \
+		2>>"$scratch/log" &
+	writer=$!
+	await has_rounds $((1 + $1 % 5))
+	kill_all
+	kill -9 $writer 2>/dev/null
+	wait $writer 2>/dev/null
+	last=$(tail -n 1 "$scratch/rounds")
+	round=${last:-$round}
+}
+
+survives() {
+	for kill in $(seq "$kills"); do
+		write_and_kill "$kill"
+		begin || return 1
+		"$client" "$address" "$token" check "$round" || return 1
+	done
+}
+
+refused() { # WORDS OPTION...
+	words=$1
+	shift
+	! timeout 60 "$extmemd" --listen $tcp "$@" >"$scratch/out" 2>&1 &&
+		cat "$scratch/out" && grep -q "$words" "$scratch/out"
+}
+
+round=0
+check "a daemon begins with a new store" begin
+token=$("$client" "$address" make) || verdict "a durable region" 1
+create() {
+	other=$("$extmem" region create --size 1M --durable --for-ever \
+		--appliance "$address") && [ -n "$other" ]
+}
+is_back() {
+	begin && "$extmem" region list --appliance "$address" >"$scratch/out" &&
+		[ "$(grep -c 'waits for a client' "$scratch/out")" -eq 2 ] &&
+		"$extmem" region rm "$other" --appliance "$address"
+}
+is_gone() {
+	begin && "$extmem" region list --appliance "$address" >"$scratch/out" &&
+		[ "$(grep -c 'waits for a client' "$scratch/out")" -eq 1 ]
+}
+
+check "extmem region makes a durable one" create
+kill_all
+check "both are back after kill -9, and one is freed" is_back
+kill_all
+check "that is gone after kill -9" is_gone
+check "a second daemon on it is refused" refused 'another process has it open' \
+	--memory 16M --store "$store"
+check "nothing that was durable is lost in $kills kills of everything" survives
+kill_all
+check "less memory than it was made for is refused" refused 'it was made for' \
+	--memory 8M --store "$store"
+dd if=/dev/zero of="$store/sums" bs=1 count=4 conv=notrunc 2>/dev/null
+printf x | dd of="$store/sums" bs=1 seek=20 conv=notrunc 2>/dev/null
+check "damaged checksums are refused" refused 'checksums are damaged' \
+	--memory 16M --store "$store"
+summary

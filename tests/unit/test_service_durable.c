@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Tests of the service machine: what the durable store is told, and when. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/support/cunit.h"
+#include "tests/unit/service_rig.h"
+
+#define A 0
+#define B 1
+#define KEPT (XM_OFFER_KEEP | XM_OFFER_DURABLE)
+
+static struct rig *begin(struct xm_allocated *ret)
+{
+	struct rig *r = malloc(sizeof(*r));
+
+	rig_open(r);
+	r->options.durable = true;
+	rig_start(r);
+	rig_join(r, A);
+	*ret = rig_alloc(r, A, GRANULE);
+	return r;
+}
+
+static const struct xm_message *say_offer(struct rig *r, uint32_t peer,
+					  uint64_t extent, uint32_t flags, uint32_t ms)
+{
+	struct xm_message m = { .kind = XM_OFFER };
+
+	m.u.offer.extent = extent;
+	m.u.offer.flags = flags;
+	m.u.offer.ms = ms;
+	m.u.offer.token[3] = 7;
+	return rig_say(r, peer, m);
+}
+
+static const struct xm_message *say_persist(struct rig *r, uint64_t extent,
+					    uint64_t offset, uint64_t size)
+{
+	struct xm_message m = { .kind = XM_PERSIST };
+
+	m.u.persist.extent = extent;
+	m.u.persist.offset = offset;
+	m.u.persist.size = size;
+	return rig_say(r, A, m);
+}
+
+/* The store has done the oldest thing that it was told. */
+static struct xm_store_command stored(struct rig *r, int status)
+{
+	struct xm_store_command c = r->told[0];
+
+	CU_ASSERT_FATAL(r->told_count > 0);
+	r->told_count--;
+	memmove(r->told, r->told + 1, r->told_count * sizeof(c));
+	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_STORED,
+					       .extent = c.extent,
+					       .store_kind = c.kind,
+					       .status = status });
+	return c;
+}
+
+static void keep(struct rig *r, uint64_t extent)
+{
+	say_offer(r, A, extent, KEPT, XM_OFFER_FOR_EVER);
+	CU_ASSERT_EQUAL(stored(r, 0).kind, XM_STORE_KEEP);
+	CU_ASSERT_EQUAL_FATAL(r->sent[A].kind, XM_OFFERED);
+}
+
+static void an_offer_is_answered_when_it_is_durable(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+	struct xm_store_command c;
+	uint32_t before = r->sent_count[A];
+
+	say_offer(r, A, e.extent, KEPT, 500);
+	CU_ASSERT_EQUAL(r->sent_count[A], before);
+	c = stored(r, 0);
+	CU_ASSERT_EQUAL(r->sent[A].kind, XM_OFFERED);
+	CU_ASSERT_TRUE(c.fresh);
+	CU_ASSERT_EQUAL(c.entry.size, GRANULE);
+	CU_ASSERT_EQUAL(c.entry.keep_ms, 500);
+	CU_ASSERT_EQUAL(c.entry.token[3], 7);
+	/* Again: the same extent, so its bytes stay. */
+	say_offer(r, A, e.extent, XM_OFFER_KEEP, 600);
+	CU_ASSERT_FALSE(stored(r, 0).fresh);
+	rig_free(r);
+}
+
+static void what_is_not_durable_cannot_be_persisted(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0, 4096), EINVAL,
+			      "not durable"));
+	keep(r, e.extent);
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0, GRANULE + 4096), EINVAL,
+			      "within the extent"));
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0, 0), EINVAL, "pages"));
+	CU_ASSERT(rig_refused(say_persist(r, e.extent + 1, 0, 4096), ESTALE,
+			      "no such extent"));
+	say_persist(r, e.extent, 0, 4096);
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0, 4096), EAGAIN, "again"));
+	CU_ASSERT_EQUAL(stored(r, 0).size, 4096);
+	CU_ASSERT_EQUAL(r->sent[A].kind, XM_PERSISTED);
+	CU_ASSERT(rig_refused(rig_ask_trim(r, A, e.extent, GRANULE / 2), EOPNOTSUPP,
+			      "keeps its size"));
+	rig_free(r);
+}
+
+static void what_is_freed_is_zeroed_when_the_store_has_forgotten_it(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+
+	keep(r, e.extent);
+	rig_ask_free(r, A, e.extent);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - GRANULE);
+	CU_ASSERT_EQUAL(stored(r, 0).kind, XM_STORE_FORGET);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
+	rig_free(r);
+}
+
+static void the_token_is_good_for_the_next_claimer_too(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+	struct xm_message claim = { .kind = XM_CLAIM };
+
+	claim.u.claim.token[3] = 7;
+	keep(r, e.extent);
+	for (unsigned i = 0; i < 2; i++) {
+		rig_say_kind(r, i == 0 ? A : B, XM_BYE);
+		rig_settle(r);
+		if (i == 0)
+			rig_join(r, B);
+		else
+			rig_join(r, A);
+		rig_say(r, i == 0 ? B : A, claim);
+		rig_settle(r);
+		CU_ASSERT_EQUAL_FATAL(r->sent[i == 0 ? B : A].kind, XM_CLAIMED);
+		CU_ASSERT_EQUAL(say_offer(r, i == 0 ? B : A, e.extent,
+					  XM_OFFER_KEEP, 0)->kind, XM_OFFERED);
+	}
+	CU_ASSERT_EQUAL(r->told_count, 0);
+	/* An owner that has tied it, or has it for good, ends that. */
+	say_offer(r, A, e.extent, XM_OFFER_KEEP, 0);
+	CU_ASSERT_EQUAL(stored(r, 0).kind, XM_STORE_FORGET);
+	rig_free(r);
+}
+
+static void a_store_that_fails_or_ends_is_said_and_memory_goes_on(void)
+{
+	struct xm_allocated e, f;
+	struct rig *r = begin(&e);
+
+	f = rig_alloc(r, A, GRANULE);
+	keep(r, e.extent);
+	say_persist(r, e.extent, 0, 4096);
+	stored(r, -EIO);
+	CU_ASSERT(rig_refused(&r->sent[A], EIO, "failed"));
+	say_persist(r, e.extent, 0, 4096);
+	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_STORE_ENDED,
+					       .status = -EIO });
+	CU_ASSERT(rig_refused(&r->sent[A], EIO, "failed"));
+	CU_ASSERT(rig_refused(say_offer(r, A, f.extent, KEPT, 500), EIO, "failed"));
+	CU_ASSERT_EQUAL(say_offer(r, A, f.extent, XM_OFFER_KEEP, 500)->kind,
+			XM_OFFERED);
+	rig_ask_free(r, A, e.extent);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - GRANULE);
+	rig_free(r);
+}
+
+static void what_the_store_brings_back_is_an_orphan_of_its_token(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+	struct xm_store_entry entry;
+	struct xm_message claim = { .kind = XM_CLAIM };
+
+	say_offer(r, A, e.extent, KEPT, 500);
+	entry = stored(r, 0).entry;
+	rig_free(r);
+
+	r = malloc(sizeof(*r));
+	rig_open(r);
+	r->options.durable = true;
+	rig_start(r);
+	CU_ASSERT_EQUAL(xm_service_restore(r->service, 3, &entry, r->now_ns), 0);
+	CU_ASSERT_EQUAL(xm_service_restore(r->service, 4, &entry, r->now_ns),
+			-EINVAL);
+	rig_join(r, A);
+	claim.u.claim.token[3] = 7;
+	rig_say(r, A, claim);
+	rig_settle(r);
+	CU_ASSERT_EQUAL_FATAL(r->sent[A].kind, XM_CLAIMED);
+	CU_ASSERT(r->sent[A].u.claimed.epoch > entry.epoch);
+	rig_free(r);
+}
+
+static void without_a_store_nothing_is_durable(void)
+{
+	struct rig *r = rig_new();
+	struct xm_allocated e;
+
+	rig_join(r, A);
+	e = rig_alloc(r, A, GRANULE);
+	CU_ASSERT(rig_refused(say_offer(r, A, e.extent, KEPT, 500), EOPNOTSUPP,
+			      "--store"));
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0, 4096), EOPNOTSUPP,
+			      "--store"));
+	rig_free(r);
+}
+
+int main(void)
+{
+	CU_TestInfo tests[] = {
+		XM_TEST(an_offer_is_answered_when_it_is_durable),
+		XM_TEST(what_is_not_durable_cannot_be_persisted),
+		XM_TEST(what_is_freed_is_zeroed_when_the_store_has_forgotten_it),
+		XM_TEST(the_token_is_good_for_the_next_claimer_too),
+		XM_TEST(a_store_that_fails_or_ends_is_said_and_memory_goes_on),
+		XM_TEST(what_the_store_brings_back_is_an_orphan_of_its_token),
+		XM_TEST(without_a_store_nothing_is_durable),
+		CU_TEST_INFO_NULL,
+	};
+
+	return xm_tests_run("service_durable", tests);
+}
