@@ -296,6 +296,8 @@ int main(int argc, char **argv)
 	xm_standard_hold();
 	if (argc == 2 && strcmp(argv[1], XM_INTERFACE_FLAG) == 0)
 		return xm_interface_main();
+	if (argc > 0 && strcmp(argv[0], XM_STORE_TOOL) == 0)
+		return xm_store_tool(argc, argv);
 	if (argc == 2 && strcmp(argv[1], XM_STORAGE_FLAG) == 0)
 		return xm_storage_main();
 	xm_logger_begin("extmemd", xm_log_names, XM_LOG_SUBSYSTEMS, XM_JOURNAL);

@@ -73,6 +73,7 @@ extmemd_SOURCES = \
 	appliance/storage.h \
 	appliance/storage_parts.h \
 	appliance/store_main.c \
+	appliance/store_tool.c \
 	appliance/tenants_file.c \
 	appliance/tenants_file.h \
 	$(NULL)

@@ -48,6 +48,10 @@ void xm_storage_ended(struct xm_storage *);
 void xm_storage_stop(struct xm_storage *);
 extern const struct xm_store_link_ops xm_storage_link;
 
+/* argv[0] by which main() is `extmem store`; store_tool.c. */
+#define XM_STORE_TOOL "extmem-store"
+int xm_store_tool(int argc, char **argv);
+
 /* What main() of extmemd does in the store process. */
 int xm_storage_main(void);
 

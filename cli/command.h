@@ -31,6 +31,7 @@ int command_top(int argc, char *argv[]);
 int command_auth(int argc, char *argv[]);
 int command_strategy(int argc, char *argv[]);
 int command_region(int argc, char *argv[]);
+int command_store(int argc, char *argv[]);
 int command_drain(int argc, char *argv[]);
 int command_shrink(int argc, char *argv[]);
 int command_disk(int argc, char *argv[]);

@@ -27,6 +27,7 @@ static const struct command {
 	{ "mount", command_mount, "make a folder of files in their memory" },
 	{ "unmount", command_unmount, "end such a folder" },
 	{ "swap", command_swap, "let the kernel swap to their memory" },
+	{ "store", command_store, "what an appliance has made durable" },
 	{ "auth", command_auth, "credentials of appliances and clients" },
 	{ "drain", command_drain, "empty an appliance while programs run" },
 	{ "shrink", command_shrink, "give memory of an appliance to its host" },

@@ -25,6 +25,7 @@ extmem_SOURCES = \
 	cli/slow.c \
 	cli/slow.h \
 	cli/stop.c \
+	cli/store.c \
 	cli/stop.h \
 	cli/drain.c \
 	cli/strategy.c \

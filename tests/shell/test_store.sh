@@ -85,8 +85,15 @@ check "nothing that was durable is lost in $kills kills of everything" survives
 kill_all
 check "less memory than it was made for is refused" refused 'it was made for' \
 	--memory 8M --store "$store"
+says_store() { # STATUS WORDS check|show
+	"$extmem" store "$3" "$store" >"$scratch/out" 2>&1
+	[ $? -eq "$1" ] && grep -q "$2" "$scratch/out"
+}
+check "extmem store check finds it well" says_store 0 'all is well' check
+check "extmem store show lists it" says_store 0 "$token" show
 dd if=/dev/zero of="$store/sums" bs=1 count=4 conv=notrunc 2>/dev/null
 printf x | dd of="$store/sums" bs=1 seek=20 conv=notrunc 2>/dev/null
 check "damaged checksums are refused" refused 'checksums are damaged' \
 	--memory 16M --store "$store"
+check "and extmem store check says so" says_store 1 "checksums are damaged" check
 summary
