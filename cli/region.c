@@ -274,7 +274,7 @@ static int act(const struct region_settings *s, const char *what,
 					    : "%s takes no token", what);
 		return COMMAND_USAGE;
 	}
-	if (s->durable && (what[0] != 'c' || s->to != NULL)) {
+	if (s->durable && (what[0] != 'c' || (s->to != NULL && s->to[0] != '\0'))) {
 		command_say("region", "--durable is for create, and without --to");
 		return COMMAND_USAGE;
 	}

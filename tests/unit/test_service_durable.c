@@ -8,7 +8,7 @@
 #include "tests/unit/service_rig.h"
 
 #define A 0
-#define B 1
+#define C 2
 #define KEPT (XM_OFFER_KEEP | XM_OFFER_DURABLE)
 
 static struct rig *begin(struct xm_allocated *ret)
@@ -134,22 +134,19 @@ static void the_token_is_good_for_the_next_claimer_too(void)
 
 	claim.u.claim.token[3] = 7;
 	keep(r, e.extent);
-	for (unsigned i = 0; i < 2; i++) {
-		rig_say_kind(r, i == 0 ? A : B, XM_BYE);
+	for (uint32_t peer = A; peer < C; peer++) {
+		rig_say_kind(r, peer, XM_BYE);
 		rig_settle(r);
-		if (i == 0)
-			rig_join(r, B);
-		else
-			rig_join(r, A);
-		rig_say(r, i == 0 ? B : A, claim);
+		rig_join(r, peer + 1);
+		rig_say(r, peer + 1, claim);
 		rig_settle(r);
-		CU_ASSERT_EQUAL_FATAL(r->sent[i == 0 ? B : A].kind, XM_CLAIMED);
-		CU_ASSERT_EQUAL(say_offer(r, i == 0 ? B : A, e.extent,
-					  XM_OFFER_KEEP, 0)->kind, XM_OFFERED);
+		CU_ASSERT_EQUAL_FATAL(r->sent[peer + 1].kind, XM_CLAIMED);
+		CU_ASSERT_EQUAL(say_offer(r, peer + 1, e.extent, XM_OFFER_KEEP,
+					  0)->kind, XM_OFFERED);
 	}
 	CU_ASSERT_EQUAL(r->told_count, 0);
 	/* An owner that has tied it, or has it for good, ends that. */
-	say_offer(r, A, e.extent, XM_OFFER_KEEP, 0);
+	say_offer(r, C, e.extent, XM_OFFER_KEEP, 0);
 	CU_ASSERT_EQUAL(stored(r, 0).kind, XM_STORE_FORGET);
 	rig_free(r);
 }
