@@ -28,17 +28,25 @@ static void done_cancel(struct xm_transport *t, uint32_t peer)
 	}
 }
 
+/* Nothing flies on this connection any more. */
+static void leave(struct xm_transport *t, uint32_t index)
+{
+	if (!t->target && t->peers[index].remote)
+		t->path->leave(t, index);
+	done_cancel(t, index);
+}
+
 static void peer_down(struct xm_transport *t, uint32_t index, int status)
 {
 	struct loop_peer *peer = &t->peers[index];
 
 	if (peer->state != PEER_UP)
 		return;
+	leave(t, index);
 	peer->state = PEER_DEAD;
 	peer->remote = NULL;
 	peer->say_down = true;
 	peer->status = status;
-	done_cancel(t, index);
 	xm_loop_wake(t);
 }
 
@@ -47,9 +55,9 @@ void xm_loop_peer_close(struct xm_transport *t, uint32_t index)
 {
 	struct loop_peer *peer = &t->peers[index];
 
+	leave(t, index);
 	if (peer->remote)
 		peer_down(peer->remote, peer->remote_index, -ENOTCONN);
-	done_cancel(t, index);
 	memset(peer, 0, sizeof(*peer));
 }
 
@@ -99,7 +107,7 @@ void xm_loop_peer_connect(struct xm_transport *t, uint32_t index,
 			 const char *name, const uint8_t *ticket)
 {
 	struct loop_peer *peer = &t->peers[index];
-	struct xm_transport *remote = xm_loop_find(name);
+	struct xm_transport *remote = xm_loop_find(t->path, name);
 	uint32_t lane = 0, remote_index;
 	uint64_t client = remote ? ticket_use(remote, ticket, &lane) : 0;
 
@@ -124,5 +132,6 @@ void xm_loop_peer_connect(struct xm_transport *t, uint32_t index,
 		.lane = lane,
 		.say_up = true,
 	};
+	t->path->join(t, index);
 	xm_loop_wake(remote);
 }

@@ -8,17 +8,20 @@
 int xm_loop_listen(struct xm_transport *t, void *pool, size_t pool_size,
 		       struct xm_locator *ret)
 {
-	int error = 0;
+	int error;
 
 	if (!t->target || t->listening || !pool || pool_size == 0)
 		return xm_loop_fail(t, -EINVAL, "listen: not a target, no pool, or the "
 				       "second time");
+	t->pool = pool;
+	t->pool_size = pool_size;
+	error = t->path->listen(t);
+	if (error)
+		return error;
 	pthread_mutex_lock(&xm_loop_lock);
-	if (xm_loop_find(t->name)) {
+	if (xm_loop_find(t->path, t->name)) {
 		error = -EADDRINUSE;
 	} else {
-		t->pool = pool;
-		t->pool_size = pool_size;
 		t->listening = true;
 		t->next = xm_loop_registry;
 		xm_loop_registry = t;
@@ -71,6 +74,12 @@ int xm_loop_retract(struct xm_transport *t, uint64_t client,
 	return error;
 }
 
+static void span_end(struct xm_transport *t, uint32_t index)
+{
+	t->exposures[index].client = 0;
+	t->path->conceal(t, index);
+}
+
 void xm_loop_expel(struct xm_transport *t, uint64_t client)
 {
 	if (client == 0)
@@ -82,7 +91,7 @@ void xm_loop_expel(struct xm_transport *t, uint64_t client)
 			memset(&t->tickets[i], 0, sizeof(t->tickets[i]));
 	for (uint32_t i = 0; i < XM_LOOP_EXPOSED_MAX; i++)
 		if (t->exposures[i].client == client)
-			t->exposures[i].client = 0;
+			span_end(t, i);
 	pthread_mutex_unlock(&xm_loop_lock);
 }
 
@@ -110,7 +119,8 @@ int xm_loop_expose(struct xm_transport *t, uint64_t client,
 	if (error >= 0) {
 		t->exposures[error] =
 			(struct loop_exposure){ client, offset, size, rights, key };
-		*ret = (struct xm_remote_mr){ key, 0 };
+		t->path->expose(t, (uint32_t)error);
+		*ret = (struct xm_remote_mr){ t->exposures[error].key, 0 };
 		error = 0;
 	}
 	pthread_mutex_unlock(&xm_loop_lock);
@@ -126,6 +136,6 @@ void xm_loop_conceal(struct xm_transport *t, uint64_t client,
 	for (uint32_t i = 0; i < XM_LOOP_EXPOSED_MAX; i++)
 		if (t->exposures[i].client == client &&
 		    t->exposures[i].key == remote->key)
-			t->exposures[i].client = 0;
+			span_end(t, i);
 	pthread_mutex_unlock(&xm_loop_lock);
 }
