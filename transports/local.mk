@@ -10,6 +10,7 @@ libxm_transports_la_SOURCES = \
 	transports/frame.h \
 	transports/loop/loop.c \
 	transports/loop/loop_channel.c \
+	transports/loop/loop_copy.c \
 	transports/loop/loop_parts.h \
 	transports/loop/loop_peer.c \
 	transports/loop/loop_target.c \
@@ -48,6 +49,24 @@ libxm_transports_la_SOURCES += \
 	$(NULL)
 endif
 
+# The interface as registers: the simulator's data path, if it is asked for.
+noinst_LTLIBRARIES += libxm_device.la
+libxm_device_la_SOURCES = \
+	transports/model/device.c \
+	transports/model/device.h \
+	transports/model/datapath.c \
+	transports/model/datapath.h \
+	$(NULL)
+
+# The transport over it, for tests: no program that is installed has it.
+noinst_LTLIBRARIES += libxm_model.la
+libxm_model_la_SOURCES = \
+	transports/model/model.c \
+	transports/model/model.h \
+	$(NULL)
+libxm_model_la_LIBADD = libxm_device.la
+
 EXTRA_DIST += \
+	transports/model/README.md \
 	transports/ofi/README.md \
 	$(NULL)

@@ -4,7 +4,7 @@
  * every libfabric provider that is here. `conformance [SCHEME]...` runs some.
  *
  * The target lives in a process of its own (far_side.c) and shares the pool
- * with this one; for loop both ends are here. Every wait has a deadline.
+ * with this one; for loop and the models both ends are here. Every wait has a deadline.
  */
 #include <signal.h>
 #include <stdio.h>
@@ -41,7 +41,7 @@ static void cell_find(CU_pTest test, CU_pSuite suite, unsigned *ret_scheme,
 		      unsigned *ret_test)
 {
 	*ret_scheme = 0;
-	while (strcmp(xm_transports[*ret_scheme]->scheme, suite->pName))
+	while (strcmp(ops_at(*ret_scheme)->scheme, suite->pName))
 		++*ret_scheme;
 	*ret_test = 0;
 	for (CU_pTest t = suite->pTest; t != test; t = t->pNext)
@@ -130,12 +130,12 @@ static bool present(unsigned scheme)
 	struct command open = { .verb = OPEN };
 	bool here;
 
-	w.loop = strcmp(xm_transports[scheme]->scheme, "loop") == 0;
+	w.loop = ops_one_process(ops_at(scheme));
 	if (w.loop)
 		return true;
 	w.fd = nursery_ask();
 	snprintf(open.scheme, sizeof(open.scheme), "%s",
-		 xm_transports[scheme]->scheme);
+		 ops_at(scheme)->scheme);
 	here = far_call(&open) == 0;
 	if (!here)
 		snprintf(reasons[scheme], sizeof(reasons[scheme]), "%.255s",
@@ -149,12 +149,12 @@ static bool present(unsigned scheme)
 static void table_print(const bool *chosen)
 {
 	printf("\n%-55s", "");
-	for (unsigned i = 0; xm_transports[i]; i++)
+	for (unsigned i = 0; ops_at(i); i++)
 		if (chosen[i])
-			printf(" %-11s", xm_transports[i]->scheme);
+			printf(" %-11s", ops_at(i)->scheme);
 	for (unsigned j = 0; j < XM_COUNT(tests); j++) {
 		printf("\n%-55s", tests[j].pName);
-		for (unsigned i = 0; xm_transports[i]; i++) {
+		for (unsigned i = 0; ops_at(i); i++) {
 			char c = cells[i][j];
 
 			if (!chosen[i])
@@ -170,7 +170,7 @@ static void table_print(const bool *chosen)
 	printf("\n\n");
 	for (unsigned i = 0; i < XM_COUNT(excuses) && excuses[i]; i++)
 		printf("skipped (%c): %s\n", (char)('a' + i), excuses[i]);
-	for (unsigned i = 0; xm_transports[i]; i++)
+	for (unsigned i = 0; ops_at(i); i++)
 		if (chosen[i] && reasons[i][0])
 			printf("absent: %s\n", reasons[i]);
 }
@@ -190,8 +190,8 @@ int main(int argc, char **argv)
 		return 1;
 
 	CU_initialize_registry();
-	for (unsigned i = 0; xm_transports[i]; i++) {
-		const char *scheme = xm_transports[i]->scheme;
+	for (unsigned i = 0; ops_at(i); i++) {
+		const char *scheme = ops_at(i)->scheme;
 
 		chosen[i] = argc < 2;
 		for (int j = 1; j < argc; j++)

@@ -24,18 +24,10 @@
 uint8_t *far_pool;
 static int nursery;
 
-const struct xm_transport_ops *ops_find(const char *scheme)
-{
-	for (size_t i = 0; xm_transports[i]; i++)
-		if (strcmp(xm_transports[i]->scheme, scheme) == 0)
-			return xm_transports[i];
-	return NULL;
-}
-
 void address_make(const char *scheme, char *ret, size_t size)
 {
-	if (strcmp(scheme, "loop") == 0)
-		snprintf(ret, size, "loop:conformance");
+	if (ops_one_process(ops_find(scheme)))
+		snprintf(ret, size, "%s:conformance", scheme);
 	else if (strcmp(scheme, "ofi+shm") == 0)
 		snprintf(ret, size, "ofi+shm://conformance");
 	else

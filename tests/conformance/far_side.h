@@ -46,7 +46,11 @@ struct far_side {
 
 extern uint8_t *far_pool; /* shared with every remote side */
 
+/* All that can be tested; NULL behind the last. */
+const struct xm_transport_ops *ops_at(unsigned index);
 const struct xm_transport_ops *ops_find(const char *scheme);
+/* Its two ends are in one process. */
+bool ops_one_process(const struct xm_transport_ops *);
 void address_make(const char *scheme, char *ret, size_t size);
 
 /* The remote side itself, for a transport whose ends share a process. */

@@ -15,8 +15,10 @@ tests_conformance_conformance_SOURCES = \
 	tests/conformance/load.c \
 	tests/conformance/rig.c \
 	tests/conformance/surroundings.c \
+	tests/conformance/table.c \
 	tests/conformance/wait.c \
 	$(NULL)
+tests_conformance_conformance_LDADD = libxm_model.la $(LDADD)
 
 noinst_HEADERS += \
 	tests/conformance/far_side.h \

@@ -135,7 +135,7 @@ bool world_open(void)
 
 	memset(&w, 0, sizeof(w));
 	w.ops = ops_find(CU_get_current_suite()->pName);
-	w.loop = strcmp(w.ops->scheme, "loop") == 0;
+	w.loop = ops_one_process(w.ops);
 	w.fd = w.loop ? -1 : nursery_ask();
 	memset(far_pool, 0x11, 2 * XM_MIB);
 	snprintf(open.scheme, sizeof(open.scheme), "%s", w.ops->scheme);

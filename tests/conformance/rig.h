@@ -30,7 +30,7 @@ struct near_side {
 struct world {
 	const struct xm_transport_ops *ops;
 	struct xm_transport_limits limits;
-	struct far_side here; /* loop */
+	struct far_side here; /* if both ends are in one process */
 	bool loop;
 	int fd;
 	pid_t pid;

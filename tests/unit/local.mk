@@ -20,6 +20,7 @@ xm_tests += \
 	tests/unit/test_log \
 	tests/unit/test_loop \
 	tests/unit/test_mender \
+	tests/unit/test_model \
 	tests/unit/test_move \
 	tests/unit/test_options \
 	tests/unit/test_pager \
@@ -133,6 +134,14 @@ tests_unit_test_service_offers_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service_offers.c \
 	$(NULL)
+
+# The model of an interface, asked by the same accesses as the Verilog (tests/rtl).
+tests_unit_test_model_SOURCES = \
+	tests/support/accesses.c \
+	tests/support/accesses.h \
+	tests/unit/test_model.c \
+	$(NULL)
+tests_unit_test_model_LDADD = libxm_device.la $(LDADD)
 
 # Credentials are made as `extmem auth` makes them.
 tests_unit_test_tls_SOURCES = \
