@@ -54,7 +54,7 @@ struct settings {
 #ifdef XM_PLANT
 	uint32_t plant;
 #endif
-	uint32_t kind;
+	uint32_t kind, interface;
 	uint64_t appliances, clients, threads, lanes, operations, safety_ns;
 	uint64_t weather_ns;
 	bool plain, unsealed, one_tenant;
@@ -99,6 +99,12 @@ static const struct xm_option options[] = {
 		  "memory as it was (snapshot); or an appliance's "
 		  "durable store (store).",
 	  .destination = offsetof(struct settings, kind) },
+	{ .name = "interface", .kind = XM_OPTION_CHOICE, .value = "plain",
+	  .choices = "plain|model",
+	  .help = "How appliances move bytes: as any provider does (plain), or by "
+		  "the registers and queues of transports/model, a model of an "
+		  "interface that is a circuit.",
+	  .destination = offsetof(struct settings, interface) },
 	{ .name = "story", .kind = XM_OPTION_TEXT, .unit = "NAME",
 	  .help = "Run the story of this name and print it to stdout.",
 	  .destination = offsetof(struct settings, story) },
@@ -285,6 +291,7 @@ static int plan(void)
 	p->snapshot = s.kind == 1;
 	p->hands = s.kind == 2;
 	p->store = s.kind == 3;
+	p->model = s.interface == 1;
 	p->plain = s.plain;
 	p->unsealed = s.unsealed;
 	p->one_tenant = s.one_tenant;

@@ -26,6 +26,7 @@
 #include "sim/fabric.h"
 #include "sim/fabric_parts.h"
 #include "sim/fibers.h"
+#include "sim/interface.h"
 #include "sim/links.h"
 #include "sim/notes.h"
 #include "sim/oracle.h"
@@ -232,139 +233,6 @@ static int transport_scatter(struct xm_transport *t, uint32_t peer,
 		    (void *)(uintptr_t)local, piece, token);
 }
 
-static int transport_listen(struct xm_transport *t, void *pool,
-			    size_t pool_size, struct xm_locator *ret)
-{
-	t->pool = pool;
-	t->pool_size = pool_size;
-	memset(ret, 0, sizeof(*ret));
-	ret->size = 16;
-	memcpy(ret->bytes, &t->uid, sizeof(t->uid));
-	ret->bytes[8] = (uint8_t)t->node;
-	return 0;
-}
-
-/* A law: no key or ticket is ever used twice, so whoever learns one learns nothing
- * about another. */
-static void token_note(struct xm_transport *t, const char *what,
-		       const void *bytes, size_t size)
-{
-	struct token token = { { 0 } };
-
-	memcpy(token.bytes, bytes, size);
-	for (size_t i = 0; i < t->tokens_count; i++) {
-		if (memcmp(&t->tokens[i], &token, sizeof(token)) == 0)
-			world_broken("isolation", "%s is used twice", what);
-	}
-	t->tokens = realloc(t->tokens,
-			    (t->tokens_count + 1) * sizeof(*t->tokens));
-	XM_ASSERT(t->tokens != NULL);
-	t->tokens[t->tokens_count++] = token;
-	sim_counts.laws_asked++;
-}
-
-static int transport_admit(struct xm_transport *t, uint64_t client,
-			   uint32_t lane,
-			   const uint8_t ticket[XM_TICKET_SIZE])
-{
-	if (world_chance(WORLD_MISFORTUNE, sim_shape.no_memory)) {
-		sim_counts.faults[SIM_FAULT_MEMORY]++;
-		return -ENOMEM;
-	}
-	token_note(t, "a ticket", ticket, XM_TICKET_SIZE);
-	fabric_ticket(t, ticket, false);
-	t->tickets = realloc(t->tickets,
-			     (t->tickets_count + 1) * sizeof(*t->tickets));
-	XM_ASSERT(t->tickets != NULL);
-	t->tickets[t->tickets_count].client = client;
-	t->tickets[t->tickets_count].lane = lane;
-	memcpy(t->tickets[t->tickets_count++].bytes, ticket, XM_TICKET_SIZE);
-	return 0;
-}
-
-static void conceal(struct xm_transport *t, uint64_t client, uint64_t key,
-		    bool all)
-{
-	for (size_t i = 0; i < t->exposed_count;) {
-		struct exposed *e = &t->exposed[i];
-
-		if (e->client != client || (!all && e->key != key)) {
-			i++;
-			continue;
-		}
-		if ((all && sim_shape.provider.admits) ||
-		    (sim_shape.provider.revokes &&
-		     !XM_PLANTED(deaf_conceal))) {
-			*e = t->exposed[--t->exposed_count];
-			continue;
-		}
-		if (!e->concealed)
-			e->serial = fabric.serial;
-		e->concealed = true;
-		i++;
-	}
-}
-
-static int transport_retract(struct xm_transport *t, uint64_t client,
-			     const uint8_t ticket[XM_TICKET_SIZE])
-{
-	for (size_t i = 0; i < t->tickets_count; i++) {
-		if (t->tickets[i].client != client ||
-		    memcmp(t->tickets[i].bytes, ticket, XM_TICKET_SIZE) != 0)
-			continue;
-		t->tickets[i] = t->tickets[--t->tickets_count];
-		return 0;
-	}
-	return -ENOENT;
-}
-
-static void transport_expel(struct xm_transport *t, uint64_t client)
-{
-	for (struct connection *c = fabric.connections; c != NULL;
-	     c = c->next_all) {
-		if (c->target != t || !c->joined || c->client != client)
-			continue;
-		fabric_target_close(c);
-		fabric_reset(c);
-	}
-	for (size_t i = 0; i < t->tickets_count;) {
-		if (t->tickets[i].client == client)
-			t->tickets[i] = t->tickets[--t->tickets_count];
-		else
-			i++;
-	}
-	conceal(t, client, 0, true);
-}
-
-static int transport_expose(struct xm_transport *t, uint64_t client,
-			    uint64_t offset, uint64_t size, uint32_t rights,
-			    uint64_t key, struct xm_remote_mr *ret)
-{
-	XM_ASSERT(rights != 0 && (rights & ~XM_RIGHTS_ALL) == 0);
-	XM_ASSERT(xm_span_fits(offset, size, t->pool_size));
-	if (world_chance(WORLD_MISFORTUNE, sim_shape.no_memory)) {
-		sim_counts.faults[SIM_FAULT_MEMORY]++;
-		return -ENOMEM;
-	}
-	token_note(t, "a key", &key, sizeof(key));
-	t->exposed = realloc(t->exposed,
-			     (t->exposed_count + 1) * sizeof(*t->exposed));
-	XM_ASSERT(t->exposed != NULL);
-	t->exposed[t->exposed_count++] = (struct exposed){
-		.client = client, .key = key, .offset = offset, .size = size,
-		.rights = rights,
-	};
-	ret->key = key;
-	ret->base = 0;
-	return 0;
-}
-
-static void transport_conceal(struct xm_transport *t, uint64_t client,
-			      const struct xm_remote_mr *remote)
-{
-	conceal(t, client, remote->key, false);
-}
-
 static void execute_all(struct xm_transport *t)
 {
 	while (t->inbox != NULL) {
@@ -448,12 +316,12 @@ const struct xm_transport_ops fabric_transport = {
 	.read = transport_read,
 	.write = transport_write,
 	.scatter = transport_scatter,
-	.listen = transport_listen,
-	.admit = transport_admit,
-	.retract = transport_retract,
-	.expel = transport_expel,
-	.expose = transport_expose,
-	.conceal = transport_conceal,
+	.listen = fabric_listen,
+	.admit = fabric_admit,
+	.retract = fabric_retract,
+	.expel = fabric_expel,
+	.expose = fabric_expose,
+	.conceal = fabric_conceal,
 	.poll = transport_poll,
 	.arm = transport_arm,
 	.wait = transport_wait,
@@ -566,6 +434,7 @@ static void transports_free(struct xm_transport *t)
 {
 	for (struct xm_transport *next; t != NULL; t = next) {
 		next = t->next_all;
+		interface_close(t->interface);
 		while (t->first != NULL) {
 			struct queued *q = t->first;
 

@@ -260,19 +260,6 @@ static void arrive_response(void *argument, uint64_t number)
 	operation_leave(op);
 }
 
-static struct exposed *key_find(struct xm_transport *t, uint64_t client,
-				const struct xm_remote_mr *remote)
-{
-	for (size_t i = 0; i < t->exposed_count; i++) {
-		struct exposed *e = &t->exposed[i];
-
-		if (e->key == remote->key &&
-		    (e->client == client || !sim_shape.provider.admits))
-			return e;
-	}
-	return NULL;
-}
-
 /* The operation is not executed. */
 static void shut(struct operation *op)
 {
@@ -280,17 +267,6 @@ static void shut(struct operation *op)
 		   "connection gone, write {write:bool}",
 		   op->connection->from, op->connection->to, op->write);
 	operation_leave(op);
-}
-
-static bool fits(const struct operation *op, const struct exposed *e)
-{
-	if ((e->rights & (op->write ? XM_RIGHT_WRITE : XM_RIGHT_READ)) == 0)
-		return false;
-	for (uint32_t i = 0; i < op->count; i++) {
-		if (!xm_span_fits(op->offsets[i], op->piece, e->size))
-			return false;
-	}
-	return true;
 }
 
 /* The connection ends as this is executed, and its initiator does not hear whether it
@@ -304,53 +280,19 @@ static void end_with(struct connection *c, struct operation *op)
 	operation_leave(op);
 }
 
-/* A write of pieces into the pool. */
-static void write_pieces(struct xm_transport *t, const struct operation *op,
-			 const struct exposed *e, const uint8_t *from)
-{
-	uint32_t at = appliance_at_interface(t->process);
-
-	sim_counts.faults[SIM_FAULT_LATE_WRITE] += op->cancelled;
-	for (uint32_t i = 0; i < op->count; i++) {
-		uint64_t byte = e->offset + op->offsets[i];
-
-		oracle_access(at, e->client, byte, op->piece, true);
-		appliance_written(at, byte, op->piece);
-		memcpy(t->pool + byte, from + i * op->piece, op->piece);
-	}
-	world_note("fabric.write: node {from} writes byte {offset:hex} and on, "
-		   "{size:bytes}",
-		   op->connection->from, e->offset + op->offsets[0], op->size);
-}
-
-static void read_piece(struct xm_transport *t, struct operation *op,
-		       const struct exposed *e)
-{
-	uint64_t byte = e->offset + op->offsets[0];
-
-	oracle_access(appliance_at_interface(t->process), e->client, byte,
-		      op->size, false);
-	op->bytes = bytes_take(op->size);
-	memcpy(op->bytes, t->pool + byte, op->size);
-	world_note("fabric.read: node {from} reads byte {offset:hex} and on, "
-		   "{size:bytes}",
-		   op->connection->from, byte, op->size);
-}
-
-/* The key does not allow this access: one kind of provider answers, another resets the
- * connection. Returns whether there is an answer. */
-static bool refuse_access(struct operation *op)
+/* Without a key that fits: by some providers the connection ends with it. */
+static bool refuse(struct xm_transport *t, struct operation *op, const struct exposed *e)
 {
 	struct connection *c = op->connection;
 
 	sim_counts.faults[SIM_FAULT_REFUSED_KEY]++;
-	world_note("fabric.refused: an access of node {from} to node {to} is "
-		   "refused, write {write:bool}",
+	world_note("fabric.refused: an access of node {from} to "
+		   "node {to} is refused, write {write:bool}",
 		   c->from, c->to, op->write);
-	if (sim_shape.provider.refuses) {
-		op->status = -EACCES;
+	fabric_refuses(t, op, e);
+	op->status = -EACCES;
+	if (sim_shape.provider.refuses)
 		return true;
-	}
 	fabric_target_close(c);
 	fabric_reset(c);
 	operation_leave(op);
@@ -362,7 +304,7 @@ void fabric_execute(struct xm_transport *t, struct operation *op)
 {
 	struct connection *c = op->connection;
 	enum weather_end end = WEATHER_NO_END;
-	const uint8_t *from = op->bytes != NULL ? op->bytes : op->local;
+	uint64_t took_ns = 0;
 	struct exposed *e;
 
 	if (c->target != t) {
@@ -375,24 +317,28 @@ void fabric_execute(struct xm_transport *t, struct operation *op)
 		end_with(c, op);
 		return;
 	}
-	e = key_find(t, c->client, &op->remote);
-	if (e == NULL || !fits(op, e)) {
-		if (!refuse_access(op))
+	e = fabric_key_find(t, c->client, &op->remote);
+	if (!fabric_fits(op, e)) {
+		if (!refuse(t, op, e))
 			return;
-	} else if (!op->write) {
-		read_piece(t, op, e);
-	} else if (from != NULL) {
-		write_pieces(t, op, e, from);
-	} else { /* cancelled before its bytes had left */
-		operation_leave(op);
-		return;
+	} else if (op->write) {
+		uint8_t *from = op->bytes != NULL ? op->bytes : op->local;
+
+		if (from == NULL) { /* cancelled before its bytes had left */
+			operation_leave(op);
+			return;
+		}
+		sim_counts.faults[SIM_FAULT_LATE_WRITE] += op->cancelled;
+		took_ns = fabric_carry(t, op, e, from);
+	} else {
+		op->bytes = bytes_take(op->size);
+		took_ns = fabric_carry(t, op, e, op->bytes);
 	}
 	if (end == WEATHER_END_BEHIND) {
 		end_with(c, op);
 		return;
 	}
-	world_at(xm_max(links_arrive(c->to, c->from,
-				     op->write ? 64 : op->size),
+	world_at(xm_max(links_arrive(c->to, c->from, op->write ? 64 : op->size) + took_ns,
 			op->ends_ns),
 		 arrive_response, op, 0);
 }

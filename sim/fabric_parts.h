@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What the fabric's files share: what is under way between two transports
- * (fabric_flight.c), its faults (fabric_faults.c), and the contract on top of it
- * (fabric.c). */
+ * (fabric_flight.c), what a target has (fabric_target.c), faults (fabric_faults.c), and the
+ * contract on top of it (fabric.c). */
 #ifndef XM_FABRIC_PARTS_H
 #define XM_FABRIC_PARTS_H
 
@@ -113,6 +113,7 @@ struct xm_transport {
 	struct past pasts[PASTS]; /* a ring */
 	uint64_t pasts_count;
 	struct arrival *inbox, **inbox_last;
+	struct interface *interface; /* or NULL */
 };
 
 struct fabric {
@@ -126,6 +127,30 @@ struct fabric {
 };
 
 extern struct fabric fabric;
+
+/* --- fabric_target.c: the target's half of the contract ------------------------- */
+
+int fabric_listen(struct xm_transport *, void *pool, size_t pool_size,
+		  struct xm_locator *ret);
+int fabric_admit(struct xm_transport *, uint64_t client, uint32_t lane,
+		 const uint8_t ticket[XM_TICKET_SIZE]);
+int fabric_retract(struct xm_transport *, uint64_t client,
+		   const uint8_t ticket[XM_TICKET_SIZE]);
+void fabric_expel(struct xm_transport *, uint64_t client);
+int fabric_expose(struct xm_transport *, uint64_t client, uint64_t offset, uint64_t size,
+		  uint32_t rights, uint64_t key, struct xm_remote_mr *ret);
+void fabric_conceal(struct xm_transport *, uint64_t client, const struct xm_remote_mr *);
+/* What this key opens to the client; NULL: nothing. */
+struct exposed *fabric_key_find(struct xm_transport *, uint64_t client,
+				const struct xm_remote_mr *);
+/* Do all pieces of it lie in the span, with the right to that? */
+bool fabric_fits(const struct operation *, const struct exposed *);
+/* Reads or writes what fits; returns how long the interface took. */
+uint64_t fabric_carry(struct xm_transport *, const struct operation *, const struct exposed *,
+		      uint8_t *bytes);
+/* The model of an interface refuses what does not fit; of a write in pieces others may
+ * have been done. */
+void fabric_refuses(struct xm_transport *, const struct operation *, const struct exposed *);
 
 /* A ticket was admitted, or used. */
 void fabric_ticket(struct xm_transport *, const uint8_t *bytes, bool used);

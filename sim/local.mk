@@ -19,9 +19,12 @@ libxm_world_la_SOURCES = \
 	sim/fabric_faults.c \
 	sim/fabric_flight.c \
 	sim/fabric_parts.h \
+	sim/fabric_target.c \
 	sim/fibers.c \
 	sim/fibers.h \
 	sim/heap.h \
+	sim/interface.c \
+	sim/interface.h \
 	sim/laws.h \
 	sim/lies.c \
 	sim/laws_bounds.c \
@@ -104,6 +107,7 @@ libxm_world_la_CPPFLAGS = $(AM_CPPFLAGS)
 
 libxm_world_la_LIBADD = \
 	libxm_client.la \
+	libxm_device.la \
 	libxm_service.la \
 	libxm_first.la \
 	libxm_ground.la \
@@ -144,6 +148,7 @@ EXTRA_PROGRAMS = extmem-sim-planted
 extmem_sim_planted_SOURCES = \
 	$(extmem_sim_SOURCES) \
 	$(libxm_client_la_SOURCES) \
+	$(libxm_device_la_SOURCES) \
 	$(libxm_first_la_SOURCES) \
 	$(libxm_ground_la_SOURCES) \
 	$(libxm_service_la_SOURCES) \

@@ -275,7 +275,8 @@ static void print_command(void)
 	print_number("operations", sim_plan.operations, "");
 	print_number("safety", sim_plan.safety_ns / XM_MS, "ms");
 	print_number("weather", sim_plan.weather_ms, "ms");
-	printf("%s%s%s", sim_plan.plain ? " --plain" : "",
+	printf("%s%s%s%s", sim_plan.model ? " --interface model" : "",
+	       sim_plan.plain ? " --plain" : "",
 	       sim_plan.unsealed ? " --unsealed" : "",
 	       sim_plan.one_tenant ? " --one-tenant" : "");
 	for (uint32_t k = 0; sim_kind_name(k) != NULL; k++) {

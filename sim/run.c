@@ -38,6 +38,16 @@ static bool ask_until_ended(void)
 	return programs_ended();
 }
 
+/* What the model of an interface promises, and takes. */
+static void interface_shape(void)
+{
+	struct sim_provider *p = &sim_shape.provider;
+
+	p->revokes = p->admits = p->refuses = true;
+	p->size_max = xm_min(p->size_max, 4 * XM_MIB);
+	sim_shape.prefetch = (uint32_t)xm_min(sim_shape.prefetch, p->size_max / 4096);
+}
+
 static void instead(uint32_t *number, uint64_t other)
 {
 	if (other > 0)
@@ -69,6 +79,8 @@ static void shape(uint64_t seed)
 	if (sim_shape.streams_tight && !sim_shape.pauses)
 		sim_shape.streams_max = sim_shape.clients_max =
 			sim_shape.clients;
+	if (sim_plan.model)
+		interface_shape();
 	if (sim_without(SIM_FAULT_DELAY))
 		sim_shape.link.jitter_ns = 0;
 	if (sim_without(SIM_FAULT_LOSS))

@@ -178,7 +178,9 @@
 	X(ticket_twice, "a ticket is good for a second connection")           \
 	X(double_completion, "an operation completes twice")                  \
 	X(deaf_conceal, "a concealed key still opens, though keys revoke")    \
-	X(not_superseded, "a lane's earlier connection outlives the new one")
+	X(not_superseded, "a lane's earlier connection outlives the new one") \
+	/* sim/interface.c, with --interface=model */                          \
+	X(interface_key_lives, "a concealed span's key stays in the key memory")
 
 #ifdef XM_PLANT
 enum xm_plant {

@@ -21,14 +21,15 @@ printf '%-24s %-22s %8s %9s\n' bug 'law that broke' seeds seconds
 for bug; do
 	all=$((all + 1))
 	began=$(date +%s.%N)
-	kind=cluster
+	kind=cluster interface=plain
 	case $bug in
+	interface_*) interface=model ;;
 	snapshot_*) kind=snapshot ;;
 	store_*) kind=store ;;
 	claim_* | token_* | orphan_* | offer_* | foul_*) kind=hands ;;
 	esac
-	"$sim" --kind "$kind" --plant "$bug" --runs 10000000 --seconds "$seconds" --first \
-		--quiet >/dev/null 2>"$words"
+	"$sim" --kind "$kind" --interface "$interface" --plant "$bug" --runs 10000000 \
+		--seconds "$seconds" --first --quiet >/dev/null 2>"$words"
 	rc=$?
 	took=$(date +%s.%N | awk -v began="$began" '{ printf "%.2f", $1 - began }')
 	line=$(grep -m 1 '^seed [0-9]*: law broken: ' "$words")
@@ -37,7 +38,8 @@ for bug; do
 	if { [ $rc -eq 1 ] || [ $rc -gt 128 ]; } && [ -n "$line" ]; then
 		seed=${line#seed } seed=${seed%%:*}
 		law=${line#*law broken: } law=${law%%:*}
-		if "$sim" --kind "$kind" --plant none --seed "$seed" --quiet >/dev/null 2>&1
+		if "$sim" --kind "$kind" --interface "$interface" --plant none \
+			--seed "$seed" --quiet >/dev/null 2>&1
 		then
 			found=$((found + 1))
 		else

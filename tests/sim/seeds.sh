@@ -24,6 +24,10 @@ for seed in 34 75 37 417 7192 7136; do
 		"$sim" --quiet --kind hands --twice --seed "$seed"
 done
 
+# Each access goes by the model of an interface, which says the same of it as the fabric.
+check "40 seeds, with the model of an interface" \
+	"$sim" --quiet --interface model --twice --runs 40
+
 if [ -n "${CI:-}" ]; then
 	first=${SEED:-1000000}
 else
