@@ -34,7 +34,8 @@ usage() {
 # --- packages -------------------------------------------------------------
 
 packages='autoconf automake g++ gcc libc6-dev libcunit1-dev libfabric-dev
-	libinih-dev libjansson-dev libseccomp-dev libssl-dev libtool make pkg-config'
+	libinih-dev libjansson-dev libseccomp-dev libssl-dev libtool libxxhash-dev make
+	pkg-config'
 
 # Some tests say that they are skipped without these.
 test_packages='fuse3 libfuse3-dev

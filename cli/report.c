@@ -105,6 +105,8 @@ static void set_paging(json_t *root, const struct run_shared *s)
 	set(root, "stranded_bytes", t->stranded_bytes);
 	set(root, "bad_tags", t->bad_tags);
 	set(root, "tampered", t->tampered);
+	set(root, "pages_compared", t->pages_compared);
+	set(root, "pages_unchanged", t->pages_unchanged);
 	json_object_set_new(
 		root, "fault_p50_us",
 		json_real((double)extmem_latency_ns(t, 500) / 1000.0));

@@ -62,6 +62,9 @@ struct extmem_stats {
 	/* Of sealed regions: how often a page came that is not what was sealed, and how many
 	 * pages no copy had right: they are lost. */
 	uint64_t bad_tags, tampered;
+	/* Of pages that were writable and had to leave, those that were compared with what
+	 * they had been; and of these, those that were the same and were not sent. */
+	uint64_t pages_compared, pages_unchanged;
 };
 
 /* Counters are read lane by lane: while faults are served, they need not add up.

@@ -32,6 +32,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/pager_mend.c \
 	core/pure/pager_parts.h \
 	core/pure/pager_predict.c \
+	core/pure/pager_print.c \
 	core/pure/pager_reclaim.c \
 	core/pure/pager_rights.c \
 	core/pure/pager_stream.c \
@@ -44,6 +45,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/plan.h \
 	core/pure/plan_words.c \
 	core/pure/plant.h \
+	core/pure/print.h \
 	core/pure/region_id.h \
 	core/pure/returns.c \
 	core/pure/returns.h \
@@ -84,6 +86,7 @@ libxm_first_la_SOURCES = \
 	core/engine/engine_parts.h \
 	core/engine/engine_mend.c \
 	core/engine/engine_post.c \
+	core/engine/engine_print.c \
 	core/engine/engine_seal.c \
 	core/engine/keeper.c \
 	core/engine/keeper.h \
@@ -181,6 +184,8 @@ libxm_skin_la_SOURCES = \
 	core/skin/mappers.c \
 	core/skin/os.c \
 	core/skin/os.h \
+	core/skin/printer.c \
+	core/skin/printer.h \
 	core/skin/provider_signals.c \
 	core/skin/provider_signals.h \
 	core/skin/sigbus.c \

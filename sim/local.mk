@@ -60,6 +60,7 @@ libxm_world_la_SOURCES = \
 	sim/outcomes.h \
 	sim/plan.c \
 	sim/plan.h \
+	sim/printer.c \
 	sim/program.c \
 	sim/program.h \
 	sim/programs.h \

@@ -54,6 +54,30 @@ static bool lost_page(void)
 	return false;
 }
 
+/* Every so often the program soon puts back what was there before its store; now and then,
+ * when that was sent away. */
+#define PUT_BACK 6
+#define PUT_BACK_SENT 18
+
+static void put_back(struct program *p, uint64_t page, unsigned i, uint64_t *at,
+		     uint64_t before)
+{
+	uint64_t stored = *at;
+
+	if (p->stamp % PUT_BACK != 0)
+		return;
+	if (p->stamp % PUT_BACK_SENT == 0)
+		op_sync(p);
+	else
+		world_yield();
+	if (is_unclear(p, page) || touch(p, page, true) != XM_TOUCHED_SERVED ||
+	    is_unclear(p, page) || *at != stored)
+		return;
+	*at = before;
+	word_set(p, page, i, before);
+	sim_counts.stores++;
+}
+
 /* Returns false when the page is lost. A page that another thread writes
  * explicitly is left alone: what a load sees then is either. */
 static bool load_store(struct program *p, uint64_t page, bool load, bool store)
@@ -61,6 +85,7 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 	unsigned i = (unsigned)below(WORDS);
 	uint64_t *at = (uint64_t *)(void *)(page_address(p, page) + word_places[i]);
 	enum xm_touched touched;
+	uint64_t before;
 
 	if (is_unclear(p, page))
 		return below(4) != 0 ||
@@ -90,9 +115,11 @@ static bool load_store(struct program *p, uint64_t page, bool load, bool store)
 	}
 	if (is_unclear(p, page))
 		return true;
+	before = *at;
 	*at = word_fresh(p);
 	word_set(p, page, i, *at);
 	sim_counts.stores++;
+	put_back(p, page, i, at, before);
 	return true;
 }
 

@@ -30,6 +30,8 @@ static void add_lane(struct xm_lane *lane, struct extmem_stats *s)
 	s->zero_fills += p->zero_fills;
 	s->pages_read += p->pages_read;
 	s->pages_written += p->pages_written;
+	s->pages_compared += p->compared;
+	s->pages_unchanged += p->unchanged;
 	s->bytes_read += e->bytes_read;
 	s->bytes_written += e->bytes_written;
 	s->evictions += p->evictions;

@@ -12,6 +12,7 @@
 #include "core/client/error.h"
 #include "core/client/planned.h"
 #include "core/client/strategies.h"
+#include "core/skin/printer.h"
 
 static void destroy(extmem *x)
 {
@@ -19,6 +20,7 @@ static void destroy(extmem *x)
 	xm_faults_end(x);
 	xm_lanes_close(&x->lanes);
 	xm_sealing_close(&x->sealing);
+	xm_printer_close(x->printing.printer);
 	xm_all_waiting_close(&x->lanes.waiting);
 	xm_ask_close(&x->ask);
 	xm_arena_close(&x->arena);
@@ -30,6 +32,18 @@ static void destroy(extmem *x)
 	os_mutex_close(&x->regions.links);
 	os_mutex_close(&x->registered.lock);
 	os_memory_give(x, sizeof(*x));
+}
+
+static int printer_open(extmem *x)
+{
+	int rc;
+
+	if (x->settings.fingerprints == 0)
+		return 0;
+	rc = xm_printer_open(&x->printing.ops, &x->printing.printer);
+	if (rc != 0 && rc != -ENOSYS)
+		return xm_fail(rc, "extmem_open: out of memory");
+	return 0;
 }
 
 static int build(extmem *x, const char *const settings[])
@@ -44,8 +58,10 @@ static int build(extmem *x, const char *const settings[])
 	if (rc == 0)
 		rc = xm_sealing_open(&x->sealing, &x->settings, x->arena.size);
 	if (rc == 0)
+		rc = printer_open(x);
+	if (rc == 0)
 		rc = xm_lanes_open(&x->lanes, &x->settings, &x->arena,
-				   &x->volume, &x->sealing);
+				   &x->volume, &x->sealing, &x->printing);
 	if (rc == 0)
 		rc = xm_async_open(&x->async);
 	if (rc == 0)

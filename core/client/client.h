@@ -29,6 +29,7 @@
 #include "core/client/serve.h"
 #include "core/client/settings.h"
 #include "core/extmem.h"
+#include "core/pure/print.h"
 #include "core/pure/volume.h"
 
 struct extmem {
@@ -39,6 +40,7 @@ struct extmem {
 	struct xm_regions regions;
 	struct xm_volume volume;
 	struct xm_sealing sealing;
+	struct xm_printing printing;
 	struct xm_ask ask;
 	struct xm_lanes lanes;
 	struct xm_faults faults;

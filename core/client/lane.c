@@ -81,7 +81,8 @@ static void share_out(const struct xm_client_settings *s, uint64_t pages,
 static int lane_open(struct xm_lanes *lanes, struct xm_lane *lane,
 		     const struct xm_client_settings *s,
 		     const struct xm_arena *arena, struct xm_volume *volume,
-		     const struct xm_sealing *sealing)
+		     const struct xm_sealing *sealing,
+		     const struct xm_printing *printing)
 {
 	struct xm_engine_options o = {
 		.page_size = XM_PAGE,
@@ -94,6 +95,8 @@ static int lane_open(struct xm_lanes *lanes, struct xm_lane *lane,
 		.seal = sealing->seal,
 		.seal_table = sealing->table,
 		.code_ops = &xm_code_plain,
+		.print_ops = printing->ops,
+		.printer = printing->printer,
 		.mapper = arena->mapper,
 		.volume = volume,
 		.lane = (uint32_t)(lane - lanes->lane),
@@ -106,6 +109,7 @@ static int lane_open(struct xm_lanes *lanes, struct xm_lane *lane,
 	share_out(s, lanes->local_limit / XM_PAGE / lanes->count, &o.pager);
 	lane->frames_first = o.pager.frames_max;
 	o.pager.pages_max = arena->size / XM_PAGE;
+	o.pager.prints = printing->ops != NULL;
 	staging = xm_pager_staging_pages(&o.pager) + XM_BOUNCE_PAGES +
 		  aside_pages(s);
 	lane->staging_size = staging * XM_PAGE;
@@ -148,7 +152,8 @@ static void lane_close(struct xm_lane *lane)
 
 int xm_lanes_open(struct xm_lanes *lanes, const struct xm_client_settings *s,
 		  const struct xm_arena *arena, struct xm_volume *volume,
-		  const struct xm_sealing *sealing)
+		  const struct xm_sealing *sealing,
+		  const struct xm_printing *printing)
 {
 	int rc = 0;
 
@@ -161,7 +166,7 @@ int xm_lanes_open(struct xm_lanes *lanes, const struct xm_client_settings *s,
 		lanes->lane[i].waiting.wakeup = -1;
 	for (uint32_t i = 0; rc == 0 && i < lanes->count; i++)
 		rc = lane_open(lanes, &lanes->lane[i], s, arena, volume,
-			       sealing);
+			       sealing, printing);
 	return rc;
 }
 

@@ -60,7 +60,7 @@ struct xm_lanes {
  * message; close them in either case, which closes their transports. */
 int xm_lanes_open(struct xm_lanes *, const struct xm_client_settings *,
 		  const struct xm_arena *, struct xm_volume *,
-		  const struct xm_sealing *);
+		  const struct xm_sealing *, const struct xm_printing *);
 void xm_lanes_close(struct xm_lanes *);
 
 static inline uint32_t xm_lane_index(const struct xm_lanes *lanes,

@@ -72,6 +72,12 @@ static const struct xm_option options[] = {
 		  "oldest, with a second chance. 2q: pages that were "
 		  "used once, before pages that came back.",
 	  .destination = offsetof(struct xm_client_settings, reclaim) },
+	{ .name = "fingerprints", .kind = XM_OPTION_CHOICE, .value = "auto",
+	  .choices = "no|auto",
+	  .help = "Whether a page that was written is compared, by fingerprints "
+		  "of 128 bits, with what it was, and not sent if it is the "
+		  "same. auto: where pages are often the same.",
+	  .destination = offsetof(struct xm_client_settings, fingerprints) },
 	{ .name = "arena", .kind = XM_OPTION_SIZE, .value = "1T",
 	  .min = 64 * XM_MIB,
 	  .help = "Limit of addresses reserved for mappings. Costs no "

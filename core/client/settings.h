@@ -25,6 +25,7 @@ struct xm_client_settings {
 	uint64_t lanes;
 	uint64_t arena;	   /* bytes of addresses */
 	uint64_t prefetch; /* pages read ahead, most */
+	uint32_t fingerprints; /* 0: never; 1: where they pay */
 	const char *mapper;   /* "": the first; else a name, ":" and an address */
 	const char *provider; /* "": any */
 	const char *strategy; /* strategy.h; "": none */

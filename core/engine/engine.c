@@ -472,7 +472,7 @@ size_t xm_engine_memory_size(const struct xm_engine_options *o)
 			   64) +
 	       xm_align_up(o->depth * sizeof(struct xm_completion), 64) +
 	       xm_align_up(xm_volume_io_memory_size(xm_efforts_max(o)), 64) +
-	       (o->seal_ops->plain ? 0 : o->page_size);
+	       (o->seal_ops->plain && !o->pager.prints ? 0 : o->page_size);
 }
 
 void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
@@ -498,11 +498,11 @@ void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
 	xm_volume_io_init(&e->io, o->volume, xm_efforts_max(o), bytes);
 	bytes += xm_align_up(xm_volume_io_memory_size(xm_efforts_max(o)), 64);
 	e->sealing = !o->seal_ops->plain;
-	if (e->sealing) {
+	if (e->sealing || o->pager.prints)
 		e->scratch = (uint8_t *)bytes;
+	if (e->sealing)
 		xm_seals_init(&e->seals, o->seal_ops, o->seal, o->seal_table,
 			      o->lane);
-	}
 	for (uint32_t i = 0; i < max; i++)
 		e->operations[i].next = i + 1 < max ? i + 1 : XM_NO_OPERATION;
 	e->operations_free = 0;

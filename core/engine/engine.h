@@ -29,6 +29,7 @@
 #include "core/pure/mapper.h"
 #include "core/pure/pager.h"
 #include "core/pure/path.h"
+#include "core/pure/print.h"
 #include "core/pure/seals.h"
 #include "core/pure/transport.h"
 #include "core/pure/volume.h"
@@ -62,6 +63,9 @@ struct xm_engine_options {
 	const struct xm_code *code;
 	struct xm_volume *volume;
 	uint32_t members_max; /* of a segment; 0 is 1 */
+	/* If pager.prints. */
+	const struct xm_print_ops *print_ops;
+	const struct xm_printer *printer;
 	uint8_t *staging; /* xm_pager_staging_pages() pages, page aligned */
 	/* If members_max > 1 or something is sealed: XM_ENGINE_ASIDE_PAGES, likewise. */
 	uint8_t *aside;
@@ -228,7 +232,7 @@ struct xm_engine {
 	struct xm_mend mend;
 	struct xm_far far[XM_APPLIANCES_MAX];
 	bool sealing;	  /* seal_ops is not plain */
-	uint8_t *scratch; /* if sealing: one page */
+	uint8_t *scratch; /* if sealing, or pager.prints: one page */
 	struct xm_seals seals;
 	const struct xm_engine_watch *watch; /* or NULL */
 	struct xm_pager_effects effects; /* of the event that was sent last */

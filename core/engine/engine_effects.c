@@ -50,6 +50,19 @@ static void fetch(struct xm_engine *e, const struct xm_pager_effect *effect)
 	XM_ASSERT(count == effect->count);
 }
 
+/* How many pages of the staging area, from this one on and at most `count`, are to be
+ * stored: up to the first that has not changed. */
+static uint32_t changed_run(const struct xm_engine *e, uint32_t index,
+			    uint32_t count)
+{
+	uint32_t run = 0;
+
+	while (run < count &&
+	       xm_pager_staged_page(&e->pager, index + run) != XM_NO_PAGE)
+		run++;
+	return run;
+}
+
 static void store(struct xm_engine *e, const struct xm_pager_effect *effect)
 {
 	struct xm_move r = { .kind = XM_OPERATION_STORE, .write = true,
@@ -58,13 +71,23 @@ static void store(struct xm_engine *e, const struct xm_pager_effect *effect)
 	struct xm_volume_posts posts;
 
 	while (page < end) {
-		uint64_t size = (end - page) * e->options.page_size;
-		int rc = xm_volume_write(&e->io, page, 0, size, &posts);
-		uint32_t count = issue(e, &r, &posts, rc);
+		uint32_t run = (uint32_t)(end - page);
+		uint64_t size;
+		int rc;
 
+		if (effect->compare)
+			run = changed_run(e, r.staging_index, run);
+		if (run == 0) {
+			r.staging_index++;
+			page++;
+			continue;
+		}
+		size = run * e->options.page_size;
+		rc = xm_volume_write(&e->io, page, 0, size, &posts);
+		run = issue(e, &r, &posts, rc);
 		if (!XM_PLANTED(staging_not_advanced))
-			r.staging_index += count;
-		page += count;
+			r.staging_index += run;
+		page += run;
 	}
 }
 
@@ -86,7 +109,13 @@ static void store_scattered(struct xm_engine *e,
 		       n + count < effect->count) {
 			pages[count] = xm_pager_staged_page(
 				&e->pager, r.staging_index + count);
+			if (pages[count] == XM_NO_PAGE)
+				break;
 			count++;
+		}
+		if (count == 0) {
+			n++;
+			continue;
 		}
 		rc = xm_volume_scatter(&e->io, pages, count, &posts);
 		n += issue(e, &r, &posts, rc);
@@ -158,6 +187,8 @@ static int install(struct xm_engine *e, const struct xm_pager_effect *effect)
 		return ops->install(e->options.mapper, page, count, bytes, true);
 	if (!XM_PLANTED(watch_late))
 		watch_change(e, page, count, bytes);
+	if (effect->print > 0)
+		xm_engine_print(e, page, effect->print, bytes);
 	rc = ops->install(e->options.mapper, page, count, bytes, false);
 	if (XM_PLANTED(watch_late))
 		watch_change(e, page, count, bytes);
@@ -165,10 +196,13 @@ static int install(struct xm_engine *e, const struct xm_pager_effect *effect)
 	return rc;
 }
 
-static int unprotect(struct xm_engine *e, uint64_t page, uint64_t count)
+static int unprotect(struct xm_engine *e, const struct xm_pager_effect *effect)
 {
+	uint64_t page = effect->page, count = effect->count;
 	int rc;
 
+	if (!XM_PLANTED(print_late))
+		xm_engine_print_mapped(e, page, effect->print);
 	if (XM_PLANTED(watch_misses_unprotect))
 		return e->options.mapper_ops->unprotect(e->options.mapper, page,
 							count);
@@ -176,8 +210,22 @@ static int unprotect(struct xm_engine *e, uint64_t page, uint64_t count)
 		watch_change(e, page, count,
 			     e->watch->base + page * e->options.page_size);
 	rc = e->options.mapper_ops->unprotect(e->options.mapper, page, count);
+	if (XM_PLANTED(print_late))
+		xm_engine_print_mapped(e, page, effect->print);
 	watch_changed(e);
 	return rc;
+}
+
+/* What has not changed keeps its seal. */
+static void seal(struct xm_engine *e, const struct xm_pager_effect *effect,
+		 uint8_t *bytes)
+{
+	for (uint32_t i = 0; i < effect->count; i++) {
+		if (!effect->compare ||
+		    changed_run(e, effect->staging_index + i, 1) == 1)
+			xm_engine_seal(e, effect->page + i, 1,
+				       bytes + i * e->options.page_size);
+	}
 }
 
 /* A write-back buffer holds sealed bytes from here on, so that a repeated store sends
@@ -188,8 +236,10 @@ static void copy(struct xm_engine *e, const struct xm_pager_effect *effect)
 
 	e->options.mapper_ops->copy(e->options.mapper, effect->page,
 				    effect->count, bytes);
+	for (uint32_t i = 0; effect->compare && i < effect->count; i++)
+		xm_engine_compare(e, effect->staging_index + i);
 	if (e->sealing)
-		xm_engine_seal(e, effect->page, effect->count, bytes);
+		seal(e, effect, bytes);
 }
 
 /* False: the mapper would not. */
@@ -218,7 +268,7 @@ static bool carry_out_one(struct xm_engine *e,
 		rc = ops->protect(mapper, page, count);
 		break;
 	case XM_UNPROTECT:
-		rc = unprotect(e, page, count);
+		rc = unprotect(e, effect);
 		break;
 	case XM_COPY:
 		copy(e, effect);

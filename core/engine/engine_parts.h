@@ -5,6 +5,7 @@
  * engine.c	    events, turns, paths, losses
  * engine_post.c    operations: posted as the volume says, and their ends
  * engine_effects.c  the pager's effects
+ * engine_print.c    fingerprints: which pages have not changed
  * engine_mend.c    what members lack is copied to them
  * engine_seal.c    seals and opens pages, where segments are sealed
  *
@@ -43,6 +44,17 @@ void xm_engine_not_posted(struct xm_engine *, const struct xm_move *,
 			  int status);
 /* The effects of the pager's last step. */
 void xm_engine_carry_out(struct xm_engine *);
+
+/* --- engine_print.c: only called if pager.prints ------------------------------- */
+
+/* These pages are about to become writable; `bytes` are what the remote memory holds of
+ * them. */
+void xm_engine_print(struct xm_engine *, uint64_t page, uint64_t count,
+		     const uint8_t *bytes);
+/* The same, and the bytes are in the pages. */
+void xm_engine_print_mapped(struct xm_engine *, uint64_t page, uint64_t count);
+/* The pager hears whether this copy differs from its fingerprint, if it has one. */
+void xm_engine_compare(struct xm_engine *, uint32_t staging_index);
 
 /* --- engine_mend.c: only called if members_max > 1, or e->sealing --------------- */
 

@@ -23,8 +23,9 @@ void xm_pager_emit(struct xm_pager_effects *fx, enum xm_pager_effect_kind kind,
 	e = &fx->list[fx->count++];
 	e->kind = (uint8_t)kind;
 	e->protect = protect;
-	e->scattered = false;
-	e->count = (uint16_t)count;
+	e->scattered = e->compare = false;
+	e->print = 0;
+	e->count = (uint8_t)count;
 	e->staging_index = staging_index;
 	e->page = page;
 }
@@ -47,6 +48,8 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	case XM_PAGER_FAULT: xm_pager_on_fault(p, ev, fx); break;
 	case XM_PAGER_FETCHED: xm_pager_on_fetched(p, ev); break;
 	case XM_PAGER_STORED: xm_pager_on_stored(p, ev); break;
+	case XM_PAGER_PRINTED: xm_pager_on_printed(p, ev); break;
+	case XM_PAGER_COMPARED: xm_pager_on_compared(p, ev); break;
 	case XM_PAGER_FLUSH:
 	case XM_PAGER_EVICT: xm_pager_on_flush(p, ev, fx); break;
 	case XM_PAGER_FLUSHED: xm_pager_on_flushed(p, ev, fx); break;
@@ -87,9 +90,17 @@ static size_t frames_size(const struct xm_pager_options *o)
 			   64);
 }
 
+static size_t prints_size(const struct xm_pager_options *o)
+{
+	return !o->prints ? 0
+			  : xm_align_up(xm_max(o->frames_max, o->frames_room) *
+						sizeof(struct xm_print),
+					64);
+}
+
 size_t xm_pager_memory_size(const struct xm_pager_options *o)
 {
-	return table_size(o) + frames_size(o) +
+	return table_size(o) + frames_size(o) + prints_size(o) +
 	       o->writeback_buffers * sizeof(struct xm_writeback_buffer);
 }
 
@@ -110,12 +121,16 @@ void xm_pager_init(struct xm_pager *p, const struct xm_pager_options *o,
 	p->options = *o;
 	p->pages = (struct xm_page *)bytes;
 	p->frames = (struct xm_frame *)(bytes + table_size(o));
-	p->writeback_buffers = (struct xm_writeback_buffer *)(bytes + table_size(o) + frames_size(o));
+	bytes += table_size(o) + frames_size(o);
+	if (o->prints)
+		p->prints = (struct xm_print *)bytes;
+	p->writeback_buffers = (struct xm_writeback_buffer *)(bytes + prints_size(o));
 	for (uint32_t i = 0; i < o->writeback_buffers; i++)
 		p->writeback_buffers[i].page = NOBODY;
 	p->frame_free = NO_FRAME;
 	p->evicted = 1;
 	p->credit = XM_PAGER_CREDIT;
+	xm_pager_prints_init(p);
 	xm_rand_seed(&p->rand, 1); /* the same each time, like all it does */
 	for (unsigned i = 0; i < XM_COUNT(p->queues); i++)
 		p->queues[i].first = p->queues[i].last = NO_FRAME;
@@ -150,6 +165,8 @@ static const char *check_frames(const struct xm_pager *p)
 			return "a frame belongs to a page that is not here";
 		if (p->pages[frame->page].frame != i)
 			return "a page and its frame disagree";
+		if (frame->printed && p->pages[frame->page].state != XM_PAGE_DIRTY)
+			return "a page that is not dirty has a fingerprint";
 		if (flagged(&p->pages[frame->page], FLAG_NO_ACCESS))
 			return "a page that may not be touched is here";
 	}

@@ -27,7 +27,7 @@
  * are 4,096 + 1,024 + 256 pages, 21 MiB. A page of the staging area is named by its
  * index there (staging_index): fetch buffer 2 begins at 128, write-back buffer 0 at
  * 1,024. The pager's own tables take 8 bytes for each remote page and 24 for each
- * frame.
+ * frame, and 16 more for its fingerprint.
  *
  * A fault. The owner sends FAULT and, as long as the verdict is WAIT, sends it again
  * after the next completion; so the pager need not know threads, and no wake-up can be
@@ -58,6 +58,7 @@
  *
  * Reclaim is CLOCK or 2Q (pager_reclaim.c). Whether a page that is read will be written too
  * is predicted (pager_predict.c), since to install it writable saves the second fault.
+ * Pages that were writable and have not changed are not stored (pager_print.c).
  *
  * Bounds. A step returns at most XM_PAGER_EFFECTS effects. An event for a long range that
  * has more to do is answered MORE and a page `next`, from which it is sent again.
@@ -77,6 +78,7 @@
 
 #include "common/base.h"
 #include "common/rand.h"
+#include "core/pure/print.h"
 #include "core/pure/returns.h"
 #include "core/pure/trace.h"
 
@@ -128,6 +130,13 @@ enum xm_pager_event_kind {
 	/* A STORE, or `count` pages of it from staging_index on, has ended.
 	 * {staging_index, count, status, stale: a member lacks these bytes} */
 	XM_PAGER_STORED,
+
+	/* The fingerprint that an INSTALL or UNPROTECT with `print` has asked for. {page,
+	 * print} */
+	XM_PAGER_PRINTED,
+	/* Whether a copy, by a COPY with `compare`, differs from its page's fingerprint,
+	 * xm_pager_staged_print(); sent before its STORE. {staging_index, changed} */
+	XM_PAGER_COMPARED,
 
 	/* The range is to be stored. DONE: all stores are posted; `seq` is the number to
 	 * ask FLUSHED with. MORE. WAIT. LOST: a page of the range is. {page, limit} */
@@ -228,7 +237,8 @@ struct xm_pager_event {
 	enum xm_reach reach;
 	enum xm_advice advice;
 	enum xm_page_rights rights;
-	bool write, whole;
+	const struct xm_print *print; /* valid until the step has ended */
+	bool write, whole, changed;
 	bool stale, torn; /* of segments with several members, or sealed ones */
 	bool settle; /* IO_LOCK: a torn page is mended first, even if all of it is written */
 	bool again; /* this event was sent before, and had to wait */
@@ -267,7 +277,13 @@ struct xm_pager_effect {
 	uint8_t kind;
 	bool protect : 1;
 	bool scattered : 1; /* STORE: the pages lie apart, see xm_pager_staged_page() */
-	uint16_t count;	    /* 1 .. XM_PAGER_WINDOW_MAX */
+	/* COPY: COMPARED shall be sent of those copies that have a fingerprint. STORE: those
+	 * that have not changed are left out: xm_pager_staged_page() says XM_NO_PAGE. */
+	bool compare : 1;
+	uint8_t count; /* 1 .. XM_PAGER_WINDOW_MAX */
+	/* INSTALL, UNPROTECT: of the first so many pages PRINTED shall be sent, by their
+	 * bytes before a store can reach them. */
+	uint8_t print;
 	uint32_t staging_index;
 	uint64_t page;
 };
@@ -298,6 +314,7 @@ struct xm_pager_options {
 	uint32_t pins_max;	    /* frames pinned at once, < frames_max */
 	uint32_t scatter; /* pages that lie apart in one write, 1 .. SCATTER_MAX */
 	enum xm_reclaim reclaim;
+	bool prints; /* the owner can take fingerprints */
 };
 
 /* Since the pager was initialised; pages unless another unit is named. */
@@ -315,6 +332,8 @@ struct xm_pager_counters {
 	uint64_t frames_peak;	/* the most present at once */
 	uint64_t refaults;	/* came back soon after they were evicted */
 	uint64_t returned;	/* faults that brought pages that had been evicted */
+	uint64_t compared;	/* with their fingerprints, before a store */
+	uint64_t unchanged;	/* of these: not stored */
 };
 
 struct xm_frame {
@@ -323,6 +342,7 @@ struct xm_frame {
 	uint16_t pins;
 	uint8_t pins_write; /* one of the pins is for writing */
 	uint8_t queue;
+	bool printed; /* xm_pager.prints has its fingerprint */
 };
 
 struct xm_queue {
@@ -345,6 +365,8 @@ struct xm_writeback_buffer {
 	uint64_t page;
 	uint64_t seq;  /* of its store */
 	uint8_t state; /* WRITEBACK_FREE, WRITEBACK_IN_FLIGHT, WRITEBACK_FAILED */
+	bool printed;  /* `print` is its page's, and not compared yet */
+	struct xm_print print;
 };
 
 struct xm_stream {
@@ -373,6 +395,7 @@ struct xm_pager {
 	struct xm_returns returns;
 	struct xm_page *pages;
 	struct xm_frame *frames;
+	struct xm_print *prints; /* of frames; if options.prints */
 	struct xm_fetch_buffer fetch_buffers[XM_PAGER_FETCH_BUFFERS_MAX];
 	struct xm_writeback_buffer *writeback_buffers;
 	struct xm_stream streams[XM_PAGER_STREAMS];
@@ -395,6 +418,9 @@ struct xm_pager {
 	struct xm_rand rand;		  /* where windows end */
 	uint8_t write_predictions[XM_PAGER_PREDICTIONS];
 	uint32_t predictions;
+	int8_t print_blocks[XM_PAGER_PREDICTIONS]; /* see pager_print.c */
+	int print_lately;
+	uint32_t print_every, print_rest; /* pages between two probes, and to the next */
 	uint64_t seq;	 /* of the last store posted */
 	uint64_t order;	 /* of the last fetch or step of a stream */
 	uint64_t now_ns; /* of the event under way */
@@ -413,8 +439,15 @@ void xm_pager_step(struct xm_pager *, const struct xm_pager_event *,
 /* Raises frames_max, to at most frames_room; half of the new frames may be pinned. */
 void xm_pager_raise(struct xm_pager *, uint32_t frames_max);
 
-/* The page whose bytes a STORE takes from this page of the staging area. */
+#define XM_NO_PAGE UINT64_MAX
+/* The page whose bytes a STORE takes from this page of the staging area. XM_NO_PAGE: none,
+ * it has not changed. */
 uint64_t xm_pager_staged_page(const struct xm_pager *, uint32_t staging_index);
+
+/* The fingerprint that a copy in this page of the staging area is to be compared with, or
+ * NULL. */
+const struct xm_print *xm_pager_staged_print(const struct xm_pager *,
+					     uint32_t staging_index);
 
 /* The first page of [page, limit) that may not be loaded from (`write`: stored to), or
  * `limit`. */

@@ -192,6 +192,8 @@ void xm_pager_become_present(struct xm_pager *p, uint64_t page, uint32_t count,
 		trace(p, XM_TRACE_PAGER_RESCUE, page,
 		      staging_index - writeback_base(p), dirty);
 	xm_pager_emit(fx, XM_INSTALL, page, count, staging_index, !dirty);
+	if (dirty && staging_index != XM_STAGING_ZERO)
+		fx->list[fx->count - 1].print = xm_pager_prints_wanted(p, page, count);
 }
 
 /* A page that was deprived of its rights since stays in the remote memory. */

@@ -46,6 +46,7 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 	flag_set(&p->pages[page], FLAG_RECENT);
 	trace(p, XM_TRACE_PAGER_OPEN, page, run, 0);
 	xm_pager_emit(fx, XM_UNPROTECT, page, run, 0, false);
+	fx->list[fx->count - 1].print = xm_pager_prints_wanted(p, page, run);
 	fx->verdict = XM_VERDICT_DONE;
 }
 

@@ -162,6 +162,8 @@ static inline void frame_alloc(struct xm_pager *p, uint64_t page)
 	frame->page = page;
 	frame->pins = 0;
 	frame->pins_write = 0;
+	if (!XM_PLANTED(print_outlives_frame))
+		frame->printed = false;
 	frame->queue = p->options.reclaim == XM_RECLAIM_2Q && back ? QUEUE_HOT
 								    : QUEUE_COLD;
 	queue_append(p, index);

@@ -8,6 +8,7 @@
  *	pager_stream.c		streams: what is read ahead
  *	pager_ledger.c		what read-ahead was used or wasted, and the credit left
  *	pager_predict.c		is a page that is read going to be written?
+ *	pager_print.c		has a page that was writable changed?
  *	pager_frame.c		frames and their queues
  *	pager_reclaim.c		the search for victims
  *	pager_writeback.c	write-back buffers: stores
@@ -75,7 +76,7 @@ enum store_purpose {
  * page for nothing costs less than 0.5 us, a second read some 5 us. */
 #define GAP_MAX 4
 
-#define NOBODY UINT64_MAX /* no page: of a frame or write-back buffer */
+#define NOBODY XM_NO_PAGE /* of a frame or write-back buffer */
 #define NO_FRAME UINT32_MAX
 
 /* Page table entries that one range step looks at, at most. */
@@ -305,6 +306,19 @@ void xm_pager_learn_write(struct xm_pager *, uint64_t page, bool written);
 /* Install the page writable, since it will probably be written? */
 bool xm_pager_write_predicted(struct xm_pager *, uint64_t page);
 
+/* --- pager_print.c -------------------------------------------------------- */
+
+void xm_pager_prints_init(struct xm_pager *);
+/* Of how many of these pages, which become writable, fingerprints shall be taken, from the
+ * first on. */
+uint8_t xm_pager_prints_wanted(struct xm_pager *, uint64_t page, uint32_t count);
+/* Has the present page a fingerprint that may save its store? */
+bool xm_pager_is_printed(const struct xm_pager *, uint64_t page);
+/* The page is being stored from this buffer: its fingerprint goes there, if it has one that
+ * may save the store; the frame has none from now on. */
+void xm_pager_print_leaves(struct xm_pager *, uint64_t page,
+			   struct xm_writeback_buffer *, enum store_purpose);
+
 /* --- pager_meaning.c ------------------------------------------------------ */
 
 /* The page reads as zero: it has no remote bytes, and nothing is under way. */
@@ -334,6 +348,8 @@ bool xm_pager_make_way(struct xm_pager *, uint64_t page,
 
 void xm_pager_on_fault(struct xm_pager *, const struct xm_pager_event *,
 		       struct xm_pager_effects *);
+void xm_pager_on_printed(struct xm_pager *, const struct xm_pager_event *);
+void xm_pager_on_compared(struct xm_pager *, const struct xm_pager_event *);
 void xm_pager_on_flush(struct xm_pager *, const struct xm_pager_event *,
 		       struct xm_pager_effects *);
 void xm_pager_on_flushed(const struct xm_pager *, const struct xm_pager_event *,

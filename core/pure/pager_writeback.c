@@ -57,8 +57,9 @@ void xm_pager_writeback_free(struct xm_pager *p, uint32_t index)
 	p->writeback_used--;
 }
 
-/* From now on the buffer holds the bytes of the page. */
-static void writeback_fill(struct xm_pager *p, uint32_t index, uint64_t page,
+/* From now on the buffer holds the bytes of the page. Returns whether they are to be compared
+ * with its fingerprint. */
+static bool writeback_fill(struct xm_pager *p, uint32_t index, uint64_t page,
 			   enum store_purpose purpose)
 {
 	struct xm_page *entry = &p->pages[page];
@@ -70,13 +71,16 @@ static void writeback_fill(struct xm_pager *p, uint32_t index, uint64_t page,
 	buffer->seq = p->seq;
 	buffer->state = WRITEBACK_IN_FLIGHT;
 	entry->buffer = (uint16_t)index;
+	xm_pager_print_leaves(p, page, buffer, purpose);
 	flag_set(entry, FLAG_STORING | FLAG_WRITTEN);
 	if (purpose != STORE_PINNED)
 		entry->state = XM_PAGE_CLEAN;
 	if (purpose == STORE_EVICT && XM_PLANTED(writeback_forgotten)) {
 		flag_clear(entry, FLAG_STORING);
 		buffer->page = NOBODY;
+		buffer->printed = false;
 	}
+	return buffer->printed;
 }
 
 uint64_t xm_pager_staged_page(const struct xm_pager *p, uint32_t staging_index)
@@ -89,7 +93,7 @@ uint64_t xm_pager_staged_page(const struct xm_pager *p, uint32_t staging_index)
 /* Emits PROTECT and COPY for a run of pages, in this order: a copy taken before
  * the protection could miss a store. Planted bugs of the order are all here. */
 static void emit_copy(struct xm_pager *p, uint64_t page, uint32_t count,
-		      uint32_t index, enum store_purpose purpose,
+		      uint32_t index, enum store_purpose purpose, bool compare,
 		      struct xm_pager_effects *fx)
 {
 	uint32_t staging_index = writeback_base(p) + index;
@@ -107,6 +111,7 @@ static void emit_copy(struct xm_pager *p, uint64_t page, uint32_t count,
 	}
 	trace(p, XM_TRACE_PAGER_STORE, page, index, count);
 	xm_pager_emit(fx, XM_COPY, page, count, staging_index, false);
+	fx->list[fx->count - 1].compare = compare;
 	if (late)
 		xm_pager_emit(fx, XM_PROTECT, page, count, 0, false);
 }
@@ -116,17 +121,19 @@ uint32_t xm_pager_store_run(struct xm_pager *p, uint64_t page, uint32_t count,
 			    struct xm_pager_effects *fx)
 {
 	uint32_t first, taken = writeback_alloc(p, count, &first);
+	bool compare = false;
 
 	if (taken == 0) {
 		trace(p, XM_TRACE_PAGER_WRITEBACK_FULL, page, 0, 0);
 		return 0;
 	}
-	emit_copy(p, page, taken, first, purpose, fx);
-	xm_pager_emit(fx, XM_STORE, page, taken, writeback_base(p) + first,
-		      false);
 	p->seq++;
 	for (uint32_t i = 0; i < taken; i++)
-		writeback_fill(p, first + i, page + i, purpose);
+		compare |= writeback_fill(p, first + i, page + i, purpose);
+	emit_copy(p, page, taken, first, purpose, compare, fx);
+	xm_pager_emit(fx, XM_STORE, page, taken, writeback_base(p) + first,
+		      false);
+	fx->list[fx->count - 1].compare = compare;
 	return taken;
 }
 
@@ -134,6 +141,7 @@ uint32_t xm_pager_store_scattered(struct xm_pager *p, const uint64_t *pages,
 				  uint32_t count, struct xm_pager_effects *fx)
 {
 	uint32_t first, taken = writeback_alloc(p, count, &first);
+	bool compare = false;
 
 	if (taken == 0) {
 		trace(p, XM_TRACE_PAGER_WRITEBACK_FULL, pages[0], 0, 0);
@@ -141,12 +149,16 @@ uint32_t xm_pager_store_scattered(struct xm_pager *p, const uint64_t *pages,
 	}
 	p->seq++;
 	for (uint32_t i = 0; i < taken; i++) {
-		emit_copy(p, pages[i], 1, first + i, STORE_EVICT, fx);
-		writeback_fill(p, first + i, pages[i], STORE_EVICT);
+		bool printed = writeback_fill(p, first + i, pages[i],
+					      STORE_EVICT);
+
+		emit_copy(p, pages[i], 1, first + i, STORE_EVICT, printed, fx);
+		compare |= printed;
 	}
 	xm_pager_emit(fx, XM_STORE, pages[0], taken, writeback_base(p) + first,
 		      false);
 	fx->list[fx->count - 1].scattered = taken > 1;
+	fx->list[fx->count - 1].compare = compare;
 	return taken;
 }
 

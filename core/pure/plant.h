@@ -45,10 +45,14 @@
 	X(rights_fresh, "zeros are installed for pages without the right")    \
 	X(rights_window, "a window opens pages that may not be stored to")    \
 	X(rights_bind_explicit, "an explicit write goes by a mapping that is protected") \
+	X(print_outlives_flush, "a flushed page keeps the fingerprint of what it was") \
+	X(print_outlives_frame, "a frame keeps the fingerprint of the page before") \
+	X(print_hides_stale, "an unchanged page is not stored though a member lacks it") \
 	X(rights_load_denied, "a page that may be loaded from is denied a load") \
 	/* core/engine/engine.c, engine_effects.c */                                   \
 	X(completion_lost, "what a dropped connection cancelled is not heard") \
 	X(staging_not_advanced, "a store over two segments sends one half twice") \
+	X(print_late, "a fingerprint is taken when stores reach the page already") \
 	X(watch_late, "a watch is told of pages after they are writable")      \
 	X(watch_misses_unprotect, "a watch is not told of pages that were "    \
 				  "protected")                                \

@@ -170,6 +170,8 @@
 	  "page {page} is pinned for writing: stored as it is")               \
 	X(PAGER_STORED, "pager.stored",                                       \
 	  "page {page} was stored: {status:error}")                           \
+	X(PAGER_UNCHANGED, "pager.unchanged",                                 \
+	  "page {page} has not changed: it is not stored")                    \
 	X(PAGER_STORED_LOST, "pager.stored_lost",                             \
 	  "a store ended whose page is lost: {status:error}")                 \
 	X(PAGER_RETRY, "pager.retry",                                         \

@@ -87,7 +87,8 @@ PyObject *xm_py_stats_dict(const struct extmem_stats *stats)
 		F(copies), F(members), F(members_missing), F(failovers), F(failover_ns_max),
 		F(mended_bytes), F(degraded_ms), F(view), F(mending_bytes), F(mending_ms),
 		F(waited_ns), F(returned_ns), F(moved_bytes), F(leaving_bytes),
-		F(stranded_bytes), F(bad_tags), F(tampered),
+		F(stranded_bytes), F(bad_tags), F(tampered), F(pages_compared),
+		F(pages_unchanged),
 	};
 #undef F
 	static const unsigned permille[] = { 500, 900, 990, 999 };

@@ -28,6 +28,7 @@ xm_tests += \
 	tests/unit/test_pager_explicit \
 	tests/unit/test_pager_meaning \
 	tests/unit/test_pager_model \
+	tests/unit/test_pager_print \
 	tests/unit/test_pager_reclaim \
 	tests/unit/test_pager_rights \
 	tests/unit/test_pager_writeback \
@@ -175,14 +176,14 @@ policies: tests/unit/policies
 # The instructions of a page that is read and makes room, in the engine and the pager
 # alone, by callgrind.
 check_PROGRAMS += tests/unit/miss
-tests_unit_miss_SOURCES = tests/support/assert.c tests/unit/miss.c
-tests_unit_miss_LDADD = libxm_first.la libxm_ground.la
+tests_unit_miss_SOURCES = tests/unit/miss.c
+tests_unit_miss_LDADD = libxm_skin.la libxm_first.la libxm_ground.la
 miss-cost: tests/unit/miss
-	@for pattern in read write seq-read seq-write; do \
+	@for pattern in read write seq-read seq-write 'write same' 'seq-write same'; do \
 		$(LIBTOOL) --mode=execute valgrind --tool=callgrind \
 			--callgrind-out-file=/dev/null '--toggle-collect=touch_all*' \
 			tests/unit/miss $$pattern 2>&1 | \
-		awk '/pages read/ { line = $$0; pages = $$4 } /Collected/ { count = $$NF } \
+		awk '/pages read/ { line = $$0; pages = $$(NF - 2) } /Collected/ { count = $$NF } \
 			END { if (count == 0) { print "callgrind counted nothing"; exit 1 } \
 			printf "%s, %.0f instructions for each of these\n", line, \
 			count / pages }' || exit 1; \
@@ -207,6 +208,7 @@ xm_pure_tests = \
 	tests/unit/test_pager_explicit \
 	tests/unit/test_pager_meaning \
 	tests/unit/test_pager_model \
+	tests/unit/test_pager_print \
 	tests/unit/test_pager_reclaim \
 	tests/unit/test_pager_rights \
 	tests/unit/test_pager_writeback \

@@ -5,13 +5,17 @@
  * that does nothing. `make miss-cost` counts the instructions of touch_all() with
  * callgrind, which do not depend on what else the machine does.
  *
- *	tests/unit/miss read|write|seq-read|seq-write
+ *	tests/unit/miss read|write|seq-read|seq-write [same]
+ *
+ * Fingerprints are taken where the pager asks for them. What is written has changed when it
+ * is stored; with `same` it has not.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/engine/engine.h"
+#include "core/skin/printer.h"
 
 enum { PAGE = 4096, PAGES = 16384, TOUCHES = 40000, POSTS = 1024 };
 
@@ -130,12 +134,16 @@ static int set(struct xm_mapper *m, uint64_t page, uint64_t count)
 	return 0;
 }
 
+static uint32_t changes; /* 0: there are none */
+
 static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
 {
 	(void)m;
 	(void)page;
-	(void)count;
-	(void)ret;
+	for (uint64_t i = 0; changes > 0 && i < count; i++) {
+		changes++;
+		memcpy((uint8_t *)ret + i * PAGE, &changes, sizeof(changes));
+	}
 }
 
 static int drop(struct xm_mapper *m, const struct xm_page_range *ranges,
@@ -186,7 +194,12 @@ static void lane_open(void)
 		.volume = &volume,
 	};
 	uint64_t staging = xm_pager_staging_pages(&o.pager);
-	void *memory = calloc(1, xm_engine_memory_size(&o));
+	struct xm_printer *printer = NULL;
+	void *memory;
+
+	o.pager.prints = xm_printer_open(&o.print_ops, &printer) == 0;
+	o.printer = printer;
+	memory = calloc(1, xm_engine_memory_size(&o));
 
 	o.staging = calloc(staging, PAGE);
 	XM_ASSERT(memory != NULL && o.staging != NULL);
@@ -231,18 +244,21 @@ __attribute__((noinline)) static void touch_all(const uint32_t *pages, bool writ
 
 int main(int argc, char *argv[])
 {
-	const char *pattern = argc == 2 ? argv[1] : "";
+	const char *pattern = argc >= 2 ? argv[1] : "";
+	bool same = argc == 3 && strcmp(argv[2], "same") == 0;
 	bool in_order = strncmp(pattern, "seq-", 4) == 0;
 	bool write = strcmp(pattern + (in_order ? 4 : 0), "write") == 0;
 	static uint32_t touched[TOUCHES];
 	const struct xm_pager_counters *c = &engine.pager.counters;
-	uint64_t misses, pages_read;
+	uint64_t misses, pages_read, stored;
 	struct xm_rand r;
 
-	if (!write && strcmp(pattern + (in_order ? 4 : 0), "read") != 0) {
-		fprintf(stderr, "usage: miss read|write|seq-read|seq-write\n");
+	if ((!write && strcmp(pattern + (in_order ? 4 : 0), "read") != 0) ||
+	    (argc == 3 && !same)) {
+		fprintf(stderr, "usage: miss read|write|seq-read|seq-write [same]\n");
 		return 2;
 	}
+	changes = same ? 0 : 1;
 	xm_rand_seed(&r, 1);
 	for (uint32_t i = 0; i < TOUCHES; i++)
 		touched[i] = in_order ? i % PAGES
@@ -252,9 +268,11 @@ int main(int argc, char *argv[])
 		touch(i, true);
 	misses = c->misses;
 	pages_read = c->pages_read;
+	stored = c->pages_written;
 	touch_all(touched, write);
-	printf("%s: %llu misses, %llu pages read\n", pattern,
-	       (unsigned long long)(c->misses - misses),
+	printf("%s%s: %llu misses, %llu stored, %llu pages read\n", pattern,
+	       same ? " same" : "", (unsigned long long)(c->misses - misses),
+	       (unsigned long long)(c->pages_written - stored),
 	       (unsigned long long)(c->pages_read - pages_read));
 	return 0;
 }

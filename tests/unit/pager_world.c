@@ -5,6 +5,18 @@
 struct pager_world w;
 bool world_tracing;
 
+/* The version that first had the bytes of this one. */
+#define VERSIONS_MOST (1U << 20)
+static uint32_t bytes_of[VERSIONS_MOST];
+
+uint32_t world_version(void)
+{
+	XM_ASSERT(w.version + 1 < VERSIONS_MOST);
+	w.version++;
+	bytes_of[w.version] = w.version;
+	return w.version;
+}
+
 /* --- invariants ------------------------------------------------------------------ */
 
 /* Is the page's version anywhere but in its frame? */
@@ -168,6 +180,21 @@ static void post_piece(bool store, bool scattered, uint64_t page,
 	w.ops[w.ops_count++] = op;
 }
 
+/* Those that have changed; a write is cut where one has not. */
+static void post_changed(const struct xm_pager_effect *e)
+{
+	for (uint32_t i = 0, run; i < e->count; i += run + 1) {
+		run = 0;
+		while (i + run < e->count &&
+		       xm_pager_staged_page(&w.pager, e->staging_index + i + run) !=
+			       XM_NO_PAGE)
+			run++;
+		if (run > 0)
+			post_piece(true, e->scattered, e->page + i, run,
+				   e->staging_index + i);
+	}
+}
+
 static void post(bool store, const struct xm_pager_effect *e)
 {
 	/* A run of stores may lie in two segments. */
@@ -179,6 +206,10 @@ static void post(bool store, const struct xm_pager_effect *e)
 		     e->page);
 	if (e->scattered)
 		MUST(store && e->count > 1, e->page);
+	if (e->compare) {
+		post_changed(e);
+		return;
+	}
 	post_piece(store, e->scattered, e->page, head, e->staging_index);
 	if (head < e->count)
 		post_piece(store, e->scattered, e->page + head,
@@ -190,7 +221,44 @@ static void post(bool store, const struct xm_pager_effect *e)
 void world_write_page(uint64_t page)
 {
 	MUST(w.map[page].how == MAP_WRITE, page);
-	w.map[page].version = w.shadow[page] = ++w.version;
+	world_version();
+	if (w.put_back && chance(400))
+		bytes_of[w.version] = bytes_of[w.before[page]];
+	else if (chance(500))
+		w.before[page] = w.shadow[page];
+	w.map[page].version = w.shadow[page] = w.version;
+}
+
+/* --- fingerprints -------------------------------------------------------------------- */
+
+/* Fingerprints are as good as bytes here. */
+static void print(uint64_t page, uint32_t version)
+{
+	struct xm_print print = { { bytes_of[version], 0 } };
+	struct xm_pager_event ev = { .kind = XM_PAGER_PRINTED, .page = page,
+				     .print = &print };
+
+	xm_pager_step(&w.pager, &ev, &w.fx_inner);
+	MUST(w.fx_inner.count == 0, page);
+}
+
+/* The law: what is taken for unchanged is what the remote memory holds. */
+static void compare(uint64_t page, uint32_t index)
+{
+	const struct xm_print *before = xm_pager_staged_print(&w.pager, index);
+	struct xm_pager_event ev = { .kind = XM_PAGER_COMPARED,
+				     .staging_index = index };
+
+	if (before == NULL)
+		return;
+	ev.changed = before->words[0] != bytes_of[w.staging[index]];
+	xm_pager_step(&w.pager, &ev, &w.fx_inner);
+	MUST(w.fx_inner.count == 0, page);
+	if (ev.changed)
+		return;
+	MUST(w.remote[page] != GARBAGE && !w.lost[page], page);
+	MUST(bytes_of[w.remote[page]] == bytes_of[w.staging[index]], page);
+	w.remote[page] = w.staging[index];
 }
 
 /* Another thread stores to a page, if it is writable. */
@@ -217,6 +285,8 @@ static void install(const struct xm_pager_effect *e, bool refused)
 			w.map[page].version = w.staging[e->staging_index + i];
 		}
 		MUST(w.map[page].version == w.shadow[page], page);
+		if (i < e->print)
+			print(page, w.map[page].version);
 	}
 }
 
@@ -232,6 +302,8 @@ static void carry_out_page(const struct xm_pager_effect *e, uint32_t i)
 		break;
 	case XM_UNPROTECT:
 		MUST(how == MAP_READ, page);
+		if (i < e->print)
+			print(page, w.map[page].version);
 		w.map[page].how = MAP_WRITE;
 		break;
 	case XM_COPY:
@@ -240,6 +312,8 @@ static void carry_out_page(const struct xm_pager_effect *e, uint32_t i)
 		MUST(!filling(e->staging_index + i), page);
 		MUST(w.storing[page] == 0, page);
 		w.staging[e->staging_index + i] = w.map[page].version;
+		if (e->compare)
+			compare(page, e->staging_index + i);
 		break;
 	case XM_DROP:
 		MUST(how == MAP_READ || how == MAP_WRITE, page);
@@ -324,6 +398,8 @@ void world_step(struct xm_pager_event *ev)
 			    ev->kind == XM_PAGER_FORGET;
 	w.pins_may_go = ev->kind == XM_PAGER_RIGHTS &&
 			ev->rights == XM_PAGE_RIGHTS_NONE;
+	if (w.printing)
+		w.pager.print_lately = INT16_MAX;
 	xm_pager_step(&w.pager, ev, &w.fx);
 	if (world_tracing)
 		trace(ev);

@@ -2,7 +2,8 @@
 /*
  * The world around the pager in test_pager_model.c: remote memory, staging area, a
  * mapper and threads, as arrays. A page's contents are one number, its version, which
- * grows with each write; 0 is a page of zeros.
+ * grows with each write; 0 is a page of zeros. Two versions may have the same bytes: so
+ * it is when a program puts back what was there.
  *
  * There is one world, `w`. The first invariant that breaks is kept in w.broken, in
  * words; from then on nothing more is carried out.
@@ -58,6 +59,8 @@ struct pager_world {
 		uint32_t version;
 	} map[PAGES_MOST];
 	uint32_t shadow[PAGES_MOST]; /* what the program wrote last */
+	uint32_t before[PAGES_MOST]; /* what it wrote some time before */
+	bool put_back, printing; /* programs do; fingerprints are always taken */
 	bool lost[PAGES_MOST];	     /* any contents are right */
 	bool poisoned[PAGES_MOST];
 	uint32_t born[PAGES_MOST]; /* the version since which its contents are new */
@@ -115,6 +118,8 @@ static inline bool allowed(uint64_t page, bool write)
 	       (w.rights[page] == XM_PAGE_RIGHTS_LOAD && !write);
 }
 
+/* The version of a write of other bytes. */
+uint32_t world_version(void);
 /* Checks every page, and the pager itself. */
 void world_check(void);
 /* Sends the event and carries out its effects; between any two of them another thread may

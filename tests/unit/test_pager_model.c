@@ -182,7 +182,7 @@ static void io_unlock(struct thread *t)
 
 	for (uint64_t page = t->page; page < t->limit; page++) {
 		if (t->write && !w.lost[page])
-			w.remote[page] = w.shadow[page] = ++w.version;
+			w.remote[page] = w.shadow[page] = world_version();
 		else if (!w.lost[page])
 			MUST(w.remote[page] == w.shadow[page] || t->whole, page);
 	}
@@ -206,7 +206,7 @@ static void changed(enum xm_pager_event_kind kind, uint64_t page,
 			w.lost[page] = w.poisoned[page] = false;
 			w.rights[page] = XM_PAGE_RIGHTS_ALL;
 			w.shadow[page] = NOTHING;
-			w.born[page] = ++w.version;
+			w.born[page] = world_version();
 			w.remote[page] = GARBAGE;
 			world_unpinned(page);
 			MUST(w.map[page].how == MAP_ABSENT ||
@@ -217,7 +217,7 @@ static void changed(enum xm_pager_event_kind kind, uint64_t page,
 		} else if (kind == XM_PAGER_DISCARD &&
 			   w.map[page].how != MAP_POISON) {
 			w.shadow[page] = NOTHING;
-			w.born[page] = ++w.version;
+			w.born[page] = world_version();
 			world_unpinned(page);
 		}
 	}
@@ -319,7 +319,7 @@ static void mark_backed(void)
 	while (limit < w.options.pages_max && limit < page + 8 &&
 	       w.pager.pages[limit].state == XM_PAGE_ABSENT &&
 	       w.pager.pages[limit].flags == 0 && !w.lost[limit]) {
-		w.remote[limit] = w.shadow[limit] = ++w.version;
+		w.remote[limit] = w.shadow[limit] = world_version();
 		limit++;
 	}
 	ev.limit = limit;
@@ -430,6 +430,9 @@ static void open_world(uint64_t seed, bool big)
 	o->scatter = (uint32_t)xm_rand_between(&w.rand, 1,
 					       XM_PAGER_SCATTER_MAX);
 	o->reclaim = (enum xm_reclaim)below(2);
+	o->prints = chance(800);
+	w.put_back = chance(800);
+	w.printing = o->prints && chance(800);
 	w.memory = calloc(1, xm_pager_memory_size(o));
 	xm_pager_init(&w.pager, o, w.memory);
 	MUST(xm_pager_staging_pages(o) <= STAGE_MOST, 0);
@@ -588,7 +591,7 @@ static uint64_t number_of(const char *name, uint64_t otherwise)
 
 static void run_seeds(uint64_t first, uint64_t count, bool big, uint64_t steps)
 {
-	uint64_t one = number_of("XM_SEED", UINT64_MAX);
+	uint64_t one = number_of("XM_SEED", UINT64_MAX), unchanged = 0;
 	unsigned broken = 0;
 
 	if (one != UINT64_MAX && (one < first || one >= first + UINT32_MAX))
@@ -603,8 +606,11 @@ static void run_seeds(uint64_t first, uint64_t count, bool big, uint64_t steps)
 	     seed++) {
 		run_seed(seed, big, steps);
 		broken += w.broken != NULL;
+		unchanged += w.pager.counters.unchanged;
 	}
 	CU_ASSERT_EQUAL(broken, 0);
+	if (count > 100)
+		CU_ASSERT_TRUE(unchanged > count);
 	free(w.memory);
 	w.memory = NULL;
 }
