@@ -69,7 +69,7 @@ static void put_back(struct program *p, uint64_t page, unsigned i, uint64_t *at,
 	if (p->stamp % PUT_BACK_SENT == 0)
 		op_sync(p);
 	else
-		world_yield();
+		world_wait(at, XM_US);
 	if (is_unclear(p, page) || touch(p, page, true) != XM_TOUCHED_SERVED ||
 	    is_unclear(p, page) || *at != stored)
 		return;

@@ -161,5 +161,7 @@ void xm_pager_on_compared(struct xm_pager *p, const struct xm_pager_event *ev)
 	trace(p, XM_TRACE_PAGER_UNCHANGED, buffer->page, 0, 0);
 	p->counters.unchanged++;
 	flag_clear(&p->pages[buffer->page], FLAG_STORING);
+	if (XM_PLANTED(print_hides_stale))
+		flag_clear(&p->pages[buffer->page], FLAG_STALE);
 	xm_pager_writeback_free(p, index);
 }
