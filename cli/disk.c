@@ -22,7 +22,7 @@
 struct disk_settings {
 	uint64_t size, port;
 	struct xm_option_list appliance;
-	const char *strategy, *socket, *listen;
+	const char *region, *token, *strategy, *socket, *listen;
 	bool seal;
 };
 
@@ -32,6 +32,20 @@ static const struct xm_option options[] = {
 	  .letter = 's',
 	  .help = "Size of the disk.",
 	  .destination = offsetof(struct disk_settings, size) },
+	{ .name = "region",
+	  .kind = XM_OPTION_TEXT,
+	  .letter = 'r',
+	  .unit = "NAME",
+	  .help = "Keep the disk under this name when it ends, and find it "
+		  "again. Its token is in a file of that name, or of that path; "
+		  "see nbdkit-extmem-plugin(1).",
+	  .destination = offsetof(struct disk_settings, region) },
+	{ .name = "token",
+	  .kind = XM_OPTION_TEXT,
+	  .help = "Serve the region that waits under this token, and leave it "
+		  "there at the end. `ps` shows a token to others; --region "
+		  "reads it from a file.",
+	  .destination = offsetof(struct disk_settings, token) },
 	{ .name = "appliance",
 	  .kind = XM_OPTION_LIST,
 	  .letter = 'a',
@@ -76,11 +90,12 @@ static const struct xm_option options[] = {
 static const struct xm_option_table table = {
 	.program = "extmem disk",
 	.prefix = "EXTMEM",
-	.usage = "--size SIZE [OPTION]... [-- NBDKIT_OPTION|NAME=VALUE...]",
+	.usage = "--size SIZE|--region NAME|--token TOKEN [OPTION]... "
+		 "[-- NBDKIT_OPTION|NAME=VALUE...]",
 	.about = "Serves a disk in the memory of appliances, by nbdkit, until a "
-		 "signal ends it; then its contents are gone. Further options "
-		 "are nbdkit's own, and settings of extmem(5). See "
-		 "nbdkit-extmem-plugin(1).",
+		 "signal ends it; then its contents are gone, unless it has a "
+		 "name or a token. Further options are nbdkit's own, and "
+		 "settings of extmem(5). See nbdkit-extmem-plugin(1).",
 	.options = options,
 	.count = XM_COUNT(options),
 };
@@ -133,7 +148,12 @@ static void make_line(struct line *line, const struct disk_settings *s,
 	add_rest(line, rest, true);
 	add(line, plugin, "");
 	snprintf(text, sizeof(text), "%llu", (unsigned long long)s->size);
-	add(line, "size=", text);
+	if (s->size > 0)
+		add(line, "size=", text);
+	if (s->region[0] != '\0')
+		add(line, "region=", s->region);
+	if (s->token[0] != '\0')
+		add(line, "token=", s->token);
 	for (size_t i = 0; i < s->appliance.count; i++)
 		add(line, "appliance=", s->appliance.items[i]);
 	if (s->strategy[0] != '\0')
@@ -149,7 +169,7 @@ static int run(const struct disk_settings *s, int rest_count, char *const rest[]
 	struct line line = { .max = 32 + s->appliance.count + (size_t)rest_count };
 	char plugin[PROGRAM_PATH_SIZE];
 
-	if (s->size == 0) {
+	if (s->size == 0 && s->region[0] == '\0' && s->token[0] == '\0') {
 		command_say("disk", "how large? `extmem disk --size 1G "
 				    "--appliance ofi+tcp://host:7470`");
 		return COMMAND_USAGE;

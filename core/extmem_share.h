@@ -56,17 +56,22 @@ struct extmem_hand_over {
 int extmem_region_hand_over(extmem_region *, const struct extmem_hand_over *,
 			    char ret_token[EXTMEM_TOKEN_SIZE]);
 
+/* The region is kept under its token at once, as by extmem_region_keep() for as long as the
+ * token was good for: at no time would its bytes go with this client. Call
+ * extmem_region_keep() to keep it for longer, and to hear whether all appliances know. */
+#define EXTMEM_ADOPT_KEPT 1
+
 /* Becomes the owner of the region of a token, by asking all appliances of this client. It
  * has its size and its name, and its bytes are those that were written last. Nothing is
  * read yet: pages come as they are touched. All of it is one slab at offset 0 (see
- * above).
+ * above). Flags: EXTMEM_ADOPT_KEPT, or 0: the token is used up.
  *
  * If it fails, what was claimed waits under the token again. Errors: -EINVAL that is no
  * token. -ENOENT nothing waits under it at the appliances of this client: it was used, its
  * time is over, an appliance began again, or it is another's. -ENODATA a part of the region
  * is missing, and the words say which. -EBUSY the region has an owner, which lives. -EACCES
  * it waits for a client of another name. -ENOTSUP it has more copies than this client could
- * serve: set a strategy with mirrors. -ENOSPC, -ENOMEM, -ETIMEDOUT, -ENOTCONN as for
+ * serve: set a strategy with mirrors; or more than one, and is to be kept. -ENOSPC, -ENOMEM, -ETIMEDOUT, -ENOTCONN as for
  * extmem_region_alloc(). */
 int extmem_region_adopt(extmem *, const char *token, uint64_t flags,
 			extmem_region **ret);

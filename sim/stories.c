@@ -9,6 +9,11 @@ static void two_clients(struct sim_shape *s)
 	s->clients = 2;
 }
 
+static void three_clients(struct sim_shape *s)
+{
+	s->clients = 3;
+}
+
 static void keys_alone(struct sim_shape *s)
 {
 	s->provider.admits = false;
@@ -66,6 +71,8 @@ const struct story stories[] = {
 	  .shape = two_clients, .script = story_handed_over },
 	{ .name = "a_claimer_dies_and_the_region_is_taken_back",
 	  .shape = two_clients, .script = story_claimer_dies },
+	{ .name = "a_kept_region_stays_kept_when_it_is_adopted",
+	  .shape = three_clients, .script = story_kept_again },
 	{ .name = "a_partition_heals_and_nothing_is_lost",
 	  .script = story_partition_heals },
 	{ .name = "a_lease_ends_and_the_old_key_is_dead",

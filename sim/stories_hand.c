@@ -79,3 +79,50 @@ void story_claimer_dies(uint32_t client, extmem *x)
 	expect(load(r, 0) == 7);
 	give(r);
 }
+
+static int adopt_kept(extmem *x, extmem_region **ret)
+{
+	void *at;
+	int rc;
+
+	while ((rc = extmem_region_adopt(x, token, EXTMEM_ADOPT_KEPT, ret)) ==
+	       -EBUSY)
+		rest(500 * XM_MS);
+	return rc != 0 ? rc : extmem_map(*ret, 0, 0, &at);
+}
+
+static void end_of(uint32_t client)
+{
+	program_kill(client, XM_SECOND);
+	cast.scene++;
+}
+
+/* A region is kept, and its client is killed. Whoever adopts it, and keeps it, is killed,
+ * too: the token leads there each time, and to what was written last. */
+void story_kept_again(uint32_t client, extmem *x)
+{
+	extmem_region *r;
+
+	if (client == 0) {
+		expect(take(x, SIZE, &r) == 0);
+		expect(write_pages(r, 0, 1, 7) == 0);
+		expect(extmem_region_keep(r, EXTMEM_FOR_EVER, token) == 0);
+		cast.scene = 1;
+		rest(XM_NEVER);
+	}
+	if (client == 1) {
+		wait_for_scene(2);
+		expect(adopt_kept(x, &r) == 0);
+		expect(load(r, 0) == 7);
+		expect(write_pages(r, 0, 1, 8) == 0);
+		cast.scene = 3;
+		rest(XM_NEVER);
+	}
+	wait_for_scene(1);
+	end_of(0);
+	wait_for_scene(3);
+	end_of(1);
+	expect(adopt_kept(x, &r) == 0);
+	expect(load(r, 0) == 8);
+	give(r);
+}

@@ -29,6 +29,7 @@
 struct adoption {
 	extmem *x;
 	uint8_t token[XM_TOKEN_SIZE];
+	bool keeps; /* EXTMEM_ADOPT_KEPT */
 	struct xm_handed_list l;
 	uint32_t stale; /* behind what the list counts: copies from before a move */
 	uint32_t away; /* index and 1 of an appliance that does not answer; or 0 */
@@ -191,6 +192,12 @@ static int capacity_check(struct adoption *t)
 				 l->copies, l->copies);
 			return -ENOTSUP;
 		}
+		if (t->keeps && l->copies > 1) {
+			snprintf(t->words, WORDS, "it has %u copies, which a "
+				 "crash can leave unequal: it cannot be kept",
+				 l->copies);
+			return -ENOTSUP;
+		}
 	}
 	return 0;
 }
@@ -216,8 +223,16 @@ static int region_begin(struct adoption *t, extmem_region **ret)
 	region->size = first->label.region_size;
 	region->written = !XM_PLANTED(claim_zeroed);
 	region->fouled = true; /* its fresh pages are not those of before */
-	for (uint32_t i = 0; i < t->l.count; i++)
-		region->tracked |= t->l.list[i].label.copies > 1;
+	for (uint32_t i = 0; i < t->l.count; i++) {
+		const struct xm_place_label *l = &t->l.list[i].label;
+
+		region->tracked |= l->copies > 1;
+		region->turn = xm_max(region->turn, l->turn);
+	}
+	if (t->keeps) {
+		region->kept_ms = first->label.ms;
+		memcpy(region->token, t->token, XM_TOKEN_SIZE);
+	}
 	*ret = region;
 	return 0;
 }
@@ -292,15 +307,18 @@ static void keep_durable(const struct adoption *t, extmem_region *region)
 	memcpy(region->token, t->token, sizeof(region->token));
 }
 
-/* The token is used up. An appliance that does not hear it now lets the memory wait
- * for the token after our end, until its time is over. */
+/* The token is used up, or stands for what is kept now. An appliance that does not hear it
+ * lets the memory wait for the token after our end, until its time is over. */
 static void settle(struct adoption *t)
 {
 	char words[WORDS];
 
-	for (uint32_t i = 0; i < t->l.count; i++)
-		xm_offer_extent(t->x, &t->l.list[i], t->token, XM_OFFER_KEEP, 0,
-				NULL, words, WORDS);
+	for (uint32_t i = 0; i < t->l.count; i++) {
+		const struct xm_handed *h = &t->l.list[i];
+
+		xm_offer_extent(t->x, h, t->token, XM_OFFER_KEEP,
+				t->keeps ? h->label.ms : 0, NULL, words, WORDS);
+	}
 }
 
 /* Bytes from before a move, which came after them to nobody's ears. */
@@ -363,13 +381,15 @@ int extmem_region_adopt(extmem *x, const char *token, uint64_t flags,
 
 	if (rc != 0)
 		return rc;
-	if (flags != 0)
+	if ((flags & ~(uint64_t)EXTMEM_ADOPT_KEPT) != 0)
 		return xm_fail(-EINVAL, CALL ": flags 0x%llx: this library knows "
-			       "none", (unsigned long long)flags);
+			       "EXTMEM_ADOPT_KEPT alone",
+			       (unsigned long long)flags);
 	t = os_alloc(sizeof(*t));
 	if (t == NULL)
 		return xm_fail(-ENOMEM, CALL ": out of memory");
 	t->x = x;
+	t->keeps = (flags & EXTMEM_ADOPT_KEPT) != 0;
 	if (!xm_token_parse(token, t->token)) {
 		os_free(t);
 		return xm_fail(-EINVAL, CALL ": that is no token, or there is a "

@@ -7,6 +7,10 @@
  * nothing is cached here, and what was answered lies at the appliances. The region is
  * tracked: what nobody wrote to, or was trimmed, is fresh, and is read without a transfer.
  *
+ * A region that outlives this process, under a name or a token, is never discarded: an
+ * appliance does not know what is fresh here, and would show old bytes to the next process.
+ * So such a disk has no trim, and its zeros are written.
+ *
  * nbdkit forks into the background between .get_ready and .after_fork, and libfabric
  * does not survive that. So the settings are checked before, while messages still reach
  * the user, and the client is opened after.
@@ -16,6 +20,7 @@
 #endif
 
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,14 +30,17 @@
 #include <nbdkit-plugin.h>
 
 #include "core/extmem.h"
+#include "faces/kept.h"
 
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 #define PAGE ((uint64_t)4096)
 #define SETTINGS_MAX 64
+#define WORDS 1024
 
 static int64_t disk_size = -1;
-static const char *disk_name = "disk";
+static const char *disk_name; /* nbdkit keeps texts */
+static struct face_kept kept = { .region = "", .token = "" };
 /* "name=value", ended by NULL; each from malloc(). */
 static char *settings[SETTINGS_MAX + 1];
 static size_t settings_count;
@@ -81,10 +89,46 @@ static int setting_add(const char *key, const char *value)
 	return 0;
 }
 
+/* The path of its token. */
+static int region_named(const char *value)
+{
+	static char path[PATH_MAX];
+	char *absolute = NULL;
+	int rc = value[0] == '\0' ? -EINVAL : face_kept_path(value, path);
+
+	if (rc != 0) {
+		nbdkit_error("region=%s: %s", value, strerror(-rc));
+		return -1;
+	}
+	absolute = nbdkit_absolute_path(path);
+	if (absolute == NULL)
+		return -1;
+	rc = snprintf(path, sizeof(path), "%s", absolute) < PATH_MAX ? 0 : -1;
+	free(absolute);
+	if (rc != 0)
+		nbdkit_error("region=%s: %s", value, strerror(ENAMETOOLONG));
+	kept.region = path;
+	if (disk_name == NULL)
+		disk_name = strrchr(value, '/') != NULL ? strrchr(value, '/') + 1
+							: value;
+	return rc;
+}
+
+static bool is_kept(void)
+{
+	return kept.region[0] != '\0' || kept.token[0] != '\0';
+}
+
 static int disk_config(const char *key, const char *value)
 {
 	if (strcmp(key, "label") == 0) {
-		disk_name = value; /* nbdkit keeps the text */
+		disk_name = value;
+		return 0;
+	}
+	if (strcmp(key, "region") == 0)
+		return region_named(value);
+	if (strcmp(key, "token") == 0) {
+		kept.token = value;
 		return 0;
 	}
 	if (strcmp(key, "size") != 0)
@@ -97,14 +141,20 @@ static int disk_config(const char *key, const char *value)
 
 static int disk_config_complete(void)
 {
-	if (disk_size > 0)
+	if (kept.region[0] != '\0' && kept.token[0] != '\0') {
+		nbdkit_error("region=%s and a token: one of them", kept.region);
+		return -1;
+	}
+	if (disk_size > 0 || is_kept())
 		return 0;
 	nbdkit_error("how large? say size=1G");
 	return -1;
 }
 
 #define DISK_HELP \
-	"size=<SIZE>     (required) Size of the disk.\n" \
+	"size=<SIZE>     Size of the disk; required where it is made.\n" \
+	"region=<NAME>   Keep the disk under this name beyond this process.\n" \
+	"token=<TOKEN>   Serve the region that waits under this token.\n" \
 	"label=<NAME>    Name of its memory in lists of the appliances.\n" \
 	"appliance=<ADDRESS>  Where its memory is; may be repeated.\n" \
 	"strategy=<TEXT> How many copies, and where: \"mirror 2\".\n" \
@@ -125,16 +175,25 @@ static int disk_after_fork(void)
 {
 	const struct extmem_request request = {
 		.size = sizeof(request),
-		.region_size = (uint64_t)disk_size,
-		.name = disk_name,
+		.region_size = disk_size > 0 ? (uint64_t)disk_size : 0,
+		.name = disk_name != NULL ? disk_name : "disk",
 		.flags = EXTMEM_TRACKED,
 	};
+	char words[WORDS];
 
-	if (extmem_open((const char *const *)settings, &client) == 0 &&
-	    extmem_region_request(client, &request, &region) == 0)
-		return 0;
-	nbdkit_error("%s", extmem_error());
-	return -1;
+	if (extmem_open((const char *const *)settings, &client) != 0) {
+		nbdkit_error("%s", extmem_error());
+		return -1;
+	}
+	if (face_kept_open(client, &kept, &request, &region, words,
+			   sizeof(words)) != 0) {
+		nbdkit_error("%s", words);
+		return -1;
+	}
+	/* What is made again has the size that is found again. */
+	if (is_kept())
+		disk_size = (int64_t)extmem_region_size(region);
+	return 0;
 }
 
 static void disk_cleanup(void)
@@ -173,6 +232,13 @@ static int yes(void *handle)
 {
 	(void)handle;
 	return 1;
+}
+
+/* Otherwise nbdkit writes zeros. */
+static int may_discard(void *handle)
+{
+	(void)handle;
+	return !is_kept();
 }
 
 static int disk_can_fua(void *handle)
@@ -328,9 +394,9 @@ static struct nbdkit_plugin plugin = {
 	.block_size = disk_block_size,
 	.can_write = yes,
 	.can_flush = yes,
-	.can_trim = yes,
-	.can_zero = yes,
-	.can_fast_zero = yes,
+	.can_trim = may_discard,
+	.can_zero = may_discard,
+	.can_fast_zero = may_discard,
 	.can_extents = yes,
 	.can_multi_conn = yes, /* there is one region, and no cache before it */
 	.can_fua = disk_can_fua,

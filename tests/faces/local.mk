@@ -3,6 +3,7 @@
 
 xm_shell_tests += \
 	tests/faces/test_disk.sh \
+	tests/faces/test_disk_kept.sh \
 	tests/faces/test_disk_loss.sh \
 	tests/faces/test_disk_wrong.sh \
 	tests/faces/test_files.sh \
