@@ -218,6 +218,11 @@ int xm_transfer_run(struct xm_transfer *t)
 		progress = xm_transfer_step(t);
 		if (progress == XM_TRANSFER_ENDED)
 			break;
+		/* What is lost already is not worth a wait. */
+		if (progress == XM_TRANSFER_STUCK && t->flying == NULL)
+			xm_transfer_give_up(t, 0);
+		if (t->status != 0 && t->flying == NULL)
+			continue;
 		wait_for(t, progress == XM_TRANSFER_STUCK, seen, &wait);
 		if (atomic_load(&t->ended) != NULL) {
 			/* Faults of others wait for the lane, too. */

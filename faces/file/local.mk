@@ -6,6 +6,7 @@ bin_PROGRAMS += extmem-mount
 dist_man_MANS += docs/man/extmem-mount.1
 endif
 extmem_mount_SOURCES = \
+	faces/file/chunks.c \
 	faces/file/log.c \
 	faces/file/log.h \
 	faces/file/mount.c \
@@ -13,6 +14,8 @@ extmem_mount_SOURCES = \
 	faces/file/serve.h \
 	faces/file/store.c \
 	faces/file/store.h \
+	faces/file/store_parts.h \
+	faces/file/table.c \
 	faces/file/tree.c \
 	faces/file/tree.h \
 	faces/file/watchdog.c \

@@ -9,7 +9,7 @@
  *
  * A write whose appliance has gone is done in another chunk, where it covers all that the
  * file has in the old one. If there is none the chunk is lost: it reads as -EIO until it
- * is written again.
+ * is written again. So is one whose write has timed out, and may still arrive.
  *
  * Memory of this process is allocated when a file gets a leaf; so here a file that was
  * given its size and its chunks (face_allocate()) is read and written without. libfuse

@@ -88,6 +88,49 @@ kill "$files"
 ends "$files"
 verdict "and ends with status 0" $? "$scratch/files"
 
+# It hangs, both of its processes, so that a write times out that may arrive later.
+appliance || skip "no appliance came up"
+hangs="$appliance $(pgrep -P "$appliance")"
+check "a folder whose appliance will hang" files -s 16M -a "$address" -o timeout=2s \
+	-o loss_timeout=120s
+check "is written to" eval 'cp "$scratch/part" "$folder/f" && sync "$folder/f"'
+# shellcheck disable=SC2086 # several
+kill -STOP $hangs
+patience=$((120 * ${XM_SLOW:-1}))
+ends_in_error() {
+	timeout $patience "$@" 2>"$scratch/err"
+	[ $? -eq 1 ] && grep -q 'Input/output error' "$scratch/err"
+}
+check "fsync says an error in bounded time" ends_in_error \
+	dd if="$scratch/part" of="$folder/g" bs=64k conv=fsync
+# shellcheck disable=SC2086
+kill -CONT $hangs
+# usage: same_or_error FILE: every page of it is that of what was written, or an error
+same_or_error() {
+	drop "$1"
+	dd if="$1" of="$scratch/back" bs=4k conv=noerror,sync iflag=fullblock \
+		2>"$scratch/err"
+	size=$(stat -c %s "$1")
+	[ "$size" -eq 0 ] || grep -q 'Input/output error' "$scratch/err" ||
+		cmp -n "$size" "$scratch/part" "$scratch/back"
+}
+check "then it is read as an error, or as what was written" same_or_error "$folder/g"
+again() {
+	cp "$scratch/part" "$folder/g" && sync "$folder/g" && drop "$folder/g" &&
+		cmp "$scratch/part" "$folder/g"
+}
+check "and can be written again" await again
+check "what was there before is there" eval \
+	'drop "$folder/f" && cmp "$scratch/part" "$folder/f"'
+kill -9 "$appliance"
+wait "$appliance" 2>/dev/null
+check "to one that has died 5 MB end in an error in bounded time" ends_in_error \
+	dd if="$scratch/in" of="$folder/h" bs=1M conv=fsync
+kill "$files"
+ends "$files"
+verdict "and it ends with status 0" $? "$scratch/files"
+
+appliance || skip "no appliance came up"
 # What `extmem swap` stands on, without swap: a folder whose process hangs.
 connections=/sys/fs/fuse/connections
 mountpoint -q $connections || mount -t fusectl none $connections 2>/dev/null

@@ -89,7 +89,9 @@ tests_unit_test_gateway_LDADD = libxm_gateway.la $(LDADD)
 
 # The bytes of `extmem mount`, on a region of the test's own; without libfuse.
 tests_unit_test_files_store_SOURCES = \
+	faces/file/chunks.c \
 	faces/file/store.c \
+	faces/file/table.c \
 	tests/unit/test_files_store.c \
 	$(NULL)
 tests_unit_test_files_store_LDADD = $(CUNIT_LIBS)

@@ -273,6 +273,49 @@ static void what_reached_no_appliance_is_no_zeros(void)
 	end();
 }
 
+/* Neither zeros nor the bytes of before: whether it arrived is not known. */
+static void what_timed_out_is_an_error_until_it_is_written_again(void)
+{
+	uint8_t bytes[CHUNK];
+
+	begin();
+	CU_ASSERT_EQUAL(put(0, 1), 0);
+	region.refuses[0] = region.refuses[1] = true;
+	CU_ASSERT_EQUAL(put(CHUNK, 7), -EIO);
+	CU_ASSERT_EQUAL(face_read(&file, CHUNK, bytes, CHUNK), -EIO);
+	CU_ASSERT_EQUAL(put(0, 2), -EIO);
+	CU_ASSERT_EQUAL(face_read(&file, 0, bytes, CHUNK), -EIO);
+	CU_ASSERT_EQUAL(file.used, 0);
+	/* Only one of two was late, but which is not known. */
+	region.refuses[3] = true;
+	memset(bytes, 9, sizeof(bytes));
+	CU_ASSERT_EQUAL(face_allocate(&file, 2 * CHUNK, 2 * CHUNK, 0), 0);
+	CU_ASSERT_EQUAL(put(2 * CHUNK, 9), 0);
+	CU_ASSERT_EQUAL(put(3 * CHUNK, 9), -EIO);
+	CU_ASSERT(holds(2 * CHUNK, 9));
+	memset(region.refuses, 0, sizeof(region.refuses));
+	for (uint64_t i = 0; i < 4; i++) {
+		CU_ASSERT_EQUAL(put(i * CHUNK, (uint8_t)(i + 1)), 0);
+		CU_ASSERT(holds(i * CHUNK, (uint8_t)(i + 1)));
+	}
+	/* What may arrive late was given to nobody before it was discarded. */
+	CU_ASSERT_EQUAL(face_resize(&file, 0), 0);
+	CU_ASSERT_EQUAL(face_allocate(&file, 0, COUNT * CHUNK, 0), 0);
+	end();
+}
+
+/* Its other bytes stay. */
+static void a_part_that_timed_out_takes_nothing_along(void)
+{
+	begin();
+	CU_ASSERT_EQUAL(put(0, 1), 0);
+	region.refuses[0] = true;
+	CU_ASSERT_EQUAL(face_write(&file, 5, "x", 1), -EIO);
+	region.refuses[0] = false;
+	CU_ASSERT(holds(0, 1));
+	end();
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -282,6 +325,8 @@ int main(void)
 		XM_TEST(what_cannot_be_discarded_is_free_when_it_can),
 		XM_TEST(a_write_goes_where_an_appliance_is_left),
 		XM_TEST(what_reached_no_appliance_is_no_zeros),
+		XM_TEST(what_timed_out_is_an_error_until_it_is_written_again),
+		XM_TEST(a_part_that_timed_out_takes_nothing_along),
 		CU_TEST_INFO_NULL,
 	};
 
