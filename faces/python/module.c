@@ -111,10 +111,27 @@ static PyObject *module_strategy_check(PyObject *module, PyObject *args)
 	return ret;
 }
 
+static PyObject *module_shrink(PyObject *module, PyObject *args)
+{
+	unsigned long long size;
+	const char *appliance;
+	unsigned timeout_ms;
+	int rc;
+
+	if (!PyArg_ParseTuple(args, "sO&O&", &appliance, xm_py_u64, &size, xm_py_u32,
+			      &timeout_ms))
+		return NULL;
+	Py_BEGIN_ALLOW_THREADS
+	rc = extmem_shrink(appliance, size, timeout_ms);
+	Py_END_ALLOW_THREADS
+	return xm_py_done(rc);
+}
+
 static PyMethodDef functions[] = {
 	{ "check", module_check, METH_VARARGS, NULL },
 	{ "status", module_status, METH_VARARGS, NULL },
 	{ "drain", module_drain, METH_VARARGS, NULL },
+	{ "shrink", module_shrink, METH_VARARGS, NULL },
 	{ "capabilities", module_capabilities, METH_NOARGS, NULL },
 	{ "providers", module_providers, METH_NOARGS, NULL },
 	{ "strategy_read", module_strategy_read, METH_VARARGS, NULL },

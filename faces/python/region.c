@@ -63,16 +63,18 @@ int xm_py_region_map(struct xm_py_region *self)
 
 static PyObject *region_new(PyTypeObject *type, PyObject *args, PyObject *named)
 {
-	static char *names[] = { "client", "size", "name", "strategy", "tracked", "sealed", NULL };
+	static char *names[] = { "client", "size",   "name",  "strategy", "tracked",
+				 "sealed", "token", "kept", NULL };
 	struct extmem_request request = { .size = sizeof(request) };
 	struct xm_py_client *client;
 	struct xm_py_region *self;
 	unsigned long long size;
-	int tracked = 0, sealed = 0, rc;
+	const char *token = NULL;
+	int tracked = 0, sealed = 0, kept = 0, rc;
 
-	if (!PyArg_ParseTupleAndKeywords(args, named, "O!O&|zzpp", names, &xm_py_client_type,
+	if (!PyArg_ParseTupleAndKeywords(args, named, "O!O&|zzppzp", names, &xm_py_client_type,
 					 &client, xm_py_u64, &size, &request.name, &request.strategy,
-					 &tracked, &sealed) ||
+					 &tracked, &sealed, &token, &kept) ||
 	    xm_py_client_check(client) < 0)
 		return NULL;
 	request.region_size = size;
@@ -83,7 +85,11 @@ static PyObject *region_new(PyTypeObject *type, PyObject *args, PyObject *named)
 	Py_INCREF((PyObject *)client);
 	self->client = client;
 	XM_PY_CALL(self, client,
-		   rc = extmem_region_request(client->x, &request, &self->region););
+		   rc = token == NULL
+			      ? extmem_region_request(client->x, &request, &self->region)
+			      : extmem_region_adopt(client->x, token,
+						    kept ? EXTMEM_ADOPT_KEPT : 0,
+						    &self->region););
 	if (rc < 0) {
 		xm_py_raise(rc);
 		Py_DECREF((PyObject *)self);
@@ -320,6 +326,49 @@ static void region_releasebuffer(PyObject *object, Py_buffer *view)
 	xm_py_region_release((struct xm_py_region *)object);
 }
 
+/* It is freed then: a touch of what was its memory would end the process. */
+static PyObject *region_hand_over(PyObject *object, PyObject *args)
+{
+	struct extmem_hand_over options = { .size = sizeof(options) };
+	struct xm_py_region *self = (struct xm_py_region *)object;
+	char token[EXTMEM_TOKEN_SIZE];
+	unsigned long long ms;
+	extmem_region *region;
+	int rc;
+
+	if (!PyArg_ParseTuple(args, "O&z", xm_py_u64, &ms, &options.identity) ||
+	    xm_py_region_check(self) < 0 || region_idle(self, "hand_over") < 0)
+		return NULL;
+	options.ms = ms;
+	region = self->region;
+	self->shrinks++; /* nobody may look at it meanwhile */
+	XM_PY_CALL(self, self->client,
+		   rc = extmem_region_hand_over(region, &options, token););
+	self->shrinks--;
+	if (rc < 0)
+		return xm_py_raise(rc);
+	self->region = NULL;
+	XM_PY_CALL(self, self->client, extmem_region_free(region););
+	return PyUnicode_FromString(token);
+}
+
+static PyObject *region_keep(PyObject *object, PyObject *args)
+{
+	struct xm_py_region *self = (struct xm_py_region *)object;
+	char token[EXTMEM_TOKEN_SIZE] = "";
+	unsigned long long ms;
+	int rc;
+
+	if (!PyArg_ParseTuple(args, "O&", xm_py_u64, &ms) || xm_py_region_check(self) < 0)
+		return NULL;
+	XM_PY_CALL(self, self->client, rc = extmem_region_keep(self->region, ms, token););
+	if (rc < 0)
+		return xm_py_raise(rc);
+	if (ms == 0)
+		Py_RETURN_NONE;
+	return PyUnicode_FromString(token);
+}
+
 static PyMethodDef methods[] = {
 	{ "free", region_free, METH_NOARGS,
 	  "Gives its memory back. Refuses while an array or a view shows it." },
@@ -330,6 +379,8 @@ static PyMethodDef methods[] = {
 	  "write(offset, buffer) -> bytes written; then the appliance has them." },
 	{ "sync", region_sync, METH_VARARGS,
 	  "sync(offset=0, size=0): returns when the appliances have every store." },
+	{ "_hand_over", region_hand_over, METH_VARARGS, NULL },
+	{ "_keep", region_keep, METH_VARARGS, NULL },
 	{ "_advise", region_advise, METH_VARARGS, NULL },
 	{ NULL, NULL, 0, NULL },
 };
@@ -353,8 +404,9 @@ PyTypeObject xm_py_region_type = {
 	.tp_name = "extmem._extmem.Region",
 	.tp_basicsize = sizeof(struct xm_py_region),
 	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-	.tp_doc = "Region(client, size, name=None, strategy=None, tracked=False, sealed=False): "
-		  "memory at appliances, which reads as zero at first.",
+	.tp_doc = "Region(client, size, name=None, strategy=None, tracked=False, sealed=False, "
+		  "token=None, kept=False): memory at appliances, which reads as zero at "
+		  "first; with a token: the region that waits under it.",
 	.tp_new = region_new,
 	.tp_dealloc = region_dealloc,
 	.tp_methods = methods,

@@ -273,6 +273,55 @@ class Regions(Case):
             region.write(0, b"secret")
             self.assertEqual(region.read(0, 6), b"secret")
 
+    def test_a_region_goes_from_one_client_to_another(self) -> None:
+        with extmem.open() as first, extmem.open() as second:
+            region = first.region(1 << 20, "given")
+            region.write(4096, b"bytes")
+            view = memoryview(region)
+            with self.assertRaises(extmem.Error) as caught:
+                region.hand_over()
+            self.assertEqual(caught.exception.errno, errno.EBUSY)
+            view.release()
+            token = region.hand_over()
+            self.assertTrue(region.freed)
+            with second.adopt(token) as adopted:
+                self.assertEqual((adopted.name, adopted.size), ("given", 1 << 20))
+                self.assertEqual(adopted.read(4096, 5), b"bytes")
+                with self.assertRaises(extmem.Error) as caught:
+                    first.adopt(token)
+                self.assertIn(caught.exception.errno, (errno.ENOENT, errno.EBUSY))
+            with self.assertRaises(extmem.Error) as caught:
+                first.adopt("extmem1-0")
+            self.assertEqual(caught.exception.errno, errno.EINVAL)
+            with self.assertRaises(ValueError):
+                second.region(1 << 16).hand_over(0)
+
+    def test_a_region_outlives_its_client(self) -> None:
+        with extmem.open() as client:
+            region = client.region(1 << 20)
+            region.write(0, b"kept")
+            token = region.keep(600)
+            with self.assertRaises(extmem.Error) as caught:
+                extmem.open().adopt(token)
+            self.assertEqual(caught.exception.errno, errno.EBUSY)
+        with extmem.open() as client:
+            region = client.adopt(token, kept=True)
+            self.assertEqual(region.read(0, 4), b"kept")
+            self.assertEqual(region.keep(), token)
+        with extmem.open() as client:
+            region = client.adopt(token, kept=True)
+            self.assertEqual(region.read(0, 4), b"kept")
+            self.assertIsNone(region.keep(0))
+
+    def test_an_appliance_shrinks_and_grows(self) -> None:
+        whole = extmem.status(appliance.address)["pool"]
+        extmem.shrink(appliance.address, whole // 2)
+        self.assertEqual(extmem.status(appliance.address)["goal"], whole // 2)
+        extmem.shrink(appliance.address, whole)
+        with self.assertRaises(extmem.Error) as caught:
+            extmem.shrink(appliance.address, 2 * whole)
+        self.assertEqual(caught.exception.errno, errno.EINVAL)
+
     def test_the_kernel_is_given_pinned_memory(self) -> None:
         with self.client.region(2 * LOCAL) as region, tempfile.TemporaryFile() as file:
             with memoryview(region) as view:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 __version__: str = _extmem.version
 __all__ = [
     "Client", "Error", "Object", "Region", "Slab", "advise", "array", "capabilities", "check",
-    "default", "drain", "from_array", "open", "pinned", "providers", "region_of", "status",
+    "default", "drain", "from_array", "open", "pinned", "providers", "region_of", "shrink",
+    "status",
     "strategy_check", "strategy_read", "sync", "use", "zeros",
 ]
 
@@ -37,6 +38,7 @@ Shape = Union[int, Sequence[int]]
 
 _ADVICE = ("normal", "sequential", "random", "willneed", "dontneed", "cold")
 _PAGE = 4096
+_FOR_EVER = 2**64 - 1
 
 
 def _texts(
@@ -60,6 +62,13 @@ def _texts(
 def check(*appliances: str, strategies: Mapping[str, str] = {}, **settings: Setting) -> None:
     """Raises what open() would find wrong with these settings by itself."""
     _extmem.check(_texts(appliances, strategies, settings))
+
+
+def _ms(seconds: float) -> int:
+    """Of a time that may be math.inf; what is not 0 stays so."""
+    if not seconds >= 0:
+        raise ValueError(f"a time of {seconds} s")
+    return min(math.ceil(seconds * 1000), _FOR_EVER) if seconds < math.inf else _FOR_EVER
 
 
 class Region(_extmem.Region):
@@ -105,6 +114,20 @@ class Region(_extmem.Region):
         if advice not in _ADVICE:
             raise ValueError(f"no advice {advice!r}: there are {', '.join(_ADVICE)}")
         self._advise(offset, size, _ADVICE.index(advice))
+
+    def hand_over(self, seconds: float = 60, *, identity: str | None = None) -> str:
+        """Parts with the region, and returns its token: whoever has it within this time
+        (math.inf: as long as the appliances run) gets the region, with its bytes, by
+        Client.adopt(). It is freed here. Refuses while an array or a view shows it. `identity`:
+        who alone may adopt it."""
+        if not seconds > 0:
+            raise ValueError("nobody can adopt it within no time")
+        return self._hand_over(_ms(seconds), identity)
+
+    def keep(self, seconds: float = math.inf) -> str | None:
+        """Lets the region outlive its client, for this time, and returns its token. What was
+        written back is there then: call sync(). With 0 it is not kept any more."""
+        return self._keep(_ms(seconds))
 
     def pinned(self, offset: int = 0, size: int = 0, write: bool = False) -> Iterator[memoryview]:
         """As the function pinned(), for bytes of the region; size 0 means up to its end."""
@@ -166,6 +189,11 @@ class Client(_extmem.Client):
     ) -> Region:
         """Allocates a region. `sealed` needs the setting seal="asked" or "all"."""
         return Region(self, size, name, strategy, tracked, sealed)
+
+    def adopt(self, token: str, *, kept: bool = False) -> Region:
+        """The region that waits under a token, with its bytes. `kept`: it goes on outliving its
+        client, under the same token."""
+        return Region(self, 0, token=token, kept=kept)
 
     def array(
         self, shape: Shape, dtype: numpy.typing.DTypeLike = float, order: str = "C", *,
@@ -386,6 +414,12 @@ def status(appliance: str, timeout: float = 10.0) -> dict[str, Any]:
 def drain(appliance: str, on: bool = True, timeout: float = 10.0) -> None:
     """Tells an appliance to lend nothing more and its clients to move away; or to lend again."""
     _extmem.drain(appliance, on, round(timeout * 1000))
+
+
+def shrink(appliance: str, size: int, timeout: float = 10.0) -> None:
+    """Tells an appliance how many bytes it is to have: it gives what is free beyond them to its
+    host, and its clients move what they have there; or it grows again."""
+    _extmem.shrink(appliance, size, round(timeout * 1000))
 
 
 def strategy_read(
