@@ -15,6 +15,7 @@
 
 #include "cli/command.h"
 #include "cli/program.h"
+#include "common/options_shared.h"
 #include "core/extmem.h"
 
 #define PLUGIN "nbdkit-extmem-plugin.so"
@@ -27,11 +28,8 @@ struct disk_settings {
 };
 
 static const struct xm_option options[] = {
-	{ .name = "size",
-	  .kind = XM_OPTION_SIZE,
-	  .letter = 's',
-	  .help = "Size of the disk.",
-	  .destination = offsetof(struct disk_settings, size) },
+	XM_SHARED_SIZE(struct disk_settings, size,
+		"Size of the disk."),
 	{ .name = "region",
 	  .kind = XM_OPTION_TEXT,
 	  .letter = 'r',
@@ -46,22 +44,13 @@ static const struct xm_option options[] = {
 		  "there at the end. `ps` shows a token to others; --region "
 		  "reads it from a file.",
 	  .destination = offsetof(struct disk_settings, token) },
-	{ .name = "appliance",
-	  .kind = XM_OPTION_LIST,
-	  .letter = 'a',
-	  .unit = "ADDR",
-	  .help = "An appliance that lends memory. May be repeated.",
-	  .destination = offsetof(struct disk_settings, appliance) },
-	{ .name = "strategy",
-	  .kind = XM_OPTION_TEXT,
-	  .unit = "TEXT",
-	  .help = "How many appliances have each byte, and which: "
-		  "\"mirror 2\".",
-	  .destination = offsetof(struct disk_settings, strategy) },
-	{ .name = "seal",
-	  .kind = XM_OPTION_FLAG,
-	  .help = "Encrypt what leaves this machine.",
-	  .destination = offsetof(struct disk_settings, seal) },
+	XM_SHARED_APPLIANCE(struct disk_settings, appliance,
+		"An appliance that lends memory. May be repeated."),
+	XM_SHARED_STRATEGY(struct disk_settings, strategy,
+		"How many appliances have each byte, and which: "
+		"\"mirror 2\"."),
+	XM_SHARED_SEAL(struct disk_settings, seal,
+		"Encrypt what leaves this machine."),
 	{ .name = "socket",
 	  .kind = XM_OPTION_TEXT,
 	  .letter = 'U',

@@ -25,6 +25,7 @@
 
 #include "cli/auth.h"
 #include "cli/command.h"
+#include "common/options_shared.h"
 #include "core/extmem.h"
 
 #ifdef HAVE_JANSSON
@@ -377,11 +378,8 @@ struct settings {
 };
 
 static const struct xm_option options[] = {
-	{ .name = "json",
-	  .kind = XM_OPTION_FLAG,
-	  .letter = 'j',
-	  .help = "Print one JSON object.",
-	  .destination = offsetof(struct settings, json) },
+	XM_SHARED_JSON(struct settings, json,
+		"Print one JSON object."),
 };
 
 static const struct xm_option_table table = {

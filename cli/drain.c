@@ -12,6 +12,7 @@
 
 #include "cli/command.h"
 #include "cli/watch.h"
+#include "common/options_shared.h"
 
 #define SHOWN 16 /* regions that stay, most */
 
@@ -21,29 +22,17 @@ struct settings {
 };
 
 static const struct xm_option options[] = {
-	{ .name = "timeout",
-	  .kind = XM_OPTION_DURATION,
-	  .letter = 't',
-	  .value = "10m",
-	  .max = 86400 * XM_SECOND,
-	  .help = "How long to wait until the appliance is empty.",
-	  .destination = offsetof(struct settings, timeout_ns) },
-	{ .name = "wait",
-	  .kind = XM_OPTION_FLAG,
-	  .letter = 'w',
-	  .value = "yes",
-	  .help = "Wait until the appliance is empty. With --no-wait it is "
-		  "told to drain, and that is all.",
-	  .destination = offsetof(struct settings, wait) },
+	XM_SHARED_TIMEOUT(struct settings, timeout_ns,
+		"How long to wait until the appliance is empty."),
+	XM_SHARED_WAIT(struct settings, wait,
+		"Wait until the appliance is empty. With --no-wait it is "
+		"told to drain, and that is all."),
 	{ .name = "off",
 	  .kind = XM_OPTION_FLAG,
 	  .help = "Let the appliance lend memory again.",
 	  .destination = offsetof(struct settings, off) },
-	{ .name = "json",
-	  .kind = XM_OPTION_FLAG,
-	  .letter = 'j',
-	  .help = "Print one JSON object at the end, and nothing before.",
-	  .destination = offsetof(struct settings, json) },
+	XM_SHARED_JSON(struct settings, json,
+		"Print one JSON object at the end, and nothing before."),
 };
 
 static const struct xm_option_table table = {

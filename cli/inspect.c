@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "common/options_shared.h"
 #include "core/extmem.h"
 
 #ifdef HAVE_JANSSON
@@ -32,13 +33,9 @@ struct info_settings {
 };
 
 static const struct xm_option info_options[] = {
-	{ .name = "appliance",
-	  .kind = XM_OPTION_LIST,
-	  .letter = 'a',
-	  .unit = "ADDR",
-	  .help = "Connect to this appliance and show how it is "
-		  "reached. May be repeated.",
-	  .destination = offsetof(struct info_settings, appliance) },
+	XM_SHARED_APPLIANCE(struct info_settings, appliance,
+		"Connect to this appliance and show how it is "
+		"reached. May be repeated."),
 };
 
 static const struct xm_option_table info_table = {
@@ -167,11 +164,8 @@ struct status_settings {
 };
 
 static const struct xm_option status_options[] = {
-	{ .name = "json",
-	  .kind = XM_OPTION_FLAG,
-	  .letter = 'j',
-	  .help = "Print one JSON object.",
-	  .destination = offsetof(struct status_settings, json) },
+	XM_SHARED_JSON(struct status_settings, json,
+		"Print one JSON object."),
 };
 
 static const struct xm_option_table status_table = {

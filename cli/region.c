@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "common/options_shared.h"
 #include "core/extmem.h"
 
 #ifdef HAVE_JANSSON
@@ -28,30 +29,19 @@ struct region_settings {
 };
 
 static const struct xm_option options[] = {
-	{ .name = "appliance",
-	  .kind = XM_OPTION_LIST,
-	  .letter = 'a',
-	  .unit = "ADDR",
-	  .help = "An appliance that has the region, or may be given it. May be "
-		  "repeated. Without it, those of the settings; see extmem(5).",
-	  .destination = offsetof(struct region_settings, appliance) },
-	{ .name = "size",
-	  .kind = XM_OPTION_SIZE,
-	  .letter = 's',
-	  .value = "1G",
-	  .min = 1,
-	  .help = "create: the size of the region.",
-	  .destination = offsetof(struct region_settings, size) },
+	XM_SHARED_APPLIANCE(struct region_settings, appliance,
+		"An appliance that has the region, or may be given it. May be "
+		"repeated. Without it, those of the settings; see extmem(5)."),
+	XM_SHARED_SIZE(struct region_settings, size,
+		"create: the size of the region.", .value = "1G", .min = 1),
 	{ .name = "name",
 	  .kind = XM_OPTION_TEXT,
 	  .letter = 'n',
 	  .help = "create: its name, for people.",
 	  .destination = offsetof(struct region_settings, name) },
-	{ .name = "strategy",
-	  .kind = XM_OPTION_TEXT,
-	  .help = "Where memory goes, and how many copies of it there are. A "
-		  "region with copies needs it at every command.",
-	  .destination = offsetof(struct region_settings, strategy) },
+	XM_SHARED_STRATEGY(struct region_settings, strategy,
+		"Where memory goes, and how many copies of it there are. A "
+		"region with copies needs it at every command."),
 	{ .name = "for",
 	  .kind = XM_OPTION_DURATION,
 	  .value = "10m",
@@ -75,11 +65,8 @@ static const struct xm_option options[] = {
 	  .help = "create, hand-over: who alone may adopt it: a name in a "
 		  "certificate, or uid:N.",
 	  .destination = offsetof(struct region_settings, to) },
-	{ .name = "json",
-	  .kind = XM_OPTION_FLAG,
-	  .letter = 'j',
-	  .help = "Print JSON.",
-	  .destination = offsetof(struct region_settings, json) },
+	XM_SHARED_JSON(struct region_settings, json,
+		"Print JSON."),
 };
 
 static const struct xm_option_table table = {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "common/options_shared.h"
 #include "preload/shared.h"
 
 #define PRELOAD_NAME "libextmem-run.so"
@@ -30,26 +31,18 @@ static const struct xm_option options[] = {
 		  "memory that the program has had so far (4 MiB at "
 		  "least).",
 	  .destination = offsetof(struct run_settings, local) },
-	{ .name = "appliance",
-	  .kind = XM_OPTION_LIST,
-	  .letter = 'a',
-	  .unit = "ADDR",
-	  .help = "Address of an appliance: ofi+tcp://host:7470. May be "
-		  "repeated. Without it, an appliance is started on "
-		  "this machine for the run.",
-	  .destination = offsetof(struct run_settings, appliance) },
-	{ .name = "strategy",
-	  .kind = XM_OPTION_TEXT,
-	  .help = "How many appliances have each byte, over how many the "
-		  "memory is spread, and which of them: \"mirror 2, rank "
-		  "free\", or the name of a stored one; see extmem(5).",
-	  .destination = offsetof(struct run_settings, strategy) },
-	{ .name = "seal",
-	  .kind = XM_OPTION_FLAG,
-	  .help = "Encrypt and authenticate memory before it leaves this "
-		  "machine, so that appliances can neither read nor change it; "
-		  "see SEALS in extmem(5).",
-	  .destination = offsetof(struct run_settings, seal) },
+	XM_SHARED_APPLIANCE(struct run_settings, appliance,
+		"Address of an appliance: ofi+tcp://host:7470. May be "
+		"repeated. Without it, an appliance is started on "
+		"this machine for the run."),
+	XM_SHARED_STRATEGY(struct run_settings, strategy,
+		"How many appliances have each byte, over how many the "
+		"memory is spread, and which of them: \"mirror 2, rank "
+		"free\", or the name of a stored one; see extmem(5)."),
+	XM_SHARED_SEAL(struct run_settings, seal,
+		"Encrypt and authenticate memory before it leaves this "
+		"machine, so that appliances can neither read nor change it; "
+		"see SEALS in extmem(5)."),
 	{ .name = "external",
 	  .kind = XM_OPTION_SIZE,
 	  .letter = 'e',

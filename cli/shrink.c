@@ -13,6 +13,7 @@
 
 #include "cli/command.h"
 #include "cli/watch.h"
+#include "common/options_shared.h"
 
 struct settings {
 	uint64_t timeout_ns;
@@ -20,26 +21,14 @@ struct settings {
 };
 
 static const struct xm_option options[] = {
-	{ .name = "timeout",
-	  .kind = XM_OPTION_DURATION,
-	  .letter = 't',
-	  .value = "10m",
-	  .max = 86400 * XM_SECOND,
-	  .help = "How long to wait until the appliance has no more memory "
-		  "than that.",
-	  .destination = offsetof(struct settings, timeout_ns) },
-	{ .name = "wait",
-	  .kind = XM_OPTION_FLAG,
-	  .letter = 'w',
-	  .value = "yes",
-	  .help = "Wait until it has. With --no-wait it is told the size, and "
-		  "that is all.",
-	  .destination = offsetof(struct settings, wait) },
-	{ .name = "json",
-	  .kind = XM_OPTION_FLAG,
-	  .letter = 'j',
-	  .help = "Print one JSON object at the end, and nothing before.",
-	  .destination = offsetof(struct settings, json) },
+	XM_SHARED_TIMEOUT(struct settings, timeout_ns,
+		"How long to wait until the appliance has no more memory "
+		"than that."),
+	XM_SHARED_WAIT(struct settings, wait,
+		"Wait until it has. With --no-wait it is told the size, and "
+		"that is all."),
+	XM_SHARED_JSON(struct settings, json,
+		"Print one JSON object at the end, and nothing before."),
 };
 
 static const struct xm_option_table table = {

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "common/options_shared.h"
 #include "core/extmem.h"
 
 #ifdef HAVE_JANSSON
@@ -28,13 +29,9 @@ struct strategy_settings {
 };
 
 static const struct xm_option options[] = {
-	{ .name = "appliance",
-	  .kind = XM_OPTION_LIST,
-	  .letter = 'a',
-	  .unit = "ADDR",
-	  .help = "An appliance that may be chosen. May be repeated. Without it, "
-		  "those of the file, or of EXTMEM_APPLIANCE.",
-	  .destination = offsetof(struct strategy_settings, appliance) },
+	XM_SHARED_APPLIANCE(struct strategy_settings, appliance,
+		"An appliance that may be chosen. May be repeated. Without it, "
+		"those of the file, or of EXTMEM_APPLIANCE."),
 	{ .name = "file",
 	  .kind = XM_OPTION_TEXT,
 	  .letter = 'f',
@@ -42,18 +39,10 @@ static const struct xm_option options[] = {
 	  .help = "A file with settings, strategy.NAME among them; see "
 		  "extmem(5). Without it, that of EXTMEM_CONFIG.",
 	  .destination = offsetof(struct strategy_settings, file) },
-	{ .name = "size",
-	  .kind = XM_OPTION_SIZE,
-	  .letter = 's',
-	  .value = "1G",
-	  .min = 1,
-	  .help = "The size of the region that is checked.",
-	  .destination = offsetof(struct strategy_settings, size) },
-	{ .name = "json",
-	  .kind = XM_OPTION_FLAG,
-	  .letter = 'j',
-	  .help = "Print one JSON object.",
-	  .destination = offsetof(struct strategy_settings, json) },
+	XM_SHARED_SIZE(struct strategy_settings, size,
+		"The size of the region that is checked.", .value = "1G", .min = 1),
+	XM_SHARED_JSON(struct strategy_settings, json,
+		"Print one JSON object."),
 };
 
 static const struct xm_option_table table = {

@@ -27,6 +27,7 @@
 
 #include "cli/command.h"
 #include "cli/program.h"
+#include "common/options_shared.h"
 
 #define PLACE "/run/extmem-swap"
 #define FOLDER PLACE "/files"
@@ -43,22 +44,13 @@ struct swap_settings {
 };
 
 static const struct xm_option options[] = {
-	{ .name = "appliance",
-	  .kind = XM_OPTION_LIST,
-	  .letter = 'a',
-	  .unit = "ADDR",
-	  .help = "An appliance that lends memory. May be repeated.",
-	  .destination = offsetof(struct swap_settings, appliance) },
-	{ .name = "strategy",
-	  .kind = XM_OPTION_TEXT,
-	  .unit = "TEXT",
-	  .help = "How many appliances have each byte, and which: "
-		  "\"mirror 2\".",
-	  .destination = offsetof(struct swap_settings, strategy) },
-	{ .name = "seal",
-	  .kind = XM_OPTION_FLAG,
-	  .help = "Encrypt what leaves this machine.",
-	  .destination = offsetof(struct swap_settings, seal) },
+	XM_SHARED_APPLIANCE(struct swap_settings, appliance,
+		"An appliance that lends memory. May be repeated."),
+	XM_SHARED_STRATEGY(struct swap_settings, strategy,
+		"How many appliances have each byte, and which: "
+		"\"mirror 2\"."),
+	XM_SHARED_SEAL(struct swap_settings, seal,
+		"Encrypt what leaves this machine."),
 	{ .name = "setting",
 	  .kind = XM_OPTION_LIST,
 	  .letter = 'o',

@@ -22,6 +22,7 @@
 
 #include "cli/command.h"
 #include "cli/slow.h"
+#include "common/options_shared.h"
 #include "common/clock.h"
 #include "common/progress.h"
 #include "preload/shared.h"
@@ -52,11 +53,8 @@ static const struct xm_option options[] = {
 	  .letter = '1',
 	  .help = "Print one table and exit.",
 	  .destination = offsetof(struct settings, once) },
-	{ .name = "json",
-	  .kind = XM_OPTION_FLAG,
-	  .letter = 'j',
-	  .help = "Print one JSON object in each line.",
-	  .destination = offsetof(struct settings, json) },
+	XM_SHARED_JSON(struct settings, json,
+		"Print one JSON object in each line."),
 };
 
 static const struct xm_option_table table = {

@@ -43,6 +43,7 @@ libxm_client_la_SOURCES = \
 	common/options_parse.c \
 	common/options_parts.h \
 	common/options_print.c \
+	common/options_shared.h \
 	common/options_value.c \
 	$(NULL)
 

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "common/options.h"
+#include "common/options_shared.h"
 #include "common/standard.h"
 #include "faces/file/log.h"
 #include "faces/file/serve.h"
@@ -45,27 +46,15 @@ struct mount_settings {
 };
 
 static const struct xm_option options[] = {
-	{ .name = "size",
-	  .kind = XM_OPTION_SIZE,
-	  .letter = 's',
-	  .help = "Memory for all files, which is taken at once.",
-	  .destination = offsetof(struct mount_settings, size) },
-	{ .name = "appliance",
-	  .kind = XM_OPTION_LIST,
-	  .letter = 'a',
-	  .unit = "ADDR",
-	  .help = "An appliance that lends memory. May be repeated.",
-	  .destination = offsetof(struct mount_settings, appliance) },
-	{ .name = "strategy",
-	  .kind = XM_OPTION_TEXT,
-	  .unit = "TEXT",
-	  .help = "How many appliances have each byte, and which: "
-		  "\"mirror 2\".",
-	  .destination = offsetof(struct mount_settings, strategy) },
-	{ .name = "seal",
-	  .kind = XM_OPTION_FLAG,
-	  .help = "Encrypt what leaves this machine.",
-	  .destination = offsetof(struct mount_settings, seal) },
+	XM_SHARED_SIZE(struct mount_settings, size,
+		"Memory for all files, which is taken at once."),
+	XM_SHARED_APPLIANCE(struct mount_settings, appliance,
+		"An appliance that lends memory. May be repeated."),
+	XM_SHARED_STRATEGY(struct mount_settings, strategy,
+		"How many appliances have each byte, and which: "
+		"\"mirror 2\"."),
+	XM_SHARED_SEAL(struct mount_settings, seal,
+		"Encrypt what leaves this machine."),
 	{ .name = "setting",
 	  .kind = XM_OPTION_LIST,
 	  .letter = 'o',

@@ -122,7 +122,7 @@ arrows transports "common/.*|$contracts" >"$scratch/out"
 complaints "transports include the contracts, common and each other" \
 	"$scratch/out"
 {
-	arrows cli 'core/extmem\.h|common/(clock|options|progress|spawn|standard)\.h|preload/shared\.h'
+	arrows cli 'core/extmem\.h|common/(clock|options|options_shared|progress|spawn|standard)\.h|preload/shared\.h'
 	# The snapshot machine is pure, so that the simulator runs it; the shim
 	# is who uses it, and has its object file besides libextmem.so.
 	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options)\.h'
@@ -130,7 +130,7 @@ complaints "transports include the contracts, common and each other" \
 	# Where both ends are to be in one process, bench is the daemon too.
 	arrows bench 'core/extmem\.h|common/(options|spawn|standard)\.h' |
 		grep -vx 'bench/appliance.c includes appliance/inside.h'
-	arrows faces 'core/extmem\.h|common/(options|standard)\.h'
+	arrows faces 'core/extmem\.h|common/(options|options_shared|standard)\.h'
 } >"$scratch/out"
 complaints "cli, preload, faces, gateway and bench stand on extmem.h and what is common" \
 	"$scratch/out"
