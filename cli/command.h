@@ -37,6 +37,7 @@ int command_shrink(int argc, char *argv[]);
 int command_disk(int argc, char *argv[]);
 int command_swap(int argc, char *argv[]);
 int command_mount(int argc, char *argv[]);
+int command_vm(int argc, char *argv[]);
 int command_unmount(int argc, char *argv[]);
 
 /* Reads a subcommand's options into `values`. *ret_rest: what follows them;

@@ -26,6 +26,7 @@ static const struct command {
 	{ "disk", command_disk, "serve a disk in the memory of appliances" },
 	{ "mount", command_mount, "make a folder of files in their memory" },
 	{ "unmount", command_unmount, "end such a folder" },
+	{ "vm", command_vm, "run a virtual machine in their memory" },
 	{ "swap", command_swap, "let the kernel swap to their memory" },
 	{ "store", command_store, "what an appliance has made durable" },
 	{ "auth", command_auth, "credentials of appliances and clients" },

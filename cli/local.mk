@@ -31,6 +31,7 @@ extmem_SOURCES = \
 	cli/strategy.c \
 	cli/swap.c \
 	cli/top.c \
+	cli/vm.c \
 	cli/watch.c \
 	cli/watch.h \
 	preload/shared.h \

@@ -6,11 +6,21 @@ xm_shell_tests += \
 	tests/faces/test_disk_kept.sh \
 	tests/faces/test_disk_loss.sh \
 	tests/faces/test_disk_wrong.sh \
+	tests/faces/test_disk_odd.sh \
 	tests/faces/test_files.sh \
 	tests/faces/test_files_loss.sh \
 	tests/faces/test_files_wrong.sh \
+	tests/faces/test_places.sh \
+	tests/faces/test_vm.sh \
 	$(NULL)
 EXTRA_DIST += tests/faces/rig.sh
+
+# What test_vm.sh compiles for QEMU.
+EXTRA_DIST += tests/faces/guest.c tests/faces/guest.ld
+
+# A client that test_places.sh starts in containers.
+check_PROGRAMS += tests/faces/select
+tests_faces_select_SOURCES = tests/faces/select.c
 
 # Random operations on any folder; FILES_SECONDS=3600 make check TESTS=tests/faces/test_files.sh
 check_PROGRAMS += tests/faces/files
