@@ -139,8 +139,9 @@ static void try_userfaultfd(struct findings *f)
 		remedy(finding, capabilities.error == ENOSYS
 			? "a kernel with CONFIG_USERFAULTFD; in a container: "
 			  "a seccomp profile that allows userfaultfd"
-			: "a seccomp profile that allows userfaultfd, or: "
-			  "sudo sysctl vm.unprivileged_userfaultfd=1");
+			: "in a container: --device /dev/userfaultfd, or a "
+			  "seccomp profile that allows userfaultfd; else: sudo "
+			  "sysctl vm.unprivileged_userfaultfd=1");
 		return;
 	}
 	finding = find_out(f, "paging",
