@@ -165,6 +165,7 @@ struct xm_service_extent *xm_service_extent_cut(struct xm_service *s,
 	if (xm_slots_has(&s->offered, xm_service_extent_slot(s, tail))) {
 		head->offer = tail->offer;
 		xm_slots_add(&s->offered, xm_service_extent_slot(s, head));
+		xm_list_insert(&tail->offer.link, &head->offer.link);
 	}
 	tail->trimming = xm_service_extent_slot(s, head);
 	s->grants[head->grant].head = true;
@@ -292,8 +293,11 @@ void xm_service_unoffer(struct xm_service *s, struct xm_service_extent *e)
 {
 	uint32_t slot = xm_service_extent_slot(s, e);
 
-	if (xm_slots_has(&s->offered, slot))
+	if (xm_slots_has(&s->offered, slot)) {
 		xm_slots_remove(&s->offered, slot);
+		xm_list_remove(&e->offer.link);
+		s->bytes_kept -= e->offer.kept ? e->size : 0;
+	}
 	memset(&e->offer, 0, sizeof(e->offer));
 }
 
@@ -356,6 +360,7 @@ void xm_service_extent_undo(struct xm_service *s, struct xm_service_grant *g)
 	tail->size += e->size;
 	tail->trimming = XM_SERVICE_NONE;
 	s->bytes_owned += e->size;
+	s->bytes_kept += tail->offer.kept ? e->size : 0;
 	xm_service_use(s, tail->tenant)->bytes += e->size;
 	extent_free(s, e);
 }
@@ -541,6 +546,21 @@ static const char *check_grants(const struct xm_service *s,
 	return NULL;
 }
 
+/* What is tied to tokens is counted, and there is no more of it than may be kept. */
+static const char *check_kept(const struct xm_service *s)
+{
+	const struct xm_service_options *o = &s->options;
+	uint64_t kept = 0;
+
+	for (uint32_t i = 0; i < o->extents_max; i++)
+		kept += s->extents[i].offer.kept ? s->extents[i].size : 0;
+	if (kept != s->bytes_kept)
+		return "what is kept is miscounted";
+	if (kept > o->pool_size / 100 * o->kept_percent)
+		return "more is kept than may be";
+	return NULL;
+}
+
 /* One owner; no other client's key opens what it owns; an orphan has a way back. */
 static const char *check_owner(const struct xm_service *s,
 			       const struct xm_service_extent *e)
@@ -595,5 +615,5 @@ const char *xm_service_extents_check(const struct xm_service *s)
 	if (held != s->bytes_owned + s->bytes_parting + s->bytes_orphaned ||
 	    held + s->pool->free != s->options.pool_size)
 		return "bytes of the pool are neither free nor held";
-	return NULL;
+	return check_kept(s);
 }

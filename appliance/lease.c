@@ -402,6 +402,8 @@ void xm_lease_free(struct xm_service *s, const struct xm_service_event *event,
 {
 	struct xm_service_extent *e;
 
+	if (xm_offer_free(s, event, requester, ret))
+		return;
 	e = xm_lease_named(s, event->message->u.free.extent, client, requester, ret);
 	if (e == NULL)
 		return;

@@ -48,6 +48,7 @@ xm_daemon_service_options(const struct xm_daemon *d)
 		.extents_max = (uint32_t)s->extents_max,
 		.extents_per_client_max = (uint32_t)xm_min(
 			s->extents_per_client, s->extents_max),
+		.kept_percent = (uint32_t)s->kept_percent,
 		.lease_ms = (uint32_t)(s->lease / XM_MS),
 		.handshake_ns = s->handshake_timeout,
 		.zero_size_max = ZERO_SIZE_MAX,
@@ -79,6 +80,7 @@ void xm_daemon_print_limits(const struct xm_daemon *d)
 	       "clients             %" PRIu32 "\n"
 	       "extents             %" PRIu32 "\n"
 	       "extents per client  %" PRIu32 "\n"
+	       "kept, at most       %" PRIu32 " %%\n"
 	       "control streams     %" PRIu32 "\n"
 	       "message             %d bytes\n"
 	       "TLS handshakes      %d at once, of %d bytes at most\n"
@@ -88,7 +90,7 @@ void xm_daemon_print_limits(const struct xm_daemon *d)
 	       "zeroed at a time    %" PRIu64 " bytes\n"
 	       "bookkeeping         %zu bytes\n",
 	       d->pool.size, o.granule, o.clients_max, o.extents_max,
-	       o.extents_per_client_max, o.peers_max, XM_MESSAGE_SIZE_MAX,
+	       o.extents_per_client_max, o.kept_percent, o.peers_max, XM_MESSAGE_SIZE_MAX,
 	       XM_CHANNEL_HANDSHAKES_MAX, XM_CHANNEL_HANDSHAKE_SIZE,
 	       XM_SERVICE_TICKETS_MAX, o.lease_ms,
 	       o.handshake_ns / XM_MS, o.zero_size_max, xm_host_size(&o));

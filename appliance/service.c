@@ -186,7 +186,7 @@ static bool refused_for_requests(struct xm_service *s,
 	    !xm_tenant_denies_request(&s->tenants, tenant, use, event->now_ns,
 				      NULL))
 		return false;
-	if (xm_service_refuse(s, ret, requester, EAGAIN, &words) != NULL)
+	if (xm_service_refuse(s, ret, requester, EDQUOT, &words) != NULL)
 		xm_tenant_denies_request(&s->tenants, tenant, use,
 					 event->now_ns, &words);
 	return true;
@@ -201,9 +201,15 @@ static void on_observer(struct xm_service *s,
 	if (refused_for_requests(s, event, requester, ret))
 		return;
 	switch (event->message->kind) {
+	case XM_FREE:
+		if (!xm_offer_free(s, event, requester, ret))
+			xm_service_refuse_plainly(
+				s, ret, requester, EPERM, "an observer may FREE "
+				"only what waits for a token here, and only if "
+				"it is the admin");
+		break;
 	case XM_ALLOC:
 	case XM_TRIM:
-	case XM_FREE:
 	case XM_TICKET:
 	case XM_OFFER:
 	case XM_CLAIM:

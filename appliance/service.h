@@ -63,8 +63,8 @@
  * A step looks at the records it changes: a request at a few, a client's end at
  * that client's extents and grants, and at each extent once more for each grant
  * that covers it (2, mostly). Only a tick looks at every client and stream, and
- * LIST at XM_LIST_MAX extents; a tick and a CLAIM also look at all extents that a
- * token is tied to.
+ * LIST at XM_LIST_MAX extents; a tick also looks at all extents that a token is tied to,
+ * an OFFER and a CLAIM at those of this token, and at few others.
  *
  * The pool can shrink, and grow again up to the size that it began with (shrink.c). What
  * lies beyond its new size is lent to nobody; free bytes there go back to the host at once,
@@ -110,6 +110,8 @@
 /* So long after a claim the token is tied to the extent, if the claimer does not untie it:
  * a client's whole call takes 30 s, if it is not asked for more. */
 #define XM_SERVICE_CLAIM_TERM (300 * XM_SECOND)
+/* What is tied to a token for longer than that counts as kept: kept_percent. */
+#define XM_SERVICE_KEPT_MS (3600 * 1000)
 #define XM_SERVICE_NONE UINT32_MAX
 #define XM_SERVICE_UNMOVED (30 * XM_SECOND) /* of what is asked back */
 #define XM_SERVICE_SLOTS_MAX (UINT32_C(1) << 20) /* of clients; of extents */
@@ -133,6 +135,7 @@ struct xm_service_options {
 	uint32_t clients_max;
 	uint32_t extents_max;
 	uint32_t extents_per_client_max;
+	uint32_t kept_percent; /* of the pool, at most, is kept */
 	uint32_t lease_ms;
 	uint64_t handshake_ns;	/* for a stream's first accepted HELLO, and for
 				 * the use of a ticket */
@@ -301,6 +304,9 @@ struct xm_service_offer {
 	uint32_t keep_ms;  /* from its owner's end on; 0: not beyond until_ns */
 	uint64_t until_ns; /* when it ends, if it was parted with */
 	uint64_t by;	   /* number of the client that has parted with it, or 0 */
+	uint64_t tied_by;  /* number of the client that has tied it */
+	bool kept;	   /* for longer than XM_SERVICE_KEPT_MS: in `bytes_kept` */
+	struct xm_link link; /* in the bucket of its token */
 	bool claimed; /* OWNED by who has the token; else by who has tied it */
 	uint32_t tenant;     /* claimed: what it was counted to before */
 	uint64_t confirm_ns; /* claimed: by then its owner unties the token */
@@ -410,6 +416,7 @@ struct xm_service {
 	struct xm_slots clients_free, extents_free, grants_free;
 	struct xm_slots lent;	/* extents in OWNED and ORPHAN */
 	struct xm_slots offered; /* those of them that a token is tied to */
+	struct xm_link *buckets; /* extents_max: the same ones, by their tokens */
 	struct xm_slots zeroing; /* extents in ZEROING */
 	struct xm_slots storing; /* extents of which the store is to be told */
 	uint32_t stored_last;	/* the one it was told of last */
@@ -426,6 +433,7 @@ struct xm_service {
 	uint64_t lapsed;       /* tickets that were not used in time */
 	uint64_t bytes_owned, bytes_parting; /* PARTING and ZEROING */
 	uint64_t bytes_orphaned;
+	uint64_t bytes_kept; /* of those in `offered` */
 	struct xm_service_size size;
 	uint64_t looks; /* at extents and grants: what steps cost, for tests */
 	bool leaving;

@@ -83,6 +83,8 @@ static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
 		xm_slots_init(&ret->offered, o->extents_max, bits[5]);
 		xm_slots_init(&ret->storing, o->extents_max, bits[6]);
 	}
+	ret->buckets = lay_down(&at, memory,
+				o->extents_max * sizeof(*ret->buckets));
 	ranges = lay_down(&at, memory, xm_extent_memory_size(o->extents_max));
 	if (memory != NULL)
 		xm_extent_init(ret->pool, o->pool_size, o->granule,
@@ -115,6 +117,8 @@ struct xm_service *xm_service_init(const struct xm_service_options *o,
 	xm_slots_fill(&s->grants_free);
 	xm_list_open(&s->waiting);
 	xm_list_open(&s->issued);
+	for (uint32_t i = 0; i < o->extents_max; i++)
+		xm_list_open(&s->buckets[i]);
 	for (uint32_t i = 0; i < o->clients_max; i++) {
 		xm_list_open(&s->clients[i].owned);
 		xm_list_open(&s->clients[i].grants);

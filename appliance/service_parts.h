@@ -182,6 +182,10 @@ void xm_offer_make(struct xm_service *, const struct xm_service_event *,
 void xm_offer_claim(struct xm_service *, const struct xm_service_event *,
 		    uint32_t client, const struct xm_service_requester *,
 		    struct xm_service_effects *);
+/* FREE of an orphan by the admin. False: it is none, or somebody else asks. */
+bool xm_offer_free(struct xm_service *, const struct xm_service_event *,
+		   const struct xm_service_requester *,
+		   struct xm_service_effects *);
 /* The claimer's grant is LIVE: says so, or takes it back if nobody hears it. */
 void xm_offer_claimed(struct xm_service *, struct xm_service_grant *,
 		      struct xm_service_effects *);

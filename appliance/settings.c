@@ -92,6 +92,11 @@ static const struct xm_option options[] = {
 	{ .name = "extents_per_client", .kind = XM_OPTION_COUNT,
 	  .value = "1024", .min = 1, .max = 1 << 20, AT(extents_per_client),
 	  .help = "Limit of pieces (extents) that one client holds." },
+	{ .name = "kept_percent", .kind = XM_OPTION_COUNT, .value = "50",
+	  .max = 100, AT(kept_percent),
+	  .help = "So much of the memory, at most, is kept for longer than an "
+		  "hour for clients that are gone, or promised to be; in "
+		  "percent." },
 	{ .name = "huge_pages", .kind = XM_OPTION_FLAG, AT(huge_pages),
 	  .help = "Take the memory from the kernel's pool of 2 MiB "
 		  "pages; see vm.nr_hugepages." },

@@ -27,7 +27,7 @@ struct xm_settings {
 	const char *advertise; /* numeric, or "" */
 	uint64_t lease; /* ns */
 	uint64_t handshake_timeout, drain_timeout;
-	uint64_t clients_max, extents_max, extents_per_client;
+	uint64_t clients_max, extents_max, extents_per_client, kept_percent;
 	uint64_t ready_fd; /* with xm_options_given() */
 	const char *log_level; /* as xm_log_rules_read() reads it */
 	uint32_t polling;   /* enum xm_polling */

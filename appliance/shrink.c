@@ -310,7 +310,8 @@ static void say_what_stays(struct xm_service *s, uint64_t now_ns,
 		z->said_ns = now_ns;
 		say(ret, XM_LEVEL_WARNING, "the pool cannot shrink to ",
 		    z->goal, " yet: ", z->beyond, " are lent to clients that "
-		    "have no room elsewhere, and stay until these end");
+		    "have no room elsewhere, or wait for a client, and stay "
+		    "until these end");
 	}
 }
 

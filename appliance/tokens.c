@@ -26,9 +26,16 @@
  * OFFERED means that nothing more can be reached by a connection that is made later. Where
  * keys cannot be revoked, those that are up are waited for: see the rule in service.h.
  *
+ * A token is one client's: nobody else ties it to more (EEXIST), so what is claimed by it
+ * was all parted with, or kept, by the same one.
+ *
+ * Orphans are limited. Short offers go away by themselves; of what is tied to tokens for
+ * longer than XM_SERVICE_KEPT_MS there are at most kept_percent of the pool, whoever has it.
+ * The admin may FREE an orphan, which LIST names.
+ *
  * Tokens are compared in a time that does not depend on them. A wrong one and one whose
- * time is over get the same answer. A claim looks at every extent that some token is
- * tied to.
+ * time is over get the same answer. They are found by buckets, as many as there may be
+ * extents: a claim looks at all extents of its token, and at few others.
  *
  * Floor: ground.
  */
@@ -45,6 +52,20 @@ static bool tokens_equal(const uint8_t *a, const uint8_t *b)
 	for (size_t i = 0; i < XM_TOKEN_SIZE; i++)
 		difference |= (uint8_t)(a[i] ^ b[i]);
 	return difference == 0 || XM_PLANTED(claim_any_token);
+}
+
+static struct xm_link *bucket_of(const struct xm_service *s, const uint8_t *token)
+{
+	uint64_t hash = s->options.incarnation;
+
+	for (size_t i = 0; i < XM_TOKEN_SIZE; i++)
+		hash = (hash ^ token[i]) * UINT64_C(0x100000001b3);
+	return &s->buckets[(hash >> 32) % s->options.extents_max];
+}
+
+static struct xm_service_extent *offered_at(struct xm_link *link)
+{
+	return XM_CONTAINER(link, struct xm_service_extent, offer.link);
 }
 
 static bool is_offered(const struct xm_service *s, const struct xm_service_extent *e)
@@ -80,7 +101,13 @@ static struct xm_service_extent *parted_before(struct xm_service *s,
 static void offer_set(struct xm_service *s, struct xm_service_extent *e,
 		      const struct xm_offer *offer)
 {
+	uint64_t by = s->clients[e->owner].number;
+
 	xm_service_unoffer(s, e);
+	e->offer.tied_by = by;
+	e->offer.kept = offer->ms > XM_SERVICE_KEPT_MS;
+	s->bytes_kept += e->offer.kept ? e->size : 0;
+	xm_list_push_back(bucket_of(s, offer->token), &e->offer.link);
 	memcpy(e->offer.token, offer->token, XM_TOKEN_SIZE);
 	memcpy(e->offer.identity, offer->identity, sizeof(e->offer.identity));
 	e->offer.label = offer->label;
@@ -125,8 +152,48 @@ static void offer_again(struct xm_service *s, struct xm_service_extent *e,
 		xm_service_answer(s, ret, requester, XM_OFFERED);
 }
 
+/* Another client has tied this token. */
+static bool is_anothers(struct xm_service *s, const struct xm_offer *offer,
+			uint32_t client)
+{
+	XM_LIST_EACH (link, bucket_of(s, offer->token)) {
+		struct xm_service_extent *e = offered_at(link);
+
+		s->looks++;
+		if (e->owner != client &&
+		    e->offer.tied_by != s->clients[client].number &&
+		    tokens_equal(e->offer.token, offer->token))
+			return true;
+	}
+	return false;
+}
+
+/* True: so much may not be kept here, and that was said. */
+static bool refused_for_kept(struct xm_service *s, const struct xm_service_extent *e,
+			     const struct xm_offer *offer,
+			     const struct xm_service_requester *requester,
+			     struct xm_service_effects *ret)
+{
+	uint64_t most = s->options.pool_size / 100 * s->options.kept_percent;
+	uint64_t others = s->bytes_kept - (e->offer.kept ? e->size : 0);
+	struct xm_words words;
+
+	if (offer->ms <= XM_SERVICE_KEPT_MS || e->size <= most - xm_min(others, most) ||
+	    XM_PLANTED(kept_unlimited))
+		return false;
+	if (xm_service_refuse(s, ret, requester, ENOSPC, &words) == NULL)
+		return true;
+	xm_words_add(&words, "of this appliance ");
+	xm_words_bytes(&words, most);
+	xm_words_add(&words, " may be kept for longer than an hour (kept-percent), and ");
+	xm_words_bytes(&words, others);
+	xm_words_add(&words, " are: keep it for a shorter time, or free some");
+	return true;
+}
+
 /* True: it is no offer that this appliance could keep, and that was said. */
-static bool offer_refused(struct xm_service *s, const struct xm_offer *offer,
+static bool offer_refused(struct xm_service *s, const struct xm_service_extent *e,
+			  const struct xm_offer *offer, uint32_t client,
 			  const struct xm_service_requester *requester,
 			  struct xm_service_effects *ret)
 {
@@ -144,7 +211,14 @@ static bool offer_refused(struct xm_service *s, const struct xm_offer *offer,
 					  " it");
 		return true;
 	}
-	return false;
+	/* (What unties, ties nothing.) */
+	if (offer->ms != 0 && is_anothers(s, offer, client)) {
+		xm_service_refuse_plainly(s, ret, requester, EEXIST,
+					  "this token is another client's: draw a"
+					  " new one");
+		return true;
+	}
+	return refused_for_kept(s, e, offer, requester, ret);
 }
 
 /* As if it had never been claimed. */
@@ -164,12 +238,8 @@ static void give_back(struct xm_service *s, const struct xm_offer *offer,
 		      const struct xm_service_requester *requester,
 		      struct xm_service_effects *ret)
 {
-	uint64_t at = 0;
-	uint32_t slot;
-
-	for (; (slot = xm_slots_next(&s->offered, at)) != XM_SLOTS_NONE;
-	     at = (uint64_t)slot + 1) {
-		struct xm_service_extent *e = &s->extents[slot];
+	XM_LIST_EACH (link, bucket_of(s, offer->token)) {
+		struct xm_service_extent *e = offered_at(link);
 		struct xm_service_grant *g;
 
 		s->looks++;
@@ -211,7 +281,7 @@ void xm_offer_make(struct xm_service *s, const struct xm_service_event *event,
 		return;
 	}
 	e = xm_lease_named(s, offer->extent, client, requester, ret);
-	if (e == NULL || offer_refused(s, offer, requester, ret))
+	if (e == NULL || offer_refused(s, e, offer, client, requester, ret))
 		return;
 	if ((offer->flags & XM_OFFER_KEEP) != 0) {
 		keep(s, e, offer, requester, ret);
@@ -239,15 +309,18 @@ static struct xm_service_extent *find(struct xm_service *s,
 {
 	uint64_t at = claim->after == 0
 		? 0 : (claim->after & (XM_SERVICE_SLOTS_MAX - 1)) + 1;
-	uint32_t slot;
+	struct xm_service_extent *first = NULL;
 
-	for (; (slot = xm_slots_next(&s->offered, at)) != XM_SLOTS_NONE;
-	     at = slot + 1) {
+	XM_LIST_EACH (link, bucket_of(s, claim->token)) {
+		struct xm_service_extent *e = offered_at(link);
+
 		s->looks++;
-		if (tokens_equal(s->extents[slot].offer.token, claim->token))
-			return &s->extents[slot];
+		if (xm_service_extent_slot(s, e) >= at &&
+		    (first == NULL || e < first) &&
+		    tokens_equal(e->offer.token, claim->token))
+			first = e;
 	}
-	return NULL;
+	return first;
 }
 
 /* False: the stream that asked is gone. */
@@ -377,6 +450,23 @@ void xm_offer_claimed(struct xm_service *s, struct xm_service_grant *g,
 	else
 		xm_service_extent_orphan(s, e);
 	xm_lease_conceal(s, g, ret);
+}
+
+bool xm_offer_free(struct xm_service *s, const struct xm_service_event *event,
+		   const struct xm_service_requester *requester,
+		   struct xm_service_effects *ret)
+{
+	struct xm_service_extent *e =
+		xm_service_extent_find(s, event->message->u.free.extent);
+
+	if (e == NULL || e->state != XM_EXTENT_ORPHAN ||
+	    !xm_service_is_admin(s, event->peer))
+		return false;
+	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_ABANDONED,
+		     e->number, 0, 0, 0);
+	xm_service_extent_abandon(s, e);
+	xm_service_answer(s, ret, requester, XM_FREED);
+	return true;
 }
 
 /* --- the time of an offer ------------------------------------------------- */

@@ -54,11 +54,20 @@ static void say_who_stays(const char *address)
 	int count = extmem_status_regions(address, WATCH_ANSWER_MS, 0, entries,
 					  SHOWN);
 
-	for (int i = 0; i < count; i++)
-		command_say("drain", "%s of %s stays: %.1f MiB",
-			    entries[i].name[0] ? entries[i].name : "a region",
-			    entries[i].owner,
-			    (double)entries[i].size / XM_MIB);
+	for (int i = 0; i < count; i++) {
+		const struct extmem_region_entry *e = &entries[i];
+		const char *name = e->name[0] ? e->name : "a region";
+		double size = (double)e->size / XM_MIB;
+
+		if (e->client != 0)
+			command_say("drain", "%s of %s stays: %.1f MiB", name,
+				    e->owner, size);
+		else
+			command_say("drain", "%s waits for a client: %.1f MiB; "
+				    "`extmem region rm --extent %llu -a %s` "
+				    "frees it for ever", name, size,
+				    (unsigned long long)e->extent, address);
+	}
 	if (count == SHOWN)
 		command_say("drain", "those are the first %d", SHOWN);
 }

@@ -20,11 +20,12 @@
 #endif
 
 #define LIST_COUNT 64 /* at one call */
+#define ANSWER_MS 5000
 
 struct region_settings {
 	struct xm_option_list appliance;
 	const char *name, *strategy, *to;
-	uint64_t size, for_ns;
+	uint64_t size, for_ns, extent;
 	bool for_ever, durable, json;
 };
 
@@ -65,13 +66,21 @@ static const struct xm_option options[] = {
 	  .help = "create, hand-over: who alone may adopt it: a name in a "
 		  "certificate, or uid:N.",
 	  .destination = offsetof(struct region_settings, to) },
+	{ .name = "extent",
+	  .kind = XM_OPTION_COUNT,
+	  .max = INT64_MAX,
+	  .unit = "N",
+	  .help = "rm, in place of a token: the piece of memory that waits "
+		  "under this number, as list shows it, at the one "
+		  "--appliance. Nothing brings it back.",
+	  .destination = offsetof(struct region_settings, extent) },
 	XM_SHARED_JSON(struct region_settings, json,
 		"Print JSON."),
 };
 
 static const struct xm_option_table table = {
 	.program = "extmem region",
-	.usage = "create|list|hand-over TOKEN|rm TOKEN [OPTION]...",
+	.usage = "create|list|hand-over TOKEN|rm TOKEN|rm --extent N [OPTION]...",
 	.about = "Makes a region that waits for a program, and prints its token; "
 		 "lists the regions of appliances, those that wait among them; "
 		 "gives a region a new token; or frees it. Whoever has a token "
@@ -185,12 +194,31 @@ static int rm(extmem *x, const char *token)
 	return COMMAND_OK;
 }
 
+/* What nobody has the token of any more. */
+static int rm_extent(const struct region_settings *s)
+{
+	if (s->appliance.count != 1) {
+		command_say("region", "rm --extent: at which appliance? Name one "
+			    "with --appliance");
+		return COMMAND_USAGE;
+	}
+	if (extmem_orphan_free(s->appliance.items[0], s->extent, ANSWER_MS) < 0) {
+		command_say("region", "%s", extmem_error());
+		return COMMAND_NO;
+	}
+	return COMMAND_OK;
+}
+
 /* --- list ----------------------------------------------------------------- */
 
 static void print_entry(const struct extmem_region_entry *e)
 {
+	char waits[40];
+
+	snprintf(waits, sizeof(waits), "(waits: %llu)",
+		 (unsigned long long)e->extent);
 	printf("%-18.18s %-21.21s %9.1f  %s\n", e->name[0] ? e->name : "-",
-	       e->client == 0 ? "(waits for a client)" : e->owner,
+	       e->client == 0 ? waits : e->owner,
 	       (double)e->size / XM_MIB, e->appliance);
 }
 
@@ -254,6 +282,12 @@ static int act(const struct region_settings *s, const char *what,
 	if (!wants && strcmp(what, "create") != 0 && strcmp(what, "list") != 0) {
 		command_say("region", "\"%s\" is none of create, list, "
 			    "hand-over, rm", what);
+		return COMMAND_USAGE;
+	}
+	if (s->extent != 0 && what[0] == 'r' && token == NULL)
+		return rm_extent(s);
+	if (s->extent != 0) {
+		command_say("region", "--extent is for rm without a token");
 		return COMMAND_USAGE;
 	}
 	if (wants != (token != NULL)) {

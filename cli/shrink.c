@@ -74,7 +74,8 @@ static void say_left(const struct watch *w, const struct extmem_status *s,
 	command_say("shrink", "%s has %.1f MiB too much: clients have memory "
 		    "there, and no room at other appliances, or none. It "
 		    "stays until they give it back; give them room, or see "
-		    "`extmem status %s`", w->address, (double)bytes / XM_MIB,
+		    "`extmem region list -a %s`: what waits for a client "
+		    "stays, too", w->address, (double)bytes / XM_MIB,
 		    w->address);
 }
 

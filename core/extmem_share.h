@@ -48,11 +48,12 @@ struct extmem_hand_over {
  * discarded.
  *
  * After an error the region is as it was, and stays this client's: it takes back what it
- * had parted with. But after -EINPROGRESS it is half handed over, because an appliance does
- * not answer: call this again, until it is done, or free the region. Errors: -ENOTSUP it is
- * sparse, or sealed. -EINVAL the options. -EBUSY an earlier shrink timed out, or parts of it
- * share an extent. -ENOTCONN, -ETIMEDOUT an appliance of it does not answer.
- * -ESTALE (some of) it is lost. -EOPNOTSUPP an appliance does not serve this. */
+ * had parted with. But after -EINPROGRESS it is half handed over, because an appliance
+ * does not answer: call this again, until it is done, or free the region. Errors: -ENOTSUP
+ * it is sparse, or sealed. -ENOSPC so much may not be kept for longer than an hour at an
+ * appliance (kept-percent in extmemd(8)). -EINVAL the options. -EBUSY an earlier shrink
+ * timed out, or parts of it share an extent. -ENOTCONN, -ETIMEDOUT an appliance of it does
+ * not answer. -ESTALE (some of) it is lost. -EOPNOTSUPP an appliance does not serve this. */
 int extmem_region_hand_over(extmem_region *, const struct extmem_hand_over *,
 			    char ret_token[EXTMEM_TOKEN_SIZE]);
 
@@ -86,8 +87,8 @@ int extmem_region_adopt(extmem *, const char *token, uint64_t flags,
  * If extmem_region_resize() or extmem_region_hand_over() fails, call this again.
  *
  * Errors: -ENOTSUP it is sparse or sealed, or has several copies, which a crash can leave
- * unequal. -EOPNOTSUPP, -ENOTCONN, -ETIMEDOUT, -ESTALE as above; it may be kept in parts
- * then: call it again. */
+ * unequal. -ENOSPC as for extmem_region_hand_over(). -EOPNOTSUPP, -ENOTCONN, -ETIMEDOUT,
+ * -ESTALE as above; it may be kept in parts then: call it again. */
 int extmem_region_keep(extmem_region *, uint64_t ms,
 		       char ret_token[EXTMEM_TOKEN_SIZE]);
 
@@ -106,5 +107,14 @@ int extmem_region_keep(extmem_region *, uint64_t ms,
  * failed. */
 int extmem_region_keep_durable(extmem_region *, uint64_t ms,
 			       char ret_token[EXTMEM_TOKEN_SIZE]);
+
+/* Frees a piece of memory that has no owner and waits for a token: `extent` is what
+ * extmem_region_list() and extmem_status_regions() say of an entry whose client is 0. For
+ * who looks after the appliance: nothing brings these bytes back, and the rest of the region
+ * is of no use then. A region has a piece at each of its appliances, at least.
+ *
+ * Threads: any. It takes at most timeout_ms. Errors: as extmem_drain(); -EPERM nothing
+ * waits under this number, or others may decide about it (tenants in extmemd(8)). */
+int extmem_orphan_free(const char *appliance, uint64_t extent, uint32_t timeout_ms);
 
 #endif

@@ -29,6 +29,7 @@ xm_man_names = \
 	docs/man/extmem_contains.3 \
 	docs/man/extmem_deregister.3 \
 	docs/man/extmem_drain.3 \
+	docs/man/extmem_orphan_free.3 \
 	docs/man/extmem_shrink.3 \
 	docs/man/extmem_error.3 \
 	docs/man/extmem_info.3 \

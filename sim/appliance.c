@@ -263,6 +263,7 @@ static void options_of(const struct appliance *a,
 		ret->extents_max = NARROW;
 	ret->extents_per_client_max = (uint32_t)xm_min(sim_shape.extents_each,
 						       ret->extents_max);
+	ret->kept_percent = sim_shape.kept_percent;
 	ret->lease_ms = sim_shape.lease_ms;
 	ret->handshake_ns = sim_shape.handshake_ms * XM_MS;
 	ret->zero_size_max = sim_shape.zero_size;

@@ -108,6 +108,7 @@ static void draw_limits(struct xm_rand *r, struct sim_shape *s)
 	s->timeout_ms = PICK(r, 30000, 3000, 1500, 700);
 	s->loss_ms = PICK(r, 1500, 300, 5000);
 	s->extents_max = (uint32_t)PICK(r, 64, 64, 7, 3, 2, 1);
+	s->kept_percent = 100;
 	s->extents_each = coin(r) ? s->extents_max : (s->extents_max + 1) / 2;
 	s->zero_size = (uint32_t)PICK(r, 64 * XM_KIB, 64 * XM_KIB, 4096);
 	s->handshake_ms = (uint32_t)PICK(r, 5000, 5000, 300);
@@ -295,6 +296,7 @@ static void draw_naps(struct xm_rand *r, struct sim_shape *s)
 	s->local = XM_MIB;
 	s->pool_size = 4 * XM_MIB;
 	s->extents_max = s->extents_each = 64;
+	s->kept_percent = 100;
 	s->weather_ms = (uint32_t)PICK(r, 30, 100, 300);
 	s->operations = 100 + (uint32_t)xm_rand_below(r, 200);
 	s->naps = true;
@@ -344,6 +346,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	seals_draw(s);
 	if (sim_plan.hands) {
 		s->hands = true;
+		s->kept_percent = s->seed % 3 == 0 ? 25 : 100;
 		s->sealed = false;
 		s->lies_ms = 0;
 	} else {

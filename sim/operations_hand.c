@@ -3,6 +3,8 @@
  * Programs' regions that change hands: one program hands its region over and lays the
  * token, with what is known of the bytes, where another one finds it; see program.h.
  *
+ * A region without copies is kept, too: its client is closed, and the region waits.
+ *
  * Laws. Who adopts finds the bytes that were written last: the shadow goes along, and
  * every load is held to it. A token that has led one program to its region leads no
  * other there. And it does lead there, unless an appliance began again, its time was
@@ -17,6 +19,7 @@
 #include "sim/notes.h"
 #include "sim/program.h"
 #include "sim/shape.h"
+#include "sim/weather.h"
 #include "sim/world.h"
 
 #define HANDS 4
@@ -71,6 +74,56 @@ static void parted(struct program *p)
 	around_given(p);
 }
 
+/* Zeros where zeros are to be: what was discarded may come back else. */
+static int write_zeros(struct program *p)
+{
+	static const uint8_t zeros[XM_PAGE];
+	int rc = 0;
+
+	for (uint64_t i = 0; i < p->shadow->pages && rc == 0; i++) {
+		const struct word *w = p->shadow->page[i].words;
+		bool all = true;
+
+		for (unsigned k = 0; k < WORDS; k++)
+			all &= w[k].value == 0 && !w[k].unsure;
+		if (all)
+			rc = CALL(extmem_write, p->region, i * XM_PAGE, zeros,
+				  XM_PAGE);
+	}
+	return rc;
+}
+
+/* The other way: it is kept, and its client ends with it. */
+static void keep(struct program *p, struct hand *h)
+{
+	struct hand made = { .full = true };
+	int rc = write_zeros(p);
+
+	if (rc == 0)
+		rc = CALL(extmem_sync, p->region, 0, 0);
+	made.until_ns = world_now() + LONG_MS * XM_MS;
+	made.restarts = sim_counts.restarts;
+	if (rc == 0)
+		rc = CALL(extmem_region_keep, p->region, LONG_MS, made.token);
+	world_note("program.keep: client {client} keeps its region beyond its "
+		   "end: {error:error}", p->index, (uint64_t)-rc, 0);
+	if (rc != 0) {
+		/* Some of it may be, and nobody would have the token. */
+		CALL(extmem_region_keep, p->region, 0, made.token);
+		memset(h, 0, sizeof(*h));
+		call_went(p, rc);
+		return;
+	}
+	rights_forget(p);
+	made.shadow = p->shadow;
+	made.stamp = ++stamp;
+	p->shadow = shadow_open(p->shadow->pages_max);
+	*h = made;
+	p->region = NULL;
+	p->objects_count = 0;
+	around_close(p);
+}
+
 void op_hand(struct program *p)
 {
 	struct extmem_hand_over o = { .size = sizeof(o), .ms = LONG_MS };
@@ -81,6 +134,10 @@ void op_hand(struct program *p)
 		return;
 	h->full = true; /* the place is taken */
 	h->adopters = UINT32_MAX;
+	if (sim_shape.copies < 2 && below(3) == 0) {
+		keep(p, h);
+		return;
+	}
 	if (!sim_shape.skew && below(4) == 0)
 		o.ms = 1000 + below(20000);
 	made.until_ns = world_now() + o.ms * XM_MS;
@@ -154,6 +211,7 @@ bool hand_adopt(struct program *p)
 	which = h->stamp;
 	memcpy(token, h->token, sizeof(token));
 	h->adopters++;
+	weather_strike(p->index);
 	rc = CALL(extmem_region_adopt, p->x, token, 0, &p->region);
 	if (h->stamp == which)
 		h->adopters--;

@@ -248,6 +248,7 @@ static void live(uint64_t seed)
 		.local = asked.ret->local, .arena = xm_max(4 * size, 64 * XM_MIB), .prefetch = 64,
 		.lease_ms = 10000, .timeout_ms = 30000, .loss_ms = 10000,
 		.extents_max = 16, .extents_each = 16, .clients_max = 4,
+		.kept_percent = 100,
 		.streams_max = 16, .zero_size = 64 * XM_KIB,
 		.handshake_ms = 5000,
 		.provider = {

@@ -45,6 +45,7 @@ struct sim_shape {
 	uint32_t reclaim; /* enum xm_reclaim */
 	uint64_t timeout_ms, loss_ms;
 	uint32_t extents_max, extents_each, clients_max;
+	uint32_t kept_percent;
 	uint32_t streams_max;
 	bool streams_tight; /* streams_max is the number of clients */
 	uint32_t zero_size, handshake_ms;

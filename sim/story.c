@@ -240,6 +240,7 @@ static void quiet_shape(struct sim_shape *s)
 		.arena = 64 * XM_MIB, .prefetch = 64, .lease_ms = 2000,
 		.timeout_ms = 3000, .loss_ms = 1500, .extents_max = 16,
 		.extents_each = 16, .zero_size = 64 * XM_KIB,
+		.kept_percent = 100,
 		.handshake_ms = 5000, .clients_max = 4,
 		.streams_max = 16,
 		.provider = {

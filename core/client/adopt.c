@@ -25,6 +25,7 @@
 
 #define CALL "extmem_region_adopt"
 #define WORDS 512
+#define UNTIE_TERM (500 * XM_MS) /* for one answer, when the token is used up */
 
 struct adoption {
 	extmem *x;
@@ -307,18 +308,52 @@ static void keep_durable(const struct adoption *t, extmem_region *region)
 	memcpy(region->token, t->token, sizeof(region->token));
 }
 
-/* The token is used up, or stands for what is kept now. An appliance that does not hear it
- * lets the memory wait for the token after our end, until its time is over. */
-static void settle(struct adoption *t)
+/* One round over what is still tied: an appliance that does not answer soon keeps the
+ * others waiting once. Returns how many extents are left; `tied` has a byte for each. */
+static uint32_t untie(struct adoption *t, uint8_t *tied)
 {
+	extmem *x = t->x;
+	uint64_t deadline_ns = x->regions.deadline_ns;
+	uint32_t left = 0, away = 0; /* appliances, a bit each */
 	char words[WORDS];
 
 	for (uint32_t i = 0; i < t->l.count; i++) {
-		const struct xm_handed *h = &t->l.list[i];
+		uint32_t bit = 1u << t->l.list[i].member.appliance;
+		int rc = -ETIMEDOUT;
 
-		xm_offer_extent(t->x, h, t->token, XM_OFFER_KEEP,
-				t->keeps ? h->label.ms : 0, NULL, words, WORDS);
+		if (tied[i] == 0)
+			continue;
+		x->regions.deadline_ns = xm_min(deadline_ns,
+						os_now_ns() + UNTIE_TERM);
+		if ((away & bit) == 0)
+			rc = xm_offer_extent(x, &t->l.list[i], t->token,
+					     XM_OFFER_KEEP,
+					     t->keeps ? t->l.list[i].label.ms : 0,
+					     NULL, words, WORDS);
+		/* (-ESTALE: it is lost already.) */
+		tied[i] = rc != 0 && rc != -ESTALE;
+		left += tied[i];
+		if (rc == -ETIMEDOUT || rc == -ENOTCONN)
+			away |= bit;
 	}
+	x->regions.deadline_ns = deadline_ns;
+	return left;
+}
+
+/* The token is used up, or stands for what is kept now. It is said again until it is
+ * answered, in the time of the call. An appliance that does not hear it lets the memory wait
+ * for the token if we end, until it unties by itself: XM_SERVICE_CLAIM_TERM. */
+static void settle(struct adoption *t)
+{
+	extmem *x = t->x;
+	uint8_t *tied = os_alloc(t->l.count);
+
+	if (tied == NULL)
+		return;
+	memset(tied, 1, t->l.count);
+	while (untie(t, tied) > 0 && os_now_ns() < x->regions.deadline_ns)
+		os_sleep(UNTIE_TERM / 10);
+	os_free(tied);
 }
 
 /* Bytes from before a move, which came after them to nobody's ears. */

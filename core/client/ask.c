@@ -158,6 +158,12 @@ static int region_tie(void *owner, const struct xm_vacancy *at,
 	return xm_keeping_tie(XM_CONTAINER(owner, extmem, ask), at, extent, ret);
 }
 
+static void region_name(void *owner, const struct xm_region_id *id,
+			char ret[XM_NAME_SIZE])
+{
+	xm_moving_name(XM_CONTAINER(owner, extmem, ask), id, ret);
+}
+
 int xm_ask_start(struct xm_ask *ask, const struct xm_client_settings *s,
 		 void (*look)(void *context), void *context)
 {
@@ -175,6 +181,7 @@ int xm_ask_start(struct xm_ask *ask, const struct xm_client_settings *s,
 	k->owner = ask;
 	k->track = region_track;
 	k->tie = region_tie;
+	k->name = region_name;
 	k->ticket_timeout_ns = xm_min(s->loss_timeout_ns, XM_PATH_ATTEMPT);
 	rc = os_thread_start(&ask->thread, background_run, ask);
 	if (rc != 0)

@@ -353,6 +353,20 @@ static int part_with_all(extmem_region *region, const struct extmem_hand_over *o
 	}
 }
 
+/* It stays here, and is kept as it was; else `words` say so, too. */
+static void keep_as_before(extmem_region *region, char *words, size_t words_size)
+{
+	size_t length = strlen(words);
+	char why[WORDS] = "";
+
+	if (region->kept_ms == 0)
+		return;
+	if (relabel(region, why, sizeof(why)) != 0)
+		snprintf(words + length, words_size - length, "; and it may not "
+			 "be kept any more (%.200s): call extmem_region_keep() "
+			 "again", why);
+}
+
 /* With all locks of a public call. */
 static int hand_over(extmem_region *region, const struct extmem_hand_over *o,
 		     char *words, size_t words_size)
@@ -375,8 +389,7 @@ static int hand_over(extmem_region *region, const struct extmem_hand_over *o,
 		lose(region, &l, rc != 0);
 	} else if (!half) {
 		release(region);
-		if (region->kept_ms != 0)
-			relabel(region, (char[WORDS]){ 0 }, WORDS);
+		keep_as_before(region, words, words_size);
 	}
 	permit_stores(region, stopped);
 	xm_handed_end(&l);

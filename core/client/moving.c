@@ -2,6 +2,7 @@
 /* Regions whose memory moves; see moving.h. */
 #include "core/client/moving.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "core/client/async.h"
@@ -71,4 +72,14 @@ bool xm_moving_track(extmem *x, const struct xm_region_id *id)
 	xm_volume_tracked(&x->volume, id);
 	xm_lanes_unlock(&x->lanes, &old);
 	return true;
+}
+
+void xm_moving_name(extmem *x, const struct xm_region_id *id, char ret[XM_NAME_SIZE])
+{
+	const extmem_region *region;
+
+	os_mutex_take(&x->regions.links);
+	region = xm_moving_find(x, id);
+	snprintf(ret, XM_NAME_SIZE, "%s", region == NULL ? "" : region->name);
+	os_mutex_give(&x->regions.links);
 }

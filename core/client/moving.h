@@ -10,6 +10,9 @@
  * lock. True: they are. A region that is gone is none of ours any more: false. */
 bool xm_moving_track(extmem *, const struct xm_region_id *);
 
+/* Its name, or "" if it is gone; likewise. */
+void xm_moving_name(extmem *, const struct xm_region_id *, char ret[XM_NAME_SIZE]);
+
 /* With regions.links; NULL: it is gone. */
 extmem_region *xm_moving_find(extmem *, const struct xm_region_id *);
 /* keeping.c: the OFFER by which the extent of a guest gets the token of its region,

@@ -313,6 +313,23 @@ int extmem_shrink(const char *appliance, uint64_t size, uint32_t timeout_ms)
 	return tell("extmem_shrink", appliance, &message, timeout_ms);
 }
 
+int extmem_orphan_free(const char *appliance, uint64_t extent, uint32_t timeout_ms)
+{
+	static const char call[] = "extmem_orphan_free";
+	struct question *q = os_alloc(sizeof(*q));
+	struct xm_message message = { .kind = XM_FREE };
+	int rc;
+
+	if (q == NULL)
+		return xm_fail(-ENOMEM, "%s: out of memory", call);
+	message.u.free.extent = extent;
+	rc = question_open(q, call, appliance, NULL, timeout_ms);
+	if (rc == 0)
+		rc = question_ask(q, call, &message, timeout_ms);
+	question_close(q);
+	return rc;
+}
+
 /* --- the end of a lease --------------------------------------------------------------------- */
 
 int extmem_lease_end(const struct extmem_lease *lease, uint32_t timeout_ms)

@@ -105,6 +105,7 @@ void xm_keeper_init(struct xm_keeper *k)
 	memset(&k->wanted, 0, sizeof(k->wanted));
 	k->track = NULL;
 	k->tie = NULL;
+	k->name = NULL;
 	xm_view_init(&k->views.view);
 	xm_mender_init(&k->mend.mender);
 	k->lanes_count = 0;

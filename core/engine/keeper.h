@@ -176,6 +176,9 @@ struct xm_keeper {
 	 * not kept; else the guest must not take the place. Likewise; NULL: none is. */
 	int (*tie)(void *owner, const struct xm_vacancy *, uint64_t extent,
 		   struct xm_message *ret);
+	/* Its name, for lists; likewise. NULL: none has one. */
+	void (*name)(void *owner, const struct xm_region_id *,
+		     char ret[XM_NAME_SIZE]);
 	void *owner;
 };
 

@@ -46,15 +46,18 @@ static void ask(struct xm_keeper *k, uint64_t now_ns)
 	struct xm_keeper_mend *mend = &k->mend;
 	struct xm_message take = { .kind = XM_ALLOC };
 
+	if (k->name != NULL)
+		k->name(k->owner, &mend->vacancy.region_id, take.u.alloc.region);
+	k->lock(k->owner, XM_KEEPER_CONTROL);
 	take.u.alloc.size = mend->vacancy.size;
 	take.u.alloc.id = mend->vacancy.region_id;
 	take.u.alloc.member = (uint16_t)mend->vacancy.member;
-	memcpy(take.u.alloc.region, "mirror", sizeof("mirror"));
 	mend->lease = k->peers[mend->mender.spare].lease;
 	mend->answered = false;
 	xm_control_request(&k->control, mend->mender.spare, &take,
 			   XM_KEEPER_MEND_TOKEN + 1,
 			   xm_time_after(now_ns, k->ticket_timeout_ns), now_ns);
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
 }
 
 /* With the control lock held. */
@@ -249,9 +252,7 @@ static void look(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 	if (mend->moves && (k->move.state != XM_MOVE_NONE ||
 			    !xm_keeper_move_find(k, leaving, &ev)))
 		return;
-	k->lock(k->owner, XM_KEEPER_CONTROL);
 	ask(k, now_ns);
-	k->unlock(k->owner, XM_KEEPER_CONTROL);
 }
 
 void xm_keeper_mend_turn(struct xm_keeper *k, uint32_t count, uint64_t now_ns)

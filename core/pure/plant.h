@@ -162,6 +162,7 @@
 	X(claim_any_token, "any token claims an extent")                      \
 	X(token_twice, "a token claims an extent from a claimer that lives")  \
 	X(orphan_zeroed_early, "an orphan is zeroed before its time")         \
+	X(kept_unlimited, "so much may be kept as there is memory")           \
 	X(keep_forgotten, "what was to be kept is zeroed with its owner's end") \
 	X(claim_cut_zeroed, "a claim that nobody hears of frees the extent")  \
 	/* appliance/store*.c, in runs of --kind=store */                     \

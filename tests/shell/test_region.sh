@@ -34,7 +34,7 @@ create() {
 }
 waits() {
 	region list | tee "$scratch/out" &&
-		grep -q '^wide  *(waits for a client)  *8.0  ' "$scratch/out"
+		grep -q '^wide  *(waits: [0-9]*)  *8.0  ' "$scratch/out"
 }
 renew() {
 	second=$(region hand-over "$token") && [ "$second" != "$token" ]
@@ -51,6 +51,31 @@ check "what is no token is said" refused 'typing error' rm extmem1-0
 check "who is to free what is said" refused 'which region' rm
 check "it is freed" region rm "$second"
 check "and is gone" is_gone
+forgotten() {
+	region create --size 8M --name wide --for-ever >"$scratch/token" &&
+		region list >"$scratch/out" &&
+		extent=$(sed -n 's/^wide  *(waits: \([0-9]*\)).*/\1/p' "$scratch/out") &&
+		[ -n "$extent" ] && region rm --extent "$extent"
+}
+kept() {
+	region create --size 40M --name much --for-ever >"$scratch/out" 2>&1
+	grep 'kept for longer than an hour (kept-percent)' "$scratch/out"
+}
+stays() {
+	region create --size 8M --name wide >"$scratch/token" &&
+		! "$extmem" drain --timeout 1s "$address" >"$scratch/out" 2>&1 &&
+		cat "$scratch/out" &&
+		grep 'wide waits for a client: 8.0 MiB' "$scratch/out" &&
+		"$extmem" drain --off "$address"
+}
+check "a piece whose token is forgotten is freed by its number" forgotten
+check "and is gone, too" is_gone
+check "a number that nothing waits under is refused" refused 'only what waits for a token' rm --extent 1
+check "a number and no appliance are asked for one" \
+	eval '! "$extmem" region rm --extent 1'
+check "not all of the memory is kept for ever" kept
+check "a drain says what waits" stays
+check "and that is freed" eval 'region rm "$(cat "$scratch/token")"'
 if "$extmem" region list --json --appliance "$address" >"$scratch/out" 2>&1 ||
 	! grep -q 'no jansson' "$scratch/out"; then
 	check "no regions are an empty list" grep -qx '\[\]' "$scratch/out"

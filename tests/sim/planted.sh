@@ -26,7 +26,7 @@ for bug; do
 	interface_*) interface=model ;;
 	snapshot_*) kind=snapshot ;;
 	store_*) kind=store ;;
-	claim_* | token_* | orphan_* | offer_* | foul_*) kind=hands ;;
+	claim_* | token_* | orphan_* | keep_* | kept_* | offer_* | foul_*) kind=hands ;;
 	esac
 	"$sim" --kind "$kind" --interface "$interface" --plant "$bug" --runs 10000000 \
 		--seconds "$seconds" --first --quiet >/dev/null 2>"$words"

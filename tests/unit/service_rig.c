@@ -174,6 +174,7 @@ void rig_open(struct rig *r)
 		.clients_max = CLIENTS,
 		.extents_max = EXTENTS,
 		.extents_per_client_max = PER_CLIENT,
+		.kept_percent = 100,
 		.lease_ms = LEASE_MS,
 		.handshake_ns = HANDSHAKE_MS * XM_MS,
 		.zero_size_max = 2 * GRANULE,

@@ -137,6 +137,7 @@ static struct world *world_new(void)
 		.clients_max = CLIENTS,
 		.extents_max = EXTENTS,
 		.extents_per_client_max = EXTENTS,
+		.kept_percent = 100,
 		.lease_ms = LEASE_MS,
 		.handshake_ns = XM_SECOND,
 		.zero_size_max = 2 * GRANULE,

@@ -75,6 +75,7 @@ static void bench_open(struct bench *b, bool revokes, bool admits)
 		.clients_max = 2,
 		.extents_max = EXTENTS,
 		.extents_per_client_max = EACH,
+		.kept_percent = 100,
 		.lease_ms = 1000,
 		.handshake_ns = XM_SECOND,
 		.zero_size_max = XM_MIB,

@@ -415,6 +415,86 @@ static void what_was_claimed_long_ago_is_untied(void)
 	rig_free(r);
 }
 
+/* Or B would lay its bytes where A's are looked for. */
+static void a_token_is_of_one_client(void)
+{
+	struct xm_allocated t, u;
+	struct rig *r = three(&t, 7);
+
+	say_offer(r, A, t.extent, 1, XM_OFFER_KEEP, OFFER_MS);
+	u = rig_alloc(r, B, GRANULE);
+	CU_ASSERT(rig_refused(say_offer(r, B, u.extent, 1, XM_OFFER_KEEP, OFFER_MS),
+			      EEXIST, "another client's"));
+	CU_ASSERT(rig_refused(say_offer(r, B, u.extent, 1, 0, OFFER_MS), EEXIST,
+			      ""));
+	part_with(r, A, t.extent, 1);
+	CU_ASSERT(rig_refused(say_offer(r, B, u.extent, 1, 0, OFFER_MS), EEXIST,
+			      ""));
+	CU_ASSERT_TRUE(rig_write(r, &u.remote, 8));
+	u = rig_alloc(r, A, GRANULE);
+	part_with(r, A, u.extent, 1);
+	CU_ASSERT_EQUAL(claim(r, B, 1, t.extent).extent, u.extent);
+	rig_free(r);
+}
+
+static void not_everything_is_kept_for_long(void)
+{
+	struct rig *r = malloc(sizeof(*r));
+	struct xm_allocated t, u;
+
+	rig_open(r);
+	r->options.kept_percent = 50;
+	rig_start(r);
+	rig_join(r, A);
+	t = rig_alloc(r, A, POOL / 2 - GRANULE);
+	u = rig_alloc(r, A, 2 * GRANULE);
+	say_offer(r, A, t.extent, 1, XM_OFFER_KEEP, XM_OFFER_FOR_EVER);
+	CU_ASSERT_EQUAL(r->sent[A].kind, XM_OFFERED);
+	CU_ASSERT(rig_refused(say_offer(r, A, u.extent, 2, 0, XM_SERVICE_KEPT_MS + 1),
+			      ENOSPC, "kept-percent"));
+	CU_ASSERT_TRUE(rig_write(r, &u.remote, 8));
+	part_with(r, A, u.extent, 2); /* for a short time */
+	/* Again, for as long: that is no more than before. */
+	CU_ASSERT_EQUAL(say_offer(r, A, t.extent, 1, XM_OFFER_KEEP,
+				  XM_OFFER_FOR_EVER)->kind, XM_OFFERED);
+	say_offer(r, A, t.extent, 1, XM_OFFER_KEEP, 0);
+	CU_ASSERT_EQUAL(r->service->bytes_kept, 0);
+	rig_free(r);
+}
+
+static void the_admin_frees_an_orphan(void)
+{
+	struct xm_allocated t, u;
+	struct rig *r = three(&t, 7);
+
+	u = rig_alloc(r, A, GRANULE);
+	part_with(r, A, t.extent, 1);
+	rig_ask_free(r, B, t.extent); /* without tenants all may */
+	CU_ASSERT_EQUAL(r->sent[B].kind, XM_FREED);
+	rig_settle(r);
+	CU_ASSERT(rig_refused(say_claim(r, C, 1, 0), ENOENT, ""));
+	CU_ASSERT(rig_refused(rig_ask_free(r, B, u.extent), ESTALE, ""));
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL - GRANULE);
+	rig_free(r);
+}
+
+/* However many others wait. */
+static void a_claim_looks_at_its_token(void)
+{
+	struct rig *r = rig_new();
+	uint64_t looks;
+
+	rig_join(r, A);
+	rig_join(r, B);
+	for (uint8_t k = 1; k <= PER_CLIENT; k++)
+		say_offer(r, A, rig_alloc(r, A, GRANULE).extent, k,
+			  XM_OFFER_KEEP, OFFER_MS);
+	looks = r->service->looks;
+	say_claim(r, B, 3, 0);
+	CU_ASSERT(r->service->looks - looks <= 1 + PER_CLIENT / 2);
+	rig_free(r);
+}
+
 static void what_is_cut_off_is_kept_too(void)
 {
 	struct xm_allocated t;
@@ -597,6 +677,10 @@ int main(void)
 		XM_TEST(an_offer_for_no_time_is_refused),
 		XM_TEST(the_time_of_what_is_kept_is_not_prolonged),
 		XM_TEST(what_was_claimed_long_ago_is_untied),
+		XM_TEST(a_token_is_of_one_client),
+		XM_TEST(not_everything_is_kept_for_long),
+		XM_TEST(the_admin_frees_an_orphan),
+		XM_TEST(a_claim_looks_at_its_token),
 		XM_TEST(what_is_cut_off_is_kept_too),
 		XM_TEST(an_offer_is_answered_as_such_after_its_time),
 		XM_TEST(an_offer_that_was_claimed_is_answered_again),

@@ -249,9 +249,9 @@ static void requests_beyond_the_quota_wait_a_while(void)
 	e = rig_alloc(r, 0, GRANULE);
 	for (int i = 0; i < 4; i++)
 		CU_ASSERT_EQUAL(rig_say_kind(r, 0, XM_STATUS)->kind, XM_STATE);
-	CU_ASSERT(rig_refused(rig_say_kind(r, 0, XM_STATUS), EAGAIN,
+	CU_ASSERT(rig_refused(rig_say_kind(r, 0, XM_STATUS), EDQUOT,
 			      "5 requests a second"));
-	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, GRANULE), EAGAIN, "lab"));
+	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, GRANULE), EDQUOT, "lab"));
 	/* What keeps a client alive, and what gives back, is served. */
 	CU_ASSERT_EQUAL(rig_say_kind(r, 0, XM_PING)->kind, XM_PONG);
 	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, 0), EINVAL, "0 bytes"));
