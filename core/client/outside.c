@@ -317,6 +317,7 @@ int extmem_orphan_free(const char *appliance, uint64_t extent, uint32_t timeout_
 {
 	static const char call[] = "extmem_orphan_free";
 	struct question *q = os_alloc(sizeof(*q));
+	struct xm_message status = { .kind = XM_STATUS };
 	struct xm_message message = { .kind = XM_FREE };
 	int rc;
 
@@ -324,6 +325,9 @@ int extmem_orphan_free(const char *appliance, uint64_t extent, uint32_t timeout_
 		return xm_fail(-ENOMEM, "%s: out of memory", call);
 	message.u.free.extent = extent;
 	rc = question_open(q, call, appliance, NULL, timeout_ms);
+	/* FREE does not wait for the stream, as other requests do. */
+	if (rc == 0)
+		rc = question_ask(q, call, &status, timeout_ms);
 	if (rc == 0)
 		rc = question_ask(q, call, &message, timeout_ms);
 	question_close(q);
