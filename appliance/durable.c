@@ -296,6 +296,7 @@ int xm_service_restore(struct xm_service *s, uint32_t slot,
 		       const struct xm_store_entry *entry, uint64_t now_ns)
 {
 	struct xm_service_extent *e = &s->extents[slot];
+	struct xm_offer offer = { .ms = entry->keep_ms, .label = entry->label };
 	struct xm_tenant_use *use;
 
 	if (slot >= s->options.extents_max || e->state != XM_EXTENT_FREE ||
@@ -310,12 +311,11 @@ int xm_service_restore(struct xm_service *s, uint32_t slot,
 	e->durable.stored = true;
 	e->durable.ms = entry->keep_ms;
 	memcpy(e->durable.owner, entry->owner, sizeof(e->durable.owner));
+	memcpy(offer.token, entry->token, sizeof(offer.token));
+	memcpy(offer.identity, entry->identity, sizeof(offer.identity));
+	xm_offer_tie(s, e, &offer, 0);
 	e->offer.until_ns = entry->keep_ms == XM_OFFER_FOR_EVER
 				    ? XM_NEVER
 				    : xm_time_after(now_ns, entry->keep_ms * XM_MS);
-	memcpy(e->offer.token, entry->token, sizeof(e->offer.token));
-	memcpy(e->offer.identity, entry->identity, sizeof(e->offer.identity));
-	e->offer.label = entry->label;
-	xm_slots_add(&s->offered, slot);
 	return 0;
 }

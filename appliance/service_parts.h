@@ -189,6 +189,10 @@ bool xm_offer_free(struct xm_service *, const struct xm_service_event *,
 /* The claimer's grant is LIVE: says so, or takes it back if nobody hears it. */
 void xm_offer_claimed(struct xm_service *, struct xm_service_grant *,
 		      struct xm_service_effects *);
+/* Ties the extent to the offer's token, in place of another. `by`: the number of the client
+ * that did, or 0: one of before this appliance began. */
+void xm_offer_tie(struct xm_service *, struct xm_service_extent *,
+		  const struct xm_offer *, uint64_t by);
 /* Its owner has ended. True: it is an orphan now, for as long as its offer says. */
 bool xm_offer_keeps(struct xm_service *, struct xm_service_extent *);
 /* Orphans whose time is over are parted with, and what was claimed long ago is untied. */

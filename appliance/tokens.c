@@ -98,11 +98,9 @@ static struct xm_service_extent *parted_before(struct xm_service *s,
 	return e;
 }
 
-static void offer_set(struct xm_service *s, struct xm_service_extent *e,
-		      const struct xm_offer *offer)
+void xm_offer_tie(struct xm_service *s, struct xm_service_extent *e,
+		  const struct xm_offer *offer, uint64_t by)
 {
-	uint64_t by = s->clients[e->owner].number;
-
 	xm_service_unoffer(s, e);
 	e->offer.tied_by = by;
 	e->offer.kept = offer->ms > XM_SERVICE_KEPT_MS;
@@ -112,6 +110,12 @@ static void offer_set(struct xm_service *s, struct xm_service_extent *e,
 	memcpy(e->offer.identity, offer->identity, sizeof(e->offer.identity));
 	e->offer.label = offer->label;
 	xm_slots_add(&s->offered, xm_service_extent_slot(s, e));
+}
+
+static void offer_set(struct xm_service *s, struct xm_service_extent *e,
+		      const struct xm_offer *offer)
+{
+	xm_offer_tie(s, e, offer, s->clients[e->owner].number);
 }
 
 /* What its owner keeps, or does not keep any longer. */
