@@ -17,6 +17,7 @@ include tests/sim/local.mk
 include tests/api/local.mk
 include tests/python/local.mk
 include tests/conformance/local.mk
+include tests/rtl/local.mk
 include tests/unit/local.mk
 include tests/fuzz/local.mk
 include tests/house/local.mk
@@ -42,6 +43,8 @@ AM_TESTS_ENVIRONMENT = \
 	export TSAN_OPTIONS; \
 	XM_SLOW="$${XM_SLOW-$(XM_SLOW)}"; export XM_SLOW; \
 	XM_FC='$(FC)'; export XM_FC; \
+	XM_VERILATOR='$(VERILATOR)'; export XM_VERILATOR; \
+	XM_MAKE='$(MAKE)'; export XM_MAKE; \
 	XM_PYTHON='$(PYTHON)'; export XM_PYTHON; \
 	XM_FLAGS='$(XM_SANITIZE) $(XM_COVERAGE)'; export XM_FLAGS; \
 	XM_OBJECTS='$(libxm_ground_la_OBJECTS)'; export XM_OBJECTS; \
@@ -112,6 +115,7 @@ lint:
 CLEANFILES += tests/unit/*.valgrind.log
 clean-local:
 	rm -rf bench-report bench-peers check-packages kernels
+	rm -rf rtl/verilated
 	rm -rf build-asan build-ubsan build-tsan build-arm64 build-coverage build-fuzz build-sim-*
 
 .PHONY: check-asan check-ubsan check-tsan check-valgrind coverage lint

@@ -90,7 +90,7 @@ only() {
 		grep -Ev "$2" | sed "s|\$| includes <$1...>|"
 }
 
-rooms='common core transports appliance cli preload faces gateway bench sim'
+rooms='common core transports rtl appliance cli preload faces gateway bench sim'
 
 # Includes are relative to the root, so each names its room.
 included $rooms tests examples | while read -r file header; do
@@ -127,6 +127,7 @@ complaints "transports include the contracts, common and each other" \
 	# is who uses it, and has its object file besides libextmem.so.
 	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options)\.h'
 	arrows gateway 'core/extmem\.h|common/(base|clock|list|logger|options|standard|words)\.h|preload/shared\.h'
+	arrows rtl 'common/.*|core/pure/transport\.h|transports/(model|loop)/.*'
 	# Where both ends are to be in one process, bench is the daemon too.
 	arrows bench 'core/extmem\.h|common/(options|spawn|standard)\.h' |
 		grep -vx 'bench/appliance.c includes appliance/inside.h'
