@@ -14,3 +14,11 @@ dist_noinst_SCRIPTS += \
 # What tests/house/man.sh asks for the settings of a client.
 check_PROGRAMS += tests/house/settings
 tests_house_settings_LDADD = $(XM_WHOLE)
+
+# What docs/CLAIMS.md says is shown, shown.
+dist_noinst_SCRIPTS += tests/house/claims.sh
+claims: all
+	@XM_SRCDIR='$(abs_top_srcdir)' XM_BUILDDIR='$(abs_top_builddir)' XM_MAKE='$(MAKE)' \
+		'$(top_srcdir)/tests/house/claims.sh'
+CLEANFILES += claims.log
+.PHONY: claims

@@ -9,6 +9,7 @@ xm_shell_tests += \
 	tests/shell/test_bench_wrong.sh \
 	tests/shell/test_completion.sh \
 	tests/shell/test_confined.sh \
+	tests/shell/test_container.sh \
 	tests/shell/test_drain.sh \
 	tests/shell/test_extmemd.sh \
 	tests/shell/test_gateway.sh \
