@@ -220,6 +220,7 @@ void xm_service_extent_orphan(struct xm_service *s, struct xm_service_extent *e)
 	e->trimming = XM_SERVICE_NONE;
 	s->bytes_owned -= e->size;
 	s->bytes_orphaned += e->size;
+	s->bytes_resting += e->durable.stored ? e->size : 0;
 	xm_service_extent_disown(s, e);
 	if (e->offer.claimed)
 		tenant_set(s, e, e->offer.tenant);
@@ -235,6 +236,7 @@ void xm_service_extent_adopt(struct xm_service *s, struct xm_service_extent *e,
 	e->epoch = ++s->epoch;
 	e->request = 0;
 	s->bytes_orphaned -= e->size;
+	s->bytes_resting -= e->durable.stored ? e->size : 0;
 	s->bytes_owned += e->size;
 	s->clients[client].extents++;
 	e->offer.claimed = true;
@@ -249,6 +251,7 @@ void xm_service_extent_abandon(struct xm_service *s, struct xm_service_extent *e
 {
 	XM_ASSERT(e->state == XM_EXTENT_ORPHAN);
 	e->state = XM_EXTENT_PARTING;
+	s->bytes_resting -= e->durable.stored ? e->size : 0;
 	xm_durable_forget(s, e);
 	xm_service_unoffer(s, e);
 	xm_slots_remove(&s->lent, xm_service_extent_slot(s, e));
@@ -285,6 +288,7 @@ void xm_service_extent_restore(struct xm_service *s, struct xm_service_extent *e
 	xm_slots_remove(&s->extents_free, slot);
 	xm_slots_add(&s->lent, slot);
 	s->bytes_orphaned += e->size;
+	s->bytes_resting += e->size;
 	s->extents_count++;
 	s->epoch = xm_max(s->epoch, e->epoch);
 }
@@ -513,107 +517,4 @@ void xm_service_work(struct xm_service *s, uint64_t now_ns,
 		slot = xm_slots_next(&s->zeroing, 0);
 	if (slot != XM_SLOTS_NONE)
 		zero_next(s, &s->extents[slot], ret);
-}
-
-/* --- the laws -------------------------------------------------------------- */
-
-static bool overlap(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
-{
-	return a < b + b_size && b < a + a_size;
-}
-
-/* Counted anew, not by the neighbours. */
-static const char *check_grants(const struct xm_service *s,
-				const struct xm_service_extent *e)
-{
-	uint32_t covers = 0;
-
-	for (uint32_t i = 0; i < s->options.extents_max; i++) {
-		const struct xm_service_grant *g = &s->grants[i];
-
-		if (g->state == XM_GRANT_FREE ||
-		    !overlap(g->offset, g->size, e->offset, e->size))
-			continue;
-		covers++;
-		if (e->offset < g->offset ||
-		    e->offset + e->size > g->offset + g->size)
-			return "a grant covers a part of an extent";
-	}
-	if (e->state == XM_EXTENT_ZEROING && covers > 0)
-		return "an extent is zeroed while a key opens it";
-	if (covers != e->covers)
-		return "an extent's grants are miscounted";
-	return NULL;
-}
-
-/* What is tied to tokens is counted, and there is no more of it than may be kept. */
-static const char *check_kept(const struct xm_service *s)
-{
-	const struct xm_service_options *o = &s->options;
-	uint64_t kept = 0;
-
-	for (uint32_t i = 0; i < o->extents_max; i++)
-		kept += s->extents[i].offer.kept ? s->extents[i].size : 0;
-	if (kept != s->bytes_kept)
-		return "what is kept is miscounted";
-	if (kept > o->pool_size / 100 * o->kept_percent)
-		return "more is kept than may be";
-	return NULL;
-}
-
-/* One owner; no other client's key opens what it owns; an orphan has a way back. */
-static const char *check_owner(const struct xm_service *s,
-			       const struct xm_service_extent *e)
-{
-	uint32_t slot = xm_service_extent_slot(s, e);
-	bool offered = xm_slots_has(&s->offered, slot);
-
-	if (e->state == XM_EXTENT_ORPHAN && e->owner != XM_SERVICE_NONE)
-		return "an orphan has an owner";
-	if (e->state == XM_EXTENT_ORPHAN && !offered)
-		return "an orphan has no token";
-	if (offered && e->state != XM_EXTENT_ORPHAN &&
-	    e->state != XM_EXTENT_OWNED)
-		return "what is not lent is offered";
-	for (uint32_t i = 0; e->state == XM_EXTENT_OWNED &&
-			     i < s->options.extents_max; i++) {
-		const struct xm_service_grant *g = &s->grants[i];
-
-		if (g->state != XM_GRANT_FREE && g->client != e->owner &&
-		    overlap(g->offset, g->size, e->offset, e->size))
-			return "another client's key opens what is owned";
-	}
-	return NULL;
-}
-
-const char *xm_service_extents_check(const struct xm_service *s)
-{
-	uint64_t held = 0;
-
-	for (uint32_t i = 0; i < s->options.extents_max; i++) {
-		const struct xm_service_extent *e = &s->extents[i];
-		const char *broken;
-
-		if (e->state == XM_EXTENT_FREE)
-			continue;
-		held += e->size;
-		if (!xm_span_fits(e->offset, e->size, s->options.pool_size))
-			return "an extent lies outside the pool";
-		broken = check_grants(s, e);
-		if (broken == NULL)
-			broken = check_owner(s, e);
-		if (broken != NULL)
-			return broken;
-		for (uint32_t j = 0; j < i; j++) {
-			const struct xm_service_extent *f = &s->extents[j];
-
-			if (f->state != XM_EXTENT_FREE &&
-			    overlap(e->offset, e->size, f->offset, f->size))
-				return "two extents overlap";
-		}
-	}
-	if (held != s->bytes_owned + s->bytes_parting + s->bytes_orphaned ||
-	    held + s->pool->free != s->options.pool_size)
-		return "bytes of the pool are neither free nor held";
-	return check_kept(s);
 }

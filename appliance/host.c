@@ -98,7 +98,7 @@ struct xm_service *xm_host_service(struct xm_host *h)
 
 uint64_t xm_host_held(const struct xm_host *h)
 {
-	return h->service->bytes_owned + h->service->bytes_orphaned;
+	return xm_service_held(h->service);
 }
 
 void xm_host_set_store(struct xm_host *h, const struct xm_store_link_ops *ops, void *link)

@@ -61,7 +61,7 @@ void xm_host_set_store(struct xm_host *, const struct xm_store_link_ops *, void 
 void xm_host_drain(struct xm_host *, uint64_t now_ns, uint32_t ms);
 void xm_host_stay(struct xm_host *, uint64_t now_ns);
 bool xm_host_is_drained(const struct xm_host *);
-uint64_t xm_host_held(const struct xm_host *); /* bytes that clients own */
+uint64_t xm_host_held(const struct xm_host *); /* see xm_service_held() */
 /* The pool is to be so large: service.h says how. */
 void xm_host_resize(struct xm_host *, uint64_t now_ns, uint64_t size);
 /* Who the tenants are from now on; it is copied. */

@@ -8,6 +8,7 @@ libxm_service_la_SOURCES = \
 	appliance/clients.c \
 	appliance/durable.c \
 	appliance/extents.c \
+	appliance/extents_check.c \
 	appliance/host.c \
 	appliance/host.h \
 	appliance/lease.c \

@@ -451,6 +451,14 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 	}
 }
 
+uint64_t xm_service_held(const struct xm_service *s)
+{
+	/* (What a store that failed still has, nobody knows.) */
+	uint64_t resting = s->store_failed == 0 ? s->bytes_resting : 0;
+
+	return s->bytes_owned + s->bytes_orphaned - resting;
+}
+
 void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 		     struct xm_service_effects *ret)
 {
@@ -473,10 +481,11 @@ void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 	xm_shrink_work(s, now_ns, ret);
 	more = (s->options.durable && xm_durable_work(s, ret)) || more;
 
-	/* Clients that hold nothing may stay: they know. Who gave something back, or
+	/* What is on the store is no reason to stay: it comes back from there.
+	 * Clients that hold nothing may stay: they know. Who gave something back, or
 	 * said BYE, gets an answer first. */
 	ret->drained = s->leaving && !s->telling &&
-		       s->bytes_owned + s->bytes_orphaned == 0 &&
+		       xm_service_held(s) == 0 && s->store_out == 0 &&
 		       s->concealing + s->expelling == 0;
 	if (more)
 		ret->deadline_ns = now_ns;

@@ -433,6 +433,7 @@ struct xm_service {
 	uint64_t lapsed;       /* tickets that were not used in time */
 	uint64_t bytes_owned, bytes_parting; /* PARTING and ZEROING */
 	uint64_t bytes_orphaned;
+	uint64_t bytes_resting; /* of these: whose bytes are on the store */
 	uint64_t bytes_kept; /* of those in `offered` */
 	struct xm_service_size size;
 	uint64_t looks; /* at extents and grants: what steps cost, for tests */
@@ -456,6 +457,9 @@ void xm_service_step(struct xm_service *, const struct xm_service_event *,
  * its slot. -EINVAL: there is no room for it there. */
 int xm_service_restore(struct xm_service *, uint32_t slot,
 		       const struct xm_store_entry *, uint64_t now_ns);
+/* Bytes that would be lost if the appliance ended now: those of clients, and those that wait
+ * for a token and are not on the store. */
+uint64_t xm_service_held(const struct xm_service *);
 /* What STATUS answers to who sees all. */
 void xm_service_state(const struct xm_service *, uint64_t now_ns,
 		      struct xm_state *ret);

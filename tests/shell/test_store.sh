@@ -79,6 +79,13 @@ kill_all
 check "both are back after kill -9, and one is freed" is_back
 kill_all
 check "that is gone after kill -9" is_gone
+# A drain leaves what is on the store there, and does not wait for whoever wants it.
+drains() {
+	kill -TERM "$daemon"
+	wait "$daemon"
+}
+check "a drain does not wait for what is durable" drains
+check "that is back after the drain" is_gone
 check "a second daemon on it is refused" refused 'another process has it open' \
 	--memory 16M --store "$store"
 check "nothing that was durable is lost in $kills kills of everything" survives

@@ -201,6 +201,53 @@ static void what_the_store_brings_back_is_an_orphan_of_its_token(void)
 	rig_free(r);
 }
 
+static bool drains(struct rig *r)
+{
+	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_DRAIN,
+					       .drain_ms = 1000 });
+	rig_settle(r);
+	return r->effects.drained;
+}
+
+/* It is on the store, and comes back from there: a drain does not wait for it. */
+static void what_rests_on_the_store_does_not_hold_a_drain(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+
+	keep(r, e.extent);
+	CU_ASSERT_EQUAL(xm_service_held(r->service), GRANULE);
+	rig_say_kind(r, A, XM_BYE);
+	CU_ASSERT_EQUAL(xm_service_held(r->service), 0);
+	CU_ASSERT(drains(r));
+	rig_free(r);
+}
+
+static void what_waits_in_memory_alone_holds_a_drain(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+
+	say_offer(r, A, e.extent, XM_OFFER_KEEP, XM_OFFER_FOR_EVER);
+	rig_say_kind(r, A, XM_BYE);
+	CU_ASSERT_EQUAL(xm_service_held(r->service), GRANULE);
+	CU_ASSERT_FALSE(drains(r));
+	rig_free(r);
+}
+
+static void what_a_store_that_failed_has_holds_a_drain(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+
+	keep(r, e.extent);
+	rig_say_kind(r, A, XM_BYE);
+	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_STORE_ENDED,
+					       .status = -EIO });
+	CU_ASSERT_FALSE(drains(r));
+	rig_free(r);
+}
+
 static void without_a_store_nothing_is_durable(void)
 {
 	struct rig *r = rig_new();
@@ -224,6 +271,9 @@ int main(void)
 		XM_TEST(the_token_is_good_for_the_next_claimer_too),
 		XM_TEST(a_store_that_fails_or_ends_is_said_and_memory_goes_on),
 		XM_TEST(what_the_store_brings_back_is_an_orphan_of_its_token),
+		XM_TEST(what_rests_on_the_store_does_not_hold_a_drain),
+		XM_TEST(what_waits_in_memory_alone_holds_a_drain),
+		XM_TEST(what_a_store_that_failed_has_holds_a_drain),
 		XM_TEST(without_a_store_nothing_is_durable),
 		CU_TEST_INFO_NULL,
 	};
