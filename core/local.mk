@@ -72,7 +72,9 @@ libxm_ground_la_SOURCES += \
 	core/pure/volume_move.c \
 	core/pure/volume_part.c \
 	core/pure/wire.c \
+	core/pure/wire_cursor.c \
 	core/pure/wire.h \
+	core/pure/wire_cursor.h \
 	$(NULL)
 
 # engine/: the first floor. One thread at a time, no system calls, `now` is passed in.
