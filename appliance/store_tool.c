@@ -6,6 +6,8 @@
  *
  * Floor: skin.
  */
+#include "config.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,6 +16,7 @@
 
 #include "appliance/disk.h"
 #include "appliance/storage.h"
+#include "common/options.h"
 #include "core/pure/label.h"
 
 #define NO 1
@@ -116,26 +119,57 @@ static int act(struct tool *t, bool checks)
 	return damaged == 0 ? 0 : NO;
 }
 
+static const struct xm_option_table table = {
+	.program = "extmem store",
+	.usage = "check|show DIR",
+	.about = "check reads all that is durable in DIR, the folder of extmemd "
+		 "--store, and says what is damaged; show lists it, with the tokens. "
+		 "No extmemd may run on it.",
+};
+
+/* 0 and the words of the command, or the exit status and 1. */
+static int read_command(struct xm_options *o, int argc, char **argv, char **words)
+{
+	int at, r = xm_options_read_flags(o, argc, argv, &at);
+
+	if (r == XM_OPTIONS_HELP)
+		xm_options_print_help(&table, stdout);
+	if (r == XM_OPTIONS_VERSION)
+		printf("extmem %s\n", PACKAGE_VERSION);
+	if (r == XM_OPTIONS_HELP || r == XM_OPTIONS_VERSION)
+		return 1;
+	if (r < 0) {
+		fprintf(stderr, "extmem store: %s\n", xm_options_words(o));
+		return USAGE + 1;
+	}
+	words[0] = argv[at];
+	words[1] = at < argc ? argv[at + 1] : NULL;
+	if (argc - at == 2 && (strcmp(words[0], "check") == 0 || strcmp(words[0], "show") == 0))
+		return 0;
+	fprintf(stderr, "extmem store: give check or show, and the folder of a store; see "
+			"--help\n");
+	return USAGE + 1;
+}
+
 int xm_store_tool(int argc, char **argv)
 {
 	static struct tool t;
+	struct xm_options *options;
+	char *words[2];
 	int status;
 
-	if (argc != 3 ||
-	    (strcmp(argv[1], "check") != 0 && strcmp(argv[1], "show") != 0)) {
-		bool helps = argc == 2 && strcmp(argv[1], "--help") == 0;
-
-		fprintf(helps ? stdout : stderr,
-			"usage: extmem store check|show DIR\n\n"
-			"check reads all that is durable in DIR, the folder of "
-			"extmemd --store, and says\nwhat is damaged; show lists it, "
-			"with the tokens. No extmemd may run on it.\n");
-		return helps ? 0 : USAGE;
+	if (xm_options_open(&table, NULL, &options) != 0) {
+		fprintf(stderr, "extmem store: out of memory\n");
+		return NO;
 	}
-	t.path = argv[2];
+	status = read_command(options, argc, argv, words);
+	xm_options_close(options);
+	if (status != 0)
+		return status - 1;
+	t.path = words[1];
 	status = open_store(&t);
 	if (status == 0)
-		status = act(&t, argv[1][0] == 'c');
+		status = act(&t, words[0][0] == 'c');
 	xm_disk_close(&t.disk);
 	free(t.store.sums); /* where all of its memory begins */
 	return status;
