@@ -77,10 +77,8 @@ sources() {
 
 # "file header" for each #include "header" below the folders given.
 included() {
-	for file in $(sources "$@"); do
-		sed -n 's/^[ \t]*#[ \t]*include[ \t]*"\([^"]*\)".*/\1/p' \
-			"$file" | sed "s|^|$file |"
-	done
+	awk -F '"' '/^[ \t]*#[ \t]*include[ \t]*"/ { print FILENAME, $2 }' \
+		$(sources "$@") /dev/null
 }
 
 # usage: only PATTERN ALLOWED: files that include <PATTERN...> and are not
@@ -234,27 +232,35 @@ fi
 
 # --- every file -------------------------------------------------------------
 
-for file in $(sources $rooms tests); do
-	[ "$(head -n 1 "$file")" = \
-		'/* SPDX-License-Identifier: BSD-3-Clause */' ] ||
-		echo "$file has no licence line"
-	grep -nE '\b(TODO|FIXME|XXX)\b' "$file" | sed "s|^|$file:|"
-	grep -nE '& *\([A-Z0-9_]+ *\| *[A-Z0-9_]+\) *[!=]= ' "$file" |
-		sed "s|^|$file:|"
-done >"$scratch/out"
+all=$(sources $rooms tests)
+{
+	awk 'FNR == 1 && $0 != "/* SPDX-License-Identifier: BSD-3-Clause */" {
+		print FILENAME " has no licence line"
+	}' $all
+	grep -nE '\b(TODO|FIXME|XXX)\b' $all
+	grep -nE '& *\([A-Z0-9_]+ *\| *[A-Z0-9_]+\) *[!=]= ' $all
+} >"$scratch/out"
 complaints "files begin with their licence and leave nothing for later" \
 	"$scratch/out"
 
 # What no local.mk names, alone or with its folder, would be missing from the tarball.
 for room in $rooms tests; do
-	for file in $(find $room -type f \( -name '*.[ch]' -o -name '*.sh' -o \
-		-name '*.map' \) | sort); do
-		# A test that says nothing else is made from tests/test_x.c.
-		cat $room/local.mk $room/*/local.mk 2>/dev/null | grep -v '^#' |
-			grep -qE -e "(^|[	 ])(${file}|${file%.c})( |$)" \
-				-e "^EXTRA_DIST \+= ${file%/*}\$" ||
-			echo "$file is not in $room/local.mk"
-	done
+	find $room -type f \( -name '*.[ch]' -o -name '*.sh' -o -name '*.map' \) |
+		sort >"$scratch/files"
+	# A test that says nothing else is made from tests/test_x.c.
+	cat $room/local.mk $room/*/local.mk 2>/dev/null | awk -v room=$room '
+		FNR == NR && /^#/ { next }
+		FNR == NR && /^EXTRA_DIST \+= / && NF == 3 { folder[$3] = 1 }
+		FNR == NR { for (i = 1; i <= NF; i++) named[$i] = 1; next }
+		{
+			bare = $0
+			sub(/\.c$/, "", bare)
+			in_folder = $0
+			sub(/\/[^\/]*$/, "", in_folder)
+		}
+		!named[$0] && !named[bare] && !folder[in_folder] {
+			print $0 " is not in " room "/local.mk"
+		}' - "$scratch/files"
 done >"$scratch/out"
 complaints "every file is in its room's local.mk" "$scratch/out"
 
