@@ -66,12 +66,12 @@ create() {
 }
 is_back() {
 	begin && "$extmem" region list --appliance "$address" >"$scratch/out" &&
-		[ "$(grep -c 'waits for a client' "$scratch/out")" -eq 2 ] &&
+		[ "$(grep -c '(waits: ' "$scratch/out")" -eq 2 ] &&
 		"$extmem" region rm "$other" --appliance "$address"
 }
 is_gone() {
 	begin && "$extmem" region list --appliance "$address" >"$scratch/out" &&
-		[ "$(grep -c 'waits for a client' "$scratch/out")" -eq 1 ]
+		[ "$(grep -c '(waits: ' "$scratch/out")" -eq 1 ]
 }
 
 check "extmem region makes a durable one" create
