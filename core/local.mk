@@ -116,7 +116,7 @@ libxm_client_la_SOURCES += \
 	core/client/client.h \
 	core/client/entry.h \
 	core/client/commit.c \
-	core/client/durable.c \
+	core/client/persist.c \
 	core/client/error.c \
 	core/client/error.h \
 	core/client/faults.c \
