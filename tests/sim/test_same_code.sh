@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Nothing is re-implemented in the simulator. Its library is made of the very
 # object files, byte by byte, that libextmem and extmemd are made of, all but
-# the skin and the transports; its own objects define no function of theirs,
-# but those of the skin, whose place they take.
+# the skin and the transports, and of the device of transports/model; its own
+# objects define no function of theirs, but those of the skin, whose place they
+# take.
 . "$XM_SRCDIR/tests/support/count.sh"
 
 library() {
@@ -26,13 +27,13 @@ names() { # FILE...
 		sort -u
 }
 
-for l in ground first client service skin transports whole world; do
+for l in ground first client service device skin transports whole world; do
 	if [ ! -f "$(library "$l")" ]; then
 		echo "no library $(library "$l"): run make first" >&2
 		exit 1
 	fi
 done
-members ground first client service >"$scratch/both"
+members ground first client service device >"$scratch/both"
 members ground first client >"$scratch/client"
 members world >"$scratch/world"
 members whole >"$scratch/whole"
@@ -50,7 +51,7 @@ check "libextmem has the same, and the skin" test $? -eq 0
 		names libxm_world_la-*.o >simulated
 )
 names "$(library ground)" "$(library first)" "$(library client)" \
-	"$(library service)" >"$scratch/produced"
+	"$(library service)" "$(library device)" >"$scratch/produced"
 names "$(library skin)" >"$scratch/skin"
 check "the simulator defines none of their functions anew" \
 	test -z "$(comm -12 "$scratch/simulated" "$scratch/produced")"
