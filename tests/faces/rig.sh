@@ -98,3 +98,11 @@ need_mount() {
 	! grep -q 'cannot be mounted' "$scratch/files" ||
 		skip "nothing can be mounted here: $(tail -n 1 "$scratch/files")"
 }
+
+# qemu-io on the disk at $uri; well: and nothing went wrong.
+io() {
+	timeout 120 qemu-io -f raw "$uri" "$@" >"$scratch/out" 2>&1
+}
+well() {
+	io "$@" && ! grep -qE 'failed|mismatch|error' "$scratch/out"
+}

@@ -6,13 +6,6 @@
 need_disk
 command -v qemu-io >/dev/null || skip "qemu-io is not here (Debian: qemu-utils)"
 
-io() {
-	timeout 120 qemu-io -f raw "$uri" "$@" >"$scratch/out" 2>&1
-}
-well() {
-	io "$@" && ! grep -qE 'failed|mismatch|error' "$scratch/out"
-}
-
 appliance || skip "no appliance came up"
 first=$address first_process=$appliance
 appliance || skip "no appliance came up"

@@ -6,12 +6,6 @@
 need_disk
 command -v qemu-io >/dev/null || skip "qemu-io is not here (Debian: qemu-utils)"
 
-io() {
-	timeout 120 qemu-io -f raw "$uri" "$@" >"$scratch/out" 2>&1
-}
-well() {
-	io "$@" && ! grep -qE 'failed|mismatch|error' "$scratch/out"
-}
 refused() {
 	io "$@"
 	grep -qE 'failed|error' "$scratch/out"
