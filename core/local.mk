@@ -19,6 +19,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/mapper.h \
 	core/pure/mender.c \
 	core/pure/mender.h \
+	core/pure/owed.c \
+	core/pure/owed.h \
 	core/pure/pager.c \
 	core/pure/pager.h \
 	core/pure/pager_advice.c \

@@ -32,7 +32,8 @@ void xm_session_init(struct xm_session *s, const struct xm_hello *hello,
 		     uint64_t timeout_ns)
 {
 	/* The rest is written before it is read. */
-	memset(s, 0, offsetof(struct xm_session, settle));
+	memset(s, 0, offsetof(struct xm_session, owed));
+	xm_owed_init(&s->owed);
 	s->hello = *hello;
 	s->hello.version_min = XM_PROTOCOL_VERSION_MIN;
 	s->hello.version_max = XM_PROTOCOL_VERSION;
@@ -82,119 +83,32 @@ static void answer(struct xm_session_request *request, int status,
 
 /* --- what is owed ------------------------------------------------------------- */
 
-static void owe(struct xm_session *s, uint64_t extent, uint32_t request)
+static void settle_next(struct xm_session *s, struct xm_session_effects *fx)
 {
-	if (s->owed_count == XM_SESSION_OWED_MAX)
-		return;
-	s->owed[(s->owed_first + s->owed_count++) % XM_SESSION_OWED_MAX] =
-		(struct xm_session_owed){ .extent = extent,
-					  .request = request };
-}
+	struct xm_message *m;
 
-static void owe_return(struct xm_session *s, const uint8_t *token)
-{
-	struct xm_session_owed owed = { .returns = true };
-
-	if (s->owed_count == XM_SESSION_OWED_MAX)
+	if (s->state != XM_SESSION_READY)
 		return;
-	memcpy(owed.token, token, sizeof(owed.token));
-	s->owed[(s->owed_first + s->owed_count++) % XM_SESSION_OWED_MAX] = owed;
-	s->returns++;
+	m = xm_owed_next(&s->owed);
+	if (m == NULL)
+		return;
+	if (m->request == 0)
+		m->request = next_number(s);
+	effect(fx, XM_SESSION_SEND)->message = m;
+	s->sent++;
 }
 
 /* A request was sent, and how it ends will not be known. */
 static void owe_outcome(struct xm_session *s,
 			const struct xm_session_request *request)
 {
-	const struct xm_message *message = message_of(s, request);
-
-	switch (message->kind) {
-	case XM_ALLOC:
-		if (!XM_PLANTED(cut_alloc_forgotten))
-			owe(s, 0, request->number);
-		break;
-	case XM_FREE:
-		if (!XM_PLANTED(cut_free_forgotten))
-			owe(s, message->u.free.extent, 0);
-		break;
-	case XM_TRIM:
-		if (s->unsure_count < XM_SESSION_UNSURE_MAX)
-			s->unsure[s->unsure_count++] = (struct xm_session_owed){
-				.extent = message->u.trim.extent,
-				.request = request->number,
-			};
-		break;
-	case XM_CLAIM:
-		owe_return(s, message->u.claim.token);
-		break;
-	case XM_OFFER:
-		if (xm_message_returns(message))
-			owe_return(s, message->u.offer.token);
-		break;
-	default:
-		break;
-	}
-}
-
-/* The extent is being freed: so is what an unanswered TRIM may have cut off it. */
-static void owe_heads(struct xm_session *s, uint64_t extent)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < s->unsure_count; i++) {
-		if (s->unsure[i].extent != extent)
-			s->unsure[kept++] = s->unsure[i];
-		else if (!XM_PLANTED(cut_trim_forgotten))
-			owe(s, 0, s->unsure[i].request);
-	}
-	s->unsure_count = kept;
-}
-
-static void settle_next(struct xm_session *s, struct xm_session_effects *fx)
-{
-	const struct xm_session_owed *owed = &s->owed[s->owed_first];
-
-	if (s->state != XM_SESSION_READY || s->settling != 0 ||
-	    s->owed_count == 0)
-		return;
-	memset(&s->settle, 0, sizeof(s->settle));
-	if (owed->returns) {
-		s->settle.kind = XM_OFFER;
-		s->settle.u.offer.flags = XM_OFFER_RETURN;
-		memcpy(s->settle.u.offer.token, owed->token, XM_TOKEN_SIZE);
-		s->settle.request = next_number(s);
-	} else if (owed->request != 0) {
-		s->settle.kind = XM_ALLOC; /* of 0 bytes: a question */
-		s->settle.request = owed->request;
-	} else {
-		s->settle.kind = XM_FREE;
-		s->settle.u.free.extent = owed->extent;
-		s->settle.request = next_number(s);
-	}
-	s->settling = s->settle.request;
-	effect(fx, XM_SESSION_SEND)->message = &s->settle;
-	s->sent++;
+	xm_owed_outcome(&s->owed, message_of(s, request), request->number);
 }
 
 static void give_back(struct xm_session *s, uint64_t extent)
 {
 	note(s, XM_TRACE_SESSION_LATE_GRANT, extent, 0, 0);
-	owe(s, extent, 0);
-}
-
-static void on_settled(struct xm_session *s, const struct xm_message *m)
-{
-	const struct xm_session_owed *owed = &s->owed[s->owed_first];
-	bool asked = owed->request != 0;
-
-	s->settling = 0;
-	if (owed->returns && m->kind == XM_OFFERED)
-		return; /* there may be others */
-	s->returns -= owed->returns;
-	s->owed_first = (s->owed_first + 1) % XM_SESSION_OWED_MAX;
-	s->owed_count--;
-	if (asked && m->kind == XM_ALLOCATED)
-		give_back(s, m->u.allocated.extent);
+	xm_owed_extent(&s->owed, extent);
 }
 
 bool xm_session_is_settled(const struct xm_session *s)
@@ -203,7 +117,7 @@ bool xm_session_is_settled(const struct xm_session *s)
 		if (s->requests[i].number != 0 && s->requests[i].sent)
 			return false;
 	}
-	return s->owed_count == 0 && s->unsure_count == 0;
+	return xm_owed_is_empty(&s->owed);
 }
 
 /* --- the stream --------------------------------------------------------------- */
@@ -229,7 +143,7 @@ static void go_away(struct xm_session *s, int status, uint64_t now_ns,
 		if (request->number != 0 && request->sent)
 			cut_off(s, request, fx);
 	}
-	s->settling = 0; /* it is asked again */
+	xm_owed_again(&s->owed);
 	note(s, XM_TRACE_SESSION_AWAY, (uint64_t)(int64_t)status, 0, 0);
 	s->state = XM_SESSION_AWAY;
 	if (s->say.kind == XM_REFUSED)
@@ -259,9 +173,7 @@ static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
 		return;
 	}
 	note(s, XM_TRACE_SESSION_LOST, s->hello.client, 0, 0);
-	s->owed_count = 0;
-	s->returns = 0;
-	s->unsure_count = 0;
+	xm_owed_init(&s->owed);
 	s->hello.client = 0;
 	memset(s->hello.secret, 0, sizeof(s->hello.secret));
 	effect(fx, XM_SESSION_IS_LOST);
@@ -299,7 +211,7 @@ static void on_welcome(struct xm_session *s, const struct xm_session_event *ev,
 
 		if (request->number == 0)
 			continue;
-		if (s->returns > 0 && message_of(s, request)->kind == XM_CLAIM)
+		if (s->owed.returns > 0 && message_of(s, request)->kind == XM_CLAIM)
 			answer(request, -EAGAIN, NULL, fx);
 		else
 			send_request(s, request, fx);
@@ -426,8 +338,11 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 		return;
 	if (on_notice(s, ev, fx))
 		return;
-	if (s->settling != 0 && m->request == s->settling) {
-		on_settled(s, m);
+	if (xm_owed_asks(&s->owed, m->request)) {
+		uint64_t extent;
+
+		if (xm_owed_settled(&s->owed, m, &extent))
+			give_back(s, extent);
 		return;
 	}
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
@@ -466,9 +381,9 @@ static void turn_away(struct xm_session *s, const struct xm_session_event *ev,
 	struct xm_session_effect *e = effect(fx, XM_SESSION_ANSWER);
 
 	if (ev->message->kind == XM_FREE && s->hello.client != 0)
-		owe(s, ev->message->u.free.extent, 0);
+		xm_owed_extent(&s->owed, ev->message->u.free.extent);
 	if (xm_message_returns(ev->message) && s->hello.client != 0)
-		owe_return(s, ev->message->u.offer.token);
+		xm_owed_return(&s->owed, ev->message->u.offer.token);
 	e->status = status;
 	e->token = ev->token;
 }
@@ -477,13 +392,13 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 		       struct xm_session_effects *fx)
 {
 	if (ev->message->kind == XM_FREE) {
-		owe_heads(s, ev->message->u.free.extent);
+		xm_owed_heads(&s->owed, ev->message->u.free.extent);
 		if (s->state != XM_SESSION_READY) {
 			turn_away(s, ev, -ENOTCONN, fx);
 			return;
 		}
 	}
-	if (ev->message->kind == XM_CLAIM && s->returns > 0) {
+	if (ev->message->kind == XM_CLAIM && s->owed.returns > 0) {
 		turn_away(s, ev, -EAGAIN, fx);
 		return;
 	}

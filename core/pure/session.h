@@ -24,7 +24,7 @@
  *
  * No extent stays with the appliance without an owner who knows of it. The session
  * remembers what its owner was not told and settles it as soon as it is READY under
- * the same lease, one message at a time, in order (`owed`):
+ * the same lease, one message at a time, in order (owed.h):
  *
  *	an ALLOC cut off before its answer	it asks what extent that request got
  *						(ALLOC of 0 bytes under the same
@@ -65,13 +65,12 @@
 #define XM_SESSION_H
 
 #include "common/base.h"
+#include "core/pure/owed.h"
 #include "core/pure/trace.h"
 #include "core/pure/wire.h"
 
 #define XM_SESSION_REQUESTS 32 /* at once; one more is answered -EAGAIN */
 #define XM_SESSION_SENDS (XM_SESSION_REQUESTS + 1)
-#define XM_SESSION_OWED_MAX 1024 /* more are left to the end of the lease */
-#define XM_SESSION_UNSURE_MAX 64 /* likewise */
 
 enum xm_session_state {
 	XM_SESSION_AWAY,
@@ -130,15 +129,6 @@ struct xm_session_request {
 	uint64_t deadline_ns;
 };
 
-/* What is to be freed: `extent`, or, if `request` is not 0, the extent that this
- * earlier request got, if it got one. */
-struct xm_session_owed {
-	uint64_t extent;
-	uint32_t request;
-	bool returns; /* what was claimed by `token`, instead */
-	uint8_t token[XM_TOKEN_SIZE];
-};
-
 /* What the appliance could lend, as its last PONG said. */
 struct xm_session_offer {
 	uint64_t free, free_run; /* bytes */
@@ -152,10 +142,6 @@ struct xm_session {
 	bool leaving; /* since the last WELCOME it said so */
 	bool wants;   /* it asks for extents, of us or of others */
 	uint32_t number;
-	uint32_t settling; /* the number of the request about `owed`, or 0 */
-	uint32_t owed_first, owed_count;
-	uint32_t returns; /* how many of these are such */
-	uint32_t unsure_count;
 	uint32_t appliance;   /* as traces name it */
 	uint64_t deadline_ns; /* of connecting and greeting */
 	uint64_t retry_at_ns, retry_ns;
@@ -173,12 +159,9 @@ struct xm_session {
 	struct xm_welcome welcome;
 	struct xm_message say; /* HELLO, PING or BYE under way */
 
-	struct xm_message settle; /* about the first of `owed` */
+	struct xm_owed owed;
 	/* What requests say, of those that are not free. */
 	struct xm_message messages[XM_SESSION_REQUESTS];
-	struct xm_session_owed owed[XM_SESSION_OWED_MAX]; /* a ring */
-	/* TRIMs whose outcome is unknown: their number, and the extent named. */
-	struct xm_session_owed unsure[XM_SESSION_UNSURE_MAX];
 };
 
 /* `hello` needs name, transport, library and flags; it is copied. timeout_ns bounds one

@@ -609,19 +609,19 @@ static void what_is_owed_is_bounded(void)
 {
 	open_and_ready();
 	down(-ECONNRESET);
-	for (uint64_t i = 0; i <= XM_SESSION_OWED_MAX; i++)
+	for (uint64_t i = 0; i <= XM_OWED_MAX; i++)
 		ask_about(XM_FREE, i + 1, XM_NEVER);
 	resume();
-	for (uint64_t i = 0; i < XM_SESSION_OWED_MAX; i++)
+	for (uint64_t i = 0; i < XM_OWED_MAX; i++)
 		frees(i + 1);
 	CU_ASSERT_EQUAL(fx.count, 0);
-	for (uint64_t i = 0; i <= XM_SESSION_UNSURE_MAX; i++) {
+	for (uint64_t i = 0; i <= XM_UNSURE_MAX; i++) {
 		ask_about(XM_TRIM, 5, now + 1);
 		tick(1);
 	}
-	CU_ASSERT_EQUAL(session.unsure_count, XM_SESSION_UNSURE_MAX);
+	CU_ASSERT_EQUAL(session.owed.unsure_count, XM_UNSURE_MAX);
 	ask_about(XM_FREE, 5, XM_NEVER);
-	CU_ASSERT_EQUAL(session.owed_count, XM_SESSION_UNSURE_MAX);
+	CU_ASSERT_EQUAL(session.owed.count, XM_UNSURE_MAX);
 }
 
 static void an_unsent_request_ends_by_its_deadline_too(void)
