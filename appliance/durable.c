@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Extents that outlive the appliance (OFFER with KEEP and DURABLE, PERSIST), as far as the
- * service has to do with it: what the store process (store_link.h) is told, and when.
+ * Extents that outlive the appliance (OFFER with KEEP and DURABLE, DRAFT, PERSIST), as far as
+ * the service has to do with it: what the store process (store_link.h) is told, and when.
  *
- * For each extent it is told one thing of a kind at a time, in this order:
+ * For each extent it is told one thing of a kind at a time:
  *
  *	KEEP	the extent's entry: its place, token and label. OFFERED says that it is durable.
- *	PERSIST	some of its bytes. PERSISTED says that they are.
  *	FORGET	it is given back, or its time is over. It is zeroed when the store has
  *		forgotten it, so no extent of a later owner is told of before.
+ *	DRAFT	some of its bytes, to be taken aside. DRAFTED says that they are.
+ *	PERSIST	its draft. PERSISTED says that it is durable.
+ *
+ * Why bytes are drafted first. Writes are one-sided: nobody here sees that one lands while the
+ * store copies the page, half old and half new. So the client writes to none of the pages
+ * while they are drafted. Only it knows whether it kept to that: if it has waited for the answer
+ * for too long, and goes on writing, it never says PERSIST, and the draft is nothing. A draft
+ * is named by a number that is used once, so no PERSIST that comes late means a later one.
  *
  * The entry has the token that is tied to the extent. It is not used up by a claim: when the
  * claimer unties it, it stays tied for the next time. Were it not, the bytes would be lost
@@ -25,9 +32,9 @@
 
 #define BIT(kind) (1U << (kind))
 
-static bool is_told(const struct xm_service_extent *e, enum xm_store_command_kind kind)
+static bool is_told(const struct xm_service_extent *e, uint32_t kinds)
 {
-	return ((e->durable.wants | e->durable.out) & BIT(kind)) != 0;
+	return ((e->durable.wants | e->durable.out) & kinds) != 0;
 }
 
 static void want(struct xm_service *s, struct xm_service_extent *e,
@@ -39,8 +46,7 @@ static void want(struct xm_service *s, struct xm_service_extent *e,
 
 /* True: it cannot be done here, and that was said. */
 static bool refused(struct xm_service *s, const struct xm_service_extent *e,
-		    enum xm_store_command_kind kind,
-		    const struct xm_service_requester *requester,
+		    uint32_t kinds, const struct xm_service_requester *requester,
 		    struct xm_service_effects *ret)
 {
 	if (!s->options.durable)
@@ -52,7 +58,7 @@ static bool refused(struct xm_service *s, const struct xm_service_extent *e,
 					  "the durable store of this appliance has "
 					  "failed, as its log says: nothing becomes "
 					  "durable until it begins again");
-	else if (is_told(e, kind) || is_told(e, XM_STORE_FORGET))
+	else if (is_told(e, kinds | BIT(XM_STORE_FORGET)))
 		xm_service_refuse_plainly(s, ret, requester, EAGAIN,
 					  "the store is at it: ask again");
 	else
@@ -64,7 +70,7 @@ bool xm_durable_tie(struct xm_service *s, struct xm_service_extent *e, uint32_t 
 		    const struct xm_service_requester *requester,
 		    struct xm_service_effects *ret)
 {
-	if (refused(s, e, XM_STORE_KEEP, requester, ret))
+	if (refused(s, e, BIT(XM_STORE_KEEP), requester, ret))
 		return false;
 	e->durable.ms = ms;
 	e->durable.fresh = !e->durable.stored;
@@ -83,6 +89,7 @@ void xm_durable_forget(struct xm_service *s, struct xm_service_extent *e)
 	e->durable.stored = false;
 	e->durable.wants = 0;
 	e->durable.tier.serial = e->durable.persister.serial = 0;
+	e->durable.draft = 0;
 	if (s->store_failed == 0)
 		want(s, e, XM_STORE_FORGET);
 }
@@ -92,33 +99,67 @@ bool xm_durable_is_settled(const struct xm_service_extent *e)
 	return (e->durable.wants | e->durable.out) == 0;
 }
 
+/* The client's extent, if something of it may be made durable now. */
+static struct xm_service_extent *extent_of(struct xm_service *s, uint64_t number,
+					   uint32_t client,
+					   const struct xm_service_requester *requester,
+					   struct xm_service_effects *ret)
+{
+	struct xm_service_extent *e = xm_lease_named(s, number, client, requester, ret);
+
+	if (e == NULL)
+		return NULL;
+	if (!e->durable.stored && s->options.durable && s->store_failed == 0) {
+		xm_service_refuse_plainly(s, ret, requester, EINVAL,
+					  "this extent is not durable: keep it so "
+					  "first (OFFER)");
+		return NULL;
+	}
+	return refused(s, e, BIT(XM_STORE_DRAFT) | BIT(XM_STORE_PERSIST), requester,
+		       ret) ? NULL : e;
+}
+
+void xm_durable_draft(struct xm_service *s, const struct xm_service_event *event,
+		      uint32_t client, const struct xm_service_requester *requester,
+		      struct xm_service_effects *ret)
+{
+	const struct xm_draft *m = &event->message->u.draft;
+	struct xm_service_extent *e = extent_of(s, m->extent, client, requester, ret);
+
+	if (e == NULL)
+		return;
+	if (m->size == 0 || m->size > XM_DRAFT_MAX ||
+	    !xm_is_aligned(m->offset | m->size, XM_STORE_BLOCK) ||
+	    !xm_span_fits(m->offset, m->size, e->size)) {
+		xm_service_refuse_plainly(s, ret, requester, EINVAL,
+					  "whole pages within the extent, 4 MiB at "
+					  "most, become durable at once");
+		return;
+	}
+	e->durable.offset = m->offset;
+	e->durable.size = m->size;
+	e->durable.zeros = (m->flags & XM_DRAFT_ZEROS) != 0;
+	e->durable.draft = 0;
+	e->durable.persister = *requester;
+	want(s, e, XM_STORE_DRAFT);
+}
+
 void xm_durable_persist(struct xm_service *s, const struct xm_service_event *event,
 			uint32_t client, const struct xm_service_requester *requester,
 			struct xm_service_effects *ret)
 {
 	const struct xm_persist *m = &event->message->u.persist;
-	struct xm_service_extent *e =
-		xm_lease_named(s, m->extent, client, requester, ret);
+	struct xm_service_extent *e = extent_of(s, m->extent, client, requester, ret);
 
 	if (e == NULL)
 		return;
-	if (!e->durable.stored && s->options.durable && s->store_failed == 0) {
-		xm_service_refuse_plainly(s, ret, requester, EINVAL,
-					  "this extent is not durable: keep it so "
-					  "first (OFFER)");
+	if (m->draft == 0 || m->draft != e->durable.draft) {
+		xm_service_refuse_plainly(s, ret, requester, EAGAIN,
+					  "there is no such draft any more: draft "
+					  "the bytes again");
 		return;
 	}
-	if (refused(s, e, XM_STORE_PERSIST, requester, ret))
-		return;
-	if (m->size == 0 || !xm_is_aligned(m->offset | m->size, XM_STORE_BLOCK) ||
-	    !xm_span_fits(m->offset, m->size, e->size)) {
-		xm_service_refuse_plainly(s, ret, requester, EINVAL,
-					  "whole pages within the extent become "
-					  "durable, and nothing else");
-		return;
-	}
-	e->durable.offset = m->offset;
-	e->durable.size = m->size;
+	e->durable.draft = 0;
 	e->durable.persister = *requester;
 	want(s, e, XM_STORE_PERSIST);
 }
@@ -158,7 +199,8 @@ static void tell(struct xm_service *s, struct xm_service_extent *e,
 	if (kind == XM_STORE_KEEP) {
 		ret->fresh = e->durable.fresh;
 		entry_of(e, &ret->entry);
-	} else if (kind == XM_STORE_PERSIST) {
+	} else if (kind == XM_STORE_DRAFT) {
+		ret->zeros = e->durable.zeros;
 		ret->offset = e->offset + e->durable.offset;
 		ret->size = e->durable.size;
 	}
@@ -188,28 +230,42 @@ static bool tell_next(struct xm_service *s, struct xm_service_effects *ret)
 /* --- from it -------------------------------------------------------------- */
 
 static void answer(struct xm_service *s, enum xm_message_kind kind, int status,
-		   const struct xm_service_requester *requester,
+		   uint64_t draft, const struct xm_service_requester *requester,
 		   struct xm_service_effects *ret)
 {
+	struct xm_message *m;
+
 	if (!xm_service_requester_lives(s, requester))
 		return;
-	if (status == 0)
-		xm_service_answer(s, ret, requester, kind);
-	else
+	if (status == 0) {
+		m = xm_service_answer(s, ret, requester, kind);
+		if (m != NULL && kind == XM_DRAFTED)
+			m->u.drafted.draft = draft;
+	} else if (status == -EAGAIN) {
+		xm_service_refuse_plainly(s, ret, requester, EAGAIN,
+					  "the draft had to make room for those of "
+					  "others: draft the bytes again");
+	} else {
 		xm_service_refuse_plainly(s, ret, requester, -status,
 					  "the durable store has failed, as the "
 					  "appliance's log says: what was not "
 					  "durable before may be or not");
+	}
 }
 
 static void ended(struct xm_service *s, struct xm_service_extent *e,
 		  enum xm_store_command_kind kind, int status,
 		  struct xm_service_effects *ret)
 {
+	if (kind == XM_STORE_DRAFT && status == 0)
+		e->durable.draft = ++s->drafted;
 	if (kind == XM_STORE_KEEP)
-		answer(s, XM_OFFERED, status, &e->durable.tier, ret);
+		answer(s, XM_OFFERED, status, 0, &e->durable.tier, ret);
+	else if (kind == XM_STORE_DRAFT)
+		answer(s, XM_DRAFTED, status, e->durable.draft, &e->durable.persister,
+		       ret);
 	else if (kind == XM_STORE_PERSIST)
-		answer(s, XM_PERSISTED, status, &e->durable.persister, ret);
+		answer(s, XM_PERSISTED, status, 0, &e->durable.persister, ret);
 	xm_service_extent_settled(s, e);
 }
 
@@ -233,7 +289,7 @@ static bool fail_one(struct xm_service *s, struct xm_service_extent *e,
 {
 	for (enum xm_store_command_kind kind = XM_STORE_KEEP;
 	     kind <= XM_STORE_PERSIST; kind++) {
-		if (!is_told(e, kind))
+		if (!is_told(e, BIT(kind)))
 			continue;
 		s->store_out -= (e->durable.out & BIT(kind)) != 0;
 		e->durable.wants &= ~BIT(kind);

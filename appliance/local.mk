@@ -6,6 +6,8 @@ noinst_LTLIBRARIES += libxm_service.la
 libxm_service_la_SOURCES = \
 	appliance/answers.c \
 	appliance/clients.c \
+	appliance/drafts.c \
+	appliance/drafts.h \
 	appliance/durable.c \
 	appliance/extents.c \
 	appliance/extents_check.c \

@@ -214,6 +214,7 @@ static void on_observer(struct xm_service *s,
 	case XM_OFFER:
 	case XM_CLAIM:
 	case XM_GRANT:
+	case XM_DRAFT:
 	case XM_PERSIST:
 	case XM_COPY_BYTES:
 		xm_service_refuse_plainly(s, ret, requester, EPERM,
@@ -253,6 +254,9 @@ static void on_client(struct xm_service *s,
 		break;
 	case XM_CLAIM:
 		xm_offer_claim(s, event, slot, requester, ret);
+		break;
+	case XM_DRAFT:
+		xm_durable_draft(s, event, slot, requester, ret);
 		break;
 	case XM_PERSIST:
 		xm_durable_persist(s, event, slot, requester, ret);

@@ -320,8 +320,10 @@ struct xm_service_durable {
 	bool fresh;  /* KEEP: its first one */
 	uint32_t wants, out; /* a bit of each kind of command: to be told; told */
 	uint32_t ms; /* so long it waits without an owner */
-	uint64_t offset, size; /* PERSIST */
-	struct xm_service_requester tier, persister; /* of KEEP, of PERSIST */
+	uint64_t offset, size; /* DRAFT */
+	bool zeros;	       /* likewise */
+	uint64_t draft;	       /* the number of what was drafted last; 0: none */
+	struct xm_service_requester tier, persister; /* of KEEP; of DRAFT, PERSIST */
 	char owner[XM_IDENTITY_SIZE]; /* who tied it */
 };
 
@@ -421,6 +423,7 @@ struct xm_service {
 	struct xm_slots storing; /* extents of which the store is to be told */
 	uint32_t stored_last;	/* the one it was told of last */
 	uint32_t store_out;	/* commands that it has not answered */
+	uint64_t drafted;	/* the number of the last draft */
 	int store_failed;	/* 0, or why it answers nothing any more */
 	uint32_t failing_at;	/* what it was told of extents below has failed */
 	uint32_t zeroing_now;	/* the one a ZERO effect is out for, or NONE */

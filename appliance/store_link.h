@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What the control process and the store process say to each other. The store does what it
- * is told in order, and answers each command with one report, once all that came with it is
- * durable, or failed.
+ * is told in order, and answers each command with one report: of DRAFT when the bytes are
+ * taken aside, of the others once all that came with them is durable, or failed.
  *
  * Floor: ground.
  */
@@ -17,13 +17,18 @@
 enum xm_store_command_kind {
 	XM_STORE_KEEP = 1, /* slot, fresh, entry */
 	XM_STORE_FORGET,   /* slot */
-	XM_STORE_PERSIST,  /* slot, offset, size: of the pool, whole pages */
+	/* slot, offset, size: of the pool, whole pages; zeros. They are taken aside: answered at
+	 * once, without a sync. */
+	XM_STORE_DRAFT,
+	/* slot: what was drafted of it last. -EAGAIN: that had to make room for others. */
+	XM_STORE_PERSIST,
 };
 
 struct xm_store_command {
 	enum xm_store_command_kind kind;
 	uint32_t slot;
 	bool fresh; /* the extent had no entry before: all its pages are zero */
+	bool zeros; /* the bytes are, whatever lies in the pool */
 	uint64_t extent; /* its number, for the report */
 	uint64_t offset, size;
 	struct xm_store_entry entry;

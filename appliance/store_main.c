@@ -14,6 +14,7 @@
 
 #include "appliance/child.h"
 #include "appliance/disk.h"
+#include "appliance/drafts.h"
 #include "appliance/log.h"
 #include "appliance/storage_parts.h"
 
@@ -24,6 +25,7 @@ struct process {
 	struct xm_pool pool;
 	struct xm_disk disk;
 	struct xm_store store;
+	struct xm_drafts drafts;
 	bool said; /* that it has failed */
 };
 
@@ -55,6 +57,7 @@ static void open_store(struct process *p)
 	};
 	char words[XM_STORAGE_WORDS] = "";
 	void *memory;
+	uint8_t *drafts;
 	int rc = xm_disk_open(p->setup.path, true, words, sizeof(words), &p->disk);
 
 	if (rc == 0)
@@ -62,8 +65,10 @@ static void open_store(struct process *p)
 	if (rc != 0)
 		fail(p->setup.path, rc, words);
 	memory = calloc(1, xm_store_memory_size(&o));
-	if (memory == NULL)
+	drafts = calloc(1, XM_DRAFTS_MEMORY);
+	if (memory == NULL || drafts == NULL)
 		fail(p->setup.path, -ENOMEM, "out of memory for its tables");
+	xm_drafts_init(&p->drafts, drafts);
 	rc = xm_store_open(&p->store, &o, &xm_disk_files, &p->disk, memory, words);
 	if (rc != 0) {
 		char more[XM_STORAGE_WORDS + 64];
@@ -133,17 +138,48 @@ static void load(struct process *p)
 
 /* --- commands ------------------------------------------------------------- */
 
+static int draft(struct process *p, const struct xm_store_command *c)
+{
+	struct xm_drafted_bytes *d;
+
+	if (c->size == 0 || c->size > XM_DRAFT_MAX ||
+	    !xm_span_fits(c->offset, c->size, p->pool.size))
+		return -EINVAL;
+	d = xm_drafts_take(&p->drafts, c->slot, c->offset, c->size);
+	if (c->zeros)
+		memset(d->bytes, 0, d->size);
+	else
+		memcpy(d->bytes, p->pool.base + d->offset, d->size);
+	return p->store.failed;
+}
+
+static int persist(struct process *p, uint32_t slot)
+{
+	const struct xm_drafted_bytes *d = xm_drafts_find(&p->drafts, slot);
+	int rc;
+
+	if (d == NULL)
+		return -EAGAIN;
+	rc = xm_store_put(&p->store, slot, d->offset / XM_STORE_BLOCK,
+			  d->size / XM_STORE_BLOCK, d->bytes);
+	xm_drafts_drop(&p->drafts, slot);
+	return rc;
+}
+
 static int obey(struct process *p, const struct xm_store_command *c)
 {
 	switch (c->kind) {
 	case XM_STORE_KEEP:
+		if (c->fresh)
+			xm_drafts_drop(&p->drafts, c->slot);
 		return xm_store_keep(&p->store, c->slot, &c->entry, c->fresh);
 	case XM_STORE_FORGET:
+		xm_drafts_drop(&p->drafts, c->slot);
 		return xm_store_forget(&p->store, c->slot);
+	case XM_STORE_DRAFT:
+		return draft(p, c);
 	case XM_STORE_PERSIST:
-		return xm_store_put(&p->store, c->slot, c->offset / XM_STORE_BLOCK,
-				    c->size / XM_STORE_BLOCK,
-				    p->pool.base + c->offset);
+		return persist(p, c->slot);
 	}
 	return -EINVAL;
 }
@@ -159,7 +195,14 @@ static void complain(struct process *p)
 	       strerror(-p->store.failed));
 }
 
-/* All that wait are done together. False: this is the end. */
+static bool report(const struct xm_store_report *r)
+{
+	return send(XM_CHILD_FD, r, sizeof(*r), MSG_NOSIGNAL) ==
+	       (ssize_t)sizeof(*r);
+}
+
+/* All that wait are done together, but for drafts, for which writes wait. False: this is the
+ * end. */
 static bool serve(struct process *p)
 {
 	struct xm_store_report reports[XM_STORE_COMMANDS_MAX];
@@ -177,18 +220,23 @@ static bool serve(struct process *p)
 			break;
 		if (n != (ssize_t)sizeof(c))
 			return false;
-		reports[count++] = (struct xm_store_report){
+		reports[count] = (struct xm_store_report){
 			.kind = c.kind, .extent = c.extent,
 			.status = obey(p, &c),
 		};
+		if (c.kind != XM_STORE_DRAFT)
+			count++;
+		else if (!report(&reports[count]))
+			return false;
 	}
+	if (count == 0)
+		return true;
 	rc = xm_store_commit(&p->store);
 	complain(p);
 	for (uint32_t i = 0; i < count; i++) {
 		if (reports[i].status == 0)
 			reports[i].status = rc;
-		if (send(XM_CHILD_FD, &reports[i], sizeof(reports[i]),
-			 MSG_NOSIGNAL) < 0)
+		if (!report(&reports[i]))
 			return false;
 	}
 	return true;

@@ -443,9 +443,10 @@ enum extmem_level {
 /* Like extmem_sync(), up to a level. EXTMEM_DURABLE is for regions that are kept with
  * extmem_region_keep_durable(). When it has returned 0 the bytes survive kill -9 of
  * everything and power cuts, but not the loss of the disk: whoever adopts the region by its
- * token finds, page by page, what was made durable last, or whole newer pages. No other thread
- * may write to the range meanwhile: a page that is being written could be kept half old, half
- * new.
+ * token finds, page by page, what was made durable last, or whole newer pages. Other threads
+ * may go on writing: of a page that they write to, bytes that it had at one instant of the
+ * call are kept. An explicit write to the range, or what must leave local memory for others to
+ * come, may wait until the appliance has copied a piece of it (4 MiB).
  *
  * Errors: as extmem_sync(). -EINVAL the region, or a part that it has grown by, is not
  * durable. -EOPNOTSUPP its appliance has no durable store. -EIO that store has failed, as the

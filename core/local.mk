@@ -29,6 +29,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/pager_fault.c \
 	core/pure/pager_flush.c \
 	core/pure/pager_frame.c \
+	core/pure/pager_hold.c \
 	core/pure/pager_ledger.c \
 	core/pure/pager_meaning.c \
 	core/pure/pager_mend.c \
@@ -128,6 +129,7 @@ libxm_client_la_SOURCES += \
 	core/client/lane.h \
 	core/client/latency.c \
 	core/client/latency.h \
+	core/client/line.h \
 	core/client/handing.c \
 	core/client/handing.h \
 	core/client/handover.c \

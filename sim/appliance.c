@@ -11,6 +11,7 @@
 #include "appliance/host.h"
 #include "sim/appliance.h"
 #include "sim/counts.h"
+#include "sim/durable.h"
 #include "sim/fabric.h"
 #include "sim/fibers.h"
 #include "sim/memory.h"
@@ -85,6 +86,7 @@ uint8_t *appliance_pool(uint32_t index)
 
 void appliance_written(uint32_t index, uint64_t offset, uint64_t size)
 {
+	durable_written(index, offset, size);
 	sparse_mark(appliances[index].pool, offset, size);
 }
 
@@ -267,6 +269,7 @@ static void options_of(const struct appliance *a,
 	ret->lease_ms = sim_shape.lease_ms;
 	ret->handshake_ns = sim_shape.handshake_ms * XM_MS;
 	ret->zero_size_max = sim_shape.zero_size;
+	ret->durable = sim_shape.durable;
 	ret->revokes = a->limits.revokes;
 	ret->admits = a->limits.admits;
 	ret->locator = a->locator;
@@ -303,6 +306,8 @@ static void control_run(void *argument)
 			       world_alloc(xm_host_size(&so)),
 			       world_process_ns(a->control));
 	xm_host_service(a->host)->trace = world_trace(a->control);
+	if (sim_shape.durable)
+		xm_host_set_store(a->host, &durable_link, durable_of(a->index));
 	if (tenants_policy(a->index) != NULL)
 		xm_host_set_tenants(a->host, world_process_ns(a->control),
 				    tenants_policy(a->index));
@@ -322,7 +327,8 @@ static void control_run(void *argument)
 		change_quotas(a, now_ns);
 		next_ns = xm_host_turn(a->host, now_ns);
 
-		if (next_ns > now_ns && a->answers == NULL)
+		if (next_ns > now_ns && a->answers == NULL &&
+		    !durable_has_reports(a->index))
 			fabric_channel.wait(channel, -1, next_ns - now_ns);
 	}
 }
@@ -370,6 +376,8 @@ void appliance_open(uint32_t index)
 	world_note("world.appliance: appliance {index} begins", index, 0, 0);
 	world_fiber(a->interface, interface_run, a);
 	world_fiber(a->control, control_run, a);
+	if (sim_shape.durable)
+		durable_open(index, a->control);
 }
 
 void appliance_close(uint32_t index)
@@ -377,6 +385,7 @@ void appliance_close(uint32_t index)
 	struct appliance *a = &appliances[index];
 
 	queues_clear(a);
+	durable_close(index);
 	sparse_give(a->pool);
 	memset(a, 0, sizeof(*a));
 }

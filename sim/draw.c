@@ -349,6 +349,11 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		s->kept_percent = s->seed % 3 == 0 ? 25 : 100;
 		s->sealed = false;
 		s->lies_ms = 0;
+	} else if (sim_plan.durable) {
+		s->durable = true;
+		s->kept_percent = 100;
+		s->sealed = s->drains = false;
+		s->lies_ms = 0;
 	} else {
 		tenants_draw(s);
 	}

@@ -14,6 +14,8 @@ libxm_world_la_SOURCES = \
 	sim/disk.c \
 	sim/disk.h \
 	sim/draw.c \
+	sim/durable.c \
+	sim/durable.h \
 	sim/fabric.c \
 	sim/fabric.h \
 	sim/fabric_faults.c \

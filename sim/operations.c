@@ -165,6 +165,32 @@ void op_sync(struct program *p)
 			  changes, "synced");
 }
 
+#define WAITS_MS 1000 /* a durable region waits so long for another client */
+
+/* A law: when the call has returned, all of it is on the disks, or what came later. */
+void op_durable(struct program *p)
+{
+	uint64_t page = below(p->shadow->pages);
+	bool all = below(2) == 0;
+	uint64_t size = all ? 0 : (1 + below(p->shadow->pages - page)) * XM_PAGE;
+	uint64_t changes;
+	int rc = 0;
+
+	if (!p->durable)
+		rc = CALL(extmem_region_keep_durable, p->region, WAITS_MS, NULL);
+	p->durable |= rc == 0;
+	if (!call_went(p, rc))
+		return;
+	changes = p->shadow->changes;
+	rc = CALL(extmem_sync_level, p->region, all ? 0 : page * XM_PAGE, size,
+		  EXTMEM_DURABLE);
+	world_note("program.durable: client {client} makes its region durable: "
+		   "{error:error}", p->index, (uint64_t)-rc, 0);
+	if (call_went(p, rc))
+		pages_durable(p, all ? 0 : page,
+			      all ? p->shadow->pages : size / XM_PAGE, changes);
+}
+
 void op_advise(struct program *p)
 {
 	static const enum extmem_advice kinds[] = {

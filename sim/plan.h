@@ -25,6 +25,7 @@ struct sim_plan {
 	bool unsealed;		    /* nor seals alone */
 	bool one_tenant;	    /* all clients may have everything */
 	bool hands;		    /* regions change hands */
+	bool durable;		    /* regions are made durable */
 	bool model;		    /* appliances' interfaces are transports/model */
 	bool snapshot;		    /* the world is that of snapshot.h */
 	bool store;		    /* the world is that of store.h */

@@ -10,6 +10,7 @@
 
 #include "sim/appliance.h"
 #include "sim/counts.h"
+#include "sim/durable.h"
 #include "sim/fabric.h"
 #include "sim/fibers.h"
 #include "sim/laws.h"
@@ -102,6 +103,17 @@ bool around_remote(const struct program *p, uint64_t page, uint32_t member,
 	/* What was found wrong is the law of pages to say. */
 	default: return false;
 	}
+}
+
+const uint8_t *around_durable(const struct program *p, uint64_t page)
+{
+	struct member m;
+	uint64_t at;
+
+	if (!members_find(p->x, around_page(p, page), 0, &m) ||
+	    members_bytes(&m, &at) == NULL)
+		return NULL;
+	return durable_bytes(m.appliance, at);
 }
 
 uint64_t around_page(const struct program *p, uint64_t page)

@@ -85,6 +85,7 @@ struct program {
 	extmem_region *region;
 	struct shadow *shadow; /* of its region */
 	struct object objects[OBJECTS_MAX];
+	bool durable; /* its region is */
 	uint32_t objects_count;
 	uint64_t objects_moved; /* goes on with each that is taken or given */
 	uint32_t readers; /* threads in an operation on the region */
@@ -117,6 +118,9 @@ void word_remote(const struct program *, uint64_t page, unsigned i,
 		 const char *how);
 void pages_remote(const struct program *, uint64_t page, uint64_t count,
 		  uint64_t changes, const char *how);
+/* Likewise, that they are on the disks. */
+void pages_durable(const struct program *, uint64_t page, uint64_t count,
+		   uint64_t changes);
 /* One that nobody has written yet. */
 uint64_t word_fresh(struct program *);
 /* Whether the page's rights allow such a touch. */
@@ -170,6 +174,7 @@ unsigned async_begin(struct program *, struct part parts[PARTS_MAX]);
 void async_end(struct program *, struct part *, unsigned count);
 void op_async(struct program *);
 void op_sync(struct program *);
+void op_durable(struct program *);
 void op_advise(struct program *);
 void op_pin(struct program *);
 void op_protect(struct program *);
@@ -214,6 +219,8 @@ void around_look(const struct program *, uint64_t page, bool *ret_here,
 uint32_t around_members(void);
 bool around_remote(const struct program *, uint64_t page, uint32_t member,
 		   struct remote_page *ret);
+/* What its appliance has on its disk of the page. NULL: nobody can look. */
+const uint8_t *around_durable(const struct program *, uint64_t page);
 /* The page's number in traces. */
 uint64_t around_page(const struct program *, uint64_t page);
 const char *around_address(uint32_t appliance);

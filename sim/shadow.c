@@ -182,6 +182,34 @@ void pages_remote(const struct program *p, uint64_t page, uint64_t count,
 	}
 }
 
+void pages_durable(const struct program *p, uint64_t page, uint64_t count,
+		   uint64_t changes)
+{
+	for (uint64_t n = page; n < page + count; n++) {
+		const struct shadow_page *s = &p->shadow->page[n];
+		const uint8_t *bytes = s->busy ? NULL : around_durable(p, n);
+
+		for (unsigned i = 0; bytes != NULL && i < WORDS; i++) {
+			uint64_t got;
+
+			memcpy(&got, bytes + word_places[i], sizeof(got));
+			if (s->words[i].unsure || s->words[i].since > changes)
+				continue;
+			sim_counts.laws_asked++;
+			if (got != s->words[i].value)
+				world_broken("durable", "client %u was told that "
+					     "page %llu of its region (arena "
+					     "page %llu) is durable, and word %u "
+					     "is %016llx, not %016llx", p->index,
+					     (unsigned long long)n,
+					     (unsigned long long)around_page(p, n),
+					     i, (unsigned long long)got,
+					     (unsigned long long)
+						     s->words[i].value);
+		}
+	}
+}
+
 uint64_t word_fresh(struct program *p)
 {
 	return (uint64_t)(p->index + 1) << 56 | ++p->stamp << 8 | 0x5a;

@@ -47,7 +47,7 @@ static bool region_take(struct program *p)
 	}
 	sim_counts.regions++;
 	world_note("program.take: client {client} has a region of {size:bytes}", p->index, size, 0);
-	p->lost = false;
+	p->lost = p->durable = false;
 	p->objects_count = 0;
 	shadow_clear(p->shadow);
 	if (!slab_take(p))
@@ -161,11 +161,13 @@ enum kind {
 	KIND_RESIZE, KIND_RENEW, KIND_REOPEN,
 	KIND_PROTECT, /* of runs with rights alone */
 	KIND_HAND, /* of runs in which regions change hands */
+	KIND_DURABLE, /* of runs in which they are made durable */
 };
 
 /* Of those before: not in place of others, so that runs without rights are as they were. */
 #define PROTECT_SHARE 6
 #define HAND_SHARE 40
+#define DURABLE_SHARE 8
 
 static const struct {
 	const char *name;
@@ -179,6 +181,7 @@ static const struct {
 	[KIND_REMAP] = { "remap", 1 }, [KIND_RESIZE] = { "resize", 2 },
 	[KIND_RENEW] = { "renew", 1 }, [KIND_REOPEN] = { "reopen", 1 },
 	[KIND_PROTECT] = { "protect", 0 }, [KIND_HAND] = { "hand", 0 },
+	[KIND_DURABLE] = { "durable", 0 },
 };
 
 uint64_t program_kinds_draw(struct xm_rand *r)
@@ -216,6 +219,8 @@ static unsigned kind_draw(void)
 		return KIND_PROTECT;
 	if (sim_shape.hands && below(HAND_SHARE) == 0)
 		return KIND_HAND;
+	if (sim_shape.durable && below(DURABLE_SHARE) == 0)
+		return KIND_DURABLE;
 	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {
 		weights[i] = (sim_shape.kinds >> i & 1) != 0 ? kinds[i].weight
 							     : 0;
@@ -230,7 +235,8 @@ static unsigned kind_draw(void)
 void program_operate(struct program *p, struct worker *w, bool idle)
 {
 	unsigned kind = kind_draw();
-	bool alone = kind >= KIND_REMAP && kind != KIND_PROTECT;
+	bool alone = kind >= KIND_REMAP && kind != KIND_PROTECT &&
+		     kind != KIND_DURABLE;
 
 	if (idle || sim_without(sim_kind_of_operation(kind)))
 		goto replace;
@@ -261,6 +267,7 @@ void program_operate(struct program *p, struct worker *w, bool idle)
 	case KIND_REOPEN: reopen(p); break;
 	case KIND_PROTECT: op_protect(p); break;
 	case KIND_HAND: op_hand(p); break;
+	case KIND_DURABLE: op_durable(p); break;
 	default: break;
 	}
 	program_leave(p, alone);

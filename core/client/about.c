@@ -140,7 +140,7 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 	for (uint32_t i = 0; i < x->ask.keeper.control.count; i++)
 		s.messages += x->ask.keeper.control.peers[i].session.sent;
 	os_mutex_give(&x->ask.lock);
-	os_mutex_take(&x->regions.lock);
+	xm_line_take(&x->regions.lock);
 	XM_LIST_EACH (link, &x->regions.list) {
 		extmem_region *region = XM_CONTAINER(link, extmem_region, link);
 
@@ -151,7 +151,7 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 		s.objects += region->heap.objects - xm_caches_count(region);
 		os_mutex_give(&region->lock);
 	}
-	os_mutex_give(&x->regions.lock);
+	xm_line_give(&x->regions.lock);
 	return xm_sized_copy("extmem_stats", ret, &s, sizeof(s));
 }
 

@@ -76,7 +76,8 @@ static void request_report(void *owner, const struct xm_control_report *report)
 static bool is_too_late(const struct xm_ask *ask, const struct xm_request *r)
 {
 	return (r->message.kind == XM_FREE || r->message.kind == XM_TRIM ||
-		r->message.kind == XM_OFFER) &&
+		r->message.kind == XM_OFFER || r->message.kind == XM_DRAFT ||
+		r->message.kind == XM_PERSIST) &&
 	       r->lease != ask->keeper.peers[r->appliance].lease;
 }
 

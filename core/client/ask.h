@@ -30,9 +30,9 @@ struct xm_request {
 	uint64_t deadline_ns;
 	bool done;
 	int status;
-	/* Of the appliance, when the answer came. Before, of FREE and TRIM: under which the
-	 * extent was taken; if that has ended they are not sent, as the number may be
-	 * another's: a FREE has succeeded, a TRIM is -ESTALE. */
+	/* Of the appliance, when the answer came. Before, of what names an extent: under which
+	 * the extent was taken; if that has ended they are not sent, as the number may be
+	 * another's: a FREE has succeeded, others are -ESTALE. */
 	uint32_t lease;
 	struct xm_message message; /* the request; then the answer, or kind 0 */
 };

@@ -28,7 +28,7 @@ static void destroy(extmem *x)
 	xm_strategies_close(x);
 	if (x->options != NULL)
 		xm_options_close(x->options);
-	os_mutex_close(&x->regions.lock);
+	xm_line_close(&x->regions.lock);
 	os_mutex_close(&x->regions.links);
 	os_mutex_close(&x->registered.lock);
 	os_memory_give(x, sizeof(*x));
@@ -87,7 +87,7 @@ static int begin(extmem *x)
 	int ask, all;
 
 	xm_list_open(&x->regions.list);
-	os_mutex_open(&x->regions.lock);
+	xm_line_open(&x->regions.lock);
 	os_mutex_open(&x->regions.links);
 	os_mutex_open(&x->registered.lock);
 	ask = xm_ask_open(&x->ask, &x->lanes);

@@ -42,9 +42,8 @@ void xm_handed_end(struct xm_handed_list *l)
 static bool is_worth_repeating(const extmem *x, int rc,
 			       enum xm_message_kind kind)
 {
-	bool again = kind == XM_OFFER || kind == XM_PERSIST;
-
-	return (rc == -EAGAIN || rc == -EDQUOT || (rc == -ENOTCONN && again)) &&
+	return (rc == -EAGAIN || rc == -EDQUOT ||
+		(rc == -ENOTCONN && kind == XM_OFFER)) &&
 	       os_now_ns() < x->regions.deadline_ns;
 }
 
@@ -81,19 +80,6 @@ int xm_offer_extent(extmem *x, const struct xm_handed *h, const uint8_t *token,
 		 identity == NULL ? "" : identity);
 	xm_label_encode(&h->label, &m.u.offer.label);
 	return ask(x, h->member.appliance, &m, h->member.lease, &request, words,
-		   words_size);
-}
-
-int xm_persist_extent(extmem *x, const struct xm_member *member, uint64_t offset,
-		      uint64_t size, char *words, size_t words_size)
-{
-	struct xm_message m = {
-		.kind = XM_PERSIST,
-		.u.persist = { member->extent, offset, size },
-	};
-	struct xm_request request;
-
-	return ask(x, member->appliance, &m, member->lease, &request, words,
 		   words_size);
 }
 

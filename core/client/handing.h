@@ -36,9 +36,6 @@ void xm_handed_end(struct xm_handed_list *);
 int xm_offer_extent(extmem *, const struct xm_handed *, const uint8_t *token,
 		    uint32_t flags, uint32_t ms, const char *identity,
 		    char *words, size_t words_size);
-/* Likewise PERSIST: whole pages of this member's extent. */
-int xm_persist_extent(extmem *, const struct xm_member *, uint64_t offset,
-		      uint64_t size, char *words, size_t words_size);
 /* Returns to the token what was claimed by it at the appliance of this member. If it is not
  * told in time, the session tells it. */
 int xm_return_claimed(extmem *, const struct xm_member *, const uint8_t *token);

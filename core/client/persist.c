@@ -2,9 +2,21 @@
 /*
  * extmem_sync_level(): what was written back is on the disks of its appliances, too.
  *
- * An appliance does not see one-sided writes, so it is told which bytes to keep (PERSIST), an
- * extent after the other. It compares them with what it has on its disk, and writes what
- * differs.
+ * An appliance does not see one-sided writes, so it is told which bytes to keep, a piece after
+ * the other. The life of a piece:
+ *	1. The pager holds its pages: nothing is written to them in remote memory (HOLD).
+ *	2. DRAFT to each of its extents, whose store copies the bytes, and says so.
+ *	3. RELEASE. What waited goes on while the disk is slow.
+ *	4. PERSIST of these drafts. The store compares them with its disk, and writes what differs.
+ *
+ * If step 2 does not end in time, or the stream breaks, step 3 comes all the same and step 4
+ * does not: a draft that was made while pages were written is never persisted. If a draft is
+ * gone in step 4, the piece begins anew.
+ *
+ * What was discarded reads as zero here, and remote memory has older bytes: such pages are
+ * drafted as zeros.
+ *
+ * One call of a region at a time; no other lock is held while it waits.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,86 +24,256 @@
 
 #include "core/client/client.h"
 #include "core/client/error.h"
-#include "core/client/handing.h"
 #include "core/client/mapping.h"
 #include "core/client/range.h"
+#include "core/pure/plant.h"
 
 #define CALL "extmem_sync_level"
 #define WORDS 512
+#define PIECE (XM_DRAFT_MAX / XM_PAGE)
+#define AGAIN XM_MS /* until an appliance that is at it is asked again */
 
-/* What of one extent is to be durable. */
+/* Pages of one extent. */
 struct part {
 	struct xm_member member;
-	uint64_t offset, size;
+	uint64_t row, rows; /* pages, in the extent */
+	uint64_t draft;
 };
 
-/* The part of the segment at `page`, and the page behind the segment. 0, or -errno. Of a
- * column all is taken, as what differs is written alone. */
-static int part_at(extmem *x, uint64_t page, uint64_t limit, struct part *ret,
-		   uint64_t *ret_next)
-{
-	struct os_signals old;
-	struct xm_segment s;
-	bool there;
+/* Pages [page, limit) of the arena, and where they lie. */
+struct piece {
+	extmem *x;
+	uint64_t page, limit, deadline_ns;
+	bool zeros;
+	uint32_t count;
+	struct part parts[XM_APPLIANCES_MAX];
+	char *words;
+};
 
-	xm_lanes_lock(&x->lanes, &old);
-	there = xm_volume_segment(&x->volume, page, &s) && !s.lost;
-	xm_lanes_unlock(&x->lanes, &old);
-	if (!there)
-		return -ESTALE;
-	if (s.members_count != 1 || s.members[0].offset != 0 ||
-	    s.members[0].extent == 0)
-		return -EBUSY;
-	memcpy(&ret->member, &s.members[0], sizeof(ret->member));
-	*ret_next = xm_segment_after(&s);
-	ret->offset = 0;
-	ret->size = xm_segment_size(&s) * XM_PAGE;
-	if (!xm_segment_is_striped(&s)) {
-		ret->offset = (page - s.page) * XM_PAGE;
-		ret->size = (xm_min(limit, s.page + s.count) - page) * XM_PAGE;
+/* --- where it lies -------------------------------------------------------- */
+
+static struct part *part_of(struct piece *p, const struct xm_member *member)
+{
+	for (uint32_t i = 0; i < p->count; i++) {
+		if (p->parts[i].member.extent == member->extent &&
+		    p->parts[i].member.appliance == member->appliance)
+			return &p->parts[i];
 	}
+	return NULL;
+}
+
+/* Adds the pages from `page` on that lie in one run at the segment. Rows rise with pages, so
+ * what an extent has of a piece is one run of rows. */
+static int add(struct piece *p, const struct xm_segment *s, uint64_t page,
+	       uint64_t end)
+{
+	struct part *part;
+
+	if (s->members_count != 1 || s->members[0].offset != 0 ||
+	    s->members[0].extent == 0)
+		return -EBUSY;
+	part = part_of(p, &s->members[0]);
+	if (part == NULL) {
+		if (p->count == XM_COUNT(p->parts))
+			return -EBUSY;
+		part = &p->parts[p->count++];
+		memcpy(&part->member, &s->members[0], sizeof(part->member));
+		part->row = xm_segment_row(s, page);
+	}
+	part->rows = xm_segment_row(s, page) + (end - page) - part->row;
 	return 0;
 }
 
-/* The first page of the run of segments that has this page: all its columns, where it is
- * striped. */
-static uint64_t run_begin(extmem *x, uint64_t page)
+/* Cut to the end of its segment, or of all its columns. */
+static int find_parts(struct piece *p)
 {
 	struct os_signals old;
 	struct xm_segment s;
-	uint64_t first = page;
-
-	xm_lanes_lock(&x->lanes, &old);
-	if (xm_volume_segment(&x->volume, page, &s) && xm_segment_is_striped(&s))
-		first = s.page;
-	xm_lanes_unlock(&x->lanes, &old);
-	return first;
-}
-
-static int persist(extmem *x, uint64_t first, uint64_t limit, char *words)
-{
-	uint64_t page = run_begin(x, first), next;
-	struct part part;
+	uint64_t page = p->page;
 	int rc = 0;
 
-	for (; page < limit && rc == 0; page = next) {
-		rc = part_at(x, page, limit, &part, &next);
-		if (rc != 0)
-			snprintf(words, WORDS, "%s",
-				 rc == -EBUSY ? "a part of it is being moved" : xm_why(rc));
-		else
-			rc = xm_persist_extent(x, &part.member, part.offset,
-					       part.size, words, WORDS);
+	p->count = 0;
+	xm_lanes_lock(&p->x->lanes, &old);
+	while (page < p->limit && rc == 0) {
+		uint64_t end;
+
+		if (!xm_volume_segment(&p->x->volume, page, &s) || s.lost) {
+			rc = -ESTALE;
+			break;
+		}
+		p->limit = xm_min(p->limit, s.page + s.count);
+		end = xm_min(xm_segment_end(&s, page), p->limit);
+		rc = add(p, &s, page, end);
+		page = end;
 	}
+	xm_lanes_unlock(&p->x->lanes, &old);
+	return rc;
+}
+
+/* Cut to the first run of pages that all have bytes in remote memory, or of which none has.
+ * While they are held that does not change, but by a discard. */
+static void find_zeros(struct piece *p)
+{
+	uint64_t page = p->page;
+
+	while (page < p->limit) {
+		struct xm_lane *lane = xm_lane_at(&p->x->lanes, page);
+		uint64_t end = xm_min(p->limit, xm_block_end(&p->x->lanes, page));
+		struct os_signals old;
+
+		xm_lane_lock(lane, &old);
+		for (; page < end; page++) {
+			bool zero = !xm_pager_is_written(&lane->engine.pager,
+							 page);
+
+			if (page == p->page)
+				p->zeros = zero;
+			else if (zero != p->zeros)
+				p->limit = end = page;
+		}
+		xm_lane_unlock(lane, &old);
+	}
+}
+
+/* --- what is told --------------------------------------------------------- */
+
+static int ask(const struct piece *p, const struct part *part,
+	       const struct xm_message *m, struct xm_request *ret)
+{
+	int rc;
+
+	ret->lease = part->member.lease;
+	rc = xm_ask(&p->x->ask, part->member.appliance, m, p->deadline_ns, ret);
+	if (rc != 0)
+		xm_ask_explain(&p->x->ask, ret, p->words, WORDS);
+	return rc;
+}
+
+static int draft(struct piece *p)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < p->count && rc == 0; i++) {
+		struct part *part = &p->parts[i];
+		struct xm_message m = {
+			.kind = XM_DRAFT,
+			.u.draft = { part->member.extent, part->row * XM_PAGE,
+				     part->rows * XM_PAGE,
+				     p->zeros ? XM_DRAFT_ZEROS : 0 },
+		};
+		struct xm_request request;
+
+		rc = ask(p, part, &m, &request);
+		if (rc == 0)
+			part->draft = request.message.u.drafted.draft;
+	}
+	return rc;
+}
+
+static int persist(const struct piece *p)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < p->count && rc == 0; i++) {
+		const struct part *part = &p->parts[i];
+		struct xm_message m = {
+			.kind = XM_PERSIST,
+			.u.persist = { part->member.extent, part->draft },
+		};
+		struct xm_request request;
+
+		rc = ask(p, part, &m, &request);
+	}
+	return rc;
+}
+
+/* --- a piece -------------------------------------------------------------- */
+
+static int hold(const struct piece *p)
+{
+	struct xm_pager_event ev = { .kind = XM_PAGER_HOLD };
+	int rc = xm_range(p->x, &ev, p->page, p->limit, p->deadline_ns);
+
+	if (rc != 0)
+		snprintf(p->words, WORDS, "%s", xm_why(rc));
+	return rc;
+}
+
+static void release(extmem *x, uint64_t page, uint64_t limit)
+{
+	struct xm_pager_event ev = { .kind = XM_PAGER_RELEASE };
+
+	xm_range(x, &ev, page, limit, XM_NEVER);
+}
+
+/* Once. `fouled`: some pages may have been discarded. */
+static int try_piece(struct piece *p, bool fouled)
+{
+	uint64_t limit = p->limit;
+	int rc = hold(p);
+
+	p->zeros = false;
+	if (rc == 0 && fouled && !XM_PLANTED(persist_stale_zeros))
+		find_zeros(p);
+	if (rc == 0) {
+		rc = find_parts(p);
+		if (rc != 0)
+			snprintf(p->words, WORDS, "%s", rc == -EBUSY
+				 ? "a part of it is being moved" : xm_why(rc));
+	}
+	if (rc == 0)
+		rc = draft(p);
+	release(p->x, p->page, limit);
+	return rc == 0 ? persist(p) : rc;
+}
+
+static bool is_worth_repeating(const struct piece *p, int rc)
+{
+	return (rc == -EAGAIN || rc == -EDQUOT || rc == -ENOTCONN) &&
+	       os_now_ns() < p->deadline_ns;
+}
+
+static int persist_range(extmem_region *region, uint64_t page, uint64_t limit,
+			 uint64_t deadline_ns, char *words)
+{
+	struct piece p = { .x = region->client, .deadline_ns = deadline_ns,
+			   .words = words };
+	int rc = 0;
+
+	while (page < limit && rc == 0) {
+		p.page = page;
+		p.limit = xm_min(limit, page + PIECE);
+		rc = try_piece(&p, atomic_load(&region->fouled));
+		if (rc == 0) {
+			page = p.limit;
+		} else if (is_worth_repeating(&p, rc)) {
+			os_sleep(AGAIN);
+			rc = 0;
+		}
+	}
+	return rc;
+}
+
+/* --- the call ------------------------------------------------------------- */
+
+/* Explicit writes go by the pager from now on, which can hold them. */
+static int track(extmem_region *region, uint64_t deadline_ns)
+{
+	int rc;
+
+	if (atomic_load(&region->tracked))
+		return 0;
+	os_mutex_take(&region->lock);
+	rc = xm_region_track_by(region, deadline_ns);
+	os_mutex_give(&region->lock);
 	return rc;
 }
 
 int extmem_sync_level(extmem_region *region, uint64_t offset, uint64_t size,
 		      enum extmem_level level)
 {
-	char words[WORDS];
-	uint64_t first, limit;
-	extmem *x;
+	char words[WORDS] = "explicit calls under way did not end";
+	uint64_t first, limit, deadline_ns = os_now_ns();
 	int rc = xm_region_usable(region, CALL);
 
 	if (rc != 0)
@@ -102,15 +284,15 @@ int extmem_sync_level(extmem_region *region, uint64_t offset, uint64_t size,
 	rc = extmem_sync(region, offset, size);
 	if (rc != 0 || level == EXTMEM_REMOTE)
 		return rc;
-	x = region->client;
 	rc = xm_pages_of(region, CALL, offset, &size, false, &first, &limit);
 	if (rc != 0)
 		return rc;
-	xm_regions_lock(x);
-	os_mutex_take(&region->lock);
-	rc = persist(x, first, limit, words);
-	os_mutex_give(&region->lock);
-	xm_regions_unlock(x);
+	deadline_ns += region->client->settings.timeout_ns;
+	xm_line_take(&region->persisting);
+	rc = track(region, deadline_ns);
+	if (rc == 0)
+		rc = persist_range(region, first, limit, deadline_ns, words);
+	xm_line_give(&region->persisting);
 	return rc == 0 ? 0
 		       : xm_fail(rc, CALL ": not all of it is durable: %s", words);
 }

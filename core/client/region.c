@@ -28,13 +28,13 @@ void xm_regions_lock(extmem *x)
 {
 	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 
-	os_mutex_take(&x->regions.lock);
+	xm_line_take(&x->regions.lock);
 	x->regions.deadline_ns = deadline_ns;
 }
 
 void xm_regions_unlock(extmem *x)
 {
-	os_mutex_give(&x->regions.lock);
+	xm_line_give(&x->regions.lock);
 }
 
 /* --- take -------------------------------------------------------------------------------- */
@@ -73,6 +73,7 @@ static void region_free(extmem_region *region)
 	os_memory_give(region->slabs_memory, region->slabs_memory_size);
 	os_memory_give(region->heap_memory, region->heap_memory_size);
 	os_mutex_close(&region->lock);
+	xm_line_close(&region->persisting);
 	os_free(region->mappings);
 	if (region->strategy != region->client->strategy)
 		os_free((void *)region->strategy);
@@ -219,6 +220,7 @@ static int region_begin(extmem *x, const char *call,
 	region->sealed = x->settings.seal == XM_SEAL_ALL ||
 			 (request->flags & EXTMEM_SEALED) != 0;
 	os_mutex_open(&region->lock);
+	xm_line_open(&region->persisting);
 	xm_list_open(&region->caches);
 	if (request->strategy != NULL)
 		rc = xm_strategy_of_text(x, call, request->strategy, &own);

@@ -19,6 +19,7 @@
 #include "common/list.h"
 #include "core/client/arena.h"
 #include "core/client/error.h"
+#include "core/client/line.h"
 #include "core/engine/control.h"
 #include "core/extmem.h"
 #include "core/pure/wire.h"
@@ -81,6 +82,8 @@ struct extmem_region {
 	uint64_t kept_ms;   /* beyond our end, by `token`; 0: not */
 	bool durable;	    /* beyond its appliance's end, too */
 	uint8_t token[XM_TOKEN_SIZE], hand_token[XM_TOKEN_SIZE];
+	/* Of a call that makes it durable: one at a time, and no other lock meanwhile. */
+	struct xm_line persisting;
 	/* Of its labels: how often a part of it has moved since it is kept. With
 	 * regions.links, like kept_ms and token. */
 	uint32_t turn;
@@ -97,7 +100,7 @@ static inline uint64_t xm_region_memory(const extmem_region *region)
 }
 
 struct xm_regions {
-	struct os_mutex lock;
+	struct xm_line lock;
 	/* Of the public call that holds the lock: one for all it does, counted
 	 * from before it had the lock. */
 	uint64_t deadline_ns;

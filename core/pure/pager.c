@@ -70,6 +70,8 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	case XM_PAGER_MENDED: xm_pager_on_mended(p, ev, fx); break;
 	case XM_PAGER_STALE: xm_pager_on_stale(p, ev, fx); break;
 	case XM_PAGER_TEAR: xm_pager_on_tear(p, ev, fx); break;
+	case XM_PAGER_HOLD: xm_pager_on_hold(p, ev, fx); break;
+	case XM_PAGER_RELEASE: xm_pager_on_release(p, ev, fx); break;
 	}
 }
 
@@ -193,6 +195,8 @@ static const char *check_writeback(const struct xm_pager *p)
 		if (!flagged(&p->pages[buffer->page], FLAG_STORING) ||
 		    p->pages[buffer->page].buffer != i)
 			return "a write-back buffer and its page disagree";
+		if (flagged(&p->pages[buffer->page], FLAG_HELD))
+			return "a page that is held is being stored";
 	}
 	if (used != p->writeback_used || failed != p->writeback_failed)
 		return "write-back buffers are miscounted";

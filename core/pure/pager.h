@@ -197,6 +197,12 @@ enum xm_pager_event_kind {
 	XM_PAGER_STALE,
 	/* A read of the page brought what cannot be its bytes: it is torn. {page} */
 	XM_PAGER_TEAR,
+
+	/* Nothing is stored to the remote memory of these pages from now on, and nothing is
+	 * under way (pager_hold.c), until RELEASE. {page, limit, reach} DONE, MORE; WAIT:
+	 * [page, next) is held, and page `next` is being stored, or is out of reach. LOST. */
+	XM_PAGER_HOLD,
+	XM_PAGER_RELEASE, /* {page, limit}; DONE, MORE. */
 };
 
 /* Can the remote memory of a page be reached? */

@@ -35,6 +35,10 @@ static bool lockable(const struct xm_pager *p, uint64_t page,
 {
 	const struct xm_page *entry = &p->pages[page];
 
+	if (ev->write && flagged(entry, FLAG_HELD)) {
+		trace_wait(p, XM_TRACE_PAGER_AFTER_HOLD, page);
+		return false;
+	}
 	if (p->torn > 0 && xm_pager_torn(entry))
 		return ev->whole && !ev->settle;
 	return idle(entry) && !flagged(entry, FLAG_LOST) &&

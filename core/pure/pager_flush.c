@@ -31,7 +31,7 @@ static uint32_t dirty_run(const struct xm_pager *p, uint64_t page,
 
 		if (entry->state != XM_PAGE_DIRTY ||
 		    (flagged(entry, FLAG_STORING) &&
-		     !XM_PLANTED(two_stores)) ||
+		     !XM_PLANTED(two_stores)) || flagged(entry, FLAG_HELD) ||
 		    (p->frames[entry->frame].pins_write > 0) != writable)
 			break;
 		run++;
@@ -89,6 +89,10 @@ static uint32_t flush_page(struct xm_pager *p, uint64_t page, uint64_t limit,
 	if (flagged(entry, FLAG_STORING) && !XM_PLANTED(two_stores)) {
 		/* Bytes written since the store in flight must follow it. */
 		trace_wait(p, XM_TRACE_PAGER_AFTER_STORE, page);
+		return 0;
+	}
+	if (flagged(entry, FLAG_HELD)) {
+		trace_wait(p, XM_TRACE_PAGER_AFTER_HOLD, page);
 		return 0;
 	}
 	return flush_dirty(p, page, limit, evict, fx);

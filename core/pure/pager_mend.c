@@ -106,7 +106,8 @@ static bool mendable(const struct xm_page *entry)
 /* Absent with nothing under way, or torn. */
 static bool movable(const struct xm_page *entry)
 {
-	return mendable(entry) && (idle(entry) || xm_pager_torn(entry));
+	return mendable(entry) && !flagged(entry, FLAG_HELD) &&
+	       (idle(entry) || xm_pager_torn(entry));
 }
 
 /* A torn page is a run of its own: it is mended in another way. */
@@ -162,7 +163,7 @@ static void begin(struct xm_pager *p, uint64_t page, uint64_t limit,
 		fx->seq = page;
 		fx->next = lock_run(p, page, limit);
 		trace(p, XM_TRACE_PAGER_MEND, page, fx->next - page, 0);
-	} else if (present(entry) && !flagged(entry, FLAG_STORING) &&
+	} else if (present(entry) && !flagged(entry, FLAG_STORING | FLAG_HELD) &&
 		   store_again(p, page, fx)) {
 		fx->verdict = XM_VERDICT_STORED;
 		fx->seq = page;

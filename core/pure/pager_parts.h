@@ -18,6 +18,7 @@
  *	pager_advice.c		ADVISE, WILLNEED
  *	pager_explicit.c	IO_LOCK, IO_UNLOCK, PIN, UNPIN
  *	pager_mend.c		MEND, MENDED, STALE, TEAR
+ *	pager_hold.c		HOLD, RELEASE
  *
  * Every function takes the pager first. `fx` are the effects of the step under way;
  * a function that takes them may add to them.
@@ -30,14 +31,7 @@
 #include "core/pure/pager.h"
 #include "core/pure/plant.h"
 
-/*
- * Flags of a page. Thirteen bits are there; three are free: 256, 512 and 1024. A durable
- * store will want them:
- *
- *	 256  UNDURABLE	 these bytes are in no durable store yet
- *	 512  HELD	 no store of the page may be posted: it is being copied
- *	1024  FOUL	 fresh here, while the remote memory holds older bytes
- */
+/* Flags of a page. Thirteen bits are there; two are free: 256 and 1024. */
 enum {
 	FLAG_WRITTEN = 1,     /* the remote memory holds the contents */
 	FLAG_STORING = 2,     /* a write-back buffer holds bytes not yet acknowledged */
@@ -47,6 +41,7 @@ enum {
 	FLAG_LOST = 32,	      /* its remote memory is gone for good */
 	FLAG_HOT = 64,	      /* it stood in queue HOT when it was evicted */
 	FLAG_STALE = 128,     /* a member of its segment lacks these bytes */
+	FLAG_HELD = 512,      /* its appliance drafts it: nothing is stored there */
 	FLAG_READ_ONLY = 2048, /* RIGHTS_LOAD: if it is dirty, it is protected all the same */
 	FLAG_NO_ACCESS = 4096, /* RIGHTS_NONE: it is never present */
 };
@@ -376,6 +371,10 @@ void xm_pager_on_stale(struct xm_pager *, const struct xm_pager_event *,
 		       struct xm_pager_effects *);
 void xm_pager_on_tear(struct xm_pager *, const struct xm_pager_event *,
 		      struct xm_pager_effects *);
+void xm_pager_on_hold(struct xm_pager *, const struct xm_pager_event *,
+		      struct xm_pager_effects *);
+void xm_pager_on_release(struct xm_pager *, const struct xm_pager_event *,
+			 struct xm_pager_effects *);
 void xm_pager_on_pin(struct xm_pager *, const struct xm_pager_event *,
 		     struct xm_pager_effects *);
 void xm_pager_on_unpin(struct xm_pager *, const struct xm_pager_event *,

@@ -51,7 +51,8 @@ bool xm_pager_evictable(const struct xm_pager *p, uint64_t page,
 	       !flagged(entry, FLAG_LOST) &&
 	       (p->pinned == 0 || !pinned(p, page) ||
 		XM_PLANTED(pinned_evicted)) &&
-	       (state == XM_PAGE_CLEAN || !flagged(entry, FLAG_STORING));
+	       (state == XM_PAGE_CLEAN ||
+		!flagged(entry, FLAG_STORING | FLAG_HELD));
 }
 
 static bool is_lone(const struct sweep *s, uint64_t page)

@@ -115,12 +115,14 @@ static uint32_t deny_all(struct xm_pager *p, uint64_t page, uint64_t limit,
 	}
 	if (entry->state == XM_PAGE_CLEAN || XM_PLANTED(rights_unsaved)) {
 		run = alike(p, page, limit, XM_PAGER_WINDOW_MAX, FLAG_LOST);
-	} else if (flagged(entry, FLAG_STORING)) {
-		trace_wait(p, XM_TRACE_PAGER_AFTER_STORE, page);
+	} else if (flagged(entry, FLAG_STORING | FLAG_HELD)) {
+		trace_wait(p, flagged(entry, FLAG_HELD) ? XM_TRACE_PAGER_AFTER_HOLD
+							: XM_TRACE_PAGER_AFTER_STORE,
+			   page);
 		return 0;
 	} else {
 		run = alike(p, page, limit, XM_PAGER_BATCH,
-			    FLAG_LOST | FLAG_STORING);
+			    FLAG_LOST | FLAG_STORING | FLAG_HELD);
 		run = xm_pager_store_run(p, page, run, STORE_EVICT, fx);
 	}
 	if (run > 0) {

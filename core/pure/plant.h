@@ -52,6 +52,9 @@
 	/* core/engine/engine.c, engine_effects.c */                                   \
 	X(completion_lost, "what a dropped connection cancelled is not heard") \
 	X(staging_not_advanced, "a store over two segments sends one half twice") \
+	X(persist_unheld, "a page is stored while its appliance drafts it")   \
+	X(hold_unwaited, "a page is drafted while a store of it is in flight") \
+	X(persist_stale_zeros, "what was discarded is durable as it was before") \
 	X(print_late, "a fingerprint is taken when stores reach the page already") \
 	X(watch_late, "a watch is told of pages after they are writable")      \
 	X(watch_misses_unprotect, "a watch is not told of pages that were "    \

@@ -253,6 +253,7 @@ static bool answers(enum xm_message_kind kind, enum xm_message_kind request)
 	case XM_TRIM: return kind == XM_ALLOCATED;
 	case XM_FREE: return kind == XM_FREED;
 	case XM_OFFER: return kind == XM_OFFERED;
+	case XM_DRAFT: return kind == XM_DRAFTED;
 	case XM_PERSIST: return kind == XM_PERSISTED;
 	case XM_CLAIM: return kind == XM_CLAIMED;
 	case XM_LIST: return kind == XM_LISTED;

@@ -201,6 +201,12 @@
 	  "page {page} is held by explicit I/O: its fault waits")             \
 	X(PAGER_AFTER_STORE, "pager.after_store",                             \
 	  "page {page} waits for its store in flight")                        \
+	X(PAGER_AFTER_HOLD, "pager.after_hold",                               \
+	  "page {page} waits: its appliance drafts it")                       \
+	X(PAGER_HOLD, "pager.hold",                                           \
+	  "page {page} is held for a draft, {count} in all")                  \
+	X(PAGER_RELEASE, "pager.release",                                     \
+	  "page {page} is not held any more, {count} in all")                 \
 	X(PAGER_AFTER_FETCH, "pager.after_fetch",                             \
 	  "page {page} waits for its fetch in flight")                        \
 	X(PAGER_FLUSH, "pager.flush",                                         \

@@ -255,8 +255,16 @@ static bool pass_extent(struct xm_cursor *c, struct xm_message *m)
 		break;
 	case XM_PERSIST:
 		xm_pass_u64(c, &m->u.persist.extent);
-		xm_pass_u64(c, &m->u.persist.offset);
-		xm_pass_u64(c, &m->u.persist.size);
+		xm_pass_u64(c, &m->u.persist.draft);
+		break;
+	case XM_DRAFT:
+		xm_pass_u64(c, &m->u.draft.extent);
+		xm_pass_u64(c, &m->u.draft.offset);
+		xm_pass_u64(c, &m->u.draft.size);
+		xm_pass_u32(c, &m->u.draft.flags);
+		break;
+	case XM_DRAFTED:
+		xm_pass_u64(c, &m->u.drafted.draft);
 		break;
 	case XM_FREED:
 	case XM_PERSISTED:
@@ -391,6 +399,7 @@ const char *xm_message_name(enum xm_message_kind kind)
 		[XM_OFFERED] = "OFFERED",   [XM_CLAIMED] = "CLAIMED",
 		[XM_PERSISTED] = "PERSISTED",
 		[XM_RESIZE] = "RESIZE",
+		[XM_DRAFT] = "DRAFT",	    [XM_DRAFTED] = "DRAFTED",
 	};
 
 	_Static_assert(XM_COUNT(names) == XM_MESSAGE_KINDS, "all are named");

@@ -68,13 +68,15 @@ enum xm_message_kind {
 	XM_CLAIM,  /* client: give me the next extent of this token */
 	XM_GRANT,  /* reserved. client: let that client reach this extent, too */
 	XM_PARTED, /* appliance: an extent that you have offered was claimed */
-	XM_PERSIST, /* client: make these bytes durable */
+	XM_PERSIST, /* client: make this draft durable */
 	XM_COPY_BYTES, /* reserved. client: copy these bytes to another extent */
 	XM_DRAIN, /* anybody: lend nothing more, until told otherwise; STATE answers */
 	XM_OFFERED, /* appliance: so it is */
 	XM_CLAIMED, /* appliance: it is yours, with its bytes */
 	XM_RESIZE, /* anybody: lend so many bytes at most; STATE answers */
-	XM_PERSISTED, /* appliance: they are on its disk */
+	XM_PERSISTED, /* appliance: it is on its disk */
+	XM_DRAFT, /* client: take these bytes aside; I write none of them meanwhile */
+	XM_DRAFTED, /* appliance: you may again; this is the draft's number */
 	XM_MESSAGE_KINDS,
 };
 
@@ -84,7 +86,7 @@ enum xm_message_kind {
 /* WELCOME.features. The first three are also ALLOC.flags, which ask for it. */
 #define XM_FEATURE_KEEP UINT64_C(1)    /* OFFER with XM_OFFER_KEEP */
 #define XM_FEATURE_SHARE UINT64_C(2)   /* GRANT */
-#define XM_FEATURE_DURABLE UINT64_C(4) /* PERSIST */
+#define XM_FEATURE_DURABLE UINT64_C(4) /* DRAFT, PERSIST */
 #define XM_FEATURE_CLAIM UINT64_C(8)   /* OFFER, CLAIM, PARTED */
 #define XM_FEATURE_COPY UINT64_C(16)   /* COPY */
 #define XM_FEATURE_WANTED UINT64_C(32) /* may ask for extents back */
@@ -282,9 +284,22 @@ struct xm_resize {
 	uint64_t size;	      /* bytes */
 };
 
+/* DRAFT.flags */
+#define XM_DRAFT_ZEROS UINT32_C(1) /* the bytes are zero, whatever lies there */
+#define XM_DRAFT_MAX (4 * XM_MIB)
+
 /* Whole pages of an extent that was offered with XM_OFFER_DURABLE. */
+struct xm_draft {
+	uint64_t extent, offset, size; /* at most XM_DRAFT_MAX */
+	uint32_t flags;
+};
+
+struct xm_drafted {
+	uint64_t draft;
+};
+
 struct xm_persist {
-	uint64_t extent, offset, size;
+	uint64_t extent, draft;
 };
 
 /* The body of a kind that nobody serves yet, as it is. */
@@ -318,6 +333,8 @@ struct xm_message {
 		struct xm_claimed claimed;
 		struct xm_parted_extent parted;
 		struct xm_resize resize;
+		struct xm_draft draft;
+		struct xm_drafted drafted;
 		struct xm_persist persist;
 		struct xm_reserved reserved;
 	} u; /* FREED, OFFERED, PERSISTED, STATUS, PING and BYE have no body */

@@ -160,6 +160,13 @@ bool around_remote(const struct program *p, uint64_t page, uint32_t member,
 	return false;
 }
 
+const uint8_t *around_durable(const struct program *p, uint64_t page)
+{
+	(void)p;
+	(void)page;
+	return NULL;
+}
+
 void around_given(const struct program *p)
 {
 	(void)p;

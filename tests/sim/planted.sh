@@ -26,6 +26,7 @@ for bug; do
 	interface_*) interface=model ;;
 	snapshot_*) kind=snapshot ;;
 	store_*) kind=store ;;
+	persist_* | hold_*) kind=durable ;;
 	claim_* | token_* | orphan_* | keep_* | kept_* | offer_* | foul_*) kind=hands ;;
 	esac
 	"$sim" --kind "$kind" --interface "$interface" --plant "$bug" --runs 10000000 \

@@ -49,6 +49,11 @@ fi
 verdict "$((runs / 10)) seeds in which regions change hands, twice each" $?
 grep 'failed seeds' "$scratch/hands"
 
+"$sim" --quiet --kind durable --twice --seed "$first" --runs $((runs / 10)) \
+	>"$scratch/durable"
+verdict "$((runs / 10)) seeds in which regions are made durable, twice each" $?
+grep 'failed seeds' "$scratch/durable"
+
 # The snapshot machine has a world of its own, in which a seed takes 50 us.
 "$sim" --quiet --kind snapshot --twice --seed "$first" --runs $((10 * runs)) \
 	>"$scratch/past"

@@ -26,6 +26,7 @@ xm_tests += \
 	tests/unit/test_pager \
 	tests/unit/test_pager_ahead \
 	tests/unit/test_pager_explicit \
+	tests/unit/test_pager_hold \
 	tests/unit/test_pager_meaning \
 	tests/unit/test_pager_model \
 	tests/unit/test_pager_print \
@@ -208,6 +209,7 @@ xm_pure_tests = \
 	tests/unit/test_pager \
 	tests/unit/test_pager_ahead \
 	tests/unit/test_pager_explicit \
+	tests/unit/test_pager_hold \
 	tests/unit/test_pager_meaning \
 	tests/unit/test_pager_model \
 	tests/unit/test_pager_print \

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "appliance/drafts.h"
 #include "tests/support/cunit.h"
 #include "tests/unit/service_rig.h"
 
@@ -35,14 +36,24 @@ static const struct xm_message *say_offer(struct rig *r, uint32_t peer,
 	return rig_say(r, peer, m);
 }
 
+static const struct xm_message *say_draft(struct rig *r, uint64_t extent,
+					  uint64_t offset, uint64_t size)
+{
+	struct xm_message m = { .kind = XM_DRAFT };
+
+	m.u.draft.extent = extent;
+	m.u.draft.offset = offset;
+	m.u.draft.size = size;
+	return rig_say(r, A, m);
+}
+
 static const struct xm_message *say_persist(struct rig *r, uint64_t extent,
-					    uint64_t offset, uint64_t size)
+					    uint64_t draft)
 {
 	struct xm_message m = { .kind = XM_PERSIST };
 
 	m.u.persist.extent = extent;
-	m.u.persist.offset = offset;
-	m.u.persist.size = size;
+	m.u.persist.draft = draft;
 	return rig_say(r, A, m);
 }
 
@@ -89,26 +100,86 @@ static void an_offer_is_answered_when_it_is_durable(void)
 	rig_free(r);
 }
 
-static void what_is_not_durable_cannot_be_persisted(void)
+/* Its number. */
+static uint64_t draft(struct rig *r, uint64_t extent)
+{
+	say_draft(r, extent, 0, 4096);
+	CU_ASSERT_EQUAL(stored(r, 0).kind, XM_STORE_DRAFT);
+	CU_ASSERT_EQUAL_FATAL(r->sent[A].kind, XM_DRAFTED);
+	return r->sent[A].u.drafted.draft;
+}
+
+static void what_is_not_durable_cannot_be_drafted(void)
 {
 	struct xm_allocated e;
 	struct rig *r = begin(&e);
 
-	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0, 4096), EINVAL,
+	CU_ASSERT(rig_refused(say_draft(r, e.extent, 0, 4096), EINVAL,
 			      "not durable"));
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, 1), EINVAL, "not durable"));
 	keep(r, e.extent);
-	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0, GRANULE + 4096), EINVAL,
+	CU_ASSERT(rig_refused(say_draft(r, e.extent, 0, GRANULE + 4096), EINVAL,
 			      "within the extent"));
-	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0, 0), EINVAL, "pages"));
-	CU_ASSERT(rig_refused(say_persist(r, e.extent + 1, 0, 4096), ESTALE,
+	CU_ASSERT(rig_refused(say_draft(r, e.extent, 0, 0), EINVAL, "pages"));
+	CU_ASSERT(rig_refused(say_draft(r, e.extent, 512, 4096), EINVAL, "pages"));
+	CU_ASSERT(rig_refused(say_draft(r, e.extent + 1, 0, 4096), ESTALE,
 			      "no such extent"));
-	say_persist(r, e.extent, 0, 4096);
-	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0, 4096), EAGAIN, "again"));
+	say_draft(r, e.extent, 0, 4096);
+	CU_ASSERT(rig_refused(say_draft(r, e.extent, 0, 4096), EAGAIN, "again"));
 	CU_ASSERT_EQUAL(stored(r, 0).size, 4096);
-	CU_ASSERT_EQUAL(r->sent[A].kind, XM_PERSISTED);
+	CU_ASSERT_EQUAL(r->sent[A].kind, XM_DRAFTED);
 	CU_ASSERT(rig_refused(rig_ask_trim(r, A, e.extent, GRANULE / 2), EOPNOTSUPP,
 			      "keeps its size"));
 	rig_free(r);
+}
+
+static void a_draft_is_persisted_once_and_only_the_newest_is(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+	uint64_t first, second;
+
+	keep(r, e.extent);
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0), EAGAIN, "no such draft"));
+	first = draft(r, e.extent);
+	say_draft(r, e.extent, 0, 4096);
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, first), EAGAIN, "again"));
+	stored(r, 0);
+	second = r->sent[A].u.drafted.draft;
+	CU_ASSERT_NOT_EQUAL(first, second);
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, first), EAGAIN,
+			      "no such draft"));
+	say_persist(r, e.extent, second);
+	CU_ASSERT_EQUAL(stored(r, 0).kind, XM_STORE_PERSIST);
+	CU_ASSERT_EQUAL(r->sent[A].kind, XM_PERSISTED);
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, second), EAGAIN,
+			      "no such draft"));
+	/* The place of its bytes was taken. */
+	say_persist(r, e.extent, draft(r, e.extent));
+	stored(r, -EAGAIN);
+	CU_ASSERT(rig_refused(&r->sent[A], EAGAIN, "make room"));
+	rig_free(r);
+}
+
+static void drafts_have_so_many_places_and_the_oldest_makes_room(void)
+{
+	uint8_t *memory = calloc(1, XM_DRAFTS_MEMORY);
+	struct xm_drafts d;
+
+	xm_drafts_init(&d, memory);
+	for (uint32_t slot = 0; slot < XM_DRAFTS; slot++)
+		xm_drafts_take(&d, slot, slot * 4096, 4096)->bytes[0] = (uint8_t)slot;
+	xm_drafts_take(&d, 0, 0, 4096)->bytes[0] = 100;
+	CU_ASSERT_EQUAL(xm_drafts_find(&d, 0)->bytes[0], 100);
+	xm_drafts_take(&d, XM_DRAFTS, 0, XM_DRAFT_MAX);
+	CU_ASSERT_PTR_NULL(xm_drafts_find(&d, 1));
+	for (uint32_t slot = 2; slot < XM_DRAFTS; slot++)
+		CU_ASSERT_EQUAL(xm_drafts_find(&d, slot)->bytes[0], slot);
+	xm_drafts_drop(&d, 5);
+	CU_ASSERT_PTR_NULL(xm_drafts_find(&d, 5));
+	xm_drafts_take(&d, 1, 0, 4096);
+	CU_ASSERT_PTR_NOT_NULL(xm_drafts_find(&d, 2));
+	free(memory);
 }
 
 static void what_is_freed_is_zeroed_when_the_store_has_forgotten_it(void)
@@ -158,10 +229,10 @@ static void a_store_that_fails_or_ends_is_said_and_memory_goes_on(void)
 
 	f = rig_alloc(r, A, GRANULE);
 	keep(r, e.extent);
-	say_persist(r, e.extent, 0, 4096);
+	say_persist(r, e.extent, draft(r, e.extent));
 	stored(r, -EIO);
 	CU_ASSERT(rig_refused(&r->sent[A], EIO, "failed"));
-	say_persist(r, e.extent, 0, 4096);
+	say_draft(r, e.extent, 0, 4096);
 	rig_step(r, (struct xm_service_event){ .kind = XM_SERVICE_STORE_ENDED,
 					       .status = -EIO });
 	CU_ASSERT(rig_refused(&r->sent[A], EIO, "failed"));
@@ -257,7 +328,7 @@ static void without_a_store_nothing_is_durable(void)
 	e = rig_alloc(r, A, GRANULE);
 	CU_ASSERT(rig_refused(say_offer(r, A, e.extent, KEPT, 500), EOPNOTSUPP,
 			      "--store"));
-	CU_ASSERT(rig_refused(say_persist(r, e.extent, 0, 4096), EOPNOTSUPP,
+	CU_ASSERT(rig_refused(say_draft(r, e.extent, 0, 4096), EOPNOTSUPP,
 			      "--store"));
 	rig_free(r);
 }
@@ -266,7 +337,9 @@ int main(void)
 {
 	CU_TestInfo tests[] = {
 		XM_TEST(an_offer_is_answered_when_it_is_durable),
-		XM_TEST(what_is_not_durable_cannot_be_persisted),
+		XM_TEST(what_is_not_durable_cannot_be_drafted),
+		XM_TEST(a_draft_is_persisted_once_and_only_the_newest_is),
+		XM_TEST(drafts_have_so_many_places_and_the_oldest_makes_room),
 		XM_TEST(what_is_freed_is_zeroed_when_the_store_has_forgotten_it),
 		XM_TEST(the_token_is_good_for_the_next_claimer_too),
 		XM_TEST(a_store_that_fails_or_ends_is_said_and_memory_goes_on),

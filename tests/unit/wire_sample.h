@@ -228,8 +228,16 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 		break;
 	case XM_PERSIST:
 		ret->u.persist.extent = sample_u64(r);
-		ret->u.persist.offset = sample_u64(r);
-		ret->u.persist.size = sample_u64(r);
+		ret->u.persist.draft = sample_u64(r);
+		break;
+	case XM_DRAFT:
+		ret->u.draft.extent = sample_u64(r);
+		ret->u.draft.offset = sample_u64(r);
+		ret->u.draft.size = sample_u64(r);
+		ret->u.draft.flags = (uint32_t)sample_u64(r);
+		break;
+	case XM_DRAFTED:
+		ret->u.drafted.draft = sample_u64(r);
 		break;
 	case XM_GRANT:
 	case XM_COPY_BYTES:
