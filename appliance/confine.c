@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <linux/landlock.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -149,6 +150,26 @@ static bool allow_some(scmp_filter_ctx filter)
 				ourselves) == 0;
 }
 
+/* What the store does with what is open. */
+static const char *const calls_store[] = {
+	"read", "write", "pread64", "pwrite64", "fdatasync", "fsync", "recvfrom",
+	"sendto", "close", "fstat", "newfstatat", "munmap", "mremap", "madvise", "brk",
+	"futex", "clock_gettime", "getrandom", "getpid", "gettid", "sched_yield",
+	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "restart_syscall",
+	"exit", "exit_group",
+};
+
+static bool close_calls_of_store(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_TRAP);
+	bool done = filter != NULL &&
+		    allow(filter, calls_store, XM_COUNT(calls_store)) &&
+		    allow_some(filter) && seccomp_load(filter) == 0;
+
+	seccomp_release(filter);
+	return done;
+}
+
 static bool close_calls(bool shm, bool pins)
 {
 	static const char *const calls_device[] = { "ioctl" };
@@ -176,7 +197,31 @@ static bool close_calls(bool shm, bool pins)
 	return false;
 }
 
+static bool close_calls_of_store(void)
+{
+	return false;
+}
+
 #endif
+
+/* Nothing but write() and _exit() here: whatever was under way is cut off. */
+static void on_forbidden(int number, siginfo_t *info, void *context)
+{
+	char text[256];
+	struct xm_words words;
+
+	(void)number;
+	(void)context;
+	xm_words_begin(&words, text, sizeof(text));
+	xm_words_add(&words, "extmemd: the store process made system call ");
+	xm_words_number(&words, (uint64_t)info->si_syscall);
+	xm_words_add(&words, ", which it may not make, and ends. If it is at its start, its C "
+			     "library needs that call: begin with --no-confine, and "
+			     "report it\n");
+	if (write(STDERR_FILENO, text, words.used) < 0)
+		_exit(2); /* nobody can be told */
+	_exit(1);
+}
 
 /* Threads that a provider has begun keep what they had, but for system calls. */
 static unsigned threads(void)
@@ -218,4 +263,20 @@ void xm_confine(const char *scheme, bool pins, char text[XM_CONFINED_SIZE])
 		xm_words_number(&words, count);
 		xm_words_add(&words, " threads one alone, but for system calls");
 	}
+}
+
+void xm_confine_store(char text[XM_CONFINED_SIZE])
+{
+	struct sigaction forbidden = { .sa_sigaction = on_forbidden,
+				       .sa_flags = SA_SIGINFO };
+	struct xm_words words;
+
+	sigaction(SIGSYS, &forbidden, NULL);
+	xm_words_begin(&words, text, XM_CONFINED_SIZE);
+	say(&words, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+		    drop_capabilities(false), "without capabilities");
+	say(&words, prctl(PR_SET_DUMPABLE, 0) == 0, "hidden from tracing");
+	say(&words, close_files(false), "without files but its own (Landlock)");
+	say(&words, !SANITIZED && close_calls_of_store(),
+	    "bound to few system calls (seccomp)");
 }

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The interface process gives up what it does not need once its transport listens: so a
- * hole in a provider's parser is worth the memory that is lent, and no more.
+ * A process of the daemon gives up what it does not need.
+ *
+ * The interface process, once its transport listens: so a hole in a provider's parser is
+ * worth the memory that is lent, and no more.
  *
  *	capabilities	none, and no way to get others (no_new_privs); where a device pins
  *			memory, CAP_IPC_LOCK stays
@@ -11,6 +13,12 @@
  *			files, makes sockets, executes, traces or sends signals to others.
  *			Others fail with EPERM.
  *	files		by Landlock: none; with ofi+shm, those below /dev/shm
+ *
+ * The store process, once its files are open, and before it reads from them: so what lies on
+ * a disk is worth no more than what it is. It has no capabilities, is not dumpable, and may
+ * open no file. A system call that is not on its list ends it, and it says which: what it does
+ * at its start is all that it ever does, so that is found out then, and not by a disk that
+ * fails for no reason.
  *
  * What the kernel or the build lacks is left out, and said.
  *
@@ -26,5 +34,6 @@
 /* Writes what holds from now on, for the log. `pins`: the transport registers memory with
  * a device. */
 void xm_confine(const char *scheme, bool pins, char words[XM_CONFINED_SIZE]);
+void xm_confine_store(char words[XM_CONFINED_SIZE]);
 
 #endif

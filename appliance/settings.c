@@ -102,7 +102,8 @@ static const struct xm_option options[] = {
 		  "pages; see vm.nr_hugepages." },
 	{ .name = "confine", .kind = XM_OPTION_FLAG, .value = "yes", AT(confine),
 	  .help = "The interface process gives up capabilities, files and "
-		  "most system calls once it listens. --no-confine is for "
+		  "most system calls once it listens, and so does the store "
+		  "process once its files are open. --no-confine is for "
 		  "a provider that cannot do without." },
 	{ .name = "give_back", .kind = XM_OPTION_SIZE, .live = true, .value = "0",
 	  .max = UINT64_C(1) << 46, AT(give_back),

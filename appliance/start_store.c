@@ -52,10 +52,15 @@ int xm_daemon_open_store(struct xm_daemon *d)
 	if (d->kept.entries == NULL)
 		return -ENOMEM;
 	rc = xm_storage_start(d->settings.store, &d->pool,
-			      (uint32_t)d->settings.extents_max, &watch, words,
-			      sizeof(words), &d->storage);
+			      (uint32_t)d->settings.extents_max,
+			      d->settings.confine, &watch, words, sizeof(words),
+			      &d->storage);
 	if (rc != 0)
 		xm_log_of(XM_LOG_MEMORY, XM_LEVEL_ERROR, "%s", words);
+	else
+		xm_log_of(XM_LOG_MEMORY, XM_LEVEL_INFO, "the store process is %s",
+			  d->storage.confined[0] != '\0' ? d->storage.confined
+							 : "not confined");
 	return rc;
 }
 

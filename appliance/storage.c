@@ -42,6 +42,8 @@ static int listen_to(struct xm_storage *s, const struct xm_storage_watch *watch,
 					 "--memory or --huge-pages", said.slot);
 			break;
 		case XM_STORAGE_READY:
+			snprintf(s->confined, sizeof(s->confined), "%.*s",
+				 XM_CONFINED_SIZE - 1, said.words);
 			return 0;
 		case XM_STORAGE_FAILED:
 			snprintf(words, words_size, "%s", said.words);
@@ -52,14 +54,15 @@ static int listen_to(struct xm_storage *s, const struct xm_storage_watch *watch,
 }
 
 int xm_storage_start(const char *path, const struct xm_pool *pool, uint32_t slots,
-		     const struct xm_storage_watch *watch, char *words,
-		     size_t words_size, struct xm_storage *ret)
+		     bool confine, const struct xm_storage_watch *watch,
+		     char *words, size_t words_size, struct xm_storage *ret)
 {
 	static const struct xm_storage_said failure = {
 		.kind = XM_STORAGE_FAILED, .status = -ENOEXEC,
 		.words = "cannot execute /proc/self/exe again: is /proc mounted?",
 	};
 	struct xm_storage_setup setup = { .size = sizeof(setup), .slots = slots,
+					  .confine = confine,
 					  .parent = getpid() };
 	const struct xm_child child = {
 		.name = "extmemd-store", .flag = XM_STORAGE_FLAG,

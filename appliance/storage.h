@@ -18,6 +18,7 @@
 
 #include <sys/types.h>
 
+#include "appliance/confine.h"
 #include "appliance/pool.h"
 #include "appliance/store_link.h"
 
@@ -28,6 +29,7 @@ struct xm_storage {
 	pid_t pid; /* 0: there is none */
 	int fd;	   /* of the socket pair; readable: poll() */
 	bool gone; /* it has ended, and that was not reported yet */
+	char confined[XM_CONFINED_SIZE]; /* what holds; "": nothing was to */
 };
 
 /* What recovery has found, and how far it is. */
@@ -38,10 +40,10 @@ struct xm_storage_watch {
 	void *context;
 };
 
-/* Starts the process, and returns when all that is durable is in the pool again. 0, or
- * -errno and a sentence. */
+/* Starts the process, and returns when all that is durable is in the pool again. `confine`:
+ * see confine.h. 0, or -errno and a sentence. */
 int xm_storage_start(const char *path, const struct xm_pool *, uint32_t slots,
-		     const struct xm_storage_watch *, char *words,
+		     bool confine, const struct xm_storage_watch *, char *words,
 		     size_t words_size, struct xm_storage *ret);
 /* The process has ended: says so by a report. */
 void xm_storage_ended(struct xm_storage *);

@@ -11,6 +11,7 @@
 struct xm_storage_setup {
 	uint32_t size; /* of this struct: both ends are of one build */
 	uint32_t slots;
+	bool confine;
 	pid_t parent;
 	char path[4096];
 };
@@ -18,7 +19,7 @@ struct xm_storage_setup {
 enum xm_storage_said_kind {
 	XM_STORAGE_PROGRESS = 1, /* done, size: bytes */
 	XM_STORAGE_ENTRY,	 /* slot, entry */
-	XM_STORAGE_READY,
+	XM_STORAGE_READY, /* words: how it is confined */
 	XM_STORAGE_FAILED, /* status, words */
 };
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "appliance/child.h"
+#include "appliance/confine.h"
 #include "appliance/disk.h"
 #include "appliance/drafts.h"
 #include "appliance/log.h"
@@ -26,6 +27,7 @@ struct process {
 	struct xm_disk disk;
 	struct xm_store store;
 	struct xm_drafts drafts;
+	char confined[XM_CONFINED_SIZE];
 	bool said; /* that it has failed */
 };
 
@@ -64,6 +66,9 @@ static void open_store(struct process *p)
 		rc = xm_disk_reserve(&p->disk, &o, words, sizeof(words));
 	if (rc != 0)
 		fail(p->setup.path, rc, words);
+	/* What recovery does is what it does from then on, too. */
+	if (p->setup.confine)
+		xm_confine_store(p->confined);
 	memory = calloc(1, xm_store_memory_size(&o));
 	drafts = calloc(1, XM_DRAFTS_MEMORY);
 	if (memory == NULL || drafts == NULL)
@@ -270,6 +275,7 @@ int xm_storage_main(void)
 	load(&p);
 	if (mprotect(p.pool.base, p.pool.size, PROT_READ) != 0)
 		fail(p.setup.path, -errno, "the pool cannot be protected");
+	snprintf(ready.words, sizeof(ready.words), "%s", p.confined);
 	say(&ready);
 	while (serve(&p))
 		;

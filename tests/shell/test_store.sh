@@ -74,6 +74,11 @@ is_gone() {
 		[ "$(grep -c '(waits: ' "$scratch/out")" -eq 1 ]
 }
 
+is_confined() {
+	grep 'the store process is without capabilities, hidden from tracing' \
+		"$scratch/log"
+}
+check "its process is confined, and the log says how" is_confined
 check "extmem region makes a durable one" create
 kill_all
 check "both are back after kill -9, and one is freed" is_back

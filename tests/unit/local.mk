@@ -4,6 +4,7 @@
 xm_tests += \
 	tests/unit/test_areas \
 	tests/unit/test_cipher \
+	tests/unit/test_confine \
 	tests/unit/test_engine \
 	tests/unit/test_engine_seal \
 	tests/unit/test_extent \
@@ -96,6 +97,12 @@ tests_unit_test_files_store_SOURCES = \
 	tests/unit/test_files_store.c \
 	$(NULL)
 tests_unit_test_files_store_LDADD = $(CUNIT_LIBS)
+
+tests_unit_test_confine_SOURCES = \
+	appliance/confine.c \
+	tests/unit/test_confine.c \
+	$(NULL)
+tests_unit_test_confine_LDADD = $(LDADD) $(SECCOMP_LIBS)
 
 tests_unit_test_settings_SOURCES = \
 	appliance/settings.c \
