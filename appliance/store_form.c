@@ -5,7 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/xxh64.h"
+/* Its functions are inlined; those with memory of their own are left out. */
+#define XXH_INLINE_ALL
+#define XXH_NO_STREAM
+#include <xxhash.h>
 
 #define BEGIN_MAGIC UINT64_C(0x45524f54534d5458) /* "XTMSTORE" */
 #define BATCH_MAGIC UINT64_C(0x48435441424d5458) /* "XTMBATCH" */
@@ -71,7 +74,7 @@ static bool is_zero(const uint8_t *bytes, size_t size)
 
 static void sector_seal(uint8_t *sector)
 {
-	uint64_t sum = xm_xxh64(sector, SECTOR_SUM, 0);
+	uint64_t sum = XXH64(sector, SECTOR_SUM, 0);
 
 	pass(&(struct place){ sector + SECTOR_SUM, true }, &sum, 8);
 }
@@ -82,7 +85,7 @@ static bool sector_holds(const uint8_t *sector)
 
 	pass(&(struct place){ (uint8_t *)(uintptr_t)sector + SECTOR_SUM, false },
 	     &sum, 8);
-	return sum == xm_xxh64(sector, SECTOR_SUM, 0);
+	return sum == XXH64(sector, SECTOR_SUM, 0);
 }
 
 /* --- the beginning of a generation ---------------------------------------- */
@@ -135,7 +138,7 @@ int xm_store_begin_decode(const uint8_t *sector,
 
 uint64_t xm_store_sum_of(const uint8_t *bytes, uint64_t page)
 {
-	return xm_xxh64(bytes, XM_STORE_BLOCK, page);
+	return XXH64(bytes, XM_STORE_BLOCK, page);
 }
 
 uint64_t xm_store_head_blocks(uint32_t count)
@@ -180,7 +183,7 @@ static void pass_batch(struct place *p, uint64_t *magic, struct xm_store_batch *
 /* Of all of the head but the checksum itself. */
 static uint64_t head_sum(const uint8_t *head, uint32_t count)
 {
-	return xm_xxh64(head + 8,
+	return XXH64(head + 8,
 			xm_store_head_blocks(count) * XM_STORE_BLOCK - 8, 0);
 }
 

@@ -27,8 +27,6 @@ libxm_ground_la_SOURCES = \
 	common/progress.h \
 	common/words.c \
 	common/words.h \
-	common/xxh64.c \
-	common/xxh64.h \
 	$(NULL)
 
 # Settings from flags, the environment, files and calls; reads files. The log.

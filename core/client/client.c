@@ -41,7 +41,7 @@ static int printer_open(extmem *x)
 	if (x->settings.fingerprints == 0)
 		return 0;
 	rc = xm_printer_open(&x->printing.ops, &x->printing.printer);
-	if (rc != 0 && rc != -ENOSYS)
+	if (rc != 0)
 		return xm_fail(rc, "extmem_open: out of memory");
 	return 0;
 }

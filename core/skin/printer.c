@@ -11,8 +11,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#ifdef HAVE_XXHASH_H
-
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -45,17 +43,6 @@ int xm_printer_open(const struct xm_print_ops **ret_ops, struct xm_printer **ret
 	*ret = p;
 	return 0;
 }
-
-#else
-
-int xm_printer_open(const struct xm_print_ops **ret_ops, struct xm_printer **ret)
-{
-	(void)ret_ops;
-	(void)ret;
-	return -ENOSYS;
-}
-
-#endif
 
 void xm_printer_close(struct xm_printer *p)
 {

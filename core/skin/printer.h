@@ -12,7 +12,7 @@
 
 #include "core/pure/print.h"
 
-/* 0; -ENOMEM; -ENOSYS: extmem was built without xxHash. */
+/* 0, or -ENOMEM. */
 int xm_printer_open(const struct xm_print_ops **ret_ops, struct xm_printer **ret);
 /* NULL is ignored. */
 void xm_printer_close(struct xm_printer *);

@@ -176,7 +176,7 @@ for file in $(sort -u "$scratch/pure"); do
 	sed -n 's/^[ \t]*#[ \t]*include[ \t]*<\([^>]*\)>.*/\1/p' "$file" |
 		grep -Ev '^(errno|inttypes|limits|stdarg|stdatomic|stdbool|stddef|stdint|string)\.h$' |
 		sed "s|^|$file includes |"
-done >"$scratch/out"
+done | grep -vx 'appliance/store_form.c includes xxhash.h' >"$scratch/out" # arithmetic
 included common core/pure core/engine core/client sim |
 	grep ' common/clock\.h$' | sed 's| | asks |' >>"$scratch/out"
 complaints "pure files include no system header but for numbers, bytes and atomics" \

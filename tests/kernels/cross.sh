@@ -23,17 +23,19 @@ failed=0
 
 # The headers and libraries of libfabric and the others, and all they need.
 packages() {
-	[ ! -f "$root/complete" ] || return 0
+	wanted='libc6-dev libcunit1-dev libfabric-dev libinih-dev libjansson-dev
+		libstdc++-12-dev libxxhash-dev'
+	[ "$(cat "$root/complete" 2>/dev/null)" != "$wanted" ] || return 0
 	own_lists bookworm arm64
+	# shellcheck disable=SC2086 # several
 	own_apt apt-get -y --download-only --no-install-recommends install \
-		libc6-dev libcunit1-dev libfabric-dev libinih-dev \
-		libjansson-dev libstdc++-12-dev >"$apt/log" 2>&1 ||
+		$wanted >"$apt/log" 2>&1 ||
 		cannot "apt cannot fetch packages for arm64: $(grep '^E:' "$apt/log" | head -n 1)"
 	for package in "$apt"/cache/archives/*.deb; do
 		dpkg-deb -x "$package" "$root"
 	done
 	rm -rf "$apt"
-	: >"$root/complete"
+	echo "$wanted" >"$root/complete"
 }
 
 configure() {

@@ -63,7 +63,6 @@ xm_tests += \
 	tests/unit/test_wait \
 	tests/unit/test_wire \
 	tests/unit/test_words \
-	tests/unit/test_xxh64 \
 	$(NULL)
 if HAVE_OPENSSL
 xm_tests += tests/unit/test_tls
@@ -238,7 +237,6 @@ xm_pure_tests = \
 	tests/unit/test_spin \
 	tests/unit/test_wire \
 	tests/unit/test_words \
-	tests/unit/test_xxh64 \
 	$(NULL)
 
 # The real wait.c, with its planted bugs, on an os.h of the test's own.
