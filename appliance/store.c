@@ -293,6 +293,24 @@ int xm_store_get(struct xm_store *s, uint32_t slot, uint64_t first, uint64_t cou
 	return rc;
 }
 
+int xm_store_scrub(struct xm_store *s, uint64_t since, uint64_t first,
+		   uint64_t count, uint8_t *bytes, uint64_t *ret_bad)
+{
+	int rc = s->ops->read(s->disk, XM_STORE_IMAGE, first * XM_STORE_BLOCK, bytes,
+			      count * XM_STORE_BLOCK);
+
+	for (uint64_t i = 0; i < count && rc == 0; i++) {
+		const struct xm_store_sum *sum = &s->sums[first + i];
+
+		if (sum->sequence < since ||
+		    xm_store_sum_of(bytes + i * XM_STORE_BLOCK, first + i) == sum->sum)
+			continue;
+		*ret_bad = first + i;
+		rc = -EUCLEAN;
+	}
+	return rc;
+}
+
 /* --- entries -------------------------------------------------------------- */
 
 bool xm_store_entry(const struct xm_store *s, uint32_t slot,

@@ -122,4 +122,10 @@ int xm_store_commit(struct xm_store *);
 int xm_store_get(struct xm_store *, uint32_t slot, uint64_t first, uint64_t count,
 		 uint8_t *ret, uint64_t *ret_bad);
 
+/* Reads pages of the image, whose ever they are, and compares those that came with batch
+ * `since` (from 1) or later with their checksums. 0; -EUCLEAN: page *ret_bad, the first such
+ * one, is damaged. */
+int xm_store_scrub(struct xm_store *, uint64_t since, uint64_t first,
+		   uint64_t count, uint8_t *bytes, uint64_t *ret_bad);
+
 #endif

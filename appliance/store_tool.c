@@ -13,20 +13,33 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "appliance/disk.h"
 #include "appliance/storage.h"
+#include "common/clock.h"
 #include "common/options.h"
+#include "common/options_shared.h"
+#include "common/progress.h"
 #include "core/pure/label.h"
 
 #define NO 1
 #define USAGE 2
 #define PIECE (XM_MIB / XM_STORE_BLOCK) /* pages that are read at once */
 
+struct tool_settings {
+	bool json;
+};
+
 struct tool {
+	struct tool_settings settings;
 	const char *path;
 	struct xm_disk disk;
 	struct xm_store store;
+	uint64_t read, damaged; /* pages */
+	struct xm_progress progress;
+	uint64_t say_ns;
+	bool terminal;
 	uint8_t bytes[PIECE * XM_STORE_BLOCK];
 };
 
@@ -54,78 +67,209 @@ static int open_store(struct tool *t)
 	return rc == 0 ? 0 : say(t, words);
 }
 
-static void print_entry(uint32_t slot, const struct xm_store_entry *e)
+/* --- show ----------------------------------------------------------------- */
+
+/* A name has no control characters. */
+static void print_text(const char *text)
+{
+	putchar('"');
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			putchar('\\');
+		putchar(*text);
+	}
+	putchar('"');
+}
+
+static void show_entry(const struct tool *t, uint32_t slot,
+		       const struct xm_store_entry *e, bool first)
 {
 	char token[XM_TOKEN_TEXT_SIZE];
 
 	xm_token_print(e->token, token);
-	printf("%6" PRIu32 "  %-20.20s %10.1f  %s\n", slot,
-	       e->region[0] != '\0' ? e->region : "-", (double)e->size / XM_MIB,
-	       token);
-}
-
-/* Returns how many pages are damaged, and names them. */
-static uint64_t check_entry(struct tool *t, uint32_t slot,
-			    const struct xm_store_entry *e)
-{
-	uint64_t first = e->offset / XM_STORE_BLOCK, pages = e->size / XM_STORE_BLOCK;
-	uint64_t damaged = 0, bad;
-
-	for (uint64_t at = 0; at < pages;) {
-		uint64_t count = xm_min(PIECE, pages - at);
-		int rc = xm_store_get(&t->store, slot, first + at, count, t->bytes,
-				      &bad);
-
-		if (rc == 0) {
-			at += count;
-			continue;
-		}
-		damaged++;
-		if (rc != -EUCLEAN) {
-			printf("extent %" PRIu32 ", region %s: %s\n", slot, e->region,
-			       strerror(-rc));
-			break;
-		}
-		at = bad - first + 1;
-		printf("extent %" PRIu32 ", region %s: page %" PRIu64
-		       " is damaged\n", slot, e->region, at - 1);
+	if (!t->settings.json) {
+		printf("%6" PRIu32 "  %-20.20s %10.1f  %s\n", slot,
+		       e->region[0] != '\0' ? e->region : "-",
+		       (double)e->size / XM_MIB, token);
+		return;
 	}
-	return damaged;
+	printf("%s\n  {\"extent\": %" PRIu32 ", \"region\": ", first ? "" : ",", slot);
+	print_text(e->region);
+	printf(", \"size\": %" PRIu64 ", \"token\": \"%s\"}", e->size, token);
 }
 
-static int act(struct tool *t, bool checks)
+static int show(const struct tool *t)
 {
-	uint64_t damaged = 0, size = 0;
 	struct xm_store_entry e;
-	uint32_t count = 0;
+	bool first = true;
 
-	if (!checks)
+	if (t->settings.json)
+		printf("[");
+	else
 		printf("%6s  %-20s %10s  %s\n", "EXTENT", "REGION", "MIB", "TOKEN");
 	for (uint32_t i = 0; i < t->store.options.slots; i++) {
 		if (!xm_store_entry(&t->store, i, &e))
 			continue;
-		count++;
-		size += e.size;
-		if (checks)
-			damaged += check_entry(t, i, &e);
-		else
-			print_entry(i, &e);
+		show_entry(t, i, &e, first);
+		first = false;
 	}
-	if (checks)
-		printf("%" PRIu32 " extents, %.1f MiB, %" PRIu64 " batches were in "
-		       "the journal: %s\n", count, (double)size / XM_MIB,
-		       t->store.counters.replayed,
-		       damaged == 0 ? "all is well" : "DAMAGED");
-	return damaged == 0 ? 0 : NO;
+	if (t->settings.json)
+		printf("\n]\n");
+	return 0;
 }
+
+/* --- check, scrub --------------------------------------------------------- */
+
+/* The extent whose page it is. False: nobody's. */
+static bool owner_of(const struct tool *t, uint64_t page, uint32_t *ret_slot,
+		     struct xm_store_entry *ret)
+{
+	for (uint32_t i = 0; i < t->store.options.slots; i++) {
+		if (xm_store_entry(&t->store, i, ret) &&
+		    t->store.sums[page].sequence >= ret->born &&
+		    page - ret->offset / XM_STORE_BLOCK <
+			    ret->size / XM_STORE_BLOCK) {
+			*ret_slot = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What was an earlier owner's is harmless, but tells of the disk. */
+static void found(struct tool *t, uint64_t page)
+{
+	struct xm_store_entry e;
+	uint32_t slot;
+
+	t->damaged++;
+	if (t->settings.json && t->damaged > 1)
+		printf(",");
+	if (!owner_of(t, page, &slot, &e)) {
+		printf(t->settings.json ? "\n  {\"page\": %" PRIu64 "}"
+					: "page %" PRIu64 " of the image, which is "
+					  "nobody's, is damaged\n", page);
+		return;
+	}
+	page -= e.offset / XM_STORE_BLOCK;
+	if (!t->settings.json) {
+		printf("extent %" PRIu32 ", region %s: page %" PRIu64
+		       " is damaged\n", slot, e.region, page);
+		return;
+	}
+	printf("\n  {\"extent\": %" PRIu32 ", \"region\": ", slot);
+	print_text(e.region);
+	printf(", \"page\": %" PRIu64 "}", page);
+}
+
+static void show_progress(struct tool *t, uint64_t left)
+{
+	uint64_t now_ns = xm_clock_ns();
+	char text[64];
+	struct xm_words words;
+
+	if (!t->terminal || now_ns < t->say_ns)
+		return;
+	t->say_ns = now_ns + XM_SECOND / 4;
+	xm_progress_look(&t->progress, left, now_ns);
+	xm_words_begin(&words, text, sizeof(text));
+	xm_progress_words(&words, left, xm_progress_ms(&t->progress));
+	fprintf(stderr, "\r%-60s", text);
+}
+
+/* Pages [first, first + count), and `after` them others. False: they cannot be read. */
+static bool read_pages(struct tool *t, uint64_t since, uint64_t first, uint64_t count,
+		       uint64_t after)
+{
+	for (uint64_t at = 0; at < count;) {
+		uint64_t piece = xm_min(PIECE, count - at), bad = 0;
+		int rc = xm_store_scrub(&t->store, since, first + at, piece,
+					t->bytes, &bad);
+
+		if (rc != 0 && rc != -EUCLEAN) {
+			say(t, strerror(-rc));
+			return false;
+		}
+		if (rc != 0)
+			found(t, bad);
+		at = rc == 0 ? at + piece : bad - first + 1;
+		show_progress(t, (count - at + after) * XM_STORE_BLOCK);
+	}
+	t->read += count;
+	return true;
+}
+
+static bool check_entries(struct tool *t, uint64_t pages)
+{
+	struct xm_store_entry e;
+	bool readable = true;
+
+	for (uint32_t i = 0; i < t->store.options.slots && readable; i++) {
+		if (!xm_store_entry(&t->store, i, &e))
+			continue;
+		pages -= e.size / XM_STORE_BLOCK;
+		readable = read_pages(t, e.born, e.offset / XM_STORE_BLOCK,
+				      e.size / XM_STORE_BLOCK, pages);
+	}
+	return readable;
+}
+
+static int check(struct tool *t, bool all)
+{
+	struct xm_store_entry e;
+	uint64_t pages = 0;
+	uint32_t extents = 0;
+	bool readable;
+
+	for (uint32_t i = 0; i < t->store.options.slots; i++) {
+		if (!xm_store_entry(&t->store, i, &e))
+			continue;
+		extents++;
+		pages += e.size / XM_STORE_BLOCK;
+	}
+	if (t->settings.json)
+		printf("{\"extents\": %" PRIu32 ", \"bytes\": %" PRIu64
+		       ", \"replayed\": %" PRIu64 ", \"damaged\": [", extents,
+		       pages * XM_STORE_BLOCK, t->store.counters.replayed);
+	readable = all ? read_pages(t, 1, 0, t->store.options.pages, 0)
+		       : check_entries(t, pages);
+	if (t->terminal)
+		fprintf(stderr, "\r%-60s\r", "");
+	if (t->settings.json)
+		printf("], \"read\": %" PRIu64 ", \"readable\": %s}\n",
+		       t->read * XM_STORE_BLOCK, readable ? "true" : "false");
+	else
+		printf("%" PRIu32 " extents, %.1f MiB, %" PRIu64 " batches were in the "
+		       "journal, %.1f MiB read: %s\n", extents,
+		       (double)(pages * XM_STORE_BLOCK) / XM_MIB,
+		       t->store.counters.replayed,
+		       (double)(t->read * XM_STORE_BLOCK) / XM_MIB,
+		       t->damaged == 0 && readable ? "all is well" : "DAMAGED");
+	return t->damaged == 0 && readable ? 0 : NO;
+}
+
+/* --- the command ---------------------------------------------------------- */
+
+static const struct xm_option options[] = {
+	XM_SHARED_JSON(struct tool_settings, json, "Print JSON."),
+};
 
 static const struct xm_option_table table = {
 	.program = "extmem store",
-	.usage = "check|show DIR",
+	.usage = "[--json] check|scrub|show DIR",
 	.about = "check reads all that is durable in DIR, the folder of extmemd "
-		 "--store, and says what is damaged; show lists it, with the tokens. "
-		 "No extmemd may run on it.",
+		 "--store, and names what is damaged; scrub reads the rest of it, too, "
+		 "so that a disk is found out before anybody loses by it; show lists "
+		 "what is durable, with the tokens. No extmemd may run on it.",
+	.options = options,
+	.count = XM_COUNT(options),
 };
+
+static bool is_command(const char *word)
+{
+	return strcmp(word, "check") == 0 || strcmp(word, "scrub") == 0 ||
+	       strcmp(word, "show") == 0;
+}
 
 /* 0 and the words of the command, or the exit status and 1. */
 static int read_command(struct xm_options *o, int argc, char **argv, char **words)
@@ -144,32 +288,35 @@ static int read_command(struct xm_options *o, int argc, char **argv, char **word
 	}
 	words[0] = argv[at];
 	words[1] = at < argc ? argv[at + 1] : NULL;
-	if (argc - at == 2 && (strcmp(words[0], "check") == 0 || strcmp(words[0], "show") == 0))
+	if (argc - at == 2 && is_command(words[0]))
 		return 0;
-	fprintf(stderr, "extmem store: give check or show, and the folder of a store; see "
-			"--help\n");
+	fprintf(stderr, "extmem store: give check, scrub or show, and the folder of a "
+			"store; see --help\n");
 	return USAGE + 1;
 }
 
 int xm_store_tool(int argc, char **argv)
 {
 	static struct tool t;
-	struct xm_options *options;
+	struct xm_options *o;
 	char *words[2];
 	int status;
 
-	if (xm_options_open(&table, NULL, &options) != 0) {
+	if (xm_options_open(&table, &t.settings, &o) != 0) {
 		fprintf(stderr, "extmem store: out of memory\n");
 		return NO;
 	}
-	status = read_command(options, argc, argv, words);
-	xm_options_close(options);
+	status = read_command(o, argc, argv, words);
+	xm_options_close(o);
 	if (status != 0)
 		return status - 1;
 	t.path = words[1];
+	t.terminal = isatty(STDERR_FILENO) != 0;
 	status = open_store(&t);
 	if (status == 0)
-		status = act(&t, words[0][0] == 'c');
+		status = strcmp(words[0], "show") == 0
+				 ? show(&t)
+				 : check(&t, words[0][0] == 's');
 	xm_disk_close(&t.disk);
 	free(t.store.sums); /* where all of its memory begins */
 	return status;
