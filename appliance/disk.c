@@ -73,6 +73,13 @@ static int file_sync(void *disk, enum xm_store_file file)
 	return fdatasync(d->files[file]) == 0 ? 0 : -errno;
 }
 
+static uint64_t file_had(void *disk, enum xm_store_file file)
+{
+	const struct xm_disk *d = disk;
+
+	return d->had[file];
+}
+
 static uint64_t draw(void *disk)
 {
 	uint64_t number;
@@ -86,6 +93,7 @@ const struct xm_disk_ops xm_disk_files = {
 	.read = file_read,
 	.write = file_write,
 	.sync = file_sync,
+	.size = file_had,
 	.draw = draw,
 };
 
@@ -114,6 +122,13 @@ static int take_lock(struct xm_disk *d, bool create, char *words,
 	return -EBUSY;
 }
 
+static uint64_t room(const struct xm_disk *d, enum xm_store_file file)
+{
+	struct stat at;
+
+	return fstat(d->files[file], &at) == 0 ? (uint64_t)at.st_size : 0;
+}
+
 int xm_disk_open(const char *path, bool create, char *words, size_t words_size,
 		 struct xm_disk *ret)
 {
@@ -132,6 +147,8 @@ int xm_disk_open(const char *path, bool create, char *words, size_t words_size,
 						  (create ? O_CREAT : 0), 0600);
 		if (ret->files[file] < 0)
 			rc = say(words, words_size, -errno, names[file]);
+		else
+			ret->had[file] = room(ret, (enum xm_store_file)file);
 	}
 	/* The names themselves are to be there after a crash. */
 	if (rc == 0 && create && fsync(ret->folder) != 0)
@@ -194,13 +211,6 @@ int xm_disk_reserve(struct xm_disk *d, const struct xm_store_options *o, char *w
 		}
 	}
 	return 0;
-}
-
-static uint64_t room(const struct xm_disk *d, enum xm_store_file file)
-{
-	struct stat at;
-
-	return fstat(d->files[file], &at) == 0 ? (uint64_t)at.st_size : 0;
 }
 
 int xm_disk_sizes(struct xm_disk *d, struct xm_store_options *ret, char *words,

@@ -22,6 +22,7 @@
 struct xm_disk {
 	int folder, lock;
 	int files[XM_STORE_FILES];
+	uint64_t had[XM_STORE_FILES]; /* bytes, when it was opened */
 };
 
 extern const struct xm_disk_ops xm_disk_files;

@@ -28,6 +28,7 @@ libxm_service_la_SOURCES = \
 	appliance/store_form.c \
 	appliance/store_form.h \
 	appliance/store_link.h \
+	appliance/store_new.c \
 	appliance/store_open.c \
 	appliance/store_parts.h \
 	appliance/target.c \

@@ -36,7 +36,8 @@ static int sums_write(struct xm_store *s, uint64_t sector)
 
 	xm_store_sums_encode(s->sums + first,
 			     (uint32_t)xm_min(XM_SUMS_SECTOR,
-					      s->options.pages - first), bytes);
+					      s->options.pages - first),
+			     s->begin.id, bytes);
 	return s->ops->write(s->disk, XM_STORE_SUMS, sector * XM_STORE_SECTOR,
 			     bytes, sizeof(bytes));
 }
@@ -102,18 +103,29 @@ int xm_store_apply(struct xm_store *s, const uint8_t *head,
 
 /* --- generations ---------------------------------------------------------- */
 
+int xm_store_begin_write(struct xm_store *s, const struct xm_store_begin *begin)
+{
+	uint8_t block[XM_STORE_BLOCK] = { 0 };
+	int rc;
+
+	xm_store_begin_encode(begin, block);
+	rc = s->ops->write(s->disk, XM_STORE_JOURNAL,
+			   begin->generation % 2 * XM_STORE_BLOCK, block, sizeof(block));
+	return rc == 0 ? s->ops->sync(s->disk, XM_STORE_JOURNAL) : rc;
+}
+
 /* All that came with batches of this generation is synced in its own place first. */
 int xm_store_begin_anew(struct xm_store *s)
 {
 	struct xm_store_begin next = {
 		.generation = s->begin.generation + 1,
 		.salt = s->ops->draw(s->disk),
+		.id = s->begin.id,
 		.sequence = s->sequence,
 		.pages = s->options.pages,
 		.slots = s->options.slots,
 		.journal_size = s->options.journal_size,
 	};
-	uint8_t block[XM_STORE_BLOCK] = { 0 };
 	int rc = 0;
 
 	if (XM_PLANTED(store_salt_kept))
@@ -122,13 +134,8 @@ int xm_store_begin_anew(struct xm_store *s)
 		if (!XM_PLANTED(store_wraps_early))
 			rc = s->ops->sync(s->disk, (enum xm_store_file)file);
 	}
-	xm_store_begin_encode(&next, block);
 	if (rc == 0)
-		rc = s->ops->write(s->disk, XM_STORE_JOURNAL,
-				   next.generation % 2 * XM_STORE_BLOCK, block,
-				   sizeof(block));
-	if (rc == 0)
-		rc = s->ops->sync(s->disk, XM_STORE_JOURNAL);
+		rc = xm_store_begin_write(s, &next);
 	if (rc != 0)
 		return xm_store_fail(s, rc);
 	s->begin = next;
@@ -198,7 +205,7 @@ static void batch_add(struct xm_store *s, uint64_t page)
 {
 	const uint8_t *bytes = s->pages + (size_t)s->count * XM_STORE_BLOCK;
 	uint64_t sum = XM_PLANTED(store_head_alone)
-			       ? 0 : xm_store_sum_of(bytes, page);
+			       ? 0 : xm_store_sum_of(bytes, s->begin.id, page);
 
 	xm_store_head_set(s->head, s->count++, page, sum);
 }
@@ -284,7 +291,8 @@ int xm_store_get(struct xm_store *s, uint32_t slot, uint64_t first, uint64_t cou
 
 		if (sum->sequence < e.born && !XM_PLANTED(store_birth_ignored)) {
 			memset(page, 0, XM_STORE_BLOCK);
-		} else if (xm_store_sum_of(page, first + i) != sum->sum &&
+		} else if (xm_store_sum_of(page, s->begin.id, first + i) !=
+				   sum->sum &&
 			   !XM_PLANTED(store_head_alone)) {
 			*ret_bad = first + i;
 			rc = -EUCLEAN;
@@ -303,7 +311,8 @@ int xm_store_scrub(struct xm_store *s, uint64_t since, uint64_t first,
 		const struct xm_store_sum *sum = &s->sums[first + i];
 
 		if (sum->sequence < since ||
-		    xm_store_sum_of(bytes + i * XM_STORE_BLOCK, first + i) == sum->sum)
+		    xm_store_sum_of(bytes + i * XM_STORE_BLOCK, s->begin.id,
+				    first + i) == sum->sum)
 			continue;
 		*ret_bad = first + i;
 		rc = -EUCLEAN;
@@ -318,13 +327,14 @@ bool xm_store_entry(const struct xm_store *s, uint32_t slot,
 {
 	return slot < s->options.slots &&
 	       xm_store_entry_decode(s->table + (size_t)slot * XM_STORE_SECTOR,
-				     ret) &&
+				     s->begin.id, ret) &&
 	       ret->size > 0;
 }
 
 static int entry_set(struct xm_store *s, uint32_t slot,
 		     const struct xm_store_entry *entry)
 {
+	const struct xm_store_entry nobody = { .size = 0 };
 	uint64_t block = slot / (XM_STORE_BLOCK / XM_STORE_SECTOR);
 	int rc;
 
@@ -334,11 +344,11 @@ static int entry_set(struct xm_store *s, uint32_t slot,
 	if (rc != 0)
 		return rc;
 	if (entry != NULL)
-		xm_store_entry_encode(entry,
+		xm_store_entry_encode(entry, s->begin.id,
 				      s->table + (size_t)slot * XM_STORE_SECTOR);
 	else
-		memset(s->table + (size_t)slot * XM_STORE_SECTOR, 0,
-		       XM_STORE_SECTOR);
+		xm_store_entry_encode(&nobody, s->begin.id,
+				      s->table + (size_t)slot * XM_STORE_SECTOR);
 	memcpy(s->pages + (size_t)s->count * XM_STORE_BLOCK,
 	       s->table + block * XM_STORE_BLOCK, XM_STORE_BLOCK);
 	batch_add(s, block | XM_STORE_OF_TABLE);

@@ -16,10 +16,13 @@
  *	open		the newest begin; each batch behind it, as long as they are valid and
  *			in sequence, into image, sums and table; then begin anew
  *
+ * What reads as zeros is no empty store, but one that was cut off or copied in part
+ * (store_new.c): every sector that something rests on has a checksum from the start.
+ *
  * What ends recovery. A batch is written only after the one before was synced. So a batch
  * that is damaged, with a valid one of its generation behind it, was durable: the store is
  * refused (-EUCLEAN), rather than given back older. With none behind it, it is what a crash
- * cut off, and nobody was told that it is durable.
+ * cut off, and nobody was told that it is durable: unless the image has pages of it.
  *
  * Whose a page is. Extents come and go at one place of the pool. An entry remembers with
  * which batch it was born: what came with an earlier one is a former owner's, and reads as
@@ -58,6 +61,8 @@ struct xm_disk_ops {
 	int (*write)(void *disk, enum xm_store_file, uint64_t offset,
 		     const void *bytes, size_t size);
 	int (*sync)(void *disk, enum xm_store_file);
+	/* Bytes that the file had when the disk was opened, before any was written. */
+	uint64_t (*size)(void *disk, enum xm_store_file);
 	/* A number that nobody can guess. */
 	uint64_t (*draw)(void *disk);
 };
@@ -96,6 +101,9 @@ struct xm_store {
 size_t xm_store_memory_size(const struct xm_store_options *);
 /* Smallest journal for such batches. */
 uint64_t xm_store_journal_min(uint32_t batch_max);
+/* Before anything is written, or given room: 0, or -errno and a sentence, as below, for files
+ * that were cut off or are not a store's. */
+int xm_store_look(const struct xm_disk_ops *, void *disk, char *words);
 /* Opens what is there, after whatever crash, or begins a new one. The memory is zeroed, and
  * stays the caller's. 0, or -errno and a sentence in `words` (XM_WORDS_SIZE): -EUCLEAN it is
  * damaged. -EPROTONOSUPPORT it is of another version. -ENOSPC it has more than these options

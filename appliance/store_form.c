@@ -10,9 +10,10 @@
 #define XXH_NO_STREAM
 #include <xxhash.h>
 
+#include "core/pure/plant.h"
+
 #define BEGIN_MAGIC UINT64_C(0x45524f54534d5458) /* "XTMSTORE" */
 #define BATCH_MAGIC UINT64_C(0x48435441424d5458) /* "XTMBATCH" */
-#define SECTOR_SUM (XM_STORE_SECTOR - 8) /* where the checksum of a sector stands */
 
 /* A place in bytes that are being read or written. */
 struct place {
@@ -72,20 +73,20 @@ static bool is_zero(const uint8_t *bytes, size_t size)
 	return true;
 }
 
-static void sector_seal(uint8_t *sector)
+static void sector_seal(uint8_t *sector, uint64_t id)
 {
-	uint64_t sum = XXH64(sector, SECTOR_SUM, 0);
+	uint64_t sum = XXH64(sector, XM_SECTOR_SUM, id);
 
-	pass(&(struct place){ sector + SECTOR_SUM, true }, &sum, 8);
+	pass(&(struct place){ sector + XM_SECTOR_SUM, true }, &sum, 8);
 }
 
-static bool sector_holds(const uint8_t *sector)
+static bool sector_holds(const uint8_t *sector, uint64_t id)
 {
 	uint64_t sum;
 
-	pass(&(struct place){ (uint8_t *)(uintptr_t)sector + SECTOR_SUM, false },
+	pass(&(struct place){ (uint8_t *)(uintptr_t)sector + XM_SECTOR_SUM, false },
 	     &sum, 8);
-	return sum == XXH64(sector, SECTOR_SUM, 0);
+	return sum == XXH64(sector, XM_SECTOR_SUM, id);
 }
 
 /* --- the beginning of a generation ---------------------------------------- */
@@ -97,22 +98,28 @@ static void pass_begin(struct place *p, uint64_t *magic, uint32_t *version,
 	pass(p, version, 4);
 	pass(p, &b->generation, 8);
 	pass(p, &b->salt, 8);
+	pass(p, &b->id, 8);
 	pass(p, &b->sequence, 8);
 	pass(p, &b->pages, 8);
 	pass(p, &b->slots, 8);
 	pass(p, &b->journal_size, 8);
 }
 
-void xm_store_begin_encode(const struct xm_store_begin *begin,
-			   uint8_t sector[XM_STORE_SECTOR])
+void xm_store_begin_encode_as(const struct xm_store_begin *begin, uint32_t version,
+			      uint8_t sector[XM_STORE_SECTOR])
 {
 	struct xm_store_begin copy = *begin;
 	uint64_t magic = BEGIN_MAGIC;
-	uint32_t version = XM_STORE_VERSION;
 
 	memset(sector, 0, XM_STORE_SECTOR);
 	pass_begin(&(struct place){ sector, true }, &magic, &version, &copy);
-	sector_seal(sector);
+	sector_seal(sector, 0);
+}
+
+void xm_store_begin_encode(const struct xm_store_begin *begin,
+			   uint8_t sector[XM_STORE_SECTOR])
+{
+	xm_store_begin_encode_as(begin, XM_STORE_VERSION, sector);
 }
 
 int xm_store_begin_decode(const uint8_t *sector,
@@ -126,7 +133,7 @@ int xm_store_begin_decode(const uint8_t *sector,
 		return -ENODATA;
 	pass_begin(&(struct place){ (uint8_t *)(uintptr_t)sector, false }, &magic,
 		   &version, &begin);
-	if (magic != BEGIN_MAGIC || !sector_holds(sector))
+	if (magic != BEGIN_MAGIC || !sector_holds(sector, 0))
 		return -EUCLEAN;
 	if (version != XM_STORE_VERSION)
 		return -EPROTONOSUPPORT;
@@ -136,9 +143,9 @@ int xm_store_begin_decode(const uint8_t *sector,
 
 /* --- batches -------------------------------------------------------------- */
 
-uint64_t xm_store_sum_of(const uint8_t *bytes, uint64_t page)
+uint64_t xm_store_sum_of(const uint8_t *bytes, uint64_t id, uint64_t page)
 {
-	return XXH64(bytes, XM_STORE_BLOCK, page);
+	return XXH64(bytes, XM_STORE_BLOCK, id ^ page);
 }
 
 uint64_t xm_store_head_blocks(uint32_t count)
@@ -220,8 +227,8 @@ bool xm_store_head_decode(const uint8_t *head, struct xm_store_batch *ret)
 
 /* --- sums ----------------------------------------------------------------- */
 
-void xm_store_sums_encode(const struct xm_store_sum *sums,
-			  uint32_t count, uint8_t sector[XM_STORE_SECTOR])
+void xm_store_sums_encode(const struct xm_store_sum *sums, uint32_t count, uint64_t id,
+			  uint8_t sector[XM_STORE_SECTOR])
 {
 	struct place p = { sector, true };
 
@@ -232,15 +239,16 @@ void xm_store_sums_encode(const struct xm_store_sum *sums,
 		pass(&p, &sum.sequence, 8);
 		pass(&p, &sum.sum, 8);
 	}
-	sector_seal(sector);
+	sector_seal(sector, id);
 }
 
-bool xm_store_sums_decode(const uint8_t *sector,
+bool xm_store_sums_decode(const uint8_t *sector, uint64_t id,
 			  struct xm_store_sum *ret, uint32_t count)
 {
 	struct place p = { (uint8_t *)(uintptr_t)sector, false };
 
-	if (!is_zero(sector, XM_STORE_SECTOR) && !sector_holds(sector))
+	if (!(XM_PLANTED(store_zeros_taken) && is_zero(sector, XM_STORE_SECTOR)) &&
+	    !sector_holds(sector, id))
 		return false;
 	for (uint32_t i = 0; i < count; i++) {
 		ret[i].pending = 0;
@@ -271,25 +279,26 @@ static void pass_entry(struct place *p, struct xm_store_entry *e)
 
 _Static_assert(38 + sizeof(struct xm_region_id) + XM_NAME_SIZE +
 			       2 * XM_IDENTITY_SIZE + XM_TOKEN_SIZE + 2 +
-			       XM_LABEL_SIZE <= SECTOR_SUM,
+			       XM_LABEL_SIZE <= XM_SECTOR_SUM,
 	       "an entry is a sector");
 
-void xm_store_entry_encode(const struct xm_store_entry *entry,
+void xm_store_entry_encode(const struct xm_store_entry *entry, uint64_t id,
 			   uint8_t sector[XM_STORE_SECTOR])
 {
 	struct xm_store_entry copy = *entry;
 
 	memset(sector, 0, XM_STORE_SECTOR);
 	pass_entry(&(struct place){ sector, true }, &copy);
-	sector_seal(sector);
+	sector_seal(sector, id);
 }
 
-bool xm_store_entry_decode(const uint8_t *sector,
+bool xm_store_entry_decode(const uint8_t *sector, uint64_t id,
 			   struct xm_store_entry *ret)
 {
 	struct xm_store_entry entry = { 0 };
 
-	if (!is_zero(sector, XM_STORE_SECTOR) && !sector_holds(sector))
+	if (!(XM_PLANTED(store_zeros_taken) && is_zero(sector, XM_STORE_SECTOR)) &&
+	    !sector_holds(sector, id))
 		return false;
 	pass_entry(&(struct place){ (uint8_t *)(uintptr_t)sector, false }, &entry);
 	if (entry.label.size > XM_LABEL_SIZE ||

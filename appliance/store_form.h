@@ -29,9 +29,10 @@
 #include "common/base.h"
 #include "core/pure/wire.h"
 
-#define XM_STORE_VERSION 1
+#define XM_STORE_VERSION 2
 #define XM_STORE_BLOCK 4096
 #define XM_STORE_SECTOR 512
+#define XM_SECTOR_SUM (XM_STORE_SECTOR - 8) /* where a sector's checksum stands */
 #define XM_SUMS_SECTOR 31 /* of 16 bytes, and a checksum */
 #define XM_STORE_HEAD 64 /* bytes of a batch's head before its pages' numbers */
 #define XM_STORE_HEAD_PAGE 16 /* bytes for each page there */
@@ -41,6 +42,7 @@
 /* What begins a generation. */
 struct xm_store_begin {
 	uint64_t generation, salt;
+	uint64_t id; /* of the store: random, for good */
 	uint64_t sequence; /* of its first batch */
 	uint64_t pages, slots, journal_size; /* what the files have room for */
 };
@@ -73,14 +75,18 @@ struct xm_store_entry {
 
 void xm_store_begin_encode(const struct xm_store_begin *,
 			   uint8_t sector[XM_STORE_SECTOR]);
+/* Likewise, as another version of extmem would; for tests. */
+void xm_store_begin_encode_as(const struct xm_store_begin *, uint32_t version,
+			      uint8_t sector[XM_STORE_SECTOR]);
 /* 0; -ENODATA: it is all zero; -EUCLEAN: damaged; -EPROTONOSUPPORT: of another version. */
 int xm_store_begin_decode(const uint8_t *sector,
 			  struct xm_store_begin *ret);
 
 /* Blocks of the head of a batch of so many pages. */
 uint64_t xm_store_head_blocks(uint32_t count);
-/* Of a page of this number: what is written to another place does not have it. */
-uint64_t xm_store_sum_of(const uint8_t *bytes, uint64_t page);
+/* Of a page of this number in this store: what is written to another place, or is of another
+ * store, does not have it. */
+uint64_t xm_store_sum_of(const uint8_t *bytes, uint64_t id, uint64_t page);
 /* The number and checksum of the page at `index`, in a head; before the head is sealed. */
 void xm_store_head_set(uint8_t *head, uint32_t index, uint64_t page, uint64_t sum);
 void xm_store_head_get(const uint8_t *head, uint32_t index, uint64_t *ret_page,
@@ -92,16 +98,17 @@ uint32_t xm_store_head_count(const uint8_t *block);
 bool xm_store_head_decode(const uint8_t *head,
 			  struct xm_store_batch *ret);
 
-void xm_store_sums_encode(const struct xm_store_sum *,
-			  uint32_t count, uint8_t sector[XM_STORE_SECTOR]);
-/* False: damaged. A sector of zeros is sums of zero. */
-bool xm_store_sums_decode(const uint8_t *sector,
+/* Sectors hold in the store of this id alone. */
+void xm_store_sums_encode(const struct xm_store_sum *, uint32_t count, uint64_t id,
+			  uint8_t sector[XM_STORE_SECTOR]);
+/* False: damaged. So is a sector of zeros. */
+bool xm_store_sums_decode(const uint8_t *sector, uint64_t id,
 			  struct xm_store_sum *ret, uint32_t count);
 
-void xm_store_entry_encode(const struct xm_store_entry *,
+void xm_store_entry_encode(const struct xm_store_entry *, uint64_t id,
 			   uint8_t sector[XM_STORE_SECTOR]);
 /* Likewise. */
-bool xm_store_entry_decode(const uint8_t *sector,
+bool xm_store_entry_decode(const uint8_t *sector, uint64_t id,
 			   struct xm_store_entry *ret);
 
 #endif

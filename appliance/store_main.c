@@ -63,6 +63,8 @@ static void open_store(struct process *p)
 	int rc = xm_disk_open(p->setup.path, true, words, sizeof(words), &p->disk);
 
 	if (rc == 0)
+		rc = xm_store_look(&xm_disk_files, &p->disk, words);
+	if (rc == 0)
 		rc = xm_disk_reserve(&p->disk, &o, words, sizeof(words));
 	if (rc != 0)
 		fail(p->setup.path, rc, words);

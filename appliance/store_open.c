@@ -67,36 +67,86 @@ static int refuse(char *words, int rc, const char *why)
 	return rc;
 }
 
-/* The newest of the two. -ENODATA: this store is new. */
-static int find_begin(struct xm_store *s, char *words)
-{
-	int found = 0, other = 0, damaged = 0;
+/* The beginnings of two generations. They are written in turn; after the first, there is no
+ * other yet. */
+struct begins {
+	struct xm_store_begin begin[2];
+	int rc[2];
+};
 
+static int read_begins(struct xm_store *s, struct begins *ret, char *words)
+{
 	for (uint64_t i = 0; i < 2; i++) {
-		struct xm_store_begin begin;
 		uint8_t sector[XM_STORE_SECTOR];
 		int rc = s->ops->read(s->disk, XM_STORE_JOURNAL, i * XM_STORE_BLOCK,
 				      sector, sizeof(sector));
 
 		if (rc != 0)
 			return refuse(words, rc, "the journal cannot be read");
-		rc = xm_store_begin_decode(sector, &begin);
-		other += rc == -EPROTONOSUPPORT;
-		damaged += rc == -EUCLEAN;
-		if (rc == 0 && (found == 0 ||
-				begin.generation > s->begin.generation))
-			s->begin = begin;
-		found += rc == 0;
+		ret->rc[i] = xm_store_begin_decode(sector, &ret->begin[i]);
 	}
-	if (other > 0)
-		return refuse(words, -EPROTONOSUPPORT,
-			      "it is of another version of extmem: use that one");
-	/* A sector is written whole or not at all: a crash leaves none like that, and with
-	 * the older one alone, what came later would be forgotten. */
-	if (damaged > 0)
-		return refuse(words, -EUCLEAN, "the beginning of its journal is "
-			      "damaged, or this is no store");
-	return found > 0 ? 0 : -ENODATA;
+	return 0;
+}
+
+/* Sets s->begin to the newest. -ENODATA: there is none. *ret_alone: it is the first. A sector is
+ * written whole or not at all: a crash leaves none that is damaged, and with the older one
+ * alone, what came later would be forgotten. */
+static int find_begin(struct xm_store *s, bool *ret_alone, char *words)
+{
+	static const char damaged[] = "the beginning of its journal is damaged, or "
+				      "this is no store";
+	struct begins b;
+	uint32_t newest;
+	int rc = read_begins(s, &b, words);
+
+	*ret_alone = false;
+	if (rc != 0)
+		return rc;
+	if (b.rc[0] == -EPROTONOSUPPORT || b.rc[1] == -EPROTONOSUPPORT)
+		return refuse(words, -EPROTONOSUPPORT, "it is of another version of "
+			      "extmem: use that one");
+	if (b.rc[0] == -EUCLEAN || b.rc[1] == -EUCLEAN)
+		return refuse(words, -EUCLEAN, damaged);
+	if (b.rc[0] != 0 && b.rc[1] != 0)
+		return -ENODATA;
+	newest = b.rc[0] != 0 || (b.rc[1] == 0 && b.begin[1].generation >
+							 b.begin[0].generation);
+	s->begin = b.begin[newest];
+	*ret_alone = b.rc[1 - newest] != 0;
+	/* Then the newest one may be what is missing. */
+	return *ret_alone && s->begin.generation > 1
+		       ? refuse(words, -EUCLEAN, damaged) : 0;
+}
+
+/* What is there of its files? */
+static int check_lengths(const struct xm_store *s, char *words)
+{
+	static const char *const names[XM_STORE_FILES] = {
+		"journal", "image", "sums", "table",
+	};
+	const uint64_t sizes[XM_STORE_FILES] = {
+		s->begin.journal_size, s->begin.pages * XM_STORE_BLOCK,
+		xm_store_sums_sectors(s->begin.pages) * XM_STORE_SECTOR,
+		s->begin.slots * XM_STORE_SECTOR,
+	};
+
+	for (int file = 0; file < XM_STORE_FILES; file++) {
+		uint64_t size = s->ops->size(s->disk, (enum xm_store_file)file);
+		struct xm_words w;
+
+		if (size >= sizes[file])
+			continue;
+		xm_words_begin(&w, words, XM_WORDS_SIZE);
+		xm_words_add(&w, "its file ");
+		xm_words_add(&w, names[file]);
+		xm_words_add(&w, " has ");
+		xm_words_bytes(&w, size);
+		xm_words_add(&w, " of ");
+		xm_words_bytes(&w, sizes[file]);
+		xm_words_add(&w, ": it was cut off, or copied in part");
+		return -EUCLEAN;
+	}
+	return 0;
 }
 
 static int check_sizes(const struct xm_store *s, char *words)
@@ -121,7 +171,7 @@ static int read_sums(struct xm_store *s, char *words)
 {
 	uint8_t sector[XM_STORE_SECTOR];
 
-	for (uint64_t first = 0; first < s->options.pages; first += XM_SUMS_SECTOR) {
+	for (uint64_t first = 0; first < s->begin.pages; first += XM_SUMS_SECTOR) {
 		uint32_t count = (uint32_t)xm_min(XM_SUMS_SECTOR,
 						  s->options.pages - first);
 		int rc = s->ops->read(s->disk, XM_STORE_SUMS,
@@ -130,7 +180,8 @@ static int read_sums(struct xm_store *s, char *words)
 
 		if (rc != 0)
 			return refuse(words, rc, "its checksums cannot be read");
-		if (!xm_store_sums_decode(sector, s->sums + first, count))
+		if (!xm_store_sums_decode(sector, s->begin.id, s->sums + first,
+					  count))
 			return refuse(words, -EUCLEAN,
 				      "its checksums are damaged themselves");
 	}
@@ -140,7 +191,7 @@ static int read_sums(struct xm_store *s, char *words)
 static int read_table(struct xm_store *s, char *words)
 {
 	int rc = s->ops->read(s->disk, XM_STORE_TABLE, 0, s->table,
-			      (size_t)s->options.slots * XM_STORE_SECTOR);
+			      s->begin.slots * XM_STORE_SECTOR);
 
 	return rc == 0 ? 0 : refuse(words, rc, "its table cannot be read");
 }
@@ -151,7 +202,7 @@ static int check_table(const struct xm_store *s, char *words)
 
 	for (uint32_t i = 0; i < s->options.slots; i++) {
 		if (!xm_store_entry_decode(s->table + (size_t)i * XM_STORE_SECTOR,
-					   &e) ||
+					   s->begin.id, &e) ||
 		    (e.size > 0 &&
 		     (!xm_is_aligned(e.offset | e.size, XM_STORE_BLOCK) ||
 		      !xm_span_fits(e.offset, e.size,
@@ -207,7 +258,7 @@ static bool read_pages(struct xm_store *s, uint64_t at,
 		if ((page & ~XM_STORE_OF_TABLE) >= max)
 			return false;
 		if (sum != xm_store_sum_of(s->pages + (size_t)i * XM_STORE_BLOCK,
-				       page) &&
+					   s->begin.id, page) &&
 		    !XM_PLANTED(store_torn_taken) && !XM_PLANTED(store_head_alone))
 			return false;
 	}
@@ -228,9 +279,19 @@ static bool goes_on(struct xm_store *s, uint64_t at, int *ret_rc)
 	return false;
 }
 
+/* The newest batch of which the image has pages: it was durable. */
+static uint64_t newest_imaged(const struct xm_store *s)
+{
+	uint64_t newest = 0;
+
+	for (uint64_t page = 0; page < s->options.pages; page++)
+		newest = xm_max(newest, s->sums[page].sequence);
+	return newest;
+}
+
 static int replay(struct xm_store *s, char *words)
 {
-	uint64_t at = XM_STORE_FIRST;
+	uint64_t at = XM_STORE_FIRST, imaged = newest_imaged(s);
 	struct xm_store_batch batch;
 	int rc = 0;
 
@@ -245,11 +306,17 @@ static int replay(struct xm_store *s, char *words)
 		s->sequence++;
 		s->counters.replayed++;
 	}
-	if (rc == 0 && goes_on(s, at, &rc) && !XM_PLANTED(store_hole_taken))
+	if (rc == 0 && (imaged >= s->sequence || goes_on(s, at, &rc)) &&
+	    !XM_PLANTED(store_hole_taken))
 		return refuse(words, -EUCLEAN, "its journal is damaged before its "
 			      "end: what was durable would be lost");
 	return rc == 0 ? 0 : refuse(words, rc, "its journal cannot be read, or its "
 				    "image not written");
+}
+
+static int written(int rc, char *words)
+{
+	return rc == 0 ? 0 : refuse(words, rc, "it cannot be written");
 }
 
 static int recover(struct xm_store *s, char *words)
@@ -257,18 +324,57 @@ static int recover(struct xm_store *s, char *words)
 	int rc = check_sizes(s, words);
 
 	if (rc == 0)
+		rc = check_lengths(s, words);
+	if (rc == 0)
 		rc = read_sums(s, words);
 	if (rc == 0)
 		rc = read_table(s, words);
+	/* It has become larger. */
+	if (rc == 0)
+		rc = written(xm_store_make_empty(s, s->begin.pages, s->begin.slots),
+			     words);
 	if (rc == 0)
 		rc = replay(s, words);
+	/* What was read may be in the kernel's memory alone, after a sync that failed; and the
+	 * next one goes over the only other one. */
+	if (rc == 0)
+		rc = written(xm_store_begin_write(s, &s->begin), words);
 	return rc == 0 ? check_table(s, words) : rc;
+}
+
+int xm_store_look(const struct xm_disk_ops *ops, void *disk, char *words)
+{
+	struct xm_store s = { .ops = ops, .disk = disk };
+	bool alone;
+	int rc = find_begin(&s, &alone, words);
+
+	if (rc == 0 && !alone)
+		rc = check_lengths(&s, words);
+	return rc == -ENODATA ? 0 : rc;
+}
+
+/* With the first beginning alone there was no batch yet. */
+static int begin_new(struct xm_store *s, char *words)
+{
+	int rc = xm_store_is_empty(s);
+
+	if (rc == -EUCLEAN)
+		return refuse(words, rc, "its journal is gone, and something was "
+			      "durable: it was cut off, or copied in part");
+	memset(&s->begin, 0, sizeof(s->begin));
+	s->begin.id = s->ops->draw(s->disk);
+	if (rc == 0)
+		rc = xm_store_make_empty(s, 0, 0);
+	if (rc == 0)
+		rc = xm_store_begin_anew(s);
+	return written(rc, words);
 }
 
 int xm_store_open(struct xm_store *s, const struct xm_store_options *o,
 		  const struct xm_disk_ops *ops, void *disk, void *memory,
 		  char *words)
 {
+	bool alone;
 	int rc;
 
 	XM_ASSERT(o->slots > 0 &&
@@ -280,15 +386,14 @@ int xm_store_open(struct xm_store *s, const struct xm_store_options *o,
 	s->ops = ops;
 	s->disk = disk;
 	lay_out(o, memory, s);
-	rc = find_begin(s, words);
+	rc = find_begin(s, &alone, words);
 	s->sequence = 1;
-	if (rc == 0)
+	if (rc == -ENODATA || (rc == 0 && alone))
+		rc = begin_new(s, words);
+	else if (rc == 0)
 		rc = recover(s, words);
-	else if (rc == -ENODATA)
-		rc = 0;
 	memset(s->head, 0, (size_t)(s->pages - s->head));
 	if (rc != 0)
 		return xm_store_fail(s, rc);
-	rc = xm_store_begin_anew(s);
-	return rc == 0 ? 0 : refuse(words, rc, "it cannot be written");
+	return written(xm_store_begin_anew(s), words);
 }

@@ -131,6 +131,13 @@ static int sync_file(void *disk, enum xm_store_file file)
 	return rc;
 }
 
+static uint64_t size_of(void *disk, enum xm_store_file file)
+{
+	(void)disk;
+	(void)file;
+	return SECTORS * XM_STORE_SECTOR; /* it is never cut off */
+}
+
 static uint64_t draw(void *disk)
 {
 	(void)disk;
@@ -141,6 +148,7 @@ const struct xm_disk_ops disk_ops = {
 	.read = read_bytes,
 	.write = write_bytes,
 	.sync = sync_file,
+	.size = size_of,
 	.draw = draw,
 };
 
@@ -194,10 +202,15 @@ void disk_rot_at(enum xm_store_file file, uint32_t sector)
 {
 	struct sector *s = &d.sectors[file][sector];
 
-	s->disk[below(XM_STORE_SECTOR)] ^= (uint8_t)(1 << below(8));
+	bool zeros = below(3) == 0;
+
+	if (zeros)
+		memset(s->disk, 0, XM_STORE_SECTOR);
+	else
+		s->disk[below(XM_STORE_SECTOR)] ^= (uint8_t)(1 << below(8));
 	memcpy(s->cache, s->disk, XM_STORE_SECTOR);
-	world_note("disk.rot: a bit of sector {sector} of file {file} changes",
-		   sector, file, 0);
+	world_note("disk.rot: a bit of sector {sector} of file {file} changes, or all "
+		   "become zero: {zeros}", sector, file, zeros);
 }
 
 bool disk_rot(void)

@@ -181,6 +181,7 @@
 	X(store_batch_unseen, "a page changes back while its batch is gathered") \
 	X(store_error_unsaid, "a commit that failed is acknowledged")         \
 	X(store_error_forgotten, "a store goes on after a sync that failed")  \
+	X(store_zeros_taken, "a sector that reads as zeros is taken for an empty one") \
 	/* the transport: sim/fabric.c */                                     \
 	X(early_acknowledgement, "a write completes before it is delivered")  \
 	X(ticket_twice, "a ticket is good for a second connection")           \

@@ -54,6 +54,7 @@ xm_tests += \
 	tests/unit/test_settings \
 	tests/unit/test_slots \
 	tests/unit/test_spin \
+	tests/unit/test_store \
 	tests/unit/test_strategy \
 	tests/unit/test_stripes \
 	tests/unit/test_stream \
