@@ -91,6 +91,7 @@ libxm_world_la_SOURCES = \
 	sim/store.c \
 	sim/store.h \
 	sim/store_seed.c \
+	sim/store_stories.c \
 	sim/story.c \
 	sim/story.h \
 	sim/streams.c \

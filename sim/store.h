@@ -25,6 +25,9 @@
 
 /* store_seed.c: one seed's run; for sim_live(). */
 void kept_live(uint64_t seed);
+/* store_stories.c, for stories.c */
+void kept_story_cut(uint64_t seed);
+void kept_story_next_owner(uint64_t seed);
 
 /* --- what stories and seeds are made of: a step each ------------------------------- */
 

@@ -2,6 +2,7 @@
 /* The stories, by name; see story.c. */
 #include "sim/shape.h"
 #include "sim/snapshot.h"
+#include "sim/store.h"
 #include "sim/stories_parts.h"
 
 static void two_clients(struct sim_shape *s)
@@ -35,6 +36,11 @@ static void deaths_unseen(struct sim_shape *s)
 static void two_appliances(struct sim_shape *s)
 {
 	s->appliances = 2;
+}
+
+static void stores(struct sim_shape *s)
+{
+	s->durable = true;
 }
 
 static void mirror(struct sim_shape *s)
@@ -133,5 +139,11 @@ const struct story stories[] = {
 	  .live = past_story_spilled },
 	{ .name = "a_past_that_cannot_be_saved_is_lost",
 	  .live = past_story_refused },
+	{ .name = "a_commit_is_cut_off_by_the_power",
+	  .live = kept_story_cut },
+	{ .name = "durable_pages_are_not_the_next_owners",
+	  .live = kept_story_next_owner },
+	{ .name = "a_page_is_held_while_it_is_drafted",
+	  .shape = stores, .script = story_held },
 };
 const uint32_t stories_count = XM_COUNT(stories);

@@ -126,3 +126,29 @@ void story_kept_again(uint32_t client, extmem *x)
 	expect(load(r, 0) == 8);
 	give(r);
 }
+
+static void make_durable(extmem_region *r)
+{
+	expect(extmem_sync_level(r, 0, 0, EXTMEM_DURABLE) == 0);
+}
+
+/* A region is made durable while another thread writes to it. Its page is held while the
+ * appliance drafts it: the write-back waits for that, and not for the disk. */
+void story_held(uint32_t client, extmem *x)
+{
+	struct thread other;
+	extmem_region *r;
+
+	(void)client;
+	expect(take(x, SIZE, &r) == 0);
+	expect(extmem_region_keep_durable(r, EXTMEM_FOR_EVER, token) == 0);
+	expect(store(r, 0, 1));
+	expect(sync_pages(r) == 0);
+	begin(&other, make_durable, r);
+	rest(5 * XM_US);
+	expect(store(r, 0, 2));
+	expect(sync_pages(r) == 0);
+	join(&other);
+	make_durable(r);
+	give(r);
+}

@@ -25,6 +25,7 @@ void story_zeroed_first(uint32_t client, extmem *);
 void story_handed_over(uint32_t client, extmem *);
 void story_claimer_dies(uint32_t client, extmem *);
 void story_kept_again(uint32_t client, extmem *);
+void story_held(uint32_t client, extmem *);
 
 /* --- stories_mirrors.c --- */
 void story_member_replaced(uint32_t client, extmem *);
