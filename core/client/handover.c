@@ -550,6 +550,9 @@ static int keep(extmem_region *region, const char *call, uint64_t ms, bool durab
 	region->durable = durable && ms > 0;
 	os_mutex_give(&x->regions.links);
 	rc = relabel(region, words, sizeof(words));
+	/* The store may have forgotten it meanwhile. */
+	if (region->durable)
+		xm_region_undurable(region);
 	os_mutex_give(&region->lock);
 	xm_regions_unlock(x);
 	if (rc != 0)

@@ -14,7 +14,7 @@
  * gone in step 4, the piece begins anew.
  *
  * What was discarded reads as zero here, and remote memory has older bytes: such pages are
- * drafted as zeros.
+ * drafted as zeros. What has not changed since it was durable is in no piece.
  *
  * One call of a region at a time; no other lock is held while it waits.
  */
@@ -227,6 +227,50 @@ static int try_piece(struct piece *p, bool fouled)
 	return rc == 0 ? persist(p) : rc;
 }
 
+/* All of it, if its appliance has nothing of it. */
+static void undurable(extmem *x, uint64_t page, uint64_t limit)
+{
+	struct xm_pager_event ev = { .kind = XM_PAGER_UNDURABLE };
+
+	xm_range(x, &ev, page, limit, XM_NEVER);
+}
+
+void xm_region_undurable(extmem_region *region)
+{
+	uint64_t page = region->address / XM_PAGE;
+
+	undurable(region->client, page, page + region->size / XM_PAGE);
+}
+
+/* The next pages that have changed, in one run or nearly so. False: there are none. */
+static bool find_changed(struct piece *p, uint64_t page, uint64_t limit)
+{
+	p->page = p->limit = limit;
+	while (page < limit) {
+		struct xm_lane *lane = xm_lane_at(&p->x->lanes, page);
+		const struct xm_pager *pager = &lane->engine.pager;
+		uint64_t end = xm_min(limit, xm_block_end(&p->x->lanes, page));
+		struct os_signals old;
+
+		xm_lane_lock(lane, &old);
+		if (p->page == limit) {
+			page = xm_pager_undurable_from(pager, page, end);
+			if (page < end) {
+				p->page = page;
+				limit = xm_min(limit, page + PIECE);
+				end = xm_min(end, limit);
+			}
+		}
+		if (p->page < limit)
+			p->limit = page = xm_pager_undurable_until(pager, page, end);
+		xm_lane_unlock(lane, &old);
+		if (p->page < limit && page < end)
+			return true;
+		page = end;
+	}
+	return p->page < p->limit;
+}
+
 static bool is_worth_repeating(const struct piece *p, int rc)
 {
 	return (rc == -EAGAIN || rc == -EDQUOT || rc == -ENOTCONN) &&
@@ -240,13 +284,16 @@ static int persist_range(extmem_region *region, uint64_t page, uint64_t limit,
 			   .words = words };
 	int rc = 0;
 
-	while (page < limit && rc == 0) {
-		p.page = page;
-		p.limit = xm_min(limit, page + PIECE);
+	while (rc == 0 && find_changed(&p, page, limit)) {
+		uint64_t asked = p.limit;
+
 		rc = try_piece(&p, atomic_load(&region->fouled));
-		if (rc == 0) {
-			page = p.limit;
-		} else if (is_worth_repeating(&p, rc)) {
+		/* What was held, and is not durable: it failed, or was cut off. */
+		page = rc == 0 ? p.limit : p.page;
+		if (page < asked &&
+		    !(rc != 0 && XM_PLANTED(persist_failed_forgotten)))
+			undurable(p.x, page, asked);
+		if (is_worth_repeating(&p, rc)) {
 			os_sleep(AGAIN);
 			rc = 0;
 		}

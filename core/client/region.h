@@ -125,6 +125,8 @@ static inline int xm_region_exists(const extmem_region *region,
 }
 
 /* And it was not handed over: -ESTALE. */
+/* Its appliances' stores have nothing of it yet, or may not. */
+void xm_region_undurable(extmem_region *);
 /* After a change of its memory (handover.c): if it is kept, so is what it has now. 0, or
  * -errno in words. With its lock and regions.lock. */
 int xm_region_keep_again(extmem_region *, const char *call);

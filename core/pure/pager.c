@@ -72,6 +72,7 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	case XM_PAGER_TEAR: xm_pager_on_tear(p, ev, fx); break;
 	case XM_PAGER_HOLD: xm_pager_on_hold(p, ev, fx); break;
 	case XM_PAGER_RELEASE: xm_pager_on_release(p, ev, fx); break;
+	case XM_PAGER_UNDURABLE: xm_pager_on_undurable(p, ev, fx); break;
 	}
 }
 

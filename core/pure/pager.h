@@ -203,6 +203,9 @@ enum xm_pager_event_kind {
 	 * [page, next) is held, and page `next` is being stored, or is out of reach. LOST. */
 	XM_PAGER_HOLD,
 	XM_PAGER_RELEASE, /* {page, limit}; DONE, MORE. */
+	/* They were held, and did not become durable; or a new store has none of them. {page,
+	 * limit}; DONE, MORE. */
+	XM_PAGER_UNDURABLE,
 };
 
 /* Can the remote memory of a page be reached? */
@@ -480,6 +483,14 @@ bool xm_pager_is_storing(const struct xm_pager *, uint64_t page);
 bool xm_pager_is_written(const struct xm_pager *, uint64_t page);
 /* Is it IO_LOCKED, by explicit I/O or because it is torn? */
 bool xm_pager_is_locked(const struct xm_pager *, uint64_t page);
+
+/* The first page of [page, limit) that has changed in remote memory, or was discarded, since it
+ * was held last, or `limit`; and where a run of such pages ends that begins there. A few others
+ * between two of them count as such. */
+uint64_t xm_pager_undurable_from(const struct xm_pager *, uint64_t page,
+				 uint64_t limit);
+uint64_t xm_pager_undurable_until(const struct xm_pager *, uint64_t page,
+				  uint64_t limit);
 
 /* Pages of the staging area: fetch buffers, then write-back buffers. */
 uint32_t xm_pager_staging_pages(const struct xm_pager_options *);

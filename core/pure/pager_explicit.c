@@ -81,6 +81,8 @@ void xm_pager_on_io_lock(struct xm_pager *p, const struct xm_pager_event *ev,
 
 		p->torn -= torn;
 		p->pages[page].buffer = torn ? LOCK_CALLER_TORN : LOCK_CALLER;
+		if (ev->write) /* whether it succeeds or not */
+			flag_set(&p->pages[page], FLAG_UNDURABLE);
 		p->pages[page].state = ev->whole && XM_PLANTED(io_unlocked)
 						 ? XM_PAGE_ABSENT
 						 : XM_PAGE_IO_LOCKED;

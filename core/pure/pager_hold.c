@@ -18,6 +18,10 @@
  *
  * A hold outlives what may happen to the page meanwhile; FORGET ends it.
  *
+ * What has to become durable is known here, too: a page is UNDURABLE from the moment at which
+ * its remote memory changes, or it is discarded, until it is held. If it does not become
+ * durable then, the owner says so.
+ *
  * Floor: ground.
  */
 #include "core/pure/pager_parts.h"
@@ -43,6 +47,7 @@ void xm_pager_on_hold(struct xm_pager *p, const struct xm_pager_event *ev,
 		}
 		if (!XM_PLANTED(persist_unheld))
 			flag_set(&p->pages[page], FLAG_HELD);
+		flag_clear(&p->pages[page], FLAG_UNDURABLE);
 	}
 	if (page == end)
 		fx->verdict = page < ev->limit ? XM_VERDICT_MORE
@@ -62,4 +67,38 @@ void xm_pager_on_release(struct xm_pager *p, const struct xm_pager_event *ev,
 	trace(p, XM_TRACE_PAGER_RELEASE, ev->page, end - ev->page, 0);
 	fx->verdict = end < ev->limit ? XM_VERDICT_MORE : XM_VERDICT_DONE;
 	fx->next = end;
+}
+
+void xm_pager_on_undurable(struct xm_pager *p, const struct xm_pager_event *ev,
+			   struct xm_pager_effects *fx)
+{
+	uint64_t end = xm_min(ev->limit, ev->page + RANGE_MAX);
+
+	for (uint64_t page = ev->page; page < end; page++)
+		flag_set(&p->pages[page], FLAG_UNDURABLE);
+	fx->verdict = end < ev->limit ? XM_VERDICT_MORE : XM_VERDICT_DONE;
+	fx->next = end;
+}
+
+uint64_t xm_pager_undurable_from(const struct xm_pager *p, uint64_t page,
+				 uint64_t limit)
+{
+	while (page < limit && !flagged(&p->pages[page], FLAG_UNDURABLE))
+		page++;
+	return page;
+}
+
+/* To compare a page for nothing costs less than to ask for another piece. */
+#define DURABLE_GAP_MAX 8
+
+uint64_t xm_pager_undurable_until(const struct xm_pager *p, uint64_t page,
+				  uint64_t limit)
+{
+	uint64_t end = page;
+
+	for (; page < limit && page - end <= DURABLE_GAP_MAX; page++) {
+		if (flagged(&p->pages[page], FLAG_UNDURABLE))
+			end = page + 1;
+	}
+	return end;
 }

@@ -83,6 +83,8 @@ static bool discard_page(struct xm_pager *p, uint64_t page,
 		return true;
 	if (!make_absent(p, page, fx))
 		return false;
+	if (flagged(entry, FLAG_WRITTEN))
+		flag_set(entry, FLAG_UNDURABLE);
 	flag_clear(entry, FLAG_WRITTEN | FLAG_STALE);
 	entry->frame = 0; /* when it was evicted tells nothing about new contents */
 	return true;
@@ -138,7 +140,7 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 	case XM_PAGER_DISCARD:
 		return discard_page(p, page, fx);
 	case XM_PAGER_MARK_BACKED:
-		flag_set(&p->pages[page], FLAG_WRITTEN);
+		flag_set(&p->pages[page], FLAG_WRITTEN | FLAG_UNDURABLE);
 		return true;
 	case XM_PAGER_FORGET:
 		return forget_page(p, page, fx);

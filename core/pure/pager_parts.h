@@ -31,7 +31,7 @@
 #include "core/pure/pager.h"
 #include "core/pure/plant.h"
 
-/* Flags of a page. Thirteen bits are there; two are free: 256 and 1024. */
+/* Flags of a page. Thirteen bits are there; one is free: 1024. */
 enum {
 	FLAG_WRITTEN = 1,     /* the remote memory holds the contents */
 	FLAG_STORING = 2,     /* a write-back buffer holds bytes not yet acknowledged */
@@ -41,6 +41,7 @@ enum {
 	FLAG_LOST = 32,	      /* its remote memory is gone for good */
 	FLAG_HOT = 64,	      /* it stood in queue HOT when it was evicted */
 	FLAG_STALE = 128,     /* a member of its segment lacks these bytes */
+	FLAG_UNDURABLE = 256, /* what it is may differ from what is durable of it */
 	FLAG_HELD = 512,      /* its appliance drafts it: nothing is stored there */
 	FLAG_READ_ONLY = 2048, /* RIGHTS_LOAD: if it is dirty, it is protected all the same */
 	FLAG_NO_ACCESS = 4096, /* RIGHTS_NONE: it is never present */
@@ -375,6 +376,8 @@ void xm_pager_on_hold(struct xm_pager *, const struct xm_pager_event *,
 		      struct xm_pager_effects *);
 void xm_pager_on_release(struct xm_pager *, const struct xm_pager_event *,
 			 struct xm_pager_effects *);
+void xm_pager_on_undurable(struct xm_pager *, const struct xm_pager_event *,
+			   struct xm_pager_effects *);
 void xm_pager_on_pin(struct xm_pager *, const struct xm_pager_event *,
 		     struct xm_pager_effects *);
 void xm_pager_on_unpin(struct xm_pager *, const struct xm_pager_event *,

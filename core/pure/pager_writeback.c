@@ -72,7 +72,7 @@ static bool writeback_fill(struct xm_pager *p, uint32_t index, uint64_t page,
 	buffer->state = WRITEBACK_IN_FLIGHT;
 	entry->buffer = (uint16_t)index;
 	xm_pager_print_leaves(p, page, buffer, purpose);
-	flag_set(entry, FLAG_STORING | FLAG_WRITTEN);
+	flag_set(entry, FLAG_STORING | FLAG_WRITTEN | FLAG_UNDURABLE);
 	if (purpose != STORE_PINNED)
 		entry->state = XM_PAGE_CLEAN;
 	if (purpose == STORE_EVICT && XM_PLANTED(writeback_forgotten)) {

@@ -55,6 +55,7 @@
 	X(persist_unheld, "a page is stored while its appliance drafts it")   \
 	X(hold_unwaited, "a page is drafted while a store of it is in flight") \
 	X(persist_stale_zeros, "what was discarded is durable as it was before") \
+	X(persist_failed_forgotten, "what did not become durable counts as if it had") \
 	X(print_late, "a fingerprint is taken when stores reach the page already") \
 	X(watch_late, "a watch is told of pages after they are writable")      \
 	X(watch_misses_unprotect, "a watch is not told of pages that were "    \

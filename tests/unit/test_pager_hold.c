@@ -108,6 +108,36 @@ static void what_is_lost_is_not_held(void)
 	CU_ASSERT_EQUAL(hold(5, 8), XM_VERDICT_LOST);
 }
 
+static bool is_undurable(uint64_t page)
+{
+	return xm_pager_undurable_from(&pager, page, page + 1) == page;
+}
+
+static void what_changes_is_undurable_until_it_is_held(void)
+{
+	open_pager(usual);
+	CU_ASSERT_EQUAL(xm_pager_undurable_from(&pager, 0, PAGES), PAGES);
+	fault(5, true);
+	CU_ASSERT_FALSE(is_undurable(5));
+	range(XM_PAGER_FLUSH, 5, 6);
+	CU_ASSERT_TRUE(is_undurable(5));
+	stored(effect(XM_STORE, 0), 0);
+	CU_ASSERT_EQUAL(hold(0, 8), XM_VERDICT_DONE);
+	CU_ASSERT_FALSE(is_undurable(5));
+	range(XM_PAGER_DISCARD, 5, 6);
+	CU_ASSERT_TRUE(is_undurable(5));
+	range(XM_PAGER_RELEASE, 0, 8);
+	/* Whether an explicit write has come is not known when it fails. */
+	CU_ASSERT_EQUAL(write_lock(7), XM_VERDICT_DONE);
+	io_unlock(7, 8, false);
+	CU_ASSERT_TRUE(is_undurable(7));
+	CU_ASSERT_EQUAL(xm_pager_undurable_until(&pager, 5, PAGES), 8);
+	CU_ASSERT_EQUAL(hold(5, 8), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(xm_pager_undurable_from(&pager, 0, PAGES), PAGES);
+	CU_ASSERT_EQUAL(range(XM_PAGER_UNDURABLE, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_TRUE(is_undurable(5));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -117,6 +147,7 @@ int main(void)
 		XM_TEST(a_fault_finds_other_victims_or_waits),
 		XM_TEST(a_long_hold_goes_on_from_where_it_was),
 		XM_TEST(what_is_lost_is_not_held),
+		XM_TEST(what_changes_is_undurable_until_it_is_held),
 		CU_TEST_INFO_NULL,
 	};
 	return rig_run("pager_hold", tests);
