@@ -7,7 +7,7 @@
  * is checked here.
  *
  * Survival: where all trouble has come to fewer appliances than each page has copies,
- * none is lost.
+ * none is lost; and no client gives up a path to one of the others as silent.
  */
 #include "sim/appliance.h"
 #include "sim/notes.h"
@@ -31,4 +31,12 @@ void oracle_page_lost(void)
 			return;
 	}
 	world_broken("liveness", "a page was lost, and only clients had hung");
+}
+
+void oracle_given_up(uint32_t appliance)
+{
+	if (sim_shape.survives && (sim_shape.victims & 1u << appliance) == 0)
+		world_broken("survival", "a path to appliance %u was given up, and only "
+			     "appliances %#x of %u have had trouble", appliance,
+			     sim_shape.victims, sim_shape.appliances);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The record of a run: its hash, its last lines, its trace; see notes.h. */
 #include "sim/notes.h"
+#include "sim/oracle.h"
 
 #include "config.h"
 
@@ -109,6 +110,8 @@ void notes_take(const struct process *p)
 		l->note = NULL;
 		l->record = *xm_trace_get(t, (*seen)++);
 		sim_counts.points[l->record.id]++;
+		if (l->record.id == XM_TRACE_PATH_HUNG)
+			oracle_given_up((uint32_t)l->record.a);
 		line_show(l);
 	}
 }

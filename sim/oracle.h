@@ -24,6 +24,8 @@ void oracle_all_given(uint32_t client);
 void oracle_quiet(uint32_t client);
 /* A load or store got SIGBUS, or a call says that a page is lost. */
 void oracle_page_lost(void);
+/* A path to this appliance was given up, as nothing was heard on it. */
+void oracle_given_up(uint32_t appliance);
 /* A remote access is about to succeed at this appliance. */
 void oracle_access(uint32_t appliance, uint64_t client, uint64_t offset,
 		   uint64_t size, bool write);

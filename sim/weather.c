@@ -71,6 +71,7 @@ bool weather_no_memory(void)
 	return true;
 }
 
+#define NAP (100 * XM_MS)
 #define FOR_GOOD (100000 * XM_SECOND)
 
 /* --- events ---------------------------------------------------------------------- */
@@ -358,9 +359,10 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 		weather_hang(appliance_interface(appliance), ns);
 		break;
 	case 3:
-		/* While it hangs, its leases may end everywhere. */
+		/* While it hangs, its leases may end everywhere, unless it is short. */
+		if (sim_shape.survives)
+			ns = xm_min(ns, NAP);
 		if ((sim_shape.hang || sim_shape.pauses) &&
-		    !sim_shape.survives &&
 		    weather_happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
 			weather_hang(program_process(client), ns);
 		break;

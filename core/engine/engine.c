@@ -67,6 +67,15 @@ void xm_engine_ticket(struct xm_engine *e, uint32_t appliance,
 		path_event(e, appliance, XM_PATH_REFUSED);
 }
 
+/* Of a peer with operations under way. One big operation may take longer than hang_ns on
+ * a slow link while others behind it wait their turn: progress of any of them is a sign of
+ * life. */
+static uint64_t silent_since(const struct xm_engine *e,
+			     const struct xm_lane_peer *peer)
+{
+	return xm_max(e->operations[peer->oldest].posted_ns, peer->progress_ns);
+}
+
 static void tick(struct xm_engine *e)
 {
 	e->tick_ns = e->clock_ns;
@@ -81,13 +90,8 @@ static void tick(struct xm_engine *e)
 			.oldest_ns = XM_NEVER,
 		};
 
-		/* One big operation may take longer than hang_ns on a slow
-		 * link while others behind it wait their turn: progress of
-		 * any of them is a sign of life. */
 		if (peer->oldest != XM_NO_OPERATION)
-			ev.oldest_ns = xm_max(
-				e->operations[peer->oldest].posted_ns,
-				peer->progress_ns);
+			ev.oldest_ns = silent_since(e, peer);
 		else if (peer->refused_for_ns > 0)
 			ev.oldest_ns = e->clock_ns - peer->refused_for_ns;
 		path_step(e, i, &ev);
@@ -354,19 +358,40 @@ static void try_again(struct xm_engine *e)
 	e->again_futile = !e->again_reached;
 }
 
+/* Nobody looked for so long: it is no silence of those with operations under way, some
+ * of which may have been posted only just now, by the clock of the turn before. */
+static void excuse(struct xm_engine *e, uint64_t gap_ns)
+{
+	for (uint32_t i = 0; i < e->peers_count; i++) {
+		struct xm_lane_peer *peer = &e->peers[i];
+
+		if (peer->oldest != XM_NO_OPERATION)
+			peer->progress_ns = silent_since(e, peer) + gap_ns -
+					    XM_ENGINE_LOOK;
+	}
+}
+
+static void pass_time(struct xm_engine *e, uint64_t now_ns)
+{
+	uint64_t gap_ns = now_ns - e->seen_ns;
+
+	if (gap_ns > 2 * XM_ENGINE_GAP)
+		note(e, XM_TRACE_ENGINE_GAP, e->options.lane, gap_ns, 0, 0);
+	if (!XM_PLANTED(own_pause_loses))
+		gap_ns = xm_min(gap_ns, XM_ENGINE_GAP);
+	if (gap_ns > XM_ENGINE_LOOK && !XM_PLANTED(own_pause_loses) &&
+	    !XM_PLANTED(own_pause_drops))
+		excuse(e, gap_ns);
+	e->clock_ns += gap_ns;
+	e->seen_ns = now_ns;
+}
+
 bool xm_engine_turn(struct xm_engine *e, uint64_t now_ns)
 {
 	bool any;
 
-	if (now_ns > e->seen_ns) {
-		if (now_ns - e->seen_ns > 2 * XM_ENGINE_GAP)
-			note(e, XM_TRACE_ENGINE_GAP, e->options.lane,
-			     now_ns - e->seen_ns, 0, 0);
-		e->clock_ns += XM_PLANTED(own_pause_loses)
-			? now_ns - e->seen_ns
-			: xm_min(now_ns - e->seen_ns, XM_ENGINE_GAP);
-		e->seen_ns = now_ns;
-	}
+	if (now_ns > e->seen_ns)
+		pass_time(e, now_ns);
 	any = poll_all(e);
 	if (e->clock_ns - e->tick_ns >= TICK)
 		tick(e);

@@ -12,7 +12,8 @@
  * Engine time. Machines measure waiting in time during which somebody looked:
  * a gap of more than XM_ENGINE_GAP between two turns counts as that much, so
  * that a process that was stopped does not take its own pause for the death
- * of others.
+ * of others. The silence of a peer counts XM_ENGINE_LOOK of a gap at most: what was
+ * posted since the last turn, or answered, is seen in the next one.
  *
  * Posting. The pager's reads and writes and explicit ones go the same way
  * (engine_post.c): the volume says which transport operations they are, the
@@ -35,6 +36,10 @@
 #include "core/pure/volume.h"
 
 #define XM_ENGINE_GAP (100 * XM_MS)
+/* Who waits looks more often (wait.c), and two looks see no shorter silence than the
+ * shortest after which a path is given up. */
+#define XM_ENGINE_LOOK (25 * XM_MS)
+_Static_assert(2 * XM_ENGINE_LOOK <= XM_PATH_HANG_AWAY, "one gap drops nobody");
 
 /* Runs of pages that a lane mends at once, and how long they are. */
 #define XM_MEND_SLOTS 4

@@ -87,8 +87,9 @@ static uint64_t token_of(const struct xm_engine *e,
 
 /* Nobody has posted for so long: no more is known of a peer that refused. */
 #define REFUSED_LAPSES (500 * XM_MS)
-/* The time credited between two refusals is at most this share of hang_ns: in
- * a longer gap nobody tried to post, so it proves nothing. */
+/* The time credited between two refusals is at most this share of the shortest time
+ * after which a silent path is given up: in a longer gap nobody tried to post, so it
+ * proves nothing. */
 #define REFUSED_SHARE 8
 
 /* What a transport answered to a post. Some providers return -EAGAIN forever for
@@ -106,7 +107,9 @@ static void note_post_result(struct xm_engine *e, struct xm_lane_peer *peer,
 		peer->refused_for_ns = 0;
 	else
 		peer->refused_for_ns += xm_min(
-			since_ns, peer->path.hang_ns / REFUSED_SHARE);
+			since_ns,
+			xm_min(peer->path.hang_ns, XM_PATH_HANG_AWAY) /
+				REFUSED_SHARE);
 	if (rc == 0)
 		return;
 	e->eager = true;

@@ -61,6 +61,7 @@
 	X(watch_misses_unprotect, "a watch is not told of pages that were "    \
 				  "protected")                                \
 	X(own_pause_loses, "a client's own pause makes others late")          \
+	X(own_pause_drops, "a client that did not look takes that for silence") \
 	/* core/pure/volume*.c, pager_mend.c, view.c */                        \
 	X(ack_first_member, "a write is done when one member has it")         \
 	X(out_read, "a member that has left is read")                         \
