@@ -24,7 +24,7 @@ struct disk_settings {
 	uint64_t size, port;
 	struct xm_option_list appliance;
 	const char *region, *token, *strategy, *socket, *listen;
-	bool seal;
+	bool seal, durable;
 };
 
 static const struct xm_option options[] = {
@@ -44,6 +44,12 @@ static const struct xm_option options[] = {
 		  "there at the end. `ps` shows a token to others; --region "
 		  "reads it from a file.",
 	  .destination = offsetof(struct disk_settings, token) },
+	{ .name = "durable",
+	  .kind = XM_OPTION_FLAG,
+	  .help = "With --region or --token: a flush returns when what was "
+		  "written is on the disks of the appliances (extmemd "
+		  "--store).",
+	  .destination = offsetof(struct disk_settings, durable) },
 	XM_SHARED_APPLIANCE(struct disk_settings, appliance,
 		"An appliance that lends memory. May be repeated."),
 	XM_SHARED_STRATEGY(struct disk_settings, strategy,
@@ -143,6 +149,8 @@ static void make_line(struct line *line, const struct disk_settings *s,
 		add(line, "region=", s->region);
 	if (s->token[0] != '\0')
 		add(line, "token=", s->token);
+	if (s->durable)
+		add(line, "durable=", "yes");
 	for (size_t i = 0; i < s->appliance.count; i++)
 		add(line, "appliance=", s->appliance.items[i]);
 	if (s->strategy[0] != '\0')
@@ -161,6 +169,16 @@ static int run(const struct disk_settings *s, int rest_count, char *const rest[]
 	if (s->size == 0 && s->region[0] == '\0' && s->token[0] == '\0') {
 		command_say("disk", "how large? `extmem disk --size 1G "
 				    "--appliance ofi+tcp://host:7470`");
+		return COMMAND_USAGE;
+	}
+	if (s->durable && s->region[0] == '\0' && s->token[0] == '\0') {
+		command_say("disk", "--durable is for a disk that is kept: give it "
+				    "a --region NAME");
+		return COMMAND_USAGE;
+	}
+	if (s->durable && s->region[0] == '\0' && s->token[0] == '\0') {
+		command_say("disk", "--durable is for a disk that is kept: give it "
+				    "a --region NAME");
 		return COMMAND_USAGE;
 	}
 	if (!plugin_find(plugin)) {

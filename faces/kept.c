@@ -119,6 +119,7 @@ struct opening {
 	char path[PATH_MAX]; /* "": there is no file */
 	char *words;
 	size_t size;
+	bool durable;
 };
 
 static int fail(const struct opening *o, int rc)
@@ -146,6 +147,13 @@ static int fits(const struct opening *o, const extmem_region *region)
 	return -EINVAL;
 }
 
+static int keep(const struct opening *o, extmem_region *region, uint64_t ms,
+		char *ret_token)
+{
+	return o->durable ? extmem_region_keep_durable(region, ms, ret_token)
+			  : extmem_region_keep(region, ms, ret_token);
+}
+
 static int adopt(const struct opening *o, const char *token, extmem_region **ret)
 {
 	extmem_region *region;
@@ -162,7 +170,7 @@ static int adopt(const struct opening *o, const char *token, extmem_region **ret
 	}
 	if (rc != 0)
 		return rc;
-	if (extmem_region_keep(region, EXTMEM_FOR_EVER, NULL) != 0)
+	if (keep(o, region, EXTMEM_FOR_EVER, NULL) != 0)
 		return fail(o, -EIO);
 	rc = fits(o, region);
 	if (rc == 0)
@@ -185,13 +193,13 @@ static int make(const struct opening *o, extmem_region **ret)
 	rc = extmem_region_request(o->x, o->request, &region);
 	if (rc != 0)
 		return fail(o, rc);
-	rc = extmem_region_keep(region, MINUTE_MS, token);
+	rc = keep(o, region, MINUTE_MS, token);
 	if (rc != 0)
 		return fail(o, rc);
 	rc = token_write(o->path, token);
 	if (rc != 0)
 		fail_file(o, rc);
-	else if ((rc = extmem_region_keep(region, EXTMEM_FOR_EVER, NULL)) != 0)
+	else if ((rc = keep(o, region, EXTMEM_FOR_EVER, NULL)) != 0)
 		fail(o, rc);
 	else
 		*ret = region;
@@ -225,6 +233,7 @@ int face_kept_open(extmem *x, const struct face_kept *kept,
 {
 	struct opening o = {
 		.x = x, .request = request, .words = words, .size = size,
+		.durable = kept->durable,
 	};
 
 	if (kept->region[0] != '\0')

@@ -18,6 +18,7 @@ struct face_kept {
 	 * the region if it is not there. "": none. */
 	const char *region;
 	const char *token; /* "": none */
+	bool durable; /* beyond the end of its appliances, too */
 };
 
 /* The file that has the token of a region: a name without a slash is looked up in

@@ -11,6 +11,9 @@
  * appliance does not know what is fresh here, and would show old bytes to the next process.
  * So such a disk has no trim, and its zeros are written.
  *
+ * If it is durable, a flush makes it so on the appliances' disks, and FUA what it comes with;
+ * else both have nothing to do.
+ *
  * nbdkit forks into the background between .get_ready and .after_fork, and libfabric
  * does not survive that. So the settings are checked before, while messages still reach
  * the user, and the client is opened after.
@@ -131,6 +134,12 @@ static int disk_config(const char *key, const char *value)
 		kept.token = value;
 		return 0;
 	}
+	if (strcmp(key, "durable") == 0) {
+		int flag = nbdkit_parse_bool(value);
+
+		kept.durable = flag > 0;
+		return flag < 0 ? -1 : 0;
+	}
 	if (strcmp(key, "size") != 0)
 		return setting_add(key, value);
 	disk_size = nbdkit_parse_size(value);
@@ -145,6 +154,10 @@ static int disk_config_complete(void)
 		nbdkit_error("region=%s and a token: one of them", kept.region);
 		return -1;
 	}
+	if (kept.durable && !is_kept()) {
+		nbdkit_error("durable=yes is for a disk that is kept: give it a region=NAME");
+		return -1;
+	}
 	if (disk_size > 0 || is_kept())
 		return 0;
 	nbdkit_error("how large? say size=1G");
@@ -155,6 +168,7 @@ static int disk_config_complete(void)
 	"size=<SIZE>     Size of the disk; required where it is made.\n" \
 	"region=<NAME>   Keep the disk under this name beyond this process.\n" \
 	"token=<TOKEN>   Serve the region that waits under this token.\n" \
+	"durable=yes     A flush reaches the disks of the appliances.\n" \
 	"label=<NAME>    Name of its memory in lists of the appliances.\n" \
 	"appliance=<ADDRESS>  Where its memory is; may be repeated.\n" \
 	"strategy=<TEXT> How many copies, and where: \"mirror 2\".\n" \
@@ -244,7 +258,7 @@ static int may_discard(void *handle)
 static int disk_can_fua(void *handle)
 {
 	(void)handle;
-	return NBDKIT_FUA_NATIVE; /* every write has that meaning */
+	return NBDKIT_FUA_NATIVE; /* every write has that meaning, or it is no more work */
 }
 
 /* Nothing is kept here: to read something ahead would help nobody. */
@@ -287,16 +301,22 @@ static int disk_pread(void *handle, void *buffer, uint32_t count, uint64_t offse
 static int disk_pwrite(void *handle, const void *buffer, uint32_t count,
 		       uint64_t offset, uint32_t flags)
 {
+	int rc = extmem_write(region, offset, buffer, count);
+
 	(void)handle;
-	(void)flags;
-	return answer(extmem_write(region, offset, buffer, count));
+	if (rc == 0 && count > 0 && kept.durable && (flags & NBDKIT_FLAG_FUA) != 0)
+		rc = extmem_sync_level(region, offset, count, EXTMEM_DURABLE);
+	return answer(rc);
 }
 
 static int disk_flush(void *handle, uint32_t flags)
 {
 	(void)handle;
 	(void)flags;
-	return 0; /* a write was answered when the appliances had it */
+	/* A write was answered when the appliances had it in their memory. */
+	return kept.durable
+		       ? answer(extmem_sync_level(region, 0, 0, EXTMEM_DURABLE))
+		       : 0;
 }
 
 /* The whole pages of a range. The last page is the disk's, also what lies behind its

@@ -92,4 +92,36 @@ check "and its disk ends" stop
 check "its memory is freed" "$extmem" region rm "$(cat "$scratch/state/extmem/here")" \
 	--appliance "$address"
 refused 'remove that file' --region here
+
+# A durable one is there after kill -9 of its appliance: what was flushed.
+refused 'is for a disk that is kept' --size 1M --durable
+refused 'no durable store' --size 1M --region "$scratch/none" --durable
+kept=$scratch/kept
+lend() {
+	appliance --store "$scratch/store"
+}
+# shellcheck disable=SC2046 # several
+kill_appliance() {
+	kill -9 $(pgrep -P "$appliance") "$appliance"
+	wait "$appliance" 2>/dev/null
+	await flock -n "$scratch/store/lock" true
+}
+if command -v qemu-io >/dev/null; then
+	check "an appliance with a store" lend
+	check "a durable disk is made" served -s 8M --region "$kept" --durable
+	head -c 8388608 /dev/urandom >"$scratch/in"
+	nbdcopy --flush "$scratch/in" "$uri"
+	verdict "it is written to and flushed" $? "$scratch/disk"
+	qemu-io -f raw "$uri" -c 'write -f -P 7 64k 64k' >/dev/null
+	verdict "and written to with FUA" $? "$scratch/disk"
+	head -c 65536 /dev/zero | tr '\0' '\007' |
+		dd of="$scratch/in" bs=64k seek=1 conv=notrunc 2>/dev/null
+	kill_appliance
+	kill -9 "$disk"
+	wait "$disk" 2>/dev/null
+	check "the appliance begins again" lend
+	check "the disk is found" found --region "$kept" --durable
+	check "with all that was flushed" same
+	check "and ends" stop
+fi
 summary
