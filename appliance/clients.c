@@ -157,6 +157,7 @@ static struct xm_service_client *client_new(struct xm_service *s,
 	memset(c, 0, sizeof(*c));
 	xm_list_open(&c->owned);
 	xm_list_open(&c->grants);
+	xm_list_open(&c->revoked);
 	xm_list_open(&c->quarantined);
 	c->serial = serial;
 	c->number = (uint64_t)serial << XM_SLOT_BITS | xm_client_slot(s, c);
@@ -276,7 +277,8 @@ static void welcome(struct xm_service *s, const struct xm_service_client *c,
 	w->incarnation = s->options.incarnation;
 	w->lease_ms = s->options.lease_ms;
 	w->granule = s->options.granule;
-	w->features = XM_FEATURE_KEEP | XM_FEATURE_CLAIM | XM_FEATURE_WANTED;
+	w->features = XM_FEATURE_KEEP | XM_FEATURE_SHARE | XM_FEATURE_CLAIM |
+		      XM_FEATURE_WANTED;
 	if (s->options.durable)
 		w->features |= XM_FEATURE_DURABLE;
 	memcpy(w->name, s->options.name, sizeof(w->name));

@@ -62,7 +62,7 @@ struct xm_service_grant *xm_service_grant_find(struct xm_service *s,
 {
 	uint64_t slot = number & (XM_SERVICE_SLOTS_MAX - 1);
 
-	if (slot >= s->options.extents_max ||
+	if (slot >= xm_service_grants_max(&s->options) ||
 	    s->grants[slot].state == XM_GRANT_FREE ||
 	    s->grants[slot].number != number)
 		return NULL;
@@ -74,14 +74,17 @@ static uint64_t number_of(uint32_t serial, uint32_t slot)
 	return (uint64_t)serial << XM_SLOT_BITS | slot;
 }
 
-/* The grant of all rights that an owner has from the beginning. */
-static void grant_new(struct xm_service *s, struct xm_service_extent *e)
+/* A grant of this extent, EXPOSING. */
+static struct xm_service_grant *grant_new(struct xm_service *s,
+					  struct xm_service_extent *e,
+					  uint32_t client)
 {
 	uint32_t slot = xm_slots_next(&s->grants_free, 0);
 	struct xm_service_grant *g;
 	uint32_t serial;
 
-	/* There is one for each extent at most, so there is one left. */
+	/* There is one for each extent at most, and readings are counted, so there is one
+	 * left. */
 	XM_ASSERT(slot != XM_SLOTS_NONE);
 	xm_slots_remove(&s->grants_free, slot);
 	g = &s->grants[slot];
@@ -90,14 +93,38 @@ static void grant_new(struct xm_service *s, struct xm_service_extent *e)
 	g->serial = serial;
 	g->number = number_of(serial, slot);
 	g->state = XM_GRANT_EXPOSING;
-	g->client = e->owner;
+	g->client = client;
 	g->extent = xm_service_extent_slot(s, e);
-	g->rights = XM_RIGHTS_ALL;
 	g->offset = e->offset;
 	g->size = e->size;
-	xm_list_push_back(&s->clients[e->owner].grants, &g->link);
-	e->grant = slot;
+	xm_list_push_back(&s->clients[client].grants, &g->link);
 	e->covers++;
+	return g;
+}
+
+/* The grant of all rights that an owner has from the beginning. */
+static void grant_own(struct xm_service *s, struct xm_service_extent *e)
+{
+	struct xm_service_grant *g = grant_new(s, e, e->owner);
+
+	g->rights = XM_RIGHTS_ALL;
+	e->grant = grant_slot(s, g);
+}
+
+struct xm_service_grant *xm_service_reading_new(struct xm_service *s,
+						struct xm_service_extent *e,
+						uint32_t client)
+{
+	struct xm_service_grant *g = grant_new(s, e, client);
+
+	g->rights = XM_RIGHT_READ;
+	g->reads = true;
+	g->reader = s->clients[client].number;
+	g->of = e->number;
+	xm_list_push_back(&e->readings, &g->reading);
+	s->clients[client].readings++;
+	s->readings++;
+	return g;
 }
 
 static void grant_free(struct xm_service *s, struct xm_service_grant *g)
@@ -105,6 +132,30 @@ static void grant_free(struct xm_service *s, struct xm_service_grant *g)
 	xm_list_remove(&g->link);
 	g->state = XM_GRANT_FREE;
 	xm_slots_add(&s->grants_free, grant_slot(s, g));
+}
+
+/* Its client has one reading fewer. */
+static void reading_end(struct xm_service *s, struct xm_service_grant *g)
+{
+	struct xm_service_client *c = xm_client_find(s, g->reader);
+
+	if (c != NULL)
+		c->readings--;
+	s->readings--;
+	grant_free(s, g);
+}
+
+void xm_service_reading_undo(struct xm_service *s, struct xm_service_grant *g)
+{
+	s->extents[g->extent].covers--;
+	xm_list_remove(&g->reading);
+	reading_end(s, g);
+}
+
+void xm_service_reading_forget(struct xm_service *s, struct xm_service_grant *g)
+{
+	XM_ASSERT(g->state == XM_GRANT_REVOKED);
+	reading_end(s, g);
 }
 
 struct xm_service_extent *xm_service_extent_new(struct xm_service *s,
@@ -129,6 +180,7 @@ struct xm_service_extent *xm_service_extent_new(struct xm_service *s,
 	e->size = size;
 	e->epoch = ++s->epoch;
 	xm_link_alone(&e->piece);
+	xm_list_open(&e->readings);
 	xm_list_push_back(&s->clients[client].owned, &e->owned);
 	xm_slots_add(&s->lent, slot);
 	s->bytes_owned += size;
@@ -138,7 +190,7 @@ struct xm_service_extent *xm_service_extent_new(struct xm_service *s,
 	xm_service_use(s, e->tenant)->bytes += size;
 	xm_service_use(s, e->tenant)->extents++;
 	s->looks++;
-	grant_new(s, e);
+	grant_own(s, e);
 	return e;
 }
 
@@ -196,6 +248,7 @@ void xm_service_extent_part(struct xm_service *s, struct xm_service_extent *e)
 	e->state = XM_EXTENT_PARTING;
 	xm_durable_forget(s, e);
 	xm_service_unoffer(s, e);
+	xm_share_drop(s, e);
 	xm_slots_remove(&s->lent, xm_service_extent_slot(s, e));
 	s->bytes_owned -= e->size;
 	s->bytes_parting += e->size;
@@ -218,6 +271,7 @@ void xm_service_extent_orphan(struct xm_service *s, struct xm_service_extent *e)
 	XM_ASSERT(e->state == XM_EXTENT_OWNED);
 	e->state = XM_EXTENT_ORPHAN;
 	e->trimming = XM_SERVICE_NONE;
+	xm_share_drop(s, e);
 	s->bytes_owned -= e->size;
 	s->bytes_orphaned += e->size;
 	s->bytes_resting += e->durable.stored ? e->size : 0;
@@ -243,7 +297,7 @@ void xm_service_extent_adopt(struct xm_service *s, struct xm_service_extent *e,
 	e->offer.tenant = e->tenant;
 	tenant_set(s, e, s->clients[client].tenant);
 	xm_list_push_back(&s->clients[client].owned, &e->owned);
-	grant_new(s, e);
+	grant_own(s, e);
 	s->grants[e->grant].claim = true;
 }
 
@@ -285,6 +339,7 @@ void xm_service_extent_restore(struct xm_service *s, struct xm_service_extent *e
 	e->member = entry->member;
 	memcpy(e->region, entry->region, sizeof(e->region));
 	xm_link_alone(&e->piece);
+	xm_list_open(&e->readings);
 	xm_slots_remove(&s->extents_free, slot);
 	xm_slots_add(&s->lent, slot);
 	s->bytes_orphaned += e->size;
@@ -384,6 +439,21 @@ static void uncover(struct xm_service *s, struct xm_service_extent *e)
 		zero_begin(s, e);
 }
 
+/* Its record stays until its reader knows. */
+static void reading_gone(struct xm_service *s, struct xm_service_grant *g)
+{
+	struct xm_service_client *c = xm_client_find(s, g->reader);
+
+	xm_list_remove(&g->reading);
+	if (g->settled || c == NULL || c->state == XM_CLIENT_EXPIRED) {
+		reading_end(s, g);
+		return;
+	}
+	g->state = XM_GRANT_REVOKED;
+	xm_list_remove(&g->link);
+	xm_list_push_back(&c->revoked, &g->link);
+}
+
 /* No access under its key can happen any more. */
 static void grant_gone(struct xm_service *s, struct xm_service_grant *g)
 {
@@ -391,7 +461,10 @@ static void grant_gone(struct xm_service *s, struct xm_service_grant *g)
 	struct xm_link *link;
 
 	s->quarantined--;
-	grant_free(s, g);
+	if (g->reads)
+		reading_gone(s, g);
+	else
+		grant_free(s, g);
 	for (link = e->piece.previous; link != &e->piece;) {
 		struct xm_service_extent *lower = EXTENT(link, piece);
 

@@ -18,10 +18,11 @@ static const char *check_grants(const struct xm_service *s,
 {
 	uint32_t covers = 0;
 
-	for (uint32_t i = 0; i < s->options.extents_max; i++) {
+	for (uint32_t i = 0; i < xm_service_grants_max(&s->options); i++) {
 		const struct xm_service_grant *g = &s->grants[i];
 
 		if (g->state == XM_GRANT_FREE ||
+		    g->state == XM_GRANT_REVOKED ||
 		    !overlap(g->offset, g->size, e->offset, e->size))
 			continue;
 		covers++;
@@ -73,12 +74,40 @@ static const char *check_owner(const struct xm_service *s,
 	    e->state != XM_EXTENT_OWNED)
 		return "what is not lent is offered";
 	for (uint32_t i = 0; e->state == XM_EXTENT_OWNED &&
-			     i < s->options.extents_max; i++) {
+			     i < xm_service_grants_max(&s->options); i++) {
 		const struct xm_service_grant *g = &s->grants[i];
 
 		if (g->state != XM_GRANT_FREE && g->client != e->owner &&
+		    !g->reads &&
 		    overlap(g->offset, g->size, e->offset, e->size))
 			return "another client's key opens what is owned";
+	}
+	return NULL;
+}
+
+/* Who reads an extent reads alone, and of one that has an owner; the others' keys are about to
+ * die. */
+static const char *check_readers(const struct xm_service *s,
+				 const struct xm_service_extent *e)
+{
+	uint32_t slot = xm_service_extent_slot(s, e);
+	bool shared = xm_slots_has(&s->shared, slot);
+	bool ends = xm_slots_has(&s->ending, slot);
+
+	if (shared && e->state != XM_EXTENT_OWNED)
+		return "what has no owner is shared";
+	for (uint32_t i = 0; i < xm_service_grants_max(&s->options); i++) {
+		const struct xm_service_grant *g = &s->grants[i];
+
+		if (g->state == XM_GRANT_FREE || !g->reads || g->extent != slot ||
+		    g->state == XM_GRANT_REVOKED)
+			continue;
+		if (g->rights != XM_RIGHT_READ)
+			return "a reader may write";
+		if (!shared && !ends &&
+		    (g->state == XM_GRANT_LIVE || g->state == XM_GRANT_EXPOSING) &&
+		    !g->settled)
+			return "a reading outlives what allows it";
 	}
 	return NULL;
 }
@@ -99,6 +128,8 @@ const char *xm_service_extents_check(const struct xm_service *s)
 		broken = check_grants(s, e);
 		if (broken == NULL)
 			broken = check_owner(s, e);
+		if (broken == NULL)
+			broken = check_readers(s, e);
 		if (broken != NULL)
 			return broken;
 		for (uint32_t j = 0; j < i; j++) {

@@ -364,7 +364,8 @@ void xm_lease_trim(struct xm_service *s, const struct xm_service_event *event,
 
 	tail = xm_lease_named(s, trim->extent, client, requester, ret);
 	if (tail == NULL || refused_for_count(s, client, requester, ret) ||
-	    xm_durable_refuses_trim(s, tail, requester, ret))
+	    xm_durable_refuses_trim(s, tail, requester, ret) ||
+	    xm_share_refuses_trim(s, tail, requester, ret))
 		return;
 	if (trim->size == 0 || trim->size >= tail->size ||
 	    !xm_is_aligned(trim->size, s->options.granule)) {
@@ -497,6 +498,10 @@ void xm_lease_exposed(struct xm_service *s,
 	if (g == NULL || g->state != XM_GRANT_EXPOSING)
 		return;
 	e = &s->extents[g->extent];
+	if (g->reads) {
+		xm_share_exposed(s, g, event, ret);
+		return;
+	}
 	if (event->status != 0) {
 		xm_trace_put(s->trace, event->now_ns,
 			     XM_TRACE_SERVICE_UNEXPOSED, e->number,
@@ -570,6 +575,7 @@ void xm_lease_end(struct xm_service *s, uint32_t client)
 		s->concealing += g->state != XM_GRANT_CONCEALING;
 		g->state = XM_GRANT_CONCEALING;
 	}
+	xm_share_reader_ended(s, c);
 }
 
 void xm_lease_expelled(struct xm_service *s, uint32_t client, uint64_t now_ns)

@@ -22,6 +22,7 @@ libxm_service_la_SOURCES = \
 	appliance/service_open.c \
 	appliance/service_parts.h \
 	appliance/service_tenants.c \
+	appliance/sharing.c \
 	appliance/shrink.c \
 	appliance/store.c \
 	appliance/store.h \

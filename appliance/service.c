@@ -2,8 +2,8 @@
 /*
  * The service machine: messages, reports, and the step. The whole story is in
  * service.h. Clients, streams and tickets are in clients.c; requests for memory
- * in lease.c; OFFER and CLAIM in tokens.c; extents and grants in extents.c; time in terms.c;
- * answers and figures in answers.c; options and memory in service_open.c; the pool's size in
+ * in lease.c; OFFER and CLAIM in tokens.c; GRANT and OPEN in sharing.c; extents and grants
+ * in extents.c; time in terms.c; answers and figures in answers.c; options and memory in service_open.c; the pool's size in
  * shrink.c; what is durable in durable.c.
  *
  * Floor: ground.
@@ -149,6 +149,8 @@ static bool on_question(struct xm_service *s,
 		xm_service_pong(s, s->peers[event->peer].tenant,
 				&xm_service_answer(s, ret, requester, XM_PONG)
 					 ->u.pong.figures);
+		if (s->peers[event->peer].state == XM_PEER_CLIENT)
+			xm_share_tell_again(s, s->peers[event->peer].client, ret);
 		return true;
 	case XM_STATUS:
 		on_status(s, event, requester, ret);
@@ -215,6 +217,7 @@ static void on_observer(struct xm_service *s,
 	case XM_CLAIM:
 	case XM_GRANT:
 	case XM_DRAFT:
+	case XM_OPEN:
 	case XM_PERSIST:
 	case XM_COPY_BYTES:
 		xm_service_refuse_plainly(s, ret, requester, EPERM,
@@ -258,11 +261,21 @@ static void on_client(struct xm_service *s,
 	case XM_DRAFT:
 		xm_durable_draft(s, event, slot, requester, ret);
 		break;
+	case XM_GRANT:
+		xm_share_make(s, event, slot, requester, ret);
+		break;
+	case XM_OPEN:
+		xm_share_open(s, event, slot, requester, ret);
+		break;
 	case XM_PERSIST:
 		xm_durable_persist(s, event, slot, requester, ret);
 		break;
 	case XM_FREE:
-		xm_lease_free(s, event, slot, requester, ret);
+		if ((event->message->u.free.extent & XM_READING) != 0)
+			xm_share_free(s, event->message->u.free.extent, slot,
+				      requester, ret);
+		else
+			xm_lease_free(s, event, slot, requester, ret);
 		break;
 	case XM_TICKET:
 		xm_client_ticket(s, event, c, requester, ret);
@@ -480,6 +493,7 @@ void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 		more = xm_terms_tick(s, now_ns, ret);
 	more = xm_terms_tell_leaving(s, ret) || more;
 	more = xm_shrink_tell(s, ret) || more;
+	more = xm_share_work(s, ret) || more;
 	more = xm_client_lapse(s, now_ns, ret) || more;
 	xm_service_work(s, now_ns, ret);
 	xm_shrink_work(s, now_ns, ret);

@@ -7,7 +7,7 @@
  *	client:	NEW -> KNOWN <-> SILENT -> EXPIRED -> (forgotten)
  *	extent:	FREE -> OWNED -> PARTING -> ZEROING -> FREE
  *		OWNED -> ORPHAN -> OWNED, or PARTING
- *	grant:	EXPOSING -> LIVE -> CONCEALING -> QUARANTINE -> (gone)
+ *	grant:	EXPOSING -> LIVE -> CONCEALING -> QUARANTINE -> (gone), or REVOKED
  *
  * NEW is a stream that has not said HELLO; it has no client number yet.
  *
@@ -15,8 +15,10 @@
  *   extent  a run of bytes of the pool, a multiple of the granule;
  *   owner   the client that may free it, and whose end frees it;
  *   grant   one key that opens a run of bytes to one client.
- * Each extent begins with one owner and one grant of that owner's. Sharing
- * (several grants of one extent) needs a further state of grants.
+ * Each extent begins with one owner and one grant of that owner's. Others of it are
+ * readings: an owner may let others read (sharing.c). A reading ends with its reader, or
+ * with its extent's sharing, and at the latest as the extent has another owner, or none;
+ * then it is REVOKED until its reader says that it knows.
  *
  * An extent changes hands with its bytes by OFFER and CLAIM (tokens.c). OFFER
  * ties a token to it: it is an ORPHAN from then on or, with KEEP, from its
@@ -53,7 +55,7 @@
  * when no grant covers them. So each extent need only count its grants.
  *
  * Bounds: peers_max streams, clients_max clients, extents_max extents and as
- * many grants, extents_per_client_max of them for one client,
+ * many grants of owners and of readers each, extents_per_client_max for one client,
  * XM_SERVICE_COVERS_MAX undead grants over one byte (TRIM is refused beyond),
  * XM_SERVICE_TICKETS_MAX tickets of one client, each for handshake_ns. At most
  * XM_SERVICE_EFFECTS_MAX effects a step; a step with more to do asks to be
@@ -118,7 +120,7 @@
 
 /* Commands that can be outstanding at once. */
 #define XM_SERVICE_COMMANDS_MAX(clients_max, extents_max)                     \
-	((size_t)(extents_max) +                                              \
+	((size_t)(extents_max) * 2 +                                          \
 	 (size_t)(clients_max) * (XM_SERVICE_TICKETS_MAX + 1))
 
 struct xm_service_options {
@@ -295,6 +297,8 @@ struct xm_service_client {
 	struct xm_service_ticket tickets[XM_SERVICE_TICKETS_MAX];
 	struct xm_link owned;	    /* its extents */
 	struct xm_link grants;	    /* its grants, but those in QUARANTINE */
+	struct xm_link revoked;	    /* its readings that are REVOKED */
+	uint32_t readings; /* of others' extents, in any state */
 	struct xm_link quarantined; /* those, where they wait for connections */
 };
 
@@ -312,6 +316,15 @@ struct xm_service_offer {
 	uint64_t confirm_ns; /* claimed: by then its owner unties the token */
 	char identity[XM_IDENTITY_SIZE]; /* who alone may claim it */
 	struct xm_label label;
+};
+
+/* Who may read an extent besides its owner; see sharing.c. */
+struct xm_service_share {
+	uint8_t token[XM_TOKEN_SIZE];
+	uint64_t until_ns; /* for those who come */
+	char identity[XM_IDENTITY_SIZE]; /* who alone may */
+	struct xm_label label;
+	struct xm_link link; /* in the bucket of its token */
 };
 
 /* What the store has of an extent, and is to be told; see durable.c. */
@@ -354,6 +367,8 @@ struct xm_service_extent {
 	uint16_t member; /* which of the region's copies or columns */
 	char region[XM_NAME_SIZE];
 	struct xm_service_offer offer; /* while it is in `offered` */
+	struct xm_service_share share; /* while it is in `shared` */
+	struct xm_link readings; /* grants of it that are not its owner's */
 	struct xm_service_durable durable;
 };
 
@@ -363,6 +378,7 @@ enum xm_service_grant_state {
 	XM_GRANT_LIVE,
 	XM_GRANT_CONCEALING,
 	XM_GRANT_QUARANTINE,
+	XM_GRANT_REVOKED, /* its key is dead, and its reader may not know */
 };
 
 struct xm_service_grant {
@@ -375,6 +391,11 @@ struct xm_service_grant {
 	bool asked;	 /* `requester` waits for an answer */
 	bool parts;	 /* CONCEALING: by OFFER */
 	bool claim;	 /* EXPOSING: to a claimer */
+	bool reads;	 /* it is a reading: */
+	bool settled;	 /* its reader knows that it ends, or never knew of it */
+	uint64_t reader; /* the client's number */
+	uint64_t of;	 /* the extent's */
+	struct xm_link reading; /* among the extent's, until it is gone */
 	uint64_t number;
 	uint64_t offset, size; /* the bytes it covers */
 	uint64_t until_ns;     /* QUARANTINE: not before, where time decides */
@@ -419,6 +440,10 @@ struct xm_service {
 	struct xm_slots lent;	/* extents in OWNED and ORPHAN */
 	struct xm_slots offered; /* those of them that a token is tied to */
 	struct xm_link *buckets; /* extents_max: the same ones, by their tokens */
+	struct xm_slots shared; /* extents that others may read */
+	struct xm_link *share_buckets; /* the same ones, by their tokens */
+	struct xm_slots ending; /* extents whose readings are to end */
+	uint32_t readings; /* in any state */
 	struct xm_slots zeroing; /* extents in ZEROING */
 	struct xm_slots storing; /* extents of which the store is to be told */
 	uint32_t stored_last;	/* the one it was told of last */
@@ -446,6 +471,18 @@ struct xm_service {
 	uint32_t telling_at; /* none of them below this slot */
 	uint64_t messages, malformed, refused, expired;
 };
+
+/* How many grants there may be: one of each extent's owner, and those of readers. (A number
+ * has XM_SERVICE_SLOTS_MAX for its slot.) */
+static inline uint32_t xm_service_grants_max(const struct xm_service_options *o)
+{
+	return xm_min(2 * o->extents_max, XM_SERVICE_SLOTS_MAX);
+}
+
+static inline uint32_t xm_service_readings_max(const struct xm_service_options *o)
+{
+	return xm_service_grants_max(o) - o->extents_max;
+}
 
 /* 0, or -EINVAL and a sentence in `words` (XM_WORDS_SIZE). */
 int xm_service_options_check(const struct xm_service_options *, char *words);

@@ -54,9 +54,10 @@ static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
 {
 	size_t clients_bits = xm_slots_memory_size(o->clients_max);
 	size_t extents_bits = xm_slots_memory_size(o->extents_max);
+	size_t grants_bits = xm_slots_memory_size(xm_service_grants_max(o));
 	size_t at = xm_align_up(sizeof(*ret), 16);
 	struct xm_service none = { 0 };
-	void *bits[7], *ranges;
+	void *bits[9], *ranges;
 
 	if (ret == NULL)
 		ret = &none;
@@ -66,25 +67,32 @@ static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
 	ret->extents = lay_down(&at, memory,
 				o->extents_max * sizeof(*ret->extents));
 	ret->grants = lay_down(&at, memory,
-			       o->extents_max * sizeof(*ret->grants));
+			       xm_service_grants_max(o) * sizeof(*ret->grants));
 	ret->pool = lay_down(&at, memory, sizeof(*ret->pool));
 	for (unsigned i = 0; i < XM_COUNT(bits); i++)
 		bits[i] = lay_down(&at, memory,
-				   i == 0 ? clients_bits : extents_bits);
+				   i == 0   ? clients_bits
+				   : i == 2 ? grants_bits
+					    : extents_bits);
 	if (memory != NULL) {
 		size_t head = sizeof(*ret);
 
 		memset(memory + head, 0, at - head);
 		xm_slots_init(&ret->clients_free, o->clients_max, bits[0]);
 		xm_slots_init(&ret->extents_free, o->extents_max, bits[1]);
-		xm_slots_init(&ret->grants_free, o->extents_max, bits[2]);
+		xm_slots_init(&ret->grants_free, xm_service_grants_max(o),
+			      bits[2]);
 		xm_slots_init(&ret->lent, o->extents_max, bits[3]);
 		xm_slots_init(&ret->zeroing, o->extents_max, bits[4]);
 		xm_slots_init(&ret->offered, o->extents_max, bits[5]);
 		xm_slots_init(&ret->storing, o->extents_max, bits[6]);
+		xm_slots_init(&ret->shared, o->extents_max, bits[7]);
+		xm_slots_init(&ret->ending, o->extents_max, bits[8]);
 	}
 	ret->buckets = lay_down(&at, memory,
 				o->extents_max * sizeof(*ret->buckets));
+	ret->share_buckets = lay_down(&at, memory,
+				      o->extents_max * sizeof(*ret->share_buckets));
 	ranges = lay_down(&at, memory, xm_extent_memory_size(o->extents_max));
 	if (memory != NULL)
 		xm_extent_init(ret->pool, o->pool_size, o->granule,
@@ -117,11 +125,14 @@ struct xm_service *xm_service_init(const struct xm_service_options *o,
 	xm_slots_fill(&s->grants_free);
 	xm_list_open(&s->waiting);
 	xm_list_open(&s->issued);
-	for (uint32_t i = 0; i < o->extents_max; i++)
+	for (uint32_t i = 0; i < o->extents_max; i++) {
 		xm_list_open(&s->buckets[i]);
+		xm_list_open(&s->share_buckets[i]);
+	}
 	for (uint32_t i = 0; i < o->clients_max; i++) {
 		xm_list_open(&s->clients[i].owned);
 		xm_list_open(&s->clients[i].grants);
+		xm_list_open(&s->clients[i].revoked);
 		xm_list_open(&s->clients[i].quarantined);
 	}
 	return s;

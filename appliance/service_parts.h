@@ -198,6 +198,44 @@ bool xm_offer_keeps(struct xm_service *, struct xm_service_extent *);
 /* Orphans whose time is over are parted with, and what was claimed long ago is untied. */
 void xm_offers_lapse(struct xm_service *, uint64_t now_ns);
 
+/* Compares in a time that does not depend on them. */
+bool xm_tokens_equal(const uint8_t *, const uint8_t *);
+/* Which of extents_max buckets. */
+uint32_t xm_token_bucket(const struct xm_service *, const uint8_t *token);
+
+/* --- sharing.c ------------------------------------------------------------ */
+
+void xm_share_make(struct xm_service *, const struct xm_service_event *,
+		   uint32_t client, const struct xm_service_requester *,
+		   struct xm_service_effects *);
+void xm_share_open(struct xm_service *, const struct xm_service_event *,
+		   uint32_t client, const struct xm_service_requester *,
+		   struct xm_service_effects *);
+/* FREE of a number with XM_READING. */
+void xm_share_free(struct xm_service *, uint64_t number, uint32_t client,
+		   const struct xm_service_requester *,
+		   struct xm_service_effects *);
+/* Ends a reading that the client has by this token. False: it has none. */
+bool xm_share_return(struct xm_service *, const uint8_t *token, uint32_t client,
+		     struct xm_service_effects *);
+/* The reading's grant was exposed, or could not be. */
+void xm_share_exposed(struct xm_service *, struct xm_service_grant *,
+		      const struct xm_service_event *,
+		      struct xm_service_effects *);
+/* Nobody may open it any more, and its readings end by and by. */
+void xm_share_drop(struct xm_service *, struct xm_service_extent *);
+/* Refuses to cut it, if it is shared. */
+bool xm_share_refuses_trim(struct xm_service *, const struct xm_service_extent *,
+			   const struct xm_service_requester *,
+			   struct xm_service_effects *);
+/* REVOKED once more, for the first that the client has not answered. */
+void xm_share_tell_again(struct xm_service *, uint32_t client,
+			 struct xm_service_effects *);
+/* Its readings that are REVOKED are forgotten. */
+void xm_share_reader_ended(struct xm_service *, struct xm_service_client *);
+/* The next reading that is to end. True: there are more. */
+bool xm_share_work(struct xm_service *, struct xm_service_effects *);
+
 /* --- durable.c ------------------------------------------------------------ */
 
 /* Its token is to outlive the appliance; OFFERED comes when it does. False: that was
@@ -272,6 +310,15 @@ void xm_service_extent_restore(struct xm_service *, struct xm_service_extent *,
 			       const struct xm_store_entry *);
 /* Its owner is gone. */
 void xm_service_extent_disown(struct xm_service *, struct xm_service_extent *);
+/* A grant of this extent to read it, EXPOSING. The caller has seen that there may be one
+ * more. */
+struct xm_service_grant *xm_service_reading_new(struct xm_service *,
+						struct xm_service_extent *,
+						uint32_t client);
+/* It was never exposed. */
+void xm_service_reading_undo(struct xm_service *, struct xm_service_grant *);
+/* REVOKED, and its reader knows, or has ended. */
+void xm_service_reading_forget(struct xm_service *, struct xm_service_grant *);
 /* The key opens nothing any more: CONCEALING -> QUARANTINE, or gone at once. */
 void xm_service_grant_died(struct xm_service *, struct xm_service_grant *,
 			   uint64_t now_ns);

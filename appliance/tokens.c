@@ -45,7 +45,7 @@
 #include "appliance/service_parts.h"
 #include "core/pure/plant.h"
 
-static bool tokens_equal(const uint8_t *a, const uint8_t *b)
+bool xm_tokens_equal(const uint8_t *a, const uint8_t *b)
 {
 	volatile uint8_t difference = 0;
 
@@ -54,13 +54,18 @@ static bool tokens_equal(const uint8_t *a, const uint8_t *b)
 	return difference == 0 || XM_PLANTED(claim_any_token);
 }
 
-static struct xm_link *bucket_of(const struct xm_service *s, const uint8_t *token)
+uint32_t xm_token_bucket(const struct xm_service *s, const uint8_t *token)
 {
 	uint64_t hash = s->options.incarnation;
 
 	for (size_t i = 0; i < XM_TOKEN_SIZE; i++)
 		hash = (hash ^ token[i]) * UINT64_C(0x100000001b3);
-	return &s->buckets[(hash >> 32) % s->options.extents_max];
+	return (uint32_t)((hash >> 32) % s->options.extents_max);
+}
+
+static struct xm_link *bucket_of(const struct xm_service *s, const uint8_t *token)
+{
+	return &s->buckets[xm_token_bucket(s, token)];
 }
 
 static struct xm_service_extent *offered_at(struct xm_link *link)
@@ -93,7 +98,7 @@ static struct xm_service_extent *parted_before(struct xm_service *s,
 	    e->owner == client ||
 	    e->offer.by != s->clients[client].number ||
 	    (offer->flags & XM_OFFER_KEEP) != 0 ||
-	    !tokens_equal(e->offer.token, offer->token))
+	    !xm_tokens_equal(e->offer.token, offer->token))
 		return NULL;
 	return e;
 }
@@ -166,7 +171,7 @@ static bool is_anothers(struct xm_service *s, const struct xm_offer *offer,
 		s->looks++;
 		if (e->owner != client &&
 		    e->offer.tied_by != s->clients[client].number &&
-		    tokens_equal(e->offer.token, offer->token))
+		    xm_tokens_equal(e->offer.token, offer->token))
 			return true;
 	}
 	return false;
@@ -236,7 +241,7 @@ static void unclaim(struct xm_service *s, struct xm_service_extent *e,
 	xm_lease_conceal(s, g, ret);
 }
 
-/* One extent of those that the client has claimed by this token. */
+/* One extent of those that the client has claimed, or reads, by this token. */
 static void give_back(struct xm_service *s, const struct xm_offer *offer,
 		      uint32_t client,
 		      const struct xm_service_requester *requester,
@@ -249,7 +254,7 @@ static void give_back(struct xm_service *s, const struct xm_offer *offer,
 		s->looks++;
 		if (e->state != XM_EXTENT_OWNED || e->owner != client ||
 		    !e->offer.claimed ||
-		    !tokens_equal(e->offer.token, offer->token))
+		    !xm_tokens_equal(e->offer.token, offer->token))
 			continue;
 		g = &s->grants[e->grant];
 		if (g->state == XM_GRANT_EXPOSING && g->requester.serial == 0)
@@ -262,8 +267,12 @@ static void give_back(struct xm_service *s, const struct xm_offer *offer,
 		xm_service_answer(s, ret, requester, XM_OFFERED);
 		return;
 	}
-	xm_service_refuse_plainly(s, ret, requester, ENOENT,
-				  "you have claimed nothing here by this token");
+	if (xm_share_return(s, offer->token, client, ret))
+		xm_service_answer(s, ret, requester, XM_OFFERED);
+	else
+		xm_service_refuse_plainly(
+			s, ret, requester, ENOENT,
+			"you have claimed nothing here by this token");
 }
 
 void xm_offer_make(struct xm_service *s, const struct xm_service_event *event,
@@ -321,7 +330,7 @@ static struct xm_service_extent *find(struct xm_service *s,
 		s->looks++;
 		if (xm_service_extent_slot(s, e) >= at &&
 		    (first == NULL || e < first) &&
-		    tokens_equal(e->offer.token, claim->token))
+		    xm_tokens_equal(e->offer.token, claim->token))
 			first = e;
 	}
 	return first;

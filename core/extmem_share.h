@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * extmem: regions that outlive their client, and that move to another client without
- * their bytes being copied. extmem.h includes this header: include that one, whose first
+ * extmem: regions that outlive their client, that move to another client without their
+ * bytes being copied, or that other clients read. extmem.h includes this header: include that one, whose first
  * lines say what holds for all calls.
  *
  * A token is a short text ("extmem1-00112233-..."). Whoever has it may become the owner
@@ -107,6 +107,100 @@ int extmem_region_keep(extmem_region *, uint64_t ms,
  * failed. */
 int extmem_region_keep_durable(extmem_region *, uint64_t ms,
 			       char ret_token[EXTMEM_TOKEN_SIZE]);
+
+/* --- one writer, any number of readers ---------------------------------------------
+ *
+ *	the writer				each reader
+ *	extmem_region_share(region, NULL, token);
+ *			--- token, by whatever way --->
+ *						extmem_region_open(x, token, 0, &region);
+ *						extmem_map(region, ...), extmem_read(), ...
+ *	... stores ...
+ *	extmem_region_release(region);
+ *			--- by whatever way: it is done --->
+ *						extmem_region_acquire(region);
+ *
+ * What is promised (release consistency): after an acquire, each byte that a reader reads is
+ * what the writer had stored before a release that ended before the acquire began, or what
+ * it has stored since. Without an acquire a reader may see what is old for as long as it
+ * likes. Bytes that the writer stores to between that release and the read may be any mix
+ * of old and new ones, byte by byte: a page is whole and exact if nothing was stored to it
+ * from its last release until it was read. So tell readers, by whatever way, when they may
+ * read, and wait for them before you store again; or let what can change meanwhile carry a
+ * check of its own.
+ *
+ * No reader asks the writer's machine for anything: which parts have changed lies at the
+ * appliance, in blocks of 2 MiB. */
+
+struct extmem_share {
+	uint64_t size; /* sizeof(struct extmem_share) */
+	/* How long readers may come by the token; 0: 60,000; EXTMEM_FOR_EVER. Those who
+	 * have come may stay. */
+	uint64_t ms;
+	/* Who alone may read: a name in a certificate (extmem-auth(1)), or uid:N. NULL:
+	 * anybody who has the token. */
+	const char *identity;
+};
+
+/* Lets other clients read a region, any number of them by one token, while it is this
+ * client's. What was stored before is released. Called again it gives the same token, with
+ * this time and identity. NULL for the options is the defaults.
+ *
+ * It ends by extmem_region_revoke(), by freeing the region, and with this client, however
+ * that ends; readers then get -ESTALE, or SIGBUS for a page that they do not have. Until
+ * then the region keeps its size, cannot be handed over or be kept (keep it before), and
+ * its memory does not move when its appliance drains. It takes 16 bytes of memory at an
+ * appliance for each 2 MiB, rounded up to what appliances lend.
+ *
+ * Threads: any. It takes at most the setting `timeout`. Errors: -ENOTSUP it is sparse,
+ * sealed, or has several copies. -EOPNOTSUPP an appliance does not serve this. -EACCES it is
+ * another's. -EINVAL the options. -EBUSY an earlier shrink timed out, or parts of it share an
+ * extent. -ENOSPC, -ENOMEM, -ENOTCONN, -ETIMEDOUT, -ESTALE as for extmem_region_alloc(); it
+ * is then shared as it was before. */
+int extmem_region_share(extmem_region *, const struct extmem_share *,
+			char ret_token[EXTMEM_TOKEN_SIZE]);
+
+/* Nobody else reads it any more: from its return on no key of a reader opens the region. 0
+ * too if it was not shared. Errors: -ENOTCONN, -ETIMEDOUT an appliance of it does not answer,
+ * or a reader's connection does not end: it may be read still; call it again. */
+int extmem_region_revoke(extmem_region *);
+
+/* Writes back what is dirty, and then tells readers which parts have changed since the last
+ * release, by one write. Stores of other threads at the same time may be in it or not. Of a
+ * region that is not shared it is extmem_sync() of all of it.
+ *
+ * Threads: any. It takes at most twice the setting `timeout`. Errors: as extmem_sync();
+ * -EACCES it is another's. After an error the next release makes up for it. */
+int extmem_region_release(extmem_region *);
+
+/* Opens a region to read it, by the token of extmem_region_share(), which stays good. The
+ * region has its size and its name; it is mapped and read like any other, and pages come as
+ * they are touched. It ends by extmem_region_free(), which frees nothing of the writer's.
+ *
+ * A store to its mapping is SIGSEGV, and every call that would change it is -EACCES; if a
+ * program gets past that, the appliance refuses the bytes. With paging=thread, which cannot
+ * deny a store, it cannot be mapped (-ENOTSUP), and is read by extmem_read().
+ *
+ * Errors: -EINVAL that is no token, or flags other than 0. -ENOENT nothing is shared by it
+ * at the appliances of this client: its time is over, its writer has ended that, or has
+ * ended. -EACCES it is for a client of another name. -EBUSY this client has it open. -ENODATA,
+ * -ENOTCONN a part of it is at an appliance that this client is not connected to, or that is
+ * away. -ENOSPC there are as many readers as there can be (64 at one region), or regions.
+ * -EOPNOTSUPP the appliance's transport cannot let a client read alone (ofi+shm), or it does
+ * not serve this. -ENOMEM, -ETIMEDOUT, -ESTALE as for extmem_region_alloc(). */
+int extmem_region_open(extmem *, const char *token, uint64_t flags,
+		       extmem_region **ret);
+
+/* From now on this reader sees what was released before this call began: it asks the
+ * appliance, by one read, which blocks of 2 MiB have changed, and forgets these. What it
+ * reads of them next comes anew.
+ *
+ * Threads: any; but no other thread may have memory of the region in a system call, which
+ * may return EFAULT. It takes at most twice the setting `timeout`. Errors: -ESTALE the region
+ * is gone, because its writer has ended, freed it, or shares it no more, or because an
+ * appliance began again: free it. -ENOTCONN, -ETIMEDOUT its appliance does not answer: what
+ * was seen before is seen still. -EINVAL it is this client's own. */
+int extmem_region_acquire(extmem_region *);
 
 /* Frees a piece of memory that has no owner and waits for a token: `extent` is what
  * extmem_region_list() and extmem_status_regions() say of an entry whose client is 0. For

@@ -67,6 +67,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/trace.c \
 	core/pure/trace.h \
 	core/pure/transport.h \
+	core/pure/versions.c \
+	core/pure/versions.h \
 	core/pure/view.c \
 	core/pure/view.h \
 	core/pure/volume.c \
@@ -124,6 +126,8 @@ libxm_client_la_SOURCES += \
 	core/client/error.h \
 	core/client/faults.c \
 	core/client/faults.h \
+	core/client/found.c \
+	core/client/found.h \
 	core/client/keeping.c \
 	core/client/lane.c \
 	core/client/lane.h \
@@ -148,6 +152,7 @@ libxm_client_la_SOURCES += \
 	core/client/planned.h \
 	core/client/range.c \
 	core/client/range.h \
+	core/client/reading.c \
 	core/client/region.c \
 	core/client/region.h \
 	core/client/registered.c \
@@ -162,6 +167,8 @@ libxm_client_la_SOURCES += \
 	core/client/serve.h \
 	core/client/settings.c \
 	core/client/settings.h \
+	core/client/sharing.c \
+	core/client/sharing.h \
 	core/client/slabs.c \
 	core/client/strategies.c \
 	core/client/strategies.h \

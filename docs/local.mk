@@ -13,6 +13,7 @@ xm_man_pages = \
 	docs/man/extmem_open.3 \
 	docs/man/extmem_read.3 \
 	docs/man/extmem_region.3 \
+	docs/man/extmem_share.3 \
 	docs/man/extmem_slab.3 \
 	docs/man/extmem_stats.3 \
 	docs/man/extmem_strategy.3 \
@@ -49,6 +50,7 @@ xm_man_names = \
 	docs/man/extmem_providers.3 \
 	docs/man/extmem_read_start.3 \
 	docs/man/extmem_readv.3 \
+	docs/man/extmem_region_acquire.3 \
 	docs/man/extmem_region_address.3 \
 	docs/man/extmem_region_adopt.3 \
 	docs/man/extmem_region_alloc.3 \
@@ -61,9 +63,13 @@ xm_man_names = \
 	docs/man/extmem_region_keep_durable.3 \
 	docs/man/extmem_region_list.3 \
 	docs/man/extmem_region_name.3 \
+	docs/man/extmem_region_open.3 \
+	docs/man/extmem_region_release.3 \
 	docs/man/extmem_region_request.3 \
 	docs/man/extmem_region_resize.3 \
 	docs/man/extmem_region_restore.3 \
+	docs/man/extmem_region_revoke.3 \
+	docs/man/extmem_region_share.3 \
 	docs/man/extmem_region_size.3 \
 	docs/man/extmem_register.3 \
 	docs/man/extmem_slab_alloc.3 \

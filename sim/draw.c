@@ -344,6 +344,13 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	}
 	s->drains = !calm && s->appliances > 1 && xm_rand_below(r, 3) != 0;
 	seals_draw(s);
+	if (sim_plan.shares) {
+		s->shares = true;
+		s->drains = false; /* what is shared stays where it is */
+		s->sealed = false;
+		s->lies_ms = 0;
+		s->clients = xm_max(s->clients, 2u);
+	}
 	if (sim_plan.hands) {
 		s->hands = true;
 		s->kept_percent = s->seed % 3 == 0 ? 25 : 100;
@@ -354,7 +361,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		s->kept_percent = 100;
 		s->sealed = s->drains = false;
 		s->lies_ms = 0;
-	} else {
+	} else if (!sim_plan.shares) {
 		tenants_draw(s);
 	}
 }

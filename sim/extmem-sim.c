@@ -92,10 +92,11 @@ static const struct xm_option options[] = {
 	  .help = "Print each event as a line.",
 	  .destination = offsetof(struct settings, trace) },
 	{ .name = "kind", .kind = XM_OPTION_CHOICE, .value = "cluster",
-	  .choices = "cluster|snapshot|hands|store|durable",
+	  .choices = "cluster|snapshot|hands|store|durable|share",
 	  .help = "What a seed simulates: clients and appliances "
 		  "(cluster); these, with regions that change hands "
-		  "(hands), or that are made durable (durable); a process "
+		  "(hands), that are made durable (durable), or that "
+		  "others read (share); a process "
 		  "whose forked children see its memory as it was "
 		  "(snapshot); or an appliance's durable store (store).",
 	  .destination = offsetof(struct settings, kind) },
@@ -292,6 +293,7 @@ static int plan(void)
 	p->hands = s.kind == 2;
 	p->store = s.kind == 3;
 	p->durable = s.kind == 4;
+	p->shares = s.kind == 5;
 	p->model = s.interface == 1;
 	p->plain = s.plain;
 	p->unsealed = s.unsealed;
@@ -508,7 +510,8 @@ static int perform(void)
 	if (plan() != 0)
 		return 2;
 	/* The list of outcomes is of regions without mirrors. */
-	sim_plan.one_copy = s.outcomes || sim_plan.durable;
+	sim_plan.one_copy = s.outcomes || sim_plan.durable ||
+			    sim_plan.shares;
 #ifdef XM_PLANT
 	xm_plant = (enum xm_plant)s.plant;
 #endif

@@ -393,7 +393,8 @@ void fabric_ask(uint32_t appliance)
 		const struct exposed *e = &t->exposed[i];
 
 		if (key_opens(open, e))
-			oracle_key(appliance, e->client, e->offset, e->size);
+			oracle_key(appliance, e->client, e->offset, e->size,
+				   e->rights);
 	}
 }
 

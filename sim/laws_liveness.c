@@ -19,6 +19,9 @@
  * page is lost. */
 void oracle_page_lost(void)
 {
+	/* What is shared no more is lost to its reader. */
+	if (sim_shape.shares)
+		return;
 	if (sim_shape.survives)
 		world_broken("survival", "a page was lost, and only appliances "
 			     "%#x of %u have had trouble, fewer than its copies",

@@ -7,7 +7,8 @@
  *
  * Isolation: nobody reads a byte that another client wrote. Checked here on the
  * way to the bytes: a key that some connection can use opens bytes of its own
- * client only, none opens bytes that are being zeroed, and no two clients go by
+ * client only, or bytes that another lets it read, and then to read; none opens bytes that
+ * are being zeroed, and no two clients go by
  * one number. That no key or ticket comes twice is checked in fabric.c; that
  * fresh bytes and slabs are zero in operations_select.c and by the shadow.
  */
@@ -36,8 +37,22 @@ void law_pool(uint32_t index)
 		world_broken("ownership", "appliance %u: %s", index, broken);
 }
 
+bool oracle_reads(uint32_t appliance, uint64_t client, uint64_t offset)
+{
+	const struct xm_service *service = appliance_service(appliance);
+
+	for (uint32_t i = 0; i < xm_service_grants_max(&service->options); i++) {
+		const struct xm_service_grant *g = &service->grants[i];
+
+		if (g->state != XM_GRANT_FREE && g->state != XM_GRANT_REVOKED &&
+		    g->reads && g->reader == client && offset - g->offset < g->size)
+			return true;
+	}
+	return false;
+}
+
 void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
-		uint64_t size)
+		uint64_t size, uint32_t rights)
 {
 	const struct xm_service *service = appliance_service(appliance);
 	uint64_t covered = 0;
@@ -55,7 +70,9 @@ void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
 		covered += end - first;
 		if (e->state == XM_EXTENT_ZEROING ||
 		    (e->owner != XM_SERVICE_NONE &&
-		     service->clients[e->owner].number != client))
+		     service->clients[e->owner].number != client &&
+		     !(rights == XM_RIGHT_READ &&
+		       oracle_reads(appliance, client, first))))
 			world_broken("isolation", "a key of client %llu opens "
 				     "byte %llu of appliance %u, which is %s",
 				     (unsigned long long)client,

@@ -127,6 +127,19 @@ static void ask_member(uint32_t client, const extmem *x, uint64_t page,
 	*look = (struct look){ sparse_now(), *m, at };
 }
 
+/* Is it of a region that another client shares? */
+static bool is_read(const extmem *x, uint64_t page)
+{
+	XM_LIST_EACH (link, &x->regions.list) {
+		const extmem_region *r = XM_CONTAINER(link, extmem_region, link);
+		uint64_t first = r->address / XM_PAGE;
+
+		if (r->reads && page - first < r->size / XM_PAGE)
+			return true;
+	}
+	return false;
+}
+
 /* A page that is present, against the mapper and, if it is clean, against each of
  * its copies in remote memory. */
 static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
@@ -145,11 +158,16 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 	if (is_open && (entry->flags & FLAG_READ_ONLY) != 0)
 		world_broken("page truth", "page %llu may not be stored to, and "
 			     "is not protected", (unsigned long long)page);
+	if (entry->state == XM_PAGE_DIRTY && is_read(x, page))
+		world_broken("page truth", "page %llu is another client's, and dirty",
+			     (unsigned long long)page);
 	if (entry->state == XM_PAGE_DIRTY)
 		return;
 	if (is_open)
 		world_broken("page truth", "clean page %llu is not protected",
 			     (unsigned long long)page);
+	if (is_read(x, page))
+		return; /* its writer may be at it */
 	/* While it is being stored, the write-back buffer has its bytes. */
 	if (xm_volume_appliances(&x->volume, page, &lost) == 0 || lost ||
 	    (entry->flags & FLAG_STORING) != 0)

@@ -53,6 +53,7 @@ libxm_world_la_SOURCES = \
 	sim/operations.c \
 	sim/operations_explicit.c \
 	sim/operations_hand.c \
+	sim/operations_share.c \
 	sim/operations_select.c \
 	sim/oracle.c \
 	sim/oracle.h \
@@ -83,6 +84,7 @@ libxm_world_la_SOURCES = \
 	sim/stories.c \
 	sim/stories.h \
 	sim/stories_hand.c \
+	sim/stories_share.c \
 	sim/stories_leases.c \
 	sim/stories_mirrors.c \
 	sim/stories_paging.c \

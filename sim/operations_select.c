@@ -112,7 +112,7 @@ void op_select(struct program *p)
 static void check_stats(const struct program *p)
 {
 	struct extmem_stats s = { .size = sizeof(s) };
-	uint64_t objects = p->objects_count, moved = p->objects_moved;
+	uint64_t objects = p->objects_count, moved = p->objects_moved, read = 0;
 
 	extmem_stats(p->x, &s);
 	if (s.local_now > s.local_limit || s.local_peak > s.local_limit)
@@ -120,7 +120,10 @@ static void check_stats(const struct program *p)
 			     "memory, of %llu", p->index,
 			     (unsigned long long)s.local_peak,
 			     (unsigned long long)s.local_limit);
-	if (s.regions != 1 || s.region_bytes != extmem_region_size(p->region))
+	if (p->reading != NULL)
+		read = extmem_region_size(p->reading);
+	if (s.regions != 1 + (uint64_t)(read > 0) ||
+	    s.region_bytes != extmem_region_size(p->region) + read)
 		world_broken("counters", "client %u counts %llu regions of "
 			     "%llu bytes, and has one of %llu", p->index,
 			     (unsigned long long)s.regions,
@@ -263,6 +266,8 @@ void op_resize(struct program *p)
 	bool shrink = size < extmem_region_size(p->region);
 	int rc;
 
+	if (share_is_on(p))
+		return;
 	/* A slab in use is never cut off. */
 	if (shrink && p->shadow->pages * XM_PAGE > size) {
 		rc = CALL(extmem_region_resize, p->region, size);

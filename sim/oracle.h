@@ -13,9 +13,11 @@ void oracle_begin(uint32_t appliance);
 void oracle_returned(uint32_t appliance, uint64_t offset, uint64_t size);
 /* Its control process receives a message from this peer of its channel. */
 void oracle_heard(uint32_t appliance, uint32_t peer);
-/* A key of this client opens [offset, + size) of the pool: may it? */
+/* A key of this client opens [offset, + size) of the pool, with these rights: may it? */
 void oracle_key(uint32_t appliance, uint64_t client, uint64_t offset,
-		uint64_t size);
+		uint64_t size, uint32_t rights);
+/* Does this client read what lies at this byte, by its owner's leave? */
+bool oracle_reads(uint32_t appliance, uint64_t client, uint64_t offset);
 /* The client has given back all memory that it had, and each appliance has said so:
  * none of it is the client's any more. */
 void oracle_all_given(uint32_t client);

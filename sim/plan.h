@@ -26,6 +26,7 @@ struct sim_plan {
 	bool one_tenant;	    /* all clients may have everything */
 	bool hands;		    /* regions change hands */
 	bool durable;		    /* regions are made durable */
+	bool shares;		    /* they are shared with readers */
 	bool model;		    /* appliances' interfaces are transports/model */
 	bool snapshot;		    /* the world is that of snapshot.h */
 	bool store;		    /* the world is that of store.h */

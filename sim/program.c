@@ -243,6 +243,7 @@ void around_close(struct program *p)
 	extmem *x = p->x;
 
 	p->x = NULL;
+	p->reading = NULL; /* freed with it */
 	if (CALL(extmem_close, x) != 0)
 		sim_counts.failed++;
 	leaks(p);
@@ -329,11 +330,15 @@ static void died(struct process *process)
 	mapper_process_died(process);
 }
 
-/* In a storm appliances have room for a spare, if they are not full for another reason. */
+/* In a storm appliances have room for a spare, if they are not full for another reason; and
+ * for the tables of what is shared. */
 static uint64_t region_max(void)
 {
-	return sim_shape.storm ? sim_shape.pool_size / (2 * sim_shape.clients)
-			       : sim_shape.pool_size;
+	uint64_t share = sim_shape.pool_size / (2 * sim_shape.clients);
+
+	if (sim_shape.shares)
+		return xm_max(share, sim_row(&sim_shape));
+	return sim_shape.storm ? share : sim_shape.pool_size;
 }
 
 void program_open(uint32_t client)
@@ -378,6 +383,8 @@ void program_close(uint32_t client)
 {
 	if (client == 0)
 		hands_close();
+	if (client == 0)
+		shares_close();
 	free(programs[client].shadow);
 	memset(&programs[client], 0, sizeof(programs[client]));
 }

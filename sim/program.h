@@ -46,6 +46,7 @@ struct shadow_page {
 	bool turning; /* of getting it other rights; whether it has them is not known */
 	enum extmem_rights rights;
 	uint32_t turns; /* how often its rights changed */
+	bool zeroed; /* a word of it was set to zero, ever */
 	struct word words[WORDS];
 };
 
@@ -84,6 +85,7 @@ struct program {
 	extmem *x; /* NULL: it has none at the moment */
 	extmem_region *region;
 	struct shadow *shadow; /* of its region */
+	extmem_region *reading; /* one that another shares; or NULL */
 	struct object objects[OBJECTS_MAX];
 	bool durable; /* its region is */
 	uint32_t objects_count;
@@ -191,6 +193,15 @@ void op_hand(struct program *);
 /* Instead of a fresh region; false: there is none, or it could not be had. */
 bool hand_adopt(struct program *);
 void hands_close(void); /* at the end of a run */
+
+/* --- operations_share.c ----------------------------------------------------------- */
+
+void op_share(struct program *);
+/* Does it share its region? */
+bool share_is_on(const struct program *);
+/* Its region is about to be freed. */
+void share_given(const struct program *);
+void shares_close(void); /* at the end of a run */
 
 /* --- workload.c --------------------------------------------------------------------- */
 

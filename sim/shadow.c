@@ -67,6 +67,7 @@ static void settle(struct program *p, struct shadow_page *page,
 			continue;
 		if (came)
 			w->value = w->maybe;
+		page->zeroed |= w->value == 0;
 		w->unsure = false;
 		w->since = ++p->shadow->changes;
 	}
@@ -96,6 +97,7 @@ void word_check(struct program *p, uint64_t page, unsigned i,
 void word_set(struct program *p, uint64_t page, unsigned i,
 		     uint64_t value)
 {
+	p->shadow->page[page].zeroed |= value == 0;
 	p->shadow->page[page].words[i] = (struct word){ .value = value,
 						  .since = ++p->shadow->changes };
 }

@@ -79,6 +79,7 @@ struct sim_shape {
 	bool rights; /* programs take rights from pages and give them back */
 	bool hands;  /* regions change hands */
 	bool durable; /* appliances have stores, and programs use them */
+	bool shares; /* they are shared with readers */
 	bool races;  /* threads store while the mapper is at work */
 	bool sealed; /* all regions are */
 	uint32_t lies_ms; /* between lies of appliances, mean; 0: none */

@@ -27,6 +27,10 @@ void story_claimer_dies(uint32_t client, extmem *);
 void story_kept_again(uint32_t client, extmem *);
 void story_held(uint32_t client, extmem *);
 
+/* --- stories_share.c --- */
+void story_shared(uint32_t client, extmem *);
+void story_writer_dies(uint32_t client, extmem *);
+
 /* --- stories_mirrors.c --- */
 void story_member_replaced(uint32_t client, extmem *);
 void story_member_taken_back(uint32_t client, extmem *);

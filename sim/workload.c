@@ -134,6 +134,7 @@ void region_give(struct program *p, bool look)
 	if (look && !p->lost)
 		verify(p);
 	sim_counts.lost_regions += p->lost;
+	share_given(p);
 	rc = CALL(extmem_region_free, p->region);
 	around_outcome(p, OUTCOME_GIVE, outcome_result(rc));
 	call_went(p, rc);
@@ -162,12 +163,14 @@ enum kind {
 	KIND_PROTECT, /* of runs with rights alone */
 	KIND_HAND, /* of runs in which regions change hands */
 	KIND_DURABLE, /* of runs in which they are made durable */
+	KIND_SHARE, /* of runs in which they are shared */
 };
 
 /* Of those before: not in place of others, so that runs without rights are as they were. */
 #define PROTECT_SHARE 6
 #define HAND_SHARE 40
 #define DURABLE_SHARE 8
+#define SHARE_SHARE 5
 
 static const struct {
 	const char *name;
@@ -182,6 +185,7 @@ static const struct {
 	[KIND_RENEW] = { "renew", 1 }, [KIND_REOPEN] = { "reopen", 1 },
 	[KIND_PROTECT] = { "protect", 0 }, [KIND_HAND] = { "hand", 0 },
 	[KIND_DURABLE] = { "durable", 0 },
+	[KIND_SHARE] = { "share", 0 },
 };
 
 uint64_t program_kinds_draw(struct xm_rand *r)
@@ -221,6 +225,8 @@ static unsigned kind_draw(void)
 		return KIND_HAND;
 	if (sim_shape.durable && below(DURABLE_SHARE) == 0)
 		return KIND_DURABLE;
+	if (sim_shape.shares && below(SHARE_SHARE) == 0)
+		return KIND_SHARE;
 	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {
 		weights[i] = (sim_shape.kinds >> i & 1) != 0 ? kinds[i].weight
 							     : 0;
@@ -268,6 +274,7 @@ void program_operate(struct program *p, struct worker *w, bool idle)
 	case KIND_PROTECT: op_protect(p); break;
 	case KIND_HAND: op_hand(p); break;
 	case KIND_DURABLE: op_durable(p); break;
+	case KIND_SHARE: op_share(p); break;
 	default: break;
 	}
 	program_leave(p, alone);

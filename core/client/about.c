@@ -144,6 +144,8 @@ int extmem_stats(extmem *x, struct extmem_stats *ret)
 	XM_LIST_EACH (link, &x->regions.list) {
 		extmem_region *region = XM_CONTAINER(link, extmem_region, link);
 
+		if (region->is_table)
+			continue;
 		s.regions++;
 		s.region_bytes += xm_region_memory(region);
 		os_mutex_take(&region->lock);

@@ -8,6 +8,7 @@
 #include "core/client/client.h"
 #include "core/client/error.h"
 #include "core/client/range.h"
+#include "core/client/sharing.h"
 
 int xm_access_check(const extmem_region *region, const char *call,
 		    const struct extmem_iov *iov, size_t count)
@@ -45,6 +46,8 @@ static int move(extmem_region *region, const char *call, bool write,
 	int rc = xm_access_check(region, call, iov, count);
 	uint64_t deadline_ns;
 
+	if (rc == 0 && write)
+		rc = xm_region_writable(region, call);
 	if (rc != 0)
 		return rc;
 	deadline_ns = os_now_ns() + x->settings.timeout_ns;

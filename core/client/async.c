@@ -16,6 +16,7 @@
 #include "core/client/access.h"
 #include "core/client/client.h"
 #include "core/client/error.h"
+#include "core/client/sharing.h"
 #include "core/client/range.h"
 
 /* Asynchronous transfers that have not been collected. */
@@ -189,6 +190,8 @@ static int start(extmem_region *region, const char *call, bool write,
 	struct xm_transfer *t;
 	int rc = xm_access_check(region, call, &span, 1);
 
+	if (rc == 0 && write)
+		rc = xm_region_writable(region, call);
 	if (rc != 0)
 		return rc;
 	if (size == 0)

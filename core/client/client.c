@@ -19,6 +19,8 @@ static void destroy(extmem *x)
 	xm_ask_stop(&x->ask);
 	xm_faults_end(x);
 	xm_lanes_close(&x->lanes);
+	if (x->marks != NULL)
+		os_memory_give(x->marks, xm_marks_size(x->arena.size / XM_PAGE));
 	xm_sealing_close(&x->sealing);
 	xm_printer_close(x->printing.printer);
 	xm_all_waiting_close(&x->lanes.waiting);

@@ -30,6 +30,7 @@
 #include "core/client/settings.h"
 #include "core/extmem.h"
 #include "core/pure/print.h"
+#include "core/pure/versions.h"
 #include "core/pure/volume.h"
 
 struct extmem {
@@ -47,6 +48,7 @@ struct extmem {
 	struct xm_engine_watch watch; /* watch.c's own, changed with all lanes locked */
 	struct xm_registered registered;
 	struct xm_async async;
+	xm_marks *marks; /* of all lanes, since a region was shared; or NULL */
 	struct xm_lost lost;
 };
 

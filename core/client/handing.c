@@ -43,7 +43,7 @@ static bool is_worth_repeating(const extmem *x, int rc,
 			       enum xm_message_kind kind)
 {
 	return (rc == -EAGAIN || rc == -EDQUOT ||
-		(rc == -ENOTCONN && kind == XM_OFFER)) &&
+		(rc == -ENOTCONN && (kind == XM_OFFER || kind == XM_GRANT))) &&
 	       os_now_ns() < x->regions.deadline_ns;
 }
 
@@ -65,11 +65,11 @@ static int ask(extmem *x, uint32_t appliance, const struct xm_message *m,
 	return rc;
 }
 
-int xm_offer_extent(extmem *x, const struct xm_handed *h, const uint8_t *token,
-		    uint32_t flags, uint32_t ms, const char *identity,
+int xm_offer_extent(extmem *x, enum xm_message_kind kind,
+		    const struct xm_handed *h, const uint8_t *token, uint32_t flags, uint32_t ms, const char *identity,
 		    char *words, size_t words_size)
 {
-	struct xm_message m = { .kind = XM_OFFER };
+	struct xm_message m = { .kind = kind };
 	struct xm_request request;
 
 	m.u.offer.extent = h->member.extent;
@@ -117,10 +117,11 @@ static bool take(struct xm_handed *h, uint32_t appliance,
 	       c->size >= h->label.count / h->label.columns * XM_PAGE;
 }
 
-int xm_claim_all(extmem *x, uint32_t appliance, const uint8_t *token,
-		 struct xm_handed_list *l, char *words, size_t words_size)
+int xm_claim_all(extmem *x, uint32_t appliance, enum xm_message_kind kind,
+		 const uint8_t *token, struct xm_handed_list *l, char *words,
+		 size_t words_size)
 {
-	struct xm_message m = { .kind = XM_CLAIM };
+	struct xm_message m = { .kind = kind };
 	struct xm_request request;
 	uint32_t first = l->count;
 	int rc = 0;

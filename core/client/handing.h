@@ -31,18 +31,28 @@ struct xm_handed_list {
 struct xm_handed *xm_handed_add(struct xm_handed_list *);
 void xm_handed_end(struct xm_handed_list *);
 
-/* Sends OFFER again and again until it is answered, or time is over. 0, or -errno with
+/* Sends OFFER, or GRANT, again and again until it is answered, or time is over. 0, or -errno with
  * words. */
-int xm_offer_extent(extmem *, const struct xm_handed *, const uint8_t *token,
-		    uint32_t flags, uint32_t ms, const char *identity,
+int xm_offer_extent(extmem *, enum xm_message_kind, const struct xm_handed *,
+		    const uint8_t *token, uint32_t flags, uint32_t ms, const char *identity,
 		    char *words, size_t words_size);
 /* Returns to the token what was claimed by it at the appliance of this member. If it is not
  * told in time, the session tells it. */
 int xm_return_claimed(extmem *, const struct xm_member *, const uint8_t *token);
-/* Claims all that waits at one appliance, behind what the list has. 0, -ENOENT for
- * nothing, or -errno with words; the list has what was claimed before. */
-int xm_claim_all(extmem *, uint32_t appliance, const uint8_t *token,
-		 struct xm_handed_list *, char *words, size_t words_size);
+/* Claims all that waits at one appliance, behind what the list has; or (`kind` XM_OPEN) may
+ * read all that is shared there. 0, -ENOENT for nothing, or -errno with words; the list has
+ * what was claimed before. */
+int xm_claim_all(extmem *, uint32_t appliance, enum xm_message_kind kind,
+		 const uint8_t *token, struct xm_handed_list *, char *words,
+		 size_t words_size);
+/* All of the region's extents that are IN, with labels. `hold`: none of them is replaced from
+ * now on, until xm_handed_release(). 0, or -errno. */
+int xm_handed_collect(extmem_region *, bool hold, struct xm_handed_list *);
+void xm_handed_release(extmem_region *);
+/* Where bytes were discarded, their appliances get the zeros that they read as. */
+int xm_handed_zero(extmem_region *);
+/* -ENOTSUP, in words: it is sparse, or sealed. */
+int xm_handed_check(const extmem_region *, const char *call);
 
 /* What the label of each of this segment's members says, but for copies. */
 void xm_handed_label(const extmem_region *, const struct xm_segment *,

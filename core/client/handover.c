@@ -29,6 +29,7 @@
 #include "core/client/range.h"
 #include "core/client/segments.h"
 #include "core/client/segments_parts.h"
+#include "core/client/sharing.h"
 #include "core/client/strategies.h"
 #include "core/pure/plant.h"
 
@@ -80,7 +81,7 @@ static int collect_members(const extmem_region *region, uint64_t page,
 }
 
 /* All of the region's; `hold`: no member of it is replaced from now on. */
-static int collect(extmem_region *region, bool hold, struct xm_handed_list *l)
+int xm_handed_collect(extmem_region *region, bool hold, struct xm_handed_list *l)
 {
 	extmem *x = region->client;
 	uint64_t page = region->address / XM_PAGE;
@@ -108,8 +109,8 @@ static int collect(extmem_region *region, bool hold, struct xm_handed_list *l)
 	return rc;
 }
 
-/* What collect() has held goes on as before. */
-static void release(extmem_region *region)
+/* What xm_handed_collect() has held goes on as before. */
+void xm_handed_release(extmem_region *region)
 {
 	extmem *x = region->client;
 	uint64_t page = region->address / XM_PAGE;
@@ -153,7 +154,7 @@ static uint64_t fresh_run(extmem *x, uint64_t *page, uint64_t limit)
 }
 
 /* What reads as zero here becomes zero there. */
-static int zero_fresh(extmem_region *region)
+int xm_handed_zero(extmem_region *region)
 {
 	static const uint8_t zeros[16 * XM_PAGE];
 	extmem *x = region->client;
@@ -190,7 +191,7 @@ static int write_back(extmem_region *region)
 		rc = xm_flush(x, first, first + region->size / XM_PAGE, true,
 			      x->regions.deadline_ns);
 	if (rc == 0)
-		rc = zero_fresh(region);
+		rc = xm_handed_zero(region);
 	/* What was read ahead is still on its way. */
 	if (rc == 0)
 		xm_segments_quiesce(x);
@@ -227,7 +228,8 @@ static bool take_back(extmem *x, uint32_t appliance, const uint8_t *token,
 {
 	struct xm_handed_list back = { 0 };
 	char words[WORDS];
-	int rc = xm_claim_all(x, appliance, token, &back, words, sizeof(words));
+	int rc = xm_claim_all(x, appliance, XM_CLAIM, token, &back, words,
+			      sizeof(words));
 
 	for (uint32_t i = 0; i < back.count; i++) {
 		struct xm_handed *h = find(l, appliance,
@@ -240,7 +242,7 @@ static bool take_back(extmem *x, uint32_t appliance, const uint8_t *token,
 			continue;
 		renew(x, h, &back.list[i].member.remote);
 		h->told = false;
-		xm_offer_extent(x, h, token, XM_OFFER_KEEP, 0, NULL, words,
+		xm_offer_extent(x, XM_OFFER, h, token, XM_OFFER_KEEP, 0, NULL, words,
 				sizeof(words));
 	}
 	for (uint32_t i = 0; i < l->count; i++) {
@@ -278,7 +280,7 @@ static int part_with(extmem_region *region, struct xm_handed_list *l,
 
 		h->told = true;
 		h->label.ms = ms;
-		rc = xm_offer_extent(x, h, token, 0, ms, o->identity, words,
+		rc = xm_offer_extent(x, XM_OFFER, h, token, 0, ms, o->identity, words,
 				     words_size);
 	}
 	x->regions.deadline_ns = deadline_ns;
@@ -339,7 +341,7 @@ static int part_with_all(extmem_region *region, const struct extmem_hand_over *o
 	extmem *x = region->client;
 
 	for (;;) {
-		int rc = collect(region, true, l);
+		int rc = xm_handed_collect(region, true, l);
 
 		snprintf(words, words_size, "%s", xm_why(rc));
 		if (rc != 0)
@@ -347,7 +349,7 @@ static int part_with_all(extmem_region *region, const struct extmem_hand_over *o
 		rc = part_with(region, l, o, words, words_size);
 		if (rc != -ESTALE || os_now_ns() >= x->regions.deadline_ns)
 			return rc;
-		release(region);
+		xm_handed_release(region);
 		xm_handed_end(l);
 		os_sleep(XM_MS);
 	}
@@ -388,7 +390,7 @@ static int hand_over(extmem_region *region, const struct extmem_hand_over *o,
 	if (rc == 0 || rc == -EINPROGRESS) {
 		lose(region, &l, rc != 0);
 	} else if (!half) {
-		release(region);
+		xm_handed_release(region);
 		keep_as_before(region, words, words_size);
 	}
 	permit_stores(region, stopped);
@@ -417,7 +419,7 @@ static int options_read(const struct extmem_hand_over *from,
 	return 0;
 }
 
-static int kind_check(const extmem_region *region, const char *call)
+int xm_handed_check(const extmem_region *region, const char *call)
 {
 	if (region->sparse)
 		return xm_fail(-ENOTSUP, "%s: region %s is sparse: only one that "
@@ -441,9 +443,13 @@ int extmem_region_hand_over(extmem_region *region,
 	if (rc == 0 && !region->half)
 		rc = xm_region_usable(region, CALL);
 	if (rc == 0)
+		rc = xm_region_writable(region, CALL);
+	if (rc == 0)
+		rc = xm_region_unshared(region, CALL);
+	if (rc == 0)
 		rc = options_read(options, &o);
 	if (rc == 0)
-		rc = kind_check(region, CALL);
+		rc = xm_handed_check(region, CALL);
 	if (rc != 0)
 		return rc;
 	x = region->client;
@@ -479,7 +485,7 @@ static int relabel_once(extmem_region *region, struct xm_handed_list *l,
 {
 	uint32_t ms = (uint32_t)xm_min(region->kept_ms, XM_OFFER_FOR_EVER);
 	uint32_t flags = XM_OFFER_KEEP;
-	int rc = collect(region, false, l);
+	int rc = xm_handed_collect(region, false, l);
 
 	if (region->durable && ms > 0)
 		flags |= XM_OFFER_DURABLE;
@@ -488,7 +494,7 @@ static int relabel_once(extmem_region *region, struct xm_handed_list *l,
 	for (uint32_t i = 0; i < l->count && rc == 0; i++) {
 		l->list[i].label.ms = ms;
 		l->list[i].label.durable = region->durable;
-		rc = xm_offer_extent(region->client, &l->list[i], region->token,
+		rc = xm_offer_extent(region->client, XM_OFFER, &l->list[i], region->token,
 				     flags, ms, NULL, words, words_size);
 	}
 	return rc;
@@ -506,7 +512,7 @@ static int relabel(extmem_region *region, char *words, size_t words_size)
 
 		rc = relabel_once(region, &l, words, words_size);
 		if (rc == 0)
-			rc = collect(region, false, &now);
+			rc = xm_handed_collect(region, false, &now);
 		same = are_equal(&l, &now);
 		xm_handed_end(&l);
 		xm_handed_end(&now);
@@ -532,7 +538,11 @@ static int keep(extmem_region *region, const char *call, uint64_t ms, bool durab
 	int rc = xm_region_usable(region, call);
 
 	if (rc == 0)
-		rc = kind_check(region, call);
+		rc = xm_region_writable(region, call);
+	if (rc == 0)
+		rc = xm_region_unshared(region, call);
+	if (rc == 0)
+		rc = xm_handed_check(region, call);
 	if (rc == 0 && region->strategy != NULL &&
 	    xm_strategy_mirrors(region->strategy) > 1)
 		rc = xm_fail(-ENOTSUP, "%s: region %s has several copies, which "

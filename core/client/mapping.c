@@ -13,6 +13,7 @@
 #include "core/client/client.h"
 #include "core/client/error.h"
 #include "core/client/range.h"
+#include "core/client/sharing.h"
 #include "core/pure/plant.h"
 
 int xm_pages_of(const extmem_region *region, const char *call,
@@ -137,6 +138,10 @@ int extmem_map(extmem_region *region, uint64_t offset, uint64_t size,
 			      &first, &limit);
 	if (rc != 0)
 		return rc;
+	if (region->reads && !x->arena.limits.denies)
+		return xm_fail(-ENOTSUP, "extmem_map: with paging=thread no store "
+			       "can be denied, and region %s is another client's: use "
+			       "paging=inline, or extmem_read()", region->name);
 	if (size == 0)
 		return xm_fail(-ERANGE, "extmem_map: nothing of the region "
 			       "lies behind its end, %llu",
@@ -175,7 +180,8 @@ static int unmap_last(extmem_region *region)
 		return rc;
 	xm_detach(region, 0, region->size);
 	region->attached = false;
-	xm_rights_return(region, 0, region->size);
+	if (!region->reads)
+		xm_rights_return(region, 0, region->size);
 	return 0;
 }
 
@@ -320,6 +326,8 @@ int extmem_advise(extmem_region *region, uint64_t offset, uint64_t size,
 	uint64_t first, limit, deadline_ns;
 	int rc = xm_region_usable(region, "extmem_advise");
 
+	if (rc == 0 && advice == EXTMEM_DONTNEED)
+		rc = xm_region_writable(region, "extmem_advise");
 	if (rc == 0)
 		rc = xm_pages_of(region, "extmem_advise", offset, &size, true,
 			      &first, &limit);

@@ -93,6 +93,7 @@ static void question_report(void *owner, const struct xm_control_report *report)
 	case XM_CONTROL_READY:
 		q->ready = true;
 		break;
+	case XM_CONTROL_REVOKED:
 	case XM_CONTROL_WANTED: /* of whoever's lease this is */
 		break;
 	case XM_CONTROL_LOST:

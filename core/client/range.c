@@ -69,7 +69,8 @@ static bool at_backed(const struct xm_lane *lane, struct xm_range_walk *r)
  * ends by itself. */
 static bool needs_appliance(enum xm_pager_event_kind kind)
 {
-	return kind != XM_PAGER_FORGET && kind != XM_PAGER_DISCARD;
+	return kind != XM_PAGER_FORGET && kind != XM_PAGER_DISCARD &&
+	       kind != XM_PAGER_REFRESH;
 }
 
 static int walk(struct xm_lanes *lanes, struct xm_range_walk *r,

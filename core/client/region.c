@@ -21,6 +21,7 @@
 #include "core/client/objects.h"
 #include "core/client/range.h"
 #include "core/client/segments.h"
+#include "core/client/sharing.h"
 #include "core/client/strategies.h"
 #include "core/pure/plant.h"
 
@@ -197,12 +198,11 @@ static int request_check(const char *call,
 	return 0;
 }
 
-/* From zeros; free it in either case. */
+/* From zeros, of this strategy; free it in either case. */
 static int region_begin(extmem *x, const char *call,
 			const struct extmem_request *request,
-			extmem_region *region)
+			struct xm_strategy *strategy, extmem_region *region)
 {
-	struct xm_strategy *own = x->strategy;
 	uint64_t size = request->region_size;
 	int rc = 0;
 
@@ -222,15 +222,12 @@ static int region_begin(extmem *x, const char *call,
 	os_mutex_open(&region->lock);
 	xm_line_open(&region->persisting);
 	xm_list_open(&region->caches);
-	if (request->strategy != NULL)
-		rc = xm_strategy_of_text(x, call, request->strategy, &own);
-	region->strategy = own;
-	if (rc == 0)
-		rc = xm_strategy_size(call, own, x->ask.granule, &size);
+	region->strategy = strategy;
+	rc = xm_strategy_size(call, strategy, x->ask.granule, &size);
 	region->size = region->sparse ? xm_align_up(size, XM_SPAN_GRANULE)
 				      : size;
 	/* Of a page that has copies the pager knows which of them lack it. */
-	region->tracked |= own != NULL && xm_strategy_mirrors(own) > 1;
+	region->tracked |= strategy != NULL && xm_strategy_mirrors(strategy) > 1;
 	/* And of one that is sealed, whether it was. */
 	region->tracked |= region->sealed;
 	if (rc == 0 && region->sealed && x->settings.seal == XM_SEAL_NO)
@@ -243,15 +240,21 @@ static int region_alloc(extmem *x, const char *call,
 			const struct extmem_request *request,
 			extmem_region **ret)
 {
+	struct xm_strategy *own = x->strategy;
 	extmem_region *region;
 	int rc = request_check(call, request);
 
+	if (rc == 0 && request->strategy != NULL)
+		rc = xm_strategy_of_text(x, call, request->strategy, &own);
 	if (rc != 0)
 		return rc;
 	region = os_alloc(sizeof(*region));
-	if (region == NULL)
+	if (region == NULL) {
+		if (own != x->strategy)
+			os_free(own);
 		return xm_fail(-ENOMEM, "%s: out of memory", call);
-	rc = region_begin(x, call, request, region);
+	}
+	rc = region_begin(x, call, request, own, region);
 	if (rc == 0) {
 		xm_regions_lock(x);
 		region->number = ++x->regions.numbered;
@@ -273,14 +276,40 @@ int xm_region_new(extmem *x, const char *call,
 
 	if (region == NULL)
 		return xm_fail(-ENOMEM, "%s: out of memory", call);
-	rc = region_begin(x, call, request, region);
+	rc = region_begin(x, call, request, NULL, region);
 	if (rc == 0) {
 		/* What it is like was decided before. */
+		region->strategy = x->strategy;
 		region->size = request->region_size;
 		region->sealed = false;
 		region->tracked = false;
 		region->number = ++x->regions.numbered;
 		rc = region_place(x, call, region);
+	}
+	if (rc != 0)
+		region_free(region);
+	else
+		*ret = region;
+	return rc;
+}
+
+int xm_region_plain(extmem *x, const char *call, const char *name, uint64_t size,
+		    extmem_region **ret)
+{
+	struct extmem_request request = { .size = sizeof(request),
+					  .region_size = size, .name = name };
+	extmem_region *region = os_alloc(sizeof(*region));
+	int rc;
+
+	if (region == NULL)
+		return xm_fail(-ENOMEM, "%s: out of memory", call);
+	rc = region_begin(x, call, &request, NULL, region);
+	if (rc == 0) {
+		region->is_table = true;
+		region->tracked = false;
+		region->sealed = false;
+		region->number = ++x->regions.numbered;
+		rc = region_build(x, call, region);
 	}
 	if (rc != 0)
 		region_free(region);
@@ -333,8 +362,38 @@ int xm_region_forget(extmem_region *region, uint64_t offset, uint64_t size)
 			XM_NEVER);
 }
 
+/* With regions.lock held. *ret_told: an appliance could not be. */
+static int region_give(extmem_region *region, int *ret_told)
+{
+	extmem *x = region->client;
+	int rc;
+
+	os_mutex_take(&x->regions.links);
+	xm_list_remove(&region->link);
+	os_mutex_give(&x->regions.links);
+	rc = xm_region_forget(region, 0, region->size);
+	if (region->attached)
+		xm_detach(region, 0, region->size);
+	if (x->regions.closing && region->kept_ms != 0)
+		xm_segments_drop(region); /* our BYE leaves it to its token */
+	*ret_told = xm_segments_free(x, region->address,
+				     region->address + region->size);
+	xm_extent_give(&x->arena.spans, region->address, NULL);
+	x->regions.count--;
+	region_free(region);
+	return rc;
+}
+
+void xm_region_plain_free(extmem_region *region)
+{
+	int told;
+
+	region_give(region, &told);
+}
+
 int extmem_region_free(extmem_region *region)
 {
+	extmem_region *table;
 	extmem *x;
 	int rc, told;
 
@@ -345,20 +404,12 @@ int extmem_region_free(extmem_region *region)
 		return rc;
 	x = region->client;
 	xm_regions_lock(x);
-	os_mutex_take(&x->regions.links);
-	xm_list_remove(&region->link);
-	os_mutex_give(&x->regions.links);
-	rc = xm_region_forget(region, 0, region->size);
-	if (region->attached)
-		xm_detach(region, 0, region->size);
-	if (x->regions.closing && region->kept_ms != 0)
-		xm_segments_drop(region); /* our BYE leaves it to its token */
-	told = xm_segments_free(x, region->address,
-			     region->address + region->size);
-	xm_extent_give(&x->arena.spans, region->address, NULL);
-	x->regions.count--;
+	table = xm_sharing_leave(region);
+	rc = region_give(region, &told);
+	/* (As the client closes it is on its list, too.) */
+	if (table != NULL && !x->regions.closing)
+		xm_region_plain_free(table);
 	xm_regions_unlock(x);
-	region_free(region);
 	if (rc == 0 && told != 0)
 		rc = xm_fail(told, "extmem_region_free: its appliance could "
 			     "not be told yet; it is told when it is back, or "
@@ -443,6 +494,10 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 	extmem *x = region->client;
 	int rc = xm_region_usable(region, "extmem_region_resize");
 
+	if (rc == 0)
+		rc = xm_region_writable(region, "extmem_region_resize");
+	if (rc == 0)
+		rc = xm_region_unshared(region, "extmem_region_resize");
 	if (rc == 0 && region->sparse)
 		rc = xm_fail(-EINVAL, "extmem_region_resize: the region is "
 			     "sparse: extmem_region_commit() gives it memory");

@@ -55,6 +55,9 @@ struct extmem_region {
 	 * addresses, `backed` of the memory. */
 	bool sparse;
 	bool sealed;
+	bool reads; /* another client's, which shares it */
+	bool is_table; /* of versions: the program does not know of it */
+	struct xm_sharing *sharing; /* while it is shared, or read (sharing.h) */
 	_Atomic uint64_t backed;
 	struct os_mutex lock;
 	struct xm_extent slabs;
@@ -153,6 +156,10 @@ void xm_regions_unlock(extmem *);
  * message. */
 int xm_region_new(extmem *, const char *call, const struct extmem_request *,
 		  extmem_region **ret);
+/* One of a client's own, of no strategy, neither tracked nor sealed; and its end. Likewise. */
+int xm_region_plain(extmem *, const char *call, const char *name, uint64_t size,
+		    extmem_region **ret);
+void xm_region_plain_free(extmem_region *);
 void xm_region_enter(extmem_region *);
 void xm_region_drop(extmem_region *);
 /* Makes the pager forget all about the pages of [offset, + size), before their

@@ -12,6 +12,7 @@
 #include "core/client/mapping.h"
 #include "core/client/range.h"
 #include "core/client/region.h"
+#include "core/client/sharing.h"
 
 static int set_rights(extmem_region *region, uint64_t first, uint64_t limit,
 		      enum xm_page_rights rights, uint64_t deadline_ns)
@@ -61,6 +62,8 @@ int extmem_protect(extmem_region *region, uint64_t offset, uint64_t size,
 				 &first, &limit);
 	if (rc != 0)
 		return rc;
+	if (region->reads && rights == EXTMEM_READ_WRITE)
+		return xm_region_writable(region, "extmem_protect");
 	if ((unsigned)rights >= XM_COUNT(known))
 		return xm_fail(-EINVAL, "extmem_protect: no rights have the "
 			       "number %d", (int)rights);

@@ -8,6 +8,7 @@
 #include "core/client/mapping.h"
 #include "core/client/range.h"
 #include "core/client/region.h"
+#include "core/client/sharing.h"
 
 void xm_discard(extmem_region *region, uint64_t offset, uint64_t size)
 {
@@ -55,6 +56,8 @@ int extmem_slab_free(extmem_region *region, uint64_t offset)
 	uint64_t start, size;
 	int rc = xm_region_usable(region, "extmem_slab_free");
 
+	if (rc == 0)
+		rc = xm_region_writable(region, "extmem_slab_free");
 	if (rc != 0)
 		return rc;
 	os_mutex_take(&region->lock);

@@ -248,6 +248,11 @@ void xm_piece_end(struct xm_piece *piece, int status)
 	    write_part(piece, &status))
 		return;
 	piece->status = status;
+	if (piece->posted && piece->lane->engine.marks != NULL &&
+	    !XM_PLANTED(write_unmarked))
+		xm_mark(piece->lane->engine.marks, piece->address / XM_PAGE,
+			(piece->address % XM_PAGE + piece->size + XM_PAGE - 1) /
+				XM_PAGE);
 	/* If the write of a fresh page failed, the page stays fresh: the appliance
 	 * may still have its bytes from before it was discarded. */
 	xm_piece_unlock(piece,

@@ -117,6 +117,9 @@ static int carry_out(struct xm_control *control, uint32_t index,
 	case XM_SESSION_IS_WANTED:
 		report.kind = XM_CONTROL_WANTED;
 		break;
+	case XM_SESSION_IS_REVOKED:
+		report.kind = XM_CONTROL_REVOKED;
+		break;
 	}
 	control->report(control->owner, &report);
 	return 0;

@@ -30,6 +30,7 @@ enum xm_control_report_kind {
 	XM_CONTROL_LOST,    /* what was held there is gone */
 	XM_CONTROL_LEAVING, /* it drains; what is held there works until it ends */
 	XM_CONTROL_WANTED, /* it asks for extent `token` back */
+	XM_CONTROL_REVOKED, /* reading `token` is over */
 };
 
 /* `message` is valid during the call only. */

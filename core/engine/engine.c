@@ -457,21 +457,38 @@ static void lose_pages(struct xm_engine *e, uint64_t page, uint64_t end,
 	}
 }
 
+static void lose_segment(struct xm_engine *e, uint32_t appliance, uint64_t page,
+			 uint64_t count, uint32_t lane, uint32_t lanes)
+{
+	uint64_t end = page + count, stop;
+
+	e->turns++;
+	note(e, XM_TRACE_ENGINE_LOSE, lane, page, count, appliance);
+	for (; xm_volume_lost_run(e->options.volume, &page, end, &stop);
+	     page = stop)
+		lose_pages(e, page, stop, lane, lanes);
+}
+
 void xm_engine_lose(struct xm_engine *e, uint32_t appliance, uint32_t lease,
 		    uint32_t lane, uint32_t lanes)
 {
-	uint64_t page, count, end, stop;
+	uint64_t page, count;
 	uint32_t cursor = 0;
 
 	while (xm_volume_lose(e->options.volume, appliance, lease, &cursor,
-			      &page, &count)) {
-		e->turns++;
-		note(e, XM_TRACE_ENGINE_LOSE, lane, page, count, appliance);
-		end = page + count;
-		for (; xm_volume_lost_run(e->options.volume, &page, end, &stop);
-		     page = stop)
-			lose_pages(e, page, stop, lane, lanes);
-	}
+			      &page, &count))
+		lose_segment(e, appliance, page, count, lane, lanes);
+}
+
+void xm_engine_revoke(struct xm_engine *e, uint32_t appliance, uint64_t extent,
+		      uint32_t lane, uint32_t lanes)
+{
+	uint64_t page, count;
+	uint32_t cursor = 0;
+
+	while (xm_volume_revoke(e->options.volume, appliance, extent, &cursor,
+				&page, &count))
+		lose_segment(e, appliance, page, count, lane, lanes);
 }
 
 uint32_t xm_engine_flying(const struct xm_engine *e)
@@ -540,6 +557,11 @@ void xm_engine_init(struct xm_engine *e, const struct xm_engine_options *o,
 void xm_engine_watch(struct xm_engine *e, const struct xm_engine_watch *watch)
 {
 	e->watch = watch;
+}
+
+void xm_engine_mark(struct xm_engine *e, xm_marks *marks)
+{
+	e->marks = marks;
 }
 
 void xm_engine_add(struct xm_engine *e, const struct xm_transport_ops *ops,

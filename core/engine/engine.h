@@ -33,6 +33,7 @@
 #include "core/pure/print.h"
 #include "core/pure/seals.h"
 #include "core/pure/transport.h"
+#include "core/pure/versions.h"
 #include "core/pure/volume.h"
 
 #define XM_ENGINE_GAP (100 * XM_MS)
@@ -240,6 +241,7 @@ struct xm_engine {
 	uint8_t *scratch; /* if sealing, or pager.prints: one page */
 	struct xm_seals seals;
 	const struct xm_engine_watch *watch; /* or NULL */
+	xm_marks *marks; /* of what was stored (versions.h); or NULL */
 	struct xm_pager_effects effects; /* of the event that was sent last */
 	/* The effects of events that the pager gets while `effects` are carried
 	 * out: FETCHED and STORED have none, REFUSED only poisons. */
@@ -258,6 +260,9 @@ void xm_engine_add(struct xm_engine *, const struct xm_transport_ops *,
 /* Sets the watch of this lane; NULL: none. The struct stays the caller's, and is
  * used until another one is set. */
 void xm_engine_watch(struct xm_engine *, const struct xm_engine_watch *);
+
+/* Marks the blocks of which it stores pages from now on. They stay the caller's. */
+void xm_engine_mark(struct xm_engine *, xm_marks *);
 
 /* Takes in what has completed; paths and failed stores too, when a tick is
  * due. Returns true when anything happened. */
@@ -309,6 +314,9 @@ void xm_engine_cut(struct xm_engine *, uint64_t page);
  * lost. */
 void xm_engine_lose(struct xm_engine *, uint32_t appliance, uint32_t lease,
 		    uint32_t lane, uint32_t lanes);
+/* Likewise this extent alone. */
+void xm_engine_revoke(struct xm_engine *, uint32_t appliance, uint64_t extent,
+		      uint32_t lane, uint32_t lanes);
 /* Begins sweep `number`, which copies to FILLING members what they lack, in the
  * engine's turns. It has ended when mend.number == number and !mend.sweeps. */
 void xm_engine_sweep(struct xm_engine *, uint32_t number);

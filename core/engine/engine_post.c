@@ -231,6 +231,18 @@ static void complete_user(struct xm_engine *e, uint64_t token, int status)
 	e->completions_count++;
 }
 
+/* Whatever came of the store: some of it may be there. */
+__attribute__((noinline)) static void mark_stored(struct xm_engine *e, uint32_t index,
+						  uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		uint64_t page = xm_pager_staged_page(&e->pager, index + i);
+
+		if (page != XM_NO_PAGE && !(XM_PLANTED(store_unmarked) && count == 1))
+			xm_mark(e->marks, page, 1);
+	}
+}
+
 /* Here and inlined, because each fetch and store ends so. */
 static inline void tell_pager(struct xm_engine *e, enum xm_operation_kind kind,
 			      uint32_t index, uint32_t count, int status,
@@ -245,6 +257,8 @@ static inline void tell_pager(struct xm_engine *e, enum xm_operation_kind kind,
 	ev->count = count;
 	ev->status = status;
 	ev->stale = lacking;
+	if (e->marks != NULL && kind == XM_OPERATION_STORE)
+		mark_stored(e, index, count);
 	xm_pager_step(&e->pager, ev, &e->nested);
 	XM_ASSERT(e->nested.count == 0);
 }

@@ -53,6 +53,18 @@ static void note_why(struct xm_keeper_peer *peer,
 		xm_words_add(&w, report->words);
 }
 
+static void revoked_add(struct xm_keeper *k, uint32_t appliance, uint64_t extent)
+{
+	struct xm_keeper_revoked *r = &k->revoked;
+
+	r->ever++;
+	if (r->count == XM_REVOKED_MAX)
+		return;
+	r->list[r->count].appliance = appliance;
+	r->list[r->count].lease = k->peers[appliance].lease;
+	r->list[r->count++].extent = extent;
+}
+
 static void on_report(void *owner, const struct xm_control_report *report)
 {
 	struct xm_keeper *k = owner;
@@ -86,6 +98,9 @@ static void on_report(void *owner, const struct xm_control_report *report)
 	case XM_CONTROL_LOST:
 		peer->lease++;
 		break;
+	case XM_CONTROL_REVOKED:
+		revoked_add(k, report->appliance, report->token);
+		return;
 	case XM_CONTROL_WANTED:
 		xm_keeper_wanted(k, report->appliance, report->token);
 		return;
@@ -103,6 +118,7 @@ void xm_keeper_init(struct xm_keeper *k)
 	memset(&k->mend, 0, sizeof(k->mend));
 	memset(&k->move, 0, sizeof(k->move));
 	memset(&k->wanted, 0, sizeof(k->wanted));
+	memset(&k->revoked, 0, sizeof(k->revoked));
 	k->track = NULL;
 	k->tie = NULL;
 	k->name = NULL;
@@ -213,11 +229,36 @@ static void turn_lane(struct xm_keeper *k, uint32_t lane, uint64_t now_ns)
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 }
 
+/* Each lane hears of readings that are over; then they are freed, so that their appliance
+ * does not tell us again. */
+static void tell_revoked(struct xm_keeper *k, const struct xm_keeper_revoked *r,
+			 uint64_t now_ns)
+{
+	for (uint32_t l = 0; l < k->lanes_count; l++) {
+		k->lock(k->owner, l);
+		for (uint32_t i = 0; i < r->count; i++)
+			xm_engine_revoke(k->lanes[l], r->list[i].appliance,
+					 r->list[i].extent, l, k->lanes_count);
+		k->unlock(k->owner, l);
+	}
+	k->lock(k->owner, XM_KEEPER_CONTROL);
+	for (uint32_t i = 0; i < r->count; i++)
+		xm_keeper_give_back(k, r->list[i].appliance, r->list[i].lease,
+				    r->list[i].extent, now_ns);
+	k->unlock(k->owner, XM_KEEPER_CONTROL);
+}
+
 void xm_keeper_turn(struct xm_keeper *k, uint64_t now_ns)
 {
+	struct xm_keeper_revoked revoked;
+
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	turn_control(k, now_ns);
+	revoked = k->revoked;
+	k->revoked.count = 0;
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
+	if (revoked.count > 0)
+		tell_revoked(k, &revoked, now_ns);
 	for (uint32_t l = 0; l < k->lanes_count; l++)
 		turn_lane(k, l, now_ns);
 	if (k->lanes_count > 0 && k->lanes[0]->options.members_max > 1)

@@ -82,6 +82,18 @@ struct xm_keeper_views {
 	struct xm_keeper_tally tally;
 };
 
+/* Readings that are over, until all lanes have heard of them. Those that are too many are
+ * told again by their appliances, as they are not freed. Under the control lock. */
+#define XM_REVOKED_MAX 64
+struct xm_keeper_revoked {
+	uint64_t ever;
+	uint32_t count;
+	struct {
+		uint32_t appliance, lease;
+		uint64_t extent;
+	} list[XM_REVOKED_MAX];
+};
+
 /* Extents that appliances have asked for, until lane 0 has heard of them. Those that are
  * too many are asked for again. Under the control lock. */
 #define XM_WANTED_MAX 64
@@ -163,6 +175,7 @@ struct xm_keeper {
 	struct xm_keeper_mend mend;
 	struct xm_keeper_move move;
 	struct xm_keeper_wanted wanted;
+	struct xm_keeper_revoked revoked;
 	uint64_t ticket_timeout_ns;
 	void (*lock)(void *owner, uint32_t lane);
 	void (*unlock)(void *owner, uint32_t lane);

@@ -7,6 +7,7 @@
 #define FORMAT 2
 #define SIZE 48
 #define DURABLE 0x80 /* of the byte of copies */
+#define TABLE 0x80 /* of the byte of columns */
 #define PREFIX "extmem1-"
 #define PREFIX_SIZE (sizeof(PREFIX) - 1)
 
@@ -38,7 +39,7 @@ void xm_label_encode(const struct xm_place_label *l, struct xm_label *ret)
 	put(ret->bytes + 24, l->count, 8);
 	put(ret->bytes + 32, l->unit, 8);
 	ret->bytes[40] = l->column;
-	ret->bytes[41] = l->columns;
+	ret->bytes[41] = (uint8_t)(l->columns | (l->table ? TABLE : 0));
 	ret->bytes[42] = l->copy;
 	ret->bytes[43] = (uint8_t)(l->copies | (l->durable ? DURABLE : 0));
 	put(ret->bytes + 44, l->turn, 4);
@@ -57,7 +58,8 @@ bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
 	ret->count = get(bytes + 24, 8);
 	ret->unit = get(bytes + 32, 8);
 	ret->column = bytes[40];
-	ret->columns = bytes[41];
+	ret->columns = bytes[41] & (TABLE - 1);
+	ret->table = (bytes[41] & TABLE) != 0;
 	ret->copy = bytes[42];
 	ret->copies = bytes[43] & (DURABLE - 1);
 	ret->durable = (bytes[43] & DURABLE) != 0;

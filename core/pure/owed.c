@@ -60,6 +60,7 @@ void xm_owed_outcome(struct xm_owed *o, const struct xm_message *message,
 			};
 		break;
 	case XM_CLAIM:
+	case XM_OPEN:
 		xm_owed_return(o, message->u.claim.token);
 		break;
 	case XM_OFFER:

@@ -55,6 +55,7 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	case XM_PAGER_FLUSHED: xm_pager_on_flushed(p, ev, fx); break;
 	case XM_PAGER_DISCARD:
 	case XM_PAGER_MARK_BACKED:
+	case XM_PAGER_REFRESH:
 	case XM_PAGER_FORGET:
 	case XM_PAGER_LOST: xm_pager_on_change(p, ev, fx); break;
 	case XM_PAGER_RIGHTS: xm_pager_on_rights(p, ev, fx); break;

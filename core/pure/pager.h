@@ -150,6 +150,7 @@ enum xm_pager_event_kind {
 	/* {page, limit}; DONE, MORE, WAIT. */
 	XM_PAGER_DISCARD,     /* the contents are not needed: fresh from now on */
 	XM_PAGER_MARK_BACKED, /* the remote memory was written by another way */
+	XM_PAGER_REFRESH,     /* it was changed there by somebody else: drop it here */
 	XM_PAGER_FORGET,      /* the range is for other memory: all facts to zero */
 	XM_PAGER_LOST,	      /* its remote memory is gone for good */
 

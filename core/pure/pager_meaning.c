@@ -4,11 +4,12 @@
  *
  *	DISCARD		not needed any more: the page reads as zero
  *	MARK_BACKED	the remote memory has its contents, written by someone else
+ *	REFRESH		it has changed there, by somebody else: what is here is dropped
  *	FORGET		the page number is for other memory from now on: entry all zero
  *	LOST		the remote memory is gone for good
  *	REFUSED		the mapper could not install it
  *
- * DISCARD and FORGET wait for a fetch in flight, and FORGET for a store in flight:
+ * DISCARD, REFRESH and FORGET wait for a fetch in flight, and FORGET for a store in flight:
  * bytes that arrive late must not meet the new meaning. LOST waits for nothing. Pages
  * that are present stay readable after it; an absent one is poisoned when it is
  * touched, a present one when its frame is needed.
@@ -90,6 +91,17 @@ static bool discard_page(struct xm_pager *p, uint64_t page,
 	return true;
 }
 
+/* Its rights stay, and what is known of its contents there. What this client has stored to it
+ * itself is newer than what another can have. */
+static bool refresh_page(struct xm_pager *p, uint64_t page,
+			 struct xm_pager_effects *fx)
+{
+	const struct xm_page *entry = &p->pages[page];
+
+	return entry->state == XM_PAGE_POISONED || entry->state == XM_PAGE_DIRTY ||
+	       flagged(entry, FLAG_STORING) || make_absent(p, page, fx);
+}
+
 static bool forget_page(struct xm_pager *p, uint64_t page,
 			struct xm_pager_effects *fx)
 {
@@ -139,6 +151,8 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 	switch (kind) {
 	case XM_PAGER_DISCARD:
 		return discard_page(p, page, fx);
+	case XM_PAGER_REFRESH:
+		return refresh_page(p, page, fx);
 	case XM_PAGER_MARK_BACKED:
 		flag_set(&p->pages[page], FLAG_WRITTEN | FLAG_UNDURABLE);
 		return true;
@@ -164,6 +178,7 @@ void xm_pager_on_change(struct xm_pager *p, const struct xm_pager_event *ev,
 		trace(p, ev->kind == XM_PAGER_DISCARD ? XM_TRACE_PAGER_DISCARD
 			 : ev->kind == XM_PAGER_MARK_BACKED
 				 ? XM_TRACE_PAGER_MARK_BACKED
+			 : ev->kind == XM_PAGER_REFRESH ? XM_TRACE_PAGER_REFRESH
 			 : ev->kind == XM_PAGER_FORGET ? XM_TRACE_PAGER_FORGET
 						       : XM_TRACE_PAGER_LOSE,
 		      ev->page, page - ev->page, 0);

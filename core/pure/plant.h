@@ -62,6 +62,7 @@
 				  "protected")                                \
 	X(own_pause_loses, "a client's own pause makes others late")          \
 	X(own_pause_drops, "a client that did not look takes that for silence") \
+	X(store_unmarked, "a page that is stored alone is not marked as changed") \
 	/* core/pure/volume*.c, pager_mend.c, view.c */                        \
 	X(ack_first_member, "a write is done when one member has it")         \
 	X(out_read, "a member that has left is read")                         \
@@ -124,6 +125,10 @@
 	X(offer_unflushed, "a region is handed over without what is dirty")   \
 	X(foul_untold, "what was discarded comes back when it is handed over") \
 	X(claim_zeroed, "what is adopted reads as zero")                      \
+	/* core/client/sharing.c, reading.c */                                \
+	X(release_before_flush, "a release tells readers before it has stored") \
+	X(write_unmarked, "an explicit write is not marked as changed")       \
+	X(reader_keeps_cache, "an acquire keeps what has changed")            \
 	/* core/client/range.c, mapping.c */                                  \
 	X(sync_endless, "a sync whose time is up waits on")                   \
 	X(sync_nothing, "a sync does nothing")                                \
@@ -170,6 +175,10 @@
 	X(kept_unlimited, "so much may be kept as there is memory")           \
 	X(keep_forgotten, "what was to be kept is zeroed with its owner's end") \
 	X(claim_cut_zeroed, "a claim that nobody hears of frees the extent")  \
+	/* appliance/sharing.c */                                             \
+	X(reader_writes, "the key of a reader is good for writing")           \
+	X(share_outlives_owner, "what is shared is read when its owner has ended") \
+	X(share_endless, "a token to read by is good for ever")               \
 	/* appliance/store*.c, in runs of --kind=store */                     \
 	X(store_ack_unsynced, "a batch is acknowledged before it is synced")  \
 	X(store_image_first, "the image is written before the journal")       \

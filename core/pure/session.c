@@ -177,13 +177,13 @@ static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
 	s->hello.client = 0;
 	memset(s->hello.secret, 0, sizeof(s->hello.secret));
 	effect(fx, XM_SESSION_IS_LOST);
-	/* A TRIM or OFFER that waits to be sent names an extent of that lease. */
+	/* A TRIM, OFFER or GRANT that waits to be sent names an extent of that lease. */
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];
+		enum xm_message_kind kind = message_of(s, request)->kind;
 
 		if (request->number != 0 &&
-		    (message_of(s, request)->kind == XM_TRIM ||
-		     message_of(s, request)->kind == XM_OFFER))
+		    (kind == XM_TRIM || kind == XM_OFFER || kind == XM_GRANT))
 			answer(request, -ESTALE, NULL, fx);
 	}
 }
@@ -211,7 +211,7 @@ static void on_welcome(struct xm_session *s, const struct xm_session_event *ev,
 
 		if (request->number == 0)
 			continue;
-		if (s->owed.returns > 0 && message_of(s, request)->kind == XM_CLAIM)
+		if (s->owed.returns > 0 && xm_message_claims(message_of(s, request)))
 			answer(request, -EAGAIN, NULL, fx);
 		else
 			send_request(s, request, fx);
@@ -252,9 +252,11 @@ static bool answers(enum xm_message_kind kind, enum xm_message_kind request)
 	case XM_ALLOC:
 	case XM_TRIM: return kind == XM_ALLOCATED;
 	case XM_FREE: return kind == XM_FREED;
+	case XM_GRANT:
 	case XM_OFFER: return kind == XM_OFFERED;
 	case XM_DRAFT: return kind == XM_DRAFTED;
 	case XM_PERSIST: return kind == XM_PERSISTED;
+	case XM_OPEN:
 	case XM_CLAIM: return kind == XM_CLAIMED;
 	case XM_LIST: return kind == XM_LISTED;
 	case XM_DRAIN:
@@ -317,6 +319,9 @@ static bool on_notice(struct xm_session *s, const struct xm_session_event *ev,
 	case XM_WANTED:
 		s->wants = true;
 		effect(fx, XM_SESSION_IS_WANTED)->token = m->u.wanted.extent;
+		return true;
+	case XM_REVOKED:
+		effect(fx, XM_SESSION_IS_REVOKED)->token = m->u.parted.extent;
 		return true;
 	case XM_PARTED: /* we have parted with it before */
 		return true;
@@ -399,7 +404,7 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 			return;
 		}
 	}
-	if (ev->message->kind == XM_CLAIM && s->owed.returns > 0) {
+	if (xm_message_claims(ev->message) && s->owed.returns > 0) {
 		turn_away(s, ev, -EAGAIN, fx);
 		return;
 	}

@@ -35,10 +35,10 @@
  *	a TRIM cut off or late			nothing is freed, as the bytes are in
  *						use; when the extent it named is
  *						freed, so is the one it cut off
- *	an OFFER cut off or late		nothing: its owner asks again, and is
+ *	an OFFER or GRANT cut off or late	nothing: its owner asks again, and is
  *						told what came of it
- *	a CLAIM cut off or late			what was claimed by that token goes
- *						back to it, before any other CLAIM:
+ *	a CLAIM or OPEN cut off or late		what was got by that token goes back
+ *						to it, before any other CLAIM or OPEN:
  *						until then these are -EAGAIN
  *
  * Example: ALLOC is request 7, and the stream breaks: -ENOTCONN. After the next
@@ -49,7 +49,8 @@
  * lost with a stream. It is reported once (IS_LEAVING) in each READY; what is held
  * there works until `leaving_at_ns`. PONG also says what the appliance could lend
  * (`offer`), for choosing one. WANTED is reported each time it comes (IS_WANTED); it is
- * void when PONG says that nothing is wanted any more (`wants`). Notices that nobody acts
+ * void when PONG says that nothing is wanted any more (`wants`). So is REVOKED (IS_REVOKED),
+ * until the reading that it names is freed. Notices that nobody acts
  * on yet are passed over.
  *
  * A control process that is silent does not affect data, which does not go through
@@ -107,6 +108,7 @@ enum xm_session_effect_kind {
 	XM_SESSION_IS_LOST, /* everything that was held there is gone */
 	XM_SESSION_IS_LEAVING, /* the appliance drains: see `leaving_at_ns` */
 	XM_SESSION_IS_WANTED, /* it asks for this extent (`token`) */
+	XM_SESSION_IS_REVOKED, /* this reading (`token`) is over; to be freed */
 };
 
 struct xm_session_effect {

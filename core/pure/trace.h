@@ -120,6 +120,10 @@
 	  "extent {extent:hex} outlives its owner, for {left:ns}")            \
 	X(SERVICE_CLAIMED, "service.claimed",                                 \
 	  "client {client:hex} claims extent {extent:hex}, epoch {epoch}")    \
+	X(SERVICE_SHARED, "service.shared",                                   \
+	  "client {client:hex} shares extent {extent:hex}, for {left:ns}")    \
+	X(SERVICE_OPENED, "service.opened",                                   \
+	  "client {client:hex} opens extent {extent:hex} to read it")         \
 	X(SERVICE_ABANDONED, "service.abandoned",                             \
 	  "nobody has claimed extent {extent:hex} in time")                   \
 	X(PATH_ASKED, "path.asked",                                           \
@@ -181,6 +185,8 @@
 	  "page {page} is fresh from now on, {count} in all")                 \
 	X(PAGER_MARK_BACKED, "pager.mark_backed",                             \
 	  "page {page} has remote contents now, {count} in all")              \
+	X(PAGER_REFRESH, "pager.refresh",                                     \
+	  "page {page} has changed there, {count} in all")                    \
 	X(PAGER_FORGET, "pager.forget",                                       \
 	  "page {page} is forgotten, {count} in all")                         \
 	X(PAGER_LOSE, "pager.lose",                                           \

@@ -113,6 +113,9 @@ void xm_volume_set_attached(struct xm_volume *, uint64_t page, uint64_t limit,
  * there are no more. */
 bool xm_volume_lose(struct xm_volume *, uint32_t appliance, uint32_t lease,
 		    uint32_t *cursor, uint64_t *ret_page, uint64_t *ret_count);
+/* Likewise the member that is this extent. */
+bool xm_volume_revoke(struct xm_volume *, uint32_t appliance, uint64_t extent,
+		      uint32_t *cursor, uint64_t *ret_page, uint64_t *ret_count);
 /* The first run of lost pages in [*page, end), which lies in one segment or its
  * columns; *ret_end is where it ends. False: there is none. */
 bool xm_volume_lost_run(const struct xm_volume *, uint64_t *page, uint64_t end,

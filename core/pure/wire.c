@@ -279,9 +279,11 @@ static bool pass_hand_over(struct xm_cursor *c, struct xm_message *m)
 {
 	switch (m->kind) {
 	case XM_OFFER:
+	case XM_GRANT:
 		pass_offer(c, &m->u.offer);
 		break;
 	case XM_CLAIM:
+	case XM_OPEN:
 		xm_pass_bytes(c, m->u.claim.token, XM_TOKEN_SIZE);
 		xm_pass_u64(c, &m->u.claim.after);
 		break;
@@ -289,9 +291,9 @@ static bool pass_hand_over(struct xm_cursor *c, struct xm_message *m)
 		pass_claimed(c, &m->u.claimed);
 		break;
 	case XM_PARTED:
+	case XM_REVOKED:
 		xm_pass_u64(c, &m->u.parted.extent);
 		break;
-	case XM_GRANT:
 	case XM_COPY_BYTES:
 		xm_pass_rest(c, m->u.reserved.bytes, &m->u.reserved.size, XM_RESERVED_SIZE);
 		break;
@@ -398,8 +400,9 @@ const char *xm_message_name(enum xm_message_kind kind)
 		[XM_COPY_BYTES] = "COPY",   [XM_DRAIN] = "DRAIN",
 		[XM_OFFERED] = "OFFERED",   [XM_CLAIMED] = "CLAIMED",
 		[XM_PERSISTED] = "PERSISTED",
-		[XM_RESIZE] = "RESIZE",
-		[XM_DRAFT] = "DRAFT",	    [XM_DRAFTED] = "DRAFTED",
+		[XM_RESIZE] = "RESIZE",	    [XM_DRAFT] = "DRAFT",
+		[XM_DRAFTED] = "DRAFTED",   [XM_OPEN] = "OPEN",
+		[XM_REVOKED] = "REVOKED",
 	};
 
 	_Static_assert(XM_COUNT(names) == XM_MESSAGE_KINDS, "all are named");
@@ -410,8 +413,7 @@ const char *xm_message_name(enum xm_message_kind kind)
 
 bool xm_message_is_reserved(enum xm_message_kind kind)
 {
-	return kind == XM_GRANT ||
-	       kind == XM_COPY_BYTES;
+	return kind == XM_COPY_BYTES;
 }
 
 void xm_figures_add(struct xm_figures *f, enum xm_figure tag, uint64_t value)

@@ -66,7 +66,7 @@ enum xm_message_kind {
 	XM_WANTED,    /* appliance: free this extent within so many ms */
 	XM_OFFER,  /* client: whoever has this token may claim this extent */
 	XM_CLAIM,  /* client: give me the next extent of this token */
-	XM_GRANT,  /* reserved. client: let that client reach this extent, too */
+	XM_GRANT,  /* client: whoever has this token may read this extent */
 	XM_PARTED, /* appliance: an extent that you have offered was claimed */
 	XM_PERSIST, /* client: make this draft durable */
 	XM_COPY_BYTES, /* reserved. client: copy these bytes to another extent */
@@ -77,6 +77,8 @@ enum xm_message_kind {
 	XM_PERSISTED, /* appliance: it is on its disk */
 	XM_DRAFT, /* client: take these bytes aside; I write none of them meanwhile */
 	XM_DRAFTED, /* appliance: you may again; this is the draft's number */
+	XM_OPEN, /* client: let me read the next extent of this token */
+	XM_REVOKED, /* appliance: you read this extent no more */
 	XM_MESSAGE_KINDS,
 };
 
@@ -85,7 +87,7 @@ enum xm_message_kind {
 
 /* WELCOME.features. The first three are also ALLOC.flags, which ask for it. */
 #define XM_FEATURE_KEEP UINT64_C(1)    /* OFFER with XM_OFFER_KEEP */
-#define XM_FEATURE_SHARE UINT64_C(2)   /* GRANT */
+#define XM_FEATURE_SHARE UINT64_C(2)   /* GRANT, OPEN, REVOKED */
 #define XM_FEATURE_DURABLE UINT64_C(4) /* DRAFT, PERSIST */
 #define XM_FEATURE_CLAIM UINT64_C(8)   /* OFFER, CLAIM, PARTED */
 #define XM_FEATURE_COPY UINT64_C(16)   /* COPY */
@@ -96,6 +98,10 @@ enum xm_message_kind {
 #define XM_OFFER_RETURN UINT32_C(2) /* what I have claimed by it: an extent at a time */
 #define XM_OFFER_DURABLE UINT32_C(4) /* with KEEP: beyond the appliance's end, too */
 #define XM_OFFER_FOR_EVER UINT32_MAX /* OFFER.ms */
+
+/* In CLAIMED, OPEN.after, REVOKED and FREE: of this extent a reading is meant, not the
+ * extent. */
+#define XM_READING (UINT64_C(1) << 63)
 
 /* ALLOC.bank */
 #define XM_BANK_MEMORY 0 /* its RAM */
@@ -337,7 +343,8 @@ struct xm_message {
 		struct xm_drafted drafted;
 		struct xm_persist persist;
 		struct xm_reserved reserved;
-	} u; /* FREED, OFFERED, PERSISTED, STATUS, PING and BYE have no body */
+	} u; /* GRANT has `offer`, OPEN `claim`, REVOKED `parted`. FREED, OFFERED, PERSISTED,
+	      * STATUS, PING and BYE have no body */
 };
 
 /* Writes the message into `bytes` (at least XM_MESSAGE_SIZE_MAX) and returns
@@ -353,7 +360,13 @@ const char *xm_message_name(enum xm_message_kind);
 /* One of those that have a number and that nobody serves yet. */
 bool xm_message_is_reserved(enum xm_message_kind);
 
-/* Does it return what was claimed by a token? */
+/* Does it get what is to go back to its token if nobody hears of it? */
+static inline bool xm_message_claims(const struct xm_message *m)
+{
+	return m->kind == XM_CLAIM || m->kind == XM_OPEN;
+}
+
+/* Does it return what was claimed, or opened, by a token? */
 static inline bool xm_message_returns(const struct xm_message *m)
 {
 	return m->kind == XM_OFFER && m->u.offer.flags == XM_OFFER_RETURN;

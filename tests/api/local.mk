@@ -9,6 +9,7 @@ xm_tests += \
 	tests/api/test_explicit \
 	tests/api/test_faults \
 	tests/api/test_hand_over \
+	tests/api/test_share \
 	tests/api/test_loss \
 	tests/api/test_objects \
 	tests/api/test_open \
@@ -42,6 +43,8 @@ tests_api_test_faults_SOURCES = tests/support/appliance.c tests/api/test_faults.
 tests_api_test_faults_LDADD = $(xm_api)
 tests_api_test_hand_over_SOURCES = tests/support/appliance.c tests/api/test_hand_over.c
 tests_api_test_hand_over_LDADD = $(xm_api)
+tests_api_test_share_SOURCES = tests/support/appliance.c tests/api/test_share.c
+tests_api_test_share_LDADD = $(xm_api)
 tests_api_test_polling_SOURCES = tests/support/appliance.c tests/api/test_polling.c
 tests_api_test_polling_LDADD = $(xm_api)
 tests_api_test_drain_SOURCES = tests/support/appliance.c tests/api/test_drain.c
@@ -71,6 +74,7 @@ tests_api_reality_SOURCES = \
 	sim/operations.c \
 	sim/operations_explicit.c \
 	sim/operations_hand.c \
+	sim/operations_share.c \
 	sim/operations_select.c \
 	sim/oracle.h \
 	sim/outcomes.c \

@@ -25,6 +25,7 @@ for bug; do
 	case $bug in
 	interface_*) interface=model ;;
 	snapshot_*) kind=snapshot ;;
+	reader_* | share_* | release_* | *_unmarked) kind=share ;;
 	store_*) kind=store ;;
 	persist_* | hold_*) kind=durable ;;
 	claim_* | token_* | orphan_* | keep_* | kept_* | offer_* | foul_*) kind=hands ;;

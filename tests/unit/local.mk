@@ -48,6 +48,7 @@ xm_tests += \
 	tests/unit/test_service_isolation \
 	tests/unit/test_service_limits \
 	tests/unit/test_service_offers \
+	tests/unit/test_service_sharing \
 	tests/unit/test_service_shrink \
 	tests/unit/test_service_tenants \
 	tests/unit/test_session \
@@ -59,6 +60,7 @@ xm_tests += \
 	tests/unit/test_stripes \
 	tests/unit/test_stream \
 	tests/unit/test_trace \
+	tests/unit/test_versions \
 	tests/unit/test_view \
 	tests/unit/test_volume \
 	tests/unit/test_wait \
@@ -144,6 +146,10 @@ tests_unit_test_service_isolation_SOURCES = \
 tests_unit_test_service_offers_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service_offers.c \
+	$(NULL)
+tests_unit_test_service_sharing_SOURCES = \
+	tests/unit/service_rig.c \
+	tests/unit/test_service_sharing.c \
 	$(NULL)
 
 # The model of an interface, asked by the same accesses as the Verilog (tests/rtl).

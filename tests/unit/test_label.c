@@ -20,6 +20,7 @@ static struct xm_place_label sample(struct xm_rand *r)
 	l.page = xm_rand_below(r, 1000);
 	l.region_size = (l.page + l.count + xm_rand_below(r, 100)) * XM_PAGE;
 	l.ms = (uint32_t)xm_rand_next(r);
+	l.table = xm_rand_below(r, 2) == 0;
 	l.turn = (uint32_t)xm_rand_next(r);
 	return l;
 }
@@ -31,7 +32,8 @@ static bool same(const struct xm_place_label *a, const struct xm_place_label *b)
 	       a->page == b->page && a->count == b->count &&
 	       a->unit == b->unit && a->column == b->column &&
 	       a->columns == b->columns && a->copy == b->copy &&
-	       a->copies == b->copies && a->turn == b->turn;
+	       a->copies == b->copies && a->turn == b->turn &&
+	       a->table == b->table;
 }
 
 static void a_label_reads_as_it_was_written(void)

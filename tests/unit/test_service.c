@@ -66,13 +66,13 @@ static void another_transport_is_refused_by_name(void)
 static void a_reserved_kind_is_refused_by_its_name(void)
 {
 	static const enum xm_message_kind kinds[] = {
-		XM_GRANT, XM_COPY_BYTES,
+		XM_COPY_BYTES,
 	};
 	struct rig *r = rig_new();
 	struct xm_message m = rig_hello();
 
 	CU_ASSERT_EQUAL(rig_join(r, 0).features, XM_FEATURE_KEEP |
-			XM_FEATURE_CLAIM | XM_FEATURE_WANTED);
+			XM_FEATURE_SHARE | XM_FEATURE_CLAIM | XM_FEATURE_WANTED);
 	for (size_t i = 0; i < XM_COUNT(kinds); i++)
 		CU_ASSERT(rig_refused(rig_say_kind(r, 0, kinds[i]), EOPNOTSUPP,
 				      xm_message_name(kinds[i])));

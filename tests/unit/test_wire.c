@@ -410,7 +410,7 @@ static void figures_are_as_many_as_they_may_be_and_not_one_more(void)
 
 static void a_reserved_kind_keeps_its_body(void)
 {
-	uint8_t bytes[XM_MESSAGE_SIZE_MAX] = { XM_GRANT, 0, 0, 0, 9 };
+	uint8_t bytes[XM_MESSAGE_SIZE_MAX] = { XM_COPY_BYTES, 0, 0, 0, 9 };
 	static struct xm_message got;
 
 	for (size_t size = 0; size <= XM_RESERVED_SIZE + 1; size++) {

@@ -128,17 +128,17 @@ static inline void sample_hand_over(struct xm_rand *r, struct xm_message *m)
 {
 	struct xm_claimed *claimed = &m->u.claimed;
 
-	if (m->kind == XM_OFFER) {
+	if (m->kind == XM_OFFER || m->kind == XM_GRANT) {
 		m->u.offer.extent = sample_u64(r);
 		m->u.offer.flags = (uint32_t)sample_u64(r);
 		m->u.offer.ms = (uint32_t)sample_u64(r);
 		xm_rand_fill(r, m->u.offer.token, XM_TOKEN_SIZE);
 		SAMPLE_TEXT(r, m->u.offer.identity);
 		sample_label(r, &m->u.offer.label);
-	} else if (m->kind == XM_CLAIM) {
+	} else if (m->kind == XM_CLAIM || m->kind == XM_OPEN) {
 		xm_rand_fill(r, m->u.claim.token, XM_TOKEN_SIZE);
 		m->u.claim.after = sample_u64(r);
-	} else if (m->kind == XM_PARTED) {
+	} else if (m->kind == XM_PARTED || m->kind == XM_REVOKED) {
 		m->u.parted.extent = sample_u64(r);
 	} else {
 		claimed->extent = sample_u64(r);
@@ -224,6 +224,9 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 	case XM_CLAIM:
 	case XM_CLAIMED:
 	case XM_PARTED:
+	case XM_GRANT:
+	case XM_OPEN:
+	case XM_REVOKED:
 		sample_hand_over(r, ret);
 		break;
 	case XM_PERSIST:
@@ -239,7 +242,6 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 	case XM_DRAFTED:
 		ret->u.drafted.draft = sample_u64(r);
 		break;
-	case XM_GRANT:
 	case XM_COPY_BYTES:
 		ret->u.reserved.size = (uint16_t)xm_rand_below(
 			r, XM_RESERVED_SIZE + 1);

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A region that another client shares is opened to be read (extmem_share.h).
+ *
+ * This client gets keys of its own, for reading alone (OPEN), and finds the layout in the
+ * labels, as adopt.c does. It maps and reads pages like any other; they are clean, as a
+ * store is denied by the rights of the page, and by the key. What has changed it hears at an
+ * acquire, from the table of versions (versions.h), which it reads like the rest.
+ *
+ * When it is shared no more, its appliances tell this client's keeper, and its segments are
+ * lost: so nobody waits for what will not come.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/client/client.h"
+#include "core/client/error.h"
+#include "core/client/found.h"
+#include "core/client/mapping.h"
+#include "core/client/range.h"
+#include "core/client/segments.h"
+#include "core/client/sharing.h"
+#include "core/pure/plant.h"
+
+#define CALL "extmem_region_open"
+
+struct opening {
+	struct xm_found region; /* with all that was found, at first */
+	struct xm_found table;
+};
+
+/* --- to open ---------------------------------------------------------------- */
+
+/* How often this client has heard that something is shared no more. */
+static uint64_t revoked_ever(extmem *x)
+{
+	uint64_t ever;
+
+	os_mutex_take(&x->ask.lock);
+	ever = x->ask.keeper.revoked.ever;
+	os_mutex_give(&x->ask.lock);
+	return ever;
+}
+
+static bool is_open(extmem *x, const uint8_t *token)
+{
+	XM_LIST_EACH (link, &x->regions.list) {
+		const extmem_region *r = XM_CONTAINER(link, extmem_region, link);
+
+		if (r->reads && r->sharing != NULL &&
+		    memcmp(r->sharing->token, token, XM_TOKEN_SIZE) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* What belongs to the table goes to the other list. */
+static int divide(struct opening *o)
+{
+	struct xm_handed_list *l = &o->region.l;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < l->count; i++) {
+		struct xm_handed *h;
+
+		if (!l->list[i].label.table) {
+			memmove(&l->list[kept++], &l->list[i], sizeof(*h));
+			continue;
+		}
+		h = xm_handed_add(&o->table.l);
+		if (h == NULL)
+			return -ENOMEM;
+		memcpy(h, &l->list[i], sizeof(*h));
+	}
+	l->count = kept;
+	return 0;
+}
+
+/* A part that was not found may be at an appliance that is away. */
+static int check(struct opening *o)
+{
+	int rc = divide(o);
+
+	o->table.away = o->region.away;
+	if (rc == 0 && (o->region.l.count == 0 || o->table.l.count == 0)) {
+		snprintf(o->region.words, sizeof(o->region.words), "a part of the "
+			 "region is missing: connect to all appliances that it is at");
+		return o->region.away != 0 ? -ENOTCONN : -ENODATA;
+	}
+	if (rc == 0)
+		rc = xm_found_check(&o->region);
+	if (rc == 0) {
+		rc = xm_found_check(&o->table);
+		if (rc != 0)
+			memcpy(o->region.words, o->table.words,
+			       sizeof(o->region.words));
+	}
+	return rc;
+}
+
+/* One of both regions, with its memory. */
+static int region_make(struct xm_found *f, bool is_table, extmem_region **ret)
+{
+	extmem_region *region;
+	int rc = xm_found_region(f, CALL, &region);
+
+	if (rc != 0)
+		return rc;
+	region->reads = true;
+	region->is_table = is_table;
+	region->fouled = false;
+	/* Of the table nothing is cached. */
+	region->tracked = !is_table;
+	rc = xm_found_back(f, region);
+	if (rc == 0) {
+		xm_found_hold(region);
+		*ret = region;
+	}
+	return rc;
+}
+
+static void region_unmake(extmem_region *region)
+{
+	if (region == NULL)
+		return;
+	xm_region_forget(region, 0, region->size);
+	xm_segments_drop(region);
+	xm_region_drop(region);
+}
+
+/* No store reaches its pages. And nothing is carved of it. */
+static int set_up(struct opening *o, extmem_region *region, extmem_region *table)
+{
+	struct xm_sharing *s = xm_sharing_new(region);
+	uint64_t offset;
+	int rc = 0;
+
+	if (s == NULL ||
+	    table->size < xm_sharing_table_size(region)) {
+		if (s != NULL)
+			xm_sharing_free(s);
+		return s == NULL ? -ENOMEM : -EPROTO;
+	}
+	if (region->client->arena.limits.denies)
+		rc = xm_rights_take(region, 0, region->size, EXTMEM_READ_ONLY,
+				    region->client->regions.deadline_ns);
+	if (rc != 0) {
+		xm_sharing_free(s);
+		return rc;
+	}
+	if (xm_extent_take(&region->slabs, region->size, 0, &offset) == 0)
+		region->slabs_count++;
+	memcpy(s->token, o->region.token, sizeof(s->token));
+	s->table = table;
+	region->sharing = s;
+	return 0;
+}
+
+/* With regions.lock held. -EAGAIN: something was revoked meanwhile, maybe this. */
+static int open_once(struct opening *o, extmem_region **ret)
+{
+	extmem *x = o->region.x;
+	extmem_region *region = NULL, *table = NULL;
+	uint64_t ever = revoked_ever(x);
+	int rc = xm_found_claim(&o->region);
+
+	if (rc == 0)
+		rc = check(o);
+	if (rc == 0)
+		rc = region_make(&o->region, false, &region);
+	if (rc == 0) {
+		rc = region_make(&o->table, true, &table);
+		if (rc != 0)
+			memcpy(o->region.words, o->table.words,
+			       sizeof(o->region.words));
+	}
+	if (rc == 0 && revoked_ever(x) != ever)
+		rc = -EAGAIN;
+	if (rc == 0) {
+		rc = set_up(o, region, table);
+		if (rc != 0)
+			snprintf(o->region.words, sizeof(o->region.words), "%s",
+				 xm_why(rc));
+	}
+	if (rc != 0) {
+		region_unmake(region);
+		region_unmake(table);
+		return rc;
+	}
+	xm_region_enter(region);
+	xm_region_enter(table);
+	*ret = region;
+	return 0;
+}
+
+static int open_region(struct opening *o, extmem_region **ret)
+{
+	extmem *x = o->region.x;
+	int rc;
+
+	if (is_open(x, o->region.token)) {
+		snprintf(o->region.words, sizeof(o->region.words),
+			 "this client has opened it by this token already");
+		return -EBUSY;
+	}
+	for (;;) {
+		rc = open_once(o, ret);
+		if (rc == 0)
+			return 0;
+		xm_found_give_back(&o->region);
+		xm_found_give_back(&o->table);
+		if (rc != -EAGAIN || os_now_ns() >= x->regions.deadline_ns)
+			return rc;
+		xm_handed_end(&o->region.l);
+		xm_handed_end(&o->table.l);
+		o->region.stale = o->table.stale = 0;
+	}
+}
+
+int extmem_region_open(extmem *x, const char *token, uint64_t flags,
+		       extmem_region **ret)
+{
+	extmem_region *region = NULL;
+	struct opening *o;
+	int rc = xm_usable(CALL);
+
+	if (rc == 0 && flags != 0)
+		rc = xm_fail(-EINVAL, CALL ": flags 0x%llx: this library knows none",
+			     (unsigned long long)flags);
+	if (rc != 0)
+		return rc;
+	o = os_alloc(sizeof(*o));
+	if (o == NULL)
+		return xm_fail(-ENOMEM, CALL ": out of memory");
+	o->region.x = o->table.x = x;
+	o->region.kind = o->table.kind = XM_OPEN;
+	if (!xm_token_parse(token, o->region.token) ||
+	    !xm_token_parse(token, o->table.token)) {
+		os_free(o);
+		return xm_fail(-EINVAL, CALL ": that is no token, or there is a typing "
+			       "error in it: it looks like extmem1-00112233-...");
+	}
+	xm_regions_lock(x);
+	rc = open_region(o, &region);
+	xm_regions_unlock(x);
+	if (rc != 0)
+		xm_fail(rc, CALL ": %s", o->region.words);
+	xm_handed_end(&o->region.l);
+	xm_handed_end(&o->table.l);
+	os_free(o);
+	if (rc != 0)
+		return rc;
+	/* What is fetched from now on is what these versions mean, or newer. */
+	rc = extmem_region_acquire(region);
+	if (rc != 0)
+		extmem_region_free(region);
+	else
+		*ret = region;
+	return rc;
+}
+
+/* --- to acquire ------------------------------------------------------------- */
+
+/* With the region's lock. */
+static int acquire(extmem_region *region)
+{
+	struct xm_sharing *s = region->sharing;
+	extmem *x = region->client;
+	struct xm_pager_event refresh = { .kind = XM_PAGER_REFRESH };
+	uint64_t base = region->address / XM_PAGE;
+	uint64_t end = base + region->size / XM_PAGE;
+	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
+	uint64_t first = 0, limit;
+	int rc = extmem_read(s->table, 0, s->bytes,
+			     s->versions.count * XM_VERSION_SIZE);
+
+	for (; rc == 0 && xm_versions_changed(&s->versions, s->bytes, &first, &limit);
+	     first = limit) {
+		if (!XM_PLANTED(reader_keeps_cache))
+			rc = xm_range(x, &refresh, base + first * XM_BLOCK_PAGES,
+				      xm_min(end, base + limit * XM_BLOCK_PAGES),
+				      deadline_ns);
+		if (rc == 0)
+			xm_versions_see(&s->versions, s->bytes, first, limit);
+	}
+	return rc;
+}
+
+int extmem_region_acquire(extmem_region *region)
+{
+	int rc = xm_region_usable(region, "extmem_region_acquire");
+
+	if (rc != 0)
+		return rc;
+	if (!region->reads)
+		return xm_fail(-EINVAL, "extmem_region_acquire: region %s was not opened "
+			       "with extmem_region_open(): its own client sees all that "
+			       "it stores", region->name);
+	os_mutex_take(&region->lock);
+	rc = acquire(region);
+	os_mutex_give(&region->lock);
+	if (rc == -ESTALE)
+		return xm_fail(rc, "extmem_region_acquire: region %s cannot be read any "
+			       "more: its owner has ended, or shares it no more, or an "
+			       "appliance of it has begun again", region->name);
+	return rc == 0 ? 0
+		       : xm_fail(rc, "extmem_region_acquire: region %s: %s",
+				 region->name, xm_why(rc));
+}
