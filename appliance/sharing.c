@@ -228,14 +228,17 @@ static void open_again(struct xm_service *s, struct xm_service_grant *g,
 		       const struct xm_service_requester *requester,
 		       struct xm_service_effects *ret)
 {
-	if (g->state == XM_GRANT_LIVE)
+	if (g->state == XM_GRANT_LIVE) {
 		say_opened(s, g, requester, ret);
-	else if (g->state == XM_GRANT_EXPOSING)
-		g->requester = *requester; /* who asked before is gone */
-	else
+	} else if (g->state == XM_GRANT_EXPOSING) {
+		/* Who asked before is gone, and may have returned it. */
+		g->requester = *requester;
+		g->settled = false;
+	} else {
 		xm_service_refuse_plainly(s, ret, requester, EAGAIN,
 					  "your former key is not dead yet: ask"
 					  " again");
+	}
 }
 
 void xm_share_open(struct xm_service *s, const struct xm_service_event *event,

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * `extmem region`: regions that wait for a program, made, listed, given on and freed. Each
- * is one that was handed over: whoever has its token adopts it.
+ * `extmem region`: regions that wait for a program, made, listed, given on, shared and freed.
+ * Each is one that was handed over: whoever has its token adopts it.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
 #endif
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,11 +50,13 @@ static const struct xm_option options[] = {
 	  .min = XM_MS,
 	  .max = 49 * 86400 * XM_SECOND,
 	  .help = "create, hand-over: how long the region waits to be adopted. "
-		  "Then its memory is zeroed and free.",
+		  "Then its memory is zeroed and free. share: how long readers "
+		  "may come.",
 	  .destination = offsetof(struct region_settings, for_ns) },
 	{ .name = "for_ever",
 	  .kind = XM_OPTION_FLAG,
-	  .help = "It waits as long as its appliances run.",
+	  .help = "It waits as long as its appliances run; readers may come as "
+		  "long as it is shared.",
 	  .destination = offsetof(struct region_settings, for_ever) },
 	{ .name = "durable",
 	  .kind = XM_OPTION_FLAG,
@@ -63,8 +66,8 @@ static const struct xm_option options[] = {
 	{ .name = "to",
 	  .kind = XM_OPTION_TEXT,
 	  .unit = "IDENTITY",
-	  .help = "create, hand-over: who alone may adopt it: a name in a "
-		  "certificate, or uid:N.",
+	  .help = "create, hand-over: who alone may adopt it; share: who alone "
+		  "may read it: a name in a certificate, or uid:N.",
 	  .destination = offsetof(struct region_settings, to) },
 	{ .name = "extent",
 	  .kind = XM_OPTION_COUNT,
@@ -80,12 +83,14 @@ static const struct xm_option options[] = {
 
 static const struct xm_option_table table = {
 	.program = "extmem region",
-	.usage = "create|list|hand-over TOKEN|rm TOKEN|rm --extent N [OPTION]...",
+	.usage = "create|list|hand-over TOKEN|share TOKEN|show TOKEN|rm TOKEN|"
+		 "rm --extent N [OPTION]...",
 	.about = "Makes a region that waits for a program, and prints its token; "
 		 "lists the regions of appliances, those that wait among them; "
-		 "gives a region a new token; or frees it. Whoever has a token "
-		 "has the region: a program adopts it with "
-		 "extmem_region_adopt(3).",
+		 "gives a region a new token; lets programs read it; or frees it. "
+		 "Whoever has a token has the region: a program adopts it with "
+		 "extmem_region_adopt(3), or reads what is shared with "
+		 "extmem_region_open(3).",
 	.options = options,
 	.count = XM_COUNT(options),
 };
@@ -194,6 +199,58 @@ static int rm(extmem *x, const char *token)
 	return COMMAND_OK;
 }
 
+/* Keeps the region until it is told to end; then it waits under its own token again. */
+static int share(const struct region_settings *s, extmem *x, const char *token)
+{
+	struct extmem_share o = {
+		.size = sizeof(o),
+		.ms = s->for_ever ? EXTMEM_FOR_EVER : s->for_ns / XM_MS,
+		.identity = s->to,
+	};
+	char readers[EXTMEM_TOKEN_SIZE];
+	extmem_region *region;
+	sigset_t ends;
+	int signal;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	sigprocmask(SIG_BLOCK, &ends, NULL);
+	if (extmem_region_adopt(x, token, EXTMEM_ADOPT_KEPT, &region) < 0 ||
+	    extmem_region_share(region, &o, readers) < 0) {
+		command_say("region", "%s", extmem_error());
+		return COMMAND_NO;
+	}
+	say_token(s, readers, extmem_region_name(region), extmem_region_size(region));
+	fflush(stdout);
+	sigwait(&ends, &signal);
+	if (extmem_region_revoke(region) < 0) {
+		command_say("region", "%s", extmem_error());
+		return COMMAND_NO;
+	}
+	return COMMAND_OK;
+}
+
+/* What a token for readers stands for. */
+static int show(const struct region_settings *s, extmem *x, const char *token)
+{
+	extmem_region *region;
+
+	if (extmem_region_open(x, token, 0, &region) < 0) {
+		command_say("region", "%s", extmem_error());
+		return COMMAND_NO;
+	}
+	if (s->json)
+		return say_token(s, token, extmem_region_name(region),
+				 extmem_region_size(region));
+	printf("%s, %.1f MiB, may be read by this token\n",
+	       extmem_region_name(region)[0] ? extmem_region_name(region)
+					     : "a region without a name",
+	       (double)extmem_region_size(region) / XM_MIB);
+	return COMMAND_OK;
+}
+
 /* What nobody has the token of any more. */
 static int rm_extent(const struct region_settings *s)
 {
@@ -275,13 +332,14 @@ static int list(const struct region_settings *s, extmem *x)
 static int act(const struct region_settings *s, const char *what,
 	       const char *token)
 {
-	bool wants = strcmp(what, "hand-over") == 0 || strcmp(what, "rm") == 0;
+	bool wants = strcmp(what, "hand-over") == 0 || strcmp(what, "rm") == 0 ||
+		     strcmp(what, "share") == 0 || strcmp(what, "show") == 0;
 	int status = COMMAND_USAGE;
 	extmem *x;
 
 	if (!wants && strcmp(what, "create") != 0 && strcmp(what, "list") != 0) {
 		command_say("region", "\"%s\" is none of create, list, "
-			    "hand-over, rm", what);
+			    "hand-over, share, show, rm", what);
 		return COMMAND_USAGE;
 	}
 	if (s->extent != 0 && what[0] == 'r' && token == NULL)
@@ -307,6 +365,9 @@ static int act(const struct region_settings *s, const char *what,
 	case 'l': status = list(s, x); break;
 	case 'h': status = hand_over(s, x, token); break;
 	case 'r': status = rm(x, token); break;
+	case 's':
+		status = what[2] == 'a' ? share(s, x, token) : show(s, x, token);
+		break;
 	}
 	extmem_close(x);
 	return status;
@@ -338,7 +399,8 @@ int command_region(int argc, char *argv[])
 #endif
 	if (status < 0 && (words[0] == NULL || rest < argc)) {
 		command_say("region", words[0] == NULL
-			    ? "what? create, list, hand-over TOKEN, rm TOKEN"
+			    ? "what? create, list, hand-over TOKEN, share TOKEN, "
+			      "show TOKEN, rm TOKEN"
 			    : "one region at a time");
 		status = COMMAND_USAGE;
 	}

@@ -74,6 +74,26 @@ check "a number that nothing waits under is refused" refused 'only what waits fo
 check "a number and no appliance are asked for one" \
 	eval '! "$extmem" region rm --extent 1'
 check "not all of the memory is kept for ever" kept
+shared() {
+	token=$(region create --size 8M --name wide) && [ -n "$token" ] || return 1
+	mkfifo "$scratch/tokens" || return 1
+	"$extmem" region share "$token" --for 1m --appliance "$address" \
+		>"$scratch/tokens" 2>"$scratch/words" &
+	sharer=$!
+	read -r readers <"$scratch/tokens" || { cat "$scratch/words"; return 1; }
+	region show "$readers" | tee "$scratch/out" &&
+		grep -qx 'wide, 8.0 MiB, may be read by this token' "$scratch/out"
+}
+ends() {
+	kill "$sharer" && wait "$sharer" && sharer= && ! region show "$readers"
+}
+check "a region is shared, and shown by the token for readers" shared
+check "which frees nothing" refused 'no memory waits' rm "$readers"
+check "its own token is the sharer's as long as that lives" \
+	refused 'has an owner' hand-over "$token"
+check "the share ends with its command" ends
+check "and the region waits as before" region rm "$token"
+check "what is not shared is said" refused 'no memory is shared' show "$token"
 check "a drain says what waits" stays
 check "and that is freed" eval 'region rm "$(cat "$scratch/token")"'
 if "$extmem" region list --json --appliance "$address" >"$scratch/out" 2>&1 ||

@@ -24,6 +24,13 @@ for seed in 34 75 37 417 7192 7136; do
 		"$sim" --quiet --kind hands --twice --seed "$seed"
 done
 
+# In which they are shared: what was opened and returned before its key was there is opened
+# again (6372), a reader's writer shares anew (237), a share ends (104).
+for seed in 6372 237 104; do
+	check "seed $seed, in which regions are shared" \
+		"$sim" --quiet --kind share --twice --seed "$seed"
+done
+
 # Each access goes by the model of an interface, which says the same of it as the fabric.
 check "40 seeds, with the model of an interface" \
 	"$sim" --quiet --interface model --twice --runs 40

@@ -275,6 +275,13 @@ static void what_was_opened_can_be_returned(void)
 	CU_ASSERT_EQUAL(rig_say(r, B, m)->kind, XM_OFFERED);
 	rig_settle(r);
 	CU_ASSERT_EQUAL(r->service->readings, 0);
+	/* Returned and opened again before its key was there, it is B's like any other. */
+	say_open(r, B, 1, 0);
+	CU_ASSERT_EQUAL(rig_say(r, B, m)->kind, XM_OFFERED);
+	b = open_extent(r, B, 1, 0);
+	say_grant(r, A, t.extent, 1, 0);
+	rig_settle(r);
+	is_told(r, b);
 	rig_free(r);
 }
 
