@@ -78,6 +78,7 @@ struct xm_message *xm_service_refuse(struct xm_service *s,
 				     int code, struct xm_words *ret_words)
 {
 	struct xm_message *message;
+	uint32_t tenant;
 
 	s->refused++;
 	message = xm_service_answer(s, ret, requester, XM_REFUSED);
@@ -89,11 +90,12 @@ struct xm_message *xm_service_refuse(struct xm_service *s,
 			     : 0,
 		     (uint64_t)(int64_t)-code, 0, 0);
 	message->u.refused.code = code;
-	message->u.refused.free = xm_service_could_take(
-		s, s->peers[requester->peer].tenant);
-	message->u.refused.free_run = xm_min(message->u.refused.free,
-					     xm_extent_free_run(s->pool));
-	xm_service_use(s, s->peers[requester->peer].tenant)->refused++;
+	tenant = s->peers[requester->peer].tenant;
+	message->u.refused.free = xm_service_could_take(s, tenant);
+	message->u.refused.free_run =
+		xm_min(message->u.refused.free,
+		       xm_place_free_run(s, xm_place_of(s, tenant)));
+	xm_service_use(s, tenant)->refused++;
 	xm_words_begin(ret_words, message->u.refused.words, XM_WORDS_SIZE);
 	return message;
 }
@@ -120,6 +122,15 @@ void xm_service_names(const struct xm_service *s, struct xm_state *ret)
 	memcpy(ret->zone, o->zone, sizeof(ret->zone));
 }
 
+static uint64_t free_run(const struct xm_service *s)
+{
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < s->places_count; i++)
+		most = xm_max(most, xm_place_free_run(s, i));
+	return most;
+}
+
 void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 		      struct xm_state *ret)
 {
@@ -132,7 +143,7 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 		       (now_ns - s->started_ns) / XM_MS);
 	xm_figures_add(f, XM_FIGURE_POOL, xm_shrink_pool(s));
 	xm_figures_add(f, XM_FIGURE_FREE, xm_shrink_free(s));
-	xm_figures_add(f, XM_FIGURE_FREE_RUN, xm_extent_free_run(s->pool));
+	xm_figures_add(f, XM_FIGURE_FREE_RUN, free_run(s));
 	xm_figures_add(f, XM_FIGURE_LEASED, s->bytes_owned + s->bytes_orphaned);
 	xm_figures_add(f, XM_FIGURE_QUARANTINED, s->bytes_parting);
 	xm_figures_add(f, XM_FIGURE_CLIENTS, s->clients_count);

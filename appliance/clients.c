@@ -77,8 +77,8 @@ static void ticket_end(struct xm_service_ticket *t)
 	memset(t, 0, sizeof(*t));
 }
 
-void xm_client_end(struct xm_service *s, struct xm_service_client *c,
-		   struct xm_service_effects *ret)
+/* Whoever emits EXPEL, or knows that nothing is left to expel, comes next. */
+static void expire(struct xm_service *s, struct xm_service_client *c)
 {
 	XM_ASSERT(c->state != XM_CLIENT_FREE &&
 		  c->state != XM_CLIENT_EXPIRED);
@@ -90,7 +90,17 @@ void xm_client_end(struct xm_service *s, struct xm_service_client *c,
 		if (c->tickets[i].state == XM_TICKET_ISSUED)
 			ticket_end(&c->tickets[i]);
 	xm_lease_end(s, xm_client_slot(s, c));
-	xm_service_effect(ret, XM_SERVICE_EXPEL)->client = c->number;
+}
+
+void xm_client_end(struct xm_service *s, struct xm_service_client *c,
+		   struct xm_service_effects *ret)
+{
+	struct xm_service_effect *effect;
+
+	expire(s, c);
+	effect = xm_service_effect(ret, XM_SERVICE_EXPEL);
+	effect->client = c->number;
+	effect->place = c->place;
 }
 
 void xm_client_revoked(struct xm_service *s, uint32_t peer,
@@ -170,6 +180,7 @@ static struct xm_service_client *client_new(struct xm_service *s,
 	if (XM_PLANTED(identity_from_hello))
 		memcpy(c->identity, c->name, sizeof(c->identity));
 	c->tenant = xm_tenants_of(&s->tenants, c->identity);
+	c->place = xm_place_of(s, s->peers[event->peer].tenant);
 	xm_service_use(s, c->tenant)->clients++;
 	s->clients_count++;
 	return c;
@@ -196,8 +207,16 @@ static bool refused_for_tenant(struct xm_service *s, bool observes,
 	struct xm_words words;
 
 	if ((observes && tenant != XM_TENANT_NONE) ||
-	    !xm_tenant_denies_client(&s->tenants, tenant, use, NULL))
+	    (!xm_tenant_denies_client(&s->tenants, tenant, use, NULL) &&
+	     xm_place_of(s, tenant) != XM_SERVICE_NONE))
 		return false;
+	if (tenant != XM_TENANT_NONE && xm_place_of(s, tenant) == XM_SERVICE_NONE) {
+		xm_service_refuse_plainly(
+			s, ret, requester, EACCES, "your tenant has no memory of its own"
+			" here: it had no bytes in the tenants file when this"
+			" appliance began (isolate), which must begin again");
+		return true;
+	}
 	if (xm_service_refuse(s, ret, requester,
 			      tenant == XM_TENANT_NONE ? EACCES : EUSERS,
 			      &words) != NULL)
@@ -319,9 +338,13 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 		    !comes_back(c, p, hello->secret)) {
 			xm_service_refuse_plainly(
 				s, ret, requester, ESTALE,
-				"this appliance does not know you: it was"
-				" restarted, or your lease ended; what you had"
-				" here is gone");
+				s->places_count > 1
+				? "this appliance does not know you: it, or the"
+				  " process that served you, was restarted, or"
+				  " your lease ended; what you had here is gone"
+				: "this appliance does not know you: it was"
+				  " restarted, or your lease ended; what you had"
+				  " here is gone");
 			return;
 		}
 		/* The client has connected again, so its earlier stream is
@@ -363,6 +386,7 @@ static void ticket_retract(struct xm_service *s, struct xm_service_ticket *t,
 	xm_list_remove(&t->link);
 	t->state = XM_TICKET_RETRACTING;
 	effect->client = c->number;
+	effect->place = c->place;
 	effect->cookie = (uint32_t)(t - c->tickets);
 	memcpy(effect->ticket, t->ticket, sizeof(effect->ticket));
 }
@@ -411,6 +435,7 @@ void xm_client_ticket(struct xm_service *s, const struct xm_service_event *event
 	memcpy(t->ticket, event->entropy, sizeof(t->ticket));
 	effect = xm_service_effect(ret, XM_SERVICE_ADMIT);
 	effect->client = c->number;
+	effect->place = c->place;
 	effect->cookie = (uint32_t)(t - c->tickets);
 	effect->lane = event->message->u.ticket.lane;
 	memcpy(effect->ticket, t->ticket, sizeof(effect->ticket));
@@ -457,7 +482,8 @@ void xm_client_admitted(struct xm_service *s,
 	answer = xm_service_answer(s, ret, &t->requester, XM_TICKETED);
 	if (answer != NULL) {
 		memcpy(answer->u.ticketed.ticket, t->ticket, sizeof(t->ticket));
-		answer->u.ticketed.locator = s->options.locator;
+		answer->u.ticketed.locator =
+			s->places[s->clients[t->client].place].locator;
 		xm_list_push_back(&s->issued, &t->link);
 	} else { /* the client will never learn of it: it lapses at once */
 		t->until_ns = event->now_ns;
@@ -506,6 +532,40 @@ bool xm_client_lapse(struct xm_service *s, uint64_t now_ns,
 
 /* --- the end -------------------------------------------------------------- */
 
+/* Nothing opens its memory any more. */
+static void forget(struct xm_service *s, struct xm_service_client *c)
+{
+	XM_ASSERT(c->extents == 0);
+	c->state = XM_CLIENT_FREE;
+	xm_service_use(s, c->tenant)->clients--;
+	s->expelling--;
+	xm_slots_add(&s->clients_free, xm_client_slot(s, c));
+	s->clients_count--;
+}
+
+static void lose_peer(struct xm_service *s, uint32_t peer)
+{
+	s->peers[peer].state = XM_PEER_LOST;
+	s->losing = true;
+}
+
+void xm_client_lost(struct xm_service *s, struct xm_service_client *c)
+{
+	if (c->peer != XM_SERVICE_NONE)
+		lose_peer(s, c->peer);
+	if (c->bye && xm_service_requester_lives(s, &c->requester))
+		lose_peer(s, c->requester.peer);
+	if (c->state != XM_CLIENT_EXPIRED) {
+		s->expired++;
+		xm_service_use(s, c->tenant)->expired++;
+		xm_trace_put(s->trace, s->last_ns, XM_TRACE_SERVICE_EXPIRED,
+			     c->number, c->extents, 0, 0);
+		expire(s, c);
+	}
+	xm_lease_expelled(s, xm_client_slot(s, c), s->last_ns);
+	forget(s, c);
+}
+
 void xm_client_expelled(struct xm_service *s,
 			const struct xm_service_event *event,
 			struct xm_service_effects *ret)
@@ -515,12 +575,7 @@ void xm_client_expelled(struct xm_service *s,
 	if (c == NULL || c->state != XM_CLIENT_EXPIRED)
 		return;
 	xm_lease_expelled(s, xm_client_slot(s, c), event->now_ns);
-	XM_ASSERT(c->extents == 0);
 	if (c->bye)
 		xm_service_answer(s, ret, &c->requester, XM_FREED);
-	c->state = XM_CLIENT_FREE;
-	xm_service_use(s, c->tenant)->clients--;
-	s->expelling--;
-	xm_slots_add(&s->clients_free, xm_client_slot(s, c));
-	s->clients_count--;
+	forget(s, c);
 }

@@ -4,6 +4,7 @@
  *
  *	extmemd.c	main, the loop, signals
  *	start.c		from options to a daemon that is ready
+ *	interfaces.c	its interface processes, and the memory behind each
  *	start_store.c	its durable store, if it has one
  *	give_back.c	memory that goes to this machine by itself
  *	limits.c	every limit that follows from the options
@@ -32,6 +33,19 @@ struct xm_daemon_kept {
 	uint64_t say_ns; /* how far it is, the next time */
 };
 
+/* An interface process and all the memory that it can reach. */
+struct xm_daemon_part {
+	char tenant[XM_TENANT_NAME_SIZE]; /* "": everybody's */
+	uint64_t offset; /* of its memory, as the service counts */
+	struct xm_pool pool;
+	struct xm_interface interface; /* pid 0: there is none now */
+	struct xm_transport_limits limits;
+	struct xm_locator locator;
+	bool listens;
+	uint64_t begin_ns; /* there is none: when to begin another */
+	uint64_t until_ns; /* it begins: how long that may take */
+};
+
 struct xm_daemon {
 	struct xm_settings settings;
 	struct xm_options *options;
@@ -40,15 +54,15 @@ struct xm_daemon {
 	const struct xm_transport_ops *transport_ops;
 	const struct xm_channel_ops *channel_ops;
 	struct xm_channel *channel;
-	struct xm_transport_limits limits;
-	struct xm_locator locator;
-	struct xm_pool pool;
-	struct xm_interface interface;
+	struct xm_daemon_part parts[XM_TENANTS_MAX];
+	uint32_t parts_count;
+	uint32_t heard; /* whose report was taken last */
+	uint64_t pool_size; /* of all parts */
 	struct xm_storage storage; /* zeros: there is none */
 	struct xm_daemon_kept kept;
 	struct xm_host *host;
 	int signals; /* signalfd */
-	int wakeups; /* epoll of `signals` and the interface's socket */
+	int wakeups; /* epoll of `signals` and the interfaces' sockets */
 	bool tenants_named; /* a file says who may have what */
 	bool draining;
 	uint64_t drain_until_ns;
@@ -71,11 +85,31 @@ void xm_daemon_finish(struct xm_daemon *);
 /* Says where clients may come: in the log, to --ready-fd, to the service
  * manager. */
 void xm_daemon_tell_ready(struct xm_daemon *);
-/* False: the interface process is dead, as the log says. */
-bool xm_daemon_interface_lives(struct xm_daemon *);
 /* Reads the tenants file of these settings, if they name one, for the service, if
  * there is one yet: 0, or -errno, said in the log, and nothing has changed. */
 int xm_daemon_read_tenants(struct xm_daemon *, const struct xm_settings *settings);
+
+/* --- interfaces.c -------------------------------------------------------- */
+
+/* The memory, and a process for each part of it. 0, or -errno, said in the log. */
+int xm_daemon_open_pools(struct xm_daemon *);
+int xm_daemon_open_interfaces(struct xm_daemon *);
+void xm_daemon_close_interfaces(struct xm_daemon *);
+void xm_daemon_close_pools(struct xm_daemon *);
+/* How each is confined, for the log. */
+void xm_daemon_tell_interfaces(const struct xm_daemon *);
+/* A child has ended. False: with it the daemon, as the log says. */
+bool xm_daemon_interfaces_live(struct xm_daemon *);
+/* Begins those that are to begin; returns when there may be more to do. */
+uint64_t xm_daemon_tend_interfaces(struct xm_daemon *, uint64_t now_ns);
+/* Wakes the loop for its reports. */
+int xm_daemon_watch_interface(const struct xm_daemon *, uint32_t part);
+/* As in xm_link_ops. */
+int xm_daemon_command(struct xm_daemon *, uint32_t place, const struct xm_command *);
+int xm_daemon_report(struct xm_daemon *, uint32_t *ret_place, struct xm_report *ret);
+/* In which part these bytes lie. */
+struct xm_daemon_part *xm_daemon_part_of(struct xm_daemon *, uint64_t offset,
+					 uint64_t size);
 
 /* --- start_store.c ------------------------------------------------------- */
 
@@ -98,7 +132,7 @@ uint64_t xm_daemon_give_back(struct xm_daemon *, uint64_t now_ns);
 /* What the pool's size is rounded up to, bytes. */
 uint64_t xm_daemon_pool_size(const struct xm_settings *);
 uint32_t xm_daemon_streams_max(const struct xm_settings *);
-/* All but the incarnation. The pool's size and the interface's limits are
+/* All but the incarnation and the places. The pool's size and the interface's limits are
  * those of the daemon so far. */
 struct xm_service_options xm_daemon_service_options(const struct xm_daemon *);
 void xm_daemon_print_limits(const struct xm_daemon *);

@@ -357,7 +357,7 @@ int xm_service_restore(struct xm_service *s, uint32_t slot,
 
 	if (slot >= s->options.extents_max || e->state != XM_EXTENT_FREE ||
 	    !xm_is_aligned(entry->offset | entry->size, s->options.granule) ||
-	    xm_extent_take_at(s->pool, entry->offset, entry->size) != 0)
+	    xm_extent_take_at(&s->pools[0], entry->offset, entry->size) != 0)
 		return -EINVAL;
 	xm_service_extent_restore(s, e, entry);
 	e->tenant = xm_tenants_of(&s->tenants, entry->owner);

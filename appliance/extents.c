@@ -187,6 +187,7 @@ struct xm_service_extent *xm_service_extent_new(struct xm_service *s,
 	s->extents_count++;
 	s->clients[client].extents++;
 	e->tenant = s->clients[client].tenant;
+	e->place = s->clients[client].place;
 	xm_service_use(s, e->tenant)->bytes += size;
 	xm_service_use(s, e->tenant)->extents++;
 	s->looks++;
@@ -203,7 +204,7 @@ struct xm_service_extent *xm_service_extent_cut(struct xm_service *s,
 
 	/* The pool has room for as many ranges as there are extents, so this
 	 * cannot fail. */
-	XM_ASSERT(xm_extent_split(s->pool, offset, offset + size) == 0);
+	XM_ASSERT(xm_extent_split(&s->pools[tail->place], offset, offset + size) == 0);
 	tail->offset += size;
 	tail->size -= size;
 	s->bytes_owned -= size;
@@ -404,7 +405,7 @@ void xm_service_extent_undo(struct xm_service *s, struct xm_service_grant *g)
 	if (tail == NULL) {
 		/* Nobody ever had a key to it, so its bytes are still zero. */
 		XM_ASSERT(e->covers == 0);
-		XM_ASSERT(xm_extent_give(s->pool, e->offset, NULL) == 0);
+		XM_ASSERT(xm_extent_give(&s->pools[e->place], e->offset, NULL) == 0);
 		xm_shrink_freed(s, e->offset, e->size);
 		extent_free(s, e);
 		return;
@@ -412,9 +413,9 @@ void xm_service_extent_undo(struct xm_service *s, struct xm_service_grant *g)
 	/* Between the two calls the bytes seem free, but to nobody: both are
 	 * in one step. */
 	XM_ASSERT(e->covers == tail->covers);
-	XM_ASSERT(xm_extent_give(s->pool, tail->offset, NULL) == 0);
-	XM_ASSERT(xm_extent_resize(s->pool, e->offset, e->size + tail->size) ==
-		  0);
+	XM_ASSERT(xm_extent_give(&s->pools[tail->place], tail->offset, NULL) == 0);
+	XM_ASSERT(xm_extent_resize(&s->pools[e->place], e->offset,
+				   e->size + tail->size) == 0);
 	tail->offset = e->offset;
 	tail->size += e->size;
 	tail->trimming = XM_SERVICE_NONE;
@@ -558,7 +559,7 @@ void xm_service_zeroed(struct xm_service *s,
 	}
 	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_ZEROED,
 		     e->number, e->zeroed, e->size, 0);
-	XM_ASSERT(xm_extent_give(s->pool, e->offset, NULL) == 0);
+	XM_ASSERT(xm_extent_give(&s->pools[e->place], e->offset, NULL) == 0);
 	xm_shrink_freed(s, e->offset, e->size);
 	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_FREED,
 		     e->number, e->size, 0, 0);

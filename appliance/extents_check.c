@@ -112,6 +112,15 @@ static const char *check_readers(const struct xm_service *s,
 	return NULL;
 }
 
+static uint64_t pool_free(const struct xm_service *s)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < s->places_count; i++)
+		bytes += s->pools[i].free;
+	return bytes;
+}
+
 const char *xm_service_extents_check(const struct xm_service *s)
 {
 	uint64_t held = 0;
@@ -141,7 +150,7 @@ const char *xm_service_extents_check(const struct xm_service *s)
 		}
 	}
 	if (held != s->bytes_owned + s->bytes_parting + s->bytes_orphaned ||
-	    held + s->pool->free != s->options.pool_size)
+	    held + pool_free(s) != s->options.pool_size)
 		return "bytes of the pool are neither free nor held";
 	return check_kept(s);
 }

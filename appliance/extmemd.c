@@ -6,11 +6,7 @@
  * is known at once; the pool, touched; the interface process, which is handed
  * its banks; ready. From then on one loop: wait, turn, signals.
  *
- * When the interface process dies, the daemon ends with an error instead of
- * starting another: whatever broke it could write anywhere in the pool, so
- * the bytes there can no longer be handed out as what the clients stored.
- * The service manager restarts the whole, with a new incarnation, and clients
- * learn that what they had is lost.
+ * What follows when an interface process dies, interfaces.c says.
  *
  * Floor: skin.
  */
@@ -77,11 +73,16 @@ static void resize(struct xm_daemon *d, const struct xm_settings *fresh)
 
 	if (fresh->memory == d->settings.memory)
 		return;
-	if (size > d->pool.size) {
+	if (d->settings.isolate == XM_ISOLATE_TENANT) {
+		xm_log(XM_LEVEL_WARNING, "reload: memory is divided among tenants, and"
+		       " keeps its size while the daemon runs; that needs a restart");
+		return;
+	}
+	if (size > d->pool_size) {
 		xm_log(XM_LEVEL_WARNING, "reload: memory was %" PRIu64 " MiB at "
 		       "the start, and cannot be more while the daemon runs; "
-		       "that needs a restart", d->pool.size / XM_MIB);
-		size = d->pool.size;
+		       "that needs a restart", d->pool_size / XM_MIB);
+		size = d->pool_size;
 	}
 	d->settings.memory = fresh->memory;
 	xm_host_resize(d->host, xm_clock_ns(), size);
@@ -168,7 +169,7 @@ static bool serve_signals(struct xm_daemon *d)
 			reload(d);
 			break;
 		case SIGCHLD:
-			if (!xm_daemon_interface_lives(d))
+			if (!xm_daemon_interfaces_live(d))
 				return false;
 			xm_daemon_look_at_store(d);
 			break;
@@ -234,6 +235,7 @@ static int run(struct xm_daemon *d)
 		if (d->draining)
 			next_ns = xm_min(next_ns,
 					 xm_min(d->say_ns, d->drain_until_ns));
+		next_ns = xm_min(next_ns, xm_daemon_tend_interfaces(d, now_ns));
 		next_ns = xm_min(next_ns, xm_daemon_give_back(d, now_ns));
 		if (next_ns > now_ns)
 			d->channel_ops->wait(d->channel, d->wakeups,
@@ -271,7 +273,7 @@ static int serve(struct xm_daemon *d)
 	if (xm_daemon_choose_scheme(d) != 0)
 		return EXIT_USAGE;
 	if (d->settings.check_config || d->settings.print_limits) {
-		d->pool.size = xm_daemon_pool_size(&d->settings);
+		d->pool_size = xm_daemon_pool_size(&d->settings);
 		if (d->settings.check_config) {
 			xm_options_print_values(d->options, stdout);
 			if (!print_tenants(d))

@@ -18,6 +18,12 @@
 #define STRANGERS_SAID 5 /* in a second */
 #define STRANGERS_MAX 4	 /* in a turn: each stands for steps of handshakes */
 
+/* A command that its interface could not take yet. */
+struct queued {
+	struct xm_command command;
+	struct xm_link link;
+};
+
 struct xm_host {
 	struct xm_service *service;
 	const struct xm_channel_ops *channel_ops;
@@ -28,10 +34,10 @@ struct xm_host {
 	void *store;
 	uint64_t deadline_ns;
 	bool drained;
-	/* A ring: commands the link could not take yet. The service never has
-	 * more outstanding than fit. */
-	struct xm_command *commands;
-	size_t commands_max, commands_begin, commands_count;
+	/* Commands that wait, by place. The service never has more outstanding than
+	 * there are. */
+	struct xm_link waiting[XM_SERVICE_PLACES_MAX], unused;
+	size_t commands_count;
 	/* Likewise those that the store could not take yet. */
 	struct xm_store_command told[XM_STORE_COMMANDS_MAX];
 	uint32_t told_begin, told_count;
@@ -57,7 +63,7 @@ static size_t lay_out(const struct xm_service_options *o, size_t *ret_service)
 	size_t commands = xm_align_up(sizeof(struct xm_host), 16);
 
 	*ret_service = xm_align_up(
-		commands + commands_max(o) * sizeof(struct xm_command), 16);
+		commands + commands_max(o) * sizeof(struct queued), 16);
 	return *ret_service + xm_service_size(o);
 }
 
@@ -75,6 +81,8 @@ struct xm_host *xm_host_init(const struct xm_service_options *o,
 			     void *memory, uint64_t now_ns)
 {
 	struct xm_host *h = memory;
+	struct queued *queued = (void *)((uint8_t *)memory +
+					 xm_align_up(sizeof(*h), 16));
 	size_t service;
 
 	lay_out(o, &service);
@@ -83,9 +91,11 @@ struct xm_host *xm_host_init(const struct xm_service_options *o,
 	h->channel = channel;
 	h->link_ops = link_ops;
 	h->link = link;
-	h->commands = (void *)((uint8_t *)memory +
-			       xm_align_up(sizeof(struct xm_host), 16));
-	h->commands_max = commands_max(o);
+	for (uint32_t i = 0; i < XM_SERVICE_PLACES_MAX; i++)
+		xm_list_open(&h->waiting[i]);
+	xm_list_open(&h->unused);
+	for (size_t i = 0; i < commands_max(o); i++)
+		xm_list_push_back(&h->unused, &queued[i].link);
 	h->service = xm_service_init(o, (uint8_t *)memory + service, now_ns);
 	h->deadline_ns = XM_NEVER;
 	return h;
@@ -114,13 +124,23 @@ bool xm_host_is_drained(const struct xm_host *h)
 
 /* --- effects -------------------------------------------------------------- */
 
+static void command_done(struct xm_host *h, struct queued *q)
+{
+	xm_list_remove(&q->link);
+	xm_list_push_back(&h->unused, &q->link);
+	h->commands_count--;
+}
+
 static void commands_push(struct xm_host *h)
 {
-	while (h->commands_count > 0 &&
-	       h->link_ops->command(h->link,
-				    &h->commands[h->commands_begin]) == 0) {
-		h->commands_begin = (h->commands_begin + 1) % h->commands_max;
-		h->commands_count--;
+	for (uint32_t i = 0; h->commands_count > 0 && i < XM_SERVICE_PLACES_MAX; i++) {
+		XM_LIST_EACH_SAFE (link, &h->waiting[i]) {
+			struct queued *q = XM_CONTAINER(link, struct queued, link);
+
+			if (h->link_ops->command(h->link, i, &q->command) != 0)
+				break;
+			command_done(h, q);
+		}
 	}
 }
 
@@ -143,11 +163,14 @@ static void store_tell(struct xm_host *h)
 static void command(struct xm_host *h, enum xm_command_kind kind,
 		    const struct xm_service_effect *effect)
 {
+	struct xm_link *link = xm_list_front(&h->unused);
 	struct xm_command *c;
 
-	XM_ASSERT(h->commands_count < h->commands_max);
-	c = &h->commands[(h->commands_begin + h->commands_count++) %
-			 h->commands_max];
+	XM_ASSERT(link != NULL);
+	xm_list_remove(link);
+	xm_list_push_back(&h->waiting[effect->place], link);
+	h->commands_count++;
+	c = &XM_CONTAINER(link, struct queued, link)->command;
 	memset(c, 0, sizeof(*c));
 	c->kind = kind;
 	c->client = effect->client;
@@ -338,11 +361,12 @@ static void log_failure(struct xm_host *h, const struct xm_report *report,
 	h->link_ops->log(h->link, XM_LEVEL_WARNING, text);
 }
 
-static void on_report(struct xm_host *h, uint64_t now_ns,
+static void on_report(struct xm_host *h, uint64_t now_ns, uint32_t place,
 		      const struct xm_report *report)
 {
 	struct xm_service_event event = {
 		.now_ns = now_ns,
+		.place = place,
 		.status = report->status,
 		.grant = report->grant,
 		.client = report->client,
@@ -443,12 +467,14 @@ uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 	struct xm_channel_event from;
 	struct xm_report report;
 	bool more = false;
+	uint32_t place;
 	int strangers = 0;
 	int i;
 
-	for (i = 0; i < EVENTS_MAX && h->link_ops->poll(h->link, &report) > 0;
+	for (i = 0; i < EVENTS_MAX &&
+		    h->link_ops->poll(h->link, &place, &report) > 0;
 	     i++)
-		on_report(h, now_ns, &report);
+		on_report(h, now_ns, place, &report);
 	more = i == EVENTS_MAX;
 	more = store_turn(h, now_ns) || more;
 	for (i = 0; i < EVENTS_MAX && strangers < STRANGERS_MAX &&
@@ -489,6 +515,28 @@ void xm_host_stay(struct xm_host *h, uint64_t now_ns)
 {
 	struct xm_service_event event = { .kind = XM_SERVICE_STAY,
 					  .now_ns = now_ns };
+
+	step(h, &event);
+}
+
+void xm_host_interface_lost(struct xm_host *h, uint64_t now_ns, uint32_t place)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_INTERFACE_LOST,
+					  .now_ns = now_ns,
+					  .place = place };
+
+	XM_LIST_EACH_SAFE (link, &h->waiting[place])
+		command_done(h, XM_CONTAINER(link, struct queued, link));
+	step(h, &event);
+}
+
+void xm_host_interface_back(struct xm_host *h, uint64_t now_ns, uint32_t place,
+			    const struct xm_locator *locator)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_INTERFACE_BACK,
+					  .now_ns = now_ns,
+					  .place = place,
+					  .locator = locator };
 
 	step(h, &event);
 }

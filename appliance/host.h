@@ -10,6 +10,9 @@
  * zeroes one piece, and gives one to the host. So when a client frees 64 GiB, another client's answer
  * waits for one piece, not for all of it.
  *
+ * Each interface has a queue of its own, so that one that hangs keeps no other tenant
+ * waiting.
+ *
  * A peer that does not read is dropped: its queue is full when it is answered.
  *
  * Floor: first.
@@ -27,10 +30,10 @@
 /* What the turn needs besides the channel: the interface process, the pool, and
  * randomness. */
 struct xm_link_ops {
-	/* 0, or -EAGAIN: not now. */
-	int (*command)(void *link, const struct xm_command *);
-	/* One report at a time: 1, or 0: none. */
-	int (*poll)(void *link, struct xm_report *ret);
+	/* To the interface of that place (service.h): 0, or -EAGAIN: not now. */
+	int (*command)(void *link, uint32_t place, const struct xm_command *);
+	/* One report at a time, and whose: 1, or 0: none. */
+	int (*poll)(void *link, uint32_t *ret_place, struct xm_report *ret);
 	/* Clears bytes of the pool, without giving its pages away. */
 	void (*zero)(void *link, uint64_t offset, uint64_t size);
 	/* Gives bytes that nobody can reach to the host: they read as zero, and take no
@@ -67,6 +70,11 @@ void xm_host_resize(struct xm_host *, uint64_t now_ns, uint64_t size);
 /* Who the tenants are from now on; it is copied. */
 void xm_host_set_tenants(struct xm_host *, uint64_t now_ns, const struct xm_tenants *);
 uint64_t xm_host_goal(const struct xm_host *); /* how large it is to be now */
+/* The interface process of this place has ended, and none of its reports will come any
+ * more; there is another one, at this locator, which takes commands. */
+void xm_host_interface_lost(struct xm_host *, uint64_t now_ns, uint32_t place);
+void xm_host_interface_back(struct xm_host *, uint64_t now_ns, uint32_t place,
+			    const struct xm_locator *);
 void xm_host_reload(struct xm_host *, uint64_t now_ns, uint32_t lease_ms);
 
 /* For tests, the simulator and the log. */

@@ -65,10 +65,11 @@ static void counts(struct xm_inside *x)
 		x->count++;
 }
 
-static int link_command(void *link, const struct xm_command *command)
+static int link_command(void *link, uint32_t place, const struct xm_command *command)
 {
 	struct xm_inside *x = link;
 
+	(void)place;
 	counts(x);
 	if (x->count > ANSWERS_MAX - SPARE)
 		return -EAGAIN;
@@ -77,10 +78,11 @@ static int link_command(void *link, const struct xm_command *command)
 	return 0;
 }
 
-static int link_poll(void *link, struct xm_report *ret)
+static int link_poll(void *link, uint32_t *ret_place, struct xm_report *ret)
 {
 	struct xm_inside *x = link;
 
+	*ret_place = 0;
 	counts(x);
 	if (x->count == 0)
 		return 0;

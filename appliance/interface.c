@@ -13,39 +13,62 @@
 #define START_MS 60000
 #define STOP_MS 1000
 
-/* The child's texts end with a NUL, whatever it sent. */
-static int await_started(struct xm_interface *interface, char *words,
-		      size_t words_size, struct xm_interface_started *ret)
+/* What a process said of its start; its texts end with a NUL, whatever it sent. */
+static int take_started(struct xm_interface *interface, struct xm_interface_started *start,
+			char *words, size_t words_size, struct xm_transport_limits *ret_limits,
+			struct xm_locator *ret_locator)
+{
+	struct xm_transport_limits *l = &start->limits;
+
+	start->words[sizeof(start->words) - 1] = '\0';
+	start->confined[sizeof(start->confined) - 1] = '\0';
+	l->transport[sizeof(l->transport) - 1] = '\0';
+	l->provider[sizeof(l->provider) - 1] = '\0';
+	l->version[sizeof(l->version) - 1] = '\0';
+	l->endpoint[sizeof(l->endpoint) - 1] = '\0';
+	l->mr_mode[sizeof(l->mr_mode) - 1] = '\0';
+	l->progress[sizeof(l->progress) - 1] = '\0';
+	if (start->status != 0) {
+		snprintf(words, words_size, "%s", start->words);
+		return start->status;
+	}
+	memcpy(interface->confined, start->confined, sizeof(interface->confined));
+	*ret_limits = start->limits;
+	*ret_locator = start->locator;
+	return 0;
+}
+
+int xm_interface_started(struct xm_interface *interface, char *words, size_t words_size,
+			 struct xm_transport_limits *ret_limits,
+			 struct xm_locator *ret_locator)
+{
+	struct xm_interface_started start;
+	ssize_t n = recv(interface->fd, &start, sizeof(start), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return -EAGAIN;
+	if (n == (ssize_t)sizeof(start))
+		return take_started(interface, &start, words, words_size, ret_limits,
+				    ret_locator);
+	snprintf(words, words_size, "the interface process died while it started: try"
+		 " another provider, and FI_LOG_LEVEL=info");
+	return -EIO;
+}
+
+/* A minute at most. */
+static int await_started(struct xm_interface *interface, char *words, size_t words_size)
 {
 	struct pollfd ready = { .fd = interface->fd, .events = POLLIN };
-	ssize_t n;
 	int r;
 
 	do
 		r = poll(&ready, 1, START_MS);
 	while (r < 0 && errno == EINTR);
-	n = r > 0 ? recv(interface->fd, ret, sizeof(*ret), MSG_DONTWAIT) : -1;
-	if (n == (ssize_t)sizeof(*ret)) {
-		struct xm_transport_limits *l = &ret->limits;
-
-		ret->words[sizeof(ret->words) - 1] = '\0';
-		ret->confined[sizeof(ret->confined) - 1] = '\0';
-		l->transport[sizeof(l->transport) - 1] = '\0';
-		l->provider[sizeof(l->provider) - 1] = '\0';
-		l->version[sizeof(l->version) - 1] = '\0';
-		l->endpoint[sizeof(l->endpoint) - 1] = '\0';
-		l->mr_mode[sizeof(l->mr_mode) - 1] = '\0';
-		l->progress[sizeof(l->progress) - 1] = '\0';
-		if (ret->status != 0)
-			snprintf(words, words_size, "%s", ret->words);
-		return ret->status;
-	}
-	snprintf(words, words_size, "%s",
-		 r == 0 ? "the interface process did not come up in a minute:"
-			  " its provider hangs; try another with --provider"
-			: "the interface process died while it started: try"
-			  " another provider, and FI_LOG_LEVEL=info");
-	return r == 0 ? -ETIMEDOUT : -EIO;
+	if (r > 0)
+		return 0;
+	snprintf(words, words_size, "the interface process did not come up in a minute:"
+		 " its provider hangs; try another with --provider");
+	return -ETIMEDOUT;
 }
 
 static int fill_setup(const struct xm_interface_options *o,
@@ -74,10 +97,8 @@ static int fill_setup(const struct xm_interface_options *o,
 	return 0;
 }
 
-int xm_interface_start(const struct xm_interface_options *o, char *words,
-		       size_t words_size, struct xm_interface *ret,
-		       struct xm_transport_limits *ret_limits,
-		       struct xm_locator *ret_locator)
+int xm_interface_begin(const struct xm_interface_options *o, char *words,
+		       size_t words_size, struct xm_interface *ret)
 {
 	static const struct xm_interface_started failure = {
 		.status = -ENOEXEC,
@@ -89,27 +110,36 @@ int xm_interface_start(const struct xm_interface_options *o, char *words,
 		.setup = &setup, .setup_size = sizeof(setup), .pool = o->pool,
 		.failure = &failure, .failure_size = sizeof(failure),
 	};
-	struct xm_interface interface;
-	struct xm_interface_started start;
 	int rc = fill_setup(o, &setup);
 
+	memset(ret, 0, sizeof(*ret));
 	if (rc == 0)
-		rc = xm_child_start(&child, &interface.pid, &interface.fd);
-	if (rc != 0) {
+		rc = xm_child_start(&child, &ret->pid, &ret->fd);
+	if (rc != 0)
 		snprintf(words, words_size, "the interface process cannot be "
 			 "started: %s", strerror(-rc));
+	return rc;
+}
+
+int xm_interface_start(const struct xm_interface_options *o, char *words,
+		       size_t words_size, struct xm_interface *ret,
+		       struct xm_transport_limits *ret_limits,
+		       struct xm_locator *ret_locator)
+{
+	struct xm_interface interface;
+	int rc = xm_interface_begin(o, words, words_size, &interface);
+
+	if (rc != 0)
 		return rc;
-	}
-	memset(&start, 0, sizeof(start));
-	rc = await_started(&interface, words, words_size, &start);
+	rc = await_started(&interface, words, words_size);
+	if (rc == 0)
+		rc = xm_interface_started(&interface, words, words_size, ret_limits,
+					  ret_locator);
 	if (rc != 0) {
 		xm_interface_stop(&interface);
 		return rc;
 	}
-	memcpy(interface.confined, start.confined, sizeof(interface.confined));
 	*ret = interface;
-	*ret_limits = start.limits;
-	*ret_locator = start.locator;
 	return 0;
 }
 
@@ -119,7 +149,7 @@ int xm_interface_command(struct xm_interface *interface,
 	ssize_t n = send(interface->fd, command, sizeof(*command),
 			 MSG_DONTWAIT | MSG_NOSIGNAL);
 
-	/* If it is dead, that is noticed elsewhere and ends the daemon. */
+	/* If it is dead, that is noticed elsewhere. */
 	return n == (ssize_t)sizeof(*command) ? 0 : -EAGAIN;
 }
 

@@ -55,7 +55,14 @@ int xm_interface_start(const struct xm_interface_options *, char *words,
 		       size_t words_size, struct xm_interface *ret,
 		       struct xm_transport_limits *ret_limits,
 		       struct xm_locator *ret_locator);
-/* As in xm_link_ops. */
+/* The same in two halves, for one who cannot wait: it begins, and has started, or -EAGAIN:
+ * not yet. What began ends by xm_interface_stop(), unless begin() failed. */
+int xm_interface_begin(const struct xm_interface_options *, char *words,
+		       size_t words_size, struct xm_interface *ret);
+int xm_interface_started(struct xm_interface *, char *words, size_t words_size,
+			 struct xm_transport_limits *ret_limits,
+			 struct xm_locator *ret_locator);
+/* As in xm_link_ops, of this one. */
 int xm_interface_command(struct xm_interface *, const struct xm_command *);
 int xm_interface_next_report(struct xm_interface *, struct xm_report *ret);
 /* Lets it end by itself, then, after a second, by force. */

@@ -26,7 +26,8 @@ void xm_lease_expose(const struct xm_service *s,
 
 	effect->grant = g->number;
 	effect->client = s->clients[g->client].number;
-	effect->offset = g->offset;
+	effect->place = s->extents[g->extent].place;
+	effect->offset = g->offset - s->places[effect->place].offset;
 	effect->size = g->size;
 	effect->rights = g->rights;
 	memcpy(&effect->key, event->entropy, sizeof(effect->key));
@@ -42,6 +43,7 @@ void xm_lease_conceal(struct xm_service *s, struct xm_service_grant *g,
 	s->concealing++;
 	effect->grant = g->number;
 	effect->client = s->clients[g->client].number;
+	effect->place = s->extents[g->extent].place;
 	effect->remote = g->remote;
 }
 
@@ -155,6 +157,13 @@ bool xm_lease_claim_denied(struct xm_service *s, uint32_t client,
 	/* What is its tenant's already does not count once more. */
 	bool counts = e->tenant != s->clients[client].tenant;
 
+	if (e->place != s->clients[client].place) {
+		xm_service_refuse_plainly(
+			s, ret, requester, EACCES, "this memory is another tenant's, and "
+			"this appliance keeps tenants apart (isolate): no other"
+			" tenant's client can reach it");
+		return true;
+	}
 	return refused_for_owner(s, client, counts, requester, ret) ||
 	       (counts &&
 		refused_for_bytes(s, client, e->size, requester, ret));
@@ -212,13 +221,14 @@ static bool refused_for_features(struct xm_service *s,
 	return true;
 }
 
-static void refuse_for_space(struct xm_service *s, uint64_t size,
+static void refuse_for_space(struct xm_service *s, uint32_t place, uint64_t size,
 			     const struct xm_service_requester *requester,
 			     struct xm_service_effects *ret)
 {
 	struct xm_words words;
-	uint64_t run = xm_extent_free_run(s->pool);
-	uint64_t free = xm_shrink_free(s);
+	uint64_t run = xm_place_free_run(s, place);
+	uint64_t free = xm_place_free(s, place);
+	uint64_t all = s->places_count > 1 ? s->places[place].size : s->size.limit;
 
 	struct xm_message *message =
 		xm_service_refuse(s, ret, requester, ENOSPC, &words);
@@ -228,9 +238,11 @@ static void refuse_for_space(struct xm_service *s, uint64_t size,
 	message->u.refused.soon = s->bytes_parting;
 	xm_words_add(&words, "asked ");
 	xm_words_bytes(&words, size);
-	if (size > s->size.limit) {
-		xm_words_add(&words, ", the whole pool is ");
-		xm_words_bytes(&words, s->size.limit);
+	if (size > all) {
+		xm_words_add(&words, s->places_count > 1
+				? ", all memory of your tenant here is "
+				: ", the whole pool is ");
+		xm_words_bytes(&words, all);
 	} else if (size <= free) {
 		xm_words_add(&words, ", free ");
 		xm_words_bytes(&words, free);
@@ -291,6 +303,7 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 	const struct xm_alloc *alloc = &event->message->u.alloc;
 	struct xm_service_extent *e;
 	struct xm_service_grant *g;
+	uint32_t place = s->clients[client].place;
 	uint64_t offset, size;
 
 	if (alloc->size == 0) {
@@ -308,14 +321,14 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 	    refused_for_features(s, alloc, requester, ret))
 		return;
 	if (alloc->size > s->size.limit) {
-		refuse_for_space(s, alloc->size, requester, ret);
+		refuse_for_space(s, place, alloc->size, requester, ret);
 		return;
 	}
 	size = xm_align_up(alloc->size, s->options.granule);
 	if (refused_for_bytes(s, client, size, requester, ret))
 		return;
-	if (xm_extent_take(s->pool, size, 0, &offset) != 0) {
-		refuse_for_space(s, size, requester, ret);
+	if (xm_extent_take(&s->pools[place], size, 0, &offset) != 0) {
+		refuse_for_space(s, place, size, requester, ret);
 		return;
 	}
 	e = xm_service_extent_new(s, client, offset, size);

@@ -13,6 +13,7 @@
 #define ZERO_SIZE_MAX (4 * XM_MIB)
 #define STREAMS_SPARE 16 /* for observers and those who come and go */
 #define FILES_SPARE (64 + XM_BANKS_MAX)
+#define FILES_PER_TENANT 3 /* a bank at least, and a socket */
 /* Descriptors of the interface process for a client with one connection, and
  * with as many as it may have; the control process has two streams a client. */
 #define FILES_PER_CLIENT 4
@@ -40,8 +41,8 @@ xm_daemon_service_options(const struct xm_daemon *d)
 {
 	const struct xm_settings *s = &d->settings;
 	struct xm_service_options o = {
-		.pool_size = d->pool.size,
-		.pool_unit = d->pool.page,
+		.pool_size = d->pool_size,
+		.pool_unit = d->parts[0].pool.page,
 		.granule = XM_GRANULE,
 		.peers_max = xm_daemon_streams_max(s),
 		.clients_max = (uint32_t)s->clients_max,
@@ -53,9 +54,9 @@ xm_daemon_service_options(const struct xm_daemon *d)
 		.handshake_ns = s->handshake_timeout,
 		.zero_size_max = ZERO_SIZE_MAX,
 		.durable = d->settings.store[0] != '\0',
-		.revokes = d->limits.revokes,
-		.admits = d->limits.admits,
-		.locator = d->locator,
+		.revokes = d->parts[0].limits.revokes,
+		.admits = d->parts[0].limits.admits,
+		.locator = d->parts[0].locator,
 	};
 
 	if (s->name[0] != '\0')
@@ -66,7 +67,7 @@ xm_daemon_service_options(const struct xm_daemon *d)
 	snprintf(o.transport, sizeof(o.transport), "%s",
 		 d->transport_ops->scheme);
 	snprintf(o.provider, sizeof(o.provider), "%.30s %.31s",
-		 d->limits.provider, d->limits.version);
+		 d->parts[0].limits.provider, d->parts[0].limits.version);
 	snprintf(o.library, sizeof(o.library), "%s", PACKAGE_VERSION);
 	return o;
 }
@@ -89,7 +90,7 @@ void xm_daemon_print_limits(const struct xm_daemon *d)
 	       "handshake, ticket   %" PRIu64 " ms\n"
 	       "zeroed at a time    %" PRIu64 " bytes\n"
 	       "bookkeeping         %zu bytes\n",
-	       d->pool.size, o.granule, o.clients_max, o.extents_max,
+	       d->pool_size, o.granule, o.clients_max, o.extents_max,
 	       o.extents_per_client_max, o.kept_percent, o.peers_max, XM_MESSAGE_SIZE_MAX,
 	       XM_CHANNEL_HANDSHAKES_MAX, XM_CHANNEL_HANDSHAKE_SIZE,
 	       XM_SERVICE_TICKETS_MAX, o.lease_ms,
@@ -102,7 +103,7 @@ void xm_daemon_warn_of_memlock(const struct xm_daemon *d)
 
 	if (!d->transport_ops->pins ||
 	    getrlimit(RLIMIT_MEMLOCK, &limit) != 0 ||
-	    limit.rlim_cur >= d->pool.size)
+	    limit.rlim_cur >= d->pool_size)
 		return;
 	xm_log_of(XM_LOG_MEMORY, XM_LEVEL_WARNING,
 	    "RLIMIT_MEMLOCK is %" PRIu64 " KiB, below the pool's size, so the"
@@ -114,7 +115,9 @@ void xm_daemon_warn_of_memlock(const struct xm_daemon *d)
 void xm_daemon_raise_files(const struct xm_daemon *d)
 {
 	rlim_t clients = (rlim_t)d->settings.clients_max;
-	rlim_t spare = STREAMS_SPARE + FILES_SPARE;
+	rlim_t spare = STREAMS_SPARE + FILES_SPARE +
+		       (d->settings.isolate == XM_ISOLATE_TENANT
+				? FILES_PER_TENANT * XM_TENANTS_MAX : 0);
 	rlim_t need = FILES_PER_CLIENT * clients + spare;
 	rlim_t want = FILES_PER_CLIENT_MAX * clients + spare;
 	struct rlimit limit;

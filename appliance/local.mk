@@ -22,6 +22,7 @@ libxm_service_la_SOURCES = \
 	appliance/service_open.c \
 	appliance/service_parts.h \
 	appliance/service_tenants.c \
+	appliance/places.c \
 	appliance/sharing.c \
 	appliance/shrink.c \
 	appliance/store.c \
@@ -60,6 +61,7 @@ extmemd_SOURCES = \
 	appliance/extmemd.c \
 	appliance/give_back.c \
 	appliance/interface.c \
+	appliance/interfaces.c \
 	appliance/interface.h \
 	appliance/interface_main.c \
 	appliance/interface_parts.h \

@@ -3,8 +3,9 @@
  * The service machine: messages, reports, and the step. The whole story is in
  * service.h. Clients, streams and tickets are in clients.c; requests for memory
  * in lease.c; OFFER and CLAIM in tokens.c; GRANT and OPEN in sharing.c; extents and grants
- * in extents.c; time in terms.c; answers and figures in answers.c; options and memory in service_open.c; the pool's size in
- * shrink.c; what is durable in durable.c.
+ * in extents.c; time in terms.c; answers and figures in answers.c; options and memory in
+ * service_open.c; the pool's size in shrink.c; what is durable in durable.c; the pool's parts,
+ * one for each interface process, in places.c.
  *
  * Floor: ground.
  */
@@ -108,6 +109,7 @@ static void on_resize(struct xm_service *s, const struct xm_service_event *event
 {
 	const struct xm_resize *m = &event->message->u.resize;
 	struct xm_words words;
+	int rc;
 
 	if (m->incarnation != s->options.incarnation) {
 		xm_service_refuse_plainly(s, ret, requester, ESTALE,
@@ -121,7 +123,15 @@ static void on_resize(struct xm_service *s, const struct xm_service_event *event
 					  "resize this appliance's pool");
 		return;
 	}
-	if (xm_shrink_resize(s, m->size, event->now_ns, ret) != 0) {
+	rc = xm_shrink_resize(s, m->size, event->now_ns, ret);
+	if (rc == -EOPNOTSUPP) {
+		xm_service_refuse_plainly(s, ret, requester, EOPNOTSUPP,
+					  "this appliance's memory is divided among "
+					  "its tenants (isolate), and keeps its size: "
+					  "begin it again with other quotas");
+		return;
+	}
+	if (rc != 0) {
 		if (xm_service_refuse(s, ret, requester, EINVAL, &words) == NULL)
 			return;
 		xm_words_add(&words, "this appliance began with ");
@@ -323,6 +333,9 @@ static void on_message(struct xm_service *s,
 	case XM_PEER_CLIENT:
 		on_client(s, event, &requester, ret);
 		break;
+	case XM_PEER_LOST: /* it does not know yet */
+		xm_client_drop_peer(s, event->peer, ret);
+		break;
 	default: /* it said BYE, so it has nothing more to say */
 		nonsense(s, event->peer, ret);
 	}
@@ -463,6 +476,12 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 	case XM_SERVICE_STORE_ENDED:
 		s->store_failed = event->status;
 		break;
+	case XM_SERVICE_INTERFACE_LOST:
+		xm_place_lost(s, event->place, ret);
+		break;
+	case XM_SERVICE_INTERFACE_BACK:
+		s->places[event->place].locator = *event->locator;
+		break;
 	case XM_SERVICE_TICK:
 		break;
 	}
@@ -488,9 +507,11 @@ void xm_service_step(struct xm_service *s, const struct xm_service_event *event,
 	xm_terms_shift(s, now_ns);
 	s->last_ns = now_ns;
 
-	dispatch(s, event, ret);
+	if (xm_place_reports(s, event))
+		dispatch(s, event, ret);
 	if (event->kind == XM_SERVICE_TICK)
 		more = xm_terms_tick(s, now_ns, ret);
+	more = xm_place_drop(s, ret) || more;
 	more = xm_terms_tell_leaving(s, ret) || more;
 	more = xm_shrink_tell(s, ret) || more;
 	more = xm_share_work(s, ret) || more;

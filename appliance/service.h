@@ -80,6 +80,10 @@
  * and LIST and STATUS show it its own alone. At first all are of one tenant, which may
  * have everything.
  *
+ * The pool can be divided into places (places.c), a run of it for each tenant, of which
+ * one interface process alone can reach each. Whatever becomes of that process, its end
+ * (INTERFACE_LOST) ends what is in its place, and nothing else.
+ *
  * Nothing a peer sends can break an assertion: it is refused in words, or
  * its stream is dropped, and counted.
  *
@@ -116,12 +120,20 @@
 #define XM_SERVICE_KEPT_MS (3600 * 1000)
 #define XM_SERVICE_NONE UINT32_MAX
 #define XM_SERVICE_UNMOVED (30 * XM_SECOND) /* of what is asked back */
+#define XM_SERVICE_PLACES_MAX XM_TENANTS_MAX
 #define XM_SERVICE_SLOTS_MAX (UINT32_C(1) << 20) /* of clients; of extents */
 
 /* Commands that can be outstanding at once. */
 #define XM_SERVICE_COMMANDS_MAX(clients_max, extents_max)                     \
 	((size_t)(extents_max) * 2 +                                          \
 	 (size_t)(clients_max) * (XM_SERVICE_TICKETS_MAX + 1))
+
+/* A run of the pool that one interface process reaches, and no other. */
+struct xm_service_place {
+	char tenant[XM_TENANT_NAME_SIZE]; /* whose it is; "": everybody's */
+	uint64_t offset, size;		  /* multiples of the granule */
+	struct xm_locator locator;	  /* of its interface */
+};
 
 struct xm_service_options {
 	char name[XM_NAME_SIZE]; /* of the appliance, for people */
@@ -145,6 +157,10 @@ struct xm_service_options {
 	bool revokes, admits;	/* of the interface's transport */
 	bool durable;		/* there is a store (store_link.h) */
 	struct xm_locator locator;
+	/* One behind the other, from 0 to the pool's size; read once, at the start. None:
+	 * the whole pool is everybody's, behind `locator`. */
+	const struct xm_service_place *places;
+	uint32_t places_count;
 };
 
 enum xm_service_event_kind {
@@ -169,6 +185,10 @@ enum xm_service_event_kind {
 	XM_SERVICE_TAKEN,	/* status: those of TAKE are there, or not */
 	XM_SERVICE_STORED,	/* extent, store_kind, status */
 	XM_SERVICE_STORE_ENDED, /* status: it answers nothing any more */
+	/* place: its interface process has ended, and no command that it was sent will
+	 * be answered */
+	XM_SERVICE_INTERFACE_LOST,
+	XM_SERVICE_INTERFACE_BACK, /* place, locator: there is another one */
 };
 
 struct xm_service_event {
@@ -184,6 +204,8 @@ struct xm_service_event {
 	uint64_t client;
 	uint32_t cookie;
 	uint32_t connections; /* up now */
+	uint32_t place; /* whose interface reports it */
+	const struct xm_locator *locator;
 	struct xm_remote_mr remote;
 	uint32_t lease_ms, drain_ms;
 	const struct xm_tenants *tenants;
@@ -194,7 +216,7 @@ struct xm_service_event {
 enum xm_service_effect_kind {
 	XM_SERVICE_SEND = 1, /* peer, message */
 	XM_SERVICE_DROP,     /* peer: forget it, no PEER_DOWN wanted */
-	XM_SERVICE_EXPOSE,   /* grant, client, offset, size, rights, key */
+	XM_SERVICE_EXPOSE,   /* grant, client, offset in its place, size, rights, key */
 	XM_SERVICE_CONCEAL,  /* grant, client, remote */
 	XM_SERVICE_ADMIT,    /* client, cookie, lane, ticket */
 	XM_SERVICE_RETRACT,  /* client, cookie, ticket */
@@ -213,6 +235,7 @@ struct xm_service_effect {
 	uint64_t extent, grant, client, offset, size, key;
 	struct xm_remote_mr remote;
 	uint32_t cookie, lane, rights;
+	uint32_t place; /* EXPOSE to EXPEL: whose interface is to do it */
 	uint8_t ticket[XM_TICKET_SIZE];
 	enum xm_level level;
 	char words[XM_WORDS_SIZE];
@@ -233,6 +256,7 @@ enum xm_service_peer_state {
 	XM_PEER_CLIENT,
 	XM_PEER_OBSERVER,
 	XM_PEER_ENDED, /* said BYE */
+	XM_PEER_LOST,  /* its client has ended with its interface: to be dropped */
 };
 
 struct xm_service_peer {
@@ -283,6 +307,7 @@ struct xm_service_client {
 	uint32_t serial;
 	uint32_t peer; /* or XM_SERVICE_NONE */
 	uint32_t tenant; /* of `identity` */
+	uint32_t place;	 /* of the tenant that it began as */
 	uint32_t extents; /* that it owns, those on their way back too */
 	uint32_t connections;
 	uint64_t number;
@@ -353,6 +378,7 @@ struct xm_service_extent {
 	uint32_t serial;
 	uint32_t owner;	   /* slot of a client; NONE: it has ended */
 	uint32_t tenant;   /* of the owner, and after its end still */
+	uint32_t place;	   /* that its bytes lie in */
 	uint32_t grant;	   /* slot of the owner's own; NONE: it is quarantined */
 	uint32_t covers;   /* undead grants that cover it */
 	uint32_t trimming; /* slot of the extent being cut off it, or NONE */
@@ -429,7 +455,10 @@ struct xm_service {
 	struct xm_service_client *clients;
 	struct xm_service_extent *extents;
 	struct xm_service_grant *grants;
-	struct xm_extent *pool;
+	struct xm_service_place places[XM_SERVICE_PLACES_MAX];
+	uint32_t places_count; /* 1, if the pool is not divided */
+	struct xm_extent *pools; /* of each place, in offsets of the whole pool */
+	bool losing; /* streams in LOST */
 	struct xm_trace *trace; /* NULL at first; the owner may set it */
 	uint64_t started_ns, last_ns;
 	uint64_t tick_ns;      /* the next */

@@ -32,6 +32,8 @@ int xm_service_options_check(const struct xm_service_options *o, char *words)
 		wrong = "the handshake timeout must be at least 8 ms";
 	else if (o->zero_size_max == 0)
 		wrong = "zeroing must make progress";
+	else
+		wrong = xm_places_wrong(o);
 	if (wrong == NULL)
 		return 0;
 	xm_words_begin(&w, words, XM_WORDS_SIZE);
@@ -50,14 +52,14 @@ static void *lay_down(size_t *at, uint8_t *memory, size_t size)
 
 /* Where the arrays lie behind the struct; returns the size of all. */
 static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
-		      struct xm_service *ret)
+		      struct xm_service *ret, uint8_t **ret_ranges)
 {
 	size_t clients_bits = xm_slots_memory_size(o->clients_max);
 	size_t extents_bits = xm_slots_memory_size(o->extents_max);
 	size_t grants_bits = xm_slots_memory_size(xm_service_grants_max(o));
 	size_t at = xm_align_up(sizeof(*ret), 16);
 	struct xm_service none = { 0 };
-	void *bits[9], *ranges;
+	void *bits[9];
 
 	if (ret == NULL)
 		ret = &none;
@@ -68,7 +70,8 @@ static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
 				o->extents_max * sizeof(*ret->extents));
 	ret->grants = lay_down(&at, memory,
 			       xm_service_grants_max(o) * sizeof(*ret->grants));
-	ret->pool = lay_down(&at, memory, sizeof(*ret->pool));
+	ret->pools = lay_down(&at, memory,
+			      xm_max(o->places_count, 1U) * sizeof(*ret->pools));
 	for (unsigned i = 0; i < XM_COUNT(bits); i++)
 		bits[i] = lay_down(&at, memory,
 				   i == 0   ? clients_bits
@@ -93,26 +96,27 @@ static size_t lay_out(const struct xm_service_options *o, uint8_t *memory,
 				o->extents_max * sizeof(*ret->buckets));
 	ret->share_buckets = lay_down(&at, memory,
 				      o->extents_max * sizeof(*ret->share_buckets));
-	ranges = lay_down(&at, memory, xm_extent_memory_size(o->extents_max));
-	if (memory != NULL)
-		xm_extent_init(ret->pool, o->pool_size, o->granule,
-			       o->extents_max, ranges);
+	*ret_ranges = lay_down(&at, memory, xm_places_memory_size(o));
 	return at;
 }
 
 size_t xm_service_size(const struct xm_service_options *o)
 {
-	return lay_out(o, NULL, NULL);
+	uint8_t *ranges;
+
+	return lay_out(o, NULL, NULL, &ranges);
 }
 
 struct xm_service *xm_service_init(const struct xm_service_options *o,
 				   void *memory, uint64_t now_ns)
 {
 	struct xm_service *s = memory;
+	uint8_t *ranges;
 
 	memset(s, 0, sizeof(*s));
-	lay_out(o, memory, s);
+	lay_out(o, memory, s, &ranges);
 	s->options = *o;
+	xm_places_init(s, ranges);
 	xm_tenants_everybody(&s->tenants);
 	s->started_ns = now_ns;
 	s->last_ns = now_ns;
@@ -144,5 +148,7 @@ const char *xm_service_check(const struct xm_service *s)
 
 	if (broken == NULL)
 		broken = xm_service_tenants_check(s);
+	if (broken == NULL)
+		broken = xm_places_check(s);
 	return broken != NULL ? broken : xm_shrink_check(s);
 }

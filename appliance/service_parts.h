@@ -61,6 +61,26 @@ void xm_service_state_of(const struct xm_service *, uint32_t tenant,
 /* The laws about tenants; see xm_service_check(). */
 const char *xm_service_tenants_check(const struct xm_service *);
 
+/* --- places.c ------------------------------------------------------------- */
+
+/* The places of these options, and their pools in this memory. */
+void xm_places_init(struct xm_service *, uint8_t *ranges);
+size_t xm_places_memory_size(const struct xm_service_options *);
+/* NULL, or what is wrong with them. */
+const char *xm_places_wrong(const struct xm_service_options *);
+/* Where this tenant's memory is; XM_SERVICE_NONE: it has none here. */
+uint32_t xm_place_of(const struct xm_service *, uint32_t tenant);
+/* Bytes of it that could be lent, the most of them in one piece, and all that there are. */
+uint64_t xm_place_free(const struct xm_service *, uint32_t place);
+uint64_t xm_place_free_run(const struct xm_service *, uint32_t place);
+uint64_t xm_place_size(const struct xm_service *, uint32_t place);
+/* Is this report by the interface that it is about? */
+bool xm_place_reports(struct xm_service *, const struct xm_service_event *);
+void xm_place_lost(struct xm_service *, uint32_t place, struct xm_service_effects *);
+/* Drops streams in LOST. True: there are more. */
+bool xm_place_drop(struct xm_service *, struct xm_service_effects *);
+const char *xm_places_check(const struct xm_service *);
+
 /* --- terms.c -------------------------------------------------------------- */
 
 /* If this machine was not stepped for long, that time does not count as silence
@@ -76,7 +96,7 @@ bool xm_terms_tell_leaving(struct xm_service *, struct xm_service_effects *);
 
 /* --- shrink.c ------------------------------------------------------------- */
 
-/* 0, or -EINVAL: the pool cannot be so large. */
+/* 0; -EINVAL: the pool cannot be so large; -EOPNOTSUPP: it is divided. */
 int xm_shrink_resize(struct xm_service *, uint64_t size, uint64_t now_ns,
 		     struct xm_service_effects *);
 /* This run of bytes, once an extent, is free. */
@@ -131,6 +151,8 @@ bool xm_client_lapse(struct xm_service *, uint64_t now_ns,
 		     struct xm_service_effects *);
 void xm_client_expelled(struct xm_service *, const struct xm_service_event *,
 			struct xm_service_effects *);
+/* Its interface process has ended, and all of its keys with it. */
+void xm_client_lost(struct xm_service *, struct xm_service_client *);
 
 /* --- lease.c -------------------------------------------------------------- */
 

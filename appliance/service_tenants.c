@@ -26,7 +26,7 @@ bool xm_service_is_admin(const struct xm_service *s, uint32_t peer)
 
 uint64_t xm_service_could_take(const struct xm_service *s, uint32_t tenant)
 {
-	return xm_min(xm_shrink_free(s),
+	return xm_min(xm_place_free(s, xm_place_of(s, tenant)),
 		      xm_tenant_left(&s->tenants, tenant, &s->uses[tenant]));
 }
 
@@ -128,7 +128,7 @@ void xm_service_pong(const struct xm_service *s, uint32_t tenant,
 			       xm_service_clients_max(s, tenant));
 	xm_figures_add(ret, XM_FIGURE_FREE, could);
 	xm_figures_add(ret, XM_FIGURE_FREE_RUN,
-		       xm_min(could, xm_extent_free_run(s->pool)));
+		       xm_min(could, xm_place_free_run(s, xm_place_of(s, tenant))));
 	xm_figures_add(ret, XM_FIGURE_LEAVING, s->leaving);
 	xm_figures_add(ret, XM_FIGURE_LOAD, load);
 	/* That it wants something back, and not how much of others'. */
@@ -158,10 +158,10 @@ void xm_service_state_of(const struct xm_service *s, uint32_t tenant,
 	xm_service_names(s, ret);
 	xm_figures_add(f, XM_FIGURE_INCARNATION, o->incarnation);
 	xm_figures_add(f, XM_FIGURE_UPTIME_MS, (now_ns - s->started_ns) / XM_MS);
-	xm_figures_add(f, XM_FIGURE_POOL, xm_min(t->bytes, xm_shrink_pool(s)));
+	xm_figures_add(f, XM_FIGURE_POOL, xm_min(t->bytes, xm_place_size(s, xm_place_of(s, tenant))));
 	xm_figures_add(f, XM_FIGURE_FREE, could);
 	xm_figures_add(f, XM_FIGURE_FREE_RUN,
-		       xm_min(could, xm_extent_free_run(s->pool)));
+		       xm_min(could, xm_place_free_run(s, xm_place_of(s, tenant))));
 	xm_figures_add(f, XM_FIGURE_LEASED, use->bytes - use->parting);
 	xm_figures_add(f, XM_FIGURE_QUARANTINED, use->parting);
 	xm_figures_add(f, XM_FIGURE_CLIENTS, use->clients);

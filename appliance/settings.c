@@ -41,6 +41,11 @@ static const struct xm_option options[] = {
 	  .help = "Who shares this appliance, and how much of it each may "
 		  "have: see extmemd(8). SIGHUP reads it again. Default: "
 		  "whoever gets in may have all." },
+	{ .name = "isolate", .kind = XM_OPTION_CHOICE, .value = "shared",
+	  .choices = "shared|tenant", AT(isolate),
+	  .help = "One interface process for all tenants, or one for each: tenant "
+		  "divides the memory by the bytes of the tenants file, and what "
+		  "moves one tenant's bytes sees no other's." },
 	{ .name = "store", .kind = XM_OPTION_TEXT, .unit = "DIR", AT(store),
 	  .help = "Keep here, on a disk, what clients make durable: it is there "
 		  "again after the daemon, or the machine, has ended in whatever "
@@ -192,6 +197,27 @@ static int check_levels(const char *levels, char *words, size_t words_size)
 	return xm_log_rules_read(&rules, levels, &text);
 }
 
+/* Each tenant's memory is its own there, of a fixed size, and nobody else's. */
+static int check_isolate(const struct xm_settings *s, char *words, size_t words_size)
+{
+	const char *wrong = NULL;
+
+	if (s->isolate != XM_ISOLATE_TENANT)
+		return 0;
+	if (s->tenants[0] == '\0')
+		wrong = "needs --tenants FILE: it says who the tenants are";
+	else if (s->store[0] != '\0')
+		wrong = "and --store do not go together: what is durable lies in one"
+			" pool; leave one of them out";
+	else if (s->give_back != 0)
+		wrong = "and --give-back do not go together: each tenant's memory"
+			" keeps its size; leave one of them out";
+	if (wrong == NULL)
+		return 0;
+	snprintf(words, words_size, "--isolate tenant %s", wrong);
+	return -EINVAL;
+}
+
 int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		      char *words, size_t words_size)
 {
@@ -216,6 +242,8 @@ int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 	if (rc != 0)
 		return rc;
 	rc = check_levels(s->log_level, words, words_size);
+	if (rc == 0)
+		rc = check_isolate(s, words, words_size);
 	if (rc != 0)
 		return rc;
 	if (s->advertise[0] != '\0' && !is_numeric_host(s->advertise)) {

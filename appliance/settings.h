@@ -11,6 +11,8 @@
 #include "common/base.h"
 #include "common/options.h"
 
+enum xm_isolate { XM_ISOLATE_SHARED, XM_ISOLATE_TENANT };
+
 struct xm_settings {
 	const char *listen;
 	uint64_t memory;
@@ -31,6 +33,7 @@ struct xm_settings {
 	uint64_t ready_fd; /* with xm_options_given() */
 	const char *log_level; /* as xm_log_rules_read() reads it */
 	uint32_t polling;   /* enum xm_polling */
+	uint32_t isolate;   /* enum xm_isolate */
 	bool confine, huge_pages, check_config, print_limits;
 };
 

@@ -211,6 +211,9 @@ static const char *denied(const struct xm_service *s, const struct xm_service_ex
 	if (e->share.identity[0] != '\0' &&
 	    memcmp(e->share.identity, c->identity, XM_IDENTITY_SIZE) != 0)
 		return "this memory is shared with a client of another name";
+	if (e->place != c->place)
+		return "this memory is another tenant's, and this appliance keeps"
+		       " tenants apart (isolate)";
 	*ret_code = ENOSPC;
 	if (c->extents + c->readings >= s->options.extents_per_client_max)
 		return "you hold as many extents and readings as a client may"

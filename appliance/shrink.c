@@ -16,6 +16,8 @@
  * A piece is the host's only between two of its own reports, so at most one RETURN or TAKE
  * is out, and nothing beyond the limit can be lent meanwhile.
  *
+ * A pool that is divided into places stays as it is: each is a tenant's, whole.
+ *
  * What is WANTED is said again with each PING, since a notice can be lost with its stream,
  * or come before its client knows what to do with the extent. After XM_SERVICE_UNMOVED the
  * log says what has not moved.
@@ -45,7 +47,11 @@ uint64_t xm_shrink_free(const struct xm_service *s)
 {
 	uint64_t over = s->options.pool_size - s->size.limit;
 
-	return s->pool->free - (over - s->size.beyond);
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < s->places_count; i++)
+		bytes += s->pools[i].free;
+	return bytes - (over - s->size.beyond);
 }
 
 uint64_t xm_shrink_pool(const struct xm_service *s)
@@ -58,7 +64,7 @@ uint64_t xm_shrink_pool(const struct xm_service *s)
 	if (z->busy && z->returns)
 		bytes += z->size;
 	for (uint64_t at = xm_max(z->at, z->limit); at < s->options.pool_size;) {
-		XM_ASSERT(xm_extent_next(s->pool, at, &range) == 0);
+		XM_ASSERT(xm_extent_next(&s->pools[0], at, &range) == 0);
 		if (!range.taken)
 			bytes += range.offset + range.size - at;
 		at = range.offset + range.size;
@@ -94,7 +100,7 @@ static void lower_limit(struct xm_service *s, uint64_t limit)
 	z->limit = limit;
 	z->beyond = 0;
 	if (!XM_PLANTED(lends_beyond))
-		xm_extent_set_limit(s->pool, limit);
+		xm_extent_set_limit(&s->pools[0], limit);
 	for (uint32_t i = 0; i < s->options.extents_max; i++) {
 		const struct xm_service_extent *e = &s->extents[i];
 
@@ -110,13 +116,13 @@ static void raise_limit(struct xm_service *s, uint64_t limit)
 	struct xm_extent_range range;
 
 	for (uint64_t at = z->limit; at < limit; at = range.offset + range.size) {
-		XM_ASSERT(xm_extent_next(s->pool, at, &range) == 0);
+		XM_ASSERT(xm_extent_next(&s->pools[0], at, &range) == 0);
 		if (range.taken)
 			z->beyond -= xm_min(range.offset + range.size, limit) -
 				     at;
 	}
 	z->limit = limit;
-	xm_extent_set_limit(s->pool, limit);
+	xm_extent_set_limit(&s->pools[0], limit);
 }
 
 static void tell_all(struct xm_service *s)
@@ -133,6 +139,8 @@ int xm_shrink_resize(struct xm_service *s, uint64_t size, uint64_t now_ns,
 {
 	struct xm_service_size *z = &s->size;
 
+	if (s->places_count > 1)
+		return -EOPNOTSUPP;
 	if (size > s->options.pool_size)
 		return -EINVAL;
 	size = xm_min(xm_align_up(size, unit(s)), s->options.pool_size);
@@ -168,7 +176,7 @@ void xm_shrink_freed(struct xm_service *s, uint64_t offset, uint64_t size)
 	s->size.beyond -= bytes;
 	/* With its free neighbours: a page of the host's may lie in several. */
 	offset = xm_max(offset, s->size.limit);
-	XM_ASSERT(xm_extent_next(s->pool, offset, &range) == 0);
+	XM_ASSERT(xm_extent_next(&s->pools[0], offset, &range) == 0);
 	s->size.at = xm_min(s->size.at, xm_max(range.offset, s->size.limit));
 }
 
@@ -286,7 +294,7 @@ static bool next_free(struct xm_service *s, struct xm_extent_range *ret)
 	struct xm_service_size *z = &s->size;
 
 	while (z->at < s->options.pool_size) {
-		XM_ASSERT(xm_extent_next(s->pool, z->at, ret) == 0);
+		XM_ASSERT(xm_extent_next(&s->pools[0], z->at, ret) == 0);
 		if (!ret->taken || XM_PLANTED(returns_lent))
 			return true;
 		z->at = ret->offset + ret->size;

@@ -21,45 +21,37 @@
 #include "common/clock.h"
 #include "core/pure/scheme.h"
 
-#define PROGRESS_SIZE (1 * XM_GIB) /* smaller pools are there at once */
-#define PROGRESS_STEPS 20
-
 /* --- the link to the interface -------------------------------------------- */
 
-static int link_command(void *link, const struct xm_command *command)
+static int link_command(void *link, uint32_t place, const struct xm_command *command)
 {
-	struct xm_daemon *d = link;
-
-	return xm_interface_command(&d->interface, command);
+	return xm_daemon_command(link, place, command);
 }
 
-static int link_poll(void *link, struct xm_report *ret)
+static int link_poll(void *link, uint32_t *ret_place, struct xm_report *ret)
 {
-	struct xm_daemon *d = link;
-
-	return xm_interface_next_report(&d->interface, ret);
+	return xm_daemon_report(link, ret_place, ret);
 }
 
 static void link_zero(void *link, uint64_t offset, uint64_t size)
 {
-	struct xm_daemon *d = link;
+	const struct xm_daemon_part *part = xm_daemon_part_of(link, offset, size);
 
-	XM_ASSERT(xm_span_fits(offset, size, d->pool.size));
-	memset(d->pool.base + offset, 0, size);
+	memset(part->pool.base + (offset - part->offset), 0, size);
 }
 
 static void link_release(void *link, uint64_t offset, uint64_t size)
 {
-	struct xm_daemon *d = link;
+	struct xm_daemon_part *part = xm_daemon_part_of(link, offset, size);
 
-	xm_pool_release(&d->pool, offset, size);
+	xm_pool_release(&part->pool, offset - part->offset, size);
 }
 
 static int link_take(void *link, uint64_t offset, uint64_t size)
 {
-	struct xm_daemon *d = link;
+	struct xm_daemon_part *part = xm_daemon_part_of(link, offset, size);
 
-	return xm_pool_take(&d->pool, offset, size);
+	return xm_pool_take(&part->pool, offset - part->offset, size);
 }
 
 static void link_draw(void *link, uint8_t *bytes, size_t size)
@@ -117,18 +109,6 @@ int xm_daemon_choose_scheme(struct xm_daemon *d)
 	return -EINVAL;
 }
 
-static void show_progress(void *context, uint64_t done, uint64_t size)
-{
-	struct xm_daemon *d = context;
-	uint64_t steps = done / (size / PROGRESS_STEPS + 1);
-
-	if (size < PROGRESS_SIZE || (steps == d->progress && done < size))
-		return;
-	d->progress = steps;
-	xm_log_of(XM_LOG_MEMORY, XM_LEVEL_INFO, "preparing memory: %" PRIu64 " of %" PRIu64
-	    " MiB", done / XM_MIB, size / XM_MIB);
-}
-
 static int block_signals(struct xm_daemon *d)
 {
 	sigset_t set;
@@ -147,62 +127,34 @@ static int block_signals(struct xm_daemon *d)
 static int open_wakeups(struct xm_daemon *d)
 {
 	struct epoll_event event = { .events = EPOLLIN };
+	int rc = 0;
 
 	d->wakeups = epoll_create1(EPOLL_CLOEXEC);
 	if (d->wakeups < 0 ||
-	    epoll_ctl(d->wakeups, EPOLL_CTL_ADD, d->signals, &event) != 0 ||
-	    epoll_ctl(d->wakeups, EPOLL_CTL_ADD, d->interface.fd, &event) != 0)
+	    epoll_ctl(d->wakeups, EPOLL_CTL_ADD, d->signals, &event) != 0)
 		return -errno;
-	return xm_daemon_watch_store(d);
-}
-
-static int open_pool(struct xm_daemon *d)
-{
-	uint64_t size = xm_daemon_pool_size(&d->settings);
-	char words[XM_WORDS_MAX];
-	int r;
-
-	r = xm_pool_open(size, d->settings.huge_pages, words, sizeof(words),
-			 &d->pool);
-	if (r == 0)
-		r = xm_pool_prepare(&d->pool, show_progress, d, words,
-				    sizeof(words));
-	if (r != 0)
-		xm_log(XM_LEVEL_ERROR, "%s", words);
-	return r;
-}
-
-static int open_interface(struct xm_daemon *d)
-{
-	struct xm_interface_options o = {
-		.ops = d->transport_ops,
-		.address = d->settings.listen,
-		.provider = d->settings.provider[0] != '\0'
-			? d->settings.provider : NULL,
-		.data_port = (uint16_t)d->settings.data_port,
-		.advertise = d->settings.advertise[0] != '\0'
-			? d->settings.advertise : NULL,
-		.pool = &d->pool,
-		.clients_max = (uint32_t)d->settings.clients_max,
-		.polling = (enum xm_polling)d->settings.polling,
-		.confine = d->settings.confine,
-	};
-	char words[XM_WORDS_MAX] = "";
-	int r;
-
-	r = xm_interface_start(&o, words, sizeof(words), &d->interface,
-			       &d->limits, &d->locator);
-	if (r != 0)
-		xm_log_of(XM_LOG_INTERFACE, XM_LEVEL_ERROR, "the interface cannot listen: %s",
-		    words[0] != '\0' ? words : strerror(-r));
-	return r;
+	for (uint32_t i = 0; rc == 0 && i < d->parts_count; i++)
+		rc = xm_daemon_watch_interface(d, i);
+	return rc == 0 ? xm_daemon_watch_store(d) : rc;
 }
 
 static int open_host(struct xm_daemon *d)
 {
 	struct xm_service_options o = xm_daemon_service_options(d);
+	static struct xm_service_place places[XM_SERVICE_PLACES_MAX];
 	char words[XM_WORDS_MAX];
 	void *memory;
+
+	for (uint32_t i = 0; i < d->parts_count; i++) {
+		const struct xm_daemon_part *part = &d->parts[i];
+
+		memcpy(places[i].tenant, part->tenant, sizeof(places[i].tenant));
+		places[i].offset = part->offset;
+		places[i].size = part->pool.size;
+		places[i].locator = part->locator;
+	}
+	o.places = places;
+	o.places_count = d->parts_count;
 
 	link_draw(d, (uint8_t *)&o.incarnation, sizeof(o.incarnation));
 	if (xm_service_options_check(&o, words) != 0) {
@@ -252,22 +204,6 @@ static int open_channel(struct xm_daemon *d)
 	return r;
 }
 
-bool xm_daemon_interface_lives(struct xm_daemon *d)
-{
-	int status = 0;
-
-	if (waitpid(d->interface.pid, &status, WNOHANG) != d->interface.pid)
-		return true;
-	if (WIFSIGNALED(status))
-		xm_log_of(XM_LOG_INTERFACE, XM_LEVEL_ERROR, "the interface process was killed by signal"
-		    " %d (%s): what clients stored can no longer be trusted;"
-		    " ending", WTERMSIG(status), strsignal(WTERMSIG(status)));
-	else
-		xm_log_of(XM_LOG_INTERFACE, XM_LEVEL_ERROR, "the interface process ended with status"
-		    " %d: ending", WEXITSTATUS(status));
-	return false;
-}
-
 int xm_daemon_read_tenants(struct xm_daemon *d, const struct xm_settings *settings)
 {
 	struct xm_tenants tenants;
@@ -313,14 +249,14 @@ int xm_daemon_start(struct xm_daemon *d)
 	r = open_channel(d);
 	if (r != 0)
 		return r;
-	r = open_pool(d);
+	r = xm_daemon_open_pools(d);
 	if (r != 0)
 		return r;
 	r = xm_daemon_open_store(d);
 	if (r != 0)
 		return r;
 	xm_daemon_warn_of_memlock(d);
-	r = open_interface(d);
+	r = xm_daemon_open_interfaces(d);
 	if (r != 0)
 		return r;
 	/* Up to here a signal just ends us, and the child with us. */
@@ -336,7 +272,7 @@ int xm_daemon_start(struct xm_daemon *d)
 		r = -EINVAL;
 	if (r == 0)
 		r = xm_daemon_restore(d);
-	if (r == 0 && !xm_daemon_interface_lives(d))
+	if (r == 0 && !xm_daemon_interfaces_live(d))
 		r = -EIO;
 	return r;
 }
@@ -345,11 +281,10 @@ void xm_daemon_finish(struct xm_daemon *d)
 {
 	if (d->channel != NULL)
 		d->channel_ops->close(d->channel);
-	if (d->interface.pid > 0)
-		xm_interface_stop(&d->interface);
+	xm_daemon_close_interfaces(d);
 	xm_storage_stop(&d->storage);
 	free(d->kept.entries);
-	xm_pool_close(&d->pool);
+	xm_daemon_close_pools(d);
 	free(d->host);
 	if (d->options != NULL)
 		xm_options_close(d->options);
@@ -358,19 +293,17 @@ void xm_daemon_finish(struct xm_daemon *d)
 void xm_daemon_tell_ready(struct xm_daemon *d)
 {
 	const char *address = d->channel_ops->address(d->channel);
-	const struct xm_transport_limits *l = &d->limits;
+	const struct xm_transport_limits *l = &d->parts[0].limits;
 
 	xm_log(XM_LEVEL_DEBUG, "endpoint %s, registration %s, progress %s, %s",
 	    l->endpoint, l->mr_mode, l->progress,
 	    l->revokes ? "keys are revoked at once"
 		       : "keys are not revoked: quarantine lasts longer");
 	xm_log(XM_LEVEL_INFO, "ready at %s, %.1f %s, provider %s %s", address,
-	    d->pool.size < XM_GIB ? (double)d->pool.size / XM_MIB
-				  : (double)d->pool.size / XM_GIB,
-	    d->pool.size < XM_GIB ? "MiB" : "GiB", l->provider, l->version);
-	xm_log(XM_LEVEL_INFO, "the interface process is %s",
-	       d->interface.confined[0] != '\0' ? d->interface.confined
-						: "not confined");
+	    d->pool_size < XM_GIB ? (double)d->pool_size / XM_MIB
+				  : (double)d->pool_size / XM_GIB,
+	    d->pool_size < XM_GIB ? "MiB" : "GiB", l->provider, l->version);
+	xm_daemon_tell_interfaces(d);
 	xm_log(XM_LEVEL_INFO, "limits: %" PRIu64 " clients, %" PRIu32
 	    " connections, %" PRIu64 " extents, %" PRIu64 " per client, lease %"
 	    PRIu64 " ms",

@@ -51,7 +51,7 @@ int xm_daemon_open_store(struct xm_daemon *d)
 	d->kept.entries = calloc(d->settings.extents_max, sizeof(*d->kept.entries));
 	if (d->kept.entries == NULL)
 		return -ENOMEM;
-	rc = xm_storage_start(d->settings.store, &d->pool,
+	rc = xm_storage_start(d->settings.store, &d->parts[0].pool,
 			      (uint32_t)d->settings.extents_max,
 			      d->settings.confine, &watch, words, sizeof(words),
 			      &d->storage);

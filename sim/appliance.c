@@ -10,6 +10,7 @@
 
 #include "appliance/host.h"
 #include "sim/appliance.h"
+#include "sim/appliance_parts.h"
 #include "sim/counts.h"
 #include "sim/durable.h"
 #include "sim/fabric.h"
@@ -18,39 +19,14 @@
 #include "sim/notes.h"
 #include "sim/oracle.h"
 #include "sim/os.h"
+#include "sim/places.h"
 #include "sim/shape.h"
 #include "sim/sparse.h"
 #include "sim/tenants.h"
 #include "sim/weather.h"
 #include "sim/world.h"
-#include "appliance/target.h"
 
-struct command {
-	struct command *next;
-	struct xm_command command;
-};
-
-struct answer {
-	struct answer *next;
-	struct xm_report report;
-};
-
-static struct appliance {
-	struct process *control, *interface;
-	uint32_t index;
-	struct sparse *pool;
-	struct xm_host *host;
-	struct xm_transport_limits limits;
-	struct xm_locator locator;
-	bool listening;
-	uint32_t drain_ms; /* not 0: it is to drain for so long */
-	bool stays;	   /* it is not to drain any more */
-	bool resized;	   /* the pool is to have this many bytes: */
-	uint64_t size;
-	uint64_t quotas_ns; /* when its tenants may have something else */
-	struct command *commands, **commands_last;
-	struct answer *answers, **answers_last;
-} appliances[SIM_APPLIANCES_MAX];
+static struct appliance appliances[SIM_APPLIANCES_MAX];
 
 uint32_t appliance_of(const char *address)
 {
@@ -67,9 +43,9 @@ struct process *appliance_control(uint32_t index)
 	return appliances[index].control;
 }
 
-struct process *appliance_interface(uint32_t index)
+struct process *appliance_interface(uint32_t index, uint32_t place)
 {
-	return appliances[index].interface;
+	return appliances[index].places[place].interface;
 }
 
 struct xm_service *appliance_service(uint32_t index)
@@ -100,96 +76,51 @@ uint64_t appliance_changed(uint32_t index, uint64_t offset)
 uint32_t appliance_at_interface(const struct process *process)
 {
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {
-		if (appliances[i].interface == process)
-			return i;
+		for (uint32_t k = 0; k < places_count(); k++)
+			if (appliances[i].places[k].interface == process)
+				return i;
 	}
 	return UINT32_MAX;
-}
-
-/* --- the interface process -------------------------------------------------------- */
-
-static void answer(struct appliance *a, const struct xm_report *report)
-{
-	struct answer *q = malloc(sizeof(*q));
-
-	XM_ASSERT(q != NULL);
-	q->next = NULL;
-	q->report = *report;
-	*a->answers_last = q;
-	a->answers_last = &q->next;
-	world_wake(sim_door(a->control));
-}
-
-static void interface_run(void *argument)
-{
-	struct appliance *a = argument;
-	struct xm_transport_options o = { .address = "sim:", .target = true };
-	struct xm_target_client *clients = world_alloc(
-		2 * sim_shape.clients_max * sizeof(*clients));
-	struct xm_transport *t;
-	struct xm_target target;
-
-	fabric_transport.open(&o, NULL, 0, &t);
-	fabric_transport.limits(t, &a->limits);
-	fabric_transport.listen(t, a->pool->bytes, sim_shape.pool_size,
-				&a->locator);
-	xm_target_init(&target, &fabric_transport, t, clients,
-		       2 * sim_shape.clients_max);
-	a->listening = true;
-	world_wake(a->control);
-	for (;;) {
-		int seen = xm_target_poll(&target);
-		struct xm_report report;
-
-		while (xm_target_report(&target, &report))
-			answer(a, &report);
-		if (a->commands != NULL) {
-			struct command *c = a->commands;
-
-			a->commands = c->next;
-			if (a->commands == NULL)
-				a->commands_last = &a->commands;
-			xm_target_do(&target, &c->command, &report);
-			answer(a, &report);
-			free(c);
-		} else if (seen == 0) {
-			fabric_transport.wait(t, -1, 500 * XM_MS);
-		}
-	}
 }
 
 #define ZEROED_PER_US 8000 /* bytes */
 
 /* --- the control process ------------------------------------------------------------ */
 
-static int link_command(void *link, const struct xm_command *command)
+static int link_command(void *link, uint32_t place, const struct xm_command *command)
 {
 	struct appliance *a = link;
+	struct place *p = &a->places[place];
 	struct command *c;
 
+	if (sim_shape.apart && (p->interface == NULL || !p->listening))
+		return -11; /* EAGAIN */
 	if (world_chance(WORLD_MISFORTUNE, sim_shape.again))
 		return -11; /* EAGAIN */
 	c = malloc(sizeof(*c));
 	XM_ASSERT(c != NULL);
 	c->next = NULL;
 	c->command = *command;
-	*a->commands_last = c;
-	a->commands_last = &c->next;
-	if (a->interface != NULL)
-		world_wake(a->interface);
+	*p->commands_last = c;
+	p->commands_last = &c->next;
+	if (p->interface != NULL)
+		world_wake(p->interface);
 	return 0;
 }
 
-static int link_poll(void *link, struct xm_report *ret)
+static int link_poll(void *link, uint32_t *ret_place, struct xm_report *ret)
 {
 	struct appliance *a = link;
 	struct answer *q = a->answers;
 
+	if (places_lie(xm_host_service(a->host), ret_place, ret))
+		return 1;
 	if (q == NULL)
 		return 0;
 	a->answers = q->next;
 	if (a->answers == NULL)
 		a->answers_last = &a->answers;
+	*ret_place = q->place;
 	*ret = q->report;
 	free(q);
 	return 1;
@@ -250,6 +181,8 @@ static const struct xm_link_ops link_ops = {
 static void options_of(const struct appliance *a,
 		       struct xm_service_options *ret)
 {
+	struct xm_locator locators[SIM_CLIENTS_MAX];
+
 	memset(ret, 0, sizeof(*ret));
 	memcpy(ret->name, "sim", 4);
 	memcpy(ret->transport, "sim", 4);
@@ -270,9 +203,12 @@ static void options_of(const struct appliance *a,
 	ret->handshake_ns = sim_shape.handshake_ms * XM_MS;
 	ret->zero_size_max = sim_shape.zero_size;
 	ret->durable = sim_shape.durable;
-	ret->revokes = a->limits.revokes;
-	ret->admits = a->limits.admits;
-	ret->locator = a->locator;
+	ret->revokes = a->places[0].limits.revokes;
+	ret->admits = a->places[0].limits.admits;
+	ret->locator = a->places[0].locator;
+	for (uint32_t i = 0; i < places_count(); i++)
+		locators[i] = a->places[i].locator;
+	places_options(locators, ret);
 }
 
 /* As SIGHUP does. */
@@ -286,6 +222,28 @@ static void change_quotas(struct appliance *a, uint64_t now_ns)
 	a->quotas_ns = world_now() + tenants_pause();
 }
 
+
+/* As SIGCHLD does, and the first message of the process that comes next. */
+static void look_at_interfaces(struct appliance *a, uint64_t now_ns)
+{
+	for (uint32_t i = 0; i < places_count(); i++) {
+		struct place *p = &a->places[i];
+
+		if (p->lost) {
+			p->lost = false;
+			commands_drop(p);
+			answers_drop(a, i);
+			places_before(xm_host_service(a->host), i);
+			xm_host_interface_lost(a->host, now_ns, i);
+			places_after(xm_host_service(a->host), i, a->index);
+			interface_begin_again(p);
+		}
+		if (p->back && p->interface != NULL)
+			xm_host_interface_back(a->host, now_ns, i, &p->locator);
+		p->back = false;
+	}
+}
+
 static void control_run(void *argument)
 {
 	struct appliance *a = argument;
@@ -297,7 +255,7 @@ static void control_run(void *argument)
 	struct xm_channel *channel;
 	char words[XM_WORDS_SIZE];
 
-	while (!a->listening)
+	while (!interfaces_listen(a))
 		world_wait(a->control, XM_NEVER);
 	options_of(a, &so);
 	XM_ASSERT(xm_service_options_check(&so, words) == 0);
@@ -315,6 +273,7 @@ static void control_run(void *argument)
 		uint64_t now_ns = world_process_ns(a->control);
 		uint64_t next_ns;
 
+		look_at_interfaces(a, now_ns);
 		if (a->drain_ms != 0)
 			xm_host_drain(a->host, now_ns, a->drain_ms);
 		if (a->stays)
@@ -337,19 +296,14 @@ static void control_run(void *argument)
 
 static void queues_clear(struct appliance *a)
 {
-	while (a->commands != NULL) {
-		struct command *c = a->commands;
-
-		a->commands = c->next;
-		free(c);
-	}
+	for (uint32_t i = 0; i < places_count(); i++)
+		commands_drop(&a->places[i]);
 	while (a->answers != NULL) {
 		struct answer *q = a->answers;
 
 		a->answers = q->next;
 		free(q);
 	}
-	a->commands_last = &a->commands;
 	a->answers_last = &a->answers;
 }
 
@@ -369,12 +323,14 @@ void appliance_open(uint32_t index)
 	a->control->died = fabric_process_died;
 	weather_clock(a->control);
 	a->control->hang_counts_ns = sim_shape.lease_ms * XM_MS / 2;
-	snprintf(name, sizeof(name), "interface %u", index);
-	a->interface = world_spawn(name, appliance_node(index));
-	a->interface->died = fabric_process_died;
-	weather_clock(a->interface);
+	for (uint32_t i = 0; i < places_count(); i++) {
+		a->places[i].appliance = a;
+		a->places[i].index = i;
+		interface_begin(&a->places[i]);
+	}
 	world_note("world.appliance: appliance {index} begins", index, 0, 0);
-	world_fiber(a->interface, interface_run, a);
+	for (uint32_t i = 0; i < places_count(); i++)
+		interface_go(&a->places[i]);
 	world_fiber(a->control, control_run, a);
 	if (sim_shape.durable)
 		durable_open(index, a->control);
@@ -470,8 +426,9 @@ void appliance_kill(uint32_t index, uint64_t pause_ns)
 		return;
 	world_note("world.kill: appliance {index} is killed", index, 0, 0);
 	world_kill(a->control);
-	if (a->interface != NULL)
-		world_kill(a->interface);
+	for (uint32_t i = 0; i < places_count(); i++)
+		if (a->places[i].interface != NULL)
+			world_kill(a->places[i].interface);
 	appliance_close(index);
 	world_at(world_now() + pause_ns, begin_again, NULL, index);
 }
@@ -486,21 +443,38 @@ static void control_sees(void *argument, uint64_t incarnation)
 	struct appliance *a = argument;
 
 	/* The whole may have been killed meanwhile, and have begun again. */
-	if (a->pool != NULL && a->interface == NULL &&
+	if (a->pool != NULL && a->places[0].interface == NULL &&
 	    a->control->incarnation == incarnation)
 		appliance_kill(a->index, pauses[a->index]);
+}
+
+static void place_sees(void *argument, uint64_t incarnation)
+{
+	struct place *p = argument;
+
+	if (p->appliance == NULL || p->appliance->pool == NULL ||
+	    p->appliance->control->incarnation != incarnation)
+		return;
+	p->lost = true;
+	world_wake(sim_door(p->appliance->control));
 }
 
 void appliance_kill_interface(uint32_t index, uint64_t pause_ns)
 {
 	struct appliance *a = &appliances[index];
+	struct place *p = &a->places[places_some()];
 
-	if (a->pool == NULL || a->interface == NULL)
+	/* One that begins cannot be told from the other. */
+	if (a->pool == NULL || p->interface == NULL ||
+	    (sim_shape.apart && (a->host == NULL || !p->listening || p->back)))
 		return;
 	world_note("world.kill: the interface of appliance {index} is killed",
 		   index, 0, 0);
-	world_kill(a->interface);
-	a->interface = NULL;
+	world_kill(p->interface);
+	p->interface = NULL;
+	p->listening = false;
+	p->pause_ns = pause_ns;
 	pauses[index] = pause_ns;
-	world_at(world_now() + SEEN, control_sees, a, a->control->incarnation);
+	world_at(world_now() + SEEN, sim_shape.apart ? place_sees : control_sees,
+		 sim_shape.apart ? (void *)p : (void *)a, a->control->incarnation);
 }

@@ -14,7 +14,7 @@ void appliance_close(uint32_t index);
 uint32_t appliance_of(const char *address);
 uint32_t appliance_node(uint32_t index);
 struct process *appliance_control(uint32_t index);
-struct process *appliance_interface(uint32_t index);
+struct process *appliance_interface(uint32_t index, uint32_t place);
 struct xm_service *appliance_service(uint32_t index);
 uint8_t *appliance_pool(uint32_t index);
 /* To be called before these bytes of its pool are written. */
@@ -36,7 +36,8 @@ uint64_t appliance_held(uint32_t index);
 /* Ends both processes now; they are started again, with an empty pool, after
  * `pause_ns`. */
 void appliance_kill(uint32_t index, uint64_t pause_ns);
-/* Ends the interface process; the control process notices and ends, too. */
+/* Ends an interface process. Where the pool is not divided the control process notices and
+ * ends, too; else another one takes its place after `pause_ns`. */
 void appliance_kill_interface(uint32_t index, uint64_t pause_ns);
 
 #endif

@@ -13,6 +13,7 @@
 #include "sim/plan.h"
 #include "sim/seals.h"
 #include "sim/shape.h"
+#include "sim/places.h"
 #include "sim/tenants.h"
 #include "sim/weather.h"
 #include "sim/world.h"
@@ -363,6 +364,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		s->lies_ms = 0;
 	} else if (!sim_plan.shares) {
 		tenants_draw(s);
+		places_draw(s);
 	}
 }
 

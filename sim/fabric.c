@@ -29,6 +29,7 @@
 #include "sim/interface.h"
 #include "sim/links.h"
 #include "sim/notes.h"
+#include "sim/places.h"
 #include "sim/oracle.h"
 #include "sim/os.h"
 #include "sim/shape.h"
@@ -378,9 +379,9 @@ static const struct xm_transport *target_of(const struct process *interface)
 	return interface != NULL ? fabric.targets[interface->index] : NULL;
 }
 
-void fabric_ask(uint32_t appliance)
+static void ask_place(uint32_t appliance, uint32_t place)
 {
-	const struct process *interface = appliance_interface(appliance);
+	const struct process *interface = appliance_interface(appliance, place);
 	const struct xm_transport *t = target_of(interface);
 	const struct connection *open;
 
@@ -398,17 +399,28 @@ void fabric_ask(uint32_t appliance)
 	}
 }
 
-bool fabric_key(const struct process *interface, uint64_t key,
-		uint64_t *ret_offset)
+void fabric_ask(uint32_t appliance)
 {
-	const struct xm_transport *t = target_of(interface);
+	for (uint32_t i = 0; i < places_count(); i++)
+		ask_place(appliance, i);
+}
 
+static bool key_of(const struct xm_transport *t, uint64_t key, uint64_t *ret_offset)
+{
 	for (size_t i = 0; t != NULL && i < t->exposed_count; i++) {
 		if (t->exposed[i].key != key || t->exposed[i].concealed)
 			continue;
 		*ret_offset = t->exposed[i].offset;
 		return true;
 	}
+	return false;
+}
+
+bool fabric_key(uint32_t appliance, uint64_t key, uint64_t *ret_offset)
+{
+	for (uint32_t i = 0; i < places_count(); i++)
+		if (key_of(target_of(appliance_interface(appliance, i)), key, ret_offset))
+			return true;
 	return false;
 }
 

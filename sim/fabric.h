@@ -33,8 +33,7 @@ void fabric_hang_up(uint32_t a, uint32_t b, bool half);
 uint32_t fabric_peer_node(uint32_t node, uint32_t peer);
 void fabric_clear(void); /* ends all faults of links */
 /* Where in the pool begins what this key opens. False: it is not valid. */
-bool fabric_key(const struct process *interface, uint64_t key,
-		uint64_t *ret_offset);
+bool fabric_key(uint32_t appliance, uint64_t key, uint64_t *ret_offset);
 
 struct fabric_counts {
 	uint64_t reads, writes, bytes_read, bytes_written; /* ever accepted */

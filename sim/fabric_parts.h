@@ -101,7 +101,8 @@ struct xm_transport {
 		size_t size;
 	} spans[XM_SPANS_MAX];
 	/* target */
-	uint8_t *pool;
+	uint8_t *pool; /* its part of it, which begins at: */
+	uint64_t base;
 	size_t pool_size;
 	struct exposed *exposed;
 	size_t exposed_count;

@@ -17,6 +17,8 @@ int fabric_listen(struct xm_transport *t, void *pool,
 			    size_t pool_size, struct xm_locator *ret)
 {
 	t->pool = pool;
+	t->base = (uint64_t)((uint8_t *)pool -
+			     appliance_pool(appliance_at_interface(t->process)));
 	t->pool_size = pool_size;
 	t->interface = interface_open(pool, pool_size);
 	memset(ret, 0, sizeof(*ret));
@@ -137,7 +139,7 @@ int fabric_expose(struct xm_transport *t, uint64_t client,
 			     (t->exposed_count + 1) * sizeof(*t->exposed));
 	XM_ASSERT(t->exposed != NULL);
 	t->exposed[t->exposed_count++] = (struct exposed){
-		.client = client, .key = key, .offset = offset, .size = size,
+		.client = client, .key = key, .offset = t->base + offset, .size = size,
 		.rights = rights,
 	};
 	ret->key = key;
@@ -220,9 +222,9 @@ uint64_t fabric_carry(struct xm_transport *t, const struct operation *op,
 		if (t->interface != NULL)
 			took_ns += by_interface(t, op, i, true, local);
 		else if (op->write)
-			memcpy(t->pool + byte, local, op->piece);
+			memcpy(t->pool + (byte - t->base), local, op->piece);
 		else
-			memcpy(local, t->pool + byte, op->piece);
+			memcpy(local, t->pool + (byte - t->base), op->piece);
 	}
 	world_note(op->write ? "fabric.write: node {from} writes byte {offset:hex} and on, "
 			       "{size:bytes}"

@@ -140,8 +140,7 @@ void oracle_all_given(uint32_t client)
 
 void law_keys(uint32_t appliance)
 {
-	if (appliance_service(appliance) != NULL &&
-	    appliance_interface(appliance) != NULL)
+	if (appliance_service(appliance) != NULL)
 		fabric_ask(appliance);
 }
 

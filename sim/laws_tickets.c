@@ -9,6 +9,7 @@
 #include "sim/counts.h"
 #include "sim/fabric_parts.h"
 #include "sim/notes.h"
+#include "sim/places.h"
 
 /* How late the machines may be: a tick, a command that found no room, clocks that are
  * slow. */
@@ -47,9 +48,9 @@ static const struct past *past_of(const struct xm_transport *t,
 	return NULL;
 }
 
-void law_tickets(uint32_t appliance)
+static void ask_place(uint32_t appliance, uint32_t place)
 {
-	struct process *interface = appliance_interface(appliance);
+	struct process *interface = appliance_interface(appliance, place);
 	const struct process *control = appliance_control(appliance);
 	uint64_t lasts_ns = sim_shape.handshake_ms * XM_MS;
 	const struct xm_transport *t;
@@ -78,4 +79,10 @@ void law_tickets(uint32_t appliance)
 				     appliance,
 				     (unsigned long long)(lasts_ns / XM_MS));
 	}
+}
+
+void law_tickets(uint32_t appliance)
+{
+	for (uint32_t i = 0; i < places_count(); i++)
+		ask_place(appliance, i);
 }

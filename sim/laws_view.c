@@ -26,8 +26,7 @@ static const uint8_t *ledger_bytes(const struct xm_keeper_ledger *ledger,
 {
 	uint64_t offset;
 
-	if (!fabric_key(appliance_interface(appliance), ledger->remote.key,
-			&offset))
+	if (!fabric_key(appliance, ledger->remote.key, &offset))
 		return NULL;
 	return appliance_pool(appliance) + offset;
 }

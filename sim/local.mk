@@ -6,6 +6,8 @@ noinst_LTLIBRARIES += libxm_world.la
 libxm_world_la_SOURCES = \
 	sim/appliance.c \
 	sim/appliance.h \
+	sim/appliance_parts.h \
+	sim/interfaces.c \
 	sim/cost.c \
 	sim/cost.h \
 	sim/counts.h \
@@ -97,6 +99,8 @@ libxm_world_la_SOURCES = \
 	sim/story.c \
 	sim/story.h \
 	sim/streams.c \
+	sim/places.c \
+	sim/places.h \
 	sim/tenants.c \
 	sim/tenants.h \
 	sim/thief.c \

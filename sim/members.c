@@ -24,7 +24,7 @@ const uint8_t *members_bytes(const struct member *m, uint64_t *ret_at)
 {
 	uint64_t offset;
 
-	if (!fabric_key(appliance_interface(m->appliance), m->key, &offset))
+	if (!fabric_key(m->appliance, m->key, &offset))
 		return NULL;
 	*ret_at = offset + m->offset;
 	return appliance_pool(m->appliance) + *ret_at;

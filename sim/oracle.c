@@ -15,6 +15,7 @@
  *   survival              laws_liveness.c
  *   bounds, counters      laws_bounds.c, program.c, operations_select.c
  *   tenant                tenants.c, thief.c
+ *   place                 places.c
  *   ticket                laws_tickets.c
  *   selection             operations_select.c: slabs and objects do not overlap
  *   promise               XM_ASSERT of the machines and of the contracts

@@ -64,7 +64,7 @@ static void wake_interface(extmem_region *r)
 	(void)r;
 	rest(900 * XM_MS);
 	world_note("story.wakes: the interface goes on", 0, 0, 0);
-	world_hang(appliance_interface(0), false);
+	world_hang(appliance_interface(0, 0), false);
 }
 
 /* The interface process hangs with a read outstanding. Nobody says so; the
@@ -79,7 +79,7 @@ void story_interface_hangs(uint32_t client, extmem *x)
 	expect(store(r, 0, 7));
 	expect(advise(r, 0, 1, EXTMEM_COLD) == 0);
 	world_note("story.hangs: the interface stops", 0, 0, 0);
-	world_hang(appliance_interface(0), true);
+	world_hang(appliance_interface(0, 0), true);
 	begin(&t, wake_interface, r);
 	expect(load(r, 0) == 7);
 	join(&t);
@@ -98,7 +98,7 @@ void story_supersedes(uint32_t client, extmem *x)
 	expect(take(x, ALL, &r) == 0);
 	expect(store(r, 0, 7));
 	world_note("story.hangs: the interface stops", 0, 0, 0);
-	world_hang(appliance_interface(0), true);
+	world_hang(appliance_interface(0, 0), true);
 	begin(&t, wake_interface, r);
 	expect(sync_pages(r) == 0);
 	join(&t);

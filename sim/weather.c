@@ -10,6 +10,7 @@
 #include "sim/counts.h"
 #include "sim/fabric.h"
 #include "sim/notes.h"
+#include "sim/places.h"
 #include "sim/outcomes.h"
 #include "sim/plan.h"
 #include "sim/programs.h"
@@ -58,6 +59,7 @@ const char *sim_fault_name(enum sim_fault fault)
 		[SIM_FAULT_LIE] = "lie",
 		[SIM_FAULT_SHRINK] = "shrink",
 		[SIM_FAULT_THIEF] = "thief",
+		[SIM_FAULT_LIAR] = "liar",
 	};
 
 	return names[fault];
@@ -340,6 +342,12 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 	uint64_t ns = a_while();
 	bool first;
 
+	/* One of several processes dies more often than the only one. */
+	if (sim_shape.kill_appliance && places_strike() &&
+	    weather_happens(SIM_FAULT_KILL_INTERFACE, NOBODY, appliance, ns)) {
+		appliance_kill_interface(appliance, ns);
+		return;
+	}
 	switch (some(8)) {
 	case 0:
 		if (sim_shape.hang && (sim_shape.hang_halves & 1) != 0 &&
@@ -349,14 +357,16 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 	case 1:
 		if (sim_shape.hang && (sim_shape.hang_halves & 2) != 0 &&
 		    weather_happens(SIM_FAULT_HANG_INTERFACE, NOBODY, appliance, ns))
-			weather_hang(appliance_interface(appliance), ns);
+			weather_hang(appliance_interface(appliance,
+							 places_some()), ns);
 		break;
 	case 2:
 		if (!sim_shape.hang || sim_shape.hang_halves != 3 ||
 		    !weather_happens(SIM_FAULT_HANG_APPLIANCE, NOBODY, appliance, ns))
 			return;
 		weather_hang(appliance_control(appliance), ns);
-		weather_hang(appliance_interface(appliance), ns);
+		weather_hang(appliance_interface(appliance,
+							 places_some()), ns);
 		break;
 	case 3:
 		/* While it hangs, its leases may end everywhere, unless it is short. */

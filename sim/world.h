@@ -39,6 +39,7 @@ enum world_purpose {
 	WORLD_STORM,
 	WORLD_SEALS,
 	WORLD_TENANTS,
+	WORLD_PLACES,
 	WORLD_PURPOSES,
 };
 

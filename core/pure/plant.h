@@ -161,6 +161,8 @@
 	X(quota_by_client, "each client may have its tenant's whole quota")    \
 	X(ticket_late, "a ticket that nobody uses is good for ever")          \
 	X(list_all_tenants, "a list shows what is others'")                    \
+	X(place_spills, "the end of one tenant's interface ends others' memory") \
+	X(place_report_believed, "an interface reports about others' memory")      \
 	X(lends_beyond, "a pool that has shrunk lends what it gives to the host") \
 	X(returns_lent, "the host is given what a client owns")                \
 	X(unzeroed, "an extent is free without being zeroed")                 \

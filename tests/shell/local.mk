@@ -9,6 +9,7 @@ xm_shell_tests += \
 	tests/shell/test_bench_wrong.sh \
 	tests/shell/test_completion.sh \
 	tests/shell/test_confined.sh \
+	tests/shell/test_isolate.sh \
 	tests/shell/test_container.sh \
 	tests/shell/test_drain.sh \
 	tests/shell/test_extmemd.sh \
@@ -30,7 +31,7 @@ tests_shell_thrower_LDADD = $(XM_WHOLE)
 # What tests/shell/test_store.sh kills with its appliance.
 check_PROGRAMS += tests/shell/durable
 tests_shell_durable_LDADD = libextmem.la
-# What tests/shell/test_confined.sh looks with.
+# What tests/shell/test_confined.sh and test_isolate.sh look with.
 check_PROGRAMS += tests/shell/witness
 tests_shell_witness_LDADD =
 

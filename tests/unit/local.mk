@@ -50,6 +50,7 @@ xm_tests += \
 	tests/unit/test_service_offers \
 	tests/unit/test_service_sharing \
 	tests/unit/test_service_shrink \
+	tests/unit/test_service_places \
 	tests/unit/test_service_tenants \
 	tests/unit/test_session \
 	tests/unit/test_settings \
@@ -134,6 +135,11 @@ tests_unit_test_service_extents_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service_extents.c \
 	$(NULL)
+tests_unit_test_service_places_SOURCES = \
+	tests/unit/service_rig.c \
+	tests/unit/test_service_places.c \
+	$(NULL)
+
 tests_unit_test_service_tenants_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service_tenants.c \
@@ -238,6 +244,7 @@ xm_pure_tests = \
 	tests/unit/test_service_isolation \
 	tests/unit/test_service_limits \
 	tests/unit/test_service_shrink \
+	tests/unit/test_service_places \
 	tests/unit/test_service_tenants \
 	tests/unit/test_session \
 	tests/unit/test_slots \

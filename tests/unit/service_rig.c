@@ -107,6 +107,7 @@ void rig_acknowledge(struct rig *r)
 {
 	struct xm_service_effect c = r->commands[0];
 	struct xm_service_event event = { .grant = c.grant,
+					  .place = c.place,
 					  .client = c.client,
 					  .cookie = c.cookie };
 	uint32_t i;
@@ -348,7 +349,7 @@ bool rig_is_zero(const struct rig *r, const struct xm_allocated *t)
 
 uint64_t rig_free_bytes(const struct rig *r)
 {
-	return r->service->pool->free;
+	return r->service->pools[0].free;
 }
 
 uint64_t rig_returned(const struct rig *r)

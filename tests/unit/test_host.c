@@ -39,9 +39,11 @@ struct world {
 
 /* --- the link ------------------------------------------------------------- */
 
-static int link_command(void *link, const struct xm_command *command)
+static int link_command(void *link, uint32_t place, const struct xm_command *command)
 {
 	struct world *w = link;
+
+	CU_ASSERT_EQUAL(place, 0);
 
 	if (w->queue_count == QUEUE)
 		return -EAGAIN;
@@ -49,9 +51,11 @@ static int link_command(void *link, const struct xm_command *command)
 	return 0;
 }
 
-static int link_poll(void *link, struct xm_report *ret)
+static int link_poll(void *link, uint32_t *ret_place, struct xm_report *ret)
 {
 	struct world *w = link;
+
+	*ret_place = 0;
 
 	if (w->stopped)
 		return 0;
@@ -308,7 +312,7 @@ static void a_clients_life_from_hello_to_bye(void)
 	CU_ASSERT_NOT_EQUAL(access_far(w, peer, &t.remote, 0, bytes, 100, true),
 			    0);
 	turn(w);
-	CU_ASSERT_EQUAL(xm_host_service(w->host)->pool->free, POOL);
+	CU_ASSERT_EQUAL(xm_host_service(w->host)->pools[0].free, POOL);
 	CU_ASSERT_EQUAL(w->pool[5000], 0);
 	CU_ASSERT_EQUAL(w->zero_most, 2 * GRANULE);
 	world_free(w);
@@ -416,7 +420,7 @@ static void a_silent_client_is_expelled_from_the_transport(void)
 		turn(w);
 	}
 	CU_ASSERT_EQUAL(xm_host_service(w->host)->clients_count, 0);
-	CU_ASSERT_EQUAL(xm_host_service(w->host)->pool->free, POOL);
+	CU_ASSERT_EQUAL(xm_host_service(w->host)->pools[0].free, POOL);
 	CU_ASSERT_NOT_EQUAL(access_far(w, peer, &t.remote, 0, bytes, 8, true), 0);
 	CU_ASSERT_EQUAL(w->target.clients_count, 0);
 	world_free(w);
