@@ -9,8 +9,11 @@
  *					there, and of later ones no more than whole pages
  *
  * Round R fills each fourth page with R: those whose number modulo 4 is R's. Half of them
- * are written by explicit calls, the others by stores in a mapping.
+ * are written by explicit calls, the others by stores in a mapping. Behind them are pages that another
+ * thread writes all the time, round or no round: none of them is ever torn.
  */
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +22,8 @@
 
 #define PAGE 4096
 #define PAGES 256
-#define SIZE (PAGES * PAGE)
+#define RESTLESS 64 /* pages behind those */
+#define SIZE ((PAGES + RESTLESS) * PAGE)
 
 static int fail(const char *what)
 {
@@ -58,20 +62,41 @@ static int write_round(extmem_region *region, uint8_t *map, uint64_t round)
 	return fflush(stdout) != 0;
 }
 
+/* The same number all over each page, and a higher one each time. */
+static void *write_restlessly(void *argument)
+{
+	static uint64_t page[PAGE / sizeof(uint64_t)];
+	extmem_region *region = argument;
+
+	for (uint64_t number = 1;; number++) {
+		for (unsigned i = 0; i < PAGE / sizeof(uint64_t); i++)
+			page[i] = number;
+		if (extmem_write(region, (PAGES + number % RESTLESS) * PAGE, page,
+				 PAGE) < 0)
+			return NULL; /* the appliance is gone, and so are we soon */
+	}
+}
+
+static bool is_torn(const uint64_t *page, uint64_t number)
+{
+	for (unsigned i = 1; i < PAGE / sizeof(uint64_t); i++) {
+		if (page[i] == page[0])
+			continue;
+		fprintf(stderr, "page %llu is torn: %llu and %llu\n",
+			(unsigned long long)number, (unsigned long long)page[0],
+			(unsigned long long)page[i]);
+		return true;
+	}
+	return false;
+}
+
 static int check_page(const uint64_t *page, uint64_t number, uint64_t round)
 {
 	uint64_t wanted = round < number % 4 ? 0
 					     : round - (round - number % 4) % 4;
 
-	for (unsigned i = 1; i < PAGE / sizeof(uint64_t); i++) {
-		if (page[i] != page[0]) {
-			fprintf(stderr, "page %llu is torn: %llu and %llu\n",
-				(unsigned long long)number,
-				(unsigned long long)page[0],
-				(unsigned long long)page[i]);
-			return 1;
-		}
-	}
+	if (is_torn(page, number))
+		return 1;
 	if (page[0] == wanted ||
 	    (page[0] == round + 1 && number % 4 == (round + 1) % 4))
 		return 0;
@@ -86,10 +111,10 @@ static int check(extmem_region *region, uint64_t round)
 	static uint64_t page[PAGE / sizeof(uint64_t)];
 	int bad = 0;
 
-	for (uint64_t p = 0; p < PAGES; p++) {
+	for (uint64_t p = 0; p < PAGES + RESTLESS; p++) {
 		if (extmem_read(region, p * PAGE, page, PAGE) < 0)
 			return fail("read");
-		bad |= check_page(page, p, round);
+		bad |= p < PAGES ? check_page(page, p, round) : is_torn(page, p);
 	}
 	return bad;
 }
@@ -99,6 +124,7 @@ int main(int argc, char **argv)
 	char appliance[512];
 	const char *settings[] = { appliance, "local=1M", NULL };
 	extmem_region *region;
+	pthread_t restless;
 	uint64_t round;
 	void *map;
 	extmem *x;
@@ -123,8 +149,10 @@ int main(int argc, char **argv)
 		extmem_close(x);
 		return status;
 	}
-	if (extmem_map(region, 0, 0, &map) < 0)
+	if (extmem_map(region, 0, PAGES * PAGE, &map) < 0)
 		return fail("map");
+	if (pthread_create(&restless, NULL, write_restlessly, region) != 0)
+		return 1;
 	while (write_round(region, map, round) == 0)
 		round++;
 	return 1;
