@@ -133,11 +133,12 @@ static void make_durable(extmem_region *r)
 }
 
 /* A region is made durable while another thread writes to it. Its page is held while the
- * appliance drafts it: the write-back waits for that, and not for the disk. */
+ * appliance drafts it: the write-back waits for that, and not for the disk. Nor does a call that
+ * takes another region. */
 void story_held(uint32_t client, extmem *x)
 {
 	struct thread other;
-	extmem_region *r;
+	extmem_region *r, *another;
 
 	(void)client;
 	expect(take(x, SIZE, &r) == 0);
@@ -148,7 +149,10 @@ void story_held(uint32_t client, extmem *x)
 	rest(5 * XM_US);
 	expect(store(r, 0, 2));
 	expect(sync_pages(r) == 0);
+	expect(take(x, SIZE, &another) == 0);
+	expect(!other.ended);
 	join(&other);
 	make_durable(r);
+	give(another);
 	give(r);
 }
