@@ -256,7 +256,7 @@ static const struct xm_option options[] = {
 
 static const struct xm_option_table table = {
 	.program = "extmem store",
-	.usage = "[--json] check|scrub|show DIR",
+	.usage = "check|scrub|show DIR [--json]",
 	.about = "check reads all that is durable in DIR, the folder of extmemd "
 		 "--store, and names what is damaged; scrub reads the rest of it, too, "
 		 "so that a disk is found out before anybody loses by it; show lists "
@@ -271,11 +271,21 @@ static bool is_command(const char *word)
 	       strcmp(word, "show") == 0;
 }
 
-/* 0 and the words of the command, or the exit status and 1. */
+/* 0 and the words of the command, or the exit status and 1. Options stand before the words,
+ * between them, or behind them. */
 static int read_command(struct xm_options *o, int argc, char **argv, char **words)
 {
-	int at, r = xm_options_read_flags(o, argc, argv, &at);
+	int at = 0, count = 0, r;
 
+	words[0] = words[1] = NULL;
+	do {
+		argc -= at;
+		argv += at;
+		r = xm_options_read_flags(o, argc, argv, &at);
+		if (r == 0 && at < argc && count < 2)
+			words[count] = argv[at];
+		count += r == 0 && at < argc;
+	} while (r == 0 && at < argc);
 	if (r == XM_OPTIONS_HELP)
 		xm_options_print_help(&table, stdout);
 	if (r == XM_OPTIONS_VERSION)
@@ -286,9 +296,7 @@ static int read_command(struct xm_options *o, int argc, char **argv, char **word
 		fprintf(stderr, "extmem store: %s\n", xm_options_words(o));
 		return USAGE + 1;
 	}
-	words[0] = argv[at];
-	words[1] = at < argc ? argv[at + 1] : NULL;
-	if (argc - at == 2 && is_command(words[0]))
+	if (count == 2 && is_command(words[0]))
 		return 0;
 	fprintf(stderr, "extmem store: give check, scrub or show, and the folder of a "
 			"store; see --help\n");

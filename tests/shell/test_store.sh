@@ -103,9 +103,66 @@ says_store() { # STATUS WORDS check|show
 }
 check "extmem store check finds it well" says_store 0 'all is well' check
 check "extmem store show lists it" says_store 0 "$token" show
-dd if=/dev/zero of="$store/sums" bs=1 count=4 conv=notrunc 2>/dev/null
-printf x | dd of="$store/sums" bs=1 seek=20 conv=notrunc 2>/dev/null
-check "damaged checksums are refused" refused 'checksums are damaged' \
-	--memory 16M --store "$store"
-check "and extmem store check says so" says_store 1 "checksums are damaged" check
+check "extmem store scrub reads all of it" says_store 0 'all is well' scrub
+"$extmem" store scrub --json "$store" | grep -q '"damaged": \[\], .*"readable": true'
+verdict "and says so in JSON" $?
+"$extmem" store show --json "$store" | grep -q "\"token\": \"$token\""
+verdict "as does extmem store show" $?
+
+# usage: copy: of the store, in $copy
+copy=$scratch/copy
+copy() {
+	rm -rf "$copy"
+	cp -r "$store" "$copy"
+}
+is_refused() { # WHAT WORDS
+	for memory in 16M 32M; do
+		refused "$2" --memory $memory --store "$copy"
+		verdict "$1 is refused ($memory)" $?
+	done
+}
+for file in journal image sums table; do
+	copy
+	rm "$copy/$file"
+	is_refused "a store without its $file" 'it was cut off, or copied in part'
+	copy
+	truncate -s -512 "$copy/$file"
+	is_refused "a $file that is too short" 'it was cut off, or copied in part'
+done
+for file in sums table; do
+	copy
+	dd if=/dev/zero of="$copy/$file" bs=512 count=1 conv=notrunc 2>/dev/null
+	is_refused "a $file that begins with zeros" 'damaged'
+done
+copy
+printf x | dd of="$copy/image" bs=1 seek=100 conv=notrunc 2>/dev/null
+is_refused "a page of which a bit has changed" 'is damaged: its bytes are not what'
+store=$copy says_store 1 'page 0 is damaged' check
+verdict "and extmem store check names it" $?
+store=$copy says_store 1 'DAMAGED' scrub
+verdict "as does extmem store scrub" $?
+start --memory 16M --store "$scratch/other"
+kill_all
+copy
+cp "$scratch/other/table" "$copy/table"
+is_refused "the table of another store" 'its table is damaged'
+copy
+printf x | dd of="$copy/sums" bs=1 seek=20 conv=notrunc 2>/dev/null
+is_refused "what has damaged checksums" 'checksums are damaged'
+store=$copy says_store 1 "checksums are damaged" check
+verdict "and extmem store check says so" $?
+check "a folder that cannot be made is refused" refused 'cannot be made' \
+	--memory 16M --store "$scratch/no/folder"
+small=$scratch/small
+mkdir "$small"
+if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=24M extmem "$small" 2>/dev/null; then
+	check "a disk that is too small is refused" refused 'are free where it lies' \
+		--memory 16M --store "$small/store"
+	mount -o remount,ro "$small"
+	check "and so is one that is read-only" refused 'Read-only file system' \
+		--memory 16M --store "$small/store"
+	umount "$small"
+else
+	echo "skipped disks that are full or read-only: that needs root"
+fi
 summary
