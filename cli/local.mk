@@ -6,6 +6,8 @@ extmem_SOURCES = \
 	cli/auth.c \
 	cli/auth.h \
 	cli/command.h \
+	cli/copies.c \
+	cli/copies.h \
 	cli/daemon.c \
 	cli/daemon.h \
 	cli/disk.c \

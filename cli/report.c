@@ -103,6 +103,7 @@ static void set_paging(json_t *root, const struct run_shared *s)
 	set(root, "moved_bytes", t->moved_bytes);
 	set(root, "leaving_bytes", t->leaving_bytes);
 	set(root, "stranded_bytes", t->stranded_bytes);
+	set(root, "unspared_bytes", t->unspared_bytes);
 	set(root, "bad_tags", t->bad_tags);
 	set(root, "tampered", t->tampered);
 	set(root, "pages_compared", t->pages_compared);

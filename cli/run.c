@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/copies.h"
 #include "cli/daemon.h"
 #include "cli/program.h"
 #include "cli/report.h"
@@ -49,8 +50,7 @@ struct run {
 	int shared_fd;
 	char file[64]; /* its name; "": it has none */
 	uint32_t former_ended;
-	uint64_t failovers_said;
-	bool degraded; /* and that was said */
+	struct copies copies;
 	pid_t pid;
 	uint64_t started_ns;
 	sigset_t before;
@@ -320,29 +320,6 @@ static void show_progress(const struct run *run)
 		(double)s->local_limit / XM_MIB);
 }
 
-/* Once when mirrors have lost a member, and once when they are whole again. */
-static void say_redundancy(struct run *run)
-{
-	const struct extmem_stats *s = &run->shared->stats;
-
-	if (s->failovers > run->failovers_said && !run->degraded) {
-		command_say("run", "redundancy is lost: an appliance does not "
-				   "answer, and %llu of %llu copies of external "
-				   "memory are missing; the program goes on",
-			    (unsigned long long)s->members_missing,
-			    (unsigned long long)(s->members +
-						 s->members_missing));
-		run->degraded = true;
-	}
-	run->failovers_said = s->failovers;
-	if (run->degraded && s->members_missing == 0) {
-		command_say("run", "redundancy is back: all copies of external "
-				   "memory are whole (%.1f MiB were copied)",
-			    (double)s->mended_bytes / XM_MIB);
-		run->degraded = false;
-	}
-}
-
 /* True when the program has ended. */
 static bool reap(struct run *run)
 {
@@ -431,7 +408,7 @@ static void supervise(struct run *run)
 		if (atomic_load(&run->shared->appliance_asks) ==
 		    RUN_APPLIANCE_ASKED)
 			start_asked(run);
-		say_redundancy(run);
+		copies_look(&run->copies, &run->shared->stats);
 		if (!run->daemon_started)
 			end_former(run);
 		if (number <= 0 || number == SIGCHLD)
@@ -506,7 +483,7 @@ static int conclude(struct run *run)
 	else if (WIFSIGNALED(o->status) && WTERMSIG(o->status) != SIGPIPE)
 		command_say("run", "the program was ended by signal %d (%s)",
 			    WTERMSIG(o->status), strsignal(WTERMSIG(o->status)));
-	say_redundancy(run);
+	copies_look(&run->copies, &run->shared->stats);
 	say_slow(run);
 	if (s->overflow_count > 0)
 		command_say("run", "%llu allocations, %.1f MiB, found no "

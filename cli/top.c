@@ -201,6 +201,10 @@ static void print_mirrors(const struct extmem_stats *s)
 		printf(", mending: %s", text);
 	}
 	putchar('\n');
+	if (s->unspared_bytes > 0)
+		printf("%7s no spare: if an appliance ends, no other one that "
+		       "the strategy allows has room for %.1f MiB\n", "",
+		       mib(s->unspared_bytes));
 }
 
 /* Of a program that waits: two more. */
@@ -298,7 +302,7 @@ static json_t *row_json(const struct row *row)
 
 	return json_pack(
 		"{si sI ss ss ss sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI sI "
-		"sI sI sI sI sI "
+		"sI sI sI sI sI sI "
 		"sf sf sf sf sf sf sf sI}",
 		"pid", (int)s->pid, "pid_namespace", (json_int_t)s->pid_space,
 		"user", user_of(row->client->uid), "program",
@@ -320,7 +324,8 @@ static json_t *row_json(const struct row *row)
 		(json_int_t)s->stats.mending_ms, "moved_bytes",
 		(json_int_t)s->stats.moved_bytes, "leaving_bytes",
 		(json_int_t)s->stats.leaving_bytes, "stranded_bytes",
-		(json_int_t)s->stats.stranded_bytes, "bad_tags",
+		(json_int_t)s->stats.stranded_bytes, "unspared_bytes",
+		(json_int_t)s->stats.unspared_bytes, "bad_tags",
 		(json_int_t)s->stats.bad_tags, "tampered",
 		(json_int_t)s->stats.tampered, "faults_per_s",
 		row->faults, "in_mb_per_s", row->in, "out_mb_per_s", row->out,

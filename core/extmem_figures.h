@@ -65,6 +65,10 @@ struct extmem_stats {
 	/* Of pages that were writable and had to leave, those that were compared with what
 	 * they had been; and of these, those that were the same and were not sent. */
 	uint64_t pages_compared, pages_unchanged;
+	/* Of mirrors: the copies that could not be made anew if an appliance ended now,
+	 * because no other one that the strategy allows has room; of the appliance of which
+	 * they are most. */
+	uint64_t unspared_bytes;
 };
 
 /* Counters are read lane by lane: while faults are served, they need not add up.

@@ -76,6 +76,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/volume_io.c \
 	core/pure/volume_move.c \
 	core/pure/volume_part.c \
+	core/pure/volume_vacancy.c \
 	core/pure/wire.c \
 	core/pure/wire_cursor.c \
 	core/pure/wire.h \
@@ -99,6 +100,7 @@ libxm_first_la_SOURCES = \
 	core/engine/keeper.h \
 	core/engine/keeper_mend.c \
 	core/engine/keeper_move.c \
+	core/engine/keeper_spare.c \
 	core/engine/keeper_view.c \
 	$(NULL)
 

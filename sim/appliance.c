@@ -189,6 +189,10 @@ static void options_of(const struct appliance *a,
 	memcpy(ret->provider, "sim", 4);
 	memcpy(ret->library, "sim", 4);
 	ret->incarnation = xm_rand_next(world_rand(WORLD_SECRETS)) | 1;
+	if (sim_shape.zones > 1) {
+		ret->zone[0] = 'z';
+		ret->zone[1] = (char)('0' + a->index % sim_shape.zones);
+	}
 	ret->pool_size = sim_shape.pool_size;
 	ret->granule = sim_shape.granule;
 	ret->peers_max = sim_shape.streams_max;

@@ -283,6 +283,10 @@ static void draw_storm(struct xm_rand *r, struct sim_shape *s)
 	s->pairs = xm_rand_below(r, 4) == 0;
 	if (s->pairs)
 		draw_pairs(r, s);
+	s->spread = s->copies <= xm_min(s->zones, s->appliances)
+			    ? (uint32_t)PICK(r, SIM_SPREAD_NOT,
+					     SIM_SPREAD_ALWAYS, SIM_SPREAD_IF)
+			    : SIM_SPREAD_NOT;
 }
 
 /* Clients hang often, and something is on its way to most of them when they do. */

@@ -33,6 +33,9 @@ void law_members(uint32_t client);
 /* A client begins. */
 void law_members_forget(uint32_t client);
 
+/* --- laws_spread.c --- */
+void law_spread(uint32_t client);
+
 /* --- laws_view.c --- */
 void law_view(uint32_t client);
 /* A client begins, or has ended. */

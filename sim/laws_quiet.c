@@ -55,20 +55,25 @@ static bool has_room(const extmem *x, uint32_t appliance, uint64_t size)
 		views->ledgers[appliance].state == XM_LEDGER_HELD);
 }
 
-static bool fits(const extmem *x, const struct xm_segment *s)
+/* May an appliance have another copy, in place of the one that this member is, and has it
+ * room? That is asked as the keeper asks. */
+static bool fits(const extmem *x, const struct xm_segment *s, uint32_t member)
 {
-	uint64_t size = xm_segment_size(s) * XM_PAGE;
-	uint32_t used = 0;
+	struct xm_plan_offer offers[XM_APPLIANCES_MAX];
+	struct xm_vacancy at;
+	struct xm_plan_vacancy vacancy;
+	uint64_t used[XM_APPLIANCES_MAX];
 
-	for (uint32_t k = 0; k < s->members_count; k++) {
-		if (s->members[k].state != XM_MEMBER_LOST)
-			used |= 1u << s->members[k].appliance;
-	}
+	xm_vacancy_set(&x->volume, s, member, &at);
+	vacancy = xm_keeper_place(&at, 1);
+	xm_keeper_offers(keeper_of(x), offers);
+	xm_volume_region_at(&x->volume, &s->region_id, used);
 	for (uint32_t a = 0; a < keeper_of(x)->control.count; a++) {
-		if ((used & 1u << a) == 0 && has_room(x, a, size))
-			return true;
+		offers[a].used = used[a];
+		offers[a].ready &= has_room(x, a, at.size);
 	}
-	return false;
+	return xm_plan_spare(s->strategy, s->choice, offers,
+			     keeper_of(x)->control.count, &vacancy) >= 0;
 }
 
 static const char *ask_segment(const extmem *x, const struct xm_segment *s)
@@ -84,9 +89,9 @@ static const char *ask_segment(const extmem *x, const struct xm_segment *s)
 		const struct xm_member *m = &s->members[k];
 		uint32_t bit = 1u << m->appliance;
 
-		if (m->state != XM_MEMBER_IN && fits(x, s))
+		if (m->state != XM_MEMBER_IN && fits(x, s, k))
 			return "a member is missing, and an appliance has room";
-		if (m->state == XM_MEMBER_IN && fits(x, s) &&
+		if (m->state == XM_MEMBER_IN && fits(x, s, k) &&
 		    ((leaving & bit) != 0 || (m->wanted && (wants & bit) != 0)))
 			return "a copy lies where it should not, and an "
 			       "appliance has room";

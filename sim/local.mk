@@ -39,6 +39,7 @@ libxm_world_la_SOURCES = \
 	sim/laws_page.c \
 	sim/laws_tickets.c \
 	sim/laws_quiet.c \
+	sim/laws_spread.c \
 	sim/laws_view.c \
 	sim/laws_watch.c \
 	sim/links.c \

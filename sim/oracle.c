@@ -9,6 +9,7 @@
  *   page truth            laws_page.c
  *   members               laws_members.c
  *   quiet                 laws_quiet.c
+ *   spread                laws_spread.c
  *   view                  laws_view.c
  *   watch                 laws_watch.c
  *   liveness, deadline    laws_liveness.c, run.c, shadow.c, os.c
@@ -67,6 +68,7 @@ void oracle_ask(void)
 	if (sim_shape.copies > 1) {
 		law_view((uint32_t)(turn % sim_shape.clients));
 		law_members((uint32_t)(turn % sim_shape.clients));
+		law_spread((uint32_t)(turn % sim_shape.clients));
 	}
 	if (turn % 8 == 0)
 		law_pages((uint32_t)(turn / 8 % sim_shape.clients));

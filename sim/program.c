@@ -176,6 +176,12 @@ static void leaks(const struct program *p)
 /* After a failure it is tried again after a pause that doubles each time. */
 bool around_open(struct program *p)
 {
+	static const char *const spreads[] = {
+		[SIM_SPREAD_NOT] = "strategy=mirror %u, rank free",
+		[SIM_SPREAD_ALWAYS] = "strategy=mirror %u, spread zone",
+		[SIM_SPREAD_IF] = "strategy=mirror %u, spread zone "
+				  "else mirror %u, rank random of 2",
+	};
 	char texts[12][96], addresses[SIM_APPLIANCES_MAX][32];
 	char *list[SIM_APPLIANCES_MAX + 14];
 	unsigned n = 0;
@@ -204,8 +210,8 @@ bool around_open(struct program *p)
 		snprintf(texts[n++], 96, "strategy=stripe %u x 64K",
 			 sim_shape.stripes);
 	if (sim_shape.copies > 1)
-		snprintf(texts[n++], 96, "strategy=mirror %u",
-			 sim_shape.copies);
+		snprintf(texts[n++], 96, spreads[sim_shape.spread],
+			 sim_shape.copies, sim_shape.copies);
 	if (sim_shape.sealed)
 		snprintf(texts[n++], 96, "seal=all");
 	for (unsigned i = 0; i < n; i++)

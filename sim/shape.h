@@ -33,6 +33,12 @@ struct sim_link {
 	uint32_t loss_permille; /* a lost message is sent again, later */
 };
 
+enum sim_spread {
+	SIM_SPREAD_NOT,
+	SIM_SPREAD_ALWAYS,
+	SIM_SPREAD_IF, /* or else not */
+};
+
 #define SIM_UNIT (64 * XM_KIB) /* of stripes: the least there is */
 
 struct sim_shape {
@@ -72,6 +78,7 @@ struct sim_shape {
 	bool storm;
 	bool pairs; /* and nearly all are of two appliances at once, with time between */
 	uint32_t zones;
+	uint32_t spread; /* enum sim_spread: of copies over zones */
 	uint32_t narrow; /* appliances with room for so few extents that a spare is refused */
 	bool drains; /* appliances do, for a while */
 	bool drawn;  /* by weather_draw(): all faults are weather.c's */

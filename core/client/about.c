@@ -114,6 +114,8 @@ static void add_mirrors(extmem *x, struct extmem_stats *s)
 	s->mending_ms = xm_progress_ms(&t->mends);
 	s->moved_bytes = t->moved;
 	s->stranded_bytes = xm_min(t->stranded, s->leaving_bytes);
+	if (s->members + s->members_missing > 0)
+		s->unspared_bytes = t->unspared;
 	os_mutex_give(&x->ask.lock);
 }
 

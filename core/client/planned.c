@@ -101,6 +101,7 @@ static int columns_alloc(struct attempt *t, const struct xm_plan_run *run,
 
 		xm_segment_begin(t->region, address, run->size, s);
 		s->members_count = (uint8_t)c->mirrors;
+		s->choice = (uint8_t)t->plan.choice;
 		if (c->columns > 1) {
 			s->unit = c->unit / XM_PAGE;
 			s->columns = (uint8_t)c->columns;

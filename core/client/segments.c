@@ -145,6 +145,7 @@ void xm_segment_begin(const extmem_region *region, uint64_t address,
 	ret->page = address / XM_PAGE;
 	ret->count = size / XM_PAGE;
 	ret->region_id = region->id;
+	ret->strategy = region->strategy;
 	ret->region_page = (address - region->address) / XM_PAGE;
 	ret->direct = !atomic_load(&region->tracked);
 	ret->sealed = region->sealed;

@@ -65,6 +65,8 @@ struct xm_keeper_tally {
 	struct xm_progress mends;
 	uint64_t moved;	   /* bytes of copies that have left appliances which drain */
 	uint64_t stranded; /* bytes there for which no other appliance has room */
+	uint64_t unspared; /* bytes that one appliance's end would leave without a copy
+			    * for which there is room: of the one of which they are most */
 };
 
 /* Of a client whose segments may have several members; keeper_view.c. Under the control
@@ -152,12 +154,18 @@ struct xm_keeper_parted {
 struct xm_keeper_mend {
 	struct xm_mender mender;
 	struct xm_vacancy vacancy; /* for which the mender asks */
+	struct xm_plan_offer offers[XM_APPLIANCES_MAX]; /* as of the last look */
+	uint32_t offers_count;
+	struct xm_strategy strategy; /* of the vacancy that is looked at */
 	bool moves; /* it is a copy at an appliance that drains */
 	uint32_t lease;
 	bool answered; /* with this: */
 	int status;
 	struct xm_member member;
 	uint64_t look_ns; /* the next time */
+	uint64_t spares_ns; /* likewise, at keeper_spare.c */
+	uint64_t unspared;  /* as of the last look there */
+	uint32_t spares_looks;
 	/* Extents of members that were replaced, given back when no write flies there. */
 	uint32_t parted_count;
 	struct xm_keeper_parted parted[XM_MOVE_PARTED];
@@ -233,6 +241,18 @@ void xm_keeper_wanted(struct xm_keeper *, uint32_t appliance,
 		      uint64_t extent); /* likewise */
 bool xm_keeper_move_find(struct xm_keeper *, uint32_t leaving,
 			 struct xm_mender_event *);
+/* keeper_spare.c: what appliances offer, with the control lock held. */
+void xm_keeper_offers(const struct xm_keeper *,
+		      struct xm_plan_offer ret[XM_APPLIANCES_MAX]);
+/* What a plan has to know of a vacancy. */
+struct xm_plan_vacancy xm_keeper_place(const struct xm_vacancy *,
+				       uint64_t seed);
+/* With lane 0's lock held: what the mender has to know of a vacancy. The event's strategy is
+ * a copy, good until the next one. */
+void xm_keeper_vacancy(struct xm_keeper *, const struct xm_vacancy *,
+		       struct xm_mender_event *ret);
+/* Now and then: what could not be replaced (tally.unspared). */
+void xm_keeper_spare_turn(struct xm_keeper *);
 void xm_keeper_move_begin(struct xm_keeper *, uint64_t now_ns);
 void xm_keeper_move_turn(struct xm_keeper *, uint64_t now_ns);
 void xm_keeper_move_answer(struct xm_keeper *, const struct xm_control_report *);

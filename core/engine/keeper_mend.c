@@ -213,9 +213,9 @@ static bool vacancy_find(struct xm_keeper *k, uint32_t leaving,
 		there = xm_volume_vacancy(k->lanes[0]->options.volume,
 					  mend->mender.given_up | leaving,
 					  &cursor, &mend->vacancy);
+		if (there)
+			xm_keeper_vacancy(k, &mend->vacancy, ev);
 		k->unlock(k->owner, 0);
-		ev->used = mend->vacancy.used;
-		ev->size = mend->vacancy.size;
 	} while (there && !xm_mender_step(&mend->mender, ev));
 	return there && mend->mender.asks;
 }
@@ -235,15 +235,10 @@ static void look(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 		const struct xm_session *s = &k->control.peers[a].session;
 
 		ev.lease_ns[a] = s->welcome.lease_ms * XM_MS;
-		ev.free_run[a] = s->offer.free_run;
 		ev.gone |= (uint32_t)k->peers[a].gone << a;
-		/* One without a ledger could not do without another member. */
-		if (k->peers[a].ready && !s->leaving &&
-		    (k->views.ledgers[a].state == XM_LEDGER_HELD ||
-		     !k->views.wanted) &&
-		    (ev.out & 1u << a) == 0)
-			ev.ready |= 1u << a;
 	}
+	xm_keeper_offers(k, mend->offers);
+	mend->offers_count = count;
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 	xm_mender_step(&mend->mender, &ev);
 	if (!mend->mender.looks)
@@ -268,4 +263,5 @@ void xm_keeper_mend_turn(struct xm_keeper *k, uint32_t count, uint64_t now_ns)
 		mend->look_ns = xm_time_after(k->views.clock_ns, LOOK);
 		look(k, count, now_ns);
 	}
+	xm_keeper_spare_turn(k);
 }

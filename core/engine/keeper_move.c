@@ -120,12 +120,14 @@ static bool is_reached(struct xm_keeper *k, uint32_t appliance,
 
 static bool next_leaver(struct xm_keeper *k, uint32_t leaving, uint32_t wants,
 			uint32_t up, uint32_t *cursor,
-			struct xm_vacancy *ret)
+			struct xm_vacancy *ret, struct xm_mender_event *ev)
 {
 	bool found;
 
 	k->lock(k->owner, 0);
 	found = xm_volume_leaver(volume(k), leaving, wants, up, cursor, ret);
+	if (found)
+		xm_keeper_vacancy(k, ret, ev);
 	k->unlock(k->owner, 0);
 	return found;
 }
@@ -151,31 +153,28 @@ bool xm_keeper_move_find(struct xm_keeper *k, uint32_t leaving,
 	uint32_t wants = tell_wanted(k);
 	uint32_t up = (leaving | wants) != 0 ? reached(k, 0) : 0, cursor = 0;
 	bool found = false, tried = false, waits = false;
-	struct xm_vacancy at, none = { 0 };
+	struct xm_mender *mender = &mend->mender;
+	struct xm_vacancy at;
 	uint64_t stranded = 0;
 
 	ev->kind = XM_MENDER_VACANCY;
-	while (next_leaver(k, leaving, wants, up, &cursor, &at)) {
-		ev->used = at.used;
-		ev->size = at.size;
+	while (next_leaver(k, leaving, wants, up, &cursor, &at, ev)) {
 		if (!xm_mender_fits(ev)) {
 			stranded += at.size;
-			none = at;
+			if (!found)
+				xm_mender_step(mender, ev);
 		} else if (!found && is_tracked(k, &at, &tried)) {
 			mend->vacancy = at;
-			found = true;
+			found = xm_mender_step(mender, ev);
 		} else {
 			waits = true;
 		}
 	}
 	if (!tried)
 		k->move.tried = 0;
-	/* Without a place for any the machine waits. */
-	if (found || (stranded > 0 && !waits)) {
-		ev->used = found ? mend->vacancy.used : none.used;
-		ev->size = found ? mend->vacancy.size : none.size;
-		XM_ASSERT(xm_mender_step(&mend->mender, ev) == found);
-	}
+	/* Without a place for any the machine waits; not for one that is to be tracked. */
+	if (waits && !found)
+		mender->retry_ns = 0;
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	k->views.tally.stranded = stranded;
 	k->unlock(k->owner, XM_KEEPER_CONTROL);

@@ -29,6 +29,8 @@
 #define XM_COPIES_MAX 4 /* of one segment */
 #define XM_MEMBERS_MAX (XM_COPIES_MAX + 1) /* with one that is to take another's place */
 
+struct xm_strategy;
+
 /* What one member is worth. Its appliance's view decides (view.h). */
 enum xm_member_state {
 	XM_MEMBER_IN = 0,  /* it has the segment's bytes: read and written */
@@ -57,6 +59,9 @@ struct xm_segment {
 	bool sealed;	 /* its bytes at members are sealed (seal.h) */
 	struct xm_region_id region_id;
 	uint64_t region_page; /* its first page, in its region */
+	/* Its region's, or NULL; and the choice of it that was taken. */
+	const struct xm_strategy *strategy;
+	uint8_t choice;
 	uint8_t members_count;
 	_Atomic bool attached; /* the mapper has its pages */
 	_Atomic bool lost;     /* no member is IN any more */

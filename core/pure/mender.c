@@ -42,46 +42,35 @@ static bool is_avoided(const struct xm_mender *m, uint32_t a, uint64_t now_ns)
 	return now_ns < m->avoided_until_ns[a];
 }
 
-static bool is_better(const struct xm_mender *m,
-		      const struct xm_mender_event *ev, uint32_t a, uint32_t b)
+static int spare_of(const struct xm_mender_event *ev, uint32_t avoided)
 {
-	bool avoided = is_avoided(m, a, ev->now_ns);
+	struct xm_plan_vacancy vacancy = ev->vacancy;
 
-	if (avoided != is_avoided(m, b, ev->now_ns))
-		return !avoided;
-	return ev->free_run[a] > ev->free_run[b];
-}
-
-static bool fits(const struct xm_mender_event *ev, uint32_t a)
-{
-	return (ev->ready & ~ev->used & 1u << a) != 0 &&
-	       ev->free_run[a] >= ev->size;
+	vacancy.barred |= avoided;
+	return xm_plan_spare(ev->strategy, ev->choice, ev->offers, ev->count,
+			     &vacancy);
 }
 
 bool xm_mender_fits(const struct xm_mender_event *ev)
 {
-	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++) {
-		if (fits(ev, a))
-			return true;
-	}
-	return false;
+	return spare_of(ev, 0) >= 0;
 }
 
 static bool choose(struct xm_mender *m, const struct xm_mender_event *ev)
 {
-	uint32_t best = XM_APPLIANCES_MAX;
+	uint32_t avoided = 0;
+	int best;
 
-	for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++) {
-		if (!fits(ev, a))
-			continue;
-		if (best == XM_APPLIANCES_MAX || is_better(m, ev, a, best))
-			best = a;
-	}
-	if (best == XM_APPLIANCES_MAX) {
+	for (uint32_t a = 0; a < ev->count; a++)
+		avoided |= (uint32_t)is_avoided(m, a, ev->now_ns) << a;
+	best = spare_of(ev, avoided);
+	if (best < 0)
+		best = spare_of(ev, 0);
+	if (best < 0) {
 		m->retry_ns = xm_time_after(ev->now_ns, XM_MENDER_RETRY);
 		return false;
 	}
-	m->spare = best;
+	m->spare = (uint32_t)best;
 	m->asks = true;
 	m->retry_ns = 0; /* of one that found no place before */
 	return true;

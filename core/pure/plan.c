@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/rand.h"
+#include "core/pure/plant.h"
 
 /* One attempt to place a region under one choice. */
 struct board {
@@ -395,27 +396,78 @@ bool xm_plan_soon(const struct xm_strategy *s,
 	       xm_plan_make(s, later, count, size, granule, 0, &plan) == 0;
 }
 
-int xm_plan_spare(const struct xm_strategy_choice *c,
-		  const struct xm_plan_offer *offers, uint32_t count,
-		  uint64_t size, uint32_t appliances, uint64_t seed)
+/* --- one more member -------------------------------------------------------- */
+
+/* Two addresses of one appliance are as good as one. */
+static bool is_a_copys(const struct xm_plan_offer *offers,
+		       const struct draft *d, uint32_t a)
+{
+	for (uint32_t k = 0; k < d->copies; k++) {
+		if (offers[a].incarnation == offers[d->members[k]].incarnation)
+			return true;
+	}
+	return false;
+}
+
+/* Under one choice, and by none of those that are barred. */
+static int spare_choose(const struct xm_strategy_choice *c,
+			const struct xm_plan_offer *offers, uint32_t count,
+			const struct xm_plan_vacancy *v, uint32_t barred)
 {
 	struct board board;
 	struct xm_plan plan;
 	uint8_t members[XM_APPLIANCES_MAX];
-	struct draft d = { .part = size, .members = members };
+	struct draft d = { .part = v->size, .members = members };
 	uint32_t a;
 
-	board_set(&board, c, offers, count, size, seed, &plan);
+	board_set(&board, c, offers, count, v->size, v->seed, &plan);
 	for (a = 0; a < count; a++) {
-		if ((appliances & 1u << a) != 0)
+		if ((v->copies & 1u << a) != 0)
 			members[d.copies++] = (uint8_t)a;
 	}
+	for (a = 0; a < count; a++)
+		board.usable[a] &= (barred & 1u << a) == 0 &&
+				   !is_a_copys(offers, &d, a);
 	a = member_choose(&board, &d);
 	if (a < count)
 		return (int)a;
 	for (a = 0; a < count; a++)
 		board.room[a] = board.run[a] = UINT64_MAX / 2;
 	return member_choose(&board, &d) < count ? -ENOSPC : -ENODEV;
+}
+
+static int spare_of_choice(const struct xm_strategy_choice *c,
+			   const struct xm_plan_offer *offers, uint32_t count,
+			   const struct xm_plan_vacancy *v)
+{
+	int spare = spare_choose(c, offers, count, v, v->barred | v->row);
+
+	return spare >= 0 || v->row == 0
+		       ? spare
+		       : spare_choose(c, offers, count, v, v->barred);
+}
+
+int xm_plan_spare(const struct xm_strategy *s, uint32_t choice,
+		  const struct xm_plan_offer *offers, uint32_t count,
+		  const struct xm_plan_vacancy *v)
+{
+	static const struct xm_strategy_choice any = {
+		.mirrors = 1, .columns = 1, .rank = XM_RANK_FREE,
+	};
+	int spare = -ENODEV;
+
+	if (s == NULL || XM_PLANTED(spare_anywhere))
+		return spare_of_choice(&any, offers, count, v);
+	for (uint32_t i = choice; spare < 0 && i < s->count; i++) {
+		int rc;
+
+		if (s->choices[i].mirrors < s->choices[choice].mirrors)
+			continue;
+		rc = spare_of_choice(&s->choices[i], offers, count, v);
+		if (rc != -ENODEV)
+			spare = rc;
+	}
+	return spare;
 }
 
 /* --- hosts ------------------------------------------------------------------ */

@@ -113,11 +113,20 @@ void xm_plan_why(const struct xm_plan *, const struct xm_plan_offer *offers,
 bool xm_plan_soon(const struct xm_strategy *,
 		  const struct xm_plan_offer *offers, uint32_t count,
 		  uint64_t size, uint64_t granule);
-/* One more member for a segment of `size` bytes whose members are at `appliances`
- * (a bit for each). Its index, or -ENODEV, -ENOSPC. */
-int xm_plan_spare(const struct xm_strategy_choice *,
+/* A member that a segment is to get. Appliances are a bit each. */
+struct xm_plan_vacancy {
+	uint64_t size;	 /* bytes */
+	uint32_t copies; /* the appliances of its other copies */
+	uint32_t row;	 /* those of other columns of its run: they come last */
+	uint32_t barred; /* those that are not to be chosen, whatever they offer */
+	uint64_t seed;
+};
+/* Who gets it, under the strategy's choice `choice`, or else under a later one that wants
+ * no fewer copies. NULL: whoever has the most memory free. Its index; -ENODEV: none may
+ * have it, whatever is free there; -ENOSPC: none that may has room. */
+int xm_plan_spare(const struct xm_strategy *, uint32_t choice,
 		  const struct xm_plan_offer *offers, uint32_t count,
-		  uint64_t size, uint32_t appliances, uint64_t seed);
+		  const struct xm_plan_vacancy *);
 
 /* "ofi+tcp://mem1:7470" has the host mem1; an address of this machine has "". */
 void xm_host_of(const char *address, char ret[XM_HOST_SIZE]);

@@ -75,6 +75,7 @@
 	X(stripe_read_on, "a read goes on past the end of its unit")          \
 	X(stripe_scatter_mixed, "a scattered write has pages of other columns") \
 	X(guest_read, "a guest is read from the beginning")                   \
+	X(spare_anywhere, "a spare is chosen without its region's strategy")   \
 	X(spare_trusted, "a spare is read once its appliance is in a view")     \
 	X(fills_under_way, "a move is over while its last pages are copied")   \
 	X(drain_gives_early, "what is moved is given back before it was copied") \

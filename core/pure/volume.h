@@ -144,7 +144,10 @@ struct xm_vacancy {
 	uint64_t page, count; /* the segment's first, and from there to its end */
 	uint64_t size;	      /* bytes of a member */
 	struct xm_region_id region_id;
-	uint32_t member, used; /* its index; the appliances of all members */
+	const struct xm_strategy *strategy; /* its segment's; valid under the lock */
+	uint32_t choice;
+	/* Its index. And appliances: of all members; of other columns of its run. */
+	uint32_t member, used, row;
 	uint8_t taken;
 	bool lost; /* else it is out, or is to leave */
 	bool direct;
@@ -158,6 +161,13 @@ struct xm_vacancy {
  * *cursor begins with 0. */
 bool xm_volume_vacancy(const struct xm_volume *, uint32_t appliances,
 		       uint32_t *cursor, struct xm_vacancy *ret);
+/* The next segment with a copy at this appliance and others elsewhere, as if that one were
+ * to be replaced. Likewise. */
+bool xm_volume_next_copy(const struct xm_volume *, uint32_t appliance,
+			 uint32_t *cursor, struct xm_vacancy *ret);
+/* What the region has at each appliance, in bytes. */
+void xm_volume_region_at(const struct xm_volume *, const struct xm_region_id *,
+			 uint64_t ret[XM_APPLIANCES_MAX]);
 /* Puts this member in the vacancy's place, as FILLING; with all lanes locked. True:
  * the caller calls xm_effort_forget() for each lane, and gives vacancy->extent back, which is
  * 0 then if it was lost or another segment lies in it. False: the segment or the member is
@@ -212,7 +222,7 @@ bool xm_volume_dismiss(struct xm_volume *, struct xm_parted *ret);
 uint64_t xm_volume_bytes_at(const struct xm_volume *, uint32_t appliances);
 /* The segments of this region are not direct any more; with all lanes locked. */
 void xm_volume_tracked(struct xm_volume *, const struct xm_region_id *);
-/* Of volume.c, for volume_move.c. */
+/* Of volume_vacancy.c, for volume_move.c. */
 void xm_vacancy_set(const struct xm_volume *, const struct xm_segment *,
 		    uint32_t member, struct xm_vacancy *ret);
 bool xm_vacancy_is(const struct xm_segment *, const struct xm_vacancy *);

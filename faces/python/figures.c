@@ -88,7 +88,7 @@ PyObject *xm_py_stats_dict(const struct extmem_stats *stats)
 		F(mended_bytes), F(degraded_ms), F(view), F(mending_bytes), F(mending_ms),
 		F(waited_ns), F(returned_ns), F(moved_bytes), F(leaving_bytes),
 		F(stranded_bytes), F(bad_tags), F(tampered), F(pages_compared),
-		F(pages_unchanged),
+		F(pages_unchanged), F(unspared_bytes),
 	};
 #undef F
 	static const unsigned permille[] = { 500, 900, 990, 999 };

@@ -11,7 +11,7 @@
 
 #include "tests/support/cunit.h"
 
-#define COUNT 3
+#define COUNT 4
 #define REGION (8 * MIB)
 #define PAGES (REGION / PAGE)
 
@@ -28,18 +28,23 @@ struct scene {
 static struct scene s;
 static uint8_t buffer[REGION];
 
-static void begin(unsigned count, const char *lanes)
+/* Appliances are in zones "1" to "3" as the text says. */
+static void begin_in(unsigned count, const char *lanes, const char *strategy,
+		     const char *zones)
 {
 	char texts[COUNT][160];
-	const char *settings[COUNT + 5] = { "local=4M", "strategy=mirror 2",
-					    lanes };
+	const char *settings[COUNT + 5] = { "local=4M", strategy, lanes };
 	void *memory;
 
 	memset(&s, 0, sizeof(s));
 	s.count = count;
 	for (unsigned i = 0; i < count; i++) {
+		char zone[] = { '-', '-', 'z', 'o', 'n', 'e', '=', 'z', zones[i],
+				'\0' };
+		const char *more[] = { zone, NULL };
+
 		CU_ASSERT_FATAL(appliance_start(&s.all[i], LOOPBACK, "16M",
-						NULL));
+						more));
 		snprintf(texts[i], sizeof(texts[i]), "appliance=%s",
 			 s.all[i].address);
 		settings[3 + i] = texts[i];
@@ -49,6 +54,11 @@ static void begin(unsigned count, const char *lanes)
 						  &s.region), 0);
 	CU_ASSERT_EQUAL_FATAL(extmem_map(s.region, 0, 0, &memory), 0);
 	s.memory = memory;
+}
+
+static void begin(unsigned count, const char *lanes)
+{
+	begin_in(count, lanes, "strategy=mirror 2", "123");
 }
 
 static void end(void)
@@ -202,6 +212,57 @@ static void a_copy_that_is_gone_is_made_anew_elsewhere(void)
 	end();
 }
 
+static uint64_t leased(const struct appliance *a)
+{
+	struct extmem_status status = { .size = sizeof(status) };
+
+	CU_ASSERT_EQUAL_FATAL(extmem_status(a->address, 5000, &status), 0);
+	return status.leased;
+}
+
+/* Of two that have room the second alone lies in a zone without the other copy. */
+static void a_copy_that_is_made_anew_lies_where_the_strategy_wants_it(void)
+{
+	begin_in(4, "lanes=1", "strategy=mirror 2, spread zone", "1213");
+	CU_ASSERT_EQUAL(client_stats(s.x).members, 2);
+	CU_ASSERT(leased(&s.all[0]) >= REGION && leased(&s.all[1]) >= REGION);
+	CU_ASSERT(work(PAGES));
+	appliance_kill(&s.all[1]);
+	CU_ASSERT(work(PAGES));
+	CU_ASSERT(until(has_left, NULL));
+	CU_ASSERT_FATAL(until(is_whole, NULL));
+	CU_ASSERT(leased(&s.all[2]) < REGION);
+	CU_ASSERT(leased(&s.all[3]) >= REGION);
+	CU_ASSERT(all_right());
+	end();
+}
+
+static bool has_no_spare(void *context)
+{
+	(void)context;
+	return client_stats(s.x).unspared_bytes > 0;
+}
+
+static bool has_a_spare(void *context)
+{
+	return !has_no_spare(context);
+}
+
+/* In the only other zone there is the other copy. */
+static void without_a_spare_it_is_said_before_it_matters(void)
+{
+	begin_in(3, "lanes=1", "strategy=mirror 2, spread zone", "122");
+	CU_ASSERT_EQUAL(client_stats(s.x).unspared_bytes, 0);
+	CU_ASSERT_FATAL(until(has_no_spare, NULL));
+	CU_ASSERT_EQUAL(client_stats(s.x).unspared_bytes, REGION);
+	CU_ASSERT_FATAL(appliance_start(&s.all[s.count], LOOPBACK, "16M",
+					NULL));
+	s.count++;
+	CU_ASSERT_FATAL(extmem_appliance_add(s.x, s.all[3].address) >= 0);
+	CU_ASSERT(until(has_a_spare, NULL));
+	end();
+}
+
 static void explicit_writes_go_on_too(void)
 {
 	begin(2, "lanes=1");
@@ -283,6 +344,8 @@ int main(int argc, char **argv)
 		XM_TEST(an_appliance_that_hangs_is_left_out_and_filled_when_it_is_back),
 		XM_TEST(data_goes_on_while_only_the_control_process_hangs),
 		XM_TEST(a_copy_that_is_gone_is_made_anew_elsewhere),
+		XM_TEST(a_copy_that_is_made_anew_lies_where_the_strategy_wants_it),
+		XM_TEST(without_a_spare_it_is_said_before_it_matters),
 		XM_TEST(explicit_writes_go_on_too),
 		XM_TEST(both_may_hang_one_after_the_other_under_load),
 		CU_TEST_INFO_NULL,

@@ -8,6 +8,7 @@
 
 static struct xm_mender mender;
 static struct xm_mender_event ev;
+static struct xm_plan_offer offers[4];
 
 static void begin(void)
 {
@@ -15,11 +16,21 @@ static void begin(void)
 	memset(&ev, 0, sizeof(ev));
 	ev.kind = XM_MENDER_TICK;
 	ev.now_ns = 5 * XM_SECOND;
-	ev.size = XM_MIB;
-	for (unsigned a = 0; a < 4; a++) {
+	ev.vacancy.size = XM_MIB;
+	ev.offers = offers;
+	ev.count = XM_COUNT(offers);
+	memset(offers, 0, sizeof(offers));
+	for (unsigned a = 0; a < XM_COUNT(offers); a++) {
 		ev.lease_ns[a] = 10 * XM_SECOND;
-		ev.free_run[a] = (1 + a) * XM_MIB;
+		offers[a].incarnation = 1 + a;
+		offers[a].free = offers[a].free_run = (1 + a) * XM_MIB;
 	}
+}
+
+static void ready(uint32_t appliances)
+{
+	for (unsigned a = 0; a < XM_COUNT(offers); a++)
+		offers[a].ready = (appliances & 1u << a) != 0;
 }
 
 static bool step(int kind)
@@ -72,8 +83,8 @@ static void the_spare_is_the_one_with_most_room(void)
 	begin();
 	step(XM_MENDER_TICK);
 	CU_ASSERT_TRUE(mender.looks);
-	ev.ready = 0xf;
-	ev.used = 0x8;
+	ready(0xf);
+	ev.vacancy.copies = 0x8;
 	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
 	CU_ASSERT_EQUAL(mender.spare, 2);
 	/* One at a time. */
@@ -88,15 +99,15 @@ static void the_spare_is_the_one_with_most_room(void)
 static void without_room_it_looks_again_later(void)
 {
 	begin();
-	ev.ready = 1;
-	ev.size = 2 * XM_MIB;
+	ready(1);
+	ev.vacancy.size = 2 * XM_MIB;
 	CU_ASSERT_FALSE(step(XM_MENDER_VACANCY));
 	step(XM_MENDER_TICK);
 	CU_ASSERT_FALSE(mender.looks);
 	ev.now_ns += XM_MENDER_RETRY;
 	step(XM_MENDER_TICK);
 	CU_ASSERT_TRUE(mender.looks);
-	ev.free_run[0] = 2 * XM_MIB; /* just enough */
+	offers[0].free = offers[0].free_run = 2 * XM_MIB; /* just enough */
 	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
 	CU_ASSERT_EQUAL(mender.spare, 0);
 	ev.status = -ENOSPC;
@@ -108,7 +119,7 @@ static void without_room_it_looks_again_later(void)
 static void one_that_failed_is_asked_last(void)
 {
 	begin();
-	ev.ready = 0xc;
+	ready(0xc);
 	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
 	CU_ASSERT_EQUAL(mender.spare, 3);
 	ev.status = -ENOSPC;
@@ -118,11 +129,11 @@ static void one_that_failed_is_asked_last(void)
 	CU_ASSERT_EQUAL(mender.spare, 2);
 	ev.status = 0;
 	step(XM_MENDER_ANSWERED);
-	ev.ready = 8; /* no other is there */
+	ready(8); /* no other is there */
 	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
 	CU_ASSERT_EQUAL(mender.spare, 3);
 	step(XM_MENDER_ANSWERED);
-	ev.ready = 0xc;
+	ready(0xc);
 	ev.now_ns += XM_MENDER_AVOIDS;
 	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
 	CU_ASSERT_EQUAL(mender.spare, 3);
@@ -131,10 +142,10 @@ static void one_that_failed_is_asked_last(void)
 static void one_that_must_wait_stops_no_other(void)
 {
 	begin();
-	ev.ready = 1;
-	ev.size = 2 * XM_MIB;
+	ready(1);
+	ev.vacancy.size = 2 * XM_MIB;
 	CU_ASSERT_FALSE(step(XM_MENDER_VACANCY));
-	ev.size = XM_MIB;
+	ev.vacancy.size = XM_MIB;
 	CU_ASSERT_TRUE(step(XM_MENDER_VACANCY));
 	ev.status = 0;
 	step(XM_MENDER_ANSWERED);

@@ -65,6 +65,30 @@ static void what_cannot_be_read_does_not_leave(void)
 	CU_ASSERT_FALSE(leaver(1, 4));
 }
 
+/* While appliance 3 was asked for the guest's extent another copy was replaced, by one there. */
+static void a_guest_does_not_lie_beside_another_copy(void)
+{
+	struct xm_member guest = { .appliance = 3, .extent = 9 };
+	struct xm_member spare = { .appliance = 3, .extent = 10 };
+	struct xm_vacancy lost;
+	uint32_t cursor = 0, lane = 0;
+	uint64_t page, count;
+
+	begin();
+	add(0, 2);
+	CU_ASSERT_TRUE_FATAL(leaver(1, UINT32_MAX));
+	while (xm_volume_lose(&volume, 1, 1, &lane, &page, &count))
+		;
+	CU_ASSERT_TRUE_FATAL(xm_volume_vacancy(&volume, 0, &cursor, &lost));
+	CU_ASSERT_TRUE_FATAL(xm_volume_replace(&volume, &lost, &spare));
+	CU_ASSERT_FALSE(xm_volume_invite(&volume, &vacancy, &guest));
+	/* Asked again it is chosen with that one in mind. */
+	CU_ASSERT_TRUE_FATAL(leaver(1, UINT32_MAX));
+	CU_ASSERT_EQUAL(vacancy.used, 1u << 0 | 1u << 3);
+	guest.appliance = 2;
+	CU_ASSERT_TRUE(xm_volume_invite(&volume, &vacancy, &guest));
+}
+
 static void a_guest_that_nothing_can_fill_is_bad(void)
 {
 	bool bad = true;
@@ -181,6 +205,7 @@ int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		XM_TEST(what_cannot_be_read_does_not_leave),
+		XM_TEST(a_guest_does_not_lie_beside_another_copy),
 		XM_TEST(a_guest_that_nothing_can_fill_is_bad),
 		XM_TEST(a_guest_takes_the_place_of_the_copy_that_leaves),
 		XM_TEST(a_guest_leaves_when_its_segment_is_trimmed),

@@ -234,19 +234,105 @@ static void what_is_free_soon_is_waited_for_only_if_it_suffices(void)
 				     GRANULE));
 }
 
-static void a_spare_is_none_of_the_members(void)
+/* Letters are appliances: those of the other copies, of other columns, and barred. "a", or
+ * why not. */
+static const char *spare_of(const char *how, uint32_t choice, const char *copies,
+			    const char *row, const char *barred)
 {
+	struct xm_plan_vacancy v = { .size = XM_MIB, .seed = 7 };
 	struct xm_strategy_error error;
-	const struct xm_strategy_choice *c = &strategy.choices[0];
+	int spare;
 
-	OFFERS("a 10 z1", "b 10 z2", "c 10 z2", "d 1 z3");
-	xm_strategy_parse("mirror 2, spread zone", &strategy, &error);
-	CU_ASSERT_EQUAL(xm_plan_spare(c, offers, count, XM_MIB, 1, 0), 1);
-	CU_ASSERT_EQUAL(xm_plan_spare(c, offers, count, XM_MIB, 3, 0), 3);
-	CU_ASSERT_EQUAL(xm_plan_spare(c, offers, count, 2 * XM_MIB, 3, 0),
-			-ENOSPC);
-	CU_ASSERT_EQUAL(xm_plan_spare(c, offers, count, XM_MIB, 15, 0),
-			-ENODEV);
+	for (; *copies != '\0'; copies++)
+		v.copies |= 1u << (*copies - 'a');
+	for (; *row != '\0'; row++)
+		v.row |= 1u << (*row - 'a');
+	for (; *barred != '\0'; barred++)
+		v.barred |= 1u << (*barred - 'a');
+	if (how[0] != '\0' && xm_strategy_parse(how, &strategy, &error) != 0)
+		return strcpy(text, error.words);
+	spare = xm_plan_spare(how[0] != '\0' ? &strategy : NULL, choice, offers,
+			      count, &v);
+	return spare == -ENOSPC ? "no room" : spare == -ENODEV ? "none"
+						 : offers[spare].name;
+}
+
+#define SPARE(how, choice, copies, row, barred, expected)                      \
+	CU_ASSERT_STRING_EQUAL(spare_of(how, choice, copies, row, barred),     \
+			       expected)
+
+static void a_spare_has_no_other_copy(void)
+{
+	OFFERS("a 10", "b 10", "c 10", "d 0");
+	SPARE("mirror 2", 0, "a", "", "", "b");
+	SPARE("mirror 2", 0, "a", "", "b", "c");
+	SPARE("mirror 3", 0, "ab", "", "", "c");
+	SPARE("mirror 3", 0, "abc", "", "", "no room");
+	SPARE("mirror 4", 0, "abcd", "", "", "none");
+	/* The other address of an appliance that has one, whether that answers or not. */
+	OFFERS("a 10", "=b 10", "c 10");
+	SPARE("mirror 2", 0, "a", "", "", "c");
+	OFFERS("!a 10", "=b 10", "!c 10");
+	SPARE("mirror 2", 0, "a", "", "", "none");
+	SPARE("mirror 2", 0, "c", "", "a", "b");
+}
+
+static void a_spare_lies_in_another_zone_or_on_another_host(void)
+{
+	OFFERS("a 10 z1 h1", "b 10 z1 h2", "c 10 z2 h1", "d 0 z3 h3");
+	SPARE("mirror 2, spread zone", 0, "a", "", "", "c");
+	SPARE("mirror 2, spread host", 0, "a", "", "", "b");
+	SPARE("mirror 2, spread zone", 0, "a", "", "c", "no room");
+	SPARE("mirror 3, spread zone", 0, "ac", "", "", "no room");
+	SPARE("mirror 4, spread zone", 0, "acd", "", "", "none");
+	/* The one that is replaced is no copy any more: its zone is free. */
+	SPARE("mirror 2, spread zone", 0, "c", "", "a", "b");
+}
+
+static void a_spare_passes_the_filters(void)
+{
+	OFFERS("a 10 z1", "~b 10 z1", "!c 10 z1", "d 10 z2", "e 10 z1");
+	SPARE("mirror 2, zone z1", 0, "a", "", "", "e");
+	SPARE("mirror 2, not name e", 0, "a", "", "", "d");
+	SPARE("mirror 2, zone z2", 0, "d", "", "", "none");
+	SPARE("mirror 2, zone z1, not name e", 0, "a", "", "", "none");
+}
+
+static void the_rank_says_which_spare_comes_first(void)
+{
+	OFFERS("a 9 - h 9", "b 10 - h 30", "c 30 - h 20", "d 20 - h 10");
+	SPARE("mirror 2", 0, "a", "", "", "b");
+	SPARE("mirror 2, rank free", 0, "a", "", "", "c");
+	SPARE("mirror 2, rank load", 0, "a", "", "", "d");
+	SPARE("mirror 2, rank random of 16", 0, "a", "", "", "c");
+	SPARE("", 0, "", "", "c", "d"); /* without a strategy */
+}
+
+static void keep_and_limit_hold_for_a_spare(void)
+{
+	OFFERS("a 10", "b 4", "c 10");
+	SPARE("mirror 2, keep 4M", 0, "a", "", "", "c");
+	SPARE("mirror 2, keep 10M", 0, "a", "", "", "no room");
+	offers[1].used = 2 * XM_MIB;
+	SPARE("mirror 2, limit 3M", 0, "a", "", "", "b");
+	SPARE("mirror 2, limit 2M", 0, "a", "", "", "c");
+}
+
+static void a_spare_falls_back_to_later_choices_with_as_many_copies(void)
+{
+	OFFERS("a 10 z1", "b 10 z1", "c 10 z2");
+	SPARE("mirror 2, spread zone else mirror 2", 0, "a", "", "c", "b");
+	SPARE("mirror 2, spread zone else mirror 1", 0, "a", "", "c", "none");
+	SPARE("mirror 2, zone z2 else mirror 2, zone z1", 1, "a", "", "", "b");
+	SPARE("mirror 3 else mirror 2, zone z2", 1, "a", "", "c", "none");
+}
+
+static void other_columns_of_a_run_are_avoided(void)
+{
+	OFFERS("a 10", "b 10", "c 10", "d 10");
+	SPARE("mirror 2, stripe 2", 0, "a", "bc", "", "d");
+	SPARE("mirror 2, stripe 2", 0, "a", "bc", "d", "b");
+	SPARE("stripe 2", 0, "", "b", "a", "c");
 }
 
 /* Whatever is offered: a plan keeps every rule, or there is none. */
@@ -363,7 +449,13 @@ int main(void)
 		XM_TEST(keep_and_limit_leave_memory_where_it_is),
 		XM_TEST(many_small_runs_leave_fewer_remainders),
 		XM_TEST(what_is_free_soon_is_waited_for_only_if_it_suffices),
-		XM_TEST(a_spare_is_none_of_the_members),
+		XM_TEST(a_spare_has_no_other_copy),
+		XM_TEST(a_spare_lies_in_another_zone_or_on_another_host),
+		XM_TEST(a_spare_passes_the_filters),
+		XM_TEST(the_rank_says_which_spare_comes_first),
+		XM_TEST(keep_and_limit_hold_for_a_spare),
+		XM_TEST(a_spare_falls_back_to_later_choices_with_as_many_copies),
+		XM_TEST(other_columns_of_a_run_are_avoided),
 		XM_TEST(random_plans_keep_the_rules),
 		XM_TEST(an_address_has_a_host),
 		CU_TEST_INFO_NULL,
