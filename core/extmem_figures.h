@@ -107,8 +107,8 @@ struct extmem_info {
  * extmem_appliance_add().
  * Errors: -ERANGE no such index. -EINVAL the struct's size is not set. */
 int extmem_info(extmem *, unsigned index, struct extmem_info *ret);
-/* A sentence about the first page of this client that was lost: its address, its
- * appliance and why. "" if none was. Valid until extmem_close(). */
+/* A sentence about the first page of this client that was lost: its address, what went
+ * with it, each appliance that had it and why. "" if none was. Valid until extmem_close(). */
 const char *extmem_lost(const extmem *);
 
 struct extmem_status {

@@ -141,6 +141,8 @@ libxm_client_la_SOURCES += \
 	core/client/handover.c \
 	core/client/ledgers.c \
 	core/client/ledgers.h \
+	core/client/lost.c \
+	core/client/lost.h \
 	core/client/mapping.c \
 	core/client/mapping.h \
 	core/client/objects.c \

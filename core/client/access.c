@@ -39,6 +39,26 @@ bool xm_access_bounces(extmem *x, const struct extmem_iov *iov)
 		 !xm_is_registered(&x->registered, iov->buffer, iov->size)));
 }
 
+static void failed(extmem_region *region, const char *call, int rc,
+		   const struct extmem_iov *iov, size_t count)
+{
+	uint64_t first = UINT64_MAX, end = 0;
+	char words[768];
+
+	for (size_t i = 0; i < count; i++) {
+		if (iov[i].size == 0)
+			continue;
+		first = xm_min(first, iov[i].offset);
+		end = xm_max(end, iov[i].offset + iov[i].size);
+	}
+	xm_lost_why(region->client, rc, (region->address + first) / XM_PAGE,
+		    (region->address + end + XM_PAGE - 1) / XM_PAGE, words,
+		    sizeof(words));
+	xm_fail(rc, "%s: [%llu, +%zu)%s of region %s: %s", call,
+		(unsigned long long)iov->offset, iov->size,
+		count > 1 ? " and more" : "", region->name, words);
+}
+
 static int move(extmem_region *region, const char *call, bool write,
 		const struct extmem_iov *iov, size_t count)
 {
@@ -64,10 +84,7 @@ static int move(extmem_region *region, const char *call, bool write,
 		if (rc == 0)
 			rc = xm_transfer_run(&t);
 		if (rc != 0)
-			xm_fail(rc, "%s: [%llu, +%zu)%s of region %s: %s", call,
-				(unsigned long long)iov[i].offset, iov[i].size,
-				next - i > 1 ? " and more" : "", region->name,
-				xm_why(rc));
+			failed(region, call, rc, iov + i, next - i);
 	}
 	return rc;
 }

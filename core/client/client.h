@@ -23,6 +23,7 @@
 #include "core/client/async.h"
 #include "core/client/faults.h"
 #include "core/client/lane.h"
+#include "core/client/lost.h"
 #include "core/client/region.h"
 #include "core/client/registered.h"
 #include "core/client/sealing.h"

@@ -12,7 +12,7 @@
 
 #include "core/extmem.h"
 
-static _Thread_local char last_error[512];
+static _Thread_local char last_error[1024];
 
 int xm_fail(int rc, const char *format, ...)
 {

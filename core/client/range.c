@@ -180,10 +180,10 @@ int xm_flush(extmem *x, uint64_t first, uint64_t limit, bool evict,
 const char *xm_why(int rc)
 {
 	switch (rc) {
-	case -ENOTCONN: return "its appliance is out of reach";
+	case -ENOTCONN: return "no appliance that has it is in reach";
 	case -ESTALE:
-		return "the region is lost: its appliance was restarted, or "
-		       "our lease ended";
+		return "it is lost: each appliance that had it was restarted, "
+		       "or our lease there ended";
 	case -ETIMEDOUT: return "it was not done within the timeout";
 	case -EBADMSG:
 		return "tampered: what came back for a sealed page is not what "

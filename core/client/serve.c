@@ -10,41 +10,7 @@
  */
 #include "core/client/serve.h"
 
-#include <stdio.h>
-
 #include "core/client/client.h"
-
-/* --- losses ----------------------------------------------------------------- */
-
-void xm_lost_note(extmem *x, uint64_t page)
-{
-	bool lost;
-	uint32_t appliances = xm_volume_appliances(&x->volume, page, &lost);
-	int none = 0;
-	bool tampered = xm_engine_is_tampered(
-		&xm_lane_at(&x->lanes, page)->engine, page);
-
-	atomic_fetch_add(&x->lost.pages, 1);
-	if (appliances == 0 ||
-	    !atomic_compare_exchange_strong(&x->lost.said, &none, 1))
-		return;
-	/* snprintf of strings and integers takes no lock and no memory. */
-	snprintf(x->lost.words, sizeof(x->lost.words),
-		 "extmem: the page at %p is lost: appliance %s %s\n",
-		 (void *)(x->arena.base + page * XM_PAGE),
-		 xm_ask_address(&x->ask, (uint32_t)__builtin_ctz(appliances)),
-		 tampered ? "gave back what is not what was sealed: it was "
-			    "tampered with"
-		 : lost ? "does not hold our memory any more "
-			"(it was restarted, or our lease ended)"
-		      : "is out of reach");
-	atomic_store(&x->lost.said, 2);
-}
-
-const char *extmem_lost(const extmem *x)
-{
-	return atomic_load(&x->lost.said) == 2 ? x->lost.words : "";
-}
 
 /* --- one fault -------------------------------------------------------------- */
 

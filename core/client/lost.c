@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Losses in words; see lost.h. */
+#include "core/client/lost.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "common/words.h"
+#include "core/client/client.h"
+#include "core/client/range.h"
+
+/* What has become of a member, if its segment cannot be read. */
+static const char *fate(const struct xm_member *m, bool tampered)
+{
+	switch ((enum xm_member_state)m->state) {
+	case XM_MEMBER_LOST:
+		return " does not hold our memory any more (it was restarted, or "
+		       "our lease ended)";
+	case XM_MEMBER_FILLING:
+		return " has not been given all of it yet";
+	case XM_MEMBER_OUT:
+		return " lacks what was written since it was left out";
+	case XM_MEMBER_IN: break;
+	}
+	return tampered ? " gave back what is not what was sealed: it was "
+			  "tampered with"
+			: " is out of reach";
+}
+
+static void add_members(const extmem *x, const struct xm_segment *s,
+			bool tampered, struct xm_words *w)
+{
+	for (uint32_t k = 0; k < xm_segment_copies(s); k++) {
+		xm_words_add(w, k == 0 ? "appliance " : "; appliance ");
+		xm_words_add(w, xm_ask_address(&x->ask,
+					       s->members[k].appliance));
+		xm_words_add(w, fate(&s->members[k], tampered));
+	}
+}
+
+void xm_lost_note(extmem *x, uint64_t page)
+{
+	int none = 0, used;
+	bool tampered = xm_engine_is_tampered(
+		&xm_lane_at(&x->lanes, page)->engine, page);
+	const uint8_t *base = x->arena.base;
+	struct xm_segment s;
+	struct xm_words w;
+
+	atomic_fetch_add(&x->lost.pages, 1);
+	if (!xm_volume_segment(&x->volume, page, &s) ||
+	    !atomic_compare_exchange_strong(&x->lost.said, &none, 1))
+		return;
+	/* snprintf of strings and integers takes no lock and no memory. */
+	used = snprintf(x->lost.words, sizeof(x->lost.words),
+			"extmem: the page at %p is lost",
+			(const void *)(base + page * XM_PAGE));
+	if (s.lost)
+		used += snprintf(x->lost.words + used,
+				 sizeof(x->lost.words) - (size_t)used,
+				 ", and all that lay with it of %p to %p (",
+				 (const void *)(base + s.page * XM_PAGE),
+				 (const void *)(base + (s.page + s.count) *
+							       XM_PAGE));
+	xm_words_begin(&w, x->lost.words + used,
+		       sizeof(x->lost.words) - (size_t)used - 1);
+	if (s.lost) {
+		xm_words_bytes(&w, xm_segment_size(&s) * XM_PAGE);
+		xm_words_add(&w, ")");
+	}
+	xm_words_add(&w, ": ");
+	add_members(x, &s, tampered, &w);
+	/* There is room for it, whatever was cut off. */
+	w.size++;
+	xm_words_add(&w, "\n");
+	atomic_store(&x->lost.said, 2);
+}
+
+const char *extmem_lost(const extmem *x)
+{
+	return atomic_load(&x->lost.said) == 2 ? x->lost.words : "";
+}
+
+/* The first of these whose bytes cannot be had. */
+static bool find_lost(extmem *x, uint64_t page, uint64_t limit,
+		      struct xm_segment *ret)
+{
+	struct xm_engine *e = &x->lanes.lane[0].engine;
+
+	for (;;) {
+		page = xm_volume_backed_from(&x->volume, page, limit);
+		if (page >= limit || !xm_volume_segment(&x->volume, page, ret))
+			return false;
+		if (xm_engine_reach(e, page) != XM_REACH_UP)
+			return true;
+		page = xm_segment_end(ret, page);
+	}
+}
+
+void xm_lost_why(extmem *x, int rc, uint64_t page, uint64_t limit, char *words,
+		 size_t size)
+{
+	struct xm_segment s;
+	struct os_signals old;
+	struct xm_words w;
+	bool found = false;
+
+	xm_words_begin(&w, words, size);
+	if (rc == -ESTALE || rc == -ENOTCONN) {
+		xm_lane_lock(&x->lanes.lane[0], &old);
+		found = find_lost(x, page, limit, &s);
+		xm_lane_unlock(&x->lanes.lane[0], &old);
+	}
+	if (!found) {
+		xm_words_add(&w, xm_why(rc));
+		return;
+	}
+	xm_words_add(&w, s.lost ? "lost: " : "");
+	add_members(x, &s, false, &w);
+}
