@@ -10,6 +10,7 @@ xm_tests += \
 	tests/api/test_faults \
 	tests/api/test_hand_over \
 	tests/api/test_share \
+	tests/api/test_liar \
 	tests/api/test_loss \
 	tests/api/test_lost \
 	tests/api/test_objects \
@@ -60,9 +61,11 @@ tests_api_test_seal_SOURCES = tests/support/appliance.c tests/api/test_seal.c
 tests_api_test_seal_LDADD = $(xm_api)
 tests_api_test_sparse_SOURCES = tests/support/appliance.c tests/api/test_sparse.c
 tests_api_test_sparse_LDADD = $(xm_api)
+tests_api_test_liar_SOURCES = tests/support/appliance.c tests/support/proxy.c tests/api/test_liar.c
+tests_api_test_liar_LDADD = $(xm_api)
 tests_api_test_lost_SOURCES = tests/support/appliance.c tests/api/test_lost.c
 tests_api_test_lost_LDADD = $(xm_api)
-tests_api_test_loss_SOURCES = tests/support/appliance.c tests/api/test_loss.c
+tests_api_test_loss_SOURCES = tests/support/appliance.c tests/support/proxy.c tests/api/test_loss.c
 tests_api_test_loss_LDADD = $(xm_api)
 tests_api_test_objects_SOURCES = tests/support/appliance.c tests/api/test_objects.c
 tests_api_test_objects_LDADD = $(xm_api)

@@ -7,20 +7,18 @@
  */
 #include "tests/support/appliance.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/support/cunit.h"
+#include "tests/support/proxy.h"
 
 #define POOL "32M"
 #define POOL_BYTES (32 * MIB)
@@ -588,126 +586,6 @@ static void a_stopped_clients_lease_ends_and_it_learns_so(void)
 
 /* --- the connection is gone ------------------------------------------------------------------------ */
 
-#define PAIRS 8
-
-/* Forwards one port to another until it is cut. */
-struct proxy {
-	int fd, port, port_there;
-	pthread_t thread;
-	atomic_bool cut, closed, end;
-	atomic_uint accepted;
-};
-
-static int dial(int port)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET,
-				  .sin_port = htons((uint16_t)port) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) != 0) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
-static void pair_close(int pair[2])
-{
-	struct linger now = { .l_onoff = 1 };
-
-	/* A reset: the cable is cut, nobody says good-bye. */
-	for (int side = 0; side < 2; side++) {
-		setsockopt(pair[side], SOL_SOCKET, SO_LINGER, &now,
-			   sizeof(now));
-		close(pair[side]);
-		pair[side] = -1;
-	}
-}
-
-static bool forward(int from, int to)
-{
-	char bytes[4096];
-	ssize_t got = read(from, bytes, sizeof(bytes));
-
-	return got > 0 && write(to, bytes, (size_t)got) == got;
-}
-
-static void *proxy_run(void *argument)
-{
-	struct proxy *p = argument;
-	int pairs[PAIRS][2];
-
-	memset(pairs, -1, sizeof(pairs));
-	while (!atomic_load(&p->end)) {
-		struct pollfd fds[2 * PAIRS + 1] = {
-			{ .fd = p->fd, .events = POLLIN },
-		};
-
-		for (int i = 0; i < 2 * PAIRS; i++)
-			fds[i + 1] = (struct pollfd){
-				.fd = pairs[i / 2][i % 2], .events = POLLIN,
-			};
-		poll(fds, 2 * PAIRS + 1, 5);
-		if (fds[0].revents != 0) {
-			int local = accept(p->fd, NULL, NULL), i = 0;
-			int remote = atomic_load(&p->closed)
-					? -1 : dial(p->port_there);
-
-			while (i < PAIRS && pairs[i][0] >= 0)
-				i++;
-			if (remote < 0 || i == PAIRS) {
-				close(local);
-			} else {
-				pairs[i][0] = local;
-				pairs[i][1] = remote;
-				atomic_fetch_add(&p->accepted, 1);
-			}
-			continue; /* fds are of before */
-		}
-		for (int i = 0; i < 2 * PAIRS; i++) {
-			int *pair = pairs[i / 2];
-
-			if (fds[i + 1].revents != 0 && pair[0] >= 0 &&
-			    !forward(pair[i % 2], pair[1 - i % 2]))
-				pair_close(pair);
-		}
-		if (!atomic_exchange(&p->cut, false))
-			continue;
-		for (int i = 0; i < PAIRS; i++)
-			if (pairs[i][0] >= 0)
-				pair_close(pairs[i]);
-	}
-	for (int i = 0; i < PAIRS; i++)
-		if (pairs[i][0] >= 0)
-			pair_close(pairs[i]);
-	close(p->fd);
-	return NULL;
-}
-
-static bool proxy_open(struct proxy *p, const char *address)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET };
-	socklen_t size = sizeof(at);
-
-	memset(p, 0, sizeof(*p));
-	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	p->port_there = atoi(strrchr(address, ':') + 1);
-	p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (p->fd < 0 || bind(p->fd, (struct sockaddr *)&at, size) != 0 ||
-	    listen(p->fd, 8) != 0 ||
-	    getsockname(p->fd, (struct sockaddr *)&at, &size) != 0)
-		return false;
-	p->port = ntohs(at.sin_port);
-	return pthread_create(&p->thread, NULL, proxy_run, p) == 0;
-}
-
-static void proxy_close(struct proxy *p)
-{
-	atomic_store(&p->end, true);
-	pthread_join(p->thread, NULL);
-}
-
 static bool has_reconnected(void *context)
 {
 	return atomic_load((atomic_uint *)context) >= 2;
@@ -805,39 +683,6 @@ static void a_request_while_the_connection_is_away_waits_for_it(void)
 	CU_ASSERT(appliance_stop(&a) == 0);
 }
 
-/* --- an orderly end ------------------------------------------------------------------------------------ */
-
-static void an_appliance_that_drains_says_so_to_newcomers(void)
-{
-	static const char *const more[] = { "--drain-timeout=60s", NULL };
-	char setting[160];
-	const char *const settings[] = { setting, NULL };
-	extmem *late = NULL;
-	struct scene s;
-	void *memory;
-	int status = -1;
-
-	CU_ASSERT_FATAL(appliance_start(&s.appliance, scheme, POOL, more));
-	snprintf(setting, sizeof(setting), "appliance=%s",
-		 s.appliance.address);
-	s.x = client_open(s.appliance.address, "local=2M", paging, NULL);
-	CU_ASSERT_FATAL(s.x != NULL);
-	CU_ASSERT_FATAL(extmem_region_alloc(s.x, "scene", REGION, &s.region) ==
-			0);
-	CU_ASSERT_FATAL(extmem_map(s.region, 0, 0, &memory) == 0);
-	s.memory = memory;
-	pattern_fill(memory, 0, REGION, 1);
-	appliance_signal(&s.appliance, PART_CONTROL, SIGTERM);
-	while (extmem_open(settings, &late) == 0)
-		extmem_close(late); /* the signal is on its way */
-	CU_ASSERT(strstr(extmem_error(), "drain") != NULL);
-	CU_ASSERT(nothing_is_lost(&s));
-	CU_ASSERT(extmem_close(s.x) == 0);
-	CU_ASSERT(waitpid(s.appliance.control, &status, 0) ==
-		  s.appliance.control);
-	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-}
-
 static const CU_TestInfo tests[] = {
 	XM_TEST(data_moves_while_the_control_process_is_stopped),
 	XM_TEST(a_service_stopped_longer_than_the_lease_declares_nobody_dead),
@@ -858,7 +703,6 @@ static const CU_TestInfo tests[] = {
 	XM_TEST(a_control_connection_that_breaks_is_resumed),
 	XM_TEST(a_lease_that_ended_behind_our_back_is_loss_and_never_zeros),
 	XM_TEST(a_request_while_the_connection_is_away_waits_for_it),
-	XM_TEST(an_appliance_that_drains_says_so_to_newcomers),
 	CU_TEST_INFO_NULL,
 };
 

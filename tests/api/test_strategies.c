@@ -346,8 +346,34 @@ static void what_no_set_of_appliances_meets_is_refused_as_the_client_opens(void)
 	CU_ASSERT(words_have("\"mirror 3\" could be met"));
 	CU_ASSERT(open_under("mirror 2, zone east") == NULL);
 	CU_ASSERT(words_have("is in zone west"));
+	CU_ASSERT(open_under("mirror 2, not name mem1 mem2") == NULL);
+	CU_ASSERT(words_have("no set of appliances meets \"mirror 2, not name "
+			     "mem1 mem2\": 1 of 3 can be chosen; \"mirror 1, not "
+			     "name mem1 mem2\" could be met"));
 	CU_ASSERT(open_under("mirrors 2") == NULL);
 	CU_ASSERT(words_have("strategy \"mirrors 2\": a clause begins with"));
+}
+
+static void one_appliance_is_not_enough_for_a_mirror(void)
+{
+	const char *settings[] = { "local=4M", "strategy=mirror 2",
+				   settings_all[1], NULL };
+	extmem *x;
+
+	CU_ASSERT(extmem_open(settings, &x) == -ENODEV);
+	CU_ASSERT(words_have("extmem_open: strategy: no set of appliances meets "
+			     "\"mirror 2\": 1 of 1 can be chosen; \"mirror 1\" "
+			     "could be met"));
+	settings[1] = "strategy=mirror 2 else mirror 1";
+	CU_ASSERT(extmem_open(settings, &x) == 0);
+	CU_ASSERT(extmem_close(x) == 0);
+}
+
+static void stripes_below_what_is_lent_are_refused(void)
+{
+	CU_ASSERT(open_under("stripe 3 x 4K") == NULL);
+	CU_ASSERT(words_have("\"stripe 3 x 4K\": a stripe's unit is a power of two "
+			     "from 64K to 2M"));
 }
 
 static void copies_lie_in_different_zones(void)
@@ -395,22 +421,6 @@ static void two_addresses_of_one_appliance_are_one(void)
 	CU_ASSERT(extmem_close(x) == 0);
 }
 
-static void without_a_strategy_nothing_more_is_said(void)
-{
-	extmem *x = client_open(all[0].address, "local=4M", NULL);
-	extmem_region *region;
-	uint64_t before;
-
-	CU_ASSERT_FATAL(x != NULL);
-	before = client_stats(x).messages;
-	CU_ASSERT(extmem_region_alloc(x, "plain", MIB, &region) == 0);
-	CU_ASSERT(extmem_region_free(region) == 0);
-	/* ALLOC and FREE; a PING and a TICKET may fall between. */
-	CU_ASSERT(client_stats(x).messages - before <= 4);
-	CU_ASSERT(extmem_close(x) == 0);
-	CU_ASSERT(all_free());
-}
-
 int main(int argc, char **argv)
 {
 	static const struct act acts[] = { { NULL, NULL } };
@@ -426,10 +436,11 @@ int main(int argc, char **argv)
 		XM_TEST(a_strategy_can_be_stored_under_a_name),
 		XM_TEST(a_check_says_where_a_region_would_go),
 		XM_TEST(what_no_set_of_appliances_meets_is_refused_as_the_client_opens),
+		XM_TEST(one_appliance_is_not_enough_for_a_mirror),
+		XM_TEST(stripes_below_what_is_lent_are_refused),
 		XM_TEST(copies_lie_in_different_zones),
 		XM_TEST(what_has_no_room_is_refused_with_the_nearest_that_has),
 		XM_TEST(two_addresses_of_one_appliance_are_one),
-		XM_TEST(without_a_strategy_nothing_more_is_said),
 		CU_TEST_INFO_NULL,
 	};
 	static const char *const zones[COUNT] = { "west", "west", "east" };

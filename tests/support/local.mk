@@ -3,6 +3,7 @@
 
 noinst_HEADERS += \
 	tests/support/appliance.h \
+	tests/support/proxy.h \
 	tests/support/cunit.h \
 	tests/support/touching.h \
 	$(NULL)
