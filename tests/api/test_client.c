@@ -599,12 +599,49 @@ static void what_is_not_mapped_is_no_matter_of_pins(void)
 	CU_ASSERT(extmem_close(x) == 0);
 }
 
+/* A fixed program, and all that it sends. Whoever does not use what there is for several
+ * appliances does not pay for it: a number that rises here has to be explained. */
+static void a_client_of_one_appliance_says_exactly_so_much(void)
+{
+	extmem *x = client_open(home.address, "lanes=1", "local=4M",
+				"prefetch=1", NULL);
+	struct extmem_stats stats;
+	extmem_region *region;
+	void *memory;
+	int sum = 0;
+
+	CU_ASSERT_FATAL(x != NULL);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_alloc(x, "counted", MIB, &region),
+			      0);
+	memset(buffer, 7, MIB);
+	CU_ASSERT_EQUAL(extmem_write(region, 0, buffer, MIB), 0);
+	CU_ASSERT_EQUAL_FATAL(extmem_map(region, 0, 0, &memory), 0);
+	for (uint64_t at = 0; at < MIB; at += PAGE)
+		sum += ((volatile uint8_t *)memory)[at];
+	CU_ASSERT_EQUAL(sum, 7 * 256);
+	CU_ASSERT_EQUAL(extmem_sync(region, 0, 0), 0);
+	CU_ASSERT_EQUAL(extmem_unmap(region, 0, 0), 0);
+	CU_ASSERT_EQUAL(extmem_region_free(region), 0);
+	stats = client_stats(x);
+	/* HELLO, PING, TICKET, ALLOC, FREE. */
+	CU_ASSERT_EQUAL(stats.messages, 5);
+	/* Of half a MiB each. */
+	CU_ASSERT_EQUAL(stats.writes, 2);
+	CU_ASSERT_EQUAL(stats.bytes_written, MIB);
+	CU_ASSERT_EQUAL(stats.reads, 256);
+	CU_ASSERT_EQUAL(stats.bytes_read, MIB);
+	CU_ASSERT_EQUAL(stats.copies, 0);
+	CU_ASSERT_EQUAL(stats.view, 0);
+	CU_ASSERT_EQUAL(extmem_close(x), 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct act acts[] = { { NULL, NULL } };
 	static const char *const more[] = { "--lease=600s", NULL };
 	static const CU_TestInfo tests[] = {
 		XM_TEST(a_region_that_was_freed_is_refused),
+		XM_TEST(a_client_of_one_appliance_says_exactly_so_much),
 		XM_TEST(a_region_is_taken_listed_and_given_back),
 		XM_TEST(what_is_no_lease_of_anybody_ends_nothing),
 		XM_TEST(sizes_that_make_no_sense_are_refused),
