@@ -220,13 +220,15 @@ static void print_slow(const struct slow *slow)
 	printf("%7s %s\n", "", words);
 }
 
-/* Of a program with memory at an appliance that drains. */
+/* Of a program with memory that is to move, or was: from appliances that drain, or that take
+ * back what is beyond their new size. */
 static void print_leaving(const struct extmem_stats *s)
 {
 	if (s->leaving_bytes == 0)
 		return;
-	printf("%7s leaving: %.1f MiB lie at an appliance that drains", "",
-	       mib(s->leaving_bytes));
+	printf("%7s leaving: %.1f MiB lie at an appliance that drains or takes "
+	       "memory back, %.1f MiB have moved", "",
+	       mib(s->leaving_bytes), mib(s->moved_bytes));
 	if (s->stranded_bytes > 0)
 		printf("; %.1f MiB have nowhere to go", mib(s->stranded_bytes));
 	putchar('\n');

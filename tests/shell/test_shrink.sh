@@ -69,6 +69,35 @@ kill -HUP $first_pid
 await grep -q 'memory was 192 MiB at the start' "$scratch/log"
 verdict "more than at the start is refused in words" $?
 
+# What cannot move is seen.
+start --memory 16M
+narrow=$address
+start --memory 192M
+third=$address
+mkfifo "$scratch/fifo"
+head -n 100000 "$scratch/in" >"$scratch/few"
+LC_ALL=C sort "$scratch/few" >"$scratch/wanted"
+LC_ALL=C "$extmem" run --local 8M --appliance "$third" --appliance "$narrow" \
+	--strategy 'rank listed' -- \
+	sort --parallel=1 -S 60M "$scratch/few" "$scratch/fifo" \
+	>"$scratch/sorted" 2>>"$scratch/log" &
+program=$!
+for _ in $(seq 1200); do
+	test "$(leased "$third")" -gt 16 && break
+	kill -0 $program 2>/dev/null || break
+	sleep 0.05
+done
+"$extmem" shrink --timeout 1s "$third" 16M >>"$scratch/log" 2>&1
+is_shown() {
+	"$extmem" top --once >"$scratch/top" 2>>"$scratch/log"
+	grep -q 'drains or takes memory back.*have nowhere to go' "$scratch/top"
+}
+await is_shown
+verdict "extmem top shows what is asked back, and has nowhere to go" $?
+: >"$scratch/fifo"
+wait $program && cmp -s "$scratch/wanted" "$scratch/sorted"
+verdict "the program goes on with it" $?
+
 # A machine that lacks memory, since it is never to have less than it can have.
 start --memory 64M --give-back 16T
 is_given() {
