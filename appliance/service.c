@@ -193,12 +193,14 @@ static bool refused_for_requests(struct xm_service *s,
 	struct xm_words words;
 
 	if (m->kind == XM_HELLO || m->kind == XM_PING || m->kind == XM_FREE ||
-	    m->kind == XM_BYE ||
+	    m->kind == XM_BYE || xm_message_returns(m) ||
 	    (m->kind == XM_ALLOC && m->u.alloc.size == 0) ||
 	    !xm_tenant_denies_request(&s->tenants, tenant, use, event->now_ns,
 				      NULL))
 		return false;
-	if (xm_service_refuse(s, ret, requester, EDQUOT, &words) != NULL)
+	if (xm_service_refuse(s, ret, requester,
+			      s->tenants.list[tenant].requests == 0 ? EPERM : EDQUOT,
+			      &words) != NULL)
 		xm_tenant_denies_request(&s->tenants, tenant, use,
 					 event->now_ns, &words);
 	return true;

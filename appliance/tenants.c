@@ -248,6 +248,11 @@ bool xm_tenant_denies_request(const struct xm_tenants *t, uint32_t tenant,
 		return true;
 	xm_words_add(words, "tenant ");
 	xm_words_add(words, t->list[tenant].name);
+	if (most == 0) {
+		xm_words_add(words, " may have no requests here: whoever runs this"
+				    " appliance says so in its tenants file");
+		return true;
+	}
 	xm_words_add(words, " has asked as often as it may, ");
 	xm_words_number(words, most);
 	xm_words_add(words, " requests a second: try again in a second");

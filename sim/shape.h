@@ -91,6 +91,7 @@ struct sim_shape {
 	bool sealed; /* all regions are */
 	uint32_t lies_ms; /* between lies of appliances, mean; 0: none */
 	uint32_t tenants; /* that clients are of, in turns; 0: there is no policy */
+	uint32_t rate; /* requests a second that each may make; 0: any number */
 	uint32_t quotas_ms; /* between changes of what they may have, mean; 0: none */
 	bool apart; /* each tenant has a part of each pool, and an interface there */
 	bool thief; /* one tries to come back as a client of another tenant */

@@ -48,6 +48,8 @@ void tenants_draw(struct sim_shape *s)
 	if (sim_plan.plain || sim_plan.one_tenant || s->pauses || !drawn)
 		return;
 	s->tenants = tenants;
+	if (xm_rand_below(world_rand(WORLD_RATES), 2) == 0)
+		s->rate = 8 + (uint32_t)xm_rand_below(world_rand(WORLD_RATES), 40);
 	s->quotas_ms = quotas_ms;
 	/* A thief takes a stream. */
 	s->thief = tenants > 1 && !s->streams_tight && s->weather_ms > 0;
@@ -93,6 +95,8 @@ const struct xm_tenants *tenants_change(uint32_t appliance)
 		t->list[i].bytes = draw_bytes();
 		t->list[i].extents = some(4) != 0 ? XM_TENANT_ALL
 			: sim_shape.extents_max / 2 + 1;
+		t->list[i].requests = sim_shape.rate == 0 ? XM_TENANT_ALL
+							  : sim_shape.rate;
 		t->list[i].admin = i == 0 && some(2) == 0;
 		world_note("tenants.quota: tenant {tenant} may have {size} bytes of "
 			   "appliance {index}", i,

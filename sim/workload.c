@@ -19,6 +19,8 @@
 #include "sim/shape.h"
 #include "sim/world.h"
 
+#define PATIENT_MS 5000 /* a request that may last so long outlives any quota's refusals */
+
 /* --- regions ------------------------------------------------------------------------ */
 
 static bool region_take(struct program *p)
@@ -38,6 +40,10 @@ static bool region_take(struct program *p)
 	around_outcome(p, OUTCOME_TAKE, outcome_of_more(rc));
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;
+	/* A law: who has asked too often waits, and is not told. */
+	if (rc == -EDQUOT && sim_shape.timeout_ms >= PATIENT_MS)
+		world_broken("promise", "client %u is told that it has asked too often",
+			     p->index);
 	if (rc != 0) {
 		world_note("program.refused: client {client}: no region: "
 			   "{error:error}", p->index, (uint64_t)-rc, 0);

@@ -40,6 +40,7 @@ enum world_purpose {
 	WORLD_SEALS,
 	WORLD_TENANTS,
 	WORLD_PLACES,
+	WORLD_RATES,
 	WORLD_PURPOSES,
 };
 

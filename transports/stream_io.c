@@ -1,12 +1,29 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Streams without encryption; see stream_io.h. Floor: skin. */
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <sys/socket.h>
 
 #include "transports/stream_io.h"
 
-/* The kernel says this user for all whom a user namespace does not show, so it is nobody. */
+/* Our user namespace shows all users there are: the first one does. */
+static bool shows_all(void)
+{
+	FILE *file = fopen("/proc/self/uid_map", "re");
+	unsigned inside, outside, count;
+	bool all = false;
+
+	if (file != NULL) {
+		all = fscanf(file, "%u %u %u", &inside, &outside, &count) == 3 &&
+		      inside == 0 && count == UINT32_MAX;
+		fclose(file);
+	}
+	return all;
+}
+
+/* The kernel says this user for all whom a user namespace does not show, so it is nobody
+ * there. */
 static bool is_unknown(uid_t uid)
 {
 	FILE *file = fopen("/proc/sys/kernel/overflowuid", "re");
@@ -17,7 +34,7 @@ static bool is_unknown(uid_t uid)
 			unknown = 65534;
 		fclose(file);
 	}
-	return uid == unknown;
+	return uid == unknown && !shows_all();
 }
 
 static int plain_begin(struct xm_stream_io *io)

@@ -9,7 +9,6 @@
 #include "core/client/client.h"
 
 #define AGAIN XM_MS /* until a key that is dying, or a stream, is asked about again */
-#define AGAIN_QUOTA (250 * XM_MS) /* until requests are, of which there were too many */
 
 struct xm_handed *xm_handed_add(struct xm_handed_list *l)
 {
@@ -42,7 +41,7 @@ void xm_handed_end(struct xm_handed_list *l)
 static bool is_worth_repeating(const extmem *x, int rc,
 			       enum xm_message_kind kind)
 {
-	return (rc == -EAGAIN || rc == -EDQUOT ||
+	return (rc == -EAGAIN ||
 		(rc == -ENOTCONN && (kind == XM_OFFER || kind == XM_GRANT))) &&
 	       os_now_ns() < x->regions.deadline_ns;
 }
@@ -58,7 +57,7 @@ static int ask(extmem *x, uint32_t appliance, const struct xm_message *m,
 		rc = xm_ask(&x->ask, appliance, m, x->regions.deadline_ns, ret);
 		if (!is_worth_repeating(x, rc, m->kind))
 			break;
-		os_sleep(rc == -EDQUOT ? AGAIN_QUOTA : AGAIN);
+		os_sleep(AGAIN);
 	}
 	if (rc != 0)
 		xm_ask_explain(&x->ask, ret, words, words_size);

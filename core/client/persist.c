@@ -273,7 +273,7 @@ static bool find_changed(struct piece *p, uint64_t page, uint64_t limit)
 
 static bool is_worth_repeating(const struct piece *p, int rc)
 {
-	return (rc == -EAGAIN || rc == -EDQUOT || rc == -ENOTCONN) &&
+	return (rc == -EAGAIN || rc == -ENOTCONN) &&
 	       os_now_ns() < p->deadline_ns;
 }
 

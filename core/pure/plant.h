@@ -90,6 +90,7 @@
 	X(refused_for_good, "a connection that was refused is not tried again") \
 	X(lane_untold, "the last lane is not told of a lost lease")           \
 	X(old_lease_kept, "a lease is kept across an appliance's restart")    \
+	X(quota_impatient, "a refusal for the rate of requests is shown to who asked") \
 	X(request_endless, "a request whose time is up is waited for")        \
 	/* core/client/wait.c */                                                     \
 	X(sleepers_untold, "a thread asleep on a lane is not told of a completion") \

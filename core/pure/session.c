@@ -159,8 +159,18 @@ static void send_request(struct xm_session *s,
 			 struct xm_session_effects *fx)
 {
 	request->sent = true;
+	request->again_ns = XM_NEVER;
 	effect(fx, XM_SESSION_SEND)->message = message_of(s, request);
 	s->sent++;
+}
+
+static void send_or_turn_away(struct xm_session *s, struct xm_session_request *request,
+			      struct xm_session_effects *fx)
+{
+	if (s->owed.returns > 0 && xm_message_claims(message_of(s, request)))
+		answer(request, -EAGAIN, NULL, fx);
+	else
+		send_request(s, request, fx);
 }
 
 /* What we held there is not known there any more. */
@@ -211,10 +221,7 @@ static void on_welcome(struct xm_session *s, const struct xm_session_event *ev,
 
 		if (request->number == 0)
 			continue;
-		if (s->owed.returns > 0 && xm_message_claims(message_of(s, request)))
-			answer(request, -EAGAIN, NULL, fx);
-		else
-			send_request(s, request, fx);
+		send_or_turn_away(s, request, fx);
 	}
 }
 
@@ -330,6 +337,23 @@ static bool on_notice(struct xm_session *s, const struct xm_session_event *ev,
 	}
 }
 
+/* There were too many requests: this one is asked again. False: that is too late. */
+static bool wait_for_quota(struct xm_session *s, struct xm_session_request *request,
+			   const struct xm_message *m)
+{
+	uint64_t again_ns = xm_time_after(s->now_ns, request->pause_ns);
+
+	if (m->kind != XM_REFUSED || m->u.refused.code != EDQUOT ||
+	    again_ns >= request->deadline_ns || XM_PLANTED(quota_impatient))
+		return false;
+	note(s, XM_TRACE_SESSION_PATIENT, request->number, request->pause_ns, 0);
+	request->sent = false;
+	request->again_ns = again_ns;
+	request->pause_ns = xm_min(2 * request->pause_ns, XM_SESSION_AGAIN_MOST);
+	s->due_ns = xm_min(s->due_ns, again_ns);
+	return true;
+}
+
 static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 		       struct xm_session_effects *fx)
 {
@@ -363,6 +387,8 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 				give_back(s, m->u.allocated.extent);
 			return;
 		}
+		if (wait_for_quota(s, request, m))
+			return;
 		/* Their number becomes our status: 0 would be a yes. */
 		note_answer(s, m, request);
 		if (m->kind == XM_REFUSED && m->u.refused.code == EBUSY &&
@@ -418,6 +444,8 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 		request->abandoned = false;
 		request->token = ev->token;
 		request->deadline_ns = ev->deadline_ns;
+		request->again_ns = XM_NEVER;
+		request->pause_ns = XM_SESSION_AGAIN;
 		s->due_ns = xm_min(s->due_ns, ev->deadline_ns);
 		*message_of(s, request) = *ev->message;
 		message_of(s, request)->request = request->number;
@@ -427,6 +455,14 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 	}
 	note(s, XM_TRACE_SESSION_BUSY, 0, 0, 0);
 	turn_away(s, ev, -EAGAIN, fx);
+}
+
+static void ask_again(struct xm_session *s, struct xm_session_request *request,
+		      struct xm_session_effects *fx)
+{
+	request->again_ns = XM_NEVER;
+	if (s->state == XM_SESSION_READY) /* else it waits for the next stream */
+		send_or_turn_away(s, request, fx);
 }
 
 static void overdue(struct xm_session *s, uint64_t now_ns,
@@ -440,7 +476,13 @@ static void overdue(struct xm_session *s, uint64_t now_ns,
 			continue;
 		if (now_ns < request->deadline_ns ||
 		    XM_PLANTED(request_endless)) {
-			s->due_ns = xm_min(s->due_ns, request->deadline_ns);
+			if (now_ns >= request->again_ns)
+				ask_again(s, request, fx);
+			if (request->number == 0)
+				continue;
+			s->due_ns = xm_min(s->due_ns,
+					   xm_min(request->deadline_ns,
+						  request->again_ns));
 			continue;
 		}
 		request->abandoned = request->sent &&

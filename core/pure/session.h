@@ -16,11 +16,18 @@
  *
  *	the appliance answers			status 0, and the answer
  *	the appliance refuses			its code, for example -ENOSPC, and REFUSED
+ *	it does so since its tenant has asked	-EDQUOT, and REFUSED: not before its
+ *	too often, each time			deadline; until then it is asked again
  *	the stream breaks after it was sent	-ENOTCONN; its outcome is unknown
  *	its deadline passes			-ETIMEDOUT
  *	XM_SESSION_REQUESTS are under way	-EAGAIN, at once
  *
  * A request that was not sent when the stream broke waits for the next stream.
+ *
+ * Tenants have a quota of requests a second (tenants.h). Who is beyond it has only to wait,
+ * so the session does: XM_SESSION_AGAIN at first, then twice as long, up to
+ * XM_SESSION_AGAIN_MOST. Example: with 10 requests a second, the eleventh is answered
+ * after 0.15 s.
  *
  * No extent stays with the appliance without an owner who knows of it. The session
  * remembers what its owner was not told and settles it as soon as it is READY under
@@ -71,6 +78,8 @@
 #include "core/pure/wire.h"
 
 #define XM_SESSION_REQUESTS 32 /* at once; one more is answered -EAGAIN */
+#define XM_SESSION_AGAIN (50 * XM_MS)
+#define XM_SESSION_AGAIN_MOST XM_SECOND
 #define XM_SESSION_SENDS (XM_SESSION_REQUESTS + 1)
 
 enum xm_session_state {
@@ -129,6 +138,9 @@ struct xm_session_request {
 	bool abandoned; /* past its deadline: an extent granted is freed again */
 	uint64_t token;
 	uint64_t deadline_ns;
+	/* When it is asked again, if there were too many; XM_NEVER: it waits for a stream. */
+	uint64_t again_ns;
+	uint64_t pause_ns; /* the next one */
 };
 
 /* What the appliance could lend, as its last PONG said. */
@@ -148,7 +160,8 @@ struct xm_session {
 	uint64_t deadline_ns; /* of connecting and greeting */
 	uint64_t retry_at_ns, retry_ns;
 	uint64_t ping_at_ns;
-	uint64_t due_ns; /* the earliest deadline of a request, or before it */
+	uint64_t due_ns; /* of a request: the earliest deadline, or time to ask
+			  * again; or before it */
 	uint64_t now_ns; /* of the event under way */
 	struct xm_trace *trace; /* NULL at first; the owner may set it */
 	uint64_t heard_ns; /* last message */

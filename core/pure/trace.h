@@ -62,6 +62,9 @@
 	  "appliance {appliance} said what does not answer request {request}") \
 	X(SESSION_BUSY, "session.busy",                                       \
 	  "appliance {appliance} has no room for one more request")           \
+	X(SESSION_PATIENT, "session.patient",                                 \
+	  "appliance {appliance} had too many requests: {request} is asked "  \
+	  "again in {pause:ns}")                                              \
 	X(SESSION_LEAVING, "session.leaving",                                 \
 	  "appliance {appliance} is leaving")                                 \
 	X(SERVICE_KNOWN, "service.known",                                     \

@@ -131,5 +131,46 @@ verdict 'does not open the appliance to everybody' $?
 kill -TERM "$daemon"
 wait "$daemon"
 
+# --- users of this machine ----------------------------------------------------------------
+
+# Nobody is a user like any other where all users are shown.
+if [ "$(id -u)" -eq 0 ] && command -v setpriv >/dev/null &&
+	grep -q '^ *0 .* 4294967295$' /proc/self/uid_map; then
+	printf '[nobody]\nidentity = uid:65534\n' >"$file"
+	"$extmemd" --listen "ofi+shm://tenants-$$" --memory 64M --tenants "$file" \
+		--ready-fd 7 7>"$scratch/ready" 2>"$scratch/log" &
+	daemon=$!
+	read -r address <"$scratch/ready"
+	as_user() {
+		timeout 60 setpriv --reuid "$1" --clear-groups "$extmem" status \
+			"$address" >"$scratch/out" 2>"$scratch/err"
+	}
+	as_user 65534
+	verdict 'nobody is known by the number of that user' $?
+	! as_user 65533 && grep -q 'belongs to no tenant' "$scratch/err"
+	verdict 'and others are not nobody' $?
+	kill -TERM "$daemon"
+	wait "$daemon"
+else
+	echo "skipped nobody as a tenant: that needs root and setpriv"
+fi
+
+# --- more requests than may be in a second -------------------------------------------------
+
+printf '[large]\nidentity = large\nrequests = 4\n' >"$file"
+"$extmemd" --auth "$keys/appliance.pem" --listen ofi+tcp://127.0.0.1:0 \
+	--memory 64M --tenants "$file" --ready-fd 7 7>"$scratch/ready" \
+	2>"$scratch/log" &
+daemon=$!
+read -r address <"$scratch/ready"
+many() {
+	for _ in 1 2 3 4 5 6 7 8; do
+		as large "$extmem" status "$address" || return
+	done
+}
+many
+verdict 'who asks more often than he may waits, and is served' $?
+kill -TERM "$daemon"
+wait "$daemon"
 
 summary

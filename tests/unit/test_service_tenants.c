@@ -252,6 +252,12 @@ static void requests_beyond_the_quota_wait_a_while(void)
 	CU_ASSERT(rig_refused(rig_say_kind(r, 0, XM_STATUS), EDQUOT,
 			      "5 requests a second"));
 	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, GRANULE), EDQUOT, "lab"));
+	/* Who may never ask is not told to wait. */
+	t.list[lab].requests = 0;
+	set(r, &t);
+	CU_ASSERT(rig_refused(rig_say_kind(r, 0, XM_STATUS), EPERM, "no requests"));
+	t.list[lab].requests = 5;
+	set(r, &t);
 	/* What keeps a client alive, and what gives back, is served. */
 	CU_ASSERT_EQUAL(rig_say_kind(r, 0, XM_PING)->kind, XM_PONG);
 	CU_ASSERT(rig_refused(rig_ask_alloc(r, 0, 0), EINVAL, "0 bytes"));

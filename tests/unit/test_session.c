@@ -697,6 +697,64 @@ static void it_ends_in_every_state(void)
 	CU_ASSERT_EQUAL(session.state, XM_SESSION_AWAY);
 }
 
+/* --- quotas ---------------------------------------------------------------------- */
+
+static void who_has_asked_too_often_is_asked_to_wait_and_not_told(void)
+{
+	uint32_t number;
+
+	open_and_ready();
+	ask(XM_STATUS, 77, now + 2 * XM_SECOND);
+	number = fx.list[0].message->request;
+	hear_refusal(number, EDQUOT);
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_ANSWER));
+	tick(XM_SESSION_AGAIN - 1);
+	CU_ASSERT_FALSE(sends(XM_STATUS));
+	tick(1);
+	CU_ASSERT_TRUE_FATAL(sends(XM_STATUS));
+	CU_ASSERT_EQUAL(effect(XM_SESSION_SEND)->message->request, number);
+	hear_refusal(number, EDQUOT);
+	tick(XM_SESSION_AGAIN);
+	CU_ASSERT_FALSE(sends(XM_STATUS));
+	tick(XM_SESSION_AGAIN);
+	CU_ASSERT_TRUE(sends(XM_STATUS));
+	hear((struct xm_message){ .kind = XM_STATE, .request = number });
+	answered(77, 0);
+}
+
+static void patience_ends_with_the_deadline(void)
+{
+	uint32_t number;
+
+	open_and_ready();
+	ask(XM_STATUS, 77, now + XM_SESSION_AGAIN + 1);
+	number = fx.list[0].message->request;
+	hear_refusal(number, EDQUOT);
+	tick(XM_SESSION_AGAIN);
+	CU_ASSERT_TRUE(sends(XM_STATUS));
+	hear_refusal(number, EDQUOT);
+	answered(77, -EDQUOT);
+}
+
+static void what_waits_for_a_quota_waits_for_a_stream_too(void)
+{
+	uint32_t number;
+
+	open_and_ready();
+	ask(XM_STATUS, 77, now + 60 * XM_SECOND);
+	number = fx.list[0].message->request;
+	hear_refusal(number, EDQUOT);
+	down(-ECONNRESET);
+	CU_ASSERT_PTR_NULL(effect(XM_SESSION_ANSWER));
+	tick(XM_SESSION_AGAIN);
+	CU_ASSERT_FALSE(sends(XM_STATUS));
+	greet();
+	hear_welcome(11, 5);
+	CU_ASSERT_TRUE(sends(XM_STATUS) || fx.count > 1);
+	hear((struct xm_message){ .kind = XM_STATE, .request = number });
+	answered(77, 0);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -729,6 +787,9 @@ int main(void)
 		XM_TEST(requests_end_at_their_limit_and_all_at_once),
 		XM_TEST(it_says_bye_hangs_up_and_stays_away),
 		XM_TEST(it_ends_in_every_state),
+		XM_TEST(who_has_asked_too_often_is_asked_to_wait_and_not_told),
+		XM_TEST(patience_ends_with_the_deadline),
+		XM_TEST(what_waits_for_a_quota_waits_for_a_stream_too),
 		CU_TEST_INFO_NULL,
 	};
 
