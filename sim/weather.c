@@ -73,7 +73,6 @@ bool weather_no_memory(void)
 	return true;
 }
 
-#define NAP (100 * XM_MS)
 #define FOR_GOOD (100000 * XM_SECOND)
 
 /* --- events ---------------------------------------------------------------------- */
@@ -371,7 +370,7 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 	case 3:
 		/* While it hangs, its leases may end everywhere, unless it is short. */
 		if (sim_shape.survives)
-			ns = xm_min(ns, NAP);
+			ns = xm_min(ns, sim_shape.lease_ms * XM_MS / 4);
 		if ((sim_shape.hang || sim_shape.pauses) &&
 		    weather_happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
 			weather_hang(program_process(client), ns);
