@@ -130,6 +130,7 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 {
 	struct appliance *a = link;
 
+	oracle_zeroes(a->index, offset, size);
 	/* It takes a while, in which the world goes on. */
 	sparse_clear(a->pool, offset, size);
 	world_wait(a->pool, size * XM_US / ZEROED_PER_US);

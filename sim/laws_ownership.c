@@ -138,6 +138,23 @@ void oracle_all_given(uint32_t client)
 	}
 }
 
+void oracle_zeroes(uint32_t appliance, uint64_t offset, uint64_t size)
+{
+	const struct xm_service *service = appliance_service(appliance);
+
+	sim_counts.laws_asked++;
+	for (uint32_t i = 0; i < xm_service_grants_max(&service->options); i++) {
+		const struct xm_service_grant *g = &service->grants[i];
+
+		if (g->state == XM_GRANT_FREE || g->state == XM_GRANT_REVOKED ||
+		    g->offset >= offset + size || offset >= g->offset + g->size)
+			continue;
+		world_broken("isolation", "appliance %u zeroes bytes at %llu, and a key that "
+			     "covers them may be in use", appliance,
+			     (unsigned long long)offset);
+	}
+}
+
 void law_keys(uint32_t appliance)
 {
 	if (appliance_service(appliance) != NULL)

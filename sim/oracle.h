@@ -26,6 +26,8 @@ void oracle_all_given(uint32_t client);
 void oracle_quiet(uint32_t client);
 /* A load or store got SIGBUS, or a call says that a page is lost. */
 void oracle_page_lost(void);
+/* These bytes of the pool are to be zeroed: may they? */
+void oracle_zeroes(uint32_t appliance, uint64_t offset, uint64_t size);
 /* A path to this appliance was given up, as nothing was heard on it. */
 void oracle_given_up(uint32_t appliance);
 /* A remote access is about to succeed at this appliance. */
