@@ -297,6 +297,7 @@ static void welcome(struct xm_service *s, const struct xm_service_client *c,
 	w->lease_ms = s->options.lease_ms;
 	w->granule = s->options.granule;
 	w->features = XM_FEATURE_KEEP | XM_FEATURE_SHARE | XM_FEATURE_CLAIM |
+		      XM_FEATURE_COPY |
 		      XM_FEATURE_WANTED;
 	if (s->options.durable)
 		w->features |= XM_FEATURE_DURABLE;

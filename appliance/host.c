@@ -16,6 +16,7 @@
 
 #define STRANGER_WORDS 640
 #define STRANGERS_SAID 5 /* in a second */
+#define COPIES_MAX 4 /* in a turn: each may take half a millisecond */
 #define STRANGERS_MAX 4	 /* in a turn: each stands for steps of handshakes */
 
 /* A command that its interface could not take yet. */
@@ -44,6 +45,7 @@ struct xm_host {
 	/* Lines about strangers: when there may be more, how many were left out. */
 	uint64_t strangers_ns, strangers_unsaid;
 	unsigned strangers_said;
+	int copied; /* in this turn */
 	bool zeroing; /* a piece is to be zeroed */
 	uint64_t zero_extent, zero_offset, zero_size;
 	enum xm_service_effect_kind sizing; /* RETURN, TAKE; 0: neither */
@@ -257,6 +259,10 @@ static void apply(struct xm_host *h, uint64_t now_ns)
 			h->zero_extent = e->extent;
 			h->zero_offset = e->offset;
 			h->zero_size = e->size;
+			break;
+		case XM_SERVICE_COPY:
+			h->link_ops->copy(h->link, e->from, e->offset, e->size);
+			h->copied++;
 			break;
 		case XM_SERVICE_RETURN:
 		case XM_SERVICE_TAKE:
@@ -477,13 +483,15 @@ uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 		on_report(h, now_ns, place, &report);
 	more = i == EVENTS_MAX;
 	more = store_turn(h, now_ns) || more;
+	h->copied = 0;
 	for (i = 0; i < EVENTS_MAX && strangers < STRANGERS_MAX &&
-		    h->channel_ops->poll(h->channel, &from) > 0;
+		    h->copied < COPIES_MAX && h->channel_ops->poll(h->channel, &from) > 0;
 	     i++) {
 		strangers += from.kind == XM_CHANNEL_STRANGER;
 		on_channel(h, now_ns, &from);
 	}
-	more = more || i == EVENTS_MAX || strangers == STRANGERS_MAX;
+	more = more || i == EVENTS_MAX || strangers == STRANGERS_MAX ||
+	       h->copied == COPIES_MAX;
 	if (h->zeroing)
 		zero_piece(h, now_ns);
 	if (h->sizing != 0)

@@ -36,6 +36,9 @@ struct xm_link_ops {
 	int (*poll)(void *link, uint32_t *ret_place, struct xm_report *ret);
 	/* Clears bytes of the pool, without giving its pages away. */
 	void (*zero)(void *link, uint64_t offset, uint64_t size);
+	/* Copies bytes from one place of the pool to another; returns when they are
+	 * there. */
+	void (*copy)(void *link, uint64_t from, uint64_t to, uint64_t size);
 	/* Gives bytes that nobody can reach to the host: they read as zero, and take no
 	 * memory. */
 	void (*release)(void *link, uint64_t offset, uint64_t size);

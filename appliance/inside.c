@@ -100,6 +100,15 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 	memset(x->pool + offset, 0, size);
 }
 
+static void link_copy(void *link, uint64_t from, uint64_t to, uint64_t size)
+{
+	struct xm_inside *x = link;
+
+	XM_ASSERT(xm_span_fits(from, size, x->size) &&
+		  xm_span_fits(to, size, x->size));
+	memcpy(x->pool + to, x->pool + from, size);
+}
+
 /* Nobody asks it to shrink. */
 static void link_release(void *link, uint64_t offset, uint64_t size)
 {
@@ -132,6 +141,7 @@ static const struct xm_link_ops link_ops = {
 	.command = link_command,
 	.poll = link_poll,
 	.zero = link_zero,
+	.copy = link_copy,
 	.release = link_release,
 	.take = link_take,
 	.draw = link_draw,

@@ -16,6 +16,7 @@ libxm_service_la_SOURCES = \
 	appliance/lease.c \
 	appliance/pressure.c \
 	appliance/pressure.h \
+	appliance/copies.c \
 	appliance/tokens.c \
 	appliance/service.c \
 	appliance/service.h \

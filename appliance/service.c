@@ -5,7 +5,7 @@
  * in lease.c; OFFER and CLAIM in tokens.c; GRANT and OPEN in sharing.c; extents and grants
  * in extents.c; time in terms.c; answers and figures in answers.c; options and memory in
  * service_open.c; the pool's size in shrink.c; what is durable in durable.c; the pool's parts,
- * one for each interface process, in places.c.
+ * one for each interface process, in places.c; COPY in copies.c.
  *
  * Floor: ground.
  */
@@ -21,27 +21,6 @@ static void nonsense(struct xm_service *s, uint32_t peer,
 {
 	s->malformed++;
 	xm_client_drop_peer(s, peer, ret);
-}
-
-/* A request of a kind whose number is reserved: this appliance has none of
- * the features that serve it. False: it is none of these. */
-static bool on_reserved(struct xm_service *s,
-			const struct xm_service_event *event,
-			const struct xm_service_requester *requester,
-			struct xm_service_effects *ret)
-{
-	enum xm_message_kind kind = event->message->kind;
-	struct xm_words words;
-
-	if (!xm_message_is_reserved(kind))
-		return false;
-	if (xm_service_refuse(s, ret, requester, EOPNOTSUPP, &words) != NULL) {
-		xm_words_add(&words, "this appliance does not serve ");
-		xm_words_add(&words, xm_message_name(kind));
-		xm_words_add(&words, ": ask one whose WELCOME says that it has"
-				     " that feature");
-	}
-	return true;
 }
 
 static void drain(struct xm_service *s, uint32_t ms)
@@ -282,6 +261,9 @@ static void on_client(struct xm_service *s,
 	case XM_PERSIST:
 		xm_durable_persist(s, event, slot, requester, ret);
 		break;
+	case XM_COPY_BYTES:
+		xm_copy_bytes(s, event, slot, requester, ret);
+		break;
 	case XM_FREE:
 		if ((event->message->u.free.extent & XM_READING) != 0)
 			xm_share_free(s, event->message->u.free.extent, slot,
@@ -304,8 +286,7 @@ static void on_client(struct xm_service *s,
 		xm_client_end(s, c, ret);
 		break;
 	default:
-		if (!on_question(s, event, requester, ret) &&
-		    !on_reserved(s, event, requester, ret))
+		if (!on_question(s, event, requester, ret))
 			nonsense(s, event->peer, ret);
 	}
 }

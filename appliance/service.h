@@ -222,6 +222,7 @@ enum xm_service_effect_kind {
 	XM_SERVICE_RETRACT,  /* client, cookie, ticket */
 	XM_SERVICE_EXPEL,    /* client */
 	XM_SERVICE_ZERO,     /* extent, offset, size */
+	XM_SERVICE_COPY,     /* from, offset, size: at once, before what follows */
 	XM_SERVICE_RETURN,   /* offset, size: give these bytes to the host */
 	XM_SERVICE_TAKE,     /* offset, size: take them from it again */
 	XM_SERVICE_STORE,    /* `store` of the effects */
@@ -232,7 +233,7 @@ struct xm_service_effect {
 	enum xm_service_effect_kind kind;
 	uint32_t peer;
 	const struct xm_message *message; /* lies in the effects */
-	uint64_t extent, grant, client, offset, size, key;
+	uint64_t extent, grant, client, offset, size, key, from;
 	struct xm_remote_mr remote;
 	uint32_t cookie, lane, rights;
 	uint32_t place; /* EXPOSE to EXPEL: whose interface is to do it */

@@ -287,6 +287,12 @@ void xm_durable_stored(struct xm_service *, const struct xm_service_event *,
 /* The next thing for the store, or about its end. True: there are more. */
 bool xm_durable_work(struct xm_service *, struct xm_service_effects *);
 
+/* --- copies.c ------------------------------------------------------------- */
+
+void xm_copy_bytes(struct xm_service *, const struct xm_service_event *,
+		   uint32_t client, const struct xm_service_requester *,
+		   struct xm_service_effects *);
+
 /* --- extents.c ------------------------------------------------------------ */
 
 uint32_t xm_service_extent_slot(const struct xm_service *,

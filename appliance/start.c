@@ -40,6 +40,15 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 	memset(part->pool.base + (offset - part->offset), 0, size);
 }
 
+static void link_copy(void *link, uint64_t from, uint64_t to, uint64_t size)
+{
+	struct xm_daemon *d = link;
+
+	XM_ASSERT(xm_span_fits(from, size, d->pool.size) &&
+		  xm_span_fits(to, size, d->pool.size));
+	memcpy(d->pool.base + to, d->pool.base + from, size);
+}
+
 static void link_release(void *link, uint64_t offset, uint64_t size)
 {
 	struct xm_daemon_part *part = xm_daemon_part_of(link, offset, size);
@@ -72,6 +81,7 @@ static const struct xm_link_ops link_ops = {
 	.command = link_command,
 	.poll = link_poll,
 	.zero = link_zero,
+	.copy = link_copy,
 	.release = link_release,
 	.take = link_take,
 	.draw = link_draw,

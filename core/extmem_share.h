@@ -201,6 +201,27 @@ int extmem_region_open(extmem *, const char *token, uint64_t flags,
  * appliance began again: free it. -ENOTCONN, -ETIMEDOUT its appliance does not answer: what
  * was seen before is seen still. -EINVAL it is this client's own. */
 int extmem_region_acquire(extmem_region *);
+/* Makes a region with the bytes that this one has at one moment of the call, by copying them
+ * at its appliances, without a byte of them passing this client. The call returns in
+ * milliseconds, and both can be used at once: each has the bytes of that moment, and what is
+ * stored to one from then on is not in the other. Stores that other threads make during the
+ * call are in the copy or not, each page's whole or not at all.
+ *
+ * The bytes follow while the program runs, up to 2 MiB at a time. Until a part has been
+ * copied, a store to it in the region waits, as does every touch of it in the copy; parts for
+ * which somebody waits go first. A call that changes the memory of either (extmem_region_free()
+ * of the region, _resize(), _hand_over(), _keep(), another copy) first waits for the rest, for
+ * half of the setting `timeout` at most. What has not been copied by then is lost to the copy:
+ * its pages are as after any loss (extmem_lost()), and the region has all of its own.
+ *
+ * The copy takes as much memory as the region, at the same appliances. Its name is `name`;
+ * NULL is none. It is not mapped, and like an adopted region it is one slab at offset 0.
+ *
+ * Threads: any. Errors, with nothing changed: -ENOTSUP the region is sparse or sealed, or has
+ * several copies. -EBUSY pages of it are pinned or registered for writing, or a part of it
+ * moves. -ENOSPC, -EDQUOT an appliance of it has not so much memory. -EOPNOTSUPP one does not
+ * serve this. -ENOMEM, -ENOTCONN, -ETIMEDOUT, -ESTALE as for extmem_region_alloc(). */
+int extmem_region_copy(extmem_region *, const char *name, extmem_region **ret);
 
 /* Frees a piece of memory that has no owner and waits for a token: `extent` is what
  * extmem_region_list() and extmem_status_regions() say of an entry whose client is 0. For

@@ -8,6 +8,8 @@ include_HEADERS += core/extmem.h core/extmem_figures.h \
 libxm_ground_la_SOURCES += \
 	core/pure/channel.c \
 	core/pure/channel.h \
+	core/pure/cloning.c \
+	core/pure/cloning.h \
 	core/pure/code.c \
 	core/pure/code.h \
 	core/pure/label.c \
@@ -29,6 +31,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/pager_fault.c \
 	core/pure/pager_flush.c \
 	core/pure/pager_frame.c \
+	core/pure/pager_clone.c \
 	core/pure/pager_hold.c \
 	core/pure/pager_ledger.c \
 	core/pure/pager_meaning.c \
@@ -122,6 +125,9 @@ libxm_client_la_SOURCES += \
 	core/client/client.c \
 	core/client/client.h \
 	core/client/entry.h \
+	core/client/clone.c \
+	core/client/clone_turn.c \
+	core/client/clones.h \
 	core/client/commit.c \
 	core/client/persist.c \
 	core/client/error.c \

@@ -13,6 +13,7 @@ xm_man_pages = \
 	docs/man/extmem_open.3 \
 	docs/man/extmem_read.3 \
 	docs/man/extmem_region.3 \
+	docs/man/extmem_region_copy.3 \
 	docs/man/extmem_share.3 \
 	docs/man/extmem_slab.3 \
 	docs/man/extmem_stats.3 \

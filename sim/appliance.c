@@ -84,6 +84,7 @@ uint32_t appliance_at_interface(const struct process *process)
 }
 
 #define ZEROED_PER_US 8000 /* bytes */
+#define COPIED_PER_US 5000 /* likewise */
 
 /* --- the control process ------------------------------------------------------------ */
 
@@ -136,6 +137,21 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 	world_wait(a->pool, size * XM_US / ZEROED_PER_US);
 }
 
+/* Likewise. */
+static void link_copy(void *link, uint64_t from, uint64_t to, uint64_t size)
+{
+	struct appliance *a = link;
+	uint8_t *bytes = a->pool->bytes;
+
+	for (uint64_t at = 0; at < size; at += XM_PAGE) {
+		if (memcmp(bytes + to + at, bytes + from + at, XM_PAGE) != 0) {
+			sparse_mark(a->pool, to + at, XM_PAGE);
+			memcpy(bytes + to + at, bytes + from + at, XM_PAGE);
+		}
+		world_wait(a->pool, XM_PAGE * XM_US / COPIED_PER_US);
+	}
+}
+
 static void link_release(void *link, uint64_t offset, uint64_t size)
 {
 	struct appliance *a = link;
@@ -171,6 +187,7 @@ static const struct xm_link_ops link_ops = {
 	.command = link_command,
 	.poll = link_poll,
 	.zero = link_zero,
+	.copy = link_copy,
 	.release = link_release,
 	.take = link_take,
 	.draw = link_draw,

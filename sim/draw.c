@@ -370,6 +370,12 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		tenants_draw(s);
 		places_draw(s);
 	}
+	if (sim_plan.clones) {
+		s->clones = true;
+		s->copies = 1;
+		s->sealed = false;
+		s->lies_ms = 0;
+	}
 }
 
 /* Each host's clock has a beginning and a rate of its own. */

@@ -92,11 +92,11 @@ static const struct xm_option options[] = {
 	  .help = "Print each event as a line.",
 	  .destination = offsetof(struct settings, trace) },
 	{ .name = "kind", .kind = XM_OPTION_CHOICE, .value = "cluster",
-	  .choices = "cluster|snapshot|hands|store|durable|share",
+	  .choices = "cluster|snapshot|hands|store|durable|share|copies",
 	  .help = "What a seed simulates: clients and appliances "
 		  "(cluster); these, with regions that change hands "
-		  "(hands), that are made durable (durable), or that "
-		  "others read (share); a process "
+		  "(hands), that are made durable (durable), that "
+		  "others read (share), or that are copied (copies); a process "
 		  "whose forked children see its memory as it was "
 		  "(snapshot); or an appliance's durable store (store).",
 	  .destination = offsetof(struct settings, kind) },
@@ -294,6 +294,7 @@ static int plan(void)
 	p->store = s.kind == 3;
 	p->durable = s.kind == 4;
 	p->shares = s.kind == 5;
+	p->clones = s.kind == 6;
 	p->model = s.interface == 1;
 	p->plain = s.plain;
 	p->unsealed = s.unsealed;

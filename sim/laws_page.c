@@ -155,7 +155,7 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 			     "absent to the mapper",
 			     (unsigned long long)page,
 			     entry->state == XM_PAGE_CLEAN ? "clean" : "dirty");
-	if (is_open && (entry->flags & FLAG_READ_ONLY) != 0)
+	if (is_open && (entry->flags & FLAG_CLOSED) != 0)
 		world_broken("page truth", "page %llu may not be stored to, and "
 			     "is not protected", (unsigned long long)page);
 	if (entry->state == XM_PAGE_DIRTY && is_read(x, page))

@@ -55,6 +55,7 @@ libxm_world_la_SOURCES = \
 	sim/notes.h \
 	sim/operations.c \
 	sim/operations_explicit.c \
+	sim/operations_copy.c \
 	sim/operations_hand.c \
 	sim/operations_share.c \
 	sim/operations_select.c \

@@ -112,7 +112,14 @@ void op_select(struct program *p)
 static void check_stats(const struct program *p)
 {
 	struct extmem_stats s = { .size = sizeof(s) };
-	uint64_t objects = p->objects_count, moved = p->objects_moved, read = 0;
+	uint64_t objects = p->objects_count, moved = p->objects_moved;
+	uint64_t size = extmem_region_size(p->region), regions = 1;
+
+	if (p->twin.region != NULL) {
+		size += extmem_region_size(p->twin.region);
+		regions++;
+		objects += p->twin.objects_count;
+	}
 
 	extmem_stats(p->x, &s);
 	if (s.local_now > s.local_limit || s.local_peak > s.local_limit)
@@ -120,16 +127,17 @@ static void check_stats(const struct program *p)
 			     "memory, of %llu", p->index,
 			     (unsigned long long)s.local_peak,
 			     (unsigned long long)s.local_limit);
-	if (p->reading != NULL)
-		read = extmem_region_size(p->reading);
-	if (s.regions != 1 + (uint64_t)(read > 0) ||
-	    s.region_bytes != extmem_region_size(p->region) + read)
+	if (p->reading != NULL) {
+		size += extmem_region_size(p->reading);
+		regions++;
+	}
+	if (s.regions != regions || s.region_bytes != size)
 		world_broken("counters", "client %u counts %llu regions of "
-			     "%llu bytes, and has one of %llu", p->index,
+			     "%llu bytes, and has %llu of %llu", p->index,
 			     (unsigned long long)s.regions,
 			     (unsigned long long)s.region_bytes,
-			     (unsigned long long)
-				     extmem_region_size(p->region));
+			     (unsigned long long)regions,
+			     (unsigned long long)size);
 	/* Of what others did while it counted nothing is known. */
 	if (p->objects_moved == moved &&
 	    (s.objects + sim_shape.threads < objects ||

@@ -27,6 +27,7 @@ struct sim_plan {
 	bool hands;		    /* regions change hands */
 	bool durable;		    /* regions are made durable */
 	bool shares;		    /* they are shared with readers */
+	bool clones;		    /* regions are copied */
 	bool model;		    /* appliances' interfaces are transports/model */
 	bool snapshot;		    /* the world is that of snapshot.h */
 	bool store;		    /* the world is that of store.h */

@@ -320,7 +320,7 @@ static void program_run(void *argument)
 	}
 	w->doing = "close";
 	w->since_ns = world_now();
-	if (p->region != NULL)
+	while (p->region != NULL)
 		region_give(p, true);
 	if (p->x != NULL)
 		around_close(p);
@@ -352,7 +352,7 @@ void program_open(uint32_t client)
 	struct program *p = &programs[client];
 	uint64_t stamp = p->stamp, lives = p->lives;
 	struct outcome_watch watch = p->watch;
-	struct shadow *shadow = p->shadow;
+	struct shadow *shadow = p->shadow, *twins = p->twin.shadow;
 	char name[24];
 
 	if (client == 0) {
@@ -364,6 +364,7 @@ void program_open(uint32_t client)
 	p->lives = lives + 1;
 	p->watch = watch;
 	p->index = client;
+	p->twin.shadow = twins;
 	p->shadow = shadow != NULL
 			    ? shadow
 			    : shadow_open(region_max() / XM_PAGE);
@@ -392,6 +393,7 @@ void program_close(uint32_t client)
 	if (client == 0)
 		shares_close();
 	free(programs[client].shadow);
+	free(programs[client].twin.shadow);
 	memset(&programs[client], 0, sizeof(programs[client]));
 }
 

@@ -10,7 +10,7 @@
  * implements it with this machine's clock, memory and processes, and so runs the
  * same operations on real ones.
  *
- * A program holds one mapped region at a time. Its threads load, store, read,
+ * A program works with one mapped region at a time. Its threads load, store, read,
  * write, sync, advise, pin and allocate in it. A few words of every page are
  * watched: the shadow has the value of the last completed store or write and,
  * after an operation whose outcome is unknown, the other possible value. Each load
@@ -79,6 +79,16 @@ struct worker {
 	uint64_t call_began_ns, call_most_ns;
 };
 
+/* Another region of the program's, with which it does nothing at the moment: one of the
+ * two is a copy of the other, or was. */
+struct twin {
+	extmem_region *region; /* NULL: there is none */
+	struct shadow *shadow;
+	struct object objects[OBJECTS_MAX];
+	uint32_t objects_count;
+	bool lost;
+};
+
 struct program {
 	uint32_t index;
 	struct process *process;
@@ -93,6 +103,7 @@ struct program {
 	uint32_t readers; /* threads in an operation on the region */
 	bool changing;	  /* one changes the region itself */
 	bool lost;
+	struct twin twin;
 	uint32_t workers_ended;
 	bool ended;
 	struct worker workers[8];
@@ -202,6 +213,13 @@ bool share_is_on(const struct program *);
 /* Its region is about to be freed. */
 void share_given(const struct program *);
 void shares_close(void); /* at the end of a run */
+
+/* --- operations_copy.c ------------------------------------------------------------ */
+
+/* The region is copied; or, if there is a copy, what is the region and what is the twin
+ * is exchanged. */
+void op_copy(struct program *);
+void twin_swap(struct program *); /* if there is one */
 
 /* --- workload.c --------------------------------------------------------------------- */
 

@@ -87,6 +87,7 @@ struct sim_shape {
 	bool hands;  /* regions change hands */
 	bool durable; /* appliances have stores, and programs use them */
 	bool shares; /* they are shared with readers */
+	bool clones; /* regions are copied */
 	bool races;  /* threads store while the mapper is at work */
 	bool sealed; /* all regions are */
 	uint32_t lies_ms; /* between lies of appliances, mean; 0: none */

@@ -145,7 +145,10 @@ void region_give(struct program *p, bool look)
 	around_outcome(p, OUTCOME_GIVE, outcome_result(rc));
 	call_went(p, rc);
 	p->region = NULL;
-	around_given(p);
+	if (p->twin.region != NULL)
+		twin_swap(p);
+	else
+		around_given(p);
 }
 
 /* The region is freed and now and then the client closed and opened again: seldom,
@@ -155,6 +158,8 @@ static void reopen(struct program *p)
 	region_give(p, true);
 	if (below(4) != 0)
 		return;
+	if (p->region != NULL)
+		region_give(p, true);
 	around_close(p);
 	if (!around_finishing() && around_open(p))
 		region_take(p);
@@ -170,6 +175,7 @@ enum kind {
 	KIND_HAND, /* of runs in which regions change hands */
 	KIND_DURABLE, /* of runs in which they are made durable */
 	KIND_SHARE, /* of runs in which they are shared */
+	KIND_COPY, /* of runs in which regions are copied */
 };
 
 /* Of those before: not in place of others, so that runs without rights are as they were. */
@@ -177,6 +183,7 @@ enum kind {
 #define HAND_SHARE 40
 #define DURABLE_SHARE 8
 #define SHARE_SHARE 5
+#define COPY_SHARE 12
 
 static const struct {
 	const char *name;
@@ -192,6 +199,7 @@ static const struct {
 	[KIND_PROTECT] = { "protect", 0 }, [KIND_HAND] = { "hand", 0 },
 	[KIND_DURABLE] = { "durable", 0 },
 	[KIND_SHARE] = { "share", 0 },
+	[KIND_COPY] = { "copy", 0 },
 };
 
 uint64_t program_kinds_draw(struct xm_rand *r)
@@ -233,6 +241,8 @@ static unsigned kind_draw(void)
 		return KIND_DURABLE;
 	if (sim_shape.shares && below(SHARE_SHARE) == 0)
 		return KIND_SHARE;
+	if (sim_shape.clones && below(COPY_SHARE) == 0)
+		return KIND_COPY;
 	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {
 		weights[i] = (sim_shape.kinds >> i & 1) != 0 ? kinds[i].weight
 							     : 0;
@@ -281,6 +291,7 @@ void program_operate(struct program *p, struct worker *w, bool idle)
 	case KIND_HAND: op_hand(p); break;
 	case KIND_DURABLE: op_durable(p); break;
 	case KIND_SHARE: op_share(p); break;
+	case KIND_COPY: op_copy(p); break;
 	default: break;
 	}
 	program_leave(p, alone);

@@ -11,6 +11,9 @@
 #include "core/client/moving.h"
 #include "core/pure/channel.h"
 
+/* Threads wait for what is cloned. */
+#define PATIENCE_CLONES (100 * XM_US)
+
 /* --- what the keeper is given ------------------------------------------------- */
 
 /* The background thread has all signals blocked from its start. */
@@ -77,7 +80,8 @@ static bool is_too_late(const struct xm_ask *ask, const struct xm_request *r)
 {
 	return (r->message.kind == XM_FREE || r->message.kind == XM_TRIM ||
 		r->message.kind == XM_OFFER || r->message.kind == XM_DRAFT ||
-		r->message.kind == XM_PERSIST) &&
+		r->message.kind == XM_PERSIST ||
+		r->message.kind == XM_COPY_BYTES) &&
 	       r->lease != ask->keeper.peers[r->appliance].lease;
 }
 
@@ -111,9 +115,10 @@ static void *background_run(void *argument)
 	os_lock_meanwhile(ask->look, ask->look_context);
 	while (!atomic_load(&ask->stopping)) {
 		uint64_t patience;
-		bool several;
+		bool several, clones;
 
 		ask->look(ask->look_context);
+		clones = xm_clones_turn(XM_CONTAINER(ask, extmem, ask));
 		os_mutex_take(&ask->lock);
 		pass_on_requests(ask, os_now_ns());
 		several = control->channels_count > 1;
@@ -122,6 +127,8 @@ static void *background_run(void *argument)
 		patience = xm_keeper_patience_ns(&ask->keeper);
 		/* The thread can sleep on one channel only: with more of them
 		 * it looks at the others every 10 ms. */
+		if (clones)
+			patience = xm_min(patience, PATIENCE_CLONES);
 		if (several)
 			patience = xm_min(patience, 10 * XM_MS);
 		if (patience > 0)
@@ -220,12 +227,11 @@ void xm_ask_wake(struct xm_ask *ask)
 	os_kick(ask->wakeup);
 }
 
-void xm_ask_several(struct xm_ask *ask, struct xm_request *requests,
-		    uint32_t count)
+/* With the lock held. */
+static void queue(struct xm_ask *ask, struct xm_request *requests, uint32_t count)
 {
 	struct xm_request **last = &ask->queue;
 
-	os_mutex_take(&ask->lock);
 	while (*last != NULL)
 		last = &(*last)->next;
 	for (uint32_t i = 0; i < count; i++) {
@@ -235,6 +241,30 @@ void xm_ask_several(struct xm_ask *ask, struct xm_request *requests,
 		last = &requests[i].next;
 	}
 	xm_ask_wake(ask);
+}
+
+void xm_ask_post(struct xm_ask *ask, struct xm_request *request)
+{
+	os_mutex_take(&ask->lock);
+	queue(ask, request, 1);
+	os_mutex_give(&ask->lock);
+}
+
+bool xm_ask_is_done(struct xm_ask *ask, const struct xm_request *request)
+{
+	bool done;
+
+	os_mutex_take(&ask->lock);
+	done = request->done;
+	os_mutex_give(&ask->lock);
+	return done;
+}
+
+void xm_ask_several(struct xm_ask *ask, struct xm_request *requests,
+		    uint32_t count)
+{
+	os_mutex_take(&ask->lock);
+	queue(ask, requests, count);
 	/* Each is answered by its deadline: the session sees to that. */
 	for (uint32_t i = 0; i < count; i++) {
 		while (!requests[i].done)

@@ -87,6 +87,9 @@ int xm_ask(struct xm_ask *, uint32_t appliance, const struct xm_message *,
 /* Likewise several at the same time, whose appliance, deadline_ns and message the caller
  * has set. Returns when all of them are answered. */
 void xm_ask_several(struct xm_ask *, struct xm_request *, uint32_t count);
+/* Likewise one, without waiting: the caller keeps the request until it is done. */
+void xm_ask_post(struct xm_ask *, struct xm_request *);
+bool xm_ask_is_done(struct xm_ask *, const struct xm_request *);
 /* A message about an answer that was no: what the appliance said, or what the
  * status means there. */
 void xm_ask_explain(const struct xm_ask *, const struct xm_request *,

@@ -33,6 +33,7 @@ static void destroy(extmem *x)
 	xm_line_close(&x->regions.lock);
 	os_mutex_close(&x->regions.links);
 	os_mutex_close(&x->registered.lock);
+	os_mutex_close(&x->clones.lock);
 	os_memory_give(x, sizeof(*x));
 }
 
@@ -92,6 +93,8 @@ static int begin(extmem *x)
 	xm_line_open(&x->regions.lock);
 	os_mutex_open(&x->regions.links);
 	os_mutex_open(&x->registered.lock);
+	xm_list_open(&x->clones.list);
+	os_mutex_open(&x->clones.lock);
 	ask = xm_ask_open(&x->ask, &x->lanes);
 	all = xm_all_waiting_open(&x->lanes.waiting);
 	return ask != 0 ? ask : all;

@@ -9,6 +9,7 @@
  *	cache.lock		a thread's cache of objects, as it ends (objects.c)
  *	extmem_region.lock	slabs, objects, mappings of one region
  *	regions.links		the list of regions, which the keeper reads
+ *	clones.lock		the list of clones under way
  *	registered.lock		memory that was registered
  *	ask.lock		sessions, requests
  *	async.lock		transfers that are free, stuck, or done
@@ -21,6 +22,7 @@
 #include "core/client/arena.h"
 #include "core/client/ask.h"
 #include "core/client/async.h"
+#include "core/client/clones.h"
 #include "core/client/faults.h"
 #include "core/client/lane.h"
 #include "core/client/lost.h"
@@ -44,6 +46,7 @@ struct extmem {
 	struct xm_sealing sealing;
 	struct xm_printing printing;
 	struct xm_ask ask;
+	struct xm_clones clones;
 	struct xm_lanes lanes;
 	struct xm_faults faults;
 	struct xm_engine_watch watch; /* watch.c's own, changed with all lanes locked */

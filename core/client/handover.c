@@ -455,6 +455,7 @@ int extmem_region_hand_over(extmem_region *region,
 	x = region->client;
 	xm_regions_lock(x);
 	os_mutex_take(&region->lock);
+	xm_clone_finish(region, false);
 	if (!region->half)
 		os_random(region->hand_token, sizeof(region->hand_token));
 	rc = hand_over(region, &o, words, sizeof(words));
@@ -553,6 +554,14 @@ static int keep(extmem_region *region, const char *call, uint64_t ms, bool durab
 	x = region->client;
 	xm_regions_lock(x);
 	os_mutex_take(&region->lock);
+	xm_clone_finish(region, false);
+	if (atomic_load(&region->lacks)) {
+		os_mutex_give(&region->lock);
+		xm_regions_unlock(x);
+		return xm_fail(-ESTALE, "%s: region %s is a copy that lacks bytes, "
+			       "which were lost before they were copied", call,
+			       region->name);
+	}
 	os_mutex_take(&x->regions.links);
 	if (region->kept_ms == 0)
 		os_random(region->token, sizeof(region->token));

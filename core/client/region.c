@@ -404,6 +404,10 @@ int extmem_region_free(extmem_region *region)
 		return rc;
 	x = region->client;
 	xm_regions_lock(x);
+	/* Who waits for a clone that goes waits for nothing. */
+	if (region->cloning != NULL)
+		xm_clone_finish(region, x->regions.closing ||
+					region == region->cloning->clone);
 	table = xm_sharing_leave(region);
 	rc = region_give(region, &told);
 	/* (As the client closes it is on its list, too.) */
@@ -508,6 +512,7 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 		return rc;
 	xm_regions_lock(x);
 	os_mutex_take(&region->lock);
+	xm_clone_finish(region, false);
 	if (size > region->size)
 		rc = grow(region, size);
 	else if (size < region->size)

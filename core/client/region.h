@@ -90,6 +90,9 @@ struct extmem_region {
 	/* Of its labels: how often a part of it has moved since it is kept. With
 	 * regions.links, like kept_ms and token. */
 	uint32_t turn;
+	struct xm_clone *cloning; /* it is being cloned, or is a clone; with regions.lock */
+	/* It was to be a clone, and some of its bytes never came: those pages are lost. */
+	atomic_bool lacks;
 	/* It is about to be tracked; and the transfers under way that go past
 	 * the pager. */
 	atomic_bool changing;

@@ -70,6 +70,11 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 	case XM_PAGER_MEND: xm_pager_on_mend(p, ev, fx); break;
 	case XM_PAGER_MENDED: xm_pager_on_mended(p, ev, fx); break;
 	case XM_PAGER_STALE: xm_pager_on_stale(p, ev, fx); break;
+	case XM_PAGER_FREEZE: xm_pager_on_freeze(p, ev, fx); break;
+	case XM_PAGER_FROZEN: xm_pager_on_frozen(p, ev, fx); break;
+	case XM_PAGER_THAW: xm_pager_on_thaw(p, ev, fx); break;
+	case XM_PAGER_CLONE_LOCK: xm_pager_on_clone_lock(p, ev, fx); break;
+	case XM_PAGER_CLONE_UNLOCK: xm_pager_on_clone_unlock(p, ev, fx); break;
 	case XM_PAGER_TEAR: xm_pager_on_tear(p, ev, fx); break;
 	case XM_PAGER_HOLD: xm_pager_on_hold(p, ev, fx); break;
 	case XM_PAGER_RELEASE: xm_pager_on_release(p, ev, fx); break;
@@ -132,6 +137,7 @@ void xm_pager_init(struct xm_pager *p, const struct xm_pager_options *o,
 	for (uint32_t i = 0; i < o->writeback_buffers; i++)
 		p->writeback_buffers[i].page = NOBODY;
 	p->frame_free = NO_FRAME;
+	p->wanted = XM_NO_PAGE;
 	p->evicted = 1;
 	p->credit = XM_PAGER_CREDIT;
 	xm_pager_prints_init(p);

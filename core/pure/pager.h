@@ -196,6 +196,19 @@ enum xm_pager_event_kind {
 	/* A new member lacks all that the remote memory of the range holds. {page,
 	 * limit} DONE, MORE. */
 	XM_PAGER_STALE,
+	/* A region is cloned (cloning.h; pager_clone.c). FREEZE: the bytes of the range stay what
+	 * they are; whoever would store to them waits. {page, limit} DONE, MORE. FULL: page
+	 * `next` is pinned for writing. FROZEN: are they all in the remote memory, and does no
+	 * explicit I/O move any? {page, limit} DONE, WAIT. THAW: the end of it. {page,
+	 * limit} DONE, MORE. */
+	XM_PAGER_FREEZE,
+	XM_PAGER_FROZEN,
+	XM_PAGER_THAW,
+	/* Pages that are fresh are about to get the bytes of others: whoever touches them
+	 * waits. {page, limit} DONE, MORE. And they have come, or nothing was there: the page
+	 * is fresh. {page, limit, write} DONE, MORE. */
+	XM_PAGER_CLONE_LOCK,
+	XM_PAGER_CLONE_UNLOCK,
 	/* A read of the page brought what cannot be its bytes: it is torn. {page} */
 	XM_PAGER_TEAR,
 
@@ -419,6 +432,8 @@ struct xm_pager {
 	uint32_t writeback_used, writeback_failed, writeback_cursor;
 	uint32_t pinned;		  /* frames */
 	uint32_t losses;		  /* pages that were lost, ever */
+	uint64_t wanted; /* the last page that a thread waits for and that is frozen or a clone's;
+			  * XM_NO_PAGE: none. Taken by the owner. */
 	uint32_t torn;			  /* pages, and where they are */
 	uint64_t torn_first, torn_limit;
 	uint64_t missed[XM_PAGER_MISSED]; /* pages whose miss continued no stream */

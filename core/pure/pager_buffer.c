@@ -209,7 +209,7 @@ static bool writable(const struct xm_pager *p, uint64_t page, uint64_t written,
 		     bool dirty)
 {
 	return (dirty || page == written) &&
-	       (!flagged(&p->pages[page], FLAG_READ_ONLY) ||
+	       (!flagged(&p->pages[page], FLAG_CLOSED) ||
 		XM_PLANTED(rights_window));
 }
 

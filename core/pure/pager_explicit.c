@@ -42,6 +42,7 @@ static bool lockable(const struct xm_pager *p, uint64_t page,
 	if (p->torn > 0 && xm_pager_torn(entry))
 		return ev->whole && !ev->settle;
 	return idle(entry) && !flagged(entry, FLAG_LOST) &&
+	       !(ev->write && flagged(entry, FLAG_FROZEN)) &&
 	       (ev->whole || flagged(entry, FLAG_WRITTEN));
 }
 
@@ -56,6 +57,10 @@ void xm_pager_on_io_lock(struct xm_pager *p, const struct xm_pager_event *ev,
 	fx->next = page;
 	if (flagged(entry, FLAG_LOST) || entry->state == XM_PAGE_POISONED) {
 		fx->verdict = XM_VERDICT_LOST;
+		return;
+	}
+	if (ev->write && flagged(entry, FLAG_FROZEN)) {
+		xm_pager_wants(p, page);
 		return;
 	}
 	if (present(entry) && ev->write && flagged(entry, FLAG_READ_ONLY) &&
@@ -73,6 +78,8 @@ void xm_pager_on_io_lock(struct xm_pager *p, const struct xm_pager_event *ev,
 		fx->next = page;
 		return;
 	}
+	if (entry->state == XM_PAGE_IO_LOCKED && entry->buffer == LOCK_CLONE)
+		xm_pager_wants(p, page);
 	if (entry->state == XM_PAGE_FETCHING &&
 	    p->fetch_buffers[entry->buffer].state == FETCH_ARRIVED)
 		xm_pager_buffer_clear(p, entry->buffer, true);
@@ -134,7 +141,7 @@ void xm_pager_on_pin(struct xm_pager *p, const struct xm_pager_event *ev,
 	fx->verdict = XM_VERDICT_WAIT;
 	if (!present(entry) ||
 	    (ev->write && (entry->state != XM_PAGE_DIRTY ||
-			   flagged(entry, FLAG_READ_ONLY))))
+			   flagged(entry, FLAG_CLOSED))))
 		return;
 	frame = &p->frames[entry->frame];
 	if (frame->pins == UINT16_MAX ||

@@ -34,7 +34,7 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 		while (run < XM_PAGER_WINDOW_MAX && page + run < s->next &&
 		       page + run < ev->limit &&
 		       p->pages[page + run].state == XM_PAGE_CLEAN &&
-		       (!flagged(&p->pages[page + run], FLAG_READ_ONLY) ||
+		       (!flagged(&p->pages[page + run], FLAG_CLOSED) ||
 			XM_PLANTED(rights_neighbour)))
 			run++;
 		break;
@@ -53,7 +53,7 @@ static void fault_protected(struct xm_pager *p, uint64_t page,
 static bool fresh_with_all_rights(const struct xm_pager *p, uint64_t page)
 {
 	return xm_pager_fresh(p, page) &&
-	       (!flagged(&p->pages[page], FLAG_RIGHTS) ||
+	       (!flagged(&p->pages[page], FLAG_RIGHTS | FLAG_FROZEN) ||
 		XM_PLANTED(rights_fresh));
 }
 
@@ -103,7 +103,7 @@ static void fault_from_writeback(struct xm_pager *p, uint64_t page,
 	xm_pager_become_present(p, page, 1,
 				writeback_base(p) + p->pages[page].buffer,
 				ev->write ||
-					(!flagged(&p->pages[page], FLAG_READ_ONLY) &&
+					(!flagged(&p->pages[page], FLAG_CLOSED) &&
 					 xm_pager_write_predicted(p, page)),
 				fx);
 	flag_set(&p->pages[page], FLAG_RECENT);
@@ -282,6 +282,15 @@ static void fault_not_here(struct xm_pager *p, uint64_t page,
 	}
 }
 
+/* The page is being cloned, or is a clone whose bytes are not here yet. */
+static void fault_frozen(struct xm_pager *p, const struct xm_pager_event *ev,
+		       struct xm_pager_effects *fx)
+{
+	xm_pager_wants(p, ev->page);
+	if (ev->reach == XM_REACH_LOST)
+		fx->verdict = XM_VERDICT_LOST;
+}
+
 void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		       struct xm_pager_effects *fx)
 {
@@ -298,6 +307,10 @@ void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		return;
 	}
 	fx->verdict = XM_VERDICT_WAIT;
+	if (ev->write && flagged(entry, FLAG_FROZEN)) {
+		fault_frozen(p, ev, fx);
+		return;
+	}
 	switch ((enum xm_page_state)entry->state) {
 	case XM_PAGE_POISONED:
 		fx->verdict = XM_VERDICT_LOST;
@@ -313,6 +326,8 @@ void xm_pager_on_fault(struct xm_pager *p, const struct xm_pager_event *ev,
 		return;
 	case XM_PAGE_IO_LOCKED:
 		trace_wait(p, XM_TRACE_PAGER_HELD, page);
+		if (entry->buffer == LOCK_CLONE)
+			fault_frozen(p, ev, fx);
 		if (ev->reach == XM_REACH_LOST && xm_pager_torn(entry))
 			fx->verdict = XM_VERDICT_LOST;
 		return;

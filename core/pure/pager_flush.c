@@ -84,6 +84,12 @@ static uint32_t flush_page(struct xm_pager *p, uint64_t page, uint64_t limit,
 		p->counters.evictions++;
 		return 1;
 	}
+	if (entry->state == XM_PAGE_IO_LOCKED && entry->buffer == LOCK_CLONE &&
+	    !evict) {
+		/* The remote memory has not its bytes yet. */
+		xm_pager_wants(p, page);
+		return 0;
+	}
 	if (entry->state != XM_PAGE_DIRTY)
 		return 1;
 	if (flagged(entry, FLAG_STORING) && !XM_PLANTED(two_stores)) {

@@ -80,6 +80,11 @@ static bool discard_page(struct xm_pager *p, uint64_t page,
 
 	if (entry->state == XM_PAGE_POISONED)
 		return true;
+	if (flagged(entry, FLAG_FROZEN) ||
+	    (entry->state == XM_PAGE_IO_LOCKED && entry->buffer == LOCK_CLONE)) {
+		xm_pager_wants(p, page);
+		return false;
+	}
 	if (entry->state == XM_PAGE_CLEAN && XM_PLANTED(discard_keeps_clean))
 		return true;
 	if (!make_absent(p, page, fx))

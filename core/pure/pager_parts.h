@@ -19,6 +19,7 @@
  *	pager_explicit.c	IO_LOCK, IO_UNLOCK, PIN, UNPIN
  *	pager_mend.c		MEND, MENDED, STALE, TEAR
  *	pager_hold.c		HOLD, RELEASE
+ *	pager_clone.c		FREEZE, FROZEN, THAW, CLONE_LOCK, CLONE_UNLOCK
  *
  * Every function takes the pager first. `fx` are the effects of the step under way;
  * a function that takes them may add to them.
@@ -31,7 +32,7 @@
 #include "core/pure/pager.h"
 #include "core/pure/plant.h"
 
-/* Flags of a page. Thirteen bits are there; one is free: 1024. */
+/* Flags of a page. Thirteen bits are there, and all are in use. */
 enum {
 	FLAG_WRITTEN = 1,     /* the remote memory holds the contents */
 	FLAG_STORING = 2,     /* a write-back buffer holds bytes not yet acknowledged */
@@ -43,10 +44,12 @@ enum {
 	FLAG_STALE = 128,     /* a member of its segment lacks these bytes */
 	FLAG_UNDURABLE = 256, /* what it is may differ from what is durable of it */
 	FLAG_HELD = 512,      /* its appliance drafts it: nothing is stored there */
+	FLAG_FROZEN = 1024, /* no store to it: if it is dirty, it is protected all the same */
 	FLAG_READ_ONLY = 2048, /* RIGHTS_LOAD: if it is dirty, it is protected all the same */
 	FLAG_NO_ACCESS = 4096, /* RIGHTS_NONE: it is never present */
 };
 #define FLAG_RIGHTS (FLAG_READ_ONLY | FLAG_NO_ACCESS)
+#define FLAG_CLOSED (FLAG_READ_ONLY | FLAG_FROZEN) /* not installed for stores */
 
 enum { FETCH_FREE, FETCH_IN_FLIGHT, FETCH_ARRIVED };
 enum { WRITEBACK_FREE, WRITEBACK_IN_FLIGHT, WRITEBACK_FAILED };
@@ -59,6 +62,7 @@ enum {
 	LOCK_TORN_WAITS, /* the mender shall make its members equal */
 	LOCK_TORN,	 /* and does */
 	LOCK_STALE,	 /* the mender copies it to members that lack it */
+	LOCK_CLONE,	 /* its bytes are another page's, and are not here yet */
 };
 
 /* What a store is for, and so what becomes of its pages. */
@@ -340,6 +344,11 @@ bool xm_pager_denies(const struct xm_pager *, uint64_t page, bool write);
 bool xm_pager_make_way(struct xm_pager *, uint64_t page,
 		       struct xm_pager_effects *);
 
+/* --- pager_clone.c --------------------------------------------------------- */
+
+/* The page's store, or touch, waits for a clone. */
+void xm_pager_wants(struct xm_pager *, uint64_t page);
+
 /* --- events: one function for each kind, or for several ------------------- */
 
 void xm_pager_on_fault(struct xm_pager *, const struct xm_pager_event *,
@@ -378,6 +387,16 @@ void xm_pager_on_release(struct xm_pager *, const struct xm_pager_event *,
 			 struct xm_pager_effects *);
 void xm_pager_on_undurable(struct xm_pager *, const struct xm_pager_event *,
 			   struct xm_pager_effects *);
+void xm_pager_on_freeze(struct xm_pager *, const struct xm_pager_event *,
+		      struct xm_pager_effects *);
+void xm_pager_on_frozen(const struct xm_pager *, const struct xm_pager_event *,
+		      struct xm_pager_effects *);
+void xm_pager_on_thaw(struct xm_pager *, const struct xm_pager_event *,
+			 struct xm_pager_effects *);
+void xm_pager_on_clone_lock(struct xm_pager *, const struct xm_pager_event *,
+			    struct xm_pager_effects *);
+void xm_pager_on_clone_unlock(struct xm_pager *, const struct xm_pager_event *,
+			      struct xm_pager_effects *);
 void xm_pager_on_pin(struct xm_pager *, const struct xm_pager_event *,
 		     struct xm_pager_effects *);
 void xm_pager_on_unpin(struct xm_pager *, const struct xm_pager_event *,

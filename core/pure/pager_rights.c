@@ -89,9 +89,11 @@ static uint32_t allow_stores(struct xm_pager *p, uint64_t page, uint64_t limit,
 
 	if (p->pages[page].state != XM_PAGE_DIRTY ||
 	    !flagged(&p->pages[page], FLAG_READ_ONLY) ||
+	    flagged(&p->pages[page], FLAG_FROZEN) || /* THAW does it */
 	    XM_PLANTED(rights_closed))
 		return 1;
-	run = alike(p, page, limit, XM_PAGER_WINDOW_MAX, FLAG_RIGHTS);
+	run = alike(p, page, limit, XM_PAGER_WINDOW_MAX,
+		    FLAG_RIGHTS | FLAG_FROZEN);
 	xm_pager_emit(fx, XM_UNPROTECT, page, run, 0, false);
 	return run;
 }

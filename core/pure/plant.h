@@ -48,6 +48,9 @@
 	X(print_outlives_flush, "a flushed page keeps the fingerprint of what it was") \
 	X(print_outlives_frame, "a frame keeps the fingerprint of the page before") \
 	X(print_hides_stale, "an unchanged page is not stored though a member lacks it") \
+	X(snapshot_later_write, "a dirty page that is being cloned stays writable") \
+	X(copy_unheld, "a clone's pages are read before they were copied")    \
+	X(copy_dirty_left, "a page is copied before what was dirty is stored") \
 	X(rights_load_denied, "a page that may be loaded from is denied a load") \
 	/* core/engine/engine.c, engine_effects.c */                                   \
 	X(completion_lost, "what a dropped connection cancelled is not heard") \
@@ -176,6 +179,7 @@
 	X(claim_any_token, "any token claims an extent")                      \
 	X(token_twice, "a token claims an extent from a claimer that lives")  \
 	X(orphan_zeroed_early, "an orphan is zeroed before its time")         \
+	X(copy_half, "half of what is to be copied is")                       \
 	X(kept_unlimited, "so much may be kept as there is memory")           \
 	X(keep_forgotten, "what was to be kept is zeroed with its owner's end") \
 	X(claim_cut_zeroed, "a claim that nobody hears of frees the extent")  \

@@ -129,6 +129,9 @@
 	  "client {client:hex} opens extent {extent:hex} to read it")         \
 	X(SERVICE_ABANDONED, "service.abandoned",                             \
 	  "nobody has claimed extent {extent:hex} in time")                   \
+	X(SERVICE_COPIED, "service.copied",                                   \
+	  "bytes of extent {extent:hex} are copied to extent {to:hex}: "      \
+	  "{size:bytes} from {offset:hex} on")                                \
 	X(PATH_ASKED, "path.asked",                                           \
 	  "appliance {appliance} lane {lane}: a ticket is asked for")         \
 	X(PATH_CONNECTING, "path.connecting",                                 \
@@ -206,6 +209,12 @@
 	  "page {page} finds every fetch buffer in use")                      \
 	X(PAGER_WRITEBACK_FULL, "pager.writeback_full",                       \
 	  "page {page} finds every write-back buffer in use")                 \
+	X(PAGER_FREEZE, "pager.freeze",                                           \
+	  "page {page}: no store from now on, {count} pages: they are cloned") \
+	X(PAGER_THAW, "pager.thaw",                                     \
+	  "page {page}: stores go on, {count} pages")                         \
+	X(PAGER_CLONED, "pager.cloned",                                       \
+	  "page {page}: a clone's bytes are there, {count} pages; written {written:bool}") \
 	X(PAGER_HELD, "pager.held",                                           \
 	  "page {page} is held by explicit I/O: its fault waits")             \
 	X(PAGER_AFTER_STORE, "pager.after_store",                             \

@@ -234,6 +234,15 @@ static bool pass_connection(struct xm_cursor *c, struct xm_message *m)
 	return true;
 }
 
+static void pass_copy(struct xm_cursor *c, struct xm_copy_bytes *m)
+{
+	xm_pass_u64(c, &m->from);
+	xm_pass_u64(c, &m->from_offset);
+	xm_pass_u64(c, &m->to);
+	xm_pass_u64(c, &m->to_offset);
+	xm_pass_u64(c, &m->size);
+}
+
 static bool pass_extent(struct xm_cursor *c, struct xm_message *m)
 {
 	switch (m->kind) {
@@ -266,8 +275,12 @@ static bool pass_extent(struct xm_cursor *c, struct xm_message *m)
 	case XM_DRAFTED:
 		xm_pass_u64(c, &m->u.drafted.draft);
 		break;
+	case XM_COPY_BYTES:
+		pass_copy(c, &m->u.copy);
+		break;
 	case XM_FREED:
 	case XM_PERSISTED:
+	case XM_COPIED:
 		break;
 	default: /* a peer may say any number */
 		return false;
@@ -293,9 +306,6 @@ static bool pass_hand_over(struct xm_cursor *c, struct xm_message *m)
 	case XM_PARTED:
 	case XM_REVOKED:
 		xm_pass_u64(c, &m->u.parted.extent);
-		break;
-	case XM_COPY_BYTES:
-		xm_pass_rest(c, m->u.reserved.bytes, &m->u.reserved.size, XM_RESERVED_SIZE);
 		break;
 	case XM_OFFERED:
 		break;
@@ -402,18 +412,13 @@ const char *xm_message_name(enum xm_message_kind kind)
 		[XM_PERSISTED] = "PERSISTED",
 		[XM_RESIZE] = "RESIZE",	    [XM_DRAFT] = "DRAFT",
 		[XM_DRAFTED] = "DRAFTED",   [XM_OPEN] = "OPEN",
-		[XM_REVOKED] = "REVOKED",
+		[XM_REVOKED] = "REVOKED",   [XM_COPIED] = "COPIED",
 	};
 
 	_Static_assert(XM_COUNT(names) == XM_MESSAGE_KINDS, "all are named");
 	if ((size_t)kind >= XM_COUNT(names) || !names[kind])
 		return "?";
 	return names[kind];
-}
-
-bool xm_message_is_reserved(enum xm_message_kind kind)
-{
-	return kind == XM_COPY_BYTES;
 }
 
 void xm_figures_add(struct xm_figures *f, enum xm_figure tag, uint64_t value)

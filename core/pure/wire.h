@@ -17,9 +17,8 @@
  *             receiver asks for the tags it knows; others are kept, and not
  *             looked at. A figure that was not sent reads as 0.
  *   features  WELCOME says in bits what an appliance can do beyond lending
- *             memory. Kinds and flags that need a feature have their numbers
- *             already, and are refused with EOPNOTSUPP by an appliance without
- *             it.
+ *             memory. Flags that need a feature it has not are refused with
+ *             EOPNOTSUPP.
  *
  * Floor: ground.
  */
@@ -42,7 +41,6 @@
 #define XM_LABEL_SIZE 128
 #define XM_LIST_MAX 16	     /* extents in one LISTED */
 #define XM_FIGURES_MAX 64    /* in one STATE or PONG */
-#define XM_RESERVED_SIZE 256 /* bytes in the body of a reserved kind */
 
 enum xm_message_kind {
 	XM_HELLO = 1, /* client: who I am; first on every stream */
@@ -69,7 +67,7 @@ enum xm_message_kind {
 	XM_GRANT,  /* client: whoever has this token may read this extent */
 	XM_PARTED, /* appliance: an extent that you have offered was claimed */
 	XM_PERSIST, /* client: make this draft durable */
-	XM_COPY_BYTES, /* reserved. client: copy these bytes to another extent */
+	XM_COPY_BYTES, /* client: copy these bytes to another extent of mine */
 	XM_DRAIN, /* anybody: lend nothing more, until told otherwise; STATE answers */
 	XM_OFFERED, /* appliance: so it is */
 	XM_CLAIMED, /* appliance: it is yours, with its bytes */
@@ -79,6 +77,7 @@ enum xm_message_kind {
 	XM_DRAFTED, /* appliance: you may again; this is the draft's number */
 	XM_OPEN, /* client: let me read the next extent of this token */
 	XM_REVOKED, /* appliance: you read this extent no more */
+	XM_COPIED, /* appliance: they are there */
 	XM_MESSAGE_KINDS,
 };
 
@@ -308,10 +307,13 @@ struct xm_persist {
 	uint64_t extent, draft;
 };
 
-/* The body of a kind that nobody serves yet, as it is. */
-struct xm_reserved {
-	uint16_t size;
-	uint8_t bytes[XM_RESERVED_SIZE];
+#define XM_COPY_MAX (2 * XM_MIB) /* bytes of one COPY */
+
+/* Whole pages. Nobody may write to them there or here meanwhile. */
+struct xm_copy_bytes {
+	uint64_t from, from_offset; /* an extent, and where in it */
+	uint64_t to, to_offset;	    /* another one */
+	uint64_t size;		    /* bytes, XM_COPY_MAX at most */
 };
 
 struct xm_message {
@@ -342,9 +344,9 @@ struct xm_message {
 		struct xm_draft draft;
 		struct xm_drafted drafted;
 		struct xm_persist persist;
-		struct xm_reserved reserved;
+		struct xm_copy_bytes copy;
 	} u; /* GRANT has `offer`, OPEN `claim`, REVOKED `parted`. FREED, OFFERED, PERSISTED,
-	      * STATUS, PING and BYE have no body */
+	      * COPIED, STATUS, PING and BYE have no body */
 };
 
 /* Writes the message into `bytes` (at least XM_MESSAGE_SIZE_MAX) and returns
@@ -357,8 +359,6 @@ int xm_wire_decode(const uint8_t *bytes, size_t size, struct xm_message *ret);
 
 /* "ALLOC", "ALLOCATED", ...; "?" for no kind. */
 const char *xm_message_name(enum xm_message_kind);
-/* One of those that have a number and that nobody serves yet. */
-bool xm_message_is_reserved(enum xm_message_kind);
 
 /* Does it get what is to go back to its token if nobody hears of it? */
 static inline bool xm_message_claims(const struct xm_message *m)

@@ -90,17 +90,6 @@ void xm_pass_some(struct xm_cursor *c, uint8_t *bytes, uint16_t *size, uint16_t 
 		pass_run(c, bytes, *size);
 }
 
-void xm_pass_rest(struct xm_cursor *c, uint8_t *bytes, uint16_t *size, uint16_t most)
-{
-	XM_ASSERT(!c->put || *size <= most);
-	if (!c->put && !c->bad && c->size - c->at > most)
-		c->bad = true;
-	if (!c->put && !c->bad)
-		*size = (uint16_t)(c->size - c->at);
-	if (!c->bad)
-		pass_run(c, bytes, *size);
-}
-
 /* Printable, and one byte. Most are. */
 static bool is_ascii(uint8_t byte)
 {

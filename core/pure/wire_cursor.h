@@ -32,9 +32,6 @@ void xm_pass_i32(struct xm_cursor *, int32_t *);
 void xm_pass_bytes(struct xm_cursor *, uint8_t *bytes, uint16_t size);
 /* A length up to `most`, and the bytes. */
 void xm_pass_some(struct xm_cursor *, uint8_t *bytes, uint16_t *size, uint16_t most);
-/* The bytes up to the end of what is got, without a length: at most `most`. */
-void xm_pass_rest(struct xm_cursor *, uint8_t *bytes, uint16_t *size, uint16_t most);
-
 /* A length, and printable UTF-8. `size` counts the NUL that ends it in memory and is not on
  * the wire. What is put and is not printable becomes '?'; what is got and is not is `bad`. */
 void xm_pass_text(struct xm_cursor *, char *text, size_t size);

@@ -8,6 +8,7 @@ xm_tests += \
 	tests/api/test_client \
 	tests/api/test_explicit \
 	tests/api/test_faults \
+	tests/api/test_copy \
 	tests/api/test_hand_over \
 	tests/api/test_share \
 	tests/api/test_liar \
@@ -43,6 +44,8 @@ tests_api_test_open_SOURCES = tests/support/appliance.c tests/api/test_open.c
 tests_api_test_open_LDADD = $(xm_api)
 tests_api_test_faults_SOURCES = tests/support/appliance.c tests/api/test_faults.c
 tests_api_test_faults_LDADD = $(xm_api)
+tests_api_test_copy_SOURCES = tests/support/appliance.c tests/api/test_copy.c
+tests_api_test_copy_LDADD = $(xm_api)
 tests_api_test_hand_over_SOURCES = tests/support/appliance.c tests/api/test_hand_over.c
 tests_api_test_hand_over_LDADD = $(xm_api)
 tests_api_test_share_SOURCES = tests/support/appliance.c tests/api/test_share.c
@@ -79,6 +82,7 @@ tests_api_reality_SOURCES = \
 	sim/notes.h \
 	sim/operations.c \
 	sim/operations_explicit.c \
+	sim/operations_copy.c \
 	sim/operations_hand.c \
 	sim/operations_share.c \
 	sim/operations_select.c \

@@ -24,6 +24,7 @@ for bug; do
 	kind=cluster interface=plain
 	case $bug in
 	interface_*) interface=model ;;
+	snapshot_later_write | copy_*) kind=copies ;;
 	snapshot_*) kind=snapshot ;;
 	reader_* | share_* | release_* | *_unmarked) kind=share ;;
 	store_*) kind=store ;;

@@ -31,6 +31,13 @@ for seed in 6372 237 104; do
 		"$sim" --quiet --kind share --twice --seed "$seed"
 done
 
+# In which regions are copied: the copy of a copy that lacks bytes, a lease that ends during
+# the call, and an appliance that begins again.
+for seed in 600 996 1612 1821 2193 2624; do
+	check "seed $seed, in which regions are copied" \
+		"$sim" --quiet --kind copies --twice --seed "$seed"
+done
+
 # Each access goes by the model of an interface, which says the same of it as the fabric.
 check "40 seeds, with the model of an interface" \
 	"$sim" --quiet --interface model --twice --runs 40
@@ -60,6 +67,11 @@ grep 'failed seeds' "$scratch/hands"
 	>"$scratch/durable"
 verdict "$((runs / 10)) seeds in which regions are made durable, twice each" $?
 grep 'failed seeds' "$scratch/durable"
+
+"$sim" --quiet --kind copies --twice --seed "$first" --runs $((runs / 10)) \
+	>"$scratch/copies"
+verdict "$((runs / 10)) seeds in which regions are copied, twice each" $?
+grep 'failed seeds' "$scratch/copies"
 
 # The snapshot machine has a world of its own, in which a seed takes 50 us.
 "$sim" --quiet --kind snapshot --twice --seed "$first" --runs $((10 * runs)) \

@@ -4,6 +4,7 @@
 xm_tests += \
 	tests/unit/test_areas \
 	tests/unit/test_cipher \
+	tests/unit/test_cloning \
 	tests/unit/test_confine \
 	tests/unit/test_engine \
 	tests/unit/test_engine_seal \
@@ -27,6 +28,7 @@ xm_tests += \
 	tests/unit/test_pager \
 	tests/unit/test_pager_ahead \
 	tests/unit/test_pager_explicit \
+	tests/unit/test_pager_clone \
 	tests/unit/test_pager_hold \
 	tests/unit/test_pager_meaning \
 	tests/unit/test_pager_model \
@@ -43,6 +45,7 @@ xm_tests += \
 	tests/unit/test_replay \
 	tests/unit/test_returns \
 	tests/unit/test_service \
+	tests/unit/test_service_copies \
 	tests/unit/test_service_durable \
 	tests/unit/test_service_extents \
 	tests/unit/test_service_isolation \
@@ -127,6 +130,10 @@ tests_unit_test_service_shrink_SOURCES = \
 	tests/unit/test_service_shrink.c \
 	$(NULL)
 
+tests_unit_test_service_copies_SOURCES = \
+	tests/unit/service_rig.c \
+	tests/unit/test_service_copies.c \
+	$(NULL)
 tests_unit_test_service_durable_SOURCES = \
 	tests/unit/service_rig.c \
 	tests/unit/test_service_durable.c \
@@ -215,6 +222,7 @@ miss-cost: tests/unit/miss
 # Under valgrind, which knows nothing of userfaultfd.
 xm_pure_tests = \
 	tests/unit/test_areas \
+	tests/unit/test_cloning \
 	tests/unit/test_extent \
 	tests/unit/test_files_store \
 	tests/unit/test_gateway \
@@ -228,6 +236,7 @@ xm_pure_tests = \
 	tests/unit/test_pager \
 	tests/unit/test_pager_ahead \
 	tests/unit/test_pager_explicit \
+	tests/unit/test_pager_clone \
 	tests/unit/test_pager_hold \
 	tests/unit/test_pager_meaning \
 	tests/unit/test_pager_model \
@@ -239,6 +248,7 @@ xm_pure_tests = \
 	tests/unit/test_pressure \
 	tests/unit/test_rand \
 	tests/unit/test_service \
+	tests/unit/test_service_copies \
 	tests/unit/test_service_durable \
 	tests/unit/test_service_extents \
 	tests/unit/test_service_isolation \

@@ -34,6 +34,9 @@ void rig_step(struct rig *r, struct xm_service_event event)
 			r->zero_wanted = true;
 			r->zero = *e;
 			break;
+		case XM_SERVICE_COPY:
+			memcpy(r->bytes + e->offset, r->bytes + e->from, e->size);
+			break;
 		case XM_SERVICE_STORE:
 			CU_ASSERT_FATAL(r->told_count < XM_COUNT(r->told));
 			r->told[r->told_count++] = r->effects.store;

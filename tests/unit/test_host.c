@@ -79,6 +79,15 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 	memset(w->pool + offset, 0, size);
 }
 
+static void link_copy(void *link, uint64_t from, uint64_t to, uint64_t size)
+{
+	struct world *w = link;
+
+	CU_ASSERT_TRUE_FATAL(xm_span_fits(from, size, POOL) &&
+		  xm_span_fits(to, size, POOL));
+	memcpy(w->pool + to, w->pool + from, size);
+}
+
 static void link_draw(void *link, uint8_t *bytes, size_t size)
 {
 	struct world *w = link;
@@ -99,6 +108,7 @@ static const struct xm_link_ops link_ops = {
 	.command = link_command,
 	.poll = link_poll,
 	.zero = link_zero,
+	.copy = link_copy,
 	.draw = link_draw,
 	.log = link_log,
 };

@@ -88,9 +88,6 @@ static void a_body_cut_short_or_too_long_is_refused_whatever_the_head_says(void)
 	xm_rand_seed(&r, 3);
 	for (int kind = 1; kind < XM_MESSAGE_KINDS; kind++)
 		for (int round = 0; round < 4; round++) {
-			/* Whose bodies are not known yet. */
-			if (xm_message_is_reserved((enum xm_message_kind)kind))
-				continue;
 			sample_message(&r, (enum xm_message_kind)kind,
 				       &message);
 			size = xm_wire_encode(&message, bytes);
@@ -408,25 +405,6 @@ static void figures_are_as_many_as_they_may_be_and_not_one_more(void)
 			-EPROTO);
 }
 
-static void a_reserved_kind_keeps_its_body(void)
-{
-	uint8_t bytes[XM_MESSAGE_SIZE_MAX] = { XM_COPY_BYTES, 0, 0, 0, 9 };
-	static struct xm_message got;
-
-	for (size_t size = 0; size <= XM_RESERVED_SIZE + 1; size++) {
-		int wanted = size <= XM_RESERVED_SIZE ? 0 : -EPROTO;
-
-		bytes[2] = (uint8_t)size;
-		bytes[3] = (uint8_t)(size >> 8);
-		CU_ASSERT_EQUAL(decode(bytes, 8 + size, &got), wanted);
-		if (wanted == 0)
-			CU_ASSERT_EQUAL(got.u.reserved.size, size);
-	}
-	CU_ASSERT_TRUE(xm_message_is_reserved(XM_COPY_BYTES));
-	CU_ASSERT_FALSE(xm_message_is_reserved(XM_WANTED));
-	CU_ASSERT_FALSE(xm_message_is_reserved(XM_MESSAGE_KINDS));
-}
-
 /* Whoever speaks a version we have never heard of must still be told so. */
 static void a_hello_of_any_version_can_be_read(void)
 {
@@ -475,7 +453,6 @@ int main(void)
 		XM_TEST(figures_that_we_do_not_know_are_kept_and_not_looked_at),
 		XM_TEST(figures_come_by_rising_tag_or_are_refused),
 		XM_TEST(figures_are_as_many_as_they_may_be_and_not_one_more),
-		XM_TEST(a_reserved_kind_keeps_its_body),
 		XM_TEST(a_hello_of_any_version_can_be_read),
 		XM_TEST(every_kind_has_a_name_and_no_other_number),
 		CU_TEST_INFO_NULL,

@@ -243,9 +243,11 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 		ret->u.drafted.draft = sample_u64(r);
 		break;
 	case XM_COPY_BYTES:
-		ret->u.reserved.size = (uint16_t)xm_rand_below(
-			r, XM_RESERVED_SIZE + 1);
-		xm_rand_fill(r, ret->u.reserved.bytes, ret->u.reserved.size);
+		ret->u.copy.from = sample_u64(r);
+		ret->u.copy.from_offset = sample_u64(r);
+		ret->u.copy.to = sample_u64(r);
+		ret->u.copy.to_offset = sample_u64(r);
+		ret->u.copy.size = sample_u64(r);
 		break;
 	case XM_DRAIN:
 		ret->u.drain.incarnation = sample_u64(r);

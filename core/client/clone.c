@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A region is cloned: the public call, and its end; see clones.h. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/client/client.h"
+#include "core/client/error.h"
+#include "core/client/range.h"
+#include "core/client/segments.h"
+#include "core/client/segments_parts.h"
+
+#define CALL "extmem_region_copy"
+#define WORDS 512
+#define LOOK (200 * XM_US)
+
+/* --- its end ---------------------------------------------------------------- */
+
+void xm_clone_finish(extmem_region *region, bool drop)
+{
+	extmem *x = region->client;
+	struct xm_clone *c = region->cloning;
+	uint64_t now_ns = os_now_ns(), until_ns = now_ns;
+
+	if (c == NULL)
+		return;
+	if (!drop && now_ns < x->regions.deadline_ns)
+		until_ns += (x->regions.deadline_ns - now_ns) / 2;
+	while (!atomic_load(&c->ended)) {
+		if (os_now_ns() >= until_ns)
+			atomic_store(&c->cancelled, true);
+		xm_ask_wake(&x->ask);
+		os_sleep(LOOK);
+	}
+	c->source->cloning = c->clone->cloning = NULL;
+	os_free(c);
+}
+
+/* --- 1: memory -------------------------------------------------------------- */
+
+static bool serves(extmem *x, uint32_t appliance)
+{
+	bool ret;
+
+	os_mutex_take(&x->ask.lock);
+	ret = (x->ask.keeper.control.peers[appliance].session.welcome.features &
+	       XM_FEATURE_COPY) != 0;
+	os_mutex_give(&x->ask.lock);
+	return ret;
+}
+
+/* 0, or why the segment cannot be cloned. */
+static int segment_check(extmem *x, const struct xm_segment *s, char *words)
+{
+	if (s->lost) {
+		snprintf(words, WORDS, "%s", xm_why(-ESTALE));
+		return -ESTALE;
+	}
+	if (xm_segment_copies(s) > 1) {
+		snprintf(words, WORDS, "it has %u copies: only a region with one is "
+			 "copied by its appliances", xm_segment_copies(s));
+		return -ENOTSUP;
+	}
+	/* A guest may take the place at any moment. */
+	if (s->guest || s->unsure || s->members[0].extent == 0) {
+		snprintf(words, WORDS, "a part of it moves, or an earlier shrink has "
+			 "not ended: call it again");
+		return -EBUSY;
+	}
+	if (!serves(x, s->members[0].appliance)) {
+		snprintf(words, WORDS, "appliance %s does not copy: its extmemd is "
+			 "older", xm_ask_address(&x->ask, s->members[0].appliance));
+		return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* The segment that holds the page; held from now on. */
+static int segment_hold(extmem *x, uint64_t page, struct xm_segment *ret, char *words)
+{
+	struct os_signals old;
+	int rc = -ESTALE;
+	bool there;
+
+	xm_lanes_lock(&x->lanes, &old);
+	there = xm_volume_segment(&x->volume, page, ret);
+	xm_lanes_unlock(&x->lanes, &old);
+	if (there)
+		rc = segment_check(x, ret, words);
+	if (rc != 0)
+		return rc;
+	xm_lanes_lock(&x->lanes, &old);
+	xm_volume_segment(&x->volume, page, ret);
+	if (ret->guest)
+		rc = -EBUSY;
+	else
+		xm_volume_hold(&x->volume, page);
+	xm_lanes_unlock(&x->lanes, &old);
+	return rc;
+}
+
+static void release(extmem *x, const extmem_region *region)
+{
+	uint64_t page = region->address / XM_PAGE;
+	uint64_t limit = page + region->size / XM_PAGE;
+	struct os_signals old;
+	struct xm_segment s;
+
+	xm_lanes_lock(&x->lanes, &old);
+	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
+	     page = xm_segment_after(&s)) {
+		if (s.held)
+			xm_volume_release(&x->volume, page, false);
+	}
+	xm_lanes_unlock(&x->lanes, &old);
+}
+
+/* What others have freed may be free in a moment. */
+static int member_alloc(extmem *x, const extmem_region *clone,
+			const struct xm_segment *s, uint32_t number,
+			struct xm_member *ret, char *words)
+{
+	uint64_t deadline_ns = xm_min(x->regions.deadline_ns,
+				      os_now_ns() + XM_SOON);
+	struct xm_refused refused;
+	int rc;
+
+	for (;;) {
+		rc = xm_extent_alloc(x, clone, s->members[0].appliance,
+				     xm_segment_size(s) * XM_PAGE, number, ret,
+				     &refused, words);
+		if (rc != -ENOSPC || refused.soon == 0 ||
+		    os_now_ns() >= deadline_ns)
+			return rc;
+		os_sleep(XM_SOON_STEP);
+	}
+}
+
+/* The run that begins with this page of the source, for the clone. *page: the next. */
+static int run_clone(const extmem_region *source, const extmem_region *clone,
+		     uint64_t *page, char *words)
+{
+	struct xm_segment columns[XM_APPLIANCES_MAX], s;
+	uint64_t address = clone->address + *page * XM_PAGE - source->address;
+	uint64_t first = *page;
+	uint32_t count = 0, all = 1;
+	extmem *x = source->client;
+	int rc = 0;
+
+	for (; rc == 0 && count < all; count++) {
+		struct xm_segment *column = &columns[count];
+
+		rc = segment_hold(x, *page, &s, words);
+		if (rc != 0)
+			break;
+		all = xm_segment_columns(&s);
+		xm_segment_begin(clone, address, s.count * XM_PAGE, column);
+		column->members_count = 1;
+		column->unit = s.unit;
+		column->columns = s.columns;
+		column->column = s.column;
+		rc = member_alloc(x, clone, &s, count, &column->members[0], words);
+		if (rc != 0)
+			break;
+		*page = xm_segment_after(&s);
+	}
+	if (rc == 0) {
+		*page = first + s.count;
+		rc = xm_segments_add(x, columns, count);
+		if (rc != 0)
+			snprintf(words, WORDS, "%s", rc == -ENOTCONN
+				 ? "it was lost as soon as it was given"
+				 : "too many segments are in use");
+	}
+	for (uint32_t c = 0; rc != 0 && c < count; c++)
+		xm_extent_free(x, &columns[c].members[0], false);
+	return rc;
+}
+
+static int segments_clone(const extmem_region *source, const extmem_region *clone,
+			  char *words)
+{
+	uint64_t page = source->address / XM_PAGE;
+	uint64_t limit = page + source->size / XM_PAGE;
+	int rc = 0;
+
+	while (rc == 0 && page < limit)
+		rc = run_clone(source, clone, &page, words);
+	if (rc == 0)
+		rc = xm_segments_wait(source->client, clone->address, clone->size,
+				      words, WORDS);
+	return rc;
+}
+
+/* --- 2: the moment ---------------------------------------------------------- */
+
+/* With all lanes locked. FULL: page *ret_stop is pinned for writing. */
+static enum xm_verdict each_page(extmem *x, const extmem_region *region,
+				 uint64_t limit, enum xm_pager_event_kind kind,
+				 uint64_t *ret_stop)
+{
+	uint64_t page = region->address / XM_PAGE;
+
+	while (page < limit) {
+		struct xm_lane *lane = xm_lane_at(&x->lanes, page);
+		struct xm_pager_event ev = {
+			.kind = kind, .page = page,
+			.limit = xm_min(limit, xm_block_end(&x->lanes, page)),
+		};
+		enum xm_verdict verdict = xm_engine_event(&lane->engine, &ev);
+
+		page = lane->engine.effects.next;
+		if (verdict == XM_VERDICT_FULL) {
+			*ret_stop = page;
+			return verdict;
+		}
+	}
+	return XM_VERDICT_DONE;
+}
+
+static int freeze(extmem *x, const extmem_region *source, char *words)
+{
+	uint64_t limit = (source->address + source->size) / XM_PAGE, stop;
+	struct os_signals old;
+	int rc = 0;
+
+	xm_lanes_lock(&x->lanes, &old);
+	if (each_page(x, source, limit, XM_PAGER_FREEZE, &stop) ==
+	    XM_VERDICT_FULL) {
+		each_page(x, source, stop, XM_PAGER_THAW, &stop);
+		rc = -EBUSY;
+	}
+	xm_lanes_unlock(&x->lanes, &old);
+	if (rc != 0)
+		snprintf(words, WORDS, "a page of it is pinned for writing: whoever "
+			 "stores to it cannot be made to wait");
+	return rc;
+}
+
+/* Nobody knows of it yet, so nothing is in the way. */
+static void lock_pages(extmem *x, const extmem_region *clone)
+{
+	struct xm_pager_event lock = { .kind = XM_PAGER_CLONE_LOCK };
+	uint64_t first = clone->address / XM_PAGE;
+
+	xm_range(x, &lock, first, first + clone->size / XM_PAGE, XM_NEVER);
+}
+
+static void begin(struct xm_clone *c, extmem_region *source, extmem_region *clone)
+{
+	extmem *x = source->client;
+	uint64_t pages = source->size / XM_PAGE;
+
+	xm_cloning_init(&c->machine, source->address / XM_PAGE,
+			clone->address / XM_PAGE, pages, c->states);
+	c->source = source;
+	c->clone = clone;
+	source->cloning = clone->cloning = c;
+	os_mutex_take(&x->clones.lock);
+	xm_list_push_back(&x->clones.list, &c->link);
+	atomic_fetch_add(&x->clones.count, 1);
+	os_mutex_give(&x->clones.lock);
+	xm_ask_wake(&x->ask);
+}
+
+/* --- the public call -------------------------------------------------------- */
+
+static int region_begin(const extmem_region *source, const char *name,
+			extmem_region **ret)
+{
+	struct extmem_request request = {
+		.size = sizeof(request), .name = name,
+		.region_size = source->size,
+	};
+	extmem_region *clone;
+	int rc = xm_region_new(source->client, CALL, &request, &clone);
+
+	if (rc != 0)
+		return rc;
+	clone->tracked = true;
+	clone->fouled = true; /* its fresh pages may have older bytes there */
+	*ret = clone;
+	return 0;
+}
+
+/* With all locks of a public call, and the source tracked. */
+static int copy(extmem_region *source, const char *name, extmem_region **ret,
+		char *words)
+{
+	size_t states = xm_cloning_memory_size(source->size / XM_PAGE);
+	extmem *x = source->client;
+	struct xm_clone *c = os_alloc(sizeof(*c) + states);
+	extmem_region *clone;
+	int rc;
+
+	snprintf(words, WORDS, "out of memory");
+	if (c == NULL)
+		return -ENOMEM;
+	rc = region_begin(source, name, &clone);
+	if (rc != 0) {
+		snprintf(words, WORDS, "%s", extmem_error());
+		os_free(c);
+		return rc;
+	}
+	rc = segments_clone(source, clone, words);
+	if (rc == 0)
+		rc = freeze(x, source, words);
+	if (rc != 0) {
+		release(x, source);
+		xm_segments_free(x, clone->address, clone->address + clone->size);
+		xm_region_drop(clone);
+		os_free(c);
+		return rc;
+	}
+	lock_pages(x, clone);
+	if (xm_extent_take(&clone->slabs, clone->size, 0, &(uint64_t){ 0 }) == 0)
+		clone->slabs_count++;
+	xm_region_enter(clone);
+	begin(c, source, clone);
+	*ret = clone;
+	return 0;
+}
+
+static int kind_check(const extmem_region *region)
+{
+	if (region->sparse)
+		return xm_fail(-ENOTSUP, CALL ": region %s is sparse: only one that "
+			       "has all of its memory is copied", region->name);
+	if (region->sealed)
+		return xm_fail(-ENOTSUP, CALL ": region %s is sealed: each of its "
+			       "pages can be opened at its own place alone",
+			       region->name);
+	return 0;
+}
+
+int extmem_region_copy(extmem_region *region, const char *name, extmem_region **ret)
+{
+	char words[WORDS];
+	extmem *x;
+	int rc = xm_region_usable(region, CALL);
+
+	if (rc == 0)
+		rc = kind_check(region);
+	if (rc != 0)
+		return rc;
+	x = region->client;
+	xm_regions_lock(x);
+	os_mutex_take(&region->lock);
+	xm_clone_finish(region, false);
+	rc = atomic_load(&region->lacks)
+		     ? -ESTALE
+		     : xm_region_track_by(region, x->regions.deadline_ns);
+	snprintf(words, WORDS, "%s", xm_why(rc));
+	if (rc == 0)
+		rc = copy(region, name, ret, words);
+	os_mutex_give(&region->lock);
+	xm_regions_unlock(x);
+	return rc == 0 ? 0 : xm_fail(rc, CALL ": %s", words);
+}
