@@ -42,11 +42,11 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 
 static void link_copy(void *link, uint64_t from, uint64_t to, uint64_t size)
 {
-	struct xm_daemon *d = link;
+	const struct xm_daemon_part *here = xm_daemon_part_of(link, from, size);
+	const struct xm_daemon_part *there = xm_daemon_part_of(link, to, size);
 
-	XM_ASSERT(xm_span_fits(from, size, d->pool.size) &&
-		  xm_span_fits(to, size, d->pool.size));
-	memcpy(d->pool.base + to, d->pool.base + from, size);
+	memcpy(there->pool.base + (to - there->offset),
+	       here->pool.base + (from - here->offset), size);
 }
 
 static void link_release(void *link, uint64_t offset, uint64_t size)

@@ -9,6 +9,7 @@
 #include "core/client/range.h"
 #include "core/client/segments.h"
 #include "core/client/segments_parts.h"
+#include "core/client/sharing.h"
 
 #define CALL "extmem_region_copy"
 #define WORDS 512
@@ -339,6 +340,10 @@ int extmem_region_copy(extmem_region *region, const char *name, extmem_region **
 	extmem *x;
 	int rc = xm_region_usable(region, CALL);
 
+	if (rc == 0)
+		rc = xm_region_writable(region, CALL);
+	if (rc == 0)
+		rc = xm_region_unshared(region, CALL);
 	if (rc == 0)
 		rc = kind_check(region);
 	if (rc != 0)

@@ -297,6 +297,7 @@ int extmem_region_share(extmem_region *region, const struct extmem_share *option
 	x = region->client;
 	xm_regions_lock(x);
 	os_mutex_take(&region->lock);
+	xm_clone_finish(region, false);
 	rc = share(region, &o, words);
 	if (rc == 0)
 		xm_token_print(region->sharing->token, ret_token);
