@@ -15,7 +15,7 @@
 #include "tests/support/cunit.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || \
-	!defined(HAVE_SECCOMP)
+	defined(XM_COVERED) || !defined(HAVE_SECCOMP)
 #define FILTERS 0
 #else
 #define FILTERS 1
