@@ -331,6 +331,9 @@ int extmem_sync_level(extmem_region *region, uint64_t offset, uint64_t size,
 	rc = extmem_sync(region, offset, size);
 	if (rc != 0 || level == EXTMEM_REMOTE)
 		return rc;
+	if (!region->durable)
+		return xm_fail(-EINVAL, CALL ": region %s is not durable: call "
+			       "extmem_region_keep_durable() first", region->name);
 	rc = xm_pages_of(region, CALL, offset, &size, false, &first, &limit);
 	if (rc != 0)
 		return rc;

@@ -7,16 +7,23 @@
  *					number of each that is durable; until it is killed
  *	durable ADDRESS TOKEN check R	ends with 0 if round R, the last that was printed, is
  *					there, and of later ones no more than whole pages
+ *	durable ADDRESS time FILE	how long it takes until 1, 16 and 1,024 pages that were
+ *					written are durable, beside pwrite() and fdatasync()
+ *					of as many in a file, which is to lie on the same disk
  *
  * Round R fills each fourth page with R: those whose number modulo 4 is R's. Half of them
  * are written by explicit calls, the others by stores in a mapping. Behind them are pages that another
  * thread writes all the time, round or no round: none of them is ever torn.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "core/extmem.h"
 
@@ -31,6 +38,86 @@ static int fail(const char *what)
 	return 1;
 }
 
+/* --- time --------------------------------------------------------------------------- */
+
+#define MOST 1024 /* pages */
+#define TURNS 41
+
+static uint64_t now_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static int compare(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+static uint64_t median(uint64_t us[TURNS])
+{
+	qsort(us, TURNS, sizeof(*us), compare);
+	return us[TURNS / 2];
+}
+
+/* So many pages, one in four of a file or a region. False: with a message. */
+static bool time_once(extmem_region *region, int file, unsigned count,
+		      uint64_t *ret_durable, uint64_t *ret_raw)
+{
+	static uint64_t page[PAGE / sizeof(uint64_t)];
+	uint64_t began = now_us();
+
+	page[0]++;
+	for (unsigned i = 0; i < count; i++) {
+		if (pwrite(file, page, PAGE, (off_t)i * 4 * PAGE) != PAGE)
+			return false;
+	}
+	if (fdatasync(file) != 0)
+		return false;
+	*ret_raw = now_us() - began;
+	for (unsigned i = 0; i < count; i++) {
+		if (extmem_write(region, (uint64_t)i * 4 * PAGE, page, PAGE) < 0)
+			return fail("write") == 0;
+	}
+	began = now_us();
+	if (extmem_sync_level(region, 0, 0, EXTMEM_DURABLE) < 0)
+		return fail("sync") == 0;
+	*ret_durable = now_us() - began;
+	return true;
+}
+
+static int time_it(extmem *x, const char *path)
+{
+	static const unsigned counts[] = { 1, 16, MOST };
+	int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	uint64_t durable[TURNS], raw[TURNS];
+	extmem_region *region;
+
+	if (file < 0 || posix_fallocate(file, 0, (off_t)4 * MOST * PAGE) != 0)
+		return 1;
+	if (extmem_region_alloc(x, "timed", (uint64_t)4 * MOST * PAGE, &region) < 0 ||
+	    extmem_region_keep_durable(region, 60000, NULL) < 0)
+		return fail("region");
+	printf("%8s %12s %12s\n", "PAGES", "DURABLE_US", "RAW_US");
+	for (unsigned c = 0; c < sizeof(counts) / sizeof(counts[0]); c++) {
+		for (unsigned i = 0; i < TURNS; i++) {
+			if (!time_once(region, file, counts[c], &durable[i], &raw[i]))
+				return 1;
+		}
+		printf("%8u %12llu %12llu\n", counts[c],
+		       (unsigned long long)median(durable),
+		       (unsigned long long)median(raw));
+	}
+	extmem_region_free(region);
+	return close(file) != 0;
+}
+
+/* --- rounds ------------------------------------------------------------------------- */
+
 static int make(extmem *x)
 {
 	char token[EXTMEM_TOKEN_SIZE];
@@ -38,6 +125,10 @@ static int make(extmem *x)
 
 	if (extmem_region_alloc(x, "kept", SIZE, &region) < 0)
 		return fail("alloc");
+	if (extmem_sync_level(region, 0, 0, EXTMEM_DURABLE) != -EINVAL) {
+		fprintf(stderr, "a region that is not kept is durable\n");
+		return 1;
+	}
 	if (extmem_region_keep_durable(region, EXTMEM_FOR_EVER, token) < 0)
 		return fail("keep");
 	printf("%s\n", token);
@@ -140,6 +231,16 @@ int main(int argc, char **argv)
 		extmem_close(x);
 		return status;
 	}
+	if (argc < 4)
+		return 2;
+	if (strcmp(argv[2], "time") == 0) {
+		int status = time_it(x, argv[3]);
+
+		extmem_close(x);
+		return status;
+	}
+	if (argc < 5)
+		return 2;
 	if (extmem_region_adopt(x, argv[2], 0, &region) < 0)
 		return fail("adopt");
 	round = strtoull(argv[4], NULL, 10);
