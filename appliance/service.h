@@ -56,7 +56,8 @@
  *
  * Bounds: peers_max streams, clients_max clients, extents_max extents and as
  * many grants of owners and of readers each, extents_per_client_max for one client,
- * XM_SERVICE_COVERS_MAX undead grants over one byte (TRIM is refused beyond),
+ * XM_SERVICE_COVERS_MAX undead grants over one byte (TRIM is refused beyond; readings of an
+ * extent, which cannot be cut, do not count),
  * XM_SERVICE_TICKETS_MAX tickets of one client, each for handshake_ns. At most
  * XM_SERVICE_EFFECTS_MAX effects a step; a step with more to do asks to be
  * stepped again at once. At most one command is outstanding per grant and per
@@ -108,7 +109,7 @@
 #define XM_SERVICE_SENDS_MAX 2 /* messages among them */
 #define XM_SERVICE_ENTROPY_SIZE 32
 #define XM_SERVICE_TICKETS_MAX 16 /* of one client: one for each of its lanes */
-#define XM_SERVICE_COVERS_MAX 64 /* undead grants that cover one extent */
+#define XM_SERVICE_COVERS_MAX 64 /* undead grants that cover one extent, but readings */
 /* How many of a client's newest extents are searched for the one that an earlier
  * request got (ALLOC of 0 bytes). A client of session.h has at most 32 requests
  * unanswered. */

@@ -21,9 +21,10 @@
  * again. OFFER with RETURN ends what the client has opened by a token, one at a time, as it
  * does with what was claimed.
  *
- * Bounds: as many readings as there may be extents; of one extent, and by one client, as
- * many as there may be grants over an extent, and extents of a client. A step ends one
- * reading. The records of readings that a reader does not free go with its lease.
+ * Bounds: as many readings as there may be extents; by one client as many as it may have
+ * extents; of one extent one for each client. A step ends one reading; a request looks at the
+ * readings of one extent. The records of readings that a reader does not free go with its
+ * lease.
  *
  * Floor: ground.
  */
@@ -221,9 +222,6 @@ static const char *denied(const struct xm_service *s, const struct xm_service_ex
 	if (s->readings >= xm_service_readings_max(&s->options))
 		return "this appliance has as many readers as it can:"
 		       " try again later";
-	if (e->covers >= XM_SERVICE_COVERS_MAX)
-		return "this memory has as many readers as it can: try again"
-		       " later";
 	return NULL;
 }
 

@@ -185,7 +185,7 @@ int extmem_region_release(extmem_region *);
  * at the appliances of this client: its time is over, its writer has ended that, or has
  * ended. -EACCES it is for a client of another name. -EBUSY this client has it open. -ENODATA,
  * -ENOTCONN a part of it is at an appliance that this client is not connected to, or that is
- * away. -ENOSPC there are as many readers as there can be (64 at one region), or regions.
+ * away. -ENOSPC there are as many readers as there can be, or regions.
  * -EOPNOTSUPP the appliance's transport cannot let a client read alone (ofi+shm), or it does
  * not serve this. -ENOMEM, -ETIMEDOUT, -ESTALE as for extmem_region_alloc(). */
 int extmem_region_open(extmem *, const char *token, uint64_t flags,

@@ -130,14 +130,10 @@ static void ask_member(uint32_t client, const extmem *x, uint64_t page,
 /* Is it of a region that another client shares? */
 static bool is_read(const extmem *x, uint64_t page)
 {
-	XM_LIST_EACH (link, &x->regions.list) {
-		const extmem_region *r = XM_CONTAINER(link, extmem_region, link);
-		uint64_t first = r->address / XM_PAGE;
+	struct xm_segment s;
 
-		if (r->reads && page - first < r->size / XM_PAGE)
-			return true;
-	}
-	return false;
+	return xm_volume_segment(&x->volume, page, &s) &&
+	       (s.members[0].extent & XM_READING) != 0;
 }
 
 /* A page that is present, against the mapper and, if it is clean, against each of

@@ -217,7 +217,8 @@ static int segments_add(struct xm_found *t, extmem_region *region)
 	uint32_t i = 0;
 	int rc = 0;
 
-	if (atomic_load(&region->tracked))
+	/* (What is read is tracked, and has one copy.) */
+	if (atomic_load(&region->tracked) && !region->reads)
 		xm_ledgers_take(t->x);
 	while (rc == 0 && i < t->l.count) {
 		rc = run_add(t, region, &i);

@@ -457,6 +457,30 @@ static void a_lost_lease_is_told_to_every_lane_once(void)
 	CU_ASSERT_FALSE(segments[0].lost);
 }
 
+static void a_reading_that_is_over_is_told_to_every_lane_and_freed(void)
+{
+	struct xm_message m = { .kind = XM_REVOKED };
+
+	open_and_up();
+	segments[0].members[0].extent = XM_READING | 5;
+	m.u.parted.extent = XM_READING | 6; /* of another region */
+	say(&m);
+	turns(1);
+	CU_ASSERT_FALSE(segments[0].lost);
+	CU_ASSERT_EQUAL(keeper.revoked.ever, 1);
+	m.u.parted.extent = XM_READING | 5;
+	say(&m);
+	turns(1);
+	CU_ASSERT_TRUE(segments[0].lost);
+	for (uint32_t lane = 0; lane < LANES; lane++) {
+		struct xm_pager *pager = &engines[lane].pager;
+
+		CU_ASSERT_TRUE(pager->losses > 0);
+	}
+	CU_ASSERT_PTR_NOT_NULL_FATAL(sent(XM_FREE));
+	CU_ASSERT_EQUAL(sent(XM_FREE)->u.free.extent, XM_READING | 5);
+}
+
 static void an_extent_of_a_lease_that_ended_is_not_given_back(void)
 {
 	uint32_t lease;
@@ -614,6 +638,7 @@ int main(void)
 		XM_TEST(a_ticket_nobody_answers_is_asked_for_again),
 		XM_TEST(a_lane_whose_connection_ends_gets_another),
 		XM_TEST(a_lost_lease_is_told_to_every_lane_once),
+		XM_TEST(a_reading_that_is_over_is_told_to_every_lane_and_freed),
 		XM_TEST(an_extent_of_a_lease_that_ended_is_not_given_back),
 		XM_TEST(a_resumed_lease_loses_nothing),
 		XM_TEST(requests_from_outside_are_answered_to_the_outside),

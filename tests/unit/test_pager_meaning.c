@@ -37,6 +37,39 @@ static void a_discard_waits_for_a_fetch_that_flies(void)
 	CU_ASSERT_EQUAL(effect(XM_INSTALL, 0)->staging_index, XM_STAGING_ZERO);
 }
 
+/* What is here goes, and what flies is waited for; the next touch fetches it, and what is
+ * known of the page stays. */
+static void a_refreshed_page_is_fetched_anew(void)
+{
+	struct xm_pager_effect e;
+
+	open_written(usual);
+	fault(5, false);
+	e = *effect(XM_FETCH, 0);
+	CU_ASSERT_EQUAL(range(XM_PAGER_REFRESH, 4, 7), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(fx.next, 5);
+	fetched(&e, 0);
+	CU_ASSERT_EQUAL(range(XM_PAGER_REFRESH, 5, 7), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(state(5), XM_PAGE_ABSENT);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	e = *effect(XM_FETCH, 0);
+	fetched(&e, 0);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(range(XM_PAGER_REFRESH, 5, 6), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(effects(XM_DROP), 1);
+	CU_ASSERT_EQUAL(pager.frames_used, 0);
+	/* What this client has stored to itself stays. */
+	fault(9, true);
+	if (effects(XM_FETCH) > 0) {
+		e = *effect(XM_FETCH, 0);
+		fetched(&e, 0);
+		fault(9, true);
+	}
+	CU_ASSERT_EQUAL(state(9), XM_PAGE_DIRTY);
+	CU_ASSERT_EQUAL(range(XM_PAGER_REFRESH, 9, 10), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(state(9), XM_PAGE_DIRTY);
+}
+
 static void a_page_is_forgotten_whole_or_not_yet(void)
 {
 	struct xm_pager_effect e;
@@ -188,6 +221,7 @@ int main(void)
 	static const CU_TestInfo tests[] = {
 		XM_TEST(a_discarded_page_reads_as_zero_once_its_store_has_landed),
 		XM_TEST(a_discard_waits_for_a_fetch_that_flies),
+		XM_TEST(a_refreshed_page_is_fetched_anew),
 		XM_TEST(a_page_is_forgotten_whole_or_not_yet),
 		XM_TEST(long_ranges_are_done_in_bounded_steps),
 		XM_TEST(a_step_with_everything_to_do_keeps_to_its_effects),

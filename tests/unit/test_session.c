@@ -319,17 +319,17 @@ static void answers_to_nobody_are_passed_over(void)
 
 /* What a CLAIM that is cut off got is not known: it goes back to its token, extent by
  * extent, before another CLAIM is sent. */
-static void a_claim_that_is_cut_off_is_returned(void)
+static void is_returned(enum xm_message_kind kind)
 {
 	const struct xm_session_effect *e;
 
 	open_and_ready();
-	ask(XM_CLAIM, 77, XM_NEVER);
-	CU_ASSERT_TRUE(sends(XM_CLAIM));
+	ask(kind, 77, XM_NEVER);
+	CU_ASSERT_TRUE(sends(kind));
 	down(-ECONNRESET);
 	answered(77, -ENOTCONN);
 	CU_ASSERT_FALSE(xm_session_is_settled(&session));
-	ask(XM_CLAIM, 78, XM_NEVER);
+	ask(kind, 78, XM_NEVER);
 	answered(78, -EAGAIN);
 	tick(XM_SECOND);
 	step((struct xm_session_event){ .kind = XM_SESSION_UP });
@@ -343,8 +343,36 @@ static void a_claim_that_is_cut_off_is_returned(void)
 	CU_ASSERT_TRUE(sends(XM_OFFER));
 	hear_refusal(effect(XM_SESSION_SEND)->message->request, ENOENT);
 	CU_ASSERT_TRUE(xm_session_is_settled(&session));
-	ask(XM_CLAIM, 79, XM_NEVER);
-	CU_ASSERT_TRUE(sends(XM_CLAIM));
+	ask(kind, 79, XM_NEVER);
+	CU_ASSERT_TRUE(sends(kind));
+}
+
+static void a_claim_that_is_cut_off_is_returned(void)
+{
+	is_returned(XM_CLAIM);
+	is_returned(XM_OPEN);
+}
+
+static void a_reading_that_is_over_is_told_each_time(void)
+{
+	struct xm_message m = { .kind = XM_REVOKED };
+
+	open_and_ready();
+	m.u.parted.extent = XM_READING | 5;
+	for (int i = 0; i < 2; i++) {
+		hear(m);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(effect(XM_SESSION_IS_REVOKED));
+		CU_ASSERT_EQUAL(effect(XM_SESSION_IS_REVOKED)->token, XM_READING | 5);
+	}
+	/* GRANT is answered as OFFER is, and OPEN as CLAIM. */
+	ask(XM_GRANT, 77, XM_NEVER);
+	hear((struct xm_message){ .kind = XM_OFFERED,
+				  .request = effect(XM_SESSION_SEND)->message->request });
+	answered(77, 0);
+	ask(XM_OPEN, 78, XM_NEVER);
+	hear((struct xm_message){ .kind = XM_CLAIMED,
+				  .request = effect(XM_SESSION_SEND)->message->request });
+	answered(78, 0);
 }
 
 static void an_appliance_that_leaves_is_told_of_once(void)
@@ -774,6 +802,7 @@ int main(void)
 		XM_TEST(answers_to_nobody_are_passed_over),
 		XM_TEST(a_request_ends_by_its_deadline_and_a_late_grant_is_given_back),
 		XM_TEST(a_claim_that_is_cut_off_is_returned),
+		XM_TEST(a_reading_that_is_over_is_told_each_time),
 		XM_TEST(an_appliance_that_leaves_is_told_of_once),
 		XM_TEST(a_pong_says_what_the_appliance_could_lend),
 		XM_TEST(a_sent_request_ends_with_its_stream_an_unsent_one_waits),
