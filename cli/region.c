@@ -39,7 +39,7 @@ static const struct xm_option options[] = {
 	{ .name = "name",
 	  .kind = XM_OPTION_TEXT,
 	  .letter = 'n',
-	  .help = "create: its name, for people.",
+	  .help = "create, copy: its name, for people.",
 	  .destination = offsetof(struct region_settings, name) },
 	XM_SHARED_STRATEGY(struct region_settings, strategy,
 		"Where memory goes, and how many copies of it there are. A "
@@ -49,7 +49,7 @@ static const struct xm_option options[] = {
 	  .value = "10m",
 	  .min = XM_MS,
 	  .max = 49 * 86400 * XM_SECOND,
-	  .help = "create, hand-over: how long the region waits to be adopted. "
+	  .help = "create, hand-over, copy: how long the region waits to be adopted. "
 		  "Then its memory is zeroed and free. share: how long readers "
 		  "may come.",
 	  .destination = offsetof(struct region_settings, for_ns) },
@@ -66,7 +66,7 @@ static const struct xm_option options[] = {
 	{ .name = "to",
 	  .kind = XM_OPTION_TEXT,
 	  .unit = "IDENTITY",
-	  .help = "create, hand-over: who alone may adopt it; share: who alone "
+	  .help = "create, hand-over, copy: who alone may adopt it; share: who alone "
 		  "may read it: a name in a certificate, or uid:N.",
 	  .destination = offsetof(struct region_settings, to) },
 	{ .name = "extent",
@@ -83,11 +83,12 @@ static const struct xm_option options[] = {
 
 static const struct xm_option_table table = {
 	.program = "extmem region",
-	.usage = "create|list|hand-over TOKEN|share TOKEN|show TOKEN|rm TOKEN|"
+	.usage = "create|list|hand-over TOKEN|copy TOKEN|share TOKEN|show TOKEN|rm TOKEN|"
 		 "rm --extent N [OPTION]...",
 	.about = "Makes a region that waits for a program, and prints its token; "
 		 "lists the regions of appliances, those that wait among them; "
-		 "gives a region a new token; lets programs read it; or frees it. "
+		 "gives a region a new token; copies it at its appliances; lets "
+		 "programs read it; or frees it. "
 		 "Whoever has a token has the region: a program adopts it with "
 		 "extmem_region_adopt(3), or reads what is shared with "
 		 "extmem_region_open(3).",
@@ -185,6 +186,22 @@ static int hand_over(const struct region_settings *s, extmem *x,
 		return COMMAND_NO;
 	}
 	return leave(s, region);
+}
+
+/* The region waits under its token again, and the copy under another one. */
+static int copy(const struct region_settings *s, extmem *x, const char *token)
+{
+	extmem_region *region, *made;
+
+	if (extmem_region_adopt(x, token, EXTMEM_ADOPT_KEPT, &region) < 0 ||
+	    extmem_region_copy(region,
+			       s->name != NULL && s->name[0] != '\0'
+				       ? s->name : extmem_region_name(region),
+			       &made) < 0) {
+		command_say("region", "%s", extmem_error());
+		return COMMAND_NO;
+	}
+	return leave(s, made);
 }
 
 static int rm(extmem *x, const char *token)
@@ -333,13 +350,14 @@ static int act(const struct region_settings *s, const char *what,
 	       const char *token)
 {
 	bool wants = strcmp(what, "hand-over") == 0 || strcmp(what, "rm") == 0 ||
-		     strcmp(what, "share") == 0 || strcmp(what, "show") == 0;
+		     strcmp(what, "share") == 0 || strcmp(what, "show") == 0 ||
+		     strcmp(what, "copy") == 0;
 	int status = COMMAND_USAGE;
 	extmem *x;
 
 	if (!wants && strcmp(what, "create") != 0 && strcmp(what, "list") != 0) {
 		command_say("region", "\"%s\" is none of create, list, "
-			    "hand-over, share, show, rm", what);
+			    "hand-over, copy, share, show, rm", what);
 		return COMMAND_USAGE;
 	}
 	if (s->extent != 0 && what[0] == 'r' && token == NULL)
@@ -353,7 +371,7 @@ static int act(const struct region_settings *s, const char *what,
 					    : "%s takes no token", what);
 		return COMMAND_USAGE;
 	}
-	if (s->durable && (what[0] != 'c' || (s->to != NULL && s->to[0] != '\0'))) {
+	if (s->durable && (strcmp(what, "create") != 0 || (s->to != NULL && s->to[0] != '\0'))) {
 		command_say("region", "--durable is for create, and without --to");
 		return COMMAND_USAGE;
 	}
@@ -361,7 +379,9 @@ static int act(const struct region_settings *s, const char *what,
 	if (x == NULL)
 		return COMMAND_NO;
 	switch (what[0]) {
-	case 'c': status = create(s, x); break;
+	case 'c':
+		status = what[1] == 'r' ? create(s, x) : copy(s, x, token);
+		break;
 	case 'l': status = list(s, x); break;
 	case 'h': status = hand_over(s, x, token); break;
 	case 'r': status = rm(x, token); break;
@@ -399,8 +419,8 @@ int command_region(int argc, char *argv[])
 #endif
 	if (status < 0 && (words[0] == NULL || rest < argc)) {
 		command_say("region", words[0] == NULL
-			    ? "what? create, list, hand-over TOKEN, share TOKEN, "
-			      "show TOKEN, rm TOKEN"
+			    ? "what? create, list, hand-over TOKEN, copy TOKEN, "
+			      "share TOKEN, show TOKEN, rm TOKEN"
 			    : "one region at a time");
 		status = COMMAND_USAGE;
 	}

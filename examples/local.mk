@@ -4,6 +4,7 @@
 # quickstart.sh ends with main-job.sh.
 
 dist_noinst_DATA += \
+	examples/checkpoint.c \
 	examples/hand-over.c \
 	examples/hello.c \
 	examples/matrix.f90 \

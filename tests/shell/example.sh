@@ -76,4 +76,16 @@ if [ -n "${XM_FC:-}" ] && command -v "${XM_FC%% *}" >/dev/null; then
 else
 	echo "skipped matrix.f90: no Fortran compiler (Debian: gfortran)"
 fi
+# What went on from a checkpoint comes to what never stopped.
+goes_on() {
+	wanted=$(example checkpoint "$address" 250 | tail -1)
+	token=$(example checkpoint "$address" 230 | sed -n 's/^step 200: //p')
+	echo "$wanted; from ${token%-*}-..."
+	[ -n "$token" ] &&
+		[ "$(example checkpoint "$address" 250 "$token")" = "$wanted" ]
+}
+
+check "checkpoint.c builds" compile checkpoint.c \
+	$XM_CC $XM_FLAGS -std=c99 -Wall -Wextra -Werror
+[ -z "$run" ] || check "a computation goes on from its checkpoint" goes_on
 summary

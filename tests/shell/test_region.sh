@@ -87,6 +87,18 @@ shared() {
 ends() {
 	kill "$sharer" && wait "$sharer" && sharer= && ! region show "$readers"
 }
+copied() {
+	token=$(region create --size 8M --name wide) && [ -n "$token" ] &&
+		second=$(region copy "$token" --name copy) && [ -n "$second" ] &&
+		[ "$second" != "$token" ] &&
+		region list | tee "$scratch/out" &&
+		grep -q '^copy  *(waits: [0-9]*)  *8.0  ' "$scratch/out" &&
+		grep -q '^wide  *(waits: [0-9]*)  *8.0  ' "$scratch/out"
+}
+check "a region is copied, and both wait" copied
+check "a copy waits under its own token" region rm "$second"
+check "and the region under the one it had" region rm "$token"
+check "what is to be copied is said" refused 'which region' copy
 check "a region is shared, and shown by the token for readers" shared
 check "which frees nothing" refused 'no memory waits' rm "$readers"
 check "its own token is the sharer's as long as that lives" \
