@@ -79,6 +79,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/volume_io.c \
 	core/pure/volume_move.c \
 	core/pure/volume_part.c \
+	core/pure/volume_trim.c \
 	core/pure/volume_vacancy.c \
 	core/pure/wire.c \
 	core/pure/wire_cursor.c \
@@ -190,6 +191,7 @@ libxm_client_la_SOURCES += \
 	core/client/transfer_pager.c \
 	core/client/transfer_parts.h \
 	core/client/transfer_piece.c \
+	core/client/trims.c \
 	core/client/wait.c \
 	core/client/wait.h \
 	core/client/watch.c \

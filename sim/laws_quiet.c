@@ -83,9 +83,7 @@ static const char *ask_segment(const extmem *x, const struct xm_segment *s)
 
 	if (s->guest)
 		return "a guest is neither filled nor dismissed";
-	/* After half a TRIM nobody knows how long its extents are, so none is replaced. */
-	for (uint32_t k = 0; !s->lost && !s->unsure && k < s->members_count;
-	     k++) {
+	for (uint32_t k = 0; !s->lost && !s->held && k < s->members_count; k++) {
 		const struct xm_member *m = &s->members[k];
 		uint32_t bit = 1u << m->appliance;
 

@@ -122,7 +122,7 @@ void xm_handed_release(extmem_region *region)
 	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
 	     page = xm_segment_after(&s)) {
 		if (s.held)
-			xm_volume_release(&x->volume, page, false);
+			xm_volume_release(&x->volume, page, 0);
 	}
 	xm_lanes_unlock(&x->lanes, &old);
 }

@@ -474,8 +474,8 @@ static int shrink(extmem_region *region, uint64_t size)
 		xm_heap_resize(&region->heap, region->size);
 		return xm_fail(rc, "extmem_region_resize: %s",
 			       rc == -EBUSY ? "how an earlier shrink ended is "
-					      "not known: give the region back "
-					      "to shrink it"
+					      "not known yet: try again when "
+					      "the appliance answers"
 					    : xm_why(rc));
 	}
 	/* Only now: had it failed, the tail would be as it was. */

@@ -182,8 +182,7 @@ static void member_alloc(extmem *x, const extmem_region *region,
 	}
 }
 
-/* A copy of the segment that holds the page, or of another column of its run. */
-static void segment_copy(extmem *x, uint64_t page, struct xm_segment *ret)
+void xm_segment_copy(extmem *x, uint64_t page, struct xm_segment *ret)
 {
 	struct os_signals old;
 	bool there;
@@ -198,9 +197,9 @@ static void segment_copy(extmem *x, uint64_t page, struct xm_segment *ret)
 static void column_copy(extmem *x, uint64_t page, uint32_t c,
 			struct xm_segment *ret)
 {
-	segment_copy(x, page, ret);
+	xm_segment_copy(x, page, ret);
 	if (c > 0)
-		segment_copy(x, page + c * ret->unit, ret);
+		xm_segment_copy(x, page + c * ret->unit, ret);
 }
 
 /* The members of a segment that is not in the volume any more. */
@@ -270,9 +269,8 @@ static int run_free(extmem *x, uint64_t page, struct xm_segment *columns)
 	return rc;
 }
 
-/* The last that has a byte of [address, end). */
-static bool last_copy(extmem *x, uint64_t address, uint64_t end,
-		      struct xm_segment *ret)
+bool xm_segment_last(extmem *x, uint64_t address, uint64_t end,
+		     struct xm_segment *ret)
 {
 	struct os_signals old;
 	bool there;
@@ -288,7 +286,7 @@ int xm_segments_free(extmem *x, uint64_t address, uint64_t end)
 	struct xm_segment columns[XM_APPLIANCES_MAX];
 	int rc = 0;
 
-	while (end > address && last_copy(x, address, end, &columns[0])) {
+	while (end > address && xm_segment_last(x, address, end, &columns[0])) {
 		int last;
 
 		XM_ASSERT(columns[0].page * XM_PAGE >= address &&
@@ -369,7 +367,7 @@ bool xm_segments_last(extmem *x, uint64_t address, uint64_t *end, uint64_t *ret_
 	struct xm_segment s;
 	uint64_t first, last;
 
-	if (address >= *end || !last_copy(x, address, *end, &s))
+	if (address >= *end || !xm_segment_last(x, address, *end, &s))
 		return false;
 	first = xm_max(s.page * XM_PAGE, address);
 	last = (s.page + s.count) * XM_PAGE;
@@ -448,139 +446,4 @@ int xm_segments_wait(extmem *x, uint64_t address, uint64_t size, char *words,
 		}
 	}
 	return 0;
-}
-
-/* --- trim -------------------------------------------------------------------- */
-
-/* Asks the appliance of one member to make an extent of its own of the member's
- * head, of `size` bytes; *ret becomes that extent. */
-static int member_trim(extmem *x, const struct xm_member *member, uint64_t size,
-		       struct xm_member *ret)
-{
-	struct xm_message trim = { .kind = XM_TRIM };
-	struct xm_request request;
-	int rc;
-
-	trim.u.trim.extent = member->extent;
-	trim.u.trim.size = size;
-	request.lease = member->lease;
-	rc = xm_ask(&x->ask, member->appliance, &trim,
-		    x->regions.deadline_ns, &request);
-	if (rc != 0)
-		return rc;
-	ret->extent = request.message.u.allocated.extent;
-	ret->remote = request.message.u.allocated.remote;
-	return 0;
-}
-
-/* The members of one column. *any: a head has been cut off, here or before. What fails
- * from then on leaves that member's head in its whole extent, which goes on to work.
- * *ret_unsure: the old key still reaches all of it, but what the number of a member's
- * extent names now is not known. */
-static int column_trim(extmem *x, const struct xm_segment *s, uint64_t size,
-		       struct xm_member *heads, bool *any, bool *ret_unsure)
-{
-	uint32_t copies = xm_segment_copies(s);
-
-	for (uint32_t k = 0; !s->lost && k < copies; k++) {
-		int rc = 0;
-
-		if (s->members[k].state != XM_MEMBER_LOST)
-			rc = member_trim(x, &s->members[k], size, &heads[k]);
-		*ret_unsure |= rc == -ETIMEDOUT || rc == -ENOTCONN;
-		/* Lost while it was asked: as if it had been before. */
-		if (rc == -ESTALE && copies > 1)
-			rc = 0;
-		if (rc != 0 && !*any)
-			return rc;
-		*any |= heads[k].extent != 0;
-	}
-	return 0;
-}
-
-/* The first page of column c. */
-static uint64_t column_page(const struct xm_segment *columns, uint32_t c)
-{
-	return columns[0].page + c * columns[0].unit;
-}
-
-/* Copies the columns of the run that holds the page, and makes them unsure: none of
- * their members is replaced from now on. Returns how many there are, or -errno. */
-static int columns_hold(extmem *x, uint64_t page, struct xm_segment *columns)
-{
-	struct os_signals old;
-	uint32_t count = 1;
-	int rc = 0;
-
-	xm_lanes_lock(&x->lanes, &old);
-	for (uint32_t c = 0; rc == 0 && c < count; c++) {
-		uint64_t at = c == 0 ? page : column_page(columns, c);
-		bool there = xm_volume_segment(&x->volume, at, &columns[c]);
-
-		XM_ASSERT(there);
-		count = xm_segment_columns(&columns[0]);
-		rc = columns[c].unsure ? -EBUSY : 0;
-	}
-	if (rc == 0 && xm_volume_room(&x->volume) < count)
-		rc = -ENOSPC;
-	for (uint32_t c = 0; rc == 0 && c < count; c++)
-		xm_volume_hold(&x->volume, column_page(columns, c));
-	xm_lanes_unlock(&x->lanes, &old);
-	return rc != 0 ? rc : (int)count;
-}
-
-/* The segment that the new end falls into: its head becomes an extent of its
- * own, so that its tail can be given back. */
-int xm_segments_split(extmem *x, uint64_t end)
-{
-	struct xm_member heads[XM_APPLIANCES_MAX][XM_MEMBERS_MAX] = { 0 };
-	struct xm_segment columns[XM_APPLIANCES_MAX];
-	bool unsure[XM_APPLIANCES_MAX] = { false }, any = false;
-	struct os_signals old;
-	uint64_t size;
-	int count, rc = 0;
-
-	if (!last_copy(x, end, end + XM_PAGE, &columns[0]) ||
-	    columns[0].page * XM_PAGE == end)
-		return 0;
-	count = columns_hold(x, columns[0].page, columns);
-	if (count < 0)
-		return count;
-	/* What is lost is divided here alone. */
-	size = (end - columns[0].page * XM_PAGE) / (uint32_t)count;
-	for (int c = 0; rc == 0 && c < count; c++)
-		rc = column_trim(x, &columns[c], size, heads[c], &any, &unsure[c]);
-	xm_lanes_lock(&x->lanes, &old);
-	for (int c = 0; c < count; c++)
-		xm_volume_release(&x->volume, column_page(columns, (uint32_t)c),
-				  unsure[c]);
-	if (rc == 0)
-		xm_volume_divide(&x->volume, end / XM_PAGE, heads[0]);
-	xm_lanes_unlock(&x->lanes, &old);
-	return rc;
-}
-
-/* Operations on the head that were posted under the key it had before. */
-void xm_segments_quiesce(extmem *x)
-{
-	uint64_t deadline_ns = xm_min(x->regions.deadline_ns,
-				      os_now_ns() + 2 * XM_SECOND);
-
-	for (uint32_t l = 0; l < x->lanes.count; l++) {
-		struct xm_lane *lane = &x->lanes.lane[l];
-		struct xm_wait wait = { .deadline_ns = deadline_ns };
-		uint32_t flying = 1;
-
-		while (flying > 0 && os_now_ns() < deadline_ns) {
-			uint32_t seen = xm_waiting_seen(&lane->waiting);
-			struct os_signals old;
-
-			xm_lane_lock(lane, &old);
-			xm_lane_turn(lane);
-			flying = xm_engine_flying(&lane->engine);
-			xm_lane_unlock(lane, &old);
-			if (flying > 0)
-				xm_lane_await(lane, seen, &wait);
-		}
-	}
 }

@@ -30,8 +30,11 @@ int xm_segments_wait(extmem *, uint64_t address, uint64_t size, char *words,
  * part reaches the segment's end. False: there is none. */
 bool xm_segments_last(extmem *, uint64_t address, uint64_t *end, uint64_t *ret_size,
 		      bool *ret_whole);
+/* Asks what became of the TRIMs that were not answered, of the run that holds this page,
+ * which is unsure. 0, and all of it is sure; -EBUSY: not now; -ENOSPC: no more segments. */
+int xm_segments_settle(extmem *, uint64_t page);
 /* If `end` lies inside of a segment, divides it there.
- * -ENOSPC: no more segments; -EBUSY: how an earlier division ended is not known;
+ * -ENOSPC: no more segments; -EBUSY: how an earlier division ended is not known yet;
  * or what the appliance or the connection says. */
 int xm_segments_split(extmem *, uint64_t end);
 /* Waits, at most 2 s, for all operations posted before this call: those on a

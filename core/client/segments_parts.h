@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What the files about the memory behind regions share (segments.c, planned.c). Nobody
+ * What the files about the memory behind regions share (segments.c, planned.c, trims.c). Nobody
  * else includes this. See segments.h for the lock.
  */
 #ifndef XM_SEGMENTS_PARTS_H
@@ -35,6 +35,12 @@ int xm_extent_alloc(extmem *, const extmem_region *, uint32_t appliance,
 /* Gives a member's extent back. 0 as well if the lease under which it was taken has ended:
  * so has the extent, and its number may be another's. */
 int xm_extent_free(extmem *, const struct xm_member *, bool unreachable);
+
+/* A copy of the segment that holds the page, or of another column of its run. */
+void xm_segment_copy(extmem *, uint64_t page, struct xm_segment *ret);
+/* And of the last one that has a byte of [address, end). False: none has. */
+bool xm_segment_last(extmem *, uint64_t address, uint64_t end,
+		     struct xm_segment *ret);
 
 /* --- planned.c --- */
 

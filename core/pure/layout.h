@@ -49,6 +49,9 @@ struct xm_member {
 	_Atomic uint8_t state; /* enum xm_member_state */
 	uint8_t taken; /* counts those that were the segment's member of this index */
 	bool wanted; /* its appliance has asked for its extent */
+	/* A TRIM was sent and not answered: it reaches all of its bytes, but its extent may be
+	 * one of two by now. */
+	bool unsure;
 };
 
 struct xm_segment {
@@ -65,8 +68,8 @@ struct xm_segment {
 	uint8_t members_count;
 	_Atomic bool attached; /* the mapper has its pages */
 	_Atomic bool lost;     /* no member is IN any more */
-	bool unsure; /* a TRIM was sent and not answered: no other may follow */
-	bool held;   /* a TRIM, or FREE of all members, is under way: and unsure */
+	bool unsure; /* a member is, or it is held: no TRIM may follow */
+	bool held;   /* a TRIM, or FREE of all members, is under way */
 	/* Its last member is a guest: FILLING, and no copy yet; see volume_move.c. */
 	bool guest;
 	bool direct; /* its region is not tracked: writes may go past the pager */

@@ -86,6 +86,26 @@ void xm_owed_heads(struct xm_owed *o, uint64_t extent)
 	o->unsure_count = kept;
 }
 
+uint32_t xm_owed_trim(const struct xm_owed *o, uint64_t extent)
+{
+	for (uint32_t i = o->unsure_count; i > 0; i--) {
+		if (o->unsure[i - 1].extent == extent)
+			return o->unsure[i - 1].request;
+	}
+	return 0;
+}
+
+void xm_owed_trim_known(struct xm_owed *o, uint32_t number)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < o->unsure_count; i++) {
+		if (o->unsure[i].request != number)
+			o->unsure[kept++] = o->unsure[i];
+	}
+	o->unsure_count = kept;
+}
+
 struct xm_message *xm_owed_next(struct xm_owed *o)
 {
 	const struct xm_debt *debt = &o->list[o->first];

@@ -49,6 +49,10 @@ void xm_owed_outcome(struct xm_owed *, const struct xm_message *,
 		     uint32_t number);
 /* The extent is being freed: so is what an unanswered TRIM may have cut off it. */
 void xm_owed_heads(struct xm_owed *, uint64_t extent);
+/* The number of the last TRIM of this extent whose outcome is unknown; 0: there is none. And:
+ * its owner knows now what became of it. */
+uint32_t xm_owed_trim(const struct xm_owed *, uint64_t extent);
+void xm_owed_trim_known(struct xm_owed *, uint32_t number);
 /* The message that settles the first, to be sent now; it lives until the next call.
  * Where its `request` is 0 the caller gives it a number. NULL: nothing is owed, or a
  * message is under way. */

@@ -77,6 +77,7 @@
 	X(stripe_rows_collide, "rows of stripes lie at one place")            \
 	X(stripe_read_on, "a read goes on past the end of its unit")          \
 	X(stripe_scatter_mixed, "a scattered write has pages of other columns") \
+	X(unsure_left, "after half a TRIM no member is replaced any more")    \
 	X(guest_read, "a guest is read from the beginning")                   \
 	X(spare_anywhere, "a spare is chosen without its region's strategy")   \
 	X(spare_trusted, "a spare is read once its appliance is in a view")     \

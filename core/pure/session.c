@@ -102,7 +102,9 @@ static void settle_next(struct xm_session *s, struct xm_session_effects *fx)
 static void owe_outcome(struct xm_session *s,
 			const struct xm_session_request *request)
 {
-	xm_owed_outcome(&s->owed, message_of(s, request), request->number);
+	if (!request->asks)
+		xm_owed_outcome(&s->owed, message_of(s, request),
+				request->number);
 }
 
 static void give_back(struct xm_session *s, uint64_t extent)
@@ -193,7 +195,8 @@ static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
 		enum xm_message_kind kind = message_of(s, request)->kind;
 
 		if (request->number != 0 &&
-		    (kind == XM_TRIM || kind == XM_OFFER || kind == XM_GRANT))
+		    (kind == XM_TRIM || kind == XM_OFFER || kind == XM_GRANT ||
+		     request->asks))
 			answer(request, -ESTALE, NULL, fx);
 	}
 }
@@ -390,6 +393,10 @@ static void on_message(struct xm_session *s, const struct xm_session_event *ev,
 		}
 		if (wait_for_quota(s, request, m))
 			return;
+		/* Any other refusal leaves it open. */
+		if (request->asks &&
+		    (m->kind != XM_REFUSED || m->u.refused.code == EINVAL))
+			xm_owed_trim_known(&s->owed, request->number);
 		/* Their number becomes our status: 0 would be a yes. */
 		note_answer(s, m, request);
 		if (m->kind == XM_REFUSED && m->u.refused.code == EBUSY &&
@@ -421,9 +428,40 @@ static void turn_away(struct xm_session *s, const struct xm_session_event *ev,
 	e->token = ev->token;
 }
 
+/* A TRIM of 0 bytes becomes a question, under the number of the one that it asks about. */
+static void request_begin(struct xm_session *s,
+			  struct xm_session_request *request,
+			  const struct xm_session_event *ev, uint32_t asked)
+{
+	struct xm_message *m = message_of(s, request);
+
+	request->number = asked != 0 ? asked : next_number(s);
+	request->sent = false;
+	request->abandoned = false;
+	request->asks = asked != 0;
+	request->token = ev->token;
+	request->deadline_ns = ev->deadline_ns;
+	request->again_ns = XM_NEVER;
+	request->pause_ns = XM_SESSION_AGAIN;
+	s->due_ns = xm_min(s->due_ns, ev->deadline_ns);
+	*m = *ev->message;
+	if (request->asks)
+		*m = (struct xm_message){ .kind = XM_ALLOC };
+	m->request = request->number;
+}
+
 static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 		       struct xm_session_effects *fx)
 {
+	uint32_t asked = 0;
+
+	if (ev->message->kind == XM_TRIM && ev->message->u.trim.size == 0) {
+		asked = xm_owed_trim(&s->owed, ev->message->u.trim.extent);
+		if (asked == 0) {
+			turn_away(s, ev, -ENOENT, fx);
+			return;
+		}
+	}
 	if (ev->message->kind == XM_FREE) {
 		xm_owed_heads(&s->owed, ev->message->u.free.extent);
 		if (s->state != XM_SESSION_READY) {
@@ -440,16 +478,7 @@ static void on_request(struct xm_session *s, const struct xm_session_event *ev,
 
 		if (request->number != 0)
 			continue;
-		request->number = next_number(s);
-		request->sent = false;
-		request->abandoned = false;
-		request->token = ev->token;
-		request->deadline_ns = ev->deadline_ns;
-		request->again_ns = XM_NEVER;
-		request->pause_ns = XM_SESSION_AGAIN;
-		s->due_ns = xm_min(s->due_ns, ev->deadline_ns);
-		*message_of(s, request) = *ev->message;
-		message_of(s, request)->request = request->number;
+		request_begin(s, request, ev, asked);
 		if (s->state == XM_SESSION_READY)
 			send_request(s, request, fx);
 		return;
@@ -486,7 +515,7 @@ static void overdue(struct xm_session *s, uint64_t now_ns,
 						  request->again_ns));
 			continue;
 		}
-		request->abandoned = request->sent &&
+		request->abandoned = request->sent && !request->asks &&
 				     message_of(s, request)->kind == XM_ALLOC;
 		if (!request->abandoned &&
 		    (request->sent ||

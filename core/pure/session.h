@@ -41,7 +41,8 @@
  *	while not READY (-ENOTCONN at once)	an extent freed before is refused
  *	a TRIM cut off or late			nothing is freed, as the bytes are in
  *						use; when the extent it named is
- *						freed, so is the one it cut off
+ *						freed, so is the one it cut off.
+ *						Its owner can ask what became of it
  *	an OFFER or GRANT cut off or late	nothing: its owner asks again, and is
  *						told what came of it
  *	a CLAIM or OPEN cut off or late		what was got by that token goes back
@@ -59,6 +60,10 @@
  * void when PONG says that nothing is wanted any more (`wants`). So is REVOKED (IS_REVOKED),
  * until the reading that it names is freed. Notices that nobody acts
  * on yet are passed over.
+ *
+ * TRIM of 0 bytes asks what became of the last TRIM of this extent that was not answered. It
+ * is answered as that would have been: ALLOCATED has what was cut off, which is its owner's
+ * from then on; a refusal says that nothing was; -ENOENT: no such TRIM is known.
  *
  * A control process that is silent does not affect data, which does not go through
  * it: only requests end, by their deadlines.
@@ -136,6 +141,7 @@ struct xm_session_request {
 	uint32_t number; /* 0: free */
 	bool sent;
 	bool abandoned; /* past its deadline: an extent granted is freed again */
+	bool asks; /* what an earlier one of its number got */
 	uint64_t token;
 	uint64_t deadline_ns;
 	/* When it is asked again, if there were too many; XM_NEVER: it waits for a stream. */

@@ -133,6 +133,13 @@ uint32_t xm_volume_room(const struct xm_volume *v)
 	return v->layout.max - v->layout.count;
 }
 
+void xm_segment_judge(struct xm_segment *s)
+{
+	s->unsure = s->held;
+	for (uint32_t k = 0; k < s->members_count; k++)
+		s->unsure |= s->members[k].unsure;
+}
+
 void xm_volume_hold(struct xm_volume *v, uint64_t page)
 {
 	struct xm_segment *s = find(v, page);
@@ -145,13 +152,15 @@ void xm_volume_hold(struct xm_volume *v, uint64_t page)
 	atomic_fetch_add(&v->changes, 1);
 }
 
-void xm_volume_release(struct xm_volume *v, uint64_t page, bool unsure)
+void xm_volume_release(struct xm_volume *v, uint64_t page, uint32_t unsure)
 {
 	struct xm_segment *s = find(v, page);
 
 	XM_ASSERT(s != NULL);
 	s->held = false;
-	s->unsure = unsure;
+	for (uint32_t k = 0; k < s->members_count; k++)
+		s->members[k].unsure |= (unsure & 1u << k) != 0;
+	xm_segment_judge(s);
 }
 
 void xm_volume_set_attached(struct xm_volume *v, uint64_t page, uint64_t limit,

@@ -91,8 +91,18 @@ uint32_t xm_volume_room(const struct xm_volume *);
 /* A TRIM of the segment that holds `page` is sent, or FREE of all its members. From then
  * on no member of it is replaced; a guest is OUT, and leaves after it was released. */
 void xm_volume_hold(struct xm_volume *, uint64_t page);
-/* The TRIM has ended. `unsure`: without an answer, so it goes on. */
-void xm_volume_release(struct xm_volume *, uint64_t page, bool unsure);
+/* The TRIM has ended; without an answer at these members (a bit for each), which are
+ * unsure until they are replaced. */
+void xm_volume_release(struct xm_volume *, uint64_t page, uint32_t unsure);
+/* What became of TRIMs is known for these unsure members (known[c], a bit for each of column
+ * c of the run that begins at `page`): heads[c * XM_MEMBERS_MAX + k] is the extent that was
+ * cut off member k, of `count` pages; 0: none was. Where they are less than the segment it
+ * is divided there; there is room for that. Otherwise it is all that is left of what was
+ * divided before, and the old numbers name tails that nobody has: *ret_tails, and the caller
+ * frees these. 0; -EBUSY: some are unsure still. */
+int xm_volume_settle_trim(struct xm_volume *, uint64_t page, uint64_t count,
+			  const uint32_t *known, const struct xm_member *heads,
+			  bool *ret_tails);
 /* The segment that holds `page`, and is held, is lost to this client, and the memory of its
  * member k is another's. Members that were not parted with stay, to be freed. */
 void xm_volume_part(struct xm_volume *, uint64_t page, uint32_t k);
@@ -222,6 +232,8 @@ bool xm_volume_dismiss(struct xm_volume *, struct xm_parted *ret);
 uint64_t xm_volume_bytes_at(const struct xm_volume *, uint32_t appliances);
 /* The segments of this region are not direct any more; with all lanes locked. */
 void xm_volume_tracked(struct xm_volume *, const struct xm_region_id *);
+/* Of volume.c, for volume_vacancy.c and volume_move.c: a member is another, or lost. */
+void xm_segment_judge(struct xm_segment *);
 /* Of volume_vacancy.c, for volume_move.c. */
 void xm_vacancy_set(const struct xm_volume *, const struct xm_segment *,
 		    uint32_t member, struct xm_vacancy *ret);

@@ -88,7 +88,8 @@ bool xm_volume_leaver(const struct xm_volume *v, uint32_t leaving,
 	while (*cursor < v->layout.count) {
 		const struct xm_segment *s = &v->layout.segments[(*cursor)++];
 
-		if (s->guest || s->lost || s->unsure || !any_in(s, reached))
+		if (s->guest || s->lost || s->held || !any_in(s, reached) ||
+		    (s->unsure && XM_PLANTED(unsure_left)))
 			continue;
 		for (uint32_t k = 0; k < s->members_count; k++) {
 			if (!is_to_move(&s->members[k], leaving, wants) ||
@@ -204,8 +205,7 @@ static struct xm_member *guest_of(struct xm_segment *s)
 	return &s->members[s->members_count - 1];
 }
 
-/* The next guest that may settle: or, if not so, that may leave. No TRIM is asked of a
- * guest, so what its extent is is always sure. */
+/* The next guest that may settle: or, if not so, that may leave. */
 static struct xm_segment *next_guest(const struct xm_volume *v, bool settles)
 {
 	for (uint32_t i = 0; i < v->layout.count; i++) {
@@ -213,8 +213,7 @@ static struct xm_segment *next_guest(const struct xm_volume *v, bool settles)
 
 		if (!s->guest || s->held)
 			continue;
-		if (!settles ||
-		    (!s->unsure && guest_of(s)->state == XM_MEMBER_FILLING))
+		if (!settles || guest_of(s)->state == XM_MEMBER_FILLING)
 			return s;
 	}
 	return NULL;
@@ -238,6 +237,7 @@ bool xm_volume_settle(struct xm_volume *v, uint32_t appliance,
 	s->members[k] = guest;
 	s->members[k].taken = (uint8_t)(parts.taken + 1);
 	s->members[k].state = XM_MEMBER_IN;
+	xm_segment_judge(s);
 	several = s->members_count > 1;
 	v->redundant_at[guest.appliance] += several;
 	v->redundant_at[parts.appliance] -= several;

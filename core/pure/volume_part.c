@@ -60,10 +60,12 @@ static bool lose_members(struct xm_volume *v, struct xm_segment *s,
 			if (member->state != XM_MEMBER_LOST)
 				atomic_fetch_add(&v->changes, 1);
 			member->state = XM_MEMBER_LOST;
+			member->unsure = false;
 			any = true;
 		}
 		left |= member->state == XM_MEMBER_IN;
 	}
+	xm_segment_judge(s);
 	if (!any || (left && !XM_PLANTED(lost_with_first_member)))
 		return false;
 	if (!s->lost) {

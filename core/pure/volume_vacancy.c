@@ -60,9 +60,10 @@ bool xm_volume_vacancy(const struct xm_volume *v, uint32_t appliances,
 	while (*cursor < v->layout.count) {
 		const struct xm_segment *s = &v->layout.segments[(*cursor)++];
 
-		/* What its extents are is not sure during and after half a TRIM. */
+		/* What its extents are changes during a TRIM. After half a one the
+		 * appliance is given back all that it may have made of them. */
 		if (xm_segment_copies(s) < 2 || s->guest || s->lost ||
-		    s->unsure)
+		    s->held || (s->unsure && XM_PLANTED(unsure_left)))
 			continue;
 		for (uint32_t k = 0; k < s->members_count; k++) {
 			if (is_vacant(&s->members[k], appliances)) {
@@ -115,7 +116,7 @@ bool xm_vacancy_is(const struct xm_segment *s, const struct xm_vacancy *at)
 {
 	return s != NULL && xm_segment_next(s, s->page) == at->page &&
 	       s->page + s->count == at->page + at->count && !s->lost &&
-	       !s->unsure && !s->guest && at->member < s->members_count &&
+	       !s->held && !s->guest && at->member < s->members_count &&
 	       s->members[at->member].taken == at->taken &&
 	       /* Nor has another one joined, beside which this one may not lie. */
 	       (appliances_of(s) & ~at->used) == 0 &&
@@ -143,6 +144,7 @@ bool xm_volume_replace(struct xm_volume *v, struct xm_vacancy *at,
 	*m = *member;
 	m->taken = (uint8_t)(taken + 1);
 	m->state = XM_MEMBER_FILLING;
+	xm_segment_judge(s);
 	v->members_at[m->appliance]++;
 	v->redundant_at[m->appliance]++;
 	atomic_fetch_add(&v->changes, 1);

@@ -23,6 +23,7 @@ xm_tests += \
 	tests/api/test_seal \
 	tests/api/test_strategies \
 	tests/api/test_sparse \
+	tests/api/test_trims \
 	$(NULL)
 xm_shell_tests += \
 	tests/api/torture.sh \
@@ -68,6 +69,8 @@ tests_api_test_liar_SOURCES = tests/support/appliance.c tests/support/proxy.c te
 tests_api_test_liar_LDADD = $(xm_api)
 tests_api_test_lost_SOURCES = tests/support/appliance.c tests/api/test_lost.c
 tests_api_test_lost_LDADD = $(xm_api)
+tests_api_test_trims_SOURCES = tests/support/appliance.c tests/support/proxy.c tests/api/test_trims.c
+tests_api_test_trims_LDADD = $(xm_api)
 tests_api_test_loss_SOURCES = tests/support/appliance.c tests/support/proxy.c tests/api/test_loss.c
 tests_api_test_loss_LDADD = $(xm_api)
 tests_api_test_objects_SOURCES = tests/support/appliance.c tests/api/test_objects.c

@@ -66,6 +66,8 @@ static bool forward(struct proxy *p, int from, int to, bool answers)
 	uint8_t bytes[4096];
 	ssize_t got = read(from, bytes, sizeof(bytes));
 
+	if (got > 0 && answers && atomic_load(&p->mute))
+		return true;
 	if (got > 0 && answers)
 		look(p, bytes, (size_t)got);
 	return got > 0 && write(to, bytes, (size_t)got) == got;

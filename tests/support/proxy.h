@@ -17,6 +17,7 @@ struct proxy {
 	pthread_t thread;
 	atomic_bool cut;    /* set: all connections break, once */
 	atomic_bool closed; /* while set nobody is let in */
+	atomic_bool mute;   /* while set no answer comes */
 	atomic_bool end;
 	atomic_uint accepted;
 	_Atomic uint64_t incarnation; /* what the last WELCOME said */

@@ -472,7 +472,7 @@ static void ask_about(enum xm_message_kind kind, uint64_t extent, uint64_t deadl
 	if (kind == XM_FREE)
 		m.u.free.extent = extent;
 	else
-		m.u.trim.extent = extent;
+		m.u.trim = (struct xm_trim){ .extent = extent, .size = 4096 };
 	step((struct xm_session_event){ .kind = XM_SESSION_REQUEST,
 					.message = &m, .token = 1,
 					.deadline_ns = deadline });
@@ -631,6 +631,79 @@ static void nothing_is_owed_where_all_is_lost(void)
 	ask_about(XM_FREE, 5, XM_NEVER);
 	answered(1, -ENOTCONN);
 	CU_ASSERT_TRUE(xm_session_is_settled(&session));
+}
+
+/* TRIM of 0 bytes. */
+static void ask_what_became_of(uint64_t extent)
+{
+	struct xm_message m = { .kind = XM_TRIM };
+
+	m.u.trim.extent = extent;
+	step((struct xm_session_event){ .kind = XM_SESSION_REQUEST,
+					.message = &m, .token = 9,
+					.deadline_ns = now + XM_SECOND });
+}
+
+static void asks_as(uint32_t number)
+{
+	CU_ASSERT_TRUE_FATAL(sends(XM_ALLOC));
+	CU_ASSERT_EQUAL(effect(XM_SESSION_SEND)->message->u.alloc.size, 0);
+	CU_ASSERT_EQUAL(effect(XM_SESSION_SEND)->message->request, number);
+}
+
+static void the_owner_of_a_trim_can_ask_what_became_of_it(void)
+{
+	struct xm_message m = { .kind = XM_ALLOCATED };
+	uint32_t number;
+
+	open_and_ready();
+	ask_what_became_of(5);
+	answered(9, -ENOENT); /* no TRIM */
+	ask_about(XM_TRIM, 5, XM_NEVER);
+	number = session.number;
+	down(-ECONNRESET);
+	resume();
+	ask_what_became_of(5);
+	asks_as(number);
+	m.request = number;
+	m.u.allocated.extent = 6;
+	hear(m);
+	answered(9, 0);
+	CU_ASSERT_EQUAL(effect(XM_SESSION_ANSWER)->message->u.allocated.extent,
+			6);
+	/* It is its owner's. */
+	CU_ASSERT_TRUE(xm_session_is_settled(&session));
+	ask_about(XM_FREE, 5, XM_NEVER);
+	CU_ASSERT_EQUAL(session.owed.count, 0);
+}
+
+static void a_trim_that_came_to_nothing_is_settled_too(void)
+{
+	uint32_t number;
+
+	open_and_ready();
+	ask_about(XM_TRIM, 5, XM_NEVER);
+	number = session.number;
+	down(-ECONNRESET);
+	resume();
+	ask_what_became_of(5);
+	/* Not answered either: it is as unknown as before. */
+	tick(XM_SECOND);
+	answered(9, -ETIMEDOUT);
+	CU_ASSERT_EQUAL(session.owed.unsure_count, 1);
+	CU_ASSERT_EQUAL(session.owed.count, 0);
+	ask_what_became_of(5);
+	asks_as(number);
+	down(-ECONNRESET);
+	CU_ASSERT_EQUAL(session.owed.unsure_count, 1);
+	CU_ASSERT_EQUAL(session.owed.count, 0);
+	resume();
+	ask_what_became_of(5);
+	hear_refusal(number, EINVAL);
+	answered(9, -EINVAL);
+	CU_ASSERT_TRUE(xm_session_is_settled(&session));
+	ask_what_became_of(5);
+	answered(9, -ENOENT);
 }
 
 static void what_is_owed_is_bounded(void)
@@ -809,6 +882,8 @@ int main(void)
 		XM_TEST(what_an_alloc_got_that_was_cut_off_is_given_back),
 		XM_TEST(a_free_that_was_not_heard_is_said_again),
 		XM_TEST(what_a_trim_got_that_was_cut_off_goes_with_the_rest),
+		XM_TEST(the_owner_of_a_trim_can_ask_what_became_of_it),
+		XM_TEST(a_trim_that_came_to_nothing_is_settled_too),
 		XM_TEST(nothing_is_owed_where_all_is_lost),
 		XM_TEST(a_trim_that_waits_is_not_sent_when_all_is_lost),
 		XM_TEST(what_is_owed_is_bounded),

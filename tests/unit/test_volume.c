@@ -583,9 +583,87 @@ static void no_member_is_replaced_while_its_segment_is_trimmed(void)
 	xm_volume_hold(&volume, 8);
 	CU_ASSERT_FALSE(xm_volume_replace(&volume, &vacancy, &member));
 	CU_ASSERT_FALSE(find_vacancy(2, &vacancy));
-	xm_volume_release(&volume, 8, false);
+	/* Not answered at the second: it can be replaced, and then all is sure. */
+	xm_volume_release(&volume, 8, 1u << 1);
+	CU_ASSERT_TRUE(memory[0].unsure);
 	CU_ASSERT_TRUE_FATAL(find_vacancy(2, &vacancy));
 	CU_ASSERT_TRUE(xm_volume_replace(&volume, &vacancy, &member));
+	CU_ASSERT_FALSE(memory[0].unsure);
+}
+
+/* Pages 8 to 15 at two members, the second of which is unsure. */
+static void half_trimmed(void)
+{
+	begin();
+	add(8, 8, all, 2, 0);
+	xm_volume_hold(&volume, 8);
+	xm_volume_release(&volume, 8, 1u << 1);
+	CU_ASSERT_TRUE(memory[0].unsure);
+}
+
+static void a_trim_that_came_to_nothing_changes_nothing(void)
+{
+	struct xm_member heads[XM_MEMBERS_MAX] = { 0 };
+	uint64_t extent;
+	uint32_t known = 0;
+	bool tails = true;
+
+	half_trimmed();
+	extent = memory[0].members[1].extent;
+	CU_ASSERT_EQUAL(xm_volume_settle_trim(&volume, 8, 0, &known, heads,
+					      &tails), -EBUSY);
+	CU_ASSERT_TRUE(memory[0].unsure);
+	known = 1u << 1;
+	CU_ASSERT_EQUAL(xm_volume_settle_trim(&volume, 8, 0, &known, heads,
+					      &tails), 0);
+	CU_ASSERT_FALSE(memory[0].unsure);
+	CU_ASSERT_FALSE(tails);
+	CU_ASSERT_EQUAL(memory[0].count, 8);
+	CU_ASSERT_EQUAL(memory[0].members[1].extent, extent);
+}
+
+static void what_a_trim_cut_off_divides_its_segment(void)
+{
+	struct xm_member heads[XM_MEMBERS_MAX] = {
+		[1] = { .extent = 50, .remote = { .key = 51 } },
+	};
+	uint64_t first, second;
+	uint32_t known = 1u << 1;
+	bool tails = true;
+
+	half_trimmed();
+	first = memory[0].members[0].extent;
+	second = memory[0].members[1].extent;
+	CU_ASSERT_EQUAL(xm_volume_settle_trim(&volume, 8, 2, &known, heads,
+					      &tails), 0);
+	CU_ASSERT_FALSE(tails);
+	CU_ASSERT_EQUAL(memory[0].count, 2);
+	CU_ASSERT_EQUAL(memory[1].count, 6);
+	CU_ASSERT_FALSE(memory[0].unsure || memory[1].unsure);
+	CU_ASSERT_EQUAL(memory[0].members[0].extent, first);
+	CU_ASSERT_EQUAL(memory[1].members[0].extent, 0);
+	CU_ASSERT_EQUAL(memory[0].members[1].extent, 50);
+	CU_ASSERT_EQUAL(memory[0].members[1].remote.key, 51);
+	CU_ASSERT_EQUAL(memory[1].members[1].extent, second);
+}
+
+/* The tail was given back meanwhile, without its number. */
+static void a_head_that_is_all_there_is_leaves_a_tail_to_free(void)
+{
+	struct xm_member heads[XM_MEMBERS_MAX] = {
+		[1] = { .extent = 50, .remote = { .key = 51 } },
+	};
+	uint32_t known = 1u << 1;
+	bool tails = false;
+
+	half_trimmed();
+	CU_ASSERT_EQUAL(xm_volume_settle_trim(&volume, 8, 8, &known, heads,
+					      &tails), 0);
+	CU_ASSERT_TRUE(tails);
+	CU_ASSERT_EQUAL(memory[0].count, 8);
+	CU_ASSERT_FALSE(memory[0].unsure);
+	CU_ASSERT_EQUAL(memory[0].members[1].extent, 50);
+	CU_ASSERT_EQUAL(memory[0].members[1].offset, 0);
 }
 
 static void reads_take_turns_and_avoid_the_busy(void)
@@ -647,6 +725,9 @@ int main(void)
 		XM_TEST(a_member_that_will_not_come_back_is_replaced),
 		XM_TEST(an_extent_of_two_segments_goes_with_the_second),
 		XM_TEST(no_member_is_replaced_while_its_segment_is_trimmed),
+		XM_TEST(a_trim_that_came_to_nothing_changes_nothing),
+		XM_TEST(what_a_trim_cut_off_divides_its_segment),
+		XM_TEST(a_head_that_is_all_there_is_leaves_a_tail_to_free),
 		XM_TEST(reads_take_turns_and_avoid_the_busy),
 		XM_TEST(appliances_of_which_all_is_elsewhere_too_are_known),
 		CU_TEST_INFO_NULL,
