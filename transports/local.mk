@@ -21,6 +21,7 @@ libxm_transports_la_SOURCES = \
 	transports/ofi/ofi.c \
 	transports/ofi/ofi.h \
 	transports/ofi/rma.c \
+	transports/ofi/strangers.c \
 	transports/ofi/target.c \
 	transports/ofi/pool_view.c \
 	transports/stream.c \

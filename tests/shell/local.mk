@@ -20,6 +20,7 @@ xm_shell_tests += \
 	tests/shell/test_share.sh \
 	tests/shell/test_shrink.sh \
 	tests/shell/test_store.sh \
+	tests/shell/test_strangers.sh \
 	tests/shell/test_strategy.sh \
 	tests/shell/test_units.sh \
 	tests/shell/test_tenants.sh \
@@ -43,3 +44,5 @@ EXTRA_DIST += tests/shell/page.py
 # What tests/shell/test_gateway_hostile.sh throws with.
 check_PROGRAMS += tests/shell/gateway_thrower
 tests_shell_gateway_thrower_LDADD = $(XM_WHOLE)
+# What tests/shell/test_strangers.sh knocks with.
+EXTRA_DIST += tests/shell/strangers.py

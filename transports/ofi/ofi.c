@@ -424,6 +424,21 @@ static int links_poll(struct xm_transport *t, struct xm_transport_event *ret,
 	return n;
 }
 
+/* Whoever connects and does not say all that he promises takes some milliseconds, so this
+ * rests for as long as it took: strangers have half of the time at most. */
+static void requests_read(struct xm_transport *t)
+{
+	uint64_t began_ns = xm_clock_ns(), took_ns;
+
+	xm_ofi_strangers_look(t, began_ns);
+	if (began_ns < t->target.eq_rest_ns)
+		return;
+	xm_ofi_eq_read(t, t->target.eq, OFI_NONE);
+	took_ns = xm_clock_ns() - began_ns;
+	if (took_ns > XM_MS)
+		t->target.eq_rest_ns = began_ns + 2 * took_ns;
+}
+
 static int housekeeping(struct xm_transport *t, struct xm_transport_event *ret,
 		  int count)
 {
@@ -431,7 +446,7 @@ static int housekeeping(struct xm_transport *t, struct xm_transport_event *ret,
 
 	if (t->is_target) {
 		if (t->target.eq)
-			xm_ofi_eq_read(t, t->target.eq, OFI_NONE);
+			requests_read(t);
 		return 0;
 	}
 	for (uint32_t i = 0; i < t->links_used; i++) {

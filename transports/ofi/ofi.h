@@ -100,6 +100,7 @@ struct ofi_link {
 	uint32_t posted; /* operations in flight */
 	uint32_t first;	 /* the list of them */
 	uint64_t client; /* target */
+	uint64_t peer;	 /* target: xm_ofi_peer_number() */
 	uint32_t lane;	 /* target */
 	uint32_t tenant; /* target */
 	bool mute; /* initiator: its queue does not signal; see mute.c */
@@ -170,12 +171,30 @@ struct ofi_initiator {
 	struct ofi_span spans[OFI_SPANS_MAX];
 };
 
+/* A connection that is no link, and not yet read; see strangers.c. */
+struct ofi_stranger {
+	int fd;
+	bool seen, ended;
+	uint64_t peer, since_ns;
+};
+
+#define OFI_STRANGERS_MAX 64
+
+struct ofi_strangers {
+	uint16_t port; /* ours, as in an address; 0: nobody is one */
+	uint64_t look_ns;
+	uint32_t count;
+	struct ofi_stranger list[OFI_STRANGERS_MAX];
+};
+
 /* And only as a target. */
 struct ofi_target {
 	struct fid_fabric *fabric;
 	struct fid_eq *eq; /* MSG: the next two as well */
 	int eq_fd;
 	struct fid_pep *pep;
+	uint64_t eq_rest_ns; /* requests are not read before */
+	struct ofi_strangers strangers;
 	char advertise[OFI_HOST_SIZE]; /* "": the host listened at */
 	uint8_t *pool;
 	size_t pool_size;
@@ -285,6 +304,11 @@ void xm_ofi_request(struct xm_transport *, struct fi_info *,
 		    const void *data, size_t size);
 void xm_ofi_tenant_leave(struct xm_transport *, uint32_t tenant);
 void xm_ofi_target_close(struct xm_transport *);
+
+/* strangers.c */
+uint64_t xm_ofi_peer_number(struct fid_ep *); /* 0: it does not say */
+void xm_ofi_strangers_begin(struct xm_transport *);
+void xm_ofi_strangers_look(struct xm_transport *, uint64_t now_ns);
 
 /* pool_view.c */
 int xm_ofi_view_open(uint8_t *pool, uint64_t bank_size, uint64_t offset,

@@ -247,6 +247,9 @@ void xm_ofi_request(struct xm_transport *t, struct fi_info *info,
 			error = fi_enable(link->ep);
 		if (!error)
 			error = fi_accept(link->ep, NULL, 0);
+		link->peer = error ? 0 : xm_ofi_peer_number(link->ep);
+		if (!error && link->peer == 0) /* else all would be strangers */
+			t->target.strangers.port = 0;
 	}
 	fi_freeinfo(info);
 	if (error)
@@ -468,6 +471,7 @@ static int listen_msg(struct xm_transport *t, struct xm_locator *ret)
 	if (error)
 		return failed(t, "fi_listen", error);
 	listener_guard(&t->target.pep->fid);
+	xm_ofi_strangers_begin(t);
 	return xm_ofi_locator_make(t, &t->target.pep->fid, ret);
 }
 

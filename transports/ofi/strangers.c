@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Connections at the data port that are no link of ours: who connects there and says
+ * nothing, or half of what he should, keeps a descriptor, and up to 5 ms of the process
+ * once he says something (target.c). The provider has no limit for them, and no call by
+ * which they could be ended, so they are found among our own descriptors: sockets at our
+ * port whose other end is no link's. There may be STRANGERS_MAX, for STRANGER_NS each;
+ * beyond that the oldest is shut down, and the provider closes it as soon as it reads from
+ * it. A client's request is whole in its first segment, so it is a stranger for less than
+ * one look.
+ *
+ * Descriptors are taken lowest first, so a run of GAP unused ones is taken for the end.
+ * Where fi_getpeer() does not tell who a link's other end is, nobody is a stranger.
+ *
+ * Floor: skin of the transport.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "transports/ofi/ofi.h"
+
+#define STRANGER_NS (2 * XM_SECOND)
+#define LOOK_NS (500 * XM_MS)
+#define LOOK_BUSY_NS (20 * XM_MS) /* while there are some */
+#define FIRST 3
+#define GAP 64
+
+/* Host and port of a socket as one number, which no two open ones share, but by chance. */
+static uint64_t number_of(const struct ofi_address *a)
+{
+	const uint8_t *bytes = (const uint8_t *)&a->u;
+	uint64_t n = UINT64_C(14695981039346656037); /* FNV-1a */
+	size_t size = a->u.any.sa_family == AF_INET
+		? offsetof(struct sockaddr_in, sin_zero) : sizeof(a->u.in6);
+
+	for (size_t i = 0; i < size && i < a->size; i++)
+		n = (n ^ bytes[i]) * UINT64_C(1099511628211);
+	return n;
+}
+
+uint64_t xm_ofi_peer_number(struct fid_ep *ep)
+{
+	struct ofi_address a;
+	size_t size = sizeof(a.u);
+
+	memset(&a, 0, sizeof(a));
+	if (fi_getpeer(ep, &a.u, &size) != 0)
+		return 0;
+	a.size = (socklen_t)size;
+	return number_of(&a);
+}
+
+static uint16_t port_of(const struct ofi_address *a)
+{
+	if (a->u.any.sa_family == AF_INET)
+		return a->u.in.sin_port;
+	return a->u.any.sa_family == AF_INET6 ? a->u.in6.sin6_port : 0;
+}
+
+void xm_ofi_strangers_begin(struct xm_transport *t)
+{
+	struct ofi_address ours;
+	size_t size = sizeof(ours.u);
+
+	memset(&ours, 0, sizeof(ours));
+	if (t->scheme->inet && fi_getname(&t->target.pep->fid, &ours.u, &size) == 0)
+		t->target.strangers.port = port_of(&ours);
+}
+
+static bool is_link(const struct xm_transport *t, uint64_t peer)
+{
+	for (uint32_t i = 0; i < t->links_used; i++)
+		if (t->links[i].state != OFI_LINK_FREE && t->links[i].peer == peer)
+			return true;
+	return false;
+}
+
+static void end(struct ofi_stranger *s)
+{
+	(void)shutdown(s->fd, SHUT_RDWR);
+	s->ended = true;
+}
+
+/* One more look at this one. */
+static void note(struct ofi_strangers *all, int fd, uint64_t peer, uint64_t now_ns)
+{
+	struct ofi_stranger *oldest = &all->list[0];
+
+	for (uint32_t i = 0; i < all->count; i++) {
+		struct ofi_stranger *s = &all->list[i];
+
+		if (s->fd == fd && s->peer == peer) {
+			s->seen = true;
+			if (!s->ended && now_ns - s->since_ns >= STRANGER_NS)
+				end(s);
+			return;
+		}
+		if (!s->ended && (oldest->ended || s->since_ns < oldest->since_ns))
+			oldest = s;
+	}
+	if (all->count == OFI_STRANGERS_MAX) {
+		if (!oldest->ended)
+			end(oldest);
+	} else {
+		oldest = &all->list[all->count++];
+	}
+	*oldest = (struct ofi_stranger){ .fd = fd, .seen = true, .peer = peer,
+					 .since_ns = now_ns };
+}
+
+static void forget_unseen(struct ofi_strangers *all)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < all->count; i++)
+		if (all->list[i].seen)
+			all->list[kept++] = all->list[i];
+	all->count = kept;
+}
+
+void xm_ofi_strangers_look(struct xm_transport *t, uint64_t now_ns)
+{
+	struct ofi_strangers *all = &t->target.strangers;
+	int gap = 0;
+
+	if (all->port == 0 || now_ns < all->look_ns)
+		return;
+	for (uint32_t i = 0; i < all->count; i++)
+		all->list[i].seen = false;
+	for (int fd = FIRST; gap < GAP; fd++) {
+		struct ofi_address near, far;
+		uint64_t peer;
+
+		near.size = far.size = sizeof(near.u);
+		if (getsockname(fd, &near.u.any, &near.size) != 0) {
+			gap = errno == EBADF ? gap + 1 : 0;
+			continue;
+		}
+		gap = 0;
+		if (port_of(&near) != all->port ||
+		    getpeername(fd, &far.u.any, &far.size) != 0)
+			continue;
+		peer = number_of(&far);
+		if (!is_link(t, peer))
+			note(all, fd, peer, now_ns);
+	}
+	forget_unseen(all);
+	all->look_ns = now_ns + (all->count > 0 ? LOOK_BUSY_NS : LOOK_NS);
+}
