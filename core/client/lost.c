@@ -14,6 +14,10 @@ static const char *fate(const struct xm_member *m, bool tampered)
 {
 	switch ((enum xm_member_state)m->state) {
 	case XM_MEMBER_LOST:
+		if ((m->extent & XM_READING) != 0)
+			return " lets us read it no more (its owner has ended "
+			       "that, or has ended, or the appliance was "
+			       "restarted)";
 		return " does not hold our memory any more (it was restarted, or "
 		       "our lease ended)";
 	case XM_MEMBER_FILLING:

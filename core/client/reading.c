@@ -287,6 +287,14 @@ static int acquire(extmem_region *region)
 	return rc;
 }
 
+static const char *why(int rc)
+{
+	return rc == -ESTALE ? "it cannot be read any more: its owner has ended, or "
+			       "shares it no more, or an appliance of it has begun "
+			       "again"
+			     : xm_why(rc);
+}
+
 int extmem_region_acquire(extmem_region *region)
 {
 	int rc = xm_region_usable(region, "extmem_region_acquire");
@@ -300,11 +308,7 @@ int extmem_region_acquire(extmem_region *region)
 	os_mutex_take(&region->lock);
 	rc = acquire(region);
 	os_mutex_give(&region->lock);
-	if (rc == -ESTALE)
-		return xm_fail(rc, "extmem_region_acquire: region %s cannot be read any "
-			       "more: its owner has ended, or shares it no more, or an "
-			       "appliance of it has begun again", region->name);
 	return rc == 0 ? 0
 		       : xm_fail(rc, "extmem_region_acquire: region %s: %s",
-				 region->name, xm_why(rc));
+				 region->name, why(rc));
 }

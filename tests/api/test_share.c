@@ -248,6 +248,10 @@ static void a_region_that_is_shared_no_more_is_said(void)
 	CU_ASSERT(until(is_over, s->read));
 	CU_ASSERT(words_have("shares it no more"));
 	CU_ASSERT_EQUAL(extmem_read(s->read, 0, buffer, REGION), -ESTALE);
+	CU_ASSERT(words_have("lets us read it no more"));
+	CU_ASSERT(extmem_pin(s->b, s->loaded, 4096, 0) != 4096);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(extmem_lost(s->b));
+	CU_ASSERT_PTR_NOT_NULL(strstr(extmem_lost(s->b), "lets us read it no more"));
 	CU_ASSERT_EQUAL(extmem_region_free(s->read), 0);
 	CU_ASSERT_EQUAL(extmem_region_open(s->b, s->token, 0, &s->read), -ENOENT);
 	CU_ASSERT_EQUAL(extmem_region_revoke(s->written), 0); /* it is not */
