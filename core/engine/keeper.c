@@ -254,8 +254,11 @@ void xm_keeper_turn(struct xm_keeper *k, uint64_t now_ns)
 
 	k->lock(k->owner, XM_KEEPER_CONTROL);
 	turn_control(k, now_ns);
-	revoked = k->revoked;
-	k->revoked.count = 0;
+	revoked.count = k->revoked.count;
+	if (revoked.count > 0) { /* seldom, and it is large */
+		revoked = k->revoked;
+		k->revoked.count = 0;
+	}
 	k->unlock(k->owner, XM_KEEPER_CONTROL);
 	if (revoked.count > 0)
 		tell_revoked(k, &revoked, now_ns);
