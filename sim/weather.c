@@ -318,8 +318,18 @@ static void blow_links(uint32_t appliance, uint32_t client)
 	}
 }
 
-/* An appliance drains; or, one time in three, its pool shrinks to a part that follows from
- * the time, so that nothing else is drawn for it. */
+/* To a part that follows from the time, so that nothing else is drawn for it; or, every other
+ * time, to what is lent, so that whatever is asked for next has no place but beyond it. */
+static uint64_t shrunk(uint32_t appliance, uint64_t number)
+{
+	const struct xm_service *s = appliance_service(appliance);
+
+	if (s != NULL && number % 2 == 1)
+		return s->bytes_owned;
+	return sim_shape.pool_size / 8 * (number % 8);
+}
+
+/* An appliance drains; or, one time in three, its pool shrinks. */
 static void blow_moves(uint32_t appliance, uint64_t ns)
 {
 	uint64_t ms = ns / XM_MS;
@@ -330,9 +340,7 @@ static void blow_moves(uint32_t appliance, uint64_t ns)
 		if (weather_happens(SIM_FAULT_DRAIN, NOBODY, appliance, ns))
 			appliance_drain_for(appliance, ns);
 	} else if (weather_happens(SIM_FAULT_SHRINK, NOBODY, appliance, ns)) {
-		appliance_shrink_for(appliance,
-				     sim_shape.pool_size / 8 * (ms / 3 % 8),
-				     ns);
+		appliance_shrink_for(appliance, shrunk(appliance, ms / 3), ns);
 	}
 }
 
