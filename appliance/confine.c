@@ -238,32 +238,39 @@ static unsigned threads(void)
 	return count;
 }
 
-static void say(struct xm_words *words, bool holds, const char *what)
+/* Returns the bit of what holds. */
+static uint32_t say(struct xm_words *words, bool holds, uint32_t bit, const char *what)
 {
 	xm_words_add(words, words->used > 0 ? ", " : "");
 	if (!holds)
 		xm_words_add(words, "not ");
 	xm_words_add(words, what);
+	return holds ? bit : 0;
 }
 
-void xm_confine(const char *scheme, bool pins, char text[XM_CONFINED_SIZE])
+uint32_t xm_confine(const char *scheme, bool pins, char text[XM_CONFINED_SIZE])
 {
 	bool shm = strcmp(scheme, "ofi+shm") == 0;
 	unsigned count = threads();
 	struct xm_words words;
+	uint32_t ret;
 
 	xm_words_begin(&words, text, XM_CONFINED_SIZE);
-	say(&words, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-		    drop_capabilities(pins), "without capabilities");
-	say(&words, !shm && prctl(PR_SET_DUMPABLE, 0) == 0, "hidden from tracing");
-	say(&words, close_files(shm), "without files (Landlock)");
-	say(&words, !SANITIZED && close_calls(shm, pins),
-	    "bound to few system calls (seccomp)");
+	ret = say(&words, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+			  drop_capabilities(pins),
+		  XM_CONFINED_CAPABILITIES, "without capabilities");
+	ret |= say(&words, !shm && prctl(PR_SET_DUMPABLE, 0) == 0, XM_CONFINED_TRACING,
+		   "hidden from tracing");
+	ret |= say(&words, close_files(shm), XM_CONFINED_FILES,
+		   "without files (Landlock)");
+	ret |= say(&words, !SANITIZED && close_calls(shm, pins), XM_CONFINED_CALLS,
+		   "bound to few system calls (seccomp)");
 	if (count > 1) {
 		xm_words_add(&words, "; of its ");
 		xm_words_number(&words, count);
 		xm_words_add(&words, " threads one alone, but for system calls");
 	}
+	return ret;
 }
 
 void xm_confine_store(char text[XM_CONFINED_SIZE])
@@ -275,10 +282,10 @@ void xm_confine_store(char text[XM_CONFINED_SIZE])
 	sigaction(SIGSYS, &forbidden, NULL);
 	xm_words_begin(&words, text, XM_CONFINED_SIZE);
 	say(&words, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-		    drop_capabilities(false), "without capabilities");
-	say(&words, prctl(PR_SET_DUMPABLE, 0) == 0, "hidden from tracing");
-	say(&words, !SANITIZED && close_files(false),
+		    drop_capabilities(false), 0, "without capabilities");
+	say(&words, prctl(PR_SET_DUMPABLE, 0) == 0, 0, "hidden from tracing");
+	say(&words, !SANITIZED && close_files(false), 0,
 	    "without files but its own (Landlock)");
-	say(&words, !SANITIZED && close_calls_of_store(),
+	say(&words, !SANITIZED && close_calls_of_store(), 0,
 	    "bound to few system calls (seccomp)");
 }

@@ -29,11 +29,20 @@
 
 #include "common/base.h"
 
+/* As in extmem_status(), which the appliance's rooms do not include. */
+#define XM_CONFINED_SAYS 1
+#define XM_CONFINED_CAPABILITIES 2
+#define XM_CONFINED_TRACING 4
+#define XM_CONFINED_FILES 8
+#define XM_CONFINED_CALLS 16
+#define XM_CONFINED_USER 32
+#define XM_CONFINED_TENANTS 64
+
 #define XM_CONFINED_SIZE 192 /* bytes of the sentence */
 
 /* Writes what holds from now on, for the log. `pins`: the transport registers memory with
  * a device. */
-void xm_confine(const char *scheme, bool pins, char words[XM_CONFINED_SIZE]);
+uint32_t xm_confine(const char *scheme, bool pins, char words[XM_CONFINED_SIZE]);
 void xm_confine_store(char words[XM_CONFINED_SIZE]);
 
 #endif

@@ -98,6 +98,8 @@ void xm_daemon_close_interfaces(struct xm_daemon *);
 void xm_daemon_close_pools(struct xm_daemon *);
 /* How each is confined, for the log. */
 void xm_daemon_tell_interfaces(const struct xm_daemon *);
+/* What holds of all of them, XM_CONFINED_. */
+uint32_t xm_daemon_confined(const struct xm_daemon *);
 /* A child has ended. False: with it the daemon, as the log says. */
 bool xm_daemon_interfaces_live(struct xm_daemon *);
 /* Begins those that are to begin; returns when there may be more to do. */

@@ -33,6 +33,7 @@ static int take_started(struct xm_interface *interface, struct xm_interface_star
 		return start->status;
 	}
 	memcpy(interface->confined, start->confined, sizeof(interface->confined));
+	interface->confines = start->confines;
 	*ret_limits = start->limits;
 	*ret_locator = start->locator;
 	return 0;

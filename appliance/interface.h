@@ -47,6 +47,7 @@ struct xm_interface {
 	pid_t pid;
 	int fd; /* of the socket pair; readable: poll() */
 	char confined[XM_CONFINED_SIZE]; /* what holds; "": nothing was to */
+	uint32_t confines; /* the same, XM_CONFINED_ */
 };
 
 /* Starts the process, and waits until its transport listens or has failed, a

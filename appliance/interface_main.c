@@ -276,7 +276,8 @@ int xm_interface_main(void)
 	XM_ASSERT(c.ops != NULL); /* the parent found it in the same table */
 	start.status = child_open(&c, &setup, &pool, &start);
 	if (start.status == 0 && setup.confine)
-		xm_confine(setup.scheme, c.ops->pins, start.confined);
+		start.confines = xm_confine(setup.scheme, c.ops->pins, start.confined);
+	start.confines |= XM_CONFINED_SAYS | (geteuid() != 0 ? XM_CONFINED_USER : 0);
 	if (send(c.fd, &start, sizeof(start), MSG_NOSIGNAL) !=
 		    (ssize_t)sizeof(start) ||
 	    start.status != 0)

@@ -28,6 +28,7 @@ struct xm_interface_started {
 	int status;
 	char words[XM_REPORT_WORDS_SIZE];
 	char confined[XM_CONFINED_SIZE];
+	uint32_t confines; /* XM_CONFINED_ */
 	struct xm_transport_limits limits;
 	struct xm_locator locator;
 };

@@ -316,6 +316,15 @@ void xm_daemon_tell_interfaces(const struct xm_daemon *d)
 	}
 }
 
+uint32_t xm_daemon_confined(const struct xm_daemon *d)
+{
+	uint32_t all = UINT32_MAX & ~(uint32_t)XM_CONFINED_TENANTS;
+
+	for (uint32_t i = 0; i < d->parts_count; i++)
+		all &= d->parts[i].interface.confines;
+	return all | (is_divided(d) ? XM_CONFINED_TENANTS : 0);
+}
+
 /* --- what the service's turn needs of them -------------------------------------------- */
 
 int xm_daemon_command(struct xm_daemon *d, uint32_t place, const struct xm_command *command)

@@ -165,6 +165,7 @@ static int open_host(struct xm_daemon *d)
 	}
 	o.places = places;
 	o.places_count = d->parts_count;
+	o.confined = xm_daemon_confined(d);
 
 	link_draw(d, (uint8_t *)&o.incarnation, sizeof(o.incarnation));
 	if (xm_service_options_check(&o, words) != 0) {

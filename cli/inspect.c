@@ -26,6 +26,33 @@ static void mib(uint64_t bytes, char text[32])
 	snprintf(text, 32, "%.1f MiB", (double)bytes / XM_MIB);
 }
 
+#define CONFINED_SIZE 192 /* bytes of the sentence */
+
+/* What the processes that move bytes have given up. */
+static void confinement(uint64_t confined, char *ret, size_t size)
+{
+	static const struct {
+		uint64_t bit;
+		const char *holds, *lacks;
+	} parts[] = {
+		{ EXTMEM_CONFINED_TENANTS, "one for each tenant", "one for all" },
+		{ EXTMEM_CONFINED_USER, "not root", "root" },
+		{ EXTMEM_CONFINED_CAPABILITIES, "no capabilities", "capabilities" },
+		{ EXTMEM_CONFINED_TRACING, "hidden from tracing", "can be traced" },
+		{ EXTMEM_CONFINED_FILES, "no files (Landlock)", "files" },
+		{ EXTMEM_CONFINED_CALLS, "few system calls (seccomp)",
+		  "all system calls" },
+	};
+	size_t used = 0;
+
+	snprintf(ret, size, "it does not say how it is confined");
+	for (size_t i = 0; confined != 0 && i < XM_COUNT(parts) && used < size; i++)
+		used += (size_t)snprintf(ret + used, size - used, "%s%s",
+					 i == 0 ? "" : ", ",
+					 (confined & parts[i].bit) != 0
+						 ? parts[i].holds : parts[i].lacks);
+}
+
 /* --- info ---------------------------------------------------------------------- */
 
 struct info_settings {
@@ -50,6 +77,18 @@ static const struct xm_option_table info_table = {
 	.count = XM_COUNT(info_options),
 };
 
+/* Of the appliance's own process that moves bytes. */
+static void print_interface(const char *address)
+{
+	struct extmem_status status = { .size = sizeof(status) };
+	char confined[CONFINED_SIZE];
+
+	if (extmem_status(address, TIMEOUT_MS, &status) != 0)
+		return; /* it went away since it was asked */
+	confinement(status.confined, confined, sizeof(confined));
+	printf("interface  %s\n", confined);
+}
+
 /* The address, and how it is reached. Of one that is away, why. */
 static void print_appliance(const struct extmem_info *info)
 {
@@ -64,6 +103,8 @@ static void print_appliance(const struct extmem_info *info)
 	       info->lanes == 1 ? "" : "s");
 	printf("memory     registered as %s\n", info->mr_mode);
 	printf("progress   %s\n", info->progress);
+	if (info->reason[0] == '\0')
+		print_interface(info->appliance);
 	if (info->lease_ms > 0)
 		printf("lease      ends after %.1f s of silence\n",
 		       (double)info->lease_ms / 1000);
@@ -197,6 +238,7 @@ static void print_status(const char *address, const struct listing *l)
 {
 	const struct extmem_status *s = &l->status;
 	char pool[32], available[32], run[32], leased[32], quarantine[32];
+	char confined[CONFINED_SIZE];
 
 	mib(s->pool, pool);
 	mib(s->free, available);
@@ -216,6 +258,8 @@ static void print_status(const char *address, const struct listing *l)
 		printf("shrinks      to %.1f MiB; %.1f MiB beyond that are lent, "
 		       "and asked back\n", (double)s->goal / XM_MIB,
 		       (double)s->wanted / XM_MIB);
+	confinement(s->confined, confined, sizeof(confined));
+	printf("interface    %s\n", confined);
 	printf("clients      %u of %u\n", s->clients, s->clients_max);
 	printf("extents      %u of %u\n", s->extents, s->extents_max);
 	printf("messages     %llu, refused %llu, malformed %llu; clients "
@@ -260,7 +304,7 @@ static int print_status_json(const char *address, const struct listing *l)
 				  (json_int_t)e->epoch));
 	}
 	root = json_pack(
-		"{ss ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb sI sI so}",
+		"{ss ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb sI sI so sI}",
 		"address", address, "name", s->name, "zone", s->zone, "library", s->library,
 		"provider", s->provider, "uptime_ms", (json_int_t)s->uptime_ms,
 		"pool", (json_int_t)s->pool, "free", (json_int_t)s->free,
@@ -273,7 +317,7 @@ static int print_status_json(const char *address, const struct listing *l)
 		"refused", (json_int_t)s->refused, "expired",
 		(json_int_t)s->expired, "leaving", (int)s->leaving, "goal",
 		(json_int_t)s->goal, "wanted", (json_int_t)s->wanted,
-		"regions", regions);
+		"regions", regions, "confined", (json_int_t)s->confined);
 	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) < 0)
 		return COMMAND_NO;
 	putchar('\n');

@@ -124,7 +124,18 @@ struct extmem_status {
 	uint32_t load;	  /* clients, in thousandths of clients_max */
 	char zone[32];	  /* "": it says none */
 	uint64_t goal, wanted; /* bytes: see extmem_shrink() */
+	/* What its interface processes have given up: those below, or'ed. 0: it does not
+	 * say. */
+	uint64_t confined;
 };
+
+#define EXTMEM_CONFINED_SAYS 1	       /* it says */
+#define EXTMEM_CONFINED_CAPABILITIES 2 /* all capabilities, or all but to pin memory */
+#define EXTMEM_CONFINED_TRACING 4      /* nobody of its user may look into it */
+#define EXTMEM_CONFINED_FILES 8	       /* files (Landlock) */
+#define EXTMEM_CONFINED_CALLS 16       /* most system calls (seccomp) */
+#define EXTMEM_CONFINED_USER 32	       /* its user is not root */
+#define EXTMEM_CONFINED_TENANTS 64     /* each tenant has one of its own */
 
 /* Asks an appliance for its figures, without becoming its client.
  * Errors: -EINVAL the address is malformed. -ECONNREFUSED, -EHOSTUNREACH,

@@ -217,6 +217,7 @@ enum xm_figure {
 	XM_FIGURE_ORPHANED,  /* bytes without an owner that wait to be claimed */
 	XM_FIGURE_GOAL,	     /* bytes that the pool is to have */
 	XM_FIGURE_WANTED,    /* bytes beyond that, which clients own: asked back */
+	XM_FIGURE_CONFINED,  /* EXTMEM_CONFINED_ of extmem_status(), or'ed */
 };
 
 /* By rising tag. */

@@ -38,6 +38,12 @@ status_is NoNewPrivs 1 && status_is CapEff 0000000000000000 &&
 verdict 'the interface process has no capabilities, and gets none' $?
 grep -q 'interface process is without capabilities, hidden from tracing' "$scratch/log"
 verdict 'and the log says so' $?
+"$extmem" status "$address" >"$scratch/out" &&
+	grep -q '^interface  *one for all, .*no capabilities, hidden from tracing' \
+		"$scratch/out" &&
+	"$extmem" info --appliance "$address" >"$scratch/out" &&
+	grep -q '^interface  *one for all, .*no capabilities' "$scratch/out"
+verdict 'and so do extmem status and extmem info' $?
 [ "$(stat -c %u "/proc/$interface/environ")" -eq 0 ]
 verdict 'nobody else of its user may look into it' $?
 if configured SECCOMP; then

@@ -70,6 +70,10 @@ interfaces
 [ "$count" -eq 2 ] && grep -q 'interface process of tenant two is without' "$scratch/log"
 verdict 'each tenant has a process of its own, and the log says how it is confined' $?
 
+EXTMEM_AUTH=$keys/boss.pem "$extmem" status "$address" >"$scratch/out" &&
+	grep -q '^interface  *one for each tenant' "$scratch/out"
+verdict 'extmem status says so' $?
+
 # usage: program NAME: writes 16 MiB of this tenant's marker, and waits to read them.
 program() {
 	head -c 32 /dev/urandom >"$scratch/marker.$1"
