@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# usage: fuzz.sh wire|strategy|tenants|issued SECONDS, with XM_SRCDIR and XM_BUILDDIR set (make fuzz).
-# Fuzzes the decoder of control messages, the parser of strategies and the planner, that of
+# usage: fuzz.sh wire|service|strategy|tenants|issued SECONDS, with XM_SRCDIR and XM_BUILDDIR set (make fuzz).
+# Fuzzes the decoder of control messages, the service machine, the parser of strategies and the planner, that of
 # tenants files, or that of what an authority has issued.
 # What breaks it is left in the folder build-fuzz; add it to tests/fuzz/corpus/NAME once it
 # is understood.
@@ -13,7 +13,11 @@ mkdir -p "$XM_BUILDDIR/build-fuzz/corpus-$name"
 cd "$XM_BUILDDIR/build-fuzz"
 pure=$XM_SRCDIR/core/pure
 case $name in
-wire) set -- "$pure/wire.c" ;;
+wire) set -- "$pure/wire.c" "$pure/wire_cursor.c" ;;
+service) set -- $(sed -n '/^libxm_service_la_SOURCES/,/NULL/s/^	\(.*\.c\) .*/\1/p' \
+	"$XM_SRCDIR/appliance/local.mk" | sed "s|^|$XM_SRCDIR/|") "$pure/wire.c" \
+	"$pure/wire_cursor.c" "$pure/trace.c" "$XM_SRCDIR/common/extent.c" \
+	"$XM_SRCDIR/common/slots.c" "$XM_SRCDIR/common/words.c" ;;
 issued) set -- "$XM_SRCDIR/cli/authority_issued.c" ;;
 tenants) set -- -I"$XM_BUILDDIR" "$XM_SRCDIR/appliance/tenants_file.c" \
 	"$XM_SRCDIR/appliance/tenants.c" "$XM_SRCDIR/common/words.c" \
