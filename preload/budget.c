@@ -67,6 +67,22 @@ void budget_follow(uint64_t more)
 		percent = 0;
 }
 
+/* The reason that was given last, in full, was this one. */
+static bool said_before(const char *words)
+{
+	static atomic_flag busy = ATOMIC_FLAG_INIT;
+	static char last[512];
+	bool same;
+
+	/* Another thread is at it: better twice in full than not at all. */
+	if (atomic_flag_test_and_set(&busy))
+		return false;
+	same = strcmp(last, words) == 0;
+	snprintf(last, sizeof(last), "%s", words);
+	atomic_flag_clear(&busy);
+	return same;
+}
+
 static void say_full(size_t size)
 {
 	char words[512];
@@ -81,7 +97,8 @@ static void say_full(size_t size)
 	else if (shim_options.external && growth_total() + size > shim_options.external)
 		snprintf(words, sizeof(words), "--external is %llu MiB",
 			 (unsigned long long)(shim_options.external >> 20));
-	shim_say("no external memory for %zu bytes: %s; %s", size, words,
+	shim_say("no external memory for %zu bytes: %s; %s", size,
+		 said_before(words) ? "as before" : words,
 		 shim_options.overflow_local && !budget_limited(size)
 			 ? "it is local now"
 			 : "the program is told ENOMEM");

@@ -541,6 +541,10 @@ static void use_too_much(size_t mib)
 		memset(p, 1, mib * MIB);
 	printf("too-much: %s\n", p ? "given" : strerror(errno));
 	free(p);
+	/* Asked once more: what is said does not repeat the reason. */
+	p = malloc(mib * MIB);
+	printf("once more: %s\n", p ? "given" : strerror(errno));
+	free(p);
 }
 
 static const struct {

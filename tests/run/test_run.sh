@@ -103,6 +103,9 @@ try "$extmem" run --external 16M -- "$program" too-much 64
 grep -q 'Cannot allocate memory' "$scratch/out" &&
 	says 'no external memory for' 0
 verdict "no room: the program is told, and so is the user" $?
+[ "$(grep -c -- '--external is 16 MiB' "$scratch/err")" -eq 1 ] &&
+	says ' bytes: as before; the program is told ENOMEM' 0
+verdict "no room, once more: the reason is not repeated" $?
 try "$extmem" run --external 16M --overflow local -- "$program" too-much 64
 grep -q 'given' "$scratch/out" && says 'were local' 0
 verdict "--overflow local: served, and said" $?
