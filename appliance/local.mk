@@ -16,6 +16,7 @@ libxm_service_la_SOURCES = \
 	appliance/lease.c \
 	appliance/pressure.c \
 	appliance/pressure.h \
+	appliance/readings.c \
 	appliance/copies.c \
 	appliance/tokens.c \
 	appliance/service.c \
@@ -24,7 +25,6 @@ libxm_service_la_SOURCES = \
 	appliance/service_parts.h \
 	appliance/service_tenants.c \
 	appliance/places.c \
-	appliance/sharing.c \
 	appliance/shrink.c \
 	appliance/store.c \
 	appliance/store.h \

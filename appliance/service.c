@@ -2,7 +2,7 @@
 /*
  * The service machine: messages, reports, and the step. The whole story is in
  * service.h. Clients, streams and tickets are in clients.c; requests for memory
- * in lease.c; OFFER and CLAIM in tokens.c; GRANT and OPEN in sharing.c; extents and grants
+ * in lease.c; OFFER and CLAIM in tokens.c; GRANT and OPEN in readings.c; extents and grants
  * in extents.c; time in terms.c; answers and figures in answers.c; options and memory in
  * service_open.c; the pool's size in shrink.c; what is durable in durable.c; the pool's parts,
  * one for each interface process, in places.c; COPY in copies.c.

@@ -16,7 +16,7 @@
  *   owner   the client that may free it, and whose end frees it;
  *   grant   one key that opens a run of bytes to one client.
  * Each extent begins with one owner and one grant of that owner's. Others of it are
- * readings: an owner may let others read (sharing.c). A reading ends with its reader, or
+ * readings: an owner may let others read (readings.c). A reading ends with its reader, or
  * with its extent's sharing, and at the latest as the extent has another owner, or none;
  * then it is REVOKED until its reader says that it knows.
  *
@@ -346,7 +346,7 @@ struct xm_service_offer {
 	struct xm_label label;
 };
 
-/* Who may read an extent besides its owner; see sharing.c. */
+/* Who may read an extent besides its owner; see readings.c. */
 struct xm_service_share {
 	uint8_t token[XM_TOKEN_SIZE];
 	uint64_t until_ns; /* for those who come */

@@ -225,7 +225,7 @@ bool xm_tokens_equal(const uint8_t *, const uint8_t *);
 /* Which of extents_max buckets. */
 uint32_t xm_token_bucket(const struct xm_service *, const uint8_t *token);
 
-/* --- sharing.c ------------------------------------------------------------ */
+/* --- readings.c ------------------------------------------------------------ */
 
 void xm_share_make(struct xm_service *, const struct xm_service_event *,
 		   uint32_t client, const struct xm_service_requester *,

@@ -184,7 +184,7 @@
 	X(kept_unlimited, "so much may be kept as there is memory")           \
 	X(keep_forgotten, "what was to be kept is zeroed with its owner's end") \
 	X(claim_cut_zeroed, "a claim that nobody hears of frees the extent")  \
-	/* appliance/sharing.c */                                             \
+	/* appliance/readings.c */                                            \
 	X(reader_writes, "the key of a reader is good for writing")           \
 	X(share_outlives_owner, "what is shared is read when its owner has ended") \
 	X(share_endless, "a token to read by is good for ever")               \
