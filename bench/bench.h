@@ -323,6 +323,7 @@ void bench_print(struct bench *, const struct bench_row *rows, size_t repeats);
 /* --- the subcommands, sorted, as in the table of extmem-bench.c ------------ */
 
 int bench_alloc(int argc, char *argv[]);
+int bench_copy(int argc, char *argv[]);
 int bench_failover(int argc, char *argv[]);
 int bench_fault(int argc, char *argv[]);
 int bench_gups(int argc, char *argv[]);

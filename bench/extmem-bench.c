@@ -19,6 +19,7 @@ static const struct {
 	const char *about;
 } subcommands[] = {
 	{ "alloc", bench_alloc, "slabs and objects, beside malloc, jemalloc" },
+	{ "copy", bench_copy, "what a writer sees of a copy of its region" },
 	{ "failover", bench_failover, "what a mirror's user sees of a death" },
 	{ "fault", bench_fault, "touch pages of which a part is local" },
 	{ "gups", bench_gups, "random updates of a table (HPCC RandomAccess)" },

@@ -16,6 +16,7 @@ extmem_bench_SOURCES = \
 	bench/churn.c \
 	bench/churn.h \
 	bench/client.c \
+	bench/copy.c \
 	bench/costs.c \
 	bench/costs.h \
 	bench/extmem-bench.c \

@@ -366,7 +366,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 		s->kept_percent = 100;
 		s->sealed = s->drains = false;
 		s->lies_ms = 0;
-	} else if (!sim_plan.shares) {
+	} else if (!sim_plan.shares && !sim_plan.clones) {
 		tenants_draw(s);
 		places_draw(s);
 	}

@@ -123,7 +123,10 @@ static int set(struct xm_mapper *m, uint64_t page, uint64_t count,
 	       enum page state)
 {
 	for (uint64_t i = page; i < page + count; i++) {
-		XM_ASSERT(m->states[i] == OPEN || m->states[i] == PROTECTED);
+		if (m->states[i] != OPEN && m->states[i] != PROTECTED) {
+			XM_ASSERT(state == PROTECTED);
+			continue;
+		}
 		m->states[i] = (uint8_t)state;
 	}
 	return 0;

@@ -302,16 +302,35 @@ static void refused(struct xm_engine *e, const struct xm_pager_effect *effect)
 	}
 }
 
+/* PROTECTs of neighbours, by one call. Returns how many; 0: this is none, or it is to be
+ * carried out by itself. */
+static uint32_t carry_out_protects(struct xm_engine *e, uint32_t first)
+{
+	const struct xm_pager_effects *fx = &e->effects;
+	uint64_t page = fx->list[first].page, end = page;
+	uint32_t i = first;
+
+	for (; i < fx->count && fx->list[i].kind == XM_PROTECT &&
+	       fx->list[i].protect && fx->list[i].page == end; i++)
+		end += fx->list[i].count;
+	if (i < first + 2 || e->options.mapper_ops->protect(e->options.mapper, page,
+							    end - page) != 0)
+		return 0;
+	return i - first;
+}
+
 void xm_engine_carry_out(struct xm_engine *e)
 {
 	struct xm_pager_effects *fx = &e->effects;
 	uint32_t refused_count = 0;
 
 	for (uint32_t i = 0; i < fx->count; i++) {
-		uint32_t drops = carry_out_drops(e, i);
+		uint32_t many = carry_out_drops(e, i);
 
-		if (drops > 0)
-			i += drops - 1;
+		if (many == 0)
+			many = carry_out_protects(e, i);
+		if (many > 0)
+			i += many - 1;
 		else if (!carry_out_one(e, &fx->list[i]))
 			fx->list[refused_count++] = fx->list[i];
 	}

@@ -162,7 +162,8 @@ struct xm_mapper_ops {
 	 * left as it is. */
 	int (*install)(struct xm_mapper *, uint64_t page, uint64_t count,
 		       const void *bytes, bool protect);
-	/* After protect() has returned no store reaches the page. */
+	/* After protect() has returned no store reaches the page. An absent one stays
+	 * absent. */
 	int (*protect)(struct xm_mapper *, uint64_t page, uint64_t count);
 	int (*unprotect)(struct xm_mapper *, uint64_t page, uint64_t count);
 	/* Copies the bytes of installed or protected pages out. */

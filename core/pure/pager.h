@@ -298,6 +298,8 @@ enum xm_pager_effect_kind {
 
 struct xm_pager_effect {
 	uint8_t kind;
+	/* INSTALL: protected. PROTECT: some of the pages may be absent or protected, and
+	 * neighbours may be protected by one call. */
 	bool protect : 1;
 	bool scattered : 1; /* STORE: the pages lie apart, see xm_pager_staged_page() */
 	/* COPY: COMPARED shall be sent of those copies that have a fingerprint. STORE: those

@@ -10,10 +10,10 @@
  *
  * Example, a dirty page 7, whose clone is page 107:
  *
- *	FREEZE 7			-> PROTECT 7
+ *	FREEZE [0, 64)		-> PROTECT [0, 64)
  *	FAULT 7, write		-> WAIT, and `wanted` is 7
  *	FLUSH 7			-> PROTECT 7, COPY 7, STORE 7
- *	FROZEN 7			-> WAIT until STORED, then DONE: the owner has it copied
+ *	FROZEN 7		-> WAIT until STORED, then DONE: the owner has it copied
  *	CLONE_UNLOCK 107, write	page 107 can be fetched
  *	THAW 7
  *	FAULT 7, write		-> UNPROTECT 7
@@ -29,54 +29,54 @@ void xm_pager_wants(struct xm_pager *p, uint64_t page)
 	p->wanted = page;
 }
 
-/* Dirty pages from this one on that are alike, but for the flag; they may be stored to. */
-static uint32_t open_run(const struct xm_pager *p, uint64_t page, uint64_t limit,
-			 bool frozen)
+/* May the page be stored to without a fault? */
+static bool is_open(const struct xm_page *entry)
+{
+	return entry->state == XM_PAGE_DIRTY &&
+	       !flagged(entry, FLAG_READ_ONLY | FLAG_FROZEN);
+}
+
+/* Freezes pages from this one on, as far as one effect goes, and returns how many. 0: the
+ * page is pinned for writing. What may not be stored to is protected with the others: to
+ * leave it out would take an effect for each run of dirty pages, and those can be short. */
+static uint32_t freeze_run(struct xm_pager *p, uint64_t page, uint64_t limit,
+			   struct xm_pager_effects *fx)
 {
 	uint32_t run = 0;
+	bool open = false;
 
-	while (run < XM_PAGER_WINDOW_MAX && page + run < limit &&
-	       p->pages[page + run].state == XM_PAGE_DIRTY &&
-	       !flagged(&p->pages[page + run], FLAG_READ_ONLY) &&
-	       flagged(&p->pages[page + run], FLAG_FROZEN) == frozen &&
-	       (frozen || p->frames[p->pages[page + run].frame].pins_write == 0))
-		run++;
+	for (; run < XM_PAGER_WINDOW_MAX && page + run < limit; run++) {
+		struct xm_page *entry = &p->pages[page + run];
+
+		if (entry->state == XM_PAGE_DIRTY &&
+		    p->frames[entry->frame].pins_write > 0)
+			break;
+		open |= is_open(entry);
+		flag_set(entry, FLAG_FROZEN);
+	}
+	if (open && !XM_PLANTED(snapshot_later_write))
+		xm_pager_emit(fx, XM_PROTECT, page, run, 0, true);
 	return run;
 }
 
-static void freeze_run(struct xm_pager *p, uint64_t page, uint32_t count)
-{
-	for (uint32_t i = 0; i < count; i++)
-		flag_set(&p->pages[page + i], FLAG_FROZEN);
-}
-
 void xm_pager_on_freeze(struct xm_pager *p, const struct xm_pager_event *ev,
-		      struct xm_pager_effects *fx)
+			struct xm_pager_effects *fx)
 {
 	uint64_t page = ev->page;
 	uint64_t end = xm_min(ev->limit, page + RANGE_MAX);
 
-	while (page < end && fx->count < XM_PAGER_EFFECTS / 2) {
-		const struct xm_page *entry = &p->pages[page];
-		uint32_t run = 1;
+	while (page < end) {
+		uint32_t run = freeze_run(p, page, end, fx);
 
-		if (entry->state == XM_PAGE_DIRTY &&
-		    !flagged(entry, FLAG_READ_ONLY | FLAG_FROZEN)) {
-			run = open_run(p, page, end, false);
-			if (run == 0) {
-				fx->verdict = XM_VERDICT_FULL;
-				fx->next = page;
-				return;
-			}
-			if (!XM_PLANTED(snapshot_later_write))
-				xm_pager_emit(fx, XM_PROTECT, page, run, 0,
-					      false);
+		if (run == 0) {
+			fx->verdict = XM_VERDICT_FULL;
+			break;
 		}
-		freeze_run(p, page, run);
 		page += run;
 	}
-	trace(p, XM_TRACE_PAGER_FREEZE, ev->page, page - ev->page, 0);
-	if (page < ev->limit)
+	if (page > ev->page)
+		trace(p, XM_TRACE_PAGER_FREEZE, ev->page, page - ev->page, 0);
+	if (page == end && page < ev->limit)
 		fx->verdict = XM_VERDICT_MORE;
 	fx->next = page;
 }
@@ -99,6 +99,15 @@ void xm_pager_on_frozen(const struct xm_pager *p, const struct xm_pager_event *e
 	}
 }
 
+/* True: it may be stored to, and is protected still. */
+static bool thaw_page(struct xm_page *entry)
+{
+	bool frozen = flagged(entry, FLAG_FROZEN);
+
+	flag_clear(entry, FLAG_FROZEN);
+	return frozen && is_open(entry);
+}
+
 void xm_pager_on_thaw(struct xm_pager *p, const struct xm_pager_event *ev,
 			 struct xm_pager_effects *fx)
 {
@@ -106,14 +115,14 @@ void xm_pager_on_thaw(struct xm_pager *p, const struct xm_pager_event *ev,
 	uint64_t end = xm_min(ev->limit, page + RANGE_MAX);
 
 	while (page < end && fx->count < XM_PAGER_EFFECTS / 2) {
-		uint32_t run = open_run(p, page, end, true);
+		uint32_t run = 0;
 
+		while (run < XM_PAGER_WINDOW_MAX && page + run < end &&
+		       thaw_page(&p->pages[page + run]))
+			run++;
 		if (run > 0)
 			xm_pager_emit(fx, XM_UNPROTECT, page, run, 0, false);
-		run = xm_max(run, 1);
-		for (uint32_t i = 0; i < run; i++)
-			flag_clear(&p->pages[page + i], FLAG_FROZEN);
-		page += run;
+		page += xm_max(run, 1);
 	}
 	trace(p, XM_TRACE_PAGER_THAW, ev->page, page - ev->page, 0);
 	if (page < ev->limit)

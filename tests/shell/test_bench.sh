@@ -215,6 +215,16 @@ if [ $json = yes ]; then
 		"$(value interface_cpu_pct)" != null
 fi
 
+# --- copy -----------------------------------------------------------------------
+
+check "copy, what is no power of two" refuses 'a power of two' copy --size 5M
+check "copy, in columns" run 0 "$bench" copy --size 4M --rounds 2
+if [ $json = yes ]; then
+	check "copy, in JSON" run 0 "$bench" copy --size 4M --rounds 1 --json
+	check "with its names" has 1 $stamp MiB rounds call_ms_p50 call_ms_max \
+		stall_ms_p50 stall_ms_max whole_ms_p50 whole_ms_max stores_per_ms
+fi
+
 # --- failover -------------------------------------------------------------------
 
 check "failover of appliances that are named" refuses 'only what it has started' \
