@@ -75,6 +75,8 @@ const struct story stories[] = {
 	  .script = story_interface_hangs },
 	{ .name = "a_region_is_handed_over",
 	  .shape = two_clients, .script = story_handed_over },
+	{ .name = "a_region_is_copied_while_it_is_written",
+	  .script = story_copied },
 	{ .name = "a_claimer_dies_and_the_region_is_taken_back",
 	  .shape = two_clients, .script = story_claimer_dies },
 	{ .name = "a_kept_region_stays_kept_when_it_is_adopted",

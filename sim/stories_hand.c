@@ -53,6 +53,33 @@ void story_handed_over(uint32_t client, extmem *x)
 	cast.scene = 2;
 }
 
+/* A store to what is not copied yet waits, and so does a load of the copy; then both go their
+ * own ways. What is fresh is so in the copy. */
+void story_copied(uint32_t client, extmem *x)
+{
+	extmem_region *r, *copy;
+	void *at;
+
+	(void)client;
+	expect(take(x, SIZE, &r) == 0);
+	expect(write_pages(r, 0, 4, 10) == 0);
+	expect(store(r, 1, 55));
+	expect(store(r, 20, 66));
+	expect(extmem_region_copy(r, "copy", &copy) == 0);
+	expect(store(r, 20, 67));
+	expect(extmem_map(copy, 0, 0, &at) == 0);
+	expect(load(copy, 1) == 55);
+	expect(load(copy, 2) == 12);
+	expect(load(copy, 5) == 0);
+	expect(load(copy, 20) == 66);
+	expect(store(copy, 1, 56));
+	expect(load(r, 1) == 55);
+	expect(load(r, 20) == 67);
+	give(r);
+	expect(load(copy, 1) == 56);
+	give(copy);
+}
+
 /* The claimer is killed when it has claimed and before it has untied the token: when its
  * lease is over the first client takes its region back. */
 void story_claimer_dies(uint32_t client, extmem *x)

@@ -22,6 +22,7 @@ void story_shrinks(uint32_t client, extmem *);
 void story_zeroed_first(uint32_t client, extmem *);
 
 /* --- stories_hand.c --- */
+void story_copied(uint32_t client, extmem *);
 void story_handed_over(uint32_t client, extmem *);
 void story_claimer_dies(uint32_t client, extmem *);
 void story_kept_again(uint32_t client, extmem *);

@@ -369,6 +369,29 @@ static PyObject *region_keep(PyObject *object, PyObject *args)
 	return PyUnicode_FromString(token);
 }
 
+static PyObject *region_copy(PyObject *object, PyObject *args)
+{
+	struct xm_py_region *self = (struct xm_py_region *)object, *made;
+	const char *name;
+	int rc;
+
+	if (!PyArg_ParseTuple(args, "s", &name) || xm_py_region_check(self) < 0)
+		return NULL;
+	made = (struct xm_py_region *)Py_TYPE(object)->tp_alloc(Py_TYPE(object), 0);
+	if (made == NULL)
+		return NULL;
+	Py_INCREF((PyObject *)self->client);
+	made->client = self->client;
+	XM_PY_CALL(self, self->client,
+		   rc = extmem_region_copy(self->region, name, &made->region););
+	if (rc < 0) {
+		xm_py_raise(rc);
+		Py_DECREF((PyObject *)made);
+		return NULL;
+	}
+	return (PyObject *)made;
+}
+
 static PyMethodDef methods[] = {
 	{ "free", region_free, METH_NOARGS,
 	  "Gives its memory back. Refuses while an array or a view shows it." },
@@ -381,6 +404,7 @@ static PyMethodDef methods[] = {
 	  "sync(offset=0, size=0): returns when the appliances have every store." },
 	{ "_hand_over", region_hand_over, METH_VARARGS, NULL },
 	{ "_keep", region_keep, METH_VARARGS, NULL },
+	{ "_copy", region_copy, METH_VARARGS, NULL },
 	{ "_advise", region_advise, METH_VARARGS, NULL },
 	{ NULL, NULL, 0, NULL },
 };

@@ -296,6 +296,21 @@ class Regions(Case):
             with self.assertRaises(ValueError):
                 second.region(1 << 16).hand_over(0)
 
+    def test_a_region_is_copied(self) -> None:
+        with extmem.open() as client:
+            region = client.region(1 << 20, "first")
+            region.write(4096, b"then")
+            copy = region.copy("second")
+            self.assertIsInstance(copy, extmem.Region)
+            self.assertEqual((copy.name, copy.size), ("second", 1 << 20))
+            region.write(4096, b"now!")
+            self.assertEqual(copy.read(4096, 4), b"then")
+            copy.write(4096, b"mine")
+            self.assertEqual(region.read(4096, 4), b"now!")
+            region.free()
+            self.assertEqual(copy.read(4096, 4), b"mine")
+            self.refused(errno.EINVAL, "freed", region.copy)
+
     def test_a_region_outlives_its_client(self) -> None:
         with extmem.open() as client:
             region = client.region(1 << 20)

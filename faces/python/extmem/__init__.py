@@ -124,6 +124,11 @@ class Region(_extmem.Region):
             raise ValueError("nobody can adopt it within no time")
         return self._hand_over(_ms(seconds), identity)
 
+    def copy(self, name: str = "") -> Region:
+        """A region with the bytes that this one has now. The appliances copy them, while both
+        can be used; a part that is not copied yet keeps who stores to it waiting."""
+        return self._copy(name)
+
     def keep(self, seconds: float = math.inf) -> str | None:
         """Lets the region outlive its client, for this time, and returns its token. What was
         written back is there then: call sync(). With 0 it is not kept any more."""
