@@ -219,6 +219,15 @@ static void drop_lost(struct xm_host *h, const uint32_t *lost, uint32_t count,
 	}
 }
 
+static void zero_begin(struct xm_host *h, const struct xm_service_effect *effect)
+{
+	XM_ASSERT(!h->zeroing);
+	h->zeroing = true;
+	h->zero_extent = effect->extent;
+	h->zero_offset = effect->offset;
+	h->zero_size = effect->size;
+}
+
 static void apply(struct xm_host *h, uint64_t now_ns)
 {
 	uint32_t lost[XM_SERVICE_SENDS_MAX];
@@ -254,11 +263,7 @@ static void apply(struct xm_host *h, uint64_t now_ns)
 			command(h, XM_COMMAND_EXPEL, e);
 			break;
 		case XM_SERVICE_ZERO:
-			XM_ASSERT(!h->zeroing);
-			h->zeroing = true;
-			h->zero_extent = e->extent;
-			h->zero_offset = e->offset;
-			h->zero_size = e->size;
+			zero_begin(h, e);
 			break;
 		case XM_SERVICE_COPY:
 			h->link_ops->copy(h->link, e->from, e->offset, e->size);

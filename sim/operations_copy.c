@@ -65,16 +65,32 @@ void twin_swap(struct program *p)
 	p->objects_moved++;
 }
 
+/* Now and then a page is pinned, whose stores could not be made to wait. */
+static bool pin(const struct program *p)
+{
+	if (below(8) != 0 || !rights_allow(p, 0, true))
+		return false;
+	call_begins("extmem_pin", sim_shape.timeout_ms * XM_MS);
+	return call_ends(extmem_pin(p->x, page_address(p, 0), 1, 1)) == 1;
+}
+
 void op_copy(struct program *p)
 {
 	extmem_region *region;
+	bool pinned;
 	int rc;
 
 	if (p->twin.region != NULL) {
 		twin_swap(p);
 		return;
 	}
+	pinned = pin(p);
 	rc = CALL(extmem_region_copy, p->region, "copy", &region);
+	if (pinned && rc == 0)
+		world_broken("snapshot", "client %u has a page pinned for writing, and "
+			     "its region is copied", p->index);
+	if (pinned)
+		extmem_unpin(p->x, page_address(p, 0), 1);
 	world_note("program.copy: client {client} copies its region: "
 		   "{error:error}", p->index, (uint64_t)-rc, 0);
 	if (rc == 0) {
