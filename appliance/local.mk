@@ -6,6 +6,7 @@ noinst_LTLIBRARIES += libxm_service.la
 libxm_service_la_SOURCES = \
 	appliance/answers.c \
 	appliance/clients.c \
+	appliance/copies.c \
 	appliance/drafts.c \
 	appliance/drafts.h \
 	appliance/durable.c \
@@ -14,17 +15,16 @@ libxm_service_la_SOURCES = \
 	appliance/host.c \
 	appliance/host.h \
 	appliance/lease.c \
+	appliance/places.c \
 	appliance/pressure.c \
 	appliance/pressure.h \
 	appliance/readings.c \
-	appliance/copies.c \
-	appliance/tokens.c \
+	appliance/refusals.c \
 	appliance/service.c \
 	appliance/service.h \
 	appliance/service_open.c \
 	appliance/service_parts.h \
 	appliance/service_tenants.c \
-	appliance/places.c \
 	appliance/shrink.c \
 	appliance/store.c \
 	appliance/store.h \
@@ -39,6 +39,7 @@ libxm_service_la_SOURCES = \
 	appliance/tenants.c \
 	appliance/tenants.h \
 	appliance/terms.c \
+	appliance/tokens.c \
 	$(NULL)
 
 # Skin: both ends in one process.

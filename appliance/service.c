@@ -401,6 +401,22 @@ static void on_connections(struct xm_service *s,
 		xm_service_grants_unquarantine(s, xm_client_slot(s, c));
 }
 
+static void reload(struct xm_service *s, uint64_t lease_ms)
+{
+	s->options.lease_ms = lease_ms;
+	s->lease_ns_min = xm_min(s->lease_ns_min, lease_ms * XM_MS);
+}
+
+/* An interface process has died, or another has taken its place. */
+static void on_interface(struct xm_service *s, const struct xm_service_event *event,
+			 struct xm_service_effects *ret)
+{
+	if (event->kind == XM_SERVICE_INTERFACE_LOST)
+		xm_place_lost(s, event->place, ret);
+	else
+		s->places[event->place].locator = *event->locator;
+}
+
 static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		     struct xm_service_effects *ret)
 {
@@ -439,9 +455,7 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		stay(s);
 		break;
 	case XM_SERVICE_RELOAD:
-		s->options.lease_ms = event->lease_ms;
-		s->lease_ns_min = xm_min(s->lease_ns_min,
-					 event->lease_ms * XM_MS);
+		reload(s, event->lease_ms);
 		break;
 	case XM_SERVICE_TENANTS:
 		xm_service_set_tenants(s, event->tenants);
@@ -460,10 +474,8 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		s->store_failed = event->status;
 		break;
 	case XM_SERVICE_INTERFACE_LOST:
-		xm_place_lost(s, event->place, ret);
-		break;
 	case XM_SERVICE_INTERFACE_BACK:
-		s->places[event->place].locator = *event->locator;
+		on_interface(s, event, ret);
 		break;
 	case XM_SERVICE_TICK:
 		break;

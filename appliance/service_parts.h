@@ -154,6 +154,30 @@ void xm_client_expelled(struct xm_service *, const struct xm_service_event *,
 /* Its interface process has ended, and all of its keys with it. */
 void xm_client_lost(struct xm_service *, struct xm_service_client *);
 
+/* --- refusals.c ----------------------------------------------------------- */
+
+/* True: it was refused. The client's tenant may not have so many bytes more. */
+bool xm_refused_for_bytes(struct xm_service *, uint32_t client, uint64_t size,
+			  const struct xm_service_requester *,
+			  struct xm_service_effects *);
+/* This client, its tenant, or the appliance, may have no more extents. */
+bool xm_refused_for_count(struct xm_service *, uint32_t client,
+			  const struct xm_service_requester *,
+			  struct xm_service_effects *);
+/* What needs a feature: flags, and banks other than the pool. */
+bool xm_refused_for_features(struct xm_service *, const struct xm_alloc *,
+			     const struct xm_service_requester *,
+			     struct xm_service_effects *);
+/* There is no room for so many bytes. */
+void xm_refuse_for_space(struct xm_service *, uint32_t place, uint64_t size,
+			 const struct xm_service_requester *,
+			 struct xm_service_effects *);
+/* Refuses when this client, or its tenant, may not have that orphan, too. */
+bool xm_refused_for_claim(struct xm_service *, uint32_t client,
+			   const struct xm_service_extent *,
+			   const struct xm_service_requester *,
+			   struct xm_service_effects *);
+
 /* --- lease.c -------------------------------------------------------------- */
 
 void xm_lease_alloc(struct xm_service *, const struct xm_service_event *,
@@ -184,11 +208,6 @@ void xm_lease_expose(const struct xm_service *, const struct xm_service_grant *,
 		     struct xm_service_effects *);
 void xm_lease_conceal(struct xm_service *, struct xm_service_grant *,
 		      struct xm_service_effects *);
-/* Refuses when this client, or its tenant, may not have that orphan, too. */
-bool xm_lease_claim_denied(struct xm_service *, uint32_t client,
-			   const struct xm_service_extent *,
-			   const struct xm_service_requester *,
-			   struct xm_service_effects *);
 /* The extent that a request names. NULL: the request was refused, because the
  * client has no such extent, or because TRIM of it is under way. */
 struct xm_service_extent *xm_lease_named(struct xm_service *, uint64_t number,

@@ -394,7 +394,7 @@ static bool claim_refused(struct xm_service *s, const struct xm_service_extent *
 		words = "the former owner's key is not dead yet: ask again";
 	}
 	if (words == NULL)
-		return xm_lease_claim_denied(s, client, e, requester, ret);
+		return xm_refused_for_claim(s, client, e, requester, ret);
 	xm_service_refuse_plainly(s, ret, requester, code, words);
 	return true;
 }

@@ -307,6 +307,38 @@ static void draw_naps(struct xm_rand *r, struct sim_shape *s)
 	s->naps = true;
 }
 
+/* What the kind of world adds, or has not got. */
+static void draw_kind(struct sim_shape *s)
+{
+	if (sim_plan.shares) {
+		s->shares = true;
+		s->drains = false; /* what is shared stays where it is */
+		s->sealed = false;
+		s->lies_ms = 0;
+		s->clients = xm_max(s->clients, 2u);
+	}
+	if (sim_plan.hands) {
+		s->hands = true;
+		s->kept_percent = s->seed % 3 == 0 ? 25 : 100;
+		s->sealed = false;
+		s->lies_ms = 0;
+	} else if (sim_plan.durable) {
+		s->durable = true;
+		s->kept_percent = 100;
+		s->sealed = s->drains = false;
+		s->lies_ms = 0;
+	} else if (!sim_plan.shares && !sim_plan.clones) {
+		tenants_draw(s);
+		places_draw(s);
+	}
+	if (sim_plan.clones) {
+		s->clones = true;
+		s->copies = 1;
+		s->sealed = false;
+		s->lies_ms = 0;
+	}
+}
+
 void weather_draw(uint64_t seed, struct sim_shape *s)
 {
 	struct xm_rand *r = world_rand(WORLD_SHAPE);
@@ -349,33 +381,7 @@ void weather_draw(uint64_t seed, struct sim_shape *s)
 	}
 	s->drains = !calm && s->appliances > 1 && xm_rand_below(r, 3) != 0;
 	seals_draw(s);
-	if (sim_plan.shares) {
-		s->shares = true;
-		s->drains = false; /* what is shared stays where it is */
-		s->sealed = false;
-		s->lies_ms = 0;
-		s->clients = xm_max(s->clients, 2u);
-	}
-	if (sim_plan.hands) {
-		s->hands = true;
-		s->kept_percent = s->seed % 3 == 0 ? 25 : 100;
-		s->sealed = false;
-		s->lies_ms = 0;
-	} else if (sim_plan.durable) {
-		s->durable = true;
-		s->kept_percent = 100;
-		s->sealed = s->drains = false;
-		s->lies_ms = 0;
-	} else if (!sim_plan.shares && !sim_plan.clones) {
-		tenants_draw(s);
-		places_draw(s);
-	}
-	if (sim_plan.clones) {
-		s->clones = true;
-		s->copies = 1;
-		s->sealed = false;
-		s->lies_ms = 0;
-	}
+	draw_kind(s);
 }
 
 /* Each host's clock has a beginning and a rate of its own. */

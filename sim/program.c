@@ -173,8 +173,11 @@ static void leaks(const struct program *p)
 #define PAUSE_MIN (200 * XM_MS)
 #define PAUSE_MAX (4 * XM_SECOND)
 
-/* After a failure it is tried again after a pause that doubles each time. */
-bool around_open(struct program *p)
+#define TEXTS_MAX 12
+#define TEXT_SIZE 96
+
+/* But for the appliances. How many. */
+static unsigned settings(const struct program *p, char (*texts)[TEXT_SIZE])
 {
 	static const char *const spreads[] = {
 		[SIM_SPREAD_NOT] = "strategy=mirror %u, rank free",
@@ -182,38 +185,47 @@ bool around_open(struct program *p)
 		[SIM_SPREAD_IF] = "strategy=mirror %u, spread zone "
 				  "else mirror %u, rank random of 2",
 	};
-	char texts[12][96], addresses[SIM_APPLIANCES_MAX][32];
-	char *list[SIM_APPLIANCES_MAX + 14];
 	unsigned n = 0;
+
+	snprintf(texts[n++], TEXT_SIZE, "local=%llu",
+		 (unsigned long long)sim_shape.local);
+	snprintf(texts[n++], TEXT_SIZE, "lanes=%u", sim_shape.lanes);
+	snprintf(texts[n++], TEXT_SIZE, "polling=%s",
+		 (const char *[]){ "adaptive", "busy", "block" }[
+			 sim_shape.polling]);
+	snprintf(texts[n++], TEXT_SIZE, "arena=%llu",
+		 (unsigned long long)sim_shape.arena);
+	snprintf(texts[n++], TEXT_SIZE, "prefetch=%u", sim_shape.prefetch);
+	snprintf(texts[n++], TEXT_SIZE, "reclaim=%s",
+		 sim_shape.reclaim == 0 ? "clock" : "2q");
+	snprintf(texts[n++], TEXT_SIZE, "timeout=%llums",
+		 (unsigned long long)sim_shape.timeout_ms);
+	snprintf(texts[n++], TEXT_SIZE, "loss_timeout=%llums",
+		 (unsigned long long)sim_shape.loss_ms);
+	snprintf(texts[n++], TEXT_SIZE, "name=client%u", p->index);
+	if (sim_shape.stripes > 1)
+		snprintf(texts[n++], TEXT_SIZE, "strategy=stripe %u x 64K",
+			 sim_shape.stripes);
+	if (sim_shape.copies > 1)
+		snprintf(texts[n++], TEXT_SIZE, spreads[sim_shape.spread],
+			 sim_shape.copies, sim_shape.copies);
+	if (sim_shape.sealed)
+		snprintf(texts[n++], TEXT_SIZE, "seal=all");
+	return n;
+}
+
+/* After a failure it is tried again after a pause that doubles each time. */
+bool around_open(struct program *p)
+{
+	char texts[TEXTS_MAX][TEXT_SIZE], addresses[SIM_APPLIANCES_MAX][32];
+	char *list[SIM_APPLIANCES_MAX + TEXTS_MAX + 1];
+	unsigned n;
 	extmem *x;
 	int rc;
 
 	if (world_now() < p->pause_until_ns && !finishing)
 		return false;
-	snprintf(texts[n++], 96, "local=%llu",
-		 (unsigned long long)sim_shape.local);
-	snprintf(texts[n++], 96, "lanes=%u", sim_shape.lanes);
-	snprintf(texts[n++], 96, "polling=%s",
-		 (const char *[]){ "adaptive", "busy", "block" }[
-			 sim_shape.polling]);
-	snprintf(texts[n++], 96, "arena=%llu",
-		 (unsigned long long)sim_shape.arena);
-	snprintf(texts[n++], 96, "prefetch=%u", sim_shape.prefetch);
-	snprintf(texts[n++], 96, "reclaim=%s",
-		 sim_shape.reclaim == 0 ? "clock" : "2q");
-	snprintf(texts[n++], 96, "timeout=%llums",
-		 (unsigned long long)sim_shape.timeout_ms);
-	snprintf(texts[n++], 96, "loss_timeout=%llums",
-		 (unsigned long long)sim_shape.loss_ms);
-	snprintf(texts[n++], 96, "name=client%u", p->index);
-	if (sim_shape.stripes > 1)
-		snprintf(texts[n++], 96, "strategy=stripe %u x 64K",
-			 sim_shape.stripes);
-	if (sim_shape.copies > 1)
-		snprintf(texts[n++], 96, spreads[sim_shape.spread],
-			 sim_shape.copies, sim_shape.copies);
-	if (sim_shape.sealed)
-		snprintf(texts[n++], 96, "seal=all");
+	n = settings(p, texts);
 	for (unsigned i = 0; i < n; i++)
 		list[i] = texts[i];
 	for (uint32_t i = 0; i < sim_shape.appliances; i++) {

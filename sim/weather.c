@@ -344,6 +344,16 @@ static void blow_moves(uint32_t appliance, uint64_t ns)
 	}
 }
 
+static void blow_client(uint32_t client, uint64_t ns)
+{
+	/* While it hangs, its leases may end everywhere, unless it is short. */
+	if (sim_shape.survives)
+		ns = xm_min(ns, sim_shape.lease_ms * XM_MS / 4);
+	if ((sim_shape.hang || sim_shape.pauses) &&
+	    weather_happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
+		weather_hang(program_process(client), ns);
+}
+
 static void blow_processes(uint32_t appliance, uint32_t client)
 {
 	uint64_t ns = a_while();
@@ -376,12 +386,7 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 							 places_some()), ns);
 		break;
 	case 3:
-		/* While it hangs, its leases may end everywhere, unless it is short. */
-		if (sim_shape.survives)
-			ns = xm_min(ns, sim_shape.lease_ms * XM_MS / 4);
-		if ((sim_shape.hang || sim_shape.pauses) &&
-		    weather_happens(SIM_FAULT_HANG_CLIENT, client, NOBODY, ns))
-			weather_hang(program_process(client), ns);
+		blow_client(client, ns);
 		break;
 	case 4:
 		if (some(3) != 0) {
