@@ -392,6 +392,8 @@ static int hand_over(extmem_region *region, const struct extmem_hand_over *o,
 	} else if (!half) {
 		xm_handed_release(region);
 		keep_as_before(region, words, words_size);
+	} else {
+		rc = -EINPROGRESS; /* half of it is gone as before */
 	}
 	permit_stores(region, stopped);
 	xm_handed_end(&l);

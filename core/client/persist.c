@@ -206,14 +206,15 @@ static void release(extmem *x, uint64_t page, uint64_t limit)
 	xm_range(x, &ev, page, limit, XM_NEVER);
 }
 
-/* Once. `fouled`: some pages may have been discarded. */
-static int try_piece(struct piece *p, bool fouled)
+/* Once. `fouled`: some pages have been discarded. It is asked when they are held: until then
+ * others may be. */
+static int try_piece(struct piece *p, const atomic_bool *fouled)
 {
 	uint64_t limit = p->limit;
 	int rc = hold(p);
 
 	p->zeros = false;
-	if (rc == 0 && fouled && !XM_PLANTED(persist_stale_zeros))
+	if (rc == 0 && atomic_load(fouled) && !XM_PLANTED(persist_stale_zeros))
 		find_zeros(p);
 	if (rc == 0) {
 		rc = find_parts(p);
@@ -287,7 +288,7 @@ static int persist_range(extmem_region *region, uint64_t page, uint64_t limit,
 	while (rc == 0 && find_changed(&p, page, limit)) {
 		uint64_t asked = p.limit;
 
-		rc = try_piece(&p, atomic_load(&region->fouled));
+		rc = try_piece(&p, &region->fouled);
 		/* What was held, and is not durable: it failed, or was cut off. */
 		page = rc == 0 ? p.limit : p.page;
 		if (page < asked &&
