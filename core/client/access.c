@@ -59,8 +59,8 @@ static void failed(extmem_region *region, const char *call, int rc,
 		count > 1 ? " and more" : "", region->name, words);
 }
 
-static int move(extmem_region *region, const char *call, bool write,
-		const struct extmem_iov *iov, size_t count)
+static int move_as(extmem_region *region, const char *call, bool write, bool zeroes,
+		   const struct extmem_iov *iov, size_t count)
 {
 	extmem *x = region->client;
 	int rc = xm_access_check(region, call, iov, count);
@@ -72,7 +72,8 @@ static int move(extmem_region *region, const char *call, bool write,
 		return rc;
 	deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	for (size_t i = 0, next; i < count && rc == 0; i = next) {
-		struct xm_transfer t = { .bounced = xm_access_bounces(x, &iov[i]) };
+		struct xm_transfer t = { .bounced = xm_access_bounces(x, &iov[i]),
+					 .zeroes = zeroes };
 
 		/* Those that go the same way go together. */
 		for (next = i + 1; next < count; next++) {
@@ -87,6 +88,20 @@ static int move(extmem_region *region, const char *call, bool write,
 			failed(region, call, rc, iov + i, next - i);
 	}
 	return rc;
+}
+
+static int move(extmem_region *region, const char *call, bool write,
+		const struct extmem_iov *iov, size_t count)
+{
+	return move_as(region, call, write, false, iov, count);
+}
+
+int xm_access_zero(extmem_region *region, uint64_t offset, const void *zeros,
+		   size_t size)
+{
+	struct extmem_iov iov = { offset, (void *)(uintptr_t)zeros, size };
+
+	return move_as(region, "extmem_write", true, true, &iov, 1);
 }
 
 int extmem_read(extmem_region *region, uint64_t offset, void *buffer,

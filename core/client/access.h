@@ -19,4 +19,9 @@ int xm_access_check(const extmem_region *, const char *call,
  * buffer goes to the transport as it is. */
 bool xm_access_bounces(extmem *, const struct extmem_iov *);
 
+/* Writes these zeros to those of the pages that read as zero here, which appliances may have
+ * other bytes of. What gets contents meanwhile, by whatever thread, is passed over. Of a
+ * region that is tracked; whole pages. As extmem_write(). */
+int xm_access_zero(extmem_region *, uint64_t offset, const void *zeros, size_t size);
+
 #endif

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/client/access.h"
 #include "core/client/client.h"
 #include "core/client/error.h"
 #include "core/client/handing.h"
@@ -153,7 +154,8 @@ static uint64_t fresh_run(extmem *x, uint64_t *page, uint64_t limit)
 	return stop - *page;
 }
 
-/* What reads as zero here becomes zero there. */
+/* What reads as zero here becomes zero there. Other threads may store to it meanwhile: when
+ * it is written to it may not be fresh any more. */
 int xm_handed_zero(extmem_region *region)
 {
 	static const uint8_t zeros[16 * XM_PAGE];
@@ -174,8 +176,8 @@ int xm_handed_zero(extmem_region *region)
 
 		count = xm_min(count, sizeof(zeros) / XM_PAGE);
 		if (count > 0)
-			rc = extmem_write(region, (page - first) * XM_PAGE,
-					  zeros, count * XM_PAGE);
+			rc = xm_access_zero(region, (page - first) * XM_PAGE,
+					    zeros, count * XM_PAGE);
 		page += count;
 	}
 	return rc;

@@ -52,6 +52,7 @@ struct xm_transfer {
 	extmem *client;
 	extmem_region *region;
 	bool write, by_pager, bounced, async, sealed;
+	bool zeroes; /* what is not fresh is passed over (xm_access_zero()) */
 	uint64_t deadline_ns;
 
 	/* What is left to begin: the rest of a span, and the spans behind it. */

@@ -176,15 +176,33 @@ static enum xm_begun sealed_part(struct xm_transfer *t, struct xm_piece *piece)
 			     xm_bounce_at(pieces, *bounce), XM_PAGE);
 }
 
+/* Are the pages that it begins with fresh? They are all that is left of it. While the lane is
+ * held that does not change. */
+static bool is_fresh(const struct xm_transfer *t, struct xm_piece *piece)
+{
+	uint64_t page = t->address / XM_PAGE;
+	bool fresh;
+
+	piece->size = (xm_pager_alike(&piece->lane->engine.pager, page,
+				      page + piece->size / XM_PAGE, &fresh) -
+		       page) * XM_PAGE;
+	return fresh;
+}
+
 /* Asks the pager about the pages that a piece would touch, and does what is
  * right for those that it begins with. */
 enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
 {
 	struct xm_lane *lane = piece->lane;
-	uint64_t page = t->address / XM_PAGE;
-	uint64_t end = t->address + piece->size;
+	uint64_t page = t->address / XM_PAGE, end;
 	struct xm_pager_event ev = { .kind = XM_PAGER_IO_LOCK, .page = page };
 
+	if (t->zeroes && !is_fresh(t, piece)) {
+		xm_transfer_advance(t, piece->size);
+		xm_piece_give(piece);
+		return XM_AGAIN;
+	}
+	end = t->address + piece->size;
 	/* A write takes whole pages, or a part of one; what is sealed, too. */
 	if ((t->write || t->sealed) &&
 	    (t->address % XM_PAGE != 0 || piece->size < XM_PAGE))

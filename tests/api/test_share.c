@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -165,6 +166,37 @@ static void discarded_bytes_read_as_zero(void)
 	CU_ASSERT_EQUAL(extmem_region_acquire(s->read), 0);
 	CU_ASSERT(pattern_is(s->loaded, 0, MIB, SEED));
 	CU_ASSERT(all_zero(s->loaded + MIB, MIB));
+	end(s);
+}
+
+static void *store_to_all(void *memory)
+{
+	uint64_t *words = memory;
+
+	for (uint64_t i = 0; i < REGION / 8; i += PAGE / 8)
+		words[i] = i + 1;
+	return NULL;
+}
+
+/* Zeros are written over what was discarded, and over nothing else. */
+static void what_another_thread_stores_stays(void)
+{
+	struct scene *s = begin(1, "lanes=2");
+	const uint64_t *words = (const void *)s->stored;
+
+	for (int round = 0; round < 10; round++) {
+		uint64_t wrong = 0;
+		pthread_t thread;
+
+		CU_ASSERT_EQUAL(extmem_advise(s->written, 0, REGION, EXTMEM_DONTNEED), 0);
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, store_to_all,
+						     s->stored), 0);
+		CU_ASSERT_EQUAL(extmem_region_release(s->written), 0);
+		pthread_join(thread, NULL);
+		for (uint64_t i = 0; i < REGION / 8; i += PAGE / 8)
+			wrong += words[i] != i + 1;
+		CU_ASSERT_EQUAL(wrong, 0);
+	}
 	end(s);
 }
 
@@ -517,6 +549,7 @@ int main(int argc, char **argv)
 		XM_TEST(a_striped_region_is_shared),
 		XM_TEST(what_was_not_changed_stays_here),
 		XM_TEST(discarded_bytes_read_as_zero),
+		XM_TEST(what_another_thread_stores_stays),
 		XM_TEST(a_reader_changes_nothing),
 		XM_TEST(a_token_that_opens_nothing_is_said),
 		XM_TEST(a_region_that_is_shared_no_more_is_said),
