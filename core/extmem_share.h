@@ -186,6 +186,7 @@ int extmem_region_release(extmem_region *);
  * ended. -EACCES it is for a client of another name. -EBUSY this client has it open. -ENODATA,
  * -ENOTCONN a part of it is at an appliance that this client is not connected to, or that is
  * away. -ENOSPC there are as many readers as there can be, or regions.
+ * -EPROTO what stands at the appliances under this token contradicts itself.
  * -EOPNOTSUPP the appliance's transport cannot let a client read alone (ofi+shm), or it does
  * not serve this. -ENOMEM, -ETIMEDOUT, -ESTALE as for extmem_region_alloc(). */
 int extmem_region_open(extmem *, const char *token, uint64_t flags,

@@ -31,9 +31,8 @@ static int capacity_check(struct adoption *t)
 	for (uint32_t i = 0; i < t->found.l.count; i++) {
 		const struct xm_place_label *l = &t->found.l.list[i].label;
 
-		if (l->copies > XM_COPIES_MAX || l->columns > XM_APPLIANCES_MAX ||
-		    (l->copies > 1 &&
-		     t->found.x->settings.members_max < XM_MEMBERS_MAX)) {
+		if (l->copies > 1 &&
+		    t->found.x->settings.members_max < XM_MEMBERS_MAX) {
 			snprintf(t->found.words, WORDS, "it has %u copies: open this "
 				 "client with a strategy that has mirrors, for "
 				 "example strategy=mirror %u",

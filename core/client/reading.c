@@ -77,6 +77,17 @@ static int divide(struct opening *o)
 	return 0;
 }
 
+/* What is shared has one copy, and does not move. So two extents for one place, of which one
+ * would count, are not the work of who shares it. */
+static bool is_plain(const struct xm_found *f)
+{
+	bool ret = f->stale == 0;
+
+	for (uint32_t i = 0; i < f->l.count; i++)
+		ret &= f->l.list[i].label.copies == 1;
+	return ret;
+}
+
 /* A part that was not found may be at an appliance that is away. */
 static int check(struct opening *o)
 {
@@ -95,6 +106,12 @@ static int check(struct opening *o)
 		if (rc != 0)
 			memcpy(o->region.words, o->table.words,
 			       sizeof(o->region.words));
+	}
+	if (rc == 0 && !(is_plain(&o->region) && is_plain(&o->table))) {
+		snprintf(o->region.words, sizeof(o->region.words), "what is shared "
+			 "by this token contradicts itself: another client may "
+			 "have got hold of it: have the region shared anew");
+		rc = -EPROTO;
 	}
 	return rc;
 }

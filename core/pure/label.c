@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "core/pure/layout.h"
+
 #define FORMAT 2
 #define SIZE 48
 #define DURABLE 0x80 /* of the byte of copies */
@@ -67,10 +69,14 @@ bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
 	pages = ret->region_size / XM_PAGE;
 	return ret->region_size % XM_PAGE == 0 && ret->count > 0 &&
 	       ret->page < pages && ret->count <= pages - ret->page &&
-	       ret->columns > 0 && ret->column < ret->columns &&
-	       ret->copies > 0 && ret->copy < ret->copies &&
+	       ret->columns > 0 && ret->columns <= XM_APPLIANCES_MAX &&
+	       ret->column < ret->columns &&
+	       ret->copies > 0 && ret->copies <= XM_COPIES_MAX &&
+	       ret->copy < ret->copies &&
 	       (ret->columns == 1 ||
+		/* (A unit of more pages than there are is no factor, either.) */
 		(xm_is_power_of_two(ret->unit) && ret->unit >= 16 &&
+		 ret->unit <= ret->count &&
 		 ret->count % (ret->unit * ret->columns) == 0));
 }
 

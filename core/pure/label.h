@@ -42,7 +42,9 @@ struct xm_place_label {
 };
 
 void xm_label_encode(const struct xm_place_label *, struct xm_label *ret);
-/* False: it is of no form that this library knows, or makes no sense by itself. */
+/* False: it is of no form that this library knows, or makes no sense by itself, as of more
+ * columns or copies than a region can have: another client has written it, whom nobody need
+ * trust. */
 bool xm_label_decode(const struct xm_label *, struct xm_place_label *ret);
 
 void xm_token_print(const uint8_t token[XM_TOKEN_SIZE],

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/rand.h"
+#include "core/pure/layout.h"
 #include "tests/support/cunit.h"
 
 static struct xm_place_label sample(struct xm_rand *r)
@@ -51,6 +52,15 @@ static void a_label_reads_as_it_was_written(void)
 	}
 }
 
+static void set_columns(struct xm_place_label *l, uint8_t columns)
+{
+	l->columns = columns;
+	l->column = 0;
+	l->unit = 16;
+	l->count = 16 * (uint64_t)columns;
+	l->region_size = (l->page + l->count) * XM_PAGE;
+}
+
 static void a_label_that_makes_no_sense_is_none(void)
 {
 	struct xm_rand r;
@@ -60,17 +70,23 @@ static void a_label_that_makes_no_sense_is_none(void)
 		struct xm_place_label l = sample(&r), got;
 		struct xm_label bytes;
 
-		switch (i % 7) {
+		switch (i % 11) {
 		case 0: l.region_size++; break;
 		case 1: l.region_size = l.page * XM_PAGE; break;
 		case 2: l.count = UINT64_MAX; break;
 		case 3: l.column = l.columns; break;
 		case 4: l.copy = l.copies; break;
 		case 5: l.columns = 3, l.unit = 48; break;
+		/* More than a region can have: tables are as long as that. */
+		case 6: set_columns(&l, XM_APPLIANCES_MAX + 1); break;
+		case 7: set_columns(&l, 127); break;
+		case 8: l.copies = XM_COPIES_MAX + 1; break;
+		/* The bytes of a row do not fit into 64 bits. */
+		case 9: l.columns = 2, l.column = 0, l.unit = UINT64_C(1) << 63; break;
 		default: break;
 		}
 		xm_label_encode(&l, &bytes);
-		if (i % 7 == 6)
+		if (i % 11 == 10)
 			bytes.bytes[0]++;
 		CU_ASSERT_FALSE(xm_label_decode(&bytes, &got));
 		bytes.size--;
