@@ -78,10 +78,7 @@ static void request_report(void *owner, const struct xm_control_report *report)
 /* Does it name an extent of a lease that has ended? */
 static bool is_too_late(const struct xm_ask *ask, const struct xm_request *r)
 {
-	return (r->message.kind == XM_FREE || r->message.kind == XM_TRIM ||
-		r->message.kind == XM_OFFER || r->message.kind == XM_DRAFT ||
-		r->message.kind == XM_PERSIST ||
-		r->message.kind == XM_COPY_BYTES) &&
+	return xm_message_names_extent(&r->message) &&
 	       r->lease != ask->keeper.peers[r->appliance].lease;
 }
 

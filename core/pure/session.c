@@ -189,13 +189,12 @@ static void forget_lease(struct xm_session *s, struct xm_session_effects *fx)
 	s->hello.client = 0;
 	memset(s->hello.secret, 0, sizeof(s->hello.secret));
 	effect(fx, XM_SESSION_IS_LOST);
-	/* A TRIM, OFFER or GRANT that waits to be sent names an extent of that lease. */
+	/* What waits to be sent, and names an extent, means one of that lease. */
 	for (unsigned i = 0; i < XM_SESSION_REQUESTS; i++) {
 		struct xm_session_request *request = &s->requests[i];
-		enum xm_message_kind kind = message_of(s, request)->kind;
 
 		if (request->number != 0 &&
-		    (kind == XM_TRIM || kind == XM_OFFER || kind == XM_GRANT ||
+		    (xm_message_names_extent(message_of(s, request)) ||
 		     request->asks))
 			answer(request, -ESTALE, NULL, fx);
 	}

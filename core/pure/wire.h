@@ -367,6 +367,23 @@ static inline bool xm_message_claims(const struct xm_message *m)
 	return m->kind == XM_CLAIM || m->kind == XM_OPEN;
 }
 
+/* Does it name an extent? That is of one lease, and another's may have the same number. */
+static inline bool xm_message_names_extent(const struct xm_message *m)
+{
+	switch (m->kind) {
+	case XM_FREE:
+	case XM_TRIM:
+	case XM_OFFER:
+	case XM_GRANT:
+	case XM_DRAFT:
+	case XM_PERSIST:
+	case XM_COPY_BYTES:
+		return true;
+	default:
+		return false;
+	}
+}
+
 /* Does it return what was claimed, or opened, by a token? */
 static inline bool xm_message_returns(const struct xm_message *m)
 {

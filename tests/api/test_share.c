@@ -302,6 +302,36 @@ static void a_region_that_is_shared_no_more_is_said(void)
 	end(s);
 }
 
+/* The next region has extents of the same numbers. */
+static void what_was_lost_is_revoked_and_nothing_else(void)
+{
+	struct scene *s = begin(1, "lanes=1");
+	struct appliance *a = &s->all[0];
+	extmem_region *lost = s->written;
+	char address[sizeof(a->address)];
+	void *memory = NULL;
+
+	strcpy(address, a->address);
+	appliance_kill(a);
+	CU_ASSERT_FATAL(appliance_start(a, address, "16M", NULL));
+	while (extmem_region_alloc(s->a, "next", REGION, &s->written) != 0)
+		usleep(10000);
+	CU_ASSERT_EQUAL_FATAL(extmem_map(s->written, 0, 0, &memory), 0);
+	s->stored = memory;
+	pattern_fill(s->stored, 0, REGION, SEED);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_share(s->written, NULL, s->token), 0);
+	while (extmem_region_open(s->b, s->token, 0, &s->read) != 0)
+		usleep(10000);
+	CU_ASSERT_EQUAL(extmem_region_revoke(lost), 0);
+	pattern_fill(s->stored, 0, REGION, SEED + 1);
+	CU_ASSERT_EQUAL(extmem_region_release(s->written), 0);
+	CU_ASSERT_EQUAL(extmem_region_acquire(s->read), 0);
+	CU_ASSERT_EQUAL(extmem_read(s->read, 0, buffer, REGION), 0);
+	CU_ASSERT(pattern_is(buffer, 0, REGION, SEED + 1));
+	extmem_region_free(lost);
+	end(s);
+}
+
 static void what_cannot_be_shared_is_said(void)
 {
 	struct scene *s = begin(2, "lanes=1");
@@ -553,6 +583,7 @@ int main(int argc, char **argv)
 		XM_TEST(a_reader_changes_nothing),
 		XM_TEST(a_token_that_opens_nothing_is_said),
 		XM_TEST(a_region_that_is_shared_no_more_is_said),
+		XM_TEST(what_was_lost_is_revoked_and_nothing_else),
 		XM_TEST(what_cannot_be_shared_is_said),
 		XM_TEST(readers_in_processes_see_each_round),
 		XM_TEST(a_reader_hears_that_its_writer_was_killed),
