@@ -539,6 +539,8 @@ static void forget(struct xm_service *s, struct xm_service_client *c)
 	XM_ASSERT(c->extents == 0);
 	c->state = XM_CLIENT_FREE;
 	xm_service_use(s, c->tenant)->clients--;
+	/* (Those in quarantine are nobody's from now on.) */
+	xm_service_use(s, c->tenant)->readings -= c->readings;
 	s->expelling--;
 	xm_slots_add(&s->clients_free, xm_client_slot(s, c));
 	s->clients_count--;

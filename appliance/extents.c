@@ -123,6 +123,7 @@ struct xm_service_grant *xm_service_reading_new(struct xm_service *s,
 	g->of = e->number;
 	xm_list_push_back(&e->readings, &g->reading);
 	s->clients[client].readings++;
+	xm_service_use(s, s->clients[client].tenant)->readings++;
 	s->readings++;
 	return g;
 }
@@ -139,8 +140,10 @@ static void reading_end(struct xm_service *s, struct xm_service_grant *g)
 {
 	struct xm_service_client *c = xm_client_find(s, g->reader);
 
-	if (c != NULL)
+	if (c != NULL) {
 		c->readings--;
+		xm_service_use(s, c->tenant)->readings--;
+	}
 	s->readings--;
 	grant_free(s, g);
 }

@@ -78,6 +78,7 @@ static int fill_setup(const struct xm_interface_options *o,
 	*ret = (struct xm_interface_setup){
 		.size = sizeof(*ret),
 		.clients_max = o->clients_max,
+		.spans_max = o->spans_max,
 		.polling = (uint32_t)o->polling,
 		.parent = getpid(),
 		.data_port = o->data_port,

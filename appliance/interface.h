@@ -39,6 +39,7 @@ struct xm_interface_options {
 	const char *advertise; /* likewise; or NULL */
 	const struct xm_pool *pool;
 	uint32_t clients_max;
+	uint32_t spans_max; /* of owners and readers together */
 	enum xm_polling polling;
 	bool confine; /* give up what is not needed, once it listens */
 };

@@ -215,6 +215,7 @@ static int child_open(struct child *c, const struct xm_interface_setup *setup,
 		.provider = setup->provider[0] != '\0' ? setup->provider : NULL,
 		.target = true,
 		.clients_max = setup->clients_max,
+		.spans_max = setup->spans_max,
 		.bank_size = pool->bank_size,
 		.data_port = setup->data_port,
 		.advertise = setup->advertise[0] != '\0' ? setup->advertise

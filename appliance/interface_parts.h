@@ -12,7 +12,7 @@
 /* What the process is handed, besides the pool (child.h). */
 struct xm_interface_setup {
 	uint32_t size; /* of this struct: both ends are of one build */
-	uint32_t clients_max;
+	uint32_t clients_max, spans_max;
 	uint32_t polling;
 	pid_t parent;
 	char scheme[32];

@@ -140,6 +140,8 @@ static struct xm_interface_options options_of(const struct xm_daemon *d, uint32_
 		.advertise = s->advertise[0] != '\0' ? s->advertise : NULL,
 		.pool = &d->parts[part].pool,
 		.clients_max = (uint32_t)s->clients_max,
+		.spans_max = (uint32_t)xm_min(2 * s->extents_max,
+					      XM_SERVICE_SLOTS_MAX),
 		.polling = (enum xm_polling)s->polling,
 		.confine = s->confine,
 	};

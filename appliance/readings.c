@@ -269,6 +269,8 @@ void xm_share_open(struct xm_service *s, const struct xm_service_event *event,
 		xm_service_refuse_plainly(s, ret, requester, code, words);
 		return;
 	}
+	if (xm_refused_for_reading(s, client, requester, ret))
+		return;
 	g = xm_service_reading_new(s, e, client);
 	if (XM_PLANTED(reader_writes))
 		g->rights = XM_RIGHTS_ALL;

@@ -80,6 +80,24 @@ static bool refused_for_owner(struct xm_service *s, uint32_t client, bool counts
 	return false;
 }
 
+bool xm_refused_for_reading(struct xm_service *s, uint32_t client,
+			    const struct xm_service_requester *requester,
+			    struct xm_service_effects *ret)
+{
+	uint32_t tenant = s->clients[client].tenant;
+	struct xm_tenant_use use = *xm_service_use(s, tenant);
+	struct xm_words words;
+
+	use.extents += use.readings;
+	if (!xm_tenant_denies_extent(&s->tenants, tenant, &use, NULL))
+		return false;
+	if (refuse_for_tenant(s, tenant, requester, ret, &words) != NULL) {
+		xm_tenant_denies_extent(&s->tenants, tenant, &use, &words);
+		xm_words_add(&words, " (those that its clients read count, too)");
+	}
+	return true;
+}
+
 bool xm_refused_for_claim(struct xm_service *s, uint32_t client,
 			  const struct xm_service_extent *e,
 			  const struct xm_service_requester *requester,

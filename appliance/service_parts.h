@@ -172,6 +172,10 @@ bool xm_refused_for_features(struct xm_service *, const struct xm_alloc *,
 void xm_refuse_for_space(struct xm_service *, uint32_t place, uint64_t size,
 			 const struct xm_service_requester *,
 			 struct xm_service_effects *);
+/* The client's tenant may not read one extent more. */
+bool xm_refused_for_reading(struct xm_service *, uint32_t client,
+			    const struct xm_service_requester *,
+			    struct xm_service_effects *);
 /* Refuses when this client, or its tenant, may not have that orphan, too. */
 bool xm_refused_for_claim(struct xm_service *, uint32_t client,
 			   const struct xm_service_extent *,

@@ -38,8 +38,12 @@ static void count_anew(struct xm_service *s)
 		if (s->peers[i].state != XM_PEER_FREE)
 			s->uses[s->peers[i].tenant].streams++;
 	for (uint32_t i = 0; i < s->options.clients_max; i++)
-		if (s->clients[i].state != XM_CLIENT_FREE)
-			s->uses[s->clients[i].tenant].clients++;
+		if (s->clients[i].state != XM_CLIENT_FREE) {
+			struct xm_tenant_use *use = &s->uses[s->clients[i].tenant];
+
+			use->clients++;
+			use->readings += s->clients[i].readings;
+		}
 	for (uint32_t i = 0; i < s->options.extents_max; i++) {
 		const struct xm_service_extent *e = &s->extents[i];
 		struct xm_tenant_use *use = &s->uses[e->tenant];
@@ -196,6 +200,7 @@ const char *xm_service_tenants_check(const struct xm_service *s)
 		if (c->state == XM_CLIENT_FREE)
 			continue;
 		uses[c->tenant].clients++;
+		uses[c->tenant].readings += c->readings;
 		if (c->tenant != xm_tenants_of(&s->tenants, c->identity))
 			return "a client is of another tenant than its identity";
 	}
@@ -217,7 +222,7 @@ const char *xm_service_tenants_check(const struct xm_service *s)
 
 		if (a->bytes != b->bytes || a->parting != b->parting ||
 		    a->clients != b->clients || a->extents != b->extents ||
-		    a->streams != b->streams)
+		    a->streams != b->streams || a->readings != b->readings)
 			return "what a tenant has is miscounted";
 	}
 	return NULL;

@@ -11,7 +11,9 @@
  *		before a shorter one. Two tenants have no pattern in common.
  *	quota	bytes, clients, extents at once, and requests a second. What a tenant
  *		gave back counts until it is zeroed, so that nobody holds more than his
- *		quota by giving back and taking again.
+ *		quota by giving back and taking again. Who reads shared memory has a key
+ *		and a record of each extent of it: there may be as many of both together as
+ *		extents, or one tenant's readers would keep others' out.
  *
  * The rule over quota: what would go beyond it is refused in words, with what is used
  * and what is allowed; nothing that is there is taken away. So a quota that is lowered
@@ -64,6 +66,7 @@ struct xm_tenant_use {
 	uint64_t bytes;	  /* its own, and on their way back */
 	uint64_t parting; /* of these, on their way back */
 	uint32_t clients, extents, streams;
+	uint32_t readings; /* what its clients read of others' memory */
 	uint64_t requests_ns; /* its requests are paid for until then */
 	uint64_t messages, refused, expired, lapsed;
 };

@@ -121,6 +121,7 @@ struct xm_transport_options {
 	bool target;	      /* will listen, admit and expose */
 	uint32_t depth;	      /* outstanding operations wanted; 0: default */
 	uint32_t clients_max; /* target: clients at once; 0: default */
+	uint32_t spans_max;   /* target: spans exposed at once, at least; 0: 4,096 */
 	/* target, where addresses are host:port: the port for data (0: any free one), and
 	 * the numeric host that clients are told to connect to (NULL: the host of
 	 * `address`; if that means every host of this machine, the one at which a client

@@ -94,6 +94,7 @@ static const CU_TestInfo tests[] = {
 	T(concealed_memory_cannot_be_reached),
 	T(without_the_right_to_write_a_write_is_refused),
 	T(a_key_in_use_is_refused),
+	T(as_many_spans_are_exposed_as_were_asked_for),
 	T(a_late_write_cannot_reach_the_next_owner),
 	T(a_ticket_lets_one_connection_in_once),
 	T(a_retracted_ticket_lets_nobody_in),

@@ -39,7 +39,8 @@ static int far_open(struct far_side *f, const char *scheme, bool anywhere,
 {
 	char address[64];
 	struct xm_transport_options options = { .address = address,
-						.target = true };
+						.target = true,
+						.spans_max = FAR_SPANS_MAX };
 	int error;
 
 	if (anywhere)

@@ -11,6 +11,7 @@
 #include "core/pure/transport.h"
 
 #define FAR_POOL_SIZE (48 * XM_MIB)
+#define FAR_SPANS_MAX 4100
 
 enum verb { OPEN, ADMIT, RETRACT, EXPOSE, CONCEAL, CONCEAL_FILL, EXPEL, PAUSE, RESUME,
 	    ASK, CLOSE };

@@ -139,6 +139,21 @@ void a_key_in_use_is_refused(void)
 	world_close();
 }
 
+/* What clients have had exposed before takes nothing away from who comes next. */
+void as_many_spans_are_exposed_as_were_asked_for(void)
+{
+	struct xm_remote_mr remote;
+	int error = 0;
+
+	/* (The ends of a loop have a limit of their own.) */
+	if (!world_ready(XM_MIB))
+		return;
+	for (uint64_t i = 0; i < FAR_SPANS_MAX - 1 && error == 0 && !w.loop; i++)
+		error = expose(1 + i % 2, XM_MIB, 4096, KEY + 100 + i, &remote);
+	CU_ASSERT_EQUAL(error, 0);
+	world_close();
+}
+
 void a_late_write_cannot_reach_the_next_owner(void)
 {
 	size_t size = 4 * XM_MIB;

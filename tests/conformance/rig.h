@@ -111,6 +111,7 @@ void nothing_outside_the_span_is_touched(void);
 void concealed_memory_cannot_be_reached(void);
 void without_the_right_to_write_a_write_is_refused(void);
 void a_key_in_use_is_refused(void);
+void as_many_spans_are_exposed_as_were_asked_for(void);
 void a_late_write_cannot_reach_the_next_owner(void);
 void one_client_cannot_use_anothers_key(void);
 void a_ticket_lets_one_connection_in_once(void);

@@ -232,6 +232,63 @@ static void clients_extents_and_streams_are_counted(void)
 	rig_free(r);
 }
 
+static const struct xm_message *say_token(struct rig *r, uint32_t peer,
+					  enum xm_message_kind kind, uint64_t extent)
+{
+	struct xm_message m = { .kind = kind };
+
+	if (kind == XM_GRANT) {
+		m.u.offer.extent = extent;
+		m.u.offer.ms = 60000;
+		m.u.offer.token[0] = 1;
+	} else {
+		m.u.claim.after = extent;
+		m.u.claim.token[0] = 1;
+	}
+	rig_say(r, peer, m);
+	rig_settle(r);
+	return &r->sent[peer];
+}
+
+/* Its clients together read no more than it may have of extents. */
+static void what_is_read_counts_as_an_extent(void)
+{
+	static struct xm_tenants t;
+	struct rig *r = rig_new();
+	uint64_t extents[3];
+	uint32_t lab;
+
+	xm_tenants_begin(&t);
+	add(&t, "all", "*");
+	lab = add(&t, "lab", "lab-*");
+	t.list[lab].extents = 2;
+	set(r, &t);
+	join_as(r, 0, "alice");
+	join_as(r, 1, "lab-a");
+	join_as(r, 2, "lab-b");
+	for (int i = 0; i < 3; i++) {
+		extents[i] = rig_alloc(r, 0, GRANULE).extent;
+		CU_ASSERT_EQUAL(say_token(r, 0, XM_GRANT, extents[i])->kind,
+				XM_OFFERED);
+	}
+	CU_ASSERT_EQUAL(say_token(r, 1, XM_OPEN, 0)->kind, XM_CLAIMED);
+	CU_ASSERT_EQUAL(say_token(r, 1, XM_OPEN, extents[0])->kind, XM_CLAIMED);
+	CU_ASSERT_EQUAL(say_token(r, 1, XM_OPEN, 0)->kind, XM_CLAIMED); /* again */
+	CU_ASSERT(rig_refused(say_token(r, 1, XM_OPEN, extents[1]), ENOSPC,
+			      "tenant lab has 2, and may have 2 extents"));
+	CU_ASSERT(rig_refused(say_token(r, 2, XM_OPEN, 0), ENOSPC, "read count, too"));
+	/* Another policy counts them anew. */
+	t.list[lab].extents = 3;
+	set(r, &t);
+	CU_ASSERT_EQUAL(say_token(r, 2, XM_OPEN, 0)->kind, XM_CLAIMED);
+	CU_ASSERT(rig_refused(say_token(r, 2, XM_OPEN, extents[0]), ENOSPC, ""));
+	rig_say_kind(r, 1, XM_BYE);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(r->service->uses[lab].readings, 1);
+	CU_ASSERT_EQUAL(say_token(r, 2, XM_OPEN, extents[0])->kind, XM_CLAIMED);
+	rig_free(r);
+}
+
 static void requests_beyond_the_quota_wait_a_while(void)
 {
 	static struct xm_tenants t;
@@ -588,6 +645,7 @@ int main(void)
 		XM_TEST(what_a_client_had_counts_after_its_end),
 		XM_TEST(what_was_claimed_in_vain_is_counted_as_before),
 		XM_TEST(clients_extents_and_streams_are_counted),
+		XM_TEST(what_is_read_counts_as_an_extent),
 		XM_TEST(requests_beyond_the_quota_wait_a_while),
 		XM_TEST(a_lower_quota_evicts_nobody_and_refuses_more),
 		XM_TEST(lists_and_status_show_a_tenant_its_own),

@@ -186,14 +186,15 @@ static int open_memory(struct xm_transport *t)
 	return t->target.tenants && t->target.tickets && t->target.exposures ? 0 : -ENOMEM;
 }
 
-static void limits_set(struct xm_transport *t, uint32_t clients)
+static void limits_set(struct xm_transport *t, uint32_t clients, uint32_t spans)
 {
 	if (clients == 0)
 		clients = OFI_CLIENTS_DEFAULT;
 	t->links_max = t->is_target ? clients * OFI_LANES_MAX : OFI_PEERS_MAX;
 	t->target.tenants_max = clients;
 	t->target.tickets_max = clients * OFI_TICKETS_PER_CLIENT;
-	t->target.exposures_max = (uint32_t)xm_max(
+	/* Besides, there are views that are kept reserved (target.c). */
+	t->target.exposures_max = spans + (uint32_t)xm_max(
 		(uint64_t)clients * OFI_EXPOSED_PER_CLIENT, OFI_EXPOSED_MIN);
 }
 
@@ -243,7 +244,7 @@ static int ofi_open(const struct xm_transport_options *options, char *words,
 	t->target.eq_fd = -1;
 	t->fd_waits = scheme->waits;
 	t->target.unarmed = OFI_NONE;
-	limits_set(t, options->clients_max);
+	limits_set(t, options->clients_max, options->spans_max);
 	t->target.bank_size = options->bank_size;
 	if (options->advertise != NULL)
 		snprintf(t->target.advertise, sizeof(t->target.advertise), "%s",

@@ -41,7 +41,7 @@
 #define OFI_CLIENTS_DEFAULT 128	  /* of a target; more are an option */
 #define OFI_LANES_MAX 16	  /* connections of a client, on average, most */
 #define OFI_TICKETS_PER_CLIENT 16 /* not used yet; likewise */
-#define OFI_EXPOSED_MIN 4096	  /* spans; more if there are more clients */
+#define OFI_EXPOSED_MIN 4096	  /* spans, besides those asked for; or, for each client: */
 #define OFI_EXPOSED_PER_CLIENT 16
 #define OFI_SPANS_MAX XM_SPANS_MAX
 #define OFI_SCATTER_MAX 8
