@@ -213,14 +213,16 @@ int extmem_region_acquire(extmem_region *);
  * which somebody waits go first. A call that changes the memory of either (extmem_region_free()
  * of the region, _resize(), _hand_over(), _share(), _keep(), another copy) first waits for the rest, for
  * half of the setting `timeout` at most. What has not been copied by then is lost to the copy:
- * its pages are as after any loss (extmem_lost()), and the region has all of its own.
+ * its pages are as after any loss (extmem_lost()), and the region has all of its own. So is
+ * what is left when nothing could be copied for the whole of `timeout`, because an appliance
+ * does not answer: then the stores go on.
  *
  * The copy takes as much memory as the region, at the same appliances. Its name is `name`;
  * NULL is none. It is not mapped, and like an adopted region it is one slab at offset 0.
  *
  * Threads: any. Errors, with nothing changed: -ENOTSUP the region is sparse or sealed, or has
- * several copies. -EBUSY pages of it are pinned or registered for writing, it is shared, or
- * a part of it moves. -EACCES it is another's. -ENOSPC, -EDQUOT an appliance of it has not so much memory. -EOPNOTSUPP one does not
+ * several copies. -EBUSY pages of it are pinned or registered for writing, it is shared, a
+ * part of it moves, or the connection broke under an explicit write that is being repeated. -EACCES it is another's. -ENOSPC, -EDQUOT an appliance of it has not so much memory. -EOPNOTSUPP one does not
  * serve this. -ENOMEM, -ENOTCONN, -ETIMEDOUT, -ESTALE as for extmem_region_alloc(). */
 int extmem_region_copy(extmem_region *, const char *name, extmem_region **ret);
 

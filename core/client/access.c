@@ -51,6 +51,11 @@ static void failed(extmem_region *region, const char *call, int rc,
 		first = xm_min(first, iov[i].offset);
 		end = xm_max(end, iov[i].offset + iov[i].size);
 	}
+	if (rc == -ESTALE && atomic_load(&region->lacks)) {
+		xm_fail(rc, "%s: region %s is a copy that lacks bytes there, which "
+			"were lost before they were copied", call, region->name);
+		return;
+	}
 	xm_lost_why(region->client, rc, (region->address + first) / XM_PAGE,
 		    (region->address + end + XM_PAGE - 1) / XM_PAGE, words,
 		    sizeof(words));

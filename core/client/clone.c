@@ -226,6 +226,13 @@ static int freeze(extmem *x, const extmem_region *source, char *words)
 	int rc = 0;
 
 	xm_lanes_lock(&x->lanes, &old);
+	if (atomic_load(&source->cuts) > 0) {
+		/* Half of a page may be there, and who wrote it would wait for us. */
+		xm_lanes_unlock(&x->lanes, &old);
+		snprintf(words, WORDS, "a connection broke under an explicit write of "
+			 "it, which is not whole yet: call it again");
+		return -EBUSY;
+	}
 	if (each_page(x, source, limit, XM_PAGER_FREEZE, &stop) ==
 	    XM_VERDICT_FULL) {
 		each_page(x, source, stop, XM_PAGER_THAW, &stop);

@@ -148,8 +148,9 @@ static int posts_ended(extmem *x, struct xm_clone_slot *slot)
 
 /* --- one chunk -------------------------------------------------------------- */
 
-/* Has the remote memory all of the chunk's moment? If not, more is written back. */
-static bool is_settled(extmem *x, const struct xm_clone *c, uint32_t chunk)
+/* Has the remote memory all of the chunk's moment? WAIT: more is written back. LOST: it will
+ * not have it. */
+static enum xm_verdict settle(extmem *x, const struct xm_clone *c, uint32_t chunk)
 {
 	uint64_t count, first = xm_cloning_chunk(&c->machine, chunk, &count);
 	struct xm_pager_event ev = {
@@ -159,12 +160,12 @@ static bool is_settled(extmem *x, const struct xm_clone *c, uint32_t chunk)
 	struct xm_lane *lane = lane_lock(x, ev.page);
 	enum xm_verdict verdict = xm_engine_event(&lane->engine, &ev);
 
-	if (verdict != XM_VERDICT_DONE) {
+	if (verdict == XM_VERDICT_WAIT) {
 		ev.kind = XM_PAGER_FLUSH;
 		xm_engine_event(&lane->engine, &ev);
 	}
 	xm_lane_give(lane);
-	return verdict == XM_VERDICT_DONE;
+	return verdict;
 }
 
 static void slot_end(extmem *x, struct xm_clone *c, struct xm_clone_slot *slot,
@@ -216,6 +217,20 @@ static void slot_answered(extmem *x, struct xm_clone *c,
 	}
 }
 
+static void slot_settle(extmem *x, struct xm_clone *c, struct xm_clone_slot *slot)
+{
+	switch (settle(x, c, slot->chunk)) {
+	case XM_VERDICT_DONE:
+		slot_ask(x, c, slot);
+		break;
+	case XM_VERDICT_LOST:
+		slot_end(x, c, slot, true);
+		break;
+	default:
+		break;
+	}
+}
+
 static void slot_turn(extmem *x, struct xm_clone *c, struct xm_clone_slot *slot)
 {
 	bool cancelled = atomic_load(&c->cancelled);
@@ -232,8 +247,8 @@ static void slot_turn(extmem *x, struct xm_clone *c, struct xm_clone_slot *slot)
 	case XM_CLONE_SETTLES:
 		if (cancelled)
 			slot_end(x, c, slot, true);
-		else if (is_settled(x, c, slot->chunk))
-			slot_ask(x, c, slot);
+		else
+			slot_settle(x, c, slot);
 		break;
 	case XM_CLONE_ASKS:
 		rc = posts_ended(x, slot);
@@ -307,6 +322,8 @@ static void clone_turn(extmem *x, struct xm_clone *c)
 {
 	uint32_t left;
 
+	if (xm_cloning_is_stuck(&c->machine, os_now_ns(), x->settings.timeout_ns))
+		atomic_store(&c->cancelled, true);
 	do {
 		left = c->machine.left;
 		for (unsigned i = 0; i < XM_CLONE_SLOTS; i++)

@@ -13,7 +13,9 @@
  *	4. When all chunks are done, moves and shrinks of either may go on.
  *
  * A chunk that cannot be copied is lost to the clone, and to nothing else: its pages are
- * lost pages. A COPY whose end is not known is asked again; its chunk stays frozen.
+ * lost pages. So is one of which an explicit write was cut off just then. A COPY whose end is not known is asked again; its chunk stays frozen, but not
+ * for ever: when for the setting `timeout` no chunk was done, what is left is lost to the
+ * clone. An appliance whose control process hangs would else stop who stores to the region.
  */
 #ifndef XM_CLONES_H
 #define XM_CLONES_H

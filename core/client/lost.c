@@ -9,8 +9,9 @@
 #include "core/client/client.h"
 #include "core/client/range.h"
 
-/* What has become of a member, if its segment cannot be read. */
-static const char *fate(const struct xm_member *m, bool tampered)
+/* What has become of a member, if its segment cannot be read; or, `here`, if it can, but
+ * these pages of it cannot. */
+static const char *fate(const struct xm_member *m, bool here, bool tampered)
 {
 	switch ((enum xm_member_state)m->state) {
 	case XM_MEMBER_LOST:
@@ -26,27 +27,31 @@ static const char *fate(const struct xm_member *m, bool tampered)
 		return " lacks what was written since it was left out";
 	case XM_MEMBER_IN: break;
 	}
-	return tampered ? " gave back what is not what was sealed: it was "
-			  "tampered with"
-			: " is out of reach";
+	if (tampered)
+		return " gave back what is not what was sealed: it was tampered "
+		       "with";
+	return here ? " is in reach, but has not these bytes: they were lost before "
+		      "(as those of a copy that could not be finished)"
+		    : " is out of reach";
 }
 
-static void add_members(const extmem *x, const struct xm_segment *s,
+static void add_members(const extmem *x, const struct xm_segment *s, bool here,
 			bool tampered, struct xm_words *w)
 {
 	for (uint32_t k = 0; k < xm_segment_copies(s); k++) {
 		xm_words_add(w, k == 0 ? "appliance " : "; appliance ");
 		xm_words_add(w, xm_ask_address(&x->ask,
 					       s->members[k].appliance));
-		xm_words_add(w, fate(&s->members[k], tampered));
+		xm_words_add(w, fate(&s->members[k], here, tampered));
 	}
 }
 
 void xm_lost_note(extmem *x, uint64_t page)
 {
 	int none = 0, used;
-	bool tampered = xm_engine_is_tampered(
-		&xm_lane_at(&x->lanes, page)->engine, page);
+	struct xm_engine *e = &xm_lane_at(&x->lanes, page)->engine;
+	bool tampered = xm_engine_is_tampered(e, page);
+	bool here = xm_engine_reach(e, page) == XM_REACH_UP;
 	const uint8_t *base = x->arena.base;
 	struct xm_segment s;
 	struct xm_words w;
@@ -73,7 +78,7 @@ void xm_lost_note(extmem *x, uint64_t page)
 		xm_words_add(&w, ")");
 	}
 	xm_words_add(&w, ": ");
-	add_members(x, &s, tampered, &w);
+	add_members(x, &s, here, tampered, &w);
 	/* There is room for it, whatever was cut off. */
 	w.size++;
 	xm_words_add(&w, "\n");
@@ -120,5 +125,5 @@ void xm_lost_why(extmem *x, int rc, uint64_t page, uint64_t limit, char *words,
 		return;
 	}
 	xm_words_add(&w, s.lost ? "lost: " : "");
-	add_members(x, &s, false, &w);
+	add_members(x, &s, false, false, &w);
 }

@@ -97,6 +97,9 @@ struct extmem_region {
 	 * the pager. */
 	atomic_bool changing;
 	atomic_uint direct;
+	/* Pieces of explicit writes that were cut off, of transfers that have not ended:
+	 * half of a page may be there. */
+	atomic_uint cuts;
 };
 
 /* Bytes of appliances' memory that it holds. */

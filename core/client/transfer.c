@@ -296,6 +296,7 @@ int xm_transfer_begin(struct xm_transfer *t, extmem_region *region, bool write,
 void xm_transfer_end(struct xm_transfer *t)
 {
 	xm_transfer_calm(t);
+	atomic_fetch_sub(&t->region->cuts, atomic_load(&t->cuts));
 	if (!t->by_pager)
 		atomic_fetch_sub(&t->region->direct, 1);
 }

@@ -74,6 +74,7 @@ struct xm_transfer {
 
 	uint64_t stuck_page; /* where it is stuck */
 	bool cut;
+	atomic_uint cuts; /* pieces of a write that were cut off, ever */
 	int status;
 	struct xm_lane *held; /* by the thread that drives it */
 	struct os_signals signals;

@@ -253,6 +253,10 @@ void xm_piece_end(struct xm_piece *piece, int status)
 		xm_mark(piece->lane->engine.marks, piece->address / XM_PAGE,
 			(piece->address % XM_PAGE + piece->size + XM_PAGE - 1) /
 				XM_PAGE);
+	if (piece->posted && status != 0) {
+		atomic_fetch_add(&t->cuts, 1);
+		atomic_fetch_add(&t->region->cuts, 1);
+	}
 	/* If the write of a fresh page failed, the page stays fresh: the appliance
 	 * may still have its bytes from before it was discarded. */
 	xm_piece_unlock(piece,

@@ -148,6 +148,7 @@ static void note_members(struct xm_engine *e, struct xm_pager_event *ev)
 
 	ev->stale = several && ev->write &&
 		    !xm_volume_is_whole(&e->io, ev->page);
+	ev->cut = ev->torn;
 	ev->torn &= several || xm_engine_is_sealed(e, ev->page);
 }
 

@@ -6,6 +6,7 @@
 
 enum { CHUNK_WAITS, CHUNK_BUSY, CHUNK_DONE };
 
+#define LOOK (100 * XM_MS) /* the owner looks more often, if it runs */
 #define CHUNKS UINT64_C(64) /* of a region for which chunks need not be the largest */
 
 static uint64_t chunk_of(uint64_t count)
@@ -68,6 +69,17 @@ void xm_cloning_done(struct xm_cloning *c, uint32_t chunk)
 	XM_ASSERT(c->states[chunk] == CHUNK_BUSY);
 	c->states[chunk] = CHUNK_DONE;
 	c->left--;
+}
+
+bool xm_cloning_is_stuck(struct xm_cloning *c, uint64_t now_ns, uint64_t most_ns)
+{
+	if (c->left != c->left_seen)
+		c->still_ns = 0;
+	else
+		c->still_ns += xm_min(now_ns - c->seen_ns, LOOK);
+	c->left_seen = c->left;
+	c->seen_ns = now_ns;
+	return c->still_ns >= most_ns;
 }
 
 uint64_t xm_cloning_chunk(const struct xm_cloning *c, uint32_t chunk,

@@ -13,6 +13,9 @@
  * A chunk is a 64th of the region or so, 64 KiB at least and 2 MiB at most: what a store
  * may have to wait for. 2 MiB are copied in 0.3 ms; docs/BENCHMARKS.md has it.
  *
+ * Nobody waits for ever: if no chunk is done for as long as the owner says, it gives up what
+ * is left. Time in which the owner did not ask is no such time: it may have been stopped.
+ *
  * Floor: ground.
  */
 #ifndef XM_CLONING_H
@@ -30,6 +33,9 @@ struct xm_cloning {
 	uint32_t next;		  /* all before it are BUSY or DONE */
 	uint32_t wanted;	  /* a chunk that a thread waits for; or `chunks` */
 	uint8_t *states;	  /* of chunks */
+	/* What was left as it was asked last, when that was, and for how long it is so. */
+	uint32_t left_seen;
+	uint64_t seen_ns, still_ns;
 };
 
 /* Bytes that xm_cloning_init() wants, zeroed, for so many pages. */
@@ -42,6 +48,8 @@ bool xm_cloning_wants(struct xm_cloning *, uint64_t page);
 bool xm_cloning_next(struct xm_cloning *, uint32_t *ret_chunk);
 /* It has been copied, or will not be. */
 void xm_cloning_done(struct xm_cloning *, uint32_t chunk);
+/* True: no chunk was done in most_ns, though the owner looked all the time. */
+bool xm_cloning_is_stuck(struct xm_cloning *, uint64_t now_ns, uint64_t most_ns);
 /* Its first page, seen from the region's, and how many it has. */
 uint64_t xm_cloning_chunk(const struct xm_cloning *, uint32_t chunk,
 			  uint64_t *ret_count);

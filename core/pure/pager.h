@@ -199,7 +199,7 @@ enum xm_pager_event_kind {
 	/* A region is cloned (cloning.h; pager_clone.c). FREEZE: the bytes of the range stay what
 	 * they are; whoever would store to them waits. {page, limit} DONE, MORE. FULL: page
 	 * `next` is pinned for writing. FROZEN: are they all in the remote memory, and does no
-	 * explicit I/O move any? {page, limit} DONE, WAIT. THAW: the end of it. {page,
+	 * explicit write move any? {page, limit} DONE, WAIT; LOST: one was cut off. THAW: the end of it. {page,
 	 * limit} DONE, MORE. */
 	XM_PAGER_FREEZE,
 	XM_PAGER_FROZEN,
@@ -263,6 +263,7 @@ struct xm_pager_event {
 	const struct xm_print *print; /* valid until the step has ended */
 	bool write, whole, changed;
 	bool stale, torn; /* of segments with several members, or sealed ones */
+	bool cut; /* IO_UNLOCK: a write that may have reached a part of its pages */
 	bool settle; /* IO_LOCK: a torn page is mended first, even if all of it is written */
 	bool again; /* this event was sent before, and had to wait */
 };

@@ -6,7 +6,8 @@
  * FREEZE is the moment that the clone is of. A page that is present stays, protected; a
  * dirty one stays dirty, and what is dirty then is written back before it is copied. A
  * store waits, and so does an explicit write; what had begun before is part of the moment.
- * FROZEN tells when the remote memory has all of it. THAW lets the stores go on.
+ * FROZEN tells when the remote memory has all of it; explicit reads change nothing there, and
+ * do not count, as there may always be one. THAW lets the stores go on.
  *
  * Example, a dirty page 7, whose clone is page 107:
  *
@@ -81,6 +82,17 @@ void xm_pager_on_freeze(struct xm_pager *p, const struct xm_pager_event *ev,
 	fx->next = page;
 }
 
+static bool is_cut(const struct xm_page *entry)
+{
+	return entry->state == XM_PAGE_IO_LOCKED && entry->buffer == LOCK_CUT;
+}
+
+/* Is an explicit write of it under way? */
+static bool is_moving(const struct xm_page *entry)
+{
+	return entry->state == XM_PAGE_IO_LOCKED && entry->buffer != LOCK_READER;
+}
+
 void xm_pager_on_frozen(const struct xm_pager *p, const struct xm_pager_event *ev,
 		      struct xm_pager_effects *fx)
 {
@@ -90,10 +102,9 @@ void xm_pager_on_frozen(const struct xm_pager *p, const struct xm_pager_event *e
 		if ((entry->state != XM_PAGE_DIRTY ||
 		     flagged(entry, FLAG_LOST) ||
 		     XM_PLANTED(copy_dirty_left)) &&
-		    !flagged(entry, FLAG_STORING) &&
-		    entry->state != XM_PAGE_IO_LOCKED)
+		    !flagged(entry, FLAG_STORING) && !is_moving(entry))
 			continue;
-		fx->verdict = XM_VERDICT_WAIT;
+		fx->verdict = is_cut(entry) ? XM_VERDICT_LOST : XM_VERDICT_WAIT;
 		fx->next = page;
 		return;
 	}
@@ -105,6 +116,8 @@ static bool thaw_page(struct xm_page *entry)
 	bool frozen = flagged(entry, FLAG_FROZEN);
 
 	flag_clear(entry, FLAG_FROZEN);
+	if (is_cut(entry))
+		entry->state = XM_PAGE_ABSENT;
 	return frozen && is_open(entry);
 }
 

@@ -19,6 +19,10 @@
  * A write passes `whole` if it overwrites whole pages; only then are fresh pages
  * locked, since after a partial write the rest would be undefined.
  *
+ * A write that was cut off may have reached a part of a page. It is repeated; but what is
+ * being cloned waits for no repetition, and a clone must not get half of a page. So the page
+ * stays locked (LOCK_CUT) until it is thawed, and its clone is lost.
+ *
  * A pin keeps a page present, so that a kernel or a device may touch it. Pins are
  * counted (at most 65,535 a page) and at most pins_max frames are pinned. A pin for
  * writing keeps the page writable: a flush stores it as it is, without protecting it,
@@ -87,7 +91,8 @@ void xm_pager_on_io_lock(struct xm_pager *p, const struct xm_pager_event *ev,
 		bool torn = p->torn > 0 && xm_pager_torn(&p->pages[page]);
 
 		p->torn -= torn;
-		p->pages[page].buffer = torn ? LOCK_CALLER_TORN : LOCK_CALLER;
+		p->pages[page].buffer = torn	   ? LOCK_CALLER_TORN
+					: ev->write ? LOCK_CALLER : LOCK_READER;
 		if (ev->write) /* whether it succeeds or not */
 			flag_set(&p->pages[page], FLAG_UNDURABLE);
 		p->pages[page].state = ev->whole && XM_PLANTED(io_unlocked)
@@ -122,6 +127,11 @@ void xm_pager_on_io_unlock(struct xm_pager *p, const struct xm_pager_event *ev,
 			   flagged(entry, FLAG_WRITTEN) &&
 			   !flagged(entry, FLAG_LOST)) {
 			xm_pager_tear(p, page);
+		} else if (ev->cut && flagged(entry, FLAG_FROZEN) &&
+			   flagged(entry, FLAG_WRITTEN) &&
+			   !flagged(entry, FLAG_LOST)) {
+			entry->state = XM_PAGE_IO_LOCKED;
+			entry->buffer = LOCK_CUT;
 		}
 	}
 	trace(p, XM_TRACE_PAGER_IO_UNLOCK, ev->page, ev->limit - ev->page,

@@ -33,8 +33,9 @@
 /* Is it locked by the mender, or waits for it? */
 static bool is_menders(const struct xm_page *entry)
 {
-	return entry->state == XM_PAGE_IO_LOCKED && entry->buffer != LOCK_CALLER &&
-	       entry->buffer != LOCK_CALLER_TORN;
+	return entry->state == XM_PAGE_IO_LOCKED &&
+	       (entry->buffer == LOCK_TORN_WAITS || entry->buffer == LOCK_TORN ||
+		entry->buffer == LOCK_STALE);
 }
 
 bool xm_pager_torn(const struct xm_page *entry)
@@ -248,7 +249,8 @@ void xm_pager_on_tear(struct xm_pager *p, const struct xm_pager_event *ev,
 	if (!flagged(entry, FLAG_WRITTEN) || flagged(entry, FLAG_LOST))
 		return;
 	/* Who has locked it has the bytes in hand, and unlocks it soon. */
-	if (entry->state == XM_PAGE_IO_LOCKED && entry->buffer == LOCK_CALLER)
+	if (entry->state == XM_PAGE_IO_LOCKED &&
+	    (entry->buffer == LOCK_CALLER || entry->buffer == LOCK_READER))
 		entry->buffer = LOCK_CALLER_TORN;
 	else if (idle(entry))
 		xm_pager_tear(p, ev->page);

@@ -57,12 +57,14 @@ enum { QUEUE_COLD, QUEUE_HOT, QUEUE_PINNED };
 
 /* Whose an I/O lock is: in `buffer` of a page that is IO_LOCKED. */
 enum {
-	LOCK_CALLER,	 /* explicit I/O is under way */
+	LOCK_CALLER,	 /* an explicit write is under way */
 	LOCK_CALLER_TORN, /* and its page is torn until it has written all of it */
 	LOCK_TORN_WAITS, /* the mender shall make its members equal */
 	LOCK_TORN,	 /* and does */
 	LOCK_STALE,	 /* the mender copies it to members that lack it */
 	LOCK_CLONE,	 /* its bytes are another page's, and are not here yet */
+	LOCK_READER,	 /* an explicit read is under way */
+	LOCK_CUT,	 /* FROZEN, and half of what a write that was cut off has left */
 };
 
 /* What a store is for, and so what becomes of its pages. */

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -299,6 +300,28 @@ static void an_appliance_that_ends_takes_both_and_no_call_hangs(void)
 	end(&s);
 }
 
+/* Its memory can be reached, but it copies nothing: stores do not wait for that for ever. */
+static void an_appliance_that_hangs_stops_no_store(void)
+{
+	struct scene s = begin_with(1, "128M", "timeout=1s");
+	extmem_region *first, *copy = NULL;
+	uint8_t *memory;
+
+	first = mapped(s.x, &memory);
+	pattern_fill(memory, 0, REGION, SEED);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_copy(first, "", &copy), 0);
+	appliance_signal(&s.all[0], PART_CONTROL, SIGSTOP);
+	pattern_fill(memory, 0, REGION, SEED + 1);
+	CU_ASSERT(pattern_is(memory, 0, REGION, SEED + 1));
+	appliance_signal(&s.all[0], PART_CONTROL, SIGCONT);
+	/* What could not be copied is lost to the copy, and nothing of it is newer. */
+	for (uint64_t at = 0; at < REGION; at += MIB)
+		CU_ASSERT(extmem_read(copy, at, buffer, MIB) != 0 ||
+			  pattern_is(buffer, at, MIB, SEED));
+	CU_ASSERT(is_right(first, 0, REGION, SEED + 1));
+	end(&s);
+}
+
 static void a_kept_copy_outlives_its_client(void)
 {
 	struct scene s = begin_with(1, "128M", "lanes=1");
@@ -333,6 +356,7 @@ int main(int argc, char **argv)
 		XM_TEST(what_cannot_be_copied_is_said),
 		XM_TEST(mirrors_and_lost_regions_are_refused),
 		XM_TEST(an_appliance_that_ends_takes_both_and_no_call_hangs),
+		XM_TEST(an_appliance_that_hangs_stops_no_store),
 		XM_TEST(a_kept_copy_outlives_its_client),
 		CU_TEST_INFO_NULL,
 	};

@@ -77,12 +77,45 @@ static void what_is_waited_for_goes_ahead(void)
 	CU_ASSERT_EQUAL(next(), UINT32_MAX);
 }
 
+#define MOST XM_SECOND
+
+/* The owner looks every 10 ms. When has it been told to give up? */
+static uint64_t stuck_after(uint64_t from_ns, uint64_t until_ns)
+{
+	for (uint64_t now = from_ns; now <= until_ns; now += 10 * XM_MS) {
+		if (xm_cloning_is_stuck(&c, now, MOST))
+			return now - from_ns;
+	}
+	return XM_NEVER;
+}
+
+static void what_gets_nowhere_is_given_up(void)
+{
+	begin(100);
+	CU_ASSERT_EQUAL(stuck_after(5 * XM_SECOND, 7 * XM_SECOND), MOST);
+	/* Each chunk counts. */
+	begin(100);
+	for (uint64_t at = 5; at < 12; at++) {
+		uint64_t from = at * XM_SECOND;
+
+		CU_ASSERT_EQUAL(stuck_after(from, from + XM_SECOND - 20 * XM_MS),
+				XM_NEVER);
+		xm_cloning_done(&c, next());
+	}
+	/* Who was stopped for an hour has not waited for an hour. */
+	begin(100);
+	CU_ASSERT_EQUAL(stuck_after(5 * XM_SECOND, 5 * XM_SECOND), XM_NEVER);
+	CU_ASSERT_EQUAL(stuck_after(3600 * XM_SECOND, 3601 * XM_SECOND - 200 * XM_MS),
+			XM_NEVER);
+}
+
 int main(void)
 {
 	CU_TestInfo tests[] = {
 		XM_TEST(chunks_grow_with_the_region_between_64_kib_and_2_mib),
 		XM_TEST(each_chunk_is_copied_once_in_order),
 		XM_TEST(what_is_waited_for_goes_ahead),
+		XM_TEST(what_gets_nowhere_is_given_up),
 		CU_TEST_INFO_NULL,
 	};
 

@@ -113,8 +113,9 @@ static void explicit_writes_and_discards_wait(void)
 	CU_ASSERT_EQUAL(pager.wanted, 5);
 	CU_ASSERT_EQUAL(range(XM_PAGER_DISCARD, 5, 8), XM_VERDICT_WAIT);
 	lock.write = false;
+	/* There may always be a read, and it changes nothing. */
 	CU_ASSERT_EQUAL(send_event(lock), XM_VERDICT_DONE);
-	CU_ASSERT_EQUAL(range(XM_PAGER_FROZEN, 0, 7), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FROZEN, 0, 7), XM_VERDICT_DONE);
 	lock.kind = XM_PAGER_IO_UNLOCK;
 	send_event(lock);
 	CU_ASSERT_EQUAL(range(XM_PAGER_FROZEN, 0, 7), XM_VERDICT_DONE);
@@ -124,6 +125,52 @@ static void explicit_writes_and_discards_wait(void)
 	range(XM_PAGER_FREEZE, 22, 23);
 	CU_ASSERT_EQUAL(send_event(lock), XM_VERDICT_DONE);
 	CU_ASSERT_EQUAL(fx.next, 22);
+}
+
+static void a_write_that_began_before_is_part_of_the_moment(void)
+{
+	struct xm_pager_event lock = { .kind = XM_PAGER_IO_LOCK, .page = 5,
+				       .limit = 8, .write = true, .whole = true };
+
+	open_written(usual);
+	CU_ASSERT_EQUAL(send_event(lock), XM_VERDICT_DONE);
+	range(XM_PAGER_FREEZE, 0, 16);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FROZEN, 0, 16), XM_VERDICT_WAIT);
+	lock.kind = XM_PAGER_IO_UNLOCK;
+	send_event(lock);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FROZEN, 0, 16), XM_VERDICT_DONE);
+}
+
+/* Of a page whose write was cut off a clone gets no half. */
+static void a_write_that_is_cut_off_is_lost_to_the_clone(void)
+{
+	struct xm_pager_event lock = { .kind = XM_PAGER_IO_LOCK, .page = 5,
+				       .limit = 6, .write = true, .whole = true };
+	struct xm_pager_event unlock = { .kind = XM_PAGER_IO_UNLOCK, .page = 5,
+					 .limit = 6, .cut = true };
+
+	open_written(usual);
+	send_event(lock);
+	range(XM_PAGER_FREEZE, 0, 16);
+	send_event(unlock);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FROZEN, 0, 16), XM_VERDICT_LOST);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FROZEN, 6, 16), XM_VERDICT_DONE);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	CU_ASSERT_EQUAL(send_event(lock), XM_VERDICT_WAIT);
+	/* Who has not been cloned writes it again. */
+	range(XM_PAGER_THAW, 0, 16);
+	CU_ASSERT_EQUAL(send_event(lock), XM_VERDICT_DONE);
+	unlock.cut = false;
+	unlock.write = true;
+	send_event(unlock);
+	/* What was fresh is fresh, whatever came of the write. */
+	open_pager(usual);
+	send_event(lock);
+	range(XM_PAGER_FREEZE, 0, 16);
+	unlock.cut = true;
+	unlock.write = false;
+	send_event(unlock);
+	CU_ASSERT_EQUAL(range(XM_PAGER_FROZEN, 0, 16), XM_VERDICT_DONE);
 }
 
 static void a_clone_waits_for_its_bytes_and_keeps_what_is_fresh(void)
@@ -168,6 +215,8 @@ int main(void)
 		XM_TEST(rights_do_not_open_what_is_frozen),
 		XM_TEST(a_page_that_is_pinned_for_writing_cannot_be_frozen),
 		XM_TEST(explicit_writes_and_discards_wait),
+		XM_TEST(a_write_that_began_before_is_part_of_the_moment),
+		XM_TEST(a_write_that_is_cut_off_is_lost_to_the_clone),
 		XM_TEST(a_clone_waits_for_its_bytes_and_keeps_what_is_fresh),
 		XM_TEST(a_wait_ends_when_the_appliance_is_lost),
 		CU_TEST_INFO_NULL,
