@@ -585,13 +585,13 @@ void xm_service_work(struct xm_service *s, uint64_t now_ns,
 			break;
 		grant_gone(s, g);
 	}
-	if (s->zeroing_now != XM_SERVICE_NONE)
+	if (s->zeroing_now != XM_SERVICE_NONE || s->cleaning != XM_SERVICE_NONE)
 		return;
 	/* Round and round, so that none waits for ever while others come and go
 	 * in lower slots. */
 	slot = xm_slots_next(&s->zeroing, (uint64_t)s->zeroed_last + 1);
 	if (slot == XM_SLOTS_NONE)
 		slot = xm_slots_next(&s->zeroing, 0);
-	if (slot != XM_SLOTS_NONE)
+	if (!xm_place_clean(s, slot != XM_SLOTS_NONE, ret) && slot != XM_SLOTS_NONE)
 		zero_next(s, &s->extents[slot], ret);
 }

@@ -144,7 +144,7 @@ void xm_lease_alloc(struct xm_service *s, const struct xm_service_event *event,
 	size = xm_align_up(alloc->size, s->options.granule);
 	if (xm_refused_for_bytes(s, client, size, requester, ret))
 		return;
-	if (xm_extent_take(&s->pools[place], size, 0, &offset) != 0) {
+	if (xm_place_take(s, place, size, &offset) != 0) {
 		xm_refuse_for_space(s, place, size, requester, ret);
 		return;
 	}

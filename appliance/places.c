@@ -14,7 +14,8 @@
  *
  * When an interface is lost, so is all that was in its place: whatever ended it could write
  * there. Its clients' leases end at once, since no key of theirs opens anything any more,
- * and so do orphans. The bytes are zeroed as all others that come back. What the service
+ * and so do orphans. Free bytes, too, may be anything then. So nothing of the place is lent
+ * until all of it was zeroed, once its extents have come back. What the service
  * commands after that waits for the process that takes the lost one's place.
  *
  * Each place has an allocator of its own. It counts in offsets of the whole pool, for
@@ -22,6 +23,7 @@
  *
  * Floor: ground.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "appliance/service_parts.h"
@@ -94,14 +96,22 @@ uint32_t xm_place_of(const struct xm_service *s, uint32_t tenant)
 
 uint64_t xm_place_free(const struct xm_service *s, uint32_t place)
 {
-	if (place == XM_SERVICE_NONE)
+	if (place == XM_SERVICE_NONE || s->unclean[place] > 0)
 		return 0;
 	return s->places_count > 1 ? s->pools[place].free : xm_shrink_free(s);
 }
 
 uint64_t xm_place_free_run(const struct xm_service *s, uint32_t place)
 {
-	return place == XM_SERVICE_NONE ? 0 : xm_extent_free_run(&s->pools[place]);
+	return place == XM_SERVICE_NONE || s->unclean[place] > 0
+		? 0 : xm_extent_free_run(&s->pools[place]);
+}
+
+int xm_place_take(struct xm_service *s, uint32_t place, uint64_t size,
+		  uint64_t *ret_offset)
+{
+	return s->unclean[place] > 0
+		? -ENOSPC : xm_extent_take(&s->pools[place], size, 0, ret_offset);
 }
 
 uint64_t xm_place_size(const struct xm_service *s, uint32_t place)
@@ -162,6 +172,7 @@ void xm_place_lost(struct xm_service *s, uint32_t place, struct xm_service_effec
 		if (e->state == XM_EXTENT_ORPHAN && is_lost(e->place, place))
 			xm_service_extent_abandon(s, e);
 	}
+	s->unclean[place] = s->places[place].size;
 	effect->level = XM_LEVEL_WARNING;
 	xm_words_begin(&words, effect->words, sizeof(effect->words));
 	xm_words_add(&words, "the interface of tenant ");
@@ -186,6 +197,47 @@ bool xm_place_drop(struct xm_service *s, struct xm_service_effects *ret)
 	return false;
 }
 
+/* A place of which all bytes are back and may be anything. */
+static uint32_t next_unclean(const struct xm_service *s)
+{
+	uint32_t i = 0;
+
+	while (i < s->places_count &&
+	       (s->unclean[i] == 0 || s->pools[i].free != s->places[i].size))
+		i++;
+	return i < s->places_count ? i : XM_SERVICE_NONE;
+}
+
+bool xm_place_clean(struct xm_service *s, bool others, struct xm_service_effects *ret)
+{
+	struct xm_service_effect *effect;
+	bool turn = !(others && s->cleaned);
+
+	s->cleaning = turn ? next_unclean(s) : XM_SERVICE_NONE;
+	s->cleaned = s->cleaning != XM_SERVICE_NONE;
+	if (!s->cleaned)
+		return false;
+	s->cleaning_left = s->unclean[s->cleaning];
+	effect = xm_service_effect(ret, XM_SERVICE_ZERO);
+	effect->size = xm_min(s->cleaning_left, s->options.zero_size_max);
+	effect->offset = s->places[s->cleaning].offset + s->cleaning_left -
+			 effect->size;
+	return true;
+}
+
+void xm_place_cleaned(struct xm_service *s)
+{
+	uint32_t place = s->cleaning;
+
+	if (place == XM_SERVICE_NONE)
+		return;
+	/* Else another interface was lost meanwhile. */
+	if (s->unclean[place] == s->cleaning_left)
+		s->unclean[place] -= xm_min(s->cleaning_left,
+					    s->options.zero_size_max);
+	s->cleaning = XM_SERVICE_NONE;
+}
+
 /* --- the laws ------------------------------------------------------------------ */
 
 const char *xm_places_check(const struct xm_service *s)
@@ -199,6 +251,9 @@ const char *xm_places_check(const struct xm_service *s)
 		if (e->offset < p->offset ||
 		    !xm_span_fits(e->offset - p->offset, e->size, p->size))
 			return "an extent lies outside its place";
+		if (s->unclean[e->place] > 0 && (e->state == XM_EXTENT_OWNED ||
+						 e->state == XM_EXTENT_ORPHAN))
+			return "memory of a lost interface is lent before it is zeroed";
 		if (e->owner != XM_SERVICE_NONE &&
 		    s->clients[e->owner].place != e->place)
 			return "an extent lies in another place than its owner's";

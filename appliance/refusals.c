@@ -175,13 +175,17 @@ void xm_refuse_for_space(struct xm_service *s, uint32_t place, uint64_t size,
 	uint64_t run = xm_place_free_run(s, place);
 	uint64_t free = xm_place_free(s, place);
 	uint64_t all = s->places_count > 1 ? s->places[place].size : s->size.limit;
-
+	/* What others get back does not help, where each has memory of its own. */
+	uint64_t soon = s->unclean[place] > 0 ? all
+		: s->places_count > 1
+		? xm_service_use(s, s->peers[requester->peer].tenant)->parting
+		: s->bytes_parting;
 	struct xm_message *message =
 		xm_service_refuse(s, ret, requester, ENOSPC, &words);
 
 	if (message == NULL)
 		return;
-	message->u.refused.soon = s->bytes_parting;
+	message->u.refused.soon = soon;
 	xm_words_add(&words, "asked ");
 	xm_words_bytes(&words, size);
 	if (size > all) {
@@ -198,7 +202,7 @@ void xm_refuse_for_space(struct xm_service *s, uint32_t place, uint64_t size,
 	} else {
 		xm_words_add(&words, ", free ");
 		xm_words_bytes(&words, free);
-		if (s->bytes_parting > 0)
+		if (soon > 0)
 			xm_words_add(&words, " and more soon, being zeroed:"
 					     " try again, or");
 		else

@@ -446,7 +446,10 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		on_connections(s, event);
 		break;
 	case XM_SERVICE_ZEROED:
-		xm_service_zeroed(s, event, ret);
+		if (event->extent == 0)
+			xm_place_cleaned(s);
+		else
+			xm_service_zeroed(s, event, ret);
 		break;
 	case XM_SERVICE_DRAIN:
 		drain(s, event->drain_ms);

@@ -177,7 +177,7 @@ enum xm_service_event_kind {
 	XM_SERVICE_RETRACTED,	/* client, cookie, status: 0, it was not used */
 	XM_SERVICE_EXPELLED,	/* client */
 	XM_SERVICE_CONNECTIONS, /* client, connections */
-	XM_SERVICE_ZEROED,	/* extent */
+	XM_SERVICE_ZEROED,	/* extent, as in ZERO */
 	XM_SERVICE_DRAIN,	/* drain_ms: LEAVING to all; no new leases */
 	XM_SERVICE_STAY,	/* as if it had not been asked to */
 	XM_SERVICE_RELOAD,	/* lease_ms, for clients from now on */
@@ -223,7 +223,7 @@ enum xm_service_effect_kind {
 	XM_SERVICE_ADMIT,    /* client, cookie, lane, ticket */
 	XM_SERVICE_RETRACT,  /* client, cookie, ticket */
 	XM_SERVICE_EXPEL,    /* client */
-	XM_SERVICE_ZERO,     /* extent, offset, size */
+	XM_SERVICE_ZERO,     /* extent (0: of a place), offset, size */
 	XM_SERVICE_COPY,     /* from, offset, size: at once, before what follows */
 	XM_SERVICE_RETURN,   /* offset, size: give these bytes to the host */
 	XM_SERVICE_TAKE,     /* offset, size: take them from it again */
@@ -462,6 +462,12 @@ struct xm_service {
 	uint32_t places_count; /* 1, if the pool is not divided */
 	struct xm_extent *pools; /* of each place, in offsets of the whole pool */
 	bool losing; /* streams in LOST */
+	/* Bytes from the beginning of each place on that are to be zeroed before any of the
+	 * place is lent. */
+	uint64_t unclean[XM_SERVICE_PLACES_MAX];
+	uint32_t cleaning; /* the one a ZERO effect is out for, or NONE, */
+	uint64_t cleaning_left; /* and its `unclean` then */
+	bool cleaned; /* the last ZERO was for a place */
 	struct xm_trace *trace; /* NULL at first; the owner may set it */
 	uint64_t started_ns, last_ns;
 	uint64_t tick_ns;      /* the next */

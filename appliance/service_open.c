@@ -122,7 +122,7 @@ struct xm_service *xm_service_init(const struct xm_service_options *o,
 	s->last_ns = now_ns;
 	s->tick_ns = now_ns;
 	s->lease_ns_min = o->lease_ms * XM_MS;
-	s->zeroing_now = XM_SERVICE_NONE;
+	s->zeroing_now = s->cleaning = XM_SERVICE_NONE;
 	s->size.goal = s->size.limit = s->size.at = o->pool_size;
 	xm_slots_fill(&s->clients_free);
 	xm_slots_fill(&s->extents_free);

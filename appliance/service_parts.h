@@ -74,9 +74,16 @@ uint32_t xm_place_of(const struct xm_service *, uint32_t tenant);
 uint64_t xm_place_free(const struct xm_service *, uint32_t place);
 uint64_t xm_place_free_run(const struct xm_service *, uint32_t place);
 uint64_t xm_place_size(const struct xm_service *, uint32_t place);
+/* Takes bytes there, as xm_extent_take() does. */
+int xm_place_take(struct xm_service *, uint32_t place, uint64_t size,
+		  uint64_t *ret_offset);
 /* Is this report by the interface that it is about? */
 bool xm_place_reports(struct xm_service *, const struct xm_service_event *);
 void xm_place_lost(struct xm_service *, uint32_t place, struct xm_service_effects *);
+/* Zeroes the next piece of a place whose interface was lost, in turns with `others` that wait
+ * for the like. False: there is none, or it is their turn. And: that is done. */
+bool xm_place_clean(struct xm_service *, bool others, struct xm_service_effects *);
+void xm_place_cleaned(struct xm_service *);
 /* Drops streams in LOST. True: there are more. */
 bool xm_place_drop(struct xm_service *, struct xm_service_effects *);
 const char *xm_places_check(const struct xm_service *);

@@ -493,6 +493,8 @@ void appliance_kill_interface(uint32_t index, uint64_t pause_ns)
 	world_note("world.kill: the interface of appliance {index} is killed",
 		   index, 0, 0);
 	world_kill(p->interface);
+	if (sim_shape.apart)
+		places_scribble(xm_host_service(a->host), p->index, a->pool);
 	p->interface = NULL;
 	p->listening = false;
 	p->pause_ns = pause_ns;

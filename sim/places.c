@@ -109,6 +109,32 @@ bool places_lie(const struct xm_service *s, uint32_t *ret_place, struct xm_repor
 	return true;
 }
 
+/* --- a wild end ----------------------------------------------------------------------- */
+
+static bool is_free(const struct xm_service *s, uint64_t offset)
+{
+	for (uint32_t i = 0; i < s->options.extents_max; i++) {
+		const struct xm_service_extent *e = &s->extents[i];
+
+		if (e->state != XM_EXTENT_FREE && offset - e->offset < e->size)
+			return false;
+	}
+	return true;
+}
+
+void places_scribble(const struct xm_service *s, uint32_t place, struct sparse *pool)
+{
+	uint64_t offset, size;
+
+	places_get(place, &offset, &size);
+	for (uint64_t at = offset; at < offset + size; at += sim_shape.granule) {
+		if (!is_free(s, at))
+			continue;
+		sparse_mark(pool, at, XM_PAGE);
+		memset(pool->bytes + at, 0x5a, XM_PAGE);
+	}
+}
+
 /* --- laws ----------------------------------------------------------------------------- */
 
 /* Bytes of owners, and of those that wait for one, in this place or in all others. */

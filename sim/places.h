@@ -5,6 +5,7 @@
 
 #include "appliance/host.h"
 #include "sim/shape.h"
+#include "sim/sparse.h"
 
 /* After the tenants have been drawn. */
 void places_draw(struct sim_shape *);
@@ -19,6 +20,9 @@ void places_options(const struct xm_locator *locators, struct xm_service_options
 /* A report by one interface about what is another's, which it makes up. False: this time
  * it does not. */
 bool places_lie(const struct xm_service *, uint32_t *ret_place, struct xm_report *ret);
+/* What ends an interface may have written to any byte that it reached: here to some of all
+ * that is free there. */
+void places_scribble(const struct xm_service *, uint32_t place, struct sparse *pool);
 /* A law, asked before and after a service has heard of a lost interface: what is in its
  * place has ended, and nothing else has. */
 void places_before(const struct xm_service *, uint32_t place);

@@ -163,6 +163,7 @@ static void the_end_of_an_interface_ends_its_tenants_memory_alone(void)
 		rig_zero(r);
 	CU_ASSERT_EQUAL(r->service->pools[0].free, HALF);
 	CU_ASSERT_EQUAL(r->service->pools[1].free, HALF - GRANULE);
+	CU_ASSERT_EQUAL(r->service->unclean[0], 0);
 	CU_ASSERT_EQUAL(r->commands_count, 0); /* nobody is left to be expelled */
 	rig_ask_free(r, 1, extent);
 	CU_ASSERT_EQUAL(r->commands_count, 1);
@@ -177,6 +178,75 @@ static void the_end_of_an_interface_ends_its_tenants_memory_alone(void)
 					       .locator = &places[0].locator });
 	CU_ASSERT_EQUAL(r->service->places[0].locator.bytes[0], 9);
 	CU_ASSERT_EQUAL(rig_say(r, 2, rig_hello())->kind, XM_WELCOME);
+	rig_free(r);
+}
+
+static bool all_zero(const struct rig *r, uint64_t offset, uint64_t size)
+{
+	while (size > 0 && r->bytes[offset + size - 1] == 0)
+		size--;
+	return size == 0;
+}
+
+/* Free bytes, too: a stray write of a process that is about to die hits any of its memory. */
+static void what_an_interface_may_have_written_to_is_zeroed_before_it_is_lent(void)
+{
+	struct rig *r = divided();
+	unsigned zeros[2] = { 0, 0 };
+
+	join_as(r, 0, "one");
+	join_as(r, 1, "two");
+	rig_alloc(r, 0, 2 * GRANULE);
+	rig_alloc(r, 1, GRANULE);
+	memset(r->bytes, 0x5a, POOL);
+	lose(r, 0);
+	CU_ASSERT_EQUAL_FATAL(hello_as(r, 2, "one")->kind, XM_WELCOME);
+	CU_ASSERT_TRUE(rig_refused(rig_ask_alloc(r, 2, GRANULE), ENOSPC, "more soon"));
+	CU_ASSERT_EQUAL(r->sent[2].u.refused.soon, HALF);
+	/* Others' bytes come in between, and are not waited for. */
+	rig_say_kind(r, 1, XM_BYE);
+	rig_acknowledge(r);
+	while (r->zero_wanted) {
+		zeros[r->zero.offset / HALF]++;
+		rig_zero(r);
+	}
+	CU_ASSERT_TRUE(zeros[0] > 2 && zeros[1] == 1);
+	CU_ASSERT_TRUE(all_zero(r, 0, HALF));
+	CU_ASSERT_FALSE(all_zero(r, HALF, HALF));
+	rig_ask_alloc(r, 2, HALF);
+	CU_ASSERT_EQUAL(r->commands_count, 1);
+	rig_free(r);
+}
+
+static void an_interface_that_ends_again_begins_the_zeroing_again(void)
+{
+	struct rig *r = divided();
+
+	lose(r, 0);
+	CU_ASSERT_TRUE_FATAL(r->zero_wanted);
+	rig_zero(r);
+	CU_ASSERT_TRUE(r->service->unclean[0] < HALF);
+	memset(r->bytes, 0x5a, HALF);
+	lose(r, 0);
+	while (r->zero_wanted)
+		rig_zero(r);
+	CU_ASSERT_TRUE(all_zero(r, 0, HALF));
+	rig_free(r);
+}
+
+/* Who has no memory of his own to wait for does not wait for others'. */
+static void what_others_get_back_is_nothing_to_wait_for(void)
+{
+	struct rig *r = divided();
+
+	join_as(r, 0, "one");
+	join_as(r, 1, "two");
+	rig_alloc(r, 0, HALF);
+	rig_alloc(r, 1, HALF);
+	rig_say_kind(r, 1, XM_BYE);
+	CU_ASSERT_TRUE(r->service->bytes_parting > 0);
+	CU_ASSERT_TRUE(rig_refused(rig_ask_alloc(r, 0, GRANULE), ENOSPC, "free"));
+	CU_ASSERT_EQUAL(r->sent[0].u.refused.soon, 0);
 	rig_free(r);
 }
 
@@ -224,6 +294,9 @@ int main(void)
 		XM_TEST(who_has_no_part_is_told_so),
 		XM_TEST(a_divided_pool_keeps_its_size),
 		XM_TEST(the_end_of_an_interface_ends_its_tenants_memory_alone),
+		XM_TEST(what_an_interface_may_have_written_to_is_zeroed_before_it_is_lent),
+		XM_TEST(an_interface_that_ends_again_begins_the_zeroing_again),
+		XM_TEST(what_others_get_back_is_nothing_to_wait_for),
 		XM_TEST(a_client_that_says_bye_meanwhile_is_not_waited_for),
 		XM_TEST(reports_about_others_count_for_nothing),
 		CU_TEST_INFO_NULL,
