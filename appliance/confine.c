@@ -96,7 +96,7 @@ static const char *const calls[] = {
 	"accept4", "getsockopt", "setsockopt", "getsockname", "getpeername",
 	"poll", "ppoll", "select", "pselect6", "epoll_wait", "epoll_pwait",
 	"epoll_pwait2", "epoll_ctl", "epoll_create", "epoll_create1", "eventfd",
-	"eventfd2", "pipe", "pipe2", "socketpair", "fcntl", "fstat", "newfstatat", "lseek", "munmap", "mremap",
+	"eventfd2", "pipe", "pipe2", "socketpair", "fstat", "newfstatat", "lseek", "munmap", "mremap",
 	"madvise", "brk", "mlock", "mlock2", "munlock", "futex", "clock_gettime",
 	"clock_getres", "clock_nanosleep", "nanosleep", "gettimeofday", "time",
 	"sched_yield", "sched_getaffinity", "getcpu", "getpid", "gettid",
@@ -151,6 +151,26 @@ static bool allow_some(scmp_filter_ctx filter)
 				ourselves) == 0;
 }
 
+/* Of what fcntl() does, all but naming an owner: who may do that has the kernel send a signal
+ * of his choice to any process of this user, such as the control process. */
+static bool allow_fcntl(scmp_filter_ctx filter)
+{
+	static const int commands[] = {
+		F_DUPFD, F_DUPFD_CLOEXEC, F_GETFD, F_SETFD, F_GETFL, F_SETFL,
+		F_GETLK, F_SETLK, F_SETLKW,
+	};
+	bool done = true;
+
+	for (size_t i = 0; i < XM_COUNT(commands); i++) {
+		struct scmp_arg_cmp command =
+			SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)commands[i]);
+
+		done = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 1,
+					command) == 0 && done;
+	}
+	return done;
+}
+
 /* What the store does with what is open. */
 static const char *const calls_store[] = {
 	"read", "write", "writev", "pread64", "pwrite64", "fdatasync", "fsync",
@@ -184,6 +204,7 @@ static bool close_calls(bool shm, bool pins)
 	       allow(filter, calls, XM_COUNT(calls)) &&
 	       (!shm || allow(filter, calls_shm, XM_COUNT(calls_shm))) &&
 	       (!pins || allow(filter, calls_device, 1)) && allow_some(filter) &&
+	       allow_fcntl(filter) &&
 	       seccomp_load(filter) == 0;
 	seccomp_release(filter);
 	return done;

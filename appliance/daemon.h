@@ -43,7 +43,7 @@ struct xm_daemon_part {
 	struct xm_locator locator;
 	bool listens;
 	uint64_t begin_ns; /* there is none: when to begin another */
-	uint64_t until_ns; /* it begins: how long that may take */
+	uint64_t until_ns; /* it begins: how long that may take; 0: it is to end */
 };
 
 struct xm_daemon {

@@ -86,6 +86,13 @@ static int divide(struct xm_daemon *d)
 		       xm_daemon_pool_size(&d->settings) / XM_MIB);
 		return -EINVAL;
 	}
+	if (d->settings.data_port != 0 &&
+	    d->settings.data_port + d->parts_count - 1 > UINT16_MAX) {
+		xm_log(XM_LEVEL_ERROR, "isolate tenant: from --data-port %" PRIu64 " on"
+		       " there are not %" PRIu32 " ports, one for each tenant: give a"
+		       " lower one", d->settings.data_port, d->parts_count);
+		return -EINVAL;
+	}
 	return 0;
 }
 
@@ -260,7 +267,9 @@ static void look_at_start(struct xm_daemon *d, uint32_t i, uint64_t now_ns)
 	if (rc != 0) {
 		xm_log_of(XM_LOG_INTERFACE, XM_LEVEL_ERROR, "%s: %s", name_of(part, name),
 			  words[0] != '\0' ? words : strerror(-rc));
-		bury(d, i);
+		/* It may hang, and nobody waits for it here: SIGCHLD tells. */
+		part->until_ns = 0;
+		(void)kill(part->interface.pid, SIGKILL);
 		return;
 	}
 	part->listens = true;
@@ -279,6 +288,8 @@ uint64_t xm_daemon_tend_interfaces(struct xm_daemon *d, uint64_t now_ns)
 
 		if (part->listens)
 			continue;
+		if (part->interface.pid > 0 && part->until_ns == 0)
+			continue; /* it ends */
 		if (part->interface.pid > 0)
 			look_at_start(d, i, now_ns);
 		else if (now_ns >= part->begin_ns)

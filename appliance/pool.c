@@ -90,7 +90,7 @@ static uint64_t bank_bytes(const struct xm_pool *p, uint32_t index)
 static int bank_open(const struct xm_pool *p, uint32_t index, bool huge_pages,
 		     int *ret)
 {
-	unsigned flags = MFD_CLOEXEC;
+	unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int fd;
 
 	if (huge_pages)
@@ -104,6 +104,8 @@ static int bank_open(const struct xm_pool *p, uint32_t index, bool huge_pages,
 		close(fd);
 		return rc;
 	}
+	/* Whoever it is handed to could cut it off, and we would end by SIGBUS. */
+	(void)fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	*ret = fd;
 	return 0;
 }

@@ -209,6 +209,10 @@ static int check_isolate(const struct xm_settings *s, char *words, size_t words_
 	else if (s->store[0] != '\0')
 		wrong = "and --store do not go together: what is durable lies in one"
 			" pool; leave one of them out";
+	else if (strncmp(s->listen, "ofi+shm:", 8) == 0)
+		wrong = "and ofi+shm do not go together: its provider copies from and to"
+			" other processes, and so could another tenant's; listen at"
+			" ofi+tcp";
 	else if (s->give_back != 0)
 		wrong = "and --give-back do not go together: each tenant's memory"
 			" keeps its size; leave one of them out";

@@ -255,7 +255,8 @@ int xm_daemon_start(struct xm_daemon *d)
 	if (xm_daemon_read_tenants(d, &d->settings) != 0)
 		return -EINVAL;
 	xm_daemon_raise_files(d);
-	if (d->settings.auth[0] != '\0')
+	/* (All tenants' memory is mapped here, too.) */
+	if (d->settings.auth[0] != '\0' || d->settings.isolate == XM_ISOLATE_TENANT)
 		hide_memory();
 	r = open_channel(d);
 	if (r != 0)

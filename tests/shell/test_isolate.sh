@@ -40,8 +40,14 @@ refuses 'needs --tenants FILE'
 verdict 'without tenants there is nothing to isolate' $?
 refuses 'do not go together' --tenants "$file" --give-back 1G
 verdict 'memory that is divided is not given back' $?
+! timeout 60 "$extmemd" --listen ofi+shm://isolated --memory 128M --isolate tenant \
+	--tenants "$file" >"$scratch/out" 2>"$scratch/err" &&
+	grep -q 'ofi+shm do not go together' "$scratch/err"
+verdict 'nor does it go with a provider that looks into other processes' $?
 refuses '--memory is 64 MiB' --tenants "$file" --memory 64M
 verdict 'more than there is cannot be divided' $?
+refuses 'not 2 ports' --tenants "$file" --data-port 65535
+verdict 'nor are there more ports than there are' $?
 printf '[all]\nidentity = all\n' >"$scratch/wrong"
 refuses 'how much for all' --tenants "$scratch/wrong"
 verdict 'nor can what has no number' $?

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The store process's confinement: what it does goes on, and anything else ends it in words. */
+/* The store process's confinement: what it does goes on, and anything else ends it in words.
+ * And an interface process has no way to send others signals. */
 #include "config.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -111,6 +113,38 @@ static void anything_else_ends_it_in_words(void)
 		printf("skipped system calls: without libseccomp, or with a sanitizer\n");
 }
 
+static void have_the_parent_signalled(void)
+{
+	char words[XM_CONFINED_SIZE];
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0)
+		_exit(7);
+	xm_confine("ofi+tcp", false, words);
+	if (fcntl(ends[0], F_SETFL, O_ASYNC | O_NONBLOCK) != 0 ||
+	    (fcntl(ends[0], F_GETFL) & O_NONBLOCK) == 0)
+		_exit(8);
+	if (fcntl(ends[0], F_SETOWN, getppid()) != -1 || errno != EPERM ||
+	    fcntl(ends[0], F_SETSIG, SIGUSR2) != -1)
+		_exit(9);
+	_exit(0);
+}
+
+static void an_interface_has_nobody_signalled(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	if (!FILTERS)
+		return;
+	fflush(NULL);
+	pid = fork();
+	if (pid == 0)
+		have_the_parent_signalled();
+	CU_ASSERT_EQUAL(waitpid(pid, &status, 0), pid);
+	CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 static void an_assertion_that_fails_is_a_signal(void)
 {
 	char words[512];
@@ -125,6 +159,7 @@ int main(void)
 		XM_TEST(what_a_store_does_goes_on),
 		XM_TEST(anything_else_ends_it_in_words),
 		XM_TEST(an_assertion_that_fails_is_a_signal),
+		XM_TEST(an_interface_has_nobody_signalled),
 		CU_TEST_INFO_NULL,
 	};
 
