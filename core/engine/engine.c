@@ -73,7 +73,8 @@ void xm_engine_ticket(struct xm_engine *e, uint32_t appliance,
 static uint64_t silent_since(const struct xm_engine *e,
 			     const struct xm_lane_peer *peer)
 {
-	return xm_max(e->operations[peer->oldest].posted_ns, peer->progress_ns);
+	return xm_max(e->operations[peer->oldest].posted_ns,
+		      xm_max(peer->progress_ns, peer->excused_ns));
 }
 
 static void tick(struct xm_engine *e)
@@ -360,15 +361,16 @@ static void try_again(struct xm_engine *e)
 }
 
 /* Nobody looked for so long: it is no silence of those with operations under way, some
- * of which may have been posted only just now, by the clock of the turn before. */
+ * of which may have been posted only just now, by the clock of the turn before. It is no
+ * progress either: who has waited for a page for too long has (xm_engine_fault()). */
 static void excuse(struct xm_engine *e, uint64_t gap_ns)
 {
 	for (uint32_t i = 0; i < e->peers_count; i++) {
 		struct xm_lane_peer *peer = &e->peers[i];
 
 		if (peer->oldest != XM_NO_OPERATION)
-			peer->progress_ns = silent_since(e, peer) + gap_ns -
-					    XM_ENGINE_LOOK;
+			peer->excused_ns = silent_since(e, peer) + gap_ns -
+					   XM_ENGINE_LOOK;
 	}
 }
 

@@ -194,6 +194,7 @@ struct xm_lane_peer {
 	bool ask;	/* a ticket is wanted; cleared by the skin */
 	uint32_t oldest, newest, flying;
 	uint64_t progress_ns;
+	uint64_t excused_ns; /* it counts as silent from then on, at the earliest */
 	/* For how long it is known to have refused all posts, and when it did
 	 * last. */
 	uint64_t refused_for_ns, refused_last_ns;

@@ -286,6 +286,26 @@ static void a_pause_of_ours_does_not_declare_others_dead(void)
 	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_DONE);
 }
 
+/* It answers, and never with the page: however slowly we look, that comes to an end. */
+static void a_path_that_brings_nothing_loses_the_page_for_slow_lookers_too(void)
+{
+	bool lost = false;
+	uint64_t since;
+
+	open_and_up();
+	event(XM_PAGER_MARK_BACKED, 0, 8);
+	since = xm_engine_clock(&engine);
+	CU_ASSERT_EQUAL(fault(5, false), XM_VERDICT_WAIT);
+	for (uint64_t t = 0; t <= 2 * LOSS && !lost; t += 40 * XM_MS) {
+		turn(40 * XM_MS);
+		complete(0, -EIO);
+		lost = xm_engine_fault(&engine, 5, false, true, since) ==
+		       XM_VERDICT_LOST;
+	}
+	CU_ASSERT_TRUE(lost);
+	CU_ASSERT_EQUAL(remote[0].disconnects, 0);
+}
+
 static void time_that_goes_back_is_not_believed(void)
 {
 	uint64_t clock;
@@ -512,6 +532,7 @@ int main(void)
 		XM_TEST(a_refusal_that_nobody_repeats_says_nothing),
 		XM_TEST(two_refusals_far_apart_are_not_a_long_one),
 		XM_TEST(a_pause_of_ours_does_not_declare_others_dead),
+		XM_TEST(a_path_that_brings_nothing_loses_the_page_for_slow_lookers_too),
 		XM_TEST(time_that_goes_back_is_not_believed),
 		XM_TEST(a_slow_link_that_moves_is_not_hung),
 		XM_TEST(a_lost_lease_is_lost_once_and_only_what_was_under_it),
