@@ -200,6 +200,7 @@ static void tell(struct xm_service *s, struct xm_service_extent *e,
 		ret->fresh = e->durable.fresh;
 		entry_of(e, &ret->entry);
 	} else if (kind == XM_STORE_DRAFT) {
+		ret->tenant = e->tenant;
 		ret->zeros = e->durable.zeros;
 		ret->offset = e->offset + e->durable.offset;
 		ret->size = e->durable.size;

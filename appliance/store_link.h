@@ -17,7 +17,7 @@
 enum xm_store_command_kind {
 	XM_STORE_KEEP = 1, /* slot, fresh, entry */
 	XM_STORE_FORGET,   /* slot */
-	/* slot, offset, size: of the pool, whole pages; zeros. They are taken aside: answered at
+	/* slot, tenant, offset, size: of the pool, whole pages; zeros. They are taken aside: answered at
 	 * once, without a sync. */
 	XM_STORE_DRAFT,
 	/* slot: what was drafted of it last. -EAGAIN: that had to make room for others. */
@@ -27,6 +27,7 @@ enum xm_store_command_kind {
 struct xm_store_command {
 	enum xm_store_command_kind kind;
 	uint32_t slot;
+	uint32_t tenant; /* DRAFT: whose it is */
 	bool fresh; /* the extent had no entry before: all its pages are zero */
 	bool zeros; /* the bytes are, whatever lies in the pool */
 	uint64_t extent; /* its number, for the report */

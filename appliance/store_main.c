@@ -152,7 +152,7 @@ static int draft(struct process *p, const struct xm_store_command *c)
 	if (c->size == 0 || c->size > XM_DRAFT_MAX ||
 	    !xm_span_fits(c->offset, c->size, p->pool.size))
 		return -EINVAL;
-	d = xm_drafts_take(&p->drafts, c->slot, c->offset, c->size);
+	d = xm_drafts_take(&p->drafts, c->slot, c->tenant, c->offset, c->size);
 	if (c->zeros)
 		memset(d->bytes, 0, d->size);
 	else
@@ -208,15 +208,15 @@ static bool report(const struct xm_store_report *r)
 	       (ssize_t)sizeof(*r);
 }
 
-/* All that wait are done together, but for drafts, for which writes wait. False: this is the
- * end. */
+/* All that wait are done together, but for drafts, for which writes wait. Drafts that come
+ * without end keep nobody from the disk. False: this is the end. */
 static bool serve(struct process *p)
 {
 	struct xm_store_report reports[XM_STORE_COMMANDS_MAX];
-	uint32_t count = 0;
+	uint32_t count = 0, drafts = 0;
 	int rc;
 
-	while (count < XM_STORE_COMMANDS_MAX) {
+	while (count < XM_STORE_COMMANDS_MAX && (count == 0 || drafts < XM_DRAFTS)) {
 		struct xm_store_command c;
 		ssize_t n = recv(XM_CHILD_FD, &c, sizeof(c),
 				 count > 0 ? MSG_DONTWAIT : 0);
@@ -231,6 +231,7 @@ static bool serve(struct process *p)
 			.kind = c.kind, .extent = c.extent,
 			.status = obey(p, &c),
 		};
+		drafts += c.kind == XM_STORE_DRAFT;
 		if (c.kind != XM_STORE_DRAFT)
 			count++;
 		else if (!report(&reports[count]))

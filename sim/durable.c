@@ -57,8 +57,8 @@ static void draft_page(struct durable *d, uint8_t *to, uint64_t offset)
 
 static int draft(struct durable *d, const struct xm_store_command *c)
 {
-	struct xm_drafted_bytes *b = xm_drafts_take(&d->drafts, c->slot, c->offset,
-						    c->size);
+	struct xm_drafted_bytes *b = xm_drafts_take(&d->drafts, c->slot, c->tenant,
+						    c->offset, c->size);
 
 	d->place = (uint32_t)(b - d->drafts.list);
 	d->torn[d->place] = false;

@@ -168,17 +168,37 @@ static void drafts_have_so_many_places_and_the_oldest_makes_room(void)
 
 	xm_drafts_init(&d, memory);
 	for (uint32_t slot = 0; slot < XM_DRAFTS; slot++)
-		xm_drafts_take(&d, slot, slot * 4096, 4096)->bytes[0] = (uint8_t)slot;
-	xm_drafts_take(&d, 0, 0, 4096)->bytes[0] = 100;
+		xm_drafts_take(&d, slot, 0, slot * 4096, 4096)->bytes[0] = (uint8_t)slot;
+	xm_drafts_take(&d, 0, 0, 0, 4096)->bytes[0] = 100;
 	CU_ASSERT_EQUAL(xm_drafts_find(&d, 0)->bytes[0], 100);
-	xm_drafts_take(&d, XM_DRAFTS, 0, XM_DRAFT_MAX);
+	xm_drafts_take(&d, XM_DRAFTS, 0, 0, XM_DRAFT_MAX);
 	CU_ASSERT_PTR_NULL(xm_drafts_find(&d, 1));
 	for (uint32_t slot = 2; slot < XM_DRAFTS; slot++)
 		CU_ASSERT_EQUAL(xm_drafts_find(&d, slot)->bytes[0], slot);
 	xm_drafts_drop(&d, 5);
 	CU_ASSERT_PTR_NULL(xm_drafts_find(&d, 5));
-	xm_drafts_take(&d, 1, 0, 4096);
+	xm_drafts_take(&d, 1, 0, 0, 4096);
 	CU_ASSERT_PTR_NOT_NULL(xm_drafts_find(&d, 2));
+	free(memory);
+}
+
+static void who_drafts_without_end_displaces_his_own_drafts(void)
+{
+	uint8_t *memory = calloc(1, XM_DRAFTS_MEMORY);
+	struct xm_drafts d;
+
+	xm_drafts_init(&d, memory);
+	xm_drafts_take(&d, 0, 1, 0, 4096);
+	for (uint32_t slot = 1; slot < 3 * XM_DRAFTS; slot++)
+		xm_drafts_take(&d, slot, 2, slot * 4096, 4096);
+	CU_ASSERT_PTR_NOT_NULL(xm_drafts_find(&d, 0));
+	CU_ASSERT_PTR_NULL(xm_drafts_find(&d, 2 * XM_DRAFTS));
+	/* The other one has its share. */
+	for (uint32_t slot = 100; slot < 100 + XM_DRAFTS / 2; slot++)
+		xm_drafts_take(&d, slot, 1, slot * 4096, 4096);
+	for (uint32_t slot = 101; slot < 100 + XM_DRAFTS / 2; slot++)
+		CU_ASSERT_PTR_NOT_NULL(xm_drafts_find(&d, slot));
+	CU_ASSERT_PTR_NOT_NULL(xm_drafts_find(&d, 3 * XM_DRAFTS - 1));
 	free(memory);
 }
 
@@ -340,6 +360,7 @@ int main(void)
 		XM_TEST(what_is_not_durable_cannot_be_drafted),
 		XM_TEST(a_draft_is_persisted_once_and_only_the_newest_is),
 		XM_TEST(drafts_have_so_many_places_and_the_oldest_makes_room),
+		XM_TEST(who_drafts_without_end_displaces_his_own_drafts),
 		XM_TEST(what_is_freed_is_zeroed_when_the_store_has_forgotten_it),
 		XM_TEST(the_token_is_good_for_the_next_claimer_too),
 		XM_TEST(a_store_that_fails_or_ends_is_said_and_memory_goes_on),
