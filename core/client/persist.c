@@ -11,7 +11,9 @@
  *
  * If step 2 does not end in time, or the stream breaks, step 3 comes all the same and step 4
  * does not: a draft that was made while pages were written is never persisted. If a draft is
- * gone in step 4, the piece begins anew.
+ * gone in step 4, the piece begins anew. That time is HOLD_MAX, whatever the call's own is:
+ * a store that sits behind a disk that is stuck, or a tenant's quota, keeps no write waiting
+ * for longer.
  *
  * What was discarded reads as zero here, and remote memory has older bytes: such pages are
  * drafted as zeros. What has not changed since it was durable is in no piece.
@@ -31,7 +33,9 @@
 #define CALL "extmem_sync_level"
 #define WORDS 512
 #define PIECE (XM_DRAFT_MAX / XM_PAGE)
-#define AGAIN XM_MS /* until an appliance that is at it is asked again */
+#define HOLD_MAX (2 * XM_SECOND) /* or loss_timeout, if that is less */
+#define AGAIN XM_MS /* until an appliance that is at it is asked again, at first, */
+#define AGAIN_MOST (64 * XM_MS) /* and at most */
 
 /* Pages of one extent. */
 struct part {
@@ -44,6 +48,8 @@ struct part {
 struct piece {
 	extmem *x;
 	uint64_t page, limit, deadline_ns;
+	uint64_t release_ns; /* its pages are held until then, at the latest */
+	uint64_t again_ns;   /* the next pause */
 	bool zeros;
 	uint32_t count;
 	struct part parts[XM_APPLIANCES_MAX];
@@ -138,12 +144,13 @@ static void find_zeros(struct piece *p)
 /* --- what is told --------------------------------------------------------- */
 
 static int ask(const struct piece *p, const struct part *part,
-	       const struct xm_message *m, struct xm_request *ret)
+	       const struct xm_message *m, uint64_t deadline_ns,
+	       struct xm_request *ret)
 {
 	int rc;
 
 	ret->lease = part->member.lease;
-	rc = xm_ask(&p->x->ask, part->member.appliance, m, p->deadline_ns, ret);
+	rc = xm_ask(&p->x->ask, part->member.appliance, m, deadline_ns, ret);
 	if (rc != 0)
 		xm_ask_explain(&p->x->ask, ret, p->words, WORDS);
 	return rc;
@@ -163,7 +170,7 @@ static int draft(struct piece *p)
 		};
 		struct xm_request request;
 
-		rc = ask(p, part, &m, &request);
+		rc = ask(p, part, &m, p->release_ns, &request);
 		if (rc == 0)
 			part->draft = request.message.u.drafted.draft;
 	}
@@ -182,7 +189,7 @@ static int persist(const struct piece *p)
 		};
 		struct xm_request request;
 
-		rc = ask(p, part, &m, &request);
+		rc = ask(p, part, &m, p->deadline_ns, &request);
 	}
 	return rc;
 }
@@ -192,7 +199,7 @@ static int persist(const struct piece *p)
 static int hold(const struct piece *p)
 {
 	struct xm_pager_event ev = { .kind = XM_PAGER_HOLD };
-	int rc = xm_range(p->x, &ev, p->page, p->limit, p->deadline_ns);
+	int rc = xm_range(p->x, &ev, p->page, p->limit, p->release_ns);
 
 	if (rc != 0)
 		snprintf(p->words, WORDS, "%s", xm_why(rc));
@@ -210,10 +217,14 @@ static void release(extmem *x, uint64_t page, uint64_t limit)
  * others may be. */
 static int try_piece(struct piece *p, const atomic_bool *fouled)
 {
-	uint64_t limit = p->limit;
-	int rc = hold(p);
+	uint64_t limit = p->limit, now_ns = os_now_ns();
+	int rc;
 
+	p->release_ns = xm_min(p->deadline_ns,
+			       now_ns + xm_min(HOLD_MAX,
+					       p->x->settings.loss_timeout_ns));
 	p->zeros = false;
+	rc = hold(p);
 	if (rc == 0 && atomic_load(fouled) && !XM_PLANTED(persist_stale_zeros))
 		find_zeros(p);
 	if (rc == 0) {
@@ -274,15 +285,15 @@ static bool find_changed(struct piece *p, uint64_t page, uint64_t limit)
 
 static bool is_worth_repeating(const struct piece *p, int rc)
 {
-	return (rc == -EAGAIN || rc == -ENOTCONN) &&
-	       os_now_ns() < p->deadline_ns;
+	return (rc == -EAGAIN || rc == -ENOTCONN || rc == -ETIMEDOUT ||
+		rc == -EDQUOT) && os_now_ns() < p->deadline_ns;
 }
 
 static int persist_range(extmem_region *region, uint64_t page, uint64_t limit,
 			 uint64_t deadline_ns, char *words)
 {
 	struct piece p = { .x = region->client, .deadline_ns = deadline_ns,
-			   .words = words };
+			   .again_ns = AGAIN, .words = words };
 	int rc = 0;
 
 	while (rc == 0 && find_changed(&p, page, limit)) {
@@ -294,8 +305,11 @@ static int persist_range(extmem_region *region, uint64_t page, uint64_t limit,
 		if (page < asked &&
 		    !(rc != 0 && XM_PLANTED(persist_failed_forgotten)))
 			undurable(p.x, page, asked);
+		if (rc == 0)
+			p.again_ns = AGAIN;
 		if (is_worth_repeating(&p, rc)) {
-			os_sleep(AGAIN);
+			os_sleep(p.again_ns);
+			p.again_ns = xm_min(2 * p.again_ns, AGAIN_MOST);
 			rc = 0;
 		}
 	}
