@@ -306,7 +306,8 @@ void xm_ofi_tenant_leave(struct xm_transport *, uint32_t tenant);
 void xm_ofi_target_close(struct xm_transport *);
 
 /* strangers.c */
-uint64_t xm_ofi_peer_number(struct fid_ep *); /* 0: it does not say */
+/* 0: the provider does not say, and nobody is a stranger from then on; or it has gone. */
+uint64_t xm_ofi_peer_number(struct xm_transport *, struct fid_ep *);
 void xm_ofi_strangers_begin(struct xm_transport *);
 void xm_ofi_strangers_look(struct xm_transport *, uint64_t now_ns);
 

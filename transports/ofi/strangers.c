@@ -39,13 +39,19 @@ static uint64_t number_of(const struct ofi_address *a)
 	return n;
 }
 
-uint64_t xm_ofi_peer_number(struct fid_ep *ep)
+uint64_t xm_ofi_peer_number(struct xm_transport *t, struct fid_ep *ep)
 {
 	struct ofi_address a;
 	size_t size = sizeof(a.u);
+	int error;
 
 	memset(&a, 0, sizeof(a));
-	if (fi_getpeer(ep, &a.u, &size) != 0)
+	error = fi_getpeer(ep, &a.u, &size);
+	/* Who has hung up already tells nothing about the provider. Else all links would be
+	 * strangers. */
+	if (error != 0 && error != -FI_ENOTCONN)
+		t->target.strangers.port = 0;
+	if (error != 0)
 		return 0;
 	a.size = (socklen_t)size;
 	return number_of(&a);
@@ -76,9 +82,21 @@ static bool is_link(const struct xm_transport *t, uint64_t peer)
 	return false;
 }
 
+/* Its descriptor may be another connection's since the last look: a client's. */
+static bool is_still(const struct ofi_stranger *s)
+{
+	struct ofi_address far;
+
+	memset(&far, 0, sizeof(far));
+	far.size = sizeof(far.u);
+	return getpeername(s->fd, &far.u.any, &far.size) == 0 &&
+	       number_of(&far) == s->peer;
+}
+
 static void end(struct ofi_stranger *s)
 {
-	(void)shutdown(s->fd, SHUT_RDWR);
+	if (is_still(s))
+		(void)shutdown(s->fd, SHUT_RDWR);
 	s->ended = true;
 }
 

@@ -247,9 +247,7 @@ void xm_ofi_request(struct xm_transport *t, struct fi_info *info,
 			error = fi_enable(link->ep);
 		if (!error)
 			error = fi_accept(link->ep, NULL, 0);
-		link->peer = error ? 0 : xm_ofi_peer_number(link->ep);
-		if (!error && link->peer == 0) /* else all would be strangers */
-			t->target.strangers.port = 0;
+		link->peer = error ? 0 : xm_ofi_peer_number(t, link->ep);
 	}
 	fi_freeinfo(info);
 	if (error)
