@@ -350,22 +350,18 @@ int extmem_region_copy(extmem_region *region, const char *name, extmem_region **
 	if (rc == 0)
 		rc = xm_region_writable(region, CALL);
 	if (rc == 0)
-		rc = xm_region_unshared(region, CALL);
-	if (rc == 0)
 		rc = kind_check(region);
+	if (rc == 0)
+		rc = xm_region_change(region, CALL);
 	if (rc != 0)
 		return rc;
 	x = region->client;
-	xm_regions_lock(x);
-	os_mutex_take(&region->lock);
-	xm_clone_finish(region, false);
 	rc = atomic_load(&region->lacks)
 		     ? -ESTALE
 		     : xm_region_track_by(region, x->regions.deadline_ns);
 	snprintf(words, WORDS, "%s", xm_why(rc));
 	if (rc == 0)
 		rc = copy(region, name, ret, words);
-	os_mutex_give(&region->lock);
-	xm_regions_unlock(x);
+	xm_region_changed(region);
 	return rc == 0 ? 0 : xm_fail(rc, CALL ": %s", words);
 }

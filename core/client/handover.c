@@ -441,7 +441,6 @@ int extmem_region_hand_over(extmem_region *region,
 {
 	struct extmem_hand_over o;
 	char words[WORDS];
-	extmem *x;
 	int rc = xm_region_exists(region, CALL);
 
 	if (rc == 0 && !region->half)
@@ -449,22 +448,17 @@ int extmem_region_hand_over(extmem_region *region,
 	if (rc == 0)
 		rc = xm_region_writable(region, CALL);
 	if (rc == 0)
-		rc = xm_region_unshared(region, CALL);
-	if (rc == 0)
 		rc = options_read(options, &o);
 	if (rc == 0)
 		rc = xm_handed_check(region, CALL);
+	if (rc == 0)
+		rc = xm_region_change(region, CALL);
 	if (rc != 0)
 		return rc;
-	x = region->client;
-	xm_regions_lock(x);
-	os_mutex_take(&region->lock);
-	xm_clone_finish(region, false);
 	if (!region->half)
 		os_random(region->hand_token, sizeof(region->hand_token));
 	rc = hand_over(region, &o, words, sizeof(words));
-	os_mutex_give(&region->lock);
-	xm_regions_unlock(x);
+	xm_region_changed(region);
 	if (rc == -EINPROGRESS)
 		return xm_fail(rc, CALL ": half of it is done: call it again: "
 			       "%s", words);
@@ -545,23 +539,19 @@ static int keep(extmem_region *region, const char *call, uint64_t ms, bool durab
 	if (rc == 0)
 		rc = xm_region_writable(region, call);
 	if (rc == 0)
-		rc = xm_region_unshared(region, call);
-	if (rc == 0)
 		rc = xm_handed_check(region, call);
 	if (rc == 0 && region->strategy != NULL &&
 	    xm_strategy_mirrors(region->strategy) > 1)
 		rc = xm_fail(-ENOTSUP, "%s: region %s has several copies, which "
 			     "a crash can leave unequal: hand it over instead",
 			     call, region->name);
+	if (rc == 0)
+		rc = xm_region_change(region, call);
 	if (rc != 0)
 		return rc;
 	x = region->client;
-	xm_regions_lock(x);
-	os_mutex_take(&region->lock);
-	xm_clone_finish(region, false);
 	if (atomic_load(&region->lacks)) {
-		os_mutex_give(&region->lock);
-		xm_regions_unlock(x);
+		xm_region_changed(region);
 		return xm_fail(-ESTALE, "%s: region %s is a copy that lacks bytes, "
 			       "which were lost before they were copied", call,
 			       region->name);
@@ -576,8 +566,7 @@ static int keep(extmem_region *region, const char *call, uint64_t ms, bool durab
 	/* The store may have forgotten it meanwhile. */
 	if (region->durable)
 		xm_region_undurable(region);
-	os_mutex_give(&region->lock);
-	xm_regions_unlock(x);
+	xm_region_changed(region);
 	if (rc != 0)
 		return xm_fail(rc, "%s: %s", call, words);
 	if (ret_token != NULL)

@@ -38,6 +38,26 @@ void xm_regions_unlock(extmem *x)
 	xm_line_give(&x->regions.lock);
 }
 
+int xm_region_change(extmem_region *region, const char *call)
+{
+	int rc;
+
+	xm_regions_lock(region->client);
+	os_mutex_take(&region->lock);
+	rc = xm_region_unshared(region, call);
+	if (rc == 0)
+		xm_clone_finish(region, false);
+	else
+		xm_region_changed(region);
+	return rc;
+}
+
+void xm_region_changed(extmem_region *region)
+{
+	os_mutex_give(&region->lock);
+	xm_regions_unlock(region->client);
+}
+
 /* --- take -------------------------------------------------------------------------------- */
 
 /* How far a region may grow where it is: addresses and tables cost nothing
@@ -500,27 +520,23 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 
 	if (rc == 0)
 		rc = xm_region_writable(region, "extmem_region_resize");
-	if (rc == 0)
-		rc = xm_region_unshared(region, "extmem_region_resize");
 	if (rc == 0 && region->sparse)
 		rc = xm_fail(-EINVAL, "extmem_region_resize: the region is "
 			     "sparse: extmem_region_commit() gives it memory");
 	if (rc == 0)
 		rc = xm_strategy_size("extmem_region_resize", region->strategy,
 				      x->ask.granule, &size);
+	if (rc == 0)
+		rc = xm_region_change(region, "extmem_region_resize");
 	if (rc != 0)
 		return rc;
-	xm_regions_lock(x);
-	os_mutex_take(&region->lock);
-	xm_clone_finish(region, false);
 	if (size > region->size)
 		rc = grow(region, size);
 	else if (size < region->size)
 		rc = shrink(region, size);
 	if (rc == 0)
 		rc = xm_region_keep_again(region, "extmem_region_resize");
-	os_mutex_give(&region->lock);
-	xm_regions_unlock(x);
+	xm_region_changed(region);
 	return rc;
 }
 

@@ -157,6 +157,10 @@ static inline int xm_region_usable(const extmem_region *region, const char *call
  * before its deadline, and no call takes longer than the timeout. */
 void xm_regions_lock(extmem *);
 void xm_regions_unlock(extmem *);
+/* Likewise, with the region's lock, of a call that changes its memory: nobody else reads it
+ * from then on, and it is not being cloned. 0; else nothing is locked: -EBUSY in words. */
+int xm_region_change(extmem_region *, const char *call);
+void xm_region_changed(extmem_region *);
 /* A region of this request with addresses and tables and without memory, which no list
  * has yet: it is entered, or dropped. With regions.lock held; 0, or -errno with a
  * message. */
