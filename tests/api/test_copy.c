@@ -253,6 +253,7 @@ static void what_cannot_be_copied_is_said(void)
 	CU_ASSERT_EQUAL(extmem_region_copy(region, "", &copy), -ENOTSUP);
 	CU_ASSERT(words_have("is sealed"));
 	extmem_region_free(region);
+	CU_ASSERT(appliance_frees(&s.all[0], 64 * MIB)); /* in one piece */
 	region = mapped(s.x, &memory);
 	memory[0] = 1;
 	CU_ASSERT_EQUAL(extmem_pin(s.x, memory, 1, 1), 1);
