@@ -388,14 +388,32 @@ static void say_revoked(struct xm_service *s, const struct xm_service_grant *g,
 			XM_READING | g->of;
 }
 
+/* One that is over, and whose reader may not know. In quarantine, too: where that ends with
+ * the reader's connections, who does not know would keep the memory for as long as it
+ * likes. */
+static struct xm_service_grant *untold(struct xm_service_client *c)
+{
+	struct xm_link *first = xm_list_front(&c->revoked);
+
+	if (first != NULL)
+		return XM_CONTAINER(first, struct xm_service_grant, link);
+	XM_LIST_EACH (link, &c->quarantined) {
+		struct xm_service_grant *g =
+			XM_CONTAINER(link, struct xm_service_grant, link);
+
+		if (g->reads && !g->settled)
+			return g;
+	}
+	return NULL;
+}
+
 void xm_share_tell_again(struct xm_service *s, uint32_t client,
 			 struct xm_service_effects *ret)
 {
-	struct xm_link *link = xm_list_front(&s->clients[client].revoked);
+	const struct xm_service_grant *g = untold(&s->clients[client]);
 
-	if (link != NULL && ret->sends < XM_SERVICE_SENDS_MAX)
-		say_revoked(s, XM_CONTAINER(link, struct xm_service_grant, link),
-			    ret);
+	if (g != NULL && ret->sends < XM_SERVICE_SENDS_MAX)
+		say_revoked(s, g, ret);
 }
 
 void xm_share_reader_ended(struct xm_service *s, struct xm_service_client *c)
