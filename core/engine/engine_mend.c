@@ -219,6 +219,9 @@ static bool begin(struct xm_engine *e, struct xm_mend_slot *slot,
 		*page = xm_min(limit, (*page | (e->options.block_pages - 1)) + 1);
 		return true;
 	}
+	/* It is being divided or handed over: by then it is another's to mend. */
+	if (xm_volume_is_held(&e->io, *page) && !XM_PLANTED(mends_held))
+		return false;
 	ev.limit = xm_min(stop, limit);
 	ev.count = (uint32_t)xm_min(
 		XM_MEND_PAGES,

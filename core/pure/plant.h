@@ -82,6 +82,7 @@
 	X(spare_anywhere, "a spare is chosen without its region's strategy")   \
 	X(spare_trusted, "a spare is read once its appliance is in a view")     \
 	X(fills_under_way, "a move is over while its last pages are copied")   \
+	X(mends_held, "pages are mended while they are handed over") \
 	X(drain_gives_early, "what is moved is given back before it was copied") \
 	X(torn_unlocked, "a write that is cut off leaves members that differ") \
 	X(efforts_starve, "a write to two members gives up for want of room at " \

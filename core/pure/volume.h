@@ -526,6 +526,8 @@ bool xm_volume_trusts(struct xm_volume_io *, uint64_t page, uint8_t member,
 /* Has the page's segment several members? And does none of them lack bytes that
  * another has? */
 bool xm_volume_is_several(struct xm_volume_io *, uint64_t page);
+/* Its segment is held: it is being divided, or given to another client. */
+bool xm_volume_is_held(struct xm_volume_io *, uint64_t page);
 bool xm_volume_is_whole(struct xm_volume_io *, uint64_t page);
 /* Does a member that is OUT lack what is written now? */
 bool xm_volume_lacks(struct xm_volume_io *, uint64_t page);

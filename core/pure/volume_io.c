@@ -318,6 +318,14 @@ bool xm_volume_is_several(struct xm_volume_io *io, uint64_t page)
 	return s != NULL && s->members_count > 1;
 }
 
+bool xm_volume_is_held(struct xm_volume_io *io, uint64_t page)
+{
+	const struct xm_segment *s = xm_layout_find(&io->volume->layout, page,
+						    &io->write_hint);
+
+	return s != NULL && s->held;
+}
+
 /* Is a member of the page's segment in this state? */
 static bool any_is(struct xm_volume_io *io, uint64_t page,
 		   enum xm_member_state state)

@@ -29,7 +29,7 @@ for bug; do
 	reader_* | share_* | release_* | *_unmarked) kind=share ;;
 	store_*) kind=store ;;
 	persist_* | hold_*) kind=durable ;;
-	claim_* | token_* | orphan_* | keep_* | kept_* | offer_* | foul_*) kind=hands ;;
+	claim_* | mends_held | token_* | orphan_* | keep_* | kept_* | offer_* | foul_*) kind=hands ;;
 	esac
 	"$sim" --kind "$kind" --interface "$interface" --plant "$bug" --runs 10000000 \
 		--seconds "$seconds" --first --quiet >/dev/null 2>"$words"
