@@ -25,6 +25,7 @@ xm_tests += \
 	tests/unit/test_model \
 	tests/unit/test_move \
 	tests/unit/test_options \
+	tests/unit/test_owed \
 	tests/unit/test_pager \
 	tests/unit/test_pager_ahead \
 	tests/unit/test_pager_explicit \
@@ -233,6 +234,7 @@ xm_pure_tests = \
 	tests/unit/test_label \
 	tests/unit/test_layout \
 	tests/unit/test_list \
+	tests/unit/test_owed \
 	tests/unit/test_pager \
 	tests/unit/test_pager_ahead \
 	tests/unit/test_pager_explicit \

@@ -713,25 +713,6 @@ static void a_trim_that_came_to_nothing_is_settled_too(void)
 	answered(9, -ENOENT);
 }
 
-static void what_is_owed_is_bounded(void)
-{
-	open_and_ready();
-	down(-ECONNRESET);
-	for (uint64_t i = 0; i <= XM_OWED_MAX; i++)
-		ask_about(XM_FREE, i + 1, XM_NEVER);
-	resume();
-	for (uint64_t i = 0; i < XM_OWED_MAX; i++)
-		frees(i + 1);
-	CU_ASSERT_EQUAL(fx.count, 0);
-	for (uint64_t i = 0; i <= XM_UNSURE_MAX; i++) {
-		ask_about(XM_TRIM, 5, now + 1);
-		tick(1);
-	}
-	CU_ASSERT_EQUAL(session.owed.unsure_count, XM_UNSURE_MAX);
-	ask_about(XM_FREE, 5, XM_NEVER);
-	CU_ASSERT_EQUAL(session.owed.count, XM_UNSURE_MAX);
-}
-
 static void an_unsent_request_ends_by_its_deadline_too(void)
 {
 	open_session();
@@ -893,7 +874,6 @@ int main(void)
 		XM_TEST(a_trim_that_came_to_nothing_is_settled_too),
 		XM_TEST(nothing_is_owed_where_all_is_lost),
 		XM_TEST(what_names_an_extent_is_not_sent_when_all_is_lost),
-		XM_TEST(what_is_owed_is_bounded),
 		XM_TEST(an_unsent_request_ends_by_its_deadline_too),
 		XM_TEST(requests_end_at_their_limit_and_all_at_once),
 		XM_TEST(it_says_bye_hangs_up_and_stays_away),
