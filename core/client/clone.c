@@ -6,6 +6,7 @@
 
 #include "core/client/client.h"
 #include "core/client/error.h"
+#include "core/client/handing.h"
 #include "core/client/range.h"
 #include "core/client/segments.h"
 #include "core/client/segments_parts.h"
@@ -98,22 +99,6 @@ static int segment_hold(extmem *x, uint64_t page, struct xm_segment *ret, char *
 		xm_volume_hold(&x->volume, page);
 	xm_lanes_unlock(&x->lanes, &old);
 	return rc;
-}
-
-static void release(extmem *x, const extmem_region *region)
-{
-	uint64_t page = region->address / XM_PAGE;
-	uint64_t limit = page + region->size / XM_PAGE;
-	struct os_signals old;
-	struct xm_segment s;
-
-	xm_lanes_lock(&x->lanes, &old);
-	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
-	     page = xm_segment_after(&s)) {
-		if (s.held)
-			xm_volume_release(&x->volume, page, false);
-	}
-	xm_lanes_unlock(&x->lanes, &old);
 }
 
 /* What others have freed may be free in a moment. */
@@ -314,7 +299,7 @@ static int copy(extmem_region *source, const char *name, extmem_region **ret,
 	if (rc == 0)
 		rc = freeze(x, source, words);
 	if (rc != 0) {
-		release(x, source);
+		xm_handed_release(source);
 		xm_segments_free(x, clone->address, clone->address + clone->size);
 		xm_region_drop(clone);
 		os_free(c);
