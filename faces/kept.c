@@ -242,3 +242,27 @@ int face_kept_open(extmem *x, const struct face_kept *kept,
 		return adopt(&o, kept->token, ret);
 	return extmem_region_request(x, request, ret) == 0 ? 0 : fail(&o, -EIO);
 }
+
+int face_kept_rename(char path[PATH_MAX], const char *name)
+{
+	const char *slash = strrchr(path, '/');
+	int folder = slash != NULL ? (int)(slash - path) + 1 : 0;
+	char to[PATH_MAX];
+
+	if (snprintf(to, sizeof(to), "%.*s%s", folder, path, name) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	if (renameat2(AT_FDCWD, path, AT_FDCWD, to, RENAME_NOREPLACE) != 0)
+		return -errno;
+	memcpy(path, to, strlen(to) + 1);
+	return 0;
+}
+
+/* The token goes last: a file without memory is said to be one. */
+int face_kept_end(extmem_region *region, const char *path)
+{
+	int rc = extmem_region_keep(region, 0, NULL);
+
+	if (rc == 0 && path[0] != '\0')
+		unlink(path);
+	return rc;
+}

@@ -32,4 +32,11 @@ int face_kept_path(const char *name, char ret[PATH_MAX]);
 int face_kept_open(extmem *, const struct face_kept *, const struct extmem_request *,
 		   extmem_region **ret, char *words, size_t size);
 
+/* The file that has a token gets another name in its folder, and `path` is that then.
+ * -EEXIST: there is such a file; or -errno. */
+int face_kept_rename(char path[PATH_MAX], const char *name);
+/* The region is kept no more, and its file is gone: it ends with extmem_region_free(), or
+ * with its client. `path` "": there is no file. Errors: as extmem_region_keep(). */
+int face_kept_end(extmem_region *, const char *path);
+
 #endif

@@ -11,7 +11,9 @@ int face_store_open(struct face_store *s, extmem_region *region)
 {
 	memset(s, 0, sizeof(*s));
 	s->region = region;
-	s->count = face_least(extmem_region_size(region) / FACE_CHUNK, FACE_CHUNKS_MAX);
+	s->count = region == NULL ? 0
+				  : face_least(extmem_region_size(region) / FACE_CHUNK,
+					       FACE_CHUNKS_MAX);
 	s->free = s->count;
 	pthread_mutex_init(&s->lock, NULL);
 	s->used = calloc(s->count / 64 + 1, sizeof(*s->used));

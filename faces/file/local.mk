@@ -12,6 +12,8 @@ extmem_mount_SOURCES = \
 	faces/file/mount.c \
 	faces/file/serve.c \
 	faces/file/serve.h \
+	faces/file/serve_names.c \
+	faces/file/serve_parts.h \
 	faces/file/store.c \
 	faces/file/store.h \
 	faces/file/store_parts.h \
@@ -20,6 +22,10 @@ extmem_mount_SOURCES = \
 	faces/file/tree.h \
 	faces/file/watchdog.c \
 	faces/file/watchdog.h \
+	faces/file/whole.c \
+	faces/file/whole.h \
+	faces/kept.c \
+	faces/kept.h \
 	$(NULL)
 extmem_mount_CPPFLAGS = $(AM_CPPFLAGS) $(FUSE_CFLAGS)
 extmem_mount_LDADD = $(XM_WHOLE) $(FUSE_LIBS)

@@ -33,6 +33,7 @@
 #include "faces/file/log.h"
 #include "faces/file/serve.h"
 #include "faces/file/watchdog.h"
+#include "faces/file/whole.h"
 
 #define THREADS_MAX 16
 #define SETTINGS_MAX 64
@@ -40,14 +41,34 @@
 
 struct mount_settings {
 	uint64_t size, threads, deadline_s;
-	struct xm_option_list appliance, setting;
+	struct xm_option_list appliance, setting, region, token;
 	const char *strategy;
-	bool seal, foreground, others, swap;
+	bool seal, foreground, others, swap, durable;
 };
 
 static const struct xm_option options[] = {
 	XM_SHARED_SIZE(struct mount_settings, size,
-		"Memory for all files, which is taken at once."),
+		"Memory for all files that end with the folder, which is taken "
+		"at once."),
+	{ .name = "region",
+	  .kind = XM_OPTION_LIST,
+	  .letter = 'r',
+	  .unit = "NAME[=SIZE]",
+	  .help = "A file that outlives the folder, and is a region of its "
+		  "own: the one that is kept under this name; with a size it "
+		  "is made if it is not there. May be repeated.",
+	  .destination = offsetof(struct mount_settings, region) },
+	{ .name = "token",
+	  .kind = XM_OPTION_LIST,
+	  .unit = "TOKEN",
+	  .help = "Likewise, the region that waits under this token.",
+	  .destination = offsetof(struct mount_settings, token) },
+	{ .name = "durable",
+	  .kind = XM_OPTION_FLAG,
+	  .help = "Files that outlive the folder outlive their appliances, "
+		  "too, which need a store: what fsync(2) has reached is on "
+		  "their disks.",
+	  .destination = offsetof(struct mount_settings, durable) },
 	XM_SHARED_APPLIANCE(struct mount_settings, appliance,
 		"An appliance that lends memory. May be repeated."),
 	XM_SHARED_STRATEGY(struct mount_settings, strategy,
@@ -97,10 +118,10 @@ static const struct xm_option options[] = {
 static const struct xm_option_table table = {
 	.program = "extmem mount",
 	.prefix = "EXTMEM",
-	.usage = "--size SIZE [OPTION]... DIR",
+	.usage = "--size SIZE|--region NAME[=SIZE]|--token TOKEN [OPTION]... DIR",
 	.about = "Makes DIR a folder whose files are in the memory of "
 		 "appliances, until `extmem unmount DIR` or SIGTERM; then "
-		 "they are gone.",
+		 "they are gone, but for those of --region and --token.",
 	.options = options,
 	.count = XM_COUNT(options),
 };
@@ -154,15 +175,33 @@ static const char *const *make_settings(const struct mount_settings *s)
 	return whole ? list : NULL;
 }
 
-static int open_client(const char *const *settings, uint64_t size)
+/* The files that are regions of their own. */
+static int add_regions(const struct mount_settings *s)
+{
+	struct face_kept kept = { .region = "", .token = "", .durable = s->durable };
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < s->region.count; i++) {
+		kept.region = s->region.items[i];
+		rc = face_whole_add(&face.tree, client, &kept);
+	}
+	kept.region = "";
+	for (size_t i = 0; rc == 0 && i < s->token.count; i++) {
+		kept.token = s->token.items[i];
+		rc = face_whole_add(&face.tree, client, &kept);
+	}
+	return rc;
+}
+
+static int open_client(const char *const *settings, const struct mount_settings *s)
 {
 	const struct extmem_request request = {
-		.size = sizeof(request), .region_size = size, .name = "files",
+		.size = sizeof(request), .region_size = s->size, .name = "files",
 		.flags = EXTMEM_TRACKED,
 	};
 	int rc = extmem_open(settings, &client);
 
-	if (rc == 0)
+	if (rc == 0 && s->size > 0)
 		rc = extmem_region_request(client, &request, &region);
 	if (rc != 0) {
 		face_say("%s", extmem_error());
@@ -177,7 +216,7 @@ static int open_client(const char *const *settings, uint64_t size)
 	}
 	face.tree.root->uid = getuid();
 	face.tree.root->gid = getgid();
-	return 0;
+	return add_regions(s);
 }
 
 /* --- serving ------------------------------------------------------------------------------ */
@@ -389,7 +428,7 @@ static int live(const struct mount_settings *s, int ready_fd)
 	signals_of(&signals);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	main_thread = pthread_self();
-	if (settings == NULL || open_client(settings, s->size) != 0)
+	if (settings == NULL || open_client(settings, s) != 0)
 		return 1;
 	face.appliance = s->appliance.count > 0 ? s->appliance.items[0] : "";
 	face.strategy = s->strategy;
@@ -457,9 +496,11 @@ static int check(const struct mount_settings *s, int argc, char *argv[], int res
 
 	if (settings == NULL)
 		return 2;
-	if (s->size == 0)
+	if (s->size == 0 && (s->swap || s->region.count + s->token.count == 0))
 		face_say("how much memory? `extmem mount --size 1G --appliance "
 			 "ofi+tcp://host:7470 DIR`");
+	else if (s->durable && s->region.count + s->token.count == 0)
+		face_say("--durable is for files that are kept: give a --region");
 	else if (rest + 1 != argc)
 		face_say(rest >= argc ? "which folder?" : "one folder at a time");
 	else if (extmem_check(settings) != 0)

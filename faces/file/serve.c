@@ -17,44 +17,30 @@
 #include <string.h>
 
 #include "faces/file/log.h"
+#include "faces/file/serve_parts.h"
+#include "faces/file/whole.h"
 
-#define FOREVER 86400.0 /* seconds for which the kernel may believe what it was told */
-
-static __thread uint8_t *buffer; /* FACE_IO_MAX bytes, of this thread */
+__thread uint8_t *face_buffer;
 
 int face_thread_begin(extmem *x)
 {
-	buffer = aligned_alloc(4096, FACE_IO_MAX);
-	if (buffer == NULL)
+	face_buffer = aligned_alloc(4096, FACE_IO_MAX);
+	if (face_buffer == NULL)
 		return -ENOMEM;
-	memset(buffer, 0, FACE_IO_MAX);
+	memset(face_buffer, 0, FACE_IO_MAX);
 	/* Providers that need it save a copy; the others cost nothing. */
-	(void)extmem_register(x, buffer, FACE_IO_MAX);
+	(void)extmem_register(x, face_buffer, FACE_IO_MAX);
 	return 0;
 }
 
-static struct face *face_of(fuse_req_t req)
+/* Of memory that the file has. */
+static uint64_t bytes_of(const struct face_node *node)
 {
-	return fuse_req_userdata(req);
+	return node->whole != NULL ? face_whole_size(node->whole)
+				   : node->contents.used * FACE_CHUNK;
 }
 
-static struct face_node *node_of(fuse_req_t req, fuse_ino_t ino)
-{
-	return ino == FUSE_ROOT_ID ? face_of(req)->tree.root
-				   : (struct face_node *)(uintptr_t)ino;
-}
-
-static void lock(fuse_req_t req)
-{
-	pthread_mutex_lock(&face_of(req)->tree.lock);
-}
-
-static void unlock(fuse_req_t req)
-{
-	pthread_mutex_unlock(&face_of(req)->tree.lock);
-}
-
-static void describe(struct face_node *node, struct stat *st)
+void face_describe(struct face_node *node, struct stat *st)
 {
 	struct face_contents *c = &node->contents;
 
@@ -69,244 +55,8 @@ static void describe(struct face_node *node, struct stat *st)
 		st->st_size = (off_t)strlen(node->target);
 	if (!S_ISREG(node->mode))
 		return;
-	st->st_size = (off_t)c->size;
-	st->st_blocks = (blkcnt_t)(c->used * (FACE_CHUNK / 512));
-}
-
-/* With the tree's lock held: the kernel knows the node from now on. */
-static struct fuse_entry_param known(fuse_req_t req, struct face_node *node)
-{
-	struct fuse_entry_param e = { .attr_timeout = FOREVER,
-				      .entry_timeout = FOREVER };
-
-	e.ino = node == face_of(req)->tree.root ? FUSE_ROOT_ID
-						: (fuse_ino_t)(uintptr_t)node;
-	node->lookups++;
-	describe(node, &e.attr);
-	return e;
-}
-
-/* --- names --------------------------------------------------------------------------------- */
-
-static void forget(struct face *face, fuse_ino_t ino, uint64_t count)
-{
-	struct face_node *node = (struct face_node *)(uintptr_t)ino;
-
-	if (ino == FUSE_ROOT_ID)
-		return;
-	pthread_mutex_lock(&face->tree.lock);
-	node = face_forget(&face->tree, node, count);
-	pthread_mutex_unlock(&face->tree.lock);
-	face_node_free(&face->tree, node);
-}
-
-static void on_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
-{
-	forget(face_of(req), ino, count);
-	fuse_reply_none(req);
-}
-
-static void on_forget_multi(fuse_req_t req, size_t count,
-			    struct fuse_forget_data *forgets)
-{
-	for (size_t i = 0; i < count; i++)
-		forget(face_of(req), forgets[i].ino, forgets[i].nlookup);
-	fuse_reply_none(req);
-}
-
-/* A caller that was interrupted never learns of the node. */
-static void answer_entry(fuse_req_t req, int rc, const struct fuse_entry_param *e)
-{
-	struct face *face = face_of(req);
-
-	if (rc != 0)
-		fuse_reply_err(req, -rc);
-	else if (fuse_reply_entry(req, e) == -ENOENT && e->ino != 0)
-		forget(face, e->ino, 1);
-}
-
-static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	struct fuse_entry_param e = { .entry_timeout = FOREVER }; /* there is none */
-	struct face_entry *entry;
-
-	lock(req);
-	entry = face_find(&face_of(req)->tree, node_of(req, parent), name);
-	if (entry != NULL)
-		e = known(req, entry->node);
-	unlock(req);
-	answer_entry(req, 0, &e);
-}
-
-static int make(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-		const char *target, struct fuse_entry_param *ret)
-{
-	const struct fuse_ctx *who = fuse_req_ctx(req);
-	struct face_node *node;
-	int rc;
-
-	lock(req);
-	rc = face_make(&face_of(req)->tree, node_of(req, parent), name, mode,
-		       who->uid, who->gid, target, &node);
-	if (rc == 0)
-		*ret = known(req, node);
-	unlock(req);
-	return rc;
-}
-
-static void on_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
-		     dev_t device)
-{
-	struct fuse_entry_param e;
-
-	(void)device;
-	if (S_ISCHR(mode) || S_ISBLK(mode)) {
-		fuse_reply_err(req, EPERM);
-		return;
-	}
-	answer_entry(req, make(req, parent, name, mode, NULL, &e), &e);
-}
-
-static void on_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
-{
-	struct fuse_entry_param e;
-
-	answer_entry(req, make(req, parent, name, S_IFDIR | mode, NULL, &e), &e);
-}
-
-static void on_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
-		       const char *name)
-{
-	struct fuse_entry_param e;
-
-	answer_entry(req, make(req, parent, name, S_IFLNK | 0777, target, &e), &e);
-}
-
-static void on_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
-		    const char *name)
-{
-	struct face_node *node = node_of(req, ino);
-	struct fuse_entry_param e;
-	int rc;
-
-	lock(req);
-	rc = face_link(&face_of(req)->tree, node, node_of(req, parent), name);
-	if (rc == 0)
-		e = known(req, node);
-	unlock(req);
-	answer_entry(req, rc, &e);
-}
-
-static void on_readlink(fuse_req_t req, fuse_ino_t ino)
-{
-	const char *target = node_of(req, ino)->target;
-
-	if (target == NULL)
-		fuse_reply_err(req, EINVAL);
-	else
-		fuse_reply_readlink(req, target);
-}
-
-static void take_away(fuse_req_t req, fuse_ino_t parent, const char *name,
-		      bool is_folder)
-{
-	struct face_tree *tree = &face_of(req)->tree;
-	struct face_node *unused = NULL;
-	struct face_entry *entry;
-	int rc = 0;
-
-	lock(req);
-	entry = face_find(tree, node_of(req, parent), name);
-	if (entry == NULL)
-		rc = ENOENT;
-	else if (S_ISDIR(entry->node->mode) != is_folder)
-		rc = is_folder ? ENOTDIR : EISDIR;
-	else if (is_folder && !face_empty(entry->node))
-		rc = ENOTEMPTY;
-	if (rc == 0) {
-		struct face_node *node = entry->node;
-
-		face_unlink(tree, entry);
-		unused = face_forget(tree, node, 0);
-	}
-	unlock(req);
-	face_node_free(tree, unused);
-	fuse_reply_err(req, rc);
-}
-
-static void on_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	take_away(req, parent, name, false);
-}
-
-static void on_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
-{
-	take_away(req, parent, name, true);
-}
-
-static void on_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
-		      fuse_ino_t new_parent, const char *new_name, unsigned flags)
-{
-	struct face_tree *tree = &face_of(req)->tree;
-	struct face_node *unused = NULL, *folder = node_of(req, new_parent);
-	struct face_entry *entry, *old;
-	int rc = -ENOENT;
-
-	if ((flags & ~1U) != 0) { /* RENAME_NOREPLACE is 1 */
-		fuse_reply_err(req, EINVAL);
-		return;
-	}
-	lock(req);
-	entry = face_find(tree, node_of(req, parent), name);
-	old = face_find(tree, folder, new_name);
-	if (entry != NULL) {
-		struct face_node *node = old != NULL ? old->node : NULL;
-
-		rc = face_rename(tree, entry, folder, new_name, (flags & 1) == 0);
-		if (rc == 0 && node != NULL)
-			unused = face_forget(tree, node, 0);
-	}
-	unlock(req);
-	face_node_free(tree, unused);
-	fuse_reply_err(req, -rc);
-}
-
-/* False: it is full. */
-static bool list(fuse_req_t req, size_t size, size_t *used, const char *name,
-		 const struct face_node *node, uint64_t cookie)
-{
-	struct stat st = { .st_ino = node->number, .st_mode = node->mode };
-	size_t need = fuse_add_direntry(req, (char *)buffer + *used, size - *used,
-					name, &st, (off_t)cookie);
-
-	if (need > size - *used)
-		return false;
-	*used += need;
-	return true;
-}
-
-static void on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
-		       struct fuse_file_info *fi)
-{
-	struct face_node *folder = node_of(req, ino);
-	uint64_t after = (uint64_t)offset;
-	size_t used = 0;
-
-	(void)fi;
-	size = size < FACE_IO_MAX ? size : FACE_IO_MAX;
-	lock(req);
-	if (after < FACE_COOKIE_SELF &&
-	    list(req, size, &used, ".", folder, FACE_COOKIE_SELF))
-		after = FACE_COOKIE_SELF;
-	if (after == FACE_COOKIE_SELF &&
-	    list(req, size, &used, "..", folder->parent, FACE_COOKIE_PARENT))
-		after = FACE_COOKIE_PARENT;
-	for (struct face_entry *e = face_next(folder, after);
-	     after >= FACE_COOKIE_PARENT && e != NULL; e = e->next)
-		if (!list(req, size, &used, e->name, e->node, e->cookie))
-			break;
-	unlock(req);
-	fuse_reply_buf(req, (char *)buffer, used);
+	st->st_size = (off_t)(node->whole != NULL ? face_whole_size(node->whole) : c->size);
+	st->st_blocks = (blkcnt_t)(bytes_of(node) / 512);
 }
 
 /* --- what a node is -------------------------------------------------------------------------- */
@@ -315,16 +65,16 @@ static void answer_attributes(fuse_req_t req, struct face_node *node)
 {
 	struct stat st;
 
-	lock(req);
-	describe(node, &st);
-	unlock(req);
-	fuse_reply_attr(req, &st, FOREVER);
+	face_lock(req);
+	face_describe(node, &st);
+	face_unlock(req);
+	fuse_reply_attr(req, &st, FACE_FOREVER);
 }
 
 static void on_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
 	(void)fi;
-	answer_attributes(req, node_of(req, ino));
+	answer_attributes(req, face_node_of(req, ino));
 }
 
 static void set_times(struct face_node *node, const struct stat *st, int what)
@@ -346,17 +96,19 @@ static void set_times(struct face_node *node, const struct stat *st, int what)
 static void on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what,
 		       struct fuse_file_info *fi)
 {
-	struct face_node *node = node_of(req, ino);
+	struct face_node *node = face_node_of(req, ino);
 	int rc = 0;
 
 	(void)fi;
-	if ((what & FUSE_SET_ATTR_SIZE) != 0)
+	if ((what & FUSE_SET_ATTR_SIZE) != 0 && node->whole != NULL)
+		rc = (uint64_t)st->st_size == face_whole_size(node->whole) ? 0 : -EPERM;
+	else if ((what & FUSE_SET_ATTR_SIZE) != 0)
 		rc = face_resize(&node->contents, (uint64_t)st->st_size);
 	if (rc != 0) {
 		fuse_reply_err(req, -rc);
 		return;
 	}
-	lock(req);
+	face_lock(req);
 	if ((what & FUSE_SET_ATTR_MODE) != 0)
 		node->mode = (node->mode & S_IFMT) | (st->st_mode & ~S_IFMT);
 	if ((what & FUSE_SET_ATTR_UID) != 0)
@@ -366,7 +118,7 @@ static void on_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int what
 	if ((what & FUSE_SET_ATTR_SIZE) != 0)
 		face_touch(node, true);
 	set_times(node, st, what);
-	unlock(req);
+	face_unlock(req);
 	answer_attributes(req, node);
 }
 
@@ -381,9 +133,9 @@ static void on_statfs(fuse_req_t req, fuse_ino_t ino)
 	out.f_blocks = face->store.count;
 	out.f_bfree = out.f_bavail = face->store.free;
 	pthread_mutex_unlock(&face->store.lock);
-	lock(req);
+	face_lock(req);
 	out.f_files = face->tree.nodes;
-	unlock(req);
+	face_unlock(req);
 	fuse_reply_statfs(req, &out);
 }
 
@@ -404,7 +156,7 @@ static void answer_text(fuse_req_t req, const char *text, size_t length, size_t 
 
 static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
-	struct face_contents *c = &node_of(req, ino)->contents;
+	const struct face_node *node = face_node_of(req, ino);
 	const char *text = NULL;
 	char number[32];
 
@@ -414,10 +166,10 @@ static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 		text = face_of(req)->strategy;
 	if (strcmp(name, "user.extmem.size") == 0) {
 		snprintf(number, sizeof(number), "%llu",
-			 (unsigned long long)(c->used * FACE_CHUNK));
+			 (unsigned long long)bytes_of(node));
 		text = number;
 	}
-	if (text == NULL || !S_ISREG(node_of(req, ino)->mode))
+	if (text == NULL || !S_ISREG(node->mode))
 		fuse_reply_err(req, ENODATA);
 	else
 		answer_text(req, text, strlen(text), size);
@@ -425,7 +177,7 @@ static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 
 static void on_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-	if (S_ISREG(node_of(req, ino)->mode))
+	if (S_ISREG(face_node_of(req, ino)->mode))
 		answer_text(req, attributes, sizeof(attributes), size);
 	else
 		answer_text(req, "", 0, size);
@@ -452,66 +204,81 @@ static void on_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 {
 	struct face *face = face_of(req);
 	struct fuse_entry_param e;
-	int rc = make(req, parent, name, S_IFREG | (mode & 07777), NULL, &e);
+	int rc = face_serve_make(req, parent, name, S_IFREG | (mode & 07777), NULL, &e);
 
 	fi->keep_cache = 1;
 	if (rc != 0)
 		fuse_reply_err(req, -rc);
 	else if (fuse_reply_create(req, &e, fi) == -ENOENT)
-		forget(face, e.ino, 1);
+		face_serve_forget(face, e.ino, 1);
 }
 
 static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
+	struct face_node *node = face_node_of(req, ino);
 	int64_t rc;
 
 	(void)fi;
 	size = size < FACE_IO_MAX ? size : FACE_IO_MAX;
-	rc = face_read(&node_of(req, ino)->contents, (uint64_t)offset, buffer, size);
+	rc = node->whole != NULL
+		     ? face_whole_read(node->whole, (uint64_t)offset, face_buffer, size)
+		     : face_read(&node->contents, (uint64_t)offset, face_buffer, size);
 	if (rc < 0)
 		fuse_reply_err(req, (int)-rc);
 	else
-		fuse_reply_buf(req, (char *)buffer, (size_t)rc);
+		fuse_reply_buf(req, (char *)face_buffer, (size_t)rc);
 }
 
 static void on_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size,
 		     off_t offset, struct fuse_file_info *fi)
 {
-	struct face_node *node = node_of(req, ino);
-	int rc = face_write(&node->contents, (uint64_t)offset, bytes, size);
+	struct face_node *node = face_node_of(req, ino);
+	int rc = node->whole != NULL
+			 ? face_whole_write(node->whole, (uint64_t)offset, bytes, size)
+			 : face_write(&node->contents, (uint64_t)offset, bytes, size);
 
 	(void)fi;
 	if (rc != 0) {
 		fuse_reply_err(req, -rc);
 		return;
 	}
-	lock(req);
+	face_lock(req);
 	face_touch(node, true);
-	unlock(req);
+	face_unlock(req);
 	fuse_reply_write(req, size);
 }
 
 static void on_fsync(fuse_req_t req, fuse_ino_t ino, int datasync,
 		     struct fuse_file_info *fi)
 {
-	(void)ino;
+	struct face_node *node = face_node_of(req, ino);
+
 	(void)datasync;
 	(void)fi;
-	fuse_reply_err(req, 0); /* every write was answered when it was there */
+	/* Every write was answered when it was there. */
+	fuse_reply_err(req, node->whole != NULL ? -face_whole_sync(node->whole) : 0);
 }
 
 static void on_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t offset,
 			 off_t size, struct fuse_file_info *fi)
 {
 	enum { KEEP_SIZE = 1, PUNCH_HOLE = 2, ZERO_RANGE = 16 };
-	struct face_contents *c = &node_of(req, ino)->contents;
+	struct face_node *node = face_node_of(req, ino);
+	struct face_contents *c = &node->contents;
 	uint64_t first = (uint64_t)offset, end = first + (uint64_t)size;
 	bool keeps = (mode & KEEP_SIZE) != 0;
 	int rc = 0;
 
 	(void)fi;
-	if (mode == (PUNCH_HOLE | KEEP_SIZE)) {
+	if (node->whole != NULL) {
+		if (!keeps && end > face_whole_size(node->whole))
+			rc = -EPERM;
+		else if ((mode & ~KEEP_SIZE) != 0)
+			rc = (mode & ~(PUNCH_HOLE | KEEP_SIZE | ZERO_RANGE)) == 0
+				     ? face_whole_zero(node->whole, first, end - first)
+				     : -EOPNOTSUPP;
+	} else if (mode == (PUNCH_HOLE | KEEP_SIZE)) {
 		rc = face_punch(c, first, end - first);
 	} else if ((mode & ~KEEP_SIZE) == 0 || (mode & ~KEEP_SIZE) == ZERO_RANGE) {
 		if ((mode & ZERO_RANGE) != 0)
@@ -543,25 +310,25 @@ static void on_init(void *userdata, struct fuse_conn_info *conn)
 
 const struct fuse_lowlevel_ops face_operations = {
 	.init = on_init,
-	.lookup = on_lookup,
-	.forget = on_forget,
-	.forget_multi = on_forget_multi,
+	.lookup = face_on_lookup,
+	.forget = face_on_forget,
+	.forget_multi = face_on_forget_multi,
 	.getattr = on_getattr,
 	.setattr = on_setattr,
-	.readlink = on_readlink,
-	.mknod = on_mknod,
-	.mkdir = on_mkdir,
-	.unlink = on_unlink,
-	.rmdir = on_rmdir,
-	.symlink = on_symlink,
-	.rename = on_rename,
-	.link = on_link,
+	.readlink = face_on_readlink,
+	.mknod = face_on_mknod,
+	.mkdir = face_on_mkdir,
+	.unlink = face_on_unlink,
+	.rmdir = face_on_rmdir,
+	.symlink = face_on_symlink,
+	.rename = face_on_rename,
+	.link = face_on_link,
 	.open = on_open,
 	.read = on_read,
 	.write = on_write,
 	.fsync = on_fsync,
 	.opendir = on_opendir,
-	.readdir = on_readdir,
+	.readdir = face_on_readdir,
 	.statfs = on_statfs,
 	.getxattr = on_getxattr,
 	.listxattr = on_listxattr,

@@ -53,7 +53,7 @@ struct face_contents {
 	_Atomic uint64_t used; /* chunks that it has */
 };
 
-/* The region must be tracked. -ENOMEM. */
+/* The region must be tracked. NULL: there is no room for bytes. -ENOMEM. */
 int face_store_open(struct face_store *, extmem_region *);
 void face_store_close(struct face_store *);
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "faces/file/whole.h"
+
 #define BUCKETS (1U << 16)
 
 static struct face_entry **bucket_of(struct face_tree *tree,
@@ -277,6 +279,7 @@ void face_node_free(struct face_tree *tree, struct face_node *node)
 	if (node == NULL)
 		return;
 	face_contents_end(&node->contents);
+	face_whole_close(node->whole);
 	free(node->target);
 	free(node);
 }

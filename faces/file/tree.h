@@ -18,6 +18,7 @@
 #include "faces/file/store.h"
 
 struct face_entry;
+struct face_whole;
 
 struct face_node {
 	uint64_t number;  /* st_ino */
@@ -28,6 +29,7 @@ struct face_node {
 	gid_t gid;
 	struct timespec atime, mtime, ctime;
 	struct face_contents contents; /* of a file; with a lock of its own */
+	struct face_whole *whole;      /* of a file that is a region of its own */
 	char *target;		       /* of a symbolic link */
 	/* Of a folder. */
 	struct face_node *parent;

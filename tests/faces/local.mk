@@ -8,6 +8,7 @@ xm_shell_tests += \
 	tests/faces/test_disk_wrong.sh \
 	tests/faces/test_disk_odd.sh \
 	tests/faces/test_files.sh \
+	tests/faces/test_files_kept.sh \
 	tests/faces/test_files_loss.sh \
 	tests/faces/test_files_wrong.sh \
 	tests/faces/test_places.sh \

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A file that is a region of its own; see whole.h.
+ *
+ * The region is never discarded: an appliance does not know what is fresh here, and would
+ * show old bytes to the next process. So zeros are written.
+ */
+#ifdef HAVE_CONFIG_H
+#include <config.h>
+#endif
+
+#include "faces/file/whole.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/options.h"
+#include "faces/file/log.h"
+#include "faces/file/tree.h"
+
+#define WORDS 1024
+#define ZEROS ((uint64_t)65536)
+
+struct face_whole {
+	extmem_region *region;
+	uint64_t size;
+	bool durable;
+	char path[PATH_MAX]; /* of the file that has its token; "": there is none */
+};
+
+/* --- the beginning -------------------------------------------------------------------------- */
+
+/* NAME=SIZE; what does not end in a size is all name. False: no memory. */
+static bool name_and_size(const char *text, char **ret_name, uint64_t *ret_size)
+{
+	const char *sign = strrchr(text, '=');
+
+	*ret_size = 0;
+	if (sign == NULL || xm_parse_size(sign + 1, ret_size) < 0) {
+		*ret_name = strdup(text);
+		return *ret_name != NULL;
+	}
+	*ret_name = strndup(text, (size_t)(sign - text));
+	return *ret_name != NULL;
+}
+
+static const char *last_part(const char *name)
+{
+	const char *slash = strrchr(name, '/');
+
+	return slash != NULL ? slash + 1 : name;
+}
+
+static int whole_open(extmem *x, const struct face_kept *kept, uint64_t size,
+		      struct face_whole **ret)
+{
+	const struct extmem_request request = {
+		.size = sizeof(request), .region_size = size,
+		.name = last_part(kept->region), .flags = EXTMEM_TRACKED,
+	};
+	struct face_whole *w = calloc(1, sizeof(*w));
+	char words[WORDS] = "out of memory", path[PATH_MAX];
+	int rc = w != NULL ? 0 : -ENOMEM;
+
+	if (rc == 0)
+		rc = face_kept_open(x, kept, &request, &w->region, words, sizeof(words));
+	/* The process leaves its directory. */
+	if (rc == 0 && kept->region[0] != '\0' &&
+	    (rc = face_kept_path(kept->region, path)) == 0 &&
+	    realpath(path, w->path) == NULL)
+		rc = -errno;
+	if (rc != 0) {
+		face_say("%s%s%s", kept->region, kept->region[0] != '\0' ? ": " : "", words);
+		free(w);
+		return rc;
+	}
+	w->size = extmem_region_size(w->region);
+	w->durable = kept->durable;
+	*ret = w;
+	return 0;
+}
+
+static const char *name_of(const struct face_kept *kept, const struct face_whole *w)
+{
+	const char *name = kept->region[0] != '\0' ? last_part(kept->region)
+						   : extmem_region_name(w->region);
+
+	return name[0] == '\0' || strchr(name, '/') != NULL || strcmp(name, ".") == 0 ||
+	       strcmp(name, "..") == 0 ? "region" : name;
+}
+
+int face_whole_add(struct face_tree *tree, extmem *x, const struct face_kept *kept)
+{
+	struct face_kept named = *kept;
+	struct face_node *node;
+	struct face_whole *w = NULL;
+	uint64_t size;
+	char *name;
+	int rc;
+
+	if (!name_and_size(kept->region, &name, &size))
+		return -ENOMEM;
+	named.region = name;
+	rc = whole_open(x, &named, size, &w);
+	if (rc == 0) {
+		rc = face_make(tree, tree->root, name_of(&named, w), S_IFREG | 0600,
+			       getuid(), getgid(), NULL, &node);
+		if (rc == -EEXIST)
+			face_say("two files would be named %s", name_of(&named, w));
+		else if (rc != 0)
+			face_say("%s: %s", name_of(&named, w), strerror(-rc));
+		else
+			node->whole = w;
+	}
+	free(name);
+	return rc;
+}
+
+void face_whole_close(struct face_whole *w)
+{
+	if (w == NULL)
+		return;
+	face_complain(extmem_region_free(w->region));
+	free(w);
+}
+
+/* --- bytes ----------------------------------------------------------------------------------- */
+
+uint64_t face_whole_size(const struct face_whole *w)
+{
+	return w->size;
+}
+
+int64_t face_whole_read(struct face_whole *w, uint64_t offset, void *buffer, size_t size)
+{
+	int rc;
+
+	if (offset >= w->size)
+		return 0;
+	if (size > w->size - offset)
+		size = (size_t)(w->size - offset);
+	rc = face_complain(extmem_read(w->region, offset, buffer, size));
+	return rc == 0 ? (int64_t)size : rc;
+}
+
+int face_whole_write(struct face_whole *w, uint64_t offset, const void *buffer,
+		     size_t size)
+{
+	if (offset > w->size || size > w->size - offset)
+		return -EFBIG;
+	return face_complain(extmem_write(w->region, offset, buffer, size));
+}
+
+int face_whole_zero(struct face_whole *w, uint64_t offset, uint64_t size)
+{
+	static const uint8_t zeros[ZEROS];
+	int rc = 0;
+
+	if (offset >= w->size)
+		return 0;
+	if (size > w->size - offset)
+		size = w->size - offset;
+	for (uint64_t part; rc == 0 && size > 0; offset += part, size -= part) {
+		part = size < ZEROS ? size : ZEROS;
+		rc = face_whole_write(w, offset, zeros, (size_t)part);
+	}
+	return rc;
+}
+
+int face_whole_sync(struct face_whole *w)
+{
+	/* A write was answered when the appliances had it in their memory. */
+	return w->durable ? face_complain(extmem_sync_level(w->region, 0, 0,
+							    EXTMEM_DURABLE))
+			  : 0;
+}
+
+/* --- its name ---------------------------------------------------------------------------------- */
+
+int face_whole_rename(struct face_whole *w, const char *name)
+{
+	return w->path[0] == '\0' ? -EPERM : face_kept_rename(w->path, name);
+}
+
+int face_whole_remove(struct face_whole *w)
+{
+	int rc = face_kept_end(w->region, w->path);
+
+	if (rc == 0)
+		w->path[0] = '\0';
+	return face_complain(rc);
+}

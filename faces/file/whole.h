@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A file that is a region of its own, all of it, and outlives the folder: under a name of
+ * this machine's, or under a token (faces/kept.h). Its size is the region's and stays.
+ *
+ * Any thread. Results are 0 or -errno; of those that mean that memory is out of reach the
+ * log has a sentence.
+ */
+#ifndef XM_FACE_WHOLE_H
+#define XM_FACE_WHOLE_H
+
+#include "faces/kept.h"
+
+struct face_whole;
+struct face_tree;
+
+/* Adds such a file to the folder that is the tree's root. Of `kept` one is given: `region`
+ * may be NAME=SIZE, which is made if it is not there. The file has the name's last part, or
+ * the region's name. Before the folder is served. Otherwise it was said why not. */
+int face_whole_add(struct face_tree *, extmem *, const struct face_kept *kept);
+/* The region stays, unless face_whole_remove() was there before. NULL is ignored. */
+void face_whole_close(struct face_whole *);
+
+uint64_t face_whole_size(const struct face_whole *);
+/* Returns how many bytes there were, at most `size`. */
+int64_t face_whole_read(struct face_whole *, uint64_t offset, void *buffer, size_t size);
+/* -EFBIG: not all of it lies in the region. */
+int face_whole_write(struct face_whole *, uint64_t offset, const void *buffer,
+		     size_t size);
+/* The range, as far as it lies in the region, reads as zero. */
+int face_whole_zero(struct face_whole *, uint64_t offset, uint64_t size);
+/* What was written is on the appliances' disks, if it is durable. */
+int face_whole_sync(struct face_whole *);
+/* Another name on this machine, too. -EEXIST: it is taken. -EPERM: it has none. */
+int face_whole_rename(struct face_whole *, const char *name);
+/* Nothing leads to the region any more: it ends with the file. */
+int face_whole_remove(struct face_whole *);
+
+#endif
