@@ -149,15 +149,17 @@ static void ledger_is_empty(struct xm_keeper *k, uint32_t a)
 
 /* One that its appliance asks back, and that no write is under way to: another one takes its
  * place, and it is given back when that one has the record. */
-static void exchange_ledger(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
+static void exchange_ledger(struct xm_keeper *k, uint32_t a, uint32_t members,
+			    uint64_t now_ns)
 {
 	struct xm_keeper_ledger *ledger = &k->views.ledgers[a];
 	const struct xm_view *v = &k->views.view;
 
 	if (ledger->former != 0) {
-		/* At an appliance that the view does not name nothing is written. */
+		/* Where no member is, nothing relies on the record; and it may not come to be
+		 * written, as nobody asks for a path there. */
 		if (v->written[a] < v->record.version &&
-		    ((v->record.in | v->record.next | v->filling) & 1u << a) != 0)
+		    (members & (v->record.in | v->record.next | v->filling) & 1u << a) != 0)
 			return;
 		xm_keeper_give_back(k, a, ledger->lease, ledger->former, now_ns);
 		ledger->former = 0;
@@ -229,7 +231,7 @@ static void see_sessions(struct xm_keeper *k, uint32_t count, uint64_t now_ns,
 			give_ledger_back(k, a, now_ns);
 		if (ledger->state == XM_LEDGER_HELD &&
 		    (views->view.flying & bit) == 0)
-			exchange_ledger(k, a, now_ns);
+			exchange_ledger(k, a, ret->tick.members, now_ns);
 		if (ledger->state == XM_LEDGER_HELD)
 			ret->tick.ledgers |= bit;
 		else if (ledger->state == XM_LEDGER_NONE &&

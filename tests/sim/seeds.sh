@@ -27,6 +27,12 @@ kept() {
 	done
 }
 
+# A ledger that is exchanged where no member is was never given back: nobody asks for a path
+# there. Found with one client under much weather.
+check "seed 9103, a client alone under much weather" \
+	"$sim" --quiet --twice --seed 9103 --clients 1 --unsealed --one-tenant \
+	--weather 100ms
+
 # A claim whose answer is lost, an offer that times out, no memory for what was claimed, a
 # member that comes back, or is lost, during the hand-over, a lease that ends in it, and
 # half a hand-over that fails by another reason when it is repeated. While a region is handed
