@@ -89,6 +89,7 @@ libxm_world_la_SOURCES = \
 	sim/stories.h \
 	sim/stories_hand.c \
 	sim/stories_share.c \
+	sim/stories_torn.c \
 	sim/stories_leases.c \
 	sim/stories_mirrors.c \
 	sim/stories_paging.c \

@@ -54,6 +54,25 @@ static void mirror_with_a_spare(struct sim_shape *s)
 	s->copies = 2;
 }
 
+static void mirror_with_a_spare_and_time(struct sim_shape *s)
+{
+	mirror_with_a_spare(s);
+	s->lease_ms = 60000;
+}
+
+static void three_copies_and_no_time(struct sim_shape *s)
+{
+	s->appliances = s->copies = 3;
+	s->timeout_ms = 50;
+}
+
+static void sealed_mirror_and_no_time(struct sim_shape *s)
+{
+	mirror(s);
+	s->sealed = true;
+	s->timeout_ms = 50;
+}
+
 static void mirror_with_many_spares(struct sim_shape *s)
 {
 	s->appliances = 8;
@@ -133,6 +152,12 @@ const struct story stories[] = {
 	  .shape = mirror, .script = story_member_taken_back },
 	{ .name = "a_torn_write_is_mended",
 	  .shape = mirror, .script = story_torn_write },
+	{ .name = "a_torn_page_reaches_a_third_member_later",
+	  .shape = three_copies_and_no_time, .script = story_torn_and_stale },
+	{ .name = "a_torn_and_sealed_page_has_two_versions",
+	  .shape = sealed_mirror_and_no_time, .script = story_torn_and_sealed },
+	{ .name = "half_a_trim_and_its_member_is_replaced",
+	  .shape = mirror_with_a_spare_and_time, .script = story_half_a_trim },
 	{ .name = "a_move_without_a_source_is_given_up",
 	  .shape = mirror_with_many_spares, .script = story_no_source },
 	{ .name = "both_members_are_lost",

@@ -119,38 +119,6 @@ void story_no_source(uint32_t client, extmem *x)
 	give(moves); /* of which nobody is left */
 }
 
-static void writes_a_word(extmem_region *r)
-{
-	uint64_t value = 30;
-	int rc = extmem_write(r, XM_PAGE + sizeof(value), &value, sizeof(value));
-
-	expect(rc == 0);
-}
-
-/* A write of a part of a page reaches one member, and its connection to the other ends. So
- * the page is locked until one of them was read and its bytes are at both; then the write
- * is done again. */
-void story_torn_write(uint32_t client, extmem *x)
-{
-	struct thread writer;
-	extmem_region *r;
-
-	expect(take(x, PAGES * XM_PAGE, &r) == 0);
-	fill(r, 10);
-	requests_blocked(client, true);
-	begin(&writer, writes_a_word, r);
-	rest(XM_MS);
-	fabric_break(SIM_APPLIANCES_MAX + client, appliance_node(0));
-	requests_blocked(client, false);
-	join(&writer);
-	expect(load(r, 1) == 30);
-	wait_until_whole(x);
-	appliance_kill(1, 60 * XM_SECOND);
-	expect(advise(r, 0, PAGES, EXTMEM_COLD) == 0);
-	expect(load(r, 1) == 30);
-	give(r); /* of which one has died just now */
-}
-
 /* Both members die: each page is lost, and says so. */
 void story_both_members_lost(uint32_t client, extmem *x)
 {

@@ -35,8 +35,13 @@ void story_writer_dies(uint32_t client, extmem *);
 /* --- stories_mirrors.c --- */
 void story_member_replaced(uint32_t client, extmem *);
 void story_member_taken_back(uint32_t client, extmem *);
-void story_torn_write(uint32_t client, extmem *);
 void story_both_members_lost(uint32_t client, extmem *);
+
+/* --- stories_torn.c --- */
+void story_torn_write(uint32_t client, extmem *);
+void story_torn_and_stale(uint32_t client, extmem *);
+void story_torn_and_sealed(uint32_t client, extmem *);
+void story_half_a_trim(uint32_t client, extmem *);
 
 /* --- stories_paging.c --- */
 void story_fault_during_write_back(uint32_t client, extmem *);
