@@ -28,8 +28,9 @@ static const struct xm_option options[] = {
 		  "pages. With SIGHUP it can become smaller, and as large "
 		  "again as at the start." },
 	{ .name = "auth", .kind = XM_OPTION_TEXT, .unit = "FILE", AT(auth),
-	  .help = "Credential file of this appliance, of `extmem auth init`. "
-		  "Only clients with a certificate of the same authority "
+	  .help = "Credential file of this appliance, of `extmem auth init` or "
+		  "`extmem auth psk`. Only clients with a certificate of the same "
+		  "authority, or with one of its pre-shared keys, "
 		  "get in, over TLS. SIGHUP reads it again." },
 	{ .name = "insecure_plaintext", .kind = XM_OPTION_FLAG,
 	  AT(insecure_plaintext),

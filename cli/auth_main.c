@@ -31,18 +31,21 @@ static const struct xm_option options[] = {
 	  .destination = offsetof(struct settings, appliance) },
 	{ .name = "days", .kind = XM_OPTION_COUNT, .value = "1825", .min = 1,
 	  .max = 7000,
-	  .help = "init, add, renew: for how long the certificate is valid.",
+	  .help = "init, add, renew: for how long the certificate is valid. "
+		  "Pre-shared keys have no end.",
 	  .destination = offsetof(struct settings, days) },
 };
 
 static const struct xm_option_table table = {
 	.program = "extmem auth",
-	.usage = "[OPTION]... init DIR | add DIR NAME | renew DIR NAME |"
-		 " revoke DIR NAME | show DIR | check FILE",
+	.usage = "[OPTION]... init DIR | add DIR NAME | psk DIR NAME |"
+		 " renew DIR NAME | revoke DIR NAME | show DIR | check FILE",
 	.about = "Makes the credential files by which appliances and clients "
 		 "know each other. DIR is the authority: init makes it, with "
 		 "one file for an appliance and one for a client. Copy each "
-		 "file to its machine, and keep DIR to yourself.",
+		 "file to its machine, and keep DIR to yourself. psk makes "
+		 "pre-shared keys instead of certificates: the first one makes "
+		 "the folder.",
 	.options = options,
 	.count = XM_COUNT(options),
 };
@@ -111,7 +114,12 @@ static int init(const struct settings *s, const char *folder)
 
 static int add(const struct settings *s, const char *folder, const char *name)
 {
-	int rc = issue(s, folder, name,
+	int rc;
+
+	if (authority_psk_is(folder))
+		return say("%s has pre-shared keys and no certificates: extmem"
+			   " auth psk", folder);
+	rc = issue(s, folder, name,
 		       s->appliance ? AUTHORITY_APPLIANCE : AUTHORITY_CLIENT,
 		       false);
 
@@ -120,13 +128,39 @@ static int add(const struct settings *s, const char *folder, const char *name)
 	return rc;
 }
 
+static int psk(const char *folder, const char *name, bool again)
+{
+	char words[AUTHORITY_WORDS];
+
+	if (authority_psk_issue(folder, name, again, words) != 0)
+		return say("%s", words);
+	printf("%s/%s.psk: copy it to its machine, and\n%s/appliance.psk to that"
+	       " of every appliance; extmemd --auth reads it again at SIGHUP\n",
+	       folder, name, folder);
+	return 0;
+}
+
+static int psk_revoke(const char *folder, const char *name)
+{
+	char words[AUTHORITY_WORDS];
+
+	if (authority_psk_revoke(folder, name, words) != 0)
+		return say("%s", words);
+	printf("%s/appliance.psk: copy it to every appliance,\nand send extmemd"
+	       " SIGHUP\n", folder);
+	return 0;
+}
+
 /* The role is that of the newest certificate of this name. */
 static int renew(const struct settings *s, const char *folder, const char *name)
 {
 	struct authority_entry *list = NULL;
 	char words[AUTHORITY_WORDS];
-	int count = authority_list(folder, &list, words), found = -1, rc;
+	int count, found = -1, rc;
 
+	if (authority_psk_is(folder))
+		return psk(folder, name, true);
+	count = authority_list(folder, &list, words);
 	if (count < 0)
 		return say("%s", words);
 	for (int i = 0; i < count; i++)
@@ -148,6 +182,8 @@ static int revoke(const char *folder, const char *name)
 {
 	char words[AUTHORITY_WORDS];
 
+	if (authority_psk_is(folder))
+		return psk_revoke(folder, name);
 	if (authority_revoke(folder, name, words) != 0)
 		return say("%s", words);
 	printf("%s/revoked.pem: copy it beside the credential file of every "
@@ -159,12 +195,16 @@ static int show(const char *folder)
 {
 	struct authority_entry *list = NULL;
 	char words[AUTHORITY_WORDS], until[16];
-	int count = authority_list(folder, &list, words);
+	int count = 0;
 	time_t now = time(NULL);
 
+	if (!authority_psk_is(folder))
+		count = authority_list(folder, &list, words);
 	if (count < 0)
 		return say("%s", words);
 	printf("%-24s %-10s %-11s %s\n", "NAME", "ROLE", "UNTIL", "STATE");
+	if (authority_psk_is(folder) && authority_psk_show(folder, stdout, words) != 0)
+		return say("%s", words);
 	for (int i = 0; i < count; i++)
 		printf("%-24s %-10s %-11s %s\n", list[i].name,
 		       role_name(list[i].role), date(list[i].until, until),
@@ -174,11 +214,28 @@ static int show(const char *folder)
 	return 0;
 }
 
+static int check_psk(const char *path)
+{
+	char words[AUTHORITY_WORDS], name[AUTHORITY_NAME_SIZE];
+	int count = authority_psk_check(path, name, words);
+
+	if (count < 0)
+		printf("%s\n", words);
+	else if (name[0] != '\0')
+		printf("%s: client %s, by a pre-shared key\n", path, name);
+	else
+		printf("%s: appliance, with pre-shared keys of %d client%s\n", path,
+		       count, count == 1 ? "" : "s");
+	return count < 0 ? EXIT_NO : 0;
+}
+
 static int check(const char *path)
 {
 	struct authority_entry e;
 	char words[AUTHORITY_WORDS], until[16];
 
+	if (authority_psk_begins(path))
+		return check_psk(path);
 	if (authority_check(path, &e, words) != 0) {
 		printf("%s\n", words);
 		return EXIT_NO;
@@ -201,6 +258,8 @@ static int perform(const struct settings *s, int argc, char *argv[])
 		return check(argv[1]);
 	if (strcmp(verb, "add") == 0 && argc == 3)
 		return add(s, argv[1], argv[2]);
+	if (strcmp(verb, "psk") == 0 && argc == 3)
+		return psk(argv[1], argv[2], false);
 	if (strcmp(verb, "renew") == 0 && argc == 3)
 		return renew(s, argv[1], argv[2]);
 	if (strcmp(verb, "revoke") == 0 && argc == 3)

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* See authority.h. */
-#include "cli/authority.h"
+#include "cli/authority_parts.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -13,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,91 +19,6 @@
 #define LINE_SIZE 160
 /* A certificate that expired so long ago is refused by every clock. */
 #define FORGET_S (30 * 86400L)
-
-int authority_say(char words[AUTHORITY_WORDS], int rc, const char *what,
-		  const char *why)
-{
-	snprintf(words, AUTHORITY_WORDS, "%.200s: %.200s", what,
-		 why != NULL ? why : strerror(-rc));
-	return rc;
-}
-
-/* --- files -------------------------------------------------------------------- */
-
-static void path_of(const char *folder, const char *name, const char *end,
-		    char ret[PATH_MAX])
-{
-	snprintf(ret, PATH_MAX, "%s/%s%s", folder, name, end);
-}
-
-/* One at a time: what two wrote at once would be missing from `issued`, and could not be
- * revoked. Closing it ends that. */
-static int lock(const char *folder, char words[AUTHORITY_WORDS])
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return authority_say(words, -errno, folder, errno == ENOENT
-			? "no authority is there: extmem auth init" : NULL);
-	while (flock(fd, LOCK_EX) != 0) {
-		int rc = -errno;
-
-		if (rc == -EINTR)
-			continue;
-		close(fd);
-		return authority_say(words, rc, folder, NULL);
-	}
-	return fd;
-}
-
-/* A file that is renamed to its place when it is whole. */
-struct draft {
-	const char *folder;
-	char path[PATH_MAX], beside[PATH_MAX + 8];
-	FILE *file;
-};
-
-static int draft_open(struct draft *d, const char *folder, const char *name,
-		      const char *end, mode_t mode)
-{
-	int fd;
-
-	d->folder = folder;
-	path_of(folder, name, end, d->path);
-	snprintf(d->beside, sizeof(d->beside), "%s.new", d->path);
-	(void)unlink(d->beside);
-	fd = open(d->beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-	d->file = fd < 0 ? NULL : fdopen(fd, "w");
-	return d->file == NULL ? -errno : 0;
-}
-
-/* So that names, too, are on the disk. */
-static int sync_folder(const char *folder)
-{
-	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (fsync(fd) != 0 && errno != EINVAL)
-		rc = -errno;
-	close(fd);
-	return rc;
-}
-
-/* `good`: all was written; else the draft is thrown away. */
-static int draft_close(struct draft *d, bool good)
-{
-	int rc = good ? 0 : -EIO;
-
-	if (rc == 0 && (fflush(d->file) != 0 || fsync(fileno(d->file)) != 0))
-		rc = -errno;
-	fclose(d->file);
-	if (rc == 0 && rename(d->beside, d->path) != 0)
-		rc = -errno;
-	if (rc != 0)
-		(void)unlink(d->beside);
-	return rc == 0 ? sync_folder(d->folder) : rc;
-}
 
 /* --- what was issued ------------------------------------------------------------- */
 
@@ -117,7 +30,7 @@ int authority_list(const char *folder, struct authority_entry **ret,
 	FILE *file;
 	int count = 0;
 
-	path_of(folder, "issued", "", path);
+	authority_path(folder, "issued", "", path);
 	file = list == NULL ? NULL : fopen(path, "re");
 	if (file == NULL) {
 		free(list);
@@ -149,8 +62,8 @@ int authority_list(const char *folder, struct authority_entry **ret,
 static int write_issued(const char *folder, const struct authority_entry *list,
 			int count)
 {
-	struct draft d;
-	int rc = draft_open(&d, folder, "issued", "", 0644);
+	struct authority_draft d;
+	int rc = authority_draft_open(&d, folder, "issued", "", 0644);
 
 	if (rc != 0)
 		return rc;
@@ -159,7 +72,7 @@ static int write_issued(const char *folder, const struct authority_entry *list,
 			list[i].role == AUTHORITY_CLIENT ? "client" : "appliance",
 			(long long)list[i].until,
 			list[i].revoked ? "revoked" : "good");
-	return draft_close(&d, ferror(d.file) == 0);
+	return authority_draft_close(&d, ferror(d.file) == 0);
 }
 
 /* --- certificates ----------------------------------------------------------------- */
@@ -183,14 +96,14 @@ static int authority_open(const char *folder, struct authority *ret,
 	FILE *file;
 
 	memset(ret, 0, sizeof(*ret));
-	path_of(folder, "authority", ".pem", path);
+	authority_path(folder, "authority", ".pem", path);
 	file = fopen(path, "re");
 	if (file == NULL)
 		return authority_say(words, -errno, path, errno == ENOENT
 			? "no authority is there: extmem auth init" : NULL);
 	ret->certificate = PEM_read_X509(file, NULL, NULL, NULL);
 	fclose(file);
-	path_of(folder, "authority", ".key", path);
+	authority_path(folder, "authority", ".key", path);
 	file = fopen(path, "re");
 	if (file == NULL) {
 		authority_close(ret);
@@ -334,7 +247,7 @@ static int write_revoked(const char *folder, const struct authority *a,
 		    X509_CRL_set1_lastUpdate(crl, now) == 1 &&
 		    X509_CRL_set1_nextUpdate(
 			    crl, X509_get0_notAfter(a->certificate)) == 1;
-	struct draft d;
+	struct authority_draft d;
 	int rc = -ENOMEM;
 
 	for (int i = 0; good && i < count; i++)
@@ -342,9 +255,9 @@ static int write_revoked(const char *folder, const struct authority *a,
 		       add_revoked(crl, &list[i], now);
 	good = good && X509_CRL_sort(crl) == 1 && X509_CRL_sign(crl, a->key, NULL) > 0;
 	if (good)
-		rc = draft_open(&d, folder, "revoked", ".pem", 0644);
+		rc = authority_draft_open(&d, folder, "revoked", ".pem", 0644);
 	if (rc == 0)
-		rc = draft_close(&d, PEM_write_X509_CRL(d.file, crl) == 1);
+		rc = authority_draft_close(&d, PEM_write_X509_CRL(d.file, crl) == 1);
 	ASN1_TIME_free(now);
 	X509_CRL_free(crl);
 	return rc;
@@ -354,16 +267,17 @@ static int write_revoked(const char *folder, const struct authority *a,
 
 static int write_pair(const char *folder, EVP_PKEY *key, X509 *x)
 {
-	struct draft d;
-	int rc = draft_open(&d, folder, "authority", ".key", 0600);
+	struct authority_draft d;
+	int rc = authority_draft_open(&d, folder, "authority", ".key", 0600);
 
 	if (rc == 0)
-		rc = draft_close(&d, PEM_write_PrivateKey(d.file, key, NULL, NULL,
-							  0, NULL, NULL) == 1);
+		rc = authority_draft_close(
+			&d, PEM_write_PrivateKey(d.file, key, NULL, NULL, 0, NULL,
+						 NULL) == 1);
 	if (rc == 0)
-		rc = draft_open(&d, folder, "authority", ".pem", 0644);
+		rc = authority_draft_open(&d, folder, "authority", ".pem", 0644);
 	if (rc == 0)
-		rc = draft_close(&d, PEM_write_X509(d.file, x) == 1);
+		rc = authority_draft_close(&d, PEM_write_X509(d.file, x) == 1);
 	return rc;
 }
 
@@ -381,7 +295,7 @@ static int make_files(const char *folder)
 	if (rc == 0)
 		rc = write_pair(folder, key, x);
 	for (unsigned i = 0; rc != 0 && i < sizeof(own_files) / sizeof(own_files[0]); i++) {
-		path_of(folder, own_files[i][0], own_files[i][1], path);
+		authority_path(folder, own_files[i][0], own_files[i][1], path);
 		(void)unlink(path);
 	}
 	X509_free(x);
@@ -396,11 +310,14 @@ int authority_init(const char *folder, char words[AUTHORITY_WORDS])
 
 	if (mkdir(folder, 0700) != 0 && errno != EEXIST)
 		return authority_say(words, -errno, folder, NULL);
-	fd = lock(folder, words);
+	fd = authority_lock(folder, words);
 	if (fd < 0)
 		return fd;
+	if (authority_psk_is(folder))
+		rc = authority_say(words, -EEXIST, folder, "pre-shared keys are"
+				   " there: an authority needs a folder of its own");
 	for (unsigned i = 0; rc == 0 && i < sizeof(own_files) / sizeof(own_files[0]); i++) {
-		path_of(folder, own_files[i][0], own_files[i][1], path);
+		authority_path(folder, own_files[i][0], own_files[i][1], path);
 		if (access(path, F_OK) == 0)
 			rc = authority_say(words, -EEXIST, folder,
 				 "an authority is there already");
@@ -429,14 +346,15 @@ static bool is_name(const char *name)
 static int write_credentials(const char *folder, const char *name, EVP_PKEY *key,
 			     X509 *x, X509 *authority)
 {
-	struct draft d;
-	int rc = draft_open(&d, folder, name, ".pem", 0600);
+	struct authority_draft d;
+	int rc = authority_draft_open(&d, folder, name, ".pem", 0600);
 
 	return rc != 0 ? rc
-		: draft_close(&d, PEM_write_PrivateKey(d.file, key, NULL, NULL, 0,
-						       NULL, NULL) == 1 &&
-				  PEM_write_X509(d.file, x) == 1 &&
-				  PEM_write_X509(d.file, authority) == 1);
+		: authority_draft_close(
+			&d, PEM_write_PrivateKey(d.file, key, NULL, NULL, 0, NULL,
+						 NULL) == 1 &&
+				    PEM_write_X509(d.file, x) == 1 &&
+				    PEM_write_X509(d.file, authority) == 1);
 }
 
 /* First the line, as what is not in the list could not be revoked. `list` has room for
@@ -471,7 +389,7 @@ static int is_free(const char *folder, const char *name,
 	static const char there[] = "is there already: extmem auth renew, or revoke";
 	char path[PATH_MAX];
 
-	path_of(folder, name, ".pem", path);
+	authority_path(folder, name, ".pem", path);
 	if (access(path, F_OK) == 0)
 		return authority_say(words, -EEXIST, path, there);
 	for (int i = 0; i < count; i++)
@@ -528,7 +446,7 @@ int authority_issue(const char *folder, const char *name,
 		return authority_say(words, -EINVAL, name, "no name for a certificate: up to"
 			   " 63 letters, digits, and . _ -");
 	snprintf(e.name, sizeof(e.name), "%s", name);
-	fd = lock(folder, words);
+	fd = authority_lock(folder, words);
 	if (fd < 0)
 		return fd;
 	rc = issue(folder, &e, again, from, words);
@@ -573,7 +491,7 @@ static int revoke_all(const char *folder, const char *name,
 					       " revoke it again");
 		authority_close(&a);
 	}
-	path_of(folder, name, ".pem", path);
+	authority_path(folder, name, ".pem", path);
 	if (rc == 0 && is_name(name))
 		(void)unlink(path);
 	free(list);
@@ -583,7 +501,7 @@ static int revoke_all(const char *folder, const char *name,
 int authority_revoke(const char *folder, const char *name,
 		     char words[AUTHORITY_WORDS])
 {
-	int fd = lock(folder, words), rc;
+	int fd = authority_lock(folder, words), rc;
 
 	if (fd < 0)
 		return fd;

@@ -11,7 +11,12 @@
  *	issued		one line for each certificate: SERIAL NAME ROLE UNTIL STATE,
  *			UNTIL in seconds since 1970, STATE good or revoked
  *
- * Keys are Ed25519. Files are written beside their place and renamed, so that none is
+ * Or a folder of pre-shared keys (common/psk.h), for those who want no certificates:
+ *
+ *	appliance.psk	all keys: what every appliance needs, and the list of clients
+ *	NAME.psk	one key: what this client needs
+ *
+ * Private keys are Ed25519, pre-shared ones random. Files are written beside their place and renamed, so that none is
  * ever half there; those with a key have mode 600.
  *
  * Every failure is -errno and a sentence in `words`. Floor: skin.
@@ -22,7 +27,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <time.h>
+
+#include "common/psk.h"
 
 #define AUTHORITY_NAME_SIZE 64	/* with its NUL */
 #define AUTHORITY_SERIAL_SIZE 33 /* 16 bytes in hexadecimal */
@@ -61,6 +69,22 @@ int authority_check(const char *path, struct authority_entry *ret,
 		    char words[AUTHORITY_WORDS]);
 /* One line of `issued`, without its newline. Pure. */
 bool authority_parse(const char *line, struct authority_entry *ret);
+
+/* Is this a folder of pre-shared keys? */
+bool authority_psk_is(const char *folder);
+/* A key for a client; makes the folder, if it is not there. `again`: another key for who
+ * has one; else -EEXIST. */
+int authority_psk_issue(const char *folder, const char *name, bool again,
+			char words[AUTHORITY_WORDS]);
+int authority_psk_revoke(const char *folder, const char *name,
+			 char words[AUTHORITY_WORDS]);
+/* Prints a line for each key, without the key. */
+int authority_psk_show(const char *folder, FILE *to, char words[AUTHORITY_WORDS]);
+/* Does it begin as a file of pre-shared keys? */
+bool authority_psk_begins(const char *path);
+/* Looks at one: of a client its name; of an appliance how many keys, and no name. */
+int authority_psk_check(const char *path, char ret_name[AUTHORITY_NAME_SIZE],
+			char words[AUTHORITY_WORDS]);
 
 /* Puts "WHAT: WHY" into words; WHY NULL: what -rc means. Returns rc. */
 int authority_say(char words[AUTHORITY_WORDS], int rc, const char *what,

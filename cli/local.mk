@@ -53,7 +53,10 @@ extmem_auth_SOURCES = \
 	cli/authority.c \
 	cli/authority.h \
 	cli/authority_check.c \
+	cli/authority_files.c \
 	cli/authority_issued.c \
+	cli/authority_parts.h \
+	cli/authority_psk.c \
 	$(NULL)
 extmem_auth_LDADD = $(XM_WHOLE) $(OPENSSL_LIBS)
 

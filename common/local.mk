@@ -25,6 +25,8 @@ libxm_ground_la_SOURCES = \
 	common/standard.h \
 	common/progress.c \
 	common/progress.h \
+	common/psk.c \
+	common/psk.h \
 	common/words.c \
 	common/words.h \
 	$(NULL)

@@ -42,6 +42,7 @@ libxm_transports_la_SOURCES += \
 	transports/tls_library.c \
 	transports/tls_library.h \
 	transports/tls_parts.h \
+	transports/tls_psk.c \
 	transports/tls_words.c \
 	$(NULL)
 else

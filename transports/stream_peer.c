@@ -118,7 +118,7 @@ void xm_stream_peer_check(struct xm_channel *c, struct xm_stream_peer *p)
 	    !xm_tls_refuses(c->tls, &p->io))
 		return;
 	snprintf(p->io.words, sizeof(p->io.words),
-		 "its certificate is no longer accepted");
+		 "its credentials are no longer accepted");
 	xm_stream_peer_fail(c, p, -EKEYREVOKED);
 }
 

@@ -61,7 +61,7 @@ static int text_read(const char *path, bool secret, struct text *ret,
 		rc = -EINVAL;
 	if (rc == 0 && secret && (status.st_mode & 077) != 0) {
 		close(fd);
-		snprintf(words, words_size, "%.160s has a private key, and its"
+		snprintf(words, words_size, "%.160s has a secret key, and its"
 			 " mode lets others at it: chmod 600", path);
 		return -EACCES;
 	}
@@ -257,10 +257,13 @@ static int files_read(const struct xm_tls *tls, struct files *ret, char *words,
 
 	memset(&ret->revoked, 0, sizeof(ret->revoked));
 	beside(tls->path, ret->path, sizeof(ret->path));
+	/* Who has no certificate any more is not in the file of keys. */
+	if (rc == 0 && xm_psk_is_file(ret->own.bytes, ret->own.size))
+		return 0;
 	if (rc == 0)
 		rc = text_read(ret->path, false, &ret->revoked, words, words_size);
 	if (rc == -ENOENT && ret->own.bytes != NULL) {
-		if (!tls->listed)
+		if (!tls->has.listed)
 			return 0;
 		snprintf(words, words_size, "%.160s is gone, and whoever was"
 			 " revoked would get in: copy it again", ret->path);
@@ -280,49 +283,75 @@ static int take_credentials(SSL_CTX *c, const struct text *t, const char *path,
 	    xm_tls_name(*ret_own, name))
 		return 0;
 	snprintf(words, words_size, "%.160s is no credential file: a private"
-		 " key, its certificate, and its authority's, as extmem auth"
-		 " writes them", path);
+		 " key, its certificate, and its authority's, or pre-shared keys,"
+		 " as extmem auth writes them", path);
 	return -EINVAL;
 }
 
-static int context_fill(SSL_CTX *c, const struct xm_tls *tls,
-			const struct files *f, X509 **ret_own,
-			int *ret_revoked, char *words, size_t words_size)
+static int fill_certificates(struct xm_tls_contents *to, const struct xm_tls *tls,
+			     const struct files *f, char *words, size_t words_size)
 {
-	int rc = take_credentials(c, &f->own, tls->path, ret_own, words, words_size);
+	int rc = take_credentials(to->context, &f->own, tls->path, &to->own, words,
+				  words_size);
 
 	if (rc == 0)
-		rc = xm_tls_own_dates(*ret_own, tls->path, words, words_size);
+		rc = xm_tls_own_dates(to->own, tls->path, words, words_size);
 	if (rc == 0 && f->revoked.bytes != NULL)
-		rc = take_revoked(c, &f->revoked, f->path, ret_revoked, words,
-				  words_size);
-	return rc == 0 ? own_check(c, *ret_own, tls, words, words_size) : rc;
+		rc = take_revoked(to->context, &f->revoked, f->path, &to->revoked,
+				  words, words_size);
+	if (rc == 0)
+		rc = own_check(to->context, to->own, tls, words, words_size);
+	if (rc == 0 && tls->accepts)
+		xm_tls_keys_notice(to->context);
+	to->listed = f->revoked.bytes != NULL;
+	if (to->revoked < 0)
+		to->revoked = 0; /* an empty list is none to OpenSSL */
+	return rc;
+}
+
+static int fill_keys(struct xm_tls_contents *to, const struct xm_tls *tls,
+		     const struct files *f, char *words, size_t words_size)
+{
+	int count = xm_tls_keys_read(f->own.bytes, f->own.size, tls, &to->keys,
+				     words, words_size);
+	int rc;
+
+	if (count < 0)
+		return count;
+	to->key_count = (uint32_t)count;
+	rc = xm_tls_keys_use(to->context, tls->accepts);
+	if (rc != 0)
+		snprintf(words, words_size, "OpenSSL takes no pre-shared keys");
+	return rc;
 }
 
 /* --- tls.h --------------------------------------------------------------------- */
 
+static void let_go(struct xm_tls_contents *has)
+{
+	xm_ssl.X509_free(has->own);
+	xm_ssl.SSL_CTX_free(has->context);
+	xm_tls_keys_free(has->keys);
+}
+
 static int take_files(struct xm_tls *tls, const struct files *f, char *words,
 		      size_t words_size)
 {
-	X509 *own = NULL;
-	SSL_CTX *c = context_new();
-	int rc = -ENOMEM, revoked = 0;
+	struct xm_tls_contents next = { .context = context_new() };
+	int rc = -ENOMEM;
 
-	if (c == NULL)
+	if (next.context == NULL)
 		snprintf(words, words_size, "OpenSSL has no TLS 1.3");
+	else if (xm_psk_is_file(f->own.bytes, f->own.size))
+		rc = fill_keys(&next, tls, f, words, words_size);
 	else
-		rc = context_fill(c, tls, f, &own, &revoked, words, words_size);
+		rc = fill_certificates(&next, tls, f, words, words_size);
 	if (rc != 0) {
-		xm_ssl.X509_free(own);
-		xm_ssl.SSL_CTX_free(c);
+		let_go(&next);
 		return rc;
 	}
-	xm_ssl.X509_free(tls->own);
-	xm_ssl.SSL_CTX_free(tls->context);
-	tls->own = own;
-	tls->listed = f->revoked.bytes != NULL;
-	tls->revoked = revoked > 0 ? revoked : 0;
-	tls->context = c;
+	let_go(&tls->has);
+	tls->has = next;
 	return 0;
 }
 
@@ -332,14 +361,19 @@ static void remark(const struct xm_tls *tls, char *words, size_t size)
 	char until[XM_TLS_DATE_SIZE];
 	int used;
 
-	if (tls->listed)
+	if (tls->has.keys != NULL) {
+		snprintf(words, size, "pre-shared keys of %u client%s",
+			 tls->has.key_count, tls->has.key_count == 1 ? "" : "s");
+		return;
+	}
+	if (tls->has.listed)
 		used = snprintf(words, size, "revoked.pem has %d certificate%s",
-				tls->revoked, tls->revoked == 1 ? "" : "s");
+				tls->has.revoked, tls->has.revoked == 1 ? "" : "s");
 	else
 		used = snprintf(words, size, "there is no revoked.pem beside the"
 				" credentials");
 	if (used > 0 && (size_t)used < size &&
-	    xm_tls_ends_within(tls->own, SOON_S, until))
+	    xm_tls_ends_within(tls->has.own, SOON_S, until))
 		snprintf(words + used, size - (size_t)used, "; our own ends on"
 			 " %s: extmem auth renew", until);
 }
@@ -398,8 +432,7 @@ void xm_tls_close(struct xm_tls *tls)
 	if (tls == NULL)
 		return;
 	if (xm_ssl_enter()) {
-		xm_ssl.X509_free(tls->own);
-		xm_ssl.SSL_CTX_free(tls->context);
+		let_go(&tls->has);
 		xm_ssl_leave();
 	}
 	free(tls);
@@ -412,24 +445,45 @@ static bool is_refusal(int why)
 	       xm_tls_is_stranger(why);
 }
 
-bool xm_tls_refuses(struct xm_tls *tls, const struct xm_stream_io *io)
+static bool certificate_refused(const struct xm_tls *tls,
+				const struct xm_tls_stream *s)
 {
-	const struct xm_tls_stream *s = io->state;
 	X509_STORE_CTX *check;
 	int why = X509_V_ERR_OUT_OF_MEM;
 
-	if (s == NULL || !s->done || !xm_ssl_enter())
-		return false;
 	check = xm_ssl.X509_STORE_CTX_new_ex(xm_ssl.context, NULL);
 	if (check != NULL &&
 	    xm_ssl.X509_STORE_CTX_init(
-		    check, xm_ssl.SSL_CTX_get_cert_store(tls->context),
+		    check, xm_ssl.SSL_CTX_get_cert_store(tls->has.context),
 		    xm_ssl.SSL_get0_peer_certificate(s->ssl), NULL) == 1)
 		why = xm_ssl.X509_verify_cert(check) == 1
 			      ? X509_V_OK
 			      : xm_ssl.X509_STORE_CTX_get_error(check);
 	xm_ssl.X509_STORE_CTX_free(check);
 	xm_ssl.ERR_clear_error();
-	xm_ssl_leave();
 	return is_refusal(why);
+}
+
+/* A key that was changed is another for streams that begin; those that are there go on, as
+ * with a certificate that was renewed. Who has no key any more was revoked. */
+static bool is_refused(const struct xm_tls *tls, const struct xm_tls_stream *s)
+{
+	if (s->keyed != (tls->has.keys != NULL))
+		return true;
+	return s->keyed ? s->io->accepted &&
+				  xm_psk_find(tls->has.keys, tls->has.key_count, s->name,
+					      strlen(s->name)) == NULL
+			: certificate_refused(tls, s);
+}
+
+bool xm_tls_refuses(struct xm_tls *tls, const struct xm_stream_io *io)
+{
+	const struct xm_tls_stream *s = io->state;
+	bool refused;
+
+	if (s == NULL || !s->done || !xm_ssl_enter())
+		return false;
+	refused = is_refused(tls, s);
+	xm_ssl_leave();
+	return refused;
 }

@@ -120,13 +120,13 @@ static int begin(struct xm_stream_io *io, struct xm_tls_stream *s)
 	int rc = 0;
 
 	/* The other side would say so less clearly. */
-	if (!tls->accepts)
-		rc = xm_tls_own_dates(tls->own, tls->path, io->words,
+	if (!tls->accepts && tls->has.own != NULL)
+		rc = xm_tls_own_dates(tls->has.own, tls->path, io->words,
 				      sizeof(io->words));
 	if (rc != 0)
 		return rc;
 	s->io = io;
-	s->ssl = xm_ssl.SSL_new(tls->context);
+	s->ssl = xm_ssl.SSL_new(tls->has.context);
 	bio = s->ssl == NULL ? NULL : socket_new(s);
 	if (bio == NULL) {
 		xm_ssl.SSL_free(s->ssl);
@@ -170,8 +170,11 @@ static int failed(struct xm_tls_stream *s, int n)
 
 static int is_known(struct xm_tls_stream *s)
 {
-	const X509 *x = xm_ssl.SSL_get0_peer_certificate(s->ssl);
+	const X509 *x;
 
+	if (s->io->tls->has.keys != NULL)
+		return xm_tls_keys_known(s);
+	x = xm_ssl.SSL_get0_peer_certificate(s->ssl);
 	if (x != NULL && xm_tls_name(x, s->io->identity)) {
 		s->done = true;
 		return 0;

@@ -48,6 +48,7 @@
 	X(PEM_read_bio_PrivateKey_ex)                                         \
 	X(PEM_read_bio_X509)                                                  \
 	X(PEM_read_bio_X509_CRL)                                              \
+	X(SSL_CIPHER_find)                                                    \
 	X(SSL_CTX_check_private_key)                                          \
 	X(SSL_CTX_ctrl)                                                       \
 	X(SSL_CTX_free)                                                       \
@@ -56,9 +57,16 @@
 	X(SSL_CTX_set_ciphersuites)                                           \
 	X(SSL_CTX_set_num_tickets)                                            \
 	X(SSL_CTX_set_options)                                                \
+	X(SSL_CTX_set_psk_find_session_callback)                              \
+	X(SSL_CTX_set_psk_use_session_callback)                               \
 	X(SSL_CTX_set_verify)                                                 \
 	X(SSL_CTX_use_PrivateKey)                                             \
 	X(SSL_CTX_use_certificate)                                            \
+	X(SSL_SESSION_free)                                                   \
+	X(SSL_SESSION_new)                                                    \
+	X(SSL_SESSION_set1_master_key)                                        \
+	X(SSL_SESSION_set_cipher)                                             \
+	X(SSL_SESSION_set_protocol_version)                                   \
 	X(SSL_do_handshake)                                                   \
 	X(SSL_free)                                                           \
 	X(SSL_get0_peer_certificate)                                          \
@@ -68,6 +76,7 @@
 	X(SSL_new)                                                            \
 	X(SSL_pending)                                                        \
 	X(SSL_read)                                                           \
+	X(SSL_session_reused)                                                 \
 	X(SSL_set_accept_state)                                               \
 	X(SSL_set_bio)                                                        \
 	X(SSL_set_connect_state)                                              \

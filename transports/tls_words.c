@@ -155,6 +155,12 @@ static int refused(const struct xm_tls_stream *s, const X509 *x, long why)
 	size_t size = sizeof(s->io->words);
 
 	clock_says(now);
+	if (s->io->tls->has.keys != NULL) {
+		snprintf(to, size, "it has certificates, and we have a pre-shared"
+			 " key: give it the appliance.psk of our authority, or us"
+			 " a certificate (extmem auth add)");
+		return -EKEYREJECTED;
+	}
 	if (x != NULL) {
 		(void)xm_tls_name(x, name);
 		moment(xm_ssl.X509_get0_notBefore(x), from);
@@ -303,7 +309,9 @@ int xm_tls_why(struct xm_tls_stream *s)
 		return plain(s);
 	if (s->refused != 0)
 		return s->refused;
-	rc = told(s->io, ERR_GET_REASON(error));
+	rc = xm_tls_keys_why(s, ERR_GET_REASON(error));
+	if (rc == 0)
+		rc = told(s->io, ERR_GET_REASON(error));
 	if (rc != 0)
 		return rc;
 	if (!s->done && error != 0 &&

@@ -120,7 +120,7 @@ arrows transports "common/.*|$contracts" >"$scratch/out"
 complaints "transports include the contracts, common and each other" \
 	"$scratch/out"
 {
-	arrows cli 'core/extmem\.h|common/(clock|options|options_shared|progress|spawn|standard)\.h|preload/shared\.h'
+	arrows cli 'core/extmem\.h|common/(clock|options|options_shared|progress|psk|spawn|standard)\.h|preload/shared\.h'
 	# The snapshot machine is pure, so that the simulator runs it; the shim
 	# is who uses it, and has its object file besides libextmem.so.
 	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options)\.h'
@@ -161,7 +161,7 @@ complaints "nobody but the volume, and whoever takes memory for it, looks into a
 	"$scratch/out"
 only 'microhttpd' '^gateway/(http_parts\.h|main\.c)$' >"$scratch/out"
 complaints "libmicrohttpd is named where the gateway speaks HTTP" "$scratch/out"
-only 'openssl/' '^(core/skin/cipher_openssl\.c|transports/tls_library\.h|cli/(authority|authority_check|auth_main)\.c)$' >"$scratch/out"
+only 'openssl/' '^(core/skin/cipher_openssl\.c|transports/tls_library\.h|cli/(authority|authority_check|authority_psk|auth_main)\.c)$' >"$scratch/out"
 complaints "OpenSSL is named where streams and pages are encrypted and credentials written" \
 	"$scratch/out"
 

@@ -16,6 +16,7 @@ xm_shell_tests += \
 	tests/shell/test_gateway.sh \
 	tests/shell/test_gateway_hostile.sh \
 	tests/shell/test_programs.sh \
+	tests/shell/test_psk.sh \
 	tests/shell/test_region.sh \
 	tests/shell/test_share.sh \
 	tests/shell/test_shrink.sh \

@@ -24,6 +24,7 @@ xm_tests += \
 	tests/unit/test_mender \
 	tests/unit/test_model \
 	tests/unit/test_move \
+	tests/unit/test_issued \
 	tests/unit/test_options \
 	tests/unit/test_owed \
 	tests/unit/test_pager \
@@ -73,7 +74,7 @@ xm_tests += \
 	tests/unit/test_words \
 	$(NULL)
 if HAVE_OPENSSL
-xm_tests += tests/unit/test_tls
+xm_tests += tests/unit/test_psk tests/unit/test_tls
 endif
 noinst_HEADERS += \
 	tests/unit/tls_rig.h \
@@ -178,11 +179,27 @@ tests_unit_test_model_LDADD = libxm_device.la $(LDADD)
 tests_unit_test_tls_SOURCES = \
 	cli/authority.c \
 	cli/authority_check.c \
+	cli/authority_files.c \
 	cli/authority_issued.c \
+	cli/authority_psk.c \
 	tests/unit/test_tls.c \
 	tests/unit/tls_rig.c \
 	$(NULL)
 tests_unit_test_tls_LDADD = $(LDADD) $(OPENSSL_LIBS)
+tests_unit_test_psk_SOURCES = \
+	cli/authority.c \
+	cli/authority_check.c \
+	cli/authority_files.c \
+	cli/authority_issued.c \
+	cli/authority_psk.c \
+	tests/unit/test_psk.c \
+	tests/unit/tls_rig.c \
+	$(NULL)
+tests_unit_test_psk_LDADD = $(LDADD) $(OPENSSL_LIBS)
+tests_unit_test_issued_SOURCES = \
+	cli/authority_issued.c \
+	tests/unit/test_issued.c \
+	$(NULL)
 
 tests_unit_test_cipher_LDADD = libxm_skin.la $(LDADD)
 

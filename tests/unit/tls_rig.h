@@ -23,6 +23,8 @@ const char *rig_path(const char *authority, const char *file);
 /* Another credential file there, valid from and until so many seconds from now. */
 const char *rig_issue(const char *authority, const char *name,
 		      enum authority_role, long from_s, long until_s);
+/* A client's pre-shared key, in the folder "keys" beside them. */
+const char *rig_key(const char *name, bool again);
 void rig_copy(const char *from, const char *to);
 
 /* With credentials of this file; NULL: with none. Listens if `address` is given. */
