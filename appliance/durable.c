@@ -9,7 +9,8 @@
  *	FORGET	it is given back, or its time is over. It is zeroed when the store has
  *		forgotten it, so no extent of a later owner is told of before.
  *	DRAFT	some of its bytes, to be taken aside. DRAFTED says that they are.
- *	PERSIST	its draft. PERSISTED says that it is durable.
+ *	PERSIST	its draft. PERSISTED says that it is durable. A draft can have several runs
+ *		(DRAFT with ALSO), which become durable together or not at all.
  *
  * Why bytes are drafted first. Writes are one-sided: nobody here sees that one lands while the
  * store copies the page, half old and half new. So the client writes to none of the pages
@@ -31,6 +32,7 @@
 #include "appliance/service_parts.h"
 
 #define BIT(kind) (1U << (kind))
+#define NO_DRAFT "there is no such draft any more: draft the bytes again"
 
 static bool is_told(const struct xm_service_extent *e, uint32_t kinds)
 {
@@ -136,6 +138,11 @@ void xm_durable_draft(struct xm_service *s, const struct xm_service_event *event
 					  "most, become durable at once");
 		return;
 	}
+	e->durable.also = (m->flags & XM_DRAFT_ALSO) != 0;
+	if (e->durable.also && e->durable.draft == 0) {
+		xm_service_refuse_plainly(s, ret, requester, EAGAIN, NO_DRAFT);
+		return;
+	}
 	e->durable.offset = m->offset;
 	e->durable.size = m->size;
 	e->durable.zeros = (m->flags & XM_DRAFT_ZEROS) != 0;
@@ -154,9 +161,7 @@ void xm_durable_persist(struct xm_service *s, const struct xm_service_event *eve
 	if (e == NULL)
 		return;
 	if (m->draft == 0 || m->draft != e->durable.draft) {
-		xm_service_refuse_plainly(s, ret, requester, EAGAIN,
-					  "there is no such draft any more: draft "
-					  "the bytes again");
+		xm_service_refuse_plainly(s, ret, requester, EAGAIN, NO_DRAFT);
 		return;
 	}
 	e->durable.draft = 0;
@@ -202,6 +207,7 @@ static void tell(struct xm_service *s, struct xm_service_extent *e,
 	} else if (kind == XM_STORE_DRAFT) {
 		ret->tenant = e->tenant;
 		ret->zeros = e->durable.zeros;
+		ret->also = e->durable.also;
 		ret->offset = e->offset + e->durable.offset;
 		ret->size = e->durable.size;
 	}

@@ -275,6 +275,14 @@ int xm_store_put(struct xm_store *s, uint32_t slot, uint64_t first, uint64_t cou
 	return rc;
 }
 
+int xm_store_together(struct xm_store *s, uint64_t pages)
+{
+	if (pages > s->options.batch_max)
+		return -EINVAL;
+	return pages <= s->options.batch_max - s->count || XM_PLANTED(store_apart)
+		       ? s->failed : xm_store_commit(s);
+}
+
 int xm_store_get(struct xm_store *s, uint32_t slot, uint64_t first, uint64_t count,
 		 uint8_t *ret, uint64_t *ret_bad)
 {

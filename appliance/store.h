@@ -123,6 +123,9 @@ int xm_store_forget(struct xm_store *, uint32_t slot);
  * bytes, which may change while they are copied. -EINVAL: they are not its extent's. */
 int xm_store_put(struct xm_store *, uint32_t slot, uint64_t first, uint64_t count,
 		 const uint8_t *bytes);
+/* So many pages, put next, are in one batch: all of them become durable, or none. There are
+ * `batch_max` at most. */
+int xm_store_together(struct xm_store *, uint64_t pages);
 /* Returns when all of it is durable. It may have begun before. */
 int xm_store_commit(struct xm_store *);
 

@@ -147,28 +147,40 @@ static void load(struct process *p)
 
 static int draft(struct process *p, const struct xm_store_command *c)
 {
-	struct xm_drafted_bytes *d;
+	uint8_t *bytes;
 
 	if (c->size == 0 || c->size > XM_DRAFT_MAX ||
 	    !xm_span_fits(c->offset, c->size, p->pool.size))
 		return -EINVAL;
-	d = xm_drafts_take(&p->drafts, c->slot, c->tenant, c->offset, c->size);
-	if (c->zeros)
-		memset(d->bytes, 0, d->size);
+	if (c->also)
+		bytes = xm_drafts_add(&p->drafts, c->slot, c->offset, c->size);
 	else
-		memcpy(d->bytes, p->pool.base + d->offset, d->size);
+		bytes = xm_drafts_take(&p->drafts, c->slot, c->tenant, c->offset,
+				       c->size);
+	if (bytes == NULL)
+		return -EAGAIN;
+	if (c->zeros)
+		memset(bytes, 0, c->size);
+	else
+		memcpy(bytes, p->pool.base + c->offset, c->size);
 	return p->store.failed;
 }
 
 static int persist(struct process *p, uint32_t slot)
 {
 	const struct xm_drafted_bytes *d = xm_drafts_find(&p->drafts, slot);
+	const uint8_t *bytes;
 	int rc;
 
 	if (d == NULL)
 		return -EAGAIN;
-	rc = xm_store_put(&p->store, slot, d->offset / XM_STORE_BLOCK,
-			  d->size / XM_STORE_BLOCK, d->bytes);
+	bytes = d->bytes;
+	rc = xm_store_together(&p->store, d->size / XM_STORE_BLOCK);
+	for (uint32_t i = 0; i < d->runs_count && rc == 0; i++) {
+		rc = xm_store_put(&p->store, slot, d->runs[i].offset / XM_STORE_BLOCK,
+				  d->runs[i].size / XM_STORE_BLOCK, bytes);
+		bytes += d->runs[i].size;
+	}
 	xm_drafts_drop(&p->drafts, slot);
 	return rc;
 }

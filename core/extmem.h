@@ -177,7 +177,7 @@ struct extmem_request {
 	uint64_t size;	      /* sizeof(struct extmem_request) */
 	uint64_t region_size; /* bytes; not 0, unless it is sparse */
 	const char *name;     /* as for extmem_region_alloc() */
-	uint64_t flags;	      /* EXTMEM_TRACKED, EXTMEM_SEALED, or 0 */
+	uint64_t flags;	      /* EXTMEM_TRACKED, EXTMEM_SEALED, ..., or 0 */
 	const char *strategy; /* extmem(5) says how; NULL: that of the settings */
 	/* Bytes of addresses; then the region is sparse, and region_size is 0. */
 	uint64_t reserve;
@@ -192,6 +192,9 @@ struct extmem_request {
  * back wrong, and of which no copy is right, is lost. It is tracked. Needs a client opened
  * with the setting seal=asked; with seal=all every region is sealed. */
 #define EXTMEM_SEALED 2
+/* Likewise, and it can be kept durable (extmem_region_keep_durable()): what its pages are
+ * opened with is durable with them, 25 bytes for each. Its size stays what it is. */
+#define EXTMEM_SEALED_DURABLE 4
 /* What a program may do with pages: see extmem_protect(). */
 enum extmem_rights {
 	EXTMEM_READ_WRITE = 0, /* what every page has at first */
@@ -454,6 +457,13 @@ enum extmem_level {
  * appliance's log says. After an error what was not durable before may be or not. */
 int extmem_sync_level(extmem_region *, uint64_t offset, uint64_t size,
 		      enum extmem_level);
+
+/* How new what is durable of a sealed region is, as a text of its own form: with this an
+ * adopter finds out if an older copy of a disk was put back (extmem_region_adopt_since()). It
+ * changes with each extmem_sync_level() that made something durable.
+ * Errors: -EINVAL the region is not sealed and durable. */
+#define EXTMEM_ROOT_SIZE 64
+int extmem_region_root(extmem_region *, char ret_root[EXTMEM_ROOT_SIZE]);
 
 enum extmem_advice {
 	EXTMEM_NORMAL = 0, /* detect the pattern */

@@ -77,6 +77,15 @@ int extmem_region_hand_over(extmem_region *, const struct extmem_hand_over *,
 int extmem_region_adopt(extmem *, const char *token, uint64_t flags,
 			extmem_region **ret);
 
+/* Likewise, of a sealed region, if it is at least as new as when extmem_region_root() gave
+ * this root; NULL: however old. (A client that has had the region remembers how new it was,
+ * and looks by itself.)
+ * Errors: also -EBADMSG an appliance has an older state of it, as of an older copy of its
+ * disk; or its seals do not open. -ENOKEY the client has no seal_key. -EINVAL the root is none,
+ * or another region's. */
+int extmem_region_adopt_since(extmem *, const char *token, const char *root,
+			      uint64_t flags, extmem_region **ret);
+
 /* Keeps a region beyond this client's end, whether it closes, is killed, or is not heard of
  * for a lease: its bytes then wait for `ms` (EXTMEM_FOR_EVER) to be adopted by the token. 0:
  * it is not kept any more, and no token stands for it. As long as this client lives the
@@ -103,8 +112,11 @@ int extmem_region_keep(extmem_region *, uint64_t ms,
  * A durable region cannot shrink, and its memory does not move when its appliance drains. One
  * that is handed over is not durable any more.
  *
+ * A sealed region must have been requested with EXTMEM_SEALED_DURABLE, by a client with a
+ * seal_key: who adopts it needs the same key.
+ *
  * Errors: as above. -EOPNOTSUPP also: an appliance of it has no store. -EIO its store has
- * failed. */
+ * failed. -ENOKEY it is sealed, and the client has no seal_key. */
 int extmem_region_keep_durable(extmem_region *, uint64_t ms,
 			       char ret_token[EXTMEM_TOKEN_SIZE]);
 

@@ -70,6 +70,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/trace.c \
 	core/pure/trace.h \
 	core/pure/transport.h \
+	core/pure/tree.c \
+	core/pure/tree.h \
 	core/pure/versions.c \
 	core/pure/versions.h \
 	core/pure/view.c \
@@ -169,6 +171,7 @@ libxm_client_la_SOURCES += \
 	core/client/registered.c \
 	core/client/registered.h \
 	core/client/rights.c \
+	core/client/roots.c \
 	core/client/sealing.c \
 	core/client/sealing.h \
 	core/client/segments.c \
@@ -191,6 +194,8 @@ libxm_client_la_SOURCES += \
 	core/client/transfer_pager.c \
 	core/client/transfer_parts.h \
 	core/client/transfer_piece.c \
+	core/client/trees.c \
+	core/client/trees.h \
 	core/client/trims.c \
 	core/client/wait.c \
 	core/client/wait.h \

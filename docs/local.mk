@@ -54,6 +54,7 @@ xm_man_names = \
 	docs/man/extmem_region_acquire.3 \
 	docs/man/extmem_region_address.3 \
 	docs/man/extmem_region_adopt.3 \
+	docs/man/extmem_region_adopt_since.3 \
 	docs/man/extmem_region_alloc.3 \
 	docs/man/extmem_region_commit.3 \
 	docs/man/extmem_region_decommit.3 \
@@ -68,6 +69,7 @@ xm_man_names = \
 	docs/man/extmem_region_release.3 \
 	docs/man/extmem_region_request.3 \
 	docs/man/extmem_region_resize.3 \
+	docs/man/extmem_region_root.3 \
 	docs/man/extmem_region_restore.3 \
 	docs/man/extmem_region_revoke.3 \
 	docs/man/extmem_region_share.3 \

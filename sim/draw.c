@@ -325,7 +325,7 @@ static void draw_kind(struct sim_shape *s)
 	} else if (sim_plan.durable) {
 		s->durable = true;
 		s->kept_percent = 100;
-		s->sealed = s->drains = false;
+		s->drains = false;
 		s->lies_ms = 0;
 	} else if (!sim_plan.shares && !sim_plan.clones) {
 		tenants_draw(s);

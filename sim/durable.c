@@ -14,16 +14,19 @@
 #include "sim/os.h"
 #include "sim/shape.h"
 #include "sim/sparse.h"
+#include "sim/trees.h"
 #include "sim/world.h"
 
 #define QUEUE (2 * XM_STORE_COMMANDS_MAX)
+#define SLOTS 4096
 
 static struct durable {
 	struct process *control;
 	uint32_t index;
 	struct sparse *disk;
 	struct xm_drafts drafts;
-	bool torn[XM_DRAFTS];
+	struct trees_extent extents[SLOTS]; /* that it keeps */
+	bool torn[XM_DRAFTS]; /* what is at this place */
 	/* What is being drafted now, in the pool. */
 	uint64_t page, size;
 	uint32_t place;
@@ -57,16 +60,19 @@ static void draft_page(struct durable *d, uint8_t *to, uint64_t offset)
 
 static int draft(struct durable *d, const struct xm_store_command *c)
 {
-	struct xm_drafted_bytes *b = xm_drafts_take(&d->drafts, c->slot, c->tenant,
-						    c->offset, c->size);
+	uint8_t *bytes = c->also ? xm_drafts_add(&d->drafts, c->slot, c->offset, c->size)
+				 : xm_drafts_take(&d->drafts, c->slot, c->tenant,
+						  c->offset, c->size);
 
-	d->place = (uint32_t)(b - d->drafts.list);
-	d->torn[d->place] = false;
+	if (bytes == NULL)
+		return -EAGAIN;
+	d->place = (uint32_t)((size_t)(bytes - memory[d->index]) / XM_DRAFT_MAX);
+	d->torn[d->place] &= c->also;
 	for (uint64_t at = 0; at < c->size; at += XM_PAGE) {
 		if (c->zeros)
-			memset(b->bytes + at, 0, XM_PAGE);
+			memset(bytes + at, 0, XM_PAGE);
 		else
-			draft_page(d, b->bytes + at, c->offset + at);
+			draft_page(d, bytes + at, c->offset + at);
 	}
 	world_note("durable.draft: appliance {index}: byte {offset:hex} of its pool and "
 		   "on, {size:bytes}", d->index, c->offset, c->size);
@@ -87,6 +93,7 @@ static uint64_t sync_ns(void)
 static int persist(struct durable *d, uint32_t slot)
 {
 	const struct xm_drafted_bytes *b = xm_drafts_find(&d->drafts, slot);
+	const uint8_t *bytes;
 
 	if (b == NULL)
 		return -EAGAIN;
@@ -94,13 +101,20 @@ static int persist(struct durable *d, uint32_t slot)
 	if (d->torn[b - d->drafts.list])
 		world_broken("durable", "appliance %u keeps bytes of its pool from "
 			     "%#llx on that were written while it drafted them",
-			     d->index, (unsigned long long)b->offset);
+			     d->index, (unsigned long long)b->runs[0].offset);
 	world_wait(d, sync_ns());
-	sparse_mark(d->disk, b->offset, b->size);
-	memcpy(d->disk->bytes + b->offset, b->bytes, b->size);
-	world_note("durable.persist: appliance {index}: byte {offset:hex} of its pool "
-		   "and on, {size:bytes}", d->index, b->offset, b->size);
+	bytes = b->bytes;
+	for (uint32_t i = 0; i < b->runs_count; i++) {
+		uint64_t offset = b->runs[i].offset, size = b->runs[i].size;
+
+		sparse_mark(d->disk, offset, size);
+		memcpy(d->disk->bytes + offset, bytes, size);
+		bytes += size;
+		world_note("durable.persist: appliance {index}: byte {offset:hex} of its "
+			   "pool and on, {size:bytes}", d->index, offset, size);
+	}
 	xm_drafts_drop(&d->drafts, slot);
+	trees_check(&d->extents[slot], d->index, d->disk->bytes);
 	return 0;
 }
 
@@ -112,8 +126,9 @@ static int obey(struct durable *d, const struct xm_store_command *c)
 	case XM_STORE_KEEP:
 		if (c->fresh)
 			sparse_clear(d->disk, c->entry.offset, c->entry.size);
+		trees_keep(&d->extents[c->slot], &c->entry);
 		break;
-	case XM_STORE_FORGET: break;
+	case XM_STORE_FORGET: d->extents[c->slot].size = 0; break;
 	}
 	if (c->kind == XM_STORE_FORGET || c->fresh)
 		xm_drafts_drop(&d->drafts, c->slot);
@@ -197,6 +212,12 @@ const uint8_t *durable_bytes(uint32_t appliance, uint64_t offset)
 {
 	const struct durable *d = &stores[appliance];
 
+	for (uint32_t i = 0; i < SLOTS && d->disk != NULL; i++) {
+		const struct trees_extent *e = &d->extents[i];
+
+		if (e->size > 0 && offset - e->offset < e->size && trees_is_sealed(e))
+			return trees_page(e, d->disk->bytes, offset);
+	}
 	return d->disk == NULL ? NULL : d->disk->bytes + offset;
 }
 

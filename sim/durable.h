@@ -22,7 +22,8 @@ void *durable_of(uint32_t appliance);
 bool durable_has_reports(uint32_t appliance);
 /* To be called before these bytes of the pool are written. */
 void durable_written(uint32_t appliance, uint64_t offset, uint64_t size);
-/* What is on the disk of the page at byte `offset` of the pool. NULL: there is no disk. */
+/* What is on the disk of the page at byte `offset` of the pool, opened if it is sealed; valid
+ * until the next call. NULL: there is no disk. */
 const uint8_t *durable_bytes(uint32_t appliance, uint64_t offset);
 
 #endif

@@ -106,6 +106,8 @@ libxm_world_la_SOURCES = \
 	sim/places.h \
 	sim/tenants.c \
 	sim/tenants.h \
+	sim/trees.c \
+	sim/trees.h \
 	sim/thief.c \
 	sim/touch.h \
 	sim/weather.c \

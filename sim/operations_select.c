@@ -274,7 +274,8 @@ void op_resize(struct program *p)
 	bool shrink = size < extmem_region_size(p->region);
 	int rc;
 
-	if (share_is_on(p))
+	/* What is sealed and durable keeps its size. */
+	if (share_is_on(p) || (sim_shape.durable && sim_shape.sealed))
 		return;
 	/* A slab in use is never cut off. */
 	if (shrink && p->shadow->pages * XM_PAGE > size) {

@@ -19,8 +19,10 @@
 #include "sim/programs.h"
 #include "sim/world.h"
 
+/* Of a toy the salt is the key. */
 struct xm_seal {
-	uint64_t key;
+	uint32_t count;
+	uint64_t keys[XM_CIPHER_KEYS]; /* the first is its own */
 };
 
 #define WORDS_OF(size) ((size) / sizeof(uint64_t))
@@ -86,17 +88,17 @@ static void nonce_use(uint64_t key, uint64_t version)
 
 /* --- the cipher -------------------------------------------------------------------- */
 
-static void change(const struct xm_seal *s, const struct xm_seal_page *at,
+static void change(uint64_t key, const struct xm_seal_page *at,
 		   uint8_t *bytes, size_t size)
 {
 	uint64_t *words = (uint64_t *)(void *)bytes;
-	uint64_t from = mix(s->key ^ mix(at->version));
+	uint64_t from = mix(key ^ mix(at->version));
 
 	for (size_t i = 0; i < WORDS_OF(size); i++)
 		words[i] ^= mix(from + i);
 }
 
-static void tag_make(const struct xm_seal *s, const struct xm_seal_page *at,
+static void tag_make(uint64_t key, const struct xm_seal_page *at,
 		     const uint8_t *bytes, size_t size,
 		     uint8_t ret[XM_SEAL_TAG_SIZE])
 {
@@ -104,8 +106,8 @@ static void tag_make(const struct xm_seal *s, const struct xm_seal_page *at,
 	uint64_t name[2], sum[2];
 
 	memcpy(name, at->region.bytes, sizeof(name));
-	sum[0] = mix(s->key + at->page) ^ name[0];
-	sum[1] = mix(s->key ^ at->version) ^ name[1] ^ at->key;
+	sum[0] = mix(key + at->page) ^ name[0];
+	sum[1] = mix(key ^ at->version) ^ name[1];
 	for (size_t i = 0; i < WORDS_OF(size); i++)
 		sum[0] = (sum[0] ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15) + i;
 	sum[1] = mix(sum[0] ^ sum[1]);
@@ -116,9 +118,9 @@ static void toy_seal(struct xm_seal *s, const struct xm_seal_page *at,
 		     uint8_t *bytes, size_t size,
 		     uint8_t ret_tag[XM_SEAL_TAG_SIZE])
 {
-	nonce_use(s->key, at->version);
-	change(s, at, bytes, size);
-	tag_make(s, at, bytes, size, ret_tag);
+	nonce_use(s->keys[at->key], at->version);
+	change(s->keys[at->key], at, bytes, size);
+	tag_make(s->keys[at->key], at, bytes, size, ret_tag);
 }
 
 static int toy_open(struct xm_seal *s, const struct xm_seal_page *at,
@@ -127,10 +129,10 @@ static int toy_open(struct xm_seal *s, const struct xm_seal_page *at,
 {
 	uint8_t right[XM_SEAL_TAG_SIZE];
 
-	tag_make(s, at, bytes, size, right);
+	tag_make(s->keys[at->key], at, bytes, size, right);
 	if (memcmp(tag, right, sizeof(right)) != 0)
 		return -EBADMSG;
-	change(s, at, bytes, size);
+	change(s->keys[at->key], at, bytes, size);
 	return 0;
 }
 
@@ -150,10 +152,48 @@ int xm_cipher_open(const char *key, uint32_t lanes,
 		snprintf(words, words_size, "out of memory");
 		return -ENOMEM;
 	}
-	s->key = xm_rand_next(world_rand(WORLD_SEALS)) | 1;
+	s->count = 1;
+	s->keys[0] = xm_rand_next(world_rand(WORLD_SEALS)) | 1;
 	*ret_ops = &toy_ops;
 	*ret = s;
 	return 0;
+}
+
+int xm_cipher_salt(const struct xm_seal *s, uint8_t ret[XM_SALT_SIZE])
+{
+	memset(ret, 0, XM_SALT_SIZE);
+	memcpy(ret, &s->keys[0], sizeof(s->keys[0]));
+	return 0;
+}
+
+int xm_cipher_key(struct xm_seal *s, const uint8_t salt[XM_SALT_SIZE], uint16_t *ret)
+{
+	uint64_t key;
+
+	memcpy(&key, salt, sizeof(key));
+	for (uint32_t i = 0; i < s->count; i++) {
+		if (s->keys[i] != key)
+			continue;
+		*ret = (uint16_t)i;
+		return 0;
+	}
+	if (s->count == XM_CIPHER_KEYS)
+		return -ENOSPC;
+	*ret = (uint16_t)s->count;
+	s->keys[s->count++] = key;
+	return 0;
+}
+
+struct xm_seals *seals_any(struct xm_seals *ret, uint8_t (*salts)[12], uint32_t count,
+			   uint16_t *ret_keys)
+{
+	static struct xm_seal any;
+
+	any.count = 0;
+	for (uint32_t i = 0; i < count; i++)
+		XM_ASSERT(xm_cipher_key(&any, salts[i], &ret_keys[i]) == 0);
+	xm_seals_init(ret, &toy_ops, &any, NULL, 0);
+	return ret;
 }
 
 void xm_cipher_close(struct xm_seal *s)

@@ -32,6 +32,10 @@ enum seals_look {
  * not NULL. *ret is valid until the next call. */
 enum seals_look seals_look(extmem *, uint64_t page, const uint8_t *bytes,
 			   const uint8_t *plain, const uint8_t **ret);
+/* `ret` opens what was sealed with any of these salts, which get numbers in `ret_keys`. It
+ * seals nothing. Returns `ret`. */
+struct xm_seals *seals_any(struct xm_seals *ret, uint8_t (*salts)[12], uint32_t count,
+			   uint16_t *ret_keys);
 /* Appliances lie from now on, if the shape says so; and not any more. */
 void lies_begin(void);
 void lies_end(void);

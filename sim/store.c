@@ -30,6 +30,13 @@ struct slot {
 struct extent {
 	uint32_t first, count;
 	struct past pages[KEPT_SIZE_MAX];
+	/* Two pages that were put together since the last commit, which state of theirs
+	 * that was, and whether they were found in it, or in a later one. */
+	struct {
+		bool there;
+		uint32_t page[2], state[2];
+		bool found[2], unclear;
+	} pair;
 };
 
 static struct {
@@ -144,6 +151,23 @@ static bool reopen(void)
 	return false;
 }
 
+/* A page of a pair was found as this. A value that it had before and after says nothing. */
+static void pair_look(struct extent *e, uint32_t page, uint64_t value)
+{
+	for (uint32_t i = 0; i < 2 && e->pair.there; i++) {
+		bool before = false, after = false;
+
+		if (e->pair.page[i] != page)
+			continue;
+		for (uint32_t at = 0; at < e->pages[page].count; at++) {
+			if (e->pages[page].values[at] == value)
+				*(at < e->pair.state[i] ? &before : &after) = true;
+		}
+		e->pair.unclear |= before && after;
+		e->pair.found[i] = after;
+	}
+}
+
 static void check_page(uint32_t slot, struct extent *e, uint32_t i)
 {
 	uint8_t page[XM_STORE_BLOCK];
@@ -159,6 +183,7 @@ static void check_page(uint32_t slot, struct extent *e, uint32_t i)
 	law(value != UINT64_MAX, "a page is whole", slot, i);
 	law(past_has(&e->pages[i], value),
 	    "a page has what was durable, or what came later", slot, i);
+	pair_look(e, i, value);
 	past_set(&e->pages[i], value);
 	memcpy(k.pool[e->first + i], page, XM_STORE_BLOCK);
 }
@@ -187,6 +212,10 @@ static void check_slot(uint32_t slot, uint64_t *taken)
 		*taken |= UINT64_C(1) << (e->first + i);
 		check_page(slot, e, i);
 	}
+	if (e->pair.there && !e->pair.unclear && !k.over)
+		law(e->pair.found[0] == e->pair.found[1],
+		    "what was put together is durable together", slot, 0);
+	memset(&e->pair, 0, sizeof(e->pair));
 }
 
 /* A batch that has rotted cannot be told from one that was cut off, if none is behind it: so
@@ -349,6 +378,31 @@ void kept_put(uint32_t slot, uint32_t first, uint32_t count)
 			      k.pool[e->first + first]));
 }
 
+void kept_put_pair(uint32_t slot, uint32_t a, uint32_t b)
+{
+	struct extent *e = extent_of(slot);
+	uint32_t page[2] = { a, b };
+	int rc;
+
+	if (e == NULL || a >= e->count || b >= e->count || a == b ||
+	    k.options.batch_max < 2 || e->pair.there ||
+	    !has_room(&e->pages[a]) || !has_room(&e->pages[b]))
+		return;
+	e->pair.there = true;
+	rc = xm_store_together(&k.store, 2);
+	step_ends("store.pair: slot {slot}, its pages {a} and {b}", slot, a, b);
+	for (uint32_t i = 0; i < 2; i++) {
+		kept_write(slot, page[i], false, false);
+		e->pair.page[i] = page[i];
+		e->pair.state[i] = e->pages[page[i]].count;
+		past_add(&e->pages[page[i]], value_of(k.pool[e->first + page[i]]));
+		if (rc == 0)
+			rc = xm_store_put(&k.store, slot, e->first + page[i], 1,
+					  k.pool[e->first + page[i]]);
+	}
+	returned(rc);
+}
+
 void kept_commit(void)
 {
 	int rc = xm_store_commit(&k.store);
@@ -363,6 +417,8 @@ void kept_commit(void)
 		struct extent *e = extent_of(i);
 
 		past_set(&k.slots[i].past, now_of(&k.slots[i].past));
+		if (e != NULL)
+			e->pair.there = false;
 		for (uint32_t j = 0; e != NULL && j < e->count; j++)
 			past_set(&e->pages[j], now_of(&e->pages[j]));
 	}

@@ -9,7 +9,8 @@
  *
  * The laws. After whatever crash the store opens; each extent has an entry that was
  * committed, or a newer one; each of its pages has the bytes that were committed last, or
- * whole newer ones of the same extent; two extents never have a byte in common. Once it has
+ * whole newer ones of the same extent; two pages that were put together are both newer, or
+ * neither; two extents never have a byte in common. Once it has
  * failed it acknowledges nothing more. What has rotted is reported, or does no harm.
  *
  * It is another thing that a world can live (sim_live()): extmem-sim --kind=store.
@@ -39,6 +40,8 @@ void kept_forget(uint32_t slot);
 /* A client writes to a page of it; `forged`: what a batch looks like; `back`: what is durable. */
 void kept_write(uint32_t slot, uint32_t page, bool forged, bool back);
 void kept_put(uint32_t slot, uint32_t first, uint32_t count);
+/* Writes two pages of it, and puts them together. */
+void kept_put_pair(uint32_t slot, uint32_t a, uint32_t b);
 void kept_commit(void);
 /* The daemon ends, or the power is cut; then it begins again. */
 void kept_restart(bool power, bool rot);

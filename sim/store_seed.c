@@ -30,8 +30,10 @@ static void pages_step(void)
 
 	if (!kept_is_kept(slot, &count))
 		return;
-	switch (below(3)) {
-	case 0: kept_put(slot, below(count), 1 + below(KEPT_SIZE_MAX)); break;
+	switch (below(6)) {
+	case 0: kept_put_pair(slot, below(count), below(count)); break;
+	case 1:
+	case 2: kept_put(slot, below(count), 1 + below(KEPT_SIZE_MAX)); break;
 	default:
 		kept_write(slot, below(count), below(4) == 0, below(6) == 0);
 		break;

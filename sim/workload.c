@@ -27,6 +27,11 @@ static bool region_take(struct program *p)
 {
 	uint64_t rows = p->shadow->pages_max * XM_PAGE / sim_row(&sim_shape);
 	uint64_t size = (1 + below(rows)) * sim_row(&sim_shape);
+	struct extmem_request request = {
+		.size = sizeof(request), .region_size = size, .name = "r",
+		.flags = sim_shape.durable && sim_shape.sealed ? EXTMEM_SEALED_DURABLE
+							       : 0,
+	};
 	struct part parts[PARTS_MAX];
 	unsigned count = 0;
 	void *at;
@@ -36,7 +41,7 @@ static bool region_take(struct program *p)
 		return false;
 	if (sim_shape.hands && hand_adopt(p))
 		return true;
-	rc = CALL(extmem_region_alloc, p->x, "r", size, &p->region);
+	rc = CALL(extmem_region_request, p->x, &request, &p->region);
 	around_outcome(p, OUTCOME_TAKE, outcome_of_more(rc));
 	if (rc == -ENOSPC)
 		sim_counts.faults[SIM_FAULT_FULL]++;

@@ -16,6 +16,9 @@
 #include "core/client/error.h"
 #include "core/client/found.h"
 #include "core/client/handing.h"
+#include "core/client/segments.h"
+#include "core/client/trees.h"
+#include "core/skin/cipher.h"
 
 #define CALL "extmem_region_adopt"
 #define WORDS 512
@@ -23,6 +26,9 @@
 
 struct adoption {
 	struct xm_found found;
+	bool rooted; /* by this: */
+	struct xm_region_id id;
+	uint64_t since;
 	bool keeps; /* EXTMEM_ADOPT_KEPT */
 };
 
@@ -49,18 +55,74 @@ static int capacity_check(struct adoption *t)
 	return 0;
 }
 
-/* Its token is good for the next time, too. */
-static void keep_durable(const struct adoption *t, extmem_region *region)
+static int refuse(struct adoption *t, int rc, const char *why)
 {
-	bool durable = true;
+	snprintf(t->found.words, WORDS, "%s", why);
+	return rc;
+}
 
-	for (uint32_t i = 0; i < t->found.l.count; i++)
-		durable &= t->found.l.list[i].label.durable;
-	if (!durable)
-		return;
+/* Of a sealed region this client has to have the key, and each extent its seals. */
+static int seals_check(struct adoption *t)
+{
+	const struct xm_handed_list *l = &t->found.l;
+	const struct xm_sealing *s = &t->found.x->sealing;
+	uint8_t salt[XM_SALT_SIZE];
+
+	for (uint32_t i = 0; i < l->count; i++) {
+		const struct xm_place_label *label = &l->list[i].label;
+		uint64_t size = label->count / label->columns * XM_PAGE;
+
+		if (label->sealed != l->list[0].label.sealed ||
+		    (label->sealed && (label->copies > 1 ||
+				       l->list[i].size < size + xm_trees_tail(size))))
+			return refuse(t, -EPROTO, "what its appliances say of it "
+				      "contradicts itself");
+	}
+	if (!l->list[0].label.sealed)
+		return 0;
+	if (s->ops->plain || xm_cipher_salt(s->seal, salt) != 0)
+		return refuse(t, -ENOKEY, "it is sealed: open this client with "
+			      "seal=asked, and with the seal_key that it was "
+			      "sealed with");
+	if (t->rooted && memcmp(&t->id, &l->list[0].id, sizeof(t->id)) != 0)
+		return refuse(t, -EINVAL, "the root is another region's");
+	return 0;
+}
+
+/* What is durable stays so under its token, which is good for the next time, too. */
+static void set_up(const struct adoption *t, extmem_region *region)
+{
+	const struct xm_place_label *label = &t->found.l.list[0].label;
+
 	region->durable = true;
-	region->kept_ms = t->found.l.list[0].label.ms;
-	memcpy(region->token, t->found.token, sizeof(region->token));
+	for (uint32_t i = 0; i < t->found.l.count; i++)
+		region->durable &= t->found.l.list[i].label.durable;
+	if (t->keeps || region->durable) {
+		region->kept_ms = label->ms;
+		memcpy(region->token, t->found.token, sizeof(region->token));
+	}
+	region->sealed = region->fixed = label->sealed;
+	region->tracked |= label->sealed;
+	/* Of what is sealed the seals say which pages have contents. */
+	region->written &= !label->sealed;
+}
+
+/* Its pages can be opened. Or it is no more. */
+static int open_seals(struct adoption *t, extmem_region *region)
+{
+	extmem_region *table;
+	int rc = region->sealed ? xm_trees_read(region, t->since, t->found.words, WORDS)
+				: 0;
+
+	if (rc == 0)
+		return 0;
+	table = xm_trees_leave(region);
+	if (table != NULL)
+		xm_region_plain_free(table);
+	xm_region_forget(region, 0, region->size);
+	xm_segments_drop(region);
+	xm_region_drop(region);
+	return rc;
 }
 
 /* One round over what is still tied: an appliance that does not answer soon keeps the
@@ -139,19 +201,19 @@ static int adopt(struct adoption *t, extmem_region **ret)
 	if (rc == 0)
 		rc = capacity_check(t);
 	if (rc == 0)
+		rc = seals_check(t);
+	if (rc == 0)
 		rc = xm_found_region(&t->found, CALL, &region);
 	if (rc != 0)
 		return rc;
-	if (t->keeps) {
-		region->kept_ms = t->found.l.list[0].label.ms;
-		memcpy(region->token, t->found.token, XM_TOKEN_SIZE);
-	}
+	set_up(t, region);
 	rc = xm_found_back(&t->found, region);
+	if (rc == 0)
+		rc = open_seals(t, region);
 	if (rc != 0)
 		return rc;
 	if (xm_extent_take(&region->slabs, region->size, 0, &offset) == 0)
 		region->slabs_count++;
-	keep_durable(t, region);
 	xm_region_enter(region);
 	settle(t);
 	free_stale(t);
@@ -161,6 +223,12 @@ static int adopt(struct adoption *t, extmem_region **ret)
 
 int extmem_region_adopt(extmem *x, const char *token, uint64_t flags,
 			extmem_region **ret)
+{
+	return extmem_region_adopt_since(x, token, NULL, flags, ret);
+}
+
+int extmem_region_adopt_since(extmem *x, const char *token, const char *root,
+			      uint64_t flags, extmem_region **ret)
 {
 	struct adoption *t;
 	int rc = xm_usable(CALL);
@@ -182,6 +250,12 @@ int extmem_region_adopt(extmem *x, const char *token, uint64_t flags,
 		return xm_fail(-EINVAL, CALL ": that is no token, or there is a "
 			       "typing error in it: it looks like "
 			       "extmem1-00112233-...");
+	}
+	t->rooted = root != NULL;
+	if (t->rooted && !xm_root_read(root, &t->id, &t->since)) {
+		os_free(t);
+		return xm_fail(-EINVAL, CALL ": that is no root: "
+			       "extmem_region_root() gives one");
 	}
 	xm_regions_lock(x);
 	rc = adopt(t, ret);

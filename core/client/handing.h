@@ -58,6 +58,9 @@ int xm_handed_check(const extmem_region *, const char *call);
 void xm_handed_label(const extmem_region *, const struct xm_segment *,
 		     struct xm_place_label *ret);
 
+/* Ties the region's token to each of its extents, or none. 0, or -errno in words. */
+int xm_region_relabel(extmem_region *, char *words, size_t words_size);
+
 /* Takes the region's segments out of the volume; nobody is told. */
 void xm_segments_drop(extmem_region *);
 

@@ -51,6 +51,7 @@ void xm_handed_label(const extmem_region *region, const struct xm_segment *s,
 	ret->unit = xm_segment_is_striped(s) ? s->unit : 0;
 	ret->column = xm_segment_is_striped(s) ? s->column : 0;
 	ret->turn = region->turn;
+	ret->sealed = region->fixed;
 }
 
 /* The members of one segment that are IN. */
@@ -333,8 +334,6 @@ static void permit_stores(extmem_region *region, bool stopped)
 	atomic_store(&region->deprived, false);
 }
 
-static int relabel(extmem_region *region, char *words, size_t words_size);
-
 /* Again if a lease ended meanwhile: another copy may be there. */
 static int part_with_all(extmem_region *region, const struct extmem_hand_over *o,
 			 struct xm_handed_list *l, char *words,
@@ -365,7 +364,7 @@ static void keep_as_before(extmem_region *region, char *words, size_t words_size
 
 	if (region->kept_ms == 0)
 		return;
-	if (relabel(region, why, sizeof(why)) != 0)
+	if (xm_region_relabel(region, why, sizeof(why)) != 0)
 		snprintf(words + length, words_size - length, "; and it may not "
 			 "be kept any more (%.200s): call extmem_region_keep() "
 			 "again", why);
@@ -466,122 +465,4 @@ int extmem_region_hand_over(extmem_region *region,
 		return xm_fail(rc, CALL ": the region stays here: %s", words);
 	xm_token_print(region->hand_token, ret_token);
 	return 0;
-}
-
-static bool are_equal(const struct xm_handed_list *l, const struct xm_handed_list *m)
-{
-	for (uint32_t i = 0; i < l->count && l->count == m->count; i++) {
-		if (l->list[i].member.extent != m->list[i].member.extent ||
-		    l->list[i].member.appliance != m->list[i].member.appliance)
-			return false;
-	}
-	return l->count == m->count;
-}
-
-/* Ties the region's token to each of its extents, or none. */
-static int relabel_once(extmem_region *region, struct xm_handed_list *l,
-			char *words, size_t words_size)
-{
-	uint32_t ms = (uint32_t)xm_min(region->kept_ms, XM_OFFER_FOR_EVER);
-	uint32_t flags = XM_OFFER_KEEP;
-	int rc = xm_handed_collect(region, false, l);
-
-	if (region->durable && ms > 0)
-		flags |= XM_OFFER_DURABLE;
-
-	snprintf(words, words_size, "%s", xm_why(rc));
-	for (uint32_t i = 0; i < l->count && rc == 0; i++) {
-		l->list[i].label.ms = ms;
-		l->list[i].label.durable = region->durable;
-		rc = xm_offer_extent(region->client, XM_OFFER, &l->list[i], region->token,
-				     flags, ms, NULL, words, words_size);
-	}
-	return rc;
-}
-
-/* Again, if a part of it has moved meanwhile: who moved it may have seen it as not kept
- * (xm_keeping_tie()). */
-static int relabel(extmem_region *region, char *words, size_t words_size)
-{
-	bool same = false;
-	int rc = 0;
-
-	while (!same && rc == 0) {
-		struct xm_handed_list l = { 0 }, now = { 0 };
-
-		rc = relabel_once(region, &l, words, words_size);
-		if (rc == 0)
-			rc = xm_handed_collect(region, false, &now);
-		same = are_equal(&l, &now);
-		xm_handed_end(&l);
-		xm_handed_end(&now);
-	}
-	return rc;
-}
-
-int xm_region_keep_again(extmem_region *region, const char *call)
-{
-	char words[WORDS];
-	int rc = region->kept_ms == 0 ? 0 : relabel(region, words, WORDS);
-
-	return rc == 0 ? 0 : xm_fail(rc, "%s: it is done, but the region is not "
-				     "kept any more: call extmem_region_keep() "
-				     "again: %s", call, words);
-}
-
-static int keep(extmem_region *region, const char *call, uint64_t ms, bool durable,
-		char ret_token[EXTMEM_TOKEN_SIZE])
-{
-	char words[WORDS];
-	extmem *x;
-	int rc = xm_region_usable(region, call);
-
-	if (rc == 0)
-		rc = xm_region_writable(region, call);
-	if (rc == 0)
-		rc = xm_handed_check(region, call);
-	if (rc == 0 && region->strategy != NULL &&
-	    xm_strategy_mirrors(region->strategy) > 1)
-		rc = xm_fail(-ENOTSUP, "%s: region %s has several copies, which "
-			     "a crash can leave unequal: hand it over instead",
-			     call, region->name);
-	if (rc == 0)
-		rc = xm_region_change(region, call);
-	if (rc != 0)
-		return rc;
-	x = region->client;
-	if (atomic_load(&region->lacks)) {
-		xm_region_changed(region);
-		return xm_fail(-ESTALE, "%s: region %s is a copy that lacks bytes, "
-			       "which were lost before they were copied", call,
-			       region->name);
-	}
-	os_mutex_take(&x->regions.links);
-	if (region->kept_ms == 0)
-		os_random(region->token, sizeof(region->token));
-	region->kept_ms = ms;
-	region->durable = durable && ms > 0;
-	os_mutex_give(&x->regions.links);
-	rc = relabel(region, words, sizeof(words));
-	/* The store may have forgotten it meanwhile. */
-	if (region->durable)
-		xm_region_undurable(region);
-	xm_region_changed(region);
-	if (rc != 0)
-		return xm_fail(rc, "%s: %s", call, words);
-	if (ret_token != NULL)
-		xm_token_print(region->token, ret_token);
-	return 0;
-}
-
-int extmem_region_keep(extmem_region *region, uint64_t ms,
-		       char ret_token[EXTMEM_TOKEN_SIZE])
-{
-	return keep(region, "extmem_region_keep", ms, region->durable, ret_token);
-}
-
-int extmem_region_keep_durable(extmem_region *region, uint64_t ms,
-			       char ret_token[EXTMEM_TOKEN_SIZE])
-{
-	return keep(region, "extmem_region_keep_durable", ms, true, ret_token);
 }

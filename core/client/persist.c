@@ -18,6 +18,10 @@
  * What was discarded reads as zero here, and remote memory has older bytes: such pages are
  * drafted as zeros. What has not changed since it was durable is in no piece.
  *
+ * Of a sealed region that is fixed the seals are drafted with the pages (trees.h), as runs of
+ * the same draft: between steps 3 and 4, since nobody else writes them. What was discarded
+ * has no seal, and whatever bytes lie there count for nothing.
+ *
  * One call of a region at a time; no other lock is held while it waits.
  */
 #include <errno.h>
@@ -28,6 +32,7 @@
 #include "core/client/error.h"
 #include "core/client/mapping.h"
 #include "core/client/range.h"
+#include "core/client/trees.h"
 #include "core/pure/plant.h"
 
 #define CALL "extmem_sync_level"
@@ -41,16 +46,20 @@
 struct part {
 	struct xm_member member;
 	uint64_t row, rows; /* pages, in the extent */
+	struct xm_tree_at *tree; /* or NULL */
 	uint64_t draft;
 };
 
 /* Pages [page, limit) of the arena, and where they lie. */
 struct piece {
 	extmem *x;
+	extmem_region *region;
+	struct xm_trees *trees; /* the region's, or NULL */
 	uint64_t page, limit, deadline_ns;
 	uint64_t release_ns; /* its pages are held until then, at the latest */
 	uint64_t again_ns;   /* the next pause */
 	bool zeros;
+	bool done; /* something became durable */
 	uint32_t count;
 	struct part parts[XM_APPLIANCES_MAX];
 	char *words;
@@ -85,7 +94,13 @@ static int add(struct piece *p, const struct xm_segment *s, uint64_t page,
 		part = &p->parts[p->count++];
 		memcpy(&part->member, &s->members[0], sizeof(part->member));
 		part->row = xm_segment_row(s, page);
+		part->tree = p->trees == NULL
+				     ? NULL : xm_trees_find(p->trees, &part->member);
+		if (p->trees != NULL && part->tree == NULL)
+			return -EBUSY;
 	}
+	if (part->tree != NULL && !XM_PLANTED(tree_late))
+		xm_trees_take(p->x, part->tree, page, end, xm_segment_row(s, page));
 	part->rows = xm_segment_row(s, page) + (end - page) - part->row;
 	return 0;
 }
@@ -156,24 +171,56 @@ static int ask(const struct piece *p, const struct part *part,
 	return rc;
 }
 
+/* Pages [row, + rows) of its extent. */
+static int draft_rows(struct piece *p, struct part *part, uint64_t row, uint64_t rows,
+		      uint32_t flags, uint64_t deadline_ns)
+{
+	struct xm_message m = {
+		.kind = XM_DRAFT,
+		.u.draft = { part->member.extent, row * XM_PAGE, rows * XM_PAGE,
+			     flags },
+	};
+	struct xm_request request;
+	int rc = ask(p, part, &m, deadline_ns, &request);
+
+	if (rc == 0)
+		part->draft = request.message.u.drafted.draft;
+	return rc;
+}
+
 static int draft(struct piece *p)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < p->count && rc == 0; i++) {
-		struct part *part = &p->parts[i];
-		struct xm_message m = {
-			.kind = XM_DRAFT,
-			.u.draft = { part->member.extent, part->row * XM_PAGE,
-				     part->rows * XM_PAGE,
-				     p->zeros ? XM_DRAFT_ZEROS : 0 },
-		};
-		struct xm_request request;
+	for (uint32_t i = 0; i < p->count && rc == 0; i++)
+		rc = draft_rows(p, &p->parts[i], p->parts[i].row, p->parts[i].rows,
+				p->zeros ? XM_DRAFT_ZEROS : 0, p->release_ns);
+	return rc;
+}
 
-		rc = ask(p, part, &m, p->release_ns, &request);
-		if (rc == 0)
-			part->draft = request.message.u.drafted.draft;
-	}
+/* The seals of a part's rows; of 0 rows, the root. */
+static int draft_tree(struct piece *p, struct part *part)
+{
+	struct xm_tree_run runs[XM_TREE_LEVELS];
+	int count = xm_trees_write(p->region, part->tree, part->row, part->rows, runs);
+	bool is_first = part->rows == 0 || XM_PLANTED(tree_apart);
+	int rc = count < 0 ? count : 0;
+
+	if (rc != 0)
+		snprintf(p->words, WORDS, "%s", extmem_error());
+	for (int i = 0; i < count && rc == 0; i++)
+		rc = draft_rows(p, part, runs[i].begin, runs[i].count,
+				is_first && i == 0 ? 0 : XM_DRAFT_ALSO,
+				p->deadline_ns);
+	return rc;
+}
+
+static int draft_trees(struct piece *p)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < p->count && rc == 0 && p->trees != NULL; i++)
+		rc = draft_tree(p, &p->parts[i]);
 	return rc;
 }
 
@@ -213,6 +260,21 @@ static void release(extmem *x, uint64_t page, uint64_t limit)
 	xm_range(x, &ev, page, limit, XM_NEVER);
 }
 
+/* (A planted bug.) */
+static void take_late(struct piece *p)
+{
+	for (uint32_t i = 0; i < p->count && XM_PLANTED(tree_late); i++) {
+		struct part *part = &p->parts[i];
+		struct os_signals old;
+
+		xm_lanes_lock(&p->x->lanes, &old);
+		if (part->tree != NULL)
+			xm_trees_take(p->x, part->tree, p->page,
+				      p->page + part->rows, part->row);
+		xm_lanes_unlock(&p->x->lanes, &old);
+	}
+}
+
 /* Once. `fouled`: some pages have been discarded. It is asked when they are held: until then
  * others may be. */
 static int try_piece(struct piece *p, const atomic_bool *fouled)
@@ -224,8 +286,16 @@ static int try_piece(struct piece *p, const atomic_bool *fouled)
 			       now_ns + xm_min(HOLD_MAX,
 					       p->x->settings.loss_timeout_ns));
 	p->zeros = false;
+	rc = p->trees == NULL ? 0 : xm_trees_begin(p->region);
+	if (rc != 0) {
+		snprintf(p->words, WORDS, "%s", rc == -ENOSPC
+			 ? "its pages were sealed by too many clients: copy it"
+			 : xm_why(rc));
+		return rc;
+	}
 	rc = hold(p);
-	if (rc == 0 && atomic_load(fouled) && !XM_PLANTED(persist_stale_zeros))
+	if (rc == 0 && atomic_load(fouled) && p->trees == NULL &&
+	    !XM_PLANTED(persist_stale_zeros))
 		find_zeros(p);
 	if (rc == 0) {
 		rc = find_parts(p);
@@ -233,10 +303,23 @@ static int try_piece(struct piece *p, const atomic_bool *fouled)
 			snprintf(p->words, WORDS, "%s", rc == -EBUSY
 				 ? "a part of it is being moved" : xm_why(rc));
 	}
+	if (rc == 0 && p->trees != NULL && !XM_PLANTED(tree_unsure_forgotten)) {
+		p->trees->page = p->page;
+		p->trees->limit = p->limit;
+	}
 	if (rc == 0)
 		rc = draft(p);
 	release(p->x, p->page, limit);
-	return rc == 0 ? persist(p) : rc;
+	take_late(p);
+	if (rc == 0 && p->trees != NULL && XM_PLANTED(tree_apart))
+		rc = persist(p);
+	if (rc == 0)
+		rc = draft_trees(p);
+	if (rc == 0)
+		rc = persist(p);
+	if (rc == 0 && p->trees != NULL)
+		p->trees->page = p->trees->limit;
+	return rc;
 }
 
 /* All of it, if its appliance has nothing of it. */
@@ -254,6 +337,12 @@ void xm_region_undurable(extmem_region *region)
 	undurable(region->client, page, page + region->size / XM_PAGE);
 }
 
+/* The seals have to have room beside the pages. */
+static uint64_t most(const struct piece *p)
+{
+	return p->trees == NULL ? PIECE : XM_TREE_CHANGE;
+}
+
 /* The next pages that have changed, in one run or nearly so. False: there are none. */
 static bool find_changed(struct piece *p, uint64_t page, uint64_t limit)
 {
@@ -269,7 +358,7 @@ static bool find_changed(struct piece *p, uint64_t page, uint64_t limit)
 			page = xm_pager_undurable_from(pager, page, end);
 			if (page < end) {
 				p->page = page;
-				limit = xm_min(limit, page + PIECE);
+				limit = xm_min(limit, page + most(p));
 				end = xm_min(end, limit);
 			}
 		}
@@ -289,31 +378,98 @@ static bool is_worth_repeating(const struct piece *p, int rc)
 		rc == -EDQUOT) && os_now_ns() < p->deadline_ns;
 }
 
-static int persist_range(extmem_region *region, uint64_t page, uint64_t limit,
-			 uint64_t deadline_ns, char *words)
+/* After a failure: 0, if it is to be tried again. */
+static int pause(struct piece *p, int rc)
 {
-	struct piece p = { .x = region->client, .deadline_ns = deadline_ns,
-			   .again_ns = AGAIN, .words = words };
+	if (rc == 0)
+		p->again_ns = AGAIN;
+	if (!is_worth_repeating(p, rc))
+		return rc;
+	os_sleep(p->again_ns);
+	p->again_ns = xm_min(2 * p->again_ns, AGAIN_MOST);
+	return 0;
+}
+
+/* Something may be durable or not. */
+static bool is_unsure(const struct piece *p)
+{
+	return p->trees != NULL && p->trees->page < p->trees->limit;
+}
+
+/* That comes before all else. */
+static bool find_next(struct piece *p, uint64_t page, uint64_t limit)
+{
+	if (!is_unsure(p))
+		return find_changed(p, page, limit);
+	p->page = p->trees->page;
+	p->limit = p->trees->limit;
+	return true;
+}
+
+static int persist_range(struct piece *p, uint64_t page, uint64_t limit)
+{
 	int rc = 0;
 
-	while (rc == 0 && find_changed(&p, page, limit)) {
-		uint64_t asked = p.limit;
+	while (rc == 0 && find_next(p, page, limit)) {
+		bool again = is_unsure(p);
+		uint64_t asked = p->limit, left;
 
-		rc = try_piece(&p, &region->fouled);
+		rc = try_piece(p, &p->region->fouled);
 		/* What was held, and is not durable: it failed, or was cut off. */
-		page = rc == 0 ? p.limit : p.page;
-		if (page < asked &&
+		left = rc == 0 ? p->limit : p->page;
+		if (left < asked &&
 		    !(rc != 0 && XM_PLANTED(persist_failed_forgotten)))
-			undurable(p.x, page, asked);
-		if (rc == 0)
-			p.again_ns = AGAIN;
-		if (is_worth_repeating(&p, rc)) {
-			os_sleep(p.again_ns);
-			p.again_ns = xm_min(2 * p.again_ns, AGAIN_MOST);
-			rc = 0;
-		}
+			undurable(p->x, left, asked);
+		if (!again)
+			page = left;
+		p->done |= rc == 0;
+		rc = pause(p, rc);
 	}
 	return rc;
+}
+
+/* The root of a tree of which nothing has changed. */
+static int persist_root(struct piece *p, struct xm_tree_at *at)
+{
+	int rc;
+
+	p->count = 1;
+	memset(&p->parts[0], 0, sizeof(p->parts[0]));
+	memcpy(&p->parts[0].member, &at->member, sizeof(at->member));
+	p->parts[0].tree = at;
+	rc = draft_trees(p);
+	return rc == 0 ? persist(p) : rc;
+}
+
+/* All trees of the region have the sequence of the last try. */
+static int persist_roots(struct piece *p)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && p->done && i < p->trees->count; i++) {
+		struct xm_tree_at *at = &p->trees->list[i];
+		bool done = at->tree.sequence == p->trees->last;
+
+		while (!done && rc == 0) {
+			rc = persist_root(p, at);
+			done = rc == 0;
+			rc = pause(p, rc);
+		}
+	}
+	if (rc == 0 && p->done)
+		xm_trees_settled(p->region, p->trees->last);
+	return rc;
+}
+
+static int persist_all(extmem_region *region, uint64_t first, uint64_t limit,
+		       uint64_t deadline_ns, char *words)
+{
+	struct piece p = { .x = region->client, .region = region,
+			   .trees = region->trees, .deadline_ns = deadline_ns,
+			   .again_ns = AGAIN, .words = words };
+	int rc = persist_range(&p, first, limit);
+
+	return rc == 0 && p.trees != NULL ? persist_roots(&p) : rc;
 }
 
 /* --- the call ------------------------------------------------------------- */
@@ -356,7 +512,7 @@ int extmem_sync_level(extmem_region *region, uint64_t offset, uint64_t size,
 	xm_line_take(&region->persisting);
 	rc = track(region, deadline_ns);
 	if (rc == 0)
-		rc = persist_range(region, first, limit, deadline_ns, words);
+		rc = persist_all(region, first, limit, deadline_ns, words);
 	xm_line_give(&region->persisting);
 	return rc == 0 ? 0
 		       : xm_fail(rc, CALL ": not all of it is durable: %s", words);

@@ -23,6 +23,7 @@
 #include "core/client/segments.h"
 #include "core/client/sharing.h"
 #include "core/client/strategies.h"
+#include "core/client/trees.h"
 #include "core/pure/plant.h"
 
 void xm_regions_lock(extmem *x)
@@ -199,7 +200,7 @@ static int request_read(const struct extmem_request *from,
 	return 0;
 }
 
-#define FLAGS (EXTMEM_TRACKED | EXTMEM_SEALED)
+#define FLAGS (EXTMEM_TRACKED | EXTMEM_SEALED | EXTMEM_SEALED_DURABLE)
 
 static int request_check(const char *call,
 			 const struct extmem_request *request)
@@ -237,7 +238,8 @@ static int region_begin(extmem *x, const char *call,
 	/* No page of it has been touched, and zeros in the page table say so. */
 	region->tracked = region->sparse ||
 			  (request->flags & EXTMEM_TRACKED) != 0;
-	region->sealed = x->settings.seal == XM_SEAL_ALL ||
+	region->fixed = (request->flags & EXTMEM_SEALED_DURABLE) != 0;
+	region->sealed = x->settings.seal == XM_SEAL_ALL || region->fixed ||
 			 (request->flags & EXTMEM_SEALED) != 0;
 	os_mutex_open(&region->lock);
 	xm_line_open(&region->persisting);
@@ -253,6 +255,11 @@ static int region_begin(extmem *x, const char *call,
 	if (rc == 0 && region->sealed && x->settings.seal == XM_SEAL_NO)
 		rc = xm_fail(-EINVAL, "%s: to seal a region, open the client with "
 			     "seal=asked, or with seal=all", call);
+	if (rc == 0 && region->fixed &&
+	    (region->sparse ||
+	     (strategy != NULL && xm_strategy_mirrors(strategy) > 1)))
+		rc = xm_fail(-ENOTSUP, "%s: a sealed region that is to be durable is "
+			     "not sparse, and has one copy", call);
 	return rc;
 }
 
@@ -429,10 +436,12 @@ int extmem_region_free(extmem_region *region)
 		xm_clone_finish(region, x->regions.closing ||
 					region == region->cloning->clone);
 	table = xm_sharing_leave(region);
-	rc = region_give(region, &told);
+	if (table == NULL)
+		table = xm_trees_leave(region);
 	/* (As the client closes it is on its list, too.) */
 	if (table != NULL && !x->regions.closing)
 		xm_region_plain_free(table);
+	rc = region_give(region, &told);
 	xm_regions_unlock(x);
 	if (rc == 0 && told != 0)
 		rc = xm_fail(told, "extmem_region_free: its appliance could "
@@ -526,6 +535,9 @@ int extmem_region_resize(extmem_region *region, uint64_t size)
 	if (rc == 0)
 		rc = xm_strategy_size("extmem_region_resize", region->strategy,
 				      x->ask.granule, &size);
+	if (rc == 0 && region->fixed && size != region->size)
+		rc = xm_fail(-ENOTSUP, "extmem_region_resize: what is sealed and can be "
+			     "durable keeps its size: copy it into a larger one");
 	if (rc == 0)
 		rc = xm_region_change(region, "extmem_region_resize");
 	if (rc != 0)

@@ -55,6 +55,10 @@ struct extmem_region {
 	 * addresses, `backed` of the memory. */
 	bool sparse;
 	bool sealed;
+	/* It is sealed, and can be durable: a tree of seals stands behind each of its
+	 * extents. They stay where they are, and what they are. Or it is the table of such. */
+	bool fixed;
+	struct xm_trees *trees; /* once it was kept durable, or adopted (trees.h) */
 	bool reads; /* another client's, which shares it */
 	bool is_table; /* of versions: the program does not know of it */
 	struct xm_sharing *sharing; /* while it is shared, or read (sharing.h) */
@@ -108,6 +112,12 @@ static inline uint64_t xm_region_memory(const extmem_region *region)
 	return region->sparse ? region->backed : region->size;
 }
 
+/* The sequence up to which a region is known to be durable, for when it is adopted again. */
+struct xm_root {
+	struct xm_region_id id;
+	uint64_t root;
+};
+
 struct xm_regions {
 	struct xm_line lock;
 	/* Of the public call that holds the lock: one for all it does, counted
@@ -119,6 +129,8 @@ struct xm_regions {
 	uint64_t numbered; /* the number of the last one */
 	bool closing;
 	bool deaf[XM_APPLIANCES_MAX]; /* the last FREE there timed out */
+	struct xm_root roots[64]; /* the newest regions'; with `links` */
+	uint32_t roots_next;
 };
 
 /* 0; -EINVAL for a handle that was freed, unless its memory is another region's by

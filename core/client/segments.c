@@ -8,6 +8,7 @@
 
 #include "core/client/client.h"
 #include "core/client/segments_parts.h"
+#include "core/client/trees.h"
 #include "core/pure/placement.h"
 
 /* --- one segment ------------------------------------------------------------ */
@@ -108,9 +109,12 @@ int xm_extent_alloc(extmem *x, const extmem_region *region, uint32_t appliance,
 	struct xm_message take = { .kind = XM_ALLOC };
 	struct xm_request request;
 	const struct xm_allocated *taken;
+	uint64_t more = 0;
 	int rc;
 
-	take.u.alloc.size = size;
+	if (region->fixed)
+		more = xm_trees_tail(size);
+	take.u.alloc.size = size + more;
 	take.u.alloc.id = region->id;
 	take.u.alloc.member = (uint16_t)number;
 	memcpy(take.u.alloc.region, region->name, XM_NAME_SIZE);
@@ -120,6 +124,8 @@ int xm_extent_alloc(extmem *x, const extmem_region *region, uint32_t appliance,
 	if (rc != 0) {
 		if (request.message.kind == XM_REFUSED)
 			*ret_refused = request.message.u.refused;
+		/* Of what is free, so much would not be of use. */
+		ret_refused->free_run -= xm_min(ret_refused->free_run, more);
 		xm_ask_explain(&x->ask, &request, words, XM_OFFER_WORDS);
 		return rc;
 	}
@@ -129,7 +135,7 @@ int xm_extent_alloc(extmem *x, const extmem_region *region, uint32_t appliance,
 	ret->lease = request.lease;
 	ret->extent = taken->extent;
 	ret->remote = taken->remote;
-	if (taken->size < size) {
+	if (taken->size < size + more) {
 		xm_extent_free(x, ret, false);
 		snprintf(words, XM_OFFER_WORDS, "appliance %s gave less than "
 			 "was asked", xm_ask_address(&x->ask, appliance));

@@ -10,6 +10,7 @@
 #define SIZE 48
 #define DURABLE 0x80 /* of the byte of copies */
 #define TABLE 0x80 /* of the byte of columns */
+#define SEALED 0x80 /* of the byte of its column */
 #define PREFIX "extmem1-"
 #define PREFIX_SIZE (sizeof(PREFIX) - 1)
 
@@ -40,7 +41,7 @@ void xm_label_encode(const struct xm_place_label *l, struct xm_label *ret)
 	put(ret->bytes + 16, l->page, 8);
 	put(ret->bytes + 24, l->count, 8);
 	put(ret->bytes + 32, l->unit, 8);
-	ret->bytes[40] = l->column;
+	ret->bytes[40] = (uint8_t)(l->column | (l->sealed ? SEALED : 0));
 	ret->bytes[41] = (uint8_t)(l->columns | (l->table ? TABLE : 0));
 	ret->bytes[42] = l->copy;
 	ret->bytes[43] = (uint8_t)(l->copies | (l->durable ? DURABLE : 0));
@@ -59,7 +60,8 @@ bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
 	ret->page = get(bytes + 16, 8);
 	ret->count = get(bytes + 24, 8);
 	ret->unit = get(bytes + 32, 8);
-	ret->column = bytes[40];
+	ret->column = bytes[40] & (SEALED - 1);
+	ret->sealed = (bytes[40] & SEALED) != 0;
 	ret->columns = bytes[41] & (TABLE - 1);
 	ret->table = (bytes[41] & TABLE) != 0;
 	ret->copy = bytes[42];

@@ -13,7 +13,8 @@
  *	24  8	its pages, of all columns together
  *	32  8	unit, in pages; 0: no stripes
  *	40  4	column, columns, copy, copies: a byte each; copies + 128: it is durable;
- *		columns + 128: it is of the table of versions, not of the region
+ *		columns + 128: it is of the table of versions, not of the region;
+ *		column + 128: it is sealed, and a tree of seals is behind it (tree.h)
  *	44  4	turn: of two for the same place the one with the higher turn counts.
  *		The bytes were about to move from the other's extent to this one's
  *
@@ -37,6 +38,7 @@ struct xm_place_label {
 	uint64_t page, count, unit;
 	uint8_t column, columns, copy, copies;
 	bool durable; /* the token is not used up by a claim */
+	bool sealed;
 	bool table; /* of versions: a region beside the one that is shared */
 	uint32_t turn;
 };

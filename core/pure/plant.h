@@ -16,6 +16,11 @@
 
 /* X(name, what goes wrong), by the file in which it is. */
 #define XM_PLANTS(X)                                                          \
+	/* core/pure/tree.c, core/client/trees.c, core/client/persist.c */    \
+	X(tree_parent_kept, "a node of the tree of seals is sealed, and its parent not told") \
+	X(tree_apart, "pages and their seals become durable one after the other") \
+	X(tree_unsure_forgotten, "what may be durable or not is not repeated first") \
+	X(tree_late, "seals are those of after the draft")                    \
 	/* core/pure/pager_*.c */                                             \
 	X(evict_unprotected, "a page is evicted without protecting it first") \
 	X(protect_after_copy, "a flushed page is protected after its copy")   \
@@ -199,6 +204,7 @@
 	X(store_salt_kept, "batches of an earlier generation look like this one's") \
 	X(store_birth_ignored, "fresh memory has a former owner's durable bytes") \
 	X(store_entry_joins, "an entry is in one batch with pages of before it") \
+	X(store_apart, "what is to be durable together is in two batches")    \
 	X(store_batch_unseen, "a page changes back while its batch is gathered") \
 	X(store_error_unsaid, "a commit that failed is acknowledged")         \
 	X(store_error_forgotten, "a store goes on after a sync that failed")  \

@@ -95,21 +95,25 @@ static uint64_t version_next(struct xm_seals *s)
 	return s->version;
 }
 
-void xm_seals_seal(struct xm_seals *s, uint64_t page, struct xm_seal_page *at,
-		   bool keep, uint8_t *bytes, size_t size)
+void xm_seals_seal_apart(struct xm_seals *s, struct xm_seal_entry *entry,
+			 struct xm_seal_page *at, uint8_t *bytes, size_t size)
 {
-	struct xm_seal_entry *entry = &s->table[page];
-
-	if (keep && !XM_PLANTED(seal_former_dropped))
-		keep_former(s, page);
 	entry->version = at->version = version_next(s);
 	entry->key = at->key = s->key;
 	at->lane = s->lane;
 	s->ops->seal(s->seal, at, bytes, size, entry->tag);
 }
 
-static int entry_open(struct xm_seals *s, const struct xm_seal_entry *entry,
-		      struct xm_seal_page *at, uint8_t *bytes, size_t size)
+void xm_seals_seal(struct xm_seals *s, uint64_t page, struct xm_seal_page *at,
+		   bool keep, uint8_t *bytes, size_t size)
+{
+	if (keep && !XM_PLANTED(seal_former_dropped))
+		keep_former(s, page);
+	xm_seals_seal_apart(s, &s->table[page], at, bytes, size);
+}
+
+int xm_seals_open_apart(struct xm_seals *s, const struct xm_seal_entry *entry,
+			struct xm_seal_page *at, uint8_t *bytes, size_t size)
 {
 	if (entry->version == 0)
 		return -EBADMSG;
@@ -122,7 +126,7 @@ static int entry_open(struct xm_seals *s, const struct xm_seal_entry *entry,
 int xm_seals_open(struct xm_seals *s, uint64_t page, struct xm_seal_page *at,
 		  uint8_t *bytes, size_t size)
 {
-	return entry_open(s, &s->table[page], at, bytes, size);
+	return xm_seals_open_apart(s, &s->table[page], at, bytes, size);
 }
 
 int xm_seals_open_former(struct xm_seals *s, uint64_t page,
@@ -131,7 +135,8 @@ int xm_seals_open_former(struct xm_seals *s, uint64_t page,
 	const struct xm_seal_former *former = former_of(s, page);
 
 	return former == NULL ? -EBADMSG
-			      : entry_open(s, &former->entry, at, bytes, size);
+			      : xm_seals_open_apart(s, &former->entry, at, bytes,
+						    size);
 }
 
 /* --- what was tampered with ---------------------------------------------------- */

@@ -82,6 +82,12 @@ int xm_seals_open(struct xm_seals *, uint64_t page, struct xm_seal_page *at,
 /* Likewise its former one. -EBADMSG also if it has none. */
 int xm_seals_open_former(struct xm_seals *, uint64_t page,
 			 struct xm_seal_page *at, uint8_t *bytes, size_t size);
+/* Likewise what is no page of the region, and whose seal the caller keeps; at->page is what
+ * no other bytes of it have. */
+void xm_seals_seal_apart(struct xm_seals *, struct xm_seal_entry *ret,
+			 struct xm_seal_page *at, uint8_t *bytes, size_t size);
+int xm_seals_open_apart(struct xm_seals *, const struct xm_seal_entry *,
+			struct xm_seal_page *at, uint8_t *bytes, size_t size);
 bool xm_seals_full(const struct xm_seals *);
 void xm_seals_settle(struct xm_seals *, uint64_t page);
 void xm_seals_restore(struct xm_seals *, uint64_t page);

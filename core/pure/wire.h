@@ -292,7 +292,10 @@ struct xm_resize {
 
 /* DRAFT.flags */
 #define XM_DRAFT_ZEROS UINT32_C(1) /* the bytes are zero, whatever lies there */
-#define XM_DRAFT_MAX (4 * XM_MIB)
+/* Besides what the extent's last draft has: one PERSIST makes all of it durable, or nothing. */
+#define XM_DRAFT_ALSO UINT32_C(2)
+#define XM_DRAFT_MAX (4 * XM_MIB) /* bytes of a draft, in XM_DRAFT_RUNS runs at most */
+#define XM_DRAFT_RUNS 6
 
 /* Whole pages of an extent that was offered with XM_OFFER_DURABLE. */
 struct xm_draft {

@@ -9,8 +9,9 @@
  *	environment:NAME	64 hexadecimal digits in this variable
  *	credential:NAME		a file of 32 bytes that systemd has handed over
  *
- * What pages are sealed with is derived from it and from random bytes of this process, so no
- * two processes, and no two clients, use the same keys.
+ * What pages are sealed with is derived from it and from random bytes, the salt, of this
+ * process, so no two processes, and no two clients, use the same keys. Who has the source
+ * and the salt can open what another process has sealed.
  *
  * The simulator has a toy in its place (sim/seals.c).
  *
@@ -21,11 +22,21 @@
 
 #include "core/pure/seal.h"
 
+#define XM_SALT_SIZE 12
+#define XM_CIPHER_KEYS 256 /* that one client has at the same time */
+
 /* 0, with ops and what they are called with; or -errno, with a sentence without a full stop.
  * -ENOSYS: no library that can seal is here. */
 int xm_cipher_open(const char *key, uint32_t lanes,
 		   const struct xm_seal_ops **ret_ops, struct xm_seal **ret,
 		   char *words, size_t words_size);
+/* The salt of what is sealed here. -ENOKEY: there is none, and no other process will ever
+ * open it; the source is "". */
+int xm_cipher_salt(const struct xm_seal *, uint8_t ret[XM_SALT_SIZE]);
+/* What number pages that were sealed with this salt have as their key from now on (seal.h);
+ * what is sealed here has 0. -ENOKEY as above; -ENOSPC: there are XM_CIPHER_KEYS. One thread at
+ * a time, with lane 0's lock. */
+int xm_cipher_key(struct xm_seal *, const uint8_t salt[XM_SALT_SIZE], uint16_t *ret);
 /* Wipes the keys. NULL is ignored. */
 void xm_cipher_close(struct xm_seal *);
 

@@ -12,15 +12,26 @@
 /* A lane's, used under its lock. */
 struct keys {
 	uint64_t epoch[XM_EPOCHS]; /* of which the place has the key; or NONE */
+	uint16_t of[XM_EPOCHS];	   /* and of which master */
+	uint16_t derives;	   /* which master `deriving` has */
 	void *deriving, *place[XM_EPOCHS];
 };
 
 #define NONE UINT64_MAX
 
+_Static_assert(XM_SALT_SIZE == XM_NONCE_SIZE, "a salt is a nonce");
+
 struct xm_seal {
 	const struct xm_cipher_kind *kind;
 	uint32_t lanes;
 	size_t size; /* of all this memory */
+	bool salted;
+	uint8_t source[XM_KEY_SIZE]; /* of which masters are derived */
+	/* Masters, by the numbers that pages name; the first is ours. Pages of one that is
+	 * added are there only when its number was given. */
+	uint32_t masters_count;
+	uint8_t masters[XM_CIPHER_KEYS][XM_KEY_SIZE];
+	uint8_t salts[XM_CIPHER_KEYS][XM_SALT_SIZE];
 	struct keys keys[XM_CIPHER_LANES];
 };
 
@@ -39,6 +50,13 @@ static void derive(const struct xm_cipher_kind *kind, void *place,
 	kind->seal(place, from, NULL, 0, ret, XM_KEY_SIZE, tag);
 }
 
+static void derive_from(struct xm_seal *s, struct keys *keys, uint16_t master)
+{
+	if (keys->derives != master)
+		s->kind->set(keys->deriving, s->masters[master]);
+	keys->derives = master;
+}
+
 /* The place that has the key of the version's epoch from now on. */
 static void *place_for(struct xm_seal *s, const struct xm_seal_page *at)
 {
@@ -46,14 +64,17 @@ static void *place_for(struct xm_seal *s, const struct xm_seal_page *at)
 	uint64_t epoch = at->version >> XM_EPOCH_SHIFT;
 	unsigned i = epoch % XM_EPOCHS;
 
-	if (keys->epoch[i] != epoch) {
+	XM_ASSERT(at->key < s->masters_count);
+	if (keys->epoch[i] != epoch || keys->of[i] != at->key) {
 		uint8_t key[XM_KEY_SIZE], from[XM_NONCE_SIZE] = "EPOC";
 
 		put(from + 4, epoch, 8);
+		derive_from(s, keys, at->key);
 		derive(s->kind, keys->deriving, from, key);
 		s->kind->set(keys->place[i], key);
 		explicit_bzero(key, sizeof(key));
 		keys->epoch[i] = epoch;
+		keys->of[i] = at->key;
 	}
 	return keys->place[i];
 }
@@ -64,12 +85,11 @@ static void name(const struct xm_seal_page *at, size_t size,
 	memset(nonce, 0, XM_NONCE_SIZE);
 	put(nonce + 4, at->version, 8);
 	memset(data, 0, XM_DATA_SIZE);
-	memcpy(data, "XMS1", 4);
+	memcpy(data, "XMS2", 4);
 	memcpy(data + 4, at->region.bytes, XM_REGION_ID_SIZE);
 	put(data + 20, at->page, 8);
 	put(data + 28, at->version, 8);
-	put(data + 36, at->key, 2);
-	put(data + 38, size, 2);
+	put(data + 36, size, 2);
 }
 
 static void page_seal(struct xm_seal *s, const struct xm_seal_page *at,
@@ -121,25 +141,36 @@ static bool lane_open(struct xm_seal *s, struct keys *keys, uint8_t *memory)
 	return true;
 }
 
+/* With lane 0, which then derives from the source. */
+static void master_add(struct xm_seal *s, const uint8_t salt[XM_SALT_SIZE])
+{
+	struct keys *keys = &s->keys[0];
+
+	s->kind->set(keys->deriving, s->source);
+	derive(s->kind, keys->deriving, salt, s->masters[s->masters_count]);
+	memcpy(s->salts[s->masters_count++], salt, XM_SALT_SIZE);
+	keys->derives = UINT16_MAX;
+}
+
 static bool lanes_open(struct xm_seal *s, uint8_t *memory,
 		       const uint8_t key[XM_KEY_SIZE],
 		       const uint8_t salt[XM_NONCE_SIZE])
 {
-	uint8_t master[XM_KEY_SIZE];
-
 	for (uint32_t i = 0; i < s->lanes; i++) {
 		if (!lane_open(s, &s->keys[i], memory))
 			return false;
 		memory += (1 + XM_EPOCHS) * s->kind->place_size;
 	}
-	memcpy(master, key, sizeof(master));
-	if (salt != NULL) {
-		s->kind->set(s->keys[0].deriving, key);
-		derive(s->kind, s->keys[0].deriving, salt, master);
+	memcpy(s->source, key, sizeof(s->source));
+	s->salted = salt != NULL;
+	if (s->salted)
+		master_add(s, salt);
+	else
+		memcpy(s->masters[s->masters_count++], key, XM_KEY_SIZE);
+	for (uint32_t i = 0; i < s->lanes; i++) {
+		s->keys[i].derives = UINT16_MAX;
+		derive_from(s, &s->keys[i], 0);
 	}
-	for (uint32_t i = 0; i < s->lanes; i++)
-		s->kind->set(s->keys[i].deriving, master);
-	explicit_bzero(master, sizeof(master));
 	return true;
 }
 
@@ -168,6 +199,31 @@ int xm_cipher_keys_open(const struct xm_cipher_kind *kind, uint32_t lanes,
 	}
 	*ret_ops = &ops;
 	*ret = s;
+	return 0;
+}
+
+int xm_cipher_salt(const struct xm_seal *s, uint8_t ret[XM_SALT_SIZE])
+{
+	if (!s->salted)
+		return -ENOKEY;
+	memcpy(ret, s->salts[0], XM_SALT_SIZE);
+	return 0;
+}
+
+int xm_cipher_key(struct xm_seal *s, const uint8_t salt[XM_SALT_SIZE], uint16_t *ret)
+{
+	if (!s->salted)
+		return -ENOKEY;
+	for (uint32_t i = 0; i < s->masters_count; i++) {
+		if (memcmp(s->salts[i], salt, XM_SALT_SIZE) == 0) {
+			*ret = (uint16_t)i;
+			return 0;
+		}
+	}
+	if (s->masters_count == XM_CIPHER_KEYS)
+		return -ENOSPC;
+	*ret = (uint16_t)s->masters_count;
+	master_add(s, salt);
 	return 0;
 }
 

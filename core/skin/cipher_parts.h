@@ -13,8 +13,8 @@
  * The bytes are the same from both:
  *
  *	nonce (12)	4 bytes of zero, then the version (8, big endian)
- *	data (44)	"XMS1", the region's id (16), page (8), version (8), key (2), size (2),
- *			then 4 bytes of zero; numbers big endian
+ *	data (44)	"XMS2", the region's id (16), page (8), version (8), size (2), then 6
+ *			bytes of zero; numbers big endian
  *	key		of the version's epoch, see below
  *
  * Keys. GCM's key stream of 32 bytes is what derives one key from another and 12 bytes that
@@ -60,7 +60,8 @@ struct xm_cipher_kind {
 
 extern const struct xm_cipher_kind xm_cipher_openssl, xm_cipher_ipsec_mb;
 
-/* Wiped by close. `salt`: with it the master is derived from `key`; NULL: it is `key`. */
+/* Wiped by close. `salt`: with it the master is derived from `key`, as with others (cipher.h);
+ * NULL: it is `key`. */
 int xm_cipher_keys_open(const struct xm_cipher_kind *, uint32_t lanes,
 			const uint8_t key[XM_KEY_SIZE],
 			const uint8_t salt[XM_NONCE_SIZE],

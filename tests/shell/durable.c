@@ -4,12 +4,20 @@
  *
  *	durable ADDRESS make		prints the token of a durable region
  *	durable ADDRESS TOKEN write R	writes round after round, from R on, and prints the
- *					number of each that is durable; until it is killed
- *	durable ADDRESS TOKEN check R	ends with 0 if round R, the last that was printed, is
+ *					number of each that is durable, and the root if it is
+ *					sealed; until it is killed
+ *	durable ADDRESS TOKEN check R [ROOT]
+ *					ends with 0 if round R, the last that was printed, is
  *					there, and of later ones no more than whole pages
+ *	durable ADDRESS TOKEN mark	makes a page durable that is full of MARKER, and prints
+ *					the root
+ *	durable ADDRESS TOKEN live R	makes R durable, waits for a line of input, and adopts
+ *					the region again, for the appliance has another life
  *	durable ADDRESS time FILE	how long it takes until 1, 16 and 1,024 pages that were
  *					written are durable, beside pwrite() and fdatasync()
  *					of as many in a file, which is to lie on the same disk
+ *
+ * With XM_SEALED the region that is made is sealed.
  *
  * Round R fills each fourth page with R: those whose number modulo 4 is R's. Half of them
  * are written by explicit calls, the others by stores in a mapping. Behind them are pages that another
@@ -30,7 +38,8 @@
 #define PAGE 4096
 #define PAGES 256
 #define RESTLESS 64 /* pages behind those */
-#define SIZE ((PAGES + RESTLESS) * PAGE)
+#define SIZE ((PAGES + RESTLESS + 1) * PAGE)
+#define MARKER "what nobody else may see "
 
 static int fail(const char *what)
 {
@@ -123,7 +132,12 @@ static int make(extmem *x)
 	char token[EXTMEM_TOKEN_SIZE];
 	extmem_region *region;
 
-	if (extmem_region_alloc(x, "kept", SIZE, &region) < 0)
+	struct extmem_request request = {
+		.size = sizeof(request), .region_size = SIZE, .name = "kept",
+		.flags = getenv("XM_SEALED") != NULL ? EXTMEM_SEALED_DURABLE : 0,
+	};
+
+	if (extmem_region_request(x, &request, &region) < 0)
 		return fail("alloc");
 	if (extmem_sync_level(region, 0, 0, EXTMEM_DURABLE) != -EINVAL) {
 		fprintf(stderr, "a region that is not kept is durable\n");
@@ -133,6 +147,16 @@ static int make(extmem *x)
 		return fail("keep");
 	printf("%s\n", token);
 	return 0;
+}
+
+static int print_root(extmem_region *region)
+{
+	char root[EXTMEM_ROOT_SIZE] = "";
+
+	if (extmem_region_root(region, root) == 0)
+		printf(" %s", root);
+	printf("\n");
+	return fflush(stdout) != 0;
 }
 
 static int write_round(extmem_region *region, uint8_t *map, uint64_t round)
@@ -149,8 +173,20 @@ static int write_round(extmem_region *region, uint8_t *map, uint64_t round)
 	}
 	if (extmem_sync_level(region, 0, 0, EXTMEM_DURABLE) < 0)
 		return fail("sync");
-	printf("%llu\n", (unsigned long long)round);
-	return fflush(stdout) != 0;
+	printf("%llu", (unsigned long long)round);
+	return print_root(region);
+}
+
+static int mark(extmem_region *region)
+{
+	static char page[PAGE];
+
+	for (unsigned at = 0; at + sizeof(MARKER) < PAGE; at += sizeof(MARKER) - 1)
+		memcpy(page + at, MARKER, sizeof(MARKER) - 1);
+	if (extmem_write(region, (PAGES + RESTLESS) * PAGE, page, PAGE) < 0 ||
+	    extmem_sync_level(region, 0, 0, EXTMEM_DURABLE) < 0)
+		return fail("mark");
+	return print_root(region);
 }
 
 /* The same number all over each page, and a higher one each time. */
@@ -210,6 +246,25 @@ static int check(extmem_region *region, uint64_t round)
 	return bad;
 }
 
+/* The appliance ends meanwhile, and begins again with this store or that. */
+static int live(extmem *x, const char *token, extmem_region *region, uint64_t round)
+{
+	static uint8_t map[PAGES * PAGE]; /* none: half of the pages are not written */
+	char line[8];
+	int rc;
+
+	if (write_round(region, map, round) != 0 || fgets(line, sizeof(line), stdin) == NULL)
+		return 1;
+	extmem_region_free(region);
+	for (int tries = 0; tries < 1000; tries++) {
+		rc = extmem_region_adopt(x, token, 0, &region);
+		if (rc != -ENOTCONN && rc != -ENOENT && rc != -EBUSY)
+			break;
+		usleep(10000);
+	}
+	return rc < 0 ? fail("adopt") : 0;
+}
+
 int main(int argc, char **argv)
 {
 	char appliance[512];
@@ -239,11 +294,24 @@ int main(int argc, char **argv)
 		extmem_close(x);
 		return status;
 	}
+	if (extmem_region_adopt_since(x, argv[2], argc > 5 ? argv[5] : NULL, 0,
+				      &region) < 0)
+		return fail("adopt");
+	if (strcmp(argv[3], "mark") == 0) {
+		int status = mark(region);
+
+		extmem_close(x);
+		return status;
+	}
 	if (argc < 5)
 		return 2;
-	if (extmem_region_adopt(x, argv[2], 0, &region) < 0)
-		return fail("adopt");
 	round = strtoull(argv[4], NULL, 10);
+	if (strcmp(argv[3], "live") == 0) {
+		int status = live(x, argv[2], region, round);
+
+		extmem_close(x);
+		return status;
+	}
 	if (strcmp(argv[3], "check") == 0) {
 		int status = check(region, round);
 

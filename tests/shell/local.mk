@@ -21,6 +21,7 @@ xm_shell_tests += \
 	tests/shell/test_share.sh \
 	tests/shell/test_shrink.sh \
 	tests/shell/test_store.sh \
+	tests/shell/test_store_sealed.sh \
 	tests/shell/test_strangers.sh \
 	tests/shell/test_strategy.sh \
 	tests/shell/test_units.sh \

@@ -30,7 +30,7 @@ for bug; do
 	snapshot_*) kind=snapshot ;;
 	reader_* | share_* | release_* | *_unmarked) kind=share ;;
 	store_*) kind=store ;;
-	persist_* | hold_*) kind=durable ;;
+	persist_* | hold_* | tree_*) kind=durable ;;
 	claim_* | mends_held | token_* | orphan_* | keep_* | kept_* | offer_* | foul_*) kind=hands ;;
 	esac
 	"$sim" --kind "$kind" --interface "$interface" --plant "$bug" --runs 10000000 \

@@ -66,6 +66,7 @@ xm_tests += \
 	tests/unit/test_stripes \
 	tests/unit/test_stream \
 	tests/unit/test_trace \
+	tests/unit/test_tree \
 	tests/unit/test_versions \
 	tests/unit/test_view \
 	tests/unit/test_volume \

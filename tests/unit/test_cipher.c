@@ -97,6 +97,7 @@ static void a_known_answer(void)
 
 static const uint8_t key[XM_KEY_SIZE] = { 1, 2, 3 };
 static const uint8_t salt[XM_NONCE_SIZE] = { 4, 5, 6 };
+static const uint8_t other_salt[XM_NONCE_SIZE] = { 7 };
 
 struct sealer {
 	const struct xm_seal_ops *ops;
@@ -161,6 +162,7 @@ static void what_is_wrong_is_not_opened(void)
 {
 	_Alignas(8) static uint8_t sealed[XM_PAGE], bytes[XM_PAGE], zeros[XM_PAGE];
 	uint8_t tag[16], bad[16];
+	uint16_t number;
 
 	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {
 		struct xm_seal_page at = page_at(3, 4), other;
@@ -169,6 +171,8 @@ static void what_is_wrong_is_not_opened(void)
 		if (!there[i])
 			continue;
 		s = sealer_open(i);
+		CU_ASSERT_EQUAL(xm_cipher_key(s.seal, other_salt, &number), 0);
+		CU_ASSERT_EQUAL(number, 1);
 		fill(sealed);
 		s.ops->seal(s.seal, &at, sealed, XM_PAGE, tag);
 		for (unsigned wrong = 0; wrong < 6; wrong++) {
@@ -258,12 +262,61 @@ static void keys_come_from_where_they_are_said_to(void)
 	CU_ASSERT_EQUAL(opens("nothing", words), -EINVAL);
 }
 
+/* The same source and the salt: another process opens it. Between its own pages, so that
+ * keys are changed for each. */
+static void what_another_process_has_sealed_is_opened_by_its_salt(void)
+{
+	_Alignas(8) static uint8_t bytes[2][XM_PAGE], plain[XM_PAGE];
+	uint8_t tags[2][16], of_first[XM_SALT_SIZE];
+	struct sealer s, first;
+	uint16_t number;
+
+	fill(plain);
+	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {
+		struct xm_seal_page at = page_at(3, 4);
+
+		if (!there[i])
+			continue;
+		first = sealer_open(i);
+		CU_ASSERT_EQUAL(xm_cipher_keys_open(kinds[i], 2, key, other_salt,
+						    &s.ops, &s.seal), 0);
+		CU_ASSERT_EQUAL(xm_cipher_salt(first.seal, of_first), 0);
+		CU_ASSERT_EQUAL(xm_cipher_key(s.seal, of_first, &number), 0);
+		CU_ASSERT_EQUAL(number, 1);
+		CU_ASSERT_EQUAL(xm_cipher_key(s.seal, of_first, &number), 0);
+		CU_ASSERT_EQUAL(number, 1);
+		for (unsigned turn = 0; turn < 3; turn++) {
+			memcpy(bytes[0], plain, XM_PAGE);
+			memcpy(bytes[1], plain, XM_PAGE);
+			at.key = 0;
+			first.ops->seal(first.seal, &at, bytes[0], XM_PAGE, tags[0]);
+			s.ops->seal(s.seal, &at, bytes[1], XM_PAGE, tags[1]);
+			CU_ASSERT_NOT_EQUAL(memcmp(bytes[0], bytes[1], XM_PAGE), 0);
+			at.key = 1;
+			CU_ASSERT_EQUAL(s.ops->open(s.seal, &at, bytes[0], XM_PAGE,
+						    tags[0]), 0);
+			at.key = 0;
+			CU_ASSERT_EQUAL(s.ops->open(s.seal, &at, bytes[1], XM_PAGE,
+						    tags[1]), 0);
+			CU_ASSERT_EQUAL(memcmp(bytes[0], plain, XM_PAGE), 0);
+			CU_ASSERT_EQUAL(memcmp(bytes[1], plain, XM_PAGE), 0);
+		}
+		xm_cipher_close(s.seal);
+		xm_cipher_close(first.seal);
+		CU_ASSERT_EQUAL(xm_cipher_keys_open(kinds[i], 1, key, NULL, &s.ops,
+						    &s.seal), 0);
+		CU_ASSERT_EQUAL(xm_cipher_salt(s.seal, of_first), -ENOKEY);
+		xm_cipher_close(s.seal);
+	}
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		XM_TEST(a_known_answer),
 		XM_TEST(all_give_the_same_bytes),
 		XM_TEST(what_is_wrong_is_not_opened),
+		XM_TEST(what_another_process_has_sealed_is_opened_by_its_salt),
 		XM_TEST(no_memory_is_allocated_on_the_way),
 		XM_TEST(keys_come_from_where_they_are_said_to),
 		CU_TEST_INFO_NULL,

@@ -161,6 +161,52 @@ static void a_draft_is_persisted_once_and_only_the_newest_is(void)
 	rig_free(r);
 }
 
+/* What is added to a draft is one with it, under a new number; and to nothing it is not. */
+static void runs_are_added_to_a_draft(void)
+{
+	struct xm_message m = { .kind = XM_DRAFT };
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+	uint64_t first;
+
+	keep(r, e.extent);
+	m.u.draft = (struct xm_draft){ e.extent, 0, 4096, XM_DRAFT_ALSO };
+	CU_ASSERT(rig_refused(rig_say(r, A, m), EAGAIN, "no such draft"));
+	first = draft(r, e.extent);
+	rig_say(r, A, m);
+	CU_ASSERT_TRUE(stored(r, 0).also);
+	CU_ASSERT_EQUAL_FATAL(r->sent[A].kind, XM_DRAFTED);
+	CU_ASSERT_NOT_EQUAL(r->sent[A].u.drafted.draft, first);
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, first), EAGAIN, "no such"));
+	rig_say(r, A, m);
+	stored(r, -EAGAIN); /* its place was taken */
+	CU_ASSERT(rig_refused(&r->sent[A], EAGAIN, "make room"));
+	CU_ASSERT(rig_refused(rig_say(r, A, m), EAGAIN, "no such draft"));
+	rig_free(r);
+}
+
+static void the_bytes_of_a_draft_are_one_behind_the_other(void)
+{
+	uint8_t *memory = calloc(1, XM_DRAFTS_MEMORY);
+	struct xm_drafts d;
+
+	xm_drafts_init(&d, memory);
+	CU_ASSERT_PTR_NULL(xm_drafts_add(&d, 3, 0, 4096));
+	memset(xm_drafts_take(&d, 3, 0, 8192, 8192), 1, 8192);
+	memset(xm_drafts_add(&d, 3, 65536, 4096), 2, 4096);
+	CU_ASSERT_EQUAL(xm_drafts_find(&d, 3)->runs_count, 2);
+	CU_ASSERT_EQUAL(xm_drafts_find(&d, 3)->bytes[8191], 1);
+	CU_ASSERT_EQUAL(xm_drafts_find(&d, 3)->bytes[8192], 2);
+	CU_ASSERT_PTR_NULL(xm_drafts_add(&d, 3, 0, XM_DRAFT_MAX - 8192));
+	CU_ASSERT_EQUAL(xm_drafts_find(&d, 3)->size, 12288);
+	for (uint32_t i = 2; i < XM_DRAFT_RUNS; i++)
+		CU_ASSERT_PTR_NOT_NULL(xm_drafts_add(&d, 3, 0, 4096));
+	CU_ASSERT_PTR_NULL(xm_drafts_add(&d, 3, 0, 4096));
+	xm_drafts_take(&d, 3, 0, 0, 4096);
+	CU_ASSERT_EQUAL(xm_drafts_find(&d, 3)->runs_count, 1);
+	free(memory);
+}
+
 static void drafts_have_so_many_places_and_the_oldest_makes_room(void)
 {
 	uint8_t *memory = calloc(1, XM_DRAFTS_MEMORY);
@@ -168,8 +214,8 @@ static void drafts_have_so_many_places_and_the_oldest_makes_room(void)
 
 	xm_drafts_init(&d, memory);
 	for (uint32_t slot = 0; slot < XM_DRAFTS; slot++)
-		xm_drafts_take(&d, slot, 0, slot * 4096, 4096)->bytes[0] = (uint8_t)slot;
-	xm_drafts_take(&d, 0, 0, 0, 4096)->bytes[0] = 100;
+		xm_drafts_take(&d, slot, 0, slot * 4096, 4096)[0] = (uint8_t)slot;
+	xm_drafts_take(&d, 0, 0, 0, 4096)[0] = 100;
 	CU_ASSERT_EQUAL(xm_drafts_find(&d, 0)->bytes[0], 100);
 	xm_drafts_take(&d, XM_DRAFTS, 0, 0, XM_DRAFT_MAX);
 	CU_ASSERT_PTR_NULL(xm_drafts_find(&d, 1));
@@ -359,6 +405,8 @@ int main(void)
 		XM_TEST(an_offer_is_answered_when_it_is_durable),
 		XM_TEST(what_is_not_durable_cannot_be_drafted),
 		XM_TEST(a_draft_is_persisted_once_and_only_the_newest_is),
+		XM_TEST(runs_are_added_to_a_draft),
+		XM_TEST(the_bytes_of_a_draft_are_one_behind_the_other),
 		XM_TEST(drafts_have_so_many_places_and_the_oldest_makes_room),
 		XM_TEST(who_drafts_without_end_displaces_his_own_drafts),
 		XM_TEST(what_is_freed_is_zeroed_when_the_store_has_forgotten_it),

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See tree.h. Floor: ground. */
+#include "core/pure/tree.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/pure/plant.h"
+
+#define MAGIC UINT64_C(0x3145455254534d58) /* "XMSTREE1" */
+#define ENTRY 24 /* bytes of a seal */
+#define SEQUENCE (XM_TREE_FAN * ENTRY) /* where it stands in the last level */
+#define OF_TREE (UINT64_C(1) << 63) /* of the number under which a node is sealed */
+#define NODE_BITS 22
+
+/* In the root page. */
+enum {
+	AT_MAGIC = 0,
+	AT_REGION = 8,
+	AT_FIRST = 24,
+	AT_ROWS = 32,
+	AT_SEQUENCE = 40,
+	AT_ROOT = 48,
+	AT_SALTS = 72,
+};
+_Static_assert(AT_SALTS + XM_TREE_SALTS * XM_TREE_SALT <= XM_PAGE, "one page");
+_Static_assert(SEQUENCE + 16 == XM_PAGE, "a node is a page");
+
+static void put(uint8_t *to, uint64_t value, unsigned bytes)
+{
+	for (unsigned i = 0; i < bytes; i++)
+		to[i] = (uint8_t)(value >> 8 * i);
+}
+
+static uint64_t get(const uint8_t *from, unsigned bytes)
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < bytes; i++)
+		value |= (uint64_t)from[i] << 8 * i;
+	return value;
+}
+
+static void entry_put(uint8_t *to, const struct xm_seal_entry *e)
+{
+	put(to, e->version, 6);
+	put(to + 6, e->key, 2);
+	memcpy(to + 8, e->tag, XM_SEAL_TAG_SIZE);
+}
+
+static void entry_get(const uint8_t *from, struct xm_seal_entry *ret)
+{
+	ret->version = get(from, 6) & ((UINT64_C(1) << 48) - 1);
+	ret->key = (uint16_t)get(from + 6, 2);
+	memcpy(ret->tag, from + 8, XM_SEAL_TAG_SIZE);
+}
+
+/* --- its form ----------------------------------------------------------------- */
+
+static void shape(struct xm_tree *t, uint64_t rows)
+{
+	uint64_t count = rows;
+
+	t->levels = 0;
+	t->pages = 0;
+	do {
+		count = (count + XM_TREE_FAN - 1) / XM_TREE_FAN;
+		t->begin[t->levels] = t->pages;
+		t->count[t->levels] = count;
+		t->pages += count;
+	} while (++t->levels < XM_TREE_LEVELS && count > 1);
+	t->pages++;
+}
+
+uint64_t xm_tree_pages(uint64_t rows)
+{
+	struct xm_tree t;
+
+	shape(&t, rows);
+	return t.pages;
+}
+
+void xm_tree_init(struct xm_tree *t, const struct xm_region_id *region,
+		  uint64_t first, uint64_t rows, uint8_t *bytes)
+{
+	XM_ASSERT(rows > 0 && rows <= XM_TREE_ROWS_MAX);
+	memset(t, 0, sizeof(*t));
+	shape(t, rows);
+	t->region = *region;
+	t->first = first;
+	t->rows = rows;
+	t->bytes = bytes;
+}
+
+static uint8_t *node_at(const struct xm_tree *t, uint32_t level, uint64_t node)
+{
+	return t->bytes + (t->begin[level] + node) * XM_PAGE;
+}
+
+/* Where the seal of a node stands, but for the last level's. */
+static uint8_t *seal_of(const struct xm_tree *t, uint32_t level, uint64_t node)
+{
+	return node_at(t, level + 1, node / XM_TREE_FAN) +
+	       node % XM_TREE_FAN * ENTRY;
+}
+
+/* --- keys --------------------------------------------------------------------- */
+
+static bool is_free(const struct xm_tree *t, uint32_t i)
+{
+	static const uint8_t none[XM_TREE_SALT];
+
+	return memcmp(t->salts[i], none, XM_TREE_SALT) == 0;
+}
+
+int xm_tree_key(struct xm_tree *t, const uint8_t salt[XM_TREE_SALT], uint16_t number)
+{
+	uint32_t place = XM_TREE_SALTS;
+
+	for (uint32_t i = XM_TREE_SALTS; i-- > 0;) {
+		if (memcmp(t->salts[i], salt, XM_TREE_SALT) == 0) {
+			t->keys[i] = number;
+			return 0;
+		}
+		if (is_free(t, i))
+			place = i;
+	}
+	if (place == XM_TREE_SALTS)
+		return -ENOSPC;
+	memcpy(t->salts[place], salt, XM_TREE_SALT);
+	t->keys[place] = number;
+	return 0;
+}
+
+/* The place of the client's key. */
+static uint16_t place_of(const struct xm_tree *t, uint16_t number)
+{
+	for (uint16_t i = 0; i < XM_TREE_SALTS; i++) {
+		if (t->keys[i] == number && !is_free(t, i))
+			return i;
+	}
+	XM_ASSERT(false);
+	return 0;
+}
+
+/* --- rows --------------------------------------------------------------------- */
+
+void xm_tree_set(struct xm_tree *t, uint64_t row, const struct xm_seal_entry *e)
+{
+	uint8_t *at = node_at(t, 0, row / XM_TREE_FAN) + row % XM_TREE_FAN * ENTRY;
+	struct xm_seal_entry own;
+
+	memset(at, 0, ENTRY);
+	if (e == NULL || e->version == 0)
+		return;
+	own = *e;
+	own.key = place_of(t, e->key);
+	entry_put(at, &own);
+}
+
+void xm_tree_get(const struct xm_tree *t, uint64_t row, struct xm_seal_entry *ret)
+{
+	entry_get(node_at(t, 0, row / XM_TREE_FAN) + row % XM_TREE_FAN * ENTRY, ret);
+	ret->key = ret->version == 0 ? 0 : t->keys[ret->key];
+}
+
+/* --- sealing ------------------------------------------------------------------ */
+
+static struct xm_seal_page name_of(const struct xm_tree *t, uint32_t level,
+				   uint64_t node)
+{
+	return (struct xm_seal_page){
+		.region = t->region,
+		.page = OF_TREE | t->first << NODE_BITS | (t->begin[level] + node),
+	};
+}
+
+static void node_seal(struct xm_tree *t, uint32_t level, uint64_t node,
+		      struct xm_seals *seals, uint8_t *ret)
+{
+	struct xm_seal_page at = name_of(t, level, node);
+	struct xm_seal_entry e;
+
+	memcpy(ret, node_at(t, level, node), XM_PAGE);
+	xm_seals_seal_apart(seals, &e, &at, ret, XM_PAGE);
+	e.key = place_of(t, e.key);
+	if (level + 1 == t->levels)
+		t->root = e;
+	else if (!XM_PLANTED(tree_parent_kept))
+		entry_put(seal_of(t, level, node), &e);
+}
+
+static void root_write(const struct xm_tree *t, uint8_t *ret)
+{
+	memset(ret, 0, XM_PAGE);
+	put(ret + AT_MAGIC, MAGIC, 8);
+	memcpy(ret + AT_REGION, t->region.bytes, XM_REGION_ID_SIZE);
+	put(ret + AT_FIRST, t->first, 8);
+	put(ret + AT_ROWS, t->rows, 8);
+	put(ret + AT_SEQUENCE, t->sequence, 8);
+	entry_put(ret + AT_ROOT, &t->root);
+	memcpy(ret + AT_SALTS, t->salts, sizeof(t->salts));
+}
+
+uint32_t xm_tree_seal(struct xm_tree *t, uint64_t row, uint64_t count, uint64_t sequence,
+		      struct xm_seals *seals, uint8_t *ret_pages,
+		      struct xm_tree_run ret_runs[XM_TREE_LEVELS])
+{
+	uint32_t level = count == 0 ? t->levels - 1 : 0, runs = 0;
+	uint64_t from = count == 0 ? 0 : row, to = count == 0 ? 0 : row + count - 1;
+
+	XM_ASSERT(count <= XM_TREE_CHANGE);
+	t->sequence = sequence;
+	put(node_at(t, t->levels - 1, 0) + SEQUENCE, sequence, 8);
+	for (; level < t->levels; level++) {
+		from /= XM_TREE_FAN;
+		to /= XM_TREE_FAN;
+		for (uint64_t node = from; node <= to; node++) {
+			node_seal(t, level, node, seals, ret_pages);
+			ret_pages += XM_PAGE;
+		}
+		ret_runs[runs++] = (struct xm_tree_run){ t->begin[level] + from,
+							 to - from + 1 };
+	}
+	root_write(t, ret_pages); /* behind the last level, which is one node */
+	ret_runs[runs - 1].count++;
+	return runs;
+}
+
+/* --- opening ------------------------------------------------------------------ */
+
+static bool is_zero(const uint8_t *page)
+{
+	return page[0] == 0 && memcmp(page, page + 1, XM_PAGE - 1) == 0;
+}
+
+int xm_tree_read_root(struct xm_tree *t)
+{
+	const uint8_t *page = t->bytes + (t->pages - 1) * XM_PAGE;
+
+	if (is_zero(page)) {
+		memset(t->bytes, 0, t->pages * XM_PAGE);
+		return -ENODATA;
+	}
+	if (get(page + AT_MAGIC, 8) != MAGIC || get(page + AT_FIRST, 8) != t->first ||
+	    get(page + AT_ROWS, 8) != t->rows ||
+	    memcmp(page + AT_REGION, t->region.bytes, XM_REGION_ID_SIZE) != 0)
+		return -EUCLEAN;
+	t->sequence = get(page + AT_SEQUENCE, 8);
+	entry_get(page + AT_ROOT, &t->root);
+	memcpy(t->salts, page + AT_SALTS, sizeof(t->salts));
+	return 0;
+}
+
+/* Notes that the key is in use. False: there is no such key. */
+static bool key_uses(const struct xm_tree *t, const struct xm_seal_entry *e, bool *uses)
+{
+	if (e->key >= XM_TREE_SALTS || is_free(t, e->key))
+		return false;
+	uses[e->key] = true;
+	return true;
+}
+
+static int node_open(struct xm_tree *t, uint32_t level, uint64_t node,
+		     struct xm_seals *seals, bool *uses)
+{
+	struct xm_seal_page at = name_of(t, level, node);
+	uint8_t *bytes = node_at(t, level, node);
+	struct xm_seal_entry e = t->root;
+
+	if (level + 1 < t->levels)
+		entry_get(seal_of(t, level, node), &e);
+	if (e.version == 0) {
+		memset(bytes, 0, XM_PAGE);
+		return 0;
+	}
+	if (!key_uses(t, &e, uses))
+		return -EBADMSG;
+	e.key = t->keys[e.key];
+	return xm_seals_open_apart(seals, &e, &at, bytes, XM_PAGE);
+}
+
+/* Salts that no seal needs any more make room. -EBADMSG: a row's has none. */
+static int rows_check(struct xm_tree *t, bool *uses)
+{
+	for (uint64_t row = 0; row < t->rows; row++) {
+		struct xm_seal_entry e;
+
+		entry_get(node_at(t, 0, row / XM_TREE_FAN) +
+				  row % XM_TREE_FAN * ENTRY, &e);
+		if (e.version != 0 && !key_uses(t, &e, uses))
+			return -EBADMSG;
+	}
+	for (uint32_t i = 0; i < XM_TREE_SALTS; i++) {
+		if (!uses[i])
+			memset(t->salts[i], 0, XM_TREE_SALT);
+	}
+	return 0;
+}
+
+int xm_tree_open(struct xm_tree *t, struct xm_seals *seals)
+{
+	bool uses[XM_TREE_SALTS] = { false };
+	int rc = t->root.version == 0 ? -EBADMSG : 0;
+
+	for (uint32_t level = t->levels; rc == 0 && level-- > 0;) {
+		for (uint64_t node = 0; rc == 0 && node < t->count[level]; node++)
+			rc = node_open(t, level, node, seals, uses);
+		if (rc == 0 && level + 1 == t->levels &&
+		    get(node_at(t, level, 0) + SEQUENCE, 8) != t->sequence)
+			rc = -EBADMSG;
+	}
+	return rc == 0 ? rows_check(t, uses) : rc;
+}
