@@ -93,7 +93,7 @@ tell() {
 		"$witness" write 24 "$scratch/marker" <"$scratch/go" \
 		>"$scratch/written" 2>"$scratch/err" &
 	program=$!
-	exec 8>"$scratch/go"
+	exec 5>"$scratch/go"
 	read -r line <"$scratch/written"
 	seen=0
 	if [ "$(id -u)" -eq 0 ]; then
@@ -101,8 +101,8 @@ tell() {
 			seen=$((seen + $("$witness" memory "$pid" "$scratch/marker")))
 		done
 	fi
-	echo go >&8
-	exec 8>&-
+	echo go >&5
+	exec 5>&-
 	wait "$program"
 	verdict "the program finds all that it wrote ($*)" $?
 	finish

@@ -86,4 +86,21 @@ run_refused() {
 		grep -q '"mirror 3" could be met' "$scratch/err"
 }
 check "run refuses what cannot be met" run_refused
+# A program at two appliances holds its memory until the warning has come, and a while longer.
+spare_missing() {
+	mkfifo "$scratch/fifo"
+	"$extmem" run -a "$a" -a "$b" --local 4M --open-after 0 \
+		--strategy 'mirror 2' -- tail -c 8M "$scratch/fifo" \
+		>"$scratch/out" 2>"$scratch/err" &
+	running=$!
+	exec 5>"$scratch/fifo"
+	head -c 12M /dev/zero >&5
+	await grep -q 'there is no spare: .* give the program another appliance' \
+		"$scratch/err"
+	sleep 6
+	exec 5>&-
+	wait $running && [ "$(wc -c <"$scratch/out")" -eq 8388608 ] &&
+		[ "$(grep -c 'there is no spare' "$scratch/err")" -eq 1 ]
+}
+check "run says once that there is no spare" spare_missing
 summary
