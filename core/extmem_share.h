@@ -161,11 +161,12 @@ struct extmem_share {
  * It ends by extmem_region_revoke(), by freeing the region, and with this client, however
  * that ends; readers then get -ESTALE, or SIGBUS for a page that they do not have. Until
  * then the region keeps its size, cannot be handed over or be kept (keep it before), and
- * its memory does not move when its appliance drains. It takes 16 bytes of memory at an
- * appliance for each 2 MiB, rounded up to what appliances lend.
+ * its memory does not move when its appliance drains, nor is a copy that is lost made anew. It
+ * takes 16 bytes of memory at an appliance for each 2 MiB, rounded up to what appliances lend;
+ * with several copies, at each copy's.
  *
- * Threads: any. It takes at most the setting `timeout`. Errors: -ENOTSUP it is sparse,
- * sealed, or has several copies. -EOPNOTSUPP an appliance does not serve this. -EACCES it is
+ * Threads: any. It takes at most the setting `timeout`. Errors: -ENOTSUP it is sparse
+ * or sealed, or has more than 2048 copies of parts. -EOPNOTSUPP an appliance does not serve this. -EACCES it is
  * another's. -EINVAL the options. -EBUSY an earlier shrink timed out, or parts of it share an
  * extent. -ENOSPC, -ENOMEM, -ENOTCONN, -ETIMEDOUT, -ESTALE as for extmem_region_alloc(); it
  * is then shared as it was before. */
@@ -211,8 +212,10 @@ int extmem_region_open(extmem *, const char *token, uint64_t flags,
  * Threads: any; but no other thread may have memory of the region in a system call, which
  * may return EFAULT. It takes at most twice the setting `timeout`. Errors: -ESTALE the region
  * is gone, because its writer has ended, freed it, or shares it no more, or because an
- * appliance began again: free it. -ENOTCONN, -ETIMEDOUT its appliance does not answer: what
- * was seen before is seen still. -EINVAL it is this client's own. */
+ * appliance began again: free it; or the copies that this client has found are not right any
+ * more, and the words say so: free it, and open it anew. -ENOTCONN, -ETIMEDOUT its appliance
+ * does not answer, or, of several, one that may have newer bytes than the others, until a
+ * release says that it has not: what was seen before is seen still. -EINVAL it is this client's own. */
 int extmem_region_acquire(extmem_region *);
 /* Makes a region with the bytes that this one has at one moment of the call, by copying them
  * at its appliances, without a byte of them passing this client. The call returns in

@@ -57,6 +57,8 @@ libxm_ground_la_SOURCES += \
 	core/pure/returns.h \
 	core/pure/scheme.c \
 	core/pure/scheme.h \
+	core/pure/roll.c \
+	core/pure/roll.h \
 	core/pure/seal.c \
 	core/pure/seal.h \
 	core/pure/seals.c \
@@ -194,6 +196,7 @@ libxm_client_la_SOURCES += \
 	core/client/transfer_pager.c \
 	core/client/transfer_parts.h \
 	core/client/transfer_piece.c \
+	core/client/tables.c \
 	core/client/trees.c \
 	core/client/trees.h \
 	core/client/trims.c \

@@ -307,6 +307,33 @@ static void draw_naps(struct xm_rand *r, struct sim_shape *s)
 	s->naps = true;
 }
 
+/* Writer and readers are cut off from this appliance and from that, each for itself, while
+ * all else is well: so what one has left out the other goes on to read. */
+static void draw_split(struct xm_rand *r, struct sim_shape *s)
+{
+	s->appliances = s->copies = 2 + (xm_rand_below(r, 4) == 0);
+	s->clients = 2 + (uint32_t)xm_rand_below(r, 2);
+	s->threads = s->lanes = s->stripes = 1;
+	s->granule = 4096;
+	s->pool_size = PICK(r, 256 * XM_KIB, 512 * XM_KIB);
+	s->local = XM_MIB;
+	s->provider.depth = 2000;
+	s->provider.size_max = 256 * XM_KIB;
+	s->extents_max = s->extents_each = 64;
+	s->lease_ms = 60000;
+	s->timeout_ms = PICK(r, 1500, 3000);
+	s->loss_ms = 1500;
+	s->operations = 200 + (uint32_t)xm_rand_below(r, 200);
+	s->think_ns = PICK(r, XM_MS, 5 * XM_MS);
+	s->weather_ms = (uint32_t)PICK(r, 30, 100, 300);
+	s->victims = 0;
+	s->storm = s->survives = s->skew = s->pauses = s->naps = false;
+	s->hang = s->kill_appliance = s->kill_client = s->clog = s->slow = false;
+	s->partition = s->splits = true;
+	s->narrow = s->spread = 0;
+	spare_the_rest(s);
+}
+
 /* What the kind of world adds, or has not got. */
 static void draw_kind(struct sim_shape *s)
 {
@@ -316,6 +343,9 @@ static void draw_kind(struct sim_shape *s)
 		s->sealed = false;
 		s->lies_ms = 0;
 		s->clients = xm_max(s->clients, 2u);
+		if (!sim_plan.plain && !sim_plan.one_copy &&
+		    world_chance(WORLD_STORM, 3))
+			draw_split(world_rand(WORLD_STORM), s);
 	}
 	if (sim_plan.hands) {
 		s->hands = true;

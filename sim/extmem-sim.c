@@ -511,8 +511,7 @@ static int perform(void)
 	if (plan() != 0)
 		return 2;
 	/* The list of outcomes is of regions without mirrors. */
-	sim_plan.one_copy = s.outcomes || sim_plan.durable ||
-			    sim_plan.shares;
+	sim_plan.one_copy = s.outcomes || sim_plan.durable;
 #ifdef XM_PLANT
 	xm_plant = (enum xm_plant)s.plant;
 #endif

@@ -38,7 +38,9 @@ void oracle_page_lost(void)
 
 void oracle_given_up(uint32_t appliance)
 {
-	if (sim_shape.survives && (sim_shape.victims & 1u << appliance) == 0)
+	/* A reader whose key is dead loses its connection by it. */
+	if (sim_shape.survives && !sim_shape.shares &&
+	    (sim_shape.victims & 1u << appliance) == 0)
 		world_broken("survival", "a path to appliance %u was given up, and only "
 			     "appliances %#x of %u have had trouble", appliance,
 			     sim_shape.victims, sim_shape.appliances);

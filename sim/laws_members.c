@@ -4,7 +4,7 @@
  * is under way) all members that are IN hold the same bytes. So it does not matter which of
  * them is read, or which lives longest.
  *
- * Present pages are compared by laws_page.c.
+ * Present pages are compared by laws_page.c. What is read is its writer's to ask about.
  */
 #include <string.h>
 
@@ -71,7 +71,7 @@ static void ask_page(uint32_t client, extmem *x, uint64_t page)
 	    entry->state == XM_PAGE_IO_LOCKED)
 		return;
 	if (entry->state == XM_PAGE_ABSENT &&
-	    (entry->flags & FLAG_STORING) == 0)
+	    (entry->flags & FLAG_STORING) == 0 && !xm_volume_is_read(&x->volume, page))
 		ask_equal(client, x, page);
 }
 

@@ -127,15 +127,6 @@ static void ask_member(uint32_t client, const extmem *x, uint64_t page,
 	*look = (struct look){ sparse_now(), *m, at };
 }
 
-/* Is it of a region that another client shares? */
-static bool is_read(const extmem *x, uint64_t page)
-{
-	struct xm_segment s;
-
-	return xm_volume_segment(&x->volume, page, &s) &&
-	       (s.members[0].extent & XM_READING) != 0;
-}
-
 /* A page that is present, against the mapper and, if it is clean, against each of
  * its copies in remote memory. */
 static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
@@ -154,7 +145,7 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 	if (is_open && (entry->flags & FLAG_CLOSED) != 0)
 		world_broken("page truth", "page %llu may not be stored to, and "
 			     "is not protected", (unsigned long long)page);
-	if (entry->state == XM_PAGE_DIRTY && is_read(x, page))
+	if (entry->state == XM_PAGE_DIRTY && xm_volume_is_read(&x->volume, page))
 		world_broken("page truth", "page %llu is another client's, and dirty",
 			     (unsigned long long)page);
 	if (entry->state == XM_PAGE_DIRTY)
@@ -162,7 +153,7 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 	if (is_open)
 		world_broken("page truth", "clean page %llu is not protected",
 			     (unsigned long long)page);
-	if (is_read(x, page))
+	if (xm_volume_is_read(&x->volume, page))
 		return; /* its writer may be at it */
 	/* While it is being stored, the write-back buffer has its bytes. */
 	if (xm_volume_appliances(&x->volume, page, &lost) == 0 || lost ||

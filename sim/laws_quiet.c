@@ -83,7 +83,9 @@ static const char *ask_segment(const extmem *x, const struct xm_segment *s)
 
 	if (s->guest)
 		return "a guest is neither filled nor dismissed";
-	for (uint32_t k = 0; !s->lost && !s->held && k < s->members_count; k++) {
+	/* (What others read is not replaced.) */
+	for (uint32_t k = 0; !s->lost && !s->held && !s->fixed && k < s->members_count;
+	     k++) {
 		const struct xm_member *m = &s->members[k];
 		uint32_t bit = 1u << m->appliance;
 

@@ -21,5 +21,4 @@ bool members_find(extmem *, uint64_t page, uint32_t member, struct member *ret);
 /* Its bytes as an access would reach them, at byte *ret_at of the appliance's
  * pool. NULL: nobody can by this key, because its lease has ended. */
 const uint8_t *members_bytes(const struct member *, uint64_t *ret_at);
-
 #endif

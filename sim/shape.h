@@ -87,6 +87,7 @@ struct sim_shape {
 	bool hands;  /* regions change hands */
 	bool durable; /* appliances have stores, and programs use them */
 	bool shares; /* they are shared with readers */
+	bool splits; /* and that is most of what is done with them */
 	bool clones; /* regions are copied */
 	bool races;  /* threads store while the mapper is at work */
 	bool sealed; /* all regions are */

@@ -188,6 +188,7 @@ enum kind {
 #define HAND_SHARE 40
 #define DURABLE_SHARE 8
 #define SHARE_SHARE 5
+#define SPLIT_SHARE 2
 #define COPY_SHARE 12
 
 static const struct {
@@ -244,7 +245,7 @@ static unsigned kind_draw(void)
 		return KIND_HAND;
 	if (sim_shape.durable && below(DURABLE_SHARE) == 0)
 		return KIND_DURABLE;
-	if (sim_shape.shares && below(SHARE_SHARE) == 0)
+	if (sim_shape.shares && below(sim_shape.splits ? SPLIT_SHARE : SHARE_SHARE) == 0)
 		return KIND_SHARE;
 	if (sim_shape.clones && below(COPY_SHARE) == 0)
 		return KIND_COPY;

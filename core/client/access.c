@@ -109,6 +109,16 @@ int xm_access_zero(extmem_region *region, uint64_t offset, const void *zeros,
 	return move_as(region, "extmem_write", true, true, &iov, 1);
 }
 
+int xm_access_by(extmem_region *region, bool write, uint64_t offset, void *bytes,
+		 size_t size, uint64_t deadline_ns)
+{
+	struct extmem_iov iov = { offset, bytes, size };
+	struct xm_transfer t = { .bounced = xm_access_bounces(region->client, &iov) };
+	int rc = xm_transfer_begin(&t, region, write, &iov, 1, deadline_ns);
+
+	return rc == 0 ? xm_transfer_run(&t) : rc;
+}
+
 int extmem_read(extmem_region *region, uint64_t offset, void *buffer,
 		size_t size)
 {

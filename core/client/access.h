@@ -24,4 +24,9 @@ bool xm_access_bounces(extmem *, const struct extmem_iov *);
  * region that is tracked; whole pages. As extmem_write(). */
 int xm_access_zero(extmem_region *, uint64_t offset, const void *zeros, size_t size);
 
+/* Reads or writes these bytes, or fails by then, without words. What fails is under way no
+ * more. */
+int xm_access_by(extmem_region *, bool write, uint64_t offset, void *bytes, size_t size,
+		 uint64_t deadline_ns);
+
 #endif

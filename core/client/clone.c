@@ -101,27 +101,6 @@ static int segment_hold(extmem *x, uint64_t page, struct xm_segment *ret, char *
 	return rc;
 }
 
-/* What others have freed may be free in a moment. */
-static int member_alloc(extmem *x, const extmem_region *clone,
-			const struct xm_segment *s, uint32_t number,
-			struct xm_member *ret, char *words)
-{
-	uint64_t deadline_ns = xm_min(x->regions.deadline_ns,
-				      os_now_ns() + XM_SOON);
-	struct xm_refused refused;
-	int rc;
-
-	for (;;) {
-		rc = xm_extent_alloc(x, clone, s->members[0].appliance,
-				     xm_segment_size(s) * XM_PAGE, number, ret,
-				     &refused, words);
-		if (rc != -ENOSPC || refused.soon == 0 ||
-		    os_now_ns() >= deadline_ns)
-			return rc;
-		os_sleep(XM_SOON_STEP);
-	}
-}
-
 /* The run that begins with this page of the source, for the clone. *page: the next. */
 static int run_clone(const extmem_region *source, const extmem_region *clone,
 		     uint64_t *page, char *words)
@@ -145,7 +124,9 @@ static int run_clone(const extmem_region *source, const extmem_region *clone,
 		column->unit = s.unit;
 		column->columns = s.columns;
 		column->column = s.column;
-		rc = member_alloc(x, clone, &s, count, &column->members[0], words);
+		rc = xm_extent_alloc_soon(x, clone, s.members[0].appliance,
+					  xm_segment_size(&s) * XM_PAGE, count,
+					  &column->members[0], words);
 		if (rc != 0)
 			break;
 		*page = xm_segment_after(&s);

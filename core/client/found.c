@@ -117,6 +117,38 @@ static int missing(struct xm_found *t, uint64_t page)
 	return is_away(t, -ENODATA);
 }
 
+/* Is this the entry of that copy, in the run that `run` is of? */
+static bool is_of(const struct xm_found *t, uint32_t i,
+		  const struct xm_place_label *run, uint8_t column, uint8_t copies,
+		  uint8_t k)
+{
+	const struct xm_place_label *l = &t->l.list[i].label;
+
+	return i < t->l.count && l->page == run->page && l->column == column &&
+	       l->copy == k && l->count == run->count &&
+	       l->columns == run->columns && l->unit == run->unit &&
+	       l->copies == copies &&
+	       l->region_size == t->l.list[0].label.region_size &&
+	       memcmp(&t->l.list[i].id, &t->l.list[0].id,
+		      sizeof(t->l.list[i].id)) == 0;
+}
+
+/* The copies of one column, of which *i is the first; *i goes on behind them. */
+static bool column_check(const struct xm_found *t, const struct xm_place_label *run,
+			 uint8_t column, uint32_t *i)
+{
+	uint8_t copies = *i < t->l.count ? t->l.list[*i].label.copies : 1;
+	uint32_t first = *i;
+
+	for (uint8_t k = 0; k < copies; k++) {
+		if (is_of(t, *i, run, column, copies, k))
+			(*i)++;
+		else if (!t->partly)
+			return false;
+	}
+	return *i > first;
+}
+
 /* Sorted, each entry is what follows from the one before. */
 static int layout_check(struct xm_found *t)
 {
@@ -129,26 +161,8 @@ static int layout_check(struct xm_found *t)
 		if (run->page != page)
 			return missing(t, page);
 		for (uint8_t column = 0; column < run->columns; column++) {
-			uint8_t copies = i < t->l.count ? list[i].label.copies
-							: 0;
-
-			for (uint8_t k = 0; k < xm_max(copies, 1); k++, i++) {
-				const struct xm_place_label *l =
-					&list[i].label;
-
-				if (i == t->l.count || l->page != page ||
-				    l->column != column || l->copy != k)
-					return missing(t, page);
-				if (l->count != run->count ||
-				    l->columns != run->columns ||
-				    l->unit != run->unit ||
-				    l->copies != copies ||
-				    l->region_size !=
-					    list[0].label.region_size ||
-				    memcmp(&list[i].id, &list[0].id,
-					   sizeof(list[0].id)) != 0)
-					return missing(t, page);
-			}
+			if (!column_check(t, run, column, &i))
+				return missing(t, page);
 		}
 		page += run->count;
 	}
@@ -188,6 +202,22 @@ int xm_found_region(struct xm_found *t, const char *call, extmem_region **ret)
 	return 0;
 }
 
+/* The members of one column, which begin with entry *i. */
+static void members_add(struct xm_found *t, const struct xm_place_label *run,
+			uint8_t column, struct xm_segment *s, uint32_t *i)
+{
+	for (; *i < t->l.count; (*i)++) {
+		struct xm_handed *h = &t->l.list[*i];
+
+		if (h->label.page != run->page || h->label.column != column)
+			return;
+		h->page = s->page + column * s->unit;
+		h->k = s->members_count;
+		memcpy(&s->members[s->members_count++], &h->member,
+		       sizeof(h->member));
+	}
+}
+
 /* One run, whose members begin with entry *i. */
 static int run_add(struct xm_found *t, const extmem_region *region, uint32_t *i)
 {
@@ -199,15 +229,12 @@ static int run_add(struct xm_found *t, const extmem_region *region, uint32_t *i)
 		struct xm_segment *s = &columns[c];
 
 		xm_segment_begin(region, address, run->count * XM_PAGE, s);
-		s->members_count = t->l.list[*i].label.copies;
 		if (run->columns > 1) {
 			s->unit = run->unit;
 			s->columns = run->columns;
 			s->column = c;
 		}
-		for (uint8_t k = 0; k < s->members_count; k++)
-			memcpy(&s->members[k], &t->l.list[(*i)++].member,
-			       sizeof(s->members[k]));
+		members_add(t, run, c, s, i);
 	}
 	return xm_segments_add(t->x, columns, run->columns);
 }
@@ -217,7 +244,7 @@ static int segments_add(struct xm_found *t, extmem_region *region)
 	uint32_t i = 0;
 	int rc = 0;
 
-	/* (What is read is tracked, and has one copy.) */
+	/* (What is read has its writer's views.) */
 	if (atomic_load(&region->tracked) && !region->reads)
 		xm_ledgers_take(t->x);
 	while (rc == 0 && i < t->l.count) {

@@ -15,6 +15,7 @@ struct xm_found {
 	uint8_t token[XM_TOKEN_SIZE];
 	struct xm_handed_list l;
 	uint32_t stale; /* behind what the list counts: copies from before a move */
+	bool partly; /* a copy may be missing, if another one is there */
 	uint32_t away; /* index and 1 of an appliance that does not answer; or 0 */
 	char words[512]; /* why not */
 };

@@ -158,6 +158,21 @@ int xm_claim_all(extmem *x, uint32_t appliance, enum xm_message_kind kind,
 	}
 }
 
+void xm_handed_fix(extmem_region *region, bool fixed)
+{
+	extmem *x = region->client;
+	uint64_t page = region->address / XM_PAGE;
+	uint64_t limit = page + region->size / XM_PAGE;
+	struct os_signals old;
+	struct xm_segment s;
+
+	xm_lanes_lock(&x->lanes, &old);
+	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
+	     page = xm_segment_after(&s))
+		xm_volume_fix(&x->volume, page, fixed);
+	xm_lanes_unlock(&x->lanes, &old);
+}
+
 void xm_segments_drop(extmem_region *region)
 {
 	extmem *x = region->client;

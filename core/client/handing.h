@@ -49,6 +49,9 @@ int xm_claim_all(extmem *, uint32_t appliance, enum xm_message_kind kind,
  * now on, until xm_handed_release(). 0, or -errno. */
 int xm_handed_collect(extmem_region *, bool hold, struct xm_handed_list *);
 void xm_handed_release(extmem_region *);
+/* From now on no copy of it is replaced or moves, though one that lacks bytes is given them;
+ * or again. */
+void xm_handed_fix(extmem_region *, bool fixed);
 /* Where bytes were discarded, their appliances get the zeros that they read as. */
 int xm_handed_zero(extmem_region *);
 /* -ENOTSUP, in words: it is sparse, or sealed. */

@@ -7,6 +7,9 @@
  * store is denied by the rights of the page, and by the key. What has changed it hears at an
  * acquire, from the table of versions (versions.h), which it reads like the rest.
  *
+ * Of a region with several copies the roll (roll.h) says which are right. A copy that is not
+ * found as it is opened is done without, if the others are right.
+ *
  * When it is shared no more, its appliances tell this client's keeper, and its segments are
  * lost: so nobody waits for what will not come.
  */
@@ -27,7 +30,8 @@
 
 struct opening {
 	struct xm_found region; /* with all that was found, at first */
-	struct xm_found table;
+	uint32_t tables_count;
+	struct xm_found tables[XM_ROLL_TABLES];
 };
 
 /* --- to open ---------------------------------------------------------------- */
@@ -55,36 +59,73 @@ static bool is_open(extmem *x, const uint8_t *token)
 	return false;
 }
 
-/* What belongs to the table goes to the other list. */
+/* What belongs to a table goes to its list. */
 static int divide(struct opening *o)
 {
 	struct xm_handed_list *l = &o->region.l;
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < l->count; i++) {
+		struct xm_place_label *label = &l->list[i].label;
 		struct xm_handed *h;
 
-		if (!l->list[i].label.table) {
+		if (!label->table) {
 			memmove(&l->list[kept++], &l->list[i], sizeof(*h));
 			continue;
 		}
-		h = xm_handed_add(&o->table.l);
+		h = xm_handed_add(&o->tables[label->copy].l);
 		if (h == NULL)
 			return -ENOMEM;
 		memcpy(h, &l->list[i], sizeof(*h));
+		o->tables_count = label->copies;
+		/* By itself it has one copy. */
+		h->label.copy = 0;
+		h->label.copies = 1;
 	}
 	l->count = kept;
 	return 0;
 }
 
-/* What is shared has one copy, and does not move. So two extents for one place, of which one
- * would count, are not the work of who shares it. */
-static bool is_plain(const struct xm_found *f)
+static int missing(struct opening *o)
 {
-	bool ret = f->stale == 0;
+	snprintf(o->region.words, sizeof(o->region.words), "a part of the region is "
+		 "missing: connect to all appliances that it is at");
+	return o->region.away != 0 ? -ENOTCONN : -ENODATA;
+}
 
-	for (uint32_t i = 0; i < f->l.count; i++)
-		ret &= f->l.list[i].label.copies == 1;
+/* Which of several that are there count will be seen when they are read. */
+static int tables_check(struct opening *o)
+{
+	uint32_t found = 0;
+
+	for (uint32_t t = 0; t < o->tables_count; t++) {
+		struct xm_found *table = &o->tables[t];
+		int rc = 0;
+
+		table->away = o->region.away;
+		found += table->l.count > 0;
+		if (table->l.count > 0)
+			rc = xm_found_check(table);
+		if (rc != 0) {
+			memcpy(o->region.words, table->words, sizeof(table->words));
+			return rc;
+		}
+	}
+	return found == 0 || (found < o->tables_count && !o->region.partly) ? missing(o)
+									    : 0;
+}
+
+/* What is shared does not move. So two extents for one place, of which one would count, are
+ * not the work of who shares it. */
+static bool is_single(const struct opening *o)
+{
+	bool ret = o->region.stale == 0;
+
+	for (uint32_t t = 0; t < o->tables_count; t++)
+		ret &= o->tables[t].stale == 0;
+	/* Nor is a copy without a table. */
+	for (uint32_t i = 0; i < o->region.l.count; i++)
+		ret &= o->region.l.list[i].label.copies <= o->tables_count;
 	return ret;
 }
 
@@ -93,21 +134,15 @@ static int check(struct opening *o)
 {
 	int rc = divide(o);
 
-	o->table.away = o->region.away;
-	if (rc == 0 && (o->region.l.count == 0 || o->table.l.count == 0)) {
-		snprintf(o->region.words, sizeof(o->region.words), "a part of the "
-			 "region is missing: connect to all appliances that it is at");
-		return o->region.away != 0 ? -ENOTCONN : -ENODATA;
-	}
+	if (rc == 0 && o->region.l.count == 0)
+		return missing(o);
+	/* (What has one copy is whole or not.) */
+	o->region.partly = o->tables_count > 1;
+	if (rc == 0)
+		rc = tables_check(o);
 	if (rc == 0)
 		rc = xm_found_check(&o->region);
-	if (rc == 0) {
-		rc = xm_found_check(&o->table);
-		if (rc != 0)
-			memcpy(o->region.words, o->table.words,
-			       sizeof(o->region.words));
-	}
-	if (rc == 0 && !(is_plain(&o->region) && is_plain(&o->table))) {
+	if (rc == 0 && !is_single(o)) {
 		snprintf(o->region.words, sizeof(o->region.words), "what is shared "
 			 "by this token contradicts itself: another client may "
 			 "have got hold of it: have the region shared anew");
@@ -116,7 +151,6 @@ static int check(struct opening *o)
 	return rc;
 }
 
-/* One of both regions, with its memory. */
 static int region_make(struct xm_found *f, bool is_table, extmem_region **ret)
 {
 	extmem_region *region;
@@ -146,30 +180,60 @@ static void region_unmake(extmem_region *region)
 	xm_region_drop(region);
 }
 
+/* Of several tables one may do. */
+static int tables_make(struct opening *o, extmem_region *tables[XM_ROLL_TABLES])
+{
+	int rc = -ENOTCONN;
+
+	memset(tables, 0, XM_ROLL_TABLES * sizeof(*tables));
+	for (uint32_t t = 0; t < o->tables_count; t++) {
+		int one;
+
+		if (o->tables[t].l.count == 0)
+			continue;
+		one = region_make(&o->tables[t], true, &tables[t]);
+		if (rc != 0)
+			rc = one;
+		if (one != 0) {
+			memcpy(o->region.words, o->tables[t].words,
+			       sizeof(o->region.words));
+			tables[t] = NULL;
+		}
+		if (one != 0 && one != -ENOTCONN)
+			return one;
+	}
+	return rc;
+}
+
 /* No store reaches its pages. And nothing is carved of it. */
-static int set_up(struct opening *o, extmem_region *region, extmem_region *table)
+static int set_up(struct opening *o, extmem_region *region,
+		  extmem_region *const tables[XM_ROLL_TABLES])
 {
 	struct xm_sharing *s = xm_sharing_new(region);
 	uint64_t offset;
-	int rc = 0;
+	int rc = s == NULL ? -ENOMEM : 0;
 
-	if (s == NULL ||
-	    table->size < xm_sharing_table_size(region)) {
-		if (s != NULL)
-			xm_sharing_free(s);
-		return s == NULL ? -ENOMEM : -EPROTO;
+	for (uint32_t t = 0; rc == 0 && t < o->tables_count; t++) {
+		if (tables[t] != NULL &&
+		    tables[t]->size < xm_tables_size(region, o->tables_count))
+			rc = -EPROTO;
 	}
-	if (region->client->arena.limits.denies)
+	if (rc == 0 && region->client->arena.limits.denies)
 		rc = xm_rights_take(region, 0, region->size, EXTMEM_READ_ONLY,
 				    region->client->regions.deadline_ns);
 	if (rc != 0) {
-		xm_sharing_free(s);
+		if (s != NULL)
+			xm_sharing_free(s);
 		return rc;
 	}
 	if (xm_extent_take(&region->slabs, region->size, 0, &offset) == 0)
 		region->slabs_count++;
 	memcpy(s->token, o->region.token, sizeof(s->token));
-	s->table = table;
+	memcpy(s->tables, tables, sizeof(s->tables));
+	s->tables_count = o->tables_count;
+	xm_roll_begin(&s->roll, s->tables_count);
+	s->extents = o->region.l;
+	memset(&o->region.l, 0, sizeof(o->region.l));
 	region->sharing = s;
 	return 0;
 }
@@ -178,7 +242,8 @@ static int set_up(struct opening *o, extmem_region *region, extmem_region *table
 static int open_once(struct opening *o, extmem_region **ret)
 {
 	extmem *x = o->region.x;
-	extmem_region *region = NULL, *table = NULL;
+	extmem_region *tables[XM_ROLL_TABLES] = { NULL };
+	extmem_region *region = NULL;
 	uint64_t ever = revoked_ever(x);
 	int rc = xm_found_claim(&o->region);
 
@@ -186,29 +251,48 @@ static int open_once(struct opening *o, extmem_region **ret)
 		rc = check(o);
 	if (rc == 0)
 		rc = region_make(&o->region, false, &region);
-	if (rc == 0) {
-		rc = region_make(&o->table, true, &table);
-		if (rc != 0)
-			memcpy(o->region.words, o->table.words,
-			       sizeof(o->region.words));
-	}
+	if (rc == 0)
+		rc = tables_make(o, tables);
 	if (rc == 0 && revoked_ever(x) != ever)
 		rc = -EAGAIN;
 	if (rc == 0) {
-		rc = set_up(o, region, table);
+		rc = set_up(o, region, tables);
 		if (rc != 0)
 			snprintf(o->region.words, sizeof(o->region.words), "%s",
 				 xm_why(rc));
 	}
-	if (rc != 0) {
+	if (rc != 0)
 		region_unmake(region);
-		region_unmake(table);
-		return rc;
+	else
+		xm_region_enter(region);
+	for (uint32_t t = 0; t < XM_ROLL_TABLES; t++) {
+		if (rc != 0)
+			region_unmake(tables[t]);
+		else if (tables[t] != NULL)
+			xm_region_enter(tables[t]);
 	}
-	xm_region_enter(region);
-	xm_region_enter(table);
-	*ret = region;
-	return 0;
+	if (rc == 0)
+		*ret = region;
+	return rc;
+}
+
+/* All that was found, or nothing of it. */
+static void give_back(struct opening *o)
+{
+	xm_found_give_back(&o->region);
+	for (uint32_t t = 0; t < XM_ROLL_TABLES; t++)
+		xm_found_give_back(&o->tables[t]);
+}
+
+static void forget(struct opening *o)
+{
+	xm_handed_end(&o->region.l);
+	o->region.stale = 0;
+	for (uint32_t t = 0; t < XM_ROLL_TABLES; t++) {
+		xm_handed_end(&o->tables[t].l);
+		o->tables[t].stale = 0;
+	}
+	o->tables_count = 0;
 }
 
 static int open_region(struct opening *o, extmem_region **ret)
@@ -225,14 +309,26 @@ static int open_region(struct opening *o, extmem_region **ret)
 		rc = open_once(o, ret);
 		if (rc == 0)
 			return 0;
-		xm_found_give_back(&o->region);
-		xm_found_give_back(&o->table);
+		give_back(o);
 		if (rc != -EAGAIN || os_now_ns() >= x->regions.deadline_ns)
 			return rc;
-		xm_handed_end(&o->region.l);
-		xm_handed_end(&o->table.l);
-		o->region.stale = o->table.stale = 0;
+		forget(o);
 	}
+}
+
+/* False: that is no token. */
+static bool begin(struct opening *o, extmem *x, const char *token)
+{
+	o->region.x = x;
+	o->region.kind = XM_OPEN;
+	if (!xm_token_parse(token, o->region.token))
+		return false;
+	for (uint32_t t = 0; t < XM_ROLL_TABLES; t++) {
+		o->tables[t].x = x;
+		o->tables[t].kind = XM_OPEN;
+		memcpy(o->tables[t].token, o->region.token, XM_TOKEN_SIZE);
+	}
+	return true;
 }
 
 int extmem_region_open(extmem *x, const char *token, uint64_t flags,
@@ -250,10 +346,7 @@ int extmem_region_open(extmem *x, const char *token, uint64_t flags,
 	o = os_alloc(sizeof(*o));
 	if (o == NULL)
 		return xm_fail(-ENOMEM, CALL ": out of memory");
-	o->region.x = o->table.x = x;
-	o->region.kind = o->table.kind = XM_OPEN;
-	if (!xm_token_parse(token, o->region.token) ||
-	    !xm_token_parse(token, o->table.token)) {
+	if (!begin(o, x, token)) {
 		os_free(o);
 		return xm_fail(-EINVAL, CALL ": that is no token, or there is a typing "
 			       "error in it: it looks like extmem1-00112233-...");
@@ -263,8 +356,7 @@ int extmem_region_open(extmem *x, const char *token, uint64_t flags,
 	xm_regions_unlock(x);
 	if (rc != 0)
 		xm_fail(rc, CALL ": %s", o->region.words);
-	xm_handed_end(&o->region.l);
-	xm_handed_end(&o->table.l);
+	forget(o);
 	os_free(o);
 	if (rc != 0)
 		return rc;
@@ -289,9 +381,17 @@ static int acquire(extmem_region *region)
 	uint64_t end = base + region->size / XM_PAGE;
 	uint64_t deadline_ns = os_now_ns() + x->settings.timeout_ns;
 	uint64_t first = 0, limit;
-	int rc = extmem_read(s->table, 0, s->bytes,
-			     s->versions.count * XM_VERSION_SIZE);
+	bool rolled;
+	int rc = xm_tables_read(region, deadline_ns, &rolled);
 
+	/* What came from a copy that is not right any more was maybe older. */
+	s->unrefreshed |= rolled && !XM_PLANTED(reader_keeps_of_copies);
+	if (rc == 0 && s->unrefreshed)
+		rc = xm_range(x, &refresh, base, end, deadline_ns);
+	if (rc == 0 && s->unrefreshed) {
+		xm_versions_see(&s->versions, s->bytes, 0, s->versions.count);
+		s->unrefreshed = false;
+	}
 	for (; rc == 0 && xm_versions_changed(&s->versions, s->bytes, &first, &limit);
 	     first = limit) {
 		if (!XM_PLANTED(reader_keeps_cache))
@@ -304,8 +404,14 @@ static int acquire(extmem_region *region)
 	return rc;
 }
 
-static const char *why(int rc)
+static const char *why(const extmem_region *region, int rc)
 {
+	if (region->sharing->stranded)
+		return "the copies that this client has found are not right any more: "
+		       "free it, and open it anew";
+	if (rc == -ENOTCONN && region->sharing->tables_count > 1)
+		return "an appliance that cannot be reached may have newer bytes than the "
+		       "others";
 	return rc == -ESTALE ? "it cannot be read any more: its owner has ended, or "
 			       "shares it no more, or an appliance of it has begun "
 			       "again"
@@ -327,5 +433,5 @@ int extmem_region_acquire(extmem_region *region)
 	os_mutex_give(&region->lock);
 	return rc == 0 ? 0
 		       : xm_fail(rc, "extmem_region_acquire: region %s: %s",
-				 region->name, why(rc));
+				 region->name, why(region, rc));
 }

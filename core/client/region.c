@@ -420,7 +420,8 @@ void xm_region_plain_free(extmem_region *region)
 
 int extmem_region_free(extmem_region *region)
 {
-	extmem_region *table;
+	extmem_region *tables[XM_ROLL_TABLES];
+	uint32_t count;
 	extmem *x;
 	int rc, told;
 
@@ -435,12 +436,14 @@ int extmem_region_free(extmem_region *region)
 	if (region->cloning != NULL)
 		xm_clone_finish(region, x->regions.closing ||
 					region == region->cloning->clone);
-	table = xm_sharing_leave(region);
-	if (table == NULL)
-		table = xm_trees_leave(region);
-	/* (As the client closes it is on its list, too.) */
-	if (table != NULL && !x->regions.closing)
-		xm_region_plain_free(table);
+	count = xm_sharing_leave(region, tables);
+	if (count == 0) {
+		tables[0] = xm_trees_leave(region);
+		count = tables[0] != NULL;
+	}
+	/* (As the client closes they are on its list, too.) */
+	for (uint32_t t = 0; t < count && !x->regions.closing; t++)
+		xm_region_plain_free(tables[t]);
 	rc = region_give(region, &told);
 	xm_regions_unlock(x);
 	if (rc == 0 && told != 0)

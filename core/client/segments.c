@@ -155,6 +155,26 @@ void xm_segment_begin(const extmem_region *region, uint64_t address,
 	ret->region_page = (address - region->address) / XM_PAGE;
 	ret->direct = !atomic_load(&region->tracked);
 	ret->sealed = region->sealed;
+	ret->reads = region->reads;
+}
+
+int xm_extent_alloc_soon(extmem *x, const extmem_region *region, uint32_t appliance,
+			 uint64_t size, uint32_t number, struct xm_member *ret,
+			 char *words)
+{
+	uint64_t deadline_ns = xm_min(x->regions.deadline_ns,
+				      os_now_ns() + XM_SOON);
+	struct xm_refused refused;
+	int rc;
+
+	for (;;) {
+		rc = xm_extent_alloc(x, region, appliance, size, number, ret,
+				     &refused, words);
+		if (rc != -ENOSPC || refused.soon == 0 ||
+		    os_now_ns() >= deadline_ns)
+			return rc;
+		os_sleep(XM_SOON_STEP);
+	}
 }
 
 /* One extent of `size` bytes there, as the segment at this page. */

@@ -32,6 +32,10 @@ void xm_segment_begin(const extmem_region *, uint64_t address, uint64_t size,
 int xm_extent_alloc(extmem *, const extmem_region *, uint32_t appliance,
 		    uint64_t size, uint32_t number, struct xm_member *ret,
 		    struct xm_refused *ret_refused, char *words);
+/* Likewise, and asks again where what others have freed may be free in a moment. */
+int xm_extent_alloc_soon(extmem *, const extmem_region *, uint32_t appliance,
+			 uint64_t size, uint32_t number, struct xm_member *ret,
+			 char *words);
 /* Gives a member's extent back. 0 as well if the lease under which it was taken has ended:
  * so has the extent, and its number may be another's. */
 int xm_extent_free(extmem *, const struct xm_member *, bool unreachable);

@@ -5,11 +5,12 @@
  * The life of a share:
  *	1. The region's pages are written back, and zeros where bytes were discarded. From
  *	   now on the blocks that something is stored to are marked (versions.h).
- *	2. A table of versions, all 0, is allocated as a region of its own.
- *	3. Each extent of both is shared under one token (GRANT), with a label that says where
+ *	2. Tables of versions, all 0, are allocated as regions of their own.
+ *	3. Each extent of all is shared under one token (GRANT), with a label that says where
  *	   it belongs. Readers open them (reading.c), and ask this client nothing.
  *	4. A release writes back what is dirty, then raises the versions of marked blocks and
- *	   writes these entries of the table, from the first to the last, at once.
+ *	   writes these entries of each table, from the first to the last, at once; and where
+ *	   a copy was left out since, or is back, which ones are right (roll.h).
  *	5. It ends by GRANT with 0 ms, or with the region.
  */
 #include "core/client/sharing.h"
@@ -21,19 +22,14 @@
 #include "core/client/client.h"
 #include "core/client/error.h"
 #include "core/client/range.h"
-#include "core/client/segments.h"
 #include "core/pure/plant.h"
 
 #define MS_DEFAULT 60000
 #define WORDS 512
 #define CALL "extmem_region_share"
+#define LEFT_OUT (200 * XM_MS) /* for one answer */
 
 /* --- what there is besides -------------------------------------------------- */
-
-uint64_t xm_sharing_table_size(const extmem_region *region)
-{
-	return xm_versions_blocks(region->size) * XM_VERSION_SIZE;
-}
 
 struct xm_sharing *xm_sharing_new(const extmem_region *region)
 {
@@ -60,17 +56,20 @@ void xm_sharing_free(struct xm_sharing *s)
 	os_free(s);
 }
 
-extmem_region *xm_sharing_leave(extmem_region *region)
+uint32_t xm_sharing_leave(extmem_region *region, extmem_region *ret[XM_ROLL_TABLES])
 {
 	struct xm_sharing *s = region->sharing;
-	extmem_region *table;
+	uint32_t count = 0;
 
 	if (s == NULL)
-		return NULL;
-	table = s->table;
+		return 0;
+	for (uint32_t t = 0; t < s->tables_count; t++) {
+		if (s->tables[t] != NULL)
+			ret[count++] = s->tables[t];
+	}
 	region->sharing = NULL;
 	xm_sharing_free(s);
-	return table;
+	return count;
 }
 
 /* Stores are marked from now on, of whatever region. */
@@ -92,26 +91,6 @@ static int mark_stores(extmem *x)
 
 /* --- to share --------------------------------------------------------------- */
 
-/* Behind what the list has: the extents of the table. */
-static int collect_table(struct xm_sharing *s)
-{
-	struct xm_handed_list l = { 0 };
-	int rc = xm_handed_collect(s->table, true, &l);
-
-	for (uint32_t i = 0; i < l.count && rc == 0; i++) {
-		struct xm_handed *h = xm_handed_add(&s->extents);
-
-		if (h == NULL) {
-			rc = -ENOMEM;
-			break;
-		}
-		memcpy(h, &l.list[i], sizeof(*h));
-		h->label.table = true;
-	}
-	xm_handed_end(&l);
-	return rc;
-}
-
 /* What is dirty is there, and zeros where something was discarded. With regions.lock. */
 static int write_back(extmem_region *region)
 {
@@ -126,20 +105,13 @@ static int write_back(extmem_region *region)
 /* It does not move, and its extents are known. */
 static int pin_extents(extmem_region *region, struct xm_sharing *s, char *words)
 {
-	int rc = xm_handed_collect(region, true, &s->extents);
+	int rc;
 
-	for (uint32_t i = 0; i < s->extents.count && rc == 0; i++) {
-		if (s->extents.list[i].label.copies > 1)
-			rc = -ENOTSUP;
-	}
-	if (rc == -ENOTSUP)
-		snprintf(words, WORDS, "it has several copies, and a reader does not "
-			 "know which of them are right: share one without mirrors");
-	else if (rc != 0)
+	xm_handed_fix(region, true);
+	rc = xm_handed_collect(region, false, &s->extents);
+	if (rc != 0)
 		snprintf(words, WORDS, "%s", xm_why(rc));
-	if (rc == 0)
-		rc = collect_table(s);
-	return rc;
+	return rc == 0 ? xm_tables_alloc(region, s, CALL, words) : rc;
 }
 
 /* What was stored before is no change to who reads it from now on. */
@@ -163,12 +135,6 @@ static int prepare(extmem_region *region, char *words)
 	if (rc == 0)
 		rc = write_back(region);
 	snprintf(words, WORDS, "%s", xm_why(rc));
-	if (rc == 0) {
-		rc = xm_region_plain(x, CALL, region->name,
-				     xm_sharing_table_size(region), &s->table);
-		if (rc != 0)
-			snprintf(words, WORDS, "%s", extmem_error());
-	}
 	if (rc == 0)
 		rc = pin_extents(region, s, words);
 	if (rc == 0) {
@@ -177,30 +143,61 @@ static int prepare(extmem_region *region, char *words)
 		region->sharing = s;
 		return 0;
 	}
-	if (s != NULL && s->table != NULL) {
-		xm_handed_release(region);
-		xm_region_plain_free(s->table);
-	}
+	xm_handed_fix(region, false);
 	if (s != NULL)
 		xm_sharing_free(s);
 	return rc;
 }
 
+/* Is it one that readers of today read? */
+static bool is_right(const extmem_region *region, const struct xm_handed *h)
+{
+	extmem *x = region->client;
+	struct os_signals old;
+	struct xm_place place;
+	bool ret;
+
+	if (h->label.table)
+		return (region->sharing->caller.told.tables & 1u << h->label.copy) != 0;
+	xm_lanes_lock(&x->lanes, &old);
+	ret = xm_volume_place(&x->volume, h->page, h->k, &place);
+	xm_lanes_unlock(&x->lanes, &old);
+	return ret;
+}
+
+/* An appliance without which the region goes on is not waited for. */
+static int grant_one(extmem_region *region, struct xm_handed *h, uint32_t ms,
+		     const char *identity, char *words)
+{
+	extmem *x = region->client;
+	uint64_t deadline_ns = x->regions.deadline_ns;
+	bool several = region->sharing->tables_count > 1;
+	bool right = !several || is_right(region, h);
+	int rc;
+
+	if (!right)
+		x->regions.deadline_ns =
+			xm_min(deadline_ns, os_now_ns() + LEFT_OUT);
+	h->label.ms = ms;
+	rc = xm_offer_extent(x, XM_GRANT, h, region->sharing->token, 0, ms, identity,
+			     words, WORDS);
+	x->regions.deadline_ns = deadline_ns;
+	/* Nobody reads what is lost. What cannot be reached is not read by who acquires, and
+	 * not at all when our lease there is over. */
+	if (rc == -ESTALE && (ms == 0 || several))
+		return 0;
+	return right || (rc != -ENOTCONN && rc != -ETIMEDOUT) ? rc : 0;
+}
+
 /* GRANT of each extent; 0 ms: of none. */
 static int grant(extmem_region *region, uint32_t ms, const char *identity, char *words)
 {
-	struct xm_sharing *s = region->sharing;
+	struct xm_handed_list *l = &region->sharing->extents;
 	int rc = 0;
 
-	for (uint32_t i = 0; i < s->extents.count; i++) {
-		struct xm_handed *h = &s->extents.list[i];
-		int one;
+	for (uint32_t i = 0; i < l->count; i++) {
+		int one = grant_one(region, &l->list[i], ms, identity, words);
 
-		h->label.ms = ms;
-		one = xm_offer_extent(region->client, XM_GRANT, h, s->token, 0, ms,
-				      identity, words, WORDS);
-		if (ms == 0 && one == -ESTALE)
-			one = 0; /* nobody reads what is lost */
 		if (one != 0 && ms != 0)
 			return one;
 		rc = rc == 0 ? one : rc;
@@ -212,32 +209,15 @@ static void undo(extmem_region *region)
 {
 	struct xm_sharing *s = region->sharing;
 
-	xm_handed_release(region);
-	xm_region_plain_free(s->table);
+	xm_handed_fix(region, false);
+	xm_tables_free(s);
 	region->sharing = NULL;
 	xm_sharing_free(s);
 }
 
-/* With the region's lock. */
-static int tell(extmem_region *region)
-{
-	struct xm_sharing *s = region->sharing;
-	xm_marks *marks = region->client->marks;
-	uint64_t first, limit;
-	int rc;
-
-	if (s == NULL || !xm_versions_raise(&s->versions, marks, &first, &limit))
-		return 0;
-	xm_versions_put(&s->versions, first, limit, s->bytes);
-	rc = extmem_write(s->table, first * XM_VERSION_SIZE, s->bytes,
-			  (limit - first) * XM_VERSION_SIZE);
-	if (rc != 0)
-		xm_versions_mark_again(&s->versions, marks, first, limit);
-	return rc;
-}
-
 static int share(extmem_region *region, const struct extmem_share *o, char *words)
 {
+	extmem *x = region->client;
 	bool fresh = region->sharing == NULL;
 	char nothing[WORDS];
 	int rc = 0;
@@ -247,7 +227,7 @@ static int share(extmem_region *region, const struct extmem_share *o, char *word
 	} else {
 		rc = write_back(region);
 		if (rc == 0)
-			rc = tell(region);
+			rc = xm_tables_tell(region, x->regions.deadline_ns);
 		snprintf(words, WORDS, "%s", xm_why(rc));
 	}
 	if (rc != 0)
@@ -255,9 +235,16 @@ static int share(extmem_region *region, const struct extmem_share *o, char *word
 	rc = grant(region, (uint32_t)xm_min(o->ms, XM_OFFER_FOR_EVER), o->identity,
 		   words);
 	/* (What was shared before goes on to be.) */
-	if (rc != 0 && fresh) {
-		grant(region, 0, NULL, nothing);
+	if (rc == 0 || !fresh)
+		return rc;
+	if (grant(region, 0, NULL, nothing) == 0) {
 		undo(region);
+	} else {
+		size_t length = strlen(words);
+
+		/* Its appliances may take it for shared; that nobody knows the token. */
+		snprintf(words + length, WORDS - length, "; and not all of it could be "
+			 "taken back: call this again, or extmem_region_revoke()");
 	}
 	return rc;
 }
@@ -362,7 +349,10 @@ int extmem_region_release(extmem_region *region)
 		rc = store(region);
 	if (rc == 0) {
 		os_mutex_take(&region->lock);
-		rc = tell(region);
+		if (region->sharing != NULL)
+			rc = xm_tables_tell(region,
+					    os_now_ns() +
+					    region->client->settings.timeout_ns);
 		os_mutex_give(&region->lock);
 	}
 	if (XM_PLANTED(release_before_flush) && rc == 0)

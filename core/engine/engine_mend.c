@@ -49,6 +49,9 @@ static void slot_end(struct xm_engine *e, struct xm_mend_slot *slot)
 			   !XM_PLANTED(stale_cleared_early);
 		e->mend.bytes += slot->count * e->options.page_size;
 	}
+	/* Who has read it may have the bytes that were not right. */
+	if (slot->torn && e->marks != NULL && !XM_PLANTED(mend_unmarked))
+		xm_mark(e->marks, slot->page, slot->count);
 	if (slot->status == 0 && slot->former)
 		xm_seals_restore(&e->seals, slot->page);
 	xm_engine_event(e, &ev);

@@ -70,6 +70,8 @@ struct xm_segment {
 	_Atomic bool lost;     /* no member is IN any more */
 	bool unsure; /* a member is, or it is held: no TRIM may follow */
 	bool held;   /* a TRIM, or FREE of all members, is under way */
+	bool fixed;  /* others read it: its members are mended, and not replaced */
+	bool reads;  /* it is another client's, whose roll (roll.h) says who is IN */
 	/* Its last member is a guest: FILLING, and no copy yet; see volume_move.c. */
 	bool guest;
 	bool direct; /* its region is not tracked: writes may go past the pager */

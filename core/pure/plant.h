@@ -141,6 +141,13 @@
 	X(release_before_flush, "a release tells readers before it has stored") \
 	X(write_unmarked, "an explicit write is not marked as changed")       \
 	X(reader_keeps_cache, "an acquire keeps what has changed")            \
+	X(release_roll_uncalled, "a release does not say which copies were left out") \
+	X(reader_keeps_copies, "a reader goes on with copies that were left out") \
+	X(reader_keeps_of_copies, "what was read of a copy that was left out is kept") \
+	/* core/pure/roll.c, core/engine/engine_mend.c */                     \
+	X(roll_without_core, "a roll is called that a reader may not see")    \
+	X(roll_half_read, "a reader takes the word of any table")             \
+	X(mend_unmarked, "a torn page that is mended is not marked as changed") \
 	/* core/client/range.c, mapping.c */                                  \
 	X(sync_endless, "a sync whose time is up waits on")                   \
 	X(sync_nothing, "a sync does nothing")                                \

@@ -30,10 +30,10 @@ static struct xm_segment *find(const struct xm_volume *v, uint64_t page)
 	return xm_layout_search(&v->layout, page, &hint);
 }
 
-/* Is this member one of several copies? */
+/* Is this member one of several copies, for which our view answers? */
 static bool is_redundant(const struct xm_segment *s, uint32_t k)
 {
-	return xm_segment_copies(s) > 1 && k < xm_segment_copies(s);
+	return !s->reads && xm_segment_copies(s) > 1 && k < xm_segment_copies(s);
 }
 
 /* --- changes ---------------------------------------------------------------- */
@@ -140,15 +140,40 @@ void xm_segment_judge(struct xm_segment *s)
 		s->unsure |= s->members[k].unsure;
 }
 
+static void guest_out(struct xm_volume *v, struct xm_segment *s)
+{
+	if (!s->guest)
+		return;
+	s->members[s->members_count - 1].state = XM_MEMBER_OUT;
+	atomic_fetch_add(&v->changes, 1);
+}
+
 void xm_volume_hold(struct xm_volume *v, uint64_t page)
 {
 	struct xm_segment *s = find(v, page);
 
 	XM_ASSERT(s != NULL);
 	s->unsure = s->held = true;
-	if (!s->guest)
-		return;
-	s->members[s->members_count - 1].state = XM_MEMBER_OUT;
+	guest_out(v, s);
+}
+
+void xm_volume_fix(struct xm_volume *v, uint64_t page, bool fixed)
+{
+	struct xm_segment *s = find(v, page);
+
+	XM_ASSERT(s != NULL);
+	s->fixed = fixed;
+	if (fixed)
+		guest_out(v, s);
+}
+
+void xm_volume_judge(struct xm_volume *v, uint64_t page, uint32_t k, bool right)
+{
+	struct xm_segment *s = find(v, page);
+
+	XM_ASSERT(s != NULL && s->reads && k < s->members_count);
+	if (s->members[k].state != XM_MEMBER_LOST)
+		s->members[k].state = right ? XM_MEMBER_IN : XM_MEMBER_OUT;
 	atomic_fetch_add(&v->changes, 1);
 }
 
@@ -238,7 +263,7 @@ uint32_t xm_volume_drop(struct xm_volume *v, uint32_t appliances)
 		struct xm_segment *s = &v->layout.segments[i];
 		bool others = any_in_elsewhere(s, appliances);
 
-		if (s->members_count > 1)
+		if (s->members_count > 1 && !s->reads)
 			count += set_members(s, appliances,
 					     others ? IN | FILLING : FILLING,
 					     XM_MEMBER_OUT);
@@ -263,6 +288,8 @@ uint32_t xm_volume_fill(struct xm_volume *v, uint32_t appliances)
 	for (uint32_t i = 0; i < v->layout.count; i++) {
 		struct xm_segment *s = &v->layout.segments[i];
 
+		if (s->reads)
+			continue;
 		count += set_members(s, but_guest(s, appliances), OUT,
 				     XM_PLANTED(rejoin_trusted)
 					     ? XM_MEMBER_IN
@@ -343,7 +370,7 @@ void xm_volume_members(const struct xm_volume *v,
 	for (uint32_t i = 0; i < v->layout.count; i++) {
 		const struct xm_segment *s = &v->layout.segments[i];
 
-		if (xm_segment_copies(s) < 2)
+		if (xm_segment_copies(s) < 2 || s->reads)
 			continue;
 		for (uint32_t k = 0; k < xm_segment_copies(s); k++)
 			ret->members[s->members[k].state]++;
@@ -441,6 +468,13 @@ uint32_t xm_volume_appliances(const struct xm_volume *v, uint64_t page,
 		appliances |= 1u << s->members[k].appliance;
 	*ret_lost = s == NULL || s->lost;
 	return appliances;
+}
+
+bool xm_volume_is_read(const struct xm_volume *v, uint64_t page)
+{
+	const struct xm_segment *s = find(v, page);
+
+	return s != NULL && s->reads;
 }
 
 bool xm_volume_any_lost(const struct xm_volume *v, uint64_t page,

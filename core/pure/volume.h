@@ -103,6 +103,12 @@ void xm_volume_release(struct xm_volume *, uint64_t page, uint32_t unsure);
 int xm_volume_settle_trim(struct xm_volume *, uint64_t page, uint64_t count,
 			  const uint32_t *known, const struct xm_member *heads,
 			  bool *ret_tails);
+/* No member of the segment that holds `page` is replaced from now on; or, again. A guest is
+ * OUT, and leaves. */
+void xm_volume_fix(struct xm_volume *, uint64_t page, bool fixed);
+/* Of a segment that is read: its member k is right, or is not any more; one that is lost
+ * stays so. */
+void xm_volume_judge(struct xm_volume *, uint64_t page, uint32_t k, bool right);
 /* The segment that holds `page`, and is held, is lost to this client, and the memory of its
  * member k is another's. Members that were not parted with stay, to be freed. */
 void xm_volume_part(struct xm_volume *, uint64_t page, uint32_t k);
@@ -267,6 +273,8 @@ bool xm_volume_place(const struct xm_volume *, uint64_t page, uint32_t member,
  * lost or not. 0: there is no segment. */
 uint32_t xm_volume_appliances(const struct xm_volume *, uint64_t page,
 			      bool *ret_lost);
+/* Is the page of a region that another client shares? */
+bool xm_volume_is_read(const struct xm_volume *, uint64_t page);
 /* Is any of these pages lost? */
 bool xm_volume_any_lost(const struct xm_volume *, uint64_t page,
 			uint64_t limit);

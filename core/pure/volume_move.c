@@ -88,7 +88,7 @@ bool xm_volume_leaver(const struct xm_volume *v, uint32_t leaving,
 	while (*cursor < v->layout.count) {
 		const struct xm_segment *s = &v->layout.segments[(*cursor)++];
 
-		if (s->guest || s->lost || s->held || !any_in(s, reached) ||
+		if (s->guest || s->lost || s->held || s->fixed || !any_in(s, reached) ||
 		    (s->unsure && XM_PLANTED(unsure_left)))
 			continue;
 		for (uint32_t k = 0; k < s->members_count; k++) {

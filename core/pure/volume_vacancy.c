@@ -63,7 +63,8 @@ bool xm_volume_vacancy(const struct xm_volume *v, uint32_t appliances,
 		/* What its extents are changes during a TRIM. After half a one the
 		 * appliance is given back all that it may have made of them. */
 		if (xm_segment_copies(s) < 2 || s->guest || s->lost ||
-		    s->held || (s->unsure && XM_PLANTED(unsure_left)))
+		    s->held || s->fixed ||
+		    (s->unsure && XM_PLANTED(unsure_left)))
 			continue;
 		for (uint32_t k = 0; k < s->members_count; k++) {
 			if (is_vacant(&s->members[k], appliances)) {
@@ -81,7 +82,7 @@ bool xm_volume_next_copy(const struct xm_volume *v, uint32_t appliance,
 	while (*cursor < v->layout.count) {
 		const struct xm_segment *s = &v->layout.segments[(*cursor)++];
 
-		if (xm_segment_copies(s) < 2 || s->lost)
+		if (xm_segment_copies(s) < 2 || s->lost || s->reads)
 			continue;
 		for (uint32_t k = 0; k < xm_segment_copies(s); k++) {
 			if (s->members[k].appliance != appliance ||
@@ -116,7 +117,7 @@ bool xm_vacancy_is(const struct xm_segment *s, const struct xm_vacancy *at)
 {
 	return s != NULL && xm_segment_next(s, s->page) == at->page &&
 	       s->page + s->count == at->page + at->count && !s->lost &&
-	       !s->held && !s->guest && at->member < s->members_count &&
+	       !s->held && !s->fixed && !s->guest && at->member < s->members_count &&
 	       s->members[at->member].taken == at->taken &&
 	       /* Nor has another one joined, beside which this one may not lie. */
 	       (appliances_of(s) & ~at->used) == 0 &&

@@ -11,6 +11,7 @@ xm_tests += \
 	tests/api/test_copy \
 	tests/api/test_hand_over \
 	tests/api/test_share \
+	tests/api/test_share_mirrors \
 	tests/api/test_liar \
 	tests/api/test_loss \
 	tests/api/test_lost \
@@ -49,6 +50,9 @@ tests_api_test_copy_SOURCES = tests/support/appliance.c tests/api/test_copy.c
 tests_api_test_copy_LDADD = $(xm_api)
 tests_api_test_hand_over_SOURCES = tests/support/appliance.c tests/api/test_hand_over.c
 tests_api_test_hand_over_LDADD = $(xm_api)
+tests_api_test_share_mirrors_SOURCES = tests/support/appliance.c \
+	tests/api/test_share_mirrors.c
+tests_api_test_share_mirrors_LDADD = $(xm_api)
 tests_api_test_share_SOURCES = tests/support/appliance.c tests/api/test_share.c
 tests_api_test_share_LDADD = $(xm_api)
 tests_api_test_polling_SOURCES = tests/support/appliance.c tests/api/test_polling.c

@@ -336,22 +336,14 @@ static void what_cannot_be_shared_is_said(void)
 {
 	struct scene *s = begin(2, "lanes=1");
 	struct extmem_request sparse = { .size = sizeof(sparse), .reserve = REGION };
-	struct extmem_request twice = { .size = sizeof(twice), .region_size = REGION,
-					.strategy = "mirror 2" };
 	struct extmem_share odd = { .size = 4 };
 	char token[EXTMEM_TOKEN_SIZE];
 	extmem_region *region;
-	extmem *x = open_client(s, "strategy=mirror 2");
 
 	CU_ASSERT_EQUAL_FATAL(extmem_region_request(s->a, &sparse, &region), 0);
 	CU_ASSERT_EQUAL(extmem_region_share(region, NULL, token), -ENOTSUP);
 	CU_ASSERT(words_have("sparse"));
 	CU_ASSERT_EQUAL(extmem_region_share(s->written, &odd, token), -EINVAL);
-	CU_ASSERT_EQUAL_FATAL(extmem_region_request(x, &twice, &region), 0);
-	CU_ASSERT_EQUAL(extmem_region_share(region, NULL, token), -ENOTSUP);
-	CU_ASSERT(words_have("several copies"));
-	CU_ASSERT_EQUAL(extmem_region_free(region), 0);
-	extmem_close(x);
 	end(s);
 }
 

@@ -155,7 +155,7 @@ complaints "nobody but the mapper itself names its functions" "$scratch/out"
 # memory for it, as a region does, and so does who tells appliances of extents, or people of
 # what is lost. Laws count anew what they have.
 grep -nE '\bxm_(segment|member|layout)\b|\bxm_layout_' $(sources $rooms) |
-	grep -Ev '^(core/pure/(layout|volume|volume_io|volume_move|volume_part|volume_trim|volume_vacancy)\.[ch]|core/client/(segments|segments_parts|planned|adopt|found|handing|handover|keeping|lost|persist|clone|clone_turn|trees|trims)\.[ch]|core/engine/keeper(_mend\.c|_move\.c|\.h)|sim/laws_(page|quiet|spread)\.c):' |
+	grep -Ev '^(core/pure/(layout|volume|volume_io|volume_move|volume_part|volume_trim|volume_vacancy)\.[ch]|core/client/(segments|segments_parts|planned|adopt|found|handing|handover|keeping|lost|persist|clone|clone_turn|tables|trees|trims)\.[ch]|core/engine/keeper(_mend\.c|_move\.c|\.h)|sim/laws_(page|quiet|spread)\.c):' |
 	sed 's/:.*[^a-z_]\(xm_[a-z_]*\).*/: \1/' >"$scratch/out"
 complaints "nobody but the volume, and whoever takes memory for it, looks into a segment" \
 	"$scratch/out"

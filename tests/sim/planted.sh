@@ -28,7 +28,7 @@ for bug; do
 	interface_*) interface=model ;;
 	snapshot_later_write | copy_*) kind=copies ;;
 	snapshot_*) kind=snapshot ;;
-	reader_* | share_* | release_* | *_unmarked) kind=share ;;
+	reader_* | share_* | release_* | roll_* | *_unmarked) kind=share ;;
 	store_*) kind=store ;;
 	persist_* | hold_* | tree_*) kind=durable ;;
 	claim_* | mends_held | token_* | orphan_* | keep_* | kept_* | offer_* | foul_*) kind=hands ;;

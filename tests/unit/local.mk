@@ -46,6 +46,7 @@ xm_tests += \
 	tests/unit/test_rand \
 	tests/unit/test_replay \
 	tests/unit/test_returns \
+	tests/unit/test_roll \
 	tests/unit/test_service \
 	tests/unit/test_service_copies \
 	tests/unit/test_service_durable \
@@ -267,6 +268,7 @@ xm_pure_tests = \
 	tests/unit/test_path \
 	tests/unit/test_pressure \
 	tests/unit/test_rand \
+	tests/unit/test_roll \
 	tests/unit/test_service \
 	tests/unit/test_service_copies \
 	tests/unit/test_service_durable \
