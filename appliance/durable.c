@@ -377,6 +377,7 @@ int xm_service_restore(struct xm_service *s, uint32_t slot,
 	memcpy(offer.token, entry->token, sizeof(offer.token));
 	memcpy(offer.identity, entry->identity, sizeof(offer.identity));
 	xm_offer_tie(s, e, &offer, 0);
+	s->bytes_restored = s->bytes_kept;
 	e->offer.until_ns = entry->keep_ms == XM_OFFER_FOR_EVER
 				    ? XM_NEVER
 				    : xm_time_after(now_ns, entry->keep_ms * XM_MS);

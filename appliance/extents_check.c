@@ -54,7 +54,7 @@ static const char *check_kept(const struct xm_service *s)
 		return "what is kept is miscounted";
 	if (resting != s->bytes_resting)
 		return "what rests on the store is miscounted";
-	if (kept > o->pool_size / 100 * o->kept_percent)
+	if (kept > xm_max(o->pool_size / 100 * o->kept_percent, s->bytes_restored))
 		return "more is kept than may be";
 	return NULL;
 }

@@ -501,6 +501,7 @@ struct xm_service {
 	uint64_t bytes_orphaned;
 	uint64_t bytes_resting; /* of these: whose bytes are on the store */
 	uint64_t bytes_kept; /* of those in `offered` */
+	uint64_t bytes_restored; /* of those, at the start: they stay, whatever may be kept */
 	struct xm_service_size size;
 	uint64_t looks; /* at extents and grants: what steps cost, for tests */
 	bool leaving;

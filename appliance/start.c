@@ -247,10 +247,24 @@ int xm_daemon_read_tenants(struct xm_daemon *d, const struct xm_settings *settin
 	return 0;
 }
 
+static void end_at_once(int number)
+{
+	_exit(128 + number);
+}
+
+/* Until signals are waited for they just end us, and the children with us: also where we are the
+ * first process of a container, to which the kernel gives no signal that it has no handler for. */
+static void heed_signals(void)
+{
+	signal(SIGTERM, end_at_once);
+	signal(SIGINT, end_at_once);
+}
+
 int xm_daemon_start(struct xm_daemon *d)
 {
 	int r;
 
+	heed_signals();
 	/* Before all that takes long; that it takes effect is further down. */
 	if (xm_daemon_read_tenants(d, &d->settings) != 0)
 		return -EINVAL;
@@ -271,7 +285,6 @@ int xm_daemon_start(struct xm_daemon *d)
 	r = xm_daemon_open_interfaces(d);
 	if (r != 0)
 		return r;
-	/* Up to here a signal just ends us, and the child with us. */
 	r = block_signals(d);
 	if (r == 0)
 		r = open_wakeups(d);

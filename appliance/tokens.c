@@ -187,7 +187,8 @@ static bool refused_for_kept(struct xm_service *s, const struct xm_service_exten
 	uint64_t others = s->bytes_kept - (e->offer.kept ? e->size : 0);
 	struct xm_words words;
 
-	if (offer->ms <= XM_SERVICE_KEPT_MS || e->size <= most - xm_min(others, most) ||
+	/* (What is kept already may be more than that: it was restored.) */
+	if (offer->ms <= XM_SERVICE_KEPT_MS || e->offer.kept || e->size <= most - xm_min(others, most) ||
 	    XM_PLANTED(kept_unlimited))
 		return false;
 	if (xm_service_refuse(s, ret, requester, ENOSPC, &words) == NULL)

@@ -450,7 +450,8 @@ enum extmem_level {
  * may go on writing: of a page that they write to, bytes that it had at one instant of the
  * call are kept. An explicit write to the range, or what must leave local memory for others to
  * come, may wait until the appliance has copied a piece of it (4 MiB). What has not changed since
- * it was durable costs nothing.
+ * it was durable costs nothing. The setting `timeout` is the time for each such piece, however
+ * many there are.
  *
  * Errors: as extmem_sync(). -EINVAL the region, or a part that it has grown by, is not
  * durable. -EOPNOTSUPP its appliance has no durable store. -EIO that store has failed, as the

@@ -35,6 +35,7 @@ static struct durable {
 	uint32_t commands_count, reports_count;
 } stores[SIM_APPLIANCES_MAX];
 
+static uint64_t persists[256]; /* by the first byte of the region's id; never fewer */
 static uint8_t *memory[SIM_APPLIANCES_MAX]; /* of drafts; kept from run to run */
 
 static uint64_t below(uint64_t n)
@@ -114,6 +115,7 @@ static int persist(struct durable *d, uint32_t slot)
 			   "pool and on, {size:bytes}", d->index, offset, size);
 	}
 	xm_drafts_drop(&d->drafts, slot);
+	persists[d->extents[slot].id.bytes[0]]++;
 	trees_check(&d->extents[slot], d->index, d->disk->bytes);
 	return 0;
 }
@@ -190,6 +192,11 @@ const struct xm_store_link_ops durable_link = {
 void *durable_of(uint32_t appliance)
 {
 	return &stores[appliance];
+}
+
+uint64_t durable_persists(const struct xm_region_id *id)
+{
+	return persists[id->bytes[0]];
 }
 
 bool durable_has_reports(uint32_t appliance)

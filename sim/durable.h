@@ -20,6 +20,8 @@ void durable_close(uint32_t appliance);
 extern const struct xm_store_link_ops durable_link;
 void *durable_of(uint32_t appliance);
 bool durable_has_reports(uint32_t appliance);
+/* How often something was persisted of the regions that share the first byte of this id. */
+uint64_t durable_persists(const struct xm_region_id *);
 /* To be called before these bytes of the pool are written. */
 void durable_written(uint32_t appliance, uint64_t offset, uint64_t size);
 /* What is on the disk of the page at byte `offset` of the pool, opened if it is sealed; valid

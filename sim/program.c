@@ -105,6 +105,11 @@ bool around_remote(const struct program *p, uint64_t page, uint32_t member,
 	}
 }
 
+uint64_t around_progress(const struct program *p)
+{
+	return p->region == NULL ? 0 : durable_persists(&p->region->id);
+}
+
 const uint8_t *around_durable(const struct program *p, uint64_t page)
 {
 	struct member m;
@@ -506,7 +511,7 @@ extmem *program_client(uint32_t client)
 void programs_ask(void)
 {
 	for (uint32_t i = 0; i < sim_shape.clients; i++) {
-		const struct program *p = &programs[i];
+		struct program *p = &programs[i];
 
 		if (p->process == NULL || !p->process->alive || p->ended)
 			continue;

@@ -77,6 +77,7 @@ struct worker {
 	uint64_t since_ns;
 	const char *call; /* of the library, under way; or NULL */
 	uint64_t call_began_ns, call_most_ns;
+	uint64_t call_progress;
 };
 
 /* Another region of the program's, with which it does nothing at the moment: one of the
@@ -161,7 +162,7 @@ bool call_went(struct program *, int rc);
 void call_begins(const char *name, uint64_t most_ns);
 int64_t call_ends(int64_t rc);
 /* The law, of a worker at this moment. */
-void call_ask(const struct worker *);
+void call_ask(struct worker *);
 
 /* --- operations.c, operations_explicit.c, operations_select.c ----------------------------------------------------------------- */
 
@@ -249,6 +250,8 @@ uint32_t around_members(void);
 bool around_remote(const struct program *, uint64_t page, uint32_t member,
 		   struct remote_page *ret);
 /* What its appliance has on its disk of the page. NULL: nobody can look. */
+/* How often something of its region was made durable. */
+uint64_t around_progress(const struct program *);
 const uint8_t *around_durable(const struct program *, uint64_t page);
 /* The page's number in traces. */
 uint64_t around_page(const struct program *, uint64_t page);

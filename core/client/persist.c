@@ -9,6 +9,8 @@
  *	3. RELEASE. What waited goes on while the disk is slow.
  *	4. PERSIST of these drafts. The store compares them with its disk, and writes what differs.
  *
+ * The call's time begins anew with each piece that is durable.
+ *
  * If step 2 does not end in time, or the stream breaks, step 3 comes all the same and step 4
  * does not: a draft that was made while pages were written is never persisted. If a draft is
  * gone in step 4, the piece begins anew. That time is HOLD_MAX, whatever the call's own is:
@@ -423,6 +425,9 @@ static int persist_range(struct piece *p, uint64_t page, uint64_t limit)
 		if (!again)
 			page = left;
 		p->done |= rc == 0;
+		/* Who has much to write waits for as long as it becomes less. */
+		if (rc == 0)
+			p->deadline_ns = os_now_ns() + p->x->settings.timeout_ns;
 		rc = pause(p, rc);
 	}
 	return rc;

@@ -153,6 +153,26 @@ store=$copy says_store 1 "checksums are damaged" check
 verdict "and extmem store check says so" $?
 check "a folder that cannot be made is refused" refused 'cannot be made' \
 	--memory 16M --store "$scratch/no/folder"
+# The store process is stopped, so that the daemon waits for it.
+has_store_process() {
+	first=$(pgrep -P "$outer") && reader=$(pgrep -o -P "$first")
+}
+is_ended() {
+	! kill -0 "$outer" 2>/dev/null
+}
+if unshare -Urpf true 2>/dev/null; then
+	unshare -Urpf --kill-child "$extmemd" --listen $tcp --memory 512M \
+		--store "$scratch/first" 2>>"$scratch/log" &
+	outer=$!
+	daemons="$daemons $outer"
+	until has_store_process; do :; done
+	kill -STOP "$reader"
+	kill -TERM "$first"
+	await is_ended
+	verdict "SIGTERM ends one that reads its store, as a container's first process" $?
+else
+	echo "skipped the first process of a container: unshare -p is not permitted"
+fi
 small=$scratch/small
 mkdir "$small"
 if [ "$(id -u)" -eq 0 ] && mount -t tmpfs -o size=24M extmem "$small" 2>/dev/null; then

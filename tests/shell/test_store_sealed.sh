@@ -117,7 +117,7 @@ key=$right
 mkfifo "$scratch/go"
 durable "$token" live $((round + 1)) <"$scratch/go" >"$scratch/rounds" &
 living=$!
-exec 8>"$scratch/go"
+exec 9>"$scratch/go"
 await has_rounds 1
 kill_daemon
 rm -r "$store"
@@ -126,8 +126,8 @@ port=${address##*:}
 tcp=ofi+tcp://127.0.0.1:$port
 : >"$scratch/log"
 begin
-echo go >&8
-exec 8>&-
+echo go >&9
+exec 9>&-
 ! wait $living && grep -q 'an older store was put back' "$scratch/log"
 verdict "a client that has had the region finds out by itself" $?
 

@@ -311,6 +311,39 @@ static void a_store_that_fails_or_ends_is_said_and_memory_goes_on(void)
 	rig_free(r);
 }
 
+/* It began with a kept_percent that has become less: what is there stays, and is kept by who
+ * claims it; more is not. */
+static void what_was_kept_may_be_more_than_may_be_kept(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+	struct xm_store_entry entry;
+	struct xm_message claim = { .kind = XM_CLAIM };
+
+	say_offer(r, A, e.extent, KEPT, XM_OFFER_FOR_EVER);
+	entry = stored(r, 0).entry;
+	rig_free(r);
+
+	r = malloc(sizeof(*r));
+	rig_open(r);
+	r->options.durable = true;
+	r->options.kept_percent = 0;
+	rig_start(r);
+	CU_ASSERT_EQUAL(xm_service_restore(r->service, 3, &entry, r->now_ns), 0);
+	rig_join(r, A);
+	claim.u.claim.token[3] = 7;
+	rig_say(r, A, claim);
+	rig_settle(r);
+	CU_ASSERT_EQUAL_FATAL(r->sent[A].kind, XM_CLAIMED);
+	say_offer(r, A, r->sent[A].u.claimed.extent, KEPT, XM_OFFER_FOR_EVER);
+	CU_ASSERT_EQUAL(stored(r, 0).kind, XM_STORE_KEEP);
+	CU_ASSERT_EQUAL(r->sent[A].kind, XM_OFFERED);
+	e = rig_alloc(r, A, GRANULE);
+	CU_ASSERT(rig_refused(say_offer(r, A, e.extent, KEPT, XM_OFFER_FOR_EVER),
+			      ENOSPC, "kept-percent"));
+	rig_free(r);
+}
+
 static void what_the_store_brings_back_is_an_orphan_of_its_token(void)
 {
 	struct xm_allocated e;
@@ -412,6 +445,7 @@ int main(void)
 		XM_TEST(what_is_freed_is_zeroed_when_the_store_has_forgotten_it),
 		XM_TEST(the_token_is_good_for_the_next_claimer_too),
 		XM_TEST(a_store_that_fails_or_ends_is_said_and_memory_goes_on),
+		XM_TEST(what_was_kept_may_be_more_than_may_be_kept),
 		XM_TEST(what_the_store_brings_back_is_an_orphan_of_its_token),
 		XM_TEST(what_rests_on_the_store_does_not_hold_a_drain),
 		XM_TEST(what_waits_in_memory_alone_holds_a_drain),
