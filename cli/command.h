@@ -24,6 +24,7 @@ enum {
 };
 
 int command_run(int argc, char *argv[]);
+int command_advise(int argc, char *argv[]);
 int command_info(int argc, char *argv[]);
 int command_status(int argc, char *argv[]);
 int command_doctor(int argc, char *argv[]);

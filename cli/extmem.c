@@ -19,6 +19,7 @@ static const struct command {
 	const char *description;
 } commands[] = {
 	{ "run", command_run, "run a program with external memory" },
+	{ "advise", command_advise, "what less local memory would cost a program" },
 	{ "info", command_info, "this build, and how an appliance is reached" },
 	{ "status", command_status, "what an appliance has, and who has it" },
 	{ "strategy", command_strategy, "where memory would go under a strategy" },

@@ -3,6 +3,7 @@
 
 bin_PROGRAMS += extmem
 extmem_SOURCES = \
+	cli/advise.c \
 	cli/auth.c \
 	cli/auth.h \
 	cli/command.h \

@@ -19,6 +19,8 @@ libxm_ground_la_SOURCES = \
 	common/log_rules.c \
 	common/log_rules.h \
 	common/rand.h \
+	common/record.c \
+	common/record.h \
 	common/slots.c \
 	common/slots.h \
 	common/spin.h \

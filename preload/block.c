@@ -15,6 +15,7 @@
  * Bounds: 2^20 blocks.
  */
 #include "preload/growth.h"
+#include "preload/record.h"
 
 #include <sys/mman.h>
 
@@ -44,7 +45,7 @@ void block_slab_give(uintptr_t base, uint64_t size)
 {
 	struct region *r = growth_region_of(base);
 
-	(void)size;
+	record_fresh(base, size);
 	shim_enter();
 	extmem_slab_free(r->handle, base - r->base);
 	shim_leave();
@@ -78,6 +79,7 @@ void block_empty(uintptr_t base, uint64_t size)
 
 	if (block_keeps_contents())
 		return;
+	record_fresh(base, size);
 	shim_enter();
 	extmem_advise(r->handle, base - r->base, size, EXTMEM_DONTNEED);
 	shim_leave();
@@ -190,6 +192,8 @@ static void give_pages(struct region *r, uint64_t page, uint64_t count,
 	}
 	pthread_mutex_unlock(&block_lock);
 	budget_live(-(int64_t)(count * SHIM_PAGE));
+	/* Nobody touches it before the slab is given, which makes it fresh. */
+	record_fresh(r->base + page * SHIM_PAGE, count * SHIM_PAGE);
 	if (last)
 		extmem_slab_free(r->handle, slab);
 }
@@ -266,6 +270,8 @@ int block_advise(void *address, size_t size, enum extmem_advice advice)
 		memset((void *)at, 0, end - at);
 		return 0;
 	}
+	if (advice == EXTMEM_DONTNEED)
+		record_fresh(at, end - at);
 	shim_enter();
 	error = extmem_advise(r->handle, at - r->base, end - at, advice);
 	shim_leave();

@@ -17,6 +17,8 @@ libextmem_run_la_SOURCES = \
 	common/options_parts.h \
 	common/options_print.c \
 	common/options_value.c \
+	common/record.c \
+	common/record.h \
 	core/pure/snapshot.c \
 	core/pure/snapshot.h \
 	preload/allocator.c \
@@ -63,6 +65,8 @@ libextmem_run_la_SOURCES = \
 	preload/plain.h \
 	preload/present.c \
 	preload/reals.h \
+	preload/record.c \
+	preload/record.h \
 	preload/redirect.c \
 	preload/reserve.c \
 	preload/reserve.h \

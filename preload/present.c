@@ -16,6 +16,7 @@
  * call (MSG_ZEROCOPY). If a write to a file takes several pieces, writes of other
  * threads of this process to that file wait.
  */
+#include "preload/record.h"
 #include "preload/reserve.h"
 
 #include <fcntl.h>
@@ -51,6 +52,7 @@ size_t present_begin(const void *address, size_t size, bool write)
 				  memory_order_relaxed);
 	if (n <= 0)
 		return 0;
+	record_present(address, (size_t)n, write);
 	handler_pinned(address, (size_t)n);
 	return (size_t)n;
 }

@@ -16,6 +16,7 @@
 #include <sys/mman.h>
 
 #include "preload/growth.h"
+#include "preload/record.h"
 
 #define GRANULE (UINT64_C(64) << 10) /* as appliances have it */
 #define GRANULE_PAGES (GRANULE / SHIM_PAGE)
@@ -194,6 +195,8 @@ void reserve_return(const struct xm_areas *areas, uint64_t page, uint64_t limit)
 	last /= GRANULE_PAGES;
 	if (first >= last)
 		return;
+	record_fresh((uintptr_t)reserve_at(first * GRANULE_PAGES),
+		     (last - first) * GRANULE);
 	extmem_region_decommit(region, first * GRANULE, (last - first) * GRANULE);
 	for (uint64_t g = first; g < last; g++)
 		set_memory(g, extmem_contains(shim_client,
@@ -224,9 +227,11 @@ int reserve_discard(uint64_t page, uint64_t limit, enum xm_area_rights rights)
 	uint64_t size = (limit - page) * SHIM_PAGE;
 	int r = 0;
 
-	if (!block_keeps_contents())
+	if (!block_keeps_contents()) {
+		record_fresh((uintptr_t)reserve_at(page), size);
 		return extmem_advise(region, page * SHIM_PAGE, size,
 				     EXTMEM_DONTNEED);
+	}
 	if (rights != XM_AREA_READ_WRITE)
 		r = reserve_protect(page, limit, XM_AREA_READ_WRITE);
 	if (r >= 0)

@@ -43,6 +43,7 @@
 #define RUN_ENV_LOCAL_REST "EXTMEM_RUN_LOCAL_REST" /* "count", "warn", "refuse" */
 #define RUN_ENV_FORK "EXTMEM_RUN_FORK" /* "snapshot", "absent", "refuse" */
 #define RUN_ENV_OPEN_AFTER "EXTMEM_RUN_OPEN_AFTER" /* bytes; 0: at once */
+#define RUN_ENV_RECORD "EXTMEM_RUN_RECORD" /* a file: see common/record.h */
 #define RUN_ENV_SHARED_FD "EXTMEM_RUN_SHARED_FD"
 #define RUN_ENV_PREFIX "EXTMEM_RUN_"
 /* Two digits: how many programs in the chain of exec() and fork() that led to

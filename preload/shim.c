@@ -22,6 +22,7 @@
  * child of fork() has of external memory: fork.h.
  */
 #include "preload/fork.h"
+#include "preload/record.h"
 
 #include <dlfcn.h>
 #include <stdarg.h>
@@ -218,6 +219,7 @@ __attribute__((constructor)) static void start(void)
 	whose_learn();
 	shim_inside++;
 	shim_owner = getpid();
+	record_start();
 	signal_start();
 	environment_start();
 	options_prepare_client();
@@ -258,6 +260,7 @@ static void finish(bool flushes, int status)
 	if (ready)
 		broker_linger(flushes, status);
 	figures_refresh();
+	record_end();
 	figures_end();
 	if (ready && broker_lingered(&status))
 		shim_real()->_exit(status);

@@ -18,6 +18,7 @@
  * program begins.
  */
 #include "preload/fork.h"
+#include "preload/record.h"
 
 #include <mqueue.h>
 #include <sys/syscall.h>
@@ -180,7 +181,7 @@ void signal_opened(void)
 		/* Its mask is all signals: no handler runs in between. */
 		struct sigaction front = library;
 
-		front.sa_sigaction = on_fault;
+		front.sa_sigaction = record_before(on_fault);
 		shim_real()->sigaction(SIGBUS, &front, NULL);
 	}
 }

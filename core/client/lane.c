@@ -7,9 +7,6 @@
 
 #include "core/client/error.h"
 
-/* Dirty pages that lie apart in one write: as many as libfabric's tcp takes. */
-#define SCATTER 4
-
 /* --- locks ------------------------------------------------------------------ */
 
 void xm_lanes_lock(struct xm_lanes *lanes, struct os_signals *ret)
@@ -58,23 +55,12 @@ static uint64_t aside_pages(const struct xm_client_settings *s)
 static void share_out(const struct xm_client_settings *s, uint64_t pages,
 		      struct xm_pager_options *ret)
 {
-	uint64_t window = 4;
-
-	while (window < 64 && window * 256 <= pages)
-		window *= 2;
-	while (window > 1 && window > s->prefetch)
-		window /= 2;
-	ret->window_max = (uint32_t)window;
-	ret->fetch_buffers = (uint32_t)xm_min(xm_max(pages / 8 / window, 4), 16);
-	ret->writeback_buffers = (uint32_t)xm_min(xm_max(pages / 16, 8), 256);
-	ret->frames_max = (uint32_t)(pages - xm_pager_staging_pages(ret) -
-				     XM_BOUNCE_PAGES - aside_pages(s));
+	xm_pager_share_out(ret, pages, XM_BOUNCE_PAGES + aside_pages(s),
+			   s->prefetch);
 	ret->frames_room = ret->frames_max;
 	if (s->local_max > s->local)
 		ret->frames_room += (uint32_t)((s->local_max - s->local) /
 					       XM_PAGE / s->lanes);
-	ret->pins_max = ret->frames_max / 2;
-	ret->scatter = SCATTER;
 	ret->reclaim = (enum xm_reclaim)s->reclaim;
 }
 

@@ -10,6 +10,8 @@
 
 #include <string.h>
 
+#define SCATTER 4 /* dirty pages that lie apart, in one write: as many as libfabric's tcp takes */
+
 /* --- effects --------------------------------------------------------------- */
 
 void xm_pager_emit(struct xm_pager_effects *fx, enum xm_pager_effect_kind kind,
@@ -85,6 +87,23 @@ void xm_pager_step(struct xm_pager *p, const struct xm_pager_event *ev,
 uint32_t xm_pager_staging_pages(const struct xm_pager_options *o)
 {
 	return o->fetch_buffers * o->window_max + o->writeback_buffers;
+}
+
+void xm_pager_share_out(struct xm_pager_options *o, uint64_t pages, uint64_t aside,
+			uint64_t prefetch_max)
+{
+	uint64_t window = 4;
+
+	while (window < XM_PAGER_WINDOW_MAX && window * 256 <= pages)
+		window *= 2;
+	while (window > 1 && window > prefetch_max)
+		window /= 2;
+	o->window_max = (uint32_t)window;
+	o->fetch_buffers = (uint32_t)xm_min(xm_max(pages / 8 / window, 4), 16);
+	o->writeback_buffers = (uint32_t)xm_min(xm_max(pages / 16, 8), 256);
+	o->frames_max = (uint32_t)(pages - xm_pager_staging_pages(o) - aside);
+	o->pins_max = o->frames_max / 2;
+	o->scatter = SCATTER;
 }
 
 static size_t table_size(const struct xm_pager_options *o)

@@ -511,6 +511,10 @@ uint64_t xm_pager_undurable_from(const struct xm_pager *, uint64_t page,
 uint64_t xm_pager_undurable_until(const struct xm_pager *, uint64_t page,
 				  uint64_t limit);
 
+/* Divides `pages` of local memory, of which `aside` are for others, among frames and staging
+ * buffers. Windows have prefetch_max pages at most. What it does not set is as it was. */
+void xm_pager_share_out(struct xm_pager_options *, uint64_t pages, uint64_t aside,
+			uint64_t prefetch_max);
 /* Pages of the staging area: fetch buffers, then write-back buffers. */
 uint32_t xm_pager_staging_pages(const struct xm_pager_options *);
 

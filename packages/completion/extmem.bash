@@ -59,7 +59,7 @@ _extmem_walk() { # OPTIONS COMMAND FIRST
 			option=''
 			;;
 		esac
-		[ -z "$begun" ] || [ "$2" != run ] || return 0
+		[ -z "$begun" ] || [[ $2 != run && $2 != advise ]] || return 0
 	done
 	begun=''
 }
@@ -89,7 +89,7 @@ _extmem() {
 	elif [[ $word == -* && -z $begun ]]; then
 		_extmem_reply -W "$(sed 's/=.*/=/' <<<"$options")" -- "$word"
 		[[ ${COMPREPLY[0]-} != *= ]] || compopt -o nospace 2>/dev/null
-	elif [ "$command" = run ]; then
+	elif [[ $command == run || $command == advise ]]; then
 		_extmem_reply -c -- "$word"
 	else
 		_extmem_reply -f -- "$word"

@@ -88,7 +88,7 @@ only() {
 		grep -Ev "$2" | sed "s|\$| includes <$1...>|"
 }
 
-rooms='common core transports rtl appliance cli preload faces gateway bench sim'
+rooms='common core transports rtl appliance advise cli preload faces gateway bench sim'
 
 # Includes are relative to the root, so each names its room.
 included $rooms tests examples | while read -r file header; do
@@ -123,7 +123,9 @@ complaints "transports include the contracts, common and each other" \
 	arrows cli 'core/extmem\.h|common/(clock|options|options_shared|progress|psk|spawn|standard)\.h|preload/shared\.h'
 	# The snapshot machine is pure, so that the simulator runs it; the shim
 	# is who uses it, and has its object file besides libextmem.so.
-	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options)\.h'
+	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options|record)\.h'
+	# What a program did is played back to the very pager.
+	arrows advise 'core/extmem\.h|core/pure/pager\.h|common/(options|options_shared|record|standard)\.h|preload/shared\.h'
 	arrows gateway 'core/extmem\.h|common/(base|clock|list|logger|options|standard|words)\.h|preload/shared\.h'
 	arrows rtl 'common/.*|core/pure/transport\.h|transports/(model|loop)/.*'
 	# Where both ends are to be in one process, bench is the daemon too.

@@ -132,6 +132,8 @@ if [ -x "$XM_BUILDDIR/extmem-auth" ]; then
 	options docs/man/extmem-auth.1 "$XM_BUILDDIR/extmem-auth"
 	complaints "every option of extmem-auth is in extmem-auth(1)" "$out"
 fi
+options docs/man/extmem-advise.1 "$XM_BUILDDIR/extmem-advise"
+complaints "every option of extmem advise is in extmem-advise(1)" "$out"
 if [ -x "$XM_BUILDDIR/extmem-gateway" ]; then
 	options docs/man/extmem-gateway.8 "$XM_BUILDDIR/extmem-gateway"
 	complaints "every option of extmem-gateway is in extmem-gateway(8)" "$out"

@@ -2,6 +2,7 @@
 # run: programs under `extmem run`.
 
 xm_shell_tests += \
+	tests/run/test_advise.sh \
 	tests/run/test_run.sh \
 	tests/run/test_run_areas.sh \
 	tests/run/test_run_begun.sh \

@@ -533,6 +533,22 @@ static void use_computes(size_t mib)
 	a_while(mib * MIB, 1000, "computes");
 }
 
+/* As often, and the same pages, in each run. */
+static void use_jumps(size_t mib)
+{
+	size_t pages = mib * MIB / 4096, sum = 0;
+	char *p = malloc(pages * 4096);
+	uint64_t x = 1;
+
+	memset(p, 1, pages * 4096);
+	for (size_t i = 0; i < 5 * pages; i++) {
+		x = x * UINT64_C(6364136223846793005) + 1442695040888963407;
+		sum += (size_t)p[(x >> 33) % pages * 4096];
+	}
+	printf("jumps: %s\n", sum == 5 * pages ? "as it should be" : "WRONG");
+	free(p);
+}
+
 static void use_too_much(size_t mib)
 {
 	void *p = malloc(mib * MIB);
@@ -558,6 +574,7 @@ static const struct {
 	{ "fork-exec", use_fork_exec },	  { "fork-touch", use_fork_touch },
 	{ "touch-forever", touch_forever }, { "too-much", use_too_much },
 	{ "waits", use_waits },		  { "computes", use_computes },
+	{ "jumps", use_jumps },
 };
 
 int main(int argc, char *argv[])

@@ -44,6 +44,7 @@ xm_tests += \
 	tests/unit/test_plan \
 	tests/unit/test_pressure \
 	tests/unit/test_rand \
+	tests/unit/test_record \
 	tests/unit/test_replay \
 	tests/unit/test_returns \
 	tests/unit/test_roll \
@@ -83,7 +84,7 @@ noinst_HEADERS += \
 	tests/unit/engine_rig.h \
 	tests/unit/pager_rig.h \
 	tests/unit/pager_world.h \
-	tests/unit/replay.h \
+	tests/unit/touches.h \
 	tests/unit/service_rig.h \
 	tests/unit/wire_sample.h \
 	$(NULL)
@@ -207,9 +208,12 @@ tests_unit_test_cipher_LDADD = libxm_skin.la $(LDADD)
 
 tests_unit_test_kernels_LDADD = libxm_kernels.la $(CUNIT_LIBS)
 
+tests_unit_test_record_SOURCES = tests/unit/replay.c tests/unit/test_record.c tests/unit/touches.c
+tests_unit_test_record_LDADD = libxm_advise.la libxm_kernels.la $(LDADD)
+
 # The pager alone on lists of touches; `make policies` prints a table.
 tests_unit_test_replay_SOURCES = tests/unit/replay.c tests/unit/test_replay.c tests/unit/touches.c
-tests_unit_test_replay_LDADD = libxm_kernels.la $(LDADD)
+tests_unit_test_replay_LDADD = libxm_advise.la libxm_kernels.la $(LDADD)
 check_PROGRAMS += tests/unit/policies
 tests_unit_policies_SOURCES = \
 	tests/support/assert.c \
@@ -217,7 +221,7 @@ tests_unit_policies_SOURCES = \
 	tests/unit/replay.c \
 	tests/unit/touches.c \
 	$(NULL)
-tests_unit_policies_LDADD = libxm_kernels.la libxm_ground.la
+tests_unit_policies_LDADD = libxm_advise.la libxm_kernels.la libxm_ground.la
 policies: tests/unit/policies
 	@tests/unit/policies
 .PHONY: policies

@@ -14,7 +14,7 @@
 #include <stdlib.h>
 
 #include "bench/kernel.h"
-#include "tests/unit/replay.h"
+#include "tests/unit/touches.h"
 
 static const struct policy {
 	const char *name;
@@ -45,7 +45,7 @@ static void compare(struct touches *t, uint32_t local)
 		const char *broken;
 
 		o.reclaim = policies[i].reclaim;
-		broken = replay(t, &o, &replay_loopback, &f);
+		broken = replay_list(t, &o, &replay_loopback, &f);
 		if (broken != NULL) {
 			printf("\n%s: %s\n", policies[i].name, broken);
 			exit(1);

@@ -9,7 +9,7 @@
 
 #include "bench/kernel.h"
 #include "tests/support/cunit.h"
-#include "tests/unit/replay.h"
+#include "tests/unit/touches.h"
 
 enum { CACHE = 512 };
 
@@ -28,7 +28,7 @@ static struct replay_figures replayed(const struct touches *t, uint32_t local,
 	const char *broken;
 
 	o.reclaim = policy;
-	broken = replay(t, &o, &replay_loopback, &f);
+	broken = replay_list(t, &o, &replay_loopback, &f);
 	if (broken != NULL)
 		printf("%s: %s\n", t->name, broken);
 	CU_ASSERT_PTR_NULL_FATAL(broken);
@@ -93,7 +93,7 @@ static void where_all_is_local_each_page_is_read_once(void)
 		made[i](&t, CACHE);
 		o = replay_options(CACHE, t.pages);
 		o.frames_max = t.pages;
-		CU_ASSERT_PTR_NULL(replay(&t, &o, &replay_loopback, &f));
+		CU_ASSERT_PTR_NULL(replay_list(&t, &o, &replay_loopback, &f));
 		/* What is called wasted is nearly what is not needed; what was
 		 * read ahead at the end is not touched, nor called so yet. */
 		needed = replay_lru(&t, t.pages);
@@ -214,7 +214,7 @@ static uint64_t returned(const struct touches *t, enum xm_reclaim policy,
 
 	o.reclaim = policy;
 	o.frames_max = (uint32_t)xm_returns_step(o.frames_max, step);
-	CU_ASSERT_PTR_NULL_FATAL(replay(t, &o, &replay_loopback, ret));
+	CU_ASSERT_PTR_NULL_FATAL(replay_list(t, &o, &replay_loopback, ret));
 	return ret->returned;
 }
 

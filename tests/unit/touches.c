@@ -9,7 +9,7 @@
 #include "bench/kernel.h"
 #include "bench/zipf.h"
 #include "common/rand.h"
-#include "tests/unit/replay.h"
+#include "tests/unit/touches.h"
 
 void touches_open(struct touches *t, const char *name, uint32_t pages)
 {

@@ -1,16 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Lists of touches of pages, made or recorded, and the pager machine run on
- * them: which policy of reclaim reads how often what it had let go. No client,
- * no network, no thread: the pager is a pure function, and reads and writes
- * take the time that a model of the link says.
- *
- * A touch that finds its page present is not seen by the pager, as in reality.
+ * Lists of touches of pages, made or recorded, and the replayer (advise/replay.h) run on
+ * them: which policy of reclaim reads how often what it had let go.
  */
-#ifndef XM_TESTS_REPLAY_H
-#define XM_TESTS_REPLAY_H
+#ifndef XM_TESTS_TOUCHES_H
+#define XM_TESTS_TOUCHES_H
 
-#include "core/pure/pager.h"
+#include "advise/replay.h"
 
 /* --- touches ------------------------------------------------------------------ */
 
@@ -65,31 +61,15 @@ void touches_record(struct touches *, const struct xm_kernel *, uint64_t size,
 
 /* --- replay --------------------------------------------------------------------- */
 
-struct replay_link {
-	uint64_t hit_ns;   /* a touch that finds its page, and the program */
-	uint64_t fault_ns; /* a fault without its network */
-	uint64_t trip_ns;  /* a round trip, without its bytes */
-	uint64_t page_ns;  /* a page on the link; both ways at once */
-};
-
 /* As measured on loopback; docs/BENCHMARKS.md. */
 extern const struct replay_link replay_loopback;
-
-struct replay_figures {
-	uint64_t hits;		/* touches that found their page */
-	uint64_t faults, waits; /* of the others: that waited for the link */
-	uint64_t pages_read, pages_written, wasted;
-	uint64_t returned; /* faults that brought pages that had been here */
-	uint64_t projected[XM_RETURNS_STEPS]; /* and would have, with more frames */
-	uint64_t took_ns; /* by the model */
-};
 
 /* How a client with so many local pages divides them (core/client/client.c). */
 struct xm_pager_options replay_options(uint32_t local, uint32_t pages);
 
 /* NULL, or in words what the machine did that it must not. All pages hold
  * something at first, far away; none is here. */
-const char *replay(const struct touches *, const struct xm_pager_options *,
+const char *replay_list(const struct touches *, const struct xm_pager_options *,
 		   const struct replay_link *, struct replay_figures *ret);
 
 /* Pages read with so many frames, by a policy that sees every touch and
