@@ -521,6 +521,16 @@ struct extmem_watch {
 };
 int extmem_watch(extmem *, const struct extmem_watch *watch);
 
+/* Another key for sealed regions, while the program goes on: the setting seal_key is read
+ * again (random bytes are new ones), pages are sealed under the new key from now on, and what
+ * lies at appliances under the former one is read and sealed again. Takes as long as that; a
+ * part that takes longer than the setting `timeout` ends it. After 0 the former key is
+ * wiped; after a failure both may be in use, and the next call goes on.
+ * Errors: -EINVAL nothing is sealed; -EBUSY another thread has called it; of the key
+ * -ENOENT, -EACCES, -EINVAL; -ETIMEDOUT, -ENOTCONN an appliance does not answer;
+ * -EOPNOTSUPP a sealed region is kept durable; -ENOSPC the client has met 256 keys. */
+int extmem_seal_renew(extmem *);
+
 /* Raises the limit of local memory to `size`. A size below the limit changes
  * nothing.
  * Errors: -EINVAL more than the settings `local` and `local_max` allow. */

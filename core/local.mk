@@ -173,6 +173,7 @@ libxm_client_la_SOURCES += \
 	core/client/registered.c \
 	core/client/registered.h \
 	core/client/rights.c \
+	core/client/renewal.c \
 	core/client/roots.c \
 	core/client/sealing.c \
 	core/client/sealing.h \

@@ -79,6 +79,7 @@ xm_man_names = \
 	docs/man/extmem_slab_free.3 \
 	docs/man/extmem_status.3 \
 	docs/man/extmem_status_regions.3 \
+	docs/man/extmem_seal_renew.3 \
 	docs/man/extmem_strategy_check.3 \
 	docs/man/extmem_strategy_list.3 \
 	docs/man/extmem_strategy_read.3 \

@@ -8,6 +8,7 @@
 #include "sim/oracle.h"
 #include "sim/outcomes.h"
 #include "sim/program.h"
+#include "sim/seals.h"
 #include "sim/shape.h"
 #include "sim/weather.h"
 
@@ -193,11 +194,24 @@ static void check_status(struct program *p)
 	}
 }
 
+static void renew(struct program *p)
+{
+	int rc = CALL_WITHIN(600 * XM_SECOND, extmem_seal_renew, p->x);
+
+	world_note("program.renewal: client {client} has another key: "
+		   "{error:error}", p->index, (uint64_t)-rc, 0);
+	if (rc == -EINVAL)
+		world_broken("renewal", "client %u: %s", p->index, extmem_error());
+}
+
 void op_stats(struct program *p)
 {
 	struct extmem_info info = { .size = sizeof(info) };
 
 	check_stats(p);
+	/* Others go on meanwhile; when it fails both keys stay, and the next goes on. */
+	if (seals_renews())
+		renew(p);
 	if (below(4) == 0)
 		check_status(p);
 	if (extmem_info(p->x, sim_shape.appliances, &info) != -ERANGE ||

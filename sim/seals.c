@@ -22,8 +22,20 @@
 /* Of a toy the salt is the key. */
 struct xm_seal {
 	uint32_t count;
-	uint64_t keys[XM_CIPHER_KEYS]; /* the first is its own */
+	uint32_t own; /* the first, before a renewal */
+	uint64_t keys[XM_CIPHER_KEYS];
+	uint32_t forgotten[XM_CIPHER_KEYS]; /* by these lanes */
 };
+
+/* The key that a page is under. */
+static uint64_t key_of(const struct xm_seal *s, const struct xm_seal_page *at)
+{
+	if ((s->forgotten[at->key] >> at->lane & 1) != 0)
+		world_broken("renewal", "page %llu of a client is under key %u, "
+			     "which lane %u has forgotten",
+			     (unsigned long long)at->page, at->key, at->lane);
+	return s->keys[at->key];
+}
 
 #define WORDS_OF(size) ((size) / sizeof(uint64_t))
 
@@ -118,9 +130,11 @@ static void toy_seal(struct xm_seal *s, const struct xm_seal_page *at,
 		     uint8_t *bytes, size_t size,
 		     uint8_t ret_tag[XM_SEAL_TAG_SIZE])
 {
-	nonce_use(s->keys[at->key], at->version);
-	change(s->keys[at->key], at, bytes, size);
-	tag_make(s->keys[at->key], at, bytes, size, ret_tag);
+	uint64_t key = key_of(s, at);
+
+	nonce_use(key, at->version);
+	change(key, at, bytes, size);
+	tag_make(key, at, bytes, size, ret_tag);
 }
 
 static int toy_open(struct xm_seal *s, const struct xm_seal_page *at,
@@ -128,11 +142,12 @@ static int toy_open(struct xm_seal *s, const struct xm_seal_page *at,
 		    const uint8_t tag[XM_SEAL_TAG_SIZE])
 {
 	uint8_t right[XM_SEAL_TAG_SIZE];
+	uint64_t key = key_of(s, at);
 
-	tag_make(s->keys[at->key], at, bytes, size, right);
+	tag_make(key, at, bytes, size, right);
 	if (memcmp(tag, right, sizeof(right)) != 0)
 		return -EBADMSG;
-	change(s->keys[at->key], at, bytes, size);
+	change(key, at, bytes, size);
 	return 0;
 }
 
@@ -152,6 +167,7 @@ int xm_cipher_open(const char *key, uint32_t lanes,
 		snprintf(words, words_size, "out of memory");
 		return -ENOMEM;
 	}
+	memset(s, 0, sizeof(*s));
 	s->count = 1;
 	s->keys[0] = xm_rand_next(world_rand(WORLD_SEALS)) | 1;
 	*ret_ops = &toy_ops;
@@ -162,8 +178,35 @@ int xm_cipher_open(const char *key, uint32_t lanes,
 int xm_cipher_salt(const struct xm_seal *s, uint8_t ret[XM_SALT_SIZE])
 {
 	memset(ret, 0, XM_SALT_SIZE);
-	memcpy(ret, &s->keys[0], sizeof(s->keys[0]));
+	memcpy(ret, &s->keys[s->own], sizeof(s->keys[0]));
 	return 0;
+}
+
+int xm_cipher_source(const char *key, struct xm_cipher_source *ret, char *words,
+		     size_t words_size)
+{
+	(void)key;
+	(void)words;
+	(void)words_size;
+	memset(ret, 0, sizeof(*ret));
+	return 0;
+}
+
+int xm_cipher_renew(struct xm_seal *s, const struct xm_cipher_source *source,
+		    uint16_t *ret)
+{
+	(void)source;
+	if (s->count == XM_CIPHER_KEYS)
+		return -ENOSPC;
+	s->own = s->count++;
+	s->keys[s->own] = xm_rand_next(world_rand(WORLD_SEALS)) | 1;
+	*ret = (uint16_t)s->own;
+	return 0;
+}
+
+void xm_cipher_forget(struct xm_seal *s, uint16_t number, uint32_t lane)
+{
+	s->forgotten[number] |= UINT32_C(1) << lane;
 }
 
 int xm_cipher_key(struct xm_seal *s, const uint8_t salt[XM_SALT_SIZE], uint16_t *ret)
@@ -172,7 +215,7 @@ int xm_cipher_key(struct xm_seal *s, const uint8_t salt[XM_SALT_SIZE], uint16_t 
 
 	memcpy(&key, salt, sizeof(key));
 	for (uint32_t i = 0; i < s->count; i++) {
-		if (s->keys[i] != key)
+		if (s->keys[i] != key || s->forgotten[i] != 0)
 			continue;
 		*ret = (uint16_t)i;
 		return 0;
@@ -225,6 +268,11 @@ void seals_draw(struct sim_shape *s)
 	s->lies_ms = s->pauses || s->weather_ms == 0 ? 0 : lies_ms;
 }
 
+bool seals_renews(void)
+{
+	return sim_shape.sealed && xm_rand_below(world_rand(WORLD_SEALS), 3) == 0;
+}
+
 /* --- laws ------------------------------------------------------------------------------ */
 
 enum seals_look seals_look(extmem *x, uint64_t page, const uint8_t *bytes,
@@ -250,8 +298,11 @@ enum seals_look seals_look(extmem *x, uint64_t page, const uint8_t *bytes,
 		world_broken("seal", "page %llu of a client lies at an appliance "
 			     "as it is", (unsigned long long)page);
 	seal = &x->sealing.table[page];
+	if (seal->version == 0)
+		return SEALS_WRONG; /* it was tampered with, and is lost */
 	at.version = seal->version;
 	at.key = seal->key;
+	at.lane = lane->engine.seals.lane;
 	memcpy(image, bytes, XM_PAGE);
 	*ret = image;
 	return toy_open(x->sealing.seal, &at, image, XM_PAGE, seal->tag) == 0

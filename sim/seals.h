@@ -4,6 +4,7 @@
  * and the laws about both.
  *
  *	nonce	no client seals twice under one key and version
+ *	renewal	nothing is sealed or opened under a key that its lane has forgotten
  *	seal	what lies at an appliance for a sealed page is what was sealed, and is not its
  *		plain bytes; a tag is wrong only where somebody has lied; and where
  *		only one appliance lies, and pages have a copy elsewhere, none is lost
@@ -21,6 +22,9 @@
 void seals_open(void);
 /* Whether it is sealed, and how often appliances lie. */
 void seals_draw(struct sim_shape *);
+
+/* Shall a program have a new key now? */
+bool seals_renews(void);
 
 enum seals_look {
 	SEALS_PLAIN, /* the page is not sealed */

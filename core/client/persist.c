@@ -292,6 +292,8 @@ static int try_piece(struct piece *p, const atomic_bool *fouled)
 	if (rc != 0) {
 		snprintf(p->words, WORDS, "%s", rc == -ENOSPC
 			 ? "its pages were sealed by too many clients: copy it"
+			 : rc == -EBUSY
+			 ? "another key takes over just now (extmem_seal_renew)"
 			 : xm_why(rc));
 		return rc;
 	}

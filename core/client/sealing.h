@@ -2,11 +2,11 @@
 /*
  * What a client seals pages with: a cipher with its keys, and the table of seals
  * (core/pure/seals.h), which all lanes share. A client that seals nothing has neither.
- *
- * Constant from before the lanes are opened until after they are closed.
  */
 #ifndef XM_CLIENT_SEALING_H
 #define XM_CLIENT_SEALING_H
+
+#include <stdatomic.h>
 
 #include "core/client/settings.h"
 #include "core/pure/seals.h"
@@ -23,6 +23,12 @@ struct xm_sealing {
 	struct xm_seal *seal;
 	struct xm_seal_entry *table; /* 24 bytes a page of the arena, lazily backed */
 	size_t table_size;
+	/* renewal.c: the rest is constant from before the lanes are opened until after they
+	 * are closed. */
+	atomic_bool renewing;
+	uint16_t number; /* of the newest key */
+	uint16_t former; /* if half: of the one before it, */
+	atomic_bool half; /* which pages may be under */
 };
 
 /* 0, or -errno with a message. Close it in either case. */

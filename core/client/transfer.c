@@ -15,15 +15,31 @@ static bool span_next(struct xm_transfer *t)
 {
 	struct xm_piece *piece = t->again;
 
+	/* Each of them has a piece of a lane's, and there are not many: they are moved before
+	 * others begin, or none could. */
+	if (t->size > 0 && t->again_count >= PIECES_MAX && t->rest.size == 0) {
+		t->rest.address = t->address;
+		t->rest.local = t->local;
+		t->rest.size = t->size;
+		t->size = 0;
+	}
 	if (t->size > 0)
 		return true;
 	if (piece != NULL) {
 		t->again = piece->next;
+		t->again_count--;
 		t->address = piece->address;
 		t->local = piece->local;
 		t->size = piece->size;
 		xm_transfer_hold(t, piece->lane);
 		xm_piece_give(piece);
+		return true;
+	}
+	if (t->rest.size > 0) {
+		t->address = t->rest.address;
+		t->local = t->rest.local;
+		t->size = t->rest.size;
+		t->rest.size = 0;
 		return true;
 	}
 	while (t->size == 0 && t->spans_count > 0) {
@@ -103,6 +119,7 @@ static void drop_again(struct xm_transfer *t)
 		struct xm_piece *piece = t->again;
 
 		t->again = piece->next;
+		t->again_count--;
 		xm_transfer_hold(t, piece->lane);
 		xm_piece_give(piece);
 	}

@@ -53,6 +53,9 @@ struct xm_transfer {
 	extmem_region *region;
 	bool write, by_pager, bounced, async, sealed;
 	bool zeroes; /* what is not fresh is passed over (xm_access_zero()) */
+	/* A write of sealed pages that changes nothing: those that are not under the newest
+	 * key are sealed again, the others passed over. The caller's memory is not looked at. */
+	bool reseals;
 	uint64_t deadline_ns;
 
 	/* What is left to begin: the rest of a span, and the spans behind it. */
@@ -60,7 +63,12 @@ struct xm_transfer {
 	uint8_t *local;
 	const struct extmem_iov *spans;
 	size_t spans_count;
-	struct xm_piece *again;
+	struct xm_piece *again; /* have failed, and are to be moved again */
+	uint32_t again_count;
+	struct {
+		uint64_t address, size;
+		uint8_t *local;
+	} rest; /* of the span, while they are */
 
 	struct xm_piece *flying; /* chained by `other` */
 	uint32_t flying_count;

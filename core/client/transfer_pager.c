@@ -73,7 +73,9 @@ static enum xm_begun write_here(struct xm_transfer *t, struct xm_piece *piece,
 
 	if (e->pager.pages[page].state != XM_PAGE_DIRTY)
 		verdict = xm_engine_fault(e, page, true, false, e->clock_ns);
-	if (verdict == XM_VERDICT_DONE)
+	if (verdict == XM_VERDICT_DONE && t->reseals)
+		xm_pager_unprint(&e->pager, page);
+	else if (verdict == XM_VERDICT_DONE)
 		xm_arena_write(&t->client->arena, t->address,
 			       xm_piece_bytes(piece), size);
 	xm_piece_give(piece);
@@ -189,6 +191,25 @@ static bool is_fresh(const struct xm_transfer *t, struct xm_piece *piece)
 	return fresh;
 }
 
+static enum xm_begun pass_over(struct xm_transfer *t, struct xm_piece *piece)
+{
+	xm_transfer_advance(t, piece->size);
+	xm_piece_give(piece);
+	return XM_AGAIN;
+}
+
+static enum xm_begun lost(struct xm_transfer *t, struct xm_piece *piece)
+{
+	if (t->reseals)
+		return pass_over(t, piece);
+	t->status = xm_engine_is_tampered(&piece->lane->engine,
+					  t->address / XM_PAGE)
+			    ? -EBADMSG
+			    : -ESTALE;
+	xm_piece_give(piece);
+	return XM_FAILED;
+}
+
 /* Asks the pager about the pages that a piece would touch, and does what is
  * right for those that it begins with. */
 enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
@@ -197,11 +218,9 @@ enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
 	uint64_t page = t->address / XM_PAGE, end;
 	struct xm_pager_event ev = { .kind = XM_PAGER_IO_LOCK, .page = page };
 
-	if (t->zeroes && !is_fresh(t, piece)) {
-		xm_transfer_advance(t, piece->size);
-		xm_piece_give(piece);
-		return XM_AGAIN;
-	}
+	if ((t->zeroes && !is_fresh(t, piece)) ||
+	    (t->reseals && !xm_engine_is_old(&lane->engine, page)))
+		return pass_over(t, piece);
 	end = t->address + piece->size;
 	/* A write takes whole pages, or a part of one; what is sealed, too. */
 	if ((t->write || t->sealed) &&
@@ -211,7 +230,7 @@ enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
 		end &= ~(XM_PAGE - 1);
 	piece->size = end - t->address;
 	ev.write = t->write;
-	ev.whole = t->write && piece->size >= XM_PAGE;
+	ev.whole = t->write && piece->size >= XM_PAGE && !t->reseals;
 	ev.limit = (end + XM_PAGE - 1) / XM_PAGE;
 	switch (xm_engine_event(&lane->engine, &ev)) {
 	case XM_VERDICT_DONE:
@@ -219,23 +238,23 @@ enum xm_begun xm_piece_tracked(struct xm_transfer *t, struct xm_piece *piece)
 		piece->io_lock_limit = lane->engine.effects.next;
 		end = xm_min(end, piece->io_lock_limit * XM_PAGE);
 		piece->size = end - t->address;
-		if (t->sealed && piece->size % XM_PAGE != 0)
+		if (t->sealed && (piece->size % XM_PAGE != 0 || t->reseals))
 			return sealed_part(t, piece);
 		return xm_piece_post_plain(t, piece);
 	case XM_VERDICT_PRESENT:
+		if (t->reseals && XM_PLANTED(seal_renewal_here))
+			return pass_over(t, piece);
 		return here(t, piece, end);
 	case XM_VERDICT_FRESH:
+		if (t->reseals)
+			return pass_over(t, piece);
 		if (t->write)
 			return fresh_write(t, piece);
 		xm_piece_give(piece);
 		return fresh_read(t, xm_min(end, lane->engine.effects.next *
 							 XM_PAGE));
 	case XM_VERDICT_LOST:
-		t->status = xm_engine_is_tampered(&lane->engine, page)
-				    ? -EBADMSG
-				    : -ESTALE;
-		xm_piece_give(piece);
-		return XM_FAILED;
+		return lost(t, piece);
 	default:
 		xm_piece_give(piece);
 		return XM_STUCK;

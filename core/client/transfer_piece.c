@@ -177,7 +177,7 @@ struct xm_piece *xm_piece_ready(struct xm_transfer *t, uint64_t end)
 	piece->address = t->address;
 	piece->local = t->local;
 	piece->size = end - t->address;
-	if (!t->bounced)
+	if (!t->bounced || t->reseals)
 		return piece;
 	piece->bounce = xm_bounce_take(&lane->pieces);
 	if (piece->bounce < 0) {
@@ -229,8 +229,9 @@ static bool write_part(struct xm_piece *piece, int *status)
 
 	if (XM_PLANTED(seal_part_unread))
 		memset(image, 0, XM_PAGE);
-	memcpy(image + piece->skip, xm_bounce_at(pieces, piece->bounce),
-	       piece->size);
+	if (!piece->transfer->reseals)
+		memcpy(image + piece->skip, xm_bounce_at(pieces, piece->bounce),
+		       piece->size);
 	got = xm_engine_post(&piece->lane->engine, true,
 			     piece->address & ~(uint64_t)(XM_PAGE - 1), image,
 			     XM_PAGE, (uint64_t)(uintptr_t)piece);
@@ -298,6 +299,7 @@ void xm_pieces_collect(struct xm_transfer *t)
 			piece->bounce = piece->image = -1;
 			piece->next = t->again;
 			t->again = piece;
+			t->again_count++;
 			continue;
 		}
 		if (t->status == 0)

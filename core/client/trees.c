@@ -208,9 +208,13 @@ int xm_trees_begin(extmem_region *region)
 	uint8_t salt[XM_SALT_SIZE];
 	int rc = xm_cipher_salt(region->client->sealing.seal, salt);
 
+	/* Some pages have a key that is to be forgotten. */
+	if (atomic_load(&region->client->sealing.half))
+		return -EBUSY;
 	t->last++;
 	for (uint32_t i = 0; i < t->count && rc == 0; i++)
-		rc = xm_tree_key(&t->list[i].tree, salt, 0);
+		rc = xm_tree_key(&t->list[i].tree, salt,
+				 region->client->sealing.number);
 	return rc;
 }
 
@@ -283,6 +287,9 @@ static int keys_find(extmem *x, struct xm_tree *tree)
 	struct os_signals old;
 	int rc = 0;
 
+	/* One of them could be the one that is to be forgotten. */
+	if (atomic_load(&x->sealing.half))
+		return -EBUSY;
 	xm_lane_lock(&x->lanes.lane[0], &old);
 	for (uint32_t i = 0; i < XM_TREE_SALTS && rc == 0; i++) {
 		if (memcmp(tree->salts[i], none, sizeof(none)) != 0)
@@ -310,6 +317,9 @@ static int tree_read(extmem_region *region, struct xm_tree_at *at, char *words,
 	if (rc == -ENOSPC)
 		return fail(words, words_size, rc, "this client has met 256 keys, "
 			    "which is the limit: open another one");
+	if (rc == -EBUSY)
+		return fail(words, words_size, rc, "another key takes over just "
+			    "now (extmem_seal_renew)");
 	if (rc == 0) {
 		xm_lane_lock(&x->lanes.lane[0], &old);
 		rc = xm_tree_open(&at->tree, &x->lanes.lane[0].engine.seals);

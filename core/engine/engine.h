@@ -304,6 +304,8 @@ uint64_t xm_engine_alike(struct xm_engine *, uint64_t page, uint64_t limit,
 bool xm_engine_attached(struct xm_engine *, uint64_t page);
 /* Is the page lost because what came back was not what was sealed? */
 bool xm_engine_is_tampered(const struct xm_engine *, uint64_t page);
+/* Of a sealed segment: is the page under another key than pages that are sealed now? */
+bool xm_engine_is_old(const struct xm_engine *, uint64_t page);
 /* Can bytes at this page be reached? */
 enum xm_reach xm_engine_reach(struct xm_engine *, uint64_t page);
 /* Drops the connection to the page's appliance, which ends all operations

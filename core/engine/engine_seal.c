@@ -172,6 +172,13 @@ void xm_engine_tampered(struct xm_engine *e, uint64_t page)
 	xm_engine_event(e, &ev);
 }
 
+bool xm_engine_is_old(const struct xm_engine *e, uint64_t page)
+{
+	return e->sealing && xm_pager_is_kept(&e->pager, page) &&
+	       xm_seals_is_old(&e->seals, page,
+			       xm_pager_is_locked(&e->pager, page));
+}
+
 bool xm_engine_is_tampered(const struct xm_engine *e, uint64_t page)
 {
 	return e->sealing && xm_seals_is_tampered(&e->seals, page);

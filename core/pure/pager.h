@@ -500,6 +500,10 @@ bool xm_pager_mends_torn(const struct xm_pager *, uint64_t page);
 bool xm_pager_is_storing(const struct xm_pager *, uint64_t page);
 /* Does the remote memory hold its contents? */
 bool xm_pager_is_written(const struct xm_pager *, uint64_t page);
+/* Has it, or may it have when what locks it has ended; and is it not lost? */
+bool xm_pager_is_kept(const struct xm_pager *, uint64_t page);
+/* Of a page that is here: what it holds is stored next time, changed or not. */
+void xm_pager_unprint(struct xm_pager *, uint64_t page);
 /* Is it IO_LOCKED, by explicit I/O or because it is torn? */
 bool xm_pager_is_locked(const struct xm_pager *, uint64_t page);
 

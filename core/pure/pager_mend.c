@@ -59,6 +59,12 @@ bool xm_pager_is_written(const struct xm_pager *p, uint64_t page)
 	return flagged(&p->pages[page], FLAG_WRITTEN);
 }
 
+bool xm_pager_is_kept(const struct xm_pager *p, uint64_t page)
+{
+	return !flagged(&p->pages[page], FLAG_LOST) &&
+	       (xm_pager_is_written(p, page) || xm_pager_is_locked(p, page));
+}
+
 bool xm_pager_is_locked(const struct xm_pager *p, uint64_t page)
 {
 	return p->pages[page].state == XM_PAGE_IO_LOCKED;

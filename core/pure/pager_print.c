@@ -114,6 +114,12 @@ void xm_pager_on_printed(struct xm_pager *p, const struct xm_pager_event *ev)
 	p->frames[index].printed = true;
 }
 
+void xm_pager_unprint(struct xm_pager *p, uint64_t page)
+{
+	XM_ASSERT(present(&p->pages[page]));
+	p->frames[p->pages[page].frame].printed = false;
+}
+
 bool xm_pager_is_printed(const struct xm_pager *p, uint64_t page)
 {
 	const struct xm_page *entry = &p->pages[page];

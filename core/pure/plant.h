@@ -128,6 +128,10 @@
 			    "other one's seal")                               \
 	X(seal_settled_early, "a seal is settled before all members have the page") \
 	X(seal_third_version, "a page is written before its last write is settled") \
+	X(seal_renews_first_lane, "only the first lane seals under a new key") \
+	X(seal_renewal_former, "a renewal does not look at former versions")  \
+	X(seal_renewal_here, "a renewal passes over pages that are here")     \
+	X(seal_key_newest, "pages are opened under the newest key")           \
 	X(seal_bad_kept, "a member whose tag is wrong is not mended")         \
 	X(seal_first_decides, "a page is lost when one member has it wrong")  \
 	X(seal_part_unread, "a part of a page is written without the rest")   \

@@ -25,6 +25,9 @@
  *	  for another version of it.
  *	- The nonce is the version. The table never uses one twice, whatever fails, as long
  *	  as the client's keys are: these are derived from random bytes of its process.
+ *	- Keys have numbers. A page is opened under the key of its number, for as long as a
+ *	  page may have it; which two numbers, one after the other, are in use at a time is the
+ *	  caller's to keep.
  *	- open() gives plain text only if the tag is right; otherwise it wipes the bytes, or
  *	  leaves them sealed.
  *	- Another thread may store to a page while it is copied, but not to the buffer: the

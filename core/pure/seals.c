@@ -25,15 +25,48 @@ void xm_seals_init(struct xm_seals *s, const struct xm_seal_ops *ops,
 	s->formers_count = 0;
 }
 
+void xm_seals_renew(struct xm_seals *s, uint16_t key)
+{
+	XM_ASSERT(key < TAMPERED);
+	if (s->lane == 0 || !XM_PLANTED(seal_renews_first_lane))
+		s->key = key;
+}
+
 /* --- formers ------------------------------------------------------------------ */
 
-static struct xm_seal_former *former_of(struct xm_seals *s, uint64_t page)
+static const struct xm_seal_former *find_former(const struct xm_seals *s,
+						uint64_t page)
 {
 	for (uint32_t i = 0; i < s->formers_count; i++) {
 		if (s->formers[i].page == page)
 			return &s->formers[i];
 	}
 	return NULL;
+}
+
+static struct xm_seal_former *former_of(struct xm_seals *s, uint64_t page)
+{
+	const struct xm_seal_former *found = find_former(s, page);
+
+	return found == NULL ? NULL : &s->formers[found - s->formers];
+}
+
+static bool is_old(const struct xm_seals *s, const struct xm_seal_entry *entry)
+{
+	return entry->version != 0 && entry->key != s->key;
+}
+
+bool xm_seals_is_old(const struct xm_seals *s, uint64_t page, bool locked)
+{
+	const struct xm_seal_former *former;
+
+	if (is_old(s, &s->table[page]))
+		return true;
+	/* Of a page that is not locked it is of no use any more. */
+	if (!locked || XM_PLANTED(seal_renewal_former))
+		return false;
+	former = find_former(s, page);
+	return former != NULL && is_old(s, &former->entry);
 }
 
 bool xm_seals_full(const struct xm_seals *s)
@@ -118,7 +151,7 @@ int xm_seals_open_apart(struct xm_seals *s, const struct xm_seal_entry *entry,
 	if (entry->version == 0)
 		return -EBADMSG;
 	at->version = entry->version;
-	at->key = entry->key;
+	at->key = XM_PLANTED(seal_key_newest) ? s->key : entry->key;
 	at->lane = s->lane;
 	return s->ops->open(s->seal, at, bytes, size, entry->tag);
 }

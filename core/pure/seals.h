@@ -8,6 +8,12 @@
  * whatever fails, is repeated, freed, or is another region's by now. What is stored again is
  * stored as it was sealed.
  *
+ * Keys. A seal is under the newest key, and opened under the one that its entry names. A new
+ * key does not begin versions again. Who wants to forget the former key (core/client/renewal.c)
+ * has pages that are under it sealed again, until there is none: a page of which neither
+ * version is under it never comes back to it, as what is right next is one of the two, or
+ * new. So pages may be looked at one after the other, while others are sealed.
+ *
  * The table has 24 bytes for each page of the arena, is shared by all lanes (each uses the
  * entries of its own pages) and lazily backed. An entry means something while the pager says
  * that the page is WRITTEN; what it says of other pages is never asked. So it need not be
@@ -62,7 +68,7 @@ struct xm_seals {
 	struct xm_seal *seal;
 	struct xm_seal_entry *table; /* by the arena's pages */
 	uint64_t version; /* that was used last */
-	uint16_t key;
+	uint16_t key;	  /* the newest */
 	uint32_t lane;
 	uint32_t formers_count;
 	struct xm_seal_former formers[XM_SEALS_FORMERS];
@@ -72,6 +78,10 @@ struct xm_seals {
 void xm_seals_init(struct xm_seals *, const struct xm_seal_ops *,
 		   struct xm_seal *, struct xm_seal_entry *table,
 		   uint32_t lane);
+/* The newest key from now on. */
+void xm_seals_renew(struct xm_seals *, uint16_t key);
+/* Is the page under another one? `locked`: its former version may still be right. */
+bool xm_seals_is_old(const struct xm_seals *, uint64_t page, bool locked);
 /* `page` is the arena's; at->region and at->page are set, the rest is not. `keep`: until
  * settled the former version is right, too; there must be room for it. */
 void xm_seals_seal(struct xm_seals *, uint64_t page, struct xm_seal_page *at,

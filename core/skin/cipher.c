@@ -142,6 +142,12 @@ static int choose(const struct xm_cipher_kind **ret, char *words,
 	return rc;
 }
 
+int xm_cipher_source(const char *key, struct xm_cipher_source *ret, char *words,
+		     size_t words_size)
+{
+	return key_find(key, ret->key, &ret->salted, words, words_size);
+}
+
 int xm_cipher_open(const char *key, uint32_t lanes,
 		   const struct xm_seal_ops **ret_ops, struct xm_seal **ret,
 		   char *words, size_t words_size)

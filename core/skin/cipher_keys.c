@@ -27,9 +27,10 @@ struct xm_seal {
 	size_t size; /* of all this memory */
 	bool salted;
 	uint8_t source[XM_KEY_SIZE]; /* of which masters are derived */
-	/* Masters, by the numbers that pages name; the first is ours. Pages of one that is
-	 * added are there only when its number was given. */
+	/* Masters, by the numbers that pages name; the first was ours from the beginning.
+	 * Pages of one that is added are there only when its number was given. */
 	uint32_t masters_count;
+	uint16_t own; /* the number of ours */
 	uint8_t masters[XM_CIPHER_KEYS][XM_KEY_SIZE];
 	uint8_t salts[XM_CIPHER_KEYS][XM_SALT_SIZE];
 	struct keys keys[XM_CIPHER_LANES];
@@ -152,6 +153,19 @@ static void master_add(struct xm_seal *s, const uint8_t salt[XM_SALT_SIZE])
 	keys->derives = UINT16_MAX;
 }
 
+/* Of what is sealed from now on. */
+static void own_add(struct xm_seal *s, const uint8_t key[XM_KEY_SIZE],
+		    const uint8_t salt[XM_SALT_SIZE])
+{
+	s->own = (uint16_t)s->masters_count;
+	memcpy(s->source, key, sizeof(s->source));
+	s->salted = salt != NULL;
+	if (s->salted)
+		master_add(s, salt);
+	else
+		memcpy(s->masters[s->masters_count++], key, XM_KEY_SIZE);
+}
+
 static bool lanes_open(struct xm_seal *s, uint8_t *memory,
 		       const uint8_t key[XM_KEY_SIZE],
 		       const uint8_t salt[XM_NONCE_SIZE])
@@ -161,12 +175,7 @@ static bool lanes_open(struct xm_seal *s, uint8_t *memory,
 			return false;
 		memory += (1 + XM_EPOCHS) * s->kind->place_size;
 	}
-	memcpy(s->source, key, sizeof(s->source));
-	s->salted = salt != NULL;
-	if (s->salted)
-		master_add(s, salt);
-	else
-		memcpy(s->masters[s->masters_count++], key, XM_KEY_SIZE);
+	own_add(s, key, salt);
 	for (uint32_t i = 0; i < s->lanes; i++) {
 		s->keys[i].derives = UINT16_MAX;
 		derive_from(s, &s->keys[i], 0);
@@ -206,7 +215,7 @@ int xm_cipher_salt(const struct xm_seal *s, uint8_t ret[XM_SALT_SIZE])
 {
 	if (!s->salted)
 		return -ENOKEY;
-	memcpy(ret, s->salts[0], XM_SALT_SIZE);
+	memcpy(ret, s->salts[s->own], XM_SALT_SIZE);
 	return 0;
 }
 
@@ -225,6 +234,41 @@ int xm_cipher_key(struct xm_seal *s, const uint8_t salt[XM_SALT_SIZE], uint16_t 
 	*ret = (uint16_t)s->masters_count;
 	master_add(s, salt);
 	return 0;
+}
+
+int xm_cipher_renew(struct xm_seal *s, const struct xm_cipher_source *source,
+		    uint16_t *ret)
+{
+	uint8_t salt[XM_SALT_SIZE];
+
+	if (s->masters_count == XM_CIPHER_KEYS)
+		return -ENOSPC;
+	os_random(salt, sizeof(salt));
+	own_add(s, source->key, source->salted ? salt : NULL);
+	*ret = s->own;
+	return 0;
+}
+
+void xm_cipher_forget(struct xm_seal *s, uint16_t number, uint32_t lane)
+{
+	static const uint8_t zeros[XM_KEY_SIZE];
+	struct keys *keys = &s->keys[lane];
+
+	XM_ASSERT(number < s->masters_count && number != s->own);
+	if (keys->derives == number) {
+		s->kind->set(keys->deriving, zeros);
+		keys->derives = UINT16_MAX;
+	}
+	for (unsigned i = 0; i < XM_EPOCHS; i++) {
+		if (keys->epoch[i] == NONE || keys->of[i] != number)
+			continue;
+		s->kind->set(keys->place[i], zeros);
+		keys->epoch[i] = NONE;
+	}
+	if (lane + 1 < s->lanes)
+		return;
+	explicit_bzero(s->masters[number], XM_KEY_SIZE);
+	memset(s->salts[number], 0, XM_SALT_SIZE);
 }
 
 void xm_cipher_close(struct xm_seal *s)

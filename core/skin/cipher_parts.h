@@ -20,7 +20,8 @@
  * Keys. GCM's key stream of 32 bytes is what derives one key from another and 12 bytes that
  * are not used twice; a key that derives others encrypts nothing else.
  *
- *	master = derive(key of the file, 12 random bytes), or 32 random bytes
+ *	master = derive(key of the file, 12 random bytes), or 32 random bytes; each key that
+ *		 the client has had (its number is in the data) has another
  *	epoch's = derive(master, "EPOC" and the epoch), epoch = version >> 24
  *
  * So no key seals more than 2^24 pages, 2^32 blocks.

@@ -7,9 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "tests/support/cunit.h"
@@ -335,6 +337,124 @@ static void a_mirror_heals_itself(void)
 	end(2);
 }
 
+/* --- another key -------------------------------------------------------------------- */
+
+/* Of pages that look sealed: one word each. */
+static uint64_t sum(uint8_t *bytes, uint64_t size, const void *context)
+{
+	uint64_t total = 0, word;
+
+	(void)context;
+	for (uint64_t page = 0; page + PAGE <= size; page += PAGE) {
+		memcpy(&word, bytes + page + 64, sizeof(word));
+		total += word >> 8;
+	}
+	return total;
+}
+
+static void *write_meanwhile(void *memory)
+{
+	static const uint64_t limit = REGION / 2;
+
+	for (uint64_t i = 0; i < 200000; i++) {
+		uint64_t at = i * 4104 % limit & ~(uint64_t)7;
+
+		memcpy((uint8_t *)memory + at, &i, sizeof(i));
+		memcpy(shadow + at, &i, sizeof(i));
+	}
+	return NULL;
+}
+
+static void a_new_key_takes_over_while_the_program_goes_on(void)
+{
+	struct extmem_stats stats = { .size = sizeof(stats) };
+	int64_t before, after;
+	pthread_t writer;
+	void *memory;
+
+	if (!begin(1, "seal=all"))
+		return;
+	fill(shadow, REGION, 5);
+	CU_ASSERT_EQUAL_FATAL(extmem_map(region, 0, 0, &memory), 0);
+	memcpy(memory, shadow, REGION / 2);
+	CU_ASSERT_EQUAL(extmem_write(region, REGION / 2, shadow + REGION / 2,
+				     REGION / 2), 0);
+	CU_ASSERT_EQUAL(extmem_sync(region, 0, 0), 0);
+	before = memory_look(all[0].interface, true, sum, NULL);
+	CU_ASSERT_EQUAL(extmem_seal_renew(x), 0);
+	after = memory_look(all[0].interface, true, sum, NULL);
+	if (before > 0)
+		CU_ASSERT_NOT_EQUAL(before, after);
+	CU_ASSERT_EQUAL(memcmp(memory, shadow, REGION), 0);
+	CU_ASSERT_EQUAL_FATAL(pthread_create(&writer, NULL, write_meanwhile,
+					     memory), 0);
+	for (unsigned i = 0; i < 5; i++)
+		CU_ASSERT_EQUAL(extmem_seal_renew(x), 0);
+	pthread_join(writer, NULL);
+	CU_ASSERT_EQUAL(extmem_seal_renew(x), 0);
+	CU_ASSERT_EQUAL(memcmp(memory, shadow, REGION), 0);
+	CU_ASSERT_EQUAL(extmem_stats(x, &stats), 0);
+	CU_ASSERT_EQUAL(stats.bad_tags, 0);
+	end(1);
+}
+
+static void a_new_key_is_read_where_the_first_one_was(void)
+{
+	char path[] = "/tmp/extmem-test-seal-XXXXXX", setting[64];
+	char address[160];
+	const char *settings[] = { "local=2M", "seal=all", setting, address, NULL };
+	int fd = mkstemp(path);
+	extmem *none;
+
+	CU_ASSERT_FATAL(fd >= 0);
+	CU_ASSERT_EQUAL(write(fd, shadow + 1, 32), 32);
+	snprintf(setting, sizeof(setting), "seal_key=file:%s", path);
+	CU_ASSERT_FATAL(appliance_start(&all[0], LOOPBACK, "16M", NULL));
+	snprintf(address, sizeof(address), "appliance=%s", all[0].address);
+	if (extmem_open(settings, &x) != 0) {
+		printf("left out: %s\n", extmem_error());
+	} else {
+		CU_ASSERT_EQUAL_FATAL(extmem_region_alloc(x, "r", REGION, &region), 0);
+		fill(shadow, REGION, 3);
+		CU_ASSERT_EQUAL(extmem_write(region, 0, shadow, REGION), 0);
+		CU_ASSERT_EQUAL(extmem_seal_renew(x), 0);
+		CU_ASSERT_EQUAL(ftruncate(fd, 31), 0);
+		CU_ASSERT_EQUAL(extmem_seal_renew(x), -EINVAL);
+		CU_ASSERT_PTR_NOT_NULL(strstr(extmem_error(), "a key has 32 bytes"));
+		fchmod(fd, 0640);
+		CU_ASSERT_EQUAL(extmem_seal_renew(x), -EACCES);
+		unlink(path);
+		CU_ASSERT_EQUAL(extmem_seal_renew(x), -ENOENT);
+		/* And nothing has changed. */
+		CU_ASSERT_EQUAL(extmem_read(region, 0, buffer, REGION), 0);
+		CU_ASSERT_EQUAL(memcmp(buffer, shadow, REGION), 0);
+		extmem_close(x);
+	}
+	settings[1] = "seal=no";
+	settings[2] = address;
+	settings[3] = NULL;
+	CU_ASSERT_EQUAL_FATAL(extmem_open(settings, &none), 0);
+	CU_ASSERT_EQUAL(extmem_seal_renew(none), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(extmem_error(), "nothing of this client"));
+	extmem_close(none);
+	appliance_kill(&all[0]);
+	unlink(path);
+	close(fd);
+}
+
+/* What is lost has no key, and keeps nobody from another one. */
+static void lost_pages_do_not_keep_a_key(void)
+{
+	if (!begin(1, "seal=all") || !written_and_tampered(1))
+		return;
+	CU_ASSERT_EQUAL(extmem_write(region, 0, shadow, 8 * PAGE), 0);
+	CU_ASSERT_EQUAL(extmem_seal_renew(x), 0);
+	CU_ASSERT_EQUAL(extmem_read(region, 0, buffer, 8 * PAGE), 0);
+	CU_ASSERT_EQUAL(memcmp(buffer, shadow, 8 * PAGE), 0);
+	CU_ASSERT_EQUAL(extmem_read(region, 8 * PAGE, buffer, PAGE), -EBADMSG);
+	end(1);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct act acts[] = { { 0 } };
@@ -344,6 +464,9 @@ int main(int argc, char **argv)
 		XM_TEST(without_seals_it_is_found),
 		XM_TEST(what_was_tampered_with_is_lost_in_words),
 		XM_TEST(a_mirror_heals_itself),
+		XM_TEST(a_new_key_takes_over_while_the_program_goes_on),
+		XM_TEST(a_new_key_is_read_where_the_first_one_was),
+		XM_TEST(lost_pages_do_not_keep_a_key),
 		CU_TEST_INFO_NULL,
 	};
 

@@ -197,6 +197,52 @@ static void what_is_wrong_is_not_opened(void)
 	}
 }
 
+static void a_page_is_opened_under_the_key_of_its_number(void)
+{
+	struct xm_cipher_source next = { .key = { 9 }, .salted = true };
+	_Alignas(8) static uint8_t old[XM_PAGE], new[XM_PAGE], bytes[XM_PAGE],
+		plain[XM_PAGE];
+	uint8_t old_tag[16], new_tag[16], salts[2][XM_SALT_SIZE];
+
+	fill(plain);
+	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {
+		struct xm_seal_page at = page_at(3, 4), later = page_at(3, 4);
+		struct sealer s;
+
+		if (!there[i])
+			continue;
+		s = sealer_open(i);
+		memcpy(old, plain, XM_PAGE);
+		s.ops->seal(s.seal, &at, old, XM_PAGE, old_tag);
+		if (i == 1)
+			memcpy(next.key, key, sizeof(key)); /* of the same source, too */
+		CU_ASSERT_EQUAL(xm_cipher_salt(s.seal, salts[0]), 0);
+		CU_ASSERT_EQUAL(xm_cipher_renew(s.seal, &next, &later.key), 0);
+		CU_ASSERT_EQUAL(later.key, 1);
+		CU_ASSERT_EQUAL(xm_cipher_salt(s.seal, salts[1]), 0);
+		CU_ASSERT_NOT_EQUAL(memcmp(salts[0], salts[1], XM_SALT_SIZE), 0);
+		memcpy(new, plain, XM_PAGE);
+		s.ops->seal(s.seal, &later, new, XM_PAGE, new_tag);
+		CU_ASSERT_NOT_EQUAL(memcmp(old, new, XM_PAGE), 0);
+		for (unsigned turn = 0; turn < 2; turn++) {
+			memcpy(bytes, old, XM_PAGE);
+			CU_ASSERT_EQUAL(s.ops->open(s.seal, &at, bytes, XM_PAGE,
+						    old_tag), 0);
+			CU_ASSERT_EQUAL(memcmp(bytes, plain, XM_PAGE), 0);
+			memcpy(bytes, new, XM_PAGE);
+			CU_ASSERT_EQUAL(s.ops->open(s.seal, &later, bytes, XM_PAGE,
+						    new_tag), 0);
+			CU_ASSERT_EQUAL(memcmp(bytes, plain, XM_PAGE), 0);
+		}
+		xm_cipher_forget(s.seal, 0, 0);
+		xm_cipher_forget(s.seal, 0, 1);
+		memcpy(bytes, new, XM_PAGE);
+		CU_ASSERT_EQUAL(s.ops->open(s.seal, &later, bytes, XM_PAGE, new_tag),
+				0);
+		xm_cipher_close(s.seal);
+	}
+}
+
 static void no_memory_is_allocated_on_the_way(void)
 {
 	_Alignas(8) static uint8_t bytes[XM_PAGE];
@@ -317,6 +363,7 @@ int main(void)
 		XM_TEST(all_give_the_same_bytes),
 		XM_TEST(what_is_wrong_is_not_opened),
 		XM_TEST(what_another_process_has_sealed_is_opened_by_its_salt),
+		XM_TEST(a_page_is_opened_under_the_key_of_its_number),
 		XM_TEST(no_memory_is_allocated_on_the_way),
 		XM_TEST(keys_come_from_where_they_are_said_to),
 		CU_TEST_INFO_NULL,
