@@ -235,9 +235,12 @@ int extmem_region_acquire(extmem_region *);
  * The copy takes as much memory as the region, at the same appliances. Its name is `name`;
  * NULL is none. It is not mapped, and like an adopted region it is one slab at offset 0.
  *
- * Threads: any. Errors, with nothing changed: -ENOTSUP the region is sparse or sealed, or has
- * several copies. -EBUSY pages of it are pinned or registered for writing, it is shared, a
- * part of it moves, or the connection broke under an explicit write that is being repeated. -EACCES it is another's. -ENOSPC, -EDQUOT an appliance of it has not so much memory. -EOPNOTSUPP one does not
+ * It has as many copies, too; one whose appliance ends meanwhile is made anew like those of the
+ * region.
+ *
+ * Threads: any. Errors, with nothing changed: -ENOTSUP the region is sparse or sealed. -EBUSY
+ * pages of it are pinned or registered for writing, it is shared, a
+ * part of it moves, one of several copies is missing or is being made whole, or the connection broke under an explicit write that is being repeated. -EACCES it is another's. -ENOSPC, -EDQUOT an appliance of it has not so much memory. -EOPNOTSUPP one does not
  * serve this. -ENOMEM, -ENOTCONN, -ETIMEDOUT, -ESTALE as for extmem_region_alloc(). */
 int extmem_region_copy(extmem_region *, const char *name, extmem_region **ret);
 

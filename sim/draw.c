@@ -363,7 +363,6 @@ static void draw_kind(struct sim_shape *s)
 	}
 	if (sim_plan.clones) {
 		s->clones = true;
-		s->copies = 1;
 		s->sealed = false;
 		s->lies_ms = 0;
 	}

@@ -51,34 +51,50 @@ static bool serves(extmem *x, uint32_t appliance)
 	return ret;
 }
 
-/* 0, or why the segment cannot be cloned. */
-static int segment_check(extmem *x, const struct xm_segment *s, char *words)
+/* 0, or why this member of a segment cannot be cloned. */
+static int member_check(extmem *x, const struct xm_segment *s, uint32_t k, char *words)
 {
-	if (s->lost) {
-		snprintf(words, WORDS, "%s", xm_why(-ESTALE));
-		return -ESTALE;
-	}
-	if (xm_segment_copies(s) > 1) {
-		snprintf(words, WORDS, "it has %u copies: only a region with one is "
-			 "copied by its appliances", xm_segment_copies(s));
-		return -ENOTSUP;
-	}
-	/* A guest may take the place at any moment. */
-	if (s->guest || s->unsure || s->members[0].extent == 0) {
-		snprintf(words, WORDS, "a part of it moves, or an earlier shrink has "
-			 "not ended: call it again");
+	const struct xm_member *m = &s->members[k];
+
+	if (m->state != XM_MEMBER_IN) {
+		snprintf(words, WORDS, "one of its %u copies is missing, or is given what "
+			 "it lacks: call it again", xm_segment_copies(s));
 		return -EBUSY;
 	}
-	if (!serves(x, s->members[0].appliance)) {
+	if (m->extent == 0) {
+		snprintf(words, WORDS, "an earlier shrink has not ended: call it again");
+		return -EBUSY;
+	}
+	if (!serves(x, m->appliance)) {
 		snprintf(words, WORDS, "appliance %s does not copy: its extmemd is "
-			 "older", xm_ask_address(&x->ask, s->members[0].appliance));
+			 "older", xm_ask_address(&x->ask, m->appliance));
 		return -EOPNOTSUPP;
 	}
 	return 0;
 }
 
-/* The segment that holds the page; held from now on. */
-static int segment_hold(extmem *x, uint64_t page, struct xm_segment *ret, char *words)
+/* 0, or why the segment cannot be cloned. */
+static int segment_check(extmem *x, const struct xm_segment *s, char *words)
+{
+	int rc = 0;
+
+	if (s->lost) {
+		snprintf(words, WORDS, "%s", xm_why(-ESTALE));
+		return -ESTALE;
+	}
+	/* A guest may take the place at any moment. */
+	if (s->guest || s->unsure) {
+		snprintf(words, WORDS, "a part of it moves, or an earlier shrink has "
+			 "not ended: call it again");
+		return -EBUSY;
+	}
+	for (uint32_t k = 0; k < xm_segment_copies(s) && rc == 0; k++)
+		rc = member_check(x, s, k, words);
+	return rc;
+}
+
+/* The segment that holds the page; its members stay from now on. */
+static int segment_fix(extmem *x, uint64_t page, struct xm_segment *ret, char *words)
 {
 	struct os_signals old;
 	int rc = -ESTALE;
@@ -86,18 +102,37 @@ static int segment_hold(extmem *x, uint64_t page, struct xm_segment *ret, char *
 
 	xm_lanes_lock(&x->lanes, &old);
 	there = xm_volume_segment(&x->volume, page, ret);
+	if (there && !ret->guest)
+		xm_volume_fix(&x->volume, page, true);
 	xm_lanes_unlock(&x->lanes, &old);
 	if (there)
 		rc = segment_check(x, ret, words);
-	if (rc != 0)
-		return rc;
-	xm_lanes_lock(&x->lanes, &old);
-	xm_volume_segment(&x->volume, page, ret);
-	if (ret->guest)
-		rc = -EBUSY;
-	else
-		xm_volume_hold(&x->volume, page);
-	xm_lanes_unlock(&x->lanes, &old);
+	return rc;
+}
+
+static void members_free(extmem *x, const struct xm_segment *s)
+{
+	for (uint32_t k = 0; k < s->members_count; k++)
+		xm_extent_free(x, &s->members[k], false);
+}
+
+/* Each where that of the source is. */
+static int members_alloc(const extmem_region *clone, const struct xm_segment *source,
+			 uint32_t column, struct xm_segment *ret, char *words)
+{
+	uint32_t copies = xm_segment_copies(source);
+	int rc = 0;
+
+	ret->choice = source->choice;
+	while (rc == 0 && ret->members_count < copies) {
+		uint32_t k = ret->members_count;
+
+		rc = xm_extent_alloc_soon(clone->client, clone,
+					  source->members[k].appliance,
+					  xm_segment_size(source) * XM_PAGE,
+					  column * copies + k, &ret->members[k], words);
+		ret->members_count += rc == 0;
+	}
 	return rc;
 }
 
@@ -115,20 +150,15 @@ static int run_clone(const extmem_region *source, const extmem_region *clone,
 	for (; rc == 0 && count < all; count++) {
 		struct xm_segment *column = &columns[count];
 
-		rc = segment_hold(x, *page, &s, words);
-		if (rc != 0)
-			break;
-		all = xm_segment_columns(&s);
+		rc = segment_fix(x, *page, &s, words);
 		xm_segment_begin(clone, address, s.count * XM_PAGE, column);
-		column->members_count = 1;
-		column->unit = s.unit;
-		column->columns = s.columns;
-		column->column = s.column;
-		rc = xm_extent_alloc_soon(x, clone, s.members[0].appliance,
-					  xm_segment_size(&s) * XM_PAGE, count,
-					  &column->members[0], words);
-		if (rc != 0)
-			break;
+		if (rc == 0) {
+			all = xm_segment_columns(&s);
+			column->unit = s.unit;
+			column->columns = s.columns;
+			column->column = s.column;
+			rc = members_alloc(clone, &s, count, column, words);
+		}
 		*page = xm_segment_after(&s);
 	}
 	if (rc == 0) {
@@ -140,7 +170,7 @@ static int run_clone(const extmem_region *source, const extmem_region *clone,
 				 : "too many segments are in use");
 	}
 	for (uint32_t c = 0; rc != 0 && c < count; c++)
-		xm_extent_free(x, &columns[c].members[0], false);
+		members_free(x, &columns[c]);
 	return rc;
 }
 
@@ -185,6 +215,21 @@ static enum xm_verdict each_page(extmem *x, const extmem_region *region,
 	return XM_VERDICT_DONE;
 }
 
+/* With all lanes locked: since the clone has its memory no copy was left out, or lost. */
+static bool are_in(extmem *x, const extmem_region *source)
+{
+	uint64_t page = source->address / XM_PAGE, limit = page + source->size / XM_PAGE;
+	struct xm_segment s;
+	bool ret = true;
+
+	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
+	     page = xm_segment_after(&s)) {
+		for (uint32_t k = 0; k < xm_segment_copies(&s); k++)
+			ret &= s.members[k].state == XM_MEMBER_IN;
+	}
+	return ret;
+}
+
 static int freeze(extmem *x, const extmem_region *source, char *words)
 {
 	uint64_t limit = (source->address + source->size) / XM_PAGE, stop;
@@ -192,6 +237,11 @@ static int freeze(extmem *x, const extmem_region *source, char *words)
 	int rc = 0;
 
 	xm_lanes_lock(&x->lanes, &old);
+	if (!are_in(x, source)) {
+		xm_lanes_unlock(&x->lanes, &old);
+		snprintf(words, WORDS, "a copy of it was left out meanwhile: call it again");
+		return -EBUSY;
+	}
 	if (atomic_load(&source->cuts) > 0) {
 		/* Half of a page may be there, and who wrote it would wait for us. */
 		xm_lanes_unlock(&x->lanes, &old);
@@ -251,6 +301,12 @@ static int region_begin(const extmem_region *source, const char *name,
 
 	if (rc != 0)
 		return rc;
+	rc = xm_region_strategy_of(clone, source);
+	if (rc != 0) {
+		xm_region_drop(clone);
+		xm_fail(rc, CALL ": out of memory");
+		return rc;
+	}
 	clone->tracked = true;
 	clone->fouled = true; /* its fresh pages may have older bytes there */
 	*ret = clone;
@@ -280,7 +336,7 @@ static int copy(extmem_region *source, const char *name, extmem_region **ret,
 	if (rc == 0)
 		rc = freeze(x, source, words);
 	if (rc != 0) {
-		xm_handed_release(source);
+		xm_handed_fix(source, false);
 		xm_segments_free(x, clone->address, clone->address + clone->size);
 		xm_region_drop(clone);
 		os_free(c);

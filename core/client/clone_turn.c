@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/client/client.h"
+#include "core/pure/plant.h"
 
 #define AGAIN XM_MS		  /* until a COPY is asked again */
 #define AGAIN_QUOTA (100 * XM_MS) /* of which there were too many */
@@ -37,8 +38,9 @@ static void send(struct xm_lane *lane, enum xm_pager_event_kind kind, uint64_t p
 }
 
 /* With clones.lock. The clone's pages of the chunk can be had, or are lost; and the
- * source's may be stored to. */
-static void chunk_end(extmem *x, struct xm_clone *c, uint32_t chunk, bool lost)
+ * source's may be stored to. `stale`: a member of the clone lacks them. */
+static void chunk_end(extmem *x, struct xm_clone *c, uint32_t chunk, bool lost,
+		      bool stale)
 {
 	bool written[XM_CLONING_CHUNK_MAX];
 	uint64_t count, first = xm_cloning_chunk(&c->machine, chunk, &count);
@@ -60,6 +62,8 @@ static void chunk_end(extmem *x, struct xm_clone *c, uint32_t chunk, bool lost)
 			run++;
 		send(lane, XM_PAGER_CLONE_UNLOCK, to + i, to + i + run, written[i]);
 	}
+	if (stale)
+		send(lane, XM_PAGER_STALE, to, to + count, false);
 	xm_lane_give(lane);
 	lane = lane_lock(x, from);
 	send(lane, XM_PAGER_THAW, from, from + count, false);
@@ -69,67 +73,144 @@ static void chunk_end(extmem *x, struct xm_clone *c, uint32_t chunk, bool lost)
 
 /* --- requests --------------------------------------------------------------- */
 
-/* Adds pages to the slot's requests. False: there is no room for one more. */
-static bool post_add(struct xm_clone_slot *slot, const struct xm_segment *s,
-		     const struct xm_segment *t, uint64_t page, uint64_t to,
-		     uint64_t count)
+/* What goes from one member to another at the same appliance. */
+static struct xm_copy_bytes copy_of(const struct xm_segment *s,
+				    const struct xm_segment *t,
+				    const struct xm_member *from,
+				    const struct xm_member *to, uint64_t page,
+				    uint64_t page_to, uint64_t count)
 {
-	struct xm_copy_bytes copy = {
-		.from = s->members[0].extent, .to = t->members[0].extent,
-		.from_offset = s->members[0].offset +
-			       xm_segment_row(s, page) * XM_PAGE,
-		.to_offset = t->members[0].offset +
-			     xm_segment_row(t, to) * XM_PAGE,
+	return (struct xm_copy_bytes){
+		.from = from->extent, .to = to->extent,
+		.from_offset = from->offset + xm_segment_row(s, page) * XM_PAGE,
+		.to_offset = to->offset + xm_segment_row(t, page_to) * XM_PAGE,
 		.size = count * XM_PAGE,
 	};
+}
 
+/* Adds it to a request, or as one. The caller has asked for room. */
+static void post_add(struct xm_clone_slot *slot, const struct xm_member *from,
+		     uint64_t page, const struct xm_copy_bytes *copy)
+{
 	for (uint32_t i = 0; i < slot->count; i++) {
 		struct xm_copy_bytes *last = &slot->posts[i].message.u.copy;
 
-		if (slot->posts[i].appliance == s->members[0].appliance &&
-		    last->from == copy.from && last->to == copy.to &&
-		    last->from_offset + last->size == copy.from_offset &&
-		    last->to_offset + last->size == copy.to_offset) {
-			last->size += copy.size;
-			return true;
+		if (slot->posts[i].appliance == from->appliance &&
+		    last->from == copy->from && last->to == copy->to &&
+		    last->from_offset + last->size == copy->from_offset &&
+		    last->to_offset + last->size == copy->to_offset) {
+			last->size += copy->size;
+			return;
 		}
 	}
-	if (slot->count == XM_CLONE_POSTS)
-		return false;
-	slot->posts[slot->count].appliance = s->members[0].appliance;
-	slot->posts[slot->count].lease = s->members[0].lease;
+	slot->pages[slot->count] = page;
+	slot->posts[slot->count].appliance = from->appliance;
+	slot->posts[slot->count].lease = from->lease;
 	slot->posts[slot->count].message.kind = XM_COPY_BYTES;
-	slot->posts[slot->count++].message.u.copy = copy;
-	return true;
+	slot->posts[slot->count++].message.u.copy = *copy;
 }
 
-/* From slot->copied on, as many as there is room for. False: some of it is lost. */
-static bool posts_make(extmem *x, const struct xm_clone *c,
-		       struct xm_clone_slot *slot)
+static const struct xm_member *member_at(const struct xm_segment *s,
+					 uint32_t appliance)
+{
+	for (uint32_t k = 0; k < s->members_count; k++) {
+		if (s->members[k].appliance == appliance &&
+		    s->members[k].state == XM_MEMBER_IN)
+			return &s->members[k];
+	}
+	return NULL;
+}
+
+/* A run of pages, at each member of the clone that counts; what one of the others lacks is
+ * stale. 0; -ENOSPC: there is no room for so many requests; -EAGAIN: one that counts has no
+ * other to copy from, for a moment. */
+static int run_post(struct xm_clone_slot *slot, const struct xm_segment *s,
+		    const struct xm_segment *t, uint64_t page, uint64_t to,
+		    uint64_t count)
+{
+	bool any = false;
+
+	if (slot->count + t->members_count > XM_CLONE_POSTS)
+		return -ENOSPC;
+	for (uint32_t k = 0; k < t->members_count; k++) {
+		const struct xm_member *m = &t->members[k], *from;
+		struct xm_copy_bytes copy;
+
+		if (m->state != XM_MEMBER_IN) {
+			slot->stale |= !XM_PLANTED(copy_left_out_trusted);
+			continue;
+		}
+		from = member_at(s, m->appliance);
+		if (from == NULL)
+			return -EAGAIN;
+		copy = copy_of(s, t, from, m, page, to, count);
+		post_add(slot, from, to, &copy);
+		any = true;
+		if (XM_PLANTED(copy_first_member))
+			break;
+	}
+	return any ? 0 : -EAGAIN;
+}
+
+/* From slot->copied on, as many as there is room for. -ESTALE: some of it is lost; -EAGAIN:
+ * not now. */
+static int posts_make(extmem *x, const struct xm_clone *c,
+		      struct xm_clone_slot *slot)
 {
 	uint64_t count, first = xm_cloning_chunk(&c->machine, slot->chunk, &count);
 	struct xm_lane *lane = lane_lock(x, c->machine.from + first);
-	bool there = true;
+	int rc = 0;
 
 	slot->count = 0;
 	slot->asked = slot->copied;
-	while (there && slot->asked < count) {
+	while (rc == 0 && slot->asked < count) {
 		uint64_t page = c->machine.from + first + slot->asked;
 		uint64_t to = c->machine.to + first + slot->asked;
 		struct xm_segment s, t;
 		uint64_t run;
 
-		there = xm_volume_segment(&x->volume, page, &s) &&
-			xm_volume_segment(&x->volume, to, &t) && !s.lost && !t.lost;
-		if (!there)
+		if (!xm_volume_segment(&x->volume, page, &s) ||
+		    !xm_volume_segment(&x->volume, to, &t) || s.lost || t.lost) {
+			rc = -ESTALE;
 			break;
+		}
 		run = xm_min(xm_segment_end(&s, page) - page, count - slot->asked);
-		if (!post_add(slot, &s, &t, page, to, run))
-			break;
-		slot->asked += run;
+		rc = run_post(slot, &s, &t, page, to, run);
+		slot->asked += rc == 0 ? run : 0;
 	}
 	xm_lane_give(lane);
-	return there;
+	return rc == -ENOSPC && slot->asked > slot->copied ? 0 : rc;
+}
+
+/* The clone's member that this request was for counts no more: others have the bytes. */
+static bool is_left_out(extmem *x, const struct xm_clone_slot *slot, uint32_t i)
+{
+	struct xm_lane *lane = lane_lock(x, slot->pages[i]);
+	struct xm_segment t;
+	bool ret = xm_volume_segment(&x->volume, slot->pages[i], &t) && !t.lost &&
+		   member_at(&t, slot->posts[i].appliance) == NULL;
+
+	xm_lane_give(lane);
+	return ret;
+}
+
+/* Of several copies one whose lease has ended is left out in a moment. */
+static int post_status(extmem *x, struct xm_clone_slot *slot, uint32_t i)
+{
+	int rc = slot->posts[i].status;
+	struct xm_lane *lane;
+	bool several;
+
+	if (rc == 0)
+		return 0;
+	if (is_left_out(x, slot, i)) {
+		slot->stale = true;
+		return 0;
+	}
+	lane = lane_lock(x, slot->pages[i]);
+	several = xm_volume_is_several(&lane->engine.io, slot->pages[i]);
+	xm_lane_give(lane);
+	return several && rc == -ESTALE ? -EAGAIN : rc;
 }
 
 /* 0: all are answered, and copied. -EINPROGRESS: not yet all. */
@@ -140,9 +221,9 @@ static int posts_ended(extmem *x, struct xm_clone_slot *slot)
 	for (uint32_t i = 0; i < slot->count; i++) {
 		if (!xm_ask_is_done(&x->ask, &slot->posts[i]))
 			return -EINPROGRESS;
-		if (rc == 0)
-			rc = slot->posts[i].status;
 	}
+	for (uint32_t i = 0; i < slot->count && rc == 0; i++)
+		rc = post_status(x, slot, i);
 	return rc;
 }
 
@@ -171,16 +252,27 @@ static enum xm_verdict settle(extmem *x, const struct xm_clone *c, uint32_t chun
 static void slot_end(extmem *x, struct xm_clone *c, struct xm_clone_slot *slot,
 		     bool lost)
 {
-	chunk_end(x, c, slot->chunk, lost);
+	chunk_end(x, c, slot->chunk, lost, slot->stale);
 	slot->state = XM_CLONE_IDLE;
+}
+
+static void slot_rest(struct xm_clone_slot *slot, int rc)
+{
+	slot->again_ns = os_now_ns() + (rc == -EDQUOT ? AGAIN_QUOTA : AGAIN);
+	slot->state = XM_CLONE_RESTS;
 }
 
 static void slot_ask(extmem *x, struct xm_clone *c, struct xm_clone_slot *slot)
 {
 	uint64_t deadline_ns = os_now_ns() + ANSWER;
+	int rc = posts_make(x, c, slot);
 
-	if (!posts_make(x, c, slot)) {
+	if (rc == -ESTALE) {
 		slot_end(x, c, slot, true);
+		return;
+	}
+	if (rc != 0) {
+		slot_rest(slot, rc);
 		return;
 	}
 	for (uint32_t i = 0; i < slot->count; i++) {
@@ -208,9 +300,7 @@ static void slot_answered(extmem *x, struct xm_clone *c,
 	case -ETIMEDOUT:
 	case -EAGAIN:
 	case -EDQUOT:
-		slot->again_ns = os_now_ns() +
-				 (rc == -EDQUOT ? AGAIN_QUOTA : AGAIN);
-		slot->state = XM_CLONE_RESTS;
+		slot_rest(slot, rc);
 		return;
 	default:
 		slot_end(x, c, slot, true);
@@ -240,6 +330,7 @@ static void slot_turn(extmem *x, struct xm_clone *c, struct xm_clone_slot *slot)
 	    xm_cloning_next(&c->machine, &slot->chunk)) {
 		slot->state = XM_CLONE_SETTLES;
 		slot->copied = 0;
+		slot->stale = false;
 	}
 	switch (slot->state) {
 	case XM_CLONE_IDLE:
@@ -297,10 +388,8 @@ static void release(extmem *x, uint64_t page, uint64_t limit)
 	struct xm_segment s;
 
 	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
-	     page = xm_segment_after(&s)) {
-		if (s.held)
-			xm_volume_release(&x->volume, page, false);
-	}
+	     page = xm_segment_after(&s))
+		xm_volume_fix(&x->volume, page, false);
 }
 
 static void clone_end(extmem *x, struct xm_clone *c)
@@ -310,7 +399,6 @@ static void clone_end(extmem *x, struct xm_clone *c)
 
 	xm_lanes_lock(&x->lanes, &old);
 	release(x, m->from, m->from + m->count);
-	release(x, m->to, m->to + m->count);
 	xm_lanes_unlock(&x->lanes, &old);
 	xm_list_remove(&c->link);
 	atomic_fetch_sub(&x->clones.count, 1);

@@ -4,12 +4,14 @@
  * begins it, and the background thread does the rest (clone_turn.c), as cloning.h says.
  *
  * The life of a clone:
- *	1. Each extent of the region gets another one at the same appliance (ALLOC), and
+ *	1. Each extent of the region, of all its copies, gets another one at the same appliance (ALLOC), and
  *	   these are the segments of a new region.
  *	2. With all lanes locked, every page of the region is frozen (FREEZE): that is the moment
  *	   of which the clone is. The clone's pages are locked (CLONE_LOCK); the call returns.
- *	3. Chunk after chunk, what is dirty is written back (FLUSH, FROZEN); the appliance
- *	   copies it (COPY); the clone's pages are unlocked and the region's released.
+ *	3. Chunk after chunk, what is dirty is written back (FLUSH, FROZEN); its appliances
+ *	   copy it (COPY); the clone's pages are unlocked and the region's released. A copy
+ *	   whose appliance the client's view has left out is not waited for: then the clone's
+ *	   pages are stale, and given to it when it is back, as any others.
  *	4. When all chunks are done, moves and shrinks of either may go on.
  *
  * A chunk that cannot be copied is lost to the clone, and to nothing else: its pages are
@@ -28,7 +30,8 @@
 #include "core/pure/cloning.h"
 
 #define XM_CLONE_SLOTS 4 /* chunks at a time */
-#define XM_CLONE_POSTS 8 /* requests of one at a time; a chunk may lie in more columns */
+/* Requests of one at a time: one for each copy; a chunk may lie in more columns. */
+#define XM_CLONE_POSTS 8
 
 /* A chunk that is under way. */
 struct xm_clone_slot {
@@ -36,7 +39,9 @@ struct xm_clone_slot {
 	uint32_t chunk;
 	uint64_t copied, asked; /* pages of it, from its first on */
 	uint64_t again_ns;	/* it RESTS until then, and asks again */
+	bool stale; /* a member of the clone lacks some of it */
 	uint32_t count;
+	uint64_t pages[XM_CLONE_POSTS]; /* the clone's first of each request */
 	struct xm_request posts[XM_CLONE_POSTS];
 };
 

@@ -320,6 +320,22 @@ int xm_region_new(extmem *x, const char *call,
 	return rc;
 }
 
+int xm_region_strategy_of(extmem_region *region, const extmem_region *of)
+{
+	struct xm_strategy *own;
+
+	if (of->strategy == NULL || of->strategy == of->client->strategy) {
+		region->strategy = of->strategy;
+		return 0;
+	}
+	own = os_alloc(sizeof(*own));
+	if (own == NULL)
+		return -ENOMEM;
+	memcpy(own, of->strategy, sizeof(*own));
+	region->strategy = own;
+	return 0;
+}
+
 int xm_region_plain(extmem *x, const char *call, const char *name, uint64_t size,
 		    extmem_region **ret)
 {

@@ -182,6 +182,8 @@ int xm_region_new(extmem *, const char *call, const struct extmem_request *,
 int xm_region_plain(extmem *, const char *call, const char *name, uint64_t size,
 		    extmem_region **ret);
 void xm_region_plain_free(extmem_region *);
+/* A region that xm_region_new() has made is of the strategy of this one. 0, -ENOMEM. */
+int xm_region_strategy_of(extmem_region *, const extmem_region *of);
 void xm_region_enter(extmem_region *);
 void xm_region_drop(extmem_region *);
 /* Makes the pager forget all about the pages of [offset, + size), before their

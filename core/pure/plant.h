@@ -54,6 +54,8 @@
 	X(print_outlives_frame, "a frame keeps the fingerprint of the page before") \
 	X(print_hides_stale, "an unchanged page is not stored though a member lacks it") \
 	X(snapshot_later_write, "a dirty page that is being cloned stays writable") \
+	X(copy_left_out_trusted, "a clone's pages are whole at a copy that was left out") \
+	X(copy_first_member, "of a region with copies the first alone is cloned") \
 	X(copy_unheld, "a clone's pages are read before they were copied")    \
 	X(copy_dirty_left, "a page is copied before what was dirty is stored") \
 	X(rights_load_denied, "a page that may be loaded from is denied a load") \
