@@ -17,6 +17,8 @@ libxm_transports_la_SOURCES = \
 	transports/ofi/fabric.c \
 	transports/ofi/library.c \
 	transports/ofi/link.c \
+	transports/ofi/locator.c \
+	transports/ofi/locator.h \
 	transports/ofi/mute.c \
 	transports/ofi/ofi.c \
 	transports/ofi/ofi.h \

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# usage: fuzz.sh wire|service|strategy|tenants|psk|issued SECONDS, with XM_SRCDIR and XM_BUILDDIR set (make fuzz).
+# usage: fuzz.sh wire|service|strategy|tenants|psk|issued|forms SECONDS, with XM_SRCDIR and XM_BUILDDIR set (make fuzz).
 # Fuzzes the decoder of control messages, the service machine, the parser of strategies and the planner, that of
-# tenants files, of files of pre-shared keys, or of what an authority has issued.
+# tenants files, of files of pre-shared keys, of what an authority has issued,
+# or those of small forms.
 # What breaks it is left in the folder build-fuzz; add it to tests/fuzz/corpus/NAME once it
 # is understood.
 set -eu
@@ -20,6 +21,9 @@ service) set -- $(sed -n '/^libxm_service_la_SOURCES/,/NULL/s/^	\(.*\.c\) .*/\1/
 	"$XM_SRCDIR/common/slots.c" "$XM_SRCDIR/common/words.c" ;;
 issued) set -- "$XM_SRCDIR/cli/authority_issued.c" ;;
 psk) set -- "$XM_SRCDIR/common/psk.c" ;;
+forms) set -- -I"$XM_BUILDDIR" "$pure/label.c" "$pure/ledger.c" "$pure/tree.c" "$pure/seals.c" \
+	"$XM_SRCDIR/common/options_parse.c" "$XM_SRCDIR/transports/frame.c" \
+	"$XM_SRCDIR/transports/ofi/locator.c" "$XM_SRCDIR/appliance/store_form.c" ;;
 tenants) set -- -I"$XM_BUILDDIR" "$XM_SRCDIR/appliance/tenants_file.c" \
 	"$XM_SRCDIR/appliance/tenants.c" "$XM_SRCDIR/common/words.c" \
 	"$XM_SRCDIR/common/options_parse.c" -linih ;;

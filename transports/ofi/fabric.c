@@ -450,37 +450,28 @@ static bool versions_meet(uint32_t minor_there)
 }
 
 int xm_ofi_locator_read(struct xm_transport *t, const struct xm_locator *l,
-			char host[OFI_HOST_SIZE * 2],
-			char service[OFI_SERVICE_SIZE])
+			struct ofi_locator *ret)
 {
-	char line[XM_LOCATOR_SIZE + 1], provider[64], type[8];
-	unsigned major, minor;
-
-	if (l->size == 0 || l->size > XM_LOCATOR_SIZE)
-		return xm_ofi_fail(t, -EINVAL, "a locator of %u bytes",
+	if (!ofi_locator_parse(l, ret))
+		return xm_ofi_fail(t, -EINVAL, "a malformed locator of %u bytes",
 				   (unsigned)l->size);
-	memcpy(line, l->bytes, l->size);
-	line[l->size] = '\0';
-	if (sscanf(line, "%63s %u.%u %7s %127s %15s", provider, &major, &minor,
-		   type, host, service) != 6)
-		return xm_ofi_fail(t, -EINVAL, "a malformed locator");
-	if (strcmp(provider, t->provider) || !versions_meet(minor) ||
-	    strcmp(type, t->scheme->type == FI_EP_MSG ? "MSG" : "RDM"))
+	if (strcmp(ret->provider, t->provider) || !versions_meet(ret->minor) ||
+	    strcmp(ret->type, t->scheme->type == FI_EP_MSG ? "MSG" : "RDM"))
 		return xm_ofi_fail(
 			t, -ENOSYS,
 			"the appliance speaks %s (%s, libfabric %u.%u), this "
 			"side %s (%s, libfabric %u.%u): they do not "
 			"interoperate; use the same provider and library",
-			provider, type, major, minor, t->provider,
+			ret->provider, ret->type, ret->major, ret->minor, t->provider,
 			t->scheme->type == FI_EP_MSG ? "MSG" : "RDM",
 			FI_MAJOR(fi_version()), FI_MINOR(fi_version()));
 	/* An interface that listens everywhere is where we found it. */
 	if (t->scheme->inet &&
-	    (!strcmp(host, "0.0.0.0") || !strcmp(host, "::"))) {
+	    (!strcmp(ret->host, "0.0.0.0") || !strcmp(ret->host, "::"))) {
 		if (!t->host[0])
 			return xm_ofi_fail(t, -EINVAL,
 					   "the locator names no host");
-		strcpy(host, t->host);
+		snprintf(ret->host, sizeof(ret->host), "%s", t->host);
 	}
 	return 0;
 }

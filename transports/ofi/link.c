@@ -281,12 +281,12 @@ static int link_open_msg(struct xm_transport *t, struct ofi_link *link,
 static int link_open(struct xm_transport *t, struct ofi_link *link,
 		     const struct xm_locator *locator, const uint8_t *ticket)
 {
-	char host[OFI_HOST_SIZE * 2], service[OFI_SERVICE_SIZE];
-	int error = xm_ofi_locator_read(t, locator, host, service);
+	struct ofi_locator to;
+	int error = xm_ofi_locator_read(t, locator, &to);
 
 	if (error)
 		return error;
-	error = xm_ofi_info_to(t, host, service, &link->info);
+	error = xm_ofi_info_to(t, to.host, to.service, &link->info);
 	if (error)
 		return error;
 	link->info->tx_attr->size = xm_max(link->info->tx_attr->size, t->initiator.depth);
@@ -317,7 +317,7 @@ static int link_open(struct xm_transport *t, struct ofi_link *link,
 			return error;
 	}
 	return t->scheme->type == FI_EP_MSG ? link_open_msg(t, link, ticket)
-					    : link_open_rdm(t, link, host);
+					    : link_open_rdm(t, link, to.host);
 }
 
 int xm_ofi_connect(struct xm_transport *t, const struct xm_locator *locator,

@@ -35,6 +35,7 @@
 #include <rdma/fi_rma.h>
 
 #include "core/pure/transport.h"
+#include "transports/ofi/locator.h"
 
 #define OFI_API FI_VERSION(1, 17)
 #define OFI_PEERS_MAX 256	  /* of an initiator */
@@ -254,8 +255,7 @@ void xm_ofi_mr_mode(const struct fi_info *, char *ret, size_t size);
 int xm_ofi_locator_make(struct xm_transport *, fid_t,
 			struct xm_locator *ret);
 int xm_ofi_locator_read(struct xm_transport *, const struct xm_locator *,
-			char host[OFI_HOST_SIZE * 2],
-			char service[OFI_SERVICE_SIZE]);
+			struct ofi_locator *ret);
 int xm_ofi_errno(ssize_t fi_error);
 const char *xm_ofi_error_words(int error);
 int xm_ofi_fail(struct xm_transport *, int error, const char *format, ...)
