@@ -26,8 +26,14 @@
 #define XM_WORDS_MAX 512 /* bytes of a sentence */
 
 /* What the store has brought back, until the service has it. */
+#define XM_DAEMON_DAMAGE 16384
 struct xm_daemon_kept {
 	struct xm_store_entry *entries; /* by slot */
+	struct xm_daemon_damage {
+		uint32_t slot;
+		uint64_t offset;
+	} *damage; /* pages, XM_DAEMON_DAMAGE at most */
+	uint32_t damage_count;
 	uint32_t count;
 	uint64_t bytes;
 	uint64_t say_ns; /* how far it is, the next time */

@@ -121,9 +121,9 @@ static struct xm_service_extent *extent_of(struct xm_service *s, uint64_t number
 		       ret) ? NULL : e;
 }
 
-void xm_durable_draft(struct xm_service *s, const struct xm_service_event *event,
-		      uint32_t client, const struct xm_service_requester *requester,
-		      struct xm_service_effects *ret)
+static void on_draft(struct xm_service *s, const struct xm_service_event *event,
+		     uint32_t client, const struct xm_service_requester *requester,
+		     struct xm_service_effects *ret)
 {
 	const struct xm_draft *m = &event->message->u.draft;
 	struct xm_service_extent *e = extent_of(s, m->extent, client, requester, ret);
@@ -151,9 +151,9 @@ void xm_durable_draft(struct xm_service *s, const struct xm_service_event *event
 	want(s, e, XM_STORE_DRAFT);
 }
 
-void xm_durable_persist(struct xm_service *s, const struct xm_service_event *event,
-			uint32_t client, const struct xm_service_requester *requester,
-			struct xm_service_effects *ret)
+static void on_persist(struct xm_service *s, const struct xm_service_event *event,
+		     uint32_t client, const struct xm_service_requester *requester,
+		     struct xm_service_effects *ret)
 {
 	const struct xm_persist *m = &event->message->u.persist;
 	struct xm_service_extent *e = extent_of(s, m->extent, client, requester, ret);
@@ -382,4 +382,55 @@ int xm_service_restore(struct xm_service *s, uint32_t slot,
 				    ? XM_NEVER
 				    : xm_time_after(now_ns, entry->keep_ms * XM_MS);
 	return 0;
+}
+
+int xm_service_damaged(struct xm_service *s, uint32_t slot, uint64_t offset,
+		       uint64_t size)
+{
+	const struct xm_service_extent *e = &s->extents[slot];
+	struct xm_service_damage *last =
+		s->damage_count == 0 ? NULL : &s->damage[s->damage_count - 1];
+
+	if (last != NULL && last->extent == e->number &&
+	    last->offset + last->size == offset)
+		last->size += size;
+	else if (s->damage_count < XM_SERVICE_DAMAGE_MAX)
+		s->damage[s->damage_count++] = (struct xm_service_damage){
+			e->number, offset, size };
+	else
+		return -ENOSPC;
+	return 0;
+}
+
+static void on_damage(struct xm_service *s, const struct xm_service_event *event,
+		     uint32_t client, const struct xm_service_requester *requester,
+		     struct xm_service_effects *ret)
+{
+	const struct xm_damage *m = &event->message->u.damage;
+	struct xm_service_extent *e = xm_lease_named(s, m->extent, client, requester, ret);
+	struct xm_message *answer;
+
+	if (e == NULL)
+		return;
+	answer = xm_service_answer(s, ret, requester, XM_DAMAGED);
+	for (uint32_t i = 0; answer != NULL && i < s->damage_count; i++) {
+		const struct xm_service_damage *d = &s->damage[i];
+
+		if (d->extent != e->number || d->offset < m->offset)
+			continue;
+		answer->u.damaged.offset = d->offset;
+		answer->u.damaged.size = d->size;
+		return;
+	}
+}
+
+void xm_durable_asked(struct xm_service *s, const struct xm_service_event *event,
+		      uint32_t client, const struct xm_service_requester *requester,
+		      struct xm_service_effects *ret)
+{
+	switch (event->message->kind) {
+	case XM_DRAFT: on_draft(s, event, client, requester, ret); break;
+	case XM_PERSIST: on_persist(s, event, client, requester, ret); break;
+	default: on_damage(s, event, client, requester, ret);
+	}
 }

@@ -208,6 +208,7 @@ static void on_observer(struct xm_service *s,
 	case XM_CLAIM:
 	case XM_GRANT:
 	case XM_DRAFT:
+	case XM_DAMAGE:
 	case XM_OPEN:
 	case XM_PERSIST:
 	case XM_COPY_BYTES:
@@ -250,16 +251,15 @@ static void on_client(struct xm_service *s,
 		xm_offer_claim(s, event, slot, requester, ret);
 		break;
 	case XM_DRAFT:
-		xm_durable_draft(s, event, slot, requester, ret);
+	case XM_PERSIST:
+	case XM_DAMAGE:
+		xm_durable_asked(s, event, slot, requester, ret);
 		break;
 	case XM_GRANT:
 		xm_share_make(s, event, slot, requester, ret);
 		break;
 	case XM_OPEN:
 		xm_share_open(s, event, slot, requester, ret);
-		break;
-	case XM_PERSIST:
-		xm_durable_persist(s, event, slot, requester, ret);
 		break;
 	case XM_COPY_BYTES:
 		xm_copy_bytes(s, event, slot, requester, ret);

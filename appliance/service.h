@@ -355,6 +355,12 @@ struct xm_service_share {
 	struct xm_link link; /* in the bucket of its token */
 };
 
+/* Bytes of an extent. */
+#define XM_SERVICE_DAMAGE_MAX 256
+struct xm_service_damage {
+	uint64_t extent, offset, size;
+};
+
 /* What the store has of an extent, and is to be told; see durable.c. */
 struct xm_service_durable {
 	bool stored; /* it has an entry there, or will have */
@@ -501,6 +507,10 @@ struct xm_service {
 	uint64_t bytes_orphaned;
 	uint64_t bytes_resting; /* of these: whose bytes are on the store */
 	uint64_t bytes_kept; /* of those in `offered` */
+	/* What the disk has lost of extents that it brought back, by their numbers, in the order
+	 * of their bytes. */
+	struct xm_service_damage damage[XM_SERVICE_DAMAGE_MAX];
+	uint32_t damage_count;
 	uint64_t bytes_restored; /* of those, at the start: they stay, whatever may be kept */
 	struct xm_service_size size;
 	uint64_t looks; /* at extents and grants: what steps cost, for tests */
@@ -536,6 +546,10 @@ void xm_service_step(struct xm_service *, const struct xm_service_event *,
  * its slot. -EINVAL: there is no room for it there. */
 int xm_service_restore(struct xm_service *, uint32_t slot,
 		       const struct xm_store_entry *, uint64_t now_ns);
+/* Then, by rising offsets: these bytes of that extent are damaged, and nobody may read them.
+ * -ENOSPC: there are too many such runs. */
+int xm_service_damaged(struct xm_service *, uint32_t slot, uint64_t offset,
+		       uint64_t size);
 /* Bytes that would be lost if the appliance ended now: those of clients, and those that wait
  * for a token and are not on the store. */
 uint64_t xm_service_held(const struct xm_service *);

@@ -298,12 +298,10 @@ bool xm_durable_tie(struct xm_service *, struct xm_service_extent *, uint32_t ms
 /* The claimer of what is durable has all parts: the token stays tied to it. False: it is
  * not durable. */
 bool xm_durable_confirm(struct xm_service_extent *);
-void xm_durable_draft(struct xm_service *, const struct xm_service_event *,
+/* DRAFT, PERSIST or DAMAGE of a client's. */
+void xm_durable_asked(struct xm_service *, const struct xm_service_event *,
 		      uint32_t client, const struct xm_service_requester *,
 		      struct xm_service_effects *);
-void xm_durable_persist(struct xm_service *, const struct xm_service_event *,
-			uint32_t client, const struct xm_service_requester *,
-			struct xm_service_effects *);
 /* It is given back, or handed over. */
 void xm_durable_forget(struct xm_service *, struct xm_service_extent *);
 /* The store has been told all of it, and has answered. */

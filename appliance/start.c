@@ -309,6 +309,7 @@ void xm_daemon_finish(struct xm_daemon *d)
 	xm_daemon_close_interfaces(d);
 	xm_storage_stop(&d->storage);
 	free(d->kept.entries);
+	free(d->kept.damage);
 	xm_daemon_close_pools(d);
 	free(d->host);
 	if (d->options != NULL)

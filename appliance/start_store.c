@@ -38,10 +38,43 @@ static int take_entry(void *context, uint32_t slot, const struct xm_store_entry 
 	return 0;
 }
 
+static int take_damage(void *context, uint32_t slot, uint64_t offset, uint64_t size)
+{
+	struct xm_daemon *d = context;
+	const struct xm_store_entry *e = &d->kept.entries[slot];
+
+	(void)size; /* a page */
+	if (d->kept.damage_count == XM_DAEMON_DAMAGE)
+		return -ENOSPC;
+	d->kept.damage[d->kept.damage_count++] = (struct xm_daemon_damage){ slot, offset };
+	xm_log_of(XM_LOG_MEMORY, XM_LEVEL_ERROR, "store %s: page %" PRIu64 " of region %s "
+		  "(extent %" PRIu32 ") is damaged: its bytes are not what was made "
+		  "durable. That page is lost; all others are there",
+		  d->settings.store, offset / XM_PAGE,
+		  e->region[0] != '\0' ? e->region : "-", slot);
+	return 0;
+}
+
+static int restore_damage(struct xm_daemon *d)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < d->kept.damage_count && rc == 0; i++)
+		rc = xm_service_damaged(xm_host_service(d->host),
+					d->kept.damage[i].slot,
+					d->kept.damage[i].offset, XM_PAGE);
+	if (rc != 0)
+		xm_log_of(XM_LOG_MEMORY, XM_LEVEL_ERROR, "store %s: more than %d pieces "
+			  "of it are damaged: put back a copy", d->settings.store,
+			  XM_SERVICE_DAMAGE_MAX);
+	return rc;
+}
+
 int xm_daemon_open_store(struct xm_daemon *d)
 {
 	const struct xm_storage_watch watch = { .progress = show_progress,
 						.entry = take_entry,
+						.damaged = take_damage,
 						.context = d };
 	char words[XM_WORDS_MAX] = "";
 	int rc;
@@ -49,7 +82,8 @@ int xm_daemon_open_store(struct xm_daemon *d)
 	if (d->settings.store[0] == '\0')
 		return 0;
 	d->kept.entries = calloc(d->settings.extents_max, sizeof(*d->kept.entries));
-	if (d->kept.entries == NULL)
+	d->kept.damage = calloc(XM_DAEMON_DAMAGE, sizeof(*d->kept.damage));
+	if (d->kept.entries == NULL || d->kept.damage == NULL)
 		return -ENOMEM;
 	rc = xm_storage_start(d->settings.store, &d->parts[0].pool,
 			      (uint32_t)d->settings.extents_max,
@@ -81,8 +115,12 @@ int xm_daemon_restore(struct xm_daemon *d)
 			  "and --huge-pages of then", d->settings.store, i);
 		return -EIO;
 	}
+	if (restore_damage(d) != 0)
+		return -EIO;
 	free(d->kept.entries);
+	free(d->kept.damage);
 	d->kept.entries = NULL;
+	d->kept.damage = NULL;
 	xm_host_set_store(d->host, &xm_storage_link, &d->storage);
 	if (d->kept.count > 0)
 		xm_log_of(XM_LOG_MEMORY, XM_LEVEL_INFO, "store %s: %" PRIu32 " extents "

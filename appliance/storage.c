@@ -41,6 +41,13 @@ static int listen_to(struct xm_storage *s, const struct xm_storage_watch *watch,
 					 "does not fit: it was made with another "
 					 "--memory or --huge-pages", said.slot);
 			break;
+		case XM_STORAGE_DAMAGED:
+			rc = watch->damaged(watch->context, said.slot, said.done,
+					    said.size);
+			if (rc != 0)
+				snprintf(words, words_size, "too much of it is damaged: "
+					 "see extmem store check, and put back a copy");
+			break;
 		case XM_STORAGE_READY:
 			snprintf(s->confined, sizeof(s->confined), "%.*s",
 				 XM_CONFINED_SIZE - 1, said.words);

@@ -37,6 +37,8 @@ struct xm_storage_watch {
 	void (*progress)(void *context, uint64_t done, uint64_t size);
 	/* An extent whose bytes are in the pool again. 0, or -errno: it cannot be. */
 	int (*entry)(void *context, uint32_t slot, const struct xm_store_entry *);
+	/* These bytes of it are not there. Likewise. */
+	int (*damaged)(void *context, uint32_t slot, uint64_t offset, uint64_t size);
 	void *context;
 };
 

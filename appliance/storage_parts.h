@@ -19,6 +19,7 @@ struct xm_storage_setup {
 enum xm_storage_said_kind {
 	XM_STORAGE_PROGRESS = 1, /* done, size: bytes */
 	XM_STORAGE_ENTRY,	 /* slot, entry */
+	XM_STORAGE_DAMAGED, /* slot; done, size: bytes of its extent, behind its entry */
 	XM_STORAGE_READY, /* words: how it is confined */
 	XM_STORAGE_FAILED, /* status, words */
 };

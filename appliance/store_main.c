@@ -97,6 +97,27 @@ static uint64_t durable_bytes(const struct process *p)
 	return size;
 }
 
+/* Pages that are not what was made durable. Nobody reads them, but who looks at the memory
+ * finds no other's bytes there. */
+static void load_damaged(struct process *p, uint32_t slot, const struct xm_store_entry *e,
+			 uint64_t at, uint64_t size)
+{
+	uint64_t bad;
+
+	for (uint64_t end = at + size; at < end; at += XM_STORE_BLOCK) {
+		struct xm_storage_said said = { .kind = XM_STORAGE_DAMAGED,
+						.slot = slot, .done = at,
+						.size = XM_STORE_BLOCK };
+		uint8_t *page = p->pool.base + e->offset + at;
+
+		if (xm_store_get(&p->store, slot, (e->offset + at) / XM_STORE_BLOCK, 1,
+				 page, &bad) == 0)
+			continue;
+		memset(page, 0, XM_STORE_BLOCK);
+		say(&said);
+	}
+}
+
 static void load_extent(struct process *p, uint32_t slot,
 			const struct xm_store_entry *e, uint64_t all, uint64_t *done)
 {
@@ -105,6 +126,7 @@ static void load_extent(struct process *p, uint32_t slot,
 					.entry = *e };
 	uint64_t bad = 0;
 
+	say(&said);
 	for (uint64_t at = 0; at < e->size; at += LOAD) {
 		struct xm_storage_said progress = { .kind = XM_STORAGE_PROGRESS,
 						    .size = all };
@@ -114,22 +136,17 @@ static void load_extent(struct process *p, uint32_t slot,
 				      size / XM_STORE_BLOCK,
 				      p->pool.base + e->offset + at, &bad);
 
-		if (rc == -EUCLEAN)
-			snprintf(words, sizeof(words), "page %" PRIu64 " of region "
-				 "%s (extent %u) is damaged: its bytes are not what "
-				 "was made durable; see extmem store check",
-				 bad - e->offset / XM_STORE_BLOCK,
-				 e->region[0] != '\0' ? e->region : "-", slot);
-		else if (rc != 0)
+		if (rc == -EUCLEAN) {
+			load_damaged(p, slot, e, at, size);
+		} else if (rc != 0) {
 			snprintf(words, sizeof(words), "its image cannot be read: %s",
 				 strerror(-rc));
-		if (rc != 0)
 			fail(p->setup.path, rc, words);
+		}
 		*done += size;
 		progress.done = *done;
 		say(&progress);
 	}
-	say(&said);
 }
 
 static void load(struct process *p)

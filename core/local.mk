@@ -135,6 +135,8 @@ libxm_client_la_SOURCES += \
 	core/client/clones.h \
 	core/client/commit.c \
 	core/client/persist.c \
+	core/client/damage.c \
+	core/client/damage.h \
 	core/client/error.c \
 	core/client/error.h \
 	core/client/faults.c \

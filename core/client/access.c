@@ -52,8 +52,8 @@ static void failed(extmem_region *region, const char *call, int rc,
 		end = xm_max(end, iov[i].offset + iov[i].size);
 	}
 	if (rc == -ESTALE && atomic_load(&region->lacks)) {
-		xm_fail(rc, "%s: region %s is a copy that lacks bytes there, which "
-			"were lost before they were copied", call, region->name);
+		xm_fail(rc, "%s: region %s lacks bytes there: they were lost before it "
+			"was copied, or on the disk of an appliance", call, region->name);
 		return;
 	}
 	xm_lost_why(region->client, rc, (region->address + first) / XM_PAGE,

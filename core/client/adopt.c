@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "core/client/client.h"
+#include "core/client/damage.h"
 #include "core/client/error.h"
 #include "core/client/found.h"
 #include "core/client/handing.h"
@@ -26,6 +27,7 @@
 
 struct adoption {
 	struct xm_found found;
+	struct xm_damage_list damage;
 	bool rooted; /* by this: */
 	struct xm_region_id id;
 	uint64_t since;
@@ -102,7 +104,7 @@ static void set_up(const struct adoption *t, extmem_region *region)
 		memcpy(region->token, t->found.token, sizeof(region->token));
 	}
 	region->sealed = region->fixed = label->sealed;
-	region->tracked |= label->sealed;
+	region->tracked |= label->sealed || t->damage.count > 0;
 	/* Of what is sealed the seals say which pages have contents. */
 	region->written &= !label->sealed;
 }
@@ -203,6 +205,9 @@ static int adopt(struct adoption *t, extmem_region **ret)
 	if (rc == 0)
 		rc = seals_check(t);
 	if (rc == 0)
+		rc = xm_damage_ask(t->found.x, &t->found.l, &t->damage, t->found.words,
+				   WORDS);
+	if (rc == 0)
 		rc = xm_found_region(&t->found, CALL, &region);
 	if (rc != 0)
 		return rc;
@@ -212,6 +217,7 @@ static int adopt(struct adoption *t, extmem_region **ret)
 		rc = open_seals(t, region);
 	if (rc != 0)
 		return rc;
+	xm_damage_lose(region, &t->found.l, &t->damage);
 	if (xm_extent_take(&region->slabs, region->size, 0, &offset) == 0)
 		region->slabs_count++;
 	xm_region_enter(region);

@@ -431,6 +431,9 @@ int xm_handed_check(const extmem_region *region, const char *call)
 	if (region->sealed)
 		return xm_fail(-ENOTSUP, "%s: region %s is sealed, and its keys "
 			       "stay in this process", call, region->name);
+	if (atomic_load(&region->lacks))
+		return xm_fail(-ESTALE, "%s: region %s lacks bytes, which were lost, and "
+			       "nobody else would know which", call, region->name);
 	return 0;
 }
 

@@ -95,7 +95,8 @@ struct extmem_region {
 	 * regions.links, like kept_ms and token. */
 	uint32_t turn;
 	struct xm_clone *cloning; /* it is being cloned, or is a clone; with regions.lock */
-	/* It was to be a clone, and some of its bytes never came: those pages are lost. */
+	/* It was to be a clone, and some of its bytes never came, or were lost on a disk: those
+	 * pages are lost. */
 	atomic_bool lacks;
 	/* It is about to be tracked; and the transfers under way that go past
 	 * the pager. */

@@ -96,7 +96,9 @@ uint64_t xm_pager_undurable_until(const struct xm_pager *p, uint64_t page,
 {
 	uint64_t end = page;
 
-	for (; page < limit && page - end <= DURABLE_GAP_MAX; page++) {
+	/* (A page that is lost cannot be held.) */
+	for (; page < limit && page - end <= DURABLE_GAP_MAX &&
+	       !flagged(&p->pages[page], FLAG_LOST); page++) {
 		if (flagged(&p->pages[page], FLAG_UNDURABLE))
 			end = page + 1;
 	}

@@ -266,6 +266,7 @@ static bool answers(enum xm_message_kind kind, enum xm_message_kind request)
 	case XM_DRAFT: return kind == XM_DRAFTED;
 	case XM_PERSIST: return kind == XM_PERSISTED;
 	case XM_COPY_BYTES: return kind == XM_COPIED;
+	case XM_DAMAGE: return kind == XM_DAMAGED;
 	case XM_OPEN:
 	case XM_CLAIM: return kind == XM_CLAIMED;
 	case XM_LIST: return kind == XM_LISTED;

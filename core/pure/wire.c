@@ -275,6 +275,14 @@ static bool pass_extent(struct xm_cursor *c, struct xm_message *m)
 	case XM_DRAFTED:
 		xm_pass_u64(c, &m->u.drafted.draft);
 		break;
+	case XM_DAMAGE:
+		xm_pass_u64(c, &m->u.damage.extent);
+		xm_pass_u64(c, &m->u.damage.offset);
+		break;
+	case XM_DAMAGED:
+		xm_pass_u64(c, &m->u.damaged.offset);
+		xm_pass_u64(c, &m->u.damaged.size);
+		break;
 	case XM_COPY_BYTES:
 		pass_copy(c, &m->u.copy);
 		break;
@@ -413,6 +421,7 @@ const char *xm_message_name(enum xm_message_kind kind)
 		[XM_RESIZE] = "RESIZE",	    [XM_DRAFT] = "DRAFT",
 		[XM_DRAFTED] = "DRAFTED",   [XM_OPEN] = "OPEN",
 		[XM_REVOKED] = "REVOKED",   [XM_COPIED] = "COPIED",
+		[XM_DAMAGE] = "DAMAGE",	    [XM_DAMAGED] = "DAMAGED",
 	};
 
 	_Static_assert(XM_COUNT(names) == XM_MESSAGE_KINDS, "all are named");

@@ -78,6 +78,8 @@ enum xm_message_kind {
 	XM_OPEN, /* client: let me read the next extent of this token */
 	XM_REVOKED, /* appliance: you read this extent no more */
 	XM_COPIED, /* appliance: they are there */
+	XM_DAMAGE, /* client: which bytes of this extent has your disk lost? */
+	XM_DAMAGED, /* appliance: the next of them, behind what you know */
 	XM_MESSAGE_KINDS,
 };
 
@@ -311,6 +313,15 @@ struct xm_persist {
 	uint64_t extent, draft;
 };
 
+struct xm_damage {
+	uint64_t extent;
+	uint64_t offset; /* what lies before is known */
+};
+
+struct xm_damaged {
+	uint64_t offset, size; /* whole pages; size 0: there are no more */
+};
+
 #define XM_COPY_MAX (2 * XM_MIB) /* bytes of one COPY */
 
 /* Whole pages. Nobody may write to them there or here meanwhile. */
@@ -349,6 +360,8 @@ struct xm_message {
 		struct xm_drafted drafted;
 		struct xm_persist persist;
 		struct xm_copy_bytes copy;
+		struct xm_damage damage;
+		struct xm_damaged damaged;
 	} u; /* GRANT has `offer`, OPEN `claim`, REVOKED `parted`. FREED, OFFERED, PERSISTED,
 	      * COPIED, STATUS, PING and BYE have no body */
 };
@@ -381,6 +394,7 @@ static inline bool xm_message_names_extent(const struct xm_message *m)
 	case XM_DRAFT:
 	case XM_PERSIST:
 	case XM_COPY_BYTES:
+	case XM_DAMAGE:
 		return true;
 	default:
 		return false;

@@ -17,7 +17,7 @@
  *					written are durable, beside pwrite() and fdatasync()
  *					of as many in a file, which is to lie on the same disk
  *
- * With XM_SEALED the region that is made is sealed.
+ * With XM_LOST=N page N is lost, and no other. With XM_SEALED the region that is made is sealed.
  *
  * Round R fills each fourth page with R: those whose number modulo 4 is R's. Half of them
  * are written by explicit calls, the others by stores in a mapping. Behind them are pages that another
@@ -239,8 +239,14 @@ static int check(extmem_region *region, uint64_t round)
 	int bad = 0;
 
 	for (uint64_t p = 0; p < PAGES + RESTLESS; p++) {
-		if (extmem_read(region, p * PAGE, page, PAGE) < 0)
+		bool lost = getenv("XM_LOST") != NULL &&
+			    strtoull(getenv("XM_LOST"), NULL, 10) == p;
+		int rc = extmem_read(region, p * PAGE, page, PAGE);
+
+		if (lost ? rc != -ESTALE : rc < 0)
 			return fail("read");
+		if (lost)
+			continue;
 		bad |= p < PAGES ? check_page(page, p, round) : is_torn(page, p);
 	}
 	return bad;

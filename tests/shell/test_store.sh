@@ -136,7 +136,21 @@ for file in sums table; do
 done
 copy
 printf x | dd of="$copy/image" bs=1 seek=100 conv=notrunc 2>/dev/null
-is_refused "a page of which a bit has changed" 'is damaged: its bytes are not what'
+store_was=$store store=$copy
+round_is_there() {
+	"$client" "$address" "$token" check "$round" >"$scratch/out" 2>&1
+}
+opens_without_it() {
+	: >"$scratch/log"
+	begin && grep -q 'page 0 of region kept .* is damaged: its bytes are not what' \
+		"$scratch/log"
+}
+check "a page of which a bit has changed is lost, and said to be" opens_without_it
+! round_is_there && grep -q 'lacks bytes there' "$scratch/out"
+verdict "who reads it is told so" $?
+check "all others are there" env XM_LOST=0 "$client" "$address" "$token" check "$round"
+kill_all
+store=$store_was
 store=$copy says_store 1 'page 0 is damaged' check
 verdict "and extmem store check names it" $?
 store=$copy says_store 1 'DAMAGED' scrub

@@ -106,6 +106,11 @@ static void what_is_lost_is_not_held(void)
 	open_pager(usual);
 	range(XM_PAGER_LOST, 6, 7);
 	CU_ASSERT_EQUAL(hold(5, 8), XM_VERDICT_LOST);
+	/* So a run to be held ends in front of it, and goes on behind. */
+	range(XM_PAGER_UNDURABLE, 5, 6);
+	range(XM_PAGER_UNDURABLE, 7, 8);
+	CU_ASSERT_EQUAL(xm_pager_undurable_until(&pager, 5, PAGES), 6);
+	CU_ASSERT_EQUAL(xm_pager_undurable_from(&pager, 6, PAGES), 7);
 }
 
 static bool is_undurable(uint64_t page)

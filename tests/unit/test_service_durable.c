@@ -344,6 +344,58 @@ static void what_was_kept_may_be_more_than_may_be_kept(void)
 	rig_free(r);
 }
 
+static const struct xm_damaged *say_damage(struct rig *r, uint64_t extent,
+					   uint64_t offset)
+{
+	struct xm_message m = { .kind = XM_DAMAGE };
+
+	m.u.damage.extent = extent;
+	m.u.damage.offset = offset;
+	CU_ASSERT_EQUAL_FATAL(rig_say(r, A, m)->kind, XM_DAMAGED);
+	return &r->sent[A].u.damaged;
+}
+
+/* Who claims it is told, run by run; and nobody else. */
+static void what_the_disk_has_lost_is_told_to_its_owner(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+	struct xm_store_entry entry;
+	struct xm_message claim = { .kind = XM_CLAIM }, ask = { .kind = XM_DAMAGE };
+	uint64_t extent;
+
+	say_offer(r, A, e.extent, KEPT, 500);
+	entry = stored(r, 0).entry;
+	rig_free(r);
+
+	r = malloc(sizeof(*r));
+	rig_open(r);
+	r->options.durable = true;
+	rig_start(r);
+	CU_ASSERT_EQUAL(xm_service_restore(r->service, 3, &entry, r->now_ns), 0);
+	CU_ASSERT_EQUAL(xm_service_damaged(r->service, 3, 0, 512), 0);
+	CU_ASSERT_EQUAL(xm_service_damaged(r->service, 3, 512, 512), 0);
+	CU_ASSERT_EQUAL(xm_service_damaged(r->service, 3, 2048, 512), 0);
+	rig_join(r, A);
+	rig_join(r, C);
+	claim.u.claim.token[3] = 7;
+	rig_say(r, A, claim);
+	rig_settle(r);
+	CU_ASSERT_EQUAL_FATAL(r->sent[A].kind, XM_CLAIMED);
+	extent = r->sent[A].u.claimed.extent;
+	CU_ASSERT_EQUAL(say_damage(r, extent, 0)->size, 1024);
+	CU_ASSERT_EQUAL(say_damage(r, extent, 1024)->offset, 2048);
+	CU_ASSERT_EQUAL(say_damage(r, extent, 2560)->size, 0);
+	ask.u.damage.extent = extent;
+	CU_ASSERT(rig_refused(rig_say(r, C, ask), ESTALE, "no such extent"));
+	e = rig_alloc(r, A, GRANULE);
+	CU_ASSERT_EQUAL(say_damage(r, e.extent, 0)->size, 0);
+	for (uint64_t i = 2; i < XM_SERVICE_DAMAGE_MAX; i++)
+		CU_ASSERT_EQUAL(xm_service_damaged(r->service, 3, 2 * i * 4096, 4096), 0);
+	CU_ASSERT_EQUAL(xm_service_damaged(r->service, 3, 0, 4096), -ENOSPC);
+	rig_free(r);
+}
+
 static void what_the_store_brings_back_is_an_orphan_of_its_token(void)
 {
 	struct xm_allocated e;
@@ -446,6 +498,7 @@ int main(void)
 		XM_TEST(the_token_is_good_for_the_next_claimer_too),
 		XM_TEST(a_store_that_fails_or_ends_is_said_and_memory_goes_on),
 		XM_TEST(what_was_kept_may_be_more_than_may_be_kept),
+		XM_TEST(what_the_disk_has_lost_is_told_to_its_owner),
 		XM_TEST(what_the_store_brings_back_is_an_orphan_of_its_token),
 		XM_TEST(what_rests_on_the_store_does_not_hold_a_drain),
 		XM_TEST(what_waits_in_memory_alone_holds_a_drain),

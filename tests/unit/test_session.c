@@ -605,7 +605,7 @@ static void what_a_trim_got_that_was_cut_off_goes_with_the_rest(void)
 static void what_names_an_extent_is_not_sent_when_all_is_lost(void)
 {
 	static const enum xm_message_kind kinds[] = {
-		XM_TRIM, XM_OFFER, XM_GRANT, XM_DRAFT, XM_PERSIST, XM_COPY_BYTES,
+		XM_TRIM, XM_OFFER, XM_GRANT, XM_DRAFT, XM_PERSIST, XM_COPY_BYTES, XM_DAMAGE,
 	};
 
 	for (unsigned i = 0; i < XM_COUNT(kinds); i++) {

@@ -242,6 +242,14 @@ static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 	case XM_DRAFTED:
 		ret->u.drafted.draft = sample_u64(r);
 		break;
+	case XM_DAMAGE:
+		ret->u.damage.extent = sample_u64(r);
+		ret->u.damage.offset = sample_u64(r);
+		break;
+	case XM_DAMAGED:
+		ret->u.damaged.offset = sample_u64(r);
+		ret->u.damaged.size = sample_u64(r);
+		break;
 	case XM_COPY_BYTES:
 		ret->u.copy.from = sample_u64(r);
 		ret->u.copy.from_offset = sample_u64(r);

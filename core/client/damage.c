@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* See damage.h. */
+#include "core/client/damage.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/client/client.h"
+#include "core/client/range.h"
+
+static bool has_store(extmem *x, uint32_t appliance)
+{
+	bool ret;
+
+	os_mutex_take(&x->ask.lock);
+	ret = (x->ask.keeper.control.peers[appliance].session.welcome.features &
+	       XM_FEATURE_DURABLE) != 0;
+	os_mutex_give(&x->ask.lock);
+	return ret;
+}
+
+/* Of one extent. */
+static int ask_of(extmem *x, const struct xm_handed_list *l, uint32_t extent,
+		  struct xm_damage_list *ret, char *words, size_t words_size)
+{
+	const struct xm_handed *h = &l->list[extent];
+	struct xm_message m = { .kind = XM_DAMAGE };
+
+	m.u.damage.extent = h->member.extent;
+	for (;;) {
+		struct xm_request request = { .lease = h->member.lease };
+		const struct xm_damaged *d = &request.message.u.damaged;
+		int rc = xm_ask(&x->ask, h->member.appliance, &m,
+				x->regions.deadline_ns, &request);
+
+		if (rc != 0) {
+			xm_ask_explain(&x->ask, &request, words, words_size);
+			return rc;
+		}
+		if (d->size == 0)
+			return 0;
+		if (d->offset < m.u.damage.offset || ret->count == XM_DAMAGE_RUNS ||
+		    !xm_is_aligned(d->offset | d->size, XM_PAGE) ||
+		    !xm_span_fits(d->offset, d->size, h->size)) {
+			snprintf(words, words_size, "too much of it is damaged on the "
+				 "disk of appliance %s: its log says what",
+				 xm_ask_address(&x->ask, h->member.appliance));
+			return -EUCLEAN;
+		}
+		ret->runs[ret->count].extent = extent;
+		ret->runs[ret->count].row = d->offset / XM_PAGE;
+		ret->runs[ret->count++].rows = d->size / XM_PAGE;
+		m.u.damage.offset = d->offset + d->size;
+	}
+}
+
+int xm_damage_ask(extmem *x, const struct xm_handed_list *l, struct xm_damage_list *ret,
+		  char *words, size_t words_size)
+{
+	int rc = 0;
+
+	ret->count = 0;
+	for (uint32_t i = 0; i < l->count && rc == 0; i++) {
+		if (has_store(x, l->list[i].member.appliance))
+			rc = ask_of(x, l, i, ret, words, words_size);
+	}
+	return rc;
+}
+
+/* The region's page that is this row of the extent. */
+static uint64_t page_of(const struct xm_place_label *l, uint64_t row)
+{
+	if (l->columns == 1)
+		return l->page + row;
+	return l->page + row % l->unit +
+	       (row / l->unit * l->columns + l->column) * l->unit;
+}
+
+void xm_damage_lose(extmem_region *region, const struct xm_handed_list *l,
+		    const struct xm_damage_list *damage)
+{
+	uint64_t first = region->address / XM_PAGE;
+
+	for (uint32_t i = 0; i < damage->count; i++) {
+		const struct xm_place_label *label =
+			&l->list[damage->runs[i].extent].label;
+		uint64_t end = xm_min(damage->runs[i].row + damage->runs[i].rows,
+				      label->count / label->columns);
+
+		for (uint64_t row = damage->runs[i].row; row < end; row++) {
+			uint64_t page = first + page_of(label, row);
+			struct xm_pager_event ev = { .kind = XM_PAGER_LOST };
+
+			xm_range(region->client, &ev, page, page + 1, XM_NEVER);
+			atomic_store(&region->lacks, true);
+		}
+	}
+}
