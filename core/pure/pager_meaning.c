@@ -170,6 +170,22 @@ static bool change_page(struct xm_pager *p, uint64_t page,
 	}
 }
 
+/* Of a page whose entry is all zero nothing is known, and nothing but what backs it, or takes
+ * it away for good, says anything new. Most pages of a slab that is freed are such: programs
+ * touch less than they allocate. Returns the first page that is none, or `end`. */
+static uint64_t pass_untouched(const struct xm_pager *p, uint64_t page, uint64_t end,
+			       enum xm_pager_event_kind kind)
+{
+	static const struct xm_page untouched;
+
+	if (kind == XM_PAGER_MARK_BACKED || kind == XM_PAGER_LOST)
+		return page;
+	while (page < end && memcmp(&p->pages[page], &untouched,
+				    sizeof(untouched)) == 0)
+		page++;
+	return page;
+}
+
 void xm_pager_on_change(struct xm_pager *p, const struct xm_pager_event *ev,
 			struct xm_pager_effects *fx)
 {
@@ -177,8 +193,12 @@ void xm_pager_on_change(struct xm_pager *p, const struct xm_pager_event *ev,
 	uint64_t end = xm_min(ev->limit, page + RANGE_MAX);
 
 	fx->verdict = XM_VERDICT_DONE;
-	while (page < end && change_page(p, page, ev->kind, fx))
+	for (;;) {
+		page = pass_untouched(p, page, end, ev->kind);
+		if (page == end || !change_page(p, page, ev->kind, fx))
+			break;
 		page++;
+	}
 	if (page > ev->page)
 		trace(p, ev->kind == XM_PAGER_DISCARD ? XM_TRACE_PAGER_DISCARD
 			 : ev->kind == XM_PAGER_MARK_BACKED
