@@ -17,16 +17,37 @@ static const void *at(const struct link_map *map, ElfW(Addr) address)
 						    : address);
 }
 
-bool symbols_find(const void *address, struct symbols *ret)
+/* What the address lies in, and where that begins. dladdr(3) would compare all of its
+ * symbols with the address besides, a fifth of what begins a program. */
+static struct link_map *map_of(const void *address, const void **ret_header)
 {
-	const uint32_t *hash = NULL;
+#if __GLIBC_PREREQ(2, 35)
+	struct dl_find_object found;
+
+	if (_dl_find_object((void *)(uintptr_t)address, &found) < 0)
+		return NULL;
+	*ret_header = found.dlfo_map_start;
+	return found.dlfo_link_map;
+#else
 	struct link_map *map = NULL;
 	Dl_info info;
 
-	if (dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || !map)
+	if (dladdr1(address, &info, (void **)&map, RTLD_DL_LINKMAP) == 0)
+		return NULL;
+	*ret_header = info.dli_fbase;
+	return map;
+#endif
+}
+
+bool symbols_find(const void *address, struct symbols *ret)
+{
+	const uint32_t *hash = NULL;
+	const void *header;
+	struct link_map *map = map_of(address, &header);
+
+	if (!map)
 		return false;
-	*ret = (struct symbols){ .base = map->l_addr,
-				 .header = info.dli_fbase };
+	*ret = (struct symbols){ .base = map->l_addr, .header = header };
 	for (const ElfW(Dyn) *d = map->l_ld; d->d_tag != DT_NULL; d++)
 		if (d->d_tag == DT_SYMTAB)
 			ret->list = (ElfW(Sym) *)at(map, d->d_un.d_ptr);
