@@ -6,7 +6,7 @@
 #	bench/advise.sh [-b BUILD] [-p PROGRAMS] [-l SHARES]
 #
 #	-b  where extmem was built (.)
-#	-p  programs ("sort sqlite perl xz gcc")
+#	-p  programs ("sort sqlite perl scan gcc")
 #	-l  local shares in per cent (75,50,25)
 #
 # Exits with 1 if a run fails; a prediction that is wrong is in the table.
@@ -14,7 +14,7 @@ set -u
 export LC_ALL=C
 unset EXTMEM_APPLIANCE EXTMEM_LOCAL EXTMEM_EXTERNAL
 build=.
-chosen='sort sqlite perl xz gcc'
+chosen='sort sqlite perl scan gcc'
 shares=75,50,25
 while getopts b:p:l: option; do
 	case $option in
@@ -68,9 +68,17 @@ perl_run() {
 		print "$s\n";'
 }
 
-# It reads and writes its buffers in order.
-xz_make() { lines 150000 >"$work/text"; }
-xz_run() { "$@" xz -T1 --lzma2=preset=1,dict=4M -c "$work/text"; }
+# Thrice through a string of 12 MiB, in order.
+scan_make() { :; }
+scan_run() {
+	"$@" perl -e 'my ($s, $sum) = ("x" x (12 << 20), 0);
+		for my $turn (1 .. 3) {
+			for (my $i = 0; $i < length $s; $i += 512) {
+				$sum += ord substr $s, $i, 1;
+			}
+		}
+		print "$sum\n";'
+}
 
 gcc_make() {
 	cc1=$(gcc -print-prog-name=cc1)
@@ -120,9 +128,10 @@ for name in $chosen; do
 		}
 		real=$(sed -n 's/^  "misses": \([0-9]*\).*/\1/p' "$work/stats")
 		echo "$name $use $percent $foreseen $real" | awk '{
+			ratio = "-"
+			if ($5 + 0 > 0) ratio = sprintf("%.2f", $4 / $5)
 			printf "| %s | %.0f | %d | %d | %d | %s |\n", $1,
-				$2 / 1048576, $3, $4, $5,
-				$5 > 0 ? sprintf("%.2f", $4 / $5) : "-" }'
+				$2 / 1048576, $3, $4, $5, ratio }'
 	done 3<"$work/table"
 done
 exit $wrong
