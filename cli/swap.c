@@ -301,8 +301,11 @@ static int take_down(void)
 {
 	char device[64] = "", line[64];
 	FILE *file = fopen(DEVICE, "re");
+	bool has = file != NULL && fgets(device, sizeof(device), file) != NULL;
 
-	if (file != NULL && fgets(device, sizeof(device), file) != NULL) {
+	if (file != NULL)
+		fclose(file);
+	if (has) {
 		if (swapoff(device) != 0 && errno != EINVAL)
 			return say(COMMAND_NO, errno == ENOMEM
 				   ? "%s: there is not enough memory here for what is "
@@ -311,8 +314,6 @@ static int take_down(void)
 		run((const char *const[]){ "losetup", "--detach", device, NULL },
 		    line, sizeof(line));
 	}
-	if (file != NULL)
-		fclose(file);
 	unlink(DEVICE);
 	/* The loop device may let go of the file a moment later. */
 	for (int tries = 0; tries < 50 && umount2(FOLDER, 0) != 0 && errno == EBUSY;

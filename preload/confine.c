@@ -203,7 +203,7 @@ static void add_permit(struct prologue *p, struct exits *e, enum permit permit)
 		need(p, e, BPF_JSET, MAP_ANONYMOUS, true);
 		need(p, e, BPF_JSET, MAP_PRIVATE, true);
 		need(p, e, BPF_JSET, ~flags, false);
-		/* fall through */
+		__attribute__((fallthrough));
 	case RIGHTS:
 		load(p, argument(2, false));
 		need(p, e, BPF_JSET, ~(uint32_t)(PROT_READ | PROT_WRITE), false);

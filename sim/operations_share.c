@@ -132,9 +132,10 @@ static void share(struct program *p)
 		return;
 	}
 	share_end(s);
+	stamp++;
 	*s = (struct share){
 		.full = true, .writer = p, .lives = p->lives,
-		.stamp = ++stamp, .pages = p->shadow->pages, .released = released,
+		.stamp = stamp, .pages = p->shadow->pages, .released = released,
 		.until_ns = world_now() + o.ms * XM_MS,
 	};
 	memcpy(s->token, token, sizeof(token));

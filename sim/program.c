@@ -187,8 +187,8 @@ static unsigned settings(const struct program *p, char (*texts)[TEXT_SIZE])
 	static const char *const spreads[] = {
 		[SIM_SPREAD_NOT] = "strategy=mirror %u, rank free",
 		[SIM_SPREAD_ALWAYS] = "strategy=mirror %u, spread zone",
-		[SIM_SPREAD_IF] = "strategy=mirror %u, spread zone "
-				  "else mirror %u, rank random of 2",
+		[SIM_SPREAD_IF] = ("strategy=mirror %u, spread zone "
+				   "else mirror %u, rank random of 2"),
 	};
 	unsigned n = 0;
 

@@ -326,7 +326,7 @@ int xm_plan_make(const struct xm_strategy *s,
 		 uint64_t size, uint64_t granule, uint64_t seed,
 		 struct xm_plan *ret)
 {
-	struct xm_plan first;
+	struct xm_plan first = { 0 };
 	int rc = 0, first_rc = 0;
 
 	XM_ASSERT(size > 0 && size % xm_strategy_row(s, granule) == 0);

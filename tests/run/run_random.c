@@ -499,7 +499,7 @@ static void step_fork(void)
 {
 	char value = (char)draw();
 	struct range r;
-	int status;
+	int status = 0;
 	pid_t pid;
 
 	if (!choose(&r))
