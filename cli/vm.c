@@ -8,22 +8,30 @@
 #include <config.h>
 #endif
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/program.h"
 
 /* A guest's memory is one allocation, and larger than any of QEMU's own. */
 #define THRESHOLD "--threshold=4M"
 
 static const struct xm_option_table table = {
 	.program = "extmem vm",
-	.usage = "run [OPTION OF extmem run]... -- qemu-system-ARCH [ARGUMENT]...",
+	.usage = "run [OPTION OF extmem run]... -- qemu-system-ARCH [ARGUMENT]...\n"
+		 "       extmem vm run --name NAME [OPTION]... -- qemu-system-ARCH [ARGUMENT]...\n"
+		 "       extmem vm move [OPTION]... NAME HOST",
 	.about = "Runs a virtual machine whose memory is that of appliances, with "
 		 "a bounded cache in local memory (--local). The options are "
 		 "those of `extmem run --help`. QEMU must emulate the processor "
-		 "(-accel tcg). The guest needs no change, and ends with QEMU.",
+		 "(-accel tcg). The guest needs no change, and ends with QEMU. With "
+		 "a --name its memory is a file there, with the kernel's page "
+		 "cache before it, and the guest can be moved to another machine "
+		 "while its memory stays where it is.",
 };
 
 /* Whether one of the words that commas divide `text` into begins so. */
@@ -103,6 +111,33 @@ static bool check(char *const qemu[])
 	return true;
 }
 
+/* A guest that can move is another program's. */
+static int execute(char *argv[])
+{
+	static char name[] = "extmem-vm";
+	char path[PROGRAM_PATH_SIZE];
+
+	if (!program_beside(name, path)) {
+		command_say("vm", "extmem-vm is not beside this program: configure and "
+				  "build again with libfuse 3 and jansson (Debian: "
+				  "libfuse3-dev libjansson-dev)");
+		return COMMAND_NO;
+	}
+	argv[0] = name;
+	execv(path, argv);
+	command_say("vm", "%s: %s", path, strerror(errno));
+	return COMMAND_NO;
+}
+
+static bool has_name(int argc, char *const argv[])
+{
+	for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], "-n") == 0 || strcmp(argv[i], "--name") == 0 ||
+		    strncmp(argv[i], "--name=", 7) == 0)
+			return true;
+	return false;
+}
+
 static int run(int argc, char *argv[])
 {
 	static char name[] = "run", threshold[] = THRESHOLD;
@@ -138,11 +173,15 @@ int command_vm(int argc, char *argv[])
 	int unused, rest, status;
 
 	if (argc >= 2 && strcmp(argv[1], "run") == 0)
-		return run(argc - 2, argv + 2);
+		return has_name(argc - 2, argv + 2) ? execute(argv)
+						    : run(argc - 2, argv + 2);
+	if (argc >= 2 && (strcmp(argv[1], "move") == 0 || strcmp(argv[1], "receive") == 0 ||
+			  strcmp(argv[1], "stream") == 0))
+		return execute(argv);
 	status = command_options(&table, &unused, argc, argv, &o, &rest);
 	if (status < 0) {
-		command_say("vm", rest < argc ? "\"%s\" is no command of vm: run"
-					      : "what? run", argv[rest]);
+		command_say("vm", rest < argc ? "\"%s\" is no command of vm: run, move"
+					      : "what? run or move", argv[rest]);
 		status = COMMAND_USAGE;
 	}
 	xm_options_close(o);

@@ -4,4 +4,5 @@
 
 include faces/disk/local.mk
 include faces/file/local.mk
+include faces/machine/local.mk
 include faces/python/local.mk

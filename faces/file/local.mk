@@ -9,6 +9,8 @@ extmem_mount_SOURCES = \
 	faces/file/chunks.c \
 	faces/file/log.c \
 	faces/file/log.h \
+	faces/file/machine.c \
+	faces/file/machine.h \
 	faces/file/mount.c \
 	faces/file/serve.c \
 	faces/file/serve.h \

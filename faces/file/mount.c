@@ -31,6 +31,7 @@
 #include "common/options_shared.h"
 #include "common/standard.h"
 #include "faces/file/log.h"
+#include "faces/file/machine.h"
 #include "faces/file/serve.h"
 #include "faces/file/watchdog.h"
 #include "faces/file/whole.h"
@@ -40,10 +41,10 @@
 #define STACK_TOUCHED (128 * 1024)
 
 struct mount_settings {
-	uint64_t size, threads, deadline_s;
+	uint64_t size, threads, deadline_s, machine;
 	struct xm_option_list appliance, setting, region, token;
 	const char *strategy;
-	bool seal, foreground, others, swap, durable;
+	bool seal, foreground, others, swap, durable, awaits;
 };
 
 static const struct xm_option options[] = {
@@ -105,6 +106,16 @@ static const struct xm_option options[] = {
 	  .hidden = true, /* for `extmem swap` */
 	  .help = "The folder is to hold a swap file.",
 	  .destination = offsetof(struct mount_settings, swap) },
+	{ .name = "machine",
+	  .kind = XM_OPTION_SIZE,
+	  .hidden = true, /* for extmem-vm */
+	  .help = "A file \"memory\", of a machine that moves.",
+	  .destination = offsetof(struct mount_settings, machine) },
+	{ .name = "awaits",
+	  .kind = XM_OPTION_FLAG,
+	  .hidden = true,
+	  .help = "Its memory is not here yet.",
+	  .destination = offsetof(struct mount_settings, awaits) },
 	{ .name = "deadline",
 	  .kind = XM_OPTION_COUNT,
 	  .hidden = true,
@@ -127,6 +138,7 @@ static const struct xm_option_table table = {
 };
 
 static struct face face;
+static struct face_machine machine;
 static extmem *client;
 static extmem_region *region;
 static struct fuse_session *session;
@@ -189,6 +201,12 @@ static int add_regions(const struct mount_settings *s)
 	for (size_t i = 0; rc == 0 && i < s->token.count; i++) {
 		kept.token = s->token.items[i];
 		rc = face_whole_add(&face.tree, client, &kept);
+	}
+	if (rc == 0 && s->machine > 0) {
+		rc = face_whole_machine(&face.tree, client, s->machine, s->awaits,
+					&machine.whole, &machine.node);
+		machine.x = client;
+		face.machine = &machine;
 	}
 	return rc;
 }
@@ -434,7 +452,10 @@ static int live(const struct mount_settings *s, int ready_fd)
 	face.strategy = s->strategy;
 	if (mount_folder(s) != 0)
 		return 1;
-	status = begin_threads(s->threads, threads);
+	machine.session = session;
+	status = face.machine != NULL ? face_machine_begin(&machine) : 0;
+	if (status == 0)
+		status = begin_threads(s->threads, threads);
 	if (status == 0)
 		tune_writeback();
 	if (status == 0 && s->swap)
@@ -496,7 +517,8 @@ static int check(const struct mount_settings *s, int argc, char *argv[], int res
 
 	if (settings == NULL)
 		return 2;
-	if (s->size == 0 && (s->swap || s->region.count + s->token.count == 0))
+	if (s->size == 0 &&
+	    (s->swap || (s->region.count + s->token.count == 0 && s->machine == 0)))
 		face_say("how much memory? `extmem mount --size 1G --appliance "
 			 "ofi+tcp://host:7470 DIR`");
 	else if (s->durable && s->region.count + s->token.count == 0)

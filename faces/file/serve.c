@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "faces/file/log.h"
+#include "faces/file/machine.h"
 #include "faces/file/serve_parts.h"
 #include "faces/file/whole.h"
 
@@ -154,11 +155,29 @@ static void answer_text(fuse_req_t req, const char *text, size_t length, size_t 
 		fuse_reply_buf(req, text, length);
 }
 
+static bool is_machine(fuse_req_t req, const struct face_node *node, const char *name)
+{
+	const struct face_machine *m = face_of(req)->machine;
+
+	return m != NULL && m->node == node && strcmp(name, FACE_MACHINE_ATTRIBUTE) == 0;
+}
+
+static void on_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+			const char *value, size_t size, int flags)
+{
+	int rc = -EOPNOTSUPP;
+
+	(void)flags;
+	if (is_machine(req, face_node_of(req, ino), name))
+		rc = face_machine_ask(face_of(req)->machine, value, size);
+	fuse_reply_err(req, -rc);
+}
+
 static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	const struct face_node *node = face_node_of(req, ino);
 	const char *text = NULL;
-	char number[32];
+	char number[32], outcome[FACE_MACHINE_TEXT];
 
 	if (strcmp(name, "user.extmem.appliance") == 0)
 		text = face_of(req)->appliance;
@@ -168,6 +187,10 @@ static void on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 		snprintf(number, sizeof(number), "%llu",
 			 (unsigned long long)bytes_of(node));
 		text = number;
+	}
+	if (is_machine(req, node, name)) {
+		face_machine_answer(face_of(req)->machine, outcome);
+		text = outcome;
 	}
 	if (text == NULL || !S_ISREG(node->mode))
 		fuse_reply_err(req, ENODATA);
@@ -330,6 +353,7 @@ const struct fuse_lowlevel_ops face_operations = {
 	.opendir = on_opendir,
 	.readdir = face_on_readdir,
 	.statfs = on_statfs,
+	.setxattr = on_setxattr,
 	.getxattr = on_getxattr,
 	.listxattr = on_listxattr,
 	.create = on_create,

@@ -10,7 +10,10 @@
 
 #define FACE_IO_MAX (1U << 20) /* bytes of one request */
 
+struct face_machine;
+
 struct face {
+	struct face_machine *machine; /* NULL: the folder is not a machine's */
 	struct face_tree tree;
 	struct face_store store;
 	/* What extended attributes say of every file. */

@@ -12,6 +12,7 @@
 #include "faces/file/whole.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -23,8 +24,18 @@
 #define WORDS 1024
 #define ZEROS ((uint64_t)65536)
 
+enum state {
+	AWAITS,	  /* there is no region yet */
+	ARRIVES,  /* there is; what the kernel has is of before */
+	HELD,
+	PARTED	  /* it was handed over */
+};
+
 struct face_whole {
-	extmem_region *region;
+	/* Held for reading while bytes move, for writing while the region changes. */
+	pthread_rwlock_t lock;
+	enum state state;
+	extmem_region *region; /* NULL: none */
 	uint64_t size;
 	bool durable;
 	char path[PATH_MAX]; /* of the file that has its token; "": there is none */
@@ -53,6 +64,15 @@ static const char *last_part(const char *name)
 	return slash != NULL ? slash + 1 : name;
 }
 
+static struct face_whole *whole_new(void)
+{
+	struct face_whole *w = calloc(1, sizeof(*w));
+
+	if (w != NULL)
+		pthread_rwlock_init(&w->lock, NULL);
+	return w;
+}
+
 static int whole_open(extmem *x, const struct face_kept *kept, uint64_t size,
 		      struct face_whole **ret)
 {
@@ -60,7 +80,7 @@ static int whole_open(extmem *x, const struct face_kept *kept, uint64_t size,
 		.size = sizeof(request), .region_size = size,
 		.name = last_part(kept->region), .flags = EXTMEM_TRACKED,
 	};
-	struct face_whole *w = calloc(1, sizeof(*w));
+	struct face_whole *w = whole_new();
 	char words[WORDS] = "out of memory", path[PATH_MAX];
 	int rc = w != NULL ? 0 : -ENOMEM;
 
@@ -76,6 +96,7 @@ static int whole_open(extmem *x, const struct face_kept *kept, uint64_t size,
 		free(w);
 		return rc;
 	}
+	w->state = HELD;
 	w->size = extmem_region_size(w->region);
 	w->durable = kept->durable;
 	*ret = w;
@@ -123,6 +144,7 @@ void face_whole_close(struct face_whole *w)
 	if (w == NULL)
 		return;
 	face_complain(extmem_region_free(w->region));
+	pthread_rwlock_destroy(&w->lock);
 	free(w);
 }
 
@@ -141,16 +163,31 @@ int64_t face_whole_read(struct face_whole *w, uint64_t offset, void *buffer, siz
 		return 0;
 	if (size > w->size - offset)
 		size = (size_t)(w->size - offset);
-	rc = face_complain(extmem_read(w->region, offset, buffer, size));
+	pthread_rwlock_rdlock(&w->lock);
+	if (w->state == AWAITS)
+		memset(buffer, 0, size);
+	rc = w->state == AWAITS	  ? 0
+	     : w->state == PARTED ? -EIO
+				  : extmem_read(w->region, offset, buffer, size);
+	rc = face_complain(rc);
+	pthread_rwlock_unlock(&w->lock);
 	return rc == 0 ? (int64_t)size : rc;
 }
 
 int face_whole_write(struct face_whole *w, uint64_t offset, const void *buffer,
 		     size_t size)
 {
+	int rc;
+
 	if (offset > w->size || size > w->size - offset)
 		return -EFBIG;
-	return face_complain(extmem_write(w->region, offset, buffer, size));
+	pthread_rwlock_rdlock(&w->lock);
+	rc = w->state == PARTED ? -EIO
+	     : w->state == HELD ? extmem_write(w->region, offset, buffer, size)
+				: 0;
+	rc = face_complain(rc);
+	pthread_rwlock_unlock(&w->lock);
+	return rc;
 }
 
 int face_whole_zero(struct face_whole *w, uint64_t offset, uint64_t size)
@@ -186,9 +223,95 @@ int face_whole_rename(struct face_whole *w, const char *name)
 
 int face_whole_remove(struct face_whole *w)
 {
-	int rc = face_kept_end(w->region, w->path);
+	int rc = w->region != NULL ? face_kept_end(w->region, w->path) : -EBUSY;
 
 	if (rc == 0)
 		w->path[0] = '\0';
 	return face_complain(rc);
+}
+
+/* --- the memory of a machine ----------------------------------------------------------------- */
+
+int face_whole_machine(struct face_tree *tree, extmem *x, uint64_t size, bool awaits,
+		       struct face_whole **ret, struct face_node **ret_node)
+{
+	const struct extmem_request request = {
+		.size = sizeof(request), .region_size = size, .name = "machine",
+		.flags = EXTMEM_TRACKED,
+	};
+	struct face_whole *w = whole_new();
+	int rc = w == NULL ? -ENOMEM : 0;
+
+	if (rc == 0 && !awaits && (rc = extmem_region_request(x, &request, &w->region)) != 0)
+		face_say("%s", extmem_error());
+	if (rc == 0)
+		rc = face_make(tree, tree->root, "memory", S_IFREG | 0600, getuid(),
+			       getgid(), NULL, ret_node);
+	if (rc != 0)
+		return rc;
+	w->state = awaits ? AWAITS : HELD;
+	w->size = awaits ? size : extmem_region_size(w->region);
+	(*ret_node)->whole = *ret = w;
+	return 0;
+}
+
+int face_whole_part(struct face_whole *w, uint64_t ms, char ret_token[EXTMEM_TOKEN_SIZE])
+{
+	const struct extmem_hand_over options = { .size = sizeof(options), .ms = ms };
+	int rc;
+
+	pthread_rwlock_wrlock(&w->lock);
+	if (w->state != HELD) {
+		pthread_rwlock_unlock(&w->lock);
+		return -EBUSY;
+	}
+	/* It is half handed over while an appliance does not answer: it is neither here nor
+	 * there, and there is nothing else to do. */
+	do
+		rc = extmem_region_hand_over(w->region, &options, ret_token);
+	while (rc == -EINPROGRESS);
+	if (rc == 0) {
+		extmem_region_free(w->region);
+		w->region = NULL;
+		w->state = PARTED;
+	}
+	pthread_rwlock_unlock(&w->lock);
+	return rc;
+}
+
+int face_whole_adopt(struct face_whole *w, extmem *x, const char *token, bool kept)
+{
+	extmem_region *region = NULL;
+	int rc;
+
+	pthread_rwlock_wrlock(&w->lock);
+	rc = w->region != NULL ? -EBUSY
+			       : extmem_region_adopt(x, token,
+						     kept ? EXTMEM_ADOPT_KEPT : 0,
+						     &region);
+	if (rc == 0 && extmem_region_size(region) != w->size)
+		rc = -EINVAL;
+	if (rc == 0) {
+		w->region = region;
+		w->state = ARRIVES;
+	}
+	pthread_rwlock_unlock(&w->lock);
+	return rc;
+}
+
+void face_whole_begin(struct face_whole *w)
+{
+	pthread_rwlock_wrlock(&w->lock);
+	w->state = HELD;
+	pthread_rwlock_unlock(&w->lock);
+}
+
+int face_whole_own(struct face_whole *w)
+{
+	int rc;
+
+	pthread_rwlock_rdlock(&w->lock);
+	rc = w->region != NULL ? extmem_region_keep(w->region, 0, NULL) : -ESTALE;
+	pthread_rwlock_unlock(&w->lock);
+	return rc;
 }

@@ -13,6 +13,7 @@
 
 struct face_whole;
 struct face_tree;
+struct face_node;
 
 /* Adds such a file to the folder that is the tree's root. Of `kept` one is given: `region`
  * may be NAME=SIZE, which is made if it is not there. The file has the name's last part, or
@@ -35,5 +36,21 @@ int face_whole_sync(struct face_whole *);
 int face_whole_rename(struct face_whole *, const char *name);
 /* Nothing leads to the region any more: it ends with the file. */
 int face_whole_remove(struct face_whole *);
+
+/* --- the memory of a machine that moves: faces/file/machine.h ------------------------------ */
+
+/* A file "memory" of this size, which is a region, not kept; or none yet (`awaits`): then it
+ * reads as zero, and what is written there is forgotten. */
+int face_whole_machine(struct face_tree *, extmem *, uint64_t size, bool awaits,
+		       struct face_whole **ret, struct face_node **ret_node);
+/* Hands the region over, for `ms`: reads and writes are -EIO from then on. */
+int face_whole_part(struct face_whole *, uint64_t ms, char ret_token[EXTMEM_TOKEN_SIZE]);
+/* Has the region of a token, kept under it if `kept`. What is written is forgotten still,
+ * until face_whole_begin(), before which the caller has the kernel forget its pages.
+ * -EINVAL: it is of another size; it waits under its token again, if it is kept. */
+int face_whole_adopt(struct face_whole *, extmem *, const char *token, bool kept);
+void face_whole_begin(struct face_whole *);
+/* No token stands for the region any more. */
+int face_whole_own(struct face_whole *);
 
 #endif

@@ -13,11 +13,12 @@ xm_shell_tests += \
 	tests/faces/test_files_wrong.sh \
 	tests/faces/test_places.sh \
 	tests/faces/test_vm.sh \
+	tests/faces/test_vm_move.sh \
 	$(NULL)
 EXTRA_DIST += tests/faces/rig.sh
 
 # What test_vm.sh compiles for QEMU.
-EXTRA_DIST += tests/faces/guest.c tests/faces/guest.ld
+EXTRA_DIST += tests/faces/guest.c tests/faces/guest.ld tests/faces/guest_moves.c
 
 # A client that test_places.sh starts in containers.
 check_PROGRAMS += tests/faces/select

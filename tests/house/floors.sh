@@ -131,7 +131,7 @@ complaints "transports include the contracts, common and each other" \
 	# Where both ends are to be in one process, bench is the daemon too.
 	arrows bench 'core/extmem\.h|common/(options|spawn|standard)\.h' |
 		grep -vx 'bench/appliance.c includes appliance/inside.h'
-	arrows faces 'core/extmem\.h|common/(options|options_shared|standard)\.h'
+	arrows faces 'core/extmem\.h|common/(base|clock|options|options_shared|standard)\.h'
 } >"$scratch/out"
 complaints "cli, preload, faces, gateway and bench stand on extmem.h and what is common" \
 	"$scratch/out"

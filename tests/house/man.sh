@@ -142,6 +142,11 @@ if [ -x "$XM_BUILDDIR/extmem-mount" ]; then
 	options docs/man/extmem-mount.1 "$XM_BUILDDIR/extmem-mount"
 	complaints "every option of extmem mount is in extmem-mount(1)" "$out"
 fi
+if [ -x "$XM_BUILDDIR/extmem-vm" ]; then
+	options docs/man/extmem.1 "$XM_BUILDDIR/extmem-vm" run
+	options docs/man/extmem.1 "$XM_BUILDDIR/extmem-vm" move
+	complaints "every option of a guest that moves is in extmem(1)" "$out"
+fi
 if [ -f docs/man/extmem.1 ]; then
 	for command in run info status strategy disk swap doctor; do
 		options docs/man/extmem.1 "$XM_BUILDDIR/extmem" $command

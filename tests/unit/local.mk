@@ -71,6 +71,7 @@ xm_tests += \
 	tests/unit/test_tree \
 	tests/unit/test_versions \
 	tests/unit/test_view \
+	tests/unit/test_vm_move \
 	tests/unit/test_volume \
 	tests/unit/test_wait \
 	tests/unit/test_wire \
@@ -99,6 +100,14 @@ tests_unit_test_gateway_SOURCES = \
 	tests/unit/test_gateway.c \
 	$(NULL)
 tests_unit_test_gateway_LDADD = libxm_gateway.la $(LDADD)
+
+# How a guest moves; without QEMU.
+tests_unit_test_vm_move_SOURCES = \
+	faces/machine/move.c \
+	faces/machine/move.h \
+	tests/unit/test_vm_move.c \
+	$(NULL)
+tests_unit_test_vm_move_LDADD = $(CUNIT_LIBS)
 
 # The bytes of `extmem mount`, on a region of the test's own; without libfuse.
 tests_unit_test_files_store_SOURCES = \
