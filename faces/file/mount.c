@@ -23,7 +23,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -314,17 +313,29 @@ static bool tune(const char *bdi, const char *name, const char *value)
 	return fclose(file) == 0 && ok;
 }
 
+/* The kernel's number of the folder, without a request to it, which this process would have to
+ * answer: killed meanwhile it would wait for itself for ever. */
+static int folder_device(unsigned *ret_major, unsigned *ret_minor)
+{
+	struct statx st;
+
+	if (statx(AT_FDCWD, folder, AT_STATX_DONT_SYNC, STATX_TYPE, &st) != 0)
+		return -errno;
+	*ret_major = st.stx_dev_major;
+	*ret_minor = st.stx_dev_minor;
+	return 0;
+}
+
 /* Without it the kernel writes the same pages again and again: a file that is stored to
  * by a mapping is ten times slower. */
 static void tune_writeback(void)
 {
 	char bdi[64] = "/sys/class/bdi/...";
-	struct stat st;
+	unsigned major, minor;
 	bool ok = false;
 
-	if (stat(folder, &st) == 0) {
-		snprintf(bdi, sizeof(bdi), "/sys/class/bdi/%u:%u",
-			 major(st.st_dev), minor(st.st_dev));
+	if (folder_device(&major, &minor) == 0) {
+		snprintf(bdi, sizeof(bdi), "/sys/class/bdi/%u:%u", major, minor);
 		ok = tune(bdi, "strict_limit", "0");
 		ok = tune(bdi, "max_ratio", "100") && ok;
 		ok = tune(bdi, "read_ahead_kb", "1024") && ok;
@@ -359,16 +370,16 @@ static int mount_folder(const struct mount_settings *s)
  * page of them, which a discard does. */
 static int guard(const struct mount_settings *s)
 {
-	struct stat st;
+	unsigned major, minor;
 	int rc = extmem_advise(region, 0, 0, EXTMEM_DONTNEED);
 
 	if (rc != 0)
 		face_say("%s", extmem_error());
 	if (rc == 0 && (rc = face_lock_memory()) != 0)
 		face_say("memory cannot be locked: %s", strerror(-rc));
-	if (rc == 0 && stat(folder, &st) != 0)
-		rc = -errno;
-	if (rc == 0 && (rc = face_watchdog_begin(minor(st.st_dev), s->deadline_s,
+	if (rc == 0)
+		rc = folder_device(&major, &minor);
+	if (rc == 0 && (rc = face_watchdog_begin(minor, s->deadline_s,
 						 !s->foreground, &answered)) != 0)
 		face_say("there can be no watchdog: %s; are the files of "
 			 "/sys/fs/fuse/connections there?", strerror(-rc));
@@ -386,28 +397,41 @@ static void signals_of(sigset_t *ret)
 	sigaddset(ret, SIGUSR2);
 }
 
+/* In a child, which has not the kernel's side: what waits here is answered by threads of the
+ * parent, and goes on, with an error, when that is killed. Returns an errno. */
+static int unmount_by_child(int flags)
+{
+	char *argv[] = { (char[]){ "fusermount3" }, (char[]){ "-u" },
+			 (char[]){ "-q" }, (char[]){ "-z" }, folder, NULL };
+	int status = 0;
+	pid_t child = fork();
+
+	if (child == 0) {
+		close(fuse_session_fd(session));
+		if (umount2(folder, flags) == 0)
+			_exit(0);
+		if (flags == 0)
+			_exit(errno);
+		execvp(argv[0], argv);
+		_exit(127);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status)
+		       ? WEXITSTATUS(status)
+		       : EAGAIN;
+}
+
 /* The programs' last stores are still the kernel's: it hands them over meanwhile, so the
  * threads go on. */
 static void unmount_folder(void)
 {
-	char *argv[] = { (char[]){ "fusermount3" }, (char[]){ "-u" },
-			 (char[]){ "-q" }, (char[]){ "-z" }, folder, NULL };
-	pid_t child;
+	int error = unmount_by_child(0);
 
-	if (umount2(folder, 0) == 0)
+	if (error == 0)
 		return;
-	if (errno == EBUSY)
+	if (error == EBUSY)
 		face_say("%s is in use: it ends when the last file there is "
 			 "closed, or at the next signal", folder);
-	if (umount2(folder, MNT_DETACH) == 0)
-		return;
-	child = fork();
-	if (child == 0) {
-		execvp(argv[0], argv);
-		_exit(127);
-	}
-	if (child > 0)
-		waitpid(child, NULL, 0);
+	unmount_by_child(MNT_DETACH);
 }
 
 /* Returns the exit status. */

@@ -141,15 +141,16 @@ static void end(pid_t *process, int signal)
 	}
 }
 
-/* What a process has left that was killed. */
+/* What a process has left that was killed. The kernel's side is ended first, as that
+ * process may be waiting for itself. */
 static void unmount(char *path)
 {
 	static char program[] = "fusermount3", words[3][4] = { "-u", "-q", "-z" };
 	char *argv[] = { program, words[0], words[1], words[2], path, NULL };
-	struct stat st;
 	pid_t child;
 
-	if ((stat(path, &st) == 0 || errno != ENOTCONN) || umount2(path, MNT_DETACH) == 0)
+	if (umount2(path, MNT_FORCE) == 0 || errno == EINVAL || errno == ENOENT ||
+	    umount2(path, MNT_DETACH) == 0)
 		return;
 	child = start(argv, SIGKILL, true);
 	end(&child, 0);

@@ -34,6 +34,9 @@ static void act(struct arriving *a, struct guest *g, unsigned effects)
 	if ((effects & TARGET_DO_READY) != 0)
 		lines_write(&a->near, json_pack("{sb}", "ready", 1));
 	if ((effects & TARGET_DO_CLAIM) != 0) {
+		/* What QEMU has touched is forgotten now, not when the kernel's pages are
+		 * dropped: who serves the folder would wait for itself then. */
+		guest_write_back(g);
 		a->asks = ARRIVING_CLAIMS;
 		ask(a, g);
 	}

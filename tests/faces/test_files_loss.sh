@@ -150,4 +150,24 @@ if [ -w $connections ] && mountpoint -q $connections; then
 else
 	echo "skipped the watchdog: fusectl is not here, or not for this user"
 fi
+# One that is killed at any moment of its beginning or its end does not wait for itself.
+gone() {
+	! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"
+}
+killed() {
+	"$extmem" mount --foreground -s 1M -a "$address" "$folder" >"$scratch/out" 2>&1 8>&- &
+	one=$!
+	sleep "0.$1"
+	[ "$2" = begins ] || kill "$one"
+	sleep "0.0$3"
+	kill -9 "$one" 2>/dev/null
+	await gone "$one"
+	wait "$one" 2>/dev/null
+	umount -l "$folder" 2>/dev/null || fusermount3 -u -q -z "$folder" 2>/dev/null
+	gone "$one"
+}
+for after in 02 04 06 08 10 12 14 16; do
+	killed $after begins 0 && killed 4 ends $after || break
+done
+verdict "killed at any moment it ends" $? "$scratch/out"
 summary
