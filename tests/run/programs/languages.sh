@@ -234,22 +234,6 @@ erlang_() {
 		-pa "$in/erlang.d" -s erlang_run main >sums
 }
 
-sbcl_needs=sbcl
-sbcl_rest='its heap is executable'
-sbcl_input() {
-	cat >"$in/sbcl" <<'END'
-(let ((table (make-hash-table :test 'equal)) (sum 0))
-  (dotimes (i 100000)
-    (setf (gethash (format nil "key ~d" i) table) (list i (mod (* i 7919) 100003))))
-  (let ((all (sort (loop for v being the hash-values of table collect v)
-		   #'< :key #'second)))
-    (dolist (v all)
-      (setf sum (mod (+ (* sum 31) (first v) (second v)) 1000000007))))
-  (format t "~d ~a~%" sum (gethash "key 77" table)))
-END
-}
-sbcl_() { $under sbcl --script "$in/sbcl" >sums; }
-
 guile_needs=guile
 guile_input() {
 	cat >"$in/guile" <<'END'
