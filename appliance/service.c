@@ -417,6 +417,22 @@ static void on_interface(struct xm_service *s, const struct xm_service_event *ev
 		s->places[event->place].locator = *event->locator;
 }
 
+/* What whoever runs the appliance asks of it. */
+static void on_operator(struct xm_service *s, const struct xm_service_event *event,
+			struct xm_service_effects *ret)
+{
+	if (event->kind == XM_SERVICE_DRAIN)
+		drain(s, event->drain_ms);
+	else if (event->kind == XM_SERVICE_STAY)
+		stay(s);
+	else if (event->kind == XM_SERVICE_RELOAD)
+		reload(s, event->lease_ms);
+	else if (event->kind == XM_SERVICE_TENANTS)
+		xm_service_set_tenants(s, event->tenants);
+	else
+		(void)xm_shrink_resize(s, event->size, event->now_ns, ret);
+}
+
 static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 		     struct xm_service_effects *ret)
 {
@@ -452,19 +468,11 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 			xm_service_zeroed(s, event, ret);
 		break;
 	case XM_SERVICE_DRAIN:
-		drain(s, event->drain_ms);
-		break;
 	case XM_SERVICE_STAY:
-		stay(s);
-		break;
 	case XM_SERVICE_RELOAD:
-		reload(s, event->lease_ms);
-		break;
 	case XM_SERVICE_TENANTS:
-		xm_service_set_tenants(s, event->tenants);
-		break;
 	case XM_SERVICE_RESIZE:
-		(void)xm_shrink_resize(s, event->size, event->now_ns, ret);
+		on_operator(s, event, ret);
 		break;
 	case XM_SERVICE_RETURNED:
 	case XM_SERVICE_TAKEN:

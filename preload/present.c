@@ -2,19 +2,18 @@
 /*
  * System calls that read or write the program's memory.
  *
- * With faults served inline the kernel cannot touch an absent page: the call would
- * fail with EFAULT. So an external buffer is pinned first, in pieces of at most
- * PIECE_MAX, and the call is made for each piece. Small buffers go through the
- * thread's bounce buffer instead, and so does a piece that cannot be pinned because
- * other threads have pinned half of the local memory.
+ * With faults served inline the kernel cannot touch an absent page: the call would fail
+ * with EFAULT. So an external buffer is pinned first, in pieces of at most PIECE_MAX, and
+ * the call is made for each piece. Small buffers go through the thread's bounce buffer
+ * instead, and so does a piece that cannot be pinned because other threads have pinned
+ * half of the local memory.
  *
- * The program sees one call. Reads of a regular file, and all writes, go on until
- * the count is reached or a call comes back short. Of a pipe, a terminal or a
- * stream socket one piece is read, which may be short, as it may be without us.
- * Datagrams go as a whole: one that cannot be pinned at once is copied to local
- * memory. So are buffers of MSG_PEEK, and buffers that the kernel keeps after the
- * call (MSG_ZEROCOPY). If a write to a file takes several pieces, writes of other
- * threads of this process to that file wait.
+ * The program sees one call. Reads of a regular file, and all writes, go on until the
+ * count is reached or a call comes back short. Of a pipe, a terminal or a stream socket
+ * one piece is read, which may be short, as it may be without us. Datagrams go as a whole:
+ * one that cannot be pinned at once is copied to local memory. So are buffers of MSG_PEEK,
+ * and buffers that the kernel keeps after the call (MSG_ZEROCOPY). If a write to a file
+ * takes several pieces, writes of other threads of this process to that file wait.
  */
 #include "preload/record.h"
 #include "preload/reserve.h"
