@@ -127,7 +127,40 @@ static PyObject *module_shrink(PyObject *module, PyObject *args)
 	return xm_py_done(rc);
 }
 
+/* bounds(view) -> address, size, contiguous: of the bytes from the first to the last. */
+static PyObject *module_bounds(PyObject *module, PyObject *object)
+{
+	Py_buffer view;
+	PyObject *ret;
+	char *first, *end;
+	int whole;
+
+	if (PyObject_GetBuffer(object, &view, PyBUF_FULL_RO) < 0)
+		return NULL;
+	first = view.buf;
+	end = first + view.itemsize;
+	for (int i = 0; i < view.ndim; i++) {
+		Py_ssize_t last = (view.shape[i] - 1) * view.strides[i];
+
+		if (last < 0)
+			first += last;
+		else
+			end += last;
+	}
+	if (view.len == 0)
+		end = first;
+	whole = PyBuffer_IsContiguous(&view, 'A');
+	ret = view.suboffsets == NULL
+		      ? Py_BuildValue("NnN", PyLong_FromVoidPtr(first),
+				      (Py_ssize_t)(end - first), PyBool_FromLong(whole))
+		      : xm_py_refuse(EINVAL, "extmem: a view of pointers shows no memory of "
+					     "its own");
+	PyBuffer_Release(&view);
+	return ret;
+}
+
 static PyMethodDef functions[] = {
+	{ "bounds", module_bounds, METH_O, NULL },
 	{ "check", module_check, METH_VARARGS, NULL },
 	{ "status", module_status, METH_VARARGS, NULL },
 	{ "drain", module_drain, METH_VARARGS, NULL },

@@ -118,7 +118,7 @@ static int part_getbuffer(PyObject *object, Py_buffer *view, int flags)
 	if (xm_py_region_map(region) == 0 &&
 	    PyBuffer_FillInfo(view, object,
 			      (char *)extmem_region_address(region->region) + self->offset,
-			      (Py_ssize_t)self->size, 0, flags) == 0)
+			      (Py_ssize_t)self->size, region->reads, flags) == 0)
 		return 0;
 	self->exports--;
 	xm_py_region_release(region);

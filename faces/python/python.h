@@ -40,6 +40,7 @@ struct xm_py_region {
 	struct xm_py_client *client;
 	Py_ssize_t exports, busy;
 	int mapped;
+	int reads; /* another client's, opened to be read */
 	int shrinks; /* calls to resize() that make it smaller: nobody may look */
 };
 

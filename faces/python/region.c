@@ -64,17 +64,17 @@ int xm_py_region_map(struct xm_py_region *self)
 static PyObject *region_new(PyTypeObject *type, PyObject *args, PyObject *named)
 {
 	static char *names[] = { "client", "size",   "name",  "strategy", "tracked",
-				 "sealed", "token", "kept", NULL };
+				 "sealed", "token", "kept", "reads", NULL };
 	struct extmem_request request = { .size = sizeof(request) };
 	struct xm_py_client *client;
 	struct xm_py_region *self;
 	unsigned long long size;
 	const char *token = NULL;
-	int tracked = 0, sealed = 0, kept = 0, rc;
+	int tracked = 0, sealed = 0, kept = 0, reads = 0, rc;
 
-	if (!PyArg_ParseTupleAndKeywords(args, named, "O!O&|zzppzp", names, &xm_py_client_type,
+	if (!PyArg_ParseTupleAndKeywords(args, named, "O!O&|zzppzpp", names, &xm_py_client_type,
 					 &client, xm_py_u64, &size, &request.name, &request.strategy,
-					 &tracked, &sealed, &token, &kept) ||
+					 &tracked, &sealed, &token, &kept, &reads) ||
 	    xm_py_client_check(client) < 0)
 		return NULL;
 	request.region_size = size;
@@ -84,9 +84,11 @@ static PyObject *region_new(PyTypeObject *type, PyObject *args, PyObject *named)
 		return NULL;
 	Py_INCREF((PyObject *)client);
 	self->client = client;
+	self->reads = reads;
 	XM_PY_CALL(self, client,
 		   rc = token == NULL
 			      ? extmem_region_request(client->x, &request, &self->region)
+			: reads ? extmem_region_open(client->x, token, 0, &self->region)
 			      : extmem_region_adopt(client->x, token,
 						    kept ? EXTMEM_ADOPT_KEPT : 0,
 						    &self->region););
@@ -315,7 +317,8 @@ static int region_getbuffer(PyObject *object, Py_buffer *view, int flags)
 	xm_py_region_hold(self);
 	if (xm_py_region_map(self) == 0 &&
 	    PyBuffer_FillInfo(view, object, extmem_region_address(self->region),
-			      (Py_ssize_t)extmem_region_size(self->region), 0, flags) == 0)
+			      (Py_ssize_t)extmem_region_size(self->region), self->reads,
+			      flags) == 0)
 		return 0;
 	xm_py_region_release(self);
 	return -1;
@@ -392,6 +395,56 @@ static PyObject *region_copy(PyObject *object, PyObject *args)
 	return (PyObject *)made;
 }
 
+static PyObject *region_share(PyObject *object, PyObject *args)
+{
+	struct extmem_share options = { .size = sizeof(options) };
+	struct xm_py_region *self = (struct xm_py_region *)object;
+	char token[EXTMEM_TOKEN_SIZE];
+	unsigned long long ms;
+	int rc;
+
+	if (!PyArg_ParseTuple(args, "O&z", xm_py_u64, &ms, &options.identity) ||
+	    xm_py_region_check(self) < 0)
+		return NULL;
+	options.ms = ms;
+	XM_PY_CALL(self, self->client,
+		   rc = extmem_region_share(self->region, &options, token););
+	return rc < 0 ? xm_py_raise(rc) : PyUnicode_FromString(token);
+}
+
+static PyObject *region_revoke(PyObject *object, PyObject *none)
+{
+	struct xm_py_region *self = (struct xm_py_region *)object;
+	int rc;
+
+	if (xm_py_region_check(self) < 0)
+		return NULL;
+	XM_PY_CALL(self, self->client, rc = extmem_region_revoke(self->region););
+	return xm_py_done(rc);
+}
+
+static PyObject *region_release(PyObject *object, PyObject *none)
+{
+	struct xm_py_region *self = (struct xm_py_region *)object;
+	int rc;
+
+	if (xm_py_region_check(self) < 0)
+		return NULL;
+	XM_PY_CALL(self, self->client, rc = extmem_region_release(self->region););
+	return xm_py_done(rc);
+}
+
+static PyObject *region_acquire(PyObject *object, PyObject *none)
+{
+	struct xm_py_region *self = (struct xm_py_region *)object;
+	int rc;
+
+	if (xm_py_region_check(self) < 0)
+		return NULL;
+	XM_PY_CALL(self, self->client, rc = extmem_region_acquire(self->region););
+	return xm_py_done(rc);
+}
+
 static PyMethodDef methods[] = {
 	{ "free", region_free, METH_NOARGS,
 	  "Gives its memory back. Refuses while an array or a view shows it." },
@@ -405,6 +458,12 @@ static PyMethodDef methods[] = {
 	{ "_hand_over", region_hand_over, METH_VARARGS, NULL },
 	{ "_keep", region_keep, METH_VARARGS, NULL },
 	{ "_copy", region_copy, METH_VARARGS, NULL },
+	{ "_share", region_share, METH_VARARGS, NULL },
+	{ "revoke", region_revoke, METH_NOARGS, "Nobody else reads it any more." },
+	{ "release", region_release, METH_NOARGS,
+	  "Readers who acquire it from now on have all that was stored to it." },
+	{ "acquire", region_acquire, METH_NOARGS,
+	  "What is read from now on is what its writer had released, or newer." },
 	{ "_advise", region_advise, METH_VARARGS, NULL },
 	{ NULL, NULL, 0, NULL },
 };
@@ -429,8 +488,9 @@ PyTypeObject xm_py_region_type = {
 	.tp_basicsize = sizeof(struct xm_py_region),
 	.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
 	.tp_doc = "Region(client, size, name=None, strategy=None, tracked=False, sealed=False, "
-		  "token=None, kept=False): memory at appliances, which reads as zero at "
-		  "first; with a token: the region that waits under it.",
+		  "token=None, kept=False, reads=False): memory at appliances, which reads "
+		  "as zero at first; with a token: the region that waits under it, or is "
+		  "shared by it (reads).",
 	.tp_new = region_new,
 	.tp_dealloc = region_dealloc,
 	.tp_methods = methods,

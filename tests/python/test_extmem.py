@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import unittest.mock
 from pathlib import Path
 
 import extmem
@@ -295,6 +296,42 @@ class Regions(Case):
             self.assertEqual(caught.exception.errno, errno.EINVAL)
             with self.assertRaises(ValueError):
                 second.region(1 << 16).hand_over(0)
+
+    def test_a_region_is_read_by_others(self) -> None:
+        with extmem.open() as writer, extmem.open() as reader:
+            region = writer.region(1 << 20, "shared")
+            with memoryview(region) as view:
+                view[4096:4100] = b"then"
+            token = region.share()
+            seen = reader.open(token)
+            self.assertEqual((seen.name, seen.size), ("shared", 1 << 20))
+            with memoryview(seen) as look:
+                self.assertTrue(look.readonly)
+                self.assertEqual(look[4096:4100], b"then")
+                with memoryview(region) as view:
+                    view[4096:4100] = b"now!"
+                region.release()
+                seen.acquire()
+                self.assertEqual(look[4096:4100], b"now!")
+            self.refused(errno.EACCES, "", seen.write, 0, b"mine")
+            self.refused(errno.EINVAL, "", region.acquire)
+            region.revoke()
+            self.refused(errno.ESTALE, "", seen.acquire)
+            seen.free()
+            self.refused(errno.ENOENT, "", reader.open, token)
+            self.assertRaises(ValueError, region.share, 0)
+
+    @unittest.mock.patch.dict(sys.modules, numpy=None)  # type: ignore
+    def test_what_a_view_shows_is_known_without_numpy(self) -> None:
+        with self.client.region(65536) as region, memoryview(region) as view:
+            for part in (view[8:99], view[::-1][:9], view[4:40].cast("i"), view[9:9]):
+                with part:
+                    extmem.sync(part)
+            with view[8::2] as gaps:
+                extmem.sync(gaps)
+                self.assertRaises(ValueError, extmem.pinned, gaps)
+            with view[::-1][:8] as last:
+                self.assertEqual(extmem._span(last, False), (region, 65528, 8))
 
     def test_a_region_is_copied(self) -> None:
         with extmem.open() as client:

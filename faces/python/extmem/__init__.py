@@ -134,6 +134,14 @@ class Region(_extmem.Region):
         written back is there then: call sync(). With 0 it is not kept any more."""
         return self._keep(_ms(seconds))
 
+    def share(self, seconds: float = 60, *, identity: str | None = None) -> str:
+        """Lets other clients read the region, and returns the token by which they do so, within
+        this time (math.inf: as long as it is shared), with Client.open(). They have what was
+        stored before the last release(). `identity`: who alone may read it."""
+        if not seconds > 0:
+            raise ValueError("nobody can come within no time")
+        return self._share(_ms(seconds), identity)
+
     def pinned(self, offset: int = 0, size: int = 0, write: bool = False) -> Iterator[memoryview]:
         """As the function pinned(), for bytes of the region; size 0 means up to its end."""
         with memoryview(self) as whole:  # type: ignore[arg-type]
@@ -199,6 +207,11 @@ class Client(_extmem.Client):
         """The region that waits under a token, with its bytes. `kept`: it goes on outliving its
         client, under the same token."""
         return Region(self, 0, token=token, kept=kept)
+
+    def open(self, token: str) -> Region:
+        """A region of another client's to be read, by the token of its share(). Arrays over it
+        are read-only; acquire() shows what its writer has released since."""
+        return Region(self, 0, token=token, reads=True)
 
     def array(
         self, shape: Shape, dtype: numpy.typing.DTypeLike = float, order: str = "C", *,
@@ -349,16 +362,19 @@ def _span(shown: Any, whole: bool) -> tuple[Region, int, int]:
     region = region_of(shown)
     if isinstance(shown, (Region, _Part)):
         return region, getattr(shown, "offset", 0), shown.size
-    import numpy
+    if isinstance(shown, memoryview):
+        first, size, contiguous = _extmem.bounds(shown)
+    else:
+        import numpy
 
-    array = numpy.asarray(shown)
-    if whole and not array.flags.forc:
+        array = numpy.asarray(shown)
+        low, high = getattr(numpy.lib, "array_utils", numpy).byte_bounds(array)
+        first, size, contiguous = low, high - low, array.flags.forc
+    if whole and not contiguous:
         raise ValueError("this array or view leaves out some of the bytes between its first and "
                          "its last, and they would be taken too: give it in contiguous parts, "
                          "row by row for example")
-    bounds = getattr(numpy.lib, "array_utils", numpy).byte_bounds
-    first, end = bounds(array)
-    return region, first - region.address, end - first
+    return region, first - region.address, size
 
 
 def sync(shown: Any) -> None:
