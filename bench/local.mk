@@ -57,6 +57,7 @@ bench-programs: all
 dist_noinst_SCRIPTS += \
 	bench/cuts.sh \
 	bench/disk.sh \
+	bench/durable.sh \
 	bench/advise.sh \
 	bench/lines.sh \
 	bench/peers.sh \

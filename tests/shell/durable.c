@@ -13,6 +13,7 @@
  *					the root
  *	durable ADDRESS TOKEN live R	makes R durable, waits for a line of input, and adopts
  *					the region again, for the appliance has another life
+ *	durable ADDRESS fill MIB	makes so much durable, and prints the token
  *	durable ADDRESS time FILE	how long it takes until 1, 16 and 1,024 pages that were
  *					written are durable, beside pwrite() and fdatasync()
  *					of as many in a file, which is to lie on the same disk
@@ -123,6 +124,27 @@ static int time_it(extmem *x, const char *path)
 	}
 	extmem_region_free(region);
 	return close(file) != 0;
+}
+
+static int fill(extmem *x, uint64_t mib)
+{
+	static uint64_t bytes[1 << 17]; /* 1 MiB */
+	char token[EXTMEM_TOKEN_SIZE];
+	extmem_region *region;
+
+	if (extmem_region_alloc(x, "filled", mib << 20, &region) < 0 ||
+	    extmem_region_keep_durable(region, EXTMEM_FOR_EVER, token) < 0)
+		return fail("region");
+	for (uint64_t at = 0; at < mib; at++) {
+		for (uint64_t i = 0; i < 1 << 17; i++)
+			bytes[i] = (at << 17 | i) * UINT64_C(0x9e3779b97f4a7c15);
+		if (extmem_write(region, at << 20, bytes, 1 << 20) < 0)
+			return fail("write");
+	}
+	if (extmem_sync_level(region, 0, 0, EXTMEM_DURABLE) < 0)
+		return fail("sync");
+	printf("%s\n", token);
+	return 0;
 }
 
 /* --- rounds ------------------------------------------------------------------------- */
@@ -294,6 +316,12 @@ int main(int argc, char **argv)
 	}
 	if (argc < 4)
 		return 2;
+	if (strcmp(argv[2], "fill") == 0) {
+		int status = fill(x, strtoull(argv[3], NULL, 10));
+
+		extmem_close(x);
+		return status;
+	}
 	if (strcmp(argv[2], "time") == 0) {
 		int status = time_it(x, argv[3]);
 

@@ -9,7 +9,7 @@ store=$scratch/store
 kills=${XM_KILLS:-8}
 
 begin() {
-	start --memory 16M --store "$store" "$@"
+	start --memory 16M --store "$store"
 	[ -n "$address" ]
 }
 
