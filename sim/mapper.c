@@ -142,12 +142,17 @@ static int protect(struct xm_mapper *m, uint64_t page, uint64_t count)
 	return set(m, page, count, PROTECTED);
 }
 
+/* Stores reach the pages before this returns. */
 static int unprotect(struct xm_mapper *m, uint64_t page, uint64_t count)
 {
+	int rc;
+
 	cost_spend_pages(cost.protect, cost.protect_page, count);
 	law_opened(m->process, m->base + page * m->page_size,
 		   count * m->page_size);
-	return set(m, page, count, OPEN);
+	rc = set(m, page, count, OPEN);
+	race(m, page, count);
+	return rc;
 }
 
 static void copy(struct xm_mapper *m, uint64_t page, uint64_t count, void *ret)
