@@ -331,6 +331,7 @@ int bench_idle(int argc, char *argv[]);
 int bench_kmeans(int argc, char *argv[]);
 int bench_pagerank(int argc, char *argv[]);
 int bench_rma(int argc, char *argv[]);
+int bench_share(int argc, char *argv[]);
 int bench_sort(int argc, char *argv[]);
 int bench_stream(int argc, char *argv[]);
 int bench_zipf(int argc, char *argv[]);

@@ -27,6 +27,7 @@ static const struct {
 	{ "kmeans", bench_kmeans, "Lloyd's iterations over points" },
 	{ "pagerank", bench_pagerank, "ranks of an R-MAT graph's vertices" },
 	{ "rma", bench_rma, "explicit reads and writes, beside raw libfabric" },
+	{ "share", bench_share, "what a release and an acquire cost" },
 	{ "sort", bench_sort, "merge sort of keys with payload" },
 	{ "stream", bench_stream, "copy, scale, add, triad (STREAM)" },
 	{ "zipf", bench_zipf, "gets and puts in a hash table" },

@@ -38,6 +38,7 @@ extmem_bench_SOURCES = \
 	bench/rma.c \
 	bench/rma.h \
 	bench/row.c \
+	bench/share.c \
 	bench/umap.c \
 	bench/umap.h \
 	$(NULL)

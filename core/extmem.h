@@ -304,7 +304,8 @@ int extmem_region_list(extmem *, uint64_t skip,
 /* Selects a free run of `size` bytes, rounded up to pages, and stores its offset, a
  * multiple of 4096. It reads as zero if the region is tracked; otherwise its contents are
  * unspecified if it was in use before.
- * Errors: -EINVAL the size is 0 or too large. -ENOSPC no free run is long enough. */
+ * Errors: -EINVAL the size is 0 or too large. -ENOSPC no free run is long enough. -EACCES
+ * this client only reads the region. */
 int extmem_slab_alloc(extmem_region *, uint64_t size, uint64_t *ret_offset);
 /* Frees it. Its pages leave local memory and are not written back.
  * Errors: -EINVAL no slab begins there. */
@@ -315,7 +316,7 @@ int extmem_slab_free(extmem_region *, uint64_t offset);
  * aligned to 512). `alignment` asks for more: a power of two up to 2 MiB, or 0. The
  * contents are unspecified. All bookkeeping is in local memory: the call touches no
  * byte of the region.
- * Errors: -EINVAL size or alignment. -ENOSPC no room. */
+ * Errors: -EINVAL size or alignment. -ENOSPC no room. -EACCES as above. */
 int extmem_object_alloc(extmem_region *, uint64_t size, uint64_t alignment,
 			uint64_t *ret_offset);
 /* Any thread may free an object.

@@ -328,7 +328,7 @@ static int copy(extmem_region *source, const char *name, extmem_region **ret,
 		return -ENOMEM;
 	rc = region_begin(source, name, &clone);
 	if (rc != 0) {
-		snprintf(words, WORDS, "%s", extmem_error());
+		snprintf(words, WORDS, "%s", xm_why_not(CALL));
 		os_free(c);
 		return rc;
 	}

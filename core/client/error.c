@@ -38,6 +38,16 @@ const char *extmem_version(void)
 
 atomic_bool xm_forked;
 
+const char *xm_why_not(const char *call)
+{
+	const char *words = extmem_error();
+	size_t length = strlen(call);
+
+	return strncmp(words, call, length) == 0 &&
+			       strncmp(words + length, ": ", 2) == 0
+		       ? words + length + 2 : words;
+}
+
 static void note_fork(void)
 {
 	atomic_store(&xm_forked, true);

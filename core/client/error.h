@@ -19,6 +19,10 @@
 int xm_fail(int rc, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* This thread's message without the call with which it begins, if it begins with that:
+ * for another message of the same call. */
+const char *xm_why_not(const char *call);
+
 /* True in a child of fork(), once xm_forks_watch() was called in the parent:
  * nothing of a client can be used there, since its threads and connections
  * belong to the parent. */

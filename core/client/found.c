@@ -184,7 +184,7 @@ int xm_found_region(struct xm_found *t, const char *call, extmem_region **ret)
 	int rc = xm_region_new(t->x, call, &request, &region);
 
 	if (rc != 0) {
-		snprintf(t->words, sizeof(t->words), "%s", extmem_error());
+		snprintf(t->words, sizeof(t->words), "%s", xm_why_not(call));
 		return rc;
 	}
 	region->id = first->id;

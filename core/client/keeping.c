@@ -9,7 +9,6 @@
 #include "core/client/handing.h"
 #include "core/client/moving.h"
 #include "core/client/sharing.h"
-#include "core/client/strategies.h"
 #include "core/client/trees.h"
 #include "core/skin/cipher.h"
 
@@ -150,6 +149,24 @@ static int seals_check(const extmem_region *region, const char *call, bool durab
 	return 0;
 }
 
+/* Of what it is: its strategy, which for an adopted region is this client's, says nothing. */
+static bool has_copies(const extmem_region *region)
+{
+	extmem *x = region->client;
+	uint64_t page = region->address / XM_PAGE;
+	uint64_t limit = page + region->size / XM_PAGE;
+	struct os_signals old;
+	struct xm_segment s;
+	bool ret = false;
+
+	xm_lanes_lock(&x->lanes, &old);
+	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
+	     page = xm_segment_after(&s))
+		ret |= xm_segment_copies(&s) > 1;
+	xm_lanes_unlock(&x->lanes, &old);
+	return ret;
+}
+
 static int keep(extmem_region *region, const char *call, uint64_t ms, bool durable,
 		char ret_token[EXTMEM_TOKEN_SIZE])
 {
@@ -161,8 +178,7 @@ static int keep(extmem_region *region, const char *call, uint64_t ms, bool durab
 		rc = xm_region_writable(region, call);
 	if (rc == 0)
 		rc = seals_check(region, call, durable);
-	if (rc == 0 && region->strategy != NULL &&
-	    xm_strategy_mirrors(region->strategy) > 1)
+	if (rc == 0 && has_copies(region))
 		rc = xm_fail(-ENOTSUP, "%s: region %s has several copies, which "
 			     "a crash can leave unequal: hand it over instead",
 			     call, region->name);

@@ -28,6 +28,7 @@
 #include "common/heap_cache.h"
 #include "common/heap_slots.h"
 #include "core/client/error.h"
+#include "core/client/sharing.h"
 #include "core/client/wait.h"
 
 #define CACHES 8 /* of one thread: so many regions */
@@ -305,6 +306,9 @@ alloc_slowly(extmem_region *region, struct cache *c, uint32_t class,
 	if (rc == -ENOSPC && scrape(region))
 		rc = xm_heap_alloc(&region->heap, size, alignment, ret_offset);
 	os_mutex_give(&region->lock);
+	/* Of what is only read nothing is to be had. */
+	if (rc == -ENOSPC && region->reads)
+		return xm_region_writable(region, "extmem_object_alloc");
 	if (rc == -ENOSPC)
 		return xm_fail(rc, "extmem_object_alloc: region %s has no room "
 			       "for %llu bytes", region->name,

@@ -28,6 +28,8 @@ int extmem_slab_alloc(extmem_region *region, uint64_t size,
 {
 	int rc = xm_region_usable(region, "extmem_slab_alloc");
 
+	if (rc == 0)
+		rc = xm_region_writable(region, "extmem_slab_alloc");
 	if (rc != 0)
 		return rc;
 	os_mutex_take(&region->lock);

@@ -57,7 +57,7 @@ static int table_alloc(extmem_region *shared, const char *call, uint32_t applian
 	int rc = xm_region_new(x, call, &request, &table);
 
 	if (rc != 0) {
-		snprintf(words, WORDS, "%s", extmem_error());
+		snprintf(words, WORDS, "%s", xm_why_not(call));
 		return rc;
 	}
 	table->is_table = true;
@@ -137,7 +137,7 @@ int xm_tables_alloc(extmem_region *region, struct xm_sharing *s, const char *cal
 			     : table_alloc(region, call, appliances[t], t, size,
 					   table, words);
 		if (rc != 0 && count == 1)
-			snprintf(words, WORDS, "%s", extmem_error());
+			snprintf(words, WORDS, "%s", xm_why_not(call));
 		s->tables_count += rc == 0;
 	}
 	for (uint32_t t = 0; rc == 0 && t < count; t++) {

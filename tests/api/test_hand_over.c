@@ -135,6 +135,29 @@ static void a_mirrored_region_moves(void)
 	end(&s);
 }
 
+/* What is adopted is kept or not as it is, and not as this client's own regions are. */
+static void what_is_adopted_is_kept_as_it_is(void)
+{
+	struct scene s = begin(2, "strategy=mirror 2");
+	char token[EXTMEM_TOKEN_SIZE];
+	extmem *plain = open_client(&s, "lanes=1");
+	extmem_region *first, *second = NULL;
+	uint8_t *memory;
+
+	first = filled(plain, &memory);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_hand_over(first, NULL, token), 0);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_adopt(s.b, token, 0, &second), 0);
+	CU_ASSERT_EQUAL(extmem_region_keep(second, 1000, token), 0);
+	CU_ASSERT_EQUAL(extmem_region_free(second), 0);
+	first = filled(s.a, &memory);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_hand_over(first, NULL, token), 0);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_adopt(s.b, token, 0, &second), 0);
+	CU_ASSERT_EQUAL(extmem_region_keep(second, 1000, token), -ENOTSUP);
+	CU_ASSERT(words_have("several copies"));
+	extmem_close(plain);
+	end(&s);
+}
+
 static void a_part_that_is_missing_is_said(void)
 {
 	struct scene s = begin(2, "strategy=mirror 2");
@@ -359,6 +382,7 @@ int main(int argc, char **argv)
 		XM_TEST(a_region_moves_with_its_bytes),
 		XM_TEST(a_striped_region_moves),
 		XM_TEST(a_mirrored_region_moves),
+		XM_TEST(what_is_adopted_is_kept_as_it_is),
 		XM_TEST(a_part_that_is_missing_is_said),
 		XM_TEST(discarded_bytes_do_not_come_back),
 		XM_TEST(what_is_wrong_is_said),

@@ -204,6 +204,7 @@ static void a_reader_changes_nothing(void)
 {
 	struct scene *s = begin(1, "lanes=1");
 	char token[EXTMEM_TOKEN_SIZE];
+	uint64_t offset;
 
 	opens(s);
 	CU_ASSERT_EQUAL(extmem_write(s->read, 0, "x", 1), -EACCES);
@@ -217,6 +218,9 @@ static void a_reader_changes_nothing(void)
 	CU_ASSERT_EQUAL(extmem_region_share(s->read, NULL, token), -EACCES);
 	CU_ASSERT_EQUAL(extmem_region_release(s->read), -EACCES);
 	CU_ASSERT_EQUAL(extmem_slab_free(s->read, 0), -EACCES);
+	CU_ASSERT_EQUAL(extmem_slab_alloc(s->read, PAGE, &offset), -EACCES);
+	CU_ASSERT_EQUAL(extmem_object_alloc(s->read, 16, 0, &offset), -EACCES);
+	CU_ASSERT(words_have("extmem_object_alloc: region shared is another client's"));
 	CU_ASSERT_EQUAL(extmem_region_acquire(s->written), -EINVAL);
 	/* Its protection outlives a mapping. */
 	CU_ASSERT_EQUAL(extmem_unmap(s->read, 0, 0), 0);
@@ -338,12 +342,17 @@ static void what_cannot_be_shared_is_said(void)
 	struct extmem_request sparse = { .size = sizeof(sparse), .reserve = REGION };
 	struct extmem_share odd = { .size = 4 };
 	char token[EXTMEM_TOKEN_SIZE];
-	extmem_region *region;
+	extmem_region *region, *all, *rest;
 
 	CU_ASSERT_EQUAL_FATAL(extmem_region_request(s->a, &sparse, &region), 0);
 	CU_ASSERT_EQUAL(extmem_region_share(region, NULL, token), -ENOTSUP);
 	CU_ASSERT(words_have("sparse"));
 	CU_ASSERT_EQUAL(extmem_region_share(s->written, &odd, token), -EINVAL);
+	/* No room for the table is left; the call is named once. */
+	CU_ASSERT_EQUAL_FATAL(extmem_region_alloc(s->a, "", 16 * MIB, &all), 0);
+	CU_ASSERT_EQUAL_FATAL(extmem_region_alloc(s->a, "", 12 * MIB - MIB / 16, &rest), 0);
+	CU_ASSERT_EQUAL(extmem_region_share(rest, NULL, token), -ENOSPC);
+	CU_ASSERT(words_have("extmem_region_share: appliance"));
 	end(s);
 }
 

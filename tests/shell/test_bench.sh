@@ -218,6 +218,7 @@ fi
 # --- copy -----------------------------------------------------------------------
 
 check "copy, what is no power of two" refuses 'a power of two' copy --size 5M
+check "share, in columns" run 0 "$bench" share --size 4M --rounds 2
 check "copy, in columns" run 0 "$bench" copy --size 4M --rounds 2
 if [ $json = yes ]; then
 	check "copy, in JSON" run 0 "$bench" copy --size 4M --rounds 1 --json
