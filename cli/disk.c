@@ -176,11 +176,6 @@ static int run(const struct disk_settings *s, int rest_count, char *const rest[]
 				    "a --region NAME");
 		return COMMAND_USAGE;
 	}
-	if (s->durable && s->region[0] == '\0' && s->token[0] == '\0') {
-		command_say("disk", "--durable is for a disk that is kept: give it "
-				    "a --region NAME");
-		return COMMAND_USAGE;
-	}
 	if (!plugin_find(plugin)) {
 		command_say("disk", PLUGIN " is neither beside this program nor "
 			    "in " EXTMEM_NBDKITDIR ": configure and build again "
