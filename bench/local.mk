@@ -59,6 +59,7 @@ dist_noinst_SCRIPTS += \
 	bench/cuts.sh \
 	bench/disk.sh \
 	bench/durable.sh \
+	bench/handshakes.sh \
 	bench/advise.sh \
 	bench/lines.sh \
 	bench/peers.sh \

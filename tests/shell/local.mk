@@ -31,6 +31,9 @@ xm_shell_tests += \
 # What tests/shell/test_extmemd.sh and test_auth.sh throw with.
 check_PROGRAMS += tests/shell/thrower
 tests_shell_thrower_LDADD = $(XM_WHOLE)
+# What bench/handshakes.sh counts with.
+check_PROGRAMS += tests/shell/handshaker
+tests_shell_handshaker_LDADD = $(XM_WHOLE)
 # What tests/shell/test_store.sh kills with its appliance.
 check_PROGRAMS += tests/shell/durable
 tests_shell_durable_LDADD = libextmem.la

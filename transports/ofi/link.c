@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "transports/ofi/ofi.h"
 
 uint32_t xm_ofi_link_take(struct xm_transport *t)
@@ -364,7 +365,12 @@ static uint32_t link_of(struct xm_transport *t, fid_t fid)
 /* Reads an event queue empty; `link` is whose it is, or OFI_NONE. */
 void xm_ofi_eq_read(struct xm_transport *t, struct fid_eq *eq, uint32_t link)
 {
-	for (int i = 0; i < 64; i++) {
+	uint64_t until_ns = link == OFI_NONE ? xm_clock_ns() + OFI_EQ_NS : XM_NEVER;
+
+	/* At a data port each event may be a stranger's, for whom the provider waits up to 5 ms:
+	 * clients that are there come between. */
+	for (int i = 0; i < 64 && (i == 0 || until_ns == XM_NEVER ||
+				   xm_clock_ns() < until_ns); i++) {
 		union {
 			struct fi_eq_cm_entry entry;
 			char space[sizeof(struct fi_eq_cm_entry) + 256];

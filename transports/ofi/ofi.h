@@ -180,12 +180,17 @@ struct ofi_stranger {
 };
 
 #define OFI_STRANGERS_MAX 64
+#define OFI_EQ_NS XM_MS /* of requests in one turn, but for the last one */
 
 struct ofi_strangers {
 	uint16_t port; /* ours, as in an address; 0: nobody is one */
 	uint64_t look_ns;
 	uint32_t count;
 	struct ofi_stranger list[OFI_STRANGERS_MAX];
+	/* Who links' other ends are, for one look: a table of a power of two, at most half
+	 * full; 0 is nobody. */
+	uint64_t *peers;
+	size_t room;
 };
 
 /* And only as a target. */
@@ -308,7 +313,9 @@ void xm_ofi_target_close(struct xm_transport *);
 /* strangers.c */
 /* 0: the provider does not say, and nobody is a stranger from then on; or it has gone. */
 uint64_t xm_ofi_peer_number(struct xm_transport *, struct fid_ep *);
-void xm_ofi_strangers_begin(struct xm_transport *);
+/* 0 or -ENOMEM. */
+int xm_ofi_strangers_begin(struct xm_transport *);
+void xm_ofi_strangers_end(struct xm_transport *);
 void xm_ofi_strangers_look(struct xm_transport *, uint64_t now_ns);
 
 /* pool_view.c */

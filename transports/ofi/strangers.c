@@ -15,6 +15,7 @@
  * Floor: skin of the transport.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -64,22 +65,46 @@ static uint16_t port_of(const struct ofi_address *a)
 	return a->u.any.sa_family == AF_INET6 ? a->u.in6.sin6_port : 0;
 }
 
-void xm_ofi_strangers_begin(struct xm_transport *t)
+int xm_ofi_strangers_begin(struct xm_transport *t)
 {
+	struct ofi_strangers *all = &t->target.strangers;
 	struct ofi_address ours;
 	size_t size = sizeof(ours.u);
 
+	for (all->room = 16; all->room < 2 * (size_t)t->links_max;)
+		all->room *= 2;
+	all->peers = calloc(all->room, sizeof(*all->peers));
+	if (all->peers == NULL)
+		return -ENOMEM;
 	memset(&ours, 0, sizeof(ours));
 	if (t->scheme->inet && fi_getname(&t->target.pep->fid, &ours.u, &size) == 0)
-		t->target.strangers.port = port_of(&ours);
+		all->port = port_of(&ours);
+	return 0;
 }
 
-static bool is_link(const struct xm_transport *t, uint64_t peer)
+void xm_ofi_strangers_end(struct xm_transport *t)
 {
+	free(t->target.strangers.peers);
+	t->target.strangers.peers = NULL;
+}
+
+static uint64_t *place_of(struct ofi_strangers *all, uint64_t peer)
+{
+	size_t i = peer & (all->room - 1);
+
+	while (all->peers[i] != 0 && all->peers[i] != peer)
+		i = (i + 1) & (all->room - 1);
+	return &all->peers[i];
+}
+
+static void links_gather(struct xm_transport *t)
+{
+	struct ofi_strangers *all = &t->target.strangers;
+
+	memset(all->peers, 0, all->room * sizeof(*all->peers));
 	for (uint32_t i = 0; i < t->links_used; i++)
-		if (t->links[i].state != OFI_LINK_FREE && t->links[i].peer == peer)
-			return true;
-	return false;
+		if (t->links[i].state != OFI_LINK_FREE && t->links[i].peer != 0)
+			*place_of(all, t->links[i].peer) = t->links[i].peer;
 }
 
 /* Its descriptor may be another connection's since the last look: a client's. */
@@ -146,6 +171,7 @@ void xm_ofi_strangers_look(struct xm_transport *t, uint64_t now_ns)
 		return;
 	for (uint32_t i = 0; i < all->count; i++)
 		all->list[i].seen = false;
+	links_gather(t);
 	for (int fd = FIRST; gap < GAP; fd++) {
 		struct ofi_address near, far;
 		uint64_t peer;
@@ -160,7 +186,7 @@ void xm_ofi_strangers_look(struct xm_transport *t, uint64_t now_ns)
 		    getpeername(fd, &far.u.any, &far.size) != 0)
 			continue;
 		peer = number_of(&far);
-		if (!is_link(t, peer))
+		if (*place_of(all, peer) != peer)
 			note(all, fd, peer, now_ns);
 	}
 	forget_unseen(all);

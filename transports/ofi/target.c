@@ -469,7 +469,9 @@ static int listen_msg(struct xm_transport *t, struct xm_locator *ret)
 	if (error)
 		return failed(t, "fi_listen", error);
 	listener_guard(&t->target.pep->fid);
-	xm_ofi_strangers_begin(t);
+	error = xm_ofi_strangers_begin(t);
+	if (error)
+		return xm_ofi_fail(t, error, "no memory for a table of connections");
 	return xm_ofi_locator_make(t, &t->target.pep->fid, ret);
 }
 
@@ -589,4 +591,5 @@ void xm_ofi_target_close(struct xm_transport *t)
 	fid_close(&t->target.pep);
 	fid_close(&t->target.eq);
 	fid_close(&t->target.fabric);
+	xm_ofi_strangers_end(t);
 }
