@@ -437,6 +437,32 @@ static void a_write_that_was_not_posted_leaves_its_bytes_plain(void)
 
 /* --- the plain code ------------------------------------------------------------ */
 
+/* What is right next may be the former version: its key is needed until it is not. */
+static void a_former_version_keeps_its_key(void)
+{
+	static _Alignas(8) uint8_t bytes[PAGE];
+	static struct xm_seals seals;
+	struct xm_seal_page at = { .region = region_id, .page = 8 };
+
+	memset(&toy, 0, sizeof(toy));
+	memset(seal_table, 0, sizeof(seal_table));
+	xm_seals_init(&seals, &toy_ops, &toy, seal_table, 0);
+	CU_ASSERT_FALSE(xm_seals_is_old(&seals, 40, true));
+	xm_seals_seal(&seals, 40, &at, false, bytes, PAGE);
+	CU_ASSERT_FALSE(xm_seals_is_old(&seals, 40, true));
+	xm_seals_renew(&seals, 1);
+	CU_ASSERT_TRUE(xm_seals_is_old(&seals, 40, false));
+	xm_seals_seal(&seals, 40, &at, true, bytes, PAGE);
+	CU_ASSERT_EQUAL(at.key, 1);
+	CU_ASSERT_TRUE(xm_seals_is_old(&seals, 40, true));
+	CU_ASSERT_FALSE(xm_seals_is_old(&seals, 40, false));
+	xm_seals_restore(&seals, 40);
+	CU_ASSERT_TRUE(xm_seals_is_old(&seals, 40, false));
+	xm_seals_seal(&seals, 40, &at, true, bytes, PAGE);
+	xm_seals_settle(&seals, 40);
+	CU_ASSERT_FALSE(xm_seals_is_old(&seals, 40, true));
+}
+
 static void the_plain_code_keeps_copies(void)
 {
 	static const struct xm_code_shape shape = { .columns = 1,
@@ -479,6 +505,7 @@ int main(void)
 		XM_TEST(a_write_of_unknown_end_leaves_one_of_two_versions),
 		XM_TEST(explicit_access_to_part_of_a_sealed_page_is_refused),
 		XM_TEST(a_write_that_was_not_posted_leaves_its_bytes_plain),
+		XM_TEST(a_former_version_keeps_its_key),
 		XM_TEST(the_plain_code_keeps_copies),
 		CU_TEST_INFO_NULL,
 	};
