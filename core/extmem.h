@@ -193,7 +193,8 @@ struct extmem_request {
  * with the setting seal=asked; with seal=all every region is sealed. */
 #define EXTMEM_SEALED 2
 /* Likewise, and it can be kept durable (extmem_region_keep_durable()): what its pages are
- * opened with is durable with them, 25 bytes for each. Its size stays what it is. */
+ * opened with is durable with them, 25 bytes for each. Its size stays what it is, and its memory does not move when its
+ * appliance drains or shrinks. */
 #define EXTMEM_SEALED_DURABLE 4
 /* What a program may do with pages: see extmem_protect(). */
 enum extmem_rights {

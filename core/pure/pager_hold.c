@@ -91,14 +91,19 @@ uint64_t xm_pager_undurable_from(const struct xm_pager *p, uint64_t page,
 /* To compare a page for nothing costs less than to ask for another piece. */
 #define DURABLE_GAP_MAX 8
 
+/* It cannot be held, and need not be: had it changed, its owner would have to hear that. */
+static bool is_left_out(const struct xm_page *entry)
+{
+	return flagged(entry, FLAG_LOST) && !flagged(entry, FLAG_UNDURABLE);
+}
+
 uint64_t xm_pager_undurable_until(const struct xm_pager *p, uint64_t page,
 				  uint64_t limit)
 {
 	uint64_t end = page;
 
-	/* (A page that is lost cannot be held.) */
 	for (; page < limit && page - end <= DURABLE_GAP_MAX &&
-	       !flagged(&p->pages[page], FLAG_LOST); page++) {
+	       !is_left_out(&p->pages[page]); page++) {
 		if (flagged(&p->pages[page], FLAG_UNDURABLE))
 			end = page + 1;
 	}

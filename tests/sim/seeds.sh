@@ -47,8 +47,9 @@ kept share 'are shared' 6372 237 104 9300104 806 280 349
 # The copy of a copy that lacks bytes, a lease that ends during the call, and an appliance
 # that begins again.
 kept copies 'are copied' 600 996 1612 1821 2193 2624
-# The first page of a region is discarded while others wait for their hold.
-kept durable 'are made durable' 1400000829
+# The first page of a region is discarded while others wait for their hold; a write to the table
+# of seals that failed counts as done; a page that is lost was changed before.
+kept durable 'are made durable' 1400000829 1221 1459 1835 2922 3044 3125
 
 # Each access goes by the model of an interface, which says the same of it as the fabric.
 check "40 seeds, with the model of an interface" \

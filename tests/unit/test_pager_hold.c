@@ -111,6 +111,10 @@ static void what_is_lost_is_not_held(void)
 	range(XM_PAGER_UNDURABLE, 7, 8);
 	CU_ASSERT_EQUAL(xm_pager_undurable_until(&pager, 5, PAGES), 6);
 	CU_ASSERT_EQUAL(xm_pager_undurable_from(&pager, 6, PAGES), 7);
+	/* Unless what is lost had changed: that is to be told. */
+	range(XM_PAGER_UNDURABLE, 6, 7);
+	CU_ASSERT_EQUAL(xm_pager_undurable_until(&pager, 5, PAGES), 8);
+	CU_ASSERT_EQUAL(xm_pager_undurable_until(&pager, 6, PAGES), 8);
 }
 
 static bool is_undurable(uint64_t page)
