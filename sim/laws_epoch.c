@@ -18,17 +18,18 @@
 #include "sim/weather.h"
 #include "sim/world.h"
 
-/* It was parted with a moment ago, and its key is being concealed: nobody can have it
- * yet. */
+/* It has no owner since a moment ago, and the former one's key is being concealed: nobody can
+ * have it yet. Who has parted with it by his own will has written all before; who was silent
+ * for too long, and has it kept, cannot know. */
 static bool is_parting(const struct xm_service *service,
-		       const struct xm_service_extent *e, uint64_t client)
+		       const struct xm_service_extent *e, uint64_t client, bool write)
 {
 	const struct xm_service_grant *g;
 
 	if (e->state != XM_EXTENT_ORPHAN || e->grant == XM_SERVICE_NONE)
 		return false;
 	g = &service->grants[e->grant];
-	return g->state == XM_GRANT_CONCEALING &&
+	return g->state == XM_GRANT_CONCEALING && !(write && g->parts) &&
 	       g->client != XM_SERVICE_NONE &&
 	       service->clients[g->client].number == client;
 }
@@ -46,7 +47,7 @@ void oracle_access(uint32_t appliance, uint64_t client, uint64_t offset,
 	for (uint32_t i = 0; i < service->options.extents_max; i++) {
 		const struct xm_service_extent *e = &service->extents[i];
 
-		if (!write && is_parting(service, e, client) &&
+		if (is_parting(service, e, client, write) &&
 		    offset >= e->offset && offset < e->offset + e->size)
 			return;
 		if (e->state == XM_EXTENT_FREE ||
