@@ -66,6 +66,13 @@ static void three_copies_and_no_time(struct sim_shape *s)
 	s->timeout_ms = 50;
 }
 
+static void two_clients_of_a_mirror(struct sim_shape *s)
+{
+	mirror(s);
+	s->clients = 2;
+	s->timeout_ms = 50;
+}
+
 static void sealed_mirror_and_no_time(struct sim_shape *s)
 {
 	mirror(s);
@@ -156,6 +163,8 @@ const struct story stories[] = {
 	  .shape = three_copies_and_no_time, .script = story_torn_and_stale },
 	{ .name = "a_torn_and_sealed_page_has_two_versions",
 	  .shape = sealed_mirror_and_no_time, .script = story_torn_and_sealed },
+	{ .name = "a_torn_page_is_mended_and_its_reader_hears_of_it",
+	  .shape = two_clients_of_a_mirror, .script = story_torn_and_shared },
 	{ .name = "half_a_trim_and_its_member_is_replaced",
 	  .shape = mirror_with_a_spare_and_time, .script = story_half_a_trim },
 	{ .name = "a_move_without_a_source_is_given_up",

@@ -41,6 +41,7 @@ void story_both_members_lost(uint32_t client, extmem *);
 void story_torn_write(uint32_t client, extmem *);
 void story_torn_and_stale(uint32_t client, extmem *);
 void story_torn_and_sealed(uint32_t client, extmem *);
+void story_torn_and_shared(uint32_t client, extmem *);
 void story_half_a_trim(uint32_t client, extmem *);
 
 /* --- stories_paging.c --- */

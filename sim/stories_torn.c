@@ -34,6 +34,17 @@ static void wait_until_whole(extmem *x)
 	expect(stats.members_missing == 0);
 }
 
+static void next_scene(unsigned scene)
+{
+	cast.scene = scene;
+}
+
+static void wait_for_scene(unsigned scene)
+{
+	while (cast.scene < scene)
+		rest(XM_MS);
+}
+
 static void writes_a_word(extmem_region *r)
 {
 	uint64_t value = 30;
@@ -115,6 +126,52 @@ void story_torn_and_sealed(uint32_t client, extmem *x)
 	appliance_kill(1, 60 * XM_SECOND);
 	expect(load(r, 1) == 11);
 	give(r); /* of which one has died just now */
+}
+
+/* A reader has what one member has of a torn page, and it is mended with what the other has,
+ * for nobody does the write again. The reader hears of that at its next acquire. */
+void story_torn_and_shared(uint32_t client, extmem *x)
+{
+	static char token[EXTMEM_TOKEN_SIZE];
+	struct thread writer;
+	extmem_region *r;
+	void *at;
+
+	if (client == 0) {
+		expect(take(x, PAGES * XM_PAGE, &r) == 0);
+		fill(r);
+		expect(extmem_region_share(r, NULL, token) == 0);
+		next_scene(1);
+		wait_for_scene(2);
+		cut_off(client, 0, &writer, writes_a_word, r);
+		join(&writer);
+		expect(extmem_region_release(r) == 0);
+		next_scene(3);
+		wait_for_scene(4);
+		wait_until_whole(x);
+		expect(load(r, 1) == 11);
+		expect(extmem_region_release(r) == 0);
+		next_scene(5);
+		wait_for_scene(6);
+		expect(give(r) == 0);
+		return;
+	}
+	wait_for_scene(1);
+	expect(extmem_region_open(x, token, 0, &r) == 0);
+	expect(extmem_map(r, 0, 0, &at) == 0);
+	next_scene(2);
+	wait_for_scene(3);
+	expect(extmem_region_acquire(r) == 0);
+	fabric_break(SIM_APPLIANCES_MAX + client, appliance_node(0));
+	rest(XM_MS);
+	expect(load(r, 1) == 30);
+	next_scene(4);
+	wait_for_scene(5);
+	rest(XM_SECOND); /* until it is at both again */
+	expect(extmem_region_acquire(r) == 0);
+	expect(load(r, 1) == 11);
+	expect(give(r) == 0);
+	next_scene(6);
 }
 
 /* Of a region that shrinks one member is trimmed, and of the other nothing is heard. The
