@@ -125,7 +125,6 @@ static int all_renew(extmem *x)
  * opened when this process is gone. */
 static int are_free(extmem *x)
 {
-
 	XM_LIST_EACH (link, &x->regions.list) {
 		const extmem_region *r = XM_CONTAINER(link, extmem_region, link);
 
@@ -171,14 +170,14 @@ static int begin(extmem *x)
 	if (rc != 0)
 		return xm_fail(rc, CALL ": %s", words);
 	xm_regions_lock(x);
+	/* From now on nothing becomes durable, nor is adopted; so it comes before the look at
+	 * what is. (A region that is made durable has its trees first, then looks here.) */
+	atomic_store(&x->sealing.half, true);
 	rc = are_free(x);
-	if (rc == 0) {
-		/* From now on nothing becomes durable, nor is adopted. */
-		atomic_store(&x->sealing.half, true);
+	if (rc == 0)
 		rc = take_over(x, &source);
-		if (rc != 0)
-			atomic_store(&x->sealing.half, false);
-	}
+	if (rc != 0)
+		atomic_store(&x->sealing.half, false);
 	xm_regions_unlock(x);
 	explicit_bzero(&source, sizeof(source));
 	return rc;

@@ -55,6 +55,22 @@ bool guest_name_is_good(const char *name)
 	       name[0] != '-' && strspn(name, good) == length;
 }
 
+/* Who can put a socket in place of QEMU's there has the guest, and us. Where all may write,
+ * but nobody touches what is another's (/tmp), it is enough that the folder in it is ours. */
+static int private(const char *path, bool shared)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	if (st.st_uid != geteuid() && !(shared && st.st_uid == 0))
+		return -EPERM;
+	return (st.st_mode & 022) == 0 || (shared && (st.st_mode & S_ISVTX) != 0) ? 0
+										  : -EPERM;
+}
+
 int guest_folder(const char *name, char ret[GUEST_FOLDER_MAX])
 {
 	const char *base = getenv("XDG_RUNTIME_DIR");
@@ -64,10 +80,10 @@ int guest_folder(const char *name, char ret[GUEST_FOLDER_MAX])
 		snprintf(own, sizeof(own), "/tmp/extmem-%u", (unsigned)geteuid());
 	if (base == NULL || base[0] != '/')
 		base = own;
-	mkdir(base, 0700);
-	return snprintf(ret, GUEST_FOLDER_MAX, "%s/vm-%s", base, name) < GUEST_FOLDER_MAX
-		       ? 0
-		       : -ENAMETOOLONG;
+	mkdir(base, 0700); /* or it is there */
+	if (snprintf(ret, GUEST_FOLDER_MAX, "%s/vm-%s", base, name) >= GUEST_FOLDER_MAX)
+		return -ENAMETOOLONG;
+	return private(base, true);
 }
 
 /* "-m 4G", "-m size=4G,slots=2", "-m 512": MiB. */
@@ -156,34 +172,64 @@ static void unmount(char *path)
 	end(&child, 0);
 }
 
+/* Who had the name before takes the folder away when it ends, lock and all: what is locked
+ * must be what lies there. */
+static int lock(struct guest *g, const char *path)
+{
+	struct stat ours, there;
+
+	g->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (g->lock < 0)
+		return failed(g, -errno, path);
+	if (flock(g->lock, LOCK_EX | LOCK_NB) == 0 && fstat(g->lock, &ours) == 0 &&
+	    stat(path, &there) == 0 && ours.st_ino == there.st_ino &&
+	    ours.st_dev == there.st_dev)
+		return 0;
+	close(g->lock);
+	g->lock = -1;
+	snprintf(g->words, sizeof(g->words), "a guest %s is here already", g->name);
+	return -EEXIST;
+}
+
+static int folder_take(struct guest *g)
+{
+	char path[GUEST_FOLDER_MAX + 16];
+	int rc = guest_folder(g->name, g->folder);
+
+	if (rc == 0 && mkdir(g->folder, 0700) != 0 && errno != EEXIST)
+		rc = -errno;
+	if (rc == 0)
+		rc = private(g->folder, false);
+	if (rc == -EPERM)
+		snprintf(g->words, sizeof(g->words), "%s: others may write there, or it is "
+			 "theirs: set XDG_RUNTIME_DIR to a folder of your own", g->folder);
+	else if (rc != 0)
+		failed(g, rc, g->folder);
+	snprintf(path, sizeof(path), "%s/lock", g->folder);
+	return rc != 0 ? rc : lock(g, path);
+}
+
+void guest_none(struct guest *g)
+{
+	memset(g, 0, sizeof(*g));
+	g->lock = g->memory = -1;
+	lines_open(&g->qmp, -1, -1);
+}
+
 int guest_open(struct guest *g, const char *name, uint64_t size, json_t *line,
 	       json_t *settings)
 {
 	char path[GUEST_FOLDER_MAX + 16];
 	int rc;
 
-	memset(g, 0, sizeof(*g));
-	g->lock = g->memory = -1;
-	lines_open(&g->qmp, -1, -1);
+	guest_none(g);
 	snprintf(g->name, sizeof(g->name), "%s", name);
 	g->size = size;
 	g->line = line;
 	g->settings = settings;
-	rc = guest_folder(name, g->folder);
-	if (rc == 0 && mkdir(g->folder, 0700) != 0 && errno != EEXIST)
-		rc = -errno;
+	rc = folder_take(g);
 	if (rc != 0)
-		return failed(g, rc, g->folder);
-	snprintf(path, sizeof(path), "%s/lock", g->folder);
-	g->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (g->lock < 0)
-		return failed(g, -errno, path);
-	if (flock(g->lock, LOCK_EX | LOCK_NB) != 0) {
-		close(g->lock);
-		g->lock = -1;
-		snprintf(g->words, sizeof(g->words), "a guest %s is here already", name);
-		return -EEXIST;
-	}
+		return rc;
 	snprintf(path, sizeof(path), "%s/files", g->folder);
 	unmount(path);
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
@@ -363,7 +409,8 @@ void guest_close(struct guest *g)
 
 int guest_do(struct guest *g, const char *command, json_t *arguments, json_t **ret)
 {
-	json_t *object = json_pack("{ss}", "execute", command), *answer;
+	json_int_t id = ++g->commands;
+	json_t *object = json_pack("{ss sI}", "execute", command, "id", id), *answer;
 	const char *words = NULL;
 	int rc;
 
@@ -372,8 +419,9 @@ int guest_do(struct guest *g, const char *command, json_t *arguments, json_t **r
 	rc = lines_write(&g->qmp, object);
 	if (rc != 0)
 		return failed(g, rc, "QEMU");
+	/* Events, and what was asked before and answered too late. */
 	while ((answer = lines_read(&g->qmp, QMP_MS)) != NULL &&
-	       json_object_get(answer, "event") != NULL)
+	       json_integer_value(json_object_get(answer, "id")) != id)
 		json_decref(answer);
 	if (answer == NULL)
 		return failed(g, g->qmp.ended ? -EPIPE : -ETIMEDOUT, "QEMU");

@@ -25,16 +25,20 @@ struct guest {
 	pid_t mount, qemu; /* 0: not there */
 	int lock, memory;
 	struct lines qmp;
+	json_int_t commands; /* that QEMU has had: its answers name them */
 	char words[GUEST_WORDS]; /* of what failed last */
 };
 
 /* What is left to somebody else: a name of letters, digits, ".", "_" and "-". */
 bool guest_name_is_good(const char *name);
-/* The folder of the guest of this name, if it could be made here. -ENAMETOOLONG. */
+/* The folder of the guest of this name, which need not be there. -ENAMETOOLONG. -EPERM:
+ * what it is to lie in is not this user's alone. */
 int guest_folder(const char *name, char ret[GUEST_FOLDER_MAX]);
 /* How much memory QEMU's line asks for; 0: that cannot be read. */
 uint64_t guest_memory(const json_t *line);
 
+/* There is none: guest_close() has nothing to do. */
+void guest_none(struct guest *);
 /* Takes the name, the line and the settings over. -EEXIST: a guest of this name is here;
  * or -errno, with words. guest_close() in any case. */
 int guest_open(struct guest *, const char *name, uint64_t size, json_t *line,

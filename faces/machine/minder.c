@@ -244,6 +244,7 @@ static void prepare(struct minder *k)
 	sigset_t set;
 
 	memset(k, 0, sizeof(*k));
+	guest_none(&k->guest);
 	lines_open(&k->client, -1, -1);
 	lines_open(&k->leaving.far, -1, -1);
 	k->listener = -1;

@@ -24,6 +24,10 @@ refused 'is ours to give' run --name a -- qemu-system-x86_64 -object memory-back
 refused 'how much memory?' run --name a -- qemu-system-x86_64 -m much
 refused 'where to?' move a
 refused 'no guest a is here' move a b
+refused 'is another version' receive a </dev/null
+chmod 777 "$scratch/a"
+refused 'others may write there' run --name a -- qemu-system-x86_64
+chmod 755 "$scratch/a"
 
 need_files
 command -v qemu-system-x86_64 >/dev/null ||

@@ -80,6 +80,9 @@ xm_tests += \
 if HAVE_OPENSSL
 xm_tests += tests/unit/test_psk tests/unit/test_tls
 endif
+if HAVE_JANSSON
+xm_tests += tests/unit/test_guest
+endif
 noinst_HEADERS += \
 	tests/unit/tls_rig.h \
 	tests/unit/engine_rig.h \
@@ -108,6 +111,15 @@ tests_unit_test_vm_move_SOURCES = \
 	tests/unit/test_vm_move.c \
 	$(NULL)
 tests_unit_test_vm_move_LDADD = $(CUNIT_LIBS)
+
+tests_unit_test_guest_SOURCES = \
+	faces/machine/guest.c \
+	faces/machine/guest.h \
+	faces/machine/lines.c \
+	faces/machine/lines.h \
+	tests/unit/test_guest.c \
+	$(NULL)
+tests_unit_test_guest_LDADD = $(XM_WHOLE) $(JANSSON_LIBS) $(CUNIT_LIBS)
 
 # The bytes of `extmem mount`, on a region of the test's own; without libfuse.
 tests_unit_test_files_store_SOURCES = \
