@@ -73,6 +73,15 @@ static void see_lanes(struct xm_keeper *k, uint32_t count, struct sight *ret)
 
 /* --- ledgers -------------------------------------------------------------------- */
 
+/* It is not held any more, and nothing of it. */
+static void forget_ledger(struct xm_keeper_ledger *ledger)
+{
+	if (ledger->state == XM_LEDGER_HELD)
+		ledger->state = XM_LEDGER_NONE;
+	ledger->wanted = ledger->asked = false;
+	ledger->next = ledger->former = 0;
+}
+
 /* For one that its appliance asks back. */
 static void another_came(struct xm_keeper *k, uint32_t a,
 			 const struct xm_control_report *report)
@@ -81,14 +90,15 @@ static void another_came(struct xm_keeper *k, uint32_t a,
 
 	ledger->asked = false;
 	ledger->retry_ns = xm_time_after(k->views.clock_ns, RETRY);
-	if (report->status != 0 || ledger->state != XM_LEDGER_HELD ||
-	    ledger->lease != k->peers[a].lease ||
+	if (report->status != 0 ||
 	    report->message->u.allocated.size < XM_LEDGER_SIZE)
 		return;
 	ledger->next = report->message->u.allocated.extent;
 	ledger->next_remote = report->message->u.allocated.remote;
 }
 
+/* A request that waits, for a quota say, outlives the lease under which it was made: what is
+ * granted is of the present one. */
 void xm_keeper_views_answer(struct xm_keeper *k,
 			    const struct xm_control_report *report)
 {
@@ -96,22 +106,30 @@ void xm_keeper_views_answer(struct xm_keeper *k,
 	struct xm_keeper_ledger *ledger = &k->views.ledgers[a];
 	struct xm_view_event ev = { .kind = XM_VIEW_LEDGER, .appliance = a };
 	struct xm_view_effects none;
+	bool granted = report->status == 0 &&
+		       report->message->u.allocated.size >= XM_LEDGER_SIZE;
 
 	xm_trace_put(k->control.trace, k->control.peers[a].session.now_ns,
 		     XM_TRACE_KEEPER_LEDGER, a,
 		     (uint64_t)(int64_t)report->status, 0, 0);
+	if (ledger->lease != k->peers[a].lease)
+		forget_ledger(ledger);
 	if (ledger->asked) {
 		another_came(k, a, report);
 		return;
 	}
-	ledger->state = XM_LEDGER_NONE;
-	ledger->refused = true;
-	ledger->retry_ns = xm_time_after(k->views.clock_ns, RETRY);
-	if (report->status != 0 || ledger->lease != k->peers[a].lease ||
-	    report->message->u.allocated.size < XM_LEDGER_SIZE)
+	if (ledger->state == XM_LEDGER_HELD) {
+		/* It was asked for twice, as a lease ended in between. */
+		if (granted && ledger->former == 0)
+			ledger->former = report->message->u.allocated.extent;
 		return;
-	ledger->state = XM_LEDGER_HELD;
-	ledger->refused = false;
+	}
+	ledger->state = granted ? XM_LEDGER_HELD : XM_LEDGER_NONE;
+	ledger->refused = !granted;
+	ledger->retry_ns = xm_time_after(k->views.clock_ns, RETRY);
+	if (!granted)
+		return;
+	ledger->lease = k->peers[a].lease;
 	ledger->extent = report->message->u.allocated.extent;
 	ledger->remote = report->message->u.allocated.remote;
 	xm_view_step(&k->views.view, &ev, &none);
@@ -178,15 +196,6 @@ static void exchange_ledger(struct xm_keeper *k, uint32_t a, uint32_t members,
 	}
 }
 
-/* It is not held any more, and nothing of it. */
-static void forget_ledger(struct xm_keeper_ledger *ledger)
-{
-	if (ledger->state == XM_LEDGER_HELD)
-		ledger->state = XM_LEDGER_NONE;
-	ledger->wanted = ledger->asked = false;
-	ledger->next = ledger->former = 0;
-}
-
 /* An appliance that drains, and has no member any more, is given its ledger back. */
 static void give_ledger_back(struct xm_keeper *k, uint32_t a, uint64_t now_ns)
 {
@@ -222,7 +231,8 @@ static void see_sessions(struct xm_keeper *k, uint32_t count, uint64_t now_ns,
 			struct xm_view_effects none;
 
 			views->leases[a] = k->peers[a].lease;
-			forget_ledger(ledger);
+			if (ledger->lease != k->peers[a].lease)
+				forget_ledger(ledger);
 			xm_view_step(&views->view, &ev, &none);
 		}
 		if (ledger->state == XM_LEDGER_HELD && !ledger->asked &&
