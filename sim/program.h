@@ -249,9 +249,9 @@ void around_look(const struct program *, uint64_t page, bool *ret_here,
 uint32_t around_members(void);
 bool around_remote(const struct program *, uint64_t page, uint32_t member,
 		   struct remote_page *ret);
-/* What its appliance has on its disk of the page. NULL: nobody can look. */
 /* How often something of its region was made durable. */
 uint64_t around_progress(const struct program *);
+/* What its appliance has on its disk of the page. NULL: nobody can look. */
 const uint8_t *around_durable(const struct program *, uint64_t page);
 /* The page's number in traces. */
 uint64_t around_page(const struct program *, uint64_t page);

@@ -26,6 +26,7 @@
 #include "sim/plan.h"
 #include "sim/program.h"
 #include "sim/programs.h"
+#include "sim/seals.h"
 #include "sim/shape.h"
 #include "sim/weather.h"
 #include "sim/world.h"
@@ -160,6 +161,13 @@ bool around_remote(const struct program *p, uint64_t page, uint32_t member,
 	return false;
 }
 
+/* No appliance here has a store. */
+uint64_t around_progress(const struct program *p)
+{
+	(void)p;
+	return 0;
+}
+
 const uint8_t *around_durable(const struct program *p, uint64_t page)
 {
 	(void)p;
@@ -211,6 +219,12 @@ void around_look(const struct program *p, uint64_t page, bool *ret_here,
 	close(fd);
 	*ret_here = (entry >> PAGEMAP_HERE & 1) != 0;
 	*ret_open = *ret_here && (entry >> PAGEMAP_PROTECTED & 1) == 0;
+}
+
+/* Regions are not sealed. */
+bool seals_renews(void)
+{
+	return false;
 }
 
 const char *around_address(uint32_t appliance)
