@@ -62,7 +62,7 @@ static bool refused(struct xm_service *s, const struct xm_service_extent *e,
 					  "durable until it begins again");
 	else if (is_told(e, kinds | BIT(XM_STORE_FORGET)))
 		xm_service_refuse_plainly(s, ret, requester, EAGAIN,
-					  "the store is at it: ask again");
+					  "the store is busy with this memory: ask again");
 	else
 		return false;
 	return true;

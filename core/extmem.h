@@ -192,9 +192,9 @@ struct extmem_request {
  * back wrong, and of which no copy is right, is lost. It is tracked. Needs a client opened
  * with the setting seal=asked; with seal=all every region is sealed. */
 #define EXTMEM_SEALED 2
-/* Likewise, and it can be kept durable (extmem_region_keep_durable()): what its pages are
- * opened with is durable with them, 25 bytes for each. Its size stays what it is, and its memory does not move when its
- * appliance drains or shrinks. */
+/* Likewise, and it can be kept durable (extmem_region_keep_durable()): each page's seal, 25
+ * bytes, is made durable with the page. Its size stays what it is, and its memory does not
+ * move when its appliance drains or shrinks. */
 #define EXTMEM_SEALED_DURABLE 4
 /* What a program may do with pages: see extmem_protect(). */
 enum extmem_rights {
@@ -386,9 +386,10 @@ int extmem_read_start(extmem_region *, uint64_t offset, void *buffer,
 int extmem_write_start(extmem_region *, uint64_t offset, const void *buffer,
 		       size_t size, void *context);
 /* Stores up to `count` completions of this client, in any order; returns how many, 0
- * if there is none. Each completion goes to one thread. */
+ * if there is none. Each completion goes to one thread. Threads: any.
+ * Errors: those of every call (see the head of this file). */
 int extmem_poll(extmem *, struct extmem_completion *ret, size_t count);
-/* The same, but waits until there is one, for timeout_ms at most. */
+/* The same, but waits until there is one, for timeout_ms at most: then it returns 0. */
 int extmem_wait(extmem *, struct extmem_completion *ret, size_t count,
 		uint32_t timeout_ms);
 
@@ -564,7 +565,8 @@ struct extmem_lease {
 };
 
 /* Stores up to `count` leases of this client, one for each appliance that knows it,
- * and returns how many. Ask again after an appliance has restarted. */
+ * and returns how many. Ask again after an appliance has restarted. Threads: any.
+ * Errors: those of every call. */
 int extmem_leases(extmem *, struct extmem_lease *ret, unsigned count);
 /* Ends the lease of a client whose process is gone, so that its memory is free at
  * once and not only when the lease runs out. Any process may call it.

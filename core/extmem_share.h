@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * extmem: regions that outlive their client, that move to another client without their
- * bytes being copied, or that other clients read. extmem.h includes this header: include that one, whose first
- * lines say what holds for all calls.
+ * bytes being copied, or that other clients read. extmem.h includes this header: include
+ * that one, whose first lines say what holds for all calls.
  *
  * A token is a short text ("extmem1-00112233-..."). Whoever has it may become the owner
  * of the region that it stands for, once, in its time, if it can reach the appliances.
@@ -72,8 +72,8 @@ int extmem_region_hand_over(extmem_region *, const struct extmem_hand_over *,
  * time is over, an appliance began again, or it is another's. -ENODATA a part of the region
  * is missing, and the words say which. -EBUSY the region has an owner, which lives. -EACCES
  * it waits for a client of another name. -ENOTSUP it has more copies than this client could
- * serve: set a strategy with mirrors; or more than one, and is to be kept. -ENOSPC, -ENOMEM, -ETIMEDOUT, -ENOTCONN as for
- * extmem_region_alloc(). */
+ * serve: set a strategy with mirrors; or more than one, and is to be kept. -ENOSPC,
+ * -ENOMEM, -ETIMEDOUT, -ENOTCONN as for extmem_region_alloc(). */
 int extmem_region_adopt(extmem *, const char *token, uint64_t flags,
 			extmem_region **ret);
 
@@ -166,8 +166,8 @@ struct extmem_share {
  * with several copies, at each copy's.
  *
  * Threads: any. It takes at most the setting `timeout`. Errors: -ENOTSUP it is sparse
- * or sealed, or has more than 2048 copies of parts. -EOPNOTSUPP an appliance does not serve this. -EACCES it is
- * another's. -EINVAL the options. -EBUSY an earlier shrink timed out, or parts of it share an
+ * or sealed, or has more than 2048 copies of parts. -EOPNOTSUPP an appliance does not
+ * serve this. -EACCES it is another's. -EINVAL the options. -EBUSY an earlier shrink timed out, or parts of it share an
  * extent. -ENOSPC, -ENOMEM, -ENOTCONN, -ETIMEDOUT, -ESTALE as for extmem_region_alloc(); it
  * is then shared as it was before. */
 int extmem_region_share(extmem_region *, const struct extmem_share *,
@@ -214,8 +214,8 @@ int extmem_region_open(extmem *, const char *token, uint64_t flags,
  * is gone, because its writer has ended, freed it, or shares it no more, or because an
  * appliance began again: free it; or the copies that this client has found are not right any
  * more, and the words say so: free it, and open it anew. -ENOTCONN, -ETIMEDOUT its appliance
- * does not answer, or, of several, one that may have newer bytes than the others, until a
- * release says that it has not: what was seen before is seen still. -EINVAL it is this client's own. */
+ * does not answer; of several, one that may have newer bytes does not: the reader keeps what
+ * it saw, and may try again after the writer's next release. -EINVAL it is this client's own. */
 int extmem_region_acquire(extmem_region *);
 /* Makes a region with the bytes that this one has at one moment of the call, by copying them
  * at its appliances, without a byte of them passing this client. The call returns in
@@ -226,8 +226,8 @@ int extmem_region_acquire(extmem_region *);
  * The bytes follow while the program runs, up to 2 MiB at a time. Until a part has been
  * copied, a store to it in the region waits, as does every touch of it in the copy; parts for
  * which somebody waits go first. A call that changes the memory of either (extmem_region_free()
- * of the region, _resize(), _hand_over(), _share(), _keep(), another copy) first waits for the rest, for
- * half of the setting `timeout` at most. What has not been copied by then is lost to the copy:
+ * of the region, _resize(), _hand_over(), _share(), _keep(), another copy) first waits for
+ * the rest, for half of the setting `timeout` at most. What has not been copied by then is lost to the copy:
  * its pages are as after any loss (extmem_lost()), and the region has all of its own. So is
  * what is left when nothing could be copied for the whole of `timeout`, because an appliance
  * does not answer: then the stores go on.
@@ -235,12 +235,14 @@ int extmem_region_acquire(extmem_region *);
  * The copy takes as much memory as the region, at the same appliances. Its name is `name`;
  * NULL is none. It is not mapped, and like an adopted region it is one slab at offset 0.
  *
- * It has as many copies, too; one whose appliance ends meanwhile is made anew like those of the
- * region.
+ * Where the region has several copies at several appliances, so has the new one; a copy whose
+ * appliance ends meanwhile is made anew as those of the region are.
  *
  * Threads: any. Errors, with nothing changed: -ENOTSUP the region is sparse or sealed. -EBUSY
- * pages of it are pinned or registered for writing, it is shared, a
- * part of it moves, one of several copies is missing or is being made whole, or the connection broke under an explicit write that is being repeated. -EACCES it is another's. -ENOSPC, -EDQUOT an appliance of it has not so much memory. -EOPNOTSUPP one does not
+ * pages of it are pinned or registered for writing, it is shared, a part of it moves, one of
+ * several copies is missing or is being made whole, an earlier shrink timed out, or the
+ * connection broke under an explicit write that is being repeated. -EACCES it is another's.
+ * -ENOSPC, -EDQUOT an appliance of it has not so much memory. -EOPNOTSUPP one does not
  * serve this. -ENOMEM, -ENOTCONN, -ETIMEDOUT, -ESTALE as for extmem_region_alloc(). */
 int extmem_region_copy(extmem_region *, const char *name, extmem_region **ret);
 

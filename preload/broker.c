@@ -42,11 +42,6 @@ bool broker_is_here(void)
 	return here;
 }
 
-unsigned broker_connections(void)
-{
-	return atomic_load(&connection_count);
-}
-
 void broker_forked(void)
 {
 	atomic_store(&connection_count, 0);

@@ -120,7 +120,6 @@ void broker_linger(bool flushes, int status);
 bool broker_lingered(int *ret_status);
 /* In a child: there is no broker here. */
 void broker_forked(void);
-unsigned broker_connections(void);
 
 /* --- child.c ------------------------------------------------------------------------- */
 

@@ -149,7 +149,7 @@ static int seals_check(const extmem_region *region, const char *call, bool durab
 	return 0;
 }
 
-/* Of what it is: its strategy, which for an adopted region is this client's, says nothing. */
+/* Asks the segments: the strategy of an adopted region is this client's own. */
 static bool has_copies(const extmem_region *region)
 {
 	extmem *x = region->client;

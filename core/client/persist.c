@@ -427,7 +427,7 @@ static int persist_range(struct piece *p, uint64_t page, uint64_t limit)
 		if (!again)
 			page = left;
 		p->done |= rc == 0;
-		/* Who has much to write waits for as long as it becomes less. */
+		/* Each piece that is durable begins the timeout anew. */
 		if (rc == 0)
 			p->deadline_ns = os_now_ns() + p->x->settings.timeout_ns;
 		rc = pause(p, rc);

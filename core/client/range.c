@@ -53,7 +53,7 @@ enum xm_verdict xm_range_landed(struct xm_lane *lane, uint64_t first,
 /* In a sparse region there are pages that nothing is known of: those that no segment
  * holds are passed over. With the lane of r->page locked; false: the next page that
  * there is may be another lane's. */
-static bool at_backed(const struct xm_lane *lane, struct xm_range_walk *r)
+static bool skip_to_backed(const struct xm_lane *lane, struct xm_range_walk *r)
 {
 	uint64_t page = xm_volume_backed_from(lane->engine.options.volume,
 					      r->page, r->limit);
@@ -87,7 +87,7 @@ static int walk(struct xm_lanes *lanes, struct xm_range_walk *r,
 		enum xm_verdict verdict;
 
 		xm_lane_lock(lane, &old);
-		if (!at_backed(lane, r)) {
+		if (!skip_to_backed(lane, r)) {
 			xm_lane_unlock(lane, &old);
 			wait = fresh;
 			continue;

@@ -205,7 +205,7 @@ int extmem_seal_renew(extmem *x)
 		return xm_fail(-EINVAL, CALL ": nothing of this client is sealed: set"
 			       " seal");
 	if (atomic_exchange(&x->sealing.renewing, true))
-		return xm_fail(-EBUSY, CALL ": another thread is at it");
+		return xm_fail(-EBUSY, CALL ": another thread renews the seals already");
 	/* What was begun before is ended first. */
 	rc = x->sealing.half ? all_renew(x) : 0;
 	if (rc == 0 && x->sealing.half)

@@ -46,8 +46,8 @@ uint32_t xm_sharing_leave(extmem_region *, extmem_region *ret[XM_ROLL_TABLES]);
 
 /* Bytes of a table of so many. */
 uint64_t xm_tables_size(const extmem_region *, uint32_t count);
-/* A writer's, as many as extents say that there are copies; they are behind those. -errno in
- * words[512], with no table. */
+/* A writer's: makes a table for each copy, and adds the tables' extents behind the others. On
+ * failure there is no table: -errno, and words[512] say why. */
 int xm_tables_alloc(extmem_region *, struct xm_sharing *, const char *call, char *words);
 void xm_tables_free(struct xm_sharing *);
 /* With the region's lock. The versions of what is marked rise, and all tables that count

@@ -21,8 +21,8 @@
  *			a table had missed do not matter.
  *
  * Law: a reader sees the roll of each release that had ended before. Proof: each roll that
- * is called names a table that every roll since the last whole one names, and that one, too
- * (`core`). So a table that a reader has read, of the highest roll that it found, was also
+ * is called shares at least one table (`core`) with the last roll that was written to all
+ * tables, and with every roll since. So a table that a reader has read, of the highest roll that it found, was also
  * given the next one. If that had ended, the reader would have found it, for it has read
  * all that its own names. What it cannot show is refused: to the writer, that a roll without
  * any such table is called (no release ends until one of them is back); to the reader, that

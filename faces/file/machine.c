@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The kernel's pages are of before. While it gives back those that it has changed, they
- * are forgotten; those that it has not it drops. */
+/* The page cache has the bytes of before the move. What it writes back of them is discarded,
+ * and what has not changed it drops. */
 static int arrive(struct face_machine *m, const char *token, bool kept)
 {
 	int rc = face_whole_adopt(m->whole, m->x, token, kept);

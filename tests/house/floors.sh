@@ -34,8 +34,8 @@ strangers() {
 upward() {
 	nm --defined-only $2 | awk 'NF == 3 { print $3 }' | sort -u \
 		>"$scratch/defined"
-	# The two arrows that bend: the program says how a broken promise ends,
-	# and transports/table.c what was built in.
+	# Arrows that bend: the program says how a broken promise ends, and
+	# transports/table.c what was built in.
 	printf '%s\n' xm_assert_failed xm_channels xm_transports \
 		>>"$scratch/defined"
 	sort -u -o "$scratch/defined" "$scratch/defined"

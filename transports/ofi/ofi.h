@@ -187,8 +187,8 @@ struct ofi_strangers {
 	uint64_t look_ns;
 	uint32_t count;
 	struct ofi_stranger list[OFI_STRANGERS_MAX];
-	/* Who links' other ends are, for one look: a table of a power of two, at most half
-	 * full; 0 is nobody. */
+	/* Scratch of one look: the set of connected peers, a hash table whose room is a power
+	 * of two and at most half used; 0 is an empty place. */
 	uint64_t *peers;
 	size_t room;
 };
