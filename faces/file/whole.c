@@ -4,6 +4,10 @@
  *
  * The region is never discarded: an appliance does not know what is fresh here, and would
  * show old bytes to the next process. So zeros are written.
+ *
+ * Of a write that failed nobody knows whether it has arrived, or will, and the kernel has
+ * forgotten the bytes: its pages are `unsure`, and read as an error until they are written
+ * again, never as what was there before.
  */
 #ifdef HAVE_CONFIG_H
 #include <config.h>
@@ -17,12 +21,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base.h"
 #include "common/options.h"
 #include "faces/file/log.h"
 #include "faces/file/tree.h"
 
 #define WORDS 1024
 #define ZEROS ((uint64_t)65536)
+#define PAGE XM_PAGE
 
 enum state {
 	AWAITS,	  /* there is no region yet */
@@ -39,6 +45,9 @@ struct face_whole {
 	uint64_t size;
 	bool durable;
 	char path[PATH_MAX]; /* of the file that has its token; "": there is none */
+	uint64_t *unsure; /* a bit a page, while the lock is held in either way */
+	uint64_t unsure_count;
+	bool overrun; /* somebody has written behind the end */
 };
 
 /* --- the beginning -------------------------------------------------------------------------- */
@@ -73,6 +82,14 @@ static struct face_whole *whole_new(void)
 	return w;
 }
 
+/* The table is as good as free until something fails. */
+static int whole_has(struct face_whole *w, uint64_t size)
+{
+	w->size = size;
+	w->unsure = calloc(size / PAGE / 64 + 1, sizeof(*w->unsure));
+	return w->unsure != NULL ? 0 : -ENOMEM;
+}
+
 static int whole_open(extmem *x, const struct face_kept *kept, uint64_t size,
 		      struct face_whole **ret)
 {
@@ -81,7 +98,7 @@ static int whole_open(extmem *x, const struct face_kept *kept, uint64_t size,
 		.name = last_part(kept->region), .flags = EXTMEM_TRACKED,
 	};
 	struct face_whole *w = whole_new();
-	char words[WORDS] = "out of memory", path[PATH_MAX];
+	char words[WORDS] = "", path[PATH_MAX];
 	int rc = w != NULL ? 0 : -ENOMEM;
 
 	if (rc == 0)
@@ -91,13 +108,15 @@ static int whole_open(extmem *x, const struct face_kept *kept, uint64_t size,
 	    (rc = face_kept_path(kept->region, path)) == 0 &&
 	    realpath(path, w->path) == NULL)
 		rc = -errno;
+	if (rc == 0)
+		rc = whole_has(w, extmem_region_size(w->region));
 	if (rc != 0) {
-		face_say("%s%s%s", kept->region, kept->region[0] != '\0' ? ": " : "", words);
+		face_say("%s%s%s", kept->region, kept->region[0] != '\0' ? ": " : "",
+			 words[0] != '\0' ? words : strerror(-rc));
 		free(w);
 		return rc;
 	}
 	w->state = HELD;
-	w->size = extmem_region_size(w->region);
 	w->durable = kept->durable;
 	*ret = w;
 	return 0;
@@ -145,7 +164,47 @@ void face_whole_close(struct face_whole *w)
 		return;
 	face_complain(extmem_region_free(w->region));
 	pthread_rwlock_destroy(&w->lock);
+	free(w->unsure);
 	free(w);
+}
+
+/* --- what failed ------------------------------------------------------------------------------- */
+
+static void set_unsure(struct face_whole *w, uint64_t page, bool is)
+{
+	uint64_t bit = UINT64_C(1) << page % 64, was;
+
+	was = is ? __atomic_fetch_or(&w->unsure[page / 64], bit, __ATOMIC_SEQ_CST)
+		 : __atomic_fetch_and(&w->unsure[page / 64], ~bit, __ATOMIC_SEQ_CST);
+	if (((was & bit) != 0) == is)
+		return;
+	__atomic_add_fetch(&w->unsure_count, is ? 1 : UINT64_MAX, __ATOMIC_SEQ_CST);
+}
+
+static bool is_unsure(const struct face_whole *w, uint64_t offset, uint64_t end)
+{
+	if (__atomic_load_n(&w->unsure_count, __ATOMIC_SEQ_CST) == 0)
+		return false;
+	for (uint64_t page = offset / PAGE; page * PAGE < end; page++)
+		if ((__atomic_load_n(&w->unsure[page / 64], __ATOMIC_SEQ_CST) >>
+			     page % 64 & 1) != 0)
+			return true;
+	return false;
+}
+
+/* Of a page of which other bytes stay nobody would know them after this. */
+static bool cuts_unsure(const struct face_whole *w, uint64_t offset, uint64_t end)
+{
+	return (offset % PAGE != 0 && is_unsure(w, offset, offset + 1)) ||
+	       (end % PAGE != 0 && is_unsure(w, end - 1, end));
+}
+
+static void note_written(struct face_whole *w, uint64_t offset, uint64_t end, bool arrived)
+{
+	if (arrived && __atomic_load_n(&w->unsure_count, __ATOMIC_SEQ_CST) == 0)
+		return;
+	for (uint64_t page = offset / PAGE; page * PAGE < end; page++)
+		set_unsure(w, page, !arrived);
 }
 
 /* --- bytes ----------------------------------------------------------------------------------- */
@@ -159,35 +218,52 @@ int64_t face_whole_read(struct face_whole *w, uint64_t offset, void *buffer, siz
 {
 	int rc;
 
-	if (offset >= w->size)
-		return 0;
+	if (offset >= w->size) /* the kernel would make zeros of what it could not write */
+		return __atomic_load_n(&w->overrun, __ATOMIC_SEQ_CST) ? -EIO : 0;
 	if (size > w->size - offset)
 		size = (size_t)(w->size - offset);
 	pthread_rwlock_rdlock(&w->lock);
 	if (w->state == AWAITS)
 		memset(buffer, 0, size);
 	rc = w->state == AWAITS	  ? 0
-	     : w->state == PARTED ? -EIO
-				  : extmem_read(w->region, offset, buffer, size);
+	     : w->state == PARTED || is_unsure(w, offset, offset + size)
+		     ? -EIO
+		     : extmem_read(w->region, offset, buffer, size);
 	rc = face_complain(rc);
 	pthread_rwlock_unlock(&w->lock);
 	return rc == 0 ? (int64_t)size : rc;
 }
 
+/* With the lock held. */
+static int write_held(struct face_whole *w, uint64_t offset, const void *buffer, size_t size)
+{
+	uint64_t end = offset + size;
+	int rc;
+
+	if (cuts_unsure(w, offset, end))
+		return -EIO;
+	rc = extmem_write(w->region, offset, buffer, size);
+	note_written(w, offset, end, rc == 0);
+	return rc;
+}
+
 int face_whole_write(struct face_whole *w, uint64_t offset, const void *buffer,
 		     size_t size)
 {
+	size_t fits = offset >= w->size ? 0
+		      : size > w->size - offset ? (size_t)(w->size - offset) : size;
 	int rc;
 
-	if (offset > w->size || size > w->size - offset)
-		return -EFBIG;
 	pthread_rwlock_rdlock(&w->lock);
 	rc = w->state == PARTED ? -EIO
-	     : w->state == HELD ? extmem_write(w->region, offset, buffer, size)
-				: 0;
+	     : w->state == HELD && fits > 0 ? write_held(w, offset, buffer, fits)
+					    : 0;
 	rc = face_complain(rc);
 	pthread_rwlock_unlock(&w->lock);
-	return rc;
+	if (rc != 0 || fits == size)
+		return rc;
+	__atomic_store_n(&w->overrun, true, __ATOMIC_SEQ_CST);
+	return -EFBIG;
 }
 
 int face_whole_zero(struct face_whole *w, uint64_t offset, uint64_t size)
@@ -245,12 +321,13 @@ int face_whole_machine(struct face_tree *tree, extmem *x, uint64_t size, bool aw
 	if (rc == 0 && !awaits && (rc = extmem_region_request(x, &request, &w->region)) != 0)
 		face_say("%s", extmem_error());
 	if (rc == 0)
+		rc = whole_has(w, awaits ? size : extmem_region_size(w->region));
+	if (rc == 0)
 		rc = face_make(tree, tree->root, "memory", S_IFREG | 0600, getuid(),
 			       getgid(), NULL, ret_node);
 	if (rc != 0)
 		return rc;
 	w->state = awaits ? AWAITS : HELD;
-	w->size = awaits ? size : extmem_region_size(w->region);
 	(*ret_node)->whole = *ret = w;
 	return 0;
 }
@@ -261,9 +338,11 @@ int face_whole_part(struct face_whole *w, uint64_t ms, char ret_token[EXTMEM_TOK
 	int rc;
 
 	pthread_rwlock_wrlock(&w->lock);
-	if (w->state != HELD) {
+	/* The other side would not know which pages it lacks. */
+	if (w->state != HELD || w->unsure_count > 0) {
+		rc = w->state != HELD ? -EBUSY : -EIO;
 		pthread_rwlock_unlock(&w->lock);
-		return -EBUSY;
+		return rc;
 	}
 	/* It is half handed over while an appliance does not answer: it is neither here nor
 	 * there, and there is nothing else to do. */

@@ -23,9 +23,11 @@ int face_whole_add(struct face_tree *, extmem *, const struct face_kept *kept);
 void face_whole_close(struct face_whole *);
 
 uint64_t face_whole_size(const struct face_whole *);
-/* Returns how many bytes there were, at most `size`. */
+/* Returns how many bytes there were, at most `size`. -EIO: nobody knows what is there, as a
+ * write of it has failed; until it is written again. */
 int64_t face_whole_read(struct face_whole *, uint64_t offset, void *buffer, size_t size);
-/* -EFBIG: not all of it lies in the region. */
+/* -EFBIG: not all of it lies in the region; what does was written. -EIO also: it is a part
+ * of a page whose other bytes nobody knows. */
 int face_whole_write(struct face_whole *, uint64_t offset, const void *buffer,
 		     size_t size);
 /* The range, as far as it lies in the region, reads as zero. */
@@ -43,7 +45,8 @@ int face_whole_remove(struct face_whole *);
  * reads as zero, and what is written there is forgotten. */
 int face_whole_machine(struct face_tree *, extmem *, uint64_t size, bool awaits,
 		       struct face_whole **ret, struct face_node **ret_node);
-/* Hands the region over, for `ms`: reads and writes are -EIO from then on. */
+/* Hands the region over, for `ms`: reads and writes are -EIO from then on. -EIO: a write has
+ * failed, and nobody knows what is there. */
 int face_whole_part(struct face_whole *, uint64_t ms, char ret_token[EXTMEM_TOKEN_SIZE]);
 /* Has the region of a token, kept under it if `kept`. What is written is forgotten still,
  * until face_whole_begin(), before which the caller has the kernel forget its pages.

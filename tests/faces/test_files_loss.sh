@@ -130,6 +130,48 @@ kill "$files"
 ends "$files"
 verdict "and it ends with status 0" $? "$scratch/files"
 
+# A file that is a region of its own: what a write that failed was to replace does not come
+# back.
+appliance || skip "no appliance came up"
+hangs="$appliance $(pgrep -P "$appliance")"
+export XDG_STATE_HOME="$scratch/state"
+# usage: of LETTER: 8 MiB of it
+of() {
+	head -c 8388608 /dev/zero | tr '\0' "$1"
+}
+into() {
+	dd of="$folder/data" bs=1M iflag=fullblock conv=notrunc,fsync 2>"$scratch/err"
+}
+check "a region as a file" files -a "$address" -r data=32M -o timeout=1s \
+	-o loss_timeout=120s
+check "is written to" eval 'of A | into && drop "$folder/data"'
+# shellcheck disable=SC2086 # several
+kill -STOP $hangs
+of B | into
+grep -q 'Input/output error' "$scratch/err"
+verdict "while its appliance hangs fsync says an error" $? "$scratch/err"
+# shellcheck disable=SC2086
+kill -CONT $hangs
+only_new() {
+	drop "$folder/data"
+	dd if="$folder/data" of="$scratch/back" bs=256k count=32 conv=noerror,sync \
+		2>"$scratch/err"
+	[ -s "$scratch/back" ] && ! grep -q A "$scratch/back"
+}
+check "then it is read as an error, or as what was written" only_new
+new_again() {
+	of B | into && drop "$folder/data" && of B | cmp -n 8388608 - "$folder/data"
+}
+check "and can be written again" await new_again
+echo behind >"$scratch/behind"
+dd if="$scratch/behind" of="$folder/data" bs=32M seek=1 conv=notrunc,fsync 2>"$scratch/err"
+drop "$folder/data"
+! tail -c 7 "$folder/data" >"$scratch/back" 2>"$scratch/err"
+verdict "what was written behind its end is not read as zeros" $? "$scratch/back"
+kill "$files"
+ends "$files"
+verdict "and it ends with status 0" $? "$scratch/files"
+
 appliance || skip "no appliance came up"
 # What `extmem swap` stands on, without swap: a folder whose process hangs.
 connections=/sys/fs/fuse/connections
