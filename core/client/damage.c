@@ -20,6 +20,15 @@ static bool has_store(extmem *x, uint32_t appliance)
 	return ret;
 }
 
+/* Of a sealed extent, behind its pages: what they are opened with. A tree of which a page is
+ * missing says of none of them that it is lost. */
+static bool is_of_seals(const struct xm_handed *h, const struct xm_damaged *d)
+{
+	const struct xm_place_label *l = &h->label;
+
+	return l->sealed && d->offset + d->size > l->count / l->columns * XM_PAGE;
+}
+
 /* Of one extent. */
 static int ask_of(extmem *x, const struct xm_handed_list *l, uint32_t extent,
 		  struct xm_damage_list *ret, char *words, size_t words_size)
@@ -45,6 +54,13 @@ static int ask_of(extmem *x, const struct xm_handed_list *l, uint32_t extent,
 		    !xm_span_fits(d->offset, d->size, h->size)) {
 			snprintf(words, words_size, "too much of it is damaged on the "
 				 "disk of appliance %s: its log says what",
+				 xm_ask_address(&x->ask, h->member.appliance));
+			return -EUCLEAN;
+		}
+		if (is_of_seals(h, d)) {
+			snprintf(words, words_size, "a page of its seals is damaged on "
+				 "the disk of appliance %s: put back a copy of its "
+				 "store, made while no daemon ran",
 				 xm_ask_address(&x->ask, h->member.appliance));
 			return -EUCLEAN;
 		}

@@ -21,7 +21,7 @@ struct xm_damage_list {
 	} runs[XM_DAMAGE_RUNS];
 };
 
-/* Asks for it. 0, or -errno in words. */
+/* Asks for it. 0, or -errno in words: -EUCLEAN seals are damaged, or too much is. */
 int xm_damage_ask(extmem *, const struct xm_handed_list *, struct xm_damage_list *ret,
 		  char *words, size_t words_size);
 /* Those pages of the region are lost; it is tracked. */

@@ -143,4 +143,19 @@ damaged_is_lost() {
 	durable "$token" check 0 >"$scratch/out" 2>&1 || grep -q 'lacks bytes there' "$scratch/log"
 }
 check "a bit that has changed is a page that is lost" damaged_is_lost
+
+# Of the seals themselves, too: the last page of a tree, which begins with its name, and the
+# one before it.
+root_at=$(grep -abo XMSTREE1 "$scratch/newer/image" | cut -d : -f 1)
+for back in 0 4096; do
+	kill_daemon
+	rm -r "$store"
+	cp -r "$scratch/newer" "$store"
+	begin
+	kill_daemon
+	printf x | dd of="$store/image" bs=1 seek=$((root_at - back + 100)) conv=notrunc 2>/dev/null
+	begin
+	check "a bit of its seals, $back bytes in front of the last page of them, is refused" \
+		fails_with 'of its seals is damaged' "$token" check "$round"
+done
 summary
