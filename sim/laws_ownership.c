@@ -102,6 +102,16 @@ void oracle_returned(uint32_t appliance, uint64_t offset, uint64_t size)
 	}
 }
 
+/* Its claimer has said that it does not go on; that is done once its key is there. */
+static bool goes_back(const struct xm_service *service,
+		      const struct xm_service_extent *e)
+{
+	const struct xm_service_grant *g = &service->grants[e->grant];
+
+	return e->offer.claimed && g->state == XM_GRANT_EXPOSING &&
+	       g->requester.serial == 0;
+}
+
 /* Not asked where an appliance is away, or where the session is still freeing what
  * it was granted without hearing of it. What the keeper has, it says. */
 void oracle_all_given(uint32_t client)
@@ -128,7 +138,8 @@ void oracle_all_given(uint32_t client)
 
 			if (e->state == XM_EXTENT_OWNED &&
 			    !xm_keeper_holds(&x->ask.keeper, a, e->number) &&
-			    service->clients[e->owner].number == number)
+			    service->clients[e->owner].number == number &&
+			    !goes_back(service, e))
 				world_broken("ownership", "client %u has given "
 					     "back all its memory, and %llu "
 					     "bytes of appliance %u are its own "
