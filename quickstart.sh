@@ -41,7 +41,7 @@ packages='autoconf automake g++ gcc libc6-dev libcunit1-dev libfabric-dev
 test_packages='fuse3 libfuse3-dev
 	iproute2 libjemalloc2 libnbd-bin libopenmpi-dev nbdkit
 	nbdkit-plugin-dev openmpi-bin qemu-utils sqlite3
-	curl libmicrohttpd-dev prometheus python3
+	curl etcd-server libcurl4-openssl-dev libmicrohttpd-dev prometheus python3
 	gfortran python3-dev python3-numpy'
 
 missing_packages() { # PACKAGE...

@@ -6,6 +6,7 @@
  *	start.c		from options to a daemon that is ready
  *	interfaces.c	its interface processes, and the memory behind each
  *	start_store.c	its durable store, if it has one
+ *	directory.c	its entry in a directory of appliances
  *	give_back.c	memory that goes to this machine by itself
  *	limits.c	every limit that follows from the options
  *
@@ -52,6 +53,17 @@ struct xm_daemon_part {
 	uint64_t until_ns; /* it begins: how long that may take; 0: it is to end */
 };
 
+/* Its entry in a directory, which a process of its own keeps there. */
+struct xm_daemon_directory {
+	pid_t pid; /* 0: there is none */
+	int fd;	   /* its lines, both ways */
+	char line[XM_WORDS_MAX]; /* of it, so far */
+	size_t used;
+	uint64_t told; /* bytes free, as it was told last */
+	uint64_t tell_ns, begin_ns; /* when again */
+	bool leaves; /* it was told to take the entry away */
+};
+
 struct xm_daemon {
 	struct xm_settings settings;
 	struct xm_options *options;
@@ -74,6 +86,7 @@ struct xm_daemon {
 	uint64_t drain_until_ns;
 	struct xm_progress drains; /* what it has to move */
 	uint64_t say_ns; /* it, the next time */
+	struct xm_daemon_directory directory;
 	struct xm_pressure pressure;
 	uint64_t look_ns; /* at this machine's memory, the next time */
 	uint64_t progress; /* steps shown while the pool is prepared */
@@ -129,6 +142,16 @@ int xm_daemon_restore(struct xm_daemon *);
 int xm_daemon_watch_store(struct xm_daemon *);
 /* A child has ended: if it was the store, that is said, and memory goes on. */
 void xm_daemon_look_at_store(struct xm_daemon *);
+
+/* --- directory.c --------------------------------------------------------- */
+
+/* All do nothing without --directory. 0, or -EINVAL, said in the log: it cannot be kept. */
+int xm_daemon_check_directory(const struct xm_daemon *);
+/* Begins it, hears what it says, tells it what is free; returns when to come again. */
+uint64_t xm_daemon_tend_directory(struct xm_daemon *, uint64_t now_ns);
+/* The entry is to go: nobody new shall come. */
+void xm_daemon_leave_directory(struct xm_daemon *);
+void xm_daemon_close_directory(struct xm_daemon *);
 
 /* --- give_back.c --------------------------------------------------------- */
 

@@ -153,6 +153,7 @@ static void drain(struct xm_daemon *d)
 	       d->settings.drain_timeout / XM_MS,
 	       (double)xm_host_held(d->host) / XM_MIB);
 	xm_notify("STOPPING=1");
+	xm_daemon_leave_directory(d);
 	xm_host_drain(d->host, now_ns,
 		      (uint32_t)(d->settings.drain_timeout / XM_MS));
 }
@@ -237,6 +238,7 @@ static int run(struct xm_daemon *d)
 					 xm_min(d->say_ns, d->drain_until_ns));
 		next_ns = xm_min(next_ns, xm_daemon_tend_interfaces(d, now_ns));
 		next_ns = xm_min(next_ns, xm_daemon_give_back(d, now_ns));
+		next_ns = xm_min(next_ns, xm_daemon_tend_directory(d, now_ns));
 		if (next_ns > now_ns)
 			d->channel_ops->wait(d->channel, d->wakeups,
 					     next_ns - now_ns);

@@ -58,6 +58,7 @@ extmemd_SOURCES = \
 	appliance/child.c \
 	appliance/child.h \
 	appliance/daemon.h \
+	appliance/directory.c \
 	appliance/disk.c \
 	appliance/disk.h \
 	appliance/extmemd.c \

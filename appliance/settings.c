@@ -10,6 +10,7 @@
 #include "appliance/log.h"
 #include "appliance/service.h"
 #include "appliance/settings.h"
+#include "common/etcd.h"
 #include "common/spin.h"
 
 #define AT(FIELD) .destination = offsetof(struct xm_settings, FIELD)
@@ -78,6 +79,11 @@ static const struct xm_option options[] = {
 		  "Default: the host of --listen, or, if that is "
 		  "0.0.0.0, the address at which the client reached "
 		  "this appliance." },
+	{ .name = "directory", .kind = XM_OPTION_TEXT, .unit = "URL",
+	  AT(directory),
+	  .help = "Keep an entry in this directory as long as the daemon runs, so "
+		  "that clients find it: etcd://HOST:PORT[,HOST:PORT...]/PREFIX. "
+		  "Needs the program extmem-directory." },
 	{ .name = "lease", .kind = XM_OPTION_DURATION, .live = true, .value = "10s",
 	  .min = 100 * XM_MS, .max = 86400 * XM_SECOND, AT(lease),
 	  .help = "If a client is silent this long, it counts as dead "
@@ -223,6 +229,26 @@ static int check_isolate(const struct xm_settings *s, char *words, size_t words_
 	return -EINVAL;
 }
 
+/* Clients take the address as it stands there. */
+static int check_directory(const struct xm_settings *s, char *words, size_t words_size)
+{
+	struct xm_etcd_url url;
+	struct xm_words text;
+
+	if (s->directory[0] == '\0')
+		return 0;
+	xm_words_begin(&text, words, words_size);
+	xm_words_add(&text, "--directory ");
+	if (xm_etcd_url_read(s->directory, &url, &text) != 0)
+		return -EINVAL;
+	if (s->advertise[0] != '\0' || (strstr(s->listen, "://0.0.0.0") == NULL &&
+					strstr(s->listen, "://[::]") == NULL))
+		return 0;
+	snprintf(words, words_size, "--directory needs an address that clients can reach, and"
+		 " %s is none: say --advertise HOST", s->listen);
+	return -EINVAL;
+}
+
 int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		      char *words, size_t words_size)
 {
@@ -249,6 +275,8 @@ int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 	rc = check_levels(s->log_level, words, words_size);
 	if (rc == 0)
 		rc = check_isolate(s, words, words_size);
+	if (rc == 0)
+		rc = check_directory(s, words, words_size);
 	if (rc != 0)
 		return rc;
 	if (s->advertise[0] != '\0' && !is_numeric_host(s->advertise)) {

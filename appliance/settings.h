@@ -27,6 +27,7 @@ struct xm_settings {
 	const char *provider;
 	uint64_t data_port;
 	const char *advertise; /* numeric, or "" */
+	const char *directory; /* etcd://..., or "" */
 	uint64_t lease; /* ns */
 	uint64_t handshake_timeout, drain_timeout;
 	uint64_t clients_max, extents_max, extents_per_client, kept_percent;

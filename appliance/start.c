@@ -268,6 +268,8 @@ int xm_daemon_start(struct xm_daemon *d)
 	/* Before all that takes long; that it takes effect is further down. */
 	if (xm_daemon_read_tenants(d, &d->settings) != 0)
 		return -EINVAL;
+	if (xm_daemon_check_directory(d) != 0)
+		return -EINVAL;
 	xm_daemon_raise_files(d);
 	/* (All tenants' memory is mapped here, too.) */
 	if (d->settings.auth[0] != '\0' || d->settings.isolate == XM_ISOLATE_TENANT)
@@ -304,6 +306,7 @@ int xm_daemon_start(struct xm_daemon *d)
 
 void xm_daemon_finish(struct xm_daemon *d)
 {
+	xm_daemon_leave_directory(d);
 	if (d->channel != NULL)
 		d->channel_ops->close(d->channel);
 	xm_daemon_close_interfaces(d);
@@ -311,6 +314,7 @@ void xm_daemon_finish(struct xm_daemon *d)
 	free(d->kept.entries);
 	free(d->kept.damage);
 	xm_daemon_close_pools(d);
+	xm_daemon_close_directory(d);
 	free(d->host);
 	if (d->options != NULL)
 		xm_options_close(d->options);

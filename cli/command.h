@@ -47,6 +47,11 @@ int command_unmount(int argc, char *argv[]);
 int command_options(const struct xm_option_table *, void *values, int argc,
 		    char *argv[], struct xm_options **ret, int *ret_rest);
 
+/* Puts the appliances that stand in directories into their places. True, also if one does
+ * not answer and others are known, which is said; false: there would be none, as was said. The
+ * list is valid until the process ends. */
+bool command_appliances(const char *name, struct xm_option_list *appliances);
+
 /* "extmem NAME: ..." on stderr. */
 void command_say(const char *name, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

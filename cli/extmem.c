@@ -8,8 +8,11 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "common/directory.h"
 #include "common/standard.h"
 #include "core/extmem.h"
+
+#define DIRECTORY_MS 5000
 
 static int command_help(int argc, char *argv[]);
 
@@ -84,6 +87,22 @@ void command_say(const char *name, const char *format, ...)
 	vfprintf(stderr, format, arguments);
 	va_end(arguments);
 	fputc('\n', stderr);
+}
+
+bool command_appliances(const char *name, struct xm_option_list *appliances)
+{
+	static struct xm_directory_list found;
+	char words[XM_DIRECTORY_WORDS];
+	int rc;
+
+	if (!xm_directory_named(appliances))
+		return true;
+	rc = xm_directory_expand(appliances, DIRECTORY_MS, &found, words, sizeof(words));
+	if (words[0] != '\0')
+		command_say(name, "%s", words);
+	if (rc == 0)
+		*appliances = found.list;
+	return rc == 0;
 }
 
 int command_options(const struct xm_option_table *table, void *values,

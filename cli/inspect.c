@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "cli/command.h"
+#include "common/directory.h"
 #include "common/options_shared.h"
 #include "core/extmem.h"
 
@@ -61,7 +62,8 @@ struct info_settings {
 
 static const struct xm_option info_options[] = {
 	XM_SHARED_APPLIANCE(struct info_settings, appliance,
-		"Connect to this appliance and show how it is "
+		"Connect to this appliance, or to all of a directory "
+		"(etcd://host:2379/prefix), and show how it is "
 		"reached. May be repeated."),
 };
 
@@ -190,7 +192,9 @@ int command_info(int argc, char *argv[])
 		if (extmem_providers(providers, sizeof(providers)) >= 0)
 			fputs(providers, stdout);
 		status = COMMAND_OK;
-		if (settings.appliance.count > 0)
+		if (!command_appliances("info", &settings.appliance))
+			status = COMMAND_NO;
+		else if (settings.appliance.count > 0)
 			status = print_links(settings.appliance.items,
 					     settings.appliance.count);
 	}
@@ -206,14 +210,15 @@ struct status_settings {
 
 static const struct xm_option status_options[] = {
 	XM_SHARED_JSON(struct status_settings, json,
-		"Print one JSON object."),
+		"Print one JSON object; an array of a directory."),
 };
 
 static const struct xm_option_table status_table = {
 	.program = "extmem status",
 	.usage = "[--json] ADDR",
 	.about = "Shows the memory of the appliance at ADDR, its clients and "
-		 "its regions, without becoming a client.",
+		 "its regions, without becoming a client; of a directory "
+		 "(etcd://HOST:PORT/PREFIX), of each that stands there.",
 	.options = status_options,
 	.count = XM_COUNT(status_options),
 };
@@ -335,9 +340,39 @@ static int print_status_json(const char *address, const struct listing *l)
 }
 #endif
 
-int command_status(int argc, char *argv[])
+/* One after the other; those of a directory as an array. */
+static int status_of(const struct xm_option_list *appliances, bool json, bool several)
 {
 	static struct listing listing;
+	int worst = COMMAND_OK, shown = 0;
+
+	for (size_t i = 0; i < appliances->count; i++) {
+		const char *address = appliances->items[i];
+		int status = COMMAND_OK;
+
+		listing.status.size = sizeof(listing.status);
+		if (extmem_status(address, TIMEOUT_MS, &listing.status) < 0) {
+			command_say("status", "%s", extmem_error());
+			worst = COMMAND_NO;
+			continue;
+		}
+		list_regions(address, &listing);
+		if (several)
+			fputs(!json ? shown > 0 ? "\n" : "" : shown > 0 ? "," : "[", stdout);
+		shown++;
+		if (json)
+			status = print_status_json(address, &listing);
+		else
+			print_status(address, &listing);
+		worst = status > worst ? status : worst;
+	}
+	if (several && json)
+		puts(shown > 0 ? "]" : "[]");
+	return worst;
+}
+
+int command_status(int argc, char *argv[])
+{
 	struct status_settings settings;
 	struct xm_options *o;
 	int rest, status;
@@ -352,19 +387,13 @@ int command_status(int argc, char *argv[])
 		status = COMMAND_USAGE;
 	}
 	if (status < 0) {
-		listing.status.size = sizeof(listing.status);
-		if (extmem_status(argv[rest], TIMEOUT_MS, &listing.status) < 0) {
-			command_say("status", "%s", extmem_error());
-			status = COMMAND_NO;
-		} else {
-			list_regions(argv[rest], &listing);
-			status = COMMAND_OK;
-			if (settings.json)
-				status = print_status_json(argv[rest],
-							   &listing);
-			else
-				print_status(argv[rest], &listing);
-		}
+		const char *const item[] = { argv[rest], NULL };
+		struct xm_option_list appliances = { item, 1 };
+		bool several = xm_directory_named(&appliances);
+
+		status = COMMAND_NO;
+		if (command_appliances("status", &appliances))
+			status = status_of(&appliances, settings.json, several);
 	}
 	xm_options_close(o);
 	return status;

@@ -550,6 +550,9 @@ int command_run(int argc, char *argv[])
 				   "leave it out, and one is started here");
 		status = COMMAND_USAGE;
 	}
+	/* The program is not to start another one behind its own back. */
+	if (status < 0 && !command_appliances("run", &run.settings.appliance))
+		status = COMMAND_RUN_FAILED;
 	if (status < 0) {
 		status = begin(&run, argv + rest);
 		if (status < 0)

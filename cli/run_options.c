@@ -32,7 +32,8 @@ static const struct xm_option options[] = {
 		  "least).",
 	  .destination = offsetof(struct run_settings, local) },
 	XM_SHARED_APPLIANCE(struct run_settings, appliance,
-		"Address of an appliance: ofi+tcp://host:7470. May be "
+		"Address of an appliance: ofi+tcp://host:7470; or a "
+		"directory: etcd://host:2379/prefix. May be "
 		"repeated. Without it, an appliance is started on "
 		"this machine for the run."),
 	XM_SHARED_STRATEGY(struct run_settings, strategy,

@@ -8,6 +8,8 @@ libxm_ground_la_SOURCES = \
 	common/base.h \
 	common/areas.c \
 	common/areas.h \
+	common/etcd.c \
+	common/etcd.h \
 	common/extent.c \
 	common/extent.h \
 	common/heap.c \
@@ -37,6 +39,8 @@ libxm_ground_la_SOURCES = \
 noinst_LTLIBRARIES += libxm_client.la
 libxm_client_la_SOURCES = \
 	common/clock.h \
+	common/directory.c \
+	common/directory.h \
 	common/logger.c \
 	common/logger.h \
 	common/options.c \

@@ -79,7 +79,7 @@ files() {
 }
 root() {
 	# What the packages need and the test uses is there before, so that what is left behind is theirs.
-	mmdebstrap --variant=minbase --include=libfabric1,libssl3,libinih1,libjansson4,libmicrohttpd12,fuse3,nbdkit,python3,python3-numpy,gcc,libc6-dev,pkg-config,systemd \
+	mmdebstrap --variant=minbase --include=libfabric1,libssl3,libinih1,libjansson4,libmicrohttpd12,libcurl4,fuse3,nbdkit,python3,python3-numpy,gcc,libc6-dev,pkg-config,systemd \
 		bookworm "$into/root" && mkdir "$into/root/tmp/debs" &&
 		cp "$into"/*.deb "$into/root/tmp/debs" && rm -f "$into"/root/tmp/debs/*dbgsym* &&
 		cp "$here/debian/tests/program" "$into/root/tmp/program" &&
@@ -98,7 +98,7 @@ run_program() {
 	inside setpriv --reuid=stranger --regid=stranger --clear-groups /tmp/program
 }
 remove() {
-	inside sh -c 'dpkg --purge extmem extmemd extmem-gateway extmem-mount nbdkit-extmem python3-extmem \
+	inside sh -c 'dpkg --purge extmem extmemd extmem-directory extmem-gateway extmem-mount nbdkit-extmem python3-extmem \
 		libextmem-dev libextmem0'
 	files >"$into/after"
 	diff "$into/before" "$into/after"

@@ -43,6 +43,7 @@ EXTRA_DIST += \
 	debian/changelog \
 	debian/control \
 	debian/copyright \
+	debian/extmem-directory.install \
 	debian/extmem-gateway.install \
 	debian/extmem-mount.install \
 	debian/extmem.docs \

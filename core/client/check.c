@@ -208,6 +208,8 @@ int extmem_strategy_check(const char *const settings[], const char *strategy,
 		return xm_fail(-ENOMEM, "%s: out of memory", call);
 	rc = xm_client_settings_load(call, settings, &c->settings, &options);
 	if (rc == 0)
+		rc = xm_client_settings_resolve(call, settings, &c->settings, &options);
+	if (rc == 0)
 		rc = check(c, strategy, size);
 	if (rc == 0)
 		rc = xm_sized_copy(call, ret, &c->result, sizeof(c->result));

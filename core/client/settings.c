@@ -6,8 +6,12 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
+#include "common/directory.h"
 #include "common/spin.h"
 #include "core/client/error.h"
 #include "core/engine/control.h"
@@ -18,12 +22,14 @@
 _Static_assert(XM_APPLIANCES_MAX == EXTMEM_APPLIANCES_MAX,
 	       "the tables have room for as many as extmem.h promises");
 
+#define DIRECTORY_PATIENCE (5 * XM_SECOND)
 #define LOCAL_MAX (8192 * XM_GIB) /* frames are counted in 32 bits */
 
 static const struct xm_option options[] = {
 	{ .name = "appliance", .kind = XM_OPTION_LIST, .unit = "ADDR",
 	  .help = "Address of an appliance: ofi+tcp://host:7470, "
-		  "ofi+shm://name. May be repeated.",
+		  "ofi+shm://name; or a directory of them in etcd: "
+		  "etcd://host:2379/prefix. May be repeated.",
 	  .destination = offsetof(struct xm_client_settings, appliance) },
 	{ .name = "local", .kind = XM_OPTION_SIZE, .value = "64M",
 	  .min = XM_MIB,
@@ -176,6 +182,63 @@ int xm_client_settings_load(const char *call, const char *const settings[],
 	return 0;
 }
 
+/* What was found is given again as settings: those rank above all others, and the options
+ * keep the texts. */
+static int load_found(const char *call, const char *const settings[],
+		      const struct xm_directory_list *found,
+		      struct xm_client_settings *ret, struct xm_options **ret_options)
+{
+	static const char name[] = "appliance=";
+	char (*texts)[sizeof(name) + XM_ETCD_ADDRESS_SIZE];
+	size_t given = 0, count = 0;
+	const char **all;
+	int rc = -ENOMEM;
+
+	while (settings != NULL && settings[given] != NULL)
+		given++;
+	all = calloc(given + found->list.count + 1, sizeof(*all));
+	texts = calloc(found->list.count, sizeof(*texts));
+	for (size_t i = 0; all != NULL && i < given; i++)
+		if (strncmp(settings[i], name, strlen(name)) != 0)
+			all[count++] = settings[i];
+	for (size_t i = 0; all != NULL && texts != NULL && i < found->list.count; i++) {
+		snprintf(texts[i], sizeof(texts[i]), "%s%s", name, found->items[i]);
+		all[count++] = texts[i];
+	}
+	if (all != NULL && texts != NULL) {
+		xm_options_close(*ret_options);
+		*ret_options = NULL;
+		rc = xm_client_settings_load(call, all, ret, ret_options);
+	} else {
+		xm_fail(rc, "%s: out of memory", call);
+	}
+	free(all);
+	free(texts);
+	return rc;
+}
+
+int xm_client_settings_resolve(const char *call, const char *const settings[],
+			       struct xm_client_settings *ret,
+			       struct xm_options **ret_options)
+{
+	struct xm_directory_list *found;
+	char words[XM_DIRECTORY_WORDS];
+	int rc;
+
+	if (!xm_directory_named(&ret->appliance))
+		return 0;
+	found = malloc(sizeof(*found));
+	if (found == NULL)
+		return xm_fail(-ENOMEM, "%s: out of memory", call);
+	rc = xm_directory_expand(&ret->appliance,
+				 xm_min(ret->timeout_ns, DIRECTORY_PATIENCE) / XM_MS, found,
+				 words, sizeof(words));
+	rc = rc == 0 ? load_found(call, settings, found, ret, ret_options)
+		     : xm_fail(rc, "%s: %s", call, words);
+	free(found);
+	return rc;
+}
+
 int xm_client_settings_read(const char *const settings[],
 			    struct xm_client_settings *ret,
 			    struct xm_options **ret_options)
@@ -183,5 +246,7 @@ int xm_client_settings_read(const char *const settings[],
 	int rc = xm_client_settings_load("extmem_open", settings, ret,
 					 ret_options);
 
+	if (rc == 0)
+		rc = xm_client_settings_resolve("extmem_open", settings, ret, ret_options);
 	return rc != 0 ? rc : check(ret);
 }

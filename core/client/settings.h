@@ -42,6 +42,12 @@ struct xm_client_settings {
 
 extern const struct xm_option_table xm_client_options;
 
+/* Puts the appliances that stand in directories into their places. 0, or -errno with a
+ * message. */
+int xm_client_settings_resolve(const char *call, const char *const settings[],
+			       struct xm_client_settings *ret,
+			       struct xm_options **ret_options);
+
 /*
  * Reads all sources, with `settings` ("name=value", NULL at the end) on top, and
  * checks what a single option's limits cannot say. Strings of *ret live in

@@ -88,7 +88,7 @@ only() {
 		grep -Ev "$2" | sed "s|\$| includes <$1...>|"
 }
 
-rooms='common core transports rtl appliance advise cli preload faces gateway bench sim'
+rooms='common core transports rtl appliance advise cli preload faces gateway directory bench sim'
 
 # Includes are relative to the root, so each names its room.
 included $rooms tests examples | while read -r file header; do
@@ -120,13 +120,14 @@ arrows transports "common/.*|$contracts" >"$scratch/out"
 complaints "transports include the contracts, common and each other" \
 	"$scratch/out"
 {
-	arrows cli 'core/extmem\.h|common/(clock|options|options_shared|progress|psk|spawn|standard)\.h|preload/shared\.h'
+	arrows cli 'core/extmem\.h|common/(clock|directory|options|options_shared|progress|psk|spawn|standard)\.h|preload/shared\.h'
 	# The snapshot machine is pure, so that the simulator runs it; the shim
 	# is who uses it, and has its object file besides libextmem.so.
 	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options|record)\.h'
 	# What a program did is played back to the very pager.
 	arrows advise 'core/extmem\.h|core/pure/pager\.h|common/(options|options_shared|record|standard)\.h|preload/shared\.h'
 	arrows gateway 'core/extmem\.h|common/(base|clock|list|logger|options|standard|words)\.h|preload/shared\.h'
+	arrows directory 'common/.*|core/pure/wire\.h'
 	arrows rtl 'common/.*|core/pure/transport\.h|transports/(model|loop)/.*'
 	# Where both ends are to be in one process, bench is the daemon too.
 	arrows bench 'core/extmem\.h|common/(options|spawn|standard)\.h' |
@@ -163,6 +164,8 @@ complaints "nobody but the volume, and whoever takes memory for it, looks into a
 	"$scratch/out"
 only 'microhttpd' '^gateway/(http_parts\.h|main\.c)$' >"$scratch/out"
 complaints "libmicrohttpd is named where the gateway speaks HTTP" "$scratch/out"
+only 'curl/' '^directory/ask\.c$' >"$scratch/out"
+complaints "libcurl is named in directory/ask.c alone" "$scratch/out"
 only 'openssl/' '^(core/skin/cipher_openssl\.c|transports/tls_library\.h|cli/(authority|authority_check|authority_psk|auth_main)\.c)$' >"$scratch/out"
 complaints "OpenSSL is named where streams and pages are encrypted and credentials written" \
 	"$scratch/out"

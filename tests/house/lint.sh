@@ -7,7 +7,7 @@
 set -u
 build=$1
 status=0
-files=$(find common core transports appliance advise cli preload faces gateway bench sim tests \
+files=$(find common core transports appliance advise cli preload faces gateway directory bench sim tests \
 	-name '*.c' |
 	sort)
 if command -v cppcheck >/dev/null; then

@@ -104,6 +104,12 @@ tests_unit_test_gateway_SOURCES = \
 	$(NULL)
 tests_unit_test_gateway_LDADD = libxm_gateway.la $(LDADD)
 
+# The directory of appliances, without etcd.
+if HAVE_JANSSON
+xm_tests += tests/unit/test_directory
+endif
+tests_unit_test_directory_LDADD = libxm_directory.la $(LDADD) $(JANSSON_LIBS)
+
 # How a guest moves; without QEMU.
 tests_unit_test_vm_move_SOURCES = \
 	faces/machine/move.c \
