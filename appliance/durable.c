@@ -18,6 +18,10 @@
  * for too long, and goes on writing, it never says PERSIST, and the draft is nothing. A draft
  * is named by a number that is used once, so no PERSIST that comes late means a later one.
  *
+ * DRAFT with BACK goes the other way. What an owner that has died had written and not made
+ * durable may be half of something: seals that are still those of before. Who claims such an
+ * extent has it as the store does.
+ *
  * The entry has the token that is tied to the extent. It is not used up by a claim: when the
  * claimer unties it, it stays tied for the next time. Were it not, the bytes would be lost
  * with the appliance, or with the claimer, until that has tied another one.
@@ -146,9 +150,13 @@ static void on_draft(struct xm_service *s, const struct xm_service_event *event,
 	e->durable.offset = m->offset;
 	e->durable.size = m->size;
 	e->durable.zeros = (m->flags & XM_DRAFT_ZEROS) != 0;
+	e->durable.back = (m->flags & XM_DRAFT_BACK) != 0;
 	e->durable.draft = 0;
 	e->durable.persister = *requester;
-	want(s, e, XM_STORE_DRAFT);
+	if (e->durable.back && e->durable.untouched)
+		xm_service_answer(s, ret, requester, XM_DRAFTED);
+	else
+		want(s, e, XM_STORE_DRAFT);
 }
 
 static void on_persist(struct xm_service *s, const struct xm_service_event *event,
@@ -208,6 +216,7 @@ static void tell(struct xm_service *s, struct xm_service_extent *e,
 		ret->tenant = e->tenant;
 		ret->zeros = e->durable.zeros;
 		ret->also = e->durable.also;
+		ret->back = e->durable.back;
 		ret->offset = e->offset + e->durable.offset;
 		ret->size = e->durable.size;
 	}
@@ -264,7 +273,7 @@ static void ended(struct xm_service *s, struct xm_service_extent *e,
 		  enum xm_store_command_kind kind, int status,
 		  struct xm_service_effects *ret)
 {
-	if (kind == XM_STORE_DRAFT && status == 0)
+	if (kind == XM_STORE_DRAFT && status == 0 && !e->durable.back)
 		e->durable.draft = ++s->drafted;
 	if (kind == XM_STORE_KEEP)
 		answer(s, XM_OFFERED, status, 0, &e->durable.tier, ret);
@@ -371,7 +380,7 @@ int xm_service_restore(struct xm_service *s, uint32_t slot,
 	use = xm_service_use(s, e->tenant);
 	use->bytes += e->size;
 	use->extents++;
-	e->durable.stored = true;
+	e->durable.stored = e->durable.untouched = true;
 	e->durable.ms = entry->keep_ms;
 	memcpy(e->durable.owner, entry->owner, sizeof(e->durable.owner));
 	memcpy(offer.token, entry->token, sizeof(offer.token));

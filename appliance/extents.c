@@ -282,7 +282,7 @@ void xm_service_extent_orphan(struct xm_service *s, struct xm_service_extent *e)
 	xm_service_extent_disown(s, e);
 	if (e->offer.claimed)
 		tenant_set(s, e, e->offer.tenant);
-	e->offer.claimed = false;
+	e->offer.claimed = e->durable.untouched = false;
 }
 
 void xm_service_extent_adopt(struct xm_service *s, struct xm_service_extent *e,

@@ -368,7 +368,8 @@ struct xm_service_durable {
 	uint32_t wants, out; /* a bit of each kind of command: to be told; told */
 	uint32_t ms; /* so long it waits without an owner */
 	uint64_t offset, size; /* DRAFT */
-	bool zeros, also;      /* likewise */
+	bool zeros, also, back; /* likewise */
+	bool untouched; /* since the start nobody has had it who could write to it */
 	uint64_t draft;	       /* the number of what was drafted last; 0: none */
 	struct xm_service_requester tier, persister; /* of KEEP; of DRAFT, PERSIST */
 	char owner[XM_IDENTITY_SIZE]; /* who tied it */

@@ -18,7 +18,8 @@ enum xm_store_command_kind {
 	XM_STORE_KEEP = 1, /* slot, fresh, entry */
 	XM_STORE_FORGET,   /* slot */
 	/* slot, tenant, offset, size: of the pool, whole pages; zeros, also. They are taken aside:
-	 * answered at once, without a sync. */
+	 * answered at once, without a sync. With `back` what the store has of them is put into
+	 * the pool instead. */
 	XM_STORE_DRAFT,
 	/* slot: what was drafted of it last, all or nothing. -EAGAIN: that had to make room for
 	 * others. */
@@ -31,6 +32,7 @@ struct xm_store_command {
 	uint32_t tenant; /* DRAFT: whose it is */
 	bool fresh; /* the extent had no entry before: all its pages are zero */
 	bool zeros; /* the bytes are, whatever lies in the pool */
+	bool back;
 	bool also;  /* they are added to what was drafted of the extent last */
 	uint64_t extent; /* its number, for the report */
 	uint64_t offset, size;

@@ -162,6 +162,40 @@ static void load(struct process *p)
 
 /* --- commands ------------------------------------------------------------- */
 
+/* A page that the disk has lost stays as it is: who opens it finds out. */
+static int put_pages_back(struct process *p, const struct xm_store_command *c)
+{
+	uint8_t page[XM_STORE_BLOCK];
+	int rc = 0;
+
+	for (uint64_t at = c->offset; at < c->offset + c->size && rc == 0;
+	     at += XM_STORE_BLOCK) {
+		uint64_t bad;
+
+		rc = xm_store_get(&p->store, c->slot, at / XM_STORE_BLOCK, 1, page, &bad);
+		if (rc == 0)
+			memcpy(p->pool.base + at, page, XM_STORE_BLOCK);
+		rc = rc == -EUCLEAN ? 0 : rc;
+	}
+	return rc;
+}
+
+/* Nothing else of what we do writes to the pool. */
+static int put_back(struct process *p, const struct xm_store_command *c)
+{
+	int rc = xm_store_commit(&p->store);
+
+	xm_drafts_drop(&p->drafts, c->slot);
+	if (rc == 0 && mprotect(p->pool.base, p->pool.size, PROT_READ | PROT_WRITE) != 0)
+		rc = -errno;
+	if (rc != 0)
+		return rc;
+	rc = put_pages_back(p, c);
+	if (mprotect(p->pool.base, p->pool.size, PROT_READ) != 0 && rc == 0)
+		rc = -errno;
+	return rc;
+}
+
 static int draft(struct process *p, const struct xm_store_command *c)
 {
 	uint8_t *bytes;
@@ -169,6 +203,8 @@ static int draft(struct process *p, const struct xm_store_command *c)
 	if (c->size == 0 || c->size > XM_DRAFT_MAX ||
 	    !xm_span_fits(c->offset, c->size, p->pool.size))
 		return -EINVAL;
+	if (c->back)
+		return put_back(p, c);
 	if (c->also)
 		bytes = xm_drafts_add(&p->drafts, c->slot, c->offset, c->size);
 	else

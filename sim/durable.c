@@ -59,6 +59,16 @@ static void draft_page(struct durable *d, uint8_t *to, uint64_t offset)
 	d->size = 0;
 }
 
+static int put_back(struct durable *d, const struct xm_store_command *c)
+{
+	xm_drafts_drop(&d->drafts, c->slot);
+	appliance_written(d->index, c->offset, c->size);
+	memcpy(appliance_pool(d->index) + c->offset, d->disk->bytes + c->offset, c->size);
+	world_note("durable.back: appliance {index}: byte {offset:hex} of its pool and "
+		   "on, {size:bytes}", d->index, c->offset, c->size);
+	return 0;
+}
+
 static int draft(struct durable *d, const struct xm_store_command *c)
 {
 	uint8_t *bytes = c->also ? xm_drafts_add(&d->drafts, c->slot, c->offset, c->size)
@@ -123,7 +133,7 @@ static int persist(struct durable *d, uint32_t slot)
 static int obey(struct durable *d, const struct xm_store_command *c)
 {
 	switch (c->kind) {
-	case XM_STORE_DRAFT: return draft(d, c);
+	case XM_STORE_DRAFT: return c->back ? put_back(d, c) : draft(d, c);
 	case XM_STORE_PERSIST: return persist(d, c->slot);
 	case XM_STORE_KEEP:
 		if (c->fresh)

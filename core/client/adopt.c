@@ -109,6 +109,53 @@ static void set_up(const struct adoption *t, extmem_region *region)
 	region->written &= !label->sealed;
 }
 
+/* Bytes of one extent, as its store has them. */
+static int put_back(struct adoption *t, const struct xm_handed *h, uint64_t offset,
+		    uint64_t size)
+{
+	extmem *x = t->found.x;
+	struct xm_message m = {
+		.kind = XM_DRAFT,
+		.u.draft = { h->member.extent, offset, size, XM_DRAFT_BACK },
+	};
+	int rc = -EAGAIN;
+
+	while (rc == -EAGAIN) {
+		struct xm_request request = { .lease = h->member.lease };
+
+		rc = xm_ask(&x->ask, h->member.appliance, &m, x->regions.deadline_ns,
+			    &request);
+		if (rc != 0)
+			xm_ask_explain(&x->ask, &request, t->found.words, WORDS);
+		if (rc == -EAGAIN && os_now_ns() >= x->regions.deadline_ns)
+			return rc;
+		if (rc == -EAGAIN)
+			os_sleep(XM_MS);
+	}
+	return rc;
+}
+
+/* What lies there may be newer than the seals: its former owner has written it back, and died
+ * before it was durable. As with a sync, the time begins anew with each piece. */
+static int put_all_back(struct adoption *t)
+{
+	extmem *x = t->found.x;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < t->found.l.count; i++) {
+		const struct xm_handed *h = &t->found.l.list[i];
+
+		for (uint64_t at = 0; h->label.sealed && h->label.durable &&
+				      at < h->size && rc == 0; at += XM_DRAFT_MAX) {
+			rc = put_back(t, h, at, xm_min(XM_DRAFT_MAX, h->size - at));
+			x->regions.deadline_ns =
+				xm_max(x->regions.deadline_ns,
+				       os_now_ns() + x->settings.timeout_ns);
+		}
+	}
+	return rc;
+}
+
 /* Its pages can be opened. Or it is no more. */
 static int open_seals(struct adoption *t, extmem_region *region)
 {
@@ -207,6 +254,8 @@ static int adopt(struct adoption *t, extmem_region **ret)
 	if (rc == 0)
 		rc = xm_damage_ask(t->found.x, &t->found.l, &t->damage, t->found.words,
 				   WORDS);
+	if (rc == 0)
+		rc = put_all_back(t);
 	if (rc == 0)
 		rc = xm_found_region(&t->found, CALL, &region);
 	if (rc != 0)

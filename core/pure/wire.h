@@ -296,6 +296,9 @@ struct xm_resize {
 #define XM_DRAFT_ZEROS UINT32_C(1) /* the bytes are zero, whatever lies there */
 /* Besides what the extent's last draft has: one PERSIST makes all of it durable, or nothing. */
 #define XM_DRAFT_ALSO UINT32_C(2)
+/* The other way round: what is durable of these bytes is put where they lie, as after a
+ * restart. It ends the extent's draft, and is none. */
+#define XM_DRAFT_BACK UINT32_C(4)
 #define XM_DRAFT_MAX (4 * XM_MIB) /* bytes of a draft, in XM_DRAFT_RUNS runs at most */
 #define XM_DRAFT_RUNS 6
 

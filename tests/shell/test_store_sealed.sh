@@ -87,6 +87,26 @@ for kill in $(seq "${XM_KILLS:-6}"); do
 done
 verdict "all that was acknowledged opens after each kill of everything" 0
 
+# The client alone: its pages in memory are newer than their seals.
+begun=$round
+: >"$scratch/rounds"
+durable "$token" write $((round + 1)) >"$scratch/rounds" &
+writer=$!
+await has_rounds 3
+# shellcheck disable=SC2046 # or none
+kill -9 $(pgrep -P $writer) $writer 2>/dev/null
+wait $writer 2>/dev/null
+last=$(tail -n 1 "$scratch/rounds")
+round=${last%% *}
+root=${last#* }
+is_orphaned() {
+	durable "$token" mark >/dev/null
+}
+await is_orphaned
+check "what a client had made durable opens after its own end" durable "$token" check "$round" \
+	"$root"
+check "and it had" [ "$round" -gt "$begun" ]
+
 # An older copy of the store.
 kill_daemon
 cp -r "$store" "$scratch/older"

@@ -396,6 +396,56 @@ static void what_the_disk_has_lost_is_told_to_its_owner(void)
 	rig_free(r);
 }
 
+static const struct xm_message *say_back(struct rig *r, uint64_t extent)
+{
+	struct xm_message m = { .kind = XM_DRAFT };
+
+	m.u.draft = (struct xm_draft){ extent, 0, 4096, XM_DRAFT_BACK };
+	return rig_say(r, A, m);
+}
+
+/* What the store has brought back is as it has it, until somebody has had it. */
+static void what_is_durable_can_be_put_back(void)
+{
+	struct xm_allocated e;
+	struct rig *r = begin(&e);
+	struct xm_store_entry entry;
+	struct xm_message claim = { .kind = XM_CLAIM };
+
+	keep(r, e.extent);
+	draft(r, e.extent);
+	say_back(r, e.extent);
+	CU_ASSERT_TRUE(stored(r, 0).back);
+	CU_ASSERT_EQUAL_FATAL(r->sent[A].kind, XM_DRAFTED);
+	CU_ASSERT_EQUAL(r->sent[A].u.drafted.draft, 0);
+	CU_ASSERT(rig_refused(say_persist(r, e.extent, 1), EAGAIN, "no such draft"));
+	draft(r, e.extent);
+	say_offer(r, A, e.extent, KEPT, 500);
+	entry = stored(r, 0).entry;
+	rig_free(r);
+
+	r = malloc(sizeof(*r));
+	rig_open(r);
+	r->options.durable = true;
+	rig_start(r);
+	CU_ASSERT_EQUAL(xm_service_restore(r->service, 3, &entry, r->now_ns), 0);
+	rig_join(r, A);
+	claim.u.claim.token[3] = 7;
+	for (unsigned time = 0; time < 2; time++) {
+		rig_say(r, A, claim);
+		rig_settle(r);
+		CU_ASSERT_EQUAL_FATAL(r->sent[A].kind, XM_CLAIMED);
+		say_back(r, r->sent[A].u.claimed.extent);
+		CU_ASSERT_EQUAL(r->told_count, time);
+		if (time == 1)
+			CU_ASSERT_TRUE(stored(r, 0).back);
+		CU_ASSERT_EQUAL(r->sent[A].kind, XM_DRAFTED);
+		say_offer(r, A, 0, XM_OFFER_RETURN, 0);
+		rig_settle(r);
+	}
+	rig_free(r);
+}
+
 static void what_the_store_brings_back_is_an_orphan_of_its_token(void)
 {
 	struct xm_allocated e;
@@ -499,6 +549,7 @@ int main(void)
 		XM_TEST(a_store_that_fails_or_ends_is_said_and_memory_goes_on),
 		XM_TEST(what_was_kept_may_be_more_than_may_be_kept),
 		XM_TEST(what_the_disk_has_lost_is_told_to_its_owner),
+		XM_TEST(what_is_durable_can_be_put_back),
 		XM_TEST(what_the_store_brings_back_is_an_orphan_of_its_token),
 		XM_TEST(what_rests_on_the_store_does_not_hold_a_drain),
 		XM_TEST(what_waits_in_memory_alone_holds_a_drain),
