@@ -31,7 +31,8 @@ void xm_roll_set(struct xm_roll *r, uint32_t extent, bool right)
 
 bool xm_roll_has(const struct xm_roll *r, uint32_t extent)
 {
-	return (r->extents[extent / 8] & 1u << extent % 8) != 0;
+	return extent < XM_ROLL_EXTENTS &&
+	       (r->extents[extent / 8] & 1u << extent % 8) != 0;
 }
 
 /* --- bytes ---------------------------------------------------------------- */

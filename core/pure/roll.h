@@ -56,6 +56,8 @@ struct xm_roll {
 /* Of so many tables: roll 0. */
 void xm_roll_begin(struct xm_roll *, uint32_t tables);
 void xm_roll_set(struct xm_roll *, uint32_t extent, bool right);
+/* False also of one that it has no bit for: labels are another client's, and may count as they
+ * like. */
 bool xm_roll_has(const struct xm_roll *, uint32_t extent);
 void xm_roll_encode(const struct xm_roll *, uint8_t ret[XM_ROLL_SIZE]);
 /* False: it was read while it was written. */

@@ -75,6 +75,16 @@ static void at_first_all_are_right(void)
 	CU_ASSERT(xm_roll_has(&r, XM_ROLL_EXTENTS - 1));
 }
 
+static void what_it_has_no_bit_for_is_not_right(void)
+{
+	struct xm_roll r[2];
+
+	memset(r, 0xff, sizeof(r));
+	CU_ASSERT_TRUE(xm_roll_has(&r[0], XM_ROLL_EXTENTS - 1));
+	CU_ASSERT_FALSE(xm_roll_has(&r[0], XM_ROLL_EXTENTS));
+	CU_ASSERT_FALSE(xm_roll_has(&r[0], UINT32_MAX));
+}
+
 static void who_reads_a_table_that_was_left_out_waits(void)
 {
 	struct world w = begin(2);
@@ -172,6 +182,7 @@ int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		XM_TEST(at_first_all_are_right),
+		XM_TEST(what_it_has_no_bit_for_is_not_right),
 		XM_TEST(who_reads_a_table_that_was_left_out_waits),
 		XM_TEST(one_that_is_back_must_be_named_before_the_other_is_left_out),
 		XM_TEST(a_roll_that_some_may_have_is_called_again),
