@@ -16,6 +16,7 @@
 struct pool_setup {
 	uint64_t size, bank_size, page;
 	uint32_t banks_count;
+	uint32_t filed;
 };
 
 union banks {
@@ -46,7 +47,8 @@ static int send_setup(int fd, const struct xm_child *c)
 {
 	size_t banks_size = c->pool->banks_count * sizeof(int);
 	struct pool_setup pool = { c->pool->size, c->pool->bank_size,
-				   c->pool->page, c->pool->banks_count };
+				   c->pool->page, c->pool->banks_count,
+				   c->pool->filed };
 	struct iovec parts[] = {
 		{ .iov_base = &pool, .iov_len = sizeof(pool) },
 		{ .iov_base = (void *)(uintptr_t)c->setup, .iov_len = c->setup_size },
@@ -117,6 +119,8 @@ int xm_child_receive(void *ret_setup, size_t setup_size, struct xm_pool *ret)
 	ret->bank_size = pool.bank_size;
 	ret->page = pool.page;
 	ret->banks_count = pool.banks_count;
+	ret->filed = pool.filed != 0;
+	ret->lock = -1;
 	memcpy(ret->banks, CMSG_DATA(head), pool.banks_count * sizeof(int));
 	return 0;
 }

@@ -103,7 +103,7 @@ static const char *const calls[] = {
 	"getuid", "geteuid", "getgid", "getegid", "getrandom", "rt_sigaction",
 	"rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall",
 	"alarm", "setitimer", "set_robust_list", "rseq", "set_tid_address",
-	"membarrier", "exit", "exit_group",
+	"membarrier", "sync_file_range", "sync_file_range2", "exit", "exit_group",
 };
 
 /* Of ofi+shm: segments of its clients, and copies from and to their memory. */

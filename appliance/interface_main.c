@@ -44,6 +44,7 @@ struct child {
 	const struct xm_transport_ops *ops;
 	struct xm_transport *transport;
 	struct xm_target target;
+	const struct xm_pool *pool;
 	bool waits, tells;
 	struct xm_spin spin;
 	uint64_t moved_ns; /* when bytes moved last */
@@ -162,8 +163,10 @@ static void child_loop(struct child *c)
 
 	c->moved_ns = now_ns;
 	while (!c->ended) {
-		bool busy = xm_target_poll(&c->target) > 0;
+		bool busy;
 
+		xm_pool_file_look(c->pool);
+		busy = xm_target_poll(&c->target) > 0;
 		if (polls++ % POLLS_PER_LOOK == 0)
 			child_serve(c);
 		now_ns = xm_clock_ns();
@@ -231,6 +234,7 @@ static int child_open(struct child *c, const struct xm_interface_setup *setup,
 	if (rc != 0)
 		return rc;
 	child_signals(); /* again, as a provider may have set its own */
+	xm_pool_file_guard(pool);
 	rc = c->ops->listen(c->transport, pool->base, pool->size,
 			    &start->locator);
 	if (rc != 0) {
@@ -246,6 +250,7 @@ static int child_open(struct child *c, const struct xm_interface_setup *setup,
 	}
 	xm_target_init(&c->target, c->ops, c->transport, clients,
 		       setup->clients_max);
+	c->pool = pool;
 	c->waits = start->limits.waits;
 	c->tells = start->limits.tells;
 	xm_spin_init(&c->spin, (enum xm_polling)setup->polling);

@@ -108,9 +108,31 @@ static void show_progress(void *context, uint64_t done, uint64_t size)
 	    " MiB", done / XM_MIB, size / XM_MIB);
 }
 
+static int open_pool(struct xm_daemon *d, struct xm_pool *pool)
+{
+	const char *file = d->settings.pool_file;
+	char words[XM_WORDS_MAX] = "";
+	int rc;
+
+	if (file[0] != '\0') {
+		rc = xm_pool_file_open(file, pool->size, words, sizeof(words), pool);
+		xm_pool_file_guard(pool);
+		if (rc == 0 && words[0] != '\0')
+			xm_log_of(XM_LOG_MEMORY, XM_LEVEL_WARNING, "%s", words);
+	} else {
+		rc = xm_pool_open(pool->size, d->settings.huge_pages, words,
+				  sizeof(words), pool);
+		if (rc == 0)
+			rc = xm_pool_prepare(pool, show_progress, d, words,
+					     sizeof(words));
+	}
+	if (rc != 0)
+		xm_log(XM_LEVEL_ERROR, "%s", words);
+	return rc;
+}
+
 int xm_daemon_open_pools(struct xm_daemon *d)
 {
-	char words[XM_WORDS_MAX];
 	int rc = 0;
 
 	if (is_divided(d)) {
@@ -119,17 +141,8 @@ int xm_daemon_open_pools(struct xm_daemon *d)
 		d->pool_size = d->parts[0].pool.size = xm_daemon_pool_size(&d->settings);
 		d->parts_count = 1;
 	}
-	for (uint32_t i = 0; rc == 0 && i < d->parts_count; i++) {
-		struct xm_pool *pool = &d->parts[i].pool;
-
-		rc = xm_pool_open(pool->size, d->settings.huge_pages, words,
-				  sizeof(words), pool);
-		if (rc == 0)
-			rc = xm_pool_prepare(pool, show_progress, d, words,
-					     sizeof(words));
-		if (rc != 0)
-			xm_log(XM_LEVEL_ERROR, "%s", words);
-	}
+	for (uint32_t i = 0; rc == 0 && i < d->parts_count; i++)
+		rc = open_pool(d, &d->parts[i].pool);
 	return rc;
 }
 
@@ -166,6 +179,13 @@ int xm_daemon_open_interfaces(struct xm_daemon *d)
 		rc = xm_interface_start(&o, words, sizeof(words), &part->interface,
 					&part->limits, &part->locator);
 		part->listens = rc == 0;
+		if (rc == 0 && part->pool.filed &&
+		    strstr(part->limits.mr_mode, "allocated") != NULL) {
+			snprintf(words, sizeof(words), "provider %s pins all memory that"
+				 " is lent, which is in a pool file: choose another,"
+				 " or leave --pool-file out", part->limits.provider);
+			rc = -EINVAL;
+		}
 	}
 	if (rc != 0)
 		xm_log_of(XM_LOG_INTERFACE, XM_LEVEL_ERROR, "the interface cannot listen:"

@@ -75,6 +75,7 @@ extmemd_SOURCES = \
 	appliance/notify.h \
 	appliance/pool.c \
 	appliance/pool.h \
+	appliance/pool_file.c \
 	appliance/settings.c \
 	appliance/settings.h \
 	appliance/start.c \

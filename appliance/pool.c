@@ -249,7 +249,7 @@ int xm_pool_take(struct xm_pool *p, uint64_t offset, uint64_t size)
 {
 	uint64_t end = offset + size;
 
-	if (p->page != HUGE_PAGE_SIZE && size > xm_pool_available())
+	if (!p->filed && p->page != HUGE_PAGE_SIZE && size > xm_pool_available())
 		return -ENOMEM;
 	for (uint64_t at = offset; at < end;) {
 		uint64_t bank = at / p->bank_size, in = at % p->bank_size;
@@ -270,6 +270,9 @@ void xm_pool_close(struct xm_pool *p)
 		munmap(p->base, p->size);
 	for (uint32_t i = 0; i < p->banks_count; i++)
 		close(p->banks[i]);
+	if (p->filed && p->lock >= 0)
+		close(p->lock);
+	p->filed = false;
 	p->base = NULL;
 	p->banks_count = 0;
 }

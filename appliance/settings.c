@@ -52,6 +52,11 @@ static const struct xm_option options[] = {
 	  .help = "Keep here, on a disk, what clients make durable: it is there "
 		  "again after the daemon, or the machine, has ended in whatever "
 		  "way. Takes as much of the disk as --memory, and 70 MiB." },
+	{ .name = "pool_file", .kind = XM_OPTION_TEXT, .unit = "FILE", AT(pool_file),
+	  .help = "Lend room on a disk, as much as --memory, which the kernel pages "
+		  "to and from this machine's memory: it may be more than that "
+		  "has. FILE, which is not there yet, stays empty; nothing of what "
+		  "is lent outlives the daemon. See extmemd(8)." },
 	{ .name = "config", .kind = XM_OPTION_TEXT, .letter = 'c',
 	  .unit = "FILE", AT(config),
 	  .help = "Read options from this file: lines of NAME = VALUE. "
@@ -249,6 +254,33 @@ static int check_directory(const struct xm_settings *s, char *words, size_t word
 	return -EINVAL;
 }
 
+/* The kernel is to page it, and one disk's errors end all of it. */
+static int check_pool_file(const struct xm_settings *s, char *words, size_t words_size)
+{
+	const char *with = NULL;
+
+	if (s->pool_file[0] == '\0')
+		return 0;
+	if (s->store[0] != '\0')
+		with = "--store do not go together: what is durable is copied from"
+		       " memory that is there";
+	else if (s->isolate == XM_ISOLATE_TENANT)
+		with = "--isolate tenant do not go together: each tenant's memory is"
+		       " apart there, and this is one file";
+	else if (s->give_back != 0)
+		with = "--give-back do not go together: the kernel takes what it needs"
+		       " of it by itself";
+	else if (s->huge_pages)
+		with = "--huge-pages do not go together: the kernel does not page those";
+	else if (strncmp(s->listen, "ofi+shm:", 8) == 0)
+		with = "ofi+shm do not go together: its clients have this machine's disk"
+		       " themselves";
+	if (with == NULL)
+		return 0;
+	snprintf(words, words_size, "--pool-file and %s; leave one of them out", with);
+	return -EINVAL;
+}
+
 int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		      char *words, size_t words_size)
 {
@@ -277,6 +309,8 @@ int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		rc = check_isolate(s, words, words_size);
 	if (rc == 0)
 		rc = check_directory(s, words, words_size);
+	if (rc == 0)
+		rc = check_pool_file(s, words, words_size);
 	if (rc != 0)
 		return rc;
 	if (s->advertise[0] != '\0' && !is_numeric_host(s->advertise)) {

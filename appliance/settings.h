@@ -21,6 +21,7 @@ struct xm_settings {
 	bool insecure_plaintext;
 	const char *tenants; /* path of a tenants file, or "" */
 	const char *store; /* path of the durable store's folder, or "" */
+	const char *pool_file; /* path, or "": memory is memory */
 	const char *config;
 	const char *name;
 	const char *zone;

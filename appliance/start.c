@@ -35,9 +35,15 @@ static int link_poll(void *link, uint32_t *ret_place, struct xm_report *ret)
 
 static void link_zero(void *link, uint64_t offset, uint64_t size)
 {
-	const struct xm_daemon_part *part = xm_daemon_part_of(link, offset, size);
+	struct xm_daemon_part *part = xm_daemon_part_of(link, offset, size);
+	int rc = xm_pool_zero(&part->pool, offset - part->offset, size);
 
-	memset(part->pool.base + (offset - part->offset), 0, size);
+	if (rc == 0)
+		return;
+	/* They are a former owner's bytes, and the next one would have them. */
+	xm_log_of(XM_LOG_MEMORY, XM_LEVEL_ERROR, "memory cannot be zeroed: %s. Its disk has"
+		  " failed; begin with a pool file on another one", strerror(-rc));
+	_exit(EXIT_FAILURE);
 }
 
 static void link_copy(void *link, uint64_t from, uint64_t to, uint64_t size)
@@ -106,6 +112,13 @@ int xm_daemon_choose_scheme(struct xm_daemon *d)
 		/* `loop` ends within one process. */
 		if (xm_channels[j] == NULL || strcmp(scheme, "loop") == 0)
 			continue;
+		if (xm_scheme_is(address, scheme) && xm_transports[i]->pins &&
+		    d->settings.pool_file[0] != '\0') {
+			xm_log(XM_LEVEL_ERROR, "--pool-file and %s do not go together: its"
+			       " device pins all memory that is lent; leave one of"
+			       " them out", scheme);
+			return -EINVAL;
+		}
 		if (xm_scheme_is(address, scheme)) {
 			d->transport_ops = xm_transports[i];
 			d->channel_ops = xm_channels[j];

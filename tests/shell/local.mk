@@ -16,6 +16,7 @@ xm_shell_tests += \
 	tests/shell/test_extmemd.sh \
 	tests/shell/test_gateway.sh \
 	tests/shell/test_gateway_hostile.sh \
+	tests/shell/test_pool_file.sh \
 	tests/shell/test_programs.sh \
 	tests/shell/test_psk.sh \
 	tests/shell/test_region.sh \
@@ -38,6 +39,9 @@ tests_shell_handshaker_LDADD = $(XM_WHOLE)
 # What tests/shell/test_store.sh kills with its appliance.
 check_PROGRAMS += tests/shell/durable
 tests_shell_durable_LDADD = libextmem.la
+# What tests/shell/test_pool_file.sh fills a pool with.
+check_PROGRAMS += tests/shell/filler
+tests_shell_filler_LDADD = libextmem.la
 # What tests/shell/test_confined.sh and test_isolate.sh look with.
 check_PROGRAMS += tests/shell/witness
 tests_shell_witness_LDADD =
