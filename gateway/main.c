@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/etcd.h"
 #include "common/clock.h"
 #include "common/standard.h"
 #include "gateway/http.h"
@@ -91,6 +92,12 @@ static int check_appliances(const struct xm_option_list *list)
 	for (size_t i = 0; i < list->count; i++) {
 		if (strlen(list->items[i]) >= GATEWAY_ID_SIZE) {
 			say("--appliance %.40s...: too long", list->items[i]);
+			return EXIT_USAGE;
+		}
+		if (xm_etcd_is(list->items[i])) {
+			say("--appliance %s: the gateway reads no directory: name the"
+			    " appliances; `extmem status` shows who stands there",
+			    list->items[i]);
 			return EXIT_USAGE;
 		}
 		gateway_id(list->items[i], ids[i]);

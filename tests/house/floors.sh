@@ -126,7 +126,7 @@ complaints "transports include the contracts, common and each other" \
 	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options|record)\.h'
 	# What a program did is played back to the very pager.
 	arrows advise 'core/extmem\.h|core/pure/pager\.h|common/(options|options_shared|record|standard)\.h|preload/shared\.h'
-	arrows gateway 'core/extmem\.h|common/(base|clock|list|logger|options|standard|words)\.h|preload/shared\.h'
+	arrows gateway 'core/extmem\.h|common/(base|clock|etcd|list|logger|options|standard|words)\.h|preload/shared\.h'
 	arrows directory 'common/.*|core/pure/wire\.h'
 	arrows rtl 'common/.*|core/pure/transport\.h|transports/(model|loop)/.*'
 	# Where both ends are to be in one process, bench is the daemon too.

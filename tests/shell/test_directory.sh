@@ -22,6 +22,12 @@ check "and one for which the address is everybody's" says_no 2 'say --advertise 
 check "a client's, too" says_no 1 'write etcd://HOST:PORT/PREFIX' \
 	"$extmem" status etcd://127.0.0.1/extmem
 
+if [ -x "$XM_BUILDDIR/extmem-gateway" ]; then
+	check "the gateway, which reads none, says so" says_no 2 'reads no directory: name' \
+		"$XM_BUILDDIR/extmem-gateway" --appliance etcd://127.0.0.1:1/extmem \
+		--listen 127.0.0.1:0 --read-without-token
+fi
+
 # Programs without extmem-directory beside them.
 mkdir "$scratch/alone"
 cp "$extmem" "$extmemd" "$scratch/alone"
