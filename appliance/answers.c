@@ -164,4 +164,6 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 	xm_figures_add(f, XM_FIGURE_WANTED, s->size.beyond);
 	if (o->confined != 0) /* else it reads as 0 */
 		xm_figures_add(f, XM_FIGURE_CONFINED, o->confined);
+	if (o->filed)
+		xm_figures_add(f, XM_FIGURE_FILED, 1);
 }

@@ -53,6 +53,7 @@ xm_daemon_service_options(const struct xm_daemon *d)
 		.lease_ms = (uint32_t)(s->lease / XM_MS),
 		.handshake_ns = s->handshake_timeout,
 		.zero_size_max = ZERO_SIZE_MAX,
+		.filed = d->settings.pool_file[0] != '\0',
 		.durable = d->settings.store[0] != '\0',
 		.revokes = d->parts[0].limits.revokes,
 		.admits = d->parts[0].limits.admits,

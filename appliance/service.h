@@ -157,6 +157,7 @@ struct xm_service_options {
 	uint64_t zero_size_max; /* bytes zeroed in one effect */
 	bool revokes, admits;	/* of the interface's transport */
 	bool durable;		/* there is a store (store_link.h) */
+	bool filed;		/* its pool is a file on a disk, for STATUS */
 	uint32_t confined;	/* of its interfaces, for STATUS; confine.h */
 	struct xm_locator locator;
 	/* One behind the other, from 0 to the pool's size; read once, at the start. None:

@@ -181,6 +181,8 @@ void xm_service_state_of(const struct xm_service *s, uint32_t tenant,
 	xm_figures_add(f, XM_FIGURE_LAPSED, use->lapsed);
 	if (o->confined != 0) /* else it reads as 0 */
 		xm_figures_add(f, XM_FIGURE_CONFINED, o->confined);
+	if (o->filed)
+		xm_figures_add(f, XM_FIGURE_FILED, 1);
 }
 
 /* --- the laws ------------------------------------------------------------------ */

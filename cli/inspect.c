@@ -256,9 +256,9 @@ static void print_status(const char *address, const struct listing *l)
 	printf("up           %.0f s, incarnation %llx\n",
 	       (double)s->uptime_ms / 1000,
 	       (unsigned long long)s->incarnation);
-	printf("pool         %s: %s leased, %s free (largest run %s), "
+	printf("pool         %s%s: %s leased, %s free (largest run %s), "
 	       "%s in quarantine\n",
-	       pool, leased, available, run, quarantine);
+	       pool, s->filed ? " in a file on its disk" : "", leased, available, run, quarantine);
 	if (s->goal != s->pool && s->goal != 0)
 		printf("shrinks      to %.1f MiB; %.1f MiB beyond that are lent, "
 		       "and asked back\n", (double)s->goal / XM_MIB,
@@ -309,7 +309,7 @@ static int print_status_json(const char *address, const struct listing *l)
 				  (json_int_t)e->epoch));
 	}
 	root = json_pack(
-		"{ss ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb sI sI so sI}",
+		"{ss ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb sI sI so sI sb}",
 		"address", address, "name", s->name, "zone", s->zone, "library", s->library,
 		"provider", s->provider, "uptime_ms", (json_int_t)s->uptime_ms,
 		"pool", (json_int_t)s->pool, "free", (json_int_t)s->free,
@@ -322,7 +322,8 @@ static int print_status_json(const char *address, const struct listing *l)
 		"refused", (json_int_t)s->refused, "expired",
 		(json_int_t)s->expired, "leaving", (int)s->leaving, "goal",
 		(json_int_t)s->goal, "wanted", (json_int_t)s->wanted,
-		"regions", regions, "confined", (json_int_t)s->confined);
+		"regions", regions, "confined", (json_int_t)s->confined,
+		"pool_file", (int)(s->filed != 0));
 	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) < 0)
 		return COMMAND_NO;
 	putchar('\n');

@@ -127,6 +127,7 @@ struct extmem_status {
 	/* What its interface processes have given up: those below, or'ed. 0: it does not
 	 * say. */
 	uint64_t confined;
+	uint64_t filed; /* 1: its pool is a file on a disk (pool-file in extmemd(8)) */
 };
 
 #define EXTMEM_CONFINED_SAYS 1	       /* it says */

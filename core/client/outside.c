@@ -216,6 +216,7 @@ static void figures_read(const struct xm_figures *f, struct extmem_status *ret)
 	ret->goal = xm_figures_get(f, XM_FIGURE_GOAL);
 	ret->wanted = xm_figures_get(f, XM_FIGURE_WANTED);
 	ret->confined = xm_figures_get(f, XM_FIGURE_CONFINED);
+	ret->filed = xm_figures_get(f, XM_FIGURE_FILED);
 }
 
 int extmem_status(const char *appliance, uint32_t timeout_ms,

@@ -220,6 +220,7 @@ enum xm_figure {
 	XM_FIGURE_GOAL,	     /* bytes that the pool is to have */
 	XM_FIGURE_WANTED,    /* bytes beyond that, which clients own: asked back */
 	XM_FIGURE_CONFINED,  /* EXTMEM_CONFINED_ of extmem_status(), or'ed */
+	XM_FIGURE_FILED,     /* 1: the pool is a file on a disk */
 };
 
 /* By rising tag. */

@@ -117,6 +117,11 @@ is_allocated() {
 	[ "$(($(stat -Lc '%b * %B' "$bytes")))" -ge $((64 << 20)) ]
 }
 check "all blocks are taken at the start" is_allocated
+says_file() {
+	"$extmem" status "$address" >"$scratch/out" &&
+		grep '^pool *64.0 MiB in a file on its disk: ' "$scratch/out"
+}
+check "extmem status says that the pool is a file" says_file
 check "a second daemon is refused" refused 'another process has it open' \
 	--memory 64M --pool-file "$pool"
 check "a client fills 48 MiB of 64" fills 48
