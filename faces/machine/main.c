@@ -167,6 +167,7 @@ static int receive(void)
 {
 	int ends[2], status = 1;
 	char byte;
+	ssize_t n;
 	pid_t child;
 
 	if (pipe2(ends, O_CLOEXEC) != 0 || (child = fork()) < 0)
@@ -182,9 +183,10 @@ static int receive(void)
 		return minder_receive(in, out, ends[1]);
 	}
 	close(ends[1]);
-	while (read(ends[0], &byte, 1) < 0 && errno == EINTR)
+	while ((n = read(ends[0], &byte, 1)) < 0 && errno == EINTR)
 		continue;
-	return waitpid(child, &status, WNOHANG) == child ? status != 0 : 0;
+	/* Its descriptors are closed a moment before it has ended. */
+	return n == 1 ? 0 : waitpid(child, &status, 0) != child || status != 0;
 }
 
 int main(int argc, char *argv[])

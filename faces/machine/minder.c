@@ -226,6 +226,8 @@ static void stay(struct minder *k, int done_fd)
 				return;
 			if (!k->arriving.active) {
 				lines_close(&k->arriving.near);
+				if (write(done_fd, "", 1) != 1)
+					say("nobody waits for the guest");
 				close(done_fd);
 			}
 		}

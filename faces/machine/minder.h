@@ -9,7 +9,7 @@
 /* Runs a guest that begins here; its words are said. The exit status, which is QEMU's. */
 int minder_run(const char *name, uint64_t size, json_t *line, json_t *settings);
 /* Has a guest from the other side, which is at these descriptors; from when it runs here
- * `done_fd` is closed. The exit status. */
+ * `done_fd` has a byte. The exit status. */
 int minder_receive(int in, int out, int done_fd);
 /* Asks the minder of this name to move its guest. The exit status. */
 int minder_ask(const char *name, const char *host, const char *rsh);
