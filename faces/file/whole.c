@@ -19,9 +19,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base.h"
+#include "common/clock.h"
 #include "common/options.h"
 #include "faces/file/log.h"
 #include "faces/file/tree.h"
@@ -29,6 +31,7 @@
 #define WORDS 1024
 #define ZEROS ((uint64_t)65536)
 #define PAGE XM_PAGE
+#define HALF_NS (20 * XM_SECOND)
 
 enum state {
 	AWAITS,	  /* there is no region yet */
@@ -44,6 +47,7 @@ struct face_whole {
 	extmem_region *region; /* NULL: none */
 	uint64_t size;
 	bool durable;
+	bool half; /* of it an appliance has not said whose it is */
 	char path[PATH_MAX]; /* of the file that has its token; "": there is none */
 	uint64_t *unsure; /* a bit a page, while the lock is held in either way */
 	uint64_t unsure_count;
@@ -335,20 +339,27 @@ int face_whole_machine(struct face_tree *tree, extmem *x, uint64_t size, bool aw
 int face_whole_part(struct face_whole *w, uint64_t ms, char ret_token[EXTMEM_TOKEN_SIZE])
 {
 	const struct extmem_hand_over options = { .size = sizeof(options), .ms = ms };
+	uint64_t until = xm_clock_ns() + HALF_NS;
 	int rc;
 
 	pthread_rwlock_wrlock(&w->lock);
 	/* The other side would not know which pages it lacks. */
-	if (w->state != HELD || w->unsure_count > 0) {
+	if (w->state != HELD || (w->unsure_count > 0 && !w->half)) {
 		rc = w->state != HELD ? -EBUSY : -EIO;
 		pthread_rwlock_unlock(&w->lock);
 		return rc;
 	}
-	/* It is half handed over while an appliance does not answer: it is neither here nor
-	 * there, and there is nothing else to do. */
-	do
+	/* While an appliance does not answer it is neither here nor there; and whatever fails
+	 * from then on, it is not here again. */
+	for (;;) {
 		rc = extmem_region_hand_over(w->region, &options, ret_token);
-	while (rc == -EINPROGRESS);
+		w->half = w->half || rc == -EINPROGRESS;
+		if (rc == 0 || !w->half || xm_clock_ns() >= until)
+			break;
+		nanosleep(&(struct timespec){ .tv_nsec = 10 * XM_MS }, NULL);
+	}
+	if (rc != 0 && w->half)
+		rc = -EINPROGRESS;
 	if (rc == 0) {
 		extmem_region_free(w->region);
 		w->region = NULL;

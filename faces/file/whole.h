@@ -46,7 +46,8 @@ int face_whole_remove(struct face_whole *);
 int face_whole_machine(struct face_tree *, extmem *, uint64_t size, bool awaits,
 		       struct face_whole **ret, struct face_node **ret_node);
 /* Hands the region over, for `ms`: reads and writes are -EIO from then on. -EIO: a write has
- * failed, and nobody knows what is there. */
+ * failed, and nobody knows what is there. -EINPROGRESS: for 20 s an appliance has not said
+ * whose its part is; the next call goes on, and the region is of no use before. */
 int face_whole_part(struct face_whole *, uint64_t ms, char ret_token[EXTMEM_TOKEN_SIZE]);
 /* Has the region of a token, kept under it if `kept`. What is written is forgotten still,
  * until face_whole_begin(), before which the caller has the kernel forget its pages.

@@ -23,6 +23,9 @@ static bool is_failure(enum source_event e)
 
 static unsigned parting(struct source *s, enum source_event e)
 {
+	/* What was half handed over is never as it was. */
+	if (e == SOURCE_PART_GONE || (e == SOURCE_PART_FAILED && s->half))
+		return source_go(s, SOURCE_LOST, SOURCE_DO_ABORT | SOURCE_DO_END);
 	if (e == SOURCE_PART_FAILED)
 		return stay(s, SOURCE_DO_ABORT);
 	if (e == SOURCE_PARTED && s->doomed)
@@ -30,8 +33,10 @@ static unsigned parting(struct source *s, enum source_event e)
 				 SOURCE_DO_ABORT | SOURCE_DO_RECLAIM);
 	if (e == SOURCE_PARTED)
 		return source_go(s, SOURCE_OFFERED, SOURCE_DO_OFFER);
-	s->doomed = s->doomed || is_failure(e);
-	return 0;
+	/* It cannot run here any more before all of it has been handed over, and is back. */
+	s->half = s->half || e == SOURCE_PART_HALF;
+	s->doomed = s->doomed || is_failure(e) || s->half;
+	return e == SOURCE_PART_HALF ? SOURCE_DO_PART : 0;
 }
 
 static unsigned reclaiming(struct source *s, enum source_event e)
@@ -105,14 +110,15 @@ static unsigned adopting(struct target *t, enum target_event e)
 }
 
 /* Nobody but the appliances knows whether it was done: so the source's word counts no
- * more, and the guest does not run until they have said so. */
+ * more, and the guest does not run until they have said so. If they never do, the memory
+ * is the source's again where it was not done; where it was, nobody could use it here. */
 static unsigned committing(struct target *t, enum target_event e)
 {
 	if (e == TARGET_COMMITTED)
 		return target_go(t, TARGET_RUNS, TARGET_DO_RUN);
 	if (e == TARGET_COMMIT_FAILED)
 		return TARGET_DO_COMMIT;
-	if (e == TARGET_COMMIT_LOST || e == TARGET_GUEST_ENDED)
+	if (e == TARGET_COMMIT_LOST || e == TARGET_GUEST_ENDED || e == TARGET_LATE)
 		return target_go(t, TARGET_RETURNED, TARGET_DO_RETURN);
 	return 0;
 }

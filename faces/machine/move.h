@@ -45,6 +45,8 @@ enum source_event {
 	SOURCE_STREAM_FAILED,
 	SOURCE_PARTED,
 	SOURCE_PART_FAILED, /* the memory is still here */
+	SOURCE_PART_HALF,   /* an appliance does not say whose its part is */
+	SOURCE_PART_GONE,   /* ... and has not for so long that it never will */
 	SOURCE_RECLAIMED,
 	SOURCE_RECLAIM_BUSY, /* somebody else has it, or nobody answers */
 	SOURCE_RECLAIM_GONE, /* it will never be here again */
@@ -55,7 +57,7 @@ enum source_event {
 enum source_effect {
 	SOURCE_DO_STREAM = 1,  /* pause the guest; begin the migration, which waits before
 				* it switches over */
-	SOURCE_DO_PART = 2,    /* write back, hand over */
+	SOURCE_DO_PART = 2,    /* write back, hand over; again after HALF, in a while */
 	SOURCE_DO_OFFER = 4,   /* tell the other side the token */
 	SOURCE_DO_SWITCH = 8,  /* let the migration go on */
 	SOURCE_DO_ABORT = 16,  /* tell the other side that it is over */
@@ -67,6 +69,7 @@ enum source_effect {
 struct source {
 	enum source_state state;
 	bool doomed; /* it failed while the memory was being handed over */
+	bool half;   /* an appliance did not say whose its part is */
 	bool dead;   /* the guest has ended */
 };
 

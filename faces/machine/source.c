@@ -27,10 +27,11 @@
 #define RSH_WORDS 32
 #define HOUR_MS 3600000 /* for which the memory waits under its token */
 #define AGAIN_NS (200 * XM_MS)
+#define PART_NS (300 * XM_SECOND) /* an appliance's lease is long over then */
 
 /* Of each state, until it is too late; 0: for ever. */
 static const uint64_t patience_s[] = {
-	[SOURCE_ASKED] = 90,	[SOURCE_STREAMING] = 60, [SOURCE_PARTING] = 0,
+	[SOURCE_ASKED] = 90,	[SOURCE_STREAMING] = 60, [SOURCE_PARTING] = 90,
 	[SOURCE_OFFERED] = 90,	[SOURCE_SWITCHING] = 90, [SOURCE_RECLAIMING] = 0,
 	[SOURCE_STAYED] = 0,	[SOURCE_MOVED] = 0,	 [SOURCE_LOST] = 0,
 };
@@ -126,19 +127,35 @@ static int stream(struct leaving *l, struct guest *g)
 	return rc;
 }
 
-static void part(struct leaving *l, struct guest *g)
+static int ask_part(struct guest *g)
 {
 	char command[64];
-	uint64_t began = xm_clock_ns();
 
 	snprintf(command, sizeof(command), "part %d", HOUR_MS);
-	if (guest_write_back(g) != 0 || guest_ask(g, command) != 0) {
+	return guest_ask(g, command);
+}
+
+static void part(struct leaving *l, struct guest *g)
+{
+	uint64_t began = xm_clock_ns();
+
+	l->part_until_ns = began + PART_NS;
+	if (guest_write_back(g) != 0 || ask_part(g) != 0) {
 		note(l, "its memory cannot be written back");
 		feed(l, g, SOURCE_PART_FAILED);
 		return;
 	}
 	l->flush_ms = (xm_clock_ns() - began) / XM_MS;
 	l->asks = LEAVING_PARTS;
+}
+
+/* Nothing is written back again: it is all there, and what is half handed over takes no
+ * more. */
+static void part_again(struct leaving *l, struct guest *g)
+{
+	l->again_ns = 0;
+	if (ask_part(g) != 0)
+		feed(l, g, SOURCE_PART_FAILED); /* who serves it has ended */
 }
 
 static void reclaim(struct leaving *l, struct guest *g)
@@ -199,8 +216,12 @@ static void act(struct leaving *l, struct guest *g, unsigned effects)
 		note(l, g->words[0] != '\0' ? g->words : "the migration does not begin");
 		feed(l, g, SOURCE_STREAM_FAILED);
 	}
-	if ((effects & SOURCE_DO_PART) != 0)
-		part(l, g);
+	if ((effects & SOURCE_DO_PART) != 0) {
+		if (l->part_until_ns == 0)
+			part(l, g);
+		else
+			l->again_ns = l->now_ns + AGAIN_NS;
+	}
 	if ((effects & SOURCE_DO_OFFER) != 0)
 		lines_write(&l->far, json_pack("{ss}", "adopt", l->token));
 	if ((effects & SOURCE_DO_SWITCH) != 0 &&
@@ -282,6 +303,21 @@ static void look_migration(struct leaving *l, struct guest *g)
 	}
 }
 
+static void look_parting(struct leaving *l, struct guest *g, const char *answer, int error)
+{
+	if (error == 0 && sscanf(answer, "parted %63s", l->token) == 1) {
+		feed(l, g, SOURCE_PARTED);
+		return;
+	}
+	note(l, answer);
+	if (error != EINPROGRESS) {
+		feed(l, g, SOURCE_PART_FAILED);
+		return;
+	}
+	l->asks = LEAVING_PARTS;
+	feed(l, g, l->now_ns < l->part_until_ns ? SOURCE_PART_HALF : SOURCE_PART_GONE);
+}
+
 /* What became of the memory. */
 static void look_memory(struct leaving *l, struct guest *g)
 {
@@ -292,7 +328,9 @@ static void look_memory(struct leaving *l, struct guest *g)
 	if (l->asks == LEAVING_ASKS_NOTHING)
 		return;
 	if (l->again_ns > 0) {
-		if (l->now_ns >= l->again_ns)
+		if (l->now_ns >= l->again_ns && parts)
+			part_again(l, g);
+		else if (l->now_ns >= l->again_ns)
 			reclaim(l, g);
 		return;
 	}
@@ -300,11 +338,8 @@ static void look_memory(struct leaving *l, struct guest *g)
 		return;
 	l->asks = LEAVING_ASKS_NOTHING;
 	ok = sscanf(answer, "failed %d", &error) != 1;
-	if (parts && ok && sscanf(answer, "parted %63s", l->token) == 1) {
-		feed(l, g, SOURCE_PARTED);
-	} else if (parts) {
-		note(l, answer);
-		feed(l, g, SOURCE_PART_FAILED);
+	if (parts) {
+		look_parting(l, g, answer, error);
 	} else if (ok) {
 		feed(l, g, SOURCE_RECLAIMED);
 	} else if (error == ENOENT || error == ENODATA || l->now_ns > l->reclaim_until_ns) {
@@ -324,6 +359,7 @@ void leaving_look(struct leaving *l, struct guest *g)
 	if (l->active)
 		look_memory(l, g);
 	if (l->active && l->now_ns > l->deadline_ns) {
+		l->deadline_ns = UINT64_MAX; /* of this state it is said once */
 		note(l, "it has taken too long");
 		feed(l, g, SOURCE_LATE);
 	}

@@ -15,7 +15,7 @@ struct leaving {
 	char host[256], rsh[256], token[64];
 	char why[GUEST_WORDS]; /* it did not move */
 	enum { LEAVING_ASKS_NOTHING, LEAVING_PARTS, LEAVING_RECLAIMS } asks;
-	uint64_t now_ns, deadline_ns, again_ns, reclaim_until_ns;
+	uint64_t now_ns, deadline_ns, again_ns, part_until_ns, reclaim_until_ns;
 	uint64_t began_ns, paused_ns;
 	uint64_t pause_ms, flush_ms, bytes; /* as far as they are known */
 };

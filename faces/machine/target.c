@@ -23,10 +23,17 @@ static void feed(struct arriving *, struct guest *, enum target_event);
 static void ask(struct arriving *a, struct guest *g)
 {
 	char command[128] = "own";
+	int rc;
 
 	if (a->asks == ARRIVING_CLAIMS)
 		snprintf(command, sizeof(command), "claim %s", a->token);
-	a->again_ns = guest_ask(g, command) == 0 ? 0 : a->now_ns + AGAIN_NS;
+	rc = guest_ask(g, command);
+	a->again_ns = rc == 0 ? 0 : a->now_ns + AGAIN_NS;
+	if (rc == 0 || rc == -EBUSY || a->asks != ARRIVING_CLAIMS)
+		return;
+	a->asks = ARRIVING_ASKS_NOTHING;
+	snprintf(g->words, sizeof(g->words), "its memory cannot be had: %s", strerror(-rc));
+	feed(a, g, TARGET_ADOPT_FAILED);
 }
 
 static void act(struct arriving *a, struct guest *g, unsigned effects)
@@ -136,8 +143,12 @@ void arriving_look(struct arriving *a, struct guest *g)
 		else if (strcmp(status, "failed") == 0)
 			feed(a, g, TARGET_GUEST_ENDED);
 	}
-	if (a->active && a->now_ns > a->deadline_ns)
+	if (a->active && a->now_ns > a->deadline_ns) {
+		a->deadline_ns = UINT64_MAX;
+		if (g->words[0] == '\0')
+			snprintf(g->words, sizeof(g->words), "it has taken too long");
 		feed(a, g, TARGET_LATE);
+	}
 }
 
 void arriving_guest_ended(struct arriving *a, struct guest *g)

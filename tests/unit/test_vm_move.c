@@ -24,11 +24,12 @@ struct world {
 	unsigned char faults; /* that may still come */
 	bool source_runs, target_runs, linked, source_there, target_there;
 	bool source_guest, target_guest;	 /* QEMU is there */
-	bool parts, reclaims, claims, commits; /* the operation is under way */
+	bool half, parts, reclaims, claims, commits; /* the operation is under way */
 	bool returned;
 };
 
 static bool careless; /* the target does not make the memory its own */
+static bool refused;  /* no appliance ever says that it has */
 
 /* --- effects --------------------------------------------------------------------------------- */
 
@@ -149,6 +150,10 @@ static bool commit(struct world *w, bool heard)
 {
 	if (!op_ends(&w->commits))
 		return false;
+	if (refused) {
+		target_do(w, TARGET_COMMIT_FAILED);
+		return true;
+	}
 	if (w->owner == OWNER_KEPT && !careless)
 		w->owner = OWNER_TARGET;
 	else if (w->owner != OWNER_TARGET && !careless)
@@ -159,7 +164,7 @@ static bool commit(struct world *w, bool heard)
 	return true;
 }
 
-enum { STEPS = 17, FAULTS = 13 };
+enum { STEPS = 18, FAULTS = 15 };
 
 static bool by_itself(struct world *w, int which)
 {
@@ -201,6 +206,11 @@ static bool by_itself(struct world *w, int which)
 		    w->source.state == SOURCE_RECLAIMING || w->source.doomed)
 			return false;
 		source_do(w, SOURCE_STREAM_FAILED);
+		return true;
+	case 16:
+		if (!refused || w->target.state != TARGET_COMMITTING)
+			return false;
+		target_do(w, TARGET_LATE);
 		return true;
 	default: /* a link that is cut is noticed at both ends */
 		if (w->linked || (w->to_source & TO_SOURCE_FAILED) != 0 ||
@@ -302,6 +312,8 @@ static bool fault(struct world *w, int which)
 	case 7:
 		if (!w->source_there || !op_ends(&w->parts))
 			return false;
+		/* What is half gone is of no use to this side. */
+		w->owner = w->half ? OWNER_LOST : w->owner;
 		source_do(w, SOURCE_PART_FAILED);
 		return true;
 	case 8:
@@ -319,8 +331,16 @@ static bool fault(struct world *w, int which)
 	case 11:
 		source_do(w, SOURCE_LATE);
 		return true;
-	default:
+	case 12:
 		target_do(w, TARGET_LATE);
+		return true;
+	case 13: /* an appliance does not answer */
+	default: /* ... and never does */
+		if (!w->source_there || !op_ends(&w->parts))
+			return false;
+		w->half = true;
+		w->owner = which == 13 ? OWNER_NOBODY : OWNER_LOST;
+		source_do(w, which == 13 ? SOURCE_PART_HALF : SOURCE_PART_GONE);
 		return true;
 	}
 }
@@ -432,12 +452,52 @@ static void a_target_that_does_not_make_the_memory_its_own_is_found(void)
 	CU_ASSERT(wrong > 0);
 }
 
+static void a_target_that_never_hears_that_the_memory_is_its_own_gives_up(void)
+{
+	careless = false;
+	refused = true;
+	for (unsigned faults = 0; faults <= 2; faults++) {
+		explore(faults);
+		CU_ASSERT_EQUAL(wrong, 0);
+		CU_ASSERT_EQUAL(stuck, 0);
+	}
+	refused = false;
+}
+
+static unsigned from_parting(struct source *s, enum source_event e)
+{
+	*s = (struct source){ .state = SOURCE_PARTING };
+	return source_step(s, e);
+}
+
+static void memory_that_is_half_handed_over_is_asked_for_until_it_is_gone(void)
+{
+	struct source s;
+
+	CU_ASSERT_EQUAL(from_parting(&s, SOURCE_PART_HALF), SOURCE_DO_PART);
+	CU_ASSERT_EQUAL(source_step(&s, SOURCE_PARTED), SOURCE_DO_ABORT | SOURCE_DO_RECLAIM);
+	CU_ASSERT_EQUAL(source_step(&s, SOURCE_RECLAIMED), SOURCE_DO_RESUME);
+	CU_ASSERT_EQUAL(s.state, SOURCE_STAYED);
+	/* A guest never runs on half of its memory. */
+	from_parting(&s, SOURCE_PART_HALF);
+	CU_ASSERT_EQUAL(source_step(&s, SOURCE_PART_FAILED), SOURCE_DO_ABORT | SOURCE_DO_END);
+	CU_ASSERT_EQUAL(s.state, SOURCE_LOST);
+	from_parting(&s, SOURCE_PART_HALF);
+	CU_ASSERT_EQUAL(source_step(&s, SOURCE_PART_GONE), SOURCE_DO_ABORT | SOURCE_DO_END);
+	CU_ASSERT_EQUAL(s.state, SOURCE_LOST);
+	/* One that takes too long does not move, even if it ends well. */
+	CU_ASSERT_EQUAL(from_parting(&s, SOURCE_LATE), 0);
+	CU_ASSERT_EQUAL(source_step(&s, SOURCE_PARTED), SOURCE_DO_ABORT | SOURCE_DO_RECLAIM);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		XM_TEST(without_a_fault_the_guest_moves),
 		XM_TEST(with_faults_at_every_point_exactly_one_side_runs),
 		XM_TEST(a_target_that_does_not_make_the_memory_its_own_is_found),
+		XM_TEST(a_target_that_never_hears_that_the_memory_is_its_own_gives_up),
+		XM_TEST(memory_that_is_half_handed_over_is_asked_for_until_it_is_gone),
 		CU_TEST_INFO_NULL,
 	};
 	int status = 2;
