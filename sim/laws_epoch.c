@@ -18,15 +18,16 @@
 #include "sim/weather.h"
 #include "sim/world.h"
 
-/* It has no owner since a moment ago, and the former one's key is being concealed: nobody can
- * have it yet. Who has parted with it by his own will has written all before; who was silent
+/* It has no owner since a moment ago, or nobody has claimed it since, and the former one's key
+ * is being concealed: nobody can have it yet. Who has parted with it by his own will has written all before; who was silent
  * for too long, and has it kept, cannot know. */
 static bool is_parting(const struct xm_service *service,
 		       const struct xm_service_extent *e, uint64_t client, bool write)
 {
 	const struct xm_service_grant *g;
 
-	if (e->state != XM_EXTENT_ORPHAN || e->grant == XM_SERVICE_NONE)
+	if ((e->state != XM_EXTENT_ORPHAN && e->state != XM_EXTENT_PARTING) ||
+	    e->grant == XM_SERVICE_NONE)
 		return false;
 	g = &service->grants[e->grant];
 	return g->state == XM_GRANT_CONCEALING && !(write && g->parts) &&

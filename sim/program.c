@@ -105,6 +105,11 @@ bool around_remote(const struct program *p, uint64_t page, uint32_t member,
 	}
 }
 
+bool around_lacks(const struct program *p)
+{
+	return atomic_load(&p->region->lacks);
+}
+
 uint64_t around_progress(const struct program *p)
 {
 	return p->region == NULL ? 0 : durable_persists(&p->region->id);

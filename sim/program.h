@@ -249,6 +249,8 @@ void around_look(const struct program *, uint64_t page, bool *ret_here,
 uint32_t around_members(void);
 bool around_remote(const struct program *, uint64_t page, uint32_t member,
 		   struct remote_page *ret);
+/* Its region lacks bytes, which were lost before they were copied. */
+bool around_lacks(const struct program *);
 /* How often something of its region was made durable. */
 uint64_t around_progress(const struct program *);
 /* What its appliance has on its disk of the page. NULL: nobody can look. */

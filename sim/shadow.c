@@ -309,7 +309,9 @@ bool call_went(struct program *p, int rc)
 	sim_counts.failed++;
 	if (rc == -ESTALE || rc == -EBADMSG) {
 		p->lost = true;
-		if (sim_shape.survives)
+		/* A clone may lack what nobody could copy in time. */
+		if (sim_shape.survives &&
+		    (p->region == NULL || !around_lacks(p)))
 			oracle_page_lost();
 	}
 	world_note("program.failed: client {client}: a call failed: "

@@ -161,6 +161,13 @@ bool around_remote(const struct program *p, uint64_t page, uint32_t member,
 	return false;
 }
 
+/* Nobody copies regions here. */
+bool around_lacks(const struct program *p)
+{
+	(void)p;
+	return false;
+}
+
 /* No appliance here has a store. */
 uint64_t around_progress(const struct program *p)
 {

@@ -45,13 +45,13 @@ kept hands 'change hands' 34 75 37 417 7192 7136 871 1400000091 1508
 # key that died before the connection that it is used on (806), a roll that names only a copy
 # that was out (280), and what was read of one that was left out (349).
 kept share 'are shared' 6372 237 104 9300104 806 280 349
-# The copy of a copy that lacks bytes, a lease that ends during the call, and an appliance
-# that begins again.
-kept copies 'are copied' 600 996 1612 1821 2193 2624
+# The copy of a copy that lacks bytes, a lease that ends during the call, an appliance that
+# begins again, and three of four copies away for so long that nothing could be copied.
+kept copies 'are copied' 600 996 1612 1821 2193 2624 2300000759
 # The first page of a region is discarded while others wait for their hold; a write to the table
 # of seals that failed counts as done; a page that is lost was changed before. A write of who
 # was silent for too long comes to what is kept, whose key is about to die (1749, 2767).
-kept durable 'are made durable' 1400000829 1221 1459 1835 2922 3044 3125 1749 2767
+kept durable 'are made durable' 1400000829 1221 1459 1835 2922 3044 3125 1749 2767 2300000366
 
 # Each access goes by the model of an interface, which says the same of it as the fabric.
 check "40 seeds, with the model of an interface" \
