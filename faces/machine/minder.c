@@ -32,6 +32,7 @@
 
 #define TICK_MS 3
 #define ASK_MS 5000
+#define STATUS_UNKNOWN 3 /* where the guest is, if anywhere */
 
 struct minder {
 	struct guest guest;
@@ -126,6 +127,13 @@ static void report(struct minder *k)
 				      (json_int_t)l->pause_ms, "flush_ms",
 				      (json_int_t)l->flush_ms, "bytes",
 				      (json_int_t)l->bytes));
+		lines_close(&k->client);
+		return;
+	}
+	if (l->machine.state == SOURCE_GONE) {
+		say("the guest is not here any more; whether it runs at %s is not known: %s",
+		    l->host, l->why);
+		lines_write(&k->client, json_pack("{ss}", "unknown", l->why));
 		lines_close(&k->client);
 		return;
 	}
@@ -260,6 +268,21 @@ static void prepare(struct minder *k)
 	k->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* QEMU's is 0 too when it was told to end. */
+static int status_of(const struct minder *k)
+{
+	switch (k->leaving.machine.state) {
+	case SOURCE_MOVED:
+		return 0;
+	case SOURCE_GONE:
+		return STATUS_UNKNOWN;
+	case SOURCE_LOST:
+		return k->status != 0 ? k->status : 1;
+	default:
+		return k->status;
+	}
+}
+
 int minder_run(const char *name, uint64_t size, json_t *line, json_t *settings)
 {
 	static struct minder k;
@@ -278,7 +301,7 @@ int minder_run(const char *name, uint64_t size, json_t *line, json_t *settings)
 	else
 		say("%s", k.guest.words);
 	guest_close(&k.guest);
-	return rc != 0 ? 1 : k.leaving.machine.state == SOURCE_MOVED ? 0 : k.status;
+	return rc != 0 ? 1 : status_of(&k);
 }
 
 int minder_receive(int in, int out, int done_fd)
@@ -311,7 +334,7 @@ int minder_receive(int in, int out, int done_fd)
 			stay(&k, done_fd);
 	}
 	guest_close(&k.guest);
-	return rc != 0 || k.arriving.machine.state != TARGET_RUNS ? 1 : k.status;
+	return rc != 0 || k.arriving.machine.state != TARGET_RUNS ? 1 : status_of(&k);
 }
 
 int minder_ask(const char *name, const char *host, const char *rsh)
@@ -320,7 +343,7 @@ int minder_ask(const char *name, const char *host, const char *rsh)
 	struct sockaddr_un address;
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	json_int_t pause_ms = 0, flush_ms = 0, bytes = 0;
-	const char *words;
+	const char *words, *unknown;
 	json_t *answer;
 	int rc = control_address(name, &address);
 
@@ -334,9 +357,12 @@ int minder_ask(const char *name, const char *host, const char *rsh)
 	lines_write(&minder, json_pack("{ss ss}", "move", host, "rsh", rsh));
 	answer = lines_read(&minder, -1);
 	words = json_string_value(json_object_get(answer, "failed"));
-	if (answer == NULL)
-		words = "who kept the guest has ended";
-	if (words != NULL) {
+	unknown = answer == NULL ? "who kept the guest has ended"
+				 : json_string_value(json_object_get(answer, "unknown"));
+	if (unknown != NULL) {
+		say("%s is not here any more; whether it runs at %s is not known, look "
+		    "there: %s", name, host, unknown);
+	} else if (words != NULL) {
 		say("%s has not moved: %s", name, words);
 	} else {
 		json_unpack(answer, "{sI sI sI}", "pause_ms", &pause_ms, "flush_ms",
@@ -345,6 +371,7 @@ int minder_ask(const char *name, const char *host, const char *rsh)
 		       "memory back; %lld bytes went there\n", name, host,
 		       (long long)pause_ms, (long long)flush_ms, (long long)bytes);
 	}
+	rc = unknown != NULL ? STATUS_UNKNOWN : words != NULL;
 	json_decref(answer);
-	return words != NULL;
+	return rc;
 }

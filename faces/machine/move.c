@@ -45,8 +45,10 @@ static unsigned reclaiming(struct source *s, enum source_event e)
 		return stay(s, 0);
 	if (e == SOURCE_RECLAIM_BUSY)
 		return SOURCE_DO_RECLAIM;
-	if (e == SOURCE_RECLAIM_GONE || e == SOURCE_FAR_RUNS)
+	if (e == SOURCE_FAR_RUNS)
 		return source_go(s, SOURCE_MOVED, SOURCE_DO_END);
+	if (e == SOURCE_RECLAIM_GONE)
+		return source_go(s, SOURCE_GONE, SOURCE_DO_END);
 	return 0;
 }
 
@@ -115,10 +117,22 @@ static unsigned adopting(struct target *t, enum target_event e)
 static unsigned committing(struct target *t, enum target_event e)
 {
 	if (e == TARGET_COMMITTED)
-		return target_go(t, TARGET_RUNS, TARGET_DO_RUN);
+		return target_go(t, TARGET_CONTINUING, TARGET_DO_RUN);
 	if (e == TARGET_COMMIT_FAILED)
 		return TARGET_DO_COMMIT;
 	if (e == TARGET_COMMIT_LOST || e == TARGET_GUEST_ENDED || e == TARGET_LATE)
+		return target_go(t, TARGET_RETURNED, TARGET_DO_RETURN);
+	return 0;
+}
+
+/* Nobody else can run it any more: so it is tried for as long as there is patience. */
+static unsigned continuing(struct target *t, enum target_event e)
+{
+	if (e == TARGET_CONTINUED)
+		return target_go(t, TARGET_RUNS, TARGET_DO_TELL);
+	if (e == TARGET_CONTINUE_FAILED)
+		return TARGET_DO_RUN;
+	if (e == TARGET_GUEST_ENDED || e == TARGET_LATE)
 		return target_go(t, TARGET_RETURNED, TARGET_DO_RETURN);
 	return 0;
 }
@@ -142,6 +156,8 @@ unsigned target_step(struct target *t, enum target_event e)
 		break;
 	case TARGET_COMMITTING:
 		return committing(t, e);
+	case TARGET_CONTINUING:
+		return continuing(t, e);
 	default:
 		return 0;
 	}

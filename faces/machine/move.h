@@ -33,6 +33,7 @@ enum source_state {
 	SOURCE_RECLAIMING, /* something failed: whose is the memory? */
 	SOURCE_STAYED,	   /* the guest runs here */
 	SOURCE_MOVED,	   /* the guest is the other side's, and never runs here again */
+	SOURCE_GONE,	   /* it never runs here again; nobody knows whether it does there */
 	SOURCE_LOST	   /* the guest has ended here, and was not moved */
 };
 
@@ -86,6 +87,7 @@ enum target_state {
 	TARGET_ADOPTING,
 	TARGET_HELD, /* the memory is here, and waits for the source if this side ends */
 	TARGET_COMMITTING,
+	TARGET_CONTINUING, /* the memory is this side's alone, the guest still paused */
 	TARGET_RUNS,
 	TARGET_RETURNED /* there is no guest here */
 };
@@ -99,6 +101,8 @@ enum target_event {
 	TARGET_COMMITTED,
 	TARGET_COMMIT_FAILED, /* nobody knows whether it was done */
 	TARGET_COMMIT_LOST,   /* the memory is not here any more */
+	TARGET_CONTINUED,
+	TARGET_CONTINUE_FAILED,
 	TARGET_ABORTED,	      /* the source says so, or is gone */
 	TARGET_LATE,
 	TARGET_GUEST_ENDED /* QEMU has ended, or could not load the guest */
@@ -109,8 +113,9 @@ enum target_effect {
 	TARGET_DO_CLAIM = 2, /* adopt, kept under the token */
 	TARGET_DO_ADOPTED = 4,
 	TARGET_DO_COMMIT = 8, /* no token stands for the memory; again, after FAILED */
-	TARGET_DO_RUN = 16,
-	TARGET_DO_RETURN = 32 /* end QEMU and the client, and tell the source */
+	TARGET_DO_RUN = 16, /* again after FAILED, in a while */
+	TARGET_DO_TELL = 32, /* the source: it runs */
+	TARGET_DO_RETURN = 64 /* end QEMU and the client, and tell the source */
 };
 
 struct target {

@@ -33,7 +33,8 @@
 static const uint64_t patience_s[] = {
 	[SOURCE_ASKED] = 90,	[SOURCE_STREAMING] = 60, [SOURCE_PARTING] = 90,
 	[SOURCE_OFFERED] = 90,	[SOURCE_SWITCHING] = 90, [SOURCE_RECLAIMING] = 0,
-	[SOURCE_STAYED] = 0,	[SOURCE_MOVED] = 0,	 [SOURCE_LOST] = 0,
+	[SOURCE_STAYED] = 0,	[SOURCE_MOVED] = 0,	 [SOURCE_GONE] = 0,
+	[SOURCE_LOST] = 0,
 };
 
 static void note(struct leaving *l, const char *words)
@@ -161,12 +162,19 @@ static void part_again(struct leaving *l, struct guest *g)
 static void reclaim(struct leaving *l, struct guest *g)
 {
 	char command[128];
+	int rc;
 
 	if (l->reclaim_until_ns == 0)
 		l->reclaim_until_ns = l->now_ns + (uint64_t)HOUR_MS * XM_MS;
 	snprintf(command, sizeof(command), "adopt %s", l->token);
 	l->asks = LEAVING_RECLAIMS;
-	l->again_ns = guest_ask(g, command) == 0 ? 0 : l->now_ns + AGAIN_NS;
+	rc = guest_ask(g, command);
+	l->again_ns = rc == 0 ? 0 : l->now_ns + AGAIN_NS;
+	if (rc == 0 || (rc == -EBUSY && l->now_ns <= l->reclaim_until_ns))
+		return;
+	note(l, "who serves its memory here does not answer");
+	l->asks = LEAVING_ASKS_NOTHING;
+	feed(l, g, SOURCE_RECLAIM_GONE);
 }
 
 static bool is_under_way(struct guest *g)
@@ -185,12 +193,20 @@ static bool is_under_way(struct guest *g)
 static void resume(struct leaving *l, struct guest *g)
 {
 	uint64_t limit = xm_clock_ns() + 10 * XM_SECOND;
+	size_t used;
+	int rc;
 
 	guest_do(g, "migrate_cancel", NULL, NULL);
 	while (is_under_way(g) && xm_clock_ns() < limit)
 		usleep(5000);
-	if (guest_do(g, "cont", NULL, NULL) != 0)
-		note(l, g->words);
+	while ((rc = guest_do(g, "cont", NULL, NULL)) != 0 && !g->qmp.ended &&
+	       xm_clock_ns() < limit)
+		usleep(50000);
+	if (rc == 0)
+		return;
+	used = strnlen(l->why, sizeof(l->why) / 2);
+	snprintf(l->why + used, sizeof(l->why) - used,
+		 "; and it is here, but stays paused: %.200s", g->words);
 }
 
 static void figures(struct leaving *l, struct guest *g)
@@ -343,6 +359,7 @@ static void look_memory(struct leaving *l, struct guest *g)
 	} else if (ok) {
 		feed(l, g, SOURCE_RECLAIMED);
 	} else if (error == ENOENT || error == ENODATA || l->now_ns > l->reclaim_until_ns) {
+		note(l, answer);
 		feed(l, g, SOURCE_RECLAIM_GONE);
 	} else {
 		l->asks = LEAVING_RECLAIMS;

@@ -36,6 +36,13 @@ static void ask(struct arriving *a, struct guest *g)
 	feed(a, g, TARGET_ADOPT_FAILED);
 }
 
+static void run(struct arriving *a, struct guest *g)
+{
+	int rc = guest_do(g, "cont", NULL, NULL);
+
+	feed(a, g, rc == 0 ? TARGET_CONTINUED : TARGET_CONTINUE_FAILED);
+}
+
 static void act(struct arriving *a, struct guest *g, unsigned effects)
 {
 	if ((effects & TARGET_DO_READY) != 0)
@@ -58,10 +65,10 @@ static void act(struct arriving *a, struct guest *g, unsigned effects)
 		else
 			a->again_ns = a->now_ns + AGAIN_NS;
 	}
-	if ((effects & TARGET_DO_RUN) != 0) {
-		guest_do(g, "cont", NULL, NULL);
+	if ((effects & TARGET_DO_RUN) != 0) /* at once first, and then in a while */
+		a->again_ns = a->again_ns == 0 ? a->now_ns : xm_clock_ns() + AGAIN_NS;
+	if ((effects & TARGET_DO_TELL) != 0)
 		lines_write(&a->near, json_pack("{sb}", "runs", 1));
-	}
 	if ((effects & TARGET_DO_RETURN) != 0)
 		lines_write(&a->near,
 			    json_pack("{ss}", "failed", g->words[0] != '\0'
@@ -143,6 +150,8 @@ void arriving_look(struct arriving *a, struct guest *g)
 		else if (strcmp(status, "failed") == 0)
 			feed(a, g, TARGET_GUEST_ENDED);
 	}
+	if (a->active && a->machine.state == TARGET_CONTINUING && a->now_ns >= a->again_ns)
+		run(a, g);
 	if (a->active && a->now_ns > a->deadline_ns) {
 		a->deadline_ns = UINT64_MAX;
 		if (g->words[0] == '\0')

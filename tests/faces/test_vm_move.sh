@@ -180,7 +180,7 @@ one_side() {
 }
 # What was killed where it ran already is gone, rightly; another one begins.
 was_there() {
-	[ "$1" -ge 3 ] && grep -q 'has moved to' "$scratch/moved" "$scratch/run" &&
+	[ "$1" -ge 3 ] && grep -q -e 'has moved to' -e 'is not known' "$scratch/moved" "$scratch/run" &&
 		right && swap && await eval '[ -z "$(sides)" ]' && begin
 }
 i=0

@@ -25,7 +25,7 @@ struct world {
 	bool source_runs, target_runs, linked, source_there, target_there;
 	bool source_guest, target_guest;	 /* QEMU is there */
 	bool half, parts, reclaims, claims, commits; /* the operation is under way */
-	bool returned;
+	bool returned, continues, told;
 };
 
 static bool careless; /* the target does not make the memory its own */
@@ -71,12 +71,14 @@ static void target_do(struct world *w, enum target_event e)
 		w->to_source |= TO_SOURCE_ADOPTED;
 	if ((effects & TARGET_DO_COMMIT) != 0)
 		w->commits = true;
-	if ((effects & TARGET_DO_RUN) != 0) {
-		w->target_runs = w->target_guest;
+	if ((effects & TARGET_DO_RUN) != 0)
+		w->continues = true;
+	if ((effects & TARGET_DO_TELL) != 0) {
+		w->told = true;
 		w->to_source |= w->linked ? TO_SOURCE_RUNS : 0;
 	}
 	if ((effects & TARGET_DO_RETURN) != 0) {
-		w->target_guest = w->commits = w->claims = false;
+		w->target_guest = w->commits = w->claims = w->continues = false;
 		w->returned = true;
 		w->to_source |= w->linked ? TO_SOURCE_FAILED : 0;
 		if (w->owner == OWNER_KEPT)
@@ -164,7 +166,7 @@ static bool commit(struct world *w, bool heard)
 	return true;
 }
 
-enum { STEPS = 18, FAULTS = 15 };
+enum { STEPS = 19, FAULTS = 16 };
 
 static bool by_itself(struct world *w, int which)
 {
@@ -212,6 +214,12 @@ static bool by_itself(struct world *w, int which)
 			return false;
 		target_do(w, TARGET_LATE);
 		return true;
+	case 17:
+		if (!op_ends(&w->continues))
+			return false;
+		w->target_runs = w->target_guest;
+		target_do(w, TARGET_CONTINUED);
+		return true;
 	default: /* a link that is cut is noticed at both ends */
 		if (w->linked || (w->to_source & TO_SOURCE_FAILED) != 0 ||
 		    (w->to_target & TO_TARGET_ABORT) != 0)
@@ -251,7 +259,7 @@ static void source_dies(struct world *w)
 static void target_dies(struct world *w)
 {
 	w->target_there = w->target_runs = w->target_guest = false;
-	w->claims = w->commits = w->linked = false;
+	w->claims = w->commits = w->continues = w->linked = false;
 	if (w->owner == OWNER_KEPT)
 		w->owner = OWNER_NOBODY; /* when its lease is over */
 	else if (w->owner == OWNER_TARGET)
@@ -334,6 +342,11 @@ static bool fault(struct world *w, int which)
 	case 12:
 		target_do(w, TARGET_LATE);
 		return true;
+	case 15: /* QEMU refuses */
+		if (!op_ends(&w->continues))
+			return false;
+		target_do(w, TARGET_CONTINUE_FAILED);
+		return true;
 	case 13: /* an appliance does not answer */
 	default: /* ... and never does */
 		if (!w->source_there || !op_ends(&w->parts))
@@ -377,6 +390,7 @@ static bool add(const struct world *w, size_t *ret)
 static bool is_lawful(const struct world *w)
 {
 	return !(w->source_runs && w->target_runs) &&
+	       (w->source.state != SOURCE_MOVED || w->told) && /* it ran there */
 	       (!w->source_runs || w->owner == OWNER_SOURCE) &&
 	       (!w->target_runs || w->owner == OWNER_TARGET);
 }
