@@ -8,14 +8,21 @@
 #include <string.h>
 
 /* The page cache has the bytes of before the move. What it writes back of them is discarded,
- * and what has not changed it drops. */
-static int arrive(struct face_machine *m, const char *token, bool kept)
+ * and what has not changed it drops. If it does not, they would be read as those of now: so
+ * nothing begins, and who asks again has it tried again. (-ENOENT: the kernel has none.) */
+static int arrive(struct face_machine *m, const char *token, bool kept,
+		  const char **ret_words)
 {
 	int rc = face_whole_adopt(m->whole, m->x, token, kept);
 
 	if (rc != 0)
 		return rc;
-	fuse_lowlevel_notify_inval_inode(m->session, (fuse_ino_t)(uintptr_t)m->node, 0, 0);
+	rc = fuse_lowlevel_notify_inval_inode(m->session, (fuse_ino_t)(uintptr_t)m->node, 0,
+					      0);
+	if (rc != 0 && rc != -ENOENT) {
+		*ret_words = "the kernel does not drop its pages of before the move";
+		return rc;
+	}
 	face_whole_begin(m->whole);
 	return 0;
 }
@@ -31,7 +38,7 @@ static const char *after(const char *text, const char *word)
 static void act(struct face_machine *m, const char *command, char outcome[FACE_MACHINE_TEXT])
 {
 	char token[EXTMEM_TOKEN_SIZE];
-	const char *value;
+	const char *value, *words = NULL;
 	int rc = -EINVAL;
 
 	snprintf(outcome, FACE_MACHINE_TEXT, "held");
@@ -40,15 +47,16 @@ static void act(struct face_machine *m, const char *command, char outcome[FACE_M
 		if (rc == 0)
 			snprintf(outcome, FACE_MACHINE_TEXT, "parted %s", token);
 	} else if ((value = after(command, "adopt ")) != NULL) {
-		rc = arrive(m, value, false);
+		rc = arrive(m, value, false, &words);
 	} else if ((value = after(command, "claim ")) != NULL) {
-		rc = arrive(m, value, true);
+		rc = arrive(m, value, true, &words);
 	} else if (strcmp(command, "own") == 0) {
 		rc = face_whole_own(m->whole);
 		snprintf(outcome, FACE_MACHINE_TEXT, "own");
 	}
 	if (rc != 0)
-		snprintf(outcome, FACE_MACHINE_TEXT, "failed %d %s", -rc, extmem_error());
+		snprintf(outcome, FACE_MACHINE_TEXT, "failed %d %s", -rc,
+			 words != NULL ? words : extmem_error());
 }
 
 static void *work(void *p)

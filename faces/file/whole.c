@@ -375,6 +375,10 @@ int face_whole_adopt(struct face_whole *w, extmem *x, const char *token, bool ke
 	int rc;
 
 	pthread_rwlock_wrlock(&w->lock);
+	if (w->state == ARRIVES) { /* it is here, and has not begun */
+		pthread_rwlock_unlock(&w->lock);
+		return 0;
+	}
 	rc = w->region != NULL ? -EBUSY
 			       : extmem_region_adopt(x, token,
 						     kept ? EXTMEM_ADOPT_KEPT : 0,

@@ -50,7 +50,8 @@ int face_whole_machine(struct face_tree *, extmem *, uint64_t size, bool awaits,
  * whose its part is; the next call goes on, and the region is of no use before. */
 int face_whole_part(struct face_whole *, uint64_t ms, char ret_token[EXTMEM_TOKEN_SIZE]);
 /* Has the region of a token, kept under it if `kept`. What is written is forgotten still,
- * until face_whole_begin(), before which the caller has the kernel forget its pages.
+ * until face_whole_begin(), before which the caller has the kernel forget its pages;
+ * a second call before that does nothing.
  * -EINVAL: it is of another size; it waits under its token again, if it is kept. */
 int face_whole_adopt(struct face_whole *, extmem *, const char *token, bool kept);
 void face_whole_begin(struct face_whole *);
