@@ -12,10 +12,15 @@ sed "s|^ExecStart=/[^ ]*/extmemd |ExecStart=$XM_BUILDDIR/extmemd |" \
 # Each option with its value, whether it is commented out or not.
 sed -n 's/^#\{0,1\}\([a-z-]* = .*\)/\1/p' "$example" >"$scratch/all.conf"
 
-# A valid configuration, when all that is commented out is turned on; but no credentials here.
+# A valid configuration, when all that is commented out is turned on; but no credentials here,
+# and a pool in a file or a store, as both are refused.
 valid() {
-	grep -vE '^(auth|tenants)' "$scratch/all.conf" >"$scratch/some.conf"
-	"$XM_BUILDDIR/extmemd" --config "$scratch/some.conf" --check-config
+	for other in store pool-file; do
+		grep -vE "^(auth|tenants|$other)" "$scratch/all.conf" \
+			>"$scratch/some.conf"
+		"$XM_BUILDDIR/extmemd" --config "$scratch/some.conf" --check-config ||
+			return 1
+	done
 }
 
 defaults_are_said() {
