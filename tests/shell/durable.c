@@ -283,6 +283,10 @@ static int live(extmem *x, const char *token, extmem_region *region, uint64_t ro
 
 	if (write_round(region, map, round) != 0 || fgets(line, sizeof(line), stdin) == NULL)
 		return 1;
+	/* Until this client knows that its lease is over: what is freed before is free. */
+	for (int tries = 0; tries < 1000 && extmem_read(region, 0, line, 1) != -ESTALE;
+	     tries++)
+		usleep(10000);
 	extmem_region_free(region);
 	for (int tries = 0; tries < 1000; tries++) {
 		rc = extmem_region_adopt(x, token, 0, &region);
