@@ -128,7 +128,7 @@ PyObject *xm_py_status_dict(const struct extmem_status *status)
 		F(name), F(provider), F(library), F(incarnation), F(uptime_ms), F(pool), F(free),
 		F(free_run), F(leased), F(quarantined), F(clients), F(clients_max), F(extents),
 		F(extents_max), F(messages), F(malformed), F(refused), F(expired), F(leaving),
-		F(load), F(zone), F(goal), F(wanted), F(confined),
+		F(load), F(zone), F(goal), F(wanted), F(confined), F(filed),
 	};
 #undef F
 
