@@ -95,7 +95,7 @@ static void release_from(unsigned level)
 
 /* --- running one ------------------------------------------------------------------ */
 
-static uintptr_t stack_of(const ucontext_t *context)
+uintptr_t handler_stack(const ucontext_t *context)
 {
 #if defined(__x86_64__)
 	return (uintptr_t)context->uc_mcontext.gregs[REG_RSP];
@@ -110,7 +110,7 @@ static uintptr_t stack_of(const ucontext_t *context)
 void handler_call(void (*call)(int, siginfo_t *, void *), int number,
 		  siginfo_t *info, void *context)
 {
-	struct frame frame = { here.frame, stack_of(context), shim_inside,
+	struct frame frame = { here.frame, handler_stack(context), shim_inside,
 			       trap_inside };
 
 	here.frame = &frame;
@@ -297,7 +297,7 @@ SHIM_EXPORT _Noreturn void __longjmp_chk(struct __jmp_buf_tag *buffer,
 SHIM_EXPORT int setcontext(const ucontext_t *context)
 {
 	if (here.frame)
-		left_for(stack_of(context));
+		left_for(handler_stack(context));
 	if (signal_blocks_ours(&context->uc_sigmask))
 		signal_open_mask(&((ucontext_t *)context)->uc_sigmask);
 	return shim_real()->setcontext(context);

@@ -92,18 +92,6 @@ static uint64_t pc_of(const ucontext_t *context)
 #endif
 }
 
-static uint64_t sp_of(const ucontext_t *context)
-{
-#if defined(__x86_64__)
-	return (uint64_t)context->uc_mcontext.gregs[REG_RSP];
-#elif defined(__aarch64__)
-	return context->uc_mcontext.sp;
-#else
-	(void)context;
-	return 0;
-#endif
-}
-
 static bool was_write(const ucontext_t *context)
 {
 #if defined(__x86_64__)
@@ -172,7 +160,7 @@ static uint32_t stack_of(const ucontext_t *context)
 		uint64_t pc, sp;
 		uint32_t stack;
 	} last __attribute__((tls_model("initial-exec")));
-	uint64_t pc = pc_of(context), sp = sp_of(context);
+	uint64_t pc = pc_of(context), sp = handler_stack(context);
 	uint64_t at[XM_RECORD_DEPTH] = { pc };
 
 	if (last.stack == 0 || last.pc != pc || last.sp != sp) {

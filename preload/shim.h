@@ -560,6 +560,8 @@ void handler_call(void (*call)(int, siginfo_t *, void *), int number,
 void handler_deliver_waiting(void);
 /* A call on this thread has pinned this memory; it has unpinned it. */
 void handler_pinned(const void *address, size_t size);
+/* The stack pointer of who was interrupted; 0 on a processor that is not known. */
+uintptr_t handler_stack(const ucontext_t *);
 void handler_unpinned(const void *address);
 /* Keeps a signal until handler_deliver_waiting(). */
 void handler_wait(int number, const siginfo_t *, void *context);
