@@ -12,6 +12,7 @@ libxm_ground_la_SOURCES += \
 	core/pure/cloning.h \
 	core/pure/code.c \
 	core/pure/code.h \
+	core/pure/code_rs.c \
 	core/pure/label.c \
 	core/pure/label.h \
 	core/pure/layout.c \
@@ -59,6 +60,10 @@ libxm_ground_la_SOURCES += \
 	core/pure/scheme.h \
 	core/pure/roll.c \
 	core/pure/roll.h \
+	core/pure/rows.c \
+	core/pure/rows.h \
+	core/pure/rows_parts.h \
+	core/pure/rows_plan.c \
 	core/pure/seal.c \
 	core/pure/seal.h \
 	core/pure/seals.c \

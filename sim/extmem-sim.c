@@ -92,13 +92,14 @@ static const struct xm_option options[] = {
 	  .help = "Print each event as a line.",
 	  .destination = offsetof(struct settings, trace) },
 	{ .name = "kind", .kind = XM_OPTION_CHOICE, .value = "cluster",
-	  .choices = "cluster|snapshot|hands|store|durable|share|copies",
+	  .choices = "cluster|snapshot|hands|store|durable|share|copies|parity",
 	  .help = "What a seed simulates: clients and appliances "
 		  "(cluster); these, with regions that change hands "
 		  "(hands), that are made durable (durable), that "
 		  "others read (share), or that are copied (copies); a process "
 		  "whose forked children see its memory as it was "
-		  "(snapshot); or an appliance's durable store (store).",
+		  "(snapshot); an appliance's durable store (store); or the rows of "
+		  "a run with parity, whose members and client die (parity).",
 	  .destination = offsetof(struct settings, kind) },
 	{ .name = "interface", .kind = XM_OPTION_CHOICE, .value = "plain",
 	  .choices = "plain|model",
@@ -295,6 +296,7 @@ static int plan(void)
 	p->durable = s.kind == 4;
 	p->shares = s.kind == 5;
 	p->clones = s.kind == 6;
+	p->parity = s.kind == 7;
 	p->model = s.interface == 1;
 	p->plain = s.plain;
 	p->unsealed = s.unsealed;

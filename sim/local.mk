@@ -65,6 +65,9 @@ libxm_world_la_SOURCES = \
 	sim/os.h \
 	sim/outcomes.c \
 	sim/outcomes.h \
+	sim/parity.c \
+	sim/parity.h \
+	sim/parity_seed.c \
 	sim/plan.c \
 	sim/plan.h \
 	sim/printer.c \

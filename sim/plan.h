@@ -31,6 +31,7 @@ struct sim_plan {
 	bool model;		    /* appliances' interfaces are transports/model */
 	bool snapshot;		    /* the world is that of snapshot.h */
 	bool store;		    /* the world is that of store.h */
+	bool parity;		    /* the world is that of parity.h */
 	uint64_t without;	    /* a bit of each kind: sim_kind_name() */
 	struct sim_mask weather;    /* events of weather.c, by number */
 	struct sim_mask operations_of; /* each thread's operations, likewise */

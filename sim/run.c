@@ -17,6 +17,7 @@
 #include "sim/run.h"
 #include "sim/seals.h"
 #include "sim/shape.h"
+#include "sim/parity.h"
 #include "sim/snapshot.h"
 #include "sim/store.h"
 #include "sim/tenants.h"
@@ -129,7 +130,8 @@ static void live(uint64_t seed)
 void sim_run(uint64_t seed, struct sim_result *ret)
 {
 	sim_live(seed, sim_plan.snapshot ? past_live
-		 : sim_plan.store	 ? kept_live : live, ret);
+		 : sim_plan.store	 ? kept_live
+		 : sim_plan.parity	 ? rows_live : live, ret);
 }
 
 void sim_live(uint64_t seed, void (*what)(uint64_t seed),

@@ -11,7 +11,7 @@
  * the same bytes to every member by itself, and the engine calls no function here.
  * Volumes have no other layout today, and xm_engine_init() refuses another code.
  *
- * An engine with parity calls these, with the row locked against other stores:
+ * Rows with parity (rows.h) call these, with the row locked against other stores:
  *
  *	encode()	when a store has all data of a row: no read is needed
  *	update()	when a store has one data block: it has read the old one and the
@@ -19,7 +19,7 @@
  *	decode()	when a member that is to be read is lost: all others that are left
  *			have been read
  *
- * An implementation with Reed-Solomon must keep these rules:
+ * An implementation with Reed-Solomon (code_rs.c) must keep these rules:
  *
  *	- update() with the difference gives the same bytes as encode() of the whole row.
  *	- It computes with bytes as they lie at appliances: sealed ones, if the region is
@@ -56,7 +56,8 @@ struct xm_code_ops {
 	/* Computes fragments[columns ...] from fragments[0 ... columns - 1]. */
 	void (*encode)(const struct xm_code *, const struct xm_code_shape *,
 		       uint8_t *const *fragments, size_t size);
-	/* Changes the parities as if column `column` changed from `old` to `now`. */
+	/* Changes the parities as if column `column` changed from `old` to `now`; those that
+	 * are NULL are not there. */
 	void (*update)(const struct xm_code *, const struct xm_code_shape *,
 		       uint32_t column, const uint8_t *old, const uint8_t *now,
 		       uint8_t *const *parities, size_t size);
@@ -67,5 +68,7 @@ struct xm_code_ops {
 
 /* Copies; its struct xm_code is NULL, and its shapes have one column. */
 extern const struct xm_code_ops xm_code_plain;
+/* One or two parities, of up to 31 fragments in all; its struct xm_code is NULL. */
+extern const struct xm_code_ops xm_code_rs;
 
 #endif

@@ -172,6 +172,19 @@
 	X(snapshot_runs_forgotten, "freed memory never goes back")            \
 	X(snapshot_place_twice, "two saved pages are spilled to one place")   \
 	X(snapshot_spill_races, "a frame is free while it is being spilled")  \
+	/* core/pure/rows.c and code_rs.c, in runs of --kind=parity */         \
+	X(rows_parity_kept, "a store leaves the parities as they are")        \
+	X(rows_old_of_other, "a store takes another page's old bytes for its own") \
+	X(rows_intent_missing, "a row is written before its intent is in the ledger") \
+	X(rows_intent_early, "an intent is cleared while a row is being written") \
+	X(rows_ledger_trusted, "an intent counts though its write failed")    \
+	X(rows_found_trusted, "rows that a dead client was writing count as clean") \
+	X(rows_read_unclean, "a missing page is computed from parities not to be relied on") \
+	X(rows_filling_read, "a member that is being filled is read")         \
+	X(rows_write_forgotten, "a write that failed is not repeated")        \
+	X(rows_mend_skips, "the mender passes a row that is locked")          \
+	X(rows_unlocked, "two stores change one row at once")                 \
+	X(code_coefficient, "a store counts with another column's coefficient") \
 	/* appliance/ */                                                      \
 	X(own_pause_expires, "an appliance's own pause ends clients' leases") \
 	X(own_life, "a stream that is merely open counts as a sign of life")  \

@@ -30,6 +30,7 @@ for bug; do
 	snapshot_*) kind=snapshot ;;
 	reader_* | share_* | release_* | roll_* | *_unmarked) kind=share ;;
 	store_*) kind=store ;;
+	rows_* | code_*) kind=parity ;;
 	persist_* | hold_* | tree_*) kind=durable ;;
 	claim_* | mends_held | token_* | orphan_* | keep_* | kept_* | offer_* | foul_*) kind=hands ;;
 	esac

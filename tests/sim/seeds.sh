@@ -90,6 +90,10 @@ fresh durable 'are made durable'
 	>"$scratch/past"
 verdict "$((10 * runs)) seeds of the snapshot machine, twice each" $?
 
+# And so do rows with parity; a seed takes 1 ms.
+"$sim" --quiet --kind parity --twice --seed "$first" --runs "$runs" >"$scratch/rows"
+verdict "$runs seeds of rows with parity, twice each" $?
+
 never() {
 	sed -n 's/^  \([a-z_]*\) *0 never$/\1/p' | sort
 }
