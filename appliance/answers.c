@@ -122,6 +122,17 @@ void xm_service_names(const struct xm_service *s, struct xm_state *ret)
 	memcpy(ret->zone, o->zone, sizeof(ret->zone));
 }
 
+void xm_service_add_lenders(const struct xm_service *s, uint64_t bytes, struct xm_figures *f)
+{
+	/* What is not sent reads as 0. */
+	if (s->options.borrowed)
+		xm_figures_add(f, XM_FIGURE_BORROWED, bytes);
+	if (s->options.identity != 0)
+		xm_figures_add(f, XM_FIGURE_IDENTITY, s->options.identity);
+	for (uint32_t i = 0; i < s->lineage.count; i++)
+		xm_figures_add(f, (enum xm_figure)(XM_FIGURE_LENDER + i), s->lineage.ids[i]);
+}
+
 static uint64_t free_run(const struct xm_service *s)
 {
 	uint64_t most = 0;
@@ -166,4 +177,5 @@ void xm_service_state(const struct xm_service *s, uint64_t now_ns,
 		xm_figures_add(f, XM_FIGURE_CONFINED, o->confined);
 	if (o->filed)
 		xm_figures_add(f, XM_FIGURE_FILED, 1);
+	xm_service_add_lenders(s, xm_shrink_pool(s), f);
 }

@@ -16,7 +16,7 @@
 struct pool_setup {
 	uint64_t size, bank_size, page;
 	uint32_t banks_count;
-	uint32_t filed;
+	uint32_t filed, borrowed;
 };
 
 union banks {
@@ -48,7 +48,7 @@ static int send_setup(int fd, const struct xm_child *c)
 	size_t banks_size = c->pool->banks_count * sizeof(int);
 	struct pool_setup pool = { c->pool->size, c->pool->bank_size,
 				   c->pool->page, c->pool->banks_count,
-				   c->pool->filed };
+				   c->pool->filed, c->pool->borrowed };
 	struct iovec parts[] = {
 		{ .iov_base = &pool, .iov_len = sizeof(pool) },
 		{ .iov_base = (void *)(uintptr_t)c->setup, .iov_len = c->setup_size },
@@ -120,6 +120,7 @@ int xm_child_receive(void *ret_setup, size_t setup_size, struct xm_pool *ret)
 	ret->page = pool.page;
 	ret->banks_count = pool.banks_count;
 	ret->filed = pool.filed != 0;
+	ret->borrowed = pool.borrowed != 0;
 	ret->lock = -1;
 	memcpy(ret->banks, CMSG_DATA(head), pool.banks_count * sizeof(int));
 	return 0;

@@ -46,6 +46,12 @@ void xm_copy_bytes(struct xm_service *s, const struct xm_service_event *event,
 					  "another extent, and nothing else");
 		return;
 	}
+	if (s->options.borrowed) {
+		xm_service_refuse_plainly(s, ret, requester, EOPNOTSUPP,
+					  "what lies in borrowed memory is not copied by "
+					  "its appliance, which would wait for another one");
+		return;
+	}
 	/* The store takes what it is told to from the pool at any time. */
 	if (to->durable.stored) {
 		xm_service_refuse_plainly(s, ret, requester, EBUSY,

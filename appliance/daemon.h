@@ -7,6 +7,7 @@
  *	interfaces.c	its interface processes, and the memory behind each
  *	start_store.c	its durable store, if it has one
  *	directory.c	its entry in a directory of appliances
+ *	borrow.c	memory of other appliances, if it lends that
  *	give_back.c	memory that goes to this machine by itself
  *	limits.c	every limit that follows from the options
  *
@@ -64,6 +65,20 @@ struct xm_daemon_directory {
 	bool leaves; /* it was told to take the entry away */
 };
 
+/* What it lends is borrowed: of extmem-bank, which borrows it. */
+struct xm_daemon_borrow {
+	pid_t pid; /* 0: there is none */
+	int fd;	   /* its lines, both ways */
+	int file;  /* that the pool is a mapping of; the pool's, once that is there */
+	char lines[4096]; /* of it, so far */
+	size_t used;
+	struct xm_lender lenders[XM_LENDERS_MAX]; /* identity 0: away since the start */
+	uint32_t speaker; /* whose line comes next */
+	bool met; /* all have spoken */
+	struct xm_lineage lineage;
+	bool announced; /* it, to clients */
+};
+
 struct xm_daemon {
 	struct xm_settings settings;
 	struct xm_options *options;
@@ -87,6 +102,8 @@ struct xm_daemon {
 	struct xm_progress drains; /* what it has to move */
 	uint64_t say_ns; /* it, the next time */
 	struct xm_daemon_directory directory;
+	struct xm_daemon_borrow borrow;
+	uint64_t incarnation;
 	struct xm_pressure pressure;
 	uint64_t look_ns; /* at this machine's memory, the next time */
 	uint64_t progress; /* steps shown while the pool is prepared */
@@ -152,6 +169,24 @@ uint64_t xm_daemon_tend_directory(struct xm_daemon *, uint64_t now_ns);
 /* The entry is to go: nobody new shall come. */
 void xm_daemon_leave_directory(struct xm_daemon *);
 void xm_daemon_close_directory(struct xm_daemon *);
+
+/* --- borrow.c ------------------------------------------------------------ */
+
+/* All but the first and open() do nothing without --borrow. */
+bool xm_daemon_borrows(const struct xm_daemon *);
+/* What of it stays when it begins again at the same address. Once it listens. */
+uint64_t xm_daemon_identity(const struct xm_daemon *);
+/* 0, or -EINVAL, said in the log: it cannot be done here. */
+int xm_daemon_check_borrow(const struct xm_daemon *);
+/* The pool, whose size is set: a minute at most. 0, or -errno, said in the log. */
+int xm_daemon_open_borrowed(struct xm_daemon *, struct xm_pool *);
+int xm_daemon_watch_borrowed(struct xm_daemon *);
+/* Hears what extmem-bank says. False: what was borrowed is lost, as the log says. */
+bool xm_daemon_tend_borrowed(struct xm_daemon *);
+/* As in xm_link_ops: -EAGAIN until it is done. */
+int xm_daemon_zero_borrowed(struct xm_pool *, uint64_t offset, uint64_t size);
+/* Gives it back, ten seconds at most. */
+void xm_daemon_close_borrowed(struct xm_daemon *);
 
 /* --- give_back.c --------------------------------------------------------- */
 

@@ -73,6 +73,11 @@ static void resize(struct xm_daemon *d, const struct xm_settings *fresh)
 
 	if (fresh->memory == d->settings.memory)
 		return;
+	if (xm_daemon_borrows(d)) {
+		xm_log(XM_LEVEL_WARNING, "reload: memory is borrowed, and keeps its size while"
+		       " the daemon runs; that needs a restart");
+		return;
+	}
 	if (d->settings.isolate == XM_ISOLATE_TENANT) {
 		xm_log(XM_LEVEL_WARNING, "reload: memory is divided among tenants, and"
 		       " keeps its size while the daemon runs; that needs a restart");
@@ -227,7 +232,7 @@ static int run(struct xm_daemon *d)
 	for (;;) {
 		uint64_t next_ns, now_ns;
 
-		if (!serve_signals(d))
+		if (!serve_signals(d) || !xm_daemon_tend_borrowed(d))
 			return EXIT_WORLD;
 		next_ns = xm_host_turn(d->host, xm_clock_ns());
 		now_ns = xm_clock_ns();

@@ -48,6 +48,7 @@ struct xm_host {
 	int copied; /* in this turn */
 	bool zeroing; /* a piece is to be zeroed */
 	uint64_t zero_extent, zero_offset, zero_size;
+	uint64_t zero_ns; /* not before */
 	enum xm_service_effect_kind sizing; /* RETURN, TAKE; 0: neither */
 	uint64_t size_offset, size_size;
 	struct xm_service_effects effects;
@@ -435,11 +436,13 @@ static void on_store(struct xm_host *h, uint64_t now_ns,
 
 static void zero_piece(struct xm_host *h, uint64_t now_ns)
 {
-	struct xm_service_event event = { .kind = XM_SERVICE_ZEROED,
-					  .now_ns = now_ns,
+	struct xm_service_event event = { .kind = XM_SERVICE_ZEROED, .now_ns = now_ns,
 					  .extent = h->zero_extent };
 
-	h->link_ops->zero(h->link, h->zero_offset, h->zero_size);
+	if (h->link_ops->zero(h->link, h->zero_offset, h->zero_size) != 0) {
+		h->zero_ns = now_ns + ROOM;
+		return;
+	}
 	h->zeroing = false;
 	step(h, &event);
 }
@@ -497,7 +500,7 @@ uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 	}
 	more = more || i == EVENTS_MAX || strangers == STRANGERS_MAX ||
 	       h->copied == COPIES_MAX;
-	if (h->zeroing)
+	if (h->zeroing && now_ns >= h->zero_ns)
 		zero_piece(h, now_ns);
 	if (h->sizing != 0)
 		size_piece(h, now_ns);
@@ -509,9 +512,9 @@ uint64_t xm_host_turn(struct xm_host *h, uint64_t now_ns)
 	}
 	commands_push(h);
 	store_push(h);
-	if (more || h->zeroing || h->sizing != 0)
+	if (more || (h->zeroing && h->zero_ns <= now_ns) || h->sizing != 0)
 		return now_ns;
-	return h->commands_count + h->told_count == 0 ? h->deadline_ns
+	return h->commands_count + h->told_count == 0 && !h->zeroing ? h->deadline_ns
 				      : xm_min(h->deadline_ns, now_ns + ROOM);
 }
 
@@ -578,6 +581,15 @@ void xm_host_set_tenants(struct xm_host *h, uint64_t now_ns,
 	struct xm_service_event event = { .kind = XM_SERVICE_TENANTS,
 					  .now_ns = now_ns,
 					  .tenants = tenants };
+
+	step(h, &event);
+}
+
+void xm_host_set_lineage(struct xm_host *h, uint64_t now_ns,
+			 const struct xm_lineage *lineage)
+{
+	struct xm_service_event event = { .kind = XM_SERVICE_LENDERS, .now_ns = now_ns,
+					  .lineage = lineage };
 
 	step(h, &event);
 }

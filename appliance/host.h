@@ -34,8 +34,9 @@ struct xm_link_ops {
 	int (*command)(void *link, uint32_t place, const struct xm_command *);
 	/* One report at a time, and whose: 1, or 0: none. */
 	int (*poll)(void *link, uint32_t *ret_place, struct xm_report *ret);
-	/* Clears bytes of the pool, without giving its pages away. */
-	void (*zero)(void *link, uint64_t offset, uint64_t size);
+	/* Clears bytes of the pool, without giving its pages away. 0; -EAGAIN: that was
+	 * begun, and it is to be asked for again until it is done. */
+	int (*zero)(void *link, uint64_t offset, uint64_t size);
 	/* Copies bytes from one place of the pool to another; returns when they are
 	 * there. */
 	void (*copy)(void *link, uint64_t from, uint64_t to, uint64_t size);
@@ -78,6 +79,8 @@ uint64_t xm_host_goal(const struct xm_host *); /* how large it is to be now */
 void xm_host_interface_lost(struct xm_host *, uint64_t now_ns, uint32_t place);
 void xm_host_interface_back(struct xm_host *, uint64_t now_ns, uint32_t place,
 			    const struct xm_locator *);
+/* Whose memory the pool is from now on; it is copied. */
+void xm_host_set_lineage(struct xm_host *, uint64_t now_ns, const struct xm_lineage *);
 void xm_host_reload(struct xm_host *, uint64_t now_ns, uint32_t lease_ms);
 
 /* For tests, the simulator and the log. */

@@ -114,6 +114,8 @@ static int open_pool(struct xm_daemon *d, struct xm_pool *pool)
 	char words[XM_WORDS_MAX] = "";
 	int rc;
 
+	if (xm_daemon_borrows(d))
+		return xm_daemon_open_borrowed(d, pool);
 	if (file[0] != '\0') {
 		rc = xm_pool_file_open(file, pool->size, words, sizeof(words), pool);
 		xm_pool_file_guard(pool);
@@ -182,8 +184,9 @@ int xm_daemon_open_interfaces(struct xm_daemon *d)
 		if (rc == 0 && part->pool.filed &&
 		    strstr(part->limits.mr_mode, "allocated") != NULL) {
 			snprintf(words, sizeof(words), "provider %s pins all memory that"
-				 " is lent, which is in a pool file: choose another,"
-				 " or leave --pool-file out", part->limits.provider);
+				 " is lent, which is %s: choose another, or leave that"
+				 " out", part->limits.provider,
+				 part->pool.borrowed ? "borrowed" : "in a pool file");
 			rc = -EINVAL;
 		}
 	}

@@ -54,6 +54,7 @@ xm_daemon_service_options(const struct xm_daemon *d)
 		.handshake_ns = s->handshake_timeout,
 		.zero_size_max = ZERO_SIZE_MAX,
 		.filed = d->settings.pool_file[0] != '\0',
+		.borrowed = xm_daemon_borrows(d),
 		.durable = d->settings.store[0] != '\0',
 		.revokes = d->parts[0].limits.revokes,
 		.admits = d->parts[0].limits.admits,

@@ -15,6 +15,8 @@ libxm_service_la_SOURCES = \
 	appliance/host.c \
 	appliance/host.h \
 	appliance/lease.c \
+	appliance/lineage.c \
+	appliance/lineage.h \
 	appliance/places.c \
 	appliance/pressure.c \
 	appliance/pressure.h \
@@ -55,6 +57,7 @@ bin_PROGRAMS += extmemd
 extmemd_SOURCES = \
 	appliance/confine.c \
 	appliance/confine.h \
+	appliance/borrow.c \
 	appliance/child.c \
 	appliance/child.h \
 	appliance/daemon.h \

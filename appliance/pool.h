@@ -37,7 +37,8 @@ struct xm_pool {
 	uint64_t size;	    /* bytes, a multiple of `page` */
 	uint64_t bank_size; /* of every bank but the last, which may be smaller */
 	uint64_t page;	    /* bytes: the system's, or 2 MiB */
-	bool filed;	    /* its bank is a file on a disk */
+	bool filed;	    /* its bank is a file, which others keep */
+	bool borrowed;	    /* and what that has is other appliances' (borrow.c) */
 	int lock;	    /* if so: what keeps a second daemon from it */
 	uint32_t banks_count;
 	int banks[XM_BANKS_MAX]; /* descriptors */
@@ -61,6 +62,9 @@ int xm_pool_file_open(const char *path, uint64_t size, char *words,
  * error where a page cannot be had; and it does now if the disk has failed to write one. */
 void xm_pool_file_guard(const struct xm_pool *);
 void xm_pool_file_look(const struct xm_pool *);
+/* The pool is this file, which extmem-bank serves. It owns the descriptor, also after a failure. */
+int xm_pool_borrowed_open(int file, uint64_t size, char *words, size_t words_size,
+			  struct xm_pool *ret);
 /* These bytes become zero. 0, or -errno of the disk: they may not be. In the process that
  * opened the pool. */
 int xm_pool_zero(struct xm_pool *, uint64_t offset, uint64_t size);

@@ -189,17 +189,37 @@ int xm_pool_file_open(const char *path, uint64_t size, char *words,
 	return 0;
 }
 
+int xm_pool_borrowed_open(int file, uint64_t size, char *words, size_t words_size,
+			  struct xm_pool *ret)
+{
+	struct xm_pool pool = {
+		.size = size, .bank_size = size, .filed = true, .borrowed = true,
+		.lock = -1, .page = (uint64_t)sysconf(_SC_PAGESIZE),
+		.banks = { file }, .banks_count = 1,
+	};
+	int rc = os_page_fits(words, words_size) ? xm_pool_map(&pool, words, words_size)
+						 : -ENOTSUP;
+
+	if (rc != 0)
+		xm_pool_close(&pool);
+	else
+		*ret = pool;
+	return rc;
+}
+
 int xm_pool_zero(struct xm_pool *p, uint64_t offset, uint64_t size)
 {
 	int rc = -EOPNOTSUPP;
 
 	while (p->filed) {
-		rc = fallocate(p->banks[0], FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+		/* What is borrowed is to be fresh again, and not sent as zeros. */
+		rc = fallocate(p->banks[0], FALLOC_FL_KEEP_SIZE |
+			       (p->borrowed ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE),
 			       (off_t)offset, (off_t)size) == 0 ? 0 : -errno;
 		if (rc != -EINTR)
 			break;
 	}
-	if (rc != -EOPNOTSUPP)
+	if (rc != -EOPNOTSUPP || p->borrowed)
 		return rc;
 	memset(p->base + offset, 0, size);
 	return 0;
@@ -224,6 +244,16 @@ static _Noreturn void end(const char *what)
 	_exit(1);
 }
 
+static void on_lost(int number)
+{
+	static const char text[] = "extmemd: what was borrowed can be read no more\n";
+
+	(void)number;
+	if (write(STDERR_FILENO, text, sizeof(text) - 1) < 0)
+		_exit(2);
+	_exit(1);
+}
+
 static void on_bus_error(int number)
 {
 	(void)number;
@@ -233,14 +263,14 @@ static void on_bus_error(int number)
 void xm_pool_file_guard(const struct xm_pool *p)
 {
 	if (p->filed)
-		signal(SIGBUS, on_bus_error);
+		signal(SIGBUS, p->borrowed ? on_lost : on_bus_error);
 }
 
 void xm_pool_file_look(const struct xm_pool *p)
 {
 	/* It waits for writes of what lies beyond the file's end, which are none, and
 	 * tells of any that has failed. */
-	if (p->filed && sync_file_range(p->banks[0], (off_t)p->size, 1,
+	if (p->filed && !p->borrowed && sync_file_range(p->banks[0], (off_t)p->size, 1,
 					SYNC_FILE_RANGE_WAIT_BEFORE) != 0)
 		end("a page could not be written to the blocks");
 }

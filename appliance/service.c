@@ -105,9 +105,12 @@ static void on_resize(struct xm_service *s, const struct xm_service_event *event
 	rc = xm_shrink_resize(s, m->size, event->now_ns, ret);
 	if (rc == -EOPNOTSUPP) {
 		xm_service_refuse_plainly(s, ret, requester, EOPNOTSUPP,
-					  "this appliance's memory is divided among "
-					  "its tenants (isolate), and keeps its size: "
-					  "begin it again with other quotas");
+					  s->options.borrowed
+			? "this appliance's memory is borrowed, and keeps its size: "
+			  "begin it again with another one"
+			: "this appliance's memory is divided among "
+			  "its tenants (isolate), and keeps its size: "
+			  "begin it again with other quotas");
 		return;
 	}
 	if (rc != 0) {
@@ -427,6 +430,8 @@ static void on_operator(struct xm_service *s, const struct xm_service_event *eve
 		stay(s);
 	else if (event->kind == XM_SERVICE_RELOAD)
 		reload(s, event->lease_ms);
+	else if (event->kind == XM_SERVICE_LENDERS)
+		s->lineage = *event->lineage;
 	else if (event->kind == XM_SERVICE_TENANTS)
 		xm_service_set_tenants(s, event->tenants);
 	else
@@ -471,6 +476,7 @@ static void dispatch(struct xm_service *s, const struct xm_service_event *event,
 	case XM_SERVICE_STAY:
 	case XM_SERVICE_RELOAD:
 	case XM_SERVICE_TENANTS:
+	case XM_SERVICE_LENDERS:
 	case XM_SERVICE_RESIZE:
 		on_operator(s, event, ret);
 		break;

@@ -77,6 +77,9 @@
  * began with a certificate, by one of the same name; else by an identity of the same
  * tenant. So a secret that got out is of no use to others.
  *
+ * The pool may be other appliances' memory: then STATUS says whose (lineage.h), and COPY and
+ * RESIZE are refused, as both would wait for them.
+ *
  * Clients are of tenants (tenants.h): what a tenant may have is refused beyond its quota,
  * and LIST and STATUS show it its own alone. At first all are of one tenant, which may
  * have everything.
@@ -97,6 +100,7 @@
 #include "common/extent.h"
 #include "common/list.h"
 #include "common/log_rules.h"
+#include "appliance/lineage.h"
 #include "appliance/store_link.h"
 #include "appliance/tenants.h"
 #include "common/slots.h"
@@ -158,6 +162,8 @@ struct xm_service_options {
 	bool revokes, admits;	/* of the interface's transport */
 	bool durable;		/* there is a store (store_link.h) */
 	bool filed;		/* its pool is a file on a disk, for STATUS */
+	bool borrowed;		/* its pool is other appliances' memory */
+	uint64_t identity;	/* stays when it begins again (lineage.h), for STATUS; or 0 */
 	uint32_t confined;	/* of its interfaces, for STATUS; confine.h */
 	struct xm_locator locator;
 	/* One behind the other, from 0 to the pool's size; read once, at the start. None:
@@ -192,6 +198,7 @@ enum xm_service_event_kind {
 	 * be answered */
 	XM_SERVICE_INTERFACE_LOST,
 	XM_SERVICE_INTERFACE_BACK, /* place, locator: there is another one */
+	XM_SERVICE_LENDERS, /* lineage: whose memory the pool is from now on */
 };
 
 struct xm_service_event {
@@ -212,6 +219,7 @@ struct xm_service_event {
 	struct xm_remote_mr remote;
 	uint32_t lease_ms, drain_ms;
 	const struct xm_tenants *tenants;
+	const struct xm_lineage *lineage;
 	uint64_t size;
 	enum xm_store_command_kind store_kind;
 };
@@ -515,6 +523,7 @@ struct xm_service {
 	uint32_t damage_count;
 	uint64_t bytes_restored; /* of those, at the start: they stay, whatever may be kept */
 	struct xm_service_size size;
+	struct xm_lineage lineage; /* whose memory the pool is */
 	uint64_t looks; /* at extents and grants: what steps cost, for tests */
 	bool leaving;
 	uint32_t leaving_ms;

@@ -39,6 +39,8 @@ void xm_service_refuse_plainly(struct xm_service *,
 bool xm_service_requester_lives(const struct xm_service *,
 			    const struct xm_service_requester *);
 
+/* The figures of who this is, and whose memory the pool is. */
+void xm_service_add_lenders(const struct xm_service *, uint64_t bytes, struct xm_figures *);
 /* Clears it, and writes the appliance's names into it. */
 void xm_service_names(const struct xm_service *, struct xm_state *ret);
 

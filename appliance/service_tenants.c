@@ -183,6 +183,7 @@ void xm_service_state_of(const struct xm_service *s, uint32_t tenant,
 		xm_figures_add(f, XM_FIGURE_CONFINED, o->confined);
 	if (o->filed)
 		xm_figures_add(f, XM_FIGURE_FILED, 1);
+	xm_service_add_lenders(s, xm_min(t->bytes, xm_place_size(s, xm_place_of(s, tenant))), f);
 }
 
 /* --- the laws ------------------------------------------------------------------ */

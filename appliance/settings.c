@@ -57,6 +57,18 @@ static const struct xm_option options[] = {
 		  "to and from this machine's memory: it may be more than that "
 		  "has. FILE, which is not there yet, stays empty; nothing of what "
 		  "is lent outlives the daemon. See extmemd(8)." },
+	{ .name = "borrow", .kind = XM_OPTION_LIST, .unit = "ADDR", AT(borrow),
+	  .help = "Lend other appliances' memory, as much as --memory, which is "
+		  "borrowed from those at these addresses. This machine's page "
+		  "cache lies before it. Needs the program extmem-bank and "
+		  "/dev/fuse, and no root. See extmemd(8)." },
+	{ .name = "borrow_strategy", .kind = XM_OPTION_TEXT, .unit = "TEXT",
+	  AT(borrow_strategy),
+	  .help = "Where what is borrowed goes, as in extmem(5): with mirror 2 the "
+		  "end of one lender loses nothing." },
+	{ .name = "borrow_auth", .kind = XM_OPTION_TEXT, .unit = "FILE", AT(borrow_auth),
+	  .help = "Credential file of a client, for the lenders. Default: "
+		  "that of --auth." },
 	{ .name = "config", .kind = XM_OPTION_TEXT, .letter = 'c',
 	  .unit = "FILE", AT(config),
 	  .help = "Read options from this file: lines of NAME = VALUE. "
@@ -281,6 +293,46 @@ static int check_pool_file(const struct xm_settings *s, char *words, size_t word
 	return -EINVAL;
 }
 
+/* The lenders have it, and it is as far as they are. */
+static int check_borrow(const struct xm_settings *s, char *words, size_t words_size)
+{
+	const char *with = NULL;
+
+	if (s->borrow.count == 0)
+		return 0;
+	if (s->borrow.count > XM_LENDERS_MAX) {
+		snprintf(words, words_size, "--borrow takes %d addresses at most",
+			 XM_LENDERS_MAX);
+		return -EINVAL;
+	}
+	for (size_t i = 0; i < s->borrow.count; i++) {
+		if (strcmp(s->borrow.items[i], s->listen) != 0)
+			continue;
+		snprintf(words, words_size, "--borrow %s: that is this appliance itself",
+			 s->listen);
+		return -EINVAL;
+	}
+	if (s->pool_file[0] != '\0')
+		with = "--pool-file do not go together: memory is on a disk or at others";
+	else if (s->store[0] != '\0')
+		with = "--store do not go together: what is durable is copied from"
+		       " memory that is there";
+	else if (s->isolate == XM_ISOLATE_TENANT)
+		with = "--isolate tenant do not go together: what is borrowed is one piece";
+	else if (s->give_back != 0)
+		with = "--give-back do not go together: this machine lends none of its own";
+	else if (s->huge_pages)
+		with = "--huge-pages do not go together: the kernel reads and writes single"
+		       " pages of it";
+	else if (strncmp(s->listen, "ofi+shm:", 8) == 0)
+		with = "ofi+shm do not go together: its clients can ask the lenders"
+		       " themselves";
+	if (with == NULL)
+		return 0;
+	snprintf(words, words_size, "--borrow and %s; leave one of them out", with);
+	return -EINVAL;
+}
+
 int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		      char *words, size_t words_size)
 {
@@ -311,6 +363,8 @@ int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		rc = check_directory(s, words, words_size);
 	if (rc == 0)
 		rc = check_pool_file(s, words, words_size);
+	if (rc == 0)
+		rc = check_borrow(s, words, words_size);
 	if (rc != 0)
 		return rc;
 	if (s->advertise[0] != '\0' && !is_numeric_host(s->advertise)) {

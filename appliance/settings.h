@@ -22,6 +22,8 @@ struct xm_settings {
 	const char *tenants; /* path of a tenants file, or "" */
 	const char *store; /* path of the durable store's folder, or "" */
 	const char *pool_file; /* path, or "": memory is memory */
+	struct xm_option_list borrow; /* addresses; none: memory is our own */
+	const char *borrow_auth, *borrow_strategy; /* or "" */
 	const char *config;
 	const char *name;
 	const char *zone;

@@ -139,7 +139,7 @@ int xm_shrink_resize(struct xm_service *s, uint64_t size, uint64_t now_ns,
 {
 	struct xm_service_size *z = &s->size;
 
-	if (s->places[0].tenant[0] != '\0')
+	if (s->places[0].tenant[0] != '\0' || s->options.borrowed)
 		return -EOPNOTSUPP;
 	if (size > s->options.pool_size)
 		return -EINVAL;

@@ -33,16 +33,18 @@ static int link_poll(void *link, uint32_t *ret_place, struct xm_report *ret)
 	return xm_daemon_report(link, ret_place, ret);
 }
 
-static void link_zero(void *link, uint64_t offset, uint64_t size)
+static int link_zero(void *link, uint64_t offset, uint64_t size)
 {
 	struct xm_daemon_part *part = xm_daemon_part_of(link, offset, size);
-	int rc = xm_pool_zero(&part->pool, offset - part->offset, size);
+	int rc = part->pool.borrowed
+		? xm_daemon_zero_borrowed(&part->pool, offset - part->offset, size)
+		: xm_pool_zero(&part->pool, offset - part->offset, size);
 
-	if (rc == 0)
-		return;
+	if (rc == 0 || rc == -EAGAIN)
+		return rc;
 	/* They are a former owner's bytes, and the next one would have them. */
-	xm_log_of(XM_LOG_MEMORY, XM_LEVEL_ERROR, "memory cannot be zeroed: %s. Its disk has"
-		  " failed; begin with a pool file on another one", strerror(-rc));
+	xm_log_of(XM_LOG_MEMORY, XM_LEVEL_ERROR, "memory cannot be zeroed: %s. Its disk, or"
+		  " who it was borrowed from, has failed", strerror(-rc));
 	_exit(EXIT_FAILURE);
 }
 
@@ -113,10 +115,10 @@ int xm_daemon_choose_scheme(struct xm_daemon *d)
 		if (xm_channels[j] == NULL || strcmp(scheme, "loop") == 0)
 			continue;
 		if (xm_scheme_is(address, scheme) && xm_transports[i]->pins &&
-		    d->settings.pool_file[0] != '\0') {
-			xm_log(XM_LEVEL_ERROR, "--pool-file and %s do not go together: its"
+		    (d->settings.pool_file[0] != '\0' || xm_daemon_borrows(d))) {
+			xm_log(XM_LEVEL_ERROR, "--%s and %s do not go together: its"
 			       " device pins all memory that is lent; leave one of"
-			       " them out", scheme);
+			       " them out", xm_daemon_borrows(d) ? "borrow" : "pool-file", scheme);
 			return -EINVAL;
 		}
 		if (xm_scheme_is(address, scheme)) {
@@ -158,6 +160,8 @@ static int open_wakeups(struct xm_daemon *d)
 		return -errno;
 	for (uint32_t i = 0; rc == 0 && i < d->parts_count; i++)
 		rc = xm_daemon_watch_interface(d, i);
+	if (rc == 0)
+		rc = xm_daemon_watch_borrowed(d);
 	return rc == 0 ? xm_daemon_watch_store(d) : rc;
 }
 
@@ -180,7 +184,8 @@ static int open_host(struct xm_daemon *d)
 	o.places_count = d->parts_count;
 	o.confined = xm_daemon_confined(d);
 
-	link_draw(d, (uint8_t *)&o.incarnation, sizeof(o.incarnation));
+	o.incarnation = d->incarnation;
+	o.identity = xm_daemon_identity(d);
 	if (xm_service_options_check(&o, words) != 0) {
 		xm_log(XM_LEVEL_ERROR, "%s", words);
 		return -EINVAL;
@@ -278,10 +283,11 @@ int xm_daemon_start(struct xm_daemon *d)
 	int r;
 
 	heed_signals();
+	link_draw(d, (uint8_t *)&d->incarnation, sizeof(d->incarnation));
 	/* Before all that takes long; that it takes effect is further down. */
 	if (xm_daemon_read_tenants(d, &d->settings) != 0)
 		return -EINVAL;
-	if (xm_daemon_check_directory(d) != 0)
+	if (xm_daemon_check_directory(d) != 0 || xm_daemon_check_borrow(d) != 0)
 		return -EINVAL;
 	xm_daemon_raise_files(d);
 	/* (All tenants' memory is mapped here, too.) */
@@ -327,6 +333,7 @@ void xm_daemon_finish(struct xm_daemon *d)
 	free(d->kept.entries);
 	free(d->kept.damage);
 	xm_daemon_close_pools(d);
+	xm_daemon_close_borrowed(d);
 	xm_daemon_close_directory(d);
 	free(d->host);
 	if (d->options != NULL)

@@ -239,6 +239,17 @@ static void list_regions(const char *address, struct listing *l)
 		snprintf(l->words, sizeof(l->words), "%s", extmem_error());
 }
 
+/* The first are those that it has borrowed from. */
+static void print_lenders(const struct extmem_status *s)
+{
+	if (s->borrowed == 0)
+		return;
+	printf("borrowed     %.1f MiB, from identities", (double)s->borrowed / XM_MIB);
+	for (int i = 0; i < EXTMEM_LENDERS_MAX && s->lenders[i] != 0; i++)
+		printf(" %llx", (unsigned long long)s->lenders[i]);
+	printf("\n");
+}
+
 static void print_status(const char *address, const struct listing *l)
 {
 	const struct extmem_status *s = &l->status;
@@ -258,7 +269,9 @@ static void print_status(const char *address, const struct listing *l)
 	       (unsigned long long)s->incarnation);
 	printf("pool         %s%s: %s leased, %s free (largest run %s), "
 	       "%s in quarantine\n",
-	       pool, s->filed ? " in a file on its disk" : "", leased, available, run, quarantine);
+	       pool, s->filed ? " in a file on its disk"
+	       : s->borrowed ? " borrowed from others" : "", leased, available, run, quarantine);
+	print_lenders(s);
 	if (s->goal != s->pool && s->goal != 0)
 		printf("shrinks      to %.1f MiB; %.1f MiB beyond that are lent, "
 		       "and asked back\n", (double)s->goal / XM_MIB,
@@ -295,7 +308,8 @@ static void print_status(const char *address, const struct listing *l)
 static int print_status_json(const char *address, const struct listing *l)
 {
 	const struct extmem_status *s = &l->status;
-	json_t *root, *regions = json_array();
+	json_t *root, *regions = json_array(), *lenders = json_array();
+	char lender[24];
 
 	for (int i = 0; i < l->count; i++) {
 		const struct extmem_region_entry *e = &l->entries[i];
@@ -308,8 +322,13 @@ static int print_status_json(const char *address, const struct listing *l)
 				  "size", (json_int_t)e->size, "epoch",
 				  (json_int_t)e->epoch));
 	}
+	for (int i = 0; i < EXTMEM_LENDERS_MAX && s->lenders[i] != 0; i++) {
+		snprintf(lender, sizeof(lender), "%llx", (unsigned long long)s->lenders[i]);
+		json_array_append_new(lenders, json_string(lender));
+	}
+	snprintf(lender, sizeof(lender), "%llx", (unsigned long long)s->identity);
 	root = json_pack(
-		"{ss ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb sI sI so sI sb}",
+		"{ss ss ss ss ss sI sI sI sI sI sI si si si si sI sI sI sI sb sI sI so sI sb ss sI so}",
 		"address", address, "name", s->name, "zone", s->zone, "library", s->library,
 		"provider", s->provider, "uptime_ms", (json_int_t)s->uptime_ms,
 		"pool", (json_int_t)s->pool, "free", (json_int_t)s->free,
@@ -323,7 +342,8 @@ static int print_status_json(const char *address, const struct listing *l)
 		(json_int_t)s->expired, "leaving", (int)s->leaving, "goal",
 		(json_int_t)s->goal, "wanted", (json_int_t)s->wanted,
 		"regions", regions, "confined", (json_int_t)s->confined,
-		"pool_file", (int)(s->filed != 0));
+		"pool_file", (int)(s->filed != 0), "identity", lender, "borrowed",
+		(json_int_t)s->borrowed, "lenders", lenders);
 	if (!root || json_dumpf(root, stdout, JSON_INDENT(2)) < 0)
 		return COMMAND_NO;
 	putchar('\n');

@@ -7,14 +7,14 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "common/helper.h"
 
 #define PROGRAM "extmem-directory"
 #define ANSWER_SIZE (256 * XM_KIB)
@@ -22,42 +22,11 @@
 
 /* --- the program ------------------------------------------------------------ */
 
-static bool find_beside(char *path, size_t size)
-{
-	char self[PATH_MAX - 64];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-
-	if (n <= 0)
-		return false;
-	self[n] = '\0';
-	*strrchr(self, '/') = '\0';
-	snprintf(path, size, "%s/" PROGRAM, self);
-	return access(path, X_OK) == 0;
-}
-
-static bool find_program(char *path, size_t size)
-{
-	const char *places = getenv("PATH");
-
-	if (find_beside(path, size))
-		return true;
-	while (places != NULL && *places != '\0') {
-		size_t n = strcspn(places, ":");
-
-		if (*places == '/' &&
-		    (size_t)snprintf(path, size, "%.*s/" PROGRAM, (int)n, places) < size &&
-		    access(path, X_OK) == 0)
-			return true;
-		places += n + (places[n] == ':');
-	}
-	return false;
-}
-
 bool xm_directory_is_there(char *words, size_t words_size)
 {
 	char path[PATH_MAX];
 
-	if (find_program(path, sizeof(path)))
+	if (xm_helper_find(PROGRAM, path, sizeof(path)))
 		return true;
 	snprintf(words, words_size, PROGRAM ", which asks etcd, is neither beside this program"
 		 " nor in PATH: install it (it is built where libcurl is), or name the"
@@ -65,55 +34,11 @@ bool xm_directory_is_there(char *words, size_t words_size)
 	return false;
 }
 
-/* With `fd` as input and output, and nothing else of ours but stderr. In a group of its own:
- * ^C is for the program, and it ends with its input. */
-static int start(const char *path, const char *const argv[], int fd, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t how;
-	sigset_t none;
-	int error;
-
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&files);
-	posix_spawnattr_init(&how);
-	posix_spawn_file_actions_adddup2(&files, fd, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&files, fd, STDOUT_FILENO);
-	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-	posix_spawnattr_setsigmask(&how, &none);
-	posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	error = posix_spawn(ret_pid, path, &files, &how, (char *const *)(uintptr_t)argv,
-			    environ);
-	posix_spawnattr_destroy(&how);
-	posix_spawn_file_actions_destroy(&files);
-	return -error;
-}
-
-static int begin(const char *const argv[], int flags, pid_t *ret_pid, int *ret_fd)
-{
-	char path[PATH_MAX];
-	int fds[2], rc;
-
-	if (!find_program(path, sizeof(path)))
-		return -ENOENT;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
-		return -errno;
-	rc = start(path, argv, fds[1], ret_pid);
-	close(fds[1]);
-	if (rc == 0 && fcntl(fds[0], F_SETFL, flags) != 0)
-		rc = -errno;
-	if (rc != 0)
-		close(fds[0]);
-	else
-		*ret_fd = fds[0];
-	return rc;
-}
-
 int xm_directory_keep(const char *url, pid_t *ret_pid, int *ret_fd)
 {
 	const char *const argv[] = { PROGRAM, "keep", url, NULL };
 
-	return begin(argv, O_NONBLOCK, ret_pid, ret_fd);
+	return xm_helper_begin(argv, O_NONBLOCK, ret_pid, ret_fd);
 }
 
 /* --- what stands there ------------------------------------------------------ */
@@ -170,7 +95,7 @@ static int run(const char *url, uint64_t timeout_ms, char *text, size_t size)
 	pid_t pid;
 
 	snprintf(ms, sizeof(ms), "%llu", (unsigned long long)timeout_ms);
-	rc = begin(argv, 0, &pid, &fd);
+	rc = xm_helper_begin(argv, 0, &pid, &fd);
 	if (rc != 0)
 		return rc;
 	rc = hear(fd, timeout_ms, text, size);

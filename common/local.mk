@@ -41,6 +41,8 @@ libxm_client_la_SOURCES = \
 	common/clock.h \
 	common/directory.c \
 	common/directory.h \
+	common/helper.c \
+	common/helper.h \
 	common/logger.c \
 	common/logger.h \
 	common/options.c \

@@ -128,6 +128,11 @@ struct extmem_status {
 	 * say. */
 	uint64_t confined;
 	uint64_t filed; /* 1: its pool is a file on a disk (pool-file in extmemd(8)) */
+	uint64_t borrowed; /* bytes of its pool that are other appliances' (borrow in extmemd(8)) */
+	uint64_t identity; /* the same after each start at its address, until a reboot; 0: unknown */
+	/* Identities of those it has borrowed from, and of those that they have; 0 ends the list. */
+#define EXTMEM_LENDERS_MAX 16
+	uint64_t lenders[EXTMEM_LENDERS_MAX];
 };
 
 #define EXTMEM_CONFINED_SAYS 1	       /* it says */

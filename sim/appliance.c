@@ -127,7 +127,7 @@ static int link_poll(void *link, uint32_t *ret_place, struct xm_report *ret)
 	return 1;
 }
 
-static void link_zero(void *link, uint64_t offset, uint64_t size)
+static int link_zero(void *link, uint64_t offset, uint64_t size)
 {
 	struct appliance *a = link;
 
@@ -135,6 +135,7 @@ static void link_zero(void *link, uint64_t offset, uint64_t size)
 	/* It takes a while, in which the world goes on. */
 	sparse_clear(a->pool, offset, size);
 	world_wait(a->pool, size * XM_US / ZEROED_PER_US);
+	return 0;
 }
 
 /* Likewise. */

@@ -217,6 +217,10 @@ static void figures_read(const struct xm_figures *f, struct extmem_status *ret)
 	ret->wanted = xm_figures_get(f, XM_FIGURE_WANTED);
 	ret->confined = xm_figures_get(f, XM_FIGURE_CONFINED);
 	ret->filed = xm_figures_get(f, XM_FIGURE_FILED);
+	ret->borrowed = xm_figures_get(f, XM_FIGURE_BORROWED);
+	ret->identity = xm_figures_get(f, XM_FIGURE_IDENTITY);
+	for (unsigned i = 0; i < XM_LENDERS_MAX; i++)
+		ret->lenders[i] = xm_figures_get(f, (enum xm_figure)(XM_FIGURE_LENDER + i));
 }
 
 int extmem_status(const char *appliance, uint32_t timeout_ms,

@@ -40,6 +40,7 @@
 #define XM_TOKEN_SIZE 16 /* proves the right to claim an extent */
 #define XM_LABEL_SIZE 128
 #define XM_LIST_MAX 16	     /* extents in one LISTED */
+#define XM_LENDERS_MAX 16    /* whose memory may be in one pool, at whatever remove */
 #define XM_FIGURES_MAX 64    /* in one STATE or PONG */
 
 enum xm_message_kind {
@@ -221,6 +222,10 @@ enum xm_figure {
 	XM_FIGURE_WANTED,    /* bytes beyond that, which clients own: asked back */
 	XM_FIGURE_CONFINED,  /* EXTMEM_CONFINED_ of extmem_status(), or'ed */
 	XM_FIGURE_FILED,     /* 1: the pool is a file on a disk */
+	XM_FIGURE_BORROWED,  /* bytes of the pool that are other appliances' */
+	XM_FIGURE_IDENTITY,  /* the same after each start at its address; 0: unknown */
+	/* Identities of lenders, and of who they borrow from; XM_LENDERS_MAX tags. */
+	XM_FIGURE_LENDER,
 };
 
 /* By rising tag. */

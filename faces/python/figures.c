@@ -129,6 +129,7 @@ PyObject *xm_py_status_dict(const struct extmem_status *status)
 		F(free_run), F(leased), F(quarantined), F(clients), F(clients_max), F(extents),
 		F(extents_max), F(messages), F(malformed), F(refused), F(expired), F(leaving),
 		F(load), F(zone), F(goal), F(wanted), F(confined), F(filed),
+		F(borrowed), F(identity),
 	};
 #undef F
 

@@ -7,6 +7,7 @@ xm_shell_tests += \
 	tests/shell/test_bench.sh \
 	tests/shell/test_bench_kernels.sh \
 	tests/shell/test_bench_wrong.sh \
+	tests/shell/test_borrow.sh \
 	tests/shell/test_completion.sh \
 	tests/shell/test_confined.sh \
 	tests/shell/test_isolate.sh \

@@ -18,6 +18,7 @@ xm_tests += \
 	tests/unit/test_kernels \
 	tests/unit/test_label \
 	tests/unit/test_layout \
+	tests/unit/test_lineage \
 	tests/unit/test_list \
 	tests/unit/test_log \
 	tests/unit/test_loop \
@@ -284,6 +285,7 @@ xm_pure_tests = \
 	tests/unit/test_kernels \
 	tests/unit/test_label \
 	tests/unit/test_layout \
+	tests/unit/test_lineage \
 	tests/unit/test_list \
 	tests/unit/test_owed \
 	tests/unit/test_pager \

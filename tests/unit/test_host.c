@@ -70,13 +70,14 @@ static int link_poll(void *link, uint32_t *ret_place, struct xm_report *ret)
 	return 1;
 }
 
-static void link_zero(void *link, uint64_t offset, uint64_t size)
+static int link_zero(void *link, uint64_t offset, uint64_t size)
 {
 	struct world *w = link;
 
 	CU_ASSERT_TRUE_FATAL(xm_span_fits(offset, size, POOL));
 	w->zero_most = size > w->zero_most ? size : w->zero_most;
 	memset(w->pool + offset, 0, size);
+	return 0;
 }
 
 static void link_copy(void *link, uint64_t from, uint64_t to, uint64_t size)
