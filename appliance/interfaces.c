@@ -181,14 +181,10 @@ int xm_daemon_open_interfaces(struct xm_daemon *d)
 		rc = xm_interface_start(&o, words, sizeof(words), &part->interface,
 					&part->limits, &part->locator);
 		part->listens = rc == 0;
-		if (rc == 0 && part->pool.filed &&
-		    strstr(part->limits.mr_mode, "allocated") != NULL) {
-			snprintf(words, sizeof(words), "provider %s pins all memory that"
-				 " is lent, which is %s: choose another, or leave that"
-				 " out", part->limits.provider,
-				 part->pool.borrowed ? "borrowed" : "in a pool file");
-			rc = -EINVAL;
-		}
+		if (rc == 0 && part->limits.pins)
+			rc = xm_settings_check_pinned(&d->settings, "provider",
+						      part->limits.provider, words,
+						      sizeof(words));
 	}
 	if (rc != 0)
 		xm_log_of(XM_LOG_INTERFACE, XM_LEVEL_ERROR, "the interface cannot listen:"

@@ -333,6 +333,19 @@ static int check_borrow(const struct xm_settings *s, char *words, size_t words_s
 	return -EINVAL;
 }
 
+int xm_settings_check_pinned(const struct xm_settings *s, const char *what,
+			     const char *name, char *words, size_t words_size)
+{
+	const char *option = s->borrow.count > 0 ? "borrow" : "pool-file";
+
+	if (s->borrow.count == 0 && s->pool_file[0] == '\0')
+		return 0;
+	snprintf(words, words_size, "--%s and %s %s do not go together: it pins all"
+		 " memory that is lent, so the kernel could page none of it; leave"
+		 " one of them out", option, what, name);
+	return -EINVAL;
+}
+
 int xm_settings_check(const struct xm_settings *s, const struct xm_options *o,
 		      char *words, size_t words_size)
 {

@@ -47,5 +47,8 @@ extern const struct xm_option_table xm_settings_table;
  * or -EINVAL and a sentence. */
 int xm_settings_check(const struct xm_settings *, const struct xm_options *,
 		      char *words, size_t words_size);
+/* Likewise, once it is known that what is lent will be pinned by the `what` of this name. */
+int xm_settings_check_pinned(const struct xm_settings *, const char *what,
+			     const char *name, char *words, size_t words_size);
 
 #endif

@@ -101,7 +101,7 @@ static const struct xm_link_ops link_ops = {
 int xm_daemon_choose_scheme(struct xm_daemon *d)
 {
 	const char *address = d->settings.listen;
-	char known[XM_WORDS_MAX] = "";
+	char known[XM_WORDS_MAX] = "", words[XM_WORDS_MAX];
 	size_t used = 0;
 	size_t i, j;
 
@@ -115,10 +115,9 @@ int xm_daemon_choose_scheme(struct xm_daemon *d)
 		if (xm_channels[j] == NULL || strcmp(scheme, "loop") == 0)
 			continue;
 		if (xm_scheme_is(address, scheme) && xm_transports[i]->pins &&
-		    (d->settings.pool_file[0] != '\0' || xm_daemon_borrows(d))) {
-			xm_log(XM_LEVEL_ERROR, "--%s and %s do not go together: its"
-			       " device pins all memory that is lent; leave one of"
-			       " them out", xm_daemon_borrows(d) ? "borrow" : "pool-file", scheme);
+		    xm_settings_check_pinned(&d->settings, "transport", scheme, words,
+					     sizeof(words)) != 0) {
+			xm_log(XM_LEVEL_ERROR, "%s", words);
 			return -EINVAL;
 		}
 		if (xm_scheme_is(address, scheme)) {

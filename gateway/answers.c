@@ -68,7 +68,7 @@ static json_t *figures_json(const struct extmem_status *s)
 
 	snprintf(incarnation, sizeof(incarnation), "%016" PRIx64, s->incarnation);
 	return json_pack(
-		"{ss ss ss ss sf sI sI sI sI sI sI sI sI sI sI sI sI sI}",
+		"{ss ss ss ss sf sI sI sI sI sI sI sI sI sI sI sI sI sI sb}",
 		"zone", s->zone, "provider", s->provider,
 		"library", s->library, "incarnation", incarnation,
 		"uptime_seconds", (double)s->uptime_ms / 1000, "pool_bytes",
@@ -78,7 +78,7 @@ static json_t *figures_json(const struct extmem_status *s)
 		I(s->clients_max), "extents", I(s->extents), "extents_limit",
 		I(s->extents_max), "messages", I(s->messages), "refused",
 		I(s->refused), "malformed", I(s->malformed), "expired",
-		I(s->expired));
+		I(s->expired), "pool_file", s->filed != 0);
 }
 
 static const char *state_of(const struct gateway_appliance *a)

@@ -93,6 +93,7 @@ struct xm_transport_limits {
 	bool registers;	    /* local memory must be registered first */
 	bool waits;	    /* wait() sleeps until an event; else for a moment */
 	bool tells;	    /* a target's poll() reports MOVED */
+	bool pins;	    /* what a target exposes is pinned, as far as the provider says */
 	bool restricts;	    /* a span can be exposed with fewer than all rights */
 };
 

@@ -93,12 +93,34 @@ static void a_contradiction_is_refused_and_a_default_gives_way(void)
 				     "extents_per_client=10"), "");
 }
 
+/* No machine of ours has such a device: so what its provider says is made up. */
+static void what_is_pinned_is_in_no_pool_file(void)
+{
+	struct xm_settings s = { .pool_file = "" };
+	char words[512] = "";
+
+	CU_ASSERT_EQUAL(xm_settings_check_pinned(&s, "provider", "verbs", words,
+						 sizeof(words)), 0);
+	CU_ASSERT_STRING_EQUAL(words, "");
+	s.pool_file = "/disk/pool";
+	CU_ASSERT_EQUAL(xm_settings_check_pinned(&s, "provider", "verbs", words,
+						 sizeof(words)), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(words, "--pool-file and provider verbs"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(words, "leave one of them out"));
+	s.pool_file = "";
+	s.borrow.count = 1;
+	CU_ASSERT_EQUAL(xm_settings_check_pinned(&s, "transport", "ofi+verbs", words,
+						 sizeof(words)), -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(words, "--borrow and transport ofi+verbs"));
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
 		XM_TEST(the_manual_has_the_table_and_nothing_else),
 		XM_TEST(each_mistake_is_named),
 		XM_TEST(a_contradiction_is_refused_and_a_default_gives_way),
+		XM_TEST(what_is_pinned_is_in_no_pool_file),
 		CU_TEST_INFO_NULL,
 	};
 
