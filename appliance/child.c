@@ -24,7 +24,8 @@ union banks {
 	char room[CMSG_SPACE(XM_BANKS_MAX * sizeof(int))];
 };
 
-/* In the child of fork(): only calls that are safe there. */
+/* In the child of vfork(): only calls that are safe there, and nothing of the parent's
+ * changes. */
 static _Noreturn void become(const struct xm_child *c, int fd)
 {
 	char *const argv[] = { (char *)(uintptr_t)c->name,
@@ -37,7 +38,7 @@ static _Noreturn void become(const struct xm_child *c, int fd)
 		 * started us. Linux 5.9; before, it stays open. */
 		(void)close_range(XM_CHILD_FD + 1, ~0U, 0);
 		fd = XM_CHILD_FD; /* close_range() may have closed fd */
-		execv("/proc/self/exe", argv);
+		execv(c->program != NULL ? c->program : "/proc/self/exe", argv);
 	}
 	(void)send(fd, c->failure, c->failure_size, MSG_NOSIGNAL);
 	_exit(1);
@@ -73,7 +74,9 @@ int xm_child_start(const struct xm_child *c, pid_t *ret_pid, int *ret_fd)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
 		return -errno;
-	pid = fork();
+	/* Not fork(): a process that holds much memory, such as a hypervisor with a library in
+	 * it, would have its page tables copied, and its handlers of pthread_atfork() called. */
+	pid = vfork();
 	if (pid < 0) {
 		rc = -errno;
 		close(fds[0]);

@@ -15,6 +15,7 @@
 #define XM_CHILD_FD 3 /* of the socket, in the child */
 
 struct xm_child {
+	const char *program; /* the file; NULL: our own, /proc/self/exe */
 	const char *name; /* argv[0] */
 	const char *flag; /* argv[1], by which main() knows what it is */
 	const void *setup;

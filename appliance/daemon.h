@@ -84,6 +84,7 @@ struct xm_daemon {
 	struct xm_options *options;
 	int argc;
 	char **argv;
+	const char *program; /* of its children, as in xm_child */
 	const struct xm_transport_ops *transport_ops;
 	const struct xm_channel_ops *channel_ops;
 	struct xm_channel *channel;
@@ -117,6 +118,12 @@ int xm_daemon_choose_scheme(struct xm_daemon *);
 /* Opens everything, in the order that extmemd.c states. 0, or -errno, said in
  * the log; what was opened then is closed by xm_daemon_finish(). */
 int xm_daemon_start(struct xm_daemon *);
+/* What of it concerns no other part of the process, for a library in one (library.c): what
+ * clients reach, then who decides; between them nobody is let in. Likewise. */
+int xm_daemon_open_memory(struct xm_daemon *);
+int xm_daemon_open_service(struct xm_daemon *);
+/* Wakes the loop when it can be read. 0, or -errno. */
+int xm_daemon_watch(const struct xm_daemon *, int fd);
 void xm_daemon_finish(struct xm_daemon *);
 /* Says where clients may come: in the log, to --ready-fd, to the service
  * manager. */

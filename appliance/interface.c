@@ -104,11 +104,12 @@ int xm_interface_begin(const struct xm_interface_options *o, char *words,
 {
 	static const struct xm_interface_started failure = {
 		.status = -ENOEXEC,
-		.words = "cannot execute /proc/self/exe again: is /proc mounted?",
+		.words = "cannot execute extmemd (/proc/self/exe, or the program that was"
+			 " named): is it there, and is /proc mounted?",
 	};
 	struct xm_interface_setup setup;
 	const struct xm_child child = {
-		.name = "extmemd-interface", .flag = XM_INTERFACE_FLAG,
+		.program = o->program, .name = "extmemd-interface", .flag = XM_INTERFACE_FLAG,
 		.setup = &setup, .setup_size = sizeof(setup), .pool = o->pool,
 		.failure = &failure, .failure_size = sizeof(failure),
 	};

@@ -33,6 +33,7 @@
 
 struct xm_interface_options {
 	const struct xm_transport_ops *ops;
+	const char *program; /* as in xm_child */
 	const char *address;
 	const char *provider; /* or NULL */
 	uint16_t data_port;    /* as in xm_transport_options */

@@ -156,6 +156,7 @@ static struct xm_interface_options options_of(const struct xm_daemon *d, uint32_
 
 	return (struct xm_interface_options){
 		.ops = d->transport_ops,
+		.program = d->program,
 		.address = s->listen,
 		.provider = s->provider[0] != '\0' ? s->provider : NULL,
 		.data_port = (uint16_t)(s->data_port == 0 ? 0 : s->data_port + part),
@@ -244,10 +245,13 @@ bool xm_daemon_interfaces_live(struct xm_daemon *d)
 	for (uint32_t i = 0; i < d->parts_count; i++) {
 		struct xm_daemon_part *part = &d->parts[i];
 		int status = 0;
+		pid_t ended;
 
-		if (part->interface.pid <= 0 ||
-		    waitpid(part->interface.pid, &status, WNOHANG) !=
-			    part->interface.pid)
+		if (part->interface.pid <= 0)
+			continue;
+		ended = waitpid(part->interface.pid, &status, WNOHANG);
+		/* (Or the program that we are in has reaped it, and has its status.) */
+		if (ended == 0 || (ended < 0 && errno != ECHILD))
 			continue;
 		say_death(d, part, status);
 		if (!is_divided(d))

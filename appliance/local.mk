@@ -53,26 +53,24 @@ libxm_inside_la_SOURCES = \
 libxm_inside_la_LIBADD = libxm_service.la
 
 # Skin: the two processes.
-bin_PROGRAMS += extmemd
-extmemd_SOURCES = \
-	appliance/confine.c \
-	appliance/confine.h \
+noinst_LTLIBRARIES += libxm_daemon.la
+# (Names of its own for its objects: tests have some of these files by themselves.)
+libxm_daemon_la_CPPFLAGS = $(AM_CPPFLAGS)
+libxm_daemon_la_SOURCES = \
 	appliance/borrow.c \
 	appliance/child.c \
 	appliance/child.h \
+	appliance/confine.h \
 	appliance/daemon.h \
 	appliance/directory.c \
 	appliance/disk.c \
 	appliance/disk.h \
-	appliance/extmemd.c \
 	appliance/give_back.c \
 	appliance/interface.c \
-	appliance/interfaces.c \
 	appliance/interface.h \
-	appliance/interface_main.c \
 	appliance/interface_parts.h \
+	appliance/interfaces.c \
 	appliance/limits.c \
-	appliance/log.c \
 	appliance/log.h \
 	appliance/notify.c \
 	appliance/notify.h \
@@ -86,11 +84,39 @@ extmemd_SOURCES = \
 	appliance/storage.c \
 	appliance/storage.h \
 	appliance/storage_parts.h \
-	appliance/store_main.c \
-	appliance/store_tool.c \
 	appliance/tenants_file.c \
 	appliance/tenants_file.h \
 	$(NULL)
-extmemd_LDADD = libxm_service.la $(XM_WHOLE) $(SECCOMP_LIBS)
+
+bin_PROGRAMS += extmemd
+extmemd_SOURCES = \
+	appliance/confine.c \
+	appliance/extmemd.c \
+	appliance/interface_main.c \
+	appliance/log.c \
+	appliance/store_main.c \
+	appliance/store_tool.c \
+	$(NULL)
+extmemd_LDADD = libxm_daemon.la libxm_service.la $(XM_WHOLE) $(SECCOMP_LIBS)
+
+# The first of them as a thread within another program; and that in QEMU.
+include_HEADERS += appliance/extmem_appliance.h
+lib_LTLIBRARIES += libextmem-appliance.la
+libextmem_appliance_la_SOURCES = \
+	appliance/extmem_appliance.h \
+	appliance/library.c \
+	$(NULL)
+libextmem_appliance_la_CPPFLAGS = $(AM_CPPFLAGS) -DXM_EXTMEMD='"$(bindir)/extmemd"'
+libextmem_appliance_la_LIBADD = libxm_daemon.la libxm_service.la $(XM_WHOLE)
+libextmem_appliance_la_LDFLAGS = $(AM_LDFLAGS) -no-undefined -version-info 0:0:0 \
+	-Wl,--version-script=$(top_srcdir)/appliance/libextmem-appliance.map
+EXTRA_libextmem_appliance_la_DEPENDENCIES = appliance/libextmem-appliance.map
+EXTRA_DIST += appliance/libextmem-appliance.map
+pkgconfig_DATA += extmem-appliance.pc
+
+pkglib_LTLIBRARIES += qemu-extmem.la
+qemu_extmem_la_SOURCES = appliance/qemu.c
+qemu_extmem_la_LIBADD = libextmem-appliance.la
+qemu_extmem_la_LDFLAGS = $(AM_LDFLAGS) -module -avoid-version
 
 dist_man_MANS += docs/man/extmemd.8

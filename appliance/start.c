@@ -148,14 +148,19 @@ static int block_signals(struct xm_daemon *d)
 	return d->signals < 0 ? -errno : 0;
 }
 
-static int open_wakeups(struct xm_daemon *d)
+int xm_daemon_watch(const struct xm_daemon *d, int fd)
 {
 	struct epoll_event event = { .events = EPOLLIN };
+
+	return epoll_ctl(d->wakeups, EPOLL_CTL_ADD, fd, &event) != 0 ? -errno : 0;
+}
+
+static int open_wakeups(struct xm_daemon *d)
+{
 	int rc = 0;
 
 	d->wakeups = epoll_create1(EPOLL_CLOEXEC);
-	if (d->wakeups < 0 ||
-	    epoll_ctl(d->wakeups, EPOLL_CTL_ADD, d->signals, &event) != 0)
+	if (d->wakeups < 0)
 		return -errno;
 	for (uint32_t i = 0; rc == 0 && i < d->parts_count; i++)
 		rc = xm_daemon_watch_interface(d, i);
@@ -277,12 +282,44 @@ static void heed_signals(void)
 	signal(SIGINT, end_at_once);
 }
 
+int xm_daemon_open_memory(struct xm_daemon *d)
+{
+	int r;
+
+	link_draw(d, (uint8_t *)&d->incarnation, sizeof(d->incarnation));
+	r = open_channel(d);
+	if (r == 0)
+		r = xm_daemon_open_pools(d);
+	if (r == 0)
+		r = xm_daemon_open_store(d);
+	if (r != 0)
+		return r;
+	xm_daemon_warn_of_memlock(d);
+	return xm_daemon_open_interfaces(d);
+}
+
+int xm_daemon_open_service(struct xm_daemon *d)
+{
+	int r = open_wakeups(d);
+
+	if (r != 0)
+		xm_log(XM_LEVEL_ERROR, "cannot wait for the interface: %s", strerror(-r));
+	else
+		r = open_host(d);
+	if (r == 0 && xm_daemon_read_tenants(d, &d->settings) != 0)
+		r = -EINVAL;
+	if (r == 0)
+		r = xm_daemon_restore(d);
+	if (r == 0 && !xm_daemon_interfaces_live(d))
+		r = -EIO;
+	return r;
+}
+
 int xm_daemon_start(struct xm_daemon *d)
 {
 	int r;
 
 	heed_signals();
-	link_draw(d, (uint8_t *)&d->incarnation, sizeof(d->incarnation));
 	/* Before all that takes long; that it takes effect is further down. */
 	if (xm_daemon_read_tenants(d, &d->settings) != 0)
 		return -EINVAL;
@@ -292,33 +329,16 @@ int xm_daemon_start(struct xm_daemon *d)
 	/* (All tenants' memory is mapped here, too.) */
 	if (d->settings.auth[0] != '\0' || d->settings.isolate == XM_ISOLATE_TENANT)
 		hide_memory();
-	r = open_channel(d);
-	if (r != 0)
-		return r;
-	r = xm_daemon_open_pools(d);
-	if (r != 0)
-		return r;
-	r = xm_daemon_open_store(d);
-	if (r != 0)
-		return r;
-	xm_daemon_warn_of_memlock(d);
-	r = xm_daemon_open_interfaces(d);
+	r = xm_daemon_open_memory(d);
 	if (r != 0)
 		return r;
 	r = block_signals(d);
 	if (r == 0)
-		r = open_wakeups(d);
-	if (r != 0)
-		xm_log(XM_LEVEL_ERROR, "cannot wait for signals: %s",
-		    strerror(-r));
-	else
-		r = open_host(d);
-	if (r == 0 && xm_daemon_read_tenants(d, &d->settings) != 0)
-		r = -EINVAL;
+		r = xm_daemon_open_service(d);
 	if (r == 0)
-		r = xm_daemon_restore(d);
-	if (r == 0 && !xm_daemon_interfaces_live(d))
-		r = -EIO;
+		r = xm_daemon_watch(d, d->signals);
+	if (r != 0)
+		xm_log(XM_LEVEL_ERROR, "the daemon cannot begin: %s", strerror(-r));
 	return r;
 }
 

@@ -8,6 +8,7 @@ xm_man_pages = \
 	docs/man/extmem.3 \
 	docs/man/extmem.5 \
 	docs/man/extmem.7 \
+	docs/man/extmem_appliance_start.3 \
 	docs/man/extmem_hand_over.3 \
 	docs/man/extmem_map.3 \
 	docs/man/extmem_open.3 \
@@ -25,6 +26,9 @@ xm_man_pages = \
 xm_man_names = \
 	docs/man/extmem_advise.3 \
 	docs/man/extmem_appliance_add.3 \
+	docs/man/extmem_appliance_address.3 \
+	docs/man/extmem_appliance_figures.3 \
+	docs/man/extmem_appliance_stop.3 \
 	docs/man/extmem_capabilities.3 \
 	docs/man/extmem_check.3 \
 	docs/man/extmem_close.3 \

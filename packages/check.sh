@@ -99,7 +99,7 @@ run_program() {
 }
 remove() {
 	inside sh -c 'dpkg --purge extmem extmemd extmem-directory extmem-gateway extmem-mount nbdkit-extmem python3-extmem \
-		libextmem-dev libextmem0'
+		libextmem-dev libextmem-appliance0 libextmem0'
 	files >"$into/after"
 	diff "$into/before" "$into/after"
 }

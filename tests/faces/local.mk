@@ -11,6 +11,7 @@ xm_shell_tests += \
 	tests/faces/test_files_kept.sh \
 	tests/faces/test_files_loss.sh \
 	tests/faces/test_files_wrong.sh \
+	tests/faces/test_hypervisor.sh \
 	tests/faces/test_places.sh \
 	tests/faces/test_vm.sh \
 	tests/faces/test_vm_move.sh \

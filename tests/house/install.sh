@@ -21,10 +21,12 @@ check "make install into an empty folder" \
 check "the library, the header, the programs and the shim are there" \
 	installed /include/extmem.h /include/extmem_figures.h \
 	/include/extmem_share.h /include/extmem_strategy.h \
+	/include/extmem_appliance.h /lib/libextmem-appliance.so.0 \
+	/pkgconfig/extmem-appliance.pc /extmem/qemu-extmem.so \
 	/lib/libextmem.so /lib/libextmem.so.0 \
 	/pkgconfig/extmem.pc /bin/extmem /bin/extmemd /extmem/libextmem-run.so
 check "nothing else is in the include folder" \
-	test "$(find "$scratch/root" -name '*.h' | wc -l)" -eq 4
+	test "$(find "$scratch/root" -name '*.h' | wc -l)" -eq 5
 
 # By their names: where Debian has them is another place.
 packaged() {
