@@ -290,7 +290,7 @@ int xm_daemon_open_borrowed(struct xm_daemon *d, struct xm_pool *pool)
 	if (!await_file(d))
 		return -EIO;
 	rc = xm_pool_borrowed_open(b->file, pool->size, words, sizeof(words), pool);
-	xm_pool_file_guard(pool);
+	xm_daemon_guard(d, pool);
 	if (rc != 0)
 		xm_log(XM_LEVEL_ERROR, "%s", words);
 	else
@@ -324,6 +324,23 @@ bool xm_daemon_tend_borrowed(struct xm_daemon *d)
 	/* So that no process of ours waits any longer for what is not to come. */
 	kill(b->pid, SIGKILL);
 	return false;
+}
+
+void xm_daemon_settle_borrowed(struct xm_daemon *d)
+{
+	uint64_t until_ns = xm_clock_ns() + END_TIME;
+
+	pthread_mutex_lock(&zeroer.lock);
+	while (zeroer.state == ASKED) {
+		pthread_mutex_unlock(&zeroer.lock);
+		poll(NULL, 0, 1);
+		/* A lender hangs. Without its file system, the kernel lets go. */
+		if (d->borrow.pid > 0 && xm_clock_ns() > until_ns)
+			kill(d->borrow.pid, SIGKILL);
+		pthread_mutex_lock(&zeroer.lock);
+	}
+	zeroer.state = IDLE;
+	pthread_mutex_unlock(&zeroer.lock);
 }
 
 void xm_daemon_close_borrowed(struct xm_daemon *d)

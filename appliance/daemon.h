@@ -136,6 +136,9 @@ int xm_daemon_read_tenants(struct xm_daemon *, const struct xm_settings *setting
 
 /* The memory, and a process for each part of it. 0, or -errno, said in the log. */
 int xm_daemon_open_pools(struct xm_daemon *);
+/* Ends the process in words where a page of it cannot be had, unless the process is not ours:
+ * its control process touches no page of what is borrowed. */
+void xm_daemon_guard(const struct xm_daemon *, const struct xm_pool *);
 int xm_daemon_open_interfaces(struct xm_daemon *);
 void xm_daemon_close_interfaces(struct xm_daemon *);
 void xm_daemon_close_pools(struct xm_daemon *);
@@ -192,6 +195,8 @@ int xm_daemon_watch_borrowed(struct xm_daemon *);
 bool xm_daemon_tend_borrowed(struct xm_daemon *);
 /* As in xm_link_ops: -EAGAIN until it is done. */
 int xm_daemon_zero_borrowed(struct xm_pool *, uint64_t offset, uint64_t size);
+/* Before the pool is closed: nothing is under way in it any more. */
+void xm_daemon_settle_borrowed(struct xm_daemon *);
 /* Gives it back, ten seconds at most. */
 void xm_daemon_close_borrowed(struct xm_daemon *);
 

@@ -5,7 +5,7 @@
  * of this library; the memory that is lent is the program's.
  *
  * What else the library does to the program: nothing. It installs no handler, reads no
- * variable of the environment, writes to no standard stream, never exits, and changes no
+ * variable of the environment (but PATH, with `borrow`), writes to no standard stream, never exits, and changes no
  * limit. What moves bytes, with libfabric and its providers, is a process of its own, which
  * executes extmemd by vfork(2): a provider may install handlers, and reads bytes of
  * strangers. When the program ends in whatever way, that process ends too. When that process

@@ -108,6 +108,12 @@ static void show_progress(void *context, uint64_t done, uint64_t size)
 	    " MiB", done / XM_MIB, size / XM_MIB);
 }
 
+void xm_daemon_guard(const struct xm_daemon *d, const struct xm_pool *pool)
+{
+	if (d->program == NULL)
+		xm_pool_file_guard(pool);
+}
+
 static int open_pool(struct xm_daemon *d, struct xm_pool *pool)
 {
 	const char *file = d->settings.pool_file;
@@ -118,7 +124,7 @@ static int open_pool(struct xm_daemon *d, struct xm_pool *pool)
 		return xm_daemon_open_borrowed(d, pool);
 	if (file[0] != '\0') {
 		rc = xm_pool_file_open(file, pool->size, words, sizeof(words), pool);
-		xm_pool_file_guard(pool);
+		xm_daemon_guard(d, pool);
 		if (rc == 0 && words[0] != '\0')
 			xm_log_of(XM_LOG_MEMORY, XM_LEVEL_WARNING, "%s", words);
 	} else {

@@ -86,7 +86,7 @@ void xm_log_of(enum xm_log_subsystem subsystem, enum xm_level level, const char 
 
 /* They are about a process that is extmemd's own. */
 static const char *const refused[] = {
-	"borrow", "check_config", "config", "directory", "drain_timeout", "log_level",
+	"check_config", "config", "directory", "drain_timeout", "log_level",
 	"pool_file", "print_limits", "ready_fd", "store",
 };
 
@@ -153,6 +153,8 @@ static int begin(struct extmem_appliance *a)
 	int rc = xm_daemon_read_tenants(d, &d->settings);
 
 	if (rc == 0)
+		rc = xm_daemon_check_borrow(d);
+	if (rc == 0)
 		rc = xm_daemon_open_memory(d);
 	if (rc == 0)
 		rc = xm_daemon_open_service(d);
@@ -195,7 +197,7 @@ static void serve(struct extmem_appliance *a)
 		uint64_t now_ns = xm_clock_ns();
 
 		publish(a);
-		if (!xm_daemon_interfaces_live(d)) {
+		if (!xm_daemon_interfaces_live(d) || !xm_daemon_tend_borrowed(d)) {
 			a->rc = -EIO;
 			return;
 		}

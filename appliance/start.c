@@ -351,6 +351,7 @@ void xm_daemon_finish(struct xm_daemon *d)
 	xm_storage_stop(&d->storage);
 	free(d->kept.entries);
 	free(d->kept.damage);
+	xm_daemon_settle_borrowed(d);
 	xm_daemon_close_pools(d);
 	xm_daemon_close_borrowed(d);
 	xm_daemon_close_directory(d);

@@ -101,4 +101,29 @@ exec 5>&- 6<&-
 timeout 30 "$extmem" status "$address" >"$scratch/out" 2>&1
 [ $? -ne 0 ] && grep -qi 'refused\|cannot be reached\|no answer' "$scratch/out"
 verdict "a client hears that nobody is there" $? "$scratch/out"
+
+# What a hypervisor lends can be another appliance's memory, whose client it is.
+appliance --name lender
+lender=$address
+PATH=$XM_BUILDDIR:$PATH
+if hypervisor "listen=ofi+tcp://127.0.0.1:0,memory=64M,name=between,borrow=$lender"; then
+	check "a hypervisor borrows, and lends that" \
+		eval '"$extmem" status "$address" | grep -q "64.0 MiB borrowed from others"'
+	check "it is the lender's client" \
+		eval '"$extmem" status "$lender" | grep -q "borrowed .*between"'
+	program
+	verdict "a client fills memory there" $? "$scratch/run"
+	echo >&5
+	ends "$program"
+	verdict "and finds what it has put there again" $? "$scratch/run"
+	exec 5>&- 6<&-
+	kill "$qemu"
+	ends "$qemu"
+	verdict "it ends" $? "$scratch/err"
+	check "and has given back what it had" await \
+		eval '! "$extmem" status "$lender" | grep -q between'
+else
+	grep -q '/dev/fuse' "$scratch/err"
+	verdict "without /dev/fuse nothing is borrowed, in words" $? "$scratch/err"
+fi
 summary
