@@ -51,6 +51,7 @@ EXTRA_DIST += \
 	debian/extmemd.examples \
 	debian/extmemd.install \
 	debian/extmemd.postrm \
+	debian/libextmem-appliance0.install \
 	debian/libextmem-dev.examples \
 	debian/libextmem-dev.install \
 	debian/libextmem0.install \
@@ -73,3 +74,11 @@ dist_noinst_SCRIPTS += packages/check.sh
 check-packages:
 	@'$(abs_top_srcdir)/packages/check.sh'
 .PHONY: check-packages
+
+# An image of this build for engines of containers; none is needed to make it.
+dist_noinst_SCRIPTS += packages/oci.sh
+EXTRA_DIST += packages/Containerfile
+oci-image: all
+	@rm -rf oci-image && '$(srcdir)/packages/oci.sh' . oci-image && \
+		echo "the image is the folder oci-image"
+.PHONY: oci-image

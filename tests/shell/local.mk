@@ -12,6 +12,7 @@ xm_shell_tests += \
 	tests/shell/test_confined.sh \
 	tests/shell/test_isolate.sh \
 	tests/shell/test_container.sh \
+	tests/shell/test_image.sh \
 	tests/shell/test_directory.sh \
 	tests/shell/test_directory_three.sh \
 	tests/shell/test_drain.sh \
