@@ -157,18 +157,21 @@ static void welcome(struct xm_view *v, uint32_t fresh)
 static void on_tick(struct xm_view *v, const struct xm_view_event *ev,
 		    struct xm_view_effects *fx)
 {
-	uint32_t gone, back;
+	uint32_t gone, back, unfit;
 
 	welcome(v, ev->members & ~v->known);
 	watch_paths(v, ev);
 	gone = down_for_good(v, ev);
-	/* One that is being filled and goes down again lacks more, and is OUT. */
-	if ((v->filling & gone) != 0) {
-		fx->drop |= v->filling & gone;
-		v->filling &= ~gone;
-		v->swept &= ~gone;
+	/* One that is being filled and goes down again lacks more, and is OUT. So is one that
+	 * has no ledger: a view with it could not be committed, and would keep others out. */
+	unfit = v->filling & (gone | ~ev->ledgers);
+	if (unfit != 0) {
+		fx->drop |= unfit;
+		v->filling &= ~unfit;
+		v->swept &= ~unfit;
 	}
-	back = v->known & ~v->record.in & ~v->filling & ~ev->down & ~ev->away;
+	back = v->known & ~v->record.in & ~v->filling & ~ev->down & ~ev->away &
+	       ev->ledgers;
 	if (back != 0) {
 		fx->fill = back;
 		fx->sweep = true;

@@ -29,8 +29,8 @@
  *
  * When is an appliance dropped? When paths to it are down, and either its session is
  * away too, or grace_ns have passed; or when it has lost what it held. It comes back
- * once every path to it is up again: its members are FILLING, a sweep copies what they
- * lack (engine_mend.c), and the next view that is committed has it again.
+ * once every path to it is up again and it has a ledger: its members are FILLING, a sweep
+ * copies what they lack (engine_mend.c), and the next view that is committed has it again.
  *
  * Example: three appliances, view 4 is {0, 1, 2}. Appliance 1 is killed. Its session
  * breaks and its paths go down, so view 5, {0, 2}, is written at 0 and 2. When both

@@ -272,20 +272,53 @@ static void who_has_lost_its_memory_leaves_and_comes_back(void)
 	told(XM_VIEW_WRITTEN, 0, 0);
 	tick();
 	CU_ASSERT_EQUAL(fx.drop, 2);
-	tick();
-	CU_ASSERT_EQUAL(fx.fill, 2);
-	told(XM_VIEW_SWEPT, 0, 0);
-	tick();
 	told(XM_VIEW_WRITTEN, 0, 0);
 	tick();
-	CU_ASSERT_EQUAL(view.record.in, 1); /* it has no ledger */
+	CU_ASSERT_EQUAL(fx.fill, 0); /* it has no ledger */
 	ledgers = 3;
 	told(XM_VIEW_LEDGER, 1, 0);
 	tick();
+	CU_ASSERT_EQUAL(fx.fill, 2);
 	CU_ASSERT_EQUAL(fx.write, 2);
+	told(XM_VIEW_WRITTEN, 1, 0);
+	told(XM_VIEW_SWEPT, 0, 0);
+	tick();
+	told(XM_VIEW_WRITTEN, 0, 0);
 	told(XM_VIEW_WRITTEN, 1, 0);
 	tick();
 	CU_ASSERT_EQUAL(view.record.in, 3);
+}
+
+/* Appliances 0 and 2 are back; 2 refuses a ledger, and the view with both would never be
+ * committed. */
+static void who_gets_no_ledger_keeps_no_other_out(void)
+{
+	begin(3);
+	down = away = 5;
+	tick();
+	told(XM_VIEW_WRITTEN, 1, 0);
+	view.record.in = view.record.next = 2;
+	view.record.proposed = 0;
+	down = away = 0;
+	tick();
+	CU_ASSERT_EQUAL(fx.fill, 5);
+	told(XM_VIEW_SWEPT, 0, 0);
+	tick();
+	CU_ASSERT_EQUAL(view.record.next, 7);
+	ledgers = 3;
+	told(XM_VIEW_LOST, 2, 0);
+	tick();
+	CU_ASSERT_EQUAL(fx.drop, 4);
+	CU_ASSERT_EQUAL(view.record.next, 3);
+	told(XM_VIEW_WRITTEN, 0, 0);
+	told(XM_VIEW_WRITTEN, 1, 0);
+	tick();
+	CU_ASSERT_EQUAL(view.record.in, 3);
+	tick();
+	CU_ASSERT_EQUAL(fx.fill, 0);
+	ledgers = 7;
+	tick();
+	CU_ASSERT_EQUAL(fx.fill, 4);
 }
 
 static void a_new_ledger_is_told_the_view(void)
@@ -366,6 +399,7 @@ int main(void)
 		XM_TEST(who_goes_down_while_it_is_filled_is_out_at_once),
 		XM_TEST(one_that_comes_back_during_a_sweep_begins_it_anew),
 		XM_TEST(who_has_lost_its_memory_leaves_and_comes_back),
+		XM_TEST(who_gets_no_ledger_keeps_no_other_out),
 		XM_TEST(a_new_ledger_is_told_the_view),
 		XM_TEST(appliances_without_members_are_no_concern),
 		XM_TEST(a_record_is_read_as_it_was_written),
