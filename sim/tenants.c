@@ -50,6 +50,10 @@ void tenants_draw(struct sim_shape *s)
 	s->tenants = tenants;
 	if (xm_rand_below(world_rand(WORLD_RATES), 2) == 0)
 		s->rate = 8 + (uint32_t)xm_rand_below(world_rand(WORLD_RATES), 40);
+	/* Who asks too often gets no ticket for a while: for longer than a path may be down, and
+	 * that is no trouble of the appliance's. */
+	if (s->rate != 0 && s->survives)
+		s->loss_ms = 60000;
 	s->quotas_ms = quotas_ms;
 	/* A thief takes a stream. */
 	s->thief = tenants > 1 && !s->streams_tight && s->weather_ms > 0;
