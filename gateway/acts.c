@@ -75,35 +75,89 @@ void acts_error(struct gateway_answer *a, int rc)
 
 /* --- drain ---------------------------------------------------------------------------------- */
 
-static void drain(const struct gateway_acts *acts, const struct gateway_route *route,
-		  struct gateway_answer *a)
+struct target {
+	int index;
+	char address[GATEWAY_ID_SIZE], id[GATEWAY_ID_SIZE];
+};
+
+/* Whom the path names. False: nobody, as the answer says. */
+static bool find_target(const struct gateway_acts *acts, const struct gateway_route *route,
+			struct target *ret, struct gateway_answer *a)
 {
 	const struct gateway_model *m = gateway_watch_take(acts->watch);
-	int index = gateway_find(m, route->id, route->id_length), rc;
-	char address[GATEWAY_ID_SIZE] = "", id[GATEWAY_ID_SIZE] = "";
-	bool on = route->method == GATEWAY_PUT;
 
-	if (index >= 0) {
-		memcpy(address, m->appliances[index].address, sizeof(address));
-		memcpy(id, m->appliances[index].id, sizeof(id));
+	ret->index = gateway_find(m, route->id, route->id_length);
+	if (ret->index >= 0) {
+		memcpy(ret->address, m->appliances[ret->index].address,
+		       sizeof(ret->address));
+		memcpy(ret->id, m->appliances[ret->index].id, sizeof(ret->id));
 	}
 	gateway_watch_give(acts->watch);
-	if (index < 0) {
+	if (ret->index < 0)
 		gateway_answer_error(a, 404, "no_such_appliance",
 				     "GET /v1/appliances lists them",
 				     "no appliance here has the id %.*s",
-				     (int)xm_min(route->id_length, 128),
-				     route->id);
+				     (int)xm_min(route->id_length, 128), route->id);
+	return ret->index >= 0;
+}
+
+static void drain(const struct gateway_acts *acts, const struct gateway_route *route,
+		  struct gateway_answer *a)
+{
+	bool on = route->method == GATEWAY_PUT;
+	struct target t;
+	int rc;
+
+	if (!find_target(acts, route, &t, a))
 		return;
-	}
-	rc = extmem_drain(address, on, GATEWAY_ASK_TIMEOUT_MS);
+	rc = extmem_drain(t.address, on, GATEWAY_ASK_TIMEOUT_MS);
 	if (rc < 0) {
 		acts_error(a, rc);
 		return;
 	}
-	gateway_watch_hurry(acts->watch, (unsigned)index);
+	gateway_watch_hurry(acts->watch, (unsigned)t.index);
 	gateway_answer_json(a, 200,
-			    json_pack("{ss sb}", "appliance", id, "draining", on));
+			    json_pack("{ss sb}", "appliance", t.id, "draining", on));
+}
+
+/* --- shrink --------------------------------------------------------------------------------- */
+
+static void shrink_to(const struct gateway_acts *acts, const struct target *t,
+		      json_int_t bytes, struct gateway_answer *a)
+{
+	int rc = extmem_shrink(t->address, (uint64_t)bytes, GATEWAY_ASK_TIMEOUT_MS);
+
+	if (rc == -EINVAL)
+		gateway_answer_error(a, 422, "bad_size",
+				     "it grows up to what it began with",
+				     "%s", extmem_error());
+	else if (rc < 0)
+		acts_error(a, rc);
+	else
+		gateway_answer_json(a, 200, json_pack("{ss sI}", "appliance", t->id,
+						      "goal_bytes", bytes));
+	if (rc == 0)
+		gateway_watch_hurry(acts->watch, (unsigned)t->index);
+}
+
+static void shrink(const struct gateway_acts *acts, const struct gateway_route *route,
+		   const char *body, size_t body_size, struct gateway_answer *a)
+{
+	json_error_t where;
+	json_t *root = json_loadb(body, body_size, JSON_REJECT_DUPLICATES, &where);
+	json_int_t bytes = 0;
+	struct target t;
+
+	if (!root || json_unpack_ex(root, &where, JSON_STRICT, "{s:I}", "bytes",
+				    &bytes) < 0)
+		gateway_answer_error(a, 400, "bad_body", "send {\"bytes\": 1073741824}",
+				     "%s", where.text);
+	else if (bytes < 0)
+		gateway_answer_error(a, 422, "bad_size", "bytes is 0 or more",
+				     "nothing is smaller than nothing");
+	else if (find_target(acts, route, &t, a))
+		shrink_to(acts, &t, bytes, a);
+	json_decref(root);
 }
 
 /* --- strategies ----------------------------------------------------------------------------- */
@@ -280,6 +334,9 @@ void gateway_act(const struct gateway_acts *acts, const struct gateway_route *ro
 	switch (route->thing) {
 	case GATEWAY_DRAIN:
 		drain(acts, route, ret);
+		break;
+	case GATEWAY_POOL:
+		shrink(acts, route, body, body_size, ret);
 		break;
 	case GATEWAY_REGIONS:
 		acts_make(acts, key, body, body_size, ret);

@@ -32,6 +32,7 @@ static const struct path {
 	  false, "GET, HEAD" },
 	{ "/v1/appliances/*/drain", GATEWAY_DRAIN, GATEWAY_PUT | GATEWAY_DELETE,
 	  GATEWAY_ACTS, true, "PUT, DELETE" },
+	{ "/v1/appliances/*/pool", GATEWAY_POOL, GATEWAY_PUT, GATEWAY_ACTS, true, "PUT" },
 	{ "/v1/regions", GATEWAY_REGIONS, GATEWAY_GET, GATEWAY_READS, false,
 	  "GET, HEAD, POST" },
 	{ "/v1/regions", GATEWAY_REGIONS, GATEWAY_POST, GATEWAY_ACTS, true,

@@ -27,6 +27,7 @@ enum gateway_thing {
 	GATEWAY_CHECK,
 	GATEWAY_FREES, /* a region, by its token */
 	GATEWAY_DRAIN,
+	GATEWAY_POOL, /* how large one appliance's is to be */
 };
 
 enum gateway_method {

@@ -216,6 +216,26 @@ answers 200 "/v1/appliances/$id/drain" -H "$acts" -X DELETE
 await state up
 verdict "it lends again" $?
 
+answers 403 "/v1/appliances/$id/pool" -H "$reads" -X PUT -d '{"bytes":1}'
+answers 400 "/v1/appliances/$id/pool" -H "$acts" -X PUT -d '{"bytes":"all"}'
+answers 422 "/v1/appliances/$id/pool" -H "$acts" -X PUT -d '{"bytes":-1}'
+answers 422 "/v1/appliances/$id/pool" -H "$acts" -X PUT -d '{"bytes":1099511627776}'
+fits put "/v1/appliances/$id/pool" 422
+answers 404 "/v1/appliances/nothing/pool" -H "$acts" -X PUT -d '{"bytes":1}'
+answers 200 "/v1/appliances/$id/pool" -H "$acts" -X PUT -d '{"bytes":50331648}'
+fits put "/v1/appliances/$id/pool" 200
+shrunk() {
+	ask 200 "/v1/appliances/$id" -H "$reads" && has '"pool_bytes":50331648[,}]'
+}
+await shrunk
+verdict "the appliance has shrunk" $?
+answers 200 "/v1/appliances/$id/pool" -H "$acts" -X PUT -d '{"bytes":67108864}'
+grown() {
+	ask 200 "/v1/appliances/$id" -H "$reads" && has '"pool_bytes":67108864[,}]'
+}
+await grown
+verdict "and grown again" $?
+
 # --- a region for somebody else -------------------------------------------------------
 
 # usage: make_region STATUS JSON CURL-OPTION...: its token is in $token.

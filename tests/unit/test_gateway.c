@@ -31,6 +31,10 @@ static void a_path_and_a_method_name_one_thing(void)
 	CU_ASSERT_TRUE(route.waits);
 	CU_ASSERT_EQUAL(route.id_length, 5);
 	CU_ASSERT_EQUAL(memcmp(route.id, "a.b-c", 5), 0);
+	CU_ASSERT_EQUAL(gateway_route("PUT", "/v1/appliances/a/pool", &route, &allowed), 200);
+	CU_ASSERT_EQUAL(route.thing, GATEWAY_POOL);
+	CU_ASSERT_EQUAL(route.right, GATEWAY_ACTS);
+	CU_ASSERT_TRUE(route.body);
 	CU_ASSERT_EQUAL(gateway_route("HEAD", "/metrics", &route, &allowed), 200);
 	CU_ASSERT_EQUAL(route.method, GATEWAY_GET);
 }
