@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: BSD-3-Clause
-# The durable store beside its disk and a database, in one run: how long until 1, 16 and 1,024
-# pages that were written are durable, beside pwrite() and fdatasync() of as many, and
-# beside a transaction of SQLite's (WAL, synchronous=full) that updates as many; and how long
-# an appliance takes to begin with a store after kill -9, beside reading its files.
+# The durable store beside its disk and two databases, in one run: how long until 1, 16 and
+# 1,024 pages that were written are durable, beside pwrite() and fdatasync() of as many, and
+# beside a transaction of SQLite's (WAL, synchronous=full) and of LMDB's that updates as many;
+# and how long an appliance takes to begin with a store after kill -9, beside reading its files.
 #
 #	bench/durable.sh [-b BUILD] [-d DIR] [-r ROUNDS] [-m MIB]
 #
@@ -12,7 +12,8 @@
 #	-r  rounds, each of 41 turns, of which the median counts (3)
 #	-m  MiB that are durable when the appliance is killed (256)
 #
-# Needs python3 with sqlite3, and make tests/shell/durable. Prints the least and the most of
+# Needs python3 with sqlite3, and make tests/shell/durable; without LMDB (Debian: liblmdb-dev,
+# before ./configure) its column is "-". Prints the least and the most of
 # all rounds. Files are dropped from the page cache before they are read.
 . "$(dirname "$0")/common.sh"
 
@@ -87,13 +88,25 @@ database() {
 	END
 }
 
+# usage: other_database: likewise; "-" without it
+other_database() {
+	rm -f "$scratch/lmdb" "$scratch/lmdb-lock"
+	if [ -x "$build/bench/lmdb" ]; then
+		"$build/bench/lmdb" "$scratch/lmdb" || fail "LMDB failed"
+	else
+		printf '%s -\n' 1 16 1024
+	fi
+}
+
+[ -x "$build/bench/lmdb" ] || say "without LMDB: it was not there when extmem was configured"
 begin --store "$scratch/store"
 for round in $(seq "$rounds"); do
 	say "round $round of $rounds"
 	"$client" "$address" time "$scratch/file" | sed -n '2,$p' >"$scratch/times" ||
 		fail "the client failed"
 	database >"$scratch/others"
-	paste "$scratch/times" "$scratch/others" >>"$scratch/all"
+	other_database >"$scratch/more"
+	paste "$scratch/times" "$scratch/others" "$scratch/more" >>"$scratch/all"
 done
 echo "µs, least to most of $rounds medians:"
 awk '
@@ -104,13 +117,14 @@ function look(c, v) {
 	if (!((n, c) in least) || v < least[n, c]) least[n, c] = v
 	if (v > most[n, c]) most[n, c] = v
 }
-{ n = $1; look(1, $2); look(2, $3); look(3, $5); if (!(n in seen)) order[++k] = n; seen[n] = 1 }
+{ n = $1; look(1, $2); look(2, $3); look(3, $5); look(4, $7); if (!(n in seen)) order[++k] = n; seen[n] = 1 }
 END {
-	printf "%8s %20s %20s %20s\n", "PAGES", "DURABLE", "PWRITE+FDATASYNC", "SQLITE"
+	printf "%8s %20s %20s %20s %20s\n", "PAGES", "DURABLE", "PWRITE+FDATASYNC", "SQLITE", "LMDB"
 	for (i = 1; i <= k; i++) {
 		n = order[i]
-		printf "%8s %20s %20s %20s\n", n, span(least[n, 1], most[n, 1]),
-			span(least[n, 2], most[n, 2]), span(least[n, 3], most[n, 3])
+		printf "%8s %20s %20s %20s %20s\n", n, span(least[n, 1], most[n, 1]),
+			span(least[n, 2], most[n, 2]), span(least[n, 3], most[n, 3]),
+			span(least[n, 4], most[n, 4])
 	}
 }' "$scratch/all"
 

@@ -45,6 +45,16 @@ extmem_bench_SOURCES = \
 extmem_bench_CPPFLAGS = $(AM_CPPFLAGS) $(MPI_CFLAGS)
 extmem_bench_LDADD = libxm_inside.la libxm_spawn.la $(XM_WHOLE) $(JANSSON_LIBS) $(MPI_LIBS) -lm
 
+# LMDB, for bench/durable.sh.
+if HAVE_LMDB
+noinst_PROGRAMS += bench/lmdb
+bench_lmdb_SOURCES = bench/lmdb.c
+bench_lmdb_CFLAGS = $(AM_CFLAGS) $(LMDB_CFLAGS)
+bench_lmdb_LDADD = $(LMDB_LIBS)
+else
+EXTRA_DIST += bench/lmdb.c
+endif
+
 # A page with plots, of some two minutes of measuring; OPTIONS go to each run.
 bench: extmem-bench$(EXEEXT) extmemd$(EXEEXT)
 	@'$(top_srcdir)/bench/report.sh' '$(abs_top_builddir)' bench-report $(OPTIONS)
@@ -61,6 +71,7 @@ dist_noinst_SCRIPTS += \
 	bench/durable.sh \
 	bench/handshakes.sh \
 	bench/advise.sh \
+	bench/larger.sh \
 	bench/lines.sh \
 	bench/peers.sh \
 	bench/programs.sh \
