@@ -54,7 +54,8 @@ static int tree_load(const struct trees_extent *e, const uint8_t *disk)
 	rc = xm_tree_read_root(&t.tree);
 	if (rc == 0)
 		rc = xm_tree_open(&t.tree, seals_any(&t.seals, t.tree.salts,
-						     XM_TREE_SALTS, t.tree.keys));
+						     XM_TREE_SALTS, t.tree.keys),
+				  NULL, 0);
 	return rc;
 }
 

@@ -160,8 +160,9 @@ static int put_all_back(struct adoption *t)
 static int open_seals(struct adoption *t, extmem_region *region)
 {
 	extmem_region *table;
-	int rc = region->sealed ? xm_trees_read(region, t->since, t->found.words, WORDS)
-				: 0;
+	int rc = !region->sealed ? 0
+				 : xm_trees_read(region, t->since, &t->found.l, &t->damage,
+						 t->found.words, WORDS);
 
 	if (rc == 0)
 		return 0;

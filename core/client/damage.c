@@ -8,6 +8,7 @@
 
 #include "core/client/client.h"
 #include "core/client/range.h"
+#include "core/pure/tree.h"
 
 static bool has_store(extmem *x, uint32_t appliance)
 {
@@ -20,13 +21,23 @@ static bool has_store(extmem *x, uint32_t appliance)
 	return ret;
 }
 
-/* Of a sealed extent, behind its pages: what they are opened with. A tree of which a page is
- * missing says of none of them that it is lost. */
+static uint64_t rows_of(const struct xm_place_label *l)
+{
+	return l->count / l->columns;
+}
+
+/* Of a sealed extent, behind its pages: what they are opened with (tree.h). Without some of
+ * these pages it is not known what is lost. */
 static bool is_of_seals(const struct xm_handed *h, const struct xm_damaged *d)
 {
-	const struct xm_place_label *l = &h->label;
+	uint64_t rows = rows_of(&h->label), row, count;
+	uint64_t page = xm_max(d->offset / XM_PAGE, rows);
 
-	return l->sealed && d->offset + d->size > l->count / l->columns * XM_PAGE;
+	for (; h->label.sealed && page < (d->offset + d->size) / XM_PAGE; page++) {
+		if (!xm_tree_is_leaf(rows, page - rows, &row, &count))
+			return true;
+	}
+	return false;
 }
 
 /* Of one extent. */
@@ -84,6 +95,25 @@ int xm_damage_ask(extmem *x, const struct xm_handed_list *l, struct xm_damage_li
 	return rc;
 }
 
+uint32_t xm_damage_of_tree(const struct xm_handed_list *l,
+			   const struct xm_damage_list *damage,
+			   uint32_t appliance, uint64_t extent, uint64_t rows,
+			   struct xm_tree_run ret[XM_DAMAGE_RUNS])
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < damage->count; i++) {
+		const struct xm_handed *h = &l->list[damage->runs[i].extent];
+		uint64_t begin = xm_max(damage->runs[i].row, rows);
+		uint64_t end = damage->runs[i].row + damage->runs[i].rows;
+
+		if (h->member.extent == extent && h->member.appliance == appliance &&
+		    begin < end)
+			ret[count++] = (struct xm_tree_run){ begin - rows, end - begin };
+	}
+	return count;
+}
+
 /* The region's page that is this row of the extent. */
 static uint64_t page_of(const struct xm_place_label *l, uint64_t row)
 {
@@ -93,23 +123,37 @@ static uint64_t page_of(const struct xm_place_label *l, uint64_t row)
 	       (row / l->unit * l->columns + l->column) * l->unit;
 }
 
-void xm_damage_lose(extmem_region *region, const struct xm_handed_list *l,
-		    const struct xm_damage_list *damage)
+static void lose(extmem_region *region, const struct xm_place_label *l, uint64_t row,
+		 uint64_t count)
 {
 	uint64_t first = region->address / XM_PAGE;
 
+	for (; count > 0; count--, row++) {
+		uint64_t page = first + page_of(l, row);
+		struct xm_pager_event ev = { .kind = XM_PAGER_LOST };
+
+		/* (Of what is sealed: it has never been written, so it is zero.) */
+		if (l->sealed && region->client->sealing.table[page].version == 0)
+			continue;
+		xm_range(region->client, &ev, page, page + 1, XM_NEVER);
+		atomic_store(&region->lacks, true);
+	}
+}
+
+void xm_damage_lose(extmem_region *region, const struct xm_handed_list *l,
+		    const struct xm_damage_list *damage)
+{
 	for (uint32_t i = 0; i < damage->count; i++) {
 		const struct xm_place_label *label =
 			&l->list[damage->runs[i].extent].label;
-		uint64_t end = xm_min(damage->runs[i].row + damage->runs[i].rows,
-				      label->count / label->columns);
+		uint64_t row = damage->runs[i].row, of, count;
+		uint64_t end = row + damage->runs[i].rows, rows = rows_of(label);
 
-		for (uint64_t row = damage->runs[i].row; row < end; row++) {
-			uint64_t page = first + page_of(label, row);
-			struct xm_pager_event ev = { .kind = XM_PAGER_LOST };
-
-			xm_range(region->client, &ev, page, page + 1, XM_NEVER);
-			atomic_store(&region->lacks, true);
+		if (row < rows)
+			lose(region, label, row, xm_min(end, rows) - row);
+		for (row = xm_max(row, rows); row < end; row++) {
+			if (xm_tree_is_leaf(rows, row - rows, &of, &count))
+				lose(region, label, of, count);
 		}
 	}
 }

@@ -300,7 +300,8 @@ static int keys_find(extmem *x, struct xm_tree *tree)
 	return rc;
 }
 
-static int tree_read(extmem_region *region, struct xm_tree_at *at, char *words,
+static int tree_read(extmem_region *region, struct xm_tree_at *at,
+		     const struct xm_tree_run *lost, uint32_t lost_count, char *words,
 		     size_t words_size)
 {
 	extmem *x = region->client;
@@ -322,13 +323,32 @@ static int tree_read(extmem_region *region, struct xm_tree_at *at, char *words,
 			    "now (extmem_seal_renew)");
 	if (rc == 0) {
 		xm_lane_lock(&x->lanes.lane[0], &old);
-		rc = xm_tree_open(&at->tree, &x->lanes.lane[0].engine.seals);
+		rc = xm_tree_open(&at->tree, &x->lanes.lane[0].engine.seals, lost,
+				  lost_count);
 		xm_lane_unlock(&x->lanes.lane[0], &old);
 	}
 	return rc == 0 ? 0
 		       : fail(words, words_size, -EBADMSG, "its seals do not open: "
 			      "the seal_key is another one, or they were "
 			      "tampered with");
+}
+
+static int trees_read(extmem_region *region, const struct xm_handed_list *l,
+		      const struct xm_damage_list *damage, char *words, size_t words_size)
+{
+	struct xm_tree_run *lost = os_alloc(XM_DAMAGE_RUNS * sizeof(*lost));
+	int rc = lost == NULL ? fail(words, words_size, -ENOMEM, "out of memory") : 0;
+
+	for (uint32_t i = 0; rc == 0 && i < region->trees->count; i++) {
+		struct xm_tree_at *at = &region->trees->list[i];
+		uint32_t count = xm_damage_of_tree(l, damage, at->member.appliance,
+						   at->member.extent, at->tree.rows,
+						   lost);
+
+		rc = tree_read(region, at, lost, count, words, words_size);
+	}
+	os_free(lost);
+	return rc;
 }
 
 /* All trees of what was acknowledged are of its sequence, or later. */
@@ -401,15 +421,15 @@ static int mark_contents(extmem_region *region)
 	return rc;
 }
 
-int xm_trees_read(extmem_region *region, uint64_t since, char *words,
-		  size_t words_size)
+int xm_trees_read(extmem_region *region, uint64_t since, const struct xm_handed_list *l,
+		  const struct xm_damage_list *damage, char *words, size_t words_size)
 {
 	uint64_t page = region->address / XM_PAGE;
 	uint64_t limit = page + region->size / XM_PAGE;
 	int rc = xm_trees_open(region, words, words_size);
 
-	for (uint32_t i = 0; rc == 0 && i < region->trees->count; i++)
-		rc = tree_read(region, &region->trees->list[i], words, words_size);
+	if (rc == 0)
+		rc = trees_read(region, l, damage, words, words_size);
 	if (rc == 0)
 		rc = age_check(region, since, words, words_size);
 	if (rc != 0)

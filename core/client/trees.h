@@ -22,6 +22,7 @@
 #ifndef XM_TREES_H
 #define XM_TREES_H
 
+#include "core/client/damage.h"
 #include "core/client/region.h"
 #include "core/pure/label.h"
 #include "core/pure/layout.h"
@@ -66,10 +67,11 @@ void xm_trees_take(extmem *, struct xm_tree_at *, uint64_t page, uint64_t end,
 int xm_trees_write(extmem_region *, struct xm_tree_at *, uint64_t row, uint64_t rows,
 		   struct xm_tree_run ret_runs[XM_TREE_LEVELS]);
 
-/* Of a region that was claimed and has trees: its pages are sealed as these say, and its
+/* Of a region that was claimed, with this damage, and has trees: its pages are sealed as these say, and its
  * pager knows which have contents. -EBADMSG: they are not what was sealed, or older than a
  * root of `since`, or than what this client knows to have been durable. */
-int xm_trees_read(extmem_region *, uint64_t since, char *words, size_t words_size);
+int xm_trees_read(extmem_region *, uint64_t since, const struct xm_handed_list *,
+		  const struct xm_damage_list *, char *words, size_t words_size);
 /* False: the text is no root. */
 bool xm_root_read(const char *text, struct xm_region_id *ret_id, uint64_t *ret);
 /* This is durable. */

@@ -80,6 +80,19 @@ uint64_t xm_tree_pages(uint64_t rows)
 	return t.pages;
 }
 
+bool xm_tree_is_leaf(uint64_t rows, uint64_t page, uint64_t *ret_row,
+		     uint64_t *ret_count)
+{
+	struct xm_tree t;
+
+	shape(&t, rows);
+	if (t.levels == 1 || page >= t.count[0])
+		return false;
+	*ret_row = page * XM_TREE_FAN;
+	*ret_count = xm_min(XM_TREE_FAN, rows - *ret_row);
+	return true;
+}
+
 void xm_tree_init(struct xm_tree *t, const struct xm_region_id *region,
 		  uint64_t first, uint64_t rows, uint8_t *bytes)
 {
@@ -261,8 +274,29 @@ static bool key_uses(const struct xm_tree *t, const struct xm_seal_entry *e, boo
 	return true;
 }
 
+static bool is_lost(uint64_t page, const struct xm_tree_run *lost, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (page - lost[i].begin < lost[i].count)
+			return true;
+	}
+	return false;
+}
+
+/* Its rows have a seal that opens nothing. */
+static void leaf_lose(struct xm_tree *t, uint64_t node, uint16_t key)
+{
+	struct xm_seal_entry e = { .version = 1, .key = key };
+	uint8_t *bytes = node_at(t, 0, node);
+	uint64_t rows = xm_min(XM_TREE_FAN, t->rows - node * XM_TREE_FAN);
+
+	memset(bytes, 0, XM_PAGE);
+	for (uint64_t i = 0; i < rows; i++)
+		entry_put(bytes + i * ENTRY, &e);
+}
+
 static int node_open(struct xm_tree *t, uint32_t level, uint64_t node,
-		     struct xm_seals *seals, bool *uses)
+		     struct xm_seals *seals, bool *uses, bool lost)
 {
 	struct xm_seal_page at = name_of(t, level, node);
 	uint8_t *bytes = node_at(t, level, node);
@@ -276,6 +310,10 @@ static int node_open(struct xm_tree *t, uint32_t level, uint64_t node,
 	}
 	if (!key_uses(t, &e, uses))
 		return -EBADMSG;
+	if (lost) {
+		leaf_lose(t, node, e.key);
+		return 0;
+	}
 	e.key = t->keys[e.key];
 	return xm_seals_open_apart(seals, &e, &at, bytes, XM_PAGE);
 }
@@ -298,14 +336,29 @@ static int rows_check(struct xm_tree *t, bool *uses)
 	return 0;
 }
 
-int xm_tree_open(struct xm_tree *t, struct xm_seals *seals)
+/* All of them are leaves. */
+static int lost_check(const struct xm_tree *t, const struct xm_tree_run *lost,
+		      uint32_t count)
+{
+	uint64_t leaves = t->levels == 1 ? 0 : t->count[0];
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!xm_span_fits(lost[i].begin, lost[i].count, leaves))
+			return -EUCLEAN;
+	}
+	return 0;
+}
+
+int xm_tree_open(struct xm_tree *t, struct xm_seals *seals, const struct xm_tree_run *lost,
+		 uint32_t count)
 {
 	bool uses[XM_TREE_SALTS] = { false };
-	int rc = t->root.version == 0 ? -EBADMSG : 0;
+	int rc = t->root.version == 0 ? -EBADMSG : lost_check(t, lost, count);
 
 	for (uint32_t level = t->levels; rc == 0 && level-- > 0;) {
 		for (uint64_t node = 0; rc == 0 && node < t->count[level]; node++)
-			rc = node_open(t, level, node, seals, uses);
+			rc = node_open(t, level, node, seals, uses,
+				       level == 0 && is_lost(node, lost, count));
 		if (rc == 0 && level + 1 == t->levels &&
 		    get(node_at(t, level, 0) + SEQUENCE, 8) != t->sequence)
 			rc = -EBADMSG;

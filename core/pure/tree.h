@@ -13,6 +13,10 @@
  * The levels lie one behind the other, and the root page is last. A seal of version 0 is
  * none: the row, or all below the node, has never been durable, and reads as zero.
  *
+ * A page of level 0 that a disk has lost costs its rows alone: they get a seal that opens
+ * nothing, and keep it, so that none of them ever reads as zero. Without another page
+ * nothing can be told.
+ *
  * The sequence rises with each change. Whoever changes the root page alone is found out by
  * the last level, whose seal stands for all of the tree; who gives an older tree as a whole,
  * by those who know a newer sequence.
@@ -77,8 +81,14 @@ uint32_t xm_tree_seal(struct xm_tree *, uint64_t row, uint64_t count, uint64_t s
  * of, and the salts. 0. -ENODATA: nothing was ever durable, and the tree is empty; -EUCLEAN:
  * it is no root page, or another tree's. */
 int xm_tree_read_root(struct xm_tree *);
-/* Then, when keys[] have the client's numbers of the salts: opens all of it in place. -EBADMSG:
- * a page is not what was sealed. */
-int xm_tree_open(struct xm_tree *, struct xm_seals *);
+/* Then, when keys[] have the client's numbers of the salts: opens all of it in place, but for
+ * these pages, in their order, which a disk has lost. -EBADMSG: a page is not what was sealed;
+ * -EUCLEAN: one of those can not be done without. */
+int xm_tree_open(struct xm_tree *, struct xm_seals *, const struct xm_tree_run *lost,
+		 uint32_t count);
+/* Is this page of a tree of so many rows one that costs a part of them alone? Rows
+ * [*ret_row, + *ret_count). */
+bool xm_tree_is_leaf(uint64_t rows, uint64_t page, uint64_t *ret_row,
+		     uint64_t *ret_count);
 
 #endif

@@ -105,7 +105,7 @@ static void tree(const uint8_t *bytes, size_t size)
 	for (uint64_t i = 0; i < size && i < sizeof(pages); i++)
 		pages[t.pages * XM_PAGE - 1 - i] = bytes[size - 1 - i];
 	xm_seals_init(&seals, &ops, NULL, NULL, 0);
-	if (xm_tree_read_root(&t) != 0 || xm_tree_open(&t, &seals) != 0)
+	if (xm_tree_read_root(&t) != 0 || xm_tree_open(&t, &seals, NULL, 0) != 0)
 		return;
 	for (uint64_t row = 0; row < ROWS; row++) {
 		xm_tree_get(&t, row, &e);

@@ -18,7 +18,7 @@
  *					written are durable, beside pwrite() and fdatasync()
  *					of as many in a file, which is to lie on the same disk
  *
- * With XM_LOST=N page N is lost, and no other. With XM_SEALED the region that is made is sealed.
+ * With XM_LOST=N page N is lost, and no other; with XM_LOST=N-M those from N to M. With XM_SEALED the region that is made is sealed.
  *
  * Round R fills each fourth page with R: those whose number modulo 4 is R's. Half of them
  * are written by explicit calls, the others by stores in a mapping. Behind them are pages that another
@@ -206,7 +206,7 @@ static int mark(extmem_region *region)
 	for (unsigned at = 0; at + sizeof(MARKER) < PAGE; at += sizeof(MARKER) - 1)
 		memcpy(page + at, MARKER, sizeof(MARKER) - 1);
 	if (extmem_write(region, (PAGES + RESTLESS) * PAGE, page, PAGE) < 0 ||
-	    extmem_sync_level(region, 0, 0, EXTMEM_DURABLE) < 0)
+	    extmem_sync_level(region, (PAGES + RESTLESS) * PAGE, PAGE, EXTMEM_DURABLE) < 0)
 		return fail("mark");
 	return print_root(region);
 }
@@ -255,14 +255,23 @@ static int check_page(const uint64_t *page, uint64_t number, uint64_t round)
 	return 1;
 }
 
+static bool is_to_be_lost(uint64_t page)
+{
+	const char *text = getenv("XM_LOST");
+	char *rest = NULL;
+	uint64_t first = text == NULL ? PAGES + RESTLESS : strtoull(text, &rest, 10);
+	uint64_t last = rest != NULL && *rest == '-' ? strtoull(rest + 1, NULL, 10) : first;
+
+	return page >= first && page <= last;
+}
+
 static int check(extmem_region *region, uint64_t round)
 {
 	static uint64_t page[PAGE / sizeof(uint64_t)];
 	int bad = 0;
 
 	for (uint64_t p = 0; p < PAGES + RESTLESS; p++) {
-		bool lost = getenv("XM_LOST") != NULL &&
-			    strtoull(getenv("XM_LOST"), NULL, 10) == p;
+		bool lost = is_to_be_lost(p);
 		int rc = extmem_read(region, p * PAGE, page, PAGE);
 
 		if (lost ? rc != -ESTALE : rc < 0)

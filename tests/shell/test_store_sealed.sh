@@ -165,17 +165,31 @@ damaged_is_lost() {
 check "a bit that has changed is a page that is lost" damaged_is_lost
 
 # Of the seals themselves, too: the last page of a tree, which begins with its name, and the
-# one before it.
+# one before it, which has the seals of two others, each with those of 170 pages.
 root_at=$(grep -abo XMSTREE1 "$scratch/newer/image" | cut -d : -f 1)
-for back in 0 4096; do
+damage_seals() { # BYTES in front of the last page
 	kill_daemon
 	rm -r "$store"
 	cp -r "$scratch/newer" "$store"
 	begin
 	kill_daemon
-	printf x | dd of="$store/image" bs=1 seek=$((root_at - back + 100)) conv=notrunc 2>/dev/null
+	printf x | dd of="$store/image" bs=1 seek=$((root_at - $1 + 100)) conv=notrunc 2>/dev/null
 	begin
+}
+for back in 0 4096; do
+	damage_seals $back
 	check "a bit of its seals, $back bytes in front of the last page of them, is refused" \
 		fails_with 'of its seals is damaged' "$token" check "$round"
 done
+loses() { # FIRST-LAST
+	XM_LOST=$1 durable "$token" check "$round" || ! cat "$scratch/log"
+}
+damage_seals 8192
+check "a bit of the seals of some pages loses these, and no other" loses 170-320
+damage_seals 12288
+check "of others, too" loses 0-169
+check "the rest goes on being made durable" durable "$token" mark
+kill_daemon
+begin
+check "after which the same are lost, and do not read as zero" loses 0-169
 summary

@@ -123,7 +123,7 @@ static int read_it(struct pair *p, struct pair *ret)
 	memset(&ret->tree.salts, 0, sizeof(ret->tree.salts));
 	memcpy(ret->bytes, p->there, p->tree.pages * XM_PAGE);
 	rc = xm_tree_read_root(&ret->tree);
-	return rc == 0 ? xm_tree_open(&ret->tree, &ret->seals) : rc;
+	return rc == 0 ? xm_tree_open(&ret->tree, &ret->seals, NULL, 0) : rc;
 }
 
 static void pages_are_few(void)
@@ -198,6 +198,59 @@ static void what_is_not_the_tree_is_not_opened(void)
 	end(&p);
 }
 
+static int read_without(struct pair *p, uint64_t page, struct pair *ret)
+{
+	struct xm_tree_run lost = { page, 1 };
+
+	*ret = begin(p->tree.rows);
+	memset(&ret->tree.salts, 0, sizeof(ret->tree.salts));
+	memcpy(ret->bytes, p->there, p->tree.pages * XM_PAGE);
+	memset(ret->bytes + page * XM_PAGE, 0, XM_PAGE);
+	CU_ASSERT_EQUAL_FATAL(xm_tree_read_root(&ret->tree), 0);
+	return xm_tree_open(&ret->tree, &ret->seals, &lost, 1);
+}
+
+/* What a disk has lost of it: rows of which nothing is known are never zero, not even when
+ * others of their page are sealed again. */
+static void a_lost_leaf_costs_its_rows_alone(void)
+{
+	struct pair p = begin(ROWS), other, third;
+	struct xm_seal_entry e;
+	uint64_t first, count;
+
+	set(&p, 0, XM_TREE_CHANGE, 5, 1);
+	CU_ASSERT_TRUE_FATAL(xm_tree_is_leaf(ROWS, 1, &first, &count));
+	CU_ASSERT_EQUAL(first, XM_TREE_FAN);
+	CU_ASSERT_EQUAL(count, XM_TREE_FAN);
+	CU_ASSERT_EQUAL(read_without(&p, 1, &other), 0);
+	for (uint64_t row = 0; row < XM_TREE_CHANGE; row++) {
+		xm_tree_get(&other.tree, row, &e);
+		CU_ASSERT_EQUAL_FATAL(e.version, row - first < count ? 1 : 5);
+		CU_ASSERT_EQUAL_FATAL(e.tag[0], row - first < count ? 0 : 5);
+	}
+	memcpy(other.there, p.there, p.tree.pages * XM_PAGE);
+	set(&other, first + 3, 1, 7, 2);
+	CU_ASSERT_EQUAL(read_it(&other, &third), 0);
+	xm_tree_get(&third.tree, first + 3, &e);
+	CU_ASSERT_EQUAL(e.version, 7);
+	xm_tree_get(&third.tree, first + 4, &e);
+	CU_ASSERT_EQUAL(e.version, 1);
+	end(&third);
+	end(&other);
+	/* Of rows that were never sealed nothing was there. */
+	CU_ASSERT_EQUAL(read_without(&p, p.tree.count[0] - 1, &other), 0);
+	xm_tree_get(&other.tree, ROWS - 1, &e);
+	CU_ASSERT_EQUAL(e.version, 0);
+	end(&other);
+	for (uint64_t page = p.tree.begin[1]; page < p.tree.pages - 1; page++) {
+		CU_ASSERT_FALSE(xm_tree_is_leaf(ROWS, page, &first, &count));
+		CU_ASSERT_EQUAL(read_without(&p, page, &other), -EUCLEAN);
+		end(&other);
+	}
+	CU_ASSERT_FALSE(xm_tree_is_leaf(XM_TREE_FAN, 0, &first, &count));
+	end(&p);
+}
+
 /* Keys have the place of their salt there, and salts that are not in use make room. */
 static void keys_go_by_their_salts(void)
 {
@@ -235,6 +288,7 @@ int main(void)
 		XM_TEST(what_was_sealed_is_read),
 		XM_TEST(nothing_at_all_is_an_empty_tree),
 		XM_TEST(what_is_not_the_tree_is_not_opened),
+		XM_TEST(a_lost_leaf_costs_its_rows_alone),
 		XM_TEST(keys_go_by_their_salts),
 		CU_TEST_INFO_NULL,
 	};
