@@ -95,6 +95,8 @@ static const struct figure appliance_figures[] = {
 	{ "extmem_appliance_draining", "gauge",
 	  "1 if the appliance drains: it lends nothing more.", STATUS(leaving),
 	  U32 },
+	{ "extmem_appliance_borrowed_bytes", "gauge",
+	  "Of the pool: other appliances' memory.", STATUS(borrowed), U64 },
 	{ "extmem_appliance_pool_file", "gauge",
 	  "1 if the pool is a file on a disk.", STATUS(filed), U64 },
 	{ "extmem_appliance_uptime_seconds", "gauge",
