@@ -273,6 +273,7 @@ static int adopt(struct adoption *t, extmem_region **ret)
 	xm_region_enter(region);
 	settle(t);
 	free_stale(t);
+	xm_handed_fix(region, false);
 	*ret = region;
 	return 0;
 }

@@ -229,6 +229,9 @@ static int run_add(struct xm_found *t, const extmem_region *region, uint32_t *i)
 		struct xm_segment *s = &columns[c];
 
 		xm_segment_begin(region, address, run->count * XM_PAGE, s);
+		/* If the call fails it gives back what it has claimed, so nothing else may
+		 * come in its place until then. */
+		s->fixed = t->kind == XM_CLAIM;
 		if (run->columns > 1) {
 			s->unit = run->unit;
 			s->columns = run->columns;

@@ -37,8 +37,9 @@ check "seed 9103, a client alone under much weather" \
 # member that comes back, or is lost, during the hand-over, a lease that ends in it, and
 # half a hand-over that fails by another reason when it is repeated. While a region is handed
 # over the mender leaves it alone (871). What a claimer returns while its key is being made
-# goes back when it is there (1508).
-kept hands 'change hands' 34 75 37 417 7192 7136 871 1400000091 1508
+# goes back when it is there (1508). Nor does the mender touch what is being adopted: if that
+# fails, only what was claimed is given back (9100046).
+kept hands 'change hands' 34 75 37 417 7192 7136 871 1400000091 1508 9100046
 # What was opened and returned before its key was there is opened again (6372), a reader's
 # writer shares anew (237), a share ends (104), a reader that was told once, in vain, keeps
 # what it read in quarantine (9300104). Of copies that writer and readers are cut off from: a
