@@ -24,7 +24,9 @@ static const struct xm_option_table table = {
 	.program = "extmem vm",
 	.usage = "run [OPTION OF extmem run]... -- qemu-system-ARCH [ARGUMENT]...\n"
 		 "       extmem vm run --name NAME [OPTION]... -- qemu-system-ARCH [ARGUMENT]...\n"
-		 "       extmem vm move [OPTION]... NAME HOST",
+		 "       extmem vm move [OPTION]... NAME HOST\n"
+		 "       extmem vm list [--json]\n"
+		 "       extmem vm resume NAME",
 	.about = "Runs a virtual machine whose memory is that of appliances, with "
 		 "a bounded cache in local memory (--local). The options are "
 		 "those of `extmem run --help`. QEMU must emulate the processor "
@@ -169,19 +171,21 @@ static int run(int argc, char *argv[])
 
 int command_vm(int argc, char *argv[])
 {
+	static const char *const others[] = { "move", "list", "resume", "receive", "stream" };
 	struct xm_options *o;
 	int unused, rest, status;
 
 	if (argc >= 2 && strcmp(argv[1], "run") == 0)
 		return has_name(argc - 2, argv + 2) ? execute(argv)
 						    : run(argc - 2, argv + 2);
-	if (argc >= 2 && (strcmp(argv[1], "move") == 0 || strcmp(argv[1], "receive") == 0 ||
-			  strcmp(argv[1], "stream") == 0))
-		return execute(argv);
+	for (size_t i = 0; argc >= 2 && i < XM_COUNT(others); i++)
+		if (strcmp(argv[1], others[i]) == 0)
+			return execute(argv);
 	status = command_options(&table, &unused, argc, argv, &o, &rest);
 	if (status < 0) {
-		command_say("vm", rest < argc ? "\"%s\" is no command of vm: run, move"
-					      : "what? run or move", argv[rest]);
+		command_say("vm", rest < argc ? "\"%s\" is no command of vm: run, "
+						"move, list, resume"
+					      : "what? run, move, list or resume", argv[rest]);
 		status = COMMAND_USAGE;
 	}
 	xm_options_close(o);

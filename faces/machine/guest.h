@@ -15,6 +15,7 @@
 #define GUEST_NAME_MAX 31
 #define GUEST_FOLDER_MAX 64 /* a socket's path is short */
 #define GUEST_WORDS 512
+#define VM_STATUS_UNKNOWN 3 /* an exit status: where the guest is, if anywhere */
 
 struct guest {
 	char name[GUEST_NAME_MAX + 1];

@@ -7,6 +7,8 @@ bin_PROGRAMS += extmem-vm
 endif
 endif
 extmem_vm_SOURCES = \
+	faces/machine/asker.c \
+	faces/machine/asker.h \
 	faces/machine/guest.c \
 	faces/machine/guest.h \
 	faces/machine/lines.c \

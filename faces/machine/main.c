@@ -21,12 +21,14 @@
 #include "common/options_shared.h"
 #include "common/standard.h"
 #include "core/extmem.h"
+#include "faces/machine/asker.h"
 #include "faces/machine/minder.h"
 #include "faces/machine/target.h"
 
 struct vm_settings {
 	const char *name, *rsh;
 	struct xm_option_list appliance, setting;
+	bool json;
 };
 
 static const struct xm_option run_options[] = {
@@ -77,6 +79,27 @@ static const struct xm_option_table move_table = {
 		 "After any failure it goes on here.",
 	.options = move_options,
 	.count = XM_COUNT(move_options),
+};
+
+static const struct xm_option list_options[] = {
+	XM_SHARED_JSON(struct vm_settings, json,
+		"Print an array with an object for each guest."),
+};
+
+static const struct xm_option_table list_table = {
+	.program = "extmem vm list",
+	.usage = "[OPTION]...",
+	.about = "Lists the guests of `extmem vm run --name NAME` that this user "
+		 "has on this machine: their memory, and whether they run.",
+	.options = list_options,
+	.count = XM_COUNT(list_options),
+};
+
+static const struct xm_option_table resume_table = {
+	.program = "extmem vm resume",
+	.usage = "NAME",
+	.about = "Lets a guest go on that is paused on this machine, as after a "
+		 "move that failed half-way.",
 };
 
 static int usage(const char *words)
@@ -189,33 +212,62 @@ static int receive(void)
 	return n == 1 ? 0 : waitpid(child, &status, 0) != child || status != 0;
 }
 
+/* What can be asked of guests, with what follows the options. */
+static int move(const struct vm_settings *s, int argc, char *argv[])
+{
+	return argc == 2 ? asker_move(argv[0], argv[1], s->rsh)
+			 : usage("which guest, and where to? `extmem vm move NAME HOST`");
+}
+
+static int resume(const struct vm_settings *s, int argc, char *argv[])
+{
+	(void)s;
+	return argc == 1 ? asker_resume(argv[0])
+			 : usage("which guest? `extmem vm resume NAME`");
+}
+
+static int list(const struct vm_settings *s, int argc, char *argv[])
+{
+	(void)argv;
+	return argc == 0 ? asker_list(s->json) : usage("`extmem vm list` takes no name");
+}
+
+static const struct command {
+	const char *name;
+	const struct xm_option_table *table;
+	int (*run)(const struct vm_settings *, int argc, char *argv[]);
+	bool names; /* its first word is a guest's name */
+} commands[] = {
+	{ "run", &run_table, run, false },
+	{ "move", &move_table, move, true },
+	{ "resume", &resume_table, resume, true },
+	{ "list", &list_table, list, false },
+};
+
 int main(int argc, char *argv[])
 {
 	static struct vm_settings settings;
 	struct xm_options *o = NULL;
-	const char *command = argc >= 2 ? argv[1] : "";
-	bool runs = strcmp(command, "run") == 0;
+	const char *word = argc >= 2 ? argv[1] : "";
+	const struct command *c = commands;
 	int rest = 0, status;
 
 	xm_standard_hold();
-	if (strcmp(command, "receive") == 0)
+	if (strcmp(word, "receive") == 0)
 		return receive();
-	if (strcmp(command, "stream") == 0 && argc == 3)
+	if (strcmp(word, "stream") == 0 && argc == 3)
 		return guest_name_is_good(argv[2]) ? arriving_stream(argv[2]) : 2;
-	if (!runs && strcmp(command, "move") != 0)
+	while (c < commands + XM_COUNT(commands) && strcmp(word, c->name) != 0)
+		c++;
+	if (c == commands + XM_COUNT(commands))
 		return usage("`extmem vm --help` says what there is");
-	status = read_options(runs ? &run_table : &move_table, &settings, argc - 1, argv + 1,
-			      &o, &rest);
-	argv += 1;
-	argc -= 1;
-	if (status < 0 && runs)
-		status = run(&settings, argc - rest, argv + rest);
-	else if (status < 0 && argc - rest != 2)
-		status = usage("which guest, and where to? `extmem vm move NAME HOST`");
-	else if (status < 0 && !guest_name_is_good(argv[rest]))
+	status = read_options(c->table, &settings, argc - 1, argv + 1, &o, &rest);
+	argv += 1 + rest;
+	argc -= 1 + rest;
+	if (status < 0 && c->names && argc > 0 && !guest_name_is_good(argv[0]))
 		status = usage("that is no guest's name");
 	else if (status < 0)
-		status = minder_ask(argv[rest], argv[rest + 1], settings.rsh);
+		status = c->run(&settings, argc, argv);
 	xm_options_close(o);
 	return status;
 }

@@ -27,12 +27,12 @@
 #include <unistd.h>
 
 #include "common/base.h"
+#include "faces/machine/asker.h"
 #include "faces/machine/source.h"
 #include "faces/machine/target.h"
 
 #define TICK_MS 3
 #define ASK_MS 5000
-#define STATUS_UNKNOWN 3 /* where the guest is, if anywhere */
 
 struct minder {
 	struct guest guest;
@@ -57,21 +57,10 @@ static void say(const char *format, ...)
 
 /* --- who asks ------------------------------------------------------------------------------------ */
 
-static int control_address(const char *name, struct sockaddr_un *ret)
-{
-	char folder[GUEST_FOLDER_MAX];
-	int rc = guest_folder(name, folder);
-
-	*ret = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	if (rc == 0)
-		snprintf(ret->sun_path, sizeof(ret->sun_path), "%s/control", folder);
-	return rc;
-}
-
 static int listen_here(struct minder *k)
 {
 	struct sockaddr_un address;
-	int rc = control_address(k->guest.name, &address);
+	int rc = asker_address(k->guest.name, &address);
 
 	unlink(address.sun_path);
 	k->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -84,10 +73,58 @@ static int listen_here(struct minder *k)
 	return rc;
 }
 
+static bool is_busy(const struct minder *k)
+{
+	return k->leaving.active || k->arriving.active;
+}
+
 static void refuse(struct lines *client, const char *words)
 {
 	lines_write(client, json_pack("{ss}", "failed", words));
 	lines_close(client);
+}
+
+static void answer_move(struct minder *k, struct lines *client, const json_t *asked)
+{
+	const char *host = json_string_value(json_object_get(asked, "move"));
+	const char *rsh = json_string_value(json_object_get(asked, "rsh"));
+
+	if (host == NULL || rsh == NULL) {
+		refuse(client, "that is no request");
+	} else if (leaving_begin(&k->leaving, &k->guest, host, rsh) != 0) {
+		refuse(client, k->leaving.why);
+	} else {
+		lines_close(&k->client);
+		k->client = *client;
+	}
+}
+
+/* After a move that failed the guest may be here and paused, as its owner may pause it. */
+static void answer_resume(struct minder *k, struct lines *client)
+{
+	if (guest_do(&k->guest, "cont", NULL, NULL) != 0) {
+		refuse(client, k->guest.words);
+		return;
+	}
+	lines_write(client, json_pack("{sb}", "runs", 1));
+	lines_close(client);
+}
+
+static void answer_show(struct minder *k, struct lines *client)
+{
+	const char *state = k->leaving.active ? "moves away" : "arrives";
+	json_t *status = NULL;
+
+	if (!is_busy(k)) {
+		state = "does not answer";
+		if (guest_do(&k->guest, "query-status", NULL, &status) == 0)
+			json_unpack(status, "{ss}", "status", &state);
+	}
+	lines_write(client, json_pack("{ss sI sI}", "state", state, "size",
+				      (json_int_t)k->guest.size, "qemu",
+				      (json_int_t)k->guest.qemu));
+	lines_close(client);
+	json_decref(status);
 }
 
 static void accept_one(struct minder *k)
@@ -95,24 +132,19 @@ static void accept_one(struct minder *k)
 	static struct lines client;
 	int fd = accept4(k->listener, NULL, NULL, SOCK_CLOEXEC);
 	json_t *asked;
-	const char *host, *rsh;
 
 	if (fd < 0)
 		return;
 	lines_open(&client, fd, fd);
 	asked = lines_read(&client, ASK_MS);
-	host = json_string_value(json_object_get(asked, "move"));
-	rsh = json_string_value(json_object_get(asked, "rsh"));
-	if (host == NULL || rsh == NULL) {
-		refuse(&client, "that is no request");
-	} else if (k->leaving.active || k->arriving.active) {
+	if (json_object_get(asked, "show") != NULL)
+		answer_show(k, &client);
+	else if (is_busy(k))
 		refuse(&client, "a move is under way");
-	} else if (leaving_begin(&k->leaving, &k->guest, host, rsh) != 0) {
-		refuse(&client, k->leaving.why);
-	} else {
-		lines_close(&k->client);
-		k->client = client;
-	}
+	else if (json_object_get(asked, "resume") != NULL)
+		answer_resume(k, &client);
+	else
+		answer_move(k, &client, asked);
 	json_decref(asked);
 }
 
@@ -190,7 +222,7 @@ static void take_signals(struct minder *k)
 
 static void wait_for_more(struct minder *k)
 {
-	bool busy = k->leaving.active || k->arriving.active;
+	bool busy = is_busy(k);
 	struct pollfd p[] = {
 		{ .fd = k->signals, .events = POLLIN },
 		{ .fd = k->listener, .events = POLLIN },
@@ -275,7 +307,7 @@ static int status_of(const struct minder *k)
 	case SOURCE_MOVED:
 		return 0;
 	case SOURCE_GONE:
-		return STATUS_UNKNOWN;
+		return VM_STATUS_UNKNOWN;
 	case SOURCE_LOST:
 		return k->status != 0 ? k->status : 1;
 	default:
@@ -335,43 +367,4 @@ int minder_receive(int in, int out, int done_fd)
 	}
 	guest_close(&k.guest);
 	return rc != 0 || k.arriving.machine.state != TARGET_RUNS ? 1 : status_of(&k);
-}
-
-int minder_ask(const char *name, const char *host, const char *rsh)
-{
-	static struct lines minder;
-	struct sockaddr_un address;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	json_int_t pause_ms = 0, flush_ms = 0, bytes = 0;
-	const char *words, *unknown;
-	json_t *answer;
-	int rc = control_address(name, &address);
-
-	if (rc == 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0)
-		rc = -errno;
-	if (rc != 0) {
-		say("no guest %s is here (%s: %s)", name, address.sun_path, strerror(-rc));
-		return 1;
-	}
-	lines_open(&minder, fd, fd);
-	lines_write(&minder, json_pack("{ss ss}", "move", host, "rsh", rsh));
-	answer = lines_read(&minder, -1);
-	words = json_string_value(json_object_get(answer, "failed"));
-	unknown = answer == NULL ? "who kept the guest has ended"
-				 : json_string_value(json_object_get(answer, "unknown"));
-	if (unknown != NULL) {
-		say("%s is not here any more; whether it runs at %s is not known, look "
-		    "there: %s", name, host, unknown);
-	} else if (words != NULL) {
-		say("%s has not moved: %s", name, words);
-	} else {
-		json_unpack(answer, "{sI sI sI}", "pause_ms", &pause_ms, "flush_ms",
-			    &flush_ms, "bytes", &bytes);
-		printf("%s has moved to %s: paused for %lld ms, %lld of them to write its "
-		       "memory back; %lld bytes went there\n", name, host,
-		       (long long)pause_ms, (long long)flush_ms, (long long)bytes);
-	}
-	rc = unknown != NULL ? STATUS_UNKNOWN : words != NULL;
-	json_decref(answer);
-	return rc;
 }

@@ -11,7 +11,5 @@ int minder_run(const char *name, uint64_t size, json_t *line, json_t *settings);
 /* Has a guest from the other side, which is at these descriptors; from when it runs here
  * `done_fd` has a byte. The exit status. */
 int minder_receive(int in, int out, int done_fd);
-/* Asks the minder of this name to move its guest. The exit status. */
-int minder_ask(const char *name, const char *host, const char *rsh);
 
 #endif

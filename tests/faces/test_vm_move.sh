@@ -24,6 +24,11 @@ refused 'is ours to give' run --name a -- qemu-system-x86_64 -object memory-back
 refused 'how much memory?' run --name a -- qemu-system-x86_64 -m much
 refused 'where to?' move a
 refused 'no guest a is here' move a b
+refused 'no guest a is here' resume a
+refused 'which guest?' resume
+refused 'takes no name' list a
+[ -z "$("$extmem" vm list)" ] && [ "$("$extmem" vm list --json)" = '[]' ]
+verdict "there are no guests yet" $?
 refused 'is another version' receive a </dev/null
 chmod 777 "$scratch/a"
 refused 'others may write there' run --name a -- qemu-system-x86_64
@@ -111,15 +116,30 @@ begin() {
 		qemu-system-x86_64 -accel tcg -m 128 -nodefaults -no-user-config \
 		-display none -no-reboot -machine pc -kernel "$scratch/guest" \
 		-chardev "file,id=c,path=$console,append=on" \
-		-device isa-debugcon,chardev=c,iobase=0xe9 >"$scratch/run" 2>&1 8>&- &
+		-device isa-debugcon,chardev=c,iobase=0xe9 -S >"$scratch/run" 2>&1 8>&- &
 	run=$!
-	goes_on
+	await listed prelaunch && XDG_RUNTIME_DIR=$scratch/$side "$extmem" vm resume guest &&
+		goes_on
+}
+# What `extmem vm list` says of the guest on the side that has it.
+listed() {
+	XDG_RUNTIME_DIR=$scratch/$side "$extmem" vm list | grep -q "^guest  *128  $1"
 }
 side=a other=b
 begin
-verdict "a guest runs whose memory is a region" $? "$scratch/run"
+verdict "a guest that begins paused is resumed; its memory is a region" $? "$scratch/run"
 refused 'a guest guest is here already' run --name guest -a "$address" -- \
 	qemu-system-x86_64 -m 128
+check "it is listed, and runs" listed running
+pgrep -f "$scratch/$side/vm-guest/qmp" >"$scratch/pid"
+XDG_RUNTIME_DIR=$scratch/$side "$extmem" vm list --json >"$scratch/out"
+python3 - "$scratch/out" "$scratch/pid" <<-END
+	import json, sys
+	guest, = json.load(open(sys.argv[1]))
+	assert guest["name"] == "guest" and guest["size"] == 128 << 20
+	assert str(guest["qemu"]) in open(sys.argv[2]).read().split()
+END
+verdict "and so it is in JSON" $? "$scratch/out"
 swap() {
 	t=$side side=$other other=$t
 }
