@@ -83,8 +83,10 @@ libxm_ground_la_SOURCES += \
 	core/pure/versions.h \
 	core/pure/view.c \
 	core/pure/view.h \
+	core/pure/backing.h \
 	core/pure/volume.c \
 	core/pure/volume.h \
+	core/pure/volume_backing.c \
 	core/pure/volume_io.c \
 	core/pure/volume_move.c \
 	core/pure/volume_part.c \

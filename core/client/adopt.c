@@ -116,14 +116,14 @@ static int put_back(struct adoption *t, const struct xm_handed *h, uint64_t offs
 	extmem *x = t->found.x;
 	struct xm_message m = {
 		.kind = XM_DRAFT,
-		.u.draft = { h->member.extent, offset, size, XM_DRAFT_BACK },
+		.u.draft = { h->at.extent, offset, size, XM_DRAFT_BACK },
 	};
 	int rc = -EAGAIN;
 
 	while (rc == -EAGAIN) {
-		struct xm_request request = { .lease = h->member.lease };
+		struct xm_request request = { .lease = h->at.lease };
 
-		rc = xm_ask(&x->ask, h->member.appliance, &m, x->regions.deadline_ns,
+		rc = xm_ask(&x->ask, h->at.appliance, &m, x->regions.deadline_ns,
 			    &request);
 		if (rc != 0)
 			xm_ask_explain(&x->ask, &request, t->found.words, WORDS);
@@ -185,7 +185,7 @@ static uint32_t untie(struct adoption *t, uint8_t *tied)
 	char words[WORDS];
 
 	for (uint32_t i = 0; i < t->found.l.count; i++) {
-		uint32_t bit = 1u << t->found.l.list[i].member.appliance;
+		uint32_t bit = 1u << t->found.l.list[i].at.appliance;
 		int rc = -ETIMEDOUT;
 
 		if (tied[i] == 0)
@@ -227,8 +227,8 @@ static void settle(struct adoption *t)
 static void free_stale(struct adoption *t)
 {
 	for (uint32_t i = 0; i < t->found.stale; i++) {
-		const struct xm_member *member =
-			&t->found.l.list[t->found.l.count + i].member;
+		const struct xm_extent_at *member =
+			&t->found.l.list[t->found.l.count + i].at;
 		struct xm_request request = { .lease = member->lease };
 		struct xm_message m = { .kind = XM_FREE };
 

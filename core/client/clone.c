@@ -52,13 +52,13 @@ static bool serves(extmem *x, uint32_t appliance)
 }
 
 /* 0, or why this member of a segment cannot be cloned. */
-static int member_check(extmem *x, const struct xm_segment *s, uint32_t k, char *words)
+static int member_check(extmem *x, const struct xm_backing *s, uint32_t k, char *words)
 {
-	const struct xm_member *m = &s->members[k];
+	const struct xm_extent_at *m = &s->list[k].at;
 
-	if (m->state != XM_MEMBER_IN) {
+	if (s->list[k].state != XM_MEMBER_IN) {
 		snprintf(words, WORDS, "one of its %u copies is missing, or is given what "
-			 "it lacks: call it again", xm_segment_copies(s));
+			 "it lacks: call it again", s->copies);
 		return -EBUSY;
 	}
 	if (m->extent == 0) {
@@ -74,7 +74,7 @@ static int member_check(extmem *x, const struct xm_segment *s, uint32_t k, char 
 }
 
 /* 0, or why the segment cannot be cloned. */
-static int segment_check(extmem *x, const struct xm_segment *s, char *words)
+static int segment_check(extmem *x, const struct xm_backing *s, char *words)
 {
 	int rc = 0;
 
@@ -88,20 +88,20 @@ static int segment_check(extmem *x, const struct xm_segment *s, char *words)
 			 "not ended: call it again");
 		return -EBUSY;
 	}
-	for (uint32_t k = 0; k < xm_segment_copies(s) && rc == 0; k++)
+	for (uint32_t k = 0; k < s->copies && rc == 0; k++)
 		rc = member_check(x, s, k, words);
 	return rc;
 }
 
 /* The segment that holds the page; its members stay from now on. */
-static int segment_fix(extmem *x, uint64_t page, struct xm_segment *ret, char *words)
+static int segment_fix(extmem *x, uint64_t page, struct xm_backing *ret, char *words)
 {
 	struct os_signals old;
 	int rc = -ESTALE;
 	bool there;
 
 	xm_lanes_lock(&x->lanes, &old);
-	there = xm_volume_segment(&x->volume, page, ret);
+	there = xm_volume_backing(&x->volume, page, ret);
 	if (there && !ret->guest)
 		xm_volume_fix(&x->volume, page, true);
 	xm_lanes_unlock(&x->lanes, &old);
@@ -110,28 +110,28 @@ static int segment_fix(extmem *x, uint64_t page, struct xm_segment *ret, char *w
 	return rc;
 }
 
-static void members_free(extmem *x, const struct xm_segment *s)
+static void members_free(extmem *x, const struct xm_backing *s)
 {
-	for (uint32_t k = 0; k < s->members_count; k++)
-		xm_extent_free(x, &s->members[k], false);
+	for (uint32_t k = 0; k < s->copies; k++)
+		xm_extent_free(x, &s->list[k].at, false);
 }
 
 /* Each where that of the source is. */
-static int members_alloc(const extmem_region *clone, const struct xm_segment *source,
-			 uint32_t column, struct xm_segment *ret, char *words)
+static int members_alloc(const extmem_region *clone, const struct xm_backing *source,
+			 uint32_t column, struct xm_backing *ret, char *words)
 {
-	uint32_t copies = xm_segment_copies(source);
+	uint32_t copies = source->copies;
 	int rc = 0;
 
 	ret->choice = source->choice;
-	while (rc == 0 && ret->members_count < copies) {
-		uint32_t k = ret->members_count;
+	while (rc == 0 && ret->copies < copies) {
+		uint32_t k = ret->copies;
 
 		rc = xm_extent_alloc_soon(clone->client, clone,
-					  source->members[k].appliance,
-					  xm_segment_size(source) * XM_PAGE,
-					  column * copies + k, &ret->members[k], words);
-		ret->members_count += rc == 0;
+					  source->list[k].at.appliance,
+					  xm_backing_size(source) * XM_PAGE,
+					  column * copies + k, &ret->list[k].at, words);
+		ret->copies += rc == 0;
 	}
 	return rc;
 }
@@ -140,7 +140,7 @@ static int members_alloc(const extmem_region *clone, const struct xm_segment *so
 static int run_clone(const extmem_region *source, const extmem_region *clone,
 		     uint64_t *page, char *words)
 {
-	struct xm_segment columns[XM_APPLIANCES_MAX], s;
+	struct xm_backing columns[XM_APPLIANCES_MAX], s;
 	uint64_t address = clone->address + *page * XM_PAGE - source->address;
 	uint64_t first = *page;
 	uint32_t count = 0, all = 1;
@@ -148,18 +148,18 @@ static int run_clone(const extmem_region *source, const extmem_region *clone,
 	int rc = 0;
 
 	for (; rc == 0 && count < all; count++) {
-		struct xm_segment *column = &columns[count];
+		struct xm_backing *column = &columns[count];
 
 		rc = segment_fix(x, *page, &s, words);
-		xm_segment_begin(clone, address, s.count * XM_PAGE, column);
+		xm_backing_begin(clone, address, s.count * XM_PAGE, column);
 		if (rc == 0) {
-			all = xm_segment_columns(&s);
+			all = xm_backing_columns(&s);
 			column->unit = s.unit;
 			column->columns = s.columns;
 			column->column = s.column;
 			rc = members_alloc(clone, &s, count, column, words);
 		}
-		*page = xm_segment_after(&s);
+		*page = xm_backing_after(&s);
 	}
 	if (rc == 0) {
 		*page = first + s.count;
@@ -219,13 +219,13 @@ static enum xm_verdict each_page(extmem *x, const extmem_region *region,
 static bool are_in(extmem *x, const extmem_region *source)
 {
 	uint64_t page = source->address / XM_PAGE, limit = page + source->size / XM_PAGE;
-	struct xm_segment s;
+	struct xm_backing s;
 	bool ret = true;
 
-	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
-	     page = xm_segment_after(&s)) {
-		for (uint32_t k = 0; k < xm_segment_copies(&s); k++)
-			ret &= s.members[k].state == XM_MEMBER_IN;
+	for (; page < limit && xm_volume_backing(&x->volume, page, &s);
+	     page = xm_backing_after(&s)) {
+		for (uint32_t k = 0; k < s.copies; k++)
+			ret &= s.list[k].state == XM_MEMBER_IN;
 	}
 	return ret;
 }

@@ -74,22 +74,22 @@ static void chunk_end(extmem *x, struct xm_clone *c, uint32_t chunk, bool lost,
 /* --- requests --------------------------------------------------------------- */
 
 /* What goes from one member to another at the same appliance. */
-static struct xm_copy_bytes copy_of(const struct xm_segment *s,
-				    const struct xm_segment *t,
-				    const struct xm_member *from,
-				    const struct xm_member *to, uint64_t page,
+static struct xm_copy_bytes copy_of(const struct xm_backing *s,
+				    const struct xm_backing *t,
+				    const struct xm_extent_at *from,
+				    const struct xm_extent_at *to, uint64_t page,
 				    uint64_t page_to, uint64_t count)
 {
 	return (struct xm_copy_bytes){
 		.from = from->extent, .to = to->extent,
-		.from_offset = from->offset + xm_segment_row(s, page) * XM_PAGE,
-		.to_offset = to->offset + xm_segment_row(t, page_to) * XM_PAGE,
+		.from_offset = from->offset + xm_backing_row(s, page) * XM_PAGE,
+		.to_offset = to->offset + xm_backing_row(t, page_to) * XM_PAGE,
 		.size = count * XM_PAGE,
 	};
 }
 
 /* Adds it to a request, or as one. The caller has asked for room. */
-static void post_add(struct xm_clone_slot *slot, const struct xm_member *from,
+static void post_add(struct xm_clone_slot *slot, const struct xm_extent_at *from,
 		     uint64_t page, const struct xm_copy_bytes *copy)
 {
 	for (uint32_t i = 0; i < slot->count; i++) {
@@ -110,13 +110,13 @@ static void post_add(struct xm_clone_slot *slot, const struct xm_member *from,
 	slot->posts[slot->count++].message.u.copy = *copy;
 }
 
-static const struct xm_member *member_at(const struct xm_segment *s,
+static const struct xm_extent_at *member_at(const struct xm_backing *s,
 					 uint32_t appliance)
 {
-	for (uint32_t k = 0; k < s->members_count; k++) {
-		if (s->members[k].appliance == appliance &&
-		    s->members[k].state == XM_MEMBER_IN)
-			return &s->members[k];
+	for (uint32_t k = 0; k < xm_backing_extents(s); k++) {
+		if (s->list[k].at.appliance == appliance &&
+		    s->list[k].state == XM_MEMBER_IN)
+			return &s->list[k].at;
 	}
 	return NULL;
 }
@@ -124,19 +124,19 @@ static const struct xm_member *member_at(const struct xm_segment *s,
 /* A run of pages, at each member of the clone that counts; what one of the others lacks is
  * stale. 0; -ENOSPC: there is no room for so many requests; -EAGAIN: one that counts has no
  * other to copy from, for a moment. */
-static int run_post(struct xm_clone_slot *slot, const struct xm_segment *s,
-		    const struct xm_segment *t, uint64_t page, uint64_t to,
+static int run_post(struct xm_clone_slot *slot, const struct xm_backing *s,
+		    const struct xm_backing *t, uint64_t page, uint64_t to,
 		    uint64_t count)
 {
 	bool any = false;
 
-	if (slot->count + t->members_count > XM_CLONE_POSTS)
+	if (slot->count + xm_backing_extents(t) > XM_CLONE_POSTS)
 		return -ENOSPC;
-	for (uint32_t k = 0; k < t->members_count; k++) {
-		const struct xm_member *m = &t->members[k], *from;
+	for (uint32_t k = 0; k < xm_backing_extents(t); k++) {
+		const struct xm_extent_at *m = &t->list[k].at, *from;
 		struct xm_copy_bytes copy;
 
-		if (m->state != XM_MEMBER_IN) {
+		if (t->list[k].state != XM_MEMBER_IN) {
 			slot->stale |= !XM_PLANTED(copy_left_out_trusted);
 			continue;
 		}
@@ -166,15 +166,15 @@ static int posts_make(extmem *x, const struct xm_clone *c,
 	while (rc == 0 && slot->asked < count) {
 		uint64_t page = c->machine.from + first + slot->asked;
 		uint64_t to = c->machine.to + first + slot->asked;
-		struct xm_segment s, t;
+		struct xm_backing s, t;
 		uint64_t run;
 
-		if (!xm_volume_segment(&x->volume, page, &s) ||
-		    !xm_volume_segment(&x->volume, to, &t) || s.lost || t.lost) {
+		if (!xm_volume_backing(&x->volume, page, &s) ||
+		    !xm_volume_backing(&x->volume, to, &t) || s.lost || t.lost) {
 			rc = -ESTALE;
 			break;
 		}
-		run = xm_min(xm_segment_end(&s, page) - page, count - slot->asked);
+		run = xm_min(xm_backing_end(&s, page) - page, count - slot->asked);
 		rc = run_post(slot, &s, &t, page, to, run);
 		slot->asked += rc == 0 ? run : 0;
 	}
@@ -186,8 +186,8 @@ static int posts_make(extmem *x, const struct xm_clone *c,
 static bool is_left_out(extmem *x, const struct xm_clone_slot *slot, uint32_t i)
 {
 	struct xm_lane *lane = lane_lock(x, slot->pages[i]);
-	struct xm_segment t;
-	bool ret = xm_volume_segment(&x->volume, slot->pages[i], &t) && !t.lost &&
+	struct xm_backing t;
+	bool ret = xm_volume_backing(&x->volume, slot->pages[i], &t) && !t.lost &&
 		   member_at(&t, slot->posts[i].appliance) == NULL;
 
 	xm_lane_give(lane);
@@ -385,10 +385,10 @@ static void take_wanted(extmem *x)
 
 static void release(extmem *x, uint64_t page, uint64_t limit)
 {
-	struct xm_segment s;
+	struct xm_backing s;
 
-	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
-	     page = xm_segment_after(&s))
+	for (; page < limit && xm_volume_backing(&x->volume, page, &s);
+	     page = xm_backing_after(&s))
 		xm_volume_fix(&x->volume, page, false);
 }
 

@@ -47,11 +47,11 @@ static int ask_of(extmem *x, const struct xm_handed_list *l, uint32_t extent,
 	const struct xm_handed *h = &l->list[extent];
 	struct xm_message m = { .kind = XM_DAMAGE };
 
-	m.u.damage.extent = h->member.extent;
+	m.u.damage.extent = h->at.extent;
 	for (;;) {
-		struct xm_request request = { .lease = h->member.lease };
+		struct xm_request request = { .lease = h->at.lease };
 		const struct xm_damaged *d = &request.message.u.damaged;
-		int rc = xm_ask(&x->ask, h->member.appliance, &m,
+		int rc = xm_ask(&x->ask, h->at.appliance, &m,
 				x->regions.deadline_ns, &request);
 
 		if (rc != 0) {
@@ -65,14 +65,14 @@ static int ask_of(extmem *x, const struct xm_handed_list *l, uint32_t extent,
 		    !xm_span_fits(d->offset, d->size, h->size)) {
 			snprintf(words, words_size, "too much of it is damaged on the "
 				 "disk of appliance %s: its log says what",
-				 xm_ask_address(&x->ask, h->member.appliance));
+				 xm_ask_address(&x->ask, h->at.appliance));
 			return -EUCLEAN;
 		}
 		if (is_of_seals(h, d)) {
 			snprintf(words, words_size, "a page of its seals is damaged on "
 				 "the disk of appliance %s: put back a copy of its "
 				 "store, made while no daemon ran",
-				 xm_ask_address(&x->ask, h->member.appliance));
+				 xm_ask_address(&x->ask, h->at.appliance));
 			return -EUCLEAN;
 		}
 		ret->runs[ret->count].extent = extent;
@@ -89,7 +89,7 @@ int xm_damage_ask(extmem *x, const struct xm_handed_list *l, struct xm_damage_li
 
 	ret->count = 0;
 	for (uint32_t i = 0; i < l->count && rc == 0; i++) {
-		if (has_store(x, l->list[i].member.appliance))
+		if (has_store(x, l->list[i].at.appliance))
 			rc = ask_of(x, l, i, ret, words, words_size);
 	}
 	return rc;
@@ -107,7 +107,7 @@ uint32_t xm_damage_of_tree(const struct xm_handed_list *l,
 		uint64_t begin = xm_max(damage->runs[i].row, rows);
 		uint64_t end = damage->runs[i].row + damage->runs[i].rows;
 
-		if (h->member.extent == extent && h->member.appliance == appliance &&
+		if (h->at.extent == extent && h->at.appliance == appliance &&
 		    begin < end)
 			ret[count++] = (struct xm_tree_run){ begin - rows, end - begin };
 	}

@@ -55,7 +55,7 @@ void xm_found_give_back(struct xm_found *t)
 	uint32_t done = 0; /* appliances, a bit each */
 
 	for (uint32_t i = 0; i < t->l.count + t->stale; i++) {
-		const struct xm_member *member = &t->l.list[i].member;
+		const struct xm_extent_at *member = &t->l.list[i].at;
 
 		if ((done & 1u << member->appliance) == 0)
 			xm_return_claimed(t->x, member, t->token);
@@ -204,7 +204,7 @@ int xm_found_region(struct xm_found *t, const char *call, extmem_region **ret)
 
 /* The members of one column, which begin with entry *i. */
 static void members_add(struct xm_found *t, const struct xm_place_label *run,
-			uint8_t column, struct xm_segment *s, uint32_t *i)
+			uint8_t column, struct xm_backing *s, uint32_t *i)
 {
 	for (; *i < t->l.count; (*i)++) {
 		struct xm_handed *h = &t->l.list[*i];
@@ -212,23 +212,22 @@ static void members_add(struct xm_found *t, const struct xm_place_label *run,
 		if (h->label.page != run->page || h->label.column != column)
 			return;
 		h->page = s->page + column * s->unit;
-		h->k = s->members_count;
-		memcpy(&s->members[s->members_count++], &h->member,
-		       sizeof(h->member));
+		h->k = s->copies;
+		s->list[s->copies++].at = h->at;
 	}
 }
 
 /* One run, whose members begin with entry *i. */
 static int run_add(struct xm_found *t, const extmem_region *region, uint32_t *i)
 {
-	struct xm_segment columns[XM_APPLIANCES_MAX];
+	struct xm_backing columns[XM_APPLIANCES_MAX];
 	const struct xm_place_label *run = &t->l.list[*i].label;
 	uint64_t address = region->address + run->page * XM_PAGE;
 
 	for (uint8_t c = 0; c < run->columns; c++) {
-		struct xm_segment *s = &columns[c];
+		struct xm_backing *s = &columns[c];
 
-		xm_segment_begin(region, address, run->count * XM_PAGE, s);
+		xm_backing_begin(region, address, run->count * XM_PAGE, s);
 		/* If the call fails it gives back what it has claimed, so nothing else may
 		 * come in its place until then. */
 		s->fixed = t->kind == XM_CLAIM;
@@ -302,11 +301,11 @@ void xm_found_hold(extmem_region *region)
 	uint64_t page = region->address / XM_PAGE;
 	uint64_t limit = page + region->size / XM_PAGE;
 	struct os_signals old;
-	struct xm_segment s;
+	struct xm_backing s;
 
 	xm_lanes_lock(&x->lanes, &old);
-	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
-	     page = xm_segment_after(&s))
+	for (; page < limit && xm_volume_backing(&x->volume, page, &s);
+	     page = xm_backing_after(&s))
 		xm_volume_hold(&x->volume, page);
 	xm_lanes_unlock(&x->lanes, &old);
 }

@@ -71,18 +71,18 @@ int xm_offer_extent(extmem *x, enum xm_message_kind kind,
 	struct xm_message m = { .kind = kind };
 	struct xm_request request;
 
-	m.u.offer.extent = h->member.extent;
+	m.u.offer.extent = h->at.extent;
 	m.u.offer.flags = flags;
 	m.u.offer.ms = ms;
 	memcpy(m.u.offer.token, token, XM_TOKEN_SIZE);
 	snprintf(m.u.offer.identity, sizeof(m.u.offer.identity), "%s",
 		 identity == NULL ? "" : identity);
 	xm_label_encode(&h->label, &m.u.offer.label);
-	return ask(x, h->member.appliance, &m, h->member.lease, &request, words,
+	return ask(x, h->at.appliance, &m, h->at.lease, &request, words,
 		   words_size);
 }
 
-int xm_return_claimed(extmem *x, const struct xm_member *member,
+int xm_return_claimed(extmem *x, const struct xm_extent_at *member,
 		      const uint8_t *token)
 {
 	struct xm_message m = { .kind = XM_OFFER };
@@ -105,10 +105,10 @@ static bool take(struct xm_handed *h, uint32_t appliance,
 {
 	const struct xm_claimed *c = &r->message.u.claimed;
 
-	h->member.appliance = appliance;
-	h->member.lease = r->lease;
-	h->member.extent = c->extent;
-	h->member.remote = c->remote;
+	h->at.appliance = appliance;
+	h->at.lease = r->lease;
+	h->at.extent = c->extent;
+	h->at.remote = c->remote;
 	h->size = c->size;
 	h->id = c->id;
 	memcpy(h->name, c->region, sizeof(h->name));
@@ -154,7 +154,7 @@ int xm_claim_all(extmem *x, uint32_t appliance, enum xm_message_kind kind,
 				 xm_ask_address(&x->ask, appliance));
 			return -EPROTO;
 		}
-		m.u.claim.after = h->member.extent;
+		m.u.claim.after = h->at.extent;
 	}
 }
 
@@ -164,11 +164,11 @@ void xm_handed_fix(extmem_region *region, bool fixed)
 	uint64_t page = region->address / XM_PAGE;
 	uint64_t limit = page + region->size / XM_PAGE;
 	struct os_signals old;
-	struct xm_segment s;
+	struct xm_backing s;
 
 	xm_lanes_lock(&x->lanes, &old);
-	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
-	     page = xm_segment_after(&s))
+	for (; page < limit && xm_volume_backing(&x->volume, page, &s);
+	     page = xm_backing_after(&s))
 		xm_volume_fix(&x->volume, page, fixed);
 	xm_lanes_unlock(&x->lanes, &old);
 }
@@ -179,10 +179,10 @@ void xm_segments_drop(extmem_region *region)
 	uint64_t page = region->address / XM_PAGE;
 	uint64_t limit = page + region->size / XM_PAGE;
 	struct os_signals old;
-	struct xm_segment s;
+	struct xm_backing s;
 
 	xm_lanes_lock(&x->lanes, &old);
-	while (page < limit && xm_volume_segment(&x->volume, page, &s)) {
+	while (page < limit && xm_volume_backing(&x->volume, page, &s)) {
 		xm_volume_remove(&x->volume, page);
 		page = s.page + s.count;
 	}

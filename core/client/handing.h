@@ -8,13 +8,13 @@
 
 #include "core/client/region.h"
 #include "core/pure/label.h"
-#include "core/pure/layout.h"
+#include "core/pure/backing.h"
 
 /* An extent that is parted with or was claimed. */
 struct xm_handed {
 	uint64_t page; /* of the arena, by which the volume finds its segment; or 0 */
 	uint32_t k;    /* which of its members */
-	struct xm_member member;
+	struct xm_extent_at at;
 	uint64_t size;
 	struct xm_region_id id;
 	char name[XM_NAME_SIZE];
@@ -38,7 +38,7 @@ int xm_offer_extent(extmem *, enum xm_message_kind, const struct xm_handed *,
 		    char *words, size_t words_size);
 /* Returns to the token what was claimed by it at the appliance of this member. If it is not
  * told in time, the session tells it. */
-int xm_return_claimed(extmem *, const struct xm_member *, const uint8_t *token);
+int xm_return_claimed(extmem *, const struct xm_extent_at *, const uint8_t *token);
 /* Claims all that waits at one appliance, behind what the list has; or (`kind` XM_OPEN) may
  * read all that is shared there. 0, -ENOENT for nothing, or -errno with words; the list has
  * what was claimed before. */
@@ -58,7 +58,7 @@ int xm_handed_zero(extmem_region *);
 int xm_handed_check(const extmem_region *, const char *call);
 
 /* What the label of each of this segment's members says, but for copies. */
-void xm_handed_label(const extmem_region *, const struct xm_segment *,
+void xm_handed_label(const extmem_region *, const struct xm_backing *,
 		     struct xm_place_label *ret);
 
 /* Ties the region's token to each of its extents, or none. 0, or -errno in words. */

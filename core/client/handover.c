@@ -40,40 +40,40 @@
 
 /* --- what there is -------------------------------------------------------- */
 
-void xm_handed_label(const extmem_region *region, const struct xm_segment *s,
+void xm_handed_label(const extmem_region *region, const struct xm_backing *s,
 		     struct xm_place_label *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->region_size = region->size;
 	ret->page = s->page - region->address / XM_PAGE;
 	ret->count = s->count;
-	ret->columns = (uint8_t)xm_segment_columns(s);
-	ret->unit = xm_segment_is_striped(s) ? s->unit : 0;
-	ret->column = xm_segment_is_striped(s) ? s->column : 0;
+	ret->columns = (uint8_t)xm_backing_columns(s);
+	ret->unit = xm_backing_is_striped(s) ? s->unit : 0;
+	ret->column = xm_backing_is_striped(s) ? s->column : 0;
 	ret->turn = region->turn;
 	ret->sealed = region->fixed;
 }
 
 /* The members of one segment that are IN. */
 static int collect_members(const extmem_region *region, uint64_t page,
-			   const struct xm_segment *s, struct xm_handed_list *l)
+			   const struct xm_backing *s, struct xm_handed_list *l)
 {
 	uint32_t copies = 0, first = l->count;
 
-	for (uint32_t k = 0; k < xm_segment_copies(s); k++) {
+	for (uint32_t k = 0; k < s->copies; k++) {
 		struct xm_handed *h;
 
-		if (s->members[k].state != XM_MEMBER_IN)
+		if (s->list[k].state != XM_MEMBER_IN)
 			continue;
 		/* A part of an extent does not change hands alone. */
-		if (s->members[k].extent == 0 || s->members[k].offset != 0)
+		if (s->list[k].at.extent == 0 || s->list[k].at.offset != 0)
 			return -EBUSY;
 		h = xm_handed_add(l);
 		if (h == NULL)
 			return -ENOMEM;
 		h->page = page;
 		h->k = k;
-		memcpy(&h->member, &s->members[k], sizeof(h->member));
+		h->at = s->list[k].at;
 		xm_handed_label(region, s, &h->label);
 		h->label.copy = (uint8_t)copies++;
 	}
@@ -89,23 +89,23 @@ int xm_handed_collect(extmem_region *region, bool hold, struct xm_handed_list *l
 	uint64_t page = region->address / XM_PAGE;
 	uint64_t limit = page + region->size / XM_PAGE;
 	struct os_signals old;
-	struct xm_segment s;
+	struct xm_backing s;
 	int rc = 0;
 
 	xm_lanes_lock(&x->lanes, &old);
 	l->count = 0;
-	for (uint64_t p = page; p < limit && rc == 0; p = xm_segment_after(&s)) {
-		if (!xm_volume_segment(&x->volume, p, &s) || s.lost)
+	for (uint64_t p = page; p < limit && rc == 0; p = xm_backing_after(&s)) {
+		if (!xm_volume_backing(&x->volume, p, &s) || s.lost)
 			rc = -ESTALE;
 		else if (s.unsure && !(region->half && s.held))
 			rc = -EBUSY;
 	}
 	while (page < limit && rc == 0) {
-		xm_volume_segment(&x->volume, page, &s);
+		xm_volume_backing(&x->volume, page, &s);
 		if (hold)
 			xm_volume_hold(&x->volume, page);
 		rc = collect_members(region, page, &s, l);
-		page = xm_segment_after(&s);
+		page = xm_backing_after(&s);
 	}
 	xm_lanes_unlock(&x->lanes, &old);
 	return rc;
@@ -118,11 +118,11 @@ void xm_handed_release(extmem_region *region)
 	uint64_t page = region->address / XM_PAGE;
 	uint64_t limit = page + region->size / XM_PAGE;
 	struct os_signals old;
-	struct xm_segment s;
+	struct xm_backing s;
 
 	xm_lanes_lock(&x->lanes, &old);
-	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
-	     page = xm_segment_after(&s)) {
+	for (; page < limit && xm_volume_backing(&x->volume, page, &s);
+	     page = xm_backing_after(&s)) {
 		if (s.held)
 			xm_volume_release(&x->volume, page, 0);
 	}
@@ -208,8 +208,8 @@ static struct xm_handed *find(const struct xm_handed_list *l, uint32_t appliance
 			      uint64_t extent)
 {
 	for (uint32_t i = 0; i < l->count; i++) {
-		if (l->list[i].member.appliance == appliance &&
-		    l->list[i].member.extent == extent)
+		if (l->list[i].at.appliance == appliance &&
+		    l->list[i].at.extent == extent)
 			return &l->list[i];
 	}
 	return NULL;
@@ -236,14 +236,14 @@ static bool take_back(extmem *x, uint32_t appliance, const uint8_t *token,
 
 	for (uint32_t i = 0; i < back.count; i++) {
 		struct xm_handed *h = find(l, appliance,
-					   back.list[i].member.extent);
+					   back.list[i].at.extent);
 
 		/* Under another lease: it counts as lost already. */
-		if (h != NULL && h->member.lease != back.list[i].member.lease)
-			xm_extent_free(x, &back.list[i].member, false);
-		if (h == NULL || h->member.lease != back.list[i].member.lease)
+		if (h != NULL && h->at.lease != back.list[i].at.lease)
+			xm_extent_free(x, &back.list[i].at, false);
+		if (h == NULL || h->at.lease != back.list[i].at.lease)
 			continue;
-		renew(x, h, &back.list[i].member.remote);
+		renew(x, h, &back.list[i].at.remote);
 		h->told = false;
 		xm_offer_extent(x, XM_OFFER, h, token, XM_OFFER_KEEP, 0, NULL, words,
 				sizeof(words));
@@ -253,9 +253,9 @@ static bool take_back(extmem *x, uint32_t appliance, const uint8_t *token,
 
 		/* Its lease is over, or its time was. (-ENOENT: the OFFER never
 		 * arrived, so it is ours as before.) */
-		if (h->told && h->member.appliance == appliance && rc == -ESTALE)
+		if (h->told && h->at.appliance == appliance && rc == -ESTALE)
 			renew(x, h, NULL);
-		if (h->member.appliance == appliance)
+		if (h->at.appliance == appliance)
 			h->told = false;
 	}
 	xm_handed_end(&back);
@@ -291,7 +291,7 @@ static int part_with(extmem_region *region, struct xm_handed_list *l,
 		return -EINPROGRESS;
 	for (uint32_t i = 0; i < l->count && rc != 0; i++) {
 		if (l->list[i].told)
-			back &= take_back(x, l->list[i].member.appliance, token,
+			back &= take_back(x, l->list[i].at.appliance, token,
 					  l);
 	}
 	return back ? rc : -EINPROGRESS;

@@ -16,19 +16,19 @@
 
 /* The guest's segment, if the guest has an extent of its own for it. */
 static bool segment_find(extmem *x, const struct xm_vacancy *at,
-			 uint64_t extent, struct xm_segment *ret)
+			 uint64_t extent, struct xm_backing *ret)
 {
 	struct os_signals old;
 	bool there;
 
 	xm_lanes_lock(&x->lanes, &old);
-	there = xm_volume_segment(&x->volume, at->page, ret) && ret->guest &&
-		ret->members[ret->members_count - 1].extent == extent;
+	there = xm_volume_backing(&x->volume, at->page, ret) && ret->guest &&
+		ret->list[ret->copies].at.extent == extent;
 	xm_lanes_unlock(&x->lanes, &old);
-	return there && xm_segment_size(ret) * XM_PAGE == at->size;
+	return there && xm_backing_size(ret) * XM_PAGE == at->size;
 }
 
-static void tie(extmem_region *region, const struct xm_segment *s,
+static void tie(extmem_region *region, const struct xm_backing *s,
 		uint64_t extent, struct xm_message *ret)
 {
 	struct xm_place_label label;
@@ -48,7 +48,7 @@ int xm_keeping_tie(extmem *x, const struct xm_vacancy *at,
 		   uint64_t extent, struct xm_message *ret)
 {
 	extmem_region *region;
-	struct xm_segment s;
+	struct xm_backing s;
 	int rc = -ENOENT;
 
 	os_mutex_take(&x->regions.links);
@@ -69,8 +69,8 @@ int xm_keeping_tie(extmem *x, const struct xm_vacancy *at,
 static bool are_equal(const struct xm_handed_list *l, const struct xm_handed_list *m)
 {
 	for (uint32_t i = 0; i < l->count && l->count == m->count; i++) {
-		if (l->list[i].member.extent != m->list[i].member.extent ||
-		    l->list[i].member.appliance != m->list[i].member.appliance)
+		if (l->list[i].at.extent != m->list[i].at.extent ||
+		    l->list[i].at.appliance != m->list[i].at.appliance)
 			return false;
 	}
 	return l->count == m->count;
@@ -156,13 +156,13 @@ static bool has_copies(const extmem_region *region)
 	uint64_t page = region->address / XM_PAGE;
 	uint64_t limit = page + region->size / XM_PAGE;
 	struct os_signals old;
-	struct xm_segment s;
+	struct xm_backing s;
 	bool ret = false;
 
 	xm_lanes_lock(&x->lanes, &old);
-	for (; page < limit && xm_volume_segment(&x->volume, page, &s);
-	     page = xm_segment_after(&s))
-		ret |= xm_segment_copies(&s) > 1;
+	for (; page < limit && xm_volume_backing(&x->volume, page, &s);
+	     page = xm_backing_after(&s))
+		ret |= s.copies > 1;
 	xm_lanes_unlock(&x->lanes, &old);
 	return ret;
 }

@@ -11,11 +11,11 @@
 
 /* What has become of a member, if its segment cannot be read; or, `here`, if it can, but
  * these pages of it cannot. */
-static const char *fate(const struct xm_member *m, bool here, bool tampered)
+static const char *fate(const struct xm_backing_copy *m, bool here, bool tampered)
 {
-	switch ((enum xm_member_state)m->state) {
+	switch (m->state) {
 	case XM_MEMBER_LOST:
-		if ((m->extent & XM_READING) != 0)
+		if ((m->at.extent & XM_READING) != 0)
 			return " lets us read it no more (its owner has ended "
 			       "that, or has ended, or the appliance was "
 			       "restarted)";
@@ -35,14 +35,14 @@ static const char *fate(const struct xm_member *m, bool here, bool tampered)
 		    : " is out of reach";
 }
 
-static void add_members(const extmem *x, const struct xm_segment *s, bool here,
+static void add_members(const extmem *x, const struct xm_backing *s, bool here,
 			bool tampered, struct xm_words *w)
 {
-	for (uint32_t k = 0; k < xm_segment_copies(s); k++) {
+	for (uint32_t k = 0; k < s->copies; k++) {
 		xm_words_add(w, k == 0 ? "appliance " : "; appliance ");
 		xm_words_add(w, xm_ask_address(&x->ask,
-					       s->members[k].appliance));
-		xm_words_add(w, fate(&s->members[k], here, tampered));
+					       s->list[k].at.appliance));
+		xm_words_add(w, fate(&s->list[k], here, tampered));
 	}
 }
 
@@ -53,11 +53,11 @@ void xm_lost_note(extmem *x, uint64_t page)
 	bool tampered = xm_engine_is_tampered(e, page);
 	bool here = xm_engine_reach(e, page) == XM_REACH_UP;
 	const uint8_t *base = x->arena.base;
-	struct xm_segment s;
+	struct xm_backing s;
 	struct xm_words w;
 
 	atomic_fetch_add(&x->lost.pages, 1);
-	if (!xm_volume_segment(&x->volume, page, &s) ||
+	if (!xm_volume_backing(&x->volume, page, &s) ||
 	    !atomic_compare_exchange_strong(&x->lost.said, &none, 1))
 		return;
 	/* snprintf of strings and integers takes no lock and no memory. */
@@ -74,7 +74,7 @@ void xm_lost_note(extmem *x, uint64_t page)
 	xm_words_begin(&w, x->lost.words + used,
 		       sizeof(x->lost.words) - (size_t)used - 1);
 	if (s.lost) {
-		xm_words_bytes(&w, xm_segment_size(&s) * XM_PAGE);
+		xm_words_bytes(&w, xm_backing_size(&s) * XM_PAGE);
 		xm_words_add(&w, ")");
 	}
 	xm_words_add(&w, ": ");
@@ -92,24 +92,24 @@ const char *extmem_lost(const extmem *x)
 
 /* The first of these whose bytes cannot be had. */
 static bool find_lost(extmem *x, uint64_t page, uint64_t limit,
-		      struct xm_segment *ret)
+		      struct xm_backing *ret)
 {
 	struct xm_engine *e = &x->lanes.lane[0].engine;
 
 	for (;;) {
 		page = xm_volume_backed_from(&x->volume, page, limit);
-		if (page >= limit || !xm_volume_segment(&x->volume, page, ret))
+		if (page >= limit || !xm_volume_backing(&x->volume, page, ret))
 			return false;
 		if (xm_engine_reach(e, page) != XM_REACH_UP)
 			return true;
-		page = xm_segment_end(ret, page);
+		page = xm_backing_end(ret, page);
 	}
 }
 
 void xm_lost_why(extmem *x, int rc, uint64_t page, uint64_t limit, char *words,
 		 size_t size)
 {
-	struct xm_segment s;
+	struct xm_backing s;
 	struct os_signals old;
 	struct xm_words w;
 	bool found = false;

@@ -46,7 +46,7 @@
 
 /* Pages of one extent. */
 struct part {
-	struct xm_member member;
+	struct xm_extent_at at;
 	uint64_t row, rows; /* pages, in the extent */
 	struct xm_tree_at *tree; /* or NULL */
 	uint64_t draft;
@@ -69,11 +69,11 @@ struct piece {
 
 /* --- where it lies -------------------------------------------------------- */
 
-static struct part *part_of(struct piece *p, const struct xm_member *member)
+static struct part *part_of(struct piece *p, const struct xm_extent_at *member)
 {
 	for (uint32_t i = 0; i < p->count; i++) {
-		if (p->parts[i].member.extent == member->extent &&
-		    p->parts[i].member.appliance == member->appliance)
+		if (p->parts[i].at.extent == member->extent &&
+		    p->parts[i].at.appliance == member->appliance)
 			return &p->parts[i];
 	}
 	return NULL;
@@ -81,29 +81,29 @@ static struct part *part_of(struct piece *p, const struct xm_member *member)
 
 /* Adds the pages from `page` on that lie in one run at the segment. Rows rise with pages, so
  * what an extent has of a piece is one run of rows. */
-static int add(struct piece *p, const struct xm_segment *s, uint64_t page,
+static int add(struct piece *p, const struct xm_backing *s, uint64_t page,
 	       uint64_t end)
 {
 	struct part *part;
 
-	if (s->members_count != 1 || s->members[0].offset != 0 ||
-	    s->members[0].extent == 0)
+	if (xm_backing_extents(s) != 1 || s->list[0].at.offset != 0 ||
+	    s->list[0].at.extent == 0)
 		return -EBUSY;
-	part = part_of(p, &s->members[0]);
+	part = part_of(p, &s->list[0].at);
 	if (part == NULL) {
 		if (p->count == XM_COUNT(p->parts))
 			return -EBUSY;
 		part = &p->parts[p->count++];
-		memcpy(&part->member, &s->members[0], sizeof(part->member));
-		part->row = xm_segment_row(s, page);
+		part->at = s->list[0].at;
+		part->row = xm_backing_row(s, page);
 		part->tree = p->trees == NULL
-				     ? NULL : xm_trees_find(p->trees, &part->member);
+				     ? NULL : xm_trees_find(p->trees, &part->at);
 		if (p->trees != NULL && part->tree == NULL)
 			return -EBUSY;
 	}
 	if (part->tree != NULL && !XM_PLANTED(tree_late))
-		xm_trees_take(p->x, part->tree, page, end, xm_segment_row(s, page));
-	part->rows = xm_segment_row(s, page) + (end - page) - part->row;
+		xm_trees_take(p->x, part->tree, page, end, xm_backing_row(s, page));
+	part->rows = xm_backing_row(s, page) + (end - page) - part->row;
 	return 0;
 }
 
@@ -111,7 +111,7 @@ static int add(struct piece *p, const struct xm_segment *s, uint64_t page,
 static int find_parts(struct piece *p)
 {
 	struct os_signals old;
-	struct xm_segment s;
+	struct xm_backing s;
 	uint64_t page = p->page;
 	int rc = 0;
 
@@ -120,12 +120,12 @@ static int find_parts(struct piece *p)
 	while (page < p->limit && rc == 0) {
 		uint64_t end;
 
-		if (!xm_volume_segment(&p->x->volume, page, &s) || s.lost) {
+		if (!xm_volume_backing(&p->x->volume, page, &s) || s.lost) {
 			rc = -ESTALE;
 			break;
 		}
 		p->limit = xm_min(p->limit, s.page + s.count);
-		end = xm_min(xm_segment_end(&s, page), p->limit);
+		end = xm_min(xm_backing_end(&s, page), p->limit);
 		rc = add(p, &s, page, end);
 		page = end;
 	}
@@ -166,8 +166,8 @@ static int ask(const struct piece *p, const struct part *part,
 {
 	int rc;
 
-	ret->lease = part->member.lease;
-	rc = xm_ask(&p->x->ask, part->member.appliance, m, deadline_ns, ret);
+	ret->lease = part->at.lease;
+	rc = xm_ask(&p->x->ask, part->at.appliance, m, deadline_ns, ret);
 	if (rc != 0)
 		xm_ask_explain(&p->x->ask, ret, p->words, WORDS);
 	return rc;
@@ -179,7 +179,7 @@ static int draft_rows(struct piece *p, struct part *part, uint64_t row, uint64_t
 {
 	struct xm_message m = {
 		.kind = XM_DRAFT,
-		.u.draft = { part->member.extent, row * XM_PAGE, rows * XM_PAGE,
+		.u.draft = { part->at.extent, row * XM_PAGE, rows * XM_PAGE,
 			     flags },
 	};
 	struct xm_request request;
@@ -234,7 +234,7 @@ static int persist(const struct piece *p)
 		const struct part *part = &p->parts[i];
 		struct xm_message m = {
 			.kind = XM_PERSIST,
-			.u.persist = { part->member.extent, part->draft },
+			.u.persist = { part->at.extent, part->draft },
 		};
 		struct xm_request request;
 
@@ -442,7 +442,7 @@ static int persist_root(struct piece *p, struct xm_tree_at *at)
 
 	p->count = 1;
 	memset(&p->parts[0], 0, sizeof(p->parts[0]));
-	memcpy(&p->parts[0].member, &at->member, sizeof(at->member));
+	memcpy(&p->parts[0].at, &at->at, sizeof(at->at));
 	p->parts[0].tree = at;
 	rc = draft_trees(p);
 	return rc == 0 ? persist(p) : rc;

@@ -30,15 +30,15 @@ static void count_used(extmem *x, const extmem_region *region,
 {
 	uint64_t page = region->address / XM_PAGE;
 	struct os_signals old;
-	struct xm_segment s;
+	struct xm_backing s;
 
 	xm_lanes_lock(&x->lanes, &old);
 	while (page < address / XM_PAGE &&
-	       xm_volume_segment(&x->volume, page, &s)) {
-		for (uint32_t k = 0; k < s.members_count; k++)
-			offers->list[s.members[k].appliance].used +=
-				xm_segment_size(&s) * XM_PAGE;
-		page = xm_segment_after(&s);
+	       xm_volume_backing(&x->volume, page, &s)) {
+		for (uint32_t k = 0; k < xm_backing_extents(&s); k++)
+			offers->list[s.list[k].at.appliance].used +=
+				xm_backing_size(&s) * XM_PAGE;
+		page = xm_backing_after(&s);
 	}
 	xm_lanes_unlock(&x->lanes, &old);
 }
@@ -54,35 +54,35 @@ struct attempt {
 	char words[XM_OFFER_WORDS];
 };
 
-static void members_free(extmem *x, const struct xm_member *members,
+static void members_free(extmem *x, const struct xm_backing_copy *copies,
 			 uint32_t count)
 {
 	for (uint32_t k = 0; k < count; k++)
-		xm_extent_free(x, &members[k], false);
+		xm_extent_free(x, &copies[k].at, false);
 }
 
-static void columns_free(extmem *x, const struct xm_segment *columns,
+static void columns_free(extmem *x, const struct xm_backing *columns,
 			 uint32_t count)
 {
 	for (uint32_t c = 0; c < count; c++)
-		members_free(x, columns[c].members, columns[c].members_count);
+		members_free(x, columns[c].list, columns[c].copies);
 }
 
 /* The members of one column. */
 static int column_alloc(struct attempt *t, const struct xm_plan_run *run,
-			uint64_t part, struct xm_segment *s, uint32_t first)
+			uint64_t part, struct xm_backing *s, uint32_t first)
 {
-	for (uint32_t k = 0; k < s->members_count; k++) {
+	for (uint32_t k = 0; k < s->copies; k++) {
 		uint32_t a = run->appliances[first + k];
 		struct xm_refused refused;
 		int rc = xm_extent_alloc(t->x, t->region, a, part, first + k,
-					 &s->members[k], &refused, t->words);
+					 &s->list[k].at, &refused, t->words);
 
 		if (rc == 0)
 			continue;
 		if (rc == -ENOSPC)
 			t->run_max[a] = xm_min(refused.free_run, part - 1);
-		members_free(t->x, s->members, k);
+		members_free(t->x, s->list, k);
 		return rc;
 	}
 	return 0;
@@ -91,16 +91,16 @@ static int column_alloc(struct attempt *t, const struct xm_plan_run *run,
 /* All columns of a run, or none. */
 static int columns_alloc(struct attempt *t, const struct xm_plan_run *run,
 			 const struct xm_strategy_choice *c, uint64_t address,
-			 struct xm_segment *columns)
+			 struct xm_backing *columns)
 {
 	uint32_t done = 0;
 	int rc = 0;
 
 	while (rc == 0 && done < c->columns) {
-		struct xm_segment *s = &columns[done];
+		struct xm_backing *s = &columns[done];
 
-		xm_segment_begin(t->region, address, run->size, s);
-		s->members_count = (uint8_t)c->mirrors;
+		xm_backing_begin(t->region, address, run->size, s);
+		s->copies = (uint8_t)c->mirrors;
 		s->choice = (uint8_t)t->plan.choice;
 		if (c->columns > 1) {
 			s->unit = c->unit / XM_PAGE;
@@ -121,7 +121,7 @@ static int run_alloc(struct attempt *t, const struct xm_plan_run *run,
 {
 	const struct xm_strategy_choice *c =
 		&t->region->strategy->choices[t->plan.choice];
-	struct xm_segment columns[XM_APPLIANCES_MAX];
+	struct xm_backing columns[XM_APPLIANCES_MAX];
 	int rc = columns_alloc(t, run, c, address, columns);
 
 	if (rc != 0)

@@ -13,36 +13,26 @@
 
 /* --- one segment ------------------------------------------------------------ */
 
-/* Lanes are told once of a lease that has ended, and say so of the members that there
- * are. So a member whose lease ended before it is added is lost from the beginning.
- * -ENOTCONN: no other is left. With all lanes' locks. */
-static int lose_late(const extmem *x, struct xm_segment *s)
+/* Each appliance's first lease that has not ended, as far as a lane has been told. With all
+ * lanes' locks. */
+static void leases_lost(const extmem *x, uint32_t ret[XM_APPLIANCES_MAX])
 {
-	uint32_t left = 0;
-
-	for (uint32_t k = 0; k < s->members_count; k++) {
-		struct xm_member *member = &s->members[k];
-
-		for (uint32_t l = 0; l < x->lanes.count; l++) {
-			if (x->ask.keeper.lost[l][member->appliance] > member->lease)
-				member->state = XM_MEMBER_LOST;
-		}
-		left += member->state != XM_MEMBER_LOST;
+	memset(ret, 0, XM_APPLIANCES_MAX * sizeof(ret[0]));
+	for (uint32_t l = 0; l < x->lanes.count; l++) {
+		for (uint32_t a = 0; a < XM_APPLIANCES_MAX; a++)
+			ret[a] = xm_max(ret[a], x->ask.keeper.lost[l][a]);
 	}
-	return left > 0 ? 0 : -ENOTCONN;
 }
 
-int xm_segments_add(extmem *x, struct xm_segment *columns, uint32_t count)
+int xm_segments_add(extmem *x, const struct xm_backing *columns, uint32_t count)
 {
+	uint32_t lost[XM_APPLIANCES_MAX];
 	struct os_signals old;
 	int rc;
 
 	xm_lanes_lock(&x->lanes, &old);
-	rc = xm_volume_room(&x->volume) < count ? -ENOSPC : 0;
-	for (uint32_t c = 0; rc == 0 && c < count; c++)
-		rc = lose_late(x, &columns[c]);
-	for (uint32_t c = 0; rc == 0 && c < count; c++)
-		rc = xm_volume_add(&x->volume, &columns[c]);
+	leases_lost(x, lost);
+	rc = xm_volume_put(&x->volume, columns, count, lost);
 	xm_lanes_unlock(&x->lanes, &old);
 	return rc;
 }
@@ -81,9 +71,9 @@ static bool out_of_reach(extmem *x, uint32_t appliance)
  * session answers -ENOTCONN at once, and sends FREE when the connection is back. If its
  * machine was switched off, the connection looks healthy until the deadline. An
  * appliance that is `unreachable` as the client closes does not get the whole timeout. */
-int xm_extent_free(extmem *x, const struct xm_member *member, bool unreachable)
+int xm_extent_free(extmem *x, const struct xm_extent_at *at, bool unreachable)
 {
-	uint32_t appliance = member->appliance;
+	uint32_t appliance = at->appliance;
 	struct xm_message give = { .kind = XM_FREE };
 	uint64_t deadline_ns = x->regions.deadline_ns;
 	struct xm_request request;
@@ -95,15 +85,15 @@ int xm_extent_free(extmem *x, const struct xm_member *member, bool unreachable)
 		return -ETIMEDOUT;
 	if (unreachable)
 		deadline_ns = xm_min(deadline_ns, os_now_ns() + LAST_WORD);
-	give.u.free.extent = member->extent;
-	request.lease = member->lease;
+	give.u.free.extent = at->extent;
+	request.lease = at->lease;
 	rc = xm_ask(&x->ask, appliance, &give, deadline_ns, &request);
 	x->regions.deaf[appliance] = rc == -ETIMEDOUT;
 	return rc;
 }
 
 int xm_extent_alloc(extmem *x, const extmem_region *region, uint32_t appliance,
-		    uint64_t size, uint32_t number, struct xm_member *ret,
+		    uint64_t size, uint32_t number, struct xm_extent_at *ret,
 		    struct xm_refused *ret_refused, char *words)
 {
 	struct xm_message take = { .kind = XM_ALLOC };
@@ -144,8 +134,8 @@ int xm_extent_alloc(extmem *x, const extmem_region *region, uint32_t appliance,
 	return 0;
 }
 
-void xm_segment_begin(const extmem_region *region, uint64_t address,
-		      uint64_t size, struct xm_segment *ret)
+void xm_backing_begin(const extmem_region *region, uint64_t address,
+		      uint64_t size, struct xm_backing *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->page = address / XM_PAGE;
@@ -159,7 +149,7 @@ void xm_segment_begin(const extmem_region *region, uint64_t address,
 }
 
 int xm_extent_alloc_soon(extmem *x, const extmem_region *region, uint32_t appliance,
-			 uint64_t size, uint32_t number, struct xm_member *ret,
+			 uint64_t size, uint32_t number, struct xm_extent_at *ret,
 			 char *words)
 {
 	uint64_t deadline_ns = xm_min(x->regions.deadline_ns,
@@ -183,13 +173,13 @@ static void member_alloc(extmem *x, const extmem_region *region,
 			 struct xm_placement_offer *ret, char *words)
 {
 	struct xm_refused refused;
-	struct xm_segment segment;
+	struct xm_backing segment;
 
-	xm_segment_begin(region, address, size, &segment);
-	segment.members_count = 1;
+	xm_backing_begin(region, address, size, &segment);
+	segment.copies = 1;
 	memset(ret, 0, sizeof(*ret));
 	ret->status = xm_extent_alloc(x, region, appliance, size, 0,
-				      &segment.members[0], &refused, words);
+				      &segment.list[0].at, &refused, words);
 	ret->free = refused.free;
 	ret->free_run = refused.free_run;
 	ret->soon = refused.soon;
@@ -197,7 +187,7 @@ static void member_alloc(extmem *x, const extmem_region *region,
 		return;
 	ret->status = xm_segments_add(x, &segment, 1);
 	if (ret->status != 0) {
-		xm_extent_free(x, &segment.members[0], false);
+		xm_extent_free(x, &segment.list[0].at, false);
 		if (ret->status == -ENOTCONN)
 			snprintf(words, XM_OFFER_WORDS, "appliance %s gave memory, "
 				 "and has lost it already",
@@ -208,41 +198,41 @@ static void member_alloc(extmem *x, const extmem_region *region,
 	}
 }
 
-void xm_segment_copy(extmem *x, uint64_t page, struct xm_segment *ret)
+void xm_backing_of(extmem *x, uint64_t page, struct xm_backing *ret)
 {
 	struct os_signals old;
 	bool there;
 
 	xm_lanes_lock(&x->lanes, &old);
-	there = xm_volume_segment(&x->volume, page, ret);
+	there = xm_volume_backing(&x->volume, page, ret);
 	XM_ASSERT(there);
 	xm_lanes_unlock(&x->lanes, &old);
 }
 
 /* The same for column c of the run that begins at this page. */
 static void column_copy(extmem *x, uint64_t page, uint32_t c,
-			struct xm_segment *ret)
+			struct xm_backing *ret)
 {
-	xm_segment_copy(x, page, ret);
+	xm_backing_of(x, page, ret);
 	if (c > 0)
-		xm_segment_copy(x, page + c * ret->unit, ret);
+		xm_backing_of(x, page + c * ret->unit, ret);
 }
 
 /* The members of a segment that is not in the volume any more. */
-static int members_give(extmem *x, const struct xm_segment *s,
+static int members_give(extmem *x, const struct xm_backing *s,
 			const bool *unreachable)
 {
 	int rc = 0;
 
-	for (uint32_t k = 0; k < s->members_count; k++) {
-		const struct xm_member *member = &s->members[k];
+	for (uint32_t k = 0; k < xm_backing_extents(s); k++) {
+		const struct xm_backing_copy *member = &s->list[k];
 		int last = 0;
 
 		/* 0: a head has it, from which the tail was not cut off. */
-		if (member->state != XM_MEMBER_LOST && member->extent != 0)
-			last = xm_extent_free(x, member, unreachable[k]);
+		if (member->state != XM_MEMBER_LOST && member->at.extent != 0)
+			last = xm_extent_free(x, &member->at, unreachable[k]);
 		/* Lost while it was asked: it has nothing to give back. */
-		if (last == -ESTALE && s->members_count > 1)
+		if (last == -ESTALE && xm_backing_extents(s) > 1)
 			last = 0;
 		/* One that has left is told when it is back, or its lease ends
 		 * before. */
@@ -255,20 +245,20 @@ static int members_give(extmem *x, const struct xm_segment *s,
 /* No member is replaced any more. */
 static void run_hold(extmem *x, uint64_t page)
 {
-	struct xm_segment s;
+	struct xm_backing s;
 	struct os_signals old;
 	bool there;
 
 	xm_lanes_lock(&x->lanes, &old);
-	there = xm_volume_segment(&x->volume, page, &s);
+	there = xm_volume_backing(&x->volume, page, &s);
 	XM_ASSERT(there);
-	for (uint32_t c = 0; c < xm_segment_columns(&s); c++)
+	for (uint32_t c = 0; c < xm_backing_columns(&s); c++)
 		xm_volume_hold(&x->volume, page + c * s.unit);
 	xm_lanes_unlock(&x->lanes, &old);
 }
 
 /* Last first. The columns of a run leave the volume together: all are copied before. */
-static int run_free(extmem *x, uint64_t page, struct xm_segment *columns)
+static int run_free(extmem *x, uint64_t page, struct xm_backing *columns)
 {
 	bool unreachable[XM_APPLIANCES_MAX][XM_MEMBERS_MAX];
 	uint32_t count = 1;
@@ -276,14 +266,14 @@ static int run_free(extmem *x, uint64_t page, struct xm_segment *columns)
 
 	run_hold(x, page);
 	for (uint32_t c = 0; c < count; c++) {
-		struct xm_segment *s = &columns[c];
+		struct xm_backing *s = &columns[c];
 
 		column_copy(x, page, c, s);
-		count = xm_segment_columns(s);
-		for (uint32_t k = 0; k < s->members_count; k++)
+		count = xm_backing_columns(s);
+		for (uint32_t k = 0; k < xm_backing_extents(s); k++)
 			unreachable[c][k] =
 				x->regions.closing &&
-				out_of_reach(x, s->members[k].appliance);
+				out_of_reach(x, s->list[k].at.appliance);
 	}
 	segment_remove(x, page);
 	for (uint32_t c = 0; c < count; c++) {
@@ -295,8 +285,8 @@ static int run_free(extmem *x, uint64_t page, struct xm_segment *columns)
 	return rc;
 }
 
-bool xm_segment_last(extmem *x, uint64_t address, uint64_t end,
-		     struct xm_segment *ret)
+bool xm_backing_last(extmem *x, uint64_t address, uint64_t end,
+		     struct xm_backing *ret)
 {
 	struct os_signals old;
 	bool there;
@@ -309,10 +299,10 @@ bool xm_segment_last(extmem *x, uint64_t address, uint64_t end,
 
 int xm_segments_free(extmem *x, uint64_t address, uint64_t end)
 {
-	struct xm_segment columns[XM_APPLIANCES_MAX];
+	struct xm_backing columns[XM_APPLIANCES_MAX];
 	int rc = 0;
 
-	while (end > address && xm_segment_last(x, address, end, &columns[0])) {
+	while (end > address && xm_backing_last(x, address, end, &columns[0])) {
 		int last;
 
 		XM_ASSERT(columns[0].page * XM_PAGE >= address &&
@@ -390,10 +380,10 @@ int xm_segments_alloc(extmem *x, const extmem_region *region,
 bool xm_segments_last(extmem *x, uint64_t address, uint64_t *end, uint64_t *ret_size,
 		      bool *ret_whole)
 {
-	struct xm_segment s;
+	struct xm_backing s;
 	uint64_t first, last;
 
-	if (address >= *end || !xm_segment_last(x, address, *end, &s))
+	if (address >= *end || !xm_backing_last(x, address, *end, &s))
 		return false;
 	first = xm_max(s.page * XM_PAGE, address);
 	last = (s.page + s.count) * XM_PAGE;
@@ -413,7 +403,7 @@ static enum xm_reach page_reach(extmem *x, struct xm_lane *lane, uint64_t page,
 {
 	struct xm_volume_page at;
 	struct xm_lane_peer *peer;
-	struct xm_segment s;
+	struct xm_backing s;
 	struct os_signals old;
 	const char *said;
 	bool there;
@@ -422,8 +412,8 @@ static enum xm_reach page_reach(extmem *x, struct xm_lane *lane, uint64_t page,
 	xm_lane_turn(lane);
 	there = xm_volume_look(&lane->engine.io, page,
 			       xm_engine_clock(&lane->engine), &at);
-	XM_ASSERT(there && xm_volume_segment(&x->volume, page, &s));
-	*ret_next = xm_segment_after(&s);
+	XM_ASSERT(there && xm_volume_backing(&x->volume, page, &s));
+	*ret_next = xm_backing_after(&s);
 	if (at.reach != XM_REACH_UP) {
 		peer = &lane->engine.peers[at.appliance];
 		said = peer->ops->last_error(peer->transport);

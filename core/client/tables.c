@@ -52,7 +52,7 @@ static int table_alloc(extmem_region *shared, const char *call, uint32_t applian
 		.size = sizeof(request), .name = shared->name,
 		.region_size = xm_align_up(size, x->ask.granule),
 	};
-	struct xm_segment s;
+	struct xm_backing s;
 	extmem_region *table;
 	int rc = xm_region_new(x, call, &request, &table);
 
@@ -61,15 +61,15 @@ static int table_alloc(extmem_region *shared, const char *call, uint32_t applian
 		return rc;
 	}
 	table->is_table = true;
-	xm_segment_begin(table, table->address, table->size, &s);
-	s.members_count = 1;
+	xm_backing_begin(table, table->address, table->size, &s);
+	s.copies = 1;
 	rc = xm_extent_alloc_soon(x, table, appliance, table->size, copy,
-				  &s.members[0], words);
+				  &s.list[0].at, words);
 	if (rc == 0) {
 		rc = xm_segments_add(x, &s, 1);
 		if (rc != 0) {
 			snprintf(words, WORDS, "%s", xm_why(rc));
-			xm_extent_free(x, &s.members[0], false);
+			xm_extent_free(x, &s.list[0].at, false);
 		} else {
 			rc = xm_segments_wait(x, table->address, table->size, words,
 					      WORDS);
@@ -125,7 +125,7 @@ int xm_tables_alloc(extmem_region *region, struct xm_sharing *s, const char *cal
 		return -ENOTSUP;
 	}
 	for (uint32_t t = 0; t < count; t++)
-		appliances[t] = most[t].member.appliance;
+		appliances[t] = most[t].at.appliance;
 	while (rc == 0 && s->tables_count < count) {
 		uint32_t t = s->tables_count;
 		extmem_region **table = &s->tables[t];

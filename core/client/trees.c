@@ -26,7 +26,7 @@ uint64_t xm_trees_tail(uint64_t size)
 
 /* The region's next segment from *page on. False: there is none. */
 static bool segment_next(const extmem_region *region, uint64_t *page,
-			 struct xm_segment *ret)
+			 struct xm_backing *ret)
 {
 	extmem *x = region->client;
 	uint64_t limit = (region->address + region->size) / XM_PAGE;
@@ -34,17 +34,17 @@ static bool segment_next(const extmem_region *region, uint64_t *page,
 	bool there;
 
 	xm_lanes_lock(&x->lanes, &old);
-	there = *page < limit && xm_volume_segment(&x->volume, *page, ret);
+	there = *page < limit && xm_volume_backing(&x->volume, *page, ret);
 	xm_lanes_unlock(&x->lanes, &old);
 	if (there)
-		*page = xm_segment_after(ret);
+		*page = xm_backing_after(ret);
 	return there;
 }
 
 static uint32_t segments_count(const extmem_region *region)
 {
 	uint64_t page = region->address / XM_PAGE;
-	struct xm_segment s;
+	struct xm_backing s;
 	uint32_t count = 0;
 
 	while (segment_next(region, &page, &s))
@@ -52,18 +52,18 @@ static uint32_t segments_count(const extmem_region *region)
 	return count;
 }
 
-static int tree_open(const extmem_region *region, const struct xm_segment *s,
+static int tree_open(const extmem_region *region, const struct xm_backing *s,
 		     uint64_t offset, struct xm_tree_at *ret)
 {
-	uint64_t rows = xm_segment_size(s);
-	uint64_t first = s->region_page + (xm_segment_is_striped(s)
+	uint64_t rows = xm_backing_size(s);
+	uint64_t first = s->region_page + (xm_backing_is_striped(s)
 						   ? s->column * s->unit : 0);
 
-	if (s->members[0].extent == 0 || s->members[0].offset != 0 || s->unsure)
+	if (s->list[0].at.extent == 0 || s->list[0].at.offset != 0 || s->unsure)
 		return -EBUSY;
 	if (rows > XM_TREE_ROWS_MAX)
 		return -EFBIG;
-	memcpy(&ret->member, &s->members[0], sizeof(ret->member));
+	ret->at = s->list[0].at;
 	ret->offset = offset;
 	ret->size = xm_tree_pages(rows) * XM_PAGE;
 	ret->bytes = os_memory_take(ret->size);
@@ -78,7 +78,7 @@ static int trees_fill(const extmem_region *region, struct xm_trees *t,
 {
 	uint64_t page = region->address / XM_PAGE;
 	uint32_t max = segments_count(region);
-	struct xm_segment s;
+	struct xm_backing s;
 	int rc = 0;
 
 	t->list = os_alloc(max * sizeof(*t->list));
@@ -96,14 +96,14 @@ static int trees_fill(const extmem_region *region, struct xm_trees *t,
 /* The end of the extent as a segment of the table's. */
 static int tail_add(extmem_region *table, const struct xm_tree_at *at)
 {
-	struct xm_segment s;
+	struct xm_backing s;
 
-	xm_segment_begin(table, table->address + at->offset, at->size, &s);
+	xm_backing_begin(table, table->address + at->offset, at->size, &s);
 	s.strategy = NULL;
-	s.members_count = 1;
-	memcpy(&s.members[0], &at->member, sizeof(s.members[0]));
-	s.members[0].extent = 0; /* the region's own segment has it */
-	s.members[0].offset = at->tree.rows * XM_PAGE;
+	s.copies = 1;
+	s.list[0].at = at->at;
+	s.list[0].at.extent = 0; /* the region's own segment has it */
+	s.list[0].at.offset = at->tree.rows * XM_PAGE;
 	return xm_segments_add(table->client, &s, 1);
 }
 
@@ -180,11 +180,11 @@ extmem_region *xm_trees_leave(extmem_region *region)
 
 /* --- changes ------------------------------------------------------------------ */
 
-struct xm_tree_at *xm_trees_find(struct xm_trees *t, const struct xm_member *member)
+struct xm_tree_at *xm_trees_find(struct xm_trees *t, const struct xm_extent_at *member)
 {
 	for (uint32_t i = 0; i < t->count; i++) {
-		if (t->list[i].member.appliance == member->appliance &&
-		    t->list[i].member.extent == member->extent)
+		if (t->list[i].at.appliance == member->appliance &&
+		    t->list[i].at.extent == member->extent)
 			return &t->list[i];
 	}
 	return NULL;
@@ -341,8 +341,8 @@ static int trees_read(extmem_region *region, const struct xm_handed_list *l,
 
 	for (uint32_t i = 0; rc == 0 && i < region->trees->count; i++) {
 		struct xm_tree_at *at = &region->trees->list[i];
-		uint32_t count = xm_damage_of_tree(l, damage, at->member.appliance,
-						   at->member.extent, at->tree.rows,
+		uint32_t count = xm_damage_of_tree(l, damage, at->at.appliance,
+						   at->at.extent, at->tree.rows,
 						   lost);
 
 		rc = tree_read(region, at, lost, count, words, words_size);
@@ -370,7 +370,7 @@ static int age_check(extmem_region *region, uint64_t since, char *words,
 			continue;
 		snprintf(words, words_size, "appliance %s has it as it was at root "
 			 "%llu, and root %llu was durable: an older store was put "
-			 "back there", xm_ask_address(&x->ask, at->member.appliance),
+			 "back there", xm_ask_address(&x->ask, at->at.appliance),
 			 (unsigned long long)at->tree.sequence,
 			 (unsigned long long)since);
 		return -EBADMSG;
@@ -385,15 +385,15 @@ static uint64_t seals_load(extmem_region *region, uint64_t page)
 	uint64_t limit = (region->address + region->size) / XM_PAGE, row, end;
 	const struct xm_tree_at *at;
 	struct os_signals old;
-	struct xm_segment s;
+	struct xm_backing s;
 	bool there;
 
 	xm_lanes_lock(&x->lanes, &old);
-	there = xm_volume_segment(&x->volume, page, &s);
+	there = xm_volume_backing(&x->volume, page, &s);
 	XM_ASSERT(there);
-	end = xm_min(xm_segment_end(&s, page), limit);
-	at = xm_trees_find(region->trees, &s.members[0]);
-	row = xm_segment_row(&s, page);
+	end = xm_min(xm_backing_end(&s, page), limit);
+	at = xm_trees_find(region->trees, &s.list[0].at);
+	row = xm_backing_row(&s, page);
 	for (; page < end; page++, row++)
 		xm_tree_get(&at->tree, row, &x->sealing.table[page]);
 	xm_lanes_unlock(&x->lanes, &old);

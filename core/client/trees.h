@@ -25,11 +25,11 @@
 #include "core/client/damage.h"
 #include "core/client/region.h"
 #include "core/pure/label.h"
-#include "core/pure/layout.h"
+#include "core/pure/backing.h"
 #include "core/pure/tree.h"
 
 struct xm_tree_at {
-	struct xm_member member; /* of the extent */
+	struct xm_extent_at at; /* of the extent */
 	uint64_t offset; /* bytes, in the table */
 	uint8_t *bytes;
 	size_t size;
@@ -57,7 +57,7 @@ extmem_region *xm_trees_leave(extmem_region *);
 /* The next try to make something durable begins. -ENOKEY: nobody else could open it;
  * -ENOSPC: too many keys. */
 int xm_trees_begin(extmem_region *);
-struct xm_tree_at *xm_trees_find(struct xm_trees *, const struct xm_member *);
+struct xm_tree_at *xm_trees_find(struct xm_trees *, const struct xm_extent_at *);
 /* Pages [page, end) of the arena, which are rows from `row` on, are sealed as they are now.
  * With all lanes' locks. */
 void xm_trees_take(extmem *, struct xm_tree_at *, uint64_t page, uint64_t end,

@@ -17,8 +17,8 @@
 
 /* Asks the appliance of one member to make an extent of its own of the member's
  * head, of `size` bytes; *ret becomes that extent. */
-static int member_trim(extmem *x, const struct xm_member *member, uint64_t size,
-		       struct xm_member *ret)
+static int member_trim(extmem *x, const struct xm_extent_at *member, uint64_t size,
+		       struct xm_extent_at *ret)
 {
 	struct xm_message trim = { .kind = XM_TRIM };
 	struct xm_request request;
@@ -40,17 +40,17 @@ static int member_trim(extmem *x, const struct xm_member *member, uint64_t size,
  * from then on leaves that member's head in its whole extent, which goes on to work.
  * *ret_unsure: the members of which the old key still reaches all, but what the number of
  * their extent names now is not known. */
-static int column_trim(extmem *x, const struct xm_segment *s, uint64_t size,
-		       struct xm_member *heads, bool *any,
+static int column_trim(extmem *x, const struct xm_backing *s, uint64_t size,
+		       struct xm_extent_at *heads, bool *any,
 		       uint32_t *ret_unsure)
 {
-	uint32_t copies = xm_segment_copies(s);
+	uint32_t copies = s->copies;
 
 	for (uint32_t k = 0; !s->lost && k < copies; k++) {
 		int rc = 0;
 
-		if (s->members[k].state != XM_MEMBER_LOST)
-			rc = member_trim(x, &s->members[k], size, &heads[k]);
+		if (s->list[k].state != XM_MEMBER_LOST)
+			rc = member_trim(x, &s->list[k].at, size, &heads[k]);
 		*ret_unsure |= (uint32_t)(rc == -ETIMEDOUT || rc == -ENOTCONN)
 			       << k;
 		/* Lost while it was asked: as if it had been before. */
@@ -64,14 +64,14 @@ static int column_trim(extmem *x, const struct xm_segment *s, uint64_t size,
 }
 
 /* The first page of column c. */
-static uint64_t column_page(const struct xm_segment *columns, uint32_t c)
+static uint64_t column_page(const struct xm_backing *columns, uint32_t c)
 {
 	return columns[0].page + c * columns[0].unit;
 }
 
 /* Copies the columns of the run that holds the page, and holds them: none of their
  * members is replaced from now on. Returns how many there are, or -errno. */
-static int columns_hold(extmem *x, uint64_t page, struct xm_segment *columns)
+static int columns_hold(extmem *x, uint64_t page, struct xm_backing *columns)
 {
 	struct os_signals old;
 	uint32_t count = 1;
@@ -80,10 +80,10 @@ static int columns_hold(extmem *x, uint64_t page, struct xm_segment *columns)
 	xm_lanes_lock(&x->lanes, &old);
 	for (uint32_t c = 0; rc == 0 && c < count; c++) {
 		uint64_t at = c == 0 ? page : column_page(columns, c);
-		bool there = xm_volume_segment(&x->volume, at, &columns[c]);
+		bool there = xm_volume_backing(&x->volume, at, &columns[c]);
 
 		XM_ASSERT(there);
-		count = xm_segment_columns(&columns[0]);
+		count = xm_backing_columns(&columns[0]);
 		rc = columns[c].unsure ? -EBUSY : 0;
 	}
 	if (rc == 0 && xm_volume_room(&x->volume) < count)
@@ -97,8 +97,8 @@ static int columns_hold(extmem *x, uint64_t page, struct xm_segment *columns)
 /* --- what became of a TRIM ------------------------------------------------------ */
 
 /* What was cut off an unsure member, if it is known now: *ret has extent 0 if nothing was. */
-static int ask_unsure(extmem *x, const struct xm_member *member,
-		      struct xm_member *ret, uint64_t *ret_size)
+static int ask_unsure(extmem *x, const struct xm_extent_at *member,
+		      struct xm_extent_at *ret, uint64_t *ret_size)
 {
 	struct xm_message trim = { .kind = XM_TRIM };
 	struct xm_request request;
@@ -120,19 +120,19 @@ static int ask_unsure(extmem *x, const struct xm_member *member,
 
 /* Of each unsure member of the run. Returns the bytes of the heads that were cut off, or 0;
  * what is not known is left out of `known`. */
-static uint64_t ask_all(extmem *x, const struct xm_segment *columns,
+static uint64_t ask_all(extmem *x, const struct xm_backing *columns,
 			uint32_t count,
-			struct xm_member heads[][XM_MEMBERS_MAX], uint32_t *known)
+			struct xm_extent_at heads[][XM_MEMBERS_MAX], uint32_t *known)
 {
 	uint64_t size = 0;
 
 	for (uint32_t c = 0; c < count; c++) {
-		const struct xm_segment *s = &columns[c];
+		const struct xm_backing *s = &columns[c];
 
-		for (uint32_t k = 0; k < xm_segment_copies(s); k++) {
-			if (s->members[k].unsure &&
-			    xm_ask_is_ready(&x->ask, s->members[k].appliance) &&
-			    ask_unsure(x, &s->members[k], &heads[c][k],
+		for (uint32_t k = 0; k < s->copies; k++) {
+			if (s->list[k].unsure &&
+			    xm_ask_is_ready(&x->ask, s->list[k].at.appliance) &&
+			    ask_unsure(x, &s->list[k].at, &heads[c][k],
 				       &size) == 0)
 				known[c] |= 1u << k;
 		}
@@ -141,15 +141,15 @@ static uint64_t ask_all(extmem *x, const struct xm_segment *columns,
 }
 
 /* The numbers of the tails, which were freed without one. */
-static void tails_free(extmem *x, const struct xm_segment *columns,
+static void tails_free(extmem *x, const struct xm_backing *columns,
 		       uint32_t count,
-		       struct xm_member heads[][XM_MEMBERS_MAX])
+		       struct xm_extent_at heads[][XM_MEMBERS_MAX])
 {
 	xm_segments_quiesce(x);
 	for (uint32_t c = 0; c < count; c++) {
-		for (uint32_t k = 0; k < xm_segment_copies(&columns[c]); k++) {
+		for (uint32_t k = 0; k < columns[c].copies; k++) {
 			if (heads[c][k].extent != 0)
-				xm_extent_free(x, &columns[c].members[k],
+				xm_extent_free(x, &columns[c].list[k].at,
 					       false);
 		}
 	}
@@ -157,21 +157,21 @@ static void tails_free(extmem *x, const struct xm_segment *columns,
 
 /* Copies of the run's columns, which are held from now on, though they are unsure. 0: there
  * is no room to divide them. */
-static uint32_t unsure_hold(extmem *x, uint64_t page, struct xm_segment *columns)
+static uint32_t unsure_hold(extmem *x, uint64_t page, struct xm_backing *columns)
 {
 	struct os_signals old;
 	uint32_t count = 1;
 
 	xm_lanes_lock(&x->lanes, &old);
-	XM_ASSERT(xm_volume_segment(&x->volume, page, &columns[0]));
-	if (xm_volume_room(&x->volume) < xm_segment_columns(&columns[0]))
+	XM_ASSERT(xm_volume_backing(&x->volume, page, &columns[0]));
+	if (xm_volume_room(&x->volume) < xm_backing_columns(&columns[0]))
 		count = 0;
 	for (uint32_t c = 0; c < count; c++) {
 		uint64_t at = c == 0 ? page : column_page(columns, c);
 
 		xm_volume_hold(&x->volume, at);
-		XM_ASSERT(xm_volume_segment(&x->volume, at, &columns[c]));
-		count = xm_segment_columns(&columns[0]);
+		XM_ASSERT(xm_volume_backing(&x->volume, at, &columns[c]));
+		count = xm_backing_columns(&columns[0]);
 	}
 	xm_lanes_unlock(&x->lanes, &old);
 	return count;
@@ -179,8 +179,8 @@ static uint32_t unsure_hold(extmem *x, uint64_t page, struct xm_segment *columns
 
 int xm_segments_settle(extmem *x, uint64_t page)
 {
-	struct xm_member heads[XM_APPLIANCES_MAX][XM_MEMBERS_MAX] = { 0 };
-	struct xm_segment columns[XM_APPLIANCES_MAX];
+	struct xm_extent_at heads[XM_APPLIANCES_MAX][XM_MEMBERS_MAX] = { 0 };
+	struct xm_backing columns[XM_APPLIANCES_MAX];
 	uint32_t known[XM_APPLIANCES_MAX] = { 0 }, count;
 	struct os_signals old;
 	uint64_t size;
@@ -208,21 +208,21 @@ int xm_segments_settle(extmem *x, uint64_t page)
  * own, so that its tail can be given back. */
 int xm_segments_split(extmem *x, uint64_t end)
 {
-	struct xm_member heads[XM_APPLIANCES_MAX][XM_MEMBERS_MAX] = { 0 };
-	struct xm_segment columns[XM_APPLIANCES_MAX];
+	struct xm_extent_at heads[XM_APPLIANCES_MAX][XM_MEMBERS_MAX] = { 0 };
+	struct xm_backing columns[XM_APPLIANCES_MAX];
 	uint32_t unsure[XM_APPLIANCES_MAX] = { 0 };
 	bool any = false;
 	struct os_signals old;
 	uint64_t size;
 	int count, rc = 0;
 
-	if (!xm_segment_last(x, end, end + XM_PAGE, &columns[0]) ||
+	if (!xm_backing_last(x, end, end + XM_PAGE, &columns[0]) ||
 	    columns[0].page * XM_PAGE == end)
 		return 0;
 	count = columns_hold(x, columns[0].page, columns);
 	if (count == -EBUSY && xm_segments_settle(x, columns[0].page) == 0) {
 		/* It may have been divided there. */
-		if (!xm_segment_last(x, end, end + XM_PAGE, &columns[0]) ||
+		if (!xm_backing_last(x, end, end + XM_PAGE, &columns[0]) ||
 		    columns[0].page * XM_PAGE == end)
 			return 0;
 		count = columns_hold(x, columns[0].page, columns);

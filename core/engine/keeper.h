@@ -130,7 +130,7 @@ struct xm_keeper_move {
 		XM_MOVE_PARTS,
 	} state;
 	struct xm_vacancy vacancy;
-	struct xm_member guest;
+	struct xm_extent_at guest;
 	uint32_t sweep;
 	uint64_t since_ns; /* it CONNECTS */
 	uint64_t posted_ns[XM_LANES_MAX]; /* JOINS, PARTS: engine times */
@@ -161,7 +161,7 @@ struct xm_keeper_mend {
 	uint32_t lease;
 	bool answered; /* with this: */
 	int status;
-	struct xm_member member;
+	struct xm_extent_at member;
 	uint64_t look_ns; /* the next time */
 	uint64_t spares_ns; /* likewise, at keeper_spare.c */
 	uint64_t unspared;  /* as of the last look there */

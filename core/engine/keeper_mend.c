@@ -143,7 +143,7 @@ bool xm_keeper_holds(const struct xm_keeper *k, uint32_t appliance,
 }
 
 static bool replace(struct xm_keeper *k, struct xm_vacancy *vacancy,
-		    const struct xm_member *member)
+		    const struct xm_extent_at *member)
 {
 	struct xm_volume *v = k->lanes[0]->options.volume;
 	bool done;

@@ -204,7 +204,7 @@ bool xm_keeper_posted_ended(struct xm_keeper *k, uint32_t appliance,
 	return ended;
 }
 
-static bool held_there(struct xm_keeper *k, const struct xm_member *member)
+static bool held_there(struct xm_keeper *k, const struct xm_extent_at *member)
 {
 	bool ret;
 
@@ -363,7 +363,7 @@ static void ask_tie(struct xm_keeper *k, const struct xm_message *offer,
 		    uint64_t now_ns)
 {
 	struct xm_keeper_move *move = &k->move;
-	const struct xm_member *guest = &move->guest;
+	const struct xm_extent_at *guest = &move->guest;
 
 	move->state = XM_MOVE_TIES;
 	k->lock(k->owner, XM_KEEPER_CONTROL);

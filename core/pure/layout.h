@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The layout: a table of segments, sorted by page. It stands below the volume
- * (volume.h), which alone looks into segments; everybody else asks the volume.
+ * (volume.h), which alone looks into segments; everybody else asks the volume, and is told
+ * in backings (backing.h).
  *
  * A region is an ordered run of segments. Each segment is backed by one or more
  * members: extents (or heads of extents) of the same size, one at each of so
@@ -21,23 +22,10 @@
 #define XM_LAYOUT_H
 
 #include "common/base.h"
+#include "core/pure/backing.h"
 #include "core/pure/plant.h"
 #include "core/pure/region_id.h"
 #include "core/pure/transport.h"
-
-#define XM_APPLIANCES_MAX 16
-#define XM_COPIES_MAX 4 /* of one segment */
-#define XM_MEMBERS_MAX (XM_COPIES_MAX + 1) /* with one that is to take another's place */
-
-struct xm_strategy;
-
-/* What one member is worth. Its appliance's view decides (view.h). */
-enum xm_member_state {
-	XM_MEMBER_IN = 0,  /* it has the segment's bytes: read and written */
-	XM_MEMBER_FILLING, /* it is being given what it lacks: written, never read */
-	XM_MEMBER_OUT,	   /* it lacks what was written since it left: neither */
-	XM_MEMBER_LOST,	   /* its lease ended: the bytes are gone */
-};
 
 /* The bytes of a segment at one appliance. */
 struct xm_member {

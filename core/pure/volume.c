@@ -84,7 +84,7 @@ void xm_volume_remove(struct xm_volume *v, uint64_t page)
 
 /* One member of a segment that is divided: its head, and what is its tail's. */
 static void member_divide(struct xm_member *head, struct xm_member *tail,
-			  const struct xm_member *own, uint64_t size)
+			  const struct xm_extent_at *own, uint64_t size)
 {
 	tail->offset += size;
 	if (own->extent == 0) {
@@ -98,9 +98,9 @@ static void member_divide(struct xm_member *head, struct xm_member *tail,
 }
 
 void xm_volume_divide(struct xm_volume *v, uint64_t page,
-		      const struct xm_member *heads)
+		      const struct xm_extent_at *heads)
 {
-	static const struct xm_member kept;
+	static const struct xm_extent_at kept;
 	struct xm_segment *run = run_find(v, page);
 	uint32_t columns = xm_segment_columns(run);
 	struct xm_segment tails[XM_APPLIANCES_MAX];
@@ -391,36 +391,6 @@ void xm_volume_shape(const struct xm_volume *v, struct xm_volume_shape *ret)
 		ret->copies = (uint32_t)xm_max(ret->copies,
 					       xm_segment_copies(s));
 	}
-}
-
-bool xm_volume_segment(const struct xm_volume *v, uint64_t page,
-		       struct xm_segment *ret)
-{
-	const struct xm_segment *s = find(v, page);
-
-	if (s == NULL)
-		return false;
-	*ret = *s;
-	return true;
-}
-
-bool xm_volume_last(const struct xm_volume *v, uint64_t page, uint64_t limit,
-		    struct xm_segment *ret)
-{
-	uint32_t i = xm_layout_from(&v->layout, limit - 1);
-	const struct xm_segment *s = &v->layout.segments[i];
-
-	XM_ASSERT(page < limit);
-	/* The first one that ends at the limit or behind it may begin there, too. */
-	if (i == v->layout.count || s->page >= limit) {
-		if (i-- == 0)
-			return false;
-		s = &v->layout.segments[i];
-	}
-	if (s->page + s->count <= page)
-		return false;
-	*ret = *s;
-	return true;
 }
 
 uint64_t xm_volume_backed_from(const struct xm_volume *v, uint64_t page,

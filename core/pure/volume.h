@@ -72,8 +72,12 @@ void xm_volume_init(struct xm_volume *, uint32_t segments_max,
 
 /* --- changes, under the locks of all lanes --- */
 
-/* 0; -ENOSPC: no more segments. Its pages must not be backed yet. The columns of a
- * run are added in order, with nothing between. */
+/* One backing, or the columns of a run, in order: all or nothing. Their pages must not be
+ * backed yet. What lies at appliance a under a lease before lost[a] is lost from the
+ * beginning. 0; -ENOSPC: no more segments; -ENOTCONN: all copies of one are lost. */
+int xm_volume_put(struct xm_volume *, const struct xm_backing *columns, uint32_t count,
+		  const uint32_t lost[XM_APPLIANCES_MAX]);
+/* Of volume.c, for volume_backing.c: a segment joins the table. 0; -ENOSPC. */
 int xm_volume_add(struct xm_volume *, const struct xm_segment *);
 /* Removes the segment that begins at this page, with all of its columns. */
 void xm_volume_remove(struct xm_volume *, uint64_t page);
@@ -85,7 +89,7 @@ void xm_volume_remove(struct xm_volume *, uint64_t page);
  * and the tail's is 0. NULL: that is so for all. The caller has asked
  * xm_volume_room(). */
 void xm_volume_divide(struct xm_volume *, uint64_t page,
-		      const struct xm_member *heads);
+		      const struct xm_extent_at *heads);
 /* How many more segments there can be. */
 uint32_t xm_volume_room(const struct xm_volume *);
 /* A TRIM of the segment that holds `page` is sent, or FREE of all its members. From then
@@ -101,7 +105,7 @@ void xm_volume_release(struct xm_volume *, uint64_t page, uint32_t unsure);
  * divided before, and the old numbers name tails that nobody has: *ret_tails, and the caller
  * frees these. 0; -EBUSY: some are unsure still. */
 int xm_volume_settle_trim(struct xm_volume *, uint64_t page, uint64_t count,
-			  const uint32_t *known, const struct xm_member *heads,
+			  const uint32_t *known, const struct xm_extent_at *heads,
 			  bool *ret_tails);
 /* No member of the segment that holds `page` is replaced from now on; or, again. A guest is
  * OUT, and leaves. */
@@ -189,7 +193,7 @@ void xm_volume_region_at(const struct xm_volume *, const struct xm_region_id *,
  * 0 then if it was lost or another segment lies in it. False: the segment or the member is
  * not what it was. */
 bool xm_volume_replace(struct xm_volume *, struct xm_vacancy *,
-		       const struct xm_member *);
+		       const struct xm_extent_at *);
 
 /* --- moves (volume_move.c): a copy's bytes go elsewhere while programs run. A guest is
  * added to its segment, is FILLING until a sweep has copied everything to it, and then
@@ -215,7 +219,7 @@ void xm_volume_want(struct xm_volume *, uint32_t appliance, bool wanted);
 /* With all lanes locked: this member joins the vacancy's segment, as its guest. False:
  * the segment is not what it was. */
 bool xm_volume_invite(struct xm_volume *, const struct xm_vacancy *,
-		      const struct xm_member *);
+		      const struct xm_extent_at *);
 /* How many segments have a guest; *ret_bad: one of them can take no place, or has no copy
  * IN at these appliances, from which it could be filled. */
 uint32_t xm_volume_guests(const struct xm_volume *, uint32_t reached,
@@ -240,6 +244,8 @@ uint64_t xm_volume_bytes_at(const struct xm_volume *, uint32_t appliances);
 void xm_volume_tracked(struct xm_volume *, const struct xm_region_id *);
 /* Of volume.c, for volume_vacancy.c and volume_move.c: a member is another, or lost. */
 void xm_segment_judge(struct xm_segment *);
+/* Of volume_backing.c, for volume_vacancy.c and volume_move.c: a member that is IN. */
+void xm_member_set(struct xm_member *, const struct xm_extent_at *);
 /* Of volume_vacancy.c, for volume_move.c. */
 void xm_vacancy_set(const struct xm_volume *, const struct xm_segment *,
 		    uint32_t member, struct xm_vacancy *ret);
@@ -262,9 +268,9 @@ struct xm_volume_shape {
 	uint32_t segments, columns, copies;
 };
 void xm_volume_shape(const struct xm_volume *, struct xm_volume_shape *ret);
-/* A copy of the segment that holds the page, for whoever gives it back. */
-bool xm_volume_segment(const struct xm_volume *, uint64_t page,
-		       struct xm_segment *ret);
+/* What backs the page. False: nothing does. */
+bool xm_volume_backing(const struct xm_volume *, uint64_t page,
+		       struct xm_backing *ret);
 /* Where the page is at one of its members, from 0. False: there is no such
  * member, or it is not IN. */
 bool xm_volume_place(const struct xm_volume *, uint64_t page, uint32_t member,
@@ -278,9 +284,9 @@ bool xm_volume_is_read(const struct xm_volume *, uint64_t page);
 /* Is any of these pages lost? */
 bool xm_volume_any_lost(const struct xm_volume *, uint64_t page,
 			uint64_t limit);
-/* A copy of the last segment that has a page of [page, limit). False: none has. */
+/* The last backing that has a page of [page, limit). False: none has. */
 bool xm_volume_last(const struct xm_volume *, uint64_t page, uint64_t limit,
-		    struct xm_segment *ret);
+		    struct xm_backing *ret);
 /* The first page from this one on that a segment holds, or that none holds, or
  * `limit`. */
 uint64_t xm_volume_backed_from(const struct xm_volume *, uint64_t page,

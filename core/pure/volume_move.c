@@ -112,7 +112,7 @@ void xm_volume_want(struct xm_volume *v, uint32_t appliance, bool wanted)
 }
 
 bool xm_volume_invite(struct xm_volume *v, const struct xm_vacancy *at,
-		      const struct xm_member *member)
+		      const struct xm_extent_at *extent)
 {
 	uint32_t hint = 0;
 	struct xm_segment *s = xm_layout_search(&v->layout, at->page, &hint);
@@ -123,7 +123,7 @@ bool xm_volume_invite(struct xm_volume *v, const struct xm_vacancy *at,
 		return false;
 	guest = &s->members[s->members_count];
 	taken = guest->taken;
-	*guest = *member;
+	xm_member_set(guest, extent);
 	guest->taken = (uint8_t)(taken + 1);
 	guest->state = XM_PLANTED(guest_read) ? XM_MEMBER_IN : XM_MEMBER_FILLING;
 	s->members_count++;

@@ -4,11 +4,11 @@
 
 /* Each head is the whole member now. */
 static void take_heads(struct xm_segment *run, uint32_t columns,
-		       const struct xm_member *heads)
+		       const struct xm_extent_at *heads)
 {
 	for (uint32_t c = 0; c < columns; c++) {
 		for (uint32_t k = 0; k < run[c].members_count; k++) {
-			const struct xm_member *head =
+			const struct xm_extent_at *head =
 				&heads[c * XM_MEMBERS_MAX + k];
 			struct xm_member *m = &run[c].members[k];
 
@@ -22,7 +22,7 @@ static void take_heads(struct xm_segment *run, uint32_t columns,
 }
 
 int xm_volume_settle_trim(struct xm_volume *v, uint64_t page, uint64_t count,
-			  const uint32_t *known, const struct xm_member *heads,
+			  const uint32_t *known, const struct xm_extent_at *heads,
 			  bool *ret_tails)
 {
 	uint32_t first = xm_layout_from(&v->layout, page);

@@ -125,7 +125,7 @@ bool xm_vacancy_is(const struct xm_segment *s, const struct xm_vacancy *at)
 }
 
 bool xm_volume_replace(struct xm_volume *v, struct xm_vacancy *at,
-		       const struct xm_member *member)
+		       const struct xm_extent_at *extent)
 {
 	uint32_t hint = 0;
 	struct xm_segment *s = xm_layout_search(&v->layout, at->page, &hint);
@@ -142,7 +142,7 @@ bool xm_volume_replace(struct xm_volume *v, struct xm_vacancy *at,
 		at->extent = 0;
 	v->members_at[m->appliance]--;
 	v->redundant_at[m->appliance]--;
-	*m = *member;
+	xm_member_set(m, extent);
 	m->taken = (uint8_t)(taken + 1);
 	m->state = XM_MEMBER_FILLING;
 	xm_segment_judge(s);

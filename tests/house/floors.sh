@@ -154,14 +154,12 @@ complaints "userfaultfd is named in the mapper, for forked children, and in a ya
 grep -noE '\bxm_(uffd|sigbus)\w*' $(sources $rooms) |
 	grep -Ev '^core/skin/(uffd|sigbus|mappers)[a-z_]*\.[ch]:' >"$scratch/out"
 complaints "nobody but the mapper itself names its functions" "$scratch/out"
-# Where bytes are is the volume's to know; everybody else asks it. The mender takes
-# memory for it, as a region does, and so does who tells appliances of extents, or people of
-# what is lost. Laws count anew what they have.
-grep -nE '\bxm_(segment|member|layout)\b|\bxm_layout_' $(sources $rooms) |
-	grep -Ev '^(core/pure/(layout|volume|volume_io|volume_move|volume_part|volume_trim|volume_vacancy)\.[ch]|core/client/(segments|segments_parts|planned|adopt|found|handing|handover|keeping|lost|persist|clone|clone_turn|tables|trees|trims)\.[ch]|core/engine/keeper(_mend\.c|_move\.c|\.h)|sim/laws_(page|quiet|spread)\.c):' |
+# Where bytes are is the volume's to know; everybody else asks it, and is told in backings
+# (core/pure/backing.h). Laws count anew what it has.
+grep -nE '\bxm_(segment|member|layout)\b|\bxm_(layout|segment)_[a-z]' $(sources $rooms) |
+	grep -Ev '^(core/pure/(layout|volume|volume_[a-z]+)\.[ch]|sim/laws_(page|quiet|spread)\.c):' |
 	sed 's/:.*[^a-z_]\(xm_[a-z_]*\).*/: \1/' >"$scratch/out"
-complaints "nobody but the volume, and whoever takes memory for it, looks into a segment" \
-	"$scratch/out"
+complaints "nobody but the volume looks into a segment" "$scratch/out"
 only 'microhttpd' '^gateway/(http_parts\.h|main\.c)$' >"$scratch/out"
 complaints "libmicrohttpd is named where the gateway speaks HTTP" "$scratch/out"
 only 'curl/' '^directory/ask\.c$' >"$scratch/out"

@@ -44,7 +44,7 @@ static bool leaver(uint32_t appliances, uint32_t reached)
 /* The segment's copy at appliance 0 is to move to appliance 3. */
 static void invite(void)
 {
-	struct xm_member guest = { .appliance = 3, .extent = 9,
+	struct xm_extent_at guest = { .appliance = 3, .extent = 9,
 				   .remote = { .key = 90 } };
 
 	CU_ASSERT_TRUE_FATAL(leaver(1, UINT32_MAX));
@@ -68,8 +68,8 @@ static void what_cannot_be_read_does_not_leave(void)
 /* While appliance 3 was asked for the guest's extent another copy was replaced, by one there. */
 static void a_guest_does_not_lie_beside_another_copy(void)
 {
-	struct xm_member guest = { .appliance = 3, .extent = 9 };
-	struct xm_member spare = { .appliance = 3, .extent = 10 };
+	struct xm_extent_at guest = { .appliance = 3, .extent = 9 };
+	struct xm_extent_at spare = { .appliance = 3, .extent = 10 };
 	struct xm_vacancy lost;
 	uint32_t cursor = 0, lane = 0;
 	uint64_t page, count;
@@ -173,7 +173,7 @@ static void an_extent_is_left_to_the_other_segment_in_it_alone(void)
 /* A TRIM that is never answered keeps no guest, and no guest is filled because of it. */
 static void a_guest_leaves_when_its_segment_is_trimmed(void)
 {
-	struct xm_member heads[XM_MEMBERS_MAX] = { { .extent = 50 } };
+	struct xm_extent_at heads[XM_MEMBERS_MAX] = { { .extent = 50 } };
 	bool bad = false;
 
 	begin();

@@ -137,8 +137,8 @@ static void a_scattered_write_has_pages_of_one_column(void)
 
 static void a_run_is_divided_in_all_columns(void)
 {
-	struct xm_member heads[3][XM_MEMBERS_MAX] = { 0 };
-	struct xm_segment s;
+	struct xm_extent_at heads[3][XM_MEMBERS_MAX] = { 0 };
+	struct xm_backing s;
 	struct xm_place place;
 
 	begin();
@@ -147,17 +147,17 @@ static void a_run_is_divided_in_all_columns(void)
 	heads[2][0].extent = 102; /* column 1's appliance would not cut */
 	xm_volume_divide(&volume, 3 * UNIT, heads[0]);
 	CU_ASSERT_EQUAL(volume.layout.count, 6);
-	CU_ASSERT_TRUE_FATAL(xm_volume_segment(&volume, 2 * UNIT, &s));
+	CU_ASSERT_TRUE_FATAL(xm_volume_backing(&volume, 2 * UNIT, &s));
 	CU_ASSERT_EQUAL(s.count, 3 * UNIT);
-	CU_ASSERT_EQUAL(s.members[0].extent, 102);
-	CU_ASSERT_TRUE_FATAL(xm_volume_segment(&volume, UNIT, &s));
-	CU_ASSERT_EQUAL(s.members[0].extent, 11);
-	CU_ASSERT_TRUE_FATAL(xm_volume_segment(&volume, 4 * UNIT, &s));
+	CU_ASSERT_EQUAL(s.list[0].at.extent, 102);
+	CU_ASSERT_TRUE_FATAL(xm_volume_backing(&volume, UNIT, &s));
+	CU_ASSERT_EQUAL(s.list[0].at.extent, 11);
+	CU_ASSERT_TRUE_FATAL(xm_volume_backing(&volume, 4 * UNIT, &s));
 	CU_ASSERT_EQUAL(s.page, 3 * UNIT);
-	CU_ASSERT_EQUAL(s.members[0].extent, 0);
+	CU_ASSERT_EQUAL(s.list[0].at.extent, 0);
 	CU_ASSERT_EQUAL(s.region_page, 7 + 3 * UNIT);
-	CU_ASSERT_TRUE_FATAL(xm_volume_segment(&volume, 5 * UNIT, &s));
-	CU_ASSERT_EQUAL(s.members[0].extent, 21);
+	CU_ASSERT_TRUE_FATAL(xm_volume_backing(&volume, 5 * UNIT, &s));
+	CU_ASSERT_EQUAL(s.list[0].at.extent, 21);
 	for (uint64_t p = 0; p < 12 * UNIT; p++) {
 		CU_ASSERT_TRUE_FATAL(xm_volume_place(&volume, p, 0, &place));
 		CU_ASSERT_EQUAL(place.appliance, p / UNIT % 3);
@@ -241,15 +241,15 @@ static void mapping_says_so_of_all_columns(void)
 
 static void whoever_goes_on_behind_each_meets_every_segment_once(void)
 {
-	struct xm_segment s;
+	struct xm_backing s;
 	uint32_t seen = 0;
 
 	begin();
 	plain(0, UNIT);
 	add(UNIT, 2, 3, 1);
 	plain(7 * UNIT, 1);
-	for (uint64_t p = 0; xm_volume_segment(&volume, p, &s);
-	     p = xm_segment_after(&s))
+	for (uint64_t p = 0; xm_volume_backing(&volume, p, &s);
+	     p = xm_backing_after(&s))
 		seen = seen * 10 + s.column + 1;
 	CU_ASSERT_EQUAL(seen, 11231);
 	CU_ASSERT_EQUAL(xm_layout_from(&volume.layout, 4 * UNIT), 1);

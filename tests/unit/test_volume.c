@@ -85,25 +85,25 @@ static void appliances_are_needed_while_a_segment_has_members_there(void)
 
 static void a_divided_segment_keeps_its_tail_under_the_old_extent(void)
 {
-	struct xm_member heads[2] = {
+	struct xm_extent_at heads[2] = {
 		{ .extent = 7, .remote = { .key = 70 } },
 		{ .extent = 8, .remote = { .key = 80 } },
 	};
-	struct xm_segment s;
+	struct xm_backing s;
 	struct xm_place place;
 
 	begin();
 	add(10, 6, all, 2, 0);
 	xm_volume_divide(&volume, 12, heads);
-	CU_ASSERT_TRUE_FATAL(xm_volume_segment(&volume, 11, &s));
+	CU_ASSERT_TRUE_FATAL(xm_volume_backing(&volume, 11, &s));
 	CU_ASSERT_EQUAL(s.count, 2);
-	CU_ASSERT_EQUAL(s.members[1].extent, 8);
+	CU_ASSERT_EQUAL(s.list[1].at.extent, 8);
 	CU_ASSERT_TRUE_FATAL(xm_volume_place(&volume, 11, 1, &place));
 	CU_ASSERT_EQUAL(place.remote.key, 80);
 	CU_ASSERT_EQUAL(place.offset, PAGE);
-	CU_ASSERT_TRUE_FATAL(xm_volume_segment(&volume, 12, &s));
+	CU_ASSERT_TRUE_FATAL(xm_volume_backing(&volume, 12, &s));
 	CU_ASSERT_EQUAL(s.count, 4);
-	CU_ASSERT_EQUAL(s.members[1].extent, 1001);
+	CU_ASSERT_EQUAL(s.list[1].at.extent, 1001);
 	CU_ASSERT_TRUE_FATAL(xm_volume_place(&volume, 12, 1, &place));
 	CU_ASSERT_EQUAL(place.remote.key, 101);
 	CU_ASSERT_EQUAL(place.offset, (2 + 2) * PAGE);
@@ -516,7 +516,7 @@ static bool find_vacancy(uint32_t appliances, struct xm_vacancy *ret)
 
 static void a_member_that_will_not_come_back_is_replaced(void)
 {
-	struct xm_member member = { .appliance = 2, .extent = 9,
+	struct xm_extent_at member = { .appliance = 2, .extent = 9,
 				    .remote = { .key = 90 } };
 	struct xm_vacancy vacancy;
 	uint32_t effort;
@@ -551,7 +551,7 @@ static void a_member_that_will_not_come_back_is_replaced(void)
 /* A segment was divided, and both parts lie in one extent: the last of them gives it back. */
 static void an_extent_of_two_segments_goes_with_the_second(void)
 {
-	struct xm_member member = { .appliance = 2, .extent = 9,
+	struct xm_extent_at member = { .appliance = 2, .extent = 9,
 				    .remote = { .key = 90 } };
 	struct xm_vacancy vacancy;
 
@@ -572,7 +572,7 @@ static void an_extent_of_two_segments_goes_with_the_second(void)
 
 static void no_member_is_replaced_while_its_segment_is_trimmed(void)
 {
-	struct xm_member member = { .appliance = 2, .extent = 9,
+	struct xm_extent_at member = { .appliance = 2, .extent = 9,
 				    .remote = { .key = 90 } };
 	struct xm_vacancy vacancy;
 
@@ -603,7 +603,7 @@ static void half_trimmed(void)
 
 static void a_trim_that_came_to_nothing_changes_nothing(void)
 {
-	struct xm_member heads[XM_MEMBERS_MAX] = { 0 };
+	struct xm_extent_at heads[XM_MEMBERS_MAX] = { 0 };
 	uint64_t extent;
 	uint32_t known = 0;
 	bool tails = true;
@@ -624,7 +624,7 @@ static void a_trim_that_came_to_nothing_changes_nothing(void)
 
 static void what_a_trim_cut_off_divides_its_segment(void)
 {
-	struct xm_member heads[XM_MEMBERS_MAX] = {
+	struct xm_extent_at heads[XM_MEMBERS_MAX] = {
 		[1] = { .extent = 50, .remote = { .key = 51 } },
 	};
 	uint64_t first, second;
@@ -650,7 +650,7 @@ static void what_a_trim_cut_off_divides_its_segment(void)
 /* The tail was given back meanwhile, without its number. */
 static void a_head_that_is_all_there_is_leaves_a_tail_to_free(void)
 {
-	struct xm_member heads[XM_MEMBERS_MAX] = {
+	struct xm_extent_at heads[XM_MEMBERS_MAX] = {
 		[1] = { .extent = 50, .remote = { .key = 51 } },
 	};
 	uint32_t known = 1u << 1;
@@ -695,9 +695,57 @@ static void appliances_of_which_all_is_elsewhere_too_are_known(void)
 	CU_ASSERT_EQUAL(xm_volume_redundant(&volume), 0);
 }
 
+static void what_is_put_in_is_read_out(void)
+{
+	struct xm_backing b = {
+		.page = 8, .count = 4, .region_page = 2, .choice = 1, .fixed = true,
+		.copies = 2,
+		.list = { { .at = { .appliance = 0, .lease = 3, .extent = 7 } },
+			  { .at = { .appliance = 2, .lease = 5, .extent = 9,
+				    .offset = PAGE } } },
+	};
+	uint32_t lost[XM_APPLIANCES_MAX] = { 3, 0, 5 };
+	struct xm_backing ret;
+
+	begin();
+	CU_ASSERT_EQUAL(xm_volume_put(&volume, &b, 1, lost), 0);
+	CU_ASSERT_TRUE_FATAL(xm_volume_backing(&volume, 11, &ret));
+	CU_ASSERT_FALSE(xm_volume_backing(&volume, 12, &ret));
+	CU_ASSERT_TRUE(ret.page == 8 && ret.count == 4 && ret.region_page == 2);
+	CU_ASSERT_TRUE(ret.choice == 1 && ret.fixed && !ret.lost && !ret.guest);
+	CU_ASSERT_EQUAL(xm_backing_extents(&ret), 2);
+	CU_ASSERT_EQUAL(ret.list[0].at.extent, 7);
+	CU_ASSERT_EQUAL(ret.list[1].at.lease, 5);
+	CU_ASSERT_EQUAL(ret.list[1].at.offset, PAGE);
+	CU_ASSERT_EQUAL(ret.list[1].state, XM_MEMBER_IN);
+	CU_ASSERT_EQUAL(xm_backing_row(&ret, 10), 2);
+	CU_ASSERT_EQUAL(xm_backing_end(&ret, 9), 12);
+	CU_ASSERT_EQUAL(xm_backing_after(&ret), 12);
+}
+
+static void what_was_lost_before_it_is_put_in_is_lost(void)
+{
+	struct xm_backing b = { .count = 4, .copies = 2,
+				.list = { { .at = { .lease = 3 } },
+					  { .at = { .appliance = 2, .lease = 5 } } } };
+	uint32_t lost[XM_APPLIANCES_MAX] = { 4, 0, 6 };
+	struct xm_backing ret;
+
+	begin();
+	CU_ASSERT_EQUAL(xm_volume_put(&volume, &b, 1, lost), -ENOTCONN);
+	CU_ASSERT_FALSE(xm_volume_backing(&volume, 0, &ret));
+	lost[2] = 5;
+	CU_ASSERT_EQUAL(xm_volume_put(&volume, &b, 1, lost), 0);
+	CU_ASSERT_TRUE_FATAL(xm_volume_backing(&volume, 0, &ret));
+	CU_ASSERT_EQUAL(ret.list[0].state, XM_MEMBER_LOST);
+	CU_ASSERT_EQUAL(ret.list[1].state, XM_MEMBER_IN);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
+		XM_TEST(what_is_put_in_is_read_out),
+		XM_TEST(what_was_lost_before_it_is_put_in_is_lost),
 		XM_TEST(a_page_is_where_its_members_are),
 		XM_TEST(appliances_are_needed_while_a_segment_has_members_there),
 		XM_TEST(a_divided_segment_keeps_its_tail_under_the_old_extent),
