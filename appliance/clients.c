@@ -312,6 +312,38 @@ static void welcome(struct xm_service *s, const struct xm_service_client *c,
 	}
 }
 
+/* Who was here before, by its number and secret; NULL: it was refused. */
+static struct xm_service_client *client_again(struct xm_service *s,
+					      const struct xm_service_event *event,
+					      const struct xm_service_requester *requester,
+					      struct xm_service_effects *ret)
+{
+	const struct xm_hello *hello = &event->message->u.hello;
+	struct xm_service_client *c = xm_client_find(s, hello->client);
+
+	if (c == NULL || c->state == XM_CLIENT_EXPIRED ||
+	    !comes_back(c, &s->peers[event->peer], hello->secret)) {
+		xm_service_refuse_plainly(
+			s, ret, requester, ESTALE,
+			s->places_count > 1
+			? "this appliance does not know you: it, or the"
+			  " process that served you, was restarted, or"
+			  " your lease ended; what you had here is gone"
+			: "this appliance does not know you: it was"
+			  " restarted, or your lease ended; what you had"
+			  " here is gone");
+		return NULL;
+	}
+	/* The client has connected again, so its earlier stream is broken, even if
+	 * nothing told us so yet. */
+	if (c->peer != XM_SERVICE_NONE) {
+		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_SUPERSEDED,
+			     c->number, c->peer, 0, 0);
+		xm_client_drop_peer(s, c->peer, ret);
+	}
+	return c;
+}
+
 void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 		     const struct xm_service_requester *requester,
 		     struct xm_service_effects *ret)
@@ -334,28 +366,9 @@ void xm_client_hello(struct xm_service *s, const struct xm_service_event *event,
 		c = client_new(s, hello, event);
 		say_arrival(c, "is here", ret);
 	} else {
-		c = xm_client_find(s, hello->client);
-		if (c == NULL || c->state == XM_CLIENT_EXPIRED ||
-		    !comes_back(c, p, hello->secret)) {
-			xm_service_refuse_plainly(
-				s, ret, requester, ESTALE,
-				s->places_count > 1
-				? "this appliance does not know you: it, or the"
-				  " process that served you, was restarted, or"
-				  " your lease ended; what you had here is gone"
-				: "this appliance does not know you: it was"
-				  " restarted, or your lease ended; what you had"
-				  " here is gone");
+		c = client_again(s, event, requester, ret);
+		if (c == NULL)
 			return;
-		}
-		/* The client has connected again, so its earlier stream is
-		 * broken, even if nothing told us so yet. */
-		if (c->peer != XM_SERVICE_NONE) {
-			xm_trace_put(s->trace, event->now_ns,
-				     XM_TRACE_SERVICE_SUPERSEDED, c->number,
-				     c->peer, 0, 0);
-			xm_client_drop_peer(s, c->peer, ret);
-		}
 		say_arrival(c, "is back", ret);
 	}
 	c->state = XM_CLIENT_KNOWN;

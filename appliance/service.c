@@ -228,6 +228,21 @@ static void on_observer(struct xm_service *s,
 	}
 }
 
+static void on_bye(struct xm_service *s, const struct xm_service_event *event,
+		   struct xm_service_client *c,
+		   const struct xm_service_requester *requester,
+		   struct xm_service_effects *ret)
+{
+	xm_service_tell(ret, XM_LEVEL_INFO, c, "said BYE");
+	xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_BYE, c->number, 0, 0, 0);
+	c->bye = true;
+	c->requester = *requester;
+	c->peer = XM_SERVICE_NONE;
+	s->peers[event->peer].state = XM_PEER_ENDED;
+	s->peers[event->peer].heard_ns = event->now_ns;
+	xm_client_end(s, c, ret);
+}
+
 static void on_client(struct xm_service *s,
 		      const struct xm_service_event *event,
 		      const struct xm_service_requester *requester,
@@ -278,15 +293,7 @@ static void on_client(struct xm_service *s,
 		xm_client_ticket(s, event, c, requester, ret);
 		break;
 	case XM_BYE:
-		xm_service_tell(ret, XM_LEVEL_INFO, c, "said BYE");
-		xm_trace_put(s->trace, event->now_ns, XM_TRACE_SERVICE_BYE,
-			     c->number, 0, 0, 0);
-		c->bye = true;
-		c->requester = *requester;
-		c->peer = XM_SERVICE_NONE;
-		s->peers[event->peer].state = XM_PEER_ENDED;
-		s->peers[event->peer].heard_ns = event->now_ns;
-		xm_client_end(s, c, ret);
+		on_bye(s, event, c, requester, ret);
 		break;
 	default:
 		if (!on_question(s, event, requester, ret))

@@ -244,6 +244,9 @@ const char *bench_check_local(const struct bench_common *, uint64_t size,
 /* "75,50,12.5": up to `max` shares in per cent, each above 0 and to 100.
  * Returns how many, or 0 for a text that is none. */
 size_t bench_percents(const char *text, double *ret, size_t max);
+/* "8,4K,1M": likewise, numbers from `least` to `most`, with or without K or M. */
+size_t bench_numbers(const char *text, uint64_t least, uint64_t most, uint64_t *ret,
+		     size_t max);
 
 static inline double bench_now_us(void)
 {

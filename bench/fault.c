@@ -18,7 +18,7 @@
  * kernel swap: what swap devices cost beside external memory (peers.sh). And
  * with --umap on memory by UMap, a pager in user space.
  */
-#include "bench/bench.h"
+#include "bench/fault.h"
 
 #include <errno.h>
 #include <math.h>
@@ -30,20 +30,7 @@
 #include "bench/umap.h"
 #include "bench/zipf.h"
 
-#define WORDS (BENCH_PAGE / 8)
-#define THREADS_MAX 64
-#define WORD_COUNT 1		       /* of thread t: t words further */
-#define WORD_MARK (1 + THREADS_MAX)
-#define WORD_FILLER (WORD_MARK + THREADS_MAX)
-#define WORD_LAST (WORDS - 1)
 #define LOCALS_MAX 16
-
-struct settings {
-	struct bench_common common;
-	const char *pattern, *local, *cgroup, *umap, *spoil, *threads_list;
-	uint64_t pages, threads, stride;
-	bool shared, cold;
-};
 
 static const struct xm_option options[] = {
 	{ .name = "pattern", .kind = XM_OPTION_TEXT, .value = "all",
@@ -51,50 +38,50 @@ static const struct xm_option options[] = {
 	  .help = "Access patterns: random-read, random-write, "
 		  "random-rmw, seq-read, seq-write, seq-backward, "
 		  "stride, zipf, a list of these, or all.",
-	  .destination = offsetof(struct settings, pattern) },
+	  .destination = offsetof(struct fault_settings, pattern) },
 	{ .name = "local", .kind = XM_OPTION_TEXT, .value = "25",
 	  .unit = "PERCENT",
 	  .help = "Local memory as a percentage of the pages; a list "
 		  "such as 75,50,12.5 measures at each.",
-	  .destination = offsetof(struct settings, local) },
+	  .destination = offsetof(struct fault_settings, local) },
 	{ .name = "pages", .kind = XM_OPTION_COUNT, .value = "100000",
 	  .min = 256, .max = UINT64_C(1) << 31,
 	  .help = "Number of pages of 4 KiB.",
-	  .destination = offsetof(struct settings, pages) },
+	  .destination = offsetof(struct fault_settings, pages) },
 	{ .name = "threads", .kind = XM_OPTION_TEXT, .value = "1",
 	  .unit = "LIST",
 	  .help = "Threads, 1 to 64, each with its own part of the "
 		  "pages; a list such as 1,2 measures with each.",
-	  .destination = offsetof(struct settings, threads_list) },
+	  .destination = offsetof(struct fault_settings, threads_list) },
 	{ .name = "shared", .kind = XM_OPTION_FLAG,
 	  .help = "All threads use all pages.",
-	  .destination = offsetof(struct settings, shared) },
+	  .destination = offsetof(struct fault_settings, shared) },
 	{ .name = "cold", .kind = XM_OPTION_FLAG,
 	  .help = "Start each pattern with no page in local memory. If "
 		  "local memory holds all pages, this measures misses "
 		  "without evictions.",
-	  .destination = offsetof(struct settings, cold) },
+	  .destination = offsetof(struct fault_settings, cold) },
 	{ .name = "stride", .kind = XM_OPTION_COUNT, .value = "7", .min = 1,
 	  .max = 4096, .help = "Distance in pages between two touches of the pattern "
 		  "stride.",
-	  .destination = offsetof(struct settings, stride) },
+	  .destination = offsetof(struct fault_settings, stride) },
 	{ .name = "cgroup", .kind = XM_OPTION_TEXT, .unit = "DIR",
 	  .help = "Measure ordinary memory in this memory cgroup "
 		  "instead. Its limit is set so that --local holds, and "
 		  "the kernel swaps the rest.",
-	  .destination = offsetof(struct settings, cgroup) },
+	  .destination = offsetof(struct fault_settings, cgroup) },
 	{ .name = "umap", .kind = XM_OPTION_TEXT, .unit = "FILE",
 	  .help = "Measure memory of UMap instead, a pager in user "
 		  "space, with a new file of this name as its store and "
 		  "no network.",
-	  .destination = offsetof(struct settings, umap) },
+	  .destination = offsetof(struct fault_settings, umap) },
 	/* For the tests: what must be noticed, on one page. */
 	{ .name = "spoil", .kind = XM_OPTION_TEXT, .unit = "NAME",
 	  .hidden = true,
 	  .help = "before: its filler, before the rounds that count; after: a"
 		  " byte of it, after them; write, rewrite: its last is lost.",
-	  .destination = offsetof(struct settings, spoil) },
-	BENCH_OPTIONS(struct settings, common),
+	  .destination = offsetof(struct fault_settings, spoil) },
+	BENCH_OPTIONS(struct fault_settings, common),
 };
 
 static const struct xm_option_table table = {
@@ -107,213 +94,76 @@ static const struct xm_option_table table = {
 	.count = XM_COUNT(options),
 };
 
-/* --- pages ------------------------------------------------------------------------------ */
-
-struct part {
-	uint64_t first, count; /* pages this thread touches */
-	uint64_t touches, random;
-	uint64_t look; /* drawn from, for the word between */
-	const uint32_t *drawn; /* zipf: `touches` pages */
-	uint64_t step, start;  /* sequences: start, start + step, ... */
-};
-
-struct pattern;
-
-struct run {
-	const struct settings *s;
-	const struct pattern *pattern;
-	struct bench_client client;
-	uint64_t *words;
-	struct part parts[THREADS_MAX];
-	uint32_t *drawn;
-	uint32_t round; /* since the pages were filled; 1: the first */
-	/* What each page must have, in words of this thread: the round of its
-	 * mark, 0 for none; its count. See expected_of(). */
-	uint32_t *marks, *counts;
-};
-
-struct pattern {
-	const char *name;
-	void (*touch)(struct run *, struct part *, unsigned thread);
-	bool sequential, writes, rewrites;
-};
-
-static uint64_t mark(uint64_t page, uint64_t salt)
-{
-	return page * UINT64_C(0x9e3779b97f4a7c15) + salt;
-}
-
-static void wrong(uint64_t page, const char *what)
-{
-	bench_fail("page %llu is wrong: %s", (unsigned long long)page, what);
-}
-
-static uint64_t mark_of(uint64_t page, unsigned thread, uint32_t round)
-{
-	return mark(page, (uint64_t)round * THREADS_MAX + thread + 1);
-}
-
-static inline uint64_t filler_of(uint64_t page, uint64_t i)
-{
-	return mark(page * WORDS + i, i);
-}
-
-static inline uint64_t *read_page(struct run *r, struct part *p, uint64_t page)
-{
-	uint64_t *words = r->words + page * WORDS;
-	uint64_t i = WORD_FILLER +
-		     bench_below(&p->look, WORD_LAST - WORD_FILLER);
-
-	if (words[0] != mark(page, 0))
-		wrong(page, "its number, as it was read");
-	if (words[i] != filler_of(page, i))
-		wrong(page, "a word between, as it was read");
-	return words;
-}
-
-/* Pages that are one thread's have one place here, shared ones one for each. */
-static uint32_t *expected_of(const struct run *r, uint32_t *all, uint64_t page,
-			     unsigned thread)
-{
-	return &all[r->s->shared ? thread * r->s->pages + page : page];
-}
-
-static void fill(struct run *r)
-{
-	uint64_t places = (r->s->shared ? r->s->threads : 1) * r->s->pages;
-
-	for (uint64_t page = 0; page < r->s->pages; page++) {
-		uint64_t *words = r->words + page * WORDS;
-
-		/* Nothing of before; no two pages alike, none of zeros. */
-		memset(words + WORD_COUNT, 0, (WORD_FILLER - WORD_COUNT) * 8);
-		for (uint64_t i = WORD_FILLER; i < WORD_LAST; i++)
-			words[i] = filler_of(page, i);
-		words[0] = mark(page, 0);
-		words[WORD_LAST] = page;
-	}
-	r->round = 0;
-	free(r->marks);
-	free(r->counts);
-	r->marks = calloc(places, sizeof(*r->marks));
-	r->counts = calloc(places, sizeof(*r->counts));
-	if (r->marks == NULL || r->counts == NULL)
-		bench_fail("out of memory");
-}
-
-/* The marks and counts of one page, of all threads that there could be. */
-static void verify_written(struct run *r, uint64_t page, const uint64_t *words)
-{
-	unsigned own = 0;
-
-	while (page >= r->parts[own].first + r->parts[own].count)
-		own++;
-	for (unsigned t = 0; t < THREADS_MAX; t++) {
-		bool its = r->s->shared ? t < r->s->threads : t == own;
-		uint32_t round = 0, count = 0;
-
-		if (its) {
-			round = *expected_of(r, r->marks, page, t);
-			count = *expected_of(r, r->counts, page, t);
-		}
-		if (words[WORD_MARK + t] !=
-		    (round > 0 ? mark_of(page, t, round) : 0))
-			wrong(page, "what was written last");
-		if (words[WORD_COUNT + t] != count)
-			bench_fail("page %llu is wrong: %llu of %u rewrites "
-				   "are there", (unsigned long long)page,
-				   (unsigned long long)words[WORD_COUNT + t],
-				   count);
-	}
-}
-
-static void verify(struct run *r)
-{
-	for (uint64_t page = 0; page < r->s->pages; page++) {
-		const uint64_t *words = r->words + page * WORDS;
-
-		if (words[0] != mark(page, 0))
-			wrong(page, "its number");
-		if (words[WORD_LAST] != page)
-			wrong(page, "its last word");
-		for (uint64_t i = WORD_FILLER; i < WORD_LAST; i++) {
-			if (words[i] != filler_of(page, i))
-				wrong(page, "a word between");
-		}
-		verify_written(r, page, words);
-	}
-}
-
 /* --- patterns ----------------------------------------------------------------------------- */
 
-static void random_read(struct run *r, struct part *p, unsigned thread)
+static void random_read(struct fault_run *r, struct fault_part *p, unsigned thread)
 {
 	(void)thread;
 	for (uint64_t i = 0; i < p->touches; i++)
-		read_page(r, p, p->first + bench_below(&p->random, p->count));
+		fault_read_page(r, p, p->first + bench_below(&p->random, p->count));
 }
 
-static void random_write(struct run *r, struct part *p, unsigned thread)
+static void random_write(struct fault_run *r, struct fault_part *p, unsigned thread)
 {
 	for (uint64_t i = 0; i < p->touches; i++) {
 		uint64_t page = p->first + bench_below(&p->random, p->count);
 
-		r->words[page * WORDS + WORD_MARK + thread] =
-			mark_of(page, thread, r->round);
+		r->words[page * FAULT_WORDS + FAULT_WORD_MARK + thread] =
+			fault_mark_of(page, thread, r->round);
 	}
 }
 
-static void random_rmw(struct run *r, struct part *p, unsigned thread)
+static void random_rmw(struct fault_run *r, struct fault_part *p, unsigned thread)
 {
 	for (uint64_t i = 0; i < p->touches; i++) {
 		uint64_t page = p->first + bench_below(&p->random, p->count);
 
-		read_page(r, p, page)[WORD_COUNT + thread]++;
+		fault_read_page(r, p, page)[FAULT_WORD_COUNT + thread]++;
 	}
 }
 
-static void seq_read(struct run *r, struct part *p, unsigned thread)
+static void seq_read(struct fault_run *r, struct fault_part *p, unsigned thread)
 {
 	(void)thread;
 	for (uint64_t i = 0; i < p->touches; i++)
-		read_page(r, p, p->start + i * p->step);
+		fault_read_page(r, p, p->start + i * p->step);
 }
 
-static void seq_write(struct run *r, struct part *p, unsigned thread)
+static void seq_write(struct fault_run *r, struct fault_part *p, unsigned thread)
 {
 	for (uint64_t i = 0; i < p->touches; i++) {
 		uint64_t page = p->start + i * p->step;
 
-		r->words[page * WORDS + WORD_MARK + thread] =
-			mark_of(page, thread, r->round);
+		r->words[page * FAULT_WORDS + FAULT_WORD_MARK + thread] =
+			fault_mark_of(page, thread, r->round);
 	}
 }
 
-static void seq_backward(struct run *r, struct part *p, unsigned thread)
+static void seq_backward(struct fault_run *r, struct fault_part *p, unsigned thread)
 {
 	(void)thread;
 	for (uint64_t i = p->touches; i-- > 0;)
-		read_page(r, p, p->start + i * p->step);
+		fault_read_page(r, p, p->start + i * p->step);
 }
 
 /* All of its pages, in as many passes as the stride has pages. */
-static void stride(struct run *r, struct part *p, unsigned thread)
+static void stride(struct fault_run *r, struct fault_part *p, unsigned thread)
 {
 	(void)thread;
 	for (uint64_t pass = 0; pass < r->s->stride; pass++) {
 		for (uint64_t i = pass; i < p->touches; i += r->s->stride)
-			read_page(r, p, p->start + i * p->step);
+			fault_read_page(r, p, p->start + i * p->step);
 	}
 }
 
-static void zipf(struct run *r, struct part *p, unsigned thread)
+static void zipf(struct fault_run *r, struct fault_part *p, unsigned thread)
 {
 	(void)thread;
 	for (uint64_t i = 0; i < p->touches; i++)
-		read_page(r, p, p->drawn[i]);
+		fault_read_page(r, p, p->drawn[i]);
 }
 
-static const struct pattern patterns[] = {
+static const struct fault_pattern patterns[] = {
 	{ .name = "random-read", .touch = random_read },
 	{ .name = "random-write", .touch = random_write, .writes = true },
 	{ .name = "random-rmw", .touch = random_rmw, .writes = true,
@@ -328,7 +178,7 @@ static const struct pattern patterns[] = {
 
 /* What a thread has written in this round, drawn once more: `p` is its part as it
  * was before. */
-static void expect(struct run *r, struct part p, unsigned thread)
+static void expect(struct fault_run *r, struct fault_part p, unsigned thread)
 {
 	for (uint64_t i = 0; i < p.touches; i++) {
 		uint64_t page = r->pattern->sequential
@@ -337,15 +187,15 @@ static void expect(struct run *r, struct part p, unsigned thread)
 								p.count);
 
 		if (r->pattern->rewrites)
-			++*expected_of(r, r->counts, page, thread);
+			++*fault_expected_of(r, r->counts, page, thread);
 		else
-			*expected_of(r, r->marks, page, thread) = r->round;
+			*fault_expected_of(r, r->marks, page, thread) = r->round;
 	}
 }
 
 /* Zipf's law with exponent 0.99, as YCSB has it; which page is the most wanted,
  * the second and so on is shuffled. */
-static void draw_zipf(struct run *r)
+static void draw_zipf(struct fault_run *r)
 {
 	uint64_t n = r->s->pages, random = UINT64_C(0x2545f4914f6cdd1d);
 	uint32_t *pages = malloc(n * sizeof(*pages));
@@ -367,12 +217,12 @@ static void draw_zipf(struct run *r)
 }
 
 /* Divides the pages among the threads. Under zipf all threads share all pages. */
-static void divide(struct run *r)
+static void divide(struct fault_run *r)
 {
 	uint64_t pages = r->s->pages, threads = r->s->threads;
 
 	for (uint64_t t = 0; t < threads; t++) {
-		struct part *p = &r->parts[t];
+		struct fault_part *p = &r->parts[t];
 		uint64_t first = pages * t / threads;
 		uint64_t count = pages * (t + 1) / threads - first;
 
@@ -384,14 +234,14 @@ static void divide(struct run *r)
 					  : count;
 		if (r->drawn != NULL)
 			p->drawn = r->drawn + first;
-		p->random = mark(t + 1, (uint64_t)r->client.bench->client + 1);
+		p->random = fault_mark(t + 1, (uint64_t)r->client.bench->client + 1);
 		p->look = p->random;
 	}
 }
 
 static void work(void *argument, unsigned thread)
 {
-	struct run *r = argument;
+	struct fault_run *r = argument;
 
 	r->pattern->touch(r, &r->parts[thread], thread);
 }
@@ -402,7 +252,7 @@ static const char columns[] = "pattern local_pct us_per_access us_per_miss "
 			      "p50_us p99_us misses pages_read pages_written "
 			      "MBps t_net_us f_us";
 
-static void describe(const struct run *r, struct bench_row *row)
+static void describe(const struct fault_run *r, struct bench_row *row)
 {
 	const struct bench_client *c = &r->client;
 	const struct extmem_stats *u = &c->used;
@@ -447,30 +297,10 @@ static void describe(const struct run *r, struct bench_row *row)
 	bench_stamp(row, c);
 }
 
-/* See --spoil: what a transport, a pager or an appliance may do. */
-static void spoil(struct run *r, const char *when)
-{
-	uint64_t page = r->s->pages / 3;
-	uint64_t *words = r->words + page * WORDS;
-
-	if (strcmp(r->s->spoil, when) != 0)
-		return;
-	if (strcmp(when, "before") == 0)
-		memset(words + WORD_FILLER, 0, (WORD_LAST - WORD_FILLER) * 8);
-	else if (strcmp(when, "after") == 0)
-		((char *)words)[2000] ^= 1;
-	for (unsigned t = 0; t < r->s->threads; t++) {
-		if (strcmp(when, "write") == 0 && words[WORD_MARK + t] != 0)
-			words[WORD_MARK + t] = mark_of(page, t, r->round - 1);
-		else if (strcmp(when, "rewrite") == 0)
-			words[WORD_COUNT + t] -= words[WORD_COUNT + t] > 0;
-	}
-}
-
 /* One round of the pattern, measured, and what must be there after it. */
-static void go_round(struct run *r)
+static void go_round(struct fault_run *r)
 {
-	static struct part before[THREADS_MAX];
+	static struct fault_part before[FAULT_THREADS_MAX];
 
 	r->round++;
 	memcpy(before, r->parts, sizeof(before));
@@ -479,7 +309,7 @@ static void go_round(struct run *r)
 		expect(r, before[t], t);
 }
 
-static void measure(struct run *r, const struct pattern *pattern)
+static void measure(struct fault_run *r, const struct fault_pattern *pattern)
 {
 	struct bench *b = r->client.bench;
 	uint64_t repeat = b->common->repeat;
@@ -494,18 +324,18 @@ static void measure(struct run *r, const struct pattern *pattern)
 		if (i > 0)
 			describe(r, &rows[i - 1]);
 		else
-			spoil(r, "before");
+			fault_spoil(r, "before");
 	}
-	spoil(r, "after");
-	spoil(r, "write");
-	spoil(r, "rewrite");
-	verify(r);
+	fault_spoil(r, "after");
+	fault_spoil(r, "write");
+	fault_spoil(r, "rewrite");
+	fault_verify(r);
 	bench_print(b, rows, repeat);
 	free(rows);
 }
 
 /* Is it in the list? */
-static bool wanted(const struct settings *s, const char *name)
+static bool wanted(const struct fault_settings *s, const char *name)
 {
 	size_t length = strlen(name);
 
@@ -522,7 +352,7 @@ static bool wanted(const struct settings *s, const char *name)
 }
 
 /* Are all of the list's names there? */
-static bool all_known(const struct settings *s)
+static bool all_known(const struct fault_settings *s)
 {
 	const char *at = s->pattern;
 
@@ -541,34 +371,15 @@ static bool all_known(const struct settings *s)
 	}
 }
 
-/* "1,2": how many, or 0. */
-static size_t read_threads(const char *text, uint64_t *ret)
-{
-	size_t count = 0;
-	char *end;
-
-	do {
-		unsigned long value = strtoul(text, &end, 10);
-
-		if (strspn(text, "0123456789") == 0 || value < 1 ||
-		    value > THREADS_MAX || count == LOCALS_MAX ||
-		    (*end != ',' && *end != '\0'))
-			return 0;
-		ret[count++] = value;
-		text = end + 1;
-	} while (*end == ',');
-	return count;
-}
-
 static const char *prepare(void *settings, uint64_t *ret_need)
 {
 	static char words[200];
-	struct settings *s = settings;
+	struct fault_settings *s = settings;
 	uint64_t threads[LOCALS_MAX];
 	double locals[LOCALS_MAX];
 	size_t count;
 
-	if (read_threads(s->threads_list, threads) == 0)
+	if (bench_numbers(s->threads_list, 1, FAULT_THREADS_MAX, threads, LOCALS_MAX) == 0)
 		return "--threads: 1 to 64, or a list such as 1,2";
 	if (!all_known(s)) {
 		snprintf(words, sizeof(words), "--pattern %.40s: no such "
@@ -603,7 +414,7 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 
 /* External memory of which this share is local; or memory by UMap; or ordinary
  * memory in a cgroup that leaves so much of it in place. */
-static void open_memory(struct run *r, struct bench *b, double local_pct)
+static void open_memory(struct fault_run *r, struct bench *b, double local_pct)
 {
 	uint64_t size = r->s->pages * BENCH_PAGE;
 	struct bench_client *c = &r->client;
@@ -627,10 +438,10 @@ static void open_memory(struct run *r, struct bench *b, double local_pct)
 		bench_say("pages may be huge: madvise: %s", strerror(errno));
 }
 
-static void measure_patterns(struct run *r)
+static void measure_patterns(struct fault_run *r)
 {
 	divide(r);
-	fill(r);
+	fault_fill(r);
 	for (unsigned i = 0; i < XM_COUNT(patterns); i++) {
 		if (wanted(r->s, patterns[i].name))
 			measure(r, &patterns[i]);
@@ -639,17 +450,17 @@ static void measure_patterns(struct run *r)
 
 static const struct bench_program program = {
 	.table = &table,
-	.common = offsetof(struct settings, common),
+	.common = offsetof(struct fault_settings, common),
 	.prepare = prepare,
 };
 
 int bench_fault(int argc, char *argv[])
 {
-	struct settings s;
+	struct fault_settings s;
 	uint64_t threads[LOCALS_MAX];
 	double locals[LOCALS_MAX];
 	size_t threads_count;
-	struct run *r;
+	struct fault_run *r;
 	struct bench *b;
 	size_t count;
 	int rc = bench_begin(&program, &s, argc, argv, &b);
@@ -663,7 +474,7 @@ int bench_fault(int argc, char *argv[])
 	if (s.cgroup[0] != '\0')
 		cgroup_join(s.cgroup);
 	count = bench_percents(s.local, locals, LOCALS_MAX);
-	threads_count = read_threads(s.threads_list, threads);
+	threads_count = bench_numbers(s.threads_list, 1, FAULT_THREADS_MAX, threads, LOCALS_MAX);
 	for (size_t l = 0; l < count; l++) {
 		open_memory(r, b, locals[l]);
 		r->words = r->client.memory;

@@ -22,6 +22,8 @@ extmem_bench_SOURCES = \
 	bench/extmem-bench.c \
 	bench/failover.c \
 	bench/fault.c \
+	bench/fault.h \
+	bench/fault_pages.c \
 	bench/floor.c \
 	bench/idle.c \
 	bench/kernels.c \

@@ -91,33 +91,7 @@ struct run {
 	uint64_t salt;
 };
 
-/* --- lists -------------------------------------------------------------------------------- */
-
-/* "8,4K,1M". How many, or 0. */
-static size_t read_list(const char *text, uint64_t least, uint64_t most,
-			uint64_t *ret)
-{
-	size_t count = 0;
-	char *end;
-
-	do {
-		unsigned long long value = strtoull(text, &end, 10);
-
-		if (strspn(text, "0123456789") == 0 || count == LIST_MAX)
-			return 0;
-		if (*end == 'K')
-			value <<= 10;
-		else if (*end == 'M')
-			value <<= 20;
-		end += *end == 'K' || *end == 'M';
-		if ((*end != ',' && *end != '\0') || value < least ||
-		    value > most)
-			return 0;
-		ret[count++] = value;
-		text = end + 1;
-	} while (*end == ',');
-	return count;
-}
+/* --- settings ----------------------------------------------------------------------------- */
 
 static bool one_of(const char *text, const char *a, const char *b)
 {
@@ -135,7 +109,7 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 		return "--op: read, write or all";
 	if (!one_of(s->api, "plain", "async"))
 		return "--api: plain, async or all";
-	count = read_list(s->bytes, 8, 4 * BENCH_MIB, list);
+	count = bench_numbers(s->bytes, 8, 4 * BENCH_MIB, list, LIST_MAX);
 	for (size_t i = 0; i < count; i++) {
 		if (list[i] % 8 != 0)
 			count = 0;
@@ -143,12 +117,12 @@ static const char *prepare(void *settings, uint64_t *ret_need)
 	if (count == 0)
 		return "--bytes: a list of sizes such as 8,4K,1M, each a "
 		       "multiple of 8, to 4M";
-	count = read_list(s->depth, 1, RMA_DEPTH_MAX, list);
+	count = bench_numbers(s->depth, 1, RMA_DEPTH_MAX, list, LIST_MAX);
 	if (count == 0)
 		return "--depth: a list of numbers from 1 to 256";
 	if (s->calibrate[0] != '\0') {
 		uint64_t sizes[LIST_MAX], least = UINT64_MAX, most = 0;
-		size_t many = read_list(s->bytes, 8, 4 * BENCH_MIB, sizes);
+		size_t many = bench_numbers(s->bytes, 8, 4 * BENCH_MIB, sizes, LIST_MAX);
 		bool one = false;
 
 		for (size_t i = 0; i < many; i++) {
@@ -457,8 +431,8 @@ static void measure_all(struct run *r)
 {
 	const struct settings *s = r->s;
 	uint64_t bytes[LIST_MAX], depths[LIST_MAX];
-	size_t sizes = read_list(s->bytes, 8, 4 * BENCH_MIB, bytes);
-	size_t deep = read_list(s->depth, 1, RMA_DEPTH_MAX, depths);
+	size_t sizes = bench_numbers(s->bytes, 8, 4 * BENCH_MIB, bytes, LIST_MAX);
+	size_t deep = bench_numbers(s->depth, 1, RMA_DEPTH_MAX, depths, LIST_MAX);
 
 	for (unsigned kind = 0; kind < 4; kind++) {
 		bool write = kind >= 2, async = kind % 2 == 1;

@@ -135,6 +135,31 @@ void bench_stamp(struct bench_row *row, const struct bench_client *c)
 	bench_text(row, "version", extmem_version());
 }
 
+size_t bench_numbers(const char *text, uint64_t least, uint64_t most, uint64_t *ret,
+		     size_t max)
+{
+	size_t count = 0;
+	char *end;
+
+	do {
+		unsigned long long value = strtoull(text, &end, 10);
+
+		if (strspn(text, "0123456789") == 0 || count == max)
+			return 0;
+		if (*end == 'K')
+			value <<= 10;
+		else if (*end == 'M')
+			value <<= 20;
+		end += *end == 'K' || *end == 'M';
+		if ((*end != ',' && *end != '\0') || value < least ||
+		    value > most)
+			return 0;
+		ret[count++] = value;
+		text = end + 1;
+	} while (*end == ',');
+	return count;
+}
+
 size_t bench_percents(const char *text, double *ret, size_t max)
 {
 	size_t count = 0;

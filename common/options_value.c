@@ -201,14 +201,35 @@ static int judge_limits(struct xm_options *o, const struct xm_option *option,
 		    limit);
 }
 
-/* Is this text a value of the option? A case for each kind of option: a little longer
- * than 60 lines. */
+/* It is of no form that the option has. */
+static int refuse_form(struct xm_options *o, const struct xm_option *option,
+		       const struct xm_option_source *source, const char *text, int r)
+{
+	bool choice = option->kind == XM_OPTION_CHOICE;
+	struct xm_option_shown shown;
+	char where[300];
+
+	xm_option_head(option, source, where, sizeof(where));
+	if (!*text)
+		return xm_options_fail(o, -EINVAL, "%s: the value is empty; give %s%s",
+			    where, choice ? "one of " : "",
+			    choice ? option->choices : xm_option_expected(option));
+	xm_option_show(text, strlen(text), &shown);
+	if (choice)
+		return xm_options_fail(o, -EINVAL, "%s: \"%s\" is none of %s", where,
+			    shown.bytes, option->choices);
+	if (r == -ERANGE)
+		return xm_options_fail(o, -EINVAL, "%s: \"%s\" does not fit in 64 bits",
+			    where, shown.bytes);
+	return xm_options_fail(o, -EINVAL, "%s: \"%s\" is not %s", where, shown.bytes,
+		    xm_option_expected(option));
+}
+
+/* Is this text a value of the option? */
 static int judge(struct xm_options *o, const struct xm_option *option,
 		 const struct xm_option_source *source, const char *text,
 		 union parsed *ret)
 {
-	char where[300];
-	struct xm_option_shown shown;
 	bool limited = true;
 	uint64_t number = 0;
 	int r = 0;
@@ -246,25 +267,7 @@ static int judge(struct xm_options *o, const struct xm_option *option,
 							 : ret->number;
 		return judge_limits(o, option, source, text, number);
 	}
-	if (r == 0)
-		return 0;
-	xm_option_head(option, source, where, sizeof(where));
-	if (!*text)
-		return xm_options_fail(o, -EINVAL, "%s: the value is empty; give %s%s",
-			    where,
-			    option->kind == XM_OPTION_CHOICE ? "one of " : "",
-			    option->kind == XM_OPTION_CHOICE
-				    ? option->choices
-				    : xm_option_expected(option));
-	xm_option_show(text, strlen(text), &shown);
-	if (option->kind == XM_OPTION_CHOICE)
-		return xm_options_fail(o, -EINVAL, "%s: \"%s\" is none of %s", where,
-			    shown.bytes, option->choices);
-	if (r == -ERANGE)
-		return xm_options_fail(o, -EINVAL, "%s: \"%s\" does not fit in 64 bits",
-			    where, shown.bytes);
-	return xm_options_fail(o, -EINVAL, "%s: \"%s\" is not %s", where, shown.bytes,
-		    xm_option_expected(option));
+	return r == 0 ? 0 : refuse_form(o, option, source, text, r);
 }
 
 static int add_item(struct xm_options *o, struct xm_option_list *list,

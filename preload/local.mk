@@ -29,6 +29,7 @@ libextmem_run_la_SOURCES = \
 	preload/area_child.c \
 	preload/area_parts.h \
 	preload/area_remap.c \
+	preload/alone.c \
 	preload/arena.c \
 	preload/block.c \
 	preload/broker.c \

@@ -13,7 +13,7 @@
  * one piece is read, which may be short, as it may be without us. Datagrams go as a whole:
  * one that cannot be pinned at once is copied to local memory. So are buffers of MSG_PEEK,
  * and buffers that the kernel keeps after the call (MSG_ZEROCOPY). If a write to a file
- * takes several pieces, writes of other threads of this process to that file wait.
+ * takes several pieces, writes of other threads of this process to that file wait (alone.c).
  */
 #include "preload/record.h"
 #include "preload/reserve.h"
@@ -306,66 +306,7 @@ static ssize_t call_denied(const struct call *c, char *p, size_t size, size_t ma
 	return r;
 }
 
-/* --- writes that others must not come between ----------------------------------- */
-
-/* The kernel writes to a file in one piece, for all who have it open to append,
- * or share the descriptor. What we write in several is so among the threads of
- * this process. A thread may leave by longjmp() with a lock: after a while the
- * others do without. */
-#define ALONE_LOCKS 16
-#define ALONE_SECONDS 5
-
-static pthread_mutex_t alone_locks[ALONE_LOCKS];
-static _Atomic int alone_count; /* that have, or wait for, a lock */
-static _Atomic bool alone_lost;
-
-void present_start(void)
-{
-	pthread_mutexattr_t attributes;
-
-	pthread_mutexattr_init(&attributes);
-	pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
-	for (int i = 0; i < ALONE_LOCKS; i++)
-		pthread_mutex_init(&alone_locks[i], &attributes);
-	atomic_store(&alone_count, 0);
-}
-
-bool present_alone_needed(void)
-{
-	return atomic_load_explicit(&alone_count, memory_order_relaxed) > 0;
-}
-
-bool present_alone_begin(int fd, struct alone *ret)
-{
-	struct timespec until;
-	long flags;
-	int error = errno, r;
-
-	if (atomic_load(&alone_lost) || !present_is_regular(fd))
-		return false;
-	flags = shim_raw(SYS_fcntl, fd, F_GETFL, 0, 0, 0, 0);
-	ret->lock = flags >= 0 && (flags & O_APPEND) != 0
-			    ? 0
-			    : 1 + fd % (ALONE_LOCKS - 1);
-	atomic_fetch_add(&alone_count, 1);
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += ALONE_SECONDS;
-	r = pthread_mutex_timedlock(&alone_locks[ret->lock], &until);
-	if (r == ETIMEDOUT)
-		atomic_store(&alone_lost, true);
-	if (r != 0) /* or it is ours: a handler has come in between */
-		atomic_fetch_sub(&alone_count, 1);
-	errno = error;
-	return r == 0;
-}
-
-void present_alone_end(void *p)
-{
-	const struct alone *alone = p;
-
-	pthread_mutex_unlock(&alone_locks[alone->lock]);
-	atomic_fetch_sub(&alone_count, 1);
-}
+/* --- what the descriptor is ------------------------------------------------------ */
 
 bool present_is_message_socket(int fd)
 {
@@ -452,9 +393,9 @@ static ssize_t call_all(const struct call *c, const void *memory, size_t size)
 	size = may; /* a file, as a rule: it is short */
 	if (c->kind == CALL_SENDTO && (c->flags & MSG_ZEROCOPY) != 0)
 		return call_lent(c, p, size);
-	if (file && (size > BOUNCE_MAX || present_alone_needed()) &&
-	    present_alone_begin(c->fd, &alone)) {
-		pthread_cleanup_push(present_alone_end, &alone);
+	if (file && (size > BOUNCE_MAX || alone_needed()) &&
+	    alone_begin(c->fd, &alone)) {
+		pthread_cleanup_push(alone_end, &alone);
 		r = call_alone(c, p, size);
 		pthread_cleanup_pop(1);
 		return r;
@@ -483,10 +424,10 @@ SHIM_EXPORT ssize_t write(int fd, const void *p, size_t size)
 
 	if (present_needed(p, size))
 		return call_all(&c, p, size);
-	if (!present_alone_needed() || shim_inside ||
-	    !present_alone_begin(fd, &alone))
+	if (!alone_needed() || shim_inside ||
+	    !alone_begin(fd, &alone))
 		return shim_real()->write(fd, p, size);
-	pthread_cleanup_push(present_alone_end, &alone);
+	pthread_cleanup_push(alone_end, &alone);
 	r = shim_real()->write(fd, p, size);
 	pthread_cleanup_pop(1);
 	return r;

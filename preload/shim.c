@@ -137,7 +137,7 @@ void shim_forked(void)
 	signal_forked();
 	figures_forked();
 	thread_forked();
-	present_start();
+	alone_start();
 	/* What served the kernel's touches has stayed with the parent. */
 	if (shim_kernel_faults) {
 		shim_kernel_faults = false;
@@ -236,7 +236,7 @@ __attribute__((constructor)) static void start(void)
 	exec_start();
 	shim_shared->threshold = shim_options.threshold;
 	arena_start();
-	present_start();
+	alone_start();
 	thread_start();
 	fork_begin();
 	atomic_store(&shim_shared->state, RUN_ATTACHED);

@@ -517,16 +517,16 @@ static inline bool present_needed(const void *address, size_t size)
 ssize_t present_call(long number, long a, long b, long c, long d, long e,
 		     long f);
 /* Once, and in a child of fork(). */
-void present_start(void);
+void alone_start(void);
 /* True: some thread writes in pieces, so other writes to that file must wait. */
-bool present_alone_needed(void);
+bool alone_needed(void);
 /* Waits for the file's lock. False: there is nothing to wait for, or no way to;
- * true: call present_alone_end(). */
+ * true: call alone_end(). */
 struct alone {
 	int lock;
 };
-bool present_alone_begin(int fd, struct alone *ret);
-void present_alone_end(void *alone);
+bool alone_begin(int fd, struct alone *ret);
+void alone_end(void *alone);
 bool present_is_message_socket(int fd);
 bool present_is_regular(int fd);
 /* Local memory for one call. */

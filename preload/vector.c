@@ -241,9 +241,9 @@ static ssize_t move(const struct move *m, const struct iovec *iov, int count)
 
 	if (list_open(iov, count, m->fills, &list) < 0)
 		return -1;
-	if (!m->fills && (list.size > BOUNCE_MAX || present_alone_needed()) &&
-	    present_alone_begin(m->fd, &alone)) {
-		pthread_cleanup_push(present_alone_end, &alone);
+	if (!m->fills && (list.size > BOUNCE_MAX || alone_needed()) &&
+	    alone_begin(m->fd, &alone)) {
+		pthread_cleanup_push(alone_end, &alone);
 		r = list.size <= WHOLE_MAX || m->flags != 0
 			    ? move_whole(m, &list)
 			    : move_each(m, &list);

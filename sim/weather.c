@@ -354,10 +354,22 @@ static void blow_client(uint32_t client, uint64_t ns)
 		weather_hang(program_process(client), ns);
 }
 
+/* All of an appliance dies, or a process of it. */
+static void blow_death(uint32_t appliance, uint64_t ns)
+{
+	bool all = some(3) != 0;
+
+	if (all && sim_shape.kill_appliance &&
+	    weather_happens(SIM_FAULT_KILL_APPLIANCE, NOBODY, appliance, ns))
+		appliance_kill(appliance, ns);
+	if (!all && sim_shape.kill_appliance &&
+	    weather_happens(SIM_FAULT_KILL_INTERFACE, NOBODY, appliance, ns))
+		appliance_kill_interface(appliance, ns);
+}
+
 static void blow_processes(uint32_t appliance, uint32_t client)
 {
 	uint64_t ns = a_while();
-	bool first;
 
 	/* One of several processes dies more often than the only one. */
 	if (sim_shape.kill_appliance && places_strike() &&
@@ -389,17 +401,10 @@ static void blow_processes(uint32_t appliance, uint32_t client)
 		blow_client(client, ns);
 		break;
 	case 4:
-		if (some(3) != 0) {
+		if (some(3) != 0)
 			blow_moves(appliance, ns);
-			break;
-		}
-		first = some(3) != 0;
-		if (first && sim_shape.kill_appliance &&
-		    weather_happens(SIM_FAULT_KILL_APPLIANCE, NOBODY, appliance, ns))
-			appliance_kill(appliance, ns);
-		if (!first && sim_shape.kill_appliance &&
-		    weather_happens(SIM_FAULT_KILL_INTERFACE, NOBODY, appliance, ns))
-			appliance_kill_interface(appliance, ns);
+		else
+			blow_death(appliance, ns);
 		break;
 	case 5:
 		if (some(3) == 0 && sim_shape.kill_client &&

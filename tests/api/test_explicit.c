@@ -196,61 +196,68 @@ static void asynchronous_calls_complete_once_each(void)
 	close_well(x);
 }
 
+enum { SLOTS = 48 };
+
+/* What the reads or writes of a round are: one in each slot. */
+static void draw_slots(uint8_t *memory, bool reads, unsigned round, uint64_t *word,
+		       uint64_t *offsets, uint64_t *sizes)
+{
+	uint64_t slot = REGION / SLOTS;
+
+	for (unsigned i = 0; i < SLOTS; i++) {
+		uint64_t at = i * slot + draw(word, 9000);
+		uint64_t size = 1 + draw(word, draw(word, 2) != 0 ? 9000 : 100000);
+
+		if (draw(word, 3) == 0) {
+			pattern_fill(shadow + at, at, 300, round);
+			memcpy(memory + at, shadow + at, 300);
+		}
+		offsets[i] = at;
+		sizes[i] = size;
+		if (!reads)
+			pattern_fill(shadow + at, at, size, round);
+		memcpy(buffer + at, shadow + at, size);
+		if (reads)
+			memset(buffer + at, 0x5a, size);
+	}
+}
+
+static int slot_start(extmem_region *region, bool reads, uint64_t offset, uint64_t size,
+		      unsigned i)
+{
+	void *context = (void *)(uintptr_t)i;
+
+	return reads ? extmem_read_start(region, offset, buffer + offset, size, context)
+		     : extmem_write_start(region, offset, buffer + offset, size, context);
+}
+
 /* In a mapped region, of which a part is here, dirty and clean, a part fresh and
  * a part away; and against loads and stores. */
 static void asynchronous_calls_and_mappings_agree(void)
 {
-	enum { COUNT = 48 };
 	extmem_region *region;
 	extmem *x = open_small(&region);
 	uint8_t *memory = map_all(region);
 	uint64_t word = 777;
-	bool seen[COUNT];
+	bool seen[SLOTS];
 
 	memset(shadow, 0, REGION);
 	for (unsigned round = 0; round < 24; round++) {
-		uint64_t slot = REGION / COUNT;
-		uint64_t offsets[COUNT], sizes[COUNT];
+		uint64_t offsets[SLOTS], sizes[SLOTS];
 		bool reads = round % 2 == 1;
 
-		for (unsigned i = 0; i < COUNT; i++) {
-			uint64_t at = i * slot + draw(&word, 9000);
-			uint64_t size = 1 + draw(&word, draw(&word, 2) != 0
-							 ? 9000 : 100000);
-
-			if (draw(&word, 3) == 0) {
-				pattern_fill(shadow + at, at, 300, round);
-				memcpy(memory + at, shadow + at, 300);
-			}
-			offsets[i] = at;
-			sizes[i] = size;
-			if (!reads)
-				pattern_fill(shadow + at, at, size, round);
-			memcpy(buffer + at, shadow + at, size);
-			if (reads)
-				memset(buffer + at, 0x5a, size);
-		}
+		draw_slots(memory, reads, round, &word, offsets, sizes);
 		memset(seen, 0, sizeof(seen));
-		for (unsigned i = 0; i < COUNT; i++) {
-			void *context = (void *)(uintptr_t)i;
-
-			CU_ASSERT_FATAL(
-				(reads ? extmem_read_start(
-						 region, offsets[i],
-						 buffer + offsets[i], sizes[i],
-						 context)
-				       : extmem_write_start(
-						 region, offsets[i],
-						 buffer + offsets[i], sizes[i],
-						 context)) == 0);
+		for (unsigned i = 0; i < SLOTS; i++) {
+			CU_ASSERT_FATAL(slot_start(region, reads, offsets[i],
+						   sizes[i], i) == 0);
 			/* A page whose bytes are under way can be touched. */
 			if (draw(&word, 8) == 0)
 				CU_ASSERT(memory[offsets[i]] ==
 					  shadow[offsets[i]] || !reads);
 		}
-		CU_ASSERT_FATAL(collect(x, seen, COUNT,
-					COUNT));
-		for (unsigned i = 0; i < COUNT; i++)
+		CU_ASSERT_FATAL(collect(x, seen, SLOTS, SLOTS));
+		for (unsigned i = 0; i < SLOTS; i++)
 			CU_ASSERT_FATAL(memcmp(buffer + offsets[i],
 					       shadow + offsets[i],
 					       sizes[i]) == 0);

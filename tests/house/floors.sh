@@ -246,6 +246,31 @@ all=$(sources $rooms tests)
 } >"$scratch/out"
 complaints "files begin with their licence and leave nothing for later" \
 	"$scratch/out"
+# What is larger says "above 600 lines because" at its head, or "above 60 lines because"
+# before its function.
+awk '
+	function file_ends() {
+		if (lines > (name ~ /^tests\// ? 900 : 600) && !excused)
+			print name " has " lines " lines"
+	}
+	FNR == 1 {
+		file_ends()
+		name = FILENAME
+		excused = reason = begun = 0
+	}
+	{ lines = FNR }
+	/above 600 lines because/ && FNR < 60 { excused = 1 }
+	/[Aa]bove 60 lines because/ { reason = 1 }
+	/^[A-Za-z_].*\(/ { signature = FNR }
+	/^\{/ { begun = signature }
+	/^\}/ {
+		if (begun > 0 && FNR - begun + 1 > 60 && !reason)
+			print name ":" begun " has a function of " FNR - begun + 1 " lines"
+		begun = reason = 0
+	}
+	END { file_ends() }' $all >"$scratch/out"
+complaints "files have 600 lines, tests 900, and functions 60, or say why more" \
+	"$scratch/out"
 
 # What no local.mk names, alone or with its folder, would be missing from the tarball.
 for room in $rooms tests; do

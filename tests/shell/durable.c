@@ -306,65 +306,12 @@ static int live(extmem *x, const char *token, extmem_region *region, uint64_t ro
 	return rc < 0 ? fail("adopt") : 0;
 }
 
-int main(int argc, char **argv)
+/* Writes until it is killed. */
+static int write_on(extmem_region *region, uint64_t round)
 {
-	char appliance[512];
-	const char *settings[] = { appliance, "local=1M", NULL };
-	extmem_region *region;
 	pthread_t restless;
-	uint64_t round;
 	void *map;
-	extmem *x;
 
-	if (argc < 3)
-		return 2;
-	snprintf(appliance, sizeof(appliance), "appliance=%s", argv[1]);
-	if (extmem_open(settings, &x) < 0)
-		return fail("open");
-	if (strcmp(argv[2], "make") == 0) {
-		int status = make(x);
-
-		extmem_close(x);
-		return status;
-	}
-	if (argc < 4)
-		return 2;
-	if (strcmp(argv[2], "fill") == 0) {
-		int status = fill(x, strtoull(argv[3], NULL, 10));
-
-		extmem_close(x);
-		return status;
-	}
-	if (strcmp(argv[2], "time") == 0) {
-		int status = time_it(x, argv[3]);
-
-		extmem_close(x);
-		return status;
-	}
-	if (extmem_region_adopt_since(x, argv[2], argc > 5 ? argv[5] : NULL, 0,
-				      &region) < 0)
-		return fail("adopt");
-	if (strcmp(argv[3], "mark") == 0) {
-		int status = mark(region);
-
-		extmem_close(x);
-		return status;
-	}
-	if (argc < 5)
-		return 2;
-	round = strtoull(argv[4], NULL, 10);
-	if (strcmp(argv[3], "live") == 0) {
-		int status = live(x, argv[2], region, round);
-
-		extmem_close(x);
-		return status;
-	}
-	if (strcmp(argv[3], "check") == 0) {
-		int status = check(region, round);
-
-		extmem_close(x);
-		return status;
-	}
 	if (extmem_map(region, 0, PAGES * PAGE, &map) < 0)
 		return fail("map");
 	if (pthread_create(&restless, NULL, write_restlessly, region) != 0)
@@ -372,4 +319,46 @@ int main(int argc, char **argv)
 	while (write_round(region, map, round) == 0)
 		round++;
 	return 1;
+}
+
+static int closed(extmem *x, int status)
+{
+	extmem_close(x);
+	return status;
+}
+
+int main(int argc, char **argv)
+{
+	char appliance[512];
+	const char *settings[] = { appliance, "local=1M", NULL };
+	extmem_region *region;
+	uint64_t round;
+	extmem *x;
+
+	if (argc < 3)
+		return 2;
+	snprintf(appliance, sizeof(appliance), "appliance=%s", argv[1]);
+	if (extmem_open(settings, &x) < 0)
+		return fail("open");
+	if (strcmp(argv[2], "make") == 0)
+		return closed(x, make(x));
+	if (argc < 4)
+		return 2;
+	if (strcmp(argv[2], "fill") == 0)
+		return closed(x, fill(x, strtoull(argv[3], NULL, 10)));
+	if (strcmp(argv[2], "time") == 0)
+		return closed(x, time_it(x, argv[3]));
+	if (extmem_region_adopt_since(x, argv[2], argc > 5 ? argv[5] : NULL, 0,
+				      &region) < 0)
+		return fail("adopt");
+	if (strcmp(argv[3], "mark") == 0)
+		return closed(x, mark(region));
+	if (argc < 5)
+		return 2;
+	round = strtoull(argv[4], NULL, 10);
+	if (strcmp(argv[3], "live") == 0)
+		return closed(x, live(x, argv[2], region, round));
+	if (strcmp(argv[3], "check") == 0)
+		return closed(x, check(region, round));
+	return write_on(region, round);
 }

@@ -200,6 +200,25 @@ struct object {
 	uint64_t at, size;
 };
 
+/* One more, at o->at: of nobody else's bytes. False: there is no room. */
+static bool object_take(struct object *o, unsigned i, uint64_t *state, uint8_t *used)
+{
+	uint64_t limit = draw(state, 20) == 0 ? 20000 : 3000;
+	uint64_t want = 1 + draw(state, limit);
+	uint64_t alignment = draw(state, 9) == 0 ? UINT64_C(1) << draw(state, 13) : 0;
+
+	if (alloc(i, want, alignment, &o->at) != 0)
+		return false;
+	CU_ASSERT_FATAL(xm_heap_size(&heap, o->at, &o->size) == 0);
+	CU_ASSERT_FATAL(o->size >= want &&
+			(alignment == 0 || o->at % alignment == 0));
+	for (uint64_t b = 0; b < o->size / 16; b++) {
+		CU_ASSERT_FATAL(used[o->at / 16 + b] == 0);
+		used[o->at / 16 + b] = 1;
+	}
+	return true;
+}
+
 /* Taken by one, given by another, flushed now and then; no byte is ever two
  * objects', and no slab goes that has one. */
 static void objects_never_overlap(void)
@@ -216,24 +235,9 @@ static void objects_never_overlap(void)
 
 		if (draw(&state, 100) < (grows ? 60u : 40u) &&
 		    count < XM_COUNT(objects)) {
-			uint64_t limit = draw(&state, 20) == 0 ? 20000 : 3000;
-			uint64_t want = 1 + draw(&state, limit);
-			uint64_t alignment = draw(&state, 9) == 0
-				? UINT64_C(1) << draw(&state, 13) : 0;
-			struct object *o = &objects[count];
-
-			if (alloc(i, want, alignment, &o->at) != 0) {
+			if (!object_take(&objects[count], i, &state, used)) {
 				full++;
 				continue;
-			}
-			CU_ASSERT_FATAL(xm_heap_size(&heap, o->at,
-						     &o->size) == 0);
-			CU_ASSERT_FATAL(o->size >= want &&
-					(alignment == 0 ||
-					 o->at % alignment == 0));
-			for (uint64_t b = 0; b < o->size / 16; b++) {
-				CU_ASSERT_FATAL(used[o->at / 16 + b] == 0);
-				used[o->at / 16 + b] = 1;
 			}
 			count++;
 		} else if (count > 0) {

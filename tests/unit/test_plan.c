@@ -335,6 +335,58 @@ static void other_columns_of_a_run_are_avoided(void)
 	SPARE("stripe 2", 0, "", "b", "a", "c");
 }
 
+static void draw_offers(void)
+{
+	memset(offers, 0, sizeof(offers));
+	count = 1 + (uint32_t)random() % XM_APPLIANCES_MAX;
+	for (uint32_t a = 0; a < count; a++) {
+		struct xm_plan_offer *o = &offers[a];
+
+		o->address = "x";
+		o->ready = random() % 8 != 0;
+		o->leaving = random() % 8 == 0;
+		o->incarnation = (uint64_t)random() % 40;
+		o->free = (uint64_t)random() % 100 * GRANULE;
+		o->free_run = o->free / (1 + (uint64_t)random() % 3) / GRANULE * GRANULE;
+		o->zone[0] = (char)('a' + random() % 4);
+		o->host[0] = (char)('a' + random() % 4);
+	}
+}
+
+/* The run's member m lies apart from the members of its column before it. */
+static void check_apart(const struct xm_strategy_choice *c, const struct xm_plan_run *run,
+			uint32_t m)
+{
+	const struct xm_plan_offer *own = &offers[run->appliances[m]];
+
+	CU_ASSERT_TRUE(own->ready && !own->leaving);
+	for (uint32_t k = m / c->mirrors * c->mirrors; k < m; k++) {
+		const struct xm_plan_offer *o = &offers[run->appliances[k]];
+
+		CU_ASSERT_NOT_EQUAL(o->incarnation, own->incarnation);
+		CU_ASSERT_FALSE(c->spread == XM_SPREAD_ZONE && o->zone[0] == own->zone[0]);
+		CU_ASSERT_FALSE(c->spread == XM_SPREAD_HOST && o->host[0] == own->host[0]);
+	}
+}
+
+static void check_run(const struct xm_strategy_choice *c, const struct xm_plan_run *run,
+		      uint64_t *used)
+{
+	uint32_t firsts = 0;
+
+	CU_ASSERT_EQUAL(run->size % xm_choice_row(c, GRANULE), 0);
+	for (uint32_t m = 0; m < c->columns * c->mirrors; m++) {
+		uint32_t a = run->appliances[m];
+
+		used[a] += run->size / c->columns;
+		check_apart(c, run, m);
+		if (m % c->mirrors == 0) {
+			CU_ASSERT_EQUAL(firsts & 1u << a, 0);
+			firsts |= 1u << a;
+		}
+	}
+}
+
 /* Whatever is offered: a plan keeps every rule, or there is none. */
 static void random_plans_keep_the_rules(void)
 {
@@ -351,21 +403,7 @@ static void random_plans_keep_the_rules(void)
 		uint64_t used[XM_APPLIANCES_MAX] = { 0 }, placed = 0, size;
 		const struct xm_strategy_choice *c;
 
-		memset(offers, 0, sizeof(offers));
-		count = 1 + (uint32_t)random() % XM_APPLIANCES_MAX;
-		for (uint32_t a = 0; a < count; a++) {
-			struct xm_plan_offer *o = &offers[a];
-
-			o->address = "x";
-			o->ready = random() % 8 != 0;
-			o->leaving = random() % 8 == 0;
-			o->incarnation = (uint64_t)random() % 40;
-			o->free = (uint64_t)random() % 100 * GRANULE;
-			o->free_run = o->free / (1 + (uint64_t)random() % 3) /
-				      GRANULE * GRANULE;
-			o->zone[0] = (char)('a' + random() % 4);
-			o->host[0] = (char)('a' + random() % 4);
-		}
+		draw_offers();
 		xm_strategy_parse(hows[n % XM_COUNT(hows)], &strategy, &error);
 		size = xm_strategy_row(&strategy, GRANULE);
 		size *= 1 + (uint64_t)random() % 40;
@@ -375,40 +413,8 @@ static void random_plans_keep_the_rules(void)
 			continue;
 		c = &strategy.choices[plan.choice];
 		for (uint32_t i = 0; i < plan.runs_count; i++) {
-			const struct xm_plan_run *run = &plan.runs[i];
-			uint32_t firsts = 0;
-
-			placed += run->size;
-			CU_ASSERT_EQUAL(run->size % xm_choice_row(c, GRANULE),
-					0);
-			for (uint32_t m = 0; m < c->columns * c->mirrors; m++) {
-				uint32_t a = run->appliances[m];
-				uint32_t begin = m / c->mirrors * c->mirrors;
-
-				used[a] += run->size / c->columns;
-				CU_ASSERT_TRUE(offers[a].ready &&
-					       !offers[a].leaving);
-				for (uint32_t k = begin; k < m; k++) {
-					const struct xm_plan_offer *o =
-						&offers[run->appliances[k]];
-
-					CU_ASSERT_NOT_EQUAL(
-						o->incarnation,
-						offers[a].incarnation);
-					CU_ASSERT_FALSE(
-						c->spread == XM_SPREAD_ZONE &&
-						o->zone[0] ==
-							offers[a].zone[0]);
-					CU_ASSERT_FALSE(
-						c->spread == XM_SPREAD_HOST &&
-						o->host[0] ==
-							offers[a].host[0]);
-				}
-				if (m == begin) {
-					CU_ASSERT_EQUAL(firsts & 1u << a, 0);
-					firsts |= 1u << a;
-				}
-			}
+			placed += plan.runs[i].size;
+			check_run(c, &plan.runs[i], used);
 		}
 		CU_ASSERT_EQUAL(placed, size);
 		for (uint32_t a = 0; a < count; a++)

@@ -245,6 +245,47 @@ static void random_message(struct rig *r, uint32_t peer)
 	}
 }
 
+/* Commands are carried out now and then, in order. Returns how many extents were exposed. */
+static uint32_t some_commands(struct rig *r)
+{
+	uint32_t taken = 0;
+
+	while (r->commands_count > 0 && draw(3) != 0) {
+		struct xm_service_effect c = r->commands[0];
+
+		/* Fresh memory is zero, before any key. */
+		for (uint64_t k = 0; c.kind == XM_SERVICE_EXPOSE && k < c.size; k += 64)
+			if (r->bytes[c.offset + k] != 0 &&
+			    !r->service->grants[c.grant & 0xfffff].head)
+				CU_FAIL_FATAL("not zero");
+		taken += c.kind == XM_SERVICE_EXPOSE;
+		r->expose_status = draw(20) == 0 ? -ENOSPC : 0;
+		rig_acknowledge(r);
+		check_isolation(r);
+	}
+	return taken;
+}
+
+/* All leave, and all comes back. */
+static void all_leave(struct rig *r)
+{
+	uint32_t i;
+
+	rig_settle(r);
+	for (i = 0; i < PEERS; i++)
+		if (r->service->peers[i].state != XM_PEER_FREE)
+			rig_down(r, i);
+	rig_pass(r, 2 * LEASE_MS);
+	rig_settle(r);
+	CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
+	CU_ASSERT_EQUAL(r->service->clients_count, 0);
+	CU_ASSERT_EQUAL(r->service->extents_count, 0);
+	for (i = 0; i < POOL; i++)
+		if (r->bytes[i] != 0)
+			break;
+	CU_ASSERT_EQUAL(i, POOL);
+}
+
 static void no_story_breaks_isolation(void)
 {
 	struct rig *r = malloc(sizeof(*r));
@@ -269,42 +310,14 @@ static void no_story_breaks_isolation(void)
 			else
 				random_message(r, peer);
 			check_isolation(r);
-			while (r->commands_count > 0 && draw(3) != 0) {
-				struct xm_service_effect c = r->commands[0];
-				uint64_t k;
-
-				/* Fresh memory is zero, before any key. */
-				for (k = 0; c.kind == XM_SERVICE_EXPOSE &&
-					    k < c.size; k += 64)
-					if (r->bytes[c.offset + k] != 0 &&
-					    !r->service->grants[
-						c.grant & 0xfffff].head)
-						CU_FAIL_FATAL("not zero");
-				taken += c.kind == XM_SERVICE_EXPOSE;
-				r->expose_status = draw(20) == 0 ? -ENOSPC : 0;
-				rig_acknowledge(r);
-				check_isolation(r);
-			}
+			taken += some_commands(r);
 			if (r->zero_wanted && draw(2) == 0)
 				rig_zero(r);
 			r->now_ns += draw(draw(10) == 0 ? 90 : 9) * XM_MS;
 			rig_tick(r);
 		}
-		/* All leave, and all comes back. */
-		rig_settle(r);
-		for (i = 0; i < PEERS; i++)
-			if (r->service->peers[i].state != XM_PEER_FREE)
-				rig_down(r, i);
-		rig_pass(r, 2 * LEASE_MS);
-		rig_settle(r);
-		CU_ASSERT_EQUAL(rig_free_bytes(r), POOL);
-		CU_ASSERT_EQUAL(r->service->clients_count, 0);
-		CU_ASSERT_EQUAL(r->service->extents_count, 0);
+		all_leave(r);
 		CU_ASSERT(taken > 100);
-		for (i = 0; i < POOL; i++)
-			if (r->bytes[i] != 0)
-				break;
-		CU_ASSERT_EQUAL(i, POOL);
 		free(r->service);
 	}
 	free(r);

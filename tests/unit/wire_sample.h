@@ -152,6 +152,7 @@ static inline void sample_hand_over(struct xm_rand *r, struct xm_message *m)
 	}
 }
 
+/* Above 60 lines because each kind of message has a case of its own. */
 static inline void sample_message(struct xm_rand *r, enum xm_message_kind kind,
 				  struct xm_message *ret)
 {
