@@ -257,6 +257,9 @@ void durable_open(uint32_t appliance, struct process *control)
 
 void durable_close(uint32_t appliance)
 {
+	/* Most runs have no store, and it is large. */
+	if (stores[appliance].disk == NULL)
+		return;
 	sparse_give(stores[appliance].disk);
 	memset(&stores[appliance], 0, sizeof(stores[appliance]));
 }

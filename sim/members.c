@@ -10,9 +10,11 @@ bool members_find(extmem *x, uint64_t page, uint32_t member, struct member *ret)
 	struct xm_place place;
 	bool lost;
 
+	if (!xm_volume_place(&x->volume, page, member, &place))
+		return false;
 	/* Of what is lost nobody asks which members have it. */
 	xm_volume_appliances(&x->volume, page, &lost);
-	if (lost || !xm_volume_place(&x->volume, page, member, &place))
+	if (lost)
 		return false;
 	ret->appliance = place.appliance;
 	ret->key = place.remote.key;

@@ -164,6 +164,22 @@ void word_remote(const struct program *p, uint64_t page, unsigned i,
 	}
 }
 
+/* Is this word to be in remote memory by then? One that is zero may be fresh. */
+static bool is_asked(const struct shadow_page *s, unsigned i, uint64_t changes)
+{
+	return s->words[i].value != 0 && !s->words[i].unsure &&
+	       s->words[i].since <= changes;
+}
+
+static bool any_asked(const struct shadow_page *s, uint64_t changes)
+{
+	bool any = false;
+
+	for (unsigned i = 0; !s->busy && !any && i < WORDS; i++)
+		any = is_asked(s, i, changes);
+	return any;
+}
+
 void pages_remote(const struct program *p, uint64_t page, uint64_t count,
 		  uint64_t changes, const char *how)
 {
@@ -172,12 +188,13 @@ void pages_remote(const struct program *p, uint64_t page, uint64_t count,
 	for (uint64_t n = page; n < page + count; n++) {
 		const struct shadow_page *s = &p->shadow->page[n];
 
-		for (uint32_t m = 0; !s->busy && m < around_members(); m++) {
+		if (!any_asked(s, changes))
+			continue;
+		for (uint32_t m = 0; m < around_members(); m++) {
 			if (!around_remote(p, n, m, &r))
 				continue;
 			for (unsigned i = 0; i < WORDS; i++) {
-				if (!s->words[i].unsure &&
-				    s->words[i].since <= changes)
+				if (is_asked(s, i, changes))
 					remote_check(p, n, i, &r, how);
 			}
 		}
