@@ -28,6 +28,7 @@
 #include "cli/command.h"
 #include "cli/program.h"
 #include "common/options_shared.h"
+#include "core/extmem.h"
 
 #define PLACE "/run/extmem-swap"
 #define FOLDER PLACE "/files"
@@ -296,6 +297,23 @@ static bool make_device(char device[64])
 	return run(mkswap, line, sizeof(line)) || say(false, "mkswap failed");
 }
 
+/* The loop device may let go of the file a moment later. False: something else holds it. */
+static bool unmount(void)
+{
+	for (int tries = 0; tries < 50; tries++) {
+		if (umount2(FOLDER, 0) == 0)
+			return true;
+		/* It was never mounted, or is not any more. */
+		if (errno == EINVAL || errno == ENOENT)
+			return true;
+		if (errno != EBUSY)
+			return false;
+		usleep(100000);
+	}
+	errno = EBUSY;
+	return false;
+}
+
 /* As much as there is. */
 static int take_down(void)
 {
@@ -315,13 +333,37 @@ static int take_down(void)
 		    line, sizeof(line));
 	}
 	unlink(DEVICE);
-	/* The loop device may let go of the file a moment later. */
-	for (int tries = 0; tries < 50 && umount2(FOLDER, 0) != 0 && errno == EBUSY;
-	     tries++)
-		usleep(100000);
+	if (!unmount())
+		return say(COMMAND_NO, FOLDER ": %s: a program still uses it; end that, "
+			   "then `extmem swap off` once more gives the memory back",
+			   strerror(errno));
 	rmdir(FOLDER);
 	rmdir(PLACE);
 	return COMMAND_OK;
+}
+
+/* Says so, if swapped pages may lie at one appliance alone. False: there is no such
+ * strategy. */
+static bool check_strategy(const struct swap_settings *s)
+{
+	struct extmem_strategy found = { .size = sizeof(found) };
+	const char **settings = calloc(s->setting.count + 1, sizeof(*settings));
+	int rc;
+
+	if (settings == NULL)
+		return say(false, "out of memory");
+	for (size_t i = 0; i < s->setting.count; i++)
+		settings[i] = s->setting.items[i];
+	rc = extmem_strategy_read(settings, s->strategy[0] != '\0' ? s->strategy : NULL,
+				  &found);
+	free(settings);
+	if (rc < 0)
+		return say(false, "%s", extmem_error());
+	/* As it was read, each choice says how many mirrors it has. */
+	if (found.text[0] == '\0' || strstr(found.text, "mirror 1") != NULL)
+		say(0, "without --strategy 'mirror 2' programs end when an appliance "
+		    "dies that has their pages");
+	return true;
 }
 
 static int turn_on(const struct swap_settings *s, uint64_t size)
@@ -329,11 +371,8 @@ static int turn_on(const struct swap_settings *s, uint64_t size)
 	int flags = SWAP_FLAG_PREFER | (int)s->priority;
 	char device[64];
 
-	if (check_safe() != 0)
+	if (check_safe() != 0 || !check_strategy(s))
 		return COMMAND_NO;
-	if (strstr(s->strategy, "mirror") == NULL)
-		command_say("swap", "without --strategy 'mirror 2' programs end "
-				    "when an appliance dies that has their pages");
 	if (!make_folder(s, size) || !make_file(size) || !make_device(device)) {
 		take_down();
 		return COMMAND_NO;

@@ -21,7 +21,7 @@ struct extmem_strategy {
 int extmem_strategy_list(const char *const settings[], size_t skip,
 			 struct extmem_strategy *ret, size_t count);
 /* What a text or a name means, written in one way: "stripe 2" is "mirror 1, stripe 2 x
- * 256K". NULL: the one of the settings.
+ * 256K". NULL: the one of the settings; without one the text is "".
  * Errors: -EINVAL it is malformed, or no strategy has this name; -EINVAL the struct's
  * size is not set. */
 int extmem_strategy_read(const char *const settings[], const char *strategy,

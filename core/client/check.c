@@ -32,19 +32,22 @@ int extmem_strategy_read(const char *const settings[], const char *strategy,
 	struct extmem_strategy found = { .size = 0 };
 	struct xm_client_settings s;
 	struct xm_options *options = NULL;
+	bool none = false;
 	struct xm_strategy *parsed = os_alloc(sizeof(*parsed));
 	int rc = parsed == NULL ? xm_fail(-ENOMEM, "%s: out of memory", call)
 				: xm_client_settings_load(call, settings, &s,
 							  &options);
 
-	if (rc == 0)
-		rc = xm_strategy_read(call, &s.strategies,
-				      strategy != NULL ? strategy : s.strategy,
-				      parsed);
-	if (rc == 0) {
-		write_strategy(parsed, found.text, sizeof(found.text));
-		rc = xm_sized_copy(call, ret, &found, sizeof(found));
+	if (rc == 0 && strategy == NULL) {
+		strategy = s.strategy;
+		none = s.strategy[0] == '\0';
 	}
+	if (rc == 0 && !none)
+		rc = xm_strategy_read(call, &s.strategies, strategy, parsed);
+	if (rc == 0 && !none)
+		write_strategy(parsed, found.text, sizeof(found.text));
+	if (rc == 0)
+		rc = xm_sized_copy(call, ret, &found, sizeof(found));
 	xm_options_close(options);
 	os_free(parsed);
 	return rc;

@@ -294,6 +294,8 @@ static void a_strategy_can_be_stored_under_a_name(void)
 	CU_ASSERT_STRING_EQUAL(list[1].text, "mirror 2, rank free");
 	CU_ASSERT(extmem_strategy_read(settings, NULL, &one) == 0);
 	CU_ASSERT_STRING_EQUAL(one.text, "mirror 1, stripe 3 x 256K");
+	CU_ASSERT(extmem_strategy_read(settings + 2, NULL, &one) == 0);
+	CU_ASSERT_STRING_EQUAL(one.text, "");
 	CU_ASSERT_FATAL(extmem_open(settings, &x) == 0);
 	CU_ASSERT(extmem_region_alloc(x, "wide", 3 * MIB, &region) == 0);
 	CU_ASSERT_STRING_EQUAL(used(), "1 1 1");

@@ -29,6 +29,7 @@ xm_shell_tests += \
 	tests/shell/test_store_sealed.sh \
 	tests/shell/test_strangers.sh \
 	tests/shell/test_strategy.sh \
+	tests/shell/test_swap_off.sh \
 	tests/shell/test_units.sh \
 	tests/shell/test_tenants.sh \
 	$(NULL)
