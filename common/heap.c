@@ -51,19 +51,9 @@
 
 /* --- size classes ---------------------------------------------------------- */
 
-static uint32_t class_size(uint32_t class)
-{
-	uint32_t doubling;
-
-	if (class < 4)
-		return 16 * (class + 1);
-	doubling = (class - 4) / 4;
-	return (64u << doubling) + (16u << doubling) * ((class - 4) % 4 + 1);
-}
-
 static void bin_init(struct xm_heap_bin *bin, uint32_t class, uint64_t granule)
 {
-	uint32_t size = class_size(class);
+	uint32_t size = xm_heap_class_size(class);
 	uint64_t slab = xm_min((uint64_t)size * XM_HEAP_SLOTS_MAX,
 			       size <= 4096 ? 64 * XM_KIB : 128 * XM_KIB);
 

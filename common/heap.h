@@ -68,6 +68,17 @@ static inline uint32_t xm_heap_class_of(uint64_t size)
 	return 4 + 4 * doubling + ((last - (64u << doubling)) >> (4 + doubling));
 }
 
+/* Bytes of an object of this class. */
+static inline uint32_t xm_heap_class_size(uint32_t class)
+{
+	uint32_t doubling;
+
+	if (class < 4)
+		return 16 * (class + 1);
+	doubling = (class - 4) / 4;
+	return (64u << doubling) + (16u << doubling) * ((class - 4) % 4 + 1);
+}
+
 /* Bytes of memory needed to serve regions of up to size_max bytes (at most
  * XM_HEAP_SIZE_MAX): 80 for each page, touched only as slabs are made. */
 size_t xm_heap_memory_size(uint64_t size_max);

@@ -18,6 +18,7 @@ libxm_ground_la_SOURCES = \
 	common/heap_cache.h \
 	common/heap_slots.h \
 	common/list.h \
+	common/little.h \
 	common/log_rules.c \
 	common/log_rules.h \
 	common/rand.h \

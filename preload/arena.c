@@ -28,6 +28,8 @@
 
 #include <sys/mman.h>
 
+#include "common/heap.h"
+
 #define UNIT_SIZE (UINT64_C(16) << 10)
 #define CHUNK_SIZE (UINT64_C(2) << 20)
 #define CHUNK_UNITS (CHUNK_SIZE / UNIT_SIZE)
@@ -88,26 +90,6 @@ static struct span *span_at(uint32_t index)
 	return &span_blocks[index / SPAN_BLOCK][index % SPAN_BLOCK];
 }
 
-static uint32_t class_of(size_t size)
-{
-	uint32_t last = (uint32_t)size - 1, doubling;
-
-	if (size <= 64)
-		return size ? last / 16 : 0;
-	doubling = 31 - 6 - (uint32_t)__builtin_clz(last);
-	return 4 + doubling * 4 + (last >> (doubling + 4)) - 4;
-}
-
-static uint32_t class_size(uint32_t class)
-{
-	uint32_t doubling;
-
-	if (class < 4)
-		return 16 * (class + 1);
-	doubling = (class - 4) / 4;
-	return (64u << doubling) + (16u << doubling) * ((class - 4) % 4 + 1);
-}
-
 void arena_start(void)
 {
 	uint16_t place = 0;
@@ -117,7 +99,7 @@ void arena_start(void)
 		struct class *c = &classes[i];
 
 		pthread_mutex_init(&c->lock, NULL);
-		c->size = class_size(i);
+		c->size = xm_heap_class_size(i);
 		c->units = c->size <= 256 ? 1 : c->size <= 2048 ? 4 : 16;
 		c->count = (uint16_t)(c->units * UNIT_SIZE / c->size);
 		c->inverse = UINT32_MAX / c->size + 1;
@@ -468,7 +450,7 @@ void *arena_take(size_t size, size_t alignment)
 		if (size > ARENA_SIZE_MAX)
 			return NULL;
 	}
-	return take(class_of(size));
+	return take(size == 0 ? 0 : xm_heap_class_of(size));
 }
 
 void arena_give(void *p, uint32_t owner)

@@ -4,7 +4,8 @@
 
 #include <string.h>
 
-#include "core/pure/layout.h"
+#include "common/little.h"
+#include "core/pure/backing.h"
 
 #define FORMAT 2
 #define SIZE 48
@@ -16,36 +17,21 @@
 
 /* --- labels --------------------------------------------------------------- */
 
-static void put(uint8_t *at, uint64_t value, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		at[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t *at, unsigned bytes)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < bytes; i++)
-		value |= (uint64_t)at[i] << 8 * i;
-	return value;
-}
-
 void xm_label_encode(const struct xm_place_label *l, struct xm_label *ret)
 {
 	memset(ret, 0, sizeof(*ret));
 	ret->size = SIZE;
-	put(ret->bytes, FORMAT, 4);
-	put(ret->bytes + 4, l->ms, 4);
-	put(ret->bytes + 8, l->region_size, 8);
-	put(ret->bytes + 16, l->page, 8);
-	put(ret->bytes + 24, l->count, 8);
-	put(ret->bytes + 32, l->unit, 8);
+	xm_little_put(ret->bytes, FORMAT, 4);
+	xm_little_put(ret->bytes + 4, l->ms, 4);
+	xm_little_put(ret->bytes + 8, l->region_size, 8);
+	xm_little_put(ret->bytes + 16, l->page, 8);
+	xm_little_put(ret->bytes + 24, l->count, 8);
+	xm_little_put(ret->bytes + 32, l->unit, 8);
 	ret->bytes[40] = (uint8_t)(l->column | (l->sealed ? SEALED : 0));
 	ret->bytes[41] = (uint8_t)(l->columns | (l->table ? TABLE : 0));
 	ret->bytes[42] = l->copy;
 	ret->bytes[43] = (uint8_t)(l->copies | (l->durable ? DURABLE : 0));
-	put(ret->bytes + 44, l->turn, 4);
+	xm_little_put(ret->bytes + 44, l->turn, 4);
 }
 
 bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
@@ -53,13 +39,13 @@ bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
 	const uint8_t *bytes = label->bytes;
 	uint64_t pages;
 
-	if (label->size != SIZE || get(bytes, 4) != FORMAT)
+	if (label->size != SIZE || xm_little_get(bytes, 4) != FORMAT)
 		return false;
-	ret->ms = (uint32_t)get(bytes + 4, 4);
-	ret->region_size = get(bytes + 8, 8);
-	ret->page = get(bytes + 16, 8);
-	ret->count = get(bytes + 24, 8);
-	ret->unit = get(bytes + 32, 8);
+	ret->ms = (uint32_t)xm_little_get(bytes + 4, 4);
+	ret->region_size = xm_little_get(bytes + 8, 8);
+	ret->page = xm_little_get(bytes + 16, 8);
+	ret->count = xm_little_get(bytes + 24, 8);
+	ret->unit = xm_little_get(bytes + 32, 8);
 	ret->column = bytes[40] & (SEALED - 1);
 	ret->sealed = (bytes[40] & SEALED) != 0;
 	ret->columns = bytes[41] & (TABLE - 1);
@@ -67,7 +53,7 @@ bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
 	ret->copy = bytes[42];
 	ret->copies = bytes[43] & (DURABLE - 1);
 	ret->durable = (bytes[43] & DURABLE) != 0;
-	ret->turn = (uint32_t)get(bytes + 44, 4);
+	ret->turn = (uint32_t)xm_little_get(bytes + 44, 4);
 	pages = ret->region_size / XM_PAGE;
 	return ret->region_size % XM_PAGE == 0 && ret->count > 0 &&
 	       ret->page < pages && ret->count <= pages - ret->page &&

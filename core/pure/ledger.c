@@ -4,27 +4,14 @@
 
 #include <string.h>
 
+#include "common/little.h"
+
 #define FORMAT 1
 #define AT_CRC 12
 #define AT_LEFT 64
 #define AT_INCARNATIONS (AT_LEFT + 8 * XM_APPLIANCES_MAX)
 
 static const char magic[8] = { 'x', 'm', 'l', 'e', 'd', 'g', 'e', 'r' };
-
-static void put(uint8_t *at, uint64_t value, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		at[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t *at, unsigned bytes)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < bytes; i++)
-		value |= (uint64_t)at[i] << 8 * i;
-	return value;
-}
 
 /* CRC32C (Castagnoli), a bit at a time: a record is written a few times in a client's
  * life. */
@@ -44,19 +31,19 @@ void xm_ledger_encode(const struct xm_ledger *l, uint8_t ret[XM_LEDGER_SLOT])
 {
 	memset(ret, 0, XM_LEDGER_SLOT);
 	memcpy(ret, magic, sizeof(magic));
-	put(ret + 8, FORMAT, 4);
-	put(ret + 16, l->record.version, 8);
-	put(ret + 24, l->record.number, 8);
-	put(ret + 32, l->record.in, 4);
-	put(ret + 36, l->record.next, 4);
-	put(ret + 40, l->record.proposed, 8);
-	put(ret + 48, l->client, 8);
-	put(ret + 56, l->appliances, 4);
+	xm_little_put(ret + 8, FORMAT, 4);
+	xm_little_put(ret + 16, l->record.version, 8);
+	xm_little_put(ret + 24, l->record.number, 8);
+	xm_little_put(ret + 32, l->record.in, 4);
+	xm_little_put(ret + 36, l->record.next, 4);
+	xm_little_put(ret + 40, l->record.proposed, 8);
+	xm_little_put(ret + 48, l->client, 8);
+	xm_little_put(ret + 56, l->appliances, 4);
 	for (unsigned a = 0; a < XM_APPLIANCES_MAX; a++) {
-		put(ret + AT_LEFT + 8 * a, l->record.left_at[a], 8);
-		put(ret + AT_INCARNATIONS + 8 * a, l->incarnations[a], 8);
+		xm_little_put(ret + AT_LEFT + 8 * a, l->record.left_at[a], 8);
+		xm_little_put(ret + AT_INCARNATIONS + 8 * a, l->incarnations[a], 8);
 	}
-	put(ret + AT_CRC, crc32c(ret, XM_LEDGER_SLOT), 4);
+	xm_little_put(ret + AT_CRC, crc32c(ret, XM_LEDGER_SLOT), 4);
 }
 
 static bool slot_decode(const uint8_t *slot, struct xm_ledger *ret)
@@ -64,21 +51,21 @@ static bool slot_decode(const uint8_t *slot, struct xm_ledger *ret)
 	uint8_t bytes[XM_LEDGER_SLOT];
 
 	memcpy(bytes, slot, sizeof(bytes));
-	put(bytes + AT_CRC, 0, 4);
+	xm_little_put(bytes + AT_CRC, 0, 4);
 	if (memcmp(slot, magic, sizeof(magic)) != 0 ||
-	    get(slot + 8, 4) != FORMAT ||
-	    get(slot + AT_CRC, 4) != crc32c(bytes, sizeof(bytes)))
+	    xm_little_get(slot + 8, 4) != FORMAT ||
+	    xm_little_get(slot + AT_CRC, 4) != crc32c(bytes, sizeof(bytes)))
 		return false;
-	ret->record.version = get(slot + 16, 8);
-	ret->record.number = get(slot + 24, 8);
-	ret->record.in = (uint32_t)get(slot + 32, 4);
-	ret->record.next = (uint32_t)get(slot + 36, 4);
-	ret->record.proposed = get(slot + 40, 8);
-	ret->client = get(slot + 48, 8);
-	ret->appliances = (uint32_t)get(slot + 56, 4);
+	ret->record.version = xm_little_get(slot + 16, 8);
+	ret->record.number = xm_little_get(slot + 24, 8);
+	ret->record.in = (uint32_t)xm_little_get(slot + 32, 4);
+	ret->record.next = (uint32_t)xm_little_get(slot + 36, 4);
+	ret->record.proposed = xm_little_get(slot + 40, 8);
+	ret->client = xm_little_get(slot + 48, 8);
+	ret->appliances = (uint32_t)xm_little_get(slot + 56, 4);
 	for (unsigned a = 0; a < XM_APPLIANCES_MAX; a++) {
-		ret->record.left_at[a] = get(slot + AT_LEFT + 8 * a, 8);
-		ret->incarnations[a] = get(slot + AT_INCARNATIONS + 8 * a, 8);
+		ret->record.left_at[a] = xm_little_get(slot + AT_LEFT + 8 * a, 8);
+		ret->incarnations[a] = xm_little_get(slot + AT_INCARNATIONS + 8 * a, 8);
 	}
 	return true;
 }

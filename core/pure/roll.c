@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "common/little.h"
 #include "core/pure/plant.h"
 
 #define AT_CHECK 8
@@ -37,21 +38,6 @@ bool xm_roll_has(const struct xm_roll *r, uint32_t extent)
 
 /* --- bytes ---------------------------------------------------------------- */
 
-static void put(uint8_t *at, uint64_t value)
-{
-	for (unsigned i = 0; i < 8; i++)
-		at[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t *at)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < 8; i++)
-		value |= (uint64_t)at[i] << 8 * i;
-	return value;
-}
-
 /* FNV-1a of all but the checksum itself. */
 static uint64_t check_of(const uint8_t *bytes)
 {
@@ -67,25 +53,25 @@ static uint64_t check_of(const uint8_t *bytes)
 
 void xm_roll_encode(const struct xm_roll *r, uint8_t ret[XM_ROLL_SIZE])
 {
-	put(ret, r->number);
-	put(ret + AT_TABLES, r->tables);
+	xm_little_put(ret, r->number, 8);
+	xm_little_put(ret + AT_TABLES, r->tables, 8);
 	memcpy(ret + AT_EXTENTS, r->extents, sizeof(r->extents));
-	put(ret + AT_CHECK, check_of(ret));
+	xm_little_put(ret + AT_CHECK, check_of(ret), 8);
 }
 
 bool xm_roll_decode(const uint8_t bytes[XM_ROLL_SIZE], uint32_t tables,
 		    struct xm_roll *ret)
 {
-	uint64_t check = get(bytes + AT_CHECK);
+	uint64_t check = xm_little_get(bytes + AT_CHECK, 8);
 
-	if (check == 0 && get(bytes) == 0) {
+	if (check == 0 && xm_little_get(bytes, 8) == 0) {
 		xm_roll_begin(ret, tables);
 		return true;
 	}
 	if (check != check_of(bytes))
 		return false;
-	ret->number = get(bytes);
-	ret->tables = (uint32_t)get(bytes + AT_TABLES);
+	ret->number = xm_little_get(bytes, 8);
+	ret->tables = (uint32_t)xm_little_get(bytes + AT_TABLES, 8);
 	memcpy(ret->extents, bytes + AT_EXTENTS, sizeof(ret->extents));
 	return true;
 }

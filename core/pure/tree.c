@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/little.h"
 #include "core/pure/plant.h"
 
 #define MAGIC UINT64_C(0x3145455254534d58) /* "XMSTREE1" */
@@ -26,32 +27,17 @@ enum {
 _Static_assert(AT_SALTS + XM_TREE_SALTS * XM_TREE_SALT <= XM_PAGE, "one page");
 _Static_assert(SEQUENCE + 16 == XM_PAGE, "a node is a page");
 
-static void put(uint8_t *to, uint64_t value, unsigned bytes)
-{
-	for (unsigned i = 0; i < bytes; i++)
-		to[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t *from, unsigned bytes)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < bytes; i++)
-		value |= (uint64_t)from[i] << 8 * i;
-	return value;
-}
-
 static void entry_put(uint8_t *to, const struct xm_seal_entry *e)
 {
-	put(to, e->version, 6);
-	put(to + 6, e->key, 2);
+	xm_little_put(to, e->version, 6);
+	xm_little_put(to + 6, e->key, 2);
 	memcpy(to + 8, e->tag, XM_SEAL_TAG_SIZE);
 }
 
 static void entry_get(const uint8_t *from, struct xm_seal_entry *ret)
 {
-	ret->version = get(from, 6) & ((UINT64_C(1) << 48) - 1);
-	ret->key = (uint16_t)get(from + 6, 2);
+	ret->version = xm_little_get(from, 6) & ((UINT64_C(1) << 48) - 1);
+	ret->key = (uint16_t)xm_little_get(from + 6, 2);
 	memcpy(ret->tag, from + 8, XM_SEAL_TAG_SIZE);
 }
 
@@ -206,11 +192,11 @@ static void node_seal(struct xm_tree *t, uint32_t level, uint64_t node,
 static void root_write(const struct xm_tree *t, uint8_t *ret)
 {
 	memset(ret, 0, XM_PAGE);
-	put(ret + AT_MAGIC, MAGIC, 8);
+	xm_little_put(ret + AT_MAGIC, MAGIC, 8);
 	memcpy(ret + AT_REGION, t->region.bytes, XM_REGION_ID_SIZE);
-	put(ret + AT_FIRST, t->first, 8);
-	put(ret + AT_ROWS, t->rows, 8);
-	put(ret + AT_SEQUENCE, t->sequence, 8);
+	xm_little_put(ret + AT_FIRST, t->first, 8);
+	xm_little_put(ret + AT_ROWS, t->rows, 8);
+	xm_little_put(ret + AT_SEQUENCE, t->sequence, 8);
 	entry_put(ret + AT_ROOT, &t->root);
 	memcpy(ret + AT_SALTS, t->salts, sizeof(t->salts));
 }
@@ -224,7 +210,7 @@ uint32_t xm_tree_seal(struct xm_tree *t, uint64_t row, uint64_t count, uint64_t 
 
 	XM_ASSERT(count <= XM_TREE_CHANGE);
 	t->sequence = sequence;
-	put(node_at(t, t->levels - 1, 0) + SEQUENCE, sequence, 8);
+	xm_little_put(node_at(t, t->levels - 1, 0) + SEQUENCE, sequence, 8);
 	for (; level < t->levels; level++) {
 		from /= XM_TREE_FAN;
 		to /= XM_TREE_FAN;
@@ -255,11 +241,11 @@ int xm_tree_read_root(struct xm_tree *t)
 		memset(t->bytes, 0, t->pages * XM_PAGE);
 		return -ENODATA;
 	}
-	if (get(page + AT_MAGIC, 8) != MAGIC || get(page + AT_FIRST, 8) != t->first ||
-	    get(page + AT_ROWS, 8) != t->rows ||
+	if (xm_little_get(page + AT_MAGIC, 8) != MAGIC || xm_little_get(page + AT_FIRST, 8) != t->first ||
+	    xm_little_get(page + AT_ROWS, 8) != t->rows ||
 	    memcmp(page + AT_REGION, t->region.bytes, XM_REGION_ID_SIZE) != 0)
 		return -EUCLEAN;
-	t->sequence = get(page + AT_SEQUENCE, 8);
+	t->sequence = xm_little_get(page + AT_SEQUENCE, 8);
 	entry_get(page + AT_ROOT, &t->root);
 	memcpy(t->salts, page + AT_SALTS, sizeof(t->salts));
 	return 0;
@@ -360,7 +346,7 @@ int xm_tree_open(struct xm_tree *t, struct xm_seals *seals, const struct xm_tree
 			rc = node_open(t, level, node, seals, uses,
 				       level == 0 && is_lost(node, lost, count));
 		if (rc == 0 && level + 1 == t->levels &&
-		    get(node_at(t, level, 0) + SEQUENCE, 8) != t->sequence)
+		    xm_little_get(node_at(t, level, 0) + SEQUENCE, 8) != t->sequence)
 			rc = -EBADMSG;
 	}
 	return rc == 0 ? rows_check(t, uses) : rc;

@@ -2,6 +2,7 @@
 /* Versions of shared regions; see versions.h. */
 #include "core/pure/versions.h"
 
+#include "common/little.h"
 #include "core/pure/plant.h"
 
 #define UNSEEN UINT64_MAX /* no entry has it: it would take 584 years of releases */
@@ -55,27 +56,12 @@ bool xm_versions_raise(struct xm_versions *v, xm_marks *marks, uint64_t *ret_fir
 	return true;
 }
 
-static void put(uint8_t *at, uint64_t value)
-{
-	for (unsigned i = 0; i < 8; i++)
-		at[i] = (uint8_t)(value >> 8 * i);
-}
-
-static uint64_t get(const uint8_t *at)
-{
-	uint64_t value = 0;
-
-	for (unsigned i = 0; i < 8; i++)
-		value |= (uint64_t)at[i] << 8 * i;
-	return value;
-}
-
 void xm_versions_put(const struct xm_versions *v, uint64_t first, uint64_t limit,
 		     uint8_t *ret)
 {
 	for (uint64_t i = first; i < limit; i++, ret += XM_VERSION_SIZE) {
-		put(ret, v->list[i]);
-		put(ret + 8, ~v->list[i]);
+		xm_little_put(ret, v->list[i], 8);
+		xm_little_put(ret + 8, ~v->list[i], 8);
 	}
 }
 
@@ -93,7 +79,7 @@ void xm_versions_mark_again(const struct xm_versions *v, xm_marks *marks,
 static uint64_t version_at(const uint8_t *table, uint64_t block)
 {
 	const uint8_t *at = table + block * XM_VERSION_SIZE;
-	uint64_t version = get(at), check = get(at + 8);
+	uint64_t version = xm_little_get(at, 8), check = xm_little_get(at + 8, 8);
 
 	return check == ~version || (version == 0 && check == 0) ? version
 								 : UNSEEN;

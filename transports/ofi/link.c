@@ -39,15 +39,6 @@ uint32_t xm_ofi_link_take(struct xm_transport *t)
 	return OFI_NONE;
 }
 
-static void fid_close(void *pointer)
-{
-	fid_t *fid = pointer;
-
-	if (*fid)
-		fi_close(*fid);
-	*fid = NULL;
-}
-
 /* Closes what libfabric has of the link, then cancels what it had posted. */
 static void link_strip(struct xm_transport *t, uint32_t index)
 {
@@ -58,17 +49,17 @@ static void link_strip(struct xm_transport *t, uint32_t index)
 	/* Tells the remote side at once; closing alone may not (verbs). */
 	if (link->state == OFI_LINK_UP && link->eq && link->ep)
 		fi_shutdown(link->ep, 0);
-	fid_close(&link->ep);
+	xm_ofi_close(&link->ep);
 	for (uint32_t i = 0; i < OFI_SPANS_MAX; i++)
-		fid_close(&link->local_mr[i]);
+		xm_ofi_close(&link->local_mr[i]);
 	xm_ofi_wakeup_remove(t, link->cq_fd);
 	xm_ofi_wakeup_remove(t, link->eq_fd);
 	link->cq_fd = link->eq_fd = -1;
-	fid_close(&link->cq);
-	fid_close(&link->av);
-	fid_close(&link->domain);
-	fid_close(&link->eq);
-	fid_close(&link->fabric);
+	xm_ofi_close(&link->cq);
+	xm_ofi_close(&link->av);
+	xm_ofi_close(&link->domain);
+	xm_ofi_close(&link->eq);
+	xm_ofi_close(&link->fabric);
 	if (link->info)
 		fi_freeinfo(link->info);
 	link->info = NULL;
@@ -217,7 +208,7 @@ void xm_ofi_deregister_memory(struct xm_transport *t, void *memory, size_t size)
 		    t->initiator.spans[span].size != size)
 			continue;
 		for (uint32_t i = 0; i < t->links_used; i++)
-			fid_close(&t->links[i].local_mr[span]);
+			xm_ofi_close(&t->links[i].local_mr[span]);
 		t->initiator.spans[span] = (struct ofi_span){ NULL, 0 };
 		return;
 	}

@@ -261,6 +261,16 @@ int xm_ofi_locator_make(struct xm_transport *, fid_t,
 			struct xm_locator *ret);
 int xm_ofi_locator_read(struct xm_transport *, const struct xm_locator *,
 			struct ofi_locator *ret);
+/* Of whatever libfabric opened: `pointer` is that of the handle, which is NULL then. */
+static inline void xm_ofi_close(void *pointer)
+{
+	fid_t *fid = pointer;
+
+	if (*fid)
+		fi_close(*fid);
+	*fid = NULL;
+}
+
 int xm_ofi_errno(ssize_t fi_error);
 const char *xm_ofi_error_words(int error);
 int xm_ofi_fail(struct xm_transport *, int error, const char *format, ...)

@@ -559,37 +559,28 @@ int xm_ofi_listen(struct xm_transport *t, void *pool, size_t pool_size,
 	return 0;
 }
 
-static void fid_close(void *pointer)
-{
-	fid_t *fid = pointer;
-
-	if (*fid)
-		fi_close(*fid);
-	*fid = NULL;
-}
-
 void xm_ofi_target_close(struct xm_transport *t)
 {
 	if (!t->is_target)
 		return;
 	for (uint32_t i = 0; i < t->links_used; i++)
 		xm_ofi_link_close(t, i);
-	fid_close(&t->target.rdm_ep);
-	fid_close(&t->target.rdm_cntr);
+	xm_ofi_close(&t->target.rdm_ep);
+	xm_ofi_close(&t->target.rdm_cntr);
 	for (uint32_t i = 0; i < t->target.exposures_used; i++) {
 		if (t->target.exposures[i].client == 0)
 			continue;
-		fid_close(&t->target.exposures[i].mr);
+		xm_ofi_close(&t->target.exposures[i].mr);
 		xm_ofi_view_close(&t->target.exposures[i].view);
 	}
-	fid_close(&t->target.rdm_av);
+	xm_ofi_close(&t->target.rdm_av);
 	for (uint32_t i = 0; i < t->target.tenants_used; i++) {
-		fid_close(&t->target.tenants[i].cq);
-		fid_close(&t->target.tenants[i].domain);
+		xm_ofi_close(&t->target.tenants[i].cq);
+		xm_ofi_close(&t->target.tenants[i].domain);
 	}
 	t->target.exposures_used = t->target.tenants_used = 0;
-	fid_close(&t->target.pep);
-	fid_close(&t->target.eq);
-	fid_close(&t->target.fabric);
+	xm_ofi_close(&t->target.pep);
+	xm_ofi_close(&t->target.eq);
+	xm_ofi_close(&t->target.fabric);
 	xm_ofi_strangers_end(t);
 }
