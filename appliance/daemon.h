@@ -9,6 +9,7 @@
  *	directory.c	its entry in a directory of appliances
  *	borrow.c	memory of other appliances, if it lends that
  *	give_back.c	memory that goes to this machine by itself
+ *	feed.c		what the service manager's watchdog is told
  *	limits.c	every limit that follows from the options
  *
  * One thread. Floor: skin.
@@ -22,6 +23,7 @@
 #include "appliance/pressure.h"
 #include "appliance/settings.h"
 #include "appliance/storage.h"
+#include "appliance/watchdog.h"
 #include "common/progress.h"
 #include "core/pure/channel.h"
 
@@ -50,6 +52,7 @@ struct xm_daemon_part {
 	struct xm_transport_limits limits;
 	struct xm_locator locator;
 	bool listens;
+	bool hangs; /* as feed.c has said in the log */
 	uint64_t begin_ns; /* there is none: when to begin another */
 	uint64_t until_ns; /* it begins: how long that may take; 0: it is to end */
 };
@@ -91,6 +94,7 @@ struct xm_daemon {
 	struct xm_daemon_part parts[XM_TENANTS_MAX];
 	uint32_t parts_count;
 	uint32_t heard; /* whose report was taken last */
+	struct xm_watchdog watchdog;
 	uint64_t pool_size; /* of all parts */
 	struct xm_storage storage; /* zeros: there is none */
 	struct xm_daemon_kept kept;
@@ -204,6 +208,13 @@ void xm_daemon_close_borrowed(struct xm_daemon *);
 
 /* Looks whether this machine needs memory, if it is time; returns when that is again. */
 uint64_t xm_daemon_give_back(struct xm_daemon *, uint64_t now_ns);
+
+/* --- feed.c -------------------------------------------------------------- */
+
+/* Reads from the environment whether there is a watchdog. */
+void xm_daemon_open_watchdog(struct xm_daemon *);
+/* In each round; returns when to come again. Does nothing where there is none. */
+uint64_t xm_daemon_feed_watchdog(struct xm_daemon *, uint64_t now_ns);
 
 /* --- limits.c ------------------------------------------------------------ */
 

@@ -242,6 +242,7 @@ static int run(struct xm_daemon *d)
 			next_ns = xm_min(next_ns,
 					 xm_min(d->say_ns, d->drain_until_ns));
 		next_ns = xm_min(next_ns, xm_daemon_tend_interfaces(d, now_ns));
+		next_ns = xm_min(next_ns, xm_daemon_feed_watchdog(d, now_ns));
 		next_ns = xm_min(next_ns, xm_daemon_give_back(d, now_ns));
 		next_ns = xm_min(next_ns, xm_daemon_tend_directory(d, now_ns));
 		if (next_ns > now_ns)
@@ -294,6 +295,7 @@ static int serve(struct xm_daemon *d)
 	if (r != 0) /* -EINVAL: what was asked for makes no sense */
 		return r == -EINVAL ? EXIT_USAGE : EXIT_WORLD;
 	xm_daemon_tell_ready(d);
+	xm_daemon_open_watchdog(d);
 	return run(d);
 }
 

@@ -385,8 +385,11 @@ int xm_daemon_report(struct xm_daemon *d, uint32_t *ret_place, struct xm_report 
 		d->heard = (d->heard + 1) % d->parts_count;
 		part = &d->parts[d->heard];
 		*ret_place = d->heard;
-		if (part->listens && xm_interface_next_report(&part->interface, ret) > 0)
+		if (!part->listens || xm_interface_next_report(&part->interface, ret) <= 0)
+			continue;
+		if (ret->kind != XM_REPORT_BEAT)
 			return 1;
+		xm_watchdog_answered(&d->watchdog, d->heard); /* (more wakes us again) */
 	}
 	return 0;
 }

@@ -42,6 +42,8 @@ libxm_service_la_SOURCES = \
 	appliance/tenants.h \
 	appliance/terms.c \
 	appliance/tokens.c \
+	appliance/watchdog.c \
+	appliance/watchdog.h \
 	$(NULL)
 
 # Skin: both ends in one process.
@@ -65,6 +67,7 @@ libxm_daemon_la_SOURCES = \
 	appliance/directory.c \
 	appliance/disk.c \
 	appliance/disk.h \
+	appliance/feed.c \
 	appliance/give_back.c \
 	appliance/interface.c \
 	appliance/interface.h \

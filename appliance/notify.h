@@ -9,7 +9,7 @@
 #ifndef XM_NOTIFY_H
 #define XM_NOTIFY_H
 
-/* `state` as in sd_notify(3): "READY=1", "STOPPING=1". */
+/* `state` as in sd_notify(3): "READY=1", "STOPPING=1", "WATCHDOG=1". */
 void xm_notify(const char *state);
 
 #endif

@@ -147,6 +147,9 @@ void xm_target_do(struct xm_target *t, const struct xm_command *command,
 			t->ops->expel(t->transport, command->client);
 		client_forget(t, command->client);
 		break;
+	case XM_COMMAND_BEAT:
+		ret->kind = XM_REPORT_BEAT;
+		break;
 	}
 	if (ret->status != 0)
 		xm_words_copy(ret->words, t->ops->last_error(t->transport),

@@ -24,6 +24,7 @@ enum xm_command_kind {
 	XM_COMMAND_ADMIT,      /* client, cookie, lane, ticket */
 	XM_COMMAND_RETRACT,    /* client, cookie, ticket */
 	XM_COMMAND_EXPEL,      /* client */
+	XM_COMMAND_BEAT,       /* whether it still goes round */
 };
 
 struct xm_command {
@@ -41,6 +42,7 @@ enum xm_report_kind {
 	XM_REPORT_RETRACTED,   /* client, cookie, status: 0, it was not used */
 	XM_REPORT_EXPELLED,    /* client */
 	XM_REPORT_CONNECTIONS, /* client, connections */
+	XM_REPORT_BEAT,	       /* it does */
 };
 
 #define XM_REPORT_WORDS_SIZE 256

@@ -32,6 +32,7 @@ xm_shell_tests += \
 	tests/shell/test_swap_off.sh \
 	tests/shell/test_units.sh \
 	tests/shell/test_tenants.sh \
+	tests/shell/test_watchdog.sh \
 	$(NULL)
 
 # What tests/shell/test_extmemd.sh and test_auth.sh throw with.

@@ -76,6 +76,7 @@ xm_tests += \
 	tests/unit/test_vm_move \
 	tests/unit/test_volume \
 	tests/unit/test_wait \
+	tests/unit/test_watchdog \
 	tests/unit/test_wire \
 	tests/unit/test_words \
 	$(NULL)
@@ -316,6 +317,7 @@ xm_pure_tests = \
 	tests/unit/test_session \
 	tests/unit/test_slots \
 	tests/unit/test_spin \
+	tests/unit/test_watchdog \
 	tests/unit/test_wire \
 	tests/unit/test_words \
 	$(NULL)
