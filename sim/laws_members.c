@@ -30,26 +30,25 @@ static void ask_equal(uint32_t client, extmem *x, uint64_t page)
 {
 	const uint8_t *first = NULL;
 	uint32_t at_first = 0;
-	struct member m;
+	struct member list[MEMBERS];
+	uint32_t count = members_list(x, page, list);
 
 	sim_counts.laws_asked++;
-	for (uint32_t k = 0; k < MEMBERS; k++) {
+	for (uint32_t k = 0; k < count; k++) {
 		const uint8_t *bytes;
 		uint64_t at;
 
-		if (!members_find(x, page, k, &m))
-			continue;
-		bytes = members_bytes(&m, &at);
+		bytes = members_bytes(&list[k], &at);
 		if (bytes == NULL)
 			continue; /* its lease has ended */
 		if (first == NULL) {
 			first = bytes;
-			at_first = m.appliance;
+			at_first = list[k].appliance;
 		} else if (memcmp(first, bytes, XM_PAGE) != 0) {
 			world_broken("members", "page %llu of client %u rests, and "
 				     "has not the same bytes at appliances %u and %u",
 				     (unsigned long long)page, client, at_first,
-				     m.appliance);
+				     list[k].appliance);
 		}
 	}
 }

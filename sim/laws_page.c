@@ -99,10 +99,10 @@ static void ask_fresh(uint32_t client, const extmem *x, uint64_t page)
 }
 
 static void ask_member(uint32_t client, const extmem *x, uint64_t page,
-		       uint32_t index, const struct member *m)
+		       const struct member *m)
 {
 	const uint8_t *here = x->arena.base + page * XM_PAGE, *there, *opened;
-	struct look *look = look_at(client, page, index);
+	struct look *look = look_at(client, page, m->index);
 	uint64_t at;
 
 	if (still_equal(client, look, x, page, m))
@@ -133,8 +133,9 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 		     uint64_t page)
 {
 	const struct xm_page *entry = &p->pages[page];
-	struct member m;
+	struct member list[MEMBERS];
 	bool is_here, is_open, lost;
+	uint32_t count;
 
 	touch_state(x, page, &is_here, &is_open);
 	if (!is_here)
@@ -164,10 +165,9 @@ static void ask_page(uint32_t client, extmem *x, const struct xm_pager *p,
 		ask_fresh(client, x, page);
 		return;
 	}
-	for (uint32_t i = 0; i < MEMBERS; i++) {
-		if (members_find(x, page, i, &m))
-			ask_member(client, x, page, i, &m);
-	}
+	count = members_list(x, page, list);
+	for (uint32_t i = 0; i < count; i++)
+		ask_member(client, x, page, &list[i]);
 }
 
 void law_pages(uint32_t index)
