@@ -29,6 +29,7 @@ int command_info(int argc, char *argv[]);
 int command_status(int argc, char *argv[]);
 int command_doctor(int argc, char *argv[]);
 int command_top(int argc, char *argv[]);
+int command_trace(int argc, char *argv[]);
 int command_auth(int argc, char *argv[]);
 int command_strategy(int argc, char *argv[]);
 int command_region(int argc, char *argv[]);

@@ -37,6 +37,7 @@ static const struct command {
 	{ "drain", command_drain, "empty an appliance while programs run" },
 	{ "shrink", command_shrink, "give memory of an appliance to its host" },
 	{ "top", command_top, "the programs that have external memory here" },
+	{ "trace", command_trace, "what happened to these programs' memory" },
 	{ "doctor", command_doctor, "what this machine allows, and how to "
 				    "allow more" },
 	{ "help", command_help, "this" },

@@ -34,6 +34,7 @@ extmem_SOURCES = \
 	cli/strategy.c \
 	cli/swap.c \
 	cli/top.c \
+	cli/trace.c \
 	cli/vm.c \
 	cli/watch.c \
 	cli/watch.h \

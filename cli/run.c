@@ -72,7 +72,7 @@ static int open_shared(struct run *run)
 		command_say("run", "%s has no room for the figures: `extmem "
 			    "top` does not show this program", RUN_FOLDER);
 	fd = memfd_create("extmem-run", MFD_CLOEXEC);
-	if (fd >= 0 && ftruncate(fd, sizeof(struct run_shared)) < 0) {
+	if (fd >= 0 && ftruncate(fd, sizeof(struct run_file)) < 0) {
 		close(fd);
 		fd = -1;
 	}
@@ -114,7 +114,7 @@ static int make_shared(struct run *run, const char *program)
 			    "ulimit -n too low?", strerror(errno));
 		return -1;
 	}
-	run->shared = mmap(NULL, sizeof(struct run_shared),
+	run->shared = mmap(NULL, sizeof(struct run_file),
 			   PROT_READ | PROT_WRITE, MAP_SHARED, run->shared_fd,
 			   0);
 	if (run->shared == MAP_FAILED) {

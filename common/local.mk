@@ -24,6 +24,8 @@ libxm_ground_la_SOURCES = \
 	common/rand.h \
 	common/record.c \
 	common/record.h \
+	common/ring.c \
+	common/ring.h \
 	common/slots.c \
 	common/slots.h \
 	common/spin.h \

@@ -6,6 +6,7 @@
  * `extmem run` hands the file down; a client that nobody made one for makes its
  * own. A child of fork() has figures of its own that nobody sees.
  */
+#include "preload/news.h"
 #include "preload/shim.h"
 
 #include <sys/mman.h>
@@ -13,8 +14,9 @@
 
 #define REFRESH_MS 100
 
-static struct run_shared shared_here;
-struct run_shared *shim_shared = &shared_here;
+static struct run_file file_here;
+struct run_shared *shim_shared = &file_here.shared;
+static struct xm_ring *ring = &file_here.ring;
 static pthread_mutex_t refresh_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* --- the program's time ----------------------------------------------------------- */
@@ -59,19 +61,22 @@ static char own_file[64]; /* "": somebody else's, or none */
  * seen, and that is all. */
 static void make_shared(void)
 {
+	struct run_file *file;
 	struct run_shared *p;
 	int fd = run_shared_make(own_file, sizeof(own_file));
 
 	if (fd < 0)
 		return;
 	fd = descriptor_keep(fd);
-	p = shim_real()->mmap(NULL, sizeof(*p), PROT_READ | PROT_WRITE,
-			      MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED) {
+	file = shim_real()->mmap(NULL, sizeof(*file), PROT_READ | PROT_WRITE,
+				 MAP_SHARED, fd, 0);
+	if (file == MAP_FAILED) {
 		shim_real()->unlink(own_file);
 		own_file[0] = '\0';
 		return;
 	}
+	p = &file->shared;
+	ring = &file->ring;
 	p->pid = (uint32_t)getpid();
 	p->pid_space = run_shared_space();
 	snprintf(p->program, sizeof(p->program), "%.63s",
@@ -97,7 +102,7 @@ void figures_open(void)
 {
 	const char *text = exec_variable(RUN_ENV_SHARED_FD);
 	struct stat status;
-	void *p;
+	struct run_file *p;
 	int fd;
 
 	interval_began_ns = now_ns();
@@ -107,18 +112,18 @@ void figures_open(void)
 	}
 	fd = atoi(text);
 	if (fd < 3 || shim_real()->fstat(fd, &status) < 0 ||
-	    status.st_size != sizeof(struct run_shared))
+	    status.st_size != sizeof(struct run_file))
 		return;
-	p = shim_real()->mmap(NULL, sizeof(struct run_shared),
+	p = shim_real()->mmap(NULL, sizeof(struct run_file),
 			      PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return;
-	if (((struct run_shared *)p)->magic != RUN_MAGIC ||
-	    ((struct run_shared *)p)->pid != (uint32_t)getpid()) {
-		shim_real()->munmap(p, sizeof(struct run_shared));
+	if (p->shared.magic != RUN_MAGIC || p->shared.pid != (uint32_t)getpid()) {
+		shim_real()->munmap(p, sizeof(struct run_file));
 		return;
 	}
-	shim_shared = p;
+	shim_shared = &p->shared;
+	ring = &p->ring;
 	atomic_store(&shim_shared->threads_ns, 0); /* of before exec() */
 	become_former();
 }
@@ -133,15 +138,31 @@ void figures_end(void)
 
 void figures_forked(void)
 {
-	shim_shared = &shared_here; /* the parent's figures are its own */
+	ring = &file_here.ring;
+	shim_shared = &file_here.shared; /* the parent's figures are its own */
+}
+
+/* --- what `extmem trace` reads ------------------------------------------------ */
+
+static void say_news(void *context, enum news_subsystem subsystem, enum xm_level level,
+		     const char *words)
+{
+	struct timespec t;
+
+	(void)context;
+	clock_gettime(CLOCK_REALTIME, &t);
+	xm_ring_write(ring, (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec, subsystem,
+		      level, words);
 }
 
 /* --- keeping it current --------------------------------------------------------- */
 
 void figures_refresh(void)
 {
-	static struct extmem_stats stats; /* both under refresh_lock */
+	static struct extmem_stats stats; /* under refresh_lock, as are these */
 	static struct extmem_info info;
+	static struct news news;
+	static char reasons[RUN_APPLIANCES_MAX][192];
 	struct run_shared *s = shim_shared;
 
 	shim_enter();
@@ -178,10 +199,12 @@ void figures_refresh(void)
 			memcpy(a->paging_reason, info.paging_reason,
 			       sizeof(a->paging_reason));
 			memcpy(a->state, info.state, sizeof(a->state));
+			snprintf(reasons[i], sizeof(reasons[i]), "%.191s", info.reason);
 		}
 		s->lease_count = (uint32_t)extmem_leases(
 			shim_client, s->leases, RUN_APPLIANCES_MAX);
 		atomic_fetch_add(&s->generation, 1);
+		news_step(&news, s, reasons, say_news, NULL);
 	}
 	pthread_mutex_unlock(&refresh_lock);
 	shim_leave();

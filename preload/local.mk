@@ -19,6 +19,8 @@ libextmem_run_la_SOURCES = \
 	common/options_value.c \
 	common/record.c \
 	common/record.h \
+	common/ring.c \
+	common/ring.h \
 	core/pure/snapshot.c \
 	core/pure/snapshot.h \
 	preload/allocator.c \
@@ -58,6 +60,8 @@ libextmem_run_la_SOURCES = \
 	preload/map.h \
 	preload/map_kernel.c \
 	preload/msghdr.c \
+	preload/news.c \
+	preload/news.h \
 	preload/opening.c \
 	preload/options.c \
 	preload/options.h \
@@ -98,6 +102,8 @@ libextmem_run_la_LIBADD = libextmem.la $(INIH_LIBS)
 # Who reads the figures of programs: `extmem top`, extmem-gateway.
 noinst_LTLIBRARIES += libxm_figures.la
 libxm_figures_la_SOURCES = \
+	preload/news.c \
+	preload/news.h \
 	preload/shared.h \
 	preload/shared_read.c \
 	$(NULL)

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "common/ring.h"
 #include "core/extmem.h"
 
 #define RUN_MAGIC UINT32_C(0x58524e31)
@@ -132,6 +133,12 @@ struct run_shared {
 	struct extmem_lease former[RUN_FORMER_MAX];
 };
 
+/* The file: the figures, and what `extmem trace` reads. */
+struct run_file {
+	struct run_shared shared;
+	struct xm_ring ring;
+};
+
 /* Makes the file, with room for all of it, locked and close-on-exec, and says its name.
  * Returns its descriptor; or -errno, and the name is "". */
 int run_shared_make(char *ret_name, size_t size);
@@ -139,6 +146,7 @@ int run_shared_make(char *ret_name, size_t size);
 struct run_client {
 	uid_t uid;
 	ino_t file; /* processes of two namespaces may have one number */
+	char name[64]; /* of it, in RUN_FOLDER */
 	struct run_shared at; /* its texts end, and are printable */
 };
 /* The programs of this machine whose files this process may read, `count` of them at

@@ -44,7 +44,7 @@ int run_shared_make(char *ret_name, size_t size)
 	error = flock(fd, LOCK_SH) < 0 ? errno : 0;
 	/* A page for which there is no room later would be SIGBUS. */
 	if (error == 0)
-		error = posix_fallocate(fd, 0, sizeof(struct run_shared));
+		error = posix_fallocate(fd, 0, sizeof(struct run_file));
 	if (error == 0)
 		return fd;
 	unlink(ret_name);

@@ -56,7 +56,7 @@ static bool read_client(int fd, struct run_client *ret, bool *ret_kept)
 	struct stat status;
 
 	if (fstat(fd, &status) < 0 || !S_ISREG(status.st_mode) ||
-	    status.st_size != sizeof(*s) || !copy(fd, s))
+	    status.st_size != sizeof(struct run_file) || !copy(fd, s))
 		return false;
 	*ret_kept = is_kept(fd, s);
 	ret->uid = status.st_uid;
@@ -84,6 +84,7 @@ static unsigned look_at(const char *name, struct run_client *ret,
 		return 0;
 	}
 	is = read_client(fd, ret, &kept);
+	snprintf(ret->name, sizeof(ret->name), "%s", name);
 	if (!kept)
 		unlink(path);
 	close(fd);

@@ -120,10 +120,10 @@ arrows transports "common/.*|$contracts" >"$scratch/out"
 complaints "transports include the contracts, common and each other" \
 	"$scratch/out"
 {
-	arrows cli 'core/extmem\.h|common/(clock|directory|options|options_shared|progress|psk|spawn|standard)\.h|preload/shared\.h'
+	arrows cli 'core/extmem\.h|common/(clock|directory|options|options_shared|progress|psk|spawn|standard)\.h|preload/(news|shared)\.h'
 	# The snapshot machine is pure, so that the simulator runs it; the shim
 	# is who uses it, and has its object file besides libextmem.so.
-	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|options|record)\.h'
+	arrows preload 'core/extmem\.h|core/pure/snapshot\.h|common/(areas|base|extent|heap|log_rules|options|record|ring)\.h'
 	# What a program did is played back to the very pager.
 	arrows advise 'core/extmem\.h|core/pure/pager\.h|common/(options|options_shared|record|standard)\.h|preload/shared\.h'
 	arrows gateway 'core/extmem\.h|common/(base|clock|etcd|list|logger|options|standard|words)\.h|preload/shared\.h'

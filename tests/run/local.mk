@@ -21,6 +21,7 @@ xm_shell_tests += \
 	tests/run/test_run_signals.sh \
 	tests/run/test_run_slow.sh \
 	tests/run/test_run_stop.sh \
+	tests/run/test_run_trace.sh \
 	tests/run/test_run_waits.sh \
 	$(NULL)
 dist_noinst_SCRIPTS += \

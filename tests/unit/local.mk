@@ -48,6 +48,7 @@ xm_tests += \
 	tests/unit/test_record \
 	tests/unit/test_replay \
 	tests/unit/test_returns \
+	tests/unit/test_ring \
 	tests/unit/test_roll \
 	tests/unit/test_rows \
 	tests/unit/test_service \
@@ -303,6 +304,7 @@ xm_pure_tests = \
 	tests/unit/test_path \
 	tests/unit/test_pressure \
 	tests/unit/test_rand \
+	tests/unit/test_ring \
 	tests/unit/test_roll \
 	tests/unit/test_rows \
 	tests/unit/test_service \
