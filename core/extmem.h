@@ -192,8 +192,8 @@ struct extmem_request {
  * back wrong, and of which no copy is right, is lost. It is tracked. Needs a client opened
  * with the setting seal=asked; with seal=all every region is sealed. */
 #define EXTMEM_SEALED 2
-/* Likewise, and it can be kept durable (extmem_region_keep_durable()): each page's seal, 25
- * bytes, is made durable with the page. Its size stays what it is, and its memory does not
+/* Likewise, and it can be kept durable (extmem_region_keep_durable()) or handed over
+ * (extmem_region_hand_over()): each page's seal, 25 bytes, lies behind the pages. Its size stays what it is, and its memory does not
  * move when its appliance drains or shrinks. */
 #define EXTMEM_SEALED_DURABLE 4
 /* What a program may do with pages: see extmem_protect(). */

@@ -50,7 +50,8 @@ struct extmem_hand_over {
  * After an error the region is as it was, and stays this client's: it takes back what it
  * had parted with. But after -EINPROGRESS it is half handed over, because an appliance
  * does not answer: call this again, until it is done, or free the region. Errors: -ENOTSUP
- * it is sparse, or sealed. -ENOSPC so much may not be kept for longer than an hour at an
+ * it is sparse; or it is sealed and durable, or was not requested with
+ * EXTMEM_SEALED_DURABLE. -ENOKEY it is sealed, and the client has no seal_key. -ENOSPC so much may not be kept for longer than an hour at an
  * appliance (kept-percent in extmemd(8)). -EINVAL the options. -EBUSY an earlier shrink
  * timed out, or parts of it share an extent. -ENOTCONN, -ETIMEDOUT an appliance of it does
  * not answer. -ESTALE (some of) it is lost. -EOPNOTSUPP an appliance does not serve this. */

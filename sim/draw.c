@@ -350,7 +350,8 @@ static void draw_kind(struct sim_shape *s)
 	if (sim_plan.hands) {
 		s->hands = true;
 		s->kept_percent = s->seed % 3 == 0 ? 25 : 100;
-		s->sealed = false;
+		/* What is sealed and changes hands has one copy. */
+		s->sealed = s->sealed && s->copies < 2;
 		s->lies_ms = 0;
 	} else if (sim_plan.durable) {
 		s->durable = true;

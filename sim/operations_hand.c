@@ -134,7 +134,7 @@ void op_hand(struct program *p)
 		return;
 	h->full = true; /* the place is taken */
 	h->adopters = UINT32_MAX;
-	if (sim_shape.copies < 2 && below(3) == 0) {
+	if (sim_shape.copies < 2 && !sim_shape.sealed && below(3) == 0) {
 		keep(p, h);
 		return;
 	}
@@ -225,6 +225,9 @@ bool hand_adopt(struct program *p)
 		return true;
 	}
 	p->region = NULL;
+	if (rc == -EBADMSG)
+		world_broken("seal", "client %u adopts a region whose seals do not open, and "
+			     "nobody has lied", p->index);
 	if (h->stamp == which && (rc == -ENOENT || rc == -ENODATA))
 		missed(p, h, rc);
 	return false;

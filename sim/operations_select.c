@@ -288,8 +288,8 @@ void op_resize(struct program *p)
 	bool shrink = size < extmem_region_size(p->region);
 	int rc;
 
-	/* What is sealed and durable keeps its size. */
-	if (share_is_on(p) || (sim_shape.durable && sim_shape.sealed))
+	/* What is sealed and durable, or changes hands, keeps its size. */
+	if (share_is_on(p) || shape_is_fixed(&sim_shape))
 		return;
 	/* A slab in use is never cut off. */
 	if (shrink && p->shadow->pages * XM_PAGE > size) {

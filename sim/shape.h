@@ -110,4 +110,10 @@ static inline uint64_t sim_row(const struct sim_shape *s)
 	return s->stripes > 1 ? s->stripes * SIM_UNIT : s->granule;
 }
 
+/* What regions are sealed with stands behind them. */
+static inline bool shape_is_fixed(const struct sim_shape *s)
+{
+	return s->sealed && (s->durable || s->hands);
+}
+
 #endif

@@ -29,8 +29,7 @@ static bool region_take(struct program *p)
 	uint64_t size = (1 + below(rows)) * sim_row(&sim_shape);
 	struct extmem_request request = {
 		.size = sizeof(request), .region_size = size, .name = "r",
-		.flags = sim_shape.durable && sim_shape.sealed ? EXTMEM_SEALED_DURABLE
-							       : 0,
+		.flags = shape_is_fixed(&sim_shape) ? EXTMEM_SEALED_DURABLE : 0,
 	};
 	struct part parts[PARTS_MAX];
 	unsigned count = 0;

@@ -288,6 +288,7 @@ int extmem_region_adopt_since(extmem *x, const char *token, const char *root,
 			      uint64_t flags, extmem_region **ret)
 {
 	struct adoption *t;
+	uint64_t since = 0;
 	int rc = xm_usable(CALL);
 
 	if (rc != 0)
@@ -302,18 +303,19 @@ int extmem_region_adopt_since(extmem *x, const char *token, const char *root,
 	t->found.x = x;
 	t->found.kind = XM_CLAIM;
 	t->keeps = (flags & EXTMEM_ADOPT_KEPT) != 0;
-	if (!xm_token_parse(token, t->found.token)) {
+	if (!xm_token_parse_since(token, t->found.token, &t->since)) {
 		os_free(t);
 		return xm_fail(-EINVAL, CALL ": that is no token, or there is a "
 			       "typing error in it: it looks like "
 			       "extmem1-00112233-...");
 	}
 	t->rooted = root != NULL;
-	if (t->rooted && !xm_root_read(root, &t->id, &t->since)) {
+	if (t->rooted && !xm_root_read(root, &t->id, &since)) {
 		os_free(t);
 		return xm_fail(-EINVAL, CALL ": that is no root: "
 			       "extmem_region_root() gives one");
 	}
+	t->since = xm_max(t->since, since);
 	xm_regions_lock(x);
 	rc = adopt(t, ret);
 	if (rc != 0)

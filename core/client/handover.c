@@ -4,7 +4,9 @@
  *
  * The life of a hand-over:
  *	1. All pages are written back and leave local memory. Where bytes were discarded,
- *	   the appliance has older ones still: zeros are written over them.
+ *	   the appliance has older ones still: zeros are written over them. Of a sealed
+ *	   region the seals are written behind its pages (trees.h), and how new they are
+ *	   stands in the text of the token.
  *	2. Each member that is IN is parted with (OFFER), under a token that was drawn for
  *	   this, with a label that says where it belongs. From its answer on no key of ours
  *	   opens it.
@@ -32,7 +34,9 @@
 #include "core/client/segments_parts.h"
 #include "core/client/sharing.h"
 #include "core/client/strategies.h"
+#include "core/client/trees.h"
 #include "core/pure/plant.h"
+#include "core/skin/cipher.h"
 
 #define MS_DEFAULT 60000
 #define WORDS 512
@@ -193,7 +197,8 @@ static int write_back(extmem_region *region)
 	if (!XM_PLANTED(offer_unflushed))
 		rc = xm_flush(x, first, first + region->size / XM_PAGE, true,
 			      x->regions.deadline_ns);
-	if (rc == 0)
+	/* (Of what is sealed the seals say which pages are zero.) */
+	if (rc == 0 && !region->sealed)
 		rc = xm_handed_zero(region);
 	/* What was read ahead is still on its way. */
 	if (rc == 0)
@@ -384,10 +389,12 @@ static int hand_over(extmem_region *region, const struct extmem_hand_over *o,
 		rc = stop_stores(region, &stopped);
 	if (rc == 0 && !half)
 		rc = write_back(region);
+	if (rc != 0)
+		snprintf(words, words_size, "%s", xm_why(rc));
+	if (rc == 0 && !half && region->sealed)
+		rc = xm_trees_save(region, words, words_size);
 	if (rc == 0)
 		rc = part_with_all(region, o, &l, words, words_size);
-	else
-		snprintf(words, words_size, "%s", xm_why(rc));
 	if (rc == 0 || rc == -EINPROGRESS) {
 		lose(region, &l, rc != 0);
 	} else if (!half) {
@@ -422,6 +429,35 @@ static int options_read(const struct extmem_hand_over *from,
 	return 0;
 }
 
+/* What is sealed is worth something to who has its seals and its key. */
+static int seals_check(const extmem_region *region)
+{
+	uint8_t salt[XM_SALT_SIZE];
+
+	if (!region->fixed)
+		return xm_fail(-ENOTSUP, CALL ": region %s is sealed, and its seals stay "
+			       "in this process: request it with "
+			       "EXTMEM_SEALED_DURABLE", region->name);
+	if (region->durable)
+		return xm_fail(-ENOTSUP, CALL ": region %s is sealed and durable, and "
+			       "waits under the token that it has when this client "
+			       "ends; extmem_region_keep() with 0 ends that",
+			       region->name);
+	if (xm_cipher_salt(region->client->sealing.seal, salt) != 0)
+		return xm_fail(-ENOKEY, CALL ": region %s is sealed with a key that ends "
+			       "with this process: open the client with a seal_key",
+			       region->name);
+	return 0;
+}
+
+static int lacks_check(const extmem_region *region, const char *call)
+{
+	return atomic_load(&region->lacks)
+		       ? xm_fail(-ESTALE, "%s: region %s lacks bytes, which were lost, "
+				 "and nobody else would know which", call, region->name)
+		       : 0;
+}
+
 int xm_handed_check(const extmem_region *region, const char *call)
 {
 	if (region->sparse)
@@ -431,10 +467,15 @@ int xm_handed_check(const extmem_region *region, const char *call)
 	if (region->sealed)
 		return xm_fail(-ENOTSUP, "%s: region %s is sealed, and its keys "
 			       "stay in this process", call, region->name);
-	if (atomic_load(&region->lacks))
-		return xm_fail(-ESTALE, "%s: region %s lacks bytes, which were lost, and "
-			       "nobody else would know which", call, region->name);
-	return 0;
+	return lacks_check(region, call);
+}
+
+static int check(const extmem_region *region)
+{
+	int rc = region->sealed && !region->sparse ? seals_check(region)
+						   : xm_handed_check(region, CALL);
+
+	return rc == 0 ? lacks_check(region, CALL) : rc;
 }
 
 int extmem_region_hand_over(extmem_region *region,
@@ -452,7 +493,7 @@ int extmem_region_hand_over(extmem_region *region,
 	if (rc == 0)
 		rc = options_read(options, &o);
 	if (rc == 0)
-		rc = xm_handed_check(region, CALL);
+		rc = check(region);
 	if (rc == 0)
 		rc = xm_region_change(region, CALL);
 	if (rc != 0)
@@ -466,6 +507,7 @@ int extmem_region_hand_over(extmem_region *region,
 			       "%s", words);
 	if (rc != 0)
 		return xm_fail(rc, CALL ": the region stays here: %s", words);
-	xm_token_print(region->hand_token, ret_token);
+	xm_token_print_since(region->hand_token,
+			     region->sealed ? region->trees->root : 0, ret_token);
 	return 0;
 }

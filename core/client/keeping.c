@@ -195,6 +195,8 @@ static int keep(extmem_region *region, const char *call, uint64_t ms, bool durab
 	}
 	if (region->fixed && region->trees == NULL)
 		rc = xm_trees_open(region, words, sizeof(words));
+	else if (region->fixed && !region->durable)
+		xm_trees_blank(region->trees);
 	if (rc != 0) {
 		xm_region_changed(region);
 		return xm_fail(rc, "%s: %s", call, words);

@@ -243,6 +243,94 @@ int xm_trees_write(extmem_region *region, struct xm_tree_at *at, uint64_t row,
 	return rc == 0 ? (int)count : rc;
 }
 
+/* --- all of it, once ------------------------------------------------------------ */
+
+#define CHUNK (5 * XM_TREE_FAN)
+_Static_assert(CHUNK <= XM_TREE_CHANGE, "whole leaves of one change");
+
+/* The seals of the pages from `page` on that lie in one run at their extent, as they are
+ * now; returns the run's end. 0: it is none of the trees'. */
+static uint64_t seals_take(extmem_region *region, uint64_t page)
+{
+	extmem *x = region->client;
+	uint64_t limit = (region->address + region->size) / XM_PAGE, end;
+	struct xm_tree_at *at;
+	struct os_signals old;
+	struct xm_backing s;
+	bool there;
+
+	xm_lanes_lock(&x->lanes, &old);
+	there = xm_volume_backing(&x->volume, page, &s);
+	XM_ASSERT(there);
+	end = xm_min(xm_backing_end(&s, page), limit);
+	at = xm_trees_find(region->trees, &s.list[0].at);
+	if (at != NULL)
+		xm_trees_take(x, at, page, end, xm_backing_row(&s, page));
+	xm_lanes_unlock(&x->lanes, &old);
+	return at != NULL ? end : 0;
+}
+
+static int tree_save(extmem_region *region, struct xm_tree_at *at)
+{
+	struct xm_tree_run runs[XM_TREE_LEVELS];
+	uint64_t rows = at->tree.rows;
+	bool done = false;
+	int rc = 0;
+
+	for (uint64_t row = 0; row < rows && rc >= 0; row += CHUNK) {
+		uint64_t count = xm_min(CHUNK, rows - row);
+
+		if (xm_tree_is_empty(&at->tree, row, count))
+			continue;
+		rc = xm_trees_write(region, at, row, count, runs);
+		done = true;
+	}
+	if (!done)
+		rc = xm_trees_write(region, at, 0, 0, runs); /* the root alone */
+	return rc < 0 ? rc : 0;
+}
+
+static int say(char *words, size_t words_size, int rc, const char *why)
+{
+	snprintf(words, words_size, "%s", why);
+	return rc;
+}
+
+int xm_trees_save(extmem_region *region, char *words, size_t words_size)
+{
+	uint64_t page = region->address / XM_PAGE;
+	uint64_t limit = page + region->size / XM_PAGE;
+	int rc = region->trees == NULL ? xm_trees_open(region, words, words_size) : 0;
+
+	if (rc != 0)
+		return rc;
+	rc = xm_trees_begin(region);
+	if (rc != 0)
+		return say(words, words_size, rc, rc == -ENOSPC
+			   ? "its pages were sealed by too many clients: copy it"
+			   : rc == -EBUSY
+			   ? "another key takes over just now (extmem_seal_renew)"
+			   : xm_why(rc));
+	while (page < limit && rc == 0 && !XM_PLANTED(hand_seals_left)) {
+		page = seals_take(region, page);
+		rc = page == 0 ? -EBUSY : 0;
+	}
+	if (rc != 0)
+		return say(words, words_size, rc, "a part of it is being moved");
+	for (uint32_t i = 0; i < region->trees->count && rc == 0; i++)
+		rc = tree_save(region, &region->trees->list[i]);
+	if (rc != 0)
+		return say(words, words_size, rc, extmem_error());
+	xm_trees_settled(region, region->trees->last);
+	return 0;
+}
+
+void xm_trees_blank(struct xm_trees *t)
+{
+	for (uint32_t i = 0; i < t->count; i++)
+		xm_tree_blank(&t->list[i].tree);
+}
+
 /* --- what is known to be durable ------------------------------------------------ */
 
 /* With regions.links. */
@@ -274,12 +362,6 @@ void xm_trees_settled(extmem_region *region, uint64_t root)
 
 /* --- reading ------------------------------------------------------------------ */
 
-static int fail(char *words, size_t words_size, int rc, const char *why)
-{
-	snprintf(words, words_size, "%s", why);
-	return rc;
-}
-
 /* The numbers of the tree's keys here. */
 static int keys_find(extmem *x, struct xm_tree *tree)
 {
@@ -309,17 +391,17 @@ static int tree_read(extmem_region *region, struct xm_tree_at *at,
 	int rc = extmem_read(region->trees->table, at->offset, at->bytes, at->size);
 
 	if (rc != 0)
-		return fail(words, words_size, rc, extmem_error());
+		return say(words, words_size, rc, extmem_error());
 	rc = xm_tree_read_root(&at->tree);
 	if (rc == -ENODATA)
 		return 0;
 	if (rc == 0)
 		rc = keys_find(x, &at->tree);
 	if (rc == -ENOSPC)
-		return fail(words, words_size, rc, "this client has met 256 keys, "
+		return say(words, words_size, rc, "this client has met 256 keys, "
 			    "which is the limit: open another one");
 	if (rc == -EBUSY)
-		return fail(words, words_size, rc, "another key takes over just "
+		return say(words, words_size, rc, "another key takes over just "
 			    "now (extmem_seal_renew)");
 	if (rc == 0) {
 		xm_lane_lock(&x->lanes.lane[0], &old);
@@ -328,7 +410,7 @@ static int tree_read(extmem_region *region, struct xm_tree_at *at,
 		xm_lane_unlock(&x->lanes.lane[0], &old);
 	}
 	return rc == 0 ? 0
-		       : fail(words, words_size, -EBADMSG, "its seals do not open: "
+		       : say(words, words_size, -EBADMSG, "its seals do not open: "
 			      "the seal_key is another one, or they were "
 			      "tampered with");
 }
@@ -337,7 +419,7 @@ static int trees_read(extmem_region *region, const struct xm_handed_list *l,
 		      const struct xm_damage_list *damage, char *words, size_t words_size)
 {
 	struct xm_tree_run *lost = os_alloc(XM_DAMAGE_RUNS * sizeof(*lost));
-	int rc = lost == NULL ? fail(words, words_size, -ENOMEM, "out of memory") : 0;
+	int rc = lost == NULL ? say(words, words_size, -ENOMEM, "out of memory") : 0;
 
 	for (uint32_t i = 0; rc == 0 && i < region->trees->count; i++) {
 		struct xm_tree_at *at = &region->trees->list[i];
@@ -369,8 +451,9 @@ static int age_check(extmem_region *region, uint64_t since, char *words,
 		if (at->tree.sequence >= since)
 			continue;
 		snprintf(words, words_size, "appliance %s has it as it was at root "
-			 "%llu, and root %llu was durable: an older store was put "
-			 "back there", xm_ask_address(&x->ask, at->at.appliance),
+			 "%llu, and root %llu was durable, or handed over: an "
+			 "older state was put back there",
+			 xm_ask_address(&x->ask, at->at.appliance),
 			 (unsigned long long)at->tree.sequence,
 			 (unsigned long long)since);
 		return -EBADMSG;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The trees of seals (core/pure/tree.h) of a region that is sealed and can be durable: one
- * behind the pages of each of its extents. Who adopts the region by its token, with the same
- * seal_key, opens its pages by them.
+ * The trees of seals (core/pure/tree.h) of a region that is sealed and can be durable, or
+ * change hands: one behind the pages of each of its extents. Who adopts the region by its
+ * token, with the same seal_key, opens its pages by them. When it is handed over they are
+ * written once, and the token has their sequence.
  *
  * How pages and seals become durable together. A piece of the region (persist.c) is held and
  * drafted; what its pages are sealed with meanwhile is what the trees say from then on. The
@@ -67,8 +68,16 @@ void xm_trees_take(extmem *, struct xm_tree_at *, uint64_t page, uint64_t end,
 int xm_trees_write(extmem_region *, struct xm_tree_at *, uint64_t row, uint64_t rows,
 		   struct xm_tree_run ret_runs[XM_TREE_LEVELS]);
 
-/* Of a region that was claimed, with this damage, and has trees: its pages are sealed as these say, and its
- * pager knows which have contents. -EBADMSG: they are not what was sealed, or older than a
+/* All pages are sealed as they are now, at the appliances, for who adopts the region: it is
+ * not durable, and its pages are written back and change no more. The region's root is this
+ * state's. 0, or -errno in words; if it fails nobody but this client opens the region, as
+ * before. */
+int xm_trees_save(extmem_region *, char *words, size_t words_size);
+/* Nothing of the region is durable yet. */
+void xm_trees_blank(struct xm_trees *);
+
+/* Of a region that was claimed, with this damage, and has trees: its pages are sealed as
+ * these say, and its pager knows which have contents. -EBADMSG: they are not what was sealed, or older than a
  * root of `since`, or than what this client knows to have been durable. */
 int xm_trees_read(extmem_region *, uint64_t since, const struct xm_handed_list *,
 		  const struct xm_damage_list *, char *words, size_t words_size);

@@ -2,6 +2,7 @@
 /* Labels and tokens to bytes and text, and back; see label.h. */
 #include "core/pure/label.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "common/little.h"
@@ -14,6 +15,9 @@
 #define SEALED 0x80 /* of the byte of its column */
 #define PREFIX "extmem1-"
 #define PREFIX_SIZE (sizeof(PREFIX) - 1)
+#define SINCE_BYTES 7
+_Static_assert(sizeof(PREFIX) + 4 * 9 + 4 + 1 + 2 * SINCE_BYTES <= XM_TOKEN_TEXT_SIZE,
+	       "a token has room for a number");
 
 /* --- labels --------------------------------------------------------------- */
 
@@ -70,13 +74,18 @@ bool xm_label_decode(const struct xm_label *label, struct xm_place_label *ret)
 
 /* --- tokens --------------------------------------------------------------- */
 
-/* Fletcher's sum of the bytes: it sees one wrong digit, and two that changed places. */
-static uint16_t checksum(const uint8_t *token)
+/* Fletcher's sum of the bytes, and of those of the number unless it is 0: it sees one wrong
+ * digit, and two that changed places. */
+static uint16_t checksum(const uint8_t *token, uint64_t since)
 {
 	unsigned a = 1, b = 0;
 
 	for (unsigned i = 0; i < XM_TOKEN_SIZE; i++) {
 		a = (a + token[i]) % 251;
+		b = (b + a) % 251;
+	}
+	for (unsigned i = 0; i < SINCE_BYTES && since != 0; i++) {
+		a = (a + (since >> 8 * i & 0xff)) % 251;
 		b = (b + a) % 251;
 	}
 	return (uint16_t)(b << 8 | a);
@@ -93,20 +102,29 @@ static char *print_bytes(char *at, const uint8_t *bytes, unsigned count)
 	return at;
 }
 
-void xm_token_print(const uint8_t token[XM_TOKEN_SIZE],
-		    char ret[XM_TOKEN_TEXT_SIZE])
+void xm_token_print_since(const uint8_t token[XM_TOKEN_SIZE], uint64_t since,
+			  char ret[XM_TOKEN_TEXT_SIZE])
 {
-	uint16_t sum = checksum(token);
+	uint16_t sum = checksum(token, since);
 	uint8_t sum_bytes[2] = { (uint8_t)(sum >> 8), (uint8_t)sum };
 	char *at = ret + PREFIX_SIZE;
 
+	XM_ASSERT(since >> 8 * SINCE_BYTES == 0);
 	memcpy(ret, PREFIX, PREFIX_SIZE);
 	for (unsigned i = 0; i < XM_TOKEN_SIZE; i += 4) {
 		at = print_bytes(at, token + i, 4);
 		*at++ = '-';
 	}
 	at = print_bytes(at, sum_bytes, 2);
+	if (since != 0)
+		at += sprintf(at, ".%llx", (unsigned long long)since);
 	*at = '\0';
+}
+
+void xm_token_print(const uint8_t token[XM_TOKEN_SIZE],
+		    char ret[XM_TOKEN_TEXT_SIZE])
+{
+	xm_token_print_since(token, 0, ret);
 }
 
 static int digit_of(char c)
@@ -143,7 +161,22 @@ static bool parse_bytes(const char **text, uint8_t *ret, unsigned count)
 	return true;
 }
 
-bool xm_token_parse(const char *text, uint8_t ret[XM_TOKEN_SIZE])
+/* ".", and a number that is not 0. */
+static bool parse_since(const char **text, uint64_t *ret)
+{
+	unsigned digits = 0;
+	int digit;
+
+	*ret = 0;
+	if (**text != '.')
+		return true;
+	while ((digit = digit_of(*++*text)) >= 0 && ++digits <= 2 * SINCE_BYTES)
+		*ret = *ret << 4 | (unsigned)digit;
+	return *ret != 0 && digits <= 2 * SINCE_BYTES;
+}
+
+bool xm_token_parse_since(const char *text, uint8_t ret[XM_TOKEN_SIZE],
+			  uint64_t *ret_since)
 {
 	uint8_t token[XM_TOKEN_SIZE], sum[2];
 
@@ -154,12 +187,19 @@ bool xm_token_parse(const char *text, uint8_t ret[XM_TOKEN_SIZE])
 			return false;
 	}
 	if (!parse_bytes(&text, token, sizeof(token)) ||
-	    !parse_bytes(&text, sum, sizeof(sum)))
+	    !parse_bytes(&text, sum, sizeof(sum)) || !parse_since(&text, ret_since))
 		return false;
 	while (is_space(*text))
 		text++;
-	if (*text != '\0' || checksum(token) != (sum[0] << 8 | sum[1]))
+	if (*text != '\0' || checksum(token, *ret_since) != (sum[0] << 8 | sum[1]))
 		return false;
 	memcpy(ret, token, XM_TOKEN_SIZE);
 	return true;
+}
+
+bool xm_token_parse(const char *text, uint8_t ret[XM_TOKEN_SIZE])
+{
+	uint64_t since;
+
+	return xm_token_parse_since(text, ret, &since) && since == 0;
 }

@@ -23,6 +23,10 @@
  *
  *	extmem1-00112233-44556677-8899aabb-ccddeeff-5a0e
  *
+ * Of a sealed region that was handed over a point and a number in base 16 follow: how new its
+ * trees of seals are (tree.h), so that who adopts it knows an older state. The checksum is of
+ * that number, too.
+ *
  * Floor: ground.
  */
 #ifndef XM_LABEL_H
@@ -51,7 +55,13 @@ bool xm_label_decode(const struct xm_label *, struct xm_place_label *ret);
 
 void xm_token_print(const uint8_t token[XM_TOKEN_SIZE],
 		    char ret[XM_TOKEN_TEXT_SIZE]);
-/* False: that is no token. Spaces and newlines around it do not count. */
+/* The same if `since` is 0, which is less than 2^56. */
+void xm_token_print_since(const uint8_t token[XM_TOKEN_SIZE], uint64_t since,
+			  char ret[XM_TOKEN_TEXT_SIZE]);
+/* False: that is no token, or has a number. Spaces and newlines around it do not count. */
 bool xm_token_parse(const char *text, uint8_t ret[XM_TOKEN_SIZE]);
+/* Likewise, with or without a number; 0: without. */
+bool xm_token_parse_since(const char *text, uint8_t ret[XM_TOKEN_SIZE],
+			  uint64_t *ret_since);
 
 #endif

@@ -141,6 +141,7 @@
 	X(watch_first_lane, "a watch is set for the first lane alone")        \
 	/* core/client/handover.c, adopt.c */                                  \
 	X(offer_unflushed, "a region is handed over without what is dirty")   \
+	X(hand_seals_left, "a sealed region is handed over without new seals")  \
 	X(foul_untold, "what was discarded comes back when it is handed over") \
 	X(claim_zeroed, "what is adopted reads as zero")                      \
 	/* core/client/sharing.c, reading.c */                                \

@@ -163,6 +163,36 @@ void xm_tree_get(const struct xm_tree *t, uint64_t row, struct xm_seal_entry *re
 	ret->key = ret->version == 0 ? 0 : t->keys[ret->key];
 }
 
+static bool has_seal(const uint8_t *at)
+{
+	struct xm_seal_entry e;
+
+	entry_get(at, &e);
+	return e.version != 0;
+}
+
+bool xm_tree_is_empty(const struct xm_tree *t, uint64_t row, uint64_t count)
+{
+	for (uint64_t node = row / XM_TREE_FAN; node * XM_TREE_FAN < row + count; node++) {
+		const uint8_t *page = node_at(t, 0, node);
+		bool sealed = t->levels == 1 ? t->root.version != 0
+					     : has_seal(seal_of(t, 0, node));
+
+		if (sealed)
+			return false;
+		for (uint32_t i = 0; i < XM_TREE_FAN; i++)
+			if (has_seal(page + i * ENTRY))
+				return false;
+	}
+	return true;
+}
+
+void xm_tree_blank(struct xm_tree *t)
+{
+	memset(t->bytes, 0, t->pages * XM_PAGE);
+	memset(&t->root, 0, sizeof(t->root));
+}
+
 /* --- sealing ------------------------------------------------------------------ */
 
 static struct xm_seal_page name_of(const struct xm_tree *t, uint32_t level,

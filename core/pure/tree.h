@@ -70,6 +70,10 @@ int xm_tree_key(struct xm_tree *, const uint8_t salt[XM_TREE_SALT], uint16_t num
 /* The row's seal, with the client's number of a key that the tree knows; NULL: none. */
 void xm_tree_set(struct xm_tree *, uint64_t row, const struct xm_seal_entry *);
 void xm_tree_get(const struct xm_tree *, uint64_t row, struct xm_seal_entry *ret);
+/* None of rows [row, + count) has a seal, nor had one when it was sealed last. */
+bool xm_tree_is_empty(const struct xm_tree *, uint64_t row, uint64_t count);
+/* No row has a seal, as after xm_tree_init(); the sequence and the keys stay. */
+void xm_tree_blank(struct xm_tree *);
 /* Rows [row, + count) have changed, XM_TREE_CHANGE at most; of 0 the root alone does. Seals
  * all pages that are to be written for it, into `ret_pages` (XM_TREE_CHANGED), one run behind
  * the other. Returns how many runs there are, XM_TREE_LEVELS at most. */

@@ -10,6 +10,7 @@ xm_tests += \
 	tests/api/test_faults \
 	tests/api/test_copy \
 	tests/api/test_hand_over \
+	tests/api/test_hand_sealed \
 	tests/api/test_share \
 	tests/api/test_share_mirrors \
 	tests/api/test_liar \
@@ -48,6 +49,8 @@ tests_api_test_faults_SOURCES = tests/support/appliance.c tests/api/test_faults.
 tests_api_test_faults_LDADD = $(xm_api)
 tests_api_test_copy_SOURCES = tests/support/appliance.c tests/api/test_copy.c
 tests_api_test_copy_LDADD = $(xm_api)
+tests_api_test_hand_sealed_SOURCES = tests/support/appliance.c tests/api/test_hand_sealed.c
+tests_api_test_hand_sealed_LDADD = $(xm_api)
 tests_api_test_hand_over_SOURCES = tests/support/appliance.c tests/api/test_hand_over.c
 tests_api_test_hand_over_LDADD = $(xm_api)
 tests_api_test_share_mirrors_SOURCES = tests/support/appliance.c \

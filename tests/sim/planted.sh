@@ -32,7 +32,7 @@ for bug; do
 	store_*) kind=store ;;
 	rows_* | code_*) kind=parity ;;
 	persist_* | hold_* | tree_*) kind=durable ;;
-	claim_* | mends_held | token_* | orphan_* | keep_* | kept_* | offer_* | foul_*) kind=hands ;;
+	claim_* | mends_held | token_* | orphan_* | hand_* | keep_* | kept_* | offer_* | foul_*) kind=hands ;;
 	esac
 	"$sim" --kind "$kind" --interface "$interface" --plant "$bug" --runs 10000000 \
 		--seconds "$seconds" --first --quiet >/dev/null 2>"$words"

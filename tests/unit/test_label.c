@@ -135,6 +135,32 @@ static void a_typing_error_is_seen(void)
 	CU_ASSERT_FALSE(xm_token_parse("", got));
 }
 
+static void a_token_says_how_new_its_region_is(void)
+{
+	static const uint64_t news[] = { 1, 0x2a, (UINT64_C(1) << 56) - 1 };
+	uint8_t token[XM_TOKEN_SIZE] = { 1, 2, 3 }, got[XM_TOKEN_SIZE];
+	char text[2 * XM_TOKEN_TEXT_SIZE];
+	uint64_t since;
+
+	for (size_t i = 0; i < XM_COUNT(news); i++) {
+		xm_token_print_since(token, news[i], text);
+		CU_ASSERT(strlen(text) < XM_TOKEN_TEXT_SIZE);
+		CU_ASSERT_TRUE(xm_token_parse_since(text, got, &since));
+		CU_ASSERT_EQUAL(since, news[i]);
+		CU_ASSERT_EQUAL(memcmp(token, got, sizeof(got)), 0);
+		CU_ASSERT_FALSE(xm_token_parse(text, got)); /* where none belongs */
+		*strchr(text, '.') = '\0'; /* it was cut off */
+		CU_ASSERT_FALSE(xm_token_parse_since(text, got, &since));
+		strcat(text, ".0");
+		CU_ASSERT_FALSE(xm_token_parse_since(text, got, &since));
+		strcat(text, "000000000000000000001");
+		CU_ASSERT_FALSE(xm_token_parse_since(text, got, &since));
+	}
+	xm_token_print(token, text);
+	CU_ASSERT_TRUE(xm_token_parse_since(text, got, &since));
+	CU_ASSERT_EQUAL(since, 0);
+}
+
 int main(void)
 {
 	static const CU_TestInfo tests[] = {
@@ -142,6 +168,7 @@ int main(void)
 		XM_TEST(a_label_that_makes_no_sense_is_none),
 		XM_TEST(a_token_survives_being_pasted),
 		XM_TEST(a_typing_error_is_seen),
+		XM_TEST(a_token_says_how_new_its_region_is),
 		CU_TEST_INFO_NULL,
 	};
 
