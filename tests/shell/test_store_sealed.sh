@@ -119,7 +119,7 @@ rm -r "$store"
 cp -r "$scratch/older" "$store"
 begin
 check "an older store is refused by who has a newer root" \
-	fails_with 'an older store was put back' "$token" check "$round" "$newer"
+	fails_with 'an older state was put back' "$token" check "$round" "$newer"
 check "and not by who has an older one" durable "$token" check "$round" "$root"
 check "another region's root is refused" fails_with "another region's" "$token" check \
 	"$round" "extmem1-root-00000000000000000000000000000000-0000000000000001"
@@ -148,7 +148,7 @@ tcp=ofi+tcp://127.0.0.1:$port
 begin
 echo go >&9
 exec 9>&-
-! wait $living && grep -q 'an older store was put back' "$scratch/log"
+! wait $living && grep -q 'an older state was put back' "$scratch/log"
 verdict "a client that has had the region finds out by itself" $?
 
 # Bits that change are found out by the store itself.

@@ -13,11 +13,11 @@ sed "s|^ExecStart=/[^ ]*/extmemd |ExecStart=$XM_BUILDDIR/extmemd |" \
 sed -n 's/^#\{0,1\}\([a-z-]* = .*\)/\1/p' "$example" >"$scratch/all.conf"
 
 # A valid configuration, when all that is commented out is turned on; but no credentials here,
-# and a pool in a file or a store, as both are refused.
+# and a store, a pool in a file or what is borrowed, as only one of them can be.
 valid() {
-	for other in store pool-file; do
-		grep -vE "^(auth|tenants|$other)" "$scratch/all.conf" \
-			>"$scratch/some.conf"
+	for others in 'store|pool-file' 'store|borrow' 'pool-file|borrow'; do
+		grep -vE "^(auth|tenants|$others)" "$scratch/all.conf" |
+			grep -v "^borrow-auth" >"$scratch/some.conf"
 		"$XM_BUILDDIR/extmemd" --config "$scratch/some.conf" --check-config ||
 			return 1
 	done
