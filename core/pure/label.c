@@ -2,7 +2,6 @@
 /* Labels and tokens to bytes and text, and back; see label.h. */
 #include "core/pure/label.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "common/little.h"
@@ -102,6 +101,20 @@ static char *print_bytes(char *at, const uint8_t *bytes, unsigned count)
 	return at;
 }
 
+/* A point, and the number in whole bytes. */
+static char *print_number(char *at, uint64_t number)
+{
+	uint8_t bytes[SINCE_BYTES];
+	unsigned count = 0;
+
+	while (count < SINCE_BYTES && number >> 8 * count != 0)
+		count++;
+	for (unsigned i = 0; i < count; i++)
+		bytes[i] = (uint8_t)(number >> 8 * (count - 1 - i));
+	*at++ = '.';
+	return print_bytes(at, bytes, count);
+}
+
 void xm_token_print_since(const uint8_t token[XM_TOKEN_SIZE], uint64_t since,
 			  char ret[XM_TOKEN_TEXT_SIZE])
 {
@@ -117,7 +130,7 @@ void xm_token_print_since(const uint8_t token[XM_TOKEN_SIZE], uint64_t since,
 	}
 	at = print_bytes(at, sum_bytes, 2);
 	if (since != 0)
-		at += sprintf(at, ".%llx", (unsigned long long)since);
+		at = print_number(at, since);
 	*at = '\0';
 }
 
