@@ -132,8 +132,14 @@ PyObject *xm_py_status_dict(const struct extmem_status *status)
 		F(borrowed), F(identity),
 	};
 #undef F
+	PyObject *dict = DICT(table, status);
+	Py_ssize_t lenders = 0;
 
-	return DICT(table, status);
+	while (lenders < EXTMEM_LENDERS_MAX && status->lenders[lenders] != 0)
+		lenders++;
+	if (dict != NULL && put(dict, "lenders", numbers_list(status->lenders, lenders)) < 0)
+		Py_CLEAR(dict);
+	return dict;
 }
 
 PyObject *xm_py_entry_dict(const struct extmem_region_entry *entry)
