@@ -4,7 +4,6 @@
 # refused, loops among it; and what the end of a lender does.
 . "$XM_SRCDIR/tests/support/daemons.sh"
 
-filler=$XM_BUILDDIR/tests/shell/filler
 fields() { # FIELD: of `extmem status --json`
 	"$extmem" status --json "$address" | sed -n "s/^ *\"$1\": \"\{0,1\}\([^\",]*\).*/\1/p"
 }
@@ -13,27 +12,6 @@ refused() { # WORDS OPTION...
 	shift
 	! timeout 90 "$extmemd" --listen $tcp --memory 16M "$@" >"$scratch/out" 2>&1 &&
 		cat "$scratch/out" && grep -q -- "$words" "$scratch/out"
-}
-# A client that has filled so many MiB; fd 9 lets it verify.
-fills() {
-	rm -f "$scratch/go"
-	mkfifo "$scratch/go"
-	exec 9<>"$scratch/go" # (which waits for nobody)
-	: >"$scratch/filled"
-	timeout 120 "$filler" "$address" "$1" <"$scratch/go" >"$scratch/filled" \
-		2>"$scratch/err" 8>&- 9>&- &
-	client=$!
-	await is_filled
-	[ -s "$scratch/filled" ]
-}
-is_filled() {
-	[ -s "$scratch/filled" ] || ! kill -0 "$client" 2>/dev/null
-}
-verifies() { # STATUS
-	echo go >&9
-	exec 9>&-
-	wait "$client"
-	[ $? -eq "$1" ]
 }
 is_over() {
 	! kill -0 "$1" 2>/dev/null

@@ -4,7 +4,6 @@
 # where control groups can be made; what is refused; and what a disk's error does.
 . "$XM_SRCDIR/tests/support/daemons.sh"
 
-filler=$XM_BUILDDIR/tests/shell/filler
 disk=$scratch/disk # a folder on a file system that has blocks
 mkdir "$disk"
 pool=$disk/pool
@@ -37,27 +36,6 @@ refused() { # WORDS OPTION...
 	shift
 	! timeout 60 "$extmemd" --listen $tcp "$@" >"$scratch/out" 2>&1 &&
 		cat "$scratch/out" && grep -q -- "$words" "$scratch/out"
-}
-
-# A client that has filled so many MiB; fd 9 lets it verify.
-fills() {
-	rm -f "$scratch/go"
-	mkfifo "$scratch/go"
-	exec 9<>"$scratch/go" # (which waits for nobody)
-	: >"$scratch/filled"
-	timeout 120 "$filler" "$address" "$1" <"$scratch/go" >"$scratch/filled" 2>>"$scratch/log" 8>&- 9>&- &
-	client=$!
-	await is_filled
-	[ -s "$scratch/filled" ]
-}
-is_filled() {
-	[ -s "$scratch/filled" ] || ! kill -0 "$client" 2>/dev/null
-}
-verifies() { # STATUS
-	echo go >&9
-	exec 9>&-
-	wait "$client"
-	[ $? -eq "$1" ]
 }
 
 # The file without a name, as the daemon has it open.

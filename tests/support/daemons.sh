@@ -44,3 +44,27 @@ says() {
 leased() {
 	"$extmem" status "$1" | sed -n 's/^pool.*: \([0-9]*\)\.[0-9]* MiB leased.*/\1/p'
 }
+
+# usage: fills MIB: a client of $address that has filled so much; what it says of errors is in
+# err. It lives until `verifies`.
+fills() {
+	rm -f "$scratch/go"
+	mkfifo "$scratch/go"
+	exec 9<>"$scratch/go" # (which waits for nobody)
+	: >"$scratch/filled"
+	timeout 120 "$XM_BUILDDIR/tests/shell/filler" "$address" "$1" <"$scratch/go" \
+		>"$scratch/filled" 2>"$scratch/err" 8>&- 9>&- &
+	client=$!
+	await is_filled
+	[ -s "$scratch/filled" ]
+}
+is_filled() {
+	[ -s "$scratch/filled" ] || ! kill -0 "$client" 2>/dev/null
+}
+# usage: verifies STATUS: it reads all of it again, and ends so.
+verifies() {
+	echo go >&9
+	exec 9>&-
+	wait "$client"
+	[ $? -eq "$1" ]
+}
