@@ -73,7 +73,8 @@ int extmem_region_hand_over(extmem_region *, const struct extmem_hand_over *,
  * time is over, an appliance began again, or it is another's. -ENODATA a part of the region
  * is missing, and the words say which. -EBUSY the region has an owner, which lives. -EACCES
  * it waits for a client of another name. -ENOTSUP it has more copies than this client could
- * serve: set a strategy with mirrors; or more than one, and is to be kept. -EUCLEAN a disk has
+ * serve: set a strategy with mirrors; or it is to be kept, and has more than one, or is sealed
+ * and not durable. -EUCLEAN a disk has
  * lost too much of it, or some of what a sealed one is opened with. -ENOSPC, -ENOMEM,
  * -ETIMEDOUT, -ENOTCONN as for extmem_region_alloc(). */
 int extmem_region_adopt(extmem *, const char *token, uint64_t flags,

@@ -86,6 +86,10 @@ static int seals_check(struct adoption *t)
 		return refuse(t, -ENOKEY, "it is sealed: open this client with "
 			      "seal=asked, and with the seal_key that it was "
 			      "sealed with");
+	/* Its seals say what was handed over: nobody else could open what is written now. */
+	if (t->keeps && !l->list[0].label.durable)
+		return refuse(t, -ENOTSUP, "it is sealed, and not durable: it cannot be "
+			      "kept under its token");
 	if (t->rooted && memcmp(&t->id, &l->list[0].id, sizeof(t->id)) != 0)
 		return refuse(t, -EINVAL, "the root is another region's");
 	return 0;

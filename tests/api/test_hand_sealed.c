@@ -121,6 +121,9 @@ static void moves(struct scene *s)
 
 	CU_ASSERT_EQUAL_FATAL(extmem_region_hand_over(first, NULL, token), 0);
 	CU_ASSERT_PTR_NOT_NULL(strchr(token, '.')); /* how new it is */
+	CU_ASSERT_EQUAL(extmem_region_adopt(s->b, token, EXTMEM_ADOPT_KEPT, &second),
+			-ENOTSUP);
+	CU_ASSERT(words_have("it cannot be kept under its token"));
 	CU_ASSERT_EQUAL(extmem_read(first, 0, buffer, 1), -ESTALE);
 	if (extmem_region_adopt(s->b, token, 0, &second) != 0)
 		printf("    %s\n", extmem_error());
