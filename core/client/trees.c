@@ -248,24 +248,33 @@ int xm_trees_write(extmem_region *region, struct xm_tree_at *at, uint64_t row,
 #define CHUNK (5 * XM_TREE_FAN)
 _Static_assert(CHUNK <= XM_TREE_CHANGE, "whole leaves of one change");
 
-/* The seals of the pages from `page` on that lie in one run at their extent, as they are
- * now; returns the run's end. 0: it is none of the trees'. */
+/* The tree of the pages from `page` on that lie in one run at their extent, the row of the
+ * first, and the run's end. With all lanes' locks. NULL: it is none of the region's. */
+static struct xm_tree_at *run_of(const extmem_region *region, uint64_t page,
+				 uint64_t *ret_row, uint64_t *ret_end)
+{
+	struct xm_backing s;
+	bool there = xm_volume_backing(&region->client->volume, page, &s);
+
+	XM_ASSERT(there);
+	*ret_row = xm_backing_row(&s, page);
+	*ret_end = xm_min(xm_backing_end(&s, page),
+			  (region->address + region->size) / XM_PAGE);
+	return xm_trees_find(region->trees, &s.list[0].at);
+}
+
+/* The seals of one run, as they are now; returns its end. 0: it is none of the trees'. */
 static uint64_t seals_take(extmem_region *region, uint64_t page)
 {
 	extmem *x = region->client;
-	uint64_t limit = (region->address + region->size) / XM_PAGE, end;
 	struct xm_tree_at *at;
 	struct os_signals old;
-	struct xm_backing s;
-	bool there;
+	uint64_t row, end;
 
 	xm_lanes_lock(&x->lanes, &old);
-	there = xm_volume_backing(&x->volume, page, &s);
-	XM_ASSERT(there);
-	end = xm_min(xm_backing_end(&s, page), limit);
-	at = xm_trees_find(region->trees, &s.list[0].at);
+	at = run_of(region, page, &row, &end);
 	if (at != NULL)
-		xm_trees_take(x, at, page, end, xm_backing_row(&s, page));
+		xm_trees_take(x, at, page, end, row);
 	xm_lanes_unlock(&x->lanes, &old);
 	return at != NULL ? end : 0;
 }
@@ -461,22 +470,17 @@ static int age_check(extmem_region *region, uint64_t since, char *words,
 	return 0;
 }
 
-/* The pages from `page` on that lie in one run at their extent; returns their end. */
+/* The seals of one run are those of its tree; returns its end. */
 static uint64_t seals_load(extmem_region *region, uint64_t page)
 {
 	extmem *x = region->client;
-	uint64_t limit = (region->address + region->size) / XM_PAGE, row, end;
 	const struct xm_tree_at *at;
 	struct os_signals old;
-	struct xm_backing s;
-	bool there;
+	uint64_t row, end;
 
 	xm_lanes_lock(&x->lanes, &old);
-	there = xm_volume_backing(&x->volume, page, &s);
-	XM_ASSERT(there);
-	end = xm_min(xm_backing_end(&s, page), limit);
-	at = xm_trees_find(region->trees, &s.list[0].at);
-	row = xm_backing_row(&s, page);
+	at = run_of(region, page, &row, &end);
+	XM_ASSERT(at != NULL);
 	for (; page < end; page++, row++)
 		xm_tree_get(&at->tree, row, &x->sealing.table[page]);
 	xm_lanes_unlock(&x->lanes, &old);
